@@ -1,0 +1,73 @@
+# Everything a contributor or a CI job runs. `make help` lists the targets.
+
+# A shell that is not /bin/sh makes even GNU make 3.81 (macOS) look commands up in the PATH below.
+SHELL := bash
+.DEFAULT_GOAL := help
+
+# The pinned tools come first, so that they win over whatever else PATH has.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+# Where Terraform and OpenTofu find hashicorp/external without asking a provider registry.
+export TF_CLI_CONFIG_FILE := $(CURDIR)/.tools/tofurc
+# No tool looks for a newer release of itself.
+export CHECKPOINT_DISABLE := 1
+export TFLINT_DISABLE_VERSION_CHECK := 1
+
+CHECKS := check-rustfmt check-clippy check-deny check-terraform check-tflint check-terragrunt check-shell check-typos
+HCL_DIRS := terraform terragrunt
+TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
+
+.PHONY: help tools build demo test check audit fmt clean $(CHECKS)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+tools: ## Put the pinned tools into .tools (some 20 minutes the first time on two cores, then nothing)
+	@tools/install
+
+build: ## Build the helper: target/release/config-backup
+	cargo build --release --locked
+
+demo: tools build ## Show a deployment, its backup and its log on a local S3 (DEMO_ARGS=--keep leaves it there)
+	tests/demo.sh $(DEMO_ARGS)
+
+test: check ## Run all there is: the checks, the Rust tests (unit, integration, e2e) and the module's tests
+	cargo test --workspace --locked
+	tests/module.sh
+
+check: $(CHECKS) ## Run every linter; a missing one is an error (faster: make -j2 check)
+
+check-rustfmt: ## Rust is formatted
+	cargo fmt --all --check
+
+check-clippy: ## Clippy has nothing to say
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+check-deny: tools ## Dependencies: licences, banned crates and sources, as deny.toml has them
+	cargo-deny --locked check bans licenses sources
+
+check-terraform: tools ## Terraform files are formatted
+	set -e; for dir in $(HCL_DIRS); do tofu fmt -check -diff -recursive $$dir; done
+
+check-tflint: tools ## TFLint has nothing to say
+	tflint --recursive --chdir=terraform --config=$(CURDIR)/.tflint.hcl
+	tflint --recursive --chdir=terragrunt --config=$(CURDIR)/.tflint.hcl --disable-rule=terraform_standard_module_structure
+
+check-terragrunt: tools ## Terragrunt files are formatted
+	set -e; for dir in $(HCL_DIRS); do $(TERRAGRUNT_FMT) --check --diff --working-dir $$dir; done
+
+check-shell: tools ## ShellCheck has nothing to say about any shell script
+	set -o pipefail; tools/shell-scripts | xargs -0 shellcheck
+
+check-typos: tools ## Nothing is misspelt
+	typos
+
+audit: tools ## Look for known vulnerabilities (fetches the public advisory database, hence not part of check)
+	cargo-deny --locked check advisories
+
+fmt: tools ## Format Rust, Terraform and Terragrunt files
+	cargo fmt --all
+	set -e; for dir in $(HCL_DIRS); do tofu fmt -recursive $$dir; $(TERRAGRUNT_FMT) --working-dir $$dir; done
+
+clean: ## Remove what builds and runs leave behind, but not .tools
+	cargo clean
+	find $(HCL_DIRS) -type d \( -name .terraform -o -name .terragrunt-cache \) -prune -exec rm -rf {} +

@@ -1,0 +1,349 @@
+//! S3 and STS: the requests this program makes, and nothing about why it makes them.
+//!
+//! Everything that the SDK would ask the environment for is given to it here: region, profile, retries, time
+//! limits. Errors come out as [`Fault`]s. Must not know keys, records or verbs.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
+
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::{ByteStream, DateTime as SmithyTime};
+use aws_sdk_s3::types::EncodingType;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_types::service_config::ServiceConfigKey;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Doing, Fault, Kind, explain};
+use crate::{digest, host};
+
+/// Where the bucket is and who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Target {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The region that the bucket is believed to be in; a wrong one is corrected by S3's first answer.
+    pub region: String,
+    /// The AWS profile; empty for the credentials of the environment.
+    pub profile: String,
+}
+
+/// How long a request may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// All of a request, with its retries.
+    pub operation: Duration,
+    /// One attempt of it.
+    pub attempt: Duration,
+    /// Attempts at the most.
+    pub attempts: u32,
+}
+
+/// Who asks, as STS says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The full ARN.
+    pub arn: String,
+    /// The unique id.
+    pub user_id: String,
+    /// The account, twelve digits.
+    pub account: String,
+}
+
+/// An object's metadata.
+#[derive(Debug, Clone, Default)]
+pub struct Head {
+    /// The user metadata, keys in lower case.
+    pub metadata: HashMap<String, String>,
+    /// The opaque tag of this very version; never a digest to compare with.
+    pub etag: String,
+}
+
+/// What a PUT asks for beside writing.
+#[derive(Debug, Clone)]
+pub enum Condition {
+    /// Write whatever is there.
+    None,
+    /// Write only where nothing is.
+    Absent,
+    /// Write only over the version with this ETag.
+    Matches(String),
+}
+
+/// What a PUT came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// The object is there.
+    Yes,
+    /// The [`Condition`] did not hold, and nothing was written.
+    ConditionFailed,
+}
+
+/// One object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The key.
+    pub key: String,
+    /// When it was written.
+    pub modified: DateTime<Utc>,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// A bucket and the credentials to it.
+#[derive(Debug)]
+pub struct Store {
+    target: Target,
+    config: SdkConfig,
+    s3: RefCell<Client>,
+}
+
+impl Store {
+    /// Prepares the access; makes no request of its own, but may read the profile's files.
+    pub async fn open(target: &Target, patience: Patience) -> Result<Self, Fault> {
+        let region = Region::new(target.region.clone());
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(patience.attempt.min(Duration::from_secs(3)))
+            .operation_attempt_timeout(patience.attempt)
+            .operation_timeout(patience.operation)
+            .build();
+        // Given in full: a retry mode of the environment that the SDK does not know makes it panic.
+        let retries = RetryConfig::standard()
+            .with_max_attempts(patience.attempts)
+            .with_initial_backoff(Duration::from_millis(200))
+            .with_max_backoff(Duration::from_secs(1));
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .region(region.clone())
+            .timeout_config(timeouts.clone())
+            .retry_config(retries.clone())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if let Ok(name) = AppName::new(concat!("config-backup-", env!("CARGO_PKG_VERSION"))) {
+            loader = loader.app_name(name);
+        }
+        if use_profile(&target.profile)? {
+            // A profile that was asked for by name beats the environment's credentials, as in Terraform's provider.
+            let settings = ProviderConfig::default().with_region(Some(region)).with_timeout_config(timeouts).with_retry_config(retries);
+            let provider = ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(&target.profile).build();
+            loader = loader.profile_name(&target.profile).credentials_provider(provider);
+        }
+        let config = loader.load().await;
+        let s3 = RefCell::new(client(&config, &target.region));
+        Ok(Self { target: target.clone(), config, s3 })
+    }
+
+    /// Asks STS who we are.
+    pub async fn identity(&self) -> Result<Identity, Fault> {
+        let answer = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
+        let answer = answer.map_err(|error| explain(&error, self.doing("ask STS who deploys", "sts:GetCallerIdentity")))?;
+        let field = |value: Option<String>, name: &str| {
+            value.ok_or_else(|| {
+                Fault::new(Kind::Network, format!("ask STS who deploys: an answer without {name}"), "check for a captive portal or proxy")
+            })
+        };
+        Ok(Identity {
+            arn: field(answer.arn, "an ARN")?,
+            user_id: field(answer.user_id, "a user id")?,
+            account: field(answer.account, "an account")?,
+        })
+    }
+
+    /// The metadata of an object; `None` where there is none.
+    pub async fn head(&self, key: &str) -> Result<Option<Head>, Fault> {
+        let what = format!("look at `{}`", self.uri(key));
+        let answer =
+            self.send(&what, "s3:GetObject and s3:ListBucket", |s3| s3.head_object().bucket(&self.target.bucket).key(key).send()).await;
+        match answer {
+            Ok(head) => Ok(Some(Head { metadata: head.metadata.unwrap_or_default(), etag: head.e_tag.unwrap_or_default() })),
+            // A HEAD has no body, so a missing key and a missing bucket answer alike.
+            Err(fault) if fault.status == Some(404) && fault.kind != Kind::Bucket => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Writes an object with its SHA-256, which S3 checks before it answers.
+    pub async fn put(
+        &self,
+        key: &str,
+        body: &[u8],
+        kind: &str,
+        metadata: &HashMap<String, String>,
+        condition: Condition,
+    ) -> Result<Written, Fault> {
+        let what = format!("put `{}`", self.uri(key));
+        let checksum = digest::sha256_base64(body);
+        let answer = self.send(&what, "s3:PutObject", |s3| {
+            let put = s3
+                .put_object()
+                .bucket(&self.target.bucket)
+                .key(key)
+                .content_type(kind)
+                .set_metadata(Some(metadata.clone()))
+                .checksum_sha256(&checksum)
+                .body(ByteStream::from(body.to_vec()));
+            match &condition {
+                Condition::None => put,
+                Condition::Absent => put.if_none_match("*"),
+                Condition::Matches(etag) => put.if_match(etag),
+            }
+            .send()
+        });
+        match answer.await {
+            // A 200 without an ETag is somebody else's: a captive portal says 200 to everything.
+            Ok(answer) if answer.e_tag.is_none() => {
+                Err(Fault::new(Kind::Network, format!("{what}: an answer that is not S3's"), "check for a captive portal or proxy"))
+            }
+            Ok(_) => Ok(Written::Yes),
+            Err(fault) if fault.status == Some(412) => Ok(Written::ConditionFailed),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Reads an object of at most `limit` bytes; `None` where there is none.
+    pub async fn get(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+        let what = format!("get `{}`", self.uri(key));
+        let answer = self.send(&what, "s3:GetObject", |s3| s3.get_object().bucket(&self.target.bucket).key(key).send()).await;
+        let object = match answer {
+            Ok(object) => object,
+            Err(fault) if fault.status == Some(404) && fault.kind != Kind::Bucket => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        let size = object.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+        if size > limit {
+            return Err(Fault::new(Kind::Service, format!("{what}: it has {size} bytes, and at most {limit} are read"), ""));
+        }
+        let body = object.body.collect().await;
+        let body =
+            body.map_err(|error| Fault::new(Kind::Network, format!("{what}: {}", crate::fault::one_line(&error.to_string())), ""))?;
+        Ok(Some(body.to_vec()))
+    }
+
+    /// One page of the listing of `prefix` and the token of the next one.
+    pub async fn list(&self, prefix: &str, token: Option<String>) -> Result<(Vec<Listed>, Option<String>), Fault> {
+        let what = format!("list `{}`", self.uri(prefix));
+        let answer = self.send(&what, "s3:ListBucket", |s3| {
+            s3.list_objects_v2()
+                .bucket(&self.target.bucket)
+                .prefix(prefix)
+                // XML cannot hold every character that a key can.
+                .encoding_type(EncodingType::Url)
+                .set_continuation_token(token.clone())
+                .send()
+        });
+        let page = answer.await?;
+        let encoded = page.encoding_type == Some(EncodingType::Url);
+        let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
+            let key = object.key?;
+            Some(Listed {
+                key: if encoded { decode(&key) } else { key },
+                modified: object.last_modified.as_ref().map(time).unwrap_or_default(),
+                size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+            })
+        });
+        let next = page.next_continuation_token.filter(|_| page.is_truncated == Some(true));
+        Ok((objects.collect(), next))
+    }
+
+    /// `s3://bucket/key`, as messages and outputs spell it.
+    #[must_use]
+    pub fn uri(&self, key: &str) -> String {
+        uri(&self.target.bucket, key)
+    }
+
+    /// Sends a request, and once more to the region that the bucket turns out to be in.
+    async fn send<T, E, F>(&self, what: &str, permission: &str, request: impl Fn(Client) -> F) -> Result<T, Fault>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let explained = |error| explain(&error, self.doing(what, permission));
+        let now = self.s3.borrow().clone();
+        let here = now.config().region().cloned();
+        let fault = match request(now).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => explained(error),
+        };
+        match &fault.region {
+            Some(region) if matches!(fault.status, Some(301 | 307 | 400)) && here.as_ref().map(AsRef::as_ref) != Some(region) => {
+                let there = client(&self.config, region);
+                *self.s3.borrow_mut() = there.clone();
+                request(there).await.map_err(explained)
+            }
+            _ => Err(fault),
+        }
+    }
+
+    fn doing<'a>(&'a self, what: &'a str, permission: &'a str) -> Doing<'a> {
+        Doing { what, permission, profile: &self.target.profile }
+    }
+}
+
+/// `s3://bucket/key`, as messages and outputs spell it.
+#[must_use]
+pub fn uri(bucket: &str, key: &str) -> String {
+    format!("s3://{bucket}/{key}")
+}
+
+/// Whether to take the credentials of the profile, or those that the environment brings.
+///
+/// A CI runner has credentials in its environment and none of the profiles that people's configs name.
+fn use_profile(profile: &str) -> Result<bool, Fault> {
+    if profile.is_empty() {
+        Ok(false)
+    } else if host::has_profile(profile) {
+        Ok(true)
+    } else if profile == "default" || host::has_credentials_in_environment() {
+        Ok(false)
+    } else {
+        let text = format!("find the AWS profile `{profile}`: it is not in the AWS config or credentials file");
+        Err(Fault::new(
+            Kind::Credentials,
+            text,
+            format!("create it, as with `aws configure sso --profile {profile}`, or correct aws.profile in config.yaml"),
+        ))
+    }
+}
+
+fn client(config: &SdkConfig, region: &str) -> Client {
+    let mut settings = aws_sdk_s3::config::Builder::from(config).region(Region::new(region.to_owned()));
+    if has_own_endpoint(config) {
+        // S3-compatible servers are seldom reachable as bucket.host.
+        settings = settings.force_path_style(true);
+    }
+    Client::from_conf(settings.build())
+}
+
+fn has_own_endpoint(config: &SdkConfig) -> bool {
+    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let own = key.ok().and_then(|key| config.service_config().and_then(|settings| settings.load_config(key)));
+    own.is_some() || config.endpoint_url().is_some()
+}
+
+/// S3's URL encoding of keys in listings: percent signs, and `+` for a space.
+fn decode(key: &str) -> String {
+    percent_encoding::percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+fn time(time: &SmithyTime) -> DateTime<Utc> {
+    DateTime::from_timestamp(time.secs(), time.subsec_nanos()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listed_keys_are_decoded_as_s3_encodes_them() {
+        // S3 user guide, "encoding-type": `test_file(3).png` appears as `test_file%283%29.png`.
+        assert_eq!(decode("test_file%283%29.png"), "test_file(3).png");
+        assert_eq!(decode("a+b%2Bc%0A%C3%A9"), "a b+c\né");
+    }
+}

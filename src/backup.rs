@@ -1,0 +1,62 @@
+//! `backup`: brings the config into the bucket, in a deployment whose plan found another one there.
+//!
+//! Always exits 0. It warns of nothing: `log` follows in every deployment, completes what is missing and says so.
+
+use std::io::{Read, Write};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::config;
+use crate::deadline;
+use crate::deployment::{Run, block_on, unreadable};
+use crate::journal::{self, Journal};
+use crate::protocol::Query;
+use crate::record::Backup;
+use crate::verdict::config_line;
+
+/// Backs the config up.
+pub fn run(input: impl Read, mut output: impl Write) -> Result<()> {
+    let query = match Query::read(input) {
+        Ok(query) => query,
+        Err(error) => return say(&mut output, &format!("config.yaml is not backed up yet: {error:#}")),
+    };
+    let bucket = query.bucket.clone();
+    let run = Run::begin(query);
+    let (limit, late) = (run.left(), run.no_answer_yet());
+    let latest = deadline::latest_within(limit, Journal::default(), move |tell| work(run, tell));
+    let config = latest.state.config.unwrap_or_else(|| unreadable(late));
+    say(&mut output, &config_line(&config, &bucket))
+}
+
+fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
+    let config = match config::read(Path::new(&run.query.config_file_path)) {
+        Ok(config) => config,
+        Err(fault) => {
+            run.journal.config = Some(unreadable(fault));
+            return run.tell(tell);
+        }
+    };
+    let subject = config::subject(&run.query, Some(&config));
+    let target = run.query.target(&subject.profile);
+    let (item, kept) = run.keep_config(&config, &subject, &target);
+    run.journal.config = Some(journal::Config {
+        backup: if kept.is_ok() { Backup::Spooled } else { Backup::Failed },
+        key: crate::layout::history_key(&item.customer, item.at, &item.md5),
+        md5: item.md5.clone(),
+        fault: Some(run.no_answer_yet()),
+    });
+    run.tell(tell);
+    let sent = block_on(async {
+        let before = run.journal.config.take(); // what stands there is no finding, only the worst case
+        let store = run.open(&target).await;
+        run.journal.config = before;
+        run.send_config(store.as_ref(), &item, &config.bytes, kept).await
+    });
+    run.journal.config = Some(sent.unwrap_or_else(unreadable));
+    run.tell(tell);
+}
+
+fn say(output: &mut impl Write, line: &str) -> Result<()> {
+    writeln!(output, "config-backup: {line}").context("write to stdout")
+}

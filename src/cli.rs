@@ -1,0 +1,138 @@
+//! The command line. The doc comments are the help.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Read, Write};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::fault::Fault;
+use crate::protocol::{BUCKET, BUCKET_REGION};
+use crate::rows::By;
+use crate::{backup, context, init, log, outcome, replay, report};
+
+/// An exit code; README.md, "Exit codes", lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit(pub u8);
+
+/// Keeps a deployment's config.yaml and a record of every deployment in S3.
+///
+/// Terraform calls it during `terragrunt apply --all`; the verbs below are for people. With no verb and no terminal
+/// on stdin it answers like `context`.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = false, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 error, 2 usage, 3 bad input, 4 credentials, 5 denied or no such bucket,\n6 network or timeout, 7 partial with --strict, 130 interrupted.\nThe verbs that Terraform calls (context, backup, log, outcome) always exit 0."
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Print who deployed what: one row per day, customer and user, the last deployment of the day winning
+    #[command(
+        after_help = "Examples:\n  config-backup report                        all customers, CSV on stdout\n  config-backup report airbnb --profile team  one customer\n  config-backup report -o usage.csv           into a file"
+    )]
+    Report(ReportArguments),
+    /// Put the Terragrunt unit into a customer folder, or bring it up to this version
+    Init(InitArguments),
+    /// Send what deployments had to keep on this machine
+    Replay,
+    /// For Terraform: what a plan needs to know (external protocol, read-only)
+    #[command(hide = true)]
+    Context,
+    /// For Terraform: bring the config into the bucket
+    #[command(hide = true)]
+    Backup,
+    /// For Terraform: write the usage record
+    #[command(hide = true)]
+    Log,
+    /// For Terraform: what became of the deployment (external protocol)
+    #[command(hide = true)]
+    Outcome,
+}
+
+/// The arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// Only this customer, by its exact name
+    pub customer: Option<String>,
+    /// Write to this file instead of stdout (`-`)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Tell users apart by the last part of their ARN, or by all of it
+    #[arg(long, value_enum, default_value = "name")]
+    pub by: By,
+    /// Exit with 7 when a record could not be used in full
+    #[arg(long)]
+    pub strict: bool,
+    /// The AWS profile; without it the one of --config-file, or the environment's credentials
+    #[arg(long)]
+    pub profile: Option<String>,
+    /// A customer's config.yaml, whose aws.profile is used
+    #[arg(long, value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// The bucket
+    #[arg(long, env = "CONFIG_BACKUP_BUCKET", default_value = BUCKET)]
+    pub bucket: String,
+    /// The bucket's region; a wrong one is corrected by S3
+    #[arg(long, env = "CONFIG_BACKUP_BUCKET_REGION", default_value = BUCKET_REGION)]
+    pub bucket_region: String,
+}
+
+/// The arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArguments {
+    /// The folder with the customer's config.yaml
+    #[arg(default_value = ".")]
+    pub customer_folder: PathBuf,
+    /// Replace files that were changed, too; what they held is kept beside them as *.bak
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Runs the command line `arguments` (with the program's name) and gives the exit code.
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    input: impl Read + IsTerminal,
+    mut output: impl Write,
+    mut messages: impl Write,
+) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, output, messages),
+    };
+    let result = match cli.verb {
+        None if input.is_terminal() => return help(output),
+        None | Some(Verb::Context) => machine(context::run(input, output)),
+        Some(Verb::Backup) => machine(backup::run(input, output)),
+        Some(Verb::Log) => machine(log::run(input, output)),
+        Some(Verb::Outcome) => machine(outcome::run(input, output)),
+        Some(Verb::Report(arguments)) => report::run(&arguments, output, &mut messages),
+        Some(Verb::Init(arguments)) => init::run(&arguments, &mut output),
+        Some(Verb::Replay) => replay::run(output, &mut messages),
+    };
+    result.unwrap_or_else(|error| {
+        let _ = writeln!(messages, "config-backup: {}", crate::fault::one_line(&format!("{error:#}")));
+        Exit(error.downcast_ref::<Fault>().map_or(1, Fault::exit_code))
+    })
+}
+
+/// A deployment goes on whatever happened to us; what did is told in the answer or by its absence.
+fn machine(result: Result<()>) -> Result<Exit> {
+    Ok(result.map_or(Exit(0), |()| Exit(0)))
+}
+
+fn usage(error: &clap::Error, mut output: impl Write, mut messages: impl Write) -> Exit {
+    let text = error.render();
+    let _ = if error.use_stderr() { write!(messages, "{text}") } else { write!(output, "{text}") };
+    Exit(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+fn help(mut output: impl Write) -> Exit {
+    let _ = write!(output, "{}", <Cli as clap::CommandFactory>::command().render_help());
+    Exit(2)
+}

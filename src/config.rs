@@ -1,0 +1,129 @@
+//! The customer's `config.yaml` as it lies on disk: its bytes, read once, and what follows from them.
+//!
+//! Must never show a byte of it. What is hashed, uploaded and recorded are these bytes and no later ones.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use crate::digest::{Digests, digests};
+use crate::facts::{self, Facts};
+use crate::fault::{Fault, Kind};
+use crate::host;
+use crate::protocol::Query;
+
+/// The largest config that is backed up, in bytes.
+const LARGEST: u64 = 10 << 20;
+
+/// One state of the config.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Their digests.
+    pub digests: Digests,
+    /// When they were read.
+    pub at: DateTime<Utc>,
+}
+
+/// What the usage record says beside who and when; the query overrides the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// The customer: from the query, the file, or the name of the file's folder.
+    pub customer: String,
+    /// The profile that the file names.
+    pub profile: String,
+    /// The project.
+    pub project_name: String,
+    /// The cluster.
+    pub cluster_name: String,
+    /// The count of additional users.
+    pub additional_users_count: u64,
+    /// What is wrong with the file, one phrase each.
+    pub problems: Vec<String>,
+}
+
+/// Reads the config's bytes.
+pub fn read(path: &Path) -> Result<Config, Fault> {
+    let name = path.display();
+    let failed = |error: &std::io::Error| Fault::new(Kind::Local, format!("read `{name}`: {error}"), "");
+    let kind = fs::metadata(path).map_err(|error| failed(&error))?;
+    // Opening a FIFO would wait for a writer, and a device may have no end.
+    if !kind.is_file() {
+        return Err(Fault::new(Kind::Local, format!("read `{name}`: it is no regular file"), ""));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(|error| failed(&error))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(Fault::new(
+            Kind::Local,
+            format!("read `{name}`: it is larger than {LARGEST} bytes"),
+            "move what is no configuration out of it",
+        ));
+    }
+    Ok(Config { digests: digests(&bytes), bytes, at: host::now() })
+}
+
+/// Who and what the deployment is about; without a config, as far as the query tells.
+#[must_use]
+pub fn subject(query: &Query, config: Option<&Config>) -> Subject {
+    let facts = config.map(|config| facts::read(&config.bytes)).unwrap_or_default();
+    let Facts { customer, profile, project_name, cluster_name, additional_users_count, mut problems } = facts;
+    let folder = Path::new(&query.config_file_path).parent().and_then(Path::file_name);
+    let folder = folder.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let customer = first([&query.customer_name, &customer, &folder]);
+    if customer.is_empty() {
+        problems.push("it names no customer".to_owned());
+    }
+    Subject {
+        customer: first([&customer, &"unknown".to_owned()]),
+        profile,
+        project_name: first([&query.project_name, &project_name]),
+        cluster_name: first([&query.cluster_name, &cluster_name]),
+        additional_users_count: query.additional_users_count.or(additional_users_count).unwrap_or_default(),
+        problems,
+    }
+}
+
+fn first<const N: usize>(texts: [&String; N]) -> String {
+    texts.into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(more: &str) -> Query {
+        Query::read(format!("{{\"config_file_path\":\"/deployments/acme/config.yaml\"{more}}}").as_bytes()).expect("a query")
+    }
+
+    fn config(text: &str) -> Config {
+        Config { bytes: text.into(), digests: digests(text.as_bytes()), at: DateTime::default() }
+    }
+
+    #[test]
+    fn the_query_beats_the_file_and_the_file_its_folder() {
+        let file = config("customer: {name: airbnb}\nmongodb: {project_name: p, additional_users_count: 5}\n");
+        let plain = subject(&query(""), Some(&file));
+        assert_eq!((plain.customer.as_str(), plain.project_name.as_str(), plain.additional_users_count), ("airbnb", "p", 5));
+        let more = ",\"customer_name\":\"q\",\"project_name\":\"r\",\"additional_users_count\":\"0\"";
+        let said = subject(&query(more), Some(&file));
+        assert_eq!((said.customer.as_str(), said.project_name.as_str(), said.additional_users_count), ("q", "r", 0));
+        let broken = subject(&query(""), Some(&config("customer: [")));
+        assert_eq!((broken.customer.as_str(), broken.problems.len()), ("acme", 1));
+        assert_eq!(subject(&query(""), None).customer, "acme");
+    }
+
+    #[test]
+    fn what_is_no_readable_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let refused = |path: &Path| read(path).expect_err("a refusal").text;
+        assert!(refused(folder.path()).ends_with("it is no regular file"));
+        assert!(refused(&folder.path().join("none")).contains("No such file"));
+        let large = folder.path().join("large");
+        File::create(&large).and_then(|file| file.set_len(LARGEST + 1)).expect("a sparse file");
+        assert!(refused(&large).ends_with("it is larger than 10485760 bytes"));
+    }
+}

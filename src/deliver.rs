@@ -1,0 +1,144 @@
+//! Brings what is kept into the bucket: which objects, in which order, and what counts as done.
+//!
+//! Every step may be done twice without harm, because an answer can be lost after the object was written. Must not
+//! touch the spool: whoever calls decides what to forget.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::aws::{Condition, Head, Store, Written};
+use crate::digest::Digests;
+use crate::fault::{Fault, Kind};
+use crate::layout;
+use crate::record::{self, Backup};
+use crate::spool::Item;
+
+const MD5: &str = "md5";
+const SHA256: &str = "sha256";
+const BACKUP_ID: &str = "backup-id";
+const DEPLOYMENT_ID: &str = "deployment-id";
+const CAPTURED_AT: &str = "captured-at";
+
+/// The largest record that is read back, in bytes.
+const LARGEST_RECORD: u64 = 64 << 10;
+
+/// Whether an upload belongs to the deployment that is running, or to an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Running now: its config is the newest.
+    Now,
+    /// Earlier: it must not overwrite what came after it.
+    Late,
+}
+
+/// The version of the config that the bucket has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Its id.
+    pub backup_id: String,
+    /// The key of its history copy.
+    pub key: String,
+}
+
+/// The bucket's version of the config, if it is the one with these digests.
+pub async fn in_step(store: &Store, customer: &str, digests: &Digests) -> Result<Option<Version>, Fault> {
+    let head = store.head(&layout::config_key(customer)).await?;
+    Ok(head.and_then(|head| same(&head, customer, &digests.md5, &digests.sha256)))
+}
+
+/// Uploads a config; gives what became of it and the key of its history copy.
+///
+/// The history copy comes first: `config.yaml` must never be of a version that history does not have.
+pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Result<(Backup, String), Fault> {
+    let key = layout::config_key(&item.customer);
+    let there = store.head(&key).await?;
+    if let Some(version) = there.as_ref().and_then(|head| same(head, &item.customer, &item.md5, &item.sha256)) {
+        return Ok((Backup::Unchanged, version.key));
+    }
+    let metadata = metadata(item);
+    let copy = layout::history_key(&item.customer, item.at, &item.md5);
+    if store.put(&copy, body, "application/yaml", &metadata, Condition::Absent).await? == Written::ConditionFailed {
+        // Ours after a lost answer, or the same bytes from somebody else within the second.
+        let known = store.head(&copy).await?.is_some_and(|head| head.metadata.get(SHA256) == Some(&item.sha256));
+        if !known {
+            let text = format!("put `{}`: another object has this name", store.uri(&copy));
+            return Err(Fault::new(Kind::Service, text, ""));
+        }
+    }
+    let condition = match (when, there) {
+        (When::Now, _) => Condition::None,
+        (When::Late, None) => Condition::Absent,
+        (When::Late, Some(head)) if captured_at(&head).is_none_or(|at| at > item.at) => return Ok((Backup::Uploaded, copy)),
+        (When::Late, Some(head)) => Condition::Matches(head.etag),
+    };
+    // A condition that fails means that a deployment has just written a newer one, which stays.
+    store.put(&key, body, "application/yaml", &metadata, condition).await?;
+    Ok((Backup::Uploaded, copy))
+}
+
+/// Uploads a usage record; gives its key.
+pub async fn record(store: &Store, item: &Item, body: &[u8]) -> Result<String, Fault> {
+    let keys = [layout::log_key(&item.customer, item.at), layout::log_key_beside(&item.customer, item.at, &item.deployment_id)];
+    let metadata = HashMap::from([(DEPLOYMENT_ID.to_owned(), item.deployment_id.clone())]);
+    for key in keys {
+        if store.put(&key, body, "application/json", &metadata, Condition::Absent).await? == Written::Yes {
+            return Ok(key);
+        }
+        // The name is taken: by ourselves, if an answer was lost, or by another deployment of the same second.
+        let there = store.get(&key, LARGEST_RECORD).await?.unwrap_or_default();
+        let id = serde_json::from_slice::<Value>(&there).ok();
+        if id.as_ref().and_then(|record| record.get("deployment_id")?.as_str()) == Some(&item.deployment_id) {
+            return Ok(key);
+        }
+    }
+    let text = format!("put the usage record of deployment {}: both its names are taken", item.deployment_id);
+    Err(Fault::new(Kind::Service, text, ""))
+}
+
+/// ETags are no digests (KMS, multipart), so what is the same stands in the metadata that we wrote.
+fn same(head: &Head, customer: &str, md5: &str, sha256: &str) -> Option<Version> {
+    let has = |name: &str, value: &str| head.metadata.get(name).is_some_and(|there| there == value);
+    if !has(MD5, md5) || !has(SHA256, sha256) {
+        return None;
+    }
+    let backup_id = head.metadata.get(BACKUP_ID).cloned().unwrap_or_default();
+    Some(Version { backup_id, key: layout::history_key(customer, captured_at(head)?, md5) })
+}
+
+fn captured_at(head: &Head) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(head.metadata.get(CAPTURED_AT)?).ok().map(|at| at.to_utc())
+}
+
+fn metadata(item: &Item) -> HashMap<String, String> {
+    let pairs = [
+        (MD5, item.md5.clone()),
+        (SHA256, item.sha256.clone()),
+        (BACKUP_ID, item.backup_id.clone()),
+        (DEPLOYMENT_ID, item.deployment_id.clone()),
+        (CAPTURED_AT, record::timestamp(item.at)),
+    ];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(pairs: &[(&str, &str)]) -> Head {
+        let metadata = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Head { metadata, etag: String::new() }
+    }
+
+    #[test]
+    fn a_version_is_the_same_only_if_both_digests_are() {
+        let ours = [("md5", "m"), ("sha256", "s"), ("backup-id", "id"), ("captured-at", "2025-10-30T14:30:52Z")];
+        let version = same(&head(&ours), "airbnb", "m", "s").expect("the same");
+        assert_eq!(version.key, "terragrunt/airbnb/config-history/2025-10-30_143052_m.yaml");
+        assert_eq!(version.backup_id, "id");
+        assert_eq!(same(&head(&ours), "airbnb", "m", "t"), None);
+        assert_eq!(same(&head(&ours[..1]), "airbnb", "m", "s"), None);
+        assert_eq!(same(&head(&[]), "airbnb", "m", "s"), None);
+    }
+}

@@ -1,0 +1,142 @@
+//! What `backup` and `log` share: the deadline of the deployment, its journal, and looking after the config.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::aws::{Patience, Store, Target};
+use crate::config::{Config, Subject};
+use crate::deliver::{self, When};
+use crate::fault::{Fault, Kind};
+use crate::host;
+use crate::journal::{self, Journal};
+use crate::protocol::Query;
+use crate::record::Backup;
+use crate::spool::{Item, Kept, Spool, What};
+
+/// What is left to tell the next verb and to print when the network took all the time.
+const RESERVE: Duration = Duration::from_millis(300);
+
+/// One verb of a deployment at work.
+#[derive(Debug)]
+pub struct Run {
+    /// What was asked.
+    pub query: Query,
+    /// What became of the deployment so far.
+    pub journal: Journal,
+    state: Option<PathBuf>,
+    started: Instant,
+    spent_before: Duration,
+}
+
+impl Run {
+    /// Takes up the deployment where its earlier verbs left it.
+    #[must_use]
+    pub fn begin(mut query: Query) -> Self {
+        if query.deployment_id.is_empty() {
+            query.deployment_id = host::nonce(host::now());
+        }
+        let state = host::state_dir();
+        let journal = Journal::read(state.as_deref(), &query.deployment_id);
+        let spent_before = query.spent + Duration::from_millis(journal.spent_ms);
+        Self { query, journal, state, started: Instant::now(), spent_before }
+    }
+
+    /// What is left of the deployment's deadline.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.query.timeout.saturating_sub(self.spent_before + self.started.elapsed())
+    }
+
+    /// What of it the network may have.
+    #[must_use]
+    pub fn left_for_network(&self) -> Duration {
+        self.left().saturating_sub(RESERVE)
+    }
+
+    /// Tells the verbs to come, and whoever waits for this one.
+    pub fn tell(&mut self, tell: &mut dyn FnMut(Journal)) {
+        let before_apply = self.query.spent;
+        let spent = self.spent_before.saturating_sub(before_apply) + self.started.elapsed();
+        self.journal.spent_ms = u64::try_from(spent.as_millis()).unwrap_or(u64::MAX);
+        self.journal.write(self.state.as_deref(), &self.query.deployment_id);
+        tell(self.journal.clone());
+    }
+
+    /// The folder of all that outlives this run.
+    #[must_use]
+    pub fn state(&self) -> Option<&Path> {
+        self.state.as_deref()
+    }
+
+    /// Where the spool is, for messages.
+    #[must_use]
+    pub fn spool_folder(&self) -> String {
+        self.state.as_ref().map(|state| state.join("spool").display().to_string()).unwrap_or_default()
+    }
+
+    /// What to say as long as the network has not answered: whoever kills us leaves this in the journal.
+    #[must_use]
+    pub fn no_answer_yet(&self) -> Fault {
+        let text = format!("no answer within the {} s that a deployment may take", self.query.timeout.as_secs());
+        Fault::new(Kind::Timeout, text, "check the network, VPN and proxy")
+    }
+
+    /// Opens the bucket with what is left of the deadline, unless the network is known to be dead.
+    pub async fn open(&self, target: &Target) -> Result<Store, Fault> {
+        if let Some(fault) = self.journal.dead_network() {
+            return Err(fault.clone());
+        }
+        let operation = self.left_for_network();
+        let patience = Patience { operation, attempt: operation.min(Duration::from_secs(4)), attempts: 3 };
+        self.in_time(Store::open(target, patience)).await
+    }
+
+    /// Waits for the network at most as long as the deadline lets it.
+    pub async fn in_time<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        tokio::time::timeout(self.left_for_network(), work).await.unwrap_or_else(|_| Err(self.no_answer_yet()))
+    }
+
+    /// Keeps the config on this machine, before the network is tried.
+    pub fn keep_config(&self, config: &Config, subject: &Subject, target: &Target) -> (Item, Result<Kept, Fault>) {
+        let query = &self.query;
+        let mut item = Item::new(What::Config, target.clone(), &subject.customer, &query.deployment_id, config.at, &config.bytes);
+        item.md5.clone_from(&config.digests.md5);
+        item.backup_id = if query.backup_id.is_empty() { host::nonce(config.at) } else { query.backup_id.clone() };
+        let kept = Spool::open(self.state()).and_then(|spool| spool.keep(item.clone(), config.bytes.clone()));
+        (item, kept)
+    }
+
+    /// Uploads the config where the bucket has another one, and gives what became of it.
+    pub async fn send_config(&self, store: Result<&Store, &Fault>, item: &Item, body: &[u8], kept: Result<Kept, Fault>) -> journal::Config {
+        let sent = match store {
+            Ok(store) => self.in_time(deliver::config(store, item, body, When::Now)).await,
+            Err(fault) => Err(fault.clone()),
+        };
+        let unsent = if kept.is_ok() { Backup::Spooled } else { Backup::Failed };
+        match sent {
+            Ok((backup, key)) => {
+                // A copy that cannot be deleted is sent once more, which does no harm.
+                let _ = kept.and_then(Kept::done);
+                journal::Config { backup, key, md5: item.md5.clone(), fault: None }
+            }
+            Err(fault) => {
+                let key = crate::layout::history_key(&item.customer, item.at, &item.md5);
+                journal::Config { backup: unsent, key, md5: item.md5.clone(), fault: Some(fault) }
+            }
+        }
+    }
+}
+
+/// What to say of a config that could not even be read.
+#[must_use]
+pub fn unreadable(fault: Fault) -> journal::Config {
+    journal::Config { backup: Backup::Failed, key: String::new(), md5: String::new(), fault: Some(fault) }
+}
+
+/// Runs asynchronous work on this thread.
+pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Fault::new(Kind::Local, format!("start the runtime: {error}"), ""))?;
+    Ok(runtime.block_on(work))
+}

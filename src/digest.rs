@@ -1,0 +1,65 @@
+//! Digests of the config's bytes, in the spellings that the records, the metadata and S3's headers use.
+//!
+//! Pure: must not read files, the clock or the environment.
+
+use md5::Md5;
+use sha2::{Digest as _, Sha256};
+
+/// The digests of one config, all taken over the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digests {
+    /// MD5, 32 lower-case hex digits (RFC 1321); what users compare with `md5sum`.
+    pub md5: String,
+    /// SHA-256, 64 lower-case hex digits (FIPS 180-4); what decides whether two configs are the same.
+    pub sha256: String,
+}
+
+/// Digests `bytes`.
+#[must_use]
+pub fn digests(bytes: &[u8]) -> Digests {
+    Digests { md5: hex(&Md5::digest(bytes)), sha256: sha256_hex(bytes) }
+}
+
+/// SHA-256 of `bytes` as 64 lower-case hex digits.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// SHA-256 of `bytes` in Base64 (RFC 4648), as `x-amz-checksum-sha256` carries it.
+#[must_use]
+pub fn sha256_base64(bytes: &[u8]) -> String {
+    aws_smithy_types::base64::encode(Sha256::digest(bytes))
+}
+
+/// `bytes` as lower-case hex digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn md5_matches_rfc_1321() {
+        // RFC 1321, appendix A.5.
+        assert_eq!(digests(b"").md5, "d41d8cd98f00b204e9800998ecf8427e");
+        assert_eq!(digests(b"message digest").md5, "f96b697d7cb7938d525a2f31aaf161d0");
+    }
+
+    #[test]
+    fn sha256_matches_fips_180() {
+        // FIPS 180-4's example "abc", in hex and in Base64.
+        let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(digests(b"abc").sha256, hex);
+        assert_eq!(sha256_base64(b"abc"), "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+    }
+}

@@ -1,0 +1,183 @@
+//! What `config.yaml` says about the deployment: a handful of scalars out of a file full of secrets.
+//!
+//! Pure. Must never put a value of the file into a message: only the names of keys we know, and line numbers.
+
+use serde_yaml::Value;
+
+/// The most that is parsed, in bytes; a larger file is backed up all the same, without its facts.
+const LARGEST: usize = 1 << 20;
+/// The deepest nesting that is parsed: libyaml's parsers take quadratic time in it.
+const DEEPEST: usize = 64;
+
+/// The facts of one config; what is missing is empty, and what is unusable is named in `problems` as well.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// `customer.name`
+    pub customer: String,
+    /// `aws.profile`
+    pub profile: String,
+    /// `mongodb.project_name`
+    pub project_name: String,
+    /// `mongodb.cluster_name`
+    pub cluster_name: String,
+    /// `mongodb.additional_users_count`
+    pub additional_users_count: Option<u64>,
+    /// What is wrong with the file, one phrase each, without any of its values.
+    pub problems: Vec<String>,
+}
+
+/// Reads the facts out of a config's bytes; never fails, see [`Facts::problems`].
+#[must_use]
+pub fn read(bytes: &[u8]) -> Facts {
+    let mut facts = Facts::default();
+    let root = match parse(bytes) {
+        Ok(root) => root,
+        Err(problem) => {
+            facts.problems.push(problem);
+            return facts;
+        }
+    };
+    let problems = &mut facts.problems;
+    facts.customer = text(&root, "customer", "name", problems);
+    facts.profile = text(&root, "aws", "profile", problems);
+    facts.project_name = text(&root, "mongodb", "project_name", problems);
+    facts.cluster_name = text(&root, "mongodb", "cluster_name", problems);
+    facts.additional_users_count = count(&root, "mongodb", "additional_users_count", problems);
+    facts
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, String> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err("it is empty".to_owned());
+    }
+    if bytes.len() > LARGEST {
+        return Err(format!("it has {} bytes, and at most {LARGEST} are read for the usage record", bytes.len()));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("it is not valid UTF-8 at line {line}")
+    })?;
+    if let Some(line) = too_deep(text) {
+        return Err(format!("it is nested deeper than {DEEPEST} levels at line {line}"));
+    }
+    // The parser's own words may quote the file, so only the place is passed on.
+    let root: Value = serde_yaml::from_str(text).map_err(|error| match error.location() {
+        Some(place) => format!("it is not valid YAML at line {}, column {}", place.line(), place.column()),
+        None => "it is not valid YAML".to_owned(),
+    })?;
+    if root.is_mapping() { Ok(root) } else { Err("it is no mapping of keys to values at line 1".to_owned()) }
+}
+
+/// The first line where nesting could be deeper than [`DEEPEST`]: open brackets, indentation or `- - -`.
+/// Brackets in strings count too: a guard may be strict where nobody writes such a file.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    let mut indents: Vec<usize> = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let body = line.trim_start_matches(['-', ' ', '?', ':']);
+        let lead = &line[..line.len() - body.len()];
+        let markers = lead.bytes().filter(|byte| *byte != b' ').count();
+        if !body.is_empty() {
+            while indents.last().is_some_and(|indent| *indent >= lead.len()) {
+                indents.pop();
+            }
+            indents.push(lead.len());
+        }
+        for byte in body.bytes() {
+            match byte {
+                b'[' | b'{' => open += 1,
+                b']' | b'}' => open = open.saturating_sub(1),
+                _ => {}
+            }
+            if open > DEEPEST {
+                return Some(number + 1);
+            }
+        }
+        if markers > DEEPEST || indents.len() > DEEPEST {
+            return Some(number + 1);
+        }
+    }
+    None
+}
+
+fn lookup<'a>(root: &'a Value, section: &str, key: &str) -> Option<&'a Value> {
+    root.get(section)?.get(key).filter(|value| !value.is_null())
+}
+
+fn text(root: &Value, section: &str, key: &str, problems: &mut Vec<String>) -> String {
+    match lookup(root, section, key) {
+        Some(Value::String(text)) if !text.trim().is_empty() => return text.trim().to_owned(),
+        Some(Value::Number(number)) => return number.to_string(),
+        Some(Value::Bool(flag)) => return flag.to_string(),
+        None => {}
+        Some(_) => problems.push(format!("its {section}.{key} is no text")),
+    }
+    String::new()
+}
+
+fn count(root: &Value, section: &str, key: &str, problems: &mut Vec<String>) -> Option<u64> {
+    let number = match lookup(root, section, key) {
+        Some(Value::Number(number)) => number.as_u64(),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        None => return None,
+        Some(_) => None,
+    };
+    if number.is_none() {
+        problems.push(format!("its {section}.{key} is no whole number"));
+    }
+    number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &[u8] = include_bytes!("../terragrunt/airbnb/config.yaml");
+
+    #[test]
+    fn the_sample_gives_its_facts() {
+        let facts = read(SAMPLE);
+        assert_eq!(facts.problems, Vec::<String>::new());
+        assert_eq!((facts.customer.as_str(), facts.profile.as_str()), ("airbnb", "default"));
+        assert_eq!((facts.project_name.as_str(), facts.cluster_name.as_str()), ("airbnb-project", "arena-cluster"));
+        assert_eq!(facts.additional_users_count, Some(5));
+    }
+
+    #[test]
+    fn what_is_mistyped_is_named_by_its_key_only() {
+        let facts = read(b"customer:\n  name: [s3cret]\nmongodb:\n  additional_users_count: s3cret\n  project_name: 42\n");
+        assert_eq!((facts.customer.as_str(), facts.project_name.as_str()), ("", "42"));
+        let problems = facts.problems.join("; ");
+        assert_eq!(problems, "its customer.name is no text; its mongodb.additional_users_count is no whole number");
+    }
+
+    #[test]
+    fn invalid_yaml_is_named_by_its_line_and_quotes_nothing() {
+        let facts = read(b"customer:\n  name: airbnb\n  password: \"s3cret\n");
+        assert_eq!(facts.problems.len(), 1);
+        assert!(facts.problems[0].starts_with("it is not valid YAML at line "), "{:?}", facts.problems);
+        assert!(!facts.problems[0].contains("s3cret"));
+        let twice = read(b"s3cret: 1\ns3cret: 2\n").problems.join("");
+        assert!(twice.starts_with("it is not valid YAML") && !twice.contains("s3cret"), "{twice}");
+    }
+
+    #[test]
+    fn bombs_are_refused_before_they_are_parsed() {
+        let brackets = format!("a: 1\nb: {}", "[".repeat(64_000));
+        assert_eq!(read(brackets.as_bytes()).problems, ["it is nested deeper than 64 levels at line 2"]);
+        assert_eq!(read("- ".repeat(65).as_bytes()).problems, ["it is nested deeper than 64 levels at line 1"]);
+        let steps: String = (0..70).map(|level| format!("{}k:\n", " ".repeat(level))).collect();
+        assert_eq!(read(steps.as_bytes()).problems, ["it is nested deeper than 64 levels at line 65"]);
+    }
+
+    #[test]
+    fn what_is_no_mapping_is_said_to_be_none() {
+        for (bytes, problem) in [
+            (&b""[..], "it is empty"),
+            (b"just text", "it is no mapping of keys to values at line 1"),
+            (b"a: 1\nb: \xff", "it is not valid UTF-8 at line 2"),
+        ] {
+            assert_eq!(read(bytes).problems, [problem]);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The one place where what the AWS SDK reports becomes a [`Fault`]: a kind to act on and one line to show.
+//!
+//! The SDK's own `Display` says "service error" or "dispatch failure"; the cause stands in the error's code, its
+//! message, the raw answer and the chain of sources. Must not print, and must not decide what happens next.
+
+use std::error::Error;
+use std::fmt;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use serde::{Deserialize, Serialize};
+
+/// What kind of thing went wrong: all that callers may tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// No credentials, or credentials that the service does not take.
+    Credentials,
+    /// The credentials are good, and the permission is missing.
+    Denied,
+    /// There is no such bucket.
+    Bucket,
+    /// The service could not be reached.
+    Network,
+    /// The service did not answer in time.
+    Timeout,
+    /// Something on this machine: a file, a folder.
+    Local,
+    /// Anything else that the service answered.
+    Service,
+}
+
+/// Something that went wrong outside, told in one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// What was tried and what came of it; one line, no full stop.
+    pub text: String,
+    /// The way out, or empty.
+    pub advice: String,
+    /// The region that the bucket is really in, where the answer names it.
+    #[serde(skip)]
+    pub region: Option<String>,
+    /// The HTTP status of the answer, where there was one.
+    #[serde(skip)]
+    pub status: Option<u16>,
+}
+
+impl Fault {
+    /// A fault without an answer of a service.
+    pub fn new(kind: Kind, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), advice: advice.into(), region: None, status: None }
+    }
+
+    /// Whether trying the network again within the same deployment would only cost time.
+    #[must_use]
+    pub fn is_dead_network(&self) -> bool {
+        matches!(self.kind, Kind::Network | Kind::Timeout)
+    }
+
+    /// The exit code that people's verbs give for it (README.md, "Exit codes").
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::Credentials => 4,
+            Kind::Denied | Kind::Bucket => 5,
+            Kind::Network | Kind::Timeout => 6,
+            Kind::Local | Kind::Service => 1,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        if self.advice.is_empty() { Ok(()) } else { write!(f, "; {}", self.advice) }
+    }
+}
+
+impl Error for Fault {}
+
+/// What a request was about, for the words of a fault.
+#[derive(Debug, Clone, Copy)]
+pub struct Doing<'a> {
+    /// The verb and its object, as "put `s3://bucket/key`".
+    pub what: &'a str,
+    /// The permission that the request needs, as `s3:PutObject`.
+    pub permission: &'a str,
+    /// The AWS profile in use; empty for the environment's credentials.
+    pub profile: &'a str,
+}
+
+/// Explains an SDK error.
+pub fn explain<E>(error: &SdkError<E, HttpResponse>, doing: Doing<'_>) -> Fault
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    if let Some(fault) = credentials(error, doing) {
+        return fault;
+    }
+    match error {
+        SdkError::TimeoutError(_) => Fault::new(Kind::Timeout, format!("{}: no answer in time", doing.what), ""),
+        SdkError::DispatchFailure(failure) => {
+            let kind = if failure.is_timeout() { Kind::Timeout } else { Kind::Network };
+            Fault::new(kind, format!("{}: {}", doing.what, innermost(error)), "check the network, VPN and proxy")
+        }
+        SdkError::ServiceError(service) => answered(service.err(), service.raw(), doing),
+        SdkError::ResponseError(response) => {
+            let status = response.raw().status().as_u16();
+            let text = format!("{}: HTTP {status} with an answer that is not S3's", doing.what);
+            Fault { status: Some(status), ..Fault::new(Kind::Network, text, "check for a captive portal or proxy") }
+        }
+        _ => Fault::new(Kind::Local, format!("{}: {}", doing.what, innermost(error)), ""),
+    }
+}
+
+fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: Doing<'_>) -> Fault {
+    let status = raw.status().as_u16();
+    let code = error.code().unwrap_or_default();
+    let what = doing.what;
+    let login = login(doing.profile);
+    let (kind, text, advice) = match (code, status) {
+        ("NoSuchBucket", _) => (Kind::Bucket, format!("{what}: there is no such bucket"), "check the variable `bucket`".to_owned()),
+        ("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired", _) => {
+            (Kind::Credentials, format!("{what}: the credentials have expired"), login)
+        }
+        ("InvalidAccessKeyId" | "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidToken", _) => {
+            (Kind::Credentials, format!("{what}: AWS does not know these credentials ({code})"), login)
+        }
+        ("SignatureDoesNotMatch", _) => (Kind::Credentials, format!("{what}: the secret key does not match ({code})"), login),
+        ("RequestTimeTooSkewed", _) => {
+            (Kind::Credentials, format!("{what}: this machine's clock is wrong ({code})"), "set the clock".to_owned())
+        }
+        (_, 403) => (Kind::Denied, format!("{what}: access denied"), format!("ask for the permission {} on it", doing.permission)),
+        _ => {
+            let name = if code.is_empty() { "no error code" } else { code };
+            (Kind::Service, format!("{what}: HTTP {status}, {name}"), String::new())
+        }
+    };
+    let region = raw.headers().get("x-amz-bucket-region").map(str::to_owned);
+    Fault { kind, text: one_line(&text), advice, region, status: Some(status) }
+}
+
+/// An expired SSO session or a broken profile hides at the end of a chain of sources.
+fn credentials(error: &(dyn Error + 'static), doing: Doing<'_>) -> Option<Fault> {
+    let cause = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>())?;
+    let detail = innermost(cause);
+    let text = match cause {
+        CredentialsError::CredentialsNotLoaded(_) => format!("{}: no AWS credentials found", doing.what),
+        CredentialsError::ProviderTimedOut(_) => format!("{}: the credentials' provider did not answer in time", doing.what),
+        _ => format!("{}: no AWS credentials: {detail}", doing.what),
+    };
+    Some(Fault::new(Kind::Credentials, one_line(&text), login(doing.profile)))
+}
+
+fn login(profile: &str) -> String {
+    if profile.is_empty() {
+        "log in, or set AWS_PROFILE".to_owned()
+    } else {
+        format!("log in again, as with `aws sso login --profile {profile}`")
+    }
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().map(|cause| one_line(&cause.to_string())).unwrap_or_default()
+}
+
+/// `text` as one line without control characters: what a server answers may hold anything.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,170 @@
+//! The machine we run on: environment, clock, randomness, git and CI. The only module that reads them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+
+use crate::record::{Ci, Git};
+
+/// The time, to the second, as records carry it.
+#[must_use]
+#[allow(clippy::disallowed_methods)] // the one place that reads the clock
+pub fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(0)
+}
+
+/// An environment variable that is set and not empty.
+#[must_use]
+#[allow(clippy::disallowed_methods)] // the one place that reads the environment
+pub fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A name that nobody else gives: the time, for people, and 64 random bits.
+#[must_use]
+pub fn nonce(now: DateTime<Utc>) -> String {
+    let mut bytes = [0_u8; 8];
+    if getrandom::fill(&mut bytes).is_err() {
+        // No system source of randomness: the process and the nanosecond still tell concurrent runs apart.
+        #[allow(clippy::disallowed_methods)]
+        let nanos = Utc::now().timestamp_nanos_opt().unwrap_or_default().unsigned_abs();
+        bytes = (nanos ^ (u64::from(std::process::id()) << 40)).to_be_bytes();
+    }
+    format!("{}-{}", now.format("%Y%m%dT%H%M%SZ"), crate::digest::hex(&bytes))
+}
+
+/// Where what must outlive a run is kept: `$XDG_STATE_HOME/config-backup`, or `~/.local/state/config-backup`.
+#[must_use]
+pub fn state_dir() -> Option<PathBuf> {
+    let base = var("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute()) // the XDG specification wants relative ones ignored
+        .or_else(|| var("HOME").map(|home| Path::new(&home).join(".local/state")));
+    base.map(|base| base.join("config-backup"))
+}
+
+/// Whether a profile stands in the AWS config or credentials file. One that cannot be read has no profile.
+#[must_use]
+pub fn has_profile(profile: &str) -> bool {
+    let home = var("HOME").unwrap_or_default();
+    let file = |name: &str, default: &str| var(name).map_or_else(|| Path::new(&home).join(default), PathBuf::from);
+    let files = [file("AWS_CONFIG_FILE", ".aws/config"), file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
+    files.iter().any(|path| std::fs::read_to_string(path).is_ok_and(|text| names_profile(&text, profile)))
+}
+
+/// Whether the environment itself brings credentials, as it does in CI.
+#[must_use]
+pub fn has_credentials_in_environment() -> bool {
+    ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+        .iter()
+        .any(|name| var(name).is_some())
+}
+
+/// The commit of the checkout that `folder` lies in; `None` without git, a checkout or an answer within a second.
+#[must_use]
+pub fn git(folder: &Path) -> Option<Git> {
+    let arguments = ["status", "--porcelain=v2", "--branch", "--untracked-files=no"];
+    let folder = folder.to_owned();
+    let answer = crate::deadline::within(Duration::from_secs(1), move || {
+        #[allow(clippy::disallowed_methods)] // the one place that runs another program
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(folder)
+            .args(arguments)
+            .env("GIT_OPTIONAL_LOCKS", "0") // a look must not write to the user's checkout
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()
+            .ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    });
+    parse_git(&answer.flatten()?)
+}
+
+/// The CI job that we run in, by the variables that each CI documents.
+#[must_use]
+pub fn ci() -> Option<Ci> {
+    let github = || Some(format!("{}/{}/actions/runs/{}", var("GITHUB_SERVER_URL")?, var("GITHUB_REPOSITORY")?, var("GITHUB_RUN_ID")?));
+    let known: [(&str, &str, Option<String>); 7] = [
+        ("GITHUB_ACTIONS", "github", github()),
+        ("GITLAB_CI", "gitlab", var("CI_JOB_URL")),
+        ("JENKINS_URL", "jenkins", var("BUILD_URL")),
+        ("CIRCLECI", "circleci", var("CIRCLE_BUILD_URL")),
+        ("BUILDKITE", "buildkite", var("BUILDKITE_BUILD_URL")),
+        ("BITBUCKET_BUILD_NUMBER", "bitbucket", var("BITBUCKET_GIT_HTTP_ORIGIN")),
+        ("CI", "other", None),
+    ];
+    let (_, provider, url) = known.into_iter().find(|(name, ..)| var(name).is_some_and(|value| value != "false"))?;
+    Some(Ci { provider: provider.to_owned(), run_url: without_userinfo(&url.unwrap_or_default()) })
+}
+
+/// A URL without the user name and password that may stand before its host.
+fn without_userinfo(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let host_at = rest.find('/').unwrap_or(rest.len());
+    let bare = rest[..host_at].rfind('@').map_or(rest, |at| &rest[at + 1..]);
+    format!("{scheme}://{bare}")
+}
+
+fn names_profile(text: &str, profile: &str) -> bool {
+    text.lines().any(|line| {
+        let Some(name) = line.trim().strip_prefix('[').and_then(|line| line.split_once(']')).map(|(name, _)| name.trim()) else {
+            return false;
+        };
+        name.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t'])).map_or(name, str::trim) == profile
+    })
+}
+
+fn parse_git(status: &str) -> Option<Git> {
+    let mut git = Git { commit: String::new(), branch: String::new(), dirty: false };
+    for line in status.lines() {
+        match line.strip_prefix("# ") {
+            Some(header) => match header.split_once(' ') {
+                Some(("branch.oid", oid)) if oid != "(initial)" => oid.clone_into(&mut git.commit),
+                Some(("branch.head", head)) if head != "(detached)" => head.clone_into(&mut git.branch),
+                _ => {}
+            },
+            None => git.dirty = true,
+        }
+    }
+    (!git.commit.is_empty()).then_some(git)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_are_found_in_both_spellings() {
+        let config = "[default]\nregion = x\n[profile  field-team]\n[ sso-session corp ]\n";
+        for (profile, found) in [("default", true), ("field-team", true), ("corp", false), ("field", false), ("profile", false)] {
+            assert_eq!(names_profile(config, profile), found, "{profile}");
+        }
+        assert!(names_profile("[team] # comment", "team"));
+    }
+
+    #[test]
+    fn git_status_gives_commit_branch_and_dirtiness() {
+        let clean = "# branch.oid 1234\n# branch.head main\n# branch.ab +0 -0\n";
+        assert_eq!(parse_git(clean), Some(Git { commit: "1234".into(), branch: "main".into(), dirty: false }));
+        let dirty = "# branch.oid 1234\n# branch.head (detached)\n1 .M N... 100644 100644 100644 a b x\n";
+        assert_eq!(parse_git(dirty), Some(Git { commit: "1234".into(), branch: String::new(), dirty: true }));
+        assert_eq!(parse_git("# branch.oid (initial)\n# branch.head main\n"), None);
+    }
+
+    #[test]
+    fn a_run_url_keeps_no_password() {
+        assert_eq!(without_userinfo("https://user:s3cret@ci.example/run/1?a=b@c"), "https://ci.example/run/1?a=b@c");
+        assert_eq!(without_userinfo("https://ci.example/run/1"), "https://ci.example/run/1");
+    }
+
+    #[test]
+    fn nonces_differ_within_a_second_and_start_with_the_time() {
+        let now = DateTime::from_timestamp(1_761_834_652, 0).expect("a valid time");
+        let (one, two) = (nonce(now), nonce(now));
+        assert!(one.starts_with("20251030T143052Z-") && one.len() == 33, "{one}");
+        assert_ne!(one, two);
+    }
+}

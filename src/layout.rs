@@ -1,0 +1,214 @@
+//! Where things lie in the bucket: the one place that makes or takes apart an S3 key.
+//!
+//! Pure: must not read the clock, the environment or the network. The layout is a contract with everybody
+//! who reads the bucket; see README.md, "What lies in the bucket".
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+
+use crate::digest::sha256_hex;
+
+/// The key prefix of all usage records.
+pub const LOGS: &str = "usage-logs/";
+/// The key prefix of everything that belongs to the customers' configs and states.
+pub const CONFIGS: &str = "terragrunt/";
+
+const STAMP: &str = "%Y-%m-%d_%H%M%S";
+/// The longest customer segment, in bytes: leaves room for the rest of a key in S3's 1,024 bytes.
+const LONGEST_SEGMENT: usize = 400;
+
+/// The key of the config as of the last deployment that changed it.
+#[must_use]
+pub fn config_key(customer: &str) -> String {
+    format!("{CONFIGS}{}/config.yaml", segment(customer))
+}
+
+/// The key of one version of the config, which is written once and never changed.
+#[must_use]
+pub fn history_key(customer: &str, captured_at: DateTime<Utc>, md5: &str) -> String {
+    format!("{CONFIGS}{}/config-history/{}_{md5}.yaml", segment(customer), stamp(captured_at))
+}
+
+/// The key of the usage record of a deployment at `at`.
+#[must_use]
+pub fn log_key(customer: &str, at: DateTime<Utc>) -> String {
+    format!("{}{}.json", logs_prefix(Some(customer)), stamp(at))
+}
+
+/// The key of a usage record whose [`log_key`] belongs to another deployment of the same second.
+///
+/// It follows from the deployment's id alone, so that a second try finds the first one's object.
+#[must_use]
+pub fn log_key_beside(customer: &str, at: DateTime<Utc>, deployment_id: &str) -> String {
+    let tail = &sha256_hex(deployment_id.as_bytes())[..8];
+    format!("{}{}-{tail}.json", logs_prefix(Some(customer)), stamp(at))
+}
+
+/// The prefix of a customer's records, or of all records. It ends with `/`: `acme` must not list `acme-2`.
+#[must_use]
+pub fn logs_prefix(customer: Option<&str>) -> String {
+    customer.map_or_else(|| LOGS.to_owned(), |name| format!("{LOGS}{}/", segment(name)))
+}
+
+/// What the key of a usage record says by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogKey<'a> {
+    /// The path segment that stands for the customer.
+    pub segment: &'a str,
+    /// The time in the object's name; absent in records of the earlier module.
+    pub at: Option<DateTime<Utc>>,
+}
+
+/// Takes the key of a usage record apart; `None` for an object that is no usage record.
+#[must_use]
+pub fn parse_log_key(key: &str) -> Option<LogKey<'_>> {
+    let (segment, name) = key.strip_prefix(LOGS)?.split_once('/')?;
+    let stem = name.strip_suffix(".json")?;
+    if segment.is_empty() || stem.is_empty() || stem.contains('/') {
+        return None;
+    }
+    let at = stem
+        .get(..17)
+        .filter(|_| stem.len() == 17 || stem.as_bytes()[17] == b'-')
+        .and_then(|head| NaiveDateTime::parse_from_str(head, STAMP).ok())
+        .map(|time| time.and_utc());
+    Some(LogKey { segment, at })
+}
+
+/// A time as it stands in object names: `YYYY-MM-DD_HHMMSS`, UTC.
+#[must_use]
+pub fn stamp(at: DateTime<Utc>) -> String {
+    at.format(STAMP).to_string()
+}
+
+/// The path segment that stands for a customer: the name itself where it is plain
+/// (`[A-Za-z0-9][A-Za-z0-9._-]{0,62}`), otherwise `~` and the name with every other byte as `~XX`.
+///
+/// No segment holds a `/` or is `.` or `..`, so no name can leave its prefix. A name whose segment would be
+/// longer than S3's keys allow becomes `~~h` and its SHA-256; such a name stands in the record alone.
+#[must_use]
+pub fn segment(customer: &str) -> String {
+    if is_plain(customer) {
+        return customer.to_owned();
+    }
+    let mut text = String::from("~");
+    for &byte in customer.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push('~');
+            text.push_str(&crate::digest::hex(&[byte]));
+        }
+    }
+    if text.len() > LONGEST_SEGMENT { format!("~~h{}", sha256_hex(customer.as_bytes())) } else { text }
+}
+
+/// The customer that a path segment stands for; `None` where the segment alone does not tell
+/// (a digest, or a segment that [`segment`] never makes).
+#[must_use]
+pub fn customer_of(segment: &str) -> Option<String> {
+    if is_plain(segment) {
+        return Some(segment.to_owned());
+    }
+    let mut rest = segment.strip_prefix('~')?.as_bytes();
+    let mut name = Vec::with_capacity(rest.len());
+    while let [first, tail @ ..] = rest {
+        if *first == b'~' {
+            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+            name.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &tail[2..];
+        } else {
+            name.push(*first);
+            rest = tail;
+        }
+    }
+    // A spelling that is not the one that is written would give one customer two names.
+    String::from_utf8(name).ok().filter(|name| self::segment(name) == segment)
+}
+
+fn is_plain(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    (1..=63).contains(&bytes.len())
+        && bytes[0].is_ascii_alphanumeric()
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_761_834_652, 0).expect("a valid time") // date -u -d @1761834652
+    }
+
+    #[test]
+    fn keys_are_spelled_as_documented() {
+        assert_eq!(config_key("airbnb"), "terragrunt/airbnb/config.yaml");
+        assert_eq!(log_key("airbnb", at()), "usage-logs/airbnb/2025-10-30_143052.json");
+        assert_eq!(
+            history_key("airbnb", at(), "d188280766a258ccc135ef480b49230c"),
+            "terragrunt/airbnb/config-history/2025-10-30_143052_d188280766a258ccc135ef480b49230c.yaml"
+        );
+        // printf 20251030T143052Z-00 | sha256sum
+        assert_eq!(log_key_beside("airbnb", at(), "20251030T143052Z-00"), "usage-logs/airbnb/2025-10-30_143052-465b93c4.json");
+    }
+
+    #[test]
+    fn a_customer_prefix_lists_no_other_customer() {
+        assert_eq!(logs_prefix(Some("acme")), "usage-logs/acme/");
+        assert!(!log_key("acme-2", at()).starts_with(&logs_prefix(Some("acme"))));
+    }
+
+    #[test]
+    fn odd_names_stay_inside_their_prefix_and_come_back() {
+        for name in ["..", ".", "", "a/b", "../x", "Foo Bar", "~", "~20", "é", "e\u{301}", "a\0b", &"x".repeat(64), "%2F"] {
+            let segment = segment(name);
+            assert!(!segment.contains('/') && segment != ".." && segment != "." && !segment.is_empty(), "{name:?}");
+            assert_eq!(customer_of(&segment).as_deref(), Some(name), "{segment}");
+        }
+        assert_eq!(segment("Foo Bar"), "~Foo~20Bar");
+        assert_eq!(segment("../x"), "~..~2fx");
+    }
+
+    #[test]
+    fn a_name_longer_than_a_key_gets_a_digest() {
+        let long = "x".repeat(1025);
+        assert!(log_key_beside(&long, at(), "id").len() < 1024);
+        assert!(segment(&long).starts_with("~~h"));
+        assert_eq!(customer_of(&segment(&long)), None);
+        assert_ne!(segment(&long), segment(&"x".repeat(1026)));
+    }
+
+    #[test]
+    fn segments_nobody_writes_are_not_decoded() {
+        for segment in ["~~2", "~~zz", "~acme", "~~41", "~~2F", "a b", "-a", ""] {
+            assert_eq!(customer_of(segment), None, "{segment}");
+        }
+    }
+
+    #[test]
+    fn log_keys_of_both_modules_are_read() {
+        let ours = parse_log_key("usage-logs/airbnb/2025-10-30_143052.json").expect("ours");
+        assert_eq!((ours.segment, ours.at), ("airbnb", Some(at())));
+        let beside = parse_log_key("usage-logs/airbnb/2025-10-30_143052-0a1b2c3d.json").expect("beside");
+        assert_eq!(beside.at, Some(at()));
+        let earlier = parse_log_key("usage-logs/airbnb/d188280766a258ccc135ef480b49230c.json").expect("earlier");
+        assert_eq!((earlier.segment, earlier.at), ("airbnb", None));
+        let wild = parse_log_key("usage-logs/airbnb/2025-13-30_143052.json").expect("a record all the same");
+        assert_eq!(wild.at, None);
+    }
+
+    #[test]
+    fn other_objects_are_no_records() {
+        for key in [
+            "usage-logs/",
+            "usage-logs/airbnb/",
+            "usage-logs/x.json",
+            "usage-logs/a/b/c.json",
+            "usage-logs/a/x.csv",
+            "usage-logs/a/.json",
+            "terragrunt/a/x.json",
+        ] {
+            assert_eq!(parse_log_key(key), None, "{key}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! config-backup: keeps a deployment's `config.yaml` and a record of every deployment in S3.
+//!
+//! Terraform calls the machine verbs (`context`, `backup`, `log`, `outcome`) through its `external` data source and
+//! `local-exec`; people call the others. ARCHITECTURE.md shows the data's way. The library exists for the executable
+//! and its tests; its API is not a contract.
+
+pub mod aws;
+pub mod backup;
+pub mod cli;
+pub mod config;
+pub mod context;
+pub mod deadline;
+pub mod deliver;
+pub mod deployment;
+pub mod digest;
+pub mod facts;
+pub mod fault;
+pub mod host;
+pub mod init;
+pub mod journal;
+pub mod late;
+pub mod layout;
+pub mod log;
+pub mod outcome;
+pub mod protocol;
+pub mod record;
+pub mod replay;
+pub mod report;
+pub mod rows;
+pub mod spool;
+pub mod unit;
+pub mod verdict;

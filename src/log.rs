@@ -1,0 +1,209 @@
+//! `log`: writes the usage record of a deployment, looks after the config where `backup` did not, sends what
+//! earlier deployments left, and says in one line how all of it went.
+//!
+//! Always exits 0. Who deploys is asked here again: a saved plan may be applied by somebody else.
+
+use std::io::{Read, Write};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::aws::{Identity, Store, Target};
+use crate::config::{self, Config, Subject};
+use crate::deliver;
+use crate::deployment::{Run, block_on, unreadable};
+use crate::fault::Fault;
+use crate::journal::{self, Journal, Sent};
+use crate::protocol::Query;
+use crate::record::{self, Backup, Record, Tools};
+use crate::spool::{Item, Kept, Spool, What};
+use crate::verdict::{Status, verdict};
+use crate::{deadline, host, late};
+
+/// Logs the deployment.
+pub fn run(input: impl Read, mut output: impl Write) -> Result<()> {
+    let query = match Query::read(input) {
+        Ok(query) => query,
+        Err(error) => return say(&mut output, Status::Error, &format!("the deployment is not logged: {error:#}")),
+    };
+    let bucket = query.bucket.clone();
+    let run = Run::begin(query);
+    let (limit, kept_in) = (run.left(), run.spool_folder());
+    let pessimist = Journal { record: Some(not_sent(false, run.no_answer_yet())), ..run.journal.clone() };
+    let latest = deadline::latest_within(limit, pessimist, move |tell| work(run, tell));
+    let verdict = verdict(&latest.state, &kept_in, &bucket);
+    say(&mut output, verdict.status, &verdict.message)
+}
+
+fn say(output: &mut impl Write, status: Status, message: &str) -> Result<()> {
+    let head = if status == Status::Ok { "" } else { "WARNING: " };
+    writeln!(output, "config-backup: {head}{message}").context("write to stdout")
+}
+
+fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
+    let config = config::read(Path::new(&run.query.config_file_path));
+    let subject = config::subject(&run.query, config.as_ref().ok());
+    run.journal.notes = notes(&run, &config, &subject);
+    let target = run.query.target(&subject.profile);
+
+    // First of all the record is kept, in the worst form that it may have to be sent in.
+    let mut record = draft(&run, &config, &subject);
+    let at = host::now();
+    record.timestamp = record::timestamp(at);
+    let item = Item::new(What::Record, target.clone(), &subject.customer, &run.query.deployment_id, at, &record.to_line());
+    let kept = Spool::open(run.state()).and_then(|spool| spool.keep(item.clone(), record.to_line()));
+    run.journal.record = Some(not_sent(kept.is_ok(), run.no_answer_yet()));
+    run.tell(tell);
+
+    let done = block_on(async {
+        run.journal.record = None; // what stands there is no finding, only the worst case
+        let store = run.open(&target).await;
+        let store = store.as_ref();
+        let (identity, config) = futures_util::join!(identity(&run, store), config_of(&run, store, &target, &config, &subject));
+        complete(&mut record, &config, identity.as_ref().ok());
+        run.journal.config = Some(config);
+        run.journal.record = Some(send(&run, store, &item, &record, identity, kept).await);
+        run.tell(tell);
+        if let (Ok(store), None) = (store, run.journal.dead_network()) {
+            let late = run
+                .in_time(async {
+                    Ok(late::send(run.state(), Some((store, &target)), run.left_for_network(), &run.query.deployment_id).await)
+                })
+                .await;
+            run.journal.notes.extend(late.map(|late| late.problems).unwrap_or_default());
+        }
+    });
+    if let Err(fault) = done {
+        run.journal.record = Some(not_sent(true, fault));
+    }
+    run.tell(tell);
+    #[allow(clippy::disallowed_methods)] // ages of files, by the clock that dated them
+    journal::sweep(run.state(), std::time::SystemTime::now());
+}
+
+/// What everybody should know although it stops nothing.
+fn notes(run: &Run, config: &Result<Config, Fault>, subject: &Subject) -> Vec<String> {
+    let query = &run.query;
+    let mut notes: Vec<String> = subject.problems.iter().map(|problem| format!("config.yaml: {problem}")).collect();
+    if let Ok(config) = config
+        && !query.config_hash.is_empty()
+        && query.config_hash != config.digests.md5
+    {
+        notes.push("config.yaml changed between plan and apply; what is backed up and logged is what it holds now".to_owned());
+    }
+    let ours = env!("CARGO_PKG_VERSION");
+    if !query.unit_version.is_empty() && query.unit_version != ours {
+        let theirs = &query.unit_version;
+        notes.push(format!(
+            "the files of the unit are of version {theirs} and the helper is {ours}; run `config-backup init` in the customer folder"
+        ));
+    }
+    notes
+}
+
+/// The record as far as it is known without the network.
+fn draft(run: &Run, config: &Result<Config, Fault>, subject: &Subject) -> Record {
+    let folder = Path::new(&run.query.config_file_path).parent().unwrap_or(Path::new("."));
+    let known = run.journal.config.as_ref();
+    let (backup, backup_key) = known.map_or((Backup::Spooled, String::new()), |it| (it.backup, it.key.clone()));
+    Record {
+        timestamp: String::new(),
+        customer: subject.customer.clone(),
+        user: String::new(),
+        user_id: String::new(),
+        account: String::new(),
+        config_hash: config.as_ref().map(|it| it.digests.md5.clone()).unwrap_or_default(),
+        additional_users_count: subject.additional_users_count,
+        project_name: subject.project_name.clone(),
+        cluster_name: subject.cluster_name.clone(),
+        schema: record::SCHEMA,
+        deployment_id: run.query.deployment_id.clone(),
+        backup,
+        backup_key,
+        late: false,
+        git: host::git(folder),
+        ci: host::ci(),
+        tools: Some(Tools { config_backup: env!("CARGO_PKG_VERSION").to_owned() }),
+    }
+}
+
+fn complete(record: &mut Record, config: &journal::Config, identity: Option<&Identity>) {
+    record.backup = config.backup;
+    record.backup_key.clone_from(&config.key);
+    if let Some(identity) = identity {
+        record.user.clone_from(&identity.arn);
+        record.user_id.clone_from(&identity.user_id);
+        record.account.clone_from(&identity.account);
+    }
+}
+
+async fn identity(run: &Run, store: Result<&Store, &Fault>) -> Result<Identity, Fault> {
+    run.in_time(store.map_err(Clone::clone)?.identity()).await
+}
+
+/// What became of the config: as `backup` told, or looked after now where it did not run, failed to tell, or read
+/// other bytes than there are now.
+async fn config_of(
+    run: &Run,
+    store: Result<&Store, &Fault>,
+    target: &Target,
+    config: &Result<Config, Fault>,
+    subject: &Subject,
+) -> journal::Config {
+    let config = match config {
+        Ok(config) => config,
+        Err(fault) => return unreadable(fault.clone()),
+    };
+    if let Some(told) = run.journal.config.as_ref().filter(|told| told.md5 == config.digests.md5) {
+        return told.clone();
+    }
+    // In step at plan time: the bucket had these bytes, so there is nothing to keep before asking once more.
+    if run.query.config_hash == config.digests.md5 && !run.query.backup_key.is_empty() {
+        let version = match store {
+            Ok(store) => run.in_time(deliver::in_step(store, &subject.customer, &config.digests)).await,
+            Err(fault) => Err(fault.clone()),
+        };
+        let in_step =
+            |key: &String| journal::Config { backup: Backup::Unchanged, key: key.clone(), md5: config.digests.md5.clone(), fault: None };
+        match version {
+            Ok(Some(version)) => return in_step(&version.key),
+            Err(_) => return in_step(&run.query.backup_key),
+            Ok(None) => {}
+        }
+    }
+    let (item, kept) = run.keep_config(config, subject, target);
+    run.send_config(store, &item, &config.bytes, kept).await
+}
+
+/// Uploads the record. One without a user waits for the next run, if it is kept: a record must not guess who.
+async fn send(
+    run: &Run,
+    store: Result<&Store, &Fault>,
+    item: &Item,
+    record: &Record,
+    identity: Result<Identity, Fault>,
+    kept: Result<Kept, Fault>,
+) -> Sent {
+    let line = record.to_line();
+    let sent = match (store, &identity) {
+        (Err(fault), _) => Err(fault.clone()),
+        (_, Err(fault)) if kept.is_ok() => Err(fault.clone()),
+        (Ok(store), _) => run.in_time(deliver::record(store, item, &line)).await,
+    };
+    match (sent, kept) {
+        (Ok(key), kept) => {
+            let _ = kept.and_then(Kept::done);
+            Sent { sent: true, kept: false, key, user: record.user.clone(), fault: None }
+        }
+        (Err(fault), Ok(mut kept)) => {
+            // The draft is kept as well as the record; only then does a failure here not matter.
+            let _ = kept.replace(line);
+            Sent { user: record.user.clone(), ..not_sent(true, fault) }
+        }
+        (Err(fault), Err(local)) => not_sent(false, Fault { text: format!("{}; and {}", fault.text, local.text), ..fault }),
+    }
+}
+
+fn not_sent(kept: bool, fault: Fault) -> Sent {
+    Sent { sent: false, kept, key: String::new(), user: String::new(), fault: Some(fault) }
+}

@@ -1,0 +1,258 @@
+//! The usage record: one JSON object on one line for every deployment, and the lenient reading of such objects.
+//!
+//! Pure. The written form is a contract (README.md, "The usage record"): fields are added at the end, never
+//! renamed. The read form takes what the earlier module wrote, too.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The version of the written form.
+pub const SCHEMA: u32 = 1;
+
+/// A usage record as it is written; the order of the fields is the order in the object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// When the deployment happened: RFC 3339 with seconds, UTC, `Z`.
+    pub timestamp: String,
+    /// The customer's name as configured.
+    pub customer: String,
+    /// The full ARN of the caller (`sts:GetCallerIdentity`).
+    pub user: String,
+    /// The caller's unique id (`UserId` of `sts:GetCallerIdentity`).
+    pub user_id: String,
+    /// The caller's account, twelve digits.
+    pub account: String,
+    /// MD5 of the config's bytes, hex; empty where the config could not be read.
+    pub config_hash: String,
+    /// `mongodb.additional_users_count`; 0 where it is not known.
+    pub additional_users_count: u64,
+    /// `mongodb.project_name`, or empty.
+    pub project_name: String,
+    /// `mongodb.cluster_name`, or empty.
+    pub cluster_name: String,
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Names the deployment: a nonce minted at plan.
+    pub deployment_id: String,
+    /// What became of the config: see [`Backup`].
+    pub backup: Backup,
+    /// The key of the config version that was deployed; empty where there is none.
+    pub backup_key: String,
+    /// Whether the record was sent by a later run than its own; left out where it was not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub late: bool,
+    /// The commit that was deployed, if the config lies in a git checkout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<Git>,
+    /// The CI job that deployed, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci: Option<Ci>,
+    /// The versions of the tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Tools>,
+}
+
+/// What became of the config in a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backup {
+    /// The bucket had another config, and has this one now.
+    Uploaded,
+    /// The bucket had this config already.
+    Unchanged,
+    /// Kept on the deploying machine, and sent by one of its next runs.
+    Spooled,
+    /// Neither sent nor kept.
+    Failed,
+}
+
+/// The commit that was deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Git {
+    /// The full id of the commit.
+    pub commit: String,
+    /// The branch; empty when detached.
+    pub branch: String,
+    /// Whether there were uncommitted changes.
+    pub dirty: bool,
+}
+
+/// The CI job that deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ci {
+    /// `github`, `gitlab`, `jenkins`, …
+    pub provider: String,
+    /// Where the run can be looked at; empty where the CI does not say.
+    pub run_url: String,
+}
+
+/// The versions of the tools.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tools {
+    /// This executable's version.
+    pub config_backup: String,
+}
+
+impl Record {
+    /// The object's bytes: one line, ending in a newline.
+    #[must_use]
+    pub fn to_line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+}
+
+/// A time as it stands in records: RFC 3339 with seconds, UTC, `Z`.
+#[must_use]
+pub fn timestamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// What a report takes from a record, whoever wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// When; `None` where the record does not say it in a usable form.
+    pub at: Option<DateTime<Utc>>,
+    /// The customer according to the record (the key's wins).
+    pub customer: String,
+    /// The full ARN.
+    pub user: String,
+    /// The count, or 0.
+    pub additional_users_count: u64,
+    /// The project, or empty.
+    pub project_name: String,
+    /// The cluster, or empty.
+    pub cluster_name: String,
+    /// What was left out because its type or form is wrong, one phrase each.
+    pub problems: Vec<String>,
+}
+
+/// Reads one record leniently: unknown fields are ignored, unusable values are left out and named.
+///
+/// # Errors
+/// One phrase saying why the object is no record at all.
+pub fn read(bytes: &[u8]) -> Result<Reading, String> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err("it is empty".to_owned());
+    }
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| format!("it is not valid JSON at line {}, column {}", error.line(), error.column()))?;
+    let Value::Object(fields) = value else {
+        return Err("it is no JSON object".to_owned());
+    };
+    if ["timestamp", "customer", "user", "config_hash"].iter().all(|name| !fields.contains_key(*name)) {
+        return Err("it has none of a usage record's fields".to_owned());
+    }
+    let mut problems = Vec::new();
+    let mut text = |name: &str| match fields.get(name) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(_) => {
+            problems.push(format!("its `{name}` is no text"));
+            String::new()
+        }
+    };
+    let (stamp, customer, user) = (text("timestamp"), text("customer"), text("user"));
+    let (project_name, cluster_name) = (text("project_name"), text("cluster_name"));
+    let count = text("additional_users_count");
+    let additional_users_count = count.trim().parse().unwrap_or_else(|_| {
+        if !count.is_empty() {
+            problems.push("its `additional_users_count` is no whole number".to_owned());
+        }
+        0
+    });
+    let at = DateTime::parse_from_rfc3339(stamp.trim()).ok().map(|time| time.to_utc());
+    if at.is_none() && !stamp.is_empty() {
+        problems.push("its `timestamp` is no RFC 3339 time".to_owned());
+    }
+    Ok(Reading { at, customer, user, additional_users_count, project_name, cluster_name, problems })
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde calls
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record {
+            timestamp: "2025-10-30T14:30:52Z".into(),
+            customer: "airbnb".into(),
+            user: "arn:aws:iam::123456789012:user/jane.roe".into(),
+            user_id: "AIDADEMO".into(),
+            account: "123456789012".into(),
+            config_hash: "d188280766a258ccc135ef480b49230c".into(),
+            additional_users_count: 5,
+            project_name: "airbnb-project".into(),
+            cluster_name: "arena-cluster".into(),
+            schema: SCHEMA,
+            deployment_id: "20251030T143052Z-00".into(),
+            backup: Backup::Uploaded,
+            backup_key: "terragrunt/airbnb/config-history/x.yaml".into(),
+            late: false,
+            git: None,
+            ci: None,
+            tools: None,
+        }
+    }
+
+    #[test]
+    fn a_record_is_one_line_with_its_fields_in_the_documented_order() {
+        let line = String::from_utf8(record().to_line()).expect("text");
+        assert_eq!(
+            line,
+            "{\"timestamp\":\"2025-10-30T14:30:52Z\",\"customer\":\"airbnb\",\
+             \"user\":\"arn:aws:iam::123456789012:user/jane.roe\",\"user_id\":\"AIDADEMO\",\"account\":\"123456789012\",\
+             \"config_hash\":\"d188280766a258ccc135ef480b49230c\",\"additional_users_count\":5,\
+             \"project_name\":\"airbnb-project\",\"cluster_name\":\"arena-cluster\",\"schema\":1,\
+             \"deployment_id\":\"20251030T143052Z-00\",\"backup\":\"uploaded\",\
+             \"backup_key\":\"terragrunt/airbnb/config-history/x.yaml\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_late_record_says_so_and_optional_objects_follow() {
+        let git = Git { commit: "c0ffee".into(), branch: "main".into(), dirty: true };
+        let line = String::from_utf8(Record { late: true, git: Some(git), ..record() }.to_line()).expect("text");
+        let tail = ",\"late\":true,\"git\":{\"commit\":\"c0ffee\",\"branch\":\"main\",\"dirty\":true}}\n";
+        assert!(line.ends_with(tail), "{line}");
+    }
+
+    #[test]
+    fn records_of_the_earlier_module_are_read() {
+        let reading = read(include_bytes!("../tests/fixtures/legacy-log.json")).expect("a record");
+        assert_eq!(reading.at.map(|at| at.timestamp()), Some(1_761_834_652)); // date -u -d 2025-10-30T14:30:52Z +%s
+        assert_eq!((reading.customer.as_str(), reading.additional_users_count), ("airbnb", 5));
+        assert!(reading.user.ends_with("/john.doe"));
+        assert_eq!(reading.problems, Vec::<String>::new());
+    }
+
+    #[test]
+    fn unusable_values_are_left_out_and_named() {
+        let line = br#"{"timestamp":1761834652,"customer":{},"user":"u","additional_users_count":-3,"new":[1]}"#;
+        let reading = read(line).expect("a record");
+        assert_eq!((reading.at, reading.customer.as_str(), reading.additional_users_count), (None, "", 0));
+        assert_eq!(
+            reading.problems.join("; "),
+            "its `customer` is no text; its `additional_users_count` is no whole number; its `timestamp` is no RFC 3339 time"
+        );
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused_with_a_reason() {
+        for (bytes, reason) in [
+            (&b""[..], "it is empty"),
+            (b"{\"timestamp\":", "it is not valid JSON at line 1, column 13"),
+            (b"[1]", "it is no JSON object"),
+            (b"{\"a\":1}", "it has none of a usage record's fields"),
+        ] {
+            assert_eq!(read(bytes), Err(reason.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What to say of a deployment: one status and one line, made of its journal.
+//!
+//! Pure, and the only place that words it: `log` prints the line, `outcome` gives it to Terraform's check.
+
+use serde::Serialize;
+
+use crate::aws::uri;
+use crate::fault::Fault;
+use crate::journal::{Config, Journal, Sent};
+use crate::record::Backup;
+
+/// How a deployment went, as far as we are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Backed up and logged.
+    Ok,
+    /// Backed up and logged, and there is something to know.
+    Warning,
+    /// Something is not in the bucket.
+    Error,
+}
+
+/// Status and line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The status.
+    pub status: Status,
+    /// The line: what happened, what happens now, the way out.
+    pub message: String,
+}
+
+/// Sums a deployment up. `kept_in` is the spool's folder, `bucket` the bucket's name.
+#[must_use]
+pub fn verdict(journal: &Journal, kept_in: &str, bucket: &str) -> Verdict {
+    let (config, record) = (journal.config.as_ref(), journal.record.as_ref());
+    let mut parts = Vec::new();
+    let unsent = config.is_none_or(|it| matches!(it.backup, Backup::Spooled | Backup::Failed)) || record.is_none_or(|it| !it.sent);
+    if unsent {
+        parts.extend(failures(config, record, kept_in));
+    }
+    parts.extend(journal.notes.iter().cloned());
+    let status = match (unsent, journal.notes.is_empty()) {
+        (true, _) => Status::Error,
+        (false, false) => Status::Warning,
+        (false, true) => Status::Ok,
+    };
+    if let (false, Some(config), Some(record)) = (unsent, config, record) {
+        parts.push(format!("{}, and the deployment is logged as {}", done(config, bucket), uri(bucket, &record.key)));
+    }
+    Verdict { status, message: parts.join("; ") }
+}
+
+/// What became of the config alone, for the line that `backup` prints.
+#[must_use]
+pub fn config_line(config: &Config, bucket: &str) -> String {
+    match &config.fault {
+        None => done(config, bucket),
+        Some(fault) => format!("config.yaml is not backed up yet: {}", fault.text),
+    }
+}
+
+fn done(config: &Config, bucket: &str) -> String {
+    let uri = uri(bucket, &config.key);
+    match config.backup {
+        Backup::Uploaded => format!("config.yaml is backed up as {uri}"),
+        _ => format!("config.yaml is unchanged since {uri}"),
+    }
+}
+
+fn failures(config: Option<&Config>, record: Option<&Sent>, kept_in: &str) -> Vec<String> {
+    let config_fault = config.and_then(|it| it.fault.as_ref());
+    let record_fault = record.and_then(|it| it.fault.as_ref());
+    let config_kept = config.is_some_and(|it| it.backup == Backup::Spooled);
+    let record_kept = record.is_some_and(|it| it.kept);
+    let mut parts = Vec::new();
+    let mut say = |who: &str, fault: Option<&Fault>| {
+        let cause = fault.map_or("it was not tried", |fault| fault.text.as_str());
+        parts.push(format!("{who}: {cause}"));
+    };
+    let record_sent = record.is_some_and(|it| it.sent);
+    let config_sent = config.is_some_and(|it| matches!(it.backup, Backup::Uploaded | Backup::Unchanged));
+    match (config_sent, record_sent) {
+        (false, false) if config_kept == record_kept && one_cause(config_fault, record_fault) => {
+            say("neither config.yaml nor the usage record is in the bucket", config_fault);
+        }
+        _ => {
+            if !config_sent {
+                say("config.yaml is not backed up", config_fault);
+            }
+            if !record_sent {
+                say("the deployment is not logged", record_fault);
+            }
+        }
+    }
+    if config_kept || record_kept {
+        parts.push(format!("kept in {kept_in} and sent with the next deployment, or now by `config-backup replay`"));
+    }
+    let mut advice: Vec<String> = [config_fault, record_fault].into_iter().flatten().map(|fault| fault.advice.clone()).collect();
+    advice.dedup();
+    parts.extend(advice.into_iter().filter(|advice| !advice.is_empty()));
+    parts
+}
+
+/// Whether one cause explains both: the same kind of fault on the way to the same bucket.
+fn one_cause(config: Option<&Fault>, record: Option<&Fault>) -> bool {
+    match (config, record) {
+        (Some(config), Some(record)) => config.kind == record.kind,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Kind;
+
+    fn config(backup: Backup, fault: Option<Fault>) -> Config {
+        Config { backup, key: "terragrunt/a/config-history/x.yaml".into(), md5: "m".into(), fault }
+    }
+
+    fn sent(key: &str) -> Sent {
+        Sent { sent: true, kept: false, key: key.into(), user: "u".into(), fault: None }
+    }
+
+    fn kept(fault: Fault) -> Sent {
+        Sent { sent: false, kept: true, key: String::new(), user: String::new(), fault: Some(fault) }
+    }
+
+    fn say(config: Option<Config>, record: Option<Sent>, notes: &[&str]) -> (Status, String) {
+        let notes = notes.iter().map(|note| (*note).to_owned()).collect();
+        let verdict = verdict(&Journal { spent_ms: 0, config, record, notes }, "/state/spool", "b");
+        (verdict.status, verdict.message)
+    }
+
+    #[test]
+    fn a_good_deployment_says_where_things_are() {
+        let (status, message) = say(Some(config(Backup::Uploaded, None)), Some(sent("usage-logs/a/t.json")), &[]);
+        assert_eq!(status, Status::Ok);
+        assert_eq!(
+            message,
+            "config.yaml is backed up as s3://b/terragrunt/a/config-history/x.yaml, \
+             and the deployment is logged as s3://b/usage-logs/a/t.json"
+        );
+        let (status, message) = say(Some(config(Backup::Unchanged, None)), Some(sent("k")), &["it rains"]);
+        assert_eq!(status, Status::Warning);
+        assert!(message.starts_with("it rains; config.yaml is unchanged since s3://b/"), "{message}");
+    }
+
+    #[test]
+    fn one_cause_is_told_once_with_what_happens_now_and_the_way_out() {
+        let fault = |text| Fault::new(Kind::Network, text, "check the network");
+        let (status, message) = say(Some(config(Backup::Spooled, Some(fault("no route")))), Some(kept(fault("refused"))), &[]);
+        assert_eq!(status, Status::Error);
+        assert_eq!(
+            message,
+            "neither config.yaml nor the usage record is in the bucket: no route; kept in /state/spool and sent with the \
+             next deployment, or now by `config-backup replay`; check the network"
+        );
+    }
+
+    #[test]
+    fn two_causes_are_told_apart() {
+        let gone = Fault::new(Kind::Local, "read `c`: gone", "");
+        let (_, message) = say(Some(config(Backup::Failed, Some(gone.clone()))), Some(sent("k")), &[]);
+        assert_eq!(message, "config.yaml is not backed up: read `c`: gone");
+        let denied = Fault::new(Kind::Denied, "denied", "ask");
+        let (_, message) = say(Some(config(Backup::Failed, Some(gone))), Some(kept(denied)), &[]);
+        assert!(message.starts_with("config.yaml is not backed up: read `c`: gone; the deployment is not logged: denied; kept in "));
+        assert!(message.ends_with("; ask"));
+        let (status, message) = say(None, None, &[]);
+        assert_eq!(
+            (status, message.as_str()),
+            (Status::Error, "config.yaml is not backed up: it was not tried; the deployment is not logged: it was not tried")
+        );
+    }
+}

@@ -1,0 +1,38 @@
+# The unit that backs config.yaml up and logs the deployment. It runs with `terragrunt apply --all` in the customer
+# folder and with `terragrunt apply --working-dir=config-backup`. It depends on no unit and no unit depends on it.
+# There is no `source`: the module is this folder.
+
+include "root" {
+  path = find_in_parent_folders("root.hcl")
+}
+
+locals {
+  config_file_path = abspath("${get_terragrunt_dir()}/../config.yaml")
+
+  # An error while this file is parsed would stop the whole `--all` run before any unit starts, hence try().
+  config = try(yamldecode(file(local.config_file_path)), {})
+}
+
+inputs = {
+  config_file_path = local.config_file_path
+  customer_name    = try(tostring(local.config.customer.name), basename(dirname(local.config_file_path)))
+  aws_profile      = try(tostring(local.config.aws.profile), "")
+  bucket           = get_env("CONFIG_BACKUP_BUCKET", "mongodb-arena")
+  bucket_region    = get_env("CONFIG_BACKUP_BUCKET_REGION", "us-east-1")
+  helper           = get_env("CONFIG_BACKUP_HELPER", "config-backup")
+}
+
+# Whatever happens in this unit, even a provider that cannot be had, is a warning of the run and no failure.
+errors {
+  # A rule of one's own replaces the built-in list of what is worth another try.
+  retry "transient" {
+    retryable_errors   = get_default_retryable_errors()
+    max_attempts       = 2
+    sleep_interval_sec = 1
+  }
+
+  ignore "never_block_the_deployment" {
+    ignorable_errors = [".*"]
+    message          = "config-backup did not run: this deployment is neither backed up nor logged. The other units are not affected."
+  }
+}

@@ -1,0 +1,31 @@
+# What all units of this customer share. The folder's name is the customer's.
+
+locals {
+  # By the folder and not by config.yaml: an edit there, or a typo, must never point a unit at another state.
+  customer = basename(get_parent_terragrunt_dir("root"))
+
+  # An error while this file is parsed would stop the whole `--all` run, hence try().
+  config  = try(yamldecode(file("${get_parent_terragrunt_dir("root")}/config.yaml")), {})
+  profile = try(tostring(local.config.aws.profile), "default")
+}
+
+remote_state {
+  backend = "s3"
+
+  generate = {
+    path      = "backend.tf"
+    if_exists = "overwrite_terragrunt"
+  }
+
+  # No lock file: it needs s3:DeleteObject to be taken away again, which the profile does not have.
+  config = merge(
+    {
+      bucket  = get_env("CONFIG_BACKUP_BUCKET", "mongodb-arena")
+      region  = get_env("CONFIG_BACKUP_BUCKET_REGION", "us-east-1")
+      key     = "terragrunt/${local.customer}/${path_relative_to_include()}/terraform.tfstate"
+      encrypt = true
+    },
+    # A CI runner has credentials in its environment and none of people's profiles.
+    get_env("AWS_ACCESS_KEY_ID", "") == "" ? { profile = local.profile } : {},
+  )
+}

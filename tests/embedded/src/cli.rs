@@ -1,0 +1,114 @@
+//! The command line: arguments, the line on standard output, and when to stop.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use embedded_aws::{Bucket, Identity, Options, Server};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Serves S3 and STS on this machine, from a folder.
+///
+/// Prints the endpoint on one line once it listens, and serves until SIGTERM or SIGINT.
+#[derive(Parser)]
+#[command(version)]
+pub(crate) struct Arguments {
+    /// Folder with the objects, as plain files
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Bucket to have, in us-east-1 unless a region is named; repeatable
+    #[arg(long = "bucket", value_name = "NAME[=REGION]", value_parser = bucket)]
+    buckets: Vec<Bucket>,
+    /// Who may sign requests: JSON array of objects with `access_key`, `secret_key`, `arn`, `user_id`, `account` and optionally `deny`,
+    /// a list of S3 operations or `*` [default: two demo identities]
+    #[arg(long, value_name = "FILE")]
+    identities: Option<PathBuf>,
+    /// File to append one JSON line per request to
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Loopback address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// File to write the endpoint to, complete as soon as it exists
+    #[arg(long, value_name = "FILE")]
+    endpoint_file: Option<PathBuf>,
+    /// Also stop at the end of standard input
+    #[arg(long)]
+    stdin_eof: bool,
+}
+
+fn bucket(text: &str) -> Result<Bucket, &'static str> {
+    let (name, region) = text.split_once('=').unwrap_or((text, "us-east-1"));
+    if name.is_empty() || region.is_empty() {
+        return Err("use NAME or NAME=REGION");
+    }
+    Ok(Bucket { name: name.to_owned(), region: region.to_owned() })
+}
+
+/// Serves until told to stop.
+pub(crate) fn run(arguments: &Arguments, input: impl Read + Send + 'static, output: &mut impl Write) -> io::Result<()> {
+    let identities = match &arguments.identities {
+        Some(file) => read_identities(file)?,
+        None => embedded_aws::demo_identities(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // Before anybody knows the endpoint, so that a signal sent right after it stops the server as promised.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let server = Server::start(Options {
+            data: arguments.data.clone(),
+            buckets: arguments.buckets.clone(),
+            identities,
+            listen: arguments.listen,
+            log: arguments.log.clone(),
+        })?;
+        announce(&server.endpoint(), arguments.endpoint_file.as_deref(), output)?;
+        // Not read otherwise: a program in the background that reads from a terminal is suspended.
+        let input = arguments.stdin_eof.then(|| end_of(input));
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = async {
+                match input {
+                    Some(end) => drop(end.await),
+                    None => std::future::pending().await,
+                }
+            } => {}
+        }
+        drop(server);
+        Ok(())
+    })
+}
+
+fn read_identities(file: &Path) -> io::Result<Vec<Identity>> {
+    let refused = |error: io::Error| io::Error::new(error.kind(), format!("cannot read identities `{}`: {error}", file.display()));
+    let text = fs::read(file).map_err(refused)?;
+    serde_json::from_slice(&text).map_err(|error| refused(error.into()))
+}
+
+fn announce(endpoint: &str, file: Option<&Path>, output: &mut impl Write) -> io::Result<()> {
+    if let Some(file) = file {
+        let refused = |error: io::Error| io::Error::new(error.kind(), format!("cannot write endpoint file `{}`: {error}", file.display()));
+        let mut draft = file.as_os_str().to_owned();
+        draft.push(".tmp");
+        fs::write(&draft, format!("{endpoint}\n")).map_err(refused)?;
+        fs::rename(&draft, file).map_err(refused)?;
+    }
+    writeln!(output, "{endpoint}")?;
+    output.flush()
+}
+
+/// Resolves at the end of `input`, which a thread of its own waits for: no runtime can cancel a read from a terminal.
+fn end_of(mut input: impl Read + Send + 'static) -> oneshot::Receiver<()> {
+    let (ended, end) = oneshot::channel();
+    std::thread::spawn(move || {
+        // An input that cannot be read has ended, too.
+        let _ = io::copy(&mut input, &mut io::sink());
+        let _ = ended.send(());
+    });
+    end
+}

@@ -1,0 +1,59 @@
+//! The conditional headers of reads and writes, decided from what is there.
+
+use s3s::dto::{ETagCondition, Timestamp};
+use s3s::{S3Error, S3Result, s3_error};
+
+use crate::store::Head;
+
+/// The conditions a GET or HEAD may carry, each the header of its name with `If-` before it; `matching` is `If-Match`.
+pub(crate) struct Read {
+    pub(crate) matching: Option<ETagCondition>,
+    pub(crate) not_matching: Option<ETagCondition>,
+    pub(crate) modified_since: Option<Timestamp>,
+    pub(crate) unmodified_since: Option<Timestamp>,
+}
+
+impl Read {
+    /// RFC 9110, section 13.2.2: a condition on the entity tag outranks the one on the time.
+    pub(crate) fn check(&self, head: &Head) -> S3Result<()> {
+        let modified = Timestamp::from(head.modified);
+        let failed = match (&self.matching, &self.unmodified_since) {
+            (Some(condition), _) => !holds(condition, head),
+            (None, Some(since)) => modified > *since,
+            (None, None) => false,
+        };
+        if failed {
+            return Err(precondition_failed());
+        }
+        let unchanged = match (&self.not_matching, &self.modified_since) {
+            (Some(condition), _) => holds(condition, head),
+            (None, Some(since)) => modified <= *since,
+            (None, None) => false,
+        };
+        if unchanged { Err(s3_error!(NotModified)) } else { Ok(()) }
+    }
+}
+
+/// The conditions of a PUT: `If-None-Match` may only be `*`, and `If-Match` needs an object.
+pub(crate) fn write(present: Option<&Head>, if_match: Option<&ETagCondition>, if_none_match: Option<&ETagCondition>) -> S3Result<()> {
+    match if_none_match {
+        Some(ETagCondition::ETag(_)) => {
+            return Err(s3_error!(NotImplemented, "A header you provided implies functionality that is not implemented"));
+        }
+        Some(ETagCondition::Any) if present.is_some() => return Err(precondition_failed()),
+        _ => {}
+    }
+    match (if_match, present) {
+        (Some(_), None) => Err(s3_error!(NoSuchKey, "The specified key does not exist.")),
+        (Some(condition), Some(head)) if !holds(condition, head) => Err(precondition_failed()),
+        _ => Ok(()),
+    }
+}
+
+fn holds(condition: &ETagCondition, head: &Head) -> bool {
+    condition.as_etag().is_none_or(|etag| etag.value() == head.etag)
+}
+
+fn precondition_failed() -> S3Error {
+    s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
+}

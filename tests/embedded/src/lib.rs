@@ -1,0 +1,84 @@
+//! S3 and STS in one process, for tests and demonstrations on one machine.
+//!
+//! Requests are real ones: clients speak HTTP, signatures are verified (Signature Version 4, by [`s3s`]), errors come with the status,
+//! headers and XML that AWS documents. Where the two differ, this server is at fault; where it does not know an operation it answers
+//! 501. It only listens on loopback addresses, and nobody gets in without one of the [identities](Identity).
+//!
+//! ```no_run
+//! use embedded_aws::{Bucket, Identity, Options, Server};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let server = Server::start(Options {
+//!     data: "/tmp/demo".into(),
+//!     buckets: vec![Bucket { name: "backups".into(), region: "eu-central-1".into() }],
+//!     identities: embedded_aws::demo_identities(),
+//!     listen: ([127, 0, 0, 1], 0).into(),
+//!     log: None,
+//! })?;
+//! server.put("backups", "team/config.yaml", b"a: 1\n", &[("author", "jane")])?;
+//! println!("{}", server.endpoint()); // for AWS_ENDPOINT_URL
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it does
+//!
+//! - **Objects**: `PutObject` (with `If-None-Match: *` and `If-Match`, exactly one of several writers wins; `Content-MD5` and
+//!   `x-amz-checksum-*` are verified, in headers and trailers), `GetObject` (ranges, conditions), `HeadObject`, `CopyObject`,
+//!   `DeleteObject`, `DeleteObjects`. Bodies up to 256 MiB in one request; no multipart uploads.
+//! - **Listings**: `ListObjectsV2` and `ListObjects`, in the order of UTF-8 bytes, in time that depends on the page only.
+//! - **Buckets**: `ListBuckets`, `HeadBucket`, `GetBucketLocation`, `GetBucketVersioning` (never any), `CreateBucket`.
+//! - **STS**: `GetCallerIdentity`, in every region.
+//! - **Regions**: a request signed for another region than the bucket's gets 301 `PermanentRedirect` with `x-amz-bucket-region`.
+//! - **Permissions**: see [`Identity::deny`].
+//!
+//! # The data folder
+//!
+//! `<data>/<bucket>/<key>` is the body as a plain file. Unusual keys have an encoded path, never one outside of the folder: `%25` for
+//! `%` and so on for control characters, `%-` for an empty part, `%2E%2E` for `..`, parts over 200 bytes in pieces ending in `%+`, and
+//! `a%` for `a` where `a/b` exists, too. Everything else about an object is JSON under `<data>/.meta`. The folder is for looking at;
+//! a server reads it when it starts, and only one can have it. Keys that differ only in case need a file system that tells them apart.
+
+mod access;
+mod conditions;
+mod disk;
+mod integrity;
+mod listing;
+mod log;
+mod names;
+mod objects;
+mod pages;
+mod request;
+mod s3;
+mod server;
+mod store;
+mod sts;
+mod wire;
+mod xml;
+
+pub use access::Identity;
+pub use request::Request;
+pub use server::{Bucket, Object, Options, Server};
+
+/// Two people to demonstrate with: an SSO user (`AKIADEMOJOHN00000000`, `demo-secret-john`) and an IAM user (`AKIADEMOJANE00000000`,
+/// `demo-secret-jane`), both of the account 123456789012 of AWS's documentation.
+#[must_use]
+pub fn demo_identities() -> Vec<Identity> {
+    let identity = |access_key: &str, secret_key: &str, arn: &str, user_id: &str| Identity {
+        access_key: access_key.to_owned(),
+        secret_key: secret_key.to_owned(),
+        arn: arn.to_owned(),
+        user_id: user_id.to_owned(),
+        account: "123456789012".to_owned(),
+        deny: Vec::new(),
+    };
+    vec![
+        identity(
+            "AKIADEMOJOHN00000000",
+            "demo-secret-john",
+            "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/john.doe",
+            "AROADEMO0000000000000:john.doe",
+        ),
+        identity("AKIADEMOJANE00000000", "demo-secret-jane", "arn:aws:iam::123456789012:user/jane.roe", "AIDADEMO0000000000000"),
+    ]
+}

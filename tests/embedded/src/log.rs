@@ -1,0 +1,45 @@
+//! The request log: every answered request in memory and, where a file is named, as one JSON line each.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::request::Request;
+
+/// Requests in the order of their answers.
+pub(crate) struct Log(Mutex<Inner>);
+
+struct Inner {
+    requests: Vec<Request>,
+    file: Option<File>,
+}
+
+impl Log {
+    /// Opens the file for appending, and makes it if it is not there.
+    pub(crate) fn open(file: Option<&Path>) -> io::Result<Log> {
+        let file = file.map(|path| File::options().create(true).append(true).open(path)).transpose()?;
+        Ok(Log(Mutex::new(Inner { requests: Vec::new(), file })))
+    }
+
+    /// Notes a request, in one write so that readers of the file never see half a line.
+    pub(crate) fn push(&self, request: Request) -> io::Result<()> {
+        let mut inner = self.lock();
+        if let Some(file) = &mut inner.file {
+            let mut line = serde_json::to_vec(&request)?;
+            line.push(b'\n');
+            file.write_all(&line)?;
+        }
+        inner.requests.push(request);
+        Ok(())
+    }
+
+    /// All requests so far.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.lock().requests.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,19 @@
+//! The server as a program, for demonstrations and end-to-end tests; see `embedded-aws --help`.
+
+use std::io::{Write as _, stderr, stdin, stdout};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod cli;
+
+fn main() -> ExitCode {
+    match cli::run(&cli::Arguments::parse(), stdin(), &mut stdout()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell where the error output is closed.
+            let _ = writeln!(stderr(), "embedded-aws: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The server a test starts: a thread with its own runtime, stopped and joined when the handle goes.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::GracefulShutdown;
+use s3s::service::S3ServiceBuilder;
+use tokio::sync::oneshot;
+
+use crate::access::{Gate, Identities, Identity};
+use crate::disk::Attributes;
+use crate::log::Log;
+use crate::objects::DEFAULT_TYPE;
+use crate::request::Request;
+use crate::s3::Service;
+use crate::store::Store;
+use crate::sts::Sts;
+use crate::wire::Wire;
+
+/// How long requests under way may take once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A bucket to have.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    /// By S3's rules for bucket names.
+    pub name: String,
+    /// The only region in which the bucket answers, `eu-central-1`.
+    pub region: String,
+}
+
+/// What to serve, where and to whom.
+#[derive(Clone)]
+pub struct Options {
+    /// The folder with the objects; made if it is not there.
+    pub data: PathBuf,
+    /// Buckets to add to those in the folder.
+    pub buckets: Vec<Bucket>,
+    /// Who may sign requests; nobody else gets an answer but 403.
+    pub identities: Vec<Identity>,
+    /// A loopback address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// A file to append one JSON object per request to, with the fields of [`Request`].
+    pub log: Option<PathBuf>,
+}
+
+/// An object as the server has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// The content.
+    pub body: Vec<u8>,
+    /// User metadata, names in lower case without `x-amz-meta-`.
+    pub metadata: BTreeMap<String, String>,
+    /// In whole seconds.
+    pub last_modified: SystemTime,
+    /// The MD5 of the body in lower case hexadecimal, without the quotes of the header.
+    pub etag: String,
+    /// As sent, or S3's default `binary/octet-stream`.
+    pub content_type: String,
+}
+
+/// A running server. Dropped, it finishes the requests under way, stops and frees the port and the folder.
+pub struct Server {
+    address: SocketAddr,
+    store: Arc<Store>,
+    wire: Arc<Wire>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts a server. When this returns, it accepts connections.
+    ///
+    /// # Errors
+    /// If an option is not usable, the folder cannot be read or is served already, or the address is taken.
+    pub fn start(options: Options) -> io::Result<Server> {
+        check(&options)?;
+        let buckets = options.buckets.iter().map(|bucket| (bucket.name.as_str(), bucket.region.as_str()));
+        let store = Store::open(&options.data, buckets).map_err(|error| context(&error, "open data folder", &options.data.display()))?;
+        let store = Arc::new(store);
+        let log = Log::open(options.log.as_deref()).map_err(|error| context(&error, "open log", &format!("{:?}", options.log)))?;
+        let identities = Identities::new(options.identities)?;
+
+        let mut builder = S3ServiceBuilder::new(Service { store: Arc::clone(&store), identities: identities.clone() });
+        builder.set_auth(identities.clone());
+        builder.set_access(Gate { identities: identities.clone(), store: Arc::clone(&store) });
+        builder.set_route(Sts(identities));
+        let wire = Arc::new(Wire { service: builder.build(), log, answered: AtomicU64::new(0) });
+
+        let listener = TcpListener::bind(options.listen).map_err(|error| context(&error, "listen on", &options.listen))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let serving = Arc::clone(&wire);
+        let thread = std::thread::Builder::new().name("embedded-aws".to_owned()).spawn(move || {
+            // The only error is that the listener cannot be registered; clients then find nobody, and the thread ends as on a stop.
+            let _ = runtime.block_on(accept(listener, serving, stopped));
+            runtime.shutdown_timeout(GRACE);
+        })?;
+        Ok(Server { address, store, wire, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// The address for clients, `http://127.0.0.1:PORT`, of S3 and of STS.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Every request answered so far, refused ones included, in the order of the answers.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.wire.log.requests()
+    }
+
+    /// An object, past all permissions; nothing if it does not exist or its file cannot be read.
+    #[must_use]
+    pub fn object(&self, bucket: &str, key: &str) -> Option<Object> {
+        let (head, body) = self.store.get(bucket, key).ok()??;
+        Some(Object {
+            body,
+            metadata: head.attributes.metadata,
+            last_modified: head.modified,
+            etag: head.etag,
+            content_type: head.attributes.content_type.unwrap_or_else(|| DEFAULT_TYPE.to_owned()),
+        })
+    }
+
+    /// The keys that start with `prefix`, in S3's order; none if there is no such bucket.
+    #[must_use]
+    pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        let matching = |objects: &crate::store::Objects| {
+            let from_prefix = objects.range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
+            from_prefix.map(|(key, _)| key).take_while(|key| key.starts_with(prefix)).cloned().collect()
+        };
+        self.store.list(bucket, matching).unwrap_or_default()
+    }
+
+    /// Writes an object as of now, past all permissions and the log.
+    ///
+    /// # Errors
+    /// If there is no such bucket, the key is empty or too long, or the files cannot be written.
+    pub fn put(&self, bucket: &str, key: &str, body: &[u8], metadata: &[(&str, &str)]) -> io::Result<()> {
+        self.put_at(bucket, key, body, metadata, SystemTime::now())
+    }
+
+    /// As [`put`](Server::put), with the time S3 reports as `Last-Modified`, cut to whole seconds.
+    ///
+    /// # Errors
+    /// As for [`put`](Server::put).
+    pub fn put_at(&self, bucket: &str, key: &str, body: &[u8], metadata: &[(&str, &str)], modified: SystemTime) -> io::Result<()> {
+        let metadata = metadata.iter().map(|(name, value)| (name.to_lowercase(), (*value).to_owned())).collect();
+        let attributes = Attributes { metadata, ..Attributes::default() };
+        let written = self.store.put(bucket, key, body, attributes, modified, |_| Ok(()));
+        written.map(drop).map_err(|error| io::Error::other(format!("cannot put `{bucket}/{key}`: {error}")))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Fails only if the thread has ended already.
+        let _ = self.stop.take().map(|stop| stop.send(()));
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn check(options: &Options) -> io::Result<()> {
+    let refused = |message| Err(io::Error::new(ErrorKind::InvalidInput, message));
+    if !options.listen.ip().is_loopback() {
+        return refused(format!("cannot listen on `{}`: not a loopback address, use 127.0.0.1", options.listen));
+    }
+    for Bucket { name, region } in &options.buckets {
+        if !s3s::path::check_bucket_name(name) {
+            return refused(format!("`{name}` is not a bucket name: 3 to 63 of a-z, 0-9, `.` and `-`"));
+        }
+        if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+            return refused(format!("`{region}` is not a region of bucket `{name}`"));
+        }
+    }
+    Ok(())
+}
+
+fn context(error: &io::Error, verb: &str, subject: &dyn std::fmt::Display) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot {verb} `{subject}`: {error}"))
+}
+
+async fn accept(listener: TcpListener, wire: Arc<Wire>, mut stopped: oneshot::Receiver<()>) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let connections = GracefulShutdown::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                // The client is gone again, or there are no file descriptors: the next one may have better luck.
+                Err(_) => continue,
+            },
+            _ = &mut stopped => break,
+        };
+        let wire = Arc::clone(&wire);
+        let service = service_fn(move |request| {
+            let wire = Arc::clone(&wire);
+            async move { wire.serve(request).await }
+        });
+        let connection = connections.watch(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        // A broken connection is the client's business.
+        tokio::spawn(async { drop(connection.await) });
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(GRACE, connections.shutdown()).await;
+    Ok(())
+}

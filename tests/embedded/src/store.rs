@@ -1,0 +1,187 @@
+//! Buckets and objects: the sorted index in memory, kept in step with the [data folder](crate::disk).
+//!
+//! Every change decides and acts under one lock, so that of several conditional writers exactly one wins. Errors are S3's own, which
+//! makes this the place that maps a failed file access; requests, identities and XML are none of its business.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use s3s::crypto::{Checksum as _, Md5};
+use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+
+use crate::disk::{Attributes, Disk};
+
+/// What a HEAD request tells of an object.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) size: u64,
+    /// The MD5 of the body in lower case hexadecimal, without quotes.
+    pub(crate) etag: String,
+    /// In whole seconds, as S3's headers can say no more.
+    pub(crate) modified: SystemTime,
+    pub(crate) attributes: Attributes,
+    aside: bool,
+}
+
+/// The objects of a bucket by key.
+pub(crate) type Objects = BTreeMap<String, Head>;
+
+struct Bucket {
+    region: String,
+    created: SystemTime,
+    objects: Objects,
+}
+
+/// All buckets of a data folder.
+pub(crate) struct Store {
+    disk: Disk,
+    buckets: RwLock<BTreeMap<String, Bucket>>,
+}
+
+impl Store {
+    /// Opens a data folder with what it holds and adds `buckets` by name and region; a bucket that is there takes the region named here.
+    pub(crate) fn open<'a>(data: &Path, buckets: impl IntoIterator<Item = (&'a str, &'a str)>) -> io::Result<Store> {
+        let disk = Disk::open(data)?;
+        for (name, region) in buckets {
+            disk.create_bucket(name, region)?;
+        }
+        let mut loaded = BTreeMap::new();
+        for (name, region, created) in disk.buckets()? {
+            let mut objects = Objects::new();
+            for found in disk.load(&name)? {
+                let head = Head::new(&found.body, found.attributes, found.modified, found.aside);
+                objects.insert(found.key, head);
+            }
+            loaded.insert(name, Bucket { region, created, objects });
+        }
+        Ok(Store { disk, buckets: RwLock::new(loaded) })
+    }
+
+    /// Name, region and time of creation of every bucket, by name.
+    pub(crate) fn buckets(&self) -> Vec<(String, String, SystemTime)> {
+        self.read().iter().map(|(name, bucket)| (name.clone(), bucket.region.clone(), bucket.created)).collect()
+    }
+
+    /// The region of a bucket, if there is one of that name.
+    pub(crate) fn region(&self, bucket: &str) -> Option<String> {
+        self.read().get(bucket).map(|bucket| bucket.region.clone())
+    }
+
+    /// Adds a bucket.
+    pub(crate) fn create_bucket(&self, name: &str, region: &str) -> S3Result<()> {
+        let mut buckets = self.write();
+        if buckets.contains_key(name) {
+            return Err(s3_error!(
+                BucketAlreadyOwnedByYou,
+                "Your previous request to create the named bucket succeeded and you already own it."
+            ));
+        }
+        self.disk.create_bucket(name, region).map_err(S3Error::internal_error)?;
+        buckets.insert(
+            name.to_owned(),
+            Bucket { region: region.to_owned(), created: whole_seconds(SystemTime::now()), objects: Objects::new() },
+        );
+        Ok(())
+    }
+
+    /// Hands the objects of a bucket to `look`.
+    pub(crate) fn list<R>(&self, bucket: &str, look: impl FnOnce(&Objects) -> R) -> S3Result<R> {
+        self.read().get(bucket).map(|bucket| look(&bucket.objects)).ok_or_else(no_such_bucket)
+    }
+
+    /// What is known of an object; nothing if there is none, an error if there is no bucket.
+    pub(crate) fn head(&self, bucket: &str, key: &str) -> S3Result<Option<Head>> {
+        self.list(bucket, |objects| objects.get(key).cloned())
+    }
+
+    /// An object and its body.
+    pub(crate) fn get(&self, bucket: &str, key: &str) -> S3Result<Option<(Head, Vec<u8>)>> {
+        let read = |objects: &Objects| {
+            let Some(head) = objects.get(key) else { return Ok(None) };
+            let body = self.disk.read(bucket, key, head.aside).map_err(S3Error::internal_error)?;
+            Ok(Some((head.clone(), body)))
+        };
+        self.list(bucket, read)?
+    }
+
+    /// Writes an object if `condition` has no objection to what is there now, and returns what is known of the new one.
+    pub(crate) fn put(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: &[u8],
+        attributes: Attributes,
+        modified: SystemTime,
+        condition: impl FnOnce(Option<&Head>) -> S3Result<()>,
+    ) -> S3Result<Head> {
+        if key.is_empty() || !s3s::path::check_key(key) {
+            return Err(s3_error!(KeyTooLongError, "Your key is empty or longer than 1024 bytes"));
+        }
+        let modified = whole_seconds(modified);
+        // Written before the lock is taken: the lock is then held for a few renames, however large the body.
+        let draft = self.disk.draft(body, &attributes, modified).map_err(S3Error::internal_error)?;
+        let mut head = Head::new(body, attributes, modified, false);
+
+        let mut buckets = self.write();
+        let objects = &mut buckets.get_mut(bucket).ok_or_else(no_such_bucket)?.objects;
+        let present = objects.get(key);
+        condition(present)?;
+        head.aside = present.map_or_else(|| self.disk.is_folder(bucket, key), |present| present.aside);
+        self.make_way(bucket, key, objects).map_err(S3Error::internal_error)?;
+        self.disk.publish(&draft, bucket, key, head.aside).map_err(S3Error::internal_error)?;
+        objects.insert(key.to_owned(), head.clone());
+        Ok(head)
+    }
+
+    /// Sets those objects aside that lie where this key needs a folder.
+    fn make_way(&self, bucket: &str, key: &str, objects: &mut Objects) -> io::Result<()> {
+        for (at, _) in key.match_indices('/') {
+            if let Some(head) = objects.get_mut(&key[..at]).filter(|head| !head.aside) {
+                self.disk.set_aside(bucket, &key[..at])?;
+                head.aside = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes an object if `condition` has no objection. That there is none is no error, as in S3.
+    pub(crate) fn delete(&self, bucket: &str, key: &str, condition: impl FnOnce(Option<&Head>) -> S3Result<()>) -> S3Result<()> {
+        let mut buckets = self.write();
+        let objects = &mut buckets.get_mut(bucket).ok_or_else(no_such_bucket)?.objects;
+        let present = objects.get(key);
+        condition(present)?;
+        if let Some(head) = present {
+            self.disk.remove(bucket, key, head.aside).map_err(S3Error::internal_error)?;
+            objects.remove(key);
+        }
+        Ok(())
+    }
+
+    // The index changes only after the files did, and in one step: a panic elsewhere leaves it as good as it was.
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, Bucket>> {
+        self.buckets.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Bucket>> {
+        self.buckets.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Head {
+    fn new(body: &[u8], attributes: Attributes, modified: SystemTime, aside: bool) -> Head {
+        let etag = Md5::checksum(body).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        Head { size: body.len() as u64, etag, modified, attributes, aside }
+    }
+}
+
+/// S3's answer for a bucket that does not exist.
+pub(crate) fn no_such_bucket() -> S3Error {
+    S3Error::with_message(S3ErrorCode::NoSuchBucket, "The specified bucket does not exist")
+}
+
+fn whole_seconds(time: SystemTime) -> SystemTime {
+    time.duration_since(UNIX_EPOCH).map_or(UNIX_EPOCH, |since| UNIX_EPOCH + Duration::from_secs(since.as_secs()))
+}

@@ -1,0 +1,103 @@
+//! Around s3s: takes a request off the wire, has it answered, gives the answers AWS's own shape where s3s has another, and logs them.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use s3s::Body;
+use s3s::service::S3Service;
+
+use crate::access::BUCKET_REGION;
+use crate::log::Log;
+use crate::request::{self, Request, Scope, Trace};
+use crate::{sts, xml};
+
+/// Far above any configuration or state file, and small enough to hold in memory.
+const LARGEST_BODY: usize = 256 << 20;
+
+/// The service of every connection.
+pub(crate) struct Wire {
+    pub(crate) service: S3Service,
+    pub(crate) log: Log,
+    pub(crate) answered: AtomicU64,
+}
+
+impl Wire {
+    /// Answers a request. It is in the log before the client can see the answer.
+    pub(crate) async fn serve(&self, incoming: http::Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let (mut parts, body) = incoming.into_parts();
+        let scope = request::scope(&parts.headers, parts.uri.query().unwrap_or_default());
+        let trace = Arc::new(Trace { scope: scope.clone(), ..Trace::default() });
+        parts.extensions.insert(Arc::clone(&trace));
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
+        let request_id = format!("{:016X}", self.answered.fetch_add(1, Ordering::Relaxed) + 1);
+
+        // Read to its end before it is judged: a client that is still sending when the connection closes never reads a refusal.
+        let (mut request, answer) = match Limited::new(body, LARGEST_BODY).collect().await {
+            Ok(body) => {
+                let body = body.to_bytes();
+                let request = request::describe(&parts, &body, &scope);
+                (request, self.service.call(http::Request::from_parts(parts, Body::from(body))).await)
+            }
+            Err(error) => (request::describe(&parts, b"", &scope), Err(s3s::HttpError::new(error))),
+        };
+        let mut response = answer.unwrap_or_else(|error| failure(&error));
+        if let Some(operation) = trace.resolved.get() {
+            request.operation.clone_from(operation);
+        }
+        response = shaped(response, &request, &scope, &host, &request_id).await;
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("x-amz-request-id", value);
+        }
+        request.status = response.status().as_u16();
+        Ok(match self.log.push(request) {
+            Ok(()) => response,
+            Err(error) => unlogged(&error),
+        })
+    }
+}
+
+/// Redirects with the elements s3s leaves out, and errors of STS in its own format. Everything else stays as it is.
+async fn shaped(response: Response<Body>, request: &Request, scope: &Scope, host: &str, request_id: &str) -> Response<Body> {
+    let redirected = response.status() == StatusCode::MOVED_PERMANENTLY && response.headers().contains_key(BUCKET_REGION);
+    let from_sts = scope.service == "sts" && !response.status().is_success();
+    if !redirected && !from_sts {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let body = body.collect().await.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
+    let text = String::from_utf8_lossy(&body);
+    let message = xml::element(&text, "Message").unwrap_or_default();
+    let body = if redirected {
+        xml::redirect(message, host, &request.bucket, request_id)
+    } else if text.contains("<ErrorResponse") {
+        text.into_owned()
+    } else {
+        sts::error(xml::element(&text, "Code").unwrap_or("InternalFailure"), message)
+    };
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(if redirected { "application/xml" } else { "text/xml" }));
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// The answer where s3s has none, or the body could not be read.
+fn failure(error: &s3s::HttpError) -> Response<Body> {
+    plain(format!("cannot answer the request: {error:?}\n"))
+}
+
+/// A log with a gap would make tests believe that nothing was sent.
+fn unlogged(error: &io::Error) -> Response<Body> {
+    plain(format!("cannot write the request log: {error}\n"))
+}
+
+fn plain(text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}

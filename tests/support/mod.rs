@@ -1,0 +1,204 @@
+//! What the integration tests and the end-to-end tests share: a bucket of one's own, people with profiles, and the
+//! helper run as Terraform or a user would run it. Each world has its own folder, HOME and port.
+
+#![allow(clippy::disallowed_methods)] // tests start programs
+#![allow(dead_code)] // each test binary uses its part
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use embedded_aws::{Bucket, Identity, Options, Server};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The bucket of the product's defaults.
+pub const BUCKET: &str = "mongodb-arena";
+/// The customer config that the tests deploy, with canaries for secrets.
+pub const CONFIG: &str = include_str!("../../terragrunt/airbnb/config.yaml");
+/// MD5 of [`CONFIG`], by `md5sum terragrunt/airbnb/config.yaml`.
+pub const CONFIG_MD5: &str = "698bc8b0da0b9bb6e25a76e112e4bd97";
+/// Who has the profile `default`.
+pub const JOHN: &str = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/john.doe";
+/// Who has the profile `jane`.
+pub const JANE: &str = "arn:aws:iam::123456789012:user/jane.roe";
+/// What must appear nowhere but in the copies of the config.
+pub const CANARIES: [&str; 5] =
+    ["yhrqvogk", "1b9c2f1e-canary-private-key-6d0a", "canary-admin-password", "canary-user-password", "canary-portal-password"];
+
+/// A machine and an AWS account.
+pub struct World {
+    /// S3 and STS.
+    pub server: Server,
+    folder: TempDir,
+    endpoint: String,
+}
+
+impl World {
+    /// With a bucket in us-east-1, where the product believes it to be.
+    pub fn new() -> Self {
+        Self::with_bucket_in("us-east-1")
+    }
+
+    /// With a bucket in some region.
+    pub fn with_bucket_in(region: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("config backup ").tempdir().expect("a temporary folder");
+        let person = |name: &str, arn: &str, deny: &[&str]| Identity {
+            access_key: format!("AKIA{}", name.to_uppercase()),
+            secret_key: format!("secret-of-{name}"),
+            arn: arn.to_owned(),
+            user_id: format!("AIDA{}", name.to_uppercase()),
+            account: "123456789012".to_owned(),
+            deny: deny.iter().map(|operation| (*operation).to_owned()).collect(),
+        };
+        let identities = vec![
+            person("default", JOHN, &[]),
+            person("jane", JANE, &[]),
+            person("reader", "arn:aws:iam::123456789012:user/reader", &["PutObject"]),
+            person("nobody", "arn:aws:iam::123456789012:user/nobody", &["*"]),
+        ];
+        let aws = folder.path().join("home/.aws");
+        fs::create_dir_all(&aws).expect("a HOME");
+        let profiles: String = identities
+            .iter()
+            .map(|it| {
+                let name = it.secret_key.trim_start_matches("secret-of-");
+                format!("[{name}]\naws_access_key_id = {}\naws_secret_access_key = {}\n\n", it.access_key, it.secret_key)
+            })
+            .collect();
+        fs::write(aws.join("credentials"), profiles).expect("profiles");
+        let server = Server::start(Options {
+            data: folder.path().join("s3"),
+            buckets: vec![Bucket { name: BUCKET.to_owned(), region: region.to_owned() }],
+            identities,
+            listen: ([127, 0, 0, 1], 0).into(),
+            log: None,
+        })
+        .expect("a server");
+        let endpoint = server.endpoint();
+        Self { server, folder, endpoint }
+    }
+
+    /// The folder of everything of this world.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// HOME of whoever deploys.
+    pub fn home(&self) -> PathBuf {
+        self.path().join("home")
+    }
+
+    /// Where the helper keeps what must outlive a run.
+    pub fn state(&self) -> PathBuf {
+        self.home().join(".local/state/config-backup")
+    }
+
+    /// The spool's items, by name.
+    pub fn spooled(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.state().join("spool")).into_iter().flatten().filter_map(Result::ok);
+        let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// Sends all requests somewhere else: to a port where nobody listens, or to another server.
+    pub fn set_endpoint(&mut self, endpoint: &str) {
+        endpoint.clone_into(&mut self.endpoint);
+    }
+
+    /// Back to this world's own server.
+    pub fn heal(&mut self) {
+        self.endpoint = self.server.endpoint();
+    }
+
+    /// A command in this world: its environment holds what is set here and nothing of the machine's but PATH.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.home())
+            .env("TMPDIR", self.path())
+            .env("LANG", "C.UTF-8")
+            .env("AWS_ENDPOINT_URL_S3", &self.endpoint)
+            .env("AWS_ENDPOINT_URL_STS", &self.endpoint)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .current_dir(self.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The helper.
+    pub fn helper(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(helper());
+        command.args(arguments);
+        command
+    }
+
+    /// Runs a machine verb with `query` on stdin and gives what it printed; it must exit 0 and keep stderr clean.
+    pub fn machine(&self, verb: &str, query: &Value) -> String {
+        let output = feed(self.helper(&[verb]), query.to_string().as_bytes());
+        assert_eq!(output.status.code(), Some(0), "{verb}: {output:?}");
+        assert_eq!(text(&output.stderr), "", "{verb} wrote to stderr");
+        text(&output.stdout)
+    }
+
+    /// As [`World::machine`], for the verbs that answer with JSON.
+    pub fn ask(&self, verb: &str, query: &Value) -> Value {
+        let answer = self.machine(verb, query);
+        assert!(answer.ends_with("}\n") && answer.matches('\n').count() == 1, "one line: {answer}");
+        serde_json::from_str(&answer).expect("JSON")
+    }
+
+    /// The usage records in the bucket, by key.
+    pub fn records(&self) -> Vec<(String, Value)> {
+        let keys = self.server.keys(BUCKET, "usage-logs/");
+        let record = |key: &String| serde_json::from_slice(&self.server.object(BUCKET, key).expect("it").body).expect("a record");
+        keys.iter().map(|key| (key.clone(), record(key))).collect()
+    }
+
+    /// How many successful requests of an operation there were, on keys with this prefix.
+    pub fn count(&self, operation: &str, prefix: &str) -> usize {
+        let requests = self.server.requests();
+        let counted = requests.iter().filter(|it| it.operation == operation && it.key.starts_with(prefix) && it.status < 300);
+        counted.count()
+    }
+}
+
+/// The helper's path.
+pub fn helper() -> PathBuf {
+    env!("CARGO_BIN_EXE_config-backup").into()
+}
+
+/// The project's folder.
+pub fn project() -> PathBuf {
+    env!("CARGO_MANIFEST_DIR").into()
+}
+
+/// Runs a command with `input` on its stdin.
+pub fn feed(mut command: Command, input: &[u8]) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    // Whoever does not read its input may close it: that is its right.
+    let _ = child.stdin.take().expect("a pipe").write_all(input);
+    child.wait_with_output().expect("it ends")
+}
+
+/// Bytes as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// An address of this machine where nobody listens.
+pub fn nobody_there() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    format!("http://{}", listener.local_addr().expect("an address"))
+}
+
+/// Fails if a secret of the config stands in `text`.
+pub fn assert_no_secret(what: &str, text: &str) {
+    for canary in CANARIES {
+        assert!(!text.contains(canary), "`{canary}` stands in {what}");
+    }
+}
