@@ -6,17 +6,10 @@ include "root" {
   path = find_in_parent_folders("root.hcl")
 }
 
-locals {
-  config_file_path = abspath("${get_terragrunt_dir()}/../config.yaml")
-
-  # An error while this file is parsed would stop the whole `--all` run before any unit starts, hence try().
-  config = try(yamldecode(file(local.config_file_path)), {})
-}
-
+# The helper reads config.yaml itself: terragrunt, which stops the whole `--all` run at a file that it cannot parse,
+# never needs to. Nor may these inputs follow the file's content: OpenTofu refuses a saved plan whose inputs differ.
 inputs = {
-  config_file_path = local.config_file_path
-  customer_name    = try(tostring(local.config.customer.name), basename(dirname(local.config_file_path)))
-  aws_profile      = try(tostring(local.config.aws.profile), "")
+  config_file_path = abspath("${get_terragrunt_dir()}/../config.yaml")
   bucket           = get_env("CONFIG_BACKUP_BUCKET", "mongodb-arena")
   bucket_region    = get_env("CONFIG_BACKUP_BUCKET_REGION", "us-east-1")
   helper           = get_env("CONFIG_BACKUP_HELPER", "config-backup")

@@ -27,5 +27,7 @@ remote_state {
     },
     # A CI runner has credentials in its environment and none of people's profiles.
     get_env("AWS_ACCESS_KEY_ID", "") == "" ? { profile = local.profile } : {},
+    # S3-compatible servers are seldom reachable as bucket.host.
+    get_env("AWS_ENDPOINT_URL_S3", "") == "" ? {} : { use_path_style = true },
   )
 }

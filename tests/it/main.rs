@@ -4,3 +4,27 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod by_hand;
+mod networks;
+mod oracle;
+mod troubles;
+
+mod concurrency;
+mod context;
+mod context_refusals;
+mod deployment;
+mod history;
+mod init;
+mod init_upgrade;
+mod local_trouble;
+mod record;
+mod region;
+mod replay;
+mod report;
+mod report_bad;
+mod report_failures;
+mod secrets;
+mod trouble;
+mod versitygw;
+mod view_script;

@@ -2,7 +2,7 @@
 //! helper run as Terraform or a user would run it. Each world has its own folder, HOME and port.
 
 #![allow(clippy::disallowed_methods)] // tests start programs
-#![allow(dead_code)] // each test binary uses its part
+#![allow(dead_code, unreachable_pub)] // each test binary uses its part, and is no library
 
 use std::fs;
 use std::io::Write as _;
@@ -33,6 +33,12 @@ pub struct World {
     pub server: Server,
     folder: TempDir,
     endpoint: String,
+    /// Where S3 is, if not at `endpoint`.
+    s3_endpoint: Option<String>,
+    /// The name of HOME in the folder: each machine has its own.
+    home: String,
+    /// What the environment has in addition, or, without a value, has not.
+    variables: Vec<(String, Option<String>)>,
 }
 
 impl World {
@@ -77,7 +83,7 @@ impl World {
         })
         .expect("a server");
         let endpoint = server.endpoint();
-        Self { server, folder, endpoint }
+        Self { server, folder, endpoint, s3_endpoint: None, home: "home".to_owned(), variables: Vec::new() }
     }
 
     /// The folder of everything of this world.
@@ -87,7 +93,21 @@ impl World {
 
     /// HOME of whoever deploys.
     pub fn home(&self) -> PathBuf {
-        self.path().join("home")
+        self.path().join(&self.home)
+    }
+
+    /// Goes on at another machine: a HOME of its own, with the same profiles.
+    pub fn move_to(&mut self, home: &str) {
+        let credentials = fs::read(self.home().join(".aws/credentials")).expect("profiles");
+        home.clone_into(&mut self.home);
+        fs::create_dir_all(self.home().join(".aws")).expect("a HOME");
+        fs::write(self.home().join(".aws/credentials"), credentials).expect("profiles");
+    }
+
+    /// Sets a variable of the environment that commands get, or takes it away.
+    pub fn set_variable(&mut self, name: &str, value: Option<&str>) {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.map(str::to_owned)));
     }
 
     /// Where the helper keeps what must outlive a run.
@@ -108,9 +128,15 @@ impl World {
         endpoint.clone_into(&mut self.endpoint);
     }
 
+    /// Sends the requests to S3 alone somewhere else.
+    pub fn set_s3_endpoint(&mut self, endpoint: &str) {
+        self.s3_endpoint = Some(endpoint.to_owned());
+    }
+
     /// Back to this world's own server.
     pub fn heal(&mut self) {
         self.endpoint = self.server.endpoint();
+        self.s3_endpoint = None;
     }
 
     /// A command in this world: its environment holds what is set here and nothing of the machine's but PATH.
@@ -122,11 +148,17 @@ impl World {
             .env("HOME", self.home())
             .env("TMPDIR", self.path())
             .env("LANG", "C.UTF-8")
-            .env("AWS_ENDPOINT_URL_S3", &self.endpoint)
+            .env("AWS_ENDPOINT_URL_S3", self.s3_endpoint.as_ref().unwrap_or(&self.endpoint))
             .env("AWS_ENDPOINT_URL_STS", &self.endpoint)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .current_dir(self.path())
             .stdin(Stdio::null());
+        for (name, value) in &self.variables {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         command
     }
 

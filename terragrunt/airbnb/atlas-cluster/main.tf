@@ -4,20 +4,22 @@ terraform {
   required_version = ">= 1.10"
 }
 
-variable "config_file_path" {
-  description = "Path of the customer's config.yaml."
+variable "name" {
+  description = "Name of the cluster."
   type        = string
   nullable    = false
 }
 
-locals {
-  config = try(yamldecode(file(var.config_file_path)), {})
+variable "instance_size" {
+  description = "Size of its instances."
+  type        = string
+  nullable    = false
 }
 
 resource "terraform_data" "cluster" {
   input = {
-    name          = try(local.config.mongodb.cluster_name, "unknown")
-    instance_size = try(local.config.mongodb.instance_size, "M10")
+    name          = var.name
+    instance_size = var.instance_size
   }
 }
 

@@ -4,5 +4,6 @@ include "root" {
 }
 
 inputs = {
-  config_file_path = abspath("${get_terragrunt_dir()}/../config.yaml")
+  name          = try(tostring(include.root.locals.config.mongodb.cluster_name), "unknown")
+  instance_size = try(tostring(include.root.locals.config.mongodb.instance_size), "M10")
 }

@@ -4,20 +4,22 @@ terraform {
   required_version = ">= 1.10"
 }
 
-variable "config_file_path" {
-  description = "Path of the customer's config.yaml."
+variable "name" {
+  description = "Name of the cluster."
   type        = string
   nullable    = false
 }
 
-locals {
-  config = try(yamldecode(file(var.config_file_path)), {})
+variable "region" {
+  description = "Region that it is in."
+  type        = string
+  nullable    = false
 }
 
 resource "terraform_data" "cluster" {
   input = {
-    name   = "${try(local.config.customer.name, "unknown")}-eks"
-    region = try(local.config.aws.region, "us-east-2")
+    name   = var.name
+    region = var.region
   }
 }
 

@@ -4,5 +4,6 @@ include "root" {
 }
 
 inputs = {
-  config_file_path = abspath("${get_terragrunt_dir()}/../config.yaml")
+  name   = try("${include.root.locals.config.customer.name}-eks", "unknown")
+  region = try(tostring(include.root.locals.config.aws.region), "us-east-2")
 }

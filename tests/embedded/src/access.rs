@@ -14,7 +14,7 @@ use crate::request::Trace;
 use crate::store::Store;
 
 /// The header that tells a client where a bucket is.
-pub(crate) const BUCKET_REGION: &str = "x-amz-bucket-region";
+const BUCKET_REGION: &str = "x-amz-bucket-region";
 
 /// Somebody who may sign requests.
 #[derive(Clone, Deserialize)]

@@ -18,7 +18,11 @@ struct Inner {
 impl Log {
     /// Opens the file for appending, and makes it if it is not there.
     pub(crate) fn open(file: Option<&Path>) -> io::Result<Log> {
-        let file = file.map(|path| File::options().create(true).append(true).open(path)).transpose()?;
+        let open = |path: &Path| {
+            let file = File::options().create(true).append(true).open(path);
+            file.map_err(|error| io::Error::new(error.kind(), format!("cannot open log `{}`: {error}", path.display())))
+        };
+        let file = file.map(open).transpose()?;
         Ok(Log(Mutex::new(Inner { requests: Vec::new(), file })))
     }
 

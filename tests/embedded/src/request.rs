@@ -71,10 +71,11 @@ pub(crate) fn describe(parts: &Parts, body: &[u8], scope: &Scope) -> Request {
     let query = parts.uri.query().unwrap_or_default();
     let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
     let path = parse_path_style(&path).unwrap_or(S3Path::Root);
-    let operation = if scope.service == "sts" {
-        action(query, body).unwrap_or_else(|| "Unknown".to_owned())
-    } else {
-        operation(&parts.method, &path, query, parts.headers.contains_key("x-amz-copy-source")).to_owned()
+    let copies = parts.headers.contains_key("x-amz-copy-source");
+    let operation = match action(query, body).filter(|_| path.is_root()) {
+        Some(action) => action,
+        None if scope.service == "sts" => "Unknown".to_owned(),
+        None => operation(&parts.method, &path, query, copies).to_owned(),
     };
     Request {
         method: parts.method.to_string(),
@@ -220,6 +221,7 @@ mod tests {
             ("DELETE", "/b/k", "DeleteObject"),
             ("POST", "/b/k?uploads", "CreateMultipartUpload"),
             ("POST", "/", "Unknown"),
+            ("GET", "/?Action=GetCallerIdentity&Version=2011-06-15", "GetCallerIdentity"),
         ];
         for (method, target, expected) in cases {
             let (parts, ()) =

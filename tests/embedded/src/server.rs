@@ -87,7 +87,7 @@ impl Server {
         let buckets = options.buckets.iter().map(|bucket| (bucket.name.as_str(), bucket.region.as_str()));
         let store = Store::open(&options.data, buckets).map_err(|error| context(&error, "open data folder", &options.data.display()))?;
         let store = Arc::new(store);
-        let log = Log::open(options.log.as_deref()).map_err(|error| context(&error, "open log", &format!("{:?}", options.log)))?;
+        let log = Log::open(options.log.as_deref())?;
         let identities = Identities::new(options.identities)?;
 
         let mut builder = S3ServiceBuilder::new(Service { store: Arc::clone(&store), identities: identities.clone() });

@@ -41,7 +41,7 @@ impl S3Route for Sts {
         if action == "GetCallerIdentity" && version == "2011-06-15" {
             return Ok(answer(StatusCode::OK, caller_identity(caller)));
         }
-        let message = format!("Could not find operation {action} for version {version}");
+        let message = format!("Could not find operation {} for version {}", escape(&action), escape(&version));
         Ok(answer(StatusCode::BAD_REQUEST, error("InvalidAction", &message)))
     }
 }
@@ -61,14 +61,13 @@ fn caller_identity(caller: &Identity) -> String {
     )
 }
 
-/// An error of STS, under STS's name for the `code` where S3 calls the same thing otherwise.
+/// An error of STS, under STS's name for the `code` where S3 calls the same thing otherwise. Both are content of elements already.
 pub(crate) fn error(code: &str, message: &str) -> String {
     let (code, message) = match code {
         "InvalidAccessKeyId" => ("InvalidClientTokenId", "The security token included in the request is invalid."),
         "AccessDenied" => ("MissingAuthenticationToken", "Request is missing Authentication Token"),
         other => (other, message),
     };
-    let (code, message) = (escape(code), escape(message));
     format!(
         "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>\
          <RequestId>{REQUEST_ID}</RequestId></ErrorResponse>"

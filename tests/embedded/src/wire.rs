@@ -13,7 +13,6 @@ use hyper::body::Incoming;
 use s3s::Body;
 use s3s::service::S3Service;
 
-use crate::access::BUCKET_REGION;
 use crate::log::Log;
 use crate::request::{self, Request, Scope, Trace};
 use crate::{sts, xml};
@@ -45,9 +44,9 @@ impl Wire {
                 let request = request::describe(&parts, &body, &scope);
                 (request, self.service.call(http::Request::from_parts(parts, Body::from(body))).await)
             }
-            Err(error) => (request::describe(&parts, b"", &scope), Err(s3s::HttpError::new(error))),
+            Err(error) => (request::describe(&parts, b"", &scope), Ok(unread(error.as_ref(), &request_id))),
         };
-        let mut response = answer.unwrap_or_else(|error| failure(&error));
+        let mut response = answer.unwrap_or_else(|error| plain(format!("cannot answer the request: {error:?}\n")));
         if let Some(operation) = trace.resolved.get() {
             request.operation.clone_from(operation);
         }
@@ -63,32 +62,40 @@ impl Wire {
     }
 }
 
-/// Redirects with the elements s3s leaves out, and errors of STS in its own format. Everything else stays as it is.
+/// What AWS says where s3s only names the error.
+const WRONG_SIGNATURE: &str =
+    "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
+
+/// Errors with what s3s leaves out of them, and those of STS in its own format. Everything else stays as it is.
 async fn shaped(response: Response<Body>, request: &Request, scope: &Scope, host: &str, request_id: &str) -> Response<Body> {
-    let redirected = response.status() == StatusCode::MOVED_PERMANENTLY && response.headers().contains_key(BUCKET_REGION);
-    let from_sts = scope.service == "sts" && !response.status().is_success();
-    if !redirected && !from_sts {
+    if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
         return response;
     }
     let (mut parts, body) = response.into_parts();
     let body = body.collect().await.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
     let text = String::from_utf8_lossy(&body);
-    let message = xml::element(&text, "Message").unwrap_or_default();
-    let body = if redirected {
-        xml::redirect(message, host, &request.bucket, request_id)
-    } else if text.contains("<ErrorResponse") {
-        text.into_owned()
+    // What STS refuses on its own is in shape already.
+    let Some(code) = xml::element(&text, "Code").filter(|_| text.contains("<Error>") && !text.contains("<ErrorResponse")) else {
+        return Response::from_parts(parts, Body::from(body));
+    };
+    let message = xml::element(&text, "Message").unwrap_or(if code == "SignatureDoesNotMatch" { WRONG_SIGNATURE } else { code });
+    let (kind, body) = if scope.service == "sts" {
+        ("text/xml", sts::error(code, message))
     } else {
-        sts::error(xml::element(&text, "Code").unwrap_or("InternalFailure"), message)
+        let details = if code == "PermanentRedirect" { xml::endpoint(host, &request.bucket) } else { String::new() };
+        ("application/xml", xml::error(code, message, &details, request_id))
     };
     parts.headers.remove(CONTENT_LENGTH);
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(if redirected { "application/xml" } else { "text/xml" }));
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     Response::from_parts(parts, Body::from(body))
 }
 
-/// The answer where s3s has none, or the body could not be read.
-fn failure(error: &s3s::HttpError) -> Response<Body> {
-    plain(format!("cannot answer the request: {error:?}\n"))
+/// The refusal of a body that is too large, or that broke off, which then nobody reads.
+fn unread(error: &dyn std::error::Error, request_id: &str) -> Response<Body> {
+    let message = xml::escape(&format!("Your proposed upload exceeds the maximum allowed size: {error}"));
+    let mut response = Response::new(Body::from(xml::error("EntityTooLarge", &message, "", request_id)));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
 }
 
 /// A log with a gap would make tests believe that nothing was sent.

@@ -11,13 +11,17 @@ pub(crate) fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }
 
-/// S3's body of a redirect to another region. `endpoint` is the host to address.
-pub(crate) fn redirect(message: &str, endpoint: &str, bucket: &str, request_id: &str) -> String {
-    let (endpoint, bucket) = (escape(endpoint), escape(bucket));
+/// The body of an error of S3; all but the id are content of elements already.
+pub(crate) fn error(code: &str, message: &str, details: &str, request_id: &str) -> String {
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>PermanentRedirect</Code><Message>{message}</Message>\
-         <Endpoint>{endpoint}</Endpoint><Bucket>{bucket}</Bucket><RequestId>{request_id}</RequestId><HostId>embedded-aws</HostId></Error>"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>{details}\
+         <RequestId>{request_id}</RequestId><HostId>embedded-aws</HostId></Error>"
     )
+}
+
+/// What a redirect says beyond other errors: the host to address, which here is the same for every region.
+pub(crate) fn endpoint(host: &str, bucket: &str) -> String {
+    format!("<Endpoint>{}</Endpoint><Bucket>{}</Bucket>", escape(host), escape(bucket))
 }
 
 #[cfg(test)]

@@ -82,6 +82,19 @@ fn a_second_server_on_the_same_folder_is_refused() {
     assert!(error.to_string().ends_with("another embedded-aws serves this folder"), "{error}");
 }
 
+// Two seconds are what the server grants to requests under way; there are none.
+#[tokio::test]
+async fn a_server_with_idle_clients_stops_at_once() {
+    let world = World::new();
+    let client = world.john();
+    client.list_buckets().send().await.expect("an answer");
+    let silent = std::net::TcpStream::connect(world.server.endpoint().trim_start_matches("http://")).expect("a connection");
+    let before = std::time::Instant::now();
+    drop(world);
+    assert!(before.elapsed() < std::time::Duration::from_secs(2), "{:?}", before.elapsed());
+    drop((client, silent));
+}
+
 #[test]
 fn options_that_cannot_work_are_refused_in_one_line() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -93,6 +106,7 @@ fn options_that_cannot_work_are_refused_in_one_line() {
     assert!(refused(|options| options.listen = ([0, 0, 0, 0], 0).into()).contains("not a loopback address"));
     assert!(refused(|options| options.buckets[0].name = "../up".into()).contains("is not a bucket name"));
     assert!(refused(|options| options.buckets[0].region = "Mars\n".into()).contains("is not a region"));
+    assert!(refused(|options| options.log = Some("/nowhere/log".into())).starts_with("cannot open log `/nowhere/log`: No such file"));
     assert!(refused(|options| options.identities.extend(demo_identities())).contains("two identities have the access key"));
 }
 

@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::{World, refusal};
 
-const HOSTILE: [&str; 14] = [
+// `a` comes after the keys that need a folder of its name, `x` before them.
+const HOSTILE: [&str; 17] = [
     "../../../outside",
     "..",
     ".",
@@ -26,6 +27,9 @@ const HOSTILE: [&str; 14] = [
     "-/*?[]{}\\|:;",
     ".meta/x",
     "new\nline",
+    "x",
+    "x/y",
+    "x/y/z",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -185,13 +189,13 @@ async fn hostile_keys_are_objects_inside_the_folder_and_outlast_a_restart() {
         assert_eq!(&get.body.collect().await.expect("a body").into_bytes()[..], key.as_bytes());
     }
     let listed = client.list_objects_v2().bucket("backups").encoding_type(EncodingType::Url).send().await.expect("a page");
-    assert_eq!(listed.key_count(), Some(14));
+    assert_eq!(listed.key_count(), Some(17));
     assert!(listed.contents().iter().any(|object| object.key() == Some("new%0Aline")), "{listed:?}");
 
     let keys = HOSTILE.map(|key| ObjectIdentifier::builder().key(key).build().expect("a key"));
     let delete = Delete::builder().set_objects(Some(keys.to_vec())).build().expect("a list");
     let deleted = client.delete_objects().bucket("backups").delete(delete).send().await;
-    assert_eq!(deleted.expect("deleted").deleted().len(), 14);
+    assert_eq!(deleted.expect("deleted").deleted().len(), 17);
     assert_eq!(world.server.keys("backups", ""), Vec::<String>::new());
     assert_eq!(names(&world.folder.path().join("data/backups")), BTreeSet::new());
 }

@@ -1,0 +1,305 @@
+# Every rule of every variable: what it refuses, and the extremes that it lets through.
+
+variables {
+  config_file_path = ".terraform/stub/config.yaml"
+  helper           = "./tests/stub.sh"
+}
+
+run "customer_name_refuses_control_characters" {
+  command = plan
+
+  variables {
+    customer_name = "acme\u0007"
+  }
+
+  expect_failures = [var.customer_name]
+}
+
+run "customer_name_refuses_a_line_break" {
+  command = plan
+
+  variables {
+    customer_name = "acme\ncorp"
+  }
+
+  expect_failures = [var.customer_name]
+}
+
+run "customer_name_refuses_1025_characters" {
+  command = plan
+
+  variables {
+    customer_name = format("%01025d", 0)
+  }
+
+  expect_failures = [var.customer_name]
+}
+
+run "aws_profile_refuses_an_opening_bracket" {
+  command = plan
+
+  variables {
+    aws_profile = "[team"
+  }
+
+  expect_failures = [var.aws_profile]
+}
+
+run "aws_profile_refuses_a_closing_bracket" {
+  command = plan
+
+  variables {
+    aws_profile = "team]"
+  }
+
+  expect_failures = [var.aws_profile]
+}
+
+run "aws_profile_refuses_control_characters" {
+  command = plan
+
+  variables {
+    aws_profile = "team\n"
+  }
+
+  expect_failures = [var.aws_profile]
+}
+
+run "config_file_path_refuses_nothing" {
+  command = plan
+
+  variables {
+    config_file_path = ""
+  }
+
+  expect_failures = [var.config_file_path]
+}
+
+run "config_file_path_refuses_blanks" {
+  command = plan
+
+  variables {
+    config_file_path = " \t"
+  }
+
+  expect_failures = [var.config_file_path]
+}
+
+run "additional_users_count_refuses_a_negative_number" {
+  command = plan
+
+  variables {
+    additional_users_count = -1
+  }
+
+  expect_failures = [var.additional_users_count]
+}
+
+run "additional_users_count_refuses_a_fraction" {
+  command = plan
+
+  variables {
+    additional_users_count = 1.5
+  }
+
+  expect_failures = [var.additional_users_count]
+}
+
+run "project_name_refuses_1025_characters" {
+  command = plan
+
+  variables {
+    project_name = format("%01025d", 0)
+  }
+
+  expect_failures = [var.project_name]
+}
+
+run "cluster_name_refuses_1025_characters" {
+  command = plan
+
+  variables {
+    cluster_name = format("%01025d", 0)
+  }
+
+  expect_failures = [var.cluster_name]
+}
+
+run "bucket_refuses_upper_case" {
+  command = plan
+
+  variables {
+    bucket = "MongoDB-arena"
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "bucket_refuses_two_characters" {
+  command = plan
+
+  variables {
+    bucket = "ab"
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "bucket_refuses_64_characters" {
+  command = plan
+
+  variables {
+    bucket = format("%064d", 0)
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "bucket_refuses_a_path" {
+  command = plan
+
+  variables {
+    bucket = "arena/usage-logs"
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "bucket_refuses_a_hyphen_at_the_end" {
+  command = plan
+
+  variables {
+    bucket = "arena-"
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "bucket_region_refuses_a_description" {
+  command = plan
+
+  variables {
+    bucket_region = "US East"
+  }
+
+  expect_failures = [var.bucket_region]
+}
+
+run "bucket_region_refuses_a_word" {
+  command = plan
+
+  variables {
+    bucket_region = "virginia"
+  }
+
+  expect_failures = [var.bucket_region]
+}
+
+run "helper_refuses_nothing" {
+  command = plan
+
+  variables {
+    helper = ""
+  }
+
+  expect_failures = [var.helper]
+}
+
+run "helper_refuses_blanks" {
+  command = plan
+
+  variables {
+    helper = " "
+  }
+
+  expect_failures = [var.helper]
+}
+
+run "timeout_refuses_0" {
+  command = plan
+
+  variables {
+    timeout = 0
+  }
+
+  expect_failures = [var.timeout]
+}
+
+run "timeout_refuses_301" {
+  command = plan
+
+  variables {
+    timeout = 301
+  }
+
+  expect_failures = [var.timeout]
+}
+
+run "timeout_refuses_a_fraction" {
+  command = plan
+
+  variables {
+    timeout = 1.5
+  }
+
+  expect_failures = [var.timeout]
+}
+
+run "the_smallest_good_values_pass" {
+  command = plan
+
+  variables {
+    customer_name          = ""
+    aws_profile            = ""
+    additional_users_count = 0
+    project_name           = ""
+    cluster_name           = ""
+    bucket                 = "a.b"
+    bucket_region          = "eu-west-3"
+    timeout                = 1
+  }
+}
+
+run "the_largest_good_values_pass" {
+  command = plan
+
+  variables {
+    customer_name          = format("%01024d", 0)
+    aws_profile            = "team/prod admin@acme.example"
+    additional_users_count = 1000000
+    project_name           = format("%01024d", 0)
+    cluster_name           = format("%01024d", 0)
+    bucket                 = format("%063d", 0)
+    bucket_region          = "us-isob-east-1"
+    timeout                = 300
+  }
+}
+
+run "null_stands_for_the_default" {
+  command = plan
+
+  variables {
+    customer_name          = null
+    aws_profile            = null
+    additional_users_count = null
+    project_name           = null
+    cluster_name           = null
+    bucket                 = null
+    bucket_region          = null
+    timeout                = null
+  }
+
+  assert {
+    condition = { for key, value in jsondecode(file("${var.config_file_path}.context.stdin")) : key => value if key != "unit_version" } == {
+      config_file_path = ".terraform/stub/config.yaml"
+      customer_name    = ""
+      aws_profile      = ""
+      project_name     = ""
+      cluster_name     = ""
+      bucket           = "mongodb-arena"
+      bucket_region    = "us-east-1"
+      timeout          = "10"
+    }
+    error_message = "The helper was asked ${file("${var.config_file_path}.context.stdin")}"
+  }
+}

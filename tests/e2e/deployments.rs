@@ -1,0 +1,99 @@
+//! Deployments that go well: what they leave in the bucket, and what leaves nothing there.
+
+use serde_json::json;
+
+use crate::stack::{Stack, copy, with_both_tools};
+use crate::support::{BUCKET, CONFIG, CONFIG_MD5, JOHN};
+
+with_both_tools!(
+    every_deployment_is_logged_and_only_a_changed_config_is_uploaded,
+    deployments_of_the_same_second_are_all_logged,
+    other_units_plans_and_destroys_write_nothing_of_ours,
+    the_report_shows_the_deployment,
+);
+
+/// The keys that are ours: everything but the units' states.
+fn ours(stack: &Stack) -> Vec<String> {
+    let keys = stack.world.server.keys(BUCKET, "");
+    keys.into_iter().filter(|key| !key.ends_with("terraform.tfstate")).collect()
+}
+
+fn every_deployment_is_logged_and_only_a_changed_config_is_uploaded(stack: Stack) {
+    let config = "terragrunt/airbnb/config.yaml";
+    let history = "terragrunt/airbnb/config-history/";
+    let first = stack.apply_all().ok();
+    first.assert_clusters_applied();
+    assert!(first.warnings().is_empty() && !first.has_failed_check(), "{}", first.output);
+    assert_eq!(stack.world.server.object(BUCKET, config).unwrap().body, CONFIG.as_bytes());
+    let record = stack.world.records().remove(0).1;
+    assert_eq!((&record["user"], &record["config_hash"]), (&json!(JOHN), &json!(CONFIG_MD5)));
+    assert_eq!((&record["backup"], &record["additional_users_count"]), (&json!("uploaded"), &json!(5)));
+
+    stack.apply_unit().ok();
+    stack.apply_unit().ok();
+    assert_eq!(stack.world.records().len(), 3);
+    assert_eq!((stack.world.count("PutObject", config), stack.world.count("PutObject", history)), (1, 1));
+
+    stack.change_config("instance_size: M30", "instance_size: M40");
+    let changed = stack.config_md5();
+    stack.apply_all().ok().assert_clusters_applied();
+    let records = stack.world.records();
+    assert_eq!(records.len(), 4, "{records:?}");
+    let last = &records.iter().max_by_key(|(_, record)| record["timestamp"].to_string()).unwrap().1;
+    assert_eq!((&last["config_hash"], &last["backup"]), (&json!(changed), &json!("uploaded")));
+    assert_eq!((stack.world.count("PutObject", config), stack.world.count("PutObject", history)), (2, 2));
+    let versions = stack.world.server.keys(BUCKET, history);
+    assert!(versions[0].ends_with(&format!("_{CONFIG_MD5}.yaml")) && versions[1].ends_with(&format!("_{changed}.yaml")), "{versions:?}");
+    let hashes: Vec<_> = records.iter().map(|(_, record)| record["backup_key"].as_str().unwrap()).collect();
+    assert!(hashes.iter().all(|key| versions.iter().any(|version| version == key)), "{hashes:?}");
+    assert_eq!(stack.world.spooled(), Vec::<String>::new());
+}
+
+fn deployments_of_the_same_second_are_all_logged(stack: Stack) {
+    // Two checkouts of one customer: two states, one name in config.yaml.
+    let twin = stack.world.path().join("second checkout");
+    copy(&stack.folder, &twin);
+    let twin = twin.to_str().unwrap().to_owned();
+    stack.apply_unit().ok();
+    for _ in 0..3 {
+        std::thread::scope(|scope| {
+            let one = scope.spawn(|| stack.apply_unit().ok());
+            let other = scope.spawn(|| stack.terragrunt(&["apply", &format!("--working-dir={twin}/config-backup"), "-auto-approve"]).ok());
+            (one.join().unwrap(), other.join().unwrap())
+        });
+    }
+    let records = stack.world.records();
+    assert_eq!(records.len(), 7, "{records:?}");
+    let mut ids: Vec<_> = records.iter().map(|(_, record)| record["deployment_id"].to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 7);
+    assert_eq!(stack.world.count("PutObject", "terragrunt/airbnb/config.yaml"), 1);
+}
+
+fn other_units_plans_and_destroys_write_nothing_of_ours(stack: Stack) {
+    stack.terragrunt(&["apply", "--working-dir=atlas-cluster", "-auto-approve"]).ok();
+    stack.terragrunt(&["plan", "--all", "--non-interactive"]).ok();
+    assert_eq!(ours(&stack), Vec::<String>::new());
+
+    stack.apply_all().ok();
+    let before = ours(&stack);
+    assert_eq!(before.len(), 3, "{before:?}");
+    stack.terragrunt(&["plan", "--all", "--non-interactive"]).ok();
+    stack.terragrunt(&["destroy", "--all", "--non-interactive"]).ok();
+    assert_eq!(ours(&stack), before);
+    let deleted = stack.world.server.requests().iter().filter(|it| it.operation.starts_with("Delete")).count();
+    assert_eq!(deleted, 0);
+}
+
+fn the_report_shows_the_deployment(stack: Stack) {
+    stack.apply_all().ok();
+    let run = stack.command(&stack.folder.join("config-backup/view_usage_logs.sh")).args(["airbnb", "-"]).output().unwrap();
+    let csv = String::from_utf8(run.stdout).unwrap();
+    let (head, row) = csv.trim_end().split_once('\n').unwrap();
+    assert_eq!(head, "timestamp,customer,user,additional_users_count,project_name,cluster_name");
+    let (date, rest) = row.split_once(',').unwrap();
+    assert_eq!(rest, "airbnb,john.doe,5,airbnb-project,arena-cluster");
+    let key = stack.world.records().remove(0).0;
+    assert_eq!(key[..27], format!("usage-logs/airbnb/{date}")[..27]);
+}

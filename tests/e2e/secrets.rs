@@ -1,0 +1,60 @@
+//! The secrets of config.yaml appear in its own copies in the bucket and nowhere else.
+
+use std::fs;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::stack::{Stack, contents, with_both_tools};
+use crate::support::{BUCKET, assert_no_secret, text};
+
+with_both_tools!(secrets_stay_in_the_configs_own_copies);
+
+/// Ends the watch also where a test fails: a scope waits for its threads.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn secrets_stay_in_the_configs_own_copies(stack: Stack) {
+    let plans = stack.world.path().join("plans");
+    let plans_path = plans.to_str().unwrap();
+    let done = AtomicBool::new(false);
+    let processes = thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut seen = String::new();
+            while !done.load(Ordering::Relaxed) {
+                seen += &text(&Command::new("ps").args(["-axww", "-o", "args"]).output().unwrap().stdout);
+            }
+            seen
+        });
+        let end = End(&done);
+        // Each run's output is looked through by `terragrunt` itself.
+        stack.apply_all().ok();
+        stack.change_config("instance_size: M30", "instance_size: M40");
+        stack.terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans_path]).ok();
+        stack.terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans_path]).ok();
+        drop(end);
+        watcher.join().unwrap()
+    });
+    // The watch is one: it saw the helper at work.
+    assert!(processes.contains("helper.sh log"), "no helper in the process list");
+    assert_no_secret("the process list", &processes);
+    assert_no_secret("a plan file", &contents(&plans));
+    assert_no_secret("the helper's state", &contents(&stack.world.state()));
+
+    for key in stack.world.server.keys(BUCKET, "") {
+        assert_no_secret("an object's name", &key);
+        let object = stack.world.server.object(BUCKET, &key).unwrap();
+        if key.contains("config.yaml") || key.contains("config-history") {
+            assert!(text(&object.body).contains("canary"), "{key} is no copy of the config");
+        } else {
+            assert_no_secret(&key, &text(&object.body));
+        }
+    }
+    fs::remove_file(stack.folder.join("config.yaml")).unwrap();
+    assert_no_secret("the customer folder without its config", &contents(&stack.folder));
+}

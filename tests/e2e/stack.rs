@@ -1,0 +1,235 @@
+//! A customer folder with the template's three units, and terragrunt run in it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{World, assert_no_secret, helper, project, text};
+
+/// What terragrunt drives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    /// The pinned one, from `.tools`.
+    Tofu,
+    /// Where it is on PATH: no package registry has it.
+    Terraform,
+}
+
+impl Tool {
+    /// The executable; `None` where there is none, which is said on the real stderr: no test skips in silence.
+    pub fn find(self) -> Option<PathBuf> {
+        let found = match self {
+            Self::Tofu => pinned("tofu"),
+            Self::Terraform => {
+                let path = std::env::var_os("PATH").unwrap_or_default();
+                let found = std::env::split_paths(&path).map(|folder| folder.join("terraform")).find(|path| path.is_file());
+                if found.is_none() {
+                    let _ = writeln!(std::io::stderr(), "NOT RUN: terraform is not on PATH; a test of it did nothing");
+                }
+                return found;
+            }
+        };
+        Some(found)
+    }
+}
+
+/// Makes a test for each tool out of a function that takes a stack.
+macro_rules! with_both_tools {
+    ($($name:ident),* $(,)?) => {
+        mod tofu {
+            $(#[test] fn $name() { crate::stack::Stack::new(crate::stack::Tool::Tofu).into_iter().for_each(super::$name); })*
+        }
+        mod terraform {
+            $(#[test] fn $name() { crate::stack::Stack::new(crate::stack::Tool::Terraform).into_iter().for_each(super::$name); })*
+        }
+    };
+}
+pub(crate) use with_both_tools;
+
+/// A tool that `make tools` installs.
+pub fn pinned(name: &str) -> PathBuf {
+    let path = project().join(".tools/bin").join(name);
+    assert!(path.is_file(), "{} is not there: run `make tools`", path.display());
+    path
+}
+
+/// A customer folder in a world.
+pub struct Stack {
+    /// The bucket, the people and the machine.
+    pub world: World,
+    /// The customer folder.
+    pub folder: PathBuf,
+    tool: PathBuf,
+    more: Vec<(&'static str, String)>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code.
+    pub code: i32,
+    /// stdout and stderr.
+    pub output: String,
+}
+
+impl Stack {
+    /// The template's folder with the unit that `init` writes; `None` where the tool is not there.
+    pub fn new(tool: Tool) -> Option<Self> {
+        let tool = tool.find()?;
+        let world = World::new();
+        let folder = world.path().join("airbnb");
+        copy(&project().join("terragrunt/airbnb"), &folder);
+        let stack = Self { world, folder, tool, more: Vec::new() };
+        stack.init();
+        Some(stack)
+    }
+
+    fn init(&self) {
+        let done = self.world.helper(&["init"]).arg(&self.folder).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+
+    /// Keeps the units' states beside them instead of in S3, for tests in which S3 is what is broken.
+    pub fn with_local_state(self) -> Self {
+        let root = "locals {\n  config = try(yamldecode(file(\"${get_parent_terragrunt_dir(\"root\")}/config.yaml\")), {})\n}\n\nremote_state {\n  backend  = \"local\"\n  generate = { path = \"backend.tf\", if_exists = \"overwrite_terragrunt\" }\n  \
+                    config   = { path = \"${get_parent_terragrunt_dir(\"root\")}/.state/${path_relative_to_include()}.tfstate\" }\n}\n";
+        fs::write(self.folder.join("root.hcl"), root).unwrap();
+        self
+    }
+
+    /// Sets a variable of the environment for all later runs.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.more.push((name, value.to_owned()));
+    }
+
+    /// A command with everything on PATH that a field engineer has.
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = self.world.command(program);
+        let (helper, tools) = (helper(), project().join(".tools/bin"));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = [helper.parent().unwrap().to_owned(), tools].into_iter().chain(std::env::split_paths(&path));
+        command
+            .current_dir(&self.folder)
+            .env("PATH", std::env::join_paths(folders).unwrap())
+            .env("TF_CLI_CONFIG_FILE", project().join(".tools/tofurc"))
+            .env("TG_TF_PATH", &self.tool)
+            .env("TG_NO_COLOR", "true")
+            .env("TF_CLI_ARGS", "-no-color")
+            .env("CHECKPOINT_DISABLE", "1")
+            .envs(self.more.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs terragrunt in the customer folder; no secret may stand in what it prints.
+    pub fn terragrunt(&self, arguments: &[&str]) -> Ran {
+        let output = self.command(&pinned("terragrunt")).args(arguments).output().unwrap();
+        let output_text = text(&output.stdout) + &text(&output.stderr);
+        assert_no_secret("terragrunt's output", &output_text);
+        Ran { code: output.status.code().unwrap_or(-1), output: output_text }
+    }
+
+    /// Runs terraform or tofu itself in some folder.
+    pub fn tool(&self, folder: &Path, arguments: &[&str]) -> Ran {
+        let output = self.command(&self.tool).current_dir(folder).args(arguments).output().unwrap();
+        let output_text = text(&output.stdout) + &text(&output.stderr);
+        assert_no_secret("the tool's output", &output_text);
+        Ran { code: output.status.code().unwrap_or(-1), output: output_text }
+    }
+
+    /// Deploys all units.
+    pub fn apply_all(&self) -> Ran {
+        self.terragrunt(&["apply", "--all", "--non-interactive"])
+    }
+
+    /// Deploys the unit alone.
+    pub fn apply_unit(&self) -> Ran {
+        self.terragrunt(&["apply", "--working-dir=config-backup", "-auto-approve"])
+    }
+
+    /// Edits the config, as a user does between two deployments.
+    pub fn change_config(&self, from: &str, to: &str) {
+        let path = self.folder.join("config.yaml");
+        let before = fs::read_to_string(&path).unwrap();
+        assert!(before.contains(from));
+        fs::write(path, before.replace(from, to)).unwrap();
+    }
+
+    /// MD5 of the config as it lies there, by Python.
+    pub fn config_md5(&self) -> String {
+        let script = "import hashlib,sys;print(hashlib.md5(open(sys.argv[1],'rb').read()).hexdigest())";
+        let output = Command::new("python3").args(["-c", script]).arg(self.folder.join("config.yaml")).output().unwrap();
+        text(&output.stdout).trim().to_owned()
+    }
+}
+
+impl Ran {
+    /// The run must have ended well.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{}", self.output);
+        self
+    }
+
+    /// The lines that warn in the middle of the run.
+    pub fn warnings(&self) -> Vec<&str> {
+        self.output.lines().filter(|line| line.contains("config-backup: WARNING: ")).collect()
+    }
+
+    /// Whether the failed check stands at the end.
+    pub fn has_failed_check(&self) -> bool {
+        self.output.contains("Check block assertion failed")
+    }
+
+    /// Both clusters were deployed.
+    #[track_caller]
+    pub fn assert_clusters_applied(&self) {
+        for unit in ["atlas-cluster", "eks-cluster"] {
+            let applied = self.output.lines().any(|line| line.contains(&format!("[{unit}]")) && line.contains("Apply complete!"));
+            assert!(applied, "{unit} was not applied:\n{}", self.output);
+        }
+    }
+}
+
+/// All files below a folder, with their bytes; archives (plan files) with what they hold.
+pub fn contents(folder: &Path) -> String {
+    let script = "import os,sys,zipfile\n\
+                  out=sys.stdout.buffer\n\
+                  for base,_,names in os.walk(sys.argv[1]):\n\
+                  \x20 for name in names:\n\
+                  \x20  path=os.path.join(base,name)\n\
+                  \x20  if os.path.islink(path) or name.startswith('terraform-provider-'): continue\n\
+                  \x20  out.write(('\\n## '+path+'\\n').encode())\n\
+                  \x20  if zipfile.is_zipfile(path):\n\
+                  \x20   with zipfile.ZipFile(path) as z: [out.write(z.read(n)) for n in z.namelist()]\n\
+                  \x20  else: out.write(open(path,'rb').read())\n";
+    let output = Command::new("python3").args(["-c", script]).arg(folder).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    text(&output.stdout)
+}
+
+/// Copies a folder without what builds and runs leave in it.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_name().to_string_lossy().starts_with(".terra") {
+            continue;
+        }
+        if source.is_dir() {
+            copy(&source, &target);
+        } else {
+            fs::copy(source, target).unwrap();
+        }
+    }
+}
+
+/// A stand-in for the helper: a shell script.
+pub fn script(path: &Path, body: &str, executable: bool) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut text = String::from("#!/bin/sh\n");
+    let _ = writeln!(text, "{body}");
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(if executable { 0o755 } else { 0o644 })).unwrap();
+}

@@ -1,0 +1,116 @@
+//! What must not stop a deployment: each trouble, with terragrunt's exit code, the other units, and the two places
+//! where it is told: one WARNING line in the output and the failed check at the end.
+
+use std::fs;
+
+use crate::stack::{Ran, Stack, script, with_both_tools};
+use crate::support::nobody_there;
+
+with_both_tools!(
+    a_missing_helper_is_told,
+    a_helper_that_may_not_run_is_told,
+    a_helper_that_fails_is_told,
+    a_helper_that_answers_garbage_is_told,
+    an_s3_that_refuses_is_told_and_what_was_kept_is_sent_by_the_next_deployment,
+    a_denied_permission_is_named,
+    missing_credentials_are_told,
+    a_missing_config_is_told_and_the_deployment_logged,
+    an_invalid_config_is_backed_up_logged_and_told,
+    a_unit_that_cannot_even_start_is_a_warning_of_the_run,
+);
+
+/// The run ended well, the clusters are there, and `words` stand in the one WARNING line; the check failed at the end.
+#[track_caller]
+fn told(ran: &Ran, words: &[&str]) {
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    ran.assert_clusters_applied();
+    let warnings = ran.warnings();
+    assert_eq!(warnings.len(), 1, "{}", ran.output);
+    for words in words {
+        assert!(warnings[0].contains(words), "`{words}` is not in {}", warnings[0]);
+    }
+    assert!(ran.has_failed_check(), "{}", ran.output);
+}
+
+fn with_helper(mut stack: Stack, body: &str, executable: bool) -> Ran {
+    let path = stack.world.path().join("stand in");
+    script(&path, body, executable);
+    stack.set("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
+    stack.apply_all()
+}
+
+fn a_missing_helper_is_told(mut stack: Stack) {
+    stack.set("CONFIG_BACKUP_HELPER", "no-such-helper");
+    told(&stack.apply_all(), &["the helper 'no-such-helper' is not installed", "neither backed up nor logged", "install the helper"]);
+    // Not only the first time.
+    told(&stack.apply_all(), &["is not installed"]);
+}
+
+fn a_helper_that_may_not_run_is_told(stack: Stack) {
+    told(&with_helper(stack, "exit 0", false), &["is not executable", "install the helper"]);
+}
+
+fn a_helper_that_fails_is_told(stack: Stack) {
+    told(&with_helper(stack, "exit 1", true), &["failed in 'log' with exit code 1", "install the helper"]);
+}
+
+fn a_helper_that_answers_garbage_is_told(stack: Stack) {
+    told(&with_helper(stack, "echo '{\"status\": [1,'; echo garbage", true), &["gave no answer of config-backup in 'log'"]);
+}
+
+fn an_s3_that_refuses_is_told_and_what_was_kept_is_sent_by_the_next_deployment(stack: Stack) {
+    let mut stack = stack.with_local_state();
+    stack.world.set_endpoint(&nobody_there());
+    told(&stack.apply_all(), &["neither config.yaml nor the usage record is in the bucket", "refused", "sent with the next deployment", "check the network"]);
+    assert_eq!(stack.world.spooled().len(), 2);
+    assert_eq!(stack.world.server.requests().len(), 0);
+
+    stack.world.heal();
+    let healthy = stack.apply_all().ok();
+    assert!(healthy.warnings().is_empty() && !healthy.has_failed_check(), "{}", healthy.output);
+    assert_eq!(stack.world.spooled(), Vec::<String>::new());
+    let records = stack.world.records();
+    let late: Vec<_> = records.iter().map(|(_, record)| record["late"].as_bool()).collect();
+    assert_eq!(late, [Some(true), None], "{records:?}");
+    assert_eq!(records[0].1["user"], records[1].1["user"]);
+}
+
+fn a_denied_permission_is_named(stack: Stack) {
+    let stack = stack.with_local_state();
+    stack.change_config("profile: default", "profile: reader");
+    told(&stack.apply_all(), &["access denied", "ask for the permission s3:PutObject", "kept in"]);
+}
+
+fn missing_credentials_are_told(stack: Stack) {
+    let stack = stack.with_local_state();
+    fs::remove_file(stack.world.home().join(".aws/credentials")).unwrap();
+    told(&stack.apply_all(), &["no AWS credentials", "aws sso login --profile default"]);
+}
+
+fn a_missing_config_is_told_and_the_deployment_logged(stack: Stack) {
+    fs::remove_file(stack.folder.join("config.yaml")).unwrap();
+    told(&stack.apply_all(), &["config.yaml is not backed up: read `", "No such file"]);
+    assert_eq!(stack.world.records().len(), 1);
+}
+
+fn an_invalid_config_is_backed_up_logged_and_told(stack: Stack) {
+    stack.change_config("  name: airbnb\n", "  name: [airbnb\n");
+    told(&stack.apply_all(), &["config.yaml: it is not valid YAML at line "]);
+    let (_, record) = stack.world.records().remove(0);
+    assert_eq!((record["customer"].as_str(), record["backup"].as_str()), (Some("airbnb"), Some("uploaded")));
+    assert_eq!(record["config_hash"].as_str(), Some(stack.config_md5().as_str()));
+}
+
+fn a_unit_that_cannot_even_start_is_a_warning_of_the_run(mut stack: Stack) {
+    // No provider to be had: `init` of the unit fails, before any of its code can run.
+    let empty = stack.world.path().join("empty.tfrc");
+    let mirror = stack.world.path().join("empty mirror");
+    fs::create_dir(&mirror).unwrap();
+    fs::write(&empty, format!("provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n  }}\n}}\n", mirror.display())).unwrap();
+    stack.set("TF_CLI_CONFIG_FILE", empty.to_str().unwrap());
+    let ran = stack.apply_all();
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    ran.assert_clusters_applied();
+    let warned = ran.output.lines().any(|line| line.contains("WARN") && line.contains("config-backup did not run"));
+    assert!(warned, "{}", ran.output);
+}

@@ -1,0 +1,151 @@
+//! Deployments that share a second, a bucket and a machine, and answers that get lost.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::by_hand::{Unit, string};
+use crate::networks::{Fate, Relay};
+use crate::oracle::{pass_the_second, stamp, unix_now};
+use crate::support::{BUCKET, CONFIG, CONFIG_MD5, World};
+
+/// Whether a name is `YYYY-MM-DD_HHMMSS.json`, or that with eight hex digits of its own.
+fn is_documented(name: &str, timestamp: &str) -> bool {
+    let Some(rest) = name.strip_prefix(&stamp(timestamp)).and_then(|rest| rest.strip_suffix(".json")) else { return false };
+    let hex = |tail: &str| tail.len() == 8 && tail.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    rest.is_empty() || rest.strip_prefix('-').is_some_and(hex)
+}
+
+#[test]
+fn twenty_deployments_at_the_same_time_leave_twenty_records() {
+    let world = World::new();
+    let unit = Unit::new(&world);
+    unit.write(CONFIG);
+    let contexts: Vec<_> = (0..20).map(|_| unit.plan(&world)).collect();
+    thread::scope(|scope| {
+        for context in &contexts {
+            let request = unit.request(context);
+            let world = &world;
+            scope.spawn(move || {
+                let log = world.machine("log", &request);
+                assert!(!log.contains("WARNING"), "{log}");
+            });
+        }
+    });
+    let records = world.records();
+    assert_eq!(records.len(), 20);
+    let logged: BTreeSet<&str> = records.iter().map(|(_, record)| string(record, "deployment_id")).collect();
+    let planned: BTreeSet<&str> = contexts.iter().map(|context| string(context, "deployment_id")).collect();
+    assert_eq!(logged, planned);
+    for (key, record) in &records {
+        let name = key.strip_prefix("usage-logs/airbnb/").expect("the customer's");
+        assert!(is_documented(name, string(record, "timestamp")), "{key}: {record}");
+    }
+    assert_eq!(world.spooled(), Vec::<String>::new());
+    assert_eq!(world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("config.yaml").body, CONFIG.as_bytes());
+}
+
+#[test]
+fn two_people_who_deploy_two_configs_at_the_same_time_leave_both_in_the_history() {
+    let world = World::new();
+    let units: Vec<Unit> = (0..6)
+        .map(|number| {
+            let unit = Unit::in_folder(&world, &format!("checkout {number}/airbnb"));
+            unit.write(CONFIG.replace("M30", &format!("M{}0", number % 2 + 3)));
+            unit
+        })
+        .collect();
+    thread::scope(|scope| {
+        for mut unit in units {
+            let world = &world;
+            scope.spawn(move || unit.deploy(world).went_well());
+        }
+    });
+    let history = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/");
+    let versions: BTreeSet<&str> = history.iter().map(|key| key.rsplit_once('_').expect("a digest").1).collect();
+    assert_eq!(versions.len(), 2, "{history:?}");
+    for (_, record) in world.records() {
+        let key = string(&record, "backup_key");
+        let copy = world.server.object(BUCKET, key).unwrap_or_else(|| panic!("{key} is named in a record and not there"));
+        assert_eq!(copy.metadata["md5"], string(&record, "config_hash"));
+    }
+    assert_eq!(world.records().len(), 6);
+}
+
+#[test]
+fn a_log_that_is_done_twice_is_one_record() {
+    let world = World::new();
+    let unit = Unit::new(&world);
+    let request = unit.request(&unit.plan(&world));
+    world.machine("log", &request);
+    pass_the_second(unix_now());
+    let again = world.machine("log", &request);
+    assert!(!again.contains("WARNING"), "{again}");
+    let keys: Vec<String> = world.records().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys.len(), 1, "{keys:?}");
+}
+
+#[test]
+fn an_upload_whose_answer_was_lost_is_a_success_and_no_second_record() {
+    for lost in ["usage-logs/", "terragrunt/airbnb/config-history/", "terragrunt/airbnb/config.yaml"] {
+        let mut world = World::new();
+        let mut unit = Unit::new(&world);
+        let times = AtomicUsize::new(0);
+        let head = format!("PUT /{BUCKET}/{lost}");
+        let relay = Relay::start(&world.server.endpoint(), {
+            let head = head.clone();
+            move |line| {
+                let lose = line.starts_with(&head) && times.fetch_add(1, Ordering::SeqCst) == 0;
+                if lose { Fate::LoseAnswer } else { Fate::Pass }
+            }
+        });
+        world.set_endpoint(&relay.endpoint());
+        let deployed = unit.deploy(&world).went_well();
+        assert!(relay.count(&head) >= 2, "it was tried again");
+        let (_, record) = deployed.record(&world);
+        assert_eq!(world.records().len(), 1, "{lost}");
+        assert_eq!((string(&record, "backup"), string(&record, "config_hash")), ("uploaded", CONFIG_MD5), "{lost}");
+        assert_eq!(world.server.keys(BUCKET, "terragrunt/airbnb/config-history/").len(), 1, "{lost}");
+        assert_eq!(world.spooled(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_record_whose_answers_were_all_lost_is_sent_once_all_the_same() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    let relay = Relay::start(&world.server.endpoint(), |line| {
+        if line.starts_with("PUT /mongodb-arena/usage-logs/") { Fate::LoseAnswer } else { Fate::Pass }
+    });
+    world.set_endpoint(&relay.endpoint());
+    let first = unit.deploy(&world);
+    assert!(first.warning().contains("the deployment is not logged"), "{first:?}");
+    assert_eq!(world.spooled().len(), 1);
+    world.heal();
+    let second = unit.deploy(&world).went_well();
+    assert_eq!(world.spooled(), Vec::<String>::new());
+    first.record(&world);
+    second.record(&world);
+    assert_eq!(world.records().len(), 2);
+}
+
+#[test]
+fn a_name_that_another_deployment_took_is_left_to_it() {
+    let world = World::new();
+    let unit = Unit::new(&world);
+    let request = unit.request(&unit.plan(&world));
+    // Whatever second it will be: all of the next minute is taken.
+    let now = unix_now();
+    let names: Vec<String> = (now..now + 60).map(|unix| format!("usage-logs/airbnb/{}.json", stamp(&crate::oracle::rfc3339(unix)))).collect();
+    for name in &names {
+        world.server.put(BUCKET, name, b"{\"timestamp\":\"x\",\"deployment_id\":\"another\"}\n", &[]).expect("an object");
+    }
+    let log = world.machine("log", &request);
+    assert!(!log.contains("WARNING"), "{log}");
+    let ours: Vec<String> = world.server.keys(BUCKET, "usage-logs/").into_iter().filter(|key| !names.contains(key)).collect();
+    assert_eq!(ours.len(), 1);
+    let record = world.records().into_iter().find(|(key, _)| *key == ours[0]).expect("it").1;
+    let name = ours[0].strip_prefix("usage-logs/airbnb/").expect("the customer's");
+    assert!(is_documented(name, string(&record, "timestamp")) && name.contains("-") && name.len() == "2026-11-23_101112-12345678.json".len());
+    assert_eq!(string(&record, "deployment_id"), string(&request, "deployment_id"));
+}

@@ -1,0 +1,126 @@
+//! Configs that change: between deployments, back again, and between plan and apply.
+
+use std::collections::BTreeMap;
+
+use crate::by_hand::{Unit, string};
+use crate::oracle::digest;
+use crate::support::{BUCKET, CONFIG, CONFIG_MD5, World};
+
+const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
+const HISTORY: &str = "terragrunt/airbnb/config-history/";
+
+fn changed() -> String {
+    CONFIG.replace("instance_size: M30", "instance_size: M40")
+}
+
+fn bucket_config(world: &World) -> String {
+    String::from_utf8(world.server.object(BUCKET, CONFIG_KEY).expect("config.yaml").body).expect("UTF-8")
+}
+
+/// The history's bodies by the MD5 in their names.
+fn history(world: &World) -> BTreeMap<String, Vec<u8>> {
+    let keys = world.server.keys(BUCKET, HISTORY);
+    let md5 = |key: &str| key.rsplit_once('_').expect("a digest").1.trim_end_matches(".yaml").to_owned();
+    keys.iter().map(|key| (md5(key), world.server.object(BUCKET, key).expect("it").body)).collect()
+}
+
+#[test]
+fn a_changed_config_replaces_the_current_one_and_joins_the_history() {
+    let world = World::new();
+    let mut unit = Unit::new(&world);
+    let first = unit.deploy(&world).went_well();
+    unit.write(changed());
+    let second = unit.deploy(&world).went_well();
+    assert_ne!(first.context["backup_id"], second.context["backup_id"]);
+    assert_eq!(bucket_config(&world), changed());
+    let new_md5 = digest("md5", changed().as_bytes());
+    let expected = [(CONFIG_MD5.to_owned(), CONFIG.into()), (new_md5.clone(), changed().into_bytes())];
+    assert_eq!(history(&world), BTreeMap::from(expected));
+    let (_, record) = second.record(&world);
+    assert_eq!((string(&record, "backup"), string(&record, "config_hash")), ("uploaded", new_md5.as_str()));
+    assert!(string(&record, "backup_key").ends_with(&format!("_{new_md5}.yaml")));
+}
+
+#[test]
+fn a_config_that_comes_back_is_current_again() {
+    let world = World::new();
+    let mut unit = Unit::new(&world);
+    unit.deploy(&world).went_well();
+    unit.write(changed());
+    unit.deploy(&world).went_well();
+    unit.write(CONFIG);
+    let third = unit.deploy(&world).went_well();
+    assert_eq!(bucket_config(&world), CONFIG);
+    assert_eq!(history(&world).len(), 2, "two distinct versions");
+    let (_, record) = third.record(&world);
+    assert_eq!((string(&record, "backup"), string(&record, "config_hash")), ("uploaded", CONFIG_MD5));
+    let copy = world.server.object(BUCKET, string(&record, "backup_key")).expect("the copy that the record names");
+    assert_eq!(copy.body, CONFIG.as_bytes());
+    let fourth = unit.deploy(&world).went_well();
+    assert!(fourth.backup.is_none());
+    assert_eq!(fourth.record(&world).1["backup_key"], record["backup_key"]);
+}
+
+#[test]
+fn a_config_that_changes_between_plan_and_apply_is_backed_up_as_it_is_and_told() {
+    let world = World::new();
+    let mut unit = Unit::new(&world);
+    let context = unit.plan(&world);
+    unit.write(changed());
+    let deployed = unit.apply(&world, context);
+    the_new_content_is_everywhere(&world, &deployed);
+    assert_eq!(history(&world).len(), 1, "what was never deployed is not in the history");
+}
+
+#[test]
+fn a_config_that_changes_after_a_plan_in_step_is_backed_up_by_the_log_step() {
+    let world = World::new();
+    let mut unit = Unit::new(&world);
+    unit.deploy(&world).went_well();
+    let context = unit.plan(&world);
+    unit.write(changed());
+    let deployed = unit.apply(&world, context);
+    assert!(deployed.backup.is_none(), "Terraform saw no reason to run it");
+    the_new_content_is_everywhere(&world, &deployed);
+    let next = unit.deploy(&world).went_well();
+    assert_eq!(next.record(&world).1["backup"], "unchanged");
+}
+
+#[test]
+fn a_config_that_changes_between_backup_and_log_is_backed_up_again() {
+    let world = World::new();
+    let unit = Unit::new(&world);
+    let context = unit.plan(&world);
+    let request = unit.request(&context);
+    world.machine("backup", &request);
+    unit.write(changed());
+    let log = world.machine("log", &request);
+    assert!(log.starts_with("config-backup: WARNING: ") && log.contains("config.yaml changed"), "{log}");
+    assert_eq!(bucket_config(&world), changed());
+    let records = world.records();
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].1["config_hash"], digest("md5", changed().as_bytes()));
+}
+
+fn the_new_content_is_everywhere(world: &World, deployed: &crate::by_hand::Applied) {
+    let md5 = digest("md5", changed().as_bytes());
+    let said = deployed.warning();
+    assert!(said.contains("config.yaml changed between plan and apply"), "{said}");
+    assert_eq!(string(&deployed.outcome, "status"), "warning");
+    assert_eq!(string(&deployed.outcome, "config_hash"), md5);
+    assert_eq!(bucket_config(world), changed());
+    let (_, record) = deployed.record(world);
+    assert_eq!((string(&record, "config_hash"), string(&record, "backup")), (md5.as_str(), "uploaded"));
+    let copy = world.server.object(BUCKET, string(&record, "backup_key")).expect("the copy that the record names");
+    assert_eq!(copy.body, changed().as_bytes());
+}
+
+#[test]
+fn bytes_that_are_no_text_are_backed_up_as_they_are() {
+    let world = World::new();
+    let mut unit = Unit::new(&world);
+    let bytes: Vec<u8> = b"customer: {name: airbnb}\r\n# \xef\xbb\xbf end without a newline\t".to_vec();
+    unit.write(&bytes);
+    unit.deploy(&world).went_well();
+    assert_eq!(world.server.object(BUCKET, CONFIG_KEY).expect("config.yaml").body, bytes);
+}

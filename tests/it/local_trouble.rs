@@ -1,0 +1,181 @@
+//! Trouble on this machine: a config that cannot be read or understood, and a folder that cannot be written.
+
+use std::fs;
+
+use crate::by_hand::{Applied, Unit, string};
+use crate::oracle::digest;
+use crate::support::{BUCKET, CANARIES, CONFIG, World, assert_no_secret, nobody_there, text};
+
+const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
+
+/// A config without readable bytes: logged, said, and nothing uploaded or kept.
+fn logged_without_a_config(world: &World, unit: &mut Unit, words: &str) {
+    let deployed = unit.deploy(world).quiet_before();
+    assert_eq!(string(&deployed.context, "status"), "warning", "{deployed:?}");
+    assert!(string(&deployed.context, "message").contains(words), "{deployed:?}");
+    let said = deployed.warning();
+    assert!(said.contains("config.yaml is not backed up: read `") && said.contains(words), "{said}");
+    assert!(!said.contains("not logged"), "{said}");
+    let (key, record) = deployed.record(world);
+    assert!(key.starts_with("usage-logs/airbnb/"), "{key}");
+    let values = ["backup", "backup_key", "config_hash", "customer", "project_name"].map(|name| string(&record, name));
+    assert_eq!(values, ["failed", "", "", "airbnb", ""]);
+    assert_eq!((world.server.keys(BUCKET, "terragrunt/"), world.spooled()), (Vec::<String>::new(), Vec::new()));
+}
+
+#[test]
+fn a_missing_config_is_logged_and_named() {
+    let world = World::new();
+    let mut unit = Unit::new(&world);
+    fs::remove_file(&unit.config).expect("gone");
+    logged_without_a_config(&world, &mut unit, "No such file");
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_config_is_logged_and_named() {
+    let world = World::new();
+    let mut unit = Unit::new(&world);
+    fs::remove_file(&unit.config).expect("gone");
+    fs::create_dir(&unit.config).expect("a folder");
+    logged_without_a_config(&world, &mut unit, "no regular file");
+}
+
+#[test]
+fn a_fifo_in_the_place_of_the_config_does_not_block() {
+    let world = World::new();
+    let mut unit = Unit::new(&world);
+    fs::remove_file(&unit.config).expect("gone");
+    assert!(world.command("mkfifo").arg(&unit.config).status().expect("mkfifo").success());
+    logged_without_a_config(&world, &mut unit, "no regular file");
+}
+
+/// A config that is no YAML with the facts: backed up byte for byte, logged, and its line named.
+fn backed_up_without_its_facts(content: &[u8], words: &str) {
+    let world = World::new();
+    let mut unit = Unit::new(&world);
+    unit.write(content);
+    let deployed = unit.deploy(&world).quiet_before();
+    assert!(string(&deployed.context, "message").contains(words), "{deployed:?}");
+    assert!(deployed.warning().contains(words), "{deployed:?}");
+    assert_eq!(string(&deployed.outcome, "status"), "warning", "{deployed:?}");
+    assert_no_secret("what was printed", &format!("{deployed:?}"));
+    assert_eq!(world.server.object(BUCKET, CONFIG_KEY).expect("config.yaml").body, content);
+    let (_, record) = deployed.record(&world);
+    assert_eq!(string(&record, "config_hash"), digest("md5", content));
+    let values = ["backup", "customer", "project_name", "cluster_name"].map(|name| string(&record, name));
+    assert_eq!(values, ["uploaded", "airbnb", "", ""]);
+    assert_eq!(record["additional_users_count"], 0);
+}
+
+#[test]
+fn an_empty_config_is_backed_up_logged_and_told() {
+    backed_up_without_its_facts(b"", "config.yaml: it is empty");
+}
+
+#[test]
+fn invalid_yaml_is_backed_up_and_its_line_is_named_without_its_text() {
+    // Line 7 of the sample holds a secret; its closing quote goes missing.
+    let broken = CONFIG.replace(&format!("{}\"", CANARIES[1]), CANARIES[1]);
+    assert!(broken.lines().nth(6).expect("a line").contains(CANARIES[1]));
+    backed_up_without_its_facts(broken.as_bytes(), "it is not valid YAML at line ");
+}
+
+#[test]
+fn a_tab_for_indentation_is_named_by_its_line() {
+    backed_up_without_its_facts(b"customer:\n  name: airbnb\nmongodb:\n\tproject_name: p\n", "it is not valid YAML at line 4");
+}
+
+#[test]
+fn a_config_that_is_not_utf8_is_backed_up_and_its_line_is_named() {
+    backed_up_without_its_facts(b"customer:\n  name: airb\xffnb\n", "it is not valid UTF-8 at line 2");
+}
+
+#[test]
+fn a_bomb_of_nested_brackets_is_backed_up_and_not_parsed() {
+    let bomb = format!("a: 1\nb: {}", "[".repeat(100_000));
+    backed_up_without_its_facts(bomb.as_bytes(), "at line 2");
+}
+
+/// State that cannot be kept: `break_it` leaves the helper no folder to write to.
+fn without_state(break_it: fn(&mut World)) -> (World, Unit) {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    unit.set("aws_profile", "jane");
+    world.set_variable("AWS_ACCESS_KEY_ID", Some("AKIAJANE"));
+    world.set_variable("AWS_SECRET_ACCESS_KEY", Some("secret-of-jane"));
+    break_it(&mut world);
+    (world, unit)
+}
+
+fn state_is_a_file(world: &mut World) {
+    fs::create_dir_all(world.home().join(".local/state")).expect("a folder");
+    fs::write(world.state(), "not a folder").expect("a file");
+}
+
+fn no_home(world: &mut World) {
+    world.set_variable("HOME", None);
+}
+
+fn all_is_in_the_bucket(world: &World, deployed: &Applied) {
+    assert_eq!(world.server.object(BUCKET, CONFIG_KEY).expect("config.yaml").body, CONFIG.as_bytes());
+    assert_eq!(deployed.record(world).1["backup"], "uploaded");
+    assert!(!deployed.log.contains("not logged") && !deployed.log.contains("not backed up"), "{}", deployed.log);
+    let message = string(&deployed.outcome, "message");
+    assert!(!message.contains("is not logged"), "all of it is in the bucket: {message}");
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_made_stops_no_upload() {
+    let (world, mut unit) = without_state(state_is_a_file);
+    let deployed = unit.deploy(&world).quiet_before();
+    assert!(deployed.log.contains(world.state().to_str().expect("UTF-8")), "it names the folder: {}", deployed.log);
+    all_is_in_the_bucket(&world, &deployed);
+}
+
+#[test]
+fn a_missing_home_stops_no_upload() {
+    let (world, mut unit) = without_state(no_home);
+    let deployed = unit.deploy(&world).quiet_before();
+    assert!(deployed.log.contains("HOME"), "{}", deployed.log);
+    all_is_in_the_bucket(&world, &deployed);
+}
+
+#[test]
+fn what_can_neither_be_sent_nor_kept_is_said_to_be_lost() {
+    for break_it in [state_is_a_file, no_home] {
+        let (mut world, mut unit) = without_state(break_it);
+        world.set_endpoint(&nobody_there());
+        let deployed = unit.deploy(&world).quiet_before();
+        let log = &deployed.log;
+        assert!(log.starts_with("config-backup: WARNING: ") && log.matches('\n').count() == 1, "{log}");
+        assert!(log.contains("refused") && !log.contains("sent with the next deployment"), "{log}");
+        assert!(log.contains("HOME") || log.contains(".local/state/config-backup"), "it says why it is not kept: {log}");
+        assert_eq!(string(&deployed.outcome, "status"), "error");
+    }
+}
+
+#[test]
+fn xdg_state_home_is_where_things_are_kept() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    let elsewhere = world.path().join("else where");
+    world.set_variable("XDG_STATE_HOME", Some(elsewhere.to_str().expect("UTF-8")));
+    world.set_endpoint(&nobody_there());
+    unit.deploy(&world).warning();
+    let kept = fs::read_dir(elsewhere.join("config-backup/spool")).expect("a spool").count();
+    assert_eq!((kept, world.state().exists()), (2, false));
+}
+
+#[test]
+fn a_closed_stdout_is_no_failure_of_the_deployment() {
+    let world = World::new();
+    let unit = Unit::new(&world);
+    fs::write(world.path().join("query.json"), unit.query().to_string()).expect("a query");
+    for verb in ["context", "backup", "log", "outcome"] {
+        let mut shell = world.command("sh");
+        let script = "{ \"$1\" \"$2\" <query.json; echo $? >&2; } | :";
+        let output = shell.args(["-c", script, "sh"]).arg(crate::support::helper()).arg(verb).output().expect("sh");
+        assert_eq!(text(&output.stderr), "0\n", "{verb}");
+    }
+    assert_eq!(world.records().len(), 1);
+}

@@ -1,0 +1,145 @@
+//! Networks that go wrong: a relay in front of a server that passes requests on, answers in its place, or does not.
+//!
+//! Speaks as much HTTP/1.1 as the SDK does: one request a connection, with its length told.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What becomes of a request.
+pub(crate) enum Fate {
+    /// It is answered by the server.
+    Pass,
+    /// The server does it, but its answer is lost.
+    LoseAnswer,
+    /// This answer comes, with this status line and body, and the server never hears of it.
+    Answer(&'static str, &'static str),
+    /// Nothing comes, ever.
+    Silence,
+}
+
+/// A relay; dropped, it takes no more connections.
+pub(crate) struct Relay {
+    address: SocketAddr,
+    over: Arc<AtomicBool>,
+    /// The first lines of all requests.
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Relay {
+    /// Starts a relay to `upstream` (`http://ADDRESS`); `fate` judges the first line of each request.
+    pub(crate) fn start(upstream: &str, fate: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let relay = Self { address: listener.local_addr().expect("an address"), over: Arc::default(), seen: Arc::default() };
+        let (over, seen) = (Arc::clone(&relay.over), Arc::clone(&relay.seen));
+        let upstream = upstream.trim_start_matches("http://").to_owned();
+        let fate = Arc::new(fate);
+        thread::spawn(move || {
+            let silent = Arc::new(Mutex::new(Vec::new()));
+            for client in listener.incoming().take_while(|_| !over.load(Ordering::SeqCst)).filter_map(Result::ok) {
+                let (upstream, fate) = (upstream.clone(), Arc::clone(&fate));
+                let (seen, silent) = (Arc::clone(&seen), Arc::clone(&silent));
+                thread::spawn(move || {
+                    // A client that goes away is no failure of the relay.
+                    let _ = serve(client, &upstream, &*fate, &seen, &silent);
+                });
+            }
+        });
+        relay
+    }
+
+    /// A relay that never answers anything.
+    pub(crate) fn black_hole() -> Self {
+        Self::start("", |_| Fate::Silence)
+    }
+
+    /// A hotel's network: every request gets its login page.
+    pub(crate) fn captive_portal() -> Self {
+        Self::start("", |_| Fate::Answer("200 OK", "<!DOCTYPE html>\n<html><body>Please log in, room and name</body></html>\n"))
+    }
+
+    /// For clients.
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How many requests had a first line that starts with `head`.
+    pub(crate) fn count(&self, head: &str) -> usize {
+        self.seen.lock().expect("no panic").iter().filter(|line| line.starts_with(head)).count()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        // Wakes the accepting thread, which then ends.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn serve(
+    mut client: TcpStream,
+    upstream: &str,
+    fate: &(impl Fn(&str) -> Fate + ?Sized),
+    seen: &Mutex<Vec<String>>,
+    silent: &Mutex<Vec<TcpStream>>,
+) -> std::io::Result<()> {
+    let (line, request) = read(&client)?;
+    if line.is_empty() {
+        return Ok(());
+    }
+    seen.lock().expect("no panic").push(line.clone());
+    match fate(&line) {
+        Fate::Silence => silent.lock().expect("no panic").push(client),
+        Fate::Answer(status, body) => {
+            let body = if line.starts_with("HEAD ") { "" } else { body };
+            let head = format!("HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            client.write_all(head.as_bytes())?;
+            client.write_all(body.as_bytes())?;
+        }
+        fate @ (Fate::Pass | Fate::LoseAnswer) => {
+            let mut server = TcpStream::connect(upstream)?;
+            server.write_all(&request)?;
+            let mut answer = Vec::new();
+            server.read_to_end(&mut answer)?;
+            if matches!(fate, Fate::Pass) {
+                client.write_all(&answer)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The first line of a request, and all of it, with a header that makes this request the connection's last.
+fn read(client: &TcpStream) -> std::io::Result<(String, Vec<u8>)> {
+    let mut reader = BufReader::new(client);
+    let (mut head, mut length, mut first) = (Vec::new(), 0, String::new());
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok((String::new(), head));
+        }
+        if line == "\r\n" {
+            break;
+        }
+        if first.is_empty() {
+            line.trim_end().clone_into(&mut first);
+        }
+        let lower = line.to_ascii_lowercase();
+        if let Some(value) = lower.strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a length");
+        }
+        if lower.starts_with("expect:") {
+            (&mut &*client).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        } else if !lower.starts_with("connection:") {
+            head.extend_from_slice(line.as_bytes());
+        }
+    }
+    head.extend_from_slice(b"connection: close\r\n\r\n");
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    head.extend_from_slice(&body);
+    Ok((first, head))
+}

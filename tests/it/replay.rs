@@ -1,0 +1,205 @@
+//! What was kept and is sent later: by the next deployment, or by hand.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::by_hand::{Unit, string};
+use crate::oracle::{digest, pass_the_second, unix_now};
+use crate::support::{BUCKET, CONFIG, CONFIG_MD5, World, nobody_there, text};
+
+const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
+
+/// A deployment that kept everything, and the way back.
+fn offline(world: &mut World, unit: &mut Unit) -> crate::by_hand::Applied {
+    world.set_endpoint(&nobody_there());
+    let deployed = unit.deploy(world);
+    deployed.warning();
+    world.heal();
+    deployed
+}
+
+fn replay(world: &World) -> (Option<i32>, String, String) {
+    let output = world.helper(&["replay"]).output().expect("replay");
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+fn bucket_config(world: &World) -> String {
+    String::from_utf8(world.server.object(BUCKET, CONFIG_KEY).expect("config.yaml").body).expect("UTF-8")
+}
+
+fn history(world: &World) -> Vec<String> {
+    let keys = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/");
+    let mut md5s: Vec<String> = keys.iter().map(|key| key.rsplit_once('_').expect("a digest").1.replace(".yaml", "")).collect();
+    md5s.sort();
+    md5s.dedup();
+    md5s
+}
+
+fn changed() -> String {
+    CONFIG.replace("M30", "M40")
+}
+
+fn both() -> Vec<String> {
+    let mut md5s = vec![CONFIG_MD5.to_owned(), digest("md5", changed().as_bytes())];
+    md5s.sort();
+    md5s
+}
+
+#[test]
+fn a_replay_by_hand_sends_all_of_it_and_says_so() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    assert_eq!(replay(&world), (Some(0), "0 sent, 0 left\n".to_owned(), String::new()));
+    let deployed = offline(&mut world, &mut unit);
+    assert_eq!(replay(&world), (Some(0), "2 sent, 0 left\n".to_owned(), String::new()));
+    assert_eq!(world.spooled(), Vec::<String>::new());
+    let (_, record) = deployed.record(&world);
+    assert_eq!((&record["late"], string(&record, "backup")), (&Value::Bool(true), "spooled"));
+    assert_eq!((bucket_config(&world).as_str(), history(&world)), (CONFIG, vec![CONFIG_MD5.to_owned()]));
+    assert_eq!(replay(&world).1, "0 sent, 0 left\n");
+    let next = unit.deploy(&world).went_well();
+    assert!(next.backup.is_none(), "what was sent has the id that Terraform's state knows, so nothing is left to do");
+    assert_eq!(next.record(&world).1["backup"], "unchanged");
+}
+
+#[test]
+fn a_replay_without_a_network_exits_6_and_counts_all_that_is_left() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    offline(&mut world, &mut unit);
+    world.set_endpoint(&nobody_there());
+    let kept = world.spooled();
+    let (code, output, messages) = replay(&world);
+    assert_eq!(code, Some(6));
+    assert!(messages.contains("refused") && messages.contains("check the network"), "{messages}");
+    assert_eq!(world.spooled(), kept);
+    assert_eq!(output, "0 sent, 2 left\n");
+}
+
+#[test]
+fn a_replay_keeps_the_time_of_the_deployment() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    let before = unix_now();
+    let deployed = offline(&mut world, &mut unit);
+    let after = unix_now();
+    pass_the_second(after);
+    replay(&world);
+    let (_, record) = deployed.record(&world);
+    let times: Vec<String> = (before..=after).map(crate::oracle::rfc3339).collect();
+    assert!(times.iter().any(|time| time == string(&record, "timestamp")), "{record} is not of {times:?}");
+}
+
+#[test]
+fn a_replay_never_overwrites_a_newer_config() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    offline(&mut world, &mut unit);
+    pass_the_second(unix_now());
+
+    world.move_to("home of a colleague");
+    let mut theirs = Unit::in_folder(&world, "checkout of a colleague/airbnb");
+    theirs.write(changed());
+    theirs.deploy(&world).went_well();
+
+    world.move_to("home");
+    assert_eq!(replay(&world), (Some(0), "2 sent, 0 left\n".to_owned(), String::new()));
+    assert_eq!((bucket_config(&world), history(&world)), (changed(), both()));
+    assert_eq!(world.records().len(), 2);
+}
+
+#[test]
+fn a_replay_does_not_overwrite_a_config_of_the_same_second() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    offline(&mut world, &mut unit);
+    let spool = world.state().join("spool");
+    let name = world.spooled().into_iter().find(|name| name.contains("-config-")).expect("a config");
+    let header: Value = serde_json::from_str(text(&fs::read(spool.join(name)).expect("it")).lines().next().expect("a line")).expect("JSON");
+    let second = string(&header, "at");
+    world.server.put(BUCKET, CONFIG_KEY, changed().as_bytes(), &[("captured-at", second)]).expect("an object");
+    assert_eq!(replay(&world).1, "2 sent, 0 left\n");
+    assert_eq!(bucket_config(&world), changed(), "which of the two is newer is not known, so what is there stays");
+}
+
+#[test]
+fn a_replay_does_not_overwrite_a_config_of_the_earlier_module() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    offline(&mut world, &mut unit);
+    world.server.put(BUCKET, CONFIG_KEY, changed().as_bytes(), &[]).expect("an object");
+    replay(&world);
+    assert_eq!((bucket_config(&world), history(&world)), (changed(), vec![CONFIG_MD5.to_owned()]));
+}
+
+#[test]
+fn a_replay_brings_a_newer_config_over_an_older_one() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    unit.deploy(&world).went_well();
+    pass_the_second(unix_now());
+    unit.write(changed());
+    offline(&mut world, &mut unit);
+    replay(&world);
+    assert_eq!((bucket_config(&world), history(&world)), (changed(), both()));
+}
+
+#[test]
+fn every_version_that_was_deployed_offline_reaches_the_history() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    offline(&mut world, &mut unit);
+    unit.write(changed());
+    offline(&mut world, &mut unit);
+    assert_eq!(world.spooled().len(), 4);
+    unit.write(CONFIG);
+    unit.deploy(&world).went_well();
+    assert_eq!((bucket_config(&world).as_str(), history(&world)), (CONFIG, both()));
+    assert_eq!((world.records().len(), world.spooled().len()), (3, 0));
+}
+
+#[test]
+fn a_record_that_was_sent_late_names_a_copy_that_exists() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    let first = offline(&mut world, &mut unit);
+    pass_the_second(unix_now());
+    unit.deploy(&world).went_well();
+    let key = first.record(&world).1["backup_key"].as_str().expect("a key").to_owned();
+    let copy = world.server.object(BUCKET, &key).unwrap_or_else(|| panic!("{key} is named in a record and not there"));
+    assert_eq!(copy.body, CONFIG.as_bytes());
+}
+
+#[test]
+fn a_torn_file_of_the_spool_stays_is_named_and_holds_up_nothing() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    offline(&mut world, &mut unit);
+    let torn = world.spooled().into_iter().find(|name| name.contains("-config-")).expect("a config");
+    let path = world.state().join("spool").join(&torn);
+    let whole = fs::read(&path).expect("it");
+    fs::write(&path, &whole[..whole.len() - 7]).expect("a torn file");
+    let deployed = unit.deploy(&world);
+    assert!(deployed.warning().contains(&torn), "{deployed:?}");
+    assert_eq!(string(&deployed.outcome, "status"), "warning");
+    assert_eq!((world.spooled(), world.records().len()), (vec![torn.clone()], 2));
+    assert_eq!(bucket_config(&world), CONFIG, "the deployment itself is as it should be");
+    let (code, output, messages) = replay(&world);
+    assert_eq!((code, output.as_str()), (Some(1), "0 sent, 1 left\n"));
+    assert!(messages.contains(&torn) && messages.lines().count() == 1, "{messages}");
+    assert_eq!(fs::read(&path).expect("it"), whole[..whole.len() - 7]);
+}
+
+#[test]
+fn a_link_in_the_spool_is_not_followed() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    offline(&mut world, &mut unit);
+    let spool = world.state().join("spool");
+    let name = world.spooled().remove(0);
+    fs::rename(spool.join(&name), world.path().join("elsewhere")).expect("moved");
+    std::os::unix::fs::symlink(world.path().join("elsewhere"), spool.join(&name)).expect("a link");
+    assert_eq!(replay(&world).1, "1 sent, 0 left\n");
+    assert!(world.path().join("elsewhere").exists());
+}
