@@ -12,11 +12,11 @@ export TF_CLI_CONFIG_FILE := $(CURDIR)/.tools/tofurc
 export CHECKPOINT_DISABLE := 1
 export TFLINT_DISABLE_VERSION_CHECK := 1
 
-CHECKS := check-rustfmt check-clippy check-deny check-terraform check-tflint check-terragrunt check-shell check-typos
+CHECKS := check-rustfmt check-clippy check-deny check-terraform check-tflint check-terragrunt check-shell check-typos check-docs
 HCL_DIRS := terraform terragrunt
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: help tools build demo test check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build demo test check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -67,6 +67,12 @@ audit: tools ## Look for known vulnerabilities (fetches the public advisory data
 fmt: tools ## Format Rust, Terraform and Terragrunt files
 	cargo fmt --all
 	set -e; for dir in $(HCL_DIRS); do tofu fmt -recursive $$dir; $(TERRAGRUNT_FMT) --working-dir $$dir; done
+
+manifest: ## Bring terraform/unit.sha256 in step with the unit's files
+	tools/manifest >terraform/unit.sha256.new && mv terraform/unit.sha256.new terraform/unit.sha256
+
+check-docs: tools ## The tables of terraform/README.md are in step with the module
+	terraform-docs --output-check terraform
 
 clean: ## Remove what builds and runs leave behind, but not .tools
 	cargo clean

@@ -1,30 +1,23 @@
 //! S3 and STS: the requests this program makes, and nothing about why it makes them.
 //!
-//! Everything that the SDK would ask the environment for is given to it here: region, profile, retries, time
-//! limits. Errors come out as [`Fault`]s. Must not know keys, records or verbs.
+//! Errors come out as [`Fault`]s. Must not know keys, records or verbs.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
-use std::time::Duration;
 
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::provider_config::ProviderConfig;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::{ByteStream, DateTime as SmithyTime};
 use aws_sdk_s3::types::EncodingType;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_types::service_config::ServiceConfigKey;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Doing, Fault, Kind, explain};
-use crate::{digest, host};
+pub use crate::session::Patience;
+use crate::{digest, session};
 
 /// Where the bucket is and who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -35,17 +28,6 @@ pub struct Target {
     pub region: String,
     /// The AWS profile; empty for the credentials of the environment.
     pub profile: String,
-}
-
-/// How long a request may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// All of a request, with its retries.
-    pub operation: Duration,
-    /// One attempt of it.
-    pub attempt: Duration,
-    /// Attempts at the most.
-    pub attempts: u32,
 }
 
 /// Who asks, as STS says.
@@ -75,7 +57,7 @@ pub enum Condition {
     None,
     /// Write only where nothing is.
     Absent,
-    /// Write only over the version with this ETag.
+    /// Write only over the version with this `ETag`.
     Matches(String),
 }
 
@@ -110,33 +92,8 @@ pub struct Store {
 impl Store {
     /// Prepares the access; makes no request of its own, but may read the profile's files.
     pub async fn open(target: &Target, patience: Patience) -> Result<Self, Fault> {
-        let region = Region::new(target.region.clone());
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(patience.attempt.min(Duration::from_secs(3)))
-            .operation_attempt_timeout(patience.attempt)
-            .operation_timeout(patience.operation)
-            .build();
-        // Given in full: a retry mode of the environment that the SDK does not know makes it panic.
-        let retries = RetryConfig::standard()
-            .with_max_attempts(patience.attempts)
-            .with_initial_backoff(Duration::from_millis(200))
-            .with_max_backoff(Duration::from_secs(1));
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .region(region.clone())
-            .timeout_config(timeouts.clone())
-            .retry_config(retries.clone())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        if let Ok(name) = AppName::new(concat!("config-backup-", env!("CARGO_PKG_VERSION"))) {
-            loader = loader.app_name(name);
-        }
-        if use_profile(&target.profile)? {
-            // A profile that was asked for by name beats the environment's credentials, as in Terraform's provider.
-            let settings = ProviderConfig::default().with_region(Some(region)).with_timeout_config(timeouts).with_retry_config(retries);
-            let provider = ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(&target.profile).build();
-            loader = loader.profile_name(&target.profile).credentials_provider(provider);
-        }
-        let config = loader.load().await;
-        let s3 = RefCell::new(client(&config, &target.region));
+        let config = session::load(&target.region, &target.profile, patience).await?;
+        let s3 = RefCell::new(session::client(&config, &target.region));
         Ok(Self { target: target.clone(), config, s3 })
     }
 
@@ -273,7 +230,7 @@ impl Store {
         };
         match &fault.region {
             Some(region) if matches!(fault.status, Some(301 | 307 | 400)) && here.as_ref().map(AsRef::as_ref) != Some(region) => {
-                let there = client(&self.config, region);
+                let there = session::client(&self.config, region);
                 *self.s3.borrow_mut() = there.clone();
                 request(there).await.map_err(explained)
             }
@@ -290,41 +247,6 @@ impl Store {
 #[must_use]
 pub fn uri(bucket: &str, key: &str) -> String {
     format!("s3://{bucket}/{key}")
-}
-
-/// Whether to take the credentials of the profile, or those that the environment brings.
-///
-/// A CI runner has credentials in its environment and none of the profiles that people's configs name.
-fn use_profile(profile: &str) -> Result<bool, Fault> {
-    if profile.is_empty() {
-        Ok(false)
-    } else if host::has_profile(profile) {
-        Ok(true)
-    } else if profile == "default" || host::has_credentials_in_environment() {
-        Ok(false)
-    } else {
-        let text = format!("find the AWS profile `{profile}`: it is not in the AWS config or credentials file");
-        Err(Fault::new(
-            Kind::Credentials,
-            text,
-            format!("create it, as with `aws configure sso --profile {profile}`, or correct aws.profile in config.yaml"),
-        ))
-    }
-}
-
-fn client(config: &SdkConfig, region: &str) -> Client {
-    let mut settings = aws_sdk_s3::config::Builder::from(config).region(Region::new(region.to_owned()));
-    if has_own_endpoint(config) {
-        // S3-compatible servers are seldom reachable as bucket.host.
-        settings = settings.force_path_style(true);
-    }
-    Client::from_conf(settings.build())
-}
-
-fn has_own_endpoint(config: &SdkConfig) -> bool {
-    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
-    let own = key.ok().and_then(|key| config.service_config().and_then(|settings| settings.load_config(key)));
-    own.is_some() || config.endpoint_url().is_some()
 }
 
 /// S3's URL encoding of keys in listings: percent signs, and `+` for a space.

@@ -48,17 +48,17 @@ pub struct Subject {
 /// Reads the config's bytes.
 pub fn read(path: &Path) -> Result<Config, Fault> {
     let name = path.display();
-    let failed = |error: &std::io::Error| Fault::new(Kind::Local, format!("read `{name}`: {error}"), "");
+    let failed = |error: &std::io::Error| Fault::new(Kind::Input, format!("read `{name}`: {error}"), "");
     let kind = fs::metadata(path).map_err(|error| failed(&error))?;
     // Opening a FIFO would wait for a writer, and a device may have no end.
     if !kind.is_file() {
-        return Err(Fault::new(Kind::Local, format!("read `{name}`: it is no regular file"), ""));
+        return Err(Fault::new(Kind::Input, format!("read `{name}`: it is no regular file"), ""));
     }
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(|error| failed(&error))?;
     if bytes.len() as u64 > LARGEST {
         return Err(Fault::new(
-            Kind::Local,
+            Kind::Input,
             format!("read `{name}`: it is larger than {LARGEST} bytes"),
             "move what is no configuration out of it",
         ));

@@ -53,19 +53,25 @@ pub async fn in_step(store: &Store, customer: &str, digests: &Digests) -> Result
 /// The history copy comes first: `config.yaml` must never be of a version that history does not have.
 pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Result<(Backup, String), Fault> {
     let key = layout::config_key(&item.customer);
+    let copy = layout::history_key(&item.customer, item.at, &item.md5);
     let there = store.head(&key).await?;
-    if let Some(version) = there.as_ref().and_then(|head| same(head, &item.customer, &item.md5, &item.sha256)) {
-        return Ok((Backup::Unchanged, version.key));
+    let known = there.as_ref().and_then(|head| same(head, &item.customer, &item.md5, &item.sha256));
+    match &known {
+        // The record of an earlier deployment names the copy of its own time, so that one must come to be.
+        Some(version) if when == When::Now || version.key == copy => return Ok((Backup::Unchanged, version.key.clone())),
+        _ => {}
     }
     let metadata = metadata(item);
-    let copy = layout::history_key(&item.customer, item.at, &item.md5);
     if store.put(&copy, body, "application/yaml", &metadata, Condition::Absent).await? == Written::ConditionFailed {
         // Ours after a lost answer, or the same bytes from somebody else within the second.
-        let known = store.head(&copy).await?.is_some_and(|head| head.metadata.get(SHA256) == Some(&item.sha256));
-        if !known {
+        let ours = store.head(&copy).await?.is_some_and(|head| head.metadata.get(SHA256) == Some(&item.sha256));
+        if !ours {
             let text = format!("put `{}`: another object has this name", store.uri(&copy));
             return Err(Fault::new(Kind::Service, text, ""));
         }
+    }
+    if known.is_some() {
+        return Ok((Backup::Uploaded, copy));
     }
     let condition = match (when, there) {
         (When::Now, _) => Condition::None,
@@ -97,7 +103,7 @@ pub async fn record(store: &Store, item: &Item, body: &[u8]) -> Result<String, F
     Err(Fault::new(Kind::Service, text, ""))
 }
 
-/// ETags are no digests (KMS, multipart), so what is the same stands in the metadata that we wrote.
+/// An `ETag` is no digest (KMS, multipart), so what is the same stands in the metadata that we wrote.
 fn same(head: &Head, customer: &str, md5: &str, sha256: &str) -> Option<Version> {
     let has = |name: &str, value: &str| head.metadata.get(name).is_some_and(|there| there == value);
     if !has(MD5, md5) || !has(SHA256, sha256) {

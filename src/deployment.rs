@@ -121,6 +121,7 @@ impl Run {
                 journal::Config { backup, key, md5: item.md5.clone(), fault: None }
             }
             Err(fault) => {
+                let fault = if let Err(local) = &kept { fault.and_not_kept(local) } else { fault };
                 let key = crate::layout::history_key(&item.customer, item.at, &item.md5);
                 journal::Config { backup: unsent, key, md5: item.md5.clone(), fault: Some(fault) }
             }

@@ -54,7 +54,7 @@ fn parse(bytes: &[u8]) -> Result<Value, String> {
         return Err(format!("it has {} bytes, and at most {LARGEST} are read for the usage record", bytes.len()));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
         format!("it is not valid UTF-8 at line {line}")
     })?;
     if let Some(line) = too_deep(text) {

@@ -25,7 +25,9 @@ pub enum Kind {
     Network,
     /// The service did not answer in time.
     Timeout,
-    /// Something on this machine: a file, a folder.
+    /// A file that the user named.
+    Input,
+    /// Something else on this machine: a file, a folder.
     Local,
     /// Anything else that the service answered.
     Service,
@@ -54,6 +56,12 @@ impl Fault {
         Self { kind, text: text.into(), advice: advice.into(), region: None, status: None }
     }
 
+    /// The fault of an upload whose body could not be kept on this machine either.
+    #[must_use]
+    pub fn and_not_kept(self, local: &Self) -> Self {
+        Self { text: format!("{}; nothing is kept for later: {}", self.text, local.text), ..self }
+    }
+
     /// Whether trying the network again within the same deployment would only cost time.
     #[must_use]
     pub fn is_dead_network(&self) -> bool {
@@ -64,6 +72,7 @@ impl Fault {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.kind {
+            Kind::Input => 3,
             Kind::Credentials => 4,
             Kind::Denied | Kind::Bucket => 5,
             Kind::Network | Kind::Timeout => 6,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 
@@ -13,6 +13,13 @@ use crate::record::{Ci, Git};
 #[allow(clippy::disallowed_methods)] // the one place that reads the clock
 pub fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(0)
+}
+
+/// The time by the clock that dates files.
+#[must_use]
+#[allow(clippy::disallowed_methods)] // the one place that reads the clock
+pub fn file_clock() -> SystemTime {
+    SystemTime::now()
 }
 
 /// An environment variable that is set and not empty.

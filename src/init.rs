@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
 use crate::cli::{Exit, InitArguments};
+use crate::files::{self, Mode};
 use crate::unit::{Action, FILES, File, MANIFEST, decide, is_earlier_module, read_manifest};
 
 /// The unit's folder in a customer folder.
@@ -77,7 +78,7 @@ fn explain(unit: &Path, plan: &[(&File, Action)], force: bool, output: &mut impl
         writeln!(output, "`{folder}` holds the earlier module.")?;
         writeln!(output, "Its backup and its usage records stay in the bucket: upgrade.tf makes Terraform forget them, not destroy them,")?;
         writeln!(output, "and `config-backup report` reads them with the new ones. The first plan wants the AWS provider once more;")?;
-        writeln!(output, "config-backup/README.md shows how to do without.")?;
+        writeln!(output, "the README of config-backup shows how to do without.")?;
     } else {
         writeln!(output, "`{folder}` holds files that config-backup did not write.")?;
     }
@@ -130,21 +131,19 @@ fn read(unit: &Path, name: &str) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Puts a file in place at once: a run that is cut off leaves the old one or the new one.
 fn write(unit: &Path, file: &File) -> Result<()> {
     let path = unit.join(file.name);
-    let temporary: PathBuf = unit.join(format!(".{}.{}.tmp", file.name, std::process::id()));
-    let written =
-        fs::write(&temporary, file.content).and_then(|()| set_mode(&temporary, file.name)).and_then(|()| fs::rename(&temporary, &path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written.with_context(|| format!("write `{}`", path.display()))
+    let mode = if is_program(file.name) { Mode::Program } else { Mode::Plain };
+    files::put(&path, &[file.content], mode).map(drop).with_context(|| format!("write `{}`", path.display()))
+}
+
+fn is_program(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "sh")
 }
 
 fn set_mode(path: &Path, name: &str) -> io::Result<()> {
     #[cfg(unix)]
-    if name.ends_with(".sh") {
+    if is_program(name) {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = fs::metadata(path)?.permissions().mode();
         if mode & 0o100 == 0 {

@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
+use crate::files::{self, Mode};
 use crate::record::Backup;
-use crate::spool::{private_folder, write_private};
 
 /// How long a deployment's file is kept.
-const KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
+const KEPT: Duration = Duration::from_hours(14 * 24);
 
 /// What became of a deployment so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,9 +76,9 @@ impl Journal {
     pub fn write(&self, state: Option<&Path>, deployment_id: &str) {
         let Some(path) = state.and_then(|state| path(state, deployment_id)) else { return };
         if let (Ok(bytes), Some(folder)) = (serde_json::to_vec(self), path.parent())
-            && private_folder(folder).is_ok()
+            && files::private_folder(folder).is_ok()
         {
-            let _ = write_private(&path, &[&bytes]);
+            let _ = files::put(&path, &[&bytes], Mode::Private);
         }
     }
 

@@ -20,6 +20,19 @@ pub struct Late {
     pub fault: Option<Fault>,
 }
 
+impl Late {
+    /// What a deployment says of what is left, in one phrase however much it is.
+    #[must_use]
+    pub fn left(&self) -> Option<String> {
+        let first = self.problems.first()?;
+        let more = match self.problems.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more; `config-backup replay` names them)"),
+        };
+        Some(format!("something of an earlier deployment is left: {first}{more}"))
+    }
+}
+
 /// Sends all that is kept, oldest first, for at most `limit`. `open` is a bucket that is open already; what the
 /// deployment `except` kept was tried just now and waits for the next one.
 pub async fn send(state: Option<&Path>, open: Option<(&Store, &Target)>, limit: Duration, except: &str) -> Late {

@@ -12,10 +12,10 @@ use crate::aws::{Identity, Store, Target};
 use crate::config::{self, Config, Subject};
 use crate::deliver;
 use crate::deployment::{Run, block_on, unreadable};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::journal::{self, Journal, Sent};
 use crate::protocol::Query;
-use crate::record::{self, Backup, Record, Tools};
+use crate::record::{self, Backup, Git, Record, Tools};
 use crate::spool::{Item, Kept, Spool, What};
 use crate::verdict::{Status, verdict};
 use crate::{deadline, host, late};
@@ -59,26 +59,32 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
         run.journal.record = None; // what stands there is no finding, only the worst case
         let store = run.open(&target).await;
         let store = store.as_ref();
-        let (identity, config) = futures_util::join!(identity(&run, store), config_of(&run, store, &target, &config, &subject));
+        let (identity, mut config, git) =
+            futures_util::join!(identity(&run, store), config_of(&run, store, &target, &config, &subject), git(&run));
+        record.git = git;
+        if let Err(fault) = &identity
+            && fault.kind == Kind::Credentials
+            && config.fault.is_some()
+        {
+            // STS says why; to S3's HEAD, which has no body, bad credentials are a permission that is missing.
+            config.fault = Some(fault.clone());
+        }
         complete(&mut record, &config, identity.as_ref().ok());
         run.journal.config = Some(config);
         run.journal.record = Some(send(&run, store, &item, &record, identity, kept).await);
         run.tell(tell);
         if let (Ok(store), None) = (store, run.journal.dead_network()) {
-            let late = run
-                .in_time(async {
-                    Ok(late::send(run.state(), Some((store, &target)), run.left_for_network(), &run.query.deployment_id).await)
-                })
-                .await;
-            run.journal.notes.extend(late.map(|late| late.problems).unwrap_or_default());
+            let limit = run.left_for_network();
+            let late = late::send(run.state(), Some((store, &target)), limit, &run.query.deployment_id);
+            let late = run.in_time(async { Ok(late.await) }).await;
+            run.journal.notes.extend(late.ok().and_then(|late| late.left()));
         }
     });
     if let Err(fault) = done {
         run.journal.record = Some(not_sent(true, fault));
     }
     run.tell(tell);
-    #[allow(clippy::disallowed_methods)] // ages of files, by the clock that dated them
-    journal::sweep(run.state(), std::time::SystemTime::now());
+    journal::sweep(run.state(), host::file_clock());
 }
 
 /// What everybody should know although it stops nothing.
@@ -103,7 +109,6 @@ fn notes(run: &Run, config: &Result<Config, Fault>, subject: &Subject) -> Vec<St
 
 /// The record as far as it is known without the network.
 fn draft(run: &Run, config: &Result<Config, Fault>, subject: &Subject) -> Record {
-    let folder = Path::new(&run.query.config_file_path).parent().unwrap_or(Path::new("."));
     let known = run.journal.config.as_ref();
     let (backup, backup_key) = known.map_or((Backup::Spooled, String::new()), |it| (it.backup, it.key.clone()));
     Record {
@@ -121,7 +126,7 @@ fn draft(run: &Run, config: &Result<Config, Fault>, subject: &Subject) -> Record
         backup,
         backup_key,
         late: false,
-        git: host::git(folder),
+        git: None,
         ci: host::ci(),
         tools: Some(Tools { config_backup: env!("CARGO_PKG_VERSION").to_owned() }),
     }
@@ -135,6 +140,13 @@ fn complete(record: &mut Record, config: &journal::Config, identity: Option<&Ide
         record.user_id.clone_from(&identity.user_id);
         record.account.clone_from(&identity.account);
     }
+}
+
+/// A look at the checkout while the network is busy; it takes up to a second, and must not delay the record's copy.
+async fn git(run: &Run) -> Option<Git> {
+    let folder = Path::new(&run.query.config_file_path).parent().unwrap_or(Path::new(".")).to_owned();
+    let look = tokio::task::spawn_blocking(move || host::git(&folder));
+    run.in_time(async { Ok(look.await.ok().flatten()) }).await.ok().flatten()
 }
 
 async fn identity(run: &Run, store: Result<&Store, &Fault>) -> Result<Identity, Fault> {
@@ -200,7 +212,7 @@ async fn send(
             let _ = kept.replace(line);
             Sent { user: record.user.clone(), ..not_sent(true, fault) }
         }
-        (Err(fault), Err(local)) => not_sent(false, Fault { text: format!("{}; and {}", fault.text, local.text), ..fault }),
+        (Err(fault), Err(local)) => not_sent(false, fault.and_not_kept(&local)),
     }
 }
 

@@ -42,6 +42,11 @@ pub fn run(input: impl Read, output: impl Write) -> Result<()> {
 fn answer(query: &Query) -> Answer {
     let state = host::state_dir();
     let Some(journal) = Journal::find(state.as_deref(), &query.deployment_id) else {
+        if state.is_none() {
+            let message =
+                "what became of this deployment can only be seen in the output above: no folder to note it in; set HOME or XDG_STATE_HOME";
+            return Answer { status: Status::Warning, ..silent(message.to_owned()) };
+        }
         return silent("the deployment is not logged: its `log` step left no trace on this machine; see its output above".to_owned());
     };
     let kept_in = state.map(|state| state.join("spool").display().to_string()).unwrap_or_default();

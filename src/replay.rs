@@ -11,7 +11,7 @@ use crate::{host, late};
 
 /// Sends all that is kept. Exit: 0 when nothing is left, otherwise by the first fault, or 1.
 pub fn run(mut output: impl Write, mut messages: impl Write) -> Result<Exit> {
-    let late = block_on(late::send(host::state_dir().as_deref(), None, Duration::from_secs(300), ""))?;
+    let late = block_on(late::send(host::state_dir().as_deref(), None, Duration::from_mins(5), ""))?;
     for problem in &late.problems {
         writeln!(messages, "config-backup: {problem}").context("write to stderr")?;
     }

@@ -1,8 +1,7 @@
 //! `report`: who deployed what, one row per day, customer and user, as CSV.
 
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -14,6 +13,7 @@ use crate::config;
 use crate::deployment::block_on;
 use crate::facts;
 use crate::fault::{Fault, Kind};
+use crate::files::{self, Mode};
 use crate::layout::{self, LogKey};
 use crate::record;
 use crate::rows::{Deployment, HEADER, Rows};
@@ -22,7 +22,7 @@ use crate::rows::{Deployment, HEADER, Rows};
 const AT_ONCE: usize = 64;
 /// The largest record that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
-const PATIENCE: Patience = Patience { operation: Duration::from_secs(60), attempt: Duration::from_secs(20), attempts: 4 };
+const PATIENCE: Patience = Patience { operation: Duration::from_mins(1), attempt: Duration::from_secs(20), attempts: 4 };
 
 /// What was found beside the rows.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub fn run(arguments: &ReportArguments, output: impl Write, mut messages: impl W
     let csv = csv(&rows)?;
     match to_file(arguments) {
         Some(path) => {
-            replace_file(path, &csv).with_context(|| format!("write `{}`", path.display()))?;
+            files::put(path, &[&csv], Mode::Plain).with_context(|| format!("write `{}`", path.display()))?;
             writeln!(messages, "config-backup: wrote {} to {}", count(rows.len(), "row"), path.display())?;
         }
         None => print(output, &csv).context("write the report to stdout")?,
@@ -76,15 +76,8 @@ fn check_place(path: &Path) -> Result<(), Fault> {
     if path.is_dir() {
         return Err(refuse("it is a folder".to_owned()));
     }
-    let folder = folder_of(path);
+    let folder = files::folder_of(path);
     if folder.is_dir() { Ok(()) } else { Err(refuse(format!("there is no folder `{}`", folder.display()))) }
-}
-
-fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }
 
 /// Lists page by page and fetches the records of a page at the same time as the next page is listed.
@@ -174,17 +167,6 @@ fn print(mut output: impl Write, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
-}
-
-/// Puts the report in place at once: whoever opens it sees the old one or the new one.
-fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder_of(path).join(format!(".{name}.{}.tmp", std::process::id()));
-    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written
 }
 
 fn tell(rows: &Rows, findings: &Findings, messages: &mut impl Write) -> io::Result<()> {

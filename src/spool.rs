@@ -7,8 +7,8 @@
 //! Whoever works on an item holds a lock on its file, which ends with the process. Others pass a locked item by, so
 //! deployments share the spool without ever waiting.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::Target;
 use crate::digest::sha256_hex;
 use crate::fault::{Fault, Kind};
+use crate::files;
 
 /// The version of the file's form.
 const SCHEMA: u32 = 1;
@@ -87,7 +88,7 @@ pub struct Spool {
 pub struct Kept {
     path: PathBuf,
     /// Holds the lock.
-    _file: File,
+    lock: File,
     /// What it is.
     pub item: Item,
     /// Its bytes.
@@ -100,7 +101,7 @@ impl Spool {
         let state = state
             .ok_or_else(|| Fault::new(Kind::Local, "find a folder to keep things in: HOME is not set", "set HOME or XDG_STATE_HOME"))?;
         let folder = state.join("spool");
-        private_folder(&folder).map_err(|error| local("make the folder", &folder, &error))?;
+        files::private_folder(&folder).map_err(|error| local("make the folder", &folder, &error))?;
         Ok(Self { folder })
     }
 
@@ -126,7 +127,7 @@ impl Spool {
         let name = format!("{}-{what}-{}{SUFFIX}", item.at.format("%Y%m%dT%H%M%SZ"), item.deployment_id);
         let path = self.folder.join(name);
         let file = write(&path, &item, &body).map_err(|error| local("keep", &path, &error))?;
-        Ok(Kept { path, _file: file, item, body })
+        Ok(Kept { path, lock: file, item, body })
     }
 
     /// The files of all items, oldest first; no folder is an empty spool.
@@ -161,7 +162,7 @@ impl Spool {
             return Ok(None);
         }
         let (item, body) = read(&file).map_err(|error| local("read", path, &error))?;
-        Ok(Some(Kept { path: path.to_owned(), _file: file, item, body }))
+        Ok(Some(Kept { path: path.to_owned(), lock: file, item, body }))
     }
 }
 
@@ -169,7 +170,7 @@ impl Kept {
     /// Keeps another body in its place, at once whole or not at all.
     pub fn replace(&mut self, body: Vec<u8>) -> Result<(), Fault> {
         self.item.sha256 = sha256_hex(&body);
-        self._file = write(&self.path, &self.item, &body).map_err(|error| local("keep", &self.path, &error))?;
+        self.lock = write(&self.path, &self.item, &body).map_err(|error| local("keep", &self.path, &error))?;
         self.body = body;
         Ok(())
     }
@@ -189,42 +190,9 @@ impl Kept {
     }
 }
 
-/// Makes a folder that only its owner can look into.
-pub fn private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// Writes a private file so that it is at no moment half written: temporary, fsync, rename, fsync of the folder.
-/// The file that is returned is locked.
-pub fn write_private(path: &Path, parts: &[&[u8]]) -> io::Result<File> {
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&temporary).and_then(|mut file| {
-        let _ = file.try_lock();
-        parts.iter().try_for_each(|part| file.write_all(part))?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(file)
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written
-}
-
 fn write(path: &Path, item: &Item, body: &[u8]) -> io::Result<File> {
     let header = serde_json::to_vec(item)?;
-    write_private(path, &[&header, b"\n", body])
+    files::put(path, &[&header, b"\n", body], files::Mode::Private)
 }
 
 fn read(file: &File) -> io::Result<(Item, Vec<u8>)> {

@@ -302,6 +302,7 @@ half() {
   tail -n 1 "$world/$tool.log"
   check "$tool: a config in step keeps its resource, and every deployment has a usage log of its own" ids
   check "$tool: a missing helper is a Warning of an apply that succeeds" warns
+  check "$tool: a step that fails all the same does not fail the apply" goes_on
   check "$tool: reads its own versions file and not the other tool's" reads_its_versions
   check "$tool: without upgrade.tf, what left the configuration is destroyed" destroys_without_upgrade
   check "$tool: with upgrade.tf, it is forgotten and nothing is destroyed" forgets_with_upgrade
@@ -351,6 +352,7 @@ ids() {
   equal "$second" "$first"
   [[ $second_log != "$first_log" ]]
   has_no_warning "$world/first.log" "$world/second.log"
+  equal "plumbing in the log: $(grep CONFIG_BACKUP_ "$world/first.log" || true)" 'plumbing in the log: '
   equal "$(cli output -raw status)" ok
   apply -destroy "$@"
 }
@@ -375,6 +377,21 @@ warns() {
   grep -q "^config-backup: the helper './no such helper' is not installed: " "$world/apply.log"
   equal "$(grep -c WARNING "$world/apply.log")" 1
   grep -q ": WARNING: the helper './no such helper' is not installed: $way_out\$" "$world/apply.log"
+  grep -qx 'Apply complete! Resources: 2 added, 0 changed, 0 destroyed.' "$world/apply.log"
+}
+
+# helper.sh never fails; should it, on_failure is the second line of defence.
+# shellcheck disable=SC2016 # text for another script
+goes_on() {
+  copy_module "$unit.failing"
+  cd "$unit.failing"
+  sed '2i\
+case $1 in backup | log) exit 7 ;; esac
+' "$module/helper.sh" >helper.sh
+  cli init -no-color -input=false
+  apply -var config_file_path=.terraform/stub/config.yaml -var helper=./tests/stub.sh >"$world/apply.log" 2>&1
+  cat "$world/apply.log"
+  equal "$(cd .terraform/stub && echo *.stdin)" 'config.yaml.context.stdin config.yaml.outcome.stdin'
   grep -qx 'Apply complete! Resources: 2 added, 0 changed, 0 destroyed.' "$world/apply.log"
 }
 

@@ -7,6 +7,10 @@ locals {
   # An error while this file is parsed would stop the whole `--all` run, hence try().
   config  = try(yamldecode(file("${get_parent_terragrunt_dir("root")}/config.yaml")), {})
   profile = try(tostring(local.config.aws.profile), "default")
+
+  # As the helper has it: the profile where this machine has one of that name, otherwise the environment's credentials.
+  aws_files   = [get_env("AWS_CONFIG_FILE", "~/.aws/config"), get_env("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")]
+  has_profile = anytrue([for path in local.aws_files : can(regex("(?m)^\\[(profile +)?${local.profile}\\]", file(pathexpand(path))))])
 }
 
 remote_state {
@@ -25,8 +29,7 @@ remote_state {
       key     = "terragrunt/${local.customer}/${path_relative_to_include()}/terraform.tfstate"
       encrypt = true
     },
-    # A CI runner has credentials in its environment and none of people's profiles.
-    get_env("AWS_ACCESS_KEY_ID", "") == "" ? { profile = local.profile } : {},
+    local.has_profile ? { profile = local.profile } : {},
     # S3-compatible servers are seldom reachable as bucket.host.
     get_env("AWS_ENDPOINT_URL_S3", "") == "" ? {} : { use_path_style = true },
   )

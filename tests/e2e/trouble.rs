@@ -61,7 +61,10 @@ fn a_helper_that_answers_garbage_is_told(stack: Stack) {
 fn an_s3_that_refuses_is_told_and_what_was_kept_is_sent_by_the_next_deployment(stack: Stack) {
     let mut stack = stack.with_local_state();
     stack.world.set_endpoint(&nobody_there());
-    told(&stack.apply_all(), &["neither config.yaml nor the usage record is in the bucket", "refused", "sent with the next deployment", "check the network"]);
+    told(
+        &stack.apply_all(),
+        &["neither config.yaml nor the usage record is in the bucket", "refused", "sent with the next deployment", "check the network"],
+    );
     assert_eq!(stack.world.spooled().len(), 2);
     assert_eq!(stack.world.server.requests().len(), 0);
 
@@ -106,7 +109,8 @@ fn a_unit_that_cannot_even_start_is_a_warning_of_the_run(mut stack: Stack) {
     let empty = stack.world.path().join("empty.tfrc");
     let mirror = stack.world.path().join("empty mirror");
     fs::create_dir(&mirror).unwrap();
-    fs::write(&empty, format!("provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n  }}\n}}\n", mirror.display())).unwrap();
+    fs::write(&empty, format!("provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n  }}\n}}\n", mirror.display()))
+        .unwrap();
     stack.set("TF_CLI_CONFIG_FILE", empty.to_str().unwrap());
     let ran = stack.apply_all();
     assert_eq!(ran.code, 0, "{}", ran.output);

@@ -32,17 +32,19 @@ fn a_plan_for_a_bucket_in_step_gets_the_buckets_own_id_and_key() {
     let world = World::new();
     let unit = Unit::new(&world);
     let in_bucket = |sha256: &str| {
-        let metadata =
-            [("md5", CONFIG_MD5), ("sha256", sha256), ("backup-id", "of-july"), ("deployment-id", "d"), ("captured-at", "2026-07-01T10:11:12Z")];
+        let metadata = [
+            ("md5", CONFIG_MD5),
+            ("sha256", sha256),
+            ("backup-id", "of-july"),
+            ("deployment-id", "d"),
+            ("captured-at", "2026-07-01T10:11:12Z"),
+        ];
         world.server.put(BUCKET, "terragrunt/airbnb/config.yaml", CONFIG.as_bytes(), &metadata).expect("an object");
         unit.plan(&world)
     };
     let answer = in_bucket(&digest("sha256", CONFIG.as_bytes()));
     assert_eq!(string(&answer, "backup_id"), "of-july");
-    assert_eq!(
-        string(&answer, "backup_key"),
-        "terragrunt/airbnb/config-history/2026-07-01_101112_698bc8b0da0b9bb6e25a76e112e4bd97.yaml"
-    );
+    assert_eq!(string(&answer, "backup_key"), "terragrunt/airbnb/config-history/2026-07-01_101112_698bc8b0da0b9bb6e25a76e112e4bd97.yaml");
     assert_eq!((string(&answer, "status"), string(&answer, "message")), ("ok", ""));
 
     let answer = in_bucket(&digest("sha256", b"other bytes with the same MD5"));
@@ -167,7 +169,8 @@ fn a_customers_odd_name_cannot_leave_its_prefix() {
         assert_eq!(record["customer"], name);
         assert_eq!(key.matches('/').count(), 2, "{key}");
     }
-    let folders: BTreeSet<String> = world.server.keys(BUCKET, "terragrunt/").iter().map(|key| key.split('/').nth(1).unwrap().to_owned()).collect();
+    let folders: BTreeSet<String> =
+        world.server.keys(BUCKET, "terragrunt/").iter().map(|key| key.split('/').nth(1).unwrap().to_owned()).collect();
     assert_eq!(folders.len(), 6, "one folder for each name: {folders:?}");
     assert!(folders.iter().all(|folder| folder != ".." && folder != "." && !folder.is_empty()), "{folders:?}");
 }

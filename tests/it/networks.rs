@@ -95,7 +95,8 @@ fn serve(
         Fate::Silence => silent.lock().expect("no panic").push(client),
         Fate::Answer(status, body) => {
             let body = if line.starts_with("HEAD ") { "" } else { body };
-            let head = format!("HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let head =
+                format!("HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
             client.write_all(head.as_bytes())?;
             client.write_all(body.as_bytes())?;
         }

@@ -144,7 +144,12 @@ fn users_of_one_name_are_folded_with_a_line_and_kept_apart_by_arn() {
 fn cells_are_quoted_so_that_another_reader_gets_them_back() {
     let world = World::new();
     let cluster = "a \\\"quoted\\\", comma and é";
-    seed(&world, "usage-logs/acme/2026-03-02_080000.json", &record("2026-03-02T08:00:00Z", "arn:x:user/o'neil, \\\"bob\\\"", 1, cluster), 1);
+    seed(
+        &world,
+        "usage-logs/acme/2026-03-02_080000.json",
+        &record("2026-03-02T08:00:00Z", "arn:x:user/o'neil, \\\"bob\\\"", 1, cluster),
+        1,
+    );
     let (csv, _) = report(&world, &[]);
     let expected = ["2026-03-02", "acme", "o'neil, \"bob\"", "1", "p", "a \"quoted\", comma and é"];
     assert_eq!(rows(csv.as_bytes())[1], expected);

@@ -34,7 +34,7 @@ pub(crate) const BLACK_HOLE: Trouble = Trouble {
     name: "connections are taken and nothing is answered",
     arrange: |world, unit| {
         unit.set("timeout", "1");
-        behind(world, Relay::black_hole())
+        Some(behind(world, Relay::black_hole()))
     },
     plan: "error",
     words: &["no answer", "check the network, VPN and proxy"],
@@ -43,7 +43,7 @@ pub(crate) const BLACK_HOLE: Trouble = Trouble {
 
 pub(crate) const PORTAL: Trouble = Trouble {
     name: "a captive portal answers 200 and HTML",
-    arrange: |world, _| behind(world, Relay::captive_portal()),
+    arrange: |world, _| Some(behind(world, Relay::captive_portal())),
     plan: "error",
     words: &["captive portal"],
     user: crate::support::JOHN,
@@ -157,9 +157,9 @@ pub(crate) fn repair(world: &mut World, unit: &mut Unit, relay: Option<Relay>) {
 const SLOW_DOWN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>\
                          <Message>Reduce your request rate</Message><RequestId>4442587FB7D0A2F9</RequestId></Error>";
 
-fn behind(world: &mut World, relay: Relay) -> Option<Relay> {
+fn behind(world: &mut World, relay: Relay) -> Relay {
     world.set_endpoint(&relay.endpoint());
-    Some(relay)
+    relay
 }
 
 fn edit_profiles(world: &World, edit: impl Fn(&str) -> String) {

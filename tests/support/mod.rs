@@ -66,14 +66,12 @@ impl World {
         ];
         let aws = folder.path().join("home/.aws");
         fs::create_dir_all(&aws).expect("a HOME");
-        let profiles: String = identities
-            .iter()
-            .map(|it| {
-                let name = it.secret_key.trim_start_matches("secret-of-");
-                format!("[{name}]\naws_access_key_id = {}\naws_secret_access_key = {}\n\n", it.access_key, it.secret_key)
-            })
-            .collect();
-        fs::write(aws.join("credentials"), profiles).expect("profiles");
+        let profile = |it: &Identity| {
+            let name = it.secret_key.trim_start_matches("secret-of-");
+            format!("[{name}]\naws_access_key_id = {}\naws_secret_access_key = {}\n\n", it.access_key, it.secret_key)
+        };
+        let profiles: Vec<String> = identities.iter().map(profile).collect();
+        fs::write(aws.join("credentials"), profiles.concat()).expect("profiles");
         let server = Server::start(Options {
             data: folder.path().join("s3"),
             buckets: vec![Bucket { name: BUCKET.to_owned(), region: region.to_owned() }],

@@ -1,0 +1,90 @@
+//! Files that are at no moment half written: whoever opens one sees the old content or the new.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Who may do what with a file; the user's umask takes away from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// 0600: for what holds secrets.
+    Private,
+    /// 0666.
+    Plain,
+    /// 0777.
+    Program,
+}
+
+/// Makes a folder, and those above it, that only its owner can look into.
+pub fn private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Puts a file in place: temporary, fsync, rename, fsync of the folder. Once this returns, a power cut does not
+/// lose it. The file that is returned is locked.
+pub fn put(path: &Path, parts: &[&[u8]], mode: Mode) -> io::Result<File> {
+    let folder = folder_of(path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(
+        &mut options,
+        match mode {
+            Mode::Private => 0o600,
+            Mode::Plain => 0o666,
+            Mode::Program => 0o777,
+        },
+    );
+    let written = options.open(&temporary).and_then(|mut file| {
+        let _ = file.try_lock();
+        parts.iter().try_for_each(|part| file.write_all(part))?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(&folder)?.sync_all()?;
+        Ok(file)
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// The folder that a file is in, or is to be in.
+#[must_use]
+pub fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        for content in [&b"one"[..], b"two"] {
+            put(&path, &[content, b"\n"], Mode::Plain).expect("written");
+            assert_eq!(fs::read(&path).expect("there"), [content, b"\n"].concat());
+        }
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_put_in_place_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("taken");
+        fs::create_dir(&path).expect("a folder");
+        put(&path, &[b"x"], Mode::Plain).expect_err("a folder is in the way");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    }
+}

@@ -1,0 +1,95 @@
+//! The AWS SDK, set up: everything that it would ask the environment for is given to it here, but credentials.
+//!
+//! Must not make a request.
+
+use std::time::Duration;
+
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
+use aws_types::service_config::ServiceConfigKey;
+
+use crate::fault::{Fault, Kind};
+use crate::host;
+
+/// How long a request may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// All of a request, with its retries.
+    pub operation: Duration,
+    /// One attempt of it.
+    pub attempt: Duration,
+    /// Attempts at the most.
+    pub attempts: u32,
+}
+
+/// The settings for all clients. An empty `profile` stands for the credentials of the environment.
+///
+/// # Errors
+/// The profile is not defined, and the environment brings no credentials either.
+pub async fn load(region: &str, profile: &str, patience: Patience) -> Result<SdkConfig, Fault> {
+    let region = Region::new(region.to_owned());
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(patience.attempt.min(Duration::from_secs(3)))
+        .operation_attempt_timeout(patience.attempt)
+        .operation_timeout(patience.operation)
+        .build();
+    // Given in full: a retry mode of the environment that the SDK does not know makes it panic.
+    let retries = RetryConfig::standard()
+        .with_max_attempts(patience.attempts)
+        .with_initial_backoff(Duration::from_millis(200))
+        .with_max_backoff(Duration::from_secs(1));
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .region(region.clone())
+        .timeout_config(timeouts.clone())
+        .retry_config(retries.clone())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    if let Ok(name) = AppName::new(concat!("config-backup-", env!("CARGO_PKG_VERSION"))) {
+        loader = loader.app_name(name);
+    }
+    if use_profile(profile)? {
+        // A profile that was asked for by name beats the environment's credentials, as in Terraform's provider.
+        let settings = ProviderConfig::default().with_region(Some(region)).with_timeout_config(timeouts).with_retry_config(retries);
+        let provider = ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(provider);
+    }
+    Ok(loader.load().await)
+}
+
+/// A client for buckets in `region`.
+#[must_use]
+pub fn client(config: &SdkConfig, region: &str) -> Client {
+    let mut settings = aws_sdk_s3::config::Builder::from(config).region(Region::new(region.to_owned()));
+    if has_own_endpoint(config) {
+        // S3-compatible servers are seldom reachable as bucket.host.
+        settings = settings.force_path_style(true);
+    }
+    Client::from_conf(settings.build())
+}
+
+/// Whether to take the credentials of the profile, or those that the environment brings.
+///
+/// A CI runner has credentials in its environment and none of the profiles that people's configs name.
+fn use_profile(profile: &str) -> Result<bool, Fault> {
+    if profile.is_empty() {
+        Ok(false)
+    } else if host::has_profile(profile) {
+        Ok(true)
+    } else if profile == "default" || host::has_credentials_in_environment() {
+        Ok(false)
+    } else {
+        let text = format!("find the AWS profile `{profile}`: it is not in the AWS config or credentials file");
+        let advice = format!("create it, as with `aws configure sso --profile {profile}`, or correct aws.profile in config.yaml");
+        Err(Fault::new(Kind::Credentials, text, advice))
+    }
+}
+
+fn has_own_endpoint(config: &SdkConfig) -> bool {
+    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let own = key.ok().and_then(|key| config.service_config().and_then(|settings| settings.load_config(key)));
+    own.is_some() || config.endpoint_url().is_some()
+}

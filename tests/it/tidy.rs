@@ -1,0 +1,178 @@
+//! House rules as tests: what must agree in two places, and what a reader may rely on in every file.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{World, project, text};
+
+fn read(path: &str) -> String {
+    fs::read_to_string(project().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn rust_files(folder: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![project().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else if entry.path().extension().is_some_and(|it| it == "rs") {
+                files.push(entry.path());
+            }
+        }
+    }
+    files
+}
+
+/// The words that stand before ` = ` at some indentation in a block of HCL that starts with `head`.
+fn keys_of_block(hcl: &str, head: &str) -> BTreeSet<String> {
+    let block = hcl.split_once(head).unwrap_or_else(|| panic!("no `{head}`")).1;
+    let block = block.split_once("\n  }").unwrap().0;
+    block.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key.trim().to_owned()).collect()
+}
+
+/// Names behind a dotted path, as `local.context.NAME`.
+fn names_behind(text: &str, path: &str) -> BTreeSet<String> {
+    let tails = text.split(path).skip(1);
+    tails.map(|tail| tail.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()).collect()
+}
+
+fn fields_of(source: &str) -> BTreeSet<String> {
+    let body = source.split_once("pub struct Answer {").unwrap().1.split_once("\n}").unwrap().0;
+    let fields = body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'));
+    fields.map(|(name, _)| name.to_owned()).collect()
+}
+
+#[test]
+fn every_file_says_its_job_and_is_short() {
+    for folder in ["src", "tests"] {
+        for path in rust_files(folder) {
+            let text = fs::read_to_string(&path).unwrap();
+            let lines = text.lines().count();
+            assert!(text.starts_with("//!"), "{} says not what it is for", path.display());
+            assert!(lines <= 320, "{} has {lines} lines", path.display());
+        }
+    }
+    assert!(read("src/main.rs").lines().count() < 30);
+}
+
+#[test]
+fn verbs_never_import_each_other() {
+    let verbs = ["backup", "context", "init", "log", "outcome", "replay", "report"];
+    for verb in verbs {
+        let text = read(&format!("src/{verb}.rs"));
+        for other in verbs.iter().filter(|other| **other != verb) {
+            let imports = [format!("crate::{other}::"), format!("use crate::{other};")];
+            assert!(imports.iter().all(|import| !text.contains(import)), "{verb} imports {other}");
+        }
+    }
+}
+
+#[test]
+fn the_module_asks_with_exactly_the_keys_that_the_helper_reads() {
+    let main = read("terraform/main.tf");
+    let mut asked = keys_of_block(&main, "  query = {\n");
+    asked.extend(keys_of_block(&main, "if value != null }, {\n"));
+    let known: BTreeSet<String> = config_backup::protocol::QUERY_KEYS.iter().map(|key| (*key).to_owned()).collect();
+    assert_eq!(asked, known);
+}
+
+#[test]
+fn the_module_reads_only_keys_that_the_helper_answers_with() {
+    let main = read("terraform/main.tf");
+    let context = names_behind(&main, "local.context.");
+    assert!(!context.is_empty() && context.is_subset(&fields_of(&read("src/context.rs"))), "{context:?}");
+    let outcome = names_behind(&(main + &read("terraform/outputs.tf")), "data.external.outcome.result.");
+    assert!(outcome.len() == 6 && outcome.is_subset(&fields_of(&read("src/outcome.rs"))), "{outcome:?}");
+}
+
+#[test]
+fn the_modules_variables_stand_in_its_readme_and_the_units_inputs_are_among_them() {
+    let variables = names_behind(&read("terraform/variables.tf"), "variable \"");
+    let readme = read("terraform/README.md");
+    for variable in &variables {
+        assert!(readme.contains(&format!("| {}", variable.replace('_', "\\_"))) || readme.contains(&format!("_{variable}\"")), "{variable} is not in the table");
+    }
+    let inputs = keys_of_block(&(read("terraform/terragrunt.hcl").replace("\n}", "\n  }")), "inputs = {\n");
+    assert!(!inputs.is_empty() && inputs.is_subset(&variables), "{inputs:?}");
+}
+
+#[test]
+fn every_variable_has_type_description_and_validation() {
+    let text = read("terraform/variables.tf");
+    for block in text.split("\nvariable ").map(|block| block.trim_start_matches("variable ")) {
+        let name = block.split('"').nth(1).unwrap();
+        for part in ["description = ", "type        = ", "validation {", "error_message = "] {
+            assert!(block.contains(part), "{name} has no {part}");
+        }
+    }
+}
+
+#[test]
+fn one_version_stands_everywhere() {
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(read("CHANGELOG.md").contains(&format!("## [{version}]")));
+    assert!(read("terraform/main.tf").contains(&format!("unit_version = \"{version}\"")));
+    let world = World::new();
+    let said = world.helper(&["--version"]).output().unwrap();
+    assert_eq!(text(&said.stdout), format!("config-backup {version}\n"));
+}
+
+#[test]
+fn defaults_are_the_same_in_the_module_and_the_helper() {
+    let variables = read("terraform/variables.tf");
+    for default in [config_backup::protocol::BUCKET, config_backup::protocol::BUCKET_REGION] {
+        assert!(variables.contains(&format!("default     = \"{default}\"")), "{default}");
+        assert!(read("terraform/terragrunt.hcl").contains(&format!("\"{default}\"")), "{default}");
+        assert!(read("terragrunt/airbnb/root.hcl").contains(&format!("\"{default}\"")), "{default}");
+    }
+    assert!(variables.contains(&format!("default     = {}\n", config_backup::protocol::TIMEOUT)));
+}
+
+#[test]
+fn the_readme_names_every_verb_exit_code_make_target_and_field() {
+    let readme = read("README.md");
+    let world = World::new();
+    let help = text(&world.helper(&["--help"]).output().unwrap().stdout);
+    let verbs = help.split_once("Commands:\n").unwrap().1.split_once("\n\n").unwrap().0;
+    for verb in verbs.lines().filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help") {
+        assert!(readme.contains(&format!("`{verb}")) || readme.contains(&format!("config-backup {verb}")), "{verb}");
+    }
+    for verb in ["context", "backup", "log", "outcome"] {
+        assert!(readme.contains(&format!("`{verb}`")), "{verb}");
+    }
+    for code in ["0", "1", "2", "3", "4", "5", "6", "7", "130"] {
+        assert!(readme.contains(&format!("| {code} |")), "exit code {code}");
+    }
+    let makefile = read("Makefile");
+    for target in readme.split("`make ").skip(1).filter_map(|tail| tail.split(['`', ' ']).next()) {
+        assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
+    }
+    let record = read("src/record.rs");
+    let fields = record.split_once("pub struct Record {").unwrap().1.split_once("\n}").unwrap().0;
+    for field in fields.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':')) {
+        assert!(readme.contains(&format!("`{}`", field.0)), "the field {}", field.0);
+    }
+}
+
+#[test]
+fn the_environment_the_clock_and_programs_are_read_in_one_module() {
+    for path in rust_files("src").iter().filter(|path| path.file_name() != Some("host.rs".as_ref())) {
+        let text = fs::read_to_string(path).unwrap();
+        let product = text.split("#[cfg(test)]").next().unwrap();
+        for call in ["env::var", "Utc::now", "Command::new"] {
+            assert!(!product.contains(call), "{call} in {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_architecture_fits_on_a_page_and_names_every_module() {
+    let page = read("ARCHITECTURE.md");
+    assert!(page.lines().count() < 80);
+    for path in rust_files("src") {
+        let name = Path::new(&path).file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(["main", "lib"].contains(&name.as_str()) || page.contains(&name), "{name} is not in ARCHITECTURE.md");
+    }
+}
