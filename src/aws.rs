@@ -170,7 +170,7 @@ impl Store {
         let answer = self.send(&what, "s3:GetObject", |s3| s3.get_object().bucket(&self.target.bucket).key(key).send()).await;
         let object = match answer {
             Ok(object) => object,
-            Err(fault) if fault.status == Some(404) && fault.kind != Kind::Bucket => return Ok(None),
+            Err(fault) if fault.code == "NoSuchKey" => return Ok(None),
             Err(fault) => return Err(fault),
         };
         let size = object.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();

@@ -23,7 +23,7 @@ pub fn run(input: impl Read, mut output: impl Write) -> Result<()> {
     };
     let bucket = query.bucket.clone();
     let run = Run::begin(query);
-    let (limit, late) = (run.left(), run.no_answer_yet());
+    let (limit, late) = (run.limit(), run.no_answer_yet());
     let latest = deadline::latest_within(limit, Journal::default(), move |tell| work(run, tell));
     let config = latest.state.config.unwrap_or_else(|| unreadable(late));
     say(&mut output, &config_line(&config, &bucket))

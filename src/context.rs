@@ -67,8 +67,8 @@ pub fn run(input: impl Read, output: impl Write) -> Result<()> {
     let mut answer = match Query::read(input) {
         Err(error) => Answer { message: format!("{error:#}"), ..blank },
         Ok(query) => {
-            let limit = LONGEST.min(query.timeout);
-            let pessimist = Answer { message: format!("plan: no answer within {} s", limit.as_secs()), ..blank };
+            let limit = LONGEST.min(query.timeout / 3);
+            let pessimist = Answer { message: format!("plan: no answer within {:.1} s", limit.as_secs_f32()), ..blank };
             deadline::latest_within(limit, pessimist.clone(), move |tell| work(&query, pessimist, started + limit, tell)).state
         }
     };

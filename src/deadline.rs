@@ -53,7 +53,7 @@ pub fn latest_within<T: Send + 'static>(limit: Duration, start: T, work: impl Fn
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[test]
     fn work_that_ends_gives_its_result() {

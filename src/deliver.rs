@@ -38,8 +38,19 @@ pub enum When {
 pub struct Version {
     /// Its id.
     pub backup_id: String,
+    /// The deployment that brought it.
+    pub deployment_id: String,
     /// The key of its history copy.
     pub key: String,
+}
+
+impl Version {
+    /// What became of the config in a deployment that finds this version: its own upload may be what it finds, when
+    /// the answer to that was lost, or nobody could tell it.
+    #[must_use]
+    pub fn backup(&self, deployment_id: &str) -> Backup {
+        if self.deployment_id == deployment_id { Backup::Uploaded } else { Backup::Unchanged }
+    }
 }
 
 /// The bucket's version of the config, if it is the one with these digests.
@@ -58,7 +69,7 @@ pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Resu
     let known = there.as_ref().and_then(|head| same(head, &item.customer, &item.md5, &item.sha256));
     match &known {
         // The record of an earlier deployment names the copy of its own time, so that one must come to be.
-        Some(version) if when == When::Now || version.key == copy => return Ok((Backup::Unchanged, version.key.clone())),
+        Some(version) if when == When::Now || version.key == copy => return Ok((version.backup(&item.deployment_id), version.key.clone())),
         _ => {}
     }
     let metadata = metadata(item);
@@ -76,7 +87,7 @@ pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Resu
     let condition = match (when, there) {
         (When::Now, _) => Condition::None,
         (When::Late, None) => Condition::Absent,
-        (When::Late, Some(head)) if captured_at(&head).is_none_or(|at| at > item.at) => return Ok((Backup::Uploaded, copy)),
+        (When::Late, Some(head)) if captured_at(&head).is_none_or(|at| at >= item.at) => return Ok((Backup::Uploaded, copy)),
         (When::Late, Some(head)) => Condition::Matches(head.etag),
     };
     // A condition that fails means that a deployment has just written a newer one, which stays.
@@ -109,8 +120,9 @@ fn same(head: &Head, customer: &str, md5: &str, sha256: &str) -> Option<Version>
     if !has(MD5, md5) || !has(SHA256, sha256) {
         return None;
     }
-    let backup_id = head.metadata.get(BACKUP_ID).cloned().unwrap_or_default();
-    Some(Version { backup_id, key: layout::history_key(customer, captured_at(head)?, md5) })
+    let said = |name: &str| head.metadata.get(name).cloned().unwrap_or_default();
+    let (backup_id, deployment_id) = (said(BACKUP_ID), said(DEPLOYMENT_ID));
+    Some(Version { backup_id, deployment_id, key: layout::history_key(customer, captured_at(head)?, md5) })
 }
 
 fn captured_at(head: &Head) -> Option<DateTime<Utc>> {

@@ -16,6 +16,8 @@ use crate::spool::{Item, Kept, Spool, What};
 
 /// What is left to tell the next verb and to print when the network took all the time.
 const RESERVE: Duration = Duration::from_millis(300);
+/// What reading the config and keeping it may take even where the deadline is used up.
+const LOCAL: Duration = Duration::from_secs(1);
 
 /// One verb of a deployment at work.
 #[derive(Debug)]
@@ -46,6 +48,12 @@ impl Run {
     #[must_use]
     pub fn left(&self) -> Duration {
         self.query.timeout.saturating_sub(self.spent_before + self.started.elapsed())
+    }
+
+    /// How long a step may take: what is left, but always enough to keep on this machine what could not be sent.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        self.left().max(LOCAL)
     }
 
     /// What of it the network may have.
@@ -88,6 +96,9 @@ impl Run {
             return Err(fault.clone());
         }
         let operation = self.left_for_network();
+        if operation.is_zero() {
+            return Err(self.no_answer_yet());
+        }
         let patience = Patience { operation, attempt: operation.min(Duration::from_secs(4)), attempts: 3 };
         self.in_time(Store::open(target, patience)).await
     }
@@ -139,5 +150,8 @@ pub fn unreadable(fault: Fault) -> journal::Config {
 pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Fault::new(Kind::Local, format!("start the runtime: {error}"), ""))?;
-    Ok(runtime.block_on(work))
+    let done = runtime.block_on(work);
+    // Whatever is still stuck in a thread of the runtime must not hold us up.
+    runtime.shutdown_background();
+    Ok(done)
 }

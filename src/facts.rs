@@ -166,7 +166,7 @@ mod tests {
         let brackets = format!("a: 1\nb: {}", "[".repeat(64_000));
         assert_eq!(read(brackets.as_bytes()).problems, ["it is nested deeper than 64 levels at line 2"]);
         assert_eq!(read("- ".repeat(65).as_bytes()).problems, ["it is nested deeper than 64 levels at line 1"]);
-        let steps: String = (0..70).map(|level| format!("{}k:\n", " ".repeat(level))).collect();
+        let steps = (0..70).map(|level| " ".repeat(level)).collect::<Vec<_>>().join("k:\n") + "k:\n";
         assert_eq!(read(steps.as_bytes()).problems, ["it is nested deeper than 64 levels at line 65"]);
     }
 

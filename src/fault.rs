@@ -48,12 +48,15 @@ pub struct Fault {
     /// The HTTP status of the answer, where there was one.
     #[serde(skip)]
     pub status: Option<u16>,
+    /// S3's error code, or empty.
+    #[serde(skip)]
+    pub code: String,
 }
 
 impl Fault {
     /// A fault without an answer of a service.
     pub fn new(kind: Kind, text: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { kind, text: text.into(), advice: advice.into(), region: None, status: None }
+        Self { kind, text: text.into(), advice: advice.into(), region: None, status: None, code: String::new() }
     }
 
     /// The fault of an upload whose body could not be kept on this machine either.
@@ -142,6 +145,11 @@ fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: Doing<
         ("RequestTimeTooSkewed", _) => {
             (Kind::Credentials, format!("{what}: this machine's clock is wrong ({code})"), "set the clock".to_owned())
         }
+        ("", 200..=399) if raw.headers().get("x-amz-bucket-region").is_none() => (
+            Kind::Network,
+            format!("{what}: HTTP {status} with an answer that is not S3's"),
+            "check for a captive portal or proxy".to_owned(),
+        ),
         (_, 403) => (Kind::Denied, format!("{what}: access denied"), format!("ask for the permission {} on it", doing.permission)),
         _ => {
             let name = if code.is_empty() { "no error code" } else { code };
@@ -149,7 +157,7 @@ fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: Doing<
         }
     };
     let region = raw.headers().get("x-amz-bucket-region").map(str::to_owned);
-    Fault { kind, text: one_line(&text), advice, region, status: Some(status) }
+    Fault { kind, text: one_line(&text), advice, region, status: Some(status), code: code.to_owned() }
 }
 
 /// An expired SSO session or a broken profile hides at the end of a chain of sources.

@@ -16,6 +16,8 @@ use crate::record::Backup;
 
 /// How long a deployment's file is kept.
 const KEPT: Duration = Duration::from_hours(14 * 24);
+/// How old a half-written file must be to belong to nobody who is still at work.
+const HALF_WRITTEN: Duration = Duration::from_hours(1);
 
 /// What became of a deployment so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,12 +92,15 @@ impl Journal {
     }
 }
 
-/// Deletes the files of deployments that nobody asks about any more.
+/// Deletes what nobody asks about any more: the files of old deployments, and what a killed run left half written.
 pub fn sweep(state: Option<&Path>, now: SystemTime) {
-    let Some(entries) = state.and_then(|state| fs::read_dir(state.join("deployments")).ok()) else { return };
-    for entry in entries.filter_map(Result::ok) {
+    let Some(state) = state else { return };
+    let entries = |folder: &str| fs::read_dir(state.join(folder)).into_iter().flatten().filter_map(Result::ok);
+    let half_written = entries("spool").filter(|entry| entry.file_name().to_string_lossy().ends_with(".tmp"));
+    let old = entries("deployments").map(|entry| (entry, KEPT)).chain(half_written.map(|entry| (entry, HALF_WRITTEN)));
+    for (entry, kept) in old {
         let age = entry.metadata().and_then(|it| it.modified()).ok().and_then(|at| now.duration_since(at).ok());
-        if age.is_some_and(|age| age > KEPT) {
+        if age.is_some_and(|age| age > kept) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -138,9 +143,9 @@ mod tests {
         let state = tempfile::tempdir().expect("a folder");
         Journal::default().write(Some(state.path()), "id");
         let now = SystemTime::UNIX_EPOCH + SystemTime::UNIX_EPOCH.elapsed().expect("after 1970");
-        sweep(Some(state.path()), now + Duration::from_secs(3600));
+        sweep(Some(state.path()), now + Duration::from_hours(1));
         assert!(Journal::find(Some(state.path()), "id").is_some());
-        sweep(Some(state.path()), now + Duration::from_secs(15 * 24 * 3600));
+        sweep(Some(state.path()), now + Duration::from_hours(15 * 24));
         assert!(Journal::find(Some(state.path()), "id").is_none());
     }
 }

@@ -14,8 +14,10 @@ use crate::spool::{Kept, Spool, What};
 pub struct Late {
     /// How many things were sent.
     pub sent: usize,
-    /// What is left, and why; one phrase each.
+    /// Why things are left; one phrase each, but only the first where the network is dead.
     pub problems: Vec<String>,
+    /// How many things are left.
+    pub left: usize,
     /// The first fault of AWS or the network, for the exit code.
     pub fault: Option<Fault>,
 }
@@ -23,9 +25,9 @@ pub struct Late {
 impl Late {
     /// What a deployment says of what is left, in one phrase however much it is.
     #[must_use]
-    pub fn left(&self) -> Option<String> {
+    pub fn what_is_left(&self) -> Option<String> {
         let first = self.problems.first()?;
-        let more = match self.problems.len() - 1 {
+        let more = match self.left.saturating_sub(1) {
             0 => String::new(),
             more => format!(" (and {more} more; `config-backup replay` names them)"),
         };
@@ -42,11 +44,12 @@ pub async fn send(state: Option<&Path>, open: Option<(&Store, &Target)>, limit: 
         Ok(files) => files,
         Err(fault) => return Late { problems: vec![fault.to_string()], ..late },
     };
-    for path in files {
-        let kept = match Spool::take(&path) {
+    for (index, path) in files.iter().enumerate() {
+        let kept = match Spool::take(path) {
             Ok(Some(kept)) if kept.item.deployment_id != except => kept,
             Ok(_) => continue,
             Err(fault) => {
+                late.left += 1;
                 late.problems.push(format!("{fault}; it stays there"));
                 continue;
             }
@@ -56,9 +59,11 @@ pub async fn send(state: Option<&Path>, open: Option<(&Store, &Target)>, limit: 
             Ok(()) => late.sent += 1,
             Err(fault) => {
                 late.problems.push(format!("`{}` is not sent yet: {fault}", path.display()));
+                late.left += 1;
                 let dead = fault.is_dead_network();
                 late.fault.get_or_insert(fault);
                 if dead {
+                    late.left += files.len() - index - 1;
                     break;
                 }
             }

@@ -49,6 +49,14 @@ pub fn logs_prefix(customer: Option<&str>) -> String {
     customer.map_or_else(|| LOGS.to_owned(), |name| format!("{LOGS}{}/", segment(name)))
 }
 
+/// The prefixes that a customer's records may lie under: ours, and the name as it is, as the earlier module had it.
+#[must_use]
+pub fn prefixes_to_read(customer: &str) -> Vec<String> {
+    let ours = logs_prefix(Some(customer));
+    let earlier = format!("{LOGS}{customer}/");
+    if customer.is_empty() || earlier == ours { vec![ours] } else { vec![ours, earlier] }
+}
+
 /// What the key of a usage record says by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogKey<'a> {

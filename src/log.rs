@@ -28,7 +28,7 @@ pub fn run(input: impl Read, mut output: impl Write) -> Result<()> {
     };
     let bucket = query.bucket.clone();
     let run = Run::begin(query);
-    let (limit, kept_in) = (run.left(), run.spool_folder());
+    let (limit, kept_in) = (run.limit(), run.spool_folder());
     let pessimist = Journal { record: Some(not_sent(false, run.no_answer_yet())), ..run.journal.clone() };
     let latest = deadline::latest_within(limit, pessimist, move |tell| work(run, tell));
     let verdict = verdict(&latest.state, &kept_in, &bucket);
@@ -41,6 +41,10 @@ fn say(output: &mut impl Write, status: Status, message: &str) -> Result<()> {
 }
 
 fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
+    // One deployment, one record, also where this step is run twice.
+    if run.journal.record.as_ref().is_some_and(|it| it.sent || it.kept) {
+        return run.tell(tell);
+    }
     let config = config::read(Path::new(&run.query.config_file_path));
     let subject = config::subject(&run.query, config.as_ref().ok());
     run.journal.notes = notes(&run, &config, &subject);
@@ -77,7 +81,7 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
             let limit = run.left_for_network();
             let late = late::send(run.state(), Some((store, &target)), limit, &run.query.deployment_id);
             let late = run.in_time(async { Ok(late.await) }).await;
-            run.journal.notes.extend(late.ok().and_then(|late| late.left()));
+            run.journal.notes.extend(late.ok().and_then(|late| late.what_is_left()));
         }
     });
     if let Err(fault) = done {
@@ -175,11 +179,10 @@ async fn config_of(
             Ok(store) => run.in_time(deliver::in_step(store, &subject.customer, &config.digests)).await,
             Err(fault) => Err(fault.clone()),
         };
-        let in_step =
-            |key: &String| journal::Config { backup: Backup::Unchanged, key: key.clone(), md5: config.digests.md5.clone(), fault: None };
+        let in_step = |backup, key: &String| journal::Config { backup, key: key.clone(), md5: config.digests.md5.clone(), fault: None };
         match version {
-            Ok(Some(version)) => return in_step(&version.key),
-            Err(_) => return in_step(&run.query.backup_key),
+            Ok(Some(version)) => return in_step(version.backup(&run.query.deployment_id), &version.key),
+            Err(_) => return in_step(Backup::Unchanged, &run.query.backup_key),
             Ok(None) => {}
         }
     }

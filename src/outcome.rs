@@ -1,6 +1,7 @@
 //! `outcome`: what became of this deployment, for Terraform's check. Reads the journal; asks nobody else.
 
 use std::io::{Read, Write};
+use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -42,7 +43,7 @@ pub fn run(input: impl Read, output: impl Write) -> Result<()> {
 fn answer(query: &Query) -> Answer {
     let state = host::state_dir();
     let Some(journal) = Journal::find(state.as_deref(), &query.deployment_id) else {
-        if state.is_none() {
+        if !state.as_deref().is_some_and(can_be_a_folder) {
             let message =
                 "what became of this deployment can only be seen in the output above: no folder to note it in; set HOME or XDG_STATE_HOME";
             return Answer { status: Status::Warning, ..silent(message.to_owned()) };
@@ -61,6 +62,12 @@ fn answer(query: &Query) -> Answer {
         log_uri: uri(record.as_ref().map(|it| it.key.clone())),
         caller_arn: record.map(|it| it.user).unwrap_or_default(),
     }
+}
+
+/// Whether somebody could have made the folder: without one, nobody could note anything however well all went.
+fn can_be_a_folder(path: &Path) -> bool {
+    let nearest = path.ancestors().find_map(|path| path.metadata().ok());
+    nearest.is_some_and(|it| it.is_dir() && !it.permissions().readonly())
 }
 
 fn silent(message: String) -> Answer {

@@ -15,7 +15,7 @@ pub fn run(mut output: impl Write, mut messages: impl Write) -> Result<Exit> {
     for problem in &late.problems {
         writeln!(messages, "config-backup: {problem}").context("write to stderr")?;
     }
-    writeln!(output, "{} sent, {} left", late.sent, late.problems.len()).context("write to stdout")?;
+    writeln!(output, "{} sent, {} left", late.sent, late.left).context("write to stdout")?;
     Ok(match (late.problems.is_empty(), late.fault) {
         (true, _) => Exit(0),
         (false, Some(fault)) => Exit(fault.exit_code()),

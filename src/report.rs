@@ -82,22 +82,29 @@ fn check_place(path: &Path) -> Result<(), Fault> {
 
 /// Lists page by page and fetches the records of a page at the same time as the next page is listed.
 async fn collect(store: &Store, customer: Option<&str>, rows: &mut Rows) -> Result<Findings, Fault> {
-    let prefix = layout::logs_prefix(customer);
     let mut findings = Findings::default();
-    let (mut page, mut token) = store.list(&prefix, None).await?;
+    let prefixes = customer.map_or_else(|| vec![layout::LOGS.to_owned()], layout::prefixes_to_read);
+    for prefix in prefixes {
+        collect_prefix(store, &prefix, rows, &mut findings).await?;
+    }
+    Ok(findings)
+}
+
+async fn collect_prefix(store: &Store, prefix: &str, rows: &mut Rows, findings: &mut Findings) -> Result<(), Fault> {
+    let (mut page, mut token) = store.list(prefix, None).await?;
     loop {
         let next = async {
             match token.take() {
-                Some(token) => store.list(&prefix, Some(token)).await.map(Some),
+                Some(token) => store.list(prefix, Some(token)).await.map(Some),
                 None => Ok(None),
             }
         };
-        let records = fetch(store, page, rows, &mut findings);
+        let records = fetch(store, page, rows, findings);
         let (next, done) = futures_util::join!(next, records);
         done?;
         match next? {
             Some(more) => (page, token) = more,
-            None => return Ok(findings),
+            None => return Ok(()),
         }
     }
 }

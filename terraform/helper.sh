@@ -13,7 +13,7 @@ helper=$2
 
 # The text as the inside of a JSON string and as one line: without control characters, quotes and backslashes.
 plain() {
-  printf '%s' "$1" | tr '\n' ' ' | tr -d '\000-\037\177"\\'
+  printf '%s' "$1" | tr '\n' ' ' | tr -d '\000-\037\177\042\134'
 }
 
 fallback() {

@@ -130,6 +130,24 @@ run "another_config" {
   }
 }
 
+# A backup that takes its time would be overtaken by whoever does not wait for it.
+run "log_waits_for_backup_and_outcome_for_both" {
+  variables {
+    cluster_name = "version-3"
+    project_name = "backup slow"
+  }
+
+  assert {
+    condition     = jsondecode(file("${var.config_file_path}.log.earlier")).deployment_id == data.external.context.result.deployment_id
+    error_message = "log did not wait for backup."
+  }
+
+  assert {
+    condition     = jsondecode(file("${var.config_file_path}.outcome.earlier")).deployment_id == data.external.context.result.deployment_id
+    error_message = "outcome did not wait for log."
+  }
+}
+
 run "a_count_is_told_as_a_string" {
   variables {
     additional_users_count = 5

@@ -3,7 +3,8 @@
 #
 # project_name chooses the answer: `VERB WHAT`, or `all WHAT` for every verb; anything else is a healthy helper.
 # cluster_name stands for the config's bytes: backup_id follows it. The notes go beside config_file_path, whose name they
-# extend by VERB and by .stdin, .request (the environment's), .arguments or .processes (all command lines there are).
+# extend by VERB and by .stdin, .request (the environment's), .arguments, .processes (all command lines there are) or
+# .earlier (the note of the step before this one, as it stood then).
 set -u
 
 verb=$1
@@ -13,12 +14,27 @@ value() {
   printf '%s' "$input" | sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"
 }
 
-notes=$(value config_file_path).$verb
+what=$(value project_name)
+case $what in
+  "all "* | "$verb "*) what=${what#* } ;;
+  *) what=healthy ;;
+esac
+if [ "$what" = slow ]; then
+  sleep 1
+fi
+
+config=$(value config_file_path)
+notes=$config.$verb
 mkdir -p "$(dirname "$notes")"
 printf '%s' "$input" >"$notes.stdin"
 printf '%s' "${CONFIG_BACKUP_REQUEST-}" >"$notes.request"
 printf '%s' "$*" >"$notes.arguments"
 ps -A -o args= >"$notes.processes"
+case $verb in
+  log) cat "$config.backup.stdin" ;;
+  outcome) cat "$config.log.stdin" ;;
+  *) ;;
+esac >"$notes.earlier" 2>/dev/null
 
 healthy() {
   case $verb in
@@ -35,13 +51,8 @@ healthy() {
 }
 
 echo "a line on stderr, which nobody must see" >&2
-what=$(value project_name)
 case $what in
-  "all "* | "$verb "*) what=${what#* } ;;
-  *) what=healthy ;;
-esac
-case $what in
-  healthy) healthy ;;
+  healthy | slow) healthy ;;
   exit-1)
     healthy
     exit 1

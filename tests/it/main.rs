@@ -25,6 +25,7 @@ mod report;
 mod report_bad;
 mod report_failures;
 mod secrets;
+mod tidy;
 mod trouble;
 mod versitygw;
 mod view_script;

@@ -134,7 +134,7 @@ fn the_profile_is_that_of_the_config_file_unless_one_is_named() {
     assert_eq!(last_key(), "AKIAJANE");
     assert_eq!(report(&world, &["--config-file", "config.yaml", "--profile", "default"]).0, Some(0));
     assert_eq!(last_key(), "AKIADEFAULT");
-    fails(&world, &["--config-file", "missing.yaml"], 1, "missing.yaml");
+    fails(&world, &["--config-file", "missing.yaml"], 3, "missing.yaml");
 }
 
 #[test]
