@@ -34,6 +34,9 @@ pub fn read(bytes: &[u8]) -> Facts {
         Ok(root) => root,
         Err(problem) => {
             facts.problems.push(problem);
+            let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LARGEST)]);
+            facts.customer = salvage(&text, "customer", "name").unwrap_or_default();
+            facts.profile = salvage(&text, "aws", "profile").unwrap_or_default();
             return facts;
         }
     };
@@ -66,6 +69,17 @@ fn parse(bytes: &[u8]) -> Result<Value, String> {
         None => "it is not valid YAML".to_owned(),
     })?;
     if root.is_mapping() { Ok(root) } else { Err("it is no mapping of keys to values at line 1".to_owned()) }
+}
+
+/// A plain name out of a file that is no YAML as a whole: without the profile it could not even be backed up.
+/// Takes `key: name` in the lines below `section:`, and nothing that needs a parser to be understood.
+fn salvage(text: &str, section: &str, key: &str) -> Option<String> {
+    let mut lines = text.lines().skip_while(|line| line.trim_end().strip_suffix(':') != Some(section)).skip(1);
+    let value = lines.by_ref().take_while(|line| line.starts_with([' ', '\t', '#']) || line.trim().is_empty());
+    let value = value.filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix(':')).next()?.trim();
+    let plain = value.trim_matches(['"', '\'']);
+    let is_plain = !plain.is_empty() && plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    is_plain.then(|| plain.to_owned())
 }
 
 /// The first line where nesting could be deeper than [`DEEPEST`]: open brackets, indentation or `- - -`.
@@ -159,6 +173,19 @@ mod tests {
         assert!(!facts.problems[0].contains("s3cret"));
         let twice = read(b"s3cret: 1\ns3cret: 2\n").problems.join("");
         assert!(twice.starts_with("it is not valid YAML") && !twice.contains("s3cret"), "{twice}");
+    }
+
+    #[test]
+    fn customer_and_profile_survive_a_mistake_elsewhere() {
+        let broken =
+            "customer:\n  # who\n  name: \"airbnb\"\n\nmongodb:\n  password: \"s3cret\n\naws:\n  region: us-east-2\n  profile: team-a\n";
+        let facts = read(broken.as_bytes());
+        assert_eq!((facts.customer.as_str(), facts.profile.as_str(), facts.problems.len()), ("airbnb", "team-a", 1));
+        for odd in ["customer:\n  name: [airbnb\n", "customer:\nname: airbnb\n[", "other:\n  name: airbnb\n[", "customer:\n  name: a b\n["]
+        {
+            let facts = read(odd.as_bytes());
+            assert_eq!((facts.customer.as_str(), facts.problems.len()), ("", 1), "{odd}");
+        }
     }
 
     #[test]

@@ -37,11 +37,14 @@ found=$(command -v "$helper") || found=$helper
 [ -e "$found" ] || fallback "the helper '$helper' is not installed: $way_out"
 [ -f "$found" ] && [ -x "$found" ] || fallback "the helper '$found' is not executable: $way_out"
 
-case $verb in
-  context | outcome) answer=$("$found" "$verb" 2>/dev/null) ;;
-  *) answer=$(printf '%s' "${CONFIG_BACKUP_REQUEST-}" | "$found" "$verb" 2>/dev/null) ;;
-esac
-code=$?
+# The braces also silence the shell itself, which would say that a helper was killed.
+{
+  case $verb in
+    context | outcome) answer=$("$found" "$verb") ;;
+    *) answer=$(printf '%s' "${CONFIG_BACKUP_REQUEST-}" | "$found" "$verb") ;;
+  esac
+  code=$?
+} 2>/dev/null
 [ "$code" -eq 0 ] || fallback "the helper '$found' failed in '$verb' with exit code $code: $way_out"
 
 newline='
