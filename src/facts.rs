@@ -75,8 +75,8 @@ fn parse(bytes: &[u8]) -> Result<Value, String> {
 /// Takes `key: name` in the lines below `section:`, and nothing that needs a parser to be understood.
 fn salvage(text: &str, section: &str, key: &str) -> Option<String> {
     let mut lines = text.lines().skip_while(|line| line.trim_end().strip_suffix(':') != Some(section)).skip(1);
-    let value = lines.by_ref().take_while(|line| line.starts_with([' ', '\t', '#']) || line.trim().is_empty());
-    let value = value.filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix(':')).next()?.trim();
+    let mut value = lines.by_ref().take_while(|line| line.starts_with([' ', '\t', '#']) || line.trim().is_empty());
+    let value = value.find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(':'))?.trim();
     let plain = value.trim_matches(['"', '\'']);
     let is_plain = !plain.is_empty() && plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     is_plain.then(|| plain.to_owned())
