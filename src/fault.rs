@@ -164,6 +164,8 @@ fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: Doing<
 fn credentials(error: &(dyn Error + 'static), doing: Doing<'_>) -> Option<Fault> {
     let cause = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>())?;
     let detail = innermost(cause);
+    // What a `credential_process` prints may be anything, a secret included.
+    let detail = detail.split(" Stderr").next().unwrap_or_default();
     let text = match cause {
         CredentialsError::CredentialsNotLoaded(_) => format!("{}: no AWS credentials found", doing.what),
         CredentialsError::ProviderTimedOut(_) => format!("{}: the credentials' provider did not answer in time", doing.what),

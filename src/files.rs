@@ -55,6 +55,21 @@ pub fn put(path: &Path, parts: &[&[u8]], mode: Mode) -> io::Result<File> {
     written
 }
 
+/// Whether a file that is open is still the one at `path`.
+#[must_use]
+pub fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        (open.dev(), open.ino()) == (there.dev(), there.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        open.len() == there.len()
+    }
+}
+
 /// The folder that a file is in, or is to be in.
 #[must_use]
 pub fn folder_of(path: &Path) -> PathBuf {
@@ -77,6 +92,18 @@ mod tests {
             assert_eq!(fs::read(&path).expect("there"), [content, b"\n"].concat());
         }
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_is_no_longer_at_its_path() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        let first = put(&path, &[b"x"], Mode::Private).expect("written");
+        assert!(is_at(&first, &path));
+        let second = put(&path, &[b"x"], Mode::Private).expect("written");
+        assert!(!is_at(&first, &path) && is_at(&second, &path));
+        fs::remove_file(&path).expect("deleted");
+        assert!(!is_at(&second, &path));
     }
 
     #[test]

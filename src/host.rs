@@ -1,12 +1,11 @@
-//! The machine we run on: environment, clock, randomness, git and CI. The only module that reads them.
+//! The machine we run on: environment, clock, randomness and CI. The only module that reads them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 
-use crate::record::{Ci, Git};
+use crate::record::Ci;
 
 /// The time, to the second, as records carry it.
 #[must_use]
@@ -69,27 +68,6 @@ pub fn has_credentials_in_environment() -> bool {
         .any(|name| var(name).is_some())
 }
 
-/// The commit of the checkout that `folder` lies in; `None` without git, a checkout or an answer within a second.
-#[must_use]
-pub fn git(folder: &Path) -> Option<Git> {
-    let arguments = ["status", "--porcelain=v2", "--branch", "--untracked-files=no"];
-    let folder = folder.to_owned();
-    let answer = crate::deadline::within(Duration::from_secs(1), move || {
-        #[allow(clippy::disallowed_methods)] // the one place that runs another program
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(folder)
-            .args(arguments)
-            .env("GIT_OPTIONAL_LOCKS", "0") // a look must not write to the user's checkout
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .output()
-            .ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-    });
-    parse_git(&answer.flatten()?)
-}
-
 /// The CI job that we run in, by the variables that each CI documents.
 #[must_use]
 pub fn ci() -> Option<Ci> {
@@ -124,21 +102,6 @@ fn names_profile(text: &str, profile: &str) -> bool {
     })
 }
 
-fn parse_git(status: &str) -> Option<Git> {
-    let mut git = Git { commit: String::new(), branch: String::new(), dirty: false };
-    for line in status.lines() {
-        match line.strip_prefix("# ") {
-            Some(header) => match header.split_once(' ') {
-                Some(("branch.oid", oid)) if oid != "(initial)" => oid.clone_into(&mut git.commit),
-                Some(("branch.head", head)) if head != "(detached)" => head.clone_into(&mut git.branch),
-                _ => {}
-            },
-            None => git.dirty = true,
-        }
-    }
-    (!git.commit.is_empty()).then_some(git)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,15 +113,6 @@ mod tests {
             assert_eq!(names_profile(config, profile), found, "{profile}");
         }
         assert!(names_profile("[team] # comment", "team"));
-    }
-
-    #[test]
-    fn git_status_gives_commit_branch_and_dirtiness() {
-        let clean = "# branch.oid 1234\n# branch.head main\n# branch.ab +0 -0\n";
-        assert_eq!(parse_git(clean), Some(Git { commit: "1234".into(), branch: "main".into(), dirty: false }));
-        let dirty = "# branch.oid 1234\n# branch.head (detached)\n1 .M N... 100644 100644 100644 a b x\n";
-        assert_eq!(parse_git(dirty), Some(Git { commit: "1234".into(), branch: String::new(), dirty: true }));
-        assert_eq!(parse_git("# branch.oid (initial)\n# branch.head main\n"), None);
     }
 
     #[test]

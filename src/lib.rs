@@ -23,6 +23,7 @@ pub mod late;
 pub mod layout;
 pub mod log;
 pub mod outcome;
+pub mod programs;
 pub mod protocol;
 pub mod record;
 pub mod replay;

@@ -14,6 +14,7 @@ use crate::deliver;
 use crate::deployment::{Run, block_on, unreadable};
 use crate::fault::{Fault, Kind};
 use crate::journal::{self, Journal, Sent};
+use crate::programs;
 use crate::protocol::Query;
 use crate::record::{self, Backup, Git, Record, Tools};
 use crate::spool::{Item, Kept, Spool, What};
@@ -63,9 +64,11 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
         run.journal.record = None; // what stands there is no finding, only the worst case
         let store = run.open(&target).await;
         let store = store.as_ref();
-        let (identity, mut config, git) =
-            futures_util::join!(identity(&run, store), config_of(&run, store, &target, &config, &subject), git(&run));
-        record.git = git;
+        let (identity, mut config, about) =
+            futures_util::join!(identity(&run, store), config_of(&run, store, &target, &config, &subject), about(&run));
+        if let Some((git, tools)) = about {
+            (record.git, record.tools) = (git, Some(tools));
+        }
         if let Err(fault) = &identity
             && fault.kind == Kind::Credentials
             && config.fault.is_some()
@@ -132,7 +135,7 @@ fn draft(run: &Run, config: &Result<Config, Fault>, subject: &Subject) -> Record
         late: false,
         git: None,
         ci: host::ci(),
-        tools: Some(Tools { config_backup: env!("CARGO_PKG_VERSION").to_owned() }),
+        tools: Some(Tools::ours()),
     }
 }
 
@@ -146,11 +149,12 @@ fn complete(record: &mut Record, config: &journal::Config, identity: Option<&Ide
     }
 }
 
-/// A look at the checkout while the network is busy; it takes up to a second, and must not delay the record's copy.
-async fn git(run: &Run) -> Option<Git> {
+/// A look at the checkout and the tools while the network is busy; it takes time, and must not delay the record's copy.
+async fn about(run: &Run) -> Option<(Option<Git>, Tools)> {
     let folder = Path::new(&run.query.config_file_path).parent().unwrap_or(Path::new(".")).to_owned();
-    let look = tokio::task::spawn_blocking(move || host::git(&folder));
-    run.in_time(async { Ok(look.await.ok().flatten()) }).await.ok().flatten()
+    let git = tokio::task::spawn_blocking(move || programs::git(&folder));
+    let tools = tokio::task::spawn_blocking(programs::tools);
+    run.in_time(async { Ok(tools.await.ok().zip(Some(git.await.ok().flatten()))) }).await.ok().flatten().map(|(tools, git)| (git, tools))
 }
 
 async fn identity(run: &Run, store: Result<&Store, &Fault>) -> Result<Identity, Fault> {

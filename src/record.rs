@@ -87,11 +87,25 @@ pub struct Ci {
     pub run_url: String,
 }
 
-/// The versions of the tools.
+/// The versions of the tools; empty where they are not known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tools {
     /// This executable's version.
     pub config_backup: String,
+    /// As `OpenTofu v1.12.6` or `Terraform v1.11.4`.
+    #[serde(default)]
+    pub terraform: String,
+    /// As `1.1.3`; empty without Terragrunt.
+    #[serde(default)]
+    pub terragrunt: String,
+}
+
+impl Tools {
+    /// What is known without asking: our own version.
+    #[must_use]
+    pub fn ours() -> Self {
+        Self { config_backup: env!("CARGO_PKG_VERSION").to_owned(), terraform: String::new(), terragrunt: String::new() }
+    }
 }
 
 impl Record {

@@ -158,7 +158,8 @@ impl Spool {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(local("open", path, &error)),
         };
-        if file.try_lock().is_err() || !path.exists() {
+        // The lock is the file's and not its name's: another process may have put a newer one in its place.
+        if file.try_lock().is_err() || !files::is_at(&file, path) {
             return Ok(None);
         }
         let (item, body) = read(&file).map_err(|error| local("read", path, &error))?;

@@ -29,6 +29,12 @@ fn every_deployment_is_logged_and_only_a_changed_config_is_uploaded(stack: Stack
     assert_eq!((&record["user"], &record["config_hash"]), (&json!(JOHN), &json!(CONFIG_MD5)));
     assert_eq!((&record["backup"], &record["additional_users_count"]), (&json!("uploaded"), &json!(5)));
 
+    let tools = &record["tools"];
+    let product = tools["terraform"].as_str().unwrap();
+    assert!(first.output.contains("] tofu: ") == product.starts_with("OpenTofu v"), "{tools}");
+    assert!(stack.version().contains(product), "{tools}");
+    assert_eq!(tools["terragrunt"], "1.1.3");
+
     stack.apply_unit().ok();
     stack.apply_unit().ok();
     assert_eq!(stack.world.records().len(), 3);

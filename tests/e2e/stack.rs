@@ -138,6 +138,11 @@ impl Stack {
         Ran { code: output.status.code().unwrap_or(-1), output: output_text }
     }
 
+    /// What the tool says of itself, as `OpenTofu v1.12.6`.
+    pub fn version(&self) -> String {
+        self.tool(&self.folder, &["version"]).ok().output
+    }
+
     /// Deploys all units.
     pub fn apply_all(&self) -> Ran {
         self.terragrunt(&["apply", "--all", "--non-interactive"])
