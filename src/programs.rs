@@ -26,9 +26,8 @@ pub fn git(folder: &Path) -> Option<Git> {
 /// The versions of the programs that drive us, by asking those among our ancestors.
 #[must_use]
 pub fn tools() -> Tools {
-    let ancestors = ask(Path::new("ps"), &["-axo", "pid=,ppid=,comm="]).map(|list| ancestors(&list, std::process::id()));
     let mut tools = Tools::ours();
-    for (pid, command) in ancestors.unwrap_or_default() {
+    for (pid, command) in ancestors() {
         let name = Path::new(&command).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let program = || std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_else(|_| PathBuf::from(&command));
         match name.as_str() {
@@ -59,26 +58,44 @@ fn ask(program: &Path, arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The ancestors of a process, nearest first: process id and command, out of what `ps -o pid=,ppid=,comm=` prints.
-fn ancestors(list: &str, of: u32) -> Vec<(u32, String)> {
-    let processes: HashMap<u32, (u32, &str)> = list
-        .lines()
-        .filter_map(|line| {
-            let (pid, rest) = line.trim_start().split_once(' ')?;
-            let (parent, command) = rest.trim_start().split_once(' ')?;
-            Some((pid.parse().ok()?, (parent.parse().ok()?, command.trim())))
-        })
-        .collect();
+/// Our ancestors, nearest first: process id and command. A slim container has `/proc` but no `ps`, macOS the reverse.
+fn ancestors() -> Vec<(u32, String)> {
+    let us = std::process::id();
+    if Path::new("/proc/self/stat").exists() {
+        return walk(us, |pid| parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?));
+    }
+    let list = parse_list(&ask(Path::new("ps"), &["-axo", "pid=,ppid=,comm="]).unwrap_or_default());
+    walk(us, |pid| list.get(&pid).cloned())
+}
+
+/// The ancestors of a process, where `look` gives a process's parent and command.
+fn walk(of: u32, look: impl Fn(u32) -> Option<(u32, String)>) -> Vec<(u32, String)> {
     let mut found = Vec::new();
-    let mut pid = of;
-    // A list that was taken while processes came and went may hold a loop.
-    while let Some((parent, _)) = processes.get(&pid).filter(|_| found.len() < 32) {
-        pid = *parent;
-        if let Some((_, command)) = processes.get(&pid) {
-            found.push((pid, (*command).to_owned()));
-        }
+    let mut next = look(of).map(|(parent, _)| parent);
+    // Processes come and go while one looks, so that there may even be a loop.
+    while let Some(pid) = next.filter(|_| found.len() < 32) {
+        let Some((parent, command)) = look(pid) else { break };
+        found.push((pid, command));
+        next = Some(parent);
     }
     found
+}
+
+/// Parent and command out of `/proc/PID/stat` (proc(5)); the command stands in brackets and may hold any character.
+fn parse_stat(stat: &str) -> Option<(u32, String)> {
+    let (head, tail) = stat.rsplit_once(')')?;
+    let command = head.split_once('(')?.1;
+    Some((tail.split_whitespace().nth(1)?.parse().ok()?, command.to_owned()))
+}
+
+/// Parent and command by process id, out of what `ps -o pid=,ppid=,comm=` prints.
+fn parse_list(list: &str) -> HashMap<u32, (u32, String)> {
+    let parse = |line: &str| {
+        let (pid, rest) = line.trim_start().split_once(' ')?;
+        let (parent, command) = rest.trim_start().split_once(' ')?;
+        Some((pid.parse().ok()?, (parent.parse().ok()?, command.trim().to_owned())))
+    };
+    list.lines().filter_map(parse).collect()
 }
 
 fn parse_version(answer: &str) -> Option<String> {
@@ -115,14 +132,21 @@ mod tests {
     }
 
     #[test]
-    fn ancestors_are_found_in_the_lists_of_linux_and_macos() {
-        let list = "    1     0 systemd\n   10     1 terragrunt\n  200    10 tofu\n 3000   200 sh\n 3001  3000 config-backup\n";
-        let names: Vec<_> = ancestors(list, 3001).into_iter().map(|(_, name)| name).collect();
+    fn ancestors_are_found_nearest_first() {
+        let list = parse_list("    1     0 systemd\n   10     1 terragrunt\n  200    10 tofu\n 3000   200 sh\n 3001  3000 config-backup\n");
+        let names: Vec<_> = walk(3001, |pid| list.get(&pid).cloned()).into_iter().map(|(_, name)| name).collect();
         assert_eq!(names, ["sh", "tofu", "terragrunt", "systemd"]);
-        let list = "1 0 /sbin/launchd\n7 1 /Users/jane roe/bin/terraform\n8 7 /bin/sh\n";
-        assert_eq!(ancestors(list, 8)[0], (7, "/Users/jane roe/bin/terraform".to_owned()));
-        assert_eq!(ancestors("2 3 a\n3 2 b\n", 2).len(), 32);
-        assert_eq!(ancestors("garbage\n", 2), []);
+        let list = parse_list("1 0 /sbin/launchd\n7 1 /Users/jane roe/bin/terraform\n8 7 /bin/sh\n");
+        assert_eq!(walk(8, |pid| list.get(&pid).cloned())[0], (7, "/Users/jane roe/bin/terraform".to_owned()));
+        assert_eq!(walk(2, |pid| Some((5 - pid, "loop".to_owned()))).len(), 32);
+        assert_eq!(parse_list("garbage\n").len(), 0);
+    }
+
+    #[test]
+    fn a_process_is_read_as_proc_shows_it() {
+        assert_eq!(parse_stat("200 (tofu) S 10 200 200 0 -1 4194304"), Some((10, "tofu".to_owned())));
+        assert_eq!(parse_stat("7 (a) b (c)) R 1 7 7 0"), Some((1, "a) b (c)".to_owned())));
+        assert_eq!(parse_stat(""), None);
     }
 
     #[test]
