@@ -12,8 +12,9 @@ verb=$1
 helper=$2
 
 # The text as the inside of a JSON string and as one line: without control characters, quotes and backslashes.
+# By bytes, since the tr of macOS stops at one that is no character.
 plain() {
-  printf '%s' "$1" | tr '\n' ' ' | tr -d '\000-\037\177\042\134'
+  printf '%s' "$1" | LC_ALL=C tr '\n' ' ' | LC_ALL=C tr -d '\000-\037\177\042\134'
 }
 
 fallback() {
