@@ -121,7 +121,8 @@ async fn fetch(store: &Store, page: Vec<Listed>, rows: &mut Rows, findings: &mut
             Ok(Some(body)) => take(&listed, &body, rows, findings),
             // Deleted since it was listed: as if it had never been there.
             Ok(None) => {}
-            Err(fault) if fault.kind == Kind::Service => findings.unusable.push(fault.text),
+            // An object that is too large is its own fault; one that S3 cannot give now would be missing without a word.
+            Err(fault) if fault.kind == Kind::Service && fault.status.is_none() => findings.unusable.push(fault.text),
             Err(fault) => return Err(fault),
         }
     }

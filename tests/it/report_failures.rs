@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::by_hand::Unit;
-use crate::networks::Relay;
+use crate::networks::{Fate, Relay};
 use crate::support::{BUCKET, World, nobody_there, text};
 
 const HEADER: &str = "timestamp,customer,user,additional_users_count,project_name,cluster_name\n";
@@ -112,6 +112,21 @@ fn a_network_that_is_not_there_and_a_captive_portal_exit_6() {
     let portal = Relay::captive_portal();
     world.set_endpoint(&portal.endpoint());
     fails(&world, &["--profile", "default"], 6, "captive portal");
+}
+
+#[test]
+fn a_record_that_s3_cannot_give_now_is_no_row_less_but_an_error() {
+    let mut world = World::new();
+    Unit::new(&world).deploy(&world).went_well();
+    let broken = Relay::start(&world.server.endpoint(), |line| {
+        if line.starts_with("GET /mongodb-arena/usage-logs/") {
+            Fate::Answer("500 Internal Server Error", "<Error><Code>InternalError</Code><Message>later</Message></Error>")
+        } else {
+            Fate::Pass
+        }
+    });
+    world.set_endpoint(&broken.endpoint());
+    fails(&world, &["--profile", "default"], 1, "HTTP 500, InternalError");
 }
 
 #[test]
