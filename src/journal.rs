@@ -97,7 +97,8 @@ pub fn sweep(state: Option<&Path>, now: SystemTime) {
     let Some(state) = state else { return };
     let entries = |folder: &str| fs::read_dir(state.join(folder)).into_iter().flatten().filter_map(Result::ok);
     let half_written = entries("spool").filter(|entry| entry.file_name().to_string_lossy().ends_with(".tmp"));
-    let old = entries("deployments").map(|entry| (entry, KEPT)).chain(half_written.map(|entry| (entry, HALF_WRITTEN)));
+    let notes = entries("deployments").chain(entries("versions"));
+    let old = notes.map(|entry| (entry, KEPT)).chain(half_written.map(|entry| (entry, HALF_WRITTEN)));
     for (entry, kept) in old {
         let age = entry.metadata().and_then(|it| it.modified()).ok().and_then(|at| now.duration_since(at).ok());
         if age.is_some_and(|age| age > kept) {

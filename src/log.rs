@@ -153,7 +153,8 @@ fn complete(record: &mut Record, config: &journal::Config, identity: Option<&Ide
 async fn about(run: &Run) -> Option<(Option<Git>, Tools)> {
     let folder = Path::new(&run.query.config_file_path).parent().unwrap_or(Path::new(".")).to_owned();
     let git = tokio::task::spawn_blocking(move || programs::git(&folder));
-    let tools = tokio::task::spawn_blocking(programs::tools);
+    let state = run.state().map(Path::to_owned);
+    let tools = tokio::task::spawn_blocking(move || programs::tools(state.as_deref()));
     run.in_time(async { Ok(tools.await.ok().zip(Some(git.await.ok().flatten()))) }).await.ok().flatten().map(|(tools, git)| (git, tools))
 }
 

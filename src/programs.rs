@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::deadline;
+use crate::digest::sha256_hex;
+use crate::files::{self, Mode};
 use crate::record::{Git, Tools};
 
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -24,8 +26,11 @@ pub fn git(folder: &Path) -> Option<Git> {
 }
 
 /// The versions of the programs that drive us, by asking those among our ancestors.
+///
+/// An answer is noted below `state` and holds as long as the program's file is the same: asking costs more than all
+/// the rest of a deployment's step.
 #[must_use]
-pub fn tools() -> Tools {
+pub fn tools(state: Option<&Path>) -> Tools {
     let mut tools = Tools::ours();
     for (pid, command) in ancestors() {
         let name = Path::new(&command).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -33,18 +38,48 @@ pub fn tools() -> Tools {
         match name.as_str() {
             "terraform" | "tofu" if tools.terraform.is_empty() => {
                 let product = if name == "tofu" { "OpenTofu" } else { "Terraform" };
-                let version = ask(&program(), &["version", "-json"]).and_then(|answer| parse_version(&answer));
-                tools.terraform = version.map(|version| format!("{product} v{version}")).unwrap_or_default();
+                tools.terraform = noted(state, &program(), |program| terraform_version(program, product));
             }
-            "terragrunt" if tools.terragrunt.is_empty() => {
-                let answer = ask(&program(), &["--version"]).unwrap_or_default();
-                let version = answer.split_whitespace().next_back().unwrap_or_default();
-                version.trim_start_matches('v').clone_into(&mut tools.terragrunt);
-            }
+            "terragrunt" if tools.terragrunt.is_empty() => tools.terragrunt = noted(state, &program(), terragrunt_version),
             _ => {}
         }
     }
     tools
+}
+
+fn terraform_version(program: &Path, product: &str) -> Option<String> {
+    parse_version(&ask(program, &["version", "-json"])?).map(|version| format!("{product} v{version}"))
+}
+
+fn terragrunt_version(program: &Path) -> Option<String> {
+    let answer = ask(program, &["--version"])?;
+    answer.split_whitespace().next_back().map(|version| version.trim_start_matches('v').to_owned())
+}
+
+/// The version of a program as noted, or as it says now; empty where it does not say.
+fn noted(state: Option<&Path>, program: &Path, version: impl Fn(&Path) -> Option<String>) -> String {
+    let Some(note) = state.and_then(|state| Some(state.join("versions").join(fingerprint(program)?))) else {
+        return version(program).unwrap_or_default();
+    };
+    if let Ok(noted) = std::fs::read_to_string(&note) {
+        return noted;
+    }
+    let version = version(program).unwrap_or_default();
+    if let (false, Some(folder)) = (version.is_empty(), note.parent())
+        && files::private_folder(folder).is_ok()
+    {
+        // Without a note it is asked again.
+        let _ = files::put(&note, &[version.as_bytes()], Mode::Private);
+    }
+    version
+}
+
+/// Stands for a program's file as it is now.
+fn fingerprint(program: &Path) -> Option<String> {
+    let file = std::fs::metadata(program).ok()?;
+    let modified = file.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let identity = format!("{}\n{}\n{}", program.display(), file.len(), modified.as_nanos());
+    Some(sha256_hex(identity.as_bytes()))
 }
 
 /// What a program prints, if it ends well and in time.
@@ -147,6 +182,25 @@ mod tests {
         assert_eq!(parse_stat("200 (tofu) S 10 200 200 0 -1 4194304"), Some((10, "tofu".to_owned())));
         assert_eq!(parse_stat("7 (a) b (c)) R 1 7 7 0"), Some((1, "a) b (c)".to_owned())));
         assert_eq!(parse_stat(""), None);
+    }
+
+    #[test]
+    fn a_version_is_asked_once_for_each_state_of_a_program() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = folder.path().join("tofu");
+        let asked = std::cell::Cell::new(0);
+        let ask = |_: &Path| {
+            asked.set(asked.get() + 1);
+            Some(format!("v{}", asked.get()))
+        };
+        for (content, version) in [("one", "v1"), ("one", "v1"), ("another", "v2"), ("another", "v2")] {
+            if std::fs::read_to_string(&program).ok().as_deref() != Some(content) {
+                std::fs::write(&program, content).expect("written");
+            }
+            assert_eq!(noted(Some(folder.path()), &program, ask), version);
+        }
+        assert_eq!(noted(None, &program, ask), "v3");
+        assert_eq!(noted(Some(folder.path()), &program, |_| None), "v2");
     }
 
     #[test]
