@@ -102,9 +102,7 @@ impl Store {
         let answer = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
         let answer = answer.map_err(|error| explain(&error, self.doing("ask STS who deploys", "sts:GetCallerIdentity")))?;
         let field = |value: Option<String>, name: &str| {
-            value.ok_or_else(|| {
-                Fault::new(Kind::Network, format!("ask STS who deploys: an answer without {name}"), "check for a captive portal or proxy")
-            })
+            value.ok_or_else(|| Fault::foreign(format!("ask STS who deploys: an answer without {name}")))
         };
         Ok(Identity {
             arn: field(answer.arn, "an ARN")?,
@@ -155,9 +153,7 @@ impl Store {
         });
         match answer.await {
             // A 200 without an ETag is somebody else's: a captive portal says 200 to everything.
-            Ok(answer) if answer.e_tag.is_none() => {
-                Err(Fault::new(Kind::Network, format!("{what}: an answer that is not S3's"), "check for a captive portal or proxy"))
-            }
+            Ok(answer) if answer.e_tag.is_none() => Err(Fault::foreign(format!("{what}: an answer that is not S3's"))),
             Ok(_) => Ok(Written::Yes),
             Err(fault) if fault.status == Some(412) => Ok(Written::ConditionFailed),
             Err(fault) => Err(fault),

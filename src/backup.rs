@@ -9,10 +9,9 @@ use anyhow::{Context as _, Result};
 
 use crate::config;
 use crate::deadline;
-use crate::deployment::{Run, block_on, unreadable};
-use crate::journal::{self, Journal};
+use crate::deployment::{Run, block_on, unreadable, unsent};
+use crate::journal::Journal;
 use crate::protocol::Query;
-use crate::record::Backup;
 use crate::verdict::config_line;
 
 /// Backs the config up.
@@ -40,17 +39,10 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
     let subject = config::subject(&run.query, Some(&config));
     let target = run.query.target(&subject.profile);
     let (item, kept) = run.keep_config(&config, &subject, &target);
-    run.journal.config = Some(journal::Config {
-        backup: if kept.is_ok() { Backup::Spooled } else { Backup::Failed },
-        key: crate::layout::history_key(&item.customer, item.at, &item.md5),
-        md5: item.md5.clone(),
-        fault: Some(run.no_answer_yet()),
-    });
+    run.journal.config = Some(unsent(&item, kept.is_ok(), run.no_answer_yet()));
     run.tell(tell);
     let sent = block_on(async {
-        let before = run.journal.config.take(); // what stands there is no finding, only the worst case
         let store = run.open(&target).await;
-        run.journal.config = before;
         run.send_config(store.as_ref(), &item, &config.bytes, kept).await
     });
     run.journal.config = Some(sent.unwrap_or_else(unreadable));

@@ -11,7 +11,7 @@ use crate::aws::{Identity, Patience, Store};
 use crate::config::{self, Config, Subject};
 use crate::deliver::{self, Version};
 use crate::deployment::block_on;
-use crate::fault::{Fault, Kind};
+use crate::fault::{CHECK_NETWORK, Fault, Kind};
 use crate::protocol::{self, Query};
 use crate::spool::Spool;
 use crate::verdict::Status;
@@ -134,7 +134,7 @@ async fn ask(
     };
     let both = async { futures_util::join!(store.identity(), version) };
     tokio::time::timeout(operation, both).await.unwrap_or_else(|_| {
-        let fault = Fault::new(Kind::Timeout, "plan: no answer of AWS in time", "check the network, VPN and proxy");
+        let fault = Fault::new(Kind::Timeout, "plan: no answer of AWS in time", CHECK_NETWORK);
         (Err(fault.clone()), Err(fault))
     })
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::aws::{Patience, Store, Target};
 use crate::config::{Config, Subject};
 use crate::deliver::{self, When};
-use crate::fault::{Fault, Kind};
+use crate::fault::{CHECK_NETWORK, Fault, Kind};
 use crate::host;
 use crate::journal::{self, Journal};
 use crate::protocol::Query;
@@ -80,21 +80,18 @@ impl Run {
     /// Where the spool is, for messages.
     #[must_use]
     pub fn spool_folder(&self) -> String {
-        self.state.as_ref().map(|state| state.join("spool").display().to_string()).unwrap_or_default()
+        Spool::place(self.state())
     }
 
     /// What to say as long as the network has not answered: whoever kills us leaves this in the journal.
     #[must_use]
     pub fn no_answer_yet(&self) -> Fault {
         let text = format!("no answer within the {} s that a deployment may take", self.query.timeout.as_secs());
-        Fault::new(Kind::Timeout, text, "check the network, VPN and proxy")
+        Fault::new(Kind::Timeout, text, CHECK_NETWORK)
     }
 
-    /// Opens the bucket with what is left of the deadline, unless the network is known to be dead.
+    /// Opens the bucket with what is left of the deadline.
     pub async fn open(&self, target: &Target) -> Result<Store, Fault> {
-        if let Some(fault) = self.journal.dead_network() {
-            return Err(fault.clone());
-        }
         let operation = self.left_for_network();
         if operation.is_zero() {
             return Err(self.no_answer_yet());
@@ -124,7 +121,6 @@ impl Run {
             Ok(store) => self.in_time(deliver::config(store, item, body, When::Now)).await,
             Err(fault) => Err(fault.clone()),
         };
-        let unsent = if kept.is_ok() { Backup::Spooled } else { Backup::Failed };
         match sent {
             Ok((backup, key)) => {
                 // A copy that cannot be deleted is sent once more, which does no harm.
@@ -133,11 +129,18 @@ impl Run {
             }
             Err(fault) => {
                 let fault = if let Err(local) = &kept { fault.and_not_kept(local) } else { fault };
-                let key = crate::layout::history_key(&item.customer, item.at, &item.md5);
-                journal::Config { backup: unsent, key, md5: item.md5.clone(), fault: Some(fault) }
+                unsent(item, kept.is_ok(), fault)
             }
         }
     }
+}
+
+/// What to say of a config that is not in the bucket, or not yet.
+#[must_use]
+pub fn unsent(item: &Item, kept: bool, fault: Fault) -> journal::Config {
+    let backup = if kept { Backup::Spooled } else { Backup::Failed };
+    let key = crate::layout::history_key(&item.customer, item.at, &item.md5);
+    journal::Config { backup, key, md5: item.md5.clone(), fault: Some(fault) }
 }
 
 /// What to say of a config that could not even be read.

@@ -53,7 +53,17 @@ pub struct Fault {
     pub code: String,
 }
 
+/// The way out of a network that does not answer.
+pub const CHECK_NETWORK: &str = "check the network, VPN and proxy";
+/// The way out of a network in which somebody else answers.
+const CHECK_PORTAL: &str = "check for a captive portal or proxy";
+
 impl Fault {
+    /// A fault of whoever answers in the place of AWS.
+    pub fn foreign(text: impl Into<String>) -> Self {
+        Self::new(Kind::Network, text, CHECK_PORTAL)
+    }
+
     /// A fault without an answer of a service.
     pub fn new(kind: Kind, text: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { kind, text: text.into(), advice: advice.into(), region: None, status: None, code: String::new() }
@@ -116,13 +126,13 @@ where
         SdkError::TimeoutError(_) => Fault::new(Kind::Timeout, format!("{}: no answer in time", doing.what), ""),
         SdkError::DispatchFailure(failure) => {
             let kind = if failure.is_timeout() { Kind::Timeout } else { Kind::Network };
-            Fault::new(kind, format!("{}: {}", doing.what, innermost(error)), "check the network, VPN and proxy")
+            Fault::new(kind, format!("{}: {}", doing.what, innermost(error)), CHECK_NETWORK)
         }
         SdkError::ServiceError(service) => answered(service.err(), service.raw(), doing),
         SdkError::ResponseError(response) => {
             let status = response.raw().status().as_u16();
             let text = format!("{}: HTTP {status} with an answer that is not S3's", doing.what);
-            Fault { status: Some(status), ..Fault::new(Kind::Network, text, "check for a captive portal or proxy") }
+            Fault { status: Some(status), ..Fault::foreign(text) }
         }
         _ => Fault::new(Kind::Local, format!("{}: {}", doing.what, innermost(error)), ""),
     }
@@ -145,11 +155,9 @@ fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: Doing<
         ("RequestTimeTooSkewed", _) => {
             (Kind::Credentials, format!("{what}: this machine's clock is wrong ({code})"), "set the clock".to_owned())
         }
-        ("", 200..=399) if raw.headers().get("x-amz-bucket-region").is_none() => (
-            Kind::Network,
-            format!("{what}: HTTP {status} with an answer that is not S3's"),
-            "check for a captive portal or proxy".to_owned(),
-        ),
+        ("", 200..=399) if raw.headers().get("x-amz-bucket-region").is_none() => {
+            (Kind::Network, format!("{what}: HTTP {status} with an answer that is not S3's"), CHECK_PORTAL.to_owned())
+        }
         (_, 403) => (Kind::Denied, format!("{what}: access denied"), format!("ask for the permission {} on it", doing.permission)),
         _ => {
             let name = if code.is_empty() { "no error code" } else { code };

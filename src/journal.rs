@@ -61,6 +61,14 @@ pub struct Sent {
     pub fault: Option<Fault>,
 }
 
+impl Config {
+    /// The fault, if it is one of a dead network.
+    #[must_use]
+    pub fn dead_network(&self) -> Option<&Fault> {
+        self.fault.as_ref().filter(|fault| fault.is_dead_network())
+    }
+}
+
 impl Journal {
     /// What a deployment's earlier verbs told; nothing where that cannot be read.
     #[must_use]
@@ -87,8 +95,8 @@ impl Journal {
     /// The first reason to leave the network alone for the rest of the deployment.
     #[must_use]
     pub fn dead_network(&self) -> Option<&Fault> {
-        let faults = [self.config.as_ref().and_then(|it| it.fault.as_ref()), self.record.as_ref().and_then(|it| it.fault.as_ref())];
-        faults.into_iter().flatten().find(|fault| fault.is_dead_network())
+        let record = || self.record.as_ref()?.fault.as_ref().filter(|fault| fault.is_dead_network());
+        self.config.as_ref().and_then(Config::dead_network).or_else(record)
     }
 }
 

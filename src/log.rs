@@ -55,14 +55,18 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
     let mut record = draft(&run, &config, &subject);
     let at = host::now();
     record.timestamp = record::timestamp(at);
-    let item = Item::new(What::Record, target.clone(), &subject.customer, &run.query.deployment_id, at, &record.to_line());
-    let kept = Spool::open(run.state()).and_then(|spool| spool.keep(item.clone(), record.to_line()));
+    let line = record.to_line();
+    let item = Item::new(What::Record, target.clone(), &subject.customer, &run.query.deployment_id, at, &line);
+    let kept = Spool::open(run.state()).and_then(|spool| spool.keep(item.clone(), line));
     run.journal.record = Some(not_sent(kept.is_ok(), run.no_answer_yet()));
     run.tell(tell);
 
     let done = block_on(async {
-        run.journal.record = None; // what stands there is no finding, only the worst case
-        let store = run.open(&target).await;
+        // A network that `backup` found dead is not waited for again.
+        let store = match run.journal.config.as_ref().and_then(journal::Config::dead_network) {
+            Some(fault) => Err(fault.clone()),
+            None => run.open(&target).await,
+        };
         let store = store.as_ref();
         let (identity, mut config, about) =
             futures_util::join!(identity(&run, store), config_of(&run, store, &target, &config, &subject), about(&run));

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::host;
 use crate::journal::Journal;
 use crate::protocol::{self, Query};
+use crate::spool::Spool;
 use crate::verdict::{Status, verdict};
 
 /// The answer; every value is a string, as the external protocol has it.
@@ -50,8 +51,7 @@ fn answer(query: &Query) -> Answer {
         }
         return silent("the deployment is not logged: its `log` step left no trace on this machine; see its output above".to_owned());
     };
-    let kept_in = state.map(|state| state.join("spool").display().to_string()).unwrap_or_default();
-    let verdict = verdict(&journal, &kept_in, &query.bucket);
+    let verdict = verdict(&journal, &Spool::place(state.as_deref()), &query.bucket);
     let uri = |key: Option<String>| key.filter(|key| !key.is_empty()).map(|key| crate::aws::uri(&query.bucket, &key)).unwrap_or_default();
     let (config, record) = (journal.config, journal.record);
     Answer {

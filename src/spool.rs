@@ -100,15 +100,21 @@ impl Spool {
     pub fn open(state: Option<&Path>) -> Result<Self, Fault> {
         let state = state
             .ok_or_else(|| Fault::new(Kind::Local, "find a folder to keep things in: HOME is not set", "set HOME or XDG_STATE_HOME"))?;
-        let folder = state.join("spool");
-        files::private_folder(&folder).map_err(|error| local("make the folder", &folder, &error))?;
-        Ok(Self { folder })
+        let spool = Self::at(state);
+        files::private_folder(&spool.folder).map_err(|error| local("make the folder", &spool.folder, &error))?;
+        Ok(spool)
     }
 
     /// The spool below `state` as it is, for a look that must change nothing.
     #[must_use]
     pub fn at(state: &Path) -> Self {
         Self { folder: state.join("spool") }
+    }
+
+    /// Where things are kept below `state`, for messages; empty where there is no such folder.
+    #[must_use]
+    pub fn place(state: Option<&Path>) -> String {
+        state.map(|state| Self::at(state).folder.display().to_string()).unwrap_or_default()
     }
 
     /// Where things are kept.
