@@ -2,9 +2,9 @@
 //!
 //! Errors come out as [`Fault`]s. Must not know keys, records or verbs.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -79,6 +79,30 @@ pub struct Listed {
     pub modified: DateTime<Utc>,
     /// Its size in bytes.
     pub size: u64,
+    /// The opaque tag of this very version.
+    pub etag: String,
+}
+
+/// What to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Keys that start with this.
+    pub prefix: String,
+    /// Keys greater than this.
+    pub after: String,
+    /// Whether keys with a further `/` are told as folders only.
+    pub folders: bool,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The objects, in the order of their keys.
+    pub objects: Vec<Listed>,
+    /// The folders, with their `/`.
+    pub folders: Vec<String>,
+    /// Asks for the next page; `None` on the last.
+    pub next: Option<String>,
 }
 
 /// A bucket and the credentials to it.
@@ -86,14 +110,14 @@ pub struct Listed {
 pub struct Store {
     target: Target,
     config: SdkConfig,
-    s3: RefCell<Client>,
+    s3: Mutex<Client>,
 }
 
 impl Store {
     /// Prepares the access; makes no request of its own, but may read the profile's files.
     pub async fn open(target: &Target, patience: Patience) -> Result<Self, Fault> {
         let config = session::load(&target.region, &target.profile, patience).await?;
-        let s3 = RefCell::new(session::client(&config, &target.region));
+        let s3 = Mutex::new(session::client(&config, &target.region));
         Ok(Self { target: target.clone(), config, s3 })
     }
 
@@ -169,40 +193,57 @@ impl Store {
             Err(fault) if fault.code == "NoSuchKey" => return Ok(None),
             Err(fault) => return Err(fault),
         };
-        let size = object.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-        if size > limit {
-            return Err(Fault::new(Kind::Service, format!("{what}: it has {size} bytes, and at most {limit} are read"), ""));
+        let mut stream = object.body;
+        let mut body = Vec::new();
+        // Not by its stated length: whoever answers may state anything.
+        while let Some(part) = stream.next().await {
+            let part =
+                part.map_err(|error| Fault::new(Kind::Network, format!("{what}: {}", crate::fault::one_line(&error.to_string())), ""))?;
+            body.extend_from_slice(&part);
+            if body.len() as u64 > limit {
+                return Err(Fault::new(Kind::Service, format!("{what}: it has more than {limit} bytes"), ""));
+            }
         }
-        let body = object.body.collect().await;
-        let body =
-            body.map_err(|error| Fault::new(Kind::Network, format!("{what}: {}", crate::fault::one_line(&error.to_string())), ""))?;
-        Ok(Some(body.to_vec()))
+        Ok(Some(body))
     }
 
-    /// One page of the listing of `prefix` and the token of the next one.
-    pub async fn list(&self, prefix: &str, token: Option<String>) -> Result<(Vec<Listed>, Option<String>), Fault> {
-        let what = format!("list `{}`", self.uri(prefix));
+    /// One page of a listing: the first, or the one that `token` asks for.
+    pub async fn list(&self, listing: &Listing, token: Option<&str>) -> Result<Page, Fault> {
+        let what = format!("list `{}`", self.uri(&listing.prefix));
         let answer = self.send(&what, "s3:ListBucket", |s3| {
             s3.list_objects_v2()
                 .bucket(&self.target.bucket)
-                .prefix(prefix)
+                .prefix(&listing.prefix)
+                .set_start_after(Some(listing.after.clone()).filter(|after| !after.is_empty()))
+                .set_delimiter(listing.folders.then(|| "/".to_owned()))
                 // XML cannot hold every character that a key can.
                 .encoding_type(EncodingType::Url)
-                .set_continuation_token(token.clone())
+                .set_continuation_token(token.map(str::to_owned))
                 .send()
         });
         let page = answer.await?;
         let encoded = page.encoding_type == Some(EncodingType::Url);
+        let plain = |key: String| if encoded { decode(&key) } else { key };
         let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
-            let key = object.key?;
             Some(Listed {
-                key: if encoded { decode(&key) } else { key },
+                key: plain(object.key?),
                 modified: object.last_modified.as_ref().map(time).unwrap_or_default(),
                 size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+                etag: object.e_tag.unwrap_or_default(),
             })
         });
-        let next = page.next_continuation_token.filter(|_| page.is_truncated == Some(true));
-        Ok((objects.collect(), next))
+        let folders = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|it| it.prefix).map(plain);
+        Ok(Page {
+            objects: objects.collect(),
+            folders: folders.collect(),
+            next: page.next_continuation_token.filter(|_| page.is_truncated == Some(true)),
+        })
+    }
+
+    /// What tells this bucket from all others: its name, and where S3 is.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{} {}", session::own_endpoint(&self.config).unwrap_or_default(), self.target.bucket)
     }
 
     /// `s3://bucket/key`, as messages and outputs spell it.
@@ -218,7 +259,8 @@ impl Store {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         let explained = |error| explain(&error, self.doing(what, permission));
-        let now = self.s3.borrow().clone();
+        let client = || self.s3.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = client().clone();
         let here = now.config().region().cloned();
         let fault = match request(now).await {
             Ok(answer) => return Ok(answer),
@@ -227,7 +269,7 @@ impl Store {
         match &fault.region {
             Some(region) if matches!(fault.status, Some(301 | 307 | 400)) && here.as_ref().map(AsRef::as_ref) != Some(region) => {
                 let there = session::client(&self.config, region);
-                *self.s3.borrow_mut() = there.clone();
+                *client() = there.clone();
                 request(there).await.map_err(explained)
             }
             _ => Err(fault),

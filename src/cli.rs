@@ -7,10 +7,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use crate::arguments::{EXAMPLES, ReportArguments};
 use crate::fault::Fault;
-use crate::protocol::{BUCKET, BUCKET_REGION};
-use crate::rows::By;
-use crate::{backup, context, init, log, outcome, replay, report};
+use crate::{backup, completions, context, init, log, outcome, replay, report};
 
 /// An exit code; README.md, "Exit codes", lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,14 +32,22 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Print who deployed what: one row per day, customer and user, the last deployment of the day winning
-    #[command(
-        after_help = "Examples:\n  config-backup report                        all customers, CSV on stdout\n  config-backup report airbnb --profile team  one customer\n  config-backup report -o usage.csv           into a file"
-    )]
-    Report(ReportArguments),
+    #[command(after_help = EXAMPLES)]
+    Report(Box<ReportArguments>),
     /// Put the Terragrunt unit into a customer folder, or bring it up to this version
     Init(InitArguments),
     /// Send what deployments had to keep on this machine
     Replay,
+    /// Print a script that makes a shell complete our command lines
+    ///
+    /// bash: source <(config-backup completions bash)
+    /// zsh:  config-backup completions zsh >"${fpath[1]}/_config-backup"
+    /// fish: config-backup completions fish >~/.config/fish/completions/config-backup.fish
+    #[command(verbatim_doc_comment)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// For Terraform: what a plan needs to know (external protocol, read-only)
     #[command(hide = true)]
     Context,
@@ -53,34 +60,6 @@ enum Verb {
     /// For Terraform: what became of the deployment (external protocol)
     #[command(hide = true)]
     Outcome,
-}
-
-/// The arguments of `report`.
-#[derive(Debug, Args)]
-pub struct ReportArguments {
-    /// Only this customer, by its exact name
-    pub customer: Option<String>,
-    /// Write to this file instead of stdout (`-`)
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Tell users apart by the last part of their ARN, or by all of it
-    #[arg(long, value_enum, default_value = "name")]
-    pub by: By,
-    /// Exit with 7 when a record could not be used in full
-    #[arg(long)]
-    pub strict: bool,
-    /// The AWS profile; without it the one of --config-file, or the environment's credentials
-    #[arg(long)]
-    pub profile: Option<String>,
-    /// A customer's config.yaml, whose aws.profile is used
-    #[arg(long, value_name = "FILE")]
-    pub config_file: Option<PathBuf>,
-    /// The bucket
-    #[arg(long, env = "CONFIG_BACKUP_BUCKET", default_value = BUCKET)]
-    pub bucket: String,
-    /// The bucket's region; a wrong one is corrected by S3
-    #[arg(long, env = "CONFIG_BACKUP_BUCKET_REGION", default_value = BUCKET_REGION)]
-    pub bucket_region: String,
 }
 
 /// The arguments of `init`.
@@ -98,8 +77,8 @@ pub struct InitArguments {
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     input: impl Read + IsTerminal,
-    mut output: impl Write,
-    mut messages: impl Write,
+    mut output: impl Write + IsTerminal,
+    mut messages: impl Write + IsTerminal,
 ) -> Exit {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -111,9 +90,13 @@ pub fn run(
         Some(Verb::Backup) => return machine(backup::run(input, output)),
         Some(Verb::Log) => return machine(log::run(input, output)),
         Some(Verb::Outcome) => return machine(outcome::run(input, output)),
-        Some(Verb::Report(arguments)) => report::run(&arguments, output, &mut messages),
+        Some(Verb::Report(arguments)) => {
+            let watched = messages.is_terminal();
+            report::run(&arguments, output, &mut messages, watched)
+        }
         Some(Verb::Init(arguments)) => init::run(&arguments, &mut output),
         Some(Verb::Replay) => replay::run(output, &mut messages),
+        Some(Verb::Completions { shell }) => completions::run(shell, output),
     };
     result.unwrap_or_else(|error| {
         let _ = writeln!(messages, "config-backup: {}", crate::fault::one_line(&format!("{error:#}")));
@@ -133,6 +116,12 @@ fn usage(error: &clap::Error, mut output: impl Write, mut messages: impl Write) 
 }
 
 fn help(mut output: impl Write) -> Exit {
-    let _ = write!(output, "{}", <Cli as clap::CommandFactory>::command().render_help());
+    let _ = write!(output, "{}", command().render_help());
     Exit(2)
+}
+
+/// The command line's description, for completions and manual pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
 }

@@ -81,6 +81,18 @@ impl Fault {
         matches!(self.kind, Kind::Network | Kind::Timeout)
     }
 
+    /// Whether the same request may well succeed a little later.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        self.is_dead_network() || matches!(self.status, Some(429 | 500 | 502 | 503 | 504)) || self.code == "RequestTimeout"
+    }
+
+    /// Whether S3 gave the object as asked, and it is the object that is of no use.
+    #[must_use]
+    pub fn is_of_the_object(&self) -> bool {
+        self.kind == Kind::Service && self.status.is_none()
+    }
+
     /// The exit code that people's verbs give for it (README.md, "Exit codes").
     #[must_use]
     pub fn exit_code(&self) -> u8 {

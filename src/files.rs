@@ -24,35 +24,85 @@ pub fn private_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Puts a file in place: temporary, fsync, rename, fsync of the folder. Once this returns, a power cut does not
-/// lose it. The file that is returned is locked.
-pub fn put(path: &Path, parts: &[&[u8]], mode: Mode) -> io::Result<File> {
-    let folder = folder_of(path);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(
-        &mut options,
-        match mode {
-            Mode::Private => 0o600,
-            Mode::Plain => 0o666,
-            Mode::Program => 0o777,
-        },
-    );
-    let written = options.open(&temporary).and_then(|mut file| {
-        let _ = file.try_lock();
-        parts.iter().try_for_each(|part| file.write_all(part))?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(&folder)?.sync_all()?;
-        Ok(file)
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
+/// A file being written beside the place where it shall be; it gets there whole, or not at all.
+#[derive(Debug)]
+pub struct Draft {
+    file: File,
+    path: PathBuf,
+    /// `None` where the place is a device or a pipe, which is written to as it is.
+    temporary: Option<PathBuf>,
+}
+
+impl Draft {
+    /// Starts what a user wants at `path`: a link is followed, and a device or a pipe written to as it is.
+    pub fn for_user(path: &Path) -> io::Result<Self> {
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let folder = folder_of(&path);
+        match fs::metadata(&path) {
+            Ok(there) if there.is_dir() => Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")),
+            Ok(there) if !there.is_file() => Ok(Self { file: OpenOptions::new().write(true).open(&path)?, path, temporary: None }),
+            _ if folder.is_dir() => Self::start(&path, Mode::Plain),
+            _ => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no folder `{}`", folder.display()))),
+        }
     }
-    written
+
+    /// Starts a draft of `path`.
+    pub fn start(path: &Path, mode: Mode) -> io::Result<Self> {
+        let folder = folder_of(path);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(
+            &mut options,
+            match mode {
+                Mode::Private => 0o600,
+                Mode::Plain => 0o666,
+                Mode::Program => 0o777,
+            },
+        );
+        let file = options.open(&temporary)?;
+        let _ = file.try_lock();
+        Ok(Self { file, path: path.to_owned(), temporary: Some(temporary) })
+    }
+
+    /// Puts it in place: fsync, rename, fsync of the folder. Once this returns, a power cut does not lose it. The file
+    /// that is returned is locked.
+    pub fn commit(mut self) -> io::Result<File> {
+        if let Some(temporary) = &self.temporary {
+            self.file.sync_all()?;
+            fs::rename(temporary, &self.path)?;
+            self.temporary = None;
+            File::open(folder_of(&self.path))?.sync_all()?;
+        }
+        self.file.try_clone()
+    }
+}
+
+impl io::Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            let _ = fs::remove_file(temporary);
+        }
+    }
+}
+
+/// Puts a file in place, as [`Draft::commit`] does.
+pub fn put(path: &Path, parts: &[&[u8]], mode: Mode) -> io::Result<File> {
+    let mut draft = Draft::start(path, mode)?;
+    parts.iter().try_for_each(|part| draft.write_all(part))?;
+    draft.commit()
 }
 
 /// Whether a file that is open is still the one at `path`.

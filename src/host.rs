@@ -28,6 +28,12 @@ pub fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The columns of the terminal on stdout, if there is one.
+#[must_use]
+pub fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0.into())
+}
+
 /// A name that nobody else gives: the time, for people, and 64 random bits.
 #[must_use]
 pub fn nonce(now: DateTime<Utc>) -> String {
@@ -44,10 +50,21 @@ pub fn nonce(now: DateTime<Utc>) -> String {
 /// Where what must outlive a run is kept: `$XDG_STATE_HOME/config-backup`, or `~/.local/state/config-backup`.
 #[must_use]
 pub fn state_dir() -> Option<PathBuf> {
-    let base = var("XDG_STATE_HOME")
+    xdg_dir("XDG_STATE_HOME", ".local/state")
+}
+
+/// Where what can be had again is kept: `$XDG_CACHE_HOME/config-backup`, or `~/.cache/config-backup`.
+#[must_use]
+pub fn cache_dir() -> Option<PathBuf> {
+    xdg_dir("XDG_CACHE_HOME", ".cache")
+}
+
+/// Our folder in one of the XDG base directories.
+fn xdg_dir(name: &str, default: &str) -> Option<PathBuf> {
+    let base = var(name)
         .map(PathBuf::from)
         .filter(|path| path.is_absolute()) // the XDG specification wants relative ones ignored
-        .or_else(|| var("HOME").map(|home| Path::new(&home).join(".local/state")));
+        .or_else(|| var("HOME").map(|home| Path::new(&home).join(default)));
     base.map(|base| base.join("config-backup"))
 }
 

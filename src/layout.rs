@@ -3,9 +3,10 @@
 //! Pure: must not read the clock, the environment or the network. The layout is a contract with everybody
 //! who reads the bucket; see README.md, "What lies in the bucket".
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDateTime, Utc};
 
 use crate::digest::sha256_hex;
+use crate::reading::YEARS;
 
 /// The key prefix of all usage records.
 pub const LOGS: &str = "usage-logs/";
@@ -62,7 +63,7 @@ pub fn prefixes_to_read(customer: &str) -> Vec<String> {
 pub struct LogKey<'a> {
     /// The path segment that stands for the customer.
     pub segment: &'a str,
-    /// The time in the object's name; absent in records of the earlier module.
+    /// The time in the object's name; absent in records of the earlier module, and where it is none of [`YEARS`].
     pub at: Option<DateTime<Utc>>,
 }
 
@@ -78,8 +79,15 @@ pub fn parse_log_key(key: &str) -> Option<LogKey<'_>> {
         .get(..17)
         .filter(|_| stem.len() == 17 || stem.as_bytes()[17] == b'-')
         .and_then(|head| NaiveDateTime::parse_from_str(head, STAMP).ok())
-        .map(|time| time.and_utc());
+        .map(|time| time.and_utc())
+        .filter(|time| YEARS.contains(&time.year()));
     Some(LogKey { segment, at })
+}
+
+/// The segment that stands for the customer in the key of a record, or in the beginning of one.
+#[must_use]
+pub fn segment_of(key: &str) -> Option<&str> {
+    key.strip_prefix(LOGS)?.split_once('/').map(|(segment, _)| segment)
 }
 
 /// A time as it stands in object names: `YYYY-MM-DD_HHMMSS`, UTC.

@@ -4,9 +4,14 @@
 //! `local-exec`; people call the others. ARCHITECTURE.md shows the data's way. The library exists for the executable
 //! and its tests; its API is not a contract.
 
+pub mod arguments;
 pub mod aws;
 pub mod backup;
+pub mod cache;
+pub mod choice;
 pub mod cli;
+pub mod columns;
+pub mod completions;
 pub mod config;
 pub mod context;
 pub mod deadline;
@@ -15,21 +20,32 @@ pub mod deployment;
 pub mod digest;
 pub mod facts;
 pub mod fault;
+pub mod fetch;
 pub mod files;
+pub mod formats;
+pub mod gather;
 pub mod host;
 pub mod init;
 pub mod journal;
 pub mod late;
 pub mod layout;
 pub mod log;
+pub mod names;
 pub mod outcome;
+pub mod pace;
+pub mod page;
 pub mod programs;
+pub mod progress;
 pub mod protocol;
+pub mod reading;
 pub mod record;
 pub mod replay;
 pub mod report;
 pub mod rows;
 pub mod session;
+pub mod spans;
 pub mod spool;
+pub mod summary;
+pub mod text;
 pub mod unit;
 pub mod verdict;

@@ -1,11 +1,10 @@
-//! The usage record: one JSON object on one line for every deployment, and the lenient reading of such objects.
+//! The usage record as it is written: one JSON object on one line for every deployment.
 //!
-//! Pure. The written form is a contract (README.md, "The usage record"): fields are added at the end, never
-//! renamed. The read form takes what the earlier module wrote, too.
+//! Pure. Its form is a contract (README.md, "The usage record"): fields are added at the end, never renamed.
+//! `reading.rs` reads it, and what others wrote in its place.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// The version of the written form.
 pub const SCHEMA: u32 = 1;
@@ -124,67 +123,6 @@ pub fn timestamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// What a report takes from a record, whoever wrote it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
-    /// When; `None` where the record does not say it in a usable form.
-    pub at: Option<DateTime<Utc>>,
-    /// The customer according to the record (the key's wins).
-    pub customer: String,
-    /// The full ARN.
-    pub user: String,
-    /// The count, or 0.
-    pub additional_users_count: u64,
-    /// The project, or empty.
-    pub project_name: String,
-    /// The cluster, or empty.
-    pub cluster_name: String,
-    /// What was left out because its type or form is wrong, one phrase each.
-    pub problems: Vec<String>,
-}
-
-/// Reads one record leniently: unknown fields are ignored, unusable values are left out and named.
-///
-/// # Errors
-/// One phrase saying why the object is no record at all.
-pub fn read(bytes: &[u8]) -> Result<Reading, String> {
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err("it is empty".to_owned());
-    }
-    let value: Value = serde_json::from_slice(bytes)
-        .map_err(|error| format!("it is not valid JSON at line {}, column {}", error.line(), error.column()))?;
-    let Value::Object(fields) = value else {
-        return Err("it is no JSON object".to_owned());
-    };
-    if ["timestamp", "customer", "user", "config_hash"].iter().all(|name| !fields.contains_key(*name)) {
-        return Err("it has none of a usage record's fields".to_owned());
-    }
-    let mut problems = Vec::new();
-    let mut text = |name: &str| match fields.get(name) {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
-        Some(_) => {
-            problems.push(format!("its `{name}` is no text"));
-            String::new()
-        }
-    };
-    let (stamp, customer, user) = (text("timestamp"), text("customer"), text("user"));
-    let (project_name, cluster_name) = (text("project_name"), text("cluster_name"));
-    let count = text("additional_users_count");
-    let additional_users_count = count.trim().parse().unwrap_or_else(|_| {
-        if !count.is_empty() {
-            problems.push("its `additional_users_count` is no whole number".to_owned());
-        }
-        0
-    });
-    let at = DateTime::parse_from_rfc3339(stamp.trim()).ok().map(|time| time.to_utc());
-    if at.is_none() && !stamp.is_empty() {
-        problems.push("its `timestamp` is no RFC 3339 time".to_owned());
-    }
-    Ok(Reading { at, customer, user, additional_users_count, project_name, cluster_name, problems })
-}
-
 #[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde calls
 fn is_false(flag: &bool) -> bool {
     !flag
@@ -236,37 +174,5 @@ mod tests {
         let line = String::from_utf8(Record { late: true, git: Some(git), ..record() }.to_line()).expect("text");
         let tail = ",\"late\":true,\"git\":{\"commit\":\"c0ffee\",\"branch\":\"main\",\"dirty\":true}}\n";
         assert!(line.ends_with(tail), "{line}");
-    }
-
-    #[test]
-    fn records_of_the_earlier_module_are_read() {
-        let reading = read(include_bytes!("../tests/fixtures/legacy-log.json")).expect("a record");
-        assert_eq!(reading.at.map(|at| at.timestamp()), Some(1_761_834_652)); // date -u -d 2025-10-30T14:30:52Z +%s
-        assert_eq!((reading.customer.as_str(), reading.additional_users_count), ("airbnb", 5));
-        assert!(reading.user.ends_with("/john.doe"));
-        assert_eq!(reading.problems, Vec::<String>::new());
-    }
-
-    #[test]
-    fn unusable_values_are_left_out_and_named() {
-        let line = br#"{"timestamp":1761834652,"customer":{},"user":"u","additional_users_count":-3,"new":[1]}"#;
-        let reading = read(line).expect("a record");
-        assert_eq!((reading.at, reading.customer.as_str(), reading.additional_users_count), (None, "", 0));
-        assert_eq!(
-            reading.problems.join("; "),
-            "its `customer` is no text; its `additional_users_count` is no whole number; its `timestamp` is no RFC 3339 time"
-        );
-    }
-
-    #[test]
-    fn what_is_no_record_is_refused_with_a_reason() {
-        for (bytes, reason) in [
-            (&b""[..], "it is empty"),
-            (b"{\"timestamp\":", "it is not valid JSON at line 1, column 13"),
-            (b"[1]", "it is no JSON object"),
-            (b"{\"a\":1}", "it has none of a usage record's fields"),
-        ] {
-            assert_eq!(read(bytes), Err(reason.to_owned()));
-        }
     }
 }

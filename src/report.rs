@@ -1,60 +1,70 @@
-//! `report`: who deployed what, one row per day, customer and user, as CSV.
+//! `report`: who deployed what, one row per day, customer and user, or all deployments, or totals.
 
-use std::io::{self, Write};
+use std::collections::HashSet;
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use futures_util::stream::{self, StreamExt as _};
+use chrono::{DateTime, Utc};
 
-use crate::aws::{Listed, Patience, Store, Target};
-use crate::cli::{Exit, ReportArguments};
-use crate::config;
-use crate::deployment::block_on;
-use crate::facts;
+use crate::arguments::ReportArguments;
+use crate::aws::{Listing, Patience, Store, Target};
+use crate::cache::Cache;
+use crate::choice::{Choice, End, moment};
+use crate::cli::Exit;
+use crate::deployment::block_on_threads;
 use crate::fault::{Fault, Kind};
-use crate::files::{self, Mode};
-use crate::layout::{self, LogKey};
-use crate::record;
-use crate::rows::{Deployment, HEADER, Rows};
+use crate::files::Draft;
+use crate::formats::{Cell, Format, Style};
+use crate::gather::{Findings, Gathering, LARGEST};
+use crate::layout::{self, LOGS};
+use crate::page::{self, Page};
+use crate::progress::Progress;
+use crate::rows::Rows;
+use crate::spans::{self, Span};
+use crate::summary::{self, Summary};
+use crate::text::plain;
+use crate::{config, facts, fetch, formats, host};
 
-/// How many records are fetched at once.
-const AT_ONCE: usize = 64;
-/// The largest record that is read, in bytes.
-const LARGEST: u64 = 1 << 20;
-const PATIENCE: Patience = Patience { operation: Duration::from_mins(1), attempt: Duration::from_secs(20), attempts: 4 };
+/// Attempts are counted by whoever sends the requests.
+const PATIENCE: Patience = Patience { operation: Duration::from_secs(30), attempt: Duration::from_secs(20), attempts: 1 };
 
-/// What was found beside the rows.
-#[derive(Debug, Default)]
-struct Findings {
-    /// Objects that gave no row, with the reason.
-    unusable: Vec<String>,
-    /// Objects of which something was left out.
-    partial: Vec<String>,
+/// A report that is ready to be written.
+struct Report {
+    rows: Option<Rows>,
+    summary: Option<Summary>,
+    findings: Findings,
+    /// What went wrong with the cache, which the report did without.
+    troubles: Vec<String>,
 }
 
-/// Prints the report. Exit: see README.md, "Exit codes".
-pub fn run(arguments: &ReportArguments, output: impl Write, mut messages: impl Write) -> Result<Exit> {
+/// Prints the report; `watched` says whether `messages` go to a terminal. Exit: see README.md, "Exit codes".
+pub fn run(arguments: &ReportArguments, output: impl Write + IsTerminal, mut messages: impl Write, watched: bool) -> Result<Exit> {
+    let now = host::now();
     let target = target(arguments)?;
+    let choice = choice(arguments, now)?;
+    let format = format(arguments);
     if let Some(path) = to_file(arguments) {
-        check_place(path)?;
+        check_place(path).map_err(|error| cannot_write(path, &error))?;
     }
-    let mut rows = Rows::new(arguments.by);
-    let customer = arguments.customer.as_deref();
-    let findings = block_on(async {
-        let store = Store::open(&target, PATIENCE).await?;
-        collect(&store, customer, &mut rows).await
-    })??;
-    let csv = csv(&rows)?;
+    let mut report = block_on_threads(collect(arguments, &target, &choice, format, now, watched.then_some(&mut messages)))??;
+    if let Some(rows) = &mut report.rows {
+        rows.finish(&arguments.sort, arguments.limit);
+    }
+    let terminal = output.is_terminal();
+    let sheet = Sheet { arguments, format, report: &report, bucket: &target.bucket, now, terminal };
     match to_file(arguments) {
         Some(path) => {
-            files::put(path, &[&csv], Mode::Plain).with_context(|| format!("write `{}`", path.display()))?;
-            writeln!(messages, "config-backup: wrote {} to {}", count(rows.len(), "row"), path.display())?;
+            sheet.into_file(path).map_err(|error| cannot_write(path, &error))?;
+            writeln!(messages, "config-backup: wrote {} to {}", count(sheet.len(), "row"), path.display())?;
         }
-        None => print(output, &csv).context("write the report to stdout")?,
+        None => until_closed(sheet.write(&mut BufWriter::new(output))).context("write the report to stdout")?,
     }
-    tell(&rows, &findings, &mut messages)?;
-    Ok(Exit(if arguments.strict && !(findings.unusable.is_empty() && findings.partial.is_empty()) { 7 } else { 0 }))
+    tell(&report, &mut messages)?;
+    let flawless = report.findings.unusable.is_empty() && report.findings.partial.is_empty();
+    Ok(Exit(if arguments.strict && !flawless { 7 } else { 0 }))
 }
 
 fn target(arguments: &ReportArguments) -> Result<Target> {
@@ -66,138 +76,221 @@ fn target(arguments: &ReportArguments) -> Result<Target> {
     Ok(Target { bucket: arguments.bucket.clone(), region: arguments.bucket_region.clone(), profile })
 }
 
+fn choice(arguments: &ReportArguments, now: DateTime<Utc>) -> Result<Choice> {
+    let read = |name: &str, text: &Option<String>, end| {
+        let read = text.as_deref().map(|text| moment(text, end, now).map_err(|why| Fault::new(Kind::Input, format!("read `--{name} {text}`"), why)));
+        read.transpose()
+    };
+    let (since, until) = (read("since", &arguments.since, End::First)?, read("until", &arguments.until, End::Last)?);
+    if let (Some(since), Some(until)) = (since, until)
+        && since > until
+    {
+        return Err(Fault::new(Kind::Input, "read the time asked for: `--since` is later than `--until`", "").into());
+    }
+    let named = |names: &[String]| names.to_vec();
+    Ok(Choice { users: named(&arguments.user), projects: named(&arguments.project), clusters: named(&arguments.cluster), since, until })
+}
+
+fn format(arguments: &ReportArguments) -> Format {
+    let by_name = || to_file(arguments).and_then(|path| Format::of_name(&path.to_string_lossy()));
+    arguments.format.or_else(by_name).unwrap_or(Format::Csv)
+}
+
 fn to_file(arguments: &ReportArguments) -> Option<&Path> {
     arguments.output.as_deref().filter(|path| *path != Path::new("-"))
 }
 
+fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {
+    Fault::new(Kind::Local, format!("write `{}`: {error}", path.display()), "").into()
+}
+
 /// Says at once that the report could not be written, not after minutes of fetching.
-fn check_place(path: &Path) -> Result<(), Fault> {
-    let refuse = |words: String| Fault::new(Kind::Local, format!("write `{}`: {words}", path.display()), "");
-    if path.is_dir() {
-        return Err(refuse("it is a folder".to_owned()));
-    }
-    let folder = files::folder_of(path);
-    if folder.is_dir() { Ok(()) } else { Err(refuse(format!("there is no folder `{}`", folder.display()))) }
+fn check_place(path: &Path) -> io::Result<()> {
+    Draft::for_user(path).map(drop)
 }
 
-/// Lists page by page and fetches the records of a page at the same time as the next page is listed.
-async fn collect(store: &Store, customer: Option<&str>, rows: &mut Rows) -> Result<Findings, Fault> {
-    let mut findings = Findings::default();
-    let prefixes = customer.map_or_else(|| vec![layout::LOGS.to_owned()], layout::prefixes_to_read);
-    for prefix in prefixes {
-        collect_prefix(store, &prefix, rows, &mut findings).await?;
+/// Gathers the report; once more and without the cache where that turns out to be damaged.
+async fn collect<W: Write>(
+    arguments: &ReportArguments,
+    target: &Target,
+    choice: &Choice,
+    format: Format,
+    now: DateTime<Utc>,
+    mut terminal: Option<&mut W>,
+) -> Result<Report, Fault> {
+    let store = Arc::new(Store::open(target, PATIENCE).await?);
+    let place = store.place();
+    let folder = host::cache_dir().filter(|_| !arguments.no_cache);
+    if let Some(folder) = folder.as_deref().filter(|_| arguments.refresh) {
+        Cache::remove(folder, &place);
     }
-    Ok(findings)
-}
-
-async fn collect_prefix(store: &Store, prefix: &str, rows: &mut Rows, findings: &mut Findings) -> Result<(), Fault> {
-    let (mut page, mut token) = store.list(prefix, None).await?;
+    let mut troubles = Vec::new();
+    let mut cache = folder.as_deref().and_then(|folder| {
+        let opened = Cache::open(folder, &place);
+        opened.map_err(|why| troubles.push(format!("open the cache in `{}`: {why}", folder.display()))).ok()
+    });
     loop {
-        let next = async {
-            match token.take() {
-                Some(token) => store.list(prefix, Some(token)).await.map(Some),
-                None => Ok(None),
-            }
+        let mut gathering = Gathering {
+            choice,
+            rows: (!arguments.summary).then(|| Rows::new(arguments.by, arguments.all)),
+            summary: (arguments.summary || format == Format::Html).then(|| Summary::new(arguments.by)),
+            findings: Findings::default(),
+            cache: cache.take(),
+            trouble: None,
+            misled: false,
+            progress: Progress::new(terminal.as_deref_mut()),
+            seen: HashSet::new(),
+            incomplete: HashSet::new(),
         };
-        let records = fetch(store, page, rows, findings);
-        let (next, done) = futures_util::join!(next, records);
-        done?;
-        match next? {
-            Some(more) => (page, token) = more,
-            None => return Ok(()),
+        let done = gather(&store, &arguments.customer, &mut gathering, now).await;
+        gathering.progress.end();
+        troubles.extend(gathering.trouble.take());
+        if gathering.misled {
+            folder.iter().for_each(|folder| Cache::remove(folder, &place));
+            continue;
         }
+        let Gathering { rows, summary, findings, .. } = gathering;
+        return done.map(|()| Report { rows, summary, findings, troubles });
     }
 }
 
-async fn fetch(store: &Store, page: Vec<Listed>, rows: &mut Rows, findings: &mut Findings) -> Result<(), Fault> {
-    let wanted = page.into_iter().filter(|listed| layout::parse_log_key(&listed.key).is_some());
-    let mut fetched = stream::iter(wanted.map(|listed| async move {
-        let body = store.get(&listed.key, LARGEST).await;
-        (listed, body)
-    }))
-    .buffer_unordered(AT_ONCE);
-    while let Some((listed, body)) = fetched.next().await {
-        match body {
-            Ok(Some(body)) => take(&listed, &body, rows, findings),
-            // Deleted since it was listed: as if it had never been there.
-            Ok(None) => {}
-            // An object that is too large is its own fault; one that S3 cannot give now would be missing without a word.
-            Err(fault) if fault.kind == Kind::Service && fault.status.is_none() => findings.unusable.push(fault.text),
-            Err(fault) => return Err(fault),
+async fn gather(
+    store: &Arc<Store>,
+    customers: &[String],
+    gathering: &mut Gathering<'_, impl Write>,
+    now: DateTime<Utc>,
+) -> Result<(), Fault> {
+    let spans = plan(store, customers, gathering, now).await?;
+    let mut listings = Vec::new();
+    let mut in_part = HashSet::new();
+    for Span { listings: to_list, cached } in spans {
+        if let Some((from, to)) = cached {
+            in_part.extend(layout::segment_of(&from).map(str::to_owned));
+            gathering.take_cached(&from, &to)?;
         }
+        listings.extend(to_list);
     }
+    fetch::all(Arc::clone(store), listings, LARGEST, gathering).await?;
+    gathering.close_cache(now, |segment| !in_part.contains(segment));
     Ok(())
 }
 
-fn take(listed: &Listed, body: &[u8], rows: &mut Rows, findings: &mut Findings) {
-    let Some(key) = layout::parse_log_key(&listed.key) else { return };
-    match record::read(body) {
-        Ok(reading) => {
-            if !reading.problems.is_empty() {
-                findings.partial.push(format!("`{}`: {}", listed.key, reading.problems.join(", ")));
-            }
-            rows.add(Deployment {
-                at: reading.at.or(key.at).unwrap_or(listed.modified),
-                modified: listed.modified,
-                key: listed.key.clone(),
-                customer: customer(&key, reading.customer),
-                user: reading.user,
-                additional_users_count: reading.additional_users_count,
-                project_name: reading.project_name,
-                cluster_name: reading.cluster_name,
-            });
+/// How to find the records of `customers`, or of all.
+async fn plan(
+    store: &Arc<Store>,
+    customers: &[String],
+    gathering: &mut Gathering<'_, impl Write>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Span>, Fault> {
+    if !customers.is_empty() {
+        let prefixes: std::collections::BTreeSet<String> = customers.iter().flat_map(|name| layout::prefixes_to_read(name)).collect();
+        return prefixes.iter().map(|prefix| gathering.span(prefix, now)).collect();
+    }
+    let known = gathering.known(LOGS)?;
+    if known <= spans::FEW {
+        return Ok(vec![spans::whole(LOGS)]);
+    }
+    let listing = Listing { prefix: LOGS.to_owned(), folders: true, ..Listing::default() };
+    let folders = fetch::folders(store, &listing).await?;
+    if !spans::one_by_one(folders.len(), known) {
+        return Ok(vec![spans::whole(LOGS)]);
+    }
+    folders.iter().map(|prefix| gathering.span(prefix, now)).collect()
+}
+
+/// What is written, and how.
+struct Sheet<'a> {
+    arguments: &'a ReportArguments,
+    format: Format,
+    report: &'a Report,
+    bucket: &'a str,
+    now: DateTime<Utc>,
+    terminal: bool,
+}
+
+impl<'a> Sheet<'a> {
+    fn len(&self) -> usize {
+        self.report.rows.as_ref().map_or_else(|| self.report.summary.as_ref().map_or(0, Summary::len), Rows::len)
+    }
+
+    fn into_file(&self, path: &Path) -> io::Result<()> {
+        let mut draft = Draft::for_user(path)?;
+        self.write(&mut BufWriter::new(&mut draft))?;
+        draft.commit().map(drop)
+    }
+
+    fn write(&self, output: &mut dyn Write) -> io::Result<()> {
+        let names = self.names();
+        if self.format == Format::Html {
+            let empty = Summary::default();
+            let page = Page {
+                bucket: self.bucket,
+                made_at: self.now,
+                summary: self.report.summary.as_ref().unwrap_or(&empty),
+                names: &names,
+                rows: &mut self.cells(),
+                row_count: self.len(),
+                left_out: self.report.findings.unusable.len(),
+            };
+            page::write(page, output)?;
+        } else {
+            let style = Style {
+                raw: self.arguments.raw_cells && !self.terminal,
+                width: self.width(),
+                bold: self.terminal && to_file(self.arguments).is_none() && host::var("NO_COLOR").is_none(),
+            };
+            formats::write(self.format, &names, || self.cells(), style, output)?;
         }
-        Err(reason) => findings.unusable.push(format!("`{}`: {reason}", listed.key)),
+        output.flush()
     }
-}
 
-/// The customer in the key wins: permissions are given by prefix, so the key is what a writer cannot choose freely.
-fn customer(key: &LogKey<'_>, in_record: String) -> String {
-    if layout::segment(&in_record) == key.segment {
-        in_record
-    } else {
-        layout::customer_of(key.segment).unwrap_or_else(|| key.segment.to_owned())
+    fn names(&self) -> Vec<&'static str> {
+        let of_rows = |rows: &Rows| rows.columns().iter().map(|(_, name)| *name).collect();
+        self.report.rows.as_ref().map_or_else(|| summary::COLUMNS.to_vec(), of_rows)
     }
-}
 
-fn csv(rows: &Rows) -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(HEADER).context("make the CSV")?;
-    for cells in rows.cells() {
-        writer.write_record(cells).context("make the CSV")?;
+    fn cells(&self) -> Box<dyn Iterator<Item = Vec<Cell<'a>>> + 'a> {
+        match (&self.report.rows, &self.report.summary) {
+            (Some(rows), _) => Box::new(rows.cells()),
+            (None, Some(summary)) => Box::new(summary.cells()),
+            (None, None) => Box::new(std::iter::empty()),
+        }
     }
-    writer.into_inner().context("make the CSV")
+
+    /// The width of the terminal that the table goes to.
+    fn width(&self) -> Option<usize> {
+        let on_terminal = self.terminal && to_file(self.arguments).is_none();
+        on_terminal.then(host::terminal_width).flatten()
+    }
 }
 
 /// A reader that has seen enough (`| head`) is no failure.
-fn print(mut output: impl Write, bytes: &[u8]) -> io::Result<()> {
-    match output.write_all(bytes).and_then(|()| output.flush()) {
+fn until_closed(written: io::Result<()>) -> io::Result<()> {
+    match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
 }
 
-fn tell(rows: &Rows, findings: &Findings, messages: &mut impl Write) -> io::Result<()> {
-    for line in &findings.unusable {
+fn tell(report: &Report, messages: &mut impl Write) -> Result<()> {
+    for line in &report.troubles {
+        writeln!(messages, "config-backup: {}; the report is complete without it", plain(line))?;
+    }
+    for line in &report.findings.unusable {
         writeln!(messages, "config-backup: left out {}", plain(line))?;
     }
-    for line in &findings.partial {
+    for line in &report.findings.partial {
         writeln!(messages, "config-backup: used in part {}", plain(line))?;
     }
-    for (name, arns) in rows.folded() {
+    for (name, arns) in report.rows.iter().flat_map(Rows::folded) {
         let arns: Vec<&str> = arns.iter().map(String::as_str).collect();
         let line = format!("{name} stands for {}; `--by arn` keeps them apart", arns.join(" and "));
         writeln!(messages, "config-backup: {}", plain(&line))?;
     }
-    if !findings.unusable.is_empty() {
-        writeln!(messages, "config-backup: left out {} in all", count(findings.unusable.len(), "record"))?;
+    if !report.findings.unusable.is_empty() {
+        writeln!(messages, "config-backup: left out {} in all", count(report.findings.unusable.len(), "record"))?;
     }
     Ok(())
-}
-
-/// Keys and ARNs come from others and may hold what a terminal would obey.
-fn plain(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn count(number: usize, what: &str) -> String {

@@ -64,7 +64,7 @@ pub async fn load(region: &str, profile: &str, patience: Patience) -> Result<Sdk
 #[must_use]
 pub fn client(config: &SdkConfig, region: &str) -> Client {
     let mut settings = aws_sdk_s3::config::Builder::from(config).region(Region::new(region.to_owned()));
-    if has_own_endpoint(config) {
+    if own_endpoint(config).is_some() {
         // S3-compatible servers are seldom reachable as bucket.host.
         settings = settings.force_path_style(true);
     }
@@ -88,8 +88,10 @@ fn use_profile(profile: &str) -> Result<bool, Fault> {
     }
 }
 
-fn has_own_endpoint(config: &SdkConfig) -> bool {
+/// Where S3 is, if not where AWS has it.
+#[must_use]
+pub fn own_endpoint(config: &SdkConfig) -> Option<String> {
     let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let own = key.ok().and_then(|key| config.service_config().and_then(|settings| settings.load_config(key)));
-    own.is_some() || config.endpoint_url().is_some()
+    own.or_else(|| config.endpoint_url().map(str::to_owned))
 }

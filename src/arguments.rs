@@ -1,0 +1,97 @@
+//! The arguments of `report`. The doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::columns::Sort;
+use crate::formats::Format;
+use crate::protocol::{BUCKET, BUCKET_REGION};
+use crate::rows::By;
+
+/// What `report --help` ends with.
+pub const EXAMPLES: &str = "\
+Examples:
+  config-backup report --profile team                       one CSV row per day, customer and user
+  config-backup report airbnb acme --since 30d -f table     two customers, the last 30 days, aligned
+  config-backup report --all --user jane.roe --sort=-timestamp --limit 10
+                                                            jane's last ten deployments, in full
+  config-backup report --summary -f markdown                totals per customer, user, month and week
+  config-backup report -o usage.html                        a page with charts, for the browser
+
+A day is a day in UTC, and its row is that of the last deployment. Records that are damaged are named on stderr
+and left out; the others are reported. What was fetched once is kept in $XDG_CACHE_HOME/config-backup.
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 bad input, 4 credentials, 5 denied or no such bucket, 6 network or timeout,
+7 a record could not be used in full (with --strict), 130 interrupted.";
+
+/// The arguments of `report`.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools)] // each is a switch of the command line
+pub struct ReportArguments {
+    /// Only these customers, by their exact names
+    pub customer: Vec<String>,
+
+    /// How to write it; without this as the suffix of --output says, and else csv
+    #[arg(short, long, value_enum, hide_possible_values = true, value_name = "csv|table|json|ndjson|html|markdown", help_heading = "Output")]
+    pub format: Option<Format>,
+    /// Write to this file instead of stdout (`-`)
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+    /// Every deployment, not only the last of each day, with time, hash, backup, git and CI
+    #[arg(long, help_heading = "Output")]
+    pub all: bool,
+    /// Totals in all and per customer, user, month and week instead of rows
+    #[arg(long, conflicts_with_all = ["all", "sort", "limit"], help_heading = "Output")]
+    pub summary: bool,
+    /// Sort by these columns; a leading `-` puts the greatest first (--sort=-timestamp)
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', allow_hyphen_values = true, help_heading = "Output")]
+    pub sort: Vec<Sort>,
+    /// Only the first N rows
+    #[arg(long, value_name = "N", help_heading = "Output")]
+    pub limit: Option<usize>,
+    /// Tell users apart by the last part of their ARN, or by all of it
+    #[arg(long, value_enum, default_value = "name", help_heading = "Output")]
+    pub by: By,
+    /// Leave CSV cells as they are, even where a spreadsheet would run them as a formula
+    #[arg(long, help_heading = "Output")]
+    pub raw_cells: bool,
+    /// Exit with 7 when a record could not be used in full
+    #[arg(long, help_heading = "Output")]
+    pub strict: bool,
+
+    /// Only deployments by this user: a name or a full ARN; repeatable
+    #[arg(long, help_heading = "Choice")]
+    pub user: Vec<String>,
+    /// Only deployments of this project; repeatable
+    #[arg(long, help_heading = "Choice")]
+    pub project: Vec<String>,
+    /// Only deployments of this cluster; repeatable
+    #[arg(long, help_heading = "Choice")]
+    pub cluster: Vec<String>,
+    /// Nothing before: a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339
+    #[arg(long, value_name = "WHEN", help_heading = "Choice")]
+    pub since: Option<String>,
+    /// Nothing after: as --since; a date includes its day
+    #[arg(long, value_name = "WHEN", help_heading = "Choice")]
+    pub until: Option<String>,
+
+    /// The AWS profile; without it the one of --config-file, or the environment's credentials
+    #[arg(long, help_heading = "Source")]
+    pub profile: Option<String>,
+    /// A customer's config.yaml, whose aws.profile is used
+    #[arg(long, value_name = "FILE", help_heading = "Source")]
+    pub config_file: Option<PathBuf>,
+    /// The bucket
+    #[arg(long, env = "CONFIG_BACKUP_BUCKET", default_value = BUCKET, help_heading = "Source")]
+    pub bucket: String,
+    /// The bucket's region; a wrong one is corrected by S3
+    #[arg(long, env = "CONFIG_BACKUP_BUCKET_REGION", default_value = BUCKET_REGION, help_heading = "Source")]
+    pub bucket_region: String,
+    /// Fetch everything, and leave the cache alone
+    #[arg(long, help_heading = "Source")]
+    pub no_cache: bool,
+    /// Fetch everything anew into the cache
+    #[arg(long, conflicts_with = "no_cache", help_heading = "Source")]
+    pub refresh: bool,
+}

@@ -1,0 +1,260 @@
+//! Records that were fetched before, in an SQLite database of this user: a record never changes, so it is fetched once.
+//!
+//! Everything in it can be had again, and nothing in it is believed unseen: each entry carries a digest, and whoever
+//! reads it compares it with what S3 lists. A key is a value in it and never a path.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, TransactionBehavior, params};
+use sha2::{Digest as _, Sha256};
+
+use crate::aws::Listed;
+use crate::digest::sha256_hex;
+use crate::files;
+
+/// The form of the tables; a database of another form is replaced.
+const FORM: i64 = 1;
+/// How long to wait for another run that writes at this moment.
+const BUSY: Duration = Duration::from_secs(2);
+/// Changes are written when there are so many, or so many bytes.
+const CHANGES: usize = 2000;
+const BYTES: usize = 8 << 20;
+
+/// What is wrong with the cache, as a phrase.
+pub type Trouble = String;
+
+/// The records of one bucket.
+#[derive(Debug)]
+pub struct Cache {
+    path: PathBuf,
+    db: Connection,
+    changes: Vec<Change>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+enum Change {
+    /// A record, or an object that is too large to be one.
+    Keep(Listed, Option<Vec<u8>>),
+    Forget(String),
+}
+
+impl Cache {
+    /// Opens the cache of the bucket that `place` names, or makes one.
+    pub fn open(folder: &Path, place: &str) -> Result<Self, Trouble> {
+        let path = Self::path(folder, place);
+        let file = || -> std::io::Result<()> {
+            files::private_folder(folder)?;
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            let file = options.open(&path)?;
+            // SQLite gives the files beside it the same mode.
+            #[cfg(unix)]
+            file.set_permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600))?;
+            Ok(())
+        };
+        if fs::symlink_metadata(&path).is_ok_and(|there| !there.is_file()) {
+            return Err("its file is no regular file".to_owned());
+        }
+        file().map_err(|error| error.to_string())?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut db = Connection::open_with_flags(&path, flags).map_err(words)?;
+        prepare(&mut db).map_err(words)?;
+        Ok(Self { path, db, changes: Vec::new(), bytes: 0 })
+    }
+
+    /// Takes the cache of a bucket away, so that the next run makes a new one.
+    pub fn remove(folder: &Path, place: &str) {
+        let path = Self::path(folder, place);
+        for tail in ["", "-journal"] {
+            let mut name = path.clone().into_os_string();
+            name.push(tail);
+            let _ = fs::remove_file(PathBuf::from(name));
+        }
+    }
+
+    fn path(folder: &Path, place: &str) -> PathBuf {
+        folder.join(format!("records-{}.sqlite", &sha256_hex(place.as_bytes())[..16]))
+    }
+
+    /// The file, for messages.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many records there are with keys from the first to before the second.
+    pub fn count(&self, from: &str, to: &str) -> Result<u64, Trouble> {
+        let mut query = self.db.prepare_cached("SELECT count(*) FROM record WHERE key >= ?1 AND key < ?2").map_err(words)?;
+        let count: i64 = query.query_row(params![from, to], |row| row.get(0)).map_err(words)?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// When all records of a customer, by the segment of their keys, were here.
+    pub fn complete_at(&self, segment: &str) -> Result<Option<DateTime<Utc>>, Trouble> {
+        let mut query = self.db.prepare_cached("SELECT complete_at FROM customer WHERE segment = ?1").map_err(words)?;
+        let at: Option<i64> = query.query_row(params![segment], |row| row.get(0)).optional().map_err(words)?;
+        Ok(at.and_then(|at| DateTime::from_timestamp(at, 0)))
+    }
+
+    /// Notes that all records of a customer are here, or that they no longer are.
+    pub fn set_complete(&mut self, segment: &str, at: Option<DateTime<Utc>>) -> Result<(), Trouble> {
+        let done = match at {
+            Some(at) => self.db.execute("INSERT OR REPLACE INTO customer VALUES (?1, ?2)", params![segment, at.timestamp()]),
+            None => self.db.execute("DELETE FROM customer WHERE segment = ?1", params![segment]),
+        };
+        done.map(drop).map_err(words)
+    }
+
+    /// Hands over every record with a key from the first to before the second.
+    pub fn each(&self, from: &str, to: &str, mut take: impl FnMut(&Listed, Option<&[u8]>)) -> Result<(), Trouble> {
+        let mut query = self.db.prepare_cached(&format!("{ENTRY} WHERE key >= ?1 AND key < ?2 ORDER BY key")).map_err(words)?;
+        let mut rows = query.query(params![from, to]).map_err(words)?;
+        while let Some(row) = rows.next().map_err(words)? {
+            let (listed, body) = entry(row)?;
+            take(&listed, body);
+        }
+        Ok(())
+    }
+
+    /// Compares what S3 lists of the keys behind `after`, up to and with `through`, with what is here: hands over what is in
+    /// step, gives back the rest, and forgets what S3 no longer lists.
+    pub fn compare(
+        &mut self,
+        after: &str,
+        through: &str,
+        listed: Vec<Listed>,
+        mut take: impl FnMut(&Listed, Option<&[u8]>),
+    ) -> Result<Vec<Listed>, Trouble> {
+        let mut query = self.db.prepare_cached(&format!("{ENTRY} WHERE key > ?1 AND key <= ?2 ORDER BY key")).map_err(words)?;
+        let mut rows = query.query(params![after, through]).map_err(words)?;
+        let (mut missing, mut gone) = (Vec::new(), Vec::new());
+        let mut listed = listed.into_iter().peekable();
+        while let Some(row) = rows.next().map_err(words)? {
+            let (known, body) = entry(row)?;
+            while let Some(new) = listed.next_if(|it| it.key < known.key) {
+                missing.push(new);
+            }
+            match listed.next_if(|it| it.key == known.key) {
+                Some(same) if same == known => take(&same, body),
+                Some(changed) => missing.push(changed),
+                None => gone.push(known.key),
+            }
+        }
+        missing.extend(listed);
+        drop(rows);
+        drop(query);
+        for key in gone {
+            self.change(Change::Forget(key), 0)?;
+        }
+        Ok(missing)
+    }
+
+    /// Keeps a record; without a body, an object that is too large to be one.
+    pub fn keep(&mut self, listed: &Listed, body: Option<Vec<u8>>) -> Result<(), Trouble> {
+        let bytes = body.as_ref().map_or(0, Vec::len);
+        self.change(Change::Keep(listed.clone(), body), bytes)
+    }
+
+    fn change(&mut self, change: Change, bytes: usize) -> Result<(), Trouble> {
+        self.changes.push(change);
+        self.bytes += bytes;
+        if self.changes.len() >= CHANGES || self.bytes >= BYTES { self.write() } else { Ok(()) }
+    }
+
+    /// Writes what is not written yet, all of it or nothing.
+    pub fn write(&mut self) -> Result<(), Trouble> {
+        self.bytes = 0;
+        let changes = std::mem::take(&mut self.changes);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let mut write = || -> rusqlite::Result<()> {
+            let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            {
+                let mut keep = transaction.prepare_cached("INSERT OR REPLACE INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+                let mut forget = transaction.prepare_cached("DELETE FROM record WHERE key = ?1")?;
+                for change in &changes {
+                    match change {
+                        Change::Keep(it, body) => {
+                            let (modified, size) = numbers(it);
+                            keep.execute(params![it.key, modified, size, it.etag, body, seal(it, body.as_deref())])?;
+                        }
+                        Change::Forget(key) => {
+                            forget.execute(params![key])?;
+                        }
+                    }
+                }
+            }
+            transaction.commit()
+        };
+        write().map_err(words)
+    }
+}
+
+const ENTRY: &str = "SELECT key, modified, size, etag, body, seal FROM record";
+
+fn prepare(db: &mut Connection) -> rusqlite::Result<()> {
+    db.busy_timeout(BUSY)?;
+    db.pragma_update(None, "synchronous", "NORMAL")?;
+    if db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? == FORM {
+        return Ok(());
+    }
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another run may have made the tables while this one waited.
+    if transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? != FORM {
+        transaction.execute_batch(
+            "DROP TABLE IF EXISTS record;
+             DROP TABLE IF EXISTS customer;
+             CREATE TABLE record (key TEXT PRIMARY KEY, modified INTEGER NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL,
+                                  body BLOB, seal BLOB NOT NULL) STRICT;
+             CREATE TABLE customer (segment TEXT PRIMARY KEY, complete_at INTEGER NOT NULL) STRICT;",
+        )?;
+        transaction.pragma_update(None, "user_version", FORM)?;
+    }
+    transaction.commit()
+}
+
+/// An entry of the database, if it is as it was written.
+fn entry<'a>(row: &'a Row<'_>) -> Result<(Listed, Option<&'a [u8]>), Trouble> {
+    let read = || -> rusqlite::Result<_> {
+        let listed = Listed {
+            key: row.get(0)?,
+            modified: DateTime::from_timestamp_micros(row.get(1)?).unwrap_or_default(),
+            size: row.get::<_, i64>(2)?.unsigned_abs(),
+            etag: row.get(3)?,
+        };
+        let body = row.get_ref(4)?.as_blob_or_null()?;
+        Ok((listed, body, row.get::<_, Vec<u8>>(5)?))
+    };
+    let (listed, body, sealed) = read().map_err(words)?;
+    if seal(&listed, body) == sealed { Ok((listed, body)) } else { Err("an entry is not as it was written".to_owned()) }
+}
+
+/// A digest over all of an entry: SQLite notices a damaged structure, but not a damaged value.
+fn seal(listed: &Listed, body: Option<&[u8]>) -> Vec<u8> {
+    let (modified, size) = numbers(listed);
+    let mut digest = Sha256::new();
+    for part in [listed.key.as_bytes(), listed.etag.as_bytes(), body.unwrap_or_default()] {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part);
+    }
+    digest.update(modified.to_le_bytes());
+    digest.update(size.to_le_bytes());
+    digest.update([u8::from(body.is_some())]);
+    digest.finalize()[..16].to_vec()
+}
+
+fn numbers(listed: &Listed) -> (i64, i64) {
+    (listed.modified.timestamp_micros(), i64::try_from(listed.size).unwrap_or(i64::MAX))
+}
+
+#[allow(clippy::needless_pass_by_value)] // for map_err
+fn words(error: rusqlite::Error) -> Trouble {
+    crate::fault::one_line(&error.to_string())
+}

@@ -1,0 +1,17 @@
+//! `completions`: what a shell needs to complete our command lines.
+
+use std::io::Write;
+
+use anyhow::{Context as _, Result};
+use clap_complete::Shell;
+
+use crate::cli::{Exit, command};
+
+/// Prints the completions for `shell`.
+pub fn run(shell: Shell, mut output: impl Write) -> Result<Exit> {
+    // The generator panics where it cannot write; memory always can be.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command(), "config-backup", &mut script);
+    output.write_all(&script).context("write to stdout")?;
+    Ok(Exit(0))
+}

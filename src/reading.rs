@@ -1,0 +1,167 @@
+//! Usage records as a report reads them, whoever wrote them: ours, the earlier module's, damaged and foreign ones.
+//!
+//! Pure. Whatever is usable is used, and whatever is not is named without its value, which may be a secret in the wrong
+//! place. Must not know keys.
+
+use chrono::{DateTime, Datelike as _, Utc};
+use serde_json::Value;
+
+use crate::record::{Ci, Git, SCHEMA};
+
+/// What a report takes from a record, whoever wrote it; what it does not say is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// When; `None` where the record does not say it in a usable form.
+    pub at: Option<DateTime<Utc>>,
+    /// The customer according to the record (the key's wins).
+    pub customer: String,
+    /// The full ARN.
+    pub user: String,
+    /// The account.
+    pub account: String,
+    /// MD5 of the config.
+    pub config_hash: String,
+    /// The count, or 0.
+    pub additional_users_count: u64,
+    /// The project.
+    pub project_name: String,
+    /// The cluster.
+    pub cluster_name: String,
+    /// The deployment's id.
+    pub deployment_id: String,
+    /// What became of the config, in the words of [`Backup`] or in others.
+    pub backup: String,
+    /// Whether the record was sent by a later run.
+    pub late: bool,
+    /// The commit.
+    pub git: Option<Git>,
+    /// The CI job.
+    pub ci: Option<Ci>,
+    /// What was left out because its type or form is wrong, one phrase each.
+    pub problems: Vec<String>,
+}
+
+/// The years in which a deployment may have been: before, there was no S3, and far behind now, no clock is right.
+pub const YEARS: std::ops::Range<i32> = 2000..2100;
+
+/// Reads one record leniently: unknown fields are ignored, unusable values are left out and named.
+///
+/// # Errors
+/// One phrase saying why the object is no record at all.
+pub fn read(bytes: &[u8]) -> Result<Reading, String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err("it is empty".to_owned());
+    }
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| format!("it is not valid JSON at line {}, column {}", error.line(), error.column()))?;
+    let Value::Object(fields) = value else {
+        return Err("it is no JSON object".to_owned());
+    };
+    if ["timestamp", "customer", "user", "config_hash"].iter().all(|name| !fields.contains_key(*name)) {
+        return Err("it has none of a usage record's fields".to_owned());
+    }
+    let mut problems = Vec::new();
+    if let Some(schema) = fields.get("schema").and_then(Value::as_u64).filter(|schema| *schema > SCHEMA.into()) {
+        problems.push(format!("its `schema` is {schema}, and this helper knows {SCHEMA}"));
+    }
+    let at = fields.get("timestamp").and_then(Value::as_str).and_then(usable_time);
+    if at.is_none() && fields.get("timestamp").is_some_and(|value| !is_blank(value)) {
+        problems.push(format!("its `timestamp` is no RFC 3339 time of the years {} to {}", YEARS.start, YEARS.end - 1));
+    }
+    let mut text = |name: &str| match fields.get(name) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(_) => {
+            problems.push(format!("its `{name}` is no text"));
+            String::new()
+        }
+    };
+    let reading = Reading {
+        at,
+        customer: text("customer"),
+        user: text("user"),
+        account: text("account"),
+        config_hash: text("config_hash"),
+        project_name: text("project_name"),
+        cluster_name: text("cluster_name"),
+        deployment_id: text("deployment_id"),
+        backup: text("backup"),
+        late: fields.get("late") == Some(&Value::Bool(true)),
+        git: optional(&fields, "git"),
+        ci: optional(&fields, "ci"),
+        ..Reading::default()
+    };
+    if reading.user.is_empty() && fields.get("user").is_none_or(is_blank) {
+        problems.push("it has no `user`".to_owned());
+    }
+    let count = fields.get("additional_users_count").filter(|value| !is_blank(value));
+    let additional_users_count = count.map_or(Some(0), whole).unwrap_or_else(|| {
+        problems.push("its `additional_users_count` is no whole number".to_owned());
+        0
+    });
+    Ok(Reading { additional_users_count, problems, ..reading })
+}
+
+fn is_blank(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
+fn usable_time(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text.trim()).ok().map(|time| time.to_utc()).filter(|time| YEARS.contains(&time.year()))
+}
+
+/// A count as a number, also one that another JSON library wrote as `5.0`, or as text.
+fn whole(value: &Value) -> Option<u64> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it is whole, positive and below 2^53
+    let of_float = |number: f64| (number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number)).then_some(number as u64);
+    match value {
+        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().and_then(of_float)),
+        Value::String(text) => Some(text.trim()).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// An optional object; one of another form is as good as none, since no row depends on it.
+fn optional<T: serde::de::DeserializeOwned>(fields: &serde_json::Map<String, Value>, name: &str) -> Option<T> {
+    fields.get(name).and_then(|value| T::deserialize(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_the_earlier_module_are_read() {
+        let reading = read(include_bytes!("../tests/fixtures/legacy-log.json")).expect("a record");
+        assert_eq!(reading.at.map(|at| at.timestamp()), Some(1_761_834_652)); // date -u -d 2025-10-30T14:30:52Z +%s
+        assert_eq!((reading.customer.as_str(), reading.additional_users_count), ("airbnb", 5));
+        assert!(reading.user.ends_with("/john.doe"));
+        assert_eq!(reading.problems, Vec::<String>::new());
+    }
+
+    #[test]
+    fn unusable_values_are_left_out_and_named() {
+        let line = br#"{"timestamp":1761834652,"customer":{},"user":"u","additional_users_count":-3,"new":[1]}"#;
+        let reading = read(line).expect("a record");
+        assert_eq!((reading.at, reading.customer.as_str(), reading.additional_users_count), (None, "", 0));
+        assert_eq!(
+            reading.problems.join("; "),
+            "its `timestamp` is no RFC 3339 time of the years 2000 to 2099; its `customer` is no text; \
+             its `additional_users_count` is no whole number"
+        );
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused_with_a_reason() {
+        for (bytes, reason) in [
+            (&b""[..], "it is empty"),
+            (b"{\"timestamp\":", "it is not valid JSON at line 1, column 13"),
+            (b"[1]", "it is no JSON object"),
+            (b"{\"a\":1}", "it has none of a usage record's fields"),
+        ] {
+            assert_eq!(read(bytes), Err(reason.to_owned()));
+        }
+    }
+}

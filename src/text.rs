@@ -1,0 +1,68 @@
+//! Text from records, made harmless for whoever shows it: terminals, spreadsheets, readers of JSON.
+//!
+//! Pure. Records are written by others; their text may hold what a terminal obeys or a spreadsheet runs.
+
+use std::borrow::Cow;
+
+/// Control characters (Unicode `Cc`), line separators, and marks that turn the writing direction: what makes a reader see
+/// something else than what is there.
+#[must_use]
+pub fn is_unruly(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `text` with U+FFFD in the place of whatever is unruly.
+#[must_use]
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if text.contains(is_unruly) { text.replace(is_unruly, "\u{fffd}").into() } else { text.into() }
+}
+
+/// A spreadsheet's cell that is text: plain, and with a leading `'` where it would be run as a formula (OWASP, "CSV
+/// Injection"), also in full-width characters or behind white space.
+#[must_use]
+pub fn unarmed(text: &str) -> Cow<'_, str> {
+    let plain = plain(text);
+    if plain.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) { format!("'{plain}").into() } else { plain }
+}
+
+/// JSON whose strings say the same, but in which nothing is unruly as it stands there.
+#[must_use]
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_unruly) {
+        return json.into();
+    }
+    let mut escaped = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_unruly(c) {
+            // All of them lie below U+10000, where one escape is enough.
+            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_run_nothing_and_hide_nothing() {
+        assert_eq!(unarmed("=HYPERLINK(\"x\")"), "'=HYPERLINK(\"x\")");
+        assert_eq!(unarmed(" \u{a0}+1"), "' \u{a0}+1");
+        assert_eq!(unarmed("＝1"), "'＝1");
+        assert_eq!(unarmed("a\u{1b}[2J\r\n\u{202e}b\u{200f}"), "a\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}b\u{fffd}");
+        assert_eq!(unarmed("plain, \"quoted\" = x"), "plain, \"quoted\" = x");
+    }
+
+    #[test]
+    fn json_says_the_same_without_unruly_characters() {
+        let text = "é\u{9b}\u{7f}\u{202e}\u{2028}\n\"\\";
+        let json = serde_json::to_string(text).expect("JSON");
+        let escaped = escape_json(&json);
+        assert!(!escaped.contains(is_unruly), "{escaped}");
+        assert_eq!(serde_json::from_str::<String>(&escaped).expect("JSON"), text);
+    }
+}
