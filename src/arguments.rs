@@ -1,13 +1,13 @@
 //! The arguments of `report`. The doc comments are the help.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::columns::Sort;
 use crate::formats::Format;
+use crate::logged::By;
 use crate::protocol::{BUCKET, BUCKET_REGION};
-use crate::rows::By;
 
 /// What `report --help` ends with.
 pub const EXAMPLES: &str = "\
@@ -33,7 +33,14 @@ pub struct ReportArguments {
     pub customer: Vec<String>,
 
     /// How to write it; without this as the suffix of --output says, and else csv
-    #[arg(short, long, value_enum, hide_possible_values = true, value_name = "csv|table|json|ndjson|html|markdown", help_heading = "Output")]
+    #[arg(
+        short,
+        long,
+        value_enum,
+        hide_possible_values = true,
+        value_name = "csv|table|json|ndjson|html|markdown",
+        help_heading = "Output"
+    )]
     pub format: Option<Format>,
     /// Write to this file instead of stdout (`-`)
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
@@ -94,4 +101,19 @@ pub struct ReportArguments {
     /// Fetch everything anew into the cache
     #[arg(long, conflicts_with = "no_cache", help_heading = "Source")]
     pub refresh: bool,
+}
+
+impl ReportArguments {
+    /// The file to write to; `None` for stdout.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| *path != Path::new("-"))
+    }
+
+    /// How to write it.
+    #[must_use]
+    pub fn form(&self) -> Format {
+        let by_name = || self.file().and_then(|path| Format::of_name(&path.to_string_lossy()));
+        self.format.or_else(by_name).unwrap_or(Format::Csv)
+    }
 }

@@ -18,13 +18,19 @@ use crate::files;
 /// The form of the tables; a database of another form is replaced.
 const FORM: i64 = 1;
 /// How long to wait for another run that writes at this moment.
-const BUSY: Duration = Duration::from_secs(2);
+const BUSY: Duration = Duration::from_secs(10);
 /// Changes are written when there are so many, or so many bytes.
 const CHANGES: usize = 2000;
 const BYTES: usize = 8 << 20;
 
-/// What is wrong with the cache, as a phrase.
-pub type Trouble = String;
+/// What is wrong with the cache.
+#[derive(Debug)]
+pub struct Trouble {
+    /// As a phrase.
+    pub words: String,
+    /// Whether it will stay so until the file is taken away.
+    pub damaged: bool,
+}
 
 /// The records of one bucket.
 #[derive(Debug)]
@@ -59,9 +65,9 @@ impl Cache {
             Ok(())
         };
         if fs::symlink_metadata(&path).is_ok_and(|there| !there.is_file()) {
-            return Err("its file is no regular file".to_owned());
+            return Err(Trouble { words: "its file is no regular file".to_owned(), damaged: true });
         }
-        file().map_err(|error| error.to_string())?;
+        file().map_err(|error| Trouble { words: error.to_string(), damaged: false })?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut db = Connection::open_with_flags(&path, flags).map_err(words)?;
         prepare(&mut db).map_err(words)?;
@@ -233,7 +239,11 @@ fn entry<'a>(row: &'a Row<'_>) -> Result<(Listed, Option<&'a [u8]>), Trouble> {
         Ok((listed, body, row.get::<_, Vec<u8>>(5)?))
     };
     let (listed, body, sealed) = read().map_err(words)?;
-    if seal(&listed, body) == sealed { Ok((listed, body)) } else { Err("an entry is not as it was written".to_owned()) }
+    if seal(&listed, body) == sealed {
+        Ok((listed, body))
+    } else {
+        Err(Trouble { words: "an entry is not as it was written".to_owned(), damaged: true })
+    }
 }
 
 /// A digest over all of an entry: SQLite notices a damaged structure, but not a damaged value.
@@ -256,5 +266,8 @@ fn numbers(listed: &Listed) -> (i64, i64) {
 
 #[allow(clippy::needless_pass_by_value)] // for map_err
 fn words(error: rusqlite::Error) -> Trouble {
-    crate::fault::one_line(&error.to_string())
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied, ReadOnly};
+    let passing =
+        matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull | OutOfMemory | PermissionDenied | ReadOnly));
+    Trouble { words: crate::fault::one_line(&error.to_string()), damaged: !passing }
 }

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Days, Duration, NaiveDate, NaiveTime, Utc};
 
 use crate::layout::LogKey;
-use crate::rows::{Deployment, user_name};
+use crate::logged::{Deployment, user_name};
 
 /// What was asked for; an empty list stands for everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -86,15 +86,26 @@ pub fn write<'a>(format: Format, names: &[&str], rows: impl Cells<'a>, style: St
 
 fn csv<'a>(names: &[&str], rows: impl Cells<'a>, style: Style, output: &mut dyn Write) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(output);
-    writer.write_record(names)?;
+    writer.write_record(names).map_err(cause)?;
     for cells in rows() {
-        writer.write_record(cells.iter().map(|cell| match cell {
-            Cell::Text(text) if style.raw => Cow::Borrowed(text.as_ref()),
-            Cell::Text(text) => unarmed(text),
-            other => other.words(),
-        }.into_owned()))?;
+        for cell in &cells {
+            let field = match cell {
+                Cell::Text(text) if !style.raw => unarmed(text),
+                other => other.words(),
+            };
+            writer.write_field(field.as_bytes()).map_err(cause)?;
+        }
+        writer.write_record(None::<&[u8]>).map_err(cause)?;
     }
     writer.flush()
+}
+
+/// What went wrong with the writer: a pipe that was closed must be told from a full disk.
+fn cause(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 fn json<'a>(names: &[&str], rows: impl Cells<'a>, output: &mut dyn Write) -> io::Result<()> {
@@ -160,7 +171,11 @@ fn table<'a>(names: &[&str], rows: impl Cells<'a>, style: Style, output: &mut dy
     let header: Vec<(String, bool)> = names.iter().map(|name| ((*name).to_owned(), false)).collect();
     let mut line = String::new();
     set(&mut line, &header, &widths);
-    if style.bold { writeln!(output, "\u{1b}[1m{line}\u{1b}[0m")? } else { writeln!(output, "{line}")? }
+    if style.bold {
+        writeln!(output, "\u{1b}[1m{line}\u{1b}[0m")?
+    } else {
+        writeln!(output, "{line}")?
+    }
     for cells in rows() {
         let cells: Vec<(String, bool)> =
             cells.iter().map(|cell| (plain(&cell.words()).into_owned(), matches!(cell, Cell::Count(_)))).collect();

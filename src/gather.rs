@@ -8,14 +8,15 @@ use std::io::Write;
 use chrono::{DateTime, Utc};
 
 use crate::aws::{Listed, Listing, Page};
-use crate::cache::Cache;
+use crate::cache::{Cache, Trouble};
 use crate::choice::Choice;
 use crate::fault::{Fault, Kind};
 use crate::fetch::Sink;
 use crate::layout::{self, LogKey};
+use crate::logged::{Deployment, More};
 use crate::progress::Progress;
 use crate::reading;
-use crate::rows::{Deployment, More, Rows};
+use crate::rows::Rows;
 use crate::spans::{self, Known, Span};
 use crate::summary::Summary;
 
@@ -48,6 +49,8 @@ pub struct Gathering<'a, W: Write> {
     pub trouble: Option<String>,
     /// Whether it failed when it was read: then nothing that it gave is to be trusted.
     pub misled: bool,
+    /// Whether it must be taken away.
+    pub damaged: bool,
     /// The line on the terminal.
     pub progress: Progress<W>,
     /// The customers seen, by segment, and those among them of whom not everything is in the cache.
@@ -98,24 +101,26 @@ impl<W: Write> Gathering<'_, W> {
         self.note(&cache, done);
     }
 
-    fn settle<T>(&mut self, cache: Cache, done: Result<T, String>) -> Result<T, Fault> {
+    fn settle<T>(&mut self, cache: Cache, done: Result<T, Trouble>) -> Result<T, Fault> {
         match done {
             Ok(done) => {
                 self.cache = Some(cache);
                 Ok(done)
             }
             Err(why) => {
-                let text = format!("read the cache `{}`: {why}", cache.file().display());
+                let text = format!("read the cache `{}`: {}", cache.file().display(), why.words);
                 self.trouble = Some(text.clone());
                 self.misled = true;
+                self.damaged |= why.damaged;
                 Err(Fault::new(Kind::Local, text, ""))
             }
         }
     }
 
-    fn note(&mut self, cache: &Cache, done: Result<(), String>) {
+    fn note(&mut self, cache: &Cache, done: Result<(), Trouble>) {
         if let Err(why) = done {
-            self.trouble = Some(format!("write the cache `{}`: {why}", cache.file().display()));
+            self.trouble = Some(format!("write the cache `{}`: {}", cache.file().display(), why.words));
+            self.damaged |= why.damaged;
         }
     }
 

@@ -3,7 +3,7 @@
 //! Pure. Whatever is usable is used, and whatever is not is named without its value, which may be a secret in the wrong
 //! place. Must not know keys.
 
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use serde_json::Value;
 
 use crate::record::{Ci, Git, SCHEMA};
@@ -66,7 +66,7 @@ pub fn read(bytes: &[u8]) -> Result<Reading, String> {
         problems.push(format!("its `schema` is {schema}, and this helper knows {SCHEMA}"));
     }
     let at = fields.get("timestamp").and_then(Value::as_str).and_then(usable_time);
-    if at.is_none() && fields.get("timestamp").is_some_and(|value| !is_blank(value)) {
+    if at.is_none() && !is_blank(fields.get("timestamp")) {
         problems.push(format!("its `timestamp` is no RFC 3339 time of the years {} to {}", YEARS.start, YEARS.end - 1));
     }
     let mut text = |name: &str| match fields.get(name) {
@@ -78,6 +78,10 @@ pub fn read(bytes: &[u8]) -> Result<Reading, String> {
             String::new()
         }
     };
+    // Not shown, but as much a sign of a damaged record as the others.
+    for name in ["user_id", "backup_key"] {
+        text(name);
+    }
     let reading = Reading {
         at,
         customer: text("customer"),
@@ -93,23 +97,33 @@ pub fn read(bytes: &[u8]) -> Result<Reading, String> {
         ci: optional(&fields, "ci"),
         ..Reading::default()
     };
-    if reading.user.is_empty() && fields.get("user").is_none_or(is_blank) {
+    if is_empty(fields.get("user")) {
         problems.push("it has no `user`".to_owned());
     }
-    let count = fields.get("additional_users_count").filter(|value| !is_blank(value));
-    let additional_users_count = count.map_or(Some(0), whole).unwrap_or_else(|| {
+    let count = fields.get("additional_users_count");
+    let additional_users_count = if is_empty(count) { Some(0) } else { count.and_then(whole) }.unwrap_or_else(|| {
         problems.push("its `additional_users_count` is no whole number".to_owned());
         0
     });
     Ok(Reading { additional_users_count, problems, ..reading })
 }
 
-fn is_blank(value: &Value) -> bool {
-    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
+fn is_empty(value: Option<&Value>) -> bool {
+    value.is_none_or(|value| value.is_null() || value.as_str() == Some(""))
+}
+
+fn is_blank(value: Option<&Value>) -> bool {
+    is_empty(value) || value.and_then(Value::as_str).is_some_and(|text| text.trim().is_empty())
 }
 
 fn usable_time(text: &str) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(text.trim()).ok().map(|time| time.to_utc()).filter(|time| YEARS.contains(&time.year()))
+    let text = text.trim();
+    // chrono also takes a blank for the `T`, and a typographer's minus.
+    let strict = text.is_ascii() && matches!(text.as_bytes().get(10), Some(b'T' | b't'));
+    let time = DateTime::parse_from_rfc3339(text).ok().filter(|_| strict)?.to_utc();
+    // A leap second is the end of the second before it: what adds up nanoseconds would put it into the next day.
+    let time = if time.nanosecond() > 999_999_999 { time.with_nanosecond(999_999_999)? } else { time };
+    YEARS.contains(&time.year()).then_some(time)
 }
 
 /// A count as a number, also one that another JSON library wrote as `5.0`, or as text.
@@ -138,6 +152,7 @@ mod tests {
         assert_eq!(reading.at.map(|at| at.timestamp()), Some(1_761_834_652)); // date -u -d 2025-10-30T14:30:52Z +%s
         assert_eq!((reading.customer.as_str(), reading.additional_users_count), ("airbnb", 5));
         assert!(reading.user.ends_with("/john.doe"));
+        assert_eq!(reading.config_hash, "d188280766a258ccc135ef480b49230c");
         assert_eq!(reading.problems, Vec::<String>::new());
     }
 
@@ -163,5 +178,30 @@ mod tests {
         ] {
             assert_eq!(read(bytes), Err(reason.to_owned()));
         }
+    }
+
+    #[test]
+    fn values_in_other_spellings_are_used() {
+        let line = b"\xef\xbb\xbf{\"timestamp\":\" 2026-03-02T23:59:60Z\",\"user\":7,\"additional_users_count\":\" 12 \",\"git\":[]}";
+        let reading = read(line).expect("a record");
+        assert_eq!(reading.at.map(|at| at.to_string()).as_deref(), Some("2026-03-02 23:59:59.999999999 UTC"));
+        assert_eq!((reading.user.as_str(), reading.additional_users_count, reading.git), ("7", 12, None));
+        assert_eq!(reading.problems, Vec::<String>::new());
+        assert_eq!(read(br#"{"user":"u","additional_users_count":5.0}"#).expect("a record").additional_users_count, 5);
+    }
+
+    #[test]
+    fn times_that_no_deployment_can_have_are_named() {
+        for time in ["0000-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "2100-01-01T00:00:00Z", "2026-03-02 08:00:00Z", "2026-02-30T08:00:00Z"]
+        {
+            let reading = read(format!("{{\"user\":\"u\",\"timestamp\":\"{time}\"}}").as_bytes()).expect("a record");
+            assert_eq!((reading.at, reading.problems.len()), (None, 1), "{time}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_a_later_form_or_without_a_user_is_used_and_named() {
+        let reading = read(br#"{"customer":"acme","schema":2}"#).expect("a record");
+        assert_eq!(reading.problems, ["its `schema` is 2, and this helper knows 1", "it has no `user`"]);
     }
 }

@@ -1,6 +1,6 @@
 //! `report`: who deployed what, one row per day, customer and user, or all deployments, or totals.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,36 +17,27 @@ use crate::cli::Exit;
 use crate::deployment::block_on_threads;
 use crate::fault::{Fault, Kind};
 use crate::files::Draft;
-use crate::formats::{Cell, Format, Style};
+use crate::formats::Format;
 use crate::gather::{Findings, Gathering, LARGEST};
 use crate::layout::{self, LOGS};
-use crate::page::{self, Page};
 use crate::progress::Progress;
 use crate::rows::Rows;
+use crate::sheet::{Report, Sheet};
 use crate::spans::{self, Span};
-use crate::summary::{self, Summary};
+use crate::summary::Summary;
 use crate::text::plain;
-use crate::{config, facts, fetch, formats, host};
+use crate::{config, facts, fetch, host};
 
 /// Attempts are counted by whoever sends the requests.
 const PATIENCE: Patience = Patience { operation: Duration::from_secs(30), attempt: Duration::from_secs(20), attempts: 1 };
-
-/// A report that is ready to be written.
-struct Report {
-    rows: Option<Rows>,
-    summary: Option<Summary>,
-    findings: Findings,
-    /// What went wrong with the cache, which the report did without.
-    troubles: Vec<String>,
-}
 
 /// Prints the report; `watched` says whether `messages` go to a terminal. Exit: see README.md, "Exit codes".
 pub fn run(arguments: &ReportArguments, output: impl Write + IsTerminal, mut messages: impl Write, watched: bool) -> Result<Exit> {
     let now = host::now();
     let target = target(arguments)?;
     let choice = choice(arguments, now)?;
-    let format = format(arguments);
-    if let Some(path) = to_file(arguments) {
+    let format = arguments.form();
+    if let Some(path) = arguments.file() {
         check_place(path).map_err(|error| cannot_write(path, &error))?;
     }
     let mut report = block_on_threads(collect(arguments, &target, &choice, format, now, watched.then_some(&mut messages)))??;
@@ -55,9 +46,9 @@ pub fn run(arguments: &ReportArguments, output: impl Write + IsTerminal, mut mes
     }
     let terminal = output.is_terminal();
     let sheet = Sheet { arguments, format, report: &report, bucket: &target.bucket, now, terminal };
-    match to_file(arguments) {
+    match arguments.file() {
         Some(path) => {
-            sheet.into_file(path).map_err(|error| cannot_write(path, &error))?;
+            sheet.write_to(path).map_err(|error| cannot_write(path, &error))?;
             writeln!(messages, "config-backup: wrote {} to {}", count(sheet.len(), "row"), path.display())?;
         }
         None => until_closed(sheet.write(&mut BufWriter::new(output))).context("write the report to stdout")?,
@@ -78,7 +69,9 @@ fn target(arguments: &ReportArguments) -> Result<Target> {
 
 fn choice(arguments: &ReportArguments, now: DateTime<Utc>) -> Result<Choice> {
     let read = |name: &str, text: &Option<String>, end| {
-        let read = text.as_deref().map(|text| moment(text, end, now).map_err(|why| Fault::new(Kind::Input, format!("read `--{name} {text}`"), why)));
+        let read = text
+            .as_deref()
+            .map(|text| moment(text, end, now).map_err(|why| Fault::new(Kind::Input, format!("read `--{name} {text}`"), why)));
         read.transpose()
     };
     let (since, until) = (read("since", &arguments.since, End::First)?, read("until", &arguments.until, End::Last)?);
@@ -89,15 +82,6 @@ fn choice(arguments: &ReportArguments, now: DateTime<Utc>) -> Result<Choice> {
     }
     let named = |names: &[String]| names.to_vec();
     Ok(Choice { users: named(&arguments.user), projects: named(&arguments.project), clusters: named(&arguments.cluster), since, until })
-}
-
-fn format(arguments: &ReportArguments) -> Format {
-    let by_name = || to_file(arguments).and_then(|path| Format::of_name(&path.to_string_lossy()));
-    arguments.format.or_else(by_name).unwrap_or(Format::Csv)
-}
-
-fn to_file(arguments: &ReportArguments) -> Option<&Path> {
-    arguments.output.as_deref().filter(|path| *path != Path::new("-"))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {
@@ -124,11 +108,20 @@ async fn collect<W: Write>(
     if let Some(folder) = folder.as_deref().filter(|_| arguments.refresh) {
         Cache::remove(folder, &place);
     }
+    let drop_cache = || folder.iter().for_each(|folder| Cache::remove(folder, &place));
     let mut troubles = Vec::new();
-    let mut cache = folder.as_deref().and_then(|folder| {
-        let opened = Cache::open(folder, &place);
-        opened.map_err(|why| troubles.push(format!("open the cache in `{}`: {why}", folder.display()))).ok()
-    });
+    let mut cache = None;
+    if let Some(folder) = &folder {
+        match Cache::open(folder, &place) {
+            Ok(opened) => cache = Some(opened),
+            Err(why) => {
+                troubles.push(format!("open the cache in `{}`: {}", folder.display(), why.words));
+                if why.damaged {
+                    drop_cache();
+                }
+            }
+        }
+    }
     loop {
         let mut gathering = Gathering {
             choice,
@@ -138,6 +131,7 @@ async fn collect<W: Write>(
             cache: cache.take(),
             trouble: None,
             misled: false,
+            damaged: false,
             progress: Progress::new(terminal.as_deref_mut()),
             seen: HashSet::new(),
             incomplete: HashSet::new(),
@@ -145,11 +139,13 @@ async fn collect<W: Write>(
         let done = gather(&store, &arguments.customer, &mut gathering, now).await;
         gathering.progress.end();
         troubles.extend(gathering.trouble.take());
-        if gathering.misled {
-            folder.iter().for_each(|folder| Cache::remove(folder, &place));
+        let Gathering { rows, summary, findings, misled, damaged, .. } = gathering;
+        if damaged {
+            drop_cache();
+        }
+        if misled {
             continue;
         }
-        let Gathering { rows, summary, findings, .. } = gathering;
         return done.map(|()| Report { rows, summary, findings, troubles });
     }
 }
@@ -183,7 +179,7 @@ async fn plan(
     now: DateTime<Utc>,
 ) -> Result<Vec<Span>, Fault> {
     if !customers.is_empty() {
-        let prefixes: std::collections::BTreeSet<String> = customers.iter().flat_map(|name| layout::prefixes_to_read(name)).collect();
+        let prefixes: BTreeSet<String> = customers.iter().flat_map(|name| layout::prefixes_to_read(name)).collect();
         return prefixes.iter().map(|prefix| gathering.span(prefix, now)).collect();
     }
     let known = gathering.known(LOGS)?;
@@ -196,72 +192,6 @@ async fn plan(
         return Ok(vec![spans::whole(LOGS)]);
     }
     folders.iter().map(|prefix| gathering.span(prefix, now)).collect()
-}
-
-/// What is written, and how.
-struct Sheet<'a> {
-    arguments: &'a ReportArguments,
-    format: Format,
-    report: &'a Report,
-    bucket: &'a str,
-    now: DateTime<Utc>,
-    terminal: bool,
-}
-
-impl<'a> Sheet<'a> {
-    fn len(&self) -> usize {
-        self.report.rows.as_ref().map_or_else(|| self.report.summary.as_ref().map_or(0, Summary::len), Rows::len)
-    }
-
-    fn into_file(&self, path: &Path) -> io::Result<()> {
-        let mut draft = Draft::for_user(path)?;
-        self.write(&mut BufWriter::new(&mut draft))?;
-        draft.commit().map(drop)
-    }
-
-    fn write(&self, output: &mut dyn Write) -> io::Result<()> {
-        let names = self.names();
-        if self.format == Format::Html {
-            let empty = Summary::default();
-            let page = Page {
-                bucket: self.bucket,
-                made_at: self.now,
-                summary: self.report.summary.as_ref().unwrap_or(&empty),
-                names: &names,
-                rows: &mut self.cells(),
-                row_count: self.len(),
-                left_out: self.report.findings.unusable.len(),
-            };
-            page::write(page, output)?;
-        } else {
-            let style = Style {
-                raw: self.arguments.raw_cells && !self.terminal,
-                width: self.width(),
-                bold: self.terminal && to_file(self.arguments).is_none() && host::var("NO_COLOR").is_none(),
-            };
-            formats::write(self.format, &names, || self.cells(), style, output)?;
-        }
-        output.flush()
-    }
-
-    fn names(&self) -> Vec<&'static str> {
-        let of_rows = |rows: &Rows| rows.columns().iter().map(|(_, name)| *name).collect();
-        self.report.rows.as_ref().map_or_else(|| summary::COLUMNS.to_vec(), of_rows)
-    }
-
-    fn cells(&self) -> Box<dyn Iterator<Item = Vec<Cell<'a>>> + 'a> {
-        match (&self.report.rows, &self.report.summary) {
-            (Some(rows), _) => Box::new(rows.cells()),
-            (None, Some(summary)) => Box::new(summary.cells()),
-            (None, None) => Box::new(std::iter::empty()),
-        }
-    }
-
-    /// The width of the terminal that the table goes to.
-    fn width(&self) -> Option<usize> {
-        let on_terminal = self.terminal && to_file(self.arguments).is_none();
-        on_terminal.then(host::terminal_width).flatten()
-    }
 }
 
 /// A reader that has seen enough (`| head`) is no failure.

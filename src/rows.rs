@@ -6,65 +6,13 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat};
 
 use crate::columns::{COLUMNS, Column, OF_DAYS, Sort};
 use crate::formats::Cell;
-use crate::layout::LOGS;
+use crate::logged::{By, Deployment, shown_user};
 use crate::names::{Name, Names};
-use crate::record::{Ci, Git};
-
-/// One deployment, as a usage record and its object tell it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Deployment {
-    /// When it happened.
-    pub at: DateTime<Utc>,
-    /// When the object was written; the second thing that decides which deployment was the last.
-    pub modified: DateTime<Utc>,
-    /// The object's key; the third.
-    pub key: String,
-    /// The customer.
-    pub customer: String,
-    /// The full ARN.
-    pub user: String,
-    /// `additional_users_count`.
-    pub additional_users_count: u64,
-    /// `project_name`.
-    pub project_name: String,
-    /// `cluster_name`.
-    pub cluster_name: String,
-    /// `config_hash`, or empty.
-    pub config_hash: String,
-    /// What only the list of all deployments shows.
-    pub more: More,
-}
-
-/// What only the list of all deployments shows; empty where a record does not say it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct More {
-    /// `account`.
-    pub account: String,
-    /// `backup`.
-    pub backup: String,
-    /// `late`.
-    pub late: bool,
-    /// `deployment_id`.
-    pub deployment_id: String,
-    /// `git`.
-    pub git: Option<Git>,
-    /// `ci`.
-    pub ci: Option<Ci>,
-}
-
-/// How users are told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum By {
-    /// By what follows the last `/` of the ARN: one person with two roles is one user.
-    #[default]
-    Name,
-    /// By the full ARN.
-    Arn,
-}
+use crate::packed::{Details, Row, order};
 
 /// The report being made: takes deployments one at a time and keeps the last of each day, customer and user, or all.
 #[derive(Debug, Default)]
@@ -73,46 +21,12 @@ pub struct Rows {
     all: bool,
     names: Names,
     rows: Vec<Row>,
-    /// What [`Row::more`] points at; empty unless all deployments are kept.
+    /// What [`Row`]s point at; empty unless all deployments are kept.
     more: Vec<Details>,
     /// From this many rows on, those that lost are dropped.
     fold_at: usize,
     /// For each name, the ARNs that it stands for.
     arns: BTreeMap<String, BTreeSet<String>>,
-}
-
-/// A deployment in 64 bytes.
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    /// Nanoseconds since 1970.
-    at: i64,
-    /// Nanoseconds since 1970.
-    modified: i64,
-    /// The first 16 bytes of the object's name, which nearly always differ within a customer …
-    key_head: [u8; 16],
-    /// … and what stands before and behind them, which nearly never does: `<segment>/<rest>`.
-    key_frame: Name,
-    customer: Name,
-    user: Name,
-    project_name: Name,
-    cluster_name: Name,
-    more: u32,
-    additional_users_count: u64,
-}
-
-#[derive(Debug)]
-struct Details {
-    arn: Name,
-    account: Name,
-    config_hash: Name,
-    backup: Name,
-    deployment_id: Name,
-    commit: Name,
-    branch: Name,
-    provider: Name,
-    run_url: Name,
-    late: bool,
-    dirty: Option<bool>,
 }
 
 /// Folding pays from this many rows on.
@@ -137,20 +51,7 @@ impl Rows {
         if self.by == By::Name && !self.arns.get(user).is_some_and(|arns| arns.contains(&deployment.user)) {
             self.arns.entry(user.to_owned()).or_default().insert(deployment.user.clone());
         }
-        let names = &mut self.names;
-        let (key_head, frame) = split_key(&deployment.key);
-        let row = Row {
-            at: nanoseconds(deployment.at),
-            modified: nanoseconds(deployment.modified),
-            key_head,
-            key_frame: names.name(&frame),
-            customer: names.name(&deployment.customer),
-            user: names.name(user),
-            project_name: names.name(&deployment.project_name),
-            cluster_name: names.name(&deployment.cluster_name),
-            more: u32::try_from(self.more.len()).unwrap_or(u32::MAX),
-            additional_users_count: deployment.additional_users_count,
-        };
+        let row = Row::new(deployment, user, self.more.len(), &mut self.names);
         if self.all {
             self.more.push(Details::of(deployment, &mut self.names));
         } else if self.rows.len() >= self.fold_at {
@@ -166,7 +67,7 @@ impl Rows {
     /// Drops the rows that lost against another one of their day, customer and user.
     fn fold(&mut self) {
         let names = &self.names;
-        let place = |row: &Row| (day(row), row.customer, row.user);
+        let place = |row: &Row| (row.day(), row.customer, row.user);
         self.rows.sort_unstable_by(|a, b| place(a).cmp(&place(b)).then_with(|| order(names, b, a)));
         self.rows.dedup_by_key(|row| place(row));
         self.fold_at = (self.rows.len() * 2).max(FOLD_FROM);
@@ -257,7 +158,7 @@ impl Rows {
     fn compare(&self, a: &Row, b: &Row, column: Column) -> Ordering {
         match column {
             Column::Timestamp if self.all => a.at.cmp(&b.at),
-            Column::Timestamp => day(a).cmp(&day(b)),
+            Column::Timestamp => a.day().cmp(&b.day()),
             Column::AdditionalUsersCount => a.additional_users_count.cmp(&b.additional_users_count),
             Column::Customer if a.customer == b.customer => Ordering::Equal,
             Column::User if a.user == b.user => Ordering::Equal,
@@ -268,69 +169,146 @@ impl Rows {
     }
 }
 
-impl Details {
-    fn of(deployment: &Deployment, names: &mut Names) -> Self {
-        let more = &deployment.more;
-        let (git, ci) = (more.git.as_ref(), more.ci.as_ref());
-        Self {
-            arn: names.name(&deployment.user),
-            account: names.name(&more.account),
-            config_hash: names.name(&deployment.config_hash),
-            backup: names.name(&more.backup),
-            deployment_id: names.name(&more.deployment_id),
-            commit: names.name(git.map_or("", |git| &git.commit)),
-            branch: names.name(git.map_or("", |git| &git.branch)),
-            provider: names.name(ci.map_or("", |ci| &ci.provider)),
-            run_url: names.name(ci.map_or("", |ci| &ci.run_url)),
-            late: more.late,
-            dirty: git.map(|git| git.dirty),
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+
+    use super::*;
+    use crate::logged::More;
+    use crate::packed::split_key;
+    use crate::record::{Ci, Git};
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect("a time")
+    }
+
+    fn deployment(when: &str, user: &str, cluster: &str) -> Deployment {
+        Deployment {
+            at: at(when),
+            modified: at("2026-01-01T00:00:00Z"),
+            key: "usage-logs/airbnb/k.json".into(),
+            customer: "airbnb".into(),
+            user: user.into(),
+            additional_users_count: 5,
+            project_name: "p".into(),
+            cluster_name: cluster.into(),
+            ..Deployment::default()
         }
     }
-}
 
-/// The user as the report shows it.
-#[must_use]
-pub fn shown_user(arn: &str, by: By) -> &str {
-    match by {
-        By::Name => user_name(arn),
-        By::Arn => arn,
+    fn lines(mut rows: Rows, sort: &[&str], limit: Option<usize>) -> Vec<String> {
+        let sort: Vec<Sort> = sort.iter().map(|name| name.parse().expect("a column")).collect();
+        rows.finish(&sort, limit);
+        let line = |cells: Vec<Cell<'_>>| cells.iter().map(|cell| cell.words().into_owned()).collect::<Vec<_>>().join(",");
+        rows.cells().map(line).collect()
     }
-}
 
-/// What follows the last `/` of an ARN, or its last `:` where there is no `/`
-/// (`arn:aws:iam::123456789012:root` gives `root`).
-#[must_use]
-pub fn user_name(arn: &str) -> &str {
-    arn.rsplit_once('/').or_else(|| arn.rsplit_once(':')).map_or(arn, |(_, tail)| tail)
-}
+    fn filled(all: bool, deployments: &[Deployment]) -> Rows {
+        let mut rows = Rows::new(By::Name, all);
+        deployments.iter().for_each(|one| rows.add(one));
+        rows
+    }
 
-/// Which of two deployments was the later one: by time, then by when it was written, then by key.
-fn order(names: &Names, a: &Row, b: &Row) -> Ordering {
-    let frame = |row: &Row| names.text(row.key_frame).split_once('/').unwrap_or_default();
-    let key = |row| {
-        let (segment, rest) = frame(row);
-        (segment, row.key_head, rest)
-    };
-    (a.at, a.modified).cmp(&(b.at, b.modified)).then_with(|| key(a).cmp(&key(b)))
-}
+    #[test]
+    fn the_last_deployment_of_a_day_wins_in_whatever_order_they_come() {
+        let mut all = [
+            deployment("2026-11-23T08:00:00Z", "arn:aws:iam::1:user/jane", "first"),
+            deployment("2026-11-23T23:59:59.5Z", "arn:aws:iam::1:user/jane", "last"),
+            deployment("2026-11-24T00:00:00Z", "arn:aws:iam::1:user/jane", "next-day"),
+            deployment("2026-11-23T09:00:00Z", "arn:aws:iam::1:user/adam", "adam"),
+        ];
+        for turn in 0..all.len() {
+            all.rotate_left(turn);
+            assert_eq!(
+                lines(filled(false, &all), &[], None),
+                ["2026-11-23,airbnb,adam,5,p,adam", "2026-11-23,airbnb,jane,5,p,last", "2026-11-24,airbnb,jane,5,p,next-day"]
+            );
+        }
+    }
 
-/// `usage-logs/<segment>/<name>` as the name's first 16 bytes and `<segment>/<rest of the name>`.
-fn split_key(key: &str) -> ([u8; 16], String) {
-    let (segment, name) = key.strip_prefix(LOGS).and_then(|tail| tail.split_once('/')).unwrap_or(("", key));
-    // Not within a character; what is shorter is filled up with zeros, which sort before everything.
-    let cut = (0..=16.min(name.len())).rev().find(|at| name.is_char_boundary(*at)).unwrap_or_default();
-    let mut head = [0; 16];
-    head[..cut].copy_from_slice(&name.as_bytes()[..cut]);
-    (head, format!("{segment}/{}", &name[cut..]))
-}
+    #[test]
+    fn ties_are_broken_by_last_modified_and_then_by_key() {
+        let tie = deployment("2026-11-23T08:00:00Z", "a/b", "one");
+        let later = Deployment { modified: at("2026-01-02T00:00:00Z"), cluster_name: "later".into(), ..tie.clone() };
+        let key = Deployment { key: "usage-logs/airbnb/l.json".into(), cluster_name: "key".into(), ..later.clone() };
+        assert_eq!(lines(filled(false, &[later, key, tie]), &[], None), ["2026-11-23,airbnb,b,5,p,key"]);
+    }
 
-fn nanoseconds(at: DateTime<Utc>) -> i64 {
-    // A leap second is a second of more than 10⁹ nanoseconds: it stays in its day.
-    let leap = i64::from(at.timestamp_subsec_nanos()) - 999_999_999;
-    at.timestamp_nanos_opt().map_or(0, |nanoseconds| nanoseconds - leap.max(0))
-}
+    #[test]
+    fn keys_are_compared_as_they_are_wherever_they_are_cut() {
+        let keys = [
+            "usage-logs/a/0.json",
+            "usage-logs/a/2026-03-02_080000-00000000.json",
+            "usage-logs/a/2026-03-02_080000-ffffffff.json",
+            "usage-logs/a/2026-03-02_080000.json",
+            "usage-logs/a/d188280766a258ccc135ef480b49230c.json",
+            "usage-logs/a/d188280766a258ccc135ef480b49230d.json",
+            "usage-logs/~20a/0.json",
+        ];
+        for pair in keys.windows(2) {
+            let one = |key: &str| Deployment { key: key.into(), cluster_name: key.into(), ..deployment("2026-11-23T08:00:00Z", "u", "") };
+            let rows = filled(false, &[one(pair[1]), one(pair[0])]);
+            assert!(lines(rows, &[], None)[0].ends_with(pair[1]), "{pair:?}");
+        }
+        assert_eq!(split_key("usage-logs/a/2026-03-02_08000é.json").1, "a/é.json", "not within a character");
+    }
 
-/// Days since 1970, UTC.
-fn day(row: &Row) -> i64 {
-    row.at.div_euclid(86_400_000_000_000)
+    #[test]
+    fn folding_early_changes_nothing() {
+        let many: Vec<Deployment> = (0..FOLD_FROM * 3)
+            .map(|number| deployment(&format!("2026-11-{:02}T08:00:00.{number:06}Z", number % 7 + 1), "u", &number.to_string()))
+            .collect();
+        let rows = filled(false, &many);
+        assert!(rows.len() < many.len() / 2, "{} rows are kept", rows.len());
+        let last: Vec<String> =
+            (FOLD_FROM * 3 - 7..FOLD_FROM * 3).map(|number| format!("2026-11-{:02},airbnb,u,5,p,{number}", number % 7 + 1)).collect();
+        let mut last = last;
+        last.sort();
+        assert_eq!(lines(rows, &[], None), last);
+    }
+
+    #[test]
+    fn rows_are_sorted_and_cut_as_asked() {
+        let all = [
+            deployment("2026-11-23T08:00:00Z", "x/jane", "b"),
+            deployment("2026-11-24T08:00:00Z", "x/adam", "a"),
+            deployment("2026-11-25T08:00:00Z", "x/jane", "c"),
+        ];
+        let days = |sort: &[&str], limit| -> Vec<String> {
+            lines(filled(false, &all), sort, limit).iter().map(|line| line[8..10].to_owned()).collect()
+        };
+        assert_eq!(days(&["-timestamp"], Some(2)), ["25", "24"]);
+        assert_eq!(days(&["user", "-timestamp"], None), ["24", "25", "23"]);
+        assert_eq!(days(&["cluster_name"], None), ["24", "23", "25"]);
+    }
+
+    #[test]
+    fn all_deployments_are_listed_in_full_and_in_the_order_of_time() {
+        let git = Git { commit: "c0ffee".into(), branch: "main".into(), dirty: true };
+        let ci = Ci { provider: "github".into(), run_url: "https://ci/1".into() };
+        let more =
+            More { account: "1".into(), backup: "uploaded".into(), late: true, deployment_id: "d".into(), git: Some(git), ci: Some(ci) };
+        let full = Deployment { config_hash: "h".into(), more, ..deployment("2026-11-23T08:00:00.25Z", "x/jane", "c") };
+        let bare = deployment("2026-11-23T07:00:00Z", "x/jane", "c");
+        assert_eq!(
+            lines(filled(true, &[full, bare]), &[], None),
+            [
+                "2026-11-23T07:00:00Z,airbnb,jane,5,p,c,x/jane,,,,false,,,,,,",
+                "2026-11-23T08:00:00.250Z,airbnb,jane,5,p,c,x/jane,1,h,uploaded,true,d,c0ffee,main,true,github,https://ci/1"
+            ]
+        );
+    }
+
+    #[test]
+    fn folded_arns_are_told_and_kept_apart_on_request() {
+        let mut by_name = Rows::new(By::Name, false);
+        let mut by_arn = Rows::new(By::Arn, false);
+        for arn in ["arn:aws:iam::1:user/jane", "arn:aws:iam::2:user/jane"] {
+            by_name.add(&deployment("2026-11-23T08:00:00Z", arn, "c"));
+            by_arn.add(&deployment("2026-11-23T08:00:00Z", arn, "c"));
+        }
+        assert_eq!(by_name.folded().map(|(name, arns)| (name, arns.len())).collect::<Vec<_>>(), [("jane", 2)]);
+        assert_eq!(by_arn.folded().count(), 0);
+        assert_eq!((lines(by_name, &[], None).len(), lines(by_arn, &[], None).len()), (1, 2));
+    }
 }

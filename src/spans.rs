@@ -65,7 +65,7 @@ pub fn of_customer(prefix: &str, old: Option<(String, String)>, count: u64) -> S
 #[must_use]
 pub fn one_by_one(customers: usize, known: u64) -> bool {
     // A page tells a thousand keys.
-    known > FEW && (customers as u64) < known / 250
+    known > FEW && (customers as u64) < known / 100
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, Utc};
 
 use crate::formats::Cell;
+use crate::logged::{By, Deployment, shown_user};
 use crate::names::{Name, Names};
-use crate::rows::{By, Deployment, shown_user};
 
 /// What is added up; in the order of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

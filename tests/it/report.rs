@@ -18,6 +18,11 @@ fn record(timestamp: &str, user: &str, count: u64, cluster: &str) -> String {
     )
 }
 
+/// A record of another customer.
+fn of(customer: &str, record: &str) -> String {
+    record.replace("\"customer\":\"acme\"", &format!("\"customer\":\"{customer}\""))
+}
+
 /// Runs `report` with the profile `default`; it must end with 0. Gives stdout and stderr.
 fn report(world: &World, arguments: &[&str]) -> (String, String) {
     let output = world.helper(&["report", "--profile", "default"]).args(arguments).output().expect("report");
@@ -39,7 +44,7 @@ fn the_last_deployment_of_a_day_wins_for_each_customer_and_user() {
     seed(&world, "usage-logs/acme/2026-03-02_120000.json", &record("2026-03-02T12:00:00Z", ALICE, 3, "noon"), 1);
     seed(&world, "usage-logs/acme/2026-03-03_000000.json", &record("2026-03-03T00:00:00Z", ALICE, 4, "next"), 1);
     seed(&world, "usage-logs/acme/2026-03-02_100000.json", &record("2026-03-02T10:00:00Z", "arn:aws:iam::123456789012:root", 5, "root"), 1);
-    seed(&world, "usage-logs/zeta/2026-03-02_100000.json", &record("2026-03-02T10:00:00Z", ALICE, 6, "zeta"), 1);
+    seed(&world, "usage-logs/zeta/2026-03-02_100000.json", &of("zeta", &record("2026-03-02T10:00:00Z", ALICE, 6, "zeta")), 1);
     seed(&world, "usage-logs/acme/2026-02-28_100000.json", &record("2026-02-28T10:00:00Z", ALICE, 7, "february"), 1);
     let expected = format!(
         "{HEADER}\
@@ -98,10 +103,12 @@ fn a_customer_with_an_odd_name_is_found_in_the_keys_of_both_modules() {
 }
 
 #[test]
-fn the_customer_in_the_key_wins_over_the_one_in_the_record() {
+fn the_customer_in_the_key_wins_over_the_one_in_the_record_which_is_named() {
     let world = World::new();
     seed(&world, "usage-logs/beta/2026-03-02_080000.json", &record("2026-03-02T08:00:00Z", ALICE, 1, "c"), 1);
-    assert_eq!(report(&world, &[]).0, format!("{HEADER}2026-03-02,beta,alice,1,p,c\n"));
+    let (csv, messages) = report(&world, &[]);
+    assert_eq!(csv, format!("{HEADER}2026-03-02,beta,alice,1,p,c\n"));
+    assert!(messages.contains("beta/2026-03-02_080000.json`: its `customer` is not its key's"), "{messages}");
     assert_eq!(report(&world, &["acme"]).0, HEADER);
 }
 
@@ -172,7 +179,7 @@ fn a_report_of_more_records_than_a_page_of_s3_has_all_of_them() {
     for number in 0..2500_u64 {
         let user = format!("arn:aws:iam::123456789012:user/u{number:04}");
         let key = format!("usage-logs/c{:02}/2026-03-02_080000-{number:08x}.json", number % 25);
-        seed(&world, &key, &record("2026-03-02T08:00:00Z", &user, number, "c"), 1);
+        seed(&world, &key, &of(&format!("c{:02}", number % 25), &record("2026-03-02T08:00:00Z", &user, number, "c")), 1);
     }
     let (csv, messages) = report(&world, &[]);
     assert_eq!((csv.lines().count(), messages.as_str()), (2501, ""));

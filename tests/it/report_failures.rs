@@ -132,7 +132,16 @@ fn a_record_that_s3_cannot_give_now_is_no_row_less_but_an_error() {
 #[test]
 fn a_wrong_command_line_exits_2() {
     let world = World::new();
-    for arguments in [&["--no-such-flag"][..], &["a", "b"], &["--by", "age"], &["--output"]] {
+    for arguments in [
+        &["--no-such-flag"][..],
+        &["--by", "age"],
+        &["--output"],
+        &["--format", "pdf"],
+        &["--sort", "age"],
+        &["--limit", "-1"],
+        &["--summary", "--all"],
+        &["--no-cache", "--refresh"],
+    ] {
         let (code, output, messages) = report(&world, arguments);
         assert_eq!((code, output.as_str()), (Some(2), ""), "{arguments:?}");
         assert!(messages.starts_with("error: "), "{messages}");

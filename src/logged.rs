@@ -1,0 +1,93 @@
+//! A deployment, as a usage record and its object tell it.
+//!
+//! Pure.
+
+use chrono::{DateTime, Utc};
+
+use crate::record::{Ci, Git};
+
+/// One deployment, as a usage record and its object tell it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deployment {
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// When the object was written; the second thing that decides which deployment was the last.
+    pub modified: DateTime<Utc>,
+    /// The object's key; the third.
+    pub key: String,
+    /// The customer.
+    pub customer: String,
+    /// The full ARN.
+    pub user: String,
+    /// `additional_users_count`.
+    pub additional_users_count: u64,
+    /// `project_name`.
+    pub project_name: String,
+    /// `cluster_name`.
+    pub cluster_name: String,
+    /// `config_hash`, or empty.
+    pub config_hash: String,
+    /// What only the list of all deployments shows.
+    pub more: More,
+}
+
+/// What only the list of all deployments shows; empty where a record does not say it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct More {
+    /// `account`.
+    pub account: String,
+    /// `backup`.
+    pub backup: String,
+    /// `late`.
+    pub late: bool,
+    /// `deployment_id`.
+    pub deployment_id: String,
+    /// `git`.
+    pub git: Option<Git>,
+    /// `ci`.
+    pub ci: Option<Ci>,
+}
+
+/// How users are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum By {
+    /// By what follows the last `/` of the ARN: one person with two roles is one user.
+    #[default]
+    Name,
+    /// By the full ARN.
+    Arn,
+}
+
+/// The user as the report shows it.
+#[must_use]
+pub fn shown_user(arn: &str, by: By) -> &str {
+    match by {
+        By::Name => user_name(arn),
+        By::Arn => arn,
+    }
+}
+
+/// What follows the last `/` of an ARN, or its last `:` where there is no `/`
+/// (`arn:aws:iam::123456789012:root` gives `root`).
+#[must_use]
+pub fn user_name(arn: &str) -> &str {
+    arn.rsplit_once('/').or_else(|| arn.rsplit_once(':')).map_or(arn, |(_, tail)| tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_named_by_the_tail_of_their_arn() {
+        for (arn, name) in [
+            ("arn:aws:sts::1:assumed-role/AWSReservedSSO_Admin_0/john.doe", "john.doe"),
+            ("arn:aws:iam::123456789012:root", "root"),
+            ("arn:aws:iam::1:user/a/b/jane", "jane"),
+            ("", ""),
+            ("someone", "someone"),
+        ] {
+            assert_eq!(user_name(arn), name);
+        }
+    }
+}
