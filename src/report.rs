@@ -90,7 +90,9 @@ fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {
 
 /// Says at once that the report could not be written, not after minutes of fetching.
 fn check_place(path: &Path) -> io::Result<()> {
-    Draft::for_user(path).map(drop)
+    // To open a pipe would be to write to it: whoever reads it would see an end.
+    let is_special = std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir());
+    if is_special { Ok(()) } else { Draft::for_user(path).map(drop) }
 }
 
 /// Gathers the report; once more and without the cache where that turns out to be damaged.
