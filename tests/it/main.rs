@@ -19,6 +19,7 @@ mod history;
 mod init;
 mod init_upgrade;
 mod local_trouble;
+mod properties;
 mod record;
 mod region;
 mod replay;
