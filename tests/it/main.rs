@@ -6,13 +6,20 @@
 mod support;
 
 mod by_hand;
+mod by_s3;
 mod networks;
 mod oracle;
+mod servers;
+mod site;
 mod troubles;
 
 mod concurrency;
 mod context;
 mod context_refusals;
+mod contract;
+mod contract_keys;
+mod contract_races;
+mod contract_throttled;
 mod deployment;
 mod golden;
 mod history;

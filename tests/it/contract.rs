@@ -1,0 +1,75 @@
+//! `report` on each server: listings of several pages, the cache, and records that go and come between the reports.
+
+use crate::networks::Fate;
+use crate::site::{Entry, GETS, HEADER, LISTS, Site, csv_of, on_each_server, only};
+
+on_each_server!(
+    every_record_of_several_pages_is_reported_once_and_fetched_once,
+    a_record_that_is_no_longer_listed_is_no_longer_reported,
+    an_empty_bucket_gives_the_header,
+);
+
+/// The customers, the segments of their keys and how many records each has: 2,350 in all.
+const SHARES: [(&str, &str, u64); 6] = [
+    ("acme", "acme", 1200),
+    ("acme-2", "acme-2", 400),
+    ("Acme", "Acme", 300),
+    ("Foo Bar", "~Foo~20Bar", 150),
+    ("Foo Bar", "Foo Bar", 100),
+    ("zeta", "zeta", 200),
+];
+
+fn every_record_of_several_pages_is_reported_once_and_fetched_once(site: &mut Site) {
+    let mut entries = Vec::new();
+    let mut objects = Vec::new();
+    for (customer, segment, share) in SHARES {
+        for _ in 0..share {
+            let number = entries.len() as u64;
+            let entry = Entry { day: 1 + number % 28, ..Entry::new(customer, number) };
+            // Every tenth as the earlier module names them.
+            let digest = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let key = if number % 10 == 0 { format!("usage-logs/{segment}/{digest:016x}{number:016x}.json") } else { entry.key(segment) };
+            objects.push((key, entry.record()));
+            entries.push(entry);
+        }
+    }
+    site.fill(&objects);
+    let relay = site.relay(|_| Fate::Pass);
+
+    let whole = site.csv(&[]);
+    assert!(whole == csv_of(&entries), "not every record once");
+    assert_eq!((relay.count(GETS), relay.count(LISTS)), (2350, 3), "1,000 keys a page");
+    assert!(site.csv(&[]) == whole, "the second report is another one");
+    assert_eq!((relay.count(GETS), relay.count(LISTS)), (2350, 6), "nothing is fetched twice");
+    for customer in ["acme", "acme-2", "Acme", "Foo Bar", "zeta"] {
+        assert!(site.csv(&[customer]) == only(customer, &whole), "{customer}");
+    }
+    assert_eq!(site.csv(&["acm"]), HEADER);
+    assert_eq!(relay.count(GETS), 2350, "nothing is fetched twice");
+    assert!(site.csv(&["acme", "--no-cache"]) == only("acme", &whole), "the cache knows better");
+    assert_eq!(relay.count(GETS), 2350 + 1200);
+}
+
+fn a_record_that_is_no_longer_listed_is_no_longer_reported(site: &mut Site) {
+    let mut entries: Vec<Entry> = (0..9).map(|number| Entry::new("acme", number)).collect();
+    let keys: Vec<String> = entries.iter().map(|entry| entry.key("acme")).collect();
+    for (key, entry) in keys.iter().zip(&entries) {
+        site.hand.put(key, &entry.record());
+    }
+    assert_eq!(site.csv(&[]), csv_of(&entries));
+    // The first, one in the middle and the last.
+    for number in [8, 4, 0] {
+        site.hand.delete(&keys[number]);
+        entries.remove(number);
+        assert_eq!(site.csv(&[]), csv_of(&entries));
+    }
+    entries.clear();
+    keys.iter().for_each(|key| site.hand.delete(key));
+    assert_eq!(site.csv(&["acme"]), HEADER);
+    assert_eq!(site.csv(&[]), HEADER);
+}
+
+fn an_empty_bucket_gives_the_header(site: &mut Site) {
+    assert_eq!(site.csv(&[]), HEADER);
+    assert_eq!(site.csv(&["acme"]), HEADER);
+}

@@ -1,0 +1,85 @@
+//! `report` on each server: keys and customers with odd names.
+
+use crate::site::{Entry, Kind, Site, csv_of, on_each_server, only};
+
+on_each_server!(keys_are_listed_and_fetched_by_their_own_names, customers_of_like_names_are_told_apart);
+
+fn keys_are_listed_and_fetched_by_their_own_names(site: &mut Site) {
+    let long = "x".repeat(240);
+    let longer = "x".repeat(900);
+    let names = [
+        "a b",
+        "a+b",
+        "%2F",
+        "%",
+        "100%25",
+        "~20",
+        "é",
+        "e\u{301}",
+        "日本😀",
+        "'single' \"double\"",
+        "a&b=c?d#e",
+        "<b>&amp;",
+        "a;b,c:d@e$f!",
+        "back\\slash",
+        " in front",
+        "behind ",
+        "..",
+        "(1)[2]{3}*^`|",
+        &long,
+        &longer,
+        "two\nlines",
+        "re\rturn",
+        "tab\tstop",
+        "\u{1b}[2J",
+        "\u{7f}",
+        "\u{85}",
+    ];
+    let mut entries = Vec::new();
+    let mut refused = Vec::new();
+    for (number, name) in (0..).zip(names) {
+        let entry = Entry::new("acme", number);
+        match site.hand.try_put(&format!("usage-logs/acme/{name}.json"), &entry.record()) {
+            Ok(()) => entries.push(entry),
+            Err(_) => refused.push(name),
+        }
+    }
+    let cannot: &[&str] = match site.kind {
+        Kind::Embedded => &[],
+        // A file's name has 255 bytes at most.
+        Kind::Versitygw => &[&longer],
+        // Its routes end where a line does.
+        Kind::Moto => &["two\nlines"],
+    };
+    assert_eq!(refused, cannot);
+    for _ in ["fetched", "from the cache"] {
+        assert_eq!(site.csv(&["--strict"]), csv_of(&entries));
+    }
+}
+
+fn customers_of_like_names_are_told_apart(site: &mut Site) {
+    let segments = [
+        ("acme", "acme"),
+        ("acme-2", "acme-2"),
+        ("acme2", "acme2"),
+        ("Acme", "Acme"),
+        ("Foo Bar", "~Foo~20Bar"),
+        ("Foo Bar", "Foo Bar"),
+        ("Foo+Bar", "~Foo~2bBar"),
+        ("Foo%20Bar", "Foo%20Bar"),
+        ("é", "é"),
+        ("e\u{301}", "e\u{301}"),
+        ("a&b", "a&b"),
+    ];
+    let mut entries = Vec::new();
+    for (number, (customer, segment)) in (0..).zip(segments) {
+        let entry = Entry::new(customer, number);
+        site.hand.put(&entry.key(segment), &entry.record());
+        entries.push(entry);
+    }
+    let whole = site.csv(&["--strict"]);
+    assert_eq!(whole, csv_of(&entries));
+    for (customer, _) in segments {
+        assert_eq!(site.csv(&["--strict", customer]), only(customer, &whole), "{customer}");
+    }
+}

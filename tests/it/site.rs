@@ -1,0 +1,144 @@
+//! One contract, three servers: a world whose S3 is the embedded one, versitygw or moto, and records with the rows they give.
+
+use crate::by_s3::Hand;
+use crate::networks::{Fate, Relay};
+use crate::servers::{Gateway, Moto};
+use crate::support::{BUCKET, World, text};
+
+pub(crate) const HEADER: &str = "timestamp,customer,user,additional_users_count,project_name,cluster_name\n";
+/// How requests for records begin, and those for pages of keys.
+pub(crate) const GETS: &str = "GET /mongodb-arena/usage-logs/";
+pub(crate) const LISTS: &str = "GET /mongodb-arena/?";
+
+/// Which server plays S3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Embedded,
+    Versitygw,
+    Moto,
+}
+
+/// A world with one of the servers as its S3.
+pub(crate) struct Site {
+    pub(crate) kind: Kind,
+    /// Writes and deletes, past whatever stands between the helper and the server.
+    pub(crate) hand: Hand,
+    endpoint: String,
+    // Before the world with their folders.
+    _gateway: Option<Gateway>,
+    _moto: Option<Moto>,
+    pub(crate) world: World,
+}
+
+impl Site {
+    pub(crate) fn new(kind: Kind) -> Self {
+        let mut world = World::new();
+        let gateway = (kind == Kind::Versitygw).then(|| Gateway::start(&world));
+        let moto = (kind == Kind::Moto).then(|| Moto::start(&world));
+        let other = gateway.as_ref().map(|it| it.endpoint.clone()).or_else(|| moto.as_ref().map(|it| it.endpoint.clone()));
+        let endpoint = other.unwrap_or_else(|| world.server.endpoint());
+        world.set_s3_endpoint(&endpoint);
+        Self { kind, hand: Hand::new(&endpoint), endpoint, _gateway: gateway, _moto: moto, world }
+    }
+
+    /// Puts a relay between the helper and the server. The cache is one of the place that the helper asks.
+    pub(crate) fn relay(&mut self, fate: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Relay {
+        let relay = Relay::start(&self.endpoint, fate);
+        self.world.set_s3_endpoint(&relay.endpoint());
+        relay
+    }
+
+    /// Writes many objects.
+    pub(crate) fn fill(&self, objects: &[(String, String)]) {
+        if self.kind == Kind::Embedded {
+            // Not over the wire: a fifth of the time.
+            for (key, body) in objects {
+                self.world.server.put(BUCKET, key, body.as_bytes(), &[]).expect("an object");
+            }
+        } else {
+            self.hand.put_all(objects);
+        }
+    }
+
+    /// Runs `report`: its exit code, stdout and stderr.
+    pub(crate) fn report(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let output = self.world.helper(&["report", "--profile", "default"]).args(arguments).output().expect("report");
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// Runs `report`, which must end well and have nothing to say, and gives the CSV.
+    pub(crate) fn csv(&self, arguments: &[&str]) -> String {
+        let (code, csv, messages) = self.report(arguments);
+        assert_eq!((code, messages.as_str()), (Some(0), ""), "{arguments:?}");
+        csv
+    }
+}
+
+/// A deployment, ordered as the report's rows are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    pub(crate) day: u64,
+    pub(crate) customer: String,
+    pub(crate) user: String,
+    pub(crate) count: u64,
+}
+
+impl Entry {
+    /// One of the second day, by a user of its own.
+    pub(crate) fn new(customer: &str, number: u64) -> Self {
+        Self { day: 2, customer: customer.to_owned(), user: format!("u{number:05}"), count: number }
+    }
+
+    /// Its usage record.
+    pub(crate) fn record(&self) -> String {
+        format!(
+            "{{\"timestamp\":\"2026-03-{:02}T08:00:00Z\",\"customer\":\"{}\",\"user\":\"arn:aws:iam::123456789012:user/{}\",\
+             \"additional_users_count\":{},\"project_name\":\"p\",\"cluster_name\":\"c\"}}\n",
+            self.day, self.customer, self.user, self.count
+        )
+    }
+
+    /// The key of ours with this number.
+    pub(crate) fn key(&self, segment: &str) -> String {
+        format!("usage-logs/{segment}/2026-03-{:02}_080000-{:08x}.json", self.day, self.count)
+    }
+}
+
+/// The report of these deployments.
+pub(crate) fn csv_of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
+    let mut entries: Vec<&Entry> = entries.into_iter().collect();
+    entries.sort();
+    let row = |it: &&Entry| format!("2026-03-{:02},{},{},{},p,c\n", it.day, it.customer, it.user, it.count);
+    HEADER.to_owned() + &entries.iter().map(row).collect::<String>()
+}
+
+/// The report without the rows of other customers.
+pub(crate) fn only(customer: &str, csv: &str) -> String {
+    let of_customer = |line: &&str| line.split(',').nth(1) == Some(customer);
+    HEADER.to_owned() + &csv.split_inclusive('\n').skip(1).filter(of_customer).collect::<String>()
+}
+
+/// Makes each of these claims, which are functions of a [`Site`], a test on each server.
+macro_rules! on_each_server {
+    ($($claim:ident),+ $(,)?) => {$(
+        mod $claim {
+            use crate::site::{Kind, Site};
+
+            #[test]
+            fn on_the_embedded_server() {
+                super::$claim(&mut Site::new(Kind::Embedded));
+            }
+
+            #[test]
+            fn on_versitygw() {
+                super::$claim(&mut Site::new(Kind::Versitygw));
+            }
+
+            #[test]
+            fn on_moto() {
+                super::$claim(&mut Site::new(Kind::Moto));
+            }
+        }
+    )+};
+}
+pub(crate) use on_each_server;
