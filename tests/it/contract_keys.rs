@@ -52,6 +52,10 @@ fn keys_are_listed_and_fetched_by_their_own_names(site: &mut Site) {
         Kind::Moto => &["two\nlines"],
     };
     assert_eq!(refused, cannot);
+    if site.kind == Kind::Versitygw {
+        // Its listings are XML alone, which has no such character, and name a key that nobody can get.
+        entries.retain(|entry| names[usize::try_from(entry.count).unwrap()] != "\u{1b}[2J");
+    }
     for _ in ["fetched", "from the cache"] {
         assert_eq!(site.csv(&["--strict"]), csv_of(&entries));
     }
