@@ -16,6 +16,8 @@ use crate::support::{BUCKET, World, project};
 struct Running {
     process: Child,
     endpoint: String,
+    /// What it wrote on stderr.
+    complaints: PathBuf,
 }
 
 impl Running {
@@ -31,7 +33,7 @@ impl Running {
             complete(&mut command, port);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&complaints).expect("a file"));
             let process = command.spawn().expect("it starts");
-            let mut running = Self { process, endpoint: format!("http://127.0.0.1:{port}") };
+            let mut running = Self { process, endpoint: format!("http://127.0.0.1:{port}"), complaints: complaints.clone() };
             if running.answers(port) {
                 return running;
             }
@@ -70,6 +72,7 @@ fn free_port() -> u16 {
 pub(crate) struct Gateway {
     pub(crate) endpoint: String,
     bucket: PathBuf,
+    log: PathBuf,
     _running: Running,
 }
 
@@ -77,18 +80,26 @@ impl Gateway {
     /// Starts one with the bucket, which takes the credentials of the profile `default`.
     pub(crate) fn start(world: &World) -> Self {
         let (data, meta) = (world.path().join("gateway"), world.path().join("metadata-of-gateway"));
-        let bucket = data.join(BUCKET);
+        let (bucket, log) = (data.join(BUCKET), world.path().join("requests-of-gateway"));
         for folder in [&bucket, &meta] {
             fs::create_dir_all(folder).expect("a folder");
         }
         let running = Running::start(world, "versitygw", |command, port| {
             command
-                .args(["--port", &format!("127.0.0.1:{port}"), "--quiet", "--region", "us-east-1", "posix", "--sidecar"])
+                .args(["--port", &format!("127.0.0.1:{port}"), "--quiet", "--region", "us-east-1"])
+                .arg("--access-log")
+                .arg(&log)
+                .args(["posix", "--sidecar"])
                 .args([&meta, &data])
                 .env("ROOT_ACCESS_KEY", "AKIADEFAULT")
                 .env("ROOT_SECRET_KEY", "secret-of-default");
         });
-        Self { endpoint: running.endpoint.clone(), bucket, _running: running }
+        Self { endpoint: running.endpoint.clone(), bucket, log, _running: running }
+    }
+
+    /// How many `GetObject` and `ListObjectsV2` its log has.
+    pub(crate) fn asked(&self) -> (usize, usize) {
+        (occurrences(&self.log, " s3_GetObject "), occurrences(&self.log, " s3_ListObjectsV2 "))
     }
 
     /// The keys below a prefix, by the files that stand for them.
@@ -116,10 +127,14 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+fn occurrences(log: &Path, words: &str) -> usize {
+    String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).matches(words).count()
+}
+
 /// A running moto, which takes any credentials.
 pub(crate) struct Moto {
     pub(crate) endpoint: String,
-    _running: Running,
+    running: Running,
 }
 
 impl Moto {
@@ -129,6 +144,12 @@ impl Moto {
             command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
         });
         Hand::new(&running.endpoint).make_bucket();
-        Self { endpoint: running.endpoint.clone(), _running: running }
+        Self { endpoint: running.endpoint.clone(), running }
+    }
+
+    /// How many `GetObject` and `ListObjectsV2` its log has.
+    pub(crate) fn asked(&self) -> (usize, usize) {
+        let count = |words: &str| occurrences(&self.running.complaints, words);
+        (count(&format!("\"GET /{BUCKET}/usage-logs/")), count(&format!("\"GET /{BUCKET}/?")))
     }
 }

@@ -25,8 +25,8 @@ pub(crate) struct Site {
     pub(crate) hand: Hand,
     endpoint: String,
     // Before the world with their folders.
-    _gateway: Option<Gateway>,
-    _moto: Option<Moto>,
+    gateway: Option<Gateway>,
+    moto: Option<Moto>,
     pub(crate) world: World,
 }
 
@@ -38,7 +38,7 @@ impl Site {
         let other = gateway.as_ref().map(|it| it.endpoint.clone()).or_else(|| moto.as_ref().map(|it| it.endpoint.clone()));
         let endpoint = other.unwrap_or_else(|| world.server.endpoint());
         world.set_s3_endpoint(&endpoint);
-        Self { kind, hand: Hand::new(&endpoint), endpoint, _gateway: gateway, _moto: moto, world }
+        Self { kind, hand: Hand::new(&endpoint), endpoint, gateway, moto, world }
     }
 
     /// Puts a relay between the helper and the server. The cache is one of the place that the helper asks.
@@ -46,6 +46,23 @@ impl Site {
         let relay = Relay::start(&self.endpoint, fate);
         self.world.set_s3_endpoint(&relay.endpoint());
         relay
+    }
+
+    /// Asserts how many records and how many pages the server was asked for so far, by its own log.
+    pub(crate) fn was_asked_for(&self, records: usize, pages: usize) {
+        let asked = || match (&self.gateway, &self.moto) {
+            (Some(gateway), _) => gateway.asked(),
+            (_, Some(moto)) => moto.asked(),
+            _ => (self.world.count("GetObject", ""), self.world.count("ListObjectsV2", "")),
+        };
+        // Some note a request after they have answered it.
+        for _ in 0..1000 {
+            if asked().0 >= records && asked().1 >= pages {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        assert_eq!(asked(), (records, pages), "records and pages that {:?} was asked for", self.kind);
     }
 
     /// Writes many objects.
