@@ -17,6 +17,7 @@ mod concurrency;
 mod context;
 mod context_refusals;
 mod contract;
+mod contract_gaps;
 mod contract_keys;
 mod contract_races;
 mod contract_throttled;
