@@ -90,8 +90,8 @@ pub struct Listing {
     pub prefix: String,
     /// Keys greater than this.
     pub after: String,
-    /// Whether keys with a further `/` are told as folders only.
-    pub folders: bool,
+    /// Keys with this behind the prefix are told as folders only, up to and with it; empty for none.
+    pub delimiter: &'static str,
 }
 
 /// One page of a listing.
@@ -99,7 +99,7 @@ pub struct Listing {
 pub struct Page {
     /// The objects, in the order of their keys.
     pub objects: Vec<Listed>,
-    /// The folders, with their `/`.
+    /// The folders, with their delimiter.
     pub folders: Vec<String>,
     /// Asks for the next page; `None` on the last.
     pub next: Option<String>,
@@ -215,7 +215,7 @@ impl Store {
                 .bucket(&self.target.bucket)
                 .prefix(&listing.prefix)
                 .set_start_after(Some(listing.after.clone()).filter(|after| !after.is_empty()))
-                .set_delimiter(listing.folders.then(|| "/".to_owned()))
+                .set_delimiter(Some(listing.delimiter.to_owned()).filter(|delimiter| !delimiter.is_empty()))
                 // XML cannot hold every character that a key can.
                 .encoding_type(EncodingType::Url)
                 .set_continuation_token(token.map(str::to_owned))

@@ -128,13 +128,14 @@ impl Cache {
         Ok(())
     }
 
-    /// Compares what S3 lists of the keys behind `after`, up to and with `through`, with what is here: hands over what is in
-    /// step, gives back the rest, and forgets what S3 no longer lists.
+    /// Compares what S3 lists of the keys behind `after`, up to and with `through`, with what is here of those that the
+    /// listing `covers`: hands over what is in step, gives back the rest, and forgets what S3 no longer lists.
     pub fn compare(
         &mut self,
         after: &str,
         through: &str,
         listed: Vec<Listed>,
+        covers: impl Fn(&str) -> bool,
         mut take: impl FnMut(&Listed, Option<&[u8]>),
     ) -> Result<Vec<Listed>, Trouble> {
         let mut query = self.db.prepare_cached(&format!("{ENTRY} WHERE key > ?1 AND key <= ?2 ORDER BY key")).map_err(words)?;
@@ -143,6 +144,9 @@ impl Cache {
         let mut listed = listed.into_iter().peekable();
         while let Some(row) = rows.next().map_err(words)? {
             let (known, body) = entry(row)?;
+            if !covers(&known.key) {
+                continue;
+            }
             while let Some(new) = listed.next_if(|it| it.key < known.key) {
                 missing.push(new);
             }

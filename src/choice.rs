@@ -10,6 +10,8 @@ use crate::logged::{Deployment, user_name};
 /// What was asked for; an empty list stands for everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choice {
+    /// Customers, by their exact names.
+    pub customers: Vec<String>,
     /// Users, by the last part of their ARN or by all of it.
     pub users: Vec<String>,
     /// Projects, by their exact names.
@@ -35,15 +37,10 @@ impl Choice {
         let among = |wanted: &[String], value: &str| wanted.is_empty() || wanted.iter().any(|it| it == value);
         let user = &deployment.user;
         (among(&self.users, user) || among(&self.users, user_name(user)))
+            && among(&self.customers, &deployment.customer)
             && among(&self.projects, &deployment.project_name)
             && among(&self.clusters, &deployment.cluster_name)
             && self.covers(deployment.at, deployment.at)
-    }
-
-    /// Whether all that there is, is wanted.
-    #[must_use]
-    pub fn is_everything(&self) -> bool {
-        *self == Self::default()
     }
 
     /// Whether any of the moments from `first` to `last` is within the time asked for.

@@ -84,7 +84,11 @@ impl<W: Write> Gathering<'_, W> {
     /// Takes what the cache has from the first key to before the second.
     pub fn take_cached(&mut self, from: &str, to: &str) -> Result<(), Fault> {
         let Some(cache) = self.cache.take() else { return Ok(()) };
-        let done = cache.each(from, to, |listed, body| self.take(listed, body));
+        let done = cache.each(from, to, |listed, body| {
+            if spans::is_dated(&listed.key) {
+                self.take(listed, body);
+            }
+        });
         self.settle(cache, done)
     }
 
@@ -155,7 +159,7 @@ impl<W: Write> Gathering<'_, W> {
 }
 
 impl<W: Write> Sink for Gathering<'_, W> {
-    fn page(&mut self, listing: &Listing, after: &str, page: Page) -> Result<Vec<Listed>, Fault> {
+    fn page(&mut self, listing: &Listing, after: &str, mut page: Page) -> Result<Vec<Listed>, Fault> {
         self.progress.listed(page.objects.len());
         let through = match (&page.next, page.objects.last()) {
             (Some(_), Some(last)) => last.key.clone(),
@@ -164,13 +168,20 @@ impl<W: Write> Sink for Gathering<'_, W> {
             (None, _) => format!("{}\u{10ffff}", listing.prefix),
         };
         let after = after.max(&listing.prefix).to_owned();
+        page.objects.retain(|listed| spans::covers(listing, &listed.key));
         let mut missing = match self.cache.take() {
             None => page.objects,
             Some(mut cache) => {
-                let done = cache.compare(&after, &through, page.objects, |listed, body| {
-                    self.see(&listed.key);
-                    self.take(listed, body);
-                });
+                let done = cache.compare(
+                    &after,
+                    &through,
+                    page.objects,
+                    |key| spans::covers(listing, key),
+                    |listed, body| {
+                        self.see(&listed.key);
+                        self.take(listed, body);
+                    },
+                );
                 self.settle(cache, done)?
             }
         };

@@ -81,7 +81,14 @@ fn choice(arguments: &ReportArguments, now: DateTime<Utc>) -> Result<Choice> {
         return Err(Fault::new(Kind::Input, "read the time asked for: `--since` is later than `--until`", "").into());
     }
     let named = |names: &[String]| names.to_vec();
-    Ok(Choice { users: named(&arguments.user), projects: named(&arguments.project), clusters: named(&arguments.cluster), since, until })
+    Ok(Choice {
+        customers: named(&arguments.customer),
+        users: named(&arguments.user),
+        projects: named(&arguments.project),
+        clusters: named(&arguments.cluster),
+        since,
+        until,
+    })
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {
@@ -188,7 +195,7 @@ async fn plan(
     if known <= spans::FEW {
         return Ok(vec![spans::whole(LOGS)]);
     }
-    let listing = Listing { prefix: LOGS.to_owned(), folders: true, ..Listing::default() };
+    let listing = Listing { prefix: LOGS.to_owned(), delimiter: "/", ..Listing::default() };
     let folders = fetch::folders(store, &listing).await?;
     if !spans::one_by_one(folders.len(), known) {
         return Ok(vec![spans::whole(LOGS)]);

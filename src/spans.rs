@@ -16,6 +16,9 @@ const WORTH_IT: u64 = 500;
 /// Up to so many known records, a few pages one after another are as quick as anything.
 pub const FEW: u64 = 3000;
 
+/// Stands in the name of every record that is named by its time, and of no other.
+const DATED: &str = "-";
+
 /// What the cache knows of a customer whose records it once had all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
@@ -55,10 +58,23 @@ pub fn old_keys(known: &Known, now: DateTime<Utc>) -> Option<(String, String)> {
 #[must_use]
 pub fn of_customer(prefix: &str, old: Option<(String, String)>, count: u64) -> Span {
     let Some((from, to)) = old.filter(|_| count >= WORTH_IT) else { return whole(prefix) };
-    let listing = |prefix: String, after: &str| Listing { prefix, after: after.to_owned(), folders: false };
-    // Records of the earlier module are named by an MD5; those that start with 0 or 1 lie before all times.
-    let listings = vec![listing(format!("{prefix}0"), ""), listing(format!("{prefix}1"), ""), listing(prefix.to_owned(), &to)];
-    Span { listings, cached: Some((from, to)) }
+    let undated = Listing { prefix: prefix.to_owned(), delimiter: DATED, ..Listing::default() };
+    let recent = Listing { prefix: prefix.to_owned(), after: to.clone(), ..Listing::default() };
+    Span { listings: vec![undated, recent], cached: Some((from, to)) }
+}
+
+/// Whether a key is for this listing. Of a customer whose old records are not listed, there are two: one of the earlier
+/// module's records, which are named by an MD5, may change, and lie anywhere between the dates; and one of recent dates.
+#[must_use]
+pub fn covers(listing: &Listing, key: &str) -> bool {
+    let dated = key.strip_prefix(&listing.prefix).is_some_and(|name| name.contains(DATED));
+    if listing.delimiter == DATED { !dated } else { listing.after.is_empty() || dated }
+}
+
+/// Whether a key of a customer is that of a dated record.
+#[must_use]
+pub fn is_dated(key: &str) -> bool {
+    key.rsplit_once('/').is_some_and(|(_, name)| name.contains(DATED))
 }
 
 /// Whether to list `customers` one by one when the cache knows `known` records of them.
@@ -85,11 +101,15 @@ mod tests {
         let old = old_keys(&known(), at("2026-11-24T00:00:00Z"));
         assert_eq!(old, Some(("usage-logs/acme/2".into(), "usage-logs/acme/2026-10-16_000000".into())));
         let span = of_customer("usage-logs/acme/", old.clone(), 500);
-        let listed: Vec<(&str, &str)> = span.listings.iter().map(|it| (it.prefix.as_str(), it.after.as_str())).collect();
-        assert_eq!(
-            listed,
-            [("usage-logs/acme/0", ""), ("usage-logs/acme/1", ""), ("usage-logs/acme/", "usage-logs/acme/2026-10-16_000000")]
-        );
+        let listed: Vec<(&str, &str)> = span.listings.iter().map(|it| (it.delimiter, it.after.as_str())).collect();
+        assert_eq!(listed, [("-", ""), ("", "usage-logs/acme/2026-10-16_000000")]);
+        let [undated, recent] = &span.listings[..] else { panic!("two listings") };
+        for (name, by_undated) in
+            [("2026-11-01_080000.json", false), ("2026-11-01_080000-0a1b2c3d.json", false), ("2013aa.json", true), ("f0.json", true)]
+        {
+            let key = format!("usage-logs/acme/{name}");
+            assert_eq!((covers(undated, &key), covers(recent, &key)), (by_undated, !by_undated), "{name}");
+        }
         assert_eq!(span.cached, old);
         assert_eq!(of_customer("usage-logs/acme/", old, 499), whole("usage-logs/acme/"), "not worth it");
     }
