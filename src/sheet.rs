@@ -70,6 +70,7 @@ impl<'a> Sheet<'a> {
                 names: &names,
                 rows: &mut self.cells(),
                 row_count: self.len(),
+                ordered: !self.arguments.sort.is_empty(),
                 left_out: self.report.findings.unusable.len(),
             };
             page::write(page, output)?;

@@ -1,4 +1,4 @@
-//! Text from records, made harmless for whoever shows it: terminals, spreadsheets, readers of JSON.
+//! Text from records, made harmless for whoever shows it: terminals, spreadsheets, browsers, readers of JSON.
 //!
 //! Pure. Records are written by others; their text may hold what a terminal obeys or a spreadsheet runs.
 
@@ -23,6 +23,27 @@ pub fn plain(text: &str) -> Cow<'_, str> {
 pub fn unarmed(text: &str) -> Cow<'_, str> {
     let plain = plain(text);
     if plain.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) { format!("'{plain}").into() } else { plain }
+}
+
+/// Text for HTML, between tags or in a quoted attribute: plain, and no part of it is markup.
+#[must_use]
+pub fn escape_html(text: &str) -> Cow<'_, str> {
+    let plain = plain(text);
+    if !plain.contains(['&', '<', '>', '"', '\'']) {
+        return plain;
+    }
+    let mut escaped = String::with_capacity(plain.len() + 16);
+    for c in plain.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(c),
+        }
+    }
+    escaped.into()
 }
 
 /// JSON whose strings say the same, but in which nothing is unruly as it stands there.
@@ -54,6 +75,13 @@ mod tests {
         assert_eq!(unarmed("＝1"), "'＝1");
         assert_eq!(unarmed("a\u{1b}[2J\r\n\u{202e}b\u{200f}"), "a\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}b\u{fffd}");
         assert_eq!(unarmed("plain, \"quoted\" = x"), "plain, \"quoted\" = x");
+    }
+
+    #[test]
+    fn html_shows_the_text_and_runs_nothing() {
+        assert_eq!(escape_html("<b title=\"x\">'&amp;'"), "&lt;b title=&quot;x&quot;&gt;&#39;&amp;amp;&#39;");
+        assert_eq!(escape_html("a\u{202e}<\r"), "a\u{fffd}&lt;\u{fffd}");
+        assert_eq!(escape_html("株式会社 = 1"), "株式会社 = 1");
     }
 
     #[test]

@@ -1,0 +1,156 @@
+//! The page's bar charts: over time as SVG with its numbers in a table beside it, by group as a table with SVG in it.
+//!
+//! Widths are shares of 100 %, heights are pixels: what is drawn fits any screen, and the lettering keeps its size.
+
+use std::io::{self, Write};
+
+use chrono::Datelike as _;
+
+use crate::figures::{Grouped, Percent, Share, Short, count};
+use crate::series::{self, Bar, Unit};
+use crate::summary::{Group, Summary};
+use crate::text::escape_html;
+
+/// How many customers and users have a bar of their own.
+const LARGEST: usize = 15;
+/// The height of the greatest bar over time, in pixels.
+const HEIGHT: u64 = 180;
+/// The axis below the bars has at most this many labels; half as many on narrow screens.
+const LABELS: usize = 8;
+/// With fewer bars than this, each is 5 % wide and no wider.
+const MANY: usize = 17;
+
+/// One bar for each day, week or month.
+pub fn over_time(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
+    let Some((unit, bars)) = series::over_time(summary.days()) else { return Ok(()) };
+    let (name, greatest) = (unit.name(), bars.iter().map(|bar| bar.count).max().unwrap_or_default());
+    let ticks = series::ticks(greatest);
+    let top = ticks.last().copied().unwrap_or(1);
+    let down = |count: u64| Share { part: top - count.min(top), whole: top, of: HEIGHT };
+
+    writeln!(output, "<p class=\"note\">Per {name}; {} in the busiest {name}</p>", Grouped(greatest))?;
+    writeln!(
+        output,
+        "<div class=\"chart\">\n<svg class=\"axis\" width=\"44\" height=\"216\" aria-hidden=\"true\"><g transform=\"translate(0 8)\">"
+    )?;
+    for tick in &ticks {
+        writeln!(output, "<text x=\"36\" y=\"{}\" dy=\"4\" text-anchor=\"end\">{}</text>", down(*tick), Short(*tick))?;
+    }
+    let label = format!("{} per {name}, as bars; the numbers follow as a table", count(summary.days().values().sum(), "deployment"));
+    writeln!(
+        output,
+        "</g></svg>\n<svg class=\"plot\" width=\"100%\" height=\"216\" role=\"img\" aria-label=\"{label}\"><g transform=\"translate(0 8)\">"
+    )?;
+    for tick in &ticks {
+        writeln!(output, "<line class=\"line\" x1=\"0\" x2=\"100%\" y1=\"{0}\" y2=\"{0}\"/>", down(*tick))?;
+    }
+    for (place, bar) in bars.iter().enumerate() {
+        let (left, slot) = (percent(place, bars.len()), percent(1, bars.len()));
+        let title = format!("{}: {}", unit.full(bar.first), count(bar.count, "deployment"));
+        write!(
+            output,
+            "<g class=\"slot\"><title>{title}</title><rect class=\"place\" x=\"{left}%\" width=\"{slot}%\" height=\"{HEIGHT}\"/>"
+        )?;
+        if bar.count > 0 {
+            let (left, width) = slim(place, bars.len());
+            let height = Share { part: bar.count, whole: top, of: HEIGHT };
+            write!(output, "<rect class=\"bar\" x=\"{left}%\" width=\"{width}%\" y=\"{}\" height=\"{height}\"/>", down(bar.count))?;
+        }
+        writeln!(output, "</g>")?;
+    }
+    labels(unit, &bars, output)?;
+    writeln!(output, "</g></svg>\n</div>")?;
+    let rows = bars.iter().map(|bar| vec![unit.full(bar.first), Grouped(bar.count).to_string()]);
+    numbers(&format!("Deployments per {name}"), &[name, "deployments"], rows, output)
+}
+
+fn percent(part: usize, whole: usize) -> Share {
+    Share { part: part as u64, whole: whole as u64, of: 100 }
+}
+
+/// A bar's left edge and its width: the middle four fifths of its place, or 5 % of everything where there are few.
+fn slim(place: usize, bars: usize) -> (Share, Share) {
+    if bars < MANY {
+        (percent(40 * place + 20 - bars, 40 * bars), percent(1, 20))
+    } else {
+        (percent(10 * place + 1, 10 * bars), percent(8, 10 * bars))
+    }
+}
+
+/// The names of some bars, evenly spread and counted from the last one.
+fn labels(unit: Unit, bars: &[Bar], output: &mut dyn Write) -> io::Result<()> {
+    let step = bars.len().div_ceil(LABELS).max(1);
+    let mut year = None;
+    for (place, bar) in bars.iter().enumerate() {
+        let behind = bars.len() - 1 - place;
+        if !behind.is_multiple_of(step) {
+            continue;
+        }
+        let text = unit.short(bar.first, year != Some(bar.first.year()));
+        year = Some(bar.first.year());
+        // Neither the first nor the last label leaves the drawing.
+        let anchor = match (place * 16 / bars.len(), behind * 16 / bars.len()) {
+            (0, 1..) => "start",
+            (1.., 0) => "end",
+            _ => "middle",
+        };
+        let class = if (behind / step).is_multiple_of(2) { "" } else { " class=\"minor\"" };
+        let x = percent(2 * place + 1, 2 * bars.len());
+        writeln!(output, "<text{class} x=\"{x}%\" y=\"{}\" text-anchor=\"{anchor}\">{text}</text>", HEIGHT + 20)?;
+    }
+    Ok(())
+}
+
+/// One bar for each of the largest members of a group, and one for all others.
+pub fn by_group(summary: &Summary, group: Group, output: &mut dyn Write) -> io::Result<()> {
+    let series::Largest { members, others } = series::largest(summary, group, LARGEST);
+    let whole = summary.total().map_or(0, |totals| totals.deployments);
+    let greatest = members.iter().map(|(_, count)| *count).chain(others.map(|(_, count)| count)).max().unwrap_or_default();
+    let name = group.name();
+    write!(output, "<table class=\"bars\"><caption class=\"unseen\">Deployments by {name}</caption>\n<thead><tr>")?;
+    for head in [name, "as a bar", "deployments", "share"] {
+        write!(output, "<th scope=\"col\"><span class=\"unseen\">{head}</span></th>")?;
+    }
+    writeln!(output, "</tr></thead>\n<tbody>")?;
+    for (name, count) in members {
+        let name = if name.is_empty() { "<i>not known</i>".to_owned() } else { format!("<bdi title=\"{0}\">{0}</bdi>", escape_html(name)) };
+        group_bar(&name, count, greatest, whole, output)?;
+    }
+    if let Some((number, count)) = others {
+        let name = format!("<i>{} other{}</i>", Grouped(number as u64), if number == 1 { "" } else { "s" });
+        group_bar(&name, count, greatest, whole, output)?;
+    }
+    writeln!(output, "</tbody></table>")
+}
+
+fn group_bar(name: &str, count: u64, greatest: u64, whole: u64, output: &mut dyn Write) -> io::Result<()> {
+    let width = Share { part: count, whole: greatest, of: 100 };
+    let share = Percent { part: count, whole }.to_string();
+    writeln!(
+        output,
+        "<tr><th scope=\"row\">{name}</th><td><svg width=\"100%\" height=\"14\" aria-hidden=\"true\">\
+         <rect class=\"bar\" width=\"{width}%\" height=\"14\"/></svg></td>\
+         <td><data value=\"{count}\">{}</data></td><td>{}</td></tr>",
+        Grouped(count),
+        escape_html(&share),
+    )
+}
+
+/// A chart's numbers for those who do not see it or want them exactly, folded away.
+pub fn numbers(caption: &str, names: &[&str], rows: impl Iterator<Item = Vec<String>>, output: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        output,
+        "<details><summary>The numbers</summary>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\">\n<table><caption class=\"unseen\">{caption}</caption>\n<thead><tr>"
+    )?;
+    for name in names {
+        write!(output, "<th scope=\"col\">{name}</th>")?;
+    }
+    writeln!(output, "</tr></thead>\n<tbody>")?;
+    for row in rows {
+        let mut cells = row.iter();
+        write!(output, "<tr><th scope=\"row\">{}</th>", cells.next().map_or("", String::as_str))?;
+        cells.try_for_each(|cell| write!(output, "<td class=\"number\">{cell}</td>"))?;
+        writeln!(output, "</tr>")?;
+    }
+    writeln!(output, "</tbody></table>\n</div></details>")
+}
