@@ -16,7 +16,7 @@ CHECKS := check-rustfmt check-clippy check-deny check-terraform check-tflint che
 HCL_DIRS := terraform terragrunt
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build demo test check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build man demo test check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -26,6 +26,9 @@ tools: ## Put the pinned tools into .tools (some 20 minutes the first time on tw
 
 build: ## Build the helper: target/release/config-backup
 	cargo build --release --locked
+
+man: ## Write the manual pages: target/man/*.1
+	cargo run --quiet --locked --example man -- target/man
 
 demo: tools build ## Show a deployment, its backup and its log on a local S3 (DEMO_ARGS=--keep leaves it there)
 	tests/demo.sh $(DEMO_ARGS)

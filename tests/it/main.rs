@@ -37,6 +37,7 @@ mod report_cache;
 mod report_choice;
 mod report_failures;
 mod report_formats;
+mod report_terminal;
 mod secrets;
 mod tidy;
 mod trouble;

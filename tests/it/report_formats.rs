@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::oracle::rows;
-use crate::support::{BUCKET, World, feed, text};
+use crate::support::{BUCKET, World, text};
 
 /// Two deployments, one of them with text that is hostile to each format.
 fn world() -> World {
@@ -97,40 +97,6 @@ fn a_table_that_goes_nowhere_in_particular_is_as_wide_as_it_must_be() {
     );
 }
 
-/// Runs `report` on a terminal of 60 columns, by python3's pty; gives what it showed.
-fn on_a_terminal(world: &World, arguments: &[&str]) -> String {
-    let script = "import fcntl,os,pty,struct,sys,termios\n\
-                  pid, fd = pty.fork()\n\
-                  if pid == 0:\n    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 60, 0, 0))\n    os.execv(sys.argv[1], sys.argv[1:])\n\
-                  shown = b''\n\
-                  while True:\n\
-                  \x20   try:\n        part = os.read(fd, 65536)\n\
-                  \x20   except OSError:\n        break\n\
-                  \x20   if not part:\n        break\n\
-                  \x20   shown += part\n\
-                  sys.stdout.buffer.write(shown)\n\
-                  sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
-    let mut command = world.command("python3");
-    command.args(["-c", script]).arg(crate::support::helper()).args(["report", "--profile", "default"]).args(arguments);
-    let output = feed(command, b"");
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    text(&output.stdout).replace("\r\n", "\n")
-}
-
-#[test]
-fn on_a_terminal_a_table_fits_and_obeys_no_color_and_nothing_controls_the_terminal() {
-    let mut world = world();
-    let shown = on_a_terminal(&world, &["-f", "table"]);
-    assert!(shown.contains("\u{1b}[1mtimestamp"), "{shown:?}");
-    world.set_variable("NO_COLOR", Some("1"));
-    let shown = on_a_terminal(&world, &["-f", "table"]);
-    let table: Vec<&str> = shown.lines().collect();
-    assert!(table.iter().all(|line| line.chars().count() <= 60) && shown.contains('…'), "{shown}");
-    assert!(!shown.contains('\u{1b}'), "{shown:?}");
-    let raw = on_a_terminal(&world, &["--raw-cells"]);
-    assert!(!raw.contains('\u{1b}') && raw.contains("[2J"), "not even raw cells: {raw:?}");
-}
-
 #[test]
 fn the_name_of_the_file_says_the_form_unless_one_is_asked_for() {
     let world = world();
@@ -185,17 +151,4 @@ fn a_link_is_followed_and_a_device_or_pipe_is_written_to_as_it_is() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(text(&reader.wait_with_output().expect("cat").stdout).starts_with("timestamp,"));
     assert!(std::os::unix::fs::FileTypeExt::is_fifo(&fs::metadata(&pipe).expect("it").file_type()));
-}
-
-#[test]
-fn every_shell_gets_its_completions() {
-    let world = World::new();
-    for (shell, words) in [("bash", "complete -F"), ("zsh", "#compdef config-backup"), ("fish", "complete -c config-backup")] {
-        let output = world.helper(&["completions", shell]).output().expect("completions");
-        assert!(output.status.success() && text(&output.stdout).contains(words), "{shell}");
-    }
-    let script = world.helper(&["completions", "bash"]).output().expect("completions").stdout;
-    let checked = feed(Command::new("bash"), &[b"set -n\n".as_slice(), &script].concat());
-    assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}");
-    assert_eq!(world.helper(&["completions", "cmd.exe"]).output().expect("completions").status.code(), Some(2));
 }
