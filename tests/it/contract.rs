@@ -27,7 +27,11 @@ fn every_record_of_several_pages_is_reported_once_and_fetched_once(site: &mut Si
             let entry = Entry { day: 1 + number % 28, ..Entry::new(customer, number) };
             // Every tenth as the earlier module names them.
             let digest = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let key = if number % 10 == 0 { format!("usage-logs/{segment}/{digest:016x}{number:016x}.json") } else { entry.key(segment) };
+            let key = if number.is_multiple_of(10) {
+                format!("usage-logs/{segment}/{digest:016x}{number:016x}.json")
+            } else {
+                entry.key(segment)
+            };
             objects.push((key, entry.record()));
             entries.push(entry);
         }
@@ -62,7 +66,9 @@ fn a_record_that_is_no_longer_listed_is_no_longer_reported(site: &mut Site) {
         assert_eq!(site.csv(&[]), csv_of(&entries));
     }
     entries.clear();
-    keys.iter().for_each(|key| site.hand.delete(key));
+    for key in &keys {
+        site.hand.delete(key);
+    }
     assert_eq!(site.csv(&["acme"]), HEADER);
     assert_eq!(site.csv(&[]), HEADER);
 }

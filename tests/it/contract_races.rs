@@ -24,7 +24,7 @@ fn a_report_while_others_write_has_all_that_was_there_before_it(site: &mut Site)
     site.fill(&early.iter().map(|entry| (entry.key("acme"), entry.record())).collect::<Vec<_>>());
     let today = stamp(&rfc3339(unix_now()));
     // What is known to be in the bucket, by key.
-    let written = Mutex::new(BTreeMap::from_iter(early.iter().map(|entry| (entry.key("acme"), entry.clone()))));
+    let written = Mutex::new(early.iter().map(|entry| (entry.key("acme"), entry.clone())).collect::<BTreeMap<_, _>>());
     let known = || written.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let over = AtomicBool::new(false);
     let site = &*site;
