@@ -2,70 +2,35 @@
 //! a port of its own, with the bucket, and ends with the value. Neither plays STS.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use serde_json::Value;
 
 use crate::by_s3::Hand;
-use crate::support::{BUCKET, World, project};
+use crate::support::{BUCKET, World, project, text};
 
-/// A server's process, which listens on a port of this machine.
-struct Running {
-    process: Child,
-    endpoint: String,
-    /// What it wrote on stderr.
-    complaints: PathBuf,
-}
-
-impl Running {
-    /// Starts the pinned tool `name` with what `complete` adds to its command, given a port; returns when it listens.
-    fn start(world: &World, name: &str, complete: impl Fn(&mut Command, u16)) -> Self {
-        let program = project().join(".tools/bin").join(name);
-        assert!(program.exists(), "{} is missing: run `make tools`", program.display());
-        let complaints = world.path().join(format!("{name}.log"));
-        // The port is free when it is asked for and may be taken a moment later: then the server ends, and another one is tried.
-        for _ in 0..5 {
-            let port = free_port();
-            let mut command = world.command(&program);
-            complete(&mut command, port);
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&complaints).expect("a file"));
-            let process = command.spawn().expect("it starts");
-            let mut running = Self { process, endpoint: format!("http://127.0.0.1:{port}"), complaints: complaints.clone() };
-            if running.answers(port) {
-                return running;
-            }
-        }
-        panic!("{name} ended five times before it listened: {}", fs::read_to_string(complaints).expect("its log"));
-    }
-
-    /// Waits until somebody listens, or the process has ended.
-    fn answers(&mut self, port: u16) -> bool {
-        for _ in 0..10_000_000_u32 {
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-                return self.process.try_wait().expect("a process").is_none();
-            }
-            if self.process.try_wait().expect("a process").is_some() {
-                return false;
-            }
-            thread::yield_now();
-        }
-        false
-    }
-}
+/// A server's process, which ends with the value.
+struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
+/// A command for a pinned tool, without input and output.
+fn server(world: &World, name: &str) -> Command {
+    let program = project().join(".tools/bin").join(name);
+    assert!(program.exists(), "{} is missing: run `make tools`", program.display());
+    let mut command = world.command(&program);
+    command.stdout(Stdio::null());
+    command
 }
 
 /// A running versitygw.
@@ -73,7 +38,7 @@ pub(crate) struct Gateway {
     pub(crate) endpoint: String,
     bucket: PathBuf,
     log: PathBuf,
-    _running: Running,
+    running: Running,
 }
 
 impl Gateway {
@@ -84,7 +49,11 @@ impl Gateway {
         for folder in [&bucket, &meta] {
             fs::create_dir_all(folder).expect("a folder");
         }
-        let running = Running::start(world, "versitygw", |command, port| {
+        let complaints = world.path().join("gateway.log");
+        // The port is free when it is asked for and may be taken a moment later: then the gateway ends, and another one is tried.
+        for _ in 0..5 {
+            let port = free_port();
+            let mut command = server(world, "versitygw");
             command
                 .args(["--port", &format!("127.0.0.1:{port}"), "--quiet", "--region", "us-east-1"])
                 .arg("--access-log")
@@ -92,14 +61,35 @@ impl Gateway {
                 .args(["posix", "--sidecar"])
                 .args([&meta, &data])
                 .env("ROOT_ACCESS_KEY", "AKIADEFAULT")
-                .env("ROOT_SECRET_KEY", "secret-of-default");
-        });
-        Self { endpoint: running.endpoint.clone(), bucket, log, _running: running }
+                .env("ROOT_SECRET_KEY", "secret-of-default")
+                .stderr(fs::File::create(&complaints).expect("a file"));
+            let running = Running(command.spawn().expect("versitygw starts"));
+            let mut gateway = Self { endpoint: format!("http://127.0.0.1:{port}"), bucket: bucket.clone(), log: log.clone(), running };
+            if gateway.answers(port) {
+                return gateway;
+            }
+        }
+        panic!("versitygw ended five times before it listened: {}", fs::read_to_string(complaints).expect("its log"));
+    }
+
+    /// Waits until somebody listens, or the process has ended.
+    fn answers(&mut self, port: u16) -> bool {
+        for _ in 0..10_000_000_u32 {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+                return true;
+            }
+            if self.running.0.try_wait().expect("a process").is_some() {
+                return false;
+            }
+            thread::yield_now();
+        }
+        false
     }
 
     /// How many `GetObject` and `ListObjectsV2` its log has.
     pub(crate) fn asked(&self) -> (usize, usize) {
-        (occurrences(&self.log, " s3_GetObject "), occurrences(&self.log, " s3_ListObjectsV2 "))
+        let log = text(&fs::read(&self.log).unwrap_or_default());
+        (log.matches(" s3_GetObject ").count(), log.matches(" s3_ListObjectsV2 ").count())
     }
 
     /// The keys below a prefix, by the files that stand for them.
@@ -121,35 +111,56 @@ impl Gateway {
     }
 }
 
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry")) {
         if entry.file_type().expect("a type").is_dir() { collect(&entry.path(), files) } else { files.push(entry.path()) }
     }
 }
 
-fn occurrences(log: &Path, words: &str) -> usize {
-    String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).matches(words).count()
-}
-
 /// A running moto, which takes any credentials.
 pub(crate) struct Moto {
     pub(crate) endpoint: String,
-    running: Running,
+    /// What it wrote: a line for each request.
+    said: Arc<Mutex<String>>,
+    _running: Running,
 }
 
 impl Moto {
     /// Starts one with the bucket.
     pub(crate) fn start(world: &World) -> Self {
-        let running = Running::start(world, "moto_server", |command, port| {
-            command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let mut command = server(world, "moto_server");
+        let mut child = command.args(["-H", "127.0.0.1", "-p", "0"]).stderr(Stdio::piped()).spawn().expect("moto starts");
+        let lines = BufReader::new(child.stderr.take().expect("a pipe")).split(b'\n');
+        let running = Running(child);
+        let said = Arc::new(Mutex::new(String::new()));
+        let (tell, told) = mpsc::channel();
+        let heard = Arc::clone(&said);
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let line = text(&line);
+                if let Some((_, endpoint)) = line.split_once("Running on ") {
+                    let _ = tell.send(endpoint.to_owned());
+                }
+                let mut said = heard.lock().expect("no panic");
+                said.push_str(&line);
+                said.push('\n');
+            }
         });
-        Hand::new(&running.endpoint).make_bucket();
-        Self { endpoint: running.endpoint.clone(), running }
+        // If it ends without a word of where it listens, so does the channel.
+        let endpoint = told.recv().unwrap_or_else(|_| panic!("moto ended: {}", said.lock().expect("no panic")));
+        Hand::new(&endpoint).make_bucket();
+        Self { endpoint, said, _running: running }
     }
 
     /// How many `GetObject` and `ListObjectsV2` its log has.
     pub(crate) fn asked(&self) -> (usize, usize) {
-        let count = |words: &str| occurrences(&self.running.complaints, words);
+        let said = self.said.lock().expect("no panic");
+        let count = |words: &str| said.matches(words).count();
         (count(&format!("\"GET /{BUCKET}/usage-logs/")), count(&format!("\"GET /{BUCKET}/?")))
     }
 }
