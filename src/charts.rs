@@ -17,8 +17,8 @@ const LARGEST: usize = 15;
 const HEIGHT: u64 = 180;
 /// The axis below the bars has at most this many labels; half as many on narrow screens.
 const LABELS: usize = 8;
-/// With fewer bars than this, each is 5 % wide and no wider.
-const MANY: usize = 17;
+/// With fewer bars than this, each is 3 % wide and no wider.
+const MANY: usize = 27;
 
 /// One bar for each day, week or month.
 pub fn over_time(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
@@ -68,10 +68,10 @@ fn percent(part: usize, whole: usize) -> Share {
     Share { part: part as u64, whole: whole as u64, of: 100 }
 }
 
-/// A bar's left edge and its width: the middle four fifths of its place, or 5 % of everything where there are few.
+/// A bar's left edge and its width: the middle four fifths of its place, or 3 % of everything where there are few.
 fn slim(place: usize, bars: usize) -> (Share, Share) {
     if bars < MANY {
-        (percent(40 * place + 20 - bars, 40 * bars), percent(1, 20))
+        (percent(200 * place + 100 - 3 * bars, 200 * bars), percent(3, 100))
     } else {
         (percent(10 * place + 1, 10 * bars), percent(8, 10 * bars))
     }
@@ -88,15 +88,9 @@ fn labels(unit: Unit, bars: &[Bar], output: &mut dyn Write) -> io::Result<()> {
         }
         let text = unit.short(bar.first, year != Some(bar.first.year()));
         year = Some(bar.first.year());
-        // Neither the first nor the last label leaves the drawing.
-        let anchor = match (place * 16 / bars.len(), behind * 16 / bars.len()) {
-            (0, 1..) => "start",
-            (1.., 0) => "end",
-            _ => "middle",
-        };
         let class = if (behind / step).is_multiple_of(2) { "" } else { " class=\"minor\"" };
         let x = percent(2 * place + 1, 2 * bars.len());
-        writeln!(output, "<text{class} x=\"{x}%\" y=\"{}\" text-anchor=\"{anchor}\">{text}</text>", HEIGHT + 20)?;
+        writeln!(output, "<text{class} x=\"{x}%\" y=\"{}\" text-anchor=\"middle\">{text}</text>", HEIGHT + 20)?;
     }
     Ok(())
 }

@@ -57,7 +57,7 @@ pub async fn all(store: Arc<Store>, listings: Vec<Listing>, limit: u64, sink: &m
     let start = |listing: Listing| Cursor { after: listing.after.clone(), listing, token: None, tries: 0 };
     let mut cursors: VecDeque<Cursor> = listings.into_iter().map(start).collect();
     let mut wanted: VecDeque<Listed> = VecDeque::new();
-    let mut pace = Pace::default();
+    let mut rate = Pace::default();
     let mut bytes = 0;
     let (mut lists, mut gets) = (JoinSet::new(), JoinSet::new());
     loop {
@@ -65,10 +65,10 @@ pub async fn all(store: Arc<Store>, listings: Vec<Listing>, limit: u64, sink: &m
             let Some(cursor) = cursors.pop_front() else { break };
             lists.spawn(list(Arc::clone(&store), cursor));
         }
-        while gets.len() < pace.limit() && bytes < UNDER_WAY {
+        while gets.len() < rate.limit() && bytes < UNDER_WAY {
             let Some(listed) = wanted.pop_front() else { break };
             bytes += listed.size;
-            gets.spawn(get(Arc::clone(&store), Get { listed, number: pace.send(), tries: 0 }, limit));
+            gets.spawn(get(Arc::clone(&store), Get { listed, number: rate.send(), tries: 0 }, limit));
         }
         tokio::select! {
             Some(done) = lists.join_next() => {
@@ -93,13 +93,13 @@ pub async fn all(store: Arc<Store>, listings: Vec<Listing>, limit: u64, sink: &m
                 let (mut one, body) = whole(done)?;
                 match body {
                     Err(fault) if !fault.is_of_the_object() => {
-                        pace.overloaded(one.number);
+                        rate.overloaded(one.number);
                         one.tries = again(one.tries, fault)?;
-                        one.number = pace.send();
+                        one.number = rate.send();
                         gets.spawn(get(Arc::clone(&store), one, limit));
                     }
                     body => {
-                        pace.answered();
+                        rate.answered();
                         bytes -= one.listed.size;
                         sink.object(&one.listed, body);
                     }

@@ -171,11 +171,8 @@ fn table<'a>(names: &[&str], rows: impl Cells<'a>, style: Style, output: &mut dy
     let header: Vec<(String, bool)> = names.iter().map(|name| ((*name).to_owned(), false)).collect();
     let mut line = String::new();
     set(&mut line, &header, &widths);
-    if style.bold {
-        writeln!(output, "\u{1b}[1m{line}\u{1b}[0m")?
-    } else {
-        writeln!(output, "{line}")?
-    }
+    let (bold, usual) = if style.bold { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+    writeln!(output, "{bold}{line}{usual}")?;
     for cells in rows() {
         let cells: Vec<(String, bool)> =
             cells.iter().map(|cell| (plain(&cell.words()).into_owned(), matches!(cell, Cell::Count(_)))).collect();

@@ -84,7 +84,9 @@ mod tests {
     fn one_burst_of_refusals_halves_it_once_and_then_it_grows_by_one_a_round() {
         let mut pace = Pace::default();
         let numbers: Vec<u64> = (0..16).map(|_| pace.send()).collect();
-        numbers.iter().for_each(|number| pace.overloaded(*number));
+        for number in numbers {
+            pace.overloaded(number);
+        }
         assert_eq!(pace.limit(), 8);
         (0..8).for_each(|_| pace.answered());
         assert_eq!(pace.limit(), 9);

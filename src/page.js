@@ -1,8 +1,8 @@
 
 "use strict";
-// Only what the reader sees is in the document: a table of 10,000 rows is slow to lay out, a hundred rows are not.
+// Only what the reader sees is in the document: a table of 10,000 rows is slow to lay out, fifty rows are not.
 (() => {
-  const PAGE = 100;
+  const PAGE = 50;
   const calendar = document.getElementById("calendar");
   const table = document.getElementById("rows");
   if (!table) return;

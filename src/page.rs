@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Days, SecondsFormat, Utc};
 
 use crate::digest::sha256_base64;
 use crate::figures::{Grouped, count};
@@ -64,13 +64,14 @@ pub fn write(page: Page<'_, '_>, output: &mut dyn Write) -> io::Result<()> {
             "made at" => time(made_at, "%Y-%m-%d %H:%M UTC", output)?,
             "version" => output.write_all(env!("CARGO_PKG_VERSION").as_bytes())?,
             "left out" => notice(left_out, output)?,
-            "tiles" => tiles(summary, output)?,
+            "tiles" => tiles(summary, made_at, output)?,
             "over time" => charts::over_time(summary, output)?,
             "by customer" => charts::by_group(summary, Group::Customer, output)?,
             "by user" => charts::by_group(summary, Group::User, output)?,
             "calendar" => calendar::write(summary, output)?,
             "table title" => output.write_all(title(names).as_bytes())?,
             "table note" => output.write_all(note(names, rows.len(), row_count).as_bytes())?,
+            "wide" if names.len() > 8 => output.write_all(b" class=\"wide\"")?,
             "table head" => head(names, ordered, rows.first(), output)?,
             "table body" => rows.iter().try_for_each(|row| body_row(row, output))?,
             _ => {}
@@ -132,15 +133,21 @@ fn notice(number: usize, output: &mut dyn Write) -> io::Result<()> {
     )
 }
 
-fn tiles(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
+fn tiles(summary: &Summary, made_at: DateTime<Utc>, output: &mut dyn Write) -> io::Result<()> {
     let Some(totals) = summary.total() else { return Ok(()) };
-    for (label, number) in [
-        ("Deployments", totals.deployments),
-        ("Customers", totals.customers() as u64),
-        ("Users", totals.users() as u64),
-        ("Different configs", totals.configs() as u64),
+    // As whole days, for deployments are counted by day; today is one of the 30.
+    let since = made_at.date_naive().checked_sub_days(Days::new(29)).unwrap_or_default();
+    let lately = |group| summary.of(group).filter(|(_, totals)| totals.last.date_naive() >= since).count();
+    let of_lately = |number: u64| Some(format!("{} in the last 30 days", Grouped(number)));
+    for (label, number, more) in [
+        ("Deployments", totals.deployments, of_lately(summary.days().range(since..).map(|(_, count)| count).sum())),
+        ("Customers", totals.customers() as u64, of_lately(lately(Group::Customer) as u64)),
+        ("Users", totals.users() as u64, of_lately(lately(Group::User) as u64)),
+        ("Different configs", totals.configs() as u64, None),
     ] {
-        writeln!(output, "<div><dt>{label}</dt><dd><data value=\"{number}\">{}</data></dd></div>", Grouped(number))?;
+        write!(output, "<div><dt>{label}</dt><dd><data value=\"{number}\">{}</data></dd>", Grouped(number))?;
+        more.map_or(Ok(()), |more| write!(output, "<dd>{more}</dd>"))?;
+        writeln!(output, "</div>")?;
     }
     for (label, at) in [("First deployment", totals.first), ("Last deployment", totals.last)] {
         write!(output, "<div><dt>{label}</dt><dd>")?;
@@ -208,4 +215,32 @@ fn body_row(cells: &[Cell<'_>], output: &mut dyn Write) -> io::Result<()> {
         }
     }
     output.write_all(b"</tr>\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(count: usize, ordered: bool) -> Vec<String> {
+        // Every other row is of the first half of the time.
+        let time =
+            |number: usize| format!("2026-01-01T00:00:00.{:06}Z", if number.is_multiple_of(2) { number / 2 } else { number + 500_000 });
+        let mut rows = (0..count).map(|number| vec![Cell::Text(time(number).into()), Cell::Count(number as u64)]);
+        choose(&mut rows, &["timestamp", "number"], ordered).iter().map(|row| row[1].words().into_owned()).collect()
+    }
+
+    #[test]
+    fn of_too_many_rows_the_newest_are_shown() {
+        let newest = chosen(20_002, false);
+        assert_eq!((newest.len(), &*newest[0], &*newest[9_999]), (MOST_ROWS, "20001", "3"));
+        let ordered = chosen(20_002, true);
+        assert_eq!((ordered.len(), &*ordered[0], &*ordered[9_999]), (MOST_ROWS, "3", "20001"));
+        assert_eq!(chosen(3, true), ["0", "1", "2"]);
+        assert!(note(&["timestamp"], MOST_ROWS, 500_000).contains("the newest 10,000 of 500,000 rows"));
+    }
+
+    #[test]
+    fn headings_are_words() {
+        assert_eq!(["timestamp", "git_commit", "ci_run_url", "arn"].map(heading), ["Timestamp", "Git commit", "CI run URL", "ARN"]);
+    }
 }

@@ -38,9 +38,10 @@ impl<W: Write> Progress<W> {
 
     fn draw(&mut self) {
         let Some(terminal) = self.terminal.as_mut().filter(|_| self.drawn.elapsed() >= EVERY) else { return };
-        let tenths = self.done.saturating_mul(20).checked_div(self.listed).map_or(0, |tenths| tenths.min(20)) as usize;
+        let share = self.done.saturating_mul(20).checked_div(self.listed).unwrap_or_default().min(20);
+        let bar = "#".repeat(usize::try_from(share).unwrap_or_default());
         // A terminal that cannot be written to is no reason to fail.
-        let _ = write!(terminal, "\r[{:<20}] {} of {} records\x1b[K", "#".repeat(tenths), self.done, self.listed);
+        let _ = write!(terminal, "\r[{:<20}] {} of {} records\x1b[K", bar, self.done, self.listed);
         let _ = terminal.flush();
         (self.drawn, self.shown) = (Instant::now(), true);
     }

@@ -20,7 +20,7 @@ pub struct Rows {
     by: By,
     all: bool,
     names: Names,
-    rows: Vec<Row>,
+    kept: Vec<Row>,
     /// What [`Row`]s point at; empty unless all deployments are kept.
     more: Vec<Details>,
     /// From this many rows on, those that lost are dropped.
@@ -54,23 +54,23 @@ impl Rows {
         let row = Row::new(deployment, user, self.more.len(), &mut self.names);
         if self.all {
             self.more.push(Details::of(deployment, &mut self.names));
-        } else if self.rows.len() >= self.fold_at {
+        } else if self.kept.len() >= self.fold_at {
             self.fold();
         }
-        if self.rows.len() == self.rows.capacity() {
+        if self.kept.len() == self.kept.capacity() {
             // Twice as much, as a vector has it by itself, would be twice what is needed.
-            self.rows.reserve_exact(self.rows.len() / 8 + FOLD_FROM);
+            self.kept.reserve_exact(self.kept.len() / 8 + FOLD_FROM);
         }
-        self.rows.push(row);
+        self.kept.push(row);
     }
 
     /// Drops the rows that lost against another one of their day, customer and user.
     fn fold(&mut self) {
         let names = &self.names;
         let place = |row: &Row| (row.day(), row.customer, row.user);
-        self.rows.sort_unstable_by(|a, b| place(a).cmp(&place(b)).then_with(|| order(names, b, a)));
-        self.rows.dedup_by_key(|row| place(row));
-        self.fold_at = (self.rows.len() * 2).max(FOLD_FROM);
+        self.kept.sort_unstable_by(|a, b| place(a).cmp(&place(b)).then_with(|| order(names, b, a)));
+        self.kept.dedup_by_key(|row| place(row));
+        self.fold_at = (self.kept.len() * 2).max(FOLD_FROM);
     }
 
     /// Brings the rows into their order: by `sort`, then by date, customer and user, or all of them by time; and keeps the first `limit`.
@@ -78,7 +78,7 @@ impl Rows {
         if !self.all {
             self.fold();
         }
-        let mut rows = std::mem::take(&mut self.rows);
+        let mut rows = std::mem::take(&mut self.kept);
         rows.sort_unstable_by(|a, b| {
             let asked = sort.iter().map(|sort| {
                 let order = self.compare(a, b, sort.column);
@@ -91,19 +91,19 @@ impl Rows {
         if let Some(limit) = limit {
             rows.truncate(limit);
         }
-        self.rows = rows;
+        self.kept = rows;
     }
 
     /// How many rows there are; final after [`Rows::finish`].
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.kept.len()
     }
 
     /// Whether there is no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.kept.is_empty()
     }
 
     /// The names that stand for more than one ARN, with these.
@@ -113,7 +113,7 @@ impl Rows {
 
     /// The cells of all rows, in order, with the values as the records have them.
     pub fn cells(&self) -> impl Iterator<Item = Vec<Cell<'_>>> {
-        self.rows.iter().map(|row| self.columns().iter().map(|(column, _)| self.cell(row, *column)).collect())
+        self.kept.iter().map(|row| self.columns().iter().map(|(column, _)| self.cell(row, *column)).collect())
     }
 
     fn cell(&self, row: &Row, column: Column) -> Cell<'_> {
@@ -205,7 +205,9 @@ mod tests {
 
     fn filled(all: bool, deployments: &[Deployment]) -> Rows {
         let mut rows = Rows::new(By::Name, all);
-        deployments.iter().for_each(|one| rows.add(one));
+        for one in deployments {
+            rows.add(one);
+        }
         rows
     }
 

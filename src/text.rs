@@ -3,6 +3,7 @@
 //! Pure. Records are written by others; their text may hold what a terminal obeys or a spreadsheet runs.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Control characters (Unicode `Cc`), line separators, and marks that turn the writing direction: what makes a reader see
 /// something else than what is there.
@@ -56,7 +57,7 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
     for c in json.chars() {
         if is_unruly(c) {
             // All of them lie below U+10000, where one escape is enough.
-            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
         } else {
             escaped.push(c);
         }

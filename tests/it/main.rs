@@ -37,6 +37,7 @@ mod report_cache;
 mod report_choice;
 mod report_failures;
 mod report_formats;
+mod report_page;
 mod report_terminal;
 mod secrets;
 mod tidy;

@@ -118,7 +118,9 @@ fn rows_do_not_depend_on_the_order_of_records_and_keep_the_last() {
                 deployments.swap(place, usize::try_from(chance.below(place as u64 + 1)).expect("small"));
             }
             let mut made = Rows::new(By::Name, false);
-            deployments.iter().for_each(|one| made.add(one));
+            for one in &deployments {
+                made.add(one);
+            }
             made.finish(&[], None);
             let shown: Vec<(String, u64)> = made
                 .cells()
