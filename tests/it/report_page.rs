@@ -147,7 +147,7 @@ fn hostile_text_stays_text() {
     assert!(!source.contains(|c: char| c != '\n' && config_backup::text::is_unruly(c)));
     let rows: Vec<Vec<&str>> = page["rows"].as_array().expect("rows").iter().map(texts).collect();
     assert_eq!((rows.len(), rows[0].len()), (HOSTILE.len(), 17));
-    for text in HOSTILE.map(|text| plain(text)) {
+    for text in HOSTILE.map(plain) {
         let row = rows.iter().find(|row| row[1] == text.trim()).unwrap_or_else(|| panic!("{text} is no customer of {rows:?}"));
         for cell in [4, 5, 12, 13, 15, 16] {
             assert_eq!(row[cell], text.trim());
