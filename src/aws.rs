@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Doing, Fault, Kind, explain};
+use crate::quick::{Answer, Quick};
 pub use crate::session::Patience;
 use crate::{digest, session};
 
@@ -111,6 +112,7 @@ pub struct Store {
     target: Target,
     config: SdkConfig,
     s3: Mutex<Client>,
+    quick: tokio::sync::Mutex<Option<Arc<Quick>>>,
 }
 
 impl Store {
@@ -118,7 +120,7 @@ impl Store {
     pub async fn open(target: &Target, patience: Patience) -> Result<Self, Fault> {
         let config = session::load(&target.region, &target.profile, patience).await?;
         let s3 = Mutex::new(session::client(&config, &target.region));
-        Ok(Self { target: target.clone(), config, s3 })
+        Ok(Self { target: target.clone(), config, s3, quick: tokio::sync::Mutex::default() })
     }
 
     /// Asks STS who we are.
@@ -184,6 +186,36 @@ impl Store {
         }
     }
 
+    /// As [`Store::get`], for one of very many objects.
+    pub async fn get_quickly(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+        let answer = match self.quick().await {
+            Some(quick) => quick.get(key, limit).await,
+            None => Answer::Other,
+        };
+        match answer {
+            Answer::Object(body) => Ok(Some(body)),
+            Answer::TooLarge => Err(self.too_large(key, limit)),
+            Answer::Busy(status) => {
+                let text = format!("get `{}`: HTTP {status}, the server is too busy", self.uri(key));
+                Err(Fault { status: Some(status), ..Fault::new(Kind::Service, text, "") })
+            }
+            Answer::Other => self.get(key, limit).await,
+        }
+    }
+
+    async fn quick(&self) -> Option<Arc<Quick>> {
+        let mut quick = self.quick.lock().await;
+        if !quick.as_ref().is_some_and(|quick| quick.is_fresh()) {
+            let client = self.s3.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            *quick = Quick::open(&self.config, &client, &self.target.bucket).await.map(Arc::new);
+        }
+        quick.clone()
+    }
+
+    fn too_large(&self, key: &str, limit: u64) -> Fault {
+        Fault::new(Kind::Service, format!("get `{}`: it has more than {limit} bytes", self.uri(key)), "")
+    }
+
     /// Reads an object of at most `limit` bytes; `None` where there is none.
     pub async fn get(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
         let what = format!("get `{}`", self.uri(key));
@@ -201,7 +233,7 @@ impl Store {
                 part.map_err(|error| Fault::new(Kind::Network, format!("{what}: {}", crate::fault::one_line(&error.to_string())), ""))?;
             body.extend_from_slice(&part);
             if body.len() as u64 > limit {
-                return Err(Fault::new(Kind::Service, format!("{what}: it has more than {limit} bytes"), ""));
+                return Err(self.too_large(key, limit));
             }
         }
         Ok(Some(body))

@@ -151,17 +151,7 @@ pub fn unreadable(fault: Fault) -> journal::Config {
 
 /// Runs asynchronous work on this thread.
 pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Fault> {
-    run_on(&mut tokio::runtime::Builder::new_current_thread(), work)
-}
-
-/// Runs asynchronous work on this thread, and what it spawns on a few more.
-pub fn block_on_threads<T>(work: impl Future<Output = T>) -> Result<T, Fault> {
-    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 4));
-    run_on(tokio::runtime::Builder::new_multi_thread().worker_threads(threads), work)
-}
-
-fn run_on<T>(builder: &mut tokio::runtime::Builder, work: impl Future<Output = T>) -> Result<T, Fault> {
-    let runtime = builder.enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Fault::new(Kind::Local, format!("start the runtime: {error}"), ""))?;
     let done = runtime.block_on(work);
     // Whatever is still stuck in a thread of the runtime must not hold us up.

@@ -42,6 +42,7 @@ pub mod page;
 pub mod programs;
 pub mod progress;
 pub mod protocol;
+pub mod quick;
 pub mod reading;
 pub mod record;
 pub mod replay;

@@ -14,7 +14,7 @@ use crate::aws::{Listing, Patience, Store, Target};
 use crate::cache::Cache;
 use crate::choice::{Choice, End, moment};
 use crate::cli::Exit;
-use crate::deployment::block_on_threads;
+use crate::deployment::block_on;
 use crate::fault::{Fault, Kind};
 use crate::files::Draft;
 use crate::formats::Format;
@@ -40,7 +40,7 @@ pub fn run(arguments: &ReportArguments, output: impl Write + IsTerminal, mut mes
     if let Some(path) = arguments.file() {
         check_place(path).map_err(|error| cannot_write(path, &error))?;
     }
-    let mut report = block_on_threads(collect(arguments, &target, &choice, format, now, watched.then_some(&mut messages)))??;
+    let mut report = block_on(collect(arguments, &target, &choice, format, now, watched.then_some(&mut messages)))??;
     if let Some(rows) = &mut report.rows {
         rows.finish(&arguments.sort, arguments.limit);
     }

@@ -1,0 +1,135 @@
+//! GETs of many small objects, without what the SDK does for each request: a sixth of its work, on the same connector.
+//!
+//! Knows one answer, the object. Whatever else comes, the caller asks once more through the SDK, which follows regions,
+//! renews credentials and explains what is wrong. Where the objects are, the SDK says as well.
+
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials as _;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Connector, tls};
+use aws_smithy_runtime_api::client::http::{HttpConnector as _, HttpConnectorSettings};
+use aws_smithy_runtime_api::client::identity::Identity;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::host;
+
+/// What stands in a path as it is, by the rules for signatures.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+/// Credentials that expire sooner than this are renewed.
+const MARGIN: Duration = Duration::from_mins(2);
+const CONNECT: Duration = Duration::from_secs(3);
+const ANSWER: Duration = Duration::from_secs(20);
+
+/// What a GET came to.
+#[derive(Debug)]
+pub enum Answer {
+    /// The object's bytes.
+    Object(Vec<u8>),
+    /// It has more bytes than were asked for.
+    TooLarge,
+    /// The server has too much to do; its HTTP status.
+    Busy(u16),
+    /// Something that the SDK will find out about.
+    Other,
+}
+
+/// A bucket as it is reached at this moment.
+#[derive(Debug)]
+pub struct Quick {
+    connector: Connector,
+    /// The address of the bucket's objects, up to their keys.
+    base: String,
+    region: String,
+    identity: Identity,
+    good_until: Option<SystemTime>,
+}
+
+impl Quick {
+    /// Prepares the access with the credentials of `config`, to where `client` has the bucket; `None` where that is not plain.
+    pub async fn open(config: &SdkConfig, client: &Client, bucket: &str) -> Option<Self> {
+        let credentials: Credentials = config.credentials_provider()?.provide_credentials().await.ok()?;
+        let signed = client.get_object().bucket(bucket).key("k").presigned(PresigningConfig::expires_in(ANSWER).ok()?).await.ok()?;
+        let base = signed.uri().split_once('?')?.0.strip_suffix('k')?.to_owned();
+        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
+        // As the SDK sets its own up.
+        let mut connector = Connector::builder();
+        connector.set_connector_settings(Some(settings));
+        connector.set_sleep_impl(config.sleep_impl());
+        connector.set_proxy_config(Some(ProxyConfig::from_env()));
+        let connector = connector.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build();
+        let region = client.config().region()?.to_string();
+        let good_until = credentials.expiry();
+        Some(Self { connector, base, region, identity: credentials.into(), good_until })
+    }
+
+    /// Whether its credentials are good for some time.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.good_until.is_none_or(|until| host::file_clock() + MARGIN < until)
+    }
+
+    /// Gets an object of at most `limit` bytes.
+    pub async fn get(&self, key: &str, limit: u64) -> Answer {
+        let Some(request) = self.request(key) else { return Answer::Other };
+        let Ok(answer) = self.connector.call(request).await else { return Answer::Other };
+        match answer.status().as_u16() {
+            200 => {}
+            status @ (429 | 503) => return Answer::Busy(status),
+            _ => return Answer::Other,
+        }
+        // A captive portal says 200 to everything, but it knows no ETags.
+        if answer.headers().get("etag").is_none() {
+            return Answer::Other;
+        }
+        let mut stream = ByteStream::new(answer.into_body());
+        let mut body = Vec::new();
+        loop {
+            match tokio::time::timeout(ANSWER, stream.next()).await {
+                Ok(Some(Ok(part))) => body.extend_from_slice(&part),
+                Ok(None) => return Answer::Object(body),
+                Ok(Some(Err(_))) | Err(_) => return Answer::Other,
+            }
+            if body.len() as u64 > limit {
+                return Answer::TooLarge;
+            }
+        }
+    }
+
+    /// A signed request.
+    fn request(&self, key: &str) -> Option<HttpRequest> {
+        let address = format!("{}{}", self.base, utf8_percent_encode(key, ENCODED));
+        let mut settings = SigningSettings::default();
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        let parameters = v4::SigningParams::builder()
+            .identity(&self.identity)
+            .region(&self.region)
+            .name("s3")
+            .time(host::file_clock())
+            .settings(settings)
+            .build()
+            .ok()?;
+        let signable = SignableRequest::new("GET", address.as_str(), std::iter::empty(), SignableBody::Bytes(&[])).ok()?;
+        let (headers, _) = sign(signable, &parameters.into()).ok()?.into_parts().0.into_parts();
+        let mut request = HttpRequest::new(SdkBody::empty());
+        request.set_uri(address).ok()?;
+        for header in headers {
+            request.headers_mut().try_insert(header.name().to_owned(), header.value().to_owned()).ok()?;
+        }
+        request.headers_mut().try_insert("user-agent", concat!("config-backup/", env!("CARGO_PKG_VERSION"))).ok()?;
+        Some(request)
+    }
+}
