@@ -16,7 +16,7 @@ CHECKS := check-rustfmt check-clippy check-deny check-terraform check-tflint che
 HCL_DIRS := terraform terragrunt
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build man demo test check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build man demo test test-browser check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,10 @@ demo: tools build ## Show a deployment, its backup and its log on a local S3 (DE
 test: check ## Run all there is: the checks, the Rust tests (unit, integration, e2e) and the module's tests
 	cargo test --workspace --locked
 	tests/module.sh
+
+test-browser: ## Look at the report's page in a real Chromium (as root on Debian it is installed if missing)
+	tools/install-chromium
+	tests/browser/run.sh
 
 check: $(CHECKS) ## Run every linter; a missing one is an error (faster: make -j2 check)
 
