@@ -16,7 +16,7 @@ const LARGEST: usize = 15;
 /// The height of the greatest bar over time, in pixels.
 const HEIGHT: u64 = 180;
 /// The axis below the bars has at most this many labels; half as many on narrow screens.
-const LABELS: usize = 8;
+const LABELS: usize = 7;
 /// With fewer bars than this, each is 3 % wide and no wider.
 const MANY: usize = 27;
 
@@ -89,8 +89,10 @@ fn labels(unit: Unit, bars: &[Bar], output: &mut dyn Write) -> io::Result<()> {
         let text = unit.short(bar.first, year != Some(bar.first.year()));
         year = Some(bar.first.year());
         let class = if (behind / step).is_multiple_of(2) { "" } else { " class=\"minor\"" };
-        let x = percent(2 * place + 1, 2 * bars.len());
-        writeln!(output, "<text{class} x=\"{x}%\" y=\"{}\" text-anchor=\"middle\">{text}</text>", HEIGHT + 20)?;
+        // Below a slim bar at the right edge, half of the label would leave the drawing.
+        let (x, anchor) =
+            if behind == 0 && bars.len() > LABELS { (percent(1, 1), "end") } else { (percent(2 * place + 1, 2 * bars.len()), "middle") };
+        writeln!(output, "<text{class} x=\"{x}%\" y=\"{}\" text-anchor=\"{anchor}\">{text}</text>", HEIGHT + 20)?;
     }
     Ok(())
 }

@@ -179,12 +179,12 @@ class Tab:
         """Types into whatever has the focus."""
         self.call("Input.insertText", text=text)
 
-    def screenshot(self, path, whole=True):
-        """A picture of the page as PNG."""
+    def screenshot(self, path, height=None):
+        """A picture of the page as PNG, or of its head."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        more = {"clip": clip, "captureBeyondViewport": True} if whole else {}
-        Path(path).write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png", **more)["data"]))
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": height or size["height"], "scale": 1}
+        shot = self.call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
+        Path(path).write_bytes(base64.b64decode(shot["data"]))
 
     def pdf(self):
         """The page as it is printed."""

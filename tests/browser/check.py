@@ -86,7 +86,7 @@ class Content(Case):
                 )
                 for labels in boxes:
                     for (_, right), (left, _) in zip(labels, labels[1:]):
-                        self.assertLess(right, left, f"{name} at {width}")
+                        self.assertLess(right + 4, left, f"{name} at {width}")
 
     def test_hostile_text_stays_text(self):
         tab = self.open("hostile")

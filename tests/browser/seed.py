@@ -18,7 +18,7 @@ CUSTOMERS = [
 ]
 USERS = [
     "john.doe", "jane.roe", "mary.poppins", "max.power", "eva.novak", "li.wei", "omar.haddad", "anna.schmidt", "ivan.petrov", "zoe.martin",
-    "ci-runner", "pat.kim", "noor.ali", "luca.rossi", "ines.silva", "tom.baker", "sara.lind", "ken.ito",
+    "ci-runner", "pat.kim", "noor.ali", "luca.rossi", "rui.silva", "tom.baker", "sara.lind", "ken.ito",
 ]
 # What a browser would run, show in another order or take for its own, if the page let it.
 HOSTILE = [
