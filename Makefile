@@ -16,7 +16,7 @@ CHECKS := check-rustfmt check-clippy check-deny check-terraform check-tflint che
 HCL_DIRS := terraform terragrunt
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build man demo test test-browser check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build man demo bench bench-memory test test-browser check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,16 @@ man: ## Write the manual pages: target/man/*.1
 
 demo: tools build ## Show a deployment, its backup and its log on a local S3 (DEMO_ARGS=--keep leaves it there)
 	tests/demo.sh $(DEMO_ARGS)
+
+bench: build ## Measure report beside other clients on a local S3, some 15 minutes (BENCH_ARGS="--into docs/performance.md")
+	tools/bench-install
+	cargo build --release --locked -p report-bench -p embedded-aws
+	python3 tests/bench/bench.py $(BENCH_ARGS)
+
+bench-memory: build ## Measure the memory that report takes for a million records, some 10 minutes
+	tools/bench-install
+	cargo build --release --locked -p report-bench
+	python3 tests/bench/bench.py --memory $(BENCH_ARGS)
 
 test: check ## Run all there is: the checks, the Rust tests (unit, integration, e2e) and the module's tests
 	cargo test --workspace --locked

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use s3s::service::S3ServiceBuilder;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 
 use crate::access::{Gate, Identities, Identity};
@@ -28,6 +29,9 @@ use crate::wire::Wire;
 
 /// How long requests under way may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// A bucket to have.
 #[derive(Clone, Debug)]
@@ -96,10 +100,12 @@ impl Server {
         builder.set_route(Sts(identities));
         let wire = Arc::new(Wire { service: builder.build(), log, answered: AtomicU64::new(0) });
 
-        let listener = TcpListener::bind(options.listen).map_err(|error| context(&error, "listen on", &options.listen))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let listener = {
+            let _here = runtime.enter();
+            listen(options.listen).map_err(|error| context(&error, "listen on", &options.listen))?
+        };
+        let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let serving = Arc::clone(&wire);
         let thread = std::thread::Builder::new().name("embedded-aws".to_owned()).spawn(move || {
@@ -193,8 +199,16 @@ fn context(error: &io::Error, verb: &str, subject: &dyn std::fmt::Display) -> io
     io::Error::new(error.kind(), format!("cannot {verb} `{subject}`: {error}"))
 }
 
+/// Needs a runtime around it.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    // A client that opens hundreds of connections at once would otherwise wait a second for some of them.
+    socket.listen(BACKLOG)
+}
+
 async fn accept(listener: TcpListener, wire: Arc<Wire>, mut stopped: oneshot::Receiver<()>) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
     let connections = GracefulShutdown::new();
     loop {
         let stream = tokio::select! {

@@ -1,0 +1,137 @@
+//! The programs behind `make bench`; see `report-bench --help`. bench.py starts them.
+
+use std::fs;
+use std::io::{self, Write as _, stderr, stdout};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, UNIX_EPOCH};
+
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::records::{Choice, Records};
+
+mod floor;
+mod line;
+mod records;
+mod synthetic;
+
+/// What `make bench` needs beside the programs that it compares.
+#[derive(Parser)]
+#[command(version)]
+enum Command {
+    /// A line with a delay in front of a server: prints its endpoint, ends on SIGTERM or SIGINT
+    SlowLine {
+        /// The server
+        #[arg(long, value_name = "ADDRESS")]
+        upstream: SocketAddr,
+        /// How long a byte takes there and back
+        #[arg(long, value_name = "MILLISECONDS")]
+        round_trip_ms: u64,
+        /// Loopback address to listen on; port 0 takes a free one
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+    },
+    /// An S3 of records that are made up when they are asked for, for whoever asks: prints its endpoint, ends as slow-line does
+    SyntheticS3 {
+        #[command(flatten)]
+        choice: Choice,
+        /// Loopback address to listen on; port 0 takes a free one
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+    },
+    /// Writes records into a folder, one file each
+    Records {
+        #[command(flatten)]
+        choice: Choice,
+        /// The folder
+        #[arg(long)]
+        into: PathBuf,
+        /// Also write what embedded-aws wants to know of each object, into this folder
+        #[arg(long)]
+        meta: Option<PathBuf>,
+    },
+    /// Gets addresses as fast as the line allows, throws the answers away and prints the seconds and the bytes of the bodies
+    Floor {
+        /// The server
+        #[arg(long, value_name = "ADDRESS")]
+        server: SocketAddr,
+        /// How many connections, each with one request under way
+        #[arg(long)]
+        connections: usize,
+        /// A file with a signed path and query per line
+        #[arg(long)]
+        targets: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Command::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell where the error output is closed.
+            let _ = writeln!(stderr(), "report-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> io::Result<()> {
+    // One thread carries what two cores can ask of it, and spends nothing on handing work over.
+    let one = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match command {
+        Command::SlowLine { upstream, round_trip_ms, listen } => {
+            one()?.block_on(until_told(listen, |listener| line::serve(listener, upstream, Duration::from_millis(round_trip_ms))))
+        }
+        Command::SyntheticS3 { choice, listen } => {
+            let records = Records::new(choice);
+            let many = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            many.block_on(until_told(listen, |listener| synthetic::serve(listener, records)))
+        }
+        Command::Records { choice, into, meta } => write(&Records::new(choice), &into, meta.as_deref()),
+        Command::Floor { server, connections, targets } => {
+            let targets = fs::read_to_string(targets)?.lines().map(str::to_owned).collect();
+            let (took, bytes) = one()?.block_on(floor::get_all(server, connections, targets))?;
+            writeln!(stdout(), "{} {bytes}", took.as_secs_f64())
+        }
+    }
+}
+
+/// Serves until a signal comes.
+async fn until_told<F: Future<Output = io::Result<()>>>(listen: SocketAddr, serve: impl FnOnce(TcpListener) -> F) -> io::Result<()> {
+    if !listen.ip().is_loopback() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{listen}` is no loopback address")));
+    }
+    // Before anybody knows the endpoint, so that a signal sent right after it ends the program as promised.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let listener = TcpListener::bind(listen).await?;
+    let endpoint = format!("http://{}\n", listener.local_addr()?);
+    stdout().write_all(endpoint.as_bytes())?;
+    stdout().flush()?;
+    tokio::select! {
+        done = serve(listener) => done,
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    }
+}
+
+fn write(records: &Records, into: &Path, meta: Option<&Path>) -> io::Result<()> {
+    for position in 0..records.count() {
+        let record = records.get(position);
+        let place = |folder: &Path| -> io::Result<PathBuf> {
+            let path = folder.join(&record.key);
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            Ok(path)
+        };
+        let path = place(into)?;
+        fs::write(&path, &record.body)?;
+        fs::File::options().write(true).open(&path)?.set_modified(UNIX_EPOCH + Duration::from_secs(record.modified))?;
+        if let Some(meta) = meta {
+            fs::write(place(meta)?, "{}\n")?;
+        }
+    }
+    Ok(())
+}

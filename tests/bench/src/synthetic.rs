@@ -1,0 +1,147 @@
+//! As much of S3 as `report` asks for, over records that are made up on the way: `ListObjectsV2` and `GetObject`, whoever asks.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
+use tokio::net::TcpListener;
+
+use crate::records::{Record, Records, time};
+
+/// Keys per page, as S3 has it.
+const PAGE: usize = 1000;
+
+/// Answers until the listener fails.
+pub(crate) async fn serve(listener: TcpListener, records: Records) -> io::Result<()> {
+    let records = Arc::new(records);
+    loop {
+        let (connection, _) = listener.accept().await?;
+        connection.set_nodelay(true)?;
+        let records = Arc::clone(&records);
+        let service = service_fn(move |request| {
+            let records = Arc::clone(&records);
+            async move { Ok::<_, Infallible>(answer(&records, &request)) }
+        });
+        // A connection that fails is the client's to notice.
+        tokio::spawn(async move { http1::Builder::new().serve_connection(TokioIo::new(connection), service).await.ok() });
+    }
+}
+
+fn answer(records: &Records, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let path = percent_decode_str(request.uri().path()).decode_utf8_lossy();
+    let key = path.trim_start_matches('/').split_once('/').map_or("", |(_, key)| key);
+    let (status, kind, headers, body) = if key.is_empty() {
+        (StatusCode::OK, "application/xml", None, list(records, request.uri().query().unwrap_or_default()))
+    } else if let Some(record) = records.find(key) {
+        let modified = time(record.modified, "%a, %d %b %Y %H:%M:%S GMT");
+        (StatusCode::OK, "application/json", Some((tag(&record), modified)), record.body)
+    } else {
+        let body = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>";
+        (StatusCode::NOT_FOUND, "application/xml", None, body.to_owned())
+    };
+    let mut response = Response::builder().status(status).header("content-type", kind);
+    if let Some((tag, modified)) = headers {
+        response = response.header("etag", format!("\"{tag}\"")).header("last-modified", modified);
+    }
+    response.body(Full::new(Bytes::from(body))).unwrap_or_default()
+}
+
+/// No MD5, which clients must not take it for; another one for each key.
+fn tag(record: &Record) -> String {
+    format!("{:016x}-{:x}", record.modified, record.body.len())
+}
+
+fn list(records: &Records, query: &str) -> String {
+    let query: HashMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let asked = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
+    let (prefix, by_folder) = (asked("prefix"), asked("delimiter") == "/");
+    let after = [asked("start-after"), asked("continuation-token")].into_iter().max().unwrap_or_default();
+    let mut at = records.after(after);
+    if after < prefix {
+        at = records.after(prefix);
+    }
+    let (mut body, mut count, mut last) = (String::new(), 0, String::new());
+    let mut truncated = false;
+    while at < records.count() {
+        let key = records.key(at);
+        let Some(rest) = key.strip_prefix(prefix) else { break };
+        if count == PAGE {
+            truncated = true;
+            break;
+        }
+        count += 1;
+        if let Some((folder, _)) = rest.split_once('/').filter(|_| by_folder) {
+            let _ = write!(body, "<CommonPrefixes><Prefix>{prefix}{folder}/</Prefix></CommonPrefixes>");
+            // Behind every key of the folder.
+            last = format!("{prefix}{folder}/\u{10ffff}");
+            at = records.after(&last);
+        } else {
+            let record = records.get(at);
+            let _ = write!(
+                body,
+                "<Contents><Key>{key}</Key><LastModified>{}</LastModified><ETag>&quot;{}&quot;</ETag><Size>{}</Size>\
+                 <StorageClass>STANDARD</StorageClass></Contents>",
+                time(record.modified, "%Y-%m-%dT%H:%M:%S.000Z"),
+                tag(&record),
+                record.body.len()
+            );
+            last = key;
+            at += 1;
+        }
+    }
+    let next = if truncated { format!("<NextContinuationToken>{last}</NextContinuationToken>") } else { String::new() };
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+         <EncodingType>url</EncodingType><KeyCount>{count}</KeyCount><MaxKeys>{PAGE}</MaxKeys>\
+         <IsTruncated>{truncated}</IsTruncated>{next}{body}</ListBucketResult>"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::Choice;
+
+    fn records() -> Records {
+        Records::new(Choice { count: 5000, customers: 10, users: 20, days: 400, until: 1_790_000_000, worst: false })
+    }
+
+    fn keys(page: &str, before: &str) -> Vec<String> {
+        page.split(before).skip(1).filter_map(|rest| rest.split_once('<')).map(|(key, _)| key.to_owned()).collect()
+    }
+
+    #[test]
+    fn pages_tell_every_key_once() {
+        let records = records();
+        let (mut all, mut token) = (Vec::new(), String::new());
+        loop {
+            let page = list(&records, &format!("list-type=2&prefix=usage-logs%2F&continuation-token={token}"));
+            all.extend(keys(&page, "<Key>"));
+            let Some(next) = keys(&page, "<NextContinuationToken>").pop() else { break };
+            token = next;
+        }
+        assert_eq!(all, (0..records.count()).map(|at| records.key(at)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn folders_and_starts_are_as_asked_for() {
+        let records = records();
+        let page = list(&records, "prefix=usage-logs%2F&delimiter=%2F");
+        let folders = keys(&page, "<CommonPrefixes><Prefix>");
+        assert_eq!(folders.len(), 10);
+        let first = &keys(&list(&records, &format!("prefix={}", folders[1])), "<Key>");
+        assert!(first.iter().all(|key| key.starts_with(&folders[1])));
+        let rest = keys(&list(&records, &format!("prefix={}&start-after={}", folders[1], first[9])), "<Key>");
+        assert_eq!(rest[..], first[10..]);
+    }
+}
