@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -155,5 +156,8 @@ def machine():
     return f"{os.cpu_count()} cores ({model}){memory}"
 
 
+# Each of 512 connections through the line takes two descriptors.
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if most == resource.RLIM_INFINITY else min(4096, most), most))
 # An interrupt ends what was started, too.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
