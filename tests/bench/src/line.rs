@@ -124,7 +124,7 @@ mod tests {
             client.write_all(&[7; 1000]).await.unwrap();
             tokio::task::yield_now().await;
         }
-        server.read_exact(&mut [0; 100_000]).await.unwrap();
+        server.read_exact(&mut vec![0; 100_000]).await.unwrap();
         assert_eq!(start.elapsed(), ROUND_TRIP / 2);
     }
 

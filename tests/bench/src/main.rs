@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Parser;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::records::{Choice, Records};
@@ -17,6 +17,9 @@ mod floor;
 mod line;
 mod records;
 mod synthetic;
+
+/// Connections that may wait to be accepted: with fewer, a client that opens hundreds at once waits a second for some.
+const BACKLOG: u32 = 1024;
 
 /// What `make bench` needs beside the programs that it compares.
 #[derive(Parser)]
@@ -107,7 +110,10 @@ async fn until_told<F: Future<Output = io::Result<()>>>(listen: SocketAddr, serv
     // Before anybody knows the endpoint, so that a signal sent right after it ends the program as promised.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listener = TcpListener::bind(listen).await?;
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(listen)?;
+    let listener = socket.listen(BACKLOG)?;
     let endpoint = format!("http://{}\n", listener.local_addr()?);
     stdout().write_all(endpoint.as_bytes())?;
     stdout().flush()?;
