@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Doing, Fault, Kind, explain};
+use crate::listing::{Listed, Listing, Page};
 use crate::quick::{Answer, Quick};
 pub use crate::session::Patience;
 use crate::{digest, session};
@@ -69,41 +70,6 @@ pub enum Written {
     Yes,
     /// The [`Condition`] did not hold, and nothing was written.
     ConditionFailed,
-}
-
-/// One object of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// The key.
-    pub key: String,
-    /// When it was written.
-    pub modified: DateTime<Utc>,
-    /// Its size in bytes.
-    pub size: u64,
-    /// The opaque tag of this very version.
-    pub etag: String,
-}
-
-/// What to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Listing {
-    /// Keys that start with this.
-    pub prefix: String,
-    /// Keys greater than this.
-    pub after: String,
-    /// Keys with this behind the prefix are told as folders only, up to and with it; empty for none.
-    pub delimiter: &'static str,
-}
-
-/// One page of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// The objects, in the order of their keys.
-    pub objects: Vec<Listed>,
-    /// The folders, with their delimiter.
-    pub folders: Vec<String>,
-    /// Asks for the next page; `None` on the last.
-    pub next: Option<String>,
 }
 
 /// A bucket and the credentials to it.
@@ -195,9 +161,10 @@ impl Store {
         match answer {
             Answer::Object(body) => Ok(Some(body)),
             Answer::TooLarge => Err(self.too_large(key, limit)),
-            Answer::Busy(status) => {
-                let text = format!("get `{}`: HTTP {status}, the server is too busy", self.uri(key));
-                Err(Fault { status: Some(status), ..Fault::new(Kind::Service, text, "") })
+            Answer::Gone => Ok(None),
+            Answer::Busy => {
+                let text = format!("get `{}`: HTTP 503, SlowDown", self.uri(key));
+                Err(Fault { status: Some(503), ..Fault::new(Kind::Service, text, "") })
             }
             Answer::Other => self.get(key, limit).await,
         }

@@ -11,9 +11,9 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, TransactionBehavior, params};
 use sha2::{Digest as _, Sha256};
 
-use crate::aws::Listed;
 use crate::digest::sha256_hex;
 use crate::files;
+use crate::listing::Listed;
 
 /// The form of the tables; a database of another form is replaced.
 const FORM: i64 = 1;

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::task::{JoinError, JoinSet};
 
-use crate::aws::{Listed, Listing, Page, Store};
+use crate::aws::Store;
 use crate::fault::{Fault, Kind};
+use crate::listing::{Listed, Listing, Page};
 use crate::pace::Pace;
 
 /// Listings under way at once.

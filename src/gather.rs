@@ -7,12 +7,12 @@ use std::io::Write;
 
 use chrono::{DateTime, Utc};
 
-use crate::aws::{Listed, Listing, Page};
 use crate::cache::{Cache, Trouble};
 use crate::choice::Choice;
 use crate::fault::{Fault, Kind};
 use crate::fetch::Sink;
 use crate::layout::{self, LogKey};
+use crate::listing::{Listed, Listing, Page};
 use crate::logged::{Deployment, More};
 use crate::progress::Progress;
 use crate::reading;

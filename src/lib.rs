@@ -32,6 +32,7 @@ pub mod init;
 pub mod journal;
 pub mod late;
 pub mod layout;
+pub mod listing;
 pub mod log;
 pub mod logged;
 pub mod names;

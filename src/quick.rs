@@ -37,10 +37,12 @@ const ANSWER: Duration = Duration::from_secs(20);
 pub enum Answer {
     /// The object's bytes.
     Object(Vec<u8>),
+    /// There is none.
+    Gone,
     /// It has more bytes than were asked for.
     TooLarge,
-    /// The server has too much to do; its HTTP status.
-    Busy(u16),
+    /// The server has too much to do (503 `SlowDown`).
+    Busy,
     /// Something that the SDK will find out about.
     Other,
 }
@@ -84,26 +86,26 @@ impl Quick {
     pub async fn get(&self, key: &str, limit: u64) -> Answer {
         let Some(request) = self.request(key) else { return Answer::Other };
         let Ok(answer) = self.connector.call(request).await else { return Answer::Other };
-        match answer.status().as_u16() {
-            200 => {}
-            status @ (429 | 503) => return Answer::Busy(status),
-            _ => return Answer::Other,
-        }
+        let status = answer.status().as_u16();
         // A captive portal says 200 to everything, but it knows no ETags.
-        if answer.headers().get("etag").is_none() {
-            return Answer::Other;
-        }
+        let is_object = status == 200 && answer.headers().get("etag").is_some();
         let mut stream = ByteStream::new(answer.into_body());
         let mut body = Vec::new();
         loop {
             match tokio::time::timeout(ANSWER, stream.next()).await {
                 Ok(Some(Ok(part))) => body.extend_from_slice(&part),
-                Ok(None) => return Answer::Object(body),
+                Ok(None) => break,
                 Ok(Some(Err(_))) | Err(_) => return Answer::Other,
             }
             if body.len() as u64 > limit {
-                return Answer::TooLarge;
+                return if is_object { Answer::TooLarge } else { Answer::Other };
             }
+        }
+        match status {
+            200 if is_object => Answer::Object(body),
+            404 if says(&body, "NoSuchKey") => Answer::Gone,
+            503 if says(&body, "SlowDown") => Answer::Busy,
+            _ => Answer::Other,
         }
     }
 
@@ -132,4 +134,9 @@ impl Quick {
         request.headers_mut().try_insert("user-agent", concat!("config-backup/", env!("CARGO_PKG_VERSION"))).ok()?;
         Some(request)
     }
+}
+
+/// Whether an answer of S3 has this error code.
+fn says(body: &[u8], code: &str) -> bool {
+    String::from_utf8_lossy(body).contains(&format!("<Code>{code}</Code>"))
 }

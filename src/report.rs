@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 
 use crate::arguments::ReportArguments;
-use crate::aws::{Listing, Patience, Store, Target};
+use crate::aws::{Patience, Store, Target};
 use crate::cache::Cache;
 use crate::choice::{Choice, End, moment};
 use crate::cli::Exit;
@@ -20,6 +20,7 @@ use crate::files::Draft;
 use crate::formats::Format;
 use crate::gather::{Findings, Gathering, LARGEST};
 use crate::layout::{self, LOGS};
+use crate::listing::Listing;
 use crate::progress::Progress;
 use crate::rows::Rows;
 use crate::sheet::{Report, Sheet};

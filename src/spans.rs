@@ -4,8 +4,8 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::aws::Listing;
 use crate::layout::{LOGS, stamp};
+use crate::listing::Listing;
 
 /// How long a record may be on its way: a laptop that was offline sends it with the name of the time it is about.
 const LOOK_BACK: Duration = Duration::days(35);
