@@ -108,12 +108,9 @@ impl Cache {
         Ok(at.and_then(|at| DateTime::from_timestamp(at, 0)))
     }
 
-    /// Notes that all records of a customer are here, or that they no longer are.
-    pub fn set_complete(&mut self, segment: &str, at: Option<DateTime<Utc>>) -> Result<(), Trouble> {
-        let done = match at {
-            Some(at) => self.db.execute("INSERT OR REPLACE INTO customer VALUES (?1, ?2)", params![segment, at.timestamp()]),
-            None => self.db.execute("DELETE FROM customer WHERE segment = ?1", params![segment]),
-        };
+    /// Notes that all records of a customer are here.
+    pub fn set_complete(&mut self, segment: &str, at: DateTime<Utc>) -> Result<(), Trouble> {
+        let done = self.db.execute("INSERT OR REPLACE INTO customer VALUES (?1, ?2)", params![segment, at.timestamp()]);
         done.map(drop).map_err(words)
     }
 

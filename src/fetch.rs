@@ -10,8 +10,9 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::aws::Store;
 use crate::fault::{Fault, Kind};
+use crate::host;
 use crate::listing::{Listed, Listing, Page};
-use crate::pace::Pace;
+use crate::pace::{MOST, Pace};
 
 /// Listings under way at once.
 const LISTINGS: usize = 16;
@@ -58,7 +59,7 @@ pub async fn all(store: Arc<Store>, listings: Vec<Listing>, limit: u64, sink: &m
     let start = |listing: Listing| Cursor { after: listing.after.clone(), listing, token: None, tries: 0 };
     let mut cursors: VecDeque<Cursor> = listings.into_iter().map(start).collect();
     let mut wanted: VecDeque<Listed> = VecDeque::new();
-    let mut rate = Pace::default();
+    let mut rate = Pace::new(host::connections(MOST));
     let mut bytes = 0;
     let (mut lists, mut gets) = (JoinSet::new(), JoinSet::new());
     loop {

@@ -92,15 +92,13 @@ impl<W: Write> Gathering<'_, W> {
         self.settle(cache, done)
     }
 
-    /// Ends the use of the cache: writes what is new, and notes of which customers it has everything.
-    pub fn close_cache(&mut self, now: DateTime<Utc>, listed_whole: impl Fn(&str) -> bool) {
+    /// Ends the use of the cache: writes what is new, and notes since when it has everything of the customers, by segment,
+    /// for which `complete_at` gives a time. A run that wanted less than everything took nothing away.
+    pub fn close_cache(&mut self, complete_at: impl Fn(&str) -> Option<DateTime<Utc>>) {
         let Some(mut cache) = self.cache.take() else { return };
-        let segments = self.seen.iter().filter(|segment| listed_whole(segment));
         let done = cache.write().and_then(|()| {
-            segments.map(|segment| (segment, (!self.incomplete.contains(segment)).then_some(now))).try_for_each(|(segment, at)| {
-                // Once complete, always complete: a run that wanted less took nothing away.
-                if at.is_some() { cache.set_complete(segment, at) } else { Ok(()) }
-            })
+            let complete = self.seen.difference(&self.incomplete).filter_map(|segment| Some((segment, complete_at(segment)?)));
+            complete.into_iter().try_for_each(|(segment, at)| cache.set_complete(segment, at))
         });
         self.note(&cache, done);
     }

@@ -28,6 +28,14 @@ pub fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// How many connections may be open at once beside everything else that is: macOS allows 256 files unless asked for more.
+#[must_use]
+pub fn connections(wanted: usize) -> usize {
+    const OTHERS: u64 = 64;
+    let files = rlimit::increase_nofile_limit(wanted as u64 + OTHERS).unwrap_or(256);
+    wanted.min(usize::try_from(files.saturating_sub(OTHERS)).unwrap_or(wanted))
+}
+
 /// The columns of the terminal on stdout, if there is one.
 #[must_use]
 pub fn terminal_width() -> Option<usize> {

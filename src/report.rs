@@ -176,9 +176,10 @@ async fn gather(
         }
         listings.extend(to_list);
     }
-    fetch::all(Arc::clone(store), listings, LARGEST, gathering).await?;
-    gathering.close_cache(now, |segment| !in_part.contains(segment));
-    Ok(())
+    let fetched = fetch::all(Arc::clone(store), listings, LARGEST, gathering).await;
+    // Also after a failure: the next run need not fetch again what came before it.
+    gathering.close_cache(|segment| (fetched.is_ok() && !in_part.contains(segment)).then_some(now));
+    fetched
 }
 
 /// How to find the records of `customers`, or of all.

@@ -4,9 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::networks::{Fate, Relay};
 use crate::oracle::{at, unix_now};
-use crate::support::{BUCKET, World, text};
+use crate::support::{BUCKET, World, helper, text};
 
 const DAY: u64 = 86_400;
 
@@ -124,6 +127,38 @@ fn a_cache_that_is_damaged_is_dropped_with_a_line_and_the_report_is_right() {
         let again = report(&world, &["--all"]);
         assert_eq!((again.0.as_str(), again.1.as_str()), (right.as_str(), ""), "a new one was made");
     }
+}
+
+#[test]
+fn a_cache_that_cannot_grow_is_dropped_with_a_line_and_the_report_is_right() {
+    let world = world_with(200);
+    let right = report(&world, &["--all", "--no-cache"]).0;
+    // A file that may not grow beyond 32 KiB stands for a disk that is full.
+    let script = "trap '' XFSZ; ulimit -f 64; exec \"$1\" report --profile default --all";
+    let output = world.command("sh").args(["-c", script, "sh"]).arg(helper()).output().expect("report");
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), right.clone()), "{}", text(&output.stderr));
+    let messages = text(&output.stderr);
+    assert!(messages.lines().count() == 1 && messages.contains("cache") && messages.contains("complete without it"), "{messages}");
+    assert_eq!(report(&world, &["--all"]).0, right);
+}
+
+#[test]
+fn what_came_before_a_failure_is_not_fetched_again() {
+    let mut world = world_with(5);
+    let broken = Arc::new(AtomicBool::new(true));
+    let switch = Arc::clone(&broken);
+    let relay = Relay::start(&world.server.endpoint(), move |line| {
+        if line.contains("_080004.json") && switch.load(Ordering::SeqCst) {
+            Fate::Answer("500 Internal Server Error", "<Error><Code>InternalError</Code><Message>later</Message></Error>")
+        } else {
+            Fate::Pass
+        }
+    });
+    world.set_endpoint(&relay.endpoint());
+    assert_eq!(world.helper(&["report", "--profile", "default"]).output().expect("report").status.code(), Some(1));
+    broken.store(false, Ordering::SeqCst);
+    let (csv, _, gets, _) = report(&world, &["--all"]);
+    assert_eq!((csv.lines().count(), gets), (6, 1));
 }
 
 #[test]
