@@ -190,3 +190,23 @@ fn every_format_has_every_row() {
         assert_eq!((code, output.lines().count()), (Some(0), count + around), "{format}");
     }
 }
+
+#[test]
+fn the_page_shows_every_row_as_text() {
+    let golden = golden();
+    let (code, html, _) = golden.report(&["--format", "html"]);
+    assert_eq!(code, Some(0));
+    let page = crate::report_page::parse(&html);
+    let plain = |value: &Value| {
+        words(value).chars().map(|c| if unruly(&c.to_string()).is_some() || c == '\n' { '\u{fffd}' } else { c }).collect::<String>()
+    };
+    // The parser takes blanks around a cell's text away.
+    let lines = |rows: &Value, plain: &dyn Fn(&Value) -> String| {
+        let mut lines: Vec<Vec<String>> =
+            list(rows).iter().map(|row| list(row).iter().map(|cell| plain(cell).trim().to_owned()).collect()).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(lines(&page["rows"], &words), lines(&golden.expected["rows"], &plain), "seed {SEED}");
+    assert_eq!(page["scripts"].as_array().map(Vec::len), Some(1), "what records hold is no script");
+}

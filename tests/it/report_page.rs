@@ -52,11 +52,17 @@ fn report(world: &World, arguments: &[&str]) -> String {
 /// The page, and what a parser from outside of the product makes of it.
 fn page(world: &World, arguments: &[&str]) -> (String, Value) {
     let page = report(world, &[&["--format", "html"], arguments].concat());
+    let parsed = parse(&page);
+    (page, parsed)
+}
+
+/// What a parser from outside of the product finds in a page, which must be whole.
+pub(crate) fn parse(page: &str) -> Value {
     let mut parser = Command::new("python3");
     parser.args(["-c", include_str!("page.py")]);
     let output = feed(parser, page.as_bytes());
-    assert!(output.status.success(), "{}\n{page}", text(&output.stderr));
-    (page, serde_json::from_slice(&output.stdout).expect("JSON"))
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 fn texts(value: &Value) -> Vec<&str> {
