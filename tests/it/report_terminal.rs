@@ -75,9 +75,12 @@ fn ctrl_c_ends_it_at_once_and_leaves_nothing_behind() {
     fs::write(world.path().join("usage.csv"), "of yesterday\n").expect("an old report");
     let silent = Relay::black_hole();
     world.set_endpoint(&silent.endpoint());
-    let mut shell = world.command("sh");
+    // Whatever started the tests may have left them deaf to Ctrl-C; a shell cannot undo that, and a terminal would not do it.
+    let hearing = "import os,signal,sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])";
     let script = "sh -c 'echo $$; exec \"$1\" report --profile default -o usage.csv' sh \"$1\"; echo \"exit $?\"";
-    let mut child = shell.args(["-c", script, "sh"]).arg(helper()).stdout(Stdio::piped()).spawn().expect("sh");
+    let mut shell = world.command("python3");
+    shell.args(["-c", hearing, "sh", "-c", script, "sh"]).arg(helper());
+    let mut child = shell.stdout(Stdio::piped()).spawn().expect("python3");
     let mut output = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
     let mut id = String::new();
     std::io::BufRead::read_line(&mut output, &mut id).expect("its id");
