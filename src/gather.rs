@@ -63,7 +63,7 @@ impl<W: Write> Gathering<'_, W> {
     /// How many records below a prefix the cache knows.
     pub fn known(&mut self, prefix: &str) -> Result<u64, Fault> {
         let Some(cache) = self.cache.take() else { return Ok(0) };
-        let count = cache.count(prefix, &format!("{prefix}\u{10ffff}"));
+        let count = cache.count(prefix, &spans::end_of(prefix));
         self.settle(cache, count)
     }
 
@@ -163,7 +163,7 @@ impl<W: Write> Sink for Gathering<'_, W> {
             (Some(_), Some(last)) => last.key.clone(),
             // Of a page without an end nothing is known to be missing.
             (Some(_), None) => after.to_owned(),
-            (None, _) => format!("{}\u{10ffff}", listing.prefix),
+            (None, _) => spans::end_of(&listing.prefix),
         };
         let after = after.max(&listing.prefix).to_owned();
         page.objects.retain(|listed| spans::covers(listing, &listed.key));
@@ -176,7 +176,7 @@ impl<W: Write> Sink for Gathering<'_, W> {
                     page.objects,
                     |key| spans::covers(listing, key),
                     |listed, body| {
-                        self.see(&listed.key);
+                        self.see(layout::segment_of(&listed.key).unwrap_or_default());
                         self.take(listed, body);
                     },
                 );
@@ -185,7 +185,7 @@ impl<W: Write> Sink for Gathering<'_, W> {
         };
         missing.retain(|listed| {
             let Some(key) = layout::parse_log_key(&listed.key) else { return false };
-            self.see(&listed.key);
+            self.see(key.segment);
             let wanted = self.choice.may_want(&key);
             if !wanted {
                 self.progress.done(1);
@@ -211,18 +211,16 @@ impl<W: Write> Sink for Gathering<'_, W> {
             Ok(None) => self.progress.done(1),
             Err(fault) => {
                 self.findings.unusable.insert(fault.text);
-                self.incomplete.extend(layout::parse_log_key(&listed.key).map(|key| key.segment.to_owned()));
+                self.incomplete.extend(layout::segment_of(&listed.key).map(str::to_owned));
             }
         }
     }
 }
 
 impl<W: Write> Gathering<'_, W> {
-    fn see(&mut self, key: &str) {
-        if let Some(key) = layout::parse_log_key(key)
-            && !self.seen.contains(key.segment)
-        {
-            self.seen.insert(key.segment.to_owned());
+    fn see(&mut self, segment: &str) {
+        if !self.seen.contains(segment) {
+            self.seen.insert(segment.to_owned());
         }
     }
 

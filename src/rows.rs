@@ -84,9 +84,9 @@ impl Rows {
                 let order = self.compare(a, b, sort.column);
                 if sort.descending { order.reverse() } else { order }
             });
-            let own = if self.all { order(&self.names, a, b) } else { Ordering::Equal };
+            let own = std::iter::once_with(|| if self.all { order(&self.names, a, b) } else { Ordering::Equal });
             let usual = || [Column::Timestamp, Column::Customer, Column::User].into_iter().map(|column| self.compare(a, b, column));
-            asked.chain([own]).chain(usual()).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+            asked.chain(own).chain(usual()).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
         });
         if let Some(limit) = limit {
             rows.truncate(limit);

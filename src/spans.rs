@@ -67,8 +67,13 @@ pub fn of_customer(prefix: &str, old: Option<(String, String)>, count: u64) -> S
 /// module's records, which are named by an MD5, may change, and lie anywhere between the dates; and one of recent dates.
 #[must_use]
 pub fn covers(listing: &Listing, key: &str) -> bool {
-    let dated = key.strip_prefix(&listing.prefix).is_some_and(|name| name.contains(DATED));
-    if listing.delimiter == DATED { !dated } else { listing.after.is_empty() || dated }
+    if listing.delimiter == DATED { !is_dated(key) } else { listing.after.is_empty() || is_dated(key) }
+}
+
+/// A key behind all those that start with `prefix`.
+#[must_use]
+pub fn end_of(prefix: &str) -> String {
+    format!("{prefix}\u{10ffff}")
 }
 
 /// Whether a key of a customer is that of a dated record.

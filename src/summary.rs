@@ -107,10 +107,10 @@ impl Summary {
             (Group::Month, format!("{:04}-{:02}", date.year(), date.month())),
             (Group::Week, format!("{:04}-W{:02}", week.year(), week.week())),
         ] {
-            let totals = self.groups.entry((group, name)).or_default();
-            let first = if totals.deployments == 0 { deployment.at } else { totals.first };
-            totals.first = first.min(deployment.at);
-            totals.last = if totals.deployments == 0 { deployment.at } else { totals.last.max(deployment.at) };
+            let start = || Totals { first: deployment.at, last: deployment.at, ..Totals::default() };
+            let totals = self.groups.entry((group, name)).or_insert_with(start);
+            totals.first = totals.first.min(deployment.at);
+            totals.last = totals.last.max(deployment.at);
             totals.deployments += 1;
             totals.customers.insert(customer_name);
             totals.users.insert(user_name);
