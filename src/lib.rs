@@ -58,3 +58,4 @@ pub mod summary;
 pub mod text;
 pub mod unit;
 pub mod verdict;
+pub mod yaml;
