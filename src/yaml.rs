@@ -120,11 +120,11 @@ impl Node<'_> {
     }
 
     /// Notes what is there, if it is wanted; it is no mapping.
-    fn note<E>(self, found: Found) -> Result<bool, E> {
+    fn note(self, found: Found) -> bool {
         if let Path::Value(place) = self.path {
             self.found[place] = found;
         }
-        Ok(false)
+        false
     }
 }
 
@@ -145,40 +145,40 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_unit<E>(self) -> Result<bool, E> {
-        self.note(Found::Nothing)
+        Ok(self.note(Found::Nothing))
     }
 
     fn visit_bool<E>(self, flag: bool) -> Result<bool, E> {
-        self.note(Found::Flag(flag))
+        Ok(self.note(Found::Flag(flag)))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<bool, E> {
-        self.note(Found::Number(number.into()))
+        Ok(self.note(Found::Number(number.into())))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<bool, E> {
-        self.note(Found::Number(number.into()))
+        Ok(self.note(Found::Number(number.into())))
     }
 
     fn visit_u128<E>(self, number: u128) -> Result<bool, E> {
-        self.note(Found::Large(number.to_string()))
+        Ok(self.note(Found::Large(number.to_string())))
     }
 
     fn visit_i128<E>(self, number: i128) -> Result<bool, E> {
-        self.note(Found::Large(number.to_string()))
+        Ok(self.note(Found::Large(number.to_string())))
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<bool, E> {
-        self.note(Found::Number(number.into()))
+        Ok(self.note(Found::Number(number.into())))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<bool, E> {
-        self.note(Found::Text(text.to_owned()))
+        Ok(self.note(Found::Text(text.to_owned())))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<bool, A::Error> {
         while items.next_element::<IgnoredAny>()?.is_some() {}
-        self.note(Found::Other)
+        Ok(self.note(Found::Other))
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<bool, A::Error> {
@@ -192,7 +192,7 @@ impl<'de> Visitor<'de> for Node<'_> {
                 return Err(de::Error::custom("a key stands there twice"));
             }
         }
-        self.note::<A::Error>(Found::Other)?;
+        self.note(Found::Other);
         Ok(true)
     }
 
@@ -202,7 +202,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         match self.path {
             Path::Value(_) => {
                 node.newtype_variant::<IgnoredAny>()?;
-                self.note(Found::Other)
+                Ok(self.note(Found::Other))
             }
             Path::Root | Path::Section(_) => node.newtype_variant_seed(self),
         }
