@@ -1,27 +1,33 @@
 //! YAML that is costly to parse: a pattern said over and over, up to a size at which any cost that grows faster shows.
 
-use std::fmt::Debug;
 use std::fs;
 use std::time::{Duration, Instant};
 
 use config_backup::facts;
 
-/// The size at which a quadratic cost would take half a minute.
-pub const LARGE: usize = 1 << 18;
+/// A size at which no cost shows, unless it grows faster than the size.
+pub const SMALL: usize = 1 << 14;
 /// What the parser may take, also where it counts its own steps for the fuzzer: some twice of what its guards let pass.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// The bytes are what comes first, what is repeated, and what comes last, with NULs between them.
-pub fn run(data: &[u8], size: usize) {
-    let [head, unit, tail] = super::texts(data);
-    if unit.is_empty() {
-        return;
+/// Lets a pattern grow, and to `largest` if it would take too long there were the cost quadratic.
+pub fn run(data: &[u8], largest: usize) {
+    let growth = u32::try_from(largest / SMALL).expect("a small number");
+    if read(data, SMALL) * growth * growth > LIMIT {
+        read(data, largest);
     }
-    let text = head + &unit.repeat(size / unit.len()) + &tail;
-    let (wall, processor) = (Instant::now(), processor());
+}
+
+/// Reads what grows to this size: the bytes are what comes first, what is repeated, and what comes last, with NULs
+/// between them. Gives the time that it took.
+fn read(data: &[u8], size: usize) -> Duration {
+    let [head, unit, tail] = super::texts(data);
+    let text = head + &unit.repeat(size / unit.len().max(1)) + &tail;
+    let (wall, before) = (Instant::now(), processor());
     drop(facts::read(text.as_bytes()));
-    let took = self::processor().zip(processor).map_or_else(|| wall.elapsed(), |(after, before)| after - before);
-    judge(&data, took);
+    let took = processor().zip(before).map_or_else(|| wall.elapsed(), |(after, before)| after.saturating_sub(before));
+    judge(data, took);
+    took
 }
 
 /// The time that this thread had on a processor, since the machine does other things, too; only Linux tells.
@@ -31,6 +37,6 @@ fn processor() -> Option<Duration> {
 }
 
 /// Panics at more than the limit.
-pub fn judge(of: &impl Debug, took: Duration) {
-    assert!(took < LIMIT, "{of:?} took {took:?}");
+pub fn judge(data: &[u8], took: Duration) {
+    assert!(took < LIMIT, "`{}` took {took:?}", data.escape_ascii());
 }

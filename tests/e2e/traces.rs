@@ -71,10 +71,9 @@ fn a_secret_among_the_processes_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let (noting, seen) = (folder.path().join("noting"), folder.path().join("seen"));
     script(&noting, &format!("SEEN='{}' real=true\n{NOTING}", seen.display()), true);
-    for (argument, variable) in [(CANARIES[0], ""), ("", CANARIES[1])] {
-        let _ = fs::remove_file(&seen);
-        assert!(Command::new(&noting).arg(argument).env("VARIABLE", variable).status().unwrap().success());
-        let processes = fs::read_to_string(&seen).unwrap();
-        assert!(catch_unwind(|| assert_no_secret("the processes", &processes)).is_err(), "`{argument}{variable}` passes");
-    }
+    // As an argument it would stand in the process list that other tests look at meanwhile.
+    assert!(Command::new(&noting).arg("an-argument").env("VARIABLE", CANARIES[1]).status().unwrap().success());
+    let processes = fs::read_to_string(&seen).unwrap();
+    assert!(processes.contains("an-argument \n"), "{processes}");
+    assert!(catch_unwind(|| assert_no_secret("the processes", &processes)).is_err());
 }

@@ -88,6 +88,6 @@ fn a_cell_that_runs_or_changes_is_found() {
 
 #[test]
 fn what_takes_too_long_is_found() {
-    targets::yaml::judge(&"quick", std::time::Duration::ZERO);
-    found("six seconds", || targets::yaml::judge(&"slow", std::time::Duration::from_secs(6)));
+    targets::yaml::judge(b"quick", std::time::Duration::ZERO);
+    found("six seconds", || targets::yaml::judge(b"slow", std::time::Duration::from_secs(6)));
 }

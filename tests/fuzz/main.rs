@@ -13,9 +13,6 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-/// The size to which patterns grow here: without optimisation the parser is many times slower.
-const SMALL: usize = targets::yaml::LARGE >> 4;
-
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -68,8 +65,9 @@ fn any_bytes_are_a_record_or_refused_and_ours_come_back() {
 }
 
 #[test]
-fn no_pattern_of_yaml_takes_long() {
-    replay("yaml", |data| targets::yaml::run(data, SMALL));
+fn any_pattern_of_yaml_is_read() {
+    // Without optimisation the parser is too slow to show how its cost grows; `yaml.rs` tests what its guards refuse.
+    replay("yaml", |data| targets::yaml::run(data, targets::yaml::SMALL));
 }
 
 #[test]
