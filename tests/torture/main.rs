@@ -5,8 +5,19 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::format_collect)] // tests start programs, and stop where something is odd
 
 #[path = "../it/by_hand.rs"]
+#[allow(dead_code)] // each binary uses its part
 mod by_hand;
+#[path = "../it/networks.rs"]
+mod networks;
+#[path = "../it/oracle.rs"]
+#[allow(dead_code)] // each binary uses its part
+mod oracle;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod campaign;
+mod disk;
+mod strace;
+mod trial;
+mod versions;
+mod wrongs;
