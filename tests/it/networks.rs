@@ -2,9 +2,12 @@
 //!
 //! Speaks as much HTTP/1.1 as the SDK does: one request a connection, with its length told.
 
+#![allow(dead_code)] // each test binary uses its part
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -16,6 +19,8 @@ pub(crate) enum Fate {
     LoseAnswer,
     /// This answer comes, with this status line and body, and the server never hears of it.
     Answer(&'static str, &'static str),
+    /// The server does it, and then this is told; nothing comes, ever.
+    Withhold(Sender<()>),
     /// Nothing comes, ever.
     Silence,
 }
@@ -100,13 +105,19 @@ fn serve(
             client.write_all(head.as_bytes())?;
             client.write_all(body.as_bytes())?;
         }
-        fate @ (Fate::Pass | Fate::LoseAnswer) => {
+        fate @ (Fate::Pass | Fate::LoseAnswer | Fate::Withhold(_)) => {
             let mut server = TcpStream::connect(upstream)?;
             server.write_all(&request)?;
             let mut answer = Vec::new();
             server.read_to_end(&mut answer)?;
-            if matches!(fate, Fate::Pass) {
-                client.write_all(&answer)?;
+            match fate {
+                Fate::Pass => client.write_all(&answer)?,
+                Fate::Withhold(done) => {
+                    // Whoever is told may have gone.
+                    let _ = done.send(());
+                    silent.lock().expect("no panic").push(client);
+                }
+                _ => {}
             }
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::campaign::Campaign;
-use crate::strace::{Trace, traced};
+use crate::strace::{Call, Trace, traced};
 use crate::support::World;
 use crate::trial::{Ran, Scene, Trial, helper};
 use crate::versions::Versions;
@@ -78,7 +78,8 @@ fn faults_of((verb, scene): (&'static str, Scene)) -> Vec<Fault> {
     let mut trial = Trial::begin(format!("a trace of {verb} {scene:?}"), scene);
     let trace = strike(&mut trial, verb, "");
     let folder = trial.world.path();
-    let ours: BTreeSet<_> = trace.calls().filter(|call| call.is_below(folder)).map(|call| (call.name.clone(), call.number)).collect();
+    let ours = trace.calls().filter(|call| call.is_below(folder) && !closes_a_folder(call, &trace));
+    let ours: BTreeSet<_> = ours.map(|call| (call.name.clone(), call.number)).collect();
     // The same number in another thread may be no call on a file: such a fault would be none of a disk.
     let strange = |(name, number): &(String, usize)| {
         trace.calls().any(|call| call.name == *name && call.number == *number && !call.is_about_a_file())
@@ -91,6 +92,12 @@ fn faults_of((verb, scene): (&'static str, Scene)) -> Vec<Fault> {
         errors.map(move |(_, error)| format!("{name}:error={error}:when={number}+"))
     });
     once.chain(for_good).map(|inject| Fault { verb, scene, inject }).collect()
+}
+
+/// Rust's library holds such a close to be unable to fail, and it can: nothing was written.
+fn closes_a_folder(call: &Call, trace: &Trace) -> bool {
+    let file = |call: &Call| call.rest.split_once('<').map(|(_, rest)| rest.split('>').next().unwrap_or_default().to_owned());
+    call.name == "close" && trace.calls().any(|other| other.name == "getdents64" && file(other) == file(call))
 }
 
 /// One deployment with the fault, a healthy one after it, and whether the fault came about.

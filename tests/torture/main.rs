@@ -15,8 +15,13 @@ mod oracle;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod blow;
 mod campaign;
+mod controls;
 mod disk;
+mod kill;
+mod shortage;
+mod signals;
 mod strace;
 mod trial;
 mod versions;

@@ -27,7 +27,7 @@ exec 3<&0
 PATH=/nonexistent "$@" <&3 3<&- >"$out/stdout" 2>"$out/stderr" &
 while IFS= read -r call <"/proc/$!/syscall" && [ "${call#"$read 0x0 "}" = "$call" ]; do :; done
 exec 3<&-
-exec strace -f -ff -y -s 0 -e signal=none -e trace=%file,%desc,%network ${inject:+-e "inject=$inject"} -o "$out/trace" -p $!
+exec strace -f -ff -y -s 0 -e signal=KILL -e trace=%file,%desc,%network ${inject:+-e "inject=$inject"} -o "$out/trace" -p $!
 "#;
 
 /// The same for a verb that reads nothing: what the loader does is in the trace, and no file of ours.
@@ -36,7 +36,7 @@ out=$1 inject=$2
 shift 2
 cd /
 exec 9>&2
-exec strace -f -ff -y -s 0 -e signal=none -e trace=%file,%desc,%network ${inject:+-e "inject=$inject"} -o "$out/trace" \
+exec strace -f -ff -y -s 0 -e signal=KILL -e trace=%file,%desc,%network ${inject:+-e "inject=$inject"} -o "$out/trace" \
     /bin/sh -c 'echo attached >&9; exec 9>&-; out=$1; shift; PATH=/nonexistent; export PATH; exec "$@" >"$out/stdout" 2>"$out/stderr"' sh "$out" "$@"
 "#;
 
@@ -73,6 +73,11 @@ impl Call {
     /// Whether it is about any file at all, and not a socket, a pipe or a queue of events.
     pub(crate) fn is_about_a_file(&self) -> bool {
         self.rest.contains("</") || self.rest.contains("\"/")
+    }
+
+    /// Whether it is about a socket, or makes one.
+    pub(crate) fn is_of_the_network(&self) -> bool {
+        self.rest.contains("<socket:") || self.rest.contains("<TCP") || self.name == "socket"
     }
 
     /// Whether it did its work.

@@ -101,6 +101,10 @@ pub(crate) struct Trial {
     pub(crate) world: World,
     pub(crate) unit: Unit,
     pub(crate) deployed: Vec<Deployed>,
+    /// The names of the files that were kept for good before a step was ended: what they hold must come.
+    pub(crate) kept: Vec<String>,
+    /// The longest that a deployment may take here.
+    pub(crate) limit: Duration,
     pub(crate) wrongs: Wrongs,
 }
 
@@ -109,7 +113,8 @@ impl Trial {
     pub(crate) fn begin(name: String, scene: Scene) -> Self {
         let world = World::new();
         let unit = Unit::new(&world);
-        let mut trial = Self { name, world, unit, deployed: Vec::new(), wrongs: Wrongs::default() };
+        let (deployed, kept, wrongs) = (Vec::new(), Vec::new(), Wrongs::default());
+        let mut trial = Self { name, world, unit, deployed, kept, limit: DEADLINE + MARGIN, wrongs };
         if scene != Scene::Online {
             trial.world.set_endpoint(&nobody_there());
         }
@@ -170,6 +175,7 @@ impl Trial {
         self.world.heal();
         self.deploy(&Versions::get().healed, &helper);
         self.wrongs.check_bucket(&self.name, &self.world, &self.deployed);
+        self.wrongs.check_kept(&self.name, &self.world, &self.deployed, &self.kept);
         self.wrongs
     }
 
@@ -194,7 +200,7 @@ impl Trial {
 
     /// Whether the deadline was kept.
     pub(crate) fn check_took(&mut self, what: &str, took: Duration) {
-        if took > DEADLINE + MARGIN {
+        if took > self.limit {
             self.wrongs.blocked.push(format!("{}: {what} took {took:?}", self.name));
         }
     }
