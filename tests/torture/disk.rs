@@ -84,9 +84,10 @@ fn faults_of((verb, scene): (&'static str, Scene)) -> Vec<Fault> {
     let strange = |(name, number): &(String, usize)| {
         trace.calls().any(|call| call.name == *name && call.number == *number && !call.is_about_a_file())
     };
-    let once = ours.iter().filter(|call| !strange(call)).flat_map(|(name, number)| {
-        ERRORS.iter().map(move |error| format!("{name}:error={error}:when={number}"))
-    });
+    let once = ours
+        .iter()
+        .filter(|call| !strange(call))
+        .flat_map(|(name, number)| ERRORS.iter().map(move |error| format!("{name}:error={error}:when={number}")));
     let for_good = ours.iter().flat_map(|(name, number)| {
         let errors = FOR_GOOD.iter().filter(move |(refused, _)| refused == name);
         errors.map(move |(_, error)| format!("{name}:error={error}:when={number}+"))

@@ -58,7 +58,7 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
     // Another place has nothing of an earlier deployment.
     cases.retain(|(scene, (_, _, make))| *scene != Scene::Late || make.is_none());
     campaign.choices(0).shuffle(&mut cases);
-    cases.truncate(campaign.pick(24, usize::MAX));
+    cases.truncate(campaign.pick(16, usize::MAX));
     let wrongs = Wrongs::sum(campaign.each(cases.len(), 4, |number| {
         let (scene, (name, limit, make)) = cases[number];
         let mut trial = Trial::begin(format!("{name} {scene:?}"), scene);

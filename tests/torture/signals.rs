@@ -49,7 +49,7 @@ fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
     // Kills first: a small campaign has half of them.
     ends.sort_by_key(|end| end.signal.0 != "KILL" && end.request % 2 == 0);
     let all = ends.len();
-    ends.truncate(campaign.pick(24, usize::MAX));
+    ends.truncate(campaign.pick(16, usize::MAX));
     let ended = campaign.each(ends.len(), 4, |number| endure_signal(ends[number], campaign.choices(number).bool()));
     let ended: Vec<Wrongs> = ended.into_iter().flatten().collect();
     let count = ended.len();
