@@ -1,5 +1,7 @@
 //! A step of a deployment that something ends before its time, and what must be true of the deployment all the same.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::support::World;
@@ -74,5 +76,5 @@ pub(crate) fn endure(
 
 /// The names of what is kept.
 pub(crate) fn items(world: &World) -> Vec<String> {
-    world.spooled().into_iter().filter(|name| name.ends_with(".item")).collect()
+    world.spooled().into_iter().filter(|name| Path::new(name).extension().is_some_and(|it| it == "item")).collect()
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::blow::items;
 use crate::campaign::Campaign;
 use crate::strace::{Call, Trace, traced};
 use crate::support::World;
@@ -106,7 +107,7 @@ fn suffer(fault: &Fault) -> (Wrongs, bool) {
     let mut trial = Trial::begin(format!("{} of `{}` {:?}", fault.inject, fault.verb, fault.scene), fault.scene);
     let trace = strike(&mut trial, fault.verb, &fault.inject);
     let mut hits = trace.calls().filter(|call| call.is_hit()).peekable();
-    let of_the_disk = hits.peek().is_some() && hits.all(|call| call.is_about_a_file());
+    let of_the_disk = hits.peek().is_some() && hits.all(Call::is_about_a_file);
     let wrongs = trial.heal();
     if of_the_disk { (wrongs, true) } else { (Wrongs::default(), false) }
 }
@@ -132,9 +133,9 @@ fn strike(trial: &mut Trial, verb: &str, inject: &str) -> Trace {
 
 /// A verb for people: it may fail, but must say so, and never by a panic.
 fn check_replay(trial: &mut Trial, ran: &Ran) {
-    let left = trial.world.spooled().iter().any(|name| name.ends_with(".item"));
+    let left = !items(&trial.world).is_empty();
     let name = &trial.name;
-    if !ran.exit.is_some_and(|code| code < 8) || ran.errors.contains("panicked") {
+    if ran.exit.is_none_or(|code| code > 7) || ran.errors.contains("panicked") {
         trial.wrongs.failed.push(format!("{name}: {ran:?}"));
     } else if left && ran.exit == Some(0) {
         trial.wrongs.lost.push(format!("{name}: something is left, and nobody said so: {ran:?}"));

@@ -4,13 +4,15 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::format_collect)] // tests start programs, and stop where something is odd
 
+// What is shared with the integration tests, each with more in it than these campaigns use.
+#[allow(dead_code)]
 #[path = "../it/by_hand.rs"]
-#[allow(dead_code)] // each binary uses its part
 mod by_hand;
+#[allow(dead_code)]
 #[path = "../it/networks.rs"]
 mod networks;
+#[allow(dead_code)]
 #[path = "../it/oracle.rs"]
-#[allow(dead_code)] // each binary uses its part
 mod oracle;
 #[path = "../support/mod.rs"]
 mod support;

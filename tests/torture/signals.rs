@@ -1,11 +1,13 @@
 //! Signals: a step that is ended while it waits for the network, at each of its requests, before and after S3 did what it
 //! asks. By SIGKILL, or by what Ctrl-C, a CI runner and a closed terminal send, once or twice. Without strace.
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -87,8 +89,8 @@ fn endure_signal(end: End, goes_on: bool) -> Option<Wrongs> {
     let name = format!("{end:?}");
     let mut own = Wrongs::default();
     let wrongs = endure(name.clone(), end.step, goes_on, |world, query| {
-        let (sender, moment) = mpsc::channel();
-        let relay = relay_until(&world.server.endpoint(), end, sender.clone());
+        let ((sender, moment), (until, over)) = (mpsc::channel(), mpsc::channel());
+        let relay = relay_until(&world.server.endpoint(), end, sender.clone(), over);
         world.set_endpoint(&relay.endpoint());
         let (pid, ended) = start(world, end.step.0, query);
         // Either the request comes, or the step ends without it: then its output waits to be taken.
@@ -105,6 +107,7 @@ fn endure_signal(end: End, goes_on: bool) -> Option<Wrongs> {
             send_signal("KILL", pid);
             ended.recv().expect("what is killed ends")
         });
+        drop(until);
         world.heal();
         Blow { ran: judge(&name, &output, end, &mut own), struck, kept: promised(end.step.0, query) }
     });
@@ -134,20 +137,28 @@ fn judge(name: &str, output: &Output, end: End, own: &mut Wrongs) -> Option<Ran>
     Some(ran)
 }
 
-/// Passes requests on up to that of `end`, tells when it came, or was done, and answers nothing from then on.
-fn relay_until(upstream: &str, end: End, tell: Sender<()>) -> Relay {
-    let (seen, tell) = (AtomicUsize::new(0), std::sync::Mutex::new(tell));
+/// Passes requests on up to that of `end`, tells when it came, or was done, and answers nothing from then on until `over`.
+fn relay_until(upstream: &str, end: End, tell: Sender<()>, over: Receiver<()>) -> Relay {
+    let (seen, tell) = (AtomicUsize::new(0), Mutex::new(tell));
+    let over = Arc::new(Mutex::new(over));
     Relay::start(upstream, move |_| {
         let number = seen.fetch_add(1, Ordering::SeqCst);
-        let tell = tell.lock().expect("no panic").clone();
+        let (tell, over) = (tell.lock().expect("no panic").clone(), Arc::clone(&over));
+        let told = move || {
+            // Whoever waits for it may have given up.
+            let _ = tell.send(());
+        };
         match number.cmp(&end.request) {
-            std::cmp::Ordering::Less => Fate::Pass,
-            std::cmp::Ordering::Equal if end.done => Fate::Withhold(tell),
-            std::cmp::Ordering::Equal => {
-                let _ = tell.send(());
+            Less => Fate::Pass,
+            Equal if end.done => Fate::Instead(Arc::new(move || {
+                told();
+                let _ = over.lock().expect("no panic").recv();
+            })),
+            Equal => {
+                told();
                 Fate::Silence
             }
-            std::cmp::Ordering::Greater => Fate::Silence,
+            Greater => Fate::Silence,
         }
     })
 }

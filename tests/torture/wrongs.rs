@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::blow::items;
 use crate::campaign::Campaign;
 use crate::support::{BUCKET, CANARIES, World};
 use crate::trial::Deployed;
@@ -104,9 +105,8 @@ impl Wrongs {
         if config.is_none_or(|config| config.body != newest.version.bytes) {
             self.lost.push(format!("{name}: config.yaml is not that of the last deployment"));
         }
-        let left = world.spooled().into_iter().filter(|file| file.ends_with(".item"));
         let warned = newest.log.as_ref().is_some_and(|line| line.starts_with(WARNING));
-        self.lost.extend(left.filter(|_| !warned).map(|file| format!("{name}: {file} was left behind without a word")));
+        self.lost.extend(items(world).into_iter().filter(|_| !warned).map(|file| format!("{name}: {file} was left behind without a word")));
     }
 
     /// What lay in the spool for good came, even of a deployment that was ended before it could say so.
