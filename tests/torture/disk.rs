@@ -61,15 +61,7 @@ fn no_error_of_the_disk_blocks_fails_or_silently_loses_a_deployment() {
     let done = campaign.each(faults.len(), 4, |number| suffer(&faults[number]));
     let hit = done.iter().filter(|(_, hit)| *hit).count();
     let wrongs = Wrongs::sum(done.into_iter().map(|(wrongs, _)| wrongs));
-    campaign.say(format!(
-        "{hit} disk faults (of {all} that there are): {} blocked, {} failed, {} lost untold, {} torn, {} duplicated, {} leaked",
-        wrongs.blocked.len(),
-        wrongs.failed.len(),
-        wrongs.lost.len(),
-        wrongs.torn.len(),
-        wrongs.duplicated.len(),
-        wrongs.leaked.len()
-    ));
+    campaign.say(format!("{hit} disk faults (of {all} that there are): {}", wrongs.summary()));
     wrongs.assert_none(&campaign);
     assert!(hit * 10 >= faults.len() * 9, "calls are found again where the trace had them");
 }

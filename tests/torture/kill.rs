@@ -33,13 +33,7 @@ fn no_kill_at_any_system_call_tears_loses_or_repeats_anything() {
     let killed: Vec<(Wrongs, bool)> = done.into_iter().flatten().collect();
     let (kills, after) = (killed.len(), killed.iter().filter(|(_, after)| *after).count());
     let wrongs = Wrongs::sum(killed.into_iter().map(|(wrongs, _)| wrongs));
-    campaign.say(format!(
-        "{kills} kills (at {all} system calls), {after} of them after the fsync: {} torn, {} lost, {} duplicated, {} failed",
-        wrongs.torn.len(),
-        wrongs.lost.len(),
-        wrongs.duplicated.len(),
-        wrongs.failed.len()
-    ));
+    campaign.say(format!("{kills} kills (at {all} system calls), {after} of them after the fsync: {}", wrongs.summary()));
     wrongs.assert_none(&campaign);
     assert!(kills * 10 >= tried * 9, "calls are found again where the trace had them");
 }

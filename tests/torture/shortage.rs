@@ -68,16 +68,7 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
         trial.deploy(&Versions::get().hard, &behind(&format!("{limit}; exec \"$1\" \"$2\"")));
         trial.heal()
     }));
-    campaign.say(format!(
-        "{} shortages: {} blocked, {} failed, {} lost untold, {} torn, {} duplicated, {} leaked",
-        cases.len(),
-        wrongs.blocked.len(),
-        wrongs.failed.len(),
-        wrongs.lost.len(),
-        wrongs.torn.len(),
-        wrongs.duplicated.len(),
-        wrongs.leaked.len()
-    ));
+    campaign.say(format!("{} shortages: {}", cases.len(), wrongs.summary()));
     wrongs.assert_none(&campaign);
 }
 

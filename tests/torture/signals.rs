@@ -56,14 +56,7 @@ fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
     let ended: Vec<Wrongs> = ended.into_iter().flatten().collect();
     let count = ended.len();
     let wrongs = Wrongs::sum(ended);
-    campaign.say(format!(
-        "{count} signals (of {all}): {} blocked, {} failed, {} torn, {} lost, {} duplicated",
-        wrongs.blocked.len(),
-        wrongs.failed.len(),
-        wrongs.torn.len(),
-        wrongs.lost.len(),
-        wrongs.duplicated.len()
-    ));
+    campaign.say(format!("{count} signals (of {all}): {}", wrongs.summary()));
     wrongs.assert_none(&campaign);
     assert!(count * 10 >= ends.len() * 9, "requests come again where they came without a signal");
 }

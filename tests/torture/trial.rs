@@ -141,6 +141,7 @@ impl Trial {
         took += outcome.took;
         let answer = self.check_answer("outcome", &outcome);
         self.check_took("all its steps together", took);
+        self.check_cause([&context.to_string(), &backup.output, &log.output, &outcome.output], took);
         self.enter(&context, version, Some(log.output), answer);
     }
 
@@ -203,6 +204,12 @@ impl Trial {
         if took > self.limit {
             self.wrongs.blocked.push(format!("{}: {what} took {took:?}", self.name));
         }
+    }
+
+    /// Time is not the cause while there is time left, and in no scene of ours is it waited for anybody.
+    fn check_cause(&mut self, said: [&String; 4], took: Duration) {
+        let blamed = said.into_iter().filter(|_| took < DEADLINE / 4).find(|said| said.contains("no answer within"));
+        self.wrongs.misled.extend(blamed.map(|said| format!("{}: after {took:?}: {said}", self.name)));
     }
 
     fn check_ran(&mut self, verb: &str, ran: &Ran) {

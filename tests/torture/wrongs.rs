@@ -31,18 +31,33 @@ pub(crate) struct Wrongs {
     pub(crate) torn: Vec<String>,
     /// Is in the bucket more than once.
     pub(crate) duplicated: Vec<String>,
+    /// Is told with a cause that it has not.
+    pub(crate) misled: Vec<String>,
     /// A secret where none may be.
     pub(crate) leaked: Vec<String>,
 }
 
 impl Wrongs {
-    fn all(&self) -> [&Vec<String>; 6] {
-        [&self.blocked, &self.failed, &self.lost, &self.torn, &self.duplicated, &self.leaked]
+    fn all(&self) -> [(&'static str, &Vec<String>); 7] {
+        [
+            ("blocked", &self.blocked),
+            ("failed", &self.failed),
+            ("lost", &self.lost),
+            ("torn", &self.torn),
+            ("duplicated", &self.duplicated),
+            ("misled", &self.misled),
+            ("leaked", &self.leaked),
+        ]
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.all().iter().map(|cases| cases.len()).sum()
+        self.all().iter().map(|(_, cases)| cases.len()).sum()
+    }
+
+    /// For the closing line: `0 blocked, 0 failed, …`.
+    pub(crate) fn summary(&self) -> String {
+        self.all().map(|(kind, cases)| format!("{} {kind}", cases.len())).join(", ")
     }
 
     /// Adds those of another trial.
@@ -52,6 +67,7 @@ impl Wrongs {
         self.lost.extend(other.lost);
         self.torn.extend(other.torn);
         self.duplicated.extend(other.duplicated);
+        self.misled.extend(other.misled);
         self.leaked.extend(other.leaked);
     }
 
@@ -64,8 +80,8 @@ impl Wrongs {
 
     /// Prints the first cases under each promise, and fails if there is any.
     pub(crate) fn assert_none(&self, campaign: &Campaign) {
-        for case in self.all().into_iter().flat_map(|cases| cases.iter().take(8)) {
-            campaign.say(case);
+        for (kind, cases) in self.all() {
+            cases.iter().take(8).for_each(|case| campaign.say(format!("{kind}: {case}")));
         }
         assert_eq!(self.count(), 0, "cases of each kind stand above");
     }
