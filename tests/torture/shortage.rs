@@ -72,6 +72,22 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
     wrongs.assert_none(&campaign);
 }
 
+#[cfg(target_os = "linux")] // others have no /dev/full
+#[test]
+fn a_stdout_that_is_full_costs_the_line_and_nothing_else() {
+    let world = World::new();
+    let unit = crate::by_hand::Unit::new(&world);
+    let full = behind("exec \"$1\" \"$2\" >/dev/full");
+    let context = unit.plan(&world);
+    for (verb, query) in [("context", unit.query()), ("backup", unit.request(&context)), ("log", unit.request(&context))] {
+        let ran = full(&world, verb, &query);
+        assert_eq!((ran.exit, ran.output.as_str(), ran.errors.as_str()), (Some(0), "", ""), "{verb}");
+    }
+    assert_eq!((world.records().len(), world.spooled()), (1, Vec::new()));
+    let outcome = unit.outcome(&world, context["deployment_id"].as_str().expect("an id"));
+    assert_eq!(outcome["status"], "ok", "{outcome}");
+}
+
 /// Another HOME, or none, and the profiles where they were.
 fn home(world: &mut World, folder: Option<&str>) {
     let profiles = world.home().join(".aws/credentials");
