@@ -1,6 +1,7 @@
 //! A step of a deployment that something ends before its time, and what must be true of the deployment all the same.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::fs;
 
 use serde_json::Value;
 
@@ -74,7 +75,13 @@ pub(crate) fn endure(
     Some(trial.heal())
 }
 
-/// The names of what is kept.
+/// The names of what is kept, in the state folder and in the one among the temporary files, which are the world's own.
 pub(crate) fn items(world: &World) -> Vec<String> {
-    world.spooled().into_iter().filter(|name| Path::new(name).extension().is_some_and(|it| it == "item")).collect()
+    let temporary = fs::read_dir(world.path()).expect("a folder").map(|entry| entry.expect("an entry"));
+    let fallbacks = temporary.filter(|entry| entry.file_name().to_string_lossy().starts_with("config-backup-")).map(|entry| entry.path());
+    let spools = fallbacks.chain([world.state()]).map(|place| place.join("spool"));
+    let files = spools.filter_map(|spool| fs::read_dir(spool).ok()).flatten().map(|entry| entry.expect("an entry").path());
+    let names =
+        files.filter(|path| path.extension().is_some_and(|it| it == "item")).filter_map(|path| path.file_name().map(OsStr::to_owned));
+    names.map(|name| name.to_string_lossy().into_owned()).collect()
 }

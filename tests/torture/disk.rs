@@ -28,7 +28,7 @@ const FOR_GOOD: [(&str, &str); 8] = [
     ("flock", "EIO"),
 ];
 /// Each verb in the scenes in which it does something of its own.
-const STEPS: [(&str, Scene); 10] = [
+const STEPS: [(&str, Scene); 11] = [
     ("context", Scene::Online),
     ("context", Scene::Late),
     ("backup", Scene::Online),
@@ -39,7 +39,10 @@ const STEPS: [(&str, Scene); 10] = [
     ("outcome", Scene::Online),
     ("outcome", Scene::Offline),
     ("replay", Scene::Late),
+    ("status", Scene::Late),
 ];
+/// The verbs for people, which read no query.
+const FOR_PEOPLE: [&str; 2] = ["replay", "status"];
 
 /// One fault in one call of one step.
 #[derive(Debug, Clone)]
@@ -104,11 +107,11 @@ fn suffer(fault: &Fault) -> (Wrongs, bool) {
     if of_the_disk { (wrongs, true) } else { (Wrongs::default(), false) }
 }
 
-/// A deployment, or a replay, whose step `verb` runs under strace.
+/// A deployment, or a verb for people, of which `verb` runs under strace.
 fn strike(trial: &mut Trial, verb: &str, inject: &str) -> Trace {
-    if verb == "replay" {
+    if FOR_PEOPLE.contains(&verb) {
         let (ran, trace) = traced(&trial.world, verb, None, inject);
-        check_replay(trial, &ran);
+        check_verb_for_people(trial, verb, &ran);
         return trace;
     }
     let seen = std::cell::RefCell::new(None);
@@ -123,13 +126,13 @@ fn strike(trial: &mut Trial, verb: &str, inject: &str) -> Trace {
     seen.into_inner().expect("the step ran")
 }
 
-/// A verb for people: it may fail, but must say so, and never by a panic.
-fn check_replay(trial: &mut Trial, ran: &Ran) {
-    let left = !items(&trial.world).is_empty();
+/// It may fail, but must say so, and never by a panic; with 0, what is left is what it names.
+fn check_verb_for_people(trial: &mut Trial, verb: &str, ran: &Ran) {
+    let unnamed = items(&trial.world).into_iter().find(|item| !ran.output.contains(item));
     let name = &trial.name;
     if ran.exit.is_none_or(|code| code > 7) || ran.errors.contains("panicked") {
-        trial.wrongs.failed.push(format!("{name}: {ran:?}"));
-    } else if left && ran.exit == Some(0) {
-        trial.wrongs.lost.push(format!("{name}: something is left, and nobody said so: {ran:?}"));
+        trial.wrongs.failed.push(format!("{name}: `{verb}`: {ran:?}"));
+    } else if let (Some(item), Some(0)) = (unnamed, ran.exit) {
+        trial.wrongs.lost.push(format!("{name}: {item} is left, and `{verb}` said nothing of it: {ran:?}"));
     }
 }
