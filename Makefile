@@ -55,6 +55,7 @@ torture: tools ## Run the campaigns in full: very many faults of disk, network a
 	tools/install-strace
 	TORTURE=full cargo test --release --locked --test torture -- --nocapture --include-ignored
 	TORTURE=full cargo test --release --locked --test e2e black_box -- --nocapture
+
 fuzz: ## Look for inputs that break a promise, FUZZ_SECONDS (60) for each of the targets in fuzz/, or for FUZZ_TARGETS
 	tools/fuzz run $(FUZZ_TARGETS)
 
