@@ -1,5 +1,5 @@
-//! Shortage: less than the helper needs, without strace. Too few open files, files that may not grow, and folders that
-//! are none.
+//! Shortage: less than the helper needs, without strace. Too few open files, files that may not grow, folders that are
+//! none, and no certificates.
 //!
 //! Limits hold for root as well, and so does what lies below /proc and /dev; permissions would not.
 
@@ -17,6 +17,9 @@ use crate::wrongs::Wrongs;
 const FILES: std::ops::Range<usize> = 4..20;
 /// Limits of a file's size in blocks of 512 bytes; a kept config has eight.
 const BLOCKS: std::ops::Range<usize> = 0..10;
+
+/// A machine on which no authority is trusted, as in a container without the package ca-certificates.
+const NO_CERTIFICATES: &str = "export SSL_CERT_FILE=/nonexistent SSL_CERT_DIR=/nonexistent";
 
 /// A place where nothing can be kept, or not what is to be.
 struct Place {
@@ -52,12 +55,14 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
     // Whoever ignores the signal gets the error; the default would end the helper.
     let blocks = BLOCKS.map(|blocks| (format!("at most {blocks} blocks a file"), format!("trap '' XFSZ; ulimit -f {blocks}"), None));
     let places = PLACES.iter().map(|place| (place.name.to_owned(), ":".to_owned(), Some(place.make)));
-    let shortages: Vec<_> = files.chain(blocks).chain(places).collect();
+    let certificates = [("no certificates".to_owned(), NO_CERTIFICATES.to_owned(), None)];
+    let shortages: Vec<_> = files.chain(blocks).chain(places).chain(certificates).collect();
     let scenes = [Scene::Offline, Scene::Online, Scene::Late].into_iter();
     let mut cases: Vec<_> = scenes.flat_map(|scene| shortages.iter().map(move |shortage| (scene, shortage))).collect();
     // Another place has nothing of an earlier deployment.
     cases.retain(|(scene, (_, _, make))| *scene != Scene::Late || make.is_none());
     campaign.choices(0).shuffle(&mut cases);
+    cases.sort_by_key(|(scene, (_, limit, _))| (*scene, limit.as_str()) != (Scene::Online, NO_CERTIFICATES));
     cases.truncate(campaign.pick(16, usize::MAX));
     let wrongs = Wrongs::sum(campaign.each(cases.len(), 4, |number| {
         let (scene, (name, limit, make)) = cases[number];
