@@ -141,7 +141,7 @@ impl Trial {
         took += outcome.took;
         let answer = self.check_answer("outcome", &outcome);
         self.check_took("all its steps together", took);
-        self.check_cause([&context.to_string(), &backup.output, &log.output, &outcome.output], took);
+        self.check_cause([&context.to_string(), &backup.output], took);
         self.enter(&context, version, Some(log.output), answer);
     }
 
@@ -206,8 +206,9 @@ impl Trial {
         }
     }
 
-    /// Time is not the cause while there is time left, and in no scene of ours is it waited for anybody.
-    fn check_cause(&mut self, said: [&String; 4], took: Duration) {
+    /// Time is not the cause while there is time left, and in no scene of ours is anybody waited for. What comes later may
+    /// only know the worst, which is noted before anything is tried.
+    fn check_cause(&mut self, said: [&String; 2], took: Duration) {
         let blamed = said.into_iter().filter(|_| took < DEADLINE / 4).find(|said| said.contains("no answer within"));
         self.wrongs.misled.extend(blamed.map(|said| format!("{}: after {took:?}: {said}", self.name)));
     }
