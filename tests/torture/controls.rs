@@ -80,6 +80,17 @@ fn objects_that_are_torn_are_caught() {
 }
 
 #[test]
+fn a_late_record_that_says_it_was_in_time_is_caught() {
+    let trial = Trial::begin("a late record without a word".to_owned(), Scene::Late);
+    let line = format!("{}\n", json!({"customer": "airbnb", "deployment_id": trial.deployed[0].id}));
+    feed(trial.world.helper(&["replay"]), b"");
+    let key = trial.world.server.keys(BUCKET, "usage-logs/").remove(0);
+    trial.world.server.put(BUCKET, &key, line.as_bytes(), &[]).expect("put");
+    let wrongs = trial.heal();
+    assert_eq!((wrongs.misled.len(), wrongs.count()), (1, 1), "{wrongs:?}");
+}
+
+#[test]
 fn a_second_record_of_a_deployment_is_caught() {
     let mut trial = Trial::begin("a record sent twice".to_owned(), Scene::Online);
     trial.deploy(&Versions::get().hard, &helper);

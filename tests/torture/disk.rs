@@ -91,7 +91,7 @@ fn faults_of((verb, scene): (&'static str, Scene)) -> Vec<Fault> {
     once.chain(for_good).map(|inject| Fault { verb, scene, inject }).collect()
 }
 
-/// Rust's library holds such a close to be unable to fail, and it can: nothing was written.
+/// Such a close fails on no file system, for nothing was written, and Rust's library relies on that.
 fn closes_a_folder(call: &Call, trace: &Trace) -> bool {
     let file = |call: &Call| call.rest.split_once('<').map(|(_, rest)| rest.split('>').next().unwrap_or_default().to_owned());
     call.name == "close" && trace.calls().any(|other| other.name == "getdents64" && file(other) == file(call))

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::by_hand::Unit;
 use crate::support::{CANARIES, World, nobody_there, text};
 use crate::versions::{Version, Versions};
-use crate::wrongs::Wrongs;
+use crate::wrongs::{Wrongs, record};
 
 /// The deadline of a deployment, as the module has it by default.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -93,6 +93,8 @@ pub(crate) struct Deployed {
     pub(crate) log: Option<String>,
     /// The status of `outcome`; `None` where it was not asked, or could not answer.
     pub(crate) status: Option<String>,
+    /// Whether its record was in the bucket when it ended; otherwise it can only come late.
+    pub(crate) logged: bool,
 }
 
 /// A world, all its deployments so far, and what was wrong with them.
@@ -166,7 +168,8 @@ impl Trial {
     pub(crate) fn enter(&mut self, context: &Value, version: &Version, log: Option<String>, outcome: Option<Value>) {
         let id = context["deployment_id"].as_str().unwrap_or_default().to_owned();
         let status = outcome.and_then(|answer| Some(answer["status"].as_str()?.to_owned()));
-        let deployed = Deployed { id, version: version.clone(), log, status };
+        let logged = record(&self.world, &id).is_some();
+        let deployed = Deployed { id, version: version.clone(), log, status, logged };
         self.wrongs.check_told(&self.name, &self.world, &deployed);
         self.deployed.push(deployed);
     }

@@ -31,7 +31,7 @@ pub(crate) struct Wrongs {
     pub(crate) torn: Vec<String>,
     /// Is in the bucket more than once.
     pub(crate) duplicated: Vec<String>,
-    /// Is told with a cause that it has not.
+    /// Is told otherwise than it was: with a cause that it had not, or as late or in time.
     pub(crate) misled: Vec<String>,
     /// A secret where none may be.
     pub(crate) leaked: Vec<String>,
@@ -104,7 +104,7 @@ impl Wrongs {
     /// What the bucket looks like once a healthy deployment, the last one, has been there.
     pub(crate) fn check_bucket(&mut self, name: &str, world: &World, deployments: &[Deployed]) {
         for deployed in deployments {
-            let Deployed { id, log, status, .. } = deployed;
+            let Deployed { id, log, status, logged, .. } = deployed;
             let line = log.as_deref().unwrap_or_default();
             let excused = line.starts_with(WARNING) && (!line.contains(KEPT) || NOT_KEPT.iter().any(|words| line.contains(words)));
             // What was killed said nothing and is judged by what it had kept; see the campaign.
@@ -112,6 +112,10 @@ impl Wrongs {
             let missing = missing(world, deployed);
             if !missing.is_empty() && !excused && !unheard {
                 self.lost.push(format!("{name}: {missing:?} of {id} never came: {log:?}, {status:?}"));
+            }
+            let late = record(world, id).map(|record| record["late"] == true);
+            if late.is_some_and(|late| late == *logged) {
+                self.misled.push(format!("{name}: the record of {id} says late: {late:?}, and it was in time: {logged}"));
             }
         }
         self.check_history(name, world);
@@ -172,11 +176,19 @@ impl Wrongs {
 
 /// Which of its two things a deployment has not in the bucket.
 pub(crate) fn missing(world: &World, deployed: &Deployed) -> Vec<&'static str> {
-    let bytes = |key: &String| world.server.object(BUCKET, key).map(|object| object.body).unwrap_or_default();
     let copies = world.server.keys(BUCKET, &format!("{FOLDER}config-history/"));
-    let config = copies.iter().any(|key| bytes(key) == deployed.version.bytes);
-    let records = world.server.keys(BUCKET, "usage-logs/");
-    let is_its = |key: &String| serde_json::from_slice::<Value>(&bytes(key)).is_ok_and(|it| it["deployment_id"] == deployed.id.as_str());
-    let record = records.iter().any(is_its);
+    let config = copies.iter().any(|key| body(world, key) == deployed.version.bytes);
+    let record = record(world, &deployed.id).is_some();
     [(config, "config"), (record, "record")].into_iter().filter(|(there, _)| !there).map(|(_, what)| what).collect()
+}
+
+/// The record of a deployment.
+pub(crate) fn record(world: &World, deployment_id: &str) -> Option<Value> {
+    let records = world.server.keys(BUCKET, "usage-logs/");
+    let records = records.iter().filter_map(|key| serde_json::from_slice::<Value>(&body(world, key)).ok());
+    records.into_iter().find(|record| record["deployment_id"] == deployment_id)
+}
+
+fn body(world: &World, key: &str) -> Vec<u8> {
+    world.server.object(BUCKET, key).map(|object| object.body).unwrap_or_default()
 }
