@@ -16,7 +16,7 @@ CHECKS := check-rustfmt check-clippy check-deny check-terraform check-tflint che
 HCL_DIRS := terraform terragrunt
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build man demo bench bench-memory test test-browser fuzz fuzz-fold check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build man demo bench bench-memory test test-browser torture fuzz fuzz-fold check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +50,11 @@ test: check ## Run all there is: the checks, the Rust tests (unit, integration, 
 test-browser: ## Look at the report's page in a real Chromium (as root on Debian it is installed if missing)
 	tools/install-chromium
 	tests/browser/run.sh
+
+torture: tools ## Run the campaigns in full: very many faults of disk, network and machine (as root on Debian strace is installed)
+	tools/install-strace
+	TORTURE=full cargo test --release --locked --test torture -- --nocapture --include-ignored
+	TORTURE=full cargo test --release --locked --test e2e black_box -- --nocapture
 
 fuzz: ## Look for inputs that break a promise, FUZZ_SECONDS (60) for each of the targets in fuzz/, or for FUZZ_TARGETS
 	tools/fuzz run $(FUZZ_TARGETS)

@@ -7,6 +7,7 @@ mod support;
 
 mod by_hand;
 mod by_s3;
+#[allow(dead_code)] // the campaigns use the rest
 mod networks;
 mod oracle;
 mod servers;

@@ -4,9 +4,27 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::format_collect)] // tests start programs, and stop where something is odd
 
+// What is shared with the integration tests, each with more in it than these campaigns use.
+#[allow(dead_code)]
 #[path = "../it/by_hand.rs"]
 mod by_hand;
+#[allow(dead_code)]
+#[path = "../it/networks.rs"]
+mod networks;
+#[allow(dead_code)]
+#[path = "../it/oracle.rs"]
+mod oracle;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod blow;
 mod campaign;
+mod controls;
+mod disk;
+mod kill;
+mod shortage;
+mod signals;
+mod strace;
+mod trial;
+mod versions;
+mod wrongs;

@@ -1,0 +1,227 @@
+//! One deployment after the other in a world of hardship, and the books on what each said and what came of it.
+//!
+//! The steps are those of Terraform; who runs a step is a parameter, so that one can run under strace, with less than
+//! it needs, or be a broken helper. Never asserts: what is wrong is counted, under the promise that it breaks.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::by_hand::Unit;
+use crate::support::{CANARIES, World, nobody_there, text};
+use crate::versions::{Version, Versions};
+use crate::wrongs::{Wrongs, record};
+
+/// The deadline of a deployment, as the module has it by default.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// What a busy machine, or strace, may add to the deadline before it counts as broken.
+const MARGIN: Duration = Duration::from_secs(20);
+/// After this long, a step is taken for one that never ends.
+const NEVER: Duration = Duration::from_mins(2);
+
+/// What came of one step.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// The exit code; `None` for a step that a signal ended.
+    pub(crate) exit: Option<i32>,
+    pub(crate) output: String,
+    pub(crate) errors: String,
+    pub(crate) took: Duration,
+}
+
+/// Whoever runs a verb with a query.
+pub(crate) type Runner<'a> = &'a dyn Fn(&World, &str, &Value) -> Ran;
+
+/// The helper as it is.
+pub(crate) fn helper(world: &World, verb: &str, query: &Value) -> Ran {
+    run(world.helper(&[verb]), query)
+}
+
+/// The helper behind a script of `sh`, which finds its path in `$1` and the verb in `$2`.
+pub(crate) fn behind(script: &str) -> impl Fn(&World, &str, &Value) -> Ran {
+    move |world, verb, query| {
+        let mut shell = world.command("/bin/sh");
+        shell.args(["-c", script, "sh"]).arg(crate::support::helper()).arg(verb);
+        run(shell, query)
+    }
+}
+
+/// Runs a command with a query on its stdin, but not for ever.
+pub(crate) fn run(mut command: Command, query: &Value) -> Ran {
+    let started = Instant::now();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let pid = child.id();
+    // Whoever ends without reading its query closes the pipe: that is counted by its exit code.
+    let _ = child.stdin.take().expect("a pipe").write_all(query.to_string().as_bytes());
+    let (sender, ended) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let output = ended.recv_timeout(NEVER).unwrap_or_else(|_| {
+        send_signal("KILL", pid);
+        ended.recv().expect("what is killed ends")
+    });
+    let output = output.expect("it ends");
+    Ran { exit: output.status.code(), output: text(&output.stdout), errors: text(&output.stderr), took: started.elapsed() }
+}
+
+/// Sends a signal to a process; one that has just ended is no failure.
+pub(crate) fn send_signal(name: &str, pid: u32) {
+    let arguments = ["-c", "kill -\"$1\" \"$2\" 2>&-", "sh", name, &pid.to_string()];
+    Command::new("/bin/sh").args(arguments).status().expect("sh");
+}
+
+/// What a world is like when its trial begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scene {
+    /// All is well, and nothing is kept.
+    Online,
+    /// The network is gone until the healing.
+    Offline,
+    /// All is well again, and an earlier deployment is still kept.
+    Late,
+}
+
+/// A deployment, and what it said.
+#[derive(Debug)]
+pub(crate) struct Deployed {
+    pub(crate) id: String,
+    pub(crate) version: Version,
+    /// The line of `log`; `None` where it did not run to its end.
+    pub(crate) log: Option<String>,
+    /// The status of `outcome`; `None` where it was not asked, or could not answer.
+    pub(crate) status: Option<String>,
+    /// Whether its record was in the bucket when it ended; otherwise it can only come late.
+    pub(crate) logged: bool,
+}
+
+/// A world, all its deployments so far, and what was wrong with them.
+pub(crate) struct Trial {
+    pub(crate) name: String,
+    pub(crate) world: World,
+    pub(crate) unit: Unit,
+    pub(crate) deployed: Vec<Deployed>,
+    /// The names of the files that were kept for good before a step was ended: what they hold must come.
+    pub(crate) kept: Vec<String>,
+    /// The longest that a deployment may take here.
+    pub(crate) limit: Duration,
+    pub(crate) wrongs: Wrongs,
+}
+
+impl Trial {
+    /// A fresh world, in which the hardship is yet to come.
+    pub(crate) fn begin(name: String, scene: Scene) -> Self {
+        let world = World::new();
+        let unit = Unit::new(&world);
+        let (deployed, kept, wrongs) = (Vec::new(), Vec::new(), Wrongs::default());
+        let mut trial = Self { name, world, unit, deployed, kept, limit: DEADLINE + MARGIN, wrongs };
+        if scene != Scene::Online {
+            trial.world.set_endpoint(&nobody_there());
+        }
+        if scene == Scene::Late {
+            trial.deploy(&Versions::get().early, &helper);
+            trial.world.heal();
+        }
+        trial
+    }
+
+    /// Deploys one version of the config, all its steps run by `runner`.
+    pub(crate) fn deploy(&mut self, version: &Version, runner: Runner) {
+        self.unit.write(&version.bytes);
+        let mut took = Duration::ZERO;
+        let context = self.plan(runner, &mut took);
+        let request = self.unit.request(&context);
+        let backup = runner(&self.world, "backup", &request);
+        took += backup.took;
+        self.check_line("backup", &backup);
+        let log = runner(&self.world, "log", &request);
+        took += log.took;
+        self.check_line("log", &log);
+        let outcome = self.ask_outcome(&context, runner);
+        took += outcome.took;
+        let answer = self.check_answer("outcome", &outcome);
+        self.check_took("all its steps together", took);
+        self.check_cause([&context.to_string(), &backup.output], took);
+        self.enter(&context, version, Some(log.output), answer);
+    }
+
+    /// Asks `context`; where it does not answer, answers as `helper.sh` would in its place.
+    pub(crate) fn plan(&mut self, runner: Runner, took: &mut Duration) -> Value {
+        let context = runner(&self.world, "context", &self.unit.query());
+        *took += context.took;
+        self.check_answer("context", &context).unwrap_or_else(|| {
+            let id = format!("20261124T000000Z-{:016x}", self.deployed.len());
+            json!({"deployment_id": id, "backup_id": id, "backup_key": "", "config_hash": "", "spent_ms": "0"})
+        })
+    }
+
+    /// Asks what became of a deployment.
+    pub(crate) fn ask_outcome(&self, context: &Value, runner: Runner) -> Ran {
+        let mut query = self.unit.query();
+        query["deployment_id"] = context["deployment_id"].clone();
+        runner(&self.world, "outcome", &query)
+    }
+
+    /// Enters a deployment into the books, and looks at once whether it was honest.
+    pub(crate) fn enter(&mut self, context: &Value, version: &Version, log: Option<String>, outcome: Option<Value>) {
+        let id = context["deployment_id"].as_str().unwrap_or_default().to_owned();
+        let status = outcome.and_then(|answer| Some(answer["status"].as_str()?.to_owned()));
+        let logged = record(&self.world, &id).is_some();
+        let deployed = Deployed { id, version: version.clone(), log, status, logged };
+        self.wrongs.check_told(&self.name, &self.world, &deployed);
+        self.deployed.push(deployed);
+    }
+
+    /// Ends the hardship with a healthy deployment, and closes the books.
+    pub(crate) fn heal(mut self) -> Wrongs {
+        self.world.heal();
+        self.deploy(&Versions::get().healed, &helper);
+        self.wrongs.check_bucket(&self.name, &self.world, &self.deployed);
+        self.wrongs.check_kept(&self.name, &self.world, &self.deployed, &self.kept);
+        self.wrongs
+    }
+
+    /// One line of ours on stdout, nothing on stderr, exit 0.
+    pub(crate) fn check_line(&mut self, verb: &str, ran: &Ran) {
+        self.check_ran(verb, ran);
+        if !ran.output.starts_with("config-backup: ") || !ran.output.ends_with('\n') || ran.output.matches('\n').count() != 1 {
+            self.wrongs.failed.push(format!("{}: `{verb}` printed not one line: {ran:?}", self.name));
+        }
+    }
+
+    /// One JSON object of strings on stdout, nothing on stderr, exit 0.
+    pub(crate) fn check_answer(&mut self, verb: &str, ran: &Ran) -> Option<Value> {
+        self.check_ran(verb, ran);
+        let answer: Option<Value> = serde_json::from_str(&ran.output).ok();
+        let answer = answer.filter(|answer| answer.as_object().is_some_and(|it| it.values().all(Value::is_string)));
+        if answer.is_none() || ran.output.matches('\n').count() != 1 {
+            self.wrongs.failed.push(format!("{}: `{verb}` answered not with one object of strings: {ran:?}", self.name));
+        }
+        answer
+    }
+
+    /// Whether the deadline was kept.
+    pub(crate) fn check_took(&mut self, what: &str, took: Duration) {
+        if took > self.limit {
+            self.wrongs.blocked.push(format!("{}: {what} took {took:?}", self.name));
+        }
+    }
+
+    /// Time is not the cause while there is time left, and in no scene of ours is anybody waited for. What comes later may
+    /// only know the worst, which is noted before anything is tried.
+    fn check_cause(&mut self, said: [&String; 2], took: Duration) {
+        let blamed = said.into_iter().filter(|_| took < DEADLINE / 4).find(|said| said.contains("no answer within"));
+        self.wrongs.misled.extend(blamed.map(|said| format!("{}: after {took:?}: {said}", self.name)));
+    }
+
+    fn check_ran(&mut self, verb: &str, ran: &Ran) {
+        if ran.exit != Some(0) || !ran.errors.is_empty() {
+            self.wrongs.failed.push(format!("{}: `{verb}` is to exit with 0 and a clean stderr: {ran:?}", self.name));
+        }
+        if CANARIES.iter().any(|canary| ran.output.contains(canary) || ran.errors.contains(canary)) {
+            self.wrongs.leaked.push(format!("{}: `{verb}` printed a secret of the config: {ran:?}", self.name));
+        }
+    }
+}
