@@ -84,26 +84,41 @@ impl Unit {
 
     /// `terraform apply` of what was planned.
     pub(crate) fn apply(&mut self, world: &World, context: Value) -> Applied {
+        self.steps(context, &mut |verb, sent| world.machine(verb, sent))
+    }
+
+    /// The steps of an apply, each done by `step`, which gets its verb and what Terraform sends it.
+    fn steps(&mut self, context: Value, step: &mut dyn FnMut(&'static str, &Value) -> String) -> Applied {
         let request = self.request(&context);
         let backup_id = string(&context, "backup_id").to_owned();
-        let backup = (self.applied.as_deref() != Some(backup_id.as_str())).then(|| world.machine("backup", &request));
+        let backup = (self.applied.as_deref() != Some(backup_id.as_str())).then(|| step("backup", &request));
         self.applied = Some(backup_id);
-        let log = world.machine("log", &request);
-        let outcome = self.outcome(world, string(&context, "deployment_id"));
+        let log = step("log", &request);
+        let outcome = external(&step("outcome", &self.question(string(&context, "deployment_id"))));
         Applied { context, backup, log, outcome }
     }
 
     /// What became of a deployment.
     pub(crate) fn outcome(&self, world: &World, deployment_id: &str) -> Value {
+        external(&world.machine("outcome", &self.question(deployment_id)))
+    }
+
+    /// What `data.external.outcome` sends.
+    fn question(&self, deployment_id: &str) -> Value {
         let mut query = self.query.clone();
         query.insert("deployment_id".to_owned(), json!(deployment_id));
-        external(&world.machine("outcome", &Value::Object(query)))
+        Value::Object(query)
     }
 
     /// `terraform apply`.
     pub(crate) fn deploy(&mut self, world: &World) -> Applied {
-        let context = self.plan(world);
-        self.apply(world, context)
+        self.deploy_by(&mut |verb, sent| world.machine(verb, sent))
+    }
+
+    /// As [`Unit::deploy`], with each step done by `step`, which gets its verb and what Terraform sends it.
+    pub(crate) fn deploy_by(&mut self, step: &mut dyn FnMut(&'static str, &Value) -> String) -> Applied {
+        let context = external(&step("context", &self.query()));
+        self.steps(context, step)
     }
 }
 

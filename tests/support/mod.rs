@@ -35,6 +35,8 @@ pub struct World {
     endpoint: String,
     /// Where S3 is, if not at `endpoint`.
     s3_endpoint: Option<String>,
+    /// What runs as the helper.
+    program: PathBuf,
     /// The name of HOME in the folder: each machine has its own.
     home: String,
     /// What the environment has in addition, or, without a value, has not.
@@ -81,7 +83,7 @@ impl World {
         })
         .expect("a server");
         let endpoint = server.endpoint();
-        Self { server, folder, endpoint, s3_endpoint: None, home: "home".to_owned(), variables: Vec::new() }
+        Self { server, folder, endpoint, s3_endpoint: None, program: helper(), home: "home".to_owned(), variables: Vec::new() }
     }
 
     /// The folder of everything of this world.
@@ -160,9 +162,14 @@ impl World {
         command
     }
 
+    /// Runs something else as the helper, as negative controls do.
+    pub fn set_helper(&mut self, program: PathBuf) {
+        self.program = program;
+    }
+
     /// The helper.
     pub fn helper(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command(helper());
+        let mut command = self.command(&self.program);
         command.args(arguments);
         command
     }
