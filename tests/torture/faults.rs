@@ -67,7 +67,7 @@ const fn says(status: &'static str, headers: &'static str, body: Body) -> Fault 
 }
 
 /// Every fault, after the name of its kind.
-pub(crate) const ALL: [(&str, Fault); 43] = [
+pub(crate) const ALL: [(&str, Fault); 44] = [
     ("silence", Fault::Silence),
     ("silence after the head", Fault::SilenceAfterHead),
     ("drip", Fault::Drip),
@@ -87,6 +87,7 @@ pub(crate) const ALL: [(&str, Fault); 43] = [
     ("bit flip in the request", Fault::FlipRequest(Part::Body)),
     ("bit flip in the answer", Fault::FlipAnswer(Part::Head)),
     ("bit flip in the answer", Fault::FlipAnswer(Part::Metadata("md5"))),
+    ("bit flip in the answer", Fault::FlipAnswer(Part::Metadata("captured-at"))),
     ("bit flip in the answer", Fault::FlipAnswer(Part::Body)),
     ("wrong checksum", Fault::WrongChecksum),
     ("200 for nothing", Fault::Swallow),
@@ -189,7 +190,7 @@ fn a_flipped_bit_changes_one_digit_where_it_should() {
     let answer = |head: &str| Message { head: head.to_owned(), body: b"body".to_vec() };
     let flipped = |head: &str, part| {
         let mut message = answer(head);
-        flip(&mut message, part).then(|| (message.head, message.body))
+        flip(&mut message, part).then_some((message.head, message.body))
     };
     let head = "HTTP/1.1 200 OK\r\nx-amz-meta-md5: ab4f\r\n\r\n";
     assert_eq!(flipped(head, Part::Head).unwrap().0, head.replace("200", "210"));

@@ -1,4 +1,6 @@
 //! The campaign over the network: faults at every request of a deployment, and in every phase of it.
+//!
+//! What fails is listed by its name; `TORTURE_ONLY` repeats the runs whose names have these words, `""` does them all.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -9,21 +11,25 @@ use crate::campaign::Campaign;
 use crate::faults::Fault;
 use crate::network_oracle::{Deployed, Findings};
 use crate::network_runs::{self, BEFORE, Before, Phase, Run, Scope, Trouble};
-use crate::places::{Place, Which};
+use crate::places::{Place, Site, Which};
 use crate::points::{Point, Shape};
 use crate::proxy::{Front, Proxy};
 use crate::support::{BUCKET, CONFIG, World};
 use crate::tls::{AUTHORITY, Flaw};
 
 /// The deadline of a deployment with a fault.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(3);
 /// More than a healthy deployment takes on the busiest machine.
 const AMPLE: &str = "60";
+
+const NOBODY: &str = "the fault met nobody";
 
 /// What a run came to.
 struct Result {
     findings: Findings,
     took: Duration,
+    /// Whether anybody met the fault: a busy machine can use a deadline up before it comes to the request.
+    met: bool,
 }
 
 fn config(version: usize) -> String {
@@ -54,7 +60,17 @@ fn now(before: Before) -> String {
 fn judged(it: &Run, helper: Option<&str>, timeout: Duration) -> Result {
     catch_unwind(AssertUnwindSafe(|| run(it, helper, timeout))).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
-        Result { findings: Findings { odd: vec![words.unwrap_or_default()], ..Findings::default() }, took: Duration::ZERO }
+        Result { findings: Findings { odd: vec![words.unwrap_or_default()], ..Findings::default() }, took: Duration::ZERO, met: true }
+    })
+}
+
+/// As [`judged`], again and again until the fault is met, or something else is found.
+fn until_met(it: &Run) -> Result {
+    let mut tries = std::iter::repeat_with(|| judged(it, None, TIMEOUT)).take(5);
+    let missed = |result: &Result| !result.met && result.findings.all().is_empty();
+    tries.find(|result| !missed(result)).unwrap_or_else(|| {
+        let findings = Findings { odd: vec![NOBODY.to_owned()], ..Findings::default() };
+        Result { findings, took: Duration::ZERO, met: false }
     })
 }
 
@@ -89,9 +105,7 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
         }
         said
     });
-    if site.as_ref().map_or(proxy.hits() == 0, |site| !site.was_met()) {
-        findings.odd.push("the fault met nobody".to_owned());
-    }
+    let met = site.as_ref().map_or(proxy.hits() > 0, Site::was_met);
     findings.time(took, timeout, steps);
     deployed.push(Deployed { applied, config: now(run.before) });
     findings.under_fault(&world, deployed.last().expect("it"));
@@ -105,7 +119,7 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
     unit.write(&newest);
     deployed.push(Deployed { applied: unit.deploy(&world), config: newest });
     findings.healed(&world, &deployed);
-    Result { findings, took }
+    Result { findings, took, met }
 }
 
 /// A helper that is broken: a script that finds the real one in `$real`.
@@ -153,9 +167,12 @@ fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
     let points: Vec<_> = healthy.into_iter().map(|(before, (seen, _))| (before, seen)).collect();
     let all = network_runs::all(&points);
     let count = all.len();
-    let runs = network_runs::choose(&campaign, all, campaign.pick(41, 600));
+    let runs = match std::env::var("TORTURE_ONLY") {
+        Ok(words) => all.into_iter().filter(|run| run.to_string().contains(&words)).collect(),
+        Err(_) => network_runs::choose(&campaign, all, campaign.pick(41, 600)),
+    };
     campaign.say(format!("{} of {count} runs, a healthy one takes {:.1} s at most", runs.len(), longest.as_secs_f64()));
-    let results = campaign.each(runs.len(), 8, |number| judged(&runs[number], None, TIMEOUT));
+    let results = campaign.each(runs.len(), 8, |number| until_met(&runs[number]));
     let count = |found: fn(&Findings) -> &Vec<String>| results.iter().filter(|it| !found(&it.findings).is_empty()).count();
     let added = results.iter().map(|it| it.took.saturating_sub(longest)).max().unwrap_or_default();
     campaign.say(format!(
@@ -220,9 +237,8 @@ fn a_helper_that_logs_twice_is_found_to_duplicate() {
 
 #[test]
 fn a_helper_that_swallows_its_warning_is_found_to_be_silent() {
-    for lie in ["s/WARNING: //; s/\"status\":\"error\"/\"status\":\"ok\"/"] {
-        assert_eq!(found(&format!("\"$real\" \"$@\" | sed '{lie}'"), REFUSED, &["log"], 20), ["silent"]);
-    }
+    let lie = "s/WARNING: //; s/\"status\":\"error\"/\"status\":\"ok\"/";
+    assert_eq!(found(&format!("\"$real\" \"$@\" | sed '{lie}'"), REFUSED, &["log"], 20), ["silent"]);
     // One of the two is not enough: who misses the line in the output relies on the check, and the other way round.
     for lie in ["s/WARNING: //", "/WARNING/!s/\"status\":\"error\"/\"status\":\"ok\"/"] {
         assert_eq!(found(&format!("\"$real\" \"$@\" | sed '{lie}'"), REFUSED, &["log"], 20), ["silent", "odd"]);
@@ -237,8 +253,11 @@ fn a_helper_that_tells_a_secret_or_fails_is_found_to_be_odd() {
 }
 
 #[test]
-fn a_fault_that_meets_nobody_is_found_to_be_odd() {
-    assert_eq!(found("exec \"$real\" \"$@\"", SLOW, &["outcome"], 20), ["odd"]);
+fn a_fault_that_meets_nobody_is_no_run() {
+    let scope = Scope::During(&["outcome"], Which::Both);
+    let it = Run { kind: "control", trouble: SLOW, scope, before: Before::Nothing, newer: false };
+    let result = until_met(&it);
+    assert_eq!((result.met, result.findings.all()), (false, vec![format!("odd: {NOBODY}")]));
 }
 
 #[test]

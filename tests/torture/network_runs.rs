@@ -104,7 +104,7 @@ pub(crate) fn all(healthy: &[(Before, Vec<(Point, Shape)>)]) -> Vec<Run> {
             let whichs: &[Which] = if place == Place::HungProcess { &[Which::Both] } else { &[Which::Both, Which::S3, Which::Sts] };
             for (phase, which) in made.iter().flat_map(|phase| whichs.iter().map(|which| (*phase, *which))) {
                 // `backup` asks S3 only.
-                if phase != &["backup"] || which != Which::Sts {
+                if *phase != ["backup"] || which != Which::Sts {
                     add(kind, Trouble::Place(place), Scope::During(phase, which));
                 }
             }

@@ -21,6 +21,7 @@ pub(crate) struct Point {
 
 /// What a request and its answer have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(clippy::struct_excessive_bools)] // facts that do not depend on each other
 pub(crate) struct Shape {
     pub(crate) put: bool,
     pub(crate) request_metadata: bool,

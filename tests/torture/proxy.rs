@@ -17,6 +17,9 @@ use crate::faults::{self, Fault};
 use crate::http1::{self, Message, Side};
 use crate::points::{Class, Point, Shape};
 
+/// Between the pieces of an answer that comes slowly.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// How clients are met.
 #[derive(Clone)]
 pub(crate) enum Front {
@@ -140,7 +143,11 @@ impl Shared {
     }
 
     fn hit(&self) {
-        self.lock().hits += 1;
+        self.hit_if(true);
+    }
+
+    fn hit_if(&self, met: bool) {
+        self.lock().hits += usize::from(met);
     }
 
     /// Waits; gives whether the proxy is still there.
@@ -206,58 +213,41 @@ fn serve(client: impl Stream, shared: &Shared) -> io::Result<()> {
             client.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         let body = http1::read_body(&mut client, &head, Side::Request)?;
-        let request = Message { head, body };
-        if !answer(&mut client, request, number, fault, shared)? {
-            return Ok(());
+        match fault {
+            Some(Fault::Silence) => {
+                shared.hit();
+                hold(client, shared);
+                return Ok(());
+            }
+            Some(Fault::Answer(answer)) => {
+                shared.hit();
+                client.get_mut().write_all(&answer.to(&head))?;
+            }
+            Some(Fault::Swallow) if head.starts_with("PUT ") => {
+                shared.hit();
+                client.get_mut().write_all(faults::DONE)?;
+            }
+            _ if pass(client.get_mut(), Message { head, body }, number, fault, shared)? => {}
+            _ => return Ok(()),
         }
     }
     Ok(())
 }
 
-/// Answers a request; gives whether the connection goes on.
-fn answer(
-    client: &mut BufReader<impl Stream>,
-    mut request: Message,
-    number: usize,
-    fault: Option<Fault>,
-    shared: &Shared,
-) -> io::Result<bool> {
-    let out = client.get_mut();
-    match fault {
-        Some(Fault::Silence) => {
-            shared.hit();
-            hold((), shared);
-            return Ok(false);
-        }
-        Some(Fault::Answer(answer)) => {
-            shared.hit();
-            out.write_all(&answer.to(&request.head))?;
-            return Ok(true);
-        }
-        Some(Fault::Swallow) if request.head.starts_with("PUT ") => {
-            shared.hit();
-            out.write_all(faults::DONE)?;
-            return Ok(true);
-        }
-        Some(Fault::FlipRequest(part)) => {
-            if faults::flip(&mut request, part) {
-                shared.hit();
-            }
-        }
-        _ => {}
+/// Has a request answered by the server, as far as its fault lets that happen; gives whether the connection goes on.
+fn pass(out: &mut impl Stream, mut request: Message, number: usize, fault: Option<Fault>, shared: &Shared) -> io::Result<bool> {
+    if let Some(Fault::FlipRequest(part)) = fault {
+        shared.hit_if(faults::flip(&mut request, part));
     }
     let mut answer = shared.ask(&request)?;
     shared.lock().seen[number].1.complete(&request, &answer);
     match fault {
-        Some(Fault::FlipAnswer(part)) => {
-            if faults::flip(&mut answer, part) {
-                shared.hit();
-            }
-        }
+        Some(Fault::FlipAnswer(part)) => shared.hit_if(faults::flip(&mut answer, part)),
         Some(Fault::WrongChecksum) if request.head.starts_with("PUT ") => {
             shared.hit();
             faults::misstate(&mut answer);
         }
+        Some(Fault::ResetAnswer(_) | Fault::CutAnswer(_) | Fault::Drip | Fault::Slow) => shared.hit(),
         _ => {}
     }
     let bytes = answer.bytes();
@@ -265,24 +255,12 @@ fn answer(
     let part = |percent: usize| &bytes[..(bytes.len() * percent / 100).min(bytes.len() - 1)];
     match fault {
         Some(Fault::ResetAnswer(percent)) => {
-            shared.hit();
             out.write_all(part(percent))?;
-            reset(out.tcp())?;
-            Ok(false)
+            reset(out.tcp()).map(|()| false)
         }
-        Some(Fault::CutAnswer(percent)) => {
-            shared.hit();
-            out.write_all(part(percent))?;
-            Ok(false)
-        }
-        Some(Fault::Drip) => {
-            shared.hit();
-            drip(out, &bytes, 1, Duration::from_millis(50), shared)
-        }
-        Some(Fault::Slow) => {
-            shared.hit();
-            drip(out, &bytes, bytes.len().div_ceil(4), Duration::from_millis(50), shared)
-        }
+        Some(Fault::CutAnswer(percent)) => out.write_all(part(percent)).map(|()| false),
+        Some(Fault::Drip) => drip(out, &bytes, 1, shared),
+        Some(Fault::Slow) => drip(out, &bytes, bytes.len().div_ceil(4), shared),
         _ => out.write_all(&bytes).and_then(|()| out.flush()).map(|()| true),
     }
 }
@@ -298,9 +276,9 @@ fn reset(client: &TcpStream) -> io::Result<()> {
     SockRef::from(client).set_linger(Some(Duration::ZERO))
 }
 
-fn drip(out: &mut impl Write, bytes: &[u8], size: usize, pause: Duration, shared: &Shared) -> io::Result<bool> {
+fn drip(out: &mut impl Write, bytes: &[u8], size: usize, shared: &Shared) -> io::Result<bool> {
     for piece in bytes.chunks(size) {
-        if !shared.wait(pause) {
+        if !shared.wait(PAUSE) {
             return Ok(false);
         }
         out.write_all(piece)?;
