@@ -84,17 +84,17 @@ impl Unit {
 
     /// `terraform apply` of what was planned.
     pub(crate) fn apply(&mut self, world: &World, context: Value) -> Applied {
-        self.steps(context, &mut |verb, sent| world.machine(verb, sent))
+        self.apply_by(context, |verb, request| world.machine(verb, request))
     }
 
-    /// The steps of an apply, each done by `step`, which gets its verb and what Terraform sends it.
-    fn steps(&mut self, context: Value, step: &mut dyn FnMut(&'static str, &Value) -> String) -> Applied {
+    /// As [`Unit::apply`], with each step run by `run`, which gives what it printed.
+    pub(crate) fn apply_by(&mut self, context: Value, mut run: impl FnMut(&'static str, &Value) -> String) -> Applied {
         let request = self.request(&context);
         let backup_id = string(&context, "backup_id").to_owned();
-        let backup = (self.applied.as_deref() != Some(backup_id.as_str())).then(|| step("backup", &request));
+        let backup = (self.applied.as_deref() != Some(backup_id.as_str())).then(|| run("backup", &request));
         self.applied = Some(backup_id);
-        let log = step("log", &request);
-        let outcome = external(&step("outcome", &self.question(string(&context, "deployment_id"))));
+        let log = run("log", &request);
+        let outcome = external(&run("outcome", &self.question(string(&context, "deployment_id"))));
         Applied { context, backup, log, outcome }
     }
 
@@ -112,13 +112,8 @@ impl Unit {
 
     /// `terraform apply`.
     pub(crate) fn deploy(&mut self, world: &World) -> Applied {
-        self.deploy_by(&mut |verb, sent| world.machine(verb, sent))
-    }
-
-    /// As [`Unit::deploy`], with each step done by `step`, which gets its verb and what Terraform sends it.
-    pub(crate) fn deploy_by(&mut self, step: &mut dyn FnMut(&'static str, &Value) -> String) -> Applied {
-        let context = external(&step("context", &self.query()));
-        self.steps(context, step)
+        let context = self.plan(world);
+        self.apply(world, context)
     }
 }
 

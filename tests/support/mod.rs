@@ -35,10 +35,10 @@ pub struct World {
     endpoint: String,
     /// Where S3 is, if not at `endpoint`.
     s3_endpoint: Option<String>,
-    /// What runs as the helper.
-    program: PathBuf,
     /// The name of HOME in the folder: each machine has its own.
     home: String,
+    /// The executable, where it is not the one that was built.
+    helper: Option<PathBuf>,
     /// What the environment has in addition, or, without a value, has not.
     variables: Vec<(String, Option<String>)>,
 }
@@ -83,7 +83,7 @@ impl World {
         })
         .expect("a server");
         let endpoint = server.endpoint();
-        Self { server, folder, endpoint, s3_endpoint: None, program: helper(), home: "home".to_owned(), variables: Vec::new() }
+        Self { server, folder, endpoint, s3_endpoint: None, home: "home".to_owned(), helper: None, variables: Vec::new() }
     }
 
     /// The folder of everything of this world.
@@ -108,6 +108,11 @@ impl World {
     pub fn set_variable(&mut self, name: &str, value: Option<&str>) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.map(str::to_owned)));
+    }
+
+    /// Has another executable play the helper.
+    pub fn set_helper(&mut self, program: PathBuf) {
+        self.helper = Some(program);
     }
 
     /// Where the helper keeps what must outlive a run.
@@ -162,14 +167,9 @@ impl World {
         command
     }
 
-    /// Runs something else as the helper, as negative controls do.
-    pub fn set_helper(&mut self, program: PathBuf) {
-        self.program = program;
-    }
-
     /// The helper.
     pub fn helper(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command(&self.program);
+        let mut command = self.command(self.helper.clone().unwrap_or_else(helper));
         command.args(arguments);
         command
     }

@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::by_hand::{Applied, Unit};
+use serde_json::Value;
+
+use crate::by_hand::{Applied, Unit, external};
 use crate::campaign::Campaign;
 use crate::faults::Fault;
 use crate::network_oracle::{Deployed, Findings};
@@ -88,7 +90,7 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
         Trouble::Place(place) => Some(place.make(&world)),
     };
     let (mut took, mut steps) = (Duration::ZERO, 0);
-    let applied = unit.deploy_by(&mut |step, sent| {
+    let mut step = |step: &'static str, sent: &Value| {
         proxy.enter(step);
         match (&site, run.scope) {
             (Some(site), Scope::During(phase, which)) if phase.contains(&step) => site.begin(&mut world, which),
@@ -104,7 +106,9 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
             _ => world.heal(),
         }
         said
-    });
+    };
+    let context = external(&step("context", &unit.query()));
+    let applied = unit.apply_by(context, step);
     let met = site.as_ref().map_or(proxy.hits() > 0, Site::was_met);
     findings.time(took, timeout, steps);
     deployed.push(Deployed { applied, config: now(run.before) });
@@ -150,10 +154,12 @@ fn try_healthy(before: Before) -> (Vec<(Point, Shape)>, Duration) {
     let proxy = Proxy::start(&world.server.endpoint(), Front::Http, Box::new(|_| None));
     world.set_endpoint(&proxy.endpoint());
     let started = Instant::now();
-    let applied = unit.deploy_by(&mut |step, sent| {
+    let step = |step: &'static str, sent: &Value| {
         proxy.enter(step);
         world.machine(step, sent)
-    });
+    };
+    let context = external(&step("context", &unit.query()));
+    let applied = unit.apply_by(context, step);
     let took = started.elapsed();
     applied.went_well();
     (proxy.seen(), took)

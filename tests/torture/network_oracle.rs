@@ -58,7 +58,7 @@ impl Findings {
         let backed_up = has_config(world, &it.config);
         let warned = it.applied.log.starts_with("config-backup: WARNING: ");
         let status = string(&it.applied.outcome, "status");
-        let spooled = world.spooled();
+        let spooled = items(world);
         if !(logged && backed_up) && (!warned || status == "ok") {
             self.silent.push(format!("logged: {logged}, backed up: {backed_up}; log: {:?}, outcome: {status}", it.applied.log));
         }
@@ -84,7 +84,7 @@ impl Findings {
     /// Judges all deployments once the trouble is over and a healthy one has been; that is the last.
     pub(crate) fn healed(&mut self, world: &World, all: &[Deployed]) {
         let last = all.last().expect("a deployment");
-        let kept = [world.spooled(), names(&world.state().join("quarantine"))].concat();
+        let kept = [items(world), names(&world.state().join("quarantine"))].concat();
         if last.applied.log.contains("WARNING") || string(&last.applied.outcome, "status") != "ok" || !kept.is_empty() {
             self.lost.push(format!("it does not heal: {:?}, {kept:?} is kept", last.applied.log));
         }
@@ -146,6 +146,11 @@ impl Findings {
             self.odd.push(format!("`{secret}` stands in {what}"));
         }
     }
+}
+
+/// What is kept for later. A step that ran out of time leaves half-written files as well, which are swept later.
+fn items(world: &World) -> Vec<String> {
+    world.spooled().into_iter().filter(|name| !name.starts_with('.')).collect()
 }
 
 /// Whether the bucket has a record of this deployment.
