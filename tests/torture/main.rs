@@ -14,6 +14,7 @@ mod campaign;
 mod faults;
 mod http1;
 mod network;
+mod network_controls;
 mod network_oracle;
 mod network_runs;
 mod places;

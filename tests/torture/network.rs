@@ -8,30 +8,29 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::by_hand::{Applied, Unit, external};
+use crate::by_hand::{Unit, external};
 use crate::campaign::Campaign;
-use crate::faults::Fault;
 use crate::network_oracle::{Deployed, Findings};
-use crate::network_runs::{self, BEFORE, Before, Phase, Run, Scope, Trouble};
-use crate::places::{Place, Site, Which};
+use crate::network_runs::{self, BEFORE, Before, Run, Scope, Trouble};
+use crate::places::Site;
 use crate::points::{Point, Shape};
 use crate::proxy::{Front, Proxy};
-use crate::support::{BUCKET, CONFIG, World};
-use crate::tls::{AUTHORITY, Flaw};
+use crate::support::{CONFIG, World};
 
 /// The deadline of a deployment with a fault.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// More than a healthy deployment takes on the busiest machine.
 const AMPLE: &str = "60";
 
-const NOBODY: &str = "the fault met nobody";
+/// What is found where there is nothing to judge.
+pub(crate) const NOBODY: &str = "the fault met nobody";
 
 /// What a run came to.
-struct Result {
-    findings: Findings,
+pub(crate) struct Result {
+    pub(crate) findings: Findings,
     took: Duration,
     /// Whether anybody met the fault: a busy machine can use a deadline up before it comes to the request.
-    met: bool,
+    pub(crate) met: bool,
 }
 
 fn config(version: usize) -> String {
@@ -39,7 +38,7 @@ fn config(version: usize) -> String {
 }
 
 /// A world where nothing looks for tools, and a unit in it after some beginning.
-fn begin(before: Before) -> (World, Unit, Vec<Deployed>) {
+pub(crate) fn begin(before: Before) -> (World, Unit, Vec<Deployed>) {
     let mut world = World::new();
     world.set_variable("PATH", Some("/usr/bin:/bin"));
     let mut unit = Unit::new(&world);
@@ -47,19 +46,19 @@ fn begin(before: Before) -> (World, Unit, Vec<Deployed>) {
     let mut deployed = Vec::new();
     if before != Before::Nothing {
         unit.write(config(1));
-        deployed.push(Deployed { applied: unit.deploy(&world).went_well(), config: config(1) });
+        deployed.push(Deployed::now(&world, unit.deploy(&world).went_well(), config(1)));
     }
     unit.write(now(before));
     (world, unit, deployed)
 }
 
 /// The config of the deployment with the fault.
-fn now(before: Before) -> String {
+pub(crate) fn now(before: Before) -> String {
     config(if before == Before::AnotherConfig { 2 } else { 1 })
 }
 
 /// As [`run`], with a run that panics found, too.
-fn judged(it: &Run, helper: Option<&str>, timeout: Duration) -> Result {
+pub(crate) fn judged(it: &Run, helper: Option<&str>, timeout: Duration) -> Result {
     catch_unwind(AssertUnwindSafe(|| run(it, helper, timeout))).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
         Result { findings: Findings { odd: vec![words.unwrap_or_default()], ..Findings::default() }, took: Duration::ZERO, met: true }
@@ -67,7 +66,7 @@ fn judged(it: &Run, helper: Option<&str>, timeout: Duration) -> Result {
 }
 
 /// As [`judged`], again and again until the fault is met, or something else is found.
-fn until_met(it: &Run) -> Result {
+pub(crate) fn until_met(it: &Run) -> Result {
     let mut tries = std::iter::repeat_with(|| judged(it, None, TIMEOUT)).take(5);
     let missed = |result: &Result| !result.met && result.findings.all().is_empty();
     tries.find(|result| !missed(result)).unwrap_or_else(|| {
@@ -111,7 +110,7 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
     let applied = unit.apply_by(context, step);
     let met = site.as_ref().map_or(proxy.hits() > 0, Site::was_met);
     findings.time(took, timeout, steps);
-    deployed.push(Deployed { applied, config: now(run.before) });
+    deployed.push(Deployed::now(&world, applied, now(run.before)));
     findings.under_fault(&world, deployed.last().expect("it"));
     for head in proxy.heads() {
         findings.secrets("a request's head", &head);
@@ -121,7 +120,7 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
     unit.set("timeout", AMPLE);
     let newest = if run.newer { config(3) } else { now(run.before) };
     unit.write(&newest);
-    deployed.push(Deployed { applied: unit.deploy(&world), config: newest });
+    deployed.push(Deployed::now(&world, unit.deploy(&world), newest));
     findings.healed(&world, &deployed);
     Result { findings, took, met }
 }
@@ -169,7 +168,7 @@ fn try_healthy(before: Before) -> (Vec<(Point, Shape)>, Duration) {
 fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
     let campaign = Campaign::start("network");
     let healthy: Vec<_> = BEFORE.into_iter().map(|before| (before, healthy(before))).collect();
-    let longest = healthy.iter().map(|(_, (_, took))| *took).max().expect("some").max(TIMEOUT);
+    let longest = healthy.iter().map(|(_, (_, took))| *took).max().expect("some");
     let points: Vec<_> = healthy.into_iter().map(|(before, (seen, _))| (before, seen)).collect();
     let all = network_runs::all(&points);
     let count = all.len();
@@ -179,16 +178,12 @@ fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
     };
     campaign.say(format!("{} of {count} runs, a healthy one takes {:.1} s at most", runs.len(), longest.as_secs_f64()));
     let results = campaign.each(runs.len(), 8, |number| until_met(&runs[number]));
-    let count = |found: fn(&Findings) -> &Vec<String>| results.iter().filter(|it| !found(&it.findings).is_empty()).count();
-    let added = results.iter().map(|it| it.took.saturating_sub(longest)).max().unwrap_or_default();
+    let count = |name| results.iter().flat_map(|it| it.findings.counters()).filter(|(it, found)| *it == name && !found.is_empty()).count();
+    let added = results.iter().map(|it| it.took.saturating_sub(TIMEOUT.max(longest))).max().unwrap_or_default().as_secs_f64();
+    let [blocked, lost, duplicated, silent] = ["blocked", "lost", "duplicated", "silent"].map(count);
     campaign.say(format!(
-        "{} faults: {} blocked (max added {:.1} s), {} lost, {} duplicated, {} silent",
-        runs.len(),
-        count(|it| &it.blocked),
-        added.as_secs_f64(),
-        count(|it| &it.lost),
-        count(|it| &it.duplicated),
-        count(|it| &it.silent)
+        "{} faults: {blocked} blocked (max added {added:.1} s), {lost} lost, {duplicated} duplicated, {silent} silent",
+        runs.len()
     ));
     let failed: Vec<String> = runs
         .iter()
@@ -197,117 +192,4 @@ fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
         .map(|(run, it)| format!("{run}\n    {}", it.findings.all().join("\n    ")))
         .collect();
     assert!(failed.is_empty(), "{} of {} runs failed:\n{}", failed.len(), runs.len(), failed.join("\n"));
-}
-
-/// What a broken helper is found to do wrong, by the counters.
-fn found(script: &str, trouble: Trouble, phase: Phase, timeout: u64) -> Vec<&'static str> {
-    let scope = Scope::During(phase, Which::Both);
-    let it = Run { kind: "control", trouble, scope, before: Before::Nothing, newer: false };
-    let findings = judged(&it, Some(script), Duration::from_secs(timeout)).findings;
-    let counters = [
-        ("blocked", &findings.blocked),
-        ("lost", &findings.lost),
-        ("duplicated", &findings.duplicated),
-        ("silent", &findings.silent),
-        ("odd", &findings.odd),
-    ];
-    counters.into_iter().filter(|(_, found)| !found.is_empty()).map(|(name, _)| name).collect()
-}
-
-const REFUSED: Trouble = Trouble::Place(Place::Nobody);
-const SLOW: Trouble = Trouble::Wire(Fault::Slow);
-
-#[test]
-fn a_helper_that_is_whole_is_found_to_do_nothing_wrong() {
-    assert_eq!(found("exec \"$real\" \"$@\"", REFUSED, &["context", "backup", "log"], 20), [""; 0]);
-}
-
-#[test]
-fn a_helper_that_sleeps_past_the_deadline_is_found_to_block() {
-    let script = "\"$real\" \"$@\"; [ \"$1\" != log ] || sleep 8";
-    assert_eq!(found(script, REFUSED, &["log"], 1), ["blocked"]);
-}
-
-#[test]
-fn a_helper_that_empties_the_spool_is_found_to_lose() {
-    let script = "\"$real\" \"$@\"; [ \"$1\" != log ] || rm -f \"$HOME/.local/state/config-backup/spool/\"*";
-    assert_eq!(found(script, REFUSED, &["backup", "log"], 20), ["lost"]);
-}
-
-#[test]
-fn a_helper_that_logs_twice_is_found_to_duplicate() {
-    let script = "[ \"$1\" = log ] || exec \"$real\" \"$@\"\nquery=$(cat)\nprintf %s \"$query\" | \"$real\" log\n\
-                  rm -rf \"$HOME/.local/state/config-backup/deployments\"\nsleep 1.1\nprintf %s \"$query\" | \"$real\" log >/dev/null";
-    assert_eq!(found(script, SLOW, &["context"], 20), ["duplicated"]);
-}
-
-#[test]
-fn a_helper_that_swallows_its_warning_is_found_to_be_silent() {
-    let lie = "s/WARNING: //; s/\"status\":\"error\"/\"status\":\"ok\"/";
-    assert_eq!(found(&format!("\"$real\" \"$@\" | sed '{lie}'"), REFUSED, &["log"], 20), ["silent"]);
-    // One of the two is not enough: who misses the line in the output relies on the check, and the other way round.
-    for lie in ["s/WARNING: //", "/WARNING/!s/\"status\":\"error\"/\"status\":\"ok\"/"] {
-        assert_eq!(found(&format!("\"$real\" \"$@\" | sed '{lie}'"), REFUSED, &["log"], 20), ["silent", "odd"]);
-    }
-}
-
-#[test]
-fn a_helper_that_tells_a_secret_or_fails_is_found_to_be_odd() {
-    let tells = format!("\"$real\" \"$@\" | sed 's/WARNING: /&{} /'", crate::support::CANARIES[0]);
-    assert_eq!(found(&tells, REFUSED, &["log"], 20), ["odd"]);
-    assert_eq!(found("\"$real\" \"$@\"; exit 1", REFUSED, &["log"], 20), ["odd"]);
-}
-
-#[test]
-fn a_fault_that_meets_nobody_is_no_run() {
-    let scope = Scope::During(&["outcome"], Which::Both);
-    let it = Run { kind: "control", trouble: SLOW, scope, before: Before::Nothing, newer: false };
-    let result = until_met(&it);
-    assert_eq!((result.met, result.findings.all()), (false, vec![format!("odd: {NOBODY}")]));
-}
-
-#[test]
-fn an_object_that_is_torn_is_found_to_be_lost() {
-    let (world, mut unit, _) = begin(Before::Nothing);
-    let deployed = [Deployed { applied: unit.deploy(&world).went_well(), config: now(Before::Nothing) }];
-    let findings = || {
-        let mut findings = Findings::default();
-        findings.healed(&world, &deployed);
-        findings.all()
-    };
-    assert_eq!(findings(), [""; 0]);
-    let key = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/").remove(0);
-    let object = world.server.object(BUCKET, &key).expect("it");
-    let metadata: Vec<_> = object.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    world.server.put(BUCKET, &key, &object.body[..object.body.len() - 1], &metadata).expect("written");
-    let found = findings();
-    assert!(found.iter().any(|it| it.contains("is torn")) && found.iter().all(|it| it.starts_with("lost: ")), "{found:?}");
-}
-
-/// Deploys over TLS, with the authority's certificate in a variable of this name, if any; gives the requests.
-fn over_https(variable: Option<&str>, judge: fn(Applied)) -> usize {
-    let (mut world, mut unit, _) = begin(Before::Nothing);
-    let proxy = Proxy::start(&world.server.endpoint(), Front::Https(AUTHORITY.server(Flaw::None)), Box::new(|_| None));
-    world.set_endpoint(&proxy.endpoint());
-    let bundle = world.path().join("authority.pem");
-    std::fs::write(&bundle, AUTHORITY.pem()).expect("a bundle");
-    if let Some(name) = variable {
-        world.set_variable(name, Some(bundle.to_str().expect("UTF-8")));
-    }
-    judge(unit.deploy(&world));
-    proxy.seen().len()
-}
-
-#[test]
-fn a_deployment_goes_well_over_https() {
-    for variable in ["SSL_CERT_FILE", "AWS_CA_BUNDLE"] {
-        let requests = over_https(Some(variable), |applied| drop(applied.went_well()));
-        assert!(requests > 0, "{variable}");
-    }
-}
-
-#[test]
-fn an_authority_that_nobody_trusts_gets_no_request() {
-    let requests = over_https(None, |applied| assert!(applied.warning().contains("certificate"), "{applied:?}"));
-    assert_eq!(requests, 0);
 }

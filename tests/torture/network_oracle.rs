@@ -28,20 +28,28 @@ pub(crate) struct Findings {
 /// A deployment that was, and the config that it was of.
 pub(crate) struct Deployed {
     pub(crate) applied: Applied,
-    pub(crate) config: String,
+    config: String,
+    /// Whether its record was in the bucket when it ended.
+    logged: bool,
+}
+
+impl Deployed {
+    /// A deployment that has just ended.
+    pub(crate) fn now(world: &World, applied: Applied, config: String) -> Self {
+        let logged = has_record(world, applied.id());
+        Self { applied, config, logged }
+    }
 }
 
 impl Findings {
-    /// All of them, with their names.
+    /// What was found, by the name of its counter.
+    pub(crate) fn counters(&self) -> [(&'static str, &[String]); 5] {
+        [("blocked", &self.blocked), ("lost", &self.lost), ("duplicated", &self.duplicated), ("silent", &self.silent), ("odd", &self.odd)]
+    }
+
+    /// All that was found, in words.
     pub(crate) fn all(&self) -> Vec<String> {
-        let named = [
-            ("blocked", &self.blocked),
-            ("lost", &self.lost),
-            ("duplicated", &self.duplicated),
-            ("silent", &self.silent),
-            ("odd", &self.odd),
-        ];
-        named.iter().flat_map(|(name, found)| found.iter().map(move |it| format!("{name}: {it}"))).collect()
+        self.counters().iter().flat_map(|(name, found)| found.iter().map(move |it| format!("{name}: {it}"))).collect()
     }
 
     /// Judges how long the steps of a deployment took together.
@@ -53,9 +61,7 @@ impl Findings {
 
     /// Judges a deployment right after it, while its trouble lasts.
     pub(crate) fn under_fault(&mut self, world: &World, it: &Deployed) {
-        let id = it.applied.id();
-        let logged = has_record(world, id);
-        let backed_up = has_config(world, &it.config);
+        let (id, logged, backed_up) = (it.applied.id(), it.logged, has_config(world, &it.config));
         let warned = it.applied.log.starts_with("config-backup: WARNING: ");
         let status = string(&it.applied.outcome, "status");
         let spooled = items(world);
@@ -115,6 +121,9 @@ impl Findings {
                 if world.server.object(BUCKET, key).is_none_or(|object| object.body != it.config.as_bytes()) {
                     self.lost.push(format!("the record names {key:?}, which is not the config that was deployed: {record}"));
                 }
+                if (record["late"] == true) == it.logged {
+                    self.odd.push(format!("sent at once: {}, and yet: {record}", it.logged));
+                }
             }
             _ => self.duplicated.push(format!("{} records of {id}", records.len())),
         }
@@ -154,7 +163,7 @@ fn items(world: &World) -> Vec<String> {
 }
 
 /// Whether the bucket has a record of this deployment.
-pub(crate) fn has_record(world: &World, id: &str) -> bool {
+fn has_record(world: &World, id: &str) -> bool {
     world.records().iter().any(|(_, record)| record["deployment_id"] == id)
 }
 

@@ -6,6 +6,10 @@ use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyP
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
+use crate::by_hand::{Applied, Unit};
+use crate::proxy::{Front, Proxy};
+use crate::support::World;
+
 /// What is wrong with a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
@@ -58,4 +62,34 @@ impl Authority {
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
         Arc::new(config.expect("a TLS server"))
     }
+}
+
+/// Deploys over TLS, with the authority's certificate in a variable of this name, if any; gives the requests.
+fn over_https(variable: Option<&str>, judge: fn(Applied)) -> usize {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    unit.set("timeout", "60");
+    let proxy = Proxy::start(&world.server.endpoint(), Front::Https(AUTHORITY.server(Flaw::None)), Box::new(|_| None));
+    world.set_endpoint(&proxy.endpoint());
+    let bundle = world.path().join("authority.pem");
+    std::fs::write(&bundle, AUTHORITY.pem()).expect("a bundle");
+    if let Some(name) = variable {
+        world.set_variable(name, Some(bundle.to_str().expect("UTF-8")));
+    }
+    judge(unit.deploy(&world));
+    proxy.seen().len()
+}
+
+#[test]
+fn a_deployment_goes_well_over_https() {
+    for variable in ["SSL_CERT_FILE", "AWS_CA_BUNDLE"] {
+        let requests = over_https(Some(variable), |applied| drop(applied.went_well()));
+        assert!(requests > 0, "{variable}");
+    }
+}
+
+#[test]
+fn an_authority_that_nobody_trusts_gets_no_request() {
+    let requests = over_https(None, |applied| assert!(applied.warning().contains("certificate"), "{applied:?}"));
+    assert_eq!(requests, 0);
 }
