@@ -15,9 +15,11 @@ pub(crate) enum Before {
     Nothing,
     AnotherConfig,
     TheSameConfig,
+    /// Another config, which is still kept on this machine, with its record.
+    Kept,
 }
 
-pub(crate) const BEFORE: [Before; 3] = [Before::Nothing, Before::AnotherConfig, Before::TheSameConfig];
+pub(crate) const BEFORE: [Before; 4] = [Before::Nothing, Before::AnotherConfig, Before::TheSameConfig, Before::Kept];
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
