@@ -12,10 +12,10 @@ use crate::by_hand::{Unit, external};
 use crate::campaign::Campaign;
 use crate::network_oracle::{Deployed, Findings};
 use crate::network_runs::{self, BEFORE, Before, Run, Scope, Trouble};
-use crate::places::Site;
+use crate::places::{Nobody, Site};
 use crate::points::{Point, Shape};
 use crate::proxy::{Front, Proxy};
-use crate::support::{CONFIG, World, nobody_there};
+use crate::support::{CONFIG, World};
 
 /// The deadline of a deployment with a fault.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -45,8 +45,9 @@ pub(crate) fn begin(before: Before) -> (World, Unit, Vec<Deployed>) {
     let mut unit = Unit::new(&world);
     unit.set("timeout", AMPLE);
     let mut deployed = Vec::new();
+    let nobody = Nobody::new();
     if before == Before::Kept {
-        world.set_endpoint(&nobody_there());
+        world.set_endpoint(&nobody.endpoint());
     }
     if before != Before::Nothing {
         unit.write(config(1));

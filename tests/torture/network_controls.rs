@@ -1,12 +1,18 @@
-//! Negative controls of the network campaign: helpers that are broken in one way each, and the counter that finds it.
+//! Negative controls of the network campaign: helpers that are broken in one way each, and the counter that finds it; and a
+//! proxy that breaks nothing.
 
+use std::io::{BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use crate::faults::Fault;
+use crate::http1::{self, Message, Side};
 use crate::network::{NOBODY, begin, judged, now, until_met};
 use crate::network_oracle::{Deployed, Findings};
 use crate::network_runs::{Before, Phase, Run, Scope, Trouble};
 use crate::places::{Place, Which};
+use crate::proxy::{Front, Proxy};
 use crate::support::{BUCKET, CANARIES};
 
 /// What a broken helper is found to do wrong, by the counters.
@@ -90,4 +96,31 @@ fn an_object_that_is_torn_is_found_to_be_lost() {
     world.server.put(BUCKET, &key, &object.body[..object.body.len() - 1], &metadata).expect("written");
     let found = findings();
     assert!(found.iter().any(|it| it.contains("is torn")) && found.iter().all(|it| it.starts_with("lost: ")), "{found:?}");
+}
+
+#[test]
+fn several_requests_on_one_connection_pass_byte_for_byte() {
+    // A server that answers with what it got.
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = format!("http://{}", server.local_addr().unwrap());
+    let echo = thread::spawn(move || {
+        for mut client in server.incoming().take(2).map(Result::unwrap) {
+            let mut reader = BufReader::new(client.try_clone().unwrap());
+            let head = http1::read_head(&mut reader).unwrap().unwrap();
+            let body = http1::read_body(&mut reader, &head, Side::Request).unwrap();
+            let got = Message { head, body }.bytes();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", got.len());
+            client.write_all(&[head.as_bytes(), &got].concat()).unwrap();
+        }
+    });
+    let proxy = Proxy::start(&upstream, Front::Http, Box::new(|_| None));
+    let mut client = TcpStream::connect(proxy.endpoint().trim_start_matches("http://")).unwrap();
+    let requests = ["PUT /b/k HTTP/1.1\r\nhOsT:  x:1\r\ncontent-length: 2\r\n\r\n\0\n", "POST / HTTP/1.1\r\nHost: y\r\n\r\n"];
+    client.write_all(requests.concat().as_bytes()).unwrap();
+    let mut reader = BufReader::new(client);
+    for request in requests {
+        assert_eq!(http1::read_answer(&mut reader, Side::Answer).unwrap().body, request.as_bytes());
+    }
+    echo.join().unwrap();
+    assert_eq!((proxy.seen().len(), proxy.hits()), (2, 0));
 }

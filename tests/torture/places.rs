@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use socket2::{Domain, Socket, Type};
+
 use crate::proxy::{Front, Proxy};
-use crate::support::{World, nobody_there};
+use crate::support::World;
 use crate::tls::{AUTHORITY, Flaw};
 
 /// What is in the place of AWS.
@@ -45,11 +48,28 @@ pub(crate) const ALL: [(&str, Place); 8] = [
     ("hung credential_process", Place::HungProcess),
 ];
 
+/// An address where nobody listens for as long as this is there: no other test's server gets its port.
+pub(crate) struct Nobody(Socket);
+
+impl Nobody {
+    pub(crate) fn new() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+        Self(socket)
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        let address = self.0.local_addr().ok().and_then(|address| address.as_socket());
+        format!("http://{}", address.expect("an address"))
+    }
+}
+
 /// A place that was made.
 pub(crate) struct Site {
     place: Place,
     endpoint: String,
     proxy: Option<Proxy>,
+    _nobody: Nobody,
     /// The program that hangs; beside it lie what it waits for and what it notes.
     program: PathBuf,
 }
@@ -63,18 +83,19 @@ impl Place {
             Self::Certificate(flaw) => proxy(Front::Https(AUTHORITY.server(flaw))),
             _ => None,
         };
+        let nobody = Nobody::new();
         let endpoint = match (self, &proxy) {
             (Self::NoSuchHost, _) => "http://config-backup.invalid".to_owned(),
             (Self::TlsStall, Some(proxy)) => proxy.endpoint().replace("http:", "https:"),
             (_, Some(proxy)) => proxy.endpoint(),
-            _ => nobody_there(),
+            _ => nobody.endpoint(),
         };
         let program = world.path().join("hang");
         if self == Self::HungProcess {
             fs::write(&program, "echo asked >>\"$0.asked\"\nread -r answer <\"$0.fifo\"\n").expect("a program");
             assert!(world.command("mkfifo").arg(program.with_extension("fifo")).status().expect("mkfifo").success());
         }
-        Site { place: self, endpoint, proxy, program }
+        Site { place: self, endpoint, proxy, _nobody: nobody, program }
     }
 }
 
