@@ -84,20 +84,35 @@ impl Unit {
 
     /// `terraform apply` of what was planned.
     pub(crate) fn apply(&mut self, world: &World, context: Value) -> Applied {
+        self.apply_by(context, |verb, request| world.machine(verb, request))
+    }
+
+    /// As [`Unit::apply`], with each step run by `run`, which gives what it printed.
+    pub(crate) fn apply_by(&mut self, context: Value, run: impl Fn(&str, &Value) -> String) -> Applied {
         let request = self.request(&context);
         let backup_id = string(&context, "backup_id").to_owned();
-        let backup = (self.applied.as_deref() != Some(backup_id.as_str())).then(|| world.machine("backup", &request));
+        let backup = (self.applied.as_deref() != Some(backup_id.as_str())).then(|| run("backup", &request));
         self.applied = Some(backup_id);
-        let log = world.machine("log", &request);
-        let outcome = self.outcome(world, string(&context, "deployment_id"));
+        let log = run("log", &request);
+        let outcome = external(&run("outcome", &self.question(string(&context, "deployment_id"))));
         Applied { context, backup, log, outcome }
+    }
+
+    /// `terraform destroy`: the state knows of nothing any more.
+    pub(crate) fn destroy(&mut self) {
+        self.applied = None;
     }
 
     /// What became of a deployment.
     pub(crate) fn outcome(&self, world: &World, deployment_id: &str) -> Value {
+        external(&world.machine("outcome", &self.question(deployment_id)))
+    }
+
+    /// What `data.external.outcome` sends.
+    fn question(&self, deployment_id: &str) -> Value {
         let mut query = self.query.clone();
         query.insert("deployment_id".to_owned(), json!(deployment_id));
-        external(&world.machine("outcome", &Value::Object(query)))
+        Value::Object(query)
     }
 
     /// `terraform apply`.

@@ -6,14 +6,18 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 /// What becomes of a request.
 pub(crate) enum Fate {
     /// It is answered by the server.
     Pass,
+    /// It is answered by the server, which has no other request meanwhile that wants the same turn.
+    InTurn(Arc<Mutex<()>>),
     /// The server does it, but its answer is lost.
     LoseAnswer,
+    /// The server does it, and this happens in the place of an answer.
+    Instead(Arc<dyn Fn() + Send + Sync>),
     /// This answer comes, with this status line and body, and the server never hears of it.
     Answer(&'static str, &'static str),
     /// Nothing comes, ever.
@@ -26,27 +30,32 @@ pub(crate) struct Relay {
     over: Arc<AtomicBool>,
     /// The first lines of all requests.
     seen: Arc<Mutex<Vec<String>>>,
+    /// The thread that accepts connections; it gives those that serve them.
+    accepting: Option<JoinHandle<Vec<JoinHandle<()>>>>,
 }
 
 impl Relay {
     /// Starts a relay to `upstream` (`http://ADDRESS`); `fate` judges the first line of each request.
     pub(crate) fn start(upstream: &str, fate: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let relay = Self { address: listener.local_addr().expect("an address"), over: Arc::default(), seen: Arc::default() };
+        let address = listener.local_addr().expect("an address");
+        let mut relay = Self { address, over: Arc::default(), seen: Arc::default(), accepting: None };
         let (over, seen) = (Arc::clone(&relay.over), Arc::clone(&relay.seen));
         let upstream = upstream.trim_start_matches("http://").to_owned();
         let fate = Arc::new(fate);
-        thread::spawn(move || {
+        relay.accepting = Some(thread::spawn(move || {
             let silent = Arc::new(Mutex::new(Vec::new()));
+            let mut serving = Vec::new();
             for client in listener.incoming().take_while(|_| !over.load(Ordering::SeqCst)).filter_map(Result::ok) {
                 let (upstream, fate) = (upstream.clone(), Arc::clone(&fate));
                 let (seen, silent) = (Arc::clone(&seen), Arc::clone(&silent));
-                thread::spawn(move || {
+                serving.push(thread::spawn(move || {
                     // A client that goes away is no failure of the relay.
                     let _ = serve(client, &upstream, &*fate, &seen, &silent);
-                });
+                }));
             }
-        });
+            serving
+        }));
         relay
     }
 
@@ -69,13 +78,27 @@ impl Relay {
     pub(crate) fn count(&self, head: &str) -> usize {
         self.seen.lock().expect("no panic").iter().filter(|line| line.starts_with(head)).count()
     }
+
+    /// Takes no more connections and waits for those under way, whose clients must have ended: then the server has done all that it
+    /// was asked for.
+    pub(crate) fn settle(mut self) {
+        self.stop();
+        let serving = self.accepting.take().map(|accepting| accepting.join().expect("no panic"));
+        for thread in serving.into_iter().flatten() {
+            thread.join().expect("no panic");
+        }
+    }
+
+    fn stop(&self) {
+        self.over.store(true, Ordering::SeqCst);
+        // Wakes the accepting thread, which then ends.
+        let _ = TcpStream::connect(self.address);
+    }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
-        // Wakes the accepting thread, which then ends.
-        let _ = TcpStream::connect(self.address);
+        self.stop();
     }
 }
 
@@ -100,13 +123,17 @@ fn serve(
             client.write_all(head.as_bytes())?;
             client.write_all(body.as_bytes())?;
         }
-        fate @ (Fate::Pass | Fate::LoseAnswer) => {
+        fate @ (Fate::Pass | Fate::InTurn(_) | Fate::LoseAnswer | Fate::Instead(_)) => {
+            let turn = if let Fate::InTurn(turn) = &fate { Some(turn.lock().expect("no panic")) } else { None };
             let mut server = TcpStream::connect(upstream)?;
             server.write_all(&request)?;
             let mut answer = Vec::new();
             server.read_to_end(&mut answer)?;
-            if matches!(fate, Fate::Pass) {
-                client.write_all(&answer)?;
+            drop(turn);
+            match fate {
+                Fate::Instead(act) => act(),
+                Fate::LoseAnswer => {}
+                _ => client.write_all(&answer)?,
             }
         }
     }

@@ -37,6 +37,8 @@ pub struct World {
     s3_endpoint: Option<String>,
     /// The name of HOME in the folder: each machine has its own.
     home: String,
+    /// The executable, where it is not the one that was built.
+    helper: Option<PathBuf>,
     /// What the environment has in addition, or, without a value, has not.
     variables: Vec<(String, Option<String>)>,
 }
@@ -81,7 +83,7 @@ impl World {
         })
         .expect("a server");
         let endpoint = server.endpoint();
-        Self { server, folder, endpoint, s3_endpoint: None, home: "home".to_owned(), variables: Vec::new() }
+        Self { server, folder, endpoint, s3_endpoint: None, home: "home".to_owned(), helper: None, variables: Vec::new() }
     }
 
     /// The folder of everything of this world.
@@ -106,6 +108,11 @@ impl World {
     pub fn set_variable(&mut self, name: &str, value: Option<&str>) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.map(str::to_owned)));
+    }
+
+    /// Has another executable play the helper.
+    pub fn set_helper(&mut self, program: PathBuf) {
+        self.helper = Some(program);
     }
 
     /// Where the helper keeps what must outlive a run.
@@ -162,7 +169,7 @@ impl World {
 
     /// The helper.
     pub fn helper(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command(helper());
+        let mut command = self.command(self.helper.clone().unwrap_or_else(helper));
         command.args(arguments);
         command
     }
