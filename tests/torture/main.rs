@@ -29,4 +29,5 @@ mod support;
 mod campaign;
 mod concurrency;
 mod hash;
+mod model;
 mod wrapper;
