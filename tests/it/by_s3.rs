@@ -15,6 +15,9 @@ use crate::support::BUCKET;
 /// Requests under way at once.
 const AT_ONCE: usize = 8;
 
+/// An object: its body and its metadata.
+pub(crate) type Object = (Vec<u8>, HashMap<String, String>);
+
 /// Somebody with the profile `default` and the right to write into the bucket and to delete from it.
 #[derive(Clone)]
 pub(crate) struct Hand {
@@ -69,7 +72,7 @@ impl Hand {
             self.client.put_object().bucket(BUCKET).key(key).if_none_match("*").body(body).send()
         };
         let told = self.runtime.block_on(futures_util::future::join_all((0..rivals).map(put)));
-        told.into_iter().filter(Result::is_ok).count()
+        told.into_iter().flatten().count()
     }
 
     /// The keys below a prefix.
@@ -79,8 +82,8 @@ impl Hand {
         pages.into_iter().flat_map(|page| page.contents.unwrap_or_default()).filter_map(|object| object.key).collect()
     }
 
-    /// Reads many objects, in the order of their keys: body and metadata, or nothing where there is none.
-    pub(crate) fn get_all(&self, keys: &[String]) -> Vec<Option<(Vec<u8>, HashMap<String, String>)>> {
+    /// Reads many objects, in the order of their keys; nothing stands for one that is not there.
+    pub(crate) fn get_all(&self, keys: &[String]) -> Vec<Option<Object>> {
         let gets = keys.iter().map(|key| get(&self.client, key));
         self.runtime.block_on(futures_util::stream::iter(gets).buffered(AT_ONCE).collect())
     }
@@ -96,7 +99,7 @@ async fn put(client: &Client, key: &str, body: &str) -> Result<(), String> {
     request.send().await.map(drop).map_err(|error| DisplayErrorContext(error).to_string())
 }
 
-async fn get(client: &Client, key: &str) -> Option<(Vec<u8>, HashMap<String, String>)> {
+async fn get(client: &Client, key: &str) -> Option<Object> {
     let object = client.get_object().bucket(BUCKET).key(key).send().await.ok()?;
     let metadata = object.metadata.unwrap_or_default();
     Some((object.body.collect().await.expect("a body").to_vec(), metadata))

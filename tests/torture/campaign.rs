@@ -43,6 +43,7 @@ impl Campaign {
     }
 
     /// Does `work` for all numbers below `count`, on `workers` threads, and gives what came of each in their order.
+    #[allow(clippy::unused_self)] // it is the campaign that does it
     pub(crate) fn each<T: Send>(&self, count: usize, workers: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
         let next = AtomicUsize::new(0);
         let done: Vec<Vec<(usize, T)>> = thread::scope(|scope| {

@@ -3,13 +3,15 @@
 //! In a round everybody plans, then all apply at once. What the oracle counts is what lies in the bucket at the end, read by
 //! S3's own requests: one record a deployment, whose copy of the config is there, and no object torn.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
 use serde_json::Value;
 
 use crate::by_hand::{Applied, Unit, string};
+use crate::by_s3::Object;
 use crate::campaign::Campaign;
 use crate::hash::md5;
 use crate::networks::Fate;
@@ -24,9 +26,6 @@ const LOGS: &str = "usage-logs/airbnb/";
 
 /// How many deploy at once, and how often.
 type Size = (usize, usize);
-
-/// An object: its body and its metadata.
-type Object = (Vec<u8>, HashMap<String, String>);
 
 /// The two configs that are deployed.
 fn configs() -> [String; 2] {
@@ -158,10 +157,10 @@ fn campaign(name: &str, kind: Kind) {
     let warned = deployments.values().filter(|warned| **warned).count();
     let mut told = format!("{name}: {} in, {} distinct records", people * rounds, deployments.len());
     if warned + late > 0 {
-        told += &format!("; {warned} warned, {late} were sent late, {waiting} things were left for the replay");
+        let _ = write!(told, "; {warned} warned, {late} were sent late, {waiting} things were left for the replay");
     }
     if in_turn {
-        told += &format!("; one request at a time, since {shared} of {names} names were given to more than one by If-None-Match");
+        let _ = write!(told, "; one request at a time, since {shared} of {names} names were given to more than one by If-None-Match");
     }
     campaign.say(told);
 }

@@ -11,6 +11,9 @@ use super::stage::Stage;
 use crate::by_hand::string;
 use crate::support::{BUCKET, JOHN, assert_no_secret, text};
 
+/// The content that an object holds, and its metadata.
+type Object = (usize, BTreeMap<String, String>);
+
 /// A look at a stage.
 pub(crate) struct Look<'a, 'b>(pub(crate) &'a Stage<'b>);
 
@@ -65,7 +68,7 @@ impl Look<'_, '_> {
     }
 
     /// The content that an object holds, and its metadata, whose digest must be of it.
-    fn object(&self, key: &str) -> Result<Option<(usize, BTreeMap<String, String>)>, String> {
+    fn object(&self, key: &str) -> Result<Option<Object>, String> {
         let Some(object) = self.0.world.server.object(BUCKET, key) else { return Ok(None) };
         let content = self.content_of(&object.body).ok_or_else(|| format!("{key} is torn: {:?}", text(&object.body)))?;
         if object.metadata.get("md5") != Some(&self.0.contents[content].1) {
@@ -108,7 +111,7 @@ impl Look<'_, '_> {
     fn kept(&self, machine: usize) -> Result<Spool, String> {
         let spool = Self::spool(&self.0.home(machine));
         let mut kept = Spool::default();
-        for (name, body) in files(&spool).into_iter().filter(|(name, _)| name.ends_with(".item")) {
+        for (name, body) in files(&spool).into_iter().filter(|(name, _)| Path::new(name).extension().is_some_and(|it| it == "item")) {
             assert_no_secret("the name of a file", &name);
             if let Some(garbage) = garbage(&body) {
                 kept.garbage.insert(garbage);

@@ -105,32 +105,33 @@ impl Reference {
 
     /// A deployment of which it is clear what becomes of it. Gives the outcome's status, where that is clear, too.
     pub(crate) fn deployed(&mut self, it: &Deployment, machine: usize, rule: Rule) -> Option<&'static str> {
-        let mut record = Record { content: it.content, backup: "unchanged".to_owned(), late: false };
+        let record = |backup: &str| Record { content: it.content, backup: backup.to_owned(), late: false };
         let spool = &mut self.state.spools[machine];
         if it.network.is_down() {
             // A plan that found the bucket in step is believed.
-            if it.backup_ran || !it.plan.in_step || it.plan.content != it.content {
-                record.backup = "spooled".to_owned();
+            let believed = !it.backup_ran && it.plan.in_step && it.plan.content == it.content;
+            if !believed {
                 spool.configs.insert((it.config_at, it.plan.id.clone()), (it.content, it.plan.backup_id.clone()));
             }
+            let record = record(if believed { "unchanged" } else { "spooled" });
             spool.records.insert((it.record_at, it.plan.id.clone()), record);
             return Some("error");
         }
         let quiet = !is_broken(it.content) && it.plan.content == it.content;
         let status = match (quiet, spool.in_the_way, spool.garbage.len()) {
-            (false, ..) => Some("warning"),
             (true, 0, 0) => Some("ok"),
             // What was moved out of the way may be told again.
             (true, 0, _) => None,
-            (true, ..) => Some("warning"),
+            _ => Some("warning"),
         };
-        if self.state.config.as_ref().is_some_and(|there| there.content == it.content) {
+        let record = if self.state.config.as_ref().is_some_and(|there| there.content == it.content) {
             self.deployed_at = self.deployed_at.max(it.started);
+            record("unchanged")
         } else {
-            record.backup = "uploaded".to_owned();
             let (deployment, backup_id) = (it.plan.id.clone(), it.plan.backup_id.clone());
             self.upload(Version { content: it.content, at: it.config_at, deployment, backup_id });
-        }
+            record("uploaded")
+        };
         self.state.records.insert(it.plan.id.clone(), record);
         self.replayed(machine, rule);
         status

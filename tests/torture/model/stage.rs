@@ -23,6 +23,9 @@ use crate::support::{BUCKET, CONFIG, World, assert_no_secret, text};
 /// Where nobody listens, whatever ports others take meanwhile.
 const NOBODY: &str = "http://127.0.0.1:1";
 
+/// What a relay asks about each request.
+type Judge = Box<dyn Fn(&str) -> Fate + Send + Sync>;
+
 /// One customer's stage.
 pub(crate) struct Stage<'a> {
     pub(crate) world: &'a mut World,
@@ -87,8 +90,11 @@ impl<'a> Stage<'a> {
         match step {
             Step::Edit(content) => self.edit(content),
             Step::Move => self.go_to(1 - self.machine),
-            // Whatever was planned before has no state any more to be applied to.
-            Step::Destroy => (self.saved, _) = (None, self.unit.destroy()),
+            Step::Destroy => {
+                // Whatever was planned before has no state any more to be applied to.
+                self.saved = None;
+                self.unit.destroy();
+            }
             Step::Garbage(kind) => self.litter(kind),
             Step::Plan => {
                 let (context, plan) = self.plan(Network::Good);
@@ -188,11 +194,10 @@ impl<'a> Stage<'a> {
     }
 
     /// What a relay does with requests, where the network is one that needs a relay, and whether it has done anything to one.
-    #[allow(clippy::type_complexity)] // one of a kind
-    fn fate(&self, network: Network, victim: &Victim) -> Option<(Box<dyn Fn(&str) -> Fate + Send + Sync>, Arc<AtomicBool>)> {
+    fn fate(&self, network: Network, victim: &Victim) -> Option<(Judge, Arc<AtomicBool>)> {
         let (touched, seen) = (Arc::new(AtomicBool::new(false)), AtomicUsize::new(0));
         let touch = Arc::clone(&touched);
-        let fate: Box<dyn Fn(&str) -> Fate + Send + Sync> = match network {
+        let fate: Judge = match network {
             Network::Good | Network::Offline | Network::WithoutS3 => return None,
             Network::LostOnce(number) => Box::new(move |line| {
                 let lose = line.starts_with("PUT ") && seen.fetch_add(1, Ordering::SeqCst) + 1 == number;
