@@ -95,6 +95,9 @@ pub struct ReportArguments {
     /// The bucket's region; a wrong one is corrected by S3
     #[arg(long, env = "CONFIG_BACKUP_BUCKET_REGION", default_value = BUCKET_REGION, help_heading = "Source")]
     pub bucket_region: String,
+    /// The account that the bucket must belong to; without it any will do
+    #[arg(long, env = "CONFIG_BACKUP_BUCKET_OWNER", value_name = "ACCOUNT", help_heading = "Source")]
+    pub expected_bucket_owner: Option<String>,
     /// Fetch everything, and leave the cache alone
     #[arg(long, help_heading = "Source")]
     pub no_cache: bool,

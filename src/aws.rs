@@ -6,20 +6,19 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::primitives::{ByteStream, DateTime as SmithyTime};
-use aws_sdk_s3::types::EncodingType;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumMode, EncodingType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Doing, Fault, Kind, explain};
-use crate::listing::{Listed, Listing, Page};
+use crate::listing::{Listing, Page, page};
 use crate::quick::{Answer, Quick};
 pub use crate::session::Patience;
-use crate::{digest, session};
+use crate::session::Session;
+use crate::{digest, host, profiles, session};
 
 /// Where the bucket is and who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,6 +29,9 @@ pub struct Target {
     pub region: String,
     /// The AWS profile; empty for the credentials of the environment.
     pub profile: String,
+    /// The account that the bucket must belong to; empty where any will do.
+    #[serde(default)]
+    pub owner: String,
 }
 
 /// Who asks, as STS says.
@@ -50,6 +52,10 @@ pub struct Head {
     pub metadata: HashMap<String, String>,
     /// The opaque tag of this very version; never a digest to compare with.
     pub etag: String,
+    /// The body's length in bytes.
+    pub size: u64,
+    /// SHA-256 of the body in Base64, as S3 computed it when it was written; `None` where the server does not say.
+    pub sha256: Option<String>,
 }
 
 /// What a PUT asks for beside writing.
@@ -76,7 +82,7 @@ pub enum Written {
 #[derive(Debug)]
 pub struct Store {
     target: Target,
-    config: SdkConfig,
+    session: Session,
     s3: Mutex<Client>,
     quick: tokio::sync::Mutex<Option<Arc<Quick>>>,
 }
@@ -84,15 +90,15 @@ pub struct Store {
 impl Store {
     /// Prepares the access; makes no request of its own, but may read the profile's files.
     pub async fn open(target: &Target, patience: Patience) -> Result<Self, Fault> {
-        let config = session::load(&target.region, &target.profile, patience).await?;
-        let s3 = Mutex::new(session::client(&config, &target.region));
-        Ok(Self { target: target.clone(), config, s3, quick: tokio::sync::Mutex::default() })
+        let session = session::load(&target.region, &target.profile, patience).await?;
+        let s3 = Mutex::new(session::client(&session.config, &target.region));
+        Ok(Self { target: target.clone(), session, s3, quick: tokio::sync::Mutex::default() })
     }
 
     /// Asks STS who we are.
     pub async fn identity(&self) -> Result<Identity, Fault> {
-        let answer = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
-        let answer = answer.map_err(|error| explain(&error, self.doing("ask STS who deploys", "sts:GetCallerIdentity")))?;
+        let answer = aws_sdk_sts::Client::new(&self.session.config).get_caller_identity().send().await;
+        let answer = answer.map_err(|error| explain(&error, &self.doing("ask STS who deploys", "sts:GetCallerIdentity")))?;
         let field = |value: Option<String>, name: &str| {
             value.ok_or_else(|| Fault::foreign(format!("ask STS who deploys: an answer without {name}")))
         };
@@ -106,10 +112,17 @@ impl Store {
     /// The metadata of an object; `None` where there is none.
     pub async fn head(&self, key: &str) -> Result<Option<Head>, Fault> {
         let what = format!("look at `{}`", self.uri(key));
-        let answer =
-            self.send(&what, "s3:GetObject and s3:ListBucket", |s3| s3.head_object().bucket(&self.target.bucket).key(key).send()).await;
-        match answer {
-            Ok(head) => Ok(Some(Head { metadata: head.metadata.unwrap_or_default(), etag: head.e_tag.unwrap_or_default() })),
+        let answer = self.send(&what, "s3:GetObject and s3:ListBucket", |s3| {
+            let head = s3.head_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.owner());
+            head.checksum_mode(ChecksumMode::Enabled).send()
+        });
+        match answer.await {
+            Ok(head) => Ok(Some(Head {
+                metadata: head.metadata.unwrap_or_default(),
+                etag: head.e_tag.unwrap_or_default(),
+                size: head.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+                sha256: head.checksum_sha256,
+            })),
             // A HEAD has no body, so a missing key and a missing bucket answer alike.
             Err(fault) if fault.status == Some(404) && fault.kind != Kind::Bucket => Ok(None),
             Err(fault) => Err(fault),
@@ -132,6 +145,7 @@ impl Store {
                 .put_object()
                 .bucket(&self.target.bucket)
                 .key(key)
+                .set_expected_bucket_owner(self.owner())
                 .content_type(kind)
                 .set_metadata(Some(metadata.clone()))
                 .checksum_sha256(&checksum)
@@ -174,7 +188,7 @@ impl Store {
         let mut quick = self.quick.lock().await;
         if !quick.as_ref().is_some_and(|quick| quick.is_fresh()) {
             let client = self.s3.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            *quick = Quick::open(&self.config, &client, &self.target.bucket).await.map(Arc::new);
+            *quick = Quick::open(&self.session, &client, &self.target.bucket).await.map(Arc::new);
         }
         quick.clone()
     }
@@ -186,8 +200,10 @@ impl Store {
     /// Reads an object of at most `limit` bytes; `None` where there is none.
     pub async fn get(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
         let what = format!("get `{}`", self.uri(key));
-        let answer = self.send(&what, "s3:GetObject", |s3| s3.get_object().bucket(&self.target.bucket).key(key).send()).await;
-        let object = match answer {
+        let answer = self.send(&what, "s3:GetObject", |s3| {
+            s3.get_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.owner()).send()
+        });
+        let object = match answer.await {
             Ok(object) => object,
             Err(fault) if fault.code == "NoSuchKey" => return Ok(None),
             Err(fault) => return Err(fault),
@@ -213,6 +229,7 @@ impl Store {
             s3.list_objects_v2()
                 .bucket(&self.target.bucket)
                 .prefix(&listing.prefix)
+                .set_expected_bucket_owner(self.owner())
                 .set_start_after(Some(listing.after.clone()).filter(|after| !after.is_empty()))
                 .set_delimiter(Some(listing.delimiter.to_owned()).filter(|delimiter| !delimiter.is_empty()))
                 // XML cannot hold every character that a key can.
@@ -220,29 +237,13 @@ impl Store {
                 .set_continuation_token(token.map(str::to_owned))
                 .send()
         });
-        let page = answer.await?;
-        let encoded = page.encoding_type == Some(EncodingType::Url);
-        let plain = |key: String| if encoded { decode(&key) } else { key };
-        let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
-            Some(Listed {
-                key: plain(object.key?),
-                modified: object.last_modified.as_ref().map(time).unwrap_or_default(),
-                size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
-                etag: object.e_tag.unwrap_or_default(),
-            })
-        });
-        let folders = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|it| it.prefix).map(plain);
-        Ok(Page {
-            objects: objects.collect(),
-            folders: folders.collect(),
-            next: page.next_continuation_token.filter(|_| page.is_truncated == Some(true)),
-        })
+        answer.await.map(page)
     }
 
     /// What tells this bucket from all others: its name, and where S3 is.
     #[must_use]
     pub fn place(&self) -> String {
-        format!("{} {}", session::own_endpoint(&self.config).unwrap_or_default(), self.target.bucket)
+        format!("{} {}", session::own_endpoint(&self.session.config).unwrap_or_default(), self.target.bucket)
     }
 
     /// `s3://bucket/key`, as messages and outputs spell it.
@@ -257,7 +258,7 @@ impl Store {
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        let explained = |error| explain(&error, self.doing(what, permission));
+        let explained = |error| explain(&error, &self.doing(what, permission));
         let client = || self.s3.lock().unwrap_or_else(PoisonError::into_inner);
         let now = client().clone();
         let here = now.config().region().cloned();
@@ -267,7 +268,7 @@ impl Store {
         };
         match &fault.region {
             Some(region) if matches!(fault.status, Some(301 | 307 | 400)) && here.as_ref().map(AsRef::as_ref) != Some(region) => {
-                let there = session::client(&self.config, region);
+                let there = session::client(&self.session.config, region);
                 *client() = there.clone();
                 request(there).await.map_err(explained)
             }
@@ -276,7 +277,13 @@ impl Store {
     }
 
     fn doing<'a>(&'a self, what: &'a str, permission: &'a str) -> Doing<'a> {
-        Doing { what, permission, profile: &self.target.profile }
+        let Target { profile, owner, .. } = &self.target;
+        let mfa = profiles::setting(profile, "mfa_serial").is_some();
+        Doing { what, permission, profile, owner, mfa, proxy: host::proxy(), now: host::now() }
+    }
+
+    fn owner(&self) -> Option<String> {
+        Some(self.target.owner.clone()).filter(|owner| !owner.is_empty())
     }
 }
 
@@ -284,25 +291,4 @@ impl Store {
 #[must_use]
 pub fn uri(bucket: &str, key: &str) -> String {
     format!("s3://{bucket}/{key}")
-}
-
-/// S3's URL encoding of keys in listings: percent signs, and `+` for a space.
-fn decode(key: &str) -> String {
-    percent_encoding::percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned()
-}
-
-fn time(time: &SmithyTime) -> DateTime<Utc> {
-    DateTime::from_timestamp(time.secs(), time.subsec_nanos()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn listed_keys_are_decoded_as_s3_encodes_them() {
-        // S3 user guide, "encoding-type": `test_file(3).png` appears as `test_file%283%29.png`.
-        assert_eq!(decode("test_file%283%29.png"), "test_file(3).png");
-        assert_eq!(decode("a+b%2Bc%0A%C3%A9"), "a b+c\né");
-    }
 }

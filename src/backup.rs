@@ -8,8 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::config;
-use crate::deadline;
-use crate::deployment::{Run, block_on, unreadable, unsent};
+use crate::deployment::{Run, block_on, carry_out, unreadable, unsent};
 use crate::journal::Journal;
 use crate::protocol::Query;
 use crate::verdict::config_line;
@@ -22,9 +21,8 @@ pub fn run(input: impl Read, mut output: impl Write) -> Result<()> {
     };
     let bucket = query.bucket.clone();
     let run = Run::begin(query);
-    let (limit, late) = (run.limit(), run.no_answer_yet());
-    let latest = deadline::latest_within(limit, Journal::default(), move |tell| work(run, tell));
-    let config = latest.state.config.unwrap_or_else(|| unreadable(late));
+    let late = run.no_answer_yet();
+    let config = carry_out(run, Journal::default(), work).config.unwrap_or_else(|| unreadable(late));
     say(&mut output, &config_line(&config, &bucket))
 }
 

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::arguments::{EXAMPLES, ReportArguments};
 use crate::fault::Fault;
-use crate::{backup, completions, context, init, log, outcome, replay, report};
+use crate::{backup, completions, context, init, log, outcome, replay, report, status};
 
 /// An exit code; README.md, "Exit codes", lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ enum Verb {
     Init(InitArguments),
     /// Send what deployments had to keep on this machine
     Replay,
+    /// Show what is kept on this machine because it could not be sent yet
+    Status(StatusArguments),
     /// Print a script that makes a shell complete our command lines
     ///
     /// bash: source <(config-backup completions bash)
@@ -73,6 +75,14 @@ pub struct InitArguments {
     pub force: bool,
 }
 
+/// The arguments of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// As JSON: `kept`, `quarantine` and `problems`
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Runs the command line `arguments` (with the program's name) and gives the exit code.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
@@ -96,6 +106,7 @@ pub fn run(
         }
         Some(Verb::Init(arguments)) => init::run(&arguments, &mut output),
         Some(Verb::Replay) => replay::run(output, &mut messages),
+        Some(Verb::Status(arguments)) => status::run(&arguments, output),
         Some(Verb::Completions { shell }) => completions::run(shell, output),
     };
     result.unwrap_or_else(|error| {

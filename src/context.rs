@@ -12,6 +12,7 @@ use crate::config::{self, Config, Subject};
 use crate::deliver::{self, Version};
 use crate::deployment::block_on;
 use crate::fault::{CHECK_NETWORK, Fault, Kind};
+use crate::places::Places;
 use crate::protocol::{self, Query};
 use crate::spool::Spool;
 use crate::verdict::Status;
@@ -69,7 +70,7 @@ pub fn run(input: impl Read, output: impl Write) -> Result<()> {
         Ok(query) => {
             let limit = LONGEST.min(query.timeout / 3);
             let pessimist = Answer { message: format!("plan: no answer within {:.1} s", limit.as_secs_f32()), ..blank };
-            deadline::latest_within(limit, pessimist.clone(), move |tell| work(&query, pessimist, started + limit, tell)).state
+            deadline::latest_within(limit, pessimist.clone(), drop, move |tell| work(&query, pessimist, started + limit, tell)).state
         }
     };
     answer.spent_ms = started.elapsed().as_millis().to_string();
@@ -180,5 +181,5 @@ fn add(answer: &mut Answer, problem: &str) {
 
 /// Looks without making the folder: a plan must leave no trace.
 fn pending() -> usize {
-    host::state_dir().map(|state| Spool::at(&state)).and_then(|spool| spool.files().ok()).map_or(0, |files| files.len())
+    Spool::new(&Places::of_host()).look().items.len()
 }

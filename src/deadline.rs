@@ -4,7 +4,7 @@
 //! the work runs on a thread of its own, the caller waits for it with a clock in hand, and a thread that is still
 //! stuck when the process ends, ends with it. Must not write anywhere.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,29 +22,82 @@ pub fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Sen
 pub struct Latest<T> {
     /// The newest state that it told.
     pub state: T,
-    /// Whether it came to its end.
-    pub finished: bool,
+    /// Why nobody waited any longer.
+    pub end: End,
 }
 
-/// Runs `work`, which tells each state that it reaches, and gives the newest one after `limit` at the latest.
-pub fn latest_within<T: Send + 'static>(limit: Duration, start: T, work: impl FnOnce(&mut dyn FnMut(T)) + Send + 'static) -> Latest<T> {
-    let until = Instant::now() + limit;
+/// Why [`latest_within`] stopped waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The work came to its end.
+    Finished,
+    /// The time was over, or the work panicked.
+    Late,
+    /// Somebody was in a hurry, see [`Hurry`].
+    Interrupted,
+}
+
+enum Event<T> {
+    Told(T),
+    Finished,
+    Gone,
+    Hurry,
+}
+
+/// Tells that the work's thread is gone, also where it panics: the channel stays open for [`Hurry`].
+struct Gone<T>(mpsc::Sender<Event<T>>);
+
+impl<T> Drop for Gone<T> {
+    fn drop(&mut self) {
+        let _ = self.0.send(Event::Gone);
+    }
+}
+
+/// Ends the waiting early: as soon as the work has told something, and within [`Hurry::PATIENCE`].
+#[derive(Clone)]
+pub struct Hurry(Arc<dyn Fn() + Send + Sync>);
+
+impl Hurry {
+    /// How long the work may take to tell something even then.
+    const PATIENCE: Duration = Duration::from_secs(1);
+
+    /// Do hurry.
+    pub fn up(&self) {
+        (self.0)();
+    }
+}
+
+/// Runs `work`, which tells each state that it reaches, and gives the newest one after `limit` at the latest. `listen` gets
+/// what ends the waiting before.
+pub fn latest_within<T: Send + 'static>(
+    limit: Duration,
+    start: T,
+    listen: impl FnOnce(Hurry),
+    work: impl FnOnce(&mut dyn FnMut(T)) + Send + 'static,
+) -> Latest<T> {
+    let mut until = Instant::now() + limit;
     let (sender, receiver) = mpsc::channel();
+    let hurry = sender.clone();
+    listen(Hurry(Arc::new(move || drop(hurry.send(Event::Hurry)))));
     let worker = thread::Builder::new().spawn(move || {
-        work(&mut |state| {
-            let _ = sender.send(Some(state));
-        });
-        let _ = sender.send(None);
+        let gone = Gone(sender);
+        work(&mut |state| drop(gone.0.send(Event::Told(state))));
+        let _ = gone.0.send(Event::Finished);
     });
-    let mut latest = Latest { state: start, finished: false };
+    let mut latest = Latest { state: start, end: End::Late };
     if worker.is_err() {
         return latest;
     }
+    let (mut told, mut hurried) = (false, false);
     loop {
         match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(Some(state)) => latest.state = state,
-            Ok(None) => return Latest { finished: true, ..latest },
-            Err(_) => return latest,
+            Ok(Event::Told(state)) => (latest.state, told) = (state, true),
+            Ok(Event::Finished) => return Latest { end: End::Finished, ..latest },
+            Ok(Event::Hurry) => (hurried, until) = (true, until.min(Instant::now() + Hurry::PATIENCE)),
+            Ok(Event::Gone) | Err(_) => return latest,
+        }
+        if hurried && told {
+            return Latest { end: End::Interrupted, ..latest };
         }
     }
 }
@@ -58,8 +111,8 @@ mod tests {
     #[test]
     fn work_that_ends_gives_its_result() {
         assert_eq!(within(LONG, || 7), Some(7));
-        let latest = latest_within(LONG, 0, |tell| (1..=3).for_each(tell));
-        assert_eq!(latest, Latest { state: 3, finished: true });
+        let latest = latest_within(LONG, 0, drop, |tell| (1..=3).for_each(tell));
+        assert_eq!(latest, Latest { state: 3, end: End::Finished });
     }
 
     #[test]
@@ -71,22 +124,45 @@ mod tests {
             }),
             None::<()>
         );
-        let latest = latest_within(Duration::from_millis(200), 0, |tell| {
+        let latest = latest_within(Duration::from_millis(200), 0, drop, |tell| {
             tell(1);
             loop {
                 thread::park();
             }
         });
-        assert_eq!(latest, Latest { state: 1, finished: false });
+        assert_eq!(latest, Latest { state: 1, end: End::Late });
+    }
+
+    #[test]
+    fn whoever_is_in_a_hurry_gets_what_is_told_next_and_no_more() {
+        let (sender, receiver) = mpsc::channel::<()>();
+        let latest = latest_within(
+            LONG,
+            0,
+            |hurry| {
+                hurry.up();
+                hurry.up();
+                drop(sender);
+            },
+            move |tell| {
+                // Until the hurry is heard of.
+                let _ = receiver.recv();
+                tell(1);
+                loop {
+                    thread::park();
+                }
+            },
+        );
+        assert_eq!(latest, Latest { state: 1, end: End::Interrupted });
     }
 
     #[test]
     fn work_that_panics_is_as_good_as_work_that_hangs() {
         assert_eq!(within(LONG, || -> u8 { std::panic::resume_unwind(Box::new("told")) }), None);
-        let latest = latest_within(LONG, 0, |tell| {
+        let latest = latest_within(LONG, 0, drop, |tell| {
             tell(1);
             std::panic::resume_unwind(Box::new("told"));
         });
-        assert_eq!(latest, Latest { state: 1, finished: false });
+        assert_eq!(latest, Latest { state: 1, end: End::Late });
     }
 }

@@ -9,11 +9,11 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::aws::{Condition, Head, Store, Written};
-use crate::digest::Digests;
+use crate::digest::{Digests, sha256_base64};
 use crate::fault::{Fault, Kind};
+use crate::item::Item;
 use crate::layout;
 use crate::record::{self, Backup};
-use crate::spool::Item;
 
 const MD5: &str = "md5";
 const SHA256: &str = "sha256";
@@ -81,18 +81,42 @@ pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Resu
             return Err(Fault::new(Kind::Service, text, ""));
         }
     }
-    if known.is_some() {
-        return Ok((Backup::Uploaded, copy));
-    }
     let condition = match (when, there) {
         (When::Now, _) => Condition::None,
         (When::Late, None) => Condition::Absent,
-        (When::Late, Some(head)) if captured_at(&head).is_none_or(|at| at >= item.at) => return Ok((Backup::Uploaded, copy)),
+        (When::Late, Some(head)) if known.is_some() || captured_at(&head).is_none_or(|at| at >= item.at) => {
+            is_there(store, &copy, store.head(&copy).await?.as_ref(), item, body)?;
+            return Ok((Backup::Uploaded, copy));
+        }
         (When::Late, Some(head)) => Condition::Matches(head.etag),
     };
     // A condition that fails means that a deployment has just written a newer one, which stays.
-    store.put(&key, body, "application/yaml", &metadata, condition).await?;
+    let written = store.put(&key, body, "application/yaml", &metadata, condition).await?;
+    let (of_copy, of_config) = futures_util::join!(store.head(&copy), store.head(&key));
+    is_there(store, &copy, of_copy?.as_ref(), item, body)?;
+    match of_config? {
+        // Overwritten meanwhile: by a deployment whose config is as good as ours.
+        Some(head) if written == Written::Yes && head.metadata.get(BACKUP_ID) == Some(&item.backup_id) => {
+            is_there(store, &key, Some(&head), item, body)?;
+        }
+        Some(_) => {}
+        None => return Err(lost(store, &key)),
+    }
     Ok((Backup::Uploaded, copy))
+}
+
+/// Whether what was read back is what was sent.
+fn is_there(store: &Store, key: &str, head: Option<&Head>, item: &Item, body: &[u8]) -> Result<(), Fault> {
+    let there = head.is_some_and(|head| {
+        let same_sum = head.sha256.as_ref().is_none_or(|sum| *sum == sha256_base64(body));
+        head.metadata.get(SHA256) == Some(&item.sha256) && head.size == body.len() as u64 && same_sum
+    });
+    if there { Ok(()) } else { Err(lost(store, key)) }
+}
+
+/// S3 said that it had written something, and has it not.
+fn lost(store: &Store, key: &str) -> Fault {
+    Fault::new(Kind::Service, format!("read back `{}`: it is not what was sent", store.uri(key)), "")
 }
 
 /// Uploads a usage record; gives its key.
@@ -100,14 +124,22 @@ pub async fn record(store: &Store, item: &Item, body: &[u8]) -> Result<String, F
     let keys = [layout::log_key(&item.customer, item.at), layout::log_key_beside(&item.customer, item.at, &item.deployment_id)];
     let metadata = HashMap::from([(DEPLOYMENT_ID.to_owned(), item.deployment_id.clone())]);
     for key in keys {
-        if store.put(&key, body, "application/json", &metadata, Condition::Absent).await? == Written::Yes {
-            return Ok(key);
-        }
-        // The name is taken: by ourselves, if an answer was lost, or by another deployment of the same second.
-        let there = store.get(&key, LARGEST_RECORD).await?.unwrap_or_default();
-        let id = serde_json::from_slice::<Value>(&there).ok();
-        if id.as_ref().and_then(|record| record.get("deployment_id")?.as_str()) == Some(&item.deployment_id) {
-            return Ok(key);
+        let written = store.put(&key, body, "application/json", &metadata, Condition::Absent).await?;
+        let there = store.head(&key).await?;
+        let ours = there.as_ref().filter(|head| head.metadata.get(DEPLOYMENT_ID) == Some(&item.deployment_id));
+        match (written, ours) {
+            (Written::Yes, Some(head)) if head.size != body.len() as u64 => return Err(lost(store, &key)),
+            (_, Some(_)) => return Ok(key),
+            (Written::Yes, None) if there.is_none() => return Err(lost(store, &key)),
+            // The name is taken: by ourselves, if an answer was lost, or by another deployment of the same second. To take
+            // our own record for another one would be a second record, so its content is asked as well.
+            _ => {
+                let there = store.get(&key, LARGEST_RECORD).await?.unwrap_or_default();
+                let id = serde_json::from_slice::<Value>(&there).ok();
+                if id.as_ref().and_then(|record| record.get("deployment_id")?.as_str()) == Some(&item.deployment_id) {
+                    return Ok(key);
+                }
+            }
         }
     }
     let text = format!("put the usage record of deployment {}: both its names are taken", item.deployment_id);
@@ -146,7 +178,7 @@ mod tests {
 
     fn head(pairs: &[(&str, &str)]) -> Head {
         let metadata = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Head { metadata, etag: String::new() }
+        Head { metadata, ..Head::default() }
     }
 
     #[test]

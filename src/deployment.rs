@@ -1,18 +1,22 @@
 //! What `backup` and `log` share: the deadline of the deployment, its journal, and looking after the config.
 
+use std::cell::RefCell;
 use std::future::Future;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::aws::{Patience, Store, Target};
 use crate::config::{Config, Subject};
+use crate::deadline::{self, End, Hurry};
 use crate::deliver::{self, When};
 use crate::fault::{CHECK_NETWORK, Fault, Kind};
 use crate::host;
-use crate::journal::{self, Journal};
+use crate::item::{Item, What};
+use crate::journal::{self, Journal, Keeping};
+use crate::places::Places;
 use crate::protocol::Query;
 use crate::record::Backup;
-use crate::spool::{Item, Kept, Spool, What};
+use crate::signals;
+use crate::spool::{Kept, Spool};
 
 /// What is left to tell the next verb and to print when the network took all the time.
 const RESERVE: Duration = Duration::from_millis(300);
@@ -26,7 +30,9 @@ pub struct Run {
     pub query: Query,
     /// What became of the deployment so far.
     pub journal: Journal,
-    state: Option<PathBuf>,
+    places: Places,
+    /// Filled by steps that run side by side, hence not in the journal at once.
+    keeping: RefCell<Keeping>,
     started: Instant,
     spent_before: Duration,
 }
@@ -38,10 +44,11 @@ impl Run {
         if query.deployment_id.is_empty() {
             query.deployment_id = host::nonce(host::now());
         }
-        let state = host::state_dir();
-        let journal = Journal::read(state.as_deref(), &query.deployment_id);
+        let places = Places::of_host();
+        let journal = Journal::read(&places, &query.deployment_id);
         let spent_before = query.spent + Duration::from_millis(journal.spent_ms);
-        Self { query, journal, state, started: Instant::now(), spent_before }
+        let keeping = RefCell::new(journal.keeping.clone());
+        Self { query, journal, places, keeping, started: Instant::now(), spent_before }
     }
 
     /// What is left of the deployment's deadline.
@@ -66,21 +73,25 @@ impl Run {
     pub fn tell(&mut self, tell: &mut dyn FnMut(Journal)) {
         let before_apply = self.query.spent;
         let spent = self.spent_before.saturating_sub(before_apply) + self.started.elapsed();
+        self.journal.keeping.clone_from(&self.keeping.borrow());
         self.journal.spent_ms = u64::try_from(spent.as_millis()).unwrap_or(u64::MAX);
-        self.journal.write(self.state.as_deref(), &self.query.deployment_id);
+        self.journal.write(&self.places, &self.query.deployment_id);
         tell(self.journal.clone());
     }
 
-    /// The folder of all that outlives this run.
+    /// Where what outlives this run is kept.
     #[must_use]
-    pub fn state(&self) -> Option<&Path> {
-        self.state.as_deref()
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 
-    /// Where the spool is, for messages.
-    #[must_use]
-    pub fn spool_folder(&self) -> String {
-        Spool::place(self.state())
+    /// Keeps something on this machine, before the network is tried.
+    pub fn keep(&self, item: Item, body: Vec<u8>) -> Result<Kept, Fault> {
+        let kept = Spool::new(&self.places).keep(item, body);
+        if let Ok(kept) = &kept {
+            self.keeping.borrow_mut().note(kept);
+        }
+        kept
     }
 
     /// What to say as long as the network has not answered: whoever kills us leaves this in the journal.
@@ -111,7 +122,7 @@ impl Run {
         let mut item = Item::new(What::Config, target.clone(), &subject.customer, &query.deployment_id, config.at, &config.bytes);
         item.md5.clone_from(&config.digests.md5);
         item.backup_id = if query.backup_id.is_empty() { host::nonce(config.at) } else { query.backup_id.clone() };
-        let kept = Spool::open(self.state()).and_then(|spool| spool.keep(item.clone(), config.bytes.clone()));
+        let kept = self.keep(item.clone(), config.bytes.clone());
         (item, kept)
     }
 
@@ -133,6 +144,20 @@ impl Run {
             }
         }
     }
+}
+
+/// Runs `work`, one step of a deployment, as long as the deployment lets it, and gives what it told last; `start` is what to
+/// say if that is nothing. An interrupt ends the waiting for the network, and is told.
+pub fn carry_out(run: Run, start: Journal, work: impl FnOnce(Run, &mut dyn FnMut(Journal)) + Send + 'static) -> Journal {
+    let (limit, places, id) = (run.limit(), run.places.clone(), run.query.deployment_id.clone());
+    let listen = |hurry: Hurry| signals::on_interrupt(move || hurry.up());
+    let latest = deadline::latest_within(limit, start, listen, move |tell| work(run, tell));
+    let mut journal = latest.state;
+    if latest.end == End::Interrupted {
+        journal.interrupt();
+        journal.write(&places, &id);
+    }
+    journal
 }
 
 /// What to say of a config that is not in the bucket, or not yet.

@@ -9,6 +9,7 @@ use std::fmt;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// What kind of thing went wrong: all that callers may tell apart.
@@ -116,7 +117,7 @@ impl fmt::Display for Fault {
 impl Error for Fault {}
 
 /// What a request was about, for the words of a fault.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Doing<'a> {
     /// The verb and its object, as "put `s3://bucket/key`".
     pub what: &'a str,
@@ -124,10 +125,56 @@ pub struct Doing<'a> {
     pub permission: &'a str,
     /// The AWS profile in use; empty for the environment's credentials.
     pub profile: &'a str,
+    /// Whether the profile asks for a second factor, which the SDK never does.
+    pub mfa: bool,
+    /// The account that the bucket must belong to; empty where any will do.
+    pub owner: &'a str,
+    /// The proxy that requests go through.
+    pub proxy: Option<String>,
+    /// The time by this machine's clock.
+    pub now: DateTime<Utc>,
+}
+
+impl Doing<'_> {
+    fn login(&self) -> String {
+        if self.profile.is_empty() {
+            "log in, or set AWS_PROFILE".to_owned()
+        } else if self.mfa {
+            let profile = self.profile;
+            format!(
+                "the profile asks for a second factor (mfa_serial), and nobody can be asked here: use a profile of SSO, or put temporary credentials for `{profile}` into the environment"
+            )
+        } else {
+            format!("log in again, as with `aws sso login --profile {}`", self.profile)
+        }
+    }
+
+    fn check_network(&self) -> String {
+        match &self.proxy {
+            Some(proxy) => format!("{CHECK_NETWORK} ({proxy})"),
+            None => CHECK_NETWORK.to_owned(),
+        }
+    }
+
+    fn ask(&self) -> String {
+        let owner = match self.owner {
+            "" => String::new(),
+            owner => format!("; or the bucket is not of the account {owner}, which `expected_bucket_owner` demands"),
+        };
+        format!("ask for the permission {} on it{owner}", self.permission)
+    }
+
+    /// What to say of a clock by which no signature can be valid: AWS takes none that is older than 15 minutes.
+    fn skew(&self, answer: &HttpResponse) -> Option<String> {
+        let there = DateTime::parse_from_rfc2822(answer.headers().get("date")?).ok()?;
+        let minutes = self.now.signed_duration_since(there).num_minutes();
+        let direction = if minutes > 0 { "ahead of" } else { "behind" };
+        (minutes.abs() >= 15).then(|| format!("this machine's clock is {} minutes {direction} that of AWS", minutes.abs()))
+    }
 }
 
 /// Explains an SDK error.
-pub fn explain<E>(error: &SdkError<E, HttpResponse>, doing: Doing<'_>) -> Fault
+pub fn explain<E>(error: &SdkError<E, HttpResponse>, doing: &Doing<'_>) -> Fault
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -135,10 +182,12 @@ where
         return fault;
     }
     match error {
-        SdkError::TimeoutError(_) => Fault::new(Kind::Timeout, format!("{}: no answer in time", doing.what), ""),
+        SdkError::TimeoutError(_) => Fault::new(Kind::Timeout, format!("{}: no answer in time", doing.what), doing.check_network()),
         SdkError::DispatchFailure(failure) => {
             let kind = if failure.is_timeout() { Kind::Timeout } else { Kind::Network };
-            Fault::new(kind, format!("{}: {}", doing.what, innermost(error)), CHECK_NETWORK)
+            let cause = innermost(error);
+            let advice = certificate_advice(&cause).map_or_else(|| doing.check_network(), str::to_owned);
+            Fault::new(kind, format!("{}: {cause}", doing.what), advice)
         }
         SdkError::ServiceError(service) => answered(service.err(), service.raw(), doing),
         SdkError::ResponseError(response) => {
@@ -150,11 +199,11 @@ where
     }
 }
 
-fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: Doing<'_>) -> Fault {
+fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: &Doing<'_>) -> Fault {
     let status = raw.status().as_u16();
     let code = error.code().unwrap_or_default();
     let what = doing.what;
-    let login = login(doing.profile);
+    let login = doing.login();
     let (kind, text, advice) = match (code, status) {
         ("NoSuchBucket", _) => (Kind::Bucket, format!("{what}: there is no such bucket"), "check the variable `bucket`".to_owned()),
         ("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired", _) => {
@@ -164,13 +213,15 @@ fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: Doing<
             (Kind::Credentials, format!("{what}: AWS does not know these credentials ({code})"), login)
         }
         ("SignatureDoesNotMatch", _) => (Kind::Credentials, format!("{what}: the secret key does not match ({code})"), login),
-        ("RequestTimeTooSkewed", _) => {
-            (Kind::Credentials, format!("{what}: this machine's clock is wrong ({code})"), "set the clock".to_owned())
+        // A HEAD has no body that could say so.
+        ("RequestTimeTooSkewed", _) | ("", 403) if doing.skew(raw).is_some() || !code.is_empty() => {
+            let skew = doing.skew(raw).unwrap_or_else(|| "this machine's clock is wrong".to_owned());
+            (Kind::Credentials, format!("{what}: {skew}"), "set the clock".to_owned())
         }
         ("", 200..=399) if raw.headers().get("x-amz-bucket-region").is_none() => {
             (Kind::Network, format!("{what}: HTTP {status} with an answer that is not S3's"), CHECK_PORTAL.to_owned())
         }
-        (_, 403) => (Kind::Denied, format!("{what}: access denied"), format!("ask for the permission {} on it", doing.permission)),
+        (_, 403) => (Kind::Denied, format!("{what}: access denied"), doing.ask()),
         _ => {
             let name = if code.is_empty() { "no error code" } else { code };
             (Kind::Service, format!("{what}: HTTP {status}, {name}"), String::new())
@@ -181,7 +232,7 @@ fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: Doing<
 }
 
 /// An expired SSO session or a broken profile hides at the end of a chain of sources.
-fn credentials(error: &(dyn Error + 'static), doing: Doing<'_>) -> Option<Fault> {
+fn credentials(error: &(dyn Error + 'static), doing: &Doing<'_>) -> Option<Fault> {
     let cause = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>())?;
     let detail = innermost(cause);
     // What a `credential_process` prints may be anything, a secret included.
@@ -191,14 +242,17 @@ fn credentials(error: &(dyn Error + 'static), doing: Doing<'_>) -> Option<Fault>
         CredentialsError::ProviderTimedOut(_) => format!("{}: the credentials' provider did not answer in time", doing.what),
         _ => format!("{}: no AWS credentials: {detail}", doing.what),
     };
-    Some(Fault::new(Kind::Credentials, one_line(&text), login(doing.profile)))
+    Some(Fault::new(Kind::Credentials, one_line(&text), doing.login()))
 }
 
-fn login(profile: &str) -> String {
-    if profile.is_empty() {
-        "log in, or set AWS_PROFILE".to_owned()
+/// The way out where TLS failed for a certificate, as rustls words it.
+fn certificate_advice(cause: &str) -> Option<&'static str> {
+    if !cause.contains("certificate") {
+        None
+    } else if cause.contains("Expired") || cause.contains("NotValidYet") || cause.contains("expired") || cause.contains("not valid yet") {
+        Some("check this machine's clock, and who answers in the place of AWS")
     } else {
-        format!("log in again, as with `aws sso login --profile {profile}`")
+        Some("if a proxy inspects TLS here, set AWS_CA_BUNDLE to the PEM file with its certificate; otherwise check for a captive portal")
     }
 }
 

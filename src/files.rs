@@ -52,7 +52,8 @@ impl Draft {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        // Never into what is there already: it could be a link.
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(
             &mut options,
@@ -62,7 +63,11 @@ impl Draft {
                 Mode::Program => 0o777,
             },
         );
-        let file = options.open(&temporary)?;
+        let file = options.open(&temporary).or_else(|error| match error.kind() {
+            // Left by a killed process that had our number.
+            io::ErrorKind::AlreadyExists => fs::remove_file(&temporary).and_then(|()| options.open(&temporary)),
+            _ => Err(error),
+        })?;
         let _ = file.try_lock();
         Ok(Self { file, path: path.to_owned(), temporary: Some(temporary) })
     }
@@ -103,6 +108,18 @@ pub fn put(path: &Path, parts: &[&[u8]], mode: Mode) -> io::Result<File> {
     let mut draft = Draft::start(path, mode)?;
     parts.iter().try_for_each(|part| draft.write_all(part))?;
     draft.commit()
+}
+
+/// Opens a file for reading, but no link, and without waiting where it is a pipe.
+pub fn open_itself(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed(),
+    );
+    options.open(path)
 }
 
 /// Whether a file that is open is still the one at `path`.

@@ -61,6 +61,34 @@ pub fn state_dir() -> Option<PathBuf> {
     xdg_dir("XDG_STATE_HOME", ".local/state")
 }
 
+/// Where what must outlive a run is kept if nothing can be written to [`state_dir`]: a folder of the user's own among the
+/// temporary files. A restart may empty it.
+#[must_use]
+pub fn fallback_dir() -> Option<PathBuf> {
+    #[cfg(unix)]
+    {
+        let base = var("TMPDIR").map(PathBuf::from).filter(|path| path.is_absolute()).unwrap_or_else(|| "/tmp".into());
+        Some(base.join(format!("config-backup-{}", rustix::process::getuid().as_raw())))
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// Whether a folder is the user's own, closed to others, and no link.
+#[cfg(unix)]
+#[must_use]
+pub fn is_private(folder: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    folder.is_dir() && folder.uid() == rustix::process::getuid().as_raw() && folder.mode() & 0o777 == 0o700
+}
+
+/// Whether a folder is the user's own: elsewhere than on Unix there is no folder of which one would have to ask.
+#[cfg(not(unix))]
+#[must_use]
+pub fn is_private(folder: &std::fs::Metadata) -> bool {
+    folder.is_dir()
+}
+
 /// Where what can be had again is kept: `$XDG_CACHE_HOME/config-backup`, or `~/.cache/config-backup`.
 #[must_use]
 pub fn cache_dir() -> Option<PathBuf> {
@@ -76,21 +104,19 @@ fn xdg_dir(name: &str, default: &str) -> Option<PathBuf> {
     base.map(|base| base.join("config-backup"))
 }
 
-/// Whether a profile stands in the AWS config or credentials file. One that cannot be read has no profile.
-#[must_use]
-pub fn has_profile(profile: &str) -> bool {
-    let home = var("HOME").unwrap_or_default();
-    let file = |name: &str, default: &str| var(name).map_or_else(|| Path::new(&home).join(default), PathBuf::from);
-    let files = [file("AWS_CONFIG_FILE", ".aws/config"), file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
-    files.iter().any(|path| std::fs::read_to_string(path).is_ok_and(|text| names_profile(&text, profile)))
-}
-
 /// Whether the environment itself brings credentials, as it does in CI.
 #[must_use]
 pub fn has_credentials_in_environment() -> bool {
     ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"]
         .iter()
         .any(|name| var(name).is_some())
+}
+
+/// The proxy that requests to AWS go through, without a user name or password; `None` where they go straight.
+#[must_use]
+pub fn proxy() -> Option<String> {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    names.iter().find_map(|name| var(name)).map(|url| without_userinfo(&url))
 }
 
 /// The CI job that we run in, by the variables that each CI documents.
@@ -118,27 +144,9 @@ fn without_userinfo(url: &str) -> String {
     format!("{scheme}://{bare}")
 }
 
-fn names_profile(text: &str, profile: &str) -> bool {
-    text.lines().any(|line| {
-        let Some(name) = line.trim().strip_prefix('[').and_then(|line| line.split_once(']')).map(|(name, _)| name.trim()) else {
-            return false;
-        };
-        name.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t'])).map_or(name, str::trim) == profile
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn profiles_are_found_in_both_spellings() {
-        let config = "[default]\nregion = x\n[profile  field-team]\n[ sso-session corp ]\n";
-        for (profile, found) in [("default", true), ("field-team", true), ("corp", false), ("field", false), ("profile", false)] {
-            assert_eq!(names_profile(config, profile), found, "{profile}");
-        }
-        assert!(names_profile("[team] # comment", "team"));
-    }
 
     #[test]
     fn a_run_url_keeps_no_password() {

@@ -5,15 +5,18 @@
 //! its work. Each verb writes the worst that can be said before it tries, so that a kill is told as well.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::files::{self, Mode};
+use crate::places::Places;
 use crate::record::Backup;
+use crate::spool::Kept;
 
+/// The folder's name.
+const FOLDER: &str = "deployments";
 /// How long a deployment's file is kept.
 const KEPT: Duration = Duration::from_hours(14 * 24);
 /// How old a half-written file must be to belong to nobody who is still at work.
@@ -29,8 +32,32 @@ pub struct Journal {
     pub config: Option<Config>,
     /// The usage record; `None` until `log` ran.
     pub record: Option<Sent>,
+    /// Where things were kept.
+    pub keeping: Keeping,
     /// What everybody should know although it stopped nothing, one phrase each.
     pub notes: Vec<String>,
+}
+
+/// Where a deployment kept things, whether they are there still or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keeping {
+    /// The folders.
+    pub folders: Vec<String>,
+    /// Why they are not the usual one, if they are not.
+    pub instead_of: Option<Fault>,
+}
+
+impl Keeping {
+    /// Notes where something is kept.
+    pub fn note(&mut self, kept: &Kept) {
+        let folder = kept.path().parent().unwrap_or(kept.path()).display().to_string();
+        if !self.folders.contains(&folder) {
+            self.folders.push(folder);
+        }
+        if self.instead_of.is_none() {
+            self.instead_of.clone_from(&kept.instead_of);
+        }
+    }
 }
 
 /// What became of the config.
@@ -72,23 +99,32 @@ impl Config {
 impl Journal {
     /// What a deployment's earlier verbs told; nothing where that cannot be read.
     #[must_use]
-    pub fn read(state: Option<&Path>, deployment_id: &str) -> Self {
-        Self::find(state, deployment_id).unwrap_or_default()
+    pub fn read(places: &Places, deployment_id: &str) -> Self {
+        Self::find(places, deployment_id).unwrap_or_default()
     }
 
     /// As [`Journal::read`], with `None` where there is nothing.
     #[must_use]
-    pub fn find(state: Option<&Path>, deployment_id: &str) -> Option<Self> {
-        serde_json::from_slice(&fs::read(path(state?, deployment_id)?).ok()?).ok()
+    pub fn find(places: &Places, deployment_id: &str) -> Option<Self> {
+        let name = name(deployment_id)?;
+        let found = places.all(FOLDER).filter_map(|folder| serde_json::from_slice::<Self>(&fs::read(folder.join(&name)).ok()?).ok());
+        // A place that filled up in the middle has an older state.
+        found.max_by_key(|journal| journal.spent_ms)
     }
 
     /// Tells the verbs to come. A failure is no loss: they then find out for themselves.
-    pub fn write(&self, state: Option<&Path>, deployment_id: &str) {
-        let Some(path) = state.and_then(|state| path(state, deployment_id)) else { return };
-        if let (Ok(bytes), Some(folder)) = (serde_json::to_vec(self), path.parent())
-            && files::private_folder(folder).is_ok()
-        {
-            let _ = files::put(&path, &[&bytes], Mode::Private);
+    pub fn write(&self, places: &Places, deployment_id: &str) {
+        if let (Ok(bytes), Some(name)) = (serde_json::to_vec(self), name(deployment_id)) {
+            let _ = places.write(FOLDER, |folder| files::put(&folder.join(&name), &[&bytes], Mode::Private));
+        }
+    }
+
+    /// Says of what nobody had an answer to that somebody did not want to wait for it.
+    pub fn interrupt(&mut self) {
+        let config = self.config.as_mut().and_then(|it| it.fault.as_mut());
+        let record = self.record.as_mut().and_then(|it| it.fault.as_mut());
+        for fault in config.into_iter().chain(record).filter(|fault| fault.kind == Kind::Timeout) {
+            *fault = Fault::new(Kind::Timeout, "interrupted before AWS had answered", "");
         }
     }
 
@@ -101,13 +137,13 @@ impl Journal {
 }
 
 /// Deletes what nobody asks about any more: the files of old deployments, and what a killed run left half written.
-pub fn sweep(state: Option<&Path>, now: SystemTime) {
-    let Some(state) = state else { return };
-    let entries = |folder: &str| fs::read_dir(state.join(folder)).into_iter().flatten().filter_map(Result::ok);
-    let half_written = entries("spool").filter(|entry| entry.file_name().to_string_lossy().ends_with(".tmp"));
-    let notes = entries("deployments").chain(entries("versions"));
-    let old = notes.map(|entry| (entry, KEPT)).chain(half_written.map(|entry| (entry, HALF_WRITTEN)));
-    for (entry, kept) in old {
+pub fn sweep(places: &Places, now: SystemTime) {
+    let entries =
+        |name: &str| places.all(name).filter_map(|folder| fs::read_dir(folder).ok()).flatten().filter_map(Result::ok).collect::<Vec<_>>();
+    let half_written = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().ends_with(".tmp");
+    let spool = entries("spool").into_iter().filter(half_written).map(|entry| (entry, HALF_WRITTEN));
+    let notes = entries(FOLDER).into_iter().chain(entries("versions")).map(|entry| (entry, KEPT));
+    for (entry, kept) in spool.chain(notes) {
         let age = entry.metadata().and_then(|it| it.modified()).ok().and_then(|at| now.duration_since(at).ok());
         if age.is_some_and(|age| age > kept) {
             let _ = fs::remove_file(entry.path());
@@ -115,23 +151,42 @@ pub fn sweep(state: Option<&Path>, now: SystemTime) {
     }
 }
 
-fn path(state: &Path, deployment_id: &str) -> Option<PathBuf> {
-    (!deployment_id.is_empty()).then(|| state.join("deployments").join(format!("{deployment_id}.json")))
+fn name(deployment_id: &str) -> Option<String> {
+    (!deployment_id.is_empty()).then(|| format!("{deployment_id}.json"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::Kind;
+
+    fn places() -> (tempfile::TempDir, Places) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let places = Places::own([folder.path().join("first"), folder.path().join("second")]);
+        (folder, places)
+    }
 
     #[test]
     fn what_is_told_is_heard_and_silence_is_an_empty_journal() {
-        let state = tempfile::tempdir().expect("a folder");
+        let (_folder, places) = places();
         let told = Journal { spent_ms: 7, notes: vec!["it rains".into()], ..Journal::default() };
-        told.write(Some(state.path()), "id");
-        assert_eq!(Journal::read(Some(state.path()), "id"), told);
-        assert_eq!(Journal::find(Some(state.path()), "other"), None);
-        assert_eq!(Journal::read(None, "id"), Journal::default());
+        told.write(&places, "id");
+        assert_eq!(Journal::read(&places, "id"), told);
+        assert_eq!(Journal::find(&places, "other"), None);
+        assert_eq!(Journal::read(&Places::default(), "id"), Journal::default());
+    }
+
+    #[test]
+    fn what_was_told_last_counts_wherever_it_could_be_written() {
+        let (folder, places) = places();
+        let told = |spent_ms| Journal { spent_ms, ..Journal::default() };
+        told(1).write(&places, "id");
+        let first = folder.path().join("first");
+        fs::rename(&first, folder.path().join("away")).expect("moved");
+        fs::write(&first, "in the way").expect("a file");
+        told(2).write(&places, "id");
+        fs::remove_file(&first).expect("gone");
+        fs::rename(folder.path().join("away"), &first).expect("moved");
+        assert_eq!(Journal::read(&places, "id"), told(2));
     }
 
     #[test]
@@ -149,12 +204,12 @@ mod tests {
 
     #[test]
     fn old_files_are_swept_and_new_ones_kept() {
-        let state = tempfile::tempdir().expect("a folder");
-        Journal::default().write(Some(state.path()), "id");
+        let (_folder, places) = places();
+        Journal::default().write(&places, "id");
         let now = SystemTime::UNIX_EPOCH + SystemTime::UNIX_EPOCH.elapsed().expect("after 1970");
-        sweep(Some(state.path()), now + Duration::from_hours(1));
-        assert!(Journal::find(Some(state.path()), "id").is_some());
-        sweep(Some(state.path()), now + Duration::from_hours(15 * 24));
-        assert!(Journal::find(Some(state.path()), "id").is_none());
+        sweep(&places, now + Duration::from_hours(1));
+        assert!(Journal::find(&places, "id").is_some());
+        sweep(&places, now + Duration::from_hours(15 * 24));
+        assert!(Journal::find(&places, "id").is_none());
     }
 }

@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 use crate::aws::{Patience, Store, Target};
 use crate::deliver::{self, When};
 use crate::fault::Fault;
+use crate::item::What;
+use crate::places::Places;
+use crate::quarantine;
 use crate::record::Record;
-use crate::spool::{Kept, Spool, What};
+use crate::spool::{Kept, Refused, Spool};
 
 /// How a replay went.
 #[derive(Debug, Default)]
@@ -16,41 +19,61 @@ pub struct Late {
     pub sent: usize,
     /// Why things are left; one phrase each, but only the first where the network is dead.
     pub problems: Vec<String>,
-    /// How many things are left.
+    /// How many things are left to be sent.
     pub left: usize,
+    /// How many things were found in the spool that are no items, and are in the quarantine now.
+    pub set_aside: usize,
     /// The first fault of AWS or the network, for the exit code.
     pub fault: Option<Fault>,
 }
 
 impl Late {
+    fn leave(&mut self, problem: String) {
+        self.problems.push(problem);
+        self.left += 1;
+    }
+
+    fn set_aside(&mut self, path: &Path, why: &str) {
+        let here = path.display();
+        match quarantine::set_aside(path) {
+            Ok(there) => {
+                self.problems.push(format!("`{here}` cannot be sent ({why}) and is moved to `{}`", there.display()));
+                self.set_aside += 1;
+            }
+            Err(error) => self.leave(format!("`{here}` cannot be sent ({why}), nor be moved into the quarantine: {error}")),
+        }
+    }
+
     /// What a deployment says of what is left, in one phrase however much it is.
     #[must_use]
     pub fn what_is_left(&self) -> Option<String> {
         let first = self.problems.first()?;
-        let more = match self.left.saturating_sub(1) {
+        let more = match (self.left + self.set_aside).saturating_sub(1) {
             0 => String::new(),
-            more => format!(" (and {more} more; `config-backup replay` names them)"),
+            more => format!(" (and {more} more; `config-backup status` shows all)"),
         };
         Some(format!("something of an earlier deployment is left: {first}{more}"))
     }
 }
 
 /// Sends all that is kept, oldest first, for at most `limit`. `open` is a bucket that is open already; what the
-/// deployment `except` kept was tried just now and waits for the next one.
-pub async fn send(state: Option<&Path>, open: Option<(&Store, &Target)>, limit: Duration, except: &str) -> Late {
+/// deployment `except` kept was tried just now and waits for the next one. What is no item is set aside, and named once.
+pub async fn send(places: &Places, open: Option<(&Store, &Target)>, limit: Duration, except: &str) -> Late {
     let until = Instant::now() + limit;
+    let contents = Spool::new(places).look();
     let mut late = Late::default();
-    let files = match Spool::open(state).and_then(|spool| spool.files()) {
-        Ok(files) => files,
-        Err(fault) => return Late { problems: vec![fault.to_string()], ..late },
-    };
-    for (index, path) in files.iter().enumerate() {
+    contents.faults.iter().for_each(|fault| late.leave(fault.to_string()));
+    contents.foreign.iter().for_each(|path| late.set_aside(path, "it is not of ours"));
+    for (index, path) in contents.items.iter().enumerate() {
         let kept = match Spool::take(path) {
             Ok(Some(kept)) if kept.item.deployment_id != except => kept,
             Ok(_) => continue,
-            Err(fault) => {
-                late.left += 1;
-                late.problems.push(format!("{fault}; it stays there"));
+            Err(Refused::Damaged(why)) => {
+                late.set_aside(path, &why);
+                continue;
+            }
+            Err(Refused::Unreadable(fault)) => {
+                late.leave(fault.to_string());
                 continue;
             }
         };
@@ -58,12 +81,11 @@ pub async fn send(state: Option<&Path>, open: Option<(&Store, &Target)>, limit: 
         match send_one(open, kept, left).await {
             Ok(()) => late.sent += 1,
             Err(fault) => {
-                late.problems.push(format!("`{}` is not sent yet: {fault}", path.display()));
-                late.left += 1;
+                late.leave(format!("`{}` is not sent yet: {fault}", path.display()));
                 let dead = fault.is_dead_network();
                 late.fault.get_or_insert(fault);
                 if dead {
-                    late.left += files.len() - index - 1;
+                    late.left += contents.items.len() - index - 1;
                     break;
                 }
             }

@@ -1,7 +1,10 @@
-//! What is listed, and what a listing says.
+//! What is listed, and what a listing says: data for those who ask and those who use the answers.
 //!
-//! Pure data, for those who ask and those who use the answers.
+//! Pure: it reads S3's answers and must not ask for them.
 
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_sdk_s3::primitives::DateTime as SmithyTime;
+use aws_sdk_s3::types::EncodingType;
 use chrono::{DateTime, Utc};
 
 /// One object of a listing.
@@ -37,4 +40,46 @@ pub struct Page {
     pub folders: Vec<String>,
     /// Asks for the next page; `None` on the last.
     pub next: Option<String>,
+}
+
+/// The page that S3 answered with.
+#[must_use]
+pub fn page(answer: ListObjectsV2Output) -> Page {
+    let encoded = answer.encoding_type == Some(EncodingType::Url);
+    let plain = |key: String| if encoded { decode(&key) } else { key };
+    let objects = answer.contents.unwrap_or_default().into_iter().filter_map(|object| {
+        Some(Listed {
+            key: plain(object.key?),
+            modified: object.last_modified.as_ref().map(time).unwrap_or_default(),
+            size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+            etag: object.e_tag.unwrap_or_default(),
+        })
+    });
+    let folders = answer.common_prefixes.unwrap_or_default().into_iter().filter_map(|it| it.prefix).map(plain);
+    Page {
+        objects: objects.collect(),
+        folders: folders.collect(),
+        next: answer.next_continuation_token.filter(|_| answer.is_truncated == Some(true)),
+    }
+}
+
+/// S3's URL encoding of keys in listings: percent signs, and `+` for a space.
+fn decode(key: &str) -> String {
+    percent_encoding::percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+fn time(time: &SmithyTime) -> DateTime<Utc> {
+    DateTime::from_timestamp(time.secs(), time.subsec_nanos()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listed_keys_are_decoded_as_s3_encodes_them() {
+        // S3 user guide, "encoding-type": `test_file(3).png` appears as `test_file%283%29.png`.
+        assert_eq!(decode("test_file%283%29.png"), "test_file(3).png");
+        assert_eq!(decode("a+b%2Bc%0A%C3%A9"), "a b+c\né");
+    }
 }

@@ -11,15 +11,16 @@ use anyhow::{Context as _, Result};
 use crate::aws::{Identity, Store, Target};
 use crate::config::{self, Config, Subject};
 use crate::deliver;
-use crate::deployment::{Run, block_on, unreadable};
+use crate::deployment::{Run, block_on, carry_out, unreadable};
 use crate::fault::{Fault, Kind};
+use crate::item::{Item, What};
 use crate::journal::{self, Journal, Sent};
 use crate::programs;
 use crate::protocol::Query;
 use crate::record::{self, Backup, Git, Record, Tools};
-use crate::spool::{Item, Kept, Spool, What};
+use crate::spool::Kept;
 use crate::verdict::{Status, verdict};
-use crate::{deadline, host, late};
+use crate::{host, late};
 
 /// Logs the deployment.
 pub fn run(input: impl Read, mut output: impl Write) -> Result<()> {
@@ -29,10 +30,8 @@ pub fn run(input: impl Read, mut output: impl Write) -> Result<()> {
     };
     let bucket = query.bucket.clone();
     let run = Run::begin(query);
-    let (limit, kept_in) = (run.limit(), run.spool_folder());
     let pessimist = Journal { record: Some(not_sent(false, run.no_answer_yet())), ..run.journal.clone() };
-    let latest = deadline::latest_within(limit, pessimist, move |tell| work(run, tell));
-    let verdict = verdict(&latest.state, &kept_in, &bucket);
+    let verdict = verdict(&carry_out(run, pessimist, work), &bucket);
     say(&mut output, verdict.status, &verdict.message)
 }
 
@@ -57,7 +56,7 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
     record.timestamp = record::timestamp(at);
     let line = record.to_line();
     let item = Item::new(What::Record, target.clone(), &subject.customer, &run.query.deployment_id, at, &line);
-    let kept = Spool::open(run.state()).and_then(|spool| spool.keep(item.clone(), line));
+    let kept = run.keep(item.clone(), line);
     run.journal.record = Some(not_sent(kept.is_ok(), run.no_answer_yet()));
     run.tell(tell);
 
@@ -86,7 +85,7 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
         run.tell(tell);
         if let (Ok(store), None) = (store, run.journal.dead_network()) {
             let limit = run.left_for_network();
-            let late = late::send(run.state(), Some((store, &target)), limit, &run.query.deployment_id);
+            let late = Box::pin(late::send(run.places(), Some((store, &target)), limit, &run.query.deployment_id));
             let late = run.in_time(async { Ok(late.await) }).await;
             run.journal.notes.extend(late.ok().and_then(|late| late.what_is_left()));
         }
@@ -95,7 +94,7 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
         run.journal.record = Some(not_sent(true, fault));
     }
     run.tell(tell);
-    journal::sweep(run.state(), host::file_clock());
+    journal::sweep(run.places(), host::file_clock());
 }
 
 /// What everybody should know although it stops nothing.
@@ -157,8 +156,8 @@ fn complete(record: &mut Record, config: &journal::Config, identity: Option<&Ide
 async fn about(run: &Run) -> Option<(Option<Git>, Tools)> {
     let folder = Path::new(&run.query.config_file_path).parent().unwrap_or(Path::new(".")).to_owned();
     let git = tokio::task::spawn_blocking(move || programs::git(&folder));
-    let state = run.state().map(Path::to_owned);
-    let tools = tokio::task::spawn_blocking(move || programs::tools(state.as_deref()));
+    let places = run.places().clone();
+    let tools = tokio::task::spawn_blocking(move || programs::tools(&places));
     run.in_time(async { Ok(tools.await.ok().zip(Some(git.await.ok().flatten()))) }).await.ok().flatten().map(|(tools, git)| (git, tools))
 }
 

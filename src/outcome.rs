@@ -1,15 +1,13 @@
 //! `outcome`: what became of this deployment, for Terraform's check. Reads the journal; asks nobody else.
 
 use std::io::{Read, Write};
-use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::host;
 use crate::journal::Journal;
+use crate::places::Places;
 use crate::protocol::{self, Query};
-use crate::spool::Spool;
 use crate::verdict::{Status, verdict};
 
 /// The answer; every value is a string, as the external protocol has it.
@@ -42,16 +40,15 @@ pub fn run(input: impl Read, output: impl Write) -> Result<()> {
 }
 
 fn answer(query: &Query) -> Answer {
-    let state = host::state_dir();
-    let Some(journal) = Journal::find(state.as_deref(), &query.deployment_id) else {
-        if !state.as_deref().is_some_and(can_be_a_folder) {
-            let message =
-                "what became of this deployment can only be seen in the output above: no folder to note it in; set HOME or XDG_STATE_HOME";
+    let places = Places::of_host();
+    let Some(journal) = Journal::find(&places, &query.deployment_id) else {
+        if !places.are_of_use() {
+            let message = "what became of this deployment can only be seen in the output above: there is no folder to note it in";
             return Answer { status: Status::Warning, ..silent(message.to_owned()) };
         }
         return silent("the deployment is not logged: its `log` step left no trace on this machine; see its output above".to_owned());
     };
-    let verdict = verdict(&journal, &Spool::place(state.as_deref()), &query.bucket);
+    let verdict = verdict(&journal, &query.bucket);
     let uri = |key: Option<String>| key.filter(|key| !key.is_empty()).map(|key| crate::aws::uri(&query.bucket, &key)).unwrap_or_default();
     let (config, record) = (journal.config, journal.record);
     Answer {
@@ -62,12 +59,6 @@ fn answer(query: &Query) -> Answer {
         log_uri: uri(record.as_ref().map(|it| it.key.clone())),
         caller_arn: record.map(|it| it.user).unwrap_or_default(),
     }
-}
-
-/// Whether somebody could have made the folder: without one, nobody could note anything however well all went.
-fn can_be_a_folder(path: &Path) -> bool {
-    let nearest = path.ancestors().find_map(|path| path.metadata().ok());
-    nearest.is_some_and(|it| it.is_dir() && !it.permissions().readonly())
 }
 
 fn silent(message: String) -> Answer {

@@ -12,9 +12,12 @@ use serde_json::Value;
 use crate::deadline;
 use crate::digest::sha256_hex;
 use crate::files::{self, Mode};
+use crate::places::Places;
 use crate::record::{Git, Tools};
 
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The name of the folder with the versions that programs told.
+const FOLDER: &str = "versions";
 
 /// The commit of the checkout that `folder` lies in; `None` without git or a checkout.
 #[must_use]
@@ -27,10 +30,10 @@ pub fn git(folder: &Path) -> Option<Git> {
 
 /// The versions of the programs that drive us, by asking those among our ancestors.
 ///
-/// An answer is noted below `state` and holds as long as the program's file is the same: asking costs more than all
+/// An answer is noted in `places` and holds as long as the program's file is the same: asking costs more than all
 /// the rest of a deployment's step.
 #[must_use]
-pub fn tools(state: Option<&Path>) -> Tools {
+pub fn tools(places: &Places) -> Tools {
     let mut tools = Tools::ours();
     for (pid, command) in ancestors() {
         let name = Path::new(&command).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -38,9 +41,9 @@ pub fn tools(state: Option<&Path>) -> Tools {
         match name.as_str() {
             "terraform" | "tofu" if tools.terraform.is_empty() => {
                 let product = if name == "tofu" { "OpenTofu" } else { "Terraform" };
-                tools.terraform = noted(state, &program(), |program| terraform_version(program, product));
+                tools.terraform = noted(places, &program(), |program| terraform_version(program, product));
             }
-            "terragrunt" if tools.terragrunt.is_empty() => tools.terragrunt = noted(state, &program(), terragrunt_version),
+            "terragrunt" if tools.terragrunt.is_empty() => tools.terragrunt = noted(places, &program(), terragrunt_version),
             _ => {}
         }
     }
@@ -57,19 +60,15 @@ fn terragrunt_version(program: &Path) -> Option<String> {
 }
 
 /// The version of a program as noted, or as it says now; empty where it does not say.
-fn noted(state: Option<&Path>, program: &Path, version: impl Fn(&Path) -> Option<String>) -> String {
-    let Some(note) = state.and_then(|state| Some(state.join("versions").join(fingerprint(program)?))) else {
-        return version(program).unwrap_or_default();
-    };
-    if let Ok(noted) = std::fs::read_to_string(&note) {
+fn noted(places: &Places, program: &Path, version: impl Fn(&Path) -> Option<String>) -> String {
+    let Some(name) = fingerprint(program) else { return version(program).unwrap_or_default() };
+    if let Some(noted) = places.all(FOLDER).find_map(|folder| std::fs::read_to_string(folder.join(&name)).ok()) {
         return noted;
     }
     let version = version(program).unwrap_or_default();
-    if let (false, Some(folder)) = (version.is_empty(), note.parent())
-        && files::private_folder(folder).is_ok()
-    {
+    if !version.is_empty() {
         // Without a note it is asked again.
-        let _ = files::put(&note, &[version.as_bytes()], Mode::Private);
+        let _ = places.write(FOLDER, |folder| files::put(&folder.join(&name), &[version.as_bytes()], Mode::Private));
     }
     version
 }
@@ -187,6 +186,7 @@ mod tests {
     #[test]
     fn a_version_is_asked_once_for_each_state_of_a_program() {
         let folder = tempfile::tempdir().expect("a folder");
+        let places = Places::own([folder.path().to_owned()]);
         let program = folder.path().join("tofu");
         let asked = std::cell::Cell::new(0);
         let ask = |_: &Path| {
@@ -197,10 +197,10 @@ mod tests {
             if std::fs::read_to_string(&program).ok().as_deref() != Some(content) {
                 std::fs::write(&program, content).expect("written");
             }
-            assert_eq!(noted(Some(folder.path()), &program, ask), version);
+            assert_eq!(noted(&places, &program, ask), version);
         }
-        assert_eq!(noted(None, &program, ask), "v3");
-        assert_eq!(noted(Some(folder.path()), &program, |_| None), "v2");
+        assert_eq!(noted(&Places::default(), &program, ask), "v3");
+        assert_eq!(noted(&places, &program, |_| None), "v2");
     }
 
     #[test]

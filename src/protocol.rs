@@ -33,6 +33,8 @@ pub struct Query {
     pub bucket: String,
     /// The bucket's region.
     pub bucket_region: String,
+    /// The account that the bucket must belong to; empty where any will do.
+    pub expected_bucket_owner: String,
     /// The deadline of the whole deployment.
     pub timeout: Duration,
     /// The version of the module's files.
@@ -50,7 +52,7 @@ pub struct Query {
 }
 
 /// The keys of a [`Query`].
-pub const QUERY_KEYS: [&str; 15] = [
+pub const QUERY_KEYS: [&str; 16] = [
     "config_file_path",
     "customer_name",
     "aws_profile",
@@ -59,6 +61,7 @@ pub const QUERY_KEYS: [&str; 15] = [
     "additional_users_count",
     "bucket",
     "bucket_region",
+    "expected_bucket_owner",
     "timeout",
     "unit_version",
     "deployment_id",
@@ -106,6 +109,7 @@ impl Query {
             additional_users_count: number(fields, "additional_users_count")?,
             bucket: or(text(fields, "bucket")?, BUCKET),
             bucket_region: or(text(fields, "bucket_region")?, BUCKET_REGION),
+            expected_bucket_owner: text(fields, "expected_bucket_owner")?,
             timeout: Duration::from_secs(number(fields, "timeout")?.unwrap_or(TIMEOUT)),
             unit_version: text(fields, "unit_version")?,
             deployment_id: id(fields, "deployment_id")?,
@@ -124,7 +128,7 @@ impl Query {
     #[must_use]
     pub fn target(&self, profile_of_config: &str) -> Target {
         let profile = or(self.aws_profile.clone(), profile_of_config);
-        Target { bucket: self.bucket.clone(), region: self.bucket_region.clone(), profile }
+        Target { bucket: self.bucket.clone(), region: self.bucket_region.clone(), profile, owner: self.expected_bucket_owner.clone() }
     }
 }
 

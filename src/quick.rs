@@ -5,7 +5,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sdk_s3::Client;
@@ -15,15 +14,16 @@ use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::{Connector, tls};
-use aws_smithy_runtime_api::client::http::{HttpConnector as _, HttpConnectorSettings};
+use aws_smithy_http_client::Connector;
+use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::identity::Identity;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::connector::connector;
 use crate::host;
+use crate::session::Session;
 
 /// What stands in a path as it is, by the rules for signatures.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -59,18 +59,12 @@ pub struct Quick {
 }
 
 impl Quick {
-    /// Prepares the access with the credentials of `config`, to where `client` has the bucket; `None` where that is not plain.
-    pub async fn open(config: &SdkConfig, client: &Client, bucket: &str) -> Option<Self> {
-        let credentials: Credentials = config.credentials_provider()?.provide_credentials().await.ok()?;
+    /// Prepares the access with the credentials of `session`, to where `client` has the bucket; `None` where that is not plain.
+    pub async fn open(session: &Session, client: &Client, bucket: &str) -> Option<Self> {
+        let credentials: Credentials = session.config.credentials_provider()?.provide_credentials().await.ok()?;
         let signed = client.get_object().bucket(bucket).key("k").presigned(PresigningConfig::expires_in(ANSWER).ok()?).await.ok()?;
         let base = signed.uri().split_once('?')?.0.strip_suffix('k')?.to_owned();
-        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
-        // As the SDK sets its own up.
-        let mut connector = Connector::builder();
-        connector.set_connector_settings(Some(settings));
-        connector.set_sleep_impl(config.sleep_impl());
-        connector.set_proxy_config(Some(ProxyConfig::from_env()));
-        let connector = connector.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build();
+        let connector = connector(&session.trust, CONNECT, ANSWER);
         let region = client.config().region()?.to_string();
         let good_until = credentials.expiry();
         Some(Self { connector, base, region, identity: credentials.into(), good_until })

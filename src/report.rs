@@ -65,7 +65,8 @@ fn target(arguments: &ReportArguments) -> Result<Target> {
         (None, Some(path)) => facts::read(&config::read(path)?.bytes).profile,
         (None, None) => String::new(),
     };
-    Ok(Target { bucket: arguments.bucket.clone(), region: arguments.bucket_region.clone(), profile })
+    let owner = arguments.expected_bucket_owner.clone().unwrap_or_default();
+    Ok(Target { bucket: arguments.bucket.clone(), region: arguments.bucket_region.clone(), profile, owner })
 }
 
 fn choice(arguments: &ReportArguments, now: DateTime<Utc>) -> Result<Choice> {

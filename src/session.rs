@@ -2,6 +2,7 @@
 //!
 //! Must not make a request.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -11,10 +12,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use aws_types::service_config::ServiceConfigKey;
 
+use crate::connector::Trust;
 use crate::fault::{Fault, Kind};
-use crate::host;
+use crate::{connector, host, profiles, retries};
 
 /// How long a request may take.
 #[derive(Debug, Clone, Copy)]
@@ -27,14 +30,29 @@ pub struct Patience {
     pub attempts: u32,
 }
 
-/// The settings for all clients. An empty `profile` stands for the credentials of the environment.
+/// The SDK as we use it.
+#[derive(Debug)]
+pub struct Session {
+    /// The settings for all clients.
+    pub config: SdkConfig,
+    /// Whom its connections trust.
+    pub trust: Trust,
+}
+
+/// Sets the SDK up. An empty `profile` stands for the credentials of the environment.
 ///
 /// # Errors
-/// The profile is not defined, and the environment brings no credentials either.
-pub async fn load(region: &str, profile: &str, patience: Patience) -> Result<SdkConfig, Fault> {
+/// The profile is not defined, and the environment brings no credentials either; or the certificates of `AWS_CA_BUNDLE`
+/// are none.
+pub async fn load(region: &str, profile: &str, patience: Patience) -> Result<Session, Fault> {
     let region = Region::new(region.to_owned());
+    let connect = patience.attempt.min(Duration::from_secs(3));
+    let trust = connector::trust(ca_bundle(profile).as_deref())?;
+    let http = SharedHttpConnector::new(connector::connector(&trust, connect, patience.attempt));
+    // One for all, whoever asks: the credentials' providers as well as S3 and STS.
+    let http = http_client_fn(move |_, _| http.clone());
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(patience.attempt.min(Duration::from_secs(3)))
+        .connect_timeout(connect)
         .operation_attempt_timeout(patience.attempt)
         .operation_timeout(patience.operation)
         .build();
@@ -45,6 +63,7 @@ pub async fn load(region: &str, profile: &str, patience: Patience) -> Result<Sdk
         .with_max_backoff(Duration::from_secs(1));
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(region.clone())
+        .http_client(http.clone())
         .timeout_config(timeouts.clone())
         .retry_config(retries.clone())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
@@ -53,17 +72,27 @@ pub async fn load(region: &str, profile: &str, patience: Patience) -> Result<Sdk
     }
     if use_profile(profile)? {
         // A profile that was asked for by name beats the environment's credentials, as in Terraform's provider.
-        let settings = ProviderConfig::default().with_region(Some(region)).with_timeout_config(timeouts).with_retry_config(retries);
+        let settings = ProviderConfig::default()
+            .with_region(Some(region))
+            .with_http_client(http)
+            .with_timeout_config(timeouts)
+            .with_retry_config(retries);
         let provider = ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(profile).build();
         loader = loader.profile_name(profile).credentials_provider(provider);
     }
-    Ok(loader.load().await)
+    Ok(Session { config: loader.load().await, trust })
+}
+
+/// The certificates to trust beside the system's: by the environment, or by the profile.
+fn ca_bundle(profile: &str) -> Option<PathBuf> {
+    let of_profile = || profiles::setting(&if profile.is_empty() { profiles::default() } else { profile.to_owned() }, "ca_bundle");
+    host::var("AWS_CA_BUNDLE").or_else(of_profile).map(PathBuf::from)
 }
 
 /// A client for buckets in `region`.
 #[must_use]
 pub fn client(config: &SdkConfig, region: &str) -> Client {
-    let mut settings = aws_sdk_s3::config::Builder::from(config).region(Region::new(region.to_owned()));
+    let mut settings = aws_sdk_s3::config::Builder::from(config).region(Region::new(region.to_owned())).retry_classifier(retries::Passing);
     if own_endpoint(config).is_some() {
         // S3-compatible servers are seldom reachable as bucket.host.
         settings = settings.force_path_style(true);
@@ -77,7 +106,7 @@ pub fn client(config: &SdkConfig, region: &str) -> Client {
 fn use_profile(profile: &str) -> Result<bool, Fault> {
     if profile.is_empty() {
         Ok(false)
-    } else if host::has_profile(profile) {
+    } else if profiles::exists(profile) {
         Ok(true)
     } else if profile == "default" || host::has_credentials_in_environment() {
         Ok(false)

@@ -1,86 +1,35 @@
 //! The spool: what is still to be uploaded, kept on this machine so that no failure loses it.
 //!
-//! One file per thing, written before the network is tried and deleted after the upload: a line of JSON (the
-//! [`Item`]) and then the body's bytes. Files are 0600 in a folder of 0700, because a config is full of secrets;
-//! names say when and what, never whose. Must not touch the network.
+//! One file per [`Item`], written before the network is tried and deleted after the upload. Files are 0600 in a folder
+//! of 0700, because a config is full of secrets; names say when and what, never whose. Must not touch the network.
 //!
 //! Whoever works on an item holds a lock on its file, which ends with the process. Others pass a locked item by, so
 //! deployments share the spool without ever waiting.
 
+use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-
-use crate::aws::Target;
 use crate::digest::sha256_hex;
 use crate::fault::{Fault, Kind};
 use crate::files;
+use crate::item::{self, Item, What};
+use crate::places::{Places, Written};
 
-/// The version of the file's form.
-const SCHEMA: u32 = 1;
-const SUFFIX: &str = ".item";
-/// The longest header and the largest body that are read back, in bytes.
-const LONGEST_HEADER: u64 = 64 << 10;
-const LARGEST_BODY: u64 = 64 << 20;
+/// What the names of items end with.
+pub const SUFFIX: &str = ".item";
+/// The most items in one folder.
+const MOST_ITEMS: usize = 4096;
+/// The most that a folder's items may take for another config to be added, in bytes. Records are small, and always added.
+const MOST_BYTES: u64 = 256 << 20;
+/// The name of its folder.
+pub const SPOOL: &str = "spool";
 
-/// What is to be uploaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum What {
-    /// A config: its history copy, and `config.yaml` unless a newer one is there.
-    Config,
-    /// A usage record.
-    Record,
-}
-
-/// All that an upload needs beside the body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Item {
-    /// The form's version.
-    pub schema: u32,
-    /// Config or record.
-    pub what: What,
-    /// The bucket and the profile.
-    pub target: Target,
-    /// The customer.
-    pub customer: String,
-    /// The deployment that made it.
-    pub deployment_id: String,
-    /// The version that it becomes; empty for a record.
-    pub backup_id: String,
-    /// When the config was read, or the deployment happened.
-    pub at: DateTime<Utc>,
-    /// MD5 of the body, hex; empty for a record.
-    pub md5: String,
-    /// SHA-256 of the body, hex: tells a torn file from a whole one.
-    pub sha256: String,
-}
-
-impl Item {
-    /// An item of today's form for `body`.
-    #[must_use]
-    pub fn new(what: What, target: Target, customer: &str, deployment_id: &str, at: DateTime<Utc>, body: &[u8]) -> Self {
-        Self {
-            schema: SCHEMA,
-            what,
-            target,
-            customer: customer.to_owned(),
-            deployment_id: deployment_id.to_owned(),
-            backup_id: String::new(),
-            at,
-            md5: String::new(),
-            sha256: sha256_hex(body),
-        }
-    }
-}
-
-/// The spool's folder.
+/// The spool's folders.
 #[derive(Debug, Clone)]
 pub struct Spool {
-    folder: PathBuf,
+    places: Places,
 }
 
 /// An item in the spool that this process alone works on.
@@ -93,37 +42,32 @@ pub struct Kept {
     pub item: Item,
     /// Its bytes.
     pub body: Vec<u8>,
+    /// Why it is not where things are kept usually, if it is not.
+    pub instead_of: Option<Fault>,
+}
+
+/// What lies in the spool.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// The items' files, oldest first.
+    pub items: Vec<PathBuf>,
+    /// What is not of ours.
+    pub foreign: Vec<PathBuf>,
+    /// Folders that cannot be looked into.
+    pub faults: Vec<Fault>,
 }
 
 impl Spool {
-    /// Opens the spool below `state`, making its folder where there is none.
-    pub fn open(state: Option<&Path>) -> Result<Self, Fault> {
-        let state = state
-            .ok_or_else(|| Fault::new(Kind::Local, "find a folder to keep things in: HOME is not set", "set HOME or XDG_STATE_HOME"))?;
-        let spool = Self::at(state);
-        files::private_folder(&spool.folder).map_err(|error| local("make the folder", &spool.folder, &error))?;
-        Ok(spool)
-    }
-
-    /// The spool below `state` as it is, for a look that must change nothing.
+    /// The spool in these places.
     #[must_use]
-    pub fn at(state: &Path) -> Self {
-        Self { folder: state.join("spool") }
-    }
-
-    /// Where things are kept below `state`, for messages; empty where there is no such folder.
-    #[must_use]
-    pub fn place(state: Option<&Path>) -> String {
-        state.map(|state| Self::at(state).folder.display().to_string()).unwrap_or_default()
-    }
-
-    /// Where things are kept.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    pub fn new(places: &Places) -> Self {
+        Self { places: places.clone() }
     }
 
     /// Keeps `body`: once this returns, a crash or a power cut does not lose it.
+    ///
+    /// # Errors
+    /// The spool is full, or cannot be written anywhere.
     pub fn keep(&self, item: Item, body: Vec<u8>) -> Result<Kept, Fault> {
         let what = match item.what {
             What::Config => "config",
@@ -131,45 +75,93 @@ impl Spool {
         };
         // Names sort by time, so that what happened first is sent first.
         let name = format!("{}-{what}-{}{SUFFIX}", item.at.format("%Y%m%dT%H%M%SZ"), item.deployment_id);
-        let path = self.folder.join(name);
-        let file = write(&path, &item, &body).map_err(|error| local("keep", &path, &error))?;
-        Ok(Kept { path, lock: file, item, body })
+        self.has_room(item.what, body.len() as u64)?;
+        let written = self.places.write(SPOOL, |folder| {
+            let path = folder.join(&name);
+            Ok((item::write(&path, &item, &body)?, path))
+        })?;
+        let Written { result: (lock, path), instead_of } = written;
+        Ok(Kept { path, lock, item, body, instead_of })
     }
 
-    /// The files of all items, oldest first; no folder is an empty spool.
-    pub fn files(&self) -> Result<Vec<PathBuf>, Fault> {
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(local("read the folder", &self.folder, &error)),
-        };
-        let mut files: Vec<PathBuf> = entries
-            .filter_map(Result::ok)
-            // A link could point at anything; nothing we write is one.
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
-            .map(|entry| entry.path())
-            .filter(|path| path.to_string_lossy().ends_with(SUFFIX))
-            .collect();
-        files.sort();
-        Ok(files)
+    /// Refuses what would fill the disk of a machine that never gets anything through.
+    fn has_room(&self, what: What, size: u64) -> Result<(), Fault> {
+        let entries = self.places.all(SPOOL).filter_map(|folder| entries(&folder).ok()).flatten();
+        let sizes: Vec<u64> = entries.filter_map(|entry| entry.metadata().ok()).map(|it| it.len()).collect();
+        let (count, bytes) = (sizes.len(), sizes.iter().sum::<u64>());
+        if count < MOST_ITEMS && (what == What::Record || bytes + size <= MOST_BYTES) {
+            return Ok(());
+        }
+        let text = format!("keep it: {count} things of {bytes} bytes are kept already, and at most {MOST_ITEMS} of {MOST_BYTES} bytes are");
+        Err(Fault::new(Kind::Local, text, "see `config-backup status`, and send them with `config-backup replay`"))
+    }
+
+    /// What lies there; a folder that is not there is an empty one.
+    #[must_use]
+    pub fn look(&self) -> Contents {
+        let mut contents = Contents::default();
+        for folder in self.places.all(SPOOL) {
+            match entries(&folder) {
+                Ok(entries) => entries.into_iter().for_each(|entry| {
+                    // A link could point at anything; nothing we write is one.
+                    let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+                    let ours = is_file && entry.file_name().to_string_lossy().ends_with(SUFFIX);
+                    if ours { &mut contents.items } else { &mut contents.foreign }.push(entry.path());
+                }),
+                Err(error) => contents.faults.push(local("read the folder", &folder, &error)),
+            }
+        }
+        // By their names, wherever they lie.
+        contents.items.sort_by_key(|path| path.file_name().map(std::ffi::OsStr::to_owned));
+        contents
     }
 
     /// Takes an item to work on; `None` when another process has it, or has just sent it.
     ///
     /// # Errors
-    /// The file cannot be read, is torn or has a newer form; it stays where it is.
-    pub fn take(path: &Path) -> Result<Option<Kept>, Fault> {
-        let file = match File::open(path) {
+    /// The file cannot be read, or [`Refused::Damaged`]: it is torn, not of ours, or has a newer form.
+    pub fn take(path: &Path) -> Result<Option<Kept>, Refused> {
+        let file = match files::open_itself(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(local("open", path, &error)),
+            Err(error) => return Err(Refused::Unreadable(local("open", path, &error))),
         };
         // The lock is the file's and not its name's: another process may have put a newer one in its place.
         if file.try_lock().is_err() || !files::is_at(&file, path) {
             return Ok(None);
         }
-        let (item, body) = read(&file).map_err(|error| local("read", path, &error))?;
-        Ok(Some(Kept { path: path.to_owned(), lock: file, item, body }))
+        let (item, body) = read(&file, path)?;
+        Ok(Some(Kept { path: path.to_owned(), lock: file, item, body, instead_of: None }))
+    }
+
+    /// Reads an item without working on it; `None` when it has just been sent.
+    ///
+    /// # Errors
+    /// As [`Spool::take`].
+    pub fn peek(path: &Path) -> Result<Option<(Item, Vec<u8>)>, Refused> {
+        match files::open_itself(path) {
+            Ok(file) => read(&file, path).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Refused::Unreadable(local("open", path, &error))),
+        }
+    }
+}
+
+/// Why an item cannot be taken.
+#[derive(Debug)]
+pub enum Refused {
+    /// It cannot be read now.
+    Unreadable(Fault),
+    /// It is no item, or a damaged one; says what is wrong with it.
+    Damaged(String),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(fault) => fault.fmt(f),
+            Self::Damaged(why) => f.write_str(why),
+        }
     }
 }
 
@@ -177,7 +169,7 @@ impl Kept {
     /// Keeps another body in its place, at once whole or not at all.
     pub fn replace(&mut self, body: Vec<u8>) -> Result<(), Fault> {
         self.item.sha256 = sha256_hex(&body);
-        self.lock = write(&self.path, &self.item, &body).map_err(|error| local("keep", &self.path, &error))?;
+        self.lock = item::write(&self.path, &self.item, &body).map_err(|error| local("keep", &self.path, &error))?;
         self.body = body;
         Ok(())
     }
@@ -197,27 +189,24 @@ impl Kept {
     }
 }
 
-fn write(path: &Path, item: &Item, body: &[u8]) -> io::Result<File> {
-    let header = serde_json::to_vec(item)?;
-    files::put(path, &[&header, b"\n", body], files::Mode::Private)
+/// A folder's entries but hidden ones, which are the system's (`.DS_Store`) or half-written; none where there is no folder.
+pub fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.filter(|entry| !entry.as_ref().is_ok_and(is_hidden)).collect(),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
-fn read(file: &File) -> io::Result<(Item, Vec<u8>)> {
-    let invalid = |words: &str| io::Error::new(io::ErrorKind::InvalidData, words.to_owned());
-    let mut reader = BufReader::new(file);
-    let mut header = Vec::new();
-    reader.by_ref().take(LONGEST_HEADER).read_until(b'\n', &mut header)?;
-    let schema: u64 = serde_json::from_slice::<serde_json::Value>(&header)
-        .ok()
-        .and_then(|value| value.get("schema")?.as_u64())
-        .ok_or_else(|| invalid("it is not a file of ours, or it is torn"))?;
-    if schema != u64::from(SCHEMA) {
-        return Err(invalid("it was written by another version of config-backup"));
-    }
-    let item: Item = serde_json::from_slice(&header).map_err(|_| invalid("its header is damaged"))?;
-    let mut body = Vec::new();
-    reader.take(LARGEST_BODY).read_to_end(&mut body)?;
-    if sha256_hex(&body) == item.sha256 { Ok((item, body)) } else { Err(invalid("its content is damaged")) }
+fn is_hidden(entry: &fs::DirEntry) -> bool {
+    entry.file_name().to_string_lossy().starts_with('.')
+}
+
+fn read(file: &File, path: &Path) -> Result<(Item, Vec<u8>), Refused> {
+    item::read(file).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => Refused::Damaged(error.to_string()),
+        _ => Refused::Unreadable(local("read", path, &error)),
+    })
 }
 
 fn local(verb: &str, path: &Path, error: &io::Error) -> Fault {
@@ -229,27 +218,30 @@ mod tests {
     use super::*;
 
     fn item(body: &[u8]) -> Item {
-        let target = Target { bucket: "b".into(), region: "r".into(), profile: String::new() };
-        Item::new(What::Config, target, "airbnb", "20251030T143052Z-00", DateTime::default(), body)
+        let target = crate::aws::Target { bucket: "b".into(), region: "r".into(), profile: String::new(), owner: String::new() };
+        Item::new(What::Config, target, "airbnb", "20251030T143052Z-00", chrono::DateTime::default(), body)
     }
 
     fn spool() -> (tempfile::TempDir, Spool) {
         let folder = tempfile::tempdir().expect("a folder");
-        let spool = Spool::open(Some(folder.path())).expect("a spool");
+        let spool = Spool::new(&Places::own([folder.path().to_owned()]));
         (folder, spool)
+    }
+
+    fn put(spool: &Spool, body: &[u8]) -> PathBuf {
+        spool.keep(item(body), body.to_vec()).expect("kept").path().to_owned()
     }
 
     #[test]
     fn what_is_kept_comes_back_byte_for_byte_and_is_gone_when_done() {
         let (_folder, spool) = spool();
         let body = b"\0\r\n{\"schema\":9}\n\xff".to_vec();
-        drop(spool.keep(item(&body), body.clone()).expect("kept"));
-        let files = spool.files().expect("files");
-        assert_eq!(files.len(), 1);
-        let kept = Spool::take(&files[0]).expect("readable").expect("free");
+        let path = put(&spool, &body);
+        assert_eq!(spool.look().items, [path.clone()]);
+        let kept = Spool::take(&path).expect("readable").expect("free");
         assert_eq!((kept.item.clone(), kept.body.clone()), (item(&body), body));
         kept.done().expect("deleted");
-        assert_eq!(spool.files().expect("files"), Vec::<PathBuf>::new());
+        assert_eq!(spool.look().items, Vec::<PathBuf>::new());
     }
 
     #[test]
@@ -269,28 +261,41 @@ mod tests {
     fn nobody_else_can_read_what_is_kept() {
         use std::os::unix::fs::PermissionsExt as _;
         let (_folder, spool) = spool();
-        let kept = spool.keep(item(b"1"), b"1".to_vec()).expect("kept");
+        let path = put(&spool, b"1");
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
-        assert_eq!((mode(spool.folder()), mode(kept.path())), (0o700, 0o600));
+        assert_eq!((mode(path.parent().expect("a folder")), mode(&path)), (0o700, 0o600));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_what_is_not_of_ours_are_no_items() {
+        let (folder, spool) = spool();
+        let path = put(&spool, b"body");
+        let at = |name: &str| path.parent().expect("a folder").join(name);
+        let elsewhere = folder.path().join("elsewhere.item");
+        fs::rename(&path, &elsewhere).expect("moved");
+        std::os::unix::fs::symlink(&elsewhere, at("link.item")).expect("a link");
+        fs::create_dir(at("folder.item")).expect("a folder");
+        fs::write(at("notes.txt"), "x").expect("a file");
+        fs::write(at(".DS_Store"), "x").expect("a file");
+        let contents = spool.look();
+        assert_eq!((contents.items.len(), contents.foreign.len()), (0, 3), "{contents:?}");
+        assert!(matches!(Spool::take(&at("link.item")), Err(Refused::Unreadable(_))));
     }
 
     #[test]
-    fn torn_foreign_and_newer_files_are_refused_and_stay() {
+    fn a_full_spool_says_what_it_refuses_and_still_takes_records() {
         let (_folder, spool) = spool();
-        drop(spool.keep(item(b"body"), b"body".to_vec()).expect("kept"));
-        let path = spool.files().expect("files").remove(0);
-        let whole = fs::read(&path).expect("read");
-        let newer = String::from_utf8_lossy(&whole).replace("\"schema\":1", "\"schema\":2");
-        for (content, words) in [
-            (&whole[..whole.len() - 1], "its content is damaged"),
-            (&whole[..20], "it is not a file of ours, or it is torn"),
-            (b"", "it is not a file of ours, or it is torn"),
-            (newer.as_bytes(), "it was written by another version of config-backup"),
-        ] {
-            fs::write(&path, content).expect("written");
-            let fault = Spool::take(&path).expect_err("a refusal");
-            assert!(fault.text.ends_with(words), "{}", fault.text);
-            assert!(path.exists());
+        let path = put(&spool, b"1");
+        File::options().write(true).open(&path).and_then(|file| file.set_len(MOST_BYTES)).expect("a sparse file");
+        let fault = spool.keep(item(b"2"), b"2".to_vec()).expect_err("a refusal");
+        assert!(fault.text.contains("1 things of 268435456 bytes are kept already"), "{}", fault.text);
+        let record = Item { what: What::Record, ..item(b"2") };
+        spool.keep(record.clone(), b"2".to_vec()).expect("a record is small");
+        for number in 0..MOST_ITEMS {
+            File::create(path.with_file_name(format!("{number}.item"))).expect("a file");
         }
+        let fault = spool.keep(record, b"2".to_vec()).expect_err("a refusal");
+        assert!(fault.text.contains("4098 things of ") && fault.advice.contains("config-backup replay"), "{fault}");
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::aws::uri;
 use crate::fault::Fault;
-use crate::journal::{Config, Journal, Sent};
+use crate::journal::{Config, Journal};
 use crate::record::Backup;
 
 /// How a deployment went, as far as we are concerned.
@@ -30,14 +30,14 @@ pub struct Verdict {
     pub message: String,
 }
 
-/// Sums a deployment up. `kept_in` is the spool's folder, `bucket` the bucket's name.
+/// Sums a deployment up. `bucket` is the bucket's name.
 #[must_use]
-pub fn verdict(journal: &Journal, kept_in: &str, bucket: &str) -> Verdict {
+pub fn verdict(journal: &Journal, bucket: &str) -> Verdict {
     let (config, record) = (journal.config.as_ref(), journal.record.as_ref());
     let mut parts = Vec::new();
     let unsent = config.is_none_or(|it| matches!(it.backup, Backup::Spooled | Backup::Failed)) || record.is_none_or(|it| !it.sent);
     if unsent {
-        parts.extend(failures(config, record, kept_in));
+        parts.extend(failures(journal));
     }
     parts.extend(journal.notes.iter().cloned());
     let status = match (unsent, journal.notes.is_empty()) {
@@ -47,6 +47,9 @@ pub fn verdict(journal: &Journal, kept_in: &str, bucket: &str) -> Verdict {
     };
     if let (false, Some(config), Some(record)) = (unsent, config, record) {
         parts.push(format!("{}, and the deployment is logged as {}", done(config, bucket), uri(bucket, &record.key)));
+        if let Some(reason) = &journal.keeping.instead_of {
+            parts.push(format!("what cannot be sent would be kept in {} only: {reason}", journal.keeping.folders.join(" and ")));
+        }
     }
     Verdict { status, message: parts.join("; ") }
 }
@@ -68,7 +71,8 @@ fn done(config: &Config, bucket: &str) -> String {
     }
 }
 
-fn failures(config: Option<&Config>, record: Option<&Sent>, kept_in: &str) -> Vec<String> {
+fn failures(journal: &Journal) -> Vec<String> {
+    let (config, record) = (journal.config.as_ref(), journal.record.as_ref());
     let config_fault = config.and_then(|it| it.fault.as_ref());
     let record_fault = record.and_then(|it| it.fault.as_ref());
     let config_kept = config.is_some_and(|it| it.backup == Backup::Spooled);
@@ -94,7 +98,11 @@ fn failures(config: Option<&Config>, record: Option<&Sent>, kept_in: &str) -> Ve
         }
     }
     if config_kept || record_kept {
+        let kept_in = journal.keeping.folders.join(" and ");
         parts.push(format!("kept in {kept_in} and sent with the next deployment, or now by `config-backup replay`"));
+        if let Some(reason) = &journal.keeping.instead_of {
+            parts.push(format!("a restart may empty that folder, taken since one cannot {reason}"));
+        }
     }
     let mut advice: Vec<String> = [config_fault, record_fault].into_iter().flatten().map(|fault| fault.advice.clone()).collect();
     advice.dedup();
@@ -114,6 +122,7 @@ fn one_cause(config: Option<&Fault>, record: Option<&Fault>) -> bool {
 mod tests {
     use super::*;
     use crate::fault::Kind;
+    use crate::journal::{Keeping, Sent};
 
     fn config(backup: Backup, fault: Option<Fault>) -> Config {
         Config { backup, key: "terragrunt/a/config-history/x.yaml".into(), md5: "m".into(), fault }
@@ -129,7 +138,9 @@ mod tests {
 
     fn say(config: Option<Config>, record: Option<Sent>, notes: &[&str]) -> (Status, String) {
         let notes = notes.iter().map(|note| (*note).to_owned()).collect();
-        let verdict = verdict(&Journal { spent_ms: 0, config, record, notes }, "/state/spool", "b");
+        let keeping = Keeping { folders: vec!["/state/spool".into()], instead_of: None };
+        let journal = Journal { config, record, notes, keeping, ..Journal::default() };
+        let verdict = verdict(&journal, "b");
         (verdict.status, verdict.message)
     }
 

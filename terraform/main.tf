@@ -14,6 +14,7 @@ locals {
     additional_users_count = var.additional_users_count == null ? null : tostring(var.additional_users_count)
     bucket                 = var.bucket
     bucket_region          = var.bucket_region
+    expected_bucket_owner  = var.expected_bucket_owner
     timeout                = tostring(var.timeout)
     unit_version           = local.unit_version
   }

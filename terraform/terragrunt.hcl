@@ -9,10 +9,11 @@ include "root" {
 # The helper reads config.yaml itself: terragrunt, which stops the whole `--all` run at a file that it cannot parse,
 # never needs to. Nor may these inputs follow the file's content: OpenTofu refuses a saved plan whose inputs differ.
 inputs = {
-  config_file_path = abspath("${get_terragrunt_dir()}/../config.yaml")
-  bucket           = get_env("CONFIG_BACKUP_BUCKET", "mongodb-arena")
-  bucket_region    = get_env("CONFIG_BACKUP_BUCKET_REGION", "us-east-1")
-  helper           = get_env("CONFIG_BACKUP_HELPER", "config-backup")
+  config_file_path      = abspath("${get_terragrunt_dir()}/../config.yaml")
+  bucket                = get_env("CONFIG_BACKUP_BUCKET", "mongodb-arena")
+  bucket_region         = get_env("CONFIG_BACKUP_BUCKET_REGION", "us-east-1")
+  expected_bucket_owner = get_env("CONFIG_BACKUP_BUCKET_OWNER", "")
+  helper                = get_env("CONFIG_BACKUP_HELPER", "config-backup")
 }
 
 # Whatever happens in this unit, even a provider that cannot be had, is a warning of the run and no failure.

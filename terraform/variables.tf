@@ -92,6 +92,18 @@ variable "bucket_region" {
   }
 }
 
+variable "expected_bucket_owner" {
+  description = "The account that the bucket must belong to, 12 digits: a bucket of the same name in another account gets nothing. Empty: any account."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([0-9]{12})?$", var.expected_bucket_owner))
+    error_message = "The variable expected_bucket_owner must be an AWS account of 12 digits, such as \"123456789012\", or empty."
+  }
+}
+
 variable "helper" {
   description = "The config-backup executable: a name that is looked up in PATH, or a path."
   type        = string

@@ -1,6 +1,7 @@
 //! Trouble on this machine: a config that cannot be read or understood, and a folder that cannot be written.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use crate::by_hand::{Applied, Unit, string};
 use crate::oracle::digest;
@@ -116,6 +117,13 @@ fn no_home(world: &mut World) {
     world.set_variable("HOME", None);
 }
 
+/// Nor is there a folder to fall back on.
+fn no_fallback(world: &mut World) {
+    let file = world.path().join("in the way");
+    fs::write(&file, "not a folder").expect("a file");
+    world.set_variable("TMPDIR", Some(file.to_str().expect("UTF-8")));
+}
+
 fn all_is_in_the_bucket(world: &World, deployed: &Applied) {
     assert_eq!(world.server.object(BUCKET, CONFIG_KEY).expect("config.yaml").body, CONFIG.as_bytes());
     assert_eq!(deployed.record(world).1["backup"], "uploaded");
@@ -144,6 +152,7 @@ fn a_missing_home_stops_no_upload() {
 fn what_can_neither_be_sent_nor_kept_is_said_to_be_lost() {
     for break_it in [state_is_a_file, no_home] {
         let (mut world, mut unit) = without_state(break_it);
+        no_fallback(&mut world);
         world.set_endpoint(&nobody_there());
         let deployed = unit.deploy(&world).quiet_before();
         let log = &deployed.log;
@@ -152,6 +161,41 @@ fn what_can_neither_be_sent_nor_kept_is_said_to_be_lost() {
         assert!(log.contains("HOME") || log.contains(".local/state/config-backup"), "it says why it is not kept: {log}");
         assert_ne!(string(&deployed.outcome, "status"), "ok");
     }
+}
+
+#[test]
+fn what_cannot_be_kept_in_the_usual_folder_is_kept_among_the_temporary_files_and_sent_from_there() {
+    for break_it in [state_is_a_file, no_home] {
+        let (mut world, mut unit) = without_state(break_it);
+        world.set_endpoint(&nobody_there());
+        let deployed = unit.deploy(&world).quiet_before();
+        let said = deployed.warning();
+        let folders: Vec<_> = fs::read_dir(world.path()).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+        let fallback = folders.iter().find(|path| path.display().to_string().contains("/config-backup-")).expect("a fallback");
+        let spool = fallback.join("spool");
+        assert!(said.contains(&format!("kept in {}", spool.display())), "{said}");
+        assert!(said.contains("a restart may empty that folder") && (said.contains("HOME") || said.contains(".local/state")), "{said}");
+        assert_eq!(fs::metadata(fallback).expect("it").permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::read_dir(&spool).expect("a spool").count(), 2);
+        world.heal();
+        let next = unit.deploy(&world).quiet_before();
+        assert_eq!(string(&next.outcome, "status"), "ok", "{next:?}");
+        assert_eq!((fs::read_dir(&spool).expect("a spool").count(), world.records().len()), (0, 2));
+        assert_eq!(deployed.record(&world).1["late"], true);
+    }
+}
+
+#[test]
+fn a_fallback_that_somebody_else_can_enter_is_not_used() {
+    let (mut world, mut unit) = without_state(no_home);
+    world.set_endpoint(&nobody_there());
+    unit.deploy(&world).warning();
+    let folders: Vec<_> = fs::read_dir(world.path()).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    let fallback = folders.iter().find(|path| path.display().to_string().contains("/config-backup-")).expect("a fallback");
+    fs::set_permissions(fallback, fs::Permissions::from_mode(0o777)).expect("opened");
+    let deployed = unit.deploy(&world).quiet_before();
+    assert!(deployed.log.contains("nothing is kept for later"), "{}", deployed.log);
+    assert_eq!(fs::read_dir(fallback.join("spool")).expect("a spool").count(), 2, "as before");
 }
 
 #[test]

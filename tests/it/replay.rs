@@ -172,7 +172,7 @@ fn a_record_that_was_sent_late_names_a_copy_that_exists() {
 }
 
 #[test]
-fn a_torn_file_of_the_spool_stays_is_named_and_holds_up_nothing() {
+fn a_torn_file_of_the_spool_is_set_aside_named_once_and_holds_up_nothing() {
     let mut world = World::new();
     let mut unit = Unit::new(&world);
     offline(&mut world, &mut unit);
@@ -181,18 +181,22 @@ fn a_torn_file_of_the_spool_stays_is_named_and_holds_up_nothing() {
     let whole = fs::read(&path).expect("it");
     fs::write(&path, &whole[..whole.len() - 7]).expect("a torn file");
     let deployed = unit.deploy(&world);
-    assert!(deployed.warning().contains(&torn), "{deployed:?}");
+    let aside = world.state().join("quarantine").join(&torn);
+    let said = deployed.warning();
+    assert!(said.contains(&torn) && said.contains(aside.to_str().expect("UTF-8")), "{said}");
     assert_eq!(string(&deployed.outcome, "status"), "warning");
-    assert_eq!((world.spooled(), world.records().len()), (vec![torn.clone()], 2));
+    assert_eq!((world.spooled(), world.records().len()), (Vec::<String>::new(), 2));
     assert_eq!(bucket_config(&world), CONFIG, "the deployment itself is as it should be");
-    let (code, output, messages) = replay(&world);
-    assert_eq!((code, output.as_str()), (Some(1), "0 sent, 1 left\n"));
-    assert!(messages.contains(&torn) && messages.lines().count() == 1, "{messages}");
-    assert_eq!(fs::read(&path).expect("it"), whole[..whole.len() - 7]);
+    assert_eq!(fs::read(&aside).expect("it"), whole[..whole.len() - 7], "nothing is lost of it");
+    unit.deploy(&world).went_well();
+    // As it is when a newer version had written it, and is installed at last.
+    fs::write(&aside, &whole).expect("whole again");
+    assert_eq!(replay(&world), (Some(0), "1 sent, 0 left\n".to_owned(), String::new()));
+    assert!(!aside.exists());
 }
 
 #[test]
-fn a_link_in_the_spool_is_not_followed() {
+fn a_link_in_the_spool_is_not_followed_and_set_aside() {
     let mut world = World::new();
     let mut unit = Unit::new(&world);
     offline(&mut world, &mut unit);
@@ -200,6 +204,9 @@ fn a_link_in_the_spool_is_not_followed() {
     let name = world.spooled().remove(0);
     fs::rename(spool.join(&name), world.path().join("elsewhere")).expect("moved");
     std::os::unix::fs::symlink(world.path().join("elsewhere"), spool.join(&name)).expect("a link");
-    assert_eq!(replay(&world).1, "1 sent, 0 left\n");
+    let (code, output, messages) = replay(&world);
+    assert_eq!((code, output.as_str()), (Some(1), "1 sent, 0 left, 1 moved into the quarantine\n"));
+    assert!(messages.contains(&name) && messages.lines().count() == 1, "{messages}");
     assert!(world.path().join("elsewhere").exists());
+    assert!(world.state().join("quarantine").join(&name).is_symlink());
 }

@@ -1,0 +1,85 @@
+//! The AWS profiles of this machine, as far as the SDK does not tell: whether one exists, and single settings of it.
+//!
+//! Must never hold what is secret in these files.
+
+use std::path::{Path, PathBuf};
+
+use crate::host;
+
+/// Whether a profile stands in the AWS config or credentials file. One that cannot be read has no profile.
+#[must_use]
+pub fn exists(profile: &str) -> bool {
+    files().any(|text| section(&text, profile).is_some())
+}
+
+/// A setting of a profile; `None` where it has none.
+#[must_use]
+pub fn setting(profile: &str, key: &str) -> Option<String> {
+    files().find_map(|text| value(section(&text, profile)?, key))
+}
+
+/// The profile whose settings count where none is named.
+#[must_use]
+pub fn default() -> String {
+    host::var("AWS_PROFILE").unwrap_or_else(|| "default".to_owned())
+}
+
+/// The contents of the AWS config and credentials files.
+fn files() -> impl Iterator<Item = String> {
+    let home = host::var("HOME").unwrap_or_default();
+    let file = |name: &str, default: &str| host::var(name).map_or_else(|| Path::new(&home).join(default), PathBuf::from);
+    let paths = [file("AWS_CONFIG_FILE", ".aws/config"), file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
+    paths.into_iter().filter_map(|path| std::fs::read_to_string(path).ok())
+}
+
+/// The lines of a profile, behind its head.
+fn section<'a>(text: &'a str, profile: &str) -> Option<&'a str> {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (line, tail) = rest.split_once('\n').unwrap_or((rest, ""));
+        if head(line).is_some_and(|name| name == profile) {
+            return Some(tail);
+        }
+        rest = tail;
+    }
+    None
+}
+
+/// The profile whose section a line begins, if it begins one.
+fn head(line: &str) -> Option<&str> {
+    let name = line.trim().strip_prefix('[')?.split_once(']')?.0.trim();
+    Some(name.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t'])).map_or(name, str::trim))
+}
+
+fn value(section: &str, key: &str) -> Option<String> {
+    let lines = section.lines().take_while(|line| !line.trim_start().starts_with('['));
+    // Indented lines belong to a nested setting.
+    let mut pairs = lines.filter(|line| !line.starts_with([' ', '\t'])).filter_map(|line| line.split_once('='));
+    let (_, value) = pairs.find(|(name, _)| name.trim() == key)?;
+    Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "[default]\nregion = x\n[profile  field-team]\nmfa_serial=arn:aws:iam::1:mfa/jane\ns3 =\n  ca_bundle = nested\n\
+                          ca_bundle = /etc/corp.pem\n[ sso-session corp ]\n[team] # comment\nca_bundle=\n";
+
+    #[test]
+    fn profiles_are_found_in_both_spellings() {
+        for (profile, found) in
+            [("default", true), ("field-team", true), ("team", true), ("corp", false), ("field", false), ("profile", false)]
+        {
+            assert_eq!(section(CONFIG, profile).is_some(), found, "{profile}");
+        }
+    }
+
+    #[test]
+    fn a_setting_is_the_profiles_own() {
+        let setting = |profile, key| value(section(CONFIG, profile).expect("a profile"), key);
+        assert_eq!(setting("field-team", "mfa_serial").as_deref(), Some("arn:aws:iam::1:mfa/jane"));
+        assert_eq!(setting("field-team", "ca_bundle").as_deref(), Some("/etc/corp.pem"));
+        assert_eq!((setting("default", "mfa_serial"), setting("team", "ca_bundle"), setting("team", "region")), (None, None, None));
+    }
+}
