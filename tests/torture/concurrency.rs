@@ -160,7 +160,7 @@ fn campaign(name: &str, kind: Kind) {
         let _ = write!(told, "; {warned} warned, {late} were sent late, {waiting} things were left for the replay");
     }
     if in_turn {
-        let _ = write!(told, "; one request at a time, since {shared} of {names} names were given to more than one by If-None-Match");
+        let _ = write!(told, "; one request at a time, for its If-None-Match gave {shared} of {names} names to more than one");
     }
     campaign.say(told);
 }

@@ -175,6 +175,7 @@ impl<'a> Stage<'a> {
         };
         let (fate, touched) = fate;
         let relay = Relay::start(&self.world.server.endpoint(), fate);
+        self.world.heal();
         self.world.set_endpoint(&relay.endpoint());
         let done = work(&mut self.unit, self.world, &victim);
         relay.settle();

@@ -79,16 +79,25 @@ fn step(choices: &mut Rng) -> Step {
         25..=47 => Step::Apply(Network::Good),
         48..=58 => Step::Apply(Network::Offline),
         59..=63 => Step::Apply(Network::WithoutS3),
-        64..=67 => Step::Apply(Network::LostOnce(choices.usize(1..=4))),
-        68..=71 => Step::Apply(Network::Lost([Object::Copy, Object::Config, Object::Record][choices.usize(0..3)])),
+        64..=71 => Step::Apply(lost(choices)),
         72..=80 => Step::Apply(killed(choices)),
         81..=85 => Step::Skewed(choices.i64(-3600..=3600)),
         86..=91 => Step::Move,
         92 => Step::Destroy,
-        93..=95 => Step::Replay(Network::Good),
+        93..=94 => Step::Replay(Network::Good),
+        95 => Step::Replay(lost(choices)),
         96 => Step::Replay(Network::Offline),
         97 => Step::Replay(killed(choices)),
         _ => Step::Garbage(choices.usize(0..GARBAGE)),
+    }
+}
+
+fn lost(choices: &mut Rng) -> Network {
+    match choices.usize(0..6) {
+        0 => Network::Lost(Object::Copy),
+        1 => Network::Lost(Object::Config),
+        2 => Network::Lost(Object::Record),
+        _ => Network::LostOnce(choices.usize(1..=4)),
     }
 }
 
