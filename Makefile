@@ -16,7 +16,7 @@ CHECKS := check-rustfmt check-clippy check-deny check-terraform check-tflint che
 HCL_DIRS := terraform terragrunt
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build man demo bench bench-memory test test-browser check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build man demo bench bench-memory test test-browser fuzz fuzz-fold check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,10 +51,17 @@ test-browser: ## Look at the report's page in a real Chromium (as root on Debian
 	tools/install-chromium
 	tests/browser/run.sh
 
+fuzz: ## Look for inputs that break a promise, FUZZ_SECONDS (60) for each of the targets in fuzz/, or for FUZZ_TARGETS
+	tools/fuzz run $(FUZZ_TARGETS)
+
+fuzz-fold: ## Fold what `make fuzz` found worth keeping into fuzz/corpus, the smallest inputs for all there is to reach
+	tools/fuzz fold $(FUZZ_TARGETS)
+
 check: $(CHECKS) ## Run every linter; a missing one is an error (faster: make -j2 check)
 
 check-rustfmt: ## Rust is formatted
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 check-clippy: ## Clippy has nothing to say
 	cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -83,6 +90,7 @@ audit: tools ## Look for known vulnerabilities (fetches the public advisory data
 
 fmt: tools ## Format Rust, Terraform and Terragrunt files
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 	set -e; for dir in $(HCL_DIRS); do tofu fmt -recursive $$dir; $(TERRAGRUNT_FMT) --working-dir $$dir; done
 
 manifest: ## Bring terraform/unit.sha256 in step with the unit's files

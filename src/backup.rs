@@ -40,7 +40,7 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
     run.journal.config = Some(unsent(&item, kept.is_ok(), run.no_answer_yet()));
     run.tell(tell);
     let sent = block_on(async {
-        let store = run.open(&target).await;
+        let store = run.open(&target, config.bytes.len()).await;
         run.send_config(store.as_ref(), &item, &config.bytes, kept).await
     });
     run.journal.config = Some(sent.unwrap_or_else(unreadable));

@@ -101,14 +101,13 @@ impl Run {
         Fault::new(Kind::Timeout, text, CHECK_NETWORK)
     }
 
-    /// Opens the bucket with what is left of the deadline.
-    pub async fn open(&self, target: &Target) -> Result<Store, Fault> {
+    /// Opens the bucket with what is left of the deadline, for a config of `bytes`.
+    pub async fn open(&self, target: &Target, bytes: usize) -> Result<Store, Fault> {
         let operation = self.left_for_network();
         if operation.is_zero() {
             return Err(self.no_answer_yet());
         }
-        let patience = Patience { operation, attempt: operation.min(Duration::from_secs(4)), attempts: 3 };
-        self.in_time(Store::open(target, patience)).await
+        self.in_time(Store::open(target, Patience::for_body(bytes, operation))).await
     }
 
     /// Waits for the network at most as long as the deadline lets it.

@@ -2,12 +2,18 @@
 //!
 //! Pure. Must never put a value of the file into a message: only the names of keys we know, and line numbers.
 
-use serde_yaml::Value;
+use crate::yaml::{self, Found};
 
 /// The most that is parsed, in bytes; a larger file is backed up all the same, without its facts.
 const LARGEST: usize = 1 << 20;
-/// The deepest nesting that is parsed: libyaml's parsers take quadratic time in it.
-const DEEPEST: usize = 64;
+/// Where the facts are.
+const WANTED: [(&str, &str); 5] = [
+    ("customer", "name"),
+    ("aws", "profile"),
+    ("mongodb", "project_name"),
+    ("mongodb", "cluster_name"),
+    ("mongodb", "additional_users_count"),
+];
 
 /// The facts of one config; what is missing is empty, and what is unusable is named in `problems` as well.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,8 +36,8 @@ pub struct Facts {
 #[must_use]
 pub fn read(bytes: &[u8]) -> Facts {
     let mut facts = Facts::default();
-    let root = match parse(bytes) {
-        Ok(root) => root,
+    let values = match parse(bytes) {
+        Ok(values) => values,
         Err(problem) => {
             facts.problems.push(problem);
             let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LARGEST)]);
@@ -41,15 +47,16 @@ pub fn read(bytes: &[u8]) -> Facts {
         }
     };
     let problems = &mut facts.problems;
-    facts.customer = text(&root, "customer", "name", problems);
-    facts.profile = text(&root, "aws", "profile", problems);
-    facts.project_name = text(&root, "mongodb", "project_name", problems);
-    facts.cluster_name = text(&root, "mongodb", "cluster_name", problems);
-    facts.additional_users_count = count(&root, "mongodb", "additional_users_count", problems);
+    let [customer, profile, project_name, cluster_name, additional_users_count] = values;
+    facts.customer = text(customer, WANTED[0], problems);
+    facts.profile = text(profile, WANTED[1], problems);
+    facts.project_name = text(project_name, WANTED[2], problems);
+    facts.cluster_name = text(cluster_name, WANTED[3], problems);
+    facts.additional_users_count = count(&additional_users_count, WANTED[4], problems);
     facts
 }
 
-fn parse(bytes: &[u8]) -> Result<Value, String> {
+fn parse(bytes: &[u8]) -> Result<[Found; 5], String> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err("it is empty".to_owned());
     }
@@ -60,15 +67,7 @@ fn parse(bytes: &[u8]) -> Result<Value, String> {
         let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
         format!("it is not valid UTF-8 at line {line}")
     })?;
-    if let Some(line) = too_deep(text) {
-        return Err(format!("it is nested deeper than {DEEPEST} levels at line {line}"));
-    }
-    // The parser's own words may quote the file, so only the place is passed on.
-    let root: Value = serde_yaml::from_str(text).map_err(|error| match error.location() {
-        Some(place) => format!("it is not valid YAML at line {}, column {}", place.line(), place.column()),
-        None => "it is not valid YAML".to_owned(),
-    })?;
-    if root.is_mapping() { Ok(root) } else { Err("it is no mapping of keys to values at line 1".to_owned()) }
+    yaml::read(text, WANTED)
 }
 
 /// A plain name out of a file that is no YAML as a whole: without the profile it could not even be backed up.
@@ -82,59 +81,24 @@ fn salvage(text: &str, section: &str, key: &str) -> Option<String> {
     is_plain.then(|| plain.to_owned())
 }
 
-/// The first line where nesting could be deeper than [`DEEPEST`]: open brackets, indentation or `- - -`.
-/// Brackets in strings count too: a guard may be strict where nobody writes such a file.
-fn too_deep(text: &str) -> Option<usize> {
-    let mut open = 0_usize;
-    let mut indents: Vec<usize> = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let body = line.trim_start_matches(['-', ' ', '?', ':']);
-        let lead = &line[..line.len() - body.len()];
-        let markers = lead.bytes().filter(|byte| *byte != b' ').count();
-        if !body.is_empty() {
-            while indents.last().is_some_and(|indent| *indent >= lead.len()) {
-                indents.pop();
-            }
-            indents.push(lead.len());
-        }
-        for byte in body.bytes() {
-            match byte {
-                b'[' | b'{' => open += 1,
-                b']' | b'}' => open = open.saturating_sub(1),
-                _ => {}
-            }
-            if open > DEEPEST {
-                return Some(number + 1);
-            }
-        }
-        if markers > DEEPEST || indents.len() > DEEPEST {
-            return Some(number + 1);
-        }
-    }
-    None
-}
-
-fn lookup<'a>(root: &'a Value, section: &str, key: &str) -> Option<&'a Value> {
-    root.get(section)?.get(key).filter(|value| !value.is_null())
-}
-
-fn text(root: &Value, section: &str, key: &str, problems: &mut Vec<String>) -> String {
-    match lookup(root, section, key) {
-        Some(Value::String(text)) if !text.trim().is_empty() => return text.trim().to_owned(),
-        Some(Value::Number(number)) => return number.to_string(),
-        Some(Value::Bool(flag)) => return flag.to_string(),
-        None => {}
-        Some(_) => problems.push(format!("its {section}.{key} is no text")),
+fn text(found: Found, (section, key): (&str, &str), problems: &mut Vec<String>) -> String {
+    match found {
+        Found::Text(text) if !text.trim().is_empty() => return text.trim().to_owned(),
+        Found::Number(number) => return number.to_string(),
+        Found::Large(number) => return number,
+        Found::Flag(flag) => return flag.to_string(),
+        Found::Nothing => {}
+        Found::Text(_) | Found::Other => problems.push(format!("its {section}.{key} is no text")),
     }
     String::new()
 }
 
-fn count(root: &Value, section: &str, key: &str, problems: &mut Vec<String>) -> Option<u64> {
-    let number = match lookup(root, section, key) {
-        Some(Value::Number(number)) => number.as_u64(),
-        Some(Value::String(text)) => text.trim().parse().ok(),
-        None => return None,
-        Some(_) => None,
+fn count(found: &Found, (section, key): (&str, &str), problems: &mut Vec<String>) -> Option<u64> {
+    let number = match found {
+        Found::Nothing => return None,
+        Found::Number(number) => number.as_u64(),
+        Found::Text(text) => text.trim().parse().ok(),
+        Found::Large(_) | Found::Flag(_) | Found::Other => None,
     };
     if number.is_none() {
         problems.push(format!("its {section}.{key} is no whole number"));

@@ -95,7 +95,7 @@ pub async fn send(places: &Places, open: Option<(&Store, &Target)>, limit: Durat
 }
 
 async fn send_one(open: Option<(&Store, &Target)>, kept: Kept, left: Duration) -> Result<(), Fault> {
-    let patience = Patience { operation: left, attempt: left.min(Duration::from_secs(10)), attempts: 3 };
+    let patience = Patience::for_body(kept.body.len(), left);
     let opened;
     let store = match open {
         // An item without a profile is of a config that named none: whoever deploys from this machine now may send it.

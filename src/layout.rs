@@ -3,7 +3,7 @@
 //! Pure: must not read the clock, the environment or the network. The layout is a contract with everybody
 //! who reads the bucket; see README.md, "What lies in the bucket".
 
-use chrono::{DateTime, Datelike as _, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDateTime, Timelike as _, Utc};
 
 use crate::digest::sha256_hex;
 use crate::reading::YEARS;
@@ -63,7 +63,8 @@ pub fn prefixes_to_read(customer: &str) -> Vec<String> {
 pub struct LogKey<'a> {
     /// The path segment that stands for the customer.
     pub segment: &'a str,
-    /// The time in the object's name; absent in records of the earlier module, and where it is none of [`YEARS`].
+    /// The time in the object's name; absent in records of the earlier module, and where it is none of [`YEARS`] or not
+    /// spelled as we do.
     pub at: Option<DateTime<Utc>>,
 }
 
@@ -77,11 +78,21 @@ pub fn parse_log_key(key: &str) -> Option<LogKey<'_>> {
     }
     let at = stem
         .get(..17)
-        .filter(|_| stem.len() == 17 || stem.as_bytes()[17] == b'-')
+        .filter(|head| (stem.len() == 17 || stem.as_bytes()[17] == b'-') && is_stamp(head))
         .and_then(|head| NaiveDateTime::parse_from_str(head, STAMP).ok())
         .map(|time| time.and_utc())
-        .filter(|time| YEARS.contains(&time.year()));
+        // A leap second would be counted to the next day, and no clock of ours shows one.
+        .filter(|time| YEARS.contains(&time.year()) && time.nanosecond() == 0);
     Some(LogKey { segment, at })
+}
+
+/// Whether a text is spelled as [`stamp`] does it; chrono also reads `+2025-1-1…`, which sorts elsewhere.
+fn is_stamp(text: &str) -> bool {
+    text.bytes().enumerate().all(|(place, byte)| match place {
+        4 | 7 => byte == b'-',
+        10 => byte == b'_',
+        _ => byte.is_ascii_digit(),
+    })
 }
 
 /// The segment that stands for the customer in the key of a record, or in the beginning of one.
@@ -209,8 +220,10 @@ mod tests {
         assert_eq!(beside.at, Some(at()));
         let earlier = parse_log_key("usage-logs/airbnb/d188280766a258ccc135ef480b49230c.json").expect("earlier");
         assert_eq!((earlier.segment, earlier.at), ("airbnb", None));
-        let wild = parse_log_key("usage-logs/airbnb/2025-13-30_143052.json").expect("a record all the same");
-        assert_eq!(wild.at, None);
+        for wild in ["2025-13-30_143052", "+2025-1-30_143052", "2025-1-30_1430521", "2025-12-31_235960"] {
+            let key = format!("usage-logs/airbnb/{wild}.json");
+            assert_eq!(parse_log_key(&key).expect("a record all the same").at, None, "{wild}");
+        }
     }
 
     #[test]

@@ -66,3 +66,4 @@ pub mod summary;
 pub mod text;
 pub mod unit;
 pub mod verdict;
+pub mod yaml;

@@ -64,7 +64,7 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
         // A network that `backup` found dead is not waited for again.
         let store = match run.journal.config.as_ref().and_then(journal::Config::dead_network) {
             Some(fault) => Err(fault.clone()),
-            None => run.open(&target).await,
+            None => run.open(&target, config.as_ref().map_or(0, |it| it.bytes.len())).await,
         };
         let store = store.as_ref();
         let (identity, mut config, about) =

@@ -30,6 +30,18 @@ pub struct Patience {
     pub attempts: u32,
 }
 
+impl Patience {
+    /// For requests with a body of at most `bytes`, all of them within `operation`. Who answers nothing for four seconds is
+    /// asked once more, but a large body may take its time on a slow line.
+    #[must_use]
+    pub fn for_body(bytes: usize, operation: Duration) -> Self {
+        const SLOWEST: f64 = 128.0 * 1024.0; // bytes per second
+        #[allow(clippy::cast_precision_loss)] // some bytes more or less
+        let attempt = Duration::from_secs(4) + Duration::from_secs_f64(bytes as f64 / SLOWEST);
+        Self { operation, attempt: operation.min(attempt), attempts: 3 }
+    }
+}
+
 /// The SDK as we use it.
 #[derive(Debug)]
 pub struct Session {

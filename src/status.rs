@@ -45,7 +45,7 @@ struct Kept {
 /// Prints what is kept. Exit: 0, or 1 where something cannot be looked at.
 pub fn run(arguments: &StatusArguments, mut output: impl Write) -> Result<Exit> {
     let status = look(&Places::of_host());
-    let text = if arguments.json { escape_json(&serde_json::to_string_pretty(&status)?).into_owned() + "\n" } else { words(&status) };
+    let text = if arguments.json { escape_json(&serde_json::to_string(&status)?).into_owned() + "\n" } else { words(&status) };
     output.write_all(text.as_bytes()).context("write to stdout")?;
     Ok(Exit(u8::from(!status.problems.is_empty())))
 }

@@ -6,6 +6,8 @@ variables {
   customer_name    = "canary's \"customer\" \\ $(id) `id` ; é %s"
   aws_profile      = "team"
   cluster_name     = "version-1"
+
+  expected_bucket_owner = "123456789012"
 }
 
 run "a_plan_prints_no_failed_check" {
@@ -44,8 +46,10 @@ run "first_deployment" {
       cluster_name     = "version-1"
       bucket           = "mongodb-arena"
       bucket_region    = "us-east-1"
-      timeout          = "10"
-      unit_version     = data.external.context.query.unit_version
+
+      expected_bucket_owner = "123456789012"
+      timeout               = "10"
+      unit_version          = data.external.context.query.unit_version
     }
     error_message = "context was asked ${file("${var.config_file_path}.context.stdin")}"
   }
@@ -69,13 +73,15 @@ run "first_deployment" {
       cluster_name     = "version-1"
       bucket           = "mongodb-arena"
       bucket_region    = "us-east-1"
-      timeout          = "10"
-      unit_version     = data.external.context.query.unit_version
-      deployment_id    = data.external.context.result.deployment_id
-      backup_id        = "backup-version-1"
-      backup_key       = "key-of-the-plan"
-      config_hash      = "md5-of-the-plan"
-      spent_ms         = "7"
+
+      expected_bucket_owner = "123456789012"
+      timeout               = "10"
+      unit_version          = data.external.context.query.unit_version
+      deployment_id         = data.external.context.result.deployment_id
+      backup_id             = "backup-version-1"
+      backup_key            = "key-of-the-plan"
+      config_hash           = "md5-of-the-plan"
+      spent_ms              = "7"
     }
     error_message = "log was told ${file("${var.config_file_path}.log.stdin")}"
   }

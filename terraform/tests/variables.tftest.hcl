@@ -195,6 +195,26 @@ run "bucket_region_refuses_a_word" {
   expect_failures = [var.bucket_region]
 }
 
+run "expected_bucket_owner_refuses_a_name" {
+  command = plan
+
+  variables {
+    expected_bucket_owner = "the demo account"
+  }
+
+  expect_failures = [var.expected_bucket_owner]
+}
+
+run "expected_bucket_owner_refuses_too_few_digits" {
+  command = plan
+
+  variables {
+    expected_bucket_owner = "12345678901"
+  }
+
+  expect_failures = [var.expected_bucket_owner]
+}
+
 run "helper_refuses_nothing" {
   command = plan
 
@@ -256,6 +276,7 @@ run "the_smallest_good_values_pass" {
     cluster_name           = ""
     bucket                 = "a.b"
     bucket_region          = "eu-west-3"
+    expected_bucket_owner  = ""
     timeout                = 1
   }
 }
@@ -271,6 +292,7 @@ run "the_largest_good_values_pass" {
     cluster_name           = format("%01024d", 0)
     bucket                 = format("%063d", 0)
     bucket_region          = "us-isob-east-1"
+    expected_bucket_owner  = "123456789012"
     timeout                = 300
   }
 }
@@ -286,6 +308,7 @@ run "null_stands_for_the_default" {
     cluster_name           = null
     bucket                 = null
     bucket_region          = null
+    expected_bucket_owner  = null
     timeout                = null
   }
 
@@ -299,6 +322,8 @@ run "null_stands_for_the_default" {
       bucket           = "mongodb-arena"
       bucket_region    = "us-east-1"
       timeout          = "10"
+
+      expected_bucket_owner = ""
     }
     error_message = "The helper was asked ${file("${var.config_file_path}.context.stdin")}"
   }

@@ -10,13 +10,21 @@
     missing_docs
 )] // tests start programs, and stop where something is odd
 
+#[allow(dead_code, clippy::unused_self)] // as `support`: each test binary uses its part
+#[path = "../torture/campaign.rs"]
+mod campaign;
+#[allow(dead_code)]
+#[path = "../it/networks.rs"]
+mod networks;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod black_box;
 mod deployments;
 mod moving;
 mod plain;
 mod plans;
 mod secrets;
 mod stack;
+mod traces;
 mod trouble;

@@ -16,6 +16,11 @@ use crate::store::Store;
 /// The header that tells a client where a bucket is.
 const BUCKET_REGION: &str = "x-amz-bucket-region";
 
+/// The header by which a client says whose bucket it means.
+const EXPECTED_OWNER: &str = "x-amz-expected-bucket-owner";
+/// Whose all buckets are: the account of AWS's documentation.
+const OWNER: &str = "123456789012";
+
 /// Somebody who may sign requests.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -118,6 +123,10 @@ impl S3Access for Gate {
         let bucket = context.s3_path().get_bucket_name().unwrap_or_default();
         if let Some(region) = self.store.region(bucket).filter(|region| *region != trace.scope.region) {
             return Err(elsewhere(&region));
+        }
+        // AWS says no more, lest somebody learn whose a bucket is.
+        if context.headers().get(EXPECTED_OWNER).is_some_and(|owner| owner != OWNER) {
+            return Err(s3_error!(AccessDenied, "Access Denied"));
         }
         if identity.denies(&operation) {
             let key = context.s3_path().get_object_key().map_or(String::new(), |key| format!("/{key}"));

@@ -1,0 +1,19 @@
+//! The user's name out of an ARN: what stands behind the last `/`, or behind the last `:` where there is no `/`.
+
+use config_backup::logged::{By, shown_user, user_name};
+
+/// Any text is an ARN.
+pub fn run(data: &[u8]) {
+    let arn = String::from_utf8_lossy(data);
+    judge(&arn, user_name(&arn));
+    assert_eq!(shown_user(&arn, By::Name), user_name(&arn));
+    assert_eq!(shown_user(&arn, By::Arn), arn);
+}
+
+/// The definition, letter by letter from the end.
+pub fn judge(arn: &str, name: &str) {
+    let border = if arn.contains('/') { '/' } else { ':' };
+    let mut expected: Vec<char> = arn.chars().rev().take_while(|c| *c != border).collect();
+    expected.reverse();
+    assert_eq!(name, String::from_iter(expected), "of `{arn}`");
+}

@@ -1,0 +1,61 @@
+//! A customer's `config.yaml`: whatever is in it, facts come out, and nothing but facts.
+
+use config_backup::config::{Config, Subject, subject};
+use config_backup::digest::digests;
+use config_backup::facts::{self, Facts};
+use config_backup::protocol::Query;
+
+/// All that is ever said about a config.
+const PHRASES: [&str; 14] = [
+    "it is empty",
+    "it has # bytes, and at most # are read for the usage record",
+    "it is not valid UTF-8 at line #",
+    "it is nested deeper than # levels at line #",
+    "it has too many brackets for its size",
+    "it is not valid YAML at line #, column #",
+    "it is not valid YAML",
+    "it is no mapping of keys to values at line #",
+    "its customer.name is no text",
+    "its aws.profile is no text",
+    "its mongodb.project_name is no text",
+    "its mongodb.cluster_name is no text",
+    "its mongodb.additional_users_count is no whole number",
+    "it names no customer",
+];
+
+/// Any bytes are a config.
+pub fn run(data: &[u8]) {
+    let facts = facts::read(data);
+    judge(data, &facts);
+    // An editor of another system writes the same file with other line ends.
+    if facts.problems.is_empty() && !data.contains(&b'\r') {
+        let crlf = String::from_utf8_lossy(data).replace('\n', "\r\n");
+        assert_eq!(facts::read(crlf.as_bytes()), facts, "with CR LF");
+    }
+    let query = Query::read(&b"{\"config_file_path\":\"/deployments/acme/config.yaml\"}"[..]).expect("a query");
+    let config = Config { bytes: data.to_vec(), digests: digests(data), at: chrono::DateTime::default() };
+    judge_subject(&facts, &subject(&query, Some(&config)));
+}
+
+/// What is said fits one of the phrases, whose numbers are places in the file; the facts are what a line can hold.
+pub fn judge(data: &[u8], facts: &Facts) {
+    phrase(&facts.problems, data.len());
+    assert!(facts.problems.len() <= 5, "{:?}", facts.problems);
+    for fact in [&facts.customer, &facts.profile, &facts.project_name, &facts.cluster_name] {
+        assert_eq!(fact.trim(), fact);
+    }
+}
+
+fn phrase(problems: &[String], length: usize) {
+    // The limits of the reader and the line behind the last one are numbers, too.
+    super::phrase::only_these(problems, &PHRASES, (length as u64 + 1).max(1 << 20));
+}
+
+/// There is always a customer, and nothing is added to what the file says.
+pub fn judge_subject(facts: &Facts, subject: &Subject) {
+    let customer = if facts.customer.is_empty() { "acme" } else { &facts.customer };
+    assert_eq!(subject.customer, customer);
+    assert_eq!((&subject.profile, &subject.problems), (&facts.profile, &facts.problems));
+    assert_eq!((&subject.project_name, &subject.cluster_name), (&facts.project_name, &facts.cluster_name));
+    assert_eq!(Some(subject.additional_users_count), facts.additional_users_count.or(Some(0)));
+}

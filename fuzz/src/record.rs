@@ -1,0 +1,94 @@
+//! A usage record: whatever lies there is read or refused, and what we write is read as it was.
+
+use config_backup::reading::{self, Reading, YEARS};
+use config_backup::record::{Backup, Ci, Git, Record, SCHEMA, Tools, timestamp};
+use serde_json::Value;
+
+/// All that is ever said about a record.
+const PHRASES: [&str; 19] = [
+    "it is empty",
+    "it is not valid JSON at line #, column #",
+    "it is no JSON object",
+    "it has none of a usage record's fields",
+    "its `schema` is #, and this helper knows #",
+    "its `timestamp` is no RFC 3339 time of the years # to #",
+    "it has no `user`",
+    "its `additional_users_count` is no whole number",
+    "its `customer` is no text",
+    "its `user` is no text",
+    "its `user_id` is no text",
+    "its `account` is no text",
+    "its `config_hash` is no text",
+    "its `project_name` is no text",
+    "its `cluster_name` is no text",
+    "its `deployment_id` is no text",
+    "its `backup` is no text",
+    "its `backup_key` is no text",
+    "its `late` is no flag",
+];
+
+/// Any bytes are an object of the bucket, and a deployment.
+pub fn run(data: &[u8]) {
+    judge(&reading::read(data));
+    let record = record(data);
+    let line = record.to_line();
+    judge_line(&record, &line, &reading::read(&line).expect("a record"));
+}
+
+/// What is said fits one of the phrases, and the time is one that a deployment can have.
+pub fn judge(read: &Result<Reading, String>) {
+    let problems = match read {
+        Ok(reading) => &reading.problems,
+        Err(problem) => std::slice::from_ref(problem),
+    };
+    super::phrase::only_these(problems, &PHRASES, u64::MAX);
+    if let Ok(Reading { at: Some(at), .. }) = read {
+        let year: i32 = at.format("%Y").to_string().parse().expect("a year");
+        assert!(YEARS.contains(&year), "{at}");
+    }
+}
+
+/// A deployment with any texts, counts and flags.
+pub fn record(data: &[u8]) -> Record {
+    let [customer, user, user_id, account, config_hash, project_name, cluster_name, id, commit, branch, run_url] = super::texts(data);
+    let number = data.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let at = chrono::DateTime::from_timestamp(946_684_800 + (number % 3_155_760_000).cast_signed(), 0).expect("a time");
+    Record {
+        timestamp: timestamp(at),
+        customer,
+        user,
+        user_id,
+        account,
+        config_hash,
+        additional_users_count: number,
+        project_name,
+        cluster_name,
+        schema: SCHEMA,
+        deployment_id: id,
+        backup: [Backup::Uploaded, Backup::Unchanged, Backup::Spooled, Backup::Failed][data.len() % 4],
+        backup_key: String::from_utf8_lossy(data).into_owned(),
+        late: number % 2 == 1,
+        git: (!commit.is_empty()).then_some(Git { commit, branch, dirty: number % 3 == 0 }),
+        ci: (!run_url.is_empty()).then(|| Ci { provider: "github".to_owned(), run_url }),
+        tools: (number % 5 == 0).then(Tools::ours),
+    }
+}
+
+/// One line of JSON that says what the record holds, to any reader and to ours.
+pub fn judge_line(record: &Record, line: &[u8], reading: &Reading) {
+    assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1), "one line");
+    let value: Value = serde_json::from_slice(line).expect("JSON");
+    let says = |name: &str| value[name].as_str().unwrap_or_default();
+    assert_eq!(value["additional_users_count"].as_u64(), Some(record.additional_users_count));
+    assert_eq!((says("customer"), says("user"), says("backup_key")), (&*record.customer, &*record.user, &*record.backup_key));
+
+    let Reading { at, customer, user, account, config_hash, project_name, cluster_name, deployment_id, git, ci, late, .. } = reading;
+    assert_eq!(at.map(timestamp).as_ref(), Some(&record.timestamp));
+    assert_eq!((customer, user, account), (&record.customer, &record.user, &record.account));
+    assert_eq!((config_hash, project_name, cluster_name), (&record.config_hash, &record.project_name, &record.cluster_name));
+    assert_eq!((deployment_id, git, ci, late), (&record.deployment_id, &record.git, &record.ci, &record.late));
+    assert_eq!(reading.additional_users_count, record.additional_users_count);
+    assert_eq!(reading.backup, says("backup"));
+    let problems: &[&str] = if record.user.is_empty() { &["it has no `user`"] } else { &[] };
+    assert_eq!(reading.problems, problems);
+}

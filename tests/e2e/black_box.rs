@@ -1,0 +1,157 @@
+//! A network that takes connections and never answers: whole deployments with the real tools, timed from outside.
+//!
+//! Each black-holed deployment is followed by a healthy one, which must bring what the first one kept.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::campaign::Campaign;
+use crate::networks::Relay;
+use crate::stack::{Ran, Stack, script, with_both_tools};
+use crate::support::helper;
+
+with_both_tools!(a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record);
+
+/// What two runs of the same folder may differ by without us, on a machine that does other things, too.
+const SLACK: Duration = Duration::from_secs(10);
+
+fn a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record(stack: Stack) {
+    let campaign = Campaign::start("black box");
+    let runs = campaign.pick(1, 20);
+    let deadline = Duration::from_secs(campaign.pick(3, 10));
+    let name = stack.version().split_whitespace().next().unwrap().to_lowercase().replace("opentofu", "tofu");
+    let seen = deployments(stack, deadline, runs);
+    let faults = seen.faults();
+    let added = seen.added();
+    campaign.say(format!(
+        "{name}: {runs} black-holed deployments: {} failed, added p50 {:.1} s, max {:.1} s; {} records late, {} lost",
+        faults.len(),
+        added[added.len() / 2].as_secs_f64(),
+        added[added.len() - 1].as_secs_f64(),
+        seen.late,
+        seen.lost()
+    ));
+    assert!(faults.is_empty() && seen.lost() == 0 && seen.twice == 0 && seen.late == runs, "{faults:#?} {seen:?}");
+}
+
+/// What came of a row of deployments, by turns into the black hole and healthy.
+#[derive(Debug)]
+struct Seen {
+    deadline: Duration,
+    black_holed: Vec<(Duration, Ran)>,
+    healthy: Vec<(Duration, Ran)>,
+    /// Records in the bucket; those that say that they came late; those of a deployment that had one already.
+    records: usize,
+    late: usize,
+    twice: usize,
+}
+
+fn deployments(stack: Stack, deadline: Duration, runs: usize) -> Seen {
+    let mut stack = stack.with_local_state();
+    let unit = stack.folder.join("config-backup/terragrunt.hcl");
+    let text = fs::read_to_string(&unit).unwrap();
+    fs::write(&unit, text.replace("inputs = {", &format!("inputs = {{\n  timeout = {}", deadline.as_secs()))).unwrap();
+    let timed = |stack: &Stack| {
+        let started = Instant::now();
+        let ran = stack.apply_all();
+        (started.elapsed(), ran)
+    };
+    let mut seen = Seen { deadline, black_holed: Vec::new(), healthy: Vec::new(), records: 0, late: 0, twice: 0 };
+    // The first run prepares the folders, and is no measure of anything.
+    stack.apply_all().ok();
+    for _ in 0..runs {
+        let relay = Relay::black_hole();
+        stack.world.set_endpoint(&relay.endpoint());
+        seen.black_holed.push(timed(&stack));
+        drop(relay);
+        stack.world.heal();
+        seen.healthy.push(timed(&stack));
+    }
+    let records = stack.world.records();
+    let mut ids: Vec<String> = records.iter().map(|(_, record)| record["deployment_id"].to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    seen.records = ids.len();
+    seen.twice = records.len() - ids.len();
+    seen.late = records.iter().filter(|(_, record)| record["late"] == true).count();
+    seen
+}
+
+impl Seen {
+    /// What each black-holed deployment took longer than a healthy one usually does; in order.
+    fn added(&self) -> Vec<Duration> {
+        let mut healthy: Vec<Duration> = self.healthy.iter().map(|(took, _)| *took).collect();
+        healthy.sort();
+        let usual = healthy[healthy.len() / 2];
+        let mut added: Vec<Duration> = self.black_holed.iter().map(|(took, _)| took.saturating_sub(usual)).collect();
+        added.sort();
+        added
+    }
+
+    /// Deployments without a record, the first one included.
+    fn lost(&self) -> usize {
+        (1 + self.black_holed.len() + self.healthy.len()).saturating_sub(self.records)
+    }
+
+    /// What was not as promised, deployment by deployment.
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (place, (_, ran)) in self.black_holed.iter().enumerate() {
+            let warnings = ran.warnings().len();
+            if ran.code != 0 || !ran.has_clusters() {
+                faults.push(format!("{place}: blocked the others: {}", ran.output));
+            } else if warnings != 1 || !ran.has_failed_check() {
+                faults.push(format!("{place}: told in {warnings} lines: {}", ran.output));
+            }
+        }
+        for (place, (_, ran)) in self.healthy.iter().enumerate() {
+            if ran.code != 0 || !ran.has_clusters() || !ran.warnings().is_empty() || ran.has_failed_check() {
+                faults.push(format!("{place}: not healthy again: {}", ran.output));
+            }
+        }
+        let late = self.added().into_iter().filter(|added| *added > self.deadline + SLACK);
+        faults.extend(late.map(|added| format!("{added:?} were added")));
+        faults
+    }
+}
+
+/// What a broken helper is seen to do in one black-holed deployment; `body` runs with the real one as `$helper`.
+fn with_broken_helper(body: &str) -> Seen {
+    let mut stack = Stack::new(crate::stack::Tool::Tofu).unwrap();
+    let path = stack.world.path().join("broken helper");
+    script(&path, &format!("helper='{}'\n{body}", helper().display()), true);
+    stack.set("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
+    deployments(stack, Duration::from_secs(2), 1)
+}
+
+#[test]
+fn a_helper_that_hides_its_warning_is_found() {
+    let seen = with_broken_helper("\"$helper\" \"$@\" | sed 's/WARNING: //'");
+    assert!(seen.faults().iter().any(|fault| fault.contains("told in 0 lines")), "{seen:?}");
+}
+
+#[test]
+fn a_helper_that_loses_what_it_kept_is_found() {
+    let seen = with_broken_helper("\"$helper\" \"$@\"; rm -rf \"$HOME\"/.local/state/config-backup/spool");
+    assert!(seen.lost() == 1 && seen.late == 0, "{seen:?}");
+}
+
+#[test]
+fn a_helper_that_outstays_its_deadline_or_stops_the_others_is_found() {
+    let said = "config-backup: WARNING: x\nCheck block assertion failed\n";
+    let clusters = "[atlas-cluster] Apply complete!\n[eks-cluster] Apply complete!\n";
+    let ran = |code, output: &str| Ran { code, output: output.to_owned() };
+    let seen = |seconds, black_holed| Seen {
+        deadline: Duration::from_secs(10),
+        black_holed: vec![(Duration::from_secs(seconds), black_holed)],
+        healthy: vec![(Duration::from_secs(3), ran(0, clusters))],
+        records: 3,
+        late: 1,
+        twice: 0,
+    };
+    let told = format!("{clusters}{said}");
+    assert_eq!((seen(13, ran(0, &told)).faults(), seen(13, ran(0, &told)).lost()), (Vec::new(), 0));
+    for bad in [seen(24, ran(0, &told)), seen(13, ran(1, &told)), seen(13, ran(0, said)), seen(13, ran(0, clusters))] {
+        assert_eq!(bad.faults().len(), 1, "{bad:?}");
+    }
+}

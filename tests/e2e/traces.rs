@@ -1,0 +1,80 @@
+//! The secrets of config.yaml where tools say most: traces, process lists and environments.
+
+use std::fs;
+use std::panic::catch_unwind;
+use std::process::Command;
+
+use crate::stack::{Stack, contents, script, with_both_tools};
+use crate::support::{CANARIES, assert_no_secret, helper};
+
+with_both_tools!(no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper);
+
+/// Notes the command lines of all processes and the environment of this one and its ancestors, then is `$real`.
+/// A slim container has `/proc` but no `ps`, macOS the reverse.
+const NOTING: &str = r#"{
+  echo "== $0 $*"
+  if [ -r /proc/self/cmdline ]; then
+    for process in /proc/[0-9]*; do tr '\0' ' ' <"$process/cmdline"; echo; done
+    pid=$$
+    while [ "${pid:-0}" -gt 1 ]; do
+      tr '\0' '\n' <"/proc/$pid/environ"
+      pid=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status")
+    done
+  else
+    ps -axww -o args; env
+  fi
+} >>"$SEEN" 2>/dev/null
+exec "$real" "$@"
+"#;
+
+fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: Stack) {
+    let seen = stack.world.path().join("seen");
+    let folder = stack.world.path().join("noting");
+    fs::create_dir(&folder).unwrap();
+    // The helper, and what it runs itself.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let git = std::env::split_paths(&path).map(|folder| folder.join("git")).find(|path| path.is_file()).expect("git");
+    for (name, real) in [("config-backup", helper()), ("git", git.clone())] {
+        script(&folder.join(name), &format!("SEEN='{}' real='{}'\n{NOTING}", seen.display(), real.display()), true);
+    }
+    let committed = Command::new(git).args(["init", "-q"]).arg(&stack.folder).status().unwrap();
+    assert!(committed.success());
+    let path = std::env::join_paths([folder.clone()].into_iter().chain(std::env::split_paths(&path))).unwrap();
+    stack.set("PATH", path.to_str().unwrap());
+    stack.set("CONFIG_BACKUP_HELPER", folder.join("config-backup").to_str().unwrap());
+    for (name, value) in [("TF_LOG", "trace"), ("TG_LOG_LEVEL", "trace"), ("RUST_LOG", "trace"), ("RUST_BACKTRACE", "full")] {
+        stack.set(name, value);
+    }
+
+    // `terragrunt` looks through what each run prints.
+    let plans = stack.world.path().join("plans");
+    let healthy = stack.apply_all().ok();
+    assert!(healthy.output.contains("[TRACE]") && healthy.output.contains("config-backup: "), "no trace:\n{}", healthy.output);
+    stack.change_config("  name: airbnb\n", "  name: [airbnb\n");
+    stack.terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans.to_str().unwrap()]).ok();
+    let broken = stack.terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans.to_str().unwrap()]).ok();
+    assert_eq!(broken.warnings().len(), 1, "{}", broken.output);
+
+    let processes = fs::read_to_string(&seen).unwrap();
+    for verb in ["context", "backup", "log", "outcome"] {
+        assert!(processes.contains(&format!("noting/config-backup {verb}\n")), "{verb} was not seen");
+    }
+    assert!(processes.contains("noting/git --no-optional-locks") && processes.contains("helper.sh") && processes.contains("HOME="));
+    assert_no_secret("the processes around the helper", &processes);
+    assert_no_secret("a plan file", &contents(&plans));
+    fs::remove_file(stack.folder.join("config.yaml")).unwrap();
+    assert_no_secret("states, logs and caches", &contents(&stack.folder));
+}
+
+#[test]
+fn a_secret_among_the_processes_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (noting, seen) = (folder.path().join("noting"), folder.path().join("seen"));
+    script(&noting, &format!("SEEN='{}' real=true\n{NOTING}", seen.display()), true);
+    for (argument, variable) in [(CANARIES[0], ""), ("", CANARIES[1])] {
+        let _ = fs::remove_file(&seen);
+        assert!(Command::new(&noting).arg(argument).env("VARIABLE", variable).status().unwrap().success());
+        let processes = fs::read_to_string(&seen).unwrap();
+        assert!(catch_unwind(|| assert_no_secret("the processes", &processes)).is_err(), "`{argument}{variable}` passes");
+    }
+}

@@ -1,0 +1,93 @@
+//! The oracles, shown what they are there to find: a broken product must not pass.
+
+use std::panic::catch_unwind;
+
+use config_backup::facts::Facts;
+use config_backup::{facts, layout, logged, reading, text};
+
+use crate::targets;
+
+#[track_caller]
+fn found(name: &str, judge: impl FnOnce() + std::panic::UnwindSafe) {
+    assert!(catch_unwind(judge).is_err(), "{name} passes");
+}
+
+#[test]
+fn a_problem_that_quotes_the_config_is_found() {
+    let config = b"customer:\n  name: [s3cret]\n";
+    let honest = facts::read(config);
+    targets::config::judge(config, &honest);
+    for quote in ["its customer.name is no text: s3cret", "it is not valid YAML at line 1, column 4711471147114711", "s3cret"] {
+        let quoting = Facts { problems: vec![quote.to_owned()], ..honest.clone() };
+        found(quote, move || targets::config::judge(config, &quoting));
+    }
+}
+
+#[test]
+fn a_name_that_leaves_its_prefix_or_is_somebody_elses_is_found() {
+    targets::key::judge_segment("../x", &layout::segment("../x"));
+    for segment in ["../x", "..", "x", "", "~..~2Fx"] {
+        found(segment, move || targets::key::judge_segment("../x", segment));
+    }
+}
+
+#[test]
+fn a_refusal_that_quotes_a_value_is_found() {
+    targets::query::judge_refusal(b"{}", "parse the query on stdin: the key `config_file_path` is missing");
+    for said in ["the value of `timeout` must be a whole number, not s3cret", "no JSON: s3cret", "unknown key `a\nb`; known are x"] {
+        found(said, move || targets::query::judge_refusal(b"{}", &format!("parse the query on stdin: {said}")));
+    }
+}
+
+#[test]
+fn a_query_that_was_not_asked_is_found() {
+    let asked = b"{\"config_file_path\":\"/c\"}";
+    let query = config_backup::protocol::Query::read(&asked[..]).unwrap();
+    targets::query::judge(asked, &query);
+    found("another bucket", || targets::query::judge(b"{\"config_file_path\":\"/c\",\"bucket\":\"b\"}", &query));
+}
+
+#[test]
+fn another_name_than_the_arns_tail_is_found() {
+    let arn = "arn:aws:iam::1:user/a:b";
+    targets::arn::judge(arn, logged::user_name(arn));
+    found("the path", || targets::arn::judge(arn, "user/a:b"));
+    found("too little", || targets::arn::judge(arn, "b"));
+}
+
+#[test]
+fn a_record_that_quotes_or_does_not_come_back_is_found() {
+    let quoting = reading::Reading { problems: vec!["its `user` is s3cret".to_owned()], ..reading::Reading::default() };
+    found("a quote", || targets::record::judge(&Ok(quoting)));
+    let when = reading::Reading { at: Some(chrono::DateTime::default()), ..reading::Reading::default() };
+    found("1970", || targets::record::judge(&Ok(when)));
+    found("two lines", || {
+        let record = targets::record::record(b"acme\0arn");
+        let line = [record.to_line(), record.to_line()].concat();
+        targets::record::judge_line(&record, &line, &reading::read(&record.to_line()).unwrap());
+    });
+    found("another user", || {
+        let record = targets::record::record(b"acme\0arn");
+        let line = record.to_line();
+        let reading = reading::Reading { user: "somebody".to_owned(), ..reading::read(&line).unwrap() };
+        targets::record::judge_line(&record, &line, &reading);
+    });
+}
+
+#[test]
+fn a_cell_that_runs_or_changes_is_found() {
+    targets::cell::judge("=1", &text::plain("=1"), &text::unarmed("=1"));
+    found("a formula", || targets::cell::judge("=1", "=1", "=1"));
+    found("an escape", || targets::cell::judge("\u{1b}[2J", "\u{1b}[2J", "\u{1b}[2J"));
+    found("another text", || targets::cell::judge("a", "b", "b"));
+    found("markup", || targets::cell::judge_html("<b>", "<b>"));
+    let cells = ["a", "b,", "c", "d"].map(str::to_owned);
+    targets::cell::judge_csv(&cells, "a,b\na,\"b,\"\nc,d\n");
+    found("a comma too many", || targets::cell::judge_csv(&cells, "a,b\na,b,\nc,d\n"));
+}
+
+#[test]
+fn what_takes_too_long_is_found() {
+    targets::yaml::judge(&"quick", std::time::Duration::ZERO);
+    found("six seconds", || targets::yaml::judge(&"slow", std::time::Duration::from_secs(6)));
+}

@@ -1,0 +1,101 @@
+//! The fuzz targets without a fuzzer: each input of fuzz/corpus once, on any Rust; and each oracle, made to fail.
+//!
+//! `make fuzz` looks for new inputs.
+
+#![allow(clippy::unwrap_used, unreachable_pub, missing_docs)]
+
+#[path = "../../fuzz/src/lib.rs"]
+mod targets;
+
+mod controls;
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+/// The size to which patterns grow here: without optimisation the parser is many times slower.
+const SMALL: usize = targets::yaml::LARGE >> 4;
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The inputs of a target, in the order of their names.
+fn inputs(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = project().join("fuzz/corpus").join(target);
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+fn replay(target: &str, run: impl Fn(&[u8])) {
+    let inputs = inputs(target);
+    assert!(inputs.len() >= 10, "{} inputs replay nothing", inputs.len());
+    for (path, data) in inputs {
+        // The panic has told what; this tells with which input.
+        assert!(catch_unwind(AssertUnwindSafe(|| run(&data))).is_ok(), "{target} fails with {}", path.display());
+    }
+}
+
+#[test]
+fn any_text_is_an_arn() {
+    replay("arn", targets::arn::run);
+}
+
+#[test]
+fn any_text_is_a_cell_and_harmless() {
+    replay("cell", targets::cell::run);
+}
+
+#[test]
+fn any_bytes_are_a_config_and_none_is_quoted() {
+    replay("config", targets::config::run);
+}
+
+#[test]
+fn any_text_is_a_customer_and_stays_below_its_prefix() {
+    replay("key", targets::key::run);
+}
+
+#[test]
+fn any_bytes_are_a_query_or_refused_unquoted() {
+    replay("query", targets::query::run);
+}
+
+#[test]
+fn any_bytes_are_a_record_or_refused_and_ours_come_back() {
+    replay("record", targets::record::run);
+}
+
+#[test]
+fn no_pattern_of_yaml_takes_long() {
+    replay("yaml", |data| targets::yaml::run(data, SMALL));
+}
+
+#[test]
+fn every_target_is_built_for_the_fuzzer_and_has_a_corpus_that_stays_small() {
+    let names = |folder: &str| {
+        let entries = fs::read_dir(project().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        let mut names: Vec<String> = entries.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    };
+    let targets = names("fuzz/corpus");
+    assert_eq!(targets, ["arn", "cell", "config", "key", "query", "record", "yaml"]);
+    assert_eq!(names("fuzz/fuzz_targets"), targets);
+    let sizes: Vec<usize> = targets.iter().flat_map(|target| inputs(target)).map(|(_, data)| data.len()).collect();
+    assert!(sizes.iter().all(|size| *size <= 64 << 10) && sizes.iter().sum::<usize>() < 1 << 20);
+}
+
+#[test]
+fn the_fuzzer_runs_what_is_shipped() {
+    let versions = |lock: &str| -> Vec<String> {
+        let text = fs::read_to_string(project().join(lock)).unwrap();
+        let packages = text.split("[[package]]").skip(1).map(|package| package.trim().lines().take(2).collect::<Vec<_>>().join(" "));
+        packages.collect()
+    };
+    let ours = versions("Cargo.lock");
+    let others: Vec<String> = versions("fuzz/Cargo.lock").into_iter().filter(|package| !ours.contains(package)).collect();
+    let names: Vec<&str> = others.iter().filter_map(|package| package.split('"').nth(1)).collect();
+    assert_eq!(names, ["arbitrary", "config-backup-fuzz", "libfuzzer-sys"], "fuzz/Cargo.lock is out of step: `make fuzz` corrects it");
+}

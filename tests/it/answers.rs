@@ -1,0 +1,161 @@
+//! Single answers of S3, and of whoever answers in its place: what is tried again, what is believed, what is said.
+
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::by_hand::{Applied, Unit, string};
+use crate::networks::{Fate, Relay};
+use crate::support::{World, nobody_there};
+
+/// Lets a relay answer in the place of the server as often as it is told, wherever a request begins with `head`.
+fn answering(world: &mut World, head: &'static str, times: usize, status: &'static str, body: &'static str) -> Relay {
+    let seen = AtomicUsize::new(0);
+    let relay = Relay::start(&world.server.endpoint(), move |line| {
+        if line.starts_with(head) && seen.fetch_add(1, Ordering::SeqCst) < times { Fate::Answer(status, body) } else { Fate::Pass }
+    });
+    world.set_endpoint(&relay.endpoint());
+    relay
+}
+
+/// S3's answer to a conditional write that met another one (API reference, `PutObject`).
+const CONFLICT: &str = "<Error><Code>ConditionalRequestConflict</Code><Message>Retry the request</Message></Error>";
+const RECORDS: &str = "PUT /mongodb-arena/usage-logs/";
+const COPIES: &str = "PUT /mongodb-arena/terragrunt/airbnb/config-history/";
+
+#[test]
+fn a_conflict_of_two_writers_and_too_many_requests_are_tried_again() {
+    for (head, status) in [(RECORDS, "409 Conflict"), (COPIES, "409 Conflict"), (RECORDS, "429 Too Many Requests\r\nretry-after: 3600")] {
+        let mut world = World::new();
+        let mut unit = Unit::new(&world);
+        let relay = answering(&mut world, head, 1, status, CONFLICT);
+        unit.deploy(&world).went_well();
+        assert_eq!(relay.count(head), 2, "{head}: {status}");
+    }
+}
+
+#[test]
+fn a_server_that_asks_for_an_hour_does_not_get_it() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    unit.set("timeout", "2");
+    let _relay = answering(&mut world, "PUT ", usize::MAX, "503 Slow Down\r\nretry-after: 3600\r\nx-amz-retry-after: 3600000", "");
+    let deployed = unit.deploy(&world);
+    assert!(deployed.warning().contains("kept in "), "{deployed:?}");
+    assert_eq!(world.spooled().len(), 2);
+}
+
+#[test]
+fn an_upload_that_is_not_there_when_it_is_looked_for_is_kept() {
+    for head in [RECORDS, COPIES, "PUT /mongodb-arena/terragrunt/airbnb/config.yaml"] {
+        let mut world = World::new();
+        let mut unit = Unit::new(&world);
+        let relay = answering(&mut world, head, 1, "200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"", "");
+        let deployed = unit.deploy(&world);
+        assert!(deployed.warning().contains("it is not what was sent"), "{deployed:?}");
+        assert_eq!(world.spooled().len(), 1, "{head}: {:?}", world.spooled());
+        drop(relay);
+        world.heal();
+        unit.deploy(&world).went_well();
+        assert_eq!((world.spooled().len(), world.records().len()), (0, 2));
+    }
+}
+
+#[test]
+fn a_bucket_of_another_account_gets_nothing() {
+    let world = World::new();
+    let mut unit = Unit::new(&world);
+    unit.set("expected_bucket_owner", "210987654321");
+    let deployed = unit.deploy(&world);
+    let said = deployed.warning();
+    assert!(said.contains("the bucket is not of the account 210987654321"), "{said}");
+    assert_eq!((world.server.keys("mongodb-arena", "").len(), world.spooled().len()), (0, 2));
+    unit.set("expected_bucket_owner", "123456789012");
+    let next = unit.deploy(&world);
+    assert_eq!(next.record(&world).1["backup"], "uploaded");
+    assert!(next.warning().contains("210987654321"), "what was meant for another account stays: {next:?}");
+    assert_eq!(world.spooled().len(), 2);
+}
+
+#[test]
+fn a_wrong_clock_is_named_although_a_head_has_no_body() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    let _relay = answering(&mut world, "HEAD ", usize::MAX, "403 Forbidden\r\ndate: Mon, 01 Jan 2024 00:00:00 GMT", "");
+    let deployed = unit.deploy(&world);
+    let said = deployed.warning();
+    assert!(said.contains("this machine's clock is ") && said.contains(" minutes ahead of that of AWS; "), "{said}");
+    assert!(said.contains("set the clock"), "{said}");
+}
+
+fn with_profile(profile: &str, cache: Option<(&str, &str)>) -> (World, Applied) {
+    let world = World::new();
+    let mut unit = Unit::new(&world);
+    fs::write(world.home().join(".aws/config"), profile).expect("a profile");
+    if let Some((name, content)) = cache {
+        fs::create_dir_all(world.home().join(".aws/sso/cache")).expect("a folder");
+        fs::write(world.home().join(".aws/sso/cache").join(name), content).expect("a token");
+    }
+    unit.set("aws_profile", "team");
+    let deployed = unit.deploy(&world).quiet_before();
+    assert_eq!(world.spooled().len(), 2);
+    (world, deployed)
+}
+
+#[test]
+fn an_expired_sso_session_is_named_with_the_command_that_renews_it() {
+    let profile = "[profile team]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Admin\n\
+                   [sso-session corp]\nsso_start_url = https://corp.example/start\nsso_region = us-east-1\n";
+    // The name of the file is the SHA-1 of the session's name: printf corp | sha1sum
+    let name = "ee0bfd2552fbd840c02cc48b6e823320543c450f.json";
+    let token = "{\"accessToken\":\"canary-user-password\",\"expiresAt\":\"2024-01-01T00:00:00Z\"}";
+    for cache in [None, Some((name, token))] {
+        let (_world, deployed) = with_profile(profile, cache);
+        let said = deployed.warning();
+        assert!(said.contains("no AWS credentials") && said.contains("`aws sso login --profile team`"), "{said}");
+        assert!(!format!("{deployed:?}").contains("canary"), "{deployed:?}");
+    }
+}
+
+#[test]
+fn a_profile_that_wants_a_second_factor_is_told_that_nobody_can_be_asked() {
+    let profile = "[profile team]\nrole_arn = arn:aws:iam::123456789012:role/Admin\nsource_profile = default\n\
+                   mfa_serial = arn:aws:iam::123456789012:mfa/john.doe\n";
+    let (_world, deployed) = with_profile(profile, None);
+    let said = deployed.warning();
+    assert!(said.contains("the profile asks for a second factor (mfa_serial)"), "{said}");
+}
+
+#[test]
+fn a_credential_process_that_fails_is_named_and_what_it_printed_is_not() {
+    let profile = "[profile team]\ncredential_process = /bin/sh -c 'echo canary-user-password; echo canary-user-password >&2; exit 1'\n";
+    let (_world, deployed) = with_profile(profile, None);
+    let said = deployed.warning();
+    assert!(said.contains("no AWS credentials"), "{said}");
+    assert!(!format!("{deployed:?}").contains("canary"), "{deployed:?}");
+}
+
+#[test]
+fn a_proxy_that_does_not_answer_is_named_without_its_password() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    let proxy = nobody_there();
+    let address = proxy.trim_start_matches("http://");
+    world.set_endpoint("https://s3.us-east-1.amazonaws.com");
+    world.set_variable("HTTPS_PROXY", Some(&format!("http://jane:canary-user-password@{address}")));
+    let deployed = unit.deploy(&world);
+    let said = deployed.warning();
+    assert!(said.contains(&format!("check the network, VPN and proxy ({proxy})")), "{said}");
+    assert!(!format!("{deployed:?}").contains("canary"), "{deployed:?}");
+}
+
+#[test]
+fn a_bundle_of_certificates_that_cannot_be_read_is_named() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    world.set_variable("AWS_CA_BUNDLE", Some("/no/such/bundle.pem"));
+    let deployed = unit.deploy(&world);
+    let said = deployed.warning();
+    assert!(said.contains("AWS_CA_BUNDLE, `/no/such/bundle.pem`: No such file"), "{said}");
+    assert_eq!(string(&deployed.outcome, "status"), "error");
+    assert_eq!(world.spooled().len(), 2);
+}
