@@ -8,6 +8,7 @@ mod look;
 mod reference;
 mod stage;
 mod steps;
+mod victim;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -3,17 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
 use super::events::{Deployment, Event, Plan};
 use super::look::{Look, seconds};
 use super::steps::{CONTENTS, GARBAGE, Network, Object, Step};
+use super::victim::Victim;
 use crate::by_hand::{Unit, string};
 use crate::hash::md5;
 use crate::networks::{Fate, Relay};
@@ -182,7 +181,7 @@ impl<'a> Stage<'a> {
         self.world.heal();
         // What never came about was no trouble.
         let network = if network.is_open() && !touched.load(Ordering::SeqCst) { Network::Good } else { network };
-        ((done, network), victim.killed.load(Ordering::SeqCst))
+        ((done, network), victim.was_killed())
     }
 
     fn connect(&mut self, network: Network) {
@@ -297,37 +296,4 @@ fn content(customer: &str, number: usize) -> String {
 
 fn now() -> i64 {
     i64::try_from(unix_now()).expect("this century")
-}
-
-/// The process that runs, which a thread of the relay may kill while this one waits for what it prints.
-#[derive(Clone, Default)]
-struct Victim {
-    child: Arc<Mutex<Option<Child>>>,
-    killed: Arc<AtomicBool>,
-}
-
-impl Victim {
-    /// Runs a command to its end; gives nothing if it was killed.
-    fn run(&self, mut command: Command, input: &[u8]) -> Option<Output> {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-        let (mut stdin, mut out, mut err) =
-            (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"), child.stderr.take().expect("a pipe"));
-        *self.child.lock().expect("no panic") = Some(child);
-        // Whoever does not read its input may close it: that is its right.
-        let _ = stdin.write_all(input);
-        drop(stdin);
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        out.read_to_end(&mut stdout).expect("what it prints");
-        err.read_to_end(&mut stderr).expect("what it prints");
-        let mut child = self.child.lock().expect("no panic").take().expect("it runs");
-        let status = child.wait().expect("it ends");
-        status.code().is_some().then_some(Output { status, stdout, stderr })
-    }
-
-    fn kill(&self) {
-        if let Some(child) = self.child.lock().expect("no panic").as_mut() {
-            child.kill().expect("it is killed");
-            self.killed.store(true, Ordering::SeqCst);
-        }
-    }
 }
