@@ -34,6 +34,8 @@ struct Tally {
     reverted: usize,
     /// Records of deployments whose `log` was killed that do not say which copy is theirs.
     nameless: usize,
+    /// Plans that gave up, because the machine was busy.
+    gave_up: usize,
     differences: Vec<String>,
 }
 
@@ -47,6 +49,7 @@ fn play(world: &mut World, customer: &str, steps: &[Step]) -> Tally {
             tally.steps += 1;
             tally.reverted += usize::from(turn(&mut stage, &mut reference, *step).map_err(|what| format!("{step:?}: {what}"))?);
         }
+        tally.gave_up = stage.gave_up;
         arrive(&mut stage, &mut reference).map_err(|what| format!("in the end: {what}"))
     }));
     match played {
@@ -224,10 +227,12 @@ fn every_history_leaves_what_the_reference_says() {
             let steps = history(&mut campaign.choices(number));
             let tally = play(&mut world, &format!("c{number}"), &steps);
             sum.steps += tally.steps;
+            sum.gave_up += tally.gave_up;
             (sum.reverted, sum.nameless) = (sum.reverted + tally.reverted, sum.nameless + tally.nameless);
             for what in tally.differences {
                 campaign.say(format!("history {number} of seed {}: {what}; {steps:?}", campaign.seed));
                 let (steps, less) = shrunk(&mut world, &format!("c{number}"), steps.clone());
+                let less = if less.is_empty() { "no step can be left out" } else { &less };
                 campaign.say(format!("history {number}, shrunk: {less}; {steps:?}"));
                 sum.differences.push(what);
             }
@@ -236,13 +241,16 @@ fn every_history_leaves_what_the_reference_says() {
     });
     let sum = |part: fn(&Tally) -> usize| worlds.iter().map(part).sum::<usize>();
     let (steps, differences) = (sum(|it| it.steps), sum(|it| it.differences.len()));
-    let (reverted, nameless) = (sum(|it| it.reverted), sum(|it| it.nameless));
+    let (reverted, nameless, gave_up) = (sum(|it| it.reverted), sum(|it| it.nameless), sum(|it| it.gave_up));
     let mut line = format!("{count} histories ({steps} steps): {differences} differences");
     if reverted > 0 {
         let _ = write!(line, "; known: {reverted} times a replay undid a deployment that had found its config in step");
     }
     if nameless > 0 {
         let _ = write!(line, "; known: {nameless} records whose deployment was killed name no copy");
+    }
+    if gave_up > 0 {
+        let _ = write!(line, "; the machine was too busy for {gave_up} plans");
     }
     campaign.say(line);
     assert_eq!(differences, 0);

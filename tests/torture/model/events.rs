@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     /// What the config held.
     pub(crate) content: usize,
     pub(crate) network: Network,
+    /// Whether it used its time up on a busy machine, and may have found out anything or nothing.
+    pub(crate) gave_up: bool,
 }
 
 /// A deployment.

@@ -81,6 +81,9 @@ impl Reference {
 
     /// What is wrong with what a plan found out.
     pub(crate) fn check_plan(&self, plan: &Plan) -> Result<(), String> {
+        if plan.gave_up {
+            return Ok(());
+        }
         let there = self.state.config.as_ref().filter(|it| it.content == plan.content && !plan.network.is_down());
         let status = match (plan.network.is_down(), is_broken(plan.content)) {
             (true, _) => "error",

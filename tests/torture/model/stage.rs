@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -22,6 +23,9 @@ use crate::support::{BUCKET, CONFIG, World, assert_no_secret, text};
 /// Where nobody listens, whatever ports others take meanwhile.
 const NOBODY: &str = "http://127.0.0.1:1";
 
+/// A plan waits for 3 s and then goes on without an answer, also where it is the machine that is too busy.
+const NEARLY_ALL_OF_A_PLAN: Duration = Duration::from_millis(2500);
+
 /// What a relay asks about each request.
 type Judge = Box<dyn Fn(&str) -> Fate + Send + Sync>;
 
@@ -35,6 +39,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) machine: usize,
     /// The deployments whose `log` was killed.
     pub(crate) killed: BTreeSet<String>,
+    /// How many plans gave up.
+    pub(crate) gave_up: usize,
     unit: Unit,
     content: usize,
     saved: Option<(Value, Plan)>,
@@ -53,6 +59,7 @@ impl<'a> Stage<'a> {
             contents,
             machine: 0,
             killed: BTreeSet::new(),
+            gave_up: 0,
             unit,
             content: 0,
             saved: None,
@@ -115,10 +122,13 @@ impl<'a> Stage<'a> {
 
     fn plan(&mut self, network: Network) -> (Value, Plan) {
         self.connect(if network.is_down() { network } else { Network::Good });
+        let asked = Instant::now();
         let context = self.unit.plan(self.world);
         let text = |key| string(&context, key).to_owned();
         let (id, backup_id, status) = (text("deployment_id"), text("backup_id"), text("status"));
-        let plan = Plan { id, backup_id, in_step: !text("backup_key").is_empty(), status, content: self.content, network };
+        let gave_up = status == "error" && asked.elapsed() > NEARLY_ALL_OF_A_PLAN;
+        self.gave_up += usize::from(gave_up);
+        let plan = Plan { id, backup_id, in_step: !text("backup_key").is_empty(), status, content: self.content, network, gave_up };
         (context, plan)
     }
 
