@@ -98,6 +98,11 @@ impl Unit {
         Applied { context, backup, log, outcome }
     }
 
+    /// `terraform destroy`: the state knows of nothing any more.
+    pub(crate) fn destroy(&mut self) {
+        self.applied = None;
+    }
+
     /// What became of a deployment.
     pub(crate) fn outcome(&self, world: &World, deployment_id: &str) -> Value {
         external(&world.machine("outcome", &self.question(deployment_id)))

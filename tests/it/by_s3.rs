@@ -1,5 +1,6 @@
 //! Objects written and deleted as anybody would over S3, whatever server that is: signed requests of the SDK.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_s3::Client;
@@ -13,6 +14,9 @@ use crate::support::BUCKET;
 
 /// Requests under way at once.
 const AT_ONCE: usize = 8;
+
+/// An object: its body and its metadata.
+pub(crate) type Object = (Vec<u8>, HashMap<String, String>);
 
 /// Somebody with the profile `default` and the right to write into the bucket and to delete from it.
 #[derive(Clone)]
@@ -61,6 +65,29 @@ impl Hand {
         }
     }
 
+    /// Has `rivals` at the same time write an object where none may be, and gives how many were told that theirs is there.
+    pub(crate) fn race(&self, key: &str, rivals: usize) -> usize {
+        let put = |number: usize| {
+            let body = ByteStream::from(format!("{number}\n").into_bytes());
+            self.client.put_object().bucket(BUCKET).key(key).if_none_match("*").body(body).send()
+        };
+        let told = self.runtime.block_on(futures_util::future::join_all((0..rivals).map(put)));
+        told.into_iter().flatten().count()
+    }
+
+    /// The keys below a prefix.
+    pub(crate) fn keys(&self, prefix: &str) -> Vec<String> {
+        let pages = self.client.list_objects_v2().bucket(BUCKET).prefix(prefix).into_paginator().send();
+        let pages = self.runtime.block_on(pages.collect::<Result<Vec<_>, _>>()).expect("all pages");
+        pages.into_iter().flat_map(|page| page.contents.unwrap_or_default()).filter_map(|object| object.key).collect()
+    }
+
+    /// Reads many objects, in the order of their keys; nothing stands for one that is not there.
+    pub(crate) fn get_all(&self, keys: &[String]) -> Vec<Option<Object>> {
+        let gets = keys.iter().map(|key| get(&self.client, key));
+        self.runtime.block_on(futures_util::stream::iter(gets).buffered(AT_ONCE).collect())
+    }
+
     /// Deletes an object.
     pub(crate) fn delete(&self, key: &str) {
         self.runtime.block_on(self.client.delete_object().bucket(BUCKET).key(key).send()).expect("it is deleted");
@@ -70,4 +97,10 @@ impl Hand {
 async fn put(client: &Client, key: &str, body: &str) -> Result<(), String> {
     let request = client.put_object().bucket(BUCKET).key(key).body(ByteStream::from(body.as_bytes().to_vec()));
     request.send().await.map(drop).map_err(|error| DisplayErrorContext(error).to_string())
+}
+
+async fn get(client: &Client, key: &str) -> Option<Object> {
+    let object = client.get_object().bucket(BUCKET).key(key).send().await.ok()?;
+    let metadata = object.metadata.unwrap_or_default();
+    Some((object.body.collect().await.expect("a body").to_vec(), metadata))
 }

@@ -5,9 +5,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code)] // the campaigns use it, too
 mod by_hand;
+#[allow(dead_code)] // the campaigns use it, too
 mod by_s3;
-#[allow(dead_code)] // the campaigns use the rest
+#[allow(dead_code)] // the campaigns use it, too
 mod networks;
 mod oracle;
 mod servers;

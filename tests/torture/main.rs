@@ -9,21 +9,33 @@
 #[path = "../it/by_hand.rs"]
 mod by_hand;
 #[allow(dead_code)]
+#[path = "../it/by_s3.rs"]
+mod by_s3;
+#[allow(dead_code)]
 #[path = "../it/networks.rs"]
 mod networks;
 #[allow(dead_code)]
 #[path = "../it/oracle.rs"]
 mod oracle;
+#[allow(dead_code)]
+#[path = "../it/servers.rs"]
+mod servers;
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "../it/site.rs"]
+mod site;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod blow;
 mod campaign;
+mod concurrency;
 mod controls;
 mod disk;
 mod faults;
+mod hash;
 mod http1;
 mod kill;
+mod model;
 mod network;
 mod network_controls;
 mod network_oracle;
@@ -37,4 +49,5 @@ mod strace;
 mod tls;
 mod trial;
 mod versions;
+mod wrapper;
 mod wrongs;

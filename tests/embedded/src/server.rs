@@ -169,6 +169,14 @@ impl Server {
         let written = self.store.put(bucket, key, body, attributes, modified, |_| Ok(()));
         written.map(drop).map_err(|error| io::Error::other(format!("cannot put `{bucket}/{key}`: {error}")))
     }
+
+    /// Removes an object, past all permissions and the log.
+    ///
+    /// # Errors
+    /// If there is no such bucket, or the files cannot be removed.
+    pub fn delete(&self, bucket: &str, key: &str) -> io::Result<()> {
+        self.store.delete(bucket, key, |_| Ok(())).map_err(|error| io::Error::other(format!("cannot delete `{bucket}/{key}`: {error}")))
+    }
 }
 
 impl Drop for Server {

@@ -1,0 +1,262 @@
+//! The reference: what the bucket, two machines and Terraform's state must hold after each step. Plain data and the promises of
+//! the README; it knows no file, no request and none of the product's code.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::events::{Deployment, Plan};
+use super::steps::{CONTENTS, Network};
+
+/// When something happened, and in which deployment.
+pub(crate) type When = (i64, String);
+
+/// All that can be seen of a customer. A content stands for the bytes of a config, an id for itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    /// `config.yaml` in the bucket.
+    pub(crate) config: Option<Version>,
+    /// The contents in the history.
+    pub(crate) history: BTreeSet<usize>,
+    /// The usage records by deployment.
+    pub(crate) records: BTreeMap<String, Record>,
+    /// What each machine keeps.
+    pub(crate) spools: [Spool; 2],
+}
+
+/// A config and what its metadata says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Version {
+    pub(crate) content: usize,
+    pub(crate) at: i64,
+    pub(crate) deployment: String,
+    pub(crate) backup_id: String,
+}
+
+/// A usage record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) content: usize,
+    pub(crate) backup: String,
+    pub(crate) late: bool,
+}
+
+/// What a machine keeps.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Spool {
+    /// Content and backup id.
+    pub(crate) configs: BTreeMap<When, (usize, String)>,
+    pub(crate) records: BTreeMap<When, Record>,
+    /// Files that are not ours, wherever they were put.
+    pub(crate) garbage: BTreeSet<String>,
+    /// How many of those still lie between ours.
+    pub(crate) in_the_way: usize,
+}
+
+/// When a kept config may become `config.yaml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// If no later deployment was of what is there.
+    NewestDeployed,
+    /// If what is there was first deployed earlier, even where it was deployed once more since.
+    NewestCaptured,
+}
+
+/// What must be the case, and what one has to know to say what must be next.
+#[derive(Debug, Clone)]
+pub(crate) struct Reference {
+    pub(crate) state: State,
+    /// When `config.yaml`, as it is, was last deployed.
+    deployed_at: i64,
+    /// The backup id that Terraform's state has.
+    applied: Option<String>,
+}
+
+impl Reference {
+    pub(crate) fn new() -> Self {
+        Self { state: State::default(), deployed_at: 0, applied: None }
+    }
+
+    pub(crate) fn destroyed(&mut self) {
+        self.applied = None;
+    }
+
+    /// What is wrong with what a plan found out.
+    pub(crate) fn check_plan(&self, plan: &Plan) -> Result<(), String> {
+        if plan.gave_up {
+            return Ok(());
+        }
+        let there = self.state.config.as_ref().filter(|it| it.content == plan.content && !plan.network.is_down());
+        let status = match (plan.network.is_down(), is_broken(plan.content)) {
+            (true, _) => "error",
+            (false, true) => "warning",
+            (false, false) => "ok",
+        };
+        if plan.status != status {
+            return Err(format!("the plan's status must be {status}: {plan:?}"));
+        }
+        match there {
+            Some(version) if plan.in_step && plan.backup_id == version.backup_id => Ok(()),
+            None if !plan.in_step && self.state.config.as_ref().is_none_or(|it| it.backup_id != plan.backup_id) => Ok(()),
+            _ => Err(format!("{plan:?} of {:?}", self.state.config)),
+        }
+    }
+
+    /// Terraform's part of an apply: whether it ran `backup`.
+    pub(crate) fn applied(&mut self, plan: &Plan) -> bool {
+        let known = self.applied.replace(plan.backup_id.clone());
+        known.as_ref() != Some(&plan.backup_id)
+    }
+
+    /// A deployment of which it is clear what becomes of it. Gives the outcome's status, where that is clear, too.
+    pub(crate) fn deployed(&mut self, it: &Deployment, machine: usize, rule: Rule) -> Option<&'static str> {
+        let record = |backup: &str| Record { content: it.content, backup: backup.to_owned(), late: false };
+        let spool = &mut self.state.spools[machine];
+        if it.network.is_down() {
+            // A plan that found the bucket in step is believed.
+            let believed = !it.backup_ran && it.plan.in_step && it.plan.content == it.content;
+            if !believed {
+                spool.configs.insert((it.config_at, it.plan.id.clone()), (it.content, it.plan.backup_id.clone()));
+            }
+            let record = record(if believed { "unchanged" } else { "spooled" });
+            spool.records.insert((it.record_at, it.plan.id.clone()), record);
+            return Some("error");
+        }
+        let quiet = !is_broken(it.content) && it.plan.content == it.content;
+        let status = match (quiet, spool.in_the_way, spool.garbage.len()) {
+            (true, 0, 0) => Some("ok"),
+            // What was moved out of the way may be told again.
+            (true, 0, _) => None,
+            _ => Some("warning"),
+        };
+        let record = if self.state.config.as_ref().is_some_and(|there| there.content == it.content) {
+            self.deployed_at = self.deployed_at.max(it.started);
+            record("unchanged")
+        } else {
+            let (deployment, backup_id) = (it.plan.id.clone(), it.plan.backup_id.clone());
+            self.upload(Version { content: it.content, at: it.config_at, deployment, backup_id });
+            record("uploaded")
+        };
+        self.state.records.insert(it.plan.id.clone(), record);
+        self.replayed(machine, rule);
+        status
+    }
+
+    fn upload(&mut self, version: Version) {
+        self.state.history.insert(version.content);
+        self.deployed_at = version.at;
+        self.state.config = Some(version);
+    }
+
+    /// All that a machine keeps is sent.
+    pub(crate) fn replayed(&mut self, machine: usize, rule: Rule) {
+        let spool = &mut self.state.spools[machine];
+        let (configs, records) = (std::mem::take(&mut spool.configs), std::mem::take(&mut spool.records));
+        for ((at, deployment), (content, backup_id)) in configs {
+            self.state.history.insert(content);
+            match &self.state.config {
+                Some(there) if there.content == content => self.deployed_at = self.deployed_at.max(at),
+                Some(there) if there.at >= at => {}
+                Some(_) if rule == Rule::NewestDeployed && self.deployed_at >= at => {}
+                _ => self.upload(Version { content, at, deployment, backup_id }),
+            }
+        }
+        for ((at, deployment), record) in records {
+            if self.state.config.as_ref().is_some_and(|there| there.content == record.content && record.backup == "unchanged") {
+                self.deployed_at = self.deployed_at.max(at);
+            }
+            // One whose answer was lost is there already.
+            self.state.records.entry(deployment).or_insert(Record { late: true, ..record });
+        }
+    }
+
+    /// Takes over what a step may leave open, if it is otherwise as it must be.
+    pub(crate) fn align(&mut self, seen: &State, deployment: Option<&Deployment>) {
+        for (spool, seen) in self.state.spools.iter_mut().zip(&seen.spools) {
+            spool.in_the_way = seen.in_the_way;
+        }
+        // A deployment of what is there already may note that it was deployed again.
+        if let (Some(it), Some(there), Some(seen)) = (deployment, &mut self.state.config, &seen.config)
+            && (there.content, it.content) == (seen.content, seen.content)
+            && (it.started..=it.ended).contains(&seen.at)
+        {
+            there.clone_from(seen);
+            self.deployed_at = seen.at;
+        }
+    }
+
+    /// Checks and takes over what is seen after a step that may have stopped anywhere, with or without a deployment of its own.
+    pub(crate) fn adopt(&mut self, seen: &State, own: Option<&Deployment>, machine: usize) -> Result<(), String> {
+        let (before, kept) = (&self.state, &self.state.spools[machine]);
+        let is_own = |id: &str| own.is_some_and(|it| it.plan.id == id);
+        let missing = before.history.difference(&seen.history).count();
+        let known = |content: &usize| own.is_some_and(|it| it.content == *content) || kept.configs.values().any(|it| it.0 == *content);
+        let strange = seen.history.difference(&before.history).filter(|content| !known(content)).count();
+        must(missing + strange == 0, "the history lost or won something")?;
+        let newer = |it: &Version| before.config.as_ref().is_none_or(|there| it.at > there.at || is_own(&it.deployment));
+        let config = seen.config == before.config
+            || seen.config.as_ref().is_some_and(|it| known(&it.content) && seen.history.contains(&it.content) && newer(it));
+        must(config, "config.yaml is neither what it was nor what was on its way")?;
+        for (id, record) in &before.records {
+            must(seen.records.get(id) == Some(record), "a record is gone or another one")?;
+        }
+        for (id, record) in seen.records.iter().filter(|(id, _)| !before.records.contains_key(*id)) {
+            let late = kept.records.iter().any(|((_, kept), it)| kept == id && Record { late: true, ..it.clone() } == *record);
+            must(late || is_own(id) && !record.late, "a record that nobody had to send")?;
+        }
+        must(seen.spools[1 - machine] == before.spools[1 - machine], "the other machine's spool changed")?;
+        let spool = &seen.spools[machine];
+        must(spool.garbage == kept.garbage, "files that are not ours are gone, or more")?;
+        let strange = spool.configs.iter().any(|(when, it)| kept.configs.get(when) != Some(it) && !is_own(&when.1))
+            || spool.records.iter().any(|(when, it)| kept.records.get(when) != Some(it) && !is_own(&when.1));
+        must(!strange, "the spool has something new")?;
+        let configs = kept.configs.iter().filter(|(when, _)| !spool.configs.contains_key(*when)).map(|(_, it)| it.0);
+        let records = kept.records.keys().filter(|when| !spool.records.contains_key(*when)).map(|when| &when.1);
+        must(configs.into_iter().all(|content| seen.history.contains(&content)), "a kept config is neither there nor sent")?;
+        must(records.into_iter().all(|id| seen.records.contains_key(id)), "a kept record is neither there nor sent")?;
+        if let Some(it) = own {
+            check_own(seen, it, machine)?;
+        }
+        if seen.config != before.config {
+            self.deployed_at = seen.config.as_ref().map_or(0, |it| it.at);
+        }
+        if let (Some(it), Some(there)) = (own, &seen.config)
+            && it.content == there.content
+        {
+            self.deployed_at = self.deployed_at.max(it.started);
+        }
+        self.state = seen.clone();
+        Ok(())
+    }
+}
+
+/// Config and record of a deployment are in the bucket or kept, and what is not in the bucket is told.
+fn check_own(seen: &State, it: &Deployment, machine: usize) -> Result<(), String> {
+    let spool = &seen.spools[machine];
+    let config_sent = seen.history.contains(&it.content);
+    let config_kept = spool.configs.iter().any(|(when, config)| when.1 == it.plan.id && config.0 == it.content);
+    let record_sent = seen.records.contains_key(&it.plan.id);
+    let record_kept = spool.records.keys().any(|when| when.1 == it.plan.id);
+    must(config_sent || config_kept, "the config is neither in the bucket nor kept")?;
+    must(record_sent || record_kept, "the record is neither in the bucket nor kept")?;
+    let told = it.status != "ok" && (it.killed || it.log.contains("WARNING"));
+    must(told || config_sent && record_sent, "something is not in the bucket, and nobody said so")
+}
+
+/// Whether a content is no valid YAML.
+pub(crate) fn is_broken(content: usize) -> bool {
+    content == CONTENTS - 1
+}
+
+fn must(holds: bool, what: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what.to_owned()) }
+}
+
+impl Network {
+    /// What a replay by hand must print where nothing is in its way, and its exit code, while `kept` things are kept.
+    pub(crate) fn replay(self, kept: usize) -> Option<(String, i32)> {
+        match self {
+            Self::Good => Some((format!("{kept} sent, 0 left\n"), 0)),
+            Self::Offline => Some((format!("0 sent, {kept} left\n"), if kept == 0 { 0 } else { 6 })),
+            _ => None,
+        }
+    }
+}
