@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::config;
-use crate::deployment::{Run, block_on, carry_out, unreadable, unsent};
+use crate::deployment::{Run, block_on, carry_out, not_yet, unreadable, unsent};
 use crate::journal::Journal;
 use crate::protocol::Query;
 use crate::verdict::config_line;
@@ -21,8 +21,8 @@ pub fn run(input: impl Read, mut output: impl Write) -> Result<()> {
     };
     let bucket = query.bucket.clone();
     let run = Run::begin(query);
-    let late = run.no_answer_yet();
-    let config = carry_out(run, Journal::default(), work).config.unwrap_or_else(|| unreadable(late));
+    let start = Journal { config: Some(unreadable(not_yet())), ..run.journal.clone() };
+    let config = carry_out(run, start, work).config.unwrap_or_else(|| unreadable(not_yet()));
     say(&mut output, &config_line(&config, &bucket))
 }
 
@@ -37,7 +37,7 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
     let subject = config::subject(&run.query, Some(&config));
     let target = run.query.target(&subject.profile);
     let (item, kept) = run.keep_config(&config, &subject, &target);
-    run.journal.config = Some(unsent(&item, kept.is_ok(), run.no_answer_yet()));
+    run.journal.config = Some(unsent(&item, kept.is_ok(), not_yet()));
     run.tell(tell);
     let sent = block_on(async {
         let store = run.open(&target, config.bytes.len()).await;

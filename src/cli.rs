@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::arguments::{EXAMPLES, ReportArguments};
 use crate::fault::Fault;
-use crate::{backup, completions, context, init, log, outcome, replay, report, status};
+use crate::{backup, completions, context, init, log, outcome, panics, replay, report, status};
 
 /// An exit code; README.md, "Exit codes", lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,36 +87,49 @@ pub struct StatusArguments {
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     input: impl Read + IsTerminal,
-    mut output: impl Write + IsTerminal,
+    output: impl Write + IsTerminal,
     mut messages: impl Write + IsTerminal,
 ) -> Exit {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, output, messages),
     };
-    let result = match cli.verb {
-        None if input.is_terminal() => return help(output),
-        None | Some(Verb::Context) => return machine(context::run(input, output)),
-        Some(Verb::Backup) => return machine(backup::run(input, output)),
-        Some(Verb::Log) => return machine(log::run(input, output)),
-        Some(Verb::Outcome) => return machine(outcome::run(input, output)),
-        Some(Verb::Report(arguments)) => {
-            let watched = messages.is_terminal();
-            report::run(&arguments, output, &mut messages, watched)
-        }
-        Some(Verb::Init(arguments)) => init::run(&arguments, &mut output),
-        Some(Verb::Replay) => replay::run(output, &mut messages),
-        Some(Verb::Status(arguments)) => status::run(&arguments, output),
-        Some(Verb::Completions { shell }) => completions::run(shell, output),
-    };
+    panics::silence();
+    let for_terraform = matches!(cli.verb, None | Some(Verb::Context | Verb::Backup | Verb::Log | Verb::Outcome));
+    let watched = messages.is_terminal();
+    let result = panics::caught(|| dispatch(cli.verb, input, output, &mut messages, watched)).unwrap_or_else(|fault| Err(fault.into()));
     result.unwrap_or_else(|error| {
+        if for_terraform {
+            return Exit(0);
+        }
         let _ = writeln!(messages, "config-backup: {}", crate::fault::one_line(&format!("{error:#}")));
         Exit(error.downcast_ref::<Fault>().map_or(1, Fault::exit_code))
     })
 }
 
+fn dispatch(
+    verb: Option<Verb>,
+    input: impl Read + IsTerminal,
+    mut output: impl Write + IsTerminal,
+    messages: &mut impl Write,
+    watched: bool,
+) -> Result<Exit> {
+    match verb {
+        None if input.is_terminal() => Ok(help(output)),
+        None | Some(Verb::Context) => context::run(input, output).map(done),
+        Some(Verb::Backup) => backup::run(input, output).map(done),
+        Some(Verb::Log) => log::run(input, output).map(done),
+        Some(Verb::Outcome) => outcome::run(input, output).map(done),
+        Some(Verb::Report(arguments)) => report::run(&arguments, output, messages, watched),
+        Some(Verb::Init(arguments)) => init::run(&arguments, &mut output),
+        Some(Verb::Replay) => replay::run(output, messages),
+        Some(Verb::Status(arguments)) => status::run(&arguments, output),
+        Some(Verb::Completions { shell }) => completions::run(shell, output),
+    }
+}
+
 /// A deployment goes on whatever happened to us; what did is told in the answer or by its absence.
-fn machine(_: Result<()>) -> Exit {
+fn done((): ()) -> Exit {
     Exit(0)
 }
 

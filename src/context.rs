@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::aws::{Identity, Patience, Store};
 use crate::config::{self, Config, Subject};
+use crate::deadline::End;
 use crate::deliver::{self, Version};
 use crate::deployment::block_on;
 use crate::fault::{CHECK_NETWORK, Fault, Kind};
@@ -16,7 +17,7 @@ use crate::places::Places;
 use crate::protocol::{self, Query};
 use crate::spool::Spool;
 use crate::verdict::Status;
-use crate::{deadline, host};
+use crate::{deadline, host, panics};
 
 /// The most that a plan is held up.
 const LONGEST: Duration = Duration::from_secs(3);
@@ -70,7 +71,12 @@ pub fn run(input: impl Read, output: impl Write) -> Result<()> {
         Ok(query) => {
             let limit = LONGEST.min(query.timeout / 3);
             let pessimist = Answer { message: format!("plan: no answer within {:.1} s", limit.as_secs_f32()), ..blank };
-            deadline::latest_within(limit, pessimist.clone(), drop, move |tell| work(&query, pessimist, started + limit, tell)).state
+            let latest =
+                deadline::latest_within(limit, pessimist.clone(), drop, move |tell| work(&query, pessimist, started + limit, tell));
+            match latest.end {
+                End::Broken => Answer { message: format!("plan: {}", panics::fault()), ..latest.state },
+                _ => latest.state,
+            }
         }
     };
     answer.spent_ms = started.elapsed().as_millis().to_string();

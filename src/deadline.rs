@@ -31,8 +31,10 @@ pub struct Latest<T> {
 pub enum End {
     /// The work came to its end.
     Finished,
-    /// The time was over, or the work panicked.
+    /// The time was over.
     Late,
+    /// The work panicked, or could not even be started.
+    Broken,
     /// Somebody was in a hurry, see [`Hurry`].
     Interrupted,
 }
@@ -86,7 +88,7 @@ pub fn latest_within<T: Send + 'static>(
     });
     let mut latest = Latest { state: start, end: End::Late };
     if worker.is_err() {
-        return latest;
+        return Latest { end: End::Broken, ..latest };
     }
     let (mut told, mut hurried) = (false, false);
     loop {
@@ -94,7 +96,8 @@ pub fn latest_within<T: Send + 'static>(
             Ok(Event::Told(state)) => (latest.state, told) = (state, true),
             Ok(Event::Finished) => return Latest { end: End::Finished, ..latest },
             Ok(Event::Hurry) => (hurried, until) = (true, until.min(Instant::now() + Hurry::PATIENCE)),
-            Ok(Event::Gone) | Err(_) => return latest,
+            Ok(Event::Gone) => return Latest { end: End::Broken, ..latest },
+            Err(_) => return latest,
         }
         if hurried && told {
             return Latest { end: End::Interrupted, ..latest };
@@ -163,6 +166,6 @@ mod tests {
             tell(1);
             std::panic::resume_unwind(Box::new("told"));
         });
-        assert_eq!(latest, Latest { state: 1, end: End::Late });
+        assert_eq!(latest, Latest { state: 1, end: End::Broken });
     }
 }

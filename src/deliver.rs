@@ -13,6 +13,7 @@ use crate::digest::{Digests, sha256_base64};
 use crate::fault::{Fault, Kind};
 use crate::item::Item;
 use crate::layout;
+use crate::listing::Listing;
 use crate::record::{self, Backup};
 
 const MD5: &str = "md5";
@@ -81,10 +82,13 @@ pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Resu
             return Err(Fault::new(Kind::Service, text, ""));
         }
     }
+    let before = there.as_ref().map(|head| head.metadata.get(BACKUP_ID).cloned());
     let condition = match (when, there) {
         (When::Now, _) => Condition::None,
         (When::Late, None) => Condition::Absent,
-        (When::Late, Some(head)) if known.is_some() || captured_at(&head).is_none_or(|at| at >= item.at) => {
+        (When::Late, Some(head))
+            if known.is_some() || captured_at(&head).is_none_or(|at| at >= item.at) || overtaken(store, item).await? =>
+        {
             is_there(store, &copy, store.head(&copy).await?.as_ref(), item, body)?;
             return Ok((Backup::Uploaded, copy));
         }
@@ -99,10 +103,28 @@ pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Resu
         Some(head) if written == Written::Yes && head.metadata.get(BACKUP_ID) == Some(&item.backup_id) => {
             is_there(store, &key, Some(&head), item, body)?;
         }
+        // Still the version of before: whatever the answer said, nobody wrote anything.
+        Some(head) if before == Some(head.metadata.get(BACKUP_ID).cloned()) => return Err(lost(store, &key)),
         Some(_) => {}
         None => return Err(lost(store, &key)),
     }
     Ok((Backup::Uploaded, copy))
+}
+
+/// Whether another deployment came after the one that `item` is of. Its config may be an older one than that: who goes back
+/// to what the bucket has already uploads nothing, and leaves a record only.
+async fn overtaken(store: &Store, item: &Item) -> Result<bool, Fault> {
+    let prefix = layout::logs_prefix(Some(&item.customer));
+    let listing = Listing { prefix, after: layout::log_key(&item.customer, item.at), ..Listing::default() };
+    let page = store.list(&listing, None).await?;
+    let is_later = |key: &&String| layout::parse_log_key(key).and_then(|key| key.at).is_some_and(|at| at > item.at);
+    for key in page.objects.iter().map(|object| &object.key).filter(is_later) {
+        let ours = store.head(key).await?.is_none_or(|head| head.metadata.get(DEPLOYMENT_ID) == Some(&item.deployment_id));
+        if !ours {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether what was read back is what was sent.
@@ -130,12 +152,18 @@ pub async fn record(store: &Store, item: &Item, body: &[u8]) -> Result<String, F
         match (written, ours) {
             (Written::Yes, Some(head)) if head.size != body.len() as u64 => return Err(lost(store, &key)),
             (_, Some(_)) => return Ok(key),
-            (Written::Yes, None) if there.is_none() => return Err(lost(store, &key)),
+            // Taken, but by nothing that is there: no reason to write it under another name.
+            (_, None) if there.is_none() => return Err(lost(store, &key)),
             // The name is taken: by ourselves, if an answer was lost, or by another deployment of the same second. To take
             // our own record for another one would be a second record, so its content is asked as well.
             _ => {
-                let there = store.get(&key, LARGEST_RECORD).await?.unwrap_or_default();
-                let id = serde_json::from_slice::<Value>(&there).ok();
+                let body = match (store.get(&key, LARGEST_RECORD).await, &there) {
+                    (Ok(body), _) => body.unwrap_or_default(),
+                    // Whatever it is, it says whose it is, and stands in the way for ever if it cannot be read.
+                    (Err(_), Some(head)) if head.metadata.contains_key(DEPLOYMENT_ID) => Vec::new(),
+                    (Err(fault), _) => return Err(fault),
+                };
+                let id = serde_json::from_slice::<Value>(&body).ok();
                 if id.as_ref().and_then(|record| record.get("deployment_id")?.as_str()) == Some(&item.deployment_id) {
                     return Ok(key);
                 }

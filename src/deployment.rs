@@ -12,6 +12,7 @@ use crate::fault::{CHECK_NETWORK, Fault, Kind};
 use crate::host;
 use crate::item::{Item, What};
 use crate::journal::{self, Journal, Keeping};
+use crate::panics;
 use crate::places::Places;
 use crate::protocol::Query;
 use crate::record::Backup;
@@ -33,8 +34,27 @@ pub struct Run {
     places: Places,
     /// Filled by steps that run side by side, hence not in the journal at once.
     keeping: RefCell<Keeping>,
+    clock: Clock,
+}
+
+/// What of the deadline is used up.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
     started: Instant,
-    spent_before: Duration,
+    /// By plan and the steps before.
+    before: Duration,
+    at_plan: Duration,
+}
+
+impl Clock {
+    fn spent(&self) -> Duration {
+        self.before + self.started.elapsed()
+    }
+
+    /// As the journal has it, which knows nothing of plans.
+    fn spent_ms(&self) -> u64 {
+        u64::try_from(self.spent().saturating_sub(self.at_plan).as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Run {
@@ -46,15 +66,15 @@ impl Run {
         }
         let places = Places::of_host();
         let journal = Journal::read(&places, &query.deployment_id);
-        let spent_before = query.spent + Duration::from_millis(journal.spent_ms);
+        let clock = Clock { started: Instant::now(), before: query.spent + Duration::from_millis(journal.spent_ms), at_plan: query.spent };
         let keeping = RefCell::new(journal.keeping.clone());
-        Self { query, journal, places, keeping, started: Instant::now(), spent_before }
+        Self { query, journal, places, keeping, clock }
     }
 
     /// What is left of the deployment's deadline.
     #[must_use]
     pub fn left(&self) -> Duration {
-        self.query.timeout.saturating_sub(self.spent_before + self.started.elapsed())
+        self.query.timeout.saturating_sub(self.clock.spent())
     }
 
     /// How long a step may take: what is left, but always enough to keep on this machine what could not be sent.
@@ -71,10 +91,8 @@ impl Run {
 
     /// Tells the verbs to come, and whoever waits for this one.
     pub fn tell(&mut self, tell: &mut dyn FnMut(Journal)) {
-        let before_apply = self.query.spent;
-        let spent = self.spent_before.saturating_sub(before_apply) + self.started.elapsed();
         self.journal.keeping.clone_from(&self.keeping.borrow());
-        self.journal.spent_ms = u64::try_from(spent.as_millis()).unwrap_or(u64::MAX);
+        self.journal.spent_ms = self.clock.spent_ms();
         self.journal.write(&self.places, &self.query.deployment_id);
         tell(self.journal.clone());
     }
@@ -94,25 +112,23 @@ impl Run {
         kept
     }
 
-    /// What to say as long as the network has not answered: whoever kills us leaves this in the journal.
-    #[must_use]
-    pub fn no_answer_yet(&self) -> Fault {
-        let text = format!("no answer within the {} s that a deployment may take", self.query.timeout.as_secs());
-        Fault::new(Kind::Timeout, text, CHECK_NETWORK)
+    /// What to say of a network that took all the time.
+    fn no_answer(&self) -> Fault {
+        no_answer(self.query.timeout)
     }
 
     /// Opens the bucket with what is left of the deadline, for a config of `bytes`.
     pub async fn open(&self, target: &Target, bytes: usize) -> Result<Store, Fault> {
         let operation = self.left_for_network();
         if operation.is_zero() {
-            return Err(self.no_answer_yet());
+            return Err(self.no_answer());
         }
         self.in_time(Store::open(target, Patience::for_body(bytes, operation))).await
     }
 
     /// Waits for the network at most as long as the deadline lets it.
     pub async fn in_time<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        tokio::time::timeout(self.left_for_network(), work).await.unwrap_or_else(|_| Err(self.no_answer_yet()))
+        tokio::time::timeout(self.left_for_network(), work).await.unwrap_or_else(|_| Err(self.no_answer()))
     }
 
     /// Keeps the config on this machine, before the network is tried.
@@ -146,17 +162,34 @@ impl Run {
 }
 
 /// Runs `work`, one step of a deployment, as long as the deployment lets it, and gives what it told last; `start` is what to
-/// say if that is nothing. An interrupt ends the waiting for the network, and is told.
+/// say if that is nothing. An interrupt ends the waiting for the network.
 pub fn carry_out(run: Run, start: Journal, work: impl FnOnce(Run, &mut dyn FnMut(Journal)) + Send + 'static) -> Journal {
-    let (limit, places, id) = (run.limit(), run.places.clone(), run.query.deployment_id.clone());
+    let (limit, timeout, clock) = (run.limit(), run.query.timeout, run.clock);
+    let (places, id) = (run.places.clone(), run.query.deployment_id.clone());
     let listen = |hurry: Hurry| signals::on_interrupt(move || hurry.up());
     let latest = deadline::latest_within(limit, start, listen, move |tell| work(run, tell));
     let mut journal = latest.state;
-    if latest.end == End::Interrupted {
-        journal.interrupt();
-        journal.write(&places, &id);
-    }
+    let cause = match latest.end {
+        End::Finished => return journal,
+        End::Late => no_answer(timeout),
+        End::Interrupted => Fault::new(Kind::Timeout, "interrupted before AWS had answered", ""),
+        End::Broken => panics::fault(),
+    };
+    journal.settle(&not_yet(), &cause);
+    journal.spent_ms = clock.spent_ms();
+    journal.write(&places, &id);
     journal
+}
+
+/// What stands in the journal of something until more is known: whoever kills us leaves this there.
+#[must_use]
+pub fn not_yet() -> Fault {
+    Fault::new(Kind::Local, "stopped before AWS had answered", "")
+}
+
+fn no_answer(timeout: Duration) -> Fault {
+    let text = format!("no answer within the {} s that a deployment may take", timeout.as_secs());
+    Fault::new(Kind::Timeout, text, CHECK_NETWORK)
 }
 
 /// What to say of a config that is not in the bucket, or not yet.

@@ -73,7 +73,8 @@ fn parse(bytes: &[u8]) -> Result<[Found; 5], String> {
 /// A plain name out of a file that is no YAML as a whole: without the profile it could not even be backed up.
 /// Takes `key: name` in the lines below `section:`, and nothing that needs a parser to be understood.
 fn salvage(text: &str, section: &str, key: &str) -> Option<String> {
-    let mut lines = text.lines().skip_while(|line| line.trim_end().strip_suffix(':') != Some(section)).skip(1);
+    let mut lines =
+        text.trim_start_matches('\u{feff}').lines().skip_while(|line| line.trim_end().strip_suffix(':') != Some(section)).skip(1);
     let mut value = lines.by_ref().take_while(|line| line.starts_with([' ', '\t', '#']) || line.trim().is_empty());
     let value = value.find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(':'))?.trim();
     let plain = value.trim_matches(['"', '\'']);
@@ -145,6 +146,7 @@ mod tests {
             "customer:\n  # who\n  name: \"airbnb\"\n\nmongodb:\n  password: \"s3cret\n\naws:\n  region: us-east-2\n  profile: team-a\n";
         let facts = read(broken.as_bytes());
         assert_eq!((facts.customer.as_str(), facts.profile.as_str(), facts.problems.len()), ("airbnb", "team-a", 1));
+        assert_eq!(read(format!("\u{feff}{broken}").as_bytes()).customer, "airbnb", "a byte order mark is no part of the first key");
         for odd in ["customer:\n  name: [airbnb\n", "customer:\nname: airbnb\n[", "other:\n  name: airbnb\n[", "customer:\n  name: a b\n["]
         {
             let facts = read(odd.as_bytes());

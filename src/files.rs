@@ -123,17 +123,21 @@ pub fn open_itself(path: &Path) -> io::Result<File> {
 }
 
 /// Whether a file that is open is still the one at `path`.
-#[must_use]
-pub fn is_at(file: &File, path: &Path) -> bool {
-    let (Ok(open), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
+pub fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let there = match fs::metadata(path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let open = file.metadata()?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
-        (open.dev(), open.ino()) == (there.dev(), there.ino())
+        Ok((open.dev(), open.ino()) == (there.dev(), there.ino()))
     }
     #[cfg(not(unix))]
     {
-        open.len() == there.len()
+        Ok(open.len() == there.len())
     }
 }
 
@@ -166,11 +170,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         let first = put(&path, &[b"x"], Mode::Private).expect("written");
-        assert!(is_at(&first, &path));
+        assert!(is_at(&first, &path).expect("there"));
         let second = put(&path, &[b"x"], Mode::Private).expect("written");
-        assert!(!is_at(&first, &path) && is_at(&second, &path));
+        assert!(!is_at(&first, &path).expect("there") && is_at(&second, &path).expect("there"));
         fs::remove_file(&path).expect("deleted");
-        assert!(!is_at(&second, &path));
+        assert!(!is_at(&second, &path).expect("not there"));
     }
 
     #[test]

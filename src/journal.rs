@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::files::{self, Mode};
 use crate::places::Places;
 use crate::record::Backup;
@@ -119,12 +119,14 @@ impl Journal {
         }
     }
 
-    /// Says of what nobody had an answer to that somebody did not want to wait for it.
-    pub fn interrupt(&mut self) {
+    /// Puts `cause` in the place of the fault `pessimist`, which was noted ahead of what might come.
+    pub fn settle(&mut self, pessimist: &Fault, cause: &Fault) {
         let config = self.config.as_mut().and_then(|it| it.fault.as_mut());
         let record = self.record.as_mut().and_then(|it| it.fault.as_mut());
-        for fault in config.into_iter().chain(record).filter(|fault| fault.kind == Kind::Timeout) {
-            *fault = Fault::new(Kind::Timeout, "interrupted before AWS had answered", "");
+        for fault in config.into_iter().chain(record) {
+            if let Some(more) = fault.text.strip_prefix(&pessimist.text) {
+                *fault = Fault { text: format!("{}{more}", cause.text), ..cause.clone() };
+            }
         }
     }
 
@@ -158,6 +160,7 @@ fn name(deployment_id: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Kind;
 
     fn places() -> (tempfile::TempDir, Places) {
         let folder = tempfile::tempdir().expect("a folder");

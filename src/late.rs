@@ -10,7 +10,7 @@ use crate::item::What;
 use crate::places::Places;
 use crate::quarantine;
 use crate::record::Record;
-use crate::spool::{Kept, Refused, Spool};
+use crate::spool::{Kept, Refused, SUFFIX, Spool};
 
 /// How a replay went.
 #[derive(Debug, Default)]
@@ -54,6 +54,16 @@ impl Late {
         };
         Some(format!("something of an earlier deployment is left: {first}{more}"))
     }
+}
+
+/// What to say of what earlier deployments than `except` kept, as long as none of it is sent.
+#[must_use]
+pub fn waiting(places: &Places, except: &str) -> Option<String> {
+    let ours = format!("-{except}{SUFFIX}");
+    let left = Spool::new(places).look().items.iter().filter(|path| !path.to_string_lossy().ends_with(&ours)).count();
+    let text =
+        format!("something of an earlier deployment is left: no time was left to send it ({left} in all; see `config-backup status`)");
+    (left > 0).then_some(text)
 }
 
 /// Sends all that is kept, oldest first, for at most `limit`. `open` is a bucket that is open already; what the

@@ -42,6 +42,7 @@ pub mod outcome;
 pub mod pace;
 mod packed;
 pub mod page;
+pub mod panics;
 pub mod places;
 pub mod profiles;
 pub mod programs;

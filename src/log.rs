@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use crate::aws::{Identity, Store, Target};
 use crate::config::{self, Config, Subject};
 use crate::deliver;
-use crate::deployment::{Run, block_on, carry_out, unreadable};
+use crate::deployment::{Run, block_on, carry_out, not_yet, unreadable, unsent};
 use crate::fault::{Fault, Kind};
 use crate::item::{Item, What};
 use crate::journal::{self, Journal, Sent};
@@ -30,7 +30,7 @@ pub fn run(input: impl Read, mut output: impl Write) -> Result<()> {
     };
     let bucket = query.bucket.clone();
     let run = Run::begin(query);
-    let pessimist = Journal { record: Some(not_sent(false, run.no_answer_yet())), ..run.journal.clone() };
+    let pessimist = Journal { record: Some(not_sent(false, not_yet())), ..run.journal.clone() };
     let verdict = verdict(&carry_out(run, pessimist, work), &bucket);
     say(&mut output, verdict.status, &verdict.message)
 }
@@ -56,9 +56,21 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
     record.timestamp = record::timestamp(at);
     let line = record.to_line();
     let item = Item::new(What::Record, target.clone(), &subject.customer, &run.query.deployment_id, at, &line);
-    let kept = run.keep(item.clone(), line);
-    run.journal.record = Some(not_sent(kept.is_ok(), run.no_answer_yet()));
+    let mut kept = run.keep(item.clone(), line);
+    run.journal.record = Some(not_sent(kept.is_ok(), not_yet()));
     run.tell(tell);
+    // Then the config, if neither the plan nor `backup` knows these bytes to be in the bucket or the spool.
+    let config_kept = config.as_ref().ok().filter(|_| record.backup == Backup::Spooled && record.backup_key.is_empty()).map(|config| {
+        let (item, kept) = run.keep_config(config, &subject, &target);
+        run.journal.config = Some(unsent(&item, kept.is_ok(), not_yet()));
+        (item, kept)
+    });
+    if let (Some(told), Some(_)) = (&run.journal.config, &config_kept) {
+        (record.backup, record.backup_key) = (told.backup, told.key.clone());
+        // The draft is kept as well as this one, and only less exact.
+        let _ = kept.as_mut().map(|kept| kept.replace(record.to_line()));
+        run.tell(tell);
+    }
 
     let done = block_on(async {
         // A network that `backup` found dead is not waited for again.
@@ -68,7 +80,7 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
         };
         let store = store.as_ref();
         let (identity, mut config, about) =
-            futures_util::join!(identity(&run, store), config_of(&run, store, &target, &config, &subject), about(&run));
+            futures_util::join!(identity(&run, store), config_of(&run, store, &target, &config, &subject, config_kept), about(&run));
         if let Some((git, tools)) = about {
             (record.git, record.tools) = (git, Some(tools));
         }
@@ -84,10 +96,17 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
         run.journal.record = Some(send(&run, store, &item, &record, identity, kept).await);
         run.tell(tell);
         if let (Ok(store), None) = (store, run.journal.dead_network()) {
+            // The worst first: whatever cuts this short leaves it told.
+            let notes = run.journal.notes.clone();
+            run.journal.notes.extend(late::waiting(run.places(), &run.query.deployment_id));
+            run.tell(tell);
             let limit = run.left_for_network();
             let late = Box::pin(late::send(run.places(), Some((store, &target)), limit, &run.query.deployment_id));
             let late = run.in_time(async { Ok(late.await) }).await;
-            run.journal.notes.extend(late.ok().and_then(|late| late.what_is_left()));
+            if let Ok(late) = late {
+                run.journal.notes = notes;
+                run.journal.notes.extend(late.what_is_left());
+            }
         }
     });
     if let Err(fault) = done {
@@ -119,8 +138,14 @@ fn notes(run: &Run, config: &Result<Config, Fault>, subject: &Subject) -> Vec<St
 
 /// The record as far as it is known without the network.
 fn draft(run: &Run, config: &Result<Config, Fault>, subject: &Subject) -> Record {
-    let known = run.journal.config.as_ref();
-    let (backup, backup_key) = known.map_or((Backup::Spooled, String::new()), |it| (it.backup, it.key.clone()));
+    let (backup, backup_key) = match config {
+        Err(_) => (Backup::Failed, String::new()),
+        Ok(config) => match told(run, config) {
+            Some(told) => (told.backup, told.key.clone()),
+            None if in_step_at_plan(run, config) => (Backup::Unchanged, run.query.backup_key.clone()),
+            None => (Backup::Spooled, String::new()),
+        },
+    };
     Record {
         timestamp: String::new(),
         customer: subject.customer.clone(),
@@ -140,6 +165,16 @@ fn draft(run: &Run, config: &Result<Config, Fault>, subject: &Subject) -> Record
         ci: host::ci(),
         tools: Some(Tools::ours()),
     }
+}
+
+/// What `backup` told of these very bytes.
+fn told<'a>(run: &'a Run, config: &Config) -> Option<&'a journal::Config> {
+    run.journal.config.as_ref().filter(|told| told.md5 == config.digests.md5)
+}
+
+/// Whether the plan found these bytes in the bucket.
+fn in_step_at_plan(run: &Run, config: &Config) -> bool {
+    run.query.config_hash == config.digests.md5 && !run.query.backup_key.is_empty()
 }
 
 fn complete(record: &mut Record, config: &journal::Config, identity: Option<&Identity>) {
@@ -173,16 +208,20 @@ async fn config_of(
     target: &Target,
     config: &Result<Config, Fault>,
     subject: &Subject,
+    kept: Option<(Item, Result<Kept, Fault>)>,
 ) -> journal::Config {
     let config = match config {
         Ok(config) => config,
         Err(fault) => return unreadable(fault.clone()),
     };
-    if let Some(told) = run.journal.config.as_ref().filter(|told| told.md5 == config.digests.md5) {
+    if let Some((item, kept)) = kept {
+        return run.send_config(store, &item, &config.bytes, kept).await;
+    }
+    if let Some(told) = told(run, config) {
         return told.clone();
     }
     // In step at plan time: the bucket had these bytes, so there is nothing to keep before asking once more.
-    if run.query.config_hash == config.digests.md5 && !run.query.backup_key.is_empty() {
+    if in_step_at_plan(run, config) {
         let version = match store {
             Ok(store) => run.in_time(deliver::in_step(store, &subject.customer, &config.digests)).await,
             Err(fault) => Err(fault.clone()),

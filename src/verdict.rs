@@ -139,7 +139,7 @@ mod tests {
     fn say(config: Option<Config>, record: Option<Sent>, notes: &[&str]) -> (Status, String) {
         let notes = notes.iter().map(|note| (*note).to_owned()).collect();
         let keeping = Keeping { folders: vec!["/state/spool".into()], instead_of: None };
-        let journal = Journal { config, record, notes, keeping, ..Journal::default() };
+        let journal = Journal { config, record, keeping, notes, ..Journal::default() };
         let verdict = verdict(&journal, "b");
         (verdict.status, verdict.message)
     }

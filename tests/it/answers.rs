@@ -159,3 +159,20 @@ fn a_bundle_of_certificates_that_cannot_be_read_is_named() {
     assert_eq!(string(&deployed.outcome, "status"), "error");
     assert_eq!(world.spooled().len(), 2);
 }
+
+#[test]
+fn a_machine_without_certificates_is_told_what_to_do() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    unit.set("timeout", "3");
+    for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        world.set_variable(name, Some("/nonexistent"));
+    }
+    let secure = crate::networks::Relay::black_hole().endpoint().replace("http:", "https:");
+    world.set_endpoint(&secure);
+    let deployed = unit.deploy(&world).quiet_before();
+    deployed.warning();
+    assert_eq!(world.spooled().len(), 2);
+    let replay = world.helper(&["replay"]).output().expect("replay");
+    assert_eq!(replay.status.code(), Some(6), "{replay:?}");
+}

@@ -39,7 +39,9 @@ pub(crate) fn at(unix: u64) -> SystemTime {
 /// Returns once the clock shows another second than `unix`, of which everything in one second is.
 pub(crate) fn pass_the_second(unix: u64) {
     while unix_now() == unix {
-        std::thread::yield_now();
+        // Nothing but the clock can tell, and to spin would take the processor from others.
+        let next = at(unix + 1).duration_since(SystemTime::now()).unwrap_or_default();
+        std::thread::sleep(next);
     }
 }
 

@@ -172,6 +172,33 @@ fn a_record_that_was_sent_late_names_a_copy_that_exists() {
 }
 
 #[test]
+fn a_late_config_does_not_undo_a_deployment_that_went_back_to_what_the_bucket_had() {
+    for sent_by in ["the next deployment", "another machine"] {
+        let mut world = World::new();
+        let mut unit = Unit::new(&world);
+        unit.deploy(&world).went_well();
+        pass_the_second(unix_now());
+        unit.write(changed());
+        let away = offline(&mut world, &mut unit);
+        pass_the_second(unix_now());
+        let home = (sent_by == "another machine").then(|| world.home());
+        if home.is_some() {
+            world.move_to("a second machine");
+        }
+        unit.write(CONFIG);
+        let back = unit.deploy(&world).went_well();
+        assert_eq!(string(&back.record(&world).1, "backup"), "unchanged");
+        if home.is_some() {
+            world.move_to("home");
+            assert_eq!(replay(&world).1, "2 sent, 0 left\n");
+        }
+        assert_eq!(bucket_config(&world), CONFIG, "the newest deployment's, sent late by {sent_by}");
+        assert_eq!(history(&world), both());
+        assert_eq!(away.record(&world).1["late"], true);
+    }
+}
+
+#[test]
 fn a_torn_file_of_the_spool_is_set_aside_named_once_and_holds_up_nothing() {
     let mut world = World::new();
     let mut unit = Unit::new(&world);

@@ -19,7 +19,7 @@ use crate::support::World;
 use crate::wrapper::wrap;
 use events::{Deployment, Event};
 use look::Look;
-use reference::{Reference, Rule, State};
+use reference::{Reference, State};
 use stage::Stage;
 use steps::{Network, Object, Step, history};
 
@@ -30,10 +30,6 @@ const SHARED: usize = 5;
 #[derive(Debug, Default)]
 struct Tally {
     steps: usize,
-    /// How often a replay put a config over one that was deployed once more since.
-    reverted: usize,
-    /// Records of deployments whose `log` was killed that do not say which copy is theirs.
-    nameless: usize,
     /// Plans that gave up, because the machine was busy.
     gave_up: usize,
     differences: Vec<String>,
@@ -47,13 +43,13 @@ fn play(world: &mut World, customer: &str, steps: &[Step]) -> Tally {
         let mut reference = Reference::new();
         for step in steps {
             tally.steps += 1;
-            tally.reverted += usize::from(turn(&mut stage, &mut reference, *step).map_err(|what| format!("{step:?}: {what}"))?);
+            turn(&mut stage, &mut reference, *step).map_err(|what| format!("{step:?}: {what}"))?;
         }
         tally.gave_up = stage.gave_up;
         arrive(&mut stage, &mut reference).map_err(|what| format!("in the end: {what}"))
     }));
     match played {
-        Ok(Ok((reverted, nameless))) => (tally.reverted, tally.nameless) = (tally.reverted + reverted, nameless),
+        Ok(Ok(())) => {}
         Ok(Err(what)) => tally.differences.push(what),
         Err(panic) => {
             let what = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
@@ -63,22 +59,21 @@ fn play(world: &mut World, customer: &str, steps: &[Step]) -> Tally {
     tally
 }
 
-/// The network is good, and both machines send what they keep. Gives the two counts of [`Tally`].
-fn arrive(stage: &mut Stage, reference: &mut Reference) -> Result<(usize, usize), String> {
-    let mut reverted = 0;
+/// The network is good, and both machines send what they keep.
+fn arrive(stage: &mut Stage, reference: &mut Reference) -> Result<(), String> {
     for _ in 0..2 {
-        reverted += usize::from(turn(stage, reference, Step::Replay(Network::Good))?);
+        turn(stage, reference, Step::Replay(Network::Good))?;
         turn(stage, reference, Step::Move)?;
     }
     let kept = reference.state.spools.iter().any(|spool| !spool.configs.is_empty() || !spool.records.is_empty());
     if kept {
         return Err(format!("something stays: {:?}", reference.state.spools));
     }
-    Ok((reverted, Look(stage).check_copies()?))
+    Look(stage).check_copies()
 }
 
-/// Takes one step in reality and in the reference, and compares. Gives whether a replay undid a later deployment.
-fn turn(stage: &mut Stage, reference: &mut Reference, step: Step) -> Result<bool, String> {
+/// Takes one step in reality and in the reference, and compares.
+fn turn(stage: &mut Stage, reference: &mut Reference, step: Step) -> Result<(), String> {
     if step == Step::Destroy {
         reference.destroyed();
     }
@@ -88,7 +83,9 @@ fn turn(stage: &mut Stage, reference: &mut Reference, step: Step) -> Result<bool
     if let Event::Deployed(deployment) = &mut event {
         date(deployment, &seen, machine)?;
     }
-    judge(reference, &event, machine, seen).map_err(|what| format!("{what}; {event:?}"))
+    judge(reference, &event, machine, seen).map_err(|what| format!("{what}; {event:?}"))?;
+    reference.logged = Look(stage).logged()?;
+    Ok(())
 }
 
 /// When the config was read and the record written, by the files and objects that say so; it must have been in this step.
@@ -103,7 +100,7 @@ fn date(it: &mut Deployment, seen: &State, machine: usize) -> Result<(), String>
     if step.contains(&it.config_at) && step.contains(&it.record_at) { Ok(()) } else { Err(format!("a time of another step: {it:?}")) }
 }
 
-fn judge(reference: &mut Reference, event: &Event, machine: usize, seen: State) -> Result<bool, String> {
+fn judge(reference: &mut Reference, event: &Event, machine: usize, seen: State) -> Result<(), String> {
     match event {
         Event::Nothing => {}
         Event::Planned(plan) => reference.check_plan(plan)?,
@@ -115,7 +112,7 @@ fn judge(reference: &mut Reference, event: &Event, machine: usize, seen: State) 
                 return Err("Terraform saw another backup id than it must".to_owned());
             }
             if it.network.is_open() {
-                return reference.adopt(&seen, Some(it), machine).map_err(|what| different(&what, &reference.state, &seen)).map(|()| false);
+                return reference.adopt(&seen, Some(it), machine).map_err(|what| different(&what, &reference.state, &seen));
             }
             let check = |status: Option<&str>| match status {
                 Some(status) if status != it.status || (status != "ok") != it.log.contains("WARNING") => {
@@ -123,7 +120,7 @@ fn judge(reference: &mut Reference, event: &Event, machine: usize, seen: State) 
                 }
                 _ => Ok(()),
             };
-            return follow(reference, &seen, Some(it), |next, rule| check(next.deployed(it, machine, rule)));
+            return follow(reference, &seen, Some(it), |next| check(next.deployed(it, machine)));
         }
         Event::Replayed { network, code, output } => {
             let spool = &reference.state.spools[machine];
@@ -134,12 +131,12 @@ fn judge(reference: &mut Reference, event: &Event, machine: usize, seen: State) 
                 return Err(format!("a replay must say {line:?} and exit with {exit}"));
             }
             if network.is_open() {
-                return reference.adopt(&seen, None, machine).map_err(|what| different(&what, &reference.state, &seen)).map(|()| false);
+                return reference.adopt(&seen, None, machine).map_err(|what| different(&what, &reference.state, &seen));
             }
             let sends = !network.is_down();
-            return follow(reference, &seen, None, |next, rule| {
+            return follow(reference, &seen, None, |next| {
                 if sends {
-                    next.replayed(machine, rule);
+                    next.replayed(machine);
                 }
                 Ok(())
             });
@@ -154,28 +151,24 @@ fn judge(reference: &mut Reference, event: &Event, machine: usize, seen: State) 
         return Err(different("nothing may have changed", &expected, &seen));
     }
     reference.state = seen;
-    Ok(false)
+    Ok(())
 }
 
-/// Brings the reference to what is seen, by the rule that is promised, or else by the one that only looks at when a config was captured.
+/// Brings the reference to what is seen, which must be what it says.
 fn follow(
     reference: &mut Reference,
     seen: &State,
     deployment: Option<&Deployment>,
-    go: impl Fn(&mut Reference, Rule) -> Result<(), String>,
-) -> Result<bool, String> {
-    let mut promised = None;
-    for rule in [Rule::NewestDeployed, Rule::NewestCaptured] {
-        let mut next = reference.clone();
-        go(&mut next, rule)?;
-        next.align(seen, deployment);
-        if next.state == *seen {
-            *reference = next;
-            return Ok(rule == Rule::NewestCaptured);
-        }
-        promised.get_or_insert(next.state);
+    go: impl Fn(&mut Reference) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut next = reference.clone();
+    go(&mut next)?;
+    next.align(seen, deployment);
+    if next.state != *seen {
+        return Err(different("a difference", &next.state, seen));
     }
-    Err(different("a difference", &promised.unwrap_or_default(), seen))
+    *reference = next;
+    Ok(())
 }
 
 /// Names what is not the same.
@@ -228,7 +221,6 @@ fn every_history_leaves_what_the_reference_says() {
             let tally = play(&mut world, &format!("c{number}"), &steps);
             sum.steps += tally.steps;
             sum.gave_up += tally.gave_up;
-            (sum.reverted, sum.nameless) = (sum.reverted + tally.reverted, sum.nameless + tally.nameless);
             for what in tally.differences {
                 campaign.say(format!("history {number} of seed {}: {what}; {steps:?}", campaign.seed));
                 let (steps, less) = shrunk(&mut world, &format!("c{number}"), steps.clone());
@@ -241,14 +233,8 @@ fn every_history_leaves_what_the_reference_says() {
     });
     let sum = |part: fn(&Tally) -> usize| worlds.iter().map(part).sum::<usize>();
     let (steps, differences) = (sum(|it| it.steps), sum(|it| it.differences.len()));
-    let (reverted, nameless, gave_up) = (sum(|it| it.reverted), sum(|it| it.nameless), sum(|it| it.gave_up));
+    let gave_up = sum(|it| it.gave_up);
     let mut line = format!("{count} histories ({steps} steps): {differences} differences");
-    if reverted > 0 {
-        let _ = write!(line, "; known: {reverted} times a replay undid a deployment that had found its config in step");
-    }
-    if nameless > 0 {
-        let _ = write!(line, "; known: {nameless} records whose deployment was killed name no copy");
-    }
     if gave_up > 0 {
         let _ = write!(line, "; the machine was too busy for {gave_up} plans");
     }

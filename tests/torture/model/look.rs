@@ -33,17 +33,25 @@ impl Look<'_, '_> {
         })
     }
 
-    /// That the copies which records name are there. Gives how many name none, of deployments whose `log` was killed.
-    pub(crate) fn check_copies(&self) -> Result<usize, String> {
-        let mut nameless = 0;
+    /// That the copies which records name are there.
+    pub(crate) fn check_copies(&self) -> Result<(), String> {
         for (id, (record, key)) in self.records()? {
-            if key.is_empty() && record.late && self.0.killed.contains(&id) {
-                nameless += 1;
-            } else if self.object(&key)?.is_none_or(|(content, _)| content != record.content) {
-                return Err(format!("the record of {id} names {key}, which is not there"));
+            if self.object(&key)?.is_none_or(|(content, _)| content != record.content) {
+                return Err(format!("the record of {id} names `{key}`, which is not there"));
             }
         }
-        Ok(nameless)
+        Ok(())
+    }
+
+    /// When the deployments happened whose records are in the bucket, by their ids.
+    pub(crate) fn logged(&self) -> Result<BTreeMap<String, i64>, String> {
+        let mut logged = BTreeMap::new();
+        for key in self.0.world.server.keys(BUCKET, &format!("usage-logs/{}/", self.0.customer)) {
+            let body = self.0.world.server.object(BUCKET, &key).ok_or("an object went away")?.body;
+            let (_, id, value) = self.record(&body)?;
+            logged.insert(id, seconds(string(&value, "timestamp")));
+        }
+        Ok(logged)
     }
 
     fn config(&self) -> Result<Option<Version>, String> {

@@ -51,28 +51,19 @@ pub(crate) struct Spool {
     pub(crate) in_the_way: usize,
 }
 
-/// When a kept config may become `config.yaml`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
-    /// If no later deployment was of what is there.
-    NewestDeployed,
-    /// If what is there was first deployed earlier, even where it was deployed once more since.
-    NewestCaptured,
-}
-
 /// What must be the case, and what one has to know to say what must be next.
 #[derive(Debug, Clone)]
 pub(crate) struct Reference {
     pub(crate) state: State,
-    /// When `config.yaml`, as it is, was last deployed.
-    deployed_at: i64,
+    /// When the deployments happened whose records are in the bucket, by their ids, in seconds.
+    pub(crate) logged: BTreeMap<String, i64>,
     /// The backup id that Terraform's state has.
     applied: Option<String>,
 }
 
 impl Reference {
     pub(crate) fn new() -> Self {
-        Self { state: State::default(), deployed_at: 0, applied: None }
+        Self { state: State::default(), logged: BTreeMap::new(), applied: None }
     }
 
     pub(crate) fn destroyed(&mut self) {
@@ -107,7 +98,7 @@ impl Reference {
     }
 
     /// A deployment of which it is clear what becomes of it. Gives the outcome's status, where that is clear, too.
-    pub(crate) fn deployed(&mut self, it: &Deployment, machine: usize, rule: Rule) -> Option<&'static str> {
+    pub(crate) fn deployed(&mut self, it: &Deployment, machine: usize) -> Option<&'static str> {
         let record = |backup: &str| Record { content: it.content, backup: backup.to_owned(), late: false };
         let spool = &mut self.state.spools[machine];
         if it.network.is_down() {
@@ -128,7 +119,6 @@ impl Reference {
             _ => Some("warning"),
         };
         let record = if self.state.config.as_ref().is_some_and(|there| there.content == it.content) {
-            self.deployed_at = self.deployed_at.max(it.started);
             record("unchanged")
         } else {
             let (deployment, backup_id) = (it.plan.id.clone(), it.plan.backup_id.clone());
@@ -136,33 +126,30 @@ impl Reference {
             record("uploaded")
         };
         self.state.records.insert(it.plan.id.clone(), record);
-        self.replayed(machine, rule);
+        self.logged.insert(it.plan.id.clone(), it.record_at);
+        self.replayed(machine);
         status
     }
 
     fn upload(&mut self, version: Version) {
         self.state.history.insert(version.content);
-        self.deployed_at = version.at;
         self.state.config = Some(version);
     }
 
-    /// All that a machine keeps is sent.
-    pub(crate) fn replayed(&mut self, machine: usize, rule: Rule) {
+    /// All that a machine keeps is sent. A config that was kept comes after every other deployment that the bucket knows of
+    /// since, whatever that one's config was.
+    pub(crate) fn replayed(&mut self, machine: usize) {
         let spool = &mut self.state.spools[machine];
         let (configs, records) = (std::mem::take(&mut spool.configs), std::mem::take(&mut spool.records));
         for ((at, deployment), (content, backup_id)) in configs {
             self.state.history.insert(content);
             match &self.state.config {
-                Some(there) if there.content == content => self.deployed_at = self.deployed_at.max(at),
-                Some(there) if there.at >= at => {}
-                Some(_) if rule == Rule::NewestDeployed && self.deployed_at >= at => {}
+                Some(there) if there.content == content || there.at >= at => {}
+                Some(_) if self.logged.iter().any(|(id, logged)| *id != deployment && *logged > at) => {}
                 _ => self.upload(Version { content, at, deployment, backup_id }),
             }
         }
-        for ((at, deployment), record) in records {
-            if self.state.config.as_ref().is_some_and(|there| there.content == record.content && record.backup == "unchanged") {
-                self.deployed_at = self.deployed_at.max(at);
-            }
+        for ((_, deployment), record) in records {
             // One whose answer was lost is there already.
             self.state.records.entry(deployment).or_insert(Record { late: true, ..record });
         }
@@ -179,7 +166,6 @@ impl Reference {
             && (it.started..=it.ended).contains(&seen.at)
         {
             there.clone_from(seen);
-            self.deployed_at = seen.at;
         }
     }
 
@@ -214,14 +200,6 @@ impl Reference {
         must(records.into_iter().all(|id| seen.records.contains_key(id)), "a kept record is neither there nor sent")?;
         if let Some(it) = own {
             check_own(seen, it, machine)?;
-        }
-        if seen.config != before.config {
-            self.deployed_at = seen.config.as_ref().map_or(0, |it| it.at);
-        }
-        if let (Some(it), Some(there)) = (own, &seen.config)
-            && it.content == there.content
-        {
-            self.deployed_at = self.deployed_at.max(it.started);
         }
         self.state = seen.clone();
         Ok(())
