@@ -82,7 +82,7 @@ pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Resu
             return Err(Fault::new(Kind::Service, text, ""));
         }
     }
-    let before = there.as_ref().map(|head| head.metadata.get(BACKUP_ID).cloned());
+    let before = there.as_ref().map(|head| head.metadata.clone());
     let condition = match (when, there) {
         (When::Now, _) => Condition::None,
         (When::Late, None) => Condition::Absent,
@@ -104,7 +104,7 @@ pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Resu
             is_there(store, &key, Some(&head), item, body)?;
         }
         // Still the version of before: whatever the answer said, nobody wrote anything.
-        Some(head) if before == Some(head.metadata.get(BACKUP_ID).cloned()) => return Err(lost(store, &key)),
+        Some(head) if before.as_ref() == Some(&head.metadata) => return Err(lost(store, &key)),
         Some(_) => {}
         None => return Err(lost(store, &key)),
     }
