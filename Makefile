@@ -51,10 +51,14 @@ test-browser: ## Look at the report's page in a real Chromium (as root on Debian
 	tools/install-chromium
 	tests/browser/run.sh
 
-torture: tools ## Run the campaigns in full: very many faults of disk, network and machine (as root on Debian strace is installed)
+torture: tools ## Run the campaigns in full, an hour; TORTURE=small: those that need strace, small (as root on Debian it is installed)
 	tools/install-strace
-	TORTURE=full cargo test --release --locked --test torture -- --nocapture --include-ignored
-	TORTURE=full cargo test --release --locked --test e2e black_box -- --nocapture
+ifeq ($(TORTURE),small)
+	cargo test --locked --test torture -- --nocapture --ignored
+else
+	TORTURE=full cargo test --release --locked --test torture -- --nocapture --include-ignored --test-threads 1
+	TORTURE=full cargo test --release --locked --test e2e black_box -- --nocapture --test-threads 1
+endif
 
 fuzz: ## Look for inputs that break a promise, FUZZ_SECONDS (60) for each of the targets in fuzz/, or for FUZZ_TARGETS
 	tools/fuzz run $(FUZZ_TARGETS)
