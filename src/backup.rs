@@ -37,13 +37,17 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
     let subject = config::subject(&run.query, Some(&config));
     let target = run.query.target(&subject.profile);
     let (item, kept) = run.keep_config(&config, &subject, &target);
-    run.journal.config = Some(unsent(&item, kept.is_ok(), not_yet()));
+    run.journal.config = Some(unsent(&item, &kept, not_yet()));
     run.tell(tell);
     let sent = block_on(async {
         let store = run.open(&target, config.bytes.len()).await;
         run.send_config(store.as_ref(), &item, &config.bytes, kept).await
     });
-    run.journal.config = Some(sent.unwrap_or_else(unreadable));
+    match sent {
+        Ok(config) => run.journal.config = Some(config),
+        // Then nothing was sent, and all is as it was told before.
+        Err(fault) => run.journal.settle(&not_yet(), &fault),
+    }
     run.tell(tell);
 }
 

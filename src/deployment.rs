@@ -11,7 +11,7 @@ use crate::deliver::{self, When};
 use crate::fault::{CHECK_NETWORK, Fault, Kind};
 use crate::host;
 use crate::item::{Item, What};
-use crate::journal::{self, Journal, Keeping};
+use crate::journal::{self, Journal, Keeping, Sent};
 use crate::panics;
 use crate::places::Places;
 use crate::protocol::Query;
@@ -153,10 +153,7 @@ impl Run {
                 let _ = kept.and_then(Kept::done);
                 journal::Config { backup, key, md5: item.md5.clone(), fault: None }
             }
-            Err(fault) => {
-                let fault = if let Err(local) = &kept { fault.and_not_kept(local) } else { fault };
-                unsent(item, kept.is_ok(), fault)
-            }
+            Err(fault) => unsent(item, &kept, fault),
         }
     }
 }
@@ -194,10 +191,24 @@ fn no_answer(timeout: Duration) -> Fault {
 
 /// What to say of a config that is not in the bucket, or not yet.
 #[must_use]
-pub fn unsent(item: &Item, kept: bool, fault: Fault) -> journal::Config {
-    let backup = if kept { Backup::Spooled } else { Backup::Failed };
+pub fn unsent(item: &Item, kept: &Result<Kept, Fault>, fault: Fault) -> journal::Config {
+    let backup = if kept.is_ok() { Backup::Spooled } else { Backup::Failed };
     let key = crate::layout::history_key(&item.customer, item.at, &item.md5);
-    journal::Config { backup, key, md5: item.md5.clone(), fault: Some(fault) }
+    journal::Config { backup, key, md5: item.md5.clone(), fault: Some(with_what_is_kept(fault, kept)) }
+}
+
+/// What to say of a record that is not in the bucket, or not yet.
+#[must_use]
+pub fn not_sent(kept: &Result<Kept, Fault>, fault: Fault) -> Sent {
+    let fault = Some(with_what_is_kept(fault, kept));
+    Sent { sent: false, kept: kept.is_ok(), key: String::new(), user: String::new(), fault }
+}
+
+fn with_what_is_kept(fault: Fault, kept: &Result<Kept, Fault>) -> Fault {
+    match kept {
+        Ok(_) => fault,
+        Err(local) => fault.and_not_kept(local),
+    }
 }
 
 /// What to say of a config that could not even be read.

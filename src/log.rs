@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use crate::aws::{Identity, Store, Target};
 use crate::config::{self, Config, Subject};
 use crate::deliver;
-use crate::deployment::{Run, block_on, carry_out, not_yet, unreadable, unsent};
+use crate::deployment::{Run, block_on, carry_out, not_sent, not_yet, unreadable, unsent};
 use crate::fault::{Fault, Kind};
 use crate::item::{Item, What};
 use crate::journal::{self, Journal, Sent};
@@ -30,7 +30,8 @@ pub fn run(input: impl Read, mut output: impl Write) -> Result<()> {
     };
     let bucket = query.bucket.clone();
     let run = Run::begin(query);
-    let pessimist = Journal { record: Some(not_sent(false, not_yet())), ..run.journal.clone() };
+    let nothing_kept = Err(Fault::new(Kind::Local, "there was no time for it", ""));
+    let pessimist = Journal { record: Some(not_sent(&nothing_kept, not_yet())), ..run.journal.clone() };
     let verdict = verdict(&carry_out(run, pessimist, work), &bucket);
     say(&mut output, verdict.status, &verdict.message)
 }
@@ -57,12 +58,15 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
     let line = record.to_line();
     let item = Item::new(What::Record, target.clone(), &subject.customer, &run.query.deployment_id, at, &line);
     let mut kept = run.keep(item.clone(), line);
-    run.journal.record = Some(not_sent(kept.is_ok(), not_yet()));
+    run.journal.record = Some(not_sent(&kept, not_yet()));
+    if let Err(fault) = &config {
+        run.journal.config = Some(unreadable(fault.clone()));
+    }
     run.tell(tell);
     // Then the config, if neither the plan nor `backup` knows these bytes to be in the bucket or the spool.
     let config_kept = config.as_ref().ok().filter(|_| record.backup == Backup::Spooled && record.backup_key.is_empty()).map(|config| {
         let (item, kept) = run.keep_config(config, &subject, &target);
-        run.journal.config = Some(unsent(&item, kept.is_ok(), not_yet()));
+        run.journal.config = Some(unsent(&item, &kept, not_yet()));
         (item, kept)
     });
     if let (Some(told), Some(_)) = (&run.journal.config, &config_kept) {
@@ -110,7 +114,8 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
         }
     });
     if let Err(fault) = done {
-        run.journal.record = Some(not_sent(true, fault));
+        // Then nothing was sent, and all is as it was told before.
+        run.journal.settle(&not_yet(), &fault);
     }
     run.tell(tell);
     journal::sweep(run.places(), host::file_clock());
@@ -260,12 +265,8 @@ async fn send(
         (Err(fault), Ok(mut kept)) => {
             // The draft is kept as well as the record; only then does a failure here not matter.
             let _ = kept.replace(line);
-            Sent { user: record.user.clone(), ..not_sent(true, fault) }
+            Sent { user: record.user.clone(), ..not_sent(&Ok(kept), fault) }
         }
-        (Err(fault), Err(local)) => not_sent(false, fault.and_not_kept(&local)),
+        (Err(fault), kept) => not_sent(&kept, fault),
     }
-}
-
-fn not_sent(kept: bool, fault: Fault) -> Sent {
-    Sent { sent: false, kept, key: String::new(), user: String::new(), fault: Some(fault) }
 }
