@@ -141,11 +141,12 @@ fn feed_when_attached(mut command: Command, query: Option<&Value>) -> String {
     said
 }
 
-/// Reads the file of each thread; gives the exit code, too, which strace notes in each.
+/// Reads the file of each thread; gives the helper's exit code, too, which strace notes in each.
 fn read_traces(folder: &Path) -> (Trace, Option<i32>) {
     let mut files: Vec<_> = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("trace.")));
-    files.sort();
+    // The helper's own thread first: those that it starts, and the programs that it asks, have greater numbers.
+    files.sort_by_key(|path| path.extension().and_then(|number| number.to_str()?.parse::<u32>().ok()));
     let (mut trace, mut exit) = (Trace { threads: Vec::new(), killed: false }, None);
     for path in files {
         let text = fs::read_to_string(path).expect("a trace");
