@@ -1,13 +1,14 @@
-//! The arguments of `report`. The doc comments are the help.
+//! The arguments of `report` and `history`. The doc comments are the help.
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum as _};
 
 use crate::columns::Sort;
 use crate::formats::Format;
 use crate::logged::By;
-use crate::protocol::{BUCKET, BUCKET_REGION};
+use crate::source::Source;
 
 /// What `report --help` ends with.
 pub const EXAMPLES: &str = "\
@@ -83,21 +84,9 @@ pub struct ReportArguments {
     #[arg(long, value_name = "WHEN", help_heading = "Choice")]
     pub until: Option<String>,
 
-    /// The AWS profile; without it the one of --config-file, or the environment's credentials
-    #[arg(long, help_heading = "Source")]
-    pub profile: Option<String>,
-    /// A customer's config.yaml, whose aws.profile is used
-    #[arg(long, value_name = "FILE", help_heading = "Source")]
-    pub config_file: Option<PathBuf>,
-    /// The bucket
-    #[arg(long, env = "CONFIG_BACKUP_BUCKET", default_value = BUCKET, help_heading = "Source")]
-    pub bucket: String,
-    /// The bucket's region; a wrong one is corrected by S3
-    #[arg(long, env = "CONFIG_BACKUP_BUCKET_REGION", default_value = BUCKET_REGION, help_heading = "Source")]
-    pub bucket_region: String,
-    /// The account that the bucket must belong to; without it any will do
-    #[arg(long, env = "CONFIG_BACKUP_BUCKET_OWNER", value_name = "ACCOUNT", help_heading = "Source")]
-    pub expected_bucket_owner: Option<String>,
+    /// Where to look
+    #[command(flatten)]
+    pub source: Source,
     /// Fetch everything, and leave the cache alone
     #[arg(long, help_heading = "Source")]
     pub no_cache: bool,
@@ -119,4 +108,25 @@ impl ReportArguments {
         let by_name = || self.file().and_then(|path| Format::of_name(&path.to_string_lossy()));
         self.format.or_else(by_name).unwrap_or(Format::Csv)
     }
+}
+
+/// The arguments of `history`.
+#[derive(Debug, Args)]
+pub struct HistoryArguments {
+    /// The customer, by the exact name
+    pub customer: String,
+    /// How to write it; without this as a table on a terminal, and else as CSV
+    #[arg(short, long, value_name = "table|json|csv", value_parser = forms(), hide_possible_values = true)]
+    pub format: Option<Format>,
+    /// Only the newest N versions
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Where to look
+    #[command(flatten)]
+    pub source: Source,
+}
+
+/// The formats of a list that is no report.
+fn forms() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(["table", "json", "csv"]).try_map(|name| Format::from_str(&name, false))
 }

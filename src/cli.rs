@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::arguments::{EXAMPLES, ReportArguments};
+use crate::arguments::{EXAMPLES, HistoryArguments, ReportArguments};
 use crate::fault::Fault;
-use crate::{backup, completions, context, init, log, outcome, replay, report, status};
+use crate::{backup, completions, context, history, init, log, outcome, replay, report, status};
 
 /// An exit code; README.md, "Exit codes", lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ enum Verb {
     /// Print who deployed what: one row per day, customer and user, the last deployment of the day winning
     #[command(after_help = EXAMPLES)]
     Report(Box<ReportArguments>),
+    /// List the versions of a customer's config, newest first: when, by whom, and which keys changed
+    History(HistoryArguments),
     /// Put the Terragrunt unit into a customer folder, or bring it up to this version
     Init(InitArguments),
     /// Send what deployments had to keep on this machine
@@ -104,6 +106,7 @@ pub fn run(
             let watched = messages.is_terminal();
             report::run(&arguments, output, &mut messages, watched)
         }
+        Some(Verb::History(arguments)) => history::run(&arguments, output, &mut messages),
         Some(Verb::Init(arguments)) => init::run(&arguments, &mut output),
         Some(Verb::Replay) => replay::run(output, &mut messages),
         Some(Verb::Status(arguments)) => status::run(&arguments, output),

@@ -1,0 +1,122 @@
+//! What may be shown of a difference between two configs, and in which words: paths always, values unless they are secret.
+//!
+//! Pure. What is secret stands in no word of it, and neither does anything below it.
+
+use std::fmt::Write as _;
+
+use crate::differences::{Step, differences};
+use crate::documents::{self, Node};
+use crate::secrets::{is_secret_key, is_secret_name};
+use crate::text::plain;
+
+/// What is shown in the place of a key that is a secret itself.
+const HIDDEN_KEY: &str = "(masked key)";
+/// How many keys a phrase names.
+const NAMED: usize = 2;
+
+/// Keys beside whose value a name stands, as in `{name: DB_PASSWORD, value: …}`.
+const NAMES: [&str; 7] = ["name", "key", "id", "variable", "parameter", "field", "header"];
+
+/// Whether what lies at a path is to be taken as one, for it is a secret or may hold one anywhere.
+#[must_use]
+pub fn is_closed(path: &[Step<'_>], nodes: [Option<&Node>; 2]) -> bool {
+    let by_key = path.last().is_some_and(|step| matches!(step, Step::Key(key) if !is_shown(key)));
+    by_key || nodes.into_iter().flatten().any(names_a_secret)
+}
+
+/// Whether a key may be looked below.
+fn is_shown(key: &Node) -> bool {
+    !is_hidden(key) && !matches!(key, Node::Text(name) if is_secret_name(name))
+}
+
+/// Whether a key is a secret itself.
+fn is_hidden(key: &Node) -> bool {
+    match key {
+        Node::Text(name) => is_secret_key(name),
+        Node::Null | Node::Flag(_) => false,
+        Node::Number(number) => number.len() >= 10,
+        Node::List(_) | Node::Map(_) | Node::Tagged(..) => true,
+    }
+}
+
+fn names_a_secret(node: &Node) -> bool {
+    let Node::Map(map) = node else { return false };
+    map.iter().any(|(key, value)| match (key, value) {
+        (Node::Text(key), Node::Text(name)) => NAMES.contains(&key.to_lowercase().as_str()) && is_secret_name(name),
+        _ => false,
+    })
+}
+
+/// What changed from one version to the next, in a phrase that names keys and no values.
+#[must_use]
+pub fn phrase(before: &[u8], after: &[u8]) -> String {
+    if before == after {
+        return "the same bytes again".to_owned();
+    }
+    let (Ok(before), Ok(after)) = (documents::read(before), documents::read(after)) else { return "not YAML: bytes differ".to_owned() };
+    let changes = differences(&before, &after, &is_closed);
+    let mut names: Vec<String> = changes.iter().map(|change| path(&change.path, &is_hidden)).collect();
+    names.dedup();
+    match names.len() {
+        0 => "comments or order only".to_owned(),
+        1 => format!("1 key changed: {}", names[0]),
+        count if count <= NAMED => format!("{count} keys changed: {}", names.join(", ")),
+        count => format!("{count} keys changed: {}, … (+{})", names[..NAMED].join(", "), count - NAMED),
+    }
+}
+
+/// A path as people write it: `mongodb.users[2].name`. What is no plain name stands in quotes.
+fn path(steps: &[Step<'_>], hides: &dyn Fn(&Node) -> bool) -> String {
+    let mut text = String::new();
+    for step in steps {
+        let key = match step {
+            Step::Item(place) => {
+                let _ = write!(text, "[{place}]");
+                continue;
+            }
+            Step::Key(key) if hides(key) => HIDDEN_KEY.to_owned(),
+            Step::Key(Node::Text(name)) if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) => {
+                name.clone()
+            }
+            Step::Key(key) => plain(&key.to_string()).into_owned(),
+        };
+        text += if text.is_empty() { "" } else { "." };
+        text += &key;
+    }
+    if text.is_empty() { "(the whole document)".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(before: &str, after: &str) -> String {
+        phrase(before.as_bytes(), after.as_bytes())
+    }
+
+    #[test]
+    fn a_phrase_names_keys_and_no_values() {
+        for (before, after, expected) in [
+            ("a: 1\n", "a: 1\n", "the same bytes again"),
+            ("a: 1\nb: 2\n", "b: 2 # two\na: 1\n", "comments or order only"),
+            ("a: [", "a: 1\n", "not YAML: bytes differ"),
+            ("m: {size: M30}\n", "m: {size: M40}\n", "1 key changed: m.size"),
+            ("m: {size: M30, r: 1}\n", "m: {size: M40, s: 1}\n", "3 keys changed: m.r, m.s, … (+1)"),
+            ("m: {a: 1, b: 1}\n", "m: {a: 2, b: 2}\n", "2 keys changed: m.a, m.b"),
+            ("l: [{a.b: 1}, 2]\n", "l: [{a.b: 2}, 2]\n", "1 key changed: l[0].\"a.b\""),
+            ("a: 1\n", "a: {b: 1}\n", "2 keys changed: a, a.b"),
+            ("x\n", "y\n", "1 key changed: (the whole document)"),
+            ("1: a\n", "1: b\n", "1 key changed: 1"),
+        ] {
+            assert_eq!(said(before, after), expected, "{before:?} and {after:?}");
+        }
+    }
+
+    #[test]
+    fn below_a_secret_nothing_is_named() {
+        assert_eq!(said("api_key: {canary: 1}\n", "api_key: {other: 1}\n"), "1 key changed: api_key");
+        assert_eq!(said("AKIAIOSFODNN7EXAMPLE: 1\n", "AKIAIOSFODNN7EXAMPLE: 2\n"), "1 key changed: (masked key)");
+        assert_eq!(said("? [canary]\n: 1\n", "? [canary]\n: 2\n"), "1 key changed: (masked key)");
+        assert_eq!(said("- {name: DB_PASSWORD, value: a}\n", "- {name: DB_PASSWORD, value: b}\n"), "1 key changed: [0]");
+    }
+}
