@@ -1,9 +1,9 @@
-//! The arguments of `report` and `history`. The doc comments are the help.
+//! The arguments of `report`, `history` and `restore`. The doc comments are the help.
 
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum as _};
+use clap::{ArgGroup, Args, ValueEnum as _};
 
 use crate::columns::Sort;
 use crate::formats::Format;
@@ -121,6 +121,39 @@ pub struct HistoryArguments {
     /// Only the newest N versions
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+    /// Where to look
+    #[command(flatten)]
+    pub source: Source,
+}
+
+/// The arguments of `restore`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("place").required(true).args(["output", "stdout"])))]
+#[command(group(ArgGroup::new("which").args(["at", "deployment", "version"])))]
+pub struct RestoreArguments {
+    /// The customer, by the exact name
+    pub customer: String,
+
+    /// The version as of then: a date (2026-10-01, the end of that day in UTC), an age (36h, 30d, 2w) or RFC 3339
+    #[arg(long, value_name = "WHEN", help_heading = "Choice")]
+    pub at: Option<String>,
+    /// The version that this deployment used: its id, or the beginning of it
+    #[arg(long, value_name = "ID", help_heading = "Choice")]
+    pub deployment: Option<String>,
+    /// This version: its MD5, or the beginning of it (4 digits or more), or the time in its key (2026-10-01_080000)
+    #[arg(long, value_name = "VERSION", help_heading = "Choice")]
+    pub version: Option<String>,
+
+    /// Write to this file, readable for you alone
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+    /// Write to stdout
+    #[arg(long, help_heading = "Output")]
+    pub stdout: bool,
+    /// Replace a file with other content, too; what it held is kept beside it as *.bak
+    #[arg(long, conflicts_with = "stdout", help_heading = "Output")]
+    pub force: bool,
+
     /// Where to look
     #[command(flatten)]
     pub source: Source,

@@ -59,6 +59,7 @@ pub mod reading;
 pub mod record;
 pub mod replay;
 pub mod report;
+pub mod restore;
 pub mod retries;
 pub mod rows;
 pub mod secrets;

@@ -98,10 +98,11 @@ impl Past {
         self.uses.iter().zip(used).filter(|(_, used)| *used).map(|(it, _)| it)
     }
 
-    /// The deployment with this id.
+    /// The deployment with this id, or else the first one whose id begins so.
     #[must_use]
     pub fn deployment(&self, id: &str) -> Option<&Use> {
-        self.uses.iter().find(|it| !id.is_empty() && it.deployment_id == id)
+        let exact = self.uses.iter().find(|it| it.deployment_id == id);
+        exact.or_else(|| self.uses.iter().find(|it| it.deployment_id.starts_with(id))).filter(|_| !id.is_empty())
     }
 
     /// The place of the version that is meant.
@@ -159,7 +160,7 @@ impl Past {
         if id.len() < SHORTEST {
             return Err(format!("`{id}` is too short; give at least {SHORTEST} characters"));
         }
-        let is_exact = self.deployment(id).is_some();
+        let is_exact = self.deployment(id).is_some_and(|it| it.deployment_id == id);
         let is_meant = |it: &Use| if is_exact { it.deployment_id == id } else { it.deployment_id.starts_with(id) };
         let found: Vec<usize> = (0..self.uses.len()).filter(|place| is_meant(&self.uses[*place])).collect();
         let ids: BTreeSet<&str> = found.iter().map(|place| self.uses[*place].deployment_id.as_str()).collect();

@@ -31,6 +31,8 @@ mod init_upgrade;
 mod inputs;
 mod local_trouble;
 mod past_history;
+mod past_restore;
+mod past_story;
 mod properties;
 mod record;
 mod region;

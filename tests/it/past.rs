@@ -46,3 +46,9 @@ pub(crate) fn record(site: &Site, at: &str, user: &str, key: &str) {
     );
     site.hand.put(&format!("usage-logs/acme/{}.json", stamp(at)), &record);
 }
+
+/// Asserts an exit code with nothing on stdout and one line on stderr.
+pub(crate) fn assert_refused((code, output, messages): Said, exit: i32, words: &str) {
+    assert_eq!((code, output.as_str(), messages.lines().count()), (Some(exit), "", 1), "{messages}");
+    assert!(messages.contains(words), "{messages}");
+}

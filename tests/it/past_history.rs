@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::oracle::{at, rows};
-use crate::past::{Said, answer, md5, record, run, run_as, version};
+use crate::past::{answer, assert_refused, md5, record, run, run_as, version};
 use crate::report_terminal::helper_on_a_terminal;
 use crate::site::{Kind, Site, on_each_server};
 use crate::support::BUCKET;
@@ -61,12 +61,6 @@ fn a_history_has_no_version_of_another_customer(site: &mut Site) {
     for nobody in ["acm", "~Foo~20Bar", "..", ""] {
         assert_refused(run(&site.world, &["history", nobody]), 3, "there is none; check the customer's name");
     }
-}
-
-/// Asserts an exit code with nothing on stdout and one line on stderr.
-fn assert_refused((code, output, messages): Said, exit: i32, words: &str) {
-    assert_eq!((code, output.as_str(), messages.lines().count()), (Some(exit), "", 1), "{messages}");
-    assert!(messages.contains(words), "{messages}");
 }
 
 #[test]
