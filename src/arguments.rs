@@ -1,4 +1,4 @@
-//! The arguments of `report`, `history` and `restore`. The doc comments are the help.
+//! The arguments of `report`, `history`, `diff` and `restore`. The doc comments are the help.
 
 use std::path::{Path, PathBuf};
 
@@ -125,6 +125,43 @@ pub struct HistoryArguments {
     #[command(flatten)]
     pub source: Source,
 }
+
+/// The arguments of `diff`.
+#[derive(Debug, Args)]
+#[command(after_help = MEANT)]
+pub struct DiffArguments {
+    /// The customer, by the exact name
+    pub customer: String,
+    /// What is compared
+    #[arg(default_value = "latest")]
+    pub before: String,
+    /// What it is compared with
+    #[arg(default_value = "local")]
+    pub after: String,
+
+    /// Exit with 1 where anything differs
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Show secrets in clear
+    #[arg(long)]
+    pub show_secrets: bool,
+
+    /// Where to look; --config-file is also what `local` stands for
+    #[command(flatten)]
+    pub source: Source,
+}
+
+/// What `diff --help` ends with.
+const MEANT: &str = "\
+BEFORE and AFTER are each one of
+  latest       the newest version in the bucket
+  local        the file --config-file, or config.yaml in this folder or the one above
+  a version    its MD5, or the first 4 digits or more, or the time in its key (2026-10-01_080000)
+  a deployment its id, or the beginning of it
+  a time       a date (2026-10-01: the end of that day in UTC), an age (36h, 30d, 2w) or RFC 3339
+
+Order and comments play no part, and items of lists are compared by their places. What looks like a secret, by its key or
+by itself, is shown as changed, with a fingerprint that differs in each run.";
 
 /// The arguments of `restore`.
 #[derive(Debug, Args)]

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::arguments::{EXAMPLES, HistoryArguments, ReportArguments, RestoreArguments};
+use crate::arguments::{DiffArguments, EXAMPLES, HistoryArguments, ReportArguments, RestoreArguments};
 use crate::fault::Fault;
-use crate::{backup, completions, context, history, init, log, outcome, replay, report, restore, status};
+use crate::{backup, completions, context, diff, history, init, log, outcome, replay, report, restore, status};
 
 /// An exit code; README.md, "Exit codes", lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,8 @@ enum Verb {
     Report(Box<ReportArguments>),
     /// List the versions of a customer's config, newest first: when, by whom, and which keys changed
     History(HistoryArguments),
+    /// Show what differs between two versions of a customer's config, or from the file here, with secrets masked
+    Diff(Box<DiffArguments>),
     /// Give back a version of a customer's config, byte for byte
     Restore(Box<RestoreArguments>),
     /// Put the Terragrunt unit into a customer folder, or bring it up to this version
@@ -109,6 +111,7 @@ pub fn run(
             report::run(&arguments, output, &mut messages, watched)
         }
         Some(Verb::History(arguments)) => history::run(&arguments, output, &mut messages),
+        Some(Verb::Diff(arguments)) => diff::run(&arguments, output, &mut messages),
         Some(Verb::Restore(arguments)) => restore::run(&arguments, output, &mut messages),
         Some(Verb::Init(arguments)) => init::run(&arguments, &mut output),
         Some(Verb::Replay) => replay::run(output, &mut messages),

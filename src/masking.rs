@@ -2,17 +2,20 @@
 //!
 //! Pure. What is secret stands in no word of it, and neither does anything below it.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use crate::differences::{Step, differences};
 use crate::documents::{self, Node};
-use crate::secrets::{is_secret_key, is_secret_name};
+use crate::secrets::{is_secret_key, is_secret_name, is_secret_text};
 use crate::text::plain;
 
 /// What is shown in the place of a key that is a secret itself.
 const HIDDEN_KEY: &str = "(masked key)";
 /// How many keys a phrase names.
 const NAMED: usize = 2;
+/// Shorter words of secrets, in bytes, are not known again elsewhere: they may mean anything.
+const SHORTEST_KNOWN: usize = 4;
 
 /// Keys beside whose value a name stands, as in `{name: DB_PASSWORD, value: …}`.
 const NAMES: [&str; 7] = ["name", "key", "id", "variable", "parameter", "field", "header"];
@@ -30,7 +33,8 @@ fn is_shown(key: &Node) -> bool {
 }
 
 /// Whether a key is a secret itself.
-fn is_hidden(key: &Node) -> bool {
+#[must_use]
+pub fn is_hidden(key: &Node) -> bool {
     match key {
         Node::Text(name) => is_secret_key(name),
         Node::Null | Node::Flag(_) => false,
@@ -47,6 +51,73 @@ fn names_a_secret(node: &Node) -> bool {
     })
 }
 
+/// Whether a node that is no mapping or sequence of others is a secret, or may hold one anywhere.
+#[must_use]
+pub fn is_secret(node: &Node) -> bool {
+    match node {
+        Node::Text(text) | Node::Number(text) => is_secret_text(text),
+        Node::Null | Node::Flag(_) => false,
+        Node::List(list) => !list.is_empty(),
+        Node::Map(map) => !map.is_empty(),
+        Node::Tagged(..) => true,
+    }
+}
+
+/// The words of the secrets of documents, which are secret wherever they stand: an alias or a copy may have any name.
+#[derive(Debug, Default)]
+pub struct Known(HashSet<String>);
+
+impl Known {
+    /// The secrets of these documents.
+    #[must_use]
+    pub fn of(documents: [&Node; 2]) -> Self {
+        let mut known = Self::default();
+        for node in documents {
+            known.look(node, is_closed(&[], [Some(node), None]));
+        }
+        known
+    }
+
+    /// Takes in what is secret below a node, or all of it.
+    fn look(&mut self, node: &Node, all: bool) {
+        match node {
+            Node::Text(text) | Node::Number(text) if all || is_secret(node) => self.0.extend(words(text).map(str::to_owned)),
+            Node::Text(_) | Node::Number(_) | Node::Null | Node::Flag(_) => {}
+            Node::List(list) => list.iter().for_each(|item| self.look(item, all || is_closed(&[], [Some(item), None]))),
+            Node::Map(map) => {
+                for (key, value) in map {
+                    // The names of secrets, and of what lies below them, are no secrets.
+                    if is_hidden(key) {
+                        self.look(key, true);
+                    }
+                    self.look(value, all || is_closed(&[Step::Key(key)], [Some(value), None]));
+                }
+            }
+            Node::Tagged(_, node) => self.look(node, true),
+        }
+    }
+
+    /// Whether a text holds a word of a secret.
+    #[must_use]
+    pub fn is_in(&self, text: &str) -> bool {
+        !self.0.is_empty() && words(text).any(|word| self.0.contains(word))
+    }
+
+    /// Whether a key is a secret or holds one.
+    #[must_use]
+    pub fn hides(&self, key: &Node) -> bool {
+        is_hidden(key) || matches!(key, Node::Text(text) | Node::Number(text) if self.is_in(text))
+    }
+}
+
+/// The words of a text that are long enough to be known again, with what stands between letters in them, and without.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let is_part = |c: char| c.is_alphanumeric();
+    let whole = text.split_whitespace().map(move |word| word.trim_matches(|c: char| !is_part(c)));
+    let dashed = text.split(move |c: char| !is_part(c) && !matches!(c, '-' | '_'));
+    whole.chain(dashed).filter(|word| word.len() >= SHORTEST_KNOWN && !matches!(*word, "true" | "false" | "null"))
+}
+
 /// What changed from one version to the next, in a phrase that names keys and no values.
 #[must_use]
 pub fn phrase(before: &[u8], after: &[u8]) -> String {
@@ -54,8 +125,9 @@ pub fn phrase(before: &[u8], after: &[u8]) -> String {
         return "the same bytes again".to_owned();
     }
     let (Ok(before), Ok(after)) = (documents::read(before), documents::read(after)) else { return "not YAML: bytes differ".to_owned() };
+    let known = Known::of([&before, &after]);
     let changes = differences(&before, &after, &is_closed);
-    let mut names: Vec<String> = changes.iter().map(|change| path(&change.path, &is_hidden)).collect();
+    let mut names: Vec<String> = changes.iter().map(|change| path(&change.path, &|key| known.hides(key))).collect();
     names.dedup();
     match names.len() {
         0 => "comments or order only".to_owned(),
@@ -66,7 +138,8 @@ pub fn phrase(before: &[u8], after: &[u8]) -> String {
 }
 
 /// A path as people write it: `mongodb.users[2].name`. What is no plain name stands in quotes.
-fn path(steps: &[Step<'_>], hides: &dyn Fn(&Node) -> bool) -> String {
+#[must_use]
+pub fn path(steps: &[Step<'_>], hides: &dyn Fn(&Node) -> bool) -> String {
     let mut text = String::new();
     for step in steps {
         let key = match step {

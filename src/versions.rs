@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
+use crate::choice::{End, moment};
 use crate::layout;
 use crate::record::timestamp;
 
@@ -127,16 +128,27 @@ impl Past {
         }
     }
 
-    /// Whether a name begins the MD5 of a version, or is the time in its name.
-    #[must_use]
-    pub fn knows_version(&self, name: &str) -> bool {
-        name.len() >= SHORTEST && self.versions.iter().any(|version| is_named(version, name))
-    }
-
-    /// Whether a name begins the id of a deployment.
-    #[must_use]
-    pub fn knows_deployment(&self, name: &str) -> bool {
-        name.len() >= SHORTEST && self.uses.iter().any(|it| it.deployment_id.starts_with(name))
+    /// What a word stands for that may be `latest`, a version, a deployment or a time, as [`moment`] reads it.
+    ///
+    /// # Errors
+    /// That it stands for nothing, or for more than one of these.
+    pub fn meant(&self, word: &str, now: DateTime<Utc>) -> Result<Wanted, String> {
+        if word == "latest" {
+            return Ok(Wanted::Latest);
+        }
+        let is_long = word.len() >= SHORTEST;
+        let version = is_long && self.versions.iter().any(|version| is_named(version, word));
+        let deployment = is_long && self.uses.iter().any(|it| it.deployment_id.starts_with(word));
+        let at = moment(word, End::Last, now).ok();
+        match (at, version, deployment) {
+            (Some(at), false, false) => Ok(Wanted::At(at)),
+            (None, true, false) => Ok(Wanted::Version(word.to_owned())),
+            (None, false, true) => Ok(Wanted::Deployment(word.to_owned())),
+            (None, false, false) => Err(format!(
+                "`{word}` is no version, no deployment and no time; `config-backup history` lists the versions, `report --all` the deployments"
+            )),
+            _ => Err(format!("`{word}` may be more than one of a version, a deployment and a time; give more of its name")),
+        }
     }
 
     fn by_name(&self, name: &str) -> Result<usize, String> {
@@ -247,6 +259,20 @@ mod tests {
         let several = by("aaaa");
         assert!(several.starts_with("`aaaa` stands for 3 versions: ") && [A, B].iter().all(|md5| several.contains(md5)), "{several}");
         assert_eq!(found(&Wanted::Latest), "2026-10-03T08:00:00Z");
+    }
+
+    #[test]
+    fn a_word_stands_for_one_thing_or_is_refused() {
+        let meant = |word: &str| past().meant(word, at("2026-10-10T00:00:00Z"));
+        assert_eq!(meant("latest"), Ok(Wanted::Latest));
+        assert_eq!(meant("2026-10-01"), Ok(Wanted::At(at("2026-10-01T23:59:59.999999999Z"))));
+        assert_eq!(meant("2d"), Ok(Wanted::At(at("2026-10-08T00:00:00Z"))));
+        assert_eq!(meant("aaaa"), Ok(Wanted::Version("aaaa".into())), "which of them, is asked later");
+        assert_eq!(meant("20261002T"), Ok(Wanted::Deployment("20261002T".into())));
+        assert!(meant("zzzz").is_err_and(|why| why.starts_with("`zzzz` is no version, no deployment and no time; ")));
+        let odd = Past::new(vec![version("2026-10-01T08:00:00Z", "300d0000000000000000000000000000")], Vec::new());
+        assert!(odd.meant("300d", at("2026-10-10T00:00:00Z")).is_err_and(|why| why.contains("more than one")), "an age and a version");
+        assert!(odd.meant("300d0", at("2026-10-10T00:00:00Z")).is_ok());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::support::BUCKET;
 
 on_each_server!(each_version_comes_back_as_it_was, bytes_that_are_not_those_of_the_name_are_not_written);
 
-const FIRST: &str = "# caf\u{e9}\r\nmongodb: {password: canary-one}\t";
+const FIRST: &str = "# Z\u{fc}rich\r\nmongodb: {password: canary-one}\t";
 const SECOND: &str = "mongodb: {password: canary-two}\n";
 
 /// Two versions with a deployment each.
