@@ -139,6 +139,9 @@ pub struct DiffArguments {
     #[arg(default_value = "local")]
     pub after: String,
 
+    /// Compare line by line, as `diff -u` does; lines that may hold a secret are masked
+    #[arg(long)]
+    pub text: bool,
     /// Exit with 1 where anything differs
     #[arg(long)]
     pub exit_code: bool,

@@ -13,11 +13,13 @@ use crate::deployment::block_on;
 use crate::documents::{self, Node};
 use crate::fault::{Fault, Kind};
 use crate::formats::until_closed;
+use crate::literal::{Lines, split, unified};
+use crate::masking::Known;
 use crate::masks::{Mark, Masks};
 use crate::past::{self, PATIENCE};
 use crate::text::plain;
 use crate::versions::Past;
-use crate::{config, host};
+use crate::{config, hiding, host};
 
 /// Stands for the file on this machine.
 const LOCAL: &str = "local";
@@ -46,7 +48,7 @@ pub fn run(arguments: &DiffArguments, output: impl Write + IsTerminal, mut messa
         writeln!(messages, "config-backup: WARNING: secrets are shown in clear")?;
     }
     let masks = if arguments.show_secrets { Masks::Off } else { Masks::On(host::random_key()) };
-    let lines = lines(&sides, masks)?;
+    let lines = if arguments.text { literal_lines(&sides, masks)? } else { lines(&sides, masks)? };
     if lines.is_empty() && sides[0].bytes != sides[1].bytes {
         writeln!(messages, "config-backup: they differ in comments or order only")?;
     }
@@ -91,18 +93,45 @@ fn tree(side: &Side) -> Result<Node, Fault> {
     })
 }
 
+/// The lines as they are; without their secrets only where the parser can tell what is one.
+fn literal_lines(sides: &[Side; 2], masks: Masks) -> Result<Vec<(Mark, String)>, Fault> {
+    let [before, after] = sides;
+    if before.bytes == after.bytes {
+        return Ok(Vec::new());
+    }
+    let texts = sides.each_ref().map(|side| String::from_utf8_lossy(&side.bytes));
+    let shown = match masks {
+        Masks::Off => {
+            texts.each_ref().map(|text| split(text).into_iter().map(|line| plain(line.trim_end_matches('\n')).into_owned()).collect())
+        }
+        Masks::On(_) => {
+            let refused = |fault: Fault| Fault { advice: "`--show-secrets` shows its lines as they are".to_owned(), ..fault };
+            let known = Known::of([&tree(before).map_err(refused)?, &tree(after).map_err(refused)?]);
+            texts.each_ref().map(|text| hiding::lines(text, &known, &masks))
+        }
+    };
+    let [before, after] = &texts;
+    let [shown_before, shown_after] = shown;
+    let before = Lines { real: split(before), shown: shown_before };
+    Ok(unified(&before, &Lines { real: split(after), shown: shown_after }))
+}
+
 fn write(sides: &[Side; 2], lines: &[(Mark, String)], coloured: bool, output: &mut dyn Write) -> io::Result<()> {
     let [before, after] = sides.each_ref().map(|side| plain(&side.name));
     if !lines.is_empty() {
         writeln!(output, "--- {before}\n+++ {after}")?;
     }
     for (mark, text) in lines {
-        let sign = mark.sign();
-        match mark {
-            Mark::Gone if coloured => writeln!(output, "\u{1b}[31m{sign} {text}\u{1b}[0m")?,
-            Mark::New if coloured => writeln!(output, "\u{1b}[32m{sign} {text}\u{1b}[0m")?,
-            Mark::Other if coloured => writeln!(output, "\u{1b}[33m{sign} {text}\u{1b}[0m")?,
-            _ => writeln!(output, "{sign} {text}")?,
+        let colour = match mark {
+            Mark::Gone => "\u{1b}[31m",
+            Mark::New => "\u{1b}[32m",
+            Mark::Other => "\u{1b}[33m",
+            Mark::Same => "",
+        };
+        if coloured && !colour.is_empty() {
+            writeln!(output, "{colour}{text}\u{1b}[0m")?;
+        } else {
+            writeln!(output, "{text}")?;
         }
     }
     output.flush()

@@ -15,7 +15,7 @@ pub enum Mark {
     Gone,
     /// `+`: only the second has it.
     New,
-    /// `~`: both have it, and not the same.
+    /// `~`: both have something else there; or it says where the lines are.
     Other,
     /// A blank: both have the same.
     Same,
@@ -72,12 +72,20 @@ impl Masks {
             Self::On(Some(_)) => format!("{word} (masked, {change})"),
             _ => format!("{word} (masked)"),
         };
-        (mark, format!("{path}: {what}"))
+        (mark, format!("{} {path}: {what}", mark.sign()))
+    }
+
+    /// What is shown in the place of a secret.
+    #[must_use]
+    pub fn mask(&self, secret: &str) -> String {
+        match self {
+            Self::On(Some(_)) => format!("(masked, {})", self.fingerprint(secret)),
+            _ => "(masked)".to_owned(),
+        }
     }
 
     /// What tells a secret from others in this run, and nobody anything in another.
-    #[must_use]
-    pub fn fingerprint(&self, secret: &str) -> String {
+    fn fingerprint(&self, secret: &str) -> String {
         match self {
             Self::On(Some(key)) => sha256_hex(&[key.as_slice(), secret.as_bytes()].concat())[..8].to_owned(),
             _ => String::new(),
@@ -107,7 +115,7 @@ mod tests {
 
     fn lines(masks: Masks, before: &str, after: &str) -> Vec<String> {
         let [before, after] = [before, after].map(|text| read(text.as_bytes()).expect(text));
-        masks.lines(&before, &after).iter().map(|(mark, text)| format!("{} {text}", mark.sign())).collect()
+        masks.lines(&before, &after).into_iter().map(|(_, line)| line).collect()
     }
 
     #[test]

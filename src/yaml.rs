@@ -253,19 +253,17 @@ mod tests {
             let bomb = format!("a: {}", hidden.repeat((1 << 20) / hidden.len() - 1));
             assert_eq!(read(&bomb, NAME), Err("it has too many brackets for its size".to_owned()), "{hidden}");
         }
-        let directives: String = (0..40_000).map(|number| format!("%TAG !{number}! x\n")).collect();
+        let directives = (0..40_000).map(|number| format!("%TAG !{number}! x\n")).collect::<Vec<_>>().concat();
         assert!(read(&directives, NAME).is_err_and(|problem| problem == "it has too many brackets for its size"));
         let long =
             format!("customer: {{name: a}}\n{}", "- {cidr: \"10.0.0.0/8\", comment: \"an office\"}\n".repeat(2000).replace("- ", "  - "));
-        assert_eq!(name(&long.replacen("\n", "\nx:\n", 1)), Found::Text("a".to_owned()), "a long list is none of these");
+        assert_eq!(name(&long.replacen('\n', "\nx:\n", 1)), Found::Text("a".to_owned()), "a long list is none of these");
     }
 
     #[test]
     fn aliases_are_followed_only_to_what_is_wanted() {
-        let mut laughs = "a0: &a0 [x, x]\n".to_owned();
-        for level in 1..40 {
-            laughs += &format!("a{level}: &a{level} [*a{0}, *a{0}, *a{0}]\n", level - 1);
-        }
+        let laugh = |level| format!("a{}: &a{0} [*a{level}, *a{level}, *a{level}]\n", level + 1);
+        let laughs = ["a0: &a0 [x, x]\n".to_owned()].into_iter().chain((0..39).map(laugh)).collect::<Vec<_>>().concat();
         for more in [&laughs, "a: &a [*a]\n", ""] {
             assert_eq!(name(&format!("{more}x: &x {{name: &n airbnb}}\ncustomer: *x\n")), Found::Text("airbnb".to_owned()), "{more}");
         }
