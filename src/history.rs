@@ -23,6 +23,8 @@ use crate::{host, masking};
 pub const COLUMNS: [&str; 9] = ["timestamp", "user", "deployments", "size", "config_hash", "change", "arn", "deployment_id", "key"];
 /// How many of them a table has.
 const OF_TABLE: usize = 6;
+/// How much of an MD5 a table shows: enough to name a version.
+const DIGITS_IN_TABLE: usize = 12;
 /// Versions under way at once.
 const AT_ONCE: usize = 8;
 /// The largest version that is fetched to be compared, in bytes.
@@ -95,7 +97,7 @@ async fn row<'a>(store: &Store, past: &'a Past, place: usize, change: String) ->
 }
 
 fn write(rows: &[Row<'_>], format: Format, terminal: bool, output: &mut dyn Write) -> std::io::Result<()> {
-    let columns = if format == Format::Table { &COLUMNS[..OF_TABLE] } else { &COLUMNS };
+    let (columns, digits) = if format == Format::Table { (&COLUMNS[..OF_TABLE], DIGITS_IN_TABLE) } else { (&COLUMNS[..], usize::MAX) };
     let text = |text: &str| Cell::Text(text.to_owned().into());
     let cells = |row: &Row<'_>| {
         let mut cells = vec![
@@ -103,7 +105,7 @@ fn write(rows: &[Row<'_>], format: Format, terminal: bool, output: &mut dyn Writ
             text(user_name(&row.user)),
             Cell::Count(row.deployments),
             Cell::Count(row.version.size),
-            text(&row.version.md5),
+            text(&row.version.md5[..row.version.md5.len().min(digits)]),
             text(&row.change),
             text(&row.user),
             text(&row.deployment_id),

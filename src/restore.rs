@@ -67,7 +67,7 @@ fn wanted(arguments: &RestoreArguments, now: DateTime<Utc>) -> Result<Wanted, Fa
 
 /// The file that a path stands for: a link is followed. Refused at once, not after the fetching, is what cannot be one.
 fn place(path: &Path) -> Result<PathBuf, Fault> {
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = if path.is_symlink() { fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()) } else { path.to_owned() };
     let refused = |why: &str, way_out: &str| Err(Fault::new(Kind::Input, format!("write `{}`: {why}", path.display()), way_out));
     match fs::metadata(&path) {
         Ok(there) if there.is_dir() => refused("it is a folder", "name a file in it"),

@@ -79,6 +79,23 @@ fn a_config_of_the_earlier_module_is_a_version_of_its_own() {
 }
 
 #[test]
+fn a_config_whose_copy_is_not_there_is_told_all_the_same() {
+    let site = Site::new(Kind::Embedded);
+    version(&site, "2026-10-01T08:00:00Z", FIRST);
+    let put = |captured_at: &str, body: &str| {
+        let metadata = [("md5", md5(body)), ("captured-at", captured_at.to_owned())];
+        let metadata = metadata.each_ref().map(|(name, value)| (*name, value.as_str()));
+        site.world.server.put(BUCKET, "terragrunt/acme/config.yaml", body.as_bytes(), &metadata).expect("an object");
+    };
+    put("2026-10-01T08:00:00Z", FIRST);
+    assert_eq!(answer(&site.world, &["history", "acme"]).lines().count(), 2, "it is the version that is there");
+    put("2026-10-02T08:00:00Z", SECOND);
+    let csv = rows(answer(&site.world, &["history", "acme"]).as_bytes());
+    let names: Vec<(&str, &str)> = csv[1..].iter().map(|row| (row[0].as_str(), row[4].as_str())).collect();
+    assert_eq!(names, [("2026-10-02T08:00:00Z", md5(SECOND).as_str()), ("2026-10-01T08:00:00Z", md5(FIRST).as_str())]);
+}
+
+#[test]
 fn what_is_no_yaml_is_said_to_differ() {
     let site = Site::new(Kind::Embedded);
     version(&site, "2026-10-01T08:00:00Z", "a: [canary");

@@ -119,6 +119,19 @@ fn ten_deployments_are_told_and_each_gives_back_its_bytes() {
     let told: Vec<Vec<String>> = table[1..].iter().map(|row| [1, 2, 4, 5].map(|place| row[place].clone()).to_vec()).collect();
     assert_eq!(told, expected);
     assert_eq!(each_deployment_comes_back(&world, &helper(), &deployed), Ok(()));
+    // From the second deployment to the eighth; the fingerprints differ in each run.
+    let shown = answer(&world, &["diff", "airbnb", &deployed[1].id, &deployed[7].id]);
+    let names: Vec<&str> = shown.lines().skip(2).map(|line| line.split(" (masked").next().expect("words")).collect();
+    let expected = [
+        "- domain.email: someone@example.com",
+        "+ domain.mail: someone@example.com",
+        "~ mongodb.additional_users_count: 5 -> 6",
+        "~ mongodb.database_admin_password: changed",
+        "~ mongodb.instance_size: M40 -> M30",
+    ];
+    assert_eq!(names, expected);
+    // A colleague's file of before, compared with what was deployed since.
+    assert_eq!(answer(&world, &["diff", "airbnb", &deployed[1].id, &deployed[2].id]), "");
 
     // A helper that adds a byte, or gives the latest whatever is asked for, would not pass.
     let adds = broken_helper(&world, "adds", "\"$HELPER\" \"$@\"; for last; do :; done; printf x >>\"$last\"");
