@@ -106,7 +106,7 @@ fn literal_lines(sides: &[Side; 2], masks: Masks) -> Result<Vec<(Mark, String)>,
         }
         Masks::On(_) => {
             let refused = |fault: Fault| Fault { advice: "`--show-secrets` shows its lines as they are".to_owned(), ..fault };
-            let known = Known::of([&tree(before).map_err(refused)?, &tree(after).map_err(refused)?]);
+            let known = Known::all_of([&tree(before).map_err(refused)?, &tree(after).map_err(refused)?]);
             texts.each_ref().map(|text| hiding::lines(text, &known, &masks))
         }
     };

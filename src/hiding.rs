@@ -203,7 +203,7 @@ mod tests {
     /// The lines as they are shown, with `#` in the place of what is hidden.
     fn shown(text: &str) -> Vec<String> {
         let document = read(text.as_bytes()).expect(text);
-        lines(text, &Known::of([&document, &document]), &Masks::On(None)).iter().map(|line| line.replace("(masked)", "#")).collect()
+        lines(text, &Known::all_of([&document, &document]), &Masks::On(None)).iter().map(|line| line.replace("(masked)", "#")).collect()
     }
 
     #[test]
@@ -237,6 +237,7 @@ mod tests {
             ("# pwd: x\na: 1\n", &["#", "a: 1"]),
             ("token: abcd\nb: abcd\n# abcd\n", &["token: #", "b: #", "#"]),
             ("- {name: DB_PASSWORD,\n   value: xyzw}\n- xyzw\n", &["- #", "   #", "- #"]),
+            ("- {name: DB_PIN, value: 12}\n- name: DB_PIN\n  value: 34\n", &["- #", "- name: #", "  value: #"]),
             ("e:\n  - name: DB_PASSWORD\n    value: xyzw\n", &["e:", "  - name: #", "    value: #"]),
         ] {
             assert_eq!(shown(text), expected, "{text:?}");

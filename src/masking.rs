@@ -7,24 +7,26 @@ use std::fmt::Write as _;
 
 use crate::differences::{Step, differences};
 use crate::documents::{self, Node};
-use crate::secrets::{is_secret_key, is_secret_name, is_secret_text};
+use crate::secrets::{is_mere_name, is_secret_key, is_secret_name, is_secret_text};
 use crate::text::plain;
 
 /// What is shown in the place of a key that is a secret itself.
 const HIDDEN_KEY: &str = "(masked key)";
 /// How many keys a phrase names.
 const NAMED: usize = 2;
-/// Shorter words of secrets, in bytes, are not known again elsewhere: they may mean anything.
+/// Shorter words of secrets, in bytes, are not known again elsewhere.
 const SHORTEST_KNOWN: usize = 4;
 
 /// Keys beside whose value a name stands, as in `{name: DB_PASSWORD, value: …}`.
 const NAMES: [&str; 7] = ["name", "key", "id", "variable", "parameter", "field", "header"];
+/// The keys of such values.
+const VALUES: [&str; 7] = ["value", "values", "val", "default", "content", "data", "text"];
 
 /// Whether what lies at a path is to be taken as one, for it is a secret or may hold one anywhere.
 #[must_use]
 pub fn is_closed(path: &[Step<'_>], nodes: [Option<&Node>; 2]) -> bool {
     let by_key = path.last().is_some_and(|step| matches!(step, Step::Key(key) if !is_shown(key)));
-    by_key || nodes.into_iter().flatten().any(names_a_secret)
+    by_key || nodes.into_iter().flatten().any(|node| matches!(node, Node::Tagged(..)) || is_secret_pair(node))
 }
 
 /// Whether a key may be looked below.
@@ -43,12 +45,15 @@ pub fn is_hidden(key: &Node) -> bool {
     }
 }
 
-fn names_a_secret(node: &Node) -> bool {
+/// Whether a mapping is a pair of a secret's name and the secret, as environments have them.
+fn is_secret_pair(node: &Node) -> bool {
     let Node::Map(map) = node else { return false };
-    map.iter().any(|(key, value)| match (key, value) {
-        (Node::Text(key), Node::Text(name)) => NAMES.contains(&key.to_lowercase().as_str()) && is_secret_name(name),
-        _ => false,
-    })
+    let has_value = map.keys().any(|key| matches!(key, Node::Text(key) if VALUES.contains(&key.to_lowercase().as_str())));
+    has_value
+        && map.iter().any(|(key, value)| match (key, value) {
+            (Node::Text(key), Node::Text(name)) => NAMES.contains(&key.to_lowercase().as_str()) && is_secret_name(name),
+            _ => false,
+        })
 }
 
 /// Whether a node that is no mapping or sequence of others is a secret, or may hold one anywhere.
@@ -65,13 +70,27 @@ pub fn is_secret(node: &Node) -> bool {
 
 /// The words of the secrets of documents, which are secret wherever they stand: an alias or a copy may have any name.
 #[derive(Debug, Default)]
-pub struct Known(HashSet<String>);
+pub struct Known {
+    words: HashSet<String>,
+    /// Shorter words are let pass.
+    shortest: usize,
+}
 
 impl Known {
-    /// The secrets of these documents.
+    /// The secrets of these documents, but for short words, which may mean anything elsewhere.
     #[must_use]
     pub fn of(documents: [&Node; 2]) -> Self {
-        let mut known = Self::default();
+        Self::from(documents, SHORTEST_KNOWN)
+    }
+
+    /// The secrets of these documents, to the shortest word: for those who see no more than words.
+    #[must_use]
+    pub fn all_of(documents: [&Node; 2]) -> Self {
+        Self::from(documents, 1)
+    }
+
+    fn from(documents: [&Node; 2], shortest: usize) -> Self {
+        let mut known = Self { shortest, ..Self::default() };
         for node in documents {
             known.look(node, is_closed(&[], [Some(node), None]));
         }
@@ -81,8 +100,12 @@ impl Known {
     /// Takes in what is secret below a node, or all of it.
     fn look(&mut self, node: &Node, all: bool) {
         match node {
-            Node::Text(text) | Node::Number(text) if all || is_secret(node) => self.0.extend(words(text).map(str::to_owned)),
-            Node::Text(_) | Node::Number(_) | Node::Null | Node::Flag(_) => {}
+            Node::Text(text) | Node::Number(text) => {
+                // What is secret by itself may stand in a sentence of words that are not.
+                let is_secret = |word: &&str| all || is_secret_key(word);
+                self.words.extend(words(text, self.shortest).filter(is_secret).map(str::to_owned));
+            }
+            Node::Null | Node::Flag(_) => {}
             Node::List(list) => list.iter().for_each(|item| self.look(item, all || is_closed(&[], [Some(item), None]))),
             Node::Map(map) => {
                 for (key, value) in map {
@@ -100,7 +123,7 @@ impl Known {
     /// Whether a text holds a word of a secret.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
-        !self.0.is_empty() && words(text).any(|word| self.0.contains(word))
+        !self.words.is_empty() && words(text, self.shortest).any(|word| self.words.contains(word))
     }
 
     /// Whether a key is a secret or holds one.
@@ -111,11 +134,11 @@ impl Known {
 }
 
 /// The words of a text that are long enough to be known again, with what stands between letters in them, and without.
-fn words(text: &str) -> impl Iterator<Item = &str> {
+fn words(text: &str, shortest: usize) -> impl Iterator<Item = &str> {
     let is_part = |c: char| c.is_alphanumeric();
     let whole = text.split_whitespace().map(move |word| word.trim_matches(|c: char| !is_part(c)));
     let dashed = text.split(move |c: char| !is_part(c) && !matches!(c, '-' | '_'));
-    whole.chain(dashed).filter(|word| word.len() >= SHORTEST_KNOWN && !matches!(*word, "true" | "false" | "null"))
+    whole.chain(dashed).filter(move |word| word.len() >= shortest && !matches!(*word, "true" | "false" | "null") && !is_mere_name(word))
 }
 
 /// What changed from one version to the next, in a phrase that names keys and no values.
@@ -190,6 +213,21 @@ mod tests {
         assert_eq!(said("api_key: {canary: 1}\n", "api_key: {other: 1}\n"), "1 key changed: api_key");
         assert_eq!(said("AKIAIOSFODNN7EXAMPLE: 1\n", "AKIAIOSFODNN7EXAMPLE: 2\n"), "1 key changed: (masked key)");
         assert_eq!(said("? [canary]\n: 1\n", "? [canary]\n: 2\n"), "1 key changed: (masked key)");
+        assert_eq!(said("name: token-shop\nsize: 1\n", "name: token-shop\nsize: 2\n"), "1 key changed: size", "no pair of name and value");
         assert_eq!(said("- {name: DB_PASSWORD, value: a}\n", "- {name: DB_PASSWORD, value: b}\n"), "1 key changed: [0]");
+    }
+
+    #[test]
+    fn a_secret_is_known_again_and_the_words_around_it_are_not() {
+        let text = "password: hunter2\nurl: call airbnb with AKIAIOSFODNN7EXAMPLE as password\npin: 123\n";
+        let document = documents::read(text.as_bytes()).expect("YAML");
+        let known = Known::of([&document, &Node::Null]);
+        for copy in ["hunter2", "a (hunter2)", "user:hunter2@host", "AKIAIOSFODNN7EXAMPLE"] {
+            assert!(known.is_in(copy), "{copy}");
+        }
+        for other in ["airbnb", "password", "hunter", "123", ""] {
+            assert!(!known.is_in(other), "{other}");
+        }
+        assert!(Known::all_of([&document, &Node::Null]).is_in("a: 123"));
     }
 }

@@ -50,6 +50,13 @@ pub fn is_secret_name(name: &str) -> bool {
     has_word(name) || words(name).iter().any(|word| WHOLE_WORDS.contains(&word.as_str()))
 }
 
+/// Whether a word is what secrets are called, and nothing more.
+#[must_use]
+pub fn is_mere_name(word: &str) -> bool {
+    let small = word.to_lowercase();
+    WORDS.contains(&small.as_str()) || WHOLE_WORDS.contains(&small.as_str())
+}
+
 /// Whether a text looks like a secret, or holds one.
 #[must_use]
 pub fn is_secret_text(text: &str) -> bool {

@@ -100,7 +100,7 @@ fn plant(value: &mut Value, is_secret: bool) {
 fn shown(before: &str, after: &str, masks: Masks) -> usize {
     let [one, other] = [before, after].map(|text| read(text.as_bytes()).unwrap_or_else(|why| panic!("{why}: {text}")));
     let known = match masks {
-        Masks::On(_) => Known::of([&one, &other]),
+        Masks::On(_) => Known::all_of([&one, &other]),
         // What shows all secrets in the differences, but none that is known in the lines, is no control.
         Masks::Off => Known::of([&Node::Null, &Node::Null]),
     };
