@@ -115,7 +115,9 @@ fn no_secret_is_shown_however_it_is_spelled() {
     let mut in_clear = 0;
     for round in 0..4000 {
         let mut pair = [draw(&mut chance, 0), draw(&mut chance, 0)];
-        pair.iter_mut().for_each(|value| plant(value, false));
+        for value in &mut pair {
+            plant(value, false);
+        }
         let [before, after] = pair.each_ref().map(|value| spell(&mut chance, value, 0));
         assert_eq!(shown(&before, &after, Masks::On(None)), 0, "seed {SEED}, round {round}: {before}{after}");
         in_clear += shown(&before, &after, Masks::Off);
