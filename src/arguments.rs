@@ -1,13 +1,14 @@
-//! The arguments of `report`. The doc comments are the help.
+//! The arguments of `report`, `history`, `diff` and `restore`. The doc comments are the help.
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgGroup, Args, ValueEnum as _};
 
 use crate::columns::Sort;
 use crate::formats::Format;
 use crate::logged::By;
-use crate::protocol::{BUCKET, BUCKET_REGION};
+use crate::source::Source;
 
 /// What `report --help` ends with.
 pub const EXAMPLES: &str = "\
@@ -83,21 +84,9 @@ pub struct ReportArguments {
     #[arg(long, value_name = "WHEN", help_heading = "Choice")]
     pub until: Option<String>,
 
-    /// The AWS profile; without it the one of --config-file, or the environment's credentials
-    #[arg(long, help_heading = "Source")]
-    pub profile: Option<String>,
-    /// A customer's config.yaml, whose aws.profile is used
-    #[arg(long, value_name = "FILE", help_heading = "Source")]
-    pub config_file: Option<PathBuf>,
-    /// The bucket
-    #[arg(long, env = "CONFIG_BACKUP_BUCKET", default_value = BUCKET, help_heading = "Source")]
-    pub bucket: String,
-    /// The bucket's region; a wrong one is corrected by S3
-    #[arg(long, env = "CONFIG_BACKUP_BUCKET_REGION", default_value = BUCKET_REGION, help_heading = "Source")]
-    pub bucket_region: String,
-    /// The account that the bucket must belong to; without it any will do
-    #[arg(long, env = "CONFIG_BACKUP_BUCKET_OWNER", value_name = "ACCOUNT", help_heading = "Source")]
-    pub expected_bucket_owner: Option<String>,
+    /// Where to look
+    #[command(flatten)]
+    pub source: Source,
     /// Fetch everything, and leave the cache alone
     #[arg(long, help_heading = "Source")]
     pub no_cache: bool,
@@ -119,4 +108,98 @@ impl ReportArguments {
         let by_name = || self.file().and_then(|path| Format::of_name(&path.to_string_lossy()));
         self.format.or_else(by_name).unwrap_or(Format::Csv)
     }
+}
+
+/// The arguments of `history`.
+#[derive(Debug, Args)]
+pub struct HistoryArguments {
+    /// The customer, by the exact name
+    pub customer: String,
+    /// How to write it; without this as a table on a terminal, and else as CSV
+    #[arg(short, long, value_name = "table|json|csv", value_parser = forms(), hide_possible_values = true)]
+    pub format: Option<Format>,
+    /// Only the newest N versions
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Where to look
+    #[command(flatten)]
+    pub source: Source,
+}
+
+/// The arguments of `diff`.
+#[derive(Debug, Args)]
+#[command(after_help = MEANT)]
+pub struct DiffArguments {
+    /// The customer, by the exact name
+    pub customer: String,
+    /// What is compared
+    #[arg(default_value = "latest")]
+    pub before: String,
+    /// What it is compared with
+    #[arg(default_value = "local")]
+    pub after: String,
+
+    /// Compare line by line, as `diff -u` does; lines that may hold a secret are masked
+    #[arg(long)]
+    pub text: bool,
+    /// Exit with 1 where anything differs
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Show secrets in clear
+    #[arg(long)]
+    pub show_secrets: bool,
+
+    /// Where to look; --config-file is also what `local` stands for
+    #[command(flatten)]
+    pub source: Source,
+}
+
+/// What `diff --help` ends with.
+const MEANT: &str = "\
+BEFORE and AFTER are each one of
+  latest       the newest version in the bucket
+  local        the file --config-file, or config.yaml in this folder or the one above
+  a version    its MD5, or the first 4 digits or more, or the time in its key (2026-10-01_080000)
+  a deployment its id, or the beginning of it
+  a time       a date (2026-10-01: the end of that day in UTC), an age (36h, 30d, 2w) or RFC 3339
+
+Order and comments play no part, and items of lists are compared by their places. What looks like a secret, by its key or
+by itself, is shown as changed, with a fingerprint that differs in each run.";
+
+/// The arguments of `restore`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("place").required(true).args(["output", "stdout"])))]
+#[command(group(ArgGroup::new("which").args(["at", "deployment", "version"])))]
+pub struct RestoreArguments {
+    /// The customer, by the exact name
+    pub customer: String,
+
+    /// The version as of then: a date (2026-10-01, the end of that day in UTC), an age (36h, 30d, 2w) or RFC 3339
+    #[arg(long, value_name = "WHEN", help_heading = "Choice")]
+    pub at: Option<String>,
+    /// The version that this deployment used: its id, or the beginning of it
+    #[arg(long, value_name = "ID", help_heading = "Choice")]
+    pub deployment: Option<String>,
+    /// This version: its MD5, or the beginning of it (4 digits or more), or the time in its key (2026-10-01_080000)
+    #[arg(long, value_name = "VERSION", help_heading = "Choice")]
+    pub version: Option<String>,
+
+    /// Write to this file, readable for you alone
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+    /// Write to stdout
+    #[arg(long, help_heading = "Output")]
+    pub stdout: bool,
+    /// Replace a file with other content, too; what it held is kept beside it as *.bak
+    #[arg(long, conflicts_with = "stdout", help_heading = "Output")]
+    pub force: bool,
+
+    /// Where to look
+    #[command(flatten)]
+    pub source: Source,
+}
+
+/// The formats of a list that is no report.
+fn forms() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(["table", "json", "csv"]).try_map(|name| Format::from_str(&name, false))
 }

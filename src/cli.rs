@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::arguments::{EXAMPLES, ReportArguments};
+use crate::arguments::{DiffArguments, EXAMPLES, HistoryArguments, ReportArguments, RestoreArguments};
 use crate::fault::Fault;
-use crate::{backup, completions, context, init, log, outcome, panics, replay, report, status};
+use crate::{backup, completions, context, diff, history, init, log, outcome, panics, replay, report, restore, status};
 
 /// An exit code; README.md, "Exit codes", lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,12 @@ enum Verb {
     /// Print who deployed what: one row per day, customer and user, the last deployment of the day winning
     #[command(after_help = EXAMPLES)]
     Report(Box<ReportArguments>),
+    /// List the versions of a customer's config, newest first: when, by whom, and which keys changed
+    History(HistoryArguments),
+    /// Show what differs between two versions of a customer's config, or from the file here, with secrets masked
+    Diff(Box<DiffArguments>),
+    /// Give back a version of a customer's config, byte for byte
+    Restore(Box<RestoreArguments>),
     /// Put the Terragrunt unit into a customer folder, or bring it up to this version
     Init(InitArguments),
     /// Send what deployments had to keep on this machine
@@ -121,6 +127,9 @@ fn dispatch(
         Some(Verb::Log) => log::run(input, output).map(done),
         Some(Verb::Outcome) => outcome::run(input, output).map(done),
         Some(Verb::Report(arguments)) => report::run(&arguments, output, messages, watched),
+        Some(Verb::History(arguments)) => history::run(&arguments, output, messages),
+        Some(Verb::Diff(arguments)) => diff::run(&arguments, output, messages),
+        Some(Verb::Restore(arguments)) => restore::run(&arguments, output, messages),
         Some(Verb::Init(arguments)) => init::run(&arguments, &mut output),
         Some(Verb::Replay) => replay::run(output, messages),
         Some(Verb::Status(arguments)) => status::run(&arguments, output),

@@ -134,6 +134,21 @@ pub async fn folders(store: &Arc<Store>, listing: &Listing) -> Result<Vec<String
     }
 }
 
+/// Sends one request, and again where it fails for reasons that pass.
+///
+/// # Errors
+/// The fault of the last try.
+pub async fn patiently<T, F: Future<Output = Result<T, Fault>>>(request: impl Fn() -> F) -> Result<T, Fault> {
+    let mut tries = 0;
+    loop {
+        match request().await {
+            Ok(answer) => return Ok(answer),
+            Err(fault) => tries = again(tries, fault)?,
+        }
+        tokio::time::sleep(wait(tries, 0)).await;
+    }
+}
+
 async fn list(store: Arc<Store>, cursor: Cursor) -> (Cursor, Result<Page, Fault>) {
     tokio::time::sleep(wait(cursor.tries, 0)).await;
     let page = store.list(&cursor.listing, cursor.token.as_deref()).await;

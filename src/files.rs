@@ -110,6 +110,32 @@ pub fn put(path: &Path, parts: &[&[u8]], mode: Mode) -> io::Result<File> {
     draft.commit()
 }
 
+/// Copies a file to `<name>.bak` beside it, or `.bak2` and so on: never over another one. Gives the copy's path.
+pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    for number in 1_u32.. {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".bak");
+        if number > 1 {
+            name.push(number.to_string());
+        }
+        let aside = folder_of(path).join(name);
+        let mut copy = match options.open(&aside) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            opened => opened?,
+        };
+        let mut original = File::open(path)?;
+        io::copy(&mut original, &mut copy)?;
+        copy.set_permissions(original.metadata()?.permissions())?;
+        copy.sync_all()?;
+        return Ok(aside);
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "all names for a copy are taken"))
+}
+
 /// Opens a file for reading, but no link, and without waiting where it is a pipe.
 pub fn open_itself(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -175,6 +201,17 @@ mod tests {
         assert!(!is_at(&first, &path).expect("there") && is_at(&second, &path).expect("there"));
         fs::remove_file(&path).expect("deleted");
         assert!(!is_at(&second, &path).expect("not there"));
+    }
+
+    #[test]
+    fn what_is_set_aside_is_copied_over_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        for (content, name) in [(&b"one"[..], "file.bak"), (b"two", "file.bak2"), (b"three", "file.bak3")] {
+            put(&path, &[content], Mode::Private).expect("written");
+            assert_eq!(set_aside(&path).expect("a copy"), folder.path().join(name));
+        }
+        assert_eq!(fs::read(folder.path().join("file.bak")).expect("there"), b"one");
     }
 
     #[test]

@@ -69,6 +69,14 @@ impl Format {
     }
 }
 
+/// A reader that has seen enough (`| head`) is no failure.
+pub fn until_closed(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
 /// Rows of cells, which can be gone through more than once.
 pub trait Cells<'a>: Fn() -> Box<dyn Iterator<Item = Vec<Cell<'a>>> + 'a> {}
 impl<'a, T: Fn() -> Box<dyn Iterator<Item = Vec<Cell<'a>>> + 'a>> Cells<'a> for T {}

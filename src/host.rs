@@ -55,6 +55,13 @@ pub fn nonce(now: DateTime<Utc>) -> String {
     format!("{}-{}", now.format("%Y%m%dT%H%M%SZ"), crate::digest::hex(&bytes))
 }
 
+/// Random bytes that nobody can guess; `None` without a system source of randomness.
+#[must_use]
+pub fn random_key() -> Option<[u8; 32]> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).is_ok().then_some(bytes)
+}
+
 /// Where what must outlive a run is kept: `$XDG_STATE_HOME/config-backup`, or `~/.local/state/config-backup`.
 #[must_use]
 pub fn state_dir() -> Option<PathBuf> {

@@ -55,7 +55,8 @@ fn carry_out(unit: &Path, file: &File, action: Action, force: bool, output: &mut
         Action::Create => "created".to_owned() + &format!(" {UNIT}/{name}"),
         Action::Upgrade => format!("upgraded {UNIT}/{name}"),
         Action::Keep if force => {
-            let aside = set_aside(unit, name)?;
+            let aside = files::set_aside(&unit.join(name)).with_context(|| format!("keep what `{name}` holds"))?;
+            let aside = aside.file_name().unwrap_or_default().display();
             format!("replaced {UNIT}/{name}; what it held is now {UNIT}/{aside}")
         }
         Action::Keep => format!("kept {UNIT}/{name}, which was changed since it was written; --force replaces it"),
@@ -108,18 +109,6 @@ fn others(unit: &Path) -> Result<Vec<String>> {
         .collect();
     names.sort();
     Ok(names)
-}
-
-/// Moves a file out of the way, never over another one.
-fn set_aside(unit: &Path, name: &str) -> Result<String> {
-    let mut aside = format!("{name}.bak");
-    let mut number = 1;
-    while unit.join(&aside).exists() {
-        number += 1;
-        aside = format!("{name}.bak{number}");
-    }
-    fs::copy(unit.join(name), unit.join(&aside)).with_context(|| format!("copy `{name}` to `{aside}`"))?;
-    Ok(aside)
 }
 
 fn read(unit: &Path, name: &str) -> Result<Option<Vec<u8>>> {

@@ -58,6 +58,48 @@ pub fn prefixes_to_read(customer: &str) -> Vec<String> {
     if customer.is_empty() || earlier == ours { vec![ours] } else { vec![ours, earlier] }
 }
 
+/// The folders that a customer's configs may lie in: ours, and the name as it is, as the earlier module had it.
+#[must_use]
+pub fn folders_to_read(customer: &str) -> Vec<String> {
+    let ours = format!("{CONFIGS}{}/", segment(customer));
+    // A name may be spelled as the segment that stands for another customer.
+    let another = customer_of(customer).is_some();
+    if customer.is_empty() || another { vec![ours] } else { vec![ours, format!("{CONFIGS}{customer}/")] }
+}
+
+/// What all keys of configs in one of [`folders_to_read`] start with, and hardly any key of the units' states.
+#[must_use]
+pub fn configs_prefix(folder: &str) -> String {
+    format!("{folder}config")
+}
+
+/// What the key of an object beside the units' states says by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigKey<'a> {
+    /// The config as of the last deployment that changed it.
+    Current,
+    /// A version of it.
+    Version {
+        /// When its bytes were read.
+        at: DateTime<Utc>,
+        /// The MD5 of its bytes.
+        md5: &'a str,
+    },
+}
+
+/// Takes the key of a config apart, which lies in one of [`folders_to_read`]; `None` for any other object.
+#[must_use]
+pub fn parse_config_key<'a>(folder: &str, key: &'a str) -> Option<ConfigKey<'a>> {
+    let name = key.strip_prefix(folder)?;
+    if name == "config.yaml" {
+        return Some(ConfigKey::Current);
+    }
+    let stem = name.strip_prefix("config-history/")?.strip_suffix(".yaml")?;
+    let (head, md5) = (stem.get(..17)?, stem.get(17..)?.strip_prefix('_')?);
+    let is_md5 = md5.len() == 32 && md5.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    moment_of(head).filter(|_| is_md5).map(|at| ConfigKey::Version { at, md5 })
+}
+
 /// What the key of a usage record says by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogKey<'a> {
@@ -76,23 +118,26 @@ pub fn parse_log_key(key: &str) -> Option<LogKey<'_>> {
     if segment.is_empty() || stem.is_empty() || stem.contains('/') {
         return None;
     }
-    let at = stem
-        .get(..17)
-        .filter(|head| (stem.len() == 17 || stem.as_bytes()[17] == b'-') && is_stamp(head))
-        .and_then(|head| NaiveDateTime::parse_from_str(head, STAMP).ok())
-        .map(|time| time.and_utc())
-        // A leap second would be counted to the next day, and no clock of ours shows one.
-        .filter(|time| YEARS.contains(&time.year()) && time.nanosecond() == 0);
+    let at = stem.get(..17).filter(|_| stem.len() == 17 || stem.as_bytes()[17] == b'-').and_then(moment_of);
     Some(LogKey { segment, at })
+}
+
+/// The time that [`stamp`] spells so.
+#[must_use]
+pub fn moment_of(stamp: &str) -> Option<DateTime<Utc>> {
+    let time = NaiveDateTime::parse_from_str(stamp, STAMP).ok().filter(|_| is_stamp(stamp))?.and_utc();
+    // A leap second would be counted to the next day, and no clock of ours shows one.
+    (YEARS.contains(&time.year()) && time.nanosecond() == 0).then_some(time)
 }
 
 /// Whether a text is spelled as [`stamp`] does it; chrono also reads `+2025-1-1…`, which sorts elsewhere.
 fn is_stamp(text: &str) -> bool {
-    text.bytes().enumerate().all(|(place, byte)| match place {
-        4 | 7 => byte == b'-',
-        10 => byte == b'_',
-        _ => byte.is_ascii_digit(),
-    })
+    text.len() == 17
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            4 | 7 => byte == b'-',
+            10 => byte == b'_',
+            _ => byte.is_ascii_digit(),
+        })
 }
 
 /// The segment that stands for the customer in the key of a record, or in the beginning of one.
@@ -224,6 +269,30 @@ mod tests {
             let key = format!("usage-logs/airbnb/{wild}.json");
             assert_eq!(parse_log_key(&key).expect("a record all the same").at, None, "{wild}");
         }
+    }
+
+    #[test]
+    fn keys_of_configs_are_told_from_those_of_states() {
+        let parse = |name: &str| parse_config_key("terragrunt/airbnb/", &format!("terragrunt/airbnb/{name}")).is_some();
+        let key = history_key("airbnb", at(), "d188280766a258ccc135ef480b49230c");
+        let version = ConfigKey::Version { at: at(), md5: "d188280766a258ccc135ef480b49230c" };
+        assert_eq!(parse_config_key("terragrunt/airbnb/", &key), Some(version));
+        assert_eq!(parse_config_key("terragrunt/airbnb/", &config_key("airbnb")), Some(ConfigKey::Current));
+        assert_eq!(parse_config_key("terragrunt/air/", &key), None);
+        for name in [
+            "config-backup/terraform.tfstate",
+            "config.yaml.bak",
+            "config-history/",
+            "config-history/2025-10-30_143052.yaml",
+            "config-history/2025-13-30_143052_d188280766a258ccc135ef480b49230c.yaml",
+            "config-history/2025-10-30_143052_D188280766A258CCC135EF480B49230C.yaml",
+            "config-history/2025-10-30_143052_d188280766a258ccc135ef480b49230.yaml",
+        ] {
+            assert!(!parse(name), "{name}");
+        }
+        assert_eq!(folders_to_read("airbnb"), ["terragrunt/airbnb/"]);
+        assert_eq!(folders_to_read("Foo Bar"), ["terragrunt/~Foo~20Bar/", "terragrunt/Foo Bar/"]);
+        assert_eq!(folders_to_read("~Foo~20Bar"), ["terragrunt/~~7eFoo~7e20Bar/"]);
     }
 
     #[test]

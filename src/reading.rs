@@ -31,6 +31,8 @@ pub struct Reading {
     pub deployment_id: String,
     /// What became of the config, in the words of [`Backup`] or in others.
     pub backup: String,
+    /// The key of the version that was deployed.
+    pub backup_key: String,
     /// Whether the record was sent by a later run.
     pub late: bool,
     /// The commit.
@@ -79,9 +81,8 @@ pub fn read(bytes: &[u8]) -> Result<Reading, String> {
         }
     };
     // Not shown, but as much a sign of a damaged record as the others.
-    for name in ["user_id", "backup_key"] {
-        text(name);
-    }
+    text("user_id");
+    let backup_key = text("backup_key");
     let reading = Reading {
         at,
         customer: text("customer"),
@@ -92,6 +93,7 @@ pub fn read(bytes: &[u8]) -> Result<Reading, String> {
         cluster_name: text("cluster_name"),
         deployment_id: text("deployment_id"),
         backup: text("backup"),
+        backup_key,
         late: fields.get("late") == Some(&Value::Bool(true)),
         git: optional(&fields, "git"),
         ci: optional(&fields, "ci"),

@@ -17,7 +17,7 @@ use crate::cli::Exit;
 use crate::deployment::block_on;
 use crate::fault::{Fault, Kind};
 use crate::files::Draft;
-use crate::formats::Format;
+use crate::formats::{Format, until_closed};
 use crate::gather::{Findings, Gathering, LARGEST};
 use crate::layout::{self, LOGS};
 use crate::listing::Listing;
@@ -27,7 +27,7 @@ use crate::sheet::{Report, Sheet};
 use crate::spans::{self, Span};
 use crate::summary::Summary;
 use crate::text::plain;
-use crate::{config, facts, fetch, host};
+use crate::{fetch, host};
 
 /// Attempts are counted by whoever sends the requests.
 const PATIENCE: Patience = Patience { operation: Duration::from_secs(30), attempt: Duration::from_secs(20), attempts: 1 };
@@ -35,7 +35,7 @@ const PATIENCE: Patience = Patience { operation: Duration::from_secs(30), attemp
 /// Prints the report; `watched` says whether `messages` go to a terminal. Exit: see README.md, "Exit codes".
 pub fn run(arguments: &ReportArguments, output: impl Write + IsTerminal, mut messages: impl Write, watched: bool) -> Result<Exit> {
     let now = host::now();
-    let target = target(arguments)?;
+    let target = arguments.source.target()?;
     let choice = choice(arguments, now)?;
     let format = arguments.form();
     if let Some(path) = arguments.file() {
@@ -57,16 +57,6 @@ pub fn run(arguments: &ReportArguments, output: impl Write + IsTerminal, mut mes
     tell(&report, &mut messages)?;
     let flawless = report.findings.unusable.is_empty() && report.findings.partial.is_empty();
     Ok(Exit(if arguments.strict && !flawless { 7 } else { 0 }))
-}
-
-fn target(arguments: &ReportArguments) -> Result<Target> {
-    let profile = match (&arguments.profile, &arguments.config_file) {
-        (Some(profile), _) => profile.clone(),
-        (None, Some(path)) => facts::read(&config::read(path)?.bytes).profile,
-        (None, None) => String::new(),
-    };
-    let owner = arguments.expected_bucket_owner.clone().unwrap_or_default();
-    Ok(Target { bucket: arguments.bucket.clone(), region: arguments.bucket_region.clone(), profile, owner })
 }
 
 fn choice(arguments: &ReportArguments, now: DateTime<Utc>) -> Result<Choice> {
@@ -204,14 +194,6 @@ async fn plan(
         return Ok(vec![spans::whole(LOGS)]);
     }
     folders.iter().map(|prefix| gathering.span(prefix, now)).collect()
-}
-
-/// A reader that has seen enough (`| head`) is no failure.
-fn until_closed(written: io::Result<()>) -> io::Result<()> {
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
-    }
 }
 
 fn tell(report: &Report, messages: &mut impl Write) -> Result<()> {

@@ -36,20 +36,34 @@ pub enum Found {
 /// # Errors
 /// What is wrong with the file as a whole: one phrase, which quotes nothing of it.
 pub fn read<const N: usize>(text: &str, wanted: [(&str, &str); N]) -> Result<[Found; N], String> {
+    guard(text)?;
+    let mut found = [const { Found::Nothing }; N];
+    let root = Node { wanted: &wanted, path: Path::Root, found: &mut found };
+    let is_mapping = root.deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| not_valid(&error))?;
+    if is_mapping { Ok(found) } else { Err("it is no mapping of keys to values at line 1".to_owned()) }
+}
+
+/// Refuses what would keep the parser busy; must come before it.
+///
+/// # Errors
+/// What is wrong: one phrase, which quotes nothing of the file.
+pub fn guard(text: &str) -> Result<(), String> {
     if let Some(line) = too_deep(text) {
         return Err(format!("it is nested deeper than {DEEPEST} levels at line {line}"));
     }
     if is_too_costly(text) {
         return Err("it has too many brackets for its size".to_owned());
     }
-    let mut found = [const { Found::Nothing }; N];
-    let root = Node { wanted: &wanted, path: Path::Root, found: &mut found };
-    // The parser's own words may quote the file, so only the place is passed on.
-    let is_mapping = root.deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| match error.location() {
+    Ok(())
+}
+
+/// What to say of an error of the parser: its own words may quote the file, so only the place is passed on.
+#[must_use]
+pub fn not_valid(error: &serde_yaml::Error) -> String {
+    match error.location() {
         Some(place) => format!("it is not valid YAML at line {}, column {}", place.line(), place.column()),
         None => "it is not valid YAML".to_owned(),
-    })?;
-    if is_mapping { Ok(found) } else { Err("it is no mapping of keys to values at line 1".to_owned()) }
+    }
 }
 
 /// The first line where nesting could be deeper than [`DEEPEST`]: open brackets, indentation or `- - -`.

@@ -16,8 +16,13 @@ fn world() -> World {
     world
 }
 
-/// Runs `report` on a terminal of 60 columns, by python3's pty; gives what it showed.
+/// Runs `report` on a terminal; gives what it showed.
 fn on_a_terminal(world: &World, arguments: &[&str]) -> String {
+    helper_on_a_terminal(world, &[&["report", "--profile", "default"], arguments].concat())
+}
+
+/// Runs the helper on a terminal of 60 columns, by python3's pty; gives what it showed.
+pub(crate) fn helper_on_a_terminal(world: &World, arguments: &[&str]) -> String {
     let script = "import fcntl,os,pty,struct,sys,termios\n\
                   pid, fd = pty.fork()\n\
                   if pid == 0:\n    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 60, 0, 0))\n    os.execv(sys.argv[1], sys.argv[1:])\n\
@@ -30,7 +35,7 @@ fn on_a_terminal(world: &World, arguments: &[&str]) -> String {
                   sys.stdout.buffer.write(shown)\n\
                   sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
     let mut command = world.command("python3");
-    command.args(["-c", script]).arg(helper()).args(["report", "--profile", "default"]).args(arguments);
+    command.args(["-c", script]).arg(helper()).args(arguments);
     let output = feed(command, b"");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     text(&output.stdout).replace("\r\n", "\n")

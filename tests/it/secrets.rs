@@ -73,6 +73,12 @@ fn a_good_deployment_shows_no_secret() {
     }
     in_the_bucket(&world);
     assert_eq!(world.records().len(), 2);
+    fs::write(world.path().join("config.yaml"), CONFIG.replace("canary-", "another-canary-")).expect("a file");
+    for arguments in [&["history", "airbnb"][..], &["diff", "airbnb"], &["diff", "airbnb", "--text"]] {
+        let output = world.helper(arguments).args(["--profile", "default"]).output().expect("it starts");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        nothing_leaks("what looks back", &format!("{}{}", text(&output.stdout), text(&output.stderr)));
+    }
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub const CONFIG_MD5: &str = "698bc8b0da0b9bb6e25a76e112e4bd97";
 pub const JOHN: &str = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/john.doe";
 /// Who has the profile `jane`.
 pub const JANE: &str = "arn:aws:iam::123456789012:user/jane.roe";
+/// Who has the profile `max`.
+pub const MAX: &str = "arn:aws:sts::123456789012:assumed-role/Deployer/max.muster";
 /// What must appear nowhere but in the copies of the config.
 pub const CANARIES: [&str; 5] =
     ["yhrqvogk", "1b9c2f1e-canary-private-key-6d0a", "canary-admin-password", "canary-user-password", "canary-portal-password"];
@@ -63,6 +65,7 @@ impl World {
         let identities = vec![
             person("default", JOHN, &[]),
             person("jane", JANE, &[]),
+            person("max", MAX, &[]),
             person("reader", "arn:aws:iam::123456789012:user/reader", &["PutObject"]),
             person("nobody", "arn:aws:iam::123456789012:user/nobody", &["*"]),
         ];

@@ -1,0 +1,226 @@
+//! A YAML file as a tree, in memory that its size bounds. The order of keys and comments play no part.
+//!
+//! Pure. Must not put a word of the file into an error.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess as _, Visitor};
+
+use crate::yaml::{guard, not_valid};
+
+/// The most that is parsed, in bytes.
+const LARGEST: usize = 1 << 20;
+/// The most that a tree may hold: a file without aliases never comes to more.
+const HEAVIEST: usize = 2 * LARGEST;
+
+/// A node of a document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Node {
+    /// Nothing, or null.
+    Null,
+    /// True or false.
+    Flag(bool),
+    /// A number, as Rust writes it: `16` also for `0x10`, and `1.0` is not `1`.
+    Number(String),
+    /// A text.
+    Text(String),
+    /// A sequence.
+    List(Vec<Node>),
+    /// A mapping.
+    Map(BTreeMap<Node, Node>),
+    /// A node with a tag of its own.
+    Tagged(String, Box<Node>),
+}
+
+/// Reads a document.
+///
+/// # Errors
+/// Why it is none: one phrase, which quotes nothing of it.
+pub fn read(bytes: &[u8]) -> Result<Node, String> {
+    if bytes.len() > LARGEST {
+        return Err(format!("it has {} bytes, and at most {LARGEST} are read as YAML", bytes.len()));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not valid UTF-8".to_owned())?;
+    guard(text)?;
+    // The parser finds no document there, and an empty file is as good as null.
+    if text.lines().map(str::trim_start).all(|line| line.is_empty() || line.starts_with('#')) {
+        return Ok(Node::Null);
+    }
+    let room = Cell::new(HEAVIEST);
+    let tree = Tree { room: &room }.deserialize(serde_yaml::Deserializer::from_str(text));
+    tree.map_err(|error| if room.get() == 0 { "its aliases stand for too much".to_owned() } else { not_valid(&error) })
+}
+
+/// Builds a tree as long as there is room for it.
+#[derive(Clone, Copy)]
+struct Tree<'a> {
+    room: &'a Cell<usize>,
+}
+
+impl Tree<'_> {
+    fn take<E: de::Error>(self, weight: usize) -> Result<(), E> {
+        let left = self.room.get().saturating_sub(weight + 1);
+        self.room.set(left);
+        if left == 0 { Err(E::custom("too much")) } else { Ok(()) }
+    }
+
+    fn text<E: de::Error>(self, text: &str) -> Result<String, E> {
+        self.take(text.len()).map(|()| text.to_owned())
+    }
+
+    fn number<E: de::Error>(self, number: impl fmt::Debug) -> Result<Node, E> {
+        self.take(0).map(|()| Node::Number(format!("{number:?}")))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Tree<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tree<'_> {
+    type Value = Node;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("YAML")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Node, E> {
+        self.take(0).map(|()| Node::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Node, E> {
+        self.take(0).map(|()| Node::Flag(flag))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Node, E> {
+        self.number(number)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Node, E> {
+        self.number(number)
+    }
+
+    fn visit_u128<E: de::Error>(self, number: u128) -> Result<Node, E> {
+        self.number(number)
+    }
+
+    fn visit_i128<E: de::Error>(self, number: i128) -> Result<Node, E> {
+        self.number(number)
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Node, E> {
+        self.number(number)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Node, E> {
+        self.text(text).map(Node::Text)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        self.take(0)?;
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            list.push(item);
+        }
+        Ok(Node::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+        self.take(0)?;
+        let mut map = BTreeMap::new();
+        while let Some(key) = entries.next_key_seed(self)? {
+            if map.insert(key, entries.next_value_seed(self)?).is_some() {
+                return Err(de::Error::custom("a key stands there twice"));
+            }
+        }
+        Ok(Node::Map(map))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Node, A::Error> {
+        let (tag, node): (String, _) = tagged.variant()?;
+        self.take(tag.len())?;
+        Ok(Node::Tagged(tag, Box::new(node.newtype_variant_seed(self)?)))
+    }
+}
+
+/// As YAML would have it on one line, texts in quotes.
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Number(number) => f.write_str(number),
+            Self::Text(text) => f.write_str(&serde_json::to_string(text).unwrap_or_default()),
+            Self::List(list) => {
+                f.write_str("[")?;
+                list.iter().enumerate().try_for_each(|(place, node)| write!(f, "{}{node}", if place == 0 { "" } else { ", " }))?;
+                f.write_str("]")
+            }
+            Self::Map(map) => {
+                f.write_str("{")?;
+                map.iter()
+                    .enumerate()
+                    .try_for_each(|(place, (key, node))| write!(f, "{}{key}: {node}", if place == 0 { "" } else { ", " }))?;
+                f.write_str("}")
+            }
+            Self::Tagged(tag, node) => write!(f, "{tag} {node}"),
+        }
+    }
+}
+
+impl Node {
+    /// Whether something lies below it.
+    #[must_use]
+    pub fn is_branch(&self) -> bool {
+        matches!(self, Self::Map(map) if !map.is_empty()) || matches!(self, Self::List(list) if !list.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(text: &str) -> Node {
+        read(text.as_bytes()).expect(text)
+    }
+
+    #[test]
+    fn aliases_cannot_stand_for_more_than_a_few_times_the_file() {
+        let laugh = |level| format!("a{}: &a{0} [*a{level}, *a{level}, *a{level}]\n", level + 1);
+        let laughs = ["a0: &a0 [x, x]\n".to_owned()].into_iter().chain((0..39).map(laugh)).collect::<Vec<_>>().concat();
+        let wide = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a,".repeat(1000));
+        for bomb in [&laughs, &wide] {
+            let refused = read(bomb.as_bytes()).expect_err("a bomb");
+            assert!(refused == "its aliases stand for too much" || refused.starts_with("it is not valid YAML"), "{refused}");
+        }
+        for deep in ["[".repeat(65), "a: &a [*a]\n".to_owned()] {
+            read(deep.as_bytes()).expect_err("too deep");
+        }
+    }
+
+    #[test]
+    fn a_file_of_the_largest_size_without_aliases_is_read() {
+        let large = format!("a:\n{}", "- x\n".repeat((1 << 20) / 4 - 1));
+        let Node::Map(map) = tree(&large) else { panic!("a mapping") };
+        assert!(matches!(map.values().next(), Some(Node::List(list)) if list.len() == (1 << 18) - 1));
+        assert!(read(format!("{large}12345").as_bytes()).is_err_and(|why| why.starts_with("it has ")));
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_refused_without_a_word_of_it() {
+        for (bytes, why) in [
+            (&b"a: [canary"[..], "it is not valid YAML at line "),
+            (b"canary: 1\ncanary: 2\n", "it is not valid YAML"),
+            (b"\xff", "it is not valid UTF-8"),
+        ] {
+            let refused = read(bytes).expect_err("no YAML");
+            assert!(refused.starts_with(why) && !refused.contains("canary"), "{refused}");
+        }
+    }
+}

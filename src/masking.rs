@@ -1,0 +1,233 @@
+//! What may be shown of a difference between two configs, and in which words: paths always, values unless they are secret.
+//!
+//! Pure. What is secret stands in no word of it, and neither does anything below it.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use crate::differences::{Step, differences};
+use crate::documents::{self, Node};
+use crate::secrets::{is_mere_name, is_secret_key, is_secret_name, is_secret_text};
+use crate::text::plain;
+
+/// What is shown in the place of a key that is a secret itself.
+const HIDDEN_KEY: &str = "(masked key)";
+/// How many keys a phrase names.
+const NAMED: usize = 2;
+/// Shorter words of secrets, in bytes, are not known again elsewhere.
+const SHORTEST_KNOWN: usize = 4;
+
+/// Keys beside whose value a name stands, as in `{name: DB_PASSWORD, value: …}`.
+const NAMES: [&str; 7] = ["name", "key", "id", "variable", "parameter", "field", "header"];
+/// The keys of such values.
+const VALUES: [&str; 7] = ["value", "values", "val", "default", "content", "data", "text"];
+
+/// Whether what lies at a path is to be taken as one, for it is a secret or may hold one anywhere.
+#[must_use]
+pub fn is_closed(path: &[Step<'_>], nodes: [Option<&Node>; 2]) -> bool {
+    let by_key = path.last().is_some_and(|step| matches!(step, Step::Key(key) if !is_shown(key)));
+    by_key || nodes.into_iter().flatten().any(|node| matches!(node, Node::Tagged(..)) || is_secret_pair(node))
+}
+
+/// Whether a key may be looked below.
+fn is_shown(key: &Node) -> bool {
+    !is_hidden(key) && !matches!(key, Node::Text(name) if is_secret_name(name))
+}
+
+/// Whether a key is a secret itself.
+#[must_use]
+pub fn is_hidden(key: &Node) -> bool {
+    match key {
+        Node::Text(name) => is_secret_key(name),
+        Node::Null | Node::Flag(_) => false,
+        Node::Number(number) => number.len() >= 10,
+        Node::List(_) | Node::Map(_) | Node::Tagged(..) => true,
+    }
+}
+
+/// Whether a mapping is a pair of a secret's name and the secret, as environments have them.
+fn is_secret_pair(node: &Node) -> bool {
+    let Node::Map(map) = node else { return false };
+    let has_value = map.keys().any(|key| matches!(key, Node::Text(key) if VALUES.contains(&key.to_lowercase().as_str())));
+    has_value
+        && map.iter().any(|(key, value)| match (key, value) {
+            (Node::Text(key), Node::Text(name)) => NAMES.contains(&key.to_lowercase().as_str()) && is_secret_name(name),
+            _ => false,
+        })
+}
+
+/// Whether a node that is no mapping or sequence of others is a secret, or may hold one anywhere.
+#[must_use]
+pub fn is_secret(node: &Node) -> bool {
+    match node {
+        Node::Text(text) | Node::Number(text) => is_secret_text(text),
+        Node::Null | Node::Flag(_) => false,
+        Node::List(list) => !list.is_empty(),
+        Node::Map(map) => !map.is_empty(),
+        Node::Tagged(..) => true,
+    }
+}
+
+/// The words of the secrets of documents, which are secret wherever they stand: an alias or a copy may have any name.
+#[derive(Debug, Default)]
+pub struct Known {
+    words: HashSet<String>,
+    /// Shorter words are let pass.
+    shortest: usize,
+}
+
+impl Known {
+    /// The secrets of these documents, but for short words, which may mean anything elsewhere.
+    #[must_use]
+    pub fn of(documents: [&Node; 2]) -> Self {
+        Self::from(documents, SHORTEST_KNOWN)
+    }
+
+    /// The secrets of these documents, to the shortest word: for those who see no more than words.
+    #[must_use]
+    pub fn all_of(documents: [&Node; 2]) -> Self {
+        Self::from(documents, 1)
+    }
+
+    fn from(documents: [&Node; 2], shortest: usize) -> Self {
+        let mut known = Self { shortest, ..Self::default() };
+        for node in documents {
+            known.look(node, is_closed(&[], [Some(node), None]));
+        }
+        known
+    }
+
+    /// Takes in what is secret below a node, or all of it.
+    fn look(&mut self, node: &Node, all: bool) {
+        match node {
+            Node::Text(text) | Node::Number(text) => {
+                // What is secret by itself may stand in a sentence of words that are not.
+                let is_secret = |word: &&str| all || is_secret_key(word);
+                self.words.extend(words(text, self.shortest).filter(is_secret).map(str::to_owned));
+            }
+            Node::Null | Node::Flag(_) => {}
+            Node::List(list) => list.iter().for_each(|item| self.look(item, all || is_closed(&[], [Some(item), None]))),
+            Node::Map(map) => {
+                for (key, value) in map {
+                    // The names of secrets, and of what lies below them, are no secrets.
+                    if is_hidden(key) {
+                        self.look(key, true);
+                    }
+                    self.look(value, all || is_closed(&[Step::Key(key)], [Some(value), None]));
+                }
+            }
+            Node::Tagged(_, node) => self.look(node, true),
+        }
+    }
+
+    /// Whether a text holds a word of a secret.
+    #[must_use]
+    pub fn is_in(&self, text: &str) -> bool {
+        !self.words.is_empty() && words(text, self.shortest).any(|word| self.words.contains(word))
+    }
+
+    /// Whether a key is a secret or holds one.
+    #[must_use]
+    pub fn hides(&self, key: &Node) -> bool {
+        is_hidden(key) || matches!(key, Node::Text(text) | Node::Number(text) if self.is_in(text))
+    }
+}
+
+/// The words of a text that are long enough to be known again, with what stands between letters in them, and without.
+fn words(text: &str, shortest: usize) -> impl Iterator<Item = &str> {
+    let is_part = |c: char| c.is_alphanumeric();
+    let whole = text.split_whitespace().map(move |word| word.trim_matches(|c: char| !is_part(c)));
+    let dashed = text.split(move |c: char| !is_part(c) && !matches!(c, '-' | '_'));
+    whole.chain(dashed).filter(move |word| word.len() >= shortest && !matches!(*word, "true" | "false" | "null") && !is_mere_name(word))
+}
+
+/// What changed from one version to the next, in a phrase that names keys and no values.
+#[must_use]
+pub fn phrase(before: &[u8], after: &[u8]) -> String {
+    if before == after {
+        return "the same bytes again".to_owned();
+    }
+    let (Ok(before), Ok(after)) = (documents::read(before), documents::read(after)) else { return "not YAML: bytes differ".to_owned() };
+    let known = Known::of([&before, &after]);
+    let changes = differences(&before, &after, &is_closed);
+    let mut names: Vec<String> = changes.iter().map(|change| path(&change.path, &|key| known.hides(key))).collect();
+    names.dedup();
+    match names.len() {
+        0 => "comments or order only".to_owned(),
+        1 => format!("1 key changed: {}", names[0]),
+        count if count <= NAMED => format!("{count} keys changed: {}", names.join(", ")),
+        count => format!("{count} keys changed: {}, … (+{})", names[..NAMED].join(", "), count - NAMED),
+    }
+}
+
+/// A path as people write it: `mongodb.users[2].name`. What is no plain name stands in quotes.
+#[must_use]
+pub fn path(steps: &[Step<'_>], hides: &dyn Fn(&Node) -> bool) -> String {
+    let mut text = String::new();
+    for step in steps {
+        let key = match step {
+            Step::Item(place) => {
+                let _ = write!(text, "[{place}]");
+                continue;
+            }
+            Step::Key(key) if hides(key) => HIDDEN_KEY.to_owned(),
+            Step::Key(Node::Text(name)) if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) => {
+                name.clone()
+            }
+            Step::Key(key) => plain(&key.to_string()).into_owned(),
+        };
+        text += if text.is_empty() { "" } else { "." };
+        text += &key;
+    }
+    if text.is_empty() { "(the whole document)".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(before: &str, after: &str) -> String {
+        phrase(before.as_bytes(), after.as_bytes())
+    }
+
+    #[test]
+    fn a_phrase_names_keys_and_no_values() {
+        for (before, after, expected) in [
+            ("a: 1\n", "a: 1\n", "the same bytes again"),
+            ("a: 1\nb: 2\n", "b: 2 # two\na: 1\n", "comments or order only"),
+            ("a: [", "a: 1\n", "not YAML: bytes differ"),
+            ("m: {size: M30}\n", "m: {size: M40}\n", "1 key changed: m.size"),
+            ("m: {size: M30, r: 1}\n", "m: {size: M40, s: 1}\n", "3 keys changed: m.r, m.s, … (+1)"),
+            ("m: {a: 1, b: 1}\n", "m: {a: 2, b: 2}\n", "2 keys changed: m.a, m.b"),
+            ("l: [{a.b: 1}, 2]\n", "l: [{a.b: 2}, 2]\n", "1 key changed: l[0].\"a.b\""),
+            ("a: 1\n", "a: {b: 1}\n", "2 keys changed: a, a.b"),
+            ("x\n", "y\n", "1 key changed: (the whole document)"),
+            ("1: a\n", "1: b\n", "1 key changed: 1"),
+        ] {
+            assert_eq!(said(before, after), expected, "{before:?} and {after:?}");
+        }
+    }
+
+    #[test]
+    fn below_a_secret_nothing_is_named() {
+        assert_eq!(said("api_key: {canary: 1}\n", "api_key: {other: 1}\n"), "1 key changed: api_key");
+        assert_eq!(said("AKIAIOSFODNN7EXAMPLE: 1\n", "AKIAIOSFODNN7EXAMPLE: 2\n"), "1 key changed: (masked key)");
+        assert_eq!(said("? [canary]\n: 1\n", "? [canary]\n: 2\n"), "1 key changed: (masked key)");
+        assert_eq!(said("name: token-shop\nsize: 1\n", "name: token-shop\nsize: 2\n"), "1 key changed: size", "no pair of name and value");
+        assert_eq!(said("- {name: DB_PASSWORD, value: a}\n", "- {name: DB_PASSWORD, value: b}\n"), "1 key changed: [0]");
+    }
+
+    #[test]
+    fn a_secret_is_known_again_and_the_words_around_it_are_not() {
+        let text = "password: hunter2\nurl: call airbnb with AKIAIOSFODNN7EXAMPLE as password\npin: 123\n";
+        let document = documents::read(text.as_bytes()).expect("YAML");
+        let known = Known::of([&document, &Node::Null]);
+        for copy in ["hunter2", "a (hunter2)", "user:hunter2@host", "AKIAIOSFODNN7EXAMPLE"] {
+            assert!(known.is_in(copy), "{copy}");
+        }
+        for other in ["airbnb", "password", "hunter", "123", ""] {
+            assert!(!known.is_in(other), "{other}");
+        }
+        assert!(Known::all_of([&document, &Node::Null]).is_in("a: 123"));
+    }
+}

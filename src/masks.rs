@@ -1,0 +1,156 @@
+//! The lines of a difference between two documents: values in clear, or a fingerprint in the place of a secret.
+//!
+//! Pure: the fingerprints' key is an argument, new in each run, so that nothing can be learnt from two runs.
+
+use crate::differences::{Change, differences};
+use crate::digest::sha256_hex;
+use crate::documents::Node;
+use crate::masking::{Known, is_closed, is_secret, path};
+use crate::text::{escape_json, plain};
+
+/// What a line is about; the character that it begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// `-`: only the first has it.
+    Gone,
+    /// `+`: only the second has it.
+    New,
+    /// `~`: both have something else there; or it says where the lines are.
+    Other,
+    /// A blank: both have the same.
+    Same,
+}
+
+impl Mark {
+    /// The character.
+    #[must_use]
+    pub fn sign(self) -> char {
+        match self {
+            Self::Gone => '-',
+            Self::New => '+',
+            Self::Other => '~',
+            Self::Same => ' ',
+        }
+    }
+}
+
+/// Whether secrets are shown, and how they are told apart where they are not.
+#[derive(Debug, Clone, Copy)]
+pub enum Masks {
+    /// Everything is shown.
+    Off,
+    /// Secrets have fingerprints by this key; without a key they have none.
+    On(Option<[u8; 32]>),
+}
+
+impl Masks {
+    /// The lines that tell what differs: none exactly if the documents are equal.
+    #[must_use]
+    pub fn lines(&self, before: &Node, after: &Node) -> Vec<(Mark, String)> {
+        let changes = match self {
+            Self::Off => differences(before, after, &|_, _| false),
+            Self::On(_) => differences(before, after, &is_closed),
+        };
+        let known = Known::of([before, after]);
+        changes.iter().map(|change| self.line(change, &known)).collect()
+    }
+
+    fn line(&self, change: &Change<'_>, known: &Known) -> (Mark, String) {
+        let nodes = [change.before, change.after];
+        let is_masked = matches!(self, Self::On(_));
+        let is_known = |node: &Node| is_secret(node) || matches!(node, Node::Text(text) | Node::Number(text) if known.is_in(text));
+        let hides = is_masked && (is_closed(&change.path, nodes) || nodes.into_iter().flatten().any(is_known));
+        let shown = |node: &Node| if hides { self.fingerprint(&format!("{node:?}")) } else { value(node) };
+        let path = path(&change.path, &|key| is_masked && known.hides(key));
+        let (mark, change, word) = match (change.before, change.after) {
+            (Some(before), Some(after)) => (Mark::Other, format!("{} -> {}", shown(before), shown(after)), "changed"),
+            (Some(before), None) => (Mark::Gone, shown(before), "removed"),
+            (None, after) => (Mark::New, after.map(shown).unwrap_or_default(), "added"),
+        };
+        let what = match self {
+            _ if !hides => change,
+            Self::On(Some(_)) => format!("{word} (masked, {change})"),
+            _ => format!("{word} (masked)"),
+        };
+        (mark, format!("{} {path}: {what}", mark.sign()))
+    }
+
+    /// What is shown in the place of a secret.
+    #[must_use]
+    pub fn mask(&self, secret: &str) -> String {
+        match self {
+            Self::On(Some(_)) => format!("(masked, {})", self.fingerprint(secret)),
+            _ => "(masked)".to_owned(),
+        }
+    }
+
+    /// What tells a secret from others in this run, and nobody anything in another.
+    fn fingerprint(&self, secret: &str) -> String {
+        match self {
+            Self::On(Some(key)) => sha256_hex(&[key.as_slice(), secret.as_bytes()].concat())[..8].to_owned(),
+            _ => String::new(),
+        }
+    }
+}
+
+/// A value as it is shown: a text without quotes where nobody could take it for something else.
+fn value(node: &Node) -> String {
+    match node {
+        Node::Text(text) if is_plain_word(text) => text.clone(),
+        other => plain(&escape_json(&other.to_string())).into_owned(),
+    }
+}
+
+fn is_plain_word(text: &str) -> bool {
+    const OTHERS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "nan", "inf"];
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '@'))
+        && !OTHERS.contains(&text.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::documents::read;
+
+    fn lines(masks: Masks, before: &str, after: &str) -> Vec<String> {
+        let [before, after] = [before, after].map(|text| read(text.as_bytes()).expect(text));
+        masks.lines(&before, &after).into_iter().map(|(_, line)| line).collect()
+    }
+
+    #[test]
+    fn values_are_shown_so_that_nobody_takes_one_for_another() {
+        for (before, after, expected) in [
+            ("a: M30\n", "a: M40\n", "~ a: M30 -> M40"),
+            ("a: 1\n", "a: '1'\n", "~ a: 1 -> \"1\""),
+            ("a: true\n", "a: 'true'\n", "~ a: true -> \"true\""),
+            ("a: \n", "a: ''\n", "~ a: null -> \"\""),
+            ("a: {b: x}\n", "a: {}\n", "- a.b: x"),
+            ("a: []\n", "a: {}\n", "~ a: [] -> {}"),
+            ("a: [x]\n", "a: [x, y z]\n", "+ a[1]: \"y z\""),
+            ("a: x\n", "a: \"\\e[2J\\u202e\"\n", "~ a: x -> \"\\u001b[2J\\u202e\""),
+            ("{a: 1, \"b\\u202e\": 1}\n", "{a: 1, \"b\\u202e\": 2}\n", "~ \"b\u{fffd}\": 1 -> 2"),
+        ] {
+            assert_eq!(lines(Masks::On(None), before, after), [expected], "{before:?} and {after:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_has_a_fingerprint_that_only_this_run_knows() {
+        let told = |key| lines(Masks::On(Some([key; 32])), "{password: one, token: two}\n", "{password: two, token: one}\n");
+        let [password, token] = &told(1)[..] else { panic!("two lines") };
+        let prints = |line: &str| line.split_once("(masked, ").expect(line).1.trim_end_matches(')').replace(" -> ", " ");
+        let (one, two) = (prints(password), prints(token));
+        assert!(password.starts_with("~ password: changed (masked, ") && one.len() == 17, "{password}");
+        assert_eq!(one.split(' ').rev().collect::<Vec<_>>(), two.split(' ').collect::<Vec<_>>(), "the same secret has the same one");
+        assert_ne!(told(1), told(2));
+        assert_eq!(lines(Masks::On(None), "password: a\n", "x: 1\n"), ["- password: removed (masked)", "+ x: 1"]);
+    }
+
+    #[test]
+    fn nothing_below_a_secret_is_shown_unless_all_is() {
+        let (before, after) = ("credentials: {user: canary, n: 1}\n", "credentials: {user: canary, n: 2}\n");
+        assert_eq!(lines(Masks::On(None), before, after), ["~ credentials: changed (masked)"]);
+        assert_eq!(lines(Masks::Off, before, after), ["~ credentials.n: 1 -> 2"]);
+    }
+}

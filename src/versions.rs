@@ -1,0 +1,299 @@
+//! The versions of a customer's config and the deployments that used them: which belong together, and which one is meant.
+//!
+//! Pure: whoever calls has listed and read them.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use crate::choice::{End, moment};
+use crate::layout;
+use crate::record::timestamp;
+
+/// The fewest characters that name a version or a deployment.
+const SHORTEST: usize = 4;
+/// How many candidates an ambiguous name lists.
+const SHOWN: usize = 6;
+
+/// One version: an object that holds the config as it was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Version {
+    /// The object's key.
+    pub key: String,
+    /// When its bytes were read to be deployed; of a config of the earlier module, when it was uploaded.
+    pub at: DateTime<Utc>,
+    /// The MD5 of its bytes.
+    pub md5: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// A deployment, as its usage record tells it; what that does not say is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Use {
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// The full ARN of who deployed.
+    pub user: String,
+    /// The deployment's id.
+    pub deployment_id: String,
+    /// The MD5 of the config.
+    pub config_hash: String,
+    /// The key of the version that was deployed.
+    pub backup_key: String,
+}
+
+/// All versions of one customer, and all deployments.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Past {
+    versions: Vec<Version>,
+    uses: Vec<Use>,
+    /// For each deployment the place of its version.
+    versions_of_uses: Vec<Option<usize>>,
+}
+
+/// Which version is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// The newest.
+    Latest,
+    /// By its MD5, or the beginning of it, or by the time in its name.
+    Version(String),
+    /// The one that was the newest then.
+    At(DateTime<Utc>),
+    /// The one of a deployment, by its id or the beginning of it.
+    Deployment(String),
+}
+
+impl Past {
+    /// Of versions and deployments in any order.
+    #[must_use]
+    pub fn new(mut versions: Vec<Version>, mut uses: Vec<Use>) -> Self {
+        versions.sort_by(|a, b| Reverse((a.at, &a.key)).cmp(&Reverse((b.at, &b.key))));
+        uses.sort_by(|a, b| (a.at, &a.deployment_id).cmp(&(b.at, &b.deployment_id)));
+        let mut by_md5: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (place, version) in versions.iter().enumerate() {
+            by_md5.entry(&version.md5).or_default().push(place);
+        }
+        let by_key: HashMap<&str, usize> = versions.iter().enumerate().map(|(place, version)| (version.key.as_str(), place)).collect();
+        // Records of the earlier module name no key, and neither does one whose deployment could not tell: then it is the
+        // newest version with its MD5 that there was, or else the oldest.
+        let alike = |it: &Use| {
+            let places = by_md5.get(it.config_hash.as_str())?;
+            places.iter().find(|place| versions[**place].at <= it.at).or(places.last()).copied()
+        };
+        let versions_of_uses = uses.iter().map(|it| by_key.get(it.backup_key.as_str()).copied().or_else(|| alike(it))).collect();
+        Self { versions, uses, versions_of_uses }
+    }
+
+    /// The versions, newest first.
+    #[must_use]
+    pub fn versions(&self) -> &[Version] {
+        &self.versions
+    }
+
+    /// The deployments that used the version at a place, oldest first: the first of them brought it.
+    pub fn uses_of(&self, place: usize) -> impl Iterator<Item = &Use> {
+        let used = self.versions_of_uses.iter().map(move |it| *it == Some(place));
+        self.uses.iter().zip(used).filter(|(_, used)| *used).map(|(it, _)| it)
+    }
+
+    /// The deployment with this id, or else the first one whose id begins so.
+    #[must_use]
+    pub fn deployment(&self, id: &str) -> Option<&Use> {
+        let exact = self.uses.iter().find(|it| it.deployment_id == id);
+        exact.or_else(|| self.uses.iter().find(|it| it.deployment_id.starts_with(id))).filter(|_| !id.is_empty())
+    }
+
+    /// The place of the version that is meant.
+    ///
+    /// # Errors
+    /// Why there is none, or not one alone, and what can be done about it.
+    pub fn find(&self, wanted: &Wanted) -> Result<usize, String> {
+        match wanted {
+            Wanted::Latest => {
+                if self.versions.is_empty() {
+                    Err("there is no version".to_owned())
+                } else {
+                    Ok(0)
+                }
+            }
+            Wanted::Version(name) => self.by_name(name),
+            Wanted::At(at) => self.versions.iter().position(|version| version.at <= *at).ok_or_else(|| {
+                let oldest = self.versions.last().map(|it| format!("; the oldest is of {}", timestamp(it.at))).unwrap_or_default();
+                format!("there was none yet at {}{oldest}", timestamp(*at))
+            }),
+            Wanted::Deployment(id) => self.by_deployment(id),
+        }
+    }
+
+    /// What a word stands for that may be `latest`, a version, a deployment or a time, as [`moment`] reads it.
+    ///
+    /// # Errors
+    /// That it stands for nothing, or for more than one of these.
+    pub fn meant(&self, word: &str, now: DateTime<Utc>) -> Result<Wanted, String> {
+        if word == "latest" {
+            return Ok(Wanted::Latest);
+        }
+        let is_long = word.len() >= SHORTEST;
+        let version = is_long && self.versions.iter().any(|version| is_named(version, word));
+        let deployment = is_long && self.uses.iter().any(|it| it.deployment_id.starts_with(word));
+        let at = moment(word, End::Last, now).ok();
+        match (at, version, deployment) {
+            (Some(at), false, false) => Ok(Wanted::At(at)),
+            (None, true, false) => Ok(Wanted::Version(word.to_owned())),
+            (None, false, true) => Ok(Wanted::Deployment(word.to_owned())),
+            (None, false, false) => Err(format!(
+                "`{word}` is no version, no deployment and no time; `config-backup history` lists the versions, `report --all` the deployments"
+            )),
+            _ => Err(format!("`{word}` may be more than one of a version, a deployment and a time; give more of its name")),
+        }
+    }
+
+    fn by_name(&self, name: &str) -> Result<usize, String> {
+        if name.len() < SHORTEST {
+            return Err(format!("`{name}` is too short; give at least {SHORTEST} digits"));
+        }
+        let found: Vec<usize> = (0..self.versions.len()).filter(|place| is_named(&self.versions[*place], name)).collect();
+        let contents: BTreeSet<&str> = found.iter().map(|place| self.versions[*place].md5.as_str()).collect();
+        match found.first() {
+            // The same bytes may have been deployed more than once.
+            Some(newest) if contents.len() == 1 => Ok(*newest),
+            Some(_) => {
+                let shown = |place: &usize| format!("{} of {}", self.versions[*place].md5, timestamp(self.versions[*place].at));
+                Err(several(name, "versions", found.iter().map(shown)))
+            }
+            None => Err(format!("there is no version `{name}`; `config-backup history` lists them")),
+        }
+    }
+
+    fn by_deployment(&self, id: &str) -> Result<usize, String> {
+        if id.len() < SHORTEST {
+            return Err(format!("`{id}` is too short; give at least {SHORTEST} characters"));
+        }
+        let is_exact = self.deployment(id).is_some_and(|it| it.deployment_id == id);
+        let is_meant = |it: &Use| if is_exact { it.deployment_id == id } else { it.deployment_id.starts_with(id) };
+        let found: Vec<usize> = (0..self.uses.len()).filter(|place| is_meant(&self.uses[*place])).collect();
+        let ids: BTreeSet<&str> = found.iter().map(|place| self.uses[*place].deployment_id.as_str()).collect();
+        match found.first() {
+            Some(place) if ids.len() == 1 => self.versions_of_uses[*place].ok_or_else(|| {
+                let id = &self.uses[*place].deployment_id;
+                format!("the config of the deployment {id} is not in the bucket; `config-backup status` where it was deployed says if it is kept there")
+            }),
+            Some(_) => Err(several(id, "deployments", ids.iter().map(|id| (*id).to_owned()))),
+            None => Err(format!("there is no deployment `{id}`; `config-backup report --all` lists them")),
+        }
+    }
+}
+
+fn is_named(version: &Version, name: &str) -> bool {
+    version.md5.starts_with(&name.to_ascii_lowercase()) || layout::stamp(version.at) == name
+}
+
+fn several(name: &str, what: &str, names: impl ExactSizeIterator<Item = String>) -> String {
+    let count = names.len();
+    let shown: Vec<String> = names.take(SHOWN).collect();
+    let more = if count > SHOWN { ", …" } else { "" };
+    format!("`{name}` stands for {count} {what}: {}{more}; give more of its name", shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect("a time")
+    }
+
+    fn version(time: &str, md5: &str) -> Version {
+        let at = at(time);
+        Version { key: layout::history_key("acme", at, md5), at, md5: md5.to_owned(), size: 1 }
+    }
+
+    fn used(time: &str, id: &str, config_hash: &str, backup_key: &str) -> Use {
+        let [deployment_id, config_hash, backup_key] = [id, config_hash, backup_key].map(str::to_owned);
+        Use { at: at(time), deployment_id, config_hash, backup_key, user: String::new() }
+    }
+
+    const A: &str = "aaaa1aaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const B: &str = "aaaa2bbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+    /// A, then B, then A again; deployed with a key, without one, and with a config that is not there.
+    fn past() -> Past {
+        let versions = vec![version("2026-10-02T08:00:00Z", B), version("2026-10-03T08:00:00Z", A), version("2026-10-01T08:00:00Z", A)];
+        let key = versions[0].key.clone();
+        let uses = vec![
+            used("2026-10-02T09:00:00Z", "20261002T090000Z-02", "", &key),
+            used("2026-10-02T08:00:00Z", "20261002T080000Z-01", B, &key),
+            used("2026-10-02T10:00:00Z", "", A, ""),
+            used("2026-09-01T10:00:00Z", "", A, ""),
+            used("2026-10-04T10:00:00Z", "20261004T100000Z-03", "0123", "gone"),
+        ];
+        Past::new(versions, uses)
+    }
+
+    fn found(wanted: &Wanted) -> String {
+        let past = past();
+        past.find(wanted).map_or_else(|why| why, |place| timestamp(past.versions()[place].at))
+    }
+
+    #[test]
+    fn deployments_are_those_of_a_key_or_else_of_the_bytes_that_there_were() {
+        let past = past();
+        let used = |place| past.uses_of(place).map(|it| timestamp(it.at)).collect::<Vec<_>>();
+        assert_eq!(used(0), Vec::<String>::new());
+        assert_eq!(used(1), ["2026-10-02T08:00:00Z", "2026-10-02T09:00:00Z"]);
+        assert_eq!(used(2), ["2026-09-01T10:00:00Z", "2026-10-02T10:00:00Z"]);
+    }
+
+    #[test]
+    fn a_version_is_found_by_its_name_or_the_beginning_of_it() {
+        let by = |name: &str| found(&Wanted::Version(name.to_owned()));
+        assert_eq!(by(B), "2026-10-02T08:00:00Z");
+        assert_eq!(by("AAAA2"), "2026-10-02T08:00:00Z");
+        assert_eq!(by("aaaa1"), "2026-10-03T08:00:00Z", "the newest of those with the same bytes");
+        assert_eq!(by("2026-10-01_080000"), "2026-10-01T08:00:00Z");
+        assert_eq!(by("aaa"), "`aaa` is too short; give at least 4 digits");
+        assert_eq!(by("bbbb"), "there is no version `bbbb`; `config-backup history` lists them");
+        let several = by("aaaa");
+        assert!(several.starts_with("`aaaa` stands for 3 versions: ") && [A, B].iter().all(|md5| several.contains(md5)), "{several}");
+        assert_eq!(found(&Wanted::Latest), "2026-10-03T08:00:00Z");
+    }
+
+    #[test]
+    fn a_word_stands_for_one_thing_or_is_refused() {
+        let meant = |word: &str| past().meant(word, at("2026-10-10T00:00:00Z"));
+        assert_eq!(meant("latest"), Ok(Wanted::Latest));
+        assert_eq!(meant("2026-10-01"), Ok(Wanted::At(at("2026-10-01T23:59:59.999999999Z"))));
+        assert_eq!(meant("2d"), Ok(Wanted::At(at("2026-10-08T00:00:00Z"))));
+        assert_eq!(meant("aaaa"), Ok(Wanted::Version("aaaa".into())), "which of them, is asked later");
+        assert_eq!(meant("20261002T"), Ok(Wanted::Deployment("20261002T".into())));
+        assert!(meant("zzzz").is_err_and(|why| why.starts_with("`zzzz` is no version, no deployment and no time; ")));
+        let odd = Past::new(vec![version("2026-10-01T08:00:00Z", "300d0000000000000000000000000000")], Vec::new());
+        assert!(odd.meant("300d", at("2026-10-10T00:00:00Z")).is_err_and(|why| why.contains("more than one")), "an age and a version");
+        assert!(odd.meant("300d0", at("2026-10-10T00:00:00Z")).is_ok());
+    }
+
+    #[test]
+    fn a_version_is_found_by_the_time_at_which_it_was_the_newest() {
+        for (time, expected) in [
+            ("2026-10-01T08:00:00Z", "2026-10-01T08:00:00Z"),
+            ("2026-10-02T07:59:59Z", "2026-10-01T08:00:00Z"),
+            ("2030-01-01T00:00:00Z", "2026-10-03T08:00:00Z"),
+            ("2026-10-01T07:59:59Z", "there was none yet at 2026-10-01T07:59:59Z; the oldest is of 2026-10-01T08:00:00Z"),
+        ] {
+            assert_eq!(found(&Wanted::At(at(time))), expected, "{time}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_found_by_a_deployment_that_used_it() {
+        let by = |id: &str| found(&Wanted::Deployment(id.to_owned()));
+        assert_eq!(by("20261002T090000Z-02"), "2026-10-02T08:00:00Z");
+        assert_eq!(by("20261002T08"), "2026-10-02T08:00:00Z");
+        assert_eq!(by("20261002"), "`20261002` stands for 2 deployments: 20261002T080000Z-01, 20261002T090000Z-02; give more of its name");
+        assert!(by("20261004T").contains("is not in the bucket"));
+        assert!(by("2025").starts_with("there is no deployment `2025`"));
+    }
+}
