@@ -16,11 +16,16 @@ use crate::layout;
 use crate::listing::Listing;
 use crate::record::{self, Backup};
 
-const MD5: &str = "md5";
-const SHA256: &str = "sha256";
+/// Metadata: MD5 of the body, hex.
+pub const MD5: &str = "md5";
+/// Metadata: SHA-256 of the body, hex.
+pub const SHA256: &str = "sha256";
+/// Metadata: names the version.
 const BACKUP_ID: &str = "backup-id";
-const DEPLOYMENT_ID: &str = "deployment-id";
-const CAPTURED_AT: &str = "captured-at";
+/// Metadata: names the deployment that wrote the object.
+pub const DEPLOYMENT_ID: &str = "deployment-id";
+/// Metadata: when the config was read, RFC 3339.
+pub const CAPTURED_AT: &str = "captured-at";
 
 /// The largest record that is read back, in bytes.
 const LARGEST_RECORD: u64 = 64 << 10;

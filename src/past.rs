@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::aws::{Patience, Store};
+use crate::deliver::{CAPTURED_AT, DEPLOYMENT_ID, MD5, SHA256};
 use crate::digest::digests;
 use crate::fault::{Fault, Kind};
 use crate::fetch::{self, Sink, patiently};
@@ -132,8 +133,8 @@ impl Search<'_> {
 async fn without_copy(store: &Store, listed: Listed, versions: &[Version]) -> Result<Option<Version>, Fault> {
     let Some(head) = patiently(|| store.head(&listed.key)).await? else { return Ok(None) };
     let said = |name: &str| head.metadata.get(name).map(String::as_str);
-    let at = said("captured-at").and_then(|at| DateTime::parse_from_rfc3339(at).ok()).map(|at| at.to_utc());
-    let is_copied = |at: DateTime<Utc>| versions.iter().any(|version| version.at == at && said("md5") == Some(&version.md5));
+    let at = said(CAPTURED_AT).and_then(|at| DateTime::parse_from_rfc3339(at).ok()).map(|at| at.to_utc());
+    let is_copied = |at: DateTime<Utc>| versions.iter().any(|version| version.at == at && said(MD5) == Some(&version.md5));
     if at.is_some_and(is_copied) {
         return Ok(None);
     }
@@ -151,7 +152,7 @@ pub async fn bytes(store: &Store, version: &Version) -> Result<Vec<u8>, Fault> {
 /// The id of the deployment that uploaded a version; empty where the object does not say.
 pub async fn uploader(store: &Store, version: &Version) -> Result<String, Fault> {
     let head = patiently(|| store.head(&version.key)).await?.unwrap_or_default();
-    Ok(head.metadata.get("deployment-id").cloned().unwrap_or_default())
+    Ok(head.metadata.get(DEPLOYMENT_ID).cloned().unwrap_or_default())
 }
 
 /// The bytes of the version at a place, compared with all that is known of them: by its name, its metadata, its size, a usage record.
@@ -163,8 +164,8 @@ pub async fn proven(store: &Store, past: &Past, place: usize) -> Result<Proven, 
     let is_copy = version.key.ends_with(&format!("_{}.yaml", version.md5));
     let is_recorded = past.uses_of(place).any(|it| it.config_hash == version.md5);
     let stated = Stated {
-        md5: said("md5"),
-        sha256: said("sha256"),
+        md5: said(MD5),
+        sha256: said(SHA256),
         size: version.size,
         // Of a config of the earlier module we have taken it ourselves: then it proves nothing.
         known_md5: if is_copy || is_recorded { version.md5.clone() } else { String::new() },
@@ -173,5 +174,5 @@ pub async fn proven(store: &Store, past: &Past, place: usize) -> Result<Proven, 
         let text = format!("get `{}`: {why}", store.uri(&version.key));
         Fault::new(Kind::Service, text, "find out who wrote that object, and take another version")
     })?;
-    Ok(Proven { bytes, by, deployment_id: said("deployment-id") })
+    Ok(Proven { bytes, by, deployment_id: said(DEPLOYMENT_ID) })
 }
