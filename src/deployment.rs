@@ -123,7 +123,8 @@ impl Run {
         if operation.is_zero() {
             return Err(self.no_answer());
         }
-        self.in_time(Store::open(target, Patience::for_body(bytes, operation))).await
+        // A little longer than we wait ourselves: which of two clocks rings first is not for chance to say.
+        self.in_time(Store::open(target, Patience::for_body(bytes, operation + RESERVE))).await
     }
 
     /// Waits for the network at most as long as the deadline lets it.

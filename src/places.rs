@@ -62,10 +62,8 @@ impl Places {
     /// # Errors
     /// It can write into none of them; tells why it cannot into the preferred one.
     pub fn write<T>(&self, name: &str, mut write: impl FnMut(&Path) -> io::Result<T>) -> Result<Written<T>, Fault> {
-        let mut instead_of = host::state_dir().is_none().then(|| {
-            let text = "find a folder to keep things in: neither HOME nor XDG_STATE_HOME is set";
-            Fault::new(Kind::Local, text, "set HOME")
-        });
+        let mut instead_of =
+            host::state_dir().is_none().then(|| Fault::new(Kind::Local, "neither HOME nor XDG_STATE_HOME is set", "set HOME"));
         for place in &self.0 {
             let folder = place.folder.join(name);
             match place.make(&folder).and_then(|()| write(&folder)) {
@@ -76,7 +74,7 @@ impl Places {
                 }
             }
         }
-        Err(instead_of.unwrap_or_else(|| Fault::new(Kind::Local, "find a folder to keep things in: there is none", "set HOME")))
+        Err(instead_of.unwrap_or_else(|| Fault::new(Kind::Local, "there is no folder to keep things in", "set HOME")))
     }
 }
 

@@ -7,7 +7,6 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::aws::uri;
 use crate::cli::{Exit, StatusArguments};
 use crate::item::What;
 use crate::places::Places;
@@ -86,8 +85,8 @@ fn words(status: &Status) -> String {
             What::Config => "config.yaml",
             What::Record => "usage record",
         };
-        let (at, customer, bucket) = (&kept.at, plain(&kept.customer), uri(&kept.bucket, ""));
-        let _ = writeln!(text, "{what} of `{customer}`, {at}, for {bucket}: {}", plain(&kept.path));
+        let (at, customer, bucket) = (&kept.at, plain(&kept.customer), plain(&kept.bucket));
+        let _ = writeln!(text, "{what} of `{customer}`, {at}, for the bucket {bucket}: {}", plain(&kept.path));
     }
     for path in &status.quarantine {
         let _ = writeln!(text, "in quarantine, to look at and to delete: {}", plain(path));

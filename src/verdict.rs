@@ -48,7 +48,10 @@ pub fn verdict(journal: &Journal, bucket: &str) -> Verdict {
     if let (false, Some(config), Some(record)) = (unsent, config, record) {
         parts.push(format!("{}, and the deployment is logged as {}", done(config, bucket), uri(bucket, &record.key)));
         if let Some(reason) = &journal.keeping.instead_of {
-            parts.push(format!("what cannot be sent would be kept in {} only: {reason}", journal.keeping.folders.join(" and ")));
+            parts.push(format!(
+                "what cannot be sent would be kept in {}; the usual folder: {reason}",
+                journal.keeping.folders.join(" and ")
+            ));
         }
     }
     Verdict { status, message: parts.join("; ") }
@@ -101,7 +104,7 @@ fn failures(journal: &Journal) -> Vec<String> {
         let kept_in = journal.keeping.folders.join(" and ");
         parts.push(format!("kept in {kept_in} and sent with the next deployment, or now by `config-backup replay`"));
         if let Some(reason) = &journal.keeping.instead_of {
-            parts.push(format!("a restart may empty that folder, taken since one cannot {reason}"));
+            parts.push(format!("a restart may empty that folder; the usual one: {reason}"));
         }
     }
     let mut advice: Vec<String> = [config_fault, record_fault].into_iter().flatten().map(|fault| fault.advice.clone()).collect();
