@@ -18,7 +18,7 @@ use crate::listing::{Listing, Page, page};
 use crate::quick::{Answer, Quick};
 pub use crate::session::Patience;
 use crate::session::Session;
-use crate::{digest, host, profiles, session};
+use crate::{digest, host, session};
 
 /// Where the bucket is and who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -278,8 +278,7 @@ impl Store {
 
     fn doing<'a>(&'a self, what: &'a str, permission: &'a str) -> Doing<'a> {
         let Target { profile, owner, .. } = &self.target;
-        let mfa = profiles::setting(profile, "mfa_serial").is_some();
-        Doing { what, permission, profile, owner, mfa, proxy: host::proxy(), now: host::now() }
+        Doing { what, permission, profile, owner, proxy: host::proxy(), now: host::now() }
     }
 
     fn owner(&self) -> Option<String> {

@@ -25,7 +25,7 @@ const BACKUP_ID: &str = "backup-id";
 /// Metadata: names the deployment that wrote the object.
 pub const DEPLOYMENT_ID: &str = "deployment-id";
 /// Metadata: when the config was read, RFC 3339.
-pub const CAPTURED_AT: &str = "captured-at";
+const CAPTURED_AT: &str = "captured-at";
 
 /// The largest record that is read back, in bytes.
 const LARGEST_RECORD: u64 = 64 << 10;
@@ -190,7 +190,9 @@ fn same(head: &Head, customer: &str, md5: &str, sha256: &str) -> Option<Version>
     Some(Version { backup_id, deployment_id, key: layout::history_key(customer, captured_at(head)?, md5) })
 }
 
-fn captured_at(head: &Head) -> Option<DateTime<Utc>> {
+/// When the config was read that an object holds; `None` where its metadata does not say.
+#[must_use]
+pub fn captured_at(head: &Head) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(head.metadata.get(CAPTURED_AT)?).ok().map(|at| at.to_utc())
 }
 

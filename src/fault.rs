@@ -12,6 +12,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::profiles;
+
 /// What kind of thing went wrong: all that callers may tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -125,8 +127,6 @@ pub struct Doing<'a> {
     pub permission: &'a str,
     /// The AWS profile in use; empty for the environment's credentials.
     pub profile: &'a str,
-    /// Whether the profile asks for a second factor, which the SDK never does.
-    pub mfa: bool,
     /// The account that the bucket must belong to; empty where any will do.
     pub owner: &'a str,
     /// The proxy that requests go through.
@@ -139,7 +139,8 @@ impl Doing<'_> {
     fn login(&self) -> String {
         if self.profile.is_empty() {
             "log in, or set AWS_PROFILE".to_owned()
-        } else if self.mfa {
+        } else if profiles::setting(self.profile, "mfa_serial").is_some() {
+            // The SDK never asks for it.
             let profile = self.profile;
             format!(
                 "the profile asks for a second factor (mfa_serial), and nobody can be asked here: use a profile of SSO, or put temporary credentials for `{profile}` into the environment"
@@ -203,16 +204,16 @@ fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: &Doing
     let status = raw.status().as_u16();
     let code = error.code().unwrap_or_default();
     let what = doing.what;
-    let login = doing.login();
+    let login = || doing.login();
     let (kind, text, advice) = match (code, status) {
         ("NoSuchBucket", _) => (Kind::Bucket, format!("{what}: there is no such bucket"), "check the variable `bucket`".to_owned()),
         ("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired", _) => {
-            (Kind::Credentials, format!("{what}: the credentials have expired"), login)
+            (Kind::Credentials, format!("{what}: the credentials have expired"), login())
         }
         ("InvalidAccessKeyId" | "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidToken", _) => {
-            (Kind::Credentials, format!("{what}: AWS does not know these credentials ({code})"), login)
+            (Kind::Credentials, format!("{what}: AWS does not know these credentials ({code})"), login())
         }
-        ("SignatureDoesNotMatch", _) => (Kind::Credentials, format!("{what}: the secret key does not match ({code})"), login),
+        ("SignatureDoesNotMatch", _) => (Kind::Credentials, format!("{what}: the secret key does not match ({code})"), login()),
         // A HEAD has no body that could say so.
         ("RequestTimeTooSkewed", _) | ("", 403) if doing.skew(raw).is_some() || !code.is_empty() => {
             let skew = doing.skew(raw).unwrap_or_else(|| "this machine's clock is wrong".to_owned());

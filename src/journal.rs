@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::fault::Fault;
 use crate::files::{self, Mode};
 use crate::places::Places;
+use crate::programs;
 use crate::record::Backup;
-use crate::spool::Kept;
+use crate::spool::{Kept, SPOOL};
 
 /// The folder's name.
 const FOLDER: &str = "deployments";
@@ -143,8 +144,8 @@ pub fn sweep(places: &Places, now: SystemTime) {
     let entries =
         |name: &str| places.all(name).filter_map(|folder| fs::read_dir(folder).ok()).flatten().filter_map(Result::ok).collect::<Vec<_>>();
     let half_written = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().ends_with(".tmp");
-    let spool = entries("spool").into_iter().filter(half_written).map(|entry| (entry, HALF_WRITTEN));
-    let notes = entries(FOLDER).into_iter().chain(entries("versions")).map(|entry| (entry, KEPT));
+    let spool = entries(SPOOL).into_iter().filter(half_written).map(|entry| (entry, HALF_WRITTEN));
+    let notes = entries(FOLDER).into_iter().chain(entries(programs::FOLDER)).map(|entry| (entry, KEPT));
     for (entry, kept) in spool.chain(notes) {
         let age = entry.metadata().and_then(|it| it.modified()).ok().and_then(|at| now.duration_since(at).ok());
         if age.is_some_and(|age| age > kept) {

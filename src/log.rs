@@ -102,8 +102,10 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
         if let (Ok(store), None) = (store, run.journal.dead_network()) {
             // The worst first: whatever cuts this short leaves it told.
             let notes = run.journal.notes.clone();
-            run.journal.notes.extend(late::waiting(run.places(), &run.query.deployment_id));
-            run.tell(tell);
+            if let Some(waiting) = late::waiting(run.places(), &run.query.deployment_id) {
+                run.journal.notes.push(waiting);
+                run.tell(tell);
+            }
             let limit = run.left_for_network();
             let late = Box::pin(late::send(run.places(), Some((store, &target)), limit, &run.query.deployment_id));
             let late = run.in_time(async { Ok(late.await) }).await;

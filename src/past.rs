@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::aws::{Patience, Store};
-use crate::deliver::{CAPTURED_AT, DEPLOYMENT_ID, MD5, SHA256};
+use crate::deliver::{DEPLOYMENT_ID, MD5, SHA256, captured_at};
 use crate::digest::digests;
 use crate::fault::{Fault, Kind};
 use crate::fetch::{self, Sink, patiently};
@@ -133,7 +133,7 @@ impl Search<'_> {
 async fn without_copy(store: &Store, listed: Listed, versions: &[Version]) -> Result<Option<Version>, Fault> {
     let Some(head) = patiently(|| store.head(&listed.key)).await? else { return Ok(None) };
     let said = |name: &str| head.metadata.get(name).map(String::as_str);
-    let at = said(CAPTURED_AT).and_then(|at| DateTime::parse_from_rfc3339(at).ok()).map(|at| at.to_utc());
+    let at = captured_at(&head);
     let is_copied = |at: DateTime<Utc>| versions.iter().any(|version| version.at == at && said(MD5) == Some(&version.md5));
     if at.is_some_and(is_copied) {
         return Ok(None);

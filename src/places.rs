@@ -13,7 +13,11 @@ use crate::host;
 
 /// The folders, the preferred one first.
 #[derive(Debug, Clone, Default)]
-pub struct Places(Vec<Place>);
+pub struct Places {
+    places: Vec<Place>,
+    /// Why the first of them is not the usual one, if it is not.
+    without_usual: Option<Fault>,
+}
 
 #[derive(Debug, Clone)]
 struct Place {
@@ -36,25 +40,26 @@ impl Places {
     #[must_use]
     pub fn of_host() -> Self {
         let own = host::state_dir().map(|folder| Place { folder, shared: false });
+        let without_usual = own.is_none().then(|| Fault::new(Kind::Local, "neither HOME nor XDG_STATE_HOME is set", "set HOME"));
         let shared = host::fallback_dir().map(|folder| Place { folder, shared: true });
-        Self(own.into_iter().chain(shared).filter(Place::can_be_trusted).collect())
+        Self { places: own.into_iter().chain(shared).filter(Place::can_be_trusted).collect(), without_usual }
     }
 
     /// The user's own folders `folders`, the preferred one first.
     pub fn own(folders: impl IntoIterator<Item = PathBuf>) -> Self {
-        Self(folders.into_iter().map(|folder| Place { folder, shared: false }).collect())
+        Self { places: folders.into_iter().map(|folder| Place { folder, shared: false }).collect(), without_usual: None }
     }
 
     /// The folders called `name`, whether they exist or not.
     pub fn all(&self, name: &str) -> impl Iterator<Item = PathBuf> {
-        self.0.iter().map(move |place| place.folder.join(name))
+        self.places.iter().map(move |place| place.folder.join(name))
     }
 
     /// Whether somebody could have written anything, as far as a look tells that changes nothing.
     #[must_use]
     pub fn are_of_use(&self) -> bool {
         let nearest = |place: &Place| place.folder.ancestors().find_map(|folder| folder.metadata().ok());
-        self.0.iter().filter_map(nearest).any(|it| it.is_dir() && !it.permissions().readonly())
+        self.places.iter().filter_map(nearest).any(|it| it.is_dir() && !it.permissions().readonly())
     }
 
     /// Lets `write` write into the first folder called `name` in which it can, making it where there is none.
@@ -62,9 +67,8 @@ impl Places {
     /// # Errors
     /// It can write into none of them; tells why it cannot into the preferred one.
     pub fn write<T>(&self, name: &str, mut write: impl FnMut(&Path) -> io::Result<T>) -> Result<Written<T>, Fault> {
-        let mut instead_of =
-            host::state_dir().is_none().then(|| Fault::new(Kind::Local, "neither HOME nor XDG_STATE_HOME is set", "set HOME"));
-        for place in &self.0 {
+        let mut instead_of = self.without_usual.clone();
+        for place in &self.places {
             let folder = place.folder.join(name);
             match place.make(&folder).and_then(|()| write(&folder)) {
                 Ok(result) => return Ok(Written { result, instead_of }),
@@ -131,11 +135,11 @@ mod tests {
         assert!(place.can_be_trusted());
         std::fs::DirBuilder::new().mode(0o755).create(&folder).expect("a folder");
         assert!(!place.can_be_trusted());
-        assert!(put(&Places(vec![place.clone()])).is_err());
+        assert!(put(&Places { places: vec![place.clone()], without_usual: None }).is_err());
         std::fs::remove_dir(&folder).expect("gone");
         symlink(base.path(), &folder).expect("a link");
         assert!(!place.can_be_trusted());
         std::fs::remove_file(&folder).expect("gone");
-        assert!(put(&Places(vec![place.clone()])).is_ok() && place.can_be_trusted());
+        assert!(put(&Places { places: vec![place.clone()], without_usual: None }).is_ok() && place.can_be_trusted());
     }
 }

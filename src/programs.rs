@@ -17,7 +17,7 @@ use crate::record::{Git, Tools};
 
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The name of the folder with the versions that programs told.
-const FOLDER: &str = "versions";
+pub const FOLDER: &str = "versions";
 
 /// The commit of the checkout that `folder` lies in; `None` without git or a checkout.
 #[must_use]
