@@ -70,10 +70,10 @@ pub enum Condition {
 }
 
 /// What a PUT came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
-    /// The object is there.
-    Yes,
+    /// The object is there, with this `ETag`.
+    Yes(String),
     /// The [`Condition`] did not hold, and nothing was written.
     ConditionFailed,
 }
@@ -159,8 +159,7 @@ impl Store {
         });
         match answer.await {
             // A 200 without an ETag is somebody else's: a captive portal says 200 to everything.
-            Ok(answer) if answer.e_tag.is_none() => Err(Fault::foreign(format!("{what}: an answer that is not S3's"))),
-            Ok(_) => Ok(Written::Yes),
+            Ok(answer) => answer.e_tag.map(Written::Yes).ok_or_else(|| Fault::foreign(format!("{what}: an answer that is not S3's"))),
             Err(fault) if fault.status == Some(412) => Ok(Written::ConditionFailed),
             Err(fault) => Err(fault),
         }

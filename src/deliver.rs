@@ -9,12 +9,14 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::aws::{Condition, Head, Store, Written};
-use crate::digest::{Digests, sha256_base64};
+use crate::claims::{Claim, End};
+use crate::digest::{Digests, sha256_base64, sha256_hex};
 use crate::fault::{Fault, Kind};
 use crate::item::Item;
 use crate::layout;
 use crate::listing::Listing;
 use crate::record::{self, Backup};
+use crate::seal;
 
 /// Metadata: MD5 of the body, hex.
 pub const MD5: &str = "md5";
@@ -105,7 +107,7 @@ pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Resu
     is_there(store, &copy, of_copy?.as_ref(), item, body)?;
     match of_config? {
         // Overwritten meanwhile: by a deployment whose config is as good as ours.
-        Some(head) if written == Written::Yes && head.metadata.get(BACKUP_ID) == Some(&item.backup_id) => {
+        Some(head) if matches!(written, Written::Yes(_)) && head.metadata.get(BACKUP_ID) == Some(&item.backup_id) => {
             is_there(store, &key, Some(&head), item, body)?;
         }
         // Still the version of before: whatever the answer said, nobody wrote anything.
@@ -146,37 +148,61 @@ fn lost(store: &Store, key: &str) -> Fault {
     Fault::new(Kind::Service, format!("read back `{}`: it is not what was sent", store.uri(key)), "")
 }
 
-/// Uploads a usage record; gives its key.
-pub async fn record(store: &Store, item: &Item, body: &[u8]) -> Result<String, Fault> {
+/// A usage record that is in the bucket.
+#[derive(Debug)]
+pub struct Delivered {
+    /// Its key.
+    pub key: String,
+    /// The chain that it ends; `None` where it is in none.
+    pub end: Option<End>,
+    /// Why the bucket has no seal on it.
+    pub unsealed: Option<Fault>,
+}
+
+/// Uploads a usage record, which continues the chain that `claim` stands for, and seals it.
+pub async fn record(store: &Store, item: &Item, body: &[u8], claim: &Claim) -> Result<Delivered, Fault> {
     let keys = [layout::log_key(&item.customer, item.at), layout::log_key_beside(&item.customer, item.at, &item.deployment_id)];
-    let metadata = HashMap::from([(DEPLOYMENT_ID.to_owned(), item.deployment_id.clone())]);
+    let sha256 = sha256_hex(body);
+    let metadata = HashMap::from([(DEPLOYMENT_ID.to_owned(), item.deployment_id.clone()), (SHA256.to_owned(), sha256.clone())]);
     for key in keys {
-        let written = store.put(&key, body, "application/json", &metadata, Condition::Absent).await?;
-        let there = store.head(&key).await?;
-        let ours = there.as_ref().filter(|head| head.metadata.get(DEPLOYMENT_ID) == Some(&item.deployment_id));
-        match (written, ours) {
-            (Written::Yes, Some(head)) if head.size != body.len() as u64 => return Err(lost(store, &key)),
-            (_, Some(_)) => return Ok(key),
-            // Taken, but by nothing that is there: no reason to write it under another name.
-            (_, None) if there.is_none() => return Err(lost(store, &key)),
-            // The name is taken: by ourselves, if an answer was lost, or by another deployment of the same second. To take
-            // our own record for another one would be a second record, so its content is asked as well.
-            _ => {
-                let body = match (store.get(&key, LARGEST_RECORD).await, &there) {
-                    (Ok(body), _) => body.unwrap_or_default(),
-                    // Whatever it is, it says whose it is, and stands in the way for ever if it cannot be read.
-                    (Err(_), Some(head)) if head.metadata.contains_key(DEPLOYMENT_ID) => Vec::new(),
-                    (Err(fault), _) => return Err(fault),
-                };
-                let id = serde_json::from_slice::<Value>(&body).ok();
-                if id.as_ref().and_then(|record| record.get("deployment_id")?.as_str()) == Some(&item.deployment_id) {
-                    return Ok(key);
-                }
+        let end = async |body: &[u8]| seal::put(store, &item.customer, claim, &key, body).await;
+        if matches!(store.put(&key, body, "application/json", &metadata, Condition::Absent).await?, Written::Yes(_)) {
+            // Both at once: should the record be lost after all, it is sent again, and so is the seal.
+            let (there, end) = futures_util::join!(store.head(&key), end(body));
+            match there? {
+                Some(head) if is_of(&head, item) && head.size == body.len() as u64 => return Ok(delivered(key, end)),
+                _ => return Err(lost(store, &key)),
             }
+        }
+        // Taken, but by nothing that is there: no reason to write it under another name.
+        let Some(there) = store.head(&key).await? else { return Err(lost(store, &key)) };
+        if is_of(&there, item) && there.metadata.get(SHA256) == Some(&sha256) {
+            return Ok(delivered(key.clone(), end(body).await));
+        }
+        // The name is taken: by ourselves, if an answer was lost, or by another deployment of the same second. To take
+        // our own record for another one would be a second record, so its content is asked as well.
+        let written = match store.get(&key, LARGEST_RECORD).await {
+            Ok(written) => written.unwrap_or_default(),
+            // Whatever it is, it says whose it is, and stands in the way for ever if it cannot be read.
+            Err(_) if there.metadata.contains_key(DEPLOYMENT_ID) => Vec::new(),
+            Err(fault) => return Err(fault),
+        };
+        let id = serde_json::from_slice::<Value>(&written).ok();
+        let id = id.as_ref().and_then(|record| record.get("deployment_id")?.as_str());
+        if is_of(&there, item) || id == Some(&item.deployment_id) {
+            return Ok(delivered(key.clone(), end(&written).await));
         }
     }
     let text = format!("put the usage record of deployment {}: both its names are taken", item.deployment_id);
     Err(Fault::new(Kind::Service, text, ""))
+}
+
+fn is_of(head: &Head, item: &Item) -> bool {
+    head.metadata.get(DEPLOYMENT_ID) == Some(&item.deployment_id)
+}
+
+fn delivered(key: String, (end, unsealed): (Option<End>, Option<Fault>)) -> Delivered {
+    Delivered { key, end, unsealed }
 }
 
 /// An `ETag` is no digest (KMS, multipart), so what is the same stands in the metadata that we wrote.

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use crate::claims;
 use crate::fault::Fault;
 use crate::files::{self, Mode};
 use crate::places::Places;
@@ -20,6 +21,8 @@ use crate::spool::{Kept, SPOOL};
 const FOLDER: &str = "deployments";
 /// How long a deployment's file is kept.
 const KEPT: Duration = Duration::from_hours(14 * 24);
+/// How long a chain waits for a record that somebody may have deleted from the spool.
+const TAKEN: Duration = Duration::from_hours(365 * 24);
 /// How old a half-written file must be to belong to nobody who is still at work.
 const HALF_WRITTEN: Duration = Duration::from_hours(1);
 
@@ -144,9 +147,11 @@ pub fn sweep(places: &Places, now: SystemTime) {
     let entries =
         |name: &str| places.all(name).filter_map(|folder| fs::read_dir(folder).ok()).flatten().filter_map(Result::ok).collect::<Vec<_>>();
     let half_written = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().ends_with(".tmp");
+    let is_taken = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().ends_with(claims::TAKEN);
     let spool = entries(SPOOL).into_iter().filter(half_written).map(|entry| (entry, HALF_WRITTEN));
+    let chains = entries(claims::FOLDER).into_iter().filter(|entry| is_taken(entry) || half_written(entry)).map(|entry| (entry, TAKEN));
     let notes = entries(FOLDER).into_iter().chain(entries(programs::FOLDER)).map(|entry| (entry, KEPT));
-    for (entry, kept) in spool.chain(notes) {
+    for (entry, kept) in spool.chain(notes).chain(chains) {
         let age = entry.metadata().and_then(|it| it.modified()).ok().and_then(|at| now.duration_since(at).ok());
         if age.is_some_and(|age| age > kept) {
             let _ = fs::remove_file(entry.path());

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::aws::{Patience, Store, Target};
-use crate::deliver::{self, When};
+use crate::claims::Claim;
+use crate::deliver::{self, Delivered, When};
 use crate::fault::Fault;
-use crate::item::What;
+use crate::item::{Item, What};
 use crate::places::Places;
 use crate::quarantine;
-use crate::record::Record;
+use crate::record::{Chain, Record};
 use crate::spool::{Kept, Refused, SUFFIX, Spool};
 
 /// How a replay went.
@@ -88,7 +89,7 @@ pub async fn send(places: &Places, open: Option<(&Store, &Target)>, limit: Durat
             }
         };
         let left = until.saturating_duration_since(Instant::now());
-        match send_one(open, kept, left).await {
+        match send_one(places, open, kept, left).await {
             Ok(()) => late.sent += 1,
             Err(fault) => {
                 late.leave(format!("`{}` is not sent yet: {fault}", path.display()));
@@ -104,7 +105,7 @@ pub async fn send(places: &Places, open: Option<(&Store, &Target)>, limit: Durat
     late
 }
 
-async fn send_one(open: Option<(&Store, &Target)>, kept: Kept, left: Duration) -> Result<(), Fault> {
+async fn send_one(places: &Places, open: Option<(&Store, &Target)>, kept: Kept, left: Duration) -> Result<(), Fault> {
     let patience = Patience::for_body(kept.body.len(), left);
     let opened;
     let store = match open {
@@ -123,20 +124,39 @@ async fn send_one(open: Option<(&Store, &Target)>, kept: Kept, left: Duration) -
         What::Config => deliver::config(store, &kept.item, &kept.body, When::Late).await.map(drop)?,
         What::Record => {
             let line = late_line(store, &kept.body).await?;
-            deliver::record(store, &kept.item, &line).await.map(drop)?;
+            record(store, places, &kept.item, line).await.map(drop)?;
         }
     }
     kept.done()
 }
 
-/// The record as it is sent late. Who deployed is asked now if STS could not say then: the profile is the same, and
-/// so is the machine.
-async fn late_line(store: &Store, body: &[u8]) -> Result<Vec<u8>, Fault> {
-    let Ok(mut record) = serde_json::from_slice::<Record>(body) else { return Ok(body.to_vec()) };
-    if record.user.is_empty() {
-        let identity = store.identity().await?;
-        (record.user, record.user_id, record.account) = (identity.arn, identity.user_id, identity.account);
+/// The record as it is sent late, in its place in a chain. Who deployed is asked now if STS could not say then: the profile
+/// is the same, and so is the machine.
+async fn late_line(store: &Store, body: &[u8]) -> Result<impl FnOnce(Chain) -> Vec<u8>, Fault> {
+    let mut record = serde_json::from_slice::<Record>(body).ok();
+    if let Some(record) = &mut record {
+        if record.user.is_empty() {
+            let identity = store.identity().await?;
+            (record.user, record.user_id, record.account) = (identity.arn, identity.user_id, identity.account);
+        }
+        record.late = true;
     }
-    record.late = true;
-    Ok(record.to_line())
+    // What we cannot read is not ours to change.
+    Ok(move |chain| record.map_or_else(|| body.to_vec(), |record| record.to_line_in(chain)))
+}
+
+/// Sends a record, which `line` gives for its place in one of this machine's chains; gives its key, and what to say of a seal
+/// that is missing.
+pub async fn record(
+    store: &Store,
+    places: &Places,
+    item: &Item,
+    line: impl FnOnce(Chain) -> Vec<u8>,
+) -> Result<(String, Option<String>), Fault> {
+    let claim = Claim::take(places, &store.place(), &item.customer, &item.deployment_id);
+    // Where it is not known whether the bucket has the record, its place stays taken until a replay has found out.
+    let Delivered { key, end, unsealed } = deliver::record(store, item, &line(claim.link()), &claim).await?;
+    claim.give_back(end);
+    let note = unsealed.map(|fault| format!("the deployment is logged, but nothing vouches for the record yet: {fault}"));
+    Ok((key, note))
 }

@@ -97,7 +97,9 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
         }
         complete(&mut record, &config, identity.as_ref().ok());
         run.journal.config = Some(config);
-        run.journal.record = Some(send(&run, store, &item, &record, identity, kept).await);
+        let (sent, note) = send(&run, store, &item, &record, identity, kept).await;
+        run.journal.record = Some(sent);
+        run.journal.notes.extend(note);
         run.tell(tell);
         if let (Ok(store), None) = (store, run.journal.dead_network()) {
             // The worst first: whatever cuts this short leaves it told.
@@ -171,6 +173,7 @@ fn draft(run: &Run, config: &Result<Config, Fault>, subject: &Subject) -> Record
         git: None,
         ci: host::ci(),
         tools: Some(Tools::ours()),
+        chain: None,
     }
 }
 
@@ -252,23 +255,26 @@ async fn send(
     record: &Record,
     identity: Result<Identity, Fault>,
     kept: Result<Kept, Fault>,
-) -> Sent {
-    let line = record.to_line();
+) -> (Sent, Option<String>) {
     let sent = match (store, &identity) {
         (Err(fault), _) => Err(fault.clone()),
         (_, Err(fault)) if kept.is_ok() => Err(fault.clone()),
-        (Ok(store), _) => run.in_time(deliver::record(store, item, &line)).await,
+        (Ok(store), _) => {
+            let line = |chain| record.clone().to_line_in(chain);
+            run.in_time(late::record(store, run.places(), item, line)).await
+        }
     };
+    let user = record.user.clone();
     match (sent, kept) {
-        (Ok(key), kept) => {
+        (Ok((key, note)), kept) => {
             let _ = kept.and_then(Kept::done);
-            Sent { sent: true, kept: false, key, user: record.user.clone(), fault: None }
+            (Sent { sent: true, kept: false, key, user, fault: None }, note)
         }
         (Err(fault), Ok(mut kept)) => {
             // The draft is kept as well as the record; only then does a failure here not matter.
-            let _ = kept.replace(line);
-            Sent { user: record.user.clone(), ..not_sent(&Ok(kept), fault) }
+            let _ = kept.replace(record.to_line());
+            (Sent { user, ..not_sent(&Ok(kept), fault) }, None)
         }
-        (Err(fault), kept) => not_sent(&kept, fault),
+        (Err(fault), kept) => (not_sent(&kept, fault), None),
     }
 }

@@ -50,6 +50,9 @@ pub struct Record {
     /// The versions of the tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Tools>,
+    /// The record's place among those of its writer; given when it is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<Chain>,
 }
 
 /// What became of the config in a deployment.
@@ -86,6 +89,17 @@ pub struct Ci {
     pub run_url: String,
 }
 
+/// A record's place in a chain: what one machine writes of one customer, each record with the digest of the one before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// Names the chain: 16 hex digits that mean nothing.
+    pub writer: String,
+    /// Counts from 1.
+    pub number: u64,
+    /// SHA-256 of the object before, hex; empty for the first.
+    pub previous: String,
+}
+
 /// The versions of the tools; empty where they are not known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tools {
@@ -114,6 +128,12 @@ impl Record {
         let mut line = serde_json::to_vec(self).unwrap_or_default();
         line.push(b'\n');
         line
+    }
+
+    /// As [`Record::to_line`], in this place of a chain.
+    #[must_use]
+    pub fn to_line_in(self, chain: Chain) -> Vec<u8> {
+        Self { chain: Some(chain), ..self }.to_line()
     }
 }
 
@@ -151,6 +171,7 @@ mod tests {
             git: None,
             ci: None,
             tools: None,
+            chain: None,
         }
     }
 
@@ -171,8 +192,10 @@ mod tests {
     #[test]
     fn a_late_record_says_so_and_optional_objects_follow() {
         let git = Git { commit: "c0ffee".into(), branch: "main".into(), dirty: true };
-        let line = String::from_utf8(Record { late: true, git: Some(git), ..record() }.to_line()).expect("text");
-        let tail = ",\"late\":true,\"git\":{\"commit\":\"c0ffee\",\"branch\":\"main\",\"dirty\":true}}\n";
+        let chain = Some(Chain { writer: "0a".into(), number: 1, previous: String::new() });
+        let line = String::from_utf8(Record { late: true, git: Some(git), chain, ..record() }.to_line()).expect("text");
+        let tail = ",\"late\":true,\"git\":{\"commit\":\"c0ffee\",\"branch\":\"main\",\"dirty\":true},\
+                    \"chain\":{\"writer\":\"0a\",\"number\":1,\"previous\":\"\"}}\n";
         assert!(line.ends_with(tail), "{line}");
     }
 }

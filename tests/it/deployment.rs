@@ -32,7 +32,8 @@ fn the_first_deployment_leaves_config_history_and_record() {
     let timestamp = string(&record, "timestamp");
     assert!(times.iter().any(|time| time == timestamp), "{timestamp} is none of {times:?}");
     assert_eq!(log_key, format!("usage-logs/airbnb/{}.json", stamp(timestamp)));
-    assert_eq!(world.server.keys(BUCKET, ""), [history_key.clone(), CONFIG_KEY.to_owned(), log_key.clone()]);
+    let seal_key = format!("terragrunt/airbnb/usage-chain/{}.json", string(&record["chain"], "writer"));
+    assert_eq!(world.server.keys(BUCKET, ""), [history_key.clone(), CONFIG_KEY.to_owned(), seal_key, log_key.clone()]);
 
     let uri = |key: &str| format!("s3://mongodb-arena/{key}");
     assert_eq!(string(&deployed.outcome, "backup_uri"), uri(&history_key));
@@ -62,7 +63,7 @@ fn a_record_is_one_line_with_its_fields_in_the_documented_order() {
     assert!(line.ends_with("}\n") && line.matches('\n').count() == 1, "{line}");
     assert!(world.server.object(BUCKET, backup_key).is_some(), "{backup_key}");
     let order = keys_in_order(&body);
-    assert_eq!(order[13..], ["tools"], "no checkout, no CI, not late");
+    assert_eq!(order[13..], ["tools", "chain"], "no checkout, no CI, not late");
     assert_eq!(record["tools"]["config_backup"], env!("CARGO_PKG_VERSION"));
 }
 
@@ -71,10 +72,10 @@ fn an_unchanged_config_is_logged_and_not_uploaded_again() {
     let world = World::new();
     let mut unit = Unit::new(&world);
     let first = unit.deploy(&world).went_well();
-    let uploads = world.count("PutObject", "terragrunt/");
+    let uploads = world.count("PutObject", "terragrunt/airbnb/config");
     let second = unit.deploy(&world).went_well();
     assert!(second.backup.is_none(), "an unchanged config shows no diff");
-    assert_eq!(world.count("PutObject", "terragrunt/"), uploads);
+    assert_eq!(world.count("PutObject", "terragrunt/airbnb/config"), uploads);
     let ((_, one), (_, two)) = (first.record(&world), second.record(&world));
     assert_eq!((string(&one, "backup"), string(&two, "backup")), ("uploaded", "unchanged"));
     assert_eq!(one["backup_key"], two["backup_key"]);
@@ -86,12 +87,12 @@ fn the_backup_step_alone_does_not_upload_what_is_there() {
     let world = World::new();
     let mut unit = Unit::new(&world);
     unit.deploy(&world).went_well();
-    let uploads = world.count("PutObject", "terragrunt/");
+    let uploads = world.count("PutObject", "terragrunt/airbnb/config");
     // Another checkout of the same customer: its Terraform state knows nothing of the backup yet.
     let mut other = Unit::in_folder(&world, "checkout of a colleague/airbnb");
     let deployed = other.deploy(&world).went_well();
     assert!(deployed.backup.as_deref().expect("it ran").contains("config.yaml is unchanged since s3://mongodb-arena/"));
-    assert_eq!(world.count("PutObject", "terragrunt/"), uploads);
+    assert_eq!(world.count("PutObject", "terragrunt/airbnb/config"), uploads);
     assert_eq!(deployed.record(&world).1["backup"], "unchanged");
 }
 
@@ -105,10 +106,10 @@ fn history_and_config_come_before_the_record_and_history_first() {
         unit.deploy(&world).went_well();
         let requests = world.server.requests().split_off(before);
         let puts: Vec<&str> = requests.iter().filter(|it| it.method == "PUT" && it.status == 200).map(|it| it.key.as_str()).collect();
-        assert_eq!(puts.len(), 3, "{puts:?}");
+        assert_eq!(puts.len(), 4, "{puts:?}");
         assert!(puts[0].starts_with("terragrunt/airbnb/config-history/"), "{puts:?}");
         assert_eq!(puts[1], CONFIG_KEY);
-        assert!(puts[2].starts_with("usage-logs/airbnb/"), "{puts:?}");
+        assert!(puts[2].starts_with("usage-logs/airbnb/") && puts[3].starts_with("terragrunt/airbnb/usage-chain/"), "{puts:?}");
     }
 }
 

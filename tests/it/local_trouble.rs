@@ -21,7 +21,7 @@ fn logged_without_a_config(world: &World, unit: &mut Unit, words: &str) {
     assert!(key.starts_with("usage-logs/airbnb/"), "{key}");
     let values = ["backup", "backup_key", "config_hash", "customer", "project_name"].map(|name| string(&record, name));
     assert_eq!(values, ["failed", "", "", "airbnb", ""]);
-    assert_eq!((world.server.keys(BUCKET, "terragrunt/"), world.spooled()), (Vec::<String>::new(), Vec::new()));
+    assert_eq!((world.server.keys(BUCKET, "terragrunt/airbnb/config"), world.spooled()), (Vec::<String>::new(), Vec::new()));
 }
 
 #[test]

@@ -1,0 +1,87 @@
+//! The seal on a chain of usage records: one object that names the chain's last record and its SHA-256, so that this one
+//! cannot be changed, deleted or made up unnoticed either.
+//!
+//! Each seal has one writer. Where that is not so, because somebody copied this machine's state, the chain forks: both ends
+//! get a seal of their own, and both are whole.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::aws::{Condition, Store, Written};
+use crate::claims::{self, Claim, End};
+use crate::deliver::DEPLOYMENT_ID;
+use crate::digest::sha256_hex;
+use crate::fault::{Fault, Kind};
+use crate::layout;
+use crate::record::Chain;
+
+/// What a seal says; the order of the fields is the order in the object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seal {
+    /// The chain's name, as in the object's.
+    pub writer: String,
+    /// The number of its last record.
+    pub number: u64,
+    /// The key of that record.
+    pub key: String,
+    /// SHA-256 of that object, hex.
+    pub sha256: String,
+    /// The deployment that it is of.
+    pub deployment_id: String,
+}
+
+/// Seals the chain of the record `body` at `key`. Gives the chain's end, `None` where the record is in no chain; and why
+/// there is no seal on it: a record that the bucket has is there without one.
+pub async fn put(store: &Store, customer: &str, claim: &Claim, key: &str, body: &[u8]) -> (Option<End>, Option<Fault>) {
+    let Some(Chain { writer, number, previous }) = chain_of(body) else { return (None, None) };
+    // A record of an earlier try may be in a chain that this machine has forgotten.
+    let etag = if writer == claim.end.writer { claim.end.etag.clone() } else { String::new() };
+    let mut end = End { writer, number, previous, sha256: sha256_hex(body), deployment_id: claim.deployment_id().to_owned(), etag };
+    let fault = set(store, customer, claim, key, &mut end).await.err();
+    (Some(end), fault)
+}
+
+async fn set(store: &Store, customer: &str, claim: &Claim, key: &str, end: &mut End) -> Result<(), Fault> {
+    let condition = if end.etag.is_empty() { Condition::Absent } else { Condition::Matches(end.etag.clone()) };
+    let mut written = write(store, customer, key, end, condition).await?;
+    if written == Written::ConditionFailed {
+        let there = store.head(&layout::seal_key(customer, &end.writer)).await?;
+        let condition = match there {
+            // Ours, after an answer that was lost.
+            Some(head) if head.metadata.get(DEPLOYMENT_ID).is_some_and(|id| claim.knows(id)) => Condition::Matches(head.etag),
+            None => Condition::Absent,
+            Some(_) => {
+                end.writer = claims::new_writer();
+                Condition::Absent
+            }
+        };
+        written = write(store, customer, key, end, condition).await?;
+    }
+    match written {
+        Written::Yes(etag) => end.etag = etag,
+        Written::ConditionFailed => {
+            let text = format!("put `{}`: somebody else writes it, too", store.uri(&layout::seal_key(customer, &end.writer)));
+            return Err(Fault::new(Kind::Service, text, ""));
+        }
+    }
+    Ok(())
+}
+
+async fn write(store: &Store, customer: &str, key: &str, end: &End, condition: Condition) -> Result<Written, Fault> {
+    let End { writer, number, sha256, deployment_id, .. } = end.clone();
+    let seal = Seal { writer, number, key: key.to_owned(), sha256, deployment_id };
+    let mut line = serde_json::to_vec(&seal).unwrap_or_default();
+    line.push(b'\n');
+    let metadata = HashMap::from([(DEPLOYMENT_ID.to_owned(), seal.deployment_id.clone())]);
+    store.put(&layout::seal_key(customer, &seal.writer), &line, "application/json", &metadata, condition).await
+}
+
+/// The chain that a record says it is in.
+fn chain_of(body: &[u8]) -> Option<Chain> {
+    #[derive(Deserialize)]
+    struct Chained {
+        chain: Chain,
+    }
+    serde_json::from_slice::<Chained>(body).ok().map(|it| it.chain)
+}
