@@ -19,6 +19,8 @@ use crate::record::Chain;
 pub const FOLDER: &str = "chains";
 /// What the names of chains end with that a record is being written to …
 pub const TAKEN: &str = ".taken";
+/// … of those whose last record is not sealed, which the next one mends …
+const UNSEALED: &str = ".unsealed";
 /// … and of the others.
 const FREE: &str = ".free";
 
@@ -97,14 +99,15 @@ impl Claim {
     }
 
     /// Lets the next record continue the chain behind `end`. Without an end nothing was sent, and the chain is as it was.
-    pub fn give_back(self, end: Option<End>) {
+    pub fn give_back(self, end: Option<End>, is_sealed: bool) {
         let Some(file) = self.file else { return };
         let is_noted = end.as_ref().is_none_or(|end| write(&file, end).is_ok());
         let end = end.unwrap_or(self.end);
         if end.number == 0 {
             let _ = fs::remove_file(&file);
         } else if is_noted {
-            let _ = fs::rename(&file, file.with_file_name(format!("{}.{}{FREE}", self.scope, end.writer)));
+            let kind = if is_sealed { FREE } else { UNSEALED };
+            let _ = fs::rename(&file, file.with_file_name(format!("{}.{}{kind}", self.scope, end.writer)));
         }
     }
 
@@ -121,17 +124,18 @@ pub fn new_writer() -> String {
     host::random_key().map_or_else(|| sha256_hex(host::nonce(host::now()).as_bytes())[..16].to_owned(), |key| hex(&key[..8]))
 }
 
-/// The chains of a scope that nobody has taken, always in the same order: few of them are used as long as few are needed.
+/// The chains of a scope that nobody has taken: first those that lack a seal, and then always in the same order, so that few are
+/// used as long as few are needed.
 fn free(folder: &Path, scope: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
     let is_free = |path: &PathBuf| {
         path.file_name().is_some_and(|name| {
             let name = name.to_string_lossy();
-            name.strip_prefix(scope).is_some_and(|rest| rest.starts_with('.') && rest.ends_with(FREE))
+            name.strip_prefix(scope).is_some_and(|rest| rest.starts_with('.') && [FREE, UNSEALED].iter().any(|kind| rest.ends_with(kind)))
         })
     };
     let mut found: Vec<PathBuf> = entries.filter(is_free).collect();
-    found.sort();
+    found.sort_by_key(|path| (!path.to_string_lossy().ends_with(UNSEALED), path.clone()));
     found
 }
 
@@ -171,7 +175,7 @@ mod tests {
         let writer = first.link().writer;
         assert_eq!(first.link(), Chain { writer: writer.clone(), number: 1, previous: String::new() });
         let end = sent(&first, "aa");
-        first.give_back(end);
+        first.give_back(end, true);
         let second = Claim::take(&places, "b", "acme", "2");
         assert_eq!(second.link(), Chain { writer: writer.clone(), number: 2, previous: "aa".into() });
         for (bucket, customer) in [("b", "acme-2"), ("c", "acme")] {
@@ -193,33 +197,48 @@ mod tests {
         let end = sent(&again, "aa").expect("an end");
         write(again.file.as_deref().expect("a file"), &end).expect("written");
         assert_eq!(Claim::take(&places, "b", "acme", "1").link(), link);
-        Claim::take(&places, "b", "acme", "1").give_back(Some(end));
+        Claim::take(&places, "b", "acme", "1").give_back(Some(end), true);
         assert_eq!(Claim::take(&places, "b", "acme", "3").link(), Chain { number: 2, previous: "aa".into(), ..link });
     }
 
     #[test]
     fn a_chain_is_as_it_was_where_nothing_was_sent() {
         let (folder, places) = places();
-        Claim::take(&places, "b", "acme", "1").give_back(None);
+        Claim::take(&places, "b", "acme", "1").give_back(None, true);
         assert_eq!(fs::read_dir(folder.path().join(FOLDER)).expect("a folder").count(), 0);
         let first = Claim::take(&places, "b", "acme", "1");
         let end = sent(&first, "aa");
-        first.give_back(end);
+        first.give_back(end, true);
         let second = Claim::take(&places, "b", "acme", "2");
         let link = second.link();
-        second.give_back(None);
+        second.give_back(None, true);
         assert_eq!(Claim::take(&places, "b", "acme", "3").link(), link);
+    }
+
+    #[test]
+    fn a_chain_without_a_seal_comes_first() {
+        let (_folder, places) = places();
+        let claims: Vec<Claim> = ["1", "2", "3"].into_iter().map(|id| Claim::take(&places, "b", "acme", id)).collect();
+        let mut writers: Vec<String> = claims.iter().map(|claim| claim.link().writer).collect();
+        writers.sort();
+        let last = writers[2].clone();
+        for claim in claims {
+            let (end, is_sealed) = (sent(&claim, "aa"), claim.link().writer != last);
+            claim.give_back(end, is_sealed);
+        }
+        let (first, second) = (Claim::take(&places, "b", "acme", "4"), Claim::take(&places, "b", "acme", "5"));
+        assert_eq!([first.link().writer, second.link().writer], [last, writers[0].clone()]);
     }
 
     #[test]
     fn what_cannot_be_kept_or_read_starts_another_chain() {
         let nowhere = Claim::take(&Places::default(), "b", "acme", "1");
         assert_eq!(nowhere.link().number, 1);
-        nowhere.give_back(None);
+        nowhere.give_back(None, true);
         let (folder, places) = places();
         let first = Claim::take(&places, "b", "acme", "1");
         let end = sent(&first, "aa");
-        first.give_back(end);
+        first.give_back(end, true);
         let file = fs::read_dir(folder.path().join(FOLDER)).expect("a folder").next().expect("a file").expect("a file").path();
         fs::write(&file, "{").expect("torn");
         assert_eq!(Claim::take(&places, "b", "acme", "2").link().number, 1);

@@ -84,6 +84,13 @@ pub fn configs_prefix(folder: &str) -> String {
     format!("{folder}config")
 }
 
+/// The folder of configs and states that a key lies in, and the path segment that stands for the customer there.
+#[must_use]
+pub fn folder_of(key: &str) -> Option<(&str, &str)> {
+    let (segment, _) = key.strip_prefix(CONFIGS)?.split_once('/')?;
+    (!segment.is_empty()).then(|| (&key[..CONFIGS.len() + segment.len() + 1], segment))
+}
+
 /// What the key of an object beside the units' states says by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigKey<'a> {
@@ -96,6 +103,11 @@ pub enum ConfigKey<'a> {
         /// The MD5 of its bytes.
         md5: &'a str,
     },
+    /// The seal on a chain of usage records.
+    Seal {
+        /// Names the chain.
+        writer: &'a str,
+    },
 }
 
 /// Takes the key of a config apart, which lies in one of [`folders_to_read`]; `None` for any other object.
@@ -104,6 +116,9 @@ pub fn parse_config_key<'a>(folder: &str, key: &'a str) -> Option<ConfigKey<'a>>
     let name = key.strip_prefix(folder)?;
     if name == "config.yaml" {
         return Some(ConfigKey::Current);
+    }
+    if let Some(writer) = key.strip_prefix(&seals_prefix(folder)).and_then(|name| name.strip_suffix(".json")) {
+        return (!writer.is_empty() && !writer.contains('/')).then_some(ConfigKey::Seal { writer });
     }
     let stem = name.strip_prefix("config-history/")?.strip_suffix(".yaml")?;
     let (head, md5) = (stem.get(..17)?, stem.get(17..)?.strip_prefix('_')?);
@@ -219,6 +234,9 @@ mod tests {
         let version = ConfigKey::Version { at: at(), md5: "d188280766a258ccc135ef480b49230c" };
         assert_eq!(parse_config_key("terragrunt/airbnb/", &key), Some(version));
         assert_eq!(parse_config_key("terragrunt/airbnb/", &config_key("airbnb")), Some(ConfigKey::Current));
+        assert_eq!(parse_config_key("terragrunt/airbnb/", &seal_key("airbnb", "0a")), Some(ConfigKey::Seal { writer: "0a" }));
+        assert_eq!(folder_of(&key), Some(("terragrunt/airbnb/", "airbnb")));
+        assert_eq!([folder_of("terragrunt/x"), folder_of("usage-logs/a/b"), folder_of("terragrunt//b")], [None; 3]);
         assert_eq!(parse_config_key("terragrunt/air/", &key), None);
         for name in [
             "config-backup/terraform.tfstate",

@@ -5,6 +5,7 @@
 //! and its tests; its API is not a contract.
 
 pub mod arguments;
+pub mod audit;
 pub mod aws;
 pub mod backup;
 pub mod cache;
@@ -36,10 +37,12 @@ pub mod hiding;
 pub mod history;
 pub mod host;
 pub mod init;
+pub mod inventory;
 pub mod item;
 pub mod journal;
 pub mod late;
 pub mod layout;
+pub mod links;
 pub mod listing;
 pub mod literal;
 pub mod log;
@@ -83,5 +86,6 @@ pub mod summary;
 pub mod text;
 pub mod unit;
 pub mod verdict;
+pub mod verify;
 pub mod versions;
 pub mod yaml;

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use serde_json::Value;
 
-use crate::record::{Ci, Git, SCHEMA};
+use crate::record::{Chain, Ci, Git, SCHEMA};
 
 /// What a report takes from a record, whoever wrote it; what it does not say is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Reading {
     pub git: Option<Git>,
     /// The CI job.
     pub ci: Option<Ci>,
+    /// Its place among the records of its writer.
+    pub chain: Option<Chain>,
     /// What was left out because its type or form is wrong, one phrase each.
     pub problems: Vec<String>,
 }
@@ -97,6 +99,7 @@ pub fn read(bytes: &[u8]) -> Result<Reading, String> {
         late: fields.get("late") == Some(&Value::Bool(true)),
         git: optional(&fields, "git"),
         ci: optional(&fields, "ci"),
+        chain: optional(&fields, "chain"),
         ..Reading::default()
     };
     if is_empty(fields.get("user")) {

@@ -31,6 +31,21 @@ pub struct Seal {
     pub deployment_id: String,
 }
 
+impl Seal {
+    /// The object's bytes: one line, ending in a newline.
+    fn to_line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+
+    /// Reads one; `None` where a byte is not as [`Seal::to_line`] writes it.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice::<Self>(bytes).ok().filter(|seal| seal.to_line() == bytes)
+    }
+}
+
 /// Seals the chain of the record `body` at `key`. Gives the chain's end, `None` where the record is in no chain; and why
 /// there is no seal on it: a record that the bucket has is there without one.
 pub async fn put(store: &Store, customer: &str, claim: &Claim, key: &str, body: &[u8]) -> (Option<End>, Option<Fault>) {
@@ -71,10 +86,8 @@ async fn set(store: &Store, customer: &str, claim: &Claim, key: &str, end: &mut 
 async fn write(store: &Store, customer: &str, key: &str, end: &End, condition: Condition) -> Result<Written, Fault> {
     let End { writer, number, sha256, deployment_id, .. } = end.clone();
     let seal = Seal { writer, number, key: key.to_owned(), sha256, deployment_id };
-    let mut line = serde_json::to_vec(&seal).unwrap_or_default();
-    line.push(b'\n');
     let metadata = HashMap::from([(DEPLOYMENT_ID.to_owned(), seal.deployment_id.clone())]);
-    store.put(&layout::seal_key(customer, &seal.writer), &line, "application/json", &metadata, condition).await
+    store.put(&layout::seal_key(customer, &seal.writer), &seal.to_line(), "application/json", &metadata, condition).await
 }
 
 /// The chain that a record says it is in.

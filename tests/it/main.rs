@@ -55,5 +55,7 @@ mod secrets;
 mod status;
 mod tidy;
 mod trouble;
+mod verify;
+mod verify_edits;
 mod versitygw;
 mod view_script;

@@ -42,6 +42,7 @@ impl Class {
             path if path.contains("/config-history/") => "history",
             path if path.ends_with("/config.yaml") => "config",
             path if path.contains("/usage-logs/") => "record",
+            path if path.contains("/usage-chain/") => "seal",
             _ => "something",
         };
         Self { method: method.unwrap_or("?"), of }

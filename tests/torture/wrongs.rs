@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::blow::items;
 use crate::campaign::Campaign;
-use crate::support::{BUCKET, CANARIES, World};
+use crate::support::{BUCKET, CANARIES, World, helper, text};
 use crate::trial::Deployed;
 use crate::versions::Versions;
 
@@ -103,6 +103,7 @@ impl Wrongs {
 
     /// What the bucket looks like once a healthy deployment, the last one, has been there.
     pub(crate) fn check_bucket(&mut self, name: &str, world: &World, deployments: &[Deployed]) {
+        let before = self.count();
         for deployed in deployments {
             let Deployed { id, log, status, logged, .. } = deployed;
             let line = log.as_deref().unwrap_or_default();
@@ -127,6 +128,9 @@ impl Wrongs {
         }
         let warned = newest.log.as_ref().is_some_and(|line| line.starts_with(WARNING));
         self.lost.extend(items(world).into_iter().filter(|_| !warned).map(|file| format!("{name}: {file} was left behind without a word")));
+        if self.count() == before && deployments.iter().all(|deployed| missing(world, deployed).is_empty()) {
+            self.torn.extend(alarms(world).into_iter().map(|alarm| format!("{name}: false alarm: {alarm}")));
+        }
     }
 
     /// What lay in the spool for good came, even of a deployment that was ended before it could say so.
@@ -142,7 +146,7 @@ impl Wrongs {
 
     /// Every version in the bucket is one that was deployed, byte for byte.
     fn check_history(&mut self, name: &str, world: &World) {
-        for key in world.server.keys(BUCKET, FOLDER) {
+        for key in world.server.keys(BUCKET, &format!("{FOLDER}config")) {
             let object = world.server.object(BUCKET, &key).expect("what is listed");
             let noted = object.metadata.get("md5").cloned().unwrap_or_default();
             let named = key.rsplit_once('_').map_or("", |(_, tail)| tail.trim_end_matches(".yaml"));
@@ -172,6 +176,14 @@ impl Wrongs {
         let twice = seen.into_iter().filter(|(_, keys)| keys.len() > 1);
         self.duplicated.extend(twice.map(|(id, keys)| format!("{name}: {id} has the records {keys:?}")));
     }
+}
+
+/// What `verify` says of a bucket in which all is well. A deployment that was killed may have left its config and no record.
+pub(crate) fn alarms(world: &World) -> Vec<String> {
+    let output = world.command(helper()).arg("verify").output().expect("it runs");
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 7)), "{said}");
+    said.lines().filter(|line| !line.starts_with("unrecorded: ") && !line.starts_with("config-backup: ")).map(str::to_owned).collect()
 }
 
 /// Which of its two things a deployment has not in the bucket.

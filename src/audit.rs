@@ -1,0 +1,295 @@
+//! Whether what the bucket holds of a customer is what was written: each record and version against its name, its metadata
+//! and all the others that speak of it.
+//!
+//! Pure. It tells what changed, not who changed it: who may write to the bucket may also write everything anew.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+
+use crate::digest::Digests;
+use crate::layout;
+use crate::links;
+use crate::proof::{Stated, verify};
+use crate::record::{Chain, timestamp};
+use crate::seal::Seal;
+
+/// Two deployments as near to each other may have been under way at once.
+const AT_ONCE: TimeDelta = TimeDelta::minutes(5);
+
+/// What is wrong with an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// Its content is not what it was.
+    Edited,
+    /// Something names it, and it is not there.
+    Missing,
+    /// It is not the one that belongs there.
+    Misplaced,
+    /// It is there a second time.
+    Twice,
+    /// Nothing vouches for it.
+    Unsealed,
+    /// No usage record names it.
+    Unrecorded,
+}
+
+/// Something that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Finding {
+    /// What is wrong.
+    #[serde(rename = "finding")]
+    pub what: What,
+    /// The object's key.
+    pub key: String,
+    /// How that shows.
+    #[serde(rename = "detail")]
+    pub why: String,
+}
+
+/// A usage record and its object.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    /// The key.
+    pub key: String,
+    /// SHA-256 of the object.
+    pub sha256: String,
+    /// When the deployment was, by the record.
+    pub at: Option<DateTime<Utc>>,
+    /// The customer, by the record.
+    pub customer: String,
+    /// The deployment; empty in records of the earlier module.
+    pub deployment_id: String,
+    /// The MD5 of its config.
+    pub config_hash: String,
+    /// What became of the config.
+    pub backup: String,
+    /// The key of its version.
+    pub backup_key: String,
+    /// Its place in a chain.
+    pub chain: Option<Chain>,
+    /// Why it cannot be read, if it cannot.
+    pub damage: Option<String>,
+}
+
+/// An object that holds a config.
+#[derive(Debug, Clone)]
+pub struct Copy {
+    /// The key.
+    pub key: String,
+    /// When its bytes were read, by its name; `None` for `config.yaml` itself.
+    pub named_at: Option<DateTime<Utc>>,
+    /// When its bytes were read, by its metadata.
+    pub captured_at: Option<DateTime<Utc>>,
+    /// What else is said of its bytes.
+    pub stated: Stated,
+    /// The digests of its bytes.
+    pub digests: Digests,
+    /// How many these are.
+    pub length: u64,
+}
+
+/// What the bucket holds of a customer.
+#[derive(Debug, Default)]
+pub struct Holdings {
+    /// The usage records, by key.
+    pub records: Vec<Record>,
+    /// The seals by key; `None` for an object that is none.
+    pub seals: BTreeMap<String, Option<Seal>>,
+    /// The versions of the config.
+    pub versions: Vec<Copy>,
+    /// The config as of the last deployment that changed it.
+    pub current: Vec<Copy>,
+}
+
+impl Holdings {
+    /// How many records nothing can vouch for: those of the earlier module, and of helpers before there were chains.
+    #[must_use]
+    pub fn earlier(&self) -> usize {
+        self.records.iter().filter(|record| record.chain.is_none() && record.damage.is_none()).count()
+    }
+}
+
+/// Compares everything with everything that speaks of it; each finding once, by key.
+#[must_use]
+pub fn audit(customer: &str, holdings: &Holdings) -> Vec<Finding> {
+    let mut findings = links::follow(holdings);
+    records(customer, holdings, &mut findings);
+    versions(holdings, &mut findings);
+    current(customer, holdings, &mut findings);
+    findings.sort_by(|a, b| (&a.key, a.what).cmp(&(&b.key, b.what)));
+    // What is damaged was edited, and named for it.
+    findings.dedup_by(|a, b| (&a.key, a.what) == (&b.key, b.what));
+    findings
+}
+
+fn records(customer: &str, holdings: &Holdings, findings: &mut Vec<Finding>) {
+    let first_sealed = holdings.records.iter().filter(|it| it.chain.is_some()).filter_map(|it| it.at).min();
+    let there: HashSet<&str> = holdings.versions.iter().map(|it| it.key.as_str()).collect();
+    let mut seen: HashMap<&str, &str> = HashMap::new();
+    for record in &holdings.records {
+        let mut find = |what, why: String| findings.push(Finding { what, key: record.key.clone(), why });
+        if let Some(damage) = &record.damage {
+            find(What::Edited, damage.clone());
+            continue;
+        }
+        if let Some(belongs) = belongs(customer, record) {
+            find(What::Misplaced, belongs);
+        }
+        if let Some(first) = seen.insert(&record.sha256, &record.key) {
+            find(What::Twice, format!("it is the record that lies at `{first}`"));
+        }
+        if record.chain.is_none() && record.at.zip(first_sealed).is_some_and(|(at, first)| at > first) {
+            find(What::Unsealed, "it is in no chain, and an earlier one is: made up, or by a helper that knows no chains".to_owned());
+        }
+        let is_backed_up = matches!(record.backup.as_str(), "uploaded" | "unchanged" | "spooled");
+        if is_backed_up && !record.backup_key.is_empty() && !there.contains(record.backup_key.as_str()) {
+            let kept = if record.backup == "spooled" { "; it may still be kept on the machine that deployed" } else { "" };
+            let why = format!("the config of the deployment at `{}` is not there{kept}", record.key);
+            findings.push(Finding { what: What::Missing, key: record.backup_key.clone(), why });
+        }
+    }
+}
+
+/// Where a record belongs, if not where it is.
+fn belongs(customer: &str, record: &Record) -> Option<String> {
+    let elsewhere = |why: String| Some(why);
+    if record.deployment_id.is_empty() {
+        // The earlier module called a record after its config.
+        let stem = record.key.rsplit('/').next()?.strip_suffix(".json")?;
+        let is_md5 = stem.len() == 32 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+        return if is_md5 && stem != record.config_hash {
+            elsewhere("it is of another config than its name says".to_owned())
+        } else {
+            None
+        };
+    }
+    if record.customer != customer {
+        return elsewhere("it is of another customer".to_owned());
+    }
+    let Some(at) = record.at else { return elsewhere("it does not say when".to_owned()) };
+    let keys = [layout::log_key(customer, at), layout::log_key_beside(customer, at, &record.deployment_id)];
+    if keys.contains(&record.key) { None } else { elsewhere(format!("it is the record that belongs to `{}`", keys[0])) }
+}
+
+fn versions(holdings: &Holdings, findings: &mut Vec<Finding>) {
+    let recorded: HashSet<&str> = holdings.records.iter().map(|it| it.backup_key.as_str()).collect();
+    for copy in &holdings.versions {
+        let mut find = |what, why: String| findings.push(Finding { what, key: copy.key.clone(), why });
+        if copy.stated.md5.is_empty() || copy.captured_at.is_none() {
+            find(What::Edited, "it has lost its metadata".to_owned());
+        } else if copy.captured_at != copy.named_at {
+            find(What::Misplaced, "it is of another time than its name says".to_owned());
+        }
+        if let Err(why) = verify(&copy.stated, &copy.digests, copy.length) {
+            find(What::Edited, why);
+        }
+        if !recorded.contains(copy.key.as_str()) {
+            find(What::Unrecorded, "no usage record names it".to_owned());
+        }
+    }
+}
+
+fn current(customer: &str, holdings: &Holdings, findings: &mut Vec<Finding>) {
+    if holdings.current.is_empty() && !holdings.versions.is_empty() {
+        findings.push(Finding { what: What::Missing, key: layout::config_key(customer), why: "versions of it are there".to_owned() });
+    }
+    for copy in &holdings.current {
+        let mut find = |what, key: &str, why: String| findings.push(Finding { what, key: key.to_owned(), why });
+        if let Err(why) = verify(&copy.stated, &copy.digests, copy.length) {
+            find(What::Edited, &copy.key, why);
+            continue;
+        }
+        let Some(at) = copy.captured_at else {
+            let is_known = holdings.records.iter().any(|record| record.config_hash == copy.digests.md5);
+            if !holdings.versions.is_empty() && !is_known {
+                find(What::Edited, &copy.key, "it has lost its metadata, and no usage record knows its MD5".to_owned());
+            }
+            continue;
+        };
+        let history = layout::history_key(customer, at, &copy.digests.md5);
+        if !holdings.versions.iter().any(|version| version.key == history) {
+            find(What::Missing, &history, format!("`{}` is a copy of it", copy.key));
+        }
+        if let Some(last) = overtaken(holdings, copy, at) {
+            let when = last.at.map(timestamp).unwrap_or_default();
+            find(What::Edited, &copy.key, format!("it is not the config of the last deployment, of {when} (`{}`)", last.key));
+        }
+    }
+}
+
+/// The last deployment, if it found or left another config than this one, which is older.
+fn overtaken<'a>(holdings: &'a Holdings, copy: &Copy, captured_at: DateTime<Utc>) -> Option<&'a Record> {
+    let sent = |record: &&Record| matches!(record.backup.as_str(), "uploaded" | "unchanged") && record.at.is_some();
+    let last = holdings.records.iter().filter(sent).max_by_key(|record| record.at)?;
+    let at = last.at?;
+    let others = holdings.records.iter().filter(|record| record.at.is_some_and(|it| it > at - AT_ONCE));
+    let is_theirs = others.into_iter().any(|record| record.config_hash == copy.digests.md5);
+    (!is_theirs && captured_at < at - AT_ONCE).then_some(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hours: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_761_834_652 + hours * 3600, 0).expect("a time")
+    }
+
+    fn copy(key: &str, digest: &str, captured: i64) -> Copy {
+        let digests = Digests { md5: digest.repeat(32), sha256: digest.repeat(64) };
+        let stated = Stated { md5: digests.md5.clone(), sha256: digests.sha256.clone(), size: 1, known_md5: String::new() };
+        Copy { key: key.to_owned(), named_at: None, captured_at: Some(at(captured)), stated, digests, length: 1 }
+    }
+
+    fn record(hours: i64, digest: &str, backup: &str) -> Record {
+        let config_hash = digest.repeat(32);
+        Record { key: format!("r{hours}"), at: Some(at(hours)), config_hash, backup: backup.to_owned(), ..Record::default() }
+    }
+
+    /// Whether a config of a time and a content passes for the last one.
+    fn passes(copy: &Copy, records: Vec<Record>) -> bool {
+        let holdings = Holdings { records, ..Holdings::default() };
+        overtaken(&holdings, copy, copy.captured_at.expect("a time")).is_none()
+    }
+
+    #[test]
+    fn a_config_that_was_rolled_back_is_not_that_of_the_last_deployment() {
+        let deployments = || vec![record(0, "a", "uploaded"), record(2, "b", "uploaded"), record(3, "b", "unchanged")];
+        assert!(passes(&copy("c", "b", 2), deployments()));
+        assert!(!passes(&copy("c", "a", 0), deployments()));
+        assert!(passes(&copy("c", "c", 4), deployments()), "of a deployment that was not logged");
+        // A record that could not say whether its config was sent proves nothing.
+        assert!(passes(&copy("c", "a", 0), vec![record(0, "a", "uploaded"), record(2, "b", "spooled")]));
+    }
+
+    #[test]
+    fn of_deployments_at_once_either_may_have_been_the_last() {
+        let both = vec![record(0, "a", "uploaded"), Record { at: Some(at(0) + TimeDelta::seconds(20)), ..record(0, "b", "uploaded") }];
+        assert!(passes(&copy("c", "a", 0), both.clone()) && passes(&copy("c", "b", 0), both));
+    }
+
+    #[test]
+    fn a_record_lies_where_its_time_and_its_deployment_say() {
+        let ours = |key: &str, customer: &str| {
+            let record =
+                Record { key: key.into(), deployment_id: "20251030T143052Z-00".into(), customer: customer.into(), ..record(0, "a", "") };
+            belongs("airbnb", &record)
+        };
+        assert_eq!(ours("usage-logs/airbnb/2025-10-30_143052.json", "airbnb"), None);
+        // printf 20251030T143052Z-00 | sha256sum
+        assert_eq!(ours("usage-logs/airbnb/2025-10-30_143052-465b93c4.json", "airbnb"), None);
+        for (key, customer) in [
+            ("usage-logs/airbnb/2025-10-30_143052-465b93c5.json", "airbnb"),
+            ("usage-logs/airbnb/2025-10-30_143053.json", "airbnb"),
+            ("usage-logs/airbnb/2025-10-30_143052.json", "acme"),
+        ] {
+            assert!(ours(key, customer).is_some(), "{key} {customer}");
+        }
+        let earlier = |stem: &str| Record { key: format!("usage-logs/airbnb/{stem}.json"), ..record(0, "a", "") };
+        assert_eq!(belongs("airbnb", &earlier(&"a".repeat(32))), None);
+        assert!(belongs("airbnb", &earlier(&"b".repeat(32))).is_some());
+    }
+}

@@ -1,0 +1,257 @@
+//! The chains of usage records, followed from their seals back to their first records: what is not as it was, and what
+//! nobody vouches for.
+//!
+//! Pure. A record is known by its SHA-256, wherever it lies; whether it lies where it must, `audit.rs` says.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::audit::{Finding, Holdings, Record, What};
+
+/// What is known of the next record of a chain, the seal's or the one before.
+struct Next<'a> {
+    writer: &'a str,
+    number: u64,
+    /// `None` behind a record that is missing or not as it was.
+    sha256: Option<&'a str>,
+    /// The key, where a seal names it.
+    key: Option<&'a str>,
+    /// Who says so.
+    by: &'a str,
+}
+
+struct Walk<'a> {
+    records: &'a [Record],
+    by_sha256: HashMap<&'a str, usize>,
+    by_key: HashMap<&'a str, usize>,
+    by_place: HashMap<&'a str, BTreeMap<u64, Vec<usize>>>,
+    reached: HashSet<usize>,
+    findings: Vec<Finding>,
+}
+
+/// Follows all chains of a customer.
+#[must_use]
+pub fn follow(holdings: &Holdings) -> Vec<Finding> {
+    let records = &holdings.records;
+    let mut by_place: HashMap<&str, BTreeMap<u64, Vec<usize>>> = HashMap::new();
+    for (place, record) in records.iter().enumerate() {
+        if let Some(chain) = &record.chain {
+            by_place.entry(&chain.writer).or_default().entry(chain.number).or_default().push(place);
+        }
+    }
+    let mut walk = Walk {
+        records,
+        by_sha256: records.iter().enumerate().map(|(place, it)| (it.sha256.as_str(), place)).collect(),
+        by_key: records.iter().enumerate().map(|(place, it)| (it.key.as_str(), place)).collect(),
+        by_place,
+        reached: HashSet::new(),
+        findings: Vec::new(),
+    };
+    for (key, seal) in &holdings.seals {
+        let Some(seal) = seal.as_ref().filter(|seal| key.ends_with(&format!("/{}.json", seal.writer))) else {
+            walk.find(What::Edited, key, "it is no seal on the chain of its name".to_owned());
+            continue;
+        };
+        let (sha256, named) = (Some(seal.sha256.as_str()), Some(seal.key.as_str()));
+        if walk.by_sha256.get(seal.sha256.as_str()).is_some_and(|place| records[*place].deployment_id != seal.deployment_id) {
+            walk.find(What::Edited, key, "it names another deployment than its record does".to_owned());
+        }
+        walk.go(Next { writer: &seal.writer, number: seal.number, sha256, key: named, by: key });
+    }
+    walk.without_seal(holdings);
+    walk.findings
+}
+
+impl<'a> Walk<'a> {
+    fn find(&mut self, what: What, key: &str, why: String) {
+        self.findings.push(Finding { what, key: key.to_owned(), why });
+    }
+
+    /// Follows one chain to its first record, or to where it leaves another one.
+    fn go(&mut self, mut next: Next<'a>) {
+        loop {
+            let by_sha256 = next.sha256.and_then(|sha256| self.by_sha256.get(sha256).copied());
+            let Some(place) = by_sha256.or_else(|| self.in_its_place(&next)) else {
+                let Some(lower) = self.missing(&next) else { return };
+                next = lower;
+                continue;
+            };
+            let record = &self.records[place];
+            if by_sha256.is_none() && next.sha256.is_some() {
+                let why = format!("its SHA-256 is not the one that `{}` names", next.by);
+                self.find(What::Edited, &record.key, why);
+            }
+            if !self.reached.insert(place) {
+                return;
+            }
+            // Of a record that is not as it was, only its place is believed.
+            let chain = record.chain.as_ref().filter(|chain| by_sha256.is_some() || chain.number == next.number);
+            let as_named = chain.is_some_and(|chain| chain.number == next.number) && next.key.is_none_or(|key| key == record.key);
+            if by_sha256.is_some() && !as_named && self.records.iter().filter(|it| it.sha256 == record.sha256).count() == 1 {
+                self.find(What::Edited, next.by, format!("its number or its key is not that of the record `{}`", record.key));
+            }
+            let (writer, number) = chain.map_or((next.writer, next.number), |chain| (chain.writer.as_str(), chain.number));
+            if number <= 1 {
+                return;
+            }
+            let sha256 = chain.map(|chain| chain.previous.as_str());
+            next = Next { writer, number: number - 1, sha256, key: None, by: &record.key };
+        }
+    }
+
+    /// The record that lies in the place of the one that is looked for, which has another SHA-256 or an unknown one.
+    fn in_its_place(&self, next: &Next<'_>) -> Option<usize> {
+        let by_key = next.key.and_then(|key| self.by_key.get(key).copied());
+        let by_number = || self.by_place.get(next.writer)?.get(&next.number)?.iter().find(|place| !self.reached.contains(place)).copied();
+        by_key.or_else(by_number)
+    }
+
+    /// Names a gap, and gives what is behind it.
+    fn missing(&mut self, next: &Next<'a>) -> Option<Next<'a>> {
+        let lower = self.by_place.get(next.writer).and_then(|numbers| numbers.range(..next.number).next_back());
+        let below = lower.map_or(0, |(number, _)| *number);
+        let (writer, by) = (next.writer, next.by);
+        let (first, last) = (below + 1, next.number);
+        let which = if first == last { format!("record {last}") } else { format!("records {first} to {last}") };
+        self.find(
+            What::Missing,
+            next.key.unwrap_or(by),
+            format!("{which} of the chain {writer}, which `{by}` continues or seals, not there"),
+        );
+        (below > 0).then_some(Next { writer, number: below, sha256: None, key: None, by })
+    }
+
+    /// Names what no seal leads to.
+    fn without_seal(&mut self, holdings: &'a Holdings) {
+        let writers: Vec<&str> = {
+            let mut writers: Vec<&str> = self.by_place.keys().copied().collect();
+            writers.sort_unstable();
+            writers
+        };
+        for writer in writers {
+            let left: Vec<usize> = self.by_place[writer].values().flatten().filter(|it| !self.reached.contains(it)).copied().collect();
+            let Some(last) = left.last() else { continue };
+            let seal = holdings.seals.iter().find(|(key, _)| key.ends_with(&format!("/{writer}.json")));
+            if let Some((seal, Some(_))) = seal {
+                for place in left {
+                    self.find(
+                        What::Unsealed,
+                        &self.records[place].key,
+                        format!("it is of a chain that the seal `{seal}` knows without it"),
+                    );
+                }
+                continue;
+            }
+            let record = &self.records[*last];
+            if seal.is_none() {
+                let why = format!("no seal is on its chain {writer}, which has {} records: made up, or the seal was deleted", left.len());
+                self.find(What::Unsealed, &record.key, why);
+            }
+            let number = record.chain.as_ref().map_or(0, |chain| chain.number);
+            self.go(Next { writer, number, sha256: None, key: None, by: &record.key });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Chain;
+    use crate::seal::Seal;
+
+    fn record(writer: &str, number: u64, sha256: &str, previous: &str) -> Record {
+        let chain = Some(Chain { writer: writer.into(), number, previous: previous.into() });
+        Record { key: format!("{writer}{number}"), sha256: sha256.into(), deployment_id: format!("d{number}"), chain, ..Record::default() }
+    }
+
+    fn seal(holdings: &mut Holdings, writer: &str, number: u64, key: &str, sha256: &str) {
+        let seal = Seal { writer: writer.into(), number, key: key.into(), sha256: sha256.into(), deployment_id: format!("d{number}") };
+        holdings.seals.insert(format!("chain/{writer}.json"), Some(seal));
+    }
+
+    /// Four records of one writer; the digests are words here.
+    fn clean() -> Holdings {
+        let records = [("a", ""), ("b", "a"), ("c", "b"), ("d", "c")];
+        let records = records.iter().zip(1..).map(|((sha256, previous), number)| record("w", number, sha256, previous)).collect();
+        let mut holdings = Holdings { records, ..Holdings::default() };
+        seal(&mut holdings, "w", 4, "w4", "d");
+        holdings
+    }
+
+    fn found(holdings: &Holdings) -> Vec<(What, String)> {
+        follow(holdings).into_iter().map(|finding| (finding.what, finding.key)).collect()
+    }
+
+    #[test]
+    fn a_whole_chain_gives_no_alarm() {
+        assert_eq!(found(&clean()), []);
+        assert_eq!(found(&Holdings::default()), []);
+    }
+
+    #[test]
+    fn an_edited_record_is_named_alone_wherever_it_is() {
+        for place in 0..4 {
+            let mut holdings = clean();
+            holdings.records[place].sha256 = "x".into();
+            assert_eq!(found(&holdings), [(What::Edited, format!("w{}", place + 1))]);
+        }
+    }
+
+    #[test]
+    fn deleted_records_are_named_once_and_what_is_before_them_is_still_followed() {
+        for (deleted, key) in [(0, "w2"), (1, "w3"), (2, "w4"), (3, "w4")] {
+            let mut holdings = clean();
+            holdings.records.remove(deleted);
+            let findings = follow(&holdings);
+            assert_eq!(found(&holdings), [(What::Missing, key.to_owned())], "{findings:?}");
+            assert!(findings[0].why.starts_with(&format!("record {} of the chain w", deleted + 1)), "{findings:?}");
+        }
+        let mut holdings = clean();
+        holdings.records.drain(1..3);
+        assert!(follow(&holdings)[0].why.starts_with("records 2 to 3 of the chain w"), "{:?}", follow(&holdings));
+        holdings.records.clear();
+        assert!(follow(&holdings)[0].why.starts_with("records 1 to 4 of the chain w"), "{:?}", follow(&holdings));
+    }
+
+    #[test]
+    fn a_number_beyond_all_bounds_ends_as_well() {
+        let mut holdings = clean();
+        seal(&mut holdings, "w", u64::MAX, "w4", "d");
+        assert_eq!(found(&holdings).len(), 2, "the number, and the deployment of it: {:?}", follow(&holdings));
+        seal(&mut holdings, "v", u64::MAX, "v9", "z");
+        assert!(follow(&holdings).iter().any(|it| it.why.starts_with(&format!("records 1 to {} of the chain v", u64::MAX))));
+    }
+
+    #[test]
+    fn a_record_behind_the_seal_is_one_that_nobody_vouches_for() {
+        let mut holdings = clean();
+        holdings.records.push(record("w", 5, "e", "d"));
+        assert_eq!(found(&holdings), [(What::Unsealed, "w5".into())]);
+    }
+
+    #[test]
+    fn a_chain_without_a_seal_is_one_finding() {
+        let mut holdings = clean();
+        holdings.seals.clear();
+        assert_eq!(found(&holdings), [(What::Unsealed, "w4".into())]);
+        holdings.seals.insert("chain/w.json".into(), None);
+        assert_eq!(found(&holdings), [(What::Edited, "chain/w.json".into())]);
+    }
+
+    #[test]
+    fn a_chain_that_forked_is_whole_as_long_as_both_ends_are_sealed() {
+        let mut holdings = clean();
+        holdings.records.push(Record { key: "other3".into(), ..record("w", 3, "f", "b") });
+        assert_eq!(found(&holdings), [(What::Unsealed, "other3".into())]);
+        holdings.records.push(record("v", 4, "g", "f"));
+        seal(&mut holdings, "v", 4, "v4", "g");
+        assert_eq!(found(&holdings), []);
+    }
+
+    #[test]
+    fn a_seal_in_the_place_of_another_is_named() {
+        let mut holdings = clean();
+        let other = holdings.seals.remove("chain/w.json").expect("it");
+        holdings.seals.insert("chain/v.json".into(), other);
+        assert_eq!(found(&holdings), [(What::Edited, "chain/v.json".into()), (What::Unsealed, "w4".into())]);
+    }
+}
