@@ -161,6 +161,8 @@ impl Store {
             // A 200 without an ETag is somebody else's: a captive portal says 200 to everything.
             Ok(answer) => answer.e_tag.map(Written::Yes).ok_or_else(|| Fault::foreign(format!("{what}: an answer that is not S3's"))),
             Err(fault) if fault.status == Some(412) => Ok(Written::ConditionFailed),
+            // What shall be written over is not there.
+            Err(fault) if fault.code == "NoSuchKey" && matches!(condition, Condition::Matches(_)) => Ok(Written::ConditionFailed),
             Err(fault) => Err(fault),
         }
     }

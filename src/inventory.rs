@@ -118,14 +118,14 @@ impl Sink for Taking<'_> {
             let seal = body.ok().and_then(|body| Seal::read(&body));
             holdings.seals.insert(listed.key.clone(), seal);
         } else {
-            holdings.records.push(record(&listed.key, body));
+            holdings.records.push(record(&listed.key, &body));
         }
     }
 }
 
-fn record(key: &str, body: Result<Vec<u8>, String>) -> Record {
+fn record(key: &str, body: &Result<Vec<u8>, String>) -> Record {
     let key = key.to_owned();
-    let (sha256, read) = match &body {
+    let (sha256, read) = match body {
         Ok(body) => (sha256_hex(body), reading::read(body)),
         Err(why) => (String::new(), Err(why.clone())),
     };

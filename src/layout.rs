@@ -88,7 +88,7 @@ pub fn configs_prefix(folder: &str) -> String {
 #[must_use]
 pub fn folder_of(key: &str) -> Option<(&str, &str)> {
     let (segment, _) = key.strip_prefix(CONFIGS)?.split_once('/')?;
-    (!segment.is_empty()).then(|| (&key[..CONFIGS.len() + segment.len() + 1], segment))
+    (!segment.is_empty()).then(|| (&key[..=CONFIGS.len() + segment.len()], segment))
 }
 
 /// What the key of an object beside the units' states says by itself.

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 
-use crate::audit::{Finding, audit};
+use crate::audit::{Finding, Holdings, audit};
 use crate::aws::Store;
 use crate::cli::Exit;
 use crate::deployment::block_on;
@@ -79,14 +79,14 @@ fn look(inventory: &Inventory) -> Report {
         findings.extend(audit(customer, holdings).into_iter().map(|finding| Found { customer: customer.clone(), finding }));
     }
     findings.sort();
-    let sum = |count: fn(&crate::audit::Holdings) -> usize| inventory.values().map(count).sum();
+    let sum = |count: fn(&Holdings) -> usize| inventory.values().map(count).sum();
     Report {
         findings,
         customers: inventory.len(),
         records: sum(|it| it.records.len()),
         seals: sum(|it| it.seals.len()),
         versions: sum(|it| it.versions.len() + it.current.len()),
-        unsealed: sum(|it| it.earlier()),
+        unsealed: sum(Holdings::earlier),
     }
 }
 

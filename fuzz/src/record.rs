@@ -1,7 +1,7 @@
 //! A usage record: whatever lies there is read or refused, and what we write is read as it was.
 
 use config_backup::reading::{self, Reading, YEARS};
-use config_backup::record::{Backup, Ci, Git, Record, SCHEMA, Tools, timestamp};
+use config_backup::record::{Backup, Chain, Ci, Git, Record, SCHEMA, Tools, timestamp};
 use serde_json::Value;
 
 /// All that is ever said about a record.
@@ -71,6 +71,7 @@ pub fn record(data: &[u8]) -> Record {
         git: (!commit.is_empty()).then_some(Git { commit, branch, dirty: number % 3 == 0 }),
         ci: (!run_url.is_empty()).then(|| Ci { provider: "github".to_owned(), run_url }),
         tools: (number % 5 == 0).then(Tools::ours),
+        chain: (number % 7 > 0).then(|| Chain { writer: String::from_utf8_lossy(data).into_owned(), number, previous: String::new() }),
     }
 }
 
@@ -82,11 +83,12 @@ pub fn judge_line(record: &Record, line: &[u8], reading: &Reading) {
     assert_eq!(value["additional_users_count"].as_u64(), Some(record.additional_users_count));
     assert_eq!((says("customer"), says("user"), says("backup_key")), (&*record.customer, &*record.user, &*record.backup_key));
 
-    let Reading { at, customer, user, account, config_hash, project_name, cluster_name, deployment_id, git, ci, late, .. } = reading;
+    let Reading { at, customer, user, account, config_hash, project_name, cluster_name, deployment_id, git, ci, chain, late, .. } = reading;
     assert_eq!(at.map(timestamp).as_ref(), Some(&record.timestamp));
     assert_eq!((customer, user, account), (&record.customer, &record.user, &record.account));
     assert_eq!((config_hash, project_name, cluster_name), (&record.config_hash, &record.project_name, &record.cluster_name));
     assert_eq!((deployment_id, git, ci, late), (&record.deployment_id, &record.git, &record.ci, &record.late));
+    assert_eq!(chain, &record.chain);
     assert_eq!(reading.additional_users_count, record.additional_users_count);
     assert_eq!(reading.backup, says("backup"));
     let problems: &[&str] = if record.user.is_empty() { &["it has no `user`"] } else { &[] };

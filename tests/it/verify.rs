@@ -67,6 +67,19 @@ fn records_of_one_machine_are_one_chain_and_those_of_two_are_two(site: &mut Site
     assert_eq!(found, [("airbnb".to_owned(), "edited".to_owned(), key.clone())]);
 }
 
+on_each_server!(a_seal_that_is_gone_is_set_again_by_the_next_record);
+fn a_seal_that_is_gone_is_set_again_by_the_next_record(site: &mut Site) {
+    let mut unit = Unit::new(&site.world);
+    unit.deploy(&site.world).went_well();
+    let seals = site.hand.keys("terragrunt/airbnb/usage-chain/");
+    site.hand.delete(&seals[0]);
+    let found = findings(&verify(&site.world, &["--json"]));
+    assert!(found.len() == 1 && found[0].1 == "unsealed", "{found:?}");
+    unit.deploy(&site.world).went_well();
+    all_is_well(&site.world);
+    assert_eq!(site.hand.keys("terragrunt/airbnb/usage-chain/"), seals);
+}
+
 #[test]
 fn a_record_that_is_sent_late_takes_its_place_when_it_is_sent() {
     let mut world = World::new();

@@ -129,6 +129,11 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
     unit.write(&newest);
     deployed.push(Deployed::now(&world, unit.deploy(&world), newest));
     findings.healed(&world, &deployed);
+    if run.to_string().contains("PUT seal") {
+        // Who says to have the seal and has it not is found out by the next record of its chain, and chains are of one
+        // address: the healthy deployment asks another one.
+        findings.odd.retain(|alarm| !alarm.starts_with("false alarm: unsealed: "));
+    }
     Result { findings, added: took.saturating_sub(timeout), met }
 }
 
