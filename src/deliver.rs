@@ -101,11 +101,12 @@ pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Resu
         }
         (When::Late, Some(head)) => Condition::Matches(head.etag),
     };
-    // A condition that fails means that a deployment has just written a newer one, which stays.
-    let written = store.put(&key, body, "application/yaml", &metadata, condition).await?;
-    let (of_copy, of_config) = futures_util::join!(store.head(&copy), store.head(&key));
-    is_there(store, &copy, of_copy?.as_ref(), item, body)?;
-    match of_config? {
+    // The copy is read back while the config is on its way. A condition that fails means that a deployment has just written a
+    // newer one, which stays.
+    let (of_copy, written) = futures_util::join!(store.head(&copy), store.put(&key, body, "application/yaml", &metadata, condition));
+    let (written, of_copy) = (written?, of_copy?);
+    is_there(store, &copy, of_copy.as_ref(), item, body)?;
+    match store.head(&key).await? {
         // Overwritten meanwhile: by a deployment whose config is as good as ours.
         Some(head) if matches!(written, Written::Yes(_)) && head.metadata.get(BACKUP_ID) == Some(&item.backup_id) => {
             is_there(store, &key, Some(&head), item, body)?;

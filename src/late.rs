@@ -124,7 +124,8 @@ async fn send_one(places: &Places, open: Option<(&Store, &Target)>, kept: Kept, 
         What::Config => deliver::config(store, &kept.item, &kept.body, When::Late).await.map(drop)?,
         What::Record => {
             let line = late_line(store, &kept.body).await?;
-            record(store, places, &kept.item, line).await.map(drop)?;
+            let claim = Claim::take(places, &store.place(), &kept.item.customer, &kept.item.deployment_id);
+            record(store, claim, &kept.item, line).await.map(drop)?;
         }
     }
     kept.done()
@@ -145,15 +146,13 @@ async fn late_line(store: &Store, body: &[u8]) -> Result<impl FnOnce(Chain) -> V
     Ok(move |chain| record.map_or_else(|| body.to_vec(), |record| record.to_line_in(chain)))
 }
 
-/// Sends a record, which `line` gives for its place in one of this machine's chains; gives its key, and what to say of a seal
-/// that is missing.
+/// Sends a record, which `line` gives for its place in a chain; gives its key, and what to say of a seal that is missing.
 pub async fn record(
     store: &Store,
-    places: &Places,
+    claim: Claim,
     item: &Item,
     line: impl FnOnce(Chain) -> Vec<u8>,
 ) -> Result<(String, Option<String>), Fault> {
-    let claim = Claim::take(places, &store.place(), &item.customer, &item.deployment_id);
     // Where it is not known whether the bucket has the record, its place stays taken until a replay has found out.
     let Delivered { key, end, unsealed } = deliver::record(store, item, &line(claim.link()), &claim).await?;
     claim.give_back(end, unsealed.is_none());

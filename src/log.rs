@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::aws::{Identity, Store, Target};
+use crate::claims::Claim;
 use crate::config::{self, Config, Subject};
 use crate::deliver;
 use crate::deployment::{Run, block_on, carry_out, not_sent, not_yet, unreadable, unsent};
@@ -20,7 +21,7 @@ use crate::protocol::Query;
 use crate::record::{self, Backup, Git, Record, Tools};
 use crate::spool::Kept;
 use crate::verdict::{Status, verdict};
-use crate::{host, late};
+use crate::{host, late, seal};
 
 /// Logs the deployment.
 pub fn run(input: impl Read, mut output: impl Write) -> Result<()> {
@@ -83,8 +84,12 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
             None => run.open(&target, config.as_ref().map_or(0, |it| it.bytes.len())).await,
         };
         let store = store.as_ref();
-        let (identity, mut config, about) =
-            futures_util::join!(identity(&run, store), config_of(&run, store, &target, &config, &subject, config_kept), about(&run));
+        let (identity, mut config, about, claim) = futures_util::join!(
+            identity(&run, store),
+            config_of(&run, store, &target, &config, &subject, config_kept),
+            about(&run),
+            claim(&run, store, &item),
+        );
         if let Some((git, tools)) = about {
             (record.git, record.tools) = (git, Some(tools));
         }
@@ -97,7 +102,8 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
         }
         complete(&mut record, &config, identity.as_ref().ok());
         run.journal.config = Some(config);
-        let (sent, note) = send(&run, store, &item, &record, identity, kept).await;
+        let store_and_claim = claim.and_then(|claim| Ok((store.map_err(Clone::clone)?, claim)));
+        let (sent, note) = send(&run, store_and_claim, &item, &record, identity, kept).await;
         run.journal.record = Some(sent);
         run.journal.notes.extend(note);
         run.tell(tell);
@@ -206,6 +212,19 @@ async fn about(run: &Run) -> Option<(Option<Git>, Tools)> {
     run.in_time(async { Ok(tools.await.ok().zip(Some(git.await.ok().flatten()))) }).await.ok().flatten().map(|(tools, git)| (git, tools))
 }
 
+/// The chain that the record will continue, and a look at its seal: who sees it before need not ask when it counts, and a
+/// second connection is there for then.
+async fn claim(run: &Run, store: Result<&Store, &Fault>, item: &Item) -> Result<Claim, Fault> {
+    let store = store.map_err(Clone::clone)?;
+    let mut claim = Claim::take(run.places(), &store.place(), &item.customer, &item.deployment_id);
+    let seen = run.in_time(seal::look(store, &item.customer, &claim)).await;
+    // Where that fails, the seal is asked for once it cannot be set.
+    if let Ok(Some(etag)) = seen {
+        claim.end.etag = etag;
+    }
+    Ok(claim)
+}
+
 async fn identity(run: &Run, store: Result<&Store, &Fault>) -> Result<Identity, Fault> {
     run.in_time(store.map_err(Clone::clone)?.identity()).await
 }
@@ -250,18 +269,21 @@ async fn config_of(
 /// Uploads the record. One without a user waits for the next run, if it is kept: a record must not guess who.
 async fn send(
     run: &Run,
-    store: Result<&Store, &Fault>,
+    store: Result<(&Store, Claim), Fault>,
     item: &Item,
     record: &Record,
     identity: Result<Identity, Fault>,
     kept: Result<Kept, Fault>,
 ) -> (Sent, Option<String>) {
     let sent = match (store, &identity) {
-        (Err(fault), _) => Err(fault.clone()),
-        (_, Err(fault)) if kept.is_ok() => Err(fault.clone()),
-        (Ok(store), _) => {
+        (Err(fault), _) => Err(fault),
+        (Ok((_, claim)), Err(fault)) if kept.is_ok() => {
+            claim.give_back(None, true);
+            Err(fault.clone())
+        }
+        (Ok((store, claim)), _) => {
             let line = |chain| record.clone().to_line_in(chain);
-            run.in_time(late::record(store, run.places(), item, line)).await
+            run.in_time(late::record(store, claim, item, line)).await
         }
     };
     let user = record.user.clone();

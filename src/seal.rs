@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Condition, Store, Written};
+use crate::aws::{Condition, Head, Store, Written};
 use crate::claims::{self, Claim, End};
 use crate::deliver::DEPLOYMENT_ID;
 use crate::digest::sha256_hex;
@@ -57,6 +57,16 @@ pub async fn put(store: &Store, customer: &str, claim: &Claim, key: &str, body: 
     (Some(end), fault)
 }
 
+/// The `ETag` of the seal on a chain, as long as this machine has set it.
+pub async fn look(store: &Store, customer: &str, claim: &Claim) -> Result<Option<String>, Fault> {
+    let head = store.head(&layout::seal_key(customer, &claim.end.writer)).await?;
+    Ok(head.filter(|head| is_known(head, claim)).map(|head| head.etag))
+}
+
+fn is_known(head: &Head, claim: &Claim) -> bool {
+    head.metadata.get(DEPLOYMENT_ID).is_some_and(|id| claim.knows(id))
+}
+
 async fn set(store: &Store, customer: &str, claim: &Claim, key: &str, end: &mut End) -> Result<(), Fault> {
     let condition = if end.etag.is_empty() { Condition::Absent } else { Condition::Matches(end.etag.clone()) };
     let mut written = write(store, customer, key, end, condition).await?;
@@ -64,7 +74,7 @@ async fn set(store: &Store, customer: &str, claim: &Claim, key: &str, end: &mut 
         let there = store.head(&layout::seal_key(customer, &end.writer)).await?;
         let condition = match there {
             // Ours, after an answer that was lost.
-            Some(head) if head.metadata.get(DEPLOYMENT_ID).is_some_and(|id| claim.knows(id)) => Condition::Matches(head.etag),
+            Some(head) if is_known(&head, claim) => Condition::Matches(head.etag),
             None => Condition::Absent,
             Some(_) => {
                 end.writer = claims::new_writer();

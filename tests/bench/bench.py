@@ -15,6 +15,7 @@ import sys
 import time
 
 import clients
+import deployment
 import memory
 import servers
 
@@ -28,6 +29,8 @@ def main():
         environment = clients.environment(place / "home")
         if arguments.memory:
             name, text = "memory", memory.table(arguments, environment, place, until)
+        elif arguments.deployment:
+            name, text = "deployment", deployment.tables(arguments, environment, place)
         else:
             tables = [table(count, arguments, environment, place / str(count), until) for count in arguments.counts]
             name, text = "time", "\n\n".join(tables)
@@ -45,6 +48,7 @@ def parse():
     parser.add_argument("--slow-runs", type=int, default=3, help="runs of clients that take minutes")
     parser.add_argument("--only", default="", help="only clients whose name has this in it, for a quick look")
     parser.add_argument("--memory", action="store_true", help="measure the memory that many records take instead")
+    parser.add_argument("--deployment", action="store_true", help="measure what a deployment costs instead")
     parser.add_argument("--memory-count", type=int, default=1_000_000)
     parser.add_argument("--into", type=pathlib.Path, help="a file whose lines between the markers are replaced")
     return parser.parse_args()
@@ -156,10 +160,14 @@ def spread(seconds):
 
 
 def head(arguments):
-    versions = ", ".join(f"{name} {version}" for name, version in clients.versions().items())
+    found = deployment.versions() if arguments.deployment else clients.versions()
+    versions = ", ".join(f"{name} {version}" for name, version in found.items())
     busy = f"{os.getloadavg()[0]:.1f}"
-    runs = "one run each" if arguments.memory else f"{arguments.runs} runs, {arguments.slow_runs} of the slow clients"
-    command = f"make bench{'-memory' if arguments.memory else ''}"
+    runs, command = f"{arguments.runs} runs, {arguments.slow_runs} of the slow clients", "make bench"
+    if arguments.memory:
+        runs, command = "one run each", "make bench-memory"
+    elif arguments.deployment:
+        runs, command = f"{arguments.runs} runs", "make bench-deployment"
     return (
         f"Measured on {time.strftime('%Y-%m-%d')} with `{command}` ({runs}) on {servers.machine()}; load average at the end {busy}.\n"
         f"Versions: {versions}."

@@ -89,6 +89,10 @@ def versions():
         "DuckDB": ["python3", "-c", "import duckdb; print(duckdb.__version__)"],
         "jq": ["jq", "--version"],
     }
-    environment = os.environ | {"PYTHONPATH": str(TOOLS)}
+    return asked(commands, os.environ | {"PYTHONPATH": str(TOOLS)})
+
+
+def asked(commands, environment):
+    """The version that each command prints, by name."""
     said = {name: subprocess.check_output(command, env=environment, text=True) for name, command in commands.items()}
     return {name: re.search(r"\d+\.\d+(\.\d+)?", text).group() for name, text in said.items()}
