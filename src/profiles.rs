@@ -12,6 +12,28 @@ pub fn exists(profile: &str) -> bool {
     files().any(|text| section(&text, profile).is_some())
 }
 
+/// Settings of which one says where a profile's credentials come from.
+const SOURCES: [&str; 8] = [
+    "aws_access_key_id",
+    "credential_process",
+    "credential_source",
+    "login_session",
+    "role_arn",
+    "sso_account_id",
+    "sso_session",
+    "source_profile",
+];
+
+/// Whether a profile says where its credentials come from; one of a region alone, as CI often has it, does not.
+#[must_use]
+pub fn brings_credentials(profile: &str) -> bool {
+    files().any(|text| section(&text, profile).is_some_and(has_source))
+}
+
+fn has_source(section: &str) -> bool {
+    SOURCES.iter().any(|key| value(section, key).is_some())
+}
+
 /// A setting of a profile; `None` where it has none.
 #[must_use]
 pub fn setting(profile: &str, key: &str) -> Option<String> {
@@ -72,6 +94,19 @@ mod tests {
             [("default", true), ("field-team", true), ("team", true), ("corp", false), ("field", false), ("profile", false)]
         {
             assert_eq!(section(CONFIG, profile).is_some(), found, "{profile}");
+        }
+    }
+
+    #[test]
+    fn a_profile_may_be_of_settings_alone() {
+        for (text, brings) in [
+            ("[ci]\nregion = eu-west-1\noutput=json\n[other]\naws_access_key_id = AKIA\n", false),
+            ("[ci]\n aws_access_key_id = indented\n", false),
+            ("[profile ci]\nregion = eu-west-1\naws_access_key_id = AKIA\n", true),
+            ("[profile ci]\nsso_session = corp\n", true),
+            ("[profile ci]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = base\n", true),
+        ] {
+            assert_eq!(has_source(section(text, "ci").expect("a profile")), brings, "{text}");
         }
     }
 

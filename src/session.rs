@@ -119,7 +119,7 @@ fn use_profile(profile: &str) -> Result<bool, Fault> {
     if profile.is_empty() {
         Ok(false)
     } else if profiles::exists(profile) {
-        Ok(true)
+        Ok(profiles::brings_credentials(profile) || !host::has_credentials_in_environment())
     } else if profile == "default" || host::has_credentials_in_environment() {
         Ok(false)
     } else {

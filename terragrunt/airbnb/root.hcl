@@ -8,9 +8,10 @@ locals {
   config  = try(yamldecode(file("${get_parent_terragrunt_dir("root")}/config.yaml")), {})
   profile = try(tostring(local.config.aws.profile), "default")
 
-  # As the helper has it: the profile where this machine has one of that name, otherwise the environment's credentials.
+  # As the helper has it: the profile where this machine has one of that name, otherwise the environment's credentials. One of
+  # a region alone, as CI often has it, is none.
   aws_files   = [get_env("AWS_CONFIG_FILE", "~/.aws/config"), get_env("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")]
-  has_profile = anytrue([for path in local.aws_files : can(regex("(?m)^\\[(profile +)?${local.profile}\\]", file(pathexpand(path))))])
+  has_profile = anytrue([for path in local.aws_files : can(regex("(?m)^\\[(profile +)?${local.profile}\\][^\\[]*^(aws_access_key_id|credential_|login_session|role_arn|sso_|source_profile)", file(pathexpand(path))))])
 }
 
 remote_state {

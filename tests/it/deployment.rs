@@ -151,6 +151,18 @@ fn credentials_of_the_environment_do_where_there_is_no_such_profile() {
 }
 
 #[test]
+fn credentials_of_the_environment_do_where_the_profile_has_none() {
+    // As `aws configure set region` leaves it in CI.
+    let mut world = World::new();
+    std::fs::write(world.home().join(".aws/config"), "[profile ci]\nregion = eu-west-1\n").unwrap();
+    let mut unit = Unit::new(&world);
+    unit.set("aws_profile", "ci");
+    world.set_variable("AWS_ACCESS_KEY_ID", Some("AKIAJANE"));
+    world.set_variable("AWS_SECRET_ACCESS_KEY", Some("secret-of-jane"));
+    assert_eq!(unit.deploy(&world).went_well().record(&world).1["user"], JANE);
+}
+
+#[test]
 fn a_profile_that_is_named_beats_the_environments_credentials() {
     let mut world = World::new();
     let mut unit = Unit::new(&world);
