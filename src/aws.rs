@@ -81,18 +81,21 @@ pub enum Written {
 /// A bucket and the credentials to it.
 #[derive(Debug)]
 pub struct Store {
-    target: Target,
-    session: Session,
-    s3: Mutex<Client>,
+    pub(crate) target: Target,
+    pub(crate) session: Session,
+    pub(crate) s3: Mutex<Client>,
     quick: tokio::sync::Mutex<Option<Arc<Quick>>>,
 }
 
 impl Store {
     /// Prepares the access; makes no request of its own, but may read the profile's files.
     pub async fn open(target: &Target, patience: Patience) -> Result<Self, Fault> {
-        let session = session::load(&target.region, &target.profile, patience).await?;
+        Ok(Self::of(target.clone(), session::load(&target.region, &target.profile, patience).await?))
+    }
+
+    pub(crate) fn of(target: Target, session: Session) -> Self {
         let s3 = Mutex::new(session::client(&session.config, &target.region));
-        Ok(Self { target: target.clone(), session, s3, quick: tokio::sync::Mutex::default() })
+        Self { target, session, s3, quick: tokio::sync::Mutex::default() }
     }
 
     /// Asks STS who we are.
@@ -253,7 +256,7 @@ impl Store {
     }
 
     /// Sends a request, and once more to the region that the bucket turns out to be in.
-    async fn send<T, E, F>(&self, what: &str, permission: &str, request: impl Fn(Client) -> F) -> Result<T, Fault>
+    pub(crate) async fn send<T, E, F>(&self, what: &str, permission: &str, request: impl Fn(Client) -> F) -> Result<T, Fault>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -276,12 +279,12 @@ impl Store {
         }
     }
 
-    fn doing<'a>(&'a self, what: &'a str, permission: &'a str) -> Doing<'a> {
+    pub(crate) fn doing<'a>(&'a self, what: &'a str, permission: &'a str) -> Doing<'a> {
         let Target { profile, owner, .. } = &self.target;
         Doing { what, permission, profile, owner, proxy: host::proxy(), now: host::now() }
     }
 
-    fn owner(&self) -> Option<String> {
+    pub(crate) fn owner(&self) -> Option<String> {
         Some(self.target.owner.clone()).filter(|owner| !owner.is_empty())
     }
 }

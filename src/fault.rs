@@ -200,6 +200,12 @@ where
     }
 }
 
+/// Explains why there are no credentials, where they were asked for by themselves.
+#[must_use]
+pub fn without_credentials(error: &CredentialsError, doing: &Doing<'_>) -> Fault {
+    credentials(error, doing).unwrap_or_else(|| Fault::new(Kind::Credentials, format!("{}: no AWS credentials", doing.what), doing.login()))
+}
+
 fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: &Doing<'_>) -> Fault {
     let status = raw.status().as_u16();
     let code = error.code().unwrap_or_default();
