@@ -4,7 +4,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -38,7 +38,7 @@ pub struct Arguments {
 
 /// Looks at everything. Exit: 0 where nothing is bad, otherwise the code of the first bad check.
 pub fn run(arguments: &Arguments, mut output: impl Write + IsTerminal) -> Result<Exit> {
-    let limit = Duration::from_secs(arguments.timeout);
+    let (started, limit) = (Instant::now(), Duration::from_secs(arguments.timeout));
     let named = arguments.customer_folder.clone();
     // The folder may lie on a file system that does not answer.
     let folder = within(limit, move || Folder::read(named.as_deref()));
@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments, mut output: impl Write + IsTerminal) -> Result
     }
     let customer = folder.customer();
 
-    let (told, all) = told_within(limit, works(target.clone(), customer.clone(), folder, limit));
+    let (told, all) = told_within(limit.saturating_sub(started.elapsed()), works(target.clone(), customer.clone(), folder, limit));
     let why =
         if all { "the look at it ended in an unexpected way".to_owned() } else { format!("not found out within {} s", limit.as_secs()) };
     let checks = in_order(told, &why);

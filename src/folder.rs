@@ -208,7 +208,7 @@ impl Folder {
         if names.is_empty() {
             return Finding::ok("dependents", "no unit of this folder depends on it");
         }
-        let seen = format!("depends on the unit: {}; applied alone, such a unit asks for its outputs", names.join(", "));
+        let seen = format!("units that depend on it, and so wait for it and need what it puts out: {}", names.join(", "));
         Finding::bad("dependents", 1, seen, "take those `dependency` blocks and `dependencies` paths away")
     }
 }
