@@ -16,7 +16,7 @@ use crate::digest::sha256_hex;
 use crate::fault::{Fault, Kind};
 use crate::finding::Finding;
 use crate::judge::{self, Tried};
-use crate::{host, layout, profiles, session};
+use crate::{host, layout, profiles, session, settings};
 
 /// The checks that are made here.
 const CHECKS: [&str; 20] = [
@@ -127,7 +127,7 @@ async fn tried(target: &Target, customer: Option<&str>, limit: Duration, teller:
     }
     teller.tell(judge::permission("s3:ListBucket", places.into_iter().zip(listed)));
 
-    let (configs, records, whose, settings) = join!(
+    let (configs, records, whose, set_up) = join!(
         attempt(&store, &keys[0], false),
         attempt(&store, &keys[1], true),
         whose(&store, places[1], who.ok().filter(|_| may_list)),
@@ -143,12 +143,12 @@ async fn tried(target: &Target, customer: Option<&str>, limit: Duration, teller:
         teller.tell(finding);
     }
     let written = tried.iter().find_map(|it| it.put.as_ref().ok().filter(|put| put.written == Written::Yes));
-    let (versions, encrypts, public, policy, lock) = settings;
-    for finding in [judge::versioning(versions, written), judge::encryption(encrypts, written), judge::public_access(public)] {
+    let (versions, encrypts, public, policy, lock) = set_up;
+    for finding in [settings::versioning(versions, written), settings::encryption(encrypts, written), settings::public_access(public)] {
         teller.tell(finding);
     }
-    teller.tell(judge::tls_only(policy));
-    teller.tell(judge::object_lock(lock));
+    teller.tell(settings::tls_only(policy));
+    teller.tell(settings::object_lock(lock));
     Ok(())
 }
 

@@ -1,9 +1,8 @@
 //! What S3's answers mean for a deployment, as findings of `doctor`.
 //!
-//! Pure: `bucket.rs` asks. What a deployment does without is a note at the worst, and what nobody may see is unknown.
+//! Pure: `bucket.rs` asks.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
 
 use crate::aws::{Head, Identity};
 use crate::deliver::SHA256;
@@ -177,98 +176,20 @@ pub fn canary(tried: &[Tried]) -> Finding {
     }
 }
 
-/// Whether earlier versions of an object stay: as S3 says, or else as an object's own answer shows.
-#[must_use]
-pub fn versioning(answer: Result<Option<String>, Fault>, put: Option<&Put>) -> Finding {
-    let on = match (answer, put) {
-        (Ok(status), _) => status.as_deref() == Some("Enabled"),
-        (Err(_), Some(put)) => put.version.is_some(),
-        (Err(fault), None) => return unseen("versioning", &fault),
-    };
-    if on {
-        return Finding::ok("versioning", "on: what is overwritten or deleted can be had back");
-    }
-    let fix = "turn it on, so that what somebody overwrites or deletes can be had back";
-    Finding::note("versioning", "off: `config-history/` has each version all the same", fix)
-}
-
-/// How objects are encrypted, as S3 says, or else as an object's own answer shows.
-#[must_use]
-pub fn encryption(answer: Result<Option<String>, Fault>, put: Option<&Put>) -> Finding {
-    match (answer, put.and_then(|put| put.encryption.clone())) {
-        (Ok(Some(how)), _) | (_, Some(how)) => Finding::ok("encryption", how),
-        (Ok(None), None) => {
-            Finding::note("encryption", "none by default, and config.yaml holds secrets", "turn the bucket's default encryption on")
-        }
-        (Err(fault), None) => unseen("encryption", &fault),
-    }
-}
-
-/// Whether nobody can make the bucket public.
-#[must_use]
-pub fn public_access(answer: Result<Option<bool>, Fault>) -> Finding {
-    match answer {
-        Ok(Some(true)) => Finding::ok("public access", "blocked in all four ways"),
-        Ok(_) => Finding::note(
-            "public access",
-            "the bucket does not block it in all four ways, and config.yaml holds secrets",
-            "turn on all four of the bucket's blocks of public access",
-        ),
-        Err(fault) => unseen("public access", &fault),
-    }
-}
-
-/// Whether the bucket's policy refuses plain HTTP.
-#[must_use]
-pub fn tls_only(answer: Result<Option<String>, Fault>) -> Finding {
-    match answer {
-        Ok(Some(policy)) if refuses_plain_http(&policy) => Finding::ok("TLS only", "the bucket's policy refuses plain HTTP"),
-        Ok(_) => Finding::note("TLS only", "the bucket's policy allows plain HTTP", "deny requests with `aws:SecureTransport` false in it"),
-        Err(fault) => unseen("TLS only", &fault),
-    }
-}
-
-/// Whether objects are held for some time whatever somebody does.
-#[must_use]
-pub fn object_lock(answer: Result<Option<String>, Fault>) -> Finding {
-    match answer {
-        Ok(Some(held)) => Finding::ok("object lock", format!("on: {held}")),
-        Ok(None) => Finding::ok("object lock", "off: no object is held against deletion"),
-        Err(fault) => unseen("object lock", &fault),
-    }
-}
-
-/// A setting that none of a deployment's three permissions shows.
-fn unseen(check: &'static str, fault: &Fault) -> Finding {
-    let why = if fault.kind == Kind::Denied {
-        "you may not ask, and a deployment need not".to_owned()
-    } else if fault.status == Some(501) || fault.code == "NotImplemented" {
-        "this server does not know the question".to_owned()
-    } else {
-        fault.text.clone()
-    };
-    Finding::unknown(check, why)
-}
-
-/// Whether some statement denies everybody what comes without TLS (AWS, "`aws:SecureTransport`").
-fn refuses_plain_http(policy: &str) -> bool {
-    let Ok(policy) = serde_json::from_str::<Value>(policy) else { return false };
-    let says = |value: &Value, text: &str| match value {
-        Value::Array(items) => items.iter().any(|item| item.as_str() == Some(text)),
-        value => value.as_str() == Some(text) || (text == "false" && value.as_bool() == Some(false)),
-    };
-    let everybody = |who: &Value| says(who, "*") || says(&who["AWS"], "*");
-    let refuses = |statement: &Value| {
-        let condition = statement["Condition"].as_object().and_then(|it| it.iter().find(|(name, _)| name.eq_ignore_ascii_case("Bool")));
-        let key = condition.and_then(|(_, it)| it.as_object()?.iter().find(|(name, _)| name.eq_ignore_ascii_case("aws:SecureTransport")));
-        statement["Effect"] == "Deny" && everybody(&statement["Principal"]) && key.is_some_and(|(_, value)| says(value, "false"))
-    };
-    match &policy["Statement"] {
-        Value::Array(statements) => statements.iter().any(refuses),
-        statement => refuses(statement),
-    }
-}
-
 fn join<'a>(places: impl IntoIterator<Item = &'a str>) -> String {
     places.into_iter().collect::<Vec<_>>().join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_bad_from_five_minutes_on_in_both_directions() {
+        for (seconds, bad) in [(0, false), (299, false), (300, true), (-299, false), (-300, true), (86_400, true)] {
+            let ahead = Some(TimeDelta::seconds(seconds));
+            assert_eq!((is_off(ahead), clock(ahead).exit), (bad, if bad { 4 } else { 0 }), "{seconds}");
+        }
+        assert_eq!(clock(None).exit, 0);
+    }
 }

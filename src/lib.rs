@@ -78,6 +78,7 @@ pub mod rows;
 pub mod secrets;
 pub mod series;
 pub mod session;
+pub mod settings;
 pub mod sheet;
 pub mod signals;
 pub mod source;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ChecksumAlgorithm;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
@@ -115,7 +116,11 @@ impl Store {
         let checksum = digest::sha256_base64(body);
         let answer = self.send(&what, "s3:PutObject", |s3| {
             let put = s3.put_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.owner());
-            let put = put.content_type("text/plain").set_metadata(Some(metadata.clone())).checksum_sha256(&checksum);
+            let put = put
+                .content_type("text/plain")
+                .set_metadata(Some(metadata.clone()))
+                .checksum_sha256(&checksum)
+                .checksum_algorithm(ChecksumAlgorithm::Sha256);
             let put = put.body(ByteStream::from(body.to_vec()));
             if matches!(condition, Condition::Absent) { put.if_none_match("*") } else { put }.send()
         });

@@ -62,7 +62,7 @@ impl Hand {
         });
     }
 
-    /// Sets the bucket up as one does for backups: versions, encryption, no public access, and no request without TLS.
+    /// Sets the bucket up as one does for backups: versions, encryption, and no public access.
     pub(crate) fn harden(&self) {
         let versions = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
         let by_default =
@@ -71,19 +71,12 @@ impl Hand {
         let encryption = ServerSideEncryptionConfiguration::builder().rules(rule).build().expect("a rule");
         let block = PublicAccessBlockConfiguration::builder().block_public_acls(true).ignore_public_acls(true);
         let block = block.block_public_policy(true).restrict_public_buckets(true).build();
-        // As AWS has it under "Restrict access to only HTTPS requests".
-        let policy = format!(
-            "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Sid\":\"RestrictToTLSRequestsOnly\",\"Action\":\"s3:*\",\"Effect\":\"Deny\",\
-             \"Resource\":[\"arn:aws:s3:::{BUCKET}\",\"arn:aws:s3:::{BUCKET}/*\"],\
-             \"Condition\":{{\"Bool\":{{\"aws:SecureTransport\":\"false\"}}}},\"Principal\":\"*\"}}]}}"
-        );
         self.runtime.block_on(async {
             self.client.put_bucket_versioning().bucket(BUCKET).versioning_configuration(versions).send().await.expect("versions");
             let put = self.client.put_bucket_encryption().bucket(BUCKET).server_side_encryption_configuration(encryption);
             put.send().await.expect("encryption");
             let put = self.client.put_public_access_block().bucket(BUCKET).public_access_block_configuration(block);
             put.send().await.expect("no public access");
-            self.client.put_bucket_policy().bucket(BUCKET).policy(policy).send().await.expect("a policy");
         });
     }
 

@@ -6,8 +6,14 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::by_hand::Unit;
+use crate::networks::Fate;
 use crate::site::{Kind, Site, on_each_server};
 use crate::support::{BUCKET, World, assert_no_secret, helper, project, text};
+
+/// As AWS has it under "Restrict access to only HTTPS requests".
+const TLS_ONLY: &str = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"RestrictToTLSRequestsOnly\",\"Action\":\"s3:*\",\"Effect\":\"Deny\",\
+                        \"Resource\":[\"arn:aws:s3:::mongodb-arena\",\"arn:aws:s3:::mongodb-arena/*\"],\
+                        \"Condition\":{\"Bool\":{\"aws:SecureTransport\":\"false\"}},\"Principal\":\"*\"}]}";
 
 /// What a run of `doctor --json` said.
 #[derive(Debug)]
@@ -129,11 +135,22 @@ fn how_a_bucket_is_set_up_is_seen_where_one_may_ask() {
     site.hand.harden();
     let found = doctor(&site.world, &[folder]);
     found.is_well().says("versioning", "ok", "on", "").says("encryption", "ok", "AES256", "");
-    found.says("public access", "ok", "all four", "").says("TLS only", "ok", "refuses plain HTTP", "");
-    found.says("canary", "ok", "under a delete marker", "");
+    found.says("public access", "ok", "all four", "").says("canary", "ok", "under a delete marker", "");
+    // moto takes such a policy for one that denies everything: it knows no conditions.
+    let _relay = site.relay(|line| if line.contains("?policy") { Fate::Answer("200 OK", TLS_ONLY) } else { Fate::Pass });
+    doctor(&site.world, &[folder]).is_well().says("TLS only", "ok", "refuses plain HTTP", "");
+}
+
+#[test]
+fn a_bucket_with_object_lock_is_known_and_takes_a_deployment() {
+    let mut site = Site::new(Kind::Moto);
+    let folder = ready(&mut site.world);
     site.hand.make_locked_bucket("locked-arena");
-    let found = doctor(&site.world, &[folder, "--bucket", "locked-arena"]);
+    let found = doctor(&site.world, &[folder.to_str().expect("UTF-8"), "--bucket", "locked-arena"]);
     found.is_well().says("object lock", "ok", "on: GOVERNANCE, 30 days", "").says("versioning", "ok", "on", "");
+    let mut unit = Unit::new(&site.world);
+    unit.set("bucket", "locked-arena");
+    unit.deploy(&site.world).went_well();
 }
 
 #[test]

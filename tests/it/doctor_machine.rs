@@ -120,7 +120,7 @@ fn an_invalid_config_is_named_by_its_line_and_shows_nothing() {
 #[test]
 fn a_customer_that_is_called_otherwise_than_its_folder_is_told() {
     let (world, folder) = well();
-    fs::write(folder.join("config.yaml"), CONFIG.replace("name: \"airbnb\"", "name: \"other\"")).expect("a config");
+    fs::write(folder.join("config.yaml"), CONFIG.replace("  name: airbnb\n", "  name: other\n")).expect("a config");
     let found = examined(&world, &folder);
     found.is_well().says("config.yaml", "note", "is not the folder's name", "agree").says("s3:PutObject", "ok", "usage-logs/other/", "");
 }
