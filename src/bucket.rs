@@ -104,7 +104,7 @@ async fn tried(target: &Target, customer: Option<&str>, limit: Duration, teller:
     teller.tell(judge::clock(ahead));
     let asked = [who.as_ref().err(), configs.answer.as_ref().err(), records.answer.as_ref().err()];
     network(&store, asked, teller);
-    let listed = [&configs, &records].map(|knock| knock.answer.as_ref().map(|()| ()));
+    let listed = [&configs, &records].map(|knock| knock.answer.as_ref().copied());
     let stop = listed.iter().filter_map(|it| it.err()).find(|fault| fault.kind != Kind::Denied);
     // STS may take credentials that S3 does not.
     let refused = stop.filter(|fault| fault.kind == Kind::Credentials);

@@ -21,6 +21,7 @@ pub fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Sen
 pub type Telling<T> = Box<dyn FnOnce(&mpsc::Sender<T>) + Send>;
 
 /// Runs several `works` side by side, and gives what they told within `limit`, or until all of them ended; and whether they did.
+#[must_use]
 pub fn told_within<T: Send + 'static>(limit: Duration, works: Vec<Telling<T>>) -> (Vec<T>, bool) {
     let until = Instant::now() + limit;
     let (sender, receiver) = mpsc::channel();
@@ -160,7 +161,7 @@ mod tests {
 
     #[test]
     fn of_several_works_all_is_had_that_was_told_in_time() {
-        let tells = |number: u8| -> Telling<u8> { Box::new(move |sender| drop(sender.send(number))) };
+        let tells = |number: u8| -> Telling<u8> { Box::new(move |sender| sender.send(number).expect("a listener")) };
         let (mut told, all) = told_within(LONG, vec![tells(1), tells(2)]);
         told.sort_unstable();
         assert_eq!((told, all), (vec![1, 2], true));

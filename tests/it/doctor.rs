@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::by_hand::Unit;
 use crate::networks::Fate;
+use crate::report_terminal::helper_on_a_terminal;
 use crate::site::{Kind, Site, on_each_server};
 use crate::support::{BUCKET, World, assert_no_secret, helper, project, text};
 
@@ -191,11 +192,22 @@ fn it_works_without_a_customer_and_no_reader_takes_its_objects_for_records() {
 fn people_get_a_table_with_the_fix_below_and_no_colours_in_a_pipe() {
     let mut world = World::new();
     let folder = ready(&mut world);
-    let output = world.helper(&["doctor", "--bucket", "mongodb-arena-2"]).arg(&folder).output().expect("doctor");
+    let output = world.helper(&["doctor", "--bucket", "mongodb-arena-2"]).current_dir(&folder).output().expect("doctor");
     let said = text(&output.stdout);
     assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(5), ""), "{said}");
     let at = said.lines().position(|line| line.starts_with("BAD      bucket")).unwrap_or_else(|| panic!("{said}"));
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines[at].ends_with("there is no such bucket") && lines[at + 1].ends_with("-> check the variable `bucket`"), "{said}");
     assert!(lines.last().expect("a line").contains(" 1 bad, ") && !said.contains('\u{1b}'), "{said}");
+}
+
+#[test]
+fn on_a_terminal_a_table_has_colours_unless_they_are_not_wanted() {
+    let mut world = World::new();
+    ready(&mut world);
+    let shown = helper_on_a_terminal(&world, &["doctor", "customers of ours/airbnb"]);
+    assert!(shown.contains("\u{1b}[32mok     \u{1b}[0m  unit ") && shown.contains("customers of ours/airbnb/config-backup"), "{shown}");
+    world.set_variable("NO_COLOR", Some("1"));
+    let shown = helper_on_a_terminal(&world, &["doctor", "customers of ours/airbnb"]);
+    assert!(shown.contains("ok       unit ") && !shown.contains('\u{1b}'), "{shown}");
 }

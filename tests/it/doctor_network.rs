@@ -52,8 +52,8 @@ fn a_black_hole_between_the_requests_ends_within_the_limit() {
     let mut world = World::new();
     let relay = Relay::start(&world.server.endpoint(), |line| if line.starts_with("PUT ") { Fate::Silence } else { Fate::Pass });
     world.set_endpoint(&relay.endpoint());
-    let found = examined(&mut world, &["--timeout", "2"]);
-    // What a deployment needs may have been found to be missing by then, or not.
+    let found = examined(&mut world, &["--timeout", "6"]);
+    found.is_bad(6, &["s3:PutObject"]).says("s3:PutObject", "bad", "no answer in time", "check the network");
     for check in ["conditions", "read back"] {
         found.says(check, "unknown", "not found out", "");
     }
