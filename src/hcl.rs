@@ -186,4 +186,39 @@ mod tests {
         assert_eq!(blocks("a {}}} b {}").len(), 2);
         assert_eq!(blocks("dependency \"x\" { config_path = \"../y\"").len(), 1);
     }
+
+    #[test]
+    fn no_text_makes_it_stop_or_hang() {
+        const PARTS: [&str; 22] = [
+            "dependency",
+            " ",
+            "\"",
+            "\\",
+            "{",
+            "}",
+            "[",
+            "]",
+            "${",
+            "%{",
+            "$${",
+            "=",
+            "\n",
+            "#",
+            "//",
+            "/*",
+            "*/",
+            "<<EOT\n",
+            "EOT\n",
+            "é",
+            "if",
+            ",",
+        ];
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..20_000 {
+            let text: String = (0..random.usize(..40)).map(|_| PARTS[random.usize(..PARTS.len())]).collect();
+            for block in blocks(&text) {
+                let _ = (block.texts("if"), block.is("if", "dependency"));
+            }
+        }
+    }
 }

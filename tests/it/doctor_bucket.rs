@@ -131,6 +131,25 @@ fn each_missing_permission_is_named() {
 }
 
 #[test]
+fn a_missing_permission_on_the_buckets_key_is_named() {
+    const KEY: &str = "<Error><Code>AccessDenied</Code><Message>User: arn:aws:iam::123456789012:user/jane.roe is not authorized to \
+                       perform: kms:GenerateDataKey on resource: arn:aws:kms:us-east-1:123456789012:key/1 because no identity-based \
+                       policy allows the kms:GenerateDataKey action</Message></Error>";
+    let (mut world, folder) = well();
+    let relay =
+        Relay::start(
+            &world.server.endpoint(),
+            |line| {
+                if line.starts_with("PUT ") { Fate::Answer("403 Forbidden", KEY) } else { Fate::Pass }
+            },
+        );
+    world.set_endpoint(&relay.endpoint());
+    let found = examined(&world, &folder, &[]);
+    let fix = "ask for the permission kms:GenerateDataKey on the bucket's KMS key";
+    found.is_bad(5, &["s3:PutObject"]).says("s3:PutObject", "bad", "access denied", fix).says("s3:GetObject", "ok", "", "");
+}
+
+#[test]
 fn who_may_do_nothing_learns_all_that_is_needed() {
     let (world, folder) = well();
     let found = examined(&world, &folder, &["--profile", "nobody"]);

@@ -61,6 +61,21 @@ fn a_black_hole_between_the_requests_ends_within_the_limit() {
 }
 
 #[test]
+fn what_hangs_for_ever_is_not_waited_for_and_is_no_success() {
+    let mut world = World::new();
+    // Nobody ever writes into it.
+    let fifo = world.path().join("bundle.pem");
+    assert!(world.command("mkfifo").arg(&fifo).status().expect("mkfifo").success());
+    world.set_variable("AWS_CA_BUNDLE", fifo.to_str());
+    let found = examined(&mut world, &["--timeout", "3"]);
+    assert_eq!((found.code, found.with("bad").len(), &found.said["exit"]), (Some(6), 0, &6.into()), "{found:?}");
+    for check in OF_S3 {
+        found.says(check, "unknown", "not found out within 3 s", "");
+    }
+    found.says("unit", "ok", "", "").says("helper", "ok", "", "");
+}
+
+#[test]
 fn a_captive_portal_is_named() {
     let mut world = World::new();
     let portal = Relay::captive_portal();
