@@ -1,7 +1,7 @@
 //! As much of HCL as `doctor` needs: the blocks of a file, and which texts they hold.
 //!
-//! Pure. It reads the text and evaluates nothing: to ask `terragrunt find --dependencies` takes longer than all other checks
-//! together, runs whatever `run_cmd` names, and gives nothing at all where one file of the folder cannot be parsed.
+//! Pure. It reads the text and evaluates nothing: `terragrunt find --dependencies` would run whatever `run_cmd` in these files
+//! names, and it needs Terragrunt, which may be just what is missing.
 
 /// A block at the top of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

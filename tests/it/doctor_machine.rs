@@ -165,6 +165,15 @@ fn a_unit_that_may_not_run_is_named() {
     }
 }
 
+/// Whether a unit depends on ours, as Terragrunt has it.
+fn by_terragrunt(world: &World, folder: &Path) -> bool {
+    let mut command = world.command(Path::new(&tools()).join("terragrunt"));
+    let output = command.args(["find", "--json", "--dependencies"]).current_dir(folder).output().expect("terragrunt");
+    let units: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let dependencies = units.as_array().expect("a list").iter().filter_map(|unit| unit["dependencies"].as_array());
+    dependencies.flatten().any(|path| path == "config-backup")
+}
+
 #[test]
 fn units_that_depend_on_ours_are_named_however_they_spell_it() {
     let (world, folder) = well();
@@ -181,6 +190,7 @@ fn units_that_depend_on_ours_are_named_however_they_spell_it() {
         "dependencies {\n  paths = [\"../config-backup\"]\n}\n",
     ] {
         fs::write(&file, harmless).expect("written");
+        assert!(!by_terragrunt(&world, &folder), "{harmless}");
         examined(&world, &folder).is_well().says("dependents", "ok", "", "");
     }
     for dependent in [
@@ -190,6 +200,7 @@ fn units_that_depend_on_ours_are_named_however_they_spell_it() {
         "dependency \"x\" {\n  config_path = \"${dirname(find_in_parent_folders(\"root.hcl\"))}/config-backup\"\n}\n",
     ] {
         fs::write(&file, dependent).expect("written");
+        assert!(by_terragrunt(&world, &folder), "{dependent}");
         let found = examined(&world, &folder);
         found.is_bad(1, &["dependents"]).says("dependents", "bad", "deep er/eks-cluster/terragrunt.hcl", "take those");
         assert!(!found.field("dependents", "seen").contains("cache"), "{found:?}");
