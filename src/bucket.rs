@@ -45,7 +45,7 @@ const CANARY: &[u8] = b"`config-backup doctor` tries with this object what a dep
 /// More than any object of that name has.
 const LARGEST: u64 = 64 << 10;
 /// How often a write that must be refused is tried: another doctor may just have deleted the object.
-const TRIES: u32 = 3;
+const TRIES: u32 = 5;
 /// An account that no bucket is expected to be of.
 const NOBODY: &str = "999999999999";
 const WRONG_CLOCK: &str = "with a wrong clock no signature is valid";

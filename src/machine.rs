@@ -100,7 +100,7 @@ fn parse(version: &str) -> Option<[u64; 3]> {
 /// Whether a deployment could keep what it cannot send.
 #[must_use]
 pub fn state(places: &Places) -> Finding {
-    let before: Vec<_> = places.all(SPOOL).filter(|folder| folder.exists()).collect();
+    // A folder that is made for it stays: a deployment may just be about to put something there.
     let written = places.write(SPOOL, |folder| {
         // Hidden, so that nobody takes it for something kept.
         let path = folder.join(format!(".doctor-{}", host::nonce(host::now())));
@@ -108,13 +108,6 @@ pub fn state(places: &Places) -> Finding {
         let gone = std::fs::remove_file(&path);
         done.and(gone).map(|()| folder.to_owned())
     });
-    if let Ok(written) = &written
-        && !before.contains(&written.result)
-    {
-        // As empty as it was; a deployment that has just put something there keeps it.
-        let _ = std::fs::remove_dir(&written.result);
-        let _ = written.result.parent().map(std::fs::remove_dir);
-    }
     match written {
         Ok(written) => match written.instead_of {
             None => Finding::ok("state folder", format!("`{}` can be written", written.result.display())),

@@ -36,6 +36,15 @@ fn a_missing_profile_is_named_with_how_to_make_it() {
 }
 
 #[test]
+fn a_missing_profile_is_none_where_the_environment_brings_credentials() {
+    let (mut world, folder) = well();
+    world.set_variable("AWS_ACCESS_KEY_ID", Some("AKIAJANE"));
+    world.set_variable("AWS_SECRET_ACCESS_KEY", Some("secret-of-jane"));
+    let found = examined(&world, &folder, &["--profile", "gone"]);
+    found.is_well().says("profile", "ok", "the environment's credentials are used, as in CI", "").says("credentials", "ok", "jane.roe", "");
+}
+
+#[test]
 fn expired_credentials_are_named_with_how_to_renew_them() {
     const EXPIRED: &str = "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>";
     let (mut world, folder) = well();
