@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::join;
 
 use crate::aws::{Condition, Identity, Patience, Store, Target, Written};
@@ -75,37 +76,48 @@ impl Teller<'_> {
 pub async fn look(target: &Target, customer: Option<&str>, limit: Duration, sender: &Sender<Finding>) {
     let teller = Teller { sender, left: RefCell::new(CHECKS.to_vec()) };
     teller.tell(proxy());
-    if let Err(why) = tried(target, customer, limit, &teller).await {
+    if let Err(why) = in_steps(target, customer, limit, &teller).await {
         teller.give_up(&why);
     }
 }
 
 /// Goes on as long as it makes sense, and gives the reason why it does not.
-async fn tried(target: &Target, customer: Option<&str>, limit: Duration, teller: &Teller<'_>) -> Result<(), String> {
+async fn in_steps(target: &Target, customer: Option<&str>, limit: Duration, teller: &Teller<'_>) -> Result<(), String> {
     // A black hole costs one wait, which leaves time to tell of it.
     let wait = (limit / 3).min(Duration::from_secs(4));
     let store = open(target, Patience { operation: wait, attempt: wait, attempts: 2 }, teller).await?;
-    let settled = match tokio::time::timeout(wait, store.settle()).await {
-        Ok(settled) => settled,
-        Err(_) => {
-            Err(Fault::new(Kind::Credentials, "fetch the credentials: no answer in time", "see what `aws sts get-caller-identity` says"))
-        }
-    };
-    let (store, until) = settled.map_err(|fault| {
+    let (store, until) = enter(store, wait, teller).await?;
+    let keys = layout::doctor_keys(customer);
+    let (who, may_list) = ask(&store, &keys, until, teller).await?;
+    try_out(&store, &keys, who, may_list, teller).await;
+    Ok(())
+}
+
+/// Fetches the credentials, and gives until when they are good.
+async fn enter(store: Store, wait: Duration, teller: &Teller<'_>) -> Result<(Store, Option<DateTime<Utc>>), String> {
+    let late = |_| Fault::new(Kind::Credentials, "fetch the credentials: no answer in time", "see what `aws sts get-caller-identity` says");
+    let settled = tokio::time::timeout(wait, store.settle()).await.map_err(late).flatten();
+    settled.map_err(|fault| {
         teller.tell(Finding::fault("credentials", &fault));
         "there are no credentials".to_owned()
-    })?;
+    })
+}
 
-    let keys = layout::doctor_keys(customer);
-    let places = keys.each_ref().map(|key| key.rfind('/').map_or("", |end| &key[..=end]));
+/// The first questions, to STS and S3 at once, on which all others depend: gives who asks, if STS knows, and whether one may list.
+async fn ask(
+    store: &Store,
+    keys: &[String; 2],
+    until: Option<DateTime<Utc>>,
+    teller: &Teller<'_>,
+) -> Result<(Option<Identity>, bool), String> {
+    let [configs, records] = keys.each_ref().map(|key| place_of(key));
     let owner = store.owner();
-    let (who, configs, records) = join!(store.identity(), store.knock(places[0], owner.clone()), store.knock(places[1], owner.clone()));
-    let ahead = configs.ahead.or(records.ahead);
-    teller.tell(judge::clock(ahead));
-    let asked = [who.as_ref().err(), configs.answer.as_ref().err(), records.answer.as_ref().err()];
-    network(&store, asked, teller);
-    let listed = [&configs, &records].map(|knock| knock.answer.as_ref().copied());
+    let (who, of_configs, of_records) = join!(store.identity(), store.knock(configs, owner.clone()), store.knock(records, owner.clone()));
+    let ahead = of_configs.ahead.or(of_records.ahead);
+    let listed = [&of_configs, &of_records].map(|knock| knock.answer.as_ref().copied());
     let stop = listed.iter().filter_map(|it| it.err()).find(|fault| fault.kind != Kind::Denied);
+    teller.tell(judge::clock(ahead));
+    teller.tell(network(store, who.as_ref().err().into_iter().chain(listed.iter().filter_map(|it| it.err()))));
     // STS may take credentials that S3 does not.
     let refused = stop.filter(|fault| fault.kind == Kind::Credentials);
     teller.tell(match (&who, refused) {
@@ -117,39 +129,58 @@ async fn tried(target: &Target, customer: Option<&str>, limit: Duration, teller:
     if let Some(fault) = stop {
         return Err(stopped(fault, judge::is_off(ahead), teller));
     }
-    teller.tell(judge::region(&target.region, &store.region()));
+    teller.tell(judge::region(&store.target.region, &store.region()));
     let may_list = listed.iter().all(Result::is_ok);
-    if !may_list && owner.is_some() && store.knock(places[1], None).await.answer.is_ok() {
-        let seen = format!("the bucket is not of the account {}, which CONFIG_BACKUP_BUCKET_OWNER demands", target.owner);
+    if !may_list && owner.is_some() && store.knock(records, None).await.answer.is_ok() {
+        let seen = format!("the bucket is not of the account {}, which CONFIG_BACKUP_BUCKET_OWNER demands", store.target.owner);
         teller.tell(Finding::bad("owner", 5, seen, "check the bucket's name and the account: nothing is written to another one's bucket"));
-        teller.tell(Finding::ok("bucket", format!("there is one called {}", target.bucket)));
+        teller.tell(there_is(store));
         return Err("the bucket is another account's".to_owned());
     }
-    teller.tell(judge::permission("s3:ListBucket", places.into_iter().zip(listed)));
+    teller.tell(judge::permission("s3:ListBucket", [configs, records].into_iter().zip(listed)));
+    Ok((who.ok(), may_list))
+}
 
-    let (configs, records, whose, set_up) = join!(
-        attempt(&store, &keys[0], false),
-        attempt(&store, &keys[1], true),
-        whose(&store, places[1], who.ok().filter(|_| may_list)),
-        async { join!(store.versioning(), store.encryption(), store.public_access_block(), store.policy(), store.object_lock()) }
+/// Tries what a deployment does, and asks meanwhile how the bucket is set up.
+async fn try_out(store: &Store, keys: &[String; 2], who: Option<Identity>, may_list: bool, teller: &Teller<'_>) {
+    let (configs, records, whose, versions, encrypts, public, policy, lock) = join!(
+        attempt(store, &keys[0], false),
+        attempt(store, &keys[1], true),
+        whose(store, place_of(&keys[1]), who.filter(|_| may_list)),
+        store.versioning(),
+        store.encryption(),
+        store.public_access_block(),
+        store.policy(),
+        store.object_lock()
     );
     let tried = [configs, records];
-    let seen = tried.iter().any(|it| it.put.is_ok() || it.got.is_ok());
-    let there = Finding::ok("bucket", format!("there is one called {}", target.bucket));
-    teller.tell(if may_list || seen { there } else { Finding::unknown("bucket", "access is denied, which says no more") });
-    teller.tell(whose);
-    teller.tell(judge::permission("s3:PutObject", tried.iter().map(|it| (it.place.as_str(), it.put.as_ref().map(drop)))));
-    for finding in [judge::reading(&tried, may_list), judge::conditions(&tried), judge::read_back(&tried), judge::canary(&tried)] {
-        teller.tell(finding);
-    }
+    let is_there = may_list || tried.iter().any(|it| it.put.is_ok() || it.got.is_ok());
     let written = tried.iter().find_map(|it| it.put.as_ref().ok().filter(|put| put.written == Written::Yes));
-    let (versions, encrypts, public, policy, lock) = set_up;
-    for finding in [settings::versioning(versions, written), settings::encryption(encrypts, written), settings::public_access(public)] {
+    for finding in [
+        if is_there { there_is(store) } else { Finding::unknown("bucket", "access is denied, which says no more") },
+        whose,
+        judge::permission("s3:PutObject", tried.iter().map(|it| (it.place.as_str(), it.put.as_ref().map(drop)))),
+        judge::reading(&tried, may_list),
+        judge::conditions(&tried),
+        judge::read_back(&tried),
+        judge::canary(&tried),
+        settings::versioning(versions, written),
+        settings::encryption(encrypts, written),
+        settings::public_access(public),
+        settings::tls_only(policy),
+        settings::object_lock(lock),
+    ] {
         teller.tell(finding);
     }
-    teller.tell(settings::tls_only(policy));
-    teller.tell(settings::object_lock(lock));
-    Ok(())
+}
+
+/// The place that a key is in, as `usage-logs/airbnb/`.
+fn place_of(key: &str) -> &str {
+    key.rfind('/').map_or("", |end| &key[..=end])
+}
+
+fn there_is(store: &Store) -> Finding {
+    Finding::ok("bucket", format!("there is one called {}", store.target.bucket))
 }
 
 fn proxy() -> Finding {
@@ -183,13 +214,12 @@ async fn open(target: &Target, patience: Patience, teller: &Teller<'_>) -> Resul
 }
 
 /// Whether S3 and STS answer at all.
-fn network(store: &Store, faults: [Option<&Fault>; 3], teller: &Teller<'_>) {
-    let dead = faults.into_iter().flatten().find(|fault| fault.is_dead_network());
+fn network<'a>(store: &Store, mut faults: impl Iterator<Item = &'a Fault>) -> Finding {
     let place = session::own_endpoint(&store.session.config).map_or_else(String::new, |endpoint| format!(", S3 at {endpoint}"));
-    teller.tell(match dead {
+    match faults.find(|fault| fault.is_dead_network()) {
         Some(fault) => Finding::fault("network", fault),
         None => Finding::ok("network", format!("S3 and STS answer{place}")),
-    });
+    }
 }
 
 /// What a fault of the first request to the bucket means for all others.
@@ -239,6 +269,5 @@ async fn attempt(store: &Store, key: &str, is_record: bool) -> Tried {
     };
     let (head, got) = join!(store.head(key), store.get(key, LARGEST));
     let deleted = if first.is_ok() { Some(store.delete(key).await) } else { None };
-    let place = key.rfind('/').map_or(key, |end| &key[..=end]).to_owned();
-    Tried { place, put: first, refused, head, got, deleted }
+    Tried { place: place_of(key).to_owned(), put: first, refused, head, got, deleted }
 }
