@@ -68,6 +68,22 @@ fn missing_and_outdated_tools_are_named() {
     examined(&world, &folder).is_well().says("terragrunt", "note", "0.99.1, older than", "install Terragrunt 1.0");
 }
 
+#[test]
+fn the_oldest_tools_are_those_that_the_module_takes() {
+    for (file, product) in [("versions.tf", "Terraform"), ("versions.tofu", "OpenTofu")] {
+        let module = fs::read_to_string(crate::support::project().join("terraform").join(file)).expect("a file");
+        let least = module.split_once(">= ").expect("a version").1.split('"').next().expect("a version");
+        let (major, minor) = least.split_once('.').expect("major and minor");
+        let minor: u64 = minor.split('.').next().expect("a minor").parse().expect("a number");
+        for (version, status) in [(format!("{major}.{minor}.0"), "ok"), (format!("{major}.{}.99", minor - 1), "bad")] {
+            let (mut world, folder) = well();
+            let programs = program(&world, "tofu", &format!("{product} v{version}"));
+            world.set_variable("PATH", Some(&format!("{}:{}:/usr/bin:/bin", programs.display(), tools())));
+            examined(&world, &folder).says("terraform", status, &format!("{product} {version}"), "");
+        }
+    }
+}
+
 fn tools() -> String {
     crate::support::project().join(".tools/bin").display().to_string()
 }
