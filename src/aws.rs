@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumMode, EncodingType};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, EncodingType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use serde::{Deserialize, Serialize};
 
@@ -81,18 +81,21 @@ pub enum Written {
 /// A bucket and the credentials to it.
 #[derive(Debug)]
 pub struct Store {
-    target: Target,
-    session: Session,
-    s3: Mutex<Client>,
+    pub(crate) target: Target,
+    pub(crate) session: Session,
+    pub(crate) s3: Mutex<Client>,
     quick: tokio::sync::Mutex<Option<Arc<Quick>>>,
 }
 
 impl Store {
     /// Prepares the access; makes no request of its own, but may read the profile's files.
     pub async fn open(target: &Target, patience: Patience) -> Result<Self, Fault> {
-        let session = session::load(&target.region, &target.profile, patience).await?;
+        Ok(Self::of(target.clone(), session::load(&target.region, &target.profile, patience).await?))
+    }
+
+    pub(crate) fn of(target: Target, session: Session) -> Self {
         let s3 = Mutex::new(session::client(&session.config, &target.region));
-        Ok(Self { target: target.clone(), session, s3, quick: tokio::sync::Mutex::default() })
+        Self { target, session, s3, quick: tokio::sync::Mutex::default() }
     }
 
     /// Asks STS who we are.
@@ -149,6 +152,8 @@ impl Store {
                 .content_type(kind)
                 .set_metadata(Some(metadata.clone()))
                 .checksum_sha256(&checksum)
+                // Named, too: a bucket with Object Lock asks for that.
+                .checksum_algorithm(ChecksumAlgorithm::Sha256)
                 .body(ByteStream::from(body.to_vec()));
             match &condition {
                 Condition::None => put,
@@ -254,7 +259,7 @@ impl Store {
     }
 
     /// Sends a request, and once more to the region that the bucket turns out to be in.
-    async fn send<T, E, F>(&self, what: &str, permission: &str, request: impl Fn(Client) -> F) -> Result<T, Fault>
+    pub(crate) async fn send<T, E, F>(&self, what: &str, permission: &str, request: impl Fn(Client) -> F) -> Result<T, Fault>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -277,12 +282,12 @@ impl Store {
         }
     }
 
-    fn doing<'a>(&'a self, what: &'a str, permission: &'a str) -> Doing<'a> {
+    pub(crate) fn doing<'a>(&'a self, what: &'a str, permission: &'a str) -> Doing<'a> {
         let Target { profile, owner, .. } = &self.target;
         Doing { what, permission, profile, owner, proxy: host::proxy(), now: host::now() }
     }
 
-    fn owner(&self) -> Option<String> {
+    pub(crate) fn owner(&self) -> Option<String> {
         Some(self.target.owner.clone()).filter(|owner| !owner.is_empty())
     }
 }

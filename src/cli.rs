@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::arguments::{DiffArguments, EXAMPLES, HistoryArguments, ReportArguments, RestoreArguments};
 use crate::fault::Fault;
-use crate::{backup, completions, context, diff, history, init, log, outcome, panics, replay, report, restore, status, verify};
+use crate::{backup, completions, context, diff, doctor, history, init, log, outcome, panics, replay, report, restore, status, verify};
 
 /// An exit code; README.md, "Exit codes", lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,8 @@ enum Verb {
     Verify(verify::Arguments),
     /// Put the Terragrunt unit into a customer folder, or bring it up to this version
     Init(InitArguments),
+    /// Prove on your own bucket and machine what a deployment needs, with a fix for each finding
+    Doctor(Box<doctor::Arguments>),
     /// Send what deployments had to keep on this machine
     Replay,
     /// Show what is kept on this machine because it could not be sent yet
@@ -134,6 +136,7 @@ fn dispatch(
         Some(Verb::Restore(arguments)) => restore::run(&arguments, output, messages),
         Some(Verb::Verify(arguments)) => verify::run(&arguments, output, messages),
         Some(Verb::Init(arguments)) => init::run(&arguments, &mut output),
+        Some(Verb::Doctor(arguments)) => doctor::run(&arguments, output),
         Some(Verb::Replay) => replay::run(output, messages),
         Some(Verb::Status(arguments)) => status::run(&arguments, output),
         Some(Verb::Completions { shell }) => completions::run(shell, output),

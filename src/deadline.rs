@@ -17,6 +17,29 @@ pub fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Sen
     worker.ok().and_then(|_| receiver.recv_timeout(limit).ok())
 }
 
+/// A piece of work that tells things one by one.
+pub type Telling<T> = Box<dyn FnOnce(&mpsc::Sender<T>) + Send>;
+
+/// Runs several `works` side by side, and gives what they told within `limit`, or until all of them ended; and whether they did.
+#[must_use]
+pub fn told_within<T: Send + 'static>(limit: Duration, works: Vec<Telling<T>>) -> (Vec<T>, bool) {
+    let until = Instant::now() + limit;
+    let (sender, receiver) = mpsc::channel();
+    for work in works {
+        let sender = sender.clone();
+        // One that cannot be started tells nothing.
+        let _ = thread::Builder::new().spawn(move || work(&sender));
+    }
+    drop(sender);
+    let mut told = Vec::new();
+    loop {
+        match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(one) => told.push(one),
+            Err(error) => return (told, error == mpsc::RecvTimeoutError::Disconnected),
+        }
+    }
+}
+
 /// How far `work` of [`latest_within`] came.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Latest<T> {
@@ -134,6 +157,21 @@ mod tests {
             }
         });
         assert_eq!(latest, Latest { state: 1, end: End::Late });
+    }
+
+    #[test]
+    fn of_several_works_all_is_had_that_was_told_in_time() {
+        let tells = |number: u8| -> Telling<u8> { Box::new(move |sender| sender.send(number).expect("a listener")) };
+        let (mut told, all) = told_within(LONG, vec![tells(1), tells(2)]);
+        told.sort_unstable();
+        assert_eq!((told, all), (vec![1, 2], true));
+        let hangs: Telling<u8> = Box::new(|sender| {
+            let _ = sender.send(3);
+            loop {
+                thread::park();
+            }
+        });
+        assert_eq!(told_within(Duration::from_millis(200), vec![hangs]), (vec![3], false));
     }
 
     #[test]

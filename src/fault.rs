@@ -157,12 +157,15 @@ impl Doing<'_> {
         }
     }
 
-    fn ask(&self) -> String {
+    fn ask(&self, said: &str) -> String {
+        // AWS names the action that is missing; it is another one where the bucket has a key of its own.
+        let of_key = said.split_whitespace().find(|word| word.starts_with("kms:"));
+        let (permission, it) = of_key.map_or((self.permission, "it"), |action| (action, "the bucket's KMS key"));
         let owner = match self.owner {
             "" => String::new(),
             owner => format!("; or the bucket is not of the account {owner}, which `expected_bucket_owner` demands"),
         };
-        format!("ask for the permission {} on it{owner}", self.permission)
+        format!("ask for the permission {permission} on {it}{owner}")
     }
 
     /// What to say of a clock by which no signature can be valid: AWS takes none that is older than 15 minutes.
@@ -200,6 +203,12 @@ where
     }
 }
 
+/// Explains why there are no credentials, where they were asked for by themselves.
+#[must_use]
+pub fn without_credentials(error: &CredentialsError, doing: &Doing<'_>) -> Fault {
+    credentials(error, doing).unwrap_or_else(|| Fault::new(Kind::Credentials, format!("{}: no AWS credentials", doing.what), doing.login()))
+}
+
 fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: &Doing<'_>) -> Fault {
     let status = raw.status().as_u16();
     let code = error.code().unwrap_or_default();
@@ -222,7 +231,7 @@ fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: &Doing
         ("", 200..=399) if raw.headers().get("x-amz-bucket-region").is_none() => {
             (Kind::Network, format!("{what}: HTTP {status} with an answer that is not S3's"), CHECK_PORTAL.to_owned())
         }
-        (_, 403) => (Kind::Denied, format!("{what}: access denied"), doing.ask()),
+        (_, 403) => (Kind::Denied, format!("{what}: access denied"), doing.ask(error.message().unwrap_or_default())),
         _ => {
             let name = if code.is_empty() { "no error code" } else { code };
             (Kind::Service, format!("{what}: HTTP {status}, {name}"), String::new())

@@ -91,6 +91,13 @@ pub fn folder_of(key: &str) -> Option<(&str, &str)> {
     (!segment.is_empty()).then(|| (&key[..=CONFIGS.len() + segment.len()], segment))
 }
 
+/// The keys of the two objects that `doctor` tries the bucket with: no config, no record, and nothing that Athena reads.
+#[must_use]
+pub fn doctor_keys(customer: Option<&str>) -> [String; 2] {
+    let folder = customer.map_or_else(String::new, |name| segment(name) + "/");
+    [CONFIGS, LOGS].map(|place| format!("{place}{folder}_config-backup-doctor"))
+}
+
 /// What the key of an object beside the units' states says by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigKey<'a> {

@@ -1,6 +1,6 @@
 //! Other programs that are asked something: git, ps, and the tools that drive us. The only module that runs any.
 //!
-//! Each is asked for a second at most, with nothing on stdin and its stderr thrown away; no answer is an answer, too.
+//! Each is asked for a second at most, or five where people wait for it, with nothing on stdin and its stderr thrown away; no answer is an answer, too.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,13 @@ use serde_json::Value;
 use crate::deadline;
 use crate::digest::sha256_hex;
 use crate::files::{self, Mode};
+use crate::host;
 use crate::places::Places;
 use crate::record::{Git, Tools};
 
 const PATIENCE: Duration = Duration::from_secs(1);
+/// For people, who wait for the answer.
+const PATIENCE_OF_PEOPLE: Duration = Duration::from_secs(5);
 /// The name of the folder with the versions that programs told.
 pub const FOLDER: &str = "versions";
 
@@ -59,6 +62,29 @@ fn terragrunt_version(program: &Path) -> Option<String> {
     answer.split_whitespace().next_back().map(|version| version.trim_start_matches('v').to_owned())
 }
 
+/// Where the program called `name` is, as a shell finds it: by its path, or in a folder of PATH.
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
+    if name.contains('/') {
+        return Some(PathBuf::from(name)).filter(|path| is_program(path));
+    }
+    let path = host::var("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| is_program(path))
+}
+
+fn is_program(path: &Path) -> bool {
+    #[cfg(unix)]
+    return rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file();
+    #[cfg(not(unix))]
+    path.is_file()
+}
+
+/// What a program prints when it is asked so; `None` where it fails, or takes longer than people wait.
+#[must_use]
+pub fn answer(program: &Path, arguments: &[&str]) -> Option<String> {
+    ask_for(PATIENCE_OF_PEOPLE, program, arguments)
+}
+
 /// The version of a program as noted, or as it says now; empty where it does not say.
 fn noted(places: &Places, program: &Path, version: impl Fn(&Path) -> Option<String>) -> String {
     let Some(name) = fingerprint(program) else { return version(program).unwrap_or_default() };
@@ -83,12 +109,16 @@ fn fingerprint(program: &Path) -> Option<String> {
 
 /// What a program prints, if it ends well and in time.
 fn ask(program: &Path, arguments: &[&str]) -> Option<String> {
+    ask_for(PATIENCE, program, arguments)
+}
+
+fn ask_for(patience: Duration, program: &Path, arguments: &[&str]) -> Option<String> {
     #[allow(clippy::disallowed_methods)] // the one place that runs other programs
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
     // The user's flags are for the user's commands, and nobody shall look for a newer release now.
     command.env_remove("TF_CLI_ARGS").env_remove("TF_LOG").env("CHECKPOINT_DISABLE", "1");
-    let output = deadline::within(PATIENCE, move || command.output().ok()).flatten()?;
+    let output = deadline::within(patience, move || command.output().ok()).flatten()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

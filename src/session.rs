@@ -96,7 +96,8 @@ pub async fn load(region: &str, profile: &str, patience: Patience) -> Result<Ses
 }
 
 /// The certificates to trust beside the system's: by the environment, or by the profile.
-fn ca_bundle(profile: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn ca_bundle(profile: &str) -> Option<PathBuf> {
     let of_profile = || profiles::setting(&if profile.is_empty() { profiles::default() } else { profile.to_owned() }, "ca_bundle");
     host::var("AWS_CA_BUNDLE").or_else(of_profile).map(PathBuf::from)
 }

@@ -7,6 +7,11 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
 use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, DefaultRetention, ObjectLockConfiguration, ObjectLockEnabled, ObjectLockRetentionMode, ObjectLockRule,
+    PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ServerSideEncryptionRule, VersioningConfiguration,
+};
 use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
 
@@ -43,6 +48,36 @@ impl Hand {
     /// Makes the bucket.
     pub(crate) fn make_bucket(&self) {
         self.runtime.block_on(self.client.create_bucket().bucket(BUCKET).send()).expect("a bucket");
+    }
+
+    /// Makes another bucket, whose objects nobody can delete for 30 days.
+    pub(crate) fn make_locked_bucket(&self, bucket: &str) {
+        let held = DefaultRetention::builder().mode(ObjectLockRetentionMode::Governance).days(30).build();
+        let rule = ObjectLockRule::builder().default_retention(held).build();
+        let lock = ObjectLockConfiguration::builder().object_lock_enabled(ObjectLockEnabled::Enabled).rule(rule).build();
+        self.runtime.block_on(async {
+            self.client.create_bucket().bucket(bucket).object_lock_enabled_for_bucket(true).send().await.expect("a bucket");
+            let put = self.client.put_object_lock_configuration().bucket(bucket).object_lock_configuration(lock);
+            put.send().await.expect("a lock");
+        });
+    }
+
+    /// Sets the bucket up as one does for backups: versions, encryption, and no public access.
+    pub(crate) fn harden(&self) {
+        let versions = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let by_default =
+            ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256).build().expect("an algorithm");
+        let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(by_default).build();
+        let encryption = ServerSideEncryptionConfiguration::builder().rules(rule).build().expect("a rule");
+        let block = PublicAccessBlockConfiguration::builder().block_public_acls(true).ignore_public_acls(true);
+        let block = block.block_public_policy(true).restrict_public_buckets(true).build();
+        self.runtime.block_on(async {
+            self.client.put_bucket_versioning().bucket(BUCKET).versioning_configuration(versions).send().await.expect("versions");
+            let put = self.client.put_bucket_encryption().bucket(BUCKET).server_side_encryption_configuration(encryption);
+            put.send().await.expect("encryption");
+            let put = self.client.put_public_access_block().bucket(BUCKET).public_access_block_configuration(block);
+            put.send().await.expect("no public access");
+        });
     }
 
     /// Writes an object; if the server takes no such key, says why.

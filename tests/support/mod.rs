@@ -68,6 +68,11 @@ impl World {
             person("max", MAX, &[]),
             person("reader", "arn:aws:iam::123456789012:user/reader", &["PutObject"]),
             person("nobody", "arn:aws:iam::123456789012:user/nobody", &["*"]),
+            // With the three permissions that the README asks for, or all but one of them.
+            person("keeper", "arn:aws:iam::123456789012:user/keeper", &["DeleteObject"]),
+            person("blind", "arn:aws:iam::123456789012:user/blind", &["ListObjectsV2", "HeadBucket"]),
+            person("writer", "arn:aws:iam::123456789012:user/writer", &["GetObject", "HeadObject"]),
+            Identity { account: "210987654321".to_owned(), ..person("guest", "arn:aws:iam::210987654321:user/guest", &[]) },
         ];
         let aws = folder.path().join("home/.aws");
         fs::create_dir_all(&aws).expect("a HOME");

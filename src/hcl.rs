@@ -1,0 +1,224 @@
+//! As much of HCL as `doctor` needs: the blocks of a file, and which texts they hold.
+//!
+//! Pure. It reads the text and evaluates nothing: `terragrunt find --dependencies` would run whatever `run_cmd` in these files
+//! names, and it needs Terragrunt, which may be just what is missing.
+
+/// A block at the top of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Its type, as `dependency`.
+    pub kind: String,
+    /// What stands in it and below, in order.
+    pub tokens: Vec<Token>,
+}
+
+/// What stands in a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Token {
+    /// A name, a keyword or a number.
+    Word(String),
+    /// A quoted text or a heredoc, with its templates as they are written.
+    Text(String),
+    /// Any other character that is no white space.
+    Sign(char),
+}
+
+impl Block {
+    /// The texts of the attribute `name`, up to the next attribute.
+    #[must_use]
+    pub fn texts(&self, name: &str) -> Vec<&str> {
+        let assigned = |at: usize| matches!((&self.tokens[at], self.tokens.get(at + 1)), (Token::Word(_), Some(Token::Sign('='))));
+        let is_it = |token: &Token| matches!(token, Token::Word(word) if word == name);
+        let Some(start) = (0..self.tokens.len()).find(|at| assigned(*at) && is_it(&self.tokens[*at])) else { return Vec::new() };
+        let end = (start + 1..self.tokens.len()).find(|at| assigned(*at)).unwrap_or(self.tokens.len());
+        self.tokens[start..end].iter().filter_map(|token| if let Token::Text(text) = token { Some(text.as_str()) } else { None }).collect()
+    }
+
+    /// Whether an attribute is this one word.
+    #[must_use]
+    pub fn is(&self, name: &str, value: &str) -> bool {
+        let word = |token: &Token, text: &str| matches!(token, Token::Word(word) if word == text);
+        self.tokens.windows(3).any(|three| word(&three[0], name) && three[1] == Token::Sign('=') && word(&three[2], value))
+    }
+}
+
+/// The blocks at the top of a file. What is no HCL gives whatever can be made out.
+#[must_use]
+pub fn blocks(text: &str) -> Vec<Block> {
+    let tokens = tokens(text);
+    let mut blocks = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let Token::Word(kind) = &tokens[at] else {
+            at = if matches!(tokens[at], Token::Sign('{' | '[' | '(')) { behind(&tokens, at) } else { at + 1 };
+            continue;
+        };
+        let labels = tokens[at + 1..].iter().take_while(|token| matches!(token, Token::Text(_))).count();
+        let open = at + 1 + labels;
+        if tokens.get(open) == Some(&Token::Sign('{')) {
+            let end = behind(&tokens, open);
+            blocks.push(Block { kind: kind.clone(), tokens: tokens[open + 1..end.saturating_sub(1).max(open + 1)].to_vec() });
+            at = end;
+        } else {
+            at += 1;
+        }
+    }
+    blocks
+}
+
+/// The place behind the bracket that closes the one at `open`.
+fn behind(tokens: &[Token], open: usize) -> usize {
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate().skip(open) {
+        match token {
+            Token::Sign('{' | '[' | '(') => depth += 1,
+            Token::Sign('}' | ']' | ')') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            return at + 1;
+        }
+    }
+    tokens.len()
+}
+
+fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut rest = text.trim_start_matches('\u{feff}');
+    while let Some(first) = rest.chars().next() {
+        if rest.starts_with('#') || rest.starts_with("//") {
+            rest = rest.split_once('\n').map_or("", |(_, tail)| tail);
+        } else if rest.starts_with("/*") {
+            rest = rest[2..].split_once("*/").map_or("", |(_, tail)| tail);
+        } else if first == '"' {
+            let end = quoted(rest);
+            tokens.push(Token::Text(rest[..end].trim_matches('"').to_owned()));
+            rest = &rest[end..];
+        } else if let Some((body, tail)) = heredoc(rest) {
+            tokens.push(Token::Text(body.to_owned()));
+            rest = tail;
+        } else if first.is_alphanumeric() || first == '_' {
+            let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-' || c == '.')).unwrap_or(rest.len());
+            tokens.push(Token::Word(rest[..end].to_owned()));
+            rest = &rest[end..];
+        } else {
+            if !first.is_whitespace() {
+                tokens.push(Token::Sign(first));
+            }
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    tokens
+}
+
+/// The length of the quoted text that `text` begins with; templates in it may hold quotes of their own.
+fn quoted(text: &str) -> usize {
+    // What encloses the place we are at: a text, or the braces of a template.
+    let mut inside = vec!['"'];
+    let mut chars = text.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        let in_text = inside.last() == Some(&'"');
+        match c {
+            '\\' if in_text => drop(chars.next()),
+            '"' if in_text => {
+                inside.pop();
+                if inside.is_empty() {
+                    return at + 1;
+                }
+            }
+            '"' => inside.push('"'),
+            '$' | '%' if in_text && chars.peek().is_some_and(|(_, next)| *next == '{') && !text[..at].ends_with(c) => {
+                inside.push('{');
+                chars.next();
+            }
+            '{' if !in_text => inside.push('{'),
+            '}' if !in_text => drop(inside.pop()),
+            // A quoted text ends with its line, if nothing else ends it.
+            '\n' if inside.len() == 1 => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// The body of the heredoc that `text` begins with, and what follows.
+fn heredoc(text: &str) -> Option<(&str, &str)> {
+    let after = text.strip_prefix("<<")?;
+    let (name, lines) = after.strip_prefix('-').unwrap_or(after).split_once('\n')?;
+    let name = name.trim();
+    if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
+        return None;
+    }
+    let mut at = 0;
+    for line in lines.split_inclusive('\n') {
+        if line.trim() == name {
+            return Some((&lines[..at], &lines[at + line.len()..]));
+        }
+        at += line.len();
+    }
+    Some((lines, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_found_whatever_stands_between_them() {
+        let text = "\u{feff}# dependency \"a\" { config_path = \"../no\" }\n/* dependency \"b\" {\n} */\n\
+            locals {\n  x = \"dependency \\\"c\\\" {\"\n  y = <<-EOT\n    dependency \"d\" { config_path = \"../no\" }\n    EOT\n}\n\
+            inputs = { a = { b = \"}\" } }\n\
+            dependency \"e\" {\n  config_path = \"${get_env(\"A\", \"}\")}/../config-backup\" // why\n  mock_outputs = { p = \"../no\" }\n}\n\
+            dependencies {\n  paths = [\"../x\", # and\n    \"../config-backup\"]\n}\nexclude {\n  if = false\n  actions = [\"all\"]\n}\n";
+        let found = blocks(text);
+        assert_eq!(found.iter().map(|block| block.kind.as_str()).collect::<Vec<_>>(), ["locals", "dependency", "dependencies", "exclude"]);
+        assert_eq!(found[1].texts("config_path"), ["${get_env(\"A\", \"}\")}/../config-backup"]);
+        assert_eq!(found[2].texts("paths"), ["../x", "../config-backup"]);
+        assert!(found[3].is("if", "false") && !found[3].is("if", "true"));
+    }
+
+    #[test]
+    fn what_is_no_hcl_gives_what_can_be_made_out_and_ends() {
+        for text in ["", "{", "}", "\"", "a \"", "a \"b\" {", "<<EOT", "<<", "/*", "a { b = \"${", "é = \"é\" {", "\\\"", "a {}}}}} b {"]
+        {
+            let _ = blocks(text);
+        }
+        assert_eq!(blocks("a {}}} b {}").len(), 2);
+        assert_eq!(blocks("dependency \"x\" { config_path = \"../y\"").len(), 1);
+    }
+
+    #[test]
+    fn no_text_makes_it_stop_or_hang() {
+        const PARTS: [&str; 22] = [
+            "dependency",
+            " ",
+            "\"",
+            "\\",
+            "{",
+            "}",
+            "[",
+            "]",
+            "${",
+            "%{",
+            "$${",
+            "=",
+            "\n",
+            "#",
+            "//",
+            "/*",
+            "*/",
+            "<<EOT\n",
+            "EOT\n",
+            "é",
+            "if",
+            ",",
+        ];
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..20_000 {
+            let text: String = (0..random.usize(..40)).map(|_| PARTS[random.usize(..PARTS.len())]).collect();
+            for block in blocks(&text) {
+                let _ = (block.texts("if"), block.is("if", "dependency"));
+            }
+        }
+    }
+}
