@@ -5,6 +5,7 @@
 //! and its tests; its API is not a contract.
 
 pub mod arguments;
+pub mod arns;
 pub mod aws;
 pub mod backup;
 pub mod cache;
@@ -34,6 +35,7 @@ pub mod gather;
 pub mod hiding;
 pub mod history;
 pub mod host;
+pub mod iam;
 pub mod init;
 pub mod item;
 pub mod journal;
@@ -53,6 +55,7 @@ pub mod page;
 pub mod panics;
 pub mod past;
 pub mod places;
+pub mod policies;
 pub mod profiles;
 pub mod programs;
 pub mod progress;
@@ -77,6 +80,7 @@ pub mod spans;
 pub mod spool;
 pub mod status;
 pub mod summary;
+pub mod terms;
 pub mod text;
 pub mod unit;
 pub mod verdict;
