@@ -1,0 +1,272 @@
+//! What is printed by `iam`, obeyed by a server: it is enough for the verbs, nothing of it is spare, and what it keeps people
+//! from does not happen. Conditions count here; that a policy is read as AWS reads it, `iam-rs` stands for.
+
+use std::collections::BTreeMap;
+
+use embedded_aws::{Asked, Policies};
+use serde_json::Value;
+
+use crate::by_hand::Unit;
+use crate::by_s3::Hand;
+use crate::past::{answer, assert_refused, run_as};
+use crate::support::{BUCKET, CONFIG, JOHN, World, nobody_there, text};
+
+/// What `iam` prints.
+fn printed(world: &World, arguments: &[&str]) -> String {
+    let output = world.helper(&["iam"]).args(arguments).output().expect("it starts");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
+    text(&output.stdout)
+}
+
+/// Has John live with a policy, and everybody with that of the bucket.
+fn govern(world: &World, john: &str, bucket: Option<&str>) {
+    let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), john.to_owned())]);
+    world.server.govern(&Policies { identities, bucket: bucket.map(str::to_owned), tls: true }).expect("policies");
+}
+
+fn no_policy(world: &World) {
+    world.server.govern(&Policies::default()).expect("policies");
+}
+
+#[track_caller]
+fn assert_denied(result: Result<(), String>) {
+    assert!(result.clone().is_err_and(|why| why.contains("AccessDenied")), "{result:?}");
+}
+
+/// Two deployments with a change between them, one that comes late, and a report.
+fn deployments_go_well(world: &mut World) -> Result<(), String> {
+    let mut unit = Unit::new(world);
+    let deploy = |world: &World, unit: &mut Unit| {
+        let done = unit.deploy(world);
+        if done.outcome["status"] == "ok" { Ok(()) } else { Err(done.log) }
+    };
+    deploy(world, &mut unit)?;
+    unit.write(CONFIG.replace("M30", "M40"));
+    deploy(world, &mut unit)?;
+    world.set_endpoint(&nobody_there());
+    unit.write(CONFIG.replace("M30", "M50"));
+    unit.deploy(world).warning();
+    world.heal();
+    let replayed = world.helper(&["replay"]).output().expect("replay");
+    if !text(&replayed.stdout).starts_with("2 sent, 0 left") {
+        return Err(text(&replayed.stdout));
+    }
+    let (code, csv, messages) = run_as(world, "default", &["report", "airbnb"]);
+    if code == Some(0) && csv.lines().count() > 1 { Ok(()) } else { Err(messages) }
+}
+
+#[test]
+fn who_has_the_writers_policy_deploys_and_the_bucket_has_its_own() {
+    let mut world = World::new();
+    let bucket = printed(&world, &["bucket"]);
+    for arguments in [&["writer"][..], &["writer", "--customer", "airbnb", "--account", "123456789012"]] {
+        govern(&world, &printed(&world, arguments), Some(&bucket));
+        deployments_go_well(&mut world).unwrap_or_else(|why| panic!("{arguments:?}: {why}"));
+    }
+    govern(&world, &printed(&world, &["writer", "--account", "210987654321"]), Some(&bucket));
+    deployments_go_well(&mut world).expect_err("the bucket is of another account");
+}
+
+/// Each policy that lacks one string of one list, or one statement, of `policy`.
+fn narrower(policy: &str) -> Vec<(String, String)> {
+    let policy: Value = serde_json::from_str(policy).expect("JSON");
+    let statements = policy["Statement"].as_array().expect("statements").len();
+    let mut all = Vec::new();
+    for number in 0..statements {
+        let mut without = policy.clone();
+        let gone = without["Statement"].as_array_mut().expect("statements").remove(number);
+        all.push((gone["Sid"].to_string(), without.to_string()));
+        for path in ["/Action", "/Resource", "/Condition/StringLike/s3:prefix"] {
+            let path = format!("/Statement/{number}{path}");
+            for place in 0..policy.pointer(&path).and_then(Value::as_array).map_or(0, Vec::len) {
+                let mut without = policy.clone();
+                let gone = without.pointer_mut(&path).and_then(Value::as_array_mut).expect("a list").remove(place);
+                all.push((format!("{gone} of {path}"), without.to_string()));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn nothing_of_the_writers_policy_is_spare() {
+    let policy = printed(&World::new(), &["writer", "--customer", "airbnb"]);
+    let narrower = narrower(&policy);
+    assert_eq!(narrower.len(), 2 + 2 + 2 + 2, "statements, actions, resources, prefixes");
+    for (gone, policy) in narrower {
+        let mut world = World::new();
+        govern(&world, &policy, None);
+        assert!(deployments_go_well(&mut world).is_err(), "it went well without {gone}");
+    }
+}
+
+#[test]
+fn a_writer_of_one_customer_has_nothing_of_another_and_deletes_nothing() {
+    let mut world = World::new();
+    deployments_go_well(&mut world).expect("a deployment");
+    let hand = Hand::new(&world.server.endpoint());
+    let (record, config) = (world.records().remove(0).0, "terragrunt/airbnb/config.yaml");
+    let others = ["usage-logs/acme/x.json", "terragrunt/acme/config.yaml", "terragrunt/airbnb-2/config.yaml", "usage-logs/airbnb-2/x.json"];
+    for key in others {
+        hand.put(key, "of another");
+    }
+    govern(&world, &printed(&world, &["writer", "--customer", "airbnb"]), None);
+    for key in others {
+        assert_denied(hand.try_get(key));
+        assert_denied(hand.try_put(key, "mine"));
+        // Nor is told what is not there.
+        assert_denied(hand.try_get(&format!("{key}.bak")));
+    }
+    for prefix in [None, Some(""), Some("terragrunt/"), Some("usage-logs/"), Some("usage-logs/acme/"), Some("terragrunt/airbnb-2/")] {
+        assert_denied(hand.try_list(prefix));
+    }
+    for key in [record.as_str(), config, "terragrunt/acme/config.yaml"] {
+        assert_denied(hand.try_delete(key, false));
+        assert_denied(hand.try_delete(key, true));
+    }
+    assert_eq!(hand.try_list(Some("usage-logs/airbnb/")), Ok(()));
+    assert!(hand.try_get("terragrunt/airbnb/gone").is_err_and(|why| why.contains("NoSuchKey")));
+    // As the deployment tells it.
+    let mut unit = Unit::in_folder(&world, "acme");
+    unit.set("customer_name", "acme");
+    assert!(unit.deploy(&world).warning().contains("access denied"));
+}
+
+/// Whether somebody with a policy can look back: `report`, `history`, `diff` and `restore`, each as often as it goes well.
+fn looks_back(world: &World, customer: &str) -> usize {
+    let verbs: [&[&str]; 4] =
+        [&["report", customer], &["history", customer], &["diff", customer, "latest", "latest"], &["restore", customer, "--stdout"]];
+    verbs.iter().filter(|verb| run_as(world, "default", verb).0 == Some(0)).count()
+}
+
+#[test]
+fn who_has_the_readers_policy_looks_back_and_writes_nothing() {
+    let mut world = World::new();
+    deployments_go_well(&mut world).expect("a deployment");
+    let hand = Hand::new(&world.server.endpoint());
+    // Of the earlier module, under the name as it is.
+    hand.put("terragrunt/Foo Bar/config.yaml", CONFIG);
+    hand.put("usage-logs/Foo Bar/d188280766a258ccc135ef480b49230c.json", "{\"customer\":\"Foo Bar\"}\n");
+    hand.put("terragrunt/airbnb/eks-cluster/terraform.tfstate", "{}");
+    for customer in ["airbnb", "Foo Bar"] {
+        govern(&world, &printed(&world, &["reader"]), None);
+        assert_eq!(looks_back(&world, customer), 4, "{customer}");
+        let policy = printed(&world, &["reader", "--customer", customer]);
+        govern(&world, &policy, None);
+        assert_eq!(looks_back(&world, customer), 4, "{customer}");
+    }
+    govern(&world, &printed(&world, &["reader", "--customer", "airbnb"]), None);
+    assert_eq!(looks_back(&world, "Foo Bar"), 0);
+    assert_denied(hand.try_get("terragrunt/airbnb/eks-cluster/terraform.tfstate"));
+    assert_denied(hand.try_put_once("usage-logs/airbnb/2026-11-24_000000.json", "{}"));
+    assert_denied(hand.try_put("terragrunt/airbnb/config.yaml", "mine"));
+    assert_denied(hand.try_delete("terragrunt/airbnb/config.yaml", false));
+    assert_denied(hand.try_list(None));
+    let mut unit = Unit::in_folder(&world, "by a reader");
+    assert!(unit.deploy(&world).warning().contains("s3:PutObject"));
+}
+
+#[test]
+fn nothing_of_the_readers_policy_is_spare() {
+    let mut world = World::new();
+    deployments_go_well(&mut world).expect("a deployment");
+    // Without a copy, as the earlier module left it.
+    world.server.put(BUCKET, "terragrunt/airbnb/config.yaml", b"a: 1\n", &[]).expect("an object");
+    let narrower = narrower(&printed(&world, &["reader", "--customer", "airbnb"]));
+    assert_eq!(narrower.len(), 2 + 3 + 2, "statements, resources, prefixes");
+    for (gone, policy) in narrower {
+        govern(&world, &policy, None);
+        world.move_to(&format!("home without {gone}").replace('/', " "));
+        assert!(looks_back(&world, "airbnb") < 4, "all went well without {gone}");
+    }
+}
+
+#[test]
+fn who_may_read_records_only_sees_who_deployed_and_no_config() {
+    let mut world = World::new();
+    deployments_go_well(&mut world).expect("a deployment");
+    let version = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/").remove(0);
+    for arguments in [&["reader", "--records-only"][..], &["reader", "--records-only", "--customer", "airbnb"]] {
+        govern(&world, &printed(&world, arguments), None);
+        let csv = answer(&world, &["report", "airbnb"]);
+        assert!(csv.contains(JOHN.rsplit_once('/').expect("a name").1), "{csv}");
+        assert_refused(run_as(&world, "default", &["history", "airbnb"]), 5, "s3:ListBucket");
+        let hand = Hand::new(&world.server.endpoint());
+        for key in ["terragrunt/airbnb/config.yaml", &version] {
+            assert_denied(hand.try_get(key));
+        }
+    }
+}
+
+#[test]
+fn the_buckets_policy_holds_whoever_may_do_all() {
+    let mut world = World::new();
+    deployments_go_well(&mut world).expect("a deployment");
+    let record = world.records().remove(0).0;
+    let version = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/").remove(0);
+    let (config, lock, state) = (
+        "terragrunt/airbnb/config.yaml",
+        "terragrunt/airbnb/eks-cluster/terraform.tfstate.tflock",
+        "terragrunt/airbnb/eks-cluster/terraform.tfstate",
+    );
+    let all = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
+    for arguments in [&["bucket"][..], &["bucket", "--customer", "airbnb"]] {
+        let policy = printed(&world, arguments);
+        govern(&world, all, Some(&policy));
+        let hand = Hand::new(&world.server.endpoint());
+        for key in [record.as_str(), &version, config] {
+            assert_denied(hand.try_delete(key, false));
+            assert_denied(hand.try_delete(key, true));
+        }
+        for key in [record.as_str(), &version] {
+            assert_denied(hand.try_put(key, "mine"));
+            assert_denied(hand.try_copy(config, key));
+            assert!(hand.try_put_once(key, "mine").is_err_and(|why| why.contains("PreconditionFailed")));
+        }
+        // What a deployment does, and Terraform with its states and their locks.
+        assert_eq!(hand.try_put(config, CONFIG), Ok(()));
+        assert_eq!(hand.try_put(state, "{}").and_then(|()| hand.try_put(state, "{ }")), Ok(()));
+        assert_eq!(hand.try_put_once(lock, "{}").and_then(|()| hand.try_delete(lock, false)), Ok(()));
+        assert_eq!(hand.try_list(None), Ok(()));
+        let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), all.to_owned())]);
+        world.server.govern(&Policies { identities, bucket: Some(policy), tls: false }).expect("policies");
+        for denied in [hand.try_list(None), hand.try_get(config), hand.try_put(state, "{}")] {
+            assert_denied(denied);
+        }
+    }
+    no_policy(&world);
+    assert_eq!(Hand::new(&world.server.endpoint()).try_delete(&record, false), Ok(()), "it was the policy");
+}
+
+#[test]
+fn uploads_in_parts_may_begin_but_end_only_where_nothing_is() {
+    let world = World::new();
+    let policies = Policies { bucket: Some(printed(&world, &["bucket"])), tls: true, ..Policies::default() };
+    // As the User Guide has it, "Enforce conditional writes": the parts carry no condition, and create no object.
+    let put = |says: &[(&'static str, &str)]| {
+        let says = says.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        let asked = Asked { action: "s3:PutObject".to_owned(), resource: format!("{BUCKET}/usage-logs/airbnb/x.json"), says };
+        policies.allow("AKIADEFAULT", JOHN, &asked).expect("an answer")
+    };
+    let creates = ("s3:ObjectCreationOperation", "true");
+    assert!(put(&[("s3:ObjectCreationOperation", "false")]), "a part");
+    assert!(put(&[creates, ("s3:if-none-match", "*")]), "the end, where nothing is");
+    assert!(!put(&[creates]), "the end, whatever is there");
+    assert!(!put(&[creates, ("s3:if-match", "\"d41d8cd98f00b204e9800998ecf8427e\"")]), "instead of what is there");
+}
+
+#[test]
+fn principals_of_other_accounts_may_write_as_writers_do() {
+    let world = World::new();
+    let jane = "arn:aws:iam::210987654321:user/jane";
+    let policies = Policies { bucket: Some(printed(&world, &["bucket", "--principal", jane])), tls: true, ..Policies::default() };
+    let nothing = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:*", "Resource": "*"}]}"#;
+    let policies = Policies { identities: BTreeMap::from([("AKIA".to_owned(), nothing.to_owned())]), ..policies };
+    let may = |arn: &str, action: &str, key: &str| {
+        let asked = Asked { action: format!("s3:{action}"), resource: format!("{BUCKET}/{key}"), says: Vec::new() };
+        policies.allow("AKIA", arn, &asked).expect("an answer")
+    };
+    assert!(may(jane, "PutObject", "terragrunt/acme/config.yaml") && may(jane, "GetObject", "usage-logs/acme/x.json"));
+    assert!(!may(jane, "DeleteObject", "terragrunt/acme/config.yaml") && !may(jane, "GetObject", "other/x"));
+    assert!(!may("arn:aws:iam::210987654321:user/joe", "GetObject", "usage-logs/acme/x.json"));
+}
