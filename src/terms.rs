@@ -3,6 +3,8 @@
 //! Pure. Must not know what a policy says. Both texts give the same value, and the second is one that `terraform fmt`
 //! leaves as it is.
 
+use std::fmt::Write as _;
+
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::text::is_unruly;
@@ -135,7 +137,7 @@ fn ascii(json: &str) -> String {
             text.push(c);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                text.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(text, "\\u{unit:04x}");
             }
         }
     }

@@ -22,6 +22,7 @@ mod support;
 mod black_box;
 mod deployments;
 mod moving;
+mod permissions;
 mod plain;
 mod plans;
 mod secrets;

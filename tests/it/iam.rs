@@ -40,11 +40,15 @@ const ALL: [&[&str]; 9] = [
 ];
 
 #[test]
-fn the_readme_shows_the_policies_that_are_printed() {
+fn the_documents_show_the_policies_that_are_printed() {
+    let shown = |text: &str| -> Vec<String> {
+        text.split("```json\n").skip(1).map(|tail| tail.split_once("```").expect("an end").0.to_owned()).collect()
+    };
     let readme = fs::read_to_string(project().join("README.md")).expect("README.md");
     let permissions = readme.split_once("## Permissions").expect("a chapter").1.split_once("\n## ").expect("an end").0;
-    let shown: Vec<&str> = permissions.split("```json\n").skip(1).map(|tail| tail.split_once("```").expect("an end").0).collect();
-    assert_eq!(shown, [printed(&["writer"]), printed(&["bucket"])]);
+    assert_eq!(shown(permissions), [printed(&["writer"])]);
+    let page = fs::read_to_string(project().join("docs/permissions.md")).expect("docs/permissions.md");
+    assert_eq!(shown(&page), [printed(&["reader", "--customer", "airbnb"]), printed(&["bucket"])]);
 }
 
 #[test]
