@@ -16,6 +16,9 @@ mod campaign;
 #[allow(dead_code)]
 #[path = "../it/networks.rs"]
 mod networks;
+#[allow(dead_code)]
+#[path = "../it/oracle.rs"]
+mod oracle;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -27,5 +30,6 @@ mod plain;
 mod plans;
 mod secrets;
 mod stack;
+mod story;
 mod traces;
 mod trouble;
