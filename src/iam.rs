@@ -42,7 +42,13 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Policy {
     /// For who deploys: configs, records and the units' states, read and written, never deleted
-    Writer(Identity),
+    Writer {
+        #[command(flatten)]
+        identity: Identity,
+        /// Also take away the states' lock files, for a root.hcl with `use_lockfile = true`
+        #[arg(long)]
+        lock_files: bool,
+    },
     /// For who looks back: records and configs, without the units' states
     Reader {
         #[command(flatten)]
@@ -99,7 +105,7 @@ enum Form {
 /// Prints the policy. Exit: see README.md, "Exit codes".
 pub fn run(arguments: &Arguments, mut output: impl Write, mut messages: impl Write) -> Result<Exit> {
     let (name, common, policy) = match &arguments.policy {
-        Policy::Writer(identity) => ("writer", &identity.common, policies::writer(&identity.scope()?)),
+        Policy::Writer { identity, lock_files } => ("writer", &identity.common, policies::writer(&identity.scope()?, *lock_files)),
         Policy::Reader { identity, records_only } => {
             let name = if *records_only { "records-reader" } else { "reader" };
             (name, &identity.common, policies::reader(&identity.scope()?, *records_only))

@@ -54,10 +54,18 @@ pub struct Scope<'a> {
     pub key: Option<(&'a str, &'a str)>,
 }
 
-/// For who deploys: reads and writes the customers' configs, records and the units' states, and deletes nothing.
+/// For who deploys: reads and writes the customers' configs, records and the units' states, and deletes nothing but, with
+/// `lock_files`, the states' locks.
 #[must_use]
-pub fn writer(scope: &Scope<'_>) -> Term {
+pub fn writer(scope: &Scope<'_>, lock_files: bool) -> Term {
     let mut statements = scope.writing(None);
+    if lock_files {
+        let locks = match scope.customers {
+            [] => IndexSet::from([format!("{CONFIGS}*.tflock")]),
+            customers => customers.iter().flat_map(|it| folders_to_write(it)).map(|it| format!("{}*.tflock", literal(&it))).collect(),
+        };
+        statements.push(scope.statement("Unlock", "Allow", None, &["s3:DeleteObject"], scope.objects(&locks), Vec::new()));
+    }
     statements.extend(scope.key(&["kms:GenerateDataKey", "kms:Decrypt"]));
     policy(statements)
 }
@@ -129,17 +137,24 @@ impl Scope<'_> {
     fn writing(&self, principal: Option<&Term>) -> Vec<Term> {
         let mut patterns: IndexSet<String> = IndexSet::new();
         for customer in self.customers {
-            // The states lie in a folder that is called as the customer folder is, and that has no `/` in its name.
-            let folders = folders_to_read(customer).into_iter().enumerate();
-            let folders = folders.filter(|(place, _)| *place == 0 || !customer.contains('/')).map(|(_, folder)| folder);
+            let folders = folders_to_write(customer).into_iter();
             patterns.extend(folders.chain([logs_prefix(Some(customer))]).map(|prefix| format!("{}*", literal(&prefix))));
         }
         if self.customers.is_empty() {
             patterns.extend([CONFIGS, LOGS].map(|prefix| format!("{prefix}*")));
         }
-        let objects = self.objects(&patterns);
-        let actions = ["s3:GetObject", "s3:PutObject"];
-        vec![self.statement("ReadAndWrite", "Allow", principal.cloned(), &actions, objects, Vec::new()), self.listing(principal, &patterns)]
+        let allow =
+            |sid, actions: &[&str], patterns| self.statement(sid, "Allow", principal.cloned(), actions, self.objects(patterns), Vec::new());
+        let mut statements = vec![allow("ReadAndWrite", &["s3:GetObject", "s3:PutObject"], &patterns)];
+        // The report looks for records of the earlier module, too.
+        let records = self.customers.iter().flat_map(|it| prefixes_to_read(it)).map(|prefix| format!("{}*", literal(&prefix)));
+        let earlier: IndexSet<String> = records.filter(|pattern| !patterns.contains(pattern)).collect();
+        if !earlier.is_empty() {
+            statements.push(allow("ReadEarlier", &["s3:GetObject"], &earlier));
+        }
+        patterns.extend(earlier);
+        statements.push(self.listing(principal, &patterns));
+        statements
     }
 
     /// S3 compares `s3:prefix` with the prefix of a listing and, where a key is read that is not there, with that key: only
@@ -202,6 +217,14 @@ impl Scope<'_> {
 
 fn policy(statements: Vec<Term>) -> Term {
     Term::object([("Version", Term::text("2012-10-17")), ("Statement", Term::List(statements))])
+}
+
+/// The folders of a customer's configs and states. The states lie in one that is called as the customer folder is, which has
+/// no `/` in its name.
+fn folders_to_write(customer: &str) -> Vec<String> {
+    let mut folders = folders_to_read(customer);
+    folders.truncate(if customer.contains('/') { 1 } else { 2 });
+    folders
 }
 
 /// A pattern that matches this text alone.

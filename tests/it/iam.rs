@@ -31,7 +31,7 @@ const ALL: [&[&str]; 9] = [
     &["writer"],
     &["writer", "--customer", "airbnb", "--kms-key", KEY, "--account", "123456789012"],
     &["writer", "--customer", "airbnb", "--customer", ODD],
-    &["writer", "--customer", ODD, "--partition", "aws-cn"],
+    &["writer", "--customer", ODD, "--partition", "aws-cn", "--lock-files"],
     &["reader"],
     &["reader", "--customer", "acme.de", "--kms-key", KEY],
     &["reader", "--records-only", "--customer", "a/b"],

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use embedded_aws::{Asked, Policies};
+use embedded_aws::Policies;
 use serde_json::Value;
 
 use crate::by_hand::Unit;
@@ -12,30 +12,26 @@ use crate::past::{answer, assert_refused, run_as};
 use crate::support::{BUCKET, CONFIG, JOHN, World, nobody_there, text};
 
 /// What `iam` prints.
-fn printed(world: &World, arguments: &[&str]) -> String {
+pub(crate) fn printed(world: &World, arguments: &[&str]) -> String {
     let output = world.helper(&["iam"]).args(arguments).output().expect("it starts");
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
     text(&output.stdout)
 }
 
 /// Has John live with a policy, and everybody with that of the bucket.
-fn govern(world: &World, john: &str, bucket: Option<&str>) {
+pub(crate) fn govern(world: &World, john: &str, bucket: Option<&str>) {
     let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), john.to_owned())]);
     world.server.govern(&Policies { identities, bucket: bucket.map(str::to_owned), tls: true }).expect("policies");
 }
 
-fn no_policy(world: &World) {
-    world.server.govern(&Policies::default()).expect("policies");
-}
-
 #[track_caller]
-fn assert_denied(result: Result<(), String>) {
+pub(crate) fn assert_denied(result: Result<(), String>) {
     let why = result.expect_err("it is allowed");
     assert!(why.contains("AccessDenied"), "{why}");
 }
 
 /// Two deployments with a change between them, one that comes late, and a report.
-fn deployments_go_well(world: &mut World) -> Result<(), String> {
+pub(crate) fn deployments_go_well(world: &mut World) -> Result<(), String> {
     let mut unit = Unit::new(world);
     let deploy = |world: &World, unit: &mut Unit| {
         let done = unit.deploy(world);
@@ -66,6 +62,30 @@ fn who_has_the_writers_policy_deploys_and_the_bucket_has_its_own() {
     }
     govern(&world, &printed(&world, &["writer", "--account", "210987654321"]), Some(&bucket));
     deployments_go_well(&mut world).expect_err("the bucket is of another account");
+}
+
+#[test]
+fn a_writer_of_a_customer_with_an_odd_name_deploys_and_reports() {
+    let world = World::new();
+    let earlier = "usage-logs/Foo Bar/d188280766a258ccc135ef480b49230c.json";
+    world
+        .server
+        .put(
+            BUCKET,
+            earlier,
+            b"{\"customer\":\"Foo Bar\",\"user\":\"arn:aws:iam::123456789012:user/jane\",\"timestamp\":\"2026-01-02T03:04:05Z\"}\n",
+            &[],
+        )
+        .expect("a record");
+    govern(&world, &printed(&world, &["writer", "--customer", "Foo Bar"]), Some(&printed(&world, &["bucket"])));
+    let mut unit = Unit::new(&world);
+    unit.set("customer_name", "Foo Bar");
+    unit.deploy(&world).went_well();
+    let csv = answer(&world, &["report", "Foo Bar"]);
+    assert!(csv.lines().count() == 3 && csv.contains("2026-01-02,Foo Bar,"), "{csv}");
+    let hand = Hand::new(&world.server.endpoint());
+    assert_denied(hand.try_put_once("usage-logs/Foo Bar/x.json", "{}"));
+    assert_eq!(hand.try_put("terragrunt/Foo Bar/eks-cluster/terraform.tfstate", "{}"), Ok(()));
 }
 
 /// Each policy that lacks one string of one list, or one statement, of `policy`.
@@ -133,6 +153,22 @@ fn a_writer_of_one_customer_has_nothing_of_another_and_deletes_nothing() {
     assert!(unit.deploy(&world).warning().contains("access denied"));
 }
 
+#[test]
+fn who_may_take_lock_files_away_deletes_nothing_else() {
+    let world = World::new();
+    let hand = Hand::new(&world.server.endpoint());
+    let state = "terragrunt/airbnb/eks-cluster/terraform.tfstate";
+    let (own, of_another) = (format!("{state}.tflock"), format!("{state}.tflock").replace("airbnb", "acme"));
+    for arguments in [&["writer", "--lock-files"][..], &["writer", "--lock-files", "--customer", "airbnb"]] {
+        govern(&world, &printed(&world, arguments), Some(&printed(&world, &["bucket"])));
+        assert_eq!(hand.try_put_once(&own, "{}").and_then(|()| hand.try_delete(&own, false)), Ok(()));
+        for key in ["usage-logs/airbnb/x.json", "terragrunt/airbnb/config.yaml", state, "usage-logs/airbnb/x.tflock"] {
+            assert_denied(hand.try_delete(key, false));
+        }
+    }
+    assert_denied(hand.try_delete(&of_another, false));
+}
+
 /// Whether somebody with a policy can look back: `report`, `history`, `diff` and `restore`, each as often as it goes well.
 fn looks_back(world: &World, customer: &str) -> usize {
     let verbs: [&[&str]; 4] =
@@ -197,77 +233,4 @@ fn who_may_read_records_only_sees_who_deployed_and_no_config() {
             assert_denied(hand.try_get(key));
         }
     }
-}
-
-#[test]
-fn the_buckets_policy_holds_whoever_may_do_all() {
-    let mut world = World::new();
-    deployments_go_well(&mut world).expect("a deployment");
-    let record = world.records().remove(0).0;
-    let version = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/").remove(0);
-    let (config, lock, state) = (
-        "terragrunt/airbnb/config.yaml",
-        "terragrunt/airbnb/eks-cluster/terraform.tfstate.tflock",
-        "terragrunt/airbnb/eks-cluster/terraform.tfstate",
-    );
-    let all = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
-    for arguments in [&["bucket"][..], &["bucket", "--customer", "airbnb"]] {
-        let policy = printed(&world, arguments);
-        govern(&world, all, Some(&policy));
-        let hand = Hand::new(&world.server.endpoint());
-        for key in [record.as_str(), &version, config] {
-            assert_denied(hand.try_delete(key, false));
-            assert_denied(hand.try_delete(key, true));
-        }
-        for key in [record.as_str(), &version] {
-            assert_denied(hand.try_put(key, "mine"));
-            assert_denied(hand.try_copy(config, key));
-            assert!(hand.try_put_once(key, "mine").is_err_and(|why| why.contains("PreconditionFailed")));
-        }
-        // What a deployment does, and Terraform with its states and their locks.
-        assert_eq!(hand.try_put(config, CONFIG), Ok(()));
-        assert_eq!(hand.try_put(state, "{}").and_then(|()| hand.try_put(state, "{ }")), Ok(()));
-        assert_eq!(hand.try_put_once(lock, "{}").and_then(|()| hand.try_delete(lock, false)), Ok(()));
-        assert_eq!(hand.try_list(None), Ok(()));
-        let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), all.to_owned())]);
-        world.server.govern(&Policies { identities, bucket: Some(policy), tls: false }).expect("policies");
-        for denied in [hand.try_list(None), hand.try_get(config), hand.try_put(state, "{}")] {
-            assert_denied(denied);
-        }
-    }
-    no_policy(&world);
-    assert_eq!(Hand::new(&world.server.endpoint()).try_delete(&record, false), Ok(()), "it was the policy");
-}
-
-#[test]
-fn uploads_in_parts_may_begin_but_end_only_where_nothing_is() {
-    let world = World::new();
-    let policies = Policies { bucket: Some(printed(&world, &["bucket"])), tls: true, ..Policies::default() };
-    // As the User Guide has it, "Enforce conditional writes": the parts carry no condition, and create no object.
-    let put = |says: &[(&'static str, &str)]| {
-        let says = says.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
-        let asked = Asked { action: "s3:PutObject".to_owned(), resource: format!("{BUCKET}/usage-logs/airbnb/x.json"), says };
-        policies.allow("AKIADEFAULT", JOHN, &asked).expect("an answer")
-    };
-    let creates = ("s3:ObjectCreationOperation", "true");
-    assert!(put(&[("s3:ObjectCreationOperation", "false")]), "a part");
-    assert!(put(&[creates, ("s3:if-none-match", "*")]), "the end, where nothing is");
-    assert!(!put(&[creates]), "the end, whatever is there");
-    assert!(!put(&[creates, ("s3:if-match", "\"d41d8cd98f00b204e9800998ecf8427e\"")]), "instead of what is there");
-}
-
-#[test]
-fn principals_of_other_accounts_may_write_as_writers_do() {
-    let world = World::new();
-    let jane = "arn:aws:iam::210987654321:user/jane";
-    let policies = Policies { bucket: Some(printed(&world, &["bucket", "--principal", jane])), tls: true, ..Policies::default() };
-    let nothing = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:*", "Resource": "*"}]}"#;
-    let policies = Policies { identities: BTreeMap::from([("AKIA".to_owned(), nothing.to_owned())]), ..policies };
-    let may = |arn: &str, action: &str, key: &str| {
-        let asked = Asked { action: format!("s3:{action}"), resource: format!("{BUCKET}/{key}"), says: Vec::new() };
-        policies.allow("AKIA", arn, &asked).expect("an answer")
-    };
-    assert!(may(jane, "PutObject", "terragrunt/acme/config.yaml") && may(jane, "GetObject", "usage-logs/acme/x.json"));
-    assert!(!may(jane, "DeleteObject", "terragrunt/acme/config.yaml") && !may(jane, "GetObject", "other/x"));
-    assert!(!may("arn:aws:iam::210987654321:user/joe", "GetObject", "usage-logs/acme/x.json"));
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::by_hand::Unit;
 use crate::by_s3::Hand;
+use crate::iam_enforced::{assert_denied, printed};
 use crate::past::run_as;
 use crate::servers::Moto;
 use crate::support::{CONFIG, World, feed, project, text};
@@ -33,13 +34,6 @@ urllib.request.urlopen(urllib.request.Request(endpoint + "/moto-api/reset-auth",
 print(json.dumps(keys))
 "#;
 
-/// What `iam` prints.
-fn printed(world: &World, arguments: &[&str]) -> String {
-    let output = world.helper(&["iam"]).args(arguments).output().expect("it starts");
-    assert!(output.status.success(), "{output:?}");
-    text(&output.stdout)
-}
-
 /// A world on moto, with a user and a profile for each of these policies; and those users' own hands.
 fn users<const N: usize>(world: &mut World, moto: &Moto, users: [(&str, String); N], bucket: Option<&str>) -> [Hand; N] {
     let asked = serde_json::json!({"users": users.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(), "bucket": bucket});
@@ -55,12 +49,6 @@ fn users<const N: usize>(world: &mut World, moto: &Moto, users: [(&str, String);
         writeln!(profiles, "[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n").expect("a profile");
         Hand::of(&moto.endpoint, id, secret)
     })
-}
-
-#[track_caller]
-fn assert_denied(result: Result<(), String>) {
-    let why = result.expect_err("it is allowed");
-    assert!(why.contains("AccessDenied"), "{why}");
 }
 
 fn exit_of(world: &World, user: &str, arguments: &[&str]) -> Option<i32> {

@@ -30,6 +30,7 @@ mod deployment;
 mod golden;
 mod history;
 mod iam;
+mod iam_bucket;
 mod iam_enforced;
 mod iam_moto;
 mod init;
