@@ -27,10 +27,10 @@ const LONGEST_NAME: usize = 63;
 /// What `iam --help` ends with.
 pub const EXAMPLES: &str = "\
 Examples:
-  config-backup iam writer                                  who deploys any customer
-  config-backup iam writer --customer airbnb                who deploys this one alone
-  config-backup iam reader --records-only                   who may see who deployed what, and no config
-  config-backup iam bucket --format terraform >bucket.tf    nothing deleted, nothing overwritten, TLS only";
+  config-backup iam writer                           who deploys any customer
+  config-backup iam writer --customer airbnb         who deploys this one alone
+  config-backup iam reader --records-only            who may see who deployed what, but no config
+  config-backup iam bucket -f terraform >bucket.tf   nothing deleted or overwritten, TLS only";
 
 /// The arguments of `iam`.
 #[derive(Debug, Args)]
@@ -72,7 +72,7 @@ struct Identity {
     #[command(flatten)]
     common: Common,
     /// The account that the bucket must belong to: none of the same name elsewhere gets or gives anything
-    #[arg(long, env = "CONFIG_BACKUP_BUCKET_OWNER", value_name = "ACCOUNT", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, env = "CONFIG_BACKUP_BUCKET_OWNER", value_name = "ACCOUNT")]
     account: Option<String>,
     /// The bucket's own KMS key
     #[arg(long, value_name = "ARN")]
@@ -138,7 +138,8 @@ pub fn run(arguments: &Arguments, mut output: impl Write, mut messages: impl Wri
 impl Identity {
     fn scope(&self) -> Result<Scope<'_>, Fault> {
         let mut scope = self.common.scope()?;
-        if let Some(account) = self.account.as_deref() {
+        // A variable that is set to nothing says nothing.
+        if let Some(account) = self.account.as_deref().filter(|account| !account.is_empty()) {
             if !arns::is_account(account) {
                 return Err(refused("account", account, "it is no account", "give its 12 digits"));
             }

@@ -157,4 +157,7 @@ fn bucket_and_account_come_from_the_environment_too() {
         policy.contains("arn:aws:s3:::elsewhere/usage-logs/*") && policy.contains("\"aws:ResourceAccount\": \"210987654321\""),
         "{policy}"
     );
+    world.set_variable("CONFIG_BACKUP_BUCKET_OWNER", Some(""));
+    let policy = text(&world.helper(&["iam", "writer"]).output().expect("it starts").stdout);
+    assert!(policy.contains("elsewhere") && !policy.contains("aws:ResourceAccount"), "{policy}");
 }
