@@ -102,3 +102,24 @@ fn the_printed_policies_let_each_do_their_work_and_no_more() {
     }
     assert_denied(reader.try_get("terragrunt/airbnb/eks-cluster/terraform.tfstate"));
 }
+
+#[test]
+fn what_the_bucket_keeps_is_not_deleted_by_whoever_may_do_all() {
+    let mut world = World::new();
+    let moto = Moto::start(&world);
+    // Without its conditions moto would take each of the other statements for all requests.
+    let mut policy: Value = serde_json::from_str(&printed(&world, &["bucket"])).expect("JSON");
+    policy["Statement"].as_array_mut().expect("statements").retain(|it| it.get("Condition").is_none());
+    assert_eq!(policy["Statement"].as_array().map(Vec::len), Some(1));
+    let all = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
+    let [hand] = users(&mut world, &moto, [("administrator", all.to_owned())], Some(&policy.to_string()));
+    let ours = ["usage-logs/airbnb/x.json", "terragrunt/airbnb/config.yaml", "terragrunt/airbnb/config-history/x.yaml"];
+    let lock = "terragrunt/airbnb/eks-cluster/terraform.tfstate.tflock";
+    for key in ours.iter().chain([&lock]) {
+        hand.put(key, "{}");
+        let _ = (hand.try_delete(key, false), hand.try_delete(key, true));
+    }
+    let mut kept = hand.keys("");
+    kept.sort();
+    assert_eq!(kept, ["terragrunt/airbnb/config-history/x.yaml", "terragrunt/airbnb/config.yaml", "usage-logs/airbnb/x.json"]);
+}
