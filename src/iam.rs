@@ -13,7 +13,7 @@ use crate::arns;
 use crate::cli::Exit;
 use crate::fault::{Fault, Kind};
 use crate::formats::until_closed;
-use crate::policies::{self, Partition, Scope};
+use crate::policies::{self, Configs, Partition, Scope};
 use crate::protocol::BUCKET;
 use crate::terms::Term;
 use crate::text::plain;
@@ -56,6 +56,9 @@ enum Policy {
         /// The usage records alone: no configs, which hold secrets
         #[arg(long)]
         records_only: bool,
+        /// Also what was overwritten, of a bucket that keeps versions
+        #[arg(long, conflicts_with = "records_only")]
+        versions: bool,
     },
     /// For the bucket: TLS only, no record or version of a config is overwritten, none of ours is deleted
     Bucket {
@@ -106,9 +109,13 @@ enum Form {
 pub fn run(arguments: &Arguments, mut output: impl Write, mut messages: impl Write) -> Result<Exit> {
     let (name, common, policy) = match &arguments.policy {
         Policy::Writer { identity, lock_files } => ("writer", &identity.common, policies::writer(&identity.scope()?, *lock_files)),
-        Policy::Reader { identity, records_only } => {
-            let name = if *records_only { "records-reader" } else { "reader" };
-            (name, &identity.common, policies::reader(&identity.scope()?, *records_only))
+        Policy::Reader { identity, records_only, versions } => {
+            let (name, configs) = match (records_only, versions) {
+                (true, _) => ("records-reader", Configs::Hidden),
+                (_, true) => ("reader", Configs::WithVersions),
+                _ => ("reader", Configs::Shown),
+            };
+            (name, &identity.common, policies::reader(&identity.scope()?, configs))
         }
         Policy::Bucket { common, principal } => {
             let scope = common.scope()?;

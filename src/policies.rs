@@ -7,7 +7,7 @@ use std::fmt;
 use clap::ValueEnum;
 use indexmap::IndexSet;
 
-use crate::layout::{CONFIGS, CURRENT, HISTORY, LOGS, configs_prefix, folders_to_read, logs_prefix, prefixes_to_read};
+use crate::layout::{CONFIGS, CURRENT, HISTORY, LOGS, folders_to_read, logs_prefix, prefixes_to_read};
 use crate::terms::Term;
 
 /// A realm of AWS; ARNs of one mean nothing in another.
@@ -70,13 +70,24 @@ pub fn writer(scope: &Scope<'_>, lock_files: bool) -> Term {
     policy(statements)
 }
 
-/// For who looks back: reads the records and, unless `records_only`, the configs, which hold secrets. Not the states.
+/// What of the configs somebody may read, who may read the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Configs {
+    /// None.
+    Hidden,
+    /// Those that are there.
+    Shown,
+    /// Those that were overwritten or deleted as well, in a bucket that keeps versions.
+    WithVersions,
+}
+
+/// For who looks back: reads the records and, where they are shown, the configs, which hold secrets. Of the states, the names.
 #[must_use]
-pub fn reader(scope: &Scope<'_>, records_only: bool) -> Term {
+pub fn reader(scope: &Scope<'_>, configs: Configs) -> Term {
     let customers = scope.customers.iter();
     let mut objects: IndexSet<String> = IndexSet::new();
     let mut prefixes: IndexSet<String> = IndexSet::new();
-    if !records_only {
+    if configs != Configs::Hidden {
         let folders: IndexSet<String> = match scope.customers {
             [] => IndexSet::from([format!("{CONFIGS}*/")]),
             _ => customers.clone().flat_map(|it| folders_to_read(it)).map(|folder| literal(&folder)).collect(),
@@ -84,19 +95,22 @@ pub fn reader(scope: &Scope<'_>, records_only: bool) -> Term {
         objects.extend(folders.iter().flat_map(|folder| [format!("{folder}{CURRENT}"), format!("{folder}{HISTORY}*.yaml")]));
         match scope.customers {
             [] => prefixes.extend([format!("{CONFIGS}*")]),
-            _ => prefixes.extend(folders.iter().map(|folder| format!("{}*", configs_prefix(folder)))),
+            _ => prefixes.extend(folders.iter().map(|folder| format!("{folder}*"))),
         }
     }
     let records: IndexSet<String> = match scope.customers {
         [] => IndexSet::from([format!("{LOGS}*")]),
         _ => customers.flat_map(|it| prefixes_to_read(it)).map(|prefix| format!("{}*", literal(&prefix))).collect(),
     };
+    let mut statements = Vec::new();
+    if configs == Configs::WithVersions {
+        statements.push(scope.statement("ReadVersions", "Allow", None, &["s3:GetObjectVersion"], scope.objects(&objects), Vec::new()));
+        statements.push(scope.listing("ListVersions", "s3:ListBucketVersions", None, &prefixes));
+    }
     objects.extend(records.iter().cloned());
     prefixes.extend(records);
-    let mut statements = vec![
-        scope.statement("Read", "Allow", None, &["s3:GetObject"], scope.objects(&objects), Vec::new()),
-        scope.listing(None, &prefixes),
-    ];
+    statements.insert(0, scope.statement("Read", "Allow", None, &["s3:GetObject"], scope.objects(&objects), Vec::new()));
+    statements.insert(1, scope.listing("List", "s3:ListBucket", None, &prefixes));
     statements.extend(scope.key(&["kms:Decrypt"]));
     policy(statements)
 }
@@ -153,24 +167,24 @@ impl Scope<'_> {
             statements.push(allow("ReadEarlier", &["s3:GetObject"], &earlier));
         }
         patterns.extend(earlier);
-        statements.push(self.listing(principal, &patterns));
+        statements.push(self.listing("List", "s3:ListBucket", principal, &patterns));
         statements
     }
 
     /// S3 compares `s3:prefix` with the prefix of a listing and, where a key is read that is not there, with that key: only
     /// who may list it is told so.
-    fn listing(&self, principal: Option<&Term>, prefixes: &IndexSet<String>) -> Term {
+    fn listing(&self, sid: &str, action: &str, principal: Option<&Term>, prefixes: &IndexSet<String>) -> Term {
         let within = vec![("StringLike", vec![("s3:prefix", Term::one_or_many(prefixes.iter().cloned()))])];
-        self.statement("List", "Allow", principal.cloned(), &["s3:ListBucket"], Term::text(self.arn("")), within)
+        self.statement(sid, "Allow", principal.cloned(), &[action], Term::text(self.arn("")), within)
     }
 
     /// What is written once, and what is never deleted. Locks of states (`*.tflock`) are neither.
     fn protected(&self) -> (IndexSet<String>, IndexSet<String>) {
         let (folders, mut once): (IndexSet<String>, IndexSet<String>) = match self.customers {
-            [] => (IndexSet::from([format!("{CONFIGS}*/")]), IndexSet::from([format!("{LOGS}*")])),
+            [] => (IndexSet::from([format!("{CONFIGS}*/")]), IndexSet::from([format!("{LOGS}*.json")])),
             customers => (
                 customers.iter().flat_map(|it| folders_to_read(it)).map(|folder| literal(&folder)).collect(),
-                customers.iter().flat_map(|it| prefixes_to_read(it)).map(|prefix| format!("{}*", literal(&prefix))).collect(),
+                customers.iter().flat_map(|it| prefixes_to_read(it)).map(|prefix| format!("{}*.json", literal(&prefix))).collect(),
             ),
         };
         once.extend(folders.iter().map(|folder| format!("{folder}{HISTORY}*.yaml")));

@@ -27,7 +27,7 @@ const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56e
 const ODD: &str = "Foo ${Bar}*\"%{x}é株";
 
 /// Command lines that cover all that is printed.
-const ALL: [&[&str]; 9] = [
+const ALL: [&[&str]; 10] = [
     &["writer"],
     &["writer", "--customer", "airbnb", "--kms-key", KEY, "--account", "123456789012"],
     &["writer", "--customer", "airbnb", "--customer", ODD],
@@ -35,6 +35,7 @@ const ALL: [&[&str]; 9] = [
     &["reader"],
     &["reader", "--customer", "acme.de", "--kms-key", KEY],
     &["reader", "--records-only", "--customer", "a/b"],
+    &["reader", "--versions", "--customer", "airbnb", "--account", "123456789012"],
     &["bucket", "--bucket", "arena.of-others"],
     &["bucket", "--customer", ODD, "--principal", "arn:aws:iam::210987654321:role/ci", "--principal", "arn:aws:iam::210987654321:root"],
 ];
@@ -116,7 +117,7 @@ fn a_name_is_no_pattern_and_no_prefix_of_another() {
 
 #[test]
 fn what_cannot_be_is_refused_in_one_line() {
-    let refused: [(&[&str], i32, &str); 10] = [
+    let refused: [(&[&str], i32, &str); 11] = [
         (&["writer", "--bucket", "My_Bucket"], 3, "read `--bucket My_Bucket`: no bucket can be called so"),
         (&["bucket", "--bucket", "a\u{1b}[2Jb"], 3, "read `--bucket a\u{fffd}[2Jb`"),
         (&["reader", "--bucket", "192.168.5.4"], 3, "host name"),
@@ -126,6 +127,7 @@ fn what_cannot_be_is_refused_in_one_line() {
         (&["bucket", "--principal", "*"], 3, "read `--principal *`"),
         (&["bucket", "--kms-key", KEY], 2, "unexpected argument"),
         (&["writer", "--customer", ""], 2, "a value is required"),
+        (&["reader", "--versions", "--records-only"], 2, "cannot be used with"),
         (&["somebody"], 2, "unrecognized subcommand"),
     ];
     for (arguments, exit, words) in refused {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use embedded_aws::Policies;
+use embedded_aws::{Asked, Policies};
 use serde_json::Value;
 
 use crate::by_hand::Unit;
@@ -216,6 +216,31 @@ fn nothing_of_the_readers_policy_is_spare() {
         world.move_to(&format!("home without {gone}").replace('/', " "));
         assert!(looks_back(&world, "airbnb") < 4, "all went well without {gone}");
     }
+}
+
+#[test]
+fn versions_of_configs_are_read_by_who_may_and_by_no_other_reader() {
+    let world = World::new();
+    let of = |arguments: &[&str]| Policies {
+        identities: BTreeMap::from([("AKIADEFAULT".to_owned(), printed(&world, arguments))]),
+        tls: true,
+        ..Policies::default()
+    };
+    let may = |policies: &Policies, action: &str, resource: String, prefix: Option<&str>| {
+        let says = prefix.map(|prefix| ("s3:prefix", prefix.to_owned())).into_iter().collect();
+        policies.allow("AKIADEFAULT", JOHN, &Asked { action: format!("s3:{action}"), resource, says }).expect("an answer")
+    };
+    let get = |policies: &Policies, key: &str| may(policies, "GetObjectVersion", format!("{BUCKET}/{key}"), None);
+    let list = |policies: &Policies, prefix| may(policies, "ListBucketVersions", BUCKET.to_owned(), prefix);
+    for arguments in [&["reader", "--versions"][..], &["reader", "--versions", "--customer", "airbnb"]] {
+        let reader = of(arguments);
+        assert!(get(&reader, "terragrunt/airbnb/config.yaml") && list(&reader, Some("terragrunt/airbnb/config")));
+        assert!(!get(&reader, "terragrunt/airbnb/eks-cluster/terraform.tfstate") && !get(&reader, "usage-logs/airbnb/x.json"));
+        assert!(!list(&reader, None) && !list(&reader, Some("usage-logs/airbnb/")));
+        assert!(may(&reader, "GetObject", format!("{BUCKET}/usage-logs/airbnb/x.json"), None));
+    }
+    assert!(!get(&of(&["reader"]), "terragrunt/airbnb/config.yaml") && !list(&of(&["reader"]), Some("terragrunt/airbnb/config")));
+    assert!(!list(&of(&["reader", "--versions", "--customer", "airbnb"]), Some("terragrunt/acme/")));
 }
 
 #[test]

@@ -100,10 +100,10 @@ pub(crate) fn asked(operation: &str, bucket: &str, key: &str, query: &str, heade
             on("PutObject", object, says)
         }
         "DeleteObject" => on("DeleteObject", object, Vec::new()),
-        "ListObjects" | "ListObjectsV2" => {
+        "ListObjects" | "ListObjectsV2" | "ListObjectVersions" => {
             let told = [("s3:prefix", "prefix"), ("s3:delimiter", "delimiter"), ("s3:max-keys", "max-keys")];
             let says = told.into_iter().filter_map(|(condition, name)| Some((condition, parameter(query, name)?))).collect();
-            on("ListBucket", bucket.to_owned(), says)
+            on(if operation == "ListObjectVersions" { "ListBucketVersions" } else { "ListBucket" }, bucket.to_owned(), says)
         }
         "HeadBucket" => on("ListBucket", bucket.to_owned(), Vec::new()),
         "ListBuckets" => on("ListAllMyBuckets", "*".to_owned(), Vec::new()),
