@@ -155,7 +155,7 @@ async fn try_out(store: &Store, keys: &[String; 2], who: Option<Identity>, may_l
     );
     let tried = [configs, records];
     let is_there = may_list || tried.iter().any(|it| it.put.is_ok() || it.got.is_ok());
-    let written = tried.iter().find_map(|it| it.put.as_ref().ok().filter(|put| put.written == Written::Yes));
+    let written = tried.iter().find_map(|it| it.put.as_ref().ok().filter(|put| matches!(put.written, Written::Yes(_))));
     for finding in [
         if is_there { there_is(store) } else { Finding::unknown("bucket", "access is denied, which says no more") },
         whose,

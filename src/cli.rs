@@ -9,7 +9,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::arguments::{DiffArguments, EXAMPLES, HistoryArguments, ReportArguments, RestoreArguments};
 use crate::fault::Fault;
-use crate::{backup, completions, context, diff, doctor, history, init, log, outcome, panics, replay, report, restore, status, verify};
+use crate::{
+    backup, completions, context, diff, doctor, history, iam, init, log, outcome, panics, replay, report, restore, status, verify,
+};
 
 /// An exit code; README.md, "Exit codes", lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +52,9 @@ enum Verb {
     Replay,
     /// Show what is kept on this machine because it could not be sent yet
     Status(StatusArguments),
+    /// Print the IAM policies that this needs: for who deploys, for who looks back, for the bucket
+    #[command(after_help = iam::EXAMPLES)]
+    Iam(iam::Arguments),
     /// Print a script that makes a shell complete our command lines
     ///
     /// bash: source <(config-backup completions bash)
@@ -139,6 +144,7 @@ fn dispatch(
         Some(Verb::Doctor(arguments)) => doctor::run(&arguments, output),
         Some(Verb::Replay) => replay::run(output, messages),
         Some(Verb::Status(arguments)) => status::run(&arguments, output),
+        Some(Verb::Iam(arguments)) => iam::run(&arguments, output, messages),
         Some(Verb::Completions { shell }) => completions::run(shell, output),
     }
 }

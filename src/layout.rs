@@ -13,19 +13,23 @@ pub use crate::segments::{customer_of, segment};
 pub const LOGS: &str = "usage-logs/";
 /// The key prefix of everything that belongs to the customers' configs and states.
 pub const CONFIGS: &str = "terragrunt/";
+/// The config as of the last deployment that changed it, in a customer's folder.
+pub const CURRENT: &str = "config.yaml";
+/// All versions of it, in a customer's folder.
+pub const HISTORY: &str = "config-history/";
 
 const STAMP: &str = "%Y-%m-%d_%H%M%S";
 
 /// The key of the config as of the last deployment that changed it.
 #[must_use]
 pub fn config_key(customer: &str) -> String {
-    format!("{CONFIGS}{}/config.yaml", segment(customer))
+    format!("{CONFIGS}{}/{CURRENT}", segment(customer))
 }
 
 /// The key of one version of the config, which is written once and never changed.
 #[must_use]
 pub fn history_key(customer: &str, captured_at: DateTime<Utc>, md5: &str) -> String {
-    format!("{CONFIGS}{}/config-history/{}_{md5}.yaml", segment(customer), stamp(captured_at))
+    format!("{CONFIGS}{}/{HISTORY}{}_{md5}.yaml", segment(customer), stamp(captured_at))
 }
 
 /// What all keys of seals start with in a folder of configs. Not among the records, which SQL engines read as they lie.
@@ -121,13 +125,13 @@ pub enum ConfigKey<'a> {
 #[must_use]
 pub fn parse_config_key<'a>(folder: &str, key: &'a str) -> Option<ConfigKey<'a>> {
     let name = key.strip_prefix(folder)?;
-    if name == "config.yaml" {
+    if name == CURRENT {
         return Some(ConfigKey::Current);
     }
     if let Some(writer) = key.strip_prefix(&seals_prefix(folder)).and_then(|name| name.strip_suffix(".json")) {
         return (!writer.is_empty() && !writer.contains('/')).then_some(ConfigKey::Seal { writer });
     }
-    let stem = name.strip_prefix("config-history/")?.strip_suffix(".yaml")?;
+    let stem = name.strip_prefix(HISTORY)?.strip_suffix(".yaml")?;
     let (head, md5) = (stem.get(..17)?, stem.get(17..)?.strip_prefix('_')?);
     let is_md5 = md5.len() == 32 && md5.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     moment_of(head).filter(|_| is_md5).map(|at| ConfigKey::Version { at, md5 })

@@ -5,6 +5,7 @@
 //! and its tests; its API is not a contract.
 
 pub mod arguments;
+pub mod arns;
 pub mod audit;
 pub mod aws;
 pub mod backup;
@@ -41,6 +42,7 @@ pub mod hcl;
 pub mod hiding;
 pub mod history;
 pub mod host;
+pub mod iam;
 pub mod init;
 pub mod inventory;
 pub mod item;
@@ -64,6 +66,7 @@ pub mod page;
 pub mod panics;
 pub mod past;
 pub mod places;
+pub mod policies;
 pub mod probe;
 pub mod profiles;
 pub mod programs;
@@ -92,6 +95,7 @@ pub mod spans;
 pub mod spool;
 pub mod status;
 pub mod summary;
+pub mod terms;
 pub mod text;
 pub mod unit;
 pub mod verdict;

@@ -125,9 +125,8 @@ impl Store {
             if matches!(condition, Condition::Absent) { put.if_none_match("*") } else { put }.send()
         });
         match answer.await {
-            Ok(answer) if answer.e_tag.is_none() => Err(Fault::foreign(format!("{what}: an answer that is not S3's"))),
             Ok(answer) => Ok(Put {
-                written: Written::Yes,
+                written: Written::Yes(answer.e_tag.ok_or_else(|| Fault::foreign(format!("{what}: an answer that is not S3's")))?),
                 version: answer.version_id.filter(|id| id != "null"),
                 encryption: answer.server_side_encryption.map(|it| it.as_str().to_owned()),
             }),

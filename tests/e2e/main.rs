@@ -16,15 +16,20 @@ mod campaign;
 #[allow(dead_code)]
 #[path = "../it/networks.rs"]
 mod networks;
+#[allow(dead_code)]
+#[path = "../it/oracle.rs"]
+mod oracle;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod black_box;
 mod deployments;
 mod moving;
+mod permissions;
 mod plain;
 mod plans;
 mod secrets;
 mod stack;
+mod story;
 mod traces;
 mod trouble;

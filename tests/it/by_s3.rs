@@ -8,9 +8,9 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCa
 use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
-    BucketVersioningStatus, DefaultRetention, ObjectLockConfiguration, ObjectLockEnabled, ObjectLockRetentionMode, ObjectLockRule,
-    PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
-    ServerSideEncryptionRule, VersioningConfiguration,
+    BucketVersioningStatus, DefaultRetention, Delete, ObjectIdentifier, ObjectLockConfiguration, ObjectLockEnabled,
+    ObjectLockRetentionMode, ObjectLockRule, PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
+    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, VersioningConfiguration,
 };
 use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
@@ -33,12 +33,17 @@ pub(crate) struct Hand {
 impl Hand {
     /// For the server at `endpoint`.
     pub(crate) fn new(endpoint: &str) -> Self {
+        Self::of(endpoint, "AKIADEFAULT", "secret-of-default")
+    }
+
+    /// Somebody else, with whatever rights they have.
+    pub(crate) fn of(endpoint: &str, access_key: &str, secret: &str) -> Self {
         let settings = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(endpoint)
             .force_path_style(true)
             .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("AKIADEFAULT", "secret-of-default", None, None, "the test"))
+            .credentials_provider(Credentials::new(access_key, secret, None, None, "the test"))
             // The signature covers the body, and a second digest of it costs time.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
@@ -98,6 +103,43 @@ impl Hand {
         for one in done {
             one.expect("an object");
         }
+    }
+
+    /// Writes an object where none may be.
+    pub(crate) fn try_put_once(&self, key: &str, body: &str) -> Result<(), String> {
+        let put = self.client.put_object().bucket(BUCKET).key(key).if_none_match("*").body(ByteStream::from(body.as_bytes().to_vec()));
+        self.runtime.block_on(put.send()).map(drop).map_err(|error| DisplayErrorContext(error).to_string())
+    }
+
+    /// Copies an object over another.
+    pub(crate) fn try_copy(&self, from: &str, to: &str) -> Result<(), String> {
+        let copy = self.client.copy_object().bucket(BUCKET).key(to).copy_source(format!("{BUCKET}/{from}"));
+        self.runtime.block_on(copy.send()).map(drop).map_err(|error| DisplayErrorContext(error).to_string())
+    }
+
+    /// Reads an object.
+    pub(crate) fn try_get(&self, key: &str) -> Result<(), String> {
+        let get = self.client.get_object().bucket(BUCKET).key(key);
+        self.runtime.block_on(get.send()).map(drop).map_err(|error| DisplayErrorContext(error).to_string())
+    }
+
+    /// Lists a prefix, or the bucket.
+    pub(crate) fn try_list(&self, prefix: Option<&str>) -> Result<(), String> {
+        let list = self.client.list_objects_v2().bucket(BUCKET).set_prefix(prefix.map(str::to_owned));
+        self.runtime.block_on(list.send()).map(drop).map_err(|error| DisplayErrorContext(error).to_string())
+    }
+
+    /// Deletes an object, alone or as one of many.
+    pub(crate) fn try_delete(&self, key: &str, of_many: bool) -> Result<(), String> {
+        if !of_many {
+            let delete = self.client.delete_object().bucket(BUCKET).key(key);
+            return self.runtime.block_on(delete.send()).map(drop).map_err(|error| DisplayErrorContext(error).to_string());
+        }
+        let object = ObjectIdentifier::builder().key(key).build().expect("an object");
+        let delete = Delete::builder().objects(object).build().expect("a list");
+        let done = self.runtime.block_on(self.client.delete_objects().bucket(BUCKET).delete(delete).send());
+        let errors = done.map_err(|error| DisplayErrorContext(error).to_string())?.errors.unwrap_or_default();
+        if errors.is_empty() { Ok(()) } else { Err(format!("{errors:?}")) }
     }
 
     /// Has `rivals` at the same time write an object where none may be, and gives how many were told that theirs is there.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use http::{HeaderMap, HeaderValue};
 use s3s::access::{S3Access, S3AccessContext};
@@ -10,6 +10,7 @@ use s3s::auth::{Credentials, S3Auth, SecretKey};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use serde::Deserialize;
 
+use crate::policies::{self, Asked, Policies, Rules};
 use crate::request::Trace;
 use crate::store::Store;
 
@@ -19,7 +20,7 @@ const BUCKET_REGION: &str = "x-amz-bucket-region";
 /// The header by which a client says whose bucket it means.
 const EXPECTED_OWNER: &str = "x-amz-expected-bucket-owner";
 /// Whose all buckets are: the account of AWS's documentation.
-const OWNER: &str = "123456789012";
+pub(crate) const OWNER: &str = "123456789012";
 
 /// Somebody who may sign requests.
 #[derive(Clone, Deserialize)]
@@ -41,9 +42,12 @@ pub struct Identity {
     pub deny: Vec<String>,
 }
 
-/// The identities by access key.
+/// The identities by access key, and the policies that hold.
 #[derive(Clone)]
-pub(crate) struct Identities(Arc<BTreeMap<String, Identity>>);
+pub(crate) struct Identities {
+    by_key: Arc<BTreeMap<String, Identity>>,
+    rules: Arc<RwLock<Rules>>,
+}
 
 impl Identities {
     /// Fails if two identities share an access key.
@@ -55,36 +59,50 @@ impl Identities {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
             }
         }
-        Ok(Identities(Arc::new(by_key)))
+        Ok(Identities { by_key: Arc::new(by_key), rules: Arc::default() })
     }
 
     /// The identity that signed, for credentials s3s has verified.
     pub(crate) fn signer(&self, credentials: Option<&Credentials>) -> S3Result<&Identity> {
-        credentials.and_then(|credentials| self.0.get(&credentials.access_key)).ok_or_else(|| s3_error!(AccessDenied, "Access Denied"))
+        credentials.and_then(|credentials| self.by_key.get(&credentials.access_key)).ok_or_else(|| s3_error!(AccessDenied, "Access Denied"))
+    }
+
+    /// Has other policies hold from now on.
+    pub(crate) fn govern(&self, policies: &Policies) -> io::Result<()> {
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = policies.read()?;
+        Ok(())
+    }
+
+    /// Refuses what the policies do not allow.
+    pub(crate) fn permit(&self, identity: &Identity, asked: &Asked) -> S3Result<()> {
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        match rules.allow(&identity.access_key, &identity.arn, asked) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(identity.denied(&asked.action, &asked.resource, "because no policy allows the action, or one denies it")),
+            Err(error) => Err(s3_error!(InternalError, "{error}")),
+        }
+    }
+
+    /// S3's answer for a missing key: that it is missing is told only to those who may list.
+    pub(crate) fn missing(&self, identity: &Identity, bucket: &str, key: &str) -> S3Error {
+        if identity.denies("ListObjectsV2") {
+            return identity.denied("s3:ListBucket", bucket, EXPLICIT);
+        }
+        let missing = || s3_error!(NoSuchKey, "The specified key does not exist.");
+        self.permit(identity, &policies::to_know_of_absence(bucket, key)).err().unwrap_or_else(missing)
     }
 }
+
+/// Why the deny list denies.
+const EXPLICIT: &str = "with an explicit deny in an identity-based policy";
 
 impl Identity {
     fn denies(&self, operation: &str) -> bool {
         self.deny.iter().any(|denied| denied == operation || denied == "*")
     }
 
-    /// S3's answer for a missing key: that it is missing is told only to those who may list.
-    pub(crate) fn missing(&self, bucket: &str) -> S3Error {
-        if self.denies("ListObjectsV2") {
-            self.denied("ListObjectsV2", bucket)
-        } else {
-            s3_error!(NoSuchKey, "The specified key does not exist.")
-        }
-    }
-
-    fn denied(&self, operation: &str, resource: &str) -> S3Error {
-        let action = action(operation);
-        s3_error!(
-            AccessDenied,
-            "User: {} is not authorized to perform: s3:{action} on resource: \"arn:aws:s3:::{resource}\" with an explicit deny in an identity-based policy",
-            self.arn
-        )
+    fn denied(&self, action: &str, resource: &str, why: &str) -> S3Error {
+        s3_error!(AccessDenied, "User: {} is not authorized to perform: {action} on resource: \"arn:aws:s3:::{resource}\" {why}", self.arn)
     }
 }
 
@@ -92,7 +110,7 @@ impl Identity {
 impl S3Auth for Identities {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
         let identity = self
-            .0
+            .by_key
             .get(access_key)
             .ok_or_else(|| s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records."))?;
         Ok(identity.secret_key.as_str().into())
@@ -130,9 +148,15 @@ impl S3Access for Gate {
         }
         if identity.denies(&operation) {
             let key = context.s3_path().get_object_key().map_or(String::new(), |key| format!("/{key}"));
-            return Err(identity.denied(&operation, &format!("{bucket}{key}")));
+            return Err(identity.denied(&format!("s3:{}", action(&operation)), &format!("{bucket}{key}"), EXPLICIT));
         }
-        Ok(())
+        let key = context.s3_path().get_object_key().unwrap_or_default();
+        // Of many deletions each is a request of its own.
+        if operation == "DeleteObjects" {
+            return Ok(());
+        }
+        self.identities
+            .permit(identity, &policies::asked(&operation, bucket, key, context.uri().query().unwrap_or_default(), context.headers()))
     }
 }
 

@@ -30,7 +30,7 @@
 //! - **Buckets**: `ListBuckets`, `HeadBucket`, `GetBucketLocation`, `GetBucketVersioning` (never any), `CreateBucket`.
 //! - **STS**: `GetCallerIdentity`, in every region.
 //! - **Regions**: a request signed for another region than the bucket's gets 301 `PermanentRedirect` with `x-amz-bucket-region`.
-//! - **Permissions**: see [`Identity::deny`]. All buckets belong to the account 123456789012, and `x-amz-expected-bucket-owner` is
+//! - **Permissions**: see [`Identity::deny`] and [`Server::govern`]. All buckets belong to the account 123456789012, and `x-amz-expected-bucket-owner` is
 //!   compared with it.
 //!
 //! # The data folder
@@ -49,6 +49,7 @@ mod log;
 mod names;
 mod objects;
 mod pages;
+mod policies;
 mod request;
 mod s3;
 mod server;
@@ -58,6 +59,7 @@ mod wire;
 mod xml;
 
 pub use access::Identity;
+pub use policies::{Asked, Policies};
 pub use request::Request;
 pub use server::{Bucket, Object, Options, Server};
 

@@ -160,7 +160,7 @@ fn operation(method: &Method, path: &S3Path, query: &str, copies: bool) -> &'sta
     }
 }
 
-fn parameter(query: &str, name: &str) -> Option<String> {
+pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
     form(query.as_bytes(), name)
 }
 

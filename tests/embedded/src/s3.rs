@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use s3s::dto::{
     Bucket, BucketLocationConstraint, ChecksumMode, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, CreateBucketInput,
@@ -17,7 +18,7 @@ use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 
 use crate::access::Identities;
 use crate::store::{Store, no_such_bucket};
-use crate::{conditions, integrity, objects, pages};
+use crate::{conditions, integrity, objects, pages, policies};
 
 /// The region whose buckets have no location constraint.
 const CLASSIC: &str = "us-east-1";
@@ -78,7 +79,8 @@ impl S3 for Service {
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         let identity = self.identities.signer(request.credentials.as_ref())?;
         let input = request.input;
-        let head = self.store.head(&input.bucket, &input.key)?.ok_or_else(|| identity.missing(&input.bucket))?;
+        let head =
+            self.store.head(&input.bucket, &input.key)?.ok_or_else(|| self.identities.missing(identity, &input.bucket, &input.key))?;
         let conditions = conditions::Read {
             matching: input.if_match,
             not_matching: input.if_none_match,
@@ -92,7 +94,8 @@ impl S3 for Service {
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let identity = self.identities.signer(request.credentials.as_ref())?;
         let input = request.input;
-        let (head, body) = self.store.get(&input.bucket, &input.key)?.ok_or_else(|| identity.missing(&input.bucket))?;
+        let (head, body) =
+            self.store.get(&input.bucket, &input.key)?.ok_or_else(|| self.identities.missing(identity, &input.bucket, &input.key))?;
         let conditions = conditions::Read {
             matching: input.if_match,
             not_matching: input.if_none_match,
@@ -125,7 +128,8 @@ impl S3 for Service {
         let CopySource::Bucket { bucket, key, version_id: None } = &input.copy_source else {
             return Err(s3_error!(NotImplemented, "Only a bucket and a key can be copied from"));
         };
-        let (source, body) = self.store.get(bucket, key)?.ok_or_else(|| identity.missing(bucket))?;
+        self.identities.permit(identity, &policies::asked("GetObject", bucket, key, "", &HeaderMap::new()))?;
+        let (source, body) = self.store.get(bucket, key)?.ok_or_else(|| self.identities.missing(identity, bucket, key))?;
         let mut attributes = source.attributes;
         if input.metadata_directive.is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE) {
             attributes.content_type = input.content_type;
@@ -147,6 +151,7 @@ impl S3 for Service {
     }
 
     async fn delete_objects(&self, request: S3Request<DeleteObjectsInput>) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        let identity = self.identities.signer(request.credentials.as_ref())?;
         let input = request.input;
         self.store.region(&input.bucket).ok_or_else(no_such_bucket)?;
         if input.delete.objects.len() > 1000 {
@@ -157,7 +162,9 @@ impl S3 for Service {
         }
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         for object in input.delete.objects {
-            match self.store.delete(&input.bucket, &object.key, |_| Ok(())) {
+            let asked = policies::asked("DeleteObject", &input.bucket, &object.key, "", &HeaderMap::new());
+            let permitted = self.identities.permit(identity, &asked);
+            match permitted.and_then(|()| self.store.delete(&input.bucket, &object.key, |_| Ok(()))) {
                 Ok(()) => deleted.push(DeletedObject { key: Some(object.key), ..Default::default() }),
                 Err(error) => errors.push(Error {
                     code: Some(error.code().as_str().to_owned()),

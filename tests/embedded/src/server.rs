@@ -21,6 +21,7 @@ use crate::access::{Gate, Identities, Identity};
 use crate::disk::Attributes;
 use crate::log::Log;
 use crate::objects::DEFAULT_TYPE;
+use crate::policies::Policies;
 use crate::request::Request;
 use crate::s3::Service;
 use crate::store::Store;
@@ -76,6 +77,7 @@ pub struct Object {
 pub struct Server {
     address: SocketAddr,
     store: Arc<Store>,
+    identities: Identities,
     wire: Arc<Wire>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -97,7 +99,7 @@ impl Server {
         let mut builder = S3ServiceBuilder::new(Service { store: Arc::clone(&store), identities: identities.clone() });
         builder.set_auth(identities.clone());
         builder.set_access(Gate { identities: identities.clone(), store: Arc::clone(&store) });
-        builder.set_route(Sts(identities));
+        builder.set_route(Sts(identities.clone()));
         let wire = Arc::new(Wire { service: builder.build(), log, answered: AtomicU64::new(0) });
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -113,13 +115,21 @@ impl Server {
             let _ = runtime.block_on(accept(listener, serving, stopped));
             runtime.shutdown_timeout(GRACE);
         })?;
-        Ok(Server { address, store, wire, stop: Some(stop), thread: Some(thread) })
+        Ok(Server { address, store, identities, wire, stop: Some(stop), thread: Some(thread) })
     }
 
     /// The address for clients, `http://127.0.0.1:PORT`, of S3 and of STS.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Has these policies hold from now on, instead of those before.
+    ///
+    /// # Errors
+    /// If one of them is no policy.
+    pub fn govern(&self, policies: &Policies) -> io::Result<()> {
+        self.identities.govern(policies)
     }
 
     /// Every request answered so far, refused ones included, in the order of the answers.

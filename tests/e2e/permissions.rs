@@ -1,0 +1,35 @@
+//! Whole deployments by somebody who has the printed policy and no other: Terragrunt, the states in S3, and the helper.
+
+use std::collections::BTreeMap;
+
+use embedded_aws::Policies;
+
+use crate::stack::{Stack, with_both_tools};
+use crate::support::text;
+
+with_both_tools!(the_writers_policy_is_enough_for_all_units_and_their_states);
+
+fn the_writers_policy_is_enough_for_all_units_and_their_states(stack: Stack) {
+    let printed = |arguments: &[&str]| {
+        let output = stack.world.helper(&["iam"]).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        text(&output.stdout)
+    };
+    let writer = printed(&["writer", "--customer", "airbnb", "--account", "123456789012"]);
+    let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), writer)]);
+    let policies = Policies { identities, bucket: Some(printed(&["bucket"])), tls: true };
+    stack.world.server.govern(&policies).unwrap();
+    let first = stack.apply_all().ok();
+    first.assert_clusters_applied();
+    assert!(first.warnings().is_empty() && !first.has_failed_check(), "{}", first.output);
+    stack.change_config("instance_size: M30", "instance_size: M40");
+    let second = stack.apply_all().ok();
+    assert!(second.warnings().is_empty() && !second.has_failed_check(), "{}", second.output);
+    stack.terragrunt(&["plan", "--all", "--non-interactive"]).ok();
+    stack.terragrunt(&["destroy", "--all", "--non-interactive"]).ok();
+    assert_eq!(stack.world.records().len(), 2);
+    // The search for other workspaces, which both tools can do without.
+    let refused = stack.world.server.requests().into_iter().filter(|it| it.status == 403);
+    let refused: Vec<String> = refused.map(|it| format!("{} {} {}", it.operation, it.key, it.query)).collect();
+    assert!(refused.iter().all(|it| it.starts_with("ListObjectsV2 ") && it.contains("prefix=env%3A%2F")), "{refused:?}");
+}

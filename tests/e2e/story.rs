@@ -1,0 +1,207 @@
+//! Ten deployments by three people with seven configs, each person at a machine with a checkout of their own, one of them cut
+//! off from S3: what `history`, `diff` and `restore` tell of them later, compared with what was kept aside meanwhile.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::oracle::{digest, pass_the_second, rfc3339, rows, unix_now};
+use crate::stack::{Ran, Stack, copy, script, with_both_tools};
+use crate::support::{BUCKET, CONFIG, JANE, JOHN, MAX, helper, nobody_there, text};
+
+with_both_tools!(ten_deployments_are_told_and_each_gives_back_its_bytes);
+
+/// Somebody at their own machine; all call their profile `default`, as the config has it.
+struct Person {
+    home: &'static str,
+    key: &'static str,
+    arn: &'static str,
+}
+
+const PEOPLE: [Person; 3] = [
+    Person { home: "home of john", key: "default", arn: JOHN },
+    Person { home: "home of jane", key: "jane", arn: JANE },
+    Person { home: "home of max", key: "max", arn: MAX },
+];
+const JOHN_AT: usize = 0;
+const JANE_AT: usize = 1;
+const MAX_AT: usize = 2;
+
+/// How a deployment is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// All units of the customer folder.
+    All,
+    /// This unit alone.
+    Alone,
+    /// Alone, while nothing of AWS answers the helper; the states' backend works.
+    CutOff,
+}
+
+/// Who deploys which of the configs, and how. What the fifth leaves behind, John's next deployment sends: the ninth, after
+/// others have deployed three times. The seventh brings an old config back.
+const PLAN: [(usize, usize, How); 10] = [
+    (0, JOHN_AT, How::All),
+    (1, JANE_AT, How::Alone),
+    (1, JANE_AT, How::Alone),
+    (2, MAX_AT, How::Alone),
+    (3, JOHN_AT, How::CutOff),
+    (4, MAX_AT, How::All),
+    (0, JANE_AT, How::Alone),
+    (5, JANE_AT, How::Alone),
+    (6, JOHN_AT, How::Alone),
+    (6, MAX_AT, How::All),
+];
+
+/// The seven configs; the last is torn, and says enough before.
+fn configs() -> [String; 7] {
+    let larger = CONFIG.replace("instance_size: M30", "instance_size: M40");
+    let hidden = CONFIG.replace("canary-admin-password", "canary-admin-password-2");
+    [
+        CONFIG.to_owned(),
+        larger.clone(),
+        larger.replace("cluster_region: US_EAST_2", "cluster_region: EU_WEST_1"),
+        format!("# only a comment\r\n{larger}"),
+        hidden.clone(),
+        hidden.replace("additional_users_count: 5", "additional_users_count: 6").replace("email: someone@", "mail: someone@"),
+        "customer:\n  name: airbnb\naws:\n  profile: default\nmongodb: [torn".to_owned(),
+    ]
+}
+
+/// What the test knows of a deployment.
+struct Deployed {
+    id: String,
+    person: usize,
+    config: usize,
+    /// The first and the last second of the run, as records spell them.
+    during: [String; 2],
+    /// The config as it was deployed.
+    copy: PathBuf,
+}
+
+/// Goes to somebody's machine, with what they have checked out.
+fn go_to(stack: &mut Stack, person: &Person) {
+    stack.world.move_to(person.home);
+    let keys =
+        format!("[default]\naws_access_key_id = AKIA{}\naws_secret_access_key = secret-of-{}\n", person.key.to_uppercase(), person.key);
+    fs::write(stack.world.home().join(".aws/credentials"), keys).unwrap();
+    // The states' keys have the folder's name.
+    let checkout = stack.world.home().join("work/airbnb");
+    if !checkout.exists() {
+        copy(&stack.folder, &checkout);
+    }
+    stack.folder = checkout;
+}
+
+fn run(stack: &mut Stack, how: How) -> Ran {
+    if how == How::CutOff {
+        let path = stack.world.path().join("cut off");
+        let nobody = nobody_there();
+        let real = helper();
+        script(&path, &format!("AWS_ENDPOINT_URL_S3={nobody} AWS_ENDPOINT_URL_STS={nobody} exec '{}' \"$@\"", real.display()), true);
+        stack.set("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
+    } else {
+        stack.set("CONFIG_BACKUP_HELPER", helper().to_str().unwrap());
+    }
+    if how == How::All { stack.apply_all().ok() } else { stack.apply_unit().ok() }
+}
+
+/// The ids in the bucket's records; those of late ones apart.
+fn ids(stack: &Stack, late: bool) -> BTreeSet<String> {
+    let records = stack.world.records().into_iter().map(|(_, record)| record);
+    let wanted = records.filter(|record| (record["late"] == Value::Bool(true)) == late);
+    wanted.map(|record| record["deployment_id"].as_str().expect("an id").to_owned()).collect()
+}
+
+/// Deploys as planned, and keeps aside what was deployed.
+fn ten_deployments(stack: &mut Stack) -> Vec<Deployed> {
+    let configs = configs();
+    let mut deployed: Vec<Deployed> = Vec::new();
+    for (number, (config, person, how)) in PLAN.into_iter().enumerate() {
+        go_to(stack, &PEOPLE[person]);
+        fs::write(stack.folder.join("config.yaml"), &configs[config]).unwrap();
+        let aside = stack.world.path().join(format!("kept aside {number}.yaml"));
+        fs::copy(stack.folder.join("config.yaml"), &aside).unwrap();
+        let (before, kept) = (ids(stack, false), ids(stack, true));
+        // Versions of one second would have no order.
+        pass_the_second(unix_now());
+        let from = rfc3339(unix_now());
+        let ran = run(stack, how);
+        let during = [from, rfc3339(unix_now())];
+        let news: Vec<String> = ids(stack, false).difference(&before).cloned().collect();
+        let late: Vec<String> = ids(stack, true).difference(&kept).cloned().collect();
+        match how {
+            How::CutOff => {
+                assert!(ran.warnings().len() == 1 && ran.warnings()[0].contains("refused"), "{}", ran.output);
+                assert_eq!((news.len(), late.len(), stack.world.spooled().len()), (0, 0, 2));
+            }
+            How::All => ran.assert_clusters_applied(),
+            How::Alone => {}
+        }
+        // The ninth brings two: its own, and what John kept.
+        assert_eq!((news.len(), late.len()), (usize::from(how != How::CutOff), usize::from(number == 8)), "{number}: {}", ran.output);
+        if let [id] = &late[..] {
+            let cut_off = deployed.iter_mut().find(|it| it.id.is_empty()).expect("one was cut off");
+            id.clone_into(&mut cut_off.id);
+        }
+        deployed.push(Deployed { id: news.first().cloned().unwrap_or_default(), person, config, during, copy: aside });
+    }
+    deployed
+}
+
+/// Runs a verb where the last deployment was, which must end with this code.
+#[track_caller]
+fn verb(stack: &Stack, arguments: &[&str], code: i32) -> String {
+    let output = stack.world.helper(arguments).args(["--profile", "default"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
+    let deployed = ten_deployments(&mut stack);
+    assert_eq!(deployed.iter().map(|it| it.id.as_str()).collect::<BTreeSet<_>>().len(), 10);
+    let current = stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("a config").body;
+    assert_eq!(current, fs::read(&deployed[9].copy).unwrap(), "what came late replaced what is newer");
+
+    // A version begins where the config is another than in the deployment before; who began it, and how many had it.
+    let mut versions: Vec<(usize, u64)> = Vec::new();
+    for (number, it) in deployed.iter().enumerate() {
+        match versions.last_mut() {
+            Some((first, count)) if deployed[*first].config == it.config => *count += 1,
+            _ => versions.push((number, 1)),
+        }
+    }
+    let table = rows(verb(&stack, &["history", "airbnb"], 0).as_bytes());
+    let column = |name: &str| table[0].iter().position(|it| it == name).unwrap_or_else(|| panic!("no {name}"));
+    let cell = |row: &[String], name: &str| row[column(name)].clone();
+    let told: Vec<_> =
+        table[1..].iter().map(|row| ["arn", "deployments", "config_hash", "deployment_id"].map(|name| cell(row, name))).collect();
+    let known = versions.iter().rev().map(|&(first, count)| {
+        let it = &deployed[first];
+        [PEOPLE[it.person].arn.to_owned(), count.to_string(), digest("md5", &fs::read(&it.copy).unwrap()), it.id.clone()]
+    });
+    assert_eq!(told, known.collect::<Vec<_>>());
+    for (row, (first, _)) in table[1..].iter().zip(versions.iter().rev()) {
+        let (at, [from, to]) = (cell(row, "timestamp"), &deployed[*first].during);
+        assert!(*from <= at && at <= *to, "{at} is not between {from} and {to}");
+    }
+
+    for (number, it) in deployed.iter().enumerate() {
+        let back = stack.world.path().join(format!("back {number}.yaml"));
+        verb(&stack, &["restore", "airbnb", "--deployment", &it.id, "--output", back.to_str().unwrap()], 0);
+        assert!(fs::read(&back).unwrap() == fs::read(&it.copy).unwrap(), "deployment {number} came back as something else");
+        // Line by line there is no difference to its own copy, and to each other's as python3 finds one.
+        for other in &deployed {
+            let differs = i32::from(fs::read(&other.copy).unwrap() != fs::read(&it.copy).unwrap());
+            let local = other.copy.to_str().unwrap();
+            let shown = verb(
+                &stack,
+                &["diff", "airbnb", &it.id, "local", "--config-file", local, "--text", "--show-secrets", "--exit-code"],
+                differs,
+            );
+            assert_eq!(shown.is_empty(), differs == 0, "{shown}");
+        }
+    }
+}

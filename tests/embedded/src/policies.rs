@@ -1,0 +1,118 @@
+//! IAM's policies of identities and buckets. What they say of a request, `iam-rs` decides; here is what a request asks for, in
+//! the words of AWS's Service Authorization Reference.
+//!
+//! Must not know who prints policies, or what they should say.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use http::HeaderMap;
+use iam_rs::{Arn, Context, ContextValue, Decision, IAMPolicy, IAMRequest, PolicyEvaluator, Principal, PrincipalId};
+
+use crate::access::OWNER;
+use crate::request::parameter;
+
+/// Policies that hold from now on, as JSON.
+#[derive(Clone, Debug, Default)]
+pub struct Policies {
+    /// By access key: what an identity may do. One without a policy may do all that its deny list leaves.
+    pub identities: BTreeMap<String, String>,
+    /// What holds of all buckets.
+    pub bucket: Option<String>,
+    /// What requests say of themselves as `aws:SecureTransport`, for the server itself speaks plain HTTP.
+    pub tls: bool,
+}
+
+/// What a request needs: an action of IAM on a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// `s3:PutObject`.
+    pub action: String,
+    /// Behind `arn:aws:s3:::`.
+    pub resource: String,
+    /// What the request says of itself, by condition key.
+    pub says: Vec<(&'static str, String)>,
+}
+
+/// Policies as they were read.
+#[derive(Default)]
+pub(crate) struct Rules {
+    identities: BTreeMap<String, IAMPolicy>,
+    bucket: Option<IAMPolicy>,
+    tls: bool,
+}
+
+impl Policies {
+    /// Fails where one of them is no policy.
+    pub(crate) fn read(&self) -> io::Result<Rules> {
+        let policy = |json: &String| serde_json::from_str::<IAMPolicy>(json).map_err(io::Error::from);
+        let identities = self.identities.iter().map(|(key, json)| Ok((key.clone(), policy(json)?)));
+        Ok(Rules {
+            identities: identities.collect::<io::Result<_>>()?,
+            bucket: self.bucket.as_ref().map(policy).transpose()?,
+            tls: self.tls,
+        })
+    }
+
+    /// Whether somebody with this ARN and access key may do what is asked for.
+    ///
+    /// # Errors
+    /// If one of the policies is none, or says what the evaluator does not know.
+    pub fn allow(&self, access_key: &str, arn: &str, asked: &Asked) -> io::Result<bool> {
+        self.read()?.allow(access_key, arn, asked)
+    }
+}
+
+impl Rules {
+    pub(crate) fn allow(&self, access_key: &str, arn: &str, asked: &Asked) -> io::Result<bool> {
+        let own = self.identities.get(access_key);
+        let resource = Arn::parse(&format!("arn:aws:s3:::{}", asked.resource)).map_err(io::Error::other)?;
+        let mut context = Context::new();
+        let known = [("aws:ResourceAccount", OWNER.to_owned()), ("aws:SecureTransport", self.tls.to_string())];
+        for (key, value) in known.iter().chain(&asked.says) {
+            // The evaluator goes by the type of what is said.
+            let typed = value.parse().map_or_else(|_| ContextValue::String(value.clone()), ContextValue::Boolean);
+            context.insert((*key).to_owned(), typed);
+        }
+        let principal = Principal::Aws(PrincipalId::String(arn.to_owned()));
+        let request = IAMRequest::new_with_context(principal, asked.action.clone(), resource, context);
+        let policies = own.into_iter().chain(&self.bucket).cloned().collect();
+        let answer = PolicyEvaluator::with_policies(policies).evaluate(&request).map_err(io::Error::other)?;
+        Ok(match answer.decision {
+            Decision::Allow => true,
+            Decision::Deny => false,
+            Decision::NotApplicable => own.is_none(),
+        })
+    }
+}
+
+/// What an operation on a bucket or an object asks for, as far as its path, query and headers tell.
+pub(crate) fn asked(operation: &str, bucket: &str, key: &str, query: &str, headers: &HeaderMap) -> Asked {
+    let on = |action: &str, resource: String, says| Asked { action: format!("s3:{action}"), resource, says };
+    let object = format!("{bucket}/{key}");
+    match operation {
+        "GetObject" | "HeadObject" => on("GetObject", object, Vec::new()),
+        "PutObject" | "CopyObject" => {
+            let mut says = vec![("s3:ObjectCreationOperation", "true".to_owned())];
+            for (name, condition) in [("if-none-match", "s3:if-none-match"), ("if-match", "s3:if-match")] {
+                says.extend(headers.get(name).and_then(|value| value.to_str().ok()).map(|value| (condition, value.to_owned())));
+            }
+            on("PutObject", object, says)
+        }
+        "DeleteObject" => on("DeleteObject", object, Vec::new()),
+        "ListObjects" | "ListObjectsV2" | "ListObjectVersions" => {
+            let told = [("s3:prefix", "prefix"), ("s3:delimiter", "delimiter"), ("s3:max-keys", "max-keys")];
+            let says = told.into_iter().filter_map(|(condition, name)| Some((condition, parameter(query, name)?))).collect();
+            on(if operation == "ListObjectVersions" { "ListBucketVersions" } else { "ListBucket" }, bucket.to_owned(), says)
+        }
+        "HeadBucket" => on("ListBucket", bucket.to_owned(), Vec::new()),
+        "ListBuckets" => on("ListAllMyBuckets", "*".to_owned(), Vec::new()),
+        other => on(other, bucket.to_owned(), Vec::new()),
+    }
+}
+
+/// What who reads a key that is not there must be allowed to, to be told so. S3 takes the key for the prefix: people see 404
+/// on AWS where a policy allows listing by `s3:prefix` alone (kopia/kopia#3072), and Ceph does as AWS does (ceph/ceph#68577).
+pub(crate) fn to_know_of_absence(bucket: &str, key: &str) -> Asked {
+    Asked { action: "s3:ListBucket".to_owned(), resource: bucket.to_owned(), says: vec![("s3:prefix", key.to_owned())] }
+}
