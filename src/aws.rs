@@ -111,10 +111,15 @@ impl Store {
 
     /// The metadata of an object; `None` where there is none.
     pub async fn head(&self, key: &str) -> Result<Option<Head>, Fault> {
-        let what = format!("look at `{}`", self.uri(key));
-        let answer = self.send(&what, "s3:GetObject and s3:ListBucket", |s3| {
+        self.head_version(key, None).await
+    }
+
+    /// As [`Store::head`], for a version of the object that was overwritten, where one is named.
+    pub async fn head_version(&self, key: &str, version: Option<&str>) -> Result<Option<Head>, Fault> {
+        let what = format!("look at `{}`", self.uri(&versioned(key, version)));
+        let answer = self.send(&what, permission_to_get(version, "s3:GetObject and s3:ListBucket"), |s3| {
             let head = s3.head_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.owner());
-            head.checksum_mode(ChecksumMode::Enabled).send()
+            head.set_version_id(version.map(str::to_owned)).checksum_mode(ChecksumMode::Enabled).send()
         });
         match answer.await {
             Ok(head) => Ok(Some(Head {
@@ -199,13 +204,19 @@ impl Store {
 
     /// Reads an object of at most `limit` bytes; `None` where there is none.
     pub async fn get(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
-        let what = format!("get `{}`", self.uri(key));
-        let answer = self.send(&what, "s3:GetObject", |s3| {
-            s3.get_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.owner()).send()
+        self.get_version(key, None, limit).await
+    }
+
+    /// As [`Store::get`], for a version of the object that was overwritten, where one is named.
+    pub async fn get_version(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+        let what = format!("get `{}`", self.uri(&versioned(key, version)));
+        let answer = self.send(&what, permission_to_get(version, "s3:GetObject"), |s3| {
+            let get = s3.get_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.owner());
+            get.set_version_id(version.map(str::to_owned)).send()
         });
         let object = match answer.await {
             Ok(object) => object,
-            Err(fault) if fault.code == "NoSuchKey" => return Ok(None),
+            Err(fault) if ["NoSuchKey", "NoSuchVersion"].contains(&fault.code.as_str()) => return Ok(None),
             Err(fault) => return Err(fault),
         };
         let mut stream = object.body;
@@ -246,6 +257,11 @@ impl Store {
         format!("{} {}", session::own_endpoint(&self.session.config).unwrap_or_default(), self.target.bucket)
     }
 
+    /// The bucket's name.
+    pub(crate) fn bucket(&self) -> &str {
+        &self.target.bucket
+    }
+
     /// `s3://bucket/key`, as messages and outputs spell it.
     #[must_use]
     pub fn uri(&self, key: &str) -> String {
@@ -253,7 +269,7 @@ impl Store {
     }
 
     /// Sends a request, and once more to the region that the bucket turns out to be in.
-    async fn send<T, E, F>(&self, what: &str, permission: &str, request: impl Fn(Client) -> F) -> Result<T, Fault>
+    pub(crate) async fn send<T, E, F>(&self, what: &str, permission: &str, request: impl Fn(Client) -> F) -> Result<T, Fault>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -281,9 +297,19 @@ impl Store {
         Doing { what, permission, profile, owner, proxy: host::proxy(), now: host::now() }
     }
 
-    fn owner(&self) -> Option<String> {
+    pub(crate) fn owner(&self) -> Option<String> {
         Some(self.target.owner.clone()).filter(|owner| !owner.is_empty())
     }
+}
+
+/// A key with the version that is meant, as S3's addresses spell it.
+#[must_use]
+pub fn versioned(key: &str, version: Option<&str>) -> String {
+    version.map_or_else(|| key.to_owned(), |version| format!("{key}?versionId={version}"))
+}
+
+fn permission_to_get<'a>(version: Option<&str>, otherwise: &'a str) -> &'a str {
+    if version.is_some() { "s3:GetObjectVersion" } else { otherwise }
 }
 
 /// `s3://bucket/key`, as messages and outputs spell it.

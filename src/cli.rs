@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::arguments::{DiffArguments, EXAMPLES, HistoryArguments, ReportArguments, RestoreArguments};
 use crate::fault::Fault;
-use crate::{backup, completions, context, diff, history, init, log, outcome, panics, replay, report, restore, status};
+use crate::{backup, completions, context, coverage, diff, history, init, log, outcome, panics, replay, report, restore, status};
 
 /// An exit code; README.md, "Exit codes", lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Exit(pub u8);
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = false, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 ok, 1 error, 2 usage, 3 bad input, 4 credentials, 5 denied or no such bucket,\n6 network or timeout, 7 partial with --strict, 130 interrupted.\nThe verbs that Terraform calls (context, backup, log, outcome) always exit 0."
+    after_help = "Exit codes: 0 ok, 1 error, 2 usage, 3 bad input, 4 credentials, 5 denied or no such bucket,\n6 network or timeout, 7 partial with --strict, or gaps (coverage), 130 interrupted.\nThe verbs that Terraform calls (context, backup, log, outcome) always exit 0."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -40,6 +40,8 @@ enum Verb {
     Diff(Box<DiffArguments>),
     /// Give back a version of a customer's config, byte for byte
     Restore(Box<RestoreArguments>),
+    /// Find deployments that nobody logged and customers that nobody backed up
+    Coverage(Box<coverage::Arguments>),
     /// Put the Terragrunt unit into a customer folder, or bring it up to this version
     Init(InitArguments),
     /// Send what deployments had to keep on this machine
@@ -130,6 +132,7 @@ fn dispatch(
         Some(Verb::History(arguments)) => history::run(&arguments, output, messages),
         Some(Verb::Diff(arguments)) => diff::run(&arguments, output, messages),
         Some(Verb::Restore(arguments)) => restore::run(&arguments, output, messages),
+        Some(Verb::Coverage(arguments)) => coverage::run(&arguments, output, messages),
         Some(Verb::Init(arguments)) => init::run(&arguments, &mut output),
         Some(Verb::Replay) => replay::run(output, messages),
         Some(Verb::Status(arguments)) => status::run(&arguments, output),

@@ -8,6 +8,10 @@ use chrono::{DateTime, Datelike as _, NaiveDateTime, Timelike as _, Utc};
 use crate::digest::sha256_hex;
 use crate::reading::YEARS;
 
+mod states;
+
+pub use states::{Beside, owner, parse_key};
+
 /// The key prefix of all usage records.
 pub const LOGS: &str = "usage-logs/";
 /// The key prefix of everything that belongs to the customers' configs and states.

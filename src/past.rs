@@ -22,7 +22,7 @@ use crate::versions::{Past, Use, Version};
 /// Attempts are counted by `fetch.rs`.
 pub const PATIENCE: Patience = Patience { operation: Duration::from_mins(1), attempt: Duration::from_mins(1), attempts: 1 };
 /// The largest config that is fetched: more than was ever backed up, for the earlier module had no limit.
-const LARGEST: u64 = 64 << 20;
+pub const LARGEST: u64 = 64 << 20;
 
 /// A customer's past, and what could not be read of it.
 #[derive(Debug, Default)]
