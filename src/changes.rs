@@ -97,8 +97,7 @@ mod tests {
 
     #[test]
     fn changes_near_each_other_are_told_together_with_their_units_and_how_many() {
-        let changes =
-            [change("09:00:00", "eks"), change("08:00:00", "eks"), change("11:00:00", "atlas"), change("11:00:01", "eks")];
+        let changes = [change("09:00:00", "eks"), change("08:00:00", "eks"), change("11:00:00", "atlas"), change("11:00:01", "eks")];
         let units = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let expected = [
             Unlogged { first: at("08:00:00"), last: at("11:00:00"), changes: 3, units: units(&["atlas", "eks"]) },

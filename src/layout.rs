@@ -10,7 +10,7 @@ use crate::reading::YEARS;
 
 mod states;
 
-pub use states::{Beside, owner, parse_key};
+pub use states::{Beside, all_prefixes, owner, parse_key};
 
 /// The key prefix of all usage records.
 pub const LOGS: &str = "usage-logs/";

@@ -77,7 +77,10 @@ pub fn versions_page(answer: ListObjectVersionsOutput) -> VersionsPage {
         Some(Overwritten { listed, version: it.version_id? })
     });
     let next = answer.next_key_marker.filter(|_| answer.is_truncated == Some(true));
-    VersionsPage { overwritten: overwritten.collect(), next: next.map(|key| (plain(key), answer.next_version_id_marker.unwrap_or_default())) }
+    VersionsPage {
+        overwritten: overwritten.collect(),
+        next: next.map(|key| (plain(key), answer.next_version_id_marker.unwrap_or_default())),
+    }
 }
 
 /// The page that S3 answered with.

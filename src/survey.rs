@@ -53,7 +53,7 @@ pub async fn look(store: &Arc<Store>, customer: Option<&str>, spool: &Spool) -> 
         only: customer.map(layout::segment),
         others: BTreeMap::new(),
     };
-    let folders = customer.map_or_else(|| vec![CONFIGS.to_owned()], layout::folders_to_read);
+    let folders = customer.map_or_else(|| vec![CONFIGS.to_owned()], layout::all_prefixes);
     // The records after all else: a deployment writes its record last, or while its states are still to be written.
     let mut older = Vec::new();
     let (listed, versions) = futures_util::join!(list(store, folders.clone(), &mut survey), all_versions(store, &folders, &mut older));
@@ -141,8 +141,8 @@ impl Survey {
     }
 
     fn take_object(&mut self, listed: Listed) {
-        let Some((folder, beside)) = layout::parse_key(&listed.key) else { return };
-        let Some(customer) = self.customer(&layout::owner(folder)) else { return };
+        let Some((segment, beside)) = layout::parse_key(&listed.key) else { return };
+        let Some(customer) = self.customer(&segment) else { return };
         match beside {
             Beside::State { unit } => {
                 customer.units.insert(unit.to_owned());
@@ -158,14 +158,13 @@ impl Survey {
                 both.sort_by_key(|it| it.at);
                 customer.current = both.pop();
                 let rest = both.into_iter().map(|it| (it.key, None));
-                self.others.entry(layout::owner(folder)).or_default().extend(rest);
+                self.others.entry(segment).or_default().extend(rest);
             }
         }
     }
 
     fn take_version(&mut self, version: Overwritten) {
-        let Some((folder, beside)) = layout::parse_key(&version.listed.key) else { return };
-        let segment = layout::owner(folder);
+        let Some((segment, beside)) = layout::parse_key(&version.listed.key) else { return };
         let Some(customer) = self.customer(&segment) else { return };
         match beside {
             Beside::State { unit } => customer.changes.push(Change { at: version.listed.modified, unit: unit.to_owned() }),

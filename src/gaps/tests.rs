@@ -100,7 +100,10 @@ fn a_config_that_the_last_deployment_did_not_have_is_outdated() {
     let mut customer = clean();
     customer.current = Some(current(&customer.copies[0]));
     let text = only(&customer, Kind::Outdated);
-    assert_eq!(text, "config.yaml is aaaaaaaaaaaa of 2026-10-01T08:00:00Z, and the last deployment, 2026-10-03T08:00:09Z, had bbbbbbbbbbbb");
+    assert_eq!(
+        text,
+        "config.yaml is aaaaaaaaaaaa of 2026-10-01T08:00:00Z, and the last deployment, 2026-10-03T08:00:09Z, had bbbbbbbbbbbb"
+    );
     customer.current = None;
     assert!(only(&customer, Kind::Outdated).starts_with("there is no config.yaml, only copies"));
 }

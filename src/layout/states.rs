@@ -19,27 +19,37 @@ pub enum Beside<'a> {
     Config(ConfigKey<'a>),
 }
 
-/// Takes a key below `terragrunt/` apart: the name of the customer's folder, and what lies in it; `None` for any other object.
+/// Takes a key below `terragrunt/` apart: the segment of the customer that it belongs to, and what the object is; `None` for
+/// any other object.
 #[must_use]
-pub fn parse_key(key: &str) -> Option<(&str, Beside<'_>)> {
+pub fn parse_key(key: &str) -> Option<(String, Beside<'_>)> {
     let (folder, rest) = key.strip_prefix(CONFIGS)?.split_once('/')?;
     if folder.is_empty() {
         return None;
     }
     if let Some(config) = parse_config_key(&key[..key.len() - rest.len()], key) {
-        return Some((folder, Beside::Config(config)));
+        return Some((owner(folder), Beside::Config(config)));
     }
     let unit = rest.strip_suffix(STATE)?;
     let unit = if unit.is_empty() { unit } else { unit.strip_suffix('/')? };
-    Some((folder, Beside::State { unit }))
+    // A state lies under the name of the customer's folder as it is.
+    Some((segment(folder), Beside::State { unit }))
 }
 
-/// The segment of the customer that a folder is of. The folder may be called by the segment, or by the name itself, as the
-/// folders of states are and those of the earlier module; a spelling that is the segment of some customer is that one's.
+/// The segment of the customer that a folder of configs or records is of. It may be called by the segment, or by the name
+/// itself, as the earlier module did; a spelling that is the segment of some customer is that one's.
 #[must_use]
 pub fn owner(folder: &str) -> String {
     let is_digest = folder.strip_prefix("~~h").is_some_and(|digest| digest.len() == 64);
     if is_digest || customer_of(folder).is_some() { folder.to_owned() } else { segment(folder) }
+}
+
+/// What all keys of a customer's states and configs start with.
+#[must_use]
+pub fn all_prefixes(customer: &str) -> Vec<String> {
+    let mut prefixes = vec![format!("{CONFIGS}{}/", segment(customer)), format!("{CONFIGS}{customer}/")];
+    prefixes.dedup();
+    prefixes
 }
 
 #[cfg(test)]
@@ -49,13 +59,14 @@ mod tests {
 
     #[test]
     fn states_are_told_from_all_that_lies_beside_them() {
-        let state = |key| match parse_key(key) {
+        let state = |key: &'static str| match parse_key(key) {
             Some((folder, Beside::State { unit })) => Some((folder, unit)),
             _ => None,
         };
-        assert_eq!(state("terragrunt/acme/eks-cluster/terraform.tfstate"), Some(("acme", "eks-cluster")));
-        assert_eq!(state("terragrunt/Foo Bar/eu/eks/terraform.tfstate"), Some(("Foo Bar", "eu/eks")));
-        assert_eq!(state("terragrunt/acme/terraform.tfstate"), Some(("acme", "")));
+        assert_eq!(state("terragrunt/acme/eks-cluster/terraform.tfstate"), Some(("acme".into(), "eks-cluster")));
+        assert_eq!(state("terragrunt/Foo Bar/eu/eks/terraform.tfstate"), Some(("~Foo~20Bar".into(), "eu/eks")));
+        assert_eq!(state("terragrunt/acme/terraform.tfstate"), Some(("acme".into(), "")));
+        assert_eq!(state("terragrunt/~/eks/terraform.tfstate"), Some(("~~7e".into(), "eks")), "the customer `~`, and not none");
         for other in [
             "terragrunt/acme/eks-cluster/terraform.tfstate.tflock",
             "terragrunt/acme/eks-cluster/my-terraform.tfstate",
@@ -66,7 +77,7 @@ mod tests {
         ] {
             assert_eq!(state(other), None, "{other}");
         }
-        assert_eq!(parse_key(&config_key("Foo Bar")), Some(("~Foo~20Bar", Beside::Config(ConfigKey::Current))));
+        assert_eq!(parse_key(&config_key("Foo Bar")), Some(("~Foo~20Bar".into(), Beside::Config(ConfigKey::Current))));
         assert_eq!(parse_key("terragrunt/acme/eks/config.yaml"), None);
     }
 

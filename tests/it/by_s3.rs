@@ -7,6 +7,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
 use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
 
@@ -63,6 +64,25 @@ impl Hand {
         for one in done {
             one.expect("an object");
         }
+    }
+
+    /// Writes many with metadata, in no particular order.
+    pub(crate) fn put_all_with<'a>(&self, objects: impl Iterator<Item = (&'a str, &'a str, &'a [(&'static str, String)])>) {
+        let puts = objects.map(|(key, body, metadata)| {
+            let put = self.client.put_object().bucket(BUCKET).key(key).body(ByteStream::from(body.as_bytes().to_vec()));
+            metadata.iter().fold(put, |put, (name, value)| put.metadata(*name, value)).send()
+        });
+        let done: Vec<_> = self.runtime.block_on(futures_util::stream::iter(puts).buffer_unordered(AT_ONCE).collect());
+        for one in done {
+            one.expect("an object");
+        }
+    }
+
+    /// Has the bucket keep what is overwritten.
+    pub(crate) fn keep_versions(&self) {
+        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let asked = self.client.put_bucket_versioning().bucket(BUCKET).versioning_configuration(enabled).send();
+        self.runtime.block_on(asked).expect("a bucket with versions");
     }
 
     /// Has `rivals` at the same time write an object where none may be, and gives how many were told that theirs is there.

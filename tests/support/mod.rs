@@ -67,6 +67,7 @@ impl World {
             person("jane", JANE, &[]),
             person("max", MAX, &[]),
             person("reader", "arn:aws:iam::123456789012:user/reader", &["PutObject"]),
+            person("today", "arn:aws:iam::123456789012:user/today", &["ListObjectVersions"]),
             person("nobody", "arn:aws:iam::123456789012:user/nobody", &["*"]),
         ];
         let aws = folder.path().join("home/.aws");
