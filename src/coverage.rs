@@ -36,7 +36,7 @@ const GAPS: Exit = Exit(7);
 pub struct Arguments {
     /// Only this customer, by the exact name
     pub customer: Option<String>,
-    /// How long before a state's change its usage record may be (90m, 3h)
+    /// How long before a state's change its usage record may be (90m, 3h); it may be up to 15 minutes after it
     #[arg(long, value_name = "LENGTH", default_value = "3h", value_parser = window)]
     pub window: Duration,
     /// Nothing that happened before: a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339
@@ -53,7 +53,7 @@ pub struct Arguments {
 /// What `coverage --help` ends with.
 const KINDS: &str = "\
 Each line is a gap:
-  unlogged         a unit's state changed, and no usage record is near: from the window before to 15 minutes after
+  unlogged         a unit's state changed, and no usage record is near
   no-backup        units have a state, and there is no config
   outdated         config.yaml is not that of the last deployment
   missing-version  usage records whose config is not there

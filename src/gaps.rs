@@ -123,7 +123,7 @@ impl Customer {
         }
         let units: Vec<String> = self.units.iter().cloned().collect();
         let text = format!(
-            "there is no config, and a state of {}; a state lies under the name of the customer's folder, and the config under `customer.name`, if that differs",
+            "there is a state of {} and no config; a state lies under the folder's name, a config under `customer.name`, in case they differ",
             listed(&units)
         );
         Some(Gap { units, ..self.gap(Kind::NoBackup, None, text) })
@@ -139,7 +139,7 @@ impl Customer {
         }
         let is = match &self.current {
             // Of a deployment that came later, or of bytes that could not be had: there is nothing to compare.
-            Some(current) if is_last(&current.md5) || current.md5.is_empty() || self.is_later(current, last) => return None,
+            Some(current) if is_last(&current.md5) || current.md5.is_empty() || is_later(current, last) => return None,
             Some(current) => format!("config.yaml is {} of {}", short(&current.md5), timestamp(current.at)),
             None if self.copies.is_empty() => return None,
             None => "there is no config.yaml, only copies of its versions".to_owned(),
@@ -147,11 +147,6 @@ impl Customer {
         let text = format!("{is}, and the last deployment, {}, had {}", timestamp(last.at), short(&last.config_hash));
         let key = self.current.as_ref().map(|current| current.key.clone()).unwrap_or_default();
         Some(Gap { key, deployment_id: last.deployment_id.clone(), ..self.gap(Kind::Outdated, Some(last.at), text) })
-    }
-
-    /// Whether a config is of a deployment after `last` whose record is on its way, lost, or does not say what it had.
-    fn is_later(&self, current: &Held, last: &Logged) -> bool {
-        !current.deployment_id.is_empty() && current.deployment_id != last.deployment_id && current.at > last.at
     }
 
     fn missing_versions(&self, scope: &Scope) -> Vec<Gap> {
@@ -212,6 +207,11 @@ impl Customer {
             Gap { key: key.to_owned(), deployment_id: id.clone(), ..self.gap(Kind::Pending, Some(at), text) }
         })
     }
+}
+
+/// Whether a config is of a deployment after `last` whose record is on its way, lost, or does not say what it had.
+fn is_later(current: &Held, last: &Logged) -> bool {
+    !current.deployment_id.is_empty() && current.deployment_id != last.deployment_id && current.at > last.at
 }
 
 fn short(md5: &str) -> &str {

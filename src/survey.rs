@@ -59,7 +59,9 @@ pub async fn look(store: &Arc<Store>, customer: Option<&str>, spool: &Spool) -> 
     let (listed, versions) = futures_util::join!(list(store, folders.clone(), &mut survey), all_versions(store, &folders, &mut older));
     listed?;
     survey.versions = versions?;
-    older.into_iter().for_each(|version| survey.take_version(version));
+    for version in older {
+        survey.take_version(version);
+    }
     list(store, customer.map_or_else(|| vec![LOGS.to_owned()], layout::prefixes_to_read), &mut survey).await?;
     survey.take_spool(spool, store.bucket());
     survey.look_at_configs(store).await?;
@@ -90,7 +92,7 @@ async fn all_versions(store: &Store, folders: &[String], found: &mut Vec<Overwri
 impl Sink for Survey {
     fn page(&mut self, listing: &Listing, _: &str, page: Page) -> Result<Vec<Listed>, Fault> {
         if !listing.prefix.starts_with(LOGS) {
-            page.objects.into_iter().for_each(|listed| self.take_object(listed));
+            page.objects.iter().for_each(|listed| self.take_object(listed));
             return Ok(Vec::new());
         }
         Ok(page.objects.into_iter().filter(|listed| self.wants_record(listed)).collect())
@@ -140,7 +142,7 @@ impl Survey {
         listed.size <= LARGEST_RECORD
     }
 
-    fn take_object(&mut self, listed: Listed) {
+    fn take_object(&mut self, listed: &Listed) {
         let Some((segment, beside)) = layout::parse_key(&listed.key) else { return };
         let Some(customer) = self.customer(&segment) else { return };
         match beside {
@@ -207,8 +209,8 @@ impl Survey {
             Ok::<_, Fault>((segment, place, Some(held).filter(|_| is_there)))
         });
         let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
-        while let Some(looked) = looks.next().await {
-            let (segment, place, held) = looked?;
+        while let Some(done) = looks.next().await {
+            let (segment, place, held) = done?;
             let Some(customer) = self.customers.get_mut(&segment) else { continue };
             match (place, held) {
                 (None, held) => customer.current = held,
@@ -231,8 +233,8 @@ impl Survey {
             md5_of(store, &key, version, &head).await.map(|md5| (segment, md5))
         });
         let mut looks = stream::iter(looks.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
-        while let Some(looked) = looks.next().await {
-            match looked {
+        while let Some(done) = looks.next().await {
+            match done {
                 Ok((segment, md5)) => self.customers.entry(segment).or_default().earlier.extend(Some(md5).filter(|md5| !md5.is_empty())),
                 // Who may list versions may not be allowed to read them.
                 Err(fault) if fault.kind == Kind::Denied => {}
@@ -245,12 +247,12 @@ impl Survey {
 
 /// Completes what the listing says of a config by its metadata, and by its bytes where that lacks an MD5 which is
 /// `compared`; whether it is there.
-async fn complete(store: &Store, held: &mut Held, compared: bool) -> Result<bool, Fault> {
-    let Some(head) = patiently(|| store.head(&held.key)).await? else { return Ok(false) };
-    held.deployment_id = head.metadata.get(DEPLOYMENT_ID).cloned().unwrap_or_default();
-    held.at = captured_at(&head).unwrap_or(held.at);
-    if held.md5.is_empty() && compared {
-        held.md5 = md5_of(store, &held.key, None, &head).await?;
+async fn complete(store: &Store, config: &mut Held, compared: bool) -> Result<bool, Fault> {
+    let Some(head) = patiently(|| store.head(&config.key)).await? else { return Ok(false) };
+    config.deployment_id = head.metadata.get(DEPLOYMENT_ID).cloned().unwrap_or_default();
+    config.at = captured_at(&head).unwrap_or(config.at);
+    if config.md5.is_empty() && compared {
+        config.md5 = md5_of(store, &config.key, None, &head).await?;
     }
     Ok(true)
 }

@@ -85,7 +85,7 @@ fn a_state_without_any_config_is_a_customer_without_a_backup() {
     let mut customer = clean();
     (customer.current, customer.copies) = (None, Vec::new());
     let text = only(&customer, Kind::NoBackup);
-    assert!(text.starts_with("there is no config, and a state of `atlas`, `eks`; ") && text.contains("`customer.name`"), "{text}");
+    assert!(text.starts_with("there is a state of `atlas`, `eks` and no config; ") && text.contains("`customer.name`"), "{text}");
     for has in [
         Customer { current: clean().current, ..customer.clone() },
         Customer { copies: clean().copies, ..customer.clone() },

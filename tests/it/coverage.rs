@@ -82,7 +82,7 @@ fn each_gap_is_named_alone(site: &mut Site) {
     site.hand.put("usage-logs/bare/x.json", &record);
     site.hand.put("terragrunt/bare/eks/terraform.tfstate", "{}");
     let gap = only(site, "no-backup", "bare");
-    assert!(gap["text"].as_str().expect("a phrase").contains("under the name of the customer's folder"), "{gap}");
+    assert!(gap["text"].as_str().expect("a phrase").contains("a config under `customer.name`"), "{gap}");
     site.hand.put("terragrunt/bare/config.yaml", config);
     assert_clean(site, &[]);
 
