@@ -13,6 +13,7 @@ use aws_sdk_s3::types::{ChecksumMode, EncodingType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use serde::{Deserialize, Serialize};
 
+use crate::earlier::{TO_GET_VERSIONS, versioned};
 use crate::fault::{Doing, Fault, Kind, explain};
 use crate::listing::{Listing, Page, page};
 use crate::quick::{Answer, Quick};
@@ -81,7 +82,7 @@ pub enum Written {
 /// A bucket and the credentials to it.
 #[derive(Debug)]
 pub struct Store {
-    target: Target,
+    pub(crate) target: Target,
     session: Session,
     s3: Mutex<Client>,
     quick: tokio::sync::Mutex<Option<Arc<Quick>>>,
@@ -117,7 +118,7 @@ impl Store {
     /// As [`Store::head`], for a version of the object that was overwritten, where one is named.
     pub async fn head_version(&self, key: &str, version: Option<&str>) -> Result<Option<Head>, Fault> {
         let what = format!("look at `{}`", self.uri(&versioned(key, version)));
-        let answer = self.send(&what, permission_to_get(version, "s3:GetObject and s3:ListBucket"), |s3| {
+        let answer = self.send(&what, version.map_or("s3:GetObject and s3:ListBucket", |_| TO_GET_VERSIONS), |s3| {
             let head = s3.head_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.owner());
             head.set_version_id(version.map(str::to_owned)).checksum_mode(ChecksumMode::Enabled).send()
         });
@@ -210,7 +211,7 @@ impl Store {
     /// As [`Store::get`], for a version of the object that was overwritten, where one is named.
     pub async fn get_version(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
         let what = format!("get `{}`", self.uri(&versioned(key, version)));
-        let answer = self.send(&what, permission_to_get(version, "s3:GetObject"), |s3| {
+        let answer = self.send(&what, version.map_or("s3:GetObject", |_| TO_GET_VERSIONS), |s3| {
             let get = s3.get_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.owner());
             get.set_version_id(version.map(str::to_owned)).send()
         });
@@ -257,11 +258,6 @@ impl Store {
         format!("{} {}", session::own_endpoint(&self.session.config).unwrap_or_default(), self.target.bucket)
     }
 
-    /// The bucket's name.
-    pub(crate) fn bucket(&self) -> &str {
-        &self.target.bucket
-    }
-
     /// `s3://bucket/key`, as messages and outputs spell it.
     #[must_use]
     pub fn uri(&self, key: &str) -> String {
@@ -300,16 +296,6 @@ impl Store {
     pub(crate) fn owner(&self) -> Option<String> {
         Some(self.target.owner.clone()).filter(|owner| !owner.is_empty())
     }
-}
-
-/// A key with the version that is meant, as S3's addresses spell it.
-#[must_use]
-pub fn versioned(key: &str, version: Option<&str>) -> String {
-    version.map_or_else(|| key.to_owned(), |version| format!("{key}?versionId={version}"))
-}
-
-fn permission_to_get<'a>(version: Option<&str>, otherwise: &'a str) -> &'a str {
-    if version.is_some() { "s3:GetObjectVersion" } else { otherwise }
 }
 
 /// `s3://bucket/key`, as messages and outputs spell it.

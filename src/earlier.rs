@@ -9,6 +9,15 @@ use crate::fault::{Fault, Kind};
 use crate::fetch::patiently;
 use crate::listing::{Overwritten, VersionsPage, versions_page};
 
+/// What it takes to read a version.
+pub const TO_GET_VERSIONS: &str = "s3:GetObjectVersion";
+
+/// A key with the version that is meant, as S3's addresses spell it.
+#[must_use]
+pub fn versioned(key: &str, version: Option<&str>) -> String {
+    version.map_or_else(|| key.to_owned(), |version| format!("{key}?versionId={version}"))
+}
+
 /// Whether versions can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -53,7 +62,7 @@ async fn list(store: &Store, prefix: &str, from: Option<&(String, String)>) -> R
     let what = format!("list the versions below `{}`", store.uri(prefix));
     let answer = store.send(&what, "s3:ListBucketVersions", |s3| {
         s3.list_object_versions()
-            .bucket(store.bucket())
+            .bucket(&store.target.bucket)
             .prefix(prefix)
             .set_expected_bucket_owner(store.owner())
             .encoding_type(EncodingType::Url)

@@ -63,7 +63,7 @@ pub async fn look(store: &Arc<Store>, customer: Option<&str>, spool: &Spool) -> 
         survey.take_version(version);
     }
     list(store, customer.map_or_else(|| vec![LOGS.to_owned()], layout::prefixes_to_read), &mut survey).await?;
-    survey.take_spool(spool, store.bucket());
+    survey.take_spool(spool, &store.target.bucket);
     survey.look_at_configs(store).await?;
     survey.look_at_others(store).await?;
     survey.left_out.sort();

@@ -36,7 +36,7 @@ fn whatever_is_removed_is_named() {
         };
         assert!(gaps.iter().all(is_named), "{why}");
         kinds.extend(gaps.iter().map(|gap| gap["kind"].to_string()));
-        plant(&site, &[one.clone()]);
+        plant(&site, std::slice::from_ref(one));
     }
     assert_eq!(kinds.len(), 5, "every kind but what is pending was met: {kinds:?}");
     assert_eq!(run(&site.world, &["coverage"]).0, Some(0));
