@@ -13,9 +13,9 @@ use aws_sdk_s3::types::{ChecksumMode, EncodingType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use serde::{Deserialize, Serialize};
 
-use crate::earlier::{TO_GET_VERSIONS, versioned};
+use crate::earlier::TO_GET_VERSIONS;
 use crate::fault::{Doing, Fault, Kind, explain};
-use crate::listing::{Listing, Page, page};
+use crate::listing::{Listing, Page, page, versioned};
 use crate::quick::{Answer, Quick};
 pub use crate::session::Patience;
 use crate::session::Session;

@@ -12,12 +12,6 @@ use crate::listing::{Overwritten, VersionsPage, versions_page};
 /// What it takes to read a version.
 pub const TO_GET_VERSIONS: &str = "s3:GetObjectVersion";
 
-/// A key with the version that is meant, as S3's addresses spell it.
-#[must_use]
-pub fn versioned(key: &str, version: Option<&str>) -> String {
-    version.map_or_else(|| key.to_owned(), |version| format!("{key}?versionId={version}"))
-}
-
 /// Whether versions can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

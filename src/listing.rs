@@ -52,6 +52,12 @@ pub struct Overwritten {
     pub version: String,
 }
 
+/// A key with the version that is meant, as S3's addresses spell it.
+#[must_use]
+pub fn versioned(key: &str, version: Option<&str>) -> String {
+    version.map_or_else(|| key.to_owned(), |version| format!("{key}?versionId={version}"))
+}
+
 /// One page of a listing of versions; those that are there now are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionsPage {

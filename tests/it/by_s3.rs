@@ -85,6 +85,13 @@ impl Hand {
         self.runtime.block_on(asked).expect("a bucket with versions");
     }
 
+    /// The ids of all versions of an object, the newest first.
+    pub(crate) fn versions(&self, key: &str) -> Vec<String> {
+        let listed = self.runtime.block_on(self.client.list_object_versions().bucket(BUCKET).prefix(key).send()).expect("versions");
+        let of_key = listed.versions.unwrap_or_default().into_iter().filter(|version| version.key.as_deref() == Some(key));
+        of_key.filter_map(|version| version.version_id).collect()
+    }
+
     /// Has `rivals` at the same time write an object where none may be, and gives how many were told that theirs is there.
     pub(crate) fn race(&self, key: &str, rivals: usize) -> usize {
         let put = |number: usize| {

@@ -38,6 +38,7 @@ mod inputs;
 mod local_trouble;
 mod past_diff;
 mod past_history;
+mod past_overwritten;
 mod past_properties;
 mod past_restore;
 mod past_shapes;
