@@ -48,7 +48,9 @@ fn a_history_has_what_was_overwritten_with_its_key_and_version_id() {
     // A name that only begins like the config's.
     site.hand.put(&format!("{KEY}.bak"), "x\n");
     site.hand.put(&format!("{KEY}.bak"), "y\n");
+    record(&site, "2026-10-02T08:00:05Z", "max", KEY);
     let found = history(&site);
+    assert_eq!(column(&found, 2), ["2", "0", "1"], "a key without a version id is that of the object that is there");
     let md5s = [2, 1, 0].map(|number: usize| md5(BODIES[number]));
     assert_eq!(column(&found, 4), md5s.each_ref().map(String::as_str), "the newest first, also within a second");
     assert_eq!(column(&found, 8), [KEY; 3]);
