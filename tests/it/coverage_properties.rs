@@ -12,11 +12,11 @@ const SEED: u64 = 0x2026_1125;
 fn whatever_is_removed_is_named() {
     let site = Site::new(Kind::Embedded);
     let mut chance = fastrand::Rng::with_seed(SEED);
-    let objects = draw(&mut chance, 60);
+    let objects = draw(&mut chance, 30);
     plant(&site, &objects);
     let removable: Vec<&Planted> = objects.iter().filter(|it| !it.key.ends_with("/terraform.tfstate")).collect();
     let mut kinds = std::collections::BTreeSet::new();
-    for round in 0..60 {
+    for round in 0..40 {
         let one = removable[chance.usize(..removable.len())];
         site.hand.delete(&one.key);
         let (code, output, messages) = run(&site.world, &["coverage", "--json"]);

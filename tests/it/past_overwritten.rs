@@ -100,7 +100,7 @@ fn two_of_them_are_compared() {
 
 #[test]
 fn what_has_a_copy_is_told_once() {
-    let site = versioned();
+    let mut site = versioned();
     site.hand.put(KEY, BODIES[0]);
     let put = |time: &str, body: &str| {
         let key = version(&site, time, body);
@@ -112,7 +112,9 @@ fn what_has_a_copy_is_told_once() {
     let second = put("2026-10-02T08:00:00Z", BODIES[1]);
     put("2026-10-02T08:00:00Z", BODIES[1]);
     let third = put("2026-10-03T08:00:00Z", BODIES[2]);
+    let relay = site.relay(|_| Fate::Pass);
     let found = history(&site);
+    assert_eq!(relay.count(&format!("GET /mongodb-arena/{KEY}?")), 2, "the first alone is fetched, to be known and to be compared");
     assert_eq!(column(&found, 8), [KEY, &third, &second], "{found:?}");
     record(&site, "2026-10-03T08:00:05Z", "joe", &third);
     site.hand.delete(&second);
