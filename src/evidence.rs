@@ -101,6 +101,14 @@ impl Customer {
         unnamed.map(|it| it.config_hash.as_str()).filter(|md5| !self.has(md5)).collect()
     }
 
+    /// The keys that records name and no listed copy has.
+    #[must_use]
+    pub fn missing_keys(&self) -> BTreeSet<&str> {
+        let there: BTreeSet<&str> = self.copies.iter().chain(&self.current).chain(self.kept_configs()).map(|it| it.key.as_str()).collect();
+        let named = self.records.iter().map(|it| it.backup_key.as_str());
+        named.filter(|key| !key.is_empty() && !there.contains(key)).collect()
+    }
+
     /// What is kept of this customer's configs, as the copies that they become.
     pub fn kept_configs(&self) -> impl Iterator<Item = &Held> {
         self.kept.iter().filter_map(|kept| if let Thing::Config(config) = &kept.thing { Some(config) } else { None })

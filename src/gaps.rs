@@ -150,14 +150,14 @@ impl Customer {
     }
 
     fn missing_versions(&self, scope: &Scope) -> Vec<Gap> {
-        let keys: BTreeSet<&str> = self.copies.iter().chain(&self.current).chain(self.kept_configs()).map(|it| it.key.as_str()).collect();
+        let missing_keys = self.missing_keys();
         let mut missing: BTreeMap<(&str, &str), Vec<&Logged>> = BTreeMap::new();
         for it in self.records.iter().filter(|it| scope.covers(it.at)) {
             let (key, md5) = (it.backup_key.as_str(), it.config_hash.as_str());
             let is_there = match (key, md5) {
                 ("", "") => !it.failed,
                 ("", md5) => self.has(md5),
-                (key, _) => keys.contains(key),
+                (key, _) => !missing_keys.contains(key),
             };
             if !is_there {
                 missing.entry(if key.is_empty() { ("", md5) } else { (key, "") }).or_default().push(it);

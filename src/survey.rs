@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 
 use crate::aws::{Head, Store};
@@ -64,6 +65,7 @@ pub async fn look(store: &Arc<Store>, customer: Option<&str>, spool: &Spool) -> 
     }
     list(store, customer.map_or_else(|| vec![LOGS.to_owned()], layout::prefixes_to_read), &mut survey).await?;
     survey.take_spool(spool, &store.target.bucket);
+    survey.look_for_missing(store).await?;
     survey.look_at_configs(store).await?;
     survey.look_at_others(store).await?;
     survey.left_out.sort();
@@ -195,6 +197,29 @@ impl Survey {
         }
     }
 
+    /// Looks once more for the copies that records name, and for `config.yaml` where there is none beside records: a deployment
+    /// may have come between the two listings.
+    async fn look_for_missing(&mut self, store: &Store) -> Result<(), Fault> {
+        // A record may name anything; only what can be a copy of this customer's is asked for.
+        let is_copy = |segment: &str, key: &str| matches!(layout::parse_key(key), Some((owner, Beside::Config(ConfigKey::Version { .. }))) if owner == segment);
+        let missing = self.customers.iter().flat_map(|(segment, it)| it.missing_keys().into_iter().map(move |key| (segment, key)));
+        let copies = missing.filter(|(segment, key)| is_copy(segment, key)).map(|(_, key)| key.to_owned());
+        let has_none = |it: &&Customer| it.current.is_none() && !it.records.is_empty();
+        let currents = self.customers.values().filter(has_none).map(|it| layout::config_key(&it.name));
+        let keys: Vec<String> = copies.chain(currents).collect();
+        let looks = keys.into_iter().map(|key| async move {
+            let is_there = patiently(|| store.head(&key)).await?.is_some();
+            Ok::<_, Fault>(Some(key).filter(|_| is_there))
+        });
+        let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
+        while let Some(done) = looks.next().await {
+            if let Some(key) = done? {
+                self.take_object(&Listed { key, modified: DateTime::default(), size: 0, etag: String::new() });
+            }
+        }
+        Ok(())
+    }
+
     /// Reads the metadata of each `config.yaml`, and of the copies that no record explains.
     async fn look_at_configs(&mut self, store: &Store) -> Result<(), Fault> {
         let mut asked = Vec::new();
@@ -269,7 +294,7 @@ async fn md5_of(store: &Store, key: &str, version: Option<&str>, head: &Head) ->
     Ok(bytes.map(|bytes| digests(&bytes).md5).unwrap_or_default())
 }
 
-fn logged(reading: Reading, at: chrono::DateTime<chrono::Utc>) -> Logged {
+fn logged(reading: Reading, at: DateTime<Utc>) -> Logged {
     let failed = reading.backup == "failed";
     let Reading { deployment_id, config_hash, backup_key, .. } = reading;
     Logged { at, deployment_id, config_hash, backup_key, failed }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::by_hand::Unit;
 use crate::clean_bucket::{Planted, draw, plant};
+use crate::networks::Fate;
 use crate::oracle::{at, rfc3339, unix_now};
 use crate::past::{assert_refused, md5, run, run_as};
 use crate::site::{Kind, Site, on_each_server};
@@ -233,6 +234,39 @@ fn times_are_compared_to_the_second() {
         put("usage-logs/acme/x.json", &format!("{{\"timestamp\":\"{record}\",\"user\":\"{JOHN}\"}}"), changed);
         assert_eq!(gaps(&site, &["--window", "3h"]).len(), expected, "{record}");
     }
+}
+
+#[test]
+fn a_deployment_between_the_listings_is_no_gap() {
+    let mut site = Site::new(Kind::Embedded);
+    plant(&site, &draw(&mut fastrand::Rng::with_seed(SEED), 3));
+    let late = draw(&mut fastrand::Rng::with_seed(SEED + 1), 14).split_off(3);
+    let late: Vec<Planted> = late.into_iter().filter(|it| it.customer == "customer-12").collect();
+    let copies = late.iter().filter(|it| it.key.contains("/config-history/")).count();
+    let (hand, first) = (site.hand.clone(), std::sync::Once::new());
+    let relay = site.relay(move |line| {
+        if line.contains("prefix=usage-logs") {
+            first.call_once(|| hand.put_all_with(late.iter().map(|it| (it.key.as_str(), it.body.as_str(), it.metadata.as_slice()))));
+        }
+        Fate::Pass
+    });
+    assert_clean(&site, &[]);
+    assert_eq!((relay.count("HEAD /mongodb-arena/terragrunt/customer-12/config-history/"), copies > 0), (copies, true));
+}
+
+#[test]
+fn a_record_may_name_any_key_and_is_asked_for_copies_of_its_customer_alone() {
+    let site = Site::new(Kind::Embedded);
+    let objects = draw(&mut fastrand::Rng::with_seed(SEED), 14);
+    plant(&site, &objects);
+    let others = of(&objects, "customer-12", "/config-history/").key.clone();
+    for (number, key) in ["x".repeat(2000), "../../etc/passwd".to_owned(), others].into_iter().enumerate() {
+        let line = json!({ "timestamp": rfc3339(unix_now()), "user": "u", "backup_key": key });
+        site.hand.put(&format!("usage-logs/acme/{number}.json"), &line.to_string());
+        assert_eq!(gaps(&site, &[]).last().expect("a gap")["kind"], json!("missing-version"));
+        assert_eq!(gaps(&site, &["acme"]).len(), number + 1);
+    }
+    assert_clean(&site, &["customer-12"]);
 }
 
 #[test]
