@@ -159,7 +159,7 @@ const MEANT: &str = "\
 BEFORE and AFTER are each one of
   latest       the newest version in the bucket
   local        the file --config-file, or config.yaml in this folder or the one above
-  a version    its MD5, or the first 4 digits or more, or the time in its key (2026-10-01_080000)
+  a version    its MD5, or the first 4 digits or more, or the time in its key (2026-10-01_080000), or its version id
   a deployment its id, or the beginning of it
   a time       a date (2026-10-01: the end of that day in UTC), an age (36h, 30d, 2w) or RFC 3339
 
@@ -180,7 +180,8 @@ pub struct RestoreArguments {
     /// The version that this deployment used: its id, or the beginning of it
     #[arg(long, value_name = "ID", help_heading = "Choice")]
     pub deployment: Option<String>,
-    /// This version: its MD5, or the beginning of it (4 digits or more), or the time in its key (2026-10-01_080000)
+    /// This version: its MD5, or the beginning of it (4 digits or more), or the time in its key (2026-10-01_080000), or its
+    /// version id
     #[arg(long, value_name = "VERSION", help_heading = "Choice")]
     pub version: Option<String>,
 

@@ -13,8 +13,9 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, EncodingType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use serde::{Deserialize, Serialize};
 
+use crate::earlier::TO_GET_VERSIONS;
 use crate::fault::{Doing, Fault, Kind, explain};
-use crate::listing::{Listing, Page, page};
+use crate::listing::{Listing, Page, page, versioned};
 use crate::quick::{Answer, Quick};
 pub use crate::session::Patience;
 use crate::session::Session;
@@ -114,10 +115,15 @@ impl Store {
 
     /// The metadata of an object; `None` where there is none.
     pub async fn head(&self, key: &str) -> Result<Option<Head>, Fault> {
-        let what = format!("look at `{}`", self.uri(key));
-        let answer = self.send(&what, "s3:GetObject and s3:ListBucket", |s3| {
+        self.head_version(key, None).await
+    }
+
+    /// As [`Store::head`], for a version of the object that was overwritten, where one is named.
+    pub async fn head_version(&self, key: &str, version: Option<&str>) -> Result<Option<Head>, Fault> {
+        let what = format!("look at `{}`", self.uri(&versioned(key, version)));
+        let answer = self.send(&what, version.map_or("s3:GetObject and s3:ListBucket", |_| TO_GET_VERSIONS), |s3| {
             let head = s3.head_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.owner());
-            head.checksum_mode(ChecksumMode::Enabled).send()
+            head.set_version_id(version.map(str::to_owned)).checksum_mode(ChecksumMode::Enabled).send()
         });
         match answer.await {
             Ok(head) => Ok(Some(Head {
@@ -205,13 +211,19 @@ impl Store {
 
     /// Reads an object of at most `limit` bytes; `None` where there is none.
     pub async fn get(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
-        let what = format!("get `{}`", self.uri(key));
-        let answer = self.send(&what, "s3:GetObject", |s3| {
-            s3.get_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.owner()).send()
+        self.get_version(key, None, limit).await
+    }
+
+    /// As [`Store::get`], for a version of the object that was overwritten, where one is named.
+    pub async fn get_version(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+        let what = format!("get `{}`", self.uri(&versioned(key, version)));
+        let answer = self.send(&what, version.map_or("s3:GetObject", |_| TO_GET_VERSIONS), |s3| {
+            let get = s3.get_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.owner());
+            get.set_version_id(version.map(str::to_owned)).send()
         });
         let object = match answer.await {
             Ok(object) => object,
-            Err(fault) if fault.code == "NoSuchKey" => return Ok(None),
+            Err(fault) if ["NoSuchKey", "NoSuchVersion"].contains(&fault.code.as_str()) => return Ok(None),
             Err(fault) => return Err(fault),
         };
         let mut stream = object.body;

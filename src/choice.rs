@@ -77,15 +77,22 @@ fn date(text: &str, end: End) -> Option<DateTime<Utc>> {
 }
 
 fn age(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    now.checked_sub_signed(length(text)?)
+}
+
+/// Reads a length of time: `90m`, `36h`, `30d` or `2w`.
+#[must_use]
+pub fn length(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let number: i64 = number.parse::<u32>().ok()?.into();
-    let hours = match unit {
-        "h" => 1,
-        "d" => 24,
-        "w" => 168,
+    let minutes = match unit {
+        "m" => 1,
+        "h" => 60,
+        "d" => 24 * 60,
+        "w" => 168 * 60,
         _ => return None,
     };
-    now.checked_sub_signed(Duration::try_hours(number.checked_mul(hours)?)?)
+    Duration::try_minutes(number.checked_mul(minutes)?)
 }
 
 #[cfg(test)]
@@ -106,6 +113,7 @@ mod tests {
         for (text, end, expected) in [
             ("2026-10-01", End::First, "2026-10-01T00:00:00+00:00"),
             ("2026-10-01", End::Last, "2026-10-01T23:59:59.999999999+00:00"),
+            ("90m", End::First, "2026-11-24T10:30:00+00:00"),
             ("36h", End::First, "2026-11-23T00:00:00+00:00"),
             ("30d", End::Last, "2026-10-25T12:00:00+00:00"),
             ("2w", End::First, "2026-11-10T12:00:00+00:00"),

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::arguments::{DiffArguments, EXAMPLES, HistoryArguments, ReportArguments, RestoreArguments};
 use crate::fault::Fault;
 use crate::{
-    backup, completions, context, diff, doctor, history, iam, init, log, outcome, panics, replay, report, restore, status, verify,
+    backup, completions, context, coverage, diff, doctor, history, iam, init, log, outcome, panics, replay, report, restore, status, verify,
 };
 
 /// An exit code; README.md, "Exit codes", lists them.
@@ -24,7 +24,7 @@ pub struct Exit(pub u8);
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = false, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 ok, 1 error, 2 usage, 3 bad input, 4 credentials, 5 denied or no such bucket,\n6 network or timeout, 7 partial with --strict or findings, 130 interrupted.\nThe verbs that Terraform calls (context, backup, log, outcome) always exit 0."
+    after_help = "Exit codes: 0 ok, 1 error, 2 usage, 3 bad input, 4 credentials, 5 denied or no such bucket,\n6 network or timeout, 7 something is missing or wrong (report --strict, coverage, verify), 130 interrupted.\nThe verbs that Terraform calls (context, backup, log, outcome) always exit 0."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -44,6 +44,8 @@ enum Verb {
     Restore(Box<RestoreArguments>),
     /// Find out whether the records and configs in the bucket are what was written there
     Verify(verify::Arguments),
+    /// Find deployments that nobody logged and customers that nobody backed up
+    Coverage(Box<coverage::Arguments>),
     /// Put the Terragrunt unit into a customer folder, or bring it up to this version
     Init(InitArguments),
     /// Prove on your own bucket and machine what a deployment needs, with a fix for each finding
@@ -140,6 +142,7 @@ fn dispatch(
         Some(Verb::Diff(arguments)) => diff::run(&arguments, output, messages),
         Some(Verb::Restore(arguments)) => restore::run(&arguments, output, messages),
         Some(Verb::Verify(arguments)) => verify::run(&arguments, output, messages),
+        Some(Verb::Coverage(arguments)) => coverage::run(&arguments, output, messages),
         Some(Verb::Init(arguments)) => init::run(&arguments, &mut output),
         Some(Verb::Doctor(arguments)) => doctor::run(&arguments, output),
         Some(Verb::Replay) => replay::run(output, messages),

@@ -66,7 +66,7 @@ async fn side(store: &Store, past: &Past, word: &str, arguments: &DiffArguments)
     let chosen = past.meant(word, host::now()).and_then(|wanted| past.find(&wanted));
     let place = chosen.map_err(|why| Fault::new(Kind::Input, format!("choose a version: {why}"), ""))?;
     let bytes = past::proven(store, past, place).await?.bytes;
-    Ok(Side { name: store.uri(&past.versions()[place].key), bytes })
+    Ok(Side { name: store.uri(&past.versions()[place].address()), bytes })
 }
 
 /// The customer's config on this machine: in this folder, or above it, as seen from a unit's folder.

@@ -20,7 +20,8 @@ use crate::versions::{Past, Version};
 use crate::{host, masking};
 
 /// The columns; new ones are added at the end.
-pub const COLUMNS: [&str; 9] = ["timestamp", "user", "deployments", "size", "config_hash", "change", "arn", "deployment_id", "key"];
+pub const COLUMNS: [&str; 10] =
+    ["timestamp", "user", "deployments", "size", "config_hash", "change", "arn", "deployment_id", "key", "version_id"];
 /// How many of them a table has.
 const OF_TABLE: usize = 6;
 /// How much of an MD5 a table shows: enough to name a version.
@@ -110,6 +111,7 @@ fn write(rows: &[Row<'_>], format: Format, terminal: bool, output: &mut dyn Writ
             text(&row.user),
             text(&row.deployment_id),
             text(&row.version.key),
+            text(&row.version.version_id),
         ];
         cells.truncate(columns.len());
         cells

@@ -9,6 +9,10 @@ use crate::digest::sha256_hex;
 use crate::reading::YEARS;
 pub use crate::segments::{customer_of, segment};
 
+mod states;
+
+pub use states::{Beside, all_prefixes, owner, parse_key};
+
 /// The key prefix of all usage records.
 pub const LOGS: &str = "usage-logs/";
 /// The key prefix of everything that belongs to the customers' configs and states.

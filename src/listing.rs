@@ -2,6 +2,7 @@
 //!
 //! Pure: it reads S3's answers and must not ask for them.
 
+use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::DateTime as SmithyTime;
 use aws_sdk_s3::types::EncodingType;
@@ -40,6 +41,52 @@ pub struct Page {
     pub folders: Vec<String>,
     /// Asks for the next page; `None` on the last.
     pub next: Option<String>,
+}
+
+/// A version of an object that was overwritten or deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overwritten {
+    /// What it was.
+    pub listed: Listed,
+    /// Names it among the versions of its key.
+    pub version: String,
+}
+
+/// A key with the version that is meant, as S3's addresses spell it.
+#[must_use]
+pub fn versioned(key: &str, version: Option<&str>) -> String {
+    version.map_or_else(|| key.to_owned(), |version| format!("{key}?versionId={version}"))
+}
+
+/// One page of a listing of versions; those that are there now are left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionsPage {
+    /// In the order of their keys, of each key the newest first.
+    pub overwritten: Vec<Overwritten>,
+    /// The key and the version id that the next page follows; `None` on the last.
+    pub next: Option<(String, String)>,
+}
+
+/// The page of versions that S3 answered with.
+#[must_use]
+pub fn versions_page(answer: ListObjectVersionsOutput) -> VersionsPage {
+    let encoded = answer.encoding_type == Some(EncodingType::Url);
+    let plain = |key: String| if encoded { decode(&key) } else { key };
+    let old = answer.versions.unwrap_or_default().into_iter().filter(|it| it.is_latest == Some(false));
+    let overwritten = old.filter_map(|it| {
+        let listed = Listed {
+            key: plain(it.key?),
+            modified: it.last_modified.as_ref().map(time).unwrap_or_default(),
+            size: it.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+            etag: it.e_tag.unwrap_or_default(),
+        };
+        Some(Overwritten { listed, version: it.version_id? })
+    });
+    let next = answer.next_key_marker.filter(|_| answer.is_truncated == Some(true));
+    VersionsPage {
+        overwritten: overwritten.collect(),
+        next: next.map(|key| (plain(key), answer.next_version_id_marker.unwrap_or_default())),
+    }
 }
 
 /// The page that S3 answered with.

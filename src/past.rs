@@ -6,21 +6,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::{StreamExt as _, stream};
 
 use crate::aws::{Patience, Store};
 use crate::deliver::{DEPLOYMENT_ID, MD5, SHA256, captured_at};
 use crate::digest::digests;
+use crate::earlier;
 use crate::fault::{Fault, Kind};
 use crate::fetch::{self, Sink, patiently};
 use crate::gather::LARGEST as LARGEST_RECORD;
 use crate::layout::{self, ConfigKey};
-use crate::listing::{Listed, Listing, Page};
+use crate::listing::{Listed, Listing, Overwritten, Page};
 use crate::proof::{Stated, verify};
 use crate::reading;
 use crate::versions::{Past, Use, Version};
 
 /// Attempts are counted by `fetch.rs`.
 pub const PATIENCE: Patience = Patience { operation: Duration::from_mins(1), attempt: Duration::from_mins(1), attempts: 1 };
+/// Overwritten versions that are looked at at once.
+const AT_ONCE: usize = 16;
 /// The largest config that is fetched: more than was ever backed up, for the earlier module had no limit.
 pub const LARGEST: u64 = 64 << 20;
 
@@ -54,11 +58,14 @@ pub async fn look(store: &Arc<Store>, customer: &str) -> Result<Found, Fault> {
     let listings = prefixes.map(|prefix| Listing { prefix, ..Listing::default() }).collect();
     let mut search =
         Search { customer, folders: &folders, versions: Vec::new(), current: Vec::new(), uses: Vec::new(), left_out: Vec::new() };
-    fetch::all(Arc::clone(store), listings, LARGEST_RECORD, &mut search).await?;
+    let (listed, overwritten) =
+        futures_util::join!(fetch::all(Arc::clone(store), listings, LARGEST_RECORD, &mut search), overwritten(store, &folders));
+    listed?;
     let Search { mut versions, current, uses, mut left_out, .. } = search;
     for listed in current {
-        versions.extend(without_copy(store, listed, &versions).await?);
+        versions.extend(without_copy(store, listed, "", &versions).await?);
     }
+    left_out.extend(add_overwritten(store, overwritten?, &mut versions).await?);
     if versions.is_empty() {
         let text = format!("look for the config of `{customer}` below `{}`: there is none", store.uri(&folders[0]));
         return Err(Fault::new(Kind::Input, text, "check the customer's name, as in `config-backup report`"));
@@ -84,7 +91,8 @@ impl Sink for Search<'_> {
         for listed in page.objects {
             match layout::parse_config_key(folder, &listed.key) {
                 Some(ConfigKey::Version { at, md5 }) => {
-                    self.versions.push(Version { at, md5: md5.to_owned(), size: listed.size, key: listed.key.clone() });
+                    let (key, version_id) = (listed.key.clone(), String::new());
+                    self.versions.push(Version { at, md5: md5.to_owned(), size: listed.size, key, version_id });
                 }
                 Some(ConfigKey::Current) => self.current.push(listed),
                 Some(ConfigKey::Seal { .. }) | None => {}
@@ -129,29 +137,67 @@ impl Search<'_> {
     }
 }
 
-/// `config.yaml` itself, where it is of the earlier module, which kept no copies, or its copy is not there.
-async fn without_copy(store: &Store, listed: Listed, versions: &[Version]) -> Result<Option<Version>, Fault> {
-    let Some(head) = patiently(|| store.head(&listed.key)).await? else { return Ok(None) };
+/// What `config.yaml` was before, where the bucket keeps versions and they may be listed; of each key the newest first.
+async fn overwritten(store: &Store, folders: &[String]) -> Result<Vec<Overwritten>, Fault> {
+    let mut found = Vec::new();
+    for folder in folders {
+        let is_current = |key: &str| layout::parse_config_key(folder, key) == Some(ConfigKey::Current);
+        let take = |version: Overwritten| found.extend(Some(version).filter(|it| is_current(&it.listed.key)));
+        earlier::each(store, &layout::configs_prefix(folder), take).await?;
+    }
+    Ok(found)
+}
+
+/// Adds those of the versions that no copy was made of, for the earlier module kept none; gives those that cannot be had.
+async fn add_overwritten(store: &Store, overwritten: Vec<Overwritten>, versions: &mut Vec<Version>) -> Result<Vec<String>, Fault> {
+    let mut left_out = Vec::new();
+    let copies = versions.clone();
+    let looks = overwritten.into_iter().map(|it| {
+        let copies = &copies;
+        async move { without_copy(store, it.listed, &it.version, copies).await }
+    });
+    let mut looks = stream::iter(looks.collect::<Vec<_>>()).buffered(AT_ONCE);
+    while let Some(looked) = looks.next().await {
+        match looked {
+            // An upload whose answer is lost is done twice.
+            Ok(Some(version)) if versions.iter().any(|it| (it.at, &it.md5) == (version.at, &version.md5)) => {}
+            Ok(version) => versions.extend(version),
+            // In an archive, or too large to be read.
+            Err(fault) if fault.code == "InvalidObjectState" || fault.is_of_the_object() => left_out.push(fault.text),
+            // Who may list versions may not be allowed to read them: then it is as if there were none.
+            Err(fault) if fault.kind == Kind::Denied => break,
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(left_out)
+}
+
+/// `config.yaml` itself, or a version of it that was overwritten, where it is of the earlier module, which kept no copies, or
+/// its copy is not there.
+async fn without_copy(store: &Store, listed: Listed, version_id: &str, versions: &[Version]) -> Result<Option<Version>, Fault> {
+    let id = Some(version_id).filter(|id| !id.is_empty());
+    let Some(head) = patiently(|| store.head_version(&listed.key, id)).await? else { return Ok(None) };
     let said = |name: &str| head.metadata.get(name).map(String::as_str);
     let at = captured_at(&head);
     let is_copied = |at: DateTime<Utc>| versions.iter().any(|version| version.at == at && said(MD5) == Some(&version.md5));
     if at.is_some_and(is_copied) {
         return Ok(None);
     }
-    let Some(bytes) = patiently(|| store.get(&listed.key, LARGEST)).await? else { return Ok(None) };
+    let Some(bytes) = patiently(|| store.get_version(&listed.key, id, LARGEST)).await? else { return Ok(None) };
     let at = at.unwrap_or(listed.modified);
-    Ok(Some(Version { at, md5: digests(&bytes).md5, size: bytes.len() as u64, key: listed.key }))
+    let (md5, size) = (digests(&bytes).md5, bytes.len() as u64);
+    Ok(Some(Version { at, md5, size, key: listed.key, version_id: version_id.to_owned() }))
 }
 
 /// The bytes of a version, compared with nothing.
 pub async fn bytes(store: &Store, version: &Version) -> Result<Vec<u8>, Fault> {
-    let got = patiently(|| store.get(&version.key, LARGEST)).await?;
-    got.ok_or_else(|| Fault::new(Kind::Service, format!("get `{}`: it is gone", store.uri(&version.key)), ""))
+    let got = patiently(|| store.get_version(&version.key, version.id(), LARGEST)).await?;
+    got.ok_or_else(|| Fault::new(Kind::Service, format!("get `{}`: it is gone", store.uri(&version.address())), ""))
 }
 
 /// The id of the deployment that uploaded a version; empty where the object does not say.
 pub async fn uploader(store: &Store, version: &Version) -> Result<String, Fault> {
-    let head = patiently(|| store.head(&version.key)).await?.unwrap_or_default();
+    let head = patiently(|| store.head_version(&version.key, version.id())).await?.unwrap_or_default();
     Ok(head.metadata.get(DEPLOYMENT_ID).cloned().unwrap_or_default())
 }
 
@@ -159,7 +205,7 @@ pub async fn uploader(store: &Store, version: &Version) -> Result<String, Fault>
 pub async fn proven(store: &Store, past: &Past, place: usize) -> Result<Proven, Fault> {
     let version = &past.versions()[place];
     let bytes = bytes(store, version).await?;
-    let head = patiently(|| store.head(&version.key)).await?.unwrap_or_default();
+    let head = patiently(|| store.head_version(&version.key, version.id())).await?.unwrap_or_default();
     let said = |name: &str| head.metadata.get(name).cloned().unwrap_or_default();
     let is_copy = version.key.ends_with(&format!("_{}.yaml", version.md5));
     let is_recorded = past.uses_of(place).any(|it| it.config_hash == version.md5);
@@ -171,7 +217,7 @@ pub async fn proven(store: &Store, past: &Past, place: usize) -> Result<Proven, 
         known_md5: if is_copy || is_recorded { version.md5.clone() } else { String::new() },
     };
     let by = verify(&stated, &digests(&bytes), bytes.len() as u64).map_err(|why| {
-        let text = format!("get `{}`: {why}", store.uri(&version.key));
+        let text = format!("get `{}`: {why}", store.uri(&version.address()));
         Fault::new(Kind::Service, text, "find out who wrote that object, and take another version")
     })?;
     Ok(Proven { bytes, by, deployment_id: said(DEPLOYMENT_ID) })

@@ -117,5 +117,5 @@ fn origin(past: &Past, number: usize, wanted: &Wanted, proven: &Proven, bucket: 
         None => format!("of {}, by the deployment {}, which has no record", timestamp(version.at), proven.deployment_id),
     };
     let proof = if proven.by.is_empty() { String::new() } else { format!("; {} as they must be", proven.by) };
-    format!("{who}, from {}{proof}", uri(bucket, &version.key))
+    format!("{who}, from {}{proof}", uri(bucket, &version.address()))
 }

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 
 use crate::choice::{End, moment};
 use crate::layout;
+use crate::listing::versioned;
 use crate::record::timestamp;
 
 /// The fewest characters that name a version or a deployment.
@@ -27,6 +28,22 @@ pub struct Version {
     pub md5: String,
     /// Its size in bytes.
     pub size: u64,
+    /// Names it among the versions that a versioned bucket has of this key; empty for the object that is there now.
+    pub version_id: String,
+}
+
+impl Version {
+    /// The key, with the version id where it takes one.
+    #[must_use]
+    pub fn address(&self) -> String {
+        versioned(&self.key, self.id())
+    }
+
+    /// The version id, where it takes one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        Some(self.version_id.as_str()).filter(|id| !id.is_empty())
+    }
 }
 
 /// A deployment, as its usage record tells it; what that does not say is empty.
@@ -67,7 +84,8 @@ pub enum Wanted {
 }
 
 impl Past {
-    /// Of versions and deployments in any order.
+    /// Of deployments in any order, and of versions, too, but that of those which the same key had in the same second the newer
+    /// one comes first.
     #[must_use]
     pub fn new(mut versions: Vec<Version>, mut uses: Vec<Use>) -> Self {
         versions.sort_by(|a, b| Reverse((a.at, &a.key)).cmp(&Reverse((b.at, &b.key))));
@@ -76,7 +94,8 @@ impl Past {
         for (place, version) in versions.iter().enumerate() {
             by_md5.entry(&version.md5).or_default().push(place);
         }
-        let by_key: HashMap<&str, usize> = versions.iter().enumerate().map(|(place, version)| (version.key.as_str(), place)).collect();
+        let there = versions.iter().enumerate().filter(|(_, version)| version.version_id.is_empty());
+        let by_key: HashMap<&str, usize> = there.map(|(place, version)| (version.key.as_str(), place)).collect();
         // Records of the earlier module name no key, and neither does one whose deployment could not tell: then it is the
         // newest version with its MD5 that there was, or else the oldest.
         let alike = |it: &Use| {
@@ -188,7 +207,7 @@ impl Past {
 }
 
 fn is_named(version: &Version, name: &str) -> bool {
-    version.md5.starts_with(&name.to_ascii_lowercase()) || layout::stamp(version.at) == name
+    version.md5.starts_with(&name.to_ascii_lowercase()) || layout::stamp(version.at) == name || version.id() == Some(name)
 }
 
 fn several(name: &str, what: &str, names: impl ExactSizeIterator<Item = String>) -> String {
@@ -208,7 +227,7 @@ mod tests {
 
     fn version(time: &str, md5: &str) -> Version {
         let at = at(time);
-        Version { key: layout::history_key("acme", at, md5), at, md5: md5.to_owned(), size: 1 }
+        Version { key: layout::history_key("acme", at, md5), at, md5: md5.to_owned(), size: 1, version_id: String::new() }
     }
 
     fn used(time: &str, id: &str, config_hash: &str, backup_key: &str) -> Use {

@@ -69,7 +69,7 @@ impl Hand {
 
     /// Sets the bucket up as one does for backups: versions, encryption, and no public access.
     pub(crate) fn harden(&self) {
-        let versions = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        self.keep_versions();
         let by_default =
             ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256).build().expect("an algorithm");
         let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(by_default).build();
@@ -77,7 +77,6 @@ impl Hand {
         let block = PublicAccessBlockConfiguration::builder().block_public_acls(true).ignore_public_acls(true);
         let block = block.block_public_policy(true).restrict_public_buckets(true).build();
         self.runtime.block_on(async {
-            self.client.put_bucket_versioning().bucket(BUCKET).versioning_configuration(versions).send().await.expect("versions");
             let put = self.client.put_bucket_encryption().bucket(BUCKET).server_side_encryption_configuration(encryption);
             put.send().await.expect("encryption");
             let put = self.client.put_public_access_block().bucket(BUCKET).public_access_block_configuration(block);
@@ -140,6 +139,32 @@ impl Hand {
         let done = self.runtime.block_on(self.client.delete_objects().bucket(BUCKET).delete(delete).send());
         let errors = done.map_err(|error| DisplayErrorContext(error).to_string())?.errors.unwrap_or_default();
         if errors.is_empty() { Ok(()) } else { Err(format!("{errors:?}")) }
+    }
+
+    /// Writes many with metadata, in no particular order.
+    pub(crate) fn put_all_with<'a>(&self, objects: impl Iterator<Item = (&'a str, &'a str, &'a [(&'static str, String)])>) {
+        let puts = objects.map(|(key, body, metadata)| {
+            let put = self.client.put_object().bucket(BUCKET).key(key).body(ByteStream::from(body.as_bytes().to_vec()));
+            metadata.iter().fold(put, |put, (name, value)| put.metadata(*name, value)).send()
+        });
+        let done: Vec<_> = self.runtime.block_on(futures_util::stream::iter(puts).buffer_unordered(AT_ONCE).collect());
+        for one in done {
+            one.expect("an object");
+        }
+    }
+
+    /// Has the bucket keep what is overwritten.
+    pub(crate) fn keep_versions(&self) {
+        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let asked = self.client.put_bucket_versioning().bucket(BUCKET).versioning_configuration(enabled).send();
+        self.runtime.block_on(asked).expect("a bucket with versions");
+    }
+
+    /// The ids of all versions of an object, the newest first.
+    pub(crate) fn versions(&self, key: &str) -> Vec<String> {
+        let listed = self.runtime.block_on(self.client.list_object_versions().bucket(BUCKET).prefix(key).send()).expect("versions");
+        let of_key = listed.versions.unwrap_or_default().into_iter().filter(|version| version.key.as_deref() == Some(key));
+        of_key.filter_map(|version| version.version_id).collect()
     }
 
     /// Has `rivals` at the same time write an object where none may be, and gives how many were told that theirs is there.

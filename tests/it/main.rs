@@ -9,6 +9,7 @@ mod support;
 mod by_hand;
 #[allow(dead_code)] // the campaigns use it, too
 mod by_s3;
+mod clean_bucket;
 #[allow(dead_code)] // the campaigns use it, too
 mod networks;
 mod oracle;
@@ -26,6 +27,8 @@ mod contract_keys;
 mod contract_names;
 mod contract_races;
 mod contract_throttled;
+mod coverage;
+mod coverage_properties;
 mod deployment;
 mod doctor;
 mod doctor_bucket;
@@ -43,6 +46,7 @@ mod inputs;
 mod local_trouble;
 mod past_diff;
 mod past_history;
+mod past_overwritten;
 mod past_properties;
 mod past_restore;
 mod past_shapes;

@@ -12,6 +12,12 @@ pub(crate) fn digest(algorithm: &str, bytes: &[u8]) -> String {
     python("import hashlib,sys; print(hashlib.new(sys.argv[1], sys.stdin.buffer.read()).hexdigest())", algorithm, bytes).trim().to_owned()
 }
 
+/// The MD5 of each text, by python3's hashlib.
+pub(crate) fn md5_of_all(texts: &[String]) -> Vec<String> {
+    let script = "import hashlib,json,sys; print(json.dumps([hashlib.md5(t.encode()).hexdigest() for t in json.load(sys.stdin.buffer)]))";
+    serde_json::from_str(&python(script, "", serde_json::json!(texts).to_string().as_bytes())).expect("digests")
+}
+
 /// The rows of a CSV, header included, by python3's csv module in its strict mode.
 pub(crate) fn rows(csv: &[u8]) -> Vec<Vec<String>> {
     let script = "import csv,io,json,sys; \

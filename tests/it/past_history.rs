@@ -28,10 +28,10 @@ fn versions_are_listed_newest_first_with_who_how_often_and_what_changed(site: &m
     let csv = answer(&site.world, &["history", "acme"]);
     assert!(!csv.contains("canary"), "{csv}");
     let arn = |user: &str| format!("arn:aws:iam::123456789012:user/{user}");
-    let row = |cells: [&str; 9]| cells.map(str::to_owned).to_vec();
+    let row = |cells: [&str; 10]| cells.map(str::to_owned).to_vec();
     let expected = [
-        row(["timestamp", "user", "deployments", "size", "config_hash", "change", "arn", "deployment_id", "key"]),
-        row(["2026-10-03T08:00:00Z", "", "0", "64", &md5(THIRD), "comments or order only", "", "", &third]),
+        row(["timestamp", "user", "deployments", "size", "config_hash", "change", "arn", "deployment_id", "key", "version_id"]),
+        row(["2026-10-03T08:00:00Z", "", "0", "64", &md5(THIRD), "comments or order only", "", "", &third, ""]),
         row([
             "2026-10-02T08:00:00Z",
             "joe",
@@ -42,8 +42,9 @@ fn versions_are_listed_newest_first_with_who_how_often_and_what_changed(site: &m
             &arn("joe"),
             "20261002T080005Z-joe",
             &second,
+            "",
         ]),
-        row(["2026-10-01T08:00:00Z", "jane", "1", "64", &md5(FIRST), "first version", &arn("jane"), "20261001T080005Z-jane", &first]),
+        row(["2026-10-01T08:00:00Z", "jane", "1", "64", &md5(FIRST), "first version", &arn("jane"), "20261001T080005Z-jane", &first, ""]),
     ];
     assert_eq!(rows(csv.as_bytes()), expected);
     assert_eq!(rows(answer(&site.world, &["history", "acme", "--limit", "2"]).as_bytes()), expected[..3]);
@@ -124,7 +125,11 @@ fn a_history_only_reads_and_says_what_is_missing_to_do_so() {
     let before = site.world.server.requests().len();
     assert_eq!(run_as(&site.world, "reader", &["history", "acme"]).0, Some(0));
     let requests = site.world.server.requests();
-    assert!(requests[before..].iter().all(|it| ["ListObjectsV2", "GetObject", "HeadObject"].contains(&it.operation.as_str())));
+    assert!(
+        requests[before..]
+            .iter()
+            .all(|it| ["ListObjectsV2", "ListObjectVersions", "GetObject", "HeadObject"].contains(&it.operation.as_str()))
+    );
     assert!(!site.world.state().exists());
     assert_refused(run_as(&site.world, "nobody", &["history", "acme"]), 5, "access denied; ask for the permission s3:ListBucket");
     assert_refused(run(&site.world, &["history", "acme", "--bucket", "none-of-ours"]), 5, "there is no such bucket");

@@ -174,7 +174,11 @@ fn a_restore_only_reads_and_fails_with_the_documented_codes() {
     let before = site.world.server.requests().len();
     assert_eq!(run_as(&site.world, "reader", &["restore", "acme", "--stdout"]).1, SECOND);
     let requests = site.world.server.requests();
-    assert!(requests[before..].iter().all(|it| ["ListObjectsV2", "GetObject", "HeadObject"].contains(&it.operation.as_str())));
+    assert!(
+        requests[before..]
+            .iter()
+            .all(|it| ["ListObjectsV2", "ListObjectVersions", "GetObject", "HeadObject"].contains(&it.operation.as_str()))
+    );
     assert_refused(run(&site.world, &["restore", "nobody-we-know", "--stdout"]), 3, "check the customer's name");
     assert_refused(run_as(&site.world, "no-such-profile", &["restore", "acme", "--stdout"]), 4, "no-such-profile");
     assert_refused(run_as(&site.world, "nobody", &["restore", "acme", "--stdout"]), 5, "access denied");

@@ -25,7 +25,7 @@ pub(crate) struct Site {
     pub(crate) kind: Kind,
     /// Writes and deletes, past whatever stands between the helper and the server.
     pub(crate) hand: Hand,
-    endpoint: String,
+    pub(crate) endpoint: String,
     // Before the world with their folders.
     gateway: Option<Gateway>,
     moto: Option<Moto>,

@@ -67,6 +67,7 @@ impl World {
             person("jane", JANE, &[]),
             person("max", MAX, &[]),
             person("reader", "arn:aws:iam::123456789012:user/reader", &["PutObject"]),
+            person("today", "arn:aws:iam::123456789012:user/today", &["ListObjectVersions"]),
             person("nobody", "arn:aws:iam::123456789012:user/nobody", &["*"]),
             // With the three permissions that the README asks for, or all but one of them.
             person("keeper", "arn:aws:iam::123456789012:user/keeper", &["DeleteObject"]),

@@ -180,6 +180,7 @@ fn action(operation: &str) -> &str {
         "CopyObject" => "PutObject",
         "DeleteObjects" => "DeleteObject",
         "HeadBucket" | "ListObjects" | "ListObjectsV2" => "ListBucket",
+        "ListObjectVersions" => "ListBucketVersions",
         "ListBuckets" => "ListAllMyBuckets",
         other => other,
     }

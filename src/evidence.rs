@@ -1,0 +1,168 @@
+//! What the bucket and this machine say of a customer: states, usage records, configs; and what else has to be asked.
+//!
+//! Pure: `survey.rs` fills it, `gaps.rs` judges it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Duration, Utc};
+
+use crate::changes::Change;
+use crate::item::{Item, What};
+use crate::layout;
+use crate::reading::{self, Reading};
+use crate::record::Chain;
+use crate::seal::Seal;
+
+/// How long after the config was read its deployment's record may be written.
+const RECORD_AFTER_CONFIG: Duration = Duration::minutes(15);
+
+/// All that is known of one customer.
+#[derive(Debug, Clone, Default)]
+pub struct Customer {
+    /// The name, as far as it is known.
+    pub name: String,
+    /// The units that have a state.
+    pub units: BTreeSet<String>,
+    /// The versions of their states.
+    pub changes: Vec<Change>,
+    /// The usage records.
+    pub records: Vec<Logged>,
+    /// `config.yaml`.
+    pub current: Option<Held>,
+    /// The copies of its versions.
+    pub copies: Vec<Held>,
+    /// The MD5s of versions that are neither, but that the bucket has.
+    pub earlier: BTreeSet<String>,
+    /// The seals on the records' chains.
+    pub seals: Vec<Seal>,
+    /// What this machine has not sent yet.
+    pub kept: Vec<Kept>,
+}
+
+/// A deployment as its record tells it; what that does not say is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Logged {
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// The deployment's id.
+    pub deployment_id: String,
+    /// The MD5 of the config.
+    pub config_hash: String,
+    /// The key of its version.
+    pub backup_key: String,
+    /// Whether the record itself says that the config was not backed up.
+    pub failed: bool,
+    /// SHA-256 of the object, hex.
+    pub sha256: String,
+    /// Its place in a chain.
+    pub chain: Option<Chain>,
+}
+
+impl Logged {
+    /// As the record tells it, at the time that it is known by.
+    #[must_use]
+    pub fn of(reading: Reading, at: DateTime<Utc>) -> Self {
+        let failed = reading.backup == "failed";
+        let Reading { deployment_id, config_hash, backup_key, chain, .. } = reading;
+        Self { at, deployment_id, config_hash, backup_key, failed, sha256: String::new(), chain }
+    }
+}
+
+/// A config in the bucket.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The object's key.
+    pub key: String,
+    /// When it was read to be deployed, or else when it was written.
+    pub at: DateTime<Utc>,
+    /// The MD5 of its bytes; empty where it is not known.
+    pub md5: String,
+    /// The deployment that brought it; empty where the object does not say, or was not asked.
+    pub deployment_id: String,
+}
+
+/// Something in the spool of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The file.
+    pub path: String,
+    /// What it will be once it is sent.
+    pub thing: Thing,
+}
+
+/// What is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Thing {
+    /// A config, with the key of the copy that it becomes.
+    Config(Held),
+    /// A usage record.
+    Record(Logged),
+}
+
+impl Thing {
+    /// What an item of the spool will be.
+    #[must_use]
+    pub fn of(item: Item, body: &[u8]) -> Self {
+        match item.what {
+            What::Config => {
+                let key = layout::history_key(&item.customer, item.at, &item.md5);
+                Self::Config(Held { key, at: item.at, md5: item.md5, deployment_id: item.deployment_id })
+            }
+            What::Record => {
+                let reading = reading::read(body).unwrap_or_default();
+                let at = reading.at.unwrap_or(item.at);
+                Self::Record(Logged { deployment_id: item.deployment_id, ..Logged::of(reading, at) })
+            }
+        }
+    }
+}
+
+impl Customer {
+    /// The copies whose metadata has to be read to know whether the deployment that brought them is logged: those that no
+    /// record names which was written when they came.
+    #[must_use]
+    pub fn unexplained(&self) -> Vec<usize> {
+        let mut named: BTreeMap<&str, Vec<DateTime<Utc>>> = BTreeMap::new();
+        for it in self.logged() {
+            named.entry(&it.backup_key).or_default().push(it.at);
+        }
+        let is_explained = |copy: &Held| {
+            let times = named.get(copy.key.as_str());
+            times.is_some_and(|times| times.iter().any(|at| (copy.at..=copy.at + RECORD_AFTER_CONFIG).contains(at)))
+        };
+        (0..self.copies.len()).filter(|place| !is_explained(&self.copies[*place])).collect()
+    }
+
+    /// The MD5s that records name and no config in the bucket has, of deployments whose record does not name a key.
+    #[must_use]
+    pub fn lost_hashes(&self) -> BTreeSet<&str> {
+        let unnamed = self.records.iter().filter(|it| it.backup_key.is_empty() && !it.config_hash.is_empty());
+        unnamed.map(|it| it.config_hash.as_str()).filter(|md5| !self.has(md5)).collect()
+    }
+
+    /// The keys that records name and no listed copy has.
+    #[must_use]
+    pub fn missing_keys(&self) -> BTreeSet<&str> {
+        let there: BTreeSet<&str> = self.copies.iter().chain(&self.current).chain(self.kept_configs()).map(|it| it.key.as_str()).collect();
+        let named = self.records.iter().map(|it| it.backup_key.as_str());
+        named.filter(|key| !key.is_empty() && !there.contains(key)).collect()
+    }
+
+    /// What is kept of this customer's configs, as the copies that they become.
+    pub fn kept_configs(&self) -> impl Iterator<Item = &Held> {
+        self.kept.iter().filter_map(|kept| if let Thing::Config(config) = &kept.thing { Some(config) } else { None })
+    }
+
+    /// The deployments that are logged, or will be.
+    pub fn logged(&self) -> impl Iterator<Item = &Logged> {
+        let kept = self.kept.iter().filter_map(|kept| if let Thing::Record(record) = &kept.thing { Some(record) } else { None });
+        self.records.iter().chain(kept)
+    }
+
+    /// Whether a config with this MD5 is there, will be, or may be: it cannot be told of one that could not be read.
+    #[must_use]
+    pub fn has(&self, md5: &str) -> bool {
+        let mut configs = self.copies.iter().chain(&self.current).chain(self.kept_configs());
+        configs.any(|it| it.md5 == md5 || it.md5.is_empty()) || self.earlier.contains(md5)
+    }
+}
