@@ -21,6 +21,8 @@ pub const CONFIGS: &str = "terragrunt/";
 pub const CURRENT: &str = "config.yaml";
 /// All versions of it, in a customer's folder.
 pub const HISTORY: &str = "config-history/";
+/// All seals on the chains of the usage records, in a customer's folder: SQL engines read what lies among the records.
+pub const SEALS: &str = "usage-chain/";
 
 const STAMP: &str = "%Y-%m-%d_%H%M%S";
 
@@ -36,10 +38,10 @@ pub fn history_key(customer: &str, captured_at: DateTime<Utc>, md5: &str) -> Str
     format!("{CONFIGS}{}/{HISTORY}{}_{md5}.yaml", segment(customer), stamp(captured_at))
 }
 
-/// What all keys of seals start with in a folder of configs. Not among the records, which SQL engines read as they lie.
+/// What all keys of seals start with in a folder of configs.
 #[must_use]
 pub fn seals_prefix(folder: &str) -> String {
-    format!("{folder}usage-chain/")
+    format!("{folder}{SEALS}")
 }
 
 /// The key of the seal on a writer's chain.

@@ -7,7 +7,7 @@ use std::fmt;
 use clap::ValueEnum;
 use indexmap::IndexSet;
 
-use crate::layout::{CONFIGS, CURRENT, HISTORY, LOGS, folders_to_read, logs_prefix, prefixes_to_read};
+use crate::layout::{CONFIGS, CURRENT, HISTORY, LOGS, SEALS, folders_to_read, logs_prefix, prefixes_to_read};
 use crate::terms::Term;
 
 /// A realm of AWS; ARNs of one mean nothing in another.
@@ -92,7 +92,9 @@ pub fn reader(scope: &Scope<'_>, configs: Configs) -> Term {
             [] => IndexSet::from([format!("{CONFIGS}*/")]),
             _ => customers.clone().flat_map(|it| folders_to_read(it)).map(|folder| literal(&folder)).collect(),
         };
-        objects.extend(folders.iter().flat_map(|folder| [format!("{folder}{CURRENT}"), format!("{folder}{HISTORY}*.yaml")]));
+        let of_folder =
+            |folder: &String| [format!("{folder}{CURRENT}"), format!("{folder}{HISTORY}*.yaml"), format!("{folder}{SEALS}*.json")];
+        objects.extend(folders.iter().flat_map(of_folder));
         match scope.customers {
             [] => prefixes.extend([format!("{CONFIGS}*")]),
             _ => prefixes.extend(folders.iter().map(|folder| format!("{folder}*"))),
@@ -189,7 +191,7 @@ impl Scope<'_> {
         };
         once.extend(folders.iter().map(|folder| format!("{folder}{HISTORY}*.yaml")));
         let mut kept = once.clone();
-        kept.extend(folders.iter().map(|folder| format!("{folder}{CURRENT}")));
+        kept.extend(folders.iter().flat_map(|folder| [format!("{folder}{CURRENT}"), format!("{folder}{SEALS}*.json")]));
         (once, kept)
     }
 

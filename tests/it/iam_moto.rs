@@ -61,7 +61,7 @@ fn the_printed_policies_let_each_do_their_work_and_no_more() {
     let moto = Moto::start(&world);
     // Names of their own: moto reads this machine's profiles, too, and takes no name twice.
     let policies = [
-        ("writer", printed(&world, &["writer", "--customer", "airbnb", "--account", "123456789012"])),
+        ("deployer", printed(&world, &["writer", "--customer", "airbnb", "--account", "123456789012"])),
         ("everybodys", printed(&world, &["writer"])),
         ("lead", printed(&world, &["reader", "--customer", "airbnb"])),
         ("auditor", printed(&world, &["reader", "--records-only"])),
@@ -69,14 +69,15 @@ fn the_printed_policies_let_each_do_their_work_and_no_more() {
     let [writer, everybodys, reader, auditor] = users(&mut world, &moto, policies, None);
 
     let mut unit = Unit::new(&world);
-    unit.set("aws_profile", "writer");
+    unit.set("aws_profile", "deployer");
     unit.deploy(&world).went_well();
     unit.write(CONFIG.replace("M30", "M40"));
     unit.deploy(&world).went_well();
     let mut other = Unit::in_folder(&world, "acme");
     other.set("customer_name", "acme");
-    other.set("aws_profile", "writer");
-    assert!(other.deploy(&world).warning().contains("access denied"));
+    other.set("aws_profile", "deployer");
+    let denied = other.deploy(&world);
+    assert!(denied.warning().contains("access denied"), "{denied:?}");
     // What that deployment kept goes out with the next of somebody who may.
     other.set("aws_profile", "everybodys");
     other.deploy(&world);
