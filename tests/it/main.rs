@@ -68,6 +68,5 @@ mod status;
 mod tidy;
 mod trouble;
 mod verify;
-mod verify_edits;
 mod versitygw;
 mod view_script;

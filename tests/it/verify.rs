@@ -13,12 +13,12 @@ use crate::oracle::{pass_the_second, unix_now};
 use crate::site::{Site, on_each_server};
 use crate::support::{BUCKET, CONFIG, World, nobody_there, text};
 
-pub(crate) fn verify(world: &World, arguments: &[&str]) -> Output {
+fn verify(world: &World, arguments: &[&str]) -> Output {
     world.helper(&[&["verify"], arguments].concat()).output().expect("it runs")
 }
 
 /// The findings, as customer, finding and key.
-pub(crate) fn findings(output: &Output) -> Vec<(String, String, String)> {
+fn findings(output: &Output) -> Vec<(String, String, String)> {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     let found = report["findings"].as_array().expect("findings");
     let field = |it: &Value, name: &str| string(it, name).to_owned();
@@ -28,7 +28,7 @@ pub(crate) fn findings(output: &Output) -> Vec<(String, String, String)> {
 }
 
 /// Fails unless nothing is wrong.
-pub(crate) fn all_is_well(world: &World) {
+fn all_is_well(world: &World) {
     let output = verify(world, &[]);
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), ""), "{}", text(&output.stderr));
 }

@@ -31,6 +31,7 @@ mod campaign;
 mod concurrency;
 mod controls;
 mod disk;
+mod edits;
 mod faults;
 mod hash;
 mod http1;
