@@ -89,7 +89,7 @@ fn other_units_plans_and_destroys_write_nothing_of_ours(stack: Stack) {
 
     stack.apply_all().ok();
     let before = ours(&stack);
-    assert_eq!(before.len(), 3, "{before:?}");
+    assert_eq!(before.len(), 4, "{before:?}");
     stack.terragrunt(&["plan", "--all", "--non-interactive"]).ok();
     stack.terragrunt(&["destroy", "--all", "--non-interactive"]).ok();
     assert_eq!(ours(&stack), before);

@@ -204,4 +204,8 @@ fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
             assert_eq!(shown.is_empty(), differs == 0, "{shown}");
         }
     }
+    // Nothing is missing, and nothing is other than it was written.
+    for verb_of_all in ["coverage", "verify"] {
+        assert_eq!(verb(&stack, &[verb_of_all, "airbnb"], 0), "", "{verb_of_all}");
+    }
 }
