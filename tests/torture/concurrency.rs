@@ -19,6 +19,7 @@ use crate::oracle::{pass_the_second, unix_now};
 use crate::site::{Kind, Site};
 use crate::support::{CONFIG, text};
 use crate::wrapper::wrap;
+use crate::wrongs::alarms;
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 const HISTORY: &str = "terragrunt/airbnb/config-history/";
@@ -154,6 +155,7 @@ fn campaign(name: &str, kind: Kind) {
     let waiting = site.world.spooled().len();
     replay(&site).unwrap_or_else(|what| panic!("{name}: {what}"));
     let late = look(&site, &deployments).unwrap_or_else(|what| panic!("{name}: {what}"));
+    assert_eq!(alarms(&site.world), Vec::<String>::new(), "{name}: all is well, and `verify` finds something");
     let warned = deployments.values().filter(|warned| **warned).count();
     let mut told = format!("{name}: {} in, {} distinct records", people * rounds, deployments.len());
     if warned + late > 0 {
