@@ -15,33 +15,10 @@ use crate::aws::{Condition, Identity, Patience, Store, Target, Written};
 use crate::deliver::SHA256;
 use crate::digest::sha256_hex;
 use crate::fault::{Fault, Kind};
-use crate::finding::Finding;
+use crate::finding::{Finding, OF_BUCKET};
 use crate::judge::{self, Tried};
 use crate::{host, layout, profiles, session, settings};
 
-/// The checks that are made here.
-const CHECKS: [&str; 20] = [
-    "profile",
-    "credentials",
-    "certificates",
-    "proxy",
-    "network",
-    "clock",
-    "bucket",
-    "region",
-    "owner",
-    "s3:ListBucket",
-    "s3:PutObject",
-    "s3:GetObject",
-    "conditions",
-    "read back",
-    "canary",
-    "versioning",
-    "encryption",
-    "public access",
-    "TLS only",
-    "object lock",
-];
 const CANARY: &[u8] = b"`config-backup doctor` tries with this object what a deployment does. It may be deleted.\n";
 /// More than any object of that name has.
 const LARGEST: u64 = 64 << 10;
@@ -74,7 +51,7 @@ impl Teller<'_> {
 
 /// Looks at everything, within some `limit` that the caller keeps.
 pub async fn look(target: &Target, customer: Option<&str>, limit: Duration, sender: &Sender<Finding>) {
-    let teller = Teller { sender, left: RefCell::new(CHECKS.to_vec()) };
+    let teller = Teller { sender, left: RefCell::new(OF_BUCKET.to_vec()) };
     teller.tell(proxy());
     if let Err(why) = in_steps(target, customer, limit, &teller).await {
         teller.give_up(&why);
@@ -190,17 +167,18 @@ fn proxy() -> Finding {
 /// Opens the store: the profile and the certificates.
 async fn open(target: &Target, patience: Patience, teller: &Teller<'_>) -> Result<Store, String> {
     let profile = &target.profile;
-    let found = if profile.is_empty() {
-        Finding::ok("profile", "none is named: the environment's credentials, or the default profile")
-    } else if profiles::exists(profile) {
-        Finding::ok("profile", format!("`{profile}` is in the AWS config or credentials file"))
-    } else {
-        Finding::ok("profile", format!("`{profile}` is not on this machine: the environment's credentials are used, as in CI"))
+    let seen = match session::use_profile(profile) {
+        _ if profile.is_empty() => "none is named: the environment's credentials, or the default profile".to_owned(),
+        Ok(false) if profiles::exists(profile) => {
+            format!("`{profile}` has no credentials of its own: the environment's are used, as in CI")
+        }
+        Ok(false) => format!("`{profile}` is not on this machine: the environment's credentials are used, as in CI"),
+        _ => format!("`{profile}` is in the AWS config or credentials file"),
     };
     let opened = Store::open(target, patience).await;
     match &opened {
         Ok(_) => {
-            teller.tell(found);
+            teller.tell(Finding::ok("profile", seen));
             let bundle = session::ca_bundle(profile);
             let certificates =
                 bundle.map_or_else(|| "the system's".to_owned(), |path| format!("the system's and those of `{}`", path.display()));

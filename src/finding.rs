@@ -42,6 +42,9 @@ pub const CHECKS: [&str; 29] = [
     "dependents",
 ];
 
+/// Those that need the bucket or AWS; the others look at this machine alone.
+pub const OF_BUCKET: &[&str] = CHECKS.split_at(20).0;
+
 /// How good or bad something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

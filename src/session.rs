@@ -116,7 +116,10 @@ pub fn client(config: &SdkConfig, region: &str) -> Client {
 /// Whether to take the credentials of the profile, or those that the environment brings.
 ///
 /// A CI runner has credentials in its environment and none of the profiles that people's configs name.
-fn use_profile(profile: &str) -> Result<bool, Fault> {
+///
+/// # Errors
+/// There are neither.
+pub fn use_profile(profile: &str) -> Result<bool, Fault> {
     if profile.is_empty() {
         Ok(false)
     } else if profiles::exists(profile) {
