@@ -16,7 +16,7 @@ CHECKS := check-rustfmt check-clippy check-deny check-terraform check-tflint che
 HCL_DIRS := terraform terragrunt
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build man demo bench bench-deployment bench-memory test test-browser torture fuzz fuzz-fold check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build man demo bench bench-deployment bench-scale bench-memory test test-browser torture fuzz fuzz-fold check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,10 @@ bench: build ## Measure report beside other clients on a local S3, some 15 minut
 bench-deployment: build tools ## Measure what a deployment costs: each step, and an apply of the unit beside one that does nothing
 	cargo build --release --locked -p report-bench -p embedded-aws
 	python3 tests/bench/bench.py --deployment $(BENCH_ARGS)
+
+bench-scale: build ## Measure how report grows from a thousand records to a million, some 6 minutes
+	cargo build --release --locked -p report-bench
+	python3 tests/bench/bench.py --scale $(BENCH_ARGS)
 
 bench-memory: build ## Measure the memory that report takes for a million records, some 10 minutes
 	tools/bench-install

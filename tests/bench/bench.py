@@ -29,6 +29,8 @@ def main():
         environment = clients.environment(place / "home")
         if arguments.memory:
             name, text = "memory", memory.table(arguments, environment, place, until)
+        elif arguments.scale:
+            name, text = "scale", memory.growth(arguments, environment, place, until)
         elif arguments.deployment:
             name, text = "deployment", deployment.tables(arguments, environment, place)
         else:
@@ -48,6 +50,8 @@ def parse():
     parser.add_argument("--slow-runs", type=int, default=3, help="runs of clients that take minutes")
     parser.add_argument("--only", default="", help="only clients whose name has this in it, for a quick look")
     parser.add_argument("--memory", action="store_true", help="measure the memory that many records take instead")
+    parser.add_argument("--scale", action="store_true", help="measure how report grows with the number of records instead")
+    parser.add_argument("--scale-counts", type=int, nargs="+", default=[1000, 10_000, 100_000, 1_000_000], help="how many records")
     parser.add_argument("--deployment", action="store_true", help="measure what a deployment costs instead")
     parser.add_argument("--memory-count", type=int, default=1_000_000)
     parser.add_argument("--into", type=pathlib.Path, help="a file whose lines between the markers are replaced")
@@ -160,12 +164,15 @@ def spread(seconds):
 
 
 def head(arguments):
-    found = deployment.versions() if arguments.deployment else clients.versions()
+    alone = arguments.deployment or arguments.scale
+    found = deployment.versions() if alone else clients.versions()
     versions = ", ".join(f"{name} {version}" for name, version in found.items())
     busy = f"{os.getloadavg()[0]:.1f}"
     runs, command = f"{arguments.runs} runs, {arguments.slow_runs} of the slow clients", "make bench"
     if arguments.memory:
         runs, command = "one run each", "make bench-memory"
+    elif arguments.scale:
+        runs, command = "one run each", "make bench-scale"
     elif arguments.deployment:
         runs, command = f"{arguments.runs} runs", "make bench-deployment"
     return (

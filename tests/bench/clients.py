@@ -35,9 +35,14 @@ class Client:
     slow: bool = False
 
 
+def report():
+    """Our own command."""
+    return f"AWS_ENDPOINT_URL_S3=$ENDPOINT XDG_CACHE_HOME=$DIR/cache {shlex.quote(str(RELEASE / 'config-backup'))} report -o $DIR/rows.csv"
+
+
 def clients():
     """All of them, ours first."""
-    ours = f"AWS_ENDPOINT_URL_S3=$ENDPOINT XDG_CACHE_HOME=$DIR/cache {shlex.quote(str(RELEASE / 'config-backup'))} report -o $DIR/rows.csv"
+    ours = report()
     tools = shlex.quote(str(TOOLS))
     python = f"PYTHONPATH={tools} python3"
     extension = next((TOOLS / "duckdb_extension_httpfs").rglob("httpfs.duckdb_extension"))

@@ -125,15 +125,15 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
 
     world.set_helper(crate::support::helper());
     unit.set("timeout", AMPLE);
+    proxy.calm();
+    if site.is_none() {
+        // At the same address: to the helper, another one is another bucket, whose chains of records are others.
+        world.set_endpoint(&proxy.endpoint());
+    }
     let newest = if run.newer { config(3) } else { now(run.before) };
     unit.write(&newest);
     deployed.push(Deployed::now(&world, unit.deploy(&world), newest));
     findings.healed(&world, &deployed);
-    if run.to_string().contains("PUT seal") {
-        // Who says to have the seal and has it not is found out by the next record of its chain, and chains are of one
-        // address: the healthy deployment asks another one.
-        findings.odd.retain(|alarm| !alarm.starts_with("false alarm: unsealed: "));
-    }
     Result { findings, added: took.saturating_sub(timeout), met }
 }
 

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -21,25 +22,42 @@ use crate::records::{Record, Records, time};
 /// Keys per page, as S3 has it.
 const PAGE: usize = 1000;
 
+/// Where a client asks how many pages and how many records were asked for so far.
+const COUNTS: &str = "/counts";
+
+/// The records, and what was asked for so far.
+struct Bucket {
+    records: Records,
+    pages: AtomicU64,
+    objects: AtomicU64,
+}
+
 /// Answers until the listener fails.
 pub(crate) async fn serve(listener: TcpListener, records: Records) -> io::Result<()> {
-    let records = Arc::new(records);
+    let bucket = Arc::new(Bucket { records, pages: AtomicU64::new(0), objects: AtomicU64::new(0) });
     loop {
         let (connection, _) = listener.accept().await?;
         connection.set_nodelay(true)?;
-        let records = Arc::clone(&records);
+        let bucket = Arc::clone(&bucket);
         let service = service_fn(move |request| {
-            let records = Arc::clone(&records);
-            async move { Ok::<_, Infallible>(answer(&records, &request)) }
+            let bucket = Arc::clone(&bucket);
+            async move { Ok::<_, Infallible>(answer(&bucket, &request)) }
         });
         // A connection that fails is the client's to notice.
         tokio::spawn(async move { http1::Builder::new().serve_connection(TokioIo::new(connection), service).await.ok() });
     }
 }
 
-fn answer(records: &Records, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+fn answer(bucket: &Bucket, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let Bucket { records, pages, objects } = bucket;
+    if request.uri().path() == COUNTS {
+        let counts = format!("{} {}\n", pages.load(Ordering::Relaxed), objects.load(Ordering::Relaxed));
+        return Response::new(Full::new(Bytes::from(counts)));
+    }
     let path = percent_decode_str(request.uri().path()).decode_utf8_lossy();
     let key = path.trim_start_matches('/').split_once('/').map_or("", |(_, key)| key);
+    let counter = if key.is_empty() { pages } else { objects };
+    counter.fetch_add(1, Ordering::Relaxed);
     let (status, kind, headers, body) = if key.is_empty() {
         (StatusCode::OK, "application/xml", None, list(records, request.uri().query().unwrap_or_default()))
     } else if let Some(record) = records.find(key) {
