@@ -60,6 +60,11 @@ CREATE OR REPLACE MACRO usage_customer(segment) AS
       THEN TRY(url_decode(replace(substr(segment, 2), '~', '%')))
   END;
 
+-- Names that the views below share with the other engines.
+CREATE OR REPLACE MACRO to_unixtime(t) AS epoch(t);
+CREATE OR REPLACE MACRO with_timezone(t, zone) AS t;
+
+-- Every deployment, as `config-backup report --all` has them, and more.
 CREATE OR REPLACE VIEW deployments AS
 WITH objects AS (
   SELECT
@@ -140,7 +145,7 @@ SELECT
   CASE WHEN has_ci THEN json_extract_string(record, '$.ci.run_url') ELSE '' END AS ci_run_url,
   usage_text(record, '$.backup_key') AS backup_key,
   CASE WHEN has_chain THEN json_extract_string(record, '$.chain.writer') END AS chain_writer,
-  CASE WHEN has_chain THEN json_extract_string(record, '$.chain.number')::UBIGINT END AS chain_number,
+  CASE WHEN has_chain THEN try_cast(json_extract_string(record, '$.chain.number') AS BIGINT) END AS chain_number,
   CASE WHEN has_chain THEN json_extract_string(record, '$.chain.previous') END AS chain_previous,
   sha256,
   deployed_at,
@@ -156,3 +161,78 @@ FROM (
       AND json_type(record, '$.chain.previous') = 'VARCHAR' AS has_chain
   FROM dated
 );
+
+-- The views from here on are the same in every file of this folder.
+
+-- The rows of `config-backup report`: of each day, customer and user the last deployment. Sort them where you ask for them.
+CREATE OR REPLACE VIEW usage_daily AS
+SELECT "timestamp", customer, "user", additional_users_count, project_name, cluster_name
+FROM (
+  SELECT
+    CAST(deployed_at AS DATE) AS "timestamp", customer, "user", additional_users_count, project_name, cluster_name,
+    row_number() OVER (
+      PARTITION BY CAST(deployed_at AS DATE), customer, "user"
+      ORDER BY deployed_at DESC, last_modified DESC, key DESC
+    ) AS place
+  FROM deployments
+) AS places
+WHERE place = 1;
+
+-- The configs that were deployed. Of a config that was backed up more than once, `backup_key` is the newest copy.
+CREATE OR REPLACE VIEW config_versions AS
+SELECT
+  customer,
+  config_hash,
+  min(deployed_at) AS first_deployed_at,
+  max(deployed_at) AS last_deployed_at,
+  count(*) AS deployments,
+  count(DISTINCT arn) AS users,
+  max(backup_key) AS backup_key
+FROM deployments
+WHERE config_hash <> ''
+GROUP BY customer, config_hash;
+
+-- Where the chains of records are broken: `missing` numbers, a number given twice (`doubled`), or a record that is not the one
+-- that the next one of its chain vouches for (`changed`). `key` is the record that shows it.
+CREATE OR REPLACE VIEW chain_breaks AS
+SELECT
+  customer,
+  chain_writer,
+  CASE WHEN chain_number = before THEN 'doubled' WHEN chain_number > before + 1 THEN 'missing' ELSE 'changed' END AS what,
+  CASE WHEN chain_number > before + 1 THEN before + 1 WHEN chain_number = before THEN before ELSE chain_number - 1 END AS first_number,
+  CASE WHEN chain_number > before + 1 THEN chain_number - 1 WHEN chain_number = before THEN before ELSE chain_number - 1 END AS last_number,
+  key
+FROM (
+  SELECT
+    customer, chain_writer, chain_number, chain_previous, key,
+    coalesce(lag(chain_number) OVER (PARTITION BY customer, chain_writer ORDER BY chain_number, key), 0) AS before,
+    coalesce(lag(sha256) OVER (PARTITION BY customer, chain_writer ORDER BY chain_number, key), '') AS sha256_before
+  FROM deployments
+  WHERE chain_writer IS NOT NULL
+) AS links
+WHERE chain_number <> before + 1 OR chain_previous <> sha256_before;
+
+-- What to look after, by customer: how long ago the last deployment was, and how many records tell of trouble or are missing.
+CREATE OR REPLACE VIEW gaps AS
+SELECT
+  customer,
+  max(last_deployed_at) AS last_deployed_at,
+  CAST(floor((to_unixtime(current_timestamp) - to_unixtime(with_timezone(max(last_deployed_at), 'UTC'))) / 3600) AS BIGINT) AS hours_since,
+  CAST(sum(deployments) AS BIGINT) AS deployments,
+  CAST(sum(spooled) AS BIGINT) AS spooled,
+  CAST(sum(failed) AS BIGINT) AS failed,
+  CAST(sum(late) AS BIGINT) AS late,
+  CAST(sum(missing) AS BIGINT) AS missing
+FROM (
+  SELECT
+    customer,
+    max(deployed_at) AS last_deployed_at,
+    count(*) AS deployments,
+    count(*) FILTER (WHERE backup = 'spooled') AS spooled,
+    count(*) FILTER (WHERE backup = 'failed') AS failed,
+    count(*) FILTER (WHERE late) AS late,
+    coalesce(max(chain_number) - count(DISTINCT chain_number), 0) AS missing
+  FROM deployments
+  GROUP BY customer, chain_writer
+) AS writers
+GROUP BY customer;

@@ -1,11 +1,11 @@
 -- The usage records as tables in Trino, read where they lie. docs/sql.md says how to use them and what it costs.
 --
--- The records of one customer alone: the same in a schema of its own, with the customer's name behind `usage-logs/`.
+-- One customer alone: the same in a schema of its own, with `usage-logs/<customer>/` as the location. Nothing else is then read.
 
 CREATE TABLE IF NOT EXISTS usage_lines (line VARCHAR)
 WITH (format = 'TEXTFILE', external_location = 's3://mongodb-arena/usage-logs/');
 
--- Every deployment. From here on this file and sql/athena.sql are the same.
+-- Every deployment, as `config-backup report --all` has them, and more. From here on sql/athena.sql and sql/trino.sql are the same.
 CREATE OR REPLACE VIEW deployments AS
 WITH objects AS (
   -- An object of ours is one line; others may have more, and are put together again.
@@ -21,7 +21,7 @@ texts AS (
   SELECT
     key,
     last_modified,
-    lower(to_hex(sha256(to_utf8(text || chr(10))))) AS sha256,
+    TRY(lower(to_hex(sha256(to_utf8(text || chr(10)))))) AS sha256,
     split_part(key, '/', 2) AS segment,
     regexp_extract(key, '/([^/]+)\.json\z', 1) AS stem,
     -- A byte-order mark is no part of the text, and bytes that are no UTF-8 are none.
@@ -29,14 +29,31 @@ texts AS (
   FROM objects
   WHERE regexp_like(key, '\Ausage-logs/[^/]+/[^/]+\.json\z')
 ),
-records AS (
+tokens AS (
   SELECT
     *,
-    TRY(json_parse(text)) AS record,
     -- Brackets outside of strings, and strings without pairs of surrogates and escaped backslashes.
     regexp_extract_all(regexp_replace(text, '"(?:[^"\\]|\\.)*"', ''), '[\[\]{}]') AS brackets,
     regexp_replace(replace(text, '\\', ''), '\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}', '') AS unpaired
   FROM texts
+),
+records AS (
+  SELECT
+    *,
+    -- Not parsed where it is nested deeper than 127 levels: from some thousand on, that would end the query.
+    CASE
+      WHEN regexp_like(unpaired, '\\u[dD][89a-fA-F]') THEN NULL
+      WHEN cardinality(brackets) < 128 OR reduce(
+        brackets,
+        CAST(ROW(0, 0) AS ROW(level BIGINT, deepest BIGINT)),
+        (s, bracket) -> CAST(ROW(
+          s.level + IF(bracket IN ('[', '{'), 1, -1),
+          greatest(s.deepest, s.level + IF(bracket IN ('[', '{'), 1, -1))
+        ) AS ROW(level BIGINT, deepest BIGINT)),
+        s -> s.deepest
+      ) < 128 THEN TRY(json_parse(text))
+    END AS record
+  FROM tokens
 ),
 fields AS (
   SELECT
@@ -53,16 +70,6 @@ fields AS (
     json_extract(record, '$.chain') AS chain
   FROM records
   WHERE regexp_like(json_format(record), '\A\{')
-    AND NOT regexp_like(unpaired, '\\u[dD][89a-fA-F]')
-    AND (cardinality(brackets) < 128 OR reduce(
-      brackets,
-      CAST(ROW(0, 0) AS ROW(level BIGINT, deepest BIGINT)),
-      (s, bracket) -> CAST(ROW(
-        s.level + IF(bracket IN ('[', '{'), 1, -1),
-        greatest(s.deepest, s.level + IF(bracket IN ('[', '{'), 1, -1))
-      ) AS ROW(level BIGINT, deepest BIGINT)),
-      s -> s.deepest
-    ) < 128)
     AND coalesce(
       json_extract(record, '$.timestamp'), json_extract(record, '$.customer'),
       json_extract(record, '$.user'), json_extract(record, '$.config_hash')
@@ -109,6 +116,14 @@ dated AS (
       WHEN year(key_at) BETWEEN 2000 AND 2099 THEN key_at
       ELSE CAST(last_modified AS TIMESTAMP(9))
     END AS deployed_at,
+    CASE
+      WHEN regexp_like(json_format(count), '\A"') AND regexp_like(digits, '\A[0-9]+\z')
+        THEN TRY(CAST(regexp_replace(digits, '\A0+(?=.)', '') AS DECIMAL(20, 0)))
+      WHEN regexp_like(json_format(count), '\A[0-9]+\z') THEN TRY(CAST(json_format(count) AS DECIMAL(20, 0)))
+      WHEN regexp_like(json_format(count), '\A-?[0-9]') AND CAST(json_format(count) AS DOUBLE) BETWEEN 0 AND 9007199254740991
+        AND CAST(json_format(count) AS DOUBLE) = floor(CAST(json_format(count) AS DOUBLE))
+        THEN CAST(CAST(json_format(count) AS DOUBLE) AS DECIMAL(20, 0))
+    END AS number,
     coalesce(element_at(field, 'user'), '') AS arn,
     coalesce(element_at(field, 'customer'), '') AS customer_said,
     CASE WHEN length(segment) <= 400
@@ -132,17 +147,7 @@ SELECT
     ELSE segment
   END AS customer,
   element_at(split(arn, IF(strpos(arn, '/') > 0, '/', ':')), -1) AS "user",
-  coalesce(
-    CASE
-      WHEN regexp_like(json_format(count), '\A"') AND regexp_like(digits, '\A[0-9]+\z')
-        THEN TRY(CAST(regexp_replace(digits, '\A0+(?=.)', '') AS DECIMAL(20, 0)))
-      WHEN regexp_like(json_format(count), '\A[0-9]+\z') THEN TRY(CAST(json_format(count) AS DECIMAL(20, 0)))
-      WHEN regexp_like(json_format(count), '\A-?[0-9]') AND CAST(json_format(count) AS DOUBLE) BETWEEN 0 AND 9007199254740991
-        AND CAST(json_format(count) AS DOUBLE) = floor(CAST(json_format(count) AS DOUBLE))
-        THEN CAST(CAST(json_format(count) AS DOUBLE) AS DECIMAL(20, 0))
-    END,
-    DECIMAL '0'
-  ) AS additional_users_count,
+  CASE WHEN number <= DECIMAL '18446744073709551615' THEN number ELSE DECIMAL '0' END AS additional_users_count,
   coalesce(element_at(field, 'project_name'), '') AS project_name,
   coalesce(element_at(field, 'cluster_name'), '') AS cluster_name,
   arn,
@@ -165,3 +170,78 @@ SELECT
   last_modified,
   key
 FROM dated;
+
+-- The views from here on are the same in every file of this folder.
+
+-- The rows of `config-backup report`: of each day, customer and user the last deployment. Sort them where you ask for them.
+CREATE OR REPLACE VIEW usage_daily AS
+SELECT "timestamp", customer, "user", additional_users_count, project_name, cluster_name
+FROM (
+  SELECT
+    CAST(deployed_at AS DATE) AS "timestamp", customer, "user", additional_users_count, project_name, cluster_name,
+    row_number() OVER (
+      PARTITION BY CAST(deployed_at AS DATE), customer, "user"
+      ORDER BY deployed_at DESC, last_modified DESC, key DESC
+    ) AS place
+  FROM deployments
+) AS places
+WHERE place = 1;
+
+-- The configs that were deployed. Of a config that was backed up more than once, `backup_key` is the newest copy.
+CREATE OR REPLACE VIEW config_versions AS
+SELECT
+  customer,
+  config_hash,
+  min(deployed_at) AS first_deployed_at,
+  max(deployed_at) AS last_deployed_at,
+  count(*) AS deployments,
+  count(DISTINCT arn) AS users,
+  max(backup_key) AS backup_key
+FROM deployments
+WHERE config_hash <> ''
+GROUP BY customer, config_hash;
+
+-- Where the chains of records are broken: `missing` numbers, a number given twice (`doubled`), or a record that is not the one
+-- that the next one of its chain vouches for (`changed`). `key` is the record that shows it.
+CREATE OR REPLACE VIEW chain_breaks AS
+SELECT
+  customer,
+  chain_writer,
+  CASE WHEN chain_number = before THEN 'doubled' WHEN chain_number > before + 1 THEN 'missing' ELSE 'changed' END AS what,
+  CASE WHEN chain_number > before + 1 THEN before + 1 WHEN chain_number = before THEN before ELSE chain_number - 1 END AS first_number,
+  CASE WHEN chain_number > before + 1 THEN chain_number - 1 WHEN chain_number = before THEN before ELSE chain_number - 1 END AS last_number,
+  key
+FROM (
+  SELECT
+    customer, chain_writer, chain_number, chain_previous, key,
+    coalesce(lag(chain_number) OVER (PARTITION BY customer, chain_writer ORDER BY chain_number, key), 0) AS before,
+    coalesce(lag(sha256) OVER (PARTITION BY customer, chain_writer ORDER BY chain_number, key), '') AS sha256_before
+  FROM deployments
+  WHERE chain_writer IS NOT NULL
+) AS links
+WHERE chain_number <> before + 1 OR chain_previous <> sha256_before;
+
+-- What to look after, by customer: how long ago the last deployment was, and how many records tell of trouble or are missing.
+CREATE OR REPLACE VIEW gaps AS
+SELECT
+  customer,
+  max(last_deployed_at) AS last_deployed_at,
+  CAST(floor((to_unixtime(current_timestamp) - to_unixtime(with_timezone(max(last_deployed_at), 'UTC'))) / 3600) AS BIGINT) AS hours_since,
+  CAST(sum(deployments) AS BIGINT) AS deployments,
+  CAST(sum(spooled) AS BIGINT) AS spooled,
+  CAST(sum(failed) AS BIGINT) AS failed,
+  CAST(sum(late) AS BIGINT) AS late,
+  CAST(sum(missing) AS BIGINT) AS missing
+FROM (
+  SELECT
+    customer,
+    max(deployed_at) AS last_deployed_at,
+    count(*) AS deployments,
+    count(*) FILTER (WHERE backup = 'spooled') AS spooled,
+    count(*) FILTER (WHERE backup = 'failed') AS failed,
+    count(*) FILTER (WHERE late) AS late,
+    coalesce(max(chain_number) - count(DISTINCT chain_number), 0) AS missing
+  FROM deployments
+  GROUP BY customer, chain_writer
+) AS writers
+GROUP BY customer;
