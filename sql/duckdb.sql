@@ -12,18 +12,17 @@ CREATE OR REPLACE MACRO usage_trim(t) AS
 -- The deepest nesting of brackets, `[` and `{` counting up and all else down: both in one number, the deepest in its upper part.
 CREATE OR REPLACE MACRO usage_depth(brackets) AS
   list_reduce(
-    list_transform(string_split(brackets, ''), c -> CASE WHEN c IN ('[', '{') THEN 1 ELSE -1 END::BIGINT),
-    (a, x) -> (greatest(a >> 24, (a & 16777215) + x) << 24) + (a & 16777215) + x,
+    list_transform(string_split(brackets, ''), lambda c: CASE WHEN c IN ('[', '{') THEN 1 ELSE -1 END::BIGINT),
+    lambda a, x: (greatest(a >> 24, (a & 16777215) + x) << 24) + (a & 16777215) + x,
     0::BIGINT
   ) >> 24;
 
--- Whether a text is one JSON object as report takes it: DuckDB also takes NaN, Infinity and a comma too many, and any depth.
-CREATE OR REPLACE MACRO usage_is_record(t) AS
+-- A text as JSON, if it is what report takes for a record: DuckDB also takes NaN, Infinity and a comma too many, and any depth.
+CREATE OR REPLACE MACRO usage_record(t) AS
   CASE
-    WHEN NOT json_valid(t) OR json_type(t) <> 'OBJECT' THEN false
-    WHEN regexp_matches(regexp_replace(t, '"(?:[^"\\]|\\.)*"', '""', 'gs'), '(?i)nan|inf|,\s*[\]}]') THEN false
-    WHEN usage_depth(regexp_replace(regexp_replace(t, '"(?:[^"\\]|\\.)*"', '', 'gs'), '[^][{}]', '', 'g')) > 127 THEN false
-    ELSE json_exists(t, '$.timestamp') OR json_exists(t, '$.customer') OR json_exists(t, '$.user') OR json_exists(t, '$.config_hash')
+    WHEN regexp_matches(regexp_replace(t, '"(?:[^"\\]|\\.)*"', '""', 'gs'), '(?i)nan|inf|,\s*[\]}]') THEN NULL
+    WHEN usage_depth(regexp_replace(regexp_replace(t, '"(?:[^"\\]|\\.)*"', '', 'gs'), '[^][{}]', '', 'g')) > 127 THEN NULL
+    ELSE TRY_CAST(t AS JSON)
   END;
 
 -- A field as text: what is neither text nor a number is left out.
@@ -41,7 +40,7 @@ CREATE OR REPLACE MACRO usage_count(j, path) AS
         AND json_extract_string(j, path)::DOUBLE = floor(json_extract_string(j, path)::DOUBLE)
         THEN json_extract_string(j, path)::DOUBLE::UBIGINT
     END,
-    0
+    0::UBIGINT
   );
 
 -- A date and a time of day, if there is such a time in the years 2000 to 2099.
@@ -82,7 +81,8 @@ records AS (
     sha256(content) AS sha256,
     split_part(key, '/', 2) AS segment,
     regexp_extract(key, '([0-9]{4}-[0-9]{2}-[0-9]{2})_([0-9]{2})([0-9]{2})([0-9]{2})(?:-[^/]*)?\.json$', ['date', 'hour', 'minute', 'second']) AS stem,
-    CASE WHEN starts_with(text, chr(65279)) THEN substr(text, 2) ELSE text END AS record
+    -- A byte-order mark is no part of the text.
+    usage_record(CASE WHEN starts_with(text, chr(65279)) THEN substr(text, 2) ELSE text END) AS record
   FROM objects
   WHERE regexp_full_match(key, 'usage-logs/[^/]+/[^/]+\.json', 's')
 ),
@@ -97,7 +97,8 @@ read AS (
     usage_text(record, '$.customer') AS said,
     usage_text(record, '$.user') AS arn
   FROM records
-  WHERE usage_is_record(record)
+  WHERE json_type(record) = 'OBJECT'
+    AND (json_exists(record, '$.timestamp') OR json_exists(record, '$.customer') OR json_exists(record, '$.user') OR json_exists(record, '$.config_hash'))
 ),
 timed AS (
   SELECT

@@ -75,6 +75,10 @@ class Bucket:
         command = [TARGET / "debug/config-backup", "report", "--no-cache", "--format", "json", *arguments]
         return json.loads(subprocess.run(command, check=True, capture_output=True, env=environment).stdout)
 
+    def requests(self):
+        """What was asked of it so far, a dictionary each (tests/embedded/src/request.rs)."""
+        return [json.loads(line) for line in (self.folder / "requests").read_text(encoding="utf-8").splitlines()]
+
 
 @contextlib.contextmanager
 def bucket(objects):
@@ -85,13 +89,13 @@ def bucket(objects):
         fill(folder / "s3", objects)
         place = folder / "endpoint"
         command = [TARGET / "debug/embedded-aws", "--data", folder / "s3", "--bucket", NAME, "--endpoint-file", place]
-        with open(folder / "server.log", "wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
+        with open(folder / "server.log", "wb") as log, subprocess.Popen([*command, "--log", folder / "requests"], stdout=log, stderr=log) as server:
             try:
                 # The server writes the file once it listens; it ends at once if it cannot.
                 while not place.exists():
                     if server.poll() is not None:
                         raise SystemExit((folder / "server.log").read_text())
                     time.sleep(0.05)
-                yield Bucket(folder, place.read_text().strip())
+                yield Bucket(folder, place.read_text(encoding="ascii").strip())
             finally:
                 server.terminate()
