@@ -1,5 +1,5 @@
 -- The usage records as tables in Amazon Athena, engine version 3, read where they lie. docs/sql.md says how to use them and what it
--- costs. Athena takes one statement at a time: each ends with a `;` at the end of a line.
+-- costs. Athena takes one statement at a time. A semicolon stands at the end of each and nowhere else.
 --
 -- One customer alone: the same in a database of its own, with `usage-logs/<customer>/` as the location. Nothing else is then read.
 

@@ -1,9 +1,9 @@
 -- The usage records as tables in DuckDB, read where they lie. docs/sql.md says how to use them and what it costs.
 --
 --   SET VARIABLE bucket = 'mongodb-arena';    another bucket than this one
---   SET VARIABLE segment = 'airbnb';          one customer alone, as the key spells the name; nothing else is then fetched
+--   SET VARIABLE segment = 'airbnb';          one customer alone, as the key spells the name: nothing else is then fetched
 --
--- Every query reads the objects anew; `CREATE TABLE kept AS FROM deployments` reads them once.
+-- Each session fetches the objects anew. `CREATE TABLE kept AS FROM deployments` in a database file keeps what they say.
 
 -- What Unicode calls white space, at both ends.
 CREATE OR REPLACE MACRO usage_trim(t) AS
