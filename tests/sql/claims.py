@@ -1,6 +1,9 @@
 """What SQL promises in every engine: the rows of `report`, and what only SQL tells. Each engine's test adds how to ask it."""
 
 import datetime
+import signal
+import sys
+import unittest
 
 import story
 
@@ -22,6 +25,15 @@ def enter(case, context):
     value = context.__enter__()
     case.addClassCleanup(context.__exit__, None, None, None)
     return value
+
+
+def asked_once(case, requests, objects, more=0):
+    """What docs/sql.md says of the cost: a GET for each object at most, a LIST for each thousand and so many more, and nothing else."""
+    kinds = {kind: [request["key"] for request in requests if request["operation"] == kind] for kind in ("GetObject", "ListObjectsV2")}
+    case.assertEqual(len(requests), sum(map(len, kinds.values())))
+    case.assertGreater(len(kinds["GetObject"]), 10_000)
+    case.assertEqual(len(kinds["GetObject"]), len(set(kinds["GetObject"])))
+    case.assertEqual(len(kinds["ListObjectsV2"]), -(-len(objects) // 1000) + more)
 
 
 class Claims:
@@ -72,3 +84,9 @@ class Claims:
         for row in table:
             noon = story.DAY + (int(row["last"][8:]) - 1) * 86_400 + 43_200
             self.assertIn(row["hours_since"], range(int((before - noon) // 3600), int((after - noon) // 3600) + 1))
+
+
+def main():
+    """Runs the tests of the script that calls it; what they started also ends when they are told to."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    unittest.main(module="__main__", verbosity=2)

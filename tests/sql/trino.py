@@ -108,16 +108,23 @@ class Trino:
 
     def ask(self, query, schema="usage"):
         """The rows of a query, a dictionary each; counts, decimals to Trino, as integers."""
-        answer = self.request("/v1/statement", query.encode(), schema)
-        names, table = [], []
+        until = time.monotonic() + 60
         while True:
-            if "error" in answer:
-                raise RuntimeError(json.dumps(answer["error"]))
-            names = [column["name"] for column in answer.get("columns", [])] or names
-            table += answer.get("data", [])
-            if "nextUri" not in answer:
+            answer = self.request("/v1/statement", query.encode(), schema)
+            names, table = [], []
+            while True:
+                names = [column["name"] for column in answer.get("columns", [])] or names
+                table += answer.get("data", [])
+                if "nextUri" not in answer:
+                    break
+                answer = self.request(answer["nextUri"], schema=schema)
+            error = answer.get("error")
+            if error is None:
                 break
-            answer = self.request(answer["nextUri"], schema=schema)
+            # It takes queries before it knows itself for a node that can work on them.
+            if error["errorName"] != "NO_NODES_AVAILABLE" or time.monotonic() > until:
+                raise RuntimeError(json.dumps(error))
+            time.sleep(0.2)
         found = [dict(zip(names, row)) for row in table]
         for row in found:
             if "additional_users_count" in row:
@@ -188,9 +195,7 @@ class InTrino(claims.Claims, unittest.TestCase):
     def test_each_object_is_fetched_once(self):
         before = len(self.served.requests())
         self.ask("SELECT count(*) AS n, count(DISTINCT customer) AS m FROM deployments")
-        asked = [request for request in self.served.requests()[before:] if request["operation"] != "ListObjectsV2"]
-        self.assertEqual({request["operation"] for request in asked}, {"GetObject"})
-        self.assertEqual(len(asked), len({request["key"] for request in asked}))
+        claims.asked_once(self, self.served.requests()[before:], self.objects)
 
     def test_of_one_customer_alone_nothing_else_is_fetched(self):
         self.engine.set_up("airbnb", "usage-logs/airbnb/")
@@ -216,4 +221,4 @@ class Limits(unittest.TestCase):
 if __name__ == "__main__":
     if not HOME.is_dir():
         sys.exit("trino.py: no Trino in .tools; run tools/install-trino")
-    unittest.main(verbosity=2)
+    claims.main()
