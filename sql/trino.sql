@@ -178,9 +178,9 @@ CREATE OR REPLACE VIEW usage_daily AS
 SELECT "timestamp", customer, "user", additional_users_count, project_name, cluster_name
 FROM (
   SELECT
-    CAST(deployed_at AS DATE) AS "timestamp", customer, "user", additional_users_count, project_name, cluster_name,
+    CAST(substr("timestamp", 1, 10) AS DATE) AS "timestamp", customer, "user", additional_users_count, project_name, cluster_name,
     row_number() OVER (
-      PARTITION BY CAST(deployed_at AS DATE), customer, "user"
+      PARTITION BY substr("timestamp", 1, 10), customer, "user"
       ORDER BY deployed_at DESC, last_modified DESC, key DESC
     ) AS place
   FROM deployments
