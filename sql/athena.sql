@@ -9,11 +9,11 @@ LOCATION 's3://mongodb-arena/usage-logs/';
 -- Every deployment, as `config-backup report --all` has them, and more. From here on sql/athena.sql and sql/trino.sql are the same.
 CREATE OR REPLACE VIEW deployments AS
 WITH objects AS (
-  -- An object of ours is one line. Others may have more, which are put together again.
+  -- An object of ours is one line. Others may have more, which are put together again, also those that text files have for null.
   SELECT
     regexp_extract("$path", '(?s)\As3[a-z]*://[^/]+/(.*)\z', 1) AS key,
     CAST(max("$file_modified_time") AT TIME ZONE 'UTC' AS TIMESTAMP(3)) AS last_modified,
-    array_join(array_agg(line), chr(10)) AS text
+    array_join(array_agg(coalesce(line, '\N')), chr(10)) AS text
   FROM usage_lines
   WHERE "$file_size" <= 1048576
   GROUP BY "$path"

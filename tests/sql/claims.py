@@ -36,6 +36,12 @@ def asked_once(case, requests, objects, more=0):
     case.assertEqual(len(kinds["ListObjectsV2"]), -(-len(objects) // 1000) + more)
 
 
+def otherwise(got, reported):
+    """The ids of the deployments that are not the same in both, or only in one of them."""
+    one, other = ({row[ALL.index("deployment_id")]: row for row in rows(table, ALL)} for table in (got, reported))
+    return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+
+
 class Claims:
     """For a unittest.TestCase with `ask`, and with `expected`, a bucket whose report is what `ask` must give."""
 

@@ -73,6 +73,13 @@ class Limits(unittest.TestCase):
             self.assertEqual(one, [{"n": 4}])
 
 
+    def test_of_odd_records_these_alone_are_read_otherwise(self):
+        with bucket.bucket(story.ODD_OBJECTS) as served:
+            table = ask(served, "SELECT * FROM deployments")
+            expected = {"twice", "beyond-a-double", "beyond-a-double-elsewhere", "git-as-a-list"}
+            self.assertEqual(claims.otherwise(table, served.report("--all")), expected)
+
+
 class Files(unittest.TestCase):
     """The three files differ where they must."""
 

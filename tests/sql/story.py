@@ -87,3 +87,29 @@ GAPS = [
     ("story-changed", "2026-10-03", 3, 0, 0, 0, 0),
     ("story-whole", "2026-10-04", 4, 1, 1, 1, 0),
 ]
+
+
+def odd_body(name, old="", new=""):
+    """A record of the customer `odd`, with something in its text changed."""
+    line = json.dumps(record("odd", 1, deployment_id=name), separators=(",", ":"))
+    return line.replace(old, new) if old else line
+
+
+# By deployment id: what no writer of ours writes and the golden corpus has not.
+ODD = {
+    "twice": odd_body("twice", '"project_name":"p"', '"project_name":"p","project_name":"q"'),
+    "beyond-a-double": odd_body("beyond-a-double", '_count":5', '_count":1e400'),
+    "beyond-a-double-elsewhere": odd_body("beyond-a-double-elsewhere", '"schema":1', f'"schema":{"9" * 400}'),
+    "git-as-a-list": odd_body("git-as-a-list", '"schema":1', '"schema":1,"git":["c","b",true]'),
+    "null-of-hive": "\\N\n" + odd_body("null-of-hive"),
+    "fraction-as-text": odd_body("fraction-as-text", '"project_name":"p"', '"project_name":1.5'),
+    "more-in-git": odd_body("more-in-git", '"schema":1', '"schema":1,"git":{"commit":"c","branch":"b","dirty":true,"more":[1]}'),
+    "chain-too-long": odd_body("chain-too-long", '"schema":1', '"chain":{"writer":"w","number":18446744073709551615,"previous":""}'),
+    "carriage-return": odd_body("carriage-return", ',"user"', ',\r"user"'),
+    "nul-in-text": odd_body("nul-in-text", '"project_name":"p"', '"project_name":"p\\u0000q"'),
+    "many-lines": "\n" * 5000 + odd_body("many-lines", ",", ",\n") + "\n" * 5000,
+    "escaped-surrogate": odd_body("escaped-surrogate", '"project_name":"p"', '"project_name":"\\\\ud800 \\ud83d\\ude00"'),
+    "minus-nothing": odd_body("minus-nothing", '_count":5', '_count":-0'),
+    "exponent": odd_body("exponent", '_count":5', '_count":5E0'),
+}
+ODD_OBJECTS = [{"key": f"usage-logs/odd/{name}.json", "modified": DAY, "body": body.encode()} for name, body in ODD.items()]

@@ -209,13 +209,28 @@ class InTrino(claims.Claims, unittest.TestCase):
 class Limits(unittest.TestCase):
     """What docs/sql.md says that Trino cannot do."""
 
+    @classmethod
+    def setUpClass(cls):
+        odd_key = {**story.OBJECTS[0], "key": "usage-logs/bell\x07/2026-10-01_120000.json"}
+        cls.served = claims.enter(cls, bucket.bucket([odd_key, *story.OBJECTS, *story.ODD_OBJECTS]))
+        cls.engine = claims.enter(cls, trino(cls.served))
+
     def test_a_control_character_in_a_key_fails_what_lists_it(self):
-        odd = {**story.OBJECTS[0], "key": "usage-logs/bell\x07/2026-10-01_120000.json"}
-        with bucket.bucket([odd, *story.OBJECTS]) as served, trino(served) as engine:
-            with self.assertRaisesRegex(RuntimeError, "Could not parse XML response"):
-                engine.set_up("usage")
-            engine.set_up("one", "usage-logs/story-whole/")
-            self.assertEqual(engine.ask("SELECT count(*) AS n FROM deployments", "one"), [{"n": 4}])
+        with self.assertRaisesRegex(RuntimeError, "Could not parse XML response"):
+            self.engine.set_up("usage")
+        self.engine.set_up("one", "usage-logs/story-whole/")
+        self.assertEqual(self.engine.ask("SELECT count(*) AS n FROM deployments", "one"), [{"n": 4}])
+
+    def test_of_odd_records_these_alone_are_read_otherwise(self):
+        self.engine.set_up("odd", "usage-logs/odd/")
+        table = self.engine.ask("SELECT * FROM deployments", "odd")
+        expected = {"beyond-a-double", "beyond-a-double-elsewhere", "git-as-a-list"}
+        self.assertEqual(claims.otherwise(table, self.served.report("--all", "odd")), expected)
+
+    def test_the_rows_can_be_kept_in_a_table(self):
+        self.engine.set_up("kept", "usage-logs/story-whole/")
+        self.engine.ask("CREATE TABLE kept WITH (format = 'PARQUET') AS SELECT * FROM usage_daily", "kept")
+        self.assertEqual(self.engine.ask("SELECT count(*) AS n FROM kept", "kept"), [{"n": 4}])
 
 
 if __name__ == "__main__":
