@@ -34,7 +34,7 @@ CREATE OR REPLACE MACRO usage_count(j, path) AS
   coalesce(
     CASE
       WHEN json_type(j, path) = 'VARCHAR' AND regexp_full_match(usage_trim(json_extract_string(j, path)), '[0-9]+')
-        THEN try_cast(ltrim(usage_trim(json_extract_string(j, path)), '0') || '' AS UBIGINT)
+        THEN try_cast(ltrim(usage_trim(json_extract_string(j, path)), '0') AS UBIGINT)
       WHEN json_type(j, path) IN ('UBIGINT', 'BIGINT') THEN try_cast(json_extract_string(j, path) AS UBIGINT)
       WHEN json_type(j, path) = 'DOUBLE' AND json_extract_string(j, path)::DOUBLE BETWEEN 0 AND 9007199254740991
         AND json_extract_string(j, path)::DOUBLE = floor(json_extract_string(j, path)::DOUBLE)
