@@ -16,7 +16,7 @@ CHECKS := check-rustfmt check-clippy check-deny check-terraform check-tflint che
 HCL_DIRS := terraform terragrunt
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build man demo bench bench-deployment bench-scale bench-memory test test-browser torture fuzz fuzz-fold check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build man demo bench bench-deployment bench-scale bench-memory test test-browser test-sql torture fuzz fuzz-fold check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,13 +51,18 @@ bench-memory: build ## Measure the memory that report takes for a million record
 	cargo build --release --locked -p report-bench
 	python3 tests/bench/bench.py --memory $(BENCH_ARGS)
 
-test: check ## Run all there is: the checks, the Rust tests (unit, integration, e2e) and the module's tests
+test: check ## Run all there is: the checks, the Rust tests (unit, integration, e2e), the module's tests and the SQL in DuckDB
 	cargo test --workspace --locked
 	tests/module.sh
+	tests/sql/run.sh duckdb
 
 test-browser: ## Look at the report's page in a real Chromium (as root on Debian it is installed if missing)
 	tools/install-chromium
 	tests/browser/run.sh
+
+test-sql: tools ## Run the SQL over the usage records in a real Trino, 5 minutes with its download (needs Maven and Java 24 or later)
+	tools/install-trino
+	tests/sql/run.sh trino
 
 torture: tools ## Run the campaigns in full, an hour; TORTURE=small: those that need strace, small (as root on Debian it is installed)
 	tools/install-strace
