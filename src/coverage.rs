@@ -18,14 +18,14 @@ use crate::deployment::block_on;
 use crate::earlier::Access;
 use crate::fault::{Fault, Kind};
 use crate::formats::until_closed;
-use crate::gaps::{Gap, Scope, counted};
+use crate::gaps::{Gap, Scope};
 use crate::host;
 use crate::past::PATIENCE;
 use crate::places::Places;
 use crate::source::Source;
 use crate::spool::Spool;
 use crate::survey::{self, Survey};
-use crate::text::{escape_json, plain};
+use crate::text::{counted, escape_json, plain};
 
 /// Exits so where there is a gap.
 const GAPS: Exit = Exit(7);

@@ -11,6 +11,7 @@ use crate::changes::{Change, Unlogged, unlogged};
 use crate::evidence::{Customer, Held, Logged, Thing};
 use crate::layout::parse_log_key;
 use crate::record::{Chain, timestamp};
+use crate::text::counted;
 
 /// What kind of gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -244,12 +245,6 @@ fn is_later(current: &Held, last: &Logged) -> bool {
 
 fn short(md5: &str) -> &str {
     md5.get(..12).unwrap_or(md5)
-}
-
-/// `1 change`, `2 changes`.
-#[must_use]
-pub fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A few names, and how many more there are.

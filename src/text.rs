@@ -65,6 +65,12 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
     escaped.into()
 }
 
+/// `1 change`, `2 changes`.
+#[must_use]
+pub fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

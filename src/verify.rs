@@ -16,7 +16,7 @@ use crate::formats::until_closed;
 use crate::inventory::{self, Inventory};
 use crate::past::PATIENCE;
 use crate::source::Source;
-use crate::text::{escape_json, plain};
+use crate::text::{counted, escape_json, plain};
 
 /// The arguments of `verify`.
 #[derive(Debug, Args)]
@@ -106,14 +106,12 @@ fn write(report: &Report, json: bool, output: &mut impl Write) -> std::io::Resul
 
 fn summary(report: &Report) -> String {
     let Report { findings, customers, records, seals, versions, unsealed } = report;
-    let earlier = match unsealed {
+    let found = if findings.is_empty() { "all is as it was written".to_owned() } else { counted(findings.len(), "finding") };
+    let [records, seals, configs, customers] =
+        [(records, "record"), (seals, "seal"), (versions, "config"), (customers, "customer")].map(|(number, what)| counted(*number, what));
+    let beside = match unsealed {
         0 => String::new(),
-        count => format!("; nothing vouches for {count} of the records, which are in no chain"),
+        count => format!("; nothing vouches for {}, in no chain", counted(*count, "record")),
     };
-    let findings = match findings.len() {
-        0 => "all is as it was written".to_owned(),
-        1 => "1 finding".to_owned(),
-        count => format!("{count} findings"),
-    };
-    format!("{findings}: {records} records, {seals} seals and {versions} configs of {customers} customers{earlier}")
+    format!("{found}: {records}, {seals} and {configs} of {customers}{beside}")
 }
