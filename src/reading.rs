@@ -192,7 +192,10 @@ mod tests {
         assert_eq!(reading.at.map(|at| at.to_string()).as_deref(), Some("2026-03-02 23:59:59.999999999 UTC"));
         assert_eq!((reading.user.as_str(), reading.additional_users_count, reading.git), ("7", 12, None));
         assert_eq!(reading.problems, Vec::<String>::new());
-        assert_eq!(read(br#"{"user":"u","additional_users_count":5.0}"#).expect("a record").additional_users_count, 5);
+        for (count, expected) in [("5.0", 5), ("9007199254740991.0", 9_007_199_254_740_991)] {
+            let line = format!("{{\"user\":\"u\",\"additional_users_count\":{count}}}");
+            assert_eq!(read(line.as_bytes()).expect("a record").additional_users_count, expected);
+        }
     }
 
     #[test]
