@@ -16,7 +16,7 @@ use crate::item::Item;
 use crate::layout;
 use crate::listing::Listing;
 use crate::record::{self, Backup};
-use crate::seal;
+use crate::seal::{self, Origin};
 
 /// Metadata: MD5 of the body, hex.
 pub const MD5: &str = "md5";
@@ -166,10 +166,10 @@ pub async fn record(store: &Store, item: &Item, body: &[u8], claim: &Claim) -> R
     let sha256 = sha256_hex(body);
     let metadata = HashMap::from([(DEPLOYMENT_ID.to_owned(), item.deployment_id.clone()), (SHA256.to_owned(), sha256.clone())]);
     for key in keys {
-        let end = async |body: &[u8]| seal::put(store, &item.customer, claim, &key, body).await;
+        let end = async |body: &[u8], origin| seal::put(store, &item.customer, claim, &key, body, origin).await;
         if matches!(store.put(&key, body, "application/json", &metadata, Condition::Absent).await?, Written::Yes(_)) {
             // Both at once: should the record be lost after all, it is sent again, and so is the seal.
-            let (there, end) = futures_util::join!(store.head(&key), end(body));
+            let (there, end) = futures_util::join!(store.head(&key), end(body, Origin::Written));
             match there? {
                 Some(head) if is_of(&head, item) && head.size == body.len() as u64 => return Ok(delivered(key, end)),
                 _ => return Err(lost(store, &key)),
@@ -178,7 +178,7 @@ pub async fn record(store: &Store, item: &Item, body: &[u8], claim: &Claim) -> R
         // Taken, but by nothing that is there: no reason to write it under another name.
         let Some(there) = store.head(&key).await? else { return Err(lost(store, &key)) };
         if is_of(&there, item) && there.metadata.get(SHA256) == Some(&sha256) {
-            return Ok(delivered(key.clone(), end(body).await));
+            return Ok(delivered(key.clone(), end(body, Origin::Found).await));
         }
         // The name is taken: by ourselves, if an answer was lost, or by another deployment of the same second. To take
         // our own record for another one would be a second record, so its content is asked as well.
@@ -191,7 +191,7 @@ pub async fn record(store: &Store, item: &Item, body: &[u8], claim: &Claim) -> R
         let id = serde_json::from_slice::<Value>(&written).ok();
         let id = id.as_ref().and_then(|record| record.get("deployment_id")?.as_str());
         if is_of(&there, item) || id == Some(&item.deployment_id) {
-            return Ok(delivered(key.clone(), end(&written).await));
+            return Ok(delivered(key.clone(), end(&written, Origin::Found).await));
         }
     }
     let text = format!("put the usage record of deployment {}: both its names are taken", item.deployment_id);

@@ -16,6 +16,9 @@ use crate::fault::{Fault, Kind};
 use crate::layout;
 use crate::record::Chain;
 
+/// The largest seal that is read, in bytes.
+const LARGEST: u64 = 64 << 10;
+
 /// What a seal says; the order of the fields is the order in the object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seal {
@@ -46,15 +49,38 @@ impl Seal {
     }
 }
 
-/// Seals the chain of the record `body` at `key`. Gives the chain's end, `None` where the record is in no chain; and why
-/// there is no seal on it: a record that the bucket has is there without one.
-pub async fn put(store: &Store, customer: &str, claim: &Claim, key: &str, body: &[u8]) -> (Option<End>, Option<Fault>) {
+/// Whether the record was written now, or found in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Written.
+    Written,
+    /// Found: an earlier run has written it, and may have sealed it, too.
+    Found,
+}
+
+/// Seals the chain of the record `body` at `key`. Gives the chain's end, `None` where the record is in no chain, or was sealed
+/// before and others came behind it; and why there is no seal on it: a record that the bucket has is there without one.
+pub async fn put(store: &Store, customer: &str, claim: &Claim, key: &str, body: &[u8], origin: Origin) -> (Option<End>, Option<Fault>) {
     let Some(Chain { writer, number, previous }) = chain_of(body) else { return (None, None) };
-    // A record of an earlier try may be in a chain that this machine has forgotten.
-    let etag = if writer == claim.end.writer { claim.end.etag.clone() } else { String::new() };
+    if origin == Origin::Found {
+        match is_beyond(store, customer, &writer, number).await {
+            Ok(true) => return (None, None),
+            Ok(false) => {}
+            Err(fault) => return (None, Some(fault)),
+        }
+    }
+    // A record of an earlier try may be in another chain than the one that it was to continue now, which stays as it is.
+    let is_claimed = writer == claim.end.writer;
+    let etag = if is_claimed { claim.end.etag.clone() } else { String::new() };
     let mut end = End { writer, number, previous, sha256: sha256_hex(body), deployment_id: claim.deployment_id().to_owned(), etag };
     let fault = set(store, customer, claim, key, &mut end).await.err();
-    (Some(end), fault)
+    (Some(end).filter(|_| is_claimed), fault)
+}
+
+/// Whether a chain goes on behind a number.
+async fn is_beyond(store: &Store, customer: &str, writer: &str, number: u64) -> Result<bool, Fault> {
+    let there = store.get(&layout::seal_key(customer, writer), LARGEST).await?;
+    Ok(there.and_then(|body| Seal::read(&body)).is_some_and(|seal| seal.number > number))
 }
 
 /// The `ETag` of the seal on a chain, as long as this machine has set it.

@@ -109,6 +109,28 @@ fn refusing(world: &mut World, head: &'static str, status: &'static str, body: &
 }
 
 #[test]
+fn what_is_sent_once_more_does_not_take_the_seal_back() {
+    // As a spool leaves it whose file could not be deleted.
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    world.set_endpoint(&nobody_there());
+    unit.deploy(&world);
+    let kept = world.state().join("spool");
+    let items: Vec<_> = world.spooled().into_iter().map(|name| (kept.join(&name), fs::read(kept.join(&name)).unwrap())).collect();
+    world.heal();
+    for _ in 0..2 {
+        unit.deploy(&world);
+    }
+    let records = world.records().len();
+    for (path, body) in items {
+        fs::write(path, body).unwrap();
+    }
+    unit.deploy(&world);
+    assert_eq!((world.records().len(), world.spooled()), (records + 1, Vec::new()));
+    all_is_well(&world);
+}
+
+#[test]
 fn a_record_that_is_there_and_nobody_knows_keeps_its_place() {
     let mut world = World::new();
     let (_relay, refuses) = refusing(&mut world, "HEAD /mongodb-arena/usage-logs/", "500 Internal Server Error", "");
