@@ -40,6 +40,8 @@ pub struct End {
     pub deployment_id: String,
     /// The `ETag` of the seal.
     pub etag: String,
+    /// Whether the seal on it could not be set.
+    pub unsealed: bool,
 }
 
 /// A chain that one deployment's record continues.
@@ -99,14 +101,14 @@ impl Claim {
     }
 
     /// Lets the next record continue the chain behind `end`. Without an end nothing was sent, and the chain is as it was.
-    pub fn give_back(self, end: Option<End>, is_sealed: bool) {
+    pub fn give_back(self, end: Option<End>) {
         let Some(file) = self.file else { return };
         let is_noted = end.as_ref().is_none_or(|end| write(&file, end).is_ok());
         let end = end.unwrap_or(self.end);
         if end.number == 0 {
             let _ = fs::remove_file(&file);
         } else if is_noted {
-            let kind = if is_sealed { FREE } else { UNSEALED };
+            let kind = if end.unsealed { UNSEALED } else { FREE };
             let _ = fs::rename(&file, file.with_file_name(format!("{}.{}{kind}", self.scope, end.writer)));
         }
     }
@@ -165,7 +167,7 @@ mod tests {
     fn sent(claim: &Claim, sha256: &str) -> End {
         let Chain { writer, number, previous } = claim.link();
         let deployment_id = claim.deployment_id().to_owned();
-        End { writer, number, sha256: sha256.to_owned(), previous, deployment_id, etag: String::new() }
+        End { writer, number, sha256: sha256.to_owned(), previous, deployment_id, etag: String::new(), unsealed: false }
     }
 
     #[test]
@@ -175,7 +177,7 @@ mod tests {
         let writer = first.link().writer;
         assert_eq!(first.link(), Chain { writer: writer.clone(), number: 1, previous: String::new() });
         let end = sent(&first, "aa");
-        first.give_back(Some(end), true);
+        first.give_back(Some(end));
         let second = Claim::take(&places, "b", "acme", "2");
         assert_eq!(second.link(), Chain { writer: writer.clone(), number: 2, previous: "aa".into() });
         for (bucket, customer) in [("b", "acme-2"), ("c", "acme")] {
@@ -197,21 +199,21 @@ mod tests {
         let end = sent(&again, "aa");
         write(again.file.as_deref().expect("a file"), &end).expect("written");
         assert_eq!(Claim::take(&places, "b", "acme", "1").link(), link);
-        Claim::take(&places, "b", "acme", "1").give_back(Some(end), true);
+        Claim::take(&places, "b", "acme", "1").give_back(Some(end));
         assert_eq!(Claim::take(&places, "b", "acme", "3").link(), Chain { number: 2, previous: "aa".into(), ..link });
     }
 
     #[test]
     fn a_chain_is_as_it_was_where_nothing_was_sent() {
         let (folder, places) = places();
-        Claim::take(&places, "b", "acme", "1").give_back(None, true);
+        Claim::take(&places, "b", "acme", "1").give_back(None);
         assert_eq!(fs::read_dir(folder.path().join(FOLDER)).expect("a folder").count(), 0);
         let first = Claim::take(&places, "b", "acme", "1");
         let end = sent(&first, "aa");
-        first.give_back(Some(end), true);
+        first.give_back(Some(end));
         let second = Claim::take(&places, "b", "acme", "2");
         let link = second.link();
-        second.give_back(None, true);
+        second.give_back(None);
         assert_eq!(Claim::take(&places, "b", "acme", "3").link(), link);
     }
 
@@ -223,10 +225,16 @@ mod tests {
         writers.sort();
         let last = writers[2].clone();
         for claim in claims {
-            let (end, is_sealed) = (sent(&claim, "aa"), claim.link().writer != last);
-            claim.give_back(Some(end), is_sealed);
+            let end = End { unsealed: claim.link().writer == last, ..sent(&claim, "aa") };
+            claim.give_back(Some(end));
         }
-        let (first, second) = (Claim::take(&places, "b", "acme", "4"), Claim::take(&places, "b", "acme", "5"));
+        // It does so until there is a seal.
+        for id in ["4", "5"] {
+            let claim = Claim::take(&places, "b", "acme", id);
+            assert_eq!(claim.link().writer, last);
+            claim.give_back(None);
+        }
+        let (first, second) = (Claim::take(&places, "b", "acme", "6"), Claim::take(&places, "b", "acme", "7"));
         assert_eq!([first.link().writer, second.link().writer], [last, writers[0].clone()]);
     }
 
@@ -234,11 +242,11 @@ mod tests {
     fn what_cannot_be_kept_or_read_starts_another_chain() {
         let nowhere = Claim::take(&Places::default(), "b", "acme", "1");
         assert_eq!(nowhere.link().number, 1);
-        nowhere.give_back(None, true);
+        nowhere.give_back(None);
         let (folder, places) = places();
         let first = Claim::take(&places, "b", "acme", "1");
         let end = sent(&first, "aa");
-        first.give_back(Some(end), true);
+        first.give_back(Some(end));
         let file = fs::read_dir(folder.path().join(FOLDER)).expect("a folder").next().expect("a file").expect("a file").path();
         fs::write(&file, "{").expect("torn");
         assert_eq!(Claim::take(&places, "b", "acme", "2").link().number, 1);

@@ -3,22 +3,21 @@
 //! Reads only, and judges nothing. Seals are read before records: of a deployment that is under way, a record may be there
 //! without its seal, but no seal without its record.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 
 use crate::audit::{Copy, Holdings, Record};
 use crate::aws::Store;
-use crate::deliver::{MD5, SHA256, captured_at};
+use crate::deliver::captured_at;
 use crate::digest::{digests, sha256_hex};
 use crate::fault::{Fault, Kind};
 use crate::fetch::{self, Sink, patiently};
 use crate::gather::LARGEST as LARGEST_RECORD;
 use crate::layout::{self, ConfigKey};
 use crate::listing::{Listed, Listing, Page};
-use crate::past::LARGEST as LARGEST_CONFIG;
-use crate::proof::Stated;
+use crate::past::{LARGEST as LARGEST_CONFIG, stated};
 use crate::reading;
 use crate::seal::Seal;
 
@@ -150,13 +149,12 @@ fn record(key: &str, body: &Result<Vec<u8>, String>) -> Record {
 async fn copy(store: &Store, (owner, listed): (String, Listed)) -> Result<Option<(String, Copy)>, Fault> {
     let (head, body) = futures_util::join!(patiently(|| store.head(&listed.key)), patiently(|| store.get(&listed.key, LARGEST_CONFIG)),);
     let (Some(head), Some(body)) = (head?, body?) else { return Ok(None) };
-    let said = |metadata: &HashMap<String, String>, name: &str| metadata.get(name).cloned().unwrap_or_default();
     let named = layout::folder_of(&listed.key).and_then(|(folder, _)| match layout::parse_config_key(folder, &listed.key)? {
         ConfigKey::Version { at, md5 } => Some((at, md5.to_owned())),
         _ => None,
     });
     let (named_at, known_md5) = named.map_or((None, String::new()), |(at, md5)| (Some(at), md5));
-    let stated = Stated { md5: said(&head.metadata, MD5), sha256: said(&head.metadata, SHA256), size: head.size, known_md5 };
+    let stated = stated(&head, head.size, known_md5);
     let copy =
         Copy { key: listed.key, named_at, captured_at: captured_at(&head), stated, digests: digests(&body), length: body.len() as u64 };
     Ok(Some((owner, copy)))

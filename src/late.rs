@@ -155,7 +155,7 @@ pub async fn record(
 ) -> Result<(String, Option<String>), Fault> {
     // Where it is not known whether the bucket has the record, its place stays taken until a replay has found out.
     let Delivered { key, end, unsealed } = deliver::record(store, item, &line(claim.link()), &claim).await?;
-    claim.give_back(end, unsealed.is_none());
+    claim.give_back(end);
     let note = unsealed.map(|fault| format!("the deployment is logged, but nothing vouches for the record yet: {fault}"));
     Ok((key, note))
 }

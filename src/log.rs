@@ -102,8 +102,7 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
         }
         complete(&mut record, &config, identity.as_ref().ok());
         run.journal.config = Some(config);
-        let store_and_claim = claim.and_then(|claim| Ok((store.map_err(Clone::clone)?, claim)));
-        let (sent, note) = send(&run, store_and_claim, &item, &record, identity, kept).await;
+        let (sent, note) = send(&run, claim, &item, &record, identity, kept).await;
         run.journal.record = Some(sent);
         run.journal.notes.extend(note);
         run.tell(tell);
@@ -214,7 +213,7 @@ async fn about(run: &Run) -> Option<(Option<Git>, Tools)> {
 
 /// The chain that the record will continue, and a look at its seal: who sees it before need not ask when it counts, and a
 /// second connection is there for then.
-async fn claim(run: &Run, store: Result<&Store, &Fault>, item: &Item) -> Result<Claim, Fault> {
+async fn claim<'a>(run: &Run, store: Result<&'a Store, &Fault>, item: &Item) -> Result<(&'a Store, Claim), Fault> {
     let store = store.map_err(Clone::clone)?;
     let mut claim = Claim::take(run.places(), &store.place(), &item.customer, &item.deployment_id);
     let seen = run.in_time(seal::look(store, &item.customer, &claim)).await;
@@ -222,7 +221,7 @@ async fn claim(run: &Run, store: Result<&Store, &Fault>, item: &Item) -> Result<
     if let Ok(Some(etag)) = seen {
         claim.end.etag = etag;
     }
-    Ok(claim)
+    Ok((store, claim))
 }
 
 async fn identity(run: &Run, store: Result<&Store, &Fault>) -> Result<Identity, Fault> {
@@ -269,16 +268,16 @@ async fn config_of(
 /// Uploads the record. One without a user waits for the next run, if it is kept: a record must not guess who.
 async fn send(
     run: &Run,
-    store: Result<(&Store, Claim), Fault>,
+    claim: Result<(&Store, Claim), Fault>,
     item: &Item,
     record: &Record,
     identity: Result<Identity, Fault>,
     kept: Result<Kept, Fault>,
 ) -> (Sent, Option<String>) {
-    let sent = match (store, &identity) {
+    let sent = match (claim, &identity) {
         (Err(fault), _) => Err(fault),
         (Ok((_, claim)), Err(fault)) if kept.is_ok() => {
-            claim.give_back(None, true);
+            claim.give_back(None);
             Err(fault.clone())
         }
         (Ok((store, claim)), _) => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 
-use crate::aws::{Patience, Store};
+use crate::aws::{Head, Patience, Store};
 use crate::deliver::{DEPLOYMENT_ID, MD5, SHA256, captured_at};
 use crate::digest::digests;
 use crate::earlier;
@@ -201,6 +201,13 @@ pub async fn uploader(store: &Store, version: &Version) -> Result<String, Fault>
     Ok(head.metadata.get(DEPLOYMENT_ID).cloned().unwrap_or_default())
 }
 
+/// What an object's metadata says of its bytes, beside its size and what else is known of them.
+#[must_use]
+pub fn stated(head: &Head, size: u64, known_md5: String) -> Stated {
+    let said = |name: &str| head.metadata.get(name).cloned().unwrap_or_default();
+    Stated { md5: said(MD5), sha256: said(SHA256), size, known_md5 }
+}
+
 /// The bytes of the version at a place, compared with all that is known of them: by its name, its metadata, its size, a usage record.
 pub async fn proven(store: &Store, past: &Past, place: usize) -> Result<Proven, Fault> {
     let version = &past.versions()[place];
@@ -209,13 +216,9 @@ pub async fn proven(store: &Store, past: &Past, place: usize) -> Result<Proven, 
     let said = |name: &str| head.metadata.get(name).cloned().unwrap_or_default();
     let is_copy = version.key.ends_with(&format!("_{}.yaml", version.md5));
     let is_recorded = past.uses_of(place).any(|it| it.config_hash == version.md5);
-    let stated = Stated {
-        md5: said(MD5),
-        sha256: said(SHA256),
-        size: version.size,
-        // Of a config of the earlier module we have taken it ourselves: then it proves nothing.
-        known_md5: if is_copy || is_recorded { version.md5.clone() } else { String::new() },
-    };
+    // Of a config of the earlier module we have taken it ourselves: then it proves nothing.
+    let known_md5 = if is_copy || is_recorded { version.md5.clone() } else { String::new() };
+    let stated = stated(&head, version.size, known_md5);
     let by = verify(&stated, &digests(&bytes), bytes.len() as u64).map_err(|why| {
         let text = format!("get `{}`: {why}", store.uri(&version.address()));
         Fault::new(Kind::Service, text, "find out who wrote that object, and take another version")

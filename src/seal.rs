@@ -72,8 +72,10 @@ pub async fn put(store: &Store, customer: &str, claim: &Claim, key: &str, body: 
     // A record of an earlier try may be in another chain than the one that it was to continue now, which stays as it is.
     let is_claimed = writer == claim.end.writer;
     let etag = if is_claimed { claim.end.etag.clone() } else { String::new() };
-    let mut end = End { writer, number, previous, sha256: sha256_hex(body), deployment_id: claim.deployment_id().to_owned(), etag };
+    let mut end =
+        End { writer, number, previous, sha256: sha256_hex(body), deployment_id: claim.deployment_id().to_owned(), etag, unsealed: false };
     let fault = set(store, customer, claim, key, &mut end).await.err();
+    end.unsealed = fault.is_some();
     (Some(end).filter(|_| is_claimed), fault)
 }
 

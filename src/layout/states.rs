@@ -2,7 +2,7 @@
 //!
 //! A part of the layout: pure, and the only place beside `layout.rs` that takes a key apart.
 
-use super::{CONFIGS, ConfigKey, customer_of, parse_config_key, segment};
+use super::{CONFIGS, ConfigKey, customer_of, folder_of, parse_config_key, segment};
 
 /// What every state's key ends with.
 const STATE: &str = "terraform.tfstate";
@@ -23,14 +23,11 @@ pub enum Beside<'a> {
 /// any other object.
 #[must_use]
 pub fn parse_key(key: &str) -> Option<(String, Beside<'_>)> {
-    let (folder, rest) = key.strip_prefix(CONFIGS)?.split_once('/')?;
-    if folder.is_empty() {
-        return None;
-    }
-    if let Some(config) = parse_config_key(&key[..key.len() - rest.len()], key) {
+    let (path, folder) = folder_of(key)?;
+    if let Some(config) = parse_config_key(path, key) {
         return Some((owner(folder), Beside::Config(config)));
     }
-    let unit = rest.strip_suffix(STATE)?;
+    let unit = key.strip_prefix(path)?.strip_suffix(STATE)?;
     let unit = if unit.is_empty() { unit } else { unit.strip_suffix('/')? };
     // A state lies under the name of the customer's folder as it is.
     Some((segment(folder), Beside::State { unit }))
