@@ -102,6 +102,10 @@ pub struct Holdings {
     pub versions: Vec<Copy>,
     /// The config as of the last deployment that changed it.
     pub current: Vec<Copy>,
+    /// How many of the records only the archive has.
+    pub archived: usize,
+    /// Objects of the archive that are not what was written, with the reason.
+    pub damaged: Vec<(String, String)>,
 }
 
 impl Holdings {
@@ -119,6 +123,7 @@ pub fn audit(customer: &str, holdings: &Holdings) -> Vec<Finding> {
     records(customer, holdings, &mut findings);
     versions(holdings, &mut findings);
     current(customer, holdings, &mut findings);
+    findings.extend(holdings.damaged.iter().map(|(key, why)| Finding { what: What::Edited, key: key.clone(), why: why.clone() }));
     findings.sort_by(|a, b| (&a.key, a.what).cmp(&(&b.key, b.what)));
     // What is damaged was edited, and named for it.
     findings.dedup_by(|a, b| (&a.key, a.what) == (&b.key, b.what));

@@ -8,15 +8,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::sha256_hex;
 use crate::files;
 use crate::listing::Listed;
 
+mod archived;
+mod entries;
+
 /// The form of the tables; a database of another form is replaced.
-const FORM: i64 = 1;
+const FORM: i64 = 2;
 /// How long to wait for another run that writes at this moment.
 const BUSY: Duration = Duration::from_secs(10);
 /// Changes are written when there are so many, or so many bytes.
@@ -39,6 +42,8 @@ pub struct Cache {
     db: Connection,
     changes: Vec<Change>,
     bytes: usize,
+    /// Whether there is anything in it for another run: of one that goes with this run, nobody will ask again.
+    lasts: bool,
 }
 
 #[derive(Debug)]
@@ -71,7 +76,7 @@ impl Cache {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut db = Connection::open_with_flags(&path, flags).map_err(words)?;
         prepare(&mut db).map_err(words)?;
-        Ok(Self { path, db, changes: Vec::new(), bytes: 0 })
+        Ok(Self { path, db, changes: Vec::new(), bytes: 0, lasts: true })
     }
 
     /// Takes the cache of a bucket away, so that the next run makes a new one.
@@ -94,10 +99,18 @@ impl Cache {
         &self.path
     }
 
+    /// Whether it outlasts this run.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        self.lasts
+    }
+
     /// How many records there are with keys from the first to before the second.
     pub fn count(&self, from: &str, to: &str) -> Result<u64, Trouble> {
-        let mut query = self.db.prepare_cached("SELECT count(*) FROM record WHERE key >= ?1 AND key < ?2").map_err(words)?;
-        let count: i64 = query.query_row(params![from, to], |row| row.get(0)).map_err(words)?;
+        let count = |table| format!("(SELECT count(*) FROM {table} WHERE key >= ?1 AND key < ?2)");
+        let both = format!("SELECT {} + {}", count("record"), count("archived"));
+        let count: i64 =
+            self.db.prepare_cached(&both).and_then(|mut query| query.query_row(params![from, to], |row| row.get(0))).map_err(words)?;
         Ok(count.unsigned_abs())
     }
 
@@ -114,56 +127,11 @@ impl Cache {
         done.map(drop).map_err(words)
     }
 
-    /// Hands over every record with a key from the first to before the second.
-    pub fn each(&self, from: &str, to: &str, mut take: impl FnMut(&Listed, Option<&[u8]>)) -> Result<(), Trouble> {
-        let mut query = self.db.prepare_cached(&format!("{ENTRY} WHERE key >= ?1 AND key < ?2 ORDER BY key")).map_err(words)?;
-        let mut rows = query.query(params![from, to]).map_err(words)?;
-        while let Some(row) = rows.next().map_err(words)? {
-            let (listed, body) = entry(row)?;
-            take(&listed, body);
-        }
-        Ok(())
-    }
-
-    /// Compares what S3 lists of the keys behind `after`, up to and with `through`, with what is here of those that the
-    /// listing `covers`: hands over what is in step, gives back the rest, and forgets what S3 no longer lists.
-    pub fn compare(
-        &mut self,
-        after: &str,
-        through: &str,
-        listed: Vec<Listed>,
-        covers: impl Fn(&str) -> bool,
-        mut take: impl FnMut(&Listed, Option<&[u8]>),
-    ) -> Result<Vec<Listed>, Trouble> {
-        let mut query = self.db.prepare_cached(&format!("{ENTRY} WHERE key > ?1 AND key <= ?2 ORDER BY key")).map_err(words)?;
-        let mut rows = query.query(params![after, through]).map_err(words)?;
-        let (mut missing, mut gone) = (Vec::new(), Vec::new());
-        let mut listed = listed.into_iter().peekable();
-        while let Some(row) = rows.next().map_err(words)? {
-            let (known, body) = entry(row)?;
-            if !covers(&known.key) {
-                continue;
-            }
-            while let Some(new) = listed.next_if(|it| it.key < known.key) {
-                missing.push(new);
-            }
-            match listed.next_if(|it| it.key == known.key) {
-                Some(same) if same == known => take(&same, body),
-                Some(changed) => missing.push(changed),
-                None => gone.push(known.key),
-            }
-        }
-        missing.extend(listed);
-        drop(rows);
-        drop(query);
-        for key in gone {
-            self.change(Change::Forget(key), 0)?;
-        }
-        Ok(missing)
-    }
-
     /// Keeps a record; without a body, an object that is too large to be one.
     pub fn keep(&mut self, listed: &Listed, body: Option<Vec<u8>>) -> Result<(), Trouble> {
+        if !self.lasts {
+            return Ok(());
+        }
         let bytes = body.as_ref().map_or(0, Vec::len);
         self.change(Change::Keep(listed.clone(), body), bytes)
     }
@@ -204,8 +172,6 @@ impl Cache {
     }
 }
 
-const ENTRY: &str = "SELECT key, modified, size, etag, body, seal FROM record";
-
 fn prepare(db: &mut Connection) -> rusqlite::Result<()> {
     db.busy_timeout(BUSY)?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
@@ -218,33 +184,18 @@ fn prepare(db: &mut Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(
             "DROP TABLE IF EXISTS record;
              DROP TABLE IF EXISTS customer;
+             DROP TABLE IF EXISTS part;
+             DROP TABLE IF EXISTS archived;
              CREATE TABLE record (key TEXT PRIMARY KEY, modified INTEGER NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL,
                                   body BLOB, seal BLOB NOT NULL) STRICT;
-             CREATE TABLE customer (segment TEXT PRIMARY KEY, complete_at INTEGER NOT NULL) STRICT;",
+             CREATE TABLE customer (segment TEXT PRIMARY KEY, complete_at INTEGER NOT NULL) STRICT;
+             CREATE TABLE part (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+             CREATE TABLE archived (key TEXT NOT NULL, part INTEGER NOT NULL, modified INTEGER NOT NULL, size INTEGER NOT NULL,
+                                    etag TEXT NOT NULL, body BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (key, part)) STRICT;",
         )?;
         transaction.pragma_update(None, "user_version", FORM)?;
     }
     transaction.commit()
-}
-
-/// An entry of the database, if it is as it was written.
-fn entry<'a>(row: &'a Row<'_>) -> Result<(Listed, Option<&'a [u8]>), Trouble> {
-    let read = || -> rusqlite::Result<_> {
-        let listed = Listed {
-            key: row.get(0)?,
-            modified: DateTime::from_timestamp_micros(row.get(1)?).unwrap_or_default(),
-            size: row.get::<_, i64>(2)?.unsigned_abs(),
-            etag: row.get(3)?,
-        };
-        let body = row.get_ref(4)?.as_blob_or_null()?;
-        Ok((listed, body, row.get::<_, Vec<u8>>(5)?))
-    };
-    let (listed, body, sealed) = read().map_err(words)?;
-    if seal(&listed, body) == sealed {
-        Ok((listed, body))
-    } else {
-        Err(Trouble { words: "an entry is not as it was written".to_owned(), damaged: true })
-    }
 }
 
 /// A digest over all of an entry: SQLite notices a damaged structure, but not a damaged value.

@@ -31,6 +31,12 @@ impl Choice {
         key.at.is_none_or(|at| self.covers(at, at + Duration::milliseconds(999)))
     }
 
+    /// Whether any record of some months may be wanted, from their first moment to the first one behind them.
+    #[must_use]
+    pub fn may_want_months(&self, months: Option<(DateTime<Utc>, DateTime<Utc>)>) -> bool {
+        months.is_none_or(|(first, end)| self.covers(first, end))
+    }
+
     /// Whether a deployment is wanted.
     #[must_use]
     pub fn wants(&self, deployment: &Deployment) -> bool {

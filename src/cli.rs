@@ -10,7 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::arguments::{DiffArguments, EXAMPLES, HistoryArguments, ReportArguments, RestoreArguments};
 use crate::fault::Fault;
 use crate::{
-    backup, completions, context, coverage, diff, doctor, history, iam, init, log, outcome, panics, replay, report, restore, status, verify,
+    backup, compact, completions, context, coverage, diff, doctor, history, iam, init, log, outcome, panics, replay, report, restore,
+    status, verify,
 };
 
 /// An exit code; README.md, "Exit codes", lists them.
@@ -46,6 +47,8 @@ enum Verb {
     Verify(verify::Arguments),
     /// Find deployments that nobody logged and customers that nobody backed up
     Coverage(Box<coverage::Arguments>),
+    /// Roll the usage records of months that have ended up into a few objects, for reports and SQL; deletes nothing
+    Compact(Box<compact::Arguments>),
     /// Put the Terragrunt unit into a customer folder, or bring it up to this version
     Init(InitArguments),
     /// Prove on your own bucket and machine what a deployment needs, with a fix for each finding
@@ -143,6 +146,7 @@ fn dispatch(
         Some(Verb::Restore(arguments)) => restore::run(&arguments, output, messages),
         Some(Verb::Verify(arguments)) => verify::run(&arguments, output, messages),
         Some(Verb::Coverage(arguments)) => coverage::run(&arguments, output, messages),
+        Some(Verb::Compact(arguments)) => compact::run(&arguments, output, messages),
         Some(Verb::Init(arguments)) => init::run(&arguments, &mut output),
         Some(Verb::Doctor(arguments)) => doctor::run(&arguments, output),
         Some(Verb::Replay) => replay::run(output, messages),

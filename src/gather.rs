@@ -7,13 +7,15 @@ use std::io::Write;
 
 use chrono::{DateTime, Utc};
 
+mod unpacking;
+
 use crate::cache::{Cache, Trouble};
 use crate::choice::Choice;
 use crate::fault::{Fault, Kind};
 use crate::fetch::Sink;
-use crate::layout::{self, LogKey};
+use crate::layout;
 use crate::listing::{Listed, Listing, Page};
-use crate::logged::{Deployment, More};
+use crate::logged::Deployment;
 use crate::progress::Progress;
 use crate::reading;
 use crate::rows::Rows;
@@ -30,6 +32,8 @@ pub struct Findings {
     pub unusable: BTreeSet<String>,
     /// Objects of which something was left out.
     pub partial: BTreeSet<String>,
+    /// What of the archive could not be read, with the reason.
+    pub archive: BTreeSet<String>,
 }
 
 /// A report being gathered.
@@ -51,8 +55,12 @@ pub struct Gathering<'a, W: Write> {
     pub misled: bool,
     /// Whether it must be taken away.
     pub damaged: bool,
+    /// Whether it was a temporary one: then the archive is left out of the next try.
+    pub no_room: bool,
     /// The line on the terminal.
     pub progress: Progress<W>,
+    /// The objects of the archive that there are.
+    pub parts: BTreeSet<String>,
     /// The customers seen, by segment, and those among them of whom not everything is in the cache.
     pub seen: HashSet<String>,
     /// See `seen`.
@@ -113,6 +121,7 @@ impl<W: Write> Gathering<'_, W> {
                 let text = format!("read the cache `{}`: {}", cache.file().display(), why.words);
                 self.trouble = Some(text.clone());
                 self.misled = true;
+                self.no_room |= !cache.lasts();
                 self.damaged |= why.damaged;
                 Err(Fault::new(Kind::Local, text, ""))
             }
@@ -139,7 +148,7 @@ impl<W: Write> Gathering<'_, W> {
         };
         match read {
             Ok(reading) => {
-                let (deployment, problems) = deployment(listed, &key, reading);
+                let (deployment, problems) = Deployment::of(listed, &key, reading);
                 if !self.choice.wants(&deployment) {
                     return;
                 }
@@ -232,42 +241,5 @@ impl<W: Write> Gathering<'_, W> {
         } else {
             self.note(&cache, done);
         }
-    }
-}
-
-fn deployment(listed: &Listed, key: &LogKey<'_>, reading: reading::Reading) -> (Deployment, Vec<String>) {
-    let mut problems = reading.problems;
-    let customer = customer(key, &reading.customer);
-    if !reading.customer.is_empty() && reading.customer != customer {
-        problems.push("its `customer` is not its key's".to_owned());
-    }
-    let deployment = Deployment {
-        at: reading.at.or(key.at).unwrap_or(listed.modified),
-        modified: listed.modified,
-        key: listed.key.clone(),
-        customer,
-        user: reading.user,
-        additional_users_count: reading.additional_users_count,
-        project_name: reading.project_name,
-        cluster_name: reading.cluster_name,
-        config_hash: reading.config_hash,
-        more: More {
-            account: reading.account,
-            backup: reading.backup,
-            late: reading.late,
-            deployment_id: reading.deployment_id,
-            git: reading.git,
-            ci: reading.ci,
-        },
-    };
-    (deployment, problems)
-}
-
-/// The customer in the key wins: permissions are given by prefix, so the key is what a writer cannot choose freely.
-fn customer(key: &LogKey<'_>, in_record: &str) -> String {
-    if layout::segment(in_record) == key.segment {
-        in_record.to_owned()
-    } else {
-        layout::customer_of(key.segment).unwrap_or_else(|| key.segment.to_owned())
     }
 }

@@ -3,11 +3,12 @@
 //! Reads only, and judges nothing. Seals are read before records: of a deployment that is under way, a record may be there
 //! without its seal, but no seal without its record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 
+use crate::archive;
 use crate::audit::{Copy, Holdings, Record};
 use crate::aws::Store;
 use crate::deliver::captured_at;
@@ -17,6 +18,7 @@ use crate::fetch::{self, Sink, patiently};
 use crate::gather::LARGEST as LARGEST_RECORD;
 use crate::layout::{self, ConfigKey};
 use crate::listing::{Listed, Listing, Page};
+use crate::parts::Archived;
 use crate::past::{LARGEST as LARGEST_CONFIG, stated};
 use crate::reading;
 use crate::seal::Seal;
@@ -27,12 +29,12 @@ const AT_ONCE: usize = 16;
 /// What the bucket holds, by customer.
 pub type Inventory = BTreeMap<String, Holdings>;
 
-/// Reads all that there is of `customer`, or of everybody.
+/// Reads all that there is of `customer`, or of everybody; gives with it what of the archive may not be read.
 ///
 /// # Errors
 /// A request that failed for good, or a customer of whom there is nothing.
-pub async fn take(store: &Arc<Store>, customer: Option<&str>) -> Result<Inventory, Fault> {
-    let mut taking = Taking { customer, inventory: Inventory::new(), configs: Vec::new() };
+pub async fn take(store: &Arc<Store>, customer: Option<&str>) -> Result<(Inventory, Vec<String>), Fault> {
+    let mut taking = Taking { customer, inventory: Inventory::new(), configs: Vec::new(), seen: BTreeSet::new() };
     let under = |prefix: String| Listing { prefix, ..Listing::default() };
     let (seals, records): (Vec<Listing>, Vec<Listing>) = match customer {
         None => (vec![under(layout::CONFIGS.to_owned())], vec![under(layout::LOGS.to_owned())]),
@@ -43,7 +45,9 @@ pub async fn take(store: &Arc<Store>, customer: Option<&str>) -> Result<Inventor
         }
     };
     fetch::all(Arc::clone(store), seals, LARGEST_RECORD, &mut taking).await?;
+    let logs: Vec<String> = records.iter().map(|listing| listing.prefix.clone()).collect();
     fetch::all(Arc::clone(store), records, LARGEST_RECORD, &mut taking).await?;
+    let refused = taking.take_archived(store, &logs).await?;
     let Taking { mut inventory, configs, .. } = taking;
     let mut copies = stream::iter(configs).map(|config| copy(store, config)).buffered(AT_ONCE);
     while let Some(read) = copies.next().await {
@@ -59,7 +63,7 @@ pub async fn take(store: &Arc<Store>, customer: Option<&str>) -> Result<Inventor
             let text = format!("look for `{name}` in `{}`: there is nothing", store.uri(""));
             Err(Fault::new(Kind::Input, text, "check the customer's name, as in `config-backup report`"))
         }
-        _ => Ok(inventory),
+        _ => Ok((inventory, refused)),
     }
 }
 
@@ -67,9 +71,27 @@ struct Taking<'a> {
     customer: Option<&'a str>,
     inventory: Inventory,
     configs: Vec<(String, Listed)>,
+    /// The keys of the records that have objects of their own.
+    seen: BTreeSet<String>,
 }
 
 impl Taking<'_> {
+    /// Takes the records that only the archive has; gives what of it may not be read.
+    async fn take_archived(&mut self, store: &Arc<Store>, logs: &[String]) -> Result<Vec<String>, Fault> {
+        let (archived, unread) = archive::rest(store, logs, &self.seen).await?;
+        for Archived { listed, body } in archived {
+            let Some(owner) = layout::segment_of(&listed.key).and_then(|segment| self.owner(segment)) else { continue };
+            self.inventory.entry(owner).or_default().archived += 1;
+            self.object(&listed, Ok(Some(body)));
+        }
+        for (key, why) in unread.damaged {
+            let segment = layout::parse_part_key(&key).map_or("", |key| key.segment);
+            let Some(owner) = self.owner(segment) else { continue };
+            self.inventory.entry(owner).or_default().damaged.push((key, why));
+        }
+        Ok(unread.refused)
+    }
+
     /// The customer that a path segment stands for, if it is one that is asked for.
     fn owner(&self, segment: &str) -> Option<String> {
         let owner = layout::customer_of(segment).unwrap_or_else(|| segment.to_owned());
@@ -93,6 +115,7 @@ impl Sink for Taking<'_> {
                     None => {}
                 }
             } else if layout::parse_log_key(&listed.key).is_some_and(|key| self.owner(key.segment).is_some()) {
+                self.seen.insert(listed.key.clone());
                 if listed.size <= LARGEST_RECORD {
                     wanted.push(listed);
                 } else {

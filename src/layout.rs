@@ -9,8 +9,10 @@ use crate::digest::sha256_hex;
 use crate::reading::YEARS;
 pub use crate::segments::{customer_of, segment};
 
+mod archive;
 mod states;
 
+pub use archive::{ARCHIVE, PartKey, archive_prefix, parse_part_key, part_key};
 pub use states::{Beside, all_prefixes, owner, parse_key};
 
 /// The key prefix of all usage records.

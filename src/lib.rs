@@ -4,6 +4,7 @@
 //! `local-exec`; people call the others. ARCHITECTURE.md shows the data's way. The library exists for the executable
 //! and its tests; its API is not a contract.
 
+pub mod archive;
 pub mod arguments;
 pub mod arns;
 pub mod audit;
@@ -18,6 +19,7 @@ pub mod choice;
 pub mod claims;
 pub mod cli;
 pub mod columns;
+pub mod compact;
 pub mod completions;
 pub mod config;
 pub mod connector;
@@ -69,6 +71,7 @@ pub mod pace;
 mod packed;
 pub mod page;
 pub mod panics;
+pub mod parts;
 pub mod past;
 pub mod places;
 pub mod policies;

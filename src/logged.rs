@@ -4,6 +4,9 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::layout::{self, LogKey};
+use crate::listing::Listed;
+use crate::reading::Reading;
 use crate::record::{Ci, Git};
 
 /// One deployment, as a usage record and its object tell it.
@@ -46,6 +49,47 @@ pub struct More {
     pub git: Option<Git>,
     /// `ci`.
     pub ci: Option<Ci>,
+}
+
+impl Deployment {
+    /// What a record that was read says of a deployment together with its object, and what was left out, one phrase each.
+    #[must_use]
+    pub fn of(listed: &Listed, key: &LogKey<'_>, reading: Reading) -> (Self, Vec<String>) {
+        let mut problems = reading.problems;
+        let customer = customer(key, &reading.customer);
+        if !reading.customer.is_empty() && reading.customer != customer {
+            problems.push("its `customer` is not its key's".to_owned());
+        }
+        let deployment = Self {
+            at: reading.at.or(key.at).unwrap_or(listed.modified),
+            modified: listed.modified,
+            key: listed.key.clone(),
+            customer,
+            user: reading.user,
+            additional_users_count: reading.additional_users_count,
+            project_name: reading.project_name,
+            cluster_name: reading.cluster_name,
+            config_hash: reading.config_hash,
+            more: More {
+                account: reading.account,
+                backup: reading.backup,
+                late: reading.late,
+                deployment_id: reading.deployment_id,
+                git: reading.git,
+                ci: reading.ci,
+            },
+        };
+        (deployment, problems)
+    }
+}
+
+/// The customer in the key wins: permissions are given by prefix, so the key is what a writer cannot choose freely.
+fn customer(key: &LogKey<'_>, in_record: &str) -> String {
+    if layout::segment(in_record) == key.segment {
+        in_record.to_owned()
+    } else {
+        layout::customer_of(key.segment).unwrap_or_else(|| key.segment.to_owned())
+    }
 }
 
 /// How users are told apart.

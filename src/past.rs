@@ -2,12 +2,14 @@
 //!
 //! Reads only. Which version is meant, `versions.rs` decides.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 
+use crate::archive;
 use crate::aws::{Head, Patience, Store};
 use crate::deliver::{DEPLOYMENT_ID, MD5, SHA256, captured_at};
 use crate::digest::digests;
@@ -17,6 +19,7 @@ use crate::fetch::{self, Sink, patiently};
 use crate::gather::LARGEST as LARGEST_RECORD;
 use crate::layout::{self, ConfigKey};
 use crate::listing::{Listed, Listing, Overwritten, Page};
+use crate::parts::Archived;
 use crate::proof::{Stated, verify};
 use crate::reading;
 use crate::versions::{Past, Use, Version};
@@ -56,11 +59,17 @@ pub async fn look(store: &Arc<Store>, customer: &str) -> Result<Found, Fault> {
     let folders = layout::folders_to_read(customer);
     let prefixes = folders.iter().map(|folder| layout::configs_prefix(folder)).chain(layout::prefixes_to_read(customer));
     let listings = prefixes.map(|prefix| Listing { prefix, ..Listing::default() }).collect();
-    let mut search =
-        Search { customer, folders: &folders, versions: Vec::new(), current: Vec::new(), uses: Vec::new(), left_out: Vec::new() };
+    let mut search = Search { customer, folders: &folders, ..Search::default() };
     let (listed, overwritten) =
         futures_util::join!(fetch::all(Arc::clone(store), listings, LARGEST_RECORD, &mut search), overwritten(store, &folders));
     listed?;
+    let (archived, unread) = archive::rest(store, &layout::prefixes_to_read(customer), &search.seen).await?;
+    for Archived { listed, body } in archived {
+        if search.wants(&listed) {
+            search.object(&listed, Ok(Some(body)));
+        }
+    }
+    search.left_out.extend(unread.lines());
     let Search { mut versions, current, uses, mut left_out, .. } = search;
     for listed in current {
         versions.extend(without_copy(store, listed, "", &versions).await?);
@@ -74,18 +83,22 @@ pub async fn look(store: &Arc<Store>, customer: &str) -> Result<Found, Fault> {
     Ok(Found { past: Past::new(versions, uses), left_out })
 }
 
+#[derive(Default)]
 struct Search<'a> {
     customer: &'a str,
     folders: &'a [String],
     versions: Vec<Version>,
     current: Vec<Listed>,
     uses: Vec<Use>,
+    /// The keys of the records that have objects of their own.
+    seen: BTreeSet<String>,
     left_out: Vec<String>,
 }
 
 impl Sink for Search<'_> {
     fn page(&mut self, listing: &Listing, _: &str, page: Page) -> Result<Vec<Listed>, Fault> {
         let Some(folder) = self.folders.iter().find(|folder| layout::configs_prefix(folder) == listing.prefix) else {
+            self.seen.extend(page.objects.iter().map(|listed| listed.key.clone()));
             return Ok(page.objects.into_iter().filter(|listed| self.wants(listed)).collect());
         };
         for listed in page.objects {

@@ -27,7 +27,7 @@ use crate::sheet::{Report, Sheet};
 use crate::spans::{self, Span};
 use crate::summary::Summary;
 use crate::text::plain;
-use crate::{fetch, host};
+use crate::{archive, fetch, host};
 
 /// Attempts are counted by whoever sends the requests.
 const PATIENCE: Patience = Patience { operation: Duration::from_secs(30), attempt: Duration::from_secs(20), attempts: 1 };
@@ -55,7 +55,8 @@ pub fn run(arguments: &ReportArguments, output: impl Write + IsTerminal, mut mes
         None => until_closed(sheet.write(&mut BufWriter::new(output))).context("write the report to stdout")?,
     }
     tell(&report, &mut messages)?;
-    let flawless = report.findings.unusable.is_empty() && report.findings.partial.is_empty();
+    let Findings { unusable, partial, archive } = &report.findings;
+    let flawless = unusable.is_empty() && partial.is_empty() && archive.is_empty();
     Ok(Exit(if arguments.strict && !flawless { 7 } else { 0 }))
 }
 
@@ -112,6 +113,7 @@ async fn collect<W: Write>(
     let drop_cache = || folder.iter().for_each(|folder| Cache::remove(folder, &place));
     let mut troubles = Vec::new();
     let mut cache = None;
+    let mut without_archive = None;
     if let Some(folder) = &folder {
         match Cache::open(folder, &place) {
             Ok(opened) => cache = Some(opened),
@@ -133,14 +135,22 @@ async fn collect<W: Write>(
             trouble: None,
             misled: false,
             damaged: false,
+            no_room: false,
             progress: Progress::new(terminal.as_deref_mut()),
             seen: HashSet::new(),
             incomplete: HashSet::new(),
+            parts: BTreeSet::new(),
         };
-        let done = gather(&store, &arguments.customer, &mut gathering, now).await;
+        gathering.findings.archive.extend(without_archive.clone());
+        let done = gather(&store, &arguments.customer, &mut gathering, without_archive.is_none(), now).await;
         gathering.progress.end();
-        troubles.extend(gathering.trouble.take());
-        let Gathering { rows, summary, findings, misled, damaged, .. } = gathering;
+        let Gathering { rows, summary, findings, trouble, misled, damaged, no_room, .. } = gathering;
+        // Once more, then: without the cache, and where there is no room for the archive either, without that.
+        if no_room {
+            without_archive = trouble;
+        } else {
+            troubles.extend(trouble);
+        }
         if damaged {
             drop_cache();
         }
@@ -155,9 +165,16 @@ async fn gather(
     store: &Arc<Store>,
     customers: &[String],
     gathering: &mut Gathering<'_, impl Write>,
+    with_archive: bool,
     now: DateTime<Utc>,
 ) -> Result<(), Fault> {
-    let spans = plan(store, customers, gathering, now).await?;
+    let prefixes: BTreeSet<String> = customers.iter().flat_map(|name| layout::prefixes_to_read(name)).collect();
+    let logs = if customers.is_empty() { vec![LOGS.to_owned()] } else { prefixes.into_iter().collect() };
+    if with_archive {
+        let refused = archive::read(store, &logs, gathering).await?;
+        gathering.unpacked(&logs, refused)?;
+    }
+    let spans = plan(store, customers.is_empty(), &logs, gathering, now).await?;
     let mut listings = Vec::new();
     let mut in_part = HashSet::new();
     for Span { listings: to_list, cached } in spans {
@@ -173,23 +190,24 @@ async fn gather(
     fetched
 }
 
-/// How to find the records of `customers`, or of all.
+/// How to find the records below `logs`, which are customers' prefixes, or that of all records.
 async fn plan(
     store: &Arc<Store>,
-    customers: &[String],
+    of_all: bool,
+    logs: &[String],
     gathering: &mut Gathering<'_, impl Write>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Span>, Fault> {
-    if !customers.is_empty() {
-        let prefixes: BTreeSet<String> = customers.iter().flat_map(|name| layout::prefixes_to_read(name)).collect();
-        return prefixes.iter().map(|prefix| gathering.span(prefix, now)).collect();
+    if !of_all {
+        return logs.iter().map(|prefix| gathering.span(prefix, now)).collect();
     }
     let known = gathering.known(LOGS)?;
     if known <= spans::FEW {
         return Ok(vec![spans::whole(LOGS)]);
     }
     let listing = Listing { prefix: LOGS.to_owned(), delimiter: "/", ..Listing::default() };
-    let folders = fetch::folders(store, &listing).await?;
+    let mut folders = gathering.archived(LOGS);
+    folders.extend(fetch::folders(store, &listing).await?);
     if !spans::one_by_one(folders.len(), known) {
         return Ok(vec![spans::whole(LOGS)]);
     }
@@ -199,6 +217,9 @@ async fn plan(
 fn tell(report: &Report, messages: &mut impl Write) -> Result<()> {
     for line in &report.troubles {
         writeln!(messages, "config-backup: {}; the report is complete without it", plain(line))?;
+    }
+    for line in &report.findings.archive {
+        writeln!(messages, "config-backup: left out of the archive {}", plain(line))?;
     }
     for line in &report.findings.unusable {
         writeln!(messages, "config-backup: left out {}", plain(line))?;

@@ -2,12 +2,13 @@
 //!
 //! Reads only. What is missing, `gaps.rs` decides; what else has to be asked, `evidence.rs` says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::DateTime;
 use futures_util::{StreamExt as _, stream};
 
+use crate::archive;
 use crate::aws::{Head, Store};
 use crate::changes::Change;
 use crate::deliver::{DEPLOYMENT_ID, MD5, captured_at};
@@ -19,6 +20,7 @@ use crate::fetch::{self, Sink, patiently};
 use crate::gather::LARGEST as LARGEST_RECORD;
 use crate::layout::{self, Beside, CONFIGS, ConfigKey, LOGS};
 use crate::listing::{Listed, Listing, Overwritten, Page};
+use crate::parts::Archived;
 use crate::past::LARGEST;
 use crate::reading::{self, Reading};
 use crate::seal::Seal;
@@ -40,6 +42,8 @@ pub struct Survey {
     only: Option<String>,
     /// Further configs, by segment: keys, and the ids of versions that were overwritten.
     others: BTreeMap<String, Vec<(String, Option<String>)>>,
+    /// The keys of the records that have objects of their own.
+    seen: BTreeSet<String>,
 }
 
 /// Looks at all that there is of `customer`, or of all.
@@ -53,6 +57,7 @@ pub async fn look(store: &Arc<Store>, customer: Option<&str>, spool: &Spool) -> 
         versions: Access::Unsupported,
         only: customer.map(layout::segment),
         others: BTreeMap::new(),
+        seen: BTreeSet::new(),
     };
     let folders = customer.map_or_else(|| vec![CONFIGS.to_owned()], layout::all_prefixes);
     // The records after all else: a deployment writes its record last, or while its states are still to be written.
@@ -63,7 +68,9 @@ pub async fn look(store: &Arc<Store>, customer: Option<&str>, spool: &Spool) -> 
     for version in older {
         survey.take_version(version);
     }
-    list(store, customer.map_or_else(|| vec![LOGS.to_owned()], layout::prefixes_to_read), &mut survey).await?;
+    let logs = customer.map_or_else(|| vec![LOGS.to_owned()], layout::prefixes_to_read);
+    list(store, logs.clone(), &mut survey).await?;
+    survey.take_archived(store, &logs).await?;
     survey.take_spool(spool, &store.target.bucket);
     survey.look_for_missing(store).await?;
     survey.look_at_configs(store).await?;
@@ -94,6 +101,9 @@ async fn all_versions(store: &Store, folders: &[String], found: &mut Vec<Overwri
 impl Sink for Survey {
     fn page(&mut self, listing: &Listing, _: &str, page: Page) -> Result<Vec<Listed>, Fault> {
         let of_records = listing.prefix.starts_with(LOGS);
+        if of_records {
+            self.seen.extend(page.objects.iter().map(|listed| listed.key.clone()));
+        }
         let is_read = |listed: &Listed| if of_records { self.wants_record(listed) } else { self.take_object(listed) };
         Ok(page.objects.into_iter().filter(is_read).collect())
     }
@@ -136,6 +146,18 @@ impl Survey {
         let name = || layout::customer_of(segment).unwrap_or_else(|| segment.to_owned());
         let new = || Customer { name: name(), ..Customer::default() };
         Some(self.customers.entry(segment.to_owned()).or_insert_with(new))
+    }
+
+    /// Takes the records that only the archive has.
+    async fn take_archived(&mut self, store: &Arc<Store>, logs: &[String]) -> Result<(), Fault> {
+        let (archived, unread) = archive::rest(store, logs, &self.seen).await?;
+        for Archived { listed, body } in archived {
+            if self.wants_record(&listed) {
+                self.object(&listed, Ok(Some(body)));
+            }
+        }
+        self.left_out.extend(unread.lines());
+        Ok(())
     }
 
     fn wants_record(&mut self, listed: &Listed) -> bool {

@@ -42,6 +42,8 @@ struct Report {
     versions: usize,
     /// Records in no chain, which nothing vouches for: of the earlier module, and of helpers before there were chains.
     unsealed: usize,
+    /// Records that only the archive has.
+    archived: usize,
 }
 
 /// A finding and whose it is.
@@ -56,19 +58,22 @@ struct Found {
 pub fn run(arguments: &Arguments, output: impl Write, mut messages: impl Write) -> Result<Exit> {
     let target = arguments.source.target()?;
     let customer = arguments.customer.as_deref();
-    let report = block_on(async {
+    let (report, refused) = block_on(async {
         let store = Arc::new(Store::open(&target, PATIENCE).await?);
-        let inventory = inventory::take(&store, customer).await?;
+        let (inventory, refused) = inventory::take(&store, customer).await?;
         let mut report = look(&inventory);
         if !report.findings.is_empty() {
             // Of a deployment that is under way, a part is there already. What is wrong stays wrong.
-            let again = look(&inventory::take(&store, customer).await?).findings;
+            let again = look(&inventory::take(&store, customer).await?.0).findings;
             report.findings.retain(|found| again.binary_search(found).is_ok());
         }
-        Ok::<_, Fault>(report)
+        Ok::<_, Fault>((report, refused))
     })??;
     let written = write(&report, arguments.json, &mut BufWriter::new(output));
     until_closed(written).context("write the findings to stdout")?;
+    for line in refused {
+        writeln!(messages, "config-backup: left out {}", plain(&line))?;
+    }
     writeln!(messages, "config-backup: {}", summary(&report))?;
     Ok(Exit(if report.findings.is_empty() { 0 } else { 7 }))
 }
@@ -87,6 +92,7 @@ fn look(inventory: &Inventory) -> Report {
         seals: sum(|it| it.seals.len()),
         versions: sum(|it| it.versions.len() + it.current.len()),
         unsealed: sum(Holdings::earlier),
+        archived: sum(|it| it.archived),
     }
 }
 
@@ -105,13 +111,13 @@ fn write(report: &Report, json: bool, output: &mut impl Write) -> std::io::Resul
 }
 
 fn summary(report: &Report) -> String {
-    let Report { findings, customers, records, seals, versions, unsealed } = report;
+    let Report { findings, customers, records, seals, versions, unsealed, archived } = report;
     let found = if findings.is_empty() { "all is as it was written".to_owned() } else { counted(findings.len(), "finding") };
     let [records, seals, configs, customers] =
         [(records, "record"), (seals, "seal"), (versions, "config"), (customers, "customer")].map(|(number, what)| counted(*number, what));
-    let beside = match unsealed {
-        0 => String::new(),
-        count => format!("; nothing vouches for {}, in no chain", counted(*count, "record")),
-    };
-    format!("{found}: {records}, {seals} and {configs} of {customers}{beside}")
+    let beside =
+        |number: usize, words: &dyn Fn(&str) -> String| if number == 0 { String::new() } else { words(&counted(number, "record")) };
+    let archived = beside(*archived, &|them| format!("; {them} only in the archive"));
+    let unsealed = beside(*unsealed, &|them| format!("; nothing vouches for {them}, in no chain"));
+    format!("{found}: {records}, {seals} and {configs} of {customers}{archived}{unsealed}")
 }

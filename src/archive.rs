@@ -1,0 +1,131 @@
+//! The archive of usage records: which of its objects there are, and the records in them.
+//!
+//! Reads only. An object whose bytes are not those that its key names is left out, and that is said.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::aws::Store;
+use crate::digest::sha256_hex;
+use crate::fault::{Fault, Kind};
+use crate::fetch::{self, Sink};
+use crate::layout::{self, PartKey};
+use crate::listing::{Listed, Listing, Page};
+use crate::parts::{self, Archived};
+
+/// The largest object that is read, in bytes: several times what is ever written.
+pub const LARGEST: u64 = 64 << 20;
+
+/// Whoever wants records out of the archive.
+pub trait Shelf {
+    /// Whether an object of the archive is to be read.
+    fn wants(&mut self, part: &Listed, key: &PartKey<'_>) -> bool;
+    /// Takes what is in it, or why that cannot be had.
+    fn take(&mut self, part: &Listed, records: Result<Vec<Archived>, String>);
+}
+
+/// Goes through the archive of the records below `logs`, which are prefixes of records; gives what of it may not be read, as one
+/// phrase each: a profile that is allowed to read the records alone is allowed enough.
+///
+/// # Errors
+/// A request that failed for good.
+pub async fn read(store: &Arc<Store>, logs: &[String], shelf: &mut impl Shelf) -> Result<Vec<String>, Fault> {
+    let mut refused = Vec::new();
+    for prefix in logs.iter().map(|prefix| layout::archive_prefix(prefix)) {
+        let listing = Listing { prefix: prefix.clone(), ..Listing::default() };
+        match fetch::all(Arc::clone(store), vec![listing], LARGEST, &mut Parts(shelf)).await {
+            Ok(()) => {}
+            Err(fault) if fault.kind == Kind::Denied => refused.push(format!("`{prefix}`: {}", fault.text)),
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(refused)
+}
+
+struct Parts<'a, S>(&'a mut S);
+
+impl<S: Shelf> Sink for Parts<'_, S> {
+    fn page(&mut self, _: &Listing, _: &str, page: Page) -> Result<Vec<Listed>, Fault> {
+        let wants = |part: &Listed| layout::parse_part_key(&part.key).is_some_and(|key| self.0.wants(part, &key));
+        let (small, large): (Vec<Listed>, Vec<Listed>) = page.objects.into_iter().filter(wants).partition(|part| part.size <= LARGEST);
+        for part in large {
+            self.0.take(&part, Err(format!("it has {} bytes, and at most {LARGEST} are read", part.size)));
+        }
+        Ok(small)
+    }
+
+    fn object(&mut self, part: &Listed, body: Result<Option<Vec<u8>>, Fault>) {
+        let records = match body {
+            Ok(Some(body)) => open(&part.key, body),
+            // Deleted since it was listed: as if it had never been there.
+            Ok(None) => return,
+            Err(fault) => Err(fault.text),
+        };
+        self.0.take(part, records);
+    }
+}
+
+/// The records in an object of the archive, whose key says what its bytes are.
+fn open(key: &str, body: Vec<u8>) -> Result<Vec<Archived>, String> {
+    let named = layout::parse_part_key(key).map(|key| key.digest.to_owned()).unwrap_or_default();
+    if !named.is_empty() && sha256_hex(&body).starts_with(&named) {
+        parts::decode(body)
+    } else {
+        Err("its bytes are not those that its name stands for".to_owned())
+    }
+}
+
+/// What of the archive could not be read.
+#[derive(Debug, Default)]
+pub struct Unread {
+    /// Objects that are not what was written, with the reason.
+    pub damaged: Vec<(String, String)>,
+    /// What this profile may not read, as one phrase each.
+    pub refused: Vec<String>,
+}
+
+impl Unread {
+    /// As one phrase each.
+    #[must_use]
+    pub fn lines(self) -> Vec<String> {
+        let damaged = self.damaged.into_iter().map(|(key, why)| format!("`{key}`: {why}"));
+        damaged.chain(self.refused).collect()
+    }
+}
+
+/// The records below `logs` that only the archive has, because their own objects are not among those `seen`: each once, in the
+/// order of their keys.
+///
+/// # Errors
+/// As [`read`].
+pub async fn rest(store: &Arc<Store>, logs: &[String], seen: &BTreeSet<String>) -> Result<(Vec<Archived>, Unread), Fault> {
+    let mut rest = Rest { seen, newest: BTreeMap::new(), unread: Unread::default() };
+    let refused = read(store, logs, &mut rest).await?;
+    Ok((rest.newest.into_values().collect(), Unread { refused, ..rest.unread }))
+}
+
+struct Rest<'a> {
+    seen: &'a BTreeSet<String>,
+    newest: BTreeMap<String, Archived>,
+    unread: Unread,
+}
+
+impl Shelf for Rest<'_> {
+    fn wants(&mut self, _: &Listed, _: &PartKey<'_>) -> bool {
+        true
+    }
+
+    fn take(&mut self, part: &Listed, records: Result<Vec<Archived>, String>) {
+        let records = records.unwrap_or_else(|why| {
+            self.unread.damaged.push((part.key.clone(), why));
+            Vec::new()
+        });
+        for record in records.into_iter().filter(|record| !self.seen.contains(&record.listed.key)) {
+            // What the earlier module overwrote may be there more than once.
+            match self.newest.get(&record.listed.key) {
+                Some(known) if known.listed.modified >= record.listed.modified => {}
+                _ => drop(self.newest.insert(record.listed.key.clone(), record)),
+            }
+        }
+    }
+}
