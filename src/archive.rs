@@ -9,7 +9,7 @@ use crate::aws::Store;
 use crate::digest::sha256_hex;
 use crate::fault::{Fault, Kind};
 use crate::fetch::{self, Sink};
-use crate::layout::{self, PartKey};
+use crate::layout::{self, LOGS, PartKey};
 use crate::listing::{Listed, Listing, Page};
 use crate::parts::{self, Archived};
 
@@ -32,10 +32,10 @@ pub trait Shelf {
 pub async fn read(store: &Arc<Store>, logs: &[String], shelf: &mut impl Shelf) -> Result<Vec<String>, Fault> {
     let mut refused = Vec::new();
     for prefix in logs.iter().map(|prefix| layout::archive_prefix(prefix)) {
-        let listing = Listing { prefix: prefix.clone(), ..Listing::default() };
+        let listing = Listing { prefix, ..Listing::default() };
         match fetch::all(Arc::clone(store), vec![listing], LARGEST, &mut Parts(shelf)).await {
             Ok(()) => {}
-            Err(fault) if fault.kind == Kind::Denied => refused.push(format!("`{prefix}`: {}", fault.text)),
+            Err(fault) if fault.kind == Kind::Denied => refused.push(format!("the archive: {fault}")),
             Err(fault) => return Err(fault),
         }
     }
@@ -75,56 +75,68 @@ fn open(key: &str, body: Vec<u8>) -> Result<Vec<Archived>, String> {
     }
 }
 
-/// What of the archive could not be read.
+/// What the archive was good for, and what of it could not be read.
 #[derive(Debug, Default)]
-pub struct Unread {
+pub struct Rest {
+    /// How many records were taken out of it.
+    pub records: usize,
     /// Objects that are not what was written, with the reason.
     pub damaged: Vec<(String, String)>,
     /// What this profile may not read, as one phrase each.
     pub refused: Vec<String>,
 }
 
-impl Unread {
-    /// As one phrase each.
+impl Rest {
+    /// What could not be read, as one phrase each.
     #[must_use]
-    pub fn lines(self) -> Vec<String> {
+    pub fn left_out(self) -> Vec<String> {
         let damaged = self.damaged.into_iter().map(|(key, why)| format!("`{key}`: {why}"));
         damaged.chain(self.refused).collect()
     }
 }
 
-/// The records below `logs` that only the archive has, because their own objects are not among those `seen`: each once, in the
-/// order of their keys.
+/// Gives `sink` the records below `logs` that only the archive has, because their own objects are not among those `seen`: as one page
+/// of a listing more, and each that it wants, once.
 ///
 /// # Errors
-/// As [`read`].
-pub async fn rest(store: &Arc<Store>, logs: &[String], seen: &BTreeSet<String>) -> Result<(Vec<Archived>, Unread), Fault> {
-    let mut rest = Rest { seen, newest: BTreeMap::new(), unread: Unread::default() };
-    let refused = read(store, logs, &mut rest).await?;
-    Ok((rest.newest.into_values().collect(), Unread { refused, ..rest.unread }))
+/// As [`read`], and what the sink says.
+pub async fn rest(store: &Arc<Store>, logs: &[String], seen: &BTreeSet<String>, sink: &mut impl Sink) -> Result<Rest, Fault> {
+    let mut newest = Newest { seen, records: BTreeMap::new(), damaged: Vec::new() };
+    let refused = read(store, logs, &mut newest).await?;
+    let Newest { mut records, damaged, .. } = newest;
+    let listing = Listing { prefix: LOGS.to_owned(), ..Listing::default() };
+    let objects = records.values().map(|record| record.listed.clone()).collect();
+    let mut taken = 0;
+    for listed in sink.page(&listing, "", Page { objects, folders: Vec::new(), next: None })? {
+        if let Some(Archived { body, .. }) = records.remove(&listed.key) {
+            taken += 1;
+            sink.object(&listed, Ok(Some(body)));
+        }
+    }
+    Ok(Rest { records: taken, damaged, refused })
 }
 
-struct Rest<'a> {
+struct Newest<'a> {
     seen: &'a BTreeSet<String>,
-    newest: BTreeMap<String, Archived>,
-    unread: Unread,
+    records: BTreeMap<String, Archived>,
+    damaged: Vec<(String, String)>,
 }
 
-impl Shelf for Rest<'_> {
+impl Shelf for Newest<'_> {
     fn wants(&mut self, _: &Listed, _: &PartKey<'_>) -> bool {
         true
     }
 
     fn take(&mut self, part: &Listed, records: Result<Vec<Archived>, String>) {
         let records = records.unwrap_or_else(|why| {
-            self.unread.damaged.push((part.key.clone(), why));
+            self.damaged.push((part.key.clone(), why));
             Vec::new()
         });
         for record in records.into_iter().filter(|record| !self.seen.contains(&record.listed.key)) {
             // What the earlier module overwrote may be there more than once.
-            match self.newest.get(&record.listed.key) {
+            match self.records.get(&record.listed.key) {
                 Some(known) if known.listed.modified >= record.listed.modified => {}
-                _ => drop(self.newest.insert(record.listed.key.clone(), record)),
+                _ => drop(self.records.insert(record.listed.key.clone(), record)),
             }
         }
     }

@@ -102,8 +102,6 @@ pub struct Holdings {
     pub versions: Vec<Copy>,
     /// The config as of the last deployment that changed it.
     pub current: Vec<Copy>,
-    /// How many of the records only the archive has.
-    pub archived: usize,
     /// Objects of the archive that are not what was written, with the reason.
     pub damaged: Vec<(String, String)>,
 }

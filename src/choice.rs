@@ -34,7 +34,7 @@ impl Choice {
     /// Whether any record of some months may be wanted, from their first moment to the first one behind them.
     #[must_use]
     pub fn may_want_months(&self, months: Option<(DateTime<Utc>, DateTime<Utc>)>) -> bool {
-        months.is_none_or(|(first, end)| self.covers(first, end))
+        months.is_none_or(|(first, end)| self.covers(first, end - Duration::nanoseconds(1)))
     }
 
     /// Whether a deployment is wanted.

@@ -168,7 +168,7 @@ impl<W: Write> Compacting<'_, W> {
         fetch::all(Arc::clone(self.store), vec![listing], LARGEST, &mut holdings).await?;
         if let Some(refused) = archive::read(self.store, &[prefix.to_owned()], &mut holdings).await?.pop() {
             // Whoever does not see what is there would write it again and again.
-            return Err(Fault::new(Kind::Denied, format!("look for what is archived: {refused}"), "").into());
+            return Err(Fault::new(Kind::Denied, format!("look for what is archived already: {refused}"), "").into());
         }
         self.tally.before += holdings.archived;
         self.tally.left_out.append(&mut holdings.left_out);

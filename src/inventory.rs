@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 
-use crate::archive;
+use crate::archive::{self, Rest};
 use crate::audit::{Copy, Holdings, Record};
 use crate::aws::Store;
 use crate::deliver::captured_at;
@@ -18,7 +18,6 @@ use crate::fetch::{self, Sink, patiently};
 use crate::gather::LARGEST as LARGEST_RECORD;
 use crate::layout::{self, ConfigKey};
 use crate::listing::{Listed, Listing, Page};
-use crate::parts::Archived;
 use crate::past::{LARGEST as LARGEST_CONFIG, stated};
 use crate::reading;
 use crate::seal::Seal;
@@ -29,11 +28,22 @@ const AT_ONCE: usize = 16;
 /// What the bucket holds, by customer.
 pub type Inventory = BTreeMap<String, Holdings>;
 
-/// Reads all that there is of `customer`, or of everybody; gives with it what of the archive may not be read.
+/// What there is, and what the archive had of it.
+#[derive(Debug)]
+pub struct Taken {
+    /// By customer.
+    pub inventory: Inventory,
+    /// How many of the records only the archive has.
+    pub archived: usize,
+    /// What of the archive may not be read, as one phrase each.
+    pub refused: Vec<String>,
+}
+
+/// Reads all that there is of `customer`, or of everybody.
 ///
 /// # Errors
 /// A request that failed for good, or a customer of whom there is nothing.
-pub async fn take(store: &Arc<Store>, customer: Option<&str>) -> Result<(Inventory, Vec<String>), Fault> {
+pub async fn take(store: &Arc<Store>, customer: Option<&str>) -> Result<Taken, Fault> {
     let mut taking = Taking { customer, inventory: Inventory::new(), configs: Vec::new(), seen: BTreeSet::new() };
     let under = |prefix: String| Listing { prefix, ..Listing::default() };
     let (seals, records): (Vec<Listing>, Vec<Listing>) = match customer {
@@ -47,7 +57,14 @@ pub async fn take(store: &Arc<Store>, customer: Option<&str>) -> Result<(Invento
     fetch::all(Arc::clone(store), seals, LARGEST_RECORD, &mut taking).await?;
     let logs: Vec<String> = records.iter().map(|listing| listing.prefix.clone()).collect();
     fetch::all(Arc::clone(store), records, LARGEST_RECORD, &mut taking).await?;
-    let refused = taking.take_archived(store, &logs).await?;
+    let seen = std::mem::take(&mut taking.seen);
+    let Rest { records: archived, damaged, refused } = archive::rest(store, &logs, &seen, &mut taking).await?;
+    for (key, why) in damaged {
+        let owner = layout::parse_part_key(&key).and_then(|key| taking.owner(key.segment));
+        if let Some(owner) = owner {
+            taking.inventory.entry(owner).or_default().damaged.push((key, why));
+        }
+    }
     let Taking { mut inventory, configs, .. } = taking;
     let mut copies = stream::iter(configs).map(|config| copy(store, config)).buffered(AT_ONCE);
     while let Some(read) = copies.next().await {
@@ -63,7 +80,7 @@ pub async fn take(store: &Arc<Store>, customer: Option<&str>) -> Result<(Invento
             let text = format!("look for `{name}` in `{}`: there is nothing", store.uri(""));
             Err(Fault::new(Kind::Input, text, "check the customer's name, as in `config-backup report`"))
         }
-        _ => Ok((inventory, refused)),
+        _ => Ok(Taken { inventory, archived, refused }),
     }
 }
 
@@ -76,22 +93,6 @@ struct Taking<'a> {
 }
 
 impl Taking<'_> {
-    /// Takes the records that only the archive has; gives what of it may not be read.
-    async fn take_archived(&mut self, store: &Arc<Store>, logs: &[String]) -> Result<Vec<String>, Fault> {
-        let (archived, unread) = archive::rest(store, logs, &self.seen).await?;
-        for Archived { listed, body } in archived {
-            let Some(owner) = layout::segment_of(&listed.key).and_then(|segment| self.owner(segment)) else { continue };
-            self.inventory.entry(owner).or_default().archived += 1;
-            self.object(&listed, Ok(Some(body)));
-        }
-        for (key, why) in unread.damaged {
-            let segment = layout::parse_part_key(&key).map_or("", |key| key.segment);
-            let Some(owner) = self.owner(segment) else { continue };
-            self.inventory.entry(owner).or_default().damaged.push((key, why));
-        }
-        Ok(unread.refused)
-    }
-
     /// The customer that a path segment stands for, if it is one that is asked for.
     fn owner(&self, segment: &str) -> Option<String> {
         let owner = layout::customer_of(segment).unwrap_or_else(|| segment.to_owned());

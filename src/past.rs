@@ -19,7 +19,6 @@ use crate::fetch::{self, Sink, patiently};
 use crate::gather::LARGEST as LARGEST_RECORD;
 use crate::layout::{self, ConfigKey};
 use crate::listing::{Listed, Listing, Overwritten, Page};
-use crate::parts::Archived;
 use crate::proof::{Stated, verify};
 use crate::reading;
 use crate::versions::{Past, Use, Version};
@@ -63,13 +62,9 @@ pub async fn look(store: &Arc<Store>, customer: &str) -> Result<Found, Fault> {
     let (listed, overwritten) =
         futures_util::join!(fetch::all(Arc::clone(store), listings, LARGEST_RECORD, &mut search), overwritten(store, &folders));
     listed?;
-    let (archived, unread) = archive::rest(store, &layout::prefixes_to_read(customer), &search.seen).await?;
-    for Archived { listed, body } in archived {
-        if search.wants(&listed) {
-            search.object(&listed, Ok(Some(body)));
-        }
-    }
-    search.left_out.extend(unread.lines());
+    let seen = std::mem::take(&mut search.seen);
+    let rest = archive::rest(store, &layout::prefixes_to_read(customer), &seen, &mut search).await?;
+    search.left_out.extend(rest.left_out());
     let Search { mut versions, current, uses, mut left_out, .. } = search;
     for listed in current {
         versions.extend(without_copy(store, listed, "", &versions).await?);

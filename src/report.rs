@@ -218,10 +218,7 @@ fn tell(report: &Report, messages: &mut impl Write) -> Result<()> {
     for line in &report.troubles {
         writeln!(messages, "config-backup: {}; the report is complete without it", plain(line))?;
     }
-    for line in &report.findings.archive {
-        writeln!(messages, "config-backup: left out of the archive {}", plain(line))?;
-    }
-    for line in &report.findings.unusable {
+    for line in report.findings.archive.iter().chain(&report.findings.unusable) {
         writeln!(messages, "config-backup: left out {}", plain(line))?;
     }
     for line in &report.findings.partial {

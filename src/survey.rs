@@ -20,7 +20,6 @@ use crate::fetch::{self, Sink, patiently};
 use crate::gather::LARGEST as LARGEST_RECORD;
 use crate::layout::{self, Beside, CONFIGS, ConfigKey, LOGS};
 use crate::listing::{Listed, Listing, Overwritten, Page};
-use crate::parts::Archived;
 use crate::past::LARGEST;
 use crate::reading::{self, Reading};
 use crate::seal::Seal;
@@ -70,7 +69,9 @@ pub async fn look(store: &Arc<Store>, customer: Option<&str>, spool: &Spool) -> 
     }
     let logs = customer.map_or_else(|| vec![LOGS.to_owned()], layout::prefixes_to_read);
     list(store, logs.clone(), &mut survey).await?;
-    survey.take_archived(store, &logs).await?;
+    let seen = std::mem::take(&mut survey.seen);
+    let rest = archive::rest(store, &logs, &seen, &mut survey).await?;
+    survey.left_out.extend(rest.left_out());
     survey.take_spool(spool, &store.target.bucket);
     survey.look_for_missing(store).await?;
     survey.look_at_configs(store).await?;
@@ -101,9 +102,7 @@ async fn all_versions(store: &Store, folders: &[String], found: &mut Vec<Overwri
 impl Sink for Survey {
     fn page(&mut self, listing: &Listing, _: &str, page: Page) -> Result<Vec<Listed>, Fault> {
         let of_records = listing.prefix.starts_with(LOGS);
-        if of_records {
-            self.seen.extend(page.objects.iter().map(|listed| listed.key.clone()));
-        }
+        self.seen.extend(page.objects.iter().filter(|_| of_records).map(|listed| listed.key.clone()));
         let is_read = |listed: &Listed| if of_records { self.wants_record(listed) } else { self.take_object(listed) };
         Ok(page.objects.into_iter().filter(is_read).collect())
     }
@@ -146,18 +145,6 @@ impl Survey {
         let name = || layout::customer_of(segment).unwrap_or_else(|| segment.to_owned());
         let new = || Customer { name: name(), ..Customer::default() };
         Some(self.customers.entry(segment.to_owned()).or_insert_with(new))
-    }
-
-    /// Takes the records that only the archive has.
-    async fn take_archived(&mut self, store: &Arc<Store>, logs: &[String]) -> Result<(), Fault> {
-        let (archived, unread) = archive::rest(store, logs, &self.seen).await?;
-        for Archived { listed, body } in archived {
-            if self.wants_record(&listed) {
-                self.object(&listed, Ok(Some(body)));
-            }
-        }
-        self.left_out.extend(unread.lines());
-        Ok(())
     }
 
     fn wants_record(&mut self, listed: &Listed) -> bool {

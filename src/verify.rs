@@ -13,7 +13,7 @@ use crate::cli::Exit;
 use crate::deployment::block_on;
 use crate::fault::Fault;
 use crate::formats::until_closed;
-use crate::inventory::{self, Inventory};
+use crate::inventory::{self, Taken};
 use crate::past::PATIENCE;
 use crate::source::Source;
 use crate::text::{counted, escape_json, plain};
@@ -60,14 +60,14 @@ pub fn run(arguments: &Arguments, output: impl Write, mut messages: impl Write) 
     let customer = arguments.customer.as_deref();
     let (report, refused) = block_on(async {
         let store = Arc::new(Store::open(&target, PATIENCE).await?);
-        let (inventory, refused) = inventory::take(&store, customer).await?;
-        let mut report = look(&inventory);
+        let taken = inventory::take(&store, customer).await?;
+        let mut report = look(&taken);
         if !report.findings.is_empty() {
             // Of a deployment that is under way, a part is there already. What is wrong stays wrong.
-            let again = look(&inventory::take(&store, customer).await?.0).findings;
+            let again = look(&inventory::take(&store, customer).await?).findings;
             report.findings.retain(|found| again.binary_search(found).is_ok());
         }
-        Ok::<_, Fault>((report, refused))
+        Ok::<_, Fault>((report, taken.refused))
     })??;
     let written = write(&report, arguments.json, &mut BufWriter::new(output));
     until_closed(written).context("write the findings to stdout")?;
@@ -78,7 +78,7 @@ pub fn run(arguments: &Arguments, output: impl Write, mut messages: impl Write) 
     Ok(Exit(if report.findings.is_empty() { 0 } else { 7 }))
 }
 
-fn look(inventory: &Inventory) -> Report {
+fn look(Taken { inventory, archived, .. }: &Taken) -> Report {
     let mut findings: Vec<Found> = Vec::new();
     for (customer, holdings) in inventory {
         findings.extend(audit(customer, holdings).into_iter().map(|finding| Found { customer: customer.clone(), finding }));
@@ -92,7 +92,7 @@ fn look(inventory: &Inventory) -> Report {
         seals: sum(|it| it.seals.len()),
         versions: sum(|it| it.versions.len() + it.current.len()),
         unsealed: sum(Holdings::earlier),
-        archived: sum(|it| it.archived),
+        archived: *archived,
     }
 }
 

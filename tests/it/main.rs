@@ -19,6 +19,8 @@ mod site;
 mod troubles;
 
 mod answers;
+mod archive;
+mod compact;
 mod concurrency;
 mod context;
 mod context_refusals;
