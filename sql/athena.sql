@@ -6,8 +6,18 @@
 CREATE EXTERNAL TABLE IF NOT EXISTS usage_lines (line STRING)
 LOCATION 's3://mongodb-arena/usage-logs/';
 
--- Every deployment, as `config-backup report --all` has them, and more. From here on sql/athena.sql and sql/trino.sql are the same.
-CREATE OR REPLACE VIEW deployments AS
+-- What `config-backup compact` made of them, for as many as it was asked to (docs/archive.md). Nothing lies there before.
+CREATE EXTERNAL TABLE IF NOT EXISTS usage_archive (
+  `timestamp` STRING, customer STRING, `user` STRING, additional_users_count DECIMAL(20, 0), project_name STRING, cluster_name STRING,
+  arn STRING, account STRING, config_hash STRING, backup STRING, late BOOLEAN, deployment_id STRING, git_commit STRING, git_branch STRING,
+  git_dirty BOOLEAN, ci_provider STRING, ci_run_url STRING, backup_key STRING, chain_writer STRING, chain_number BIGINT,
+  chain_previous STRING, sha256 STRING, last_modified STRING, key STRING, etag STRING, size BIGINT, record STRING
+)
+STORED AS PARQUET
+LOCATION 's3://mongodb-arena/usage-logs-archive/';
+
+-- The records that have an object of their own. From here on sql/athena.sql and sql/trino.sql are the same.
+CREATE OR REPLACE VIEW usage_records AS
 WITH objects AS (
   -- An object of ours is one line. Others may have more, which are put together again, also those that text files have for null.
   SELECT
@@ -171,6 +181,31 @@ SELECT
   last_modified,
   key
 FROM dated;
+
+-- Every deployment, as `config-backup report --all` has them, and more. A record that is archived as well counts once: its own object
+-- has the last word, and where that is gone, the newest one of the archive.
+CREATE OR REPLACE VIEW deployments AS
+SELECT
+  "timestamp", customer, "user", additional_users_count, project_name, cluster_name, arn, account, config_hash, backup, late, deployment_id,
+  git_commit, git_branch, git_dirty, ci_provider, ci_run_url, backup_key, chain_writer, chain_number, chain_previous, sha256, deployed_at,
+  last_modified, key
+FROM (
+  SELECT *, row_number() OVER (PARTITION BY key ORDER BY is_archived, last_modified DESC) AS place
+  FROM (
+    SELECT *, false AS is_archived FROM usage_records
+    UNION ALL
+    SELECT
+      "timestamp", customer, "user", additional_users_count, project_name, cluster_name, arn, account, config_hash, backup, late,
+      deployment_id, git_commit, git_branch, git_dirty, ci_provider, ci_run_url, backup_key, chain_writer, chain_number, chain_previous,
+      sha256,
+      CAST(replace(replace("timestamp", 'T', ' '), 'Z', '') AS TIMESTAMP(9)) AS deployed_at,
+      CAST(replace(replace(last_modified, 'T', ' '), 'Z', '') AS TIMESTAMP(3)) AS last_modified,
+      key,
+      true AS is_archived
+    FROM usage_archive
+  ) AS sources
+) AS places
+WHERE place = 1;
 
 -- The views from here on are the same in every file of this folder.
 

@@ -63,15 +63,57 @@ CREATE OR REPLACE MACRO usage_customer(segment) AS
 CREATE OR REPLACE MACRO to_unixtime(t) AS epoch(t);
 CREATE OR REPLACE MACRO with_timezone(t, zone) AS t;
 
--- Every deployment, as `config-backup report --all` has them, and more.
-CREATE OR REPLACE VIEW deployments AS
+-- What `config-backup compact` made of the records, for as many as it was asked to (docs/archive.md).
+SET VARIABLE usage_parts = (
+  SELECT list(file)
+  FROM glob('s3://' || coalesce(getvariable('bucket'), 'mongodb-arena') || '/usage-logs-archive/' || coalesce(getvariable('segment'), '*') || '/*.parquet')
+);
+CREATE OR REPLACE VIEW usage_archive AS
+FROM query(
+  CASE WHEN getvariable('usage_parts') IS NULL
+    THEN 'SELECT 
+      NULL::VARCHAR AS "timestamp", NULL::VARCHAR AS customer, NULL::VARCHAR AS "user", NULL::DECIMAL(20, 0) AS additional_users_count,
+      NULL::VARCHAR AS project_name, NULL::VARCHAR AS cluster_name, NULL::VARCHAR AS arn, NULL::VARCHAR AS account,
+      NULL::VARCHAR AS config_hash, NULL::VARCHAR AS backup, NULL::BOOLEAN AS late, NULL::VARCHAR AS deployment_id,
+      NULL::VARCHAR AS git_commit, NULL::VARCHAR AS git_branch, NULL::BOOLEAN AS git_dirty, NULL::VARCHAR AS ci_provider,
+      NULL::VARCHAR AS ci_run_url, NULL::VARCHAR AS backup_key, NULL::VARCHAR AS chain_writer, NULL::BIGINT AS chain_number,
+      NULL::VARCHAR AS chain_previous, NULL::VARCHAR AS sha256, NULL::VARCHAR AS last_modified, NULL::VARCHAR AS key, NULL::VARCHAR AS etag,
+      NULL::BIGINT AS size, NULL::VARCHAR AS record
+      WHERE false'
+    ELSE 'FROM read_parquet(getvariable(''usage_parts''))'
+  END
+);
+
+-- What is to be fetched: everything, or what is not archived. Of the earlier module, whose keys have no time, all there is, for it
+-- overwrites. What stands in a name stands for itself there.
+SET VARIABLE usage_logs = 's3://' || coalesce(getvariable('bucket'), 'mongodb-arena') || '/usage-logs/' || coalesce(getvariable('segment'), '*') || '/*.json';
+SET VARIABLE usage_files = CASE WHEN getvariable('usage_parts') IS NULL
+  THEN [getvariable('usage_logs')]
+  ELSE (
+    SELECT list(regexp_replace(file, '([*\[])', '[\1]', 'g'))
+    FROM glob(getvariable('usage_logs')) AS logs
+    ANTI JOIN (
+      SELECT 's3://' || coalesce(getvariable('bucket'), 'mongodb-arena') || '/' || key AS file
+      FROM usage_archive
+      WHERE regexp_full_match(key, '.*/[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9]{6}(-[^/]*)?\.json', 's')
+    ) AS archived USING (file)
+  )
+END;
+
+-- The records that have an object of their own, without those that need not be fetched.
+CREATE OR REPLACE VIEW usage_records AS
 WITH objects AS (
   SELECT
     regexp_extract(filename, '^s3://[^/]*/(.*)$', 1, 's') AS key,
     last_modified,
     content,
     TRY(decode(content)) AS text
-  FROM read_blob('s3://' || coalesce(getvariable('bucket'), 'mongodb-arena') || '/usage-logs/' || coalesce(getvariable('segment'), '*') || '/*.json')
+  FROM query(
+    CASE WHEN getvariable('usage_files') IS NULL
+      THEN 'SELECT NULL::VARCHAR AS filename, NULL::BLOB AS content, NULL::BIGINT AS size, NULL::TIMESTAMPTZ AS last_modified WHERE false'
+      ELSE 'FROM read_blob(getvariable(''usage_files''))'
+    END
+  )
   WHERE size <= 1048576
 ),
 records AS (
@@ -162,6 +204,31 @@ FROM (
       AND json_type(record, '$.chain.previous') = 'VARCHAR' AS has_chain
   FROM dated
 );
+
+-- Every deployment, as `config-backup report --all` has them, and more. A record that is archived as well counts once: its own object
+-- has the last word, and where that is gone, the newest one of the archive.
+CREATE OR REPLACE VIEW deployments AS
+SELECT
+  "timestamp", customer, "user", additional_users_count, project_name, cluster_name, arn, account, config_hash, backup, late, deployment_id,
+  git_commit, git_branch, git_dirty, ci_provider, ci_run_url, backup_key, chain_writer, chain_number, chain_previous, sha256, deployed_at,
+  last_modified, key
+FROM (
+  SELECT *, row_number() OVER (PARTITION BY key ORDER BY is_archived, last_modified DESC) AS place
+  FROM (
+    SELECT *, false AS is_archived FROM usage_records
+    UNION ALL
+    SELECT
+      "timestamp", customer, "user", additional_users_count::UBIGINT AS additional_users_count, project_name, cluster_name, arn, account,
+      config_hash, backup, late, deployment_id, git_commit, git_branch, git_dirty, ci_provider, ci_run_url, backup_key, chain_writer,
+      chain_number, chain_previous, sha256,
+      "timestamp"::TIMESTAMP_NS AS deployed_at,
+      last_modified::TIMESTAMP AS last_modified,
+      key,
+      true AS is_archived
+    FROM usage_archive
+  ) AS sources
+) AS places
+WHERE place = 1;
 
 -- The views from here on are the same in every file of this folder.
 

@@ -5,8 +5,17 @@
 CREATE TABLE IF NOT EXISTS usage_lines (line VARCHAR)
 WITH (format = 'TEXTFILE', external_location = 's3://mongodb-arena/usage-logs/');
 
--- Every deployment, as `config-backup report --all` has them, and more. From here on sql/athena.sql and sql/trino.sql are the same.
-CREATE OR REPLACE VIEW deployments AS
+-- What `config-backup compact` made of them, for as many as it was asked to (docs/archive.md). Nothing lies there before.
+CREATE TABLE IF NOT EXISTS usage_archive (
+  "timestamp" VARCHAR, customer VARCHAR, "user" VARCHAR, additional_users_count DECIMAL(20, 0), project_name VARCHAR, cluster_name VARCHAR,
+  arn VARCHAR, account VARCHAR, config_hash VARCHAR, backup VARCHAR, late BOOLEAN, deployment_id VARCHAR, git_commit VARCHAR,
+  git_branch VARCHAR, git_dirty BOOLEAN, ci_provider VARCHAR, ci_run_url VARCHAR, backup_key VARCHAR, chain_writer VARCHAR,
+  chain_number BIGINT, chain_previous VARCHAR, sha256 VARCHAR, last_modified VARCHAR, key VARCHAR, etag VARCHAR, size BIGINT, record VARCHAR
+)
+WITH (format = 'PARQUET', external_location = 's3://mongodb-arena/usage-logs-archive/');
+
+-- The records that have an object of their own. From here on sql/athena.sql and sql/trino.sql are the same.
+CREATE OR REPLACE VIEW usage_records AS
 WITH objects AS (
   -- An object of ours is one line. Others may have more, which are put together again, also those that text files have for null.
   SELECT
@@ -170,6 +179,31 @@ SELECT
   last_modified,
   key
 FROM dated;
+
+-- Every deployment, as `config-backup report --all` has them, and more. A record that is archived as well counts once: its own object
+-- has the last word, and where that is gone, the newest one of the archive.
+CREATE OR REPLACE VIEW deployments AS
+SELECT
+  "timestamp", customer, "user", additional_users_count, project_name, cluster_name, arn, account, config_hash, backup, late, deployment_id,
+  git_commit, git_branch, git_dirty, ci_provider, ci_run_url, backup_key, chain_writer, chain_number, chain_previous, sha256, deployed_at,
+  last_modified, key
+FROM (
+  SELECT *, row_number() OVER (PARTITION BY key ORDER BY is_archived, last_modified DESC) AS place
+  FROM (
+    SELECT *, false AS is_archived FROM usage_records
+    UNION ALL
+    SELECT
+      "timestamp", customer, "user", additional_users_count, project_name, cluster_name, arn, account, config_hash, backup, late,
+      deployment_id, git_commit, git_branch, git_dirty, ci_provider, ci_run_url, backup_key, chain_writer, chain_number, chain_previous,
+      sha256,
+      CAST(replace(replace("timestamp", 'T', ' '), 'Z', '') AS TIMESTAMP(9)) AS deployed_at,
+      CAST(replace(replace(last_modified, 'T', ' '), 'Z', '') AS TIMESTAMP(3)) AS last_modified,
+      key,
+      true AS is_archived
+    FROM usage_archive
+  ) AS sources
+) AS places
+WHERE place = 1;
 
 -- The views from here on are the same in every file of this folder.
 

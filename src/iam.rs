@@ -60,6 +60,11 @@ enum Policy {
         #[arg(long, conflicts_with = "records_only")]
         versions: bool,
     },
+    /// For who runs `compact`: records read, the archive of them added to, no configs
+    Compactor {
+        #[command(flatten)]
+        identity: Identity,
+    },
     /// For the bucket: TLS only, no record or version of a config is overwritten, none of ours is deleted
     Bucket {
         #[command(flatten)]
@@ -117,6 +122,7 @@ pub fn run(arguments: &Arguments, mut output: impl Write, mut messages: impl Wri
             };
             (name, &identity.common, policies::reader(&identity.scope()?, configs))
         }
+        Policy::Compactor { identity } => ("compactor", &identity.common, policies::compactor(&identity.scope()?)),
         Policy::Bucket { common, principal } => {
             let scope = common.scope()?;
             for arn in principal {

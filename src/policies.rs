@@ -7,7 +7,7 @@ use std::fmt;
 use clap::ValueEnum;
 use indexmap::IndexSet;
 
-use crate::layout::{CONFIGS, CURRENT, HISTORY, LOGS, SEALS, folders_to_read, logs_prefix, prefixes_to_read};
+use crate::layout::{CONFIGS, CURRENT, HISTORY, LOGS, SEALS, archive_prefix, folders_to_read, logs_prefix, prefixes_to_read};
 use crate::terms::Term;
 
 /// A realm of AWS; ARNs of one mean nothing in another.
@@ -84,13 +84,12 @@ pub enum Configs {
 /// For who looks back: reads the records and, where they are shown, the configs, which hold secrets. Of the states, the names.
 #[must_use]
 pub fn reader(scope: &Scope<'_>, configs: Configs) -> Term {
-    let customers = scope.customers.iter();
     let mut objects: IndexSet<String> = IndexSet::new();
     let mut prefixes: IndexSet<String> = IndexSet::new();
     if configs != Configs::Hidden {
         let folders: IndexSet<String> = match scope.customers {
             [] => IndexSet::from([format!("{CONFIGS}*/")]),
-            _ => customers.clone().flat_map(|it| folders_to_read(it)).map(|folder| literal(&folder)).collect(),
+            customers => customers.iter().flat_map(|it| folders_to_read(it)).map(|folder| literal(&folder)).collect(),
         };
         let of_folder =
             |folder: &String| [format!("{folder}{CURRENT}"), format!("{folder}{HISTORY}*.yaml"), format!("{folder}{SEALS}*.json")];
@@ -100,10 +99,8 @@ pub fn reader(scope: &Scope<'_>, configs: Configs) -> Term {
             _ => prefixes.extend(folders.iter().map(|folder| format!("{folder}*"))),
         }
     }
-    let records: IndexSet<String> = match scope.customers {
-        [] => IndexSet::from([format!("{LOGS}*")]),
-        _ => customers.flat_map(|it| prefixes_to_read(it)).map(|prefix| format!("{}*", literal(&prefix))).collect(),
-    };
+    let mut records = scope.records();
+    records.extend(scope.archive());
     let mut statements = Vec::new();
     if configs == Configs::WithVersions {
         statements.push(scope.statement("ReadVersions", "Allow", None, &["s3:GetObjectVersion"], scope.objects(&objects), Vec::new()));
@@ -114,6 +111,21 @@ pub fn reader(scope: &Scope<'_>, configs: Configs) -> Term {
     statements.insert(0, scope.statement("Read", "Allow", None, &["s3:GetObject"], scope.objects(&objects), Vec::new()));
     statements.insert(1, scope.listing("List", "s3:ListBucket", None, &prefixes));
     statements.extend(scope.key(&["kms:Decrypt"]));
+    policy(statements)
+}
+
+/// For who archives: reads the records and the archive, and adds to the latter. No config, and no state.
+#[must_use]
+pub fn compactor(scope: &Scope<'_>) -> Term {
+    let archive = scope.archive();
+    let mut both = scope.records();
+    both.extend(archive.iter().cloned());
+    let mut statements = vec![
+        scope.statement("Read", "Allow", None, &["s3:GetObject"], scope.objects(&both), Vec::new()),
+        scope.statement("Archive", "Allow", None, &["s3:PutObject"], scope.objects(&archive), Vec::new()),
+        scope.listing("List", "s3:ListBucket", None, &both),
+    ];
+    statements.extend(scope.key(&["kms:GenerateDataKey", "kms:Decrypt"]));
     policy(statements)
 }
 
@@ -150,6 +162,19 @@ impl Scope<'_> {
         Term::one_or_many(patterns.iter().map(|pattern| self.arn(&format!("/{pattern}"))))
     }
 
+    /// Where the records lie, ours and those of the earlier module.
+    fn records(&self) -> IndexSet<String> {
+        match self.customers {
+            [] => IndexSet::from([format!("{LOGS}*")]),
+            customers => customers.iter().flat_map(|it| prefixes_to_read(it)).map(|prefix| format!("{}*", literal(&prefix))).collect(),
+        }
+    }
+
+    /// Where they lie once they are archived.
+    fn archive(&self) -> IndexSet<String> {
+        self.records().iter().map(|pattern| archive_prefix(pattern)).collect()
+    }
+
     fn writing(&self, principal: Option<&Term>) -> Vec<Term> {
         let mut patterns: IndexSet<String> = IndexSet::new();
         for customer in self.customers {
@@ -162,13 +187,11 @@ impl Scope<'_> {
         let allow =
             |sid, actions: &[&str], patterns| self.statement(sid, "Allow", principal.cloned(), actions, self.objects(patterns), Vec::new());
         let mut statements = vec![allow("ReadAndWrite", &["s3:GetObject", "s3:PutObject"], &patterns)];
-        // The report looks for records of the earlier module, too.
-        let records = self.customers.iter().flat_map(|it| prefixes_to_read(it)).map(|prefix| format!("{}*", literal(&prefix)));
-        let earlier: IndexSet<String> = records.filter(|pattern| !patterns.contains(pattern)).collect();
-        if !earlier.is_empty() {
-            statements.push(allow("ReadEarlier", &["s3:GetObject"], &earlier));
-        }
-        patterns.extend(earlier);
+        // The report looks for records of the earlier module, too, and for those that are archived.
+        let others = self.records().into_iter().filter(|pattern| !patterns.contains(pattern)).chain(self.archive());
+        let others: IndexSet<String> = others.collect();
+        statements.push(allow("ReadOnly", &["s3:GetObject"], &others));
+        patterns.extend(others);
         statements.push(self.listing("List", "s3:ListBucket", principal, &patterns));
         statements
     }
@@ -182,13 +205,12 @@ impl Scope<'_> {
 
     /// What is written once, and what is never deleted. Locks of states (`*.tflock`) are neither.
     fn protected(&self) -> (IndexSet<String>, IndexSet<String>) {
-        let (folders, mut once): (IndexSet<String>, IndexSet<String>) = match self.customers {
-            [] => (IndexSet::from([format!("{CONFIGS}*/")]), IndexSet::from([format!("{LOGS}*.json")])),
-            customers => (
-                customers.iter().flat_map(|it| folders_to_read(it)).map(|folder| literal(&folder)).collect(),
-                customers.iter().flat_map(|it| prefixes_to_read(it)).map(|prefix| format!("{}*.json", literal(&prefix))).collect(),
-            ),
+        let folders: IndexSet<String> = match self.customers {
+            [] => IndexSet::from([format!("{CONFIGS}*/")]),
+            customers => customers.iter().flat_map(|it| folders_to_read(it)).map(|folder| literal(&folder)).collect(),
         };
+        let mut once: IndexSet<String> = self.records().iter().map(|pattern| format!("{pattern}.json")).collect();
+        once.extend(self.archive().iter().map(|pattern| format!("{pattern}.parquet")));
         once.extend(folders.iter().map(|folder| format!("{folder}{HISTORY}*.yaml")));
         let mut kept = once.clone();
         kept.extend(folders.iter().flat_map(|folder| [format!("{folder}{CURRENT}"), format!("{folder}{SEALS}*.json")]));

@@ -22,14 +22,15 @@ fn filled(site: &Site, count: u64) -> Vec<Entry> {
 
 fn a_server_that_is_too_busy_at_first_costs_no_record(site: &mut Site) {
     let entries = filled(site, 60);
-    let (lists, gets) = (AtomicUsize::new(2), AtomicUsize::new(40));
+    let (lists, of_archive, gets) = (AtomicUsize::new(2), AtomicUsize::new(2), AtomicUsize::new(40));
     let less = |left: &AtomicUsize| left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
     let relay = site.relay(move |line| {
-        let busy = line.starts_with(LISTS) && less(&lists) || line.starts_with(GETS) && less(&gets);
+        let lists = if line.contains("usage-logs-archive") { &of_archive } else { &lists };
+        let busy = line.starts_with(LISTS) && less(lists) || line.starts_with(GETS) && less(&gets);
         if busy { slow_down() } else { Fate::Pass }
     });
     assert_eq!(site.csv(&["--strict"]), csv_of(&entries));
-    assert_eq!((relay.count(LISTS), relay.count(GETS)), (3, 100), "each refusal costs one request more");
+    assert_eq!((relay.count(LISTS), relay.count(GETS)), (3 + 3, 100), "each refusal costs one request more");
     assert_eq!(site.csv(&["--strict"]), csv_of(&entries));
     assert_eq!(relay.count(GETS), 100, "all are in the cache");
 }
@@ -74,5 +75,5 @@ fn a_bucket_in_another_region_is_listed_and_fetched_there_after_one_redirect() {
     let requests = world.server.requests();
     assert_eq!(requests.iter().filter(|it| it.status == 301).count(), 1);
     assert!(requests.iter().filter(|it| it.status < 300).all(|it| it.region == "eu-central-1"));
-    assert_eq!((relay.count(LISTS), relay.count(GETS)), (3, 1200), "two pages, one of them asked for twice");
+    assert_eq!((relay.count(LISTS), relay.count(GETS)), (4, 1200), "two pages, and that of the archive asked for twice");
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::by_hand::Unit;
 use crate::by_s3::Hand;
+use crate::compact::{compact, compacted};
 use crate::past::{answer, assert_refused, run_as};
 use crate::support::{BUCKET, CONFIG, JOHN, World, nobody_there, text};
 
@@ -49,7 +50,16 @@ pub(crate) fn deployments_go_well(world: &mut World) -> Result<(), String> {
         return Err(text(&replayed.stdout));
     }
     let (code, csv, messages) = run_as(world, "default", &["report", "airbnb"]);
-    if code == Some(0) && csv.lines().count() > 1 { Ok(()) } else { Err(messages) }
+    if code == Some(0) && csv.lines().count() > 1 && messages.is_empty() { Ok(()) } else { Err(messages) }
+}
+
+/// Has a record that only the archive has.
+fn with_an_archive(world: &World) {
+    let key = "usage-logs/airbnb/2026-01-02_030405.json";
+    let record = b"{\"customer\":\"airbnb\",\"user\":\"arn:aws:iam::123456789012:user/jane\",\"timestamp\":\"2026-01-02T03:04:05Z\"}\n";
+    world.server.put(BUCKET, key, record, &[]).expect("a record");
+    compacted(world, &[]);
+    Hand::new(&world.server.endpoint()).delete(key);
 }
 
 #[test]
@@ -113,9 +123,10 @@ fn narrower(policy: &str) -> Vec<(String, String)> {
 fn nothing_of_the_writers_policy_is_spare() {
     let policy = printed(&World::new(), &["writer", "--customer", "airbnb"]);
     let narrower = narrower(&policy);
-    assert_eq!(narrower.len(), 2 + 2 + 2 + 2, "statements, actions, resources, prefixes");
+    assert_eq!(narrower.len(), 3 + 2 + 2 + 3, "statements, actions, resources, prefixes");
     for (gone, policy) in narrower {
         let mut world = World::new();
+        with_an_archive(&world);
         govern(&world, &policy, None);
         assert!(deployments_go_well(&mut world).is_err(), "it went well without {gone}");
     }
@@ -179,7 +190,11 @@ fn looks_back(world: &World, customer: &str) -> usize {
         &["coverage", customer],
         &["verify", customer],
     ];
-    verbs.iter().filter(|verb| matches!(run_as(world, "default", verb).0, Some(0 | 7))).count()
+    let goes_well = |verb: &&&[&str]| {
+        let (code, _, messages) = run_as(world, "default", verb);
+        matches!(code, Some(0 | 7)) && !messages.contains("left out the archive")
+    };
+    verbs.iter().filter(goes_well).count()
 }
 
 /// How many these are.
@@ -218,13 +233,38 @@ fn nothing_of_the_readers_policy_is_spare() {
     deployments_go_well(&mut world).expect("a deployment");
     // Without a copy, as the earlier module left it.
     world.server.put(BUCKET, "terragrunt/airbnb/config.yaml", b"a: 1\n", &[]).expect("an object");
+    with_an_archive(&world);
     let narrower = narrower(&printed(&world, &["reader", "--customer", "airbnb"]));
-    assert_eq!(narrower.len(), 2 + 4 + 2, "statements, resources, prefixes");
+    assert_eq!(narrower.len(), 2 + 5 + 3, "statements, resources, prefixes");
     for (gone, policy) in narrower {
         govern(&world, &policy, None);
         world.move_to(&format!("home without {gone}").replace('/', " "));
         assert!(looks_back(&world, "airbnb") < ALL_VERBS, "all went well without {gone}");
     }
+}
+
+#[test]
+fn who_has_the_compactors_policy_archives_and_nothing_of_it_is_spare() {
+    let world = World::new();
+    with_an_archive(&world);
+    let hand = Hand::new(&world.server.endpoint());
+    let bucket = printed(&world, &["bucket"]);
+    let policy = printed(&world, &["compactor", "--customer", "airbnb"]);
+    let narrower = narrower(&policy);
+    assert_eq!(narrower.len(), 3 + 2 + 2, "statements, resources, prefixes");
+    let all = narrower.iter().map(|(gone, policy)| (gone.as_str(), policy.as_str(), false)).chain([("nothing", policy.as_str(), true)]);
+    for (number, (gone, policy, suffices)) in all.enumerate() {
+        let record = format!("usage-logs/airbnb/2026-02-02_03040{number}.json");
+        world.server.put(BUCKET, &record, b"{\"customer\":\"airbnb\"}\n", &[]).expect("a record");
+        govern(&world, policy, Some(&bucket));
+        assert_eq!(compact(&world, &["airbnb"]).status.success(), suffices, "without {gone}");
+    }
+    assert!(!compact(&world, &[]).status.success(), "of all customers");
+    let part = hand.keys("usage-logs-archive/airbnb/").remove(0);
+    assert_denied(hand.try_put(&part, "over it"));
+    assert_denied(hand.try_delete(&part, false));
+    assert_denied(hand.try_put_once("usage-logs/airbnb/2026-02-02_040000.json", "{}"));
+    assert_denied(hand.try_get("terragrunt/airbnb/config.yaml"));
 }
 
 #[test]

@@ -66,14 +66,22 @@ class Bucket:
     def __init__(self, folder, endpoint):
         self.folder, self.endpoint = folder, endpoint
 
-    def report(self, *arguments):
-        """The rows of a report, with exact values."""
+    def run(self, *arguments):
+        """What the helper prints."""
         environment = {
             "PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), "AWS_ENDPOINT_URL_S3": self.endpoint,
             "AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         }
-        command = [TARGET / "debug/config-backup", "report", "--no-cache", "--format", "json", *arguments]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, env=environment).stdout)
+        return subprocess.run([TARGET / "debug/config-backup", *arguments], check=True, capture_output=True, env=environment).stdout
+
+    def report(self, *arguments):
+        """The rows of a report, with exact values."""
+        return json.loads(self.run("report", "--no-cache", "--format", "json", *arguments))
+
+    def delete(self, key):
+        """Deletes an object."""
+        file = self.folder / "s3" / NAME / file_of(key)
+        (file if file.is_file() else file.with_name(file.name + "%")).unlink()
 
     def requests(self):
         """What was asked of it so far, a dictionary each (tests/embedded/src/request.rs)."""
