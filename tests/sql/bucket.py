@@ -78,10 +78,11 @@ class Bucket:
         """The rows of a report, with exact values."""
         return json.loads(self.run("report", "--no-cache", "--format", "json", *arguments))
 
-    def delete(self, key):
-        """Deletes an object."""
-        file = self.folder / "s3" / NAME / file_of(key)
-        (file if file.is_file() else file.with_name(file.name + "%")).unlink()
+    def objects(self, prefix):
+        """The objects whose keys start with a prefix of plain names, as they are stored."""
+        root = self.folder / "s3" / NAME
+        files = [file for file in sorted((root / prefix).rglob("*")) if file.is_file()]
+        return [{"key": str(file.relative_to(root)), "modified": int(file.stat().st_mtime), "body": file.read_bytes()} for file in files]
 
     def requests(self):
         """What was asked of it so far, a dictionary each (tests/embedded/src/request.rs)."""

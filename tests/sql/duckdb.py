@@ -50,8 +50,8 @@ class DuckDb(claims.Claims, unittest.TestCase):
     def test_each_object_is_fetched_once(self):
         before = len(self.expected.requests())
         self.ask("SELECT count(*) AS n, count(DISTINCT customer) AS m FROM deployments")
-        # One more for each view that is made, which looks whether there is anything to read.
-        claims.asked_once(self, self.expected.requests()[before:], self.objects, more=5)
+        # More for each view that is made, which looks whether there is anything to read, and one for the archive.
+        claims.asked_once(self, self.expected.requests()[before:], self.objects, more=18)
 
     def test_docs_name_every_column(self):
         documented = "".join((bucket.PROJECT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/sql.md"))
@@ -85,7 +85,7 @@ class Archived(claims.Claims, unittest.TestCase):
         before = len(self.served.requests())
         self.ask("SELECT count(*) AS n, count(DISTINCT customer) AS m FROM deployments")
         fetched = [it["key"] for it in self.served.requests()[before:] if it["operation"] == "GetObject" and it["key"].startswith("usage-logs/")]
-        dated = [key for key in fetched if re.search(r"/\d{4}-\d\d-\d\d_\d{6}(-[^/]*)?\.json$", key)]
+        dated = [key for key in fetched if re.search(r"/[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9]{6}(-[^/]*)?\.json$", key)]
         self.assertFalse(set(dated) & self.archived)
         self.assertGreater(len(self.archived), 9_000)
         self.assertLess(len(fetched), 2_000)
@@ -97,8 +97,8 @@ class OwnObjectsGone(Archived):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        for key in cls.archived:
-            cls.served.delete(key)
+        left = [thing for thing in cls.objects if thing["key"] not in cls.archived]
+        cls.served = claims.enter(cls, bucket.bucket(left + cls.served.objects("usage-logs-archive")))
 
 
 class Limits(unittest.TestCase):

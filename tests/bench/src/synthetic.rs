@@ -1,18 +1,20 @@
-//! As much of S3 as `report` asks for, over records that are made up on the way: `ListObjectsV2` and `GetObject`, whoever asks.
+//! As much of S3 as `report` asks for, over records that are made up on the way: `ListObjectsV2` and `GetObject`, whoever asks;
+//! and `PutObject` for what `compact` makes of them, which is kept in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io;
-use std::sync::Arc;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
 use tokio::net::TcpListener;
@@ -25,42 +27,64 @@ const PAGE: usize = 1000;
 /// Where a client asks how many pages and how many records were asked for so far.
 const COUNTS: &str = "/counts";
 
-/// The records, and what was asked for so far.
+/// Where the archive lies.
+const ARCHIVE: &str = "usage-logs-archive/";
+
+/// The records, what was made of them, and what was asked for so far.
 struct Bucket {
     records: Records,
+    archive: Mutex<BTreeMap<String, Bytes>>,
     pages: AtomicU64,
     objects: AtomicU64,
 }
 
 /// Answers until the listener fails.
 pub(crate) async fn serve(listener: TcpListener, records: Records) -> io::Result<()> {
-    let bucket = Arc::new(Bucket { records, pages: AtomicU64::new(0), objects: AtomicU64::new(0) });
+    let bucket = Arc::new(Bucket { records, archive: Mutex::default(), pages: AtomicU64::new(0), objects: AtomicU64::new(0) });
     loop {
         let (connection, _) = listener.accept().await?;
         connection.set_nodelay(true)?;
         let bucket = Arc::clone(&bucket);
         let service = service_fn(move |request| {
             let bucket = Arc::clone(&bucket);
-            async move { Ok::<_, Infallible>(answer(&bucket, &request)) }
+            async move {
+                Ok::<_, Infallible>(if request.method() == Method::PUT { keep(&bucket, request).await } else { answer(&bucket, &request) })
+            }
         });
         // A connection that fails is the client's to notice.
         tokio::spawn(async move { http1::Builder::new().serve_connection(TokioIo::new(connection), service).await.ok() });
     }
 }
 
+/// Takes an object of the archive.
+async fn keep(bucket: &Bucket, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let key = key(&request);
+    let Ok(body) = request.into_body().collect().await else { return Response::default() };
+    bucket.archive.lock().unwrap_or_else(PoisonError::into_inner).insert(key, body.to_bytes());
+    Response::builder().header("etag", "\"kept\"").body(Full::default()).unwrap_or_default()
+}
+
+fn key(request: &Request<Incoming>) -> String {
+    let path = percent_decode_str(request.uri().path()).decode_utf8_lossy();
+    path.trim_start_matches('/').split_once('/').map_or_else(String::new, |(_, key)| key.to_owned())
+}
+
 fn answer(bucket: &Bucket, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let Bucket { records, pages, objects } = bucket;
+    let Bucket { records, archive, pages, objects } = bucket;
     if request.uri().path() == COUNTS {
         let counts = format!("{} {}\n", pages.load(Ordering::Relaxed), objects.load(Ordering::Relaxed));
         return Response::new(Full::new(Bytes::from(counts)));
     }
-    let path = percent_decode_str(request.uri().path()).decode_utf8_lossy();
-    let key = path.trim_start_matches('/').split_once('/').map_or("", |(_, key)| key);
+    let key = key(request);
     let counter = if key.is_empty() { pages } else { objects };
     counter.fetch_add(1, Ordering::Relaxed);
+    let archive = archive.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(body) = archive.get(&key) {
+        return Response::builder().header("etag", "\"kept\"").body(Full::new(body.clone())).unwrap_or_default();
+    }
     let (status, kind, headers, body) = if key.is_empty() {
-        (StatusCode::OK, "application/xml", None, list(records, request.uri().query().unwrap_or_default()))
-    } else if let Some(record) = records.find(key) {
+        (StatusCode::OK, "application/xml", None, list(records, &archive, request.uri().query().unwrap_or_default()))
+    } else if let Some(record) = records.find(&key) {
         let modified = time(record.modified, "%a, %d %b %Y %H:%M:%S GMT");
         (StatusCode::OK, "application/json", Some((tag(&record), modified)), record.body)
     } else {
@@ -79,11 +103,14 @@ fn tag(record: &Record) -> String {
     format!("{:016x}-{:x}", record.modified, record.body.len())
 }
 
-fn list(records: &Records, query: &str) -> String {
+fn list(records: &Records, archive: &BTreeMap<String, Bytes>, query: &str) -> String {
     let query: HashMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let asked = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
     let (prefix, by_folder) = (asked("prefix"), asked("delimiter") == "/");
     let after = [asked("start-after"), asked("continuation-token")].into_iter().max().unwrap_or_default();
+    if prefix.starts_with(ARCHIVE) {
+        return list_archive(archive, prefix, after);
+    }
     let mut at = records.after(after);
     if after < prefix {
         at = records.after(prefix);
@@ -105,19 +132,38 @@ fn list(records: &Records, query: &str) -> String {
             at = records.after(&last);
         } else {
             let record = records.get(at);
-            let _ = write!(
-                body,
-                "<Contents><Key>{key}</Key><LastModified>{}</LastModified><ETag>&quot;{}&quot;</ETag><Size>{}</Size>\
-                 <StorageClass>STANDARD</StorageClass></Contents>",
-                time(record.modified, "%Y-%m-%dT%H:%M:%S.000Z"),
-                tag(&record),
-                record.body.len()
-            );
+            contents(&mut body, &key, &time(record.modified, "%Y-%m-%dT%H:%M:%S.000Z"), &tag(&record), record.body.len());
             last = key;
             at += 1;
         }
     }
-    let next = if truncated { format!("<NextContinuationToken>{last}</NextContinuationToken>") } else { String::new() };
+    page(&body, count, truncated.then_some(&last))
+}
+
+fn list_archive(archive: &BTreeMap<String, Bytes>, prefix: &str, after: &str) -> String {
+    let behind = (Bound::Excluded(after.max(prefix)), Bound::Unbounded);
+    let mut body = String::new();
+    let (mut count, mut last) = (0, None);
+    let mut there = archive.range::<str, _>(behind).take_while(|(key, _)| key.starts_with(prefix));
+    for (key, part) in there.by_ref().take(PAGE) {
+        contents(&mut body, key, "2026-11-24T00:00:00.000Z", "kept", part.len());
+        count += 1;
+        last = Some(key);
+    }
+    page(&body, count, there.next().and(last))
+}
+
+fn contents(body: &mut String, key: &str, modified: &str, tag: &str, size: usize) {
+    let _ = write!(
+        body,
+        "<Contents><Key>{key}</Key><LastModified>{modified}</LastModified><ETag>&quot;{tag}&quot;</ETag><Size>{size}</Size>\
+         <StorageClass>STANDARD</StorageClass></Contents>"
+    );
+}
+
+fn page(body: &str, count: usize, next: Option<&String>) -> String {
+    let truncated = next.is_some();
+    let next = next.map_or_else(String::new, |last| format!("<NextContinuationToken>{last}</NextContinuationToken>"));
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
          <EncodingType>url</EncodingType><KeyCount>{count}</KeyCount><MaxKeys>{PAGE}</MaxKeys>\
@@ -143,7 +189,7 @@ mod tests {
         let records = records();
         let (mut all, mut token) = (Vec::new(), String::new());
         loop {
-            let page = list(&records, &format!("list-type=2&prefix=usage-logs%2F&continuation-token={token}"));
+            let page = list(&records, &BTreeMap::new(), &format!("list-type=2&prefix=usage-logs%2F&continuation-token={token}"));
             all.extend(keys(&page, "<Key>"));
             let Some(next) = keys(&page, "<NextContinuationToken>").pop() else { break };
             token = next;
@@ -152,14 +198,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_put_is_listed_page_by_page() {
+        let archive: BTreeMap<String, Bytes> = (0..1500).map(|it| (format!("{ARCHIVE}acme/{it:04}"), Bytes::from_static(b"x"))).collect();
+        let first = list(&records(), &archive, "prefix=usage-logs-archive%2F");
+        assert_eq!((keys(&first, "<Key>").len(), keys(&first, "<NextContinuationToken>").len()), (1000, 1));
+        let rest = list(&records(), &archive, &format!("prefix=usage-logs-archive%2F&continuation-token={ARCHIVE}acme/0999"));
+        assert_eq!((keys(&rest, "<Key>").len(), keys(&rest, "<NextContinuationToken>").len()), (500, 0));
+    }
+
+    #[test]
     fn folders_and_starts_are_as_asked_for() {
         let records = records();
-        let page = list(&records, "prefix=usage-logs%2F&delimiter=%2F");
+        let page = list(&records, &BTreeMap::new(), "prefix=usage-logs%2F&delimiter=%2F");
         let folders = keys(&page, "<CommonPrefixes><Prefix>");
         assert_eq!(folders.len(), 10);
-        let first = &keys(&list(&records, &format!("prefix={}", folders[1])), "<Key>");
+        let first = &keys(&list(&records, &BTreeMap::new(), &format!("prefix={}", folders[1])), "<Key>");
         assert!(first.iter().all(|key| key.starts_with(&folders[1])));
-        let rest = keys(&list(&records, &format!("prefix={}&start-after={}", folders[1], first[9])), "<Key>");
+        let rest = keys(&list(&records, &BTreeMap::new(), &format!("prefix={}&start-after={}", folders[1], first[9])), "<Key>");
         assert_eq!(rest[..], first[10..]);
     }
 }
