@@ -40,6 +40,11 @@ def report():
     return f"AWS_ENDPOINT_URL_S3=$ENDPOINT XDG_CACHE_HOME=$DIR/cache {shlex.quote(str(RELEASE / 'config-backup'))} report -o $DIR/rows.csv"
 
 
+def compact():
+    """Our own command that archives; it says what it wrote."""
+    return f"AWS_ENDPOINT_URL_S3=$ENDPOINT {shlex.quote(str(RELEASE / 'config-backup'))} compact >$DIR/written"
+
+
 def clients():
     """All of them, ours first."""
     ours = report()

@@ -1,10 +1,15 @@
 """The peak memory of `report` over a great many records, which a synthetic S3 makes up as they are asked for, and how what it
 needs grows with their number."""
 
+import sys
+import time
 import urllib.request
 
 import clients
 import servers
+
+sys.path.append(str(clients.HERE.parent / "sql"))
+import trino  # noqa: E402
 
 # Dollars for a request: S3 Standard in us-east-1, list prices of 2026-11 (aws.amazon.com/s3/pricing).
 GET, LIST = 0.0004 / 1000, 0.005 / 1000
@@ -51,15 +56,59 @@ def growth(arguments, environment, place, until):
             folder = place / str(count)
             folder.mkdir()
             settings = environment | {"ENDPOINT": server.endpoint, "DIR": str(folder)}
+
+            def measure(run, command, puts=lambda: 0):
+                before = counts(server)
+                sample = servers.measure(command, settings)
+                rows.append(row(count, run, sample, [now - then for now, then in zip(counts(server), before, strict=True)], puts()))
+
+            in_trino = count <= arguments.trino_count and trino.HOME.is_dir()
+            if in_trino:
+                with_trino(server, measure_trino(server, rows, count, "Trino"))
             for run in RUNS:
-                pages, objects = counts(server)
-                sample = servers.measure(f"{ours} --no-cache" if run == RUNS[0] else ours, settings)
-                pages, objects = (now - before for now, before in zip(counts(server), (pages, objects), strict=True))
-                rows.append(
-                    f"| {count:,} | {run} | {sample['wall']:.2f} s | {sample['cpu']:.2f} s | {sample['memory'] / 1e6:.0f} MB"
-                    f" | {objects:,} GET, {pages:,} LIST | ${objects * GET + pages * LIST:.4f} |"
-                )
+                measure(run, f"{ours} --no-cache" if run == RUNS[0] else ours)
+            shown = (folder / "rows.csv").read_bytes()
+            written = folder / "written"
+            measure("`compact`", clients.compact(), lambda: len(written.read_text().splitlines()))
+            (folder / "cache").rename(folder / "cache before")
+            for run in RUNS:
+                measure(f"compacted: {run}", f"{ours} --no-cache" if run == RUNS[0] else ours)
+                if (folder / "rows.csv").read_bytes() != shown:
+                    raise SystemExit(f"bench: of {count} records, compacted, {run}: other rows than before")
+            if in_trino:
+                with_trino(server, measure_trino(server, rows, count, "Trino, compacted"))
     return "\n".join(rows)
+
+
+def row(count, run, sample, asked, puts=0):
+    """What a run came to; `asked` are its pages and its objects."""
+    pages, objects = asked
+    requests = f"{objects:,} GET, {pages:,} LIST" + (f", {puts:,} PUT" if puts else "")
+    return (
+        f"| {count:,} | {run} | {sample['wall']:.2f} s | {sample['cpu']:.2f} s | {sample['memory'] / 1e6:.0f} MB"
+        f" | {requests} | ${objects * GET + (pages + puts) * LIST:.4f} |"
+    )
+
+
+def with_trino(server, work):
+    """Does something with a Trino that has the views over what a server serves."""
+    with trino.trino(server) as engine:
+        engine.set_up("usage")
+        # What starts with the first query is no part of it.
+        engine.ask("SELECT 1 AS one")
+        work(engine)
+
+
+def measure_trino(server, rows, count, run):
+    """Asks for `usage_daily`, once; CPU is that of the engine, memory its peak since it started."""
+
+    def measure(engine):
+        before, cpu, start = counts(server), engine.cpu(), time.monotonic()
+        engine.ask('SELECT * FROM usage_daily ORDER BY "timestamp", customer, "user"')
+        sample = {"wall": time.monotonic() - start, "cpu": engine.cpu() - cpu, "memory": engine.memory()}
+        rows.append(row(count, run, sample, [now - then for now, then in zip(counts(server), before, strict=True)]))
+
+    return measure
 
 
 def counts(server):

@@ -21,6 +21,7 @@ import urllib.request
 
 import bucket
 import claims
+import duckdb
 import story
 
 HOME = bucket.PROJECT / ".tools/trino"
@@ -58,6 +59,7 @@ class Trino:
     def __init__(self, folder, served):
         self.port = free_port()
         self.folder = folder
+        self.server = None
         self.write("etc/config.properties", {
             "coordinator": "true", "node-scheduler.include-coordinator": "true", "http-server.http.port": self.port,
             "discovery.uri": f"http://127.0.0.1:{self.port}", "query.max-memory": "1GB", "query.max-memory-per-node": "1GB",
@@ -131,10 +133,25 @@ class Trino:
                 row["additional_users_count"] = int(row["additional_users_count"])
         return found
 
+    def cpu(self):
+        """The CPU seconds that it took so far; nothing where there is no /proc."""
+        with contextlib.suppress(OSError):
+            fields = pathlib.Path(f"/proc/{self.server.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return 0.0
+
+    def memory(self):
+        """The most bytes that it had in memory so far; nothing where there is no /proc."""
+        with contextlib.suppress(OSError):
+            status = pathlib.Path(f"/proc/{self.server.pid}/status").read_text(encoding="ascii")
+            return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+        return 0
+
     def set_up(self, schema, location="usage-logs/"):
         """Runs sql/trino.sql, statement by statement, in a schema of its own."""
         self.ask(f"CREATE SCHEMA {schema}", schema)
         text = (bucket.PROJECT / "sql/trino.sql").read_text(encoding="utf-8").replace("mongodb-arena/usage-logs/", f"mongodb-arena/{location}")
+        text = text.replace("mongodb-arena/usage-logs-archive/", f"mongodb-arena/{location.replace('usage-logs/', 'usage-logs-archive/')}")
         for statement in re.split(r";$", text, flags=re.MULTILINE):
             if statement.strip():
                 self.ask(statement, schema)
@@ -148,6 +165,7 @@ def trino(served):
         engine = Trino(folder, served)
         with open(folder / "log", "wb") as log, subprocess.Popen(engine.command(), cwd=folder, stdout=log, stderr=log) as server:
             try:
+                engine.server = server
                 engine.wait(server)
                 yield engine
             finally:
@@ -166,20 +184,29 @@ def as_read(thing):
     return {**thing, "body": body.split(b"\x01")[0]}
 
 
-class InTrino(claims.Claims, unittest.TestCase):
+class InTrino(claims.Claims):
     """On the golden corpus: what docs/sql.md names is read otherwise, and nothing else."""
 
     @classmethod
     def setUpClass(cls):
         cls.objects = bucket.corpus() + story.OBJECTS + [ENDED]
         cls.read = [as_read(thing) for thing in cls.objects if not is_hidden(thing["key"])]
-        cls.served = claims.enter(cls, bucket.bucket(cls.objects))
+        cls.served = claims.enter(cls, bucket.bucket(cls.stored(cls.objects)))
         cls.expected = claims.enter(cls, bucket.bucket(cls.read))
         cls.engine = claims.enter(cls, trino(cls.served))
         cls.engine.set_up("usage")
 
+    @staticmethod
+    def stored(objects):
+        """What lies in the bucket that Trino reads."""
+        return objects
+
     def ask(self, query):
         return self.engine.ask(query)
+
+
+class AsItIs(InTrino, unittest.TestCase):
+    """Without an archive."""
 
     def test_what_is_read_otherwise_is_there_to_be_seen(self):
         shown, expected = (claims.rows(served.report("--all"), claims.ALL) for served in (self.served, self.expected))
@@ -204,6 +231,37 @@ class InTrino(claims.Claims, unittest.TestCase):
         asked = {request["key"].split("/")[1] for request in self.served.requests()[before:] if request["operation"] == "GetObject"}
         self.assertEqual(asked, {"airbnb"})
         self.assertEqual(claims.rows(table, claims.DAILY), claims.rows(self.served.report("airbnb"), claims.DAILY))
+
+
+def archive(objects):
+    """What `compact` makes of a bucket: the objects that it adds, and the keys of what is in them."""
+    with bucket.bucket(objects) as served:
+        served.run("compact")
+        return served.objects("usage-logs-archive"), {row["key"] for row in duckdb.ask(served, "SELECT key FROM usage_archive")}
+
+
+class Archived(InTrino, unittest.TestCase):
+    """The same bucket once its months are archived: each record counts once."""
+
+    @staticmethod
+    def stored(objects):
+        parts, keys = archive(objects)
+        assert len(keys) > 9_000, len(keys)
+        return objects + parts
+
+
+class OwnObjectsGone(InTrino, unittest.TestCase):
+    """The same, once a rule of the bucket has taken the own objects of what is archived away: less is asked for."""
+
+    @staticmethod
+    def stored(objects):
+        parts, keys = archive(objects)
+        return [thing for thing in objects if thing["key"] not in keys] + parts
+
+    def test_what_is_archived_is_not_asked_for(self):
+        before = len(self.served.requests())
+        self.ask("SELECT count(*) AS n, count(DISTINCT customer) AS m FROM deployments")
+        self.assertLess(len(self.served.requests()) - before, 2_000)
 
 
 class Limits(unittest.TestCase):
