@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -46,6 +47,11 @@ def file_of(key):
     return "/".join(pieces)
 
 
+def key_of(file):
+    """The key of the object that embedded-aws keeps in a file: the other way round."""
+    return re.sub("(?:%[0-9A-F]{2})+", lambda it: bytes.fromhex(it[0].replace("%", "")).decode(), file.replace("%+/", "").replace("%-", ""))
+
+
 def fill(data, objects):
     """Writes objects as embedded-aws keeps them, before it is started."""
     # Folders come first, for a key may also be the folder of another key, and is then set aside.
@@ -79,10 +85,10 @@ class Bucket:
         return json.loads(self.run("report", "--no-cache", "--format", "json", *arguments))
 
     def objects(self, prefix):
-        """The objects whose keys start with a prefix of plain names, as they are stored."""
+        """The objects below a folder."""
         root = self.folder / "s3" / NAME
         files = [file for file in sorted((root / prefix).rglob("*")) if file.is_file()]
-        return [{"key": str(file.relative_to(root)), "modified": int(file.stat().st_mtime), "body": file.read_bytes()} for file in files]
+        return [{"key": key_of(str(file.relative_to(root))), "modified": int(file.stat().st_mtime), "body": file.read_bytes()} for file in files]
 
     def requests(self):
         """What was asked of it so far, a dictionary each (tests/embedded/src/request.rs)."""

@@ -88,11 +88,14 @@ class Archived(claims.Claims, unittest.TestCase):
         dated = [key for key in fetched if re.search(r"/[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9]{6}(-[^/]*)?\.json$", key)]
         self.assertFalse(set(dated) & self.archived)
         self.assertGreater(len(self.archived), 9_000)
-        self.assertLess(len(fetched), 2_000)
+        self.assertLess(len(fetched), len(self.objects) / 4)
 
 
 class OwnObjectsGone(Archived):
     """The same, once a rule of the bucket has taken the own objects of what is archived away."""
+
+    # They are made from `deployments`, which is asked.
+    test_breaks_of_the_chains_are_found = test_versions_of_the_configs_are_told = test_gaps_are_told = None
 
     @classmethod
     def setUpClass(cls):

@@ -28,6 +28,7 @@ mod support;
 
 mod blow;
 mod campaign;
+mod compact;
 mod concurrency;
 mod controls;
 mod disk;

@@ -1,0 +1,106 @@
+//! Compact: SIGKILL at every system call that `compact` makes, and the reports before, after, and after the next run.
+//!
+//! A late record may come behind the kill; and the next run may be two at once.
+
+use std::collections::BTreeSet;
+use std::process::{Child, Stdio};
+
+use crate::by_s3::Hand;
+use crate::campaign::Campaign;
+use crate::site::{Entry, csv_of};
+use crate::strace::traced;
+use crate::support::{BUCKET, World, text};
+
+const ARCHIVE: &str = "usage-logs-archive/";
+const CUSTOMERS: [&str; 3] = ["acme", "airbnb", "zeta"];
+const DEPLOYMENTS: u64 = 4;
+
+/// What came of a kill.
+#[derive(Debug, Default)]
+struct Outcome {
+    killed: bool,
+    /// Whether something was in the archive by then.
+    late: bool,
+    /// Reports that were not what they must be.
+    wrong: usize,
+    /// Records that the runs behind the kill did not archive.
+    left: usize,
+}
+
+/// A bucket of records of a month that has ended, and what a report of it shows.
+fn filled() -> (World, Vec<Entry>) {
+    let mut world = World::new();
+    world.set_variable("AWS_PROFILE", Some("default"));
+    let of_customer = |customer: &&str| (0..DEPLOYMENTS).map(|number| Entry::new(customer, number)).collect::<Vec<_>>();
+    let entries = CUSTOMERS.iter().flat_map(of_customer).collect();
+    put(&world, &entries);
+    (world, entries)
+}
+
+fn put(world: &World, entries: &Vec<Entry>) {
+    for entry in entries {
+        world.server.put(BUCKET, &entry.key(&entry.customer), entry.record().as_bytes(), &[]).expect("a record");
+    }
+}
+
+fn shows(world: &World, arguments: &[&str], entries: &[Entry]) -> bool {
+    let output = world.helper(&["report", "--strict"]).args(arguments).output().expect("report");
+    output.status.success() && text(&output.stdout) == csv_of(entries) && output.stderr.is_empty()
+}
+
+#[test]
+#[ignore = "needs strace: make torture"]
+fn no_kill_of_compact_at_any_system_call_changes_a_report() {
+    let campaign = Campaign::start("compact");
+    let (world, entries) = filled();
+    let (_, trace) = traced(&world, "compact", None, "");
+    assert!(shows(&world, &["--no-cache"], &entries) && Hand::new(&world.server.endpoint()).keys(ARCHIVE).len() == CUSTOMERS.len());
+    let calls: BTreeSet<(String, usize)> = trace.calls().map(|call| (call.name.clone(), call.number)).collect();
+    let mut calls: Vec<(String, usize)> = calls.into_iter().collect();
+    campaign.choices(0).shuffle(&mut calls);
+    let all = calls.len();
+    calls.truncate(campaign.pick(16, usize::MAX));
+    let done = campaign.each(calls.len(), 4, |number| die(&calls[number], &mut campaign.choices(number)));
+    let killed: Vec<&Outcome> = done.iter().filter(|it| it.killed).collect();
+    let (late, wrong, left) = (
+        killed.iter().filter(|it| it.late).count(),
+        killed.iter().map(|it| it.wrong).sum::<usize>(),
+        killed.iter().map(|it| it.left).sum::<usize>(),
+    );
+    campaign.say(format!(
+        "{} kills (at {all} system calls), {late} of them with something archived: {wrong} reports wrong, {left} records left",
+        killed.len()
+    ));
+    assert_eq!((wrong, left), (0, 0), "TORTURE_SEED={}", campaign.seed);
+    assert!(killed.len() * 10 >= done.len() * 9, "calls are found again where the trace had them");
+}
+
+/// Dies at a call, and goes on.
+fn die((name, number): &(String, usize), chance: &mut fastrand::Rng) -> Outcome {
+    let (world, mut entries) = filled();
+    let (_, trace) = traced(&world, "compact", None, &format!("{name}:signal=SIGKILL:when={number}"));
+    let hand = Hand::new(&world.server.endpoint());
+    let mut outcome = Outcome { killed: trace.killed, late: !hand.keys(ARCHIVE).is_empty(), ..Outcome::default() };
+    let mut look = |entries: &[Entry]| {
+        outcome.wrong += [&[][..], &["--no-cache"]].iter().filter(|arguments| !shows(&world, arguments, entries)).count();
+    };
+    look(&entries);
+    if chance.bool() {
+        let late = Entry::new(CUSTOMERS[chance.usize(..CUSTOMERS.len())], 99);
+        put(&world, &vec![late.clone()]);
+        entries.push(late);
+        look(&entries);
+    }
+    let start = || -> Child { world.helper(&["compact"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts") };
+    let runs: Vec<Child> = (0..=chance.usize(..2)).map(|_| start()).collect();
+    let failed = runs.into_iter().map(|mut run| run.wait().expect("it ends").success()).filter(|well| !well).count();
+    look(&entries);
+    for entry in &entries {
+        hand.delete(&entry.key(&entry.customer));
+    }
+    // Whatever is not in the archive by now is not in the report any more.
+    look(&entries);
+    let csv = text(&world.helper(&["report"]).output().expect("report").stdout);
+    outcome.left = failed + (csv_of(&entries).lines().count() - csv.lines().count());
+    outcome
+}
