@@ -12,7 +12,7 @@ export TF_CLI_CONFIG_FILE := $(CURDIR)/.tools/tofurc
 export CHECKPOINT_DISABLE := 1
 export TFLINT_DISABLE_VERSION_CHECK := 1
 
-CHECKS := check-rustfmt check-clippy check-deny check-terraform check-tflint check-terragrunt check-shell check-typos check-docs
+CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform check-tflint check-terragrunt check-shell check-typos check-docs
 HCL_DIRS := terraform terragrunt
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
@@ -87,6 +87,9 @@ check-rustfmt: ## Rust is formatted
 
 check-clippy: ## Clippy has nothing to say
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+check-rustdoc: ## The documentation of all modules can be made, and no link in it is broken
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked --quiet
 
 check-deny: tools ## Dependencies: licences, banned crates and sources, as deny.toml has them
 	cargo-deny --locked check bans licenses sources
