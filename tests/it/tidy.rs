@@ -134,7 +134,7 @@ fn defaults_are_the_same_in_the_module_and_the_helper() {
 }
 
 #[test]
-fn the_readme_names_every_verb_exit_code_make_target_and_field() {
+fn the_readme_names_every_verb_and_exit_code_and_formats_every_field() {
     let readme = read("README.md");
     let world = World::new();
     let help = text(&world.helper(&["--help"]).output().unwrap().stdout);
@@ -154,8 +154,9 @@ fn the_readme_names_every_verb_exit_code_make_target_and_field() {
     }
     let record = read("src/record.rs");
     let fields = record.split_once("pub struct Record {").unwrap().1.split_once("\n}").unwrap().0;
+    let formats = read("docs/formats.md");
     for field in fields.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':')) {
-        assert!(readme.contains(&format!("`{}`", field.0)), "the field {}", field.0);
+        assert!(formats.contains(&format!("\n| `{}` |", field.0)), "the field {}", field.0);
     }
 }
 
