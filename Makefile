@@ -13,7 +13,7 @@ export CHECKPOINT_DISABLE := 1
 export TFLINT_DISABLE_VERSION_CHECK := 1
 
 CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform check-tflint check-terragrunt check-shell check-typos check-docs
-HCL_DIRS := terraform terragrunt
+HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
 .PHONY: manifest help tools build man demo bench bench-deployment bench-scale bench-memory test test-browser test-sql torture fuzz fuzz-fold check audit fmt clean $(CHECKS)
@@ -99,7 +99,7 @@ check-terraform: tools ## Terraform files are formatted
 
 check-tflint: tools ## TFLint has nothing to say
 	tflint --recursive --chdir=terraform --config=$(CURDIR)/.tflint.hcl
-	tflint --recursive --chdir=terragrunt --config=$(CURDIR)/.tflint.hcl --disable-rule=terraform_standard_module_structure
+	set -e; for dir in terragrunt examples; do tflint --recursive --chdir=$$dir --config=$(CURDIR)/.tflint.hcl --disable-rule=terraform_standard_module_structure; done
 
 check-terragrunt: tools ## Terragrunt files are formatted
 	set -e; for dir in $(HCL_DIRS); do $(TERRAGRUNT_FMT) --check --diff --working-dir $$dir; done

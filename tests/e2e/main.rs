@@ -27,6 +27,7 @@ mod support;
 
 mod black_box;
 mod deployments;
+mod examples;
 mod moving;
 mod permissions;
 mod plain;
