@@ -39,8 +39,11 @@ fn a_new_folder_is_adopted_as_told() {
     assert_eq!(stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").unwrap().body, CONFIG.as_bytes());
 }
 
-#[test]
-fn a_folder_of_the_earlier_module_is_moved_as_told_and_its_logs_stay() {
+/// The record that the earlier module left.
+const OF_LOG: &str = "usage-logs/airbnb/d188280766a258ccc135ef480b49230c.json";
+
+/// A customer folder with the earlier module, and what it left in the bucket.
+fn of_the_earlier_module() -> (Stack, Vec<u8>) {
     let stack = Stack::bare(Tool::Tofu, "deployments/airbnb").unwrap();
     let fixtures = project().join("tests/fixtures");
     let unit = stack.folder.join("config-backup");
@@ -50,13 +53,34 @@ fn a_folder_of_the_earlier_module_is_moved_as_told_and_its_logs_stay() {
     }
     let put = |key: &str, body: &[u8]| stack.world.server.put(BUCKET, key, body, &[]).unwrap();
     let log = fs::read(fixtures.join("legacy-log.json")).unwrap();
-    let of_log = "usage-logs/airbnb/d188280766a258ccc135ef480b49230c.json";
-    put(of_log, &log);
+    put(OF_LOG, &log);
     put("terragrunt/airbnb/config.yaml", CONFIG.as_bytes());
-    put("terragrunt/airbnb/config-backup/terraform.tfstate", &fs::read(fixtures.join("earlier-module/terraform.tfstate")).unwrap());
+    put("terragrunt/airbnb/config-backup/terraform.tfstate", &fs::read(fixtures.join("earlier-module/state.json")).unwrap());
+    (stack, log)
+}
 
+#[test]
+fn until_the_state_is_cleared_a_deployment_goes_on_unlogged_with_a_warn() {
+    let (mut stack, log) = of_the_earlier_module();
+    // No provider of AWS, and nobody who has one.
+    let mirror = project().join(".tools/mirror");
+    let settings = stack.world.path().join("providers.tfrc");
+    fs::write(&settings, format!("provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n  }}\n}}\n", mirror.display()))
+        .unwrap();
+    stack.set("TF_CLI_CONFIG_FILE", settings.to_str().unwrap());
+    assert!(stack.world.helper(&["init", "--force", "deployments/airbnb"]).output().unwrap().status.success());
+    let applied = stack.apply_all().ok();
+    applied.assert_clusters_applied();
+    assert!(applied.output.contains("config-backup did not run"), "{}", applied.output);
+    assert_eq!(stack.world.server.object(BUCKET, OF_LOG).unwrap().body, log);
+    assert_eq!(stack.world.records().len(), 1);
+}
+
+#[test]
+fn a_folder_of_the_earlier_module_is_moved_as_told_and_its_logs_stay() {
+    let (stack, log) = of_the_earlier_module();
     play(shell(&stack), &session(README, "earlier"));
-    assert_eq!(stack.world.server.object(BUCKET, of_log).unwrap().body, log);
+    assert_eq!(stack.world.server.object(BUCKET, OF_LOG).unwrap().body, log);
     let records = stack.world.records();
     assert_eq!(records.len(), 2, "{records:?}");
     let deleted = stack.world.server.requests().iter().filter(|it| it.operation.starts_with("Delete")).count();

@@ -85,24 +85,22 @@ fn steps(fence: &Fence) -> Vec<Step> {
 /// Has `shell`, a command that starts a shell, play a session, and compares what it prints with what is shown.
 pub(crate) fn play(mut shell: Command, session: &[Step]) {
     const END: char = '\u{1}';
-    let mut script = String::from("exec 2>&1\n");
-    for step in session {
-        script += &format!("{}\n(code=$?; printf '\\001%s\\001' \"$code\"; exit \"$code\")\n", step.command);
-    }
+    let command = |step: &Step| format!("{}\n(code=$?; printf '\\001%s\\001' \"$code\"; exit \"$code\")\n", step.command);
+    let script = "exec 2>&1\n".to_owned() + &session.iter().map(command).collect::<Vec<_>>().concat();
     let output = shell.arg("-c").arg(script).output().expect("a shell");
     let said = text(&output.stdout);
     let mut said = said.split(END);
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     for (index, step) in session.iter().enumerate() {
         let printed: Vec<String> = said.next().unwrap_or_default().lines().map(settled).collect();
         let code = said.next().unwrap_or("none: the shell has ended");
         let shown: Vec<String> = step.shown.iter().map(|line| settled(line)).collect();
         let is_told = session.get(index + 1).is_some_and(|next| next.command == "echo $?");
         if !matches(&shown, &printed) || (code != "0" && !is_told) {
-            wrong += &format!("{}\n$ {}\n{}\n[exit code {code}]\n", step.place, step.command, printed.join("\n"));
+            wrong.push(format!("{}\n$ {}\n{}\n[exit code {code}]\n", step.place, step.command, printed.join("\n")));
         }
     }
-    assert!(wrong.is_empty(), "this is printed, and something else is shown:\n{wrong}");
+    assert!(wrong.is_empty(), "this is printed, and something else is shown:\n{}", wrong.concat());
 }
 
 /// Whether lines are those that are shown.

@@ -143,7 +143,7 @@ fn what_is_written_has_exactly_the_documented_keys() {
     assert_eq!(shape(item.lines().next().expect("a line")), shape(&shown["item"]));
 
     world.heal();
-    assert!(world.helper(&["replay"]).status().expect("replay").success());
+    assert!(world.helper(&["replay"]).output().expect("replay").status.success());
     let record = world.server.keys(BUCKET, "usage-logs/").remove(0);
     assert_eq!(shape(&object(&world, &record)), shape(&shown["record"]));
     let seal = world.server.keys(BUCKET, "terragrunt/airbnb/usage-chain/").remove(0);

@@ -11,6 +11,7 @@ use crate::support::{BUCKET, CONFIG, World, helper, nobody_there, project, text}
 const VERBS: &str = "docs/verbs.md";
 /// Sessions with terragrunt, which tests/e2e/readme.rs plays.
 const IN_E2E: [&str; 3] = ["deploy", "adopt", "earlier"];
+const NIGHT: &str = "docs/operations.md";
 const HERE: [&str; 6] = ["report", "past", "coverage", "verify", "doctor", "kept"];
 
 /// A world in which the team's profile is there, and the helper in PATH.
@@ -26,8 +27,8 @@ fn world_in(region: &str) -> World {
     world.set_variable("PATH", Some(&format!("{folder}:{path}")));
     let file = world.home().join(".aws/credentials");
     let people = fs::read_to_string(&file).expect("profiles");
-    fs::write(file, people.clone() + &people.replace("[default]", "[team]").split("\n\n").next().expect("one").to_owned() + "\n")
-        .expect("one more");
+    let team = people.split("\n\n").next().expect("a profile").replace("[default]", "[team]");
+    fs::write(file, format!("{people}{team}\n")).expect("one more");
     world
 }
 
@@ -60,8 +61,12 @@ fn every_session_is_played_somewhere() {
     for page in crate::links::pages() {
         for fence in fences(&page).into_iter().filter(|it| it.language == "console") {
             let name = fence.name.as_str();
-            let is_played =
-                (page == VERBS && HERE.contains(&name)) || (page == "README.md" && (IN_E2E.contains(&name) || HERE.contains(&name)));
+            let is_played = match page.as_str() {
+                VERBS => HERE.contains(&name),
+                NIGHT => ["night", "afterwards"].contains(&name),
+                "README.md" => IN_E2E.contains(&name),
+                _ => false,
+            };
             assert!(is_played, "{}: nobody plays the session `{name}`", fence.place);
         }
     }
@@ -93,6 +98,20 @@ fn history_diff_and_restore() {
     play(shell(&world), &session(VERBS, "past"));
     let (now, aside) = ("airbnb/config.yaml", "airbnb/config.yaml.bak");
     assert_eq!([now, aside].map(|it| fs::read_to_string(world.path().join(it)).expect("it")), [larger, last]);
+}
+
+#[test]
+fn restoring_at_night() {
+    let world = world();
+    let mut unit = Unit::in_folder(&world, "airbnb");
+    let wrong = CONFIG.replace("instance_size: M30", "instance_size: M40");
+    deploy(&world, &mut unit, &[("default", CONFIG), ("jane", &wrong)]);
+    play(shell(&world), &session(NIGHT, "night"));
+    let read = |name: &str| fs::read_to_string(world.path().join(name)).expect("a file");
+    assert_eq!(["restored.yaml", "airbnb/config.yaml", "airbnb/config.yaml.bak"].map(read), [CONFIG, CONFIG, &wrong]);
+    pass_the_second(unix_now());
+    unit.deploy(&world).went_well();
+    play(shell(&world), &session(NIGHT, "afterwards"));
 }
 
 #[test]
