@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
+use clap::error::ErrorKind;
 use serde_json::Value;
 
 use crate::by_hand::Unit;
@@ -13,6 +14,8 @@ use crate::support::{BUCKET, World, feed, nobody_there, project, text};
 
 const PROTOCOL: &str = "docs/protocol.md";
 const FORMATS: &str = "docs/formats.md";
+/// The verbs for people that answer in JSON.
+const ANSWERS: [&str; 5] = ["coverage", "verify", "history", "status", "doctor"];
 
 /// The JSON examples of a page by their names, without their comments.
 fn examples(page: &str) -> BTreeMap<String, String> {
@@ -43,7 +46,11 @@ fn shape(json: &str) -> (Vec<String>, Vec<String>) {
     let value: Value = serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"));
     let mut paths = Vec::new();
     walk(&value, "", &mut paths);
-    (keys_in_order(json.as_bytes()), paths)
+    // The items of a list have one shape.
+    paths.sort();
+    paths.dedup();
+    let order = if value.is_object() { keys_in_order(json.as_bytes()) } else { Vec::new() };
+    (order, paths)
 }
 
 fn walk(value: &Value, path: &str, paths: &mut Vec<String>) {
@@ -52,7 +59,10 @@ fn walk(value: &Value, path: &str, paths: &mut Vec<String>) {
             fields.iter().for_each(|(key, value)| walk(value, &format!("{path}.{key}"), paths));
             "object"
         }
-        Value::Array(_) => "list",
+        Value::Array(items) => {
+            items.iter().for_each(|item| walk(item, &format!("{path}[]"), paths));
+            "list"
+        }
         Value::String(_) => "string",
         Value::Number(_) => "number",
         Value::Bool(_) => "boolean",
@@ -149,7 +159,7 @@ fn what_is_written_has_exactly_the_documented_keys() {
     let seal = world.server.keys(BUCKET, "terragrunt/airbnb/usage-chain/").remove(0);
     assert_eq!(shape(&object(&world, &seal)), shape(&shown["seal"]));
     assert_eq!(shape(&state(&world, "chains", ".free")), shape(&shown["end"]));
-    assert_eq!(shown.len(), 5, "an example is compared with nothing");
+    assert_eq!(shown.len(), 5 + ANSWERS.len(), "an example is compared with nothing");
 
     // The table of metadata.
     let page = fs::read_to_string(project().join(FORMATS)).expect(FORMATS);
@@ -178,4 +188,68 @@ fn the_columns_stand_in_the_documented_order() {
     for columns in [&rows, more, &header(&["--summary"])] {
         assert!(page.contains(&format!("`{columns}`")), "{columns}");
     }
+}
+
+#[test]
+fn answers_in_json_have_exactly_the_documented_keys() {
+    let mut world = World::new();
+    let mut unit = Unit::in_folder(&world, "airbnb");
+    unit.deploy(&world).went_well();
+    unit.deploy(&world).went_well();
+    // A state without a deployment, a record that somebody edited, and a deployment that is kept here.
+    world.server.put(BUCKET, "terragrunt/acme/eks-cluster/terraform.tfstate", b"{\"serial\":1,\"lineage\":\"x\"}", &[]).expect("a state");
+    let (key, _) = world.records().remove(0);
+    let edited = object(&world, &key).replace("john.doe", "jane.roe");
+    world.server.put(BUCKET, &key, edited.as_bytes(), &[]).expect("an edit");
+    world.set_endpoint(&nobody_there());
+    unit.deploy(&world).warning();
+    world.heal();
+    let shown = examples(FORMATS);
+    for verb in ANSWERS {
+        let arguments: &[&str] = match verb {
+            "status" => &["status", "--json"],
+            "history" => &["history", "airbnb", "--profile", "default", "--format", "json"],
+            "doctor" => &["doctor", "airbnb", "--json"],
+            _ => &[verb, "--json", "--profile", "default"],
+        };
+        let answer = text(&world.helper(arguments).output().expect("it starts").stdout);
+        assert_eq!(shape(&answer), shape(&shown[verb]), "{verb}: {answer}");
+    }
+}
+
+/// A command line as a shell takes it apart, as far as the pages need it.
+fn words(line: &str) -> Vec<String> {
+    let line = line.split(" #").next().unwrap_or_default().split([';', '|', '>']).next().unwrap_or_default();
+    let quoted = line.split('\'').enumerate();
+    quoted
+        .flat_map(|(index, part)| if index % 2 == 1 { vec![part] } else { part.split_whitespace().collect() })
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_command_that_a_page_shows_is_one() {
+    let mut count = 0;
+    for page in crate::links::pages() {
+        let of_fences = fences(&page).into_iter().filter(|it| ["sh", "console"].contains(&it.language.as_str()));
+        let lines: Vec<String> = of_fences.flat_map(|it| it.body.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+        let prose = crate::links::prose(&page).join("\n");
+        let inline = prose.split('`').skip(1).step_by(2).map(str::to_owned);
+        let commands = lines.into_iter().map(|line| line.trim_start_matches("$ ").to_owned()).chain(inline);
+        // What stands for something else is no command: `report [CUSTOMER]`, `completions bash|zsh`, `…`.
+        for command in
+            commands.filter(|it| it.starts_with("config-backup ") && !it.contains(['[', '…', '|']) && !it.contains(" did not run"))
+        {
+            let words = words(&command);
+            if words.get(1).is_some_and(|word| word.starts_with(|c: char| c.is_ascii_lowercase() || c == '-')) {
+                count += 1;
+                let parsed = config_backup::cli::command().try_get_matches_from(&words);
+                // A verb may be named without what it needs.
+                let incomplete = [ErrorKind::MissingRequiredArgument, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
+                let wrong = parsed.err().filter(|error| error.use_stderr() && !incomplete.contains(&error.kind()));
+                assert!(wrong.is_none(), "{page}: `{command}`: {}", wrong.map(|it| it.to_string()).unwrap_or_default());
+            }
+        }
+    }
+    assert!(count > 60, "only {count} were found");
 }

@@ -32,7 +32,7 @@ fn files(kind: &str) -> Vec<String> {
 }
 
 /// A page's lines outside of fences.
-fn prose(page: &str) -> Vec<String> {
+pub(crate) fn prose(page: &str) -> Vec<String> {
     let text = fs::read_to_string(project().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
     let mut fenced = false;
     let is_prose = |line: &&str| {
