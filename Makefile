@@ -16,7 +16,7 @@ CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform ch
 HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build man demo bench bench-deployment bench-scale bench-memory test test-browser test-sql torture fuzz fuzz-fold check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build man try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql torture fuzz fuzz-fold check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +29,9 @@ build: ## Build the helper: target/release/config-backup
 
 man: ## Write the manual pages: target/man/*.1
 	cargo run --quiet --locked --example man -- target/man
+
+try: ## Look around: deployments by hand on a local S3, and a look back; Rust is enough (TRY_ARGS=--keep leaves it there)
+	tests/demo.sh --quick $(TRY_ARGS)
 
 demo: tools build ## Show a deployment, its backup and its log on a local S3 (DEMO_ARGS=--keep leaves it there)
 	tests/demo.sh $(DEMO_ARGS)

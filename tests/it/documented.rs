@@ -60,7 +60,9 @@ fn walk(value: &Value, path: &str, paths: &mut Vec<String>) {
             "object"
         }
         Value::Array(items) => {
-            items.iter().for_each(|item| walk(item, &format!("{path}[]"), paths));
+            for item in items {
+                walk(item, &format!("{path}[]"), paths);
+            }
             "list"
         }
         Value::String(_) => "string",

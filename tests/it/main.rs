@@ -37,6 +37,7 @@ mod doctor_bucket;
 mod doctor_machine;
 mod doctor_network;
 mod documented;
+mod expiry;
 mod golden;
 mod history;
 mod iam;

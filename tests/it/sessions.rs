@@ -157,3 +157,20 @@ fn what_is_kept_and_sent() {
     world.heal();
     play(shell(&world), &session(VERBS, "kept"));
 }
+
+#[test]
+fn make_try_shows_three_deployments_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = helper().ancestors().nth(2).expect("target").to_owned();
+    let script = project().join("tests/demo.sh");
+    let output = Command::new(script).arg("--quick").env("TMPDIR", folder.path()).env("CARGO_TARGET_DIR", target).output().expect("bash");
+    let shown = text(&output.stdout);
+    assert!(output.status.success(), "{shown}{}", text(&output.stderr));
+    for line in
+        [",airbnb,jane.roe,5,", ",airbnb,john.doe,5,", "~ mongodb.instance_size: M30 -> M40", "config.yaml is unchanged since s3://"]
+    {
+        assert!(shown.contains(line), "{line} is not in {shown}");
+    }
+    assert!(text(&output.stderr).contains("all is as it was written: 3 records, 1 seal and 3 configs of 1 customer"), "{output:?}");
+    assert_eq!(fs::read_dir(folder.path()).expect("it").count(), 0);
+}
