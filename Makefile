@@ -12,11 +12,11 @@ export TF_CLI_CONFIG_FILE := $(CURDIR)/.tools/tofurc
 export CHECKPOINT_DISABLE := 1
 export TFLINT_DISABLE_VERSION_CHECK := 1
 
-CHECKS := check-rustfmt check-clippy check-deny check-terraform check-tflint check-terragrunt check-shell check-typos check-docs
-HCL_DIRS := terraform terragrunt
+CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform check-tflint check-terragrunt check-shell check-typos check-docs
+HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build man demo bench bench-deployment bench-scale bench-memory test test-browser test-sql torture fuzz fuzz-fold check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build man try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql torture fuzz fuzz-fold check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +29,9 @@ build: ## Build the helper: target/release/config-backup
 
 man: ## Write the manual pages: target/man/*.1
 	cargo run --quiet --locked --example man -- target/man
+
+try: ## Look around: deployments by hand on a local S3, and a look back; Rust is enough (TRY_ARGS=--keep leaves it there)
+	tests/demo.sh --quick $(TRY_ARGS)
 
 demo: tools build ## Show a deployment, its backup and its log on a local S3 (DEMO_ARGS=--keep leaves it there)
 	tests/demo.sh $(DEMO_ARGS)
@@ -88,6 +91,9 @@ check-rustfmt: ## Rust is formatted
 check-clippy: ## Clippy has nothing to say
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
+check-rustdoc: ## The documentation of all modules can be made, and no link in it is broken
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked --quiet
+
 check-deny: tools ## Dependencies: licences, banned crates and sources, as deny.toml has them
 	cargo-deny --locked check bans licenses sources
 
@@ -96,7 +102,7 @@ check-terraform: tools ## Terraform files are formatted
 
 check-tflint: tools ## TFLint has nothing to say
 	tflint --recursive --chdir=terraform --config=$(CURDIR)/.tflint.hcl
-	tflint --recursive --chdir=terragrunt --config=$(CURDIR)/.tflint.hcl --disable-rule=terraform_standard_module_structure
+	set -e; for dir in terragrunt examples; do tflint --recursive --chdir=$$dir --config=$(CURDIR)/.tflint.hcl --disable-rule=terraform_standard_module_structure; done
 
 check-terragrunt: tools ## Terragrunt files are formatted
 	set -e; for dir in $(HCL_DIRS); do $(TERRAGRUNT_FMT) --check --diff --working-dir $$dir; done

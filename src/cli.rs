@@ -66,6 +66,7 @@ enum Verb {
     /// zsh:  config-backup completions zsh >"${fpath[1]}/_config-backup"
     /// fish: config-backup completions fish >~/.config/fish/completions/config-backup.fish
     #[command(verbatim_doc_comment)]
+    #[allow(rustdoc::broken_intra_doc_links)] // the help, in which `[1]` is zsh's
     Completions {
         /// The shell
         shell: clap_complete::Shell,

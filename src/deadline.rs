@@ -78,7 +78,7 @@ impl<T> Drop for Gone<T> {
     }
 }
 
-/// Ends the waiting early: as soon as the work has told something, and within [`Hurry::PATIENCE`].
+/// Ends the waiting early: as soon as the work has told something, and within `Hurry::PATIENCE`.
 #[derive(Clone)]
 pub struct Hurry(Arc<dyn Fn() + Send + Sync>);
 

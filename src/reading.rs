@@ -29,7 +29,7 @@ pub struct Reading {
     pub cluster_name: String,
     /// The deployment's id.
     pub deployment_id: String,
-    /// What became of the config, in the words of [`Backup`] or in others.
+    /// What became of the config, in the words of `record::Backup` or in others.
     pub backup: String,
     /// The key of the version that was deployed.
     pub backup_key: String,

@@ -42,7 +42,7 @@ impl Seal {
         line
     }
 
-    /// Reads one; `None` where a byte is not as [`Seal::to_line`] writes it.
+    /// Reads one; `None` where a byte is not as `to_line` writes it.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice::<Self>(bytes).ok().filter(|seal| seal.to_line() == bytes)

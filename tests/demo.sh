@@ -1,18 +1,24 @@
 #!/usr/bin/env bash
-# Shows the main job on this machine: two deployments with the real terragrunt, on an S3 and STS of its own.
+# Shows the main job on this machine: deployments with the real terragrunt, on an S3 and STS of its own.
 #
-#   tests/demo.sh [--keep]    --keep leaves the customer folder and the S3 running to play with
+#   tests/demo.sh [--quick] [--keep]
+#
+# --quick takes the steps of the unit by hand, as Terraform takes them, so that Rust is all it needs, and looks back at
+# the end; --keep leaves the customer folder and the S3 running to play with.
 set -euo pipefail
 
 keep=no
-case ${1-} in
-  '') ;;
-  --keep) keep=yes ;;
-  *)
-    echo "demo.sh: unknown argument '$1'; usage: tests/demo.sh [--keep]" >&2
-    exit 2
-    ;;
-esac
+quick=no
+for argument in "$@"; do
+  case $argument in
+    --keep) keep=yes ;;
+    --quick) quick=yes ;;
+    *)
+      echo "demo.sh: unknown argument '$argument'; usage: tests/demo.sh [--quick] [--keep]" >&2
+      exit 2
+      ;;
+  esac
+done
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 target=${CARGO_TARGET_DIR:-$project/target}
@@ -42,11 +48,29 @@ run() {
 }
 
 main() {
-  (cd "$project" && cargo build --locked --quiet -p embedded-aws)
+  build=release
+  packages=(-p embedded-aws)
+  if [[ $quick == yes ]]; then
+    build=debug
+    packages+=(-p config-backup)
+  fi
+  (cd "$project" && cargo build --locked --quiet "${packages[@]}")
   start_aws
   environment
   cd "$world"
+  if [[ $quick == yes ]]; then
+    look_back
+  else
+    with_terragrunt
+  fi
+  if [[ $keep == yes ]]; then
+    explain_keep
+  else
+    step "Done; everything that was started is ended, everything that was made is removed"
+  fi
+}
 
+with_terragrunt() {
   step "A customer folder: one config.yaml, two clusters (stand-ins); init adds the config-backup unit"
   cp -R "$project/terragrunt/airbnb" "$world/airbnb"
   run config-backup init airbnb
@@ -69,12 +93,53 @@ main() {
 
   step "Who deployed what: one row per day, customer and user"
   run ./config-backup/view_usage_logs.sh airbnb -
+}
 
-  if [[ $keep == yes ]]; then
-    explain_keep
-  else
-    step "Done; everything that was started is ended, everything that was made is removed"
+look_back() {
+  cp -R "$project/terragrunt/airbnb" "$world/airbnb"
+
+  step "Three deployments by hand, with the steps that the unit takes in an apply: John's, and two of Jane's with another config"
+  deploy_by_hand default
+  sed -i.orig 's/instance_size: M30/instance_size: M40/' airbnb/config.yaml
+  deploy_by_hand jane
+  deploy_by_hand jane
+
+  step "Who deployed what: one row per day, customer and user"
+  run config-backup report --profile default
+
+  step "Which configs there were, and what changed"
+  run config-backup history airbnb -f table --profile default
+  run config-backup diff airbnb 698b latest --profile default
+
+  step "The first one back, once it is known to be what was backed up"
+  run config-backup restore airbnb --version 698b --output restored.yaml --profile default
+  run cmp restored.yaml airbnb/config.yaml.orig
+
+  step "Is all as it was written?"
+  run config-backup verify --profile default
+}
+
+# As main.tf has it: `context` at plan; at apply `backup` where the bucket has another config, and `log`.
+deploy_by_hand() {
+  local query answer request key second
+  # Versions of one second would have no order.
+  second=$(date +%s)
+  until [[ $(date +%s) -gt $second ]]; do sleep 0.05; done
+  query="\"config_file_path\":\"$world/airbnb/config.yaml\",\"aws_profile\":\"$1\""
+  answer=$(printf '{%s}' "$query" | config-backup context)
+  request=$query
+  for key in deployment_id backup_id backup_key config_hash spent_ms; do
+    request+=",\"$key\":\"$(value_of "$key" "$answer")\""
+  done
+  if [[ -z $(value_of backup_key "$answer") ]]; then
+    printf '{%s}' "$request" | config-backup backup
   fi
+  printf '{%s}' "$request" | config-backup log
+}
+
+# A value of an answer, which is one line with an object of strings.
+value_of() {
+  printf '%s' "$2" | sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/"
 }
 
 deploy() {
@@ -101,10 +166,14 @@ environment() {
 [default]
 aws_access_key_id = AKIADEMOJOHN00000000
 aws_secret_access_key = demo-secret-john
+
+[jane]
+aws_access_key_id = AKIADEMOJANE00000000
+aws_secret_access_key = demo-secret-jane
 INI
   cat >"$world/env.sh" <<SH
 export HOME='$world/home'
-export PATH='$target/release:$project/.tools/bin:$PATH'
+export PATH='$target/$build:$project/.tools/bin:$PATH'
 export TF_CLI_CONFIG_FILE='$project/.tools/tofurc'
 export TG_TF_PATH='$project/.tools/bin/tofu'
 export AWS_ENDPOINT_URL_S3='$(cat "$world/endpoint")'
@@ -120,8 +189,10 @@ SH
 explain_keep() {
   step "It is yours to play with"
   echo "  source $world/env.sh && cd $world/airbnb"
-  echo "  terragrunt apply --all --non-interactive"
-  echo "  config-backup report"
+  if [[ $quick == no ]]; then
+    echo "  terragrunt apply --all --non-interactive"
+  fi
+  echo "  config-backup report --profile default"
   echo "When you are done: kill $server; rm -rf $world"
 }
 

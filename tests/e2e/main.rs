@@ -14,6 +14,9 @@
 #[path = "../torture/campaign.rs"]
 mod campaign;
 #[allow(dead_code)]
+#[path = "../it/console.rs"]
+mod console;
+#[allow(dead_code)]
 #[path = "../it/networks.rs"]
 mod networks;
 #[allow(dead_code)]
@@ -24,10 +27,12 @@ mod support;
 
 mod black_box;
 mod deployments;
+mod examples;
 mod moving;
 mod permissions;
 mod plain;
 mod plans;
+mod readme;
 mod secrets;
 mod stack;
 mod story;

@@ -35,9 +35,9 @@ fn the_earlier_modules_objects_stay_in_the_bucket(mut stack: Stack) {
     let unit = stack.folder.join("config-backup");
     fs::remove_dir_all(&unit).unwrap();
     fs::create_dir(&unit).unwrap();
-    fs::copy(project().join("tests/fixtures/earlier-module/main.tf"), unit.join("main.tf")).unwrap();
-    let hcl = "include \"root\" {\n  path = find_in_parent_folders(\"root.hcl\")\n}\n\ninputs = {\n  config_file_path = abspath(\"${get_terragrunt_dir()}/../config.yaml\")\n}\n";
-    fs::write(unit.join("terragrunt.hcl"), hcl).unwrap();
+    for name in ["main.tf", "terragrunt.hcl"] {
+        fs::copy(project().join("tests/fixtures/earlier-module").join(name), unit.join(name)).unwrap();
+    }
     stack.apply_all().ok();
     let before = stack.world.server.keys(BUCKET, "");
 

@@ -77,13 +77,18 @@ pub struct Ran {
 impl Stack {
     /// The template's folder with the unit that `init` writes; `None` where the tool is not there.
     pub fn new(tool: Tool) -> Option<Self> {
-        let tool = tool.find()?;
-        let world = World::new();
-        let folder = world.path().join("airbnb");
-        copy(&project().join("terragrunt/airbnb"), &folder);
-        let stack = Self { world, folder, tool, more: Vec::new() };
+        let stack = Self::bare(tool, "airbnb")?;
         stack.init();
         Some(stack)
+    }
+
+    /// The template's folder at some place in the world, without the unit.
+    pub fn bare(tool: Tool, place: &str) -> Option<Self> {
+        let tool = tool.find()?;
+        let world = World::new();
+        let folder = world.path().join(place);
+        copy(&project().join("terragrunt/airbnb"), &folder);
+        Some(Self { world, folder, tool, more: Vec::new() })
     }
 
     fn init(&self) {

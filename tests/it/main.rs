@@ -10,6 +10,8 @@ mod by_hand;
 #[allow(dead_code)] // the campaigns use it, too
 mod by_s3;
 mod clean_bucket;
+#[allow(dead_code)] // the end-to-end tests use it, too
+mod console;
 #[allow(dead_code)] // the campaigns use it, too
 mod networks;
 mod oracle;
@@ -36,6 +38,8 @@ mod doctor;
 mod doctor_bucket;
 mod doctor_machine;
 mod doctor_network;
+mod documented;
+mod expiry;
 mod golden;
 mod history;
 mod iam;
@@ -45,6 +49,7 @@ mod iam_moto;
 mod init;
 mod init_upgrade;
 mod inputs;
+mod links;
 mod local_trouble;
 mod past_diff;
 mod past_history;
@@ -66,6 +71,7 @@ mod report_formats;
 mod report_page;
 mod report_terminal;
 mod secrets;
+mod sessions;
 mod status;
 mod tidy;
 mod trouble;

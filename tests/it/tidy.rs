@@ -134,7 +134,7 @@ fn defaults_are_the_same_in_the_module_and_the_helper() {
 }
 
 #[test]
-fn the_readme_names_every_verb_exit_code_make_target_and_field() {
+fn the_readme_names_every_verb_and_exit_code_and_formats_every_field() {
     let readme = read("README.md");
     let world = World::new();
     let help = text(&world.helper(&["--help"]).output().unwrap().stdout);
@@ -154,8 +154,9 @@ fn the_readme_names_every_verb_exit_code_make_target_and_field() {
     }
     let record = read("src/record.rs");
     let fields = record.split_once("pub struct Record {").unwrap().1.split_once("\n}").unwrap().0;
+    let formats = read("docs/formats.md");
     for field in fields.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':')) {
-        assert!(readme.contains(&format!("`{}`", field.0)), "the field {}", field.0);
+        assert!(formats.contains(&format!("\n| `{}` |", field.0)), "the field {}", field.0);
     }
 }
 
@@ -180,4 +181,62 @@ fn the_architecture_fits_on_a_page_and_names_every_module() {
         let name = Path::new(&path).file_stem().unwrap().to_string_lossy().into_owned();
         assert!(["main", "lib"].contains(&name.as_str()) || page.contains(&name), "{name} is not in ARCHITECTURE.md");
     }
+}
+
+#[test]
+fn the_settings_of_the_unit_stand_in_both_readmes() {
+    for variable in names_behind(&read("terraform/terragrunt.hcl"), "get_env(\"") {
+        for readme in ["README.md", "terraform/README.md"] {
+            assert!(read(readme).contains(&format!("\n| `{variable}` |")), "{variable} is not in {readme}");
+        }
+    }
+}
+
+/// Text as messages are compared: what differs from case to case is taken for `…`, and so is what quotes it.
+fn template(text: &str) -> String {
+    let mut template = String::new();
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let end = match next {
+            '{' => rest
+                .find(|c: char| !c.is_ascii_alphanumeric() && !"{_:.#?".contains(c))
+                .filter(|end| rest[*end..].starts_with('}'))
+                .map(|end| end + 1),
+            '$' => rest[1..].find(|c: char| !c.is_ascii_alphanumeric()).map(|end| end + 1),
+            _ => None,
+        };
+        template.push(if end.is_some() { '…' } else { next });
+        rest = &rest[end.unwrap_or(next.len_utf8())..];
+    }
+    template.replace("'…'", "…").replace("\\\n", "")
+}
+
+#[test]
+fn every_message_that_the_readmes_explain_is_one_that_is_said() {
+    let sources = rust_files("src").into_iter().map(|path| fs::read_to_string(path).unwrap());
+    let of_unit = ["helper.sh", "terragrunt.hcl"].map(|name| read(&format!("terraform/{name}")));
+    let said = template(&sources.chain(of_unit).collect::<Vec<_>>().join("\n"));
+    // Words of rustls, and of Terraform and its provider.
+    let of_others = ["UnknownIssuer", "provider hashicorp/aws", "invalid AWS Region"];
+    let mut count = 0;
+    for readme in ["README.md", "terraform/README.md"] {
+        let page = read(readme);
+        for row in page.split_once("| Message |").unwrap().1.lines().skip(2).take_while(|line| line.starts_with('|')) {
+            let message = row.split('|').nth(1).unwrap();
+            for phrase in message.split('`').skip(1).step_by(2).filter(|phrase| !of_others.iter().any(|other| phrase.contains(other))) {
+                let spelled =
+                    phrase.replace("'config-backup'", "…").replace("'…'", "…").replace("'log'", "…").replace("the 10 s", "the … s");
+                for part in spelled
+                    .split('…')
+                    .flat_map(|part| part.split(": "))
+                    .map(str::trim)
+                    .filter(|part| part.len() > 3 && !part.starts_with('/'))
+                {
+                    count += 1;
+                    assert!(said.contains(part), "{readme}: nobody says `{part}`, of `{phrase}`");
+                }
+            }
+        }
+    }
+    assert!(count > 30, "only {count} were found");
 }

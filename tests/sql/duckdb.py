@@ -54,7 +54,7 @@ class DuckDb(claims.Claims, unittest.TestCase):
         claims.asked_once(self, self.expected.requests()[before:], self.objects, more=18)
 
     def test_docs_name_every_column(self):
-        documented = "".join((bucket.PROJECT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/sql.md"))
+        documented = "".join((bucket.PROJECT / name).read_text(encoding="utf-8") for name in ("docs/formats.md", "docs/sql.md"))
         for view in ("usage_daily", "deployments", "config_versions", "chain_breaks", "gaps"):
             for column in self.ask(f"DESCRIBE {view}"):
                 self.assertRegex(documented, rf"[`,]{column['column_name']}[`,\n]", view)
@@ -164,7 +164,7 @@ class Files(unittest.TestCase):
         self.assertEqual(views, re.findall(r"CREATE OR REPLACE VIEW (\w+)", self.trino))
         for view in views:
             self.assertIn(f"`{view}`", documented)
-            self.assertIn(f"`{view}`", (bucket.PROJECT / "README.md").read_text(encoding="utf-8"))
+            self.assertIn(f"`{view}`", (bucket.PROJECT / "docs/sql.md").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,91 @@
+//! README.md, done as it says: its sessions are played with the real tools, in a new customer folder and in one of the earlier
+//! module, whose state is written by hand.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::console::{play, session};
+use crate::stack::{Stack, Tool};
+use crate::support::{BUCKET, CONFIG, World, project};
+
+const README: &str = "README.md";
+
+fn shell(stack: &Stack) -> Command {
+    let mut shell = stack.command(Path::new("bash"));
+    shell.current_dir(stack.world.path());
+    shell
+}
+
+/// Everybody's objects but the units' states, by their folders.
+fn folders(world: &World) -> Vec<String> {
+    let keys = world.server.keys(BUCKET, "").into_iter().filter(|key| !key.ends_with(".tfstate"));
+    keys.map(|key| key.rsplit_once('/').unwrap().0.to_owned()).collect()
+}
+
+#[test]
+fn the_first_session_is_what_one_sees() {
+    let stack = Stack::bare(Tool::Tofu, "airbnb").unwrap();
+    play(shell(&stack), &session(README, "deploy"));
+}
+
+#[test]
+fn a_new_folder_is_adopted_as_told() {
+    let stack = Stack::bare(Tool::Tofu, "deployments/airbnb").unwrap();
+    play(shell(&stack), &session(README, "adopt"));
+    let (customer, history) = ("terragrunt/airbnb", "terragrunt/airbnb/config-history");
+    let logs = "usage-logs/airbnb";
+    assert_eq!(folders(&stack.world), [history, customer, "terragrunt/airbnb/usage-chain", logs, logs]);
+    assert_eq!(stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").unwrap().body, CONFIG.as_bytes());
+}
+
+/// The record that the earlier module left.
+const OF_LOG: &str = "usage-logs/airbnb/d188280766a258ccc135ef480b49230c.json";
+
+/// A customer folder with the earlier module, and what it left in the bucket.
+fn of_the_earlier_module() -> (Stack, Vec<u8>) {
+    let stack = Stack::bare(Tool::Tofu, "deployments/airbnb").unwrap();
+    let fixtures = project().join("tests/fixtures");
+    let unit = stack.folder.join("config-backup");
+    fs::create_dir(&unit).unwrap();
+    for name in ["main.tf", "terragrunt.hcl"] {
+        fs::copy(fixtures.join("earlier-module").join(name), unit.join(name)).unwrap();
+    }
+    let put = |key: &str, body: &[u8]| stack.world.server.put(BUCKET, key, body, &[]).unwrap();
+    let log = fs::read(fixtures.join("legacy-log.json")).unwrap();
+    put(OF_LOG, &log);
+    put("terragrunt/airbnb/config.yaml", CONFIG.as_bytes());
+    put("terragrunt/airbnb/config-backup/terraform.tfstate", &fs::read(fixtures.join("earlier-module/state.json")).unwrap());
+    (stack, log)
+}
+
+#[test]
+fn until_the_state_is_cleared_a_deployment_goes_on_unlogged_with_a_warn() {
+    let (mut stack, log) = of_the_earlier_module();
+    // No provider of AWS, and nobody who has one.
+    let mirror = project().join(".tools/mirror");
+    let settings = stack.world.path().join("providers.tfrc");
+    fs::write(&settings, format!("provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n  }}\n}}\n", mirror.display()))
+        .unwrap();
+    stack.set("TF_CLI_CONFIG_FILE", settings.to_str().unwrap());
+    assert!(stack.world.helper(&["init", "--force", "deployments/airbnb"]).output().unwrap().status.success());
+    let applied = stack.apply_all().ok();
+    applied.assert_clusters_applied();
+    assert!(applied.output.contains("config-backup did not run"), "{}", applied.output);
+    assert_eq!(stack.world.server.object(BUCKET, OF_LOG).unwrap().body, log);
+    assert_eq!(stack.world.records().len(), 1);
+}
+
+#[test]
+fn a_folder_of_the_earlier_module_is_moved_as_told_and_its_logs_stay() {
+    let (stack, log) = of_the_earlier_module();
+    play(shell(&stack), &session(README, "earlier"));
+    assert_eq!(stack.world.server.object(BUCKET, OF_LOG).unwrap().body, log);
+    let records = stack.world.records();
+    assert_eq!(records.len(), 2, "{records:?}");
+    let deleted = stack.world.server.requests().iter().filter(|it| it.operation.starts_with("Delete")).count();
+    assert_eq!(deleted, 0);
+    // From then on there is nothing special about it.
+    let again = stack.apply_all().ok();
+    assert!(again.warnings().is_empty() && !again.output.contains("did not run"), "{}", again.output);
+}

@@ -1,0 +1,173 @@
+//! Markdown as it is tested: its fences, and the sessions in those of `console`, played by a shell and compared with what the
+//! page shows.
+//!
+//! A session is what one sees: `$ ` and a command, and then its output. In that, `…` stands for any text within a line, and
+//! alone in a line for any number of lines. Times, ids and fingerprints need only have the same form. A command that fails
+//! is followed by `$ echo $?`.
+
+use std::fs;
+use std::process::Command;
+
+use crate::support::{project, text};
+
+/// A fenced block.
+#[derive(Debug, Clone)]
+pub(crate) struct Fence {
+    /// The first word behind the fence.
+    pub(crate) language: String,
+    /// The second word, which no reader sees.
+    pub(crate) name: String,
+    /// The page and the line of the first line within, as `README.md:8`.
+    pub(crate) place: String,
+    pub(crate) body: String,
+}
+
+/// A command of a session, and what it must print.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    place: String,
+    command: String,
+    shown: Vec<String>,
+}
+
+/// The fences of a page of the project.
+pub(crate) fn fences(page: &str) -> Vec<Fence> {
+    let text = fs::read_to_string(project().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
+    let mut found = Vec::new();
+    let mut open: Option<(Fence, usize)> = None;
+    for (index, line) in text.lines().enumerate() {
+        let indent = line.len() - line.trim_start().len();
+        match (&mut open, line.trim_start().strip_prefix("```")) {
+            (None, Some(info)) => {
+                let mut words = info.split(' ').map(str::to_owned);
+                let (language, name) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+                open = Some((Fence { language, name, place: format!("{page}:{}", index + 2), body: String::new() }, indent));
+            }
+            (Some((fence, _)), Some("")) => {
+                found.push(fence.clone());
+                open = None;
+            }
+            (Some((fence, indent)), _) => {
+                fence.body += line.get(*indent..).unwrap_or_default();
+                fence.body.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a fence of {page} is not closed: {open:?}");
+    found
+}
+
+/// The session of this name: all its fences on a page, one behind the other.
+pub(crate) fn session(page: &str, name: &str) -> Vec<Step> {
+    let of_it = |it: &Fence| it.language == "console" && it.name == name;
+    let steps: Vec<Step> = fences(page).into_iter().filter(of_it).flat_map(|fence| steps(&fence)).collect();
+    assert!(!steps.is_empty(), "{page} has no session `{name}`");
+    steps
+}
+
+fn steps(fence: &Fence) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for line in fence.body.lines() {
+        match (line.strip_prefix("$ "), steps.last_mut()) {
+            (_, Some(step)) if step.shown.is_empty() && step.command.ends_with('\\') => {
+                step.command.push('\n');
+                step.command.push_str(line);
+            }
+            (Some(command), _) => steps.push(Step { place: fence.place.clone(), command: command.to_owned(), shown: Vec::new() }),
+            (None, Some(step)) => step.shown.push(line.to_owned()),
+            (None, None) => panic!("{}: a session begins with `$ `, not with {line:?}", fence.place),
+        }
+    }
+    steps
+}
+
+/// Has `shell`, a command that starts a shell, play a session, and compares what it prints with what is shown.
+pub(crate) fn play(mut shell: Command, session: &[Step]) {
+    const END: char = '\u{1}';
+    let command = |step: &Step| format!("{}\n(code=$?; printf '\\001%s\\001' \"$code\"; exit \"$code\")\n", step.command);
+    let script = "exec 2>&1\n".to_owned() + &session.iter().map(command).collect::<Vec<_>>().concat();
+    let output = shell.arg("-c").arg(script).output().expect("a shell");
+    let said = text(&output.stdout);
+    let mut said = said.split(END);
+    let mut wrong = Vec::new();
+    for (index, step) in session.iter().enumerate() {
+        let printed: Vec<String> = said.next().unwrap_or_default().lines().map(settled).collect();
+        let code = said.next().unwrap_or("none: the shell has ended");
+        let shown: Vec<String> = step.shown.iter().map(|line| settled(line)).collect();
+        let is_told = session.get(index + 1).is_some_and(|next| next.command == "echo $?");
+        if !matches(&shown, &printed) || (code != "0" && !is_told) {
+            wrong.push(format!("{}\n$ {}\n{}\n[exit code {code}]\n", step.place, step.command, printed.join("\n")));
+        }
+    }
+    assert!(wrong.is_empty(), "this is printed, and something else is shown:\n{}", wrong.concat());
+}
+
+/// Whether lines are those that are shown.
+fn matches(shown: &[String], printed: &[String]) -> bool {
+    match (shown.split_first(), printed.split_first()) {
+        (None, _) => printed.is_empty(),
+        (Some((first, rest)), _) if first.trim() == "…" => (0..=printed.len()).any(|skipped| matches(rest, &printed[skipped..])),
+        (Some((first, rest)), Some((line, others))) => is_like(first, line) && matches(rest, others),
+        (Some(_), None) => false,
+    }
+}
+
+fn is_like(shown: &str, printed: &str) -> bool {
+    let mut parts = shown.trim_end().split('…');
+    let Some(mut rest) = parts.next().and_then(|first| printed.trim_end().strip_prefix(first)) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    for part in middle {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+/// A line with its times, ids and fingerprints in the place of which only their form stands.
+fn settled(line: &str) -> String {
+    const FORMS: [&str; 7] = [
+        "dddd-dd-ddTdd:dd:ddZ",
+        "dddd-dd-dd_dddddd",
+        "dddd-dd-dd",
+        "ddddddddTddddddZ-xxxxxxxxxxxxxxxx",
+        "ddddddddTddddddZ",
+        "xxxxxxxx -> xxxxxxxx)",
+        "hain xxxxxxxxxxxxxxxx",
+    ];
+    let has = |text: &str, form: &str| {
+        text.len() >= form.len()
+            && text.bytes().zip(form.bytes()).all(|(byte, of_form)| match of_form {
+                b'd' => byte.is_ascii_digit(),
+                b'x' => byte.is_ascii_hexdigit(),
+                _ => byte == of_form,
+            })
+    };
+    let mut settled = String::new();
+    let mut rest = line;
+    while let Some(next) = rest.chars().next() {
+        let form = FORMS.iter().find(|form| has(rest, form));
+        settled.push_str(form.unwrap_or(&&rest[..next.len_utf8()]));
+        rest = &rest[form.map_or(next.len_utf8(), |form| form.len())..];
+    }
+    settled
+}
+
+#[test]
+fn a_session_is_compared_line_by_line_with_what_may_differ_left_out() {
+    let lines = |text: &str| text.lines().map(settled).collect::<Vec<_>>();
+    for (shown, printed) in [
+        ("a\n…\nd", "a\nb\nc\nd"),
+        ("…", ""),
+        ("at 2026-11-24T07:29:27Z by …", "at 2025-01-02T03:04:05Z by jane"),
+        ("x … y … z", "x 1 y 2 z"),
+        ("(masked, c6965992 -> 09e5d697)", "(masked, 11111111 -> 22222222)"),
+    ] {
+        assert!(matches(&lines(shown), &lines(printed)), "{shown} is not {printed}");
+    }
+    for (shown, printed) in [("a", "a\nb"), ("a\nb", "a"), ("on 2026-11-24", "on 2026-11-2x"), ("x … y", "x z"), ("a…a", "a"), ("", "b")]
+    {
+        assert!(!matches(&lines(shown), &lines(printed)), "{shown} is {printed}");
+    }
+}
