@@ -28,8 +28,10 @@ use crate::source::Source;
 use crate::text::{counted, plain};
 use crate::{archive, host};
 
-/// Records under way at once.
+/// Records of one customer under way at once.
 const AT_ONCE: usize = 64;
+/// Customers under way at once.
+const CUSTOMERS_AT_ONCE: usize = 4;
 /// The most records in one object of the archive.
 const RECORDS: usize = 10_000;
 /// The most bytes of records in one object of the archive.
@@ -52,11 +54,11 @@ pub struct Arguments {
     source: Source,
 }
 
-/// What was done, over all customers.
+/// What was done, for one customer or for all.
 #[derive(Debug, Default)]
-struct Tally {
-    records: usize,
-    objects: usize,
+struct Done {
+    /// The objects of the archive, by key, with how many records each has.
+    objects: Vec<(String, usize)>,
     customers: usize,
     /// How many records of these months had been archived before.
     before: usize,
@@ -69,21 +71,30 @@ pub fn run(arguments: &Arguments, mut output: impl Write, mut messages: impl Wri
     let now = host::now();
     let end = end(arguments.before.as_deref(), now)?;
     let target = arguments.source.target()?;
-    let mut tally = Tally::default();
+    let mut all = Done::default();
     let done = block_on(async {
         let store = Arc::new(Store::open(&target, PATIENCE).await?);
-        for prefix in prefixes(&store, arguments.customer.as_deref()).await? {
-            let mut compacting = Compacting { store: &store, dry_run: arguments.dry_run, output: &mut output, tally: &mut tally };
-            compacting.customer(&prefix, end).await?;
+        let prefixes = prefixes(&store, arguments.customer.as_deref()).await?;
+        let customers = prefixes.iter().map(|prefix| customer(&store, prefix, end, arguments.dry_run));
+        let mut customers = stream::iter(customers.collect::<Vec<_>>()).buffered(CUSTOMERS_AT_ONCE);
+        while let Some(done) = customers.next().await {
+            let mut done = done?;
+            for (key, records) in &done.objects {
+                writeln!(output, "{}: {}", plain(key), counted(*records, "record")).context("write to stdout")?;
+            }
+            all.customers += usize::from(!done.objects.is_empty());
+            all.before += done.before;
+            all.objects.append(&mut done.objects);
+            all.left_out.append(&mut done.left_out);
         }
         Ok::<_, anyhow::Error>(())
     })?;
-    tally.left_out.sort();
-    for line in &tally.left_out {
+    all.left_out.sort();
+    for line in &all.left_out {
         writeln!(messages, "config-backup: left out {}", plain(line))?;
     }
     // Also after a failure: what was written until then stays, and the next run goes on behind it.
-    writeln!(messages, "config-backup: {}", summary(&tally, arguments.dry_run))?;
+    writeln!(messages, "config-backup: {}", summary(&all, arguments.dry_run))?;
     done.map(|()| Exit(0))
 }
 
@@ -153,82 +164,64 @@ impl Shelf for Holdings {
     }
 }
 
-struct Compacting<'a, W> {
-    store: &'a Arc<Store>,
-    dry_run: bool,
-    output: &'a mut W,
-    tally: &'a mut Tally,
+/// Archives what is not in the archive yet of the records below a prefix.
+async fn customer(store: &Arc<Store>, prefix: &str, end: DateTime<Utc>, dry_run: bool) -> Result<Done> {
+    let mut holdings = Holdings { end, records: BTreeMap::new(), archived: 0, left_out: Vec::new() };
+    let listing = Listing { prefix: prefix.to_owned(), ..Listing::default() };
+    fetch::all(Arc::clone(store), vec![listing], LARGEST, &mut holdings).await?;
+    if let Some(refused) = archive::read(store, &[prefix.to_owned()], &mut holdings).await?.pop() {
+        // Whoever does not see what is there would write it again and again.
+        return Err(Fault::new(Kind::Denied, format!("look for what is archived already: {refused}"), "").into());
+    }
+    let mut done = Done { before: holdings.archived, left_out: holdings.left_out, ..Done::default() };
+    let (dated, undated): (Vec<Listed>, Vec<Listed>) = holdings.records.into_values().partition(|it| time(it).is_some());
+    for records in [dated, undated].into_iter().flat_map(parts) {
+        if dry_run {
+            done.objects.push((prefix.to_owned(), records.len()));
+        } else {
+            let rows = rows(store, records, &mut done.left_out).await?;
+            done.objects.extend(part(store, prefix, &rows).await?);
+        }
+    }
+    Ok(done)
 }
 
-impl<W: Write> Compacting<'_, W> {
-    /// Archives what is not in the archive yet of the records below a prefix.
-    async fn customer(&mut self, prefix: &str, end: DateTime<Utc>) -> Result<()> {
-        let mut holdings = Holdings { end, records: BTreeMap::new(), archived: 0, left_out: Vec::new() };
-        let listing = Listing { prefix: prefix.to_owned(), ..Listing::default() };
-        fetch::all(Arc::clone(self.store), vec![listing], LARGEST, &mut holdings).await?;
-        if let Some(refused) = archive::read(self.store, &[prefix.to_owned()], &mut holdings).await?.pop() {
-            // Whoever does not see what is there would write it again and again.
-            return Err(Fault::new(Kind::Denied, format!("look for what is archived already: {refused}"), "").into());
+/// Fetches records; those that are none are named.
+async fn rows(store: &Store, records: Vec<Listed>, left_out: &mut Vec<String>) -> Result<Vec<Row>, Fault> {
+    let get = |listed: Listed| async move {
+        let body = patiently(|| store.get_quickly(&listed.key, LARGEST)).await;
+        (listed, body)
+    };
+    let mut bodies = stream::iter(records).map(get).buffered(AT_ONCE);
+    let mut rows = Vec::new();
+    while let Some((listed, body)) = bodies.next().await {
+        let key = listed.key.clone();
+        match body {
+            // Overwritten since it was listed, as the earlier module does it: the next run knows what is there then.
+            Ok(Some(body)) if body.len() as u64 != listed.size => {}
+            Ok(Some(body)) => match Row::of(Archived { listed, body }) {
+                Ok(row) => rows.push(row),
+                Err(why) => left_out.push(format!("`{key}`: {why}")),
+            },
+            // Deleted since it was listed.
+            Ok(None) => {}
+            Err(fault) if fault.is_of_the_object() => left_out.push(fault.text),
+            Err(fault) => return Err(fault),
         }
-        self.tally.before += holdings.archived;
-        self.tally.left_out.append(&mut holdings.left_out);
-        let objects = self.tally.objects;
-        let (dated, undated): (Vec<Listed>, Vec<Listed>) = holdings.records.into_values().partition(|it| time(it).is_some());
-        for part in [dated, undated].into_iter().flat_map(parts) {
-            if self.dry_run {
-                self.tell(prefix, part.len())?;
-            } else {
-                self.part(prefix, part).await?;
-            }
-        }
-        self.tally.customers += usize::from(self.tally.objects > objects);
-        Ok(())
     }
+    Ok(rows)
+}
 
-    /// Archives records as one object.
-    async fn part(&mut self, prefix: &str, records: Vec<Listed>) -> Result<()> {
-        let mut bodies = stream::iter(records)
-            .map(|listed| async {
-                let body = patiently(|| self.store.get_quickly(&listed.key, LARGEST)).await;
-                (listed, body)
-            })
-            .buffered(AT_ONCE);
-        let mut rows = Vec::new();
-        let mut left_out = Vec::new();
-        while let Some((listed, body)) = bodies.next().await {
-            let key = listed.key.clone();
-            match body {
-                // Overwritten since it was listed, as the earlier module does it: the next run knows what is there then.
-                Ok(Some(body)) if body.len() as u64 != listed.size => {}
-                Ok(Some(body)) => match Row::of(Archived { listed, body }) {
-                    Ok(row) => rows.push(row),
-                    Err(why) => left_out.push(format!("`{key}`: {why}")),
-                },
-                // Deleted since it was listed.
-                Ok(None) => {}
-                Err(fault) if fault.is_of_the_object() => left_out.push(fault.text),
-                Err(fault) => return Err(fault.into()),
-            }
-        }
-        drop(bodies);
-        self.tally.left_out.append(&mut left_out);
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
-        let months = time(first.listed()).zip(time(last.listed()));
-        let bytes = encode(&rows).map_err(|why| Fault::new(Kind::Local, format!("archive `{prefix}`: {why}"), ""))?;
-        let key = layout::part_key(layout::segment_of(prefix).unwrap_or_default(), months, &sha256_hex(&bytes));
-        let metadata = HashMap::new();
-        // Its name says what it is: if it is there, somebody else was faster.
-        let (Written::Yes(_) | Written::ConditionFailed) =
-            patiently(|| self.store.put(&key, &bytes, PARQUET, &metadata, Condition::Absent)).await?;
-        self.tell(&key, rows.len())
-    }
-
-    /// Says what was archived, or would be.
-    fn tell(&mut self, what: &str, records: usize) -> Result<()> {
-        self.tally.objects += 1;
-        self.tally.records += records;
-        writeln!(self.output, "{}: {}", plain(what), counted(records, "record")).context("write to stdout")
-    }
+/// Writes records as one object of the archive; gives its key, and how many they are.
+async fn part(store: &Store, prefix: &str, rows: &[Row]) -> Result<Option<(String, usize)>, Fault> {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(None) };
+    let months = time(first.listed()).zip(time(last.listed()));
+    let bytes = encode(rows).map_err(|why| Fault::new(Kind::Local, format!("archive `{prefix}`: {why}"), ""))?;
+    let key = layout::part_key(layout::segment_of(prefix).unwrap_or_default(), months, &sha256_hex(&bytes));
+    let metadata = HashMap::new();
+    // Its name says what it is: if it is there, somebody else was faster.
+    let (Written::Yes(_) | Written::ConditionFailed) = patiently(|| store.put(&key, &bytes, PARQUET, &metadata, Condition::Absent)).await?;
+    Ok(Some((key, rows.len())))
 }
 
 /// The time in the key of a record.
@@ -253,9 +246,10 @@ fn parts(records: Vec<Listed>) -> Vec<Vec<Listed>> {
     parts
 }
 
-fn summary(tally: &Tally, dry_run: bool) -> String {
-    let Tally { records, objects, customers, before, .. } = tally;
-    let [objects, customers] = [(objects, "object"), (customers, "customer")].map(|(number, what)| counted(*number, what));
+fn summary(done: &Done, dry_run: bool) -> String {
+    let records: usize = done.objects.iter().map(|(_, records)| records).sum();
+    let [objects, customers] = [(done.objects.len(), "object"), (done.customers, "customer")].map(|(number, what)| counted(number, what));
     let did = if dry_run { "would archive" } else { "archived" };
-    format!("{did} {} of {customers} in {objects}; {before} of these months had been archived before", counted(*records, "record"))
+    let before = done.before;
+    format!("{did} {} of {customers} in {objects}; {before} of these months had been archived before", counted(records, "record"))
 }
