@@ -69,12 +69,8 @@ impl Spool {
     /// # Errors
     /// The spool is full, or cannot be written anywhere.
     pub fn keep(&self, item: Item, body: Vec<u8>) -> Result<Kept, Fault> {
-        let what = match item.what {
-            What::Config => "config",
-            What::Record => "record",
-        };
         // Names sort by time, so that what happened first is sent first.
-        let name = format!("{}-{what}-{}{SUFFIX}", item.at.format("%Y%m%dT%H%M%SZ"), item.deployment_id);
+        let name = format!("{}{}", item.at.format("%Y%m%dT%H%M%SZ"), end_of_name(item.what, &item.deployment_id));
         self.has_room(item.what, body.len() as u64)?;
         let written = self.places.write(SPOOL, |folder| {
             let path = folder.join(&name);
@@ -114,6 +110,14 @@ impl Spool {
         // By their names, wherever they lie.
         contents.items.sort_by_key(|path| path.file_name().map(std::ffi::OsStr::to_owned));
         contents
+    }
+
+    /// What is kept of a deployment, if nobody else works on it.
+    #[must_use]
+    pub fn of(&self, what: What, deployment_id: &str) -> Vec<Kept> {
+        let end = end_of_name(what, deployment_id);
+        let paths = self.look().items.into_iter().filter(|path| path.to_string_lossy().ends_with(&end));
+        paths.filter_map(|path| Self::take(&path).ok().flatten()).collect()
     }
 
     /// Takes an item to work on; `None` when another process has it, or has just sent it.
@@ -194,6 +198,15 @@ impl Kept {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// What the name of an item says beside when.
+fn end_of_name(what: What, deployment_id: &str) -> String {
+    let what = match what {
+        What::Config => "config",
+        What::Record => "record",
+    };
+    format!("-{what}-{deployment_id}{SUFFIX}")
 }
 
 /// A folder's entries but hidden ones, which are the system's (`.DS_Store`) or half-written; none where there is no folder.

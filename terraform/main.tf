@@ -27,6 +27,7 @@ locals {
     backup_id     = try(local.context.backup_id, "")
     backup_key    = try(local.context.backup_key, "")
     config_hash   = try(local.context.config_hash, "")
+    plan_status   = try(local.context.status, "")
     spent_ms      = try(local.context.spent_ms, "0")
   }))
 

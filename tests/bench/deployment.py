@@ -93,7 +93,7 @@ class Customer:
         if planned["status"] != "ok" or (planned["backup_key"] == "") != changed:
             raise SystemExit(f"bench: the plan says {answer}")
         kept = ("deployment_id", "backup_id", "backup_key", "config_hash", "spent_ms")
-        request = query | {name: planned[name] for name in kept}
+        request = query | {name: planned[name] for name in kept} | {"plan_status": planned["status"]}
         for verb in ("backup", "log") if changed else ("log",):
             samples[verb], answer = self.step(verb, request)
             if "WARNING" in answer:
