@@ -70,3 +70,4 @@ mod trouble;
 mod verify;
 mod versitygw;
 mod view_script;
+mod waves;
