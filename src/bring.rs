@@ -99,10 +99,10 @@ async fn upload(run: &Run, store: Result<&Store, &Fault>, config: &Config, waiti
 
 /// Reads back what was sent and forgets it on this machine; gives what became of it in the end.
 pub async fn confirm(run: &Run, store: Result<&Store, &Fault>, config: &Result<Config, Fault>, sent: Sent) -> journal::Config {
-    if let (Some((Waiting { item, kept, .. }, brought)), Ok(store), Ok(config)) = (sent.left, store, config) {
-        if let Err(fault) = run.in_time(deliver::read_back(store, &item, &config.bytes, &brought)).await {
-            return unsent(&item, &kept, fault);
-        }
+    if let (Some((Waiting { item, kept, .. }, brought)), Ok(store), Ok(config)) = (sent.left, store, config)
+        && let Err(fault) = run.in_time(deliver::read_back(store, &item, &config.bytes, &brought)).await
+    {
+        return unsent(&item, &kept, fault);
     }
     if sent.told.fault.is_none() {
         run.forget_configs();

@@ -135,7 +135,7 @@ fn the_backup_step_asks_nobody_and_keeps_the_config_for_the_next_one() {
     let portal = Relay::captive_portal();
     world.set_endpoint(&portal.endpoint());
     let backup = world.machine("backup", &request);
-    assert_eq!(backup, "config-backup: config.yaml is not backed up yet: it is sent with the usage record\n");
+    assert_eq!(backup, "config-backup: config.yaml is kept on this machine, and sent with the usage record\n");
     assert_eq!((portal.count(""), world.spooled().len()), (0, 1));
     let log = world.machine("log", &request);
     assert!(log.contains("captive portal"), "{log}");
