@@ -13,7 +13,16 @@ import servers
 
 HELPER = clients.RELEASE / "config-backup"
 TOOLS = clients.ROOT / ".tools"
-NULL_UNIT = """resource "terraform_data" "nothing" {
+# It asks for a provider, too, and starts none: in a folder without providers Terragrunt runs `init` before each apply.
+NULL_UNIT = """terraform {
+  required_providers {
+    external = {
+      source = "hashicorp/external"
+    }
+  }
+}
+
+resource "terraform_data" "nothing" {
   triggers_replace = [timestamp()]
 
   provisioner "local-exec" {
