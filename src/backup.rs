@@ -12,6 +12,7 @@ use crate::config;
 use crate::deployment::{Run, carry_out, not_yet, unreadable, unsent};
 use crate::fault::{Fault, Kind};
 use crate::journal::{self, Journal};
+use crate::programs;
 use crate::protocol::Query;
 use crate::record::Backup;
 use crate::verdict::config_line;
@@ -46,6 +47,7 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
     }
     let (item, kept) = run.keep_config(&config, &subject, &run.query.target(&subject.profile));
     run.journal.config = Some(unsent(&item, &kept, not_yet()));
+    run.journal.driver = programs::driver();
     run.tell(tell);
     run.journal.settle(&not_yet(), &Fault::new(Kind::Local, "it is sent with the usage record", ""));
     tell(run.journal);

@@ -67,6 +67,7 @@ mod secrets;
 mod status;
 mod tidy;
 mod trouble;
+mod underway;
 mod verify;
 mod versitygw;
 mod view_script;
