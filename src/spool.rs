@@ -70,7 +70,7 @@ impl Spool {
     /// The spool is full, or cannot be written anywhere.
     pub fn keep(&self, item: Item, body: Vec<u8>) -> Result<Kept, Fault> {
         // Names sort by time, so that what happened first is sent first.
-        let name = format!("{}{}", item.at.format("%Y%m%dT%H%M%SZ"), end_of_name(item.what, &item.deployment_id));
+        let name = format!("{}-{}-{}{SUFFIX}", item.at.format("%Y%m%dT%H%M%SZ"), item.what.word(), item.deployment_id);
         self.has_room(item.what, body.len() as u64)?;
         let written = self.places.write(SPOOL, |folder| {
             let path = folder.join(&name);
@@ -115,7 +115,7 @@ impl Spool {
     /// What is kept of a deployment, if nobody else works on it.
     #[must_use]
     pub fn of(&self, what: What, deployment_id: &str) -> Vec<Kept> {
-        let end = end_of_name(what, deployment_id);
+        let end = format!("-{}-{deployment_id}{SUFFIX}", what.word());
         let paths = self.look().items.into_iter().filter(|path| path.to_string_lossy().ends_with(&end));
         paths.filter_map(|path| Self::take(&path).ok().flatten()).collect()
     }
@@ -198,15 +198,6 @@ impl Kept {
     pub fn path(&self) -> &Path {
         &self.path
     }
-}
-
-/// What the name of an item says beside when.
-fn end_of_name(what: What, deployment_id: &str) -> String {
-    let what = match what {
-        What::Config => "config",
-        What::Record => "record",
-    };
-    format!("-{what}-{deployment_id}{SUFFIX}")
 }
 
 /// A folder's entries but hidden ones, which are the system's (`.DS_Store`) or half-written; none where there is no folder.
