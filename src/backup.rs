@@ -1,6 +1,7 @@
-//! `backup`: brings the config into the bucket, in a deployment whose plan found another one there.
+//! `backup`: keeps the config on this machine, in a deployment whose plan found another one in the bucket.
 //!
-//! Always exits 0. It warns of nothing: `log` follows in every deployment, completes what is missing and says so.
+//! Always exits 0, and asks nobody: `log` follows in every deployment, brings the config into the bucket together with the
+//! usage record, over the same connections, and says what became of both. So it warns of nothing either.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -8,12 +9,15 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::config;
-use crate::deployment::{Run, block_on, carry_out, not_yet, unreadable, unsent};
-use crate::journal::Journal;
+use crate::deployment::{Run, carry_out, not_yet, unreadable, unsent};
+use crate::fault::{Fault, Kind};
+use crate::journal::{self, Journal};
+use crate::programs;
 use crate::protocol::Query;
+use crate::record::Backup;
 use crate::verdict::config_line;
 
-/// Backs the config up.
+/// Keeps the config.
 pub fn run(input: impl Read, mut output: impl Write) -> Result<()> {
     let query = match Query::read(input) {
         Ok(query) => query,
@@ -35,20 +39,18 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
         }
     };
     let subject = config::subject(&run.query, Some(&config));
-    let target = run.query.target(&subject.profile);
-    let (item, kept) = run.keep_config(&config, &subject, &target);
-    run.journal.config = Some(unsent(&item, &kept, not_yet()));
-    run.tell(tell);
-    let sent = block_on(async {
-        let store = run.open(&target, config.bytes.len()).await;
-        run.send_config(store.as_ref(), &item, &config.bytes, kept).await
-    });
-    match sent {
-        Ok(config) => run.journal.config = Some(config),
-        // Then nothing was sent, and all is as it was told before.
-        Err(fault) => run.journal.settle(&not_yet(), &fault),
+    if run.in_step_at_plan(&config) {
+        // A Terraform state that does not know of the bucket's version yet. It is `log` that finds out whether it is still there.
+        let key = run.query.backup_key.clone();
+        let unchanged = journal::Config { backup: Backup::Unchanged, key, md5: config.digests.md5, fault: None };
+        return tell(Journal { config: Some(unchanged), ..run.journal });
     }
+    let (item, kept) = run.keep_config(&config, &subject, &run.query.target(&subject.profile));
+    run.journal.config = Some(unsent(&item, &kept, not_yet()));
+    run.journal.driver = programs::driver();
     run.tell(tell);
+    run.journal.settle(&not_yet(), &Fault::new(Kind::Local, "it is sent with the usage record", ""));
+    tell(run.journal);
 }
 
 fn say(output: &mut impl Write, line: &str) -> Result<()> {

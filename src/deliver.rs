@@ -37,6 +37,8 @@ const LARGEST_RECORD: u64 = 64 << 10;
 pub enum When {
     /// Running now: its config is the newest.
     Now,
+    /// As [`When::Now`], and its plan saw another config in the bucket a moment ago: nobody need look before.
+    JustPlanned,
     /// Earlier: it must not overwrite what came after it.
     Late,
 }
@@ -67,37 +69,65 @@ pub async fn in_step(store: &Store, customer: &str, digests: &Digests) -> Result
     Ok(head.and_then(|head| same(&head, customer, &digests.md5, &digests.sha256)))
 }
 
-/// Uploads a config; gives what became of it and the key of its history copy.
+/// A config that the bucket has, as far as S3 says.
+#[derive(Debug)]
+pub struct Brought {
+    /// What became of it.
+    pub backup: Backup,
+    /// The key of its history copy, which is there.
+    pub key: String,
+    /// What is to be known to read `config.yaml` back; `None` where it was not written.
+    unread: Option<Unread>,
+}
+
+#[derive(Debug)]
+struct Unread {
+    written: Written,
+    /// The metadata of `config.yaml` before.
+    before: Option<HashMap<String, String>>,
+}
+
+/// Uploads a config and reads it back; gives what became of it and the key of its history copy.
+pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Result<(Backup, String), Fault> {
+    let brought = bring(store, item, body, when).await?;
+    read_back(store, item, body, &brought).await?;
+    Ok((brought.backup, brought.key))
+}
+
+/// Uploads a config. Whoever calls must [`read_back`] what this gives before anything is forgotten.
 ///
 /// The history copy comes first: `config.yaml` must never be of a version that history does not have.
-pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Result<(Backup, String), Fault> {
+pub async fn bring(store: &Store, item: &Item, body: &[u8], when: When) -> Result<Brought, Fault> {
     let key = layout::config_key(&item.customer);
     let copy = layout::history_key(&item.customer, item.at, &item.md5);
-    let there = store.head(&key).await?;
-    let known = there.as_ref().and_then(|head| same(head, &item.customer, &item.md5, &item.sha256));
-    match &known {
-        // The record of an earlier deployment names the copy of its own time, so that one must come to be.
-        Some(version) if when == When::Now || version.key == copy => return Ok((version.backup(&item.deployment_id), version.key.clone())),
-        _ => {}
-    }
     let metadata = metadata(item);
-    if store.put(&copy, body, "application/yaml", &metadata, Condition::Absent).await? == Written::ConditionFailed {
-        // Ours after a lost answer, or the same bytes from somebody else within the second.
-        let ours = store.head(&copy).await?.is_some_and(|head| head.metadata.get(SHA256) == Some(&item.sha256));
-        if !ours {
-            let text = format!("put `{}`: another object has this name", store.uri(&copy));
-            return Err(Fault::new(Kind::Service, text, ""));
+    let there = if when == When::JustPlanned {
+        // Should somebody have brought these bytes since the plan, there are two copies of them, as where both look at once.
+        let (there, put) = futures_util::join!(store.head(&key), put_copy(store, &copy, item, body, &metadata));
+        // The answer to a PUT has a body, which says more than a HEAD's status.
+        put.and(there)?
+    } else {
+        store.head(&key).await?
+    };
+    let known = there.as_ref().and_then(|head| same(head, &item.customer, &item.md5, &item.sha256));
+    if when != When::JustPlanned {
+        match known.clone() {
+            // The record of an earlier deployment names the copy of its own time, so that one must come to be.
+            Some(version) if when == When::Now || version.key == copy => {
+                return Ok(Brought { backup: version.backup(&item.deployment_id), key: version.key, unread: None });
+            }
+            _ => put_copy(store, &copy, item, body, &metadata).await?,
         }
     }
     let before = there.as_ref().map(|head| head.metadata.clone());
     let condition = match (when, there) {
-        (When::Now, _) => Condition::None,
+        (When::Now | When::JustPlanned, _) => Condition::None,
         (When::Late, None) => Condition::Absent,
         (When::Late, Some(head))
             if known.is_some() || captured_at(&head).is_none_or(|at| at >= item.at) || overtaken(store, item).await? =>
         {
             is_there(store, &copy, store.head(&copy).await?.as_ref(), item, body)?;
-            return Ok((Backup::Uploaded, copy));
+            return Ok(Brought { backup: Backup::Uploaded, key: copy, unread: None });
         }
         (When::Late, Some(head)) => Condition::Matches(head.etag),
     };
@@ -106,17 +136,35 @@ pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Resu
     let (of_copy, written) = futures_util::join!(store.head(&copy), store.put(&key, body, "application/yaml", &metadata, condition));
     let (written, of_copy) = (written?, of_copy?);
     is_there(store, &copy, of_copy.as_ref(), item, body)?;
+    Ok(Brought { backup: Backup::Uploaded, key: copy, unread: Some(Unread { written, before }) })
+}
+
+async fn put_copy(store: &Store, copy: &str, item: &Item, body: &[u8], metadata: &HashMap<String, String>) -> Result<(), Fault> {
+    if store.put(copy, body, "application/yaml", metadata, Condition::Absent).await? == Written::ConditionFailed {
+        // Ours after a lost answer, or the same bytes from somebody else within the second.
+        let ours = store.head(copy).await?.is_some_and(|head| head.metadata.get(SHA256) == Some(&item.sha256));
+        if !ours {
+            let text = format!("put `{}`: another object has this name", store.uri(copy));
+            return Err(Fault::new(Kind::Service, text, ""));
+        }
+    }
+    Ok(())
+}
+
+/// Whether `config.yaml` is what was brought, or what somebody else wrote over it.
+pub async fn read_back(store: &Store, item: &Item, body: &[u8], brought: &Brought) -> Result<(), Fault> {
+    let Some(Unread { written, before }) = &brought.unread else { return Ok(()) };
+    let key = layout::config_key(&item.customer);
     match store.head(&key).await? {
         // Overwritten meanwhile: by a deployment whose config is as good as ours.
         Some(head) if matches!(written, Written::Yes(_)) && head.metadata.get(BACKUP_ID) == Some(&item.backup_id) => {
-            is_there(store, &key, Some(&head), item, body)?;
+            is_there(store, &key, Some(&head), item, body)
         }
         // Still the version of before: whatever the answer said, nobody wrote anything.
-        Some(head) if before.as_ref() == Some(&head.metadata) => return Err(lost(store, &key)),
-        Some(_) => {}
-        None => return Err(lost(store, &key)),
+        Some(head) if before.as_ref() == Some(&head.metadata) => Err(lost(store, &key)),
+        Some(_) => Ok(()),
+        None => Err(lost(store, &key)),
     }
-    Ok((Backup::Uploaded, copy))
 }
 
 /// Whether another deployment came after the one that `item` is of. Its config may be an older one than that: who goes back

@@ -1,13 +1,14 @@
-//! What `backup` and `log` share: the deadline of the deployment, its journal, and looking after the config.
+//! What `backup` and `log` share: the deadline of the deployment, its journal, and what is kept of the config.
 
 use std::cell::RefCell;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
+
 use crate::aws::{Patience, Store, Target};
 use crate::config::{Config, Subject};
 use crate::deadline::{self, End, Hurry};
-use crate::deliver::{self, When};
 use crate::fault::{CHECK_NETWORK, Fault, Kind};
 use crate::host;
 use crate::item::{Item, What};
@@ -21,6 +22,8 @@ use crate::spool::{Kept, Spool};
 
 /// What is left to tell the next verb and to print when the network took all the time.
 const RESERVE: Duration = Duration::from_millis(300);
+/// How long a plan counts as one that was just made: as long as somebody may look at it before saying yes.
+const A_MOMENT: TimeDelta = TimeDelta::minutes(10);
 /// What reading the config and keeping it may take even where the deadline is used up.
 const LOCAL: Duration = Duration::from_secs(1);
 
@@ -134,28 +137,48 @@ impl Run {
 
     /// Keeps the config on this machine, before the network is tried.
     pub fn keep_config(&self, config: &Config, subject: &Subject, target: &Target) -> (Item, Result<Kept, Fault>) {
-        let query = &self.query;
-        let mut item = Item::new(What::Config, target.clone(), &subject.customer, &query.deployment_id, config.at, &config.bytes);
-        item.md5.clone_from(&config.digests.md5);
-        item.backup_id = if query.backup_id.is_empty() { host::nonce(config.at) } else { query.backup_id.clone() };
+        let item = self.item_of(config, subject, target);
         let kept = self.keep(item.clone(), config.bytes.clone());
         (item, kept)
     }
 
-    /// Uploads the config where the bucket has another one, and gives what became of it.
-    pub async fn send_config(&self, store: Result<&Store, &Fault>, item: &Item, body: &[u8], kept: Result<Kept, Fault>) -> journal::Config {
-        let sent = match store {
-            Ok(store) => self.in_time(deliver::config(store, item, body, When::Now)).await,
-            Err(fault) => Err(fault.clone()),
-        };
-        match sent {
-            Ok((backup, key)) => {
-                // A copy that cannot be deleted is sent once more, which does no harm.
-                let _ = kept.and_then(Kept::done);
-                journal::Config { backup, key, md5: item.md5.clone(), fault: None }
-            }
-            Err(fault) => unsent(item, &kept, fault),
-        }
+    /// What an earlier step kept, if it is this config, and on its way to the same place.
+    #[must_use]
+    pub fn kept_config(&self, config: &Config, subject: &Subject, target: &Target) -> Option<(Item, Result<Kept, Fault>)> {
+        let ours = self.item_of(config, subject, target);
+        let is_it = |kept: &Kept| Item { at: kept.item.at, backup_id: kept.item.backup_id.clone(), ..ours.clone() } == kept.item;
+        let kept = Spool::new(&self.places).of(What::Config, &self.query.deployment_id).into_iter().find(is_it)?;
+        self.keeping.borrow_mut().note(&kept);
+        Some((kept.item.clone(), Ok(kept)))
+    }
+
+    /// Forgets every config that this deployment kept, once the bucket has the one that it is of: a file that changed between
+    /// two steps was kept twice.
+    pub fn forget_configs(&self) {
+        // One that cannot be deleted is sent once more, which does no harm.
+        Spool::new(&self.places).of(What::Config, &self.query.deployment_id).into_iter().for_each(|kept| drop(kept.done()));
+    }
+
+    fn item_of(&self, config: &Config, subject: &Subject, target: &Target) -> Item {
+        let query = &self.query;
+        let mut item = Item::new(What::Config, target.clone(), &subject.customer, &query.deployment_id, config.at, &config.bytes);
+        item.md5.clone_from(&config.digests.md5);
+        item.backup_id = if query.backup_id.is_empty() { host::nonce(config.at) } else { query.backup_id.clone() };
+        item
+    }
+
+    /// Whether the plan found this config in the bucket.
+    #[must_use]
+    pub fn in_step_at_plan(&self, config: &Config) -> bool {
+        self.query.config_hash == config.digests.md5 && !self.query.backup_key.is_empty()
+    }
+
+    /// Whether the plan looked a moment ago, and found another config in the bucket than this one, or none.
+    #[must_use]
+    pub fn has_just_planned(&self, config: &Config) -> bool {
+        let Query { plan_status, config_hash, backup_key, deployment_id, .. } = &self.query;
+        let looked = ["ok", "warning"].contains(&plan_status.as_str()) && *config_hash == config.digests.md5 && backup_key.is_empty();
+        looked && host::moment_of(deployment_id).is_some_and(|at| (config.at - at).abs() < A_MOMENT)
     }
 }
 

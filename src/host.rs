@@ -55,6 +55,13 @@ pub fn nonce(now: DateTime<Utc>) -> String {
     format!("{}-{}", now.format("%Y%m%dT%H%M%SZ"), crate::digest::hex(&bytes))
 }
 
+/// When a name of [`nonce`] was given; `None` for what is none.
+#[must_use]
+pub fn moment_of(nonce: &str) -> Option<DateTime<Utc>> {
+    let (time, _) = nonce.split_once('-')?;
+    chrono::NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").ok().map(|time| time.and_utc())
+}
+
 /// Random bytes that nobody can guess; `None` without a system source of randomness.
 #[must_use]
 pub fn random_key() -> Option<[u8; 32]> {
@@ -167,5 +174,6 @@ mod tests {
         let (one, two) = (nonce(now), nonce(now));
         assert!(one.starts_with("20251030T143052Z-") && one.len() == 33, "{one}");
         assert_ne!(one, two);
+        assert_eq!((moment_of(&one), moment_of("yesterday-1")), (Some(now), None));
     }
 }

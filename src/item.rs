@@ -29,6 +29,17 @@ pub enum What {
     Record,
 }
 
+impl What {
+    /// The word for it in names of files.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Record => "record",
+        }
+    }
+}
+
 /// All that an upload needs beside the body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {

@@ -38,6 +38,8 @@ pub struct Journal {
     pub record: Option<Sent>,
     /// Where things were kept.
     pub keeping: Keeping,
+    /// The process that carries the deployment out, noted by `backup`: as long as it is there, `log` is still to come.
+    pub driver: Option<u32>,
     /// What everybody should know although it stopped nothing, one phrase each.
     pub notes: Vec<String>,
 }

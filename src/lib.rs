@@ -10,6 +10,7 @@ pub mod arns;
 pub mod audit;
 pub mod aws;
 pub mod backup;
+pub mod bring;
 pub mod bucket;
 pub mod cache;
 pub mod calendar;

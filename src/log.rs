@@ -8,10 +8,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::aws::{Identity, Store, Target};
+use crate::aws::{Identity, Store};
+use crate::bring::{self, Waiting};
 use crate::claims::Claim;
 use crate::config::{self, Config, Subject};
-use crate::deliver;
+use crate::deliver::When;
 use crate::deployment::{Run, block_on, carry_out, not_sent, not_yet, unreadable, unsent};
 use crate::fault::{Fault, Kind};
 use crate::item::{Item, What};
@@ -52,6 +53,17 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
     run.journal.notes = notes(&run, &config, &subject);
     let target = run.query.target(&subject.profile);
 
+    // What `backup` kept is sent; what it kept and is there no more, somebody has sent.
+    let to_send = config.as_ref().ok().filter(|config| !run.in_step_at_plan(config) && bring::sent_before(&run, config).is_none());
+    let found = to_send.and_then(|config| run.kept_config(config, &subject, &target));
+    let is_there = found.is_some() || run.journal.config.is_none();
+    let when = if is_there && to_send.is_some_and(|config| run.has_just_planned(config)) { When::JustPlanned } else { When::Now };
+    if let Some((item, kept)) = &found {
+        run.journal.config = Some(unsent(item, kept, not_yet()));
+    } else if let Err(fault) = &config {
+        run.journal.config = Some(unreadable(fault.clone()));
+    }
+
     // First of all the record is kept, in the worst form that it may have to be sent in.
     let mut record = draft(&run, &config, &subject);
     let at = host::now();
@@ -60,33 +72,26 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
     let item = Item::new(What::Record, target.clone(), &subject.customer, &run.query.deployment_id, at, &line);
     let mut kept = run.keep(item.clone(), line);
     run.journal.record = Some(not_sent(&kept, not_yet()));
-    if let Err(fault) = &config {
-        run.journal.config = Some(unreadable(fault.clone()));
-    }
     run.tell(tell);
-    // Then the config, if neither the plan nor `backup` knows these bytes to be in the bucket or the spool.
-    let config_kept = config.as_ref().ok().filter(|_| record.backup == Backup::Spooled && record.backup_key.is_empty()).map(|config| {
-        let (item, kept) = run.keep_config(config, &subject, &target);
-        run.journal.config = Some(unsent(&item, &kept, not_yet()));
-        (item, kept)
-    });
-    if let (Some(told), Some(_)) = (&run.journal.config, &config_kept) {
+    // Then the config, where `backup` did not keep it.
+    let waiting = found.or_else(|| {
+        let (item, config_kept) = run.keep_config(to_send?, &subject, &target);
+        let told = unsent(&item, &config_kept, not_yet());
         (record.backup, record.backup_key) = (told.backup, told.key.clone());
+        run.journal.config = Some(told);
         // The draft is kept as well as this one, and only less exact.
         let _ = kept.as_mut().map(|kept| kept.replace(record.to_line()));
         run.tell(tell);
-    }
+        Some((item, config_kept))
+    });
+    let waiting = waiting.map(|(item, kept)| Waiting { item, kept, when });
 
     let done = block_on(async {
-        // A network that `backup` found dead is not waited for again.
-        let store = match run.journal.config.as_ref().and_then(journal::Config::dead_network) {
-            Some(fault) => Err(fault.clone()),
-            None => run.open(&target, config.as_ref().map_or(0, |it| it.bytes.len())).await,
-        };
+        let store = run.open(&target, config.as_ref().map_or(0, |it| it.bytes.len())).await;
         let store = store.as_ref();
-        let (identity, mut config, about, claim) = futures_util::join!(
+        let (identity, mut brought, about, claim) = futures_util::join!(
             identity(&run, store),
-            config_of(&run, store, &target, &config, &subject, config_kept),
+            bring::send(&run, store, &target, &config, &subject, waiting),
             about(&run),
             claim(&run, store, &item),
         );
@@ -95,14 +100,16 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
         }
         if let Err(fault) = &identity
             && fault.kind == Kind::Credentials
-            && config.fault.is_some()
+            && brought.told.fault.is_some()
         {
             // STS says why; to S3's HEAD, which has no body, bad credentials are a permission that is missing.
-            config.fault = Some(fault.clone());
+            brought.told.fault = Some(fault.clone());
         }
-        complete(&mut record, &config, identity.as_ref().ok());
-        run.journal.config = Some(config);
-        let (sent, note) = send(&run, claim, &item, &record, identity, kept).await;
+        complete(&mut record, &brought.told, identity.as_ref().ok());
+        // The record names a copy that was read back, and `config.yaml` is while it is on its way.
+        let ((sent, note), brought) =
+            futures_util::join!(send(&run, claim, &item, &record, identity, kept), bring::confirm(&run, store, &config, brought));
+        run.journal.config = Some(brought);
         run.journal.record = Some(sent);
         run.journal.notes.extend(note);
         run.tell(tell);
@@ -154,9 +161,10 @@ fn notes(run: &Run, config: &Result<Config, Fault>, subject: &Subject) -> Vec<St
 fn draft(run: &Run, config: &Result<Config, Fault>, subject: &Subject) -> Record {
     let (backup, backup_key) = match config {
         Err(_) => (Backup::Failed, String::new()),
-        Ok(config) => match told(run, config) {
+        Ok(config) if run.in_step_at_plan(config) => (Backup::Unchanged, run.query.backup_key.clone()),
+        // Of other bytes, if the file changed meanwhile.
+        Ok(config) => match run.journal.config.as_ref().filter(|told| told.md5 == config.digests.md5) {
             Some(told) => (told.backup, told.key.clone()),
-            None if in_step_at_plan(run, config) => (Backup::Unchanged, run.query.backup_key.clone()),
             None => (Backup::Spooled, String::new()),
         },
     };
@@ -180,16 +188,6 @@ fn draft(run: &Run, config: &Result<Config, Fault>, subject: &Subject) -> Record
         tools: Some(Tools::ours()),
         chain: None,
     }
-}
-
-/// What `backup` told of these very bytes.
-fn told<'a>(run: &'a Run, config: &Config) -> Option<&'a journal::Config> {
-    run.journal.config.as_ref().filter(|told| told.md5 == config.digests.md5)
-}
-
-/// Whether the plan found these bytes in the bucket.
-fn in_step_at_plan(run: &Run, config: &Config) -> bool {
-    run.query.config_hash == config.digests.md5 && !run.query.backup_key.is_empty()
 }
 
 fn complete(record: &mut Record, config: &journal::Config, identity: Option<&Identity>) {
@@ -226,43 +224,6 @@ async fn claim<'a>(run: &Run, store: Result<&'a Store, &Fault>, item: &Item) -> 
 
 async fn identity(run: &Run, store: Result<&Store, &Fault>) -> Result<Identity, Fault> {
     run.in_time(store.map_err(Clone::clone)?.identity()).await
-}
-
-/// What became of the config: as `backup` told, or looked after now where it did not run, failed to tell, or read
-/// other bytes than there are now.
-async fn config_of(
-    run: &Run,
-    store: Result<&Store, &Fault>,
-    target: &Target,
-    config: &Result<Config, Fault>,
-    subject: &Subject,
-    kept: Option<(Item, Result<Kept, Fault>)>,
-) -> journal::Config {
-    let config = match config {
-        Ok(config) => config,
-        Err(fault) => return unreadable(fault.clone()),
-    };
-    if let Some((item, kept)) = kept {
-        return run.send_config(store, &item, &config.bytes, kept).await;
-    }
-    if let Some(told) = told(run, config) {
-        return told.clone();
-    }
-    // In step at plan time: the bucket had these bytes, so there is nothing to keep before asking once more.
-    if in_step_at_plan(run, config) {
-        let version = match store {
-            Ok(store) => run.in_time(deliver::in_step(store, &subject.customer, &config.digests)).await,
-            Err(fault) => Err(fault.clone()),
-        };
-        let in_step = |backup, key: &String| journal::Config { backup, key: key.clone(), md5: config.digests.md5.clone(), fault: None };
-        match version {
-            Ok(Some(version)) => return in_step(version.backup(&run.query.deployment_id), &version.key),
-            Err(_) => return in_step(Backup::Unchanged, &run.query.backup_key),
-            Ok(None) => {}
-        }
-    }
-    let (item, kept) = run.keep_config(config, subject, target);
-    run.send_config(store, &item, &config.bytes, kept).await
 }
 
 /// Uploads the record. One without a user waits for the next run, if it is kept: a record must not guess who.

@@ -39,10 +39,10 @@ pub fn git(folder: &Path) -> Option<Git> {
 pub fn tools(places: &Places) -> Tools {
     let mut tools = Tools::ours();
     for (pid, command) in ancestors() {
-        let name = Path::new(&command).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = name_of(&command);
         let program = || std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_else(|_| PathBuf::from(&command));
         match name.as_str() {
-            "terraform" | "tofu" if tools.terraform.is_empty() => {
+            name if is_driver(name) && tools.terraform.is_empty() => {
                 let product = if name == "tofu" { "OpenTofu" } else { "Terraform" };
                 tools.terraform = noted(places, &program(), |program| terraform_version(program, product));
             }
@@ -51,6 +51,31 @@ pub fn tools(places: &Places) -> Tools {
         }
     }
     tools
+}
+
+/// The process that carries our deployment out; `None` where somebody calls us by hand.
+#[must_use]
+pub fn driver() -> Option<u32> {
+    ancestors().into_iter().find(|(_, command)| is_driver(&name_of(command))).map(|(pid, _)| pid)
+}
+
+/// Whether such a process is still there.
+#[must_use]
+pub fn is_driving(pid: u32) -> bool {
+    let command = if Path::new("/proc/self/stat").exists() {
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_stat(&stat)).map(|(_, command)| command)
+    } else {
+        ask(Path::new("ps"), &["-o", "comm=", "-p", &pid.to_string()]).map(|command| command.trim().to_owned())
+    };
+    command.is_some_and(|command| is_driver(&name_of(&command)))
+}
+
+fn is_driver(name: &str) -> bool {
+    ["terraform", "tofu"].contains(&name)
+}
+
+fn name_of(command: &str) -> String {
+    Path::new(command).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 fn terraform_version(program: &Path, product: &str) -> Option<String> {

@@ -47,12 +47,14 @@ pub struct Query {
     pub backup_key: String,
     /// From `context`: the config's MD5 at plan time.
     pub config_hash: String,
+    /// From `context`: its status, by which one knows whether it saw what is in the bucket.
+    pub plan_status: String,
     /// From `context`: how much of the deadline it took.
     pub spent: Duration,
 }
 
 /// The keys of a [`Query`].
-pub const QUERY_KEYS: [&str; 16] = [
+pub const QUERY_KEYS: [&str; 17] = [
     "config_file_path",
     "customer_name",
     "aws_profile",
@@ -68,6 +70,7 @@ pub const QUERY_KEYS: [&str; 16] = [
     "backup_id",
     "backup_key",
     "config_hash",
+    "plan_status",
     "spent_ms",
 ];
 
@@ -116,6 +119,7 @@ impl Query {
             backup_id: id(fields, "backup_id")?,
             backup_key: text(fields, "backup_key")?,
             config_hash: text(fields, "config_hash")?,
+            plan_status: text(fields, "plan_status")?,
             spent: Duration::from_millis(number(fields, "spent_ms")?.unwrap_or_default()),
         };
         if query.config_file_path.is_empty() {

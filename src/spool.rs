@@ -69,12 +69,8 @@ impl Spool {
     /// # Errors
     /// The spool is full, or cannot be written anywhere.
     pub fn keep(&self, item: Item, body: Vec<u8>) -> Result<Kept, Fault> {
-        let what = match item.what {
-            What::Config => "config",
-            What::Record => "record",
-        };
         // Names sort by time, so that what happened first is sent first.
-        let name = format!("{}-{what}-{}{SUFFIX}", item.at.format("%Y%m%dT%H%M%SZ"), item.deployment_id);
+        let name = format!("{}-{}-{}{SUFFIX}", item.at.format("%Y%m%dT%H%M%SZ"), item.what.word(), item.deployment_id);
         self.has_room(item.what, body.len() as u64)?;
         let written = self.places.write(SPOOL, |folder| {
             let path = folder.join(&name);
@@ -114,6 +110,14 @@ impl Spool {
         // By their names, wherever they lie.
         contents.items.sort_by_key(|path| path.file_name().map(std::ffi::OsStr::to_owned));
         contents
+    }
+
+    /// What is kept of a deployment, if nobody else works on it.
+    #[must_use]
+    pub fn of(&self, what: What, deployment_id: &str) -> Vec<Kept> {
+        let end = format!("-{}-{deployment_id}{SUFFIX}", what.word());
+        let paths = self.look().items.into_iter().filter(|path| path.to_string_lossy().ends_with(&end));
+        paths.filter_map(|path| Self::take(&path).ok().flatten()).collect()
     }
 
     /// Takes an item to work on; `None` when another process has it, or has just sent it.

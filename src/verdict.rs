@@ -57,12 +57,13 @@ pub fn verdict(journal: &Journal, bucket: &str) -> Verdict {
     Verdict { status, message: parts.join("; ") }
 }
 
-/// What became of the config alone, for the line that `backup` prints.
+/// What is to be known of the config before it is sent, for the line that `backup` prints.
 #[must_use]
 pub fn config_line(config: &Config, bucket: &str) -> String {
-    match &config.fault {
-        None => done(config, bucket),
-        Some(fault) => format!("config.yaml is not backed up yet: {}", fault.text),
+    match (config.backup, &config.fault) {
+        (Backup::Spooled, _) => "config.yaml is kept on this machine, and sent with the usage record".to_owned(),
+        (_, None) => done(config, bucket),
+        (_, Some(fault)) => format!("config.yaml is not backed up yet: {}", fault.text),
     }
 }
 
@@ -159,6 +160,16 @@ mod tests {
         let (status, message) = say(Some(config(Backup::Unchanged, None)), Some(sent("k")), &["it rains"]);
         assert_eq!(status, Status::Warning);
         assert!(message.starts_with("it rains; config.yaml is unchanged since s3://b/"), "{message}");
+    }
+
+    #[test]
+    fn what_is_not_kept_before_it_is_sent_says_so() {
+        let line = |backup, fault| config_line(&config(backup, fault), "b");
+        let full = Fault::new(Kind::Local, "it is sent with the usage record; nothing is kept for later: the disk is full", "");
+        let kept = "config.yaml is kept on this machine, and sent with the usage record";
+        assert_eq!(line(Backup::Spooled, Some(full.clone())), kept);
+        assert_eq!(line(Backup::Failed, Some(full.clone())), format!("config.yaml is not backed up yet: {}", full.text));
+        assert_eq!(line(Backup::Unchanged, None), "config.yaml is unchanged since s3://b/terragrunt/a/config-history/x.yaml");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-# context -> config_backup -> usage_log -> outcome -> check: what a plan must know, two uploads at apply, and what
-# became of them. Nothing here can fail a deployment: helper.sh answers even where there is no helper.
+# context -> config_backup -> usage_log -> outcome -> check: what a plan must know, what is kept and uploaded at apply,
+# and what became of it. Nothing here can fail a deployment: helper.sh answers even where there is no helper.
 
 locals {
   unit_version = "0.1.0"
@@ -27,6 +27,7 @@ locals {
     backup_id     = try(local.context.backup_id, "")
     backup_key    = try(local.context.backup_key, "")
     config_hash   = try(local.context.config_hash, "")
+    plan_status   = try(local.context.status, "")
     spent_ms      = try(local.context.spent_ms, "0")
   }))
 

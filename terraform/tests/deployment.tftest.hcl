@@ -81,6 +81,7 @@ run "first_deployment" {
       backup_id             = "backup-version-1"
       backup_key            = "key-of-the-plan"
       config_hash           = "md5-of-the-plan"
+      plan_status           = data.external.context.result.status
       spent_ms              = "7"
     }
     error_message = "log was told ${file("${var.config_file_path}.log.stdin")}"

@@ -13,7 +13,16 @@ import servers
 
 HELPER = clients.RELEASE / "config-backup"
 TOOLS = clients.ROOT / ".tools"
-NULL_UNIT = """resource "terraform_data" "nothing" {
+# It asks for a provider, too, and starts none: in a folder without providers Terragrunt runs `init` before each apply.
+NULL_UNIT = """terraform {
+  required_providers {
+    external = {
+      source = "hashicorp/external"
+    }
+  }
+}
+
+resource "terraform_data" "nothing" {
   triggers_replace = [timestamp()]
 
   provisioner "local-exec" {
@@ -93,7 +102,7 @@ class Customer:
         if planned["status"] != "ok" or (planned["backup_key"] == "") != changed:
             raise SystemExit(f"bench: the plan says {answer}")
         kept = ("deployment_id", "backup_id", "backup_key", "config_hash", "spent_ms")
-        request = query | {name: planned[name] for name in kept}
+        request = query | {name: planned[name] for name in kept} | {"plan_status": planned["status"]}
         for verb in ("backup", "log") if changed else ("log",):
             samples[verb], answer = self.step(verb, request)
             if "WARNING" in answer:

@@ -61,6 +61,22 @@ fn an_upload_that_is_not_there_when_it_is_looked_for_is_kept() {
 }
 
 #[test]
+fn config_yaml_is_not_even_tried_where_its_copy_cannot_be_put() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    let relay = answering(&mut world, COPIES, usize::MAX, "403 Forbidden", "");
+    let deployed = unit.deploy(&world);
+    assert!(deployed.warning().contains("config.yaml is not backed up"), "{deployed:?}");
+    assert_eq!((relay.count(COPIES), relay.count("PUT /mongodb-arena/terragrunt/airbnb/config.yaml")), (1, 0));
+    assert_eq!(world.server.object("mongodb-arena", "terragrunt/airbnb/config.yaml").map(|it| it.body), None);
+    assert_eq!(deployed.record(&world).1["backup"], "spooled");
+    drop(relay);
+    world.heal();
+    unit.deploy(&world).went_well();
+    assert_eq!((world.spooled().len(), world.records().len()), (0, 2));
+}
+
+#[test]
 fn a_bucket_of_another_account_gets_nothing() {
     let world = World::new();
     let mut unit = Unit::new(&world);

@@ -74,6 +74,7 @@ impl Unit {
         for key in ["deployment_id", "backup_id", "backup_key", "config_hash", "spent_ms"] {
             request.insert(key.to_owned(), context[key].clone());
         }
+        request.insert("plan_status".to_owned(), json!(context["status"].as_str().unwrap_or_default()));
         Value::Object(request)
     }
 

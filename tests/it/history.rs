@@ -100,6 +100,7 @@ fn a_config_that_changes_between_backup_and_log_is_backed_up_again() {
     let records = world.records();
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].1["config_hash"], digest("md5", changed().as_bytes()));
+    assert_eq!(world.spooled(), Vec::<String>::new(), "what was there before is of no deployment");
 }
 
 fn the_new_content_is_everywhere(world: &World, deployed: &crate::by_hand::Applied) {

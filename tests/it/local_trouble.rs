@@ -155,6 +155,8 @@ fn what_can_neither_be_sent_nor_kept_is_said_to_be_lost() {
         no_fallback(&mut world);
         world.set_endpoint(&nobody_there());
         let deployed = unit.deploy(&world).quiet_before();
+        let backup = deployed.backup.as_deref().expect("it ran");
+        assert!(backup.contains("it is sent with the usage record; nothing is kept for later: "), "{backup}");
         let log = &deployed.log;
         assert!(log.starts_with("config-backup: WARNING: ") && log.matches('\n').count() == 1, "{log}");
         assert!(log.contains("refused") && !log.contains("sent with the next deployment"), "{log}");

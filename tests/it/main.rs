@@ -75,6 +75,8 @@ mod sessions;
 mod status;
 mod tidy;
 mod trouble;
+mod underway;
 mod verify;
 mod versitygw;
 mod view_script;
+mod waves;

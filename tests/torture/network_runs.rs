@@ -40,7 +40,8 @@ pub(crate) enum Scope {
 /// Steps of a deployment.
 pub(crate) type Phase = &'static [&'static str];
 
-const PHASES: [Phase; 5] = [&["context"], &["backup"], &["log"], &["backup", "log"], &["context", "backup", "log"]];
+/// `backup` and `outcome` ask nobody.
+const PHASES: [Phase; 3] = [&["context"], &["log"], &["context", "log"]];
 const TIMES: [usize; 3] = [1, 2, usize::MAX];
 
 /// One run: a deployment with a fault, and then a healthy one.
@@ -105,10 +106,7 @@ pub(crate) fn all(healthy: &[(Before, Vec<(Point, Shape)>)]) -> Vec<Run> {
             // A program that brings the credentials brings them for both services.
             let whichs: &[Which] = if place == Place::HungProcess { &[Which::Both] } else { &[Which::Both, Which::S3, Which::Sts] };
             for (phase, which) in made.iter().flat_map(|phase| whichs.iter().map(|which| (*phase, *which))) {
-                // `backup` asks S3 only.
-                if *phase != ["backup"] || which != Which::Sts {
-                    add(kind, Trouble::Place(place), Scope::During(phase, which));
-                }
+                add(kind, Trouble::Place(place), Scope::During(phase, which));
             }
         }
     }

@@ -103,7 +103,7 @@ impl Reference {
         let spool = &mut self.state.spools[machine];
         if it.network.is_down() {
             // A plan that found the bucket in step is believed.
-            let believed = !it.backup_ran && it.plan.in_step && it.plan.content == it.content;
+            let believed = it.plan.in_step && it.plan.content == it.content;
             if !believed {
                 spool.configs.insert((it.config_at, it.plan.id.clone()), (it.content, it.plan.backup_id.clone()));
             }

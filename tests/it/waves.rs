@@ -1,0 +1,166 @@
+//! How often a deployment waits for an answer before it can go on: its requests come in waves, each of them all at once.
+//!
+//! Nothing is measured: a relay answers nobody before the wave is whole. A request that waits for another one's answer although
+//! it should not, one that is new and one that is missing all leave a wave that is not as it stands here.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use crate::by_hand::{Unit, string};
+use crate::networks::{Fate, Relay};
+use crate::support::{BUCKET, CONFIG, World};
+
+/// After this long, nothing comes any more.
+const NEVER: Duration = Duration::from_secs(30);
+
+const PLAN: &[&[&str]] = &[&["HEAD config", "POST identity"]];
+const LOG: &[&[&str]] = &[&["HEAD config", "HEAD seal", "POST identity"], &["PUT record"], &["HEAD record", "PUT seal"]];
+const BRING_AND_LOG: &[&[&str]] = &[
+    &["HEAD config", "HEAD seal", "POST identity", "PUT copy"],
+    &["HEAD copy", "PUT config"],
+    &["HEAD config", "PUT record"],
+    &["HEAD record", "PUT seal"],
+];
+const LOOK_BRING_AND_LOG: &[&[&str]] = &[
+    &["HEAD config", "HEAD seal", "POST identity"],
+    &["PUT copy"],
+    &["HEAD copy", "PUT config"],
+    &["HEAD config", "PUT record"],
+    &["HEAD record", "PUT seal"],
+];
+
+/// What a request is about, by its first line.
+fn class_of(line: &str) -> String {
+    let (method, path) = line.split_once(' ').expect("a method");
+    let path = path.split([' ', '?']).next().expect("a path");
+    let known = [("/config-history/", "copy"), ("/config.yaml", "config"), ("/usage-logs/", "record"), ("/usage-chain/", "seal")];
+    let of = known.into_iter().find(|(part, _)| path.contains(part)).map_or(path, |(_, of)| of);
+    format!("{method} {}", if of == "/" { "identity" } else { of })
+}
+
+#[derive(Default)]
+struct Coming {
+    /// Those that were answered, and the one that is being filled.
+    waves: Vec<Vec<String>>,
+    /// Somebody waited for long enough.
+    broken: bool,
+}
+
+/// Runs one step and asserts that it waits for as many answers as there are waves.
+fn step(world: &mut World, verb: &str, request: &serde_json::Value, expected: &'static [&'static [&'static str]]) -> String {
+    let mut request = request.clone();
+    // Who is made to wait shall not give up.
+    request["timeout"] = serde_json::json!("300");
+    let coming = Arc::new((Mutex::new(Coming { waves: vec![Vec::new()], broken: false }), Condvar::new()));
+    let relay = Relay::start(&world.server.endpoint(), {
+        let coming = Arc::clone(&coming);
+        move |line| {
+            let (coming, changed) = &*coming;
+            let mut now = coming.lock().expect("no panic");
+            let mine = now.waves.len() - 1;
+            now.waves[mine].push(class_of(line));
+            if expected.get(mine).is_none_or(|wave| now.waves[mine].len() == wave.len()) {
+                now.waves.push(Vec::new());
+                changed.notify_all();
+            } else {
+                let whole = |now: &mut Coming| now.waves.len() - 1 == mine && !now.broken;
+                let (mut now, waited) = changed.wait_timeout_while(now, NEVER, whole).expect("no panic");
+                // Then whoever asks comes to an end, and is told apart below.
+                now.broken |= waited.timed_out();
+                changed.notify_all();
+            }
+            Fate::Pass
+        }
+    });
+    world.set_endpoint(&relay.endpoint());
+    let said = world.machine(verb, &request);
+    world.heal();
+    let coming = coming.0.lock().expect("no panic");
+    let sorted = |wave: &Vec<String>| {
+        let mut wave = wave.clone();
+        wave.sort();
+        wave
+    };
+    let waves: Vec<_> = coming.waves.iter().filter(|wave| !wave.is_empty()).map(sorted).collect();
+    assert_eq!(waves, expected, "{verb} (gave up waiting: {}): {said}", coming.broken);
+    said
+}
+
+fn planned(world: &mut World, unit: &Unit) -> serde_json::Value {
+    let answer = step(world, "context", &unit.query(), PLAN);
+    let context: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    assert_eq!(string(&context, "status"), "ok", "{context}");
+    unit.request(&context)
+}
+
+/// What `log` says of a deployment that is as it should be.
+fn logs(world: &mut World, request: &serde_json::Value, expected: &'static [&'static [&'static str]]) {
+    let said = step(world, "log", request, expected);
+    assert!(!said.contains("WARNING"), "{said}");
+    assert_eq!(world.spooled(), Vec::<String>::new());
+}
+
+#[test]
+fn a_deployment_of_a_changed_config_waits_for_five_answers_and_one_of_an_unchanged_one_for_four() {
+    let mut world = World::new();
+    let unit = Unit::new(&world);
+    for content in [CONFIG.to_owned(), CONFIG.replace("M30", "M40")] {
+        unit.write(&content);
+        let request = planned(&mut world, &unit);
+        step(&mut world, "backup", &request, &[]);
+        logs(&mut world, &request, BRING_AND_LOG);
+        crate::oracle::pass_the_second(crate::oracle::unix_now());
+        let request = planned(&mut world, &unit);
+        logs(&mut world, &request, LOG);
+        crate::oracle::pass_the_second(crate::oracle::unix_now());
+    }
+    assert_eq!(world.records().len(), 4);
+    assert_eq!(world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("it").body, CONFIG.replace("M30", "M40").as_bytes());
+}
+
+#[test]
+fn a_plan_of_yesterday_or_one_that_saw_no_bucket_is_looked_after_before_anything_is_put() {
+    for (key, value) in [("deployment_id", "20261120T080000Z-00000000000000aa"), ("plan_status", "error"), ("plan_status", "")] {
+        let mut world = World::new();
+        let unit = Unit::new(&world);
+        let mut request = planned(&mut world, &unit);
+        request[key] = serde_json::json!(value);
+        step(&mut world, "backup", &request, &[]);
+        // Somebody else brought the same config meanwhile.
+        world.move_to("home of a colleague");
+        Unit::in_folder(&world, "checkout of a colleague/airbnb").deploy(&world).went_well();
+        world.move_to("home");
+        crate::oracle::pass_the_second(crate::oracle::unix_now());
+        logs(&mut world, &request, LOG);
+        assert_eq!(world.server.keys(BUCKET, "terragrunt/airbnb/config-history/").len(), 1, "{key}");
+        let ours = world.records().into_iter().map(|(_, record)| record).find(|it| it["deployment_id"] == request["deployment_id"]);
+        assert_eq!(string(&ours.expect("a record"), "backup"), "unchanged");
+        // And where nobody did.
+        unit.write(CONFIG.replace("M30", "M40"));
+        let mut request = planned(&mut world, &unit);
+        request[key] = serde_json::json!(value.replace("aa", "bb"));
+        crate::oracle::pass_the_second(crate::oracle::unix_now());
+        step(&mut world, "backup", &request, &[]);
+        logs(&mut world, &request, LOOK_BRING_AND_LOG);
+    }
+}
+
+#[test]
+fn the_same_config_brought_by_two_at_once_has_two_copies_and_both_are_named() {
+    let mut world = World::new();
+    let unit = Unit::new(&world);
+    let request = planned(&mut world, &unit);
+    step(&mut world, "backup", &request, &[]);
+    crate::oracle::pass_the_second(crate::oracle::unix_now());
+    world.move_to("home of a colleague");
+    Unit::in_folder(&world, "checkout of a colleague/airbnb").deploy(&world).went_well();
+    crate::oracle::pass_the_second(crate::oracle::unix_now());
+    world.move_to("home");
+    logs(&mut world, &request, BRING_AND_LOG);
+    let named: Vec<String> = world.records().iter().map(|(_, record)| string(record, "backup_key").to_owned()).collect();
+    let mut copies = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/");
+    assert_eq!(copies.len(), 2);
+    copies.retain(|key| !named.contains(key));
+    assert_eq!(copies, Vec::<String>::new(), "{named:?}");
+    assert_eq!(world.helper(&["verify", "--profile", "default"]).output().expect("verify").status.code(), Some(0));
+}
