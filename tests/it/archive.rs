@@ -60,7 +60,7 @@ fn records_whose_own_objects_are_gone_are_still_there_for_everybody(site: &mut S
 /// Gives the records keys of a month that has ended, as if all of it had been half a year ago; what is in them stays.
 fn age(hand: &Hand) {
     for (number, key) in hand.keys("usage-logs/").into_iter().enumerate() {
-        let body = hand.get_all(&[key.clone()]).remove(0).expect("an object").0;
+        let body = hand.get_all(std::slice::from_ref(&key)).remove(0).expect("an object").0;
         hand.put(&format!("usage-logs/airbnb/2026-03-02_08000{number}.json"), &text(&body));
         hand.delete(&key);
     }
@@ -120,7 +120,7 @@ fn a_damaged_object_of_the_archive_is_named_and_the_records_are_read_themselves(
     fill(&site, &entries);
     compacted(&site.world, &[]);
     let part = site.hand.keys(ARCHIVE).remove(0);
-    let whole = site.hand.get_all(&[part.clone()]).remove(0).expect("an object").0;
+    let whole = site.hand.get_all(std::slice::from_ref(&part)).remove(0).expect("an object").0;
     let mut damaged = whole.clone();
     damaged[whole.len() / 2] ^= 1;
     site.world.server.put(BUCKET, &part, &damaged, &[]).expect("put");
