@@ -255,3 +255,7 @@ fn literal(text: &str) -> String {
     }
     pattern
 }
+
+#[cfg(test)]
+#[path = "policies/tests.rs"]
+mod tests;
