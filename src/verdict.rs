@@ -162,6 +162,15 @@ mod tests {
     }
 
     #[test]
+    fn of_a_config_alone_is_told_where_it_is_or_why_not() {
+        let line = |backup, fault| config_line(&config(backup, fault), "b");
+        assert_eq!(line(Backup::Uploaded, None), "config.yaml is backed up as s3://b/terragrunt/a/config-history/x.yaml");
+        assert_eq!(line(Backup::Unchanged, None), "config.yaml is unchanged since s3://b/terragrunt/a/config-history/x.yaml");
+        let denied = Fault::new(Kind::Denied, "denied", "ask");
+        assert_eq!(line(Backup::Spooled, Some(denied)), "config.yaml is not backed up yet: denied");
+    }
+
+    #[test]
     fn one_cause_is_told_once_with_what_happens_now_and_the_way_out() {
         let fault = |text| Fault::new(Kind::Network, text, "check the network");
         let (status, message) = say(Some(config(Backup::Spooled, Some(fault("no route")))), Some(kept(fault("refused"))), &[]);
