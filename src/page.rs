@@ -1,7 +1,7 @@
 //! The report as one HTML page that asks nobody for anything: page.html with page.css, page.js and the numbers in it.
 //!
 //! Whatever a record says stands in the page as escaped text, never in a script or a style, and the page's policy lets
-//! no other script run. Numbers come from the summary only.
+//! no other script run. Numbers come from the summary only. Pure apart from writing to the writer it is given.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
