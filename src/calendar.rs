@@ -88,3 +88,7 @@ fn legend(ranges: &[(u64, u64)], output: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(output, "</ul>")
 }
+
+#[cfg(test)]
+#[path = "calendar/tests.rs"]
+mod tests;

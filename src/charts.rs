@@ -151,3 +151,7 @@ pub fn numbers(caption: &str, names: &[&str], rows: impl Iterator<Item = Vec<Str
     }
     writeln!(output, "</tbody></table>\n</div></details>")
 }
+
+#[cfg(test)]
+#[path = "charts/tests.rs"]
+mod tests;

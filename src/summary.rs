@@ -208,5 +208,8 @@ mod tests {
             ]
         );
         assert_eq!(summary.days().values().copied().collect::<Vec<_>>(), [3, 1]);
+        assert_eq!((summary.len(), summary.is_empty(), summary.total().map(|it| it.deployments)), (8, false, Some(4)));
+        let nothing = Summary::new(By::Name);
+        assert!(nothing.is_empty() && nothing.total().is_none());
     }
 }
