@@ -261,6 +261,31 @@ mod tests {
     }
 
     #[test]
+    fn sixty_four_levels_are_read_and_the_first_line_with_more_is_named() {
+        let blocks = |levels: usize| (0..levels).map(|level| format!("{}a:\n\n", " ".repeat(level))).collect::<Vec<_>>().concat();
+        for (text, expected) in [
+            (format!("a:\n {}", "[".repeat(64)), None),
+            (format!("a:\n {}", "[".repeat(65)), Some(2)),
+            ("{".repeat(65), Some(1)),
+            ("[]{}".repeat(100), None),
+            (format!("{}x", "- ".repeat(64)), None),
+            (format!("a\n{}x", "- ".repeat(65)), Some(2)),
+            (blocks(64), None),
+            (blocks(66), Some(129)),
+            ("a:\n  b:\n".repeat(100), None),
+        ] {
+            assert_eq!(too_deep(&text), expected, "{text}");
+        }
+        assert_eq!(guard(&format!("a:\n {}", "[".repeat(65))), Err("it is nested deeper than 64 levels at line 2".to_owned()));
+    }
+
+    #[test]
+    fn brackets_times_bytes_have_a_bound() {
+        let text = |brackets: usize| "[".repeat(brackets) + &" ".repeat((1 << 20) - brackets);
+        assert_eq!((is_too_costly(&text(256)), is_too_costly(&text(257))), (false, true));
+    }
+
+    #[test]
     fn aliases_are_followed_only_to_what_is_wanted() {
         let lines = (1..40).map(|level| format!("a{level}: &a{level} [*a{0}, *a{0}, *a{0}]\n", level - 1));
         let laughs = std::iter::once("a0: &a0 [x, x]\n".to_owned()).chain(lines).collect::<Vec<_>>().concat();
