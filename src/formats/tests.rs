@@ -1,5 +1,7 @@
 //! One small table in every form, by RFC 4180, RFC 8259, GitHub's Markdown and the width of a terminal.
 
+use unicode_width::UnicodeWidthStr;
+
 use super::*;
 
 const NAMES: [&str; 3] = ["name", "n", "late"];
@@ -61,7 +63,7 @@ fn a_table_fits_the_terminal_as_long_as_columns_keep_five_characters() {
     let of = |width| written(Format::Table, &rows, Style { width: Some(width), ..Style::default() });
     let whole = "name        n  late\nabcdefghij  5  klmnopqrst\n";
     assert_eq!((of(25).as_str(), of(80).as_str()), (whole, whole));
-    assert_eq!(of(24).lines().nth(1).map(|line| line.width()), Some(24));
+    assert_eq!(of(24).lines().nth(1).map(UnicodeWidthStr::width), Some(24));
     assert_eq!(of(15), "name   n  late\nabcd…  5  klmn…\n");
     assert_eq!(of(3), of(15));
     assert_eq!((cut("株式会社", 5).as_ref(), cut("株式会社", 8).as_ref(), cut("abc", 2).as_ref()), ("株式…", "株式会社", "a…"));
@@ -76,21 +78,22 @@ fn a_files_name_tells_its_format() {
     assert_eq!([of("xlsx"), Format::of_name("csv")], [None; 2]);
 }
 
+/// Takes nothing.
+struct Full(io::ErrorKind);
+impl Write for Full {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn who_has_seen_enough_is_no_failure_and_a_full_disk_is_one() {
     use io::ErrorKind::{BrokenPipe, StorageFull};
     assert!(until_closed(Err(BrokenPipe.into())).is_ok() && until_closed(Ok(())).is_ok());
     assert!(until_closed(Err(StorageFull.into())).is_err_and(|error| error.kind() == StorageFull));
-    /// Takes nothing.
-    struct Full(io::ErrorKind);
-    impl Write for Full {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(self.0.into())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
     for kind in [BrokenPipe, StorageFull] {
         for format in [Format::Csv, Format::Json, Format::Ndjson, Format::Markdown, Format::Table] {
             let tried = write(format, &NAMES, || Box::new(rows().into_iter()), Style::default(), &mut Full(kind));

@@ -8,7 +8,7 @@ use super::*;
 const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const IN_IRELAND: &str = "if StringEquals kms:ViaService s3.eu-west-1.amazonaws.com";
 
-fn scope<'a>(customers: &'a [String]) -> Scope<'a> {
+fn scope(customers: &[String]) -> Scope<'_> {
     Scope { partition: Partition::Aws, bucket: "arena", customers, account: None, key: None }
 }
 

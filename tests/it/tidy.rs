@@ -173,21 +173,6 @@ fn the_environment_the_clock_and_programs_are_read_in_one_module() {
 }
 
 #[test]
-fn the_modules_that_call_themselves_pure_are_those_that_are_broken_on_purpose() {
-    let config = read(".cargo/mutants.toml");
-    let globs = config.split_once("examine_globs = [").unwrap().1.split_once("\n]").unwrap().0;
-    let listed: BTreeSet<String> = globs.split('"').skip(1).step_by(2).map(str::to_owned).collect();
-    let is_pure = |path: &PathBuf| {
-        let text = fs::read_to_string(path).unwrap();
-        let head: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
-        head.iter().any(|line| line.split(|c: char| !c.is_alphabetic()).any(|word| matches!(word, "Pure" | "pure")))
-    };
-    let name = |path: PathBuf| path.strip_prefix(project()).unwrap().to_string_lossy().into_owned();
-    let pure: BTreeSet<String> = rust_files("src").into_iter().filter(is_pure).map(name).collect();
-    assert_eq!(listed, pure);
-}
-
-#[test]
 fn the_architecture_fits_on_a_page_and_names_every_module() {
     let page = read("ARCHITECTURE.md");
     assert!(page.lines().count() < 80);
