@@ -107,7 +107,7 @@ impl Summary {
             (Group::Month, format!("{:04}-{:02}", date.year(), date.month())),
             (Group::Week, format!("{:04}-W{:02}", week.year(), week.week())),
         ] {
-            let start = || Totals { first: deployment.at, last: deployment.at, ..Totals::default() };
+            let start = || Totals { first: deployment.at, ..Totals::default() };
             let totals = self.groups.entry((group, name)).or_insert_with(start);
             totals.first = totals.first.min(deployment.at);
             totals.last = totals.last.max(deployment.at);
