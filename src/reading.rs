@@ -226,6 +226,8 @@ mod tests {
 
     #[test]
     fn a_record_of_a_later_form_or_without_a_user_is_used_and_named() {
+        let null = read(br#"{"customer":null,"user":null,"timestamp":null,"additional_users_count":null}"#).expect("a record");
+        assert_eq!((null.problems, null.at), (vec!["it has no `user`".to_owned()], None), "null is as good as nothing");
         let reading = read(br#"{"customer":"acme","schema":2}"#).expect("a record");
         assert_eq!(reading.problems, ["its `schema` is 2, and this helper knows 1", "it has no `user`"]);
     }
