@@ -16,7 +16,7 @@ CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform ch
 HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build man try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql torture fuzz fuzz-fold check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build man try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql torture fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -81,6 +81,15 @@ fuzz: ## Look for inputs that break a promise, FUZZ_SECONDS (60) for each of the
 
 fuzz-fold: ## Fold what `make fuzz` found worth keeping into fuzz/corpus, the smallest inputs for all there is to reach
 	tools/fuzz fold $(FUZZ_TARGETS)
+
+mutants: ## Break the pure modules in 2,000 ways and see which no unit test notices, hours (MUTANTS_ARGS="-f src/layout.rs")
+	tools/mutants $(MUTANTS_ARGS)
+
+coverage: tools ## Show which lines of src/ no test reaches, the helper's own processes included; fails below 90 %
+	tools/install-crate cargo-llvm-cov
+	rustup component add llvm-tools
+	PATH="$(CURDIR)/.tools/crates/bin:$$PATH" cargo llvm-cov --locked --lib --bins --test it --test fuzz --test e2e \
+		--show-missing-lines --fail-under-lines 90 --ignore-filename-regex '/tests(/|\.rs)'
 
 check: $(CHECKS) ## Run every linter; a missing one is an error (faster: make -j2 check)
 

@@ -73,8 +73,23 @@ mod tests {
         for name in ["docexamplebucket-1a1b2c3d4", "log-delivery-march-2020", "my-hosted-content", "example.com", "abc", &"a".repeat(63)] {
             assert_eq!(not_a_bucket(name), None, "{name}");
         }
-        for name in ["ab", "DocExampleBucket", "a_b", "-ab", "ab-", "a..b", "192.168.5.4", "xn--a", "a-s3alias", "a\"b", "a/b", "", "é-é"]
-        {
+        for name in [
+            "ab",
+            "DocExampleBucket",
+            "a_b",
+            "-ab",
+            "ab-",
+            "a..b",
+            "192.168.5.4",
+            "xn--a",
+            "a-s3alias",
+            "a\"b",
+            "a/b",
+            "",
+            "é-é",
+            "sthree-a",
+            "a--ol-s3",
+        ] {
             assert!(not_a_bucket(name).is_some(), "{name}");
         }
         assert!(not_a_bucket(&"a".repeat(64)).is_some());
@@ -90,12 +105,19 @@ mod tests {
             ("arn:aws:kms:us-east-1:123456789012:alias/x", "aws"),
             ("arn:aws:kms::123456789012:key/x", "aws"),
             ("arn:aws:kms:us-east-1:123456789012:key/*", "aws"),
+            ("arn:aws:kms:us-east-1:123456789012:key/", "aws"),
+            ("arn:aws:kms:US_EAST:123456789012:key/x", "aws"),
+            ("arn:aws:kms:us-east-1:12345678901:key/x", "aws"),
+            ("arn:aws:iam:us-east-1:123456789012:key/x", "aws"),
             ("1234abcd-12ab-34cd-56ef-1234567890ab", "aws"),
         ] {
             assert_eq!(region_of_key(arn, partition), None, "{arn}");
         }
         for arn in ["role/a/b-c", "user/jane.roe", "root"] {
             assert!(is_principal(&format!("arn:aws:iam::123456789012:{arn}"), "aws"), "{arn}");
+        }
+        for arn in ["arn:aws:iam::123456789012:role/", "arn:aws:iam::123456789012:role/a/", "arn:aws:iam::123456789012:roots"] {
+            assert!(!is_principal(arn, "aws"), "{arn}");
         }
         for arn in ["arn:aws:iam::123456789012:role/*", "arn:aws:iam::1:root", "arn:aws:iam::123456789012:group/x", "*", ""] {
             assert!(!is_principal(arn, "aws"), "{arn}");

@@ -1,4 +1,6 @@
 //! The page's calendar: a square for each of the last 53 weeks' days, Monday first, the darker the more deployments.
+//!
+//! Pure apart from writing to the writer it is given.
 
 use std::io::{self, Write};
 
@@ -86,3 +88,7 @@ fn legend(ranges: &[(u64, u64)], output: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(output, "</ul>")
 }
+
+#[cfg(test)]
+#[path = "calendar/tests.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 //! The page's bar charts: over time as SVG with its numbers in a table beside it, by group as a table with SVG in it.
 //!
-//! Widths are shares of 100 %, heights are pixels: what is drawn fits any screen, and the lettering keeps its size.
+//! Pure apart from writing to the writer it is given. Widths are shares of 100 %, heights are pixels: what is drawn fits any
+//! screen, and the lettering keeps its size.
 
 use std::io::{self, Write};
 
@@ -150,3 +151,7 @@ pub fn numbers(caption: &str, names: &[&str], rows: impl Iterator<Item = Vec<Str
     }
     writeln!(output, "</tbody></table>\n</div></details>")
 }
+
+#[cfg(test)]
+#[path = "charts/tests.rs"]
+mod tests;

@@ -133,6 +133,37 @@ mod tests {
     }
 
     #[test]
+    fn a_deployment_is_wanted_if_all_that_was_asked_for_fits() {
+        let deployment = Deployment {
+            at: at("2026-10-01T08:00:00Z"),
+            customer: "acme".into(),
+            user: "arn:aws:iam::123456789012:user/jane".into(),
+            project_name: "p".into(),
+            cluster_name: "c".into(),
+            ..Deployment::default()
+        };
+        let list = |text: &str| vec!["other".to_owned(), text.to_owned()];
+        let fits = |choice: Choice| choice.wants(&deployment);
+        for wanted in [
+            Choice::default(),
+            Choice { customers: list("acme"), users: list("jane"), projects: list("p"), clusters: list("c"), ..Choice::default() },
+            Choice { users: list(&deployment.user), since: Some(deployment.at), until: Some(deployment.at), ..Choice::default() },
+        ] {
+            assert!(fits(wanted.clone()), "{wanted:?}");
+        }
+        for unwanted in [
+            Choice { customers: list("acm"), ..Choice::default() },
+            Choice { users: list("adam"), ..Choice::default() },
+            Choice { projects: list("c"), ..Choice::default() },
+            Choice { clusters: list("p"), ..Choice::default() },
+            Choice { until: Some(at("2026-10-01T07:59:59Z")), ..Choice::default() },
+            Choice { since: Some(at("2026-10-01T08:00:01Z")), ..Choice::default() },
+        ] {
+            assert!(!fits(unwanted.clone()), "{unwanted:?}");
+        }
+    }
+
+    #[test]
     fn a_key_is_passed_over_only_if_no_moment_of_its_second_is_wanted() {
         let key = parse_log_key("usage-logs/a/2026-10-01_080000.json").expect("a key");
         let since = |text| Choice { since: Some(at(text)), ..Choice::default() }.may_want(&key);

@@ -169,7 +169,7 @@ impl fmt::Display for Node {
                     .try_for_each(|(place, (key, node))| write!(f, "{}{key}: {node}", if place == 0 { "" } else { ", " }))?;
                 f.write_str("}")
             }
-            Self::Tagged(tag, node) => write!(f, "{tag} {node}"),
+            Self::Tagged(tag, node) => write!(f, "!{tag} {node}"),
         }
     }
 }
@@ -184,6 +184,7 @@ impl Node {
 
 #[cfg(test)]
 mod tests {
+    use super::Node::Null;
     use super::*;
 
     fn tree(text: &str) -> Node {
@@ -210,6 +211,33 @@ mod tests {
         let Node::Map(map) = tree(&large) else { panic!("a mapping") };
         assert!(matches!(map.values().next(), Some(Node::List(list)) if list.len() == (1 << 18) - 1));
         assert!(read(format!("{large}12345").as_bytes()).is_err_and(|why| why.starts_with("it has ")));
+    }
+
+    #[test]
+    fn what_aliases_stand_for_is_counted_down_to_the_nulls() {
+        let nulls = |copies| format!("a: &a [{}]\nb: [{}]\n", "~,".repeat(1000), "*a,".repeat(copies));
+        assert_eq!(read(nulls(2200).as_bytes()), Err("its aliases stand for too much".to_owned()));
+        assert!(tree(&nulls(1500)).is_branch());
+    }
+
+    #[test]
+    fn a_file_without_a_document_is_null_up_to_the_largest() {
+        for text in ["", "\n \n", "# a\n  # b\n", &format!("#{}", "x".repeat(LARGEST - 1))] {
+            assert_eq!(tree(text), Null);
+        }
+        let larger = read("#".repeat(LARGEST + 1).as_bytes());
+        assert_eq!(larger, Err("it has 1048577 bytes, and at most 1048576 are read as YAML".to_owned()));
+    }
+
+    #[test]
+    fn a_tree_is_told_on_one_line_and_has_branches_where_something_lies_below() {
+        let text = "b: [1, 1.0, 0x10, -5, 340282366920938463463374607431768211455]\na: {c: !t 'x\"', d: ~, e: true, f: [], g: {}}\n";
+        let told = "{\"a\": {\"c\": !t \"x\\\"\", \"d\": null, \"e\": true, \"f\": [], \"g\": {}}, \
+                    \"b\": [1, 1.0, 16, -5, 340282366920938463463374607431768211455]}";
+        assert_eq!(tree(text).to_string(), told);
+        for (text, expected) in [("[x]", true), ("{x: y}", true), ("[]", false), ("{}", false), ("x", false)] {
+            assert_eq!(tree(text).is_branch(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -166,3 +166,43 @@ impl Customer {
         configs.any(|it| it.md5 == md5 || it.md5.is_empty()) || self.earlier.contains(md5)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::Target;
+
+    fn item(what: What) -> Item {
+        let at = DateTime::from_timestamp(1_761_834_652, 0).expect("a time"); // date -u -d @1761834652
+        let target = Target { bucket: String::new(), region: String::new(), profile: String::new(), owner: String::new() };
+        Item { md5: "0a".repeat(16), ..Item::new(what, target, "airbnb", "d1", at, b"") }
+    }
+
+    #[test]
+    fn what_is_kept_is_told_as_the_object_that_it_becomes() {
+        let md5 = "0a".repeat(16);
+        let key = format!("terragrunt/airbnb/config-history/2025-10-30_143052_{md5}.yaml");
+        let held = Held { key, at: item(What::Config).at, md5, deployment_id: "d1".into() };
+        assert_eq!(Thing::of(item(What::Config), b"x"), Thing::Config(held));
+        let line = br#"{"timestamp":"2025-10-30T14:30:53Z","user":"u","config_hash":"h","backup":"failed","backup_key":"k"}"#;
+        let at = item(What::Record).at + Duration::seconds(1);
+        let logged =
+            Logged { at, deployment_id: "d1".into(), config_hash: "h".into(), backup_key: "k".into(), failed: true, ..Logged::default() };
+        assert_eq!(Thing::of(item(What::Record), line), Thing::Record(logged));
+        let uploaded = reading::read(br#"{"user":"u","backup":"uploaded"}"#).expect("a record");
+        assert!(!Logged::of(uploaded, at).failed);
+    }
+
+    #[test]
+    fn a_hash_without_a_key_is_lost_where_no_config_has_it() {
+        let record = |config_hash: &str, backup_key: &str| Logged {
+            config_hash: config_hash.into(),
+            backup_key: backup_key.into(),
+            ..Logged::default()
+        };
+        let copies = vec![Held { md5: "there".into(), ..Held::default() }];
+        let records = vec![record("there", ""), record("gone", ""), record("named", "key"), record("", "")];
+        let customer = Customer { records, copies, ..Customer::default() };
+        assert_eq!(customer.lost_hashes(), BTreeSet::from(["gone"]));
+    }
+}

@@ -131,6 +131,16 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_the_largest_size_is_read_and_none_above_it() {
+        let config = |bytes: usize| read(format!("customer: {{name: a}}\n#{}", "x".repeat(bytes - 21)).as_bytes());
+        assert_eq!(config(LARGEST).problems, Vec::<String>::new());
+        for bytes in [LARGEST + 1, LARGEST + 2] {
+            let problem = format!("it has {bytes} bytes, and at most 1048576 are read for the usage record");
+            assert_eq!(config(bytes).problems, [problem]);
+        }
+    }
+
+    #[test]
     fn invalid_yaml_is_named_by_its_line_and_quotes_nothing() {
         let facts = read(b"customer:\n  name: airbnb\n  password: \"s3cret\n");
         assert_eq!(facts.problems.len(), 1);

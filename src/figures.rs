@@ -90,9 +90,12 @@ mod tests {
         assert_eq!(grouped, ["0", "999", "1,000", "12,345", "1,234,567"]);
         let short = [1500, 20_000, 25_500, 1_500_000, 10_001].map(|number| Short(number).to_string());
         assert_eq!(short, ["1,500", "20k", "25.5k", "1.5M", "10,001"]);
+        let edges = [9900, 10_000, 10_100, 999_900, 1_000_000, 1_050_000, 1_100_000].map(|number| Short(number).to_string());
+        assert_eq!(edges, ["9,900", "10k", "10.1k", "999.9k", "1M", "1,050k", "1.1M"]);
         let percent = [(0, 0), (1, 1000), (1, 3), (2, 3), (3, 3)].map(|(part, whole)| Percent { part, whole }.to_string());
         assert_eq!(percent, ["0%", "<1%", "33%", "67%", "100%"]);
         assert_eq!(Share { part: 1, whole: 3, of: 100 }.to_string(), "33.33");
+        assert_eq!(Share { part: 1, whole: 16, of: 100 }.to_string(), "6.25");
         assert_eq!(Share { part: u64::MAX, whole: u64::MAX, of: 180 }.to_string(), "180.00");
         assert_eq!([count(1, "row"), count(2000, "row")], ["1 row", "2,000 rows"]);
     }

@@ -207,6 +207,17 @@ mod tests {
     }
 
     #[test]
+    fn each_status_has_a_word_and_each_fault_a_way_out() {
+        let checks = vec![Finding::note("proxy", "a", "b"), Finding::unknown("clock", "c"), Finding::ok("helper", "d")];
+        let table = findings(checks).table(true);
+        assert!(table.contains("\u{1b}[33mnote   \u{1b}[0m") && table.contains("\u{1b}[2munknown\u{1b}[0m"), "{table}");
+        assert!(table.ends_with("\n1 ok, 1 to know, 0 bad, 1 not found out\n"), "{table}");
+        let fault = |advice: &str| Finding::fault("helper", &Fault::new(crate::fault::Kind::Denied, "denied", advice));
+        assert_eq!((fault("ask").exit, fault("ask").fix.as_str(), fault("ask").seen.as_str()), (5, "ask", "denied"));
+        assert_eq!(fault("").fix, "remove the cause, and run `config-backup doctor` again");
+    }
+
+    #[test]
     fn json_says_the_same() {
         let json = findings(vec![Finding::note("proxy", "a\u{202e}b", "c")]).json().expect("JSON");
         let note = "{\"check\":\"proxy\",\"status\":\"note\",\"seen\":\"a\\u202eb\",\"fix\":\"c\",\"exit\":0}";

@@ -252,3 +252,7 @@ impl Serialize for Cell<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "formats/tests.rs"]
+mod tests;

@@ -177,6 +177,57 @@ mod tests {
         assert!(found[3].is("if", "false") && !found[3].is("if", "true"));
     }
 
+    fn word(text: &str) -> Token {
+        Token::Word(text.to_owned())
+    }
+
+    #[test]
+    fn comments_are_no_tokens_and_a_quoted_text_ends_where_it_ends() {
+        assert_eq!(tokens("# x\na.b-c_1 // y\n/* z\n } */ é=5"), [word("a.b-c_1"), word("é"), Token::Sign('='), word("5")]);
+        for (text, length) in [
+            (r#""a" b"#, 3),
+            (r#""a\"b" c"#, 6),
+            (r#""${x("}")}" d"#, 11),
+            (r#""$${a" e"#, 6),
+            (r#""%%{a" f"#, 6),
+            (r#""%{ if x }" g"#, 11),
+            (r#""${{a}}" h"#, 8),
+            (r#""$a{b" i"#, 6),
+            ("\"${\"\n\"}\" j", 8),
+            ("\"a\nb", 2),
+            ("\"a", 2),
+        ] {
+            assert_eq!(quoted(text), length, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_heredoc_ends_with_its_name_alone_on_a_line() {
+        for (text, expected) in [
+            ("<<EOT\na EOT\nEOT\nb", Some(("a EOT\n", "b"))),
+            ("<<-A-b_1\n  a\n  A-b_1", Some(("  a\n", ""))),
+            ("<<EOT\nno end\n", Some(("no end\n", ""))),
+            ("<< \na", None),
+            ("<<a b\nc", None),
+            ("<EOT\nEOT", None),
+        ] {
+            assert_eq!(heredoc(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_holds_what_stands_between_its_braces_and_an_attribute_ends_with_the_next() {
+        let found = blocks("x = [a { b }]\na \"x\" \"y\" { b { c } }\nd \"x\" e {}\n");
+        let tokens = vec![word("b"), Token::Sign('{'), word("c"), Token::Sign('}')];
+        assert_eq!(found, [Block { kind: "a".into(), tokens }, Block { kind: "e".into(), tokens: Vec::new() }]);
+        let block = &blocks("b { one = [\"x\", \"y\"]\n two = \"z\"\n three = one\n four three }")[0];
+        assert_eq!(
+            [block.texts("one"), block.texts("two"), block.texts("three"), block.texts("four")],
+            [vec!["x", "y"], vec!["z"], vec![], vec![]]
+        );
+        assert!(block.is("three", "one") && !block.is("four", "three") && !block.is("two", "one") && !block.is("three", "two"));
+    }
+
     #[test]
     fn what_is_no_hcl_gives_what_can_be_made_out_and_ends() {
         for text in ["", "{", "}", "\"", "a \"", "a \"b\" {", "<<EOT", "<<", "/*", "a { b = \"${", "é = \"é\" {", "\\\"", "a {}}}}} b {"]

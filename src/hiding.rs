@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn lines_without_secrets_are_shown_as_they_are() {
-        let text = "---\n# The customer's\ncustomer:\n  name: airbnb\n  'display name': \"Air, B & B\"\n\nzones: [a, b]\nusers:\n- ann\n-   - bob\n- name: eve # late\n  since: 2026-10-01\nnote: it's fine\n";
+        let text = "---\n# The customer's\ncustomer:\n  name: airbnb\n  'display name': \"Air, B & B\"\n\nzones: [a, b]\nusers:\n- ann\n-   - bob\n- name: eve # late\n  since: 2026-10-01\nnote: it's fine\nquoted: 'a b'\n";
         assert_eq!(shown(text), text.lines().collect::<Vec<_>>());
     }
 
@@ -217,6 +217,16 @@ mod tests {
         for (text, expected) in [
             ("a: 1\npassword: x1\nb: 2\n", &["a: 1", "password: #", "b: 2"][..]),
             ("a:\n  token:\n    x: y\n    # z\n  b: 2\n", &["a:", "  token:", "    #", "    #", "  b: 2"]),
+            ("a:\n  token:\n    x: y\n  # z\n", &["a:", "  token:", "    #", "  # z"]),
+            ("AKIAIOSFODNN7EXAMPLE:\n  a: 1\nb: 2\n", &["#", "  #", "b: 2"]),
+            ("token: abcd\nabcd: 1\nb: 2\n", &["token: #", "#", "b: 2"]),
+            ("- |\n  x: y\n- - >\n    x: y\n", &["- |", "  #", "- - >", "    #"]),
+            ("? a: b\n: c\nd: 3\n", &["#", "#", "d: 3"]),
+            ("a: \"x\\\" y\n  z: 1\"\nb: 2\n", &["a: #", "  #", "b: 2"]),
+            ("a: ['it''], s',\n  b: 1]\nc: 3\n", &["a: #", "  #", "c: 3"]),
+            ("a: [x, # y]\n  b: 1]\nc: 3\n", &["a: #", "  #", "c: 3"]),
+            ("a: [x#y]\nc: 3\n", &["a: [x#y]", "c: 3"]),
+            ("a: [it's, b]\nc: 3\n", &["a: [it's, b]", "c: 3"]),
             ("keys:\n- x\n- y\nb: 2\n", &["keys:", "#", "#", "b: 2"]),
             ("- token: x\n  b: 2\n- c: 3\n", &["- token: #", "  b: 2", "- c: 3"]),
             ("a: |\n  x: y\n\n  z\nb: 2\n", &["a: |", "  #", "", "  #", "b: 2"]),

@@ -265,12 +265,24 @@ mod tests {
             "config-history/2025-13-30_143052_d188280766a258ccc135ef480b49230c.yaml",
             "config-history/2025-10-30_143052_D188280766A258CCC135EF480B49230C.yaml",
             "config-history/2025-10-30_143052_d188280766a258ccc135ef480b49230.yaml",
+            "usage-chain/.json",
+            "usage-chain/a/b.json",
         ] {
             assert!(!parse(name), "{name}");
         }
         assert_eq!(folders_to_read("airbnb"), ["terragrunt/airbnb/"]);
         assert_eq!(folders_to_read("Foo Bar"), ["terragrunt/~Foo~20Bar/", "terragrunt/Foo Bar/"]);
         assert_eq!(folders_to_read("~Foo~20Bar"), ["terragrunt/~~7eFoo~7e20Bar/"]);
+        assert_eq!(configs_prefix("terragrunt/airbnb/"), "terragrunt/airbnb/config");
+    }
+
+    #[test]
+    fn records_are_read_under_the_segment_and_under_the_name_itself() {
+        assert_eq!(prefixes_to_read("airbnb"), ["usage-logs/airbnb/"]);
+        assert_eq!(prefixes_to_read("Foo Bar"), ["usage-logs/~Foo~20Bar/", "usage-logs/Foo Bar/"]);
+        assert_eq!(prefixes_to_read(""), ["usage-logs/~/"], "and not what lies beside the customers' folders");
+        assert_eq!(segment_of("usage-logs/~Foo~20Bar/2025"), Some("~Foo~20Bar"));
+        assert_eq!([segment_of("usage-logs/airbnb"), segment_of("terragrunt/airbnb/x")], [None; 2]);
     }
 
     #[test]

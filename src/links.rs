@@ -24,7 +24,8 @@ struct Walk<'a> {
     by_sha256: HashMap<&'a str, usize>,
     by_key: HashMap<&'a str, usize>,
     by_place: HashMap<&'a str, BTreeMap<u64, Vec<usize>>>,
-    reached: HashSet<usize>,
+    /// By their SHA-256: a second object with the same bytes is the same record, and `audit.rs` names it.
+    reached: HashSet<&'a str>,
     findings: Vec<Finding>,
 }
 
@@ -66,6 +67,10 @@ impl<'a> Walk<'a> {
         self.findings.push(Finding { what, key: key.to_owned(), why });
     }
 
+    fn is_reached(&self, place: usize) -> bool {
+        self.reached.contains(self.records[place].sha256.as_str())
+    }
+
     /// Follows one chain to its first record, or to where it leaves another one.
     fn go(&mut self, mut next: Next<'a>) {
         loop {
@@ -80,7 +85,7 @@ impl<'a> Walk<'a> {
                 let why = format!("its SHA-256 is not the one that `{}` names", next.by);
                 self.find(What::Edited, &record.key, why);
             }
-            if !self.reached.insert(place) {
+            if !self.reached.insert(&record.sha256) {
                 return;
             }
             // Of a record that is not as it was, only its place is believed.
@@ -101,7 +106,7 @@ impl<'a> Walk<'a> {
     /// The record that lies in the place of the one that is looked for, which has another SHA-256 or an unknown one.
     fn in_its_place(&self, next: &Next<'_>) -> Option<usize> {
         let by_key = next.key.and_then(|key| self.by_key.get(key).copied());
-        let by_number = || self.by_place.get(next.writer)?.get(&next.number)?.iter().find(|place| !self.reached.contains(place)).copied();
+        let by_number = || self.by_place.get(next.writer)?.get(&next.number)?.iter().find(|place| !self.is_reached(**place)).copied();
         by_key.or_else(by_number)
     }
 
@@ -128,7 +133,7 @@ impl<'a> Walk<'a> {
             writers
         };
         for writer in writers {
-            let left: Vec<usize> = self.by_place[writer].values().flatten().filter(|it| !self.reached.contains(it)).copied().collect();
+            let left: Vec<usize> = self.by_place[writer].values().flatten().filter(|it| !self.is_reached(**it)).copied().collect();
             let Some(last) = left.last() else { continue };
             let seal = holdings.seals.iter().find(|(key, _)| key.ends_with(&format!("/{writer}.json")));
             if let Some((seal, Some(_))) = seal {
@@ -197,6 +202,15 @@ mod tests {
     }
 
     #[test]
+    fn of_two_edited_records_in_a_row_both_are_named() {
+        let mut holdings = clean();
+        for place in [2, 3] {
+            holdings.records[place].sha256 = format!("x{place}");
+        }
+        assert_eq!(found(&holdings), [(What::Edited, "w4".into()), (What::Edited, "w3".into())]);
+    }
+
+    #[test]
     fn deleted_records_are_named_once_and_what_is_before_them_is_still_followed() {
         for (deleted, key) in [(0, "w2"), (1, "w3"), (2, "w4"), (3, "w4")] {
             let mut holdings = clean();
@@ -210,6 +224,13 @@ mod tests {
         assert!(follow(&holdings)[0].why.starts_with("records 2 to 3 of the chain w"), "{:?}", follow(&holdings));
         holdings.records.clear();
         assert!(follow(&holdings)[0].why.starts_with("records 1 to 4 of the chain w"), "{:?}", follow(&holdings));
+    }
+
+    #[test]
+    fn a_second_object_with_the_bytes_of_a_record_raises_no_doubt_about_the_first() {
+        let mut holdings = clean();
+        holdings.records.push(Record { key: "copy".into(), ..record("w", 2, "b", "a") });
+        assert_eq!(found(&holdings), []);
     }
 
     #[test]

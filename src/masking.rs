@@ -215,6 +215,10 @@ mod tests {
         assert_eq!(said("? [canary]\n: 1\n", "? [canary]\n: 2\n"), "1 key changed: (masked key)");
         assert_eq!(said("name: token-shop\nsize: 1\n", "name: token-shop\nsize: 2\n"), "1 key changed: size", "no pair of name and value");
         assert_eq!(said("- {name: DB_PASSWORD, value: a}\n", "- {name: DB_PASSWORD, value: b}\n"), "1 key changed: [0]");
+        for pair in ["name: SHOP", "purpose: DB_PASSWORD"] {
+            let [a, b] = ["a", "b"].map(|value| format!("- {{{pair}, value: {value}}}\n"));
+            assert_eq!(said(&a, &b), "1 key changed: [0].value", "{pair} is no name of a secret");
+        }
     }
 
     #[test]

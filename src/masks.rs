@@ -148,6 +148,21 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_masked_under_whatever_name_it_stands() {
+        for (before, after, path) in [
+            ("url: 'postgres://admin:a@db/x'\n", "url: 'postgres://admin:b@db/x'\n", "url"),
+            ("{password: hunter2, note: x}\n", "{password: hunter2, note: it is hunter2}\n", "note"),
+            ("a: !x {b: 1}\n", "a: !x {b: 2}\n", "a"),
+        ] {
+            assert_eq!(lines(Masks::On(None), before, after), [format!("~ {path}: changed (masked)")]);
+            assert!(!lines(Masks::Off, before, after).concat().contains("masked"));
+        }
+        for (before, after) in [("a: [x]\n", "a: 1\n"), ("a: {x: y}\n", "a: 1\n")] {
+            assert!(!lines(Masks::On(None), before, after).concat().contains("masked"), "{before:?} holds none");
+        }
+    }
+
+    #[test]
     fn nothing_below_a_secret_is_shown_unless_all_is() {
         let (before, after) = ("credentials: {user: canary, n: 1}\n", "credentials: {user: canary, n: 2}\n");
         assert_eq!(lines(Masks::On(None), before, after), ["~ credentials: changed (masked)"]);

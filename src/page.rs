@@ -1,7 +1,7 @@
 //! The report as one HTML page that asks nobody for anything: page.html with page.css, page.js and the numbers in it.
 //!
 //! Whatever a record says stands in the page as escaped text, never in a script or a style, and the page's policy lets
-//! no other script run. Numbers come from the summary only.
+//! no other script run. Numbers come from the summary only. Pure apart from writing to the writer it is given.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -218,29 +218,5 @@ fn body_row(cells: &[Cell<'_>], output: &mut dyn Write) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chosen(count: usize, ordered: bool) -> Vec<String> {
-        // Every other row is of the first half of the time.
-        let time =
-            |number: usize| format!("2026-01-01T00:00:00.{:06}Z", if number.is_multiple_of(2) { number / 2 } else { number + 500_000 });
-        let mut rows = (0..count).map(|number| vec![Cell::Text(time(number).into()), Cell::Count(number as u64)]);
-        choose(&mut rows, &["timestamp", "number"], ordered).iter().map(|row| row[1].words().into_owned()).collect()
-    }
-
-    #[test]
-    fn of_too_many_rows_the_newest_are_shown() {
-        let newest = chosen(20_002, false);
-        assert_eq!((newest.len(), &*newest[0], &*newest[9_999]), (MOST_ROWS, "20001", "3"));
-        let ordered = chosen(20_002, true);
-        assert_eq!((ordered.len(), &*ordered[0], &*ordered[9_999]), (MOST_ROWS, "3", "20001"));
-        assert_eq!(chosen(3, true), ["0", "1", "2"]);
-        assert!(note(&["timestamp"], MOST_ROWS, 500_000).contains("the newest 10,000 of 500,000 rows"));
-    }
-
-    #[test]
-    fn headings_are_words() {
-        assert_eq!(["timestamp", "git_commit", "ci_run_url", "arn"].map(heading), ["Timestamp", "Git commit", "CI run URL", "ARN"]);
-    }
-}
+#[path = "page/tests.rs"]
+mod tests;

@@ -277,3 +277,7 @@ fn literal(text: &str) -> String {
     }
     pattern
 }
+
+#[cfg(test)]
+#[path = "policies/tests.rs"]
+mod tests;

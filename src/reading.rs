@@ -162,6 +162,23 @@ mod tests {
     }
 
     #[test]
+    fn all_that_a_record_says_is_read_into_the_field_of_its_name() {
+        let line = br#"{"timestamp":"2026-03-02T08:00:00Z","customer":"c","user":"u","account":"a","config_hash":"h","schema":1,
+            "project_name":"p","cluster_name":"l","deployment_id":"d","backup":"b","backup_key":"k","late":true,
+            "git":{"commit":"m","branch":"n","dirty":true},"ci":{"provider":"o","run_url":"r"},
+            "chain":{"writer":"w","number":7,"previous":"v"}}"#;
+        let it = read(line).expect("a record");
+        let texts = [&it.customer, &it.user, &it.account, &it.config_hash, &it.project_name, &it.cluster_name, &it.deployment_id];
+        assert_eq!(texts, ["c", "u", "a", "h", "p", "l", "d"]);
+        assert_eq!((it.backup.as_str(), it.backup_key.as_str(), it.late), ("b", "k", true));
+        assert_eq!(it.git, Some(Git { commit: "m".into(), branch: "n".into(), dirty: true }));
+        assert_eq!(it.ci, Some(Ci { provider: "o".into(), run_url: "r".into() }));
+        assert_eq!(it.chain, Some(Chain { writer: "w".into(), number: 7, previous: "v".into() }));
+        assert_eq!(it.problems, Vec::<String>::new());
+        assert!(!read(br#"{"user":"u","late":"true"}"#).expect("a record").late);
+    }
+
+    #[test]
     fn unusable_values_are_left_out_and_named() {
         let line = br#"{"timestamp":1761834652,"customer":{},"user":"u","additional_users_count":-3,"new":[1]}"#;
         let reading = read(line).expect("a record");
@@ -209,6 +226,8 @@ mod tests {
 
     #[test]
     fn a_record_of_a_later_form_or_without_a_user_is_used_and_named() {
+        let null = read(br#"{"customer":null,"user":null,"timestamp":null,"additional_users_count":null}"#).expect("a record");
+        assert_eq!((null.problems, null.at), (vec!["it has no `user`".to_owned()], None), "null is as good as nothing");
         let reading = read(br#"{"customer":"acme","schema":2}"#).expect("a record");
         assert_eq!(reading.problems, ["its `schema` is 2, and this helper knows 1", "it has no `user`"]);
     }

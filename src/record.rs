@@ -198,4 +198,19 @@ mod tests {
                     \"chain\":{\"writer\":\"0a\",\"number\":1,\"previous\":\"\"}}\n";
         assert!(line.ends_with(tail), "{line}");
     }
+
+    #[test]
+    fn a_place_in_a_chain_is_all_that_is_added_when_a_record_is_sent() {
+        let chain = Chain { writer: "0a".into(), number: 7, previous: "b1".into() };
+        let sent = String::from_utf8(record().to_line_in(chain)).expect("text");
+        let kept = String::from_utf8(record().to_line()).expect("text");
+        let tail = ",\"chain\":{\"writer\":\"0a\",\"number\":7,\"previous\":\"b1\"}}\n";
+        assert_eq!(sent.strip_suffix(tail), kept.strip_suffix("}\n"));
+    }
+
+    #[test]
+    fn times_are_written_in_whole_seconds_with_a_z() {
+        let at = DateTime::from_timestamp(1_761_834_652, 999_999_999).expect("a time"); // date -u -d @1761834652
+        assert_eq!(timestamp(at), "2025-10-30T14:30:52Z");
+    }
 }

@@ -72,6 +72,8 @@ mod tests {
         }
         assert_eq!(segment("Foo Bar"), "~Foo~20Bar");
         assert_eq!(segment("../x"), "~..~2fx");
+        let longest = "x".repeat(399);
+        assert_eq!(segment(&longest), format!("~{longest}"), "400 bytes are spelled out");
     }
 
     #[test]

@@ -161,7 +161,10 @@ pub fn ranges(counts: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
+    use crate::logged::Deployment;
 
     fn day(text: &str) -> NaiveDate {
         text.parse().expect("a date")
@@ -190,6 +193,27 @@ mod tests {
         // 2027-01-03 is the Sunday of 2026-W53.
         assert_eq!(Unit::Week.full(Unit::Week.start(day("2027-01-03"))), "2026-W53, from 28 Dec 2026");
         assert_eq!(Unit::Month.full(day("2026-11-01")), "November 2026");
+    }
+
+    #[test]
+    fn a_unit_says_the_year_on_the_axis_only_where_it_must() {
+        let start = day("2026-11-02");
+        let told = |unit: Unit| [unit.name().to_owned(), unit.full(start), unit.short(start, true), unit.short(start, false)];
+        assert_eq!(told(Unit::Day), ["day", "Mon 2 Nov 2026", "2 Nov 2026", "2 Nov"]);
+        assert_eq!(told(Unit::Week), ["week", "2026-W45, from 2 Nov 2026", "2 Nov 2026", "2 Nov"]);
+        assert_eq!(told(Unit::Month), ["month", "November 2026", "Nov 2026", "Nov 2026"]);
+    }
+
+    #[test]
+    fn the_largest_come_first_and_the_others_are_added_up() {
+        let mut summary = Summary::default();
+        for (customer, count) in [("a", 2), ("b", 3), ("c", 1), ("d", 2)] {
+            let one = Deployment { customer: customer.into(), at: DateTime::UNIX_EPOCH, ..Deployment::default() };
+            (0..count).for_each(|_| summary.add(&one));
+        }
+        let of = |most| largest(&summary, Group::Customer, most);
+        assert_eq!((of(2).members, of(2).others), (vec![("b", 3), ("a", 2)], Some((2, 3))));
+        assert_eq!((of(4).members.len(), of(4).others, of(9).others), (4, None, None));
     }
 
     #[test]

@@ -105,6 +105,54 @@ fn refuses_plain_http(policy: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::Written;
+    use crate::finding::Status;
+
+    fn put(version: Option<&str>, encryption: Option<&str>) -> Put {
+        let [version, encryption] = [version, encryption].map(|it| it.map(str::to_owned));
+        Put { written: Written::Yes(String::new()), version, encryption }
+    }
+
+    fn fault(kind: Kind) -> Fault {
+        Fault::new(kind, "it broke", "")
+    }
+
+    #[test]
+    fn versioning_and_encryption_are_as_s3_says_or_else_as_an_object_shows() {
+        let versions = |answer, put: Option<&Put>| versioning(answer, put).status;
+        let said = |text: &str| Ok(Some(text.to_owned()));
+        assert_eq!(
+            [versions(said("Enabled"), None), versions(said("Suspended"), None), versions(Ok(None), None)],
+            [Status::Ok, Status::Note, Status::Note]
+        );
+        let denied = || Err(fault(Kind::Denied));
+        assert_eq!(versions(denied(), Some(&put(Some("v"), None))), Status::Ok);
+        assert_eq!([versions(denied(), Some(&put(None, None))), versions(denied(), None)], [Status::Note, Status::Unknown]);
+        let how = |answer, put: Option<&Put>| encryption(answer, put).seen;
+        assert_eq!([how(said("AES256"), None), how(denied(), Some(&put(None, Some("aws:kms"))))], ["AES256", "aws:kms"]);
+        assert!(how(Ok(None), Some(&put(None, None))).starts_with("none by default"));
+    }
+
+    #[test]
+    fn a_bucket_that_is_open_is_worth_a_note() {
+        let open = [Ok(Some(true)), Ok(Some(false)), Ok(None), Err(fault(Kind::Network))].map(|answer| public_access(answer).status);
+        assert_eq!(open, [Status::Ok, Status::Note, Status::Note, Status::Unknown]);
+        let denies =
+            r#"{"Statement":{"Effect":"Deny","Action":"s3:*","Principal":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}}"#;
+        let tls = [Ok(Some(denies.to_owned())), Ok(Some("{}".to_owned())), Ok(None)].map(|answer| tls_only(answer).status);
+        assert_eq!(tls, [Status::Ok, Status::Note, Status::Note]);
+        assert_eq!(object_lock(Ok(Some("30 days".into()))).seen, "on: 30 days");
+        assert!(object_lock(Ok(None)).seen.starts_with("off: "));
+    }
+
+    #[test]
+    fn what_is_not_told_is_unknown_with_the_reason() {
+        let why = |fault: Fault| object_lock(Err(fault)).seen;
+        assert_eq!(why(fault(Kind::Denied)), "you may not ask, and a deployment need not");
+        assert_eq!(why(Fault { status: Some(501), ..fault(Kind::Service) }), "this server does not know the question");
+        assert_eq!(why(Fault { code: "NotImplemented".into(), ..fault(Kind::Service) }), "this server does not know the question");
+        assert_eq!(why(Fault { status: Some(500), ..fault(Kind::Service) }), "it broke");
+    }
 
     #[test]
     fn plain_http_is_refused_only_where_everybody_and_everything_is_denied() {

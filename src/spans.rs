@@ -106,8 +106,8 @@ mod tests {
         let old = old_keys(&known(), at("2026-11-24T00:00:00Z"));
         assert_eq!(old, Some(("usage-logs/acme/2".into(), "usage-logs/acme/2026-10-16_000000".into())));
         let span = of_customer("usage-logs/acme/", old.clone(), 500);
-        let listed: Vec<(&str, &str)> = span.listings.iter().map(|it| (it.delimiter, it.after.as_str())).collect();
-        assert_eq!(listed, [("-", ""), ("", "usage-logs/acme/2026-10-16_000000")]);
+        let listed: Vec<[&str; 3]> = span.listings.iter().map(|it| [&*it.prefix, it.delimiter, &*it.after]).collect();
+        assert_eq!(listed, [["usage-logs/acme/", "-", ""], ["usage-logs/acme/", "", "usage-logs/acme/2026-10-16_000000"]]);
         let [undated, recent] = &span.listings[..] else { panic!("two listings") };
         for (name, by_undated) in
             [("2026-11-01_080000.json", false), ("2026-11-01_080000-0a1b2c3d.json", false), ("2013aa.json", true), ("f0.json", true)]
@@ -120,6 +120,12 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_prefix_lies_behind_all_its_keys_and_before_the_next_prefix() {
+        let end = end_of("usage-logs/acme/");
+        assert!(end.as_str() > "usage-logs/acme/~zz\u{10fffd}/x.json" && end.as_str() < "usage-logs/acme0");
+    }
+
+    #[test]
     fn after_a_week_or_with_a_clock_that_went_back_all_is_listed() {
         assert_eq!(old_keys(&known(), at("2026-11-27T00:00:00Z")), None);
         assert_eq!(old_keys(&known(), at("2026-11-19T23:59:59Z")), None);
@@ -127,6 +133,7 @@ mod tests {
 
     #[test]
     fn many_small_customers_are_listed_in_one_go() {
-        assert!(one_by_one(50, 10_000) && !one_by_one(50, 3000) && !one_by_one(5000, 10_000));
+        assert!(one_by_one(50, 10_000) && !one_by_one(5, 3000) && !one_by_one(5000, 10_000));
+        assert!(one_by_one(29, 3001) && !one_by_one(30, 3001), "as many requests as pages are none saved");
     }
 }

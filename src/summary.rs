@@ -107,7 +107,7 @@ impl Summary {
             (Group::Month, format!("{:04}-{:02}", date.year(), date.month())),
             (Group::Week, format!("{:04}-W{:02}", week.year(), week.week())),
         ] {
-            let start = || Totals { first: deployment.at, last: deployment.at, ..Totals::default() };
+            let start = || Totals { first: deployment.at, ..Totals::default() };
             let totals = self.groups.entry((group, name)).or_insert_with(start);
             totals.first = totals.first.min(deployment.at);
             totals.last = totals.last.max(deployment.at);
@@ -208,5 +208,8 @@ mod tests {
             ]
         );
         assert_eq!(summary.days().values().copied().collect::<Vec<_>>(), [3, 1]);
+        assert_eq!((summary.len(), summary.is_empty(), summary.total().map(|it| it.deployments)), (8, false, Some(4)));
+        let nothing = Summary::new(By::Name);
+        assert!(nothing.is_empty() && nothing.total().is_none());
     }
 }

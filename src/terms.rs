@@ -157,6 +157,35 @@ mod tests {
     }
 
     #[test]
+    fn hcl_is_indented_and_aligned_as_terraform_fmt_leaves_it() {
+        let condition = Term::object([("s3:prefix", Term::text("a*")), ("aws:é", Term::text("b"))]);
+        let tree = Term::object([
+            ("Sid", Term::text("Read")),
+            ("Effect", Term::text("Allow")),
+            ("Resource", Term::List(vec![Term::text("x"), Term::text("y")])),
+            ("Condition", condition),
+            ("V", Term::text("1")),
+        ]);
+        let expected = r#"{
+    Sid    = "Read"
+    Effect = "Allow"
+    Resource = [
+      "x",
+      "y",
+    ]
+    Condition = {
+      "s3:prefix" = "a*"
+      "aws:é"     = "b"
+    }
+    V = "1"
+  }"#;
+        assert_eq!(tree.hcl(2), expected);
+        let nested = Term::List(vec![Term::object([("A", Term::List(vec![Term::text("x")]))])]);
+        assert_eq!(nested.hcl(0), "[\n  {\n    A = [\n      \"x\",\n    ]\n  },\n]");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&tree.json()).expect("JSON")["Condition"]["aws:é"], "b");
+    }
+
+    #[test]
     fn one_string_is_no_list() {
         assert_eq!(Term::one_or_many(["a"]), Term::text("a"));
         assert_eq!(Term::one_or_many(["a", "b"]), Term::List(vec![Term::text("a"), Term::text("b")]));

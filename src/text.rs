@@ -85,6 +85,11 @@ mod tests {
     }
 
     #[test]
+    fn one_is_counted_without_an_s() {
+        assert_eq!([0, 1, 2].map(|number| counted(number, "change")), ["0 changes", "1 change", "2 changes"]);
+    }
+
+    #[test]
     fn html_shows_the_text_and_runs_nothing() {
         assert_eq!(escape_html("<b title=\"x\">'&amp;'"), "&lt;b title=&quot;x&quot;&gt;&#39;&amp;amp;&#39;");
         assert_eq!(escape_html("a\u{202e}<\r"), "a\u{fffd}&lt;\u{fffd}");

@@ -104,6 +104,8 @@ mod tests {
         let file = File { name: "main.tf", content: b"new" };
         // printf old | sha256sum
         let written = read_manifest("# head\ncba06b5736faf67e54b07b561eae94395e774c517a7d910a54369e1263ccfbd4  main.tf\n");
+        assert_eq!(written.len(), 1);
+        assert_eq!(read_manifest("# of  main.tf\nnone\n"), BTreeMap::new());
         assert_eq!(decide(&file, None, &written), Action::Create);
         assert_eq!(decide(&file, Some(b"new"), &written), Action::Leave);
         assert_eq!(decide(&file, Some(b"mine"), &written), Action::Keep);

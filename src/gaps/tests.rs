@@ -249,3 +249,33 @@ fn a_place_in_a_chain_that_nothing_is_in_is_a_missing_record() {
     edited.records[1].sha256 = "x".to_owned();
     assert_eq!(edited.broken_chains(&SCOPE).len(), 0, "an edited record is there");
 }
+
+#[test]
+fn each_gap_names_the_object_and_the_deployment_that_it_is_of() {
+    let told = |customer: &Customer| -> Vec<String> {
+        let line = |it: Gap| format!("{} {} {} {} {:?}", it.kind.name(), it.count, it.key, it.deployment_id, it.units);
+        customer.gaps(&SCOPE).into_iter().map(line).collect()
+    };
+    let mut outdated = clean();
+    outdated.current = Some(Held { key: "current".into(), ..current(&outdated.copies[0]) });
+    assert_eq!(told(&outdated), ["outdated 1 current three []"]);
+    let mut missing = clean();
+    let gone = missing.copies.remove(1);
+    assert_eq!(told(&missing), [format!("missing-version 2 {} two []", gone.key)]);
+    let mut left = clean();
+    left.copies.push(copy("04T08:00:00", B, "four"));
+    assert_eq!(told(&left), [format!("missing-record 1 {} four []", left.copies[2].key)]);
+    let bare = Customer { current: None, copies: Vec::new(), changes: vec![change("20T08:00:00", "eks")], ..clean() };
+    assert_eq!(told(&bare), ["unlogged 1   [\"eks\"]", "no-backup 1   [\"atlas\", \"eks\"]"]);
+    let kept = |thing| Customer { kept: vec![Kept { path: "p".into(), thing }], ..clean() };
+    let config = copy("05T08:00:00", B, "five");
+    let record = record("05T08:00:09", "five", &config);
+    assert_eq!(told(&kept(Thing::Config(config.clone()))), [format!("pending 1 {} five []", config.key)]);
+    assert_eq!(told(&kept(Thing::Record(Logged { backup_key: String::new(), ..record }))), ["pending 1  five []"]);
+}
+
+#[test]
+fn without_any_config_none_is_outdated() {
+    let customer = Customer { current: None, copies: Vec::new(), units: BTreeSet::new(), changes: Vec::new(), ..clean() };
+    assert!(gaps(&customer).iter().all(|(kind, _)| *kind == Kind::MissingVersion), "{:?}", gaps(&customer));
+}

@@ -92,4 +92,10 @@ mod tests {
             assert_eq!(owner(folder), expected);
         }
     }
+
+    #[test]
+    fn all_that_is_of_a_customer_lies_under_the_segment_or_under_the_name_itself() {
+        assert_eq!(all_prefixes("acme"), ["terragrunt/acme/"]);
+        assert_eq!(all_prefixes("Foo Bar"), ["terragrunt/~Foo~20Bar/", "terragrunt/Foo Bar/"]);
+    }
 }

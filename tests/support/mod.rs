@@ -153,7 +153,8 @@ impl World {
         self.s3_endpoint = None;
     }
 
-    /// A command in this world: its environment holds what is set here and nothing of the machine's but PATH.
+    /// A command in this world: its environment holds what is set here and nothing of the machine's but PATH, and where
+    /// `make coverage` wants the helper to say which lines it went through.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command
@@ -167,6 +168,9 @@ impl World {
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .current_dir(self.path())
             .stdin(Stdio::null());
+        if let Some(file) = std::env::var_os("LLVM_PROFILE_FILE") {
+            command.env("LLVM_PROFILE_FILE", file);
+        }
         for (name, value) in &self.variables {
             match value {
                 Some(value) => command.env(name, value),

@@ -1,0 +1,135 @@
+//! Each policy as one line a statement, beside what docs/permissions.md says that it lets through. Servers that obey them are
+//! asked elsewhere.
+
+use serde_json::Value;
+
+use super::*;
+
+const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+const IN_IRELAND: &str = "if StringEquals kms:ViaService s3.eu-west-1.amazonaws.com";
+
+fn scope(customers: &[String]) -> Scope<'_> {
+    Scope { partition: Partition::Aws, bucket: "arena", customers, account: None, key: None }
+}
+
+fn named(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A string as it is, a list with blanks.
+fn texts(value: &Value) -> String {
+    match value {
+        Value::Array(list) => list.iter().map(texts).collect::<Vec<_>>().join(" "),
+        Value::Object(fields) => fields.iter().map(|(name, value)| format!("{name} {}", texts(value))).collect::<Vec<_>>().join(" "),
+        other => other.as_str().expect("a string").to_owned(),
+    }
+}
+
+/// `Sid: Effect Action` with the principal, on which resources, and if what.
+fn said(policy: &Term) -> Vec<String> {
+    let policy: Value = serde_json::from_str(&policy.json()).expect("JSON");
+    assert_eq!(policy["Version"], "2012-10-17");
+    let line = |it: &Value| {
+        let part = |name: &str, word: &str| it.get(name).map(|value| format!(" {word}{}", texts(value))).unwrap_or_default();
+        let rest = [part("Action", ""), part("Principal", "for "), part("Resource", "on "), part("Condition", "if ")].concat();
+        let rest = rest.replace("arn:aws:s3:::", "");
+        format!("{}: {}{rest}", texts(&it["Sid"]), texts(&it["Effect"]))
+    };
+    policy["Statement"].as_array().expect("statements").iter().map(line).collect()
+}
+
+#[test]
+fn who_deploys_all_customers_has_the_policy_of_the_readme() {
+    let readme = include_str!("../../README.md").split_once("## Permissions").expect("a chapter").1;
+    let shown = readme.split_once("```json\n").and_then(|(_, tail)| tail.split_once("\n```")).expect("a policy").0;
+    assert_eq!(writer(&Scope { bucket: "mongodb-arena", ..scope(&[]) }, false).json(), shown);
+}
+
+#[test]
+fn who_deploys_one_customer_has_its_folders_and_reads_the_records_of_the_earlier_module() {
+    let list = "List: Allow s3:ListBucket on arena if StringLike s3:prefix";
+    assert_eq!(
+        said(&writer(&scope(&named(&["airbnb"])), false)),
+        [
+            "ReadAndWrite: Allow s3:GetObject s3:PutObject on arena/terragrunt/airbnb/* arena/usage-logs/airbnb/*".to_owned(),
+            format!("{list} terragrunt/airbnb/* usage-logs/airbnb/*"),
+        ]
+    );
+    let (ours, theirs) = ("terragrunt/~a~20~2a/* terragrunt/a ${*}/* usage-logs/~a~20~2a/*", "usage-logs/a ${*}/*");
+    let objects = ours.replace("terragrunt", "arena/terragrunt").replace("usage", "arena/usage");
+    assert_eq!(
+        said(&writer(&scope(&named(&["a *"])), true)),
+        [
+            format!("ReadAndWrite: Allow s3:GetObject s3:PutObject on {objects}"),
+            format!("ReadEarlier: Allow s3:GetObject on arena/{theirs}"),
+            format!("{list} {ours} {theirs}"),
+            "Unlock: Allow s3:DeleteObject on arena/terragrunt/~a~20~2a/*.tflock arena/terragrunt/a ${*}/*.tflock".to_owned(),
+        ]
+    );
+    // A folder has no `/` in its name, so no states lie there.
+    let slash = said(&writer(&scope(&named(&["a/b"])), false));
+    assert_eq!(slash[0], "ReadAndWrite: Allow s3:GetObject s3:PutObject on arena/terragrunt/~a~2fb/* arena/usage-logs/~a~2fb/*");
+    assert_eq!(said(&writer(&scope(&[]), true)).last().expect("it"), "Unlock: Allow s3:DeleteObject on arena/terragrunt/*.tflock");
+}
+
+#[test]
+fn the_account_is_asked_of_the_bucket_and_the_realm_of_the_key() {
+    let whole = Scope { account: Some("123456789012"), key: Some((KEY, "eu-west-1")), ..scope(&[]) };
+    let lines = said(&writer(&whole, false));
+    assert!(lines[..2].iter().all(|line| line.contains(" StringEquals aws:ResourceAccount 123456789012")), "{lines:?}");
+    assert_eq!(lines[2..], [format!("UseTheKey: Allow kms:GenerateDataKey kms:Decrypt on {KEY} {IN_IRELAND}")]);
+    assert_eq!(said(&reader(&whole, Configs::Shown)).last().expect("it"), &format!("UseTheKey: Allow kms:Decrypt on {KEY} {IN_IRELAND}"));
+    for (partition, words, service) in [
+        (Partition::AwsCn, "arn:aws-cn:s3:::arena/terragrunt/*", "s3.cn-north-1.amazonaws.com.cn"),
+        (Partition::AwsUsGov, "arn:aws-us-gov:s3:::arena/terragrunt/*", "s3.cn-north-1.amazonaws.com\""),
+    ] {
+        let json = writer(&Scope { partition, key: Some(("k", "cn-north-1")), ..whole }, false).json();
+        assert!(json.contains(words) && json.contains(service), "{json}");
+    }
+}
+
+#[test]
+fn who_looks_back_reads_records_and_as_much_of_the_configs_as_is_shown() {
+    let all = scope(&[]);
+    let configs = "arena/terragrunt/*/config.yaml arena/terragrunt/*/config-history/*.yaml arena/terragrunt/*/usage-chain/*.json";
+    assert_eq!(
+        said(&reader(&all, Configs::Hidden)),
+        ["Read: Allow s3:GetObject on arena/usage-logs/*", "List: Allow s3:ListBucket on arena if StringLike s3:prefix usage-logs/*"]
+    );
+    assert_eq!(
+        said(&reader(&all, Configs::WithVersions)),
+        [
+            format!("Read: Allow s3:GetObject on {configs} arena/usage-logs/*"),
+            "List: Allow s3:ListBucket on arena if StringLike s3:prefix terragrunt/* usage-logs/*".to_owned(),
+            format!("ReadVersions: Allow s3:GetObjectVersion on {configs}"),
+            "ListVersions: Allow s3:ListBucketVersions on arena if StringLike s3:prefix terragrunt/*".to_owned(),
+        ]
+    );
+    let one = said(&reader(&scope(&named(&["a$"])), Configs::Shown));
+    assert_eq!(one.len(), 2, "{one:?}");
+    assert!(one[1].ends_with("s3:prefix terragrunt/~a~24/* terragrunt/a${$}/* usage-logs/~a~24/* usage-logs/a${$}/*"), "{one:?}");
+    assert!(one[0].contains(" arena/terragrunt/a${$}/config.yaml arena/terragrunt/a${$}/config-history/*.yaml "), "{one:?}");
+}
+
+#[test]
+fn nobody_deletes_or_overwrites_records_and_versions_and_others_may_do_what_a_writer_may() {
+    let customers = named(&["airbnb"]);
+    let scope = Scope { account: Some("123456789012"), ..scope(&customers) };
+    let once = "arena/usage-logs/airbnb/*.json arena/terragrunt/airbnb/config-history/*.yaml";
+    let kept = format!("{once} arena/terragrunt/airbnb/config.yaml arena/terragrunt/airbnb/usage-chain/*.json");
+    let own = [
+        "OnlyTls: Deny s3:* for * on arena arena/* if Bool aws:SecureTransport false".to_owned(),
+        format!("NeverDeleted: Deny s3:DeleteObject s3:DeleteObjectVersion for * on {kept}"),
+        format!("WrittenOnce: Deny s3:PutObject for * on {once} if Bool s3:ObjectCreationOperation true Null s3:if-none-match true"),
+    ];
+    assert_eq!(said(&bucket(&scope, &[])), own, "no condition asks whose account it is");
+    let others = said(&bucket(&scope, &named(&["arn:aws:iam::210987654321:root"])));
+    assert_eq!(others[..3], own);
+    assert_eq!(
+        others[3],
+        "ReadAndWrite: Allow s3:GetObject s3:PutObject for AWS arn:aws:iam::210987654321:root \
+         on arena/terragrunt/airbnb/* arena/usage-logs/airbnb/*"
+    );
+    assert!(others.len() == 5 && others[4].starts_with("List: Allow s3:ListBucket for AWS arn:"), "{others:?}");
+    assert!(said(&bucket(&Scope { customers: &[], ..scope }, &[]))[1].contains(" arena/terragrunt/*/config.yaml "));
+}
