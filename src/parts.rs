@@ -258,3 +258,6 @@ fn all<T: DataType>(mut reader: ColumnReaderImpl<T>, rows: usize) -> Result<Vec<
     }
     Ok(values)
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,7 +99,7 @@ fn whole() -> Holdings {
         deployment_id: last.deployment_id.clone(),
     };
     let current = vec![copy("terragrunt/airbnb/config.yaml", "b", 2)];
-    Holdings { seals: [(layout::seal_key("airbnb", "w"), Some(seal))].into(), records, versions, current }
+    Holdings { seals: [(layout::seal_key("airbnb", "w"), Some(seal))].into(), records, versions, current, ..Holdings::default() }
 }
 
 /// What is found after a change, with the beginnings of the reasons.

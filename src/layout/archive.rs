@@ -59,7 +59,7 @@ pub fn parse_part_key(key: &str) -> Option<PartKey<'_>> {
 fn month(text: &str) -> Option<DateTime<Utc>> {
     let day = NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").ok()?;
     // chrono also takes `+2026-1`.
-    (text.len() == 7 && super::YEARS.contains(&day.year())).then(|| day.and_time(NaiveTime::MIN).and_utc())
+    (super::YEARS.contains(&day.year()) && day.format("%Y-%m").to_string() == text).then(|| day.and_time(NaiveTime::MIN).and_utc())
 }
 
 #[cfg(test)]
