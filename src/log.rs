@@ -1,4 +1,4 @@
-//! `log`: writes the usage record of a deployment, looks after the config where `backup` did not, sends what
+//! `log`: brings the config into the bucket where that has another one, then the usage record of the deployment, sends what
 //! earlier deployments left, and says in one line how all of it went.
 //!
 //! Always exits 0. Who deploys is asked here again: a saved plan may be applied by somebody else.
