@@ -42,7 +42,8 @@ fn said(policy: &Term) -> Vec<String> {
 fn who_deploys_all_customers_has_the_policy_of_the_readme() {
     let readme = include_str!("../../README.md").split_once("## Permissions").expect("a chapter").1;
     let shown = readme.split_once("```json\n").and_then(|(_, tail)| tail.split_once("\n```")).expect("a policy").0;
-    assert_eq!(writer(&Scope { bucket: "mongodb-arena", ..scope(&[]) }, false).json(), shown);
+    let value = |json: &str| serde_json::from_str::<Value>(json).expect("JSON");
+    assert_eq!(value(&writer(&Scope { bucket: "mongodb-arena", ..scope(&[]) }, false).json()), value(shown));
 }
 
 #[test]
@@ -52,16 +53,18 @@ fn who_deploys_one_customer_has_its_folders_and_reads_the_records_of_the_earlier
         said(&writer(&scope(&named(&["airbnb"])), false)),
         [
             "ReadAndWrite: Allow s3:GetObject s3:PutObject on arena/terragrunt/airbnb/* arena/usage-logs/airbnb/*".to_owned(),
-            format!("{list} terragrunt/airbnb/* usage-logs/airbnb/*"),
+            "ReadOnly: Allow s3:GetObject on arena/usage-logs-archive/airbnb/*".to_owned(),
+            format!("{list} terragrunt/airbnb/* usage-logs/airbnb/* usage-logs-archive/airbnb/*"),
         ]
     );
-    let (ours, theirs) = ("terragrunt/~a~20~2a/* terragrunt/a ${*}/* usage-logs/~a~20~2a/*", "usage-logs/a ${*}/*");
-    let objects = ours.replace("terragrunt", "arena/terragrunt").replace("usage", "arena/usage");
+    let ours = "terragrunt/~a~20~2a/* terragrunt/a ${*}/* usage-logs/~a~20~2a/*";
+    let theirs = "usage-logs/a ${*}/* usage-logs-archive/~a~20~2a/* usage-logs-archive/a ${*}/*";
+    let in_arena = |keys: &str| keys.replace("terragrunt", "arena/terragrunt").replace("usage", "arena/usage");
     assert_eq!(
         said(&writer(&scope(&named(&["a *"])), true)),
         [
-            format!("ReadAndWrite: Allow s3:GetObject s3:PutObject on {objects}"),
-            format!("ReadEarlier: Allow s3:GetObject on arena/{theirs}"),
+            format!("ReadAndWrite: Allow s3:GetObject s3:PutObject on {}", in_arena(ours)),
+            format!("ReadOnly: Allow s3:GetObject on {}", in_arena(theirs)),
             format!("{list} {ours} {theirs}"),
             "Unlock: Allow s3:DeleteObject on arena/terragrunt/~a~20~2a/*.tflock arena/terragrunt/a ${*}/*.tflock".to_owned(),
         ]
@@ -76,8 +79,8 @@ fn who_deploys_one_customer_has_its_folders_and_reads_the_records_of_the_earlier
 fn the_account_is_asked_of_the_bucket_and_the_realm_of_the_key() {
     let whole = Scope { account: Some("123456789012"), key: Some((KEY, "eu-west-1")), ..scope(&[]) };
     let lines = said(&writer(&whole, false));
-    assert!(lines[..2].iter().all(|line| line.contains(" StringEquals aws:ResourceAccount 123456789012")), "{lines:?}");
-    assert_eq!(lines[2..], [format!("UseTheKey: Allow kms:GenerateDataKey kms:Decrypt on {KEY} {IN_IRELAND}")]);
+    assert!(lines[..3].iter().all(|line| line.contains(" StringEquals aws:ResourceAccount 123456789012")), "{lines:?}");
+    assert_eq!(lines[3..], [format!("UseTheKey: Allow kms:GenerateDataKey kms:Decrypt on {KEY} {IN_IRELAND}")]);
     assert_eq!(said(&reader(&whole, Configs::Shown)).last().expect("it"), &format!("UseTheKey: Allow kms:Decrypt on {KEY} {IN_IRELAND}"));
     for (partition, words, service) in [
         (Partition::AwsCn, "arn:aws-cn:s3:::arena/terragrunt/*", "s3.cn-north-1.amazonaws.com.cn"),
@@ -94,28 +97,46 @@ fn who_looks_back_reads_records_and_as_much_of_the_configs_as_is_shown() {
     let configs = "arena/terragrunt/*/config.yaml arena/terragrunt/*/config-history/*.yaml arena/terragrunt/*/usage-chain/*.json";
     assert_eq!(
         said(&reader(&all, Configs::Hidden)),
-        ["Read: Allow s3:GetObject on arena/usage-logs/*", "List: Allow s3:ListBucket on arena if StringLike s3:prefix usage-logs/*"]
+        [
+            "Read: Allow s3:GetObject on arena/usage-logs/* arena/usage-logs-archive/*",
+            "List: Allow s3:ListBucket on arena if StringLike s3:prefix usage-logs/* usage-logs-archive/*"
+        ]
     );
     assert_eq!(
         said(&reader(&all, Configs::WithVersions)),
         [
-            format!("Read: Allow s3:GetObject on {configs} arena/usage-logs/*"),
-            "List: Allow s3:ListBucket on arena if StringLike s3:prefix terragrunt/* usage-logs/*".to_owned(),
+            format!("Read: Allow s3:GetObject on {configs} arena/usage-logs/* arena/usage-logs-archive/*"),
+            "List: Allow s3:ListBucket on arena if StringLike s3:prefix terragrunt/* usage-logs/* usage-logs-archive/*".to_owned(),
             format!("ReadVersions: Allow s3:GetObjectVersion on {configs}"),
             "ListVersions: Allow s3:ListBucketVersions on arena if StringLike s3:prefix terragrunt/*".to_owned(),
         ]
     );
     let one = said(&reader(&scope(&named(&["a$"])), Configs::Shown));
     assert_eq!(one.len(), 2, "{one:?}");
-    assert!(one[1].ends_with("s3:prefix terragrunt/~a~24/* terragrunt/a${$}/* usage-logs/~a~24/* usage-logs/a${$}/*"), "{one:?}");
+    let records = "usage-logs/~a~24/* usage-logs/a${$}/* usage-logs-archive/~a~24/* usage-logs-archive/a${$}/*";
+    assert!(one[1].ends_with(&format!("s3:prefix terragrunt/~a~24/* terragrunt/a${{$}}/* {records}")), "{one:?}");
     assert!(one[0].contains(" arena/terragrunt/a${$}/config.yaml arena/terragrunt/a${$}/config-history/*.yaml "), "{one:?}");
+}
+
+#[test]
+fn who_archives_reads_records_and_adds_to_the_archive_alone() {
+    let whole = Scope { key: Some((KEY, "eu-west-1")), ..scope(&[]) };
+    assert_eq!(
+        said(&compactor(&whole)),
+        [
+            "Read: Allow s3:GetObject on arena/usage-logs/* arena/usage-logs-archive/*".to_owned(),
+            "Archive: Allow s3:PutObject on arena/usage-logs-archive/*".to_owned(),
+            "List: Allow s3:ListBucket on arena if StringLike s3:prefix usage-logs/* usage-logs-archive/*".to_owned(),
+            format!("UseTheKey: Allow kms:GenerateDataKey kms:Decrypt on {KEY} {IN_IRELAND}"),
+        ]
+    );
 }
 
 #[test]
 fn nobody_deletes_or_overwrites_records_and_versions_and_others_may_do_what_a_writer_may() {
     let customers = named(&["airbnb"]);
     let scope = Scope { account: Some("123456789012"), ..scope(&customers) };
-    let once = "arena/usage-logs/airbnb/*.json arena/terragrunt/airbnb/config-history/*.yaml";
+    let once = "arena/usage-logs/airbnb/*.json arena/usage-logs-archive/airbnb/*.parquet arena/terragrunt/airbnb/config-history/*.yaml";
     let kept = format!("{once} arena/terragrunt/airbnb/config.yaml arena/terragrunt/airbnb/usage-chain/*.json");
     let own = [
         "OnlyTls: Deny s3:* for * on arena arena/* if Bool aws:SecureTransport false".to_owned(),
@@ -130,6 +151,7 @@ fn nobody_deletes_or_overwrites_records_and_versions_and_others_may_do_what_a_wr
         "ReadAndWrite: Allow s3:GetObject s3:PutObject for AWS arn:aws:iam::210987654321:root \
          on arena/terragrunt/airbnb/* arena/usage-logs/airbnb/*"
     );
-    assert!(others.len() == 5 && others[4].starts_with("List: Allow s3:ListBucket for AWS arn:"), "{others:?}");
+    assert!(others[4].starts_with("ReadOnly: Allow s3:GetObject for AWS arn:"), "{others:?}");
+    assert!(others.len() == 6 && others[5].starts_with("List: Allow s3:ListBucket for AWS arn:"), "{others:?}");
     assert!(said(&bucket(&Scope { customers: &[], ..scope }, &[]))[1].contains(" arena/terragrunt/*/config.yaml "));
 }
