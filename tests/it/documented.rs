@@ -105,9 +105,13 @@ fn the_messages_have_exactly_the_documented_keys() {
     };
     let context = ask("context", &told("query"));
     assert_eq!(shape(&context), shape(&shown["context-answer"]));
-    for verb in ["backup", "log"] {
+    let page = fs::read_to_string(project().join("docs/protocol.md")).expect("the page");
+    for (verb, says) in [
+        ("backup", "config-backup: config.yaml is kept on this machine, and sent with the usage record"),
+        ("log", "config-backup: config.yaml is backed up as s3://"),
+    ] {
         let line = ask(verb, &told("request"));
-        assert!(line.starts_with("config-backup: config.yaml is backed up as s3://"), "{line}");
+        assert!(line.starts_with(says) && page.contains(says), "{line}");
     }
     let deployed = unit.deploy(&world).went_well();
     assert_eq!(shape(&deployed.outcome.to_string()).1, shape(&shown["outcome-answer"]).1);
