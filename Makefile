@@ -45,7 +45,7 @@ bench-deployment: build tools ## Measure what a deployment costs: each step, and
 	cargo build --release --locked -p report-bench -p embedded-aws
 	python3 tests/bench/bench.py --deployment $(BENCH_ARGS)
 
-bench-scale: build ## Measure how report grows from a thousand records to a million, some 6 minutes
+bench-scale: build ## Measure how report grows from a thousand records to a million, archived or not, some 10 minutes (with tools/install-trino: Trino, too)
 	cargo build --release --locked -p report-bench
 	python3 tests/bench/bench.py --scale $(BENCH_ARGS)
 
