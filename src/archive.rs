@@ -65,14 +65,16 @@ impl<S: Shelf> Sink for Parts<'_, S> {
     }
 }
 
-/// The records in an object of the archive, whose key says what its bytes are.
+/// The records in an object of the archive, whose key says what its bytes are, and whose they are.
 fn open(key: &str, body: Vec<u8>) -> Result<Vec<Archived>, String> {
-    let named = layout::parse_part_key(key).map(|key| key.digest.to_owned()).unwrap_or_default();
-    if !named.is_empty() && sha256_hex(&body).starts_with(&named) {
-        parts::decode(body)
-    } else {
-        Err("its bytes are not those that its name stands for".to_owned())
+    let Some(PartKey { segment, digest, .. }) = layout::parse_part_key(key) else { return Err("its name is none".to_owned()) };
+    if !sha256_hex(&body).starts_with(digest) {
+        return Err("its bytes are not those that its name stands for".to_owned());
     }
+    let records = parts::decode(body)?;
+    // Permissions are given by prefix: who may archive one customer must not have a word in another one's report.
+    let is_own = |record: &Archived| layout::segment_of(&record.listed.key) == Some(segment);
+    if records.iter().all(is_own) { Ok(records) } else { Err("it has records of another customer".to_owned()) }
 }
 
 /// What the archive was good for, and what of it could not be read.

@@ -143,6 +143,25 @@ fn a_damaged_object_of_the_archive_is_named_and_the_records_are_read_themselves(
 }
 
 #[test]
+fn who_may_archive_one_customer_has_no_word_in_the_report_of_another() {
+    let site = Site::new(Kind::Embedded);
+    let entries = entries();
+    fill(&site, &entries);
+    compacted(&site.world, &[]);
+    let part = site.hand.keys(ARCHIVE).remove(0);
+    for entry in &entries {
+        site.hand.delete(&entry.key("acme"));
+    }
+    let moved = part.replace("/acme/", "/zeta/");
+    let body = site.hand.get_all(std::slice::from_ref(&part)).remove(0).expect("an object").0;
+    site.world.server.put(BUCKET, &moved, &body, &[]).expect("put");
+    site.hand.delete(&part);
+    let (code, csv, messages) = site.report(&[]);
+    assert_eq!((code, csv), (Some(0), csv_of(&[])));
+    assert_eq!(messages, format!("config-backup: left out `{moved}`: it has records of another customer\n"));
+}
+
+#[test]
 fn who_may_not_read_the_archive_gets_the_records_and_is_told() {
     let site = Site::new(Kind::Embedded);
     let entries = entries();
