@@ -30,8 +30,8 @@ locals {
     spent_ms      = try(local.context.spent_ms, "0")
   }))
 
-  # Where helper.sh gets a helper that is missing, in which time; nowhere unless told.
-  source = var.helper_url == "" ? [] : [var.helper_url, var.helper_sha256, tostring(var.timeout)]
+  # Where helper.sh gets a helper that is missing, in which time; nowhere unless told. The provider takes no empty words.
+  source = var.helper_url == "" ? [] : [var.helper_url, coalesce(var.helper_sha256, "none"), tostring(var.timeout)]
 
   # Data travels in the environment: a command line is visible to every user of the machine.
   environment = {
