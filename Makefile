@@ -31,7 +31,6 @@ man: ## Write the manual pages: target/man/*.1
 	cargo run --quiet --locked --example man -- target/man
 
 dist: ## Build what a release has into target/dist, some 5 minutes a target: Linux and Windows, or on macOS, whose SDK it takes, macOS
-	tools/install dist
 	tools/dist $(DIST_TARGETS)
 
 demo: tools build ## Show a deployment, its backup and its log on a local S3 (DEMO_ARGS=--keep leaves it there)
@@ -69,7 +68,6 @@ test-sql: tools ## Run the SQL over the usage records in a real Trino, 5 minutes
 	tests/sql/run.sh trino
 
 test-dist: ## Build the Linux x86_64 archive twice, in two places, and look at all that is in it, some 12 minutes
-	tools/install dist
 	python3 tests/dist.py
 
 torture: tools ## Run the campaigns in full, an hour; TORTURE=small: those that need strace, small (as root on Debian it is installed)

@@ -74,7 +74,7 @@ class Build:
 
 
 def dist(root, folder, **environment):
-    environment = os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH), "PATH": f"{ROOT / '.tools' / 'bin'}:{os.environ['PATH']}"} | environment
+    environment = os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH)} | environment
     subprocess.run([root / "tools" / "dist", "--output", folder, TARGET], env=environment, check=True)
 
 
