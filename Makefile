@@ -30,7 +30,7 @@ build: ## Build the helper: target/release/config-backup
 man: ## Write the manual pages: target/man/*.1
 	cargo run --quiet --locked --example man -- target/man
 
-dist: ## Build what a release has into target/dist, some 5 minutes a target: Linux and Windows, or on macOS, whose SDK it takes, macOS
+dist: ## Build what a release has into target/dist, some 5 minutes a target: for Linux, or on macOS, whose SDK it takes, for macOS
 	tools/dist $(DIST_TARGETS)
 
 demo: tools build ## Show a deployment, its backup and its log on a local S3 (DEMO_ARGS=--keep leaves it there)
