@@ -12,11 +12,11 @@ export TF_CLI_CONFIG_FILE := $(CURDIR)/.tools/tofurc
 export CHECKPOINT_DISABLE := 1
 export TFLINT_DISABLE_VERSION_CHECK := 1
 
-CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform check-tflint check-terragrunt check-shell check-typos check-docs
+CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform check-tflint check-terragrunt check-shell check-typos check-docs check-workflows check-machete
 HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build man try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql torture fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql test-dist torture fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,9 @@ man: ## Write the manual pages: target/man/*.1
 
 try: ## Look around: deployments by hand on a local S3, and a look back; Rust is enough (TRY_ARGS=--keep leaves it there)
 	tests/demo.sh --quick $(TRY_ARGS)
+
+dist: ## Build what a release has into target/dist, some 5 minutes a target: for Linux, or on macOS, whose SDK it takes, for macOS
+	tools/dist $(DIST_TARGETS)
 
 demo: tools build ## Show a deployment, its backup and its log on a local S3 (DEMO_ARGS=--keep leaves it there)
 	tests/demo.sh $(DEMO_ARGS)
@@ -66,6 +69,9 @@ test-browser: ## Look at the report's page in a real Chromium (as root on Debian
 test-sql: tools ## Run the SQL over the usage records in a real Trino, 5 minutes with its download (needs Maven and Java 24 or later)
 	tools/install-trino
 	tests/sql/run.sh trino
+
+test-dist: ## Build the Linux x86_64 archive twice, in two places, and look at all that is in it, some 12 minutes
+	python3 tests/dist.py
 
 torture: tools ## Run the campaigns in full, an hour; TORTURE=small: those that need strace, small (as root on Debian it is installed)
 	tools/install-strace
@@ -121,6 +127,12 @@ check-shell: tools ## ShellCheck has nothing to say about any shell script
 
 check-typos: tools ## Nothing is misspelt
 	typos
+
+check-workflows: tools ## zizmor has nothing to say about the workflows
+	zizmor --offline --quiet --persona auditor .github
+
+check-machete: tools ## No crate is a dependency that nothing uses
+	cargo-machete --with-metadata
 
 audit: tools ## Look for known vulnerabilities (fetches the public advisory database, hence not part of check)
 	cargo-deny --locked check advisories

@@ -31,17 +31,23 @@ locals {
     spent_ms      = try(local.context.spent_ms, "0")
   }))
 
+  # Where helper.sh gets a helper that is missing, in which time; nowhere unless told. The provider takes no empty words.
+  source = var.helper_url == "" ? [] : [var.helper_url, coalesce(var.helper_sha256, "none"), tostring(var.timeout)]
+
   # Data travels in the environment: a command line is visible to every user of the machine.
   environment = {
-    CONFIG_BACKUP_UNIT    = path.module
-    CONFIG_BACKUP_HELPER  = var.helper
-    CONFIG_BACKUP_REQUEST = local.request
+    CONFIG_BACKUP_UNIT          = path.module
+    CONFIG_BACKUP_HELPER        = var.helper
+    CONFIG_BACKUP_HELPER_URL    = var.helper_url
+    CONFIG_BACKUP_HELPER_SHA256 = var.helper_sha256
+    CONFIG_BACKUP_TIMEOUT       = tostring(var.timeout)
+    CONFIG_BACKUP_REQUEST       = local.request
   }
 }
 
 # Read-only, at plan time: the config's hash, who plans, and whether the bucket has this config already.
 data "external" "context" {
-  program = ["/bin/sh", "${path.module}/helper.sh", "context", var.helper]
+  program = concat(["/bin/sh", "${path.module}/helper.sh", "context", var.helper], local.source)
   query   = local.query
 }
 
@@ -52,7 +58,7 @@ resource "terraform_data" "config_backup" {
 
   provisioner "local-exec" {
     interpreter = ["/bin/sh", "-c"]
-    command     = "exec /bin/sh \"$CONFIG_BACKUP_UNIT/helper.sh\" backup \"$CONFIG_BACKUP_HELPER\""
+    command     = "exec /bin/sh \"$CONFIG_BACKUP_UNIT/helper.sh\" backup \"$CONFIG_BACKUP_HELPER\" \"$CONFIG_BACKUP_HELPER_URL\" \"$CONFIG_BACKUP_HELPER_SHA256\" \"$CONFIG_BACKUP_TIMEOUT\""
     environment = local.environment
     on_failure  = continue
     quiet       = true
@@ -66,7 +72,7 @@ resource "terraform_data" "usage_log" {
 
   provisioner "local-exec" {
     interpreter = ["/bin/sh", "-c"]
-    command     = "exec /bin/sh \"$CONFIG_BACKUP_UNIT/helper.sh\" log \"$CONFIG_BACKUP_HELPER\""
+    command     = "exec /bin/sh \"$CONFIG_BACKUP_UNIT/helper.sh\" log \"$CONFIG_BACKUP_HELPER\" \"$CONFIG_BACKUP_HELPER_URL\" \"$CONFIG_BACKUP_HELPER_SHA256\" \"$CONFIG_BACKUP_TIMEOUT\""
     environment = local.environment
     on_failure  = continue
     quiet       = true
@@ -77,7 +83,7 @@ resource "terraform_data" "usage_log" {
 
 # Read after both uploads, since it depends on them.
 data "external" "outcome" {
-  program = ["/bin/sh", "${path.module}/helper.sh", "outcome", var.helper]
+  program = concat(["/bin/sh", "${path.module}/helper.sh", "outcome", var.helper], local.source)
   query   = merge(local.query, { deployment_id = try(terraform_data.usage_log.triggers_replace[0], "") })
 
   depends_on = [terraform_data.config_backup, terraform_data.usage_log]

@@ -14,6 +14,8 @@ inputs = {
   bucket_region         = get_env("CONFIG_BACKUP_BUCKET_REGION", "us-east-1")
   expected_bucket_owner = get_env("CONFIG_BACKUP_BUCKET_OWNER", "")
   helper                = get_env("CONFIG_BACKUP_HELPER", "config-backup")
+  helper_url            = get_env("CONFIG_BACKUP_HELPER_URL", "")
+  helper_sha256         = get_env("CONFIG_BACKUP_HELPER_SHA256", "")
 }
 
 # Whatever happens in this unit, even a provider that cannot be had, is a warning of the run and no failure.

@@ -116,6 +116,30 @@ variable "helper" {
   }
 }
 
+variable "helper_url" {
+  description = "Where a helper that is missing is fetched from with curl, as a program or as a release's archive; `{target}` stands for the machine, as in the archives' names. It is kept in the user's cache. Empty: nothing is ever fetched."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(https?://[^[:space:][:cntrl:]@?#\"'\\\\]+[^/[:space:][:cntrl:]@?#\"'\\\\])?$", var.helper_url))
+    error_message = "The variable helper_url must be an http or https URL of a file, without user, password and query, such as \"https://example.com/config-backup-0.1.0-{target}.tar.gz\", or empty."
+  }
+}
+
+variable "helper_sha256" {
+  description = "The SHA-256 of what `helper_url` gives, hex, or the lines of a SHA256SUMS; anything else is not used."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([0-9a-f]{64}|([0-9a-f]{64} [ *][^[:space:]]+(\n|$))+)?$", var.helper_sha256))
+    error_message = "The variable helper_sha256 must be a SHA-256 of 64 hex digits, or the lines of a file SHA256SUMS, or empty."
+  }
+}
+
 variable "timeout" {
   description = "The most that a deployment is held up, in seconds, all steps together."
   type        = number

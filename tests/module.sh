@@ -11,7 +11,7 @@ export PATH=$project/.tools/bin:$PATH
 export TF_CLI_CONFIG_FILE=$project/.tools/tofurc
 
 world=$(mktemp -d "${TMPDIR:-/tmp}/config-backup-module.XXXXXX")
-trap 'rm -rf "$world"' EXIT
+trap 'stop_server; rm -rf "$world"' EXIT
 
 way_out='this deployment is neither backed up nor logged; install the helper, or set the variable helper to its path'
 verbs='context backup log outcome'
@@ -25,9 +25,11 @@ main() {
 
   files
   make_fakes
+  serve
   for shell in sh dash bash; do
     if command -v "$shell" >/dev/null; then
       wrapper
+      fetching
     else
       absent+=("helper.sh was not run with $shell, which is not in PATH")
     fi
@@ -51,6 +53,7 @@ require_tools() {
   local missing=
   [[ -x $project/.tools/bin/tofu && -f $TF_CLI_CONFIG_FILE ]] || missing="the pinned tofu and its mirror, which 'make tools' gives"
   command -v python3 >/dev/null || missing='python3, which reads the JSON'
+  command -v curl >/dev/null || missing='curl, which fetches a helper'
   if [[ -n $missing ]]; then
     echo "module.sh: missing: $missing" >&2
     exit 1
@@ -173,7 +176,7 @@ wrapper() {
   # Names of nothing: options, builtins, keywords, functions of helper.sh itself, and what a shell or JSON could trip over.
   for name in no-such-helper /no/such/helper "it's" 'say "hi"' "back\\slash\\" $'two\nlines' $'tab\t, bell\a, escape\e' \
     '$(touch pwned)' '`touch pwned`' '; touch pwned' '&& touch pwned' '*' '$HOME' '%s%n' '-v' '--' '-' '#' ' ' 'größe' \
-    cd if fallback plain; do
+    cd if fallback plain fetch get; do
     check "$shell: \`$(printf %q "$name")\` is reported as not installed" \
       stands_in "$name" "the helper '$(without_what_breaks_json "$name")' is not installed: $way_out"
   done
@@ -196,14 +199,14 @@ wrapper() {
   check "$shell: no name was ever run as a command" nothing_was_made
 }
 
-# Runs helper.sh with the verb $1 and the helper $2 into the variables stdout and stderr; it must exit 0.
+# Runs helper.sh with the verb $1, the helper $2 and what `from` holds into the variables stdout and stderr; it must exit 0.
 helper_sh() {
   local code=0
   printf 'query of %s' "$1" >"$world/stdin"
   (
     cd "$world/cwd"
-    env -i PATH="$fakes/path:$PATH" HOME="$world/home" CONFIG_BACKUP_REQUEST="${request-request of $1}" \
-      "$shell" "$module/helper.sh" "$1" "$2" <"$world/stdin" >"$world/stdout" 2>"$world/stderr"
+    env -i PATH="${path:-$fakes/path:$PATH}" HOME="$world/home" ${cache:+XDG_CACHE_HOME="$cache"} CONFIG_BACKUP_REQUEST="${request-request of $1}" \
+      "$(command -v "$shell")" "$module/helper.sh" "$1" "$2" "${from[@]+"${from[@]}"}" <"$world/stdin" >"$world/stdout" 2>"$world/stderr"
   ) || code=$?
   equal "exit code $code" 'exit code 0'
   IFS= read -r -d '' stdout <"$world/stdout" || true
@@ -287,6 +290,195 @@ nothing_was_made() {
   equal "$(ls -A "$world/cwd" "$world/home")" "$world/cwd:"$'\n'"helper-in-cwd"$'\n\n'"$world/home:"
 }
 
+# --- a helper that is fetched ----------------------------------------------------------------------------------------
+
+# A server of the folder $site on a port of its own, and a port that refuses. It notes what it is asked for; /hang gets no
+# answer and after a while is hung up on, and what lies under /meet is given out when two have asked for it.
+serve() {
+  site=$world/site
+  mkdir -p "$site/meet"
+  : >"$world/requests"
+  python3 - "$site" "$world" <<'PYTHON' &
+import functools, http.server, os, socket, sys, threading
+
+site, world = sys.argv[1:]
+meeting = threading.Barrier(2)
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        with open(world + "/requests", "a") as requests:
+            requests.write(self.path + "\n")
+        if self.path == "/hang":
+            self.connection.settimeout(8)
+            try:
+                self.connection.recv(1)
+            except TimeoutError:
+                pass
+            self.close_connection = True
+            return
+        if self.path.startswith("/meet/"):
+            meeting.wait(30)
+        super().do_GET()
+
+    def log_message(self, *_):
+        pass
+
+refusing = socket.socket()
+refusing.bind(("127.0.0.1", 0))
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=site))
+with open(world + "/ports.new", "w") as ports:
+    print(server.server_port, refusing.getsockname()[1], file=ports)
+os.rename(world + "/ports.new", world + "/ports")
+server.serve_forever()
+PYTHON
+  server=$!
+  until [[ -f $world/ports ]]; do
+    kill -0 "$server"
+    sleep 0.05
+  done
+  read -r port refusing <"$world/ports"
+  here=http://127.0.0.1:$port
+
+  target=$(uname -sm)
+  case $target in
+    'Linux x86_64') target=x86_64-unknown-linux-musl ;;
+    'Linux aarch64') target=aarch64-unknown-linux-musl ;;
+    'Darwin x86_64') target=x86_64-apple-darwin ;;
+    'Darwin arm64') target=aarch64-apple-darwin ;;
+  esac
+  archive=config-backup-1.2.3-$target
+  mkdir "$world/$archive"
+  cp "$fakes/good" "$world/$archive/config-backup"
+  tar -czf "$site/$archive.tar.gz" -C "$world" "$archive"
+  cp "$fakes/good" "$site/helper"
+  cp "$fakes/good" "$site/meet/helper"
+  printf '#!/bin/sh\ntouch "%s"\n' "$world/cwd/it-ran" >"$site/evil"
+  cp "$module/tests/stub.sh" "$site/stub"
+}
+
+stop_server() {
+  [[ -z ${server-} ]] || kill "$server"
+}
+
+sum() {
+  python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$1"
+}
+
+# shellcheck disable=SC2034 # helper_sh reads them
+fetching() {
+  local cache=$world/cache from nowhere="is not installed, and not to be had from" good
+  good=$(sum "$site/helper")
+
+  check "$shell: a helper that is there is not fetched, whatever the URL" fetches_nothing_for "$fakes/good"
+  check "$shell: without a URL nobody is asked, and nothing is made" fetches_nothing_without_a_url
+  check "$shell: a missing helper is fetched once, kept under its SHA-256 for its owner alone, and run" fetches_once
+  check "$shell: an archive of a release is fetched for this machine, its sum read from a SHA256SUMS" fetches_an_archive
+  check "$shell: two at once both get it, and leave one whole file" fetches_at_once
+
+  from=("$here/evil" "$good" 10)
+  check "$shell: what has another SHA-256 is reported, not run, and not left" \
+    refused 2 "$nowhere '$here/evil': its SHA-256 is $(sum "$site/evil"), not $good"
+  from=("$here/nothing" "$good" 10)
+  check "$shell: what the server has not is reported" refused 2 "$nowhere '$here/nothing': curl: (22) *404*"
+  from=("$here/hang" "$good" 1)
+  check "$shell: a server that does not answer is reported when the time is over" refused 2 "$nowhere '$here/hang': curl: (28) *"
+  from=("http://127.0.0.1:$refusing/helper" "$good" 10)
+  check "$shell: a server that is down is reported" refused 0 "$nowhere '${from[0]}': curl: (7) *"
+  from=("$here/helper" "$good  another-file" 10)
+  check "$shell: nothing is fetched of which there is no sum" refused 0 "$nowhere '$here/helper': helper_sha256 has no sum of 'helper'"
+  from=("$here/helper" '' 10)
+  check "$shell: nothing is fetched without a sum" refused 0 "$nowhere '$here/helper': helper_sha256 has no sum of 'helper'"
+  from=("$here/helper" "$good" 10)
+  check "$shell: a machine without curl is reported" without_curl
+  cache=/dev/null
+  check "$shell: a cache that cannot be written is reported" refused 0 "$nowhere '$here/helper': *: Not a directory"
+}
+
+requests() {
+  wc -l <"$world/requests" | tr -d ' '
+}
+
+fresh() {
+  rm -rf "$cache"
+  : >"$world/requests"
+}
+
+fetches_nothing_for() {
+  local from=("$here/helper" "$good" 10)
+  fresh
+  passes_on "$1"
+  equal "$(requests) requests" '0 requests'
+  [[ ! -e $cache ]]
+}
+
+fetches_nothing_without_a_url() {
+  local from=('' "$good" 10)
+  fresh
+  stands_in no-such-helper "the helper 'no-such-helper' is not installed: $way_out"
+  equal "$(requests) requests" '0 requests'
+  [[ ! -e $cache ]]
+}
+
+fetches_once() {
+  local from=("$here/helper" "$good" 10)
+  fresh
+  passes_on no-such-helper
+  equal "$(cat "$world/requests")" /helper
+  equal "$(ls -A "$cache/config-backup")" "$good"
+  equal "$(find "$cache" ! -perm 700)" ''
+  cmp "$cache/config-backup/$good" "$site/helper"
+}
+
+fetches_an_archive() {
+  local from=("$here/config-backup-1.2.3-{target}.tar.gz" "$good  another"$'\n'"$(sum "$site/$archive.tar.gz")  $archive.tar.gz"$'\n' 10)
+  fresh
+  passes_on no-such-helper
+  equal "$(cat "$world/requests")" "/$archive.tar.gz"
+  equal "$(ls -A "$cache/config-backup")" "$(sum "$site/$archive.tar.gz")"
+}
+
+# The server holds back its answers until it has both requests.
+fetches_at_once() {
+  local run runs=()
+  fresh
+  for run in 1 2; do
+    env -i PATH="$PATH" XDG_CACHE_HOME="$cache" "$(command -v "$shell")" "$module/helper.sh" context no-such-helper "$here/meet/helper" "$good" 10 \
+      <<<"query $run" >"$world/run.$run" 2>&1 &
+    runs+=($!)
+  done
+  wait "${runs[@]}"
+  equal "$(cat "$world"/run.?)" '{"status":"ok","message":"query 1"}'$'\n''{"status":"ok","message":"query 2"}'
+  equal "$(requests) requests" '2 requests'
+  equal "$(ls -A "$cache/config-backup")" "$good"
+}
+
+# All four verbs stand in for the helper with a message that has the pattern $2; the server got $1 requests: `context` and
+# `log` ask, `backup` and `outcome` do not.
+refused() {
+  local verb message
+  [[ $cache == /dev/null ]] || fresh
+  : >"$world/requests"
+  for verb in $verbs; do
+    case $verb:$2 in
+      context:* | log:* | *'no sum of'*) message=$2 ;;
+      *) message="$nowhere '${from[0]}'" ;;
+    esac
+    verbs=$verb stands_in no-such-helper "the helper 'no-such-helper' $message: $way_out"
+  done
+  equal "$(requests) requests" "$1 requests"
+  equal "$(ls -A "$cache/config-backup" 2>/dev/null || true)" ''
+  [[ ! -e $world/cwd/it-ran ]]
+}
+
+without_curl() {
+  local path=$world/few program
+  mkdir -p "$path"
+  for program in uname mkdir mktemp rm tr date cat; do
+    ln -sf "$(command -v "$program")" "$path"
+  done
+  refused 0 "$nowhere '$here/helper': *curl*not found"
+}
+
 # --- the module under a tool -----------------------------------------------------------------------------------------
 
 half() {
@@ -302,6 +494,10 @@ half() {
   tail -n 1 "$world/$tool.log"
   check "$tool: a config in step keeps its resource, and every deployment has a usage log of its own" ids
   check "$tool: a missing helper is a Warning of an apply that succeeds" warns
+  check "$tool: a missing helper is fetched where the module is told from where" fetches
+  check "$tool: what is fetched and has another SHA-256 is a Warning of an apply that succeeds" refuses "$(sum "$site/evil")" \
+    "its SHA-256 is .*, not $(sum "$site/evil")" $'/stub\n/stub'
+  check "$tool: a URL without a SHA-256 is a Warning of an apply that succeeds" refuses '' "helper_sha256 has no sum of 'stub'" ''
   check "$tool: a step that fails all the same does not fail the apply" goes_on
   check "$tool: reads its own versions file and not the other tool's" reads_its_versions
   check "$tool: without upgrade.tf, what left the configuration is destroyed" destroys_without_upgrade
@@ -378,6 +574,33 @@ warns() {
   equal "$(grep -c WARNING "$world/apply.log")" 1
   grep -q ": WARNING: the helper './no such helper' is not installed: $way_out\$" "$world/apply.log"
   grep -qx 'Apply complete! Resources: 2 added, 0 changed, 0 destroyed.' "$world/apply.log"
+}
+
+fetches() {
+  : >"$world/requests"
+  copy_module "$unit.fetching"
+  cd "$unit.fetching"
+  set -- -var config_file_path=.terraform/stub/config.yaml -var helper=no-such-helper -var helper_url="$here/stub"
+  cli init -no-color -input=false
+  apply "$@" -var helper_sha256="$(sum "$site/helper")  helper"$'\n'"$(sum "$site/stub")  stub"$'\n'
+  equal "$(cli output -raw status)" ok
+  equal "$(cd .terraform/stub && echo *.stdin)" 'config.yaml.backup.stdin config.yaml.context.stdin config.yaml.log.stdin config.yaml.outcome.stdin'
+  equal "$(cat "$world/requests")" /stub
+  rm -rf "$world/home/.cache"
+}
+
+# With the SHA-256 $1 the warning has the cause $2 (a regular expression), and the server got the requests $3.
+refuses() {
+  : >"$world/requests"
+  cd "$unit.fetching"
+  apply -var config_file_path=config.yaml -var helper=no-such-helper -var helper_url="$here/stub" -var helper_sha256="$1" >"$world/apply.log" 2>&1
+  cat "$world/apply.log"
+  grep -qx 'Warning: Check block assertion failed' "$world/apply.log"
+  grep -q ": WARNING: the helper 'no-such-helper' is not installed, and not to be had from '$here/stub': $2: $way_out\$" "$world/apply.log"
+  grep -q '^Apply complete! ' "$world/apply.log"
+  equal "$(cat "$world/requests")" "$3"
+  equal "$(ls -A "$world/home/.cache/config-backup" 2>/dev/null || true)" ''
+  rm -rf "$world/home/.cache"
 }
 
 # helper.sh never fails; should it, on_failure is the second line of defence.

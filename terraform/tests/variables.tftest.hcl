@@ -235,6 +235,116 @@ run "helper_refuses_blanks" {
   expect_failures = [var.helper]
 }
 
+run "helper_url_refuses_a_password" {
+  command = plan
+
+  variables {
+    helper_url = "https://jane:secret@example.com/config-backup"
+  }
+
+  expect_failures = [var.helper_url]
+}
+
+run "helper_url_refuses_a_query" {
+  command = plan
+
+  variables {
+    helper_url = "https://example.com/config-backup?token=secret"
+  }
+
+  expect_failures = [var.helper_url]
+}
+
+run "helper_url_refuses_a_path" {
+  command = plan
+
+  variables {
+    helper_url = "/srv/config-backup"
+  }
+
+  expect_failures = [var.helper_url]
+}
+
+run "helper_url_refuses_a_folder" {
+  command = plan
+
+  variables {
+    helper_url = "https://example.com/"
+  }
+
+  expect_failures = [var.helper_url]
+}
+
+run "helper_url_refuses_another_scheme" {
+  command = plan
+
+  variables {
+    helper_url = "file:///srv/config-backup"
+  }
+
+  expect_failures = [var.helper_url]
+}
+
+run "helper_url_refuses_a_line_break" {
+  command = plan
+
+  variables {
+    helper_url = "https://example.com/config\nbackup"
+  }
+
+  expect_failures = [var.helper_url]
+}
+
+run "helper_sha256_refuses_63_digits" {
+  command = plan
+
+  variables {
+    helper_sha256 = format("%063d", 0)
+  }
+
+  expect_failures = [var.helper_sha256]
+}
+
+run "helper_sha256_refuses_65_digits" {
+  command = plan
+
+  variables {
+    helper_sha256 = format("%065d", 0)
+  }
+
+  expect_failures = [var.helper_sha256]
+}
+
+run "helper_sha256_refuses_upper_case" {
+  command = plan
+
+  variables {
+    helper_sha256 = upper(sha256("helper"))
+  }
+
+  expect_failures = [var.helper_sha256]
+}
+
+run "helper_sha256_refuses_a_word" {
+  command = plan
+
+  variables {
+    helper_sha256 = "latest"
+  }
+
+  expect_failures = [var.helper_sha256]
+}
+
+run "helper_sha256_refuses_a_list_of_sums_without_names" {
+  command = plan
+
+  variables {
+    helper_sha256 = "${sha256("one")}\n${sha256("two")}"
+  }
+
+  expect_failures = [var.helper_sha256]
+}
+
 run "timeout_refuses_0" {
   command = plan
 
@@ -277,6 +387,8 @@ run "the_smallest_good_values_pass" {
     bucket                 = "a.b"
     bucket_region          = "eu-west-3"
     expected_bucket_owner  = ""
+    helper_url             = ""
+    helper_sha256          = ""
     timeout                = 1
   }
 }
@@ -293,6 +405,8 @@ run "the_largest_good_values_pass" {
     bucket                 = format("%063d", 0)
     bucket_region          = "us-isob-east-1"
     expected_bucket_owner  = "123456789012"
+    helper_url             = "https://mirror.example.com:8443/releases/v0.1.0/config-backup-0.1.0-{target}.tar.gz"
+    helper_sha256          = "${sha256("one")}  one.tar.gz\n${sha256("two")} *two.tar.gz\n"
     timeout                = 300
   }
 }
@@ -309,6 +423,8 @@ run "null_stands_for_the_default" {
     bucket                 = null
     bucket_region          = null
     expected_bucket_owner  = null
+    helper_url             = null
+    helper_sha256          = null
     timeout                = null
   }
 

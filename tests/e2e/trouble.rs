@@ -8,6 +8,7 @@ use crate::support::nobody_there;
 
 with_both_tools!(
     a_missing_helper_is_told,
+    a_helper_that_cannot_be_fetched_is_told,
     a_helper_that_may_not_run_is_told,
     a_helper_that_fails_is_told,
     a_helper_that_answers_garbage_is_told,
@@ -44,6 +45,16 @@ fn a_missing_helper_is_told(mut stack: Stack) {
     told(&stack.apply_all(), &["the helper 'no-such-helper' is not installed", "neither backed up nor logged", "install the helper"]);
     // Not only the first time.
     told(&stack.apply_all(), &["is not installed"]);
+}
+
+fn a_helper_that_cannot_be_fetched_is_told(mut stack: Stack) {
+    let url = nobody_there() + "/helper";
+    stack.set("CONFIG_BACKUP_HELPER", "no-such-helper");
+    stack.set("CONFIG_BACKUP_HELPER_URL", &url);
+    let absent = format!("the helper 'no-such-helper' is not installed, and not to be had from '{url}'");
+    told(&stack.apply_all(), &[&absent, "helper_sha256 has no sum of 'helper'"]);
+    stack.set("CONFIG_BACKUP_HELPER_SHA256", &"0".repeat(64));
+    told(&stack.apply_all(), &[&absent, "curl: (7)", "neither backed up nor logged"]);
 }
 
 fn a_helper_that_may_not_run_is_told(stack: Stack) {

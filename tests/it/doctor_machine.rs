@@ -33,6 +33,12 @@ fn a_helper_that_is_not_there_or_of_another_version_is_named() {
     world.set_variable("CONFIG_BACKUP_HELPER", None);
     let found = examined(&world, &folder);
     found.is_bad(1, &["helper"]).says("helper", "bad", "`config-backup` is not in PATH", "CONFIG_BACKUP_HELPER");
+
+    world.set_variable("CONFIG_BACKUP_HELPER_URL", Some("https://example.com/config-backup"));
+    examined(&world, &folder).is_bad(1, &["helper"]);
+    world.set_variable("CONFIG_BACKUP_HELPER_SHA256", Some("0"));
+    examined(&world, &folder).says("helper", "note", "not in PATH: deployments use what they fetch", "install it");
+    world.set_variable("CONFIG_BACKUP_HELPER_URL", None);
     for (helper, words) in [("../config-backup", "relative"), ("/no/such/helper", "no executable file")] {
         world.set_variable("CONFIG_BACKUP_HELPER", Some(helper));
         examined(&world, &folder).is_bad(1, &["helper"]).says("helper", "bad", words, "absolute path");
