@@ -59,6 +59,9 @@ fn a_record_lies_where_its_time_and_its_deployment_say() {
     let earlier = |stem: &str| Record { key: format!("usage-logs/airbnb/{stem}.json"), ..record(0, "a", "") };
     assert_eq!(belongs("airbnb", &earlier(&"a".repeat(32))), None);
     assert!(belongs("airbnb", &earlier(&"b".repeat(32))).is_some());
+    for other in ["b".repeat(31), "g".repeat(32)] {
+        assert_eq!(belongs("airbnb", &earlier(&other)), None, "no MD5, and nothing to hold against it");
+    }
 }
 
 /// A version that a deployment brought at an hour, with what vouches for it; its bytes are told by a digit.
