@@ -230,5 +230,6 @@ fn deployments_within_five_minutes_are_at_once() {
     let (first, last) = (record(0, "a", "uploaded"), record(0, "b", "uploaded"));
     let after = |seconds| vec![first.clone(), Record { at: Some(at(0) + TimeDelta::seconds(seconds)), ..last.clone() }];
     assert!(passes(&copy("c", "a", 0), after(299)) && passes(&copy("c", "c", 0), after(300)));
+    assert!(passes(&copy("c", "a", -1), after(299)) && !passes(&copy("c", "a", -1), after(300)));
     assert!(!passes(&copy("c", "a", 0), after(301)) && !passes(&copy("c", "c", 0), after(301)));
 }
