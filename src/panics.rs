@@ -47,7 +47,7 @@ mod tests {
         let fault = result.expect_err("a panic");
         assert_eq!(fault.kind, Kind::Local);
         assert!(fault.text.starts_with("stopped by an error of config-backup itself at ") && fault.text.contains(".rs:"), "{fault}");
-        assert!(!fault.to_string().contains("canary") && !fault.text.contains('/'), "{fault}");
+        assert!(!fault.to_string().contains("canary"), "{fault}");
         assert_eq!(caught(|| 1), Ok(1));
     }
 }

@@ -57,6 +57,9 @@ fn the_page_runs_its_own_script_and_style_alone() {
         &page,
         &[
             "<title>Deployments in &lt;b&gt;&amp;</title>",
+            "Deployments by customer</caption>",
+            "Deployments by user</caption>",
+            "aria-label=\"Calendar\"",
             "Made <time datetime=\"2026-11-24T12:34:56Z\">2026-11-24 12:34 UTC</time>.",
             concat!("Made by config-backup ", env!("CARGO_PKG_VERSION"), " from"),
         ],
