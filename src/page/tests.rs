@@ -57,6 +57,7 @@ fn the_page_runs_its_own_script_and_style_alone() {
         &page,
         &[
             "<title>Deployments in &lt;b&gt;&amp;</title>",
+            "<p class=\"note\">Per day; 1 in the busiest day</p>",
             "Deployments by customer</caption>",
             "Deployments by user</caption>",
             "aria-label=\"Calendar\"",
