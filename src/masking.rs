@@ -233,6 +233,8 @@ mod tests {
             assert!(!known.is_in(other), "{other}");
         }
         assert!(Known::all_of([&document, &Node::Null]).is_in("a: 123"));
+        let short = documents::read(b"password: p@ss.w9").expect("YAML");
+        assert!(Known::of([&short, &Node::Null]).is_in("(p@ss.w9)") && !Known::of([&short, &Node::Null]).is_in("p ss w9"));
         let dashed = documents::read(b"{password: hunter2-x_9z, token: true, pin: 'null'}").expect("YAML");
         let known = Known::all_of([&dashed, &Node::Null]);
         assert!(known.is_in("user:hunter2-x_9z@host") && !known.is_in("hunter2") && !known.is_in("true or null"));

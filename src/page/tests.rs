@@ -146,6 +146,8 @@ fn of_too_many_rows_the_newest_are_shown() {
     let ordered = chosen(20_002, true);
     assert_eq!((ordered.len(), &*ordered[0], &*ordered[9_999]), (MOST_ROWS, "3", "20001"));
     assert_eq!(chosen(3, true), ["0", "1", "2"]);
+    let mut falling = ["c", "b", "a"].into_iter().map(|time| vec![Cell::Text(time.into())]);
+    assert_eq!(choose(&mut falling, &["timestamp"], true).len(), 3);
     assert!(note(&["timestamp"], MOST_ROWS, 500_000).contains("the newest 10,000 of 500,000 rows"));
 }
 
