@@ -95,7 +95,7 @@ coverage: tools ## Show which lines of src/ no test reaches, the helper's own pr
 	tools/install-crate cargo-llvm-cov
 	rustup component add llvm-tools
 	PATH="$(CURDIR)/.tools/crates/bin:$$PATH" cargo llvm-cov --locked --lib --bins --test it --test fuzz --test e2e \
-		--show-missing-lines --fail-under-lines 90 --ignore-filename-regex '/tests(/|\.rs)'
+		--show-missing-lines --failure-mode all --fail-under-lines 90 --ignore-filename-regex '/tests(/|\.rs)'
 
 check: $(CHECKS) ## Run every linter; a missing one is an error (faster: make -j2 check)
 

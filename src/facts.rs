@@ -126,6 +126,7 @@ mod tests {
     fn what_is_mistyped_is_named_by_its_key_only() {
         let facts = read(b"customer:\n  name: [s3cret]\nmongodb:\n  additional_users_count: s3cret\n  project_name: 42\n");
         assert_eq!((facts.customer.as_str(), facts.project_name.as_str()), ("", "42"));
+        assert_eq!(read(b"customer: {name: ' '}\n").problems, ["its customer.name is no text"]);
         let problems = facts.problems.join("; ");
         assert_eq!(problems, "its customer.name is no text; its mongodb.additional_users_count is no whole number");
     }

@@ -201,6 +201,26 @@ mod tests {
     }
 
     #[test]
+    fn what_was_feared_gives_way_to_the_cause_and_to_nothing_else() {
+        let feared = Fault::new(Kind::Local, "stopped", "");
+        let cause = Fault::new(Kind::Timeout, "no answer", "wait");
+        let told = |config: &Fault, record: &Fault| {
+            let config = Config { backup: Backup::Spooled, key: String::new(), md5: String::new(), fault: Some(config.clone()) };
+            let record = Sent { sent: false, kept: true, key: String::new(), user: String::new(), fault: Some(record.clone()) };
+            let mut journal = Journal { config: Some(config), record: Some(record), ..Journal::default() };
+            journal.settle(&feared, &cause);
+            (journal.config.expect("it").fault.expect("a fault"), journal.record.expect("it").fault.expect("a fault"))
+        };
+        let not_kept = Fault { text: "stopped; nothing is kept".into(), ..feared.clone() };
+        assert_eq!(told(&feared, &not_kept), (cause.clone(), Fault { text: "no answer; nothing is kept".into(), ..cause.clone() }));
+        let denied = Fault::new(Kind::Denied, "denied", "ask");
+        assert_eq!(told(&denied, &feared), (denied, cause.clone()));
+        let mut nothing = Journal::default();
+        nothing.settle(&feared, &cause);
+        assert_eq!(nothing, Journal::default());
+    }
+
+    #[test]
     fn only_a_dead_network_is_left_alone() {
         let with = |kind| {
             let fault = Some(Fault::new(kind, "x", ""));

@@ -121,7 +121,37 @@ fn time(time: &SmithyTime) -> DateTime<Utc> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_s3::types::{CommonPrefix, Object, ObjectVersion};
+
     use super::*;
+
+    #[test]
+    fn a_page_has_its_objects_and_folders_and_a_next_one_only_where_it_was_cut_off() {
+        let object = Object::builder().key("a+b").size(5).e_tag("e").last_modified(SmithyTime::from_secs(1_761_834_652));
+        let folder = CommonPrefix::builder().prefix("c%2F").build();
+        let answer = ListObjectsV2Output::builder().contents(object.build()).common_prefixes(folder).next_continuation_token("t");
+        let plain = page(answer.clone().is_truncated(false).build());
+        // date -u -d @1761834652
+        let modified = "2025-10-30T14:30:52Z".parse().expect("a time");
+        assert_eq!(plain.objects, [Listed { key: "a+b".into(), modified, size: 5, etag: "e".into() }]);
+        assert_eq!((plain.folders, plain.next), (vec!["c%2F".to_owned()], None));
+        let encoded = page(answer.encoding_type(EncodingType::Url).is_truncated(true).build());
+        assert_eq!((encoded.objects[0].key.as_str(), encoded.folders[0].as_str(), encoded.next.as_deref()), ("a b", "c/", Some("t")));
+    }
+
+    #[test]
+    fn a_page_of_versions_has_those_that_are_not_there_any_more() {
+        let version = |id: &str, latest| ObjectVersion::builder().key("a+b").version_id(id).is_latest(latest).build();
+        let answer = ListObjectVersionsOutput::builder().versions(version("new", true)).versions(version("old", false));
+        let answer = answer.next_key_marker("k+").next_version_id_marker("m");
+        let plain = versions_page(answer.clone().build());
+        let told: Vec<(&str, &str)> = plain.overwritten.iter().map(|it| (it.listed.key.as_str(), it.version.as_str())).collect();
+        assert_eq!((told, plain.next), (vec![("a+b", "old")], None));
+        let encoded = versions_page(answer.encoding_type(EncodingType::Url).is_truncated(true).build());
+        assert_eq!(encoded.overwritten[0].listed.key, "a b");
+        assert_eq!(encoded.next, Some(("k ".to_owned(), "m".to_owned())));
+        assert_eq!([versioned("k", None), versioned("k", Some("v"))], ["k", "k?versionId=v"]);
+    }
 
     #[test]
     fn listed_keys_are_decoded_as_s3_encodes_them() {

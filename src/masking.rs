@@ -233,5 +233,30 @@ mod tests {
             assert!(!known.is_in(other), "{other}");
         }
         assert!(Known::all_of([&document, &Node::Null]).is_in("a: 123"));
+        let short = documents::read(b"password: p@ss.w9").expect("YAML");
+        assert!(Known::of([&short, &Node::Null]).is_in("(p@ss.w9)") && !Known::of([&short, &Node::Null]).is_in("p ss w9"));
+        let dashed = documents::read(b"{password: hunter2-x_9z, token: true, pin: 'null'}").expect("YAML");
+        let known = Known::all_of([&dashed, &Node::Null]);
+        assert!(known.is_in("user:hunter2-x_9z@host") && !known.is_in("hunter2") && !known.is_in("true or null"));
+    }
+
+    #[test]
+    fn a_value_is_secret_by_its_text_or_as_far_as_it_may_hold_one() {
+        for (text, expected) in [
+            ("'my secret phrase'", true),
+            ("AKIAIOSFODNN7EXAMPLE", true),
+            ("1234567890123456", true),
+            ("[a]", true),
+            ("{a: b}", true),
+            ("!t a", true),
+            ("a phrase", false),
+            ("12", false),
+            ("true", false),
+            ("~", false),
+            ("[]", false),
+            ("{}", false),
+        ] {
+            assert_eq!(is_secret(&documents::read(text.as_bytes()).expect("YAML")), expected, "{text}");
+        }
     }
 }

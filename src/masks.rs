@@ -163,6 +163,13 @@ mod tests {
     }
 
     #[test]
+    fn a_mask_is_the_beginning_of_a_digest_of_key_and_secret() {
+        // (printf '\1%.0s' {1..32}; printf secret) | sha256sum
+        assert_eq!(Masks::On(Some([1; 32])).mask("secret"), "(masked, 2a3b4db2)");
+        assert_eq!(Masks::On(None).mask("secret"), "(masked)");
+    }
+
+    #[test]
     fn nothing_below_a_secret_is_shown_unless_all_is() {
         let (before, after) = ("credentials: {user: canary, n: 1}\n", "credentials: {user: canary, n: 2}\n");
         assert_eq!(lines(Masks::On(None), before, after), ["~ credentials: changed (masked)"]);

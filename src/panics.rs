@@ -34,3 +34,20 @@ pub fn fault() -> Fault {
 pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Fault> {
     panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| fault())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_fault_that_tells_its_place_and_none_of_its_words() {
+        silence();
+        let result = caught(|| -> u8 { panic!("canary {}", 1) });
+        drop(panic::take_hook());
+        let fault = result.expect_err("a panic");
+        assert_eq!(fault.kind, Kind::Local);
+        assert!(fault.text.starts_with("stopped by an error of config-backup itself at ") && fault.text.contains(".rs:"), "{fault}");
+        assert!(!fault.to_string().contains("canary"), "{fault}");
+        assert_eq!(caught(|| 1), Ok(1));
+    }
+}

@@ -228,6 +228,7 @@ mod tests {
     #[test]
     fn ranges_hold_every_number_once() {
         assert_eq!(ranges([0, 0].into_iter()), []);
+        assert_eq!(ranges([0, 0, 0, 9].into_iter()), [(1, 9)]);
         assert_eq!(ranges([1, 3, 0].into_iter()), [(1, 1), (2, 2), (3, 3)]);
         assert_eq!(ranges([1, 1, 1, 9].into_iter()), [(1, 1), (2, 9)]);
         assert_eq!(ranges([9, 1, 2, 3, 4, 5, 6, 30].into_iter()), [(1, 2), (3, 4), (5, 6), (7, 30)]);

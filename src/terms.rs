@@ -180,7 +180,9 @@ mod tests {
     V = "1"
   }"#;
         assert_eq!(tree.hcl(2), expected);
-        let nested = Term::List(vec![Term::object([("A", Term::List(vec![Term::text("x")]))])]);
+        let list = || Term::object([("A", Term::List(vec![Term::text("x")]))]);
+        assert_eq!(list().hcl(0), "{\n  A = [\n    \"x\",\n  ]\n}");
+        let nested = Term::List(vec![list()]);
         assert_eq!(nested.hcl(0), "[\n  {\n    A = [\n      \"x\",\n    ]\n  },\n]");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&tree.json()).expect("JSON")["Condition"]["aws:é"], "b");
     }

@@ -59,6 +59,9 @@ fn a_record_lies_where_its_time_and_its_deployment_say() {
     let earlier = |stem: &str| Record { key: format!("usage-logs/airbnb/{stem}.json"), ..record(0, "a", "") };
     assert_eq!(belongs("airbnb", &earlier(&"a".repeat(32))), None);
     assert!(belongs("airbnb", &earlier(&"b".repeat(32))).is_some());
+    for other in ["b".repeat(31), "g".repeat(32)] {
+        assert_eq!(belongs("airbnb", &earlier(&other)), None, "no MD5, and nothing to hold against it");
+    }
 }
 
 /// A version that a deployment brought at an hour, with what vouches for it; its bytes are told by a digit.
@@ -227,5 +230,6 @@ fn deployments_within_five_minutes_are_at_once() {
     let (first, last) = (record(0, "a", "uploaded"), record(0, "b", "uploaded"));
     let after = |seconds| vec![first.clone(), Record { at: Some(at(0) + TimeDelta::seconds(seconds)), ..last.clone() }];
     assert!(passes(&copy("c", "a", 0), after(299)) && passes(&copy("c", "c", 0), after(300)));
+    assert!(passes(&copy("c", "a", -1), after(299)) && !passes(&copy("c", "a", -1), after(300)));
     assert!(!passes(&copy("c", "a", 0), after(301)) && !passes(&copy("c", "c", 0), after(301)));
 }

@@ -66,6 +66,9 @@ fn a_table_fits_the_terminal_as_long_as_columns_keep_five_characters() {
     assert_eq!(of(24).lines().nth(1).map(UnicodeWidthStr::width), Some(24));
     assert_eq!(of(15), "name   n  late\nabcd…  5  klmn…\n");
     assert_eq!(of(3), of(15));
+    let mut widths = [10, 12];
+    shrink(&mut widths, 20);
+    assert_eq!(widths, [9, 9], "with a gap of two between them");
     assert_eq!((cut("株式会社", 5).as_ref(), cut("株式会社", 8).as_ref(), cut("abc", 2).as_ref()), ("株式…", "株式会社", "a…"));
 }
 

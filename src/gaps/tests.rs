@@ -241,7 +241,11 @@ fn a_place_in_a_chain_that_nothing_is_in_is_a_missing_record() {
         if let Some(place) = deleted {
             customer.records.remove(place);
         }
-        let told: Vec<String> = customer.broken_chains(&SCOPE).into_iter().map(|gap| gap.text).collect();
+        let gaps = customer.broken_chains(&SCOPE);
+        if deleted == Some(2) {
+            assert_eq!((gaps[0].key.as_str(), gaps[0].deployment_id.as_str()), (key.as_str(), "d3"));
+        }
+        let told: Vec<String> = gaps.into_iter().map(|gap| gap.text).collect();
         assert_eq!(told.len(), usize::from(deleted.is_some()), "{told:?}");
         assert!(told.iter().all(|text| text.contains(expected)), "{told:?}");
     }
@@ -278,4 +282,20 @@ fn each_gap_names_the_object_and_the_deployment_that_it_is_of() {
 fn without_any_config_none_is_outdated() {
     let customer = Customer { current: None, copies: Vec::new(), units: BTreeSet::new(), changes: Vec::new(), ..clean() };
     assert!(gaps(&customer).iter().all(|(kind, _)| *kind == Kind::MissingVersion), "{:?}", gaps(&customer));
+}
+
+#[test]
+fn a_config_that_came_in_the_second_of_the_last_deployment_is_no_later_one() {
+    let mut customer = clean();
+    customer.current = Some(Held { md5: A.into(), deployment_id: "x".into(), at: at("03T08:00:09"), ..clean().current.expect("a config") });
+    assert!(gaps(&customer).iter().any(|(kind, _)| *kind == Kind::Outdated));
+    customer.current.as_mut().expect("it").at = at("03T08:00:10");
+    assert!(gaps(&customer).iter().all(|(kind, _)| *kind != Kind::Outdated));
+}
+
+#[test]
+fn of_many_units_four_are_named() {
+    let names = |count: usize| (1..=count).map(|number| format!("u{number}")).collect::<Vec<_>>();
+    assert_eq!(listed(&names(4)), "`u1`, `u2`, `u3`, `u4`");
+    assert_eq!(listed(&names(6)), "`u1`, `u2`, `u3`, `u4`, … (+2)");
 }

@@ -57,6 +57,10 @@ fn the_page_runs_its_own_script_and_style_alone() {
         &page,
         &[
             "<title>Deployments in &lt;b&gt;&amp;</title>",
+            "<p class=\"note\">Per day; 1 in the busiest day</p>",
+            "Deployments by customer</caption>",
+            "Deployments by user</caption>",
+            "aria-label=\"Calendar\"",
             "Made <time datetime=\"2026-11-24T12:34:56Z\">2026-11-24 12:34 UTC</time>.",
             concat!("Made by config-backup ", env!("CARGO_PKG_VERSION"), " from"),
         ],
@@ -142,6 +146,8 @@ fn of_too_many_rows_the_newest_are_shown() {
     let ordered = chosen(20_002, true);
     assert_eq!((ordered.len(), &*ordered[0], &*ordered[9_999]), (MOST_ROWS, "3", "20001"));
     assert_eq!(chosen(3, true), ["0", "1", "2"]);
+    let mut falling = ["c", "b", "a"].into_iter().map(|time| vec![Cell::Text(time.into())]);
+    assert_eq!(choose(&mut falling, &["timestamp"], true).len(), 3);
     assert!(note(&["timestamp"], MOST_ROWS, 500_000).contains("the newest 10,000 of 500,000 rows"));
 }
 

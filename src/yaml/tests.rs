@@ -33,6 +33,7 @@ fn sixty_four_levels_are_read_and_the_first_line_with_more_is_named() {
         ("[]{}".repeat(100), None),
         (format!("{}x", "- ".repeat(64)), None),
         (format!("a\n{}x", "- ".repeat(65)), Some(2)),
+        (format!("{}x", " ".repeat(70)), None),
         (blocks(64), None),
         (blocks(66), Some(129)),
         ("a:\n  b:\n".repeat(100), None),
