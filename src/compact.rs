@@ -19,6 +19,7 @@ use crate::deployment::block_on;
 use crate::digest::sha256_hex;
 use crate::fault::{Fault, Kind};
 use crate::fetch::{self, Sink, patiently};
+use crate::formats::until_closed;
 use crate::gather::LARGEST;
 use crate::layout::{self, LOGS, PartKey};
 use crate::listing::{Listed, Listing, Page};
@@ -80,7 +81,8 @@ pub fn run(arguments: &Arguments, mut output: impl Write, mut messages: impl Wri
         while let Some(done) = customers.next().await {
             let mut done = done?;
             for (key, records) in &done.objects {
-                writeln!(output, "{}: {}", plain(key), counted(*records, "record")).context("write to stdout")?;
+                let written = writeln!(output, "{}: {}", plain(key), counted(*records, "record"));
+                until_closed(written).context("write to stdout")?;
             }
             all.customers += usize::from(!done.objects.is_empty());
             all.before += done.before;
