@@ -97,14 +97,18 @@ impl Rest {
     }
 }
 
-/// Gives `sink` the records below `logs` that only the archive has, because their own objects are not among those `seen`: as one page
-/// of a listing more, and each that it wants, once.
+/// As [`fetch::all`]; and then gives `sink` the records below the same prefixes that only the archive has, because no object of their
+/// own was listed: as one page of a listing more, and each that it wants, once.
 ///
 /// # Errors
-/// As [`read`], and what the sink says.
-pub async fn rest(store: &Arc<Store>, logs: &[String], seen: &BTreeSet<String>, sink: &mut impl Sink) -> Result<Rest, Fault> {
+/// As [`fetch::all`] and [`read`].
+pub async fn all(store: &Arc<Store>, listings: Vec<Listing>, limit: u64, sink: &mut impl Sink) -> Result<Rest, Fault> {
+    let logs: Vec<String> = listings.iter().map(|it| it.prefix.clone()).filter(|prefix| prefix.starts_with(LOGS)).collect();
+    let mut noting = Noting { sink, seen: BTreeSet::new() };
+    fetch::all(Arc::clone(store), listings, limit, &mut noting).await?;
+    let Noting { sink, seen } = noting;
     let mut newest = Newest { seen, records: BTreeMap::new(), damaged: Vec::new() };
-    let refused = read(store, logs, &mut newest).await?;
+    let refused = read(store, &logs, &mut newest).await?;
     let Newest { mut records, damaged, .. } = newest;
     let listing = Listing { prefix: LOGS.to_owned(), ..Listing::default() };
     let objects = records.values().map(|record| record.listed.clone()).collect();
@@ -118,13 +122,30 @@ pub async fn rest(store: &Arc<Store>, logs: &[String], seen: &BTreeSet<String>, 
     Ok(Rest { records: taken, damaged, refused })
 }
 
-struct Newest<'a> {
-    seen: &'a BTreeSet<String>,
+/// Passes everything on, and notes which records have objects of their own.
+struct Noting<'a, S> {
+    sink: &'a mut S,
+    seen: BTreeSet<String>,
+}
+
+impl<S: Sink> Sink for Noting<'_, S> {
+    fn page(&mut self, listing: &Listing, after: &str, page: Page) -> Result<Vec<Listed>, Fault> {
+        self.seen.extend(page.objects.iter().filter(|listed| listed.key.starts_with(LOGS)).map(|listed| listed.key.clone()));
+        self.sink.page(listing, after, page)
+    }
+
+    fn object(&mut self, listed: &Listed, body: Result<Option<Vec<u8>>, Fault>) {
+        self.sink.object(listed, body);
+    }
+}
+
+struct Newest {
+    seen: BTreeSet<String>,
     records: BTreeMap<String, Archived>,
     damaged: Vec<(String, String)>,
 }
 
-impl Shelf for Newest<'_> {
+impl Shelf for Newest {
     fn wants(&mut self, _: &Listed, _: &PartKey<'_>) -> bool {
         true
     }

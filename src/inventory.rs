@@ -3,7 +3,7 @@
 //! Reads only, and judges nothing. Seals are read before records: of a deployment that is under way, a record may be there
 //! without its seal, but no seal without its record.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
@@ -44,7 +44,7 @@ pub struct Taken {
 /// # Errors
 /// A request that failed for good, or a customer of whom there is nothing.
 pub async fn take(store: &Arc<Store>, customer: Option<&str>) -> Result<Taken, Fault> {
-    let mut taking = Taking { customer, inventory: Inventory::new(), configs: Vec::new(), seen: BTreeSet::new() };
+    let mut taking = Taking { customer, inventory: Inventory::new(), configs: Vec::new() };
     let under = |prefix: String| Listing { prefix, ..Listing::default() };
     let (seals, records): (Vec<Listing>, Vec<Listing>) = match customer {
         None => (vec![under(layout::CONFIGS.to_owned())], vec![under(layout::LOGS.to_owned())]),
@@ -55,10 +55,7 @@ pub async fn take(store: &Arc<Store>, customer: Option<&str>) -> Result<Taken, F
         }
     };
     fetch::all(Arc::clone(store), seals, LARGEST_RECORD, &mut taking).await?;
-    let logs: Vec<String> = records.iter().map(|listing| listing.prefix.clone()).collect();
-    fetch::all(Arc::clone(store), records, LARGEST_RECORD, &mut taking).await?;
-    let seen = std::mem::take(&mut taking.seen);
-    let Rest { records: archived, damaged, refused } = archive::rest(store, &logs, &seen, &mut taking).await?;
+    let Rest { records: archived, damaged, refused } = archive::all(store, records, LARGEST_RECORD, &mut taking).await?;
     for (key, why) in damaged {
         let owner = layout::parse_part_key(&key).and_then(|key| taking.owner(key.segment));
         if let Some(owner) = owner {
@@ -88,8 +85,6 @@ struct Taking<'a> {
     customer: Option<&'a str>,
     inventory: Inventory,
     configs: Vec<(String, Listed)>,
-    /// The keys of the records that have objects of their own.
-    seen: BTreeSet<String>,
 }
 
 impl Taking<'_> {
@@ -116,7 +111,6 @@ impl Sink for Taking<'_> {
                     None => {}
                 }
             } else if layout::parse_log_key(&listed.key).is_some_and(|key| self.owner(key.segment).is_some()) {
-                self.seen.insert(listed.key.clone());
                 if listed.size <= LARGEST_RECORD {
                     wanted.push(listed);
                 } else {

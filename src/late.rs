@@ -79,7 +79,8 @@ pub fn waiting(places: &Places, except: &str) -> Option<String> {
 }
 
 /// Sends all that is kept, oldest first, for at most `limit`. `open` is a bucket that is open already; what the
-/// deployment `except` kept was tried just now and waits for the next one, and what is under way is passed by. What is no item is set aside, and named once.
+/// deployment `except` kept was tried just now and waits for the next one, and what is under way is passed by. What is no item
+/// is set aside, and named once.
 pub async fn send(places: &Places, open: Option<(&Store, &Target)>, limit: Duration, except: &str) -> Late {
     let until = Instant::now() + limit;
     let contents = Spool::new(places).look();

@@ -2,7 +2,6 @@
 //!
 //! Reads only. Which version is meant, `versions.rs` decides.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::deliver::{DEPLOYMENT_ID, MD5, SHA256, captured_at};
 use crate::digest::digests;
 use crate::earlier;
 use crate::fault::{Fault, Kind};
-use crate::fetch::{self, Sink, patiently};
+use crate::fetch::{Sink, patiently};
 use crate::gather::LARGEST as LARGEST_RECORD;
 use crate::layout::{self, ConfigKey};
 use crate::listing::{Listed, Listing, Overwritten, Page};
@@ -60,11 +59,8 @@ pub async fn look(store: &Arc<Store>, customer: &str) -> Result<Found, Fault> {
     let listings = prefixes.map(|prefix| Listing { prefix, ..Listing::default() }).collect();
     let mut search = Search { customer, folders: &folders, ..Search::default() };
     let (listed, overwritten) =
-        futures_util::join!(fetch::all(Arc::clone(store), listings, LARGEST_RECORD, &mut search), overwritten(store, &folders));
-    listed?;
-    let seen = std::mem::take(&mut search.seen);
-    let rest = archive::rest(store, &layout::prefixes_to_read(customer), &seen, &mut search).await?;
-    search.left_out.extend(rest.left_out());
+        futures_util::join!(archive::all(store, listings, LARGEST_RECORD, &mut search), overwritten(store, &folders));
+    search.left_out.extend(listed?.left_out());
     let Search { mut versions, current, uses, mut left_out, .. } = search;
     for listed in current {
         versions.extend(without_copy(store, listed, "", &versions).await?);
@@ -85,15 +81,12 @@ struct Search<'a> {
     versions: Vec<Version>,
     current: Vec<Listed>,
     uses: Vec<Use>,
-    /// The keys of the records that have objects of their own.
-    seen: BTreeSet<String>,
     left_out: Vec<String>,
 }
 
 impl Sink for Search<'_> {
     fn page(&mut self, listing: &Listing, _: &str, page: Page) -> Result<Vec<Listed>, Fault> {
         let Some(folder) = self.folders.iter().find(|folder| layout::configs_prefix(folder) == listing.prefix) else {
-            self.seen.extend(page.objects.iter().map(|listed| listed.key.clone()));
             return Ok(page.objects.into_iter().filter(|listed| self.wants(listed)).collect());
         };
         for listed in page.objects {

@@ -62,12 +62,7 @@ pub fn driver() -> Option<u32> {
 /// Whether such a process is still there.
 #[must_use]
 pub fn is_driving(pid: u32) -> bool {
-    let command = if Path::new("/proc/self/stat").exists() {
-        std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_stat(&stat)).map(|(_, command)| command)
-    } else {
-        ask(Path::new("ps"), &["-o", "comm=", "-p", &pid.to_string()]).map(|command| command.trim().to_owned())
-    };
-    command.is_some_and(|command| is_driver(&name_of(&command)))
+    processes()(pid).is_some_and(|(_, command)| is_driver(&name_of(&command)))
 }
 
 fn is_driver(name: &str) -> bool {
@@ -147,14 +142,19 @@ fn ask_for(patience: Duration, program: &Path, arguments: &[&str]) -> Option<Str
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Our ancestors, nearest first: process id and command. A slim container has `/proc` but no `ps`, macOS the reverse.
+/// Our ancestors, nearest first: process id and command.
 fn ancestors() -> Vec<(u32, String)> {
-    let us = std::process::id();
-    if Path::new("/proc/self/stat").exists() {
-        return walk(us, |pid| parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?));
+    walk(std::process::id(), processes())
+}
+
+/// Tells a process's parent and command. A slim container has `/proc` but no `ps`, macOS the reverse.
+fn processes() -> impl Fn(u32) -> Option<(u32, String)> {
+    let has_proc = Path::new("/proc/self/stat").exists();
+    let list = (!has_proc).then(|| parse_list(&ask(Path::new("ps"), &["-axo", "pid=,ppid=,comm="]).unwrap_or_default()));
+    move |pid| match &list {
+        Some(list) => list.get(&pid).cloned(),
+        None => parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?),
     }
-    let list = parse_list(&ask(Path::new("ps"), &["-axo", "pid=,ppid=,comm="]).unwrap_or_default());
-    walk(us, |pid| list.get(&pid).cloned())
 }
 
 /// The ancestors of a process, where `look` gives a process's parent and command.

@@ -2,13 +2,13 @@
 //!
 //! Reads only. What is missing, `gaps.rs` decides; what else has to be asked, `evidence.rs` says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::DateTime;
 use futures_util::{StreamExt as _, stream};
 
-use crate::archive;
+use crate::archive::{self, Rest};
 use crate::aws::{Head, Store};
 use crate::changes::Change;
 use crate::deliver::{DEPLOYMENT_ID, MD5, captured_at};
@@ -16,7 +16,7 @@ use crate::digest::{digests, sha256_hex};
 use crate::earlier::{self, Access};
 use crate::evidence::{Customer, Held, Kept, Logged, Thing};
 use crate::fault::{Fault, Kind};
-use crate::fetch::{self, Sink, patiently};
+use crate::fetch::{Sink, patiently};
 use crate::gather::LARGEST as LARGEST_RECORD;
 use crate::layout::{self, Beside, CONFIGS, ConfigKey, LOGS};
 use crate::listing::{Listed, Listing, Overwritten, Page};
@@ -41,8 +41,6 @@ pub struct Survey {
     only: Option<String>,
     /// Further configs, by segment: keys, and the ids of versions that were overwritten.
     others: BTreeMap<String, Vec<(String, Option<String>)>>,
-    /// The keys of the records that have objects of their own.
-    seen: BTreeSet<String>,
 }
 
 /// Looks at all that there is of `customer`, or of all.
@@ -56,22 +54,19 @@ pub async fn look(store: &Arc<Store>, customer: Option<&str>, spool: &Spool) -> 
         versions: Access::Unsupported,
         only: customer.map(layout::segment),
         others: BTreeMap::new(),
-        seen: BTreeSet::new(),
     };
     let folders = customer.map_or_else(|| vec![CONFIGS.to_owned()], layout::all_prefixes);
     // The records after all else: a deployment writes its record last, or while its states are still to be written.
     let mut older = Vec::new();
     let (listed, versions) = futures_util::join!(list(store, folders.clone(), &mut survey), all_versions(store, &folders, &mut older));
-    listed?;
+    survey.left_out.extend(listed?);
     survey.versions = versions?;
     for version in older {
         survey.take_version(version);
     }
     let logs = customer.map_or_else(|| vec![LOGS.to_owned()], layout::prefixes_to_read);
-    list(store, logs.clone(), &mut survey).await?;
-    let seen = std::mem::take(&mut survey.seen);
-    let rest = archive::rest(store, &logs, &seen, &mut survey).await?;
-    survey.left_out.extend(rest.left_out());
+    let left_out = list(store, logs, &mut survey).await?;
+    survey.left_out.extend(left_out);
     survey.take_spool(spool, &store.target.bucket);
     survey.look_for_missing(store).await?;
     survey.look_at_configs(store).await?;
@@ -80,9 +75,10 @@ pub async fn look(store: &Arc<Store>, customer: Option<&str>, spool: &Spool) -> 
     Ok(survey)
 }
 
-async fn list(store: &Arc<Store>, prefixes: Vec<String>, survey: &mut Survey) -> Result<(), Fault> {
+/// Goes through what lies below some prefixes; gives what of the archive could not be read.
+async fn list(store: &Arc<Store>, prefixes: Vec<String>, survey: &mut Survey) -> Result<Vec<String>, Fault> {
     let listings = prefixes.into_iter().map(|prefix| Listing { prefix, ..Listing::default() }).collect();
-    fetch::all(Arc::clone(store), listings, LARGEST_RECORD, survey).await
+    archive::all(store, listings, LARGEST_RECORD, survey).await.map(Rest::left_out)
 }
 
 /// The overwritten versions of states and of `config.yaml`.
@@ -102,7 +98,6 @@ async fn all_versions(store: &Store, folders: &[String], found: &mut Vec<Overwri
 impl Sink for Survey {
     fn page(&mut self, listing: &Listing, _: &str, page: Page) -> Result<Vec<Listed>, Fault> {
         let of_records = listing.prefix.starts_with(LOGS);
-        self.seen.extend(page.objects.iter().filter(|_| of_records).map(|listed| listed.key.clone()));
         let is_read = |listed: &Listed| if of_records { self.wants_record(listed) } else { self.take_object(listed) };
         Ok(page.objects.into_iter().filter(is_read).collect())
     }

@@ -60,11 +60,11 @@ def growth(arguments, environment, place, until):
             def measure(run, command, puts=lambda: 0):
                 before = counts(server)
                 sample = servers.measure(command, settings)
-                rows.append(row(count, run, sample, [now - then for now, then in zip(counts(server), before, strict=True)], puts()))
+                rows.append(row(count, run, sample, since(server, before), puts()))
 
             in_trino = count <= arguments.trino_count and trino.HOME.is_dir()
             if in_trino:
-                with_trino(server, measure_trino(server, rows, count, "Trino"))
+                rows.append(trino_row(server, count, "Trino"))
             for run in RUNS:
                 measure(run, f"{ours} --no-cache" if run == RUNS[0] else ours)
             shown = (folder / "rows.csv").read_bytes()
@@ -76,7 +76,7 @@ def growth(arguments, environment, place, until):
                 if (folder / "rows.csv").read_bytes() != shown:
                     raise SystemExit(f"bench: of {count} records, compacted, {run}: other rows than before")
             if in_trino:
-                with_trino(server, measure_trino(server, rows, count, "Trino, compacted"))
+                rows.append(trino_row(server, count, "Trino, compacted"))
     return "\n".join(rows)
 
 
@@ -90,25 +90,21 @@ def row(count, run, sample, asked, puts=0):
     )
 
 
-def with_trino(server, work):
-    """Does something with a Trino that has the views over what a server serves."""
+def trino_row(server, count, run):
+    """The row of `usage_daily`, asked once in a Trino with the views; CPU is that of the engine, memory its peak since it started."""
     with trino.trino(server) as engine:
         engine.set_up("usage")
         # What starts with the first query is no part of it.
         engine.ask("SELECT 1 AS one")
-        work(engine)
-
-
-def measure_trino(server, rows, count, run):
-    """Asks for `usage_daily`, once; CPU is that of the engine, memory its peak since it started."""
-
-    def measure(engine):
         before, cpu, start = counts(server), engine.cpu(), time.monotonic()
         engine.ask('SELECT * FROM usage_daily ORDER BY "timestamp", customer, "user"')
         sample = {"wall": time.monotonic() - start, "cpu": engine.cpu() - cpu, "memory": engine.memory()}
-        rows.append(row(count, run, sample, [now - then for now, then in zip(counts(server), before, strict=True)]))
+        return row(count, run, sample, since(server, before))
 
-    return measure
+
+def since(server, before):
+    """How many pages and objects were asked for since then."""
+    return [now - then for now, then in zip(counts(server), before, strict=True)]
 
 
 def counts(server):

@@ -32,12 +32,12 @@ fn filled() -> (World, Vec<Entry>) {
     let mut world = World::new();
     world.set_variable("AWS_PROFILE", Some("default"));
     let of_customer = |customer: &&str| (0..DEPLOYMENTS).map(|number| Entry::new(customer, number)).collect::<Vec<_>>();
-    let entries = CUSTOMERS.iter().flat_map(of_customer).collect();
+    let entries: Vec<Entry> = CUSTOMERS.iter().flat_map(of_customer).collect();
     put(&world, &entries);
     (world, entries)
 }
 
-fn put(world: &World, entries: &Vec<Entry>) {
+fn put(world: &World, entries: &[Entry]) {
     for entry in entries {
         world.server.put(BUCKET, &entry.key(&entry.customer), entry.record().as_bytes(), &[]).expect("a record");
     }
@@ -89,7 +89,7 @@ fn die((name, number): &(String, usize), chance: &mut fastrand::Rng) -> Outcome 
     look(&entries);
     if chance.bool() {
         let late = Entry::new(CUSTOMERS[chance.usize(..CUSTOMERS.len())], 99);
-        put(&world, &vec![late.clone()]);
+        put(&world, std::slice::from_ref(&late));
         entries.push(late);
         look(&entries);
     }
