@@ -45,7 +45,7 @@ def main():
 def parse():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10_000], help="how many records")
-    parser.add_argument("--trino-count", type=int, default=10_000, help="with --scale: the most records that Trino is asked about, where it is installed")
+    parser.add_argument("--trino-count", type=int, default=100_000, help="with --scale: the most records that Trino is asked about, where it is installed")
     parser.add_argument("--round-trips", type=int, nargs="+", default=[0, 33], help="milliseconds; 0 is loopback itself")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--slow-runs", type=int, default=3, help="runs of clients that take minutes")
@@ -173,7 +173,7 @@ def head(arguments):
     if arguments.memory:
         runs, command = "one run each", "make bench-memory"
     elif arguments.scale:
-        runs, command = "one run each", "make bench-scale"
+        runs, command = "one run each", f'make bench-scale BENCH_ARGS="--trino-count {arguments.trino_count}"'
     elif arguments.deployment:
         runs, command = f"{arguments.runs} runs", "make bench-deployment"
     return (

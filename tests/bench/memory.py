@@ -1,6 +1,8 @@
 """The peak memory of `report` over a great many records, which a synthetic S3 makes up as they are asked for, and how what it
 needs grows with their number."""
 
+import calendar
+import shutil
 import sys
 import time
 import urllib.request
@@ -49,35 +51,52 @@ def growth(arguments, environment, place, until):
         "| Records | Run | Wall | CPU | Memory | Requests | At list prices |",
         "|--:|---|--:|--:|--:|---|--:|",
     ]
-    ours = clients.report()
     for count in arguments.scale_counts:
         choice = ["--count", count, "--customers", 500, "--users", 200, "--days", 1095, "--until", until]
         with servers.Program(servers.TOOL, "synthetic-s3", *choice) as server:
             folder = place / str(count)
             folder.mkdir()
             settings = environment | {"ENDPOINT": server.endpoint, "DIR": str(folder)}
-
-            def measure(run, command, puts=lambda: 0):
-                before = counts(server)
-                sample = servers.measure(command, settings)
-                rows.append(row(count, run, sample, since(server, before), puts()))
-
             in_trino = count <= arguments.trino_count and trino.HOME.is_dir()
-            if in_trino:
-                rows.append(trino_row(server, count, "Trino"))
-            for run in RUNS:
-                measure(run, f"{ours} --no-cache" if run == RUNS[0] else ours)
-            shown = (folder / "rows.csv").read_bytes()
+            rows += of_state(server, count, "", folder, settings, in_trino)
             written = folder / "written"
-            measure("`compact`", clients.compact(), lambda: len(written.read_text().splitlines()))
-            (folder / "cache").rename(folder / "cache before")
-            for run in RUNS:
-                measure(f"compacted: {run}", f"{ours} --no-cache" if run == RUNS[0] else ours)
-                if (folder / "rows.csv").read_bytes() != shown:
-                    raise SystemExit(f"bench: of {count} records, compacted, {run}: other rows than before")
-            if in_trino:
-                rows.append(trino_row(server, count, "Trino, compacted"))
+            sample, asked = measured(server, clients.compact(), settings)
+            rows.append(row(count, "`compact`", sample, asked, len(written.read_text().splitlines())))
+            rows += of_state(server, count, "compacted: ", folder, settings, in_trino)
+            # As a rule of the bucket does it with what is archived.
+            urllib.request.urlopen(f"{server.endpoint}/expire/{begin_of_month(until)}").close()
+            rows += of_state(server, count, "expired: ", folder, settings, in_trino)
     return "\n".join(rows)
+
+
+def of_state(server, count, state, folder, settings, in_trino):
+    """The rows of all runs over a bucket in one state, each with nothing of the states before."""
+    rows = []
+    if in_trino:
+        rows.append(trino_row(server, count, f"{state}Trino"))
+    shutil.rmtree(folder / "cache", ignore_errors=True)
+    ours, shown = clients.report(), folder / "shown"
+    for run in RUNS:
+        sample, asked = measured(server, f"{ours} --no-cache" if run == RUNS[0] else ours, settings)
+        rows.append(row(count, f"{state}{run}", sample, asked))
+        found = (folder / "rows.csv").read_bytes()
+        if not shown.exists():
+            shown.write_bytes(found)
+        if found != shown.read_bytes():
+            raise SystemExit(f"bench: of {count} records, {state}{run}: other rows than at first")
+    return rows
+
+
+def measured(server, command, settings):
+    """What a command takes, and what it asks for."""
+    before = counts(server)
+    return servers.measure(command, settings), since(server, before)
+
+
+def begin_of_month(moment):
+    """The first second of a moment's month."""
+    now = time.gmtime(moment)
+    return calendar.timegm((now.tm_year, now.tm_mon, 1, 0, 0, 0))
 
 
 def row(count, run, sample, asked, puts=0):
@@ -92,7 +111,7 @@ def row(count, run, sample, asked, puts=0):
 
 def trino_row(server, count, run):
     """The row of `usage_daily`, asked once in a Trino with the views; CPU is that of the engine, memory its peak since it started."""
-    with trino.trino(server) as engine:
+    with trino.trino(server, gigabytes=4) as engine:
         engine.set_up("usage")
         # What starts with the first query is no part of it.
         engine.ask("SELECT 1 AS one")

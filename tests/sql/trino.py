@@ -54,15 +54,17 @@ def free_port():
 
 
 class Trino:
-    """A Trino with one catalog, `hive`, that reads S3 as served."""
+    """A Trino with one catalog, `hive`, that reads S3 as served, and a heap of so many gigabytes, half of it for a query."""
 
-    def __init__(self, folder, served):
+    def __init__(self, folder, served, gigabytes=2):
+        self.gigabytes = gigabytes
         self.port = free_port()
         self.folder = folder
         self.server = None
         self.write("etc/config.properties", {
             "coordinator": "true", "node-scheduler.include-coordinator": "true", "http-server.http.port": self.port,
-            "discovery.uri": f"http://127.0.0.1:{self.port}", "query.max-memory": "1GB", "query.max-memory-per-node": "1GB",
+            "discovery.uri": f"http://127.0.0.1:{self.port}", "query.max-memory": f"{gigabytes * 512}MB",
+            "query.max-memory-per-node": f"{gigabytes * 512}MB",
         })
         self.write("etc/node.properties", {
             "node.environment": "test", "node.id": "one", "node.data-dir": folder / "data", "node.internal-address": "127.0.0.1",
@@ -85,7 +87,7 @@ class Trino:
     def command(self):
         """What starts it."""
         return [
-            java(), "-Xmx2G", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", "-Djdk.attach.allowAttachSelf=true",
+            java(), f"-Xmx{self.gigabytes}G", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", "-Djdk.attach.allowAttachSelf=true",
             "--enable-native-access=ALL-UNNAMED", "--add-modules=jdk.incubator.vector", "-Dconfig=etc/config.properties",
             f"-Dplugin.dir={HOME}/plugin", "-Dnode.environment=test", "-Dnode.id=one", f"-Dnode.data-dir={self.folder}/data",
             "-cp", f"{HOME}/lib/*", "io.trino.server.TrinoServer",
@@ -158,11 +160,11 @@ class Trino:
 
 
 @contextlib.contextmanager
-def trino(served):
+def trino(served, gigabytes=2):
     """A Trino as long as the block lasts."""
     with tempfile.TemporaryDirectory(prefix="config-backup-trino.") as name:
         folder = pathlib.Path(name)
-        engine = Trino(folder, served)
+        engine = Trino(folder, served, gigabytes)
         with open(folder / "log", "wb") as log, subprocess.Popen(engine.command(), cwd=folder, stdout=log, stderr=log) as server:
             try:
                 engine.server = server

@@ -27,6 +27,9 @@ const PAGE: usize = 1000;
 /// Where a client asks how many pages and how many records were asked for so far.
 const COUNTS: &str = "/counts";
 
+/// Where a client says that all records from before a moment, in seconds, are gone, as a rule of the bucket may have it.
+const EXPIRE: &str = "/expire/";
+
 /// Where the archive lies.
 const ARCHIVE: &str = "usage-logs-archive/";
 
@@ -34,13 +37,25 @@ const ARCHIVE: &str = "usage-logs-archive/";
 struct Bucket {
     records: Records,
     archive: Mutex<BTreeMap<String, Bytes>>,
+    expired: AtomicU64,
     pages: AtomicU64,
     objects: AtomicU64,
 }
 
+impl Bucket {
+    fn new(records: Records) -> Self {
+        let zero = AtomicU64::default;
+        Self { records, archive: Mutex::default(), expired: zero(), pages: zero(), objects: zero() }
+    }
+
+    fn has(&self, record: &Record) -> bool {
+        record.modified >= self.expired.load(Ordering::Relaxed)
+    }
+}
+
 /// Answers until the listener fails.
 pub(crate) async fn serve(listener: TcpListener, records: Records) -> io::Result<()> {
-    let bucket = Arc::new(Bucket { records, archive: Mutex::default(), pages: AtomicU64::new(0), objects: AtomicU64::new(0) });
+    let bucket = Arc::new(Bucket::new(records));
     loop {
         let (connection, _) = listener.accept().await?;
         connection.set_nodelay(true)?;
@@ -70,7 +85,11 @@ fn key(request: &Request<Incoming>) -> String {
 }
 
 fn answer(bucket: &Bucket, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let Bucket { records, archive, pages, objects } = bucket;
+    let Bucket { records, archive, expired, pages, objects } = bucket;
+    if let Some(moment) = request.uri().path().strip_prefix(EXPIRE).and_then(|moment| moment.parse().ok()) {
+        expired.store(moment, Ordering::Relaxed);
+        return Response::default();
+    }
     if request.uri().path() == COUNTS {
         let counts = format!("{} {}\n", pages.load(Ordering::Relaxed), objects.load(Ordering::Relaxed));
         return Response::new(Full::new(Bytes::from(counts)));
@@ -83,8 +102,8 @@ fn answer(bucket: &Bucket, request: &Request<Incoming>) -> Response<Full<Bytes>>
         return Response::builder().header("etag", "\"kept\"").body(Full::new(body.clone())).unwrap_or_default();
     }
     let (status, kind, headers, body) = if key.is_empty() {
-        (StatusCode::OK, "application/xml", None, list(records, &archive, request.uri().query().unwrap_or_default()))
-    } else if let Some(record) = records.find(&key) {
+        (StatusCode::OK, "application/xml", None, list(bucket, &archive, request.uri().query().unwrap_or_default()))
+    } else if let Some(record) = records.find(&key).filter(|record| bucket.has(record)) {
         let modified = time(record.modified, "%a, %d %b %Y %H:%M:%S GMT");
         (StatusCode::OK, "application/json", Some((tag(&record), modified)), record.body)
     } else {
@@ -103,7 +122,7 @@ fn tag(record: &Record) -> String {
     format!("{:016x}-{:x}", record.modified, record.body.len())
 }
 
-fn list(records: &Records, archive: &BTreeMap<String, Bytes>, query: &str) -> String {
+fn list(bucket: &Bucket, archive: &BTreeMap<String, Bytes>, query: &str) -> String {
     let query: HashMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let asked = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
     let (prefix, by_folder) = (asked("prefix"), asked("delimiter") == "/");
@@ -111,6 +130,7 @@ fn list(records: &Records, archive: &BTreeMap<String, Bytes>, query: &str) -> St
     if prefix.starts_with(ARCHIVE) {
         return list_archive(archive, prefix, after);
     }
+    let records = &bucket.records;
     let mut at = records.after(after);
     if after < prefix {
         at = records.after(prefix);
@@ -120,6 +140,11 @@ fn list(records: &Records, archive: &BTreeMap<String, Bytes>, query: &str) -> St
     while at < records.count() {
         let key = records.key(at);
         let Some(rest) = key.strip_prefix(prefix) else { break };
+        let record = records.get(at);
+        if !bucket.has(&record) {
+            at += 1;
+            continue;
+        }
         if count == PAGE {
             truncated = true;
             break;
@@ -131,7 +156,6 @@ fn list(records: &Records, archive: &BTreeMap<String, Bytes>, query: &str) -> St
             last = format!("{prefix}{folder}/\u{10ffff}");
             at = records.after(&last);
         } else {
-            let record = records.get(at);
             contents(&mut body, &key, &time(record.modified, "%Y-%m-%dT%H:%M:%S.000Z"), &tag(&record), record.body.len());
             last = key;
             at += 1;
@@ -176,8 +200,8 @@ mod tests {
     use super::*;
     use crate::records::Choice;
 
-    fn records() -> Records {
-        Records::new(Choice { count: 5000, customers: 10, users: 20, days: 400, until: 1_790_000_000, worst: false })
+    fn bucket() -> Bucket {
+        Bucket::new(Records::new(Choice { count: 5000, customers: 10, users: 20, days: 400, until: 1_790_000_000, worst: false }))
     }
 
     fn keys(page: &str, before: &str) -> Vec<String> {
@@ -186,10 +210,11 @@ mod tests {
 
     #[test]
     fn pages_tell_every_key_once() {
-        let records = records();
+        let bucket = bucket();
+        let records = &bucket.records;
         let (mut all, mut token) = (Vec::new(), String::new());
         loop {
-            let page = list(&records, &BTreeMap::new(), &format!("list-type=2&prefix=usage-logs%2F&continuation-token={token}"));
+            let page = list(&bucket, &BTreeMap::new(), &format!("list-type=2&prefix=usage-logs%2F&continuation-token={token}"));
             all.extend(keys(&page, "<Key>"));
             let Some(next) = keys(&page, "<NextContinuationToken>").pop() else { break };
             token = next;
@@ -200,21 +225,31 @@ mod tests {
     #[test]
     fn what_was_put_is_listed_page_by_page() {
         let archive: BTreeMap<String, Bytes> = (0..1500).map(|it| (format!("{ARCHIVE}acme/{it:04}"), Bytes::from_static(b"x"))).collect();
-        let first = list(&records(), &archive, "prefix=usage-logs-archive%2F");
+        let first = list(&bucket(), &archive, "prefix=usage-logs-archive%2F");
         assert_eq!((keys(&first, "<Key>").len(), keys(&first, "<NextContinuationToken>").len()), (1000, 1));
-        let rest = list(&records(), &archive, &format!("prefix=usage-logs-archive%2F&continuation-token={ARCHIVE}acme/0999"));
+        let rest = list(&bucket(), &archive, &format!("prefix=usage-logs-archive%2F&continuation-token={ARCHIVE}acme/0999"));
         assert_eq!((keys(&rest, "<Key>").len(), keys(&rest, "<NextContinuationToken>").len()), (500, 0));
     }
 
     #[test]
     fn folders_and_starts_are_as_asked_for() {
-        let records = records();
-        let page = list(&records, &BTreeMap::new(), "prefix=usage-logs%2F&delimiter=%2F");
+        let bucket = bucket();
+        let page = list(&bucket, &BTreeMap::new(), "prefix=usage-logs%2F&delimiter=%2F");
         let folders = keys(&page, "<CommonPrefixes><Prefix>");
         assert_eq!(folders.len(), 10);
-        let first = &keys(&list(&records, &BTreeMap::new(), &format!("prefix={}", folders[1])), "<Key>");
+        let first = &keys(&list(&bucket, &BTreeMap::new(), &format!("prefix={}", folders[1])), "<Key>");
         assert!(first.iter().all(|key| key.starts_with(&folders[1])));
-        let rest = keys(&list(&records, &BTreeMap::new(), &format!("prefix={}&start-after={}", folders[1], first[9])), "<Key>");
+        let rest = keys(&list(&bucket, &BTreeMap::new(), &format!("prefix={}&start-after={}", folders[1], first[9])), "<Key>");
         assert_eq!(rest[..], first[10..]);
+    }
+    #[test]
+    fn what_is_expired_is_neither_listed_nor_counted_for_a_page() {
+        let bucket = bucket();
+        let moment = bucket.records.get(bucket.records.count() / 2).modified;
+        bucket.expired.store(moment, Ordering::Relaxed);
+        let left: Vec<String> =
+            (0..bucket.records.count()).map(|at| bucket.records.get(at)).filter(|it| it.modified >= moment).map(|it| it.key).collect();
+        let page = keys(&list(&bucket, &BTreeMap::new(), "prefix=usage-logs%2F"), "<Key>");
+        assert_eq!(page[..], left[..PAGE]);
     }
 }
