@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::put_object::PutObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, EncodingType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use serde::{Deserialize, Serialize};
 
+pub use crate::answers::{Condition, Head, Identity, Receipt, Written};
 use crate::earlier::TO_GET_VERSIONS;
 use crate::fault::{Doing, Fault, Kind, explain};
 use crate::listing::{Listing, Page, page, versioned};
@@ -33,50 +35,6 @@ pub struct Target {
     /// The account that the bucket must belong to; empty where any will do.
     #[serde(default)]
     pub owner: String,
-}
-
-/// Who asks, as STS says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The full ARN.
-    pub arn: String,
-    /// The unique id.
-    pub user_id: String,
-    /// The account, twelve digits.
-    pub account: String,
-}
-
-/// An object's metadata.
-#[derive(Debug, Clone, Default)]
-pub struct Head {
-    /// The user metadata, keys in lower case.
-    pub metadata: HashMap<String, String>,
-    /// The opaque tag of this very version; never a digest to compare with.
-    pub etag: String,
-    /// The body's length in bytes.
-    pub size: u64,
-    /// SHA-256 of the body in Base64, as S3 computed it when it was written; `None` where the server does not say.
-    pub sha256: Option<String>,
-}
-
-/// What a PUT asks for beside writing.
-#[derive(Debug, Clone)]
-pub enum Condition {
-    /// Write whatever is there.
-    None,
-    /// Write only where nothing is.
-    Absent,
-    /// Write only over the version with this `ETag`.
-    Matches(String),
-}
-
-/// What a PUT came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Written {
-    /// The object is there, with this `ETag`.
-    Yes(String),
-    /// The [`Condition`] did not hold, and nothing was written.
-    ConditionFailed,
 }
 
 /// A bucket and the credentials to it.
@@ -169,8 +127,7 @@ impl Store {
             .send()
         });
         match answer.await {
-            // A 200 without an ETag is somebody else's: a captive portal says 200 to everything.
-            Ok(answer) => answer.e_tag.map(Written::Yes).ok_or_else(|| Fault::foreign(format!("{what}: an answer that is not S3's"))),
+            Ok(answer) => receipt(&answer, &checksum, &what).map(Written::Yes),
             Err(fault) if fault.status == Some(412) => Ok(Written::ConditionFailed),
             // What shall be written over is not there.
             Err(fault) if fault.code == "NoSuchKey" && matches!(condition, Condition::Matches(_)) => Ok(Written::ConditionFailed),
@@ -302,6 +259,13 @@ impl Store {
     pub(crate) fn owner(&self) -> Option<String> {
         Some(self.target.owner.clone()).filter(|owner| !owner.is_empty())
     }
+}
+
+/// What the answer to a PUT says of the object, of which `checksum` is the SHA-256 in Base64.
+pub(crate) fn receipt(answer: &PutObjectOutput, checksum: &str, what: &str) -> Result<Receipt, Fault> {
+    // A 200 without an ETag is somebody else's: a captive portal says 200 to everything.
+    let etag = answer.e_tag().ok_or_else(|| Fault::foreign(format!("{what}: an answer that is not S3's")))?;
+    Ok(Receipt { etag: etag.to_owned(), states_sum: answer.checksum_sha256() == Some(checksum) })
 }
 
 /// `s3://bucket/key`, as messages and outputs spell it.

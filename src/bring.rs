@@ -1,7 +1,8 @@
 //! The config of a running deployment on its way: from what is known of it, into the bucket, and out of the spool.
 //!
-//! In two parts, so that the usage record can be sent between them: what became of the config is known once it is sent, and it
-//! is forgotten on this machine once it was read back. Must not keep anything itself, nor write the record.
+//! In two parts, so that the usage record can be sent together with the second one: what the record says of the config is known
+//! once the history copy is there, and the config is forgotten on this machine once `config.yaml` is. Must not keep anything
+//! itself, nor write the record.
 
 use crate::aws::{Store, Target};
 use crate::config::{Config, Subject};
@@ -24,12 +25,12 @@ pub struct Waiting {
     pub when: When,
 }
 
-/// A config that is sent, or need not be, or cannot.
+/// A config whose history copy is sent, or need not be, or cannot.
 #[derive(Debug)]
 pub struct Sent {
     /// What became of it, as the usage record has it.
     pub told: journal::Config,
-    /// What is to be read back.
+    /// What is left to do.
     left: Option<(Waiting, Brought)>,
 }
 
@@ -39,7 +40,8 @@ impl Sent {
     }
 }
 
-/// Uploads the config where the bucket has another one: the one that waits, or what turns out to be missing although the plan found it.
+/// Uploads a copy of the config where the bucket has another one: of the one that waits, or of what turns out to be missing although
+/// the plan found it.
 pub async fn send(
     run: &Run,
     store: Result<&Store, &Fault>,
@@ -85,7 +87,7 @@ pub fn sent_before<'a>(run: &'a Run, config: &Config) -> Option<&'a journal::Con
 async fn upload(run: &Run, store: Result<&Store, &Fault>, config: &Config, waiting: Waiting) -> Sent {
     let Waiting { item, kept, when } = &waiting;
     let brought = match store {
-        Ok(store) => run.in_time(deliver::bring(store, item, &config.bytes, *when)).await,
+        Ok(store) => run.in_time(deliver::copy(store, item, &config.bytes, *when)).await,
         Err(fault) => Err(fault.clone()),
     };
     match brought {
@@ -97,10 +99,10 @@ async fn upload(run: &Run, store: Result<&Store, &Fault>, config: &Config, waiti
     }
 }
 
-/// Reads back what was sent and forgets it on this machine; gives what became of it in the end.
-pub async fn confirm(run: &Run, store: Result<&Store, &Fault>, config: &Result<Config, Fault>, sent: Sent) -> journal::Config {
+/// Uploads `config.yaml` behind its copy and forgets both on this machine; gives what became of the config in the end.
+pub async fn finish(run: &Run, store: Result<&Store, &Fault>, config: &Result<Config, Fault>, sent: Sent) -> journal::Config {
     if let (Some((Waiting { item, kept, .. }, brought)), Ok(store), Ok(config)) = (sent.left, store, config)
-        && let Err(fault) = run.in_time(deliver::read_back(store, &item, &config.bytes, &brought)).await
+        && let Err(fault) = run.in_time(deliver::current(store, &item, &config.bytes, &brought)).await
     {
         return unsent(&item, &kept, fault);
     }

@@ -49,6 +49,7 @@ pub struct End {
 pub struct Claim {
     /// How far it has come.
     pub end: End,
+    is_sealed_ahead: bool,
     deployment_id: String,
     /// What tells the bucket and the customer.
     scope: String,
@@ -62,11 +63,14 @@ impl Claim {
     #[must_use]
     pub fn take(places: &Places, place: &str, customer: &str, deployment_id: &str) -> Self {
         let scope = sha256_hex(format!("{place}\n{customer}").as_bytes())[..16].to_owned();
-        let name = format!("{scope}.{deployment_id}{TAKEN}");
-        let claim = |end, file| Self { end, deployment_id: deployment_id.to_owned(), scope: scope.clone(), file };
-        for file in places.all(FOLDER).map(|folder| folder.join(&name)) {
+        let taken = format!(".{deployment_id}{TAKEN}");
+        let name = format!("{scope}{taken}");
+        let claim = |end, file, scope| Self { end, is_sealed_ahead: false, deployment_id: deployment_id.to_owned(), scope, file };
+        // By the deployment alone: the way to the bucket may be another one by now.
+        for file in places.all(FOLDER).flat_map(|folder| named(&folder, |name| name.ends_with(&taken))) {
+            let scope = file.file_name().and_then(|name| name.to_str()?.strip_suffix(&taken)).unwrap_or_default().to_owned();
             if let Some(end) = read(&file) {
-                return claim(end, Some(file));
+                return claim(end, Some(file), scope);
             }
         }
         for free in places.all(FOLDER).flat_map(|folder| free(&folder, &scope)) {
@@ -75,12 +79,12 @@ impl Claim {
             if fs::rename(&free, &file).is_ok()
                 && let Some(end) = read(&file)
             {
-                return claim(end, Some(file));
+                return claim(end, Some(file), scope);
             }
         }
         let end = End { writer: new_writer(), ..End::default() };
         let written = places.write(FOLDER, |folder| write(&folder.join(&name), &end).map(|()| folder.join(&name)));
-        claim(end, written.ok().map(|written| written.result))
+        claim(end, written.ok().map(|written| written.result), scope)
     }
 
     /// The place of the deployment's record: the same however often it is sent.
@@ -113,6 +117,17 @@ impl Claim {
         }
     }
 
+    /// Lets the seal be set while the record is on its way, unless nobody would know of it afterwards.
+    pub fn allow_ahead(&mut self) {
+        self.is_sealed_ahead = self.file.is_some();
+    }
+
+    /// Whether the seal may be set while the record is on its way.
+    #[must_use]
+    pub fn is_sealed_ahead(&self) -> bool {
+        self.is_sealed_ahead
+    }
+
     /// The deployment that the record is of.
     #[must_use]
     pub fn deployment_id(&self) -> &str {
@@ -129,16 +144,17 @@ pub fn new_writer() -> String {
 /// The chains of a scope that nobody has taken: first those that lack a seal, and then always in the same order, so that few are
 /// used as long as few are needed.
 fn free(folder: &Path, scope: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
-    let is_free = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| {
-            let name = name.to_string_lossy();
-            name.strip_prefix(scope).is_some_and(|rest| rest.starts_with('.') && [FREE, UNSEALED].iter().any(|kind| rest.ends_with(kind)))
-        })
-    };
-    let mut found: Vec<PathBuf> = entries.filter(is_free).collect();
+    let mut found = named(folder, |name| {
+        name.strip_prefix(scope).is_some_and(|rest| rest.starts_with('.') && [FREE, UNSEALED].iter().any(|kind| rest.ends_with(kind)))
+    });
     found.sort_by_key(|path| (!path.to_string_lossy().ends_with(UNSEALED), path.clone()));
     found
+}
+
+/// The files in a folder with such names.
+fn named(folder: &Path, is_it: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    entries.filter(|path| path.file_name().is_some_and(|name| is_it(&name.to_string_lossy()))).collect()
 }
 
 /// What is damaged is deleted: to guess would give a place twice.
@@ -201,6 +217,33 @@ mod tests {
         assert_eq!(Claim::take(&places, "b", "acme", "1").link(), link);
         Claim::take(&places, "b", "acme", "1").give_back(Some(end));
         assert_eq!(Claim::take(&places, "b", "acme", "3").link(), Chain { number: 2, previous: "aa".into(), ..link });
+    }
+
+    #[test]
+    fn a_deployment_finds_its_place_whatever_the_way_to_the_bucket_is_now() {
+        let (_folder, places) = places();
+        let first = Claim::take(&places, "http://one b", "acme", "1");
+        let end = sent(&first, "aa");
+        first.give_back(Some(end));
+        let second = Claim::take(&places, "http://one b", "acme", "2");
+        let link = second.link();
+        drop(second); // killed
+        let late = Claim::take(&places, "http://two b", "acme", "2");
+        assert_eq!(late.link(), link);
+        let end = sent(&late, "bb");
+        late.give_back(Some(end));
+        assert_eq!(Claim::take(&places, "http://one b", "acme", "3").link(), Chain { number: 3, previous: "bb".into(), ..link });
+    }
+
+    #[test]
+    fn nothing_is_sealed_ahead_that_nobody_would_know_of() {
+        let (_folder, places) = places();
+        for (places, is_known) in [(places, true), (Places::default(), false)] {
+            let mut claim = Claim::take(&places, "b", "acme", "1");
+            assert!(!claim.is_sealed_ahead());
+            claim.allow_ahead();
+            assert_eq!(claim.is_sealed_ahead(), is_known);
+        }
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub const DEPLOYMENT_ID: &str = "deployment-id";
 /// Metadata: when the config was read, RFC 3339.
 const CAPTURED_AT: &str = "captured-at";
 
-/// The largest record that is read back, in bytes.
+/// The media type of a config.
+const YAML: &str = "application/yaml";
+/// The largest record that is read, in bytes.
 const LARGEST_RECORD: u64 = 64 << 10;
 
 /// Whether an upload belongs to the deployment that is running, or to an earlier one.
@@ -69,99 +71,100 @@ pub async fn in_step(store: &Store, customer: &str, digests: &Digests) -> Result
     Ok(head.and_then(|head| same(&head, customer, &digests.md5, &digests.sha256)))
 }
 
-/// A config that the bucket has, as far as S3 says.
+/// A config whose history copy the bucket has.
 #[derive(Debug)]
 pub struct Brought {
     /// What became of it.
     pub backup: Backup,
-    /// The key of its history copy, which is there.
+    /// The key of its history copy.
     pub key: String,
-    /// What is to be known to read `config.yaml` back; `None` where it was not written.
-    unread: Option<Unread>,
+    /// What `config.yaml` is put over; `None` where it stays as it is.
+    over: Option<Over>,
 }
 
 #[derive(Debug)]
-struct Unread {
-    written: Written,
-    /// The metadata of `config.yaml` before.
-    before: Option<HashMap<String, String>>,
+struct Over {
+    condition: Condition,
+    /// The metadata of what is there.
+    metadata: Option<HashMap<String, String>>,
 }
 
-/// Uploads a config and reads it back; gives what became of it and the key of its history copy.
-pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Result<(Backup, String), Fault> {
-    let brought = bring(store, item, body, when).await?;
-    read_back(store, item, body, &brought).await?;
-    Ok((brought.backup, brought.key))
+/// Uploads a config: its history copy, then `config.yaml`.
+pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Result<(), Fault> {
+    let brought = copy(store, item, body, when).await?;
+    current(store, item, body, &brought).await
 }
 
-/// Uploads a config. Whoever calls must [`read_back`] what this gives before anything is forgotten.
+/// Uploads the history copy of a config. [`current`] must follow before anything is forgotten.
 ///
-/// The history copy comes first: `config.yaml` must never be of a version that history does not have.
-pub async fn bring(store: &Store, item: &Item, body: &[u8], when: When) -> Result<Brought, Fault> {
-    let key = layout::config_key(&item.customer);
+/// The copy comes first: neither `config.yaml` nor a usage record must ever be of a version that history does not have.
+pub async fn copy(store: &Store, item: &Item, body: &[u8], when: When) -> Result<Brought, Fault> {
     let copy = layout::history_key(&item.customer, item.at, &item.md5);
-    let metadata = metadata(item);
+    let key = layout::config_key(&item.customer);
+    let look = store.head(&key);
     let there = if when == When::JustPlanned {
         // Should somebody have brought these bytes since the plan, there are two copies of them, as where both look at once.
-        let (there, put) = futures_util::join!(store.head(&key), put_copy(store, &copy, item, body, &metadata));
+        let (there, put) = futures_util::join!(look, put_copy(store, &copy, item, body));
         // The answer to a PUT has a body, which says more than a HEAD's status.
         put.and(there)?
     } else {
-        store.head(&key).await?
+        look.await?
     };
     let known = there.as_ref().and_then(|head| same(head, &item.customer, &item.md5, &item.sha256));
     if when != When::JustPlanned {
         match known.clone() {
             // The record of an earlier deployment names the copy of its own time, so that one must come to be.
             Some(version) if when == When::Now || version.key == copy => {
-                return Ok(Brought { backup: version.backup(&item.deployment_id), key: version.key, unread: None });
+                return Ok(Brought { backup: version.backup(&item.deployment_id), key: version.key, over: None });
             }
-            _ => put_copy(store, &copy, item, body, &metadata).await?,
+            _ => put_copy(store, &copy, item, body).await?,
         }
     }
-    let before = there.as_ref().map(|head| head.metadata.clone());
-    let condition = match (when, there) {
-        (When::Now | When::JustPlanned, _) => Condition::None,
-        (When::Late, None) => Condition::Absent,
+    let metadata = there.as_ref().map(|head| head.metadata.clone());
+    let over = match (when, there) {
+        (When::Now | When::JustPlanned, _) => Some(Condition::None),
+        (When::Late, None) => Some(Condition::Absent),
         (When::Late, Some(head))
             if known.is_some() || captured_at(&head).is_none_or(|at| at >= item.at) || overtaken(store, item).await? =>
         {
-            is_there(store, &copy, store.head(&copy).await?.as_ref(), item, body)?;
-            return Ok(Brought { backup: Backup::Uploaded, key: copy, unread: None });
+            None
         }
-        (When::Late, Some(head)) => Condition::Matches(head.etag),
+        (When::Late, Some(head)) => Some(Condition::Matches(head.etag)),
     };
-    // The copy is read back while the config is on its way. A condition that fails means that a deployment has just written a
-    // newer one, which stays.
-    let (of_copy, written) = futures_util::join!(store.head(&copy), store.put(&key, body, "application/yaml", &metadata, condition));
-    let (written, of_copy) = (written?, of_copy?);
-    is_there(store, &copy, of_copy.as_ref(), item, body)?;
-    Ok(Brought { backup: Backup::Uploaded, key: copy, unread: Some(Unread { written, before }) })
+    Ok(Brought { backup: Backup::Uploaded, key: copy, over: over.map(|condition| Over { condition, metadata }) })
 }
 
-async fn put_copy(store: &Store, copy: &str, item: &Item, body: &[u8], metadata: &HashMap<String, String>) -> Result<(), Fault> {
-    if store.put(copy, body, "application/yaml", metadata, Condition::Absent).await? == Written::ConditionFailed {
-        // Ours after a lost answer, or the same bytes from somebody else within the second.
-        let ours = store.head(copy).await?.is_some_and(|head| head.metadata.get(SHA256) == Some(&item.sha256));
-        if !ours {
-            let text = format!("put `{}`: another object has this name", store.uri(copy));
-            return Err(Fault::new(Kind::Service, text, ""));
-        }
+async fn put_copy(store: &Store, copy: &str, item: &Item, body: &[u8]) -> Result<(), Fault> {
+    let written = store.put(copy, body, YAML, &metadata(item), Condition::Absent).await?;
+    if written.is_vouched_for() {
+        return Ok(());
     }
-    Ok(())
+    let there = store.head(copy).await?;
+    // Ours after a lost answer, or the same bytes from somebody else within the second.
+    let is_same = there.as_ref().is_some_and(|head| head.metadata.get(SHA256) == Some(&item.sha256));
+    if written == Written::ConditionFailed && !is_same {
+        let text = format!("put `{}`: another object has this name", store.uri(copy));
+        return Err(Fault::new(Kind::Service, text, ""));
+    }
+    is_there(store, copy, there.as_ref(), item, body)
 }
 
-/// Whether `config.yaml` is what was brought, or what somebody else wrote over it.
-pub async fn read_back(store: &Store, item: &Item, body: &[u8], brought: &Brought) -> Result<(), Fault> {
-    let Some(Unread { written, before }) = &brought.unread else { return Ok(()) };
+/// Uploads `config.yaml` behind its history copy, where it is to be uploaded.
+pub async fn current(store: &Store, item: &Item, body: &[u8], brought: &Brought) -> Result<(), Fault> {
+    let Some(Over { condition, metadata: before }) = &brought.over else { return Ok(()) };
     let key = layout::config_key(&item.customer);
+    let written = store.put(&key, body, YAML, &metadata(item), condition.clone()).await?;
+    if written.is_vouched_for() {
+        return Ok(());
+    }
     match store.head(&key).await? {
-        // Overwritten meanwhile: by a deployment whose config is as good as ours.
+        // A condition that fails means that a deployment has just written a newer one, which stays.
         Some(head) if matches!(written, Written::Yes(_)) && head.metadata.get(BACKUP_ID) == Some(&item.backup_id) => {
             is_there(store, &key, Some(&head), item, body)
         }
         // Still the version of before: whatever the answer said, nobody wrote anything.
         Some(head) if before.as_ref() == Some(&head.metadata) => Err(lost(store, &key)),
+        // Overwritten meanwhile: by a deployment whose config is as good as ours.
         Some(_) => Ok(()),
         None => Err(lost(store, &key)),
     }
@@ -215,13 +218,23 @@ pub async fn record(store: &Store, item: &Item, body: &[u8], claim: &Claim) -> R
     let metadata = HashMap::from([(DEPLOYMENT_ID.to_owned(), item.deployment_id.clone()), (SHA256.to_owned(), sha256.clone())]);
     for key in keys {
         let end = async |body: &[u8], origin| seal::put(store, &item.customer, claim, &key, body, origin).await;
-        if matches!(store.put(&key, body, "application/json", &metadata, Condition::Absent).await?, Written::Yes(_)) {
+        let put = store.put(&key, body, "application/json", &metadata, Condition::Absent);
+        let (written, sealed) = futures_util::join!(put, seal::ahead(store, &item.customer, claim, &key, body));
+        let written = written?;
+        if matches!(written, Written::Yes(_)) {
+            let is_there = async {
+                let is_it = |head: Head| is_of(&head, item) && head.size == body.len() as u64;
+                Ok(written.is_vouched_for() || store.head(&key).await?.is_some_and(is_it))
+            };
+            let seal = async {
+                match sealed {
+                    Some(end) => (Some(end), None),
+                    None => end(body, Origin::Written).await,
+                }
+            };
             // Both at once: should the record be lost after all, it is sent again, and so is the seal.
-            let (there, end) = futures_util::join!(store.head(&key), end(body, Origin::Written));
-            match there? {
-                Some(head) if is_of(&head, item) && head.size == body.len() as u64 => return Ok(delivered(key, end)),
-                _ => return Err(lost(store, &key)),
-            }
+            let (is_there, end) = futures_util::join!(is_there, seal);
+            return if is_there? { Ok(delivered(key, end)) } else { Err(lost(store, &key)) };
         }
         // Taken, but by nothing that is there: no reason to write it under another name.
         let Some(there) = store.head(&key).await? else { return Err(lost(store, &key)) };

@@ -137,7 +137,7 @@ async fn send_one(places: &Places, open: Option<(&Store, &Target)>, kept: Kept, 
         }
     };
     match kept.item.what {
-        What::Config => deliver::config(store, &kept.item, &kept.body, When::Late).await.map(drop)?,
+        What::Config => deliver::config(store, &kept.item, &kept.body, When::Late).await?,
         What::Record => {
             let line = late_line(store, &kept.body).await?;
             let claim = Claim::take(places, &store.place(), &kept.item.customer, &kept.item.deployment_id);

@@ -4,6 +4,7 @@
 //! `local-exec`; people call the others. ARCHITECTURE.md shows the data's way. The library exists for the executable
 //! and its tests; its API is not a contract.
 
+pub mod answers;
 pub mod archive;
 pub mod arguments;
 pub mod arns;

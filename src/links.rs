@@ -117,11 +117,10 @@ impl<'a> Walk<'a> {
         let (writer, by) = (next.writer, next.by);
         let (first, last) = (below + 1, next.number);
         let which = if first == last { format!("record {last}") } else { format!("records {first} to {last}") };
-        self.find(
-            What::Missing,
-            next.key.unwrap_or(by),
-            format!("{which} of the chain {writer}, which `{by}` continues or seals, not there"),
-        );
+        // A seal may be there before its record, which then is kept where it comes from.
+        let kept = if next.key.is_some() { "; the last one may still be kept on the machine that deployed" } else { "" };
+        let why = format!("{which} of the chain {writer}, which `{by}` continues or seals, not there{kept}");
+        self.find(What::Missing, next.key.unwrap_or(by), why);
         (below > 0).then_some(Next { writer, number: below, sha256: None, key: None, by })
     }
 

@@ -93,7 +93,7 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
             identity(&run, store),
             bring::send(&run, store, &target, &config, &subject, waiting),
             about(&run),
-            claim(&run, store, &item),
+            claim(&run, store, &item, kept.is_ok()),
         );
         if let Some((git, tools)) = about {
             (record.git, record.tools) = (git, Some(tools));
@@ -106,9 +106,9 @@ fn work(mut run: Run, tell: &mut dyn FnMut(Journal)) {
             brought.told.fault = Some(fault.clone());
         }
         complete(&mut record, &brought.told, identity.as_ref().ok());
-        // The record names a copy that was read back, and `config.yaml` is while it is on its way.
+        // The record names the copy, which is there; `config.yaml` need not wait for the record, nor the record for it.
         let ((sent, note), brought) =
-            futures_util::join!(send(&run, claim, &item, &record, identity, kept), bring::confirm(&run, store, &config, brought));
+            futures_util::join!(send(&run, claim, &item, &record, identity, kept), bring::finish(&run, store, &config, brought));
         run.journal.config = Some(brought);
         run.journal.record = Some(sent);
         run.journal.notes.extend(note);
@@ -209,15 +209,15 @@ async fn about(run: &Run) -> Option<(Option<Git>, Tools)> {
     run.in_time(async { Ok(tools.await.ok().zip(Some(git.await.ok().flatten()))) }).await.ok().flatten().map(|(tools, git)| (git, tools))
 }
 
-/// The chain that the record will continue, and a look at its seal: who sees it before need not ask when it counts, and a
-/// second connection is there for then.
-async fn claim<'a>(run: &Run, store: Result<&'a Store, &Fault>, item: &Item) -> Result<(&'a Store, Claim), Fault> {
+/// The chain that the record will continue, and a look at its seal, which can then be set together with the record.
+async fn claim<'a>(run: &Run, store: Result<&'a Store, &Fault>, item: &Item, is_kept: bool) -> Result<(&'a Store, Claim), Fault> {
     let store = store.map_err(Clone::clone)?;
     let mut claim = Claim::take(run.places(), &store.place(), &item.customer, &item.deployment_id);
-    let seen = run.in_time(seal::look(store, &item.customer, &claim)).await;
     // Where that fails, the seal is asked for once it cannot be set.
-    if let Ok(Some(etag)) = seen {
-        claim.end.etag = etag;
+    let is_clear = run.in_time(seal::look(store, &item.customer, &mut claim)).await.unwrap_or(false);
+    // Should the record not arrive, it is kept, and takes its place later.
+    if is_clear && is_kept {
+        claim.allow_ahead();
     }
     Ok((store, claim))
 }

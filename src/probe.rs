@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::aws::{Condition, Store, Written};
+use crate::aws::{Condition, Store, Written, receipt};
 use crate::fault::{Fault, Kind, without_credentials};
 use crate::session::Session;
 use crate::{digest, host};
@@ -126,7 +126,7 @@ impl Store {
         });
         match answer.await {
             Ok(answer) => Ok(Put {
-                written: Written::Yes(answer.e_tag.ok_or_else(|| Fault::foreign(format!("{what}: an answer that is not S3's")))?),
+                written: Written::Yes(receipt(&answer, &checksum, &what)?),
                 version: answer.version_id.filter(|id| id != "null"),
                 encryption: answer.server_side_encryption.map(|it| it.as_str().to_owned()),
             }),

@@ -71,12 +71,32 @@ pub async fn put(store: &Store, customer: &str, claim: &Claim, key: &str, body: 
     }
     // A record of an earlier try may be in another chain than the one that it was to continue now, which stays as it is.
     let is_claimed = writer == claim.end.writer;
-    let etag = if is_claimed { claim.end.etag.clone() } else { String::new() };
-    let mut end =
-        End { writer, number, previous, sha256: sha256_hex(body), deployment_id: claim.deployment_id().to_owned(), etag, unsealed: false };
+    let mut end = end_of(Chain { writer, number, previous }, body, claim);
     let fault = set(store, customer, claim, key, &mut end).await.err();
     end.unsealed = fault.is_some();
     (Some(end).filter(|_| is_claimed), fault)
+}
+
+/// Seals the chain while its record `body` is still on its way to `key`, where the claim allows that. Gives the chain's end; `None`
+/// where it has no such seal now, and [`put`] is to set it.
+pub async fn ahead(store: &Store, customer: &str, claim: &Claim, key: &str, body: &[u8]) -> Option<End> {
+    let chain = chain_of(body).filter(|chain| claim.is_sealed_ahead() && chain.writer == claim.end.writer)?;
+    let mut end = end_of(chain, body, claim);
+    let written = write(store, customer, key, &end, over(&end.etag)).await;
+    let Ok(Written::Yes(receipt)) = written else { return None };
+    end.etag = receipt.etag;
+    Some(end)
+}
+
+fn end_of(chain: Chain, body: &[u8], claim: &Claim) -> End {
+    let Chain { writer, number, previous } = chain;
+    let etag = if writer == claim.end.writer { claim.end.etag.clone() } else { String::new() };
+    End { writer, number, previous, sha256: sha256_hex(body), deployment_id: claim.deployment_id().to_owned(), etag, unsealed: false }
+}
+
+/// What a seal is put over.
+fn over(etag: &str) -> Condition {
+    if etag.is_empty() { Condition::Absent } else { Condition::Matches(etag.to_owned()) }
 }
 
 /// Whether a chain goes on behind a number.
@@ -85,10 +105,14 @@ async fn is_beyond(store: &Store, customer: &str, writer: &str, number: u64) -> 
     Ok(there.and_then(|body| Seal::read(&body)).is_some_and(|seal| seal.number > number))
 }
 
-/// The `ETag` of the seal on a chain, as long as this machine has set it.
-pub async fn look(store: &Store, customer: &str, claim: &Claim) -> Result<Option<String>, Fault> {
+/// Looks what the next seal on a chain will be put over. Gives whether that is clear: there is none, or one of this machine's.
+pub async fn look(store: &Store, customer: &str, claim: &mut Claim) -> Result<bool, Fault> {
     let head = store.head(&layout::seal_key(customer, &claim.end.writer)).await?;
-    Ok(head.filter(|head| is_known(head, claim)).map(|head| head.etag))
+    let is_clear = head.as_ref().is_none_or(|head| is_known(head, claim));
+    if is_clear {
+        claim.end.etag = head.map(|head| head.etag).unwrap_or_default();
+    }
+    Ok(is_clear)
 }
 
 fn is_known(head: &Head, claim: &Claim) -> bool {
@@ -96,8 +120,7 @@ fn is_known(head: &Head, claim: &Claim) -> bool {
 }
 
 async fn set(store: &Store, customer: &str, claim: &Claim, key: &str, end: &mut End) -> Result<(), Fault> {
-    let condition = if end.etag.is_empty() { Condition::Absent } else { Condition::Matches(end.etag.clone()) };
-    let mut written = write(store, customer, key, end, condition).await?;
+    let mut written = write(store, customer, key, end, over(&end.etag)).await?;
     if written == Written::ConditionFailed {
         let there = store.head(&layout::seal_key(customer, &end.writer)).await?;
         let condition = match there {
@@ -112,7 +135,7 @@ async fn set(store: &Store, customer: &str, claim: &Claim, key: &str, end: &mut 
         written = write(store, customer, key, end, condition).await?;
     }
     match written {
-        Written::Yes(etag) => end.etag = etag,
+        Written::Yes(receipt) => end.etag = receipt.etag,
         Written::ConditionFailed => {
             let text = format!("put `{}`: somebody else writes it, too", store.uri(&layout::seal_key(customer, &end.writer)));
             return Err(Fault::new(Kind::Service, text, ""));

@@ -105,12 +105,12 @@ fn refuses_plain_http(policy: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::Written;
+    use crate::aws::{Receipt, Written};
     use crate::finding::Status;
 
     fn put(version: Option<&str>, encryption: Option<&str>) -> Put {
         let [version, encryption] = [version, encryption].map(|it| it.map(str::to_owned));
-        Put { written: Written::Yes(String::new()), version, encryption }
+        Put { written: Written::Yes(Receipt::default()), version, encryption }
     }
 
     fn fault(kind: Kind) -> Fault {

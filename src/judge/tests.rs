@@ -1,7 +1,7 @@
 //! What `doctor` makes of each answer; no answer is asked for here.
 
 use super::*;
-use crate::aws::Written;
+use crate::aws::{Receipt, Written};
 use crate::finding::Status;
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -28,7 +28,7 @@ fn tried(place: &str) -> Tried {
     };
     Tried {
         place: place.to_owned(),
-        put: Ok(Put { written: Written::Yes(String::new()), version: None, encryption: None }),
+        put: Ok(Put { written: Written::Yes(Receipt::default()), version: None, encryption: None }),
         refused: Ok(true),
         head: Ok(Some(head)),
         got: Ok(Some(b"abc".to_vec())),

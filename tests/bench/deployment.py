@@ -167,7 +167,7 @@ def of_steps(found):
             if not samples[lines[0]]:
                 continue
             walls = [median(samples[line]) for line in lines]
-            trips = (walls[-1] - walls[0]) * 1000 / found[lines[-1]]["real"] if len(lines) > 1 else 0
+            trips = round((walls[-1] - walls[0]) * 1000 / found[lines[-1]]["real"], 1) + 0.0 if len(lines) > 1 else 0
             cpu, memory = median(samples[lines[0]], "cpu"), max(sample["memory"] for sample in samples[lines[0]])
             cells = " | ".join(f"{wall * 1000:.0f} ms" for wall in walls)
             rows.append(f"| `{step}`, {case} | {cells} | {trips:.1f} | {cpu * 1000:.0f} ms | {memory / 2**20:.1f} MiB |")
@@ -176,13 +176,17 @@ def of_steps(found):
 
 def of_applies(found):
     lines = list(found)
-    rows = ["| `terragrunt apply` of one unit | " + " | ".join(f"Wall, {name(line)}" for line in lines) + " | CPU |", "|---|" + "--:|" * (len(lines) + 1)]
+    rows = [
+        "| `terragrunt apply` of one unit | " + " | ".join(f"Wall, {name(line)}" for line in lines) + " | Round trips | CPU |",
+        "|---|" + "--:|" * (len(lines) + 2),
+    ]
     null = {line: median(found[line]["null"]) for line in lines}
     for label, key in (("one that does nothing", "null"), *((f"config-backup, {case}", case) for case in CASES)):
         walls = {line: median(found[line][key]) for line in lines}
-        added = {line: f" (+{walls[line] - null[line]:.2f} s)" if key != "null" else "" for line in lines}
-        cells = " | ".join(f"{walls[line]:.2f} s{added[line]}" for line in lines)
-        rows.append(f"| {label} | {cells} | {median(found[lines[0]][key], 'cpu'):.2f} s |")
+        added = [walls[line] - null[line] for line in lines]
+        trips = "" if key == "null" or len(lines) == 1 else f"{(added[-1] - added[0]) * 1000 / found[lines[-1]]['real']:.1f}"
+        cells = " | ".join(f"{walls[line]:.3f} s" + (f" (+{more * 1000:.0f} ms)" if key != "null" else "") for line, more in zip(lines, added, strict=True))
+        rows.append(f"| {label} | {cells} | {trips} | {median(found[lines[0]][key], 'cpu'):.2f} s |")
     trips = ", ".join(f"{name(line)}: {found[line]['real']:.1f} ms" for line in lines)
     requests = found[lines[-1]]["requests"]
     return "\n".join([*rows, "", f"A request and its answer take: {trips}. A deployment of a changed config makes {len(requests)} requests: {', '.join(requests)}."])

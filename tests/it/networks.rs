@@ -12,6 +12,8 @@ use std::thread::{self, JoinHandle};
 pub(crate) enum Fate {
     /// It is answered by the server.
     Pass,
+    /// It is answered by the server, but the answer does not state the SHA-256 of what was written, as not each server does.
+    WithoutSum,
     /// It is answered by the server, which has no other request meanwhile that wants the same turn.
     InTurn(Arc<Mutex<()>>),
     /// The server does it, but its answer is lost.
@@ -123,7 +125,7 @@ fn serve(
             client.write_all(head.as_bytes())?;
             client.write_all(body.as_bytes())?;
         }
-        fate @ (Fate::Pass | Fate::InTurn(_) | Fate::LoseAnswer | Fate::Instead(_)) => {
+        fate @ (Fate::Pass | Fate::WithoutSum | Fate::InTurn(_) | Fate::LoseAnswer | Fate::Instead(_)) => {
             let turn = if let Fate::InTurn(turn) = &fate { Some(turn.lock().expect("no panic")) } else { None };
             let mut server = TcpStream::connect(upstream)?;
             server.write_all(&request)?;
@@ -133,11 +135,20 @@ fn serve(
             match fate {
                 Fate::Instead(act) => act(),
                 Fate::LoseAnswer => {}
+                Fate::WithoutSum => client.write_all(&without_sum(answer))?,
                 _ => client.write_all(&answer)?,
             }
         }
     }
     Ok(())
+}
+
+/// An answer without what it states of the body's SHA-256.
+fn without_sum(answer: Vec<u8>) -> Vec<u8> {
+    const NAME: &[u8] = b"\r\nx-amz-checksum-sha256:";
+    let Some(start) = answer.windows(NAME.len()).position(|part| part.eq_ignore_ascii_case(NAME)) else { return answer };
+    let length = answer[start + 2..].iter().position(|byte| *byte == b'\r').expect("an end") + 2;
+    [&answer[..start], &answer[start + length..]].concat()
 }
 
 /// The first line of a request, and all of it, with a header that makes this request the connection's last.

@@ -108,6 +108,19 @@ fn refusing(world: &mut World, head: &'static str, status: &'static str, body: &
     (relay, on)
 }
 
+/// A relay to the world's server that loses the answer to each record, and gives none to who looks for one, as long as it is told to.
+fn losing_records(world: &mut World) -> (Relay, Arc<AtomicBool>) {
+    let on = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&on);
+    let relay = Relay::start(&world.server.endpoint(), move |line| match line.split_once(" /mongodb-arena/usage-logs/") {
+        Some(("PUT", _)) if asked.load(Ordering::SeqCst) => Fate::LoseAnswer,
+        Some(("HEAD", _)) if asked.load(Ordering::SeqCst) => Fate::Answer("500 Internal Server Error", ""),
+        _ => Fate::Pass,
+    });
+    world.set_s3_endpoint(&relay.endpoint());
+    (relay, on)
+}
+
 #[test]
 fn what_is_sent_once_more_does_not_take_the_seal_back() {
     // As a spool leaves it whose file could not be deleted.
@@ -133,7 +146,7 @@ fn what_is_sent_once_more_does_not_take_the_seal_back() {
 #[test]
 fn a_record_that_is_there_and_nobody_knows_keeps_its_place() {
     let mut world = World::new();
-    let (_relay, refuses) = refusing(&mut world, "HEAD /mongodb-arena/usage-logs/", "500 Internal Server Error", "");
+    let (_relay, refuses) = losing_records(&mut world);
     let mut unit = Unit::new(&world);
     unit.deploy(&world).went_well();
     refuses.store(true, Ordering::SeqCst);
