@@ -13,8 +13,8 @@ struct Next<'a> {
     number: u64,
     /// `None` behind a record that is missing or not as it was.
     sha256: Option<&'a str>,
-    /// The key, where a seal names it.
-    key: Option<&'a str>,
+    /// The key and the deployment, where a seal names them.
+    named: Option<(&'a str, &'a str)>,
     /// Who says so.
     by: &'a str,
 }
@@ -52,11 +52,11 @@ pub fn follow(holdings: &Holdings) -> Vec<Finding> {
             walk.find(What::Edited, key, "it is no seal on the chain of its name".to_owned());
             continue;
         };
-        let (sha256, named) = (Some(seal.sha256.as_str()), Some(seal.key.as_str()));
+        let (sha256, named) = (Some(seal.sha256.as_str()), Some((seal.key.as_str(), seal.deployment_id.as_str())));
         if walk.by_sha256.get(seal.sha256.as_str()).is_some_and(|place| records[*place].deployment_id != seal.deployment_id) {
             walk.find(What::Edited, key, "it names another deployment than its record does".to_owned());
         }
-        walk.go(Next { writer: &seal.writer, number: seal.number, sha256, key: named, by: key });
+        walk.go(Next { writer: &seal.writer, number: seal.number, sha256, named, by: key });
     }
     walk.without_seal(holdings);
     walk.findings
@@ -90,7 +90,7 @@ impl<'a> Walk<'a> {
             }
             // Of a record that is not as it was, only its place is believed.
             let chain = record.chain.as_ref().filter(|chain| by_sha256.is_some() || chain.number == next.number);
-            let as_named = chain.is_some_and(|chain| chain.number == next.number) && next.key.is_none_or(|key| key == record.key);
+            let as_named = chain.is_some_and(|chain| chain.number == next.number) && next.named.is_none_or(|(key, _)| key == record.key);
             if by_sha256.is_some() && !as_named && self.records.iter().filter(|it| it.sha256 == record.sha256).count() == 1 {
                 self.find(What::Edited, next.by, format!("its number or its key is not that of the record `{}`", record.key));
             }
@@ -99,13 +99,15 @@ impl<'a> Walk<'a> {
                 return;
             }
             let sha256 = chain.map(|chain| chain.previous.as_str());
-            next = Next { writer, number: number - 1, sha256, key: None, by: &record.key };
+            next = Next { writer, number: number - 1, sha256, named: None, by: &record.key };
         }
     }
 
     /// The record that lies in the place of the one that is looked for, which has another SHA-256 or an unknown one.
     fn in_its_place(&self, next: &Next<'_>) -> Option<usize> {
-        let by_key = next.key.and_then(|key| self.by_key.get(key).copied());
+        // A seal may be there before its record, whose name another deployment of the same second may have.
+        let is_theirs = |place: &usize, id: &str| !["", id].contains(&self.records[*place].deployment_id.as_str());
+        let by_key = next.named.and_then(|(key, id)| self.by_key.get(key).copied().filter(|place| !is_theirs(place, id)));
         let by_number = || self.by_place.get(next.writer)?.get(&next.number)?.iter().find(|place| !self.is_reached(**place)).copied();
         by_key.or_else(by_number)
     }
@@ -118,10 +120,10 @@ impl<'a> Walk<'a> {
         let (first, last) = (below + 1, next.number);
         let which = if first == last { format!("record {last}") } else { format!("records {first} to {last}") };
         // A seal may be there before its record, which then is kept where it comes from.
-        let kept = if next.key.is_some() { "; the last one may still be kept on the machine that deployed" } else { "" };
+        let kept = if next.named.is_some() { "; the last one may still be kept on the machine that deployed" } else { "" };
         let why = format!("{which} of the chain {writer}, which `{by}` continues or seals, not there{kept}");
-        self.find(What::Missing, next.key.unwrap_or(by), why);
-        (below > 0).then_some(Next { writer, number: below, sha256: None, key: None, by })
+        self.find(What::Missing, next.named.map_or(by, |(key, _)| key), why);
+        (below > 0).then_some(Next { writer, number: below, sha256: None, named: None, by })
     }
 
     /// Names what no seal leads to.
@@ -151,7 +153,7 @@ impl<'a> Walk<'a> {
                 self.find(What::Unsealed, &record.key, why);
             }
             let number = record.chain.as_ref().map_or(0, |chain| chain.number);
-            self.go(Next { writer, number, sha256: None, key: None, by: &record.key });
+            self.go(Next { writer, number, sha256: None, named: None, by: &record.key });
         }
     }
 }
@@ -230,6 +232,20 @@ mod tests {
         let mut holdings = clean();
         holdings.records.push(Record { key: "copy".into(), ..record("w", 2, "b", "a") });
         assert_eq!(found(&holdings), []);
+    }
+
+    #[test]
+    fn a_seal_that_came_before_its_record_raises_no_doubt_about_another_one_of_that_name() {
+        let mut holdings = clean();
+        seal(&mut holdings, "w", 5, "w4", "e");
+        let findings = follow(&holdings);
+        assert_eq!(found(&holdings), [(What::Missing, "w4".into())]);
+        assert!(findings[0].why.starts_with("record 5 of the chain w") && findings[0].why.contains("still be kept"), "{findings:?}");
+        // Of the same deployment, or of none that can be read, it is the one.
+        for id in ["d5", ""] {
+            holdings.records[3].deployment_id = id.into();
+            assert!(found(&holdings).contains(&(What::Edited, "w4".into())), "{id}");
+        }
     }
 
     #[test]

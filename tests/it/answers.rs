@@ -77,6 +77,25 @@ fn config_yaml_is_not_even_tried_where_its_copy_cannot_be_put() {
 }
 
 #[test]
+fn a_version_is_recorded_as_it_is_although_config_yaml_could_not_be_put() {
+    let mut world = World::new();
+    let mut unit = Unit::new(&world);
+    let relay = answering(&mut world, "PUT /mongodb-arena/terragrunt/airbnb/config.yaml", usize::MAX, "403 Forbidden", "");
+    let deployed = unit.deploy(&world);
+    assert!(deployed.warning().contains("config.yaml is not backed up"), "{deployed:?}");
+    assert_eq!(world.spooled().len(), 1);
+    let (_, record) = deployed.record(&world);
+    assert_eq!(string(&record, "backup"), "uploaded");
+    let copy = world.server.object("mongodb-arena", string(&record, "backup_key")).expect("the version that the record names");
+    assert_eq!(copy.body, crate::support::CONFIG.as_bytes());
+    drop(relay);
+    world.heal();
+    unit.deploy(&world).went_well();
+    assert_eq!(world.spooled(), Vec::<String>::new());
+    assert_eq!(world.server.object("mongodb-arena", "terragrunt/airbnb/config.yaml").expect("it").body, copy.body);
+}
+
+#[test]
 fn a_bucket_of_another_account_gets_nothing() {
     let world = World::new();
     let mut unit = Unit::new(&world);

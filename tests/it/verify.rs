@@ -13,6 +13,8 @@ use crate::oracle::{pass_the_second, unix_now};
 use crate::site::{Site, on_each_server};
 use crate::support::{BUCKET, CONFIG, World, nobody_there, text};
 
+const DENIED: &str = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>";
+
 fn verify(world: &World, arguments: &[&str]) -> Output {
     world.helper(&[&["verify"], arguments].concat()).output().expect("it runs")
 }
@@ -164,6 +166,47 @@ fn a_record_that_is_there_and_nobody_knows_keeps_its_place() {
 }
 
 #[test]
+fn a_seal_whose_record_did_not_arrive_tells_of_it_until_it_does() {
+    let mut world = World::new();
+    let (_relay, refuses) = refusing(&mut world, "PUT /mongodb-arena/usage-logs/", "403 Forbidden", DENIED);
+    let mut unit = Unit::new(&world);
+    unit.deploy(&world).went_well();
+    refuses.store(true, Ordering::SeqCst);
+    // In the same second, its name would be the first one's.
+    unit.deploy(&world).warning();
+    refuses.store(false, Ordering::SeqCst);
+    assert_eq!((world.records().len(), world.spooled().len()), (1, 1));
+    let output = verify(&world, &[]);
+    let said = text(&output.stdout);
+    assert!(said.starts_with("missing: usage-logs/airbnb/") && said.contains("may still be kept on the machine that deployed"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    unit.deploy(&world);
+    assert_eq!((world.records().len(), world.spooled().len()), (3, 0));
+    all_is_well(&world);
+}
+
+#[test]
+fn a_record_that_cannot_be_kept_is_sealed_once_it_is_there_and_not_before() {
+    let mut world = World::new();
+    let (relay, refuses) = refusing(&mut world, "PUT /mongodb-arena/usage-logs/", "403 Forbidden", DENIED);
+    let mut unit = Unit::new(&world);
+    fs::create_dir_all(world.state()).expect("a folder");
+    let in_the_way = world.state().join("spool");
+    fs::write(&in_the_way, "").expect("a file");
+    world.set_variable("TMPDIR", Some(in_the_way.to_str().expect("UTF-8")));
+    refuses.store(true, Ordering::SeqCst);
+    let deployed = unit.deploy(&world);
+    assert!(deployed.warning().contains("nothing is kept for later"), "{deployed:?}");
+    assert_eq!(relay.count("PUT /mongodb-arena/terragrunt/airbnb/usage-chain/"), 0);
+    refuses.store(false, Ordering::SeqCst);
+    unit.deploy(&world);
+    assert_eq!(relay.count("PUT /mongodb-arena/terragrunt/airbnb/usage-chain/"), 1);
+    assert_eq!(world.records().len(), 1);
+    world.set_variable("TMPDIR", None);
+    all_is_well(&world);
+}
+
+#[test]
 fn a_machine_that_was_copied_forks_its_chain_and_both_ends_are_sealed() {
     let world = World::new();
     let mut unit = Unit::new(&world);
@@ -195,8 +238,7 @@ fn without_a_folder_for_its_state_each_record_is_a_chain_of_its_own() {
 #[test]
 fn who_may_not_write_seals_logs_all_the_same_and_is_told() {
     let mut world = World::new();
-    let denied = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>";
-    let (_relay, refuses) = refusing(&mut world, "PUT /mongodb-arena/terragrunt/airbnb/usage-chain/", "403 Forbidden", denied);
+    let (_relay, refuses) = refusing(&mut world, "PUT /mongodb-arena/terragrunt/airbnb/usage-chain/", "403 Forbidden", DENIED);
     let mut unit = Unit::new(&world);
     unit.deploy(&world).went_well();
     refuses.store(true, Ordering::SeqCst);
