@@ -172,13 +172,18 @@ pub(crate) fn flip(message: &mut Message, part: Part) -> bool {
     true
 }
 
-/// States another SHA-256 than the object's: that of nothing.
-pub(crate) fn misstate(answer: &mut Message) {
-    const OF_NOTHING: &str = "x-amz-checksum-sha256: 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\r\n";
+/// States no SHA-256.
+pub(crate) fn state_none(answer: &mut Message) {
     if let Some(stated) = http1::header(&answer.head, "x-amz-checksum-sha256") {
         let line = format!("x-amz-checksum-sha256: {stated}\r\n");
         answer.head = answer.head.replace(&line, "");
     }
+}
+
+/// States another SHA-256 than the object's: that of nothing.
+pub(crate) fn misstate(answer: &mut Message) {
+    const OF_NOTHING: &str = "x-amz-checksum-sha256: 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\r\n";
+    state_none(answer);
     answer.head.truncate(answer.head.len() - 2);
     answer.head.push_str(OF_NOTHING);
     answer.head.push_str("\r\n");

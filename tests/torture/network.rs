@@ -11,9 +11,8 @@ use serde_json::Value;
 use crate::by_hand::{Unit, external};
 use crate::campaign::Campaign;
 use crate::network_oracle::{Deployed, Findings};
-use crate::network_runs::{self, BEFORE, Before, Run, Scope, Trouble};
+use crate::network_runs::{self, BEFORE, Before, Healthy, Run, Scope, Trouble};
 use crate::places::{Nobody, Site};
-use crate::points::{Point, Shape};
 use crate::proxy::{Front, Proxy};
 use crate::support::{CONFIG, World};
 
@@ -91,6 +90,9 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
     }
     unit.set("timeout", &timeout.as_secs().to_string());
     let proxy = Proxy::start(&world.server.endpoint(), Front::Http, run.rule());
+    if !run.states_sums {
+        proxy.state_no_sums();
+    }
     let site = match run.trouble {
         Trouble::Wire(_) => None,
         Trouble::Place(place) => Some(place.make(&world)),
@@ -149,11 +151,14 @@ fn broken(world: &World, script: &str) -> PathBuf {
     path
 }
 
-/// The requests of a healthy deployment.
-fn healthy(before: Before) -> Vec<(Point, Shape)> {
+/// A healthy deployment.
+fn healthy(before: Before, states_sums: bool) -> Healthy {
     loop {
         let (mut world, mut unit, _) = begin(before);
         let proxy = Proxy::start(&world.server.endpoint(), Front::Http, Box::new(|_| None));
+        if !states_sums {
+            proxy.state_no_sums();
+        }
         world.set_endpoint(&proxy.endpoint());
         let step = |step: &'static str, sent: &Value| {
             proxy.enter(step);
@@ -164,7 +169,7 @@ fn healthy(before: Before) -> Vec<(Point, Shape)> {
         // Records of one second, which is by chance, take another name after more requests: none to count on.
         let plain = "usage-logs/airbnb/YYYY-MM-DD_HHMMSS.json".len();
         if world.records().iter().all(|(key, _)| key.len() == plain) {
-            return proxy.seen();
+            return Healthy { before, states_sums, seen: proxy.seen() };
         }
     }
 }
@@ -172,8 +177,8 @@ fn healthy(before: Before) -> Vec<(Point, Shape)> {
 #[test]
 fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
     let campaign = Campaign::start("network");
-    let points: Vec<_> = BEFORE.into_iter().map(|before| (before, healthy(before))).collect();
-    let all = network_runs::all(&points);
+    let kinds = BEFORE.into_iter().flat_map(|before| [true, false].map(|states_sums| (before, states_sums)));
+    let all = network_runs::all(&kinds.map(|(before, states_sums)| healthy(before, states_sums)).collect::<Vec<_>>());
     let count = all.len();
     let runs = match std::env::var("TORTURE_ONLY") {
         Ok(words) => all.into_iter().filter(|run| run.to_string().contains(&words)).collect(),

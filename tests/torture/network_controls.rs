@@ -18,7 +18,7 @@ use crate::support::{BUCKET, CANARIES};
 /// What a broken helper is found to do wrong, by the counters.
 fn found(script: &str, trouble: Trouble, phase: Phase, timeout: u64) -> Vec<&'static str> {
     let scope = Scope::During(phase, Which::Both);
-    let it = Run { kind: "control", trouble, scope, before: Before::Nothing, newer: false };
+    let it = Run { kind: "control", trouble, scope, before: Before::Nothing, states_sums: true, newer: false };
     let findings = judged(&it, Some(script), Duration::from_secs(timeout)).findings;
     findings.counters().into_iter().filter(|(_, found)| !found.is_empty()).map(|(name, _)| name).collect()
 }
@@ -75,7 +75,7 @@ fn a_helper_that_tells_a_secret_or_fails_is_found_to_be_odd() {
 #[test]
 fn a_fault_that_meets_nobody_is_no_run() {
     let scope = Scope::During(&["outcome"], Which::Both);
-    let it = Run { kind: "control", trouble: SLOW, scope, before: Before::Nothing, newer: false };
+    let it = Run { kind: "control", trouble: SLOW, scope, before: Before::Nothing, states_sums: true, newer: false };
     let result = until_met(&it);
     assert_eq!((result.met, result.findings.all()), (false, vec![format!("odd: {NOBODY}")]));
 }

@@ -51,6 +51,8 @@ pub(crate) struct Run {
     pub(crate) trouble: Trouble,
     pub(crate) scope: Scope,
     pub(crate) before: Before,
+    /// Whether the server states the SHA-256 of what was written; otherwise each upload is looked for.
+    pub(crate) states_sums: bool,
     /// Whether the healthy deployment is of a config that changed once more.
     pub(crate) newer: bool,
 }
@@ -78,20 +80,28 @@ impl fmt::Display for Run {
             Scope::At(point, times) => write!(f, "{times} times from {point} on")?,
             Scope::During(phase, which) => write!(f, "during {} ({which:?})", phase.join(" and "))?,
         }
-        write!(f, "; before: {:?}, newer: {}", self.before, self.newer)
+        write!(f, "; before: {:?}, newer: {}, states sums: {}", self.before, self.newer, self.states_sums)
     }
 }
 
-/// All runs, with the requests that a healthy deployment makes after each kind of beginning.
-pub(crate) fn all(healthy: &[(Before, Vec<(Point, Shape)>)]) -> Vec<Run> {
+/// A deployment that meets no fault.
+pub(crate) struct Healthy {
+    pub(crate) before: Before,
+    pub(crate) states_sums: bool,
+    /// Its requests.
+    pub(crate) seen: Vec<(Point, Shape)>,
+}
+
+/// All runs: every fault wherever one of these deployments has something that it is about.
+pub(crate) fn all(healthy: &[Healthy]) -> Vec<Run> {
     let mut runs = Vec::new();
-    for (before, seen) in healthy {
+    for Healthy { before, states_sums, seen } in healthy {
         let made: Vec<Phase> =
             PHASES.into_iter().filter(|phase| phase.iter().all(|step| seen.iter().any(|(it, _)| it.step == *step))).collect();
         let mut add = |kind, trouble, scope| {
             // Every second one goes on with a newer config.
             let newer = runs.len() % 2 == 1;
-            runs.push(Run { kind, trouble, scope, before: *before, newer });
+            runs.push(Run { kind, trouble, scope, before: *before, states_sums: *states_sums, newer });
         };
         for (kind, fault) in faults::ALL {
             let fitting: Vec<Point> = seen.iter().filter(|(_, shape)| fault.fits(*shape)).map(|(point, _)| *point).collect();

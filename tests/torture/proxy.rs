@@ -48,6 +48,8 @@ struct Shared {
 
 struct State {
     over: bool,
+    /// Whether answers state the SHA-256 of what was written.
+    states_sums: bool,
     step: &'static str,
     rule: Rule,
     counts: HashMap<(&'static str, Class), usize>,
@@ -81,7 +83,17 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let scheme = if matches!(front, Front::Https(_)) { "https" } else { "http" };
-        let state = State { over: false, step: "", rule, counts: HashMap::new(), seen: Vec::new(), heads: Vec::new(), hits: 0, asking: 0 };
+        let state = State {
+            over: false,
+            states_sums: true,
+            step: "",
+            rule,
+            counts: HashMap::new(),
+            seen: Vec::new(),
+            heads: Vec::new(),
+            hits: 0,
+            asking: 0,
+        };
         let upstream = upstream.trim_start_matches("http://").to_owned();
         let shared = Arc::new(Shared { upstream, state: Mutex::new(state), ended: Condvar::new() });
         let accepting = {
@@ -99,6 +111,11 @@ impl Proxy {
     /// Says which step of the deployment makes the requests from now on.
     pub(crate) fn enter(&self, step: &'static str) {
         self.shared.lock().step = step;
+    }
+
+    /// Answers state no SHA-256 from now on, as those of some servers do not.
+    pub(crate) fn state_no_sums(&self) {
+        self.shared.lock().states_sums = false;
     }
 
     /// Passes everything on from now on.
@@ -263,7 +280,14 @@ fn pass(out: &mut impl Stream, mut request: Message, number: usize, fault: Optio
         shared.hit_if(faults::flip(&mut request, part));
     }
     let mut answer = shared.ask(&request)?;
-    shared.lock().seen[number].1.complete(&request, &answer);
+    let states_sums = {
+        let mut state = shared.lock();
+        state.seen[number].1.complete(&request, &answer);
+        state.states_sums
+    };
+    if !states_sums {
+        faults::state_none(&mut answer);
+    }
     match fault {
         Some(Fault::FlipAnswer(part)) => shared.hit_if(faults::flip(&mut answer, part)),
         Some(Fault::WrongChecksum) if request.head.starts_with("PUT ") => {
