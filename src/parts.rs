@@ -23,6 +23,7 @@ use crate::digest::sha256_hex;
 use crate::layout;
 use crate::listing::Listed;
 use crate::logged::{Deployment, user_name};
+use crate::panics;
 use crate::reading;
 use crate::record::Chain;
 
@@ -192,6 +193,8 @@ fn fill(writer: &mut ColumnWriter<'_>, column: &Column, rows: &[Row]) -> Result<
 
 /// Reads a file that [`encode`] wrote, or a later version of it: what is needed of it, by the columns' names.
 ///
+/// Somebody may have made a file to hurt, and the library believes what files say of themselves: where it panics, that is one of them.
+///
 /// # Errors
 /// One phrase saying what is wrong with it.
 pub fn decode(bytes: Vec<u8>) -> std::result::Result<Vec<Archived>, String> {
@@ -204,7 +207,8 @@ pub fn decode(bytes: Vec<u8>) -> std::result::Result<Vec<Archived>, String> {
         }
         Ok(records)
     };
-    read().map_err(|error| format!("it cannot be read: {}", crate::fault::one_line(&error.to_string())))
+    let read = panics::caught(read).unwrap_or_else(|_| Err(ParquetError::General("it is no such file in earnest".to_owned())));
+    read.map_err(|error| format!("it cannot be read: {}", crate::fault::one_line(&error.to_string())))
 }
 
 fn check(metadata: &ParquetMetaData) -> Result<()> {

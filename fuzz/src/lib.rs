@@ -6,6 +6,7 @@ pub mod arn;
 pub mod cell;
 pub mod config;
 pub mod key;
+pub mod part;
 pub mod phrase;
 pub mod query;
 pub mod record;

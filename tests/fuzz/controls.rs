@@ -32,6 +32,21 @@ fn a_name_that_leaves_its_prefix_or_is_somebody_elses_is_found() {
 }
 
 #[test]
+fn a_file_of_the_archive_that_is_quoted_or_not_what_it_says_is_found() {
+    let whole = config_backup::parts::decode(targets::part::whole().to_vec());
+    assert_eq!(whole.as_ref().map(Vec::len), Ok(3));
+    targets::part::judge(&whole);
+    for refusal in ["it says canary".to_owned(), "two\nlines".to_owned(), "x".repeat(400)] {
+        found("a refusal", || targets::part::judge(&Err(refusal)));
+    }
+    found("another length", move || {
+        let mut records = whole.unwrap();
+        records[0].body.pop();
+        targets::part::judge(&Ok(records));
+    });
+}
+
+#[test]
 fn a_refusal_that_quotes_a_value_is_found() {
     targets::query::judge_refusal(b"{}", "parse the query on stdin: the key `config_file_path` is missing");
     for said in ["the value of `timeout` must be a whole number, not s3cret", "no JSON: s3cret", "unknown key `a\nb`; known are x"] {

@@ -55,6 +55,11 @@ fn any_text_is_a_customer_and_stays_below_its_prefix() {
 }
 
 #[test]
+fn any_file_of_the_archive_is_read_or_refused_unquoted() {
+    replay("part", targets::part::run);
+}
+
+#[test]
 fn any_bytes_are_a_query_or_refused_unquoted() {
     replay("query", targets::query::run);
 }
@@ -79,7 +84,7 @@ fn every_target_is_built_for_the_fuzzer_and_has_a_corpus_that_stays_small() {
         names
     };
     let targets = names("fuzz/corpus");
-    assert_eq!(targets, ["arn", "cell", "config", "key", "query", "record", "yaml"]);
+    assert_eq!(targets, ["arn", "cell", "config", "key", "part", "query", "record", "yaml"]);
     assert_eq!(names("fuzz/fuzz_targets"), targets);
     let sizes: Vec<usize> = targets.iter().flat_map(|target| inputs(target)).map(|(_, data)| data.len()).collect();
     assert!(sizes.iter().all(|size| *size <= 64 << 10) && sizes.iter().sum::<usize>() < 1 << 20);

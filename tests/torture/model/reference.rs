@@ -118,7 +118,9 @@ impl Reference {
             (true, 0, _) => None,
             _ => Some("warning"),
         };
-        let record = if self.state.config.as_ref().is_some_and(|there| there.content == it.content) {
+        // A plan that has just looked, and found another config there, is believed: histories take no ten minutes.
+        let has_looked = ["ok", "warning"].contains(&it.plan.status.as_str()) && it.plan.content == it.content && !it.plan.in_step;
+        let record = if !has_looked && self.state.config.as_ref().is_some_and(|there| there.content == it.content) {
             record("unchanged")
         } else {
             let (deployment, backup_id) = (it.plan.id.clone(), it.plan.backup_id.clone());

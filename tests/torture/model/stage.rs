@@ -174,9 +174,19 @@ impl<'a> Stage<'a> {
         let done = work(&mut self.unit, self.world, &victim);
         relay.settle();
         self.world.heal();
+        if victim.was_killed() {
+            self.let_go();
+        }
         // What never came about was no trouble.
         let network = if network.is_open() && !touched.load(Ordering::SeqCst) { Network::Good } else { network };
         ((done, network), victim.was_killed())
+    }
+
+    /// Waits until nobody holds what is kept any more: a process that was just about to start another one has left it its locks.
+    fn let_go(&self) {
+        for file in fs::read_dir(Look::spool(&self.home(self.machine))).into_iter().flatten() {
+            fs::File::open(file.expect("an entry").path()).expect("a file").lock().expect("a lock");
+        }
     }
 
     fn connect(&mut self, network: Network) {
