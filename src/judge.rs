@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::aws::{Head, Identity};
+use crate::aws::{Head, Identity, Written};
 use crate::deliver::SHA256;
 use crate::digest::{sha256_base64, sha256_hex};
 use crate::fault::{Fault, Kind};
@@ -128,7 +128,7 @@ pub fn conditions(tried: &[Tried]) -> Finding {
     }
 }
 
-/// Whether what was written comes back whole, as a deployment looks before it forgets what it sent.
+/// Whether what was written comes back whole, as plans look for the config, and deployments for what no answer vouches for.
 #[must_use]
 pub fn read_back(tried: &[Tried]) -> Finding {
     for Tried { place, put, head, got, .. } in tried {
@@ -151,10 +151,18 @@ pub fn read_back(tried: &[Tried]) -> Finding {
         }
         if !wrong.is_empty() {
             let seen = format!("what was written below {place} comes back changed: {}", wrong.join(", "));
-            return Finding::bad("read back", 1, seen, "look at who answers as S3: every deployment will say that its upload is lost");
+            return Finding::bad(
+                "read back",
+                1,
+                seen,
+                "look at who answers as S3: each deployment will upload its config anew, or say that it is lost",
+            );
         }
     }
-    Finding::ok("read back", "bytes, metadata and SHA-256 come back as they were sent")
+    let whole = "bytes, metadata and SHA-256 come back as they were sent";
+    let states_none = |it: &Tried| it.put.as_ref().is_ok_and(|put| matches!(&put.written, Written::Yes(receipt) if !receipt.states_sum));
+    let slower = "; answers to uploads do not state it, so each is looked for, which takes one round trip more";
+    Finding::ok("read back", format!("{whole}{}", if tried.iter().any(states_none) { slower } else { "" }))
 }
 
 /// What stays of the attempts themselves.

@@ -114,7 +114,13 @@ fn a_server_that_writes_over_what_is_there_is_bad() {
 
 #[test]
 fn what_was_written_must_come_back_whole() {
-    assert_eq!(read_back(&[tried("a/"), tried("b/")]).status, Status::Ok);
+    let with = |written| Tried { put: Ok(Put { written, version: None, encryption: None }), ..tried("a/") };
+    let stated = Receipt { states_sum: true, ..Receipt::default() };
+    for (written, is_slower) in [(Written::Yes(stated), false), (Written::ConditionFailed, false), (Written::Yes(Receipt::default()), true)]
+    {
+        let found = read_back(&[with(written)]);
+        assert_eq!((found.status, found.seen.contains("one round trip more")), (Status::Ok, is_slower), "{}", found.seen);
+    }
     let head = || tried("a/").head.expect("an answer").expect("a head");
     let changed = |head: Head| read_back(&[tried("a/"), Tried { head: Ok(Some(head)), ..tried("b/") }]).seen;
     let seen = "what was written below b/ comes back changed: ";
