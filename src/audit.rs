@@ -218,7 +218,8 @@ fn current(customer: &str, holdings: &Holdings, findings: &mut Vec<Finding>) {
         }
         if let Some(last) = overtaken(holdings, copy, at) {
             let when = last.at.map(timestamp).unwrap_or_default();
-            let why = format!("it is not the config of the last deployment, of {when} (`{}`), which may still be kept there", last.key);
+            let kept = "that one may still be kept on the machine that deployed";
+            let why = format!("it is not the config of the last deployment, of {when} (`{}`); {kept}", last.key);
             find(What::Edited, &copy.key, why);
         }
     }

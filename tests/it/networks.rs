@@ -51,6 +51,8 @@ impl Relay {
             for client in listener.incoming().take_while(|_| !over.load(Ordering::SeqCst)).filter_map(Result::ok) {
                 let (upstream, fate) = (upstream.clone(), Arc::clone(&fate));
                 let (seen, silent) = (Arc::clone(&seen), Arc::clone(&silent));
+                // A thread that has ended keeps its stack as long as somebody may join it.
+                serving.retain(|thread: &JoinHandle<()>| !thread.is_finished());
                 serving.push(thread::spawn(move || {
                     // A client that goes away is no failure of the relay.
                     let _ = serve(client, &upstream, &*fate, &seen, &silent);
