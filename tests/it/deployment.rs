@@ -1,7 +1,7 @@
 //! A deployment by hand: what lies in the bucket after the first one, an unchanged one and a changed one.
 
 use crate::by_hand::{Unit, string};
-use crate::oracle::{digest, keys_in_order, rfc3339, stamp, unix_now};
+use crate::oracle::{digest, keys_in_order, pass_the_second, rfc3339, stamp, unix_now};
 use crate::support::{BUCKET, CONFIG, CONFIG_MD5, JANE, JOHN, World};
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
@@ -102,6 +102,8 @@ fn the_history_copy_comes_before_whatever_names_it() {
     let mut unit = Unit::new(&world);
     for content in [CONFIG.to_owned(), CONFIG.replace("M30", "M40")] {
         unit.write(content);
+        // A record whose second another one has already is sealed twice.
+        pass_the_second(unix_now());
         let before = world.server.requests().len();
         unit.deploy(&world).went_well();
         let requests = world.server.requests().split_off(before);

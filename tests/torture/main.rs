@@ -48,6 +48,7 @@ mod proxy;
 mod shortage;
 mod signals;
 mod strace;
+mod streams;
 mod tls;
 mod trial;
 mod versions;

@@ -11,11 +11,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use socket2::SockRef;
 
 use crate::faults::{self, Fault};
 use crate::http1::{self, Message, Side};
 use crate::points::{Class, Point, Shape};
+use crate::streams::{Stream, reset};
 
 /// Between the pieces of an answer that comes slowly.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -58,23 +58,6 @@ struct State {
     hits: usize,
     /// How many requests are at the server.
     asking: usize,
-}
-
-/// A connection of a client.
-trait Stream: Read + Write {
-    fn tcp(&self) -> &TcpStream;
-}
-
-impl Stream for TcpStream {
-    fn tcp(&self) -> &TcpStream {
-        self
-    }
-}
-
-impl Stream for StreamOwned<ServerConnection, TcpStream> {
-    fn tcp(&self) -> &TcpStream {
-        &self.sock
-    }
 }
 
 impl Proxy {
@@ -316,11 +299,6 @@ fn pass(out: &mut impl Stream, mut request: Message, number: usize, fault: Optio
 fn hold<T>(client: T, shared: &Shared) {
     while shared.wait(Duration::from_hours(1)) {}
     drop(client);
-}
-
-/// Makes the end of a connection a reset, which takes what is under way along.
-fn reset(client: &TcpStream) -> io::Result<()> {
-    SockRef::from(client).set_linger(Some(Duration::ZERO))
 }
 
 fn drip(out: &mut impl Write, bytes: &[u8], size: usize, shared: &Shared) -> io::Result<bool> {

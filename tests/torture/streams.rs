@@ -1,0 +1,30 @@
+//! Connections of the proxy's clients, with TLS and without.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use rustls::{ServerConnection, StreamOwned};
+use socket2::SockRef;
+
+/// A connection of a client.
+pub(crate) trait Stream: Read + Write {
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Stream for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Stream for StreamOwned<ServerConnection, TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        &self.sock
+    }
+}
+
+/// Makes the end of a connection a reset, which takes what is under way along.
+pub(crate) fn reset(client: &TcpStream) -> io::Result<()> {
+    SockRef::from(client).set_linger(Some(Duration::ZERO))
+}
