@@ -105,6 +105,18 @@ impl Store {
         metadata: &HashMap<String, String>,
         condition: Condition,
     ) -> Result<Written, Fault> {
+        self.put_and_answer(key, body, kind, metadata, condition).await.map(|(written, _)| written)
+    }
+
+    /// As [`Store::put`], and gives S3's answer where something was written.
+    pub(crate) async fn put_and_answer(
+        &self,
+        key: &str,
+        body: &[u8],
+        kind: &str,
+        metadata: &HashMap<String, String>,
+        condition: Condition,
+    ) -> Result<(Written, Option<PutObjectOutput>), Fault> {
         let what = format!("put `{}`", self.uri(key));
         let checksum = digest::sha256_base64(body);
         let answer = self.send(&what, "s3:PutObject", |s3| {
@@ -127,10 +139,15 @@ impl Store {
             .send()
         });
         match answer.await {
-            Ok(answer) => receipt(&answer, &checksum, &what).map(Written::Yes),
-            Err(fault) if fault.status == Some(412) => Ok(Written::ConditionFailed),
+            Ok(answer) => {
+                // A 200 without an ETag is somebody else's: a captive portal says 200 to everything.
+                let etag = answer.e_tag().ok_or_else(|| Fault::foreign(format!("{what}: an answer that is not S3's")))?;
+                let receipt = Receipt { etag: etag.to_owned(), states_sum: answer.checksum_sha256() == Some(&checksum) };
+                Ok((Written::Yes(receipt), Some(answer)))
+            }
+            Err(fault) if fault.status == Some(412) => Ok((Written::ConditionFailed, None)),
             // What shall be written over is not there.
-            Err(fault) if fault.code == "NoSuchKey" && matches!(condition, Condition::Matches(_)) => Ok(Written::ConditionFailed),
+            Err(fault) if fault.code == "NoSuchKey" && matches!(condition, Condition::Matches(_)) => Ok((Written::ConditionFailed, None)),
             Err(fault) => Err(fault),
         }
     }
@@ -259,13 +276,6 @@ impl Store {
     pub(crate) fn owner(&self) -> Option<String> {
         Some(self.target.owner.clone()).filter(|owner| !owner.is_empty())
     }
-}
-
-/// What the answer to a PUT says of the object, of which `checksum` is the SHA-256 in Base64.
-pub(crate) fn receipt(answer: &PutObjectOutput, checksum: &str, what: &str) -> Result<Receipt, Fault> {
-    // A 200 without an ETag is somebody else's: a captive portal says 200 to everything.
-    let etag = answer.e_tag().ok_or_else(|| Fault::foreign(format!("{what}: an answer that is not S3's")))?;
-    Ok(Receipt { etag: etag.to_owned(), states_sum: answer.checksum_sha256() == Some(checksum) })
 }
 
 /// `s3://bucket/key`, as messages and outputs spell it.

@@ -98,6 +98,12 @@ impl Claim {
         }
     }
 
+    /// Whether it is on this chain.
+    #[must_use]
+    pub fn is_of(&self, chain: &Chain) -> bool {
+        chain.writer == self.end.writer
+    }
+
     /// Whether a record or a seal is of this deployment, or of the one that came before it in the chain.
     #[must_use]
     pub fn knows(&self, deployment_id: &str) -> bool {

@@ -212,15 +212,15 @@ pub struct Delivered {
 }
 
 /// Uploads a usage record, which continues the chain that `claim` stands for, and seals it.
-pub async fn record(store: &Store, item: &Item, body: &[u8], claim: &Claim) -> Result<Delivered, Fault> {
+pub async fn record(store: &Store, item: &Item, body: &[u8], claim: &mut Claim) -> Result<Delivered, Fault> {
     let keys = [layout::log_key(&item.customer, item.at), layout::log_key_beside(&item.customer, item.at, &item.deployment_id)];
     let sha256 = sha256_hex(body);
     let metadata = HashMap::from([(DEPLOYMENT_ID.to_owned(), item.deployment_id.clone()), (SHA256.to_owned(), sha256.clone())]);
     for key in keys {
-        let end = async |body: &[u8], origin| seal::put(store, &item.customer, claim, &key, body, origin).await;
         let put = store.put(&key, body, "application/json", &metadata, Condition::Absent);
         let (written, sealed) = futures_util::join!(put, seal::ahead(store, &item.customer, claim, &key, body));
         let written = written?;
+        let end = async |body: &[u8], origin| seal::put(store, &item.customer, claim, &key, body, origin).await;
         if matches!(written, Written::Yes(_)) {
             let is_there = async {
                 let is_it = |head: Head| is_of(&head, item) && head.size == body.len() as u64;
@@ -232,7 +232,7 @@ pub async fn record(store: &Store, item: &Item, body: &[u8], claim: &Claim) -> R
                     None => end(body, Origin::Written).await,
                 }
             };
-            // Both at once: should the record be lost after all, it is sent again, and so is the seal.
+            // Should the record be lost after all, it is sent again, and so is the seal.
             let (is_there, end) = futures_util::join!(is_there, seal);
             return if is_there? { Ok(delivered(key, end)) } else { Err(lost(store, &key)) };
         }

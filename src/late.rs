@@ -165,12 +165,12 @@ async fn late_line(store: &Store, body: &[u8]) -> Result<impl FnOnce(Chain) -> V
 /// Sends a record, which `line` gives for its place in a chain; gives its key, and what to say of a seal that is missing.
 pub async fn record(
     store: &Store,
-    claim: Claim,
+    mut claim: Claim,
     item: &Item,
     line: impl FnOnce(Chain) -> Vec<u8>,
 ) -> Result<(String, Option<String>), Fault> {
     // Where it is not known whether the bucket has the record, its place stays taken until a replay has found out.
-    let Delivered { key, end, unsealed } = deliver::record(store, item, &line(claim.link()), &claim).await?;
+    let Delivered { key, end, unsealed } = deliver::record(store, item, &line(claim.link()), &mut claim).await?;
     claim.give_back(end);
     let note = unsealed.map(|fault| format!("the deployment is logged, but nothing vouches for the record yet: {fault}"));
     Ok((key, note))

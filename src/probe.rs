@@ -6,8 +6,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::ChecksumAlgorithm;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
@@ -15,10 +13,10 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::aws::{Condition, Store, Written, receipt};
+use crate::aws::{Condition, Store, Written};
 use crate::fault::{Fault, Kind, without_credentials};
+use crate::host;
 use crate::session::Session;
-use crate::{digest, host};
 
 /// What a first request came to.
 #[derive(Debug)]
@@ -112,27 +110,10 @@ impl Store {
         metadata: &HashMap<String, String>,
         condition: Condition,
     ) -> Result<Put, Fault> {
-        let what = format!("put `{}`", self.uri(key));
-        let checksum = digest::sha256_base64(body);
-        let answer = self.send(&what, "s3:PutObject", |s3| {
-            let put = s3.put_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.owner());
-            let put = put
-                .content_type("text/plain")
-                .set_metadata(Some(metadata.clone()))
-                .checksum_sha256(&checksum)
-                .checksum_algorithm(ChecksumAlgorithm::Sha256);
-            let put = put.body(ByteStream::from(body.to_vec()));
-            if matches!(condition, Condition::Absent) { put.if_none_match("*") } else { put }.send()
-        });
-        match answer.await {
-            Ok(answer) => Ok(Put {
-                written: Written::Yes(receipt(&answer, &checksum, &what)?),
-                version: answer.version_id.filter(|id| id != "null"),
-                encryption: answer.server_side_encryption.map(|it| it.as_str().to_owned()),
-            }),
-            Err(fault) if fault.status == Some(412) => Ok(Put { written: Written::ConditionFailed, version: None, encryption: None }),
-            Err(fault) => Err(fault),
-        }
+        let (written, answer) = self.put_and_answer(key, body, "text/plain", metadata, condition).await?;
+        let version = answer.as_ref().and_then(|it| it.version_id()).filter(|id| *id != "null").map(str::to_owned);
+        let encryption = answer.as_ref().and_then(|it| it.server_side_encryption()).map(|it| it.as_str().to_owned());
+        Ok(Put { written, version, encryption })
     }
 
     /// Deletes an object; tells whether a marker took its place, and its versions stay.

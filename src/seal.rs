@@ -61,17 +61,17 @@ pub enum Origin {
 /// Seals the chain of the record `body` at `key`. Gives the chain's end, `None` where the record is in no chain, or was sealed
 /// before and others came behind it; and why there is no seal on it: a record that the bucket has is there without one.
 pub async fn put(store: &Store, customer: &str, claim: &Claim, key: &str, body: &[u8], origin: Origin) -> (Option<End>, Option<Fault>) {
-    let Some(Chain { writer, number, previous }) = chain_of(body) else { return (None, None) };
+    let Some(chain) = chain_of(body) else { return (None, None) };
     if origin == Origin::Found {
-        match is_beyond(store, customer, &writer, number).await {
+        match is_beyond(store, customer, &chain).await {
             Ok(true) => return (None, None),
             Ok(false) => {}
             Err(fault) => return (None, Some(fault)),
         }
     }
     // A record of an earlier try may be in another chain than the one that it was to continue now, which stays as it is.
-    let is_claimed = writer == claim.end.writer;
-    let mut end = end_of(Chain { writer, number, previous }, body, claim);
+    let is_claimed = claim.is_of(&chain);
+    let mut end = end_of(chain, body, claim);
     let fault = set(store, customer, claim, key, &mut end).await.err();
     end.unsealed = fault.is_some();
     (Some(end).filter(|_| is_claimed), fault)
@@ -79,18 +79,20 @@ pub async fn put(store: &Store, customer: &str, claim: &Claim, key: &str, body: 
 
 /// Seals the chain while its record `body` is still on its way to `key`, where the claim allows that. Gives the chain's end; `None`
 /// where it has no such seal now, and [`put`] is to set it.
-pub async fn ahead(store: &Store, customer: &str, claim: &Claim, key: &str, body: &[u8]) -> Option<End> {
-    let chain = chain_of(body).filter(|chain| claim.is_sealed_ahead() && chain.writer == claim.end.writer)?;
+pub async fn ahead(store: &Store, customer: &str, claim: &mut Claim, key: &str, body: &[u8]) -> Option<End> {
+    let chain = chain_of(body).filter(|chain| claim.is_sealed_ahead() && claim.is_of(chain))?;
     let mut end = end_of(chain, body, claim);
     let written = write(store, customer, key, &end, over(&end.etag)).await;
     let Ok(Written::Yes(receipt)) = written else { return None };
     end.etag = receipt.etag;
+    // Whatever becomes of the record, the next seal is put over this one.
+    claim.end.etag.clone_from(&end.etag);
     Some(end)
 }
 
 fn end_of(chain: Chain, body: &[u8], claim: &Claim) -> End {
+    let etag = if claim.is_of(&chain) { claim.end.etag.clone() } else { String::new() };
     let Chain { writer, number, previous } = chain;
-    let etag = if writer == claim.end.writer { claim.end.etag.clone() } else { String::new() };
     End { writer, number, previous, sha256: sha256_hex(body), deployment_id: claim.deployment_id().to_owned(), etag, unsealed: false }
 }
 
@@ -99,10 +101,10 @@ fn over(etag: &str) -> Condition {
     if etag.is_empty() { Condition::Absent } else { Condition::Matches(etag.to_owned()) }
 }
 
-/// Whether a chain goes on behind a number.
-async fn is_beyond(store: &Store, customer: &str, writer: &str, number: u64) -> Result<bool, Fault> {
-    let there = store.get(&layout::seal_key(customer, writer), LARGEST).await?;
-    Ok(there.and_then(|body| Seal::read(&body)).is_some_and(|seal| seal.number > number))
+/// Whether a chain goes on behind a place in it.
+async fn is_beyond(store: &Store, customer: &str, place: &Chain) -> Result<bool, Fault> {
+    let there = store.get(&layout::seal_key(customer, &place.writer), LARGEST).await?;
+    Ok(there.and_then(|body| Seal::read(&body)).is_some_and(|seal| seal.number > place.number))
 }
 
 /// Looks what the next seal on a chain will be put over. Gives whether that is clear: there is none, or one of this machine's.

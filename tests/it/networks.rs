@@ -145,8 +145,8 @@ fn serve(
     Ok(())
 }
 
-/// An answer without what it states of the body's SHA-256.
-fn without_sum(answer: Vec<u8>) -> Vec<u8> {
+/// An answer, or its head, without what it states of the body's SHA-256.
+pub(crate) fn without_sum(answer: Vec<u8>) -> Vec<u8> {
     const NAME: &[u8] = b"\r\nx-amz-checksum-sha256:";
     let Some(start) = answer.windows(NAME.len()).position(|part| part.eq_ignore_ascii_case(NAME)) else { return answer };
     let length = answer[start + 2..].iter().position(|byte| *byte == b'\r').expect("an end") + 2;

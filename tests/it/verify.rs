@@ -98,29 +98,27 @@ fn a_record_that_is_sent_late_takes_its_place_when_it_is_sent() {
     all_is_well(&world);
 }
 
-/// A relay to the world's server that answers with an error where a request begins so, as long as it is told to.
-fn refusing(world: &mut World, head: &'static str, status: &'static str, body: &'static str) -> (Relay, Arc<AtomicBool>) {
+/// A relay to the world's server with such fates for S3's requests as long as it is told to.
+fn relaying(world: &mut World, fate: impl Fn(&str) -> Fate + Send + Sync + 'static) -> (Relay, Arc<AtomicBool>) {
     let on = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&on);
-    let endpoint = world.server.endpoint();
-    let relay = Relay::start(&endpoint, move |line| {
-        if asked.load(Ordering::SeqCst) && line.starts_with(head) { Fate::Answer(status, body) } else { Fate::Pass }
-    });
+    let relay = Relay::start(&world.server.endpoint(), move |line| if asked.load(Ordering::SeqCst) { fate(line) } else { Fate::Pass });
     world.set_s3_endpoint(&relay.endpoint());
     (relay, on)
 }
 
-/// A relay to the world's server that loses the answer to each record, and gives none to who looks for one, as long as it is told to.
+/// As [`relaying`], with an error where a request begins so.
+fn refusing(world: &mut World, head: &'static str, status: &'static str, body: &'static str) -> (Relay, Arc<AtomicBool>) {
+    relaying(world, move |line| if line.starts_with(head) { Fate::Answer(status, body) } else { Fate::Pass })
+}
+
+/// As [`relaying`]; the answer to each record is lost, and who looks for one gets none.
 fn losing_records(world: &mut World) -> (Relay, Arc<AtomicBool>) {
-    let on = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&on);
-    let relay = Relay::start(&world.server.endpoint(), move |line| match line.split_once(" /mongodb-arena/usage-logs/") {
-        Some(("PUT", _)) if asked.load(Ordering::SeqCst) => Fate::LoseAnswer,
-        Some(("HEAD", _)) if asked.load(Ordering::SeqCst) => Fate::Answer("500 Internal Server Error", ""),
+    relaying(world, |line| match line.split_once(" /mongodb-arena/usage-logs/") {
+        Some(("PUT", _)) => Fate::LoseAnswer,
+        Some(("HEAD", _)) => Fate::Answer("500 Internal Server Error", ""),
         _ => Fate::Pass,
-    });
-    world.set_s3_endpoint(&relay.endpoint());
-    (relay, on)
+    })
 }
 
 #[test]

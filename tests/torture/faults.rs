@@ -1,6 +1,7 @@
 //! What can go wrong with one request on its way: each fault, and the answers that somebody gives in AWS's place.
 
-use crate::http1::{self, Message};
+use crate::http1::Message;
+use crate::networks::without_sum;
 use crate::points::Shape;
 
 /// What becomes of a request and its answer.
@@ -174,10 +175,8 @@ pub(crate) fn flip(message: &mut Message, part: Part) -> bool {
 
 /// States no SHA-256.
 pub(crate) fn state_none(answer: &mut Message) {
-    if let Some(stated) = http1::header(&answer.head, "x-amz-checksum-sha256") {
-        let line = format!("x-amz-checksum-sha256: {stated}\r\n");
-        answer.head = answer.head.replace(&line, "");
-    }
+    let head = without_sum(std::mem::take(&mut answer.head).into_bytes());
+    answer.head = String::from_utf8(head).expect("text without a line of it");
 }
 
 /// States another SHA-256 than the object's: that of nothing.

@@ -90,9 +90,7 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
     }
     unit.set("timeout", &timeout.as_secs().to_string());
     let proxy = Proxy::start(&world.server.endpoint(), Front::Http, run.rule());
-    if !run.states_sums {
-        proxy.state_no_sums();
-    }
+    proxy.state_sums(run.states_sums);
     let site = match run.trouble {
         Trouble::Wire(_) => None,
         Trouble::Place(place) => Some(place.make(&world)),
@@ -156,9 +154,7 @@ fn healthy(before: Before, states_sums: bool) -> Healthy {
     loop {
         let (mut world, mut unit, _) = begin(before);
         let proxy = Proxy::start(&world.server.endpoint(), Front::Http, Box::new(|_| None));
-        if !states_sums {
-            proxy.state_no_sums();
-        }
+        proxy.state_sums(states_sums);
         world.set_endpoint(&proxy.endpoint());
         let step = |step: &'static str, sent: &Value| {
             proxy.enter(step);

@@ -96,9 +96,9 @@ impl Proxy {
         self.shared.lock().step = step;
     }
 
-    /// Answers state no SHA-256 from now on, as those of some servers do not.
-    pub(crate) fn state_no_sums(&self) {
-        self.shared.lock().states_sums = false;
+    /// Whether answers state SHA-256 from now on, as those of some servers do not.
+    pub(crate) fn state_sums(&self, states_sums: bool) {
+        self.shared.lock().states_sums = states_sums;
     }
 
     /// Passes everything on from now on.
