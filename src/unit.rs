@@ -23,15 +23,16 @@ macro_rules! files {
 
 /// All files of the unit but the [`MANIFEST`].
 pub const FILES: &[File] = files![
+    ".gitattributes",
     "README.md",
     "helper.sh",
     "main.tf",
+    "no_root.hcl",
     "outputs.tf",
+    "requirements.tf",
+    "requirements.tofu",
     "terragrunt.hcl",
-    "upgrade.tf",
     "variables.tf",
-    "versions.tf",
-    "versions.tofu",
     "view_usage_logs.sh",
 ];
 
@@ -118,6 +119,6 @@ mod tests {
         assert!(is_earlier_module("resource \"aws_s3_object\" \"config_backup\" {\n}"));
         assert!(is_earlier_module("resource   \"aws_s3_object\"   \"usage_log\" {"));
         assert!(!is_earlier_module("resource \"aws_s3_object\" \"other\" {}\n# aws_s3_object.config_backup"));
-        assert!(!is_earlier_module(&String::from_utf8_lossy(FILES[2].content)));
+        assert!(FILES.iter().all(|file| !is_earlier_module(&String::from_utf8_lossy(file.content))));
     }
 }

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Runs the config-backup helper for Terraform and never fails: a deployment goes on without us.
+# Runs the config-backup helper for Terraform and Terragrunt and never fails: a deployment goes on without it.
 #
-#   helper.sh context|outcome HELPER …  the query on stdin, one JSON object on stdout (the external protocol)
-#   helper.sh backup|log HELPER …       the request in CONFIG_BACKUP_REQUEST, lines for people on stdout
+#   helper.sh context|deploy HELPER ...  a query on stdin, one JSON object on stdout (Terraform's external protocol)
+#   helper.sh fallback HELPER ...        for the error_hook of terragrunt.hcl: Terraform failed in this unit. The settings
+#                                        are read from the file that terragrunt.hcl generates; one line on stdout.
 #
-# Where there is no helper, or its answer is not one, this script says so in its place. Only `log`, which runs last
-# in every deployment, warns: one cause, one line.
+# Where there is no helper, or its answer is not valid, this script answers in its place.
 #
-# Behind HELPER may stand URL SHA256 SECONDS: then a helper that is missing is fetched from there, in so many seconds at
-# most, and kept in the user's cache under that SHA-256. Without them nothing is ever fetched.
+# HELPER may be followed by URL SHA256 SECONDS: then a helper that is missing is downloaded from there, in at most so many
+# seconds, and kept in the user's cache under that SHA-256. Without them, nothing is ever downloaded.
 set -u
 
 verb=$1
@@ -18,30 +18,28 @@ sums=${4-}
 seconds=${5-10}
 
 # The text as the inside of a JSON string and as one line: without control characters, quotes and backslashes.
-# By bytes, since the tr of macOS stops at one that is no character.
+# By bytes, because the tr of macOS stops at a byte that is not a character.
 plain() {
   printf '%s' "$1" | LC_ALL=C tr '\n' ' ' | LC_ALL=C tr -d '\000-\037\177\042\134'
 }
 
-fallback() {
+answer_instead() {
   message=$(plain "$1")
   case $verb in
-    # A name of its own for every deployment, so that `log` runs and warns in each.
+    # An id of its own for every plan, so that Terraform reads `deploy` in each apply.
     context)
       id="$(date -u +%Y%m%dT%H%M%SZ)-$$"
       printf '{"status":"error","message":"%s","backup_id":"%s","deployment_id":"%s"}\n' "$message" "$id" "$id"
       ;;
-    outcome) printf '{"status":"error","message":"%s"}\n' "$message" ;;
-    log) printf 'config-backup: WARNING: %s\n' "$message" ;;
-    *) ;;
+    deploy) printf '{"status":"error","message":"%s"}\n' "$message" ;;
+    *) printf 'config-backup: WARNING: %s\n' "$message" ;;
   esac
   exit 0
 }
 
 way_out="this deployment is neither backed up nor logged; install the helper, or set the variable helper to its path"
 
-# Sets `found` to the helper that is or comes into the cache. A server that does not answer costs two waits and not four:
-# only `context` and `log` fetch, and `log` does what `backup` then could not.
+# Sets `found` to the helper in the cache, which is downloaded if it is not there yet.
 fetch() {
   target=$(uname -sm)
   case $target in
@@ -64,20 +62,19 @@ fetch() {
   wanted=$(printf '%s\n' "$sums" | while read -r sum file; do
     case $file in '' | "$name" | "*$name") printf '%s' "$sum" && break ;; *) ;; esac
   done)
-  [ "${#wanted}" -eq 64 ] || fallback "$absent: helper_sha256 has no sum of '$name': $way_out"
+  [ "${#wanted}" -eq 64 ] || answer_instead "$absent: helper_sha256 has no sum of '$name': $way_out"
   case ${XDG_CACHE_HOME-} in
     /*) cache=$XDG_CACHE_HOME/config-backup ;;
     *) cache=${HOME:-/nonexistent}/.cache/config-backup ;;
   esac
   found=$cache/$wanted
   [ ! -x "$found" ] || return 0
-  case $verb in context | log) ;; *) fallback "$absent: $way_out" ;; esac
 
   # The lines of the shell itself, as of a program that is missing, belong to the cause.
-  work=$({ umask 077 && mkdir -p "$cache" && mktemp -d "$cache/fetch.XXXXXX"; } 2>&1) || fallback "$absent: $work: $way_out"
+  work=$({ umask 077 && mkdir -p "$cache" && mktemp -d "$cache/fetch.XXXXXX"; } 2>&1) || answer_instead "$absent: $work: $way_out"
   trap 'rm -rf "$work"' EXIT
   trap 'exit 130' HUP INT TERM
-  why=$(get 2>&1) || fallback "$absent: $why: $way_out"
+  why=$(get 2>&1) || answer_instead "$absent: $why: $way_out"
 }
 
 # Brings the helper to its place, where it is whole or not at all, whoever else does the same; says what is wrong.
@@ -102,29 +99,33 @@ get() {
 
 found=$(command -v "$helper") || found=$helper
 if [ ! -e "$found" ]; then
-  [ -n "$url" ] || fallback "the helper '$helper' is not installed: $way_out"
+  [ -n "$url" ] || answer_instead "the helper '$helper' is not installed: $way_out"
   fetch
 fi
-[ -f "$found" ] && [ -x "$found" ] || fallback "the helper '$found' is not executable: $way_out"
+[ -f "$found" ] && [ -x "$found" ] || answer_instead "the helper '$found' is not executable: $way_out"
 
-# The braces also silence the shell itself, which would say that a helper was killed.
+# The braces also silence the shell itself, which would report that a helper was killed.
 {
   case $verb in
-    context | outcome) answer=$("$found" "$verb") ;;
-    *) answer=$(printf '%s' "${CONFIG_BACKUP_REQUEST-}" | "$found" "$verb") ;;
+    fallback) answer=$("$found" fallback <"${0%/*}/config_backup.auto.tfvars.json") ;;
+    *) answer=$("$found" "$verb") ;;
   esac
   code=$?
 } 2>/dev/null
-[ "$code" -eq 0 ] || fallback "the helper '$found' failed in '$verb' with exit code $code: $way_out"
+if [ "$code" -ne 0 ] && [ "$verb" = context ]; then
+  answer_instead "the helper '$found' failed in 'context' with exit code $code: $way_out"
+elif [ "$code" -ne 0 ]; then
+  answer_instead "the helper '$found' failed in '$verb' with exit code $code: it is unknown whether this deployment is backed up and logged; \`config-backup status\` lists what is still queued, and \`config-backup doctor\` checks the helper"
+fi
 
 newline='
 '
 case $verb:$answer in
-  context:*"$newline"* | outcome:*"$newline"*) ;;
-  context:'{"status":"'*'"}' | outcome:'{"status":"'*'"}' | backup:'config-backup: '* | log:'config-backup: '*)
+  context:*"$newline"* | deploy:*"$newline"*) ;;
+  context:'{"status":"'*'"}' | deploy:'{"status":"'*'"}' | fallback:'config-backup: '*)
     printf '%s\n' "$answer"
     exit 0
     ;;
   *) ;;
 esac
-fallback "the helper '$found' gave no answer of config-backup in '$verb': $way_out"
+answer_instead "the helper '$found' gave no answer of config-backup in '$verb': $way_out"

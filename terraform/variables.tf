@@ -151,3 +151,9 @@ variable "timeout" {
     error_message = "The variable timeout must be a whole number of seconds from 1 to 300, such as 10."
   }
 }
+
+variable "unit_settings" {
+  description = "Only for `terragrunt.hcl` of the unit: the values of all other variables, of any type. The helper checks them, and a wrong value is a warning of the deployment instead of an error of Terraform."
+  type        = any
+  default     = null
+}

@@ -1,6 +1,6 @@
-# Terraform reads versions.tf instead.
+# OpenTofu reads requirements.tofu instead.
 terraform {
-  required_version = ">= 1.11"
+  required_version = ">= 1.10"
 
   required_providers {
     external = {
