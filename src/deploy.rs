@@ -81,13 +81,20 @@ impl DeployAnswer {
 pub fn run(input: impl Read, output: impl Write) -> Result<()> {
     let answer = match Query::read(input) {
         Err(error) => DeployAnswer::error(format!("the deployment is not logged: {error:#}")),
-        Ok(query) if !query.is_deployment() => DeployAnswer {
-            status: Status::Ok,
-            ..DeployAnswer::error("no deployment: this run of Terraform applies nothing, so nothing is uploaded".to_owned())
-        },
+        Ok(query) if !query.is_deployment() => no_deployment(&query),
         Ok(query) => deploy(query),
     };
     protocol::answer(output, &answer)
+}
+
+/// The answer to a run that only refreshes the state: that of the last deployment, so that no output changes, or none.
+fn no_deployment(query: &Query) -> DeployAnswer {
+    let id = query.deployment_id.clone();
+    let last = deadline::within(NOTE_TIME, move || DeploymentClaim::find_good_answer(&Places::of_host(), &id)).flatten();
+    last.unwrap_or_else(|| {
+        let message = "no deployment: this run of Terraform applies nothing, so nothing is uploaded";
+        DeployAnswer { status: Status::Ok, ..DeployAnswer::error(message.to_owned()) }
+    })
 }
 
 /// Does what `deploy` does where Terraform has failed in the unit, for the `error_hook` of Terragrunt. Reads the settings that

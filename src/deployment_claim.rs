@@ -15,6 +15,7 @@ use crate::deploy::DeployAnswer;
 use crate::digest::sha256_hex;
 use crate::files::{self, Mode};
 use crate::places::Places;
+use crate::verdict::Status;
 
 /// The folder's name in the state folder.
 pub const FOLDER: &str = "deployments";
@@ -70,6 +71,15 @@ impl DeploymentClaim {
         let content = ClaimFile { deployment_id: deployment_id.to_owned(), at: now, answer: None };
         let written = places.write(FOLDER, |folder| write_claim(folder.join(&name), &content));
         Self { content, is_resumed: false, path: written.ok().map(|written| written.result), _lock: lock }
+    }
+
+    /// The answer of a deployment that this machine carried out and that went well.
+    #[must_use]
+    pub fn find_good_answer(places: &Places, deployment_id: &str) -> Option<DeployAnswer> {
+        let entries = places.all(FOLDER).filter_map(|folder| fs::read_dir(folder).ok()).flatten().filter_map(Result::ok);
+        let mut claims = entries.filter_map(|entry| read_claim(&entry.path()));
+        let answer = claims.find(|claim| claim.deployment_id == deployment_id)?.answer?;
+        (answer.status == Status::Ok).then_some(answer)
     }
 
     /// Names the deployment.
