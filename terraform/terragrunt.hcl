@@ -111,7 +111,7 @@ locals {
   lock_file    = "(?i)dependency lock|lock file is read-only|locked provider|previously-selected"
   provider     = "(?i)hashicorp/external|plugin"
   state        = "(?i)\\b(?:backend|bucket|credentials|state|workspaces)\\b"
-  logged       = "If this is a deployment, the line `config-backup: WARNING` above says whether it is backed up and logged. The other units are not affected."
+  logged       = "The line `config-backup: ...` above says whether a deployment is backed up and logged. The other units are not affected."
 }
 
 # An attribute instead of a block, because its parts depend on the root.
