@@ -152,6 +152,7 @@ fn a_plan_of_yesterday_or_one_that_saw_no_bucket_is_looked_after_before_anything
         let unit = Unit::new(&world);
         let mut request = planned(&mut world, &unit);
         request[key] = serde_json::json!(value);
+        request["planned_id"] = request["deployment_id"].clone();
         // Somebody else brought the same config meanwhile.
         world.move_to("home of a colleague");
         Unit::in_folder(&world, "checkout of a colleague/airbnb").deploy(&world).went_well();
@@ -165,6 +166,7 @@ fn a_plan_of_yesterday_or_one_that_saw_no_bucket_is_looked_after_before_anything
         unit.write(CONFIG.replace("M30", "M40"));
         let mut request = planned(&mut world, &unit);
         request[key] = serde_json::json!(value.replace("aa", "bb"));
+        request["planned_id"] = request["deployment_id"].clone();
         crate::oracle::pass_the_second(crate::oracle::unix_now());
         logs(&mut world, &request, LOOK_BRING_AND_LOG);
     }
