@@ -75,7 +75,6 @@ mod sessions;
 mod status;
 mod tidy;
 mod trouble;
-mod underway;
 mod verify;
 mod versitygw;
 mod view_script;
