@@ -66,6 +66,7 @@ fetch() {
   wanted=$(printf '%s\n' "$sums" | while read -r sum file; do
     case $file in '' | "$name" | "*$name") printf '%s' "$sum" && break ;; *) ;; esac
   done)
+  case $wanted in *[!0-9a-f]*) wanted='' ;; *) ;; esac
   [ "${#wanted}" -eq 64 ] || answer_instead "$absent: helper_sha256 has no sum of '$name': $way_out"
   case ${XDG_CACHE_HOME-} in
     /*) cache=$XDG_CACHE_HOME/config-backup ;;
@@ -81,7 +82,7 @@ fetch() {
   why=$(get 2>&1) || answer_instead "$absent: $why: $way_out"
 }
 
-# Brings the helper to its place, where it is whole or not at all, whoever else does the same; says what is wrong.
+# Brings the helper to its place in one piece, even where another process does the same; prints what is wrong.
 get() {
   curl --fail --silent --show-error --location --globoff --proto '=http,https' --connect-timeout 3 --max-time "$seconds" \
     --output "$work/fetched" --url "$url" </dev/null || return
