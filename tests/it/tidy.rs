@@ -232,7 +232,7 @@ fn every_message_that_the_readmes_explain_is_one_that_is_said() {
             let message = row.split('|').nth(1).unwrap();
             for phrase in message.split('`').skip(1).step_by(2).filter(|phrase| !of_others.iter().any(|other| phrase.contains(other))) {
                 let spelled =
-                    phrase.replace("'config-backup'", "…").replace("'…'", "…").replace("'log'", "…").replace("the 10 s", "the … s");
+                    phrase.replace("'config-backup'", "…").replace("'…'", "…").replace("'deploy'", "…").replace("the 10 s", "the … s");
                 for part in spelled
                     .split('…')
                     .flat_map(|part| part.split(": "))
