@@ -39,6 +39,7 @@ mod doctor_bucket;
 mod doctor_machine;
 mod doctor_network;
 mod documented;
+mod environment;
 mod expiry;
 mod golden;
 mod history;
