@@ -131,7 +131,8 @@ esac
 
 # Whether the text is one JSON object of strings: Terraform fails on everything else.
 is_valid() {
-  string='"([^"\\[:cntrl:]]|\\(["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"'
+  # Of the control characters, JSON allows only \177.
+  string='"([^"\\[:cntrl:]]|'$(printf '\177')'|\\(["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"'
   printf '%s\n' "$1" | LC_ALL=C grep -Eqx "\{\"status\":$string(,$string:$string)*\}"
 }
 

@@ -167,7 +167,7 @@ make_fakes() {
   fake comma 'echo "{\"status\":\"ok\",\"deployment_id\":\"12345678\",}"'
   fake tail 'echo "{\"status\":\"ok\",\"deployment_id\":\"12345678\"} \"}"'
   # What JSON allows within a string.
-  fake escapes 'printf "%s\n" "{\"status\":\"ok\",\"deployment_id\":\"12345678\",\"message\":\"\\\" \\\\ \\/ \\b\\f\\n\\r\\t \\u00e9 größe {},:\",\"empty\":\"\"}"'
+  fake escapes 'printf "%s\n" "{\"status\":\"ok\",\"deployment_id\":\"12345678\",\"message\":\"\\\" \\\\ \\/ \\b\\f\\n\\r\\t \\u00e9 größe {},: $(printf "\\177")\",\"empty\":\"\"}"'
   fake no-id 'echo "{\"status\":\"ok\",\"message\":\"\"}"'
   fake empty-id 'echo "{\"status\":\"ok\",\"message\":\"\\\"deployment_id\\\":\\\"12345678\",\"deployment_id\":\"\"}"'
   printf '#!/no/such/interpreter\n' >"$fakes/no-interpreter"
@@ -257,7 +257,7 @@ passes_escapes_on() {
   for verb in context deploy; do
     helper_sh "$verb" "$fakes/escapes"
     equal "$stdout" "$("$fakes/escapes")"$'\n'
-    printf '%s' "$stdout" | python3 -c 'import json, sys; assert json.loads(sys.stdin.buffer.read())["message"] == "\" \\ / \b\f\n\r\t é größe {},:"'
+    printf '%s' "$stdout" | python3 -c 'import json, sys; assert json.loads(sys.stdin.buffer.read())["message"] == "\" \\ / \b\f\n\r\t é größe {},: \x7f"'
   done
 }
 
