@@ -45,7 +45,9 @@ fn wrong_settings() -> Vec<(&'static str, Value, &'static str)> {
         ("additional_users_count", json!([1]), "the setting `additional_users_count` must be a whole number"),
         ("bucket_region", json!("nowhere"), "the setting `bucket_region` must be an AWS region"),
         ("bucket_region", json!(["us-east-1"]), "the setting `bucket_region` must be an AWS region"),
-        ("project_name", json!({ "a": 1 }), "the setting `project_name` must be a text, not an object"),
+        ("project_name", json!({ "a": 1 }), "the setting `project_name` must be a text, not an object; that of the file is used"),
+        ("customer_name", json!("[\"acme\"]"), "the setting `customer_name` must be a text, not an array; that of the file is used"),
+        ("aws_profile", json!(true), "the setting `aws_profile` must be a text, not a boolean; that of the file is used"),
     ]
 }
 
