@@ -10,8 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::arguments::{DiffArguments, EXAMPLES, HistoryArguments, ReportArguments, RestoreArguments};
 use crate::fault::Fault;
 use crate::{
-    backup, compact, completions, context, coverage, diff, doctor, history, iam, init, log, outcome, panics, replay, report, restore,
-    status, verify,
+    compact, completions, context, coverage, deploy, diff, doctor, history, iam, init, panics, replay, report, restore, status, verify,
 };
 
 /// An exit code; README.md, "Exit codes", lists them.
@@ -25,7 +24,7 @@ pub struct Exit(pub u8);
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = false, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 ok, 1 error, 2 usage, 3 bad input, 4 credentials, 5 denied or no such bucket,\n6 network or timeout, 7 something is missing or wrong (report --strict, coverage, verify), 130 interrupted.\nThe verbs that Terraform calls (context, backup, log, outcome) always exit 0."
+    after_help = "Exit codes: 0 ok, 1 error, 2 usage, 3 bad input, 4 credentials, 5 denied or no such bucket,\n6 network or timeout, 7 something is missing or wrong (report --strict, coverage, verify), 130 interrupted.\nThe commands that Terraform and Terragrunt call (context, deploy, fallback) always exit 0."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -74,15 +73,12 @@ enum Verb {
     /// For Terraform: what a plan needs to know (external protocol, read-only)
     #[command(hide = true)]
     Context,
-    /// For Terraform: bring the config into the bucket
+    /// For Terraform: upload the config, write the usage record, and report the result (external protocol)
     #[command(hide = true)]
-    Backup,
-    /// For Terraform: write the usage record
+    Deploy,
+    /// For Terragrunt: do what `deploy` does where Terraform has failed in the unit
     #[command(hide = true)]
-    Log,
-    /// For Terraform: what became of the deployment (external protocol)
-    #[command(hide = true)]
-    Outcome,
+    Fallback,
 }
 
 /// The arguments of `init`.
@@ -119,7 +115,7 @@ pub fn run(
         Err(error) => return usage(&error, output, messages),
     };
     panics::silence();
-    let for_terraform = matches!(cli.verb, None | Some(Verb::Context | Verb::Backup | Verb::Log | Verb::Outcome));
+    let for_terraform = matches!(cli.verb, None | Some(Verb::Context | Verb::Deploy | Verb::Fallback));
     let watched = messages.is_terminal();
     let result = panics::caught(|| dispatch(cli.verb, input, output, &mut messages, watched)).unwrap_or_else(|fault| Err(fault.into()));
     result.unwrap_or_else(|error| {
@@ -141,9 +137,8 @@ fn dispatch(
     match verb {
         None if input.is_terminal() => Ok(help(output)),
         None | Some(Verb::Context) => context::run(input, output).map(done),
-        Some(Verb::Backup) => backup::run(input, output).map(done),
-        Some(Verb::Log) => log::run(input, output).map(done),
-        Some(Verb::Outcome) => outcome::run(input, output).map(done),
+        Some(Verb::Deploy) => deploy::run(input, output).map(done),
+        Some(Verb::Fallback) => deploy::run_fallback(input, output).map(done),
         Some(Verb::Report(arguments)) => report::run(&arguments, output, messages, watched),
         Some(Verb::History(arguments)) => history::run(&arguments, output, messages),
         Some(Verb::Diff(arguments)) => diff::run(&arguments, output, messages),

@@ -113,7 +113,7 @@ fn work(query: &Query, mut answer: Answer, until: Instant, tell: &mut dyn FnMut(
     let asked = block_on(ask(query, &subject, config.as_ref().ok(), until)).unwrap_or_else(|fault| (Err(fault.clone()), Err(fault)));
     remote_facts(&mut answer, asked);
     let problem = config.err().map(|fault| fault.to_string());
-    let problems = problem.into_iter().chain(subject.problems.into_iter().map(|it| format!("config.yaml: {it}")));
+    let problems = query.problems.iter().cloned().chain(problem).chain(subject.problems.into_iter().map(|it| format!("config.yaml: {it}")));
     for problem in problems {
         add(&mut answer, &problem);
     }

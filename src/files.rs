@@ -136,6 +136,18 @@ pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::AlreadyExists, "all names for a copy are taken"))
 }
 
+/// Opens a file for writing that only its owner can read, and creates it where it does not exist. Follows no link.
+pub fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    options.open(path)
+}
+
 /// Opens a file for reading, but no link, and without waiting where it is a pipe.
 pub fn open_itself(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();

@@ -1,4 +1,4 @@
-//! Sends what earlier deployments had to keep. Shared by `log`, within its deadline, and by `replay`, by hand.
+//! Sends what earlier deployments had to keep. Shared by `deploy`, within its deadline, and by `replay`, by hand.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,9 +8,7 @@ use crate::claims::Claim;
 use crate::deliver::{self, Delivered, When};
 use crate::fault::Fault;
 use crate::item::{Item, What};
-use crate::journal::Journal;
 use crate::places::Places;
-use crate::programs;
 use crate::quarantine;
 use crate::record::{Chain, Record};
 use crate::spool::{Kept, Refused, SUFFIX, Spool};
@@ -59,27 +57,19 @@ impl Late {
     }
 }
 
-/// Whether an item is of a deployment whose `log` is still to come, which then sends it together with its record.
-fn is_underway(places: &Places, path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let id = name.strip_suffix(SUFFIX).and_then(|name| name.split_once("-config-"));
-    let journal = id.and_then(|(_, id)| Journal::find(places, id));
-    journal.is_some_and(|journal| journal.record.is_none() && journal.driver.is_some_and(programs::is_driving))
-}
-
 /// What to say of what earlier deployments than `except` kept, as long as none of it is sent.
 #[must_use]
 pub fn waiting(places: &Places, except: &str) -> Option<String> {
     let ours = format!("-{except}{SUFFIX}");
     let items = Spool::new(places).look().items;
-    let left = items.iter().filter(|path| !path.to_string_lossy().ends_with(&ours) && !is_underway(places, path)).count();
+    let left = items.iter().filter(|path| !path.to_string_lossy().ends_with(&ours)).count();
     let text =
         format!("something of an earlier deployment is left: no time was left to send it ({left} in all; see `config-backup status`)");
     (left > 0).then_some(text)
 }
 
 /// Sends all that is kept, oldest first, for at most `limit`. `open` is a bucket that is open already; what the
-/// deployment `except` kept was tried just now and waits for the next one, and what is under way is passed by. What is no item
+/// deployment `except` kept was tried just now and waits for the next one. An item that another process works on is passed by. What is no item
 /// is set aside, and named once.
 pub async fn send(places: &Places, open: Option<(&Store, &Target)>, limit: Duration, except: &str) -> Late {
     let until = Instant::now() + limit;
@@ -88,12 +78,8 @@ pub async fn send(places: &Places, open: Option<(&Store, &Target)>, limit: Durat
     contents.faults.iter().for_each(|fault| late.leave(fault.to_string()));
     contents.foreign.iter().for_each(|path| late.set_aside(path, "it is not of ours"));
     for (index, path) in contents.items.iter().enumerate() {
-        if is_underway(places, path) {
-            continue;
-        }
         let kept = match Spool::take(path) {
-            // Its journal may have been written since.
-            Ok(Some(kept)) if kept.item.deployment_id != except && !is_underway(places, path) => kept,
+            Ok(Some(kept)) if kept.item.deployment_id != except => kept,
             Ok(_) => continue,
             Err(Refused::Damaged(why)) => {
                 late.set_aside(path, &why);

@@ -1,7 +1,7 @@
 //! config-backup: keeps a deployment's `config.yaml` and a record of every deployment in S3.
 //!
-//! Terraform calls the machine verbs (`context`, `backup`, `log`, `outcome`) through its `external` data source and
-//! `local-exec`; people call the others. ARCHITECTURE.md shows the data's way. The library exists for the executable
+//! Terraform calls the commands `context` and `deploy` through its `external` data source, and Terragrunt calls `fallback`
+//! where Terraform fails; people call the others. ARCHITECTURE.md shows the data's way. The library exists for the executable
 //! and its tests; its API is not a contract.
 
 pub mod answers;
@@ -10,8 +10,6 @@ pub mod arguments;
 pub mod arns;
 pub mod audit;
 pub mod aws;
-pub mod backup;
-pub mod bring;
 pub mod bucket;
 pub mod cache;
 pub mod calendar;
@@ -19,17 +17,21 @@ pub mod changes;
 pub mod charts;
 pub mod choice;
 pub mod claims;
+pub mod cleanup;
 pub mod cli;
 pub mod columns;
 pub mod compact;
 pub mod completions;
 pub mod config;
+pub mod config_upload;
 pub mod connector;
 pub mod context;
 pub mod coverage;
 pub mod deadline;
 pub mod deliver;
+pub mod deploy;
 pub mod deployment;
+pub mod deployment_claim;
 pub mod diff;
 pub mod differences;
 pub mod digest;
@@ -56,14 +58,12 @@ pub mod include_path;
 pub mod init;
 pub mod inventory;
 pub mod item;
-pub mod journal;
 pub mod judge;
 pub mod late;
 pub mod layout;
 pub mod links;
 pub mod listing;
 pub mod literal;
-pub mod log;
 pub mod logged;
 pub mod machine;
 pub mod masking;
@@ -91,6 +91,7 @@ pub mod readiness;
 pub mod reading;
 pub mod record;
 pub mod rendered_unit;
+pub mod record_upload;
 pub mod replay;
 pub mod report;
 pub mod restore;

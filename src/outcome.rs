@@ -1,67 +1,193 @@
-//! `outcome`: what became of this deployment, for Terraform's check. Reads the journal; asks nobody else.
+//! The state of one deployment while it runs: what is in the bucket, what is spooled on this machine, and why.
+//!
+//! Lives in memory only. Everything starts as pending, so that a deployment that is cut short reports what it had reached.
 
-use std::io::{Read, Write};
+use crate::fault::{Fault, Kind};
+use crate::record::Backup;
+use crate::spool::Kept;
 
-use anyhow::Result;
-use serde::Serialize;
-
-use crate::journal::Journal;
-use crate::places::Places;
-use crate::protocol::{self, Query};
-use crate::verdict::{Status, verdict};
-
-/// The answer; every value is a string, as the external protocol has it.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Answer {
-    /// See [`Status`]; the first key, by which `helper.sh` knows an answer of ours.
-    pub status: Status,
-    /// One line: what happened, what happens now, the way out.
-    pub message: String,
-    /// MD5 of the config that was backed up, hex.
-    pub config_hash: String,
-    /// `s3://` of its history copy, or empty.
-    pub backup_uri: String,
-    /// `s3://` of the usage record, or empty.
-    pub log_uri: String,
-    /// The ARN in the usage record, or empty.
-    pub caller_arn: String,
+/// The state of a deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeploymentOutcome {
+    /// The config; `None` until it has been looked at.
+    pub config: Option<ConfigOutcome>,
+    /// The usage record; `None` until the deployment has begun.
+    pub record: Option<RecordOutcome>,
+    /// Where items were spooled.
+    pub spool: SpoolLocations,
+    /// What the operator should know although it stopped nothing, one phrase each.
+    pub notes: Vec<String>,
 }
 
-/// Answers one query.
-///
-/// # Errors
-/// Only where the answer cannot be written: all else is told in it.
-pub fn run(input: impl Read, output: impl Write) -> Result<()> {
-    let answer = match Query::read(input) {
-        Ok(query) => answer(&query),
-        Err(error) => silent(format!("{error:#}")),
-    };
-    protocol::answer(output, &answer)
+/// Where a deployment spooled items, whether they are still there or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SpoolLocations {
+    /// The folders.
+    pub folders: Vec<String>,
+    /// Why the usual folder was not used, if it was not.
+    pub instead_of: Option<Fault>,
 }
 
-fn answer(query: &Query) -> Answer {
-    let places = Places::of_host();
-    let Some(journal) = Journal::find(&places, &query.deployment_id) else {
-        if !places.are_of_use() {
-            let message = "what became of this deployment can only be seen in the output above: there is no folder to note it in";
-            return Answer { status: Status::Warning, ..silent(message.to_owned()) };
+/// The state of the config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigOutcome {
+    /// In the words of the usage record.
+    pub backup: Backup,
+    /// The key of this version; empty where the config could not be read.
+    pub key: String,
+    /// Its MD5, hex; empty where it could not be read.
+    pub md5: String,
+    /// Why it is not in the bucket, or not yet.
+    pub failure: Option<UploadFailure>,
+}
+
+/// The state of the usage record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordOutcome {
+    /// Whether it is in the bucket.
+    pub is_sent: bool,
+    /// Whether it is spooled on this machine.
+    pub is_spooled: bool,
+    /// Its key, once it is in the bucket.
+    pub key: String,
+    /// The ARN of the caller, once it is known.
+    pub user: String,
+    /// Why it is not in the bucket, or not yet.
+    pub failure: Option<UploadFailure>,
+}
+
+/// Why something is not in the bucket.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UploadFailure {
+    /// `None` while the upload is still pending.
+    cause: Option<Fault>,
+    /// Why it is not spooled either.
+    not_spooled: Option<Fault>,
+}
+
+impl UploadFailure {
+    /// The upload has not ended yet.
+    #[must_use]
+    pub fn pending(spooled: &Result<Kept, Fault>) -> Self {
+        Self { cause: None, not_spooled: spooled.as_ref().err().cloned() }
+    }
+
+    /// The upload has failed.
+    #[must_use]
+    pub fn failed(cause: Fault, spooled: &Result<Kept, Fault>) -> Self {
+        Self { cause: Some(cause), not_spooled: spooled.as_ref().err().cloned() }
+    }
+
+    /// Gives a better reason for the failure.
+    pub fn replace_cause(&mut self, cause: Fault) {
+        self.cause = Some(cause);
+    }
+
+    /// The error to report.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        let cause = self.cause.clone().unwrap_or_else(|| Fault::new(Kind::Local, "stopped before AWS had answered", ""));
+        match &self.not_spooled {
+            Some(local) => cause.and_not_kept(local),
+            None => cause,
         }
-        return silent("the deployment is not logged: its `log` step left no trace on this machine; see its output above".to_owned());
-    };
-    let verdict = verdict(&journal, &query.bucket);
-    let uri = |key: Option<String>| key.filter(|key| !key.is_empty()).map(|key| crate::aws::uri(&query.bucket, &key)).unwrap_or_default();
-    let (config, record) = (journal.config, journal.record);
-    Answer {
-        status: verdict.status,
-        message: verdict.message,
-        config_hash: config.as_ref().map(|it| it.md5.clone()).unwrap_or_default(),
-        backup_uri: uri(config.filter(|it| it.fault.is_none()).map(|it| it.key)),
-        log_uri: uri(record.as_ref().map(|it| it.key.clone())),
-        caller_arn: record.map(|it| it.user).unwrap_or_default(),
     }
 }
 
-fn silent(message: String) -> Answer {
-    let none = String::new;
-    Answer { status: Status::Error, message, config_hash: none(), backup_uri: none(), log_uri: none(), caller_arn: none() }
+impl SpoolLocations {
+    /// Notes where an item is spooled.
+    pub fn add(&mut self, kept: &Kept) {
+        let folder = kept.path().parent().unwrap_or(kept.path()).display().to_string();
+        if !self.folders.contains(&folder) {
+            self.folders.push(folder);
+        }
+        if self.instead_of.is_none() {
+            self.instead_of.clone_from(&kept.instead_of);
+        }
+    }
+}
+
+impl ConfigOutcome {
+    /// A config that cannot be read.
+    #[must_use]
+    pub fn unreadable(cause: Fault) -> Self {
+        let failure = Some(UploadFailure { cause: Some(cause), not_spooled: None });
+        Self { backup: Backup::Failed, key: String::new(), md5: String::new(), failure }
+    }
+
+    fn is_stored(&self) -> bool {
+        matches!(self.backup, Backup::Uploaded | Backup::Unchanged)
+    }
+}
+
+impl RecordOutcome {
+    /// A record that is not in the bucket, or not yet.
+    #[must_use]
+    pub fn unsent(spooled: &Result<Kept, Fault>, failure: UploadFailure) -> Self {
+        Self { is_sent: false, is_spooled: spooled.is_ok(), key: String::new(), user: String::new(), failure: Some(failure) }
+    }
+}
+
+impl DeploymentOutcome {
+    /// Whether the config or the record is not in the bucket.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        !self.config.as_ref().is_some_and(ConfigOutcome::is_stored) || !self.record.as_ref().is_some_and(|record| record.is_sent)
+    }
+
+    /// Gives `cause` as the reason for whatever is still pending.
+    pub fn resolve_pending(&mut self, cause: &Fault) {
+        let config = self.config.as_mut().and_then(|config| config.failure.as_mut());
+        let record = self.record.as_mut().and_then(|record| record.failure.as_mut());
+        for failure in config.into_iter().chain(record) {
+            failure.cause.get_or_insert_with(|| cause.clone());
+        }
+    }
+
+    /// Whether a request of this deployment has found the network dead: another one would only cost time.
+    #[must_use]
+    pub fn has_dead_network(&self) -> bool {
+        let config = self.config.as_ref().and_then(|config| config.failure.as_ref());
+        let record = self.record.as_ref().and_then(|record| record.failure.as_ref());
+        config.into_iter().chain(record).filter_map(|failure| failure.cause.as_ref()).any(Fault::is_dead_network)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome_with(cause: Option<Fault>, not_spooled: Option<Fault>) -> DeploymentOutcome {
+        let failure = Some(UploadFailure { cause, not_spooled });
+        let config = ConfigOutcome { backup: Backup::Spooled, key: String::new(), md5: String::new(), failure };
+        DeploymentOutcome { config: Some(config), ..DeploymentOutcome::default() }
+    }
+
+    fn text_of(outcome: &DeploymentOutcome) -> String {
+        outcome.config.as_ref().and_then(|config| config.failure.as_ref()).expect("a failure").fault().text
+    }
+
+    #[test]
+    fn only_what_is_pending_gets_the_cause() {
+        let cause = Fault::new(Kind::Timeout, "no answer", "wait");
+        let full = Fault::new(Kind::Local, "the disk is full", "");
+        let mut pending = outcome_with(None, Some(full));
+        assert_eq!(text_of(&pending), "stopped before AWS had answered; nothing is kept for later: the disk is full");
+        pending.resolve_pending(&cause);
+        assert_eq!(text_of(&pending), "no answer; nothing is kept for later: the disk is full");
+        let mut failed = outcome_with(Some(Fault::new(Kind::Denied, "denied", "ask")), None);
+        failed.resolve_pending(&cause);
+        assert_eq!(text_of(&failed), "denied");
+        let mut nothing = DeploymentOutcome::default();
+        nothing.resolve_pending(&cause);
+        assert_eq!(nothing, DeploymentOutcome::default());
+    }
+
+    #[test]
+    fn only_a_network_error_counts_as_a_dead_network() {
+        let with = |kind| outcome_with(Some(Fault::new(kind, "x", "")), None);
+        assert!(with(Kind::Timeout).has_dead_network());
+        assert!(!with(Kind::Denied).has_dead_network());
+        assert!(!outcome_with(None, None).has_dead_network());
+    }
 }

@@ -53,16 +53,23 @@ pub fn tools(places: &Places) -> Tools {
     tools
 }
 
-/// The process that carries our deployment out; `None` where somebody calls us by hand.
+/// The run of Terragrunt that we work for: the machine's boot, the process and its start, which no other run shares. `None`
+/// without Terragrunt, or where the system does not tell.
 #[must_use]
-pub fn driver() -> Option<u32> {
-    ancestors().into_iter().find(|(_, command)| is_driver(&name_of(command))).map(|(pid, _)| pid)
+pub fn terragrunt_process() -> Option<String> {
+    let (pid, _) = ancestors().into_iter().find(|(_, command)| name_of(command) == "terragrunt")?;
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let start = match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => parse_start(&stat)?,
+        Err(_) => ask(Path::new("ps"), &["-o", "lstart=", "-p", &pid.to_string()])?,
+    };
+    Some(format!("{} {pid} {}", boot.trim(), start.trim()))
 }
 
-/// Whether such a process is still there.
-#[must_use]
-pub fn is_driving(pid: u32) -> bool {
-    processes()(pid).is_some_and(|(_, command)| is_driver(&name_of(&command)))
+/// The start of a process out of `/proc/PID/stat`: field 22, in ticks since the boot (proc(5)).
+fn parse_start(stat: &str) -> Option<String> {
+    let (_, tail) = stat.rsplit_once(')')?;
+    tail.split_whitespace().nth(19).map(str::to_owned)
 }
 
 fn is_driver(name: &str) -> bool {

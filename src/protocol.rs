@@ -1,6 +1,6 @@
-//! The machine verbs' wire form: one JSON object of strings in, one out, as Terraform's `external` data source has it.
+//! What Terraform and Terragrunt say to the helper: one JSON object in, one out, as Terraform's `external` data source has it.
 //!
-//! Must not decide anything: it names what is wrong with a query and writes what it is given.
+//! A setting that cannot be used is a problem that the deployment reports, and never a reason to refuse it.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -12,9 +12,9 @@ use serde_json::{Map, Value};
 use crate::aws::Target;
 
 /// The largest query that is read, in bytes.
-const LARGEST: u64 = 1 << 20;
+const MAX_QUERY_BYTES: u64 = 1 << 20;
 
-/// What the module says to every machine verb. Terraform drops null values, so what is optional may be missing.
+/// What the module says to every command. Terraform drops null values, so optional settings may be missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     /// Path of the customer's `config.yaml`.
@@ -39,7 +39,9 @@ pub struct Query {
     pub timeout: Duration,
     /// The version of the module's files.
     pub unit_version: String,
-    /// From `context`: names the deployment.
+    /// From `context`: names the deployment that was planned last.
+    pub planned_id: String,
+    /// From the state: names the deployment that is applied.
     pub deployment_id: String,
     /// From `context`: names the version of the config in the bucket, or the one to be made.
     pub backup_id: String,
@@ -51,10 +53,12 @@ pub struct Query {
     pub plan_status: String,
     /// From `context`: how much of the deadline it took.
     pub spent: Duration,
+    /// What is wrong with the settings, one phrase each.
+    pub problems: Vec<String>,
 }
 
 /// The keys of a [`Query`].
-pub const QUERY_KEYS: [&str; 17] = [
+pub const QUERY_KEYS: [&str; 18] = [
     "config_file_path",
     "customer_name",
     "aws_profile",
@@ -66,6 +70,7 @@ pub const QUERY_KEYS: [&str; 17] = [
     "expected_bucket_owner",
     "timeout",
     "unit_version",
+    "planned_id",
     "deployment_id",
     "backup_id",
     "backup_key",
@@ -80,59 +85,173 @@ pub const BUCKET: &str = "mongodb-arena";
 pub const BUCKET_REGION: &str = "us-east-1";
 /// The deadline of a deployment, in seconds.
 pub const TIMEOUT: u64 = 10;
+/// The longest deadline that can be set, in seconds.
+const MAX_TIMEOUT: u64 = 300;
+
+/// The settings that are about the helper itself; `terragrunt.hcl` has them among the others.
+const HELPER_SETTINGS: [&str; 3] = ["helper", "helper_url", "helper_sha256"];
 
 impl Query {
-    /// Reads a query to its end.
+    /// Reads a query to its end. It may stand as a JSON text in the one key `request`, because Terraform knows no other way to
+    /// pass an object whose values are known at apply only.
     ///
     /// # Errors
-    /// Names the key that is unknown, missing or no string, or the value that has not the form it needs.
+    /// The query is not a JSON object, or does not name a config.
     pub fn read(input: impl Read) -> Result<Self> {
-        let mut bytes = Vec::new();
-        input.take(LARGEST + 1).read_to_end(&mut bytes).context("read the query on stdin")?;
-        if bytes.len() as u64 > LARGEST {
-            bail!("read the query on stdin: it is longer than {LARGEST} bytes");
+        let mut fields = read_object(input, "the query on stdin")?;
+        if let (Some(Value::String(request)), 1) = (fields.get("request"), fields.len()) {
+            fields = parse_object(request.as_bytes(), "`request` in the query on stdin")?;
         }
-        let value: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| anyhow::anyhow!("parse the query on stdin: no JSON at line {}, column {}", error.line(), error.column()))?;
-        let Value::Object(mut fields) = value else { bail!("parse the query on stdin: no JSON object") };
-        let query = Self::take(&mut fields)?;
-        match fields.keys().next() {
-            None => Ok(query),
-            Some(key) => bail!("parse the query on stdin: unknown key `{}`; known are {}", clean(key), QUERY_KEYS.join(", ")),
-        }
+        Self::from_fields(fields)
     }
 
-    fn take(fields: &mut Map<String, Value>) -> Result<Self> {
+    /// Reads the file of variables that `terragrunt.hcl` generates for the module.
+    ///
+    /// # Errors
+    /// As [`Query::read`].
+    pub fn read_settings(input: impl Read) -> Result<Self> {
+        let mut variables = read_object(input, "the settings on stdin")?;
+        let Some(Value::Object(mut settings)) = variables.remove("unit_settings") else {
+            bail!("parse the settings on stdin: the object `unit_settings` is missing");
+        };
+        settings.retain(|key, _| !HELPER_SETTINGS.contains(&key.as_str()));
+        Self::from_fields(settings)
+    }
+
+    fn from_fields(fields: Map<String, Value>) -> Result<Self> {
+        let mut settings = Settings { fields, problems: Vec::new() };
         let query = Self {
-            config_file_path: text(fields, "config_file_path")?,
-            customer_name: text(fields, "customer_name")?,
-            aws_profile: text(fields, "aws_profile")?,
-            project_name: text(fields, "project_name")?,
-            cluster_name: text(fields, "cluster_name")?,
-            additional_users_count: number(fields, "additional_users_count")?,
-            bucket: or(text(fields, "bucket")?, BUCKET),
-            bucket_region: or(text(fields, "bucket_region")?, BUCKET_REGION),
-            expected_bucket_owner: text(fields, "expected_bucket_owner")?,
-            timeout: Duration::from_secs(number(fields, "timeout")?.unwrap_or(TIMEOUT)),
-            unit_version: text(fields, "unit_version")?,
-            deployment_id: id(fields, "deployment_id")?,
-            backup_id: id(fields, "backup_id")?,
-            backup_key: text(fields, "backup_key")?,
-            config_hash: text(fields, "config_hash")?,
-            plan_status: text(fields, "plan_status")?,
-            spent: Duration::from_millis(number(fields, "spent_ms")?.unwrap_or_default()),
+            config_file_path: settings.text("config_file_path"),
+            customer_name: settings.text("customer_name"),
+            aws_profile: settings.text("aws_profile"),
+            project_name: settings.text("project_name"),
+            cluster_name: settings.text("cluster_name"),
+            additional_users_count: settings.parse(
+                "additional_users_count",
+                "a whole number of at least 0",
+                "that of the file",
+                parse_count,
+            ),
+            bucket: or(settings.text("bucket"), BUCKET),
+            bucket_region: settings
+                .parse("bucket_region", "an AWS region such as us-east-1", BUCKET_REGION, parse_region)
+                .unwrap_or_else(|| BUCKET_REGION.to_owned()),
+            expected_bucket_owner: settings.text("expected_bucket_owner"),
+            timeout: settings
+                .parse("timeout", "a whole number of seconds from 1 to 300", "10", parse_timeout)
+                .unwrap_or(Duration::from_secs(TIMEOUT)),
+            unit_version: settings.text("unit_version"),
+            planned_id: settings.id("planned_id"),
+            deployment_id: settings.id("deployment_id"),
+            backup_id: settings.id("backup_id"),
+            backup_key: settings.text("backup_key"),
+            config_hash: settings.text("config_hash"),
+            plan_status: settings.text("plan_status"),
+            spent: settings.parse("spent_ms", "a number of milliseconds", "0", parse_count).map(Duration::from_millis).unwrap_or_default(),
+            problems: Vec::new(),
         };
         if query.config_file_path.is_empty() {
             bail!("parse the query on stdin: the key `config_file_path` is missing");
         }
-        Ok(query)
+        Ok(Self { problems: settings.finish(), ..query })
     }
 
-    /// Where the bucket is and who asks, with the profile that `config.yaml` names unless the query does.
+    /// Whether something is applied. A run that only refreshes the state has a new plan and the deployment of the last apply.
+    #[must_use]
+    pub fn is_deployment(&self) -> bool {
+        self.planned_id.is_empty() || self.planned_id == self.deployment_id
+    }
+
+    /// The bucket and the profile: that of the query, otherwise that of `config.yaml`.
     #[must_use]
     pub fn target(&self, profile_of_config: &str) -> Target {
         let profile = or(self.aws_profile.clone(), profile_of_config);
         Target { bucket: self.bucket.clone(), region: self.bucket_region.clone(), profile, owner: self.expected_bucket_owner.clone() }
+    }
+}
+
+/// Settings that are still to be read, and what is wrong with those that were.
+struct Settings {
+    fields: Map<String, Value>,
+    problems: Vec<String>,
+}
+
+impl Settings {
+    /// A setting as text; empty where there is none. A value of another type is used as its JSON text, because a default in its
+    /// place could send the config elsewhere than it should go.
+    fn text(&mut self, key: &str) -> String {
+        match self.fields.remove(key) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text,
+            Some(Value::Number(number)) => number.to_string(),
+            Some(other) => {
+                self.problems.push(format!("the setting `{key}` must be a text, not {}", type_name(&other)));
+                other.to_string()
+            }
+        }
+    }
+
+    /// A setting that `parse` understands. `None` where there is none, or, with a problem, where it cannot be used.
+    fn parse<T>(&mut self, key: &str, form: &str, default: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let text = match self.fields.remove(key) {
+            None | Some(Value::Null) => return None,
+            Some(Value::String(text)) if text.is_empty() => return None,
+            Some(Value::String(text)) => text,
+            Some(other) => other.to_string(),
+        };
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            self.problems.push(format!("the setting `{key}` must be {form}; {default} is used"));
+        }
+        parsed
+    }
+
+    /// An id becomes part of the name of a file on this machine, so it must not be a path.
+    fn id(&mut self, key: &str) -> String {
+        let is_id = |text: &str| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        self.parse(key, "at most 64 letters, digits and `-`", "a new one", |text| is_id(text).then(|| text.to_owned())).unwrap_or_default()
+    }
+
+    /// What is wrong, with the keys that are left.
+    fn finish(mut self) -> Vec<String> {
+        for key in self.fields.keys() {
+            self.problems.push(format!("the setting `{}` is unknown and ignored; known are {}", clean(key), QUERY_KEYS.join(", ")));
+        }
+        self.problems
+    }
+}
+
+fn parse_count(text: &str) -> Option<u64> {
+    text.parse().ok()
+}
+
+fn parse_timeout(text: &str) -> Option<Duration> {
+    text.parse().ok().filter(|seconds| (1..=MAX_TIMEOUT).contains(seconds)).map(Duration::from_secs)
+}
+
+/// A name of the form that all regions have, such as `us-east-1`.
+fn parse_region(text: &str) -> Option<String> {
+    let mut parts = text.split('-');
+    let is_area = |part: &str| part.len() >= 2 && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    (parts.next().is_some_and(is_area) && text.contains('-') && parts.all(is_part)).then(|| text.to_owned())
+}
+
+fn read_object(input: impl Read, name: &str) -> Result<Map<String, Value>> {
+    let mut bytes = Vec::new();
+    input.take(MAX_QUERY_BYTES + 1).read_to_end(&mut bytes).with_context(|| format!("read {name}"))?;
+    if bytes.len() as u64 > MAX_QUERY_BYTES {
+        bail!("read {name}: it is longer than {MAX_QUERY_BYTES} bytes");
+    }
+    parse_object(&bytes, name)
+}
+
+fn parse_object(bytes: &[u8], name: &str) -> Result<Map<String, Value>> {
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| anyhow::anyhow!("parse {name}: it is not JSON at line {}, column {}", error.line(), error.column()))?;
+    match value {
+        Value::Object(fields) => Ok(fields),
+        _ => bail!("parse {name}: it is not a JSON object"),
     }
 }
 
@@ -143,38 +262,11 @@ pub fn answer(mut output: impl Write, answer: &impl Serialize) -> Result<()> {
     output.write_all(&line).and_then(|()| output.flush()).context("write the answer to stdout")
 }
 
-fn text(fields: &mut Map<String, Value>, key: &str) -> Result<String> {
-    match fields.remove(key) {
-        None => Ok(String::new()),
-        Some(Value::String(text)) => Ok(text),
-        Some(other) => bail!("parse the query on stdin: the value of `{key}` must be a string, not {}", type_of(&other)),
-    }
-}
-
-fn number(fields: &mut Map<String, Value>, key: &str) -> Result<Option<u64>> {
-    let text = text(fields, key)?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let number = text.parse().ok();
-    number.map(Some).with_context(|| format!("parse the query on stdin: the value of `{key}` must be a whole number, such as \"10\""))
-}
-
-/// An id becomes part of a file's name on this machine, so it must be no path.
-fn id(fields: &mut Map<String, Value>, key: &str) -> Result<String> {
-    let id = text(fields, key)?;
-    if id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        Ok(id)
-    } else {
-        bail!("parse the query on stdin: the value of `{key}` must be at most 64 letters, digits and `-`")
-    }
-}
-
 fn or(text: String, default: &str) -> String {
     if text.is_empty() { default.to_owned() } else { text }
 }
 
-fn type_of(value: &Value) -> &'static str {
+fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
@@ -207,29 +299,70 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let all: Vec<String> = QUERY_KEYS.iter().map(|key| format!("\"{key}\":\"7\"")).collect();
+        let all: Vec<String> = QUERY_KEYS.iter().filter(|key| **key != "bucket_region").map(|key| format!("\"{key}\":\"7\"")).collect();
         let query = Query::read(format!("{{{}}}", all.join(",")).as_bytes()).expect("a query");
         assert_eq!((query.config_file_path.as_str(), query.additional_users_count), ("7", Some(7)));
         assert_eq!((query.timeout.as_secs(), query.spent.as_millis(), query.backup_id.as_str()), (7, 7, "7"));
         assert_eq!(query.target("other").profile, "7");
+        assert_eq!(query.problems, [""; 0]);
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        let head = "parse the query on stdin: ";
+    fn what_cannot_be_read_at_all_is_refused() {
         for (query, words) in [
-            ("", "no JSON at line 1, column 0"),
-            ("[]", "no JSON object"),
-            ("{}", "the key `config_file_path` is missing"),
-            ("{\"config_file_path\":\"c\",\"timeout\":10}", "the value of `timeout` must be a string, not a number"),
-            ("{\"config_file_path\":\"c\",\"timeout\":\"x\"}", "the value of `timeout` must be a whole number, such as \"10\""),
-            (
-                "{\"config_file_path\":\"c\",\"deployment_id\":\"../x\"}",
-                "the value of `deployment_id` must be at most 64 letters, digits and `-`",
-            ),
+            ("", "the query on stdin: it is not JSON at line 1, column 0"),
+            ("[]", "the query on stdin: it is not a JSON object"),
+            ("{}", "the query on stdin: the key `config_file_path` is missing"),
+            ("{\"request\":\"[\"}", "`request` in the query on stdin: it is not JSON at line 1, column 1"),
         ] {
-            assert_eq!(refused(query), format!("{head}{words}"));
+            assert_eq!(refused(query), format!("parse {words}"));
         }
-        assert!(refused("{\"config_file_path\":\"c\",\"buckett\":\"b\"}").starts_with(&format!("{head}unknown key `buckett`; known are ")));
+    }
+
+    #[test]
+    fn a_setting_that_cannot_be_used_is_a_problem_and_the_rest_is_used() {
+        let read = |settings: &str| Query::read(format!("{{\"config_file_path\":\"c\",{settings}}}").as_bytes()).expect("a query");
+        for (settings, problem) in [
+            ("\"timeout\":\"3600\"", "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used"),
+            ("\"timeout\":\"soon\"", "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used"),
+            (
+                "\"additional_users_count\":\"[1]\"",
+                "the setting `additional_users_count` must be a whole number of at least 0; that of the file is used",
+            ),
+            ("\"bucket_region\":\"nowhere\"", "the setting `bucket_region` must be an AWS region such as us-east-1; us-east-1 is used"),
+            ("\"deployment_id\":\"../x\"", "the setting `deployment_id` must be at most 64 letters, digits and `-`; a new one is used"),
+            ("\"bucket\":[\"b\"]", "the setting `bucket` must be a text, not an array"),
+        ] {
+            let query = read(settings);
+            assert_eq!(
+                (query.problems, query.timeout.as_secs(), query.bucket_region.as_str()),
+                (vec![problem.to_owned()], 10, "us-east-1")
+            );
+        }
+        assert_eq!(read("\"bucket\":[\"b\"]").bucket, "[\"b\"]", "never another bucket than the one that is meant");
+        let query = read("\"timeout\":7,\"additional_users_count\":3,\"bucket\":null");
+        assert_eq!((query.timeout.as_secs(), query.additional_users_count, query.bucket.as_str()), (7, Some(3), BUCKET));
+        assert!(read("\"buckett\":\"b\"").problems[0].starts_with("the setting `buckett` is unknown and ignored; known are "));
+    }
+
+    #[test]
+    fn a_request_and_the_settings_of_the_unit_are_read_like_a_query() {
+        let request = "{\"request\":\"{\\\"config_file_path\\\":\\\"c\\\",\\\"planned_id\\\":\\\"1\\\",\\\"deployment_id\\\":\\\"2\\\"}\"}";
+        let query = Query::read(request.as_bytes()).expect("a query");
+        assert_eq!((query.planned_id.as_str(), query.deployment_id.as_str(), query.is_deployment()), ("1", "2", false));
+        let settings = "{\"bucket\":null,\"unit_settings\":{\"config_file_path\":\"c\",\"helper\":\"h\",\"timeout\":7}}";
+        let query = Query::read_settings(settings.as_bytes()).expect("a query");
+        assert_eq!((query.timeout.as_secs(), query.is_deployment(), query.problems.len()), (7, true, 0));
+        assert!(Query::read_settings(&b"{}"[..]).is_err());
+    }
+
+    #[test]
+    fn regions_have_the_form_of_regions() {
+        for region in ["us-east-1", "us-gov-west-1", "eusc-de-east-1"] {
+            assert_eq!(parse_region(region).as_deref(), Some(region));
+        }
+        for text in ["nowhere", "US-EAST-1", "us-east-1/x", "us--1", "u-east-1", "us-"] {
+            assert_eq!(parse_region(text), None, "{text}");
+        }
     }
 }

@@ -1,16 +1,16 @@
-//! What to say of a deployment: one status and one line, made of its journal.
+//! What is reported of a deployment: one status and one line, made of its outcome.
 //!
-//! Pure, and the only place that words it: `log` prints the line, `outcome` gives it to Terraform's check.
+//! Pure, and the only place with these texts. `deploy` answers with them, and Terraform's check prints the line.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::aws::uri;
 use crate::fault::Fault;
-use crate::journal::{Config, Journal};
+use crate::outcome::{ConfigOutcome, DeploymentOutcome, UploadFailure};
 use crate::record::Backup;
 
 /// How a deployment went, as far as we are concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Backed up and logged.
@@ -32,42 +32,26 @@ pub struct Verdict {
 
 /// Sums a deployment up. `bucket` is the bucket's name.
 #[must_use]
-pub fn verdict(journal: &Journal, bucket: &str) -> Verdict {
-    let (config, record) = (journal.config.as_ref(), journal.record.as_ref());
-    let mut parts = Vec::new();
-    let unsent = config.is_none_or(|it| matches!(it.backup, Backup::Spooled | Backup::Failed)) || record.is_none_or(|it| !it.sent);
-    if unsent {
-        parts.extend(failures(journal));
-    }
-    parts.extend(journal.notes.iter().cloned());
-    let status = match (unsent, journal.notes.is_empty()) {
+pub fn verdict(outcome: &DeploymentOutcome, bucket: &str) -> Verdict {
+    let is_incomplete = outcome.is_incomplete();
+    let mut parts = if is_incomplete { failures(outcome) } else { Vec::new() };
+    parts.extend(outcome.notes.iter().cloned());
+    let status = match (is_incomplete, outcome.notes.is_empty()) {
         (true, _) => Status::Error,
         (false, false) => Status::Warning,
         (false, true) => Status::Ok,
     };
-    if let (false, Some(config), Some(record)) = (unsent, config, record) {
+    if let (false, Some(config), Some(record)) = (is_incomplete, &outcome.config, &outcome.record) {
         parts.push(format!("{}, and the deployment is logged as {}", done(config, bucket), uri(bucket, &record.key)));
-        if let Some(reason) = &journal.keeping.instead_of {
-            parts.push(format!(
-                "what cannot be sent would be kept in {}; the usual folder: {reason}",
-                journal.keeping.folders.join(" and ")
-            ));
+        if let Some(reason) = &outcome.spool.instead_of {
+            let folders = outcome.spool.folders.join(" and ");
+            parts.push(format!("what cannot be sent would be kept in {folders}; the usual folder: {reason}"));
         }
     }
     Verdict { status, message: parts.join("; ") }
 }
 
-/// What is to be known of the config before it is sent, for the line that `backup` prints.
-#[must_use]
-pub fn config_line(config: &Config, bucket: &str) -> String {
-    match (config.backup, &config.fault) {
-        (Backup::Spooled, _) => "config.yaml is kept on this machine, and sent with the usage record".to_owned(),
-        (_, None) => done(config, bucket),
-        (_, Some(fault)) => format!("config.yaml is not backed up yet: {}", fault.text),
-    }
-}
-
-fn done(config: &Config, bucket: &str) -> String {
+fn done(config: &ConfigOutcome, bucket: &str) -> String {
     let uri = uri(bucket, &config.key);
     match config.backup {
         Backup::Uploaded => format!("config.yaml is backed up as {uri}"),
@@ -75,18 +59,19 @@ fn done(config: &Config, bucket: &str) -> String {
     }
 }
 
-fn failures(journal: &Journal) -> Vec<String> {
-    let (config, record) = (journal.config.as_ref(), journal.record.as_ref());
-    let config_fault = config.and_then(|it| it.fault.as_ref());
-    let record_fault = record.and_then(|it| it.fault.as_ref());
+fn failures(outcome: &DeploymentOutcome) -> Vec<String> {
+    let (config, record) = (outcome.config.as_ref(), outcome.record.as_ref());
+    let config_fault = config.and_then(|it| it.failure.as_ref()).map(UploadFailure::fault);
+    let record_fault = record.and_then(|it| it.failure.as_ref()).map(UploadFailure::fault);
+    let (config_fault, record_fault) = (config_fault.as_ref(), record_fault.as_ref());
     let config_kept = config.is_some_and(|it| it.backup == Backup::Spooled);
-    let record_kept = record.is_some_and(|it| it.kept);
+    let record_kept = record.is_some_and(|it| it.is_spooled);
     let mut parts = Vec::new();
     let mut say = |who: &str, fault: Option<&Fault>| {
         let cause = fault.map_or("it was not tried", |fault| fault.text.as_str());
         parts.push(format!("{who}: {cause}"));
     };
-    let record_sent = record.is_some_and(|it| it.sent);
+    let record_sent = record.is_some_and(|it| it.is_sent);
     let config_sent = config.is_some_and(|it| matches!(it.backup, Backup::Uploaded | Backup::Unchanged));
     match (config_sent, record_sent) {
         (false, false) if config_kept == record_kept && one_cause(config_fault, record_fault) => {
@@ -102,9 +87,9 @@ fn failures(journal: &Journal) -> Vec<String> {
         }
     }
     if config_kept || record_kept {
-        let kept_in = journal.keeping.folders.join(" and ");
+        let kept_in = outcome.spool.folders.join(" and ");
         parts.push(format!("kept in {kept_in} and sent with the next deployment, or now by `config-backup replay`"));
-        if let Some(reason) = &journal.keeping.instead_of {
+        if let Some(reason) = &outcome.spool.instead_of {
             parts.push(format!("a restart may empty that folder; the usual one: {reason}"));
         }
     }
@@ -126,25 +111,32 @@ fn one_cause(config: Option<&Fault>, record: Option<&Fault>) -> bool {
 mod tests {
     use super::*;
     use crate::fault::Kind;
-    use crate::journal::{Keeping, Sent};
+    use crate::outcome::{RecordOutcome, SpoolLocations};
 
-    fn config(backup: Backup, fault: Option<Fault>) -> Config {
-        Config { backup, key: "terragrunt/a/config-history/x.yaml".into(), md5: "m".into(), fault }
+    fn failed(fault: Fault) -> UploadFailure {
+        let mut failure = UploadFailure::default();
+        failure.replace_cause(fault);
+        failure
     }
 
-    fn sent(key: &str) -> Sent {
-        Sent { sent: true, kept: false, key: key.into(), user: "u".into(), fault: None }
+    fn config(backup: Backup, fault: Option<Fault>) -> ConfigOutcome {
+        let failure = fault.map(failed);
+        ConfigOutcome { backup, key: "terragrunt/a/config-history/x.yaml".into(), md5: "m".into(), failure }
     }
 
-    fn kept(fault: Fault) -> Sent {
-        Sent { sent: false, kept: true, key: String::new(), user: String::new(), fault: Some(fault) }
+    fn sent(key: &str) -> RecordOutcome {
+        RecordOutcome { is_sent: true, is_spooled: false, key: key.into(), user: "u".into(), failure: None }
     }
 
-    fn say(config: Option<Config>, record: Option<Sent>, notes: &[&str]) -> (Status, String) {
+    fn kept(fault: Fault) -> RecordOutcome {
+        let failure = Some(failed(fault));
+        RecordOutcome { is_sent: false, is_spooled: true, key: String::new(), user: String::new(), failure }
+    }
+
+    fn say(config: Option<ConfigOutcome>, record: Option<RecordOutcome>, notes: &[&str]) -> (Status, String) {
         let notes = notes.iter().map(|note| (*note).to_owned()).collect();
-        let keeping = Keeping { folders: vec!["/state/spool".into()], instead_of: None };
-        let journal = Journal { config, record, keeping, notes, ..Journal::default() };
-        let verdict = verdict(&journal, "b");
+        let spool = SpoolLocations { folders: vec!["/state/spool".into()], instead_of: None };
+        let verdict = verdict(&DeploymentOutcome { config, record, spool, notes }, "b");
         (verdict.status, verdict.message)
     }
 
@@ -160,16 +152,6 @@ mod tests {
         let (status, message) = say(Some(config(Backup::Unchanged, None)), Some(sent("k")), &["it rains"]);
         assert_eq!(status, Status::Warning);
         assert!(message.starts_with("it rains; config.yaml is unchanged since s3://b/"), "{message}");
-    }
-
-    #[test]
-    fn what_is_not_kept_before_it_is_sent_says_so() {
-        let line = |backup, fault| config_line(&config(backup, fault), "b");
-        let full = Fault::new(Kind::Local, "it is sent with the usage record; nothing is kept for later: the disk is full", "");
-        let kept = "config.yaml is kept on this machine, and sent with the usage record";
-        assert_eq!(line(Backup::Spooled, Some(full.clone())), kept);
-        assert_eq!(line(Backup::Failed, Some(full.clone())), format!("config.yaml is not backed up yet: {}", full.text));
-        assert_eq!(line(Backup::Unchanged, None), "config.yaml is unchanged since s3://b/terragrunt/a/config-history/x.yaml");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A deployment by hand: the steps that Terraform takes with the module, in its order and with what it tells each.
+//! A deployment by hand: the two steps that Terraform takes with the module, with what it sends to each.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,23 +7,18 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{CONFIG, World};
 
-/// A customer folder and what Terraform's state knows of it.
+/// A customer folder.
 pub(crate) struct Unit {
     /// The customer's `config.yaml`.
     pub(crate) config: PathBuf,
     query: Map<String, Value>,
-    /// The backup id of the last apply, kept by `terraform_data.config_backup`.
-    applied: Option<String>,
 }
 
-/// What the steps of one deployment printed.
+/// What the steps of one deployment answered.
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) context: Value,
-    /// Nothing where Terraform had no reason to run the step.
-    pub(crate) backup: Option<String>,
-    pub(crate) log: String,
-    pub(crate) outcome: Value,
+    pub(crate) answer: Value,
 }
 
 impl Unit {
@@ -45,7 +40,7 @@ impl Unit {
             "unit_version": env!("CARGO_PKG_VERSION"),
         });
         let Value::Object(query) = query else { unreachable!("an object was written") };
-        Self { config, query, applied: None }
+        Self { config, query }
     }
 
     /// Changes the config.
@@ -68,12 +63,13 @@ impl Unit {
         Value::Object(self.query.clone())
     }
 
-    /// What the steps at apply are sent: the query and what `context` found.
+    /// What `deploy` is sent: the query and what `context` found.
     pub(crate) fn request(&self, context: &Value) -> Value {
         let mut request = self.query.clone();
         for key in ["deployment_id", "backup_id", "backup_key", "config_hash", "spent_ms"] {
             request.insert(key.to_owned(), context[key].clone());
         }
+        request.insert("planned_id".to_owned(), context["deployment_id"].clone());
         request.insert("plan_status".to_owned(), json!(context["status"].as_str().unwrap_or_default()));
         Value::Object(request)
     }
@@ -84,40 +80,18 @@ impl Unit {
     }
 
     /// `terraform apply` of what was planned.
-    pub(crate) fn apply(&mut self, world: &World, context: Value) -> Applied {
+    pub(crate) fn apply(&self, world: &World, context: Value) -> Applied {
         self.apply_by(context, |verb, request| world.machine(verb, request))
     }
 
-    /// As [`Unit::apply`], with each step run by `run`, which gives what it printed.
-    pub(crate) fn apply_by(&mut self, context: Value, mut run: impl FnMut(&'static str, &Value) -> String) -> Applied {
-        let request = self.request(&context);
-        let backup_id = string(&context, "backup_id").to_owned();
-        let backup = (self.applied.as_deref() != Some(backup_id.as_str())).then(|| run("backup", &request));
-        self.applied = Some(backup_id);
-        let log = run("log", &request);
-        let outcome = external(&run("outcome", &self.question(string(&context, "deployment_id"))));
-        Applied { context, backup, log, outcome }
-    }
-
-    /// `terraform destroy`: the state knows of nothing any more.
-    pub(crate) fn destroy(&mut self) {
-        self.applied = None;
-    }
-
-    /// What became of a deployment.
-    pub(crate) fn outcome(&self, world: &World, deployment_id: &str) -> Value {
-        external(&world.machine("outcome", &self.question(deployment_id)))
-    }
-
-    /// What `data.external.outcome` sends.
-    fn question(&self, deployment_id: &str) -> Value {
-        let mut query = self.query.clone();
-        query.insert("deployment_id".to_owned(), json!(deployment_id));
-        Value::Object(query)
+    /// As [`Unit::apply`], with `deploy` run by `run`, which returns what it printed.
+    pub(crate) fn apply_by(&self, context: Value, run: impl FnOnce(&'static str, &Value) -> String) -> Applied {
+        let answer = external(&run("deploy", &wrapped(&self.request(&context))));
+        Applied { context, answer }
     }
 
     /// `terraform apply`.
-    pub(crate) fn deploy(&mut self, world: &World) -> Applied {
+    pub(crate) fn deploy(&self, world: &World) -> Applied {
         let context = self.plan(world);
         self.apply(world, context)
     }
@@ -126,29 +100,21 @@ impl Unit {
 impl Applied {
     /// Asserts that everything is in the bucket and that there is nothing else to know.
     pub(crate) fn went_well(self) -> Self {
-        let said = self.log.strip_prefix("config-backup: ").and_then(|line| line.strip_suffix('\n'));
-        assert_eq!(string(&self.outcome, "status"), "ok", "{self:?}");
-        assert_eq!(said, Some(string(&self.outcome, "message")), "{self:?}");
-        assert!(!self.log.contains("WARNING"), "{self:?}");
-        self.quiet_before()
-    }
-
-    /// Asserts that `log` warned in one line, that `outcome` says the same, and gives it.
-    pub(crate) fn warning(&self) -> &str {
-        let said = self.log.strip_prefix("config-backup: WARNING: ").and_then(|line| line.strip_suffix('\n')).expect(&self.log);
-        assert!(!said.contains('\n'), "more than one line: {said}");
-        assert_ne!(string(&self.outcome, "status"), "ok", "{self:?}");
-        assert_eq!(string(&self.outcome, "message"), said);
-        said
-    }
-
-    /// Asserts that `backup` printed one line and left it to `log` to warn.
-    pub(crate) fn quiet_before(self) -> Self {
-        if let Some(line) = &self.backup {
-            assert!(line.starts_with("config-backup: ") && !line.contains("WARNING"), "{line}");
-            assert_eq!(line.matches('\n').count(), 1, "{line}");
-        }
+        assert_eq!(string(&self.answer, "status"), "ok", "{self:?}");
         self
+    }
+
+    /// The one line that is reported, also where nothing is wrong.
+    pub(crate) fn message(&self) -> &str {
+        let message = string(&self.answer, "message");
+        assert!(!message.contains('\n'), "more than one line: {message}");
+        message
+    }
+
+    /// Asserts that there is something to warn of, and returns the line.
+    pub(crate) fn warning(&self) -> &str {
+        assert_ne!(string(&self.answer, "status"), "ok", "{self:?}");
+        self.message()
     }
 
     /// Names the deployment.
@@ -162,6 +128,16 @@ impl Applied {
         assert_eq!(records.len(), 1, "records of {}: {records:?}", self.id());
         records.remove(0)
     }
+}
+
+/// A request as `data.external.deploy` sends it: as a JSON text, because Terraform passes strings only.
+pub(crate) fn wrapped(request: &Value) -> Value {
+    json!({ "request": request.to_string() })
+}
+
+/// Runs `deploy` with a request, and returns its answer.
+pub(crate) fn deploy(world: &World, request: &Value) -> Value {
+    external(&world.machine("deploy", &wrapped(request)))
 }
 
 /// A string of an answer.
