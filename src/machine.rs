@@ -34,7 +34,7 @@ pub fn helper() -> Finding {
         return finding;
     }
     let Some(path) = programs::find(name) else {
-        let seen = format!("`{name}` is not installed: deployments use what they fetch from CONFIG_BACKUP_HELPER_URL");
+        let seen = format!("`{name}` is {}: deployments use what they fetch from CONFIG_BACKUP_HELPER_URL", where_it_is_not(name));
         return Finding::note("helper", seen, "install it to have it without the network");
     };
     let ours = env!("CARGO_PKG_VERSION");
@@ -61,8 +61,12 @@ pub fn missing_helper(name: &str, is_fetched: bool) -> Option<Finding> {
     if is_fetched || programs::find(name).is_some() {
         return None;
     }
-    let place = if name.contains('/') { "not an executable file" } else { "not in PATH" };
-    Some(Finding::bad("helper", 1, format!("`{name}` is {place}: deployments are neither backed up nor logged"), INSTALL_HELPER))
+    let seen = format!("`{name}` is {}: deployments are neither backed up nor logged", where_it_is_not(name));
+    Some(Finding::bad("helper", 1, seen, INSTALL_HELPER))
+}
+
+fn where_it_is_not(helper: &str) -> &'static str {
+    if helper.contains('/') { "not an executable file" } else { "not in PATH" }
 }
 
 /// The tool that Terragrunt runs: what `TG_TF_PATH` names, or `tofu`, or `terraform`.

@@ -85,12 +85,14 @@ pub fn helper(unit: &Value) -> Option<(String, bool)> {
     Some((text("helper").unwrap_or_else(|| "config-backup".to_owned()), text("helper_url").is_some() && text("helper_sha256").is_some()))
 }
 
-/// The files in the unit's folder that Terragrunt overwrites in each run, so that older ones cannot clash.
+/// The files of the unit's folder that Terragrunt overwrites or removes in its copy, so that older ones cannot clash.
 #[must_use]
 pub fn overwritten_files(unit: &Value) -> Vec<String> {
     let blocks = unit["generate"].as_object().into_iter().flat_map(serde_json::Map::values).chain([&unit["remote_state"]["generate"]]);
-    let overwrites = |block: &&Value| block["disable"] != true && block["if_exists"].as_str().is_some_and(|how| how.starts_with("overwrite"));
-    blocks.filter(overwrites).filter_map(|block| block["path"].as_str()).map(str::to_owned).collect()
+    let replaces = |block: &&Value| {
+        if block["disable"] == true { block["if_disabled"] == "remove" } else { block["if_exists"] == "overwrite" }
+    };
+    blocks.filter(replaces).filter_map(|block| block["path"].as_str()).map(str::to_owned).collect()
 }
 
 /// The settings that reach the module: the generated file, and its object `unit_settings`, which replaces them.
@@ -119,7 +121,8 @@ mod tests {
             "errors": {"ignore": [{"name": "other"}]},
             "generate": {
                 "config_backup_settings": {"path": SETTINGS_FILE, "disable": false, "if_exists": "overwrite", "contents": contents},
-                "config_backup_backend": {"path": "unused.tf", "disable": true, "if_exists": "overwrite", "contents": ""},
+                "config_backup_backend": {"path": "unused.tf", "disable": true, "if_exists": "overwrite", "if_disabled": "skip", "contents": ""},
+                "remove_provider.tf": {"path": "provider.tf", "disable": true, "if_exists": "overwrite", "if_disabled": "remove", "contents": ""},
             },
             "remote_state": {"backend": "s3", "config": {}, "generate": {"path": "backend.tf", "if_exists": "overwrite"}},
             "terraform": {"error_hook": {"fallback": {}}, "source": ""},
@@ -133,7 +136,7 @@ mod tests {
         let good = rendering(customer);
         assert_eq!(problems(&good, customer), []);
         assert_eq!(helper(&good), Some(("config-backup".to_owned(), false)));
-        assert_eq!(overwritten_files(&good), [SETTINGS_FILE, "backend.tf"]);
+        assert_eq!(overwritten_files(&good), [SETTINGS_FILE, "provider.tf", "backend.tf"]);
         let changed = |pointer: &str, value: Value| {
             let mut unit = good.clone();
             *unit.pointer_mut(pointer).expect("it") = value;
