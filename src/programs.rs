@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -153,6 +153,32 @@ fn is_program(path: &Path) -> bool {
 #[must_use]
 pub fn answer(program: &Path, arguments: &[&str]) -> Option<String> {
     ask_for(PATIENCE_OF_PEOPLE, program, arguments)
+}
+
+/// Runs a program in `folder` without the variables `unset`, and returns what it printed; `None` where it does not start or
+/// does not end within `limit`. Then it is killed with the programs that it started.
+#[must_use]
+pub fn run_in(folder: &Path, program: &Path, arguments: &[&str], unset: &[&str], limit: Duration) -> Option<Output> {
+    #[allow(clippy::disallowed_methods)] // the one place that runs other programs
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env("CHECKPOINT_DISABLE", "1");
+    for name in unset {
+        command.env_remove(name);
+    }
+    // A group of its own: what it starts is killed with it, and cannot ask anything on the terminal.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let child = command.spawn().ok()?;
+    #[cfg(unix)]
+    let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let output = deadline::within(limit, move || child.wait_with_output().ok()).flatten();
+    #[cfg(unix)]
+    if let (None, Some(group)) = (&output, group) {
+        // It may have ended just now.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    output
 }
 
 /// The version of a program as noted, or as it says now; empty where it does not say.
