@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::finding::Finding;
 use crate::hcl::{self, Block};
+use crate::host;
 use crate::include_path::{find_in_parents, resolve};
 use crate::neighbours::{self, Neighbours, read_text};
 use crate::rendered_unit::{self, Problem};
@@ -16,7 +17,6 @@ use crate::root_file::other_root;
 use crate::terragrunt::{Answer, FILTERS, Graph, Position, Terragrunt};
 use crate::unit::{Action, DEFAULT_ROOT, TERRAGRUNT_HCL, UNIT};
 use crate::unit_folder::UnitFolder;
-use crate::host;
 
 /// The files in a customer folder that leave units out of a run.
 const FILTER_FILES: [&str; 2] = [".terragrunt-excludes", ".terragrunt-filters"];
@@ -71,7 +71,9 @@ pub fn check(customer: &Path, limit: Duration) -> Readiness {
     }
     let said = ask_terragrunt(&folder, limit);
     let root = match &said.refused {
-        Some(Some(position)) if is_root(position, &folder, state.root.as_deref()) => Finding::bad("root.hcl", 1, stops(&folder, position), SHOW_ERROR),
+        Some(Some(position)) if is_root(position, &folder, state.root.as_deref()) => {
+            Finding::bad("root.hcl", 1, stops(&folder, position), SHOW_ERROR)
+        }
         _ => root_finding(&folder, state.root.as_deref(), &neighbours),
     };
     Readiness {
@@ -254,7 +256,11 @@ fn root_finding(folder: &Path, name: Option<&str>, neighbours: &Neighbours) -> F
     let (name, path) = our_root(folder, name);
     if let Some(other) = other_root(path.as_deref(), neighbours) {
         let seen = format!("the other units include `{}`, and this unit includes `{name}`: its state is elsewhere", other.path.display());
-        return Finding::note("root.hcl", seen, format!("if that is not intended, run `config-backup init --root {}` in the customer folder", other.name));
+        return Finding::note(
+            "root.hcl",
+            seen,
+            format!("if that is not intended, run `config-backup init --root {}` in the customer folder", other.name),
+        );
     }
     let Some(path) = path else {
         return Finding::ok("root.hcl", "there is no root file here or above: the unit keeps its state in its own folder");

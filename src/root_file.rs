@@ -49,9 +49,7 @@ pub fn choose(customer: &Path, asked: Option<&str>, written: Option<&str>, neigh
 }
 
 fn asked_for(name: &str, unit: &Path) -> Result<(), Fault> {
-    let refused = |cause: &str, hint: &str| {
-        Err(Fault::new(Kind::Input, format!("cannot use `{name}` as the root file: {cause}"), hint))
-    };
+    let refused = |cause: &str, hint: &str| Err(Fault::new(Kind::Input, format!("cannot use `{name}` as the root file: {cause}"), hint));
     if !is_root_name(name) {
         return refused("it is not the plain name of a file", "give a name such as `root.hcl`, or a path below a folder above");
     }
@@ -75,7 +73,11 @@ fn ambiguity(first: &IncludedRoot, others: &[IncludedRoot]) -> Option<String> {
     }
     let count = |root: &IncludedRoot| format!("`{}` ({} units)", root.name, root.units);
     let all: Vec<String> = std::iter::once(first).chain(others).map(|root| count(root).replace("(1 units)", "(1 unit)")).collect();
-    Some(format!("the other units include different root files: {}; this unit includes `{}`, --root changes that", all.join(", "), first.name))
+    Some(format!(
+        "the other units include different root files: {}; this unit includes `{}`, --root changes that",
+        all.join(", "),
+        first.name
+    ))
 }
 
 #[cfg(test)]
@@ -115,7 +117,10 @@ mod tests {
         let env = IncludedRoot { name: "env.hcl".into(), path: customer.join("env.hcl"), units: 1 };
         let neighbours = Neighbours { roots: vec![common, env], unclear: Vec::new() };
         let chosen = |asked, written| choose(&customer, asked, written, &neighbours).expect("a root file");
-        assert_eq!(chosen(Some("env.hcl"), Some("root.hcl")), RootFile { name: "env.hcl".into(), path: Some(customer.join("env.hcl")), notes: vec![] });
+        assert_eq!(
+            chosen(Some("env.hcl"), Some("root.hcl")),
+            RootFile { name: "env.hcl".into(), path: Some(customer.join("env.hcl")), notes: vec![] }
+        );
         let root = chosen(None, Some("root.hcl"));
         assert!(root.name == "root.hcl" && root.notes[0].contains("`--root common.hcl` changes that"), "{root:?}");
         assert_eq!(chosen(None, Some("common.hcl")).notes, Vec::<String>::new());

@@ -136,7 +136,8 @@ fn clash_of_block(block: &Block) -> Option<String> {
     let provider = label.split('_').next().unwrap_or_default();
     match block.kind.as_str() {
         "terraform" => {
-            let inner = block.nested().into_iter().find(|inner| ["backend", "cloud", "required_providers"].contains(&inner.kind.as_str()))?;
+            let inner =
+                block.nested().into_iter().find(|inner| ["backend", "cloud", "required_providers"].contains(&inner.kind.as_str()))?;
             Some(format!("declares `{}` a second time", inner.kind))
         }
         "provider" if !OUR_PROVIDERS.contains(&label) => Some(format!("needs the provider `{label}`")),
