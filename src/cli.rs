@@ -87,9 +87,12 @@ pub struct InitArguments {
     /// The folder with the customer's config.yaml
     #[arg(default_value = ".")]
     pub customer_folder: PathBuf,
-    /// Replace files that were changed, too; what they held is kept beside them as *.bak
+    /// Replace changed files and set aside Terraform files that are not of the unit, each as *.bak
     #[arg(long)]
     pub force: bool,
+    /// The root file whose state settings the unit uses [default: the one that the other units include]
+    #[arg(long, value_name = "NAME")]
+    pub root: Option<String>,
 }
 
 /// The arguments of `status`.

@@ -77,7 +77,7 @@ fn works(target: Target, customer: Option<String>, folder: Folder, limit: Durati
     let one = |look: fn() -> Finding| -> Telling<Finding> { Box::new(move |sender| drop(sender.send(look()))) };
     vec![
         Box::new(move |sender| drop(block_on(bucket::look(&target, customer.as_deref(), limit, sender)))),
-        Box::new(move |sender| folder.findings().into_iter().for_each(|finding| drop(sender.send(finding)))),
+        Box::new(move |sender| folder.findings(limit).into_iter().for_each(|finding| drop(sender.send(finding)))),
         one(machine::helper),
         one(machine::terraform),
         one(machine::terragrunt),

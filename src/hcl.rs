@@ -1,13 +1,14 @@
-//! As much of HCL as `doctor` needs: the blocks of a file, and which texts they hold.
+//! As much of HCL as `init` and `doctor` need: the blocks of a file, their attributes, and which texts they have.
 //!
-//! Pure. It reads the text and evaluates nothing: `terragrunt find --dependencies` would run whatever `run_cmd` in these files
-//! names, and it needs Terragrunt, which may be just what is missing.
+//! Pure. It reads the text and evaluates nothing, so it also works where Terragrunt is missing.
 
 /// A block at the top of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
-    /// Its type, as `dependency`.
+    /// Its type, such as `dependency`.
     pub kind: String,
+    /// Its labels, such as the name of an `include`.
+    pub labels: Vec<String>,
     /// What stands in it and below, in order.
     pub tokens: Vec<Token>,
 }
@@ -24,6 +25,34 @@ pub enum Token {
 }
 
 impl Block {
+    /// The expression of the attribute `name` of the block itself; empty without that attribute.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> &[Token] {
+        let is_assigned = |at: usize| {
+            matches!((&self.tokens[at], self.tokens.get(at + 1)), (Token::Word(_), Some(Token::Sign('='))))
+                && self.tokens.get(at + 2) != Some(&Token::Sign('='))
+        };
+        let mut start = None;
+        let mut at = 0;
+        while at < self.tokens.len() {
+            if is_assigned(at) {
+                match start {
+                    Some(start) => return &self.tokens[start..at],
+                    None if self.tokens[at] == Token::Word(name.to_owned()) => start = Some(at + 2),
+                    None => {}
+                }
+            }
+            at = if matches!(self.tokens[at], Token::Sign('{' | '[' | '(')) { behind(&self.tokens, at) } else { at + 1 };
+        }
+        start.map_or(&[], |start| &self.tokens[start..])
+    }
+
+    /// The blocks in the block.
+    #[must_use]
+    pub fn nested(&self) -> Vec<Self> {
+        blocks_of(&self.tokens)
+    }
+
     /// The texts of the attribute `name`, up to the next attribute.
     #[must_use]
     pub fn texts(&self, name: &str) -> Vec<&str> {
@@ -45,19 +74,24 @@ impl Block {
 /// The blocks at the top of a file. What is no HCL gives whatever can be made out.
 #[must_use]
 pub fn blocks(text: &str) -> Vec<Block> {
-    let tokens = tokens(text);
+    blocks_of(&tokens(text))
+}
+
+fn blocks_of(tokens: &[Token]) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
         let Token::Word(kind) = &tokens[at] else {
-            at = if matches!(tokens[at], Token::Sign('{' | '[' | '(')) { behind(&tokens, at) } else { at + 1 };
+            at = if matches!(tokens[at], Token::Sign('{' | '[' | '(')) { behind(tokens, at) } else { at + 1 };
             continue;
         };
-        let labels = tokens[at + 1..].iter().take_while(|token| matches!(token, Token::Text(_))).count();
-        let open = at + 1 + labels;
+        let labels = tokens[at + 1..].iter().map_while(|token| if let Token::Text(text) = token { Some(text.clone()) } else { None });
+        let labels: Vec<String> = labels.collect();
+        let open = at + 1 + labels.len();
         if tokens.get(open) == Some(&Token::Sign('{')) {
-            let end = behind(&tokens, open);
-            blocks.push(Block { kind: kind.clone(), tokens: tokens[open + 1..end.saturating_sub(1).max(open + 1)].to_vec() });
+            let end = behind(tokens, open);
+            let inside = tokens[open + 1..end.saturating_sub(1).max(open + 1)].to_vec();
+            blocks.push(Block { kind: kind.clone(), labels, tokens: inside });
             at = end;
         } else {
             at += 1;
@@ -82,7 +116,9 @@ fn behind(tokens: &[Token], open: usize) -> usize {
     tokens.len()
 }
 
-fn tokens(text: &str) -> Vec<Token> {
+/// The tokens of a text, without comments.
+#[must_use]
+pub fn tokens(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start_matches('\u{feff}');
     while let Some(first) = rest.chars().next() {
@@ -221,13 +257,27 @@ mod tests {
     fn a_block_holds_what_stands_between_its_braces_and_an_attribute_ends_with_the_next() {
         let found = blocks("x = [a { b }]\na \"x\" \"y\" { b { c } }\nd \"x\" e {}\n");
         let tokens = vec![word("b"), Token::Sign('{'), word("c"), Token::Sign('}')];
-        assert_eq!(found, [Block { kind: "a".into(), tokens }, Block { kind: "e".into(), tokens: Vec::new() }]);
+        let labels = vec!["x".to_owned(), "y".to_owned()];
+        let expected = [Block { kind: "a".into(), labels, tokens }, Block { kind: "e".into(), labels: Vec::new(), tokens: Vec::new() }];
+        assert_eq!(found, expected);
+        assert_eq!(found[0].nested().len(), 1);
         let block = &blocks("b { one = [\"x\", \"y\"]\n two = \"z\"\n three = one\n four three }")[0];
         assert_eq!(
             [block.texts("one"), block.texts("two"), block.texts("three"), block.texts("four")],
             [vec!["x", "y"], vec!["z"], vec![], vec![]]
         );
         assert!(block.is("three", "one") && !block.is("four", "three") && !block.is("two", "one") && !block.is("three", "two"));
+    }
+
+    #[test]
+    fn an_attribute_is_the_one_of_the_block_itself() {
+        let block = &blocks(
+            "include \"root\" {\n a = { path = \"no\" }\n path = f(\"x\", g)\n expose = a == b ? { d = 1 } : c\n inner { e = 2 }\n}",
+        )[0];
+        assert_eq!(block.attribute("path"), tokens("f(\"x\", g)"));
+        assert_eq!(block.attribute("expose").first(), Some(&word("a")));
+        assert_eq!((block.attribute("e"), block.attribute("d"), block.attribute("none")), (&[][..], &[][..], &[][..]));
+        assert_eq!((block.labels.as_slice(), block.nested()[0].kind.as_str()), (&["root".to_owned()][..], "inner"));
     }
 
     #[test]
@@ -242,35 +292,12 @@ mod tests {
 
     #[test]
     fn no_text_makes_it_stop_or_hang() {
-        const PARTS: [&str; 22] = [
-            "dependency",
-            " ",
-            "\"",
-            "\\",
-            "{",
-            "}",
-            "[",
-            "]",
-            "${",
-            "%{",
-            "$${",
-            "=",
-            "\n",
-            "#",
-            "//",
-            "/*",
-            "*/",
-            "<<EOT\n",
-            "EOT\n",
-            "é",
-            "if",
-            ",",
-        ];
+        let parts: Vec<&str> = "dependency~ ~\"~\\~{~}~[~]~${~%{~$${~=~\n~#~//~/*~*/~<<EOT\n~EOT\n~é~if~,".split('~').collect();
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..20_000 {
-            let text: String = (0..random.usize(..40)).map(|_| PARTS[random.usize(..PARTS.len())]).collect();
+            let text: String = (0..random.usize(..40)).map(|_| parts[random.usize(..parts.len())]).collect();
             for block in blocks(&text) {
-                let _ = (block.texts("if"), block.is("if", "dependency"));
+                let _ = (block.texts("if"), block.is("if", "dependency"), block.attribute("if").len(), block.nested().len());
             }
         }
     }

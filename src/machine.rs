@@ -22,22 +22,20 @@ const TERRAGRUNT: [u64; 3] = [0, 69, 6];
 /// The first one of the line that the unit is tested with.
 const TESTED_TERRAGRUNT: [u64; 3] = [1, 0, 0];
 
+const INSTALL_HELPER: &str = "install it with `cargo install --locked --path .`, or set CONFIG_BACKUP_HELPER to its absolute path";
+
 /// The helper that Terraform will run.
 #[must_use]
 pub fn helper() -> Finding {
     let set = host::var("CONFIG_BACKUP_HELPER");
     let name = set.as_deref().unwrap_or(HELPER);
-    let fix = "install it with `cargo install --locked --path .`, or set CONFIG_BACKUP_HELPER to its absolute path";
-    if name.contains('/') && !Path::new(name).is_absolute() {
-        return Finding::bad("helper", 1, format!("`{name}` is relative to a folder of Terraform's own"), fix);
+    let is_fetched = ["CONFIG_BACKUP_HELPER_URL", "CONFIG_BACKUP_HELPER_SHA256"].iter().all(|name| host::var(name).is_some());
+    if let Some(finding) = missing_helper(name, is_fetched) {
+        return finding;
     }
     let Some(path) = programs::find(name) else {
-        let place = if name.contains('/') { "no executable file" } else { "not in PATH" };
-        if ["CONFIG_BACKUP_HELPER_URL", "CONFIG_BACKUP_HELPER_SHA256"].iter().all(|name| host::var(name).is_some()) {
-            let seen = format!("`{name}` is {place}: deployments use what they fetch from CONFIG_BACKUP_HELPER_URL");
-            return Finding::note("helper", seen, "install it to have it without the network");
-        }
-        return Finding::bad("helper", 1, format!("`{name}` is {place}: deployments are neither backed up nor logged"), fix);
+        let seen = format!("`{name}` is {}: deployments use what they fetch from CONFIG_BACKUP_HELPER_URL", where_it_is_not(name));
+        return Finding::note("helper", seen, "install it to have it without the network");
     };
     let ours = env!("CARGO_PKG_VERSION");
     let said = programs::answer(&path, &["--version"]).unwrap_or_default();
@@ -47,8 +45,28 @@ pub fn helper() -> Finding {
             let seen = format!("`{}` is version {version}, and this is {ours}", path.display());
             Finding::bad("helper", 1, seen, "install this version in its place, and run `config-backup init` in the customer folder")
         }
-        None => Finding::bad("helper", 1, format!("`{}` does not say which version of config-backup it is", path.display()), fix),
+        None => {
+            let seen = format!("`{}` does not say which version of config-backup it is", path.display());
+            Finding::bad("helper", 1, seen, INSTALL_HELPER)
+        }
     }
+}
+
+/// What is wrong where Terraform finds no helper of this name, and downloads none.
+#[must_use]
+pub fn missing_helper(name: &str, is_fetched: bool) -> Option<Finding> {
+    if name.contains('/') && !Path::new(name).is_absolute() {
+        return Some(Finding::bad("helper", 1, format!("`{name}` is relative to a folder of Terraform's own"), INSTALL_HELPER));
+    }
+    if is_fetched || programs::find(name).is_some() {
+        return None;
+    }
+    let seen = format!("`{name}` is {}: deployments are neither backed up nor logged", where_it_is_not(name));
+    Some(Finding::bad("helper", 1, seen, INSTALL_HELPER))
+}
+
+fn where_it_is_not(helper: &str) -> &'static str {
+    if helper.contains('/') { "not an executable file" } else { "not in PATH" }
 }
 
 /// The tool that Terragrunt runs: what `TG_TF_PATH` names, or `tofu`, or `terraform`.

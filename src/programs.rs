@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -21,6 +21,43 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const PATIENCE_OF_PEOPLE: Duration = Duration::from_secs(5);
 /// The name of the folder with the versions that programs told.
 pub const FOLDER: &str = "versions";
+
+/// Starts this program again without the variables that are set but empty, so that they count as not set everywhere, in the SDK
+/// and in the programs that it runs, too. Does nothing where there are none. A process cannot change its own environment safely.
+pub fn restart_without_empty_variables() {
+    let empty = host::empty_variables();
+    let Some(program) = std::env::current_exe().ok().filter(|_| !empty.is_empty()) else { return };
+    #[allow(clippy::disallowed_methods)] // the one place that runs other programs
+    let mut command = Command::new(program);
+    command.args(std::env::args_os().skip(1));
+    for name in &empty {
+        command.env_remove(name);
+    }
+    // Where that fails, the program goes on as it is.
+    #[cfg(unix)]
+    let _ = std::os::unix::process::CommandExt::exec(&mut command);
+}
+
+/// What git calls local to a repository (`git rev-parse --local-env-vars`): with these variables, as a git hook has them, git
+/// looks at another repository than that of the folder.
+const GIT_LOCAL_VARIABLES: [&str; 16] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_PREFIX",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_COMMON_DIR",
+];
 
 /// The commit of the checkout that `folder` lies in; `None` without git or a checkout.
 #[must_use]
@@ -42,15 +79,21 @@ pub fn tools(places: &Places) -> Tools {
         let name = name_of(&command);
         let program = || std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_else(|_| PathBuf::from(&command));
         match name.as_str() {
-            name if is_driver(name) && tools.terraform.is_empty() => {
-                let product = if name == "tofu" { "OpenTofu" } else { "Terraform" };
-                tools.terraform = noted(places, &program(), |program| terraform_version(program, product));
-            }
+            name if is_driver(name) && tools.terraform.is_empty() => tools.terraform = tool_version(places, &program(), name),
             "terragrunt" if tools.terragrunt.is_empty() => tools.terragrunt = noted(places, &program(), terragrunt_version),
             _ => {}
         }
     }
+    if let (true, false, Some(tool)) = (tools.terraform.is_empty(), tools.terragrunt.is_empty(), host::var("TG_CTX_TF_PATH")) {
+        // A hook of Terragrunt has no such ancestor, and is told which tool the unit uses.
+        tools.terraform = find(&tool).map(|program| tool_version(places, &program, &name_of(&tool))).unwrap_or_default();
+    }
     tools
+}
+
+fn tool_version(places: &Places, program: &Path, name: &str) -> String {
+    let product = if name == "tofu" { "OpenTofu" } else { "Terraform" };
+    noted(places, program, |program| terraform_version(program, product))
 }
 
 /// The run of Terragrunt that we work for: the machine's boot, the process and its start, which no other run shares. `None`
@@ -112,6 +155,32 @@ pub fn answer(program: &Path, arguments: &[&str]) -> Option<String> {
     ask_for(PATIENCE_OF_PEOPLE, program, arguments)
 }
 
+/// Runs a program in `folder` without the variables `unset`, and returns what it printed; `None` where it does not start or
+/// does not end within `limit`. Then it is killed with the programs that it started.
+#[must_use]
+pub fn run_in(folder: &Path, program: &Path, arguments: &[&str], unset: &[&str], limit: Duration) -> Option<Output> {
+    #[allow(clippy::disallowed_methods)] // the one place that runs other programs
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env("CHECKPOINT_DISABLE", "1");
+    for name in unset {
+        command.env_remove(name);
+    }
+    // A group of its own: what it starts is killed with it, and cannot ask anything on the terminal.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let child = command.spawn().ok()?;
+    #[cfg(unix)]
+    let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let output = deadline::within(limit, move || child.wait_with_output().ok()).flatten();
+    #[cfg(unix)]
+    if let (None, Some(group)) = (&output, group) {
+        // It may have ended just now.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    output
+}
+
 /// The version of a program as noted, or as it says now; empty where it does not say.
 fn noted(places: &Places, program: &Path, version: impl Fn(&Path) -> Option<String>) -> String {
     let Some(name) = fingerprint(program) else { return version(program).unwrap_or_default() };
@@ -145,6 +214,9 @@ fn ask_for(patience: Duration, program: &Path, arguments: &[&str]) -> Option<Str
     command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
     // The user's flags are for the user's commands, and nobody shall look for a newer release now.
     command.env_remove("TF_CLI_ARGS").env_remove("TF_LOG").env("CHECKPOINT_DISABLE", "1");
+    for name in GIT_LOCAL_VARIABLES {
+        command.env_remove(name);
+    }
     let output = deadline::within(patience, move || command.output().ok()).flatten()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -243,6 +315,22 @@ mod tests {
         assert_eq!(parse_stat("200 (tofu) S 10 200 200 0 -1 4194304"), Some((10, "tofu".to_owned())));
         assert_eq!(parse_stat("7 (a) b (c)) R 1 7 7 0"), Some((1, "a) b (c)".to_owned())));
         assert_eq!(parse_stat(""), None);
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods)] // git itself says which variables these are
+    fn the_variables_that_git_calls_local_are_removed() {
+        let output = Command::new("git").args(["rev-parse", "--local-env-vars"]).output().expect("git");
+        let names = String::from_utf8_lossy(&output.stdout).into_owned();
+        let missing: Vec<&str> = names.lines().filter(|name| !GIT_LOCAL_VARIABLES.contains(name)).collect();
+        assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
+    fn the_start_of_a_process_is_read_as_proc_shows_it() {
+        let stat = "200 (a b) S 10 200 200 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 123456 7 8";
+        assert_eq!(parse_start(stat).as_deref(), Some("123456"));
+        assert_eq!(parse_start("200 (tofu) S 10"), None);
     }
 
     #[test]

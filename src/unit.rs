@@ -1,18 +1,40 @@
-//! The Terragrunt unit, embedded byte for byte from `terraform/`, and what to do with a file that is there already.
+//! The Terragrunt unit, embedded from `terraform/`, and what to do with a file of it that exists already.
 //!
-//! Pure: `init` reads and writes.
+//! Pure: `unit_folder` reads, `init` writes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::digest::sha256_hex;
+
+/// The unit's folder in a customer folder.
+pub const UNIT: &str = "config-backup";
+/// The root file that `terragrunt.hcl` includes unless `init` writes another name.
+pub const DEFAULT_ROOT: &str = "root.hcl";
+/// The file that has the name of the root file.
+pub const TERRAGRUNT_HCL: &str = "terragrunt.hcl";
+
+/// What stands before and after the name of the root file. Exactly one line of `terragrunt.hcl` has both.
+const BEFORE_ROOT: &str = "find_in_parent_folders(\"";
+const AFTER_ROOT: &str = "\", \"${get_terragrunt_dir()}/no_root.hcl\")";
+/// The line of the manifest that says which root file `terragrunt.hcl` includes as it was written.
+const ROOT_LINE: &str = "# terragrunt.hcl includes the root file: ";
 
 /// One file of the unit.
 #[derive(Debug, Clone, Copy)]
 pub struct File {
     /// Its name; the unit has no folders.
     pub name: &'static str,
-    /// Its bytes.
+    /// Its bytes, with [`DEFAULT_ROOT`] as the root file.
     pub content: &'static [u8],
+}
+
+impl File {
+    /// Its bytes in a folder whose root file is `root`.
+    #[must_use]
+    pub fn content_for(&self, root: &str) -> Cow<'static, [u8]> {
+        if self.name == TERRAGRUNT_HCL { with_root(Cow::Borrowed(self.content), root) } else { Cow::Borrowed(self.content) }
+    }
 }
 
 macro_rules! files {
@@ -36,54 +58,128 @@ pub const FILES: &[File] = files![
     "view_usage_logs.sh",
 ];
 
-/// The digests of the files, in the form that `sha256sum -c` reads: tells what was changed since it was written.
+/// The digests of the files, in the form that `sha256sum -c` reads: shows what was changed since it was written.
 pub const MANIFEST: File = File { name: "unit.sha256", content: include_bytes!("../terraform/unit.sha256") };
 
 /// What to do with one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// It is not there.
+    /// The file is missing.
     Create,
-    /// It is as it should be.
+    /// The file is as this version writes it.
     Leave,
-    /// It is as another version wrote it.
+    /// Only the line ends differ: a checkout with `core.autocrlf` made them CR LF.
+    RepairLineEnds,
+    /// The file is as another version wrote it.
     Upgrade,
-    /// Somebody changed it, or it was never ours.
+    /// The user changed the file, or it was never part of the unit.
     Keep,
 }
 
-/// Decides what to do with `file`, of which `there` is on disk and `manifest` says what was written last.
-#[must_use]
-pub fn decide(file: &File, there: Option<&[u8]>, manifest: &BTreeMap<String, String>) -> Action {
-    match there {
-        None => Action::Create,
-        Some(bytes) if bytes == file.content => Action::Leave,
-        Some(bytes) if manifest.get(file.name) == Some(&sha256_hex(bytes)) => Action::Upgrade,
-        Some(_) => Action::Keep,
+/// What a manifest says was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Manifest {
+    /// SHA-256 digests by file name.
+    digests: BTreeMap<String, String>,
+    /// The root file that `terragrunt.hcl` included.
+    root: Option<String>,
+}
+
+impl Manifest {
+    /// Reads a manifest; skips lines that have no digest.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let root = text.lines().find_map(|line| line.strip_prefix(ROOT_LINE)).map(|name| name.trim_end().to_owned());
+        let lines = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once("  "));
+        Self { digests: lines.map(|(digest, name)| (name.trim_end().to_owned(), digest.to_owned())).collect(), root }
+    }
+
+    /// The manifest of a folder whose root file is `root`.
+    #[must_use]
+    pub fn text(root: &str) -> String {
+        let head = "# What `config-backup init` wrote here; `sha256sum -c unit.sha256` shows what was changed since.\n";
+        let lines = FILES.iter().map(|file| format!("{}  {}\n", sha256_hex(&file.content_for(root)), file.name));
+        format!("{head}{ROOT_LINE}{root}\n{}", lines.collect::<String>())
     }
 }
 
-/// The manifest as it must be: what [`MANIFEST`] holds when it is in step with [`FILES`].
+/// Decides what to do with `file`, which has the bytes `there` on disk and was last written as `manifest` says.
+///
+/// The name of the root file belongs to the customer folder: a file that differs in it alone counts as unchanged.
 #[must_use]
-pub fn manifest() -> String {
-    let head = "# What `config-backup init` wrote here; `sha256sum -c unit.sha256` shows what was changed since.\n";
-    let lines = FILES.iter().map(|file| format!("{}  {}\n", sha256_hex(file.content), file.name));
-    head.to_owned() + &lines.collect::<String>()
+pub fn decide(file: &File, there: Option<&[u8]>, manifest: &Manifest) -> Action {
+    let Some(there) = there else { return Action::Create };
+    let repaired = with_lf(there);
+    let is_terragrunt_hcl = file.name == TERRAGRUNT_HCL;
+    let standard = if is_terragrunt_hcl { with_root(repaired.clone(), DEFAULT_ROOT) } else { repaired.clone() };
+    if standard == file.content {
+        return if repaired.len() == there.len() { Action::Leave } else { Action::RepairLineEnds };
+    }
+    let root = manifest.root.as_deref().unwrap_or(DEFAULT_ROOT);
+    let written = if is_terragrunt_hcl { with_root(repaired, root) } else { repaired };
+    match manifest.digests.get(file.name) {
+        Some(digest) if *digest == sha256_hex(&written) => Action::Upgrade,
+        _ => Action::Keep,
+    }
 }
 
-/// Reads a manifest: names and SHA-256 digests. Lines that are none are passed over.
+/// Whether a file has the line ends of Windows.
 #[must_use]
-pub fn read_manifest(text: &str) -> BTreeMap<String, String> {
-    text.lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split_once("  "))
-        .map(|(digest, name)| (name.to_owned(), digest.to_owned()))
-        .collect()
+pub fn has_crlf(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|two| two == b"\r\n")
 }
 
-/// Whether a `main.tf` is the earlier module's, which kept backup and record as objects of the AWS provider.
+/// The bytes with LF in place of CR LF.
+fn with_lf(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if !has_crlf(bytes) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut repaired = Vec::with_capacity(bytes.len());
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte != b'\r' || bytes.get(at + 1) != Some(&b'\n') {
+            repaired.push(*byte);
+        }
+    }
+    Cow::Owned(repaired)
+}
+
+/// The root file that a `terragrunt.hcl` of this unit includes; `None` where its line was rewritten.
 #[must_use]
-pub fn is_earlier_module(main_tf: &str) -> bool {
+pub fn root_of(terragrunt_hcl: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(terragrunt_hcl).ok()?;
+    Some(&text[span_of_root(text)?])
+}
+
+/// `terragrunt.hcl` with another root file; as it is where its line was rewritten.
+#[must_use]
+pub fn with_root<'a>(terragrunt_hcl: Cow<'a, [u8]>, root: &str) -> Cow<'a, [u8]> {
+    let Ok(text) = std::str::from_utf8(&terragrunt_hcl) else { return terragrunt_hcl };
+    match span_of_root(text) {
+        Some(span) if &text[span.clone()] != root => Cow::Owned(format!("{}{root}{}", &text[..span.start], &text[span.end..]).into_bytes()),
+        _ => terragrunt_hcl,
+    }
+}
+
+fn span_of_root(text: &str) -> Option<std::ops::Range<usize>> {
+    let end = text.find(AFTER_ROOT)?;
+    let start = text[..end].rfind(BEFORE_ROOT)? + BEFORE_ROOT.len();
+    is_root_name(&text[start..end]).then_some(start..end)
+}
+
+/// Whether a name can stand in the quoted text of `terragrunt.hcl` and of the manifest as it is.
+#[must_use]
+pub fn is_root_name(name: &str) -> bool {
+    let is_relative = !name.starts_with('/') && !name.ends_with('/');
+    !name.trim().is_empty()
+        && name.trim() == name
+        && is_relative
+        && !name.contains(['"', '\\', '$', '%'])
+        && !name.contains(char::is_control)
+}
+
+/// Whether a `main.tf` is the legacy module's, which kept backup and record as objects of the AWS provider.
+#[must_use]
+pub fn is_legacy_module(main_tf: &str) -> bool {
     let words: Vec<&str> = main_tf.split_whitespace().collect();
     words
         .windows(3)
@@ -94,31 +190,84 @@ pub fn is_earlier_module(main_tf: &str) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_manifest_is_in_step_with_the_files() {
-        let there = String::from_utf8_lossy(MANIFEST.content);
-        assert_eq!(there, manifest(), "run `make manifest`");
+    const MAIN: File = File { name: "main.tf", content: b"new\n" };
+
+    fn terragrunt_hcl() -> &'static File {
+        FILES.iter().find(|file| file.name == TERRAGRUNT_HCL).expect("it")
     }
 
     #[test]
-    fn only_what_somebody_changed_is_kept() {
-        let file = File { name: "main.tf", content: b"new" };
-        // printf old | sha256sum
-        let written = read_manifest("# head\ncba06b5736faf67e54b07b561eae94395e774c517a7d910a54369e1263ccfbd4  main.tf\n");
-        assert_eq!(written.len(), 1);
-        assert_eq!(read_manifest("# of  main.tf\nnone\n"), BTreeMap::new());
-        assert_eq!(decide(&file, None, &written), Action::Create);
-        assert_eq!(decide(&file, Some(b"new"), &written), Action::Leave);
-        assert_eq!(decide(&file, Some(b"mine"), &written), Action::Keep);
-        assert_eq!(decide(&file, Some(b"old"), &BTreeMap::new()), Action::Keep);
-        assert_eq!(decide(&file, Some(b"old"), &written), Action::Upgrade);
+    fn the_manifest_fits_the_files() {
+        assert_eq!(String::from_utf8_lossy(MANIFEST.content), Manifest::text(DEFAULT_ROOT), "run `make manifest`");
     }
 
     #[test]
-    fn the_earlier_module_is_known_by_its_resources() {
-        assert!(is_earlier_module("resource \"aws_s3_object\" \"config_backup\" {\n}"));
-        assert!(is_earlier_module("resource   \"aws_s3_object\"   \"usage_log\" {"));
-        assert!(!is_earlier_module("resource \"aws_s3_object\" \"other\" {}\n# aws_s3_object.config_backup"));
-        assert!(FILES.iter().all(|file| !is_earlier_module(&String::from_utf8_lossy(file.content))));
+    fn only_what_the_user_changed_is_kept() {
+        // printf 'old\n' | sha256sum
+        let written = Manifest::parse("# head\n01d09d19c2139a46aebfb577780d123d7396e97201bc7ead210a2ebff8239dee  main.tf\r\n");
+        assert_eq!((written.digests.len(), written.root.as_deref()), (1, None));
+        assert_eq!(Manifest::parse("# of  main.tf\nnone\n"), Manifest::default());
+        for (there, action) in [
+            (&b"new\n"[..], Action::Leave),
+            (b"new\r\n", Action::RepairLineEnds),
+            (b"mine\n", Action::Keep),
+            (b"new\r\r\n", Action::Keep),
+            (b"old\n", Action::Upgrade),
+            (b"old\r\n", Action::Upgrade),
+        ] {
+            assert_eq!(decide(&MAIN, Some(there), &written), action, "{there:?}");
+        }
+        assert_eq!(decide(&MAIN, None, &written), Action::Create);
+        assert_eq!(decide(&MAIN, Some(b"old\n"), &Manifest::default()), Action::Keep);
+    }
+
+    #[test]
+    fn terragrunt_hcl_has_one_line_with_the_root_file_and_only_that_line_changes() {
+        let shipped = String::from_utf8_lossy(terragrunt_hcl().content);
+        let line = "find_in_parent_folders(\"root.hcl\", \"${get_terragrunt_dir()}/no_root.hcl\")";
+        assert_eq!(shipped.matches(line).count(), 1);
+        assert_eq!(shipped.matches(AFTER_ROOT).count(), 1);
+        assert_eq!(root_of(terragrunt_hcl().content), Some("root.hcl"));
+        let written = terragrunt_hcl().content_for("live/common.hcl");
+        assert_eq!(String::from_utf8_lossy(&written), shipped.replace(line, &line.replace("root.hcl\",", "live/common.hcl\",")));
+        assert_eq!(root_of(&written), Some("live/common.hcl"));
+        assert_eq!(with_root(written, DEFAULT_ROOT), terragrunt_hcl().content);
+        assert_eq!(MAIN.content_for("common.hcl"), MAIN.content);
+    }
+
+    #[test]
+    fn the_name_of_the_root_file_is_no_change_by_the_user() {
+        let by_init = Manifest::parse(&Manifest::text("common.hcl"));
+        let common = terragrunt_hcl().content_for("common.hcl");
+        assert_eq!(decide(terragrunt_hcl(), Some(&common), &by_init), Action::Leave);
+        let by_hand = terragrunt_hcl().content_for("env.hcl");
+        assert_eq!(decide(terragrunt_hcl(), Some(&by_hand), &by_init), Action::Leave);
+        // An older version with another line, whose root file was then changed by hand.
+        let older = |root: &str| [&terragrunt_hcl().content_for(root), &b"# older\n"[..]].concat();
+        let digests = BTreeMap::from([(TERRAGRUNT_HCL.to_owned(), sha256_hex(&older("common.hcl")))]);
+        let manifest = Manifest { digests, root: Some("common.hcl".to_owned()) };
+        assert_eq!(decide(terragrunt_hcl(), Some(&older("env.hcl")), &manifest), Action::Upgrade);
+        let crlf = String::from_utf8_lossy(&older("env.hcl")).replace('\n', "\r\n");
+        assert_eq!(decide(terragrunt_hcl(), Some(crlf.as_bytes()), &manifest), Action::Upgrade);
+        assert_eq!(decide(terragrunt_hcl(), Some(&older("env.hcl")), &Manifest::default()), Action::Keep);
+    }
+
+    #[test]
+    fn a_root_file_has_a_relative_name_that_needs_no_escape() {
+        for name in ["root.hcl", "terragrunt.hcl", "live/common.hcl", "Wurzel é.hcl", "my root.hcl"] {
+            assert!(is_root_name(name), "{name}");
+            assert_eq!(root_of(&terragrunt_hcl().content_for(name)), Some(name));
+        }
+        for name in ["", " ", "a\"b", "${x}", "%{x}", "a\\b", "/abs.hcl", "a\nb", "folder/", " root.hcl"] {
+            assert!(!is_root_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_legacy_module_is_recognized_by_its_resources() {
+        assert!(is_legacy_module("resource \"aws_s3_object\" \"config_backup\" {\n}"));
+        assert!(is_legacy_module("resource   \"aws_s3_object\"   \"usage_log\" {"));
+        assert!(!is_legacy_module("resource \"aws_s3_object\" \"other\" {}\n# aws_s3_object.config_backup"));
+        assert!(FILES.iter().all(|file| !is_legacy_module(&String::from_utf8_lossy(file.content))));
     }
 }

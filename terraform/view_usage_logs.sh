@@ -32,7 +32,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$script")" && pwd -P)
 
 customer=${1-}
 output=${2-$here/arena-terragrunt-usage.csv}
-helper=${CONFIG_BACKUP_HELPER-config-backup}
+helper=${CONFIG_BACKUP_HELPER:-config-backup}
 
 if ! command -v "$helper" >/dev/null 2>&1; then
   echo "view_usage_logs.sh: the helper '$helper' is not installed; put config-backup into PATH, or set CONFIG_BACKUP_HELPER to its path" >&2

@@ -1,7 +1,7 @@
-//! What a machine verb is asked on stdin: taken if it is a query in all its parts, otherwise refused without its values.
+//! What a command of Terraform reads on stdin: each setting is used, or is a problem that does not quote its value.
 
 use config_backup::protocol::{QUERY_KEYS, Query};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Any bytes come on stdin.
 pub fn run(data: &[u8]) {
@@ -11,43 +11,81 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Every value is the one that the JSON holds, and every key a known one.
-pub fn judge(data: &[u8], query: &Query) {
-    let value: Value = serde_json::from_slice(data).expect("JSON");
-    let fields = value.as_object().expect("an object");
-    assert!(fields.iter().all(|(key, value)| QUERY_KEYS.contains(&key.as_str()) && value.is_string()), "{value}");
-    let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
-    let or = |key: &str, default: &'static str| if text(key).is_empty() { default.to_owned() } else { text(key).to_owned() };
-    assert_eq!(query.config_file_path, text("config_file_path"));
-    assert!(!query.config_file_path.is_empty());
-    assert_eq!((query.bucket.clone(), query.bucket_region.clone()), (or("bucket", "mongodb-arena"), or("bucket_region", "us-east-1")));
-    assert_eq!(query.timeout.as_secs(), or("timeout", "10").parse::<u64>().expect("a number"));
-    assert_eq!(query.spent.as_millis(), or("spent_ms", "0").parse::<u128>().expect("a number"));
-    for (read, key) in [(&query.customer_name, "customer_name"), (&query.aws_profile, "aws_profile"), (&query.backup_key, "backup_key")] {
-        assert_eq!(read, text(key));
+/// The object that the query is: a request is a JSON text in an object of one key.
+fn fields_of(data: &[u8]) -> Map<String, Value> {
+    let object = |bytes: &[u8]| match serde_json::from_slice(bytes) {
+        Ok(Value::Object(fields)) => fields,
+        _ => panic!("not a JSON object"),
+    };
+    let fields = object(data);
+    match fields.get("request") {
+        Some(Value::String(request)) if fields.len() == 1 => object(request.as_bytes()),
+        _ => fields,
     }
+}
+
+/// A text that is used as it is is the one that the JSON holds; everything else is a problem or not there.
+pub fn judge(data: &[u8], query: &Query) {
+    let fields = fields_of(data);
+    let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
+    let problems = query.problems.join("\n");
+    for (read, key, default) in [
+        (&query.config_file_path, "config_file_path", ""),
+        (&query.bucket, "bucket", "mongodb-arena"),
+        (&query.bucket_region, "bucket_region", "us-east-1"),
+        (&query.expected_bucket_owner, "expected_bucket_owner", ""),
+        (&query.customer_name, "customer_name", ""),
+        (&query.aws_profile, "aws_profile", ""),
+        (&query.backup_key, "backup_key", ""),
+        (&query.deployment_id, "deployment_id", ""),
+    ] {
+        let is_missing = matches!(fields.get(key), None | Some(Value::Null)) || fields.get(key) == Some(&Value::String(String::new()));
+        let is_number = fields.get(key).is_some_and(Value::is_number);
+        let expected = if is_missing { default } else { text(key) };
+        let is_told = problems.contains(&format!("the setting `{key}` must be "));
+        assert!(read == expected || is_told || is_number, "{key}: {read:?}, {problems}");
+        // A default in the place of a bucket that is meant would send the config elsewhere.
+        assert!(is_missing || key != "bucket" || read != default || text(key) == default, "{read:?}");
+    }
+    assert!(!query.config_file_path.is_empty());
+    assert!((1..=300).contains(&query.timeout.as_secs()));
     // They become names of files.
-    for id in [&query.deployment_id, &query.backup_id] {
+    for id in [&query.deployment_id, &query.planned_id, &query.backup_id] {
         assert!(id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{id:?}");
     }
+    query.problems.iter().for_each(|problem| judge_problem(problem));
+}
+
+/// One line that names the key, but never a value.
+pub fn judge_problem(problem: &str) {
+    let said = problem.strip_prefix("the setting `").unwrap_or_else(|| panic!("{problem}"));
+    let types = ["null", "a boolean", "a number", "a string", "an array", "an object"];
+    let known = QUERY_KEYS.iter().any(|key| {
+        let Some(said) = said.strip_prefix(&format!("{key}` must be ")) else { return false };
+        let forms = [
+            "a whole number of at least 0; that of the file is used",
+            "a whole number of seconds from 1 to 300; 10 is used",
+            "an AWS region such as us-east-1; us-east-1 is used",
+            "a number of milliseconds; 0 is used",
+            "at most 64 letters, digits and `-`; a new one is used",
+        ];
+        let of_type = types.iter().any(|it| {
+            let text = format!("a text, not {it}");
+            said == text || said == format!("{text}; that of the file is used")
+        });
+        forms.contains(&said) || of_type
+    });
+    let tail = format!("` is unknown and ignored; known are {}", QUERY_KEYS.join(", "));
+    let unknown = said.strip_suffix(&tail).is_some_and(|key| key.chars().count() <= 64 && !key.contains(char::is_control));
+    assert!(known || unknown, "`{problem}` is not a problem of a setting");
 }
 
 /// One line that names the place or the key, but never a value.
 pub fn judge_refusal(data: &[u8], refusal: &str) {
-    let said = refusal.strip_prefix("parse the query on stdin: ").unwrap_or_else(|| panic!("{refusal}"));
-    let known = QUERY_KEYS.iter().flat_map(|key| {
-        let types = ["null", "a boolean", "a number", "an array", "an object"];
-        types.map(|it| format!("the value of `{key}` must be a string, not {it}")).into_iter().chain([
-            format!("the value of `{key}` must be a whole number, such as \"10\""),
-            format!("the value of `{key}` must be at most 64 letters, digits and `-`"),
-        ])
-    });
-    let fixed = ["no JSON object", "the key `config_file_path` is missing"];
-    let places = super::phrase::fits(said, "no JSON at line #, column #", data.len() as u64 + 1);
-    let unknown = || {
-        let tail = format!("`; known are {}", QUERY_KEYS.join(", "));
-        let key = said.strip_prefix("unknown key `").and_then(|said| said.strip_suffix(&tail));
-        key.is_some_and(|key| key.chars().count() <= 64 && !key.contains(char::is_control))
-    };
-    assert!(places || fixed.contains(&said) || known.into_iter().any(|it| it == said) || unknown(), "`{refusal}` is no refusal of ours");
+    let said = refusal.strip_prefix("parse ").unwrap_or_else(|| panic!("{refusal}"));
+    let inner = said.strip_prefix("`request` in ").unwrap_or(said);
+    let said = inner.strip_prefix("the query on stdin: ").unwrap_or_else(|| panic!("{refusal}"));
+    let fixed = ["it is not a JSON object", "the key `config_file_path` is missing"];
+    let is_place = super::phrase::fits(said, "it is not JSON at line #, column #", data.len() as u64 + 1);
+    assert!(is_place || fixed.contains(&said), "`{refusal}` is not a refusal of the helper");
 }

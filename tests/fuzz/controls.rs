@@ -49,8 +49,12 @@ fn a_file_of_the_archive_that_is_quoted_or_not_what_it_says_is_found() {
 #[test]
 fn a_refusal_that_quotes_a_value_is_found() {
     targets::query::judge_refusal(b"{}", "parse the query on stdin: the key `config_file_path` is missing");
-    for said in ["the value of `timeout` must be a whole number, not s3cret", "no JSON: s3cret", "unknown key `a\nb`; known are x"] {
+    for said in ["it is not JSON: s3cret", "the key `s3cret` is missing"] {
         found(said, move || targets::query::judge_refusal(b"{}", &format!("parse the query on stdin: {said}")));
+    }
+    targets::query::judge_problem("the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used");
+    for said in ["`timeout` must be a whole number, not s3cret", "`a\nb` is unknown and ignored; known are x"] {
+        found(said, move || targets::query::judge_problem(&format!("the setting {said}")));
     }
 }
 

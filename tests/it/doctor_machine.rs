@@ -39,7 +39,7 @@ fn a_helper_that_is_not_there_or_of_another_version_is_named() {
     world.set_variable("CONFIG_BACKUP_HELPER_SHA256", Some("0"));
     examined(&world, &folder).says("helper", "note", "not in PATH: deployments use what they fetch", "install it");
     world.set_variable("CONFIG_BACKUP_HELPER_URL", None);
-    for (helper, words) in [("../config-backup", "relative"), ("/no/such/helper", "no executable file")] {
+    for (helper, words) in [("../config-backup", "relative"), ("/no/such/helper", "not an executable file")] {
         world.set_variable("CONFIG_BACKUP_HELPER", Some(helper));
         examined(&world, &folder).is_bad(1, &["helper"]).says("helper", "bad", words, "absolute path");
     }
@@ -76,7 +76,7 @@ fn missing_and_outdated_tools_are_named() {
 
 #[test]
 fn the_oldest_tools_are_those_that_the_module_takes() {
-    for (file, product) in [("versions.tf", "Terraform"), ("versions.tofu", "OpenTofu")] {
+    for (file, product) in [("requirements.tf", "Terraform"), ("requirements.tofu", "OpenTofu")] {
         let module = fs::read_to_string(crate::support::project().join("terraform").join(file)).expect("a file");
         let least = module.split_once(">= ").expect("a version").1.split('"').next().expect("a version");
         let (major, minor) = least.split_once('.').expect("major and minor");
@@ -162,29 +162,12 @@ fn a_unit_that_is_not_as_it_must_be_is_named() {
     let manifest = fs::read_to_string(unit.join("unit.sha256")).expect("a manifest");
     let line = manifest.lines().find(|line| line.ends_with("  main.tf")).expect("a line");
     fs::write(unit.join("unit.sha256"), manifest.replace(line, &format!("{sum}  main.tf"))).expect("a manifest");
-    examined(&world, &folder).is_bad(1, &["unit"]).says("unit", "bad", "files of another version: main.tf", "config-backup init");
-    fs::remove_file(unit.join("helper.sh")).expect("gone");
-    examined(&world, &folder).is_bad(1, &["unit"]).says("unit", "bad", "missing: helper.sh", "config-backup init");
+    examined(&world, &folder).is_bad(1, &["unit"]).says("unit", "bad", "files are of another version: main.tf", "config-backup init");
     fs::remove_file(unit.join("unit.sha256")).expect("gone");
-    examined(&world, &folder).is_bad(1, &["unit"]).says("unit", "bad", "did not write", "--force");
-    fs::remove_dir_all(&unit).expect("gone");
-    examined(&world, &folder).is_bad(1, &["unit"]).says("unit", "bad", "there is no folder", "config-backup init");
-    fs::remove_file(folder.join("root.hcl")).expect("gone");
-    examined(&world, &folder).is_bad(1, &["unit", "root.hcl"]).says("root.hcl", "bad", "there is none", "terragrunt/airbnb/root.hcl");
-}
-
-#[test]
-fn a_unit_that_may_not_run_is_named() {
-    for (file, block, words) in [
-        ("config-backup/terragrunt.hcl", "exclude {\n  if      = true\n  actions = [\"plan\"]\n}\n", "`exclude`"),
-        ("root.hcl", "exclude {\n  if = get_env(\"CI\", \"\") != \"\"\n  actions = [\"all\"]\n}\n", "`exclude`"),
-        ("config-backup/terragrunt.hcl", "dependencies {\n  paths = [\"../eks-cluster\"]\n}\n", "depends on other units"),
-    ] {
-        let (world, folder) = well();
-        let text = fs::read_to_string(folder.join(file)).expect("a file");
-        fs::write(folder.join(file), text + block).expect("written");
-        examined(&world, &folder).is_bad(1, &["unit"]).says("unit", "bad", words, "take ");
-    }
+    examined(&world, &folder).is_bad(1, &["unit"]).says("unit", "bad", "has files that config-backup did not write", "--force");
+    let legacy = "resource \"aws_s3_object\" \"usage_log\" {\n  bucket = \"mongodb-arena\"\n}\n";
+    fs::write(unit.join("main.tf"), legacy).expect("written");
+    examined(&world, &folder).is_bad(1, &["unit"]).says("unit", "bad", "has the legacy module", "--force");
 }
 
 /// Whether a unit depends on ours, as Terragrunt has it.
@@ -224,7 +207,7 @@ fn units_that_depend_on_ours_are_named_however_they_spell_it() {
         fs::write(&file, dependent).expect("written");
         assert!(by_terragrunt(&world, &folder), "{dependent}");
         let found = examined(&world, &folder);
-        found.is_bad(1, &["dependents"]).says("dependents", "bad", "deep er/eks-cluster/terragrunt.hcl", "take those");
+        found.is_bad(1, &["dependents"]).says("dependents", "bad", "deep er/eks-cluster/terragrunt.hcl", "remove those");
         assert!(!found.field("dependents", "seen").contains("cache"), "{found:?}");
     }
 }

@@ -28,9 +28,14 @@ pub(crate) fn customer_folder(world: &World) -> PathBuf {
     folder
 }
 
-/// Runs `init`; gives its exit code and what it printed, which is all on stdout.
+/// Runs `init` where Terragrunt is not in PATH; returns its exit code and what it printed, which is all on stdout.
 pub(crate) fn init(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = world.helper(&["init"]).args(arguments).output().expect("init");
+    init_with(world, "/usr/bin:/bin", arguments)
+}
+
+/// Runs `init` with this PATH.
+pub(crate) fn init_with(world: &World, path: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = world.helper(&["init"]).args(arguments).env("PATH", path).output().expect("init");
     assert_eq!(text(&output.stderr), "", "{output:?}");
     (output.status.code(), text(&output.stdout))
 }
@@ -47,7 +52,8 @@ fn an_empty_customer_folder_gets_the_unit_byte_for_byte() {
     for name in ["main.tf", "terragrunt.hcl", "view_usage_logs.sh"] {
         assert!(said.contains(&format!("created config-backup/{name}\n")), "{said}");
     }
-    assert!(said.contains("terragrunt apply --all"), "{said}");
+    assert!(said.contains("Deploy with `terragrunt apply --all`"), "{said}");
+    assert!(said.contains("Not checked by terragrunt: it is not in PATH."), "{said}");
     assert!(!said.contains("Note:"), "there is nothing to note: {said}");
     assert_eq!(fs::read_dir(folder.join("config-backup")).expect("it").count(), unit().len(), "no folders");
 }
@@ -107,7 +113,7 @@ fn a_script_that_lost_its_mode_gets_it_back() {
 fn without_an_argument_it_is_this_folder() {
     let world = World::new();
     let folder = customer_folder(&world);
-    let output = world.helper(&["init"]).current_dir(&folder).output().expect("init");
+    let output = world.helper(&["init"]).current_dir(&folder).env("PATH", "/usr/bin:/bin").output().expect("init");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(files(&folder.join("config-backup")), unit());
 }
@@ -119,7 +125,7 @@ fn what_the_unit_will_miss_is_noted() {
     fs::create_dir(&folder).expect("a folder");
     let (code, said) = init(&world, &["bare"]);
     assert_eq!(code, Some(0));
-    assert!(said.contains("has no config.yaml yet") && said.contains("no root.hcl"), "{said}");
+    assert!(said.contains("has no config.yaml yet") && said.contains("there is no root file `root.hcl` here or above"), "{said}");
 }
 
 #[test]
@@ -128,7 +134,7 @@ fn a_folder_that_does_not_exist_exits_3_and_is_not_made() {
     let output = world.helper(&["init", "no such folder"]).output().expect("init");
     assert_eq!(output.status.code(), Some(3));
     let said = text(&output.stdout) + &text(&output.stderr);
-    assert!(said.contains("`no such folder` is no folder"), "{said}");
+    assert!(said.contains("`no such folder` is not a folder"), "{said}");
     assert!(!world.path().join("no such folder").exists());
 }
 

@@ -1,0 +1,198 @@
+//! What Terragrunt itself says of a customer folder: whether a run would start, which units it has, how it renders ours.
+//!
+//! Reads only. Its output may hold secrets of config.yaml, so nothing of it is shown but a file and a line.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::programs;
+
+/// The longest time that all questions together may take.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+/// The first version with the commands that are used here.
+const OLDEST_MAJOR: u64 = 1;
+/// Variables that would change which folder is read, or what is printed.
+const PLACE_AND_FORM: [&str; 12] = [
+    "TG_WORKING_DIR",
+    "TERRAGRUNT_WORKING_DIR",
+    "TG_CONFIG",
+    "TERRAGRUNT_CONFIG",
+    "TG_LOG_LEVEL",
+    "TG_LOG_FORMAT",
+    "TG_LOG_CUSTOM_FORMAT",
+    "TG_LOG_DISABLE",
+    "TG_RENDER_FORMAT",
+    "TG_RENDER_WRITE",
+    "TG_RENDER_OUT",
+    "TG_RENDER_WITH_METADATA",
+];
+/// Variables that leave units out of a run.
+pub const FILTERS: [&str; 8] = [
+    "TG_FILTER",
+    "TG_FILTERS_FILE",
+    "TG_FILTER_AFFECTED",
+    "TG_QUEUE_EXCLUDE_DIR",
+    "TG_QUEUE_EXCLUDES_FILE",
+    "TG_QUEUE_INCLUDE_DIR",
+    "TERRAGRUNT_EXCLUDE_DIR",
+    "TERRAGRUNT_INCLUDE_DIR",
+];
+
+/// An answer of Terragrunt.
+#[derive(Debug)]
+pub enum Answer<T> {
+    /// What was asked for.
+    Told(T),
+    /// Terragrunt refused, because of an error at this position.
+    Refused(Option<Position>),
+    /// No answer, and why.
+    Missing(String),
+}
+
+/// Where an error is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, from 1.
+    pub line: u64,
+}
+
+/// The units of a run, with their paths below the customer folder.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Graph {
+    /// The units that run.
+    pub units: Vec<String>,
+    /// Pairs of a unit and another one that it depends on.
+    pub dependencies: Vec<(String, String)>,
+}
+
+/// The program, and until when it may answer.
+#[derive(Debug)]
+pub struct Terragrunt {
+    program: PathBuf,
+    until: Instant,
+}
+
+impl Terragrunt {
+    /// The program in PATH; without one that can be asked, the reason.
+    pub fn find(limit: Duration) -> Result<Self, String> {
+        // A little less than the caller waits, so that a program that hangs is killed and does not stay behind.
+        let until = Instant::now() + limit.min(MAX_WAIT).mul_f32(0.9);
+        let program = programs::find("terragrunt").ok_or("it is not in PATH")?;
+        let said = programs::answer(&program, &["--version"]).unwrap_or_default();
+        let version = said.split_whitespace().next_back().unwrap_or_default().trim_start_matches('v');
+        let major = version.split('.').next().and_then(|major| major.parse::<u64>().ok());
+        match major {
+            Some(major) if major >= OLDEST_MAJOR => Ok(Self { program, until }),
+            Some(_) => Err(format!("its version {version} is too old for that")),
+            None => Err("it does not say its version".to_owned()),
+        }
+    }
+
+    /// The units that `terragrunt apply --all` in `folder` would run.
+    pub fn graph(&self, folder: &Path) -> Answer<Graph> {
+        self.ask(folder, &["dag", "graph"], &[]).map(|output| Some(parse_graph(&String::from_utf8_lossy(&output.stdout))))
+    }
+
+    /// Whether `terragrunt apply --all` in `folder` reads all units before it runs one: an error in one of them stops all.
+    pub fn read_all(&self, folder: &Path) -> Answer<()> {
+        // A filter by files that are read makes Terragrunt parse all units, as a run does. No unit reads this one.
+        let arguments = ["hcl", "validate", "--no-filters-file", "--filter", "reading=config-backup-reads-nothing"];
+        self.ask(folder, &arguments, &FILTERS).map(|_| Some(()))
+    }
+
+    /// The configuration of the unit in `folder`, with all includes, functions and locals evaluated.
+    pub fn render(&self, folder: &Path) -> Answer<Value> {
+        let arguments = ["render", "--format", "json", "--no-filters-file"];
+        let unset = [&FILTERS[..], &["TG_ALL"]].concat();
+        self.ask(folder, &arguments, &unset).map(|output| serde_json::from_slice(&output.stdout).ok())
+    }
+
+    fn ask(&self, folder: &Path, arguments: &[&str], unset: &[&str]) -> Answer<Output> {
+        let arguments = [arguments, &["--no-color", "--non-interactive"]].concat();
+        let unset = [&PLACE_AND_FORM[..], unset].concat();
+        let left = self.until.saturating_duration_since(Instant::now());
+        match programs::run_in(folder, &self.program, &arguments, &unset, left) {
+            Some(output) if output.status.success() => Answer::Told(output),
+            Some(output) => Answer::Refused(position(&String::from_utf8_lossy(&output.stderr))),
+            None => Answer::Missing("it gave no answer in time".to_owned()),
+        }
+    }
+}
+
+impl<T> Answer<T> {
+    fn map<U>(self, read: impl FnOnce(T) -> Option<U>) -> Answer<U> {
+        match self {
+            Self::Told(answer) => read(answer).map_or_else(|| Answer::Missing("its answer cannot be read".to_owned()), Answer::Told),
+            Self::Refused(position) => Answer::Refused(position),
+            Self::Missing(why) => Answer::Missing(why),
+        }
+    }
+}
+
+/// The units and dependencies of a graph in DOT language.
+fn parse_graph(dot: &str) -> Graph {
+    let mut graph = Graph::default();
+    for line in dot.lines().filter_map(|line| line.trim().strip_prefix('"')) {
+        if let Some((unit, other)) = line.strip_suffix("\";").and_then(|line| line.split_once("\" -> \"")) {
+            graph.dependencies.push((unit.to_owned(), other.to_owned()));
+        } else if let Some(unit) = line.strip_suffix("\" ;") {
+            graph.units.push(unit.to_owned());
+        }
+    }
+    graph
+}
+
+/// The first position of an existing file in Terragrunt's messages: `on FILE line 3`, or `FILE:3,1-9: ...`.
+fn position(messages: &str) -> Option<Position> {
+    let spelled = |line: &str| {
+        let (file, number) = line.split_once(" on ")?.1.trim_start().rsplit_once(" line ")?;
+        at(file, number)
+    };
+    let short = |line: &str| {
+        let (before, number) = line.split_once(".hcl:")?;
+        let starts = before.match_indices('/').map(|(start, _)| start);
+        starts.into_iter().find_map(|start| at(&format!("{}.hcl", &before[start..]), number))
+    };
+    messages.lines().find_map(spelled).or_else(|| messages.lines().find_map(short))
+}
+
+fn at(file: &str, number: &str) -> Option<Position> {
+    let digits = number.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(number.len());
+    let line = number[..digits].parse().ok()?;
+    Path::new(file).is_file().then(|| Position { file: file.into(), line })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_graph_has_units_and_dependencies() {
+        // As terragrunt 1.1.3 prints it.
+        let dot = "digraph {\n\t\"atlas-cluster\" ;\n\t\"deep er/é\"x\" ;\n\t\"deep er/é\"x\" -> \"config-backup\";\n}\n";
+        let graph = parse_graph(dot);
+        assert_eq!(graph.units, ["atlas-cluster", "deep er/é\"x"]);
+        assert_eq!(graph.dependencies, [("deep er/é\"x".to_owned(), "config-backup".to_owned())]);
+        assert_eq!(parse_graph("digraph {\n}\n"), Graph::default());
+    }
+
+    #[test]
+    fn a_position_is_a_file_that_exists_and_a_line() {
+        let folder = tempfile::Builder::new().prefix("a line ").tempdir().expect("a folder");
+        let file = folder.path().join("root.hcl");
+        std::fs::write(&file, "").expect("a file");
+        let name = file.display();
+        let found = |messages: &str| position(messages).map(|at| (at.file, at.line));
+        // As terragrunt 1.1.3 prints it; the other text could hold a secret.
+        let spelled = format!("21:02:43.378 ERROR  Error: secret on line 3\n21:02:43.378 ERROR    on {name} line 3, in locals:\n");
+        assert_eq!(found(&spelled), Some((file.clone(), 3)));
+        let short = format!("21:04:11.895 ERROR  exposed include ({name}): {name}:6,16-17: Invalid expression\n");
+        assert_eq!(found(&short), Some((file.clone(), 6)));
+        assert_eq!(found("on /none.hcl line 3\n/none.hcl:3,1-2: x\non x line y\n.hcl:\n"), None);
+    }
+}
