@@ -114,9 +114,9 @@ fn an_apply_that_is_not_approved_is_no_deployment(stack: Stack) {
 /// Commands that deploy nothing.
 const OTHER_COMMANDS: [&[&str]; 11] = [
     &["plan", "--all", "--non-interactive"],
-    &["plan", "--all", "--non-interactive", "-refresh-only"],
+    &["plan", "--working-dir=config-backup", "-refresh-only"],
     &["plan", "--working-dir=config-backup", "-destroy"],
-    &["apply", "--all", "--non-interactive", "-refresh-only"],
+    &["apply", "--working-dir=config-backup", "-auto-approve", "-refresh-only"],
     &["run", "--working-dir=config-backup", "--", "apply", "-auto-approve", "-refresh-only=true"],
     &["refresh", "--working-dir=config-backup"],
     &["validate", "--all", "--non-interactive"],

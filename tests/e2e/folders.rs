@@ -31,6 +31,9 @@ const LEGACY_STATE: &str = "terragrunt/airbnb/config-backup/terraform.tfstate";
 /// The config as most roots read it.
 const LOCALS: &str = "locals {\n  config = yamldecode(file(\"${get_terragrunt_dir()}/../config.yaml\"))\n}\n\n";
 
+/// The config as a root reads it that stands beside it.
+const LOCALS_BESIDE_CONFIG: &str = "locals {\n  config = yamldecode(file(\"./config.yaml\"))\n}\n\n";
+
 /// The place of the states in S3, by the customer's name.
 const STATE_CONFIG: &str = r#"{
     bucket         = "mongodb-arena"
@@ -135,9 +138,7 @@ fn a_root_that_validates_and_leaves_the_backend_to_the_modules(stack: Stack) {
   }
 }
 "#;
-    let root = format!(
-        "locals {{\n  config = yamldecode(file(\"./config.yaml\"))\n}}\n\n{hook}\nremote_state {{\n  backend = \"s3\"\n  config = {STATE_CONFIG}\n}}\n"
-    );
+    let root = format!("{LOCALS_BESIDE_CONFIG}{hook}\nremote_state {{\n  backend = \"s3\"\n  config = {STATE_CONFIG}\n}}\n");
     for cluster in ["atlas-cluster", "eks-cluster"] {
         let version = "required_version = \">= 1.10\"";
         replace(&stack.folder.join(cluster).join("main.tf"), version, &format!("{version}\n  backend \"s3\" {{}}"));
@@ -215,7 +216,7 @@ fn a_root_that_generates_files_named_like_ours(stack: Stack) {
 }
 
 fn a_root_called_terragrunt_hcl(stack: Stack) {
-    with_root(&stack, &stack.folder.join("terragrunt.hcl"), &format!("{LOCALS}{}", remote_state()));
+    with_root(&stack, &stack.folder.join("terragrunt.hcl"), &format!("{LOCALS_BESIDE_CONFIG}{}", remote_state()));
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
