@@ -173,7 +173,13 @@ fn generated_versions() -> String {
     generate("versions.tf", versions) + &generate("provider.tf", "provider \"external\" {}")
 }
 
-fn a_root_that_generates_versions_providers_and_the_backend(stack: Stack) {
+/// Then the cache of providers that terragrunt has OpenTofu share makes a cluster fail now and then; see provider_cache.rs.
+fn clusters_install_a_provider(stack: &mut Stack) {
+    stack.set("TG_NO_AUTO_PROVIDER_CACHE_DIR", "true");
+}
+
+fn a_root_that_generates_versions_providers_and_the_backend(mut stack: Stack) {
+    clusters_install_a_provider(&mut stack);
     let root = format!("{LOCALS}{}{}", generated_versions(), generated_backend());
     with_root(&stack, &stack.folder.join("root.hcl"), &root);
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
@@ -259,7 +265,8 @@ fn legacy_unit(stack: &Stack) {
     fs::write(unit.join("main.tf"), "resource \"terraform_data\" \"legacy\" {}\n").unwrap();
 }
 
-fn files_that_the_root_generated_for_the_legacy_module_are_removed(stack: Stack) {
+fn files_that_the_root_generated_for_the_legacy_module_are_removed(mut stack: Stack) {
+    clusters_install_a_provider(&mut stack);
     let root = format!("{LOCALS}{}{}", generated_versions(), generated_backend());
     fs::write(stack.folder.join("root.hcl"), root).unwrap();
     legacy_unit(&stack);

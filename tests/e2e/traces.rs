@@ -49,7 +49,7 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: S
     // `terragrunt` looks through what each run prints.
     let plans = stack.world.path().join("plans");
     let healthy = stack.apply_all().ok();
-    assert!(healthy.output.contains("[TRACE]") && healthy.output.contains("config-backup: "), "no trace:\n{}", healthy.output);
+    assert!(healthy.output.contains("[TRACE]") && !healthy.message().is_empty(), "no trace:\n{}", healthy.output);
     stack.change_config("  name: airbnb\n", "  name: [airbnb\n");
     stack.terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans.to_str().unwrap()]).ok();
     let broken = stack.terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans.to_str().unwrap()]).ok();

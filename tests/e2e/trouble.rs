@@ -61,11 +61,11 @@ fn a_helper_that_may_not_run_is_told(stack: Stack) {
 }
 
 fn a_helper_that_fails_is_told(stack: Stack) {
-    told(&with_helper(stack, "exit 1", true), &["failed in 'log' with exit code 1", "install the helper"]);
+    told(&with_helper(stack, "exit 1", true), &["failed in 'deploy' with exit code 1", "`config-backup doctor` checks the helper"]);
 }
 
 fn a_helper_that_answers_garbage_is_told(stack: Stack) {
-    told(&with_helper(stack, "echo '{\"status\": [1,'; echo garbage", true), &["gave no answer of config-backup in 'log'"]);
+    told(&with_helper(stack, "echo '{\"status\": [1,'; echo garbage", true), &["gave no answer of config-backup in 'deploy'"]);
 }
 
 fn an_s3_that_refuses_is_told_and_what_was_kept_is_sent_by_the_next_deployment(stack: Stack) {
