@@ -43,6 +43,8 @@ pub(crate) struct Blow {
     pub(crate) ran: Option<Ran>,
     /// Whether it was hit at all: otherwise it had ended before.
     pub(crate) struck: bool,
+    /// Whether it may have noted an answer of its own, which a second run returns.
+    pub(crate) is_noted: bool,
     /// What it must have kept for good by then, by the names of the files, or the ends of them.
     pub(crate) kept: Vec<String>,
 }
@@ -72,7 +74,6 @@ pub(crate) fn endure(
         return None;
     }
     trial.kept = [before, blow.kept].concat();
-    let has_ended = blow.ran.is_some();
     let mut answer = blow.ran.and_then(|ran| trial.check_answer(verb, &ran));
     if let Next::Again(runner) = next {
         let ran = runner(&trial.world, verb, &request);
@@ -80,7 +81,7 @@ pub(crate) fn endure(
         trial.check_took("the second run", ran.took);
     }
     trial.enter(&context, version, answer);
-    if matches!(next, Next::Again(_)) && scene != Scene::Offline && !has_ended {
+    if matches!(next, Next::Again(_)) && scene != Scene::Offline && !blow.is_noted {
         trial.wrongs.check_completed(&trial.name, &trial.world, trial.deployed.last().expect("it"));
     }
     Some(trial.heal())

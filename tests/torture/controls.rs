@@ -108,7 +108,7 @@ fn what_was_kept_before_a_kill_and_did_not_come_is_caught() {
             }
             let kept = items(world);
             std::fs::remove_dir_all(world.state().join("spool")).expect("a spool");
-            Blow { ran: None, struck: true, kept }
+            Blow { ran: None, struck: true, is_noted: false, kept }
         });
         let wrongs = wrongs.expect("it was struck");
         assert!(!wrongs.lost.is_empty(), "{step:?}: {wrongs:?}");
@@ -120,7 +120,7 @@ fn what_was_kept_before_a_kill_and_did_not_come_is_caught() {
 fn again_by(script: &str) -> Wrongs {
     let again = behind(script);
     let step = ("deploy", Scene::Resumed);
-    let blow = |_: &mut World, _: Option<&serde_json::Value>| Blow { ran: None, struck: true, kept: Vec::new() };
+    let blow = |_: &mut World, _: Option<&serde_json::Value>| Blow { ran: None, struck: true, is_noted: false, kept: Vec::new() };
     endure(script.to_owned(), step, Next::Again(&again), blow).expect("it was struck")
 }
 

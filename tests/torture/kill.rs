@@ -46,7 +46,7 @@ fn moments_of(step: (&'static str, Scene)) -> Vec<Moment> {
         let (ran, trace) = traced(world, step.0, query, "");
         let counts = |call: &&Call| call.is_below(world.path()) || call.is_of_the_network();
         seen.extend(trace.calls().filter(counts).map(|call| (call.name.clone(), call.number)));
-        Blow { ran: (step.0 != "replay").then_some(ran), struck: true, kept: Vec::new() }
+        Blow { ran: (step.0 != "replay").then_some(ran), struck: true, is_noted: true, kept: Vec::new() }
     };
     endure(format!("a trace of {step:?}"), step, Next::Heal, traced_step).expect("it ran");
     seen.into_iter().map(|(name, number)| Moment { step, name, number }).collect()
@@ -62,7 +62,7 @@ fn die(moment: &Moment, next: Next) -> Option<(Wrongs, bool)> {
         let (_, trace) = traced(world, step.0, query, &inject);
         let kept = trace.kept_in(&world.state().join("spool"));
         after = !kept.is_empty();
-        Blow { ran: None, struck: trace.killed, kept }
+        Blow { ran: None, struck: trace.killed, is_noted: false, kept }
     });
     wrongs.map(|wrongs| (wrongs, after))
 }

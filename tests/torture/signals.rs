@@ -110,7 +110,7 @@ fn requests_of(step: (&'static str, Scene)) -> usize {
         let output = ended.recv().expect("it ends");
         count = relay.count("");
         let ran = ran(&output);
-        Blow { ran: (step.0 != "replay").then_some(ran), struck: true, kept: Vec::new() }
+        Blow { ran: (step.0 != "replay").then_some(ran), struck: true, is_noted: true, kept: Vec::new() }
     };
     endure(format!("the requests of {step:?}"), step, Next::Heal, passing).expect("it ran");
     count
@@ -130,7 +130,7 @@ fn endure_signal(end: End, next: Next) -> Option<Wrongs> {
         let ended = forward(ended, sender);
         let struck = moment.recv().is_ok_and(|()| ended.try_recv().is_err());
         if !struck {
-            return Blow { ran: None, struck, kept: Vec::new() };
+            return Blow { ran: None, struck, is_noted: false, kept: Vec::new() };
         }
         for _ in 0..end.signal.times {
             send_signal(end.signal.name, if end.signal.to == To::Both { -i64::from(pid) } else { pid.into() });
@@ -147,7 +147,10 @@ fn endure_signal(end: End, next: Next) -> Option<Wrongs> {
         });
         drop(until);
         world.heal();
-        Blow { ran: judge(&name, &output, end, &mut own), struck, kept: promised(end.step.0, query) }
+        let ran = judge(&name, &output, end, &mut own);
+        // The script does not pass on what the helper may have answered.
+        let is_noted = ran.is_some() || end.signal.to == To::Both;
+        Blow { ran, struck, is_noted, kept: promised(end.step.0, query) }
     });
     wrongs.map(|wrongs| Wrongs::sum([own, wrongs]))
 }
