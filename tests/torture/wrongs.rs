@@ -199,7 +199,7 @@ pub(crate) fn alarms(world: &World) -> Vec<String> {
 }
 
 /// All that `verify` finds.
-fn findings(world: &World) -> Vec<String> {
+pub(crate) fn findings(world: &World) -> Vec<String> {
     let output = world.command(helper()).arg("verify").output().expect("it runs");
     let said = text(&output.stdout) + &text(&output.stderr);
     assert!(matches!(output.status.code(), Some(0 | 7)), "{said}");
