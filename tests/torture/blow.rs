@@ -12,13 +12,8 @@ use crate::versions::Versions;
 use crate::wrongs::Wrongs;
 
 /// What may be ended: each command that spools or sends something, in the scenes in which it does that differently.
-pub(crate) const STEPS: [(&str, Scene); 5] = [
-    ("deploy", Scene::Online),
-    ("deploy", Scene::Offline),
-    ("deploy", Scene::Late),
-    ("deploy", Scene::Resumed),
-    ("replay", Scene::Late),
-];
+pub(crate) const STEPS: [(&str, Scene); 5] =
+    [("deploy", Scene::Online), ("deploy", Scene::Offline), ("deploy", Scene::Late), ("deploy", Scene::Resumed), ("replay", Scene::Late)];
 
 /// What follows a step that was ended.
 #[derive(Clone, Copy)]

@@ -123,15 +123,15 @@ fn count_requests() -> usize {
 }
 
 /// Passes all requests on but the one of `case`, which waits until `over`; the others wait no longer than that one.
-fn relay_of(upstream: &str, case: Case, came: Sender<()>, over: Receiver<()>) -> Relay {
-    let (seen, came, over) = (AtomicUsize::new(0), Mutex::new(came), Arc::new(Mutex::new(over)));
+fn relay_of(upstream: &str, case: Case, arrival: Sender<()>, over: Receiver<()>) -> Relay {
+    let (seen, arrival, over) = (AtomicUsize::new(0), Mutex::new(arrival), Arc::new(Mutex::new(over)));
     Relay::start(upstream, move |_| {
         if seen.fetch_add(1, Ordering::SeqCst) != case.request {
             return Fate::Pass;
         }
-        let (came, over) = (came.lock().expect("no panic").clone(), Arc::clone(&over));
+        let (arrival, over) = (arrival.lock().expect("no panic").clone(), Arc::clone(&over));
         let wait = move || {
-            came.send(()).expect("the test waits");
+            arrival.send(()).expect("the test waits");
             let _ = over.lock().expect("no panic").recv();
         };
         match case.first {
@@ -154,14 +154,14 @@ fn run(case: Case) -> Vec<String> {
     let context = unit.plan(&world);
     fs::write(folder.join("first.json"), wrapped(&unit.request(&context)).to_string()).expect("a request");
     fs::write(folder.join("second.json"), wrapped(&unit.request(&unit.plan(&world))).to_string()).expect("a request");
-    let ((sender, came), (until, over)) = (mpsc::channel(), mpsc::channel());
+    let ((sender, arrival), (until, over)) = (mpsc::channel(), mpsc::channel());
     let relay = relay_of(&world.server.endpoint(), case, sender, over);
     world.set_endpoint(&relay.endpoint());
     let mut terragrunt = Terragrunt::start(&world, &folder);
     let mut other = (!case.is_one_process).then(|| Terragrunt::start(&world, &folder));
     terragrunt.tell("first");
     let pid = terragrunt.line().parse().expect("a process");
-    came.recv().expect("the request comes");
+    arrival.recv().expect("the request comes");
     if case.first != First::GoesOn {
         send_signal("KILL", pid);
         terragrunt.tell("ended");

@@ -224,7 +224,11 @@ fn start(world: &World, verb: &str, query: Option<&Value>, to: To) -> (u32, Rece
     if to == To::Helper {
         command.arg(helper()).arg(verb);
     } else {
-        command.args(["/bin/sh", "-c", "exec /bin/sh \"$@\" 9>&1", "sh"]).arg(project().join("terraform/helper.sh")).arg(verb).arg(helper());
+        command
+            .args(["/bin/sh", "-c", "exec /bin/sh \"$@\" 9>&1", "sh"])
+            .arg(project().join("terraform/helper.sh"))
+            .arg(verb)
+            .arg(helper());
     }
     let command = command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut helper = command.spawn().expect("it starts");

@@ -53,8 +53,18 @@ impl<'a> Stage<'a> {
         // No network in these histories leaves a request unanswered, so only a busy machine could use this time up.
         unit.set("timeout", "60");
         let contents = (0..CONTENTS).map(|number| content(customer, number)).map(|body| (body.clone(), md5(body.as_bytes()))).collect();
-        let mut stage =
-            Self { world, customer: customer.to_owned(), contents, machine: 0, gave_up: 0, unit, content: 0, saved: None, last: None, files: 0 };
+        let mut stage = Self {
+            world,
+            customer: customer.to_owned(),
+            contents,
+            machine: 0,
+            gave_up: 0,
+            unit,
+            content: 0,
+            saved: None,
+            last: None,
+            files: 0,
+        };
         stage.edit(0);
         stage.go_to(1);
         stage.go_to(0);
