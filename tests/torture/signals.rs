@@ -5,8 +5,10 @@
 //! alone: then the helper goes on without it.
 
 use std::cmp::Ordering::{Equal, Greater, Less};
+use std::fs;
 use std::io::Write as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -20,14 +22,14 @@ use crate::blow::{Blow, Next, STEPS, endure};
 use crate::by_hand::wrapped;
 use crate::campaign::Campaign;
 use crate::networks::{Fate, Relay};
-use crate::support::{World, helper, project, text};
+use crate::support::{World, feed, helper, project, text};
 use crate::trial::{Ran, Scene, send_signal};
 use crate::wrongs::Wrongs;
 
 /// What a step that was asked to end may take for it; it waits for nothing any more.
 const SOON: Duration = Duration::from_secs(20);
 /// What is sent, how often, and to which processes.
-const SIGNALS: [Signal; 9] = [
+const SIGNALS: [Signal; 11] = [
     Signal { name: "KILL", number: 9, times: 1, to: To::Helper },
     Signal { name: "INT", number: 2, times: 1, to: To::Helper },
     Signal { name: "TERM", number: 15, times: 1, to: To::Helper },
@@ -35,8 +37,10 @@ const SIGNALS: [Signal; 9] = [
     Signal { name: "INT", number: 2, times: 2, to: To::Helper },
     Signal { name: "TERM", number: 15, times: 2, to: To::Helper },
     Signal { name: "HUP", number: 1, times: 2, to: To::Helper },
+    Signal { name: "KILL", number: 9, times: 1, to: To::HelperOfScript },
     Signal { name: "KILL", number: 9, times: 1, to: To::Script },
     Signal { name: "INT", number: 2, times: 1, to: To::Both },
+    Signal { name: "TERM", number: 15, times: 1, to: To::Both },
 ];
 
 /// A signal.
@@ -53,6 +57,8 @@ struct Signal {
 enum To {
     /// The helper, which runs without `helper.sh`.
     Helper,
+    /// The helper, which `helper.sh` runs.
+    HelperOfScript,
     /// `helper.sh` alone.
     Script,
     /// `helper.sh` and the helper, which are one group of processes.
@@ -133,7 +139,12 @@ fn endure_signal(end: End, next: Next) -> Option<Wrongs> {
             return Blow { ran: None, struck, is_noted: false, kept: Vec::new() };
         }
         for _ in 0..end.signal.times {
-            send_signal(end.signal.name, if end.signal.to == To::Both { -i64::from(pid) } else { pid.into() });
+            let to = match end.signal.to {
+                To::Both => -i64::from(pid),
+                To::HelperOfScript => fs::read_to_string(noted_pid(world)).expect("a note").trim().parse().expect("a process"),
+                _ => pid.into(),
+            };
+            send_signal(end.signal.name, to);
         }
         let mut until = Some(until);
         if end.signal.to == To::Script {
@@ -149,7 +160,7 @@ fn endure_signal(end: End, next: Next) -> Option<Wrongs> {
         world.heal();
         let ran = judge(&name, &output, end, &mut own);
         // The script does not pass on what the helper may have answered.
-        let is_noted = ran.is_some() || end.signal.to == To::Both;
+        let is_noted = ran.is_some() && end.signal.to != To::HelperOfScript || end.signal.to == To::Both;
         Blow { ran, struck, is_noted, kept: promised(end.step.0, query) }
     });
     wrongs.map(|wrongs| Wrongs::sum([own, wrongs]))
@@ -175,6 +186,9 @@ fn judge(name: &str, output: &Output, end: End, own: &mut Wrongs) -> Option<Ran>
         return None;
     }
     let ran = ran(output);
+    if end.signal.to == To::HelperOfScript && !ran.output.contains("it is unknown whether this deployment is backed up and logged") {
+        own.misled.push(format!("{name}: {ran:?}"));
+    }
     // `replay` is for people, and tells them by its exit code that something is left.
     if end.step.0 == "replay" {
         if ran.exit.is_none_or(|code| code == 101) || ran.errors.contains("panicked") {
@@ -224,11 +238,8 @@ fn start(world: &World, verb: &str, query: Option<&Value>, to: To) -> (u32, Rece
     if to == To::Helper {
         command.arg(helper()).arg(verb);
     } else {
-        command
-            .args(["/bin/sh", "-c", "exec /bin/sh \"$@\" 9>&1", "sh"])
-            .arg(project().join("terraform/helper.sh"))
-            .arg(verb)
-            .arg(helper());
+        let script = project().join("terraform/helper.sh");
+        command.args(["/bin/sh", "-c", "exec /bin/sh \"$@\" 9>&1", "sh"]).arg(script).arg(verb).arg(noting_helper(world));
     }
     let command = command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut helper = command.spawn().expect("it starts");
@@ -242,6 +253,21 @@ fn start(world: &World, verb: &str, query: Option<&Value>, to: To) -> (u32, Rece
     let (pid, (sender, ended)) = (helper.id(), mpsc::channel());
     thread::spawn(move || sender.send(helper.wait_with_output().expect("it ends")));
     (pid, ended)
+}
+
+/// A helper that notes its process first.
+fn noting_helper(world: &World) -> PathBuf {
+    let path = world.path().join("noting helper");
+    let script = format!("#!/bin/sh\necho $$ >'{}'\nexec '{}' \"$@\"\n", noted_pid(world).display(), helper().display());
+    // Written by a process of its own: a file that a fork still has open for writing cannot be run.
+    let mut command = world.command("/bin/sh");
+    command.args(["-c", "cat >\"$0\" && chmod +x \"$0\""]).arg(&path);
+    assert!(feed(command, script.as_bytes()).status.success());
+    path
+}
+
+fn noted_pid(world: &World) -> PathBuf {
+    world.path().join("helper.pid")
 }
 
 /// Passes the end on, and tells that something happened.
