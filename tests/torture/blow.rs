@@ -82,6 +82,18 @@ pub(crate) fn endure(
     Some(trial.heal())
 }
 
+/// What a step has in the spool before it makes its first request, or has sent: everything is spooled before the network is tried.
+pub(crate) fn promised(verb: &str, query: Option<&Value>) -> Vec<String> {
+    let Some(query) = query.filter(|_| verb == "deploy") else { return Vec::new() };
+    let id = requested(query)["deployment_id"].as_str().expect("an id").to_owned();
+    ["config", "record"].map(|what| format!("-{what}-{id}.item")).to_vec()
+}
+
+/// The request in the query of `deploy`.
+pub(crate) fn requested(query: &Value) -> Value {
+    serde_json::from_str(query["request"].as_str().expect("a request")).expect("JSON")
+}
+
 /// The names of what is kept, in the state folder and in the one among the temporary files, which are the world's own.
 pub(crate) fn items(world: &World) -> Vec<String> {
     let temporary = fs::read_dir(world.path()).expect("a folder").map(|entry| entry.expect("an entry"));

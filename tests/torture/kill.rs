@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::blow::{Blow, Next, STEPS, endure};
+use crate::blow::{Blow, Next, STEPS, endure, promised};
 use crate::campaign::Campaign;
 use crate::strace::{Call, traced};
 use crate::support::World;
@@ -39,6 +39,23 @@ fn no_kill_at_any_system_call_tears_loses_or_repeats_anything() {
     assert!(kills * 10 >= tried * 9, "calls are found again where the trace had them");
 }
 
+#[test]
+#[ignore = "needs strace: make torture"]
+fn no_interrupt_at_any_system_call_loses_what_there_is_time_to_spool() {
+    let campaign = Campaign::start("interrupt");
+    let mut moments = moments_of(("deploy", Scene::Online));
+    campaign.choices(0).shuffle(&mut moments);
+    let all = moments.len();
+    moments.truncate(campaign.pick(24, usize::MAX));
+    let done = campaign.each(moments.len(), 4, |number| interrupt(&moments[number], Next::choose(&mut campaign.choices(number))));
+    let interrupted: Vec<Wrongs> = done.into_iter().flatten().collect();
+    let count = interrupted.len();
+    let wrongs = Wrongs::sum(interrupted);
+    campaign.say(format!("{count} interrupts (at {all} system calls): {}", wrongs.summary()));
+    wrongs.assert_none(&campaign);
+    assert!(count * 10 >= moments.len() * 9, "calls are found again where the trace had them");
+}
+
 /// The calls of a step on files of ours and on the network, as a run that nobody kills makes them.
 fn moments_of(step: (&'static str, Scene)) -> Vec<Moment> {
     let mut seen = BTreeSet::new();
@@ -65,4 +82,16 @@ fn die(moment: &Moment, next: Next) -> Option<(Wrongs, bool)> {
         Blow { ran: None, struck: trace.killed, is_noted: false, kept }
     });
     wrongs.map(|wrongs| (wrongs, after))
+}
+
+/// Gets a SIGINT there. A helper that ends by itself has everything in the spool by then. `None` where the call did not come.
+fn interrupt(moment: &Moment, next: Next) -> Option<Wrongs> {
+    let Moment { step, name, number } = moment;
+    let inject = format!("{name}:signal=SIGINT:when={number}");
+    let goes_on = if matches!(next, Next::Heal) { "then the next deployment" } else { "then the same one again" };
+    endure(format!("SIGINT at {name} {number} of {step:?}, {goes_on}"), *step, next, |world, query| {
+        let (ran, trace) = traced(world, step.0, query, &inject);
+        let kept = if trace.killed { trace.kept_in(&world.state().join("spool")) } else { promised(step.0, query) };
+        Blow { ran: (!trace.killed).then_some(ran), struck: trace.interrupted, is_noted: !trace.killed, kept }
+    })
 }

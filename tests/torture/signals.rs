@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::blow::{Blow, Next, STEPS, endure};
+use crate::blow::{Blow, Next, STEPS, endure, promised, requested};
 use crate::by_hand::wrapped;
 use crate::campaign::Campaign;
 use crate::networks::{Fate, Relay};
@@ -164,18 +164,6 @@ fn endure_signal(end: End, next: Next) -> Option<Wrongs> {
         Blow { ran, struck, is_noted, kept: promised(end.step.0, query) }
     });
     wrongs.map(|wrongs| Wrongs::sum([own, wrongs]))
-}
-
-/// What a step has in the spool before it makes its first request, or has sent: everything is spooled before the network is tried.
-fn promised(verb: &str, query: Option<&Value>) -> Vec<String> {
-    let Some(query) = query.filter(|_| verb == "deploy") else { return Vec::new() };
-    let id = requested(query)["deployment_id"].as_str().expect("an id").to_owned();
-    ["config", "record"].map(|what| format!("-{what}-{id}.item")).to_vec()
-}
-
-/// The request in the query of `deploy`.
-fn requested(query: &Value) -> Value {
-    serde_json::from_str(query["request"].as_str().expect("a request")).expect("JSON")
 }
 
 /// A step that ends by itself says what it has to say; otherwise it ends by the signal.
