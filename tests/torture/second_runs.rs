@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use crate::by_hand::{Unit, string, wrapped};
 use crate::campaign::Campaign;
 use crate::networks::{Fate, Relay};
-use crate::support::{BUCKET, CONFIG, World, helper, project};
+use crate::oracle::{pass_the_second, unix_now};
+use crate::support::{BUCKET, CONFIG, World, helper, nobody_there, project};
 use crate::trial::send_signal;
 use crate::wrongs::findings;
 
@@ -57,8 +58,18 @@ struct Case {
     request: usize,
     first: First,
     second: Second,
+    /// Whether something of an earlier deployment is in the spool, which both runs would send behind their own record.
+    is_late: bool,
     /// Whether one process of Terragrunt runs both; otherwise they are two deployments.
     is_one_process: bool,
+}
+
+/// A world, a unit in it, the folder with `helper.sh` and what it is given, and the id of the earlier deployment.
+struct Start {
+    world: World,
+    unit: Unit,
+    folder: PathBuf,
+    early: Option<String>,
 }
 
 /// A process that is called `terragrunt`.
@@ -97,8 +108,7 @@ impl Drop for Terragrunt {
     }
 }
 
-/// A world, a unit in it, and the folder with `helper.sh` and what it is given.
-fn begin() -> (World, Unit, PathBuf) {
+fn begin(is_late: bool) -> Start {
     let mut world = World::new();
     // No other program may inherit the locks of a process that is killed.
     world.set_variable("PATH", Some("/nonexistent"));
@@ -109,12 +119,22 @@ fn begin() -> (World, Unit, PathBuf) {
     symlink(project().join("terraform/helper.sh"), folder.join("helper.sh")).expect("a link");
     let settings = json!({ "config_file_path": null, "unit_settings": unit.query() });
     fs::write(folder.join("config_backup.auto.tfvars.json"), settings.to_string()).expect("settings");
-    (world, unit, folder)
+    let early = is_late.then(|| {
+        world.set_endpoint(&nobody_there());
+        unit.write(CONFIG.replace("M30", "M40"));
+        let id = unit.deploy(&world).id().to_owned();
+        unit.write(CONFIG);
+        world.heal();
+        // Records of one second have other names.
+        pass_the_second(unix_now());
+        id
+    });
+    Start { world, unit, folder, early }
 }
 
 /// How many requests a deployment makes that nothing disturbs.
-fn count_requests() -> usize {
-    let (mut world, unit, _) = begin();
+fn count_requests(is_late: bool) -> usize {
+    let Start { mut world, unit, .. } = begin(is_late);
     let context = unit.plan(&world);
     let relay = Relay::start(&world.server.endpoint(), |_| Fate::Pass);
     world.set_endpoint(&relay.endpoint());
@@ -150,7 +170,7 @@ fn relay_of(upstream: &str, case: Case, arrival: Sender<()>, over: Receiver<()>)
 
 /// Runs a deployment twice, and returns what is wrong afterwards.
 fn run(case: Case) -> Vec<String> {
-    let (mut world, unit, folder) = begin();
+    let Start { mut world, unit, folder, early } = begin(case.is_late);
     let context = unit.plan(&world);
     fs::write(folder.join("first.json"), wrapped(&unit.request(&context)).to_string()).expect("a request");
     fs::write(folder.join("second.json"), wrapped(&unit.request(&unit.plan(&world))).to_string()).expect("a request");
@@ -174,23 +194,25 @@ fn run(case: Case) -> Vec<String> {
     terragrunt.tell("ended");
     assert_eq!(terragrunt.line(), "ended");
     world.heal();
-    judge(&world, string(&context, "deployment_id"), &answer).into_iter().map(|wrong| format!("{case:?}: {wrong}; {answer}")).collect()
+    let ids: Vec<String> = early.into_iter().chain([string(&context, "deployment_id").to_owned()]).collect();
+    judge(&world, &ids, &answer).into_iter().map(|wrong| format!("{case:?}: {wrong}; {answer}")).collect()
 }
 
 /// What is not as it has to be once both runs have ended.
-fn judge(world: &World, id: &str, answer: &str) -> Vec<String> {
+fn judge(world: &World, deployed: &[String], answer: &str) -> Vec<String> {
     let is_well = match serde_json::from_str::<Value>(answer) {
         Ok(answer) => answer["status"] == "ok",
         Err(_) => answer.starts_with("config-backup: ") && !answer.contains("WARNING"),
     };
-    let ids: Vec<Value> = world.records().into_iter().map(|(_, record)| record["deployment_id"].clone()).collect();
+    let mut ids: Vec<String> = world.records().iter().map(|(_, record)| string(record, "deployment_id").to_owned()).collect();
+    ids.sort();
     let copies = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/");
     let current = world.server.object(BUCKET, "terragrunt/airbnb/config.yaml");
     let mut wrongs = findings(world);
     let mut check = |holds: bool, wrong: String| wrongs.extend((!holds).then_some(wrong));
     check(is_well, "the second run reports a failure".to_owned());
-    check(ids == [id], format!("the records are of {ids:?}"));
-    check(copies.len() == 1, format!("the copies are {copies:?}"));
+    check(ids == deployed, format!("the records are of {ids:?}"));
+    check(copies.len() == deployed.len(), format!("the copies are {copies:?}"));
     check(current.is_some_and(|it| it.body == CONFIG.as_bytes()), "config.yaml is another one".to_owned());
     check(world.spooled().is_empty(), format!("{:?} is spooled", world.spooled()));
     wrongs
@@ -200,12 +222,18 @@ fn judge(world: &World, id: &str, answer: &str) -> Vec<String> {
 fn a_second_run_completes_the_deployment_and_repeats_nothing() {
     let campaign = Campaign::start("second runs");
     let mut cases = Vec::new();
-    for request in 0..count_requests() {
-        for first in [First::Killed, First::KilledAfter, First::GoesOn] {
-            cases.extend([Second::Hook, Second::Retry].map(|second| Case { request, first, second, is_one_process: true }));
+    for is_late in [false, true] {
+        for request in 0..count_requests(is_late) {
+            for first in [First::Killed, First::KilledAfter, First::GoesOn] {
+                let case = |second| Case { request, first, second, is_late, is_one_process: true };
+                cases.extend([Second::Hook, Second::Retry].map(case));
+            }
         }
     }
     campaign.choices(0).shuffle(&mut cases);
+    // First those in which the most has happened before the second run; a small campaign has four of them.
+    let latest = cases.iter().map(|case| case.request).max();
+    cases.sort_by_key(|case| (!case.is_late, case.first != First::KilledAfter, case.request + 1 < latest.unwrap_or_default()));
     let all = cases.len();
     cases.truncate(campaign.pick(8, usize::MAX));
     let wrongs: Vec<String> = campaign.each(cases.len(), 4, |number| run(cases[number])).concat();
@@ -216,7 +244,7 @@ fn a_second_run_completes_the_deployment_and_repeats_nothing() {
 #[test]
 fn a_second_run_of_another_terragrunt_is_a_deployment_of_its_own() {
     for second in [Second::Hook, Second::Retry] {
-        let wrongs = run(Case { request: 1, first: First::GoesOn, second, is_one_process: false });
+        let wrongs = run(Case { request: 1, first: First::GoesOn, second, is_late: false, is_one_process: false });
         assert!(wrongs.iter().any(|wrong| wrong.contains("the records are of")), "{wrongs:?}");
     }
 }
