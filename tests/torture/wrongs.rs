@@ -119,8 +119,12 @@ impl Wrongs {
             if !missing.is_empty() && !excused && answer.is_some() {
                 self.lost.push(format!("{name}: {missing:?} of {id} never came: {answer:?}"));
             }
-            let late = record(world, id).map(|record| record["late"] == true);
-            if late.is_some_and(|late| late == *logged) {
+            let found = record_with_key(world, id);
+            // What was still under way when its deployment ended is there before it is sent late.
+            let was_there = |key: &str| world.server.requests().iter().any(|request| request.key == key && request.status == 412);
+            let late = found.as_ref().map(|(_, record)| record["late"] == true);
+            let arrived_later = late == Some(false) && found.is_some_and(|(key, _)| was_there(&key));
+            if late.is_some_and(|late| late == *logged) && !arrived_later {
                 self.misled.push(format!("{name}: the record of {id} says late: {late:?}, and it was in time: {logged}"));
             }
         }
@@ -216,9 +220,13 @@ pub(crate) fn missing(world: &World, deployed: &Deployed) -> Vec<&'static str> {
 
 /// The record of a deployment.
 pub(crate) fn record(world: &World, deployment_id: &str) -> Option<Value> {
-    let records = world.server.keys(BUCKET, "usage-logs/");
-    let records = records.iter().filter_map(|key| serde_json::from_slice::<Value>(&body(world, key)).ok());
-    records.into_iter().find(|record| record["deployment_id"] == deployment_id)
+    record_with_key(world, deployment_id).map(|(_, record)| record)
+}
+
+fn record_with_key(world: &World, deployment_id: &str) -> Option<(String, Value)> {
+    let keys = world.server.keys(BUCKET, "usage-logs/").into_iter();
+    let mut records = keys.filter_map(|key| Some((key.clone(), serde_json::from_slice::<Value>(&body(world, &key)).ok()?)));
+    records.find(|(_, record)| record["deployment_id"] == deployment_id)
 }
 
 fn body(world: &World, key: &str) -> Vec<u8> {
