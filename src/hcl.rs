@@ -271,7 +271,9 @@ mod tests {
 
     #[test]
     fn an_attribute_is_the_one_of_the_block_itself() {
-        let block = &blocks("include \"root\" {\n a = { path = \"no\" }\n path = f(\"x\", g)\n expose = a == b ? { d = 1 } : c\n inner { e = 2 }\n}")[0];
+        let block = &blocks(
+            "include \"root\" {\n a = { path = \"no\" }\n path = f(\"x\", g)\n expose = a == b ? { d = 1 } : c\n inner { e = 2 }\n}",
+        )[0];
         assert_eq!(block.attribute("path"), tokens("f(\"x\", g)"));
         assert_eq!(block.attribute("expose").first(), Some(&word("a")));
         assert_eq!((block.attribute("e"), block.attribute("d"), block.attribute("none")), (&[][..], &[][..], &[][..]));

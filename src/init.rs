@@ -14,7 +14,7 @@ use crate::finding::{Finding, Status};
 use crate::neighbours::Neighbours;
 use crate::root_file::{self, RootFile};
 use crate::unit::{Action, File, MANIFEST, Manifest, TERRAGRUNT_HCL, UNIT, root_of, with_root};
-use crate::unit_folder::{LOCK_FILE, UnitFolder, read_file};
+use crate::unit_folder::{LOCK_FILE, Origin, UnitFolder, read_file};
 use crate::{host, machine, readiness};
 
 /// How long Terragrunt may take to say whether a deployment would run.
@@ -65,14 +65,7 @@ fn root_of_unit(arguments: &InitArguments, unit: &UnitFolder) -> Result<RootFile
     root_file::choose(&customer, arguments.root.as_deref(), written, &neighbours)
 }
 
-fn carry_out(
-    unit: &Path,
-    file: &File,
-    action: Action,
-    root: &str,
-    arguments: &InitArguments,
-    output: &mut impl Write,
-) -> Result<()> {
+fn carry_out(unit: &Path, file: &File, action: Action, root: &str, arguments: &InitArguments, output: &mut impl Write) -> Result<()> {
     let name = file.name;
     let wanted = file.content_for(root);
     let there = read_file(unit, name)?;
@@ -112,9 +105,12 @@ fn keep(unit: &Path, name: &str, there: &[u8], root: &str, arguments: &InitArgum
 /// Says what the folder has and what `--force` does about it.
 fn explain(unit: &UnitFolder, force: bool, output: &mut impl Write) -> Result<()> {
     let folder = unit.path.display();
-    if unit.is_legacy {
+    if unit.origin == Origin::LegacyModule {
         writeln!(output, "`{folder}` has the legacy module. Its state object stays where it is, and nothing is destroyed.")?;
-        writeln!(output, "The unit has a state of its own and needs no AWS provider. Reports read the records of the legacy module as before.")?;
+        writeln!(
+            output,
+            "The unit has a state of its own and needs no AWS provider. Reports read the records of the legacy module as before."
+        )?;
     } else {
         writeln!(output, "`{folder}` has files that config-backup did not write.")?;
     }
@@ -123,8 +119,12 @@ fn explain(unit: &UnitFolder, force: bool, output: &mut impl Write) -> Result<()
     }
     let mut theirs: Vec<String> = unit.names(Action::Keep).iter().map(|name| (*name).to_owned()).collect();
     theirs.extend(leftovers(unit));
-    writeln!(output, "Nothing was written. `config-backup init --force` sets these files aside as *.bak and writes the unit: {}", theirs.join(", "))
-        .context("write to stdout")
+    writeln!(
+        output,
+        "Nothing was written. `config-backup init --force` sets these files aside as *.bak and writes the unit: {}",
+        theirs.join(", ")
+    )
+    .context("write to stdout")
 }
 
 /// The files that `--force` sets aside and does not replace.

@@ -207,18 +207,19 @@ mod tests {
         assert_eq!(roots, [("common.hcl", top.join("common.hcl"), 2), ("root.hcl", top.join("acme/root.hcl"), 1)]);
         assert_eq!(found.unclear, ["d/terragrunt.hcl"]);
         let legacy = top.join("acme/c/terragrunt.hcl");
-        assert_eq!(Neighbours::read(&top.join("acme"), Some(&legacy)).roots[0].name, "root.hcl", "of as many units, the one with the state");
+        assert_eq!(
+            Neighbours::read(&top.join("acme"), Some(&legacy)).roots[0].name,
+            "root.hcl",
+            "of as many units, the one with the state"
+        );
     }
 
     #[test]
     fn of_several_includes_the_one_with_the_state_counts() {
         let both = including("find_in_parent_folders(\"root.hcl\")")
             + "include \"live\" {\n  path = \"${dirname(find_in_parent_folders(\"root.hcl\"))}/shared/live.hcl\"\n}\n";
-        let (_folder, top) = tree(&[
-            ("root.hcl", "locals {}\n"),
-            ("shared/live.hcl", "remote_state {}\n"),
-            ("live/acme/a/terragrunt.hcl", &both),
-        ]);
+        let (_folder, top) =
+            tree(&[("root.hcl", "locals {}\n"), ("shared/live.hcl", "remote_state {}\n"), ("live/acme/a/terragrunt.hcl", &both)]);
         let found = Neighbours::read(&top.join("live/acme"), None);
         assert_eq!(found.roots[0].name, "shared/live.hcl", "as found from the folder that both are in");
     }

@@ -34,17 +34,24 @@ const EXCLUDED: Problem = Problem::failure(
     "`terragrunt.hcl` excludes the unit: it does not run, and nothing is logged",
     "remove the `exclude` block; check for drift with `--filter '!./config-backup'`",
 );
-const SOURCE: Problem = Problem::failure("`terragrunt.hcl` sets a `source`: Terraform does not run the module of this folder", "remove the `source`");
-const DEPENDENT: Problem =
-    Problem::failure("`terragrunt.hcl` depends on other units: if one fails, nothing is logged", "remove its `dependency` and `dependencies` blocks");
+const SOURCE: Problem =
+    Problem::failure("`terragrunt.hcl` sets a `source`: Terraform does not run the module of this folder", "remove the `source`");
+const DEPENDENT: Problem = Problem::failure(
+    "`terragrunt.hcl` depends on other units: if one fails, nothing is logged",
+    "remove its `dependency` and `dependencies` blocks",
+);
 const NO_SETTINGS: Problem = Problem::failure(
     "`terragrunt.hcl` does not generate `config_backup.auto.tfvars.json` with `config_file_path`: Terraform fails in the unit",
     "restore the `generate` block with `config-backup init --force`",
 );
-const OTHER_CONFIG: Problem =
-    Problem::note("`config_file_path` is not the config.yaml of this folder: another file is backed up", "if that is not intended, correct `config_file_path`");
-const NO_STATE: Problem =
-    Problem::note("`terragrunt.hcl` has no `remote_state`: the unit's state is lost with `.terragrunt-cache`", "restore it with `config-backup init --force`");
+const OTHER_CONFIG: Problem = Problem::note(
+    "`config_file_path` is not the config.yaml of this folder: another file is backed up",
+    "if that is not intended, correct `config_file_path`",
+);
+const NO_STATE: Problem = Problem::note(
+    "`terragrunt.hcl` has no `remote_state`: the unit's state is lost with `.terragrunt-cache`",
+    "restore it with `config-backup init --force`",
+);
 const NO_HOOK: Problem = Problem::note(
     "`terragrunt.hcl` has no `error_hook`: where Terraform fails in the unit, nothing is logged",
     "restore it with `config-backup init --force`",
@@ -57,13 +64,19 @@ const NO_IGNORE: Problem = Problem::note(
 /// What is wrong with the rendered unit of the customer folder `customer`, failures first.
 #[must_use]
 pub fn problems(unit: &Value, customer: &Path) -> Vec<Problem> {
-    let is_empty = |value: &Value| value.is_null() || value == "" || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty);
+    let is_empty = |value: &Value| {
+        value.is_null()
+            || value == ""
+            || value.as_array().is_some_and(Vec::is_empty)
+            || value.as_object().is_some_and(serde_json::Map::is_empty)
+    };
     let mut problems = Vec::new();
     let mut add = |is_found: bool, problem: Problem| problems.extend(is_found.then_some(problem));
     add(unit["exclude"]["if"] == true, EXCLUDED);
     add(!is_empty(&unit["terraform"]["source"]), SOURCE);
     add(!is_empty(&unit["dependencies"]["paths"]) || !is_empty(&unit["dependency"]), DEPENDENT);
-    let config = settings(unit).and_then(|settings| settings["config_file_path"].as_str().map(str::to_owned)).filter(|path| !path.is_empty());
+    let config =
+        settings(unit).and_then(|settings| settings["config_file_path"].as_str().map(str::to_owned)).filter(|path| !path.is_empty());
     add(config.is_none(), NO_SETTINGS);
     let is_other = |path: String| {
         let folder = Path::new(&path).parent().and_then(|folder| folder.canonicalize().ok());

@@ -155,9 +155,7 @@ pub fn root_of(terragrunt_hcl: &[u8]) -> Option<&str> {
 pub fn with_root<'a>(terragrunt_hcl: Cow<'a, [u8]>, root: &str) -> Cow<'a, [u8]> {
     let Ok(text) = std::str::from_utf8(&terragrunt_hcl) else { return terragrunt_hcl };
     match span_of_root(text) {
-        Some(span) if &text[span.clone()] != root => {
-            Cow::Owned(format!("{}{root}{}", &text[..span.start], &text[span.end..]).into_bytes())
-        }
+        Some(span) if &text[span.clone()] != root => Cow::Owned(format!("{}{root}{}", &text[..span.start], &text[span.end..]).into_bytes()),
         _ => terragrunt_hcl,
     }
 }
@@ -172,7 +170,11 @@ fn span_of_root(text: &str) -> Option<std::ops::Range<usize>> {
 #[must_use]
 pub fn is_root_name(name: &str) -> bool {
     let is_relative = !name.starts_with('/') && !name.ends_with('/');
-    !name.trim().is_empty() && name.trim() == name && is_relative && !name.contains(['"', '\\', '$', '%']) && !name.contains(char::is_control)
+    !name.trim().is_empty()
+        && name.trim() == name
+        && is_relative
+        && !name.contains(['"', '\\', '$', '%'])
+        && !name.contains(char::is_control)
 }
 
 /// Whether a `main.tf` is the legacy module's, which kept backup and record as objects of the AWS provider.

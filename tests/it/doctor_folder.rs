@@ -27,7 +27,8 @@ fn world(folder: &str, include: &str) -> (World, PathBuf) {
     for unit in ["atlas-cluster", "eks-cluster"] {
         fs::create_dir_all(folder.join(unit)).expect("a folder");
         fs::write(folder.join(unit).join("main.tf"), "terraform {\n  backend \"s3\" {}\n}\n").expect("a file");
-        let include = if include.is_empty() { String::new() } else { format!("include \"root\" {{\n  path   = {include}\n  expose = true\n}}\n") };
+        let include =
+            if include.is_empty() { String::new() } else { format!("include \"root\" {{\n  path   = {include}\n  expose = true\n}}\n") };
         fs::write(folder.join(unit).join("terragrunt.hcl"), include).expect("a file");
     }
     fs::write(folder.join("config.yaml"), CONFIG).expect("a config");
@@ -79,7 +80,10 @@ fn folders_as_they_are_are_ready() {
             fs::write(world.path().join(root), REAL_ROOT.replace("CONFIG", &below)).expect("a root file");
         }
         let (code, said) = init_with(&world, &path(), &[&folder.display().to_string()]);
-        assert!(code == Some(0) && said.contains("Deploy with `terragrunt apply --all`") && !said.contains("Not checked"), "{include}: {said}");
+        assert!(
+            code == Some(0) && said.contains("Deploy with `terragrunt apply --all`") && !said.contains("Not checked"),
+            "{include}: {said}"
+        );
         let found = examined(&world, &folder);
         found.is_well().says("unit", "ok", "is as version", "").says("dependents", "ok", "", "");
         let seen = if root.is_empty() { "there is no root file here or above" } else { root };
@@ -92,9 +96,21 @@ fn folders_as_they_are_are_ready() {
 #[test]
 fn a_folder_whose_run_stops_or_leaves_the_unit_out_is_not_ready() {
     for (file, text, check, seen, fix) in [
-        ("config-backup/terragrunt.hcl", "locals {\n", "unit", "cannot evaluate `config-backup/terragrunt.hcl`, line ", "correct that line"),
+        (
+            "config-backup/terragrunt.hcl",
+            "locals {\n",
+            "unit",
+            "cannot evaluate `config-backup/terragrunt.hcl`, line ",
+            "correct that line",
+        ),
         ("config-backup/terragrunt.hcl", "exclude {\n  if      = true\n  actions = [\"apply\"]\n}\n", "unit", "`exclude`", "remove it"),
-        ("config-backup/terragrunt.hcl", "dependencies {\n  paths = [\"../eks-cluster\"]\n}\n", "unit", "depends on other units", "remove "),
+        (
+            "config-backup/terragrunt.hcl",
+            "dependencies {\n  paths = [\"../eks-cluster\"]\n}\n",
+            "unit",
+            "depends on other units",
+            "remove ",
+        ),
         ("config-backup/provider.tf", "provider \"aws\" {}\n", "unit", "`provider.tf` needs the provider `aws`", "--force"),
         ("root.hcl", "locals {\n", "root.hcl", "cannot evaluate `root.hcl`, line ", "terragrunt hcl validate"),
         ("root.hcl", "iam_role = get_env(\"NO_SUCH_VARIABLE\")\n", "root.hcl", "cannot evaluate `root.hcl`, line 14", "correct that line"),
@@ -102,7 +118,13 @@ fn a_folder_whose_run_stops_or_leaves_the_unit_out_is_not_ready() {
         ("atlas-cluster/terragrunt.hcl", "locals {\n", "unit", "cannot evaluate `atlas-cluster/terragrunt.hcl`", "correct that line"),
         (".terragrunt-excludes", "config-backup\n", "unit", "leaves the unit out because of `.terragrunt-excludes`", "include"),
         (".terragrunt-filters", "!./config-backup\n", "unit", "leaves the unit out because of `.terragrunt-filters`", "include"),
-        ("eks-cluster/terragrunt.hcl", "dependencies {\n  paths = [\"../config-backup\"]\n}\n", "dependents", "eks-cluster/terragrunt.hcl", "remove"),
+        (
+            "eks-cluster/terragrunt.hcl",
+            "dependencies {\n  paths = [\"../config-backup\"]\n}\n",
+            "dependents",
+            "eks-cluster/terragrunt.hcl",
+            "remove",
+        ),
     ] {
         let (world, folder) = well();
         append(&folder.join(file), text);
@@ -133,7 +155,9 @@ fn an_environment_that_leaves_the_unit_out_is_named() {
         assert!(refused(&world, &folder).contains(&seen));
     }
     let (mut world, folder) = well();
-    for (name, value) in [("TG_QUEUE_EXCLUDE_DIR", "eks-cluster"), ("TG_WORKING_DIR", "/"), ("TG_LOG_LEVEL", "trace"), ("TG_RENDER_WRITE", "true")] {
+    for (name, value) in
+        [("TG_QUEUE_EXCLUDE_DIR", "eks-cluster"), ("TG_WORKING_DIR", "/"), ("TG_LOG_LEVEL", "trace"), ("TG_RENDER_WRITE", "true")]
+    {
         world.set_variable(name, Some(value));
     }
     examined(&world, &folder).is_well().says("unit", "ok", "", "");
@@ -162,7 +186,12 @@ fn a_helper_that_the_unit_does_not_find_is_named() {
 fn changes_by_which_the_unit_does_less_are_seen_in_the_rendering() {
     for (from, to, status, seen) in [
         ("config_backup_settings = {\n", "config_backup_settings = {\n      disable = true\n", "bad", "does not generate"),
-        ("config_file_path       = abspath(\"${get_terragrunt_dir()}/../config.yaml\")", "config_file_path = \"/elsewhere/config.yaml\"", "note", "is not the config.yaml of this folder"),
+        (
+            "config_file_path       = abspath(\"${get_terragrunt_dir()}/../config.yaml\")",
+            "config_file_path = \"/elsewhere/config.yaml\"",
+            "note",
+            "is not the config.yaml of this folder",
+        ),
         ("\nterraform {\n", "\nterraform {\n  source = \"../atlas-cluster\"\n", "bad", "sets a `source`"),
         ("  error_hook \"fallback\" {\n", "", "note", "has no `error_hook`"),
         ("\nremote_state = {\n", "\ninputs = {\n", "note", "has no `remote_state`"),
@@ -187,7 +216,12 @@ fn line_ends_of_windows_and_missing_files_are_named_and_repaired() {
         fs::write(folder.join("config-backup").join(name), String::from_utf8_lossy(&content).replace('\n', "\r\n")).expect("a file");
     }
     let found = examined(&world, &folder);
-    found.is_bad(1, &["unit"]).says("unit", "bad", "line ends of Windows (CR LF)", "config-backup init").says("unit", "bad", "helper.sh", "");
+    found.is_bad(1, &["unit"]).says("unit", "bad", "line ends of Windows (CR LF)", "config-backup init").says(
+        "unit",
+        "bad",
+        "helper.sh",
+        "",
+    );
     let (code, said) = init_with(&world, &path(), &[&folder.display().to_string()]);
     assert!(code == Some(0) && said.contains("repaired line ends of config-backup/helper.sh\n"), "{said}");
     examined(&world, &folder).is_well().says("unit", "ok", "", "");
@@ -210,16 +244,27 @@ fn what_the_unit_does_not_inherit_and_another_root_file_are_notes() {
          exclude {\n  if      = true\n  actions = [\"all\"]\n}\n",
     );
     let found = examined(&world, &folder);
-    found.is_well().says("root.hcl", "note", "has before_hook `log in`, extra_arguments `env`, which this unit does not inherit", "log in before");
+    found.is_well().says(
+        "root.hcl",
+        "note",
+        "has before_hook `log in`, extra_arguments `env`, which this unit does not inherit",
+        "log in before",
+    );
     found.says("unit", "ok", "", "");
 
     let (world, folder) = well();
     for unit in ["atlas-cluster", "eks-cluster"] {
-        fs::write(folder.join(unit).join("terragrunt.hcl"), "include \"root\" {\n  path = find_in_parent_folders(\"common.hcl\")\n}\n").expect("it");
+        fs::write(folder.join(unit).join("terragrunt.hcl"), "include \"root\" {\n  path = find_in_parent_folders(\"common.hcl\")\n}\n")
+            .expect("it");
     }
     fs::copy(folder.join("root.hcl"), folder.join("common.hcl")).expect("a root file");
     let found = examined(&world, &folder);
-    found.is_well().says("root.hcl", "note", "and this unit includes `root.hcl`: its state is elsewhere", "config-backup init --root common.hcl");
+    found.is_well().says(
+        "root.hcl",
+        "note",
+        "and this unit includes `root.hcl`: its state is elsewhere",
+        "config-backup init --root common.hcl",
+    );
 }
 
 #[test]
@@ -228,7 +273,10 @@ fn without_terragrunt_the_text_is_checked_and_that_is_said() {
     world.set_variable("PATH", Some("/usr/bin:/bin"));
     world.set_variable("CONFIG_BACKUP_HELPER", helper().to_str());
     examined(&world, &folder).says("unit", "ok", "not checked by terragrunt: it is not in PATH", "");
-    append(&folder.join("config-backup/terragrunt.hcl"), "exclude {\n  if      = get_env(\"CI\", \"\") != \"\"\n  actions = [\"all\"]\n}\n");
+    append(
+        &folder.join("config-backup/terragrunt.hcl"),
+        "exclude {\n  if      = get_env(\"CI\", \"\") != \"\"\n  actions = [\"all\"]\n}\n",
+    );
     examined(&world, &folder).says("unit", "bad", "`exclude`", "remove it");
 }
 
@@ -239,7 +287,8 @@ fn a_terragrunt_that_hangs_is_ended_in_time_with_what_it_started() {
     let folder = ready(&mut world);
     let programs = world.path().join("programs");
     fs::create_dir(&programs).expect("a folder");
-    let script = "#!/bin/sh\ncase $1 in --version) echo 'terragrunt version v1.1.3' ;; *) sleep 600 & echo $! >\"$HOME/pid\"; wait ;; esac\n";
+    let script =
+        "#!/bin/sh\ncase $1 in --version) echo 'terragrunt version v1.1.3' ;; *) sleep 600 & echo $! >\"$HOME/pid\"; wait ;; esac\n";
     fs::write(programs.join("terragrunt"), script).expect("a program");
     fs::set_permissions(programs.join("terragrunt"), fs::Permissions::from_mode(0o755)).expect("executable");
     world.set_variable("PATH", Some(&format!("{}:{}", programs.display(), path())));

@@ -66,16 +66,19 @@ fn of_different_root_files_the_most_frequent_one_is_taken_and_said() {
     let world = World::new();
     let (common, root) = (including("find_in_parent_folders(\"common.hcl\")"), including("find_in_parent_folders(\"root.hcl\")"));
     let none = including("find_in_parent_folders(\"none.hcl\", \"none.hcl\")");
-    let folder = customer_folder(&world, &[
-        ("a/terragrunt.hcl", &root),
-        ("b/terragrunt.hcl", &common),
-        ("c/deeper/terragrunt.hcl", &common),
-        ("d/terragrunt.hcl", &none),
-        ("e/terragrunt.hcl", &none),
-        ("f/terragrunt.hcl", &none),
-        ("root.hcl", "remote_state {}\n"),
-        ("../common.hcl", "remote_state {}\n"),
-    ]);
+    let folder = customer_folder(
+        &world,
+        &[
+            ("a/terragrunt.hcl", &root),
+            ("b/terragrunt.hcl", &common),
+            ("c/deeper/terragrunt.hcl", &common),
+            ("d/terragrunt.hcl", &none),
+            ("e/terragrunt.hcl", &none),
+            ("f/terragrunt.hcl", &none),
+            ("root.hcl", "remote_state {}\n"),
+            ("../common.hcl", "remote_state {}\n"),
+        ],
+    );
     let (code, said) = init(&world, &["live/airbnb"]);
     assert_eq!((code, included(&folder).as_str()), (Some(0), "common.hcl"), "{said}");
     assert!(said.contains("Note: the other units include different root files: `common.hcl` (2 units), `root.hcl` (1 unit)"), "{said}");
@@ -145,7 +148,10 @@ fn the_name_alone_is_no_change_and_other_changes_stay_when_it_changes() {
 
     fs::write(&file, renamed + "# mine\n").expect("a change");
     let (_, said) = init(&world, &["live/airbnb", "--root", "root.hcl"]);
-    assert!(said.contains("kept config-backup/terragrunt.hcl, which was changed since it was written, and includes `root.hcl` now"), "{said}");
+    assert!(
+        said.contains("kept config-backup/terragrunt.hcl, which was changed since it was written, and includes `root.hcl` now"),
+        "{said}"
+    );
     let there = fs::read_to_string(&file).expect("it");
     assert!(there.contains("find_in_parent_folders(\"root.hcl\", ") && there.ends_with("# mine\n"), "{there}");
 }
@@ -155,7 +161,11 @@ fn without_other_units_the_root_file_is_found_by_its_usual_names() {
     for (files, expected, note) in [
         (&[("../root.hcl", ""), ("common.hcl", "remote_state {}\n")][..], "root.hcl", false),
         (&[("../terragrunt.hcl", "remote_state {}\n")], "terragrunt.hcl", false),
-        (&[("../../common.hcl", "generate \"b\" {\n  contents = \"terraform {\\n backend \"s3\" {} }\"\n}\nremote_state {}\n")], "common.hcl", false),
+        (
+            &[("../../common.hcl", "generate \"b\" {\n  contents = \"terraform {\\n backend \"s3\" {} }\"\n}\nremote_state {}\n")],
+            "common.hcl",
+            false,
+        ),
         (&[("../terragrunt.hcl", "inputs = {}\n")], "root.hcl", true),
         (&[], "root.hcl", true),
     ] {
