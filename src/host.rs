@@ -1,5 +1,6 @@
 //! The machine we run on: environment, clock, randomness and CI. The only module that reads them.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -26,6 +27,15 @@ pub fn file_clock() -> SystemTime {
 #[allow(clippy::disallowed_methods)] // the one place that reads the environment
 pub fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The variables of ours and of the AWS SDK that are set but empty. The SDK takes an empty value for a value: it panics at an
+/// empty endpoint, and looks for a profile without a name.
+#[must_use]
+#[allow(clippy::disallowed_methods)] // the one place that reads the environment
+pub fn empty_variables() -> Vec<OsString> {
+    let is_ours = |name: &OsString| ["AWS_", "CONFIG_BACKUP_"].iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
+    std::env::vars_os().filter(|(name, value)| value.is_empty() && is_ours(name)).map(|(name, _)| name).collect()
 }
 
 /// How many connections may be open at once beside everything else that is: macOS allows 256 files unless asked for more.

@@ -22,6 +22,43 @@ const PATIENCE_OF_PEOPLE: Duration = Duration::from_secs(5);
 /// The name of the folder with the versions that programs told.
 pub const FOLDER: &str = "versions";
 
+/// Starts this program again without the variables that are set but empty, so that they count as not set everywhere, in the SDK
+/// and in the programs that it runs, too. Does nothing where there are none. A process cannot change its own environment safely.
+pub fn restart_without_empty_variables() {
+    let empty = host::empty_variables();
+    let Some(program) = std::env::current_exe().ok().filter(|_| !empty.is_empty()) else { return };
+    #[allow(clippy::disallowed_methods)] // the one place that runs other programs
+    let mut command = Command::new(program);
+    command.args(std::env::args_os().skip(1));
+    for name in &empty {
+        command.env_remove(name);
+    }
+    // Where that fails, the program goes on as it is.
+    #[cfg(unix)]
+    let _ = std::os::unix::process::CommandExt::exec(&mut command);
+}
+
+/// What git calls local to a repository (`git rev-parse --local-env-vars`): with these variables, as a git hook has them, git
+/// looks at another repository than that of the folder.
+const GIT_LOCAL_VARIABLES: [&str; 16] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_PREFIX",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_COMMON_DIR",
+];
+
 /// The commit of the checkout that `folder` lies in; `None` without git or a checkout.
 #[must_use]
 pub fn git(folder: &Path) -> Option<Git> {
@@ -42,15 +79,21 @@ pub fn tools(places: &Places) -> Tools {
         let name = name_of(&command);
         let program = || std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_else(|_| PathBuf::from(&command));
         match name.as_str() {
-            name if is_driver(name) && tools.terraform.is_empty() => {
-                let product = if name == "tofu" { "OpenTofu" } else { "Terraform" };
-                tools.terraform = noted(places, &program(), |program| terraform_version(program, product));
-            }
+            name if is_driver(name) && tools.terraform.is_empty() => tools.terraform = tool_version(places, &program(), name),
             "terragrunt" if tools.terragrunt.is_empty() => tools.terragrunt = noted(places, &program(), terragrunt_version),
             _ => {}
         }
     }
+    if let (true, false, Some(tool)) = (tools.terraform.is_empty(), tools.terragrunt.is_empty(), host::var("TG_CTX_TF_PATH")) {
+        // A hook of Terragrunt has no such ancestor, and is told which tool the unit uses.
+        tools.terraform = find(&tool).map(|program| tool_version(places, &program, &name_of(&tool))).unwrap_or_default();
+    }
     tools
+}
+
+fn tool_version(places: &Places, program: &Path, name: &str) -> String {
+    let product = if name == "tofu" { "OpenTofu" } else { "Terraform" };
+    noted(places, program, |program| terraform_version(program, product))
 }
 
 /// The run of Terragrunt that we work for: the machine's boot, the process and its start, which no other run shares. `None`
@@ -171,6 +214,9 @@ fn ask_for(patience: Duration, program: &Path, arguments: &[&str]) -> Option<Str
     command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
     // The user's flags are for the user's commands, and nobody shall look for a newer release now.
     command.env_remove("TF_CLI_ARGS").env_remove("TF_LOG").env("CHECKPOINT_DISABLE", "1");
+    for name in GIT_LOCAL_VARIABLES {
+        command.env_remove(name);
+    }
     let output = deadline::within(patience, move || command.output().ok()).flatten()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -269,6 +315,22 @@ mod tests {
         assert_eq!(parse_stat("200 (tofu) S 10 200 200 0 -1 4194304"), Some((10, "tofu".to_owned())));
         assert_eq!(parse_stat("7 (a) b (c)) R 1 7 7 0"), Some((1, "a) b (c)".to_owned())));
         assert_eq!(parse_stat(""), None);
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods)] // git itself says which variables these are
+    fn the_variables_that_git_calls_local_are_removed() {
+        let output = Command::new("git").args(["rev-parse", "--local-env-vars"]).output().expect("git");
+        let names = String::from_utf8_lossy(&output.stdout).into_owned();
+        let missing: Vec<&str> = names.lines().filter(|name| !GIT_LOCAL_VARIABLES.contains(name)).collect();
+        assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
+    fn the_start_of_a_process_is_read_as_proc_shows_it() {
+        let stat = "200 (a b) S 10 200 200 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 123456 7 8";
+        assert_eq!(parse_start(stat).as_deref(), Some("123456"));
+        assert_eq!(parse_start("200 (tofu) S 10"), None);
     }
 
     #[test]

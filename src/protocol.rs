@@ -122,10 +122,10 @@ impl Query {
         let mut settings = Settings { fields, problems: Vec::new() };
         let query = Self {
             config_file_path: settings.text("config_file_path"),
-            customer_name: settings.text("customer_name"),
-            aws_profile: settings.text("aws_profile"),
-            project_name: settings.text("project_name"),
-            cluster_name: settings.text("cluster_name"),
+            customer_name: settings.override_text("customer_name"),
+            aws_profile: settings.override_text("aws_profile"),
+            project_name: settings.override_text("project_name"),
+            cluster_name: settings.override_text("cluster_name"),
             additional_users_count: settings.parse(
                 "additional_users_count",
                 "a whole number of at least 0",
@@ -187,6 +187,27 @@ impl Settings {
             Some(other) => {
                 self.problems.push(format!("the setting `{key}` must be a text, not {}", type_name(&other)));
                 other.to_string()
+            }
+        }
+    }
+
+    /// A text in place of that of the config file. A value of another type is a problem and counts as none; Terraform passes it as
+    /// its JSON text.
+    fn override_text(&mut self, key: &str) -> String {
+        let value = match self.fields.remove(key) {
+            Some(Value::String(text)) => match serde_json::from_str(&text) {
+                Ok(value @ (Value::Array(_) | Value::Object(_))) => value,
+                _ => return text,
+            },
+            Some(value) => value,
+            None => return String::new(),
+        };
+        match value {
+            Value::Null => String::new(),
+            Value::Number(number) => number.to_string(),
+            other => {
+                self.problems.push(format!("the setting `{key}` must be a text, not {}; that of the file is used", type_name(&other)));
+                String::new()
             }
         }
     }
@@ -332,6 +353,8 @@ mod tests {
             ("\"bucket_region\":\"nowhere\"", "the setting `bucket_region` must be an AWS region such as us-east-1; us-east-1 is used"),
             ("\"deployment_id\":\"../x\"", "the setting `deployment_id` must be at most 64 letters, digits and `-`; a new one is used"),
             ("\"bucket\":[\"b\"]", "the setting `bucket` must be a text, not an array"),
+            ("\"customer_name\":\"[\\\"a\\\"]\"", "the setting `customer_name` must be a text, not an array; that of the file is used"),
+            ("\"project_name\":{\"a\":1}", "the setting `project_name` must be a text, not an object; that of the file is used"),
         ] {
             let query = read(settings);
             assert_eq!(
@@ -339,6 +362,7 @@ mod tests {
                 (vec![problem.to_owned()], 10, "us-east-1")
             );
         }
+        assert_eq!(read("\"customer_name\":\"[a]\"").customer_name, "[a]", "this is a name");
         assert_eq!(read("\"bucket\":[\"b\"]").bucket, "[\"b\"]", "never another bucket than the one that is meant");
         let query = read("\"timeout\":7,\"additional_users_count\":3,\"bucket\":null");
         assert_eq!((query.timeout.as_secs(), query.additional_users_count, query.bucket.as_str()), (7, Some(3), BUCKET));

@@ -15,7 +15,11 @@ verb=$1
 helper=$2
 url=${3-}
 sums=${4-}
-seconds=${5-10}
+# Not every setting is checked before it gets here: curl fails on what is not a number, and a large one delays the run.
+case ${5-} in
+  [1-9] | [1-9][0-9] | [12][0-9][0-9] | 300) seconds=$5 ;;
+  *) seconds=10 ;;
+esac
 
 # The text as the inside of a JSON string and as one line: without control characters, quotes and backslashes.
 # By bytes, because the tr of macOS stops at a byte that is not a character.
@@ -62,6 +66,7 @@ fetch() {
   wanted=$(printf '%s\n' "$sums" | while read -r sum file; do
     case $file in '' | "$name" | "*$name") printf '%s' "$sum" && break ;; *) ;; esac
   done)
+  case $wanted in *[!0-9a-f]*) wanted='' ;; *) ;; esac
   [ "${#wanted}" -eq 64 ] || answer_instead "$absent: helper_sha256 has no sum of '$name': $way_out"
   case ${XDG_CACHE_HOME-} in
     /*) cache=$XDG_CACHE_HOME/config-backup ;;
@@ -77,7 +82,7 @@ fetch() {
   why=$(get 2>&1) || answer_instead "$absent: $why: $way_out"
 }
 
-# Brings the helper to its place, where it is whole or not at all, whoever else does the same; says what is wrong.
+# Brings the helper to its place in one piece, even where another process does the same; prints what is wrong.
 get() {
   curl --fail --silent --show-error --location --globoff --proto '=http,https' --connect-timeout 3 --max-time "$seconds" \
     --output "$work/fetched" --url "$url" </dev/null || return
@@ -104,27 +109,43 @@ if [ ! -e "$found" ]; then
 fi
 [ -f "$found" ] && [ -x "$found" ] || answer_instead "the helper '$found' is not executable: $way_out"
 
+# The settings as terragrunt.hcl generates them, beside this script.
+case $0 in
+  */*) settings=${0%/*}/config_backup.auto.tfvars.json ;;
+  *) settings=config_backup.auto.tfvars.json ;;
+esac
+[ "$verb" != fallback ] || [ -r "$settings" ] || answer_instead "cannot read '$settings', which terragrunt.hcl generates: this deployment is neither backed up nor logged"
+
 # The braces also silence the shell itself, which would report that a helper was killed.
 {
   case $verb in
-    fallback) answer=$("$found" fallback <"${0%/*}/config_backup.auto.tfvars.json") ;;
+    fallback) answer=$("$found" fallback <"$settings") ;;
     *) answer=$("$found" "$verb") ;;
   esac
   code=$?
 } 2>/dev/null
-if [ "$code" -ne 0 ] && [ "$verb" = context ]; then
-  answer_instead "the helper '$found' failed in 'context' with exit code $code: $way_out"
-elif [ "$code" -ne 0 ]; then
-  answer_instead "the helper '$found' failed in '$verb' with exit code $code: it is unknown whether this deployment is backed up and logged; \`config-backup status\` lists what is still queued, and \`config-backup doctor\` checks the helper"
-fi
 
+# At apply, the helper may have uploaded everything before it failed.
+[ "$verb" = context ] || way_out="it is unknown whether this deployment is backed up and logged; \`config-backup status\` lists what is still queued, and \`config-backup doctor\` checks the helper"
+[ "$code" -eq 0 ] || answer_instead "the helper '$found' failed in '$verb' with exit code $code: $way_out"
+
+# Whether the text is one JSON object of strings: Terraform fails on everything else.
+is_valid() {
+  # Of the control characters, JSON allows only \177.
+  string='"([^"\\[:cntrl:]]|'$(printf '\177')'|\\(["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"'
+  printf '%s\n' "$1" | LC_ALL=C grep -Eqx "\{\"status\":$string(,$string:$string)*\}"
+}
+
+# Without a new deployment_id in each plan, Terraform would read `deploy` at plan.
 newline='
 '
 case $verb:$answer in
-  context:*"$newline"* | deploy:*"$newline"*) ;;
-  context:'{"status":"'*'"}' | deploy:'{"status":"'*'"}' | fallback:'config-backup: '*)
-    printf '%s\n' "$answer"
-    exit 0
+  *"$newline"*) ;;
+  context:*'"deployment_id":"'[!\"]* | deploy:* | fallback:'config-backup: '*)
+    if [ "$verb" = fallback ] || is_valid "$answer"; then
+      printf '%s\n' "$answer"
+      exit 0
+    fi
     ;;
   *) ;;
 esac

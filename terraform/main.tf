@@ -31,10 +31,11 @@ locals {
   # The command in front of each query. The provider drops empty words, so nothing follows an empty URL.
   helper     = try(coalesce(tostring(local.settings.helper)), "config-backup")
   helper_url = try(coalesce(tostring(local.settings.helper_url)), "")
-  timeout    = try(tostring(local.settings.timeout), "10")
+  timeout    = try(coalesce(tostring(local.settings.timeout)), "10")
   fetch      = local.helper_url == "" ? [] : [local.helper_url, try(coalesce(tostring(local.settings.helper_sha256)), "none"), local.timeout]
 
-  context = data.external.context.result
+  context    = data.external.context.result
+  is_refresh = try(terraform_data.environment.output != local.context.deployment_id, false)
 }
 
 # At plan: the config's hash, who plans, and whether the bucket has this config already. Read-only.
@@ -68,11 +69,11 @@ data "external" "deploy" {
   depends_on = [terraform_data.environment]
 }
 
-# Silent at plan, where the result is not known yet, and exact at apply. An expression that cannot be evaluated here
-# would be an error, hence try().
+# Silent at plan, where the result is not known yet, and in a refresh-only run; exact at apply. An expression that
+# cannot be evaluated here would be an error, hence try().
 check "config_backup" {
   assert {
-    condition     = anytrue([!terraform.applying, try(data.external.deploy.result.status, "unknown") == "ok"])
+    condition     = anytrue([!terraform.applying, local.is_refresh, try(data.external.deploy.result.status, "unknown") == "ok"])
     error_message = "config-backup: ${try(data.external.deploy.result.message, "the result of this deployment is unknown")}"
   }
 }

@@ -4,7 +4,7 @@ output "config_hash" {
 }
 
 output "caller_arn" {
-  description = "ARN of whoever applied, as in the usage record; empty where STS did not say."
+  description = "ARN of the caller of the apply, as in the usage record; empty where STS did not answer."
   value       = try(data.external.deploy.result.caller_arn, "")
 }
 

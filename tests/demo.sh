@@ -119,7 +119,7 @@ look_back() {
   run config-backup verify --profile default
 }
 
-# As main.tf has it: `context` at plan; at apply `backup` where the bucket has another config, and `log`.
+# As main.tf has it: `context` at plan, `deploy` at apply, which gets its request as a JSON text.
 deploy_by_hand() {
   local query answer request key second
   # Versions of one second would have no order.
@@ -127,14 +127,13 @@ deploy_by_hand() {
   until [[ $(date +%s) -gt $second ]]; do sleep 0.05; done
   query="\"config_file_path\":\"$world/airbnb/config.yaml\",\"aws_profile\":\"$1\""
   answer=$(printf '{%s}' "$query" | config-backup context)
-  request=$query
+  request="$query,\"planned_id\":\"$(value_of deployment_id "$answer")\""
   for key in deployment_id backup_id backup_key config_hash spent_ms; do
     request+=",\"$key\":\"$(value_of "$key" "$answer")\""
   done
-  if [[ -z $(value_of backup_key "$answer") ]]; then
-    printf '{%s}' "$request" | config-backup backup
-  fi
-  printf '{%s}' "$request" | config-backup log
+  answer=$(printf '{"request":"{%s}"}' "${request//\"/\\\"}" | config-backup deploy)
+  value_of message "$answer"
+  echo
 }
 
 # A value of an answer, which is one line with an object of strings.

@@ -1,4 +1,4 @@
-# Deployments with a helper that works: who is told what, what runs when, and what comes back.
+# Deployments with a helper that works: what each step is asked, when it runs, and what it reports.
 
 variables {
   config_file_path = ".terraform/stub/config.yaml"
@@ -10,8 +10,17 @@ variables {
   expected_bucket_owner = "123456789012"
 }
 
-run "a_plan_prints_no_failed_check" {
+run "a_plan_prints_no_failed_check_and_does_not_deploy" {
   command = plan
+
+  variables {
+    config_file_path = ".terraform/stub/plan.yaml"
+  }
+
+  assert {
+    condition     = fileexists("${var.config_file_path}.context.stdin") && !fileexists("${var.config_file_path}.deploy.stdin")
+    error_message = "A plan asks for the context and nothing else."
+  }
 }
 
 run "first_deployment" {
@@ -23,18 +32,18 @@ run "first_deployment" {
       status      = output.status
       message     = output.message
       } == {
-      config_hash = "md5-of-the-outcome"
+      config_hash = "md5-of-the-apply"
       caller_arn  = "arn:aws:iam::123456789012:user/jane.roe"
       backup_uri  = "s3://stub/config.yaml"
       status      = "ok"
       message     = "all is in the bucket"
     }
-    error_message = "The outputs are not what the outcome said."
+    error_message = "The outputs are not what `deploy` answered."
   }
 
   assert {
     condition     = output.log_uri == "s3://stub/${data.external.context.result.deployment_id}"
-    error_message = "The outcome was not asked about this deployment: ${output.log_uri}"
+    error_message = "`deploy` was not asked about this deployment: ${output.log_uri}"
   }
 
   assert {
@@ -51,21 +60,21 @@ run "first_deployment" {
       timeout               = "10"
       unit_version          = data.external.context.query.unit_version
     }
-    error_message = "context was asked ${file("${var.config_file_path}.context.stdin")}"
+    error_message = "The query of `context` is ${file("${var.config_file_path}.context.stdin")}"
   }
 
   assert {
     condition     = can(regex("^[0-9]+[.][0-9]+[.][0-9]+$", data.external.context.query.unit_version))
-    error_message = "The module does not say its version."
+    error_message = "The query has no version of the module."
   }
 
   assert {
-    condition     = jsondecode(file("${var.config_file_path}.outcome.stdin")) == merge(data.external.context.query, { deployment_id = data.external.context.result.deployment_id })
-    error_message = "outcome was asked ${file("${var.config_file_path}.outcome.stdin")}"
+    condition     = keys(jsondecode(file("${var.config_file_path}.deploy.stdin"))) == ["request"]
+    error_message = "The query of `deploy` has other keys than `request`."
   }
 
   assert {
-    condition = jsondecode(file("${var.config_file_path}.log.stdin")) == {
+    condition = jsondecode(jsondecode(file("${var.config_file_path}.deploy.stdin")).request) == {
       config_file_path = ".terraform/stub/config.yaml"
       customer_name    = var.customer_name
       aws_profile      = "team"
@@ -77,47 +86,67 @@ run "first_deployment" {
       expected_bucket_owner = "123456789012"
       timeout               = "10"
       unit_version          = data.external.context.query.unit_version
+      planned_id            = data.external.context.result.deployment_id
       deployment_id         = data.external.context.result.deployment_id
       backup_id             = "backup-version-1"
       backup_key            = "key-of-the-plan"
       config_hash           = "md5-of-the-plan"
-      plan_status           = data.external.context.result.status
+      plan_status           = "ok"
       spent_ms              = "7"
     }
-    error_message = "log was told ${file("${var.config_file_path}.log.stdin")}"
+    error_message = "The request of `deploy` is ${file("${var.config_file_path}.deploy.stdin")}"
   }
 
   assert {
-    condition     = length(distinct([for name in ["backup.stdin", "backup.request", "log.stdin", "log.request"] : file("${var.config_file_path}.${name}")])) == 1
-    error_message = "backup and log were not told the same, in the environment and on stdin."
-  }
-
-  assert {
-    condition     = [for verb in ["context", "backup", "log", "outcome"] : file("${var.config_file_path}.${verb}.arguments")] == ["context", "backup", "log", "outcome"]
+    condition     = [for verb in ["context", "deploy"] : file("${var.config_file_path}.${verb}.arguments")] == ["context", "deploy"]
     error_message = "A step has other arguments than its verb."
   }
 
   assert {
-    condition     = alltrue([for verb in ["context", "backup", "log", "outcome"] : strcontains(file("${var.config_file_path}.${verb}.processes"), "helper.sh ${verb} ./tests/stub.sh")])
+    condition     = alltrue([for verb in ["context", "deploy"] : strcontains(file("${var.config_file_path}.${verb}.processes"), "helper.sh ${verb} ./tests/stub.sh")])
     error_message = "The stub did not see the command line that it was started from."
   }
 
   assert {
-    condition     = !anytrue([for verb in ["context", "backup", "log", "outcome"] : strcontains(file("${var.config_file_path}.${verb}.processes"), "canary")])
-    error_message = "What the helper is told stands on a command line."
+    condition     = !anytrue([for verb in ["context", "deploy"] : strcontains(file("${var.config_file_path}.${verb}.processes"), "canary")])
+    error_message = "A setting is visible on a command line."
   }
 }
 
-# The notes of the first deployment's backup are still there: its request has the id of that deployment.
-run "the_same_config_again" {
+run "a_plan_after_a_deployment_does_not_deploy" {
+  command = plan
+
   assert {
-    condition     = jsondecode(file("${var.config_file_path}.log.stdin")).deployment_id == data.external.context.result.deployment_id
-    error_message = "The second deployment was not logged."
+    condition     = jsondecode(file("${var.config_file_path}.context.stdin")).config_file_path == var.config_file_path && jsondecode(jsondecode(file("${var.config_file_path}.deploy.stdin")).request).planned_id != data.external.context.result.deployment_id
+    error_message = "`deploy` ran at plan."
+  }
+}
+
+# Terraform reads `deploy` in a refresh-only run: the two ids show the helper that it is not a deployment.
+run "a_refresh_only_run_is_not_a_deployment" {
+  plan_options {
+    mode = refresh-only
+  }
+
+  variables {
+    project_name = "deploy error" # and the check is silent even where the helper answers with an error
   }
 
   assert {
-    condition     = jsondecode(file("${var.config_file_path}.backup.stdin")).deployment_id != data.external.context.result.deployment_id
-    error_message = "A config that did not change was backed up again, or the second deployment has no id of its own."
+    condition     = jsondecode(jsondecode(file("${var.config_file_path}.deploy.stdin")).request).planned_id != jsondecode(jsondecode(file("${var.config_file_path}.deploy.stdin")).request).deployment_id
+    error_message = "A refresh-only run asks for a deployment."
+  }
+}
+
+run "the_same_config_again" {
+  assert {
+    condition     = output.log_uri == "s3://stub/${data.external.context.result.deployment_id}"
+    error_message = "The second deployment did not run, or has no id of its own: ${output.log_uri}"
+  }
+
+  assert {
+    condition     = jsondecode(jsondecode(file("${var.config_file_path}.deploy.stdin")).request).planned_id == data.external.context.result.deployment_id
+    error_message = "The second deployment has two ids."
   }
 }
 
@@ -127,56 +156,36 @@ run "another_config" {
   }
 
   assert {
-    condition     = jsondecode(file("${var.config_file_path}.backup.stdin")).deployment_id == data.external.context.result.deployment_id
-    error_message = "A config that changed was not backed up."
-  }
-
-  assert {
-    condition     = jsondecode(file("${var.config_file_path}.log.stdin")).deployment_id == data.external.context.result.deployment_id
-    error_message = "The third deployment was not logged."
+    condition     = jsondecode(jsondecode(file("${var.config_file_path}.deploy.stdin")).request).backup_id == "backup-version-2"
+    error_message = "`deploy` got the backup_id of another plan."
   }
 }
 
-# A backup that takes its time would be overtaken by whoever does not wait for it.
-run "log_waits_for_backup_and_outcome_for_both" {
-  variables {
-    cluster_name = "version-3"
-    project_name = "backup slow"
-  }
-
-  assert {
-    condition     = jsondecode(file("${var.config_file_path}.log.earlier")).deployment_id == data.external.context.result.deployment_id
-    error_message = "log did not wait for backup."
-  }
-
-  assert {
-    condition     = jsondecode(file("${var.config_file_path}.outcome.earlier")).deployment_id == data.external.context.result.deployment_id
-    error_message = "outcome did not wait for log."
-  }
-}
-
-run "a_count_is_told_as_a_string" {
+run "a_count_is_a_string" {
   variables {
     additional_users_count = 5
   }
 
   assert {
-    condition     = [for verb in ["context", "backup", "log", "outcome"] : jsondecode(file("${var.config_file_path}.${verb}.stdin")).additional_users_count] == ["5", "5", "5", "5"]
-    error_message = "The count did not reach every step as a string."
+    condition = [
+      jsondecode(file("${var.config_file_path}.context.stdin")).additional_users_count,
+      jsondecode(jsondecode(file("${var.config_file_path}.deploy.stdin")).request).additional_users_count,
+    ] == ["5", "5"]
+    error_message = "The count did not reach each step as a string."
   }
 }
 
-run "a_plan_does_not_know_the_outcome_yet" {
+run "a_plan_does_not_know_the_result_yet" {
   command = plan
 
   variables {
-    project_name = "outcome warning"
+    project_name = "deploy warning"
   }
 }
 
-run "a_warning_of_the_outcome_is_a_warning_of_the_apply" {
+run "a_warning_of_deploy_is_a_warning_of_the_apply" {
   variables {
-    project_name = "outcome warning"
+    project_name = "deploy warning"
   }
 
   expect_failures = [check.config_backup]

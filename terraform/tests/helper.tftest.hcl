@@ -1,11 +1,11 @@
-# Whatever the helper does, the apply goes to its end, the check warns, and the message names the helper and the way out.
+# Whatever the helper does, the apply succeeds, the check warns, and the message names the helper and the way out.
 
 variables {
   config_file_path = ".terraform/stub/config.yaml"
   helper           = "./tests/stub.sh"
 }
 
-run "a_plan_says_nothing_of_a_missing_helper" {
+run "a_plan_is_silent_about_a_missing_helper" {
   command = plan
 
   variables {
@@ -22,7 +22,7 @@ run "a_helper_that_is_not_in_path" {
 
   assert {
     condition     = output.status == "error" && join("", [output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
-    error_message = "The status is ${output.status}, and what is not known is not empty."
+    error_message = "The status is ${output.status}, or an unknown output is not empty."
   }
 
   assert {
@@ -40,7 +40,7 @@ run "a_helper_that_is_not_at_its_path" {
 
   assert {
     condition     = output.status == "error" && join("", [output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
-    error_message = "The status is ${output.status}, and what is not known is not empty."
+    error_message = "The status is ${output.status}, or an unknown output is not empty."
   }
 
   assert {
@@ -58,7 +58,7 @@ run "a_helper_that_is_not_executable" {
 
   assert {
     condition     = output.status == "error" && join("", [output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
-    error_message = "The status is ${output.status}, and what is not known is not empty."
+    error_message = "The status is ${output.status}, or an unknown output is not empty."
   }
 
   assert {
@@ -76,7 +76,7 @@ run "a_helper_that_is_a_folder" {
 
   assert {
     condition     = output.status == "error" && join("", [output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
-    error_message = "The status is ${output.status}, and what is not known is not empty."
+    error_message = "The status is ${output.status}, or an unknown output is not empty."
   }
 
   assert {
@@ -85,7 +85,7 @@ run "a_helper_that_is_a_folder" {
   }
 }
 
-run "a_plan_says_nothing_of_a_failing_helper" {
+run "a_plan_is_silent_about_a_helper_that_fails" {
   command = plan
 
   variables {
@@ -102,11 +102,29 @@ run "a_helper_that_exits_1" {
 
   assert {
     condition     = output.status == "error" && join("", [output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
-    error_message = "The status is ${output.status}, and what is not known is not empty."
+    error_message = "The status is ${output.status}, or an unknown output is not empty."
   }
 
   assert {
-    condition     = output.message == "the helper '${var.helper}' failed in 'outcome' with exit code 1: this deployment is neither backed up nor logged; install the helper, or set the variable helper to its path"
+    condition     = output.message == "the helper '${var.helper}' failed in 'deploy' with exit code 1: it is unknown whether this deployment is backed up and logged; `config-backup status` lists what is still queued, and `config-backup doctor` checks the helper"
+    error_message = output.message
+  }
+}
+
+run "a_helper_that_is_killed" {
+  variables {
+    project_name = "all killed"
+  }
+
+  expect_failures = [check.config_backup]
+
+  assert {
+    condition     = output.status == "error" && join("", [output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
+    error_message = "The status is ${output.status}, or an unknown output is not empty."
+  }
+
+  assert {
+    condition     = output.message == "the helper '${var.helper}' failed in 'deploy' with exit code 137: it is unknown whether this deployment is backed up and logged; `config-backup status` lists what is still queued, and `config-backup doctor` checks the helper"
     error_message = output.message
   }
 }
@@ -120,11 +138,11 @@ run "a_helper_that_writes_text" {
 
   assert {
     condition     = output.status == "error" && join("", [output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
-    error_message = "The status is ${output.status}, and what is not known is not empty."
+    error_message = "The status is ${output.status}, or an unknown output is not empty."
   }
 
   assert {
-    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'outcome': this deployment is neither backed up nor logged; install the helper, or set the variable helper to its path"
+    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'deploy': it is unknown whether this deployment is backed up and logged; `config-backup status` lists what is still queued, and `config-backup doctor` checks the helper"
     error_message = output.message
   }
 }
@@ -138,11 +156,11 @@ run "a_helper_that_writes_nothing" {
 
   assert {
     condition     = output.status == "error" && join("", [output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
-    error_message = "The status is ${output.status}, and what is not known is not empty."
+    error_message = "The status is ${output.status}, or an unknown output is not empty."
   }
 
   assert {
-    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'outcome': this deployment is neither backed up nor logged; install the helper, or set the variable helper to its path"
+    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'deploy': it is unknown whether this deployment is backed up and logged; `config-backup status` lists what is still queued, and `config-backup doctor` checks the helper"
     error_message = output.message
   }
 }
@@ -156,11 +174,11 @@ run "a_helper_that_writes_two_lines" {
 
   assert {
     condition     = output.status == "error" && join("", [output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
-    error_message = "The status is ${output.status}, and what is not known is not empty."
+    error_message = "The status is ${output.status}, or an unknown output is not empty."
   }
 
   assert {
-    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'outcome': this deployment is neither backed up nor logged; install the helper, or set the variable helper to its path"
+    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'deploy': it is unknown whether this deployment is backed up and logged; `config-backup status` lists what is still queued, and `config-backup doctor` checks the helper"
     error_message = output.message
   }
 }
@@ -174,11 +192,29 @@ run "a_helper_that_writes_an_array" {
 
   assert {
     condition     = output.status == "error" && join("", [output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
-    error_message = "The status is ${output.status}, and what is not known is not empty."
+    error_message = "The status is ${output.status}, or an unknown output is not empty."
   }
 
   assert {
-    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'outcome': this deployment is neither backed up nor logged; install the helper, or set the variable helper to its path"
+    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'deploy': it is unknown whether this deployment is backed up and logged; `config-backup status` lists what is still queued, and `config-backup doctor` checks the helper"
+    error_message = output.message
+  }
+}
+
+run "a_helper_that_writes_a_number" {
+  variables {
+    project_name = "all number"
+  }
+
+  expect_failures = [check.config_backup]
+
+  assert {
+    condition     = output.status == "error" && join("", [output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
+    error_message = "The status is ${output.status}, or an unknown output is not empty."
+  }
+
+  assert {
+    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'deploy': it is unknown whether this deployment is backed up and logged; `config-backup status` lists what is still queued, and `config-backup doctor` checks the helper"
     error_message = output.message
   }
 }
@@ -192,11 +228,11 @@ run "a_helper_that_writes_no_status" {
 
   assert {
     condition     = output.status == "error" && join("", [output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
-    error_message = "The status is ${output.status}, and what is not known is not empty."
+    error_message = "The status is ${output.status}, or an unknown output is not empty."
   }
 
   assert {
-    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'outcome': this deployment is neither backed up nor logged; install the helper, or set the variable helper to its path"
+    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'deploy': it is unknown whether this deployment is backed up and logged; `config-backup status` lists what is still queued, and `config-backup doctor` checks the helper"
     error_message = output.message
   }
 }
@@ -210,98 +246,97 @@ run "a_helper_that_writes_half_an_answer" {
 
   assert {
     condition     = output.status == "error" && join("", [output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
-    error_message = "The status is ${output.status}, and what is not known is not empty."
+    error_message = "The status is ${output.status}, or an unknown output is not empty."
   }
 
   assert {
-    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'outcome': this deployment is neither backed up nor logged; install the helper, or set the variable helper to its path"
+    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'deploy': it is unknown whether this deployment is backed up and logged; `config-backup status` lists what is still queued, and `config-backup doctor` checks the helper"
     error_message = output.message
   }
 }
 
-run "an_outcome_that_is_garbage_after_a_good_context" {
+run "a_deploy_that_is_garbage_after_a_good_context" {
   variables {
-    project_name = "outcome text"
+    project_name = "deploy text"
   }
 
   expect_failures = [check.config_backup]
 
   assert {
     condition     = output.status == "error" && join("", [output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
-    error_message = "The status is ${output.status}, and what is not known is not empty."
+    error_message = "The status is ${output.status}, or an unknown output is not empty."
   }
 
   assert {
-    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'outcome': this deployment is neither backed up nor logged; install the helper, or set the variable helper to its path"
+    condition     = output.message == "the helper '${var.helper}' gave no answer of config-backup in 'deploy': it is unknown whether this deployment is backed up and logged; `config-backup status` lists what is still queued, and `config-backup doctor` checks the helper"
     error_message = output.message
   }
 }
 
-run "a_context_that_is_garbage_costs_neither_backup_nor_log" {
+run "a_context_that_is_garbage_costs_no_deployment" {
   variables {
     project_name = "context text"
   }
 
   assert {
     condition     = output.status == "ok" && can(regex("^s3://stub/[0-9]{8}T[0-9]{6}Z-[0-9]+$", output.log_uri))
-    error_message = "helper.sh made no deployment id in the helper's place: ${output.log_uri}"
+    error_message = "helper.sh made no deployment_id in the helper's place: ${output.log_uri}"
   }
 
   assert {
-    condition     = "s3://stub/${jsondecode(file("${var.config_file_path}.backup.stdin")).deployment_id}" == output.log_uri
-    error_message = "The backup did not run in this deployment."
-  }
-
-  assert {
-    condition     = "s3://stub/${jsondecode(file("${var.config_file_path}.log.stdin")).deployment_id}" == output.log_uri
-    error_message = "The log did not run in this deployment."
+    condition = { for key in ["planned_id", "backup_id", "backup_key", "config_hash", "plan_status", "spent_ms"] : key => jsondecode(jsondecode(file("${var.config_file_path}.deploy.stdin")).request)[key] } == {
+      planned_id  = data.external.context.result.deployment_id
+      backup_id   = data.external.context.result.deployment_id
+      backup_key  = ""
+      config_hash = ""
+      plan_status = "error"
+      spent_ms    = "0"
+    }
+    error_message = "The request of `deploy` is ${file("${var.config_file_path}.deploy.stdin")}"
   }
 }
 
-run "uploads_that_fail_stop_nothing" {
-  variables {
-    project_name = "backup exit-1"
-  }
-
-  assert {
-    condition     = "s3://stub/${jsondecode(file("${var.config_file_path}.log.stdin")).deployment_id}" == output.log_uri
-    error_message = "The log did not run after a backup that failed."
-  }
-}
-
-run "a_context_of_a_status_and_nothing_else" {
+# Without a new deployment_id, Terraform would read `deploy` in the next plan.
+run "a_context_without_a_deployment_id_gets_one" {
   variables {
     project_name = "context status-only-ok"
   }
 
   assert {
-    condition = { for key in ["deployment_id", "backup_id", "backup_key", "config_hash", "spent_ms"] : key => jsondecode(file("${var.config_file_path}.log.stdin"))[key] } == {
-      deployment_id = ""
-      backup_id     = ""
-      backup_key    = ""
-      config_hash   = ""
-      spent_ms      = "0"
-    }
-    error_message = "A key that the context lacks is not empty in the request."
+    condition     = output.status == "ok" && can(regex("^s3://stub/[0-9]{8}T[0-9]{6}Z-[0-9]+$", output.log_uri))
+    error_message = "helper.sh made no deployment_id in the helper's place: ${output.log_uri}"
   }
 }
 
-run "an_outcome_of_a_status_and_nothing_else" {
+run "and_the_next_plan_does_not_deploy" {
+  command = plan
+
   variables {
-    project_name = "outcome status-only-error"
+    project_name = "context status-only-ok"
+  }
+
+  assert {
+    condition     = jsondecode(jsondecode(file("${var.config_file_path}.deploy.stdin")).request).planned_id != data.external.context.result.deployment_id
+    error_message = "`deploy` ran at plan."
+  }
+}
+
+run "a_deploy_of_a_status_and_nothing_else" {
+  variables {
+    project_name = "deploy status-only-error"
   }
 
   expect_failures = [check.config_backup]
 
   assert {
     condition     = output.status == "error" && join("", [output.message, output.config_hash, output.caller_arn, output.backup_uri, output.log_uri]) == ""
-    error_message = "What the outcome lacks is not empty."
+    error_message = "An output that `deploy` did not report is not empty."
   }
 }
 
-run "an_outcome_of_an_unknown_status" {
+run "a_deploy_of_an_unknown_status" {
   variables {
-    project_name = "outcome status-only-splendid"
+    project_name = "deploy status-only-splendid"
   }
 
   expect_failures = [check.config_backup]

@@ -1,17 +1,17 @@
 #!/bin/sh
-# Stands in for the helper in the module's tests: answers from a table, and notes what it was told.
+# Stands in for the helper in the module's tests: answers from a table, and records each query.
 #
 # project_name chooses the answer: `VERB WHAT`, or `all WHAT` for every verb; anything else is a healthy helper.
-# cluster_name stands for the config's bytes: backup_id follows it. The notes go beside config_file_path, whose name they
-# extend by VERB and by .stdin, .request (the environment's), .arguments, .processes (all command lines there are) or
-# .earlier (the note of the step before this one, as it stood then).
+# The records lie beside config_file_path, whose name they extend by VERB and by .stdin, .arguments or .processes (all
+# command lines of the machine); .calls has one line for each call: the verb and the query.
 set -u
 
 verb=$1
 input=$(cat)
 
+# A setting. In `deploy` the settings are JSON within JSON.
 value() {
-  printf '%s' "$input" | sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"
+  printf '%s' "$input" | sed 's/\\"/"/g' | sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"
 }
 
 what=$(value project_name)
@@ -19,22 +19,14 @@ case $what in
   "all "* | "$verb "*) what=${what#* } ;;
   *) what=healthy ;;
 esac
-if [ "$what" = slow ]; then
-  sleep 1
-fi
 
 config=$(value config_file_path)
 notes=$config.$verb
 mkdir -p "$(dirname "$notes")"
 printf '%s' "$input" >"$notes.stdin"
-printf '%s' "${CONFIG_BACKUP_REQUEST-}" >"$notes.request"
 printf '%s' "$*" >"$notes.arguments"
 ps -A -o args= >"$notes.processes"
-case $verb in
-  log) cat "$config.backup.stdin" ;;
-  outcome) cat "$config.log.stdin" ;;
-  *) ;;
-esac >"$notes.earlier" 2>/dev/null
+printf '%s %s\n' "$verb" "$input" >>"$config.calls"
 
 healthy() {
   case $verb in
@@ -42,20 +34,29 @@ healthy() {
       printf '{"status":"ok","message":"","config_hash":"md5-of-the-plan","backup_id":"backup-%s","backup_key":"key-of-the-plan","deployment_id":"%s-%s","spent_ms":"7","version":"0"}\n' \
         "$(value cluster_name)" "$(date +%s)" "$$"
       ;;
-    outcome)
-      printf '{"status":"ok","message":"all is in the bucket","config_hash":"md5-of-the-outcome","caller_arn":"arn:aws:iam::123456789012:user/jane.roe","backup_uri":"s3://stub/config.yaml","log_uri":"s3://stub/%s"}\n' \
+    *)
+      printf '{"status":"ok","message":"all is in the bucket","config_hash":"md5-of-the-apply","caller_arn":"arn:aws:iam::123456789012:user/jane.roe","backup_uri":"s3://stub/config.yaml","log_uri":"s3://stub/%s"}\n' \
         "$(value deployment_id)"
       ;;
-    *) echo "config-backup: $verb done" ;;
   esac
 }
 
-echo "a line on stderr, which nobody must see" >&2
+echo "a line on stderr, which must not be seen" >&2
 case $what in
-  healthy | slow) healthy ;;
+  healthy) healthy ;;
+  # The test makes both pipes: it reads `begun`, and lets the call go on by writing to `go`.
+  wait)
+    echo begun >"$notes.begun"
+    read -r _ <"$notes.go"
+    healthy
+    ;;
   exit-1)
     healthy
     exit 1
+    ;;
+  killed)
+    healthy
+    kill -9 "$$"
     ;;
   text) echo 'Segmentation fault' ;;
   empty) ;;
@@ -64,9 +65,11 @@ case $what in
     healthy
     ;;
   array) echo '["status","ok"]' ;;
+  number) echo '{"status":"ok","message":"","deployment_id":"12345678","count":5,"end":""}' ;;
   no-status) echo '{"message":"status"}' ;;
   truncated) printf '{"status":"ok","mess' ;;
   status-only-*) printf '{"status":"%s"}\n' "${what#status-only-}" ;;
   warning) echo '{"status":"warning","message":"all is in the bucket, but the unit is out of date"}' ;;
+  error) echo '{"status":"error","message":"nothing is in the bucket"}' ;;
   *) exit 99 ;;
 esac

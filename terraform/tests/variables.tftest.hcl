@@ -1,4 +1,4 @@
-# Every rule of every variable: what it refuses, and the extremes that it lets through.
+# Every rule of every variable: what it refuses, and the extreme values that it accepts.
 
 variables {
   config_file_path = ".terraform/stub/config.yaml"
@@ -441,6 +441,6 @@ run "null_stands_for_the_default" {
 
       expected_bucket_owner = ""
     }
-    error_message = "The helper was asked ${file("${var.config_file_path}.context.stdin")}"
+    error_message = "The query of `context` is ${file("${var.config_file_path}.context.stdin")}"
   }
 }

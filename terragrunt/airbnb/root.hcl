@@ -8,10 +8,12 @@ locals {
   config  = try(yamldecode(file("${get_parent_terragrunt_dir("root")}/config.yaml")), {})
   profile = try(tostring(local.config.aws.profile), "default")
 
-  # As the helper has it: the profile where this machine has one of that name, otherwise the environment's credentials. One of
-  # a region alone, as CI often has it, is none.
-  aws_files   = [get_env("AWS_CONFIG_FILE", "~/.aws/config"), get_env("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")]
-  has_profile = anytrue([for path in local.aws_files : can(regex("(?m)^\\[(profile +)?${local.profile}\\][^\\[]*^(aws_access_key_id|credential_|login_session|role_arn|sso_|source_profile)", file(pathexpand(path))))])
+  # CI brings its credentials in the environment, and a machine without AWS files has those of its role. Everywhere else the
+  # profile counts; the S3 backend itself looks it up, as the AWS CLI does.
+  credential_variables = ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+  aws_files            = [coalesce(get_env("AWS_CONFIG_FILE", ""), "~/.aws/config"), coalesce(get_env("AWS_SHARED_CREDENTIALS_FILE", ""), "~/.aws/credentials")]
+  has_credentials      = anytrue([for name in local.credential_variables : get_env(name, "") != ""])
+  has_profile          = !local.has_credentials && anytrue([for path in local.aws_files : try(fileexists(pathexpand(path)), false)])
 }
 
 remote_state {
@@ -25,8 +27,8 @@ remote_state {
   # No lock file: it needs s3:DeleteObject to be taken away again, which the profile does not have.
   config = merge(
     {
-      bucket  = get_env("CONFIG_BACKUP_BUCKET", "mongodb-arena")
-      region  = get_env("CONFIG_BACKUP_BUCKET_REGION", "us-east-1")
+      bucket  = coalesce(get_env("CONFIG_BACKUP_BUCKET", ""), "mongodb-arena") # a variable that is set but empty counts as not set
+      region  = coalesce(get_env("CONFIG_BACKUP_BUCKET_REGION", ""), "us-east-1")
       key     = "terragrunt/${local.customer}/${path_relative_to_include()}/terraform.tfstate"
       encrypt = true
     },

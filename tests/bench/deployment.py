@@ -31,7 +31,7 @@ resource "terraform_data" "nothing" {
   }
 }
 """
-STEPS = ("context", "backup", "log", "outcome")
+STEPS = ("context", "deploy")
 CASES = ("the config is the bucket's", "the config changed")
 
 
@@ -102,12 +102,11 @@ class Customer:
         if planned["status"] != "ok" or (planned["backup_key"] == "") != changed:
             raise SystemExit(f"bench: the plan says {answer}")
         kept = ("deployment_id", "backup_id", "backup_key", "config_hash", "spent_ms")
-        request = query | {name: planned[name] for name in kept} | {"plan_status": planned["status"]}
-        for verb in ("backup", "log") if changed else ("log",):
-            samples[verb], answer = self.step(verb, request)
-            if "WARNING" in answer:
-                raise SystemExit(f"bench: `{verb}` says {answer}")
-        samples["outcome"], _ = self.step("outcome", query | {"deployment_id": planned["deployment_id"]})
+        request = query | {name: planned[name] for name in kept}
+        request |= {"plan_status": planned["status"], "planned_id": planned["deployment_id"]}
+        samples["deploy"], answer = self.step("deploy", {"request": json.dumps(request)})
+        if json.loads(answer)["status"] != "ok":
+            raise SystemExit(f"bench: `deploy` answers {answer}")
         return samples
 
 

@@ -26,7 +26,7 @@ const COPIES: &str = "PUT /mongodb-arena/terragrunt/airbnb/config-history/";
 fn a_conflict_of_two_writers_and_too_many_requests_are_tried_again() {
     for (head, status) in [(RECORDS, "409 Conflict"), (COPIES, "409 Conflict"), (RECORDS, "429 Too Many Requests\r\nretry-after: 3600")] {
         let mut world = World::new();
-        let mut unit = Unit::new(&world);
+        let unit = Unit::new(&world);
         let relay = answering(&mut world, head, 1, status, CONFLICT);
         unit.deploy(&world).went_well();
         assert_eq!(relay.count(head), 2, "{head}: {status}");
@@ -48,7 +48,7 @@ fn a_server_that_asks_for_an_hour_does_not_get_it() {
 fn an_upload_that_is_not_there_when_it_is_looked_for_is_kept() {
     for head in [RECORDS, COPIES, "PUT /mongodb-arena/terragrunt/airbnb/config.yaml"] {
         let mut world = World::new();
-        let mut unit = Unit::new(&world);
+        let unit = Unit::new(&world);
         let relay = answering(&mut world, head, 1, "200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"", "");
         let deployed = unit.deploy(&world);
         assert!(deployed.warning().contains("it is not what was sent"), "{deployed:?}");
@@ -63,7 +63,7 @@ fn an_upload_that_is_not_there_when_it_is_looked_for_is_kept() {
 #[test]
 fn config_yaml_is_not_even_tried_where_its_copy_cannot_be_put() {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     let relay = answering(&mut world, COPIES, usize::MAX, "403 Forbidden", "");
     let deployed = unit.deploy(&world);
     assert!(deployed.warning().contains("config.yaml is not backed up"), "{deployed:?}");
@@ -79,7 +79,7 @@ fn config_yaml_is_not_even_tried_where_its_copy_cannot_be_put() {
 #[test]
 fn a_version_is_recorded_as_it_is_although_config_yaml_could_not_be_put() {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     let relay = answering(&mut world, "PUT /mongodb-arena/terragrunt/airbnb/config.yaml", usize::MAX, "403 Forbidden", "");
     let deployed = unit.deploy(&world);
     assert!(deployed.warning().contains("config.yaml is not backed up"), "{deployed:?}");
@@ -114,7 +114,7 @@ fn a_bucket_of_another_account_gets_nothing() {
 #[test]
 fn a_wrong_clock_is_named_although_a_head_has_no_body() {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     let _relay = answering(&mut world, "HEAD ", usize::MAX, "403 Forbidden\r\ndate: Mon, 01 Jan 2024 00:00:00 GMT", "");
     let deployed = unit.deploy(&world);
     let said = deployed.warning();
@@ -131,7 +131,7 @@ fn with_profile(profile: &str, cache: Option<(&str, &str)>) -> (World, Applied) 
         fs::write(world.home().join(".aws/sso/cache").join(name), content).expect("a token");
     }
     unit.set("aws_profile", "team");
-    let deployed = unit.deploy(&world).quiet_before();
+    let deployed = unit.deploy(&world);
     assert_eq!(world.spooled().len(), 2);
     (world, deployed)
 }
@@ -172,7 +172,7 @@ fn a_credential_process_that_fails_is_named_and_what_it_printed_is_not() {
 #[test]
 fn a_proxy_that_does_not_answer_is_named_without_its_password() {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     let proxy = nobody_there();
     let address = proxy.trim_start_matches("http://");
     world.set_endpoint("https://s3.us-east-1.amazonaws.com");
@@ -186,12 +186,12 @@ fn a_proxy_that_does_not_answer_is_named_without_its_password() {
 #[test]
 fn a_bundle_of_certificates_that_cannot_be_read_is_named() {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     world.set_variable("AWS_CA_BUNDLE", Some("/no/such/bundle.pem"));
     let deployed = unit.deploy(&world);
     let said = deployed.warning();
     assert!(said.contains("AWS_CA_BUNDLE, `/no/such/bundle.pem`: No such file"), "{said}");
-    assert_eq!(string(&deployed.outcome, "status"), "error");
+    assert_eq!(string(&deployed.answer, "status"), "error");
     assert_eq!(world.spooled().len(), 2);
 }
 
@@ -205,7 +205,7 @@ fn a_machine_without_certificates_is_told_what_to_do() {
     }
     let secure = crate::networks::Relay::black_hole().endpoint().replace("http:", "https:");
     world.set_endpoint(&secure);
-    let deployed = unit.deploy(&world).quiet_before();
+    let deployed = unit.deploy(&world);
     deployed.warning();
     assert_eq!(world.spooled().len(), 2);
     let replay = world.helper(&["replay"]).output().expect("replay");

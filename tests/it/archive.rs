@@ -33,7 +33,7 @@ fn all_readers(world: &World) -> BTreeMap<String, (Option<i32>, String, String)>
 
 on_each_server!(records_whose_own_objects_are_gone_are_still_there_for_everybody);
 fn records_whose_own_objects_are_gone_are_still_there_for_everybody(site: &mut Site) {
-    let mut unit = Unit::new(&site.world);
+    let unit = Unit::new(&site.world);
     for size in ["M30", "M40", "M40", "M50"] {
         unit.write(CONFIG.replace("M30", size));
         unit.deploy(&site.world).went_well();
@@ -69,7 +69,7 @@ fn age(hand: &Hand) {
 #[test]
 fn an_edited_record_is_shown_as_it_is_now_and_verify_names_it() {
     let site = Site::new(Kind::Embedded);
-    let mut unit = Unit::new(&site.world);
+    let unit = Unit::new(&site.world);
     unit.deploy(&site.world).went_well();
     unit.deploy(&site.world).went_well();
     age(&site.hand);

@@ -84,7 +84,7 @@ fn a_plan_leaves_no_trace_on_this_machine_or_in_the_bucket() {
 #[test]
 fn every_plan_gets_a_deployment_id_of_its_own_even_within_a_second() {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     unit.deploy(&world).went_well();
     let (one, two) = (unit.plan(&world), unit.plan(&world));
     assert_ne!(one["deployment_id"], two["deployment_id"]);
@@ -94,7 +94,7 @@ fn every_plan_gets_a_deployment_id_of_its_own_even_within_a_second() {
 #[test]
 fn a_plan_counts_what_is_pending_and_touches_none_of_it() {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     world.set_endpoint(&nobody_there());
     unit.deploy(&world);
     let kept = world.spooled();
@@ -108,7 +108,7 @@ fn a_plan_counts_what_is_pending_and_touches_none_of_it() {
 #[test]
 fn without_a_verb_a_query_on_a_pipe_is_answered_like_context() {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     unit.deploy(&world).went_well();
     let output = feed(world.helper(&[]), unit.query().to_string().as_bytes());
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));

@@ -1,9 +1,9 @@
-//! What `context`, `backup`, `log` and `outcome` say to a query that they cannot use: always an answer, always exit 0.
+//! What `context`, `deploy` and `fallback` say to a query that they cannot use: always an answer, always exit 0.
 
 use serde_json::{Value, json};
 
-use crate::by_hand::{Unit, external, string};
-use crate::support::{World, feed, text};
+use crate::by_hand::{Unit, deploy, external, string};
+use crate::support::{BUCKET, World, feed, text};
 
 fn answer(world: &World, verb: &str, input: &[u8]) -> String {
     let output = feed(world.helper(&[verb]), input);
@@ -11,45 +11,133 @@ fn answer(world: &World, verb: &str, input: &[u8]) -> String {
     text(&output.stdout)
 }
 
-/// Queries, and the words that must name what is wrong with each.
-fn refused(unit: &Unit) -> Vec<(Vec<u8>, &'static str)> {
-    let with = |key: &str, value: Value| {
-        let mut query = unit.query();
-        query[key] = value;
-        query.to_string().into_bytes()
-    };
+fn query_with(unit: &Unit, key: &str, value: Value) -> Value {
+    let mut query = unit.query();
+    query[key] = value;
+    query
+}
+
+/// Queries that cannot be read, and the words that must name what is wrong with each.
+fn unreadable_queries(unit: &Unit) -> Vec<(Vec<u8>, &'static str)> {
     let mut without = unit.query();
     without.as_object_mut().expect("an object").remove("config_file_path");
     vec![
-        (with("buckett", json!("b")), "unknown key `buckett`"),
-        (with("timeout", json!(10)), "`timeout` must be a string, not a number"),
-        (with("customer_name", json!(["a"])), "`customer_name` must be a string, not an array"),
-        (with("customer_name", Value::Null), "`customer_name` must be a string, not null"),
-        (with("timeout", json!("ten")), "`timeout` must be a whole number"),
-        (with("additional_users_count", json!("-1")), "`additional_users_count` must be a whole number"),
-        (with("deployment_id", json!("../../x")), "`deployment_id` must be"),
-        (with("config_file_path", json!("")), "`config_file_path` is missing"),
+        (query_with(unit, "config_file_path", json!("")).to_string().into_bytes(), "`config_file_path` is missing"),
         (without.to_string().into_bytes(), "`config_file_path` is missing"),
-        (b"".to_vec(), "no JSON"),
-        (b"{\"config_file_path\":".to_vec(), "no JSON"),
-        (b"[]".to_vec(), "no JSON object"),
-        (b"\xff\xfe".to_vec(), "no JSON"),
+        (b"".to_vec(), "it is not JSON"),
+        (b"{\"config_file_path\":".to_vec(), "it is not JSON"),
+        (b"{\"request\":\"{\"}".to_vec(), "`request` in the query on stdin: it is not JSON"),
+        (b"{\"request\":\"7\"}".to_vec(), "it is not a JSON object"),
+        (b"[]".to_vec(), "it is not a JSON object"),
+        (b"\xff\xfe".to_vec(), "it is not JSON"),
         (vec![b' '; 2 << 20], "longer than"),
     ]
 }
 
+/// Settings that cannot be used, and the words that must name what is wrong with each.
+fn wrong_settings() -> Vec<(&'static str, Value, &'static str)> {
+    vec![
+        ("buckett", json!("b"), "the setting `buckett` is unknown and ignored"),
+        ("timeout", json!("ten"), "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used"),
+        ("timeout", json!("3600"), "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used"),
+        ("timeout", json!("0"), "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used"),
+        ("additional_users_count", json!("-1"), "the setting `additional_users_count` must be a whole number"),
+        ("additional_users_count", json!([1]), "the setting `additional_users_count` must be a whole number"),
+        ("bucket_region", json!("nowhere"), "the setting `bucket_region` must be an AWS region"),
+        ("bucket_region", json!(["us-east-1"]), "the setting `bucket_region` must be an AWS region"),
+        ("project_name", json!({ "a": 1 }), "the setting `project_name` must be a text, not an object; that of the file is used"),
+        ("customer_name", json!("[\"acme\"]"), "the setting `customer_name` must be a text, not an array; that of the file is used"),
+        ("aws_profile", json!(true), "the setting `aws_profile` must be a text, not a boolean; that of the file is used"),
+    ]
+}
+
 #[test]
-fn context_and_outcome_name_what_is_wrong_with_a_query() {
+fn a_query_that_cannot_be_read_is_named() {
     let world = World::new();
     let unit = Unit::new(&world);
-    for (query, words) in refused(&unit) {
-        for verb in ["context", "outcome"] {
+    for (query, words) in unreadable_queries(&unit) {
+        for verb in ["context", "deploy"] {
             let answer = external(&answer(&world, verb, &query));
             assert_eq!(string(&answer, "status"), "error", "{verb}: {words}");
             assert!(string(&answer, "message").contains(words), "{verb}, {words}: {answer}");
         }
+        let line = answer(&world, "fallback", &query);
+        assert!(line.starts_with("config-backup: WARNING: the deployment is not logged: ") && line.matches('\n').count() == 1, "{line}");
     }
-    assert_eq!(world.server.requests().len(), 0, "nobody is asked on behalf of a query that is not understood");
+    assert_eq!(world.server.requests().len(), 0, "no request is made for a query that is not understood");
+    assert_eq!(world.spooled(), Vec::<String>::new());
+}
+
+#[test]
+fn a_wrong_setting_is_a_warning_and_the_deployment_is_backed_up_and_logged() {
+    for (key, value, words) in wrong_settings() {
+        let world = World::new();
+        let unit = Unit::new(&world);
+        let context = external(&answer(&world, "context", query_with(&unit, key, value.clone()).to_string().as_bytes()));
+        assert_eq!(string(&context, "status"), "warning", "{key}: {context}");
+        assert!(string(&context, "message").contains(words), "{key}: {context}");
+        let mut request = unit.request(&context);
+        request[key] = value;
+        let answer = deploy(&world, &request);
+        assert_eq!(string(&answer, "status"), "warning", "{key}: {answer}");
+        assert!(string(&answer, "message").contains(words), "{key}: {answer}");
+        assert_eq!((world.records().len(), world.spooled().len()), (1, 0), "{key}");
+        assert!(world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").is_some(), "{key}");
+    }
+}
+
+#[test]
+fn a_bucket_that_is_not_a_name_never_becomes_another_bucket() {
+    for value in [json!(["mongodb-arena"]), json!("My_Bucket"), json!({ "name": "mongodb-arena" })] {
+        let world = World::new();
+        let unit = Unit::new(&world);
+        let mut request = unit.request(&unit.plan(&world));
+        request["bucket"] = value.clone();
+        let answer = deploy(&world, &request);
+        assert_eq!(string(&answer, "status"), "error", "{value}: {answer}");
+        assert_eq!(world.server.keys(BUCKET, ""), Vec::<String>::new(), "{value}");
+        assert_eq!(world.spooled().len(), 2, "{value}: both are spooled");
+    }
+}
+
+#[test]
+fn the_fallback_reads_the_settings_that_terragrunt_generates() {
+    let world = World::new();
+    let unit = Unit::new(&world);
+    let mut settings = unit.query();
+    settings["timeout"] = json!(10);
+    settings["helper"] = json!("config-backup");
+    settings["additional_users_count"] = Value::Null;
+    settings.as_object_mut().expect("an object").remove("unit_version");
+    let variables = json!({ "config_file_path": settings["config_file_path"], "bucket": null, "unit_settings": settings });
+    let line = answer(&world, "fallback", variables.to_string().as_bytes());
+    assert!(line.starts_with("config-backup: config.yaml is backed up as s3://") && line.matches('\n').count() == 1, "{line}");
+    let (_, record) = world.records().remove(0);
+    assert_eq!((string(&record, "customer"), &record["additional_users_count"]), ("airbnb", &json!(5)));
+    let tools = &record["tools"];
+    assert_eq!((string(tools, "terraform"), string(tools, "terragrunt")), ("", ""), "no tool runs it here");
+}
+
+#[test]
+fn a_run_that_applies_nothing_is_no_deployment() {
+    let world = World::new();
+    let unit = Unit::new(&world);
+    let applied = unit.deploy(&world).went_well();
+    let (records, requests) = (world.records().len(), world.server.requests().len());
+    // As a refresh-only run asks: the id of the last apply and that of a new plan.
+    let mut request = unit.request(&applied.context);
+    request["planned_id"] = unit.plan(&world)["deployment_id"].clone();
+    let planning = world.server.requests().len() - requests;
+    assert_eq!(deploy(&world, &request), applied.answer, "no output changes");
+    // Another machine knows nothing of the last deployment; and a state that has none yet.
+    for id in ["20261123T000000Z-0000000000000000", ""] {
+        request["deployment_id"] = json!(id);
+        let answer = deploy(&world, &request);
+        assert_eq!(string(&answer, "status"), "ok");
+        assert!(string(&answer, "message").starts_with("no deployment: "), "{answer}");
+    }
+    assert_eq!((world.records().len(), world.server.requests().len()), (records, requests + planning));
+    assert_eq!(world.spooled(), Vec::<String>::new());
 }
 
 #[test]
@@ -59,29 +147,4 @@ fn a_context_that_refuses_still_gives_every_deployment_an_id() {
     let two = external(&answer(&world, "context", b""));
     assert_ne!(string(&one, "deployment_id"), string(&two, "deployment_id"));
     assert_eq!(one["config_hash"], "");
-}
-
-#[test]
-fn log_warns_in_one_line_of_a_query_that_it_cannot_use_and_backup_does_not_warn() {
-    let world = World::new();
-    let unit = Unit::new(&world);
-    for (query, words) in refused(&unit) {
-        let log = answer(&world, "log", &query);
-        assert!(log.starts_with("config-backup: WARNING: ") && log.contains(words), "{words}: {log}");
-        assert_eq!(log.matches('\n').count(), 1, "{log}");
-        let backup = answer(&world, "backup", &query);
-        assert!(backup.starts_with("config-backup: ") && backup.contains(words) && !backup.contains("WARNING"), "{words}: {backup}");
-    }
-}
-
-#[test]
-fn an_outcome_without_a_deployment_is_an_error_and_no_good_news() {
-    let world = World::new();
-    let unit = Unit::new(&world);
-    for id in ["", "20261123T000000Z-0000000000000000"] {
-        let outcome = unit.outcome(&world, id);
-        assert_eq!(string(&outcome, "status"), "error");
-        assert_ne!(string(&outcome, "message"), "");
-    }
-    assert!(!world.state().exists(), "`outcome` is a data source and only reads");
 }

@@ -117,7 +117,7 @@ fn each_gap_is_named_alone_where_versions_are_kept() {
 
 fn what_this_machine_kept_is_pending(site: &mut Site) {
     plant(site, &draw(&mut fastrand::Rng::with_seed(SEED), 2));
-    let mut unit = Unit::new(&site.world);
+    let unit = Unit::new(&site.world);
     site.world.set_s3_endpoint(&nobody_there());
     let deployed = unit.deploy(&site.world);
     site.world.set_s3_endpoint(&site.endpoint.clone());

@@ -9,11 +9,10 @@ const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 #[test]
 fn the_first_deployment_leaves_config_history_and_record() {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     let before = unix_now();
     let deployed = unit.deploy(&world).went_well();
     let times: Vec<String> = (before..=unix_now()).map(rfc3339).collect();
-    assert!(deployed.backup.is_some());
 
     let config = world.server.object(BUCKET, CONFIG_KEY).expect("config.yaml");
     assert_eq!(config.body, CONFIG.as_bytes());
@@ -36,17 +35,17 @@ fn the_first_deployment_leaves_config_history_and_record() {
     assert_eq!(world.server.keys(BUCKET, ""), [history_key.clone(), CONFIG_KEY.to_owned(), seal_key, log_key.clone()]);
 
     let uri = |key: &str| format!("s3://mongodb-arena/{key}");
-    assert_eq!(string(&deployed.outcome, "backup_uri"), uri(&history_key));
-    assert_eq!(string(&deployed.outcome, "log_uri"), uri(&log_key));
-    assert_eq!((string(&deployed.outcome, "config_hash"), string(&deployed.outcome, "caller_arn")), (CONFIG_MD5, JOHN));
-    assert!(deployed.log.contains(&uri(&history_key)) && deployed.log.contains(&uri(&log_key)), "{}", deployed.log);
+    assert_eq!(string(&deployed.answer, "backup_uri"), uri(&history_key));
+    assert_eq!(string(&deployed.answer, "log_uri"), uri(&log_key));
+    assert_eq!((string(&deployed.answer, "config_hash"), string(&deployed.answer, "caller_arn")), (CONFIG_MD5, JOHN));
+    assert!(deployed.message().contains(&uri(&history_key)) && deployed.message().contains(&uri(&log_key)), "{}", deployed.message());
     assert_eq!(world.spooled(), Vec::<String>::new());
 }
 
 #[test]
 fn a_record_is_one_line_with_its_fields_in_the_documented_order() {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     let deployed = unit.deploy(&world).went_well();
     let (key, record) = deployed.record(&world);
     let body = world.server.object(BUCKET, &key).expect("it").body;
@@ -70,11 +69,10 @@ fn a_record_is_one_line_with_its_fields_in_the_documented_order() {
 #[test]
 fn an_unchanged_config_is_logged_and_not_uploaded_again() {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     let first = unit.deploy(&world).went_well();
     let uploads = world.count("PutObject", "terragrunt/airbnb/config");
     let second = unit.deploy(&world).went_well();
-    assert!(second.backup.is_none(), "an unchanged config shows no diff");
     assert_eq!(world.count("PutObject", "terragrunt/airbnb/config"), uploads);
     let ((_, one), (_, two)) = (first.record(&world), second.record(&world));
     assert_eq!((string(&one, "backup"), string(&two, "backup")), ("uploaded", "unchanged"));
@@ -83,15 +81,15 @@ fn an_unchanged_config_is_logged_and_not_uploaded_again() {
 }
 
 #[test]
-fn the_backup_step_alone_does_not_upload_what_is_there() {
+fn another_checkout_does_not_upload_what_is_there() {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     unit.deploy(&world).went_well();
     let uploads = world.count("PutObject", "terragrunt/airbnb/config");
     // Another checkout of the same customer: its Terraform state knows nothing of the backup yet.
-    let mut other = Unit::in_folder(&world, "checkout of a colleague/airbnb");
+    let other = Unit::in_folder(&world, "checkout of a colleague/airbnb");
     let deployed = other.deploy(&world).went_well();
-    assert!(deployed.backup.as_deref().expect("it ran").contains("config.yaml is unchanged since s3://mongodb-arena/"));
+    assert!(deployed.message().contains("config.yaml is unchanged since s3://mongodb-arena/"));
     assert_eq!(world.count("PutObject", "terragrunt/airbnb/config"), uploads);
     assert_eq!(deployed.record(&world).1["backup"], "unchanged");
 }
@@ -99,7 +97,7 @@ fn the_backup_step_alone_does_not_upload_what_is_there() {
 #[test]
 fn the_history_copy_comes_before_whatever_names_it() {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     for content in [CONFIG.to_owned(), CONFIG.replace("M30", "M40")] {
         unit.write(content);
         // A record whose second another one has already is sealed twice.
@@ -120,7 +118,7 @@ fn the_history_copy_comes_before_whatever_names_it() {
 #[test]
 fn a_deployment_needs_the_three_permissions_and_no_more() {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     unit.deploy(&world).went_well();
     unit.write(CONFIG.replace("M30", "M40"));
     unit.deploy(&world).went_well();
@@ -140,7 +138,7 @@ fn a_saved_plan_is_logged_under_the_name_of_whoever_applies_it() {
     let deployed = unit.apply(&world, context).went_well();
     let (_, record) = deployed.record(&world);
     assert_eq!((string(&record, "user"), string(&record, "user_id")), (JANE, "AIDAJANE"));
-    assert_eq!(string(&deployed.outcome, "caller_arn"), JANE);
+    assert_eq!(string(&deployed.answer, "caller_arn"), JANE);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::support::{BUCKET, CONFIG, World};
 /// Three deployments, of two configs: the second changes it, the third does not.
 fn deployed() -> World {
     let world = World::new();
-    let mut unit = Unit::in_folder(&world, "airbnb");
+    let unit = Unit::in_folder(&world, "airbnb");
     for config in [CONFIG.to_owned(), CONFIG.replace("M30", "M40"), CONFIG.replace("M30", "M40")] {
         pass_the_second(unix_now());
         unit.write(config);

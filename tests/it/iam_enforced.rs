@@ -36,7 +36,7 @@ pub(crate) fn deployments_go_well(world: &mut World) -> Result<(), String> {
     let mut unit = Unit::new(world);
     let deploy = |world: &World, unit: &mut Unit| {
         let done = unit.deploy(world);
-        if done.outcome["status"] == "ok" { Ok(()) } else { Err(done.log) }
+        if done.answer["status"] == "ok" { Ok(()) } else { Err(done.message().to_owned()) }
     };
     deploy(world, &mut unit)?;
     unit.write(CONFIG.replace("M30", "M40"));
@@ -223,7 +223,7 @@ fn who_has_the_readers_policy_looks_back_and_writes_nothing() {
     assert_denied(hand.try_put("terragrunt/airbnb/config.yaml", "mine"));
     assert_denied(hand.try_delete("terragrunt/airbnb/config.yaml", false));
     assert_denied(hand.try_list(None));
-    let mut unit = Unit::in_folder(&world, "by a reader");
+    let unit = Unit::in_folder(&world, "by a reader");
     assert!(unit.deploy(&world).warning().contains("s3:PutObject"));
 }
 

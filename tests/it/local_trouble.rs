@@ -11,7 +11,7 @@ const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 
 /// A config without readable bytes: logged, said, and nothing uploaded or kept.
 fn logged_without_a_config(world: &World, unit: &mut Unit, words: &str) {
-    let deployed = unit.deploy(world).quiet_before();
+    let deployed = unit.deploy(world);
     assert_eq!(string(&deployed.context, "status"), "warning", "{deployed:?}");
     assert!(string(&deployed.context, "message").contains(words), "{deployed:?}");
     let said = deployed.warning();
@@ -53,12 +53,12 @@ fn a_fifo_in_the_place_of_the_config_does_not_block() {
 /// A config that is no YAML with the facts: backed up byte for byte, logged, and its line named.
 fn backed_up_without_its_facts(content: &[u8], words: &str) {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     unit.write(content);
-    let deployed = unit.deploy(&world).quiet_before();
+    let deployed = unit.deploy(&world);
     assert!(string(&deployed.context, "message").contains(words), "{deployed:?}");
     assert!(deployed.warning().contains(words), "{deployed:?}");
-    assert_eq!(string(&deployed.outcome, "status"), "warning", "{deployed:?}");
+    assert_eq!(string(&deployed.answer, "status"), "warning", "{deployed:?}");
     assert_no_secret("what was printed", &format!("{deployed:?}"));
     assert_eq!(world.server.object(BUCKET, CONFIG_KEY).expect("config.yaml").body, content);
     let (_, record) = deployed.record(&world);
@@ -127,50 +127,47 @@ fn no_fallback(world: &mut World) {
 fn all_is_in_the_bucket(world: &World, deployed: &Applied) {
     assert_eq!(world.server.object(BUCKET, CONFIG_KEY).expect("config.yaml").body, CONFIG.as_bytes());
     assert_eq!(deployed.record(world).1["backup"], "uploaded");
-    assert!(!deployed.log.contains("not logged") && !deployed.log.contains("not backed up"), "{}", deployed.log);
-    let message = string(&deployed.outcome, "message");
+    assert!(!deployed.message().contains("not logged") && !deployed.message().contains("not backed up"), "{}", deployed.message());
+    let message = string(&deployed.answer, "message");
     assert!(!message.contains("is not logged"), "all of it is in the bucket: {message}");
 }
 
 #[test]
 fn a_state_folder_that_cannot_be_made_stops_no_upload() {
-    let (world, mut unit) = without_state(state_is_a_file);
-    let deployed = unit.deploy(&world).quiet_before();
-    assert!(deployed.log.contains(world.state().to_str().expect("UTF-8")), "it names the folder: {}", deployed.log);
+    let (world, unit) = without_state(state_is_a_file);
+    let deployed = unit.deploy(&world);
+    assert!(deployed.message().contains(world.state().to_str().expect("UTF-8")), "it names the folder: {}", deployed.message());
     all_is_in_the_bucket(&world, &deployed);
 }
 
 #[test]
 fn a_missing_home_stops_no_upload() {
-    let (world, mut unit) = without_state(no_home);
-    let deployed = unit.deploy(&world).quiet_before();
-    assert!(deployed.log.contains("HOME"), "{}", deployed.log);
+    let (world, unit) = without_state(no_home);
+    let deployed = unit.deploy(&world);
+    assert!(deployed.message().contains("HOME"), "{}", deployed.message());
     all_is_in_the_bucket(&world, &deployed);
 }
 
 #[test]
 fn what_can_neither_be_sent_nor_kept_is_said_to_be_lost() {
     for break_it in [state_is_a_file, no_home] {
-        let (mut world, mut unit) = without_state(break_it);
+        let (mut world, unit) = without_state(break_it);
         no_fallback(&mut world);
         world.set_endpoint(&nobody_there());
-        let deployed = unit.deploy(&world).quiet_before();
-        let backup = deployed.backup.as_deref().expect("it ran");
-        assert!(backup.contains("it is sent with the usage record; nothing is kept for later: "), "{backup}");
-        let log = &deployed.log;
-        assert!(log.starts_with("config-backup: WARNING: ") && log.matches('\n').count() == 1, "{log}");
-        assert!(log.contains("refused") && !log.contains("sent with the next deployment"), "{log}");
-        assert!(log.contains("HOME") || log.contains(".local/state/config-backup"), "it says why it is not kept: {log}");
-        assert_ne!(string(&deployed.outcome, "status"), "ok");
+        let deployed = unit.deploy(&world);
+        let message = deployed.warning();
+        assert!(message.contains("nothing is kept for later: "), "{message}");
+        assert!(message.contains("refused") && !message.contains("sent with the next deployment"), "{message}");
+        assert!(message.contains("HOME") || message.contains(".local/state/config-backup"), "it says why it is not spooled: {message}");
     }
 }
 
 #[test]
 fn what_cannot_be_kept_in_the_usual_folder_is_kept_among_the_temporary_files_and_sent_from_there() {
     for break_it in [state_is_a_file, no_home] {
-        let (mut world, mut unit) = without_state(break_it);
+        let (mut world, unit) = without_state(break_it);
         world.set_endpoint(&nobody_there());
-        let deployed = unit.deploy(&world).quiet_before();
+        let deployed = unit.deploy(&world);
         let said = deployed.warning();
         let folders: Vec<_> = fs::read_dir(world.path()).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
         let fallback = folders.iter().find(|path| path.display().to_string().contains("/config-backup-")).expect("a fallback");
@@ -180,8 +177,8 @@ fn what_cannot_be_kept_in_the_usual_folder_is_kept_among_the_temporary_files_and
         assert_eq!(fs::metadata(fallback).expect("it").permissions().mode() & 0o777, 0o700);
         assert_eq!(fs::read_dir(&spool).expect("a spool").count(), 2);
         world.heal();
-        let next = unit.deploy(&world).quiet_before();
-        assert_eq!(string(&next.outcome, "status"), "ok", "{next:?}");
+        let next = unit.deploy(&world);
+        assert_eq!(string(&next.answer, "status"), "ok", "{next:?}");
         assert_eq!((fs::read_dir(&spool).expect("a spool").count(), world.records().len()), (0, 2));
         assert_eq!(deployed.record(&world).1["late"], true);
     }
@@ -189,21 +186,21 @@ fn what_cannot_be_kept_in_the_usual_folder_is_kept_among_the_temporary_files_and
 
 #[test]
 fn a_fallback_that_somebody_else_can_enter_is_not_used() {
-    let (mut world, mut unit) = without_state(no_home);
+    let (mut world, unit) = without_state(no_home);
     world.set_endpoint(&nobody_there());
     unit.deploy(&world).warning();
     let folders: Vec<_> = fs::read_dir(world.path()).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     let fallback = folders.iter().find(|path| path.display().to_string().contains("/config-backup-")).expect("a fallback");
     fs::set_permissions(fallback, fs::Permissions::from_mode(0o777)).expect("opened");
-    let deployed = unit.deploy(&world).quiet_before();
-    assert!(deployed.log.contains("nothing is kept for later"), "{}", deployed.log);
+    let deployed = unit.deploy(&world);
+    assert!(deployed.message().contains("nothing is kept for later"), "{}", deployed.message());
     assert_eq!(fs::read_dir(fallback.join("spool")).expect("a spool").count(), 2, "as before");
 }
 
 #[test]
 fn xdg_state_home_is_where_things_are_kept() {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     let elsewhere = world.path().join("else where");
     world.set_variable("XDG_STATE_HOME", Some(elsewhere.to_str().expect("UTF-8")));
     world.set_endpoint(&nobody_there());
@@ -217,7 +214,7 @@ fn a_closed_stdout_is_no_failure_of_the_deployment() {
     let world = World::new();
     let unit = Unit::new(&world);
     fs::write(world.path().join("query.json"), unit.query().to_string()).expect("a query");
-    for verb in ["context", "backup", "log", "outcome"] {
+    for verb in ["context", "deploy"] {
         let mut shell = world.command("sh");
         let script = "{ \"$1\" \"$2\" <query.json; echo $? >&2; } | :";
         let output = shell.args(["-c", script, "sh"]).arg(crate::support::helper()).arg(verb).output().expect("sh");

@@ -18,7 +18,7 @@ fn git(world: &World, arguments: &[&str]) -> String {
 #[test]
 fn the_commit_that_was_deployed_stands_in_the_record() {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     git(&world, &["init", "--quiet", "--initial-branch=trunk"]);
     git(&world, &["add", "."]);
     git(&world, &["commit", "--quiet", "--message=first"]);
@@ -38,7 +38,7 @@ fn the_commit_that_was_deployed_stands_in_the_record() {
 #[test]
 fn looking_at_the_checkout_changes_nothing_in_it() {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     git(&world, &["init", "--quiet"]);
     git(&world, &["add", "."]);
     git(&world, &["commit", "--quiet", "--message=first"]);
@@ -52,7 +52,7 @@ fn looking_at_the_checkout_changes_nothing_in_it() {
 #[test]
 fn a_checkout_without_a_commit_and_no_checkout_give_no_git_block() {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     assert!(unit.deploy(&world).went_well().record(&world).1.get("git").is_none());
     git(&world, &["init", "--quiet"]);
     assert!(unit.deploy(&world).went_well().record(&world).1.get("git").is_none());
@@ -61,7 +61,7 @@ fn a_checkout_without_a_commit_and_no_checkout_give_no_git_block() {
 #[test]
 fn a_machine_without_git_deploys_all_the_same() {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     world.set_variable("PATH", Some("/nonexistent"));
     assert!(unit.deploy(&world).went_well().record(&world).1.get("git").is_none());
 }
@@ -69,7 +69,7 @@ fn a_machine_without_git_deploys_all_the_same() {
 #[test]
 fn the_ci_job_stands_in_the_record_without_passwords() {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     // GitHub's documentation, "Default environment variables".
     for (name, value) in [
         ("CI", "true"),
@@ -95,7 +95,7 @@ fn a_unit_of_another_version_is_named_with_the_helpers_and_the_way_out() {
     for words in ["0.0.9", env!("CARGO_PKG_VERSION"), "`config-backup init`"] {
         assert!(said.contains(words), "{words}: {said}");
     }
-    assert_eq!(string(&deployed.outcome, "status"), "warning", "a misfit is no failure");
+    assert_eq!(string(&deployed.answer, "status"), "warning", "a misfit is no failure");
     assert_eq!(deployed.record(&world).1["backup"], "uploaded");
 }
 

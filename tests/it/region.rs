@@ -8,7 +8,7 @@ use crate::support::{BUCKET, CONFIG, World};
 #[test]
 fn a_wrong_region_costs_one_round_of_redirects_in_each_process_and_nothing_else() {
     let world = World::with_bucket_in("eu-west-1");
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     let redirects = RefCell::new(0);
     // As many as are asked at once, before any answer is known.
     let more = |what: &str, count: usize| {
@@ -19,12 +19,9 @@ fn a_wrong_region_costs_one_round_of_redirects_in_each_process_and_nothing_else(
     let context = unit.plan(&world);
     assert_eq!(string(&context, "status"), "ok", "{context}");
     more("context", 1);
-    let request = unit.request(&context);
-    world.machine("backup", &request);
-    more("backup", 0);
-    let log = world.machine("log", &request);
-    assert!(!log.contains("WARNING") && log.contains("is backed up as s3://"), "{log}");
-    more("log: the config, its copy and the seal", 3);
+    let deployed = unit.apply(&world, context).went_well();
+    assert!(deployed.message().contains("is backed up as s3://"), "{deployed:?}");
+    more("deploy: the config, its copy and the seal", 3);
     let report = world.helper(&["report", "--profile", "default"]).output().expect("report");
     assert_eq!(report.status.code(), Some(0));
     more("report", 1);
@@ -48,7 +45,7 @@ fn the_right_region_costs_no_redirect() {
 #[test]
 fn the_region_of_the_environment_or_profile_is_not_the_buckets() {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     world.set_variable("AWS_REGION", Some("ap-southeast-2"));
     world.set_variable("AWS_DEFAULT_REGION", Some("ap-southeast-2"));
     unit.deploy(&world).went_well();

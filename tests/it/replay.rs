@@ -59,7 +59,6 @@ fn a_replay_by_hand_sends_all_of_it_and_says_so() {
     assert_eq!((bucket_config(&world).as_str(), history(&world)), (CONFIG, vec![CONFIG_MD5.to_owned()]));
     assert_eq!(replay(&world).1, "0 sent, 0 left\n");
     let next = unit.deploy(&world).went_well();
-    assert!(next.backup.is_none(), "what was sent has the id that Terraform's state knows, so nothing is left to do");
     assert_eq!(next.record(&world).1["backup"], "unchanged");
 }
 
@@ -99,7 +98,7 @@ fn a_replay_never_overwrites_a_newer_config() {
     pass_the_second(unix_now());
 
     world.move_to("home of a colleague");
-    let mut theirs = Unit::in_folder(&world, "checkout of a colleague/airbnb");
+    let theirs = Unit::in_folder(&world, "checkout of a colleague/airbnb");
     theirs.write(changed());
     theirs.deploy(&world).went_well();
 
@@ -211,7 +210,7 @@ fn a_torn_file_of_the_spool_is_set_aside_named_once_and_holds_up_nothing() {
     let aside = world.state().join("quarantine").join(&torn);
     let said = deployed.warning();
     assert!(said.contains(&torn) && said.contains(aside.to_str().expect("UTF-8")), "{said}");
-    assert_eq!(string(&deployed.outcome, "status"), "warning");
+    assert_eq!(string(&deployed.answer, "status"), "warning");
     assert_eq!((world.spooled(), world.records().len()), (Vec::<String>::new(), 2));
     assert_eq!(bucket_config(&world), CONFIG, "the deployment itself is as it should be");
     assert_eq!(fs::read(&aside).expect("it"), whole[..whole.len() - 7], "nothing is lost of it");

@@ -66,7 +66,7 @@ fn the_canaries_are_in_the_config_that_is_deployed() {
 #[test]
 fn a_good_deployment_shows_no_secret() {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     for _ in 0..2 {
         let deployed = unit.deploy(&world).went_well();
         on_this_machine(&world, &deployed);
@@ -118,7 +118,7 @@ fn a_config_that_cannot_be_parsed_is_not_quoted() {
     ];
     for content in broken {
         let world = World::new();
-        let mut unit = Unit::new(&world);
+        let unit = Unit::new(&world);
         unit.write(&content);
         let deployed = unit.deploy(&world);
         let record = deployed.record(&world).1.to_string();
@@ -135,7 +135,7 @@ fn a_config_that_cannot_be_parsed_is_not_quoted() {
 fn a_query_is_not_quoted_when_it_is_refused() {
     let world = World::new();
     for query in ["{\"canary-admin-password\":", "{\"config_file_path\":\"c\",\"timeout\":\"canary-admin-password\"}"] {
-        for verb in ["context", "backup", "log", "outcome"] {
+        for verb in ["context", "deploy", "fallback"] {
             let output = crate::support::feed(world.helper(&[verb]), query.as_bytes());
             nothing_leaks(verb, &format!("{}{}", text(&output.stdout), text(&output.stderr)));
         }

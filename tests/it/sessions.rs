@@ -166,7 +166,7 @@ fn doctor() {
 #[test]
 fn what_is_kept_and_sent() {
     let mut world = world();
-    let mut unit = Unit::in_folder(&world, "airbnb");
+    let unit = Unit::in_folder(&world, "airbnb");
     world.set_endpoint(&nobody_there());
     unit.deploy(&world).warning();
     world.heal();

@@ -25,7 +25,7 @@ fn nothing_kept_is_said_and_leaves_no_trace() {
 #[test]
 fn what_is_kept_is_shown_with_whose_it_is_and_stays() {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     world.set_endpoint(&nobody_there());
     let deployed = unit.deploy(&world);
     let spool = world.state().join("spool");

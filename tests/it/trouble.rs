@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::by_hand::{Unit, string};
+use crate::by_hand::{Unit, deploy, string, wrapped};
 use crate::networks::{Fate, Relay};
 use crate::support::{BUCKET, CONFIG, CONFIG_MD5, JOHN, World, nobody_there, text};
 use crate::troubles::{self, Trouble, repair};
@@ -18,7 +18,7 @@ fn nothing_blocks_and_nothing_is_lost(trouble: &Trouble) {
     let mut unit = Unit::new(&world);
     let relay = (trouble.arrange)(&mut world, &mut unit);
 
-    let deployed = unit.deploy(&world).quiet_before();
+    let deployed = unit.deploy(&world);
     assert_eq!(string(&deployed.context, "status"), trouble.plan, "{deployed:?}");
     assert_eq!(string(&deployed.context, "message").is_empty(), trouble.plan == "ok", "{deployed:?}");
     assert_eq!(string(&deployed.context, "config_hash"), CONFIG_MD5, "what this machine knows is told all the same");
@@ -26,7 +26,7 @@ fn nothing_blocks_and_nothing_is_lost(trouble: &Trouble) {
     for words in trouble.words {
         assert!(said.contains(words), "{}: no `{words}` in: {said}", trouble.name);
     }
-    assert_eq!(string(&deployed.outcome, "status"), "error");
+    assert_eq!(string(&deployed.answer, "status"), "error");
     let spool = world.state().join("spool");
     assert!(said.contains(spool.to_str().expect("UTF-8")), "it says where things are kept: {said}");
     assert_eq!(world.server.keys(BUCKET, ""), Vec::<String>::new());
@@ -106,9 +106,9 @@ fn a_deadline_that_is_used_up_when_the_steps_begin_still_keeps_everything() {
         let mut request = unit.request(&unit.plan(&world));
         request["spent_ms"] = serde_json::json!("10000");
         world.set_endpoint(&endpoint);
-        world.machine("backup", &request);
-        let log = world.machine("log", &request);
-        assert!(log.starts_with("config-backup: WARNING: ") && log.contains("10 s"), "{log}");
+        let answer = deploy(&world, &request);
+        assert_eq!(string(&answer, "status"), "error");
+        assert!(string(&answer, "message").contains("10 s"), "{answer}");
         assert_eq!(world.spooled().len(), 2, "{:?}", world.spooled());
     }
 }
@@ -123,27 +123,12 @@ fn a_black_hole_costs_one_wait_in_all_steps_together() {
     unit.set("timeout", "2");
     let deployed = unit.apply(&world, context);
     assert!(deployed.warning().contains("no answer within the 2 s that a deployment may take"), "{deployed:?}");
-    assert_eq!(hole.count(""), 4, "`log` asks for all that it needs first at once, and nobody asks again");
+    assert_eq!(hole.count(""), 4, "`deploy` asks for all that it needs first at once, and nobody asks again");
     assert_eq!(world.spooled().len(), 2);
 }
 
-#[test]
-fn the_backup_step_asks_nobody_and_keeps_the_config_for_the_next_one() {
-    let mut world = World::new();
-    let unit = Unit::new(&world);
-    let request = unit.request(&unit.plan(&world));
-    let portal = Relay::captive_portal();
-    world.set_endpoint(&portal.endpoint());
-    let backup = world.machine("backup", &request);
-    assert_eq!(backup, "config-backup: config.yaml is kept on this machine, and sent with the usage record\n");
-    assert_eq!((portal.count(""), world.spooled().len()), (0, 1));
-    let log = world.machine("log", &request);
-    assert!(log.contains("captive portal"), "{log}");
-    assert_eq!(world.spooled().len(), 2);
-}
-
-/// Kills `verb` once it has sent that many requests into a black hole, and gives what was kept by then.
-fn killed(world: &mut World, unit: &Unit, verb: &str, requests: usize) -> usize {
+/// Kills `deploy` once it has sent that many requests into a black hole, and gives what was spooled by then.
+fn killed(world: &mut World, unit: &Unit, requests: usize) -> usize {
     let mut request = unit.request(&unit.plan(world));
     request["timeout"] = serde_json::json!("300");
     let (sender, asked) = mpsc::channel();
@@ -152,15 +137,13 @@ fn killed(world: &mut World, unit: &Unit, verb: &str, requests: usize) -> usize 
         Fate::Silence
     });
     world.set_endpoint(&hole.endpoint());
-    let mut helper = world.helper(&[verb]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
-    helper.stdin.take().expect("a pipe").write_all(request.to_string().as_bytes()).expect("a query");
+    let mut helper = world.helper(&["deploy"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    helper.stdin.take().expect("a pipe").write_all(wrapped(&request).to_string().as_bytes()).expect("a query");
     for _ in 0..requests {
         asked.recv_timeout(Duration::from_mins(1)).expect("it asks");
     }
     helper.kill().expect("it is killed");
     helper.wait().expect("it ends");
-    let outcome = unit.outcome(world, string(&request, "deployment_id"));
-    assert_eq!(string(&outcome, "status"), "error", "{outcome}");
     let kept = world.spooled().len();
     world.heal();
     assert_eq!(world.helper(&["replay"]).output().expect("replay").status.code(), Some(0));
@@ -169,29 +152,11 @@ fn killed(world: &mut World, unit: &Unit, verb: &str, requests: usize) -> usize 
 }
 
 #[test]
-fn a_deployment_that_ends_behind_its_backup_step_loses_nothing() {
-    let world = World::new();
-    let unit = Unit::new(&world);
-    let request = unit.request(&unit.plan(&world));
-    world.machine("backup", &request);
-    let outcome = unit.outcome(&world, string(&request, "deployment_id"));
-    assert_eq!(string(&outcome, "status"), "error", "{outcome}");
-    assert_eq!(world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").map(|it| it.body), None);
-    let mut next = Unit::in_folder(&world, "checkout of a colleague/airbnb");
-    next.write(CONFIG.replace("M30", "M40"));
-    next.deploy(&world).went_well();
-    let copies = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/");
-    assert!(copies.iter().any(|key| key.ends_with(&format!("_{CONFIG_MD5}.yaml"))), "{copies:?}");
-    assert_eq!(world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("it").body, CONFIG.replace("M30", "M40").as_bytes());
-    assert_eq!(world.spooled(), Vec::<String>::new());
-}
-
-#[test]
-fn a_log_that_is_killed_while_it_waits_for_the_network_loses_nothing() {
+fn a_deployment_that_is_killed_while_it_waits_for_the_network_loses_nothing() {
     let mut world = World::new();
     let unit = Unit::new(&world);
     // It asks STS who deploys and S3 for its config at the same time.
-    assert_eq!(killed(&mut world, &unit, "log", 4), 2);
+    assert_eq!(killed(&mut world, &unit, 4), 2);
     let records = world.records();
     assert_eq!((records.len(), string(&records[0].1, "user"), &records[0].1["late"]), (1, JOHN, &serde_json::json!(true)));
 }
@@ -199,7 +164,7 @@ fn a_log_that_is_killed_while_it_waits_for_the_network_loses_nothing() {
 #[test]
 fn a_deployment_of_an_unchanged_config_is_kept_offline_and_says_unchanged() {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     unit.deploy(&world).went_well();
     let context = unit.plan(&world);
     world.set_endpoint(&nobody_there());
@@ -217,7 +182,7 @@ fn a_bucket_that_does_not_exist_is_named_and_what_was_meant_for_it_stays() {
     let world = World::new();
     let mut unit = Unit::new(&world);
     unit.set("bucket", "mongodb-arena-2");
-    let deployed = unit.deploy(&world).quiet_before();
+    let deployed = unit.deploy(&world);
     let said = deployed.warning();
     for words in ["mongodb-arena-2", "there is no such bucket", "check the variable `bucket`"] {
         assert!(said.contains(words), "{words}: {said}");
@@ -239,27 +204,18 @@ fn a_bucket_that_does_not_exist_is_named_and_what_was_meant_for_it_stays() {
 #[test]
 fn an_upload_that_failed_is_tried_again_by_the_next_apply() {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     world.set_endpoint(&nobody_there());
     let first = unit.deploy(&world);
     let second = unit.deploy(&world);
-    assert!(second.backup.is_some() && first.context["backup_id"] != second.context["backup_id"], "{second:?}");
+    assert_ne!(first.context["backup_id"], second.context["backup_id"]);
     second.warning();
     world.heal();
     let third = unit.deploy(&world).went_well();
-    assert!(third.backup.is_some());
+    assert_eq!(third.record(&world).1["backup"], "uploaded");
     assert_eq!(world.records().len(), 3);
-    assert!(unit.deploy(&world).went_well().backup.is_none());
-}
-
-#[test]
-fn a_log_without_its_backup_step_brings_the_config_itself() {
-    let world = World::new();
-    let unit = Unit::new(&world);
-    let log = world.machine("log", &unit.request(&unit.plan(&world)));
-    assert!(!log.contains("WARNING"), "{log}");
-    assert_eq!(world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("config.yaml").body, CONFIG.as_bytes());
-    assert_eq!(world.records()[0].1["backup"], "uploaded");
+    let fourth = unit.deploy(&world).went_well();
+    assert_eq!(fourth.record(&world).1["backup"], "unchanged");
 }
 
 #[test]
@@ -272,8 +228,7 @@ fn a_helper_that_knows_nothing_of_the_plan_logs_all_the_same() {
         request[key] = serde_json::json!("");
     }
     request["spent_ms"] = serde_json::json!("0");
-    world.machine("backup", &request);
-    let log = world.machine("log", &request);
-    assert!(!log.contains("WARNING"), "{log}");
+    let answer = deploy(&world, &request);
+    assert_eq!(string(&answer, "status"), "ok", "{answer}");
     assert_eq!((world.records().len(), world.server.keys(BUCKET, "terragrunt/airbnb/config").len()), (1, 2));
 }

@@ -49,7 +49,7 @@ fn numbers(world: &World) -> Vec<u64> {
 
 on_each_server!(records_of_one_machine_are_one_chain_and_those_of_two_are_two);
 fn records_of_one_machine_are_one_chain_and_those_of_two_are_two(site: &mut Site) {
-    let mut unit = Unit::new(&site.world);
+    let unit = Unit::new(&site.world);
     for size in ["M30", "M40", "M40"] {
         unit.write(CONFIG.replace("M30", size));
         unit.deploy(&site.world).went_well();
@@ -71,7 +71,7 @@ fn records_of_one_machine_are_one_chain_and_those_of_two_are_two(site: &mut Site
 
 on_each_server!(a_seal_that_is_gone_is_set_again_by_the_next_record);
 fn a_seal_that_is_gone_is_set_again_by_the_next_record(site: &mut Site) {
-    let mut unit = Unit::new(&site.world);
+    let unit = Unit::new(&site.world);
     unit.deploy(&site.world).went_well();
     let seals = site.hand.keys("terragrunt/airbnb/usage-chain/");
     site.hand.delete(&seals[0]);
@@ -85,7 +85,7 @@ fn a_seal_that_is_gone_is_set_again_by_the_next_record(site: &mut Site) {
 #[test]
 fn a_record_that_is_sent_late_takes_its_place_when_it_is_sent() {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     unit.deploy(&world).went_well();
     world.set_endpoint(&nobody_there());
     unit.deploy(&world);
@@ -125,7 +125,7 @@ fn losing_records(world: &mut World) -> (Relay, Arc<AtomicBool>) {
 fn what_is_sent_once_more_does_not_take_the_seal_back() {
     // As a spool leaves it whose file could not be deleted.
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     world.set_endpoint(&nobody_there());
     unit.deploy(&world);
     let kept = world.state().join("spool");
@@ -147,7 +147,7 @@ fn what_is_sent_once_more_does_not_take_the_seal_back() {
 fn a_record_that_is_there_and_nobody_knows_keeps_its_place() {
     let mut world = World::new();
     let (_relay, refuses) = losing_records(&mut world);
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     unit.deploy(&world).went_well();
     refuses.store(true, Ordering::SeqCst);
     // In the same second its name would be taken already.
@@ -167,7 +167,7 @@ fn a_record_that_is_there_and_nobody_knows_keeps_its_place() {
 fn a_seal_whose_record_did_not_arrive_tells_of_it_until_it_does() {
     let mut world = World::new();
     let (_relay, refuses) = refusing(&mut world, "PUT /mongodb-arena/usage-logs/", "403 Forbidden", DENIED);
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     unit.deploy(&world).went_well();
     refuses.store(true, Ordering::SeqCst);
     // In the same second, its name would be the first one's.
@@ -187,7 +187,7 @@ fn a_seal_whose_record_did_not_arrive_tells_of_it_until_it_does() {
 fn a_record_that_cannot_be_kept_is_sealed_once_it_is_there_and_not_before() {
     let mut world = World::new();
     let (relay, refuses) = refusing(&mut world, "PUT /mongodb-arena/usage-logs/", "403 Forbidden", DENIED);
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     fs::create_dir_all(world.state()).expect("a folder");
     let in_the_way = world.state().join("spool");
     fs::write(&in_the_way, "").expect("a file");
@@ -207,7 +207,7 @@ fn a_record_that_cannot_be_kept_is_sealed_once_it_is_there_and_not_before() {
 #[test]
 fn a_machine_that_was_copied_forks_its_chain_and_both_ends_are_sealed() {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     unit.deploy(&world).went_well();
     let state = fs::read_dir(world.state().join("chains")).expect("chains").next().expect("one").expect("one");
     let copy = fs::read(state.path()).expect("its content");
@@ -223,7 +223,7 @@ fn a_machine_that_was_copied_forks_its_chain_and_both_ends_are_sealed() {
 #[test]
 fn without_a_folder_for_its_state_each_record_is_a_chain_of_its_own() {
     let world = World::new();
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     fs::create_dir_all(world.state()).expect("a folder");
     fs::write(world.state().join("chains"), "in the way").expect("a file");
     for _ in 0..2 {
@@ -237,7 +237,7 @@ fn without_a_folder_for_its_state_each_record_is_a_chain_of_its_own() {
 fn who_may_not_write_seals_logs_all_the_same_and_is_told() {
     let mut world = World::new();
     let (_relay, refuses) = refusing(&mut world, "PUT /mongodb-arena/terragrunt/airbnb/usage-chain/", "403 Forbidden", DENIED);
-    let mut unit = Unit::new(&world);
+    let unit = Unit::new(&world);
     unit.deploy(&world).went_well();
     refuses.store(true, Ordering::SeqCst);
     let deployed = unit.deploy(&world);

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::by_hand::{Unit, string};
+use crate::by_hand::{Unit, string, wrapped};
 use crate::networks::{Fate, Relay};
 use crate::support::{BUCKET, CONFIG, World};
 
@@ -85,7 +85,8 @@ fn step_with(
         }
     });
     world.set_endpoint(&relay.endpoint());
-    let said = world.machine(verb, &request);
+    let query = if verb == "deploy" { wrapped(&request) } else { request };
+    let said = world.machine(verb, &query);
     world.heal();
     let coming = coming.0.lock().expect("no panic");
     let sorted = |wave: &Vec<String>| {
@@ -105,10 +106,10 @@ fn planned(world: &mut World, unit: &Unit) -> serde_json::Value {
     unit.request(&context)
 }
 
-/// What `log` says of a deployment that is as it should be.
+/// Asserts that a deployment goes well, in these waves of requests.
 fn logs(world: &mut World, request: &serde_json::Value, expected: &'static [&'static [&'static str]]) {
-    let said = step(world, "log", request, expected);
-    assert!(!said.contains("WARNING"), "{said}");
+    let said = step(world, "deploy", request, expected);
+    assert!(said.starts_with("{\"status\":\"ok\""), "{said}");
     assert_eq!(world.spooled(), Vec::<String>::new());
 }
 
@@ -119,7 +120,6 @@ fn a_deployment_waits_for_three_answers_whether_the_config_changed_or_not() {
     for content in [CONFIG.to_owned(), CONFIG.replace("M30", "M40")] {
         unit.write(&content);
         let request = planned(&mut world, &unit);
-        step(&mut world, "backup", &request, &[]);
         logs(&mut world, &request, BRING_AND_LOG);
         crate::oracle::pass_the_second(crate::oracle::unix_now());
         let request = planned(&mut world, &unit);
@@ -137,11 +137,8 @@ fn where_no_answer_states_a_sum_each_upload_is_looked_for_before_it_is_forgotten
     let [unchanged, changed] = WITHOUT_SUMS;
     for waves in [changed, unchanged] {
         let request = planned(&mut world, &unit);
-        if waves == changed {
-            step(&mut world, "backup", &request, &[]);
-        }
-        let said = step_with(&mut world, "log", &request, waves, || Fate::WithoutSum);
-        assert!(!said.contains("WARNING"), "{said}");
+        let said = step_with(&mut world, "deploy", &request, waves, || Fate::WithoutSum);
+        assert!(said.starts_with("{\"status\":\"ok\""), "{said}");
         assert_eq!(world.spooled(), Vec::<String>::new());
         crate::oracle::pass_the_second(crate::oracle::unix_now());
     }
@@ -155,7 +152,7 @@ fn a_plan_of_yesterday_or_one_that_saw_no_bucket_is_looked_after_before_anything
         let unit = Unit::new(&world);
         let mut request = planned(&mut world, &unit);
         request[key] = serde_json::json!(value);
-        step(&mut world, "backup", &request, &[]);
+        request["planned_id"] = request["deployment_id"].clone();
         // Somebody else brought the same config meanwhile.
         world.move_to("home of a colleague");
         Unit::in_folder(&world, "checkout of a colleague/airbnb").deploy(&world).went_well();
@@ -169,8 +166,8 @@ fn a_plan_of_yesterday_or_one_that_saw_no_bucket_is_looked_after_before_anything
         unit.write(CONFIG.replace("M30", "M40"));
         let mut request = planned(&mut world, &unit);
         request[key] = serde_json::json!(value.replace("aa", "bb"));
+        request["planned_id"] = request["deployment_id"].clone();
         crate::oracle::pass_the_second(crate::oracle::unix_now());
-        step(&mut world, "backup", &request, &[]);
         logs(&mut world, &request, LOOK_BRING_AND_LOG);
     }
 }
@@ -180,7 +177,6 @@ fn the_same_config_brought_by_two_at_once_has_two_copies_and_both_are_named() {
     let mut world = World::new();
     let unit = Unit::new(&world);
     let request = planned(&mut world, &unit);
-    step(&mut world, "backup", &request, &[]);
     crate::oracle::pass_the_second(crate::oracle::unix_now());
     world.move_to("home of a colleague");
     Unit::in_folder(&world, "checkout of a colleague/airbnb").deploy(&world).went_well();
