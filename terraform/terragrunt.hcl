@@ -91,12 +91,11 @@ locals {
     for argument in local.arguments : !can(regex("^--?(?:destroy|refresh-only)(?:=(?:1|[tT]|true|TRUE|True))?$", argument))
   ])
 
-  # The words that follow helper.sh and its command, as in main.tf.
-  helper_url = try(coalesce(tostring(local.settings.helper_url)), "")
-  helper = concat(
-    [try(coalesce(tostring(local.settings.helper)), "config-backup")],
-    local.helper_url == "" ? [] : [local.helper_url, try(coalesce(tostring(local.settings.helper_sha256)), "none"), try(coalesce(tostring(local.settings.timeout)), "10")],
-  )
+  # What follows helper.sh and its command, as in main.tf: settings that are not empty, as text.
+  words = { for name, default in { helper = "config-backup", helper_url = "", helper_sha256 = "none", timeout = "10" } :
+    name => try(regex("(?s)^.+$", local.settings[name]), default)
+  }
+  helper_words = concat([local.words.helper], local.words.helper_url == "" ? [] : [local.words.helper_url, local.words.helper_sha256, local.words.timeout])
 
   # What every error has and an apply without approval has not: a message of Terraform, or another exit code than 1.
   failures = [
@@ -180,7 +179,7 @@ terraform {
   # of this one, with the file of the settings.
   error_hook "fallback" {
     commands  = local.is_deployment ? ["init", "apply"] : []
-    execute   = concat(["/bin/sh", "./helper.sh", "fallback"], local.helper)
+    execute   = concat(["/bin/sh", "./helper.sh", "fallback"], local.helper_words)
     on_errors = local.failures
   }
 }

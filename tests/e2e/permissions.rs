@@ -21,10 +21,10 @@ fn the_writers_policy_is_enough_for_all_units_and_their_states(stack: Stack) {
     stack.world.server.govern(&policies).unwrap();
     let first = stack.apply_all().ok();
     first.assert_clusters_applied();
-    assert!(first.warnings().is_empty() && !first.has_failed_check(), "{}", first.output);
+    first.assert_healthy();
     stack.change_config("instance_size: M30", "instance_size: M40");
     let second = stack.apply_all().ok();
-    assert!(second.warnings().is_empty() && !second.has_failed_check(), "{}", second.output);
+    second.assert_healthy();
     stack.terragrunt(&["plan", "--all", "--non-interactive"]).ok();
     stack.terragrunt(&["destroy", "--all", "--non-interactive"]).ok();
     assert_eq!(stack.world.records().len(), 2);

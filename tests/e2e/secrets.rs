@@ -50,7 +50,7 @@ fn secrets_stay_in_the_configs_own_copies(stack: Stack) {
         watcher.join().unwrap()
     });
     // The watch is one: it saw the helper at work.
-    assert!(processes.contains("helper.sh log"), "no helper in the process list");
+    assert!(processes.contains("helper.sh deploy"), "no helper in the process list");
     assert_no_secret("the process list", &processes);
     assert_no_secret("a plan file", &contents(&plans));
     assert_no_secret("the helper's state", &contents(&stack.world.state()));

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{World, assert_no_secret, helper, project, text};
+use crate::support::{World, assert_no_secret, feed, helper, project, text};
 
 /// What terragrunt drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,8 @@ pub struct Stack {
     /// The customer folder.
     pub folder: PathBuf,
     tool: PathBuf,
-    more: Vec<(&'static str, String)>,
+    /// Variables of the environment; without a value, ones that it has not.
+    more: Vec<(&'static str, Option<String>)>,
 }
 
 /// How a run ended.
@@ -91,7 +92,8 @@ impl Stack {
         Some(Self { world, folder, tool, more: Vec::new() })
     }
 
-    fn init(&self) {
+    /// Writes the unit, as a user does.
+    pub fn init(&self) {
         let done = self.world.helper(&["init"]).arg(&self.folder).output().unwrap();
         assert!(done.status.success(), "{done:?}");
     }
@@ -106,7 +108,37 @@ impl Stack {
 
     /// Sets a variable of the environment for all later runs.
     pub fn set(&mut self, name: &'static str, value: &str) {
-        self.more.push((name, value.to_owned()));
+        self.more.push((name, Some(value.to_owned())));
+    }
+
+    /// Removes a variable of the environment for all later runs.
+    pub fn unset(&mut self, name: &'static str) {
+        self.more.push((name, None));
+    }
+
+    /// The executable of the tool.
+    pub fn tool_path(&self) -> &Path {
+        &self.tool
+    }
+
+    /// Takes every provider away: what is installed here, and the mirror.
+    pub fn without_providers(&mut self) {
+        let mirror = self.world.path().join("empty mirror");
+        let settings = self.world.path().join("empty.tfrc");
+        fs::create_dir_all(&mirror).unwrap();
+        fs::write(&settings, format!("provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n  }}\n}}\n", mirror.display()))
+            .unwrap();
+        self.set("TF_CLI_CONFIG_FILE", settings.to_str().unwrap());
+        let _ = fs::remove_dir_all(self.folder.join("config-backup/.terragrunt-cache"));
+        let _ = fs::remove_file(self.folder.join("config-backup/.terraform.lock.hcl"));
+    }
+
+    /// Edits a file of the unit, as a user changes a setting.
+    pub fn change_unit(&self, from: &str, to: &str) {
+        let path = self.folder.join("config-backup/terragrunt.hcl");
+        let before = fs::read_to_string(&path).unwrap();
+        assert!(before.contains(from), "`{from}` is not in terragrunt.hcl");
+        fs::write(path, before.replacen(from, to, 1)).unwrap();
     }
 
     /// A command with everything on PATH that a field engineer has.
@@ -122,14 +154,26 @@ impl Stack {
             .env("TG_TF_PATH", &self.tool)
             .env("TG_NO_COLOR", "true")
             .env("TF_CLI_ARGS", "-no-color")
-            .env("CHECKPOINT_DISABLE", "1")
-            .envs(self.more.iter().map(|(name, value)| (name, value)));
+            .env("CHECKPOINT_DISABLE", "1");
+        for (name, value) in &self.more {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         command
     }
 
     /// Runs terragrunt in the customer folder; no secret may stand in what it prints.
     pub fn terragrunt(&self, arguments: &[&str]) -> Ran {
-        let output = self.command(&pinned("terragrunt")).args(arguments).output().unwrap();
+        self.terragrunt_with_input(arguments, "")
+    }
+
+    /// Runs terragrunt with an answer on its stdin.
+    pub fn terragrunt_with_input(&self, arguments: &[&str], input: &str) -> Ran {
+        let mut command = self.command(&pinned("terragrunt"));
+        command.args(arguments);
+        let output = feed(command, input.as_bytes());
         let output_text = text(&output.stdout) + &text(&output.stderr);
         assert_no_secret("terragrunt's output", &output_text);
         Ran { code: output.status.code().unwrap_or(-1), output: output_text }
@@ -182,14 +226,35 @@ impl Ran {
         self
     }
 
-    /// The lines that warn in the middle of the run.
-    pub fn warnings(&self) -> Vec<&str> {
-        self.output.lines().filter(|line| line.contains("config-backup: WARNING: ")).collect()
+    /// What the unit warns of: the message of the failed check, or the line of the `error_hook`.
+    pub fn warnings(&self) -> Vec<String> {
+        let from_check = self.has_failed_check().then(|| self.message());
+        let from_hook = self.output.lines().filter_map(|line| line.strip_prefix("config-backup: WARNING: ")).map(str::to_owned);
+        from_check.into_iter().chain(from_hook).collect()
     }
 
-    /// Whether the failed check stands at the end.
+    /// The output `message` of the unit's last apply, in one line; empty where there is none.
+    pub fn message(&self) -> String {
+        let is_output = |line: &&str| line.contains(": message ") && line.contains(" = \"") && line.ends_with('"');
+        let line = self.output.lines().rfind(is_output).unwrap_or_default();
+        let quoted = line.split_once(" = ").map_or("\"\"", |(_, quoted)| quoted);
+        serde_json::from_str(quoted).unwrap_or_else(|error| panic!("{quoted}: {error}"))
+    }
+
+    /// Whether the check of the unit warns.
     pub fn has_failed_check(&self) -> bool {
         self.output.contains("Check block assertion failed")
+    }
+
+    /// The reasons that terragrunt gives for errors that it ignored.
+    pub fn ignored_errors(&self) -> Vec<&str> {
+        self.output.lines().filter_map(|line| line.split_once("Ignoring error, reason: ")).map(|(_, reason)| reason).collect()
+    }
+
+    /// The unit had nothing to warn of, and nothing in it failed.
+    #[track_caller]
+    pub fn assert_healthy(&self) {
+        assert!(self.warnings().is_empty() && self.ignored_errors().is_empty(), "{}", self.output);
     }
 
     /// Whether both clusters were deployed.

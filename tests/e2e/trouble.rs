@@ -17,7 +17,6 @@ with_both_tools!(
     missing_credentials_are_told,
     a_missing_config_is_told_and_the_deployment_logged,
     an_invalid_config_is_backed_up_logged_and_told,
-    a_unit_that_cannot_even_start_is_a_warning_of_the_run,
 );
 
 /// The run ended well, the clusters are there, and `words` stand in the one WARNING line; the check failed at the end.
@@ -113,19 +112,4 @@ fn an_invalid_config_is_backed_up_logged_and_told(stack: Stack) {
     let (_, record) = stack.world.records().remove(0);
     assert_eq!((record["customer"].as_str(), record["backup"].as_str()), (Some("airbnb"), Some("uploaded")));
     assert_eq!(record["config_hash"].as_str(), Some(stack.config_md5().as_str()));
-}
-
-fn a_unit_that_cannot_even_start_is_a_warning_of_the_run(mut stack: Stack) {
-    // No provider to be had: `init` of the unit fails, before any of its code can run.
-    let empty = stack.world.path().join("empty.tfrc");
-    let mirror = stack.world.path().join("empty mirror");
-    fs::create_dir(&mirror).unwrap();
-    fs::write(&empty, format!("provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n  }}\n}}\n", mirror.display()))
-        .unwrap();
-    stack.set("TF_CLI_CONFIG_FILE", empty.to_str().unwrap());
-    let ran = stack.apply_all();
-    assert_eq!(ran.code, 0, "{}", ran.output);
-    ran.assert_clusters_applied();
-    let warned = ran.output.lines().any(|line| line.contains("WARN") && line.contains("config-backup did not run"));
-    assert!(warned, "{}", ran.output);
 }

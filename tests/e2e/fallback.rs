@@ -1,0 +1,158 @@
+//! Terraform cannot start in the unit, or it fails there: the `error_hook` deploys without it. One record per deployment, none
+//! for any other command, and a WARN that names the cause.
+
+use std::fs;
+
+use crate::stack::{Ran, Stack, script, with_both_tools};
+use crate::support::{BUCKET, CONFIG, nobody_there};
+
+with_both_tools!(
+    without_a_provider_a_deployment_is_backed_up_and_logged_once,
+    a_lock_file_that_does_not_fit_costs_no_record,
+    a_state_out_of_reach_costs_no_record,
+    a_failing_module_costs_no_record,
+    without_a_provider_and_a_helper_the_run_says_so,
+    an_apply_that_is_not_approved_is_no_deployment,
+    only_an_apply_leaves_a_record,
+    no_other_command_leaves_a_record_where_terraform_cannot_start,
+);
+
+fn records(stack: &Stack) -> usize {
+    stack.world.records().len()
+}
+
+/// The run ended well and was not silent: one ignored error, whose reason has these words.
+#[track_caller]
+fn ignored(ran: &Ran, words: &str) {
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    let reasons = ran.ignored_errors();
+    assert!(reasons.len() == 1 && reasons[0].contains(words), "{}", ran.output);
+    assert!(!ran.output.contains("did not run"), "{}", ran.output);
+}
+
+/// The line of the helper.
+fn helper_line(ran: &Ran) -> &str {
+    ran.output.lines().find(|line| line.starts_with("config-backup: ")).unwrap_or_else(|| panic!("no line:\n{}", ran.output))
+}
+
+fn without_a_provider_a_deployment_is_backed_up_and_logged_once(mut stack: Stack) {
+    stack.without_providers();
+    let first = stack.apply_all();
+    ignored(&first, "the provider hashicorp/external cannot be installed");
+    first.assert_clusters_applied();
+    assert!(helper_line(&first).contains("the deployment is logged as s3://mongodb-arena/usage-logs/airbnb/"), "{}", first.output);
+    assert_eq!(records(&stack), 1);
+    assert_eq!(stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").unwrap().body, CONFIG.as_bytes());
+    ignored(&stack.apply_unit(), "the provider hashicorp/external cannot be installed");
+    let records = stack.world.records();
+    assert_eq!(records.len(), 2);
+    assert_ne!(records[0].1["deployment_id"], records[1].1["deployment_id"]);
+    assert_eq!(stack.world.count("PutObject", "terragrunt/airbnb/config.yaml"), 1);
+}
+
+fn a_lock_file_that_does_not_fit_costs_no_record(stack: Stack) {
+    // A version that the module does not allow; a checksum that no provider has.
+    for (version, hash) in
+        [("0.9.0", "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), ("1.2.0", "h1:BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=")]
+    {
+        let _ = fs::remove_dir_all(stack.folder.join("config-backup/.terragrunt-cache"));
+        let block = |registry: &str| {
+            format!(
+                "provider \"{registry}/hashicorp/external\" {{\n  version     = \"{version}\"\n  constraints = \">= {version}\"\n  hashes = [\n    \"{hash}\",\n  ]\n}}\n"
+            )
+        };
+        let lock = block("registry.terraform.io") + &block("registry.opentofu.org");
+        fs::write(stack.folder.join("config-backup/.terraform.lock.hcl"), lock).unwrap();
+        let before = records(&stack);
+        ignored(&stack.terragrunt(&["plan", "--working-dir=config-backup"]), ".terraform.lock.hcl of this unit does not fit");
+        assert_eq!(records(&stack), before);
+        let applied = stack.apply_all();
+        ignored(&applied, ".terraform.lock.hcl of this unit does not fit");
+        applied.assert_clusters_applied();
+        assert_eq!(records(&stack), before + 1);
+    }
+}
+
+fn a_state_out_of_reach_costs_no_record(mut stack: Stack) {
+    stack.world.set_endpoint(&nobody_there());
+    let applied = stack.apply_unit();
+    ignored(&applied, "the state of this unit cannot be reached");
+    assert!(helper_line(&applied).starts_with("config-backup: WARNING: "), "{}", applied.output);
+    assert_eq!((records(&stack), stack.world.spooled().len()), (0, 2));
+    stack.world.heal();
+    stack.apply_unit().ok().assert_healthy();
+    assert_eq!((records(&stack), stack.world.spooled().len()), (2, 0));
+}
+
+fn a_failing_module_costs_no_record(stack: Stack) {
+    fs::write(stack.folder.join("config-backup/broken.tf"), "resource \"terraform_data\" \"x\" {\n").unwrap();
+    let applied = stack.apply_all();
+    ignored(&applied, "this unit failed");
+    applied.assert_clusters_applied();
+    assert_eq!(records(&stack), 1);
+}
+
+fn without_a_provider_and_a_helper_the_run_says_so(mut stack: Stack) {
+    stack.without_providers();
+    stack.set("CONFIG_BACKUP_HELPER", "no-such-helper");
+    let applied = stack.apply_all();
+    assert_eq!(applied.code, 0, "{}", applied.output);
+    applied.assert_clusters_applied();
+    assert!(helper_line(&applied).contains("neither backed up nor logged"), "{}", applied.output);
+}
+
+fn an_apply_that_is_not_approved_is_no_deployment(stack: Stack) {
+    let arguments = ["apply", "--working-dir=config-backup"];
+    for answer in ["no\n", ""] {
+        ignored(&stack.terragrunt_with_input(&arguments, answer), "the apply was not approved");
+        assert_eq!(records(&stack), 0);
+    }
+    stack.terragrunt_with_input(&arguments, "yes\n").ok().assert_healthy();
+    assert_eq!(records(&stack), 1);
+}
+
+/// Commands that deploy nothing.
+const OTHER_COMMANDS: [&[&str]; 11] = [
+    &["plan", "--all", "--non-interactive"],
+    &["plan", "--working-dir=config-backup", "-refresh-only"],
+    &["plan", "--working-dir=config-backup", "-destroy"],
+    &["apply", "--working-dir=config-backup", "-auto-approve", "-refresh-only"],
+    &["run", "--working-dir=config-backup", "--", "apply", "-auto-approve", "-refresh-only=true"],
+    &["refresh", "--working-dir=config-backup"],
+    &["validate", "--all", "--non-interactive"],
+    &["output", "--working-dir=config-backup"],
+    &["import", "--working-dir=config-backup", "terraform_data.environment", "an-id"],
+    &["run", "--working-dir=config-backup", "--", "apply", "-auto-approve", "-destroy=true"],
+    &["destroy", "--all", "--non-interactive"],
+];
+
+fn only_an_apply_leaves_a_record(mut stack: Stack) {
+    stack.apply_all().ok().assert_healthy();
+    let before = stack.world.server.keys(BUCKET, "").len();
+    for arguments in OTHER_COMMANDS {
+        // An import fails, because the address is taken.
+        stack.terragrunt(arguments).ok();
+        assert_eq!((records(&stack), stack.world.server.keys(BUCKET, "").len()), (1, before), "{arguments:?}");
+    }
+    stack.set("TF_CLI_ARGS_apply", "-no-color -destroy");
+    stack.apply_unit().ok();
+    assert_eq!(records(&stack), 1);
+}
+
+fn no_other_command_leaves_a_record_where_terraform_cannot_start(mut stack: Stack) {
+    stack.without_providers();
+    for arguments in OTHER_COMMANDS {
+        let ran = stack.terragrunt(arguments).ok();
+        assert!(ran.ignored_errors().iter().all(|reason| reason.contains("hashicorp/external")), "{}", ran.output);
+        assert_eq!(records(&stack), 0, "{arguments:?}: {}", ran.output);
+    }
+    // Nothing of the error is passed to the hook.
+    let seen = stack.world.path().join("seen");
+    let helper = stack.world.path().join("noting helper");
+    script(&helper, &format!("{{ echo \"$0 $*\"; env; cat; }} >>'{}'\necho 'config-backup: noted'", seen.display()), true);
+    stack.set("CONFIG_BACKUP_HELPER", helper.to_str().unwrap());
+    assert_eq!(helper_line(&stack.apply_unit().ok()), "config-backup: noted");
+    let seen = fs::read_to_string(seen).unwrap();
+    assert!(seen.contains("noting helper fallback\n") && seen.contains("\"config_file_path\""), "{seen}");
+    assert!(!seen.contains("Failed to") && !seen.contains("Error"), "{seen}");
+}

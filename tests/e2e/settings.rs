@@ -1,0 +1,76 @@
+//! The unit's settings: those of other tools do not reach it, and wrong ones stop no deployment.
+
+use crate::stack::{Stack, with_both_tools};
+use crate::support::BUCKET;
+
+with_both_tools!(
+    variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect,
+    wrong_settings_are_warnings_and_the_deployment_is_logged,
+    empty_variables_count_as_not_set,
+);
+
+fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(mut stack: Stack) {
+    for (name, value) in [
+        ("TF_VAR_bucket", "another-bucket"),
+        ("TF_VAR_bucket_region", "nowhere"),
+        ("TF_VAR_customer_name", "another-customer"),
+        ("TF_VAR_aws_profile", "no-such-profile"),
+        ("TF_VAR_config_file_path", "/no/such/file"),
+        ("TF_VAR_additional_users_count", "many"),
+        ("TF_VAR_timeout", "soon"),
+        ("TF_VAR_helper", "no-such-helper"),
+        ("TF_VAR_unit_settings", "{ customer_name = \"another-customer\" }"),
+    ] {
+        stack.set(name, value);
+    }
+    let applied = stack.apply_unit().ok();
+    applied.assert_healthy();
+    let records = stack.world.records();
+    assert!(records.len() == 1 && records[0].0.starts_with("usage-logs/airbnb/"), "{records:?}");
+    assert_eq!(records[0].1["additional_users_count"], 5);
+}
+
+fn wrong_settings_are_warnings_and_the_deployment_is_logged(stack: Stack) {
+    let settings = [
+        ("timeout                = 10", "timeout                = 3600", "`timeout`"),
+        ("timeout                = 3600", "timeout                = \"soon\"", "`timeout`"),
+        ("timeout                = \"soon\"", "timeout                = 10", ""),
+        ("bucket_region          = local.variables.BUCKET_REGION", "bucket_region          = \"nowhere\"", "`bucket_region`"),
+        ("bucket_region          = \"nowhere\"", "bucket_region          = local.variables.BUCKET_REGION", ""),
+        ("additional_users_count = null", "additional_users_count = [1]", "`additional_users_count`"),
+        ("additional_users_count = [1]", "additional_users_count = null", ""),
+        ("helper                 = local.variables.HELPER", "helper                 = null", ""),
+        (
+            "config_file_path       = abspath",
+            "# Relative paths would be those of terragrunt's copy.\n    config_file_path       = abspath",
+            "",
+        ),
+    ];
+    for (count, (from, to, named)) in settings.into_iter().enumerate() {
+        stack.change_unit(from, to);
+        let applied = stack.apply_unit().ok();
+        assert_eq!(applied.ignored_errors(), [""; 0], "{}", applied.output);
+        let warnings = applied.warnings();
+        assert_eq!(warnings.len(), usize::from(!named.is_empty()), "{}", applied.output);
+        assert!(warnings.iter().all(|warning| warning.contains(&format!("the setting {named} must be "))), "{warnings:?}");
+        assert_eq!(stack.world.records().len(), count + 1, "{}", applied.output);
+    }
+    assert_eq!(stack.world.count("PutObject", "terragrunt/airbnb/config.yaml"), 1);
+}
+
+fn empty_variables_count_as_not_set(mut stack: Stack) {
+    for name in [
+        "CONFIG_BACKUP_BUCKET",
+        "CONFIG_BACKUP_BUCKET_REGION",
+        "CONFIG_BACKUP_BUCKET_OWNER",
+        "CONFIG_BACKUP_HELPER",
+        "CONFIG_BACKUP_HELPER_URL",
+        "CONFIG_BACKUP_HELPER_SHA256",
+    ] {
+        stack.set(name, "");
+    }
+    let stack = stack.with_local_state();
+    stack.apply_unit().ok().assert_healthy();
+    assert_eq!(stack.world.records().len(), 1);
+    assert!(stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").is_some());
+}
