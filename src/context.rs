@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::aws::{Identity, Patience, Store};
 use crate::config::{self, Config, Subject};
-use crate::deadline::End;
+use crate::deadline::{End, WorkState};
 use crate::deliver::{self, Version};
 use crate::deployment::block_on;
 use crate::fault::{CHECK_NETWORK, Fault, Kind};
@@ -58,6 +58,8 @@ pub struct Answer {
     /// This executable's version.
     pub version: String,
 }
+
+impl WorkState for Answer {}
 
 /// Answers one query.
 ///

@@ -78,12 +78,20 @@ impl<T> Drop for Gone<T> {
     }
 }
 
-/// Ends the waiting early: as soon as the work has told something, and within `Hurry::PATIENCE`.
+/// A state that work reports to [`latest_within`].
+pub trait WorkState {
+    /// Whether an interrupt may end the waiting in this state.
+    fn is_interruptible(&self) -> bool {
+        true
+    }
+}
+
+/// Ends the waiting early: as soon as the work is in an interruptible state, and within `Hurry::PATIENCE`.
 #[derive(Clone)]
 pub struct Hurry(Arc<dyn Fn() + Send + Sync>);
 
 impl Hurry {
-    /// How long the work may take to tell something even then.
+    /// How long the work may take to get there even then.
     const PATIENCE: Duration = Duration::from_secs(1);
 
     /// Do hurry.
@@ -94,7 +102,7 @@ impl Hurry {
 
 /// Runs `work`, which tells each state that it reaches, and gives the newest one after `limit` at the latest. `listen` gets
 /// what ends the waiting before.
-pub fn latest_within<T: Send + 'static>(
+pub fn latest_within<T: WorkState + Send + 'static>(
     limit: Duration,
     start: T,
     listen: impl FnOnce(Hurry),
@@ -113,16 +121,17 @@ pub fn latest_within<T: Send + 'static>(
     if worker.is_err() {
         return Latest { end: End::Broken, ..latest };
     }
-    let (mut told, mut hurried) = (false, false);
+    let mut hurried = false;
     loop {
         match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(Event::Told(state)) => (latest.state, told) = (state, true),
+            Ok(Event::Told(state)) => latest.state = state,
             Ok(Event::Finished) => return Latest { end: End::Finished, ..latest },
             Ok(Event::Hurry) => (hurried, until) = (true, until.min(Instant::now() + Hurry::PATIENCE)),
             Ok(Event::Gone) => return Latest { end: End::Broken, ..latest },
+            Err(_) if hurried => return Latest { end: End::Interrupted, ..latest },
             Err(_) => return latest,
         }
-        if hurried && told {
+        if hurried && latest.state.is_interruptible() {
             return Latest { end: End::Interrupted, ..latest };
         }
     }
@@ -133,6 +142,12 @@ mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_mins(1);
+
+    impl WorkState for i32 {
+        fn is_interruptible(&self) -> bool {
+            *self >= 2
+        }
+    }
 
     #[test]
     fn work_that_ends_gives_its_result() {
@@ -175,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_in_a_hurry_gets_what_is_told_next_and_no_more() {
+    fn an_early_end_waits_for_a_state_that_is_interruptible_and_no_longer() {
         let (sender, receiver) = mpsc::channel::<()>();
         let latest = latest_within(
             LONG,
@@ -189,12 +204,22 @@ mod tests {
                 // Until the hurry is heard of.
                 let _ = receiver.recv();
                 tell(1);
+                tell(2);
                 loop {
                     thread::park();
                 }
             },
         );
-        assert_eq!(latest, Latest { state: 1, end: End::Interrupted });
+        assert_eq!(latest, Latest { state: 2, end: End::Interrupted });
+    }
+
+    #[test]
+    fn an_interrupt_of_work_that_hangs_is_not_taken_for_the_deadline() {
+        let hang = |_: &mut dyn FnMut(i32)| loop {
+            thread::park();
+        };
+        let latest = latest_within(LONG, 0, |hurry| hurry.up(), hang);
+        assert_eq!(latest, Latest { state: 0, end: End::Interrupted });
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::aws::{Store, Target, uri};
 use crate::cleanup::remove_expired_files;
 use crate::config::{self, Config, Subject};
 use crate::config_upload::{PendingConfig, upload_copy, upload_current};
-use crate::deadline::{self, End, Hurry};
+use crate::deadline::{self, End, Hurry, WorkState};
 use crate::deliver::When;
 use crate::deployment::{DeadlineBudget, Deployment, block_on};
 use crate::deployment_claim::{AnswerFile, DeploymentClaim};
@@ -121,6 +121,12 @@ struct Progress {
     outcome: DeploymentOutcome,
 }
 
+impl WorkState for Progress {
+    fn is_interruptible(&self) -> bool {
+        self.earlier_answer.is_some() || self.outcome.is_spooled
+    }
+}
+
 /// Carries the deployment out on a thread of its own, within the deadline, and answers with what was reached by then.
 fn deploy(query: Query) -> DeployAnswer {
     let budget = DeadlineBudget::start(&query);
@@ -223,8 +229,9 @@ fn spool_everything(deployment: &mut Deployment, report: &mut dyn FnMut(Deployme
         deployment.outcome.config = Some(outcome);
         // The draft is spooled as well, and only less exact.
         let _ = spooled_record.as_mut().map(|kept| kept.replace(record.to_line()));
-        deployment.checkpoint(report);
     }
+    deployment.outcome.is_spooled = true;
+    deployment.checkpoint(report);
     Prepared { config, subject, target, record, record_item, spooled_record, pending_config }
 }
 

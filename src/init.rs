@@ -14,7 +14,7 @@ use crate::finding::{Finding, Status};
 use crate::neighbours::Neighbours;
 use crate::root_file::{self, RootFile};
 use crate::unit::{Action, File, MANIFEST, Manifest, TERRAGRUNT_HCL, UNIT, root_of, with_root};
-use crate::unit_folder::{LOCK_FILE, UnitFolder, read_file};
+use crate::unit_folder::{LOCK_FILE, Origin, UnitFolder, read_file};
 use crate::{host, machine, readiness};
 
 /// How long Terragrunt may take to say whether a deployment would run.
@@ -105,7 +105,7 @@ fn keep(unit: &Path, name: &str, there: &[u8], root: &str, arguments: &InitArgum
 /// Says what the folder has and what `--force` does about it.
 fn explain(unit: &UnitFolder, force: bool, output: &mut impl Write) -> Result<()> {
     let folder = unit.path.display();
-    if unit.is_legacy {
+    if unit.origin == Origin::LegacyModule {
         writeln!(output, "`{folder}` has the legacy module. Its state object stays where it is, and nothing is destroyed.")?;
         writeln!(
             output,

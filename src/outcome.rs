@@ -15,6 +15,8 @@ pub struct DeploymentOutcome {
     pub record: Option<RecordOutcome>,
     /// Where items were spooled.
     pub spool: SpoolLocations,
+    /// Whether everything has been spooled that can be: before that, an interrupt does not end the process.
+    pub is_spooled: bool,
     /// What the operator should know although it stopped nothing, one phrase each.
     pub notes: Vec<String>,
 }

@@ -2,21 +2,19 @@
 //!
 //! Terragrunt itself is asked where it is in PATH; otherwise only the text of the files is checked. Reads only.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::finding::Finding;
 use crate::hcl::{self, Block};
-use crate::host;
-use crate::include_path::{find_in_parents, resolve};
 use crate::neighbours::{self, Neighbours, read_text};
 use crate::rendered_unit::{self, Problem};
-use crate::root_file::other_root;
-use crate::terragrunt::{Answer, FILTERS, Graph, Position, Terragrunt};
-use crate::unit::{Action, DEFAULT_ROOT, TERRAGRUNT_HCL, UNIT};
-use crate::unit_folder::UnitFolder;
+use crate::terragrunt::{Answer, FILTERS, Graph, Position, Refusal, Terragrunt};
+use crate::unit::{Action, TERRAGRUNT_HCL, UNIT};
+use crate::unit_folder::{Origin, UnitFolder};
+use crate::{host, root_file};
 
 /// The files in a customer folder that leave units out of a run.
 const FILTER_FILES: [&str; 2] = [".terragrunt-excludes", ".terragrunt-filters"];
@@ -41,8 +39,8 @@ pub struct Readiness {
 struct Said {
     graph: Option<Graph>,
     rendered: Option<Value>,
-    /// An error that stops the run, with its position where it is known.
-    refused: Option<Option<Position>>,
+    /// An error that stops the run.
+    refused: Option<Refusal>,
     /// Why there is no answer.
     missing: Option<String>,
 }
@@ -55,7 +53,7 @@ pub fn check(customer: &Path, limit: Duration) -> Readiness {
     let dependents = dependents(&folder, None);
     let neighbours = Neighbours::read(&folder, None);
     let not_ready = |unit: Finding, root: Option<&str>| {
-        let root = root_finding(&folder, root, &neighbours);
+        let root = root_file::check(&folder, root, &neighbours);
         Readiness { unit, root, dependents: dependents.clone(), helper: None, unchecked: None }
     };
     if !unit.is_dir() {
@@ -71,10 +69,10 @@ pub fn check(customer: &Path, limit: Duration) -> Readiness {
     }
     let said = ask_terragrunt(&folder, limit);
     let root = match &said.refused {
-        Some(Some(position)) if is_root(position, &folder, state.root.as_deref()) => {
+        Some(Refusal::At(position)) if root_file::is_at(position, &folder, state.root.as_deref()) => {
             Finding::bad("root.hcl", 1, stops(&folder, position), SHOW_ERROR)
         }
-        _ => root_finding(&folder, state.root.as_deref(), &neighbours),
+        _ => root_file::check(&folder, state.root.as_deref(), &neighbours),
     };
     Readiness {
         unit: unit_finding(customer, &folder, &state, &said, &root),
@@ -112,7 +110,7 @@ impl Said {
     fn take<T>(&mut self, answer: Answer<T>) -> Option<T> {
         match answer {
             Answer::Told(answer) => return Some(answer),
-            Answer::Refused(position) => self.refused = Some(position),
+            Answer::Refused(refusal) => self.refused = Some(refusal),
             Answer::Missing(why) => self.missing = Some(why),
         }
         None
@@ -127,7 +125,7 @@ impl Said {
 fn incomplete(customer: &Path, state: &UnitFolder) -> Option<Finding> {
     let bad = |seen: String, fix: String| Some(Finding::bad("unit", 1, seen, fix));
     if state.is_foreign() {
-        let whose = if state.is_legacy { "the legacy module" } else { "files that config-backup did not write" };
+        let whose = if state.origin == Origin::LegacyModule { "the legacy module" } else { "files that config-backup did not write" };
         let fix = init(customer, " --force") + ", which sets them aside as *.bak";
         return bad(format!("`{}` has {whose}", state.path.display()), fix);
     }
@@ -161,8 +159,8 @@ fn unit_finding(customer: &Path, folder: &Path, state: &UnitFolder, said: &Said,
     if let Some(finding) = left_out(folder, said) {
         return finding;
     }
-    let overwritten = said.rendered.as_ref().map_or_else(|| vec!["backend.tf".to_owned()], rendered_unit::overwritten_files);
-    let clashes = state.clashes(&overwritten);
+    let overwritten = said.rendered.as_ref().map(rendered_unit::overwritten_files);
+    let clashes = state.clashes(&overwritten.unwrap_or_else(|| root_file::texts(folder, state.root.as_deref())));
     if !clashes.is_empty() {
         let seen = format!("other Terraform files in the folder make Terraform fail: {}", clashes.join(", "));
         return Finding::bad("unit", 1, seen, init(customer, " --force") + ", which sets them aside as *.bak");
@@ -170,8 +168,10 @@ fn unit_finding(customer: &Path, folder: &Path, state: &UnitFolder, said: &Said,
     let unchecked = said.missing.as_ref().map_or_else(String::new, |why| format!("; not checked by terragrunt: {why}"));
     let changed = state.names(Action::Keep);
     if !changed.is_empty() {
-        let notes: String = notes.iter().map(|note| format!("; {}", note.seen)).collect();
-        let seen = format!("changed since they were written: {}{notes}{unchecked}", changed.join(", "));
+        let mut seen = format!("changed since they were written: {}{unchecked}", changed.join(", "));
+        for note in notes {
+            seen = seen + "; " + note.seen;
+        }
         return Finding::note("unit", seen, "if that is not intended, ".to_owned() + &init(customer, " --force"));
     }
     if let Some(note) = notes.first() {
@@ -197,13 +197,13 @@ fn never_runs(block: &Block) -> Option<(&'static str, &'static str)> {
 
 /// An error by which Terragrunt stops before a unit runs.
 fn stopped(folder: &Path, said: &Said, root: &Finding) -> Option<Finding> {
-    let position = said.refused.as_ref()?;
+    let refusal = said.refused.as_ref()?;
     if root.exit != 0 {
         return Some(Finding::unknown("unit", "not checked, because Terragrunt cannot read the root file"));
     }
-    let finding = match position {
-        Some(position) => Finding::bad("unit", 1, stops(folder, position), SHOW_ERROR),
-        None => {
+    let finding = match refusal {
+        Refusal::At(position) => Finding::bad("unit", 1, stops(folder, position), SHOW_ERROR),
+        Refusal::Unknown => {
             let fix = "run `terragrunt hcl validate` in the customer folder, and correct what it shows";
             Finding::bad("unit", 1, "`terragrunt apply --all` stops before a unit runs", fix)
         }
@@ -232,58 +232,6 @@ fn left_out(folder: &Path, said: &Said) -> Option<Finding> {
     let causes = if causes.is_empty() { "a filter of Terragrunt".to_owned() } else { causes.join(" or ") };
     let seen = format!("`terragrunt apply --all` leaves the unit out because of {causes}: nothing is logged");
     Some(Finding::bad("unit", 1, seen, "let it include `config-backup`"))
-}
-
-/// The root file that our unit includes: by its name, or as the rewritten line says.
-fn our_root(folder: &Path, name: Option<&str>) -> (String, Option<PathBuf>) {
-    let unit = folder.join(UNIT);
-    if let Some(name) = name {
-        return (name.to_owned(), find_in_parents(&unit, name));
-    }
-    let blocks = hcl::blocks(&read_text(&unit.join(TERRAGRUNT_HCL)).unwrap_or_default());
-    let include = blocks.iter().find(|block| block.kind == "include");
-    let path = include.and_then(|include| resolve(include.attribute("path"), &unit));
-    let name = path.as_ref().and_then(|path| path.file_name()).map_or_else(|| DEFAULT_ROOT.to_owned(), |name| name.display().to_string());
-    (name, path.filter(|path| path.exists()))
-}
-
-fn is_root(position: &Position, folder: &Path, name: Option<&str>) -> bool {
-    let root = our_root(folder, name).1.and_then(|path| path.canonicalize().ok());
-    root.is_some() && root == position.file.canonicalize().ok()
-}
-
-fn root_finding(folder: &Path, name: Option<&str>, neighbours: &Neighbours) -> Finding {
-    let (name, path) = our_root(folder, name);
-    if let Some(other) = other_root(path.as_deref(), neighbours) {
-        let seen = format!("the other units include `{}`, and this unit includes `{name}`: its state is elsewhere", other.path.display());
-        return Finding::note(
-            "root.hcl",
-            seen,
-            format!("if that is not intended, run `config-backup init --root {}` in the customer folder", other.name),
-        );
-    }
-    let Some(path) = path else {
-        return Finding::ok("root.hcl", "there is no root file here or above: the unit keeps its state in its own folder");
-    };
-    match not_inherited(&path).as_slice() {
-        [] => Finding::ok("root.hcl", format!("`{}`", path.display())),
-        blocks => {
-            let seen = format!("`{}` has {}, which this unit does not inherit", path.display(), blocks.join(", "));
-            Finding::note("root.hcl", seen, "if the state can only be reached with that, such as after a login, log in before you deploy")
-        }
-    }
-}
-
-/// The hooks and variables that the root file adds to Terraform, which may be what logs in.
-fn not_inherited(root: &Path) -> Vec<String> {
-    let blocks = hcl::blocks(&read_text(root).unwrap_or_default());
-    let inner = blocks.iter().filter(|block| block.kind == "terraform").flat_map(Block::nested);
-    let counts = |block: &Block| match block.kind.as_str() {
-        "before_hook" | "after_hook" | "error_hook" => true,
-        "extra_arguments" => !block.attribute("env_vars").is_empty(),
-        _ => false,
-    };
-    inner.filter(counts).map(|block| format!("{} `{}`", block.kind, block.labels.join(" "))).collect()
 }
 
 /// Units that would run only after ours, and that a failure of ours would stop.

@@ -82,8 +82,9 @@ pub async fn claim_chain<'a>(
     let mut claim = Claim::take(deployment.places(), &store.place(), &item.customer, &item.deployment_id);
     // Where this request fails, the seal is looked at again once it cannot be uploaded.
     let is_clear = deployment.within_deadline(seal::look(store, &item.customer, &mut claim)).await.unwrap_or(false);
-    // A record that does not arrive is spooled, and takes its place in the chain later.
-    if is_clear && is_spooled {
+    // A record that does not arrive is spooled, and takes its place in the chain later. An earlier process of this deployment may
+    // have written its record already, in another chain or with other bytes: a seal on these bytes would accuse that record.
+    if is_clear && is_spooled && !deployment.claim.is_resumed() {
         claim.allow_ahead();
     }
     Ok((store, claim))

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::fault::{Fault, Kind};
-use crate::include_path::find_in_parents;
-use crate::neighbours::{IncludedRoot, Neighbours, has_state};
-use crate::unit::{DEFAULT_ROOT, UNIT, is_root_name};
+use crate::finding::Finding;
+use crate::hcl::{self, Block, Token};
+use crate::include_path::{find_in_parents, resolve};
+use crate::neighbours::{IncludedRoot, Neighbours, has_state, read_text};
+use crate::terragrunt::Position;
+use crate::unit::{DEFAULT_ROOT, TERRAGRUNT_HCL, UNIT, is_root_name};
 
 /// Other usual names of root files. A file of such a name may also be a unit, so it counts only where it has a state.
 const USUAL_NAMES: [&str; 2] = ["terragrunt.hcl", "common.hcl"];
@@ -61,8 +64,7 @@ fn asked_for(name: &str, unit: &Path) -> Result<(), Fault> {
 }
 
 /// The root file of the other units, where it is not the file `ours`.
-#[must_use]
-pub fn other_root<'a>(ours: Option<&Path>, neighbours: &'a Neighbours) -> Option<&'a IncludedRoot> {
+fn other_root<'a>(ours: Option<&Path>, neighbours: &'a Neighbours) -> Option<&'a IncludedRoot> {
     let ours = ours.and_then(|path| path.canonicalize().ok());
     neighbours.roots.first().filter(|root| ours.as_ref() != Some(&root.path))
 }
@@ -78,6 +80,70 @@ fn ambiguity(first: &IncludedRoot, others: &[IncludedRoot]) -> Option<String> {
         all.join(", "),
         first.name
     ))
+}
+
+/// The root file that our unit includes: by its name, or as the rewritten line says.
+fn our_root(folder: &Path, name: Option<&str>) -> (String, Option<PathBuf>) {
+    let unit = folder.join(UNIT);
+    if let Some(name) = name {
+        return (name.to_owned(), find_in_parents(&unit, name));
+    }
+    let blocks = hcl::blocks(&read_text(&unit.join(TERRAGRUNT_HCL)).unwrap_or_default());
+    let include = blocks.iter().find(|block| block.kind == "include");
+    let path = include.and_then(|include| resolve(include.attribute("path"), &unit));
+    let name = path.as_ref().and_then(|path| path.file_name()).map_or_else(|| DEFAULT_ROOT.to_owned(), |name| name.display().to_string());
+    (name, path.filter(|path| path.exists()))
+}
+
+/// Whether an error is in the root file.
+#[must_use]
+pub fn is_at(position: &Position, folder: &Path, name: Option<&str>) -> bool {
+    let root = our_root(folder, name).1.and_then(|path| path.canonicalize().ok());
+    root.is_some() && root == position.file.canonicalize().ok()
+}
+
+/// Whether the root file is the one of the other units, for `doctor`.
+#[must_use]
+pub fn check(folder: &Path, name: Option<&str>, neighbours: &Neighbours) -> Finding {
+    let (name, path) = our_root(folder, name);
+    if let Some(other) = other_root(path.as_deref(), neighbours) {
+        let seen = format!("the other units include `{}`, and this unit includes `{name}`: its state is elsewhere", other.path.display());
+        return Finding::note(
+            "root.hcl",
+            seen,
+            format!("if that is not intended, run `config-backup init --root {}` in the customer folder", other.name),
+        );
+    }
+    let Some(path) = path else {
+        return Finding::ok("root.hcl", "there is no root file here or above: the unit keeps its state in its own folder");
+    };
+    match not_inherited(&path).as_slice() {
+        [] => Finding::ok("root.hcl", format!("`{}`", path.display())),
+        blocks => {
+            let seen = format!("`{}` has {}, which this unit does not inherit", path.display(), blocks.join(", "));
+            Finding::note("root.hcl", seen, "if the state can only be reached with that, such as after a login, log in before you deploy")
+        }
+    }
+}
+
+/// The hooks and variables that the root file adds to Terraform, which may be what logs in.
+fn not_inherited(root: &Path) -> Vec<String> {
+    let blocks = hcl::blocks(&read_text(root).unwrap_or_default());
+    let inner = blocks.iter().filter(|block| block.kind == "terraform").flat_map(Block::nested);
+    let counts = |block: &Block| match block.kind.as_str() {
+        "before_hook" | "after_hook" | "error_hook" => true,
+        "extra_arguments" => !block.attribute("env_vars").is_empty(),
+        _ => false,
+    };
+    inner.filter(counts).map(|block| format!("{} `{}`", block.kind, block.labels.join(" "))).collect()
+}
+
+/// The quoted texts of the root file: the names of the files that it writes are among them.
+#[must_use]
+pub fn texts(folder: &Path, name: Option<&str>) -> Vec<String> {
+    let root = our_root(folder, name).1.and_then(|path| read_text(&path)).unwrap_or_default();
+    let texts = hcl::tokens(&root).into_iter().filter_map(|token| if let Token::Text(text) = token { Some(text) } else { None });
+    texts.collect()
 }
 
 #[cfg(test)]

@@ -46,10 +46,19 @@ pub const FILTERS: [&str; 8] = [
 pub enum Answer<T> {
     /// What was asked for.
     Told(T),
-    /// Terragrunt refused, because of an error at this position.
-    Refused(Option<Position>),
+    /// Terragrunt refused because of an error.
+    Refused(Refusal),
     /// No answer, and why.
     Missing(String),
+}
+
+/// Where the error is because of which Terragrunt refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// At this position.
+    At(Position),
+    /// Its messages name no position.
+    Unknown,
 }
 
 /// Where an error is.
@@ -94,11 +103,13 @@ impl Terragrunt {
     }
 
     /// The units that `terragrunt apply --all` in `folder` would run.
+    #[must_use]
     pub fn graph(&self, folder: &Path) -> Answer<Graph> {
         self.ask(folder, &["dag", "graph"], &[]).map(|output| Some(parse_graph(&String::from_utf8_lossy(&output.stdout))))
     }
 
     /// Whether `terragrunt apply --all` in `folder` reads all units before it runs one: an error in one of them stops all.
+    #[must_use]
     pub fn read_all(&self, folder: &Path) -> Answer<()> {
         // A filter by files that are read makes Terragrunt parse all units, as a run does. No unit reads this one.
         let arguments = ["hcl", "validate", "--no-filters-file", "--filter", "reading=config-backup-reads-nothing"];
@@ -106,6 +117,7 @@ impl Terragrunt {
     }
 
     /// The configuration of the unit in `folder`, with all includes, functions and locals evaluated.
+    #[must_use]
     pub fn render(&self, folder: &Path) -> Answer<Value> {
         let arguments = ["render", "--format", "json", "--no-filters-file"];
         let unset = [&FILTERS[..], &["TG_ALL"]].concat();
@@ -118,7 +130,7 @@ impl Terragrunt {
         let left = self.until.saturating_duration_since(Instant::now());
         match programs::run_in(folder, &self.program, &arguments, &unset, left) {
             Some(output) if output.status.success() => Answer::Told(output),
-            Some(output) => Answer::Refused(position(&String::from_utf8_lossy(&output.stderr))),
+            Some(output) => Answer::Refused(position(&String::from_utf8_lossy(&output.stderr)).map_or(Refusal::Unknown, Refusal::At)),
             None => Answer::Missing("it gave no answer in time".to_owned()),
         }
     }
@@ -128,7 +140,7 @@ impl<T> Answer<T> {
     fn map<U>(self, read: impl FnOnce(T) -> Option<U>) -> Answer<U> {
         match self {
             Self::Told(answer) => read(answer).map_or_else(|| Answer::Missing("its answer cannot be read".to_owned()), Answer::Told),
-            Self::Refused(position) => Answer::Refused(position),
+            Self::Refused(refusal) => Answer::Refused(refusal),
             Self::Missing(why) => Answer::Missing(why),
         }
     }

@@ -22,8 +22,8 @@ const OUR_PROVIDERS: [&str; 2] = ["external", "terraform"];
 pub struct UnitFolder {
     /// Where it is.
     pub path: PathBuf,
-    /// Whether `init` wrote into it.
-    pub is_ours: bool,
+    /// Who wrote into it.
+    pub origin: Origin,
     /// What to do with each file.
     pub files: Vec<(&'static File, Action)>,
     /// Whether the manifest has the line ends of Windows.
@@ -32,10 +32,19 @@ pub struct UnitFolder {
     pub root: Option<String>,
     /// Terraform files that are not of the unit.
     pub leftovers: Vec<Leftover>,
-    /// Whether the folder holds the legacy module.
-    pub is_legacy: bool,
     /// Whether the lock file names the AWS provider, which only the legacy module needs.
     pub has_legacy_lock: bool,
+}
+
+/// Who wrote into a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// `init`, by the manifest.
+    Init,
+    /// The legacy module is there.
+    LegacyModule,
+    /// Unknown; the folder may be empty or missing.
+    Unknown,
 }
 
 /// A Terraform file that is not of the unit.
@@ -58,14 +67,18 @@ impl UnitFolder {
         }
         let main = read_file(path, "main.tf")?.unwrap_or_default();
         let lock = read_file(path, LOCK_FILE)?.unwrap_or_default();
+        let origin = match &manifest {
+            Some(_) => Origin::Init,
+            None if is_legacy_module(&String::from_utf8_lossy(&main)) => Origin::LegacyModule,
+            None => Origin::Unknown,
+        };
         Ok(Self {
             path: path.to_owned(),
-            is_ours: manifest.is_some(),
+            origin,
             files,
             has_crlf_manifest: manifest.is_some_and(|bytes| has_crlf(&bytes)),
             root: read_file(path, TERRAGRUNT_HCL)?.and_then(|bytes| root_of(&bytes).map(str::to_owned)),
             leftovers: leftovers(path)?,
-            is_legacy: is_legacy_module(&String::from_utf8_lossy(&main)),
             has_legacy_lock: String::from_utf8_lossy(&lock).contains("hashicorp/aws\""),
         })
     }
@@ -79,7 +92,7 @@ impl UnitFolder {
     /// Whether the folder has files of another module, which `init` never mixes with ours.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
-        !self.is_ours && (!self.names(Action::Keep).is_empty() || !self.leftovers.is_empty())
+        self.origin != Origin::Init && (!self.names(Action::Keep).is_empty() || !self.leftovers.is_empty())
     }
 
     /// The leftovers that clash with the unit; files that Terragrunt overwrites in each run do not.
@@ -123,7 +136,7 @@ fn leftovers(folder: &Path) -> Result<Vec<Leftover>, Fault> {
 
 /// Why Terraform fails with a file beside ours; `None` where it does not.
 fn clash(name: &str, text: &str) -> Option<String> {
-    if name.ends_with(".json") {
+    if Path::new(name).extension().is_some_and(|extension| extension == "json") {
         let keys: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).unwrap_or_default();
         let known = ["terraform", "provider", "resource", "data"].into_iter().find(|key| keys.contains_key(*key))?;
         return Some(format!("has `{known}` settings of another module"));

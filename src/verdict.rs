@@ -136,7 +136,7 @@ mod tests {
     fn say(config: Option<ConfigOutcome>, record: Option<RecordOutcome>, notes: &[&str]) -> (Status, String) {
         let notes = notes.iter().map(|note| (*note).to_owned()).collect();
         let spool = SpoolLocations { folders: vec!["/state/spool".into()], instead_of: None };
-        let verdict = verdict(&DeploymentOutcome { config, record, spool, notes }, "b");
+        let verdict = verdict(&DeploymentOutcome { config, record, spool, is_spooled: true, notes }, "b");
         (verdict.status, verdict.message)
     }
 

@@ -39,6 +39,12 @@ locals {
     helper_sha256          = local.variables.HELPER_SHA256
   }
 
+  # The module's variables. A setting that is removed above must not give way to TF_VAR_* of the shell.
+  variable_names = [
+    "additional_users_count", "aws_profile", "bucket", "bucket_region", "cluster_name", "customer_name", "expected_bucket_owner",
+    "helper", "helper_sha256", "helper_url", "project_name", "timeout",
+  ]
+
   # Nothing below needs a change. An expression that fails here would stop the whole run, hence try() and can().
 
   # The attributes by which backends tell states apart. The unit changes their values: its state must never be that of
@@ -151,7 +157,7 @@ generate = merge(
       if_exists         = "overwrite"
       disable_signature = true
       contents = jsonencode(merge(
-        { for name, value in local.settings : name => null },
+        { for name in local.variable_names : name => null },
         { config_file_path = abspath("${get_terragrunt_dir()}/../config.yaml"), unit_settings = local.settings },
       ))
     }

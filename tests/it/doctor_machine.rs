@@ -211,3 +211,16 @@ fn units_that_depend_on_ours_are_named_however_they_spell_it() {
         assert!(!found.field("dependents", "seen").contains("cache"), "{found:?}");
     }
 }
+
+#[test]
+fn variables_that_are_set_but_empty_count_as_not_set() {
+    let (mut world, folder) = well();
+    for name in ["CONFIG_BACKUP_BUCKET", "CONFIG_BACKUP_BUCKET_REGION", "CONFIG_BACKUP_BUCKET_OWNER", "CONFIG_BACKUP_HELPER_URL"] {
+        world.set_variable(name, Some(""));
+    }
+    let found = examined(&world, &folder);
+    found.is_well().says("region", "ok", "us-east-1", "");
+    assert_eq!(found.said["bucket"], crate::support::BUCKET);
+    let report = world.helper(&["report", "--profile", "default"]).output().expect("report");
+    assert_eq!((report.status.code(), text(&report.stderr).as_str()), (Some(0), ""));
+}

@@ -154,7 +154,10 @@ fn verify() {
 
 #[test]
 fn doctor() {
-    let world = world_in("eu-central-1");
+    let mut world = world_in("eu-central-1");
+    let (helper, tools) = (helper(), project().join(".tools/bin"));
+    let path = format!("{}:{}:/usr/bin:/bin", helper.parent().expect("a folder").display(), tools.display());
+    world.set_variable("PATH", Some(&path));
     let folder = world.path().join("airbnb");
     fs::create_dir(&folder).expect("a folder");
     fs::write(folder.join("config.yaml"), CONFIG).expect("a config");

@@ -100,6 +100,11 @@ fn the_modules_variables_stand_in_its_readme_and_the_units_inputs_are_among_them
     let mut settings = keys_of_block(&read("terraform/terragrunt.hcl"), "settings = {\n");
     settings.insert("unit_settings".to_owned());
     assert_eq!(settings, variables, "the unit has all of them");
+    let unit = read("terraform/terragrunt.hcl");
+    let listed = unit.split_once("variable_names = [").unwrap().1.split_once(']').unwrap().0;
+    let mut listed: BTreeSet<String> = listed.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    listed.extend(["config_file_path", "unit_settings"].map(str::to_owned));
+    assert_eq!(listed, variables, "each of them reaches the module in the file");
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn a_missing_helper_is_said_in_one_clear_line() {
     let mut customer = Customer::new();
     // A PATH with all that a shell script needs, and without the helper.
     customer.world.set_variable("PATH", Some("/usr/bin:/bin"));
-    for (helper, name) in [(None, "config-backup"), (Some("/no/such/helper"), "/no/such/helper")] {
+    for (helper, name) in [(None, "config-backup"), (Some(""), "config-backup"), (Some("/no/such/helper"), "/no/such/helper")] {
         customer.world.set_variable("CONFIG_BACKUP_HELPER", helper);
         let output = customer.run("config-backup/view_usage_logs.sh", &customer.folder, &["", "-"]);
         let messages = text(&output.stderr);

@@ -5,20 +5,31 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::by_hand::wrapped;
 use crate::support::World;
-use crate::trial::{Ran, Scene, Trial, helper};
+use crate::trial::{Ran, Runner, Scene, Trial, helper};
 use crate::versions::Versions;
 use crate::wrongs::Wrongs;
 
-/// What may be ended: each verb that keeps or sends something, in the scenes in which it does that differently.
-pub(crate) const STEPS: [(&str, Scene); 6] = [
-    ("backup", Scene::Online),
-    ("backup", Scene::Offline),
-    ("log", Scene::Online),
-    ("log", Scene::Offline),
-    ("log", Scene::Late),
-    ("replay", Scene::Late),
-];
+/// What may be ended: each command that spools or sends something, in the scenes in which it does that differently.
+pub(crate) const STEPS: [(&str, Scene); 5] =
+    [("deploy", Scene::Online), ("deploy", Scene::Offline), ("deploy", Scene::Late), ("deploy", Scene::Resumed), ("replay", Scene::Late)];
+
+/// What follows a step that was ended.
+#[derive(Clone, Copy)]
+pub(crate) enum Next<'a> {
+    /// Everything was ended, as by a power cut: the next deployment has to heal it.
+    Heal,
+    /// Only the helper was ended: the same deployment is run again, as Terragrunt does it, and has to complete it.
+    Again(Runner<'a>),
+}
+
+impl Next<'_> {
+    /// One of the two, by chance.
+    pub(crate) fn choose(chance: &mut fastrand::Rng) -> Self {
+        if chance.bool() { Next::Again(&helper) } else { Next::Heal }
+    }
+}
 
 /// What came of a step that was to be ended.
 #[derive(Debug)]
@@ -27,18 +38,18 @@ pub(crate) struct Blow {
     pub(crate) ran: Option<Ran>,
     /// Whether it was hit at all: otherwise it had ended before.
     pub(crate) struck: bool,
+    /// Whether it may have noted an answer of its own, which a second run returns.
+    pub(crate) is_noted: bool,
     /// What it must have kept for good by then, by the names of the files, or the ends of them.
     pub(crate) kept: Vec<String>,
 }
 
-/// Deploys, or replays, with a blow to one step, and then deploys in good health. `None` if the step was not hit.
-///
-/// With `goes_on` only this step is ended, as by a kernel short of memory; otherwise the whole deployment is, as by a
-/// power cut.
+/// Deploys, or replays, with a blow to that step, goes on with `next`, and then deploys in good health. `None` if the step was
+/// not hit.
 pub(crate) fn endure(
     name: String,
     (verb, scene): (&str, Scene),
-    goes_on: bool,
+    next: Next,
     blow: impl FnOnce(&mut World, Option<&Value>) -> Blow,
 ) -> Option<Wrongs> {
     let mut trial = Trial::begin(name, scene);
@@ -50,29 +61,37 @@ pub(crate) fn endure(
     let version = &Versions::get().hard;
     trial.unit.write(&version.bytes);
     let context = trial.plan(&helper, &mut std::time::Duration::default());
-    let request = trial.unit.request(&context);
-    if verb == "log" {
-        helper(&trial.world, "backup", &request);
-    }
+    let request = wrapped(&trial.unit.request(&context));
+    trial.begin_if_resumed(&request);
     let before = items(&trial.world);
     let blow = blow(&mut trial.world, Some(&request));
     if !blow.struck {
         return None;
     }
     trial.kept = [before, blow.kept].concat();
-    if let Some(ran) = &blow.ran {
-        trial.check_line(verb, ran);
+    let mut answer = blow.ran.and_then(|ran| trial.check_answer(verb, &ran));
+    if let Next::Again(runner) = next {
+        let ran = runner(&trial.world, verb, &request);
+        answer = trial.check_answer(verb, &ran);
+        trial.check_took("the second run", ran.took);
     }
-    let mut log = blow.ran.filter(|_| verb == "log").map(|ran| ran.output);
-    if goes_on && verb == "backup" {
-        let ran = helper(&trial.world, "log", &request);
-        trial.check_line("log", &ran);
-        log = Some(ran.output);
+    trial.enter(&context, version, answer);
+    if matches!(next, Next::Again(_)) && scene != Scene::Offline && !blow.is_noted {
+        trial.wrongs.check_completed(&trial.name, &trial.world, trial.deployed.last().expect("it"));
     }
-    let outcome = goes_on.then(|| trial.ask_outcome(&context, &helper));
-    let outcome = outcome.and_then(|ran| trial.check_answer("outcome", &ran));
-    trial.enter(&context, version, log, outcome);
     Some(trial.heal())
+}
+
+/// What a step has in the spool before it makes its first request, or has sent: everything is spooled before the network is tried.
+pub(crate) fn promised(verb: &str, query: Option<&Value>) -> Vec<String> {
+    let Some(query) = query.filter(|_| verb == "deploy") else { return Vec::new() };
+    let id = requested(query)["deployment_id"].as_str().expect("an id").to_owned();
+    ["config", "record"].map(|what| format!("-{what}-{id}.item")).to_vec()
+}
+
+/// The request in the query of `deploy`.
+pub(crate) fn requested(query: &Value) -> Value {
+    serde_json::from_str(query["request"].as_str().expect("a request")).expect("JSON")
 }
 
 /// The names of what is kept, in the state folder and in the one among the temporary files, which are the world's own.

@@ -28,16 +28,13 @@ const FOR_GOOD: [(&str, &str); 8] = [
     ("flock", "EIO"),
 ];
 /// Each verb in the scenes in which it does something of its own.
-const STEPS: [(&str, Scene); 11] = [
+const STEPS: [(&str, Scene); 8] = [
     ("context", Scene::Online),
     ("context", Scene::Late),
-    ("backup", Scene::Online),
-    ("backup", Scene::Offline),
-    ("log", Scene::Online),
-    ("log", Scene::Offline),
-    ("log", Scene::Late),
-    ("outcome", Scene::Online),
-    ("outcome", Scene::Offline),
+    ("deploy", Scene::Online),
+    ("deploy", Scene::Offline),
+    ("deploy", Scene::Late),
+    ("deploy", Scene::Resumed),
     ("replay", Scene::Late),
     ("status", Scene::Late),
 ];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::by_hand::{Unit, string};
+use crate::by_hand::{Unit, external, string, wrapped};
 use crate::campaign::Campaign;
 use crate::oracle::digest;
 use crate::support::{BUCKET, CONFIG, World, assert_no_secret, feed, text};
@@ -37,11 +37,11 @@ fn fill(world: &World, number: usize) {
         let size = ["M30", "M40", "M30", "M50"][deployment / 2 % 4];
         unit.write(CONFIG.replace("M30", size).replace("someone@", &format!("someone-{number}@")));
         let state = world.path().join(format!("machine {} of {number}", deployment % 3 / 2));
-        let mut command = world.helper(&["log"]);
+        let mut command = world.helper(&["deploy"]);
         command.env("XDG_STATE_HOME", state);
-        let output = feed(command, unit.query().to_string().as_bytes());
-        let said = text(&output.stdout);
-        assert!(output.status.success() && !said.contains("WARNING"), "{said}");
+        let output = feed(command, wrapped(&unit.query()).to_string().as_bytes());
+        let answer = external(&text(&output.stdout));
+        assert_eq!(answer["status"], "ok", "{answer}");
     }
 }
 

@@ -45,6 +45,7 @@ mod network_runs;
 mod places;
 mod points;
 mod proxy;
+mod second_runs;
 mod shortage;
 mod signals;
 mod strace;

@@ -152,7 +152,7 @@ fn broken(world: &World, script: &str) -> PathBuf {
 /// A healthy deployment.
 fn healthy(before: Before, states_sums: bool) -> Healthy {
     loop {
-        let (mut world, mut unit, _) = begin(before);
+        let (mut world, unit, _) = begin(before);
         let proxy = Proxy::start(&world.server.endpoint(), Front::Http, Box::new(|_| None));
         proxy.state_sums(states_sums);
         world.set_endpoint(&proxy.endpoint());

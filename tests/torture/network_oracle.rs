@@ -63,22 +63,21 @@ impl Findings {
     /// Judges a deployment right after it, while its trouble lasts.
     pub(crate) fn under_fault(&mut self, world: &World, it: &Deployed) {
         let (id, logged, backed_up) = (it.applied.id(), it.logged, has_config(world, &it.config));
-        let warned = it.applied.log.starts_with("config-backup: WARNING: ");
-        let status = string(&it.applied.outcome, "status");
+        let (status, answer) = (string(&it.applied.answer, "status"), &it.applied.answer);
         let spooled = items(world);
-        if !(logged && backed_up) && (!warned || status == "ok") {
-            self.silent.push(format!("logged: {logged}, backed up: {backed_up}; log: {:?}, outcome: {status}", it.applied.log));
+        if !(logged && backed_up) && status != "error" {
+            self.silent.push(format!("logged: {logged}, backed up: {backed_up}; {answer}"));
         }
-        if !warned && !spooled.is_empty() {
-            self.silent.push(format!("all is well, and yet {spooled:?} is kept"));
+        if status == "ok" && !spooled.is_empty() {
+            self.silent.push(format!("all is well, and yet {spooled:?} is spooled"));
         }
-        if warned != (status != "ok") {
-            self.odd.push(format!("log: {:?}, outcome: {status}", it.applied.log));
+        if status != "ok" && it.applied.message().is_empty() {
+            self.silent.push(format!("no message: {answer}"));
         }
         for (there, what) in [(logged, "record"), (backed_up, "config")] {
             let end = format!("-{what}-{id}.item");
             if !there && !spooled.iter().any(|name| name.ends_with(&end)) {
-                self.lost.push(format!("the {what} is neither in the bucket nor in the spool: {spooled:?}; {:?}", it.applied.log));
+                self.lost.push(format!("the {what} is neither in the bucket nor in the spool: {spooled:?}; {answer}"));
             }
         }
         for (name, content) in files(&world.state()) {
@@ -96,8 +95,8 @@ impl Findings {
     pub(crate) fn healed(&mut self, world: &World, all: &[Deployed]) {
         let last = all.last().expect("a deployment");
         let kept = [items(world), names(&world.state().join("quarantine"))].concat();
-        if last.applied.log.contains("WARNING") || string(&last.applied.outcome, "status") != "ok" || !kept.is_empty() {
-            self.lost.push(format!("it does not heal: {:?}, {kept:?} is kept", last.applied.log));
+        if string(&last.applied.answer, "status") != "ok" || !kept.is_empty() {
+            self.lost.push(format!("it does not heal: {}, {kept:?} is spooled", last.applied.answer));
         }
         let current = world.server.object(BUCKET, "terragrunt/airbnb/config.yaml");
         if current.as_ref().is_none_or(|it| it.body != last.config.as_bytes()) {

@@ -40,8 +40,7 @@ pub(crate) enum Scope {
 /// Steps of a deployment.
 pub(crate) type Phase = &'static [&'static str];
 
-/// `backup` and `outcome` ask nobody.
-const PHASES: [Phase; 3] = [&["context"], &["log"], &["context", "log"]];
+const PHASES: [Phase; 3] = [&["context"], &["deploy"], &["context", "deploy"]];
 const TIMES: [usize; 3] = [1, 2, usize::MAX];
 
 /// One run: a deployment with a fault, and then a healthy one.

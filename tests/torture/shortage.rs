@@ -7,6 +7,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use serde_json::json;
+
+use crate::by_hand::{external, wrapped};
 use crate::campaign::Campaign;
 use crate::support::World;
 use crate::trial::{Scene, Trial, behind};
@@ -31,10 +34,10 @@ const PLACES: [Place; 12] = [
     Place { name: "the state folder is a file", make: |world| file(&world.state()) },
     Place { name: "the folder above it is a file", make: |world| file(&world.home().join(".local")) },
     Place { name: "the spool is a file", make: |world| file(&world.state().join("spool")) },
-    Place { name: "the journal's folder is a file", make: |world| file(&world.state().join("deployments")) },
+    Place { name: "the folder of the claims is a file", make: |world| file(&world.state().join("deployments")) },
     Place { name: "the spool is a link to nowhere", make: |world| link(world, "nowhere", "spool") },
     Place { name: "the spool is a link to /proc", make: |world| link(world, "/proc", "spool") },
-    Place { name: "the journal's folder is a link to /dev/full", make: |world| link(world, "/dev/full", "deployments") },
+    Place { name: "the folder of the claims is a link to /dev/full", make: |world| link(world, "/dev/full", "deployments") },
     Place { name: "there is no HOME", make: |world| home(world, None) },
     Place { name: "HOME is not there yet", make: |world| home(world, Some("home/not there")) },
     Place { name: "HOME is a device", make: |world| home(world, Some("/dev/null")) },
@@ -84,13 +87,15 @@ fn a_stdout_that_is_full_costs_the_line_and_nothing_else() {
     let unit = crate::by_hand::Unit::new(&world);
     let full = behind("exec \"$1\" \"$2\" >/dev/full");
     let context = unit.plan(&world);
-    for (verb, query) in [("context", unit.query()), ("backup", unit.request(&context)), ("log", unit.request(&context))] {
+    let request = wrapped(&unit.request(&context));
+    for (verb, query) in [("context", unit.query()), ("deploy", request.clone())] {
         let ran = full(&world, verb, &query);
         assert_eq!((ran.exit, ran.output.as_str(), ran.errors.as_str()), (Some(0), "", ""), "{verb}");
     }
     assert_eq!((world.records().len(), world.spooled()), (1, Vec::new()));
-    let outcome = unit.outcome(&world, context["deployment_id"].as_str().expect("an id"));
-    assert_eq!(outcome["status"], "ok", "{outcome}");
+    let requests = world.server.requests().len();
+    let answer = external(&world.machine("deploy", &request));
+    assert_eq!((&answer["status"], world.server.requests().len()), (&json!("ok"), requests), "the answer was noted: {answer}");
 }
 
 /// Another HOME, or none, and the profiles where they were.

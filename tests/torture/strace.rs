@@ -27,7 +27,7 @@ exec 3<&0
 PATH=/nonexistent "$@" <&3 3<&- >"$out/stdout" 2>"$out/stderr" &
 while IFS= read -r call <"/proc/$!/syscall" && [ "${call#"$read 0x0 "}" = "$call" ]; do :; done
 exec 3<&-
-exec strace -f -ff -y -s 0 -e signal=KILL -e trace=%file,%desc,%network ${inject:+-e "inject=$inject"} -o "$out/trace" -p $!
+exec strace -f -ff -y -s 0 -e signal=KILL,INT -e trace=%file,%desc,%network ${inject:+-e "inject=$inject"} -o "$out/trace" -p $!
 "#;
 
 /// The same for a verb that reads nothing: what the loader does is in the trace, and no file of ours.
@@ -36,7 +36,7 @@ out=$1 inject=$2
 shift 2
 cd /
 exec 9>&2
-exec strace -f -ff -y -s 0 -e signal=KILL -e trace=%file,%desc,%network ${inject:+-e "inject=$inject"} -o "$out/trace" \
+exec strace -f -ff -y -s 0 -e signal=KILL,INT -e trace=%file,%desc,%network ${inject:+-e "inject=$inject"} -o "$out/trace" \
     /bin/sh -c 'echo attached >&9; exec 9>&-; out=$1; shift; PATH=/nonexistent; export PATH; exec "$@" >"$out/stdout" 2>"$out/stderr"' sh "$out" "$@"
 "#;
 
@@ -55,8 +55,10 @@ pub(crate) struct Call {
 pub(crate) struct Trace {
     /// The calls of each thread, in their order.
     pub(crate) threads: Vec<Vec<Call>>,
-    /// Whether it was killed.
+    /// Whether it was killed, by whichever signal.
     pub(crate) killed: bool,
+    /// Whether it got a SIGINT.
+    pub(crate) interrupted: bool,
 }
 
 impl Call {
@@ -147,12 +149,13 @@ fn read_traces(folder: &Path) -> (Trace, Option<i32>) {
     files.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("trace.")));
     // The helper's own thread first: those that it starts, and the programs that it asks, have greater numbers.
     files.sort_by_key(|path| path.extension().and_then(|number| number.to_str()?.parse::<u32>().ok()));
-    let (mut trace, mut exit) = (Trace { threads: Vec::new(), killed: false }, None);
+    let (mut trace, mut exit) = (Trace { threads: Vec::new(), killed: false, interrupted: false }, None);
     for path in files {
         let text = fs::read_to_string(path).expect("a trace");
         let mut counts = BTreeMap::new();
         trace.threads.push(text.lines().filter_map(|line| call(line, &mut counts)).collect());
-        trace.killed |= text.contains("+++ killed by SIGKILL +++");
+        trace.killed |= text.contains("+++ killed by SIG");
+        trace.interrupted |= text.contains("--- SIGINT ");
         let code = text.rsplit_once("+++ exited with ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
         exit = exit.or(code);
     }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::by_hand::Unit;
+use crate::by_hand::{Unit, wrapped};
+use crate::networks::{Fate, Relay};
 use crate::oracle::{pass_the_second, unix_now};
 use crate::support::{CANARIES, World, nobody_there, text};
 use crate::versions::{Version, Versions};
@@ -61,16 +62,16 @@ pub(crate) fn run(mut command: Command, query: &Value) -> Ran {
     let (sender, ended) = mpsc::channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
     let output = ended.recv_timeout(NEVER).unwrap_or_else(|_| {
-        send_signal("KILL", pid);
+        send_signal("KILL", pid.into());
         ended.recv().expect("what is killed ends")
     });
     let output = output.expect("it ends");
     Ran { exit: output.status.code(), output: text(&output.stdout), errors: text(&output.stderr), took: started.elapsed() }
 }
 
-/// Sends a signal to a process; one that has just ended is no failure.
-pub(crate) fn send_signal(name: &str, pid: u32) {
-    let arguments = ["-c", "kill -\"$1\" \"$2\" 2>&-", "sh", name, &pid.to_string()];
+/// Sends a signal to a process, or, by its negative number, to a group of them; one that has just ended is no failure.
+pub(crate) fn send_signal(name: &str, pid: i64) {
+    let arguments = ["-c", "kill -s \"$1\" -- \"$2\" 2>&-", "sh", name, &pid.to_string()];
     Command::new("/bin/sh").args(arguments).status().expect("sh");
 }
 
@@ -83,6 +84,8 @@ pub(crate) enum Scene {
     Offline,
     /// All is well again, and an earlier deployment is still kept.
     Late,
+    /// The deployment under test was begun by a process that was killed before it had sent anything.
+    Resumed,
 }
 
 /// A deployment, and what it said.
@@ -90,10 +93,8 @@ pub(crate) enum Scene {
 pub(crate) struct Deployed {
     pub(crate) id: String,
     pub(crate) version: Version,
-    /// The line of `log`; `None` where it did not run to its end.
-    pub(crate) log: Option<String>,
-    /// The status of `outcome`; `None` where it was not asked, or could not answer.
-    pub(crate) status: Option<String>,
+    /// The answer of `deploy`; `None` where it did not come to its end.
+    pub(crate) answer: Option<Value>,
     /// Whether its record was in the bucket when it ended; otherwise it can only come late.
     pub(crate) logged: bool,
 }
@@ -109,6 +110,20 @@ pub(crate) struct Trial {
     /// The longest that a deployment may take here.
     pub(crate) limit: Duration,
     pub(crate) wrongs: Wrongs,
+    /// Whether the next deployment is begun by a process that is killed.
+    is_resumed: bool,
+}
+
+impl Deployed {
+    /// The status that the deployment reported.
+    pub(crate) fn status(&self) -> Option<&str> {
+        self.answer.as_ref()?["status"].as_str()
+    }
+
+    /// The message that the deployment reported, or nothing.
+    pub(crate) fn message(&self) -> &str {
+        self.answer.as_ref().and_then(|answer| answer["message"].as_str()).unwrap_or_default()
+    }
 }
 
 impl Trial {
@@ -117,8 +132,9 @@ impl Trial {
         let world = World::new();
         let unit = Unit::new(&world);
         let (deployed, kept, wrongs) = (Vec::new(), Vec::new(), Wrongs::default());
-        let mut trial = Self { name, world, unit, deployed, kept, limit: DEADLINE + MARGIN, wrongs };
-        if scene != Scene::Online {
+        let is_resumed = scene == Scene::Resumed;
+        let mut trial = Self { name, world, unit, deployed, kept, limit: DEADLINE + MARGIN, wrongs, is_resumed };
+        if matches!(scene, Scene::Offline | Scene::Late) {
             trial.world.set_endpoint(&nobody_there());
         }
         if scene == Scene::Late {
@@ -130,24 +146,43 @@ impl Trial {
         trial
     }
 
-    /// Deploys one version of the config, all its steps run by `runner`.
+    /// Deploys one version of the config, both steps run by `runner`.
     pub(crate) fn deploy(&mut self, version: &Version, runner: Runner) {
         self.unit.write(&version.bytes);
         let mut took = Duration::ZERO;
         let context = self.plan(runner, &mut took);
-        let request = self.unit.request(&context);
-        let backup = runner(&self.world, "backup", &request);
-        took += backup.took;
-        self.check_line("backup", &backup);
-        let log = runner(&self.world, "log", &request);
-        took += log.took;
-        self.check_line("log", &log);
-        let outcome = self.ask_outcome(&context, runner);
-        took += outcome.took;
-        let answer = self.check_answer("outcome", &outcome);
-        self.check_took("all its steps together", took);
-        self.check_cause([&context.to_string(), &backup.output], took);
-        self.enter(&context, version, Some(log.output), answer);
+        let request = wrapped(&self.unit.request(&context));
+        self.begin_if_resumed(&request);
+        let deploy = runner(&self.world, "deploy", &request);
+        took += deploy.took;
+        let answer = self.check_answer("deploy", &deploy);
+        self.check_took("both steps together", took);
+        self.check_cause([&context.to_string(), &deploy.output], took);
+        self.enter(&context, version, answer);
+    }
+
+    /// In the scene [`Scene::Resumed`], and only once: begins a deployment and kills the process at its first request.
+    pub(crate) fn begin_if_resumed(&mut self, request: &Value) {
+        if !std::mem::take(&mut self.is_resumed) {
+            return;
+        }
+        let (sender, came) = mpsc::channel();
+        let sender = std::sync::Mutex::new(sender);
+        let relay = Relay::start("", move |_| {
+            // The receiver may be gone: the first request is enough.
+            let _ = sender.lock().expect("no panic").send(());
+            Fate::Silence
+        });
+        self.world.set_endpoint(&relay.endpoint());
+        let mut command = self.world.helper(&["deploy"]);
+        // No other program may inherit the locks of the process that is killed.
+        command.env("PATH", "/nonexistent");
+        let mut helper = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        helper.stdin.take().expect("a pipe").write_all(request.to_string().as_bytes()).expect("it reads");
+        came.recv().expect("a request");
+        helper.kill().expect("it runs");
+        helper.wait().expect("it ends");
+        self.world.heal();
     }
 
     /// Asks `context`; where it does not answer, answers as `helper.sh` would in its place.
@@ -156,23 +191,15 @@ impl Trial {
         *took += context.took;
         self.check_answer("context", &context).unwrap_or_else(|| {
             let id = format!("20261124T000000Z-{:016x}", self.deployed.len());
-            json!({"deployment_id": id, "backup_id": id, "backup_key": "", "config_hash": "", "spent_ms": "0"})
+            json!({"status": "error", "deployment_id": id, "backup_id": id, "backup_key": "", "config_hash": "", "spent_ms": "0"})
         })
     }
 
-    /// Asks what became of a deployment.
-    pub(crate) fn ask_outcome(&self, context: &Value, runner: Runner) -> Ran {
-        let mut query = self.unit.query();
-        query["deployment_id"] = context["deployment_id"].clone();
-        runner(&self.world, "outcome", &query)
-    }
-
     /// Enters a deployment into the books, and looks at once whether it was honest.
-    pub(crate) fn enter(&mut self, context: &Value, version: &Version, log: Option<String>, outcome: Option<Value>) {
+    pub(crate) fn enter(&mut self, context: &Value, version: &Version, answer: Option<Value>) {
         let id = context["deployment_id"].as_str().unwrap_or_default().to_owned();
-        let status = outcome.and_then(|answer| Some(answer["status"].as_str()?.to_owned()));
         let logged = record(&self.world, &id).is_some();
-        let deployed = Deployed { id, version: version.clone(), log, status, logged };
+        let deployed = Deployed { id, version: version.clone(), answer, logged };
         self.wrongs.check_told(&self.name, &self.world, &deployed);
         self.deployed.push(deployed);
     }
@@ -184,14 +211,6 @@ impl Trial {
         self.wrongs.check_bucket(&self.name, &self.world, &self.deployed);
         self.wrongs.check_kept(&self.name, &self.world, &self.deployed, &self.kept);
         self.wrongs
-    }
-
-    /// One line of ours on stdout, nothing on stderr, exit 0.
-    pub(crate) fn check_line(&mut self, verb: &str, ran: &Ran) {
-        self.check_ran(verb, ran);
-        if !ran.output.starts_with("config-backup: ") || !ran.output.ends_with('\n') || ran.output.matches('\n').count() != 1 {
-            self.wrongs.failed.push(format!("{}: `{verb}` printed not one line: {ran:?}", self.name));
-        }
     }
 
     /// One JSON object of strings on stdout, nothing on stderr, exit 0.

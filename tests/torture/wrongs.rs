@@ -13,8 +13,7 @@ use crate::trial::Deployed;
 use crate::versions::Versions;
 
 const FOLDER: &str = "terragrunt/airbnb/";
-const WARNING: &str = "config-backup: WARNING: ";
-/// What the line says of a thing that waits on this machine, and of one that does not.
+/// What the message says of a thing that waits on this machine, and of one that does not.
 const KEPT: &str = "sent with the next deployment";
 const NOT_KEPT: [&str; 2] = ["nothing is kept", "is lost"];
 
@@ -86,47 +85,57 @@ impl Wrongs {
         assert_eq!(self.count(), 0, "cases of each kind stand above");
     }
 
-    /// Whether a deployment that has just ended said what it left undone. A step that was killed can say nothing.
+    /// Whether a deployment that has just ended reported what is missing. A step that was killed can report nothing.
     pub(crate) fn check_told(&mut self, name: &str, world: &World, deployed: &Deployed) {
         let missing = missing(world, deployed);
-        if missing.is_empty() {
+        if !missing.is_empty() && deployed.status().is_some_and(|status| status != "error") {
+            self.lost.push(format!("{name}: {missing:?} of {} is missing, and `deploy` says so not: {:?}", deployed.id, deployed.answer));
+        }
+    }
+
+    /// Whether a second run completed a deployment: everything is in the bucket, nothing of it in the spool, and `verify` is
+    /// content, which does not even find a config without a record.
+    pub(crate) fn check_completed(&mut self, name: &str, world: &World, deployed: &Deployed) {
+        let missing = missing(world, deployed);
+        let left: Vec<String> = items(world).into_iter().filter(|item| item.contains(&deployed.id)).collect();
+        if !missing.is_empty() || !left.is_empty() || deployed.status().is_none_or(|status| status == "error") {
+            let answer = &deployed.answer;
+            self.lost.push(format!("{name}: the second run left {missing:?} missing, {left:?} in the spool, and says {answer:?}"));
             return;
         }
-        let Deployed { id, log, status, .. } = deployed;
-        if log.as_ref().is_some_and(|line| !line.starts_with(WARNING)) {
-            self.lost.push(format!("{name}: {missing:?} of {id} is missing, and `log` warned not: {log:?}"));
-        }
-        if status.as_ref().is_some_and(|status| status == "ok") {
-            self.lost.push(format!("{name}: {missing:?} of {id} is missing, and `outcome` says ok: {log:?}"));
-        }
+        self.torn.extend(findings(world).into_iter().map(|alarm| format!("{name}: false alarm after the second run: {alarm}")));
     }
 
     /// What the bucket looks like once a healthy deployment, the last one, has been there.
     pub(crate) fn check_bucket(&mut self, name: &str, world: &World, deployments: &[Deployed]) {
         let before = self.count();
         for deployed in deployments {
-            let Deployed { id, log, status, logged, .. } = deployed;
-            let line = log.as_deref().unwrap_or_default();
-            let excused = line.starts_with(WARNING) && (!line.contains(KEPT) || NOT_KEPT.iter().any(|words| line.contains(words)));
+            let Deployed { id, answer, logged, .. } = deployed;
+            let message = deployed.message();
+            let is_error = deployed.status() == Some("error");
+            let excused = is_error && (!message.contains(KEPT) || NOT_KEPT.iter().any(|words| message.contains(words)));
             // What was killed said nothing and is judged by what it had kept; see the campaign.
-            let unheard = log.is_none();
             let missing = missing(world, deployed);
-            if !missing.is_empty() && !excused && !unheard {
-                self.lost.push(format!("{name}: {missing:?} of {id} never came: {log:?}, {status:?}"));
+            if !missing.is_empty() && !excused && answer.is_some() {
+                self.lost.push(format!("{name}: {missing:?} of {id} never came: {answer:?}"));
             }
-            let late = record(world, id).map(|record| record["late"] == true);
-            if late.is_some_and(|late| late == *logged) {
+            let found = record_with_key(world, id);
+            // What was still under way when its deployment ended is there before it is sent late.
+            let was_there = |key: &str| world.server.requests().iter().any(|request| request.key == key && request.status == 412);
+            let late = found.as_ref().map(|(_, record)| record["late"] == true);
+            let arrived_later = late == Some(false) && found.is_some_and(|(key, _)| was_there(&key));
+            if late.is_some_and(|late| late == *logged) && !arrived_later {
                 self.misled.push(format!("{name}: the record of {id} says late: {late:?}, and it was in time: {logged}"));
             }
         }
         self.check_history(name, world);
-        self.check_records(name, world);
+        self.check_records(name, world, deployments);
         let newest = deployments.last().expect("a healthy deployment");
         let config = world.server.object(BUCKET, &format!("{FOLDER}config.yaml"));
         if config.is_none_or(|config| config.body != newest.version.bytes) {
             self.lost.push(format!("{name}: config.yaml is not that of the last deployment"));
         }
-        let warned = newest.log.as_ref().is_some_and(|line| line.starts_with(WARNING));
+        let warned = newest.status().is_some_and(|status| status != "ok");
         self.lost.extend(items(world).into_iter().filter(|_| !warned).map(|file| format!("{name}: {file} was left behind without a word")));
         if self.count() == before && deployments.iter().all(|deployed| missing(world, deployed).is_empty()) {
             self.torn.extend(alarms(world).into_iter().map(|alarm| format!("{name}: false alarm: {alarm}")));
@@ -144,8 +153,9 @@ impl Wrongs {
         }
     }
 
-    /// Every version in the bucket is one that was deployed, byte for byte.
+    /// Every version in the bucket is one that was deployed, byte for byte, and its history has it once.
     fn check_history(&mut self, name: &str, world: &World) {
+        let mut copies: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for key in world.server.keys(BUCKET, &format!("{FOLDER}config")) {
             let object = world.server.object(BUCKET, &key).expect("what is listed");
             let noted = object.metadata.get("md5").cloned().unwrap_or_default();
@@ -154,12 +164,16 @@ impl Wrongs {
             let whole = Versions::get().with_md5(&noted).is_some_and(|version| version.bytes == object.body);
             if !whole || (is_history && named != noted) {
                 self.torn.push(format!("{name}: {key} with the MD5 {noted:?} holds {} other bytes", object.body.len()));
+            } else if is_history {
+                copies.entry(noted).or_default().push(key);
             }
         }
+        let twice = copies.into_values().filter(|keys| keys.len() > 1);
+        self.duplicated.extend(twice.map(|keys| format!("{name}: one config has the copies {keys:?}")));
     }
 
-    /// Every record is whole, and there is one of each deployment.
-    fn check_records(&mut self, name: &str, world: &World) {
+    /// Every record is whole, and there is one of each deployment and none of any other.
+    fn check_records(&mut self, name: &str, world: &World, deployments: &[Deployed]) {
         let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for key in world.server.keys(BUCKET, "usage-logs/") {
             let body = world.server.object(BUCKET, &key).expect("what is listed").body;
@@ -173,17 +187,27 @@ impl Wrongs {
                 self.leaked.push(format!("{name}: {key} holds a secret of the config"));
             }
         }
-        let twice = seen.into_iter().filter(|(_, keys)| keys.len() > 1);
-        self.duplicated.extend(twice.map(|(id, keys)| format!("{name}: {id} has the records {keys:?}")));
+        for (id, keys) in seen {
+            if keys.len() > 1 {
+                self.duplicated.push(format!("{name}: {id} has the records {keys:?}"));
+            } else if !deployments.iter().any(|deployed| deployed.id == id) {
+                self.duplicated.push(format!("{name}: {keys:?} is of {id}, which is no deployment"));
+            }
+        }
     }
 }
 
 /// What `verify` says of a bucket in which all is well. A deployment that was killed may have left its config and no record.
 pub(crate) fn alarms(world: &World) -> Vec<String> {
+    findings(world).into_iter().filter(|line| !line.starts_with("unrecorded: ")).collect()
+}
+
+/// All that `verify` finds.
+pub(crate) fn findings(world: &World) -> Vec<String> {
     let output = world.command(helper()).arg("verify").output().expect("it runs");
     let said = text(&output.stdout) + &text(&output.stderr);
     assert!(matches!(output.status.code(), Some(0 | 7)), "{said}");
-    said.lines().filter(|line| !line.starts_with("unrecorded: ") && !line.starts_with("config-backup: ")).map(str::to_owned).collect()
+    said.lines().filter(|line| !line.starts_with("config-backup: ")).map(str::to_owned).collect()
 }
 
 /// Which of its two things a deployment has not in the bucket.
@@ -196,9 +220,13 @@ pub(crate) fn missing(world: &World, deployed: &Deployed) -> Vec<&'static str> {
 
 /// The record of a deployment.
 pub(crate) fn record(world: &World, deployment_id: &str) -> Option<Value> {
-    let records = world.server.keys(BUCKET, "usage-logs/");
-    let records = records.iter().filter_map(|key| serde_json::from_slice::<Value>(&body(world, key)).ok());
-    records.into_iter().find(|record| record["deployment_id"] == deployment_id)
+    record_with_key(world, deployment_id).map(|(_, record)| record)
+}
+
+fn record_with_key(world: &World, deployment_id: &str) -> Option<(String, Value)> {
+    let keys = world.server.keys(BUCKET, "usage-logs/").into_iter();
+    let mut records = keys.filter_map(|key| Some((key.clone(), serde_json::from_slice::<Value>(&body(world, &key)).ok()?)));
+    records.find(|(_, record)| record["deployment_id"] == deployment_id)
 }
 
 fn body(world: &World, key: &str) -> Vec<u8> {

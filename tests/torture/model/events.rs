@@ -1,5 +1,7 @@
 //! What a step came to, as far as the machines that take it can tell: ids, times, and what was said.
 
+use serde_json::Value;
+
 use super::steps::Network;
 
 /// What happened in a step.
@@ -9,6 +11,13 @@ pub(crate) enum Event {
     Nothing,
     Planned(Plan),
     Deployed(Deployment),
+    /// A deployment that had ended was run again.
+    Repeated {
+        /// What it answered at first.
+        first: Value,
+        /// What it answers now.
+        second: Value,
+    },
     Replayed {
         network: Network,
         code: Option<i32>,
@@ -41,11 +50,10 @@ pub(crate) struct Deployment {
     /// What the config held at apply.
     pub(crate) content: usize,
     pub(crate) network: Network,
-    pub(crate) backup_ran: bool,
-    /// Whether one of its steps was killed.
-    pub(crate) killed: bool,
-    pub(crate) log: String,
-    pub(crate) status: String,
+    /// The status that it answered with; `None` where it was killed and not run again.
+    pub(crate) status: Option<String>,
+    /// Whether it was killed and run again.
+    pub(crate) is_again: bool,
     /// Between which seconds it was applied, by the clock of the machine.
     pub(crate) started: i64,
     pub(crate) ended: i64,

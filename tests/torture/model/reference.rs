@@ -1,4 +1,4 @@
-//! The reference: what the bucket, two machines and Terraform's state must hold after each step. Plain data and the promises of
+//! The reference: what the bucket and two machines must hold after each step. Plain data and the promises of
 //! the README; it knows no file, no request and none of the product's code.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,17 +57,11 @@ pub(crate) struct Reference {
     pub(crate) state: State,
     /// When the deployments happened whose records are in the bucket, by their ids, in seconds.
     pub(crate) logged: BTreeMap<String, i64>,
-    /// The backup id that Terraform's state has.
-    applied: Option<String>,
 }
 
 impl Reference {
     pub(crate) fn new() -> Self {
-        Self { state: State::default(), logged: BTreeMap::new(), applied: None }
-    }
-
-    pub(crate) fn destroyed(&mut self) {
-        self.applied = None;
+        Self { state: State::default(), logged: BTreeMap::new() }
     }
 
     /// What is wrong with what a plan found out.
@@ -91,13 +85,7 @@ impl Reference {
         }
     }
 
-    /// Terraform's part of an apply: whether it ran `backup`.
-    pub(crate) fn applied(&mut self, plan: &Plan) -> bool {
-        let known = self.applied.replace(plan.backup_id.clone());
-        known.as_ref() != Some(&plan.backup_id)
-    }
-
-    /// A deployment of which it is clear what becomes of it. Gives the outcome's status, where that is clear, too.
+    /// A deployment of which it is clear what becomes of it. Returns the status of its answer, where that is clear, too.
     pub(crate) fn deployed(&mut self, it: &Deployment, machine: usize) -> Option<&'static str> {
         let record = |backup: &str| Record { content: it.content, backup: backup.to_owned(), late: false };
         let spool = &mut self.state.spools[machine];
@@ -217,8 +205,10 @@ fn check_own(seen: &State, it: &Deployment, machine: usize) -> Result<(), String
     let record_kept = spool.records.keys().any(|when| when.1 == it.plan.id);
     must(config_sent || config_kept, "the config is neither in the bucket nor kept")?;
     must(record_sent || record_kept, "the record is neither in the bucket nor kept")?;
-    let told = it.status != "ok" && (it.killed || it.log.contains("WARNING"));
-    must(told || config_sent && record_sent, "something is not in the bucket, and nobody said so")
+    let is_complete = config_sent && record_sent && !config_kept && !record_kept;
+    must(is_complete || !it.is_again, "a second run did not complete the deployment")?;
+    let is_reported = it.status.as_ref().is_none_or(|status| status == "error");
+    must(is_reported || config_sent && record_sent, "something is not in the bucket, and the answer does not say so")
 }
 
 /// Whether a content is no valid YAML.

@@ -1,9 +1,9 @@
-//! The real thing: the helper at two machines, with one customer's folder and Terraform's state, in a world that other customers
-//! share. Takes the steps and says what they came to.
+//! The real thing: the helper at two machines, with one customer's folder, in a world that other customers share. Takes the steps
+//! and says what they came to.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use super::events::{Deployment, Event, Plan};
 use super::look::{Look, seconds};
 use super::steps::{CONTENTS, GARBAGE, Network, Object, Step};
 use super::victim::Victim;
-use crate::by_hand::{Unit, string};
+use crate::by_hand::{Unit, external, string, wrapped};
 use crate::hash::md5;
 use crate::networks::{Fate, Relay};
 use crate::oracle::{rfc3339, stamp, unix_now};
@@ -42,6 +42,8 @@ pub(crate) struct Stage<'a> {
     unit: Unit,
     content: usize,
     saved: Option<(Value, Plan)>,
+    /// The request of the last apply at this machine, and its answer.
+    last: Option<(Value, Value)>,
     files: usize,
 }
 
@@ -51,8 +53,18 @@ impl<'a> Stage<'a> {
         // No network in these histories leaves a request unanswered, so only a busy machine could use this time up.
         unit.set("timeout", "60");
         let contents = (0..CONTENTS).map(|number| content(customer, number)).map(|body| (body.clone(), md5(body.as_bytes()))).collect();
-        let mut stage =
-            Self { world, customer: customer.to_owned(), contents, machine: 0, gave_up: 0, unit, content: 0, saved: None, files: 0 };
+        let mut stage = Self {
+            world,
+            customer: customer.to_owned(),
+            contents,
+            machine: 0,
+            gave_up: 0,
+            unit,
+            content: 0,
+            saved: None,
+            last: None,
+            files: 0,
+        };
         stage.edit(0);
         stage.go_to(1);
         stage.go_to(0);
@@ -83,12 +95,12 @@ impl<'a> Stage<'a> {
     pub(crate) fn take(&mut self, step: Step) -> Event {
         match step {
             Step::Edit(content) => self.edit(content),
-            Step::Move => self.go_to(1 - self.machine),
-            Step::Destroy => {
-                // Whatever was planned before has no state any more to be applied to.
-                self.saved = None;
-                self.unit.destroy();
+            Step::Move => {
+                // A run of Terragrunt stays at its machine.
+                self.last = None;
+                self.go_to(1 - self.machine);
             }
+            Step::Repeat => return self.repeat(),
             Step::Garbage(kind) => self.litter(kind),
             Step::Plan => {
                 let (context, plan) = self.plan(Network::Good);
@@ -101,6 +113,7 @@ impl<'a> Stage<'a> {
                 let by = if self.keeps_a_config() { 0 } else { by };
                 let mut deployment = self.apply(Network::Good);
                 self.skew(&mut deployment, by);
+                self.last = None;
                 return Event::Deployed(deployment);
             }
             Step::Replay(network) => return self.replay(network),
@@ -125,27 +138,35 @@ impl<'a> Stage<'a> {
         let was_saved = saved.is_some();
         let (context, plan) = saved.unwrap_or_else(|| self.plan(network));
         let started = now();
-        let ((applied, network), killed) = self.under(network, |unit, world, victim| {
-            unit.apply_by(context, |verb, request| {
-                let output = victim.run(world.helper(&[verb]), request.to_string().as_bytes());
-                let Some(output) = output else { return String::new() };
-                assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{verb}: {output:?}");
-                text(&output.stdout)
-            })
+        let request = wrapped(&self.unit.request(&context));
+        let input = request.to_string();
+        let is_twice = matches!(network, Network::Killed { again: true, .. });
+        let spool = Look::spool(&self.home(self.machine));
+        let (((output, is_again), network), _) = self.under(network, |world, victim| {
+            let run = || victim.run(world.helper(&["deploy"]), input.as_bytes());
+            match run() {
+                None if is_twice => {
+                    let_go(&spool);
+                    (run(), true)
+                }
+                output => (output, false),
+            }
         });
         let ended = now();
-        assert_no_secret("what the steps printed", &format!("{applied:?}"));
-        let (log, status) = (applied.log.clone(), string(&applied.outcome, "status").to_owned());
-        assert!(log.is_empty() && killed || log.starts_with("config-backup: ") && log.matches('\n').count() == 1, "{applied:?}");
+        let answer = output.map(|output| {
+            assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{output:?}");
+            external(&text(&output.stdout))
+        });
+        assert_no_secret("what `deploy` printed", &format!("{answer:?}"));
+        let status = answer.as_ref().map(|answer| string(answer, "status").to_owned());
+        self.last = answer.map(|answer| (request, answer));
         Deployment {
             plan,
             saved: was_saved,
             content: self.content,
             network,
-            backup_ran: applied.backup.is_some(),
-            killed,
-            log,
             status,
+            is_again,
             started,
             ended,
             config_at: started,
@@ -153,40 +174,41 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Runs the last deployment again, where it had ended.
+    fn repeat(&mut self) -> Event {
+        let Some((request, first)) = self.last.clone() else { return Event::Nothing };
+        self.connect(Network::Good);
+        let second = external(&self.world.machine("deploy", &request));
+        Event::Repeated { first, second }
+    }
+
     fn replay(&mut self, network: Network) -> Event {
-        let ((output, network), _) = self.under(network, |_, world, victim| victim.run(world.helper(&["replay"]), b""));
+        let ((output, network), _) = self.under(network, |world, victim| victim.run(world.helper(&["replay"]), b""));
         let code = output.as_ref().and_then(|output| output.status.code());
         let output = output.map(|output| text(&output.stdout)).unwrap_or_default();
         Event::Replayed { network, code, output }
     }
 
     /// Does `work` with a network, and gives what came of it, the network as it turned out, and whether a process was killed.
-    fn under<T>(&mut self, network: Network, work: impl FnOnce(&mut Unit, &World, &Victim) -> T) -> ((T, Network), bool) {
+    fn under<T>(&mut self, network: Network, work: impl FnOnce(&World, &Victim) -> T) -> ((T, Network), bool) {
         let victim = Victim::default();
         let Some(fate) = self.fate(network, &victim) else {
             self.connect(network);
-            return ((work(&mut self.unit, self.world, &victim), network), false);
+            return ((work(self.world, &victim), network), false);
         };
         let (fate, touched) = fate;
         let relay = Relay::start(&self.world.server.endpoint(), fate);
         self.world.heal();
         self.world.set_endpoint(&relay.endpoint());
-        let done = work(&mut self.unit, self.world, &victim);
+        let done = work(self.world, &victim);
         relay.settle();
         self.world.heal();
         if victim.was_killed() {
-            self.let_go();
+            let_go(&Look::spool(&self.home(self.machine)));
         }
         // What never came about was no trouble.
         let network = if network.is_open() && !touched.load(Ordering::SeqCst) { Network::Good } else { network };
         ((done, network), victim.was_killed())
-    }
-
-    /// Waits until nobody holds what is kept any more: a process that was just about to start another one has left it its locks.
-    fn let_go(&self) {
-        for file in fs::read_dir(Look::spool(&self.home(self.machine))).into_iter().flatten() {
-            fs::File::open(file.expect("an entry").path()).expect("a file").lock().expect("a lock");
-        }
     }
 
     fn connect(&mut self, network: Network) {
@@ -221,7 +243,7 @@ impl<'a> Stage<'a> {
                     if lose { Fate::LoseAnswer } else { Fate::Pass }
                 })
             }
-            Network::Killed { request, done } => {
+            Network::Killed { request, done, .. } => {
                 let victim = victim.clone();
                 Box::new(move |_| {
                     if seen.fetch_add(1, Ordering::SeqCst) + 1 != request {
@@ -291,6 +313,13 @@ impl<'a> Stage<'a> {
         let record = |key: &String| serde_json::from_slice(&self.world.server.object(BUCKET, key).expect("it").body).expect("a record");
         let mut records = keys.iter().map(|key| (key.clone(), record(key)));
         records.find(|(_, record): &(_, Value)| record["deployment_id"] == id).expect("the record of a deployment that went well")
+    }
+}
+
+/// Waits until no process holds what is spooled any more: one that was just about to start another one has left it its locks.
+fn let_go(spool: &Path) {
+    for file in fs::read_dir(spool).into_iter().flatten() {
+        fs::File::open(file.expect("an entry").path()).expect("a file").lock().expect("a lock");
     }
 }
 

@@ -20,8 +20,8 @@ pub(crate) enum Step {
     Skewed(i64),
     /// Whatever follows happens at the other machine.
     Move,
-    /// `terraform destroy`.
-    Destroy,
+    /// The last apply at this machine runs once more, as Terragrunt does it after a failure.
+    Repeat,
     /// `config-backup replay`.
     Replay(Network),
     /// A file that is not ours gets into the spool.
@@ -41,9 +41,11 @@ pub(crate) enum Network {
     /// All answers to PUTs of this kind of object are lost.
     Lost(Object),
     /// The process that makes the request of this number is killed, before or after the server has done it.
+    /// Then the same deployment may run again.
     Killed {
         request: usize,
         done: bool,
+        again: bool,
     },
 }
 
@@ -81,13 +83,13 @@ fn step(choices: &mut Rng) -> Step {
         59..=63 => Step::Apply(Network::WithoutS3),
         64..=71 => Step::Apply(lost(choices)),
         72..=80 => Step::Apply(killed(choices)),
-        81..=85 => Step::Skewed(choices.i64(-3600..=3600)),
-        86..=91 => Step::Move,
-        92 => Step::Destroy,
+        81..=84 => Step::Skewed(choices.i64(-3600..=3600)),
+        85..=89 => Step::Move,
+        90..=92 => Step::Repeat,
         93..=94 => Step::Replay(Network::Good),
         95 => Step::Replay(lost(choices)),
         96 => Step::Replay(Network::Offline),
-        97 => Step::Replay(killed(choices)),
+        97 => Step::Replay(Network::Killed { request: choices.usize(1..=8), done: choices.bool(), again: false }),
         _ => Step::Garbage(choices.usize(0..GARBAGE)),
     }
 }
@@ -102,5 +104,5 @@ fn lost(choices: &mut Rng) -> Network {
 }
 
 fn killed(choices: &mut Rng) -> Network {
-    Network::Killed { request: choices.usize(1..=8), done: choices.bool() }
+    Network::Killed { request: choices.usize(1..=8), done: choices.bool(), again: choices.bool() }
 }
