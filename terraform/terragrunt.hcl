@@ -92,7 +92,10 @@ locals {
   )
 
   # Only an apply is a deployment. terragrunt itself makes `destroy` of `apply -destroy`, but not in each spelling.
-  arguments = split(" ", join(" ", concat(try(concat(get_terraform_cli_args()), []), [get_env("TF_CLI_ARGS", ""), get_env("TF_CLI_ARGS_apply", "")])))
+  arguments = split(" ", join(" ", concat(
+    try(concat(get_terraform_cli_args()), []),
+    [for name in ["TF_CLI_ARGS", "TF_CLI_ARGS_apply", "TF_CLI_ARGS_init"] : get_env(name, "")],
+  )))
   is_deployment = get_terraform_command() == "apply" && alltrue([
     for argument in local.arguments : !can(regex("^--?(?:destroy|refresh-only)(?:=(?:1|[tT]|true|TRUE|True))?$", argument))
   ])
@@ -106,7 +109,7 @@ locals {
   # What every error has and an apply without approval has not: a message of Terraform, or another exit code than 1.
   failures = [
     "Error: (?:\\x1b\\[[0-9;]*m)*(?:[^e\\x1b]|e[^r]|error [^a])",
-    "\\n(?:exec|fork|signal|exit status (?:[02-9]|1[0-9]))",
+    "\\n(?:exec: |fork/exec |signal: |exit status (?:[02-9]|1[0-9]))",
     "^[^F]",
     "^$",
   ]
@@ -195,7 +198,7 @@ terraform {
 errors {
   ignore "not_approved" {
     ignorable_errors = [local.not_approved]
-    message          = "config-backup: the apply was not approved."
+    message          = "config-backup: Terraform ended without an error message, as it does where an apply is not approved. Then there is no deployment to log."
   }
 
   ignore "lock_file" {

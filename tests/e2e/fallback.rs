@@ -104,7 +104,7 @@ fn without_a_provider_and_a_helper_the_run_says_so(mut stack: Stack) {
 fn an_apply_that_is_not_approved_is_no_deployment(stack: Stack) {
     let arguments = ["apply", "--working-dir=config-backup"];
     for answer in ["no\n", ""] {
-        ignored(&stack.terragrunt_with_input(&arguments, answer), "the apply was not approved");
+        ignored(&stack.terragrunt_with_input(&arguments, answer), "where an apply is not approved");
         assert_eq!(records(&stack), 0);
     }
     stack.terragrunt_with_input(&arguments, "yes\n").ok().assert_healthy();

@@ -23,6 +23,8 @@ fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(mut st
     ] {
         stack.set(name, value);
     }
+    // A setting that the user removed has its default, too.
+    stack.change_unit("    customer_name          = \"\"\n", "");
     let applied = stack.apply_unit().ok();
     applied.assert_healthy();
     let records = stack.world.records();
