@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use anyhow::{Context as _, Result};
-use clap::builder::{NonEmptyStringValueParser, StringValueParser, TypedValueParser as _};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::arns;
@@ -15,7 +15,6 @@ use crate::fault::{Fault, Kind};
 use crate::formats::until_closed;
 use crate::policies::{self, Configs, Partition, Scope};
 use crate::protocol::BUCKET;
-use crate::source::bucket_or_default;
 use crate::terms::Term;
 use crate::text::plain;
 
@@ -94,7 +93,7 @@ struct Common {
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     customer: Vec<String>,
     /// The bucket
-    #[arg(long, env = "CONFIG_BACKUP_BUCKET", default_value = BUCKET, value_parser = StringValueParser::new().map(bucket_or_default))]
+    #[arg(long, env = "CONFIG_BACKUP_BUCKET", default_value = BUCKET)]
     bucket: String,
     /// The realm of AWS
     #[arg(long, value_enum, default_value_t = Partition::Aws, hide_possible_values = true, value_name = "aws|aws-cn|aws-us-gov")]

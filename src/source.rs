@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{StringValueParser, TypedValueParser as _};
 
 use crate::aws::Target;
 use crate::fault::Fault;
@@ -21,24 +20,14 @@ pub struct Source {
     #[arg(long, value_name = "FILE")]
     pub config_file: Option<PathBuf>,
     /// The bucket
-    #[arg(long, env = "CONFIG_BACKUP_BUCKET", default_value = BUCKET, value_parser = StringValueParser::new().map(bucket_or_default))]
+    #[arg(long, env = "CONFIG_BACKUP_BUCKET", default_value = BUCKET)]
     pub bucket: String,
     /// The bucket's region; a wrong one is corrected by S3
-    #[arg(long, env = "CONFIG_BACKUP_BUCKET_REGION", default_value = BUCKET_REGION, value_parser = StringValueParser::new().map(region_or_default))]
+    #[arg(long, env = "CONFIG_BACKUP_BUCKET_REGION", default_value = BUCKET_REGION)]
     pub bucket_region: String,
     /// The account that the bucket must belong to; without it any will do
     #[arg(long, env = "CONFIG_BACKUP_BUCKET_OWNER", value_name = "ACCOUNT")]
     pub expected_bucket_owner: Option<String>,
-}
-
-/// The bucket of a variable that is set; CI systems set undefined variables to an empty text.
-#[must_use]
-pub fn bucket_or_default(text: String) -> String {
-    if text.is_empty() { BUCKET.to_owned() } else { text }
-}
-
-fn region_or_default(text: String) -> String {
-    if text.is_empty() { BUCKET_REGION.to_owned() } else { text }
 }
 
 impl Source {

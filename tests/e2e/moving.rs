@@ -1,12 +1,18 @@
 //! Moving from the legacy module, which managed backup and record as objects of the AWS provider. The unit has a state of its
 //! own, so no provider of AWS is needed, and what the legacy module left is not touched.
+//!
+//! What it leaves behind is a fixture. The legacy module itself needs the AWS provider, some 700 MB that no package registry has: it
+//! is deployed where the variable `CONFIG_BACKUP_TEST_PROVIDER_MIRROR` names a provider mirror with hashicorp/aws.
 
 use std::fs;
+use std::io::Write as _;
 
 use crate::stack::{Stack, with_both_tools};
 use crate::support::{BUCKET, CONFIG, project};
 
-with_both_tools!(the_legacy_modules_objects_and_state_stay_in_the_bucket);
+with_both_tools!(the_legacy_modules_objects_and_state_stay_in_the_bucket, the_legacy_module_itself_is_moved);
+
+const MIRROR: &str = "CONFIG_BACKUP_TEST_PROVIDER_MIRROR";
 
 fn the_legacy_modules_objects_and_state_stay_in_the_bucket(stack: Stack) {
     let fixtures = project().join("tests/fixtures");
@@ -26,10 +32,7 @@ fn the_legacy_modules_objects_and_state_stay_in_the_bucket(stack: Stack) {
         stack.world.server.put(BUCKET, key, body, &[]).unwrap();
     }
 
-    let refused = stack.world.helper(&["init"]).arg(&stack.folder).output().unwrap();
-    assert_eq!(refused.status.code(), Some(1));
-    let moved = stack.world.helper(&["init", "--force"]).arg(&stack.folder).output().unwrap();
-    assert!(moved.status.success(), "{moved:?}");
+    stack.force_init();
     let applied = stack.apply_all().ok();
     applied.assert_clusters_applied();
     applied.assert_healthy();
@@ -42,4 +45,46 @@ fn the_legacy_modules_objects_and_state_stay_in_the_bucket(stack: Stack) {
     let requests = stack.world.server.requests();
     assert!(requests.iter().all(|it| !it.operation.starts_with("Delete")), "{requests:?}");
     assert!(requests.iter().all(|it| it.key != legacy_state || it.operation == "PutObject"), "{requests:?}");
+}
+
+/// As above, with what the legacy module really leaves behind.
+fn the_legacy_module_itself_is_moved(mut stack: Stack) {
+    let Ok(mirror) = std::env::var(MIRROR) else {
+        let _ = writeln!(std::io::stderr(), "NOT RUN: the move from the legacy module itself; {MIRROR} names no mirror with hashicorp/aws");
+        return;
+    };
+    let ours = project().join(".tools/mirror");
+    let from = |path: &str, name: &str| {
+        let names = ["registry.terraform.io", "registry.opentofu.org"].map(|host| format!("\"{host}/hashicorp/{name}\"")).join(", ");
+        format!("  filesystem_mirror {{\n    path    = \"{path}\"\n    include = [{names}]\n  }}\n")
+    };
+    let only_external = format!("provider_installation {{\n{}}}\n", from(ours.to_str().unwrap(), "external"));
+    let both = format!("provider_installation {{\n{}{}}}\n", from(&mirror, "aws"), from(ours.to_str().unwrap(), "external"));
+    let file = stack.world.path().join("providers.tfrc");
+    fs::write(&file, both).unwrap();
+    stack.set("TF_CLI_CONFIG_FILE", file.to_str().unwrap());
+    stack.set("AWS_PROFILE", "default");
+    stack.set("AWS_REGION", "us-east-1");
+
+    let unit = stack.folder.join("config-backup");
+    fs::remove_dir_all(&unit).unwrap();
+    fs::create_dir(&unit).unwrap();
+    for name in ["main.tf", "terragrunt.hcl"] {
+        fs::copy(project().join("tests/fixtures/earlier-module").join(name), unit.join(name)).unwrap();
+    }
+    stack.apply_all().ok();
+    let before = stack.world.server.keys(BUCKET, "");
+
+    // The AWS provider cannot be had any more.
+    fs::write(&file, only_external).unwrap();
+    stack.force_init();
+    let applied = stack.apply_all().ok();
+    applied.assert_clusters_applied();
+    applied.assert_healthy();
+    let deleted = stack.world.server.requests().iter().filter(|it| it.operation.starts_with("Delete")).count();
+    assert_eq!(deleted, 0);
+    for key in before {
+        assert!(stack.world.server.object(BUCKET, &key).is_some(), "{key} is gone");
+    }
+    assert_eq!(stack.world.records().len(), 2);
 }

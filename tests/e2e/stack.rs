@@ -94,8 +94,16 @@ impl Stack {
 
     /// Writes the unit, as a user does.
     pub fn init(&self) {
-        let done = self.world.helper(&["init"]).arg(&self.folder).output().unwrap();
+        let done = self.command(&helper()).arg("init").arg(&self.folder).output().unwrap();
         assert!(done.status.success(), "{done:?}");
+    }
+
+    /// Replaces the legacy module, which `init` does not do by itself.
+    pub fn force_init(&self) {
+        let init = |arguments: &[&str]| self.command(&helper()).args(arguments).arg(&self.folder).output().unwrap();
+        assert_eq!(init(&["init"]).status.code(), Some(1));
+        let moved = init(&["init", "--force"]);
+        assert!(moved.status.success(), "{moved:?}");
     }
 
     /// Keeps the units' states beside them instead of in S3, for tests in which S3 is what is broken.
