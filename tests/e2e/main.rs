@@ -34,6 +34,7 @@ mod moving;
 mod permissions;
 mod plain;
 mod plans;
+mod profiles;
 mod provider_cache;
 mod readme;
 mod secrets;
