@@ -173,7 +173,7 @@ fn generated_versions() -> String {
     generate("versions.tf", versions) + &generate("provider.tf", "provider \"external\" {}")
 }
 
-/// Then the cache of providers that terragrunt has OpenTofu share makes a cluster fail now and then; see provider_cache.rs.
+/// Then the cache of providers that terragrunt has OpenTofu share makes a cluster fail now and then; see `provider_cache.rs`.
 fn clusters_install_a_provider(stack: &mut Stack) {
     stack.set("TG_NO_AUTO_PROVIDER_CACHE_DIR", "true");
 }
