@@ -1,4 +1,4 @@
-//! README.md, done as it says: its sessions are played with the real tools, in a new customer folder and in one of the earlier
+//! README.md, done as it says: its sessions are played with the real tools, in a new customer folder and in one of the legacy
 //! module, whose state is written by hand.
 
 use std::fs;
@@ -39,11 +39,11 @@ fn a_new_folder_is_adopted_as_told() {
     assert_eq!(stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").unwrap().body, CONFIG.as_bytes());
 }
 
-/// The record that the earlier module left.
+/// The record that the legacy module left.
 const OF_LOG: &str = "usage-logs/airbnb/d188280766a258ccc135ef480b49230c.json";
 
-/// A customer folder with the earlier module, and what it left in the bucket.
-fn of_the_earlier_module() -> (Stack, Vec<u8>) {
+/// A customer folder with the legacy module, and what it left in the bucket.
+fn of_the_legacy_module() -> (Stack, Vec<u8>) {
     let stack = Stack::bare(Tool::Tofu, "deployments/airbnb").unwrap();
     let fixtures = project().join("tests/fixtures");
     let unit = stack.folder.join("config-backup");
@@ -60,9 +60,9 @@ fn of_the_earlier_module() -> (Stack, Vec<u8>) {
 }
 
 #[test]
-fn a_folder_of_the_earlier_module_is_moved_as_told_and_its_logs_stay() {
-    let (stack, log) = of_the_earlier_module();
-    play(shell(&stack), &session(README, "earlier"));
+fn a_folder_of_the_legacy_module_is_moved_as_told_and_its_logs_stay() {
+    let (stack, log) = of_the_legacy_module();
+    play(shell(&stack), &session(README, "legacy"));
     assert_eq!(stack.world.server.object(BUCKET, OF_LOG).unwrap().body, log);
     let records = stack.world.records();
     assert_eq!(records.len(), 2, "{records:?}");

@@ -156,10 +156,13 @@ impl World {
     /// A command in this world: its environment holds what is set here and nothing of the machine's but PATH, and where
     /// `make coverage` wants the helper to say which lines it went through.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        // A machine on which the helper is installed.
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = helper().parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", std::env::join_paths(folders).expect("folders without a colon"))
             .env("HOME", self.home())
             .env("TMPDIR", self.path())
             .env("LANG", "C.UTF-8")
