@@ -80,7 +80,7 @@ pub fn tools(places: &Places) -> Tools {
         let program = || std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_else(|_| PathBuf::from(&command));
         match name.as_str() {
             name if is_driver(name) && tools.terraform.is_empty() => tools.terraform = tool_version(places, &program(), name),
-            "terragrunt" if tools.terragrunt.is_empty() => tools.terragrunt = noted(places, &program(), terragrunt_version),
+            name if is_terragrunt(name) && tools.terragrunt.is_empty() => tools.terragrunt = noted(places, &program(), terragrunt_version),
             _ => {}
         }
     }
@@ -100,7 +100,7 @@ fn tool_version(places: &Places, program: &Path, name: &str) -> String {
 /// without Terragrunt, or where the system does not tell.
 #[must_use]
 pub fn terragrunt_process() -> Option<String> {
-    let (pid, _) = ancestors().into_iter().find(|(_, command)| name_of(command) == "terragrunt")?;
+    let (pid, _) = ancestors().into_iter().find(|(_, command)| is_terragrunt(&name_of(command)))?;
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let start = match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => parse_start(&stat)?,
@@ -113,6 +113,11 @@ pub fn terragrunt_process() -> Option<String> {
 fn parse_start(stat: &str) -> Option<String> {
     let (_, tail) = stat.rsplit_once(')')?;
     tail.split_whitespace().nth(19).map(str::to_owned)
+}
+
+/// Also `terragrunt_linux_amd64`, as the release's file is called.
+fn is_terragrunt(name: &str) -> bool {
+    name.starts_with("terragrunt")
 }
 
 fn is_driver(name: &str) -> bool {
