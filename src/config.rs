@@ -54,8 +54,8 @@ pub fn read(path: &Path) -> Result<Config, Fault> {
     if !kind.is_file() {
         return Err(Fault::new(Kind::Input, format!("read `{name}`: it is no regular file"), ""));
     }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(|error| failed(&error))?;
+    // An error may pass, such as one of a network file system: what cannot be read is not backed up.
+    let bytes = read_bytes(path).or_else(|_| read_bytes(path)).map_err(|error| failed(&error))?;
     if bytes.len() as u64 > LARGEST {
         return Err(Fault::new(
             Kind::Input,
@@ -64,6 +64,12 @@ pub fn read(path: &Path) -> Result<Config, Fault> {
         ));
     }
     Ok(Config { digests: digests(&bytes), bytes, at: host::now() })
+}
+
+fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Who and what the deployment is about; without a config, as far as the query tells.

@@ -87,8 +87,14 @@ fn failures(outcome: &DeploymentOutcome) -> Vec<String> {
         }
     }
     if config_kept || record_kept {
+        let what = match (config_kept, record_kept) {
+            _ if config_sent || record_sent => "",
+            (true, false) => "config.yaml is ",
+            (false, true) => "the usage record is ",
+            _ => "",
+        };
         let kept_in = outcome.spool.folders.join(" and ");
-        parts.push(format!("kept in {kept_in} and sent with the next deployment, or now by `config-backup replay`"));
+        parts.push(format!("{what}kept in {kept_in} and sent with the next deployment, or now by `config-backup replay`"));
         if let Some(reason) = &outcome.spool.instead_of {
             parts.push(format!("a restart may empty that folder; the usual one: {reason}"));
         }
@@ -173,7 +179,8 @@ mod tests {
         assert_eq!(message, "config.yaml is not backed up: read `c`: gone");
         let denied = Fault::new(Kind::Denied, "denied", "ask");
         let (_, message) = say(Some(config(Backup::Failed, Some(gone))), Some(kept(denied)), &[]);
-        assert!(message.starts_with("config.yaml is not backed up: read `c`: gone; the deployment is not logged: denied; kept in "));
+        let both = "config.yaml is not backed up: read `c`: gone; the deployment is not logged: denied; the usage record is kept in ";
+        assert!(message.starts_with(both), "{message}");
         assert!(message.ends_with("; ask"));
         let (status, message) = say(None, None, &[]);
         assert_eq!(
