@@ -156,7 +156,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let top = folder.path().canonicalize().expect("it");
         fs::create_dir_all(top.join("acme/config-backup")).expect("folders");
-        files.iter().for_each(|(name, text)| fs::write(top.join(name), text).expect("a file"));
+        for (name, text) in files {
+            fs::write(top.join(name), text).expect("a file");
+        }
         (folder, top)
     }
 

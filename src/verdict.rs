@@ -87,10 +87,10 @@ fn failures(outcome: &DeploymentOutcome) -> Vec<String> {
         }
     }
     if config_kept || record_kept {
+        // Where both are missing and one of them is not spooled, "kept" alone would promise too much.
         let what = match (config_kept, record_kept) {
-            _ if config_sent || record_sent => "",
-            (true, false) => "config.yaml is ",
-            (false, true) => "the usage record is ",
+            (true, false) if !record_sent => "config.yaml is ",
+            (false, true) if !config_sent => "the usage record is ",
             _ => "",
         };
         let kept_in = outcome.spool.folders.join(" and ");
