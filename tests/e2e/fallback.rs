@@ -4,9 +4,10 @@
 use std::fs;
 
 use crate::stack::{Ran, Stack, script, with_both_tools};
-use crate::support::{BUCKET, CONFIG, nobody_there};
+use crate::support::{BUCKET, CONFIG, helper, nobody_there};
 
 with_both_tools!(
+    a_terraform_that_is_killed_before_or_after_its_deployment_leaves_one_record,
     without_a_provider_a_deployment_is_backed_up_and_logged_once,
     a_lock_file_that_does_not_fit_costs_no_record,
     a_state_out_of_reach_costs_no_record,
@@ -48,6 +49,29 @@ fn without_a_provider_a_deployment_is_backed_up_and_logged_once(mut stack: Stack
     assert_eq!(records.len(), 2);
     assert_ne!(records[0].1["deployment_id"], records[1].1["deployment_id"]);
     assert_eq!(stack.world.count("PutObject", "terragrunt/airbnb/config.yaml"), 1);
+}
+
+/// Terraform is killed by its own helper. The `error_hook` then finds a deployment that has not begun, or one that has ended.
+fn a_terraform_that_is_killed_before_or_after_its_deployment_leaves_one_record(mut stack: Stack) {
+    let path = stack.world.path().join("killing helper");
+    let kill = "pid=$$\n\
+                until case $(ps -o comm= -p $pid) in *tofu | *terraform) true ;; *) false ;; esac; do\n\
+                \x20 pid=$(ps -o ppid= -p $pid | tr -d ' ')\n\
+                done\n\
+                kill -9 $pid";
+    let real = format!("'{}' \"$@\"", helper().display());
+    for (body, expected) in
+        [(format!("[ \"$1\" = deploy ] || exec {real}\n{kill}"), 1), (format!("[ \"$1\" = deploy ] || exec {real}\n{real}\n{kill}"), 2)]
+    {
+        script(&path, &body, true);
+        stack.set("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
+        let applied = stack.apply_all().ok();
+        applied.assert_clusters_applied();
+        ignored(&applied, "this unit failed");
+        assert!(helper_line(&applied).contains("and the deployment is logged as s3://"), "{}", applied.output);
+        assert_eq!(records(&stack), expected, "{}", applied.output);
+    }
+    assert_eq!(stack.world.spooled(), Vec::<String>::new());
 }
 
 fn a_lock_file_that_does_not_fit_costs_no_record(stack: Stack) {
