@@ -147,8 +147,12 @@ fn feed_when_attached(mut command: Command, query: Option<&Value>) -> String {
 fn read_traces(folder: &Path) -> (Trace, Option<i32>) {
     let mut files: Vec<_> = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("trace.")));
-    // The helper's own thread first: those that it starts, and the programs that it asks, have greater numbers.
-    files.sort_by_key(|path| path.extension().and_then(|number| number.to_str()?.parse::<u32>().ok()));
+    // The helper's own thread first: strace begins it with `execve`, and the others between fork and that call. Numbers alone do
+    // not tell, because they begin again once they reach their limit.
+    files.sort_by_key(|path| {
+        let is_started_by_strace = fs::read_to_string(path).expect("a trace").starts_with("execve(");
+        (!is_started_by_strace, path.extension().and_then(|number| number.to_str()?.parse::<u32>().ok()))
+    });
     let (mut trace, mut exit) = (Trace { threads: Vec::new(), killed: false, interrupted: false }, None);
     for path in files {
         let text = fs::read_to_string(path).expect("a trace");
