@@ -10,7 +10,7 @@ use crate::support::{BUCKET, CONFIG, World, helper, nobody_there, project, text}
 
 const VERBS: &str = "docs/verbs.md";
 /// Sessions with terragrunt, which tests/e2e/readme.rs plays.
-const IN_E2E: [&str; 3] = ["deploy", "adopt", "earlier"];
+const IN_E2E: [&str; 3] = ["deploy", "adopt", "legacy"];
 const NIGHT: &str = "docs/operations.md";
 const HERE: [&str; 7] = ["report", "past", "coverage", "verify", "compact", "doctor", "kept"];
 
