@@ -55,13 +55,6 @@ impl Places {
         self.places.iter().map(move |place| place.folder.join(name))
     }
 
-    /// Whether somebody could have written anything, as far as a look tells that changes nothing.
-    #[must_use]
-    pub fn are_of_use(&self) -> bool {
-        let nearest = |place: &Place| place.folder.ancestors().find_map(|folder| folder.metadata().ok());
-        self.places.iter().filter_map(nearest).any(|it| it.is_dir() && !it.permissions().readonly())
-    }
-
     /// Lets `write` write into the first folder called `name` in which it can, making it where there is none.
     ///
     /// # Errors
