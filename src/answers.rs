@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 /// Who asks, as STS says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub struct CallerIdentity {
     /// The full ARN.
     pub arn: String,
     /// The unique id.
@@ -17,7 +17,7 @@ pub struct Identity {
 
 /// An object's metadata.
 #[derive(Debug, Clone, Default)]
-pub struct Head {
+pub struct ObjectHead {
     /// The user metadata, keys in lower case.
     pub metadata: HashMap<String, String>,
     /// The opaque tag of this very version; never a digest to compare with.
@@ -30,38 +30,38 @@ pub struct Head {
 
 /// What a PUT asks for beside writing.
 #[derive(Debug, Clone)]
-pub enum Condition {
+pub enum PutCondition {
     /// Write whatever is there.
-    None,
+    Always,
     /// Write only where nothing is.
-    Absent,
+    IfAbsent,
     /// Write only over the version with this `ETag`.
-    Matches(String),
+    IfMatch(String),
 }
 
 /// What a PUT came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Written {
+pub enum PutOutcome {
     /// The object is there.
-    Yes(Receipt),
+    Written(PutReceipt),
     /// The [`Condition`] did not hold, and nothing was written.
     ConditionFailed,
 }
 
 /// What is said of an object that was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Receipt {
+pub struct PutReceipt {
     /// Its `ETag`.
     pub etag: String,
     /// Whether the answer states the SHA-256 of the body, which S3 computes from what it has got before it stores that. Whoever else
     /// says 200 does not, nor does each server that speaks S3: then only a look tells whether the object is there.
-    pub states_sum: bool,
+    pub is_checksum_confirmed: bool,
 }
 
-impl Written {
+impl PutOutcome {
     /// Whether nobody need look whether the object is there.
     #[must_use]
-    pub fn is_vouched_for(&self) -> bool {
-        matches!(self, Self::Yes(receipt) if receipt.states_sum)
+    pub fn is_checksum_confirmed(&self) -> bool {
+        matches!(self, Self::Written(receipt) if receipt.is_checksum_confirmed)
     }
 }

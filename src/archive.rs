@@ -5,23 +5,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::aws::Store;
+use crate::aws::ObjectStore;
 use crate::digest::sha256_hex;
-use crate::fault::{Fault, Kind};
-use crate::fetch::{self, Sink};
-use crate::layout::{self, LOGS, PartKey};
-use crate::listing::{Listed, Listing, Page};
-use crate::parts::{self, Archived};
+use crate::fault::{Error, ErrorKind};
+use crate::fetch::{self, ObjectSink};
+use crate::layout::{self, ArchiveKey, RECORDS_PREFIX};
+use crate::listing::{ListPage, ListRequest, ObjectMeta};
+use crate::parts::{self, ArchivedRecord};
 
 /// The largest object that is read, in bytes: several times what is ever written.
-pub const LARGEST: u64 = 64 << 20;
+pub const MAX_ARCHIVE_BYTES: u64 = 64 << 20;
 
 /// Whoever wants records out of the archive.
-pub trait Shelf {
+pub trait ArchiveVisitor {
     /// Whether an object of the archive is to be read.
-    fn wants(&mut self, part: &Listed, key: &PartKey<'_>) -> bool;
+    fn wants_file(&mut self, part: &ObjectMeta, key: &ArchiveKey<'_>) -> bool;
     /// Takes what is in it, or why that cannot be had.
-    fn take(&mut self, part: &Listed, records: Result<Vec<Archived>, String>);
+    fn visit_records(&mut self, part: &ObjectMeta, records: Result<Vec<ArchivedRecord>, String>);
 }
 
 /// Goes through the archive of the records below `logs`, which are prefixes of records; gives what of it may not be read, as one
@@ -29,71 +29,72 @@ pub trait Shelf {
 ///
 /// # Errors
 /// A request that failed for good.
-pub async fn read(store: &Arc<Store>, logs: &[String], shelf: &mut impl Shelf) -> Result<Vec<String>, Fault> {
+pub async fn read_archive(store: &Arc<ObjectStore>, logs: &[String], shelf: &mut impl ArchiveVisitor) -> Result<Vec<String>, Error> {
     let mut refused = Vec::new();
-    for prefix in logs.iter().map(|prefix| layout::archive_prefix(prefix)) {
-        let listing = Listing { prefix, ..Listing::default() };
-        match fetch::all(Arc::clone(store), vec![listing], LARGEST, &mut Parts(shelf)).await {
+    for prefix in logs.iter().map(|prefix| layout::archive_prefix_for(prefix)) {
+        let listing = ListRequest { prefix, ..ListRequest::default() };
+        match fetch::list_and_fetch(Arc::clone(store), vec![listing], MAX_ARCHIVE_BYTES, &mut ArchiveSink(shelf)).await {
             Ok(()) => {}
-            Err(fault) if fault.kind == Kind::Denied => refused.push(format!("the archive: {fault}")),
+            Err(fault) if fault.kind == ErrorKind::Denied => refused.push(format!("the archive: {fault}")),
             Err(fault) => return Err(fault),
         }
     }
     Ok(refused)
 }
 
-struct Parts<'a, S>(&'a mut S);
+struct ArchiveSink<'a, S>(&'a mut S);
 
-impl<S: Shelf> Sink for Parts<'_, S> {
-    fn page(&mut self, _: &Listing, _: &str, page: Page) -> Result<Vec<Listed>, Fault> {
-        let wants = |part: &Listed| layout::parse_part_key(&part.key).is_some_and(|key| self.0.wants(part, &key));
-        let (small, large): (Vec<Listed>, Vec<Listed>) = page.objects.into_iter().filter(wants).partition(|part| part.size <= LARGEST);
+impl<S: ArchiveVisitor> ObjectSink for ArchiveSink<'_, S> {
+    fn accept_page(&mut self, _: &ListRequest, _: &str, page: ListPage) -> Result<Vec<ObjectMeta>, Error> {
+        let wants = |part: &ObjectMeta| layout::parse_archive_key(&part.key).is_some_and(|key| self.0.wants_file(part, &key));
+        let (small, large): (Vec<ObjectMeta>, Vec<ObjectMeta>) =
+            page.objects.into_iter().filter(wants).partition(|part| part.size <= MAX_ARCHIVE_BYTES);
         for part in large {
-            self.0.take(&part, Err(format!("it has {} bytes, and at most {LARGEST} are read", part.size)));
+            self.0.visit_records(&part, Err(format!("it has {} bytes, and at most {MAX_ARCHIVE_BYTES} are read", part.size)));
         }
         Ok(small)
     }
 
-    fn object(&mut self, part: &Listed, body: Result<Option<Vec<u8>>, Fault>) {
+    fn accept_object(&mut self, part: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>) {
         let records = match body {
-            Ok(Some(body)) => open(&part.key, body),
+            Ok(Some(body)) => decode_verified(&part.key, body),
             // Deleted since it was listed: as if it had never been there.
             Ok(None) => return,
-            Err(fault) => Err(fault.text),
+            Err(fault) => Err(fault.message),
         };
-        self.0.take(part, records);
+        self.0.visit_records(part, records);
     }
 }
 
 /// The records in an object of the archive, whose key says what its bytes are, and whose they are.
-fn open(key: &str, body: Vec<u8>) -> Result<Vec<Archived>, String> {
-    let Some(PartKey { segment, digest, .. }) = layout::parse_part_key(key) else { return Err("its name is none".to_owned()) };
+fn decode_verified(key: &str, body: Vec<u8>) -> Result<Vec<ArchivedRecord>, String> {
+    let Some(ArchiveKey { segment, digest, .. }) = layout::parse_archive_key(key) else { return Err("its name is none".to_owned()) };
     if !sha256_hex(&body).starts_with(digest) {
         return Err("its bytes are not those that its name stands for".to_owned());
     }
-    let records = parts::decode(body)?;
+    let records = parts::decode_archive(body)?;
     // Permissions are given by prefix: who may archive one customer must not have a word in another one's report.
-    let is_own = |record: &Archived| layout::segment_of(&record.listed.key) == Some(segment);
+    let is_own = |record: &ArchivedRecord| layout::record_key_segment(&record.object.key) == Some(segment);
     if records.iter().all(is_own) { Ok(records) } else { Err("it has records of another customer".to_owned()) }
 }
 
 /// What the archive was good for, and what of it could not be read.
 #[derive(Debug, Default)]
-pub struct Rest {
+pub struct ArchiveResult {
     /// How many records were taken out of it.
-    pub records: usize,
+    pub record_count: usize,
     /// Objects that are not what was written, with the reason.
     pub damaged: Vec<(String, String)>,
     /// What this profile may not read, as one phrase each.
-    pub refused: Vec<String>,
+    pub denied: Vec<String>,
 }
 
-impl Rest {
+impl ArchiveResult {
     /// What could not be read, as one phrase each.
     #[must_use]
-    pub fn left_out(self) -> Vec<String> {
+    pub fn into_skipped(self) -> Vec<String> {
         let damaged = self.damaged.into_iter().map(|(key, why)| format!("`{key}`: {why}"));
-        damaged.chain(self.refused).collect()
+        damaged.chain(self.denied).collect()
     }
 }
 
@@ -102,64 +103,69 @@ impl Rest {
 ///
 /// # Errors
 /// As [`fetch::all`] and [`read`].
-pub async fn all(store: &Arc<Store>, listings: Vec<Listing>, limit: u64, sink: &mut impl Sink) -> Result<Rest, Fault> {
-    let logs: Vec<String> = listings.iter().map(|it| it.prefix.clone()).filter(|prefix| prefix.starts_with(LOGS)).collect();
-    let mut noting = Noting { sink, seen: BTreeSet::new() };
-    fetch::all(Arc::clone(store), listings, limit, &mut noting).await?;
-    let Noting { sink, seen } = noting;
-    let mut newest = Newest { seen, records: BTreeMap::new(), damaged: Vec::new() };
-    let refused = read(store, &logs, &mut newest).await?;
-    let Newest { mut records, damaged, .. } = newest;
-    let listing = Listing { prefix: LOGS.to_owned(), ..Listing::default() };
-    let objects = records.values().map(|record| record.listed.clone()).collect();
+pub async fn fetch_with_archive(
+    store: &Arc<ObjectStore>,
+    listings: Vec<ListRequest>,
+    limit: u64,
+    sink: &mut impl ObjectSink,
+) -> Result<ArchiveResult, Error> {
+    let logs: Vec<String> = listings.iter().map(|it| it.prefix.clone()).filter(|prefix| prefix.starts_with(RECORDS_PREFIX)).collect();
+    let mut noting = RecordingSink { sink, seen: BTreeSet::new() };
+    fetch::list_and_fetch(Arc::clone(store), listings, limit, &mut noting).await?;
+    let RecordingSink { sink, seen } = noting;
+    let mut newest = NewestPerKey { seen, records: BTreeMap::new(), damaged: Vec::new() };
+    let refused = read_archive(store, &logs, &mut newest).await?;
+    let NewestPerKey { mut records, damaged, .. } = newest;
+    let listing = ListRequest { prefix: RECORDS_PREFIX.to_owned(), ..ListRequest::default() };
+    let objects = records.values().map(|record| record.object.clone()).collect();
     let mut taken = 0;
-    for listed in sink.page(&listing, "", Page { objects, folders: Vec::new(), next: None })? {
-        if let Some(Archived { body, .. }) = records.remove(&listed.key) {
+    for listed in sink.accept_page(&listing, "", ListPage { objects, folders: Vec::new(), next_token: None })? {
+        if let Some(ArchivedRecord { body, .. }) = records.remove(&listed.key) {
             taken += 1;
-            sink.object(&listed, Ok(Some(body)));
+            sink.accept_object(&listed, Ok(Some(body)));
         }
     }
-    Ok(Rest { records: taken, damaged, refused })
+    Ok(ArchiveResult { record_count: taken, damaged, denied: refused })
 }
 
 /// Passes everything on, and notes which records have objects of their own.
-struct Noting<'a, S> {
+struct RecordingSink<'a, S> {
     sink: &'a mut S,
     seen: BTreeSet<String>,
 }
 
-impl<S: Sink> Sink for Noting<'_, S> {
-    fn page(&mut self, listing: &Listing, after: &str, page: Page) -> Result<Vec<Listed>, Fault> {
-        self.seen.extend(page.objects.iter().filter(|listed| listed.key.starts_with(LOGS)).map(|listed| listed.key.clone()));
-        self.sink.page(listing, after, page)
+impl<S: ObjectSink> ObjectSink for RecordingSink<'_, S> {
+    fn accept_page(&mut self, listing: &ListRequest, after: &str, page: ListPage) -> Result<Vec<ObjectMeta>, Error> {
+        self.seen.extend(page.objects.iter().filter(|listed| listed.key.starts_with(RECORDS_PREFIX)).map(|listed| listed.key.clone()));
+        self.sink.accept_page(listing, after, page)
     }
 
-    fn object(&mut self, listed: &Listed, body: Result<Option<Vec<u8>>, Fault>) {
-        self.sink.object(listed, body);
+    fn accept_object(&mut self, listed: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>) {
+        self.sink.accept_object(listed, body);
     }
 }
 
-struct Newest {
+struct NewestPerKey {
     seen: BTreeSet<String>,
-    records: BTreeMap<String, Archived>,
+    records: BTreeMap<String, ArchivedRecord>,
     damaged: Vec<(String, String)>,
 }
 
-impl Shelf for Newest {
-    fn wants(&mut self, _: &Listed, _: &PartKey<'_>) -> bool {
+impl ArchiveVisitor for NewestPerKey {
+    fn wants_file(&mut self, _: &ObjectMeta, _: &ArchiveKey<'_>) -> bool {
         true
     }
 
-    fn take(&mut self, part: &Listed, records: Result<Vec<Archived>, String>) {
+    fn visit_records(&mut self, part: &ObjectMeta, records: Result<Vec<ArchivedRecord>, String>) {
         let records = records.unwrap_or_else(|why| {
             self.damaged.push((part.key.clone(), why));
             Vec::new()
         });
-        for record in records.into_iter().filter(|record| !self.seen.contains(&record.listed.key)) {
+        for record in records.into_iter().filter(|record| !self.seen.contains(&record.object.key)) {
             // What the earlier module overwrote may be there more than once.
-            match self.records.get(&record.listed.key) {
-                Some(known) if known.listed.modified >= record.listed.modified => {}
-                _ => drop(self.records.insert(record.listed.key.clone(), record)),
+            match self.records.get(&record.object.key) {
+                Some(known) if known.object.last_modified >= record.object.last_modified => {}
+                _ => drop(self.records.insert(record.object.key.clone(), record)),
             }
         }
     }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, ValueEnum as _};
 
-use crate::columns::Sort;
-use crate::formats::Format;
-use crate::logged::By;
-use crate::source::Source;
+use crate::columns::SortKey;
+use crate::formats::OutputFormat;
+use crate::logged::UserIdentity;
+use crate::source::BucketArgs;
 
 /// What `report --help` ends with.
 pub const EXAMPLES: &str = "\
@@ -29,7 +29,7 @@ Exit codes: 0 ok, 1 error, 2 usage, 3 bad input, 4 credentials, 5 denied or no s
 /// The arguments of `report`.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools)] // each is a switch of the command line
-pub struct ReportArguments {
+pub struct ReportArgs {
     /// Only these customers, by their exact names
     pub customer: Vec<String>,
 
@@ -42,7 +42,7 @@ pub struct ReportArguments {
         value_name = "csv|table|json|ndjson|html|markdown",
         help_heading = "Output"
     )]
-    pub format: Option<Format>,
+    pub format: Option<OutputFormat>,
     /// Write to this file instead of stdout (`-`)
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,
@@ -54,13 +54,13 @@ pub struct ReportArguments {
     pub summary: bool,
     /// Sort by these columns; a leading `-` puts the greatest first (--sort=-timestamp)
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', allow_hyphen_values = true, help_heading = "Output")]
-    pub sort: Vec<Sort>,
+    pub sort: Vec<SortKey>,
     /// Only the first N rows
     #[arg(long, value_name = "N", help_heading = "Output")]
     pub limit: Option<usize>,
     /// Tell users apart by the last part of their ARN, or by all of it
     #[arg(long, value_enum, default_value = "name", help_heading = "Output")]
-    pub by: By,
+    pub by: UserIdentity,
     /// Leave CSV cells as they are, even where a spreadsheet would run them as a formula
     #[arg(long, help_heading = "Output")]
     pub raw_cells: bool,
@@ -86,7 +86,7 @@ pub struct ReportArguments {
 
     /// Where to look
     #[command(flatten)]
-    pub source: Source,
+    pub source: BucketArgs,
     /// Fetch everything, and leave the cache alone
     #[arg(long, help_heading = "Source")]
     pub no_cache: bool,
@@ -95,41 +95,41 @@ pub struct ReportArguments {
     pub refresh: bool,
 }
 
-impl ReportArguments {
+impl ReportArgs {
     /// The file to write to; `None` for stdout.
     #[must_use]
-    pub fn file(&self) -> Option<&Path> {
+    pub fn output_file(&self) -> Option<&Path> {
         self.output.as_deref().filter(|path| *path != Path::new("-"))
     }
 
     /// How to write it.
     #[must_use]
-    pub fn form(&self) -> Format {
-        let by_name = || self.file().and_then(|path| Format::of_name(&path.to_string_lossy()));
-        self.format.or_else(by_name).unwrap_or(Format::Csv)
+    pub fn output_format(&self) -> OutputFormat {
+        let by_name = || self.output_file().and_then(|path| OutputFormat::from_file_name(&path.to_string_lossy()));
+        self.format.or_else(by_name).unwrap_or(OutputFormat::Csv)
     }
 }
 
 /// The arguments of `history`.
 #[derive(Debug, Args)]
-pub struct HistoryArguments {
+pub struct HistoryArgs {
     /// The customer, by the exact name
     pub customer: String,
     /// How to write it; without this as a table on a terminal, and else as CSV
     #[arg(short, long, value_name = "table|json|csv", value_parser = forms(), hide_possible_values = true)]
-    pub format: Option<Format>,
+    pub format: Option<OutputFormat>,
     /// Only the newest N versions
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// Where to look
     #[command(flatten)]
-    pub source: Source,
+    pub source: BucketArgs,
 }
 
 /// The arguments of `diff`.
 #[derive(Debug, Args)]
 #[command(after_help = MEANT)]
-pub struct DiffArguments {
+pub struct DiffArgs {
     /// The customer, by the exact name
     pub customer: String,
     /// What is compared
@@ -151,7 +151,7 @@ pub struct DiffArguments {
 
     /// Where to look; --config-file is also what `local` stands for
     #[command(flatten)]
-    pub source: Source,
+    pub source: BucketArgs,
 }
 
 /// What `diff --help` ends with.
@@ -170,7 +170,7 @@ by itself, is shown as changed, with a fingerprint that differs in each run.";
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("place").required(true).args(["output", "stdout"])))]
 #[command(group(ArgGroup::new("which").args(["at", "deployment", "version"])))]
-pub struct RestoreArguments {
+pub struct RestoreArgs {
     /// The customer, by the exact name
     pub customer: String,
 
@@ -197,10 +197,10 @@ pub struct RestoreArguments {
 
     /// Where to look
     #[command(flatten)]
-    pub source: Source,
+    pub source: BucketArgs,
 }
 
 /// The formats of a list that is no report.
-fn forms() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(["table", "json", "csv"]).try_map(|name| Format::from_str(&name, false))
+fn forms() -> impl TypedValueParser<Value = OutputFormat> {
+    PossibleValuesParser::new(["table", "json", "csv"]).try_map(|name| OutputFormat::from_str(&name, false))
 }

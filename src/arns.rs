@@ -10,7 +10,7 @@ const RESERVED_ENDS: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--t
 
 /// Why a bucket cannot be called so; `None` where it can.
 #[must_use]
-pub fn not_a_bucket(name: &str) -> Option<String> {
+pub fn bucket_name_error(name: &str) -> Option<String> {
     let is_edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_inner = |byte: u8| is_edge(byte) || byte == b'.' || byte == b'-';
     let bytes = name.as_bytes();
@@ -30,34 +30,34 @@ pub fn not_a_bucket(name: &str) -> Option<String> {
 
 /// Whether this is an account's number.
 #[must_use]
-pub fn is_account(text: &str) -> bool {
+pub fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The region of a KMS key, by its ARN: `arn:<partition>:kms:<region>:<account>:key/<id>`. An alias gives no permission.
 #[must_use]
-pub fn region_of_key<'a>(arn: &'a str, partition: &str) -> Option<&'a str> {
-    let [region, account, resource] = parts(arn, partition, "kms")?;
+pub fn kms_key_region<'a>(arn: &'a str, partition: &str) -> Option<&'a str> {
+    let [region, account, resource] = split_arn(arn, partition, "kms")?;
     let id = resource.strip_prefix("key/")?;
     let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let is_region = !region.is_empty() && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    (is_id && is_region && is_account(account)).then_some(region)
+    (is_id && is_region && is_account_id(account)).then_some(region)
 }
 
 /// Whether this is a user, a role or an account, by its ARN: `arn:<partition>:iam::<account>:role/<name>`.
 #[must_use]
-pub fn is_principal(arn: &str, partition: &str) -> bool {
-    let Some(["", account, resource]) = parts(arn, partition, "iam") else { return false };
+pub fn is_principal_arn(arn: &str, partition: &str) -> bool {
+    let Some(["", account, resource]) = split_arn(arn, partition, "iam") else { return false };
     let name = resource.strip_prefix("role/").or_else(|| resource.strip_prefix("user/"));
     let is_named = name.is_some_and(|name| {
         let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&byte);
         !name.is_empty() && !name.ends_with('/') && name.bytes().all(is_inner)
     });
-    is_account(account) && (resource == "root" || is_named)
+    is_account_id(account) && (resource == "root" || is_named)
 }
 
 /// Region, account and resource of an ARN of a service.
-fn parts<'a>(arn: &'a str, partition: &str, service: &str) -> Option<[&'a str; 3]> {
+fn split_arn<'a>(arn: &'a str, partition: &str, service: &str) -> Option<[&'a str; 3]> {
     let rest = arn.strip_prefix("arn:")?.strip_prefix(partition)?.strip_prefix(':')?.strip_prefix(service)?.strip_prefix(':')?;
     let mut parts = rest.splitn(3, ':');
     Some([parts.next()?, parts.next()?, parts.next()?])
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn bucket_names_are_those_that_s3_takes() {
         for name in ["docexamplebucket-1a1b2c3d4", "log-delivery-march-2020", "my-hosted-content", "example.com", "abc", &"a".repeat(63)] {
-            assert_eq!(not_a_bucket(name), None, "{name}");
+            assert_eq!(bucket_name_error(name), None, "{name}");
         }
         for name in [
             "ab",
@@ -90,16 +90,16 @@ mod tests {
             "sthree-a",
             "a--ol-s3",
         ] {
-            assert!(not_a_bucket(name).is_some(), "{name}");
+            assert!(bucket_name_error(name).is_some(), "{name}");
         }
-        assert!(not_a_bucket(&"a".repeat(64)).is_some());
+        assert!(bucket_name_error(&"a".repeat(64)).is_some());
     }
 
     #[test]
     fn accounts_keys_and_principals_are_known_by_their_form() {
-        assert!(is_account("123456789012") && !is_account("12345678901") && !is_account("12345678901a"));
+        assert!(is_account_id("123456789012") && !is_account_id("12345678901") && !is_account_id("12345678901a"));
         let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-        assert_eq!(region_of_key(key, "aws"), Some("us-east-1"));
+        assert_eq!(kms_key_region(key, "aws"), Some("us-east-1"));
         for (arn, partition) in [
             (key, "aws-cn"),
             ("arn:aws:kms:us-east-1:123456789012:alias/x", "aws"),
@@ -111,17 +111,17 @@ mod tests {
             ("arn:aws:iam:us-east-1:123456789012:key/x", "aws"),
             ("1234abcd-12ab-34cd-56ef-1234567890ab", "aws"),
         ] {
-            assert_eq!(region_of_key(arn, partition), None, "{arn}");
+            assert_eq!(kms_key_region(arn, partition), None, "{arn}");
         }
         for arn in ["role/a/b-c", "user/jane.roe", "root"] {
-            assert!(is_principal(&format!("arn:aws:iam::123456789012:{arn}"), "aws"), "{arn}");
+            assert!(is_principal_arn(&format!("arn:aws:iam::123456789012:{arn}"), "aws"), "{arn}");
         }
         for arn in ["arn:aws:iam::123456789012:role/", "arn:aws:iam::123456789012:role/a/", "arn:aws:iam::123456789012:roots"] {
-            assert!(!is_principal(arn, "aws"), "{arn}");
+            assert!(!is_principal_arn(arn, "aws"), "{arn}");
         }
         for arn in ["arn:aws:iam::123456789012:role/*", "arn:aws:iam::1:root", "arn:aws:iam::123456789012:group/x", "*", ""] {
-            assert!(!is_principal(arn, "aws"), "{arn}");
+            assert!(!is_principal_arn(arn, "aws"), "{arn}");
         }
-        assert!(!is_principal("arn:aws:sts::123456789012:assumed-role/a/b", "aws"), "a session comes and goes");
+        assert!(!is_principal_arn("arn:aws:sts::123456789012:assumed-role/a/b", "aws"), "a session comes and goes");
     }
 }

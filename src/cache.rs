@@ -13,52 +13,52 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest::sha256_hex;
 use crate::files;
-use crate::listing::Listed;
+use crate::listing::ObjectMeta;
 
 mod archived;
 mod entries;
 
 /// The form of the tables; a database of another form is replaced.
-const FORM: i64 = 2;
+const SCHEMA_VERSION: i64 = 2;
 /// How long to wait for another run that writes at this moment.
-const BUSY: Duration = Duration::from_secs(10);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Changes are written when there are so many, or so many bytes.
-const CHANGES: usize = 2000;
-const BYTES: usize = 8 << 20;
+const MAX_PENDING_CHANGES: usize = 2000;
+const MAX_PENDING_BYTES: usize = 8 << 20;
 
 /// What is wrong with the cache.
 #[derive(Debug)]
-pub struct Trouble {
+pub struct CacheError {
     /// As a phrase.
-    pub words: String,
+    pub message: String,
     /// Whether it will stay so until the file is taken away.
-    pub damaged: bool,
+    pub is_corrupt: bool,
 }
 
 /// The records of one bucket.
 #[derive(Debug)]
-pub struct Cache {
+pub struct RecordCache {
     path: PathBuf,
     db: Connection,
-    changes: Vec<Change>,
-    bytes: usize,
+    pending: Vec<CacheChange>,
+    pending_bytes: usize,
     /// Whether there is anything in it for another run: of one that goes with this run, nobody will ask again.
-    lasts: bool,
+    is_persistent: bool,
 }
 
 #[derive(Debug)]
-enum Change {
+enum CacheChange {
     /// A record, or an object that is too large to be one.
-    Keep(Listed, Option<Vec<u8>>),
-    Forget(String),
+    Store(ObjectMeta, Option<Vec<u8>>),
+    Delete(String),
 }
 
-impl Cache {
+impl RecordCache {
     /// Opens the cache of the bucket that `place` names, or makes one.
-    pub fn open(folder: &Path, place: &str) -> Result<Self, Trouble> {
-        let path = Self::path(folder, place);
+    pub fn open(folder: &Path, place: &str) -> Result<Self, CacheError> {
+        let path = Self::path_for_bucket(folder, place);
         let file = || -> std::io::Result<()> {
-            files::private_folder(folder)?;
+            files::create_private_dir(folder)?;
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(false);
             #[cfg(unix)]
@@ -70,18 +70,18 @@ impl Cache {
             Ok(())
         };
         if fs::symlink_metadata(&path).is_ok_and(|there| !there.is_file()) {
-            return Err(Trouble { words: "its file is no regular file".to_owned(), damaged: true });
+            return Err(CacheError { message: "its file is no regular file".to_owned(), is_corrupt: true });
         }
-        file().map_err(|error| Trouble { words: error.to_string(), damaged: false })?;
+        file().map_err(|error| CacheError { message: error.to_string(), is_corrupt: false })?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut db = Connection::open_with_flags(&path, flags).map_err(words)?;
-        prepare(&mut db).map_err(words)?;
-        Ok(Self { path, db, changes: Vec::new(), bytes: 0, lasts: true })
+        let mut db = Connection::open_with_flags(&path, flags).map_err(sqlite_error)?;
+        create_tables(&mut db).map_err(sqlite_error)?;
+        Ok(Self { path, db, pending: Vec::new(), pending_bytes: 0, is_persistent: true })
     }
 
     /// Takes the cache of a bucket away, so that the next run makes a new one.
     pub fn remove(folder: &Path, place: &str) {
-        let path = Self::path(folder, place);
+        let path = Self::path_for_bucket(folder, place);
         for tail in ["", "-journal"] {
             let mut name = path.clone().into_os_string();
             name.push(tail);
@@ -89,63 +89,66 @@ impl Cache {
         }
     }
 
-    fn path(folder: &Path, place: &str) -> PathBuf {
+    fn path_for_bucket(folder: &Path, place: &str) -> PathBuf {
         folder.join(format!("records-{}.sqlite", &sha256_hex(place.as_bytes())[..16]))
     }
 
     /// The file, for messages.
     #[must_use]
-    pub fn file(&self) -> &Path {
+    pub fn database_path(&self) -> &Path {
         &self.path
     }
 
     /// Whether it outlasts this run.
     #[must_use]
-    pub fn lasts(&self) -> bool {
-        self.lasts
+    pub fn is_persistent(&self) -> bool {
+        self.is_persistent
     }
 
     /// How many records there are with keys from the first to before the second.
-    pub fn count(&self, from: &str, to: &str) -> Result<u64, Trouble> {
+    pub fn count_keys(&self, from: &str, to: &str) -> Result<u64, CacheError> {
         let count = |table| format!("(SELECT count(*) FROM {table} WHERE key >= ?1 AND key < ?2)");
         let both = format!("SELECT {} + {}", count("record"), count("archived"));
-        let count: i64 =
-            self.db.prepare_cached(&both).and_then(|mut query| query.query_row(params![from, to], |row| row.get(0))).map_err(words)?;
+        let count: i64 = self
+            .db
+            .prepare_cached(&both)
+            .and_then(|mut query| query.query_row(params![from, to], |row| row.get(0)))
+            .map_err(sqlite_error)?;
         Ok(count.unsigned_abs())
     }
 
     /// When all records of a customer, by the segment of their keys, were here.
-    pub fn complete_at(&self, segment: &str) -> Result<Option<DateTime<Utc>>, Trouble> {
-        let mut query = self.db.prepare_cached("SELECT complete_at FROM customer WHERE segment = ?1").map_err(words)?;
-        let at: Option<i64> = query.query_row(params![segment], |row| row.get(0)).optional().map_err(words)?;
+    pub fn complete_at(&self, segment: &str) -> Result<Option<DateTime<Utc>>, CacheError> {
+        let mut query = self.db.prepare_cached("SELECT complete_at FROM customer WHERE segment = ?1").map_err(sqlite_error)?;
+        let at: Option<i64> = query.query_row(params![segment], |row| row.get(0)).optional().map_err(sqlite_error)?;
         Ok(at.and_then(|at| DateTime::from_timestamp(at, 0)))
     }
 
     /// Notes that all records of a customer are here.
-    pub fn set_complete(&mut self, segment: &str, at: DateTime<Utc>) -> Result<(), Trouble> {
+    pub fn set_complete_at(&mut self, segment: &str, at: DateTime<Utc>) -> Result<(), CacheError> {
         let done = self.db.execute("INSERT OR REPLACE INTO customer VALUES (?1, ?2)", params![segment, at.timestamp()]);
-        done.map(drop).map_err(words)
+        done.map(drop).map_err(sqlite_error)
     }
 
     /// Keeps a record; without a body, an object that is too large to be one.
-    pub fn keep(&mut self, listed: &Listed, body: Option<Vec<u8>>) -> Result<(), Trouble> {
-        if !self.lasts {
+    pub fn store_record(&mut self, listed: &ObjectMeta, body: Option<Vec<u8>>) -> Result<(), CacheError> {
+        if !self.is_persistent {
             return Ok(());
         }
         let bytes = body.as_ref().map_or(0, Vec::len);
-        self.change(Change::Keep(listed.clone(), body), bytes)
+        self.push_change(CacheChange::Store(listed.clone(), body), bytes)
     }
 
-    fn change(&mut self, change: Change, bytes: usize) -> Result<(), Trouble> {
-        self.changes.push(change);
-        self.bytes += bytes;
-        if self.changes.len() >= CHANGES || self.bytes >= BYTES { self.write() } else { Ok(()) }
+    fn push_change(&mut self, change: CacheChange, bytes: usize) -> Result<(), CacheError> {
+        self.pending.push(change);
+        self.pending_bytes += bytes;
+        if self.pending.len() >= MAX_PENDING_CHANGES || self.pending_bytes >= MAX_PENDING_BYTES { self.write_pending() } else { Ok(()) }
     }
 
     /// Writes what is not written yet, all of it or nothing.
-    pub fn write(&mut self) -> Result<(), Trouble> {
-        self.bytes = 0;
-        let changes = std::mem::take(&mut self.changes);
+    pub fn write_pending(&mut self) -> Result<(), CacheError> {
+        self.pending_bytes = 0;
+        let changes = std::mem::take(&mut self.pending);
         if changes.is_empty() {
             return Ok(());
         }
@@ -156,11 +159,11 @@ impl Cache {
                 let mut forget = transaction.prepare_cached("DELETE FROM record WHERE key = ?1")?;
                 for change in &changes {
                     match change {
-                        Change::Keep(it, body) => {
-                            let (modified, size) = numbers(it);
-                            keep.execute(params![it.key, modified, size, it.etag, body, seal(it, body.as_deref())])?;
+                        CacheChange::Store(it, body) => {
+                            let (modified, size) = integer_columns(it);
+                            keep.execute(params![it.key, modified, size, it.etag, body, entry_digest(it, body.as_deref())])?;
                         }
-                        Change::Forget(key) => {
+                        CacheChange::Delete(key) => {
                             forget.execute(params![key])?;
                         }
                     }
@@ -168,19 +171,19 @@ impl Cache {
             }
             transaction.commit()
         };
-        write().map_err(words)
+        write().map_err(sqlite_error)
     }
 }
 
-fn prepare(db: &mut Connection) -> rusqlite::Result<()> {
-    db.busy_timeout(BUSY)?;
+fn create_tables(db: &mut Connection) -> rusqlite::Result<()> {
+    db.busy_timeout(BUSY_TIMEOUT)?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
-    if db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? == FORM {
+    if db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? == SCHEMA_VERSION {
         return Ok(());
     }
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another run may have made the tables while this one waited.
-    if transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? != FORM {
+    if transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? != SCHEMA_VERSION {
         transaction.execute_batch(
             "DROP TABLE IF EXISTS record;
              DROP TABLE IF EXISTS customer;
@@ -193,14 +196,14 @@ fn prepare(db: &mut Connection) -> rusqlite::Result<()> {
              CREATE TABLE archived (key TEXT NOT NULL, part INTEGER NOT NULL, modified INTEGER NOT NULL, size INTEGER NOT NULL,
                                     etag TEXT NOT NULL, body BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (key, part)) STRICT;",
         )?;
-        transaction.pragma_update(None, "user_version", FORM)?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
     transaction.commit()
 }
 
 /// A digest over all of an entry: SQLite notices a damaged structure, but not a damaged value.
-fn seal(listed: &Listed, body: Option<&[u8]>) -> Vec<u8> {
-    let (modified, size) = numbers(listed);
+fn entry_digest(listed: &ObjectMeta, body: Option<&[u8]>) -> Vec<u8> {
+    let (modified, size) = integer_columns(listed);
     let mut digest = Sha256::new();
     for part in [listed.key.as_bytes(), listed.etag.as_bytes(), body.unwrap_or_default()] {
         digest.update((part.len() as u64).to_le_bytes());
@@ -212,14 +215,14 @@ fn seal(listed: &Listed, body: Option<&[u8]>) -> Vec<u8> {
     digest.finalize()[..16].to_vec()
 }
 
-fn numbers(listed: &Listed) -> (i64, i64) {
-    (listed.modified.timestamp_micros(), i64::try_from(listed.size).unwrap_or(i64::MAX))
+fn integer_columns(listed: &ObjectMeta) -> (i64, i64) {
+    (listed.last_modified.timestamp_micros(), i64::try_from(listed.size).unwrap_or(i64::MAX))
 }
 
 #[allow(clippy::needless_pass_by_value)] // for map_err
-fn words(error: rusqlite::Error) -> Trouble {
+fn sqlite_error(error: rusqlite::Error) -> CacheError {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied, ReadOnly};
     let passing =
         matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull | OutOfMemory | PermissionDenied | ReadOnly));
-    Trouble { words: crate::fault::one_line(&error.to_string()), damaged: !passing }
+    CacheError { message: crate::fault::to_single_line(&error.to_string()), is_corrupt: !passing }
 }

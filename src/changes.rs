@@ -6,11 +6,11 @@ use chrono::{DateTime, Duration, Utc};
 
 /// How long after a change its record may be: the unit that logs starts with the others, and a small one may be done before it.
 /// It is also how far a clock may be from that of S3, which takes no request of one that is farther.
-pub const AFTER: Duration = Duration::minutes(15);
+pub const MAX_RECORD_LAG: Duration = Duration::minutes(15);
 
 /// A version of a unit's state.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Change {
+pub struct StateChange {
     /// When it was written.
     pub at: DateTime<Utc>,
     /// The unit's folder within the customer's.
@@ -19,7 +19,7 @@ pub struct Change {
 
 /// Changes near each other that nobody logged: a deployment, as far as can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unlogged {
+pub struct UnloggedChanges {
     /// The first change.
     pub first: DateTime<Utc>,
     /// The last.
@@ -33,16 +33,16 @@ pub struct Unlogged {
 /// The changes with no record near, in order of time. A record is near a change if it is at most `window` older, for it is
 /// written where a deployment starts and a cluster takes its time, or at most [`AFTER`] newer.
 #[must_use]
-pub fn unlogged(changes: &[Change], records: &[DateTime<Utc>], window: Duration) -> Vec<Unlogged> {
+pub fn find_unlogged_changes(changes: &[StateChange], records: &[DateTime<Utc>], window: Duration) -> Vec<UnloggedChanges> {
     let mut records = records.to_vec();
     records.sort_unstable();
-    let is_logged = |change: &&Change| {
+    let is_logged = |change: &&StateChange| {
         let next = records.partition_point(|at| *at < change.at - window);
-        records.get(next).is_some_and(|at| *at <= change.at + AFTER)
+        records.get(next).is_some_and(|at| *at <= change.at + MAX_RECORD_LAG)
     };
-    let mut left: Vec<&Change> = changes.iter().filter(|change| !is_logged(change)).collect();
+    let mut left: Vec<&StateChange> = changes.iter().filter(|change| !is_logged(change)).collect();
     left.sort();
-    let mut found: Vec<Unlogged> = Vec::new();
+    let mut found: Vec<UnloggedChanges> = Vec::new();
     for change in left {
         match found.last_mut() {
             // Not from one to the next: a chain of them could go on for days.
@@ -51,7 +51,7 @@ pub fn unlogged(changes: &[Change], records: &[DateTime<Utc>], window: Duration)
                 last.changes += 1;
                 last.units.push(change.unit.clone());
             }
-            _ => found.push(Unlogged { first: change.at, last: change.at, changes: 1, units: vec![change.unit.clone()] }),
+            _ => found.push(UnloggedChanges { first: change.at, last: change.at, changes: 1, units: vec![change.unit.clone()] }),
         }
     }
     for one in &mut found {
@@ -65,16 +65,16 @@ pub fn unlogged(changes: &[Change], records: &[DateTime<Utc>], window: Duration)
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> DateTime<Utc> {
+    fn time_of_day(text: &str) -> DateTime<Utc> {
         format!("2026-10-01T{text}Z").parse().expect("a time")
     }
 
-    fn change(time: &str, unit: &str) -> Change {
-        Change { at: at(time), unit: unit.to_owned() }
+    fn unit_change(time: &str, unit: &str) -> StateChange {
+        StateChange { at: time_of_day(time), unit: unit.to_owned() }
     }
 
     fn is_logged(change_at: &str, record_at: &str) -> bool {
-        unlogged(&[change(change_at, "eks")], &[at(record_at)], Duration::hours(3)).is_empty()
+        find_unlogged_changes(&[unit_change(change_at, "eks")], &[time_of_day(record_at)], Duration::hours(3)).is_empty()
     }
 
     #[test]
@@ -88,22 +88,32 @@ mod tests {
 
     #[test]
     fn each_change_is_looked_at_beside_all_records() {
-        let records = ["20:00:00", "02:00:00", "09:30:00"].map(at);
-        let changes = [change("12:00:00", "eks"), change("06:00:00", "atlas"), change("19:50:00", "eks"), change("05:00:01", "atlas")];
-        let found = unlogged(&changes, &records, Duration::hours(3));
+        let records = ["20:00:00", "02:00:00", "09:30:00"].map(time_of_day);
+        let changes = [
+            unit_change("12:00:00", "eks"),
+            unit_change("06:00:00", "atlas"),
+            unit_change("19:50:00", "eks"),
+            unit_change("05:00:01", "atlas"),
+        ];
+        let found = find_unlogged_changes(&changes, &records, Duration::hours(3));
         assert_eq!(found.len(), 1, "{found:?}");
-        assert_eq!((found[0].first, found[0].last, found[0].changes), (at("05:00:01"), at("06:00:00"), 2));
+        assert_eq!((found[0].first, found[0].last, found[0].changes), (time_of_day("05:00:01"), time_of_day("06:00:00"), 2));
     }
 
     #[test]
     fn changes_near_each_other_are_told_together_with_their_units_and_how_many() {
-        let changes = [change("09:00:00", "eks"), change("08:00:00", "eks"), change("11:00:00", "atlas"), change("11:00:01", "eks")];
+        let changes = [
+            unit_change("09:00:00", "eks"),
+            unit_change("08:00:00", "eks"),
+            unit_change("11:00:00", "atlas"),
+            unit_change("11:00:01", "eks"),
+        ];
         let units = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let expected = [
-            Unlogged { first: at("08:00:00"), last: at("11:00:00"), changes: 3, units: units(&["atlas", "eks"]) },
-            Unlogged { first: at("11:00:01"), last: at("11:00:01"), changes: 1, units: units(&["eks"]) },
+            UnloggedChanges { first: time_of_day("08:00:00"), last: time_of_day("11:00:00"), changes: 3, units: units(&["atlas", "eks"]) },
+            UnloggedChanges { first: time_of_day("11:00:01"), last: time_of_day("11:00:01"), changes: 1, units: units(&["eks"]) },
         ];
-        assert_eq!(unlogged(&changes, &[], Duration::hours(3)), expected);
-        assert_eq!(unlogged(&[], &[at("08:00:00")], Duration::hours(3)), []);
+        assert_eq!(find_unlogged_changes(&changes, &[], Duration::hours(3)), expected);
+        assert_eq!(find_unlogged_changes(&[], &[time_of_day("08:00:00")], Duration::hours(3)), []);
     }
 }

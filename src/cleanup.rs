@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use crate::places::Places;
-use crate::spool::SPOOL;
+use crate::places::StateDirs;
+use crate::spool::SPOOL_DIR;
 use crate::{claims, deployment_claim, programs};
 
 /// How long the notes of a deployment, and the versions of tools, are kept.
@@ -15,19 +15,19 @@ const TAKEN_CHAIN_LIFETIME: Duration = Duration::from_hours(365 * 24);
 const HALF_WRITTEN_LIFETIME: Duration = Duration::from_hours(1);
 
 /// Removes what has expired at `now`. Whatever cannot be removed stays: the next deployment tries again.
-pub fn remove_expired_files(places: &Places, now: SystemTime) {
+pub fn remove_expired_files(places: &StateDirs, now: SystemTime) {
     #[allow(clippy::case_sensitive_file_extension_comparisons)] // the name is ours
     let is_half_written = |name: &str| name.ends_with(".tmp");
-    let is_taken = |name: &str| name.ends_with(claims::TAKEN) || is_half_written(name);
-    remove_older(places, SPOOL, is_half_written, now, HALF_WRITTEN_LIFETIME);
-    remove_older(places, claims::FOLDER, is_taken, now, TAKEN_CHAIN_LIFETIME);
-    for folder in [deployment_claim::FOLDER, programs::FOLDER] {
-        remove_older(places, folder, |_| true, now, NOTE_LIFETIME);
+    let is_taken = |name: &str| name.ends_with(claims::TAKEN_SUFFIX) || is_half_written(name);
+    remove_older_files(places, SPOOL_DIR, is_half_written, now, HALF_WRITTEN_LIFETIME);
+    remove_older_files(places, claims::CHAINS_DIR, is_taken, now, TAKEN_CHAIN_LIFETIME);
+    for folder in [deployment_claim::DEPLOYMENTS_DIR, programs::TOOL_VERSIONS_DIR] {
+        remove_older_files(places, folder, |_| true, now, NOTE_LIFETIME);
     }
 }
 
-fn remove_older(places: &Places, folder: &str, is_meant: impl Fn(&str) -> bool, now: SystemTime, lifetime: Duration) {
-    let entries = places.all(folder).filter_map(|folder| fs::read_dir(folder).ok()).flatten().filter_map(Result::ok);
+fn remove_older_files(places: &StateDirs, folder: &str, is_meant: impl Fn(&str) -> bool, now: SystemTime, lifetime: Duration) {
+    let entries = places.subdirs(folder).filter_map(|folder| fs::read_dir(folder).ok()).flatten().filter_map(Result::ok);
     for entry in entries.filter(|entry| is_meant(&entry.file_name().to_string_lossy())) {
         let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
         let age = modified.and_then(|modified| now.duration_since(modified).ok());
@@ -44,9 +44,9 @@ mod tests {
     #[test]
     fn old_files_are_removed_and_new_ones_stay() {
         let folder = tempfile::tempdir().expect("a folder");
-        let places = Places::own([folder.path().to_owned()]);
-        let note = folder.path().join(deployment_claim::FOLDER).join("note.json");
-        let item = folder.path().join(SPOOL).join("1.item");
+        let places = StateDirs::from_private_dirs([folder.path().to_owned()]);
+        let note = folder.path().join(deployment_claim::DEPLOYMENTS_DIR).join("note.json");
+        let item = folder.path().join(SPOOL_DIR).join("1.item");
         for file in [&note, &item] {
             fs::create_dir_all(file.parent().expect("a folder")).expect("made");
             fs::write(file, "x").expect("written");

@@ -5,13 +5,13 @@ use std::io::Write;
 use anyhow::{Context as _, Result};
 use clap_complete::Shell;
 
-use crate::cli::{Exit, command};
+use crate::cli::{ExitCode, cli_command};
 
 /// Prints the completions for `shell`.
-pub fn run(shell: Shell, mut output: impl Write) -> Result<Exit> {
+pub fn run_completions(shell: Shell, mut output: impl Write) -> Result<ExitCode> {
     // The generator panics where it cannot write; memory always can be.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command(), "config-backup", &mut script);
+    clap_complete::generate(shell, &mut cli_command(), "config-backup", &mut script);
     output.write_all(&script).context("write to stdout")?;
-    Ok(Exit(0))
+    Ok(ExitCode(0))
 }

@@ -3,26 +3,26 @@
 //! In two parts, so that the usage record is sent together with the second one: the record names the copy, which exists
 //! then. The config leaves the spool once `config.yaml` is stored. Must not write the record.
 
-use crate::aws::{Store, Target};
-use crate::config::{Config, Subject};
-use crate::deliver::{self, Brought, When};
-use crate::deployment::Deployment;
-use crate::fault::Fault;
-use crate::item::Item;
+use crate::aws::{BucketTarget, ObjectStore};
+use crate::config::{ConfigFile, DeploymentSubject};
+use crate::deliver::{self, UploadMode, UploadedCopy};
+use crate::deployment::RunningDeployment;
+use crate::fault::Error;
+use crate::item::SpoolItem;
 use crate::layout;
 use crate::outcome::{ConfigOutcome, UploadFailure};
-use crate::record::Backup;
-use crate::spool::Kept;
+use crate::record::BackupStatus;
+use crate::spool::SpoolEntry;
 
 /// A config that is to be uploaded.
 #[derive(Debug)]
 pub struct PendingConfig {
     /// The upload.
-    pub item: Item,
+    pub item: SpoolItem,
     /// Where it is spooled, or why it is not.
-    pub spooled: Result<Kept, Fault>,
+    pub spooled: Result<SpoolEntry, Error>,
     /// Whether to ask the bucket first.
-    pub when: When,
+    pub mode: UploadMode,
 }
 
 /// A config after the first part of its upload.
@@ -31,12 +31,12 @@ pub struct ConfigUpload {
     /// Its state, as the usage record has it.
     pub outcome: ConfigOutcome,
     /// What the second part has to do.
-    rest: Option<(PendingConfig, Brought)>,
+    remaining: Option<(PendingConfig, UploadedCopy)>,
 }
 
 impl ConfigUpload {
-    fn ended(outcome: ConfigOutcome) -> Self {
-        Self { outcome, rest: None }
+    fn finished(outcome: ConfigOutcome) -> Self {
+        Self { outcome, remaining: None }
     }
 }
 
@@ -44,82 +44,84 @@ impl PendingConfig {
     /// The state before the upload.
     #[must_use]
     pub fn outcome(&self) -> ConfigOutcome {
-        unsent(&self.item, &self.spooled, UploadFailure::pending(&self.spooled))
+        unsent_outcome(&self.item, &self.spooled, UploadFailure::pending(&self.spooled))
     }
 }
 
 /// Uploads the copy of `pending`, or, where the plan found the config in the bucket, confirms that it is still there.
-pub async fn upload_copy(
-    deployment: &Deployment,
-    store: Result<&Store, &Fault>,
-    target: &Target,
-    config: &Result<Config, Fault>,
-    subject: &Subject,
+pub async fn start_config_upload(
+    deployment: &RunningDeployment,
+    store: Result<&ObjectStore, &Error>,
+    target: &BucketTarget,
+    config: &Result<ConfigFile, Error>,
+    subject: &DeploymentSubject,
     pending: Option<PendingConfig>,
 ) -> ConfigUpload {
     let config = match config {
         Ok(config) => config,
-        Err(fault) => return ConfigUpload::ended(ConfigOutcome::unreadable(fault.clone())),
+        Err(fault) => return ConfigUpload::finished(ConfigOutcome::unreadable(fault.clone())),
     };
     if let Some(pending) = pending {
         return upload_pending_copy(deployment, store, config, pending).await;
     }
     // The bucket had these bytes at plan, so nothing is spooled before it is asked again.
     let version = match store {
-        Ok(store) => deployment.within_deadline(deliver::in_step(store, &subject.customer, &config.digests)).await,
+        Ok(store) => deployment.within_deadline(deliver::find_current_version(store, &subject.customer, &config.digests)).await,
         Err(fault) => Err(fault.clone()),
     };
     match version {
-        Ok(Some(version)) => ConfigUpload::ended(stored(version.backup(deployment.id()), version.key, config)),
-        Err(_) => ConfigUpload::ended(stored(Backup::Unchanged, deployment.query.backup_key.clone(), config)),
+        Ok(Some(version)) => ConfigUpload::finished(stored_outcome(version.backup_status(deployment.deployment_id()), version.key, config)),
+        Err(_) => ConfigUpload::finished(stored_outcome(BackupStatus::Unchanged, deployment.query.backup_key.clone(), config)),
         Ok(None) => {
             let (item, spooled) = deployment.enqueue_config(config, subject, target);
-            upload_pending_copy(deployment, store, config, PendingConfig { item, spooled, when: When::Now }).await
+            upload_pending_copy(deployment, store, config, PendingConfig { item, spooled, mode: UploadMode::Deploy }).await
         }
     }
 }
 
-fn stored(backup: Backup, key: String, config: &Config) -> ConfigOutcome {
+fn stored_outcome(backup: BackupStatus, key: String, config: &ConfigFile) -> ConfigOutcome {
     ConfigOutcome { backup, key, md5: config.digests.md5.clone(), failure: None }
 }
 
 async fn upload_pending_copy(
-    deployment: &Deployment,
-    store: Result<&Store, &Fault>,
-    config: &Config,
+    deployment: &RunningDeployment,
+    store: Result<&ObjectStore, &Error>,
+    config: &ConfigFile,
     pending: PendingConfig,
 ) -> ConfigUpload {
-    let PendingConfig { item, spooled, when } = &pending;
+    let PendingConfig { item, spooled, mode: when } = &pending;
     let copied = match store {
-        Ok(store) => deployment.within_deadline(deliver::copy(store, item, &config.bytes, *when)).await,
+        Ok(store) => deployment.within_deadline(deliver::upload_history_copy(store, item, &config.bytes, *when)).await,
         Err(fault) => Err(fault.clone()),
     };
     match copied {
-        Ok(copied) => ConfigUpload { outcome: stored(copied.backup, copied.key.clone(), config), rest: Some((pending, copied)) },
-        Err(fault) => ConfigUpload::ended(unsent(item, spooled, UploadFailure::failed(fault, spooled))),
+        Ok(copied) => {
+            ConfigUpload { outcome: stored_outcome(copied.backup, copied.key.clone(), config), remaining: Some((pending, copied)) }
+        }
+        Err(fault) => ConfigUpload::finished(unsent_outcome(item, spooled, UploadFailure::failed(fault, spooled))),
     }
 }
 
 /// Uploads `config.yaml` behind its copy and removes both from the spool; returns the state of the config.
-pub async fn upload_current(
-    deployment: &Deployment,
-    store: Result<&Store, &Fault>,
-    config: &Result<Config, Fault>,
+pub async fn finish_config_upload(
+    deployment: &RunningDeployment,
+    store: Result<&ObjectStore, &Error>,
+    config: &Result<ConfigFile, Error>,
     upload: ConfigUpload,
 ) -> ConfigOutcome {
-    if let (Some((PendingConfig { item, spooled, .. }, copied)), Ok(store), Ok(config)) = (upload.rest, store, config)
-        && let Err(fault) = deployment.within_deadline(deliver::current(store, &item, &config.bytes, &copied)).await
+    if let (Some((PendingConfig { item, spooled, .. }, copied)), Ok(store), Ok(config)) = (upload.remaining, store, config)
+        && let Err(fault) = deployment.within_deadline(deliver::upload_current_config(store, &item, &config.bytes, &copied)).await
     {
-        return unsent(&item, &spooled, UploadFailure::failed(fault, &spooled));
+        return unsent_outcome(&item, &spooled, UploadFailure::failed(fault, &spooled));
     }
     if upload.outcome.failure.is_none() {
-        deployment.forget_configs();
+        deployment.remove_spooled_configs();
     }
     upload.outcome
 }
 
-fn unsent(item: &Item, spooled: &Result<Kept, Fault>, failure: UploadFailure) -> ConfigOutcome {
-    let backup = if spooled.is_ok() { Backup::Spooled } else { Backup::Failed };
-    let key = layout::history_key(&item.customer, item.at, &item.md5);
+fn unsent_outcome(item: &SpoolItem, spooled: &Result<SpoolEntry, Error>, failure: UploadFailure) -> ConfigOutcome {
+    let backup = if spooled.is_ok() { BackupStatus::Spooled } else { BackupStatus::Failed };
+    let key = layout::config_version_key(&item.customer, item.at, &item.md5);
     ConfigOutcome { backup, key, md5: item.md5.clone(), failure: Some(failure) }
 }

@@ -17,7 +17,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::fault::{Fault, Kind};
+use crate::fault::{Error, ErrorKind};
 
 /// Whom to trust.
 pub type Trust = TlsContext;
@@ -26,11 +26,11 @@ pub type Trust = TlsContext;
 ///
 /// # Errors
 /// The file cannot be read, or holds no certificate, or one that is none.
-pub fn trust(bundle: Option<&Path>) -> Result<Trust, Fault> {
+pub fn load_tls_context(bundle: Option<&Path>) -> Result<Trust, Error> {
     let Some(path) = bundle else { return Ok(TlsContext::default()) };
     let failed = |why: &str| {
         let text = format!("read the certificates of AWS_CA_BUNDLE, `{}`: {why}", path.display());
-        Fault::new(Kind::Input, text, "correct AWS_CA_BUNDLE (or `ca_bundle` of the profile), or unset it")
+        Error::new(ErrorKind::Input, text, "correct AWS_CA_BUNDLE (or `ca_bundle` of the profile), or unset it")
     };
     let pem = fs::read(path).map_err(|error| failed(&error.to_string()))?;
     let certificates: Vec<CertificateDer> =
@@ -50,7 +50,7 @@ pub fn trust(bundle: Option<&Path>) -> Result<Trust, Fault> {
 
 /// A connector that waits for a connection, and then for an answer, as long as it is told.
 #[must_use]
-pub fn connector(trust: &Trust, connect: Duration, answer: Duration) -> Connector {
+pub fn build_connector(trust: &Trust, connect: Duration, answer: Duration) -> Connector {
     let settings = HttpConnectorSettings::builder().connect_timeout(connect).read_timeout(answer).build();
     let mut connector = Connector::builder();
     connector.set_connector_settings(Some(settings));
@@ -67,7 +67,7 @@ mod tests {
     fn a_bundle_that_is_none_is_refused_and_named() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("bundle.pem");
-        let refused = || trust(Some(&path)).expect_err("a refusal").text;
+        let refused = || load_tls_context(Some(&path)).expect_err("a refusal").message;
         assert!(refused().contains("No such file"), "{}", refused());
         for (content, why) in [
             ("", "it holds no certificate"),
@@ -78,6 +78,6 @@ mod tests {
             fs::write(&path, content).expect("written");
             assert!(refused().ends_with(why) && refused().contains("bundle.pem"), "{}", refused());
         }
-        assert!(trust(None).is_ok());
+        assert!(load_tls_context(None).is_ok());
     }
 }

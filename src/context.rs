@@ -7,26 +7,26 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::aws::{Identity, Patience, Store};
-use crate::config::{self, Config, Subject};
-use crate::deadline::{End, WorkState};
-use crate::deliver::{self, Version};
+use crate::aws::{CallerIdentity, ObjectStore, RequestTimeouts};
+use crate::config::{self, ConfigFile, DeploymentSubject};
+use crate::deadline::{StopReason, WorkState};
+use crate::deliver::{self, CurrentVersion};
 use crate::deployment::block_on;
-use crate::fault::{CHECK_NETWORK, Fault, Kind};
-use crate::places::Places;
-use crate::protocol::{self, Query};
+use crate::fault::{CHECK_NETWORK_HINT, Error, ErrorKind};
+use crate::places::StateDirs;
+use crate::protocol::{self, ModuleQuery};
 use crate::spool::Spool;
-use crate::verdict::Status;
+use crate::verdict::AnswerStatus;
 use crate::{deadline, host, panics};
 
 /// The most that a plan is held up.
-const LONGEST: Duration = Duration::from_secs(3);
+const MAX_CONTEXT_TIME: Duration = Duration::from_secs(3);
 
 /// The answer; every value is a string, as the external protocol has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Answer {
+pub struct ContextAnswer {
     /// See [`Status`]; the first key, by which `helper.sh` knows an answer of ours.
-    pub status: Status,
+    pub status: AnswerStatus,
     /// Why the status is not `ok`, or empty.
     pub message: String,
     /// MD5 of the config, hex; empty where it cannot be read.
@@ -59,36 +59,37 @@ pub struct Answer {
     pub version: String,
 }
 
-impl WorkState for Answer {}
+impl WorkState for ContextAnswer {}
 
 /// Answers one query.
 ///
 /// # Errors
 /// Only where the answer cannot be written: all else is told in it.
-pub fn run(input: impl Read, output: impl Write) -> Result<()> {
+pub fn run_context(input: impl Read, output: impl Write) -> Result<()> {
     let started = Instant::now();
-    let blank = blank();
-    let mut answer = match Query::read(input) {
-        Err(error) => Answer { message: format!("{error:#}"), ..blank },
+    let blank = empty_answer();
+    let mut answer = match ModuleQuery::read(input) {
+        Err(error) => ContextAnswer { message: format!("{error:#}"), ..blank },
         Ok(query) => {
-            let limit = LONGEST.min(query.timeout / 3);
-            let pessimist = Answer { message: format!("plan: no answer within {:.1} s", limit.as_secs_f32()), ..blank };
-            let latest =
-                deadline::latest_within(limit, pessimist.clone(), drop, move |tell| work(&query, pessimist, started + limit, tell));
-            match latest.end {
-                End::Broken => Answer { message: format!("plan: {}", panics::fault()), ..latest.state },
+            let limit = MAX_CONTEXT_TIME.min(query.timeout / 3);
+            let pessimist = ContextAnswer { message: format!("plan: no answer within {:.1} s", limit.as_secs_f32()), ..blank };
+            let latest = deadline::run_with_deadline(limit, pessimist.clone(), drop, move |tell| {
+                answer_query(&query, pessimist, started + limit, tell)
+            });
+            match latest.stop_reason {
+                StopReason::Panicked => ContextAnswer { message: format!("plan: {}", panics::last_panic_error()), ..latest.state },
                 _ => latest.state,
             }
         }
     };
     answer.spent_ms = started.elapsed().as_millis().to_string();
-    protocol::answer(output, &answer)
+    protocol::write_answer(output, &answer)
 }
 
-fn blank() -> Answer {
-    let id = host::nonce(host::now());
-    Answer {
-        status: Status::Error,
+fn empty_answer() -> ContextAnswer {
+    let id = host::unique_id(host::utc_now());
+    ContextAnswer {
+        status: AnswerStatus::Error,
         message: String::new(),
         config_hash: String::new(),
         account: String::new(),
@@ -107,48 +108,48 @@ fn blank() -> Answer {
     }
 }
 
-fn work(query: &Query, mut answer: Answer, until: Instant, tell: &mut dyn FnMut(Answer)) {
-    let config = config::read(Path::new(&query.config_file_path));
-    let subject = config::subject(query, config.as_ref().ok());
-    local_facts(&mut answer, &config, &subject);
+fn answer_query(query: &ModuleQuery, mut answer: ContextAnswer, until: Instant, tell: &mut dyn FnMut(ContextAnswer)) {
+    let config = config::read_config_file(Path::new(&query.config_file_path));
+    let subject = config::resolve_subject(query, config.as_ref().ok());
+    add_local_facts(&mut answer, &config, &subject);
     tell(answer.clone());
-    let asked = block_on(ask(query, &subject, config.as_ref().ok(), until)).unwrap_or_else(|fault| (Err(fault.clone()), Err(fault)));
-    remote_facts(&mut answer, asked);
+    let asked = block_on(query_aws(query, &subject, config.as_ref().ok(), until)).unwrap_or_else(|fault| (Err(fault.clone()), Err(fault)));
+    add_remote_facts(&mut answer, asked);
     let problem = config.err().map(|fault| fault.to_string());
     let problems = query.problems.iter().cloned().chain(problem).chain(subject.problems.into_iter().map(|it| format!("config.yaml: {it}")));
     for problem in problems {
-        add(&mut answer, &problem);
+        add_problem(&mut answer, &problem);
     }
     tell(answer);
 }
 
 /// STS and S3 at the same time: neither answer needs the other.
-async fn ask(
-    query: &Query,
-    subject: &Subject,
-    config: Option<&Config>,
+async fn query_aws(
+    query: &ModuleQuery,
+    subject: &DeploymentSubject,
+    config: Option<&ConfigFile>,
     until: Instant,
-) -> (Result<Identity, Fault>, Result<Option<Version>, Fault>) {
+) -> (Result<CallerIdentity, Error>, Result<Option<CurrentVersion>, Error>) {
     let operation = until.saturating_duration_since(Instant::now()).saturating_sub(Duration::from_millis(100));
-    let patience = Patience { operation, attempt: operation, attempts: 2 };
-    let store = match Store::open(&query.target(&subject.profile), patience).await {
+    let patience = RequestTimeouts { operation, attempt: operation, max_attempts: 2 };
+    let store = match ObjectStore::open(&query.bucket_target(&subject.profile), patience).await {
         Ok(store) => store,
         Err(fault) => return (Err(fault.clone()), Err(fault)),
     };
     let version = async {
         match config {
-            Some(config) => deliver::in_step(&store, &subject.customer, &config.digests).await,
+            Some(config) => deliver::find_current_version(&store, &subject.customer, &config.digests).await,
             None => Ok(None),
         }
     };
-    let both = async { futures_util::join!(store.identity(), version) };
+    let both = async { futures_util::join!(store.get_caller_identity(), version) };
     tokio::time::timeout(operation, both).await.unwrap_or_else(|_| {
-        let fault = Fault::new(Kind::Timeout, "plan: no answer of AWS in time", CHECK_NETWORK);
+        let fault = Error::new(ErrorKind::Timeout, "plan: no answer of AWS in time", CHECK_NETWORK_HINT);
         (Err(fault.clone()), Err(fault))
     })
 }
 
-fn local_facts(answer: &mut Answer, config: &Result<Config, Fault>, subject: &Subject) {
+fn add_local_facts(answer: &mut ContextAnswer, config: &Result<ConfigFile, Error>, subject: &DeploymentSubject) {
     if let Ok(config) = config {
         answer.config_hash.clone_from(&config.digests.md5);
     }
@@ -156,30 +157,33 @@ fn local_facts(answer: &mut Answer, config: &Result<Config, Fault>, subject: &Su
     answer.project_name.clone_from(&subject.project_name);
     answer.cluster_name.clone_from(&subject.cluster_name);
     answer.additional_users_count = subject.additional_users_count.to_string();
-    answer.pending = pending().to_string();
+    answer.pending = count_spooled_items().to_string();
 }
 
-fn remote_facts(answer: &mut Answer, (identity, version): (Result<Identity, Fault>, Result<Option<Version>, Fault>)) {
-    (answer.status, answer.message) = (Status::Ok, String::new());
+fn add_remote_facts(
+    answer: &mut ContextAnswer,
+    (identity, version): (Result<CallerIdentity, Error>, Result<Option<CurrentVersion>, Error>),
+) {
+    (answer.status, answer.message) = (AnswerStatus::Ok, String::new());
     match identity {
         Ok(identity) => (answer.caller_arn, answer.user_id, answer.account) = (identity.arn, identity.user_id, identity.account),
-        Err(fault) => fail(answer, &fault),
+        Err(fault) => add_error(answer, &fault),
     }
     match version {
         Ok(Some(version)) if !version.backup_id.is_empty() => (answer.backup_id, answer.backup_key) = (version.backup_id, version.key),
         Ok(_) => {}
-        Err(fault) => fail(answer, &fault),
+        Err(fault) => add_error(answer, &fault),
     }
 }
 
-fn fail(answer: &mut Answer, fault: &Fault) {
-    add(answer, &fault.to_string());
-    answer.status = Status::Error;
+fn add_error(answer: &mut ContextAnswer, fault: &Error) {
+    add_problem(answer, &fault.to_string());
+    answer.status = AnswerStatus::Error;
 }
 
-fn add(answer: &mut Answer, problem: &str) {
-    if answer.status == Status::Ok {
-        answer.status = Status::Warning;
+fn add_problem(answer: &mut ContextAnswer, problem: &str) {
+    if answer.status == AnswerStatus::Ok {
+        answer.status = AnswerStatus::Warning;
     }
     if !answer.message.contains(problem) {
         let separator = if answer.message.is_empty() { "" } else { "; " };
@@ -188,6 +192,6 @@ fn add(answer: &mut Answer, problem: &str) {
 }
 
 /// Looks without making the folder: a plan must leave no trace.
-fn pending() -> usize {
-    Spool::new(&Places::of_host()).look().items.len()
+fn count_spooled_items() -> usize {
+    Spool::new(&StateDirs::detect()).list().items.len()
 }

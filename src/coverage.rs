@@ -11,33 +11,33 @@ use chrono::{DateTime, Duration, Utc};
 use clap::Args;
 use serde::Serialize;
 
-use crate::aws::Store;
-use crate::choice::{End, length, moment};
-use crate::cli::Exit;
+use crate::aws::ObjectStore;
+use crate::choice::{DayBoundary, parse_duration, parse_time_spec};
+use crate::cli::ExitCode;
 use crate::deployment::block_on;
-use crate::earlier::Access;
-use crate::fault::{Fault, Kind};
-use crate::formats::until_closed;
-use crate::gaps::{Gap, Scope};
+use crate::earlier::VersionListing;
+use crate::fault::{Error, ErrorKind};
+use crate::formats::ignore_broken_pipe;
+use crate::gaps::{Gap, GapScope};
 use crate::host;
-use crate::past::PATIENCE;
-use crate::places::Places;
-use crate::source::Source;
+use crate::past::READ_TIMEOUTS;
+use crate::places::StateDirs;
+use crate::source::BucketArgs;
 use crate::spool::Spool;
-use crate::survey::{self, Survey};
-use crate::text::{counted, escape_json, plain};
+use crate::survey::{self, CoverageEvidence};
+use crate::text::{count_noun, escape_json, sanitize};
 
 /// Exits so where there is a gap.
-const GAPS: Exit = Exit(7);
+const GAPS_FOUND: ExitCode = ExitCode(7);
 
 /// The arguments of `coverage`.
 #[derive(Debug, Args)]
-#[command(after_help = KINDS)]
-pub struct Arguments {
+#[command(after_help = GAP_KINDS_HELP)]
+pub struct CoverageArgs {
     /// Only this customer, by the exact name
     pub customer: Option<String>,
     /// How long before a state's change its usage record may be (90m, 3h); it may be up to 15 minutes after it
-    #[arg(long, value_name = "LENGTH", default_value = "3h", value_parser = window)]
+    #[arg(long, value_name = "LENGTH", default_value = "3h", value_parser = parse_window)]
     pub window: Duration,
     /// Nothing that happened before: a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339
     #[arg(long, value_name = "WHEN")]
@@ -47,11 +47,11 @@ pub struct Arguments {
     pub json: bool,
     /// Where to look
     #[command(flatten)]
-    pub source: Source,
+    pub source: BucketArgs,
 }
 
 /// What `coverage --help` ends with.
-const KINDS: &str = "\
+const GAP_KINDS_HELP: &str = "\
 Each line is a gap:
   unlogged         a unit's state changed, and no usage record is near
   no-backup        units have a state, and there is no config
@@ -65,7 +65,7 @@ Exits with 0 where there are no gaps, with 7 where there are.";
 
 /// What `coverage --json` prints.
 #[derive(Debug, Serialize)]
-struct Sheet {
+struct CoverageReport {
     /// By customer, kind and time.
     gaps: Vec<Gap>,
     customers: usize,
@@ -75,78 +75,81 @@ struct Sheet {
     /// Copies of configs.
     copies: usize,
     /// Whether versions of states could be listed.
-    versions: Access,
+    versions: VersionListing,
     /// What could not be read, with the reason.
     left_out: Vec<String>,
 }
 
 /// Prints the gaps. Exit: see README.md, "Exit codes"; 7 where there are any.
-pub fn run(arguments: &Arguments, output: impl Write, messages: impl Write) -> Result<Exit> {
-    let target = arguments.source.target()?;
-    let scope = Scope { window: arguments.window, since: since(arguments, host::now())? };
+pub fn run_coverage(arguments: &CoverageArgs, output: impl Write, messages: impl Write) -> Result<ExitCode> {
+    let target = arguments.source.resolve_target()?;
+    let scope = GapScope { window: arguments.window, since: parse_since(arguments, host::utc_now())? };
     let survey = block_on(async {
-        let store = Arc::new(Store::open(&target, PATIENCE).await?);
-        survey::look(&store, arguments.customer.as_deref(), &Spool::new(&Places::of_host())).await
+        let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);
+        survey::collect_evidence(&store, arguments.customer.as_deref(), &Spool::new(&StateDirs::detect())).await
     })??;
     if let Some(name) = arguments.customer.as_deref().filter(|_| survey.customers.is_empty()) {
         let text = format!("look for states, configs and usage records of `{name}` in the bucket {}: there are none", target.bucket);
-        return Err(Fault::new(Kind::Input, text, "check the customer's name, as in `config-backup report`").into());
+        return Err(Error::new(ErrorKind::Input, text, "check the customer's name, as in `config-backup report`").into());
     }
-    let sheet = sheet(survey, &scope);
-    until_closed(write(&sheet, arguments.json, output, messages)).context("write the gaps to stdout")?;
-    Ok(if sheet.gaps.is_empty() { Exit(0) } else { GAPS })
+    let sheet = build_report(survey, &scope);
+    ignore_broken_pipe(write_report(&sheet, arguments.json, output, messages)).context("write the gaps to stdout")?;
+    Ok(if sheet.gaps.is_empty() { ExitCode(0) } else { GAPS_FOUND })
 }
 
-fn window(text: &str) -> Result<Duration, String> {
-    length(text).ok_or_else(|| "use a length of time (90m, 3h)".to_owned())
+fn parse_window(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "use a length of time (90m, 3h)".to_owned())
 }
 
-fn since(arguments: &Arguments, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Fault> {
+fn parse_since(arguments: &CoverageArgs, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
     let Some(text) = &arguments.since else { return Ok(None) };
-    moment(text, End::First, now).map(Some).map_err(|why| Fault::new(Kind::Input, format!("read `--since {text}`"), why))
+    parse_time_spec(text, DayBoundary::Start, now)
+        .map(Some)
+        .map_err(|why| Error::new(ErrorKind::Input, format!("read `--since {text}`"), why))
 }
 
-fn sheet(survey: Survey, scope: &Scope) -> Sheet {
+fn build_report(survey: CoverageEvidence, scope: &GapScope) -> CoverageReport {
     let customers = survey.customers.values();
-    let mut gaps: Vec<Gap> = customers.clone().flat_map(|customer| customer.gaps(scope)).collect();
+    let mut gaps: Vec<Gap> = customers.clone().flat_map(|customer| customer.find_gaps(scope)).collect();
     gaps.sort_by(|a, b| (&a.customer, a.kind, &a.at).cmp(&(&b.customer, b.kind, &b.at)));
-    Sheet {
+    CoverageReport {
         gaps,
         customers: survey.customers.len(),
         changes: customers.clone().map(|it| it.changes.len()).sum(),
         records: customers.clone().map(|it| it.records.len()).sum(),
         copies: customers.map(|it| it.copies.len()).sum(),
-        versions: survey.versions,
-        left_out: survey.left_out,
+        versions: survey.version_access,
+        left_out: survey.skipped,
     }
 }
 
-fn write(sheet: &Sheet, json: bool, mut output: impl Write, mut messages: impl Write) -> std::io::Result<()> {
+fn write_report(sheet: &CoverageReport, json: bool, mut output: impl Write, mut messages: impl Write) -> std::io::Result<()> {
     if json {
         output.write_all((escape_json(&serde_json::to_string(sheet)?).into_owned() + "\n").as_bytes())?;
         return output.flush();
     }
     for line in &sheet.left_out {
-        writeln!(messages, "config-backup: left out {}", plain(line))?;
+        writeln!(messages, "config-backup: left out {}", sanitize(line))?;
     }
     let mut lines = String::new();
     for Gap { kind, customer, text, .. } in &sheet.gaps {
-        let _ = writeln!(lines, "{} `{}`: {}", kind.name(), plain(customer), plain(text));
+        let _ = writeln!(lines, "{} `{}`: {}", kind.as_str(), sanitize(customer), sanitize(text));
     }
     output.write_all(lines.as_bytes())?;
     output.flush()?;
-    writeln!(messages, "config-backup: {}", summary(sheet))
+    writeln!(messages, "config-backup: {}", summarize_report(sheet))
 }
 
 /// What was looked at, so that nobody takes an empty bucket for a clean one.
-fn summary(sheet: &Sheet) -> String {
-    let gaps = if sheet.gaps.is_empty() { "no gaps".to_owned() } else { counted(sheet.gaps.len(), "gap") };
+fn summarize_report(sheet: &CoverageReport) -> String {
+    let gaps = if sheet.gaps.is_empty() { "no gaps".to_owned() } else { count_noun(sheet.gaps.len(), "gap") };
     let versions = match sheet.versions {
-        Access::Listed => "",
-        Access::Denied => "; state versions: not listed (s3:ListBucketVersions)",
-        Access::Unsupported => "; state versions: not listed (the server has none)",
+        VersionListing::Listed => "",
+        VersionListing::Denied => "; state versions: not listed (s3:ListBucketVersions)",
+        VersionListing::Unsupported => "; state versions: not listed (the server has none)",
     };
-    let Sheet { customers, changes, records, copies, .. } = sheet;
-    let (customers, changes, records) = (counted(*customers, "customer"), counted(*changes, "state change"), counted(*records, "record"));
-    format!("{gaps} in {customers}: {changes}, {records}, {} looked at{versions}", counted(*copies, "config version"))
+    let CoverageReport { customers, changes, records, copies, .. } = sheet;
+    let (customers, changes, records) =
+        (count_noun(*customers, "customer"), count_noun(*changes, "state change"), count_noun(*records, "record"));
+    format!("{gaps} in {customers}: {changes}, {records}, {} looked at{versions}", count_noun(*copies, "config version"))
 }

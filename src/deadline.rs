@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Gives what `work` returns, or `None` when it is not done within `limit` (or cannot be started, or panics).
-pub fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub fn run_with_timeout<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = mpsc::channel();
     let worker = thread::Builder::new().spawn(move || {
         let _ = sender.send(work());
@@ -18,11 +18,11 @@ pub fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Sen
 }
 
 /// A piece of work that tells things one by one.
-pub type Telling<T> = Box<dyn FnOnce(&mpsc::Sender<T>) + Send>;
+pub type ReportingTask<T> = Box<dyn FnOnce(&mpsc::Sender<T>) + Send>;
 
 /// Runs several `works` side by side, and gives what they told within `limit`, or until all of them ended; and whether they did.
 #[must_use]
-pub fn told_within<T: Send + 'static>(limit: Duration, works: Vec<Telling<T>>) -> (Vec<T>, bool) {
+pub fn collect_until<T: Send + 'static>(limit: Duration, works: Vec<ReportingTask<T>>) -> (Vec<T>, bool) {
     let until = Instant::now() + limit;
     let (sender, receiver) = mpsc::channel();
     for work in works {
@@ -42,39 +42,39 @@ pub fn told_within<T: Send + 'static>(limit: Duration, works: Vec<Telling<T>>) -
 
 /// How far `work` of [`latest_within`] came.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Latest<T> {
+pub struct LatestState<T> {
     /// The newest state that it told.
     pub state: T,
     /// Why nobody waited any longer.
-    pub end: End,
+    pub stop_reason: StopReason,
 }
 
 /// Why [`latest_within`] stopped waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum StopReason {
     /// The work came to its end.
     Finished,
     /// The time was over.
-    Late,
+    TimedOut,
     /// The work panicked, or could not even be started.
-    Broken,
+    Panicked,
     /// Somebody was in a hurry, see [`Hurry`].
     Interrupted,
 }
 
-enum Event<T> {
-    Told(T),
+enum WorkerEvent<T> {
+    StateReported(T),
     Finished,
-    Gone,
-    Hurry,
+    ThreadEnded,
+    CancelRequested,
 }
 
 /// Tells that the work's thread is gone, also where it panics: the channel stays open for [`Hurry`].
-struct Gone<T>(mpsc::Sender<Event<T>>);
+struct ThreadEndGuard<T>(mpsc::Sender<WorkerEvent<T>>);
 
-impl<T> Drop for Gone<T> {
+impl<T> Drop for ThreadEndGuard<T> {
     fn drop(&mut self) {
-        let _ = self.0.send(Event::Gone);
+        let _ = self.0.send(WorkerEvent::ThreadEnded);
     }
 }
 
@@ -88,51 +88,51 @@ pub trait WorkState {
 
 /// Ends the waiting early: as soon as the work is in an interruptible state, and within `Hurry::PATIENCE`.
 #[derive(Clone)]
-pub struct Hurry(Arc<dyn Fn() + Send + Sync>);
+pub struct CancelHandle(Arc<dyn Fn() + Send + Sync>);
 
-impl Hurry {
+impl CancelHandle {
     /// How long the work may take to get there even then.
-    const PATIENCE: Duration = Duration::from_secs(1);
+    const GRACE_PERIOD: Duration = Duration::from_secs(1);
 
     /// Do hurry.
-    pub fn up(&self) {
+    pub fn cancel(&self) {
         (self.0)();
     }
 }
 
 /// Runs `work`, which tells each state that it reaches, and gives the newest one after `limit` at the latest. `listen` gets
 /// what ends the waiting before.
-pub fn latest_within<T: WorkState + Send + 'static>(
+pub fn run_with_deadline<T: WorkState + Send + 'static>(
     limit: Duration,
     start: T,
-    listen: impl FnOnce(Hurry),
+    listen: impl FnOnce(CancelHandle),
     work: impl FnOnce(&mut dyn FnMut(T)) + Send + 'static,
-) -> Latest<T> {
+) -> LatestState<T> {
     let mut until = Instant::now() + limit;
     let (sender, receiver) = mpsc::channel();
     let hurry = sender.clone();
-    listen(Hurry(Arc::new(move || drop(hurry.send(Event::Hurry)))));
+    listen(CancelHandle(Arc::new(move || drop(hurry.send(WorkerEvent::CancelRequested)))));
     let worker = thread::Builder::new().spawn(move || {
-        let gone = Gone(sender);
-        work(&mut |state| drop(gone.0.send(Event::Told(state))));
-        let _ = gone.0.send(Event::Finished);
+        let gone = ThreadEndGuard(sender);
+        work(&mut |state| drop(gone.0.send(WorkerEvent::StateReported(state))));
+        let _ = gone.0.send(WorkerEvent::Finished);
     });
-    let mut latest = Latest { state: start, end: End::Late };
+    let mut latest = LatestState { state: start, stop_reason: StopReason::TimedOut };
     if worker.is_err() {
-        return Latest { end: End::Broken, ..latest };
+        return LatestState { stop_reason: StopReason::Panicked, ..latest };
     }
     let mut hurried = false;
     loop {
         match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(Event::Told(state)) => latest.state = state,
-            Ok(Event::Finished) => return Latest { end: End::Finished, ..latest },
-            Ok(Event::Hurry) => (hurried, until) = (true, until.min(Instant::now() + Hurry::PATIENCE)),
-            Ok(Event::Gone) => return Latest { end: End::Broken, ..latest },
-            Err(_) if hurried => return Latest { end: End::Interrupted, ..latest },
+            Ok(WorkerEvent::StateReported(state)) => latest.state = state,
+            Ok(WorkerEvent::Finished) => return LatestState { stop_reason: StopReason::Finished, ..latest },
+            Ok(WorkerEvent::CancelRequested) => (hurried, until) = (true, until.min(Instant::now() + CancelHandle::GRACE_PERIOD)),
+            Ok(WorkerEvent::ThreadEnded) => return LatestState { stop_reason: StopReason::Panicked, ..latest },
+            Err(_) if hurried => return LatestState { stop_reason: StopReason::Interrupted, ..latest },
             Err(_) => return latest,
         }
         if hurried && latest.state.is_interruptible() {
-            return Latest { end: End::Interrupted, ..latest };
+            return LatestState { stop_reason: StopReason::Interrupted, ..latest };
         }
     }
 }
@@ -151,53 +151,53 @@ mod tests {
 
     #[test]
     fn work_that_ends_gives_its_result() {
-        assert_eq!(within(LONG, || 7), Some(7));
-        let latest = latest_within(LONG, 0, drop, |tell| (1..=3).for_each(tell));
-        assert_eq!(latest, Latest { state: 3, end: End::Finished });
+        assert_eq!(run_with_timeout(LONG, || 7), Some(7));
+        let latest = run_with_deadline(LONG, 0, drop, |tell| (1..=3).for_each(tell));
+        assert_eq!(latest, LatestState { state: 3, stop_reason: StopReason::Finished });
     }
 
     #[test]
     fn work_that_hangs_gives_the_newest_state() {
         // A thread that is parked for ever stands for a name look-up or a mount that never answers.
         assert_eq!(
-            within(Duration::from_millis(20), || loop {
+            run_with_timeout(Duration::from_millis(20), || loop {
                 thread::park();
             }),
             None::<()>
         );
-        let latest = latest_within(Duration::from_millis(200), 0, drop, |tell| {
+        let latest = run_with_deadline(Duration::from_millis(200), 0, drop, |tell| {
             tell(1);
             loop {
                 thread::park();
             }
         });
-        assert_eq!(latest, Latest { state: 1, end: End::Late });
+        assert_eq!(latest, LatestState { state: 1, stop_reason: StopReason::TimedOut });
     }
 
     #[test]
     fn of_several_works_all_is_had_that_was_told_in_time() {
-        let tells = |number: u8| -> Telling<u8> { Box::new(move |sender| sender.send(number).expect("a listener")) };
-        let (mut told, all) = told_within(LONG, vec![tells(1), tells(2)]);
+        let tells = |number: u8| -> ReportingTask<u8> { Box::new(move |sender| sender.send(number).expect("a listener")) };
+        let (mut told, all) = collect_until(LONG, vec![tells(1), tells(2)]);
         told.sort_unstable();
         assert_eq!((told, all), (vec![1, 2], true));
-        let hangs: Telling<u8> = Box::new(|sender| {
+        let hangs: ReportingTask<u8> = Box::new(|sender| {
             let _ = sender.send(3);
             loop {
                 thread::park();
             }
         });
-        assert_eq!(told_within(Duration::from_millis(200), vec![hangs]), (vec![3], false));
+        assert_eq!(collect_until(Duration::from_millis(200), vec![hangs]), (vec![3], false));
     }
 
     #[test]
     fn an_early_end_waits_for_a_state_that_is_interruptible_and_no_longer() {
         let (sender, receiver) = mpsc::channel::<()>();
-        let latest = latest_within(
+        let latest = run_with_deadline(
             LONG,
             0,
             |hurry| {
-                hurry.up();
-                hurry.up();
+                hurry.cancel();
+                hurry.cancel();
                 drop(sender);
             },
             move |tell| {
@@ -210,7 +210,7 @@ mod tests {
                 }
             },
         );
-        assert_eq!(latest, Latest { state: 2, end: End::Interrupted });
+        assert_eq!(latest, LatestState { state: 2, stop_reason: StopReason::Interrupted });
     }
 
     #[test]
@@ -218,17 +218,17 @@ mod tests {
         let hang = |_: &mut dyn FnMut(i32)| loop {
             thread::park();
         };
-        let latest = latest_within(LONG, 0, |hurry| hurry.up(), hang);
-        assert_eq!(latest, Latest { state: 0, end: End::Interrupted });
+        let latest = run_with_deadline(LONG, 0, |hurry| hurry.cancel(), hang);
+        assert_eq!(latest, LatestState { state: 0, stop_reason: StopReason::Interrupted });
     }
 
     #[test]
     fn work_that_panics_is_as_good_as_work_that_hangs() {
-        assert_eq!(within(LONG, || -> u8 { std::panic::resume_unwind(Box::new("told")) }), None);
-        let latest = latest_within(LONG, 0, drop, |tell| {
+        assert_eq!(run_with_timeout(LONG, || -> u8 { std::panic::resume_unwind(Box::new("told")) }), None);
+        let latest = run_with_deadline(LONG, 0, drop, |tell| {
             tell(1);
             std::panic::resume_unwind(Box::new("told"));
         });
-        assert_eq!(latest, Latest { state: 1, end: End::Broken });
+        assert_eq!(latest, LatestState { state: 1, stop_reason: StopReason::Panicked });
     }
 }

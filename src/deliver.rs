@@ -8,46 +8,46 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::aws::{Condition, Head, Store, Written};
-use crate::claims::{Claim, End};
-use crate::digest::{Digests, sha256_base64, sha256_hex};
-use crate::fault::{Fault, Kind};
-use crate::item::Item;
+use crate::aws::{ObjectHead, ObjectStore, PutCondition, PutOutcome};
+use crate::claims::{ChainClaim, ChainHead};
+use crate::digest::{ContentDigests, sha256_base64, sha256_hex};
+use crate::fault::{Error, ErrorKind};
+use crate::item::SpoolItem;
 use crate::layout;
-use crate::listing::Listing;
-use crate::record::{self, Backup};
-use crate::seal::{self, Origin};
+use crate::listing::ListRequest;
+use crate::record::{self, BackupStatus};
+use crate::seal::{self, RecordOrigin};
 
 /// Metadata: MD5 of the body, hex.
-pub const MD5: &str = "md5";
+pub const MD5_FIELD: &str = "md5";
 /// Metadata: SHA-256 of the body, hex.
-pub const SHA256: &str = "sha256";
+pub const SHA256_FIELD: &str = "sha256";
 /// Metadata: names the version.
-const BACKUP_ID: &str = "backup-id";
+const BACKUP_ID_FIELD: &str = "backup-id";
 /// Metadata: names the deployment that wrote the object.
-pub const DEPLOYMENT_ID: &str = "deployment-id";
+pub const DEPLOYMENT_ID_FIELD: &str = "deployment-id";
 /// Metadata: when the config was read, RFC 3339.
-const CAPTURED_AT: &str = "captured-at";
+const CAPTURED_AT_FIELD: &str = "captured-at";
 
 /// The media type of a config.
-const YAML: &str = "application/yaml";
+const YAML_MEDIA_TYPE: &str = "application/yaml";
 /// The largest record that is read, in bytes.
-const LARGEST_RECORD: u64 = 64 << 10;
+const MAX_RECORD_BYTES: u64 = 64 << 10;
 
 /// Whether an upload belongs to the deployment that is running, or to an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
+pub enum UploadMode {
     /// Running now: its config is the newest.
-    Now,
+    Deploy,
     /// As [`When::Now`], and its plan saw another config in the bucket a moment ago: nobody need look before.
-    JustPlanned,
+    DeployFreshPlan,
     /// Earlier: it must not overwrite what came after it.
-    Late,
+    Replay,
 }
 
 /// The version of the config that the bucket has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
+pub struct CurrentVersion {
     /// Its id.
     pub backup_id: String,
     /// The deployment that brought it.
@@ -56,129 +56,129 @@ pub struct Version {
     pub key: String,
 }
 
-impl Version {
+impl CurrentVersion {
     /// What became of the config in a deployment that finds this version: its own upload may be what it finds, when
     /// the answer to that was lost, or nobody could tell it.
     #[must_use]
-    pub fn backup(&self, deployment_id: &str) -> Backup {
-        if self.deployment_id == deployment_id { Backup::Uploaded } else { Backup::Unchanged }
+    pub fn backup_status(&self, deployment_id: &str) -> BackupStatus {
+        if self.deployment_id == deployment_id { BackupStatus::Uploaded } else { BackupStatus::Unchanged }
     }
 }
 
 /// The bucket's version of the config, if it is the one with these digests.
-pub async fn in_step(store: &Store, customer: &str, digests: &Digests) -> Result<Option<Version>, Fault> {
-    let head = store.head(&layout::config_key(customer)).await?;
-    Ok(head.and_then(|head| same(&head, customer, &digests.md5, &digests.sha256)))
+pub async fn find_current_version(store: &ObjectStore, customer: &str, digests: &ContentDigests) -> Result<Option<CurrentVersion>, Error> {
+    let head = store.head_object(&layout::current_config_key(customer)).await?;
+    Ok(head.and_then(|head| match_version(&head, customer, &digests.md5, &digests.sha256)))
 }
 
 /// A config whose history copy the bucket has.
 #[derive(Debug)]
-pub struct Brought {
+pub struct UploadedCopy {
     /// What became of it.
-    pub backup: Backup,
+    pub backup: BackupStatus,
     /// The key of its history copy.
     pub key: String,
     /// What `config.yaml` is put over; `None` where it stays as it is.
-    over: Option<Over>,
+    overwrite: Option<OverwritePlan>,
 }
 
 #[derive(Debug)]
-struct Over {
-    condition: Condition,
+struct OverwritePlan {
+    condition: PutCondition,
     /// The metadata of what is there.
     metadata: Option<HashMap<String, String>>,
 }
 
 /// Uploads a config: its history copy, then `config.yaml`.
-pub async fn config(store: &Store, item: &Item, body: &[u8], when: When) -> Result<(), Fault> {
-    let brought = copy(store, item, body, when).await?;
-    current(store, item, body, &brought).await
+pub async fn upload_config(store: &ObjectStore, item: &SpoolItem, body: &[u8], when: UploadMode) -> Result<(), Error> {
+    let brought = upload_history_copy(store, item, body, when).await?;
+    upload_current_config(store, item, body, &brought).await
 }
 
 /// Uploads the history copy of a config. [`current`] must follow before anything is forgotten.
 ///
 /// The copy comes first: neither `config.yaml` nor a usage record must ever be of a version that history does not have.
-pub async fn copy(store: &Store, item: &Item, body: &[u8], when: When) -> Result<Brought, Fault> {
-    let copy = layout::history_key(&item.customer, item.at, &item.md5);
-    let key = layout::config_key(&item.customer);
-    let look = store.head(&key);
-    let there = if when == When::JustPlanned {
+pub async fn upload_history_copy(store: &ObjectStore, item: &SpoolItem, body: &[u8], when: UploadMode) -> Result<UploadedCopy, Error> {
+    let copy = layout::config_version_key(&item.customer, item.at, &item.md5);
+    let key = layout::current_config_key(&item.customer);
+    let look = store.head_object(&key);
+    let there = if when == UploadMode::DeployFreshPlan {
         // Should somebody have brought these bytes since the plan, there are two copies of them, as where both look at once.
-        let (there, put) = futures_util::join!(look, put_copy(store, &copy, item, body));
+        let (there, put) = futures_util::join!(look, put_history_copy(store, &copy, item, body));
         // The answer to a PUT has a body, which says more than a HEAD's status.
         put.and(there)?
     } else {
         look.await?
     };
-    let known = there.as_ref().and_then(|head| same(head, &item.customer, &item.md5, &item.sha256));
-    if when != When::JustPlanned {
+    let known = there.as_ref().and_then(|head| match_version(head, &item.customer, &item.md5, &item.sha256));
+    if when != UploadMode::DeployFreshPlan {
         match known.clone() {
             // The record of an earlier deployment names the copy of its own time, so that one must come to be.
-            Some(version) if when == When::Now || version.key == copy => {
-                return Ok(Brought { backup: version.backup(&item.deployment_id), key: version.key, over: None });
+            Some(version) if when == UploadMode::Deploy || version.key == copy => {
+                return Ok(UploadedCopy { backup: version.backup_status(&item.deployment_id), key: version.key, overwrite: None });
             }
-            _ => put_copy(store, &copy, item, body).await?,
+            _ => put_history_copy(store, &copy, item, body).await?,
         }
     }
     let metadata = there.as_ref().map(|head| head.metadata.clone());
     let over = match (when, there) {
-        (When::Now | When::JustPlanned, _) => Some(Condition::None),
-        (When::Late, None) => Some(Condition::Absent),
-        (When::Late, Some(head))
-            if known.is_some() || captured_at(&head).is_none_or(|at| at >= item.at) || overtaken(store, item).await? =>
+        (UploadMode::Deploy | UploadMode::DeployFreshPlan, _) => Some(PutCondition::Always),
+        (UploadMode::Replay, None) => Some(PutCondition::IfAbsent),
+        (UploadMode::Replay, Some(head))
+            if known.is_some() || parse_captured_at(&head).is_none_or(|at| at >= item.at) || has_later_deployment(store, item).await? =>
         {
             None
         }
-        (When::Late, Some(head)) => Some(Condition::Matches(head.etag)),
+        (UploadMode::Replay, Some(head)) => Some(PutCondition::IfMatch(head.etag)),
     };
-    Ok(Brought { backup: Backup::Uploaded, key: copy, over: over.map(|condition| Over { condition, metadata }) })
+    Ok(UploadedCopy { backup: BackupStatus::Uploaded, key: copy, overwrite: over.map(|condition| OverwritePlan { condition, metadata }) })
 }
 
-async fn put_copy(store: &Store, copy: &str, item: &Item, body: &[u8]) -> Result<(), Fault> {
-    let written = store.put(copy, body, YAML, &metadata(item), Condition::Absent).await?;
-    if written.is_vouched_for() {
+async fn put_history_copy(store: &ObjectStore, copy: &str, item: &SpoolItem, body: &[u8]) -> Result<(), Error> {
+    let written = store.put_object(copy, body, YAML_MEDIA_TYPE, &config_metadata(item), PutCondition::IfAbsent).await?;
+    if written.is_checksum_confirmed() {
         return Ok(());
     }
-    let there = store.head(copy).await?;
+    let there = store.head_object(copy).await?;
     // Ours after a lost answer, or the same bytes from somebody else within the second.
-    let is_same = there.as_ref().is_some_and(|head| head.metadata.get(SHA256) == Some(&item.sha256));
-    if written == Written::ConditionFailed && !is_same {
-        let text = format!("put `{}`: another object has this name", store.uri(copy));
-        return Err(Fault::new(Kind::Service, text, ""));
+    let is_same = there.as_ref().is_some_and(|head| head.metadata.get(SHA256_FIELD) == Some(&item.sha256));
+    if written == PutOutcome::ConditionFailed && !is_same {
+        let text = format!("put `{}`: another object has this name", store.object_uri(copy));
+        return Err(Error::new(ErrorKind::Service, text, ""));
     }
-    is_there(store, copy, there.as_ref(), item, body)
+    check_read_back(store, copy, there.as_ref(), item, body)
 }
 
 /// Uploads `config.yaml` behind its history copy, where it is to be uploaded.
-pub async fn current(store: &Store, item: &Item, body: &[u8], brought: &Brought) -> Result<(), Fault> {
-    let Some(Over { condition, metadata: before }) = &brought.over else { return Ok(()) };
-    let key = layout::config_key(&item.customer);
-    let written = store.put(&key, body, YAML, &metadata(item), condition.clone()).await?;
-    if written.is_vouched_for() {
+pub async fn upload_current_config(store: &ObjectStore, item: &SpoolItem, body: &[u8], brought: &UploadedCopy) -> Result<(), Error> {
+    let Some(OverwritePlan { condition, metadata: before }) = &brought.overwrite else { return Ok(()) };
+    let key = layout::current_config_key(&item.customer);
+    let written = store.put_object(&key, body, YAML_MEDIA_TYPE, &config_metadata(item), condition.clone()).await?;
+    if written.is_checksum_confirmed() {
         return Ok(());
     }
-    match store.head(&key).await? {
+    match store.head_object(&key).await? {
         // A condition that fails means that a deployment has just written a newer one, which stays.
-        Some(head) if matches!(written, Written::Yes(_)) && head.metadata.get(BACKUP_ID) == Some(&item.backup_id) => {
-            is_there(store, &key, Some(&head), item, body)
+        Some(head) if matches!(written, PutOutcome::Written(_)) && head.metadata.get(BACKUP_ID_FIELD) == Some(&item.backup_id) => {
+            check_read_back(store, &key, Some(&head), item, body)
         }
         // Still the version of before: whatever the answer said, nobody wrote anything.
-        Some(head) if before.as_ref() == Some(&head.metadata) => Err(lost(store, &key)),
+        Some(head) if before.as_ref() == Some(&head.metadata) => Err(lost_write_error(store, &key)),
         // Overwritten meanwhile: by a deployment whose config is as good as ours.
         Some(_) => Ok(()),
-        None => Err(lost(store, &key)),
+        None => Err(lost_write_error(store, &key)),
     }
 }
 
 /// Whether another deployment came after the one that `item` is of. Its config may be an older one than that: who goes back
 /// to what the bucket has already uploads nothing, and leaves a record only.
-async fn overtaken(store: &Store, item: &Item) -> Result<bool, Fault> {
-    let prefix = layout::logs_prefix(Some(&item.customer));
-    let listing = Listing { prefix, after: layout::log_key(&item.customer, item.at), ..Listing::default() };
-    let page = store.list(&listing, None).await?;
-    let is_later = |key: &&String| layout::parse_log_key(key).and_then(|key| key.at).is_some_and(|at| at > item.at);
+async fn has_later_deployment(store: &ObjectStore, item: &SpoolItem) -> Result<bool, Error> {
+    let prefix = layout::record_keys_prefix(Some(&item.customer));
+    let listing = ListRequest { prefix, start_after: layout::record_key(&item.customer, item.at), ..ListRequest::default() };
+    let page = store.list_page(&listing, None).await?;
+    let is_later = |key: &&String| layout::parse_record_key(key).and_then(|key| key.deployed_at).is_some_and(|at| at > item.at);
     for key in page.objects.iter().map(|object| &object.key).filter(is_later) {
-        let ours = store.head(key).await?.is_none_or(|head| head.metadata.get(DEPLOYMENT_ID) == Some(&item.deployment_id));
+        let ours = store.head_object(key).await?.is_none_or(|head| head.metadata.get(DEPLOYMENT_ID_FIELD) == Some(&item.deployment_id));
         if !ours {
             return Ok(true);
         }
@@ -187,110 +187,115 @@ async fn overtaken(store: &Store, item: &Item) -> Result<bool, Fault> {
 }
 
 /// Whether what was read back is what was sent.
-fn is_there(store: &Store, key: &str, head: Option<&Head>, item: &Item, body: &[u8]) -> Result<(), Fault> {
+fn check_read_back(store: &ObjectStore, key: &str, head: Option<&ObjectHead>, item: &SpoolItem, body: &[u8]) -> Result<(), Error> {
     let there = head.is_some_and(|head| {
         let same_sum = head.sha256.as_ref().is_none_or(|sum| *sum == sha256_base64(body));
-        head.metadata.get(SHA256) == Some(&item.sha256) && head.size == body.len() as u64 && same_sum
+        head.metadata.get(SHA256_FIELD) == Some(&item.sha256) && head.size == body.len() as u64 && same_sum
     });
-    if there { Ok(()) } else { Err(lost(store, key)) }
+    if there { Ok(()) } else { Err(lost_write_error(store, key)) }
 }
 
 /// S3 said that it had written something, and has it not.
-fn lost(store: &Store, key: &str) -> Fault {
-    Fault::new(Kind::Service, format!("read back `{}`: it is not what was sent", store.uri(key)), "")
+fn lost_write_error(store: &ObjectStore, key: &str) -> Error {
+    Error::new(ErrorKind::Service, format!("read back `{}`: it is not what was sent", store.object_uri(key)), "")
 }
 
 /// A usage record that is in the bucket.
 #[derive(Debug)]
-pub struct Delivered {
+pub struct UploadedRecord {
     /// Its key.
     pub key: String,
     /// The chain that it ends; `None` where it is in none.
-    pub end: Option<End>,
+    pub chain_head: Option<ChainHead>,
     /// Why the bucket has no seal on it.
-    pub unsealed: Option<Fault>,
+    pub seal_error: Option<Error>,
 }
 
 /// Uploads a usage record, which continues the chain that `claim` stands for, and seals it.
-pub async fn record(store: &Store, item: &Item, body: &[u8], claim: &mut Claim) -> Result<Delivered, Fault> {
-    let keys = [layout::log_key(&item.customer, item.at), layout::log_key_beside(&item.customer, item.at, &item.deployment_id)];
+pub async fn put_record_and_seal(
+    store: &ObjectStore,
+    item: &SpoolItem,
+    body: &[u8],
+    claim: &mut ChainClaim,
+) -> Result<UploadedRecord, Error> {
+    let keys = [layout::record_key(&item.customer, item.at), layout::record_key_with_suffix(&item.customer, item.at, &item.deployment_id)];
     let sha256 = sha256_hex(body);
-    let metadata = HashMap::from([(DEPLOYMENT_ID.to_owned(), item.deployment_id.clone()), (SHA256.to_owned(), sha256.clone())]);
+    let metadata = HashMap::from([(DEPLOYMENT_ID_FIELD.to_owned(), item.deployment_id.clone()), (SHA256_FIELD.to_owned(), sha256.clone())]);
     for key in keys {
-        let put = store.put(&key, body, "application/json", &metadata, Condition::Absent);
-        let (written, sealed) = futures_util::join!(put, seal::ahead(store, &item.customer, claim, &key, body));
+        let put = store.put_object(&key, body, "application/json", &metadata, PutCondition::IfAbsent);
+        let (written, sealed) = futures_util::join!(put, seal::seal_before_record_confirmed(store, &item.customer, claim, &key, body));
         let written = written?;
-        let end = async |body: &[u8], origin| seal::put(store, &item.customer, claim, &key, body, origin).await;
-        if matches!(written, Written::Yes(_)) {
+        let end = async |body: &[u8], origin| seal::seal_record(store, &item.customer, claim, &key, body, origin).await;
+        if matches!(written, PutOutcome::Written(_)) {
             let is_there = async {
-                let is_it = |head: Head| is_of(&head, item) && head.size == body.len() as u64;
-                Ok(written.is_vouched_for() || store.head(&key).await?.is_some_and(is_it))
+                let is_it = |head: ObjectHead| is_of_deployment(&head, item) && head.size == body.len() as u64;
+                Ok(written.is_checksum_confirmed() || store.head_object(&key).await?.is_some_and(is_it))
             };
             let seal = async {
                 match sealed {
                     Some(end) => (Some(end), None),
-                    None => end(body, Origin::Written).await,
+                    None => end(body, RecordOrigin::Written).await,
                 }
             };
             // Should the record be lost after all, it is sent again, and so is the seal.
             let (is_there, end) = futures_util::join!(is_there, seal);
-            return if is_there? { Ok(delivered(key, end)) } else { Err(lost(store, &key)) };
+            return if is_there? { Ok(uploaded_record(key, end)) } else { Err(lost_write_error(store, &key)) };
         }
         // Taken, but by nothing that is there: no reason to write it under another name.
-        let Some(there) = store.head(&key).await? else { return Err(lost(store, &key)) };
-        if is_of(&there, item) && there.metadata.get(SHA256) == Some(&sha256) {
-            return Ok(delivered(key.clone(), end(body, Origin::Found).await));
+        let Some(there) = store.head_object(&key).await? else { return Err(lost_write_error(store, &key)) };
+        if is_of_deployment(&there, item) && there.metadata.get(SHA256_FIELD) == Some(&sha256) {
+            return Ok(uploaded_record(key.clone(), end(body, RecordOrigin::Found).await));
         }
         // The name is taken: by ourselves, if an answer was lost, or by another deployment of the same second. To take
         // our own record for another one would be a second record, so its content is asked as well.
-        let written = match store.get(&key, LARGEST_RECORD).await {
+        let written = match store.get_object(&key, MAX_RECORD_BYTES).await {
             Ok(written) => written.unwrap_or_default(),
             // Whatever it is, it says whose it is, and stands in the way for ever if it cannot be read.
-            Err(_) if there.metadata.contains_key(DEPLOYMENT_ID) => Vec::new(),
+            Err(_) if there.metadata.contains_key(DEPLOYMENT_ID_FIELD) => Vec::new(),
             Err(fault) => return Err(fault),
         };
         let id = serde_json::from_slice::<Value>(&written).ok();
         let id = id.as_ref().and_then(|record| record.get("deployment_id")?.as_str());
-        if is_of(&there, item) || id == Some(&item.deployment_id) {
-            return Ok(delivered(key.clone(), end(&written, Origin::Found).await));
+        if is_of_deployment(&there, item) || id == Some(&item.deployment_id) {
+            return Ok(uploaded_record(key.clone(), end(&written, RecordOrigin::Found).await));
         }
     }
     let text = format!("put the usage record of deployment {}: both its names are taken", item.deployment_id);
-    Err(Fault::new(Kind::Service, text, ""))
+    Err(Error::new(ErrorKind::Service, text, ""))
 }
 
-fn is_of(head: &Head, item: &Item) -> bool {
-    head.metadata.get(DEPLOYMENT_ID) == Some(&item.deployment_id)
+fn is_of_deployment(head: &ObjectHead, item: &SpoolItem) -> bool {
+    head.metadata.get(DEPLOYMENT_ID_FIELD) == Some(&item.deployment_id)
 }
 
-fn delivered(key: String, (end, unsealed): (Option<End>, Option<Fault>)) -> Delivered {
-    Delivered { key, end, unsealed }
+fn uploaded_record(key: String, (end, unsealed): (Option<ChainHead>, Option<Error>)) -> UploadedRecord {
+    UploadedRecord { key, chain_head: end, seal_error: unsealed }
 }
 
 /// An `ETag` is no digest (KMS, multipart), so what is the same stands in the metadata that we wrote.
-fn same(head: &Head, customer: &str, md5: &str, sha256: &str) -> Option<Version> {
+fn match_version(head: &ObjectHead, customer: &str, md5: &str, sha256: &str) -> Option<CurrentVersion> {
     let has = |name: &str, value: &str| head.metadata.get(name).is_some_and(|there| there == value);
-    if !has(MD5, md5) || !has(SHA256, sha256) {
+    if !has(MD5_FIELD, md5) || !has(SHA256_FIELD, sha256) {
         return None;
     }
     let said = |name: &str| head.metadata.get(name).cloned().unwrap_or_default();
-    let (backup_id, deployment_id) = (said(BACKUP_ID), said(DEPLOYMENT_ID));
-    Some(Version { backup_id, deployment_id, key: layout::history_key(customer, captured_at(head)?, md5) })
+    let (backup_id, deployment_id) = (said(BACKUP_ID_FIELD), said(DEPLOYMENT_ID_FIELD));
+    Some(CurrentVersion { backup_id, deployment_id, key: layout::config_version_key(customer, parse_captured_at(head)?, md5) })
 }
 
 /// When the config was read that an object holds; `None` where its metadata does not say.
 #[must_use]
-pub fn captured_at(head: &Head) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(head.metadata.get(CAPTURED_AT)?).ok().map(|at| at.to_utc())
+pub fn parse_captured_at(head: &ObjectHead) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(head.metadata.get(CAPTURED_AT_FIELD)?).ok().map(|at| at.to_utc())
 }
 
-fn metadata(item: &Item) -> HashMap<String, String> {
+fn config_metadata(item: &SpoolItem) -> HashMap<String, String> {
     let pairs = [
-        (MD5, item.md5.clone()),
-        (SHA256, item.sha256.clone()),
-        (BACKUP_ID, item.backup_id.clone()),
-        (DEPLOYMENT_ID, item.deployment_id.clone()),
-        (CAPTURED_AT, record::timestamp(item.at)),
+        (MD5_FIELD, item.md5.clone()),
+        (SHA256_FIELD, item.sha256.clone()),
+        (BACKUP_ID_FIELD, item.backup_id.clone()),
+        (DEPLOYMENT_ID_FIELD, item.deployment_id.clone()),
+        (CAPTURED_AT_FIELD, record::format_rfc3339(item.at)),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -299,19 +304,19 @@ fn metadata(item: &Item) -> HashMap<String, String> {
 mod tests {
     use super::*;
 
-    fn head(pairs: &[(&str, &str)]) -> Head {
+    fn head_with_metadata(pairs: &[(&str, &str)]) -> ObjectHead {
         let metadata = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Head { metadata, ..Head::default() }
+        ObjectHead { metadata, ..ObjectHead::default() }
     }
 
     #[test]
     fn a_version_is_the_same_only_if_both_digests_are() {
         let ours = [("md5", "m"), ("sha256", "s"), ("backup-id", "id"), ("captured-at", "2025-10-30T14:30:52Z")];
-        let version = same(&head(&ours), "airbnb", "m", "s").expect("the same");
+        let version = match_version(&head_with_metadata(&ours), "airbnb", "m", "s").expect("the same");
         assert_eq!(version.key, "terragrunt/airbnb/config-history/2025-10-30_143052_m.yaml");
         assert_eq!(version.backup_id, "id");
-        assert_eq!(same(&head(&ours), "airbnb", "m", "t"), None);
-        assert_eq!(same(&head(&ours[..1]), "airbnb", "m", "s"), None);
-        assert_eq!(same(&head(&[]), "airbnb", "m", "s"), None);
+        assert_eq!(match_version(&head_with_metadata(&ours), "airbnb", "m", "t"), None);
+        assert_eq!(match_version(&head_with_metadata(&ours[..1]), "airbnb", "m", "s"), None);
+        assert_eq!(match_version(&head_with_metadata(&[]), "airbnb", "m", "s"), None);
     }
 }

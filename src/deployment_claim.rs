@@ -13,16 +13,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::deploy::DeployAnswer;
 use crate::digest::sha256_hex;
-use crate::files::{self, Mode};
-use crate::places::Places;
-use crate::verdict::Status;
+use crate::files::{self, FileMode};
+use crate::places::StateDirs;
+use crate::verdict::AnswerStatus;
 
 /// The folder's name in the state folder.
-pub const FOLDER: &str = "deployments";
+pub const DEPLOYMENTS_DIR: &str = "deployments";
 
 /// What the file says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct ClaimFile {
+struct ClaimFileContent {
     /// Names the deployment.
     deployment_id: String,
     /// When it began; the time in its record and in the record's key.
@@ -35,7 +35,7 @@ struct ClaimFile {
 /// A deployment that this process works on.
 #[derive(Debug)]
 pub struct DeploymentClaim {
-    content: ClaimFile,
+    content: ClaimFileContent,
     is_resumed: bool,
     /// `None` where no file can be written: then a second run is a deployment of its own.
     path: Option<PathBuf>,
@@ -47,39 +47,39 @@ pub struct DeploymentClaim {
 #[derive(Debug, Clone)]
 pub struct AnswerFile {
     path: PathBuf,
-    content: ClaimFile,
+    content: ClaimFileContent,
 }
 
 impl DeploymentClaim {
     /// Claims the deployment that `scope` names; waits while another process works on it. A claim of before gives its id and
     /// time, otherwise `deployment_id` and `now` are noted.
     #[must_use]
-    pub fn take(places: &Places, scope: &str, deployment_id: &str, now: DateTime<Utc>) -> Self {
+    pub fn acquire(places: &StateDirs, scope: &str, deployment_id: &str, now: DateTime<Utc>) -> Self {
         let name = sha256_hex(scope.as_bytes())[..32].to_owned();
-        let lock = places.write(FOLDER, |folder| {
-            let file = files::open_private(&folder.join(format!("{name}.lock")))?;
+        let lock = places.write_in(DEPLOYMENTS_DIR, |folder| {
+            let file = files::open_private_file(&folder.join(format!("{name}.lock")))?;
             // A file system without locks costs the guarantee and not the deployment.
             let _ = file.lock();
             Ok(file)
         });
         let name = format!("{name}.json");
-        let found = places.all(FOLDER).map(|folder| folder.join(&name)).find_map(|path| Some((read_claim(&path)?, path)));
-        let lock = lock.ok().map(|written| written.result);
+        let found = places.subdirs(DEPLOYMENTS_DIR).map(|folder| folder.join(&name)).find_map(|path| Some((read_claim(&path)?, path)));
+        let lock = lock.ok().map(|written| written.value);
         if let Some((content, path)) = found {
             return Self { content, is_resumed: true, path: Some(path), _lock: lock };
         }
-        let content = ClaimFile { deployment_id: deployment_id.to_owned(), at: now, answer: None };
-        let written = places.write(FOLDER, |folder| write_claim(folder.join(&name), &content));
-        Self { content, is_resumed: false, path: written.ok().map(|written| written.result), _lock: lock }
+        let content = ClaimFileContent { deployment_id: deployment_id.to_owned(), at: now, answer: None };
+        let written = places.write_in(DEPLOYMENTS_DIR, |folder| write_claim(folder.join(&name), &content));
+        Self { content, is_resumed: false, path: written.ok().map(|written| written.value), _lock: lock }
     }
 
     /// The answer of a deployment that this machine carried out and that went well.
     #[must_use]
-    pub fn find_good_answer(places: &Places, deployment_id: &str) -> Option<DeployAnswer> {
-        let entries = places.all(FOLDER).filter_map(|folder| fs::read_dir(folder).ok()).flatten().filter_map(Result::ok);
+    pub fn find_good_answer(places: &StateDirs, deployment_id: &str) -> Option<DeployAnswer> {
+        let entries = places.subdirs(DEPLOYMENTS_DIR).filter_map(|folder| fs::read_dir(folder).ok()).flatten().filter_map(Result::ok);
         let mut claims = entries.filter_map(|entry| read_claim(&entry.path()));
         let answer = claims.find(|claim| claim.deployment_id == deployment_id)?.answer?;
-        (answer.status == Status::Ok).then_some(answer)
+        (answer.status == AnswerStatus::Ok).then_some(answer)
     }
 
     /// Names the deployment.
@@ -90,7 +90,7 @@ impl DeploymentClaim {
 
     /// When the deployment began.
     #[must_use]
-    pub fn at(&self) -> DateTime<Utc> {
+    pub fn started_at(&self) -> DateTime<Utc> {
         self.content.at
     }
 
@@ -102,7 +102,7 @@ impl DeploymentClaim {
 
     /// The answer of an earlier process that ended.
     #[must_use]
-    pub fn answer(&self) -> Option<DeployAnswer> {
+    pub fn previous_answer(&self) -> Option<DeployAnswer> {
         self.content.answer.clone()
     }
 
@@ -115,17 +115,17 @@ impl DeploymentClaim {
 
 impl AnswerFile {
     /// Notes that the deployment has ended. Where that fails, a second run repeats the requests, which S3 refuses.
-    pub fn write(self, answer: DeployAnswer) {
-        let _ = write_claim(self.path, &ClaimFile { answer: Some(answer), ..self.content });
+    pub fn write_answer(self, answer: DeployAnswer) {
+        let _ = write_claim(self.path, &ClaimFileContent { answer: Some(answer), ..self.content });
     }
 }
 
-fn read_claim(path: &PathBuf) -> Option<ClaimFile> {
+fn read_claim(path: &PathBuf) -> Option<ClaimFileContent> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-fn write_claim(path: PathBuf, content: &ClaimFile) -> std::io::Result<PathBuf> {
-    files::put(&path, &[&serde_json::to_vec(content)?], Mode::Private)?;
+fn write_claim(path: PathBuf, content: &ClaimFileContent) -> std::io::Result<PathBuf> {
+    files::write_atomically(&path, &[&serde_json::to_vec(content)?], FileMode::Private)?;
     Ok(path)
 }
 
@@ -133,31 +133,31 @@ fn write_claim(path: PathBuf, content: &ClaimFile) -> std::io::Result<PathBuf> {
 mod tests {
     use super::*;
 
-    fn at(seconds: i64) -> DateTime<Utc> {
+    fn time_at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(seconds, 0).expect("a valid time")
     }
 
     #[test]
     fn a_second_run_continues_the_first_one() {
         let folder = tempfile::tempdir().expect("a folder");
-        let places = Places::own([folder.path().to_owned()]);
-        let first = DeploymentClaim::take(&places, "run 1", "first", at(1));
-        assert!(!first.is_resumed() && first.answer().is_none());
+        let places = StateDirs::from_private_dirs([folder.path().to_owned()]);
+        let first = DeploymentClaim::acquire(&places, "run 1", "first", time_at(1));
+        assert!(!first.is_resumed() && first.previous_answer().is_none());
         let answer_file = first.answer_file().expect("a file");
         drop(first);
-        let second = DeploymentClaim::take(&places, "run 1", "second", at(2));
-        assert_eq!((second.deployment_id(), second.at(), second.is_resumed()), ("first", at(1), true));
+        let second = DeploymentClaim::acquire(&places, "run 1", "second", time_at(2));
+        assert_eq!((second.deployment_id(), second.started_at(), second.is_resumed()), ("first", time_at(1), true));
         drop(second);
-        answer_file.write(DeployAnswer::error("no network".to_owned()));
-        let third = DeploymentClaim::take(&places, "run 1", "third", at(3));
-        assert_eq!(third.answer().expect("an answer").message, "no network");
-        let other = DeploymentClaim::take(&places, "run 2", "other", at(4));
+        answer_file.write_answer(DeployAnswer::from_error("no network".to_owned()));
+        let third = DeploymentClaim::acquire(&places, "run 1", "third", time_at(3));
+        assert_eq!(third.previous_answer().expect("an answer").message, "no network");
+        let other = DeploymentClaim::acquire(&places, "run 2", "other", time_at(4));
         assert_eq!((other.deployment_id(), other.is_resumed()), ("other", false));
     }
 
     #[test]
     fn without_a_folder_each_run_is_a_deployment_of_its_own() {
-        let claim = DeploymentClaim::take(&Places::default(), "run", "id", at(1));
+        let claim = DeploymentClaim::acquire(&StateDirs::default(), "run", "id", time_at(1));
         assert_eq!((claim.deployment_id(), claim.is_resumed()), ("id", false));
         assert!(claim.answer_file().is_none());
     }

@@ -4,118 +4,120 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::documents::Node;
+use crate::documents::YamlNode;
 
 /// A step of the way to a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step<'a> {
+pub enum PathStep<'a> {
     /// To the value of this key.
-    Key(&'a Node),
+    Key(&'a YamlNode),
     /// To the item at this place, counted from 0.
     Item(usize),
 }
 
 /// One difference: what stands at a path in either document; `None` where nothing does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change<'a> {
+pub struct NodeChange<'a> {
     /// Where.
-    pub path: Vec<Step<'a>>,
+    pub path: Vec<PathStep<'a>>,
     /// In the first document.
-    pub before: Option<&'a Node>,
+    pub before: Option<&'a YamlNode>,
     /// In the second.
-    pub after: Option<&'a Node>,
+    pub after: Option<&'a YamlNode>,
 }
 
 /// Says whether to take what differs at a path as one: it is asked with what is there in both documents.
-pub type Closes<'a, 'f> = &'f dyn Fn(&[Step<'a>], [Option<&'a Node>; 2]) -> bool;
+pub type OpaquePredicate<'a, 'f> = &'f dyn Fn(&[PathStep<'a>], [Option<&'a YamlNode>; 2]) -> bool;
 
 /// What differs, down to single values, except below nodes that `closes` takes as one. Empty exactly if the two are equal.
 #[must_use]
-pub fn differences<'a>(before: &'a Node, after: &'a Node, closes: Closes<'a, '_>) -> Vec<Change<'a>> {
-    let mut walk = Walk { closes, path: Vec::new(), changes: Vec::new() };
-    walk.pair(Some(before), Some(after));
+pub fn diff_documents<'a>(before: &'a YamlNode, after: &'a YamlNode, closes: OpaquePredicate<'a, '_>) -> Vec<NodeChange<'a>> {
+    let mut walk = DocumentDiffer { is_opaque: closes, path: Vec::new(), changes: Vec::new() };
+    walk.compare_nodes(Some(before), Some(after));
     walk.changes
 }
 
-static NO_KEYS: BTreeMap<Node, Node> = BTreeMap::new();
+static EMPTY_MAP: BTreeMap<YamlNode, YamlNode> = BTreeMap::new();
 
-struct Walk<'a, 'f> {
-    closes: Closes<'a, 'f>,
-    path: Vec<Step<'a>>,
-    changes: Vec<Change<'a>>,
+struct DocumentDiffer<'a, 'f> {
+    is_opaque: OpaquePredicate<'a, 'f>,
+    path: Vec<PathStep<'a>>,
+    changes: Vec<NodeChange<'a>>,
 }
 
-impl<'a> Walk<'a, '_> {
-    fn pair(&mut self, before: Option<&'a Node>, after: Option<&'a Node>) {
+impl<'a> DocumentDiffer<'a, '_> {
+    fn compare_nodes(&mut self, before: Option<&'a YamlNode>, after: Option<&'a YamlNode>) {
         if before == after {
             return;
         }
-        if (self.closes)(&self.path, [before, after]) {
-            return self.note(before, after);
+        if (self.is_opaque)(&self.path, [before, after]) {
+            return self.push_change(before, after);
         }
         match (before, after) {
-            (Some(Node::Tagged(one, before)), Some(Node::Tagged(other, after))) if one == other => self.pair(Some(before), Some(after)),
-            (Some(Node::Map(one)), Some(Node::Map(other))) => self.maps(one, other),
-            (Some(Node::List(one)), Some(Node::List(other))) => self.lists(one, other),
-            // Of different kinds: one goes, and the other one comes.
-            (Some(one), Some(other)) if one.is_branch() || other.is_branch() => {
-                self.pair(before, None);
-                self.pair(None, after);
+            (Some(YamlNode::Tagged(one, before)), Some(YamlNode::Tagged(other, after))) if one == other => {
+                self.compare_nodes(Some(before), Some(after))
             }
-            (Some(Node::Map(map)), None) if !map.is_empty() => self.maps(map, &NO_KEYS),
-            (None, Some(Node::Map(map))) if !map.is_empty() => self.maps(&NO_KEYS, map),
-            (Some(Node::List(list)), None) if !list.is_empty() => self.lists(list, &[]),
-            (None, Some(Node::List(list))) if !list.is_empty() => self.lists(&[], list),
-            _ => self.note(before, after),
+            (Some(YamlNode::Map(one)), Some(YamlNode::Map(other))) => self.compare_maps(one, other),
+            (Some(YamlNode::List(one)), Some(YamlNode::List(other))) => self.compare_lists(one, other),
+            // Of different kinds: one goes, and the other one comes.
+            (Some(one), Some(other)) if one.has_children() || other.has_children() => {
+                self.compare_nodes(before, None);
+                self.compare_nodes(None, after);
+            }
+            (Some(YamlNode::Map(map)), None) if !map.is_empty() => self.compare_maps(map, &EMPTY_MAP),
+            (None, Some(YamlNode::Map(map))) if !map.is_empty() => self.compare_maps(&EMPTY_MAP, map),
+            (Some(YamlNode::List(list)), None) if !list.is_empty() => self.compare_lists(list, &[]),
+            (None, Some(YamlNode::List(list))) if !list.is_empty() => self.compare_lists(&[], list),
+            _ => self.push_change(before, after),
         }
     }
 
-    fn maps(&mut self, one: &'a BTreeMap<Node, Node>, other: &'a BTreeMap<Node, Node>) {
+    fn compare_maps(&mut self, one: &'a BTreeMap<YamlNode, YamlNode>, other: &'a BTreeMap<YamlNode, YamlNode>) {
         for key in one.keys().chain(other.keys()).collect::<BTreeSet<_>>() {
-            self.step(Step::Key(key), one.get(key), other.get(key));
+            self.compare_children(PathStep::Key(key), one.get(key), other.get(key));
         }
     }
 
-    fn lists(&mut self, one: &'a [Node], other: &'a [Node]) {
+    fn compare_lists(&mut self, one: &'a [YamlNode], other: &'a [YamlNode]) {
         for place in 0..one.len().max(other.len()) {
-            self.step(Step::Item(place), one.get(place), other.get(place));
+            self.compare_children(PathStep::Item(place), one.get(place), other.get(place));
         }
     }
 
-    fn step(&mut self, step: Step<'a>, before: Option<&'a Node>, after: Option<&'a Node>) {
+    fn compare_children(&mut self, step: PathStep<'a>, before: Option<&'a YamlNode>, after: Option<&'a YamlNode>) {
         self.path.push(step);
-        self.pair(before, after);
+        self.compare_nodes(before, after);
         self.path.pop();
     }
 
-    fn note(&mut self, before: Option<&'a Node>, after: Option<&'a Node>) {
-        self.changes.push(Change { path: self.path.clone(), before, after });
+    fn push_change(&mut self, before: Option<&'a YamlNode>, after: Option<&'a YamlNode>) {
+        self.changes.push(NodeChange { path: self.path.clone(), before, after });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::documents::read;
+    use crate::documents::parse_document;
 
-    fn tree(text: &str) -> Node {
-        read(text.as_bytes()).expect(text)
+    fn parse_tree(text: &str) -> YamlNode {
+        parse_document(text.as_bytes()).expect(text)
     }
 
     /// The paths that differ, in the spelling of the tests.
-    fn paths(before: &str, after: &str) -> Vec<String> {
-        let (before, after) = (tree(before), tree(after));
-        let step = |step: &Step<'_>| match step {
-            Step::Key(Node::Text(key)) => format!(".{key}"),
-            Step::Key(key) => format!(".({key:?})"),
-            Step::Item(place) => format!("[{place}]"),
+    fn changed_paths(before: &str, after: &str) -> Vec<String> {
+        let (before, after) = (parse_tree(before), parse_tree(after));
+        let step = |step: &PathStep<'_>| match step {
+            PathStep::Key(YamlNode::Text(key)) => format!(".{key}"),
+            PathStep::Key(key) => format!(".({key:?})"),
+            PathStep::Item(place) => format!("[{place}]"),
         };
-        let side = |node: Option<&Node>, mark| if node.is_some() { mark } else { "" };
-        let shown = |change: &Change<'_>| {
+        let side = |node: Option<&YamlNode>, mark| if node.is_some() { mark } else { "" };
+        let shown = |change: &NodeChange<'_>| {
             let path: String = change.path.iter().map(step).collect();
             format!("{}{} {path}", side(change.before, "-"), side(change.after, "+"))
         };
-        differences(&before, &after, &|_, _| false).iter().map(shown).collect()
+        diff_documents(&before, &after, &|_, _| false).iter().map(shown).collect()
     }
 
     #[test]
@@ -128,7 +130,7 @@ mod tests {
             ("a: .nan\n", "a: .NaN\n"),
             ("", "# nothing\n"),
         ] {
-            assert_eq!(paths(one, other), Vec::<String>::new(), "{one:?} and {other:?}");
+            assert_eq!(changed_paths(one, other), Vec::<String>::new(), "{one:?} and {other:?}");
         }
     }
 
@@ -151,14 +153,14 @@ mod tests {
             ("", "a: 1\n", &["- ", "+ .a"]),
             ("x\n", "y\n", &["-+ "]),
         ] {
-            assert_eq!(paths(one, other), expected, "{one:?} and {other:?}");
+            assert_eq!(changed_paths(one, other), expected, "{one:?} and {other:?}");
         }
     }
 
     #[test]
     fn what_is_closed_is_one_difference() {
-        let (one, other) = (tree("a: {b: 1, c: 2}\n"), tree("a: {b: 2, c: 3}\n"));
-        let changes = differences(&one, &other, &|path, _| path.len() == 1);
+        let (one, other) = (parse_tree("a: {b: 1, c: 2}\n"), parse_tree("a: {b: 2, c: 3}\n"));
+        let changes = diff_documents(&one, &other, &|path, _| path.len() == 1);
         assert_eq!(changes.len(), 1);
     }
 }

@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 /// Who may do what with a file; the user's umask takes away from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum FileMode {
     /// 0600: for what holds secrets.
     Private,
     /// 0666.
-    Plain,
+    Shared,
     /// 0777.
-    Program,
+    Executable,
 }
 
 /// Makes a folder, and those above it, that only its owner can look into.
-pub fn private_folder(folder: &Path) -> io::Result<()> {
+pub fn create_private_dir(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -26,29 +26,29 @@ pub fn private_folder(folder: &Path) -> io::Result<()> {
 
 /// A file being written beside the place where it shall be; it gets there whole, or not at all.
 #[derive(Debug)]
-pub struct Draft {
+pub struct AtomicFile {
     file: File,
     path: PathBuf,
     /// `None` where the place is a device or a pipe, which is written to as it is.
-    temporary: Option<PathBuf>,
+    temporary_path: Option<PathBuf>,
 }
 
-impl Draft {
+impl AtomicFile {
     /// Starts what a user wants at `path`: a link is followed, and a device or a pipe written to as it is.
-    pub fn for_user(path: &Path) -> io::Result<Self> {
+    pub fn create_for_user(path: &Path) -> io::Result<Self> {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let folder = folder_of(&path);
+        let folder = parent_dir(&path);
         match fs::metadata(&path) {
             Ok(there) if there.is_dir() => Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")),
-            Ok(there) if !there.is_file() => Ok(Self { file: OpenOptions::new().write(true).open(&path)?, path, temporary: None }),
-            _ if folder.is_dir() => Self::start(&path, Mode::Plain),
+            Ok(there) if !there.is_file() => Ok(Self { file: OpenOptions::new().write(true).open(&path)?, path, temporary_path: None }),
+            _ if folder.is_dir() => Self::create(&path, FileMode::Shared),
             _ => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no folder `{}`", folder.display()))),
         }
     }
 
     /// Starts a draft of `path`.
-    pub fn start(path: &Path, mode: Mode) -> io::Result<Self> {
-        let folder = folder_of(path);
+    pub fn create(path: &Path, mode: FileMode) -> io::Result<Self> {
+        let folder = parent_dir(path);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
         let mut options = OpenOptions::new();
@@ -58,9 +58,9 @@ impl Draft {
         std::os::unix::fs::OpenOptionsExt::mode(
             &mut options,
             match mode {
-                Mode::Private => 0o600,
-                Mode::Plain => 0o666,
-                Mode::Program => 0o777,
+                FileMode::Private => 0o600,
+                FileMode::Shared => 0o666,
+                FileMode::Executable => 0o777,
             },
         );
         let file = options.open(&temporary).or_else(|error| match error.kind() {
@@ -69,23 +69,23 @@ impl Draft {
             _ => Err(error),
         })?;
         let _ = file.try_lock();
-        Ok(Self { file, path: path.to_owned(), temporary: Some(temporary) })
+        Ok(Self { file, path: path.to_owned(), temporary_path: Some(temporary) })
     }
 
     /// Puts it in place: fsync, rename, fsync of the folder. Once this returns, a power cut does not lose it. The file
     /// that is returned is locked.
     pub fn commit(mut self) -> io::Result<File> {
-        if let Some(temporary) = &self.temporary {
+        if let Some(temporary) = &self.temporary_path {
             self.file.sync_all()?;
             fs::rename(temporary, &self.path)?;
-            self.temporary = None;
-            File::open(folder_of(&self.path))?.sync_all()?;
+            self.temporary_path = None;
+            File::open(parent_dir(&self.path))?.sync_all()?;
         }
         self.file.try_clone()
     }
 }
 
-impl io::Write for Draft {
+impl io::Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
     }
@@ -95,23 +95,23 @@ impl io::Write for Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
+        if let Some(temporary) = &self.temporary_path {
             let _ = fs::remove_file(temporary);
         }
     }
 }
 
 /// Puts a file in place, as [`Draft::commit`] does.
-pub fn put(path: &Path, parts: &[&[u8]], mode: Mode) -> io::Result<File> {
-    let mut draft = Draft::start(path, mode)?;
+pub fn write_atomically(path: &Path, parts: &[&[u8]], mode: FileMode) -> io::Result<File> {
+    let mut draft = AtomicFile::create(path, mode)?;
     parts.iter().try_for_each(|part| draft.write_all(part))?;
     draft.commit()
 }
 
 /// Copies a file to `<name>.bak` beside it, or `.bak2` and so on: never over another one. Gives the copy's path.
-pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
+pub fn copy_to_backup(path: &Path) -> io::Result<PathBuf> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -122,7 +122,7 @@ pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
         if number > 1 {
             name.push(number.to_string());
         }
-        let aside = folder_of(path).join(name);
+        let aside = parent_dir(path).join(name);
         let mut copy = match options.open(&aside) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             opened => opened?,
@@ -137,7 +137,7 @@ pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Opens a file for writing that only its owner can read, and creates it where it does not exist. Follows no link.
-pub fn open_private(path: &Path) -> io::Result<File> {
+pub fn open_private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -149,7 +149,7 @@ pub fn open_private(path: &Path) -> io::Result<File> {
 }
 
 /// Opens a file for reading, but no link, and without waiting where it is a pipe.
-pub fn open_itself(path: &Path) -> io::Result<File> {
+pub fn open_without_links(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -161,7 +161,7 @@ pub fn open_itself(path: &Path) -> io::Result<File> {
 }
 
 /// Whether a file that is open is still the one at `path`.
-pub fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+pub fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
     let there = match fs::metadata(path) {
         Ok(there) => there,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -181,7 +181,7 @@ pub fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 
 /// The folder that a file is in, or is to be in.
 #[must_use]
-pub fn folder_of(path: &Path) -> PathBuf {
+pub fn parent_dir(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
@@ -197,7 +197,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         for content in [&b"one"[..], b"two"] {
-            put(&path, &[content, b"\n"], Mode::Plain).expect("written");
+            write_atomically(&path, &[content, b"\n"], FileMode::Shared).expect("written");
             assert_eq!(fs::read(&path).expect("there"), [content, b"\n"].concat());
         }
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
@@ -207,12 +207,12 @@ mod tests {
     fn a_file_that_was_replaced_is_no_longer_at_its_path() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
-        let first = put(&path, &[b"x"], Mode::Private).expect("written");
-        assert!(is_at(&first, &path).expect("there"));
-        let second = put(&path, &[b"x"], Mode::Private).expect("written");
-        assert!(!is_at(&first, &path).expect("there") && is_at(&second, &path).expect("there"));
+        let first = write_atomically(&path, &[b"x"], FileMode::Private).expect("written");
+        assert!(is_same_file(&first, &path).expect("there"));
+        let second = write_atomically(&path, &[b"x"], FileMode::Private).expect("written");
+        assert!(!is_same_file(&first, &path).expect("there") && is_same_file(&second, &path).expect("there"));
         fs::remove_file(&path).expect("deleted");
-        assert!(!is_at(&second, &path).expect("not there"));
+        assert!(!is_same_file(&second, &path).expect("not there"));
     }
 
     #[test]
@@ -220,8 +220,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         for (content, name) in [(&b"one"[..], "file.bak"), (b"two", "file.bak2"), (b"three", "file.bak3")] {
-            put(&path, &[content], Mode::Private).expect("written");
-            assert_eq!(set_aside(&path).expect("a copy"), folder.path().join(name));
+            write_atomically(&path, &[content], FileMode::Private).expect("written");
+            assert_eq!(copy_to_backup(&path).expect("a copy"), folder.path().join(name));
         }
         assert_eq!(fs::read(folder.path().join("file.bak")).expect("there"), b"one");
     }
@@ -231,7 +231,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("taken");
         fs::create_dir(&path).expect("a folder");
-        put(&path, &[b"x"], Mode::Plain).expect_err("a folder is in the way");
+        write_atomically(&path, &[b"x"], FileMode::Shared).expect_err("a folder is in the way");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
     }
 }

@@ -5,92 +5,92 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::facts::{self, Facts};
-use crate::fault::Fault;
-use crate::finding::{Finding, Status};
-use crate::unit::UNIT;
+use crate::facts::{self, ConfigFields};
+use crate::fault::Error;
+use crate::finding::{CheckResult, CheckStatus};
+use crate::unit::UNIT_FOLDER_NAME;
 use crate::{config, host, machine, readiness};
 
 /// A folder, and what its config says.
 #[derive(Debug)]
-pub struct Folder {
+pub struct CustomerFolder {
     path: PathBuf,
     /// The facts, or why there are none.
-    facts: Result<Facts, Fault>,
+    config_fields: Result<ConfigFields, Error>,
     /// Whether the user named it, so that it must be a customer folder.
-    named: bool,
+    is_named: bool,
 }
 
-impl Folder {
+impl CustomerFolder {
     /// The folder that is named, or the one we are in.
     #[must_use]
     pub fn read(named: Option<&Path>) -> Self {
         let path = named.unwrap_or(Path::new(".")).to_owned();
-        let facts = config::read(&path.join("config.yaml")).map(|config| facts::read(&config.bytes));
-        Self { path, facts, named: named.is_some() }
+        let facts = config::read_config_file(&path.join("config.yaml")).map(|config| facts::parse_config_fields(&config.bytes));
+        Self { path, config_fields: facts, is_named: named.is_some() }
     }
 
     /// The profile of its config, or nothing.
     #[must_use]
     pub fn profile(&self) -> String {
-        self.facts.as_ref().map(|facts| facts.profile.clone()).unwrap_or_default()
+        self.config_fields.as_ref().map(|facts| facts.profile.clone()).unwrap_or_default()
     }
 
     /// The customer, as a deployment would have it; `None` outside of a customer folder.
     #[must_use]
-    pub fn customer(&self) -> Option<String> {
-        if !self.is_customers() {
+    pub fn customer_name(&self) -> Option<String> {
+        if !self.is_customer_folder() {
             return None;
         }
-        let said = self.facts.as_ref().map(|facts| facts.customer.clone()).unwrap_or_default();
-        Some(said).filter(|said| !said.is_empty()).or_else(|| self.name())
+        let said = self.config_fields.as_ref().map(|facts| facts.customer.clone()).unwrap_or_default();
+        Some(said).filter(|said| !said.is_empty()).or_else(|| self.folder_name())
     }
 
-    fn name(&self) -> Option<String> {
+    fn folder_name(&self) -> Option<String> {
         Some(self.path.canonicalize().ok()?.file_name()?.to_string_lossy().into_owned())
     }
 
-    fn unit(&self) -> PathBuf {
-        self.path.join(UNIT)
+    fn unit_path(&self) -> PathBuf {
+        self.path.join(UNIT_FOLDER_NAME)
     }
 
     /// Where nothing was named, there may be no customer here.
-    fn is_customers(&self) -> bool {
-        self.named || self.facts.is_ok() || self.unit().is_dir()
+    fn is_customer_folder(&self) -> bool {
+        self.is_named || self.config_fields.is_ok() || self.unit_path().is_dir()
     }
 
     /// Everything that is found in it and around it; Terragrunt may take `limit` for its answers.
     #[must_use]
-    pub fn findings(&self, limit: Duration) -> Vec<Finding> {
-        if !self.is_customers() {
+    pub fn run_checks(&self, limit: Duration) -> Vec<CheckResult> {
+        if !self.is_customer_folder() {
             let why = "not asked: this is no customer folder";
-            return ["config.yaml", "unit", "root.hcl", "dependents"].map(|check| Finding::unknown(check, why)).into();
+            return ["config.yaml", "unit", "root.hcl", "dependents"].map(|check| CheckResult::unknown(check, why)).into();
         }
-        let mut ready = readiness::check(&self.path, limit);
+        let mut ready = readiness::check_readiness(&self.path, limit);
         // The check `helper` looks for the helper of the environment; `terragrunt.hcl` may name another one.
-        let usual = host::var("CONFIG_BACKUP_HELPER").unwrap_or_else(|| "config-backup".to_owned());
-        let other = ready.helper.filter(|(name, _)| *name != usual && ready.unit.status != Status::Bad);
-        if let Some(missing) = other.and_then(|(name, is_fetched)| machine::missing_helper(&name, is_fetched)) {
-            ready.unit = Finding { check: "unit", ..missing };
+        let usual = host::env_var("CONFIG_BACKUP_HELPER").unwrap_or_else(|| "config-backup".to_owned());
+        let other = ready.helper.filter(|(name, _)| *name != usual && ready.unit.status != CheckStatus::Bad);
+        if let Some(missing) = other.and_then(|(name, is_fetched)| machine::check_helper_is_found(&name, is_fetched)) {
+            ready.unit = CheckResult { check: "unit", ..missing };
         }
-        vec![self.config(), ready.unit, ready.root, ready.dependents]
+        vec![self.check_config(), ready.unit, ready.root, ready.dependents]
     }
 
-    fn config(&self) -> Finding {
-        let facts = match &self.facts {
+    fn check_config(&self) -> CheckResult {
+        let facts = match &self.config_fields {
             Ok(facts) => facts,
             Err(fault) => {
                 let fix = "put the customer's config.yaml there, or name the customer folder";
-                return Finding::bad("config.yaml", fault.exit_code(), &fault.text, fix);
+                return CheckResult::failed("config.yaml", fault.exit_code(), &fault.message, fix);
             }
         };
         if !facts.problems.is_empty() {
             let fix = "correct it: it is backed up all the same, but the usage records lack what cannot be read";
-            return Finding::bad("config.yaml", 3, facts.problems.join("; "), fix);
+            return CheckResult::failed("config.yaml", 3, facts.problems.join("; "), fix);
         }
-        let folder = self.name().unwrap_or_default();
+        let folder = self.folder_name().unwrap_or_default();
         if facts.customer.is_empty() {
-            return Finding::note(
+            return CheckResult::warning(
                 "config.yaml",
                 format!("it names no customer: the folder's name is taken, `{folder}`"),
                 "set customer.name",
@@ -98,8 +98,8 @@ impl Folder {
         }
         if !folder.is_empty() && facts.customer != folder {
             let seen = "customer.name is not the folder's name, under which the states are kept";
-            return Finding::note("config.yaml", seen, "let the two agree");
+            return CheckResult::warning("config.yaml", seen, "let the two agree");
         }
-        Finding::ok("config.yaml", "it can be read, and has what a usage record needs")
+        CheckResult::ok("config.yaml", "it can be read, and has what a usage record needs")
     }
 }

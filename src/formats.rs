@@ -9,11 +9,11 @@ use std::io::{self, Write};
 use serde::{Serialize, Serializer};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::text::{escape_json, plain, unarmed};
+use crate::text::{escape_formula, escape_json, sanitize};
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum OutputFormat {
     /// Comma-separated values (RFC 4180, lines end in LF)
     Csv,
     /// Aligned columns, as wide as the terminal
@@ -32,7 +32,7 @@ pub enum Format {
 
 /// One value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cell<'a> {
+pub enum TableCell<'a> {
     /// Text, as the record has it.
     Text(Cow<'a, str>),
     /// A number.
@@ -43,19 +43,19 @@ pub enum Cell<'a> {
 
 /// How cells are shown.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Style {
+pub struct TableStyle {
     /// Leave text as it is, even where a spreadsheet would run it.
-    pub raw: bool,
+    pub is_raw: bool,
     /// The columns of the terminal that a table must fit into.
-    pub width: Option<usize>,
+    pub max_width: Option<usize>,
     /// Whether the table's header may be bold.
-    pub bold: bool,
+    pub is_bold: bool,
 }
 
-impl Format {
+impl OutputFormat {
     /// The format that a file's name asks for, if any.
     #[must_use]
-    pub fn of_name(name: &str) -> Option<Self> {
+    pub fn from_file_name(name: &str) -> Option<Self> {
         let (_, suffix) = name.rsplit_once('.')?;
         Some(match suffix.to_ascii_lowercase().as_str() {
             "csv" => Self::Csv,
@@ -70,7 +70,7 @@ impl Format {
 }
 
 /// A reader that has seen enough (`| head`) is no failure.
-pub fn until_closed(written: io::Result<()>) -> io::Result<()> {
+pub fn ignore_broken_pipe(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
@@ -78,55 +78,63 @@ pub fn until_closed(written: io::Result<()>) -> io::Result<()> {
 }
 
 /// Rows of cells, which can be gone through more than once.
-pub trait Cells<'a>: Fn() -> Box<dyn Iterator<Item = Vec<Cell<'a>>> + 'a> {}
-impl<'a, T: Fn() -> Box<dyn Iterator<Item = Vec<Cell<'a>>> + 'a>> Cells<'a> for T {}
+pub trait CellRows<'a>: Fn() -> Box<dyn Iterator<Item = Vec<TableCell<'a>>> + 'a> {}
+impl<'a, T: Fn() -> Box<dyn Iterator<Item = Vec<TableCell<'a>>> + 'a>> CellRows<'a> for T {}
 
 /// Writes `rows` under the names of their columns in any format but [`Format::Html`], which has a module of its own.
-pub fn write<'a>(format: Format, names: &[&str], rows: impl Cells<'a>, style: Style, output: &mut dyn Write) -> io::Result<()> {
+pub fn write_cells<'a>(
+    format: OutputFormat,
+    names: &[&str],
+    rows: impl CellRows<'a>,
+    style: TableStyle,
+    output: &mut dyn Write,
+) -> io::Result<()> {
     match format {
-        Format::Csv => csv(names, rows, style, output),
-        Format::Json => json(names, rows, output),
-        Format::Ndjson => rows().try_for_each(|cells| object(names, &cells, output).and_then(|()| output.write_all(b"\n"))),
-        Format::Markdown => markdown(names, rows, output),
-        Format::Table | Format::Html => table(names, rows, style, output),
+        OutputFormat::Csv => write_csv(names, rows, style, output),
+        OutputFormat::Json => write_json(names, rows, output),
+        OutputFormat::Ndjson => {
+            rows().try_for_each(|cells| write_json_object(names, &cells, output).and_then(|()| output.write_all(b"\n")))
+        }
+        OutputFormat::Markdown => write_markdown(names, rows, output),
+        OutputFormat::Table | OutputFormat::Html => write_table(names, rows, style, output),
     }
 }
 
-fn csv<'a>(names: &[&str], rows: impl Cells<'a>, style: Style, output: &mut dyn Write) -> io::Result<()> {
+fn write_csv<'a>(names: &[&str], rows: impl CellRows<'a>, style: TableStyle, output: &mut dyn Write) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(output);
-    writer.write_record(names).map_err(cause)?;
+    writer.write_record(names).map_err(csv_io_error)?;
     for cells in rows() {
         for cell in &cells {
             let field = match cell {
-                Cell::Text(text) if !style.raw => unarmed(text),
-                other => other.words(),
+                TableCell::Text(text) if !style.is_raw => escape_formula(text),
+                other => other.to_text(),
             };
-            writer.write_field(field.as_bytes()).map_err(cause)?;
+            writer.write_field(field.as_bytes()).map_err(csv_io_error)?;
         }
-        writer.write_record(None::<&[u8]>).map_err(cause)?;
+        writer.write_record(None::<&[u8]>).map_err(csv_io_error)?;
     }
     writer.flush()
 }
 
 /// What went wrong with the writer: a pipe that was closed must be told from a full disk.
-fn cause(error: csv::Error) -> io::Error {
+fn csv_io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
         other => io::Error::other(format!("{other:?}")),
     }
 }
 
-fn json<'a>(names: &[&str], rows: impl Cells<'a>, output: &mut dyn Write) -> io::Result<()> {
+fn write_json<'a>(names: &[&str], rows: impl CellRows<'a>, output: &mut dyn Write) -> io::Result<()> {
     output.write_all(b"[")?;
     for (number, cells) in rows().enumerate() {
         output.write_all(if number == 0 { b"\n" } else { b",\n" })?;
-        object(names, &cells, output)?;
+        write_json_object(names, &cells, output)?;
     }
     output.write_all(b"\n]\n")
 }
 
 /// The exact values: what must not reach a terminal as it is, is escaped.
-fn object(names: &[&str], cells: &[Cell<'_>], output: &mut dyn Write) -> io::Result<()> {
+fn write_json_object(names: &[&str], cells: &[TableCell<'_>], output: &mut dyn Write) -> io::Result<()> {
     for (number, (name, cell)) in names.iter().zip(cells).enumerate() {
         output.write_all(if number == 0 { b"{" } else { b"," })?;
         let value = serde_json::to_string(cell).map_err(io::Error::other)?;
@@ -135,23 +143,23 @@ fn object(names: &[&str], cells: &[Cell<'_>], output: &mut dyn Write) -> io::Res
     output.write_all(b"}")
 }
 
-fn markdown<'a>(names: &[&str], rows: impl Cells<'a>, output: &mut dyn Write) -> io::Result<()> {
+fn write_markdown<'a>(names: &[&str], rows: impl CellRows<'a>, output: &mut dyn Write) -> io::Result<()> {
     let first = rows().next();
     let rule = |place: usize| match first.as_ref().and_then(|cells| cells.get(place)) {
-        Some(Cell::Count(_)) => "---:",
+        Some(TableCell::Count(_)) => "---:",
         _ => "---",
     };
     writeln!(output, "| {} |", names.join(" | "))?;
     writeln!(output, "|{}|", (0..names.len()).map(rule).collect::<Vec<_>>().join("|"))?;
     for cells in rows() {
-        let cells: Vec<String> = cells.iter().map(|cell| literal(&plain(&cell.words()))).collect();
+        let cells: Vec<String> = cells.iter().map(|cell| escape_markdown(&sanitize(&cell.to_text()))).collect();
         writeln!(output, "| {} |", cells.join(" | "))?;
     }
     Ok(())
 }
 
 /// Text that Markdown shows as it is.
-fn literal(text: &str) -> String {
+fn escape_markdown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -164,35 +172,35 @@ fn literal(text: &str) -> String {
     shown
 }
 
-const GAP: usize = 2;
+const COLUMN_GAP: usize = 2;
 
-fn table<'a>(names: &[&str], rows: impl Cells<'a>, style: Style, output: &mut dyn Write) -> io::Result<()> {
+fn write_table<'a>(names: &[&str], rows: impl CellRows<'a>, style: TableStyle, output: &mut dyn Write) -> io::Result<()> {
     let mut widths: Vec<usize> = names.iter().map(|name| name.width()).collect();
     for cells in rows() {
         for (width, cell) in widths.iter_mut().zip(&cells) {
-            *width = (*width).max(plain(&cell.words()).width());
+            *width = (*width).max(sanitize(&cell.to_text()).width());
         }
     }
-    if let Some(room) = style.width {
-        shrink(&mut widths, room);
+    if let Some(room) = style.max_width {
+        shrink_columns(&mut widths, room);
     }
     let header: Vec<(String, bool)> = names.iter().map(|name| ((*name).to_owned(), false)).collect();
     let mut line = String::new();
-    set(&mut line, &header, &widths);
-    let (bold, usual) = if style.bold { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+    format_line(&mut line, &header, &widths);
+    let (bold, usual) = if style.is_bold { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
     writeln!(output, "{bold}{line}{usual}")?;
     for cells in rows() {
         let cells: Vec<(String, bool)> =
-            cells.iter().map(|cell| (plain(&cell.words()).into_owned(), matches!(cell, Cell::Count(_)))).collect();
-        set(&mut line, &cells, &widths);
+            cells.iter().map(|cell| (sanitize(&cell.to_text()).into_owned(), matches!(cell, TableCell::Count(_)))).collect();
+        format_line(&mut line, &cells, &widths);
         writeln!(output, "{line}")?;
     }
     Ok(())
 }
 
 /// Takes from the widest columns until the table fits; a column keeps at least five characters.
-fn shrink(widths: &mut [usize], room: usize) {
-    let gaps = GAP * widths.len().saturating_sub(1);
+fn shrink_columns(widths: &mut [usize], room: usize) {
+    let gaps = COLUMN_GAP * widths.len().saturating_sub(1);
     while widths.iter().sum::<usize>() + gaps > room {
         match widths.iter_mut().max() {
             Some(widest) if *widest > 5 => *widest -= 1,
@@ -202,13 +210,13 @@ fn shrink(widths: &mut [usize], room: usize) {
 }
 
 /// One line of the table: texts to the left, numbers to the right, and `…` where something does not fit.
-fn set(line: &mut String, cells: &[(String, bool)], widths: &[usize]) {
+fn format_line(line: &mut String, cells: &[(String, bool)], widths: &[usize]) {
     line.clear();
     for (number, ((text, right), width)) in cells.iter().zip(widths).enumerate() {
-        let text = cut(text, *width);
+        let text = truncate_text(text, *width);
         let fill = " ".repeat(width.saturating_sub(text.width()));
         if number > 0 {
-            line.push_str(&" ".repeat(GAP));
+            line.push_str(&" ".repeat(COLUMN_GAP));
         }
         let parts = if *right { [fill.as_str(), &text] } else { [&text, fill.as_str()] };
         line.extend(parts);
@@ -216,7 +224,7 @@ fn set(line: &mut String, cells: &[(String, bool)], widths: &[usize]) {
     line.truncate(line.trim_end().len());
 }
 
-fn cut(text: &str, width: usize) -> Cow<'_, str> {
+fn truncate_text(text: &str, width: usize) -> Cow<'_, str> {
     if text.width() <= width {
         return text.into();
     }
@@ -231,10 +239,10 @@ fn cut(text: &str, width: usize) -> Cow<'_, str> {
     kept.into()
 }
 
-impl Cell<'_> {
+impl TableCell<'_> {
     /// The value as words.
     #[must_use]
-    pub fn words(&self) -> Cow<'_, str> {
+    pub fn to_text(&self) -> Cow<'_, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
             Self::Count(count) => count.to_string().into(),
@@ -243,7 +251,7 @@ impl Cell<'_> {
     }
 }
 
-impl Serialize for Cell<'_> {
+impl Serialize for TableCell<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => serializer.serialize_str(text),

@@ -9,237 +9,238 @@ use chrono::{DateTime, Utc};
 
 mod unpacking;
 
-use crate::cache::{Cache, Trouble};
-use crate::choice::Choice;
-use crate::fault::{Fault, Kind};
-use crate::fetch::Sink;
+use crate::cache::{CacheError, RecordCache};
+use crate::choice::ReportFilter;
+use crate::fault::{Error, ErrorKind};
+use crate::fetch::ObjectSink;
 use crate::layout;
-use crate::listing::{Listed, Listing, Page};
+use crate::listing::{ListPage, ListRequest, ObjectMeta};
 use crate::logged::Deployment;
-use crate::progress::Progress;
+use crate::progress::ProgressLine;
 use crate::reading;
-use crate::rows::Rows;
-use crate::spans::{self, Known, Span};
-use crate::summary::Summary;
+use crate::rows::ReportRows;
+use crate::spans::{self, CachedCustomer, ListPlan};
+use crate::summary::ReportTotals;
 
 /// The largest record that is read, in bytes.
-pub const LARGEST: u64 = 1 << 20;
+pub const MAX_RECORD_BYTES: u64 = 1 << 20;
 
 /// What was found beside the rows.
 #[derive(Debug, Default)]
-pub struct Findings {
+pub struct RecordProblems {
     /// Objects that gave no row, with the reason.
-    pub unusable: BTreeSet<String>,
+    pub skipped: BTreeSet<String>,
     /// Objects of which something was left out.
-    pub partial: BTreeSet<String>,
+    pub partly_used: BTreeSet<String>,
     /// What of the archive could not be read, with the reason.
-    pub archive: BTreeSet<String>,
+    pub skipped_archives: BTreeSet<String>,
 }
 
 /// A report being gathered.
 #[derive(Debug)]
-pub struct Gathering<'a, W: Write> {
+pub struct ReportCollector<'a, W: Write> {
     /// Who and when is wanted.
-    pub choice: &'a Choice,
+    pub filter: &'a ReportFilter,
     /// The rows.
-    pub rows: Option<Rows>,
+    pub rows: Option<ReportRows>,
     /// The totals.
-    pub summary: Option<Summary>,
+    pub totals: Option<ReportTotals>,
     /// What is of no use.
-    pub findings: Findings,
+    pub problems: RecordProblems,
     /// What was fetched before; `None` without a cache, or after it failed.
-    pub cache: Option<Cache>,
+    pub cache: Option<RecordCache>,
     /// Why the cache failed.
-    pub trouble: Option<String>,
+    pub cache_error: Option<String>,
     /// Whether it failed when it was read: then nothing that it gave is to be trusted.
-    pub misled: bool,
+    pub is_cache_untrusted: bool,
     /// Whether it must be taken away.
-    pub damaged: bool,
+    pub is_cache_corrupt: bool,
     /// Whether it was a temporary one: then the archive is left out of the next try.
-    pub no_room: bool,
+    pub is_temporary_cache_full: bool,
     /// The line on the terminal.
-    pub progress: Progress<W>,
+    pub progress: ProgressLine<W>,
     /// The objects of the archive that there are.
-    pub parts: BTreeSet<String>,
+    pub archive_keys: BTreeSet<String>,
     /// The customers seen, by segment, and those among them of whom not everything is in the cache.
-    pub seen: HashSet<String>,
+    pub seen_segments: HashSet<String>,
     /// See `seen`.
-    pub incomplete: HashSet<String>,
+    pub incomplete_segments: HashSet<String>,
 }
 
-impl<W: Write> Gathering<'_, W> {
+impl<W: Write> ReportCollector<'_, W> {
     /// How many records below a prefix the cache knows.
-    pub fn known(&mut self, prefix: &str) -> Result<u64, Fault> {
+    pub fn count_cached(&mut self, prefix: &str) -> Result<u64, Error> {
         let Some(cache) = self.cache.take() else { return Ok(0) };
-        let count = cache.count(prefix, &spans::end_of(prefix));
-        self.settle(cache, count)
+        let count = cache.count_keys(prefix, &spans::prefix_end(prefix));
+        self.restore_cache(cache, count)
     }
 
     /// How to find the records of the customer below a prefix.
-    pub fn span(&mut self, prefix: &str, now: DateTime<Utc>) -> Result<Span, Fault> {
-        let Some(cache) = self.cache.take() else { return Ok(spans::whole(prefix)) };
+    pub fn plan_customer(&mut self, prefix: &str, now: DateTime<Utc>) -> Result<ListPlan, Error> {
+        let Some(cache) = self.cache.take() else { return Ok(spans::plan_full_listing(prefix)) };
         let span = || {
-            let segment = layout::segment_of(prefix).unwrap_or_default().to_owned();
-            let known = cache.complete_at(&segment)?.map(|complete_at| Known { segment, complete_at });
-            let old = known.and_then(|known| spans::old_keys(&known, now));
-            let count = old.as_ref().map_or(Ok(0), |(from, to)| cache.count(from, to))?;
-            Ok(spans::of_customer(prefix, old, count))
+            let segment = layout::record_key_segment(prefix).unwrap_or_default().to_owned();
+            let known = cache.complete_at(&segment)?.map(|complete_at| CachedCustomer { segment, complete_at });
+            let old = known.and_then(|known| spans::cached_key_range(&known, now));
+            let count = old.as_ref().map_or(Ok(0), |(from, to)| cache.count_keys(from, to))?;
+            Ok(spans::plan_customer_listing(prefix, old, count))
         };
         let span = span();
-        self.settle(cache, span)
+        self.restore_cache(cache, span)
     }
 
     /// Takes what the cache has from the first key to before the second.
-    pub fn take_cached(&mut self, from: &str, to: &str) -> Result<(), Fault> {
+    pub fn add_cached_records(&mut self, from: &str, to: &str) -> Result<(), Error> {
         let Some(cache) = self.cache.take() else { return Ok(()) };
-        let done = cache.each(from, to, |listed, body| {
-            if spans::is_dated(&listed.key) {
-                self.take(listed, body);
+        let done = cache.for_each_record(from, to, |listed, body| {
+            if spans::is_dated_key(&listed.key) {
+                self.add_object(listed, body);
             }
         });
-        self.settle(cache, done)
+        self.restore_cache(cache, done)
     }
 
     /// Ends the use of the cache: writes what is new, and notes since when it has everything of the customers, by segment,
     /// for which `complete_at` gives a time. A run that wanted less than everything took nothing away.
     pub fn close_cache(&mut self, complete_at: impl Fn(&str) -> Option<DateTime<Utc>>) {
         let Some(mut cache) = self.cache.take() else { return };
-        let done = cache.write().and_then(|()| {
-            let complete = self.seen.difference(&self.incomplete).filter_map(|segment| Some((segment, complete_at(segment)?)));
-            complete.into_iter().try_for_each(|(segment, at)| cache.set_complete(segment, at))
+        let done = cache.write_pending().and_then(|()| {
+            let complete =
+                self.seen_segments.difference(&self.incomplete_segments).filter_map(|segment| Some((segment, complete_at(segment)?)));
+            complete.into_iter().try_for_each(|(segment, at)| cache.set_complete_at(segment, at))
         });
-        self.note(&cache, done);
+        self.drop_failed_cache(&cache, done);
     }
 
-    fn settle<T>(&mut self, cache: Cache, done: Result<T, Trouble>) -> Result<T, Fault> {
+    fn restore_cache<T>(&mut self, cache: RecordCache, done: Result<T, CacheError>) -> Result<T, Error> {
         match done {
             Ok(done) => {
                 self.cache = Some(cache);
                 Ok(done)
             }
             Err(why) => {
-                let text = format!("read the cache `{}`: {}", cache.file().display(), why.words);
-                self.trouble = Some(text.clone());
-                self.misled = true;
-                self.no_room |= !cache.lasts();
-                self.damaged |= why.damaged;
-                Err(Fault::new(Kind::Local, text, ""))
+                let text = format!("read the cache `{}`: {}", cache.database_path().display(), why.message);
+                self.cache_error = Some(text.clone());
+                self.is_cache_untrusted = true;
+                self.is_temporary_cache_full |= !cache.is_persistent();
+                self.is_cache_corrupt |= why.is_corrupt;
+                Err(Error::new(ErrorKind::Local, text, ""))
             }
         }
     }
 
-    fn note(&mut self, cache: &Cache, done: Result<(), Trouble>) {
+    fn drop_failed_cache(&mut self, cache: &RecordCache, done: Result<(), CacheError>) {
         if let Err(why) = done {
-            self.trouble = Some(format!("write the cache `{}`: {}", cache.file().display(), why.words));
-            self.damaged |= why.damaged;
+            self.cache_error = Some(format!("write the cache `{}`: {}", cache.database_path().display(), why.message));
+            self.is_cache_corrupt |= why.is_corrupt;
         }
     }
 
     /// Reads one object; without a body it is one that is too large.
-    fn take(&mut self, listed: &Listed, body: Option<&[u8]>) {
-        self.progress.done(1);
-        let Some(key) = layout::parse_log_key(&listed.key) else { return };
-        if !self.choice.may_want(&key) {
+    fn add_object(&mut self, listed: &ObjectMeta, body: Option<&[u8]>) {
+        self.progress.add_done(1);
+        let Some(key) = layout::parse_record_key(&listed.key) else { return };
+        if !self.filter.may_match_key(&key) {
             return;
         }
         let read = match body {
-            Some(body) => reading::read(body),
-            None => Err(format!("it has {} bytes, and at most {LARGEST} are read", listed.size)),
+            Some(body) => reading::parse_record(body),
+            None => Err(format!("it has {} bytes, and at most {MAX_RECORD_BYTES} are read", listed.size)),
         };
         match read {
             Ok(reading) => {
-                let (deployment, problems) = Deployment::of(listed, &key, reading);
-                if !self.choice.wants(&deployment) {
+                let (deployment, problems) = Deployment::from_parsed(listed, &key, reading);
+                if !self.filter.matches_deployment(&deployment) {
                     return;
                 }
                 if !problems.is_empty() {
-                    self.findings.partial.insert(format!("`{}`: {}", listed.key, problems.join(", ")));
+                    self.problems.partly_used.insert(format!("`{}`: {}", listed.key, problems.join(", ")));
                 }
-                self.rows.iter_mut().for_each(|rows| rows.add(&deployment));
-                self.summary.iter_mut().for_each(|summary| summary.add(&deployment));
+                self.rows.iter_mut().for_each(|rows| rows.add_deployment(&deployment));
+                self.totals.iter_mut().for_each(|summary| summary.add_deployment(&deployment));
             }
             Err(reason) => {
-                self.findings.unusable.insert(format!("`{}`: {reason}", listed.key));
+                self.problems.skipped.insert(format!("`{}`: {reason}", listed.key));
             }
         }
     }
 }
 
-impl<W: Write> Sink for Gathering<'_, W> {
-    fn page(&mut self, listing: &Listing, after: &str, mut page: Page) -> Result<Vec<Listed>, Fault> {
-        self.progress.listed(page.objects.len());
-        let through = match (&page.next, page.objects.last()) {
+impl<W: Write> ObjectSink for ReportCollector<'_, W> {
+    fn accept_page(&mut self, listing: &ListRequest, after: &str, mut page: ListPage) -> Result<Vec<ObjectMeta>, Error> {
+        self.progress.add_listed(page.objects.len());
+        let through = match (&page.next_token, page.objects.last()) {
             (Some(_), Some(last)) => last.key.clone(),
             // Of a page without an end nothing is known to be missing.
             (Some(_), None) => after.to_owned(),
-            (None, _) => spans::end_of(&listing.prefix),
+            (None, _) => spans::prefix_end(&listing.prefix),
         };
         let after = after.max(&listing.prefix).to_owned();
-        page.objects.retain(|listed| spans::covers(listing, &listed.key));
+        page.objects.retain(|listed| spans::listing_covers_key(listing, &listed.key));
         let mut missing = match self.cache.take() {
             None => page.objects,
             Some(mut cache) => {
-                let done = cache.compare(
+                let done = cache.compare_listing(
                     &after,
                     &through,
                     page.objects,
-                    |key| spans::covers(listing, key),
+                    |key| spans::listing_covers_key(listing, key),
                     |listed, body| {
-                        self.see(layout::segment_of(&listed.key).unwrap_or_default());
-                        self.take(listed, body);
+                        self.mark_seen(layout::record_key_segment(&listed.key).unwrap_or_default());
+                        self.add_object(listed, body);
                     },
                 );
-                self.settle(cache, done)?
+                self.restore_cache(cache, done)?
             }
         };
         missing.retain(|listed| {
-            let Some(key) = layout::parse_log_key(&listed.key) else { return false };
-            self.see(key.segment);
-            let wanted = self.choice.may_want(&key);
+            let Some(key) = layout::parse_record_key(&listed.key) else { return false };
+            self.mark_seen(key.segment);
+            let wanted = self.filter.may_match_key(&key);
             if !wanted {
-                self.progress.done(1);
-                self.incomplete.insert(key.segment.to_owned());
+                self.progress.add_done(1);
+                self.incomplete_segments.insert(key.segment.to_owned());
             }
             wanted
         });
-        let (small, large): (Vec<Listed>, Vec<Listed>) = missing.into_iter().partition(|listed| listed.size <= LARGEST);
+        let (small, large): (Vec<ObjectMeta>, Vec<ObjectMeta>) = missing.into_iter().partition(|listed| listed.size <= MAX_RECORD_BYTES);
         for listed in large {
-            self.take(&listed, None);
-            self.keep(&listed, None);
+            self.add_object(&listed, None);
+            self.cache_object(&listed, None);
         }
         Ok(small)
     }
 
-    fn object(&mut self, listed: &Listed, body: Result<Option<Vec<u8>>, Fault>) {
+    fn accept_object(&mut self, listed: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>) {
         match body {
             Ok(Some(body)) => {
-                self.take(listed, Some(&body));
-                self.keep(listed, Some(body));
+                self.add_object(listed, Some(&body));
+                self.cache_object(listed, Some(body));
             }
             // Deleted since it was listed: as if it had never been there.
-            Ok(None) => self.progress.done(1),
+            Ok(None) => self.progress.add_done(1),
             Err(fault) => {
-                self.findings.unusable.insert(fault.text);
-                self.incomplete.extend(layout::segment_of(&listed.key).map(str::to_owned));
+                self.problems.skipped.insert(fault.message);
+                self.incomplete_segments.extend(layout::record_key_segment(&listed.key).map(str::to_owned));
             }
         }
     }
 }
 
-impl<W: Write> Gathering<'_, W> {
-    fn see(&mut self, segment: &str) {
-        if !self.seen.contains(segment) {
-            self.seen.insert(segment.to_owned());
+impl<W: Write> ReportCollector<'_, W> {
+    fn mark_seen(&mut self, segment: &str) {
+        if !self.seen_segments.contains(segment) {
+            self.seen_segments.insert(segment.to_owned());
         }
     }
 
-    fn keep(&mut self, listed: &Listed, body: Option<Vec<u8>>) {
+    fn cache_object(&mut self, listed: &ObjectMeta, body: Option<Vec<u8>>) {
         let Some(mut cache) = self.cache.take() else { return };
-        let done = cache.keep(listed, body);
+        let done = cache.store_record(listed, body);
         if done.is_ok() {
             self.cache = Some(cache);
         } else {
-            self.note(&cache, done);
+            self.drop_failed_cache(&cache, done);
         }
     }
 }

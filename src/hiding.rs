@@ -3,21 +3,21 @@
 //!
 //! Pure. It is no parser: where it cannot follow, it hides more. What the parser found to be secret, [`Known`] knows.
 
-use crate::literal::split;
-use crate::masking::Known;
-use crate::masks::Masks;
+use crate::literal::split_lines;
+use crate::masking::SecretWords;
+use crate::masks::RedactionMode;
 use crate::secrets::{is_secret_key, is_secret_name, is_secret_text};
-use crate::text::plain;
+use crate::text::sanitize;
 
 /// The lines of a document that the parser takes, as they may be shown.
 #[must_use]
-pub fn lines(text: &str, known: &Known, masks: &Masks) -> Vec<String> {
+pub fn lines(text: &str, known: &SecretWords, masks: &RedactionMode) -> Vec<String> {
     let mut reader = Reader { known, block: None, below: None, open: Open::default(), lost: false };
     let shown = |line: &str| match reader.read(line.trim_end_matches(['\n', '\r'])) {
-        Sight::Clear => plain(line.trim_end_matches('\n')).into_owned(),
-        Sight::HiddenFrom(start) => format!("{}{}", plain(&line[..start]), masks.mask(line)),
+        Sight::Clear => sanitize(line.trim_end_matches('\n')).into_owned(),
+        Sight::HiddenFrom(start) => format!("{}{}", sanitize(&line[..start]), masks.redact_text(line)),
     };
-    split(text).into_iter().map(shown).collect()
+    split_lines(text).into_iter().map(shown).collect()
 }
 
 /// What may be seen of a line.
@@ -30,7 +30,7 @@ enum Sight {
 
 /// How far the lines have been read.
 struct Reader<'a> {
-    known: &'a Known,
+    known: &'a SecretWords,
     /// Within a block of text (`|`, `>`): lines that are indented deeper than this.
     block: Option<usize>,
     /// Below a secret: lines that are indented deeper than this.
@@ -75,7 +75,7 @@ impl Reader<'_> {
         }
         self.below = None;
         match entry.key {
-            Some(key) if is_secret_key(key) || self.known.is_in(key) => {
+            Some(key) if is_secret_key(key) || self.known.occur_in(key) => {
                 self.below = Some(column);
                 Sight::HiddenFrom(column)
             }
@@ -113,7 +113,7 @@ impl Reader<'_> {
     }
 
     fn is_harmless(&self, text: &str) -> bool {
-        !is_secret_text(text) && !self.known.is_in(text)
+        !is_secret_text(text) && !self.known.occur_in(text)
     }
 }
 
@@ -198,12 +198,15 @@ impl Open {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::documents::read;
+    use crate::documents::parse_document;
 
     /// The lines as they are shown, with `#` in the place of what is hidden.
     fn shown(text: &str) -> Vec<String> {
-        let document = read(text.as_bytes()).expect(text);
-        lines(text, &Known::all_of([&document, &document]), &Masks::On(None)).iter().map(|line| line.replace("(masked)", "#")).collect()
+        let document = parse_document(text.as_bytes()).expect(text);
+        lines(text, &SecretWords::from_documents_with_short_words([&document, &document]), &RedactionMode::Redact(None))
+            .iter()
+            .map(|line| line.replace("(masked)", "#"))
+            .collect()
     }
 
     #[test]

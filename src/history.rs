@@ -6,106 +6,112 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use futures_util::{StreamExt as _, stream};
 
-use crate::arguments::HistoryArguments;
-use crate::aws::Store;
-use crate::cli::Exit;
+use crate::arguments::HistoryArgs;
+use crate::aws::ObjectStore;
+use crate::cli::ExitCode;
 use crate::deployment::block_on;
-use crate::fault::Fault;
-use crate::formats::{self, Cell, Format, Style};
-use crate::logged::user_name;
-use crate::past::{self, PATIENCE};
-use crate::record::timestamp;
-use crate::text::plain;
-use crate::versions::{Past, Version};
+use crate::fault::Error;
+use crate::formats::{self, OutputFormat, TableCell, TableStyle};
+use crate::logged::user_name_from_arn;
+use crate::past::{self, READ_TIMEOUTS};
+use crate::record::format_rfc3339;
+use crate::text::sanitize;
+use crate::versions::{ConfigHistory, ConfigVersion};
 use crate::{host, masking};
 
 /// The columns; new ones are added at the end.
-pub const COLUMNS: [&str; 10] =
+pub const HISTORY_COLUMNS: [&str; 10] =
     ["timestamp", "user", "deployments", "size", "config_hash", "change", "arn", "deployment_id", "key", "version_id"];
 /// How many of them a table has.
-const OF_TABLE: usize = 6;
+const TABLE_COLUMN_COUNT: usize = 6;
 /// How much of an MD5 a table shows: enough to name a version.
-const DIGITS_IN_TABLE: usize = 12;
+const TABLE_MD5_DIGITS: usize = 12;
 /// Versions under way at once.
-const AT_ONCE: usize = 8;
+const FETCH_CONCURRENCY: usize = 8;
 /// The largest version that is fetched to be compared, in bytes.
-const LARGEST_COMPARED: u64 = 10 << 20;
+const MAX_COMPARED_BYTES: u64 = 10 << 20;
 
 /// One version as it is shown.
-struct Row<'a> {
-    version: &'a Version,
+struct HistoryRow<'a> {
+    version: &'a ConfigVersion,
     user: String,
     deployment_id: String,
-    deployments: u64,
+    deployment_count: u64,
     change: String,
 }
 
 /// Prints the versions, newest first. Exit: see README.md, "Exit codes".
-pub fn run(arguments: &HistoryArguments, output: impl Write + IsTerminal, mut messages: impl Write) -> Result<Exit> {
-    let target = arguments.source.target()?;
+pub fn run_history(arguments: &HistoryArgs, output: impl Write + IsTerminal, mut messages: impl Write) -> Result<ExitCode> {
+    let target = arguments.source.resolve_target()?;
     let terminal = output.is_terminal();
-    let format = arguments.format.unwrap_or(if terminal { Format::Table } else { Format::Csv });
+    let format = arguments.format.unwrap_or(if terminal { OutputFormat::Table } else { OutputFormat::Csv });
     let mut written = Ok(());
     let left_out = block_on(async {
-        let store = Arc::new(Store::open(&target, PATIENCE).await?);
-        let found = past::look(&store, &arguments.customer).await?;
-        let rows = rows(&store, &found.past, arguments.limit).await?;
-        written = write(&rows, format, terminal, &mut BufWriter::new(output));
-        Ok::<_, Fault>(found.left_out)
+        let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);
+        let found = past::load_history(&store, &arguments.customer).await?;
+        let rows = build_rows(&store, &found.history, arguments.limit).await?;
+        written = write_rows(&rows, format, terminal, &mut BufWriter::new(output));
+        Ok::<_, Error>(found.skipped)
     })??;
     for line in left_out {
-        writeln!(messages, "config-backup: left out {}", plain(&line))?;
+        writeln!(messages, "config-backup: left out {}", sanitize(&line))?;
     }
-    formats::until_closed(written).context("write the history to stdout")?;
-    Ok(Exit(0))
+    formats::ignore_broken_pipe(written).context("write the history to stdout")?;
+    Ok(ExitCode(0))
 }
 
-async fn rows<'a>(store: &Store, past: &'a Past, limit: Option<usize>) -> Result<Vec<Row<'a>>, Fault> {
+async fn build_rows<'a>(store: &ObjectStore, past: &'a ConfigHistory, limit: Option<usize>) -> Result<Vec<HistoryRow<'a>>, Error> {
     let versions = past.versions();
     let shown = limit.unwrap_or(versions.len()).min(versions.len());
     // In order, and no more of them in memory than are compared or on their way.
-    let mut bodies = stream::iter(&versions[..versions.len().min(shown + 1)]).map(|version| body(store, version)).buffered(AT_ONCE);
+    let mut bodies = stream::iter(&versions[..versions.len().min(shown + 1)])
+        .map(|version| get_comparable_bytes(store, version))
+        .buffered(FETCH_CONCURRENCY);
     let mut rows = Vec::new();
     let mut newer = bodies.next().await.transpose()?.flatten();
     for place in 0..shown {
         let older = bodies.next().await.transpose()?;
         let change = match (&older, &newer) {
             (None, _) => "first version".to_owned(),
-            (Some(Some(older)), Some(newer)) => masking::phrase(older, newer),
+            (Some(Some(older)), Some(newer)) => masking::summarize_changes(older, newer),
             _ => "too large to compare".to_owned(),
         };
-        rows.push(row(store, past, place, change).await?);
+        rows.push(build_row(store, past, place, change).await?);
         newer = older.flatten();
     }
     Ok(rows)
 }
 
-async fn body(store: &Store, version: &Version) -> Result<Option<Vec<u8>>, Fault> {
-    if version.size > LARGEST_COMPARED { Ok(None) } else { past::bytes(store, version).await.map(Some) }
+async fn get_comparable_bytes(store: &ObjectStore, version: &ConfigVersion) -> Result<Option<Vec<u8>>, Error> {
+    if version.size > MAX_COMPARED_BYTES { Ok(None) } else { past::get_version_bytes(store, version).await.map(Some) }
 }
 
-async fn row<'a>(store: &Store, past: &'a Past, place: usize, change: String) -> Result<Row<'a>, Fault> {
+async fn build_row<'a>(store: &ObjectStore, past: &'a ConfigHistory, place: usize, change: String) -> Result<HistoryRow<'a>, Error> {
     let version = &past.versions()[place];
-    let first = past.uses_of(place).next();
+    let first = past.deployments_of(place).next();
     // A deployment may have ended before it was logged, and its record may still be on its way.
     let deployment_id = match first {
         Some(first) => first.deployment_id.clone(),
-        None => past::uploader(store, version).await?,
+        None => past::get_uploader_id(store, version).await?,
     };
-    let user = first.or_else(|| past.deployment(&deployment_id)).map(|it| it.user.clone()).unwrap_or_default();
-    let deployments = past.uses_of(place).count() as u64;
-    Ok(Row { version, user, deployment_id, deployments, change })
+    let user = first.or_else(|| past.find_deployment(&deployment_id)).map(|it| it.user.clone()).unwrap_or_default();
+    let deployments = past.deployments_of(place).count() as u64;
+    Ok(HistoryRow { version, user, deployment_id, deployment_count: deployments, change })
 }
 
-fn write(rows: &[Row<'_>], format: Format, terminal: bool, output: &mut dyn Write) -> std::io::Result<()> {
-    let (columns, digits) = if format == Format::Table { (&COLUMNS[..OF_TABLE], DIGITS_IN_TABLE) } else { (&COLUMNS[..], usize::MAX) };
-    let text = |text: &str| Cell::Text(text.to_owned().into());
-    let cells = |row: &Row<'_>| {
+fn write_rows(rows: &[HistoryRow<'_>], format: OutputFormat, terminal: bool, output: &mut dyn Write) -> std::io::Result<()> {
+    let (columns, digits) = if format == OutputFormat::Table {
+        (&HISTORY_COLUMNS[..TABLE_COLUMN_COUNT], TABLE_MD5_DIGITS)
+    } else {
+        (&HISTORY_COLUMNS[..], usize::MAX)
+    };
+    let text = |text: &str| TableCell::Text(text.to_owned().into());
+    let cells = |row: &HistoryRow<'_>| {
         let mut cells = vec![
-            text(&timestamp(row.version.at)),
-            text(user_name(&row.user)),
-            Cell::Count(row.deployments),
-            Cell::Count(row.version.size),
+            text(&format_rfc3339(row.version.at)),
+            text(user_name_from_arn(&row.user)),
+            TableCell::Count(row.deployment_count),
+            TableCell::Count(row.version.size),
             text(&row.version.md5[..row.version.md5.len().min(digits)]),
             text(&row.change),
             text(&row.user),
@@ -116,11 +122,11 @@ fn write(rows: &[Row<'_>], format: Format, terminal: bool, output: &mut dyn Writ
         cells.truncate(columns.len());
         cells
     };
-    let style = Style {
-        raw: false,
-        width: Some(()).filter(|()| terminal).and_then(|()| host::terminal_width()),
-        bold: terminal && host::var("NO_COLOR").is_none(),
+    let style = TableStyle {
+        is_raw: false,
+        max_width: Some(()).filter(|()| terminal).and_then(|()| host::terminal_width()),
+        is_bold: terminal && host::env_var("NO_COLOR").is_none(),
     };
-    formats::write(format, columns, || Box::new(rows.iter().map(cells)), style, output)?;
+    formats::write_cells(format, columns, || Box::new(rows.iter().map(cells)), style, output)?;
     output.flush()
 }

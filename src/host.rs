@@ -6,26 +6,26 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 
-use crate::record::Ci;
+use crate::record::CiJob;
 
 /// The time, to the second, as records carry it.
 #[must_use]
 #[allow(clippy::disallowed_methods)] // the one place that reads the clock
-pub fn now() -> DateTime<Utc> {
+pub fn utc_now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(0)
 }
 
 /// The time by the clock that dates files.
 #[must_use]
 #[allow(clippy::disallowed_methods)] // the one place that reads the clock
-pub fn file_clock() -> SystemTime {
+pub fn system_time() -> SystemTime {
     SystemTime::now()
 }
 
 /// An environment variable that is set and not empty.
 #[must_use]
 #[allow(clippy::disallowed_methods)] // the one place that reads the environment
-pub fn var(name: &str) -> Option<String> {
+pub fn env_var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -33,17 +33,17 @@ pub fn var(name: &str) -> Option<String> {
 /// empty endpoint, and looks for a profile without a name.
 #[must_use]
 #[allow(clippy::disallowed_methods)] // the one place that reads the environment
-pub fn empty_variables() -> Vec<OsString> {
+pub fn empty_env_vars() -> Vec<OsString> {
     let is_ours = |name: &OsString| ["AWS_", "CONFIG_BACKUP_"].iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
     std::env::vars_os().filter(|(name, value)| value.is_empty() && is_ours(name)).map(|(name, _)| name).collect()
 }
 
 /// How many connections may be open at once beside everything else that is: macOS allows 256 files unless asked for more.
 #[must_use]
-pub fn connections(wanted: usize) -> usize {
-    const OTHERS: u64 = 64;
-    let files = rlimit::increase_nofile_limit(wanted as u64 + OTHERS).unwrap_or(256);
-    wanted.min(usize::try_from(files.saturating_sub(OTHERS)).unwrap_or(wanted))
+pub fn available_connections(wanted: usize) -> usize {
+    const RESERVED_FILES: u64 = 64;
+    let files = rlimit::increase_nofile_limit(wanted as u64 + RESERVED_FILES).unwrap_or(256);
+    wanted.min(usize::try_from(files.saturating_sub(RESERVED_FILES)).unwrap_or(wanted))
 }
 
 /// The columns of the terminal on stdout, if there is one.
@@ -54,7 +54,7 @@ pub fn terminal_width() -> Option<usize> {
 
 /// A name that nobody else gives: the time, for people, and 64 random bits.
 #[must_use]
-pub fn nonce(now: DateTime<Utc>) -> String {
+pub fn unique_id(now: DateTime<Utc>) -> String {
     let mut bytes = [0_u8; 8];
     if getrandom::fill(&mut bytes).is_err() {
         // No system source of randomness: the process and the nanosecond still tell concurrent runs apart.
@@ -67,7 +67,7 @@ pub fn nonce(now: DateTime<Utc>) -> String {
 
 /// When a name of [`nonce`] was given; `None` for what is none.
 #[must_use]
-pub fn moment_of(nonce: &str) -> Option<DateTime<Utc>> {
+pub fn parse_unique_id_time(nonce: &str) -> Option<DateTime<Utc>> {
     let (time, _) = nonce.split_once('-')?;
     chrono::NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").ok().map(|time| time.and_utc())
 }
@@ -88,10 +88,10 @@ pub fn state_dir() -> Option<PathBuf> {
 /// Where what must outlive a run is kept if nothing can be written to [`state_dir`]: a folder of the user's own among the
 /// temporary files. A restart may empty it.
 #[must_use]
-pub fn fallback_dir() -> Option<PathBuf> {
+pub fn fallback_state_dir() -> Option<PathBuf> {
     #[cfg(unix)]
     {
-        let base = var("TMPDIR").map(PathBuf::from).filter(|path| path.is_absolute()).unwrap_or_else(|| "/tmp".into());
+        let base = env_var("TMPDIR").map(PathBuf::from).filter(|path| path.is_absolute()).unwrap_or_else(|| "/tmp".into());
         Some(base.join(format!("config-backup-{}", rustix::process::getuid().as_raw())))
     }
     #[cfg(not(unix))]
@@ -121,47 +121,48 @@ pub fn cache_dir() -> Option<PathBuf> {
 
 /// Our folder in one of the XDG base directories.
 fn xdg_dir(name: &str, default: &str) -> Option<PathBuf> {
-    let base = var(name)
+    let base = env_var(name)
         .map(PathBuf::from)
         .filter(|path| path.is_absolute()) // the XDG specification wants relative ones ignored
-        .or_else(|| var("HOME").map(|home| Path::new(&home).join(default)));
+        .or_else(|| env_var("HOME").map(|home| Path::new(&home).join(default)));
     base.map(|base| base.join("config-backup"))
 }
 
 /// Whether the environment itself brings credentials, as it does in CI.
 #[must_use]
-pub fn has_credentials_in_environment() -> bool {
+pub fn has_env_credentials() -> bool {
     ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"]
         .iter()
-        .any(|name| var(name).is_some())
+        .any(|name| env_var(name).is_some())
 }
 
 /// The proxy that requests to AWS go through, without a user name or password; `None` where they go straight.
 #[must_use]
-pub fn proxy() -> Option<String> {
+pub fn https_proxy() -> Option<String> {
     let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    names.iter().find_map(|name| var(name)).map(|url| without_userinfo(&url))
+    names.iter().find_map(|name| env_var(name)).map(|url| strip_userinfo(&url))
 }
 
 /// The CI job that we run in, by the variables that each CI documents.
 #[must_use]
-pub fn ci() -> Option<Ci> {
-    let github = || Some(format!("{}/{}/actions/runs/{}", var("GITHUB_SERVER_URL")?, var("GITHUB_REPOSITORY")?, var("GITHUB_RUN_ID")?));
+pub fn detect_ci_job() -> Option<CiJob> {
+    let github =
+        || Some(format!("{}/{}/actions/runs/{}", env_var("GITHUB_SERVER_URL")?, env_var("GITHUB_REPOSITORY")?, env_var("GITHUB_RUN_ID")?));
     let known: [(&str, &str, Option<String>); 7] = [
         ("GITHUB_ACTIONS", "github", github()),
-        ("GITLAB_CI", "gitlab", var("CI_JOB_URL")),
-        ("JENKINS_URL", "jenkins", var("BUILD_URL")),
-        ("CIRCLECI", "circleci", var("CIRCLE_BUILD_URL")),
-        ("BUILDKITE", "buildkite", var("BUILDKITE_BUILD_URL")),
-        ("BITBUCKET_BUILD_NUMBER", "bitbucket", var("BITBUCKET_GIT_HTTP_ORIGIN")),
+        ("GITLAB_CI", "gitlab", env_var("CI_JOB_URL")),
+        ("JENKINS_URL", "jenkins", env_var("BUILD_URL")),
+        ("CIRCLECI", "circleci", env_var("CIRCLE_BUILD_URL")),
+        ("BUILDKITE", "buildkite", env_var("BUILDKITE_BUILD_URL")),
+        ("BITBUCKET_BUILD_NUMBER", "bitbucket", env_var("BITBUCKET_GIT_HTTP_ORIGIN")),
         ("CI", "other", None),
     ];
-    let (_, provider, url) = known.into_iter().find(|(name, ..)| var(name).is_some_and(|value| value != "false"))?;
-    Some(Ci { provider: provider.to_owned(), run_url: without_userinfo(&url.unwrap_or_default()) })
+    let (_, provider, url) = known.into_iter().find(|(name, ..)| env_var(name).is_some_and(|value| value != "false"))?;
+    Some(CiJob { provider: provider.to_owned(), run_url: strip_userinfo(&url.unwrap_or_default()) })
 }
 
 /// A URL without the user name and password that may stand before its host.
-fn without_userinfo(url: &str) -> String {
+fn strip_userinfo(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let host_at = rest.find('/').unwrap_or(rest.len());
     let bare = rest[..host_at].rfind('@').map_or(rest, |at| &rest[at + 1..]);
@@ -174,16 +175,16 @@ mod tests {
 
     #[test]
     fn a_run_url_keeps_no_password() {
-        assert_eq!(without_userinfo("https://user:s3cret@ci.example/run/1?a=b@c"), "https://ci.example/run/1?a=b@c");
-        assert_eq!(without_userinfo("https://ci.example/run/1"), "https://ci.example/run/1");
+        assert_eq!(strip_userinfo("https://user:s3cret@ci.example/run/1?a=b@c"), "https://ci.example/run/1?a=b@c");
+        assert_eq!(strip_userinfo("https://ci.example/run/1"), "https://ci.example/run/1");
     }
 
     #[test]
     fn nonces_differ_within_a_second_and_start_with_the_time() {
         let now = DateTime::from_timestamp(1_761_834_652, 0).expect("a valid time");
-        let (one, two) = (nonce(now), nonce(now));
+        let (one, two) = (unique_id(now), unique_id(now));
         assert!(one.starts_with("20251030T143052Z-") && one.len() == 33, "{one}");
         assert_ne!(one, two);
-        assert_eq!((moment_of(&one), moment_of("yesterday-1")), (Some(now), None));
+        assert_eq!((parse_unique_id_time(&one), parse_unique_id_time("yesterday-1")), (Some(now), None));
     }
 }

@@ -4,41 +4,41 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::hcl::{Token, tokens};
+use crate::hcl::{HclToken, tokenize};
 
 /// The name that `find_in_parent_folders()` looks for.
-const UNNAMED: &str = "terragrunt.hcl";
+const DEFAULT_PARENT_FILE: &str = "terragrunt.hcl";
 /// How many folders above are searched, as Terragrunt does.
-const MAX_PARENTS: usize = 100;
+const MAX_PARENT_FOLDERS: usize = 100;
 
 /// The nearest file called `name` above a unit's folder, as `find_in_parent_folders` finds it: never in the folder itself.
 #[must_use]
 pub fn find_in_parents(unit: &Path, name: &str) -> Option<PathBuf> {
-    unit.ancestors().skip(1).take(MAX_PARENTS).map(|folder| folder.join(name)).find(|path| path.exists())
+    unit.ancestors().skip(1).take(MAX_PARENT_FOLDERS).map(|folder| folder.join(name)).find(|path| path.exists())
 }
 
 /// The file that `expression` in the `terragrunt.hcl` of `unit` names; `None` where it cannot be known without evaluating it.
 #[must_use]
-pub fn resolve(expression: &[Token], unit: &Path) -> Option<PathBuf> {
-    let path = value(expression, unit)?;
+pub fn resolve_include_path(expression: &[HclToken], unit: &Path) -> Option<PathBuf> {
+    let path = evaluate_expression(expression, unit)?;
     (!path.is_empty()).then(|| unit.join(path))
 }
 
-fn value(expression: &[Token], unit: &Path) -> Option<String> {
+fn evaluate_expression(expression: &[HclToken], unit: &Path) -> Option<String> {
     match expression {
-        [Token::Text(text)] => template(text, unit),
-        [Token::Word(function), Token::Sign('('), inside @ .., Token::Sign(')')] => {
-            let arguments = arguments(inside).into_iter().map(|argument| value(argument, unit));
-            call(function, &arguments.collect::<Option<Vec<_>>>()?, unit)
+        [HclToken::Text(text)] => evaluate_template(text, unit),
+        [HclToken::Word(function), HclToken::Sign('('), inside @ .., HclToken::Sign(')')] => {
+            let arguments = split_arguments(inside).into_iter().map(|argument| evaluate_expression(argument, unit));
+            evaluate_call(function, &arguments.collect::<Option<Vec<_>>>()?, unit)
         }
         _ => None,
     }
 }
 
-fn call(function: &str, arguments: &[String], unit: &Path) -> Option<String> {
+fn evaluate_call(function: &str, arguments: &[String], unit: &Path) -> Option<String> {
     let found = |name: &str| find_in_parents(unit, name).map(|path| path.display().to_string());
     match (function, arguments) {
-        ("find_in_parent_folders", []) => found(UNNAMED),
+        ("find_in_parent_folders", []) => found(DEFAULT_PARENT_FILE),
         ("find_in_parent_folders", [name]) => found(name),
         ("find_in_parent_folders", [name, otherwise]) => found(name).or_else(|| Some(otherwise.clone())),
         ("get_terragrunt_dir" | "get_original_terragrunt_dir", []) => Some(unit.display().to_string()),
@@ -53,14 +53,14 @@ fn call(function: &str, arguments: &[String], unit: &Path) -> Option<String> {
 }
 
 /// The arguments of a call, without the commas between them.
-fn arguments(inside: &[Token]) -> Vec<&[Token]> {
+fn split_arguments(inside: &[HclToken]) -> Vec<&[HclToken]> {
     let mut found = Vec::new();
     let (mut start, mut depth) = (0, 0_usize);
     for (at, token) in inside.iter().enumerate() {
         match token {
-            Token::Sign('(' | '[' | '{') => depth += 1,
-            Token::Sign(')' | ']' | '}') => depth = depth.saturating_sub(1),
-            Token::Sign(',') if depth == 0 => {
+            HclToken::Sign('(' | '[' | '{') => depth += 1,
+            HclToken::Sign(')' | ']' | '}') => depth = depth.saturating_sub(1),
+            HclToken::Sign(',') if depth == 0 => {
                 found.push(&inside[start..at]);
                 start = at + 1;
             }
@@ -74,16 +74,16 @@ fn arguments(inside: &[Token]) -> Vec<&[Token]> {
 }
 
 /// A quoted text with the values of its `${...}`.
-fn template(text: &str, unit: &Path) -> Option<String> {
+fn evaluate_template(text: &str, unit: &Path) -> Option<String> {
     if text.contains("%{") || text.contains("$${") || text.contains('\\') {
         return None;
     }
     let mut filled = String::new();
     let mut rest = text;
     while let Some((literal, tail)) = rest.split_once("${") {
-        let end = end_of_template(tail)?;
+        let end = find_template_end(tail)?;
         filled.push_str(literal);
-        filled.push_str(&value(&tokens(&tail[..end]), unit)?);
+        filled.push_str(&evaluate_expression(&tokenize(&tail[..end]), unit)?);
         rest = &tail[end + 1..];
     }
     filled.push_str(rest);
@@ -91,7 +91,7 @@ fn template(text: &str, unit: &Path) -> Option<String> {
 }
 
 /// Where the brace is that ends a template; braces in its quoted texts do not count.
-fn end_of_template(text: &str) -> Option<usize> {
+fn find_template_end(text: &str) -> Option<usize> {
     let (mut depth, mut is_quoted) = (0_usize, false);
     for (at, sign) in text.char_indices() {
         match sign {
@@ -108,7 +108,7 @@ fn end_of_template(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hcl::blocks;
+    use crate::hcl::parse_blocks;
 
     #[test]
     fn paths_are_found_as_terragrunt_finds_them() {
@@ -121,8 +121,8 @@ mod tests {
             std::fs::write(top.join(name), "").expect("a file");
         }
         let found = |path: &str| {
-            let include = blocks(&format!("include \"root\" {{\n  path = {path}\n  expose = true\n}}\n"));
-            resolve(include[0].attribute("path"), &unit).map(|path| path.display().to_string())
+            let include = parse_blocks(&format!("include \"root\" {{\n  path = {path}\n  expose = true\n}}\n"));
+            resolve_include_path(include[0].attribute_tokens("path"), &unit).map(|path| path.display().to_string())
         };
         let at = |path: &str| Some(top.join(path).display().to_string());
         for (expression, expected) in [

@@ -8,62 +8,63 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 
-use crate::archive::{self, Rest};
-use crate::audit::{Copy, Holdings, Record};
-use crate::aws::Store;
-use crate::deliver::captured_at;
-use crate::digest::{digests, sha256_hex};
-use crate::fault::{Fault, Kind};
-use crate::fetch::{self, Sink, patiently};
-use crate::gather::LARGEST as LARGEST_RECORD;
+use crate::archive::{self, ArchiveResult};
+use crate::audit::{AuditedConfig, AuditedRecord, CustomerHoldings};
+use crate::aws::ObjectStore;
+use crate::deliver::parse_captured_at;
+use crate::digest::{compute_digests, sha256_hex};
+use crate::fault::{Error, ErrorKind};
+use crate::fetch::{self, ObjectSink, retry_with_backoff};
+use crate::gather::MAX_RECORD_BYTES as LARGEST_RECORD;
 use crate::layout::{self, ConfigKey};
-use crate::listing::{Listed, Listing, Page};
-use crate::past::{LARGEST as LARGEST_CONFIG, stated};
+use crate::listing::{ListPage, ListRequest, ObjectMeta};
+use crate::past::{MAX_STORED_CONFIG_BYTES as LARGEST_CONFIG, stated_digests};
 use crate::reading;
-use crate::seal::Seal;
+use crate::seal::ChainSeal;
 
 /// Configs under way at once.
-const AT_ONCE: usize = 16;
+const CONFIG_CONCURRENCY: usize = 16;
 
 /// What the bucket holds, by customer.
-pub type Inventory = BTreeMap<String, Holdings>;
+pub type BucketInventory = BTreeMap<String, CustomerHoldings>;
 
 /// What there is, and what the archive had of it.
 #[derive(Debug)]
-pub struct Taken {
+pub struct LoadedInventory {
     /// By customer.
-    pub inventory: Inventory,
+    pub inventory: BucketInventory,
     /// How many of the records only the archive has.
-    pub archived: usize,
+    pub archived_records: usize,
     /// What of the archive may not be read, as one phrase each.
-    pub refused: Vec<String>,
+    pub unreadable_archives: Vec<String>,
 }
 
 /// Reads all that there is of `customer`, or of everybody.
 ///
 /// # Errors
 /// A request that failed for good, or a customer of whom there is nothing.
-pub async fn take(store: &Arc<Store>, customer: Option<&str>) -> Result<Taken, Fault> {
-    let mut taking = Taking { customer, inventory: Inventory::new(), configs: Vec::new() };
-    let under = |prefix: String| Listing { prefix, ..Listing::default() };
-    let (seals, records): (Vec<Listing>, Vec<Listing>) = match customer {
-        None => (vec![under(layout::CONFIGS.to_owned())], vec![under(layout::LOGS.to_owned())]),
+pub async fn load_inventory(store: &Arc<ObjectStore>, customer: Option<&str>) -> Result<LoadedInventory, Error> {
+    let mut taking = InventoryCollector { customer, inventory: BucketInventory::new(), configs: Vec::new() };
+    let under = |prefix: String| ListRequest { prefix, ..ListRequest::default() };
+    let (seals, records): (Vec<ListRequest>, Vec<ListRequest>) = match customer {
+        None => (vec![under(layout::CONFIGS_PREFIX.to_owned())], vec![under(layout::RECORDS_PREFIX.to_owned())]),
         Some(name) => {
-            let folders = layout::folders_to_read(name);
-            let seals = folders.iter().flat_map(|folder| [layout::configs_prefix(folder), layout::seals_prefix(folder)]);
-            (seals.map(under).collect(), layout::prefixes_to_read(name).into_iter().map(under).collect())
+            let folders = layout::customer_config_folders(name);
+            let seals = folders.iter().flat_map(|folder| [layout::config_keys_prefix(folder), layout::seal_keys_prefix(folder)]);
+            (seals.map(under).collect(), layout::customer_record_prefixes(name).into_iter().map(under).collect())
         }
     };
-    fetch::all(Arc::clone(store), seals, LARGEST_RECORD, &mut taking).await?;
-    let Rest { records: archived, damaged, refused } = archive::all(store, records, LARGEST_RECORD, &mut taking).await?;
+    fetch::list_and_fetch(Arc::clone(store), seals, LARGEST_RECORD, &mut taking).await?;
+    let ArchiveResult { record_count: archived, damaged, denied: refused } =
+        archive::fetch_with_archive(store, records, LARGEST_RECORD, &mut taking).await?;
     for (key, why) in damaged {
-        let owner = layout::parse_part_key(&key).and_then(|key| taking.owner(key.segment));
+        let owner = layout::parse_archive_key(&key).and_then(|key| taking.wanted_owner(key.segment));
         if let Some(owner) = owner {
-            taking.inventory.entry(owner).or_default().damaged.push((key, why));
+            taking.inventory.entry(owner).or_default().damaged_archives.push((key, why));
         }
     }
-    let Taking { mut inventory, configs, .. } = taking;
-    let mut copies = stream::iter(configs).map(|config| copy(store, config)).buffered(AT_ONCE);
+    let InventoryCollector { mut inventory, configs, .. } = taking;
+    let mut copies = stream::iter(configs).map(|config| load_config(store, config)).buffered(CONFIG_CONCURRENCY);
     while let Some(read) = copies.next().await {
         let Some((owner, copy)) = read? else { continue };
         let holdings = inventory.entry(owner).or_default();
@@ -74,106 +75,115 @@ pub async fn take(store: &Arc<Store>, customer: Option<&str>) -> Result<Taken, F
     }
     match customer {
         Some(name) if inventory.is_empty() => {
-            let text = format!("look for `{name}` in `{}`: there is nothing", store.uri(""));
-            Err(Fault::new(Kind::Input, text, "check the customer's name, as in `config-backup report`"))
+            let text = format!("look for `{name}` in `{}`: there is nothing", store.object_uri(""));
+            Err(Error::new(ErrorKind::Input, text, "check the customer's name, as in `config-backup report`"))
         }
-        _ => Ok(Taken { inventory, archived, refused }),
+        _ => Ok(LoadedInventory { inventory, archived_records: archived, unreadable_archives: refused }),
     }
 }
 
-struct Taking<'a> {
+struct InventoryCollector<'a> {
     customer: Option<&'a str>,
-    inventory: Inventory,
-    configs: Vec<(String, Listed)>,
+    inventory: BucketInventory,
+    configs: Vec<(String, ObjectMeta)>,
 }
 
-impl Taking<'_> {
+impl InventoryCollector<'_> {
     /// The customer that a path segment stands for, if it is one that is asked for.
-    fn owner(&self, segment: &str) -> Option<String> {
-        let owner = layout::customer_of(segment).unwrap_or_else(|| segment.to_owned());
+    fn wanted_owner(&self, segment: &str) -> Option<String> {
+        let owner = layout::parse_customer_segment(segment).unwrap_or_else(|| segment.to_owned());
         match self.customer {
             // A segment may be a digest, or spelled as the earlier module did: the prefix has chosen it.
-            Some(customer) => (layout::customer_of(segment).is_none_or(|it| it == customer)).then(|| customer.to_owned()),
+            Some(customer) => (layout::parse_customer_segment(segment).is_none_or(|it| it == customer)).then(|| customer.to_owned()),
             None => Some(owner),
         }
     }
 }
 
-impl Sink for Taking<'_> {
-    fn page(&mut self, _: &Listing, _: &str, page: Page) -> Result<Vec<Listed>, Fault> {
+impl ObjectSink for InventoryCollector<'_> {
+    fn accept_page(&mut self, _: &ListRequest, _: &str, page: ListPage) -> Result<Vec<ObjectMeta>, Error> {
         let mut wanted = Vec::new();
         for listed in page.objects {
-            if let Some((folder, segment)) = layout::folder_of(&listed.key) {
-                let Some(owner) = self.owner(segment) else { continue };
+            if let Some((folder, segment)) = layout::split_customer_folder(&listed.key) {
+                let Some(owner) = self.wanted_owner(segment) else { continue };
                 match layout::parse_config_key(folder, &listed.key) {
                     Some(ConfigKey::Seal { .. }) => wanted.push(listed),
                     Some(ConfigKey::Current | ConfigKey::Version { .. }) => self.configs.push((owner, listed)),
                     None => {}
                 }
-            } else if layout::parse_log_key(&listed.key).is_some_and(|key| self.owner(key.segment).is_some()) {
+            } else if layout::parse_record_key(&listed.key).is_some_and(|key| self.wanted_owner(key.segment).is_some()) {
                 if listed.size <= LARGEST_RECORD {
                     wanted.push(listed);
                 } else {
-                    self.object(&listed, Err(Fault::new(Kind::Service, format!("it has {} bytes", listed.size), "")));
+                    self.accept_object(&listed, Err(Error::new(ErrorKind::Service, format!("it has {} bytes", listed.size), "")));
                 }
             }
         }
         Ok(wanted)
     }
 
-    fn object(&mut self, listed: &Listed, body: Result<Option<Vec<u8>>, Fault>) {
+    fn accept_object(&mut self, listed: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>) {
         let body = match body {
             Ok(Some(body)) => Ok(body),
             Ok(None) => return,
-            Err(fault) => Err(fault.text),
+            Err(fault) => Err(fault.message),
         };
-        let folder = layout::folder_of(&listed.key);
-        let segment = folder.map(|(_, segment)| segment).or_else(|| layout::segment_of(&listed.key)).unwrap_or_default();
-        let Some(owner) = self.owner(segment) else { return };
+        let folder = layout::split_customer_folder(&listed.key);
+        let segment = folder.map(|(_, segment)| segment).or_else(|| layout::record_key_segment(&listed.key)).unwrap_or_default();
+        let Some(owner) = self.wanted_owner(segment) else { return };
         let holdings = self.inventory.entry(owner).or_default();
         if folder.is_some() {
-            let seal = body.ok().and_then(|body| Seal::read(&body));
+            let seal = body.ok().and_then(|body| ChainSeal::parse(&body));
             holdings.seals.insert(listed.key.clone(), seal);
         } else {
-            holdings.records.push(record(&listed.key, &body));
+            holdings.records.push(audited_record(&listed.key, &body));
         }
     }
 }
 
-fn record(key: &str, body: &Result<Vec<u8>, String>) -> Record {
+fn audited_record(key: &str, body: &Result<Vec<u8>, String>) -> AuditedRecord {
     let key = key.to_owned();
     let (sha256, read) = match body {
-        Ok(body) => (sha256_hex(body), reading::read(body)),
+        Ok(body) => (sha256_hex(body), reading::parse_record(body)),
         Err(why) => (String::new(), Err(why.clone())),
     };
     match read {
-        Ok(reading) => Record {
+        Ok(reading) => AuditedRecord {
             key,
             sha256,
-            at: reading.at,
+            at: reading.deployed_at,
             customer: reading.customer,
             deployment_id: reading.deployment_id,
             config_hash: reading.config_hash,
             backup: reading.backup,
             backup_key: reading.backup_key,
             chain: reading.chain,
-            damage: None,
+            read_error: None,
         },
-        Err(why) => Record { key, sha256, damage: Some(why), ..Record::default() },
+        Err(why) => AuditedRecord { key, sha256, read_error: Some(why), ..AuditedRecord::default() },
     }
 }
 
 /// The bytes of a config, digested, and what its object says of them; `None` where it has just been replaced or deleted.
-async fn copy(store: &Store, (owner, listed): (String, Listed)) -> Result<Option<(String, Copy)>, Fault> {
-    let (head, body) = futures_util::join!(patiently(|| store.head(&listed.key)), patiently(|| store.get(&listed.key, LARGEST_CONFIG)),);
+async fn load_config(store: &ObjectStore, (owner, listed): (String, ObjectMeta)) -> Result<Option<(String, AuditedConfig)>, Error> {
+    let (head, body) = futures_util::join!(
+        retry_with_backoff(|| store.head_object(&listed.key)),
+        retry_with_backoff(|| store.get_object(&listed.key, LARGEST_CONFIG)),
+    );
     let (Some(head), Some(body)) = (head?, body?) else { return Ok(None) };
-    let named = layout::folder_of(&listed.key).and_then(|(folder, _)| match layout::parse_config_key(folder, &listed.key)? {
-        ConfigKey::Version { at, md5 } => Some((at, md5.to_owned())),
+    let named = layout::split_customer_folder(&listed.key).and_then(|(folder, _)| match layout::parse_config_key(folder, &listed.key)? {
+        ConfigKey::Version { captured_at: at, md5 } => Some((at, md5.to_owned())),
         _ => None,
     });
     let (named_at, known_md5) = named.map_or((None, String::new()), |(at, md5)| (Some(at), md5));
-    let stated = stated(&head, head.size, known_md5);
-    let copy =
-        Copy { key: listed.key, named_at, captured_at: captured_at(&head), stated, digests: digests(&body), length: body.len() as u64 };
+    let stated = stated_digests(&head, head.size, known_md5);
+    let copy = AuditedConfig {
+        key: listed.key,
+        named_at,
+        captured_at: parse_captured_at(&head),
+        stated,
+        digests: compute_digests(&body),
+        byte_count: body.len() as u64,
+    };
     Ok(Some((owner, copy)))
 }

@@ -9,30 +9,30 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::aws::Target;
+use crate::aws::BucketTarget;
 use crate::digest::sha256_hex;
 use crate::files;
 
 /// The version of the file's form.
-const SCHEMA: u32 = 1;
+const SPOOL_FILE_SCHEMA: u32 = 1;
 /// The longest header and the largest body that are read back, in bytes.
-const LONGEST_HEADER: u64 = 64 << 10;
-const LARGEST_BODY: u64 = 64 << 20;
+const MAX_HEADER_BYTES: u64 = 64 << 10;
+const MAX_BODY_BYTES: u64 = 64 << 20;
 
 /// What is to be uploaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum What {
+pub enum SpoolItemKind {
     /// A config: its history copy, and `config.yaml` unless a newer one is there.
     Config,
     /// A usage record.
     Record,
 }
 
-impl What {
+impl SpoolItemKind {
     /// The word for it in names of files.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Config => "config",
             Self::Record => "record",
@@ -42,13 +42,13 @@ impl What {
 
 /// All that an upload needs beside the body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Item {
+pub struct SpoolItem {
     /// The form's version.
     pub schema: u32,
     /// Config or record.
-    pub what: What,
+    pub what: SpoolItemKind,
     /// The bucket and the profile.
-    pub target: Target,
+    pub target: BucketTarget,
     /// The customer.
     pub customer: String,
     /// The deployment that made it.
@@ -63,12 +63,12 @@ pub struct Item {
     pub sha256: String,
 }
 
-impl Item {
+impl SpoolItem {
     /// An item of today's form for `body`.
     #[must_use]
-    pub fn new(what: What, target: Target, customer: &str, deployment_id: &str, at: DateTime<Utc>, body: &[u8]) -> Self {
+    pub fn new(what: SpoolItemKind, target: BucketTarget, customer: &str, deployment_id: &str, at: DateTime<Utc>, body: &[u8]) -> Self {
         Self {
-            schema: SCHEMA,
+            schema: SPOOL_FILE_SCHEMA,
             what,
             target,
             customer: customer.to_owned(),
@@ -82,29 +82,29 @@ impl Item {
 }
 
 /// Writes a file for `item` and `body`, whole or not at all; it is locked.
-pub fn write(path: &Path, item: &Item, body: &[u8]) -> io::Result<File> {
+pub fn write_spool_file(path: &Path, item: &SpoolItem, body: &[u8]) -> io::Result<File> {
     let header = serde_json::to_vec(item)?;
-    files::put(path, &[&header, b"\n", body], files::Mode::Private)
+    files::write_atomically(path, &[&header, b"\n", body], files::FileMode::Private)
 }
 
 /// Reads such a file.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidData`] where it is torn, not of ours, or of a newer form.
-pub fn read(file: &File) -> io::Result<(Item, Vec<u8>)> {
+pub fn read_spool_file(file: &File) -> io::Result<(SpoolItem, Vec<u8>)> {
     let invalid = |words: &str| io::Error::new(io::ErrorKind::InvalidData, words.to_owned());
     let mut reader = BufReader::new(file);
     let mut header = Vec::new();
-    reader.by_ref().take(LONGEST_HEADER).read_until(b'\n', &mut header)?;
+    reader.by_ref().take(MAX_HEADER_BYTES).read_until(b'\n', &mut header)?;
     let schema: u64 = serde_json::from_slice::<serde_json::Value>(&header)
         .ok()
         .and_then(|value| value.get("schema")?.as_u64())
         .ok_or_else(|| invalid("it is not a file of ours, or it is torn"))?;
-    if schema != u64::from(SCHEMA) {
+    if schema != u64::from(SPOOL_FILE_SCHEMA) {
         return Err(invalid("it was written by another version of config-backup"));
     }
-    let item: Item = serde_json::from_slice(&header).map_err(|_| invalid("its header is damaged"))?;
+    let item: SpoolItem = serde_json::from_slice(&header).map_err(|_| invalid("its header is damaged"))?;
     let mut body = Vec::new();
-    reader.take(LARGEST_BODY).read_to_end(&mut body)?;
+    reader.take(MAX_BODY_BYTES).read_to_end(&mut body)?;
     if sha256_hex(&body) == item.sha256 { Ok((item, body)) } else { Err(invalid("its content is damaged")) }
 }

@@ -4,16 +4,16 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::layout::{self, LogKey};
-use crate::listing::Listed;
-use crate::reading::Reading;
-use crate::record::{Ci, Git};
+use crate::layout::{self, RecordKey};
+use crate::listing::ObjectMeta;
+use crate::reading::ParsedRecord;
+use crate::record::{CiJob, GitCommit};
 
 /// One deployment, as a usage record and its object tell it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deployment {
     /// When it happened.
-    pub at: DateTime<Utc>,
+    pub deployed_at: DateTime<Utc>,
     /// When the object was written; the second thing that decides which deployment was the last.
     pub modified: DateTime<Utc>,
     /// The object's key; the third.
@@ -31,38 +31,38 @@ pub struct Deployment {
     /// `config_hash`, or empty.
     pub config_hash: String,
     /// What only the list of all deployments shows.
-    pub more: More,
+    pub details: DeploymentDetails,
 }
 
 /// What only the list of all deployments shows; empty where a record does not say it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct More {
+pub struct DeploymentDetails {
     /// `account`.
     pub account: String,
     /// `backup`.
     pub backup: String,
     /// `late`.
-    pub late: bool,
+    pub is_late: bool,
     /// `deployment_id`.
     pub deployment_id: String,
     /// `git`.
-    pub git: Option<Git>,
+    pub git: Option<GitCommit>,
     /// `ci`.
-    pub ci: Option<Ci>,
+    pub ci: Option<CiJob>,
 }
 
 impl Deployment {
     /// What a record that was read says of a deployment together with its object, and what was left out, one phrase each.
     #[must_use]
-    pub fn of(listed: &Listed, key: &LogKey<'_>, reading: Reading) -> (Self, Vec<String>) {
+    pub fn from_parsed(listed: &ObjectMeta, key: &RecordKey<'_>, reading: ParsedRecord) -> (Self, Vec<String>) {
         let mut problems = reading.problems;
-        let customer = customer(key, &reading.customer);
+        let customer = effective_customer(key, &reading.customer);
         if !reading.customer.is_empty() && reading.customer != customer {
             problems.push("its `customer` is not its key's".to_owned());
         }
         let deployment = Self {
-            at: reading.at.or(key.at).unwrap_or(listed.modified),
-            modified: listed.modified,
+            deployed_at: reading.deployed_at.or(key.deployed_at).unwrap_or(listed.last_modified),
+            modified: listed.last_modified,
             key: listed.key.clone(),
             customer,
             user: reading.user,
@@ -70,10 +70,10 @@ impl Deployment {
             project_name: reading.project_name,
             cluster_name: reading.cluster_name,
             config_hash: reading.config_hash,
-            more: More {
+            details: DeploymentDetails {
                 account: reading.account,
                 backup: reading.backup,
-                late: reading.late,
+                is_late: reading.is_late,
                 deployment_id: reading.deployment_id,
                 git: reading.git,
                 ci: reading.ci,
@@ -84,17 +84,17 @@ impl Deployment {
 }
 
 /// The customer in the key wins: permissions are given by prefix, so the key is what a writer cannot choose freely.
-fn customer(key: &LogKey<'_>, in_record: &str) -> String {
-    if layout::segment(in_record) == key.segment {
+fn effective_customer(key: &RecordKey<'_>, in_record: &str) -> String {
+    if layout::customer_segment(in_record) == key.segment {
         in_record.to_owned()
     } else {
-        layout::customer_of(key.segment).unwrap_or_else(|| key.segment.to_owned())
+        layout::parse_customer_segment(key.segment).unwrap_or_else(|| key.segment.to_owned())
     }
 }
 
 /// How users are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum By {
+pub enum UserIdentity {
     /// By what follows the last `/` of the ARN: one person with two roles is one user.
     #[default]
     Name,
@@ -104,17 +104,17 @@ pub enum By {
 
 /// The user as the report shows it.
 #[must_use]
-pub fn shown_user(arn: &str, by: By) -> &str {
+pub fn display_user(arn: &str, by: UserIdentity) -> &str {
     match by {
-        By::Name => user_name(arn),
-        By::Arn => arn,
+        UserIdentity::Name => user_name_from_arn(arn),
+        UserIdentity::Arn => arn,
     }
 }
 
 /// What follows the last `/` of an ARN, or its last `:` where there is no `/`
 /// (`arn:aws:iam::123456789012:root` gives `root`).
 #[must_use]
-pub fn user_name(arn: &str) -> &str {
+pub fn user_name_from_arn(arn: &str) -> &str {
     arn.rsplit_once('/').or_else(|| arn.rsplit_once(':')).map_or(arn, |(_, tail)| tail)
 }
 
@@ -131,7 +131,7 @@ mod tests {
             ("", ""),
             ("someone", "someone"),
         ] {
-            assert_eq!(user_name(arn), name);
+            assert_eq!(user_name_from_arn(arn), name);
         }
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::hcl::{self, Block, Token};
-use crate::include_path::{find_in_parents, resolve};
-use crate::unit::{DEFAULT_ROOT, TERRAGRUNT_HCL, UNIT, is_root_name};
+use crate::hcl::{self, HclBlock, HclToken};
+use crate::include_path::{find_in_parents, resolve_include_path};
+use crate::unit::{DEFAULT_ROOT_NAME, TERRAGRUNT_HCL, UNIT_FOLDER_NAME, is_valid_root_name};
 
 /// How deep below the customer folder, and how many, files are read.
 const MAX_DEPTH: usize = 8;
@@ -22,106 +22,106 @@ pub struct IncludedRoot {
     /// Where it is.
     pub path: PathBuf,
     /// How many units include it.
-    pub units: usize,
+    pub unit_count: usize,
 }
 
 /// Which root files the units of a customer folder include.
 #[derive(Debug, Default)]
-pub struct Neighbours {
+pub struct SiblingUnits {
     /// Most frequent first.
     pub roots: Vec<IncludedRoot>,
     /// Units whose root file our unit cannot find, or whose `path` has to be evaluated.
-    pub unclear: Vec<String>,
+    pub unresolved: Vec<String>,
 }
 
-impl Neighbours {
+impl SiblingUnits {
     /// Reads the units below `customer`, and `legacy`, a `terragrunt.hcl` in the folder of our unit that is not ours.
     #[must_use]
     pub fn read(customer: &Path, legacy: Option<&Path>) -> Self {
-        let unit = customer.join(UNIT);
-        let files = hcl_files(customer).into_iter().filter(|path| path.file_name().is_some_and(|name| name == TERRAGRUNT_HCL));
+        let unit = customer.join(UNIT_FOLDER_NAME);
+        let files = list_hcl_files(customer).into_iter().filter(|path| path.file_name().is_some_and(|name| name == TERRAGRUNT_HCL));
         let mut counts: BTreeMap<(String, PathBuf), usize> = BTreeMap::new();
         let mut unclear = Vec::new();
         for file in files.chain(legacy.map(Path::to_owned)) {
-            match included_root(&file, &unit) {
-                Included::Root(name, path) => *counts.entry((name, path)).or_default() += 1,
-                Included::Unclear => unclear.push(file.strip_prefix(customer).unwrap_or(&file).display().to_string()),
-                Included::Nothing => {}
+            match find_included_root(&file, &unit) {
+                IncludeTarget::Root(name, path) => *counts.entry((name, path)).or_default() += 1,
+                IncludeTarget::Unresolved => unclear.push(file.strip_prefix(customer).unwrap_or(&file).display().to_string()),
+                IncludeTarget::Nothing => {}
             }
         }
-        let roots = counts.into_iter().map(|((name, path), units)| IncludedRoot { name, path, units });
+        let roots = counts.into_iter().map(|((name, path), units)| IncludedRoot { name, path, unit_count: units });
         let mut roots: Vec<_> = roots.collect();
-        roots.sort_by_key(|root| (std::cmp::Reverse(root.units), !has_state(&root.path), root.name != DEFAULT_ROOT));
-        Self { roots, unclear }
+        roots.sort_by_key(|root| (std::cmp::Reverse(root.unit_count), !has_remote_state(&root.path), root.name != DEFAULT_ROOT_NAME));
+        Self { roots, unresolved: unclear }
     }
 }
 
-enum Included {
+enum IncludeTarget {
     Root(String, PathBuf),
-    Unclear,
+    Unresolved,
     Nothing,
 }
 
 /// The root file of one unit: of several includes, the one that says where the state is, or the one called `root`.
-fn included_root(file: &Path, our_unit: &Path) -> Included {
-    let blocks = hcl::blocks(&read_text(file).unwrap_or_default());
-    let includes: Vec<&Block> = blocks.iter().filter(|block| block.kind == "include").collect();
+fn find_included_root(file: &Path, our_unit: &Path) -> IncludeTarget {
+    let blocks = hcl::parse_blocks(&read_small_text(file).unwrap_or_default());
+    let includes: Vec<&HclBlock> = blocks.iter().filter(|block| block.kind == "include").collect();
     let folder = file.parent().unwrap_or(Path::new("."));
     let mut found: Vec<(bool, bool, String, PathBuf)> = Vec::new();
     for include in &includes {
-        let path = resolve(include.attribute("path"), folder).and_then(|path| path.canonicalize().ok());
-        if let Some((name, path)) = path.and_then(|path| Some((name_of(&path, our_unit)?, path))) {
+        let path = resolve_include_path(include.attribute_tokens("path"), folder).and_then(|path| path.canonicalize().ok());
+        if let Some((name, path)) = path.and_then(|path| Some((root_name_for_unit(&path, our_unit)?, path))) {
             let is_called_root = include.labels.first().is_none_or(|label| label == "root");
-            found.push((!has_state(&path), !is_called_root, name, path));
+            found.push((!has_remote_state(&path), !is_called_root, name, path));
         }
     }
     found.sort_by_key(|(has_no_state, is_called_otherwise, ..)| (*has_no_state, *is_called_otherwise));
     match found.into_iter().next() {
-        Some((_, _, name, path)) => Included::Root(name, path),
-        None if includes.is_empty() => Included::Nothing,
-        None => Included::Unclear,
+        Some((_, _, name, path)) => IncludeTarget::Root(name, path),
+        None if includes.is_empty() => IncludeTarget::Nothing,
+        None => IncludeTarget::Unresolved,
     }
 }
 
 /// The name by which `find_in_parent_folders` of our unit finds the file `path`.
-fn name_of(path: &Path, unit: &Path) -> Option<String> {
+fn root_name_for_unit(path: &Path, unit: &Path) -> Option<String> {
     let names = unit.ancestors().skip(1).filter_map(|folder| path.strip_prefix(folder).ok()?.to_str());
     let is_found = |name: &&str| {
         let found = find_in_parents(unit, name).and_then(|found| found.canonicalize().ok());
-        is_root_name(name) && found.as_deref() == Some(path)
+        is_valid_root_name(name) && found.as_deref() == Some(path)
     };
     names.into_iter().find(is_found).map(str::to_owned)
 }
 
 /// Whether a root file says where the state is.
 #[must_use]
-pub fn has_state(root: &Path) -> bool {
-    let text = read_text(root).unwrap_or_default();
-    let is_backend = |token: &Token| matches!(token, Token::Text(text) if text.contains("backend \""));
-    hcl::tokens(&text).iter().any(|token| *token == Token::Word("remote_state".to_owned()) || is_backend(token))
+pub fn has_remote_state(root: &Path) -> bool {
+    let text = read_small_text(root).unwrap_or_default();
+    let is_backend = |token: &HclToken| matches!(token, HclToken::Text(text) if text.contains("backend \""));
+    hcl::tokenize(&text).iter().any(|token| *token == HclToken::Word("remote_state".to_owned()) || is_backend(token))
 }
 
 /// The units that run only after ours, and that a failure of ours would stop; `None` where there are too many files.
 #[must_use]
-pub fn dependents(customer: &Path) -> Option<Vec<String>> {
-    let files = hcl_files(customer);
+pub fn find_dependents(customer: &Path) -> Option<Vec<String>> {
+    let files = list_hcl_files(customer);
     if files.len() >= MAX_FILES {
         return None;
     }
-    let unit = customer.join(UNIT);
+    let unit = customer.join(UNIT_FOLDER_NAME);
     let depends_on_ours = |file: &&PathBuf| {
-        let blocks = hcl::blocks(&read_text(file).unwrap_or_default());
-        blocks.iter().any(|block| is_dependency(block, file, &unit))
+        let blocks = hcl::parse_blocks(&read_small_text(file).unwrap_or_default());
+        blocks.iter().any(|block| is_dependency_on(block, file, &unit))
     };
     let names = files.iter().filter(depends_on_ours).map(|file| file.strip_prefix(customer).unwrap_or(file).display().to_string());
     Some(names.collect())
 }
 
 /// Whether a block of `file` makes a unit depend on ours.
-fn is_dependency(block: &Block, file: &Path, unit: &Path) -> bool {
+fn is_dependency_on(block: &HclBlock, file: &Path, unit: &Path) -> bool {
     let paths = match block.kind.as_str() {
-        "dependency" => block.texts("config_path"),
-        "dependencies" => block.texts("paths"),
+        "dependency" => block.attribute_texts("config_path"),
+        "dependencies" => block.attribute_texts("paths"),
         _ => return false,
     };
     let here = file.parent().unwrap_or(Path::new("."));
@@ -130,7 +130,7 @@ fn is_dependency(block: &Block, file: &Path, unit: &Path) -> bool {
         let path = path.replace("${get_terragrunt_dir()}", &here.display().to_string());
         if path.contains("${") {
             // Whatever comes before the name, a customer folder has one unit of this name.
-            return path.rsplit('/').next() == Some(UNIT);
+            return path.rsplit('/').next() == Some(UNIT_FOLDER_NAME);
         }
         match (here.join(&path).canonicalize(), unit.canonicalize()) {
             (Ok(path), Ok(unit)) => path == unit,
@@ -140,13 +140,13 @@ fn is_dependency(block: &Block, file: &Path, unit: &Path) -> bool {
 }
 
 /// The HCL files below a customer folder, without those of our unit and of hidden folders such as `.terragrunt-cache`.
-fn hcl_files(customer: &Path) -> Vec<PathBuf> {
+fn list_hcl_files(customer: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    collect(customer, MAX_DEPTH, &mut files);
+    collect_hcl_files(customer, MAX_DEPTH, &mut files);
     files
 }
 
-fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
+fn collect_hcl_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
     let mut entries: Vec<_> = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
@@ -155,8 +155,8 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
         if name.to_string_lossy().starts_with('.') || files.len() >= MAX_FILES {
             continue;
         }
-        if kind.is_dir() && depth > 0 && name != UNIT {
-            collect(&path, depth - 1, files);
+        if kind.is_dir() && depth > 0 && name != UNIT_FOLDER_NAME {
+            collect_hcl_files(&path, depth - 1, files);
         } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "hcl") {
             files.push(path);
         }
@@ -165,7 +165,7 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
 
 /// A file's text; `None` where it cannot be read, or is far too large for a file that people write.
 #[must_use]
-pub fn read_text(path: &Path) -> Option<String> {
+pub fn read_small_text(path: &Path) -> Option<String> {
     let is_small = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= MAX_FILE_BYTES);
     is_small.then(|| fs::read(path).ok()).flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     /// A tree of files in a temporary folder.
-    fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+    fn create_file_tree(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
         let top = folder.path().canonicalize().expect("it");
         for (path, text) in files {
@@ -186,29 +186,29 @@ mod tests {
         (folder, top)
     }
 
-    fn including(path: &str) -> String {
+    fn include_block(path: &str) -> String {
         format!("include \"root\" {{\n  path = {path}\n}}\n")
     }
 
     #[test]
     fn the_root_file_of_most_units_comes_first() {
-        let (_folder, top) = tree(&[
+        let (_folder, top) = create_file_tree(&[
             ("common.hcl", "inputs = {}\n"),
             ("acme/root.hcl", "remote_state {\n  backend = \"s3\"\n}\n"),
-            ("acme/a/terragrunt.hcl", &including("find_in_parent_folders(\"common.hcl\")")),
-            ("acme/b/terragrunt.hcl", &including("\"../../common.hcl\"")),
-            ("acme/c/terragrunt.hcl", &including("find_in_parent_folders(\"root.hcl\")")),
-            ("acme/d/terragrunt.hcl", &including("local.root")),
+            ("acme/a/terragrunt.hcl", &include_block("find_in_parent_folders(\"common.hcl\")")),
+            ("acme/b/terragrunt.hcl", &include_block("\"../../common.hcl\"")),
+            ("acme/c/terragrunt.hcl", &include_block("find_in_parent_folders(\"root.hcl\")")),
+            ("acme/d/terragrunt.hcl", &include_block("local.root")),
             ("acme/e/terragrunt.hcl", "inputs = {}\n"),
-            ("acme/.terragrunt-cache/x/terragrunt.hcl", &including("find_in_parent_folders(\"root.hcl\")")),
+            ("acme/.terragrunt-cache/x/terragrunt.hcl", &include_block("find_in_parent_folders(\"root.hcl\")")),
         ]);
-        let found = Neighbours::read(&top.join("acme"), None);
-        let roots: Vec<_> = found.roots.iter().map(|root| (root.name.as_str(), root.path.clone(), root.units)).collect();
+        let found = SiblingUnits::read(&top.join("acme"), None);
+        let roots: Vec<_> = found.roots.iter().map(|root| (root.name.as_str(), root.path.clone(), root.unit_count)).collect();
         assert_eq!(roots, [("common.hcl", top.join("common.hcl"), 2), ("root.hcl", top.join("acme/root.hcl"), 1)]);
-        assert_eq!(found.unclear, ["d/terragrunt.hcl"]);
+        assert_eq!(found.unresolved, ["d/terragrunt.hcl"]);
         let legacy = top.join("acme/c/terragrunt.hcl");
         assert_eq!(
-            Neighbours::read(&top.join("acme"), Some(&legacy)).roots[0].name,
+            SiblingUnits::read(&top.join("acme"), Some(&legacy)).roots[0].name,
             "root.hcl",
             "of as many units, the one with the state"
         );
@@ -216,31 +216,34 @@ mod tests {
 
     #[test]
     fn of_several_includes_the_one_with_the_state_counts() {
-        let both = including("find_in_parent_folders(\"root.hcl\")")
+        let both = include_block("find_in_parent_folders(\"root.hcl\")")
             + "include \"live\" {\n  path = \"${dirname(find_in_parent_folders(\"root.hcl\"))}/shared/live.hcl\"\n}\n";
-        let (_folder, top) =
-            tree(&[("root.hcl", "locals {}\n"), ("shared/live.hcl", "remote_state {}\n"), ("live/acme/a/terragrunt.hcl", &both)]);
-        let found = Neighbours::read(&top.join("live/acme"), None);
+        let (_folder, top) = create_file_tree(&[
+            ("root.hcl", "locals {}\n"),
+            ("shared/live.hcl", "remote_state {}\n"),
+            ("live/acme/a/terragrunt.hcl", &both),
+        ]);
+        let found = SiblingUnits::read(&top.join("live/acme"), None);
         assert_eq!(found.roots[0].name, "shared/live.hcl", "as found from the folder that both are in");
     }
 
     #[test]
     fn a_root_file_that_our_unit_would_not_find_is_unclear() {
-        let (_folder, top) = tree(&[
+        let (_folder, top) = create_file_tree(&[
             ("acme/root.hcl", "remote_state {}\n"),
             ("acme/deep/root.hcl", "remote_state {}\n"),
-            ("acme/deep/a/terragrunt.hcl", &including("find_in_parent_folders(\"root.hcl\")")),
-            ("acme/b/terragrunt.hcl", &including("find_in_parent_folders(\"none.hcl\")")),
+            ("acme/deep/a/terragrunt.hcl", &include_block("find_in_parent_folders(\"root.hcl\")")),
+            ("acme/b/terragrunt.hcl", &include_block("find_in_parent_folders(\"none.hcl\")")),
         ]);
-        let found = Neighbours::read(&top.join("acme"), None);
+        let found = SiblingUnits::read(&top.join("acme"), None);
         assert_eq!(found.roots.iter().map(|root| root.name.as_str()).collect::<Vec<_>>(), ["deep/root.hcl"]);
-        assert_eq!(found.unclear, ["b/terragrunt.hcl"]);
+        assert_eq!(found.unresolved, ["b/terragrunt.hcl"]);
     }
 
     #[test]
     fn a_root_file_may_write_its_backend_by_a_generate_block() {
         let backend = "generate \"backend\" {\n  contents = <<EOF\nterraform {\n  backend \"s3\" {}\n}\nEOF\n}\n";
-        let (_folder, top) = tree(&[("a.hcl", backend), ("b.hcl", "# remote_state\ninputs = {}\n")]);
-        assert_eq!((has_state(&top.join("a.hcl")), has_state(&top.join("b.hcl"))), (true, false));
+        let (_folder, top) = create_file_tree(&[("a.hcl", backend), ("b.hcl", "# remote_state\ninputs = {}\n")]);
+        assert_eq!((has_remote_state(&top.join("a.hcl")), has_remote_state(&top.join("b.hcl"))), (true, false));
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Lives in memory only. Everything starts as pending, so that a deployment that is cut short reports what it had reached.
 
-use crate::fault::{Fault, Kind};
-use crate::record::Backup;
-use crate::spool::Kept;
+use crate::fault::{Error, ErrorKind};
+use crate::record::BackupStatus;
+use crate::spool::SpoolEntry;
 
 /// The state of a deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,14 +27,14 @@ pub struct SpoolLocations {
     /// The folders.
     pub folders: Vec<String>,
     /// Why the usual folder was not used, if it was not.
-    pub instead_of: Option<Fault>,
+    pub primary_dir_error: Option<Error>,
 }
 
 /// The state of the config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigOutcome {
     /// In the words of the usage record.
-    pub backup: Backup,
+    pub backup: BackupStatus,
     /// The key of this version; empty where the config could not be read.
     pub key: String,
     /// Its MD5, hex; empty where it could not be read.
@@ -62,35 +62,35 @@ pub struct RecordOutcome {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UploadFailure {
     /// `None` while the upload is still pending.
-    cause: Option<Fault>,
+    cause: Option<Error>,
     /// Why it is not spooled either.
-    not_spooled: Option<Fault>,
+    spool_error: Option<Error>,
 }
 
 impl UploadFailure {
     /// The upload has not ended yet.
     #[must_use]
-    pub fn pending(spooled: &Result<Kept, Fault>) -> Self {
-        Self { cause: None, not_spooled: spooled.as_ref().err().cloned() }
+    pub fn pending(spooled: &Result<SpoolEntry, Error>) -> Self {
+        Self { cause: None, spool_error: spooled.as_ref().err().cloned() }
     }
 
     /// The upload has failed.
     #[must_use]
-    pub fn failed(cause: Fault, spooled: &Result<Kept, Fault>) -> Self {
-        Self { cause: Some(cause), not_spooled: spooled.as_ref().err().cloned() }
+    pub fn failed(cause: Error, spooled: &Result<SpoolEntry, Error>) -> Self {
+        Self { cause: Some(cause), spool_error: spooled.as_ref().err().cloned() }
     }
 
     /// Gives a better reason for the failure.
-    pub fn replace_cause(&mut self, cause: Fault) {
+    pub fn replace_cause(&mut self, cause: Error) {
         self.cause = Some(cause);
     }
 
     /// The error to report.
     #[must_use]
-    pub fn fault(&self) -> Fault {
-        let cause = self.cause.clone().unwrap_or_else(|| Fault::new(Kind::Local, "stopped before AWS had answered", ""));
-        match &self.not_spooled {
-            Some(local) => cause.and_not_kept(local),
+    pub fn to_error(&self) -> Error {
+        let cause = self.cause.clone().unwrap_or_else(|| Error::new(ErrorKind::Local, "stopped before AWS had answered", ""));
+        match &self.spool_error {
+            Some(local) => cause.with_spool_error(local),
             None => cause,
         }
     }
@@ -98,13 +98,13 @@ impl UploadFailure {
 
 impl SpoolLocations {
     /// Notes where an item is spooled.
-    pub fn add(&mut self, kept: &Kept) {
+    pub fn add_entry(&mut self, kept: &SpoolEntry) {
         let folder = kept.path().parent().unwrap_or(kept.path()).display().to_string();
         if !self.folders.contains(&folder) {
             self.folders.push(folder);
         }
-        if self.instead_of.is_none() {
-            self.instead_of.clone_from(&kept.instead_of);
+        if self.primary_dir_error.is_none() {
+            self.primary_dir_error.clone_from(&kept.primary_dir_error);
         }
     }
 }
@@ -112,20 +112,20 @@ impl SpoolLocations {
 impl ConfigOutcome {
     /// A config that cannot be read.
     #[must_use]
-    pub fn unreadable(cause: Fault) -> Self {
-        let failure = Some(UploadFailure { cause: Some(cause), not_spooled: None });
-        Self { backup: Backup::Failed, key: String::new(), md5: String::new(), failure }
+    pub fn unreadable(cause: Error) -> Self {
+        let failure = Some(UploadFailure { cause: Some(cause), spool_error: None });
+        Self { backup: BackupStatus::Failed, key: String::new(), md5: String::new(), failure }
     }
 
     fn is_stored(&self) -> bool {
-        matches!(self.backup, Backup::Uploaded | Backup::Unchanged)
+        matches!(self.backup, BackupStatus::Uploaded | BackupStatus::Unchanged)
     }
 }
 
 impl RecordOutcome {
     /// A record that is not in the bucket, or not yet.
     #[must_use]
-    pub fn unsent(spooled: &Result<Kept, Fault>, failure: UploadFailure) -> Self {
+    pub fn unsent(spooled: &Result<SpoolEntry, Error>, failure: UploadFailure) -> Self {
         Self { is_sent: false, is_spooled: spooled.is_ok(), key: String::new(), user: String::new(), failure: Some(failure) }
     }
 }
@@ -138,7 +138,7 @@ impl DeploymentOutcome {
     }
 
     /// Gives `cause` as the reason for whatever is still pending.
-    pub fn resolve_pending(&mut self, cause: &Fault) {
+    pub fn resolve_pending(&mut self, cause: &Error) {
         let config = self.config.as_mut().and_then(|config| config.failure.as_mut());
         let record = self.record.as_mut().and_then(|record| record.failure.as_mut());
         for failure in config.into_iter().chain(record) {
@@ -151,7 +151,7 @@ impl DeploymentOutcome {
     pub fn has_dead_network(&self) -> bool {
         let config = self.config.as_ref().and_then(|config| config.failure.as_ref());
         let record = self.record.as_ref().and_then(|record| record.failure.as_ref());
-        config.into_iter().chain(record).filter_map(|failure| failure.cause.as_ref()).any(Fault::is_dead_network)
+        config.into_iter().chain(record).filter_map(|failure| failure.cause.as_ref()).any(Error::is_network_error)
     }
 }
 
@@ -159,27 +159,27 @@ impl DeploymentOutcome {
 mod tests {
     use super::*;
 
-    fn outcome_with(cause: Option<Fault>, not_spooled: Option<Fault>) -> DeploymentOutcome {
-        let failure = Some(UploadFailure { cause, not_spooled });
-        let config = ConfigOutcome { backup: Backup::Spooled, key: String::new(), md5: String::new(), failure };
+    fn outcome_with(cause: Option<Error>, not_spooled: Option<Error>) -> DeploymentOutcome {
+        let failure = Some(UploadFailure { cause, spool_error: not_spooled });
+        let config = ConfigOutcome { backup: BackupStatus::Spooled, key: String::new(), md5: String::new(), failure };
         DeploymentOutcome { config: Some(config), ..DeploymentOutcome::default() }
     }
 
-    fn text_of(outcome: &DeploymentOutcome) -> String {
-        outcome.config.as_ref().and_then(|config| config.failure.as_ref()).expect("a failure").fault().text
+    fn failure_message(outcome: &DeploymentOutcome) -> String {
+        outcome.config.as_ref().and_then(|config| config.failure.as_ref()).expect("a failure").to_error().message
     }
 
     #[test]
     fn only_what_is_pending_gets_the_cause() {
-        let cause = Fault::new(Kind::Timeout, "no answer", "wait");
-        let full = Fault::new(Kind::Local, "the disk is full", "");
+        let cause = Error::new(ErrorKind::Timeout, "no answer", "wait");
+        let full = Error::new(ErrorKind::Local, "the disk is full", "");
         let mut pending = outcome_with(None, Some(full));
-        assert_eq!(text_of(&pending), "stopped before AWS had answered; nothing is kept for later: the disk is full");
+        assert_eq!(failure_message(&pending), "stopped before AWS had answered; nothing is kept for later: the disk is full");
         pending.resolve_pending(&cause);
-        assert_eq!(text_of(&pending), "no answer; nothing is kept for later: the disk is full");
-        let mut failed = outcome_with(Some(Fault::new(Kind::Denied, "denied", "ask")), None);
+        assert_eq!(failure_message(&pending), "no answer; nothing is kept for later: the disk is full");
+        let mut failed = outcome_with(Some(Error::new(ErrorKind::Denied, "denied", "ask")), None);
         failed.resolve_pending(&cause);
-        assert_eq!(text_of(&failed), "denied");
+        assert_eq!(failure_message(&failed), "denied");
         let mut nothing = DeploymentOutcome::default();
         nothing.resolve_pending(&cause);
         assert_eq!(nothing, DeploymentOutcome::default());
@@ -187,9 +187,9 @@ mod tests {
 
     #[test]
     fn only_a_network_error_counts_as_a_dead_network() {
-        let with = |kind| outcome_with(Some(Fault::new(kind, "x", "")), None);
-        assert!(with(Kind::Timeout).has_dead_network());
-        assert!(!with(Kind::Denied).has_dead_network());
+        let with = |kind| outcome_with(Some(Error::new(kind, "x", "")), None);
+        assert!(with(ErrorKind::Timeout).has_dead_network());
+        assert!(!with(ErrorKind::Denied).has_dead_network());
         assert!(!outcome_with(None, None).has_dead_network());
     }
 }

@@ -9,45 +9,54 @@ use std::io::{self, Write};
 use chrono::{DateTime, Days, SecondsFormat, Utc};
 
 use crate::digest::sha256_base64;
-use crate::figures::{Grouped, count};
-use crate::formats::Cell;
-use crate::summary::{Group, Summary};
+use crate::figures::{GroupedNumber, count_grouped_noun};
+use crate::formats::TableCell;
+use crate::summary::{ReportTotals, TotalsGroup};
 use crate::text::escape_html;
 use crate::{calendar, charts, columns};
 
-const TEMPLATE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+const PAGE_TEMPLATE: &str = include_str!("page.html");
+const PAGE_STYLE: &str = include_str!("page.css");
+const PAGE_SCRIPT: &str = include_str!("page.js");
 
 /// More rows than this make browsers slow.
-const MOST_ROWS: usize = 10_000;
+const MAX_PAGE_ROWS: usize = 10_000;
 
 /// What the page shows.
-pub struct Page<'a, 'b> {
+pub struct HtmlPage<'a, 'b> {
     /// The bucket.
     pub bucket: &'a str,
     /// When the report was made.
-    pub made_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
     /// The numbers.
-    pub summary: &'a Summary,
+    pub totals: &'a ReportTotals,
     /// The names of the table's columns.
-    pub names: &'a [&'a str],
+    pub column_names: &'a [&'a str],
     /// The table's rows.
-    pub rows: &'b mut dyn Iterator<Item = Vec<Cell<'a>>>,
+    pub rows: &'b mut dyn Iterator<Item = Vec<TableCell<'a>>>,
     /// How many rows there are.
     pub row_count: usize,
     /// Whether somebody asked for the order that the rows come in; otherwise the newest come first.
-    pub ordered: bool,
+    pub is_sorted: bool,
     /// How many records could not be used.
-    pub left_out: usize,
+    pub skipped_count: usize,
 }
 
 /// Writes the page.
-pub fn write(page: Page<'_, '_>, output: &mut dyn Write) -> io::Result<()> {
-    let Page { bucket, made_at, summary, names, rows, row_count, ordered, left_out } = page;
-    let rows = choose(rows, names, ordered);
+pub fn write_page(page: HtmlPage<'_, '_>, output: &mut dyn Write) -> io::Result<()> {
+    let HtmlPage {
+        bucket,
+        created_at: made_at,
+        totals: summary,
+        column_names: names,
+        rows,
+        row_count,
+        is_sorted: ordered,
+        skipped_count: left_out,
+    } = page;
+    let rows = select_rows(rows, names, ordered);
     let none = summary.is_empty();
-    let mut parts = TEMPLATE.split("{{");
+    let mut parts = PAGE_TEMPLATE.split("{{");
     output.write_all(parts.next().unwrap_or_default().as_bytes())?;
     let mut shown = true;
     for (mark, text) in parts.filter_map(|part| part.split_once("}}")) {
@@ -56,24 +65,24 @@ pub fn write(page: Page<'_, '_>, output: &mut dyn Write) -> io::Result<()> {
             "if any" => shown = !none,
             "end" => shown = true,
             _ if !shown => {}
-            "style" => output.write_all(STYLE.as_bytes())?,
-            "script" => output.write_all(SCRIPT.as_bytes())?,
-            "style hash" => output.write_all(sha256_base64(STYLE.as_bytes()).as_bytes())?,
-            "script hash" => output.write_all(sha256_base64(SCRIPT.as_bytes()).as_bytes())?,
+            "style" => output.write_all(PAGE_STYLE.as_bytes())?,
+            "script" => output.write_all(PAGE_SCRIPT.as_bytes())?,
+            "style hash" => output.write_all(sha256_base64(PAGE_STYLE.as_bytes()).as_bytes())?,
+            "script hash" => output.write_all(sha256_base64(PAGE_SCRIPT.as_bytes()).as_bytes())?,
             "bucket" => output.write_all(escape_html(bucket).as_bytes())?,
-            "made at" => time(made_at, "%Y-%m-%d %H:%M UTC", output)?,
+            "made at" => write_time(made_at, "%Y-%m-%d %H:%M UTC", output)?,
             "version" => output.write_all(env!("CARGO_PKG_VERSION").as_bytes())?,
-            "left out" => notice(left_out, output)?,
-            "tiles" => tiles(summary, made_at, output)?,
-            "over time" => charts::over_time(summary, output)?,
-            "by customer" => charts::by_group(summary, Group::Customer, output)?,
-            "by user" => charts::by_group(summary, Group::User, output)?,
-            "calendar" => calendar::write(summary, output)?,
-            "table title" => output.write_all(title(names).as_bytes())?,
-            "table note" => output.write_all(note(names, rows.len(), row_count).as_bytes())?,
+            "left out" => write_skipped_notice(left_out, output)?,
+            "tiles" => write_tiles(summary, made_at, output)?,
+            "over time" => charts::write_time_chart(summary, output)?,
+            "by customer" => charts::write_group_chart(summary, TotalsGroup::Customer, output)?,
+            "by user" => charts::write_group_chart(summary, TotalsGroup::User, output)?,
+            "calendar" => calendar::write_calendar(summary, output)?,
+            "table title" => output.write_all(table_title(names).as_bytes())?,
+            "table note" => output.write_all(table_note(names, rows.len(), row_count).as_bytes())?,
             "wide" if names.len() > 8 => output.write_all(b" class=\"wide\"")?,
-            "table head" => head(names, ordered, rows.first(), output)?,
-            "table body" => rows.iter().try_for_each(|row| body_row(row, output))?,
+            "table head" => write_table_head(names, ordered, rows.first(), output)?,
+            "table body" => rows.iter().try_for_each(|row| write_table_row(row, output))?,
             _ => {}
         }
         if shown {
@@ -84,28 +93,28 @@ pub fn write(page: Page<'_, '_>, output: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Whether the rows are deployments, and not totals.
-fn has_times(names: &[&str]) -> bool {
+fn has_timestamps(names: &[&str]) -> bool {
     names.first() == Some(&"timestamp")
 }
 
 /// The rows that the page shows: the newest, in the order in which they come if it was asked for; of totals the first.
-fn choose<'a>(rows: &mut dyn Iterator<Item = Vec<Cell<'a>>>, names: &[&str], ordered: bool) -> Vec<Vec<Cell<'a>>> {
-    if !has_times(names) {
-        return rows.take(MOST_ROWS).collect();
+fn select_rows<'a>(rows: &mut dyn Iterator<Item = Vec<TableCell<'a>>>, names: &[&str], ordered: bool) -> Vec<Vec<TableCell<'a>>> {
+    if !has_timestamps(names) {
+        return rows.take(MAX_PAGE_ROWS).collect();
     }
     let mut newest = BTreeMap::new();
     for (number, row) in rows.enumerate() {
         // Without the Z, a fraction of a second comes behind the whole second.
-        let time = row.first().map(|cell| cell.words().trim_end_matches('Z').to_owned()).unwrap_or_default();
-        if newest.len() == MOST_ROWS && newest.first_key_value().is_some_and(|((oldest, _), _)| time < *oldest) {
+        let time = row.first().map(|cell| cell.to_text().trim_end_matches('Z').to_owned()).unwrap_or_default();
+        if newest.len() == MAX_PAGE_ROWS && newest.first_key_value().is_some_and(|((oldest, _), _)| time < *oldest) {
             continue;
         }
         newest.insert((time, number), row);
-        if newest.len() > MOST_ROWS {
+        if newest.len() > MAX_PAGE_ROWS {
             newest.pop_first();
         }
     }
-    let mut chosen: Vec<((String, usize), Vec<Cell<'a>>)> = newest.into_iter().collect();
+    let mut chosen: Vec<((String, usize), Vec<TableCell<'a>>)> = newest.into_iter().collect();
     if ordered {
         chosen.sort_unstable_by_key(|((_, number), _)| *number);
     } else {
@@ -115,15 +124,15 @@ fn choose<'a>(rows: &mut dyn Iterator<Item = Vec<Cell<'a>>>, names: &[&str], ord
     chosen.into_iter().map(|(_, row)| row).collect()
 }
 
-fn time(at: DateTime<Utc>, format: &str, output: &mut dyn Write) -> io::Result<()> {
+fn write_time(at: DateTime<Utc>, format: &str, output: &mut dyn Write) -> io::Result<()> {
     write!(output, "<time datetime=\"{}\">{}</time>", at.to_rfc3339_opts(SecondsFormat::Secs, true), at.format(format))
 }
 
-fn notice(number: usize, output: &mut dyn Write) -> io::Result<()> {
+fn write_skipped_notice(number: usize, output: &mut dyn Write) -> io::Result<()> {
     if number == 0 {
         return Ok(());
     }
-    let records = count(number as u64, "record");
+    let records = count_grouped_noun(number as u64, "record");
     let are = if number == 1 { "is" } else { "are" };
     writeln!(
         output,
@@ -133,69 +142,69 @@ fn notice(number: usize, output: &mut dyn Write) -> io::Result<()> {
     )
 }
 
-fn tiles(summary: &Summary, made_at: DateTime<Utc>, output: &mut dyn Write) -> io::Result<()> {
-    let Some(totals) = summary.total() else { return Ok(()) };
+fn write_tiles(summary: &ReportTotals, made_at: DateTime<Utc>, output: &mut dyn Write) -> io::Result<()> {
+    let Some(totals) = summary.grand_total() else { return Ok(()) };
     // As whole days, for deployments are counted by day; today is one of the 30.
     let since = made_at.date_naive().checked_sub_days(Days::new(29)).unwrap_or_default();
-    let lately = |group| summary.of(group).filter(|(_, totals)| totals.last.date_naive() >= since).count();
-    let of_lately = |number: u64| Some(format!("{} in the last 30 days", Grouped(number)));
+    let lately = |group| summary.members_of(group).filter(|(_, totals)| totals.last.date_naive() >= since).count();
+    let of_lately = |number: u64| Some(format!("{} in the last 30 days", GroupedNumber(number)));
     for (label, number, more) in [
-        ("Deployments", totals.deployments, of_lately(summary.days().range(since..).map(|(_, count)| count).sum())),
-        ("Customers", totals.customers() as u64, of_lately(lately(Group::Customer) as u64)),
-        ("Users", totals.users() as u64, of_lately(lately(Group::User) as u64)),
-        ("Different configs", totals.configs() as u64, None),
+        ("Deployments", totals.deployments, of_lately(summary.deployments_per_day().range(since..).map(|(_, count)| count).sum())),
+        ("Customers", totals.customer_count() as u64, of_lately(lately(TotalsGroup::Customer) as u64)),
+        ("Users", totals.user_count() as u64, of_lately(lately(TotalsGroup::User) as u64)),
+        ("Different configs", totals.config_count() as u64, None),
     ] {
-        write!(output, "<div><dt>{label}</dt><dd><data value=\"{number}\">{}</data></dd>", Grouped(number))?;
+        write!(output, "<div><dt>{label}</dt><dd><data value=\"{number}\">{}</data></dd>", GroupedNumber(number))?;
         more.map_or(Ok(()), |more| write!(output, "<dd>{more}</dd>"))?;
         writeln!(output, "</div>")?;
     }
     for (label, at) in [("First deployment", totals.first), ("Last deployment", totals.last)] {
         write!(output, "<div><dt>{label}</dt><dd>")?;
-        time(at, "%-d %b %Y", output)?;
+        write_time(at, "%-d %b %Y", output)?;
         writeln!(output, "</dd><dd>{}</dd></div>", at.format("%H:%M:%S"))?;
     }
     Ok(())
 }
 
-fn title(names: &[&str]) -> &'static str {
+fn table_title(names: &[&str]) -> &'static str {
     match names.len() {
-        _ if !has_times(names) => "Totals",
-        columns::OF_DAYS => "Last deployments of each day",
+        _ if !has_timestamps(names) => "Totals",
+        columns::DAY_COLUMN_COUNT => "Last deployments of each day",
         _ => "All deployments",
     }
 }
 
-fn note(names: &[&str], shown: usize, all: usize) -> String {
+fn table_note(names: &[&str], shown: usize, all: usize) -> String {
     let what = match names.len() {
-        _ if !has_times(names) => "One row in all and for each customer, user, month and week",
-        columns::OF_DAYS => "One row for each date, customer and user",
+        _ if !has_timestamps(names) => "One row in all and for each customer, user, month and week",
+        columns::DAY_COLUMN_COUNT => "One row for each date, customer and user",
         _ => "One row for each deployment",
     };
-    let which = if has_times(names) { "newest" } else { "first" };
-    let rows = count(all as u64, "row");
+    let which = if has_timestamps(names) { "newest" } else { "first" };
+    let rows = count_grouped_noun(all as u64, "row");
     if shown < all {
-        format!("{what}: the {which} {} of {rows}. The other formats have all of them.", Grouped(shown as u64))
+        format!("{what}: the {which} {} of {rows}. The other formats have all of them.", GroupedNumber(shown as u64))
     } else {
         format!("{what}: {rows}.")
     }
 }
 
-fn head(names: &[&str], ordered: bool, first_row: Option<&Vec<Cell<'_>>>, output: &mut dyn Write) -> io::Result<()> {
+fn write_table_head(names: &[&str], ordered: bool, first_row: Option<&Vec<TableCell<'_>>>, output: &mut dyn Write) -> io::Result<()> {
     output.write_all(b"<tr>")?;
     for (place, name) in names.iter().enumerate() {
         let kind = match first_row.and_then(|row| row.get(place)) {
-            Some(Cell::Count(_)) => "number",
+            Some(TableCell::Count(_)) => "number",
             _ if matches!(*name, "timestamp" | "first" | "last") => "time",
             _ => "text",
         };
         let sorted = if *name == "timestamp" && !ordered { " aria-sort=\"descending\"" } else { "" };
-        write!(output, "<th scope=\"col\" class=\"{kind}\" data-kind=\"{kind}\"{sorted}>{}</th>", heading(name))?;
+        write!(output, "<th scope=\"col\" class=\"{kind}\" data-kind=\"{kind}\"{sorted}>{}</th>", format_heading(name))?;
     }
     output.write_all(b"</tr>\n")
 }
 
 /// A column's name as people write it: `git_commit` is `Git commit`, `ci_run_url` is `CI run URL`.
-fn heading(name: &str) -> String {
+fn format_heading(name: &str) -> String {
     let words = name.split('_').enumerate().map(|(place, word)| match word {
         "arn" | "ci" | "id" | "url" => word.to_uppercase(),
         _ if place == 0 => word[..1].to_uppercase() + &word[1..],
@@ -204,14 +213,14 @@ fn heading(name: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-fn body_row(cells: &[Cell<'_>], output: &mut dyn Write) -> io::Result<()> {
+fn write_table_row(cells: &[TableCell<'_>], output: &mut dyn Write) -> io::Result<()> {
     output.write_all(b"<tr>")?;
     for cell in cells {
         match cell {
-            Cell::Count(number) => write!(output, "<td class=\"number\">{number}</td>")?,
+            TableCell::Count(number) => write!(output, "<td class=\"number\">{number}</td>")?,
             // Only letters beyond ASCII run from right to left.
-            Cell::Text(text) if !text.is_ascii() => write!(output, "<td><bdi>{}</bdi></td>", escape_html(text))?,
-            _ => write!(output, "<td>{}</td>", escape_html(&cell.words()))?,
+            TableCell::Text(text) if !text.is_ascii() => write!(output, "<td><bdi>{}</bdi></td>", escape_html(text))?,
+            _ => write!(output, "<td>{}</td>", escape_html(&cell.to_text()))?,
         }
     }
     output.write_all(b"</tr>\n")

@@ -9,42 +9,43 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 
 use crate::archive;
-use crate::aws::{Head, Patience, Store};
-use crate::deliver::{DEPLOYMENT_ID, MD5, SHA256, captured_at};
-use crate::digest::digests;
+use crate::aws::{ObjectHead, ObjectStore, RequestTimeouts};
+use crate::deliver::{DEPLOYMENT_ID_FIELD, MD5_FIELD, SHA256_FIELD, parse_captured_at};
+use crate::digest::compute_digests;
 use crate::earlier;
-use crate::fault::{Fault, Kind};
-use crate::fetch::{Sink, patiently};
-use crate::gather::LARGEST as LARGEST_RECORD;
+use crate::fault::{Error, ErrorKind};
+use crate::fetch::{ObjectSink, retry_with_backoff};
+use crate::gather::MAX_RECORD_BYTES as LARGEST_RECORD;
 use crate::layout::{self, ConfigKey};
-use crate::listing::{Listed, Listing, Overwritten, Page};
-use crate::proof::{Stated, verify};
+use crate::listing::{ListPage, ListRequest, NoncurrentVersion, ObjectMeta};
+use crate::proof::{StatedDigests, verify_digests};
 use crate::reading;
-use crate::versions::{Past, Use, Version};
+use crate::versions::{ConfigHistory, ConfigVersion, VersionUse};
 
 /// Attempts are counted by `fetch.rs`.
-pub const PATIENCE: Patience = Patience { operation: Duration::from_mins(1), attempt: Duration::from_mins(1), attempts: 1 };
+pub const READ_TIMEOUTS: RequestTimeouts =
+    RequestTimeouts { operation: Duration::from_mins(1), attempt: Duration::from_mins(1), max_attempts: 1 };
 /// Overwritten versions that are looked at at once.
-const AT_ONCE: usize = 16;
+const NONCURRENT_CONCURRENCY: usize = 16;
 /// The largest config that is fetched: more than was ever backed up, for the earlier module had no limit.
-pub const LARGEST: u64 = 64 << 20;
+pub const MAX_STORED_CONFIG_BYTES: u64 = 64 << 20;
 
 /// A customer's past, and what could not be read of it.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct LoadedHistory {
     /// The versions and the deployments.
-    pub past: Past,
+    pub history: ConfigHistory,
     /// Records that were left out, with the reason.
-    pub left_out: Vec<String>,
+    pub skipped: Vec<String>,
 }
 
 /// The bytes of a version, of which is known that they are what was backed up.
 #[derive(Debug)]
-pub struct Proven {
+pub struct VerifiedConfig {
     /// The bytes.
     pub bytes: Vec<u8>,
     /// What vouches for them, as words; empty where nothing does.
-    pub by: String,
+    pub verified_by: String,
     /// The deployment that uploaded them; empty where the object does not say.
     pub deployment_id: String,
 }
@@ -53,66 +54,68 @@ pub struct Proven {
 ///
 /// # Errors
 /// Also where there is no version at all.
-pub async fn look(store: &Arc<Store>, customer: &str) -> Result<Found, Fault> {
-    let folders = layout::folders_to_read(customer);
-    let prefixes = folders.iter().map(|folder| layout::configs_prefix(folder)).chain(layout::prefixes_to_read(customer));
-    let listings = prefixes.map(|prefix| Listing { prefix, ..Listing::default() }).collect();
-    let mut search = Search { customer, folders: &folders, ..Search::default() };
-    let (listed, overwritten) =
-        futures_util::join!(archive::all(store, listings, LARGEST_RECORD, &mut search), overwritten(store, &folders));
-    search.left_out.extend(listed?.left_out());
-    let Search { mut versions, current, uses, mut left_out, .. } = search;
+pub async fn load_history(store: &Arc<ObjectStore>, customer: &str) -> Result<LoadedHistory, Error> {
+    let folders = layout::customer_config_folders(customer);
+    let prefixes = folders.iter().map(|folder| layout::config_keys_prefix(folder)).chain(layout::customer_record_prefixes(customer));
+    let listings = prefixes.map(|prefix| ListRequest { prefix, ..ListRequest::default() }).collect();
+    let mut search = HistoryCollector { customer, folders: &folders, ..HistoryCollector::default() };
+    let (listed, overwritten) = futures_util::join!(
+        archive::fetch_with_archive(store, listings, LARGEST_RECORD, &mut search),
+        list_noncurrent_configs(store, &folders)
+    );
+    search.left_out.extend(listed?.into_skipped());
+    let HistoryCollector { mut versions, current_configs: current, deployments: uses, mut left_out, .. } = search;
     for listed in current {
-        versions.extend(without_copy(store, listed, "", &versions).await?);
+        versions.extend(read_version_without_copy(store, listed, "", &versions).await?);
     }
-    left_out.extend(add_overwritten(store, overwritten?, &mut versions).await?);
+    left_out.extend(add_noncurrent_versions(store, overwritten?, &mut versions).await?);
     if versions.is_empty() {
-        let text = format!("look for the config of `{customer}` below `{}`: there is none", store.uri(&folders[0]));
-        return Err(Fault::new(Kind::Input, text, "check the customer's name, as in `config-backup report`"));
+        let text = format!("look for the config of `{customer}` below `{}`: there is none", store.object_uri(&folders[0]));
+        return Err(Error::new(ErrorKind::Input, text, "check the customer's name, as in `config-backup report`"));
     }
     left_out.sort();
-    Ok(Found { past: Past::new(versions, uses), left_out })
+    Ok(LoadedHistory { history: ConfigHistory::new(versions, uses), skipped: left_out })
 }
 
 #[derive(Default)]
-struct Search<'a> {
+struct HistoryCollector<'a> {
     customer: &'a str,
     folders: &'a [String],
-    versions: Vec<Version>,
-    current: Vec<Listed>,
-    uses: Vec<Use>,
+    versions: Vec<ConfigVersion>,
+    current_configs: Vec<ObjectMeta>,
+    deployments: Vec<VersionUse>,
     left_out: Vec<String>,
 }
 
-impl Sink for Search<'_> {
-    fn page(&mut self, listing: &Listing, _: &str, page: Page) -> Result<Vec<Listed>, Fault> {
-        let Some(folder) = self.folders.iter().find(|folder| layout::configs_prefix(folder) == listing.prefix) else {
-            return Ok(page.objects.into_iter().filter(|listed| self.wants(listed)).collect());
+impl ObjectSink for HistoryCollector<'_> {
+    fn accept_page(&mut self, listing: &ListRequest, _: &str, page: ListPage) -> Result<Vec<ObjectMeta>, Error> {
+        let Some(folder) = self.folders.iter().find(|folder| layout::config_keys_prefix(folder) == listing.prefix) else {
+            return Ok(page.objects.into_iter().filter(|listed| self.wants_record(listed)).collect());
         };
         for listed in page.objects {
             match layout::parse_config_key(folder, &listed.key) {
-                Some(ConfigKey::Version { at, md5 }) => {
+                Some(ConfigKey::Version { captured_at: at, md5 }) => {
                     let (key, version_id) = (listed.key.clone(), String::new());
-                    self.versions.push(Version { at, md5: md5.to_owned(), size: listed.size, key, version_id });
+                    self.versions.push(ConfigVersion { at, md5: md5.to_owned(), size: listed.size, key, version_id });
                 }
-                Some(ConfigKey::Current) => self.current.push(listed),
+                Some(ConfigKey::Current) => self.current_configs.push(listed),
                 Some(ConfigKey::Seal { .. }) | None => {}
             }
         }
         Ok(Vec::new())
     }
 
-    fn object(&mut self, listed: &Listed, body: Result<Option<Vec<u8>>, Fault>) {
+    fn accept_object(&mut self, listed: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>) {
         let read = match body {
-            Ok(Some(body)) => reading::read(&body).map_err(|reason| format!("`{}`: {reason}", listed.key)),
+            Ok(Some(body)) => reading::parse_record(&body).map_err(|reason| format!("`{}`: {reason}", listed.key)),
             Ok(None) => return,
-            Err(fault) => Err(fault.text),
+            Err(fault) => Err(fault.message),
         };
         match read {
             Ok(reading) => {
-                let by_key = layout::parse_log_key(&listed.key).and_then(|key| key.at);
-                self.uses.push(Use {
-                    at: reading.at.or(by_key).unwrap_or(listed.modified),
+                let by_key = layout::parse_record_key(&listed.key).and_then(|key| key.deployed_at);
+                self.deployments.push(VersionUse {
+                    at: reading.deployed_at.or(by_key).unwrap_or(listed.last_modified),
                     user: reading.user,
                     deployment_id: reading.deployment_id,
                     config_hash: reading.config_hash,
@@ -124,11 +127,11 @@ impl Sink for Search<'_> {
     }
 }
 
-impl Search<'_> {
-    fn wants(&mut self, listed: &Listed) -> bool {
-        let Some(key) = layout::parse_log_key(&listed.key) else { return false };
+impl HistoryCollector<'_> {
+    fn wants_record(&mut self, listed: &ObjectMeta) -> bool {
+        let Some(key) = layout::parse_record_key(&listed.key) else { return false };
         // The folder of one customer may be called as another one is.
-        if layout::customer_of(key.segment).is_some_and(|owner| owner != self.customer) {
+        if layout::parse_customer_segment(key.segment).is_some_and(|owner| owner != self.customer) {
             return false;
         }
         if listed.size > LARGEST_RECORD {
@@ -139,34 +142,38 @@ impl Search<'_> {
 }
 
 /// What `config.yaml` was before, where the bucket keeps versions and they may be listed; of each key the newest first.
-async fn overwritten(store: &Store, folders: &[String]) -> Result<Vec<Overwritten>, Fault> {
+async fn list_noncurrent_configs(store: &ObjectStore, folders: &[String]) -> Result<Vec<NoncurrentVersion>, Error> {
     let mut found = Vec::new();
     for folder in folders {
         let is_current = |key: &str| layout::parse_config_key(folder, key) == Some(ConfigKey::Current);
-        let take = |version: Overwritten| found.extend(Some(version).filter(|it| is_current(&it.listed.key)));
-        earlier::each(store, &layout::configs_prefix(folder), take).await?;
+        let take = |version: NoncurrentVersion| found.extend(Some(version).filter(|it| is_current(&it.object.key)));
+        earlier::for_each_noncurrent_version(store, &layout::config_keys_prefix(folder), take).await?;
     }
     Ok(found)
 }
 
 /// Adds those of the versions that no copy was made of, for the earlier module kept none; gives those that cannot be had.
-async fn add_overwritten(store: &Store, overwritten: Vec<Overwritten>, versions: &mut Vec<Version>) -> Result<Vec<String>, Fault> {
+async fn add_noncurrent_versions(
+    store: &ObjectStore,
+    overwritten: Vec<NoncurrentVersion>,
+    versions: &mut Vec<ConfigVersion>,
+) -> Result<Vec<String>, Error> {
     let mut left_out = Vec::new();
     let copies = versions.clone();
     let looks = overwritten.into_iter().map(|it| {
         let copies = &copies;
-        async move { without_copy(store, it.listed, &it.version, copies).await }
+        async move { read_version_without_copy(store, it.object, &it.version_id, copies).await }
     });
-    let mut looks = stream::iter(looks.collect::<Vec<_>>()).buffered(AT_ONCE);
+    let mut looks = stream::iter(looks.collect::<Vec<_>>()).buffered(NONCURRENT_CONCURRENCY);
     while let Some(looked) = looks.next().await {
         match looked {
             // An upload whose answer is lost is done twice.
             Ok(Some(version)) if versions.iter().any(|it| (it.at, &it.md5) == (version.at, &version.md5)) => {}
             Ok(version) => versions.extend(version),
             // In an archive, or too large to be read.
-            Err(fault) if fault.code == "InvalidObjectState" || fault.is_of_the_object() => left_out.push(fault.text),
+            Err(fault) if fault.code == "InvalidObjectState" || fault.is_object_error() => left_out.push(fault.message),
             // Who may list versions may not be allowed to read them: then it is as if there were none.
-            Err(fault) if fault.kind == Kind::Denied => break,
+            Err(fault) if fault.kind == ErrorKind::Denied => break,
             Err(fault) => return Err(fault),
         }
     }
@@ -175,54 +182,61 @@ async fn add_overwritten(store: &Store, overwritten: Vec<Overwritten>, versions:
 
 /// `config.yaml` itself, or a version of it that was overwritten, where it is of the earlier module, which kept no copies, or
 /// its copy is not there.
-async fn without_copy(store: &Store, listed: Listed, version_id: &str, versions: &[Version]) -> Result<Option<Version>, Fault> {
+async fn read_version_without_copy(
+    store: &ObjectStore,
+    listed: ObjectMeta,
+    version_id: &str,
+    versions: &[ConfigVersion],
+) -> Result<Option<ConfigVersion>, Error> {
     let id = Some(version_id).filter(|id| !id.is_empty());
-    let Some(head) = patiently(|| store.head_version(&listed.key, id)).await? else { return Ok(None) };
+    let Some(head) = retry_with_backoff(|| store.head_object_version(&listed.key, id)).await? else { return Ok(None) };
     let said = |name: &str| head.metadata.get(name).map(String::as_str);
-    let at = captured_at(&head);
-    let is_copied = |at: DateTime<Utc>| versions.iter().any(|version| version.at == at && said(MD5) == Some(&version.md5));
+    let at = parse_captured_at(&head);
+    let is_copied = |at: DateTime<Utc>| versions.iter().any(|version| version.at == at && said(MD5_FIELD) == Some(&version.md5));
     if at.is_some_and(is_copied) {
         return Ok(None);
     }
-    let Some(bytes) = patiently(|| store.get_version(&listed.key, id, LARGEST)).await? else { return Ok(None) };
-    let at = at.unwrap_or(listed.modified);
-    let (md5, size) = (digests(&bytes).md5, bytes.len() as u64);
-    Ok(Some(Version { at, md5, size, key: listed.key, version_id: version_id.to_owned() }))
+    let Some(bytes) = retry_with_backoff(|| store.get_object_version(&listed.key, id, MAX_STORED_CONFIG_BYTES)).await? else {
+        return Ok(None);
+    };
+    let at = at.unwrap_or(listed.last_modified);
+    let (md5, size) = (compute_digests(&bytes).md5, bytes.len() as u64);
+    Ok(Some(ConfigVersion { at, md5, size, key: listed.key, version_id: version_id.to_owned() }))
 }
 
 /// The bytes of a version, compared with nothing.
-pub async fn bytes(store: &Store, version: &Version) -> Result<Vec<u8>, Fault> {
-    let got = patiently(|| store.get_version(&version.key, version.id(), LARGEST)).await?;
-    got.ok_or_else(|| Fault::new(Kind::Service, format!("get `{}`: it is gone", store.uri(&version.address())), ""))
+pub async fn get_version_bytes(store: &ObjectStore, version: &ConfigVersion) -> Result<Vec<u8>, Error> {
+    let got = retry_with_backoff(|| store.get_object_version(&version.key, version.id(), MAX_STORED_CONFIG_BYTES)).await?;
+    got.ok_or_else(|| Error::new(ErrorKind::Service, format!("get `{}`: it is gone", store.object_uri(&version.versioned_key())), ""))
 }
 
 /// The id of the deployment that uploaded a version; empty where the object does not say.
-pub async fn uploader(store: &Store, version: &Version) -> Result<String, Fault> {
-    let head = patiently(|| store.head_version(&version.key, version.id())).await?.unwrap_or_default();
-    Ok(head.metadata.get(DEPLOYMENT_ID).cloned().unwrap_or_default())
+pub async fn get_uploader_id(store: &ObjectStore, version: &ConfigVersion) -> Result<String, Error> {
+    let head = retry_with_backoff(|| store.head_object_version(&version.key, version.id())).await?.unwrap_or_default();
+    Ok(head.metadata.get(DEPLOYMENT_ID_FIELD).cloned().unwrap_or_default())
 }
 
 /// What an object's metadata says of its bytes, beside its size and what else is known of them.
 #[must_use]
-pub fn stated(head: &Head, size: u64, known_md5: String) -> Stated {
+pub fn stated_digests(head: &ObjectHead, size: u64, known_md5: String) -> StatedDigests {
     let said = |name: &str| head.metadata.get(name).cloned().unwrap_or_default();
-    Stated { md5: said(MD5), sha256: said(SHA256), size, known_md5 }
+    StatedDigests { md5: said(MD5_FIELD), sha256: said(SHA256_FIELD), size, known_md5 }
 }
 
 /// The bytes of the version at a place, compared with all that is known of them: by its name, its metadata, its size, a usage record.
-pub async fn proven(store: &Store, past: &Past, place: usize) -> Result<Proven, Fault> {
+pub async fn get_verified_version(store: &ObjectStore, past: &ConfigHistory, place: usize) -> Result<VerifiedConfig, Error> {
     let version = &past.versions()[place];
-    let bytes = bytes(store, version).await?;
-    let head = patiently(|| store.head_version(&version.key, version.id())).await?.unwrap_or_default();
+    let bytes = get_version_bytes(store, version).await?;
+    let head = retry_with_backoff(|| store.head_object_version(&version.key, version.id())).await?.unwrap_or_default();
     let said = |name: &str| head.metadata.get(name).cloned().unwrap_or_default();
     let is_copy = version.key.ends_with(&format!("_{}.yaml", version.md5));
-    let is_recorded = past.uses_of(place).any(|it| it.config_hash == version.md5);
+    let is_recorded = past.deployments_of(place).any(|it| it.config_hash == version.md5);
     // Of a config of the earlier module we have taken it ourselves: then it proves nothing.
     let known_md5 = if is_copy || is_recorded { version.md5.clone() } else { String::new() };
-    let stated = stated(&head, version.size, known_md5);
-    let by = verify(&stated, &digests(&bytes), bytes.len() as u64).map_err(|why| {
-        let text = format!("get `{}`: {why}", store.uri(&version.address()));
-        Fault::new(Kind::Service, text, "find out who wrote that object, and take another version")
+    let stated = stated_digests(&head, version.size, known_md5);
+    let by = verify_digests(&stated, &compute_digests(&bytes), bytes.len() as u64).map_err(|why| {
+        let text = format!("get `{}`: {why}", store.object_uri(&version.versioned_key()));
+        Error::new(ErrorKind::Service, text, "find out who wrote that object, and take another version")
     })?;
-    Ok(Proven { bytes, by, deployment_id: said(DEPLOYMENT_ID) })
+    Ok(VerifiedConfig { bytes, verified_by: by, deployment_id: said(DEPLOYMENT_ID_FIELD) })
 }

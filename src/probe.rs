@@ -13,36 +13,36 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::aws::{Condition, Store, Written};
-use crate::fault::{Fault, Kind, without_credentials};
+use crate::aws::{ObjectStore, PutCondition, PutOutcome};
+use crate::fault::{Error, ErrorKind, from_credentials_error};
 use crate::host;
-use crate::session::Session;
+use crate::session::SdkSession;
 
 /// What a first request came to.
 #[derive(Debug)]
-pub struct Knock {
+pub struct ListProbe {
     /// Whether S3 lists.
-    pub answer: Result<(), Fault>,
+    pub result: Result<(), Error>,
     /// How far this machine's clock is ahead of the answer's, whatever the answer was.
-    pub ahead: Option<TimeDelta>,
+    pub clock_ahead: Option<TimeDelta>,
 }
 
 /// What a PUT came to, with what its answer says of the bucket.
 #[derive(Debug, Clone)]
-pub struct Put {
+pub struct PutProbe {
     /// Whether the object is there.
-    pub written: Written,
+    pub outcome: PutOutcome,
     /// The version that it became; `None` where the bucket keeps none.
-    pub version: Option<String>,
+    pub version_id: Option<String>,
     /// How it is encrypted, where the answer says so.
     pub encryption: Option<String>,
 }
 
 /// Hears when the server answered, by its own clock, however it answered.
 #[derive(Debug, Clone, Default)]
-struct Ear(Arc<Mutex<Option<TimeDelta>>>);
+struct DateInterceptor(Arc<Mutex<Option<TimeDelta>>>);
 
-impl Intercept for Ear {
+impl Intercept for DateInterceptor {
     fn name(&self) -> &'static str {
         "the answer's date"
     }
@@ -55,92 +55,92 @@ impl Intercept for Ear {
     ) -> Result<(), BoxError> {
         let date = context.response().headers().get("date").and_then(|date| DateTime::parse_from_rfc2822(date).ok());
         if let Some(date) = date {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(host::now().signed_duration_since(date));
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(host::utc_now().signed_duration_since(date));
         }
         Ok(())
     }
 }
 
-impl Store {
+impl ObjectStore {
     /// Fetches the credentials, once for all requests, for a `credential_process` may take its time; tells until when they are good.
     ///
     /// # Errors
     /// There are none.
-    pub async fn settle(self) -> Result<(Self, Option<DateTime<Utc>>), Fault> {
-        let doing = self.doing("fetch the credentials", "");
-        let none = || Fault::new(Kind::Credentials, "fetch the credentials: no AWS credentials found", "log in, or set AWS_PROFILE");
+    pub async fn resolve_credentials(self) -> Result<(Self, Option<DateTime<Utc>>), Error> {
+        let doing = self.request_context("fetch the credentials", "");
+        let none = || Error::new(ErrorKind::Credentials, "fetch the credentials: no AWS credentials found", "log in, or set AWS_PROFILE");
         let provider = self.session.config.credentials_provider().ok_or_else(none)?;
-        let credentials = provider.provide_credentials().await.map_err(|error| without_credentials(&error, &doing))?;
+        let credentials = provider.provide_credentials().await.map_err(|error| from_credentials_error(&error, &doing))?;
         let until = credentials.expiry().map(DateTime::<Utc>::from);
         let Self { target, session, .. } = self;
         let config = session.config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
-        Ok((Self::of(target, Session { config, ..session }), until))
+        Ok((Self::from_session(target, SdkSession { config, ..session }), until))
     }
 
     /// The region that the bucket turned out to be in, or is believed to be.
     #[must_use]
-    pub fn region(&self) -> String {
-        let client = self.s3.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn bucket_region(&self) -> String {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         client.config().region().map(ToString::to_string).unwrap_or_default()
     }
 
     /// Lists one key below a prefix of the bucket, if that is of the account `owner`.
-    pub async fn knock(&self, prefix: &str, owner: Option<String>) -> Knock {
-        let ear = Ear::default();
-        let what = format!("list `{}`", self.uri(prefix));
-        let answer = self.send(&what, "s3:ListBucket", |s3| {
+    pub async fn probe_list(&self, prefix: &str, owner: Option<String>) -> ListProbe {
+        let ear = DateInterceptor::default();
+        let what = format!("list `{}`", self.object_uri(prefix));
+        let answer = self.send_request(&what, "s3:ListBucket", |s3| {
             let list = s3.list_objects_v2().bucket(&self.target.bucket).prefix(prefix).max_keys(1);
             list.set_expected_bucket_owner(owner.clone()).customize().interceptor(ear.clone()).send()
         });
         // A captive portal says 200 to everything.
         let is_list = |list: &aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output| list.name.is_some();
         let answer = match answer.await {
-            Ok(list) if !is_list(&list) => Err(Fault::foreign(format!("{what}: an answer that is not S3's"))),
+            Ok(list) if !is_list(&list) => Err(Error::unexpected_response(format!("{what}: an answer that is not S3's"))),
             answer => answer.map(drop),
         };
         let ahead = *ear.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Knock { answer, ahead }
+        ListProbe { result: answer, clock_ahead: ahead }
     }
 
     /// As [`Store::put`], and tells what the answer says of the bucket.
-    pub async fn put_and_tell(
+    pub async fn probe_put(
         &self,
         key: &str,
         body: &[u8],
         metadata: &HashMap<String, String>,
-        condition: Condition,
-    ) -> Result<Put, Fault> {
-        let (written, answer) = self.put_and_answer(key, body, "text/plain", metadata, condition).await?;
+        condition: PutCondition,
+    ) -> Result<PutProbe, Error> {
+        let (written, answer) = self.put_object_with_output(key, body, "text/plain", metadata, condition).await?;
         let version = answer.as_ref().and_then(|it| it.version_id()).filter(|id| *id != "null").map(str::to_owned);
         let encryption = answer.as_ref().and_then(|it| it.server_side_encryption()).map(|it| it.as_str().to_owned());
-        Ok(Put { written, version, encryption })
+        Ok(PutProbe { outcome: written, version_id: version, encryption })
     }
 
     /// Deletes an object; tells whether a marker took its place, and its versions stay.
-    pub async fn delete(&self, key: &str) -> Result<bool, Fault> {
-        let what = format!("delete `{}`", self.uri(key));
-        let answer = self.send(&what, "s3:DeleteObject", |s3| {
-            s3.delete_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.owner()).send()
+    pub async fn delete_object(&self, key: &str) -> Result<bool, Error> {
+        let what = format!("delete `{}`", self.object_uri(key));
+        let answer = self.send_request(&what, "s3:DeleteObject", |s3| {
+            s3.delete_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.expected_owner()).send()
         });
         answer.await.map(|answer| answer.delete_marker == Some(true))
     }
 
     /// Whether the bucket keeps versions: `Enabled`, `Suspended`, or nothing.
-    pub async fn versioning(&self) -> Result<Option<String>, Fault> {
-        let what = self.about("versioning");
-        let answer = self.send(&what, "s3:GetBucketVersioning", |s3| {
-            s3.get_bucket_versioning().bucket(&self.target.bucket).set_expected_bucket_owner(self.owner()).send()
+    pub async fn get_versioning(&self) -> Result<Option<String>, Error> {
+        let what = self.describe_settings_request("versioning");
+        let answer = self.send_request(&what, "s3:GetBucketVersioning", |s3| {
+            s3.get_bucket_versioning().bucket(&self.target.bucket).set_expected_bucket_owner(self.expected_owner()).send()
         });
         answer.await.map(|answer| answer.status.map(|status| status.as_str().to_owned()))
     }
 
     /// How the bucket encrypts what comes without a wish: `AES256`, `aws:kms`.
-    pub async fn encryption(&self) -> Result<Option<String>, Fault> {
-        let what = self.about("encryption");
-        let answer = self.send(&what, "s3:GetEncryptionConfiguration", |s3| {
-            s3.get_bucket_encryption().bucket(&self.target.bucket).set_expected_bucket_owner(self.owner()).send()
+    pub async fn get_default_encryption(&self) -> Result<Option<String>, Error> {
+        let what = self.describe_settings_request("encryption");
+        let answer = self.send_request(&what, "s3:GetEncryptionConfiguration", |s3| {
+            s3.get_bucket_encryption().bucket(&self.target.bucket).set_expected_bucket_owner(self.expected_owner()).send()
         });
-        let rules = there(answer.await, "ServerSideEncryptionConfigurationNotFoundError")?
+        let rules = none_if_not_configured(answer.await, "ServerSideEncryptionConfigurationNotFoundError")?
             .and_then(|answer| answer.server_side_encryption_configuration)
             .map(|it| it.rules)
             .unwrap_or_default();
@@ -148,32 +148,34 @@ impl Store {
     }
 
     /// Whether all four blocks of public access are on; `None` where there are none.
-    pub async fn public_access_block(&self) -> Result<Option<bool>, Fault> {
-        let what = self.about("public access block");
-        let answer = self.send(&what, "s3:GetBucketPublicAccessBlock", |s3| {
-            s3.get_public_access_block().bucket(&self.target.bucket).set_expected_bucket_owner(self.owner()).send()
+    pub async fn is_public_access_blocked(&self) -> Result<Option<bool>, Error> {
+        let what = self.describe_settings_request("public access block");
+        let answer = self.send_request(&what, "s3:GetBucketPublicAccessBlock", |s3| {
+            s3.get_public_access_block().bucket(&self.target.bucket).set_expected_bucket_owner(self.expected_owner()).send()
         });
-        let blocks = there(answer.await, "NoSuchPublicAccessBlockConfiguration")?.and_then(|it| it.public_access_block_configuration);
+        let blocks = none_if_not_configured(answer.await, "NoSuchPublicAccessBlockConfiguration")?
+            .and_then(|it| it.public_access_block_configuration);
         Ok(blocks
             .map(|it| [it.block_public_acls, it.ignore_public_acls, it.block_public_policy, it.restrict_public_buckets] == [Some(true); 4]))
     }
 
     /// The bucket's policy, as JSON.
-    pub async fn policy(&self) -> Result<Option<String>, Fault> {
-        let what = self.about("policy");
-        let answer = self.send(&what, "s3:GetBucketPolicy", |s3| {
-            s3.get_bucket_policy().bucket(&self.target.bucket).set_expected_bucket_owner(self.owner()).send()
+    pub async fn get_bucket_policy(&self) -> Result<Option<String>, Error> {
+        let what = self.describe_settings_request("policy");
+        let answer = self.send_request(&what, "s3:GetBucketPolicy", |s3| {
+            s3.get_bucket_policy().bucket(&self.target.bucket).set_expected_bucket_owner(self.expected_owner()).send()
         });
-        Ok(there(answer.await, "NoSuchBucketPolicy")?.and_then(|answer| answer.policy))
+        Ok(none_if_not_configured(answer.await, "NoSuchBucketPolicy")?.and_then(|answer| answer.policy))
     }
 
     /// Whether the bucket has Object Lock, and for how long it holds what is new by default: `GOVERNANCE, 30 days`.
-    pub async fn object_lock(&self) -> Result<Option<String>, Fault> {
-        let what = self.about("Object Lock");
-        let answer = self.send(&what, "s3:GetBucketObjectLockConfiguration", |s3| {
-            s3.get_object_lock_configuration().bucket(&self.target.bucket).set_expected_bucket_owner(self.owner()).send()
+    pub async fn describe_object_lock(&self) -> Result<Option<String>, Error> {
+        let what = self.describe_settings_request("Object Lock");
+        let answer = self.send_request(&what, "s3:GetBucketObjectLockConfiguration", |s3| {
+            s3.get_object_lock_configuration().bucket(&self.target.bucket).set_expected_bucket_owner(self.expected_owner()).send()
         });
-        let found = there(answer.await, "ObjectLockConfigurationNotFoundError")?.and_then(|it| it.object_lock_configuration);
+        let found =
+            none_if_not_configured(answer.await, "ObjectLockConfigurationNotFoundError")?.and_then(|it| it.object_lock_configuration);
         Ok(found.filter(|it| it.object_lock_enabled.is_some()).map(|it| {
             let held = it.rule.and_then(|rule| rule.default_retention);
             held.map_or_else(
@@ -187,13 +189,13 @@ impl Store {
         }))
     }
 
-    fn about(&self, what: &str) -> String {
+    fn describe_settings_request(&self, what: &str) -> String {
         format!("ask for the {what} of `{}`", self.target.bucket)
     }
 }
 
 /// An answer, or `None` where S3 says that there is no such setting.
-fn there<T>(answer: Result<T, Fault>, code: &str) -> Result<Option<T>, Fault> {
+fn none_if_not_configured<T>(answer: Result<T, Error>, code: &str) -> Result<Option<T>, Error> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(fault) if fault.code == code => Ok(None),

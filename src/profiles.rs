@@ -8,7 +8,7 @@ use crate::host;
 
 /// Whether a profile stands in the AWS config or credentials file. One that cannot be read has no profile.
 #[must_use]
-pub fn exists(profile: &str) -> bool {
+pub fn profile_exists(profile: &str) -> bool {
     files().any(|text| section(&text, profile).is_some())
 }
 
@@ -26,7 +26,7 @@ const SOURCES: [&str; 8] = [
 
 /// Whether a profile says where its credentials come from; one of a region alone, as CI often has it, does not.
 #[must_use]
-pub fn brings_credentials(profile: &str) -> bool {
+pub fn has_credential_source(profile: &str) -> bool {
     files().any(|text| section(&text, profile).is_some_and(has_source))
 }
 
@@ -36,20 +36,20 @@ fn has_source(section: &str) -> bool {
 
 /// A setting of a profile; `None` where it has none.
 #[must_use]
-pub fn setting(profile: &str, key: &str) -> Option<String> {
+pub fn profile_setting(profile: &str, key: &str) -> Option<String> {
     files().find_map(|text| value(section(&text, profile)?, key))
 }
 
 /// The profile whose settings count where none is named.
 #[must_use]
-pub fn default() -> String {
-    host::var("AWS_PROFILE").unwrap_or_else(|| "default".to_owned())
+pub fn default_profile() -> String {
+    host::env_var("AWS_PROFILE").unwrap_or_else(|| "default".to_owned())
 }
 
 /// The contents of the AWS config and credentials files.
 fn files() -> impl Iterator<Item = String> {
-    let home = host::var("HOME").unwrap_or_default();
-    let file = |name: &str, default: &str| host::var(name).map_or_else(|| Path::new(&home).join(default), PathBuf::from);
+    let home = host::env_var("HOME").unwrap_or_default();
+    let file = |name: &str, default: &str| host::env_var(name).map_or_else(|| Path::new(&home).join(default), PathBuf::from);
     let paths = [file("AWS_CONFIG_FILE", ".aws/config"), file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
     paths.into_iter().filter_map(|path| std::fs::read_to_string(path).ok())
 }

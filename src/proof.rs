@@ -2,11 +2,11 @@
 //!
 //! Pure.
 
-use crate::digest::Digests;
+use crate::digest::ContentDigests;
 
 /// What the object's metadata says of its bytes; empty where it says nothing, as that of the earlier module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Stated {
+pub struct StatedDigests {
     /// MD5, hex.
     pub md5: String,
     /// SHA-256, hex.
@@ -21,7 +21,7 @@ pub struct Stated {
 ///
 /// # Errors
 /// What does not agree.
-pub fn verify(stated: &Stated, digests: &Digests, length: u64) -> Result<String, String> {
+pub fn verify_digests(stated: &StatedDigests, digests: &ContentDigests, length: u64) -> Result<String, String> {
     let said = |text: &str| !text.is_empty();
     let checks = [
         (
@@ -43,15 +43,19 @@ pub fn verify(stated: &Stated, digests: &Digests, length: u64) -> Result<String,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::digests;
+    use crate::digest::compute_digests;
 
     #[test]
     fn bytes_are_compared_with_all_that_is_said_of_them() {
         // RFC 1321, appendix A.5, and FIPS 180-4: both of `abc`.
         let (md5, sha256) = ("900150983cd24fb0d6963f7d28e17f72", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        let ours = digests(b"abc");
-        let stated =
-            |md5: &str, sha256: &str, size, known: &str| Stated { md5: md5.into(), sha256: sha256.into(), size, known_md5: known.into() };
+        let ours = compute_digests(b"abc");
+        let stated = |md5: &str, sha256: &str, size, known: &str| StatedDigests {
+            md5: md5.into(),
+            sha256: sha256.into(),
+            size,
+            known_md5: known.into(),
+        };
         for (stated, expected) in [
             (stated(md5, sha256, 3, md5), Ok("md5, sha256, size")),
             (stated("", "", 3, md5), Ok("md5, size")),
@@ -60,7 +64,7 @@ mod tests {
             (stated(md5, sha256, 3, "x"), Err("its md5 is not what it was")),
             (stated(md5, "x", 4, md5), Err("its sha256 and size is not what it was")),
         ] {
-            assert_eq!(verify(&stated, &ours, 3), expected.map(str::to_owned).map_err(str::to_owned), "{stated:?}");
+            assert_eq!(verify_digests(&stated, &ours, 3), expected.map(str::to_owned).map_err(str::to_owned), "{stated:?}");
         }
     }
 }

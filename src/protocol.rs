@@ -9,14 +9,14 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::aws::Target;
+use crate::aws::BucketTarget;
 
 /// The largest query that is read, in bytes.
 const MAX_QUERY_BYTES: u64 = 1 << 20;
 
 /// What the module says to every command. Terraform drops null values, so optional settings may be missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Query {
+pub struct ModuleQuery {
     /// Path of the customer's `config.yaml`.
     pub config_file_path: String,
     /// Overrides `customer.name`.
@@ -52,7 +52,7 @@ pub struct Query {
     /// From `context`: its status, by which one knows whether it saw what is in the bucket.
     pub plan_status: String,
     /// From `context`: how much of the deadline it took.
-    pub spent: Duration,
+    pub spent_at_plan: Duration,
     /// What is wrong with the settings, one phrase each.
     pub problems: Vec<String>,
 }
@@ -80,18 +80,18 @@ pub const QUERY_KEYS: [&str; 18] = [
 ];
 
 /// The bucket that is used where none is named.
-pub const BUCKET: &str = "mongodb-arena";
+pub const DEFAULT_BUCKET: &str = "mongodb-arena";
 /// The region where the bucket is believed to be.
-pub const BUCKET_REGION: &str = "us-east-1";
+pub const DEFAULT_BUCKET_REGION: &str = "us-east-1";
 /// The deadline of a deployment, in seconds.
-pub const TIMEOUT: u64 = 10;
+pub const DEFAULT_TIMEOUT_SECONDS: u64 = 10;
 /// The longest deadline that can be set, in seconds.
-const MAX_TIMEOUT: u64 = 300;
+const MAX_TIMEOUT_SECONDS: u64 = 300;
 
 /// The settings that are about the helper itself; `terragrunt.hcl` has them among the others.
 const HELPER_SETTINGS: [&str; 3] = ["helper", "helper_url", "helper_sha256"];
 
-impl Query {
+impl ModuleQuery {
     /// Reads a query to its end. It may stand as a JSON text in the one key `request`, because Terraform knows no other way to
     /// pass an object whose values are known at apply only.
     ///
@@ -119,41 +119,44 @@ impl Query {
     }
 
     fn from_fields(fields: Map<String, Value>) -> Result<Self> {
-        let mut settings = Settings { fields, problems: Vec::new() };
+        let mut settings = QueryFields { fields, problems: Vec::new() };
         let query = Self {
-            config_file_path: settings.text("config_file_path"),
-            customer_name: settings.override_text("customer_name"),
-            aws_profile: settings.override_text("aws_profile"),
-            project_name: settings.override_text("project_name"),
-            cluster_name: settings.override_text("cluster_name"),
-            additional_users_count: settings.parse(
+            config_file_path: settings.take_text("config_file_path"),
+            customer_name: settings.take_override("customer_name"),
+            aws_profile: settings.take_override("aws_profile"),
+            project_name: settings.take_override("project_name"),
+            cluster_name: settings.take_override("cluster_name"),
+            additional_users_count: settings.take_parsed(
                 "additional_users_count",
                 "a whole number of at least 0",
                 "that of the file",
                 parse_count,
             ),
-            bucket: or(settings.text("bucket"), BUCKET),
+            bucket: non_empty_or(settings.take_text("bucket"), DEFAULT_BUCKET),
             bucket_region: settings
-                .parse("bucket_region", "an AWS region such as us-east-1", BUCKET_REGION, parse_region)
-                .unwrap_or_else(|| BUCKET_REGION.to_owned()),
-            expected_bucket_owner: settings.text("expected_bucket_owner"),
+                .take_parsed("bucket_region", "an AWS region such as us-east-1", DEFAULT_BUCKET_REGION, parse_region)
+                .unwrap_or_else(|| DEFAULT_BUCKET_REGION.to_owned()),
+            expected_bucket_owner: settings.take_text("expected_bucket_owner"),
             timeout: settings
-                .parse("timeout", "a whole number of seconds from 1 to 300", "10", parse_timeout)
-                .unwrap_or(Duration::from_secs(TIMEOUT)),
-            unit_version: settings.text("unit_version"),
-            planned_id: settings.id("planned_id"),
-            deployment_id: settings.id("deployment_id"),
-            backup_id: settings.id("backup_id"),
-            backup_key: settings.text("backup_key"),
-            config_hash: settings.text("config_hash"),
-            plan_status: settings.text("plan_status"),
-            spent: settings.parse("spent_ms", "a number of milliseconds", "0", parse_count).map(Duration::from_millis).unwrap_or_default(),
+                .take_parsed("timeout", "a whole number of seconds from 1 to 300", "10", parse_timeout)
+                .unwrap_or(Duration::from_secs(DEFAULT_TIMEOUT_SECONDS)),
+            unit_version: settings.take_text("unit_version"),
+            planned_id: settings.take_id("planned_id"),
+            deployment_id: settings.take_id("deployment_id"),
+            backup_id: settings.take_id("backup_id"),
+            backup_key: settings.take_text("backup_key"),
+            config_hash: settings.take_text("config_hash"),
+            plan_status: settings.take_text("plan_status"),
+            spent_at_plan: settings
+                .take_parsed("spent_ms", "a number of milliseconds", "0", parse_count)
+                .map(Duration::from_millis)
+                .unwrap_or_default(),
             problems: Vec::new(),
         };
         if query.config_file_path.is_empty() {
             bail!("parse the query on stdin: the key `config_file_path` is missing");
         }
-        Ok(Self { problems: settings.finish(), ..query })
+        Ok(Self { problems: settings.into_problems(), ..query })
     }
 
     /// Whether something is applied. A run that only refreshes the state has a new plan and the deployment of the last apply.
@@ -164,28 +167,28 @@ impl Query {
 
     /// The bucket and the profile: that of the query, otherwise that of `config.yaml`.
     #[must_use]
-    pub fn target(&self, profile_of_config: &str) -> Target {
-        let profile = or(self.aws_profile.clone(), profile_of_config);
-        Target { bucket: self.bucket.clone(), region: self.bucket_region.clone(), profile, owner: self.expected_bucket_owner.clone() }
+    pub fn bucket_target(&self, profile_of_config: &str) -> BucketTarget {
+        let profile = non_empty_or(self.aws_profile.clone(), profile_of_config);
+        BucketTarget { bucket: self.bucket.clone(), region: self.bucket_region.clone(), profile, owner: self.expected_bucket_owner.clone() }
     }
 }
 
 /// Settings that are still to be read, and what is wrong with those that were.
-struct Settings {
+struct QueryFields {
     fields: Map<String, Value>,
     problems: Vec<String>,
 }
 
-impl Settings {
+impl QueryFields {
     /// A setting as text; empty where there is none. A value of another type is used as its JSON text, because a default in its
     /// place could send the config elsewhere than it should go.
-    fn text(&mut self, key: &str) -> String {
+    fn take_text(&mut self, key: &str) -> String {
         match self.fields.remove(key) {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text,
             Some(Value::Number(number)) => number.to_string(),
             Some(other) => {
-                self.problems.push(format!("the setting `{key}` must be a text, not {}", type_name(&other)));
+                self.problems.push(format!("the setting `{key}` must be a text, not {}", json_type_name(&other)));
                 other.to_string()
             }
         }
@@ -193,7 +196,7 @@ impl Settings {
 
     /// A text in place of that of the config file. A value of another type is a problem and counts as none; Terraform passes it as
     /// its JSON text.
-    fn override_text(&mut self, key: &str) -> String {
+    fn take_override(&mut self, key: &str) -> String {
         let value = match self.fields.remove(key) {
             Some(Value::String(text)) => match serde_json::from_str(&text) {
                 Ok(value @ (Value::Array(_) | Value::Object(_))) => value,
@@ -206,14 +209,14 @@ impl Settings {
             Value::Null => String::new(),
             Value::Number(number) => number.to_string(),
             other => {
-                self.problems.push(format!("the setting `{key}` must be a text, not {}; that of the file is used", type_name(&other)));
+                self.problems.push(format!("the setting `{key}` must be a text, not {}; that of the file is used", json_type_name(&other)));
                 String::new()
             }
         }
     }
 
     /// A setting that `parse` understands. `None` where there is none, or, with a problem, where it cannot be used.
-    fn parse<T>(&mut self, key: &str, form: &str, default: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    fn take_parsed<T>(&mut self, key: &str, form: &str, default: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let text = match self.fields.remove(key) {
             None | Some(Value::Null) => return None,
             Some(Value::String(text)) if text.is_empty() => return None,
@@ -228,15 +231,16 @@ impl Settings {
     }
 
     /// An id becomes part of the name of a file on this machine, so it must not be a path.
-    fn id(&mut self, key: &str) -> String {
+    fn take_id(&mut self, key: &str) -> String {
         let is_id = |text: &str| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        self.parse(key, "at most 64 letters, digits and `-`", "a new one", |text| is_id(text).then(|| text.to_owned())).unwrap_or_default()
+        self.take_parsed(key, "at most 64 letters, digits and `-`", "a new one", |text| is_id(text).then(|| text.to_owned()))
+            .unwrap_or_default()
     }
 
     /// What is wrong, with the keys that are left.
-    fn finish(mut self) -> Vec<String> {
+    fn into_problems(mut self) -> Vec<String> {
         for key in self.fields.keys() {
-            self.problems.push(format!("the setting `{}` is unknown and ignored; known are {}", clean(key), QUERY_KEYS.join(", ")));
+            self.problems.push(format!("the setting `{}` is unknown and ignored; known are {}", sanitize_key(key), QUERY_KEYS.join(", ")));
         }
         self.problems
     }
@@ -247,7 +251,7 @@ fn parse_count(text: &str) -> Option<u64> {
 }
 
 fn parse_timeout(text: &str) -> Option<Duration> {
-    text.parse().ok().filter(|seconds| (1..=MAX_TIMEOUT).contains(seconds)).map(Duration::from_secs)
+    text.parse().ok().filter(|seconds| (1..=MAX_TIMEOUT_SECONDS).contains(seconds)).map(Duration::from_secs)
 }
 
 /// A name of the form that all regions have, such as `us-east-1`.
@@ -277,17 +281,17 @@ fn parse_object(bytes: &[u8], name: &str) -> Result<Map<String, Value>> {
 }
 
 /// Writes an answer: one line, and nothing else may ever follow.
-pub fn answer(mut output: impl Write, answer: &impl Serialize) -> Result<()> {
+pub fn write_answer(mut output: impl Write, answer: &impl Serialize) -> Result<()> {
     let mut line = serde_json::to_vec(answer).context("make the answer")?;
     line.push(b'\n');
     output.write_all(&line).and_then(|()| output.flush()).context("write the answer to stdout")
 }
 
-fn or(text: String, default: &str) -> String {
+fn non_empty_or(text: String, default: &str) -> String {
     if text.is_empty() { default.to_owned() } else { text }
 }
 
-fn type_name(value: &Value) -> &'static str {
+fn json_type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
@@ -298,33 +302,33 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-fn clean(key: &str) -> String {
-    crate::fault::one_line(key).chars().take(64).collect()
+fn sanitize_key(key: &str) -> String {
+    crate::fault::to_single_line(key).chars().take(64).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(query: &str) -> String {
-        format!("{:#}", Query::read(query.as_bytes()).expect_err("a refusal"))
+    fn parse_error(query: &str) -> String {
+        format!("{:#}", ModuleQuery::read(query.as_bytes()).expect_err("a refusal"))
     }
 
     #[test]
     fn what_is_missing_gets_its_default() {
-        let query = Query::read(&b"{\"config_file_path\":\"/c.yaml\"}"[..]).expect("a query");
+        let query = ModuleQuery::read(&b"{\"config_file_path\":\"/c.yaml\"}"[..]).expect("a query");
         assert_eq!((query.bucket.as_str(), query.bucket_region.as_str()), ("mongodb-arena", "us-east-1"));
         assert_eq!((query.timeout.as_secs(), query.additional_users_count), (10, None));
-        assert_eq!(query.target("team").profile, "team");
+        assert_eq!(query.bucket_target("team").profile, "team");
     }
 
     #[test]
     fn every_key_is_read() {
         let all: Vec<String> = QUERY_KEYS.iter().filter(|key| **key != "bucket_region").map(|key| format!("\"{key}\":\"7\"")).collect();
-        let query = Query::read(format!("{{{}}}", all.join(",")).as_bytes()).expect("a query");
+        let query = ModuleQuery::read(format!("{{{}}}", all.join(",")).as_bytes()).expect("a query");
         assert_eq!((query.config_file_path.as_str(), query.additional_users_count), ("7", Some(7)));
-        assert_eq!((query.timeout.as_secs(), query.spent.as_millis(), query.backup_id.as_str()), (7, 7, "7"));
-        assert_eq!(query.target("other").profile, "7");
+        assert_eq!((query.timeout.as_secs(), query.spent_at_plan.as_millis(), query.backup_id.as_str()), (7, 7, "7"));
+        assert_eq!(query.bucket_target("other").profile, "7");
         assert_eq!(query.problems, [""; 0]);
     }
 
@@ -336,13 +340,13 @@ mod tests {
             ("{}", "the query on stdin: the key `config_file_path` is missing"),
             ("{\"request\":\"[\"}", "`request` in the query on stdin: it is not JSON at line 1, column 1"),
         ] {
-            assert_eq!(refused(query), format!("parse {words}"));
+            assert_eq!(parse_error(query), format!("parse {words}"));
         }
     }
 
     #[test]
     fn a_setting_that_cannot_be_used_is_a_problem_and_the_rest_is_used() {
-        let read = |settings: &str| Query::read(format!("{{\"config_file_path\":\"c\",{settings}}}").as_bytes()).expect("a query");
+        let read = |settings: &str| ModuleQuery::read(format!("{{\"config_file_path\":\"c\",{settings}}}").as_bytes()).expect("a query");
         for (settings, problem) in [
             ("\"timeout\":\"3600\"", "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used"),
             ("\"timeout\":\"soon\"", "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used"),
@@ -365,19 +369,19 @@ mod tests {
         assert_eq!(read("\"customer_name\":\"[a]\"").customer_name, "[a]", "this is a name");
         assert_eq!(read("\"bucket\":[\"b\"]").bucket, "[\"b\"]", "never another bucket than the one that is meant");
         let query = read("\"timeout\":7,\"additional_users_count\":3,\"bucket\":null");
-        assert_eq!((query.timeout.as_secs(), query.additional_users_count, query.bucket.as_str()), (7, Some(3), BUCKET));
+        assert_eq!((query.timeout.as_secs(), query.additional_users_count, query.bucket.as_str()), (7, Some(3), DEFAULT_BUCKET));
         assert!(read("\"buckett\":\"b\"").problems[0].starts_with("the setting `buckett` is unknown and ignored; known are "));
     }
 
     #[test]
     fn a_request_and_the_settings_of_the_unit_are_read_like_a_query() {
         let request = "{\"request\":\"{\\\"config_file_path\\\":\\\"c\\\",\\\"planned_id\\\":\\\"1\\\",\\\"deployment_id\\\":\\\"2\\\"}\"}";
-        let query = Query::read(request.as_bytes()).expect("a query");
+        let query = ModuleQuery::read(request.as_bytes()).expect("a query");
         assert_eq!((query.planned_id.as_str(), query.deployment_id.as_str(), query.is_deployment()), ("1", "2", false));
         let settings = "{\"bucket\":null,\"unit_settings\":{\"config_file_path\":\"c\",\"helper\":\"h\",\"timeout\":7}}";
-        let query = Query::read_settings(settings.as_bytes()).expect("a query");
+        let query = ModuleQuery::read_settings(settings.as_bytes()).expect("a query");
         assert_eq!((query.timeout.as_secs(), query.is_deployment(), query.problems.len()), (7, true, 0));
-        assert!(Query::read_settings(&b"{}"[..]).is_err());
+        assert!(ModuleQuery::read_settings(&b"{}"[..]).is_err());
     }
 
     #[test]

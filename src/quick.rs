@@ -21,91 +21,92 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::connector::connector;
+use crate::connector::build_connector;
 use crate::host;
-use crate::session::Session;
+use crate::session::SdkSession;
 
 /// What stands in a path as it is, by the rules for signatures.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+const PATH_ENCODE_SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 /// Credentials that expire sooner than this are renewed.
-const MARGIN: Duration = Duration::from_mins(2);
-const CONNECT: Duration = Duration::from_secs(3);
-const ANSWER: Duration = Duration::from_secs(20);
+const CREDENTIALS_RENEWAL_MARGIN: Duration = Duration::from_mins(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a GET came to.
 #[derive(Debug)]
-pub enum Answer {
+pub enum FastGetOutcome {
     /// The object's bytes.
     Object(Vec<u8>),
     /// There is none.
-    Gone,
+    NotFound,
     /// It has more bytes than were asked for.
     TooLarge,
     /// The server has too much to do (503 `SlowDown`).
-    Busy,
+    Throttled,
     /// Something that the SDK will find out about.
-    Other,
+    RetryWithSdk,
 }
 
 /// A bucket as it is reached at this moment.
 #[derive(Debug)]
-pub struct Quick {
+pub struct FastGetClient {
     connector: Connector,
     /// The address of the bucket's objects, up to their keys.
-    base: String,
+    base_url: String,
     region: String,
     identity: Identity,
-    good_until: Option<SystemTime>,
+    expires_at: Option<SystemTime>,
 }
 
-impl Quick {
+impl FastGetClient {
     /// Prepares the access with the credentials of `session`, to where `client` has the bucket; `None` where that is not plain.
-    pub async fn open(session: &Session, client: &Client, bucket: &str) -> Option<Self> {
+    pub async fn open(session: &SdkSession, client: &Client, bucket: &str) -> Option<Self> {
         let credentials: Credentials = session.config.credentials_provider()?.provide_credentials().await.ok()?;
-        let signed = client.get_object().bucket(bucket).key("k").presigned(PresigningConfig::expires_in(ANSWER).ok()?).await.ok()?;
+        let signed =
+            client.get_object().bucket(bucket).key("k").presigned(PresigningConfig::expires_in(RESPONSE_TIMEOUT).ok()?).await.ok()?;
         let base = signed.uri().split_once('?')?.0.strip_suffix('k')?.to_owned();
-        let connector = connector(&session.trust, CONNECT, ANSWER);
+        let connector = build_connector(&session.tls_context, CONNECT_TIMEOUT, RESPONSE_TIMEOUT);
         let region = client.config().region()?.to_string();
         let good_until = credentials.expiry();
-        Some(Self { connector, base, region, identity: credentials.into(), good_until })
+        Some(Self { connector, base_url: base, region, identity: credentials.into(), expires_at: good_until })
     }
 
     /// Whether its credentials are good for some time.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        self.good_until.is_none_or(|until| host::file_clock() + MARGIN < until)
+        self.expires_at.is_none_or(|until| host::system_time() + CREDENTIALS_RENEWAL_MARGIN < until)
     }
 
     /// Gets an object of at most `limit` bytes.
-    pub async fn get(&self, key: &str, limit: u64) -> Answer {
-        let Some(request) = self.request(key) else { return Answer::Other };
-        let Ok(answer) = self.connector.call(request).await else { return Answer::Other };
+    pub async fn get_object(&self, key: &str, limit: u64) -> FastGetOutcome {
+        let Some(request) = self.sign_get_request(key) else { return FastGetOutcome::RetryWithSdk };
+        let Ok(answer) = self.connector.call(request).await else { return FastGetOutcome::RetryWithSdk };
         let status = answer.status().as_u16();
         // A captive portal says 200 to everything, but it knows no ETags.
         let is_object = status == 200 && answer.headers().get("etag").is_some();
         let mut stream = ByteStream::new(answer.into_body());
         let mut body = Vec::new();
         loop {
-            match tokio::time::timeout(ANSWER, stream.next()).await {
+            match tokio::time::timeout(RESPONSE_TIMEOUT, stream.next()).await {
                 Ok(Some(Ok(part))) => body.extend_from_slice(&part),
                 Ok(None) => break,
-                Ok(Some(Err(_))) | Err(_) => return Answer::Other,
+                Ok(Some(Err(_))) | Err(_) => return FastGetOutcome::RetryWithSdk,
             }
             if body.len() as u64 > limit {
-                return if is_object { Answer::TooLarge } else { Answer::Other };
+                return if is_object { FastGetOutcome::TooLarge } else { FastGetOutcome::RetryWithSdk };
             }
         }
         match status {
-            200 if is_object => Answer::Object(body),
-            404 if says(&body, "NoSuchKey") => Answer::Gone,
-            503 if says(&body, "SlowDown") => Answer::Busy,
-            _ => Answer::Other,
+            200 if is_object => FastGetOutcome::Object(body),
+            404 if has_error_code(&body, "NoSuchKey") => FastGetOutcome::NotFound,
+            503 if has_error_code(&body, "SlowDown") => FastGetOutcome::Throttled,
+            _ => FastGetOutcome::RetryWithSdk,
         }
     }
 
     /// A signed request.
-    fn request(&self, key: &str) -> Option<HttpRequest> {
-        let address = format!("{}{}", self.base, utf8_percent_encode(key, ENCODED));
+    fn sign_get_request(&self, key: &str) -> Option<HttpRequest> {
+        let address = format!("{}{}", self.base_url, utf8_percent_encode(key, PATH_ENCODE_SET));
         let mut settings = SigningSettings::default();
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
@@ -114,7 +115,7 @@ impl Quick {
             .identity(&self.identity)
             .region(&self.region)
             .name("s3")
-            .time(host::file_clock())
+            .time(host::system_time())
             .settings(settings)
             .build()
             .ok()?;
@@ -131,6 +132,6 @@ impl Quick {
 }
 
 /// Whether an answer of S3 has this error code.
-fn says(body: &[u8], code: &str) -> bool {
+fn has_error_code(body: &[u8], code: &str) -> bool {
     String::from_utf8_lossy(body).contains(&format!("<Code>{code}</Code>"))
 }

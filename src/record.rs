@@ -7,11 +7,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 /// The version of the written form.
-pub const SCHEMA: u32 = 1;
+pub const RECORD_SCHEMA_VERSION: u32 = 1;
 
 /// A usage record as it is written; the order of the fields is the order in the object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct UsageRecord {
     /// When the deployment happened: RFC 3339 with seconds, UTC, `Z`.
     pub timestamp: String,
     /// The customer's name as configured.
@@ -35,7 +35,7 @@ pub struct Record {
     /// Names the deployment: a nonce minted at plan.
     pub deployment_id: String,
     /// What became of the config: see [`Backup`].
-    pub backup: Backup,
+    pub backup: BackupStatus,
     /// The key of the config version that was deployed; empty where there is none.
     pub backup_key: String,
     /// Whether the record was sent by a later run than its own; left out where it was not.
@@ -43,22 +43,22 @@ pub struct Record {
     pub late: bool,
     /// The commit that was deployed, if the config lies in a git checkout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub git: Option<Git>,
+    pub git: Option<GitCommit>,
     /// The CI job that deployed, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ci: Option<Ci>,
+    pub ci: Option<CiJob>,
     /// The versions of the tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tools: Option<Tools>,
+    pub tools: Option<ToolVersions>,
     /// The record's place among those of its writer; given when it is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chain: Option<Chain>,
+    pub chain: Option<ChainLink>,
 }
 
 /// What became of the config in a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Backup {
+pub enum BackupStatus {
     /// The bucket had another config, and has this one now.
     Uploaded,
     /// The bucket had this config already.
@@ -71,7 +71,7 @@ pub enum Backup {
 
 /// The commit that was deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Git {
+pub struct GitCommit {
     /// The full id of the commit.
     pub commit: String,
     /// The branch; empty when detached.
@@ -82,7 +82,7 @@ pub struct Git {
 
 /// The CI job that deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ci {
+pub struct CiJob {
     /// `github`, `gitlab`, `jenkins`, …
     pub provider: String,
     /// Where the run can be looked at; empty where the CI does not say.
@@ -91,7 +91,7 @@ pub struct Ci {
 
 /// A record's place in a chain: what one machine writes of one customer, each record with the digest of the one before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Chain {
+pub struct ChainLink {
     /// Names the chain: 16 hex digits that mean nothing.
     pub writer: String,
     /// Counts from 1.
@@ -102,7 +102,7 @@ pub struct Chain {
 
 /// The versions of the tools; empty where they are not known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tools {
+pub struct ToolVersions {
     /// This executable's version.
     pub config_backup: String,
     /// As `OpenTofu v1.12.6` or `Terraform v1.11.4`.
@@ -113,15 +113,15 @@ pub struct Tools {
     pub terragrunt: String,
 }
 
-impl Tools {
+impl ToolVersions {
     /// What is known without asking: our own version.
     #[must_use]
-    pub fn ours() -> Self {
+    pub fn own_version_only() -> Self {
         Self { config_backup: env!("CARGO_PKG_VERSION").to_owned(), terraform: String::new(), terragrunt: String::new() }
     }
 }
 
-impl Record {
+impl UsageRecord {
     /// The object's bytes: one line, ending in a newline.
     #[must_use]
     pub fn to_line(&self) -> Vec<u8> {
@@ -132,14 +132,14 @@ impl Record {
 
     /// As [`Record::to_line`], in this place of a chain.
     #[must_use]
-    pub fn to_line_in(self, chain: Chain) -> Vec<u8> {
+    pub fn to_chained_line(self, chain: ChainLink) -> Vec<u8> {
         Self { chain: Some(chain), ..self }.to_line()
     }
 }
 
 /// A time as it stands in records: RFC 3339 with seconds, UTC, `Z`.
 #[must_use]
-pub fn timestamp(at: DateTime<Utc>) -> String {
+pub fn format_rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
@@ -152,8 +152,8 @@ fn is_false(flag: &bool) -> bool {
 mod tests {
     use super::*;
 
-    fn record() -> Record {
-        Record {
+    fn sample_record() -> UsageRecord {
+        UsageRecord {
             timestamp: "2025-10-30T14:30:52Z".into(),
             customer: "airbnb".into(),
             user: "arn:aws:iam::123456789012:user/jane.roe".into(),
@@ -163,9 +163,9 @@ mod tests {
             additional_users_count: 5,
             project_name: "airbnb-project".into(),
             cluster_name: "arena-cluster".into(),
-            schema: SCHEMA,
+            schema: RECORD_SCHEMA_VERSION,
             deployment_id: "20251030T143052Z-00".into(),
-            backup: Backup::Uploaded,
+            backup: BackupStatus::Uploaded,
             backup_key: "terragrunt/airbnb/config-history/x.yaml".into(),
             late: false,
             git: None,
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_record_is_one_line_with_its_fields_in_the_documented_order() {
-        let line = String::from_utf8(record().to_line()).expect("text");
+        let line = String::from_utf8(sample_record().to_line()).expect("text");
         assert_eq!(
             line,
             "{\"timestamp\":\"2025-10-30T14:30:52Z\",\"customer\":\"airbnb\",\
@@ -190,20 +190,20 @@ mod tests {
     }
 
     #[test]
-    fn a_late_record_says_so_and_optional_objects_follow() {
-        let git = Git { commit: "c0ffee".into(), branch: "main".into(), dirty: true };
-        let chain = Some(Chain { writer: "0a".into(), number: 1, previous: String::new() });
-        let line = String::from_utf8(Record { late: true, git: Some(git), chain, ..record() }.to_line()).expect("text");
+    fn late_and_the_optional_objects_come_last() {
+        let git = GitCommit { commit: "c0ffee".into(), branch: "main".into(), dirty: true };
+        let chain = Some(ChainLink { writer: "0a".into(), number: 1, previous: String::new() });
+        let line = String::from_utf8(UsageRecord { late: true, git: Some(git), chain, ..sample_record() }.to_line()).expect("text");
         let tail = ",\"late\":true,\"git\":{\"commit\":\"c0ffee\",\"branch\":\"main\",\"dirty\":true},\
                     \"chain\":{\"writer\":\"0a\",\"number\":1,\"previous\":\"\"}}\n";
         assert!(line.ends_with(tail), "{line}");
     }
 
     #[test]
-    fn a_place_in_a_chain_is_all_that_is_added_when_a_record_is_sent() {
-        let chain = Chain { writer: "0a".into(), number: 7, previous: "b1".into() };
-        let sent = String::from_utf8(record().to_line_in(chain)).expect("text");
-        let kept = String::from_utf8(record().to_line()).expect("text");
+    fn uploading_adds_only_the_chain_link() {
+        let chain = ChainLink { writer: "0a".into(), number: 7, previous: "b1".into() };
+        let sent = String::from_utf8(sample_record().to_chained_line(chain)).expect("text");
+        let kept = String::from_utf8(sample_record().to_line()).expect("text");
         let tail = ",\"chain\":{\"writer\":\"0a\",\"number\":7,\"previous\":\"b1\"}}\n";
         assert_eq!(sent.strip_suffix(tail), kept.strip_suffix("}\n"));
     }
@@ -211,6 +211,6 @@ mod tests {
     #[test]
     fn times_are_written_in_whole_seconds_with_a_z() {
         let at = DateTime::from_timestamp(1_761_834_652, 999_999_999).expect("a time"); // date -u -d @1761834652
-        assert_eq!(timestamp(at), "2025-10-30T14:30:52Z");
+        assert_eq!(format_rfc3339(at), "2025-10-30T14:30:52Z");
     }
 }

@@ -5,25 +5,25 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::cli::Exit;
+use crate::cli::ExitCode;
 use crate::deployment::block_on;
 use crate::late;
-use crate::places::Places;
+use crate::places::StateDirs;
 use crate::quarantine;
 
 /// Sends all that is kept. Exit: 0 when nothing is left, otherwise by the first fault, or 1.
-pub fn run(mut output: impl Write, mut messages: impl Write) -> Result<Exit> {
-    let places = Places::of_host();
-    quarantine::take_back(&places);
-    let late = block_on(late::send(&places, None, Duration::from_mins(5), ""))?;
+pub fn run_replay(mut output: impl Write, mut messages: impl Write) -> Result<ExitCode> {
+    let places = StateDirs::detect();
+    quarantine::restore_readable_items(&places);
+    let late = block_on(late::replay_spooled_items(&places, None, Duration::from_mins(5), ""))?;
     for problem in &late.problems {
         writeln!(messages, "config-backup: {problem}").context("write to stderr")?;
     }
-    let aside = if late.set_aside == 0 { String::new() } else { format!(", {} moved into the quarantine", late.set_aside) };
-    writeln!(output, "{} sent, {} left{aside}", late.sent, late.left).context("write to stdout")?;
-    Ok(match (late.problems.is_empty(), late.fault) {
-        (true, _) => Exit(0),
-        (false, Some(fault)) => Exit(fault.exit_code()),
-        (false, None) => Exit(1),
+    let aside = if late.quarantined == 0 { String::new() } else { format!(", {} moved into the quarantine", late.quarantined) };
+    writeln!(output, "{} sent, {} left{aside}", late.sent, late.remaining).context("write to stdout")?;
+    Ok(match (late.problems.is_empty(), late.first_error) {
+        (true, _) => ExitCode(0),
+        (false, Some(fault)) => ExitCode(fault.exit_code()),
+        (false, None) => ExitCode(1),
     })
 }

@@ -8,9 +8,9 @@ use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryA
 
 /// Answers that may be others a moment later.
 #[derive(Debug)]
-pub struct Passing;
+pub struct TransientStatusClassifier;
 
-impl ClassifyRetry for Passing {
+impl ClassifyRetry for TransientStatusClassifier {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let status = context.response().map(|response| response.status().as_u16());
         match status {

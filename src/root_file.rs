@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fault::{Fault, Kind};
-use crate::finding::Finding;
-use crate::hcl::{self, Block, Token};
-use crate::include_path::{find_in_parents, resolve};
-use crate::neighbours::{IncludedRoot, Neighbours, has_state, read_text};
-use crate::terragrunt::Position;
-use crate::unit::{DEFAULT_ROOT, TERRAGRUNT_HCL, UNIT, is_root_name};
+use crate::fault::{Error, ErrorKind};
+use crate::finding::CheckResult;
+use crate::hcl::{self, HclBlock, HclToken};
+use crate::include_path::{find_in_parents, resolve_include_path};
+use crate::neighbours::{IncludedRoot, SiblingUnits, has_remote_state, read_small_text};
+use crate::terragrunt::SourcePosition;
+use crate::unit::{DEFAULT_ROOT_NAME, TERRAGRUNT_HCL, UNIT_FOLDER_NAME, is_valid_root_name};
 
 /// Other usual names of root files. A file of such a name may also be a unit, so it counts only where it has a state.
-const USUAL_NAMES: [&str; 2] = ["terragrunt.hcl", "common.hcl"];
+const USUAL_ROOT_NAMES: [&str; 2] = ["terragrunt.hcl", "common.hcl"];
 
 /// The root file of our unit, and why it is this one.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,14 +25,14 @@ pub struct RootFile {
 }
 
 /// Chooses the root file: `asked` by the user, `written` in `terragrunt.hcl`, that of the other units, or a usual name.
-pub fn choose(customer: &Path, asked: Option<&str>, written: Option<&str>, neighbours: &Neighbours) -> Result<RootFile, Fault> {
-    let unit = customer.join(UNIT);
+pub fn choose_root_file(customer: &Path, asked: Option<&str>, written: Option<&str>, neighbours: &SiblingUnits) -> Result<RootFile, Error> {
+    let unit = customer.join(UNIT_FOLDER_NAME);
     let root = |name: &str, notes| RootFile { name: name.to_owned(), path: find_in_parents(&unit, name), notes };
     if let Some(name) = asked {
-        return asked_for(name, &unit).map(|()| root(name, Vec::new()));
+        return validate_requested_root(name, &unit).map(|()| root(name, Vec::new()));
     }
     if let Some(name) = written {
-        let other = other_root(find_in_parents(&unit, name).as_deref(), neighbours);
+        let other = find_different_root(find_in_parents(&unit, name).as_deref(), neighbours);
         let note = other.map(|other| {
             let theirs = other.path.display();
             format!("the other units include `{theirs}` and this unit includes `{name}`; `--root {}` changes that", other.name)
@@ -40,20 +40,22 @@ pub fn choose(customer: &Path, asked: Option<&str>, written: Option<&str>, neigh
         return Ok(root(name, note.into_iter().collect()));
     }
     if let [first, others @ ..] = neighbours.roots.as_slice() {
-        return Ok(root(&first.name, ambiguity(first, others).into_iter().collect()));
+        return Ok(root(&first.name, describe_ambiguity(first, others).into_iter().collect()));
     }
-    let usual = USUAL_NAMES.iter().find(|name| find_in_parents(&unit, name).is_some_and(|path| has_state(&path)));
+    let usual = USUAL_ROOT_NAMES.iter().find(|name| find_in_parents(&unit, name).is_some_and(|path| has_remote_state(&path)));
     let name = match usual {
-        Some(name) if find_in_parents(&unit, DEFAULT_ROOT).is_none() => *name,
-        _ => DEFAULT_ROOT,
+        Some(name) if find_in_parents(&unit, DEFAULT_ROOT_NAME).is_none() => *name,
+        _ => DEFAULT_ROOT_NAME,
     };
-    let unclear = neighbours.unclear.first().map(|file| format!("cannot find the root file that `{file}` includes; name it with --root"));
+    let unclear =
+        neighbours.unresolved.first().map(|file| format!("cannot find the root file that `{file}` includes; name it with --root"));
     Ok(root(name, unclear.into_iter().collect()))
 }
 
-fn asked_for(name: &str, unit: &Path) -> Result<(), Fault> {
-    let refused = |cause: &str, hint: &str| Err(Fault::new(Kind::Input, format!("cannot use `{name}` as the root file: {cause}"), hint));
-    if !is_root_name(name) {
+fn validate_requested_root(name: &str, unit: &Path) -> Result<(), Error> {
+    let refused =
+        |cause: &str, hint: &str| Err(Error::new(ErrorKind::Input, format!("cannot use `{name}` as the root file: {cause}"), hint));
+    if !is_valid_root_name(name) {
         return refused("it is not the plain name of a file", "give a name such as `root.hcl`, or a path below a folder above");
     }
     match find_in_parents(unit, name) {
@@ -64,16 +66,16 @@ fn asked_for(name: &str, unit: &Path) -> Result<(), Fault> {
 }
 
 /// The root file of the other units, where it is not the file `ours`.
-fn other_root<'a>(ours: Option<&Path>, neighbours: &'a Neighbours) -> Option<&'a IncludedRoot> {
+fn find_different_root<'a>(ours: Option<&Path>, neighbours: &'a SiblingUnits) -> Option<&'a IncludedRoot> {
     let ours = ours.and_then(|path| path.canonicalize().ok());
     neighbours.roots.first().filter(|root| ours.as_ref() != Some(&root.path))
 }
 
-fn ambiguity(first: &IncludedRoot, others: &[IncludedRoot]) -> Option<String> {
+fn describe_ambiguity(first: &IncludedRoot, others: &[IncludedRoot]) -> Option<String> {
     if others.is_empty() {
         return None;
     }
-    let count = |root: &IncludedRoot| format!("`{}` ({} units)", root.name, root.units);
+    let count = |root: &IncludedRoot| format!("`{}` ({} units)", root.name, root.unit_count);
     let all: Vec<String> = std::iter::once(first).chain(others).map(|root| count(root).replace("(1 units)", "(1 unit)")).collect();
     Some(format!(
         "the other units include different root files: {}; this unit includes `{}`, --root changes that",
@@ -83,56 +85,61 @@ fn ambiguity(first: &IncludedRoot, others: &[IncludedRoot]) -> Option<String> {
 }
 
 /// The root file that our unit includes: by its name, or as the rewritten line says.
-fn our_root(folder: &Path, name: Option<&str>) -> (String, Option<PathBuf>) {
-    let unit = folder.join(UNIT);
+fn find_our_root(folder: &Path, name: Option<&str>) -> (String, Option<PathBuf>) {
+    let unit = folder.join(UNIT_FOLDER_NAME);
     if let Some(name) = name {
         return (name.to_owned(), find_in_parents(&unit, name));
     }
-    let blocks = hcl::blocks(&read_text(&unit.join(TERRAGRUNT_HCL)).unwrap_or_default());
+    let blocks = hcl::parse_blocks(&read_small_text(&unit.join(TERRAGRUNT_HCL)).unwrap_or_default());
     let include = blocks.iter().find(|block| block.kind == "include");
-    let path = include.and_then(|include| resolve(include.attribute("path"), &unit));
-    let name = path.as_ref().and_then(|path| path.file_name()).map_or_else(|| DEFAULT_ROOT.to_owned(), |name| name.display().to_string());
+    let path = include.and_then(|include| resolve_include_path(include.attribute_tokens("path"), &unit));
+    let name =
+        path.as_ref().and_then(|path| path.file_name()).map_or_else(|| DEFAULT_ROOT_NAME.to_owned(), |name| name.display().to_string());
     (name, path.filter(|path| path.exists()))
 }
 
 /// Whether an error is in the root file.
 #[must_use]
-pub fn is_at(position: &Position, folder: &Path, name: Option<&str>) -> bool {
-    let root = our_root(folder, name).1.and_then(|path| path.canonicalize().ok());
+pub fn is_in_root_file(position: &SourcePosition, folder: &Path, name: Option<&str>) -> bool {
+    let root = find_our_root(folder, name).1.and_then(|path| path.canonicalize().ok());
     root.is_some() && root == position.file.canonicalize().ok()
 }
 
 /// Whether the root file is the one of the other units, for `doctor`.
 #[must_use]
-pub fn check(folder: &Path, name: Option<&str>, neighbours: &Neighbours) -> Finding {
-    let (name, path) = our_root(folder, name);
-    if let Some(other) = other_root(path.as_deref(), neighbours) {
+pub fn check_root_file(folder: &Path, name: Option<&str>, neighbours: &SiblingUnits) -> CheckResult {
+    let (name, path) = find_our_root(folder, name);
+    if let Some(other) = find_different_root(path.as_deref(), neighbours) {
         let seen = format!("the other units include `{}`, and this unit includes `{name}`: its state is elsewhere", other.path.display());
-        return Finding::note(
+        return CheckResult::warning(
             "root.hcl",
             seen,
             format!("if that is not intended, run `config-backup init --root {}` in the customer folder", other.name),
         );
     }
     let Some(path) = path else {
-        return Finding::ok("root.hcl", "there is no root file here or above: the unit keeps its state in its own folder");
+        return CheckResult::ok("root.hcl", "there is no root file here or above: the unit keeps its state in its own folder");
     };
-    match not_inherited(&path).as_slice() {
-        [] => Finding::ok("root.hcl", format!("`{}`", path.display())),
+    match list_not_inherited(&path).as_slice() {
+        [] => CheckResult::ok("root.hcl", format!("`{}`", path.display())),
         blocks => {
             let seen = format!("`{}` has {}, which this unit does not inherit", path.display(), blocks.join(", "));
-            Finding::note("root.hcl", seen, "if the state can only be reached with that, such as after a login, log in before you deploy")
+            CheckResult::warning(
+                "root.hcl",
+                seen,
+                "if the state can only be reached with that, such as after a login, log in before you deploy",
+            )
         }
     }
 }
 
 /// The hooks and variables that the root file adds to Terraform, which may be what logs in.
-fn not_inherited(root: &Path) -> Vec<String> {
-    let blocks = hcl::blocks(&read_text(root).unwrap_or_default());
-    let inner = blocks.iter().filter(|block| block.kind == "terraform").flat_map(Block::nested);
-    let counts = |block: &Block| match block.kind.as_str() {
+fn list_not_inherited(root: &Path) -> Vec<String> {
+    let blocks = hcl::parse_blocks(&read_small_text(root).unwrap_or_default());
+    let inner = blocks.iter().filter(|block| block.kind == "terraform").flat_map(HclBlock::nested_blocks);
+    let counts = |block: &HclBlock| match block.kind.as_str() {
         "before_hook" | "after_hook" | "error_hook" => true,
-        "extra_arguments" => !block.attribute("env_vars").is_empty(),
+        "extra_arguments" => !block.attribute_tokens("env_vars").is_empty(),
         _ => false,
     };
     inner.filter(counts).map(|block| format!("{} `{}`", block.kind, block.labels.join(" "))).collect()
@@ -140,9 +147,9 @@ fn not_inherited(root: &Path) -> Vec<String> {
 
 /// The quoted texts of the root file: the names of the files that it writes are among them.
 #[must_use]
-pub fn texts(folder: &Path, name: Option<&str>) -> Vec<String> {
-    let root = our_root(folder, name).1.and_then(|path| read_text(&path)).unwrap_or_default();
-    let texts = hcl::tokens(&root).into_iter().filter_map(|token| if let Token::Text(text) = token { Some(text) } else { None });
+pub fn list_root_texts(folder: &Path, name: Option<&str>) -> Vec<String> {
+    let root = find_our_root(folder, name).1.and_then(|path| read_small_text(&path)).unwrap_or_default();
+    let texts = hcl::tokenize(&root).into_iter().filter_map(|token| if let HclToken::Text(text) = token { Some(text) } else { None });
     texts.collect()
 }
 
@@ -152,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+    fn create_customer_tree(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
         let top = folder.path().canonicalize().expect("it");
         fs::create_dir_all(top.join("acme/config-backup")).expect("folders");
@@ -171,20 +178,20 @@ mod tests {
             (&[("terragrunt.hcl", "inputs = {}"), ("acme/common.hcl", "remote_state {}")], "common.hcl"),
             (&[("terragrunt.hcl", "inputs = {}")], "root.hcl"),
         ] {
-            let (_folder, top) = folder(files);
-            let root = choose(&top.join("acme"), None, None, &Neighbours::default()).expect("one");
+            let (_folder, top) = create_customer_tree(files);
+            let root = choose_root_file(&top.join("acme"), None, None, &SiblingUnits::default()).expect("one");
             assert_eq!((root.name.as_str(), root.notes.len()), (expected, 0), "{files:?}");
         }
     }
 
     #[test]
     fn the_user_comes_first_and_then_what_is_written() {
-        let (_folder, top) = folder(&[("root.hcl", ""), ("common.hcl", ""), ("acme/env.hcl", "")]);
+        let (_folder, top) = create_customer_tree(&[("root.hcl", ""), ("common.hcl", ""), ("acme/env.hcl", "")]);
         let customer = top.join("acme");
-        let common = IncludedRoot { name: "common.hcl".into(), path: top.join("common.hcl"), units: 2 };
-        let env = IncludedRoot { name: "env.hcl".into(), path: customer.join("env.hcl"), units: 1 };
-        let neighbours = Neighbours { roots: vec![common, env], unclear: Vec::new() };
-        let chosen = |asked, written| choose(&customer, asked, written, &neighbours).expect("a root file");
+        let common = IncludedRoot { name: "common.hcl".into(), path: top.join("common.hcl"), unit_count: 2 };
+        let env = IncludedRoot { name: "env.hcl".into(), path: customer.join("env.hcl"), unit_count: 1 };
+        let neighbours = SiblingUnits { roots: vec![common, env], unresolved: Vec::new() };
+        let chosen = |asked, written| choose_root_file(&customer, asked, written, &neighbours).expect("a root file");
         assert_eq!(
             chosen(Some("env.hcl"), Some("root.hcl")),
             RootFile { name: "env.hcl".into(), path: Some(customer.join("env.hcl")), notes: vec![] }
@@ -196,8 +203,8 @@ mod tests {
         let expected = "the other units include different root files: `common.hcl` (2 units), `env.hcl` (1 unit); this unit includes `common.hcl`, --root changes that";
         assert_eq!((root.name.as_str(), root.notes), ("common.hcl", vec![expected.to_owned()]));
         for name in ["none.hcl", "a\"b.hcl", "/root.hcl", "acme"] {
-            let refused = choose(&customer, Some(name), None, &neighbours).expect_err("a refusal");
-            assert_eq!((refused.exit_code(), refused.text.starts_with("cannot use `")), (3, true), "{refused}");
+            let refused = choose_root_file(&customer, Some(name), None, &neighbours).expect_err("a refusal");
+            assert_eq!((refused.exit_code(), refused.message.starts_with("cannot use `")), (3, true), "{refused}");
         }
     }
 }

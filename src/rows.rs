@@ -8,163 +8,171 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, SecondsFormat};
 
-use crate::columns::{COLUMNS, Column, OF_DAYS, Sort};
-use crate::formats::Cell;
-use crate::logged::{By, Deployment, shown_user};
-use crate::names::{Name, Names};
-use crate::packed::{Details, Row, order};
+use crate::columns::{DAY_COLUMN_COUNT, REPORT_COLUMNS, ReportColumn, SortKey};
+use crate::formats::TableCell;
+use crate::logged::{Deployment, UserIdentity, display_user};
+use crate::names::{StringInterner, Symbol};
+use crate::packed::{CompactDetails, CompactRow, compare_recency};
 
 /// The report being made: takes deployments one at a time and keeps the last of each day, customer and user, or all.
 #[derive(Debug, Default)]
-pub struct Rows {
-    by: By,
+pub struct ReportRows {
+    identity: UserIdentity,
     all: bool,
-    names: Names,
-    kept: Vec<Row>,
+    strings: StringInterner,
+    rows: Vec<CompactRow>,
     /// What [`Row`]s point at; empty unless all deployments are kept.
-    more: Vec<Details>,
+    details: Vec<CompactDetails>,
     /// From this many rows on, those that lost are dropped.
-    fold_at: usize,
+    dedup_at: usize,
     /// For each name, the ARNs that it stands for.
-    arns: BTreeMap<String, BTreeSet<String>>,
+    arns_by_name: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Folding pays from this many rows on.
-const FOLD_FROM: usize = 1 << 14;
+const MIN_ROWS_TO_DEDUP: usize = 1 << 14;
 
-impl Rows {
+impl ReportRows {
     /// An empty report: of days, or of all deployments.
     #[must_use]
-    pub fn new(by: By, all: bool) -> Self {
-        Self { by, all, fold_at: FOLD_FROM, ..Self::default() }
+    pub fn new(by: UserIdentity, all: bool) -> Self {
+        Self { identity: by, all, dedup_at: MIN_ROWS_TO_DEDUP, ..Self::default() }
     }
 
     /// The columns and their names.
     #[must_use]
-    pub fn columns(&self) -> &'static [(Column, &'static str)] {
-        if self.all { &COLUMNS } else { &COLUMNS[..OF_DAYS] }
+    pub fn shown_columns(&self) -> &'static [(ReportColumn, &'static str)] {
+        if self.all { &REPORT_COLUMNS } else { &REPORT_COLUMNS[..DAY_COLUMN_COUNT] }
     }
 
     /// Takes one deployment in.
-    pub fn add(&mut self, deployment: &Deployment) {
-        let user = shown_user(&deployment.user, self.by);
-        if self.by == By::Name && !self.arns.get(user).is_some_and(|arns| arns.contains(&deployment.user)) {
-            self.arns.entry(user.to_owned()).or_default().insert(deployment.user.clone());
+    pub fn add_deployment(&mut self, deployment: &Deployment) {
+        let user = display_user(&deployment.user, self.identity);
+        if self.identity == UserIdentity::Name && !self.arns_by_name.get(user).is_some_and(|arns| arns.contains(&deployment.user)) {
+            self.arns_by_name.entry(user.to_owned()).or_default().insert(deployment.user.clone());
         }
-        let row = Row::new(deployment, user, self.more.len(), &mut self.names);
+        let row = CompactRow::new(deployment, user, self.details.len(), &mut self.strings);
         if self.all {
-            self.more.push(Details::of(deployment, &mut self.names));
-        } else if self.kept.len() >= self.fold_at {
-            self.fold();
+            self.details.push(CompactDetails::new(deployment, &mut self.strings));
+        } else if self.rows.len() >= self.dedup_at {
+            self.drop_superseded();
         }
-        if self.kept.len() == self.kept.capacity() {
+        if self.rows.len() == self.rows.capacity() {
             // Twice as much, as a vector has it by itself, would be twice what is needed.
-            self.kept.reserve_exact(self.kept.len() / 8 + FOLD_FROM);
+            self.rows.reserve_exact(self.rows.len() / 8 + MIN_ROWS_TO_DEDUP);
         }
-        self.kept.push(row);
+        self.rows.push(row);
     }
 
     /// Drops the rows that lost against another one of their day, customer and user.
-    fn fold(&mut self) {
-        let names = &self.names;
-        let place = |row: &Row| (row.day(), row.customer, row.user);
-        self.kept.sort_unstable_by(|a, b| place(a).cmp(&place(b)).then_with(|| order(names, b, a)));
-        self.kept.dedup_by_key(|row| place(row));
-        self.fold_at = (self.kept.len() * 2).max(FOLD_FROM);
+    fn drop_superseded(&mut self) {
+        let names = &self.strings;
+        let place = |row: &CompactRow| (row.epoch_day(), row.customer, row.user);
+        self.rows.sort_unstable_by(|a, b| place(a).cmp(&place(b)).then_with(|| compare_recency(names, b, a)));
+        self.rows.dedup_by_key(|row| place(row));
+        self.dedup_at = (self.rows.len() * 2).max(MIN_ROWS_TO_DEDUP);
     }
 
     /// Brings the rows into their order: by `sort`, then by date, customer and user, or all of them by time; and keeps the first `limit`.
-    pub fn finish(&mut self, sort: &[Sort], limit: Option<usize>) {
+    pub fn sort_and_limit(&mut self, sort: &[SortKey], limit: Option<usize>) {
         if !self.all {
-            self.fold();
+            self.drop_superseded();
         }
-        let mut rows = std::mem::take(&mut self.kept);
+        let mut rows = std::mem::take(&mut self.rows);
         rows.sort_unstable_by(|a, b| {
             let asked = sort.iter().map(|sort| {
-                let order = self.compare(a, b, sort.column);
-                if sort.descending { order.reverse() } else { order }
+                let order = self.compare_by_column(a, b, sort.column);
+                if sort.is_descending { order.reverse() } else { order }
             });
-            let own = std::iter::once_with(|| if self.all { order(&self.names, a, b) } else { Ordering::Equal });
-            let usual = || [Column::Timestamp, Column::Customer, Column::User].into_iter().map(|column| self.compare(a, b, column));
+            let own = std::iter::once_with(|| if self.all { compare_recency(&self.strings, a, b) } else { Ordering::Equal });
+            let usual = || {
+                [ReportColumn::Timestamp, ReportColumn::Customer, ReportColumn::User]
+                    .into_iter()
+                    .map(|column| self.compare_by_column(a, b, column))
+            };
             asked.chain(own).chain(usual()).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
         });
         if let Some(limit) = limit {
             rows.truncate(limit);
         }
-        self.kept = rows;
+        self.rows = rows;
     }
 
     /// How many rows there are; final after [`Rows::finish`].
     #[must_use]
     pub fn len(&self) -> usize {
-        self.kept.len()
+        self.rows.len()
     }
 
     /// Whether there is no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.kept.is_empty()
+        self.rows.is_empty()
     }
 
     /// The names that stand for more than one ARN, with these.
-    pub fn folded(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
-        self.arns.iter().filter(|(_, arns)| arns.len() > 1).map(|(name, arns)| (name.as_str(), arns))
+    pub fn ambiguous_names(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
+        self.arns_by_name.iter().filter(|(_, arns)| arns.len() > 1).map(|(name, arns)| (name.as_str(), arns))
     }
 
     /// The cells of all rows, in order, with the values as the records have them.
-    pub fn cells(&self) -> impl Iterator<Item = Vec<Cell<'_>>> {
-        self.kept.iter().map(|row| self.columns().iter().map(|(column, _)| self.cell(row, *column)).collect())
+    pub fn iter_cells(&self) -> impl Iterator<Item = Vec<TableCell<'_>>> {
+        self.rows.iter().map(|row| self.shown_columns().iter().map(|(column, _)| self.column_cell(row, *column)).collect())
     }
 
-    fn cell(&self, row: &Row, column: Column) -> Cell<'_> {
+    fn column_cell(&self, row: &CompactRow, column: ReportColumn) -> TableCell<'_> {
         match column {
-            Column::Timestamp => Cell::Text(self.when(row).into()),
-            Column::AdditionalUsersCount => Cell::Count(row.additional_users_count),
-            Column::Late => Cell::Flag(self.details(row).is_some_and(|more| more.late)),
-            Column::GitDirty => self.details(row).and_then(|more| more.dirty).map_or(Cell::Text("".into()), Cell::Flag),
-            _ => Cell::Text(self.text(row, column).into()),
+            ReportColumn::Timestamp => TableCell::Text(self.format_time(row).into()),
+            ReportColumn::AdditionalUsersCount => TableCell::Count(row.additional_users_count),
+            ReportColumn::Late => TableCell::Flag(self.row_details(row).is_some_and(|more| more.is_late)),
+            ReportColumn::GitDirty => {
+                self.row_details(row).and_then(|more| more.is_git_dirty).map_or(TableCell::Text("".into()), TableCell::Flag)
+            }
+            _ => TableCell::Text(self.column_text(row, column).into()),
         }
     }
 
-    fn when(&self, row: &Row) -> String {
-        let at = DateTime::from_timestamp_nanos(row.at);
+    fn format_time(&self, row: &CompactRow) -> String {
+        let at = DateTime::from_timestamp_nanos(row.at_nanos);
         if self.all { at.to_rfc3339_opts(SecondsFormat::AutoSi, true) } else { at.format("%Y-%m-%d").to_string() }
     }
 
-    fn text(&self, row: &Row, column: Column) -> &str {
-        let more = |field: fn(&Details) -> Name| self.details(row).map_or("", |more| self.names.text(field(more)));
+    fn column_text(&self, row: &CompactRow, column: ReportColumn) -> &str {
+        let more = |field: fn(&CompactDetails) -> Symbol| self.row_details(row).map_or("", |more| self.strings.resolve(field(more)));
         match column {
-            Column::Customer => self.names.text(row.customer),
-            Column::User => self.names.text(row.user),
-            Column::ProjectName => self.names.text(row.project_name),
-            Column::ClusterName => self.names.text(row.cluster_name),
-            Column::Arn => more(|it| it.arn),
-            Column::Account => more(|it| it.account),
-            Column::ConfigHash => more(|it| it.config_hash),
-            Column::Backup => more(|it| it.backup),
-            Column::DeploymentId => more(|it| it.deployment_id),
-            Column::GitCommit => more(|it| it.commit),
-            Column::GitBranch => more(|it| it.branch),
-            Column::CiProvider => more(|it| it.provider),
-            Column::CiRunUrl => more(|it| it.run_url),
-            Column::Timestamp | Column::AdditionalUsersCount | Column::Late | Column::GitDirty => "",
+            ReportColumn::Customer => self.strings.resolve(row.customer),
+            ReportColumn::User => self.strings.resolve(row.user),
+            ReportColumn::ProjectName => self.strings.resolve(row.project_name),
+            ReportColumn::ClusterName => self.strings.resolve(row.cluster_name),
+            ReportColumn::Arn => more(|it| it.arn),
+            ReportColumn::Account => more(|it| it.account),
+            ReportColumn::ConfigHash => more(|it| it.config_hash),
+            ReportColumn::Backup => more(|it| it.backup),
+            ReportColumn::DeploymentId => more(|it| it.deployment_id),
+            ReportColumn::GitCommit => more(|it| it.git_commit),
+            ReportColumn::GitBranch => more(|it| it.git_branch),
+            ReportColumn::CiProvider => more(|it| it.ci_provider),
+            ReportColumn::CiRunUrl => more(|it| it.ci_run_url),
+            ReportColumn::Timestamp | ReportColumn::AdditionalUsersCount | ReportColumn::Late | ReportColumn::GitDirty => "",
         }
     }
 
-    fn details(&self, row: &Row) -> Option<&Details> {
-        self.more.get(row.more as usize)
+    fn row_details(&self, row: &CompactRow) -> Option<&CompactDetails> {
+        self.details.get(row.details_index as usize)
     }
 
-    fn compare(&self, a: &Row, b: &Row, column: Column) -> Ordering {
+    fn compare_by_column(&self, a: &CompactRow, b: &CompactRow, column: ReportColumn) -> Ordering {
         match column {
-            Column::Timestamp if self.all => a.at.cmp(&b.at),
-            Column::Timestamp => a.day().cmp(&b.day()),
-            Column::AdditionalUsersCount => a.additional_users_count.cmp(&b.additional_users_count),
-            Column::Customer if a.customer == b.customer => Ordering::Equal,
-            Column::User if a.user == b.user => Ordering::Equal,
-            Column::Late => self.details(a).map(|more| more.late).cmp(&self.details(b).map(|more| more.late)),
-            Column::GitDirty => self.details(a).map(|more| more.dirty).cmp(&self.details(b).map(|more| more.dirty)),
-            _ => self.text(a, column).cmp(self.text(b, column)),
+            ReportColumn::Timestamp if self.all => a.at_nanos.cmp(&b.at_nanos),
+            ReportColumn::Timestamp => a.epoch_day().cmp(&b.epoch_day()),
+            ReportColumn::AdditionalUsersCount => a.additional_users_count.cmp(&b.additional_users_count),
+            ReportColumn::Customer if a.customer == b.customer => Ordering::Equal,
+            ReportColumn::User if a.user == b.user => Ordering::Equal,
+            ReportColumn::Late => self.row_details(a).map(|more| more.is_late).cmp(&self.row_details(b).map(|more| more.is_late)),
+            ReportColumn::GitDirty => {
+                self.row_details(a).map(|more| more.is_git_dirty).cmp(&self.row_details(b).map(|more| more.is_git_dirty))
+            }
+            _ => self.column_text(a, column).cmp(self.column_text(b, column)),
         }
     }
 }

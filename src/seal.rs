@@ -8,20 +8,20 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Condition, Head, Store, Written};
-use crate::claims::{self, Claim, End};
-use crate::deliver::DEPLOYMENT_ID;
+use crate::aws::{ObjectHead, ObjectStore, PutCondition, PutOutcome};
+use crate::claims::{self, ChainClaim, ChainHead};
+use crate::deliver::DEPLOYMENT_ID_FIELD;
 use crate::digest::sha256_hex;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Error, ErrorKind};
 use crate::layout;
-use crate::record::Chain;
+use crate::record::ChainLink;
 
 /// The largest seal that is read, in bytes.
-const LARGEST: u64 = 64 << 10;
+const MAX_SEAL_BYTES: u64 = 64 << 10;
 
 /// What a seal says; the order of the fields is the order in the object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seal {
+pub struct ChainSeal {
     /// The chain's name, as in the object's.
     pub writer: String,
     /// The number of its last record.
@@ -34,7 +34,7 @@ pub struct Seal {
     pub deployment_id: String,
 }
 
-impl Seal {
+impl ChainSeal {
     /// The object's bytes: one line, ending in a newline.
     fn to_line(&self) -> Vec<u8> {
         let mut line = serde_json::to_vec(self).unwrap_or_default();
@@ -44,14 +44,14 @@ impl Seal {
 
     /// Reads one; `None` where a byte is not as `to_line` writes it.
     #[must_use]
-    pub fn read(bytes: &[u8]) -> Option<Self> {
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice::<Self>(bytes).ok().filter(|seal| seal.to_line() == bytes)
     }
 }
 
 /// Whether the record was written now, or found in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum RecordOrigin {
     /// Written.
     Written,
     /// Found: an earlier run has written it, and may have sealed it, too.
@@ -60,104 +60,117 @@ pub enum Origin {
 
 /// Seals the chain of the record `body` at `key`. Gives the chain's end, `None` where the record is in no chain, or was sealed
 /// before and others came behind it; and why there is no seal on it: a record that the bucket has is there without one.
-pub async fn put(store: &Store, customer: &str, claim: &Claim, key: &str, body: &[u8], origin: Origin) -> (Option<End>, Option<Fault>) {
-    let Some(chain) = chain_of(body) else { return (None, None) };
-    if origin == Origin::Found {
-        match is_beyond(store, customer, &chain).await {
+pub async fn seal_record(
+    store: &ObjectStore,
+    customer: &str,
+    claim: &ChainClaim,
+    key: &str,
+    body: &[u8],
+    origin: RecordOrigin,
+) -> (Option<ChainHead>, Option<Error>) {
+    let Some(chain) = parse_chain_link(body) else { return (None, None) };
+    if origin == RecordOrigin::Found {
+        match is_chain_beyond(store, customer, &chain).await {
             Ok(true) => return (None, None),
             Ok(false) => {}
             Err(fault) => return (None, Some(fault)),
         }
     }
     // A record of an earlier try may be in another chain than the one that it was to continue now, which stays as it is.
-    let is_claimed = claim.is_of(&chain);
-    let mut end = end_of(chain, body, claim);
-    let fault = set(store, customer, claim, key, &mut end).await.err();
+    let is_claimed = claim.is_on_chain(&chain);
+    let mut end = head_after_record(chain, body, claim);
+    let fault = put_or_replace_seal(store, customer, claim, key, &mut end).await.err();
     end.unsealed = fault.is_some();
     (Some(end).filter(|_| is_claimed), fault)
 }
 
 /// Seals the chain while its record `body` is still on its way to `key`, where the claim allows that. Gives the chain's end; `None`
 /// where it has no such seal now, and [`put`] is to set it.
-pub async fn ahead(store: &Store, customer: &str, claim: &mut Claim, key: &str, body: &[u8]) -> Option<End> {
-    let chain = chain_of(body).filter(|chain| claim.is_sealed_ahead() && claim.is_of(chain))?;
-    let mut end = end_of(chain, body, claim);
-    let written = write(store, customer, key, &end, over(&end.etag)).await;
-    let Ok(Written::Yes(receipt)) = written else { return None };
+pub async fn seal_before_record_confirmed(
+    store: &ObjectStore,
+    customer: &str,
+    claim: &mut ChainClaim,
+    key: &str,
+    body: &[u8],
+) -> Option<ChainHead> {
+    let chain = parse_chain_link(body).filter(|chain| claim.can_seal_concurrently() && claim.is_on_chain(chain))?;
+    let mut end = head_after_record(chain, body, claim);
+    let written = put_seal(store, customer, key, &end, overwrite_condition(&end.etag)).await;
+    let Ok(PutOutcome::Written(receipt)) = written else { return None };
     end.etag = receipt.etag;
     // Whatever becomes of the record, the next seal is put over this one.
-    claim.end.etag.clone_from(&end.etag);
+    claim.head.etag.clone_from(&end.etag);
     Some(end)
 }
 
-fn end_of(chain: Chain, body: &[u8], claim: &Claim) -> End {
-    let etag = if claim.is_of(&chain) { claim.end.etag.clone() } else { String::new() };
-    let Chain { writer, number, previous } = chain;
-    End { writer, number, previous, sha256: sha256_hex(body), deployment_id: claim.deployment_id().to_owned(), etag, unsealed: false }
+fn head_after_record(chain: ChainLink, body: &[u8], claim: &ChainClaim) -> ChainHead {
+    let etag = if claim.is_on_chain(&chain) { claim.head.etag.clone() } else { String::new() };
+    let ChainLink { writer, number, previous } = chain;
+    ChainHead { writer, number, previous, sha256: sha256_hex(body), deployment_id: claim.deployment_id().to_owned(), etag, unsealed: false }
 }
 
 /// What a seal is put over.
-fn over(etag: &str) -> Condition {
-    if etag.is_empty() { Condition::Absent } else { Condition::Matches(etag.to_owned()) }
+fn overwrite_condition(etag: &str) -> PutCondition {
+    if etag.is_empty() { PutCondition::IfAbsent } else { PutCondition::IfMatch(etag.to_owned()) }
 }
 
 /// Whether a chain goes on behind a place in it.
-async fn is_beyond(store: &Store, customer: &str, place: &Chain) -> Result<bool, Fault> {
-    let there = store.get(&layout::seal_key(customer, &place.writer), LARGEST).await?;
-    Ok(there.and_then(|body| Seal::read(&body)).is_some_and(|seal| seal.number > place.number))
+async fn is_chain_beyond(store: &ObjectStore, customer: &str, place: &ChainLink) -> Result<bool, Error> {
+    let there = store.get_object(&layout::seal_key(customer, &place.writer), MAX_SEAL_BYTES).await?;
+    Ok(there.and_then(|body| ChainSeal::parse(&body)).is_some_and(|seal| seal.number > place.number))
 }
 
 /// Looks what the next seal on a chain will be put over. Gives whether that is clear: there is none, or one of this machine's.
-pub async fn look(store: &Store, customer: &str, claim: &mut Claim) -> Result<bool, Fault> {
-    let head = store.head(&layout::seal_key(customer, &claim.end.writer)).await?;
-    let is_clear = head.as_ref().is_none_or(|head| is_known(head, claim));
+pub async fn check_existing_seal(store: &ObjectStore, customer: &str, claim: &mut ChainClaim) -> Result<bool, Error> {
+    let head = store.head_object(&layout::seal_key(customer, &claim.head.writer)).await?;
+    let is_clear = head.as_ref().is_none_or(|head| is_known_seal(head, claim));
     if is_clear {
-        claim.end.etag = head.map(|head| head.etag).unwrap_or_default();
+        claim.head.etag = head.map(|head| head.etag).unwrap_or_default();
     }
     Ok(is_clear)
 }
 
-fn is_known(head: &Head, claim: &Claim) -> bool {
-    head.metadata.get(DEPLOYMENT_ID).is_some_and(|id| claim.knows(id))
+fn is_known_seal(head: &ObjectHead, claim: &ChainClaim) -> bool {
+    head.metadata.get(DEPLOYMENT_ID_FIELD).is_some_and(|id| claim.knows_deployment(id))
 }
 
-async fn set(store: &Store, customer: &str, claim: &Claim, key: &str, end: &mut End) -> Result<(), Fault> {
-    let mut written = write(store, customer, key, end, over(&end.etag)).await?;
-    if written == Written::ConditionFailed {
-        let there = store.head(&layout::seal_key(customer, &end.writer)).await?;
+async fn put_or_replace_seal(store: &ObjectStore, customer: &str, claim: &ChainClaim, key: &str, end: &mut ChainHead) -> Result<(), Error> {
+    let mut written = put_seal(store, customer, key, end, overwrite_condition(&end.etag)).await?;
+    if written == PutOutcome::ConditionFailed {
+        let there = store.head_object(&layout::seal_key(customer, &end.writer)).await?;
         let condition = match there {
             // Ours, after an answer that was lost.
-            Some(head) if is_known(&head, claim) => Condition::Matches(head.etag),
-            None => Condition::Absent,
+            Some(head) if is_known_seal(&head, claim) => PutCondition::IfMatch(head.etag),
+            None => PutCondition::IfAbsent,
             Some(_) => {
-                end.writer = claims::new_writer();
-                Condition::Absent
+                end.writer = claims::new_writer_id();
+                PutCondition::IfAbsent
             }
         };
-        written = write(store, customer, key, end, condition).await?;
+        written = put_seal(store, customer, key, end, condition).await?;
     }
     match written {
-        Written::Yes(receipt) => end.etag = receipt.etag,
-        Written::ConditionFailed => {
-            let text = format!("put `{}`: somebody else writes it, too", store.uri(&layout::seal_key(customer, &end.writer)));
-            return Err(Fault::new(Kind::Service, text, ""));
+        PutOutcome::Written(receipt) => end.etag = receipt.etag,
+        PutOutcome::ConditionFailed => {
+            let text = format!("put `{}`: somebody else writes it, too", store.object_uri(&layout::seal_key(customer, &end.writer)));
+            return Err(Error::new(ErrorKind::Service, text, ""));
         }
     }
     Ok(())
 }
 
-async fn write(store: &Store, customer: &str, key: &str, end: &End, condition: Condition) -> Result<Written, Fault> {
-    let End { writer, number, sha256, deployment_id, .. } = end.clone();
-    let seal = Seal { writer, number, key: key.to_owned(), sha256, deployment_id };
-    let metadata = HashMap::from([(DEPLOYMENT_ID.to_owned(), seal.deployment_id.clone())]);
-    store.put(&layout::seal_key(customer, &seal.writer), &seal.to_line(), "application/json", &metadata, condition).await
+async fn put_seal(store: &ObjectStore, customer: &str, key: &str, end: &ChainHead, condition: PutCondition) -> Result<PutOutcome, Error> {
+    let ChainHead { writer, number, sha256, deployment_id, .. } = end.clone();
+    let seal = ChainSeal { writer, number, key: key.to_owned(), sha256, deployment_id };
+    let metadata = HashMap::from([(DEPLOYMENT_ID_FIELD.to_owned(), seal.deployment_id.clone())]);
+    store.put_object(&layout::seal_key(customer, &seal.writer), &seal.to_line(), "application/json", &metadata, condition).await
 }
 
 /// The chain that a record says it is in.
-fn chain_of(body: &[u8]) -> Option<Chain> {
+fn parse_chain_link(body: &[u8]) -> Option<ChainLink> {
     #[derive(Deserialize)]
-    struct Chained {
-        chain: Chain,
+    struct ChainedRecord {
+        chain: ChainLink,
     }
-    serde_json::from_slice::<Chained>(body).ok().map(|it| it.chain)
+    serde_json::from_slice::<ChainedRecord>(body).ok().map(|it| it.chain)
 }

@@ -3,7 +3,7 @@
 //! Pure. It may well take something harmless for a secret: that costs a reader a value, the opposite costs a customer more.
 
 /// What stands somewhere in the names of secrets, written small and without anything between its letters.
-const WORDS: [&str; 31] = [
+const SECRET_WORDS: [&str; 31] = [
     "accesskey",
     "accountkey",
     "apikey",
@@ -37,57 +37,57 @@ const WORDS: [&str; 31] = [
     "token",
 ];
 /// What is the name of a secret as a word of its own.
-const WHOLE_WORDS: [&str; 16] =
+const SECRET_WHOLE_WORDS: [&str; 16] =
     ["auth", "cred", "creds", "dsn", "jwt", "key", "keys", "mfa", "otp", "pass", "pat", "pin", "psk", "pw", "pwd", "salt"];
 /// The longest key that is taken for a name, in bytes.
-const LONGEST_NAME: usize = 80;
+const MAX_KEY_NAME_BYTES: usize = 80;
 /// Deeper than this, Base64 in Base64 is not looked into.
-const DEEPEST: u8 = 3;
+const MAX_BASE64_DEPTH: u8 = 3;
 
 /// Whether a key with this name holds a secret, in whatever style it is written (`apiKey`, `API-KEY`, `api key`).
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
-    has_word(name) || words(name).iter().any(|word| WHOLE_WORDS.contains(&word.as_str()))
+    contains_secret_word(name) || split_name_words(name).iter().any(|word| SECRET_WHOLE_WORDS.contains(&word.as_str()))
 }
 
 /// Whether a word is what secrets are called, and nothing more.
 #[must_use]
-pub fn is_mere_name(word: &str) -> bool {
+pub fn is_secret_word(word: &str) -> bool {
     let small = word.to_lowercase();
-    WORDS.contains(&small.as_str()) || WHOLE_WORDS.contains(&small.as_str())
+    SECRET_WORDS.contains(&small.as_str()) || SECRET_WHOLE_WORDS.contains(&small.as_str())
 }
 
 /// Whether a text looks like a secret, or holds one.
 #[must_use]
 pub fn is_secret_text(text: &str) -> bool {
-    looks_secret(text, 0)
+    is_secret_at_depth(text, 0)
 }
 
 /// Whether a key is a secret itself, and not the name of one: a name is short and made of a few letters.
 #[must_use]
 pub fn is_secret_key(name: &str) -> bool {
     let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | ' '));
-    name.len() > LONGEST_NAME || (has_word(name) && !is_plain) || has_pattern(name, 0)
+    name.len() > MAX_KEY_NAME_BYTES || (contains_secret_word(name) && !is_plain) || has_secret_pattern(name, 0)
 }
 
-fn looks_secret(text: &str, depth: u8) -> bool {
-    has_word(text) || has_pattern(text, depth)
+fn is_secret_at_depth(text: &str, depth: u8) -> bool {
+    contains_secret_word(text) || has_secret_pattern(text, depth)
 }
 
-fn has_pattern(text: &str, depth: u8) -> bool {
+fn has_secret_pattern(text: &str, depth: u8) -> bool {
     text.contains("-----BEGIN")
         || has_userinfo(text)
-        || assigns(text)
-        || text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';')).any(|part| is_random(part, depth))
+        || has_secret_assignment(text)
+        || text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';')).any(|part| has_random_part(part, depth))
 }
 
-fn has_word(text: &str) -> bool {
+fn contains_secret_word(text: &str) -> bool {
     let small: String = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    WORDS.iter().any(|word| small.contains(word))
+    SECRET_WORDS.iter().any(|word| small.contains(word))
 }
 
 /// The words of a name, small: parted by what is no letter or digit, and before a capital behind a small letter.
-fn words(name: &str) -> Vec<String> {
+fn split_name_words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
     for c in name.chars() {
@@ -112,46 +112,46 @@ fn has_userinfo(text: &str) -> bool {
 }
 
 /// Something like `pwd=x` or `"pin": 1`.
-fn assigns(text: &str) -> bool {
+fn has_secret_assignment(text: &str) -> bool {
     text.match_indices([':', '=']).any(|(at, _)| {
         let head = text[..at].trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\'));
         let name = head.rsplit(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))).next().unwrap_or_default();
-        words(name).iter().any(|word| WHOLE_WORDS.contains(&word.as_str()))
+        split_name_words(name).iter().any(|word| SECRET_WHOLE_WORDS.contains(&word.as_str()))
     })
 }
 
 /// Whether a text without blanks is nothing that a person would have called something.
-fn is_random(part: &str, depth: u8) -> bool {
-    part.split(|c: char| !c.is_ascii_alphanumeric()).any(is_jumbled)
-        || part.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/'))).any(is_long_and_mixed)
+fn has_random_part(part: &str, depth: u8) -> bool {
+    part.split(|c: char| !c.is_ascii_alphanumeric()).any(is_random_run)
+        || part.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/'))).any(is_access_key_like)
         || is_uuid_like(part)
-        || is_strong(part)
+        || is_password_like(part)
         || part
             .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=')))
-            .any(|part| hides_text(part, depth))
+            .any(|part| is_base64_text(part, depth))
 }
 
 /// Letters and digits without a word among them: long, or with letters and digits in turn.
-fn is_jumbled(run: &str) -> bool {
+fn is_random_run(run: &str) -> bool {
     let digits = run.bytes().filter(u8::is_ascii_digit).count();
     let letters = run.len() - digits;
     match (letters, digits) {
         _ if run.len() < 10 => false,
         (0, _) => run.len() >= 16,
-        (_, 0) => run.len() >= 16 && (turns(run) > run.len() / 4 || is_unspeakable(run)),
-        _ => run.len() >= 20 || (digits > 1 && turns(run) > 2),
+        (_, 0) => run.len() >= 16 && (count_kind_changes(run) > run.len() / 4 || is_unpronounceable(run)),
+        _ => run.len() >= 20 || (digits > 1 && count_kind_changes(run) > 2),
     }
 }
 
 /// As the secret keys of AWS, which hold `/` and `+`.
-fn is_long_and_mixed(run: &str) -> bool {
+fn is_access_key_like(run: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| run.bytes().any(|byte| kind(&byte));
     let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
-    run.len() >= 32 && is_mixed && turns(run) > run.len() / 5
+    run.len() >= 32 && is_mixed && count_kind_changes(run) > run.len() / 5
 }
 
 /// How often small letters, capitals and digits take turns; a capital at the beginning of a word is none.
-fn turns(run: &str) -> usize {
+fn count_kind_changes(run: &str) -> usize {
     let kind = |byte: u8| match byte {
         b'0'..=b'9' => 0,
         b'A'..=b'Z' => 1,
@@ -162,7 +162,7 @@ fn turns(run: &str) -> usize {
 }
 
 /// Whether no vowel comes for long.
-fn is_unspeakable(run: &str) -> bool {
+fn is_unpronounceable(run: &str) -> bool {
     run.split(|c: char| "aeiouyAEIOUY".contains(c)).any(|consonants| consonants.len() > 5)
 }
 
@@ -173,7 +173,7 @@ fn is_uuid_like(part: &str) -> bool {
 }
 
 /// What rules for passwords ask for: small and capital letters, digits, and something else.
-fn is_strong(part: &str) -> bool {
+fn is_password_like(part: &str) -> bool {
     let has = |kind: fn(char) -> bool| part.chars().any(kind);
     let odd = has(|c| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.' | '/' | ':' | '@'));
     let kinds = [has(char::is_lowercase), has(char::is_uppercase), has(char::is_numeric)].iter().filter(|has| **has).count();
@@ -181,10 +181,10 @@ fn is_strong(part: &str) -> bool {
 }
 
 /// Whether it is the Base64 of text, which nobody would write so who does not hide it.
-fn hides_text(part: &str, depth: u8) -> bool {
+fn is_base64_text(part: &str, depth: u8) -> bool {
     let bare = part.trim_end_matches('=');
     let padded = bare.len() < part.len();
-    if bare.len() < 7 || (!padded && bare.len() < 12) || depth > DEEPEST {
+    if bare.len() < 7 || (!padded && bare.len() < 12) || depth > MAX_BASE64_DEPTH {
         return false;
     }
     let standard: String = bare
@@ -198,7 +198,7 @@ fn hides_text(part: &str, depth: u8) -> bool {
     let full = format!("{standard}{}", &"==="[..(4 - standard.len() % 4) % 4]);
     let Ok(decoded) = aws_smithy_types::base64::decode(full) else { return false };
     match std::str::from_utf8(&decoded) {
-        Ok(text) => padded || text.chars().all(|c| !c.is_control() || c.is_whitespace()) || looks_secret(text, depth + 1),
+        Ok(text) => padded || text.chars().all(|c| !c.is_control() || c.is_whitespace()) || is_secret_at_depth(text, depth + 1),
         Err(_) => padded,
     }
 }

@@ -5,7 +5,7 @@
 use crate::digest::sha256_hex;
 
 /// The longest customer segment, in bytes: leaves room for the rest of a key in S3's 1,024 bytes.
-const LONGEST: usize = 400;
+const MAX_SEGMENT_BYTES: usize = 400;
 
 /// The path segment that stands for a customer: the name itself where it is plain
 /// (`[A-Za-z0-9][A-Za-z0-9._-]{0,62}`), otherwise `~` and the name with every other byte as `~XX`.
@@ -13,8 +13,8 @@ const LONGEST: usize = 400;
 /// No segment holds a `/` or is `.` or `..`, so no name can leave its prefix. A name whose segment would be
 /// longer than S3's keys allow becomes `~~h` and its SHA-256; such a name stands in the record alone.
 #[must_use]
-pub fn segment(customer: &str) -> String {
-    if is_plain(customer) {
+pub fn customer_segment(customer: &str) -> String {
+    if is_plain_name(customer) {
         return customer.to_owned();
     }
     let mut text = String::from("~");
@@ -26,14 +26,14 @@ pub fn segment(customer: &str) -> String {
             text.push_str(&crate::digest::hex(&[byte]));
         }
     }
-    if text.len() > LONGEST { format!("~~h{}", sha256_hex(customer.as_bytes())) } else { text }
+    if text.len() > MAX_SEGMENT_BYTES { format!("~~h{}", sha256_hex(customer.as_bytes())) } else { text }
 }
 
 /// The customer that a path segment stands for; `None` where the segment alone does not tell
 /// (a digest, or a segment that [`segment`] never makes).
 #[must_use]
-pub fn customer_of(segment: &str) -> Option<String> {
-    if is_plain(segment) {
+pub fn parse_customer_segment(segment: &str) -> Option<String> {
+    if is_plain_name(segment) {
         return Some(segment.to_owned());
     }
     let mut rest = segment.strip_prefix('~')?.as_bytes();
@@ -49,10 +49,10 @@ pub fn customer_of(segment: &str) -> Option<String> {
         }
     }
     // A spelling that is not the one that is written would give one customer two names.
-    String::from_utf8(name).ok().filter(|name| self::segment(name) == segment)
+    String::from_utf8(name).ok().filter(|name| self::customer_segment(name) == segment)
 }
 
-fn is_plain(name: &str) -> bool {
+fn is_plain_name(name: &str) -> bool {
     let bytes = name.as_bytes();
     (1..=63).contains(&bytes.len())
         && bytes[0].is_ascii_alphanumeric()
@@ -64,22 +64,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odd_names_stay_inside_their_prefix_and_come_back() {
+    fn unusual_names_stay_inside_their_prefix_and_parse_back() {
         for name in ["..", ".", "", "a/b", "../x", "Foo Bar", "~", "~20", "é", "e\u{301}", "a\0b", &"x".repeat(64), "%2F"] {
-            let segment = segment(name);
+            let segment = customer_segment(name);
             assert!(!segment.contains('/') && segment != ".." && segment != "." && !segment.is_empty(), "{name:?}");
-            assert_eq!(customer_of(&segment).as_deref(), Some(name), "{segment}");
+            assert_eq!(parse_customer_segment(&segment).as_deref(), Some(name), "{segment}");
         }
-        assert_eq!(segment("Foo Bar"), "~Foo~20Bar");
-        assert_eq!(segment("../x"), "~..~2fx");
+        assert_eq!(customer_segment("Foo Bar"), "~Foo~20Bar");
+        assert_eq!(customer_segment("../x"), "~..~2fx");
         let longest = "x".repeat(399);
-        assert_eq!(segment(&longest), format!("~{longest}"), "400 bytes are spelled out");
+        assert_eq!(customer_segment(&longest), format!("~{longest}"), "400 bytes are spelled out");
     }
 
     #[test]
-    fn segments_nobody_writes_are_not_decoded() {
+    fn rejects_segments_that_are_never_written() {
         for segment in ["~~2", "~~zz", "~acme", "~~41", "~~2F", "a b", "-a", ""] {
-            assert_eq!(customer_of(segment), None, "{segment}");
+            assert_eq!(parse_customer_segment(segment), None, "{segment}");
         }
     }
 }

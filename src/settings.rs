@@ -5,81 +5,85 @@
 
 use serde_json::Value;
 
-use crate::fault::{Fault, Kind};
-use crate::finding::Finding;
-use crate::probe::Put;
+use crate::fault::{Error, ErrorKind};
+use crate::finding::CheckResult;
+use crate::probe::PutProbe;
 
 /// Whether earlier versions of an object stay: as S3 says, or else as an object's own answer shows.
 #[must_use]
-pub fn versioning(answer: Result<Option<String>, Fault>, put: Option<&Put>) -> Finding {
+pub fn evaluate_versioning(answer: Result<Option<String>, Error>, put: Option<&PutProbe>) -> CheckResult {
     let on = match (answer, put) {
         (Ok(status), _) => status.as_deref() == Some("Enabled"),
-        (Err(_), Some(put)) => put.version.is_some(),
-        (Err(fault), None) => return unseen("versioning", &fault),
+        (Err(_), Some(put)) => put.version_id.is_some(),
+        (Err(fault), None) => return unreadable_setting("versioning", &fault),
     };
     if on {
-        return Finding::ok("versioning", "on: what is overwritten or deleted can be had back");
+        return CheckResult::ok("versioning", "on: what is overwritten or deleted can be had back");
     }
     let fix = "turn it on, so that what somebody overwrites or deletes can be had back";
-    Finding::note("versioning", "off: `config-history/` has each version all the same", fix)
+    CheckResult::warning("versioning", "off: `config-history/` has each version all the same", fix)
 }
 
 /// How objects are encrypted, as S3 says, or else as an object's own answer shows.
 #[must_use]
-pub fn encryption(answer: Result<Option<String>, Fault>, put: Option<&Put>) -> Finding {
+pub fn evaluate_encryption(answer: Result<Option<String>, Error>, put: Option<&PutProbe>) -> CheckResult {
     match (answer, put.and_then(|put| put.encryption.clone())) {
-        (Ok(Some(how)), _) | (_, Some(how)) => Finding::ok("encryption", how),
+        (Ok(Some(how)), _) | (_, Some(how)) => CheckResult::ok("encryption", how),
         (Ok(None), None) => {
-            Finding::note("encryption", "none by default, and config.yaml holds secrets", "turn the bucket's default encryption on")
+            CheckResult::warning("encryption", "none by default, and config.yaml holds secrets", "turn the bucket's default encryption on")
         }
-        (Err(fault), None) => unseen("encryption", &fault),
+        (Err(fault), None) => unreadable_setting("encryption", &fault),
     }
 }
 
 /// Whether nobody can make the bucket public.
 #[must_use]
-pub fn public_access(answer: Result<Option<bool>, Fault>) -> Finding {
+pub fn evaluate_public_access(answer: Result<Option<bool>, Error>) -> CheckResult {
     match answer {
-        Ok(Some(true)) => Finding::ok("public access", "blocked in all four ways"),
-        Ok(_) => Finding::note(
+        Ok(Some(true)) => CheckResult::ok("public access", "blocked in all four ways"),
+        Ok(_) => CheckResult::warning(
             "public access",
             "the bucket does not block it in all four ways, and config.yaml holds secrets",
             "turn on all four of the bucket's blocks of public access",
         ),
-        Err(fault) => unseen("public access", &fault),
+        Err(fault) => unreadable_setting("public access", &fault),
     }
 }
 
 /// Whether the bucket's policy refuses plain HTTP.
 #[must_use]
-pub fn tls_only(answer: Result<Option<String>, Fault>) -> Finding {
+pub fn evaluate_tls_policy(answer: Result<Option<String>, Error>) -> CheckResult {
     match answer {
-        Ok(Some(policy)) if refuses_plain_http(&policy) => Finding::ok("TLS only", "the bucket's policy refuses plain HTTP"),
-        Ok(_) => Finding::note("TLS only", "the bucket's policy allows plain HTTP", "deny requests with `aws:SecureTransport` false in it"),
-        Err(fault) => unseen("TLS only", &fault),
+        Ok(Some(policy)) if refuses_plain_http(&policy) => CheckResult::ok("TLS only", "the bucket's policy refuses plain HTTP"),
+        Ok(_) => CheckResult::warning(
+            "TLS only",
+            "the bucket's policy allows plain HTTP",
+            "deny requests with `aws:SecureTransport` false in it",
+        ),
+        Err(fault) => unreadable_setting("TLS only", &fault),
     }
 }
 
 /// Whether objects are held for some time whatever somebody does.
 #[must_use]
-pub fn object_lock(answer: Result<Option<String>, Fault>) -> Finding {
+pub fn evaluate_object_lock(answer: Result<Option<String>, Error>) -> CheckResult {
     match answer {
-        Ok(Some(held)) => Finding::ok("object lock", format!("on: {held}")),
-        Ok(None) => Finding::ok("object lock", "off: no object is held against deletion"),
-        Err(fault) => unseen("object lock", &fault),
+        Ok(Some(held)) => CheckResult::ok("object lock", format!("on: {held}")),
+        Ok(None) => CheckResult::ok("object lock", "off: no object is held against deletion"),
+        Err(fault) => unreadable_setting("object lock", &fault),
     }
 }
 
 /// A setting that none of a deployment's three permissions shows.
-fn unseen(check: &'static str, fault: &Fault) -> Finding {
-    let why = if fault.kind == Kind::Denied {
+fn unreadable_setting(check: &'static str, fault: &Error) -> CheckResult {
+    let why = if fault.kind == ErrorKind::Denied {
         "you may not ask, and a deployment need not".to_owned()
     } else if fault.status == Some(501) || fault.code == "NotImplemented" {
         "this server does not know the question".to_owned()
     } else {
-        fault.text.clone()
+        fault.message.clone()
     };
-    Finding::unknown(check, why)
+    CheckResult::unknown(check, why)
 }
 
 /// Whether some statement denies everybody what comes without TLS (AWS, "`aws:SecureTransport`").
@@ -105,53 +109,57 @@ fn refuses_plain_http(policy: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::{Receipt, Written};
-    use crate::finding::Status;
+    use crate::aws::{PutOutcome, PutReceipt};
+    use crate::finding::CheckStatus;
 
-    fn put(version: Option<&str>, encryption: Option<&str>) -> Put {
+    fn put_with(version: Option<&str>, encryption: Option<&str>) -> PutProbe {
         let [version, encryption] = [version, encryption].map(|it| it.map(str::to_owned));
-        Put { written: Written::Yes(Receipt::default()), version, encryption }
+        PutProbe { outcome: PutOutcome::Written(PutReceipt::default()), version_id: version, encryption }
     }
 
-    fn fault(kind: Kind) -> Fault {
-        Fault::new(kind, "it broke", "")
+    fn error_of_kind(kind: ErrorKind) -> Error {
+        Error::new(kind, "it broke", "")
     }
 
     #[test]
     fn versioning_and_encryption_are_as_s3_says_or_else_as_an_object_shows() {
-        let versions = |answer, put: Option<&Put>| versioning(answer, put).status;
+        let versions = |answer, put: Option<&PutProbe>| evaluate_versioning(answer, put).status;
         let said = |text: &str| Ok(Some(text.to_owned()));
         assert_eq!(
             [versions(said("Enabled"), None), versions(said("Suspended"), None), versions(Ok(None), None)],
-            [Status::Ok, Status::Note, Status::Note]
+            [CheckStatus::Ok, CheckStatus::Note, CheckStatus::Note]
         );
-        let denied = || Err(fault(Kind::Denied));
-        assert_eq!(versions(denied(), Some(&put(Some("v"), None))), Status::Ok);
-        assert_eq!([versions(denied(), Some(&put(None, None))), versions(denied(), None)], [Status::Note, Status::Unknown]);
-        let how = |answer, put: Option<&Put>| encryption(answer, put).seen;
-        assert_eq!([how(said("AES256"), None), how(denied(), Some(&put(None, Some("aws:kms"))))], ["AES256", "aws:kms"]);
-        assert!(how(Ok(None), Some(&put(None, None))).starts_with("none by default"));
+        let denied = || Err(error_of_kind(ErrorKind::Denied));
+        assert_eq!(versions(denied(), Some(&put_with(Some("v"), None))), CheckStatus::Ok);
+        assert_eq!([versions(denied(), Some(&put_with(None, None))), versions(denied(), None)], [CheckStatus::Note, CheckStatus::Unknown]);
+        let how = |answer, put: Option<&PutProbe>| evaluate_encryption(answer, put).seen;
+        assert_eq!([how(said("AES256"), None), how(denied(), Some(&put_with(None, Some("aws:kms"))))], ["AES256", "aws:kms"]);
+        assert!(how(Ok(None), Some(&put_with(None, None))).starts_with("none by default"));
     }
 
     #[test]
     fn a_bucket_that_is_open_is_worth_a_note() {
-        let open = [Ok(Some(true)), Ok(Some(false)), Ok(None), Err(fault(Kind::Network))].map(|answer| public_access(answer).status);
-        assert_eq!(open, [Status::Ok, Status::Note, Status::Note, Status::Unknown]);
+        let open = [Ok(Some(true)), Ok(Some(false)), Ok(None), Err(error_of_kind(ErrorKind::Network))]
+            .map(|answer| evaluate_public_access(answer).status);
+        assert_eq!(open, [CheckStatus::Ok, CheckStatus::Note, CheckStatus::Note, CheckStatus::Unknown]);
         let denies =
             r#"{"Statement":{"Effect":"Deny","Action":"s3:*","Principal":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}}"#;
-        let tls = [Ok(Some(denies.to_owned())), Ok(Some("{}".to_owned())), Ok(None)].map(|answer| tls_only(answer).status);
-        assert_eq!(tls, [Status::Ok, Status::Note, Status::Note]);
-        assert_eq!(object_lock(Ok(Some("30 days".into()))).seen, "on: 30 days");
-        assert!(object_lock(Ok(None)).seen.starts_with("off: "));
+        let tls = [Ok(Some(denies.to_owned())), Ok(Some("{}".to_owned())), Ok(None)].map(|answer| evaluate_tls_policy(answer).status);
+        assert_eq!(tls, [CheckStatus::Ok, CheckStatus::Note, CheckStatus::Note]);
+        assert_eq!(evaluate_object_lock(Ok(Some("30 days".into()))).seen, "on: 30 days");
+        assert!(evaluate_object_lock(Ok(None)).seen.starts_with("off: "));
     }
 
     #[test]
-    fn what_is_not_told_is_unknown_with_the_reason() {
-        let why = |fault: Fault| object_lock(Err(fault)).seen;
-        assert_eq!(why(fault(Kind::Denied)), "you may not ask, and a deployment need not");
-        assert_eq!(why(Fault { status: Some(501), ..fault(Kind::Service) }), "this server does not know the question");
-        assert_eq!(why(Fault { code: "NotImplemented".into(), ..fault(Kind::Service) }), "this server does not know the question");
-        assert_eq!(why(Fault { status: Some(500), ..fault(Kind::Service) }), "it broke");
+    fn an_unreadable_setting_is_unknown_with_the_reason() {
+        let why = |fault: Error| evaluate_object_lock(Err(fault)).seen;
+        assert_eq!(why(error_of_kind(ErrorKind::Denied)), "you may not ask, and a deployment need not");
+        assert_eq!(why(Error { status: Some(501), ..error_of_kind(ErrorKind::Service) }), "this server does not know the question");
+        assert_eq!(
+            why(Error { code: "NotImplemented".into(), ..error_of_kind(ErrorKind::Service) }),
+            "this server does not know the question"
+        );
+        assert_eq!(why(Error { status: Some(500), ..error_of_kind(ErrorKind::Service) }), "it broke");
     }
 
     #[test]

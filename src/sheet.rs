@@ -5,82 +5,82 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::arguments::ReportArguments;
-use crate::files::Draft;
-use crate::formats::{self, Cell, Format, Style};
-use crate::gather::Findings;
+use crate::arguments::ReportArgs;
+use crate::files::AtomicFile;
+use crate::formats::{self, OutputFormat, TableCell, TableStyle};
+use crate::gather::RecordProblems;
 use crate::host;
-use crate::page::{self, Page};
-use crate::rows::Rows;
-use crate::summary::{self, Summary};
+use crate::page::{self, HtmlPage};
+use crate::rows::ReportRows;
+use crate::summary::{self, ReportTotals};
 
 /// A report that is ready to be written.
 #[derive(Debug)]
-pub struct Report {
+pub struct CollectedReport {
     /// The rows, unless only totals were asked for.
-    pub rows: Option<Rows>,
+    pub rows: Option<ReportRows>,
     /// The totals, if they are wanted.
-    pub summary: Option<Summary>,
+    pub totals: Option<ReportTotals>,
     /// What is of no use.
-    pub findings: Findings,
+    pub problems: RecordProblems,
     /// What went wrong with the cache, which the report did without.
-    pub troubles: Vec<String>,
+    pub cache_errors: Vec<String>,
 }
 
 /// What is written, and how.
 #[derive(Debug)]
-pub struct Sheet<'a> {
+pub struct ReportWriter<'a> {
     /// What was asked for.
-    pub arguments: &'a ReportArguments,
+    pub args: &'a ReportArgs,
     /// The form.
-    pub format: Format,
+    pub format: OutputFormat,
     /// What to write.
-    pub report: &'a Report,
+    pub report: &'a CollectedReport,
     /// The bucket's name.
     pub bucket: &'a str,
     /// When the report was made.
-    pub now: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
     /// Whether stdout is a terminal.
-    pub terminal: bool,
+    pub is_terminal: bool,
 }
 
-impl<'a> Sheet<'a> {
+impl<'a> ReportWriter<'a> {
     /// How many rows there are.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.report.rows.as_ref().map_or_else(|| self.report.summary.as_ref().map_or(0, Summary::len), Rows::len)
+    pub fn row_count(&self) -> usize {
+        self.report.rows.as_ref().map_or_else(|| self.report.totals.as_ref().map_or(0, ReportTotals::len), ReportRows::len)
     }
 
     /// Writes it to a file, which gets all of it or none.
-    pub fn write_to(&self, path: &Path) -> io::Result<()> {
-        let mut draft = Draft::for_user(path)?;
-        self.write(&mut BufWriter::new(&mut draft))?;
+    pub fn write_to_file(&self, path: &Path) -> io::Result<()> {
+        let mut draft = AtomicFile::create_for_user(path)?;
+        self.write_to_output(&mut BufWriter::new(&mut draft))?;
         draft.commit().map(drop)
     }
 
     /// Writes it.
-    pub fn write(&self, output: &mut dyn Write) -> io::Result<()> {
-        let names = self.names();
-        if self.format == Format::Html {
-            let empty = Summary::default();
-            let page = Page {
+    pub fn write_to_output(&self, output: &mut dyn Write) -> io::Result<()> {
+        let names = self.column_names();
+        if self.format == OutputFormat::Html {
+            let empty = ReportTotals::default();
+            let page = HtmlPage {
                 bucket: self.bucket,
-                made_at: self.now,
-                summary: self.report.summary.as_ref().unwrap_or(&empty),
-                names: &names,
-                rows: &mut self.cells(),
-                row_count: self.len(),
-                ordered: !self.arguments.sort.is_empty(),
-                left_out: self.report.findings.unusable.len(),
+                created_at: self.created_at,
+                totals: self.report.totals.as_ref().unwrap_or(&empty),
+                column_names: &names,
+                rows: &mut self.iter_cells(),
+                row_count: self.row_count(),
+                is_sorted: !self.args.sort.is_empty(),
+                skipped_count: self.report.problems.skipped.len(),
             };
-            page::write(page, output)?;
+            page::write_page(page, output)?;
         } else {
-            let style = Style {
-                raw: self.arguments.raw_cells && !self.terminal,
-                width: self.width(),
-                bold: self.terminal && self.arguments.file().is_none() && host::var("NO_COLOR").is_none(),
+            let style = TableStyle {
+                is_raw: self.args.raw_cells && !self.is_terminal,
+                max_width: self.table_width(),
+                is_bold: self.is_terminal && self.args.output_file().is_none() && host::env_var("NO_COLOR").is_none(),
             };
-            formats::write(self.format, &names, || self.cells(), style, output)?;
+            formats::write_cells(self.format, &names, || self.iter_cells(), style, output)?;
         }
         output.flush()
     }
@@ -88,25 +88,25 @@ impl<'a> Sheet<'a> {
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.row_count() == 0
     }
 
-    fn names(&self) -> Vec<&'static str> {
-        let of_rows = |rows: &Rows| rows.columns().iter().map(|(_, name)| *name).collect();
-        self.report.rows.as_ref().map_or_else(|| summary::COLUMNS.to_vec(), of_rows)
+    fn column_names(&self) -> Vec<&'static str> {
+        let of_rows = |rows: &ReportRows| rows.shown_columns().iter().map(|(_, name)| *name).collect();
+        self.report.rows.as_ref().map_or_else(|| summary::TOTALS_COLUMNS.to_vec(), of_rows)
     }
 
-    fn cells(&self) -> Box<dyn Iterator<Item = Vec<Cell<'a>>> + 'a> {
-        match (&self.report.rows, &self.report.summary) {
-            (Some(rows), _) => Box::new(rows.cells()),
-            (None, Some(summary)) => Box::new(summary.cells()),
+    fn iter_cells(&self) -> Box<dyn Iterator<Item = Vec<TableCell<'a>>> + 'a> {
+        match (&self.report.rows, &self.report.totals) {
+            (Some(rows), _) => Box::new(rows.iter_cells()),
+            (None, Some(summary)) => Box::new(summary.iter_cells()),
             (None, None) => Box::new(std::iter::empty()),
         }
     }
 
     /// The width of the terminal that the table goes to.
-    fn width(&self) -> Option<usize> {
-        let on_terminal = self.terminal && self.arguments.file().is_none();
+    fn table_width(&self) -> Option<usize> {
+        let on_terminal = self.is_terminal && self.args.output_file().is_none();
         on_terminal.then(host::terminal_width).flatten()
     }
 }

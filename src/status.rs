@@ -7,19 +7,19 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::cli::{Exit, StatusArguments};
-use crate::item::What;
-use crate::places::Places;
+use crate::cli::{ExitCode, StatusArgs};
+use crate::item::SpoolItemKind;
+use crate::places::StateDirs;
 use crate::quarantine;
 use crate::record;
 use crate::spool::Spool;
-use crate::text::{escape_json, plain};
+use crate::text::{escape_json, sanitize};
 
 /// What `status --json` prints.
 #[derive(Debug, Serialize)]
-struct Status {
+struct SpoolStatus {
     /// What is to be sent, oldest first.
-    kept: Vec<Kept>,
+    kept: Vec<SpoolStatusItem>,
     /// Paths of what was found in the spool and is no item.
     quarantine: Vec<String>,
     /// What cannot be looked at, one phrase each.
@@ -27,8 +27,8 @@ struct Status {
 }
 
 #[derive(Debug, Serialize)]
-struct Kept {
-    what: What,
+struct SpoolStatusItem {
+    what: SpoolItemKind,
     /// When it was kept: RFC 3339, UTC.
     at: String,
     customer: String,
@@ -42,27 +42,27 @@ struct Kept {
 }
 
 /// Prints what is kept. Exit: 0, or 1 where something cannot be looked at.
-pub fn run(arguments: &StatusArguments, mut output: impl Write) -> Result<Exit> {
-    let status = look(&Places::of_host());
-    let text = if arguments.json { escape_json(&serde_json::to_string(&status)?).into_owned() + "\n" } else { words(&status) };
+pub fn run_status(arguments: &StatusArgs, mut output: impl Write) -> Result<ExitCode> {
+    let status = collect_status(&StateDirs::detect());
+    let text = if arguments.json { escape_json(&serde_json::to_string(&status)?).into_owned() + "\n" } else { render_status(&status) };
     output.write_all(text.as_bytes()).context("write to stdout")?;
-    Ok(Exit(u8::from(!status.problems.is_empty())))
+    Ok(ExitCode(u8::from(!status.problems.is_empty())))
 }
 
-fn look(places: &Places) -> Status {
-    let contents = Spool::new(places).look();
+fn collect_status(places: &StateDirs) -> SpoolStatus {
+    let contents = Spool::new(places).list();
     let shown = |path: &Path| path.display().to_string();
-    let mut status = Status {
+    let mut status = SpoolStatus {
         kept: Vec::new(),
-        quarantine: quarantine::list(places).iter().map(|path| shown(path)).collect(),
-        problems: contents.faults.iter().map(ToString::to_string).collect(),
+        quarantine: quarantine::list_quarantine(places).iter().map(|path| shown(path)).collect(),
+        problems: contents.errors.iter().map(ToString::to_string).collect(),
     };
     status.problems.extend(contents.foreign.iter().map(|path| format!("`{}` is not of ours", path.display())));
     for path in contents.items {
-        match Spool::peek(&path) {
-            Ok(Some((item, body))) => status.kept.push(Kept {
+        match Spool::read_item(&path) {
+            Ok(Some((item, body))) => status.kept.push(SpoolStatusItem {
                 what: item.what,
-                at: record::timestamp(item.at),
+                at: record::format_rfc3339(item.at),
                 customer: item.customer,
                 deployment_id: item.deployment_id,
                 bucket: item.target.bucket,
@@ -78,21 +78,21 @@ fn look(places: &Places) -> Status {
     status
 }
 
-fn words(status: &Status) -> String {
+fn render_status(status: &SpoolStatus) -> String {
     let mut text = String::new();
     for kept in &status.kept {
         let what = match kept.what {
-            What::Config => "config.yaml",
-            What::Record => "usage record",
+            SpoolItemKind::Config => "config.yaml",
+            SpoolItemKind::Record => "usage record",
         };
-        let (at, customer, bucket) = (&kept.at, plain(&kept.customer), plain(&kept.bucket));
-        let _ = writeln!(text, "{what} of `{customer}`, {at}, for the bucket {bucket}: {}", plain(&kept.path));
+        let (at, customer, bucket) = (&kept.at, sanitize(&kept.customer), sanitize(&kept.bucket));
+        let _ = writeln!(text, "{what} of `{customer}`, {at}, for the bucket {bucket}: {}", sanitize(&kept.path));
     }
     for path in &status.quarantine {
-        let _ = writeln!(text, "in quarantine, to look at and to delete: {}", plain(path));
+        let _ = writeln!(text, "in quarantine, to look at and to delete: {}", sanitize(path));
     }
     for problem in &status.problems {
-        let _ = writeln!(text, "{}", plain(problem));
+        let _ = writeln!(text, "{}", sanitize(problem));
     }
     let (kept, aside) = (status.kept.len(), status.quarantine.len());
     let way_out = if kept == 0 { "" } else { "; `config-backup replay` sends what is kept, and so does the next deployment" };

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, Utc};
 
-use crate::formats::Cell;
-use crate::logged::{By, Deployment, shown_user};
-use crate::names::{Name, Names};
+use crate::formats::TableCell;
+use crate::logged::{Deployment, UserIdentity, display_user};
+use crate::names::{StringInterner, Symbol};
 
 /// What is added up; in the order of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Group {
+pub enum TotalsGroup {
     /// Everything.
     Total,
     /// A customer.
@@ -25,10 +25,10 @@ pub enum Group {
     Week,
 }
 
-impl Group {
+impl TotalsGroup {
     /// The name in the table.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Total => "total",
             Self::Customer => "customer",
@@ -40,77 +40,77 @@ impl Group {
 }
 
 /// The columns of the table.
-pub const COLUMNS: [&str; 8] = ["group", "name", "deployments", "customers", "users", "configs", "first", "last"];
+pub const TOTALS_COLUMNS: [&str; 8] = ["group", "name", "deployments", "customers", "users", "configs", "first", "last"];
 
 /// The totals of one group's member.
 #[derive(Debug, Clone, Default)]
-pub struct Totals {
+pub struct GroupTotals {
     /// How many deployments.
     pub deployments: u64,
     /// The first one.
     pub first: DateTime<Utc>,
     /// The last one.
     pub last: DateTime<Utc>,
-    customers: HashSet<Name>,
-    users: HashSet<Name>,
-    configs: HashSet<Name>,
+    customers: HashSet<Symbol>,
+    users: HashSet<Symbol>,
+    configs: HashSet<Symbol>,
 }
 
-impl Totals {
+impl GroupTotals {
     /// How many customers were deployed.
     #[must_use]
-    pub fn customers(&self) -> usize {
+    pub fn customer_count(&self) -> usize {
         self.customers.len()
     }
 
     /// How many users deployed.
     #[must_use]
-    pub fn users(&self) -> usize {
+    pub fn user_count(&self) -> usize {
         self.users.len()
     }
 
     /// How many different configs were deployed.
     #[must_use]
-    pub fn configs(&self) -> usize {
+    pub fn config_count(&self) -> usize {
         self.configs.len()
     }
 }
 
 /// The totals of all groups.
 #[derive(Debug, Default)]
-pub struct Summary {
-    by: By,
-    names: Names,
-    groups: BTreeMap<(Group, String), Totals>,
-    days: BTreeMap<NaiveDate, u64>,
+pub struct ReportTotals {
+    identity: UserIdentity,
+    strings: StringInterner,
+    groups: BTreeMap<(TotalsGroup, String), GroupTotals>,
+    deployments_per_day: BTreeMap<NaiveDate, u64>,
 }
 
-impl Summary {
+impl ReportTotals {
     /// Nothing added up yet.
     #[must_use]
-    pub fn new(by: By) -> Self {
-        Self { by, ..Self::default() }
+    pub fn new(by: UserIdentity) -> Self {
+        Self { identity: by, ..Self::default() }
     }
 
     /// Adds a deployment.
-    pub fn add(&mut self, deployment: &Deployment) {
-        let user = shown_user(&deployment.user, self.by);
-        let date = deployment.at.date_naive();
+    pub fn add_deployment(&mut self, deployment: &Deployment) {
+        let user = display_user(&deployment.user, self.identity);
+        let date = deployment.deployed_at.date_naive();
         let week = date.iso_week();
-        *self.days.entry(date).or_default() += 1;
-        let (customer_name, user_name) = (self.names.name(&deployment.customer), self.names.name(user));
-        let config = Some(&deployment.config_hash).filter(|hash| !hash.is_empty()).map(|hash| self.names.name(hash));
+        *self.deployments_per_day.entry(date).or_default() += 1;
+        let (customer_name, user_name) = (self.strings.intern(&deployment.customer), self.strings.intern(user));
+        let config = Some(&deployment.config_hash).filter(|hash| !hash.is_empty()).map(|hash| self.strings.intern(hash));
         for (group, name) in [
-            (Group::Total, String::new()),
-            (Group::Customer, deployment.customer.clone()),
-            (Group::User, user.to_owned()),
-            (Group::Month, format!("{:04}-{:02}", date.year(), date.month())),
-            (Group::Week, format!("{:04}-W{:02}", week.year(), week.week())),
+            (TotalsGroup::Total, String::new()),
+            (TotalsGroup::Customer, deployment.customer.clone()),
+            (TotalsGroup::User, user.to_owned()),
+            (TotalsGroup::Month, format!("{:04}-{:02}", date.year(), date.month())),
+            (TotalsGroup::Week, format!("{:04}-W{:02}", week.year(), week.week())),
         ] {
-            let start = || Totals { first: deployment.at, ..Totals::default() };
+            let start = || GroupTotals { first: deployment.deployed_at, ..GroupTotals::default() };
             let totals = self.groups.entry((group, name)).or_insert_with(start);
-            totals.first = totals.first.min(deployment.at);
-            totals.last = totals.last.max(deployment.at);
+            totals.first = totals.first.min(deployment.deployed_at);
+            totals.last = totals.last.max(deployment.deployed_at);
             totals.deployments += 1;
             totals.customers.insert(customer_name);
             totals.users.insert(user_name);
@@ -120,19 +120,19 @@ impl Summary {
 
     /// The totals over everything; `None` if there was no deployment.
     #[must_use]
-    pub fn total(&self) -> Option<&Totals> {
-        self.of(Group::Total).next().map(|(_, totals)| totals)
+    pub fn grand_total(&self) -> Option<&GroupTotals> {
+        self.members_of(TotalsGroup::Total).next().map(|(_, totals)| totals)
     }
 
     /// The totals of a group's members, by name.
-    pub fn of(&self, group: Group) -> impl Iterator<Item = (&str, &Totals)> {
+    pub fn members_of(&self, group: TotalsGroup) -> impl Iterator<Item = (&str, &GroupTotals)> {
         self.groups.iter().filter(move |((of, _), _)| *of == group).map(|((_, name), totals)| (name.as_str(), totals))
     }
 
     /// How many deployments there were on each day that had any, UTC.
     #[must_use]
-    pub fn days(&self) -> &BTreeMap<NaiveDate, u64> {
-        &self.days
+    pub fn deployments_per_day(&self) -> &BTreeMap<NaiveDate, u64> {
+        &self.deployments_per_day
     }
 
     /// How many lines the table has.
@@ -148,17 +148,17 @@ impl Summary {
     }
 
     /// The lines of the table, under [`COLUMNS`].
-    pub fn cells(&self) -> impl Iterator<Item = Vec<Cell<'_>>> {
-        let number = |count: usize| Cell::Count(count as u64);
-        let time = |at: DateTime<Utc>| Cell::Text(at.to_rfc3339_opts(SecondsFormat::Secs, true).into());
+    pub fn iter_cells(&self) -> impl Iterator<Item = Vec<TableCell<'_>>> {
+        let number = |count: usize| TableCell::Count(count as u64);
+        let time = |at: DateTime<Utc>| TableCell::Text(at.to_rfc3339_opts(SecondsFormat::Secs, true).into());
         self.groups.iter().map(move |((group, name), totals)| {
             vec![
-                Cell::Text(group.name().into()),
-                Cell::Text(name.into()),
-                Cell::Count(totals.deployments),
-                number(totals.customers()),
-                number(totals.users()),
-                number(totals.configs()),
+                TableCell::Text(group.as_str().into()),
+                TableCell::Text(name.into()),
+                TableCell::Count(totals.deployments),
+                number(totals.customer_count()),
+                number(totals.user_count()),
+                number(totals.config_count()),
                 time(totals.first),
                 time(totals.last),
             ]
@@ -170,9 +170,9 @@ impl Summary {
 mod tests {
     use super::*;
 
-    fn deployment(at: &str, customer: &str, user: &str, config_hash: &str) -> Deployment {
+    fn sample_deployment(at: &str, customer: &str, user: &str, config_hash: &str) -> Deployment {
         Deployment {
-            at: at.parse().expect("a time"),
+            deployed_at: at.parse().expect("a time"),
             customer: customer.into(),
             user: format!("arn:aws:iam::1:user/{user}"),
             config_hash: config_hash.into(),
@@ -182,18 +182,18 @@ mod tests {
 
     #[test]
     fn every_deployment_counts_in_all_its_groups() {
-        let mut summary = Summary::new(By::Name);
+        let mut summary = ReportTotals::new(UserIdentity::Name);
         // 2027-01-03 is a Sunday, of the ISO week 2026-W53 (cal -w, ISO 8601).
         for one in [
-            deployment("2027-01-03T23:59:59Z", "acme", "jane", "b"),
-            deployment("2026-12-31T08:00:00Z", "acme", "jane", "a"),
-            deployment("2026-12-31T09:00:00Z", "zeta", "adam", "a"),
-            deployment("2026-12-31T10:00:00Z", "zeta", "jane", ""),
+            sample_deployment("2027-01-03T23:59:59Z", "acme", "jane", "b"),
+            sample_deployment("2026-12-31T08:00:00Z", "acme", "jane", "a"),
+            sample_deployment("2026-12-31T09:00:00Z", "zeta", "adam", "a"),
+            sample_deployment("2026-12-31T10:00:00Z", "zeta", "jane", ""),
         ] {
-            summary.add(&one);
+            summary.add_deployment(&one);
         }
         let lines: Vec<String> =
-            summary.cells().map(|cells| cells.iter().map(|cell| cell.words().into_owned()).collect::<Vec<_>>().join(" ")).collect();
+            summary.iter_cells().map(|cells| cells.iter().map(|cell| cell.to_text().into_owned()).collect::<Vec<_>>().join(" ")).collect();
         assert_eq!(
             lines,
             [
@@ -207,9 +207,9 @@ mod tests {
                 "week 2026-W53 4 2 2 2 2026-12-31T08:00:00Z 2027-01-03T23:59:59Z",
             ]
         );
-        assert_eq!(summary.days().values().copied().collect::<Vec<_>>(), [3, 1]);
-        assert_eq!((summary.len(), summary.is_empty(), summary.total().map(|it| it.deployments)), (8, false, Some(4)));
-        let nothing = Summary::new(By::Name);
-        assert!(nothing.is_empty() && nothing.total().is_none());
+        assert_eq!(summary.deployments_per_day().values().copied().collect::<Vec<_>>(), [3, 1]);
+        assert_eq!((summary.len(), summary.is_empty(), summary.grand_total().map(|it| it.deployments)), (8, false, Some(4)));
+        let nothing = ReportTotals::new(UserIdentity::Name);
+        assert!(nothing.is_empty() && nothing.grand_total().is_none());
     }
 }

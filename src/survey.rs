@@ -8,249 +8,260 @@ use std::sync::Arc;
 use chrono::DateTime;
 use futures_util::{StreamExt as _, stream};
 
-use crate::archive::{self, Rest};
-use crate::aws::{Head, Store};
-use crate::changes::Change;
-use crate::deliver::{DEPLOYMENT_ID, MD5, captured_at};
-use crate::digest::{digests, sha256_hex};
-use crate::earlier::{self, Access};
-use crate::evidence::{Customer, Held, Kept, Logged, Thing};
-use crate::fault::{Fault, Kind};
-use crate::fetch::{Sink, patiently};
-use crate::gather::LARGEST as LARGEST_RECORD;
-use crate::layout::{self, Beside, CONFIGS, ConfigKey, LOGS};
-use crate::listing::{Listed, Listing, Overwritten, Page};
-use crate::past::LARGEST;
-use crate::reading::{self, Reading};
-use crate::seal::Seal;
+use crate::archive::{self, ArchiveResult};
+use crate::aws::{ObjectHead, ObjectStore};
+use crate::changes::StateChange;
+use crate::deliver::{DEPLOYMENT_ID_FIELD, MD5_FIELD, parse_captured_at};
+use crate::digest::{compute_digests, sha256_hex};
+use crate::earlier::{self, VersionListing};
+use crate::evidence::{CustomerEvidence, RecordEvidence, SpooledContent, SpooledEvidence, StoredConfig};
+use crate::fault::{Error, ErrorKind};
+use crate::fetch::{ObjectSink, retry_with_backoff};
+use crate::gather::MAX_RECORD_BYTES as LARGEST_RECORD;
+use crate::layout::{self, CONFIGS_PREFIX, ConfigKey, RECORDS_PREFIX, TerragruntKey};
+use crate::listing::{ListPage, ListRequest, NoncurrentVersion, ObjectMeta};
+use crate::past::MAX_STORED_CONFIG_BYTES;
+use crate::reading::{self, ParsedRecord};
+use crate::seal::ChainSeal;
 use crate::spool::Spool;
 
 /// Objects under way at once that are looked at one by one.
-const AT_ONCE: usize = 32;
+const HEAD_CONCURRENCY: usize = 32;
 
 /// What there is, by customer.
 #[derive(Debug)]
-pub struct Survey {
+pub struct CoverageEvidence {
     /// By the segment of their keys.
-    pub customers: BTreeMap<String, Customer>,
+    pub customers: BTreeMap<String, CustomerEvidence>,
     /// Records and items of the spool that were left out, with the reason.
-    pub left_out: Vec<String>,
+    pub skipped: Vec<String>,
     /// Whether earlier versions of the states are among their changes.
-    pub versions: Access,
+    pub version_access: VersionListing,
     /// The segment of the only customer who is wanted.
-    only: Option<String>,
+    wanted_segment: Option<String>,
     /// Further configs, by segment: keys, and the ids of versions that were overwritten.
-    others: BTreeMap<String, Vec<(String, Option<String>)>>,
+    other_configs: BTreeMap<String, Vec<(String, Option<String>)>>,
 }
 
 /// Looks at all that there is of `customer`, or of all.
 ///
 /// # Errors
 /// A request that failed for good.
-pub async fn look(store: &Arc<Store>, customer: Option<&str>, spool: &Spool) -> Result<Survey, Fault> {
-    let mut survey = Survey {
+pub async fn collect_evidence(store: &Arc<ObjectStore>, customer: Option<&str>, spool: &Spool) -> Result<CoverageEvidence, Error> {
+    let mut survey = CoverageEvidence {
         customers: BTreeMap::new(),
-        left_out: Vec::new(),
-        versions: Access::Unsupported,
-        only: customer.map(layout::segment),
-        others: BTreeMap::new(),
+        skipped: Vec::new(),
+        version_access: VersionListing::Unsupported,
+        wanted_segment: customer.map(layout::customer_segment),
+        other_configs: BTreeMap::new(),
     };
-    let folders = customer.map_or_else(|| vec![CONFIGS.to_owned()], layout::all_prefixes);
+    let folders = customer.map_or_else(|| vec![CONFIGS_PREFIX.to_owned()], layout::customer_terragrunt_prefixes);
     // The records after all else: a deployment writes its record last, or while its states are still to be written.
     let mut older = Vec::new();
-    let (listed, versions) = futures_util::join!(list(store, folders.clone(), &mut survey), all_versions(store, &folders, &mut older));
-    survey.left_out.extend(listed?);
-    survey.versions = versions?;
+    let (listed, versions) =
+        futures_util::join!(collect_listed(store, folders.clone(), &mut survey), list_noncurrent_versions(store, &folders, &mut older));
+    survey.skipped.extend(listed?);
+    survey.version_access = versions?;
     for version in older {
-        survey.take_version(version);
+        survey.add_noncurrent_version(version);
     }
-    let logs = customer.map_or_else(|| vec![LOGS.to_owned()], layout::prefixes_to_read);
-    let left_out = list(store, logs, &mut survey).await?;
-    survey.left_out.extend(left_out);
-    survey.take_spool(spool, &store.target.bucket);
-    survey.look_for_missing(store).await?;
-    survey.look_at_configs(store).await?;
-    survey.look_at_others(store).await?;
-    survey.left_out.sort();
+    let logs = customer.map_or_else(|| vec![RECORDS_PREFIX.to_owned()], layout::customer_record_prefixes);
+    let left_out = collect_listed(store, logs, &mut survey).await?;
+    survey.skipped.extend(left_out);
+    survey.add_spooled_items(spool, &store.target.bucket);
+    survey.find_missing_configs(store).await?;
+    survey.read_config_metadata(store).await?;
+    survey.read_other_configs(store).await?;
+    survey.skipped.sort();
     Ok(survey)
 }
 
 /// Goes through what lies below some prefixes; gives what of the archive could not be read.
-async fn list(store: &Arc<Store>, prefixes: Vec<String>, survey: &mut Survey) -> Result<Vec<String>, Fault> {
-    let listings = prefixes.into_iter().map(|prefix| Listing { prefix, ..Listing::default() }).collect();
-    archive::all(store, listings, LARGEST_RECORD, survey).await.map(Rest::left_out)
+async fn collect_listed(store: &Arc<ObjectStore>, prefixes: Vec<String>, survey: &mut CoverageEvidence) -> Result<Vec<String>, Error> {
+    let listings = prefixes.into_iter().map(|prefix| ListRequest { prefix, ..ListRequest::default() }).collect();
+    archive::fetch_with_archive(store, listings, LARGEST_RECORD, survey).await.map(ArchiveResult::into_skipped)
 }
 
 /// The overwritten versions of states and of `config.yaml`.
-async fn all_versions(store: &Store, folders: &[String], found: &mut Vec<Overwritten>) -> Result<Access, Fault> {
-    let is_of_use = |version: &Overwritten| {
-        matches!(layout::parse_key(&version.listed.key), Some((_, Beside::State { .. } | Beside::Config(ConfigKey::Current))))
+async fn list_noncurrent_versions(
+    store: &ObjectStore,
+    folders: &[String],
+    found: &mut Vec<NoncurrentVersion>,
+) -> Result<VersionListing, Error> {
+    let is_of_use = |version: &NoncurrentVersion| {
+        matches!(
+            layout::parse_terragrunt_key(&version.object.key),
+            Some((_, TerragruntKey::State { .. } | TerragruntKey::Config(ConfigKey::Current)))
+        )
     };
     for folder in folders {
-        let access = earlier::each(store, folder, |version| found.extend(Some(version).filter(is_of_use))).await?;
-        if access != Access::Listed {
+        let access = earlier::for_each_noncurrent_version(store, folder, |version| found.extend(Some(version).filter(is_of_use))).await?;
+        if access != VersionListing::Listed {
             return Ok(access);
         }
     }
-    Ok(Access::Listed)
+    Ok(VersionListing::Listed)
 }
 
-impl Sink for Survey {
-    fn page(&mut self, listing: &Listing, _: &str, page: Page) -> Result<Vec<Listed>, Fault> {
-        let of_records = listing.prefix.starts_with(LOGS);
-        let is_read = |listed: &Listed| if of_records { self.wants_record(listed) } else { self.take_object(listed) };
+impl ObjectSink for CoverageEvidence {
+    fn accept_page(&mut self, listing: &ListRequest, _: &str, page: ListPage) -> Result<Vec<ObjectMeta>, Error> {
+        let of_records = listing.prefix.starts_with(RECORDS_PREFIX);
+        let is_read = |listed: &ObjectMeta| if of_records { self.wants_record(listed) } else { self.add_object(listed) };
         Ok(page.objects.into_iter().filter(is_read).collect())
     }
 
-    fn object(&mut self, listed: &Listed, body: Result<Option<Vec<u8>>, Fault>) {
-        if let Some((segment, _)) = layout::parse_key(&listed.key) {
+    fn accept_object(&mut self, listed: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>) {
+        if let Some((segment, _)) = layout::parse_terragrunt_key(&listed.key) {
             // One that is no seal any more is for `verify`.
-            let seal = body.ok().flatten().and_then(|body| Seal::read(&body));
-            self.customer(&segment).into_iter().for_each(|customer| customer.seals.extend(seal.clone()));
+            let seal = body.ok().flatten().and_then(|body| ChainSeal::parse(&body));
+            self.wanted_customer(&segment).into_iter().for_each(|customer| customer.seals.extend(seal.clone()));
             return;
         }
         let sha256 = body.as_ref().ok().and_then(Option::as_deref).map(sha256_hex).unwrap_or_default();
         let read = match body {
-            Ok(Some(body)) => reading::read(&body).map_err(|reason| format!("`{}`: {reason}", listed.key)),
+            Ok(Some(body)) => reading::parse_record(&body).map_err(|reason| format!("`{}`: {reason}", listed.key)),
             Ok(None) => return,
-            Err(fault) => Err(fault.text),
+            Err(fault) => Err(fault.message),
         };
-        let Some(key) = layout::parse_log_key(&listed.key) else { return };
+        let Some(key) = layout::parse_record_key(&listed.key) else { return };
         // A record that cannot be read is one all the same: somebody logged then.
         let reading = read.unwrap_or_else(|why| {
-            self.left_out.push(why);
-            Reading::default()
+            self.skipped.push(why);
+            ParsedRecord::default()
         });
-        let at = reading.at.or(key.at).unwrap_or(listed.modified);
-        if let Some(customer) = self.customer(&layout::owner(key.segment)) {
-            if layout::segment(&reading.customer) == layout::owner(key.segment) {
+        let at = reading.deployed_at.or(key.deployed_at).unwrap_or(listed.last_modified);
+        if let Some(customer) = self.wanted_customer(&layout::canonical_segment(key.segment)) {
+            if layout::customer_segment(&reading.customer) == layout::canonical_segment(key.segment) {
                 customer.name.clone_from(&reading.customer);
             }
-            customer.records.push(Logged { sha256, ..Logged::of(reading, at) });
+            customer.records.push(RecordEvidence { sha256, ..RecordEvidence::from_record(reading, at) });
         }
     }
 }
 
-impl Survey {
+impl CoverageEvidence {
     /// The customer whose keys have this segment, if it is wanted.
-    fn customer(&mut self, segment: &str) -> Option<&mut Customer> {
-        if self.only.as_ref().is_some_and(|only| only != segment) {
+    fn wanted_customer(&mut self, segment: &str) -> Option<&mut CustomerEvidence> {
+        if self.wanted_segment.as_ref().is_some_and(|only| only != segment) {
             return None;
         }
-        let name = || layout::customer_of(segment).unwrap_or_else(|| segment.to_owned());
-        let new = || Customer { name: name(), ..Customer::default() };
+        let name = || layout::parse_customer_segment(segment).unwrap_or_else(|| segment.to_owned());
+        let new = || CustomerEvidence { name: name(), ..CustomerEvidence::default() };
         Some(self.customers.entry(segment.to_owned()).or_insert_with(new))
     }
 
-    fn wants_record(&mut self, listed: &Listed) -> bool {
-        let Some(key) = layout::parse_log_key(&listed.key) else { return false };
-        if self.customer(&layout::owner(key.segment)).is_none() {
+    fn wants_record(&mut self, listed: &ObjectMeta) -> bool {
+        let Some(key) = layout::parse_record_key(&listed.key) else { return false };
+        if self.wanted_customer(&layout::canonical_segment(key.segment)).is_none() {
             return false;
         }
         if listed.size > LARGEST_RECORD {
-            self.left_out.push(format!("`{}`: it has {} bytes, and at most {LARGEST_RECORD} are read", listed.key, listed.size));
+            self.skipped.push(format!("`{}`: it has {} bytes, and at most {LARGEST_RECORD} are read", listed.key, listed.size));
         }
         listed.size <= LARGEST_RECORD
     }
 
     /// Notes what a listing says of an object; whether it has to be read as well.
-    fn take_object(&mut self, listed: &Listed) -> bool {
-        let Some((segment, beside)) = layout::parse_key(&listed.key) else { return false };
-        let Some(customer) = self.customer(&segment) else { return false };
+    fn add_object(&mut self, listed: &ObjectMeta) -> bool {
+        let Some((segment, beside)) = layout::parse_terragrunt_key(&listed.key) else { return false };
+        let Some(customer) = self.wanted_customer(&segment) else { return false };
         match beside {
-            Beside::Config(ConfigKey::Seal { .. }) => return listed.size <= LARGEST_RECORD,
-            Beside::State { unit } => {
+            TerragruntKey::Config(ConfigKey::Seal { .. }) => return listed.size <= LARGEST_RECORD,
+            TerragruntKey::State { unit } => {
                 customer.units.insert(unit.to_owned());
-                customer.changes.push(Change { at: listed.modified, unit: unit.to_owned() });
+                customer.changes.push(StateChange { at: listed.last_modified, unit: unit.to_owned() });
             }
-            Beside::Config(ConfigKey::Version { at, md5 }) => {
-                customer.copies.push(Held { at, md5: md5.to_owned(), key: listed.key.clone(), deployment_id: String::new() });
+            TerragruntKey::Config(ConfigKey::Version { captured_at: at, md5 }) => {
+                customer.copies.push(StoredConfig { at, md5: md5.to_owned(), key: listed.key.clone(), deployment_id: String::new() });
             }
-            Beside::Config(ConfigKey::Current) => {
+            TerragruntKey::Config(ConfigKey::Current) => {
                 // There may be ours, and one of the earlier module in a folder that is called by the name itself.
-                let mut both = vec![Held { key: listed.key.clone(), at: listed.modified, ..Held::default() }];
-                both.extend(customer.current.take());
+                let mut both = vec![StoredConfig { key: listed.key.clone(), at: listed.last_modified, ..StoredConfig::default() }];
+                both.extend(customer.current_config.take());
                 both.sort_by_key(|it| it.at);
-                customer.current = both.pop();
+                customer.current_config = both.pop();
                 let rest = both.into_iter().map(|it| (it.key, None));
-                self.others.entry(segment).or_default().extend(rest);
+                self.other_configs.entry(segment).or_default().extend(rest);
             }
         }
         false
     }
 
-    fn take_version(&mut self, version: Overwritten) {
-        let Some((segment, beside)) = layout::parse_key(&version.listed.key) else { return };
-        let Some(customer) = self.customer(&segment) else { return };
+    fn add_noncurrent_version(&mut self, version: NoncurrentVersion) {
+        let Some((segment, beside)) = layout::parse_terragrunt_key(&version.object.key) else { return };
+        let Some(customer) = self.wanted_customer(&segment) else { return };
         match beside {
-            Beside::State { unit } => customer.changes.push(Change { at: version.listed.modified, unit: unit.to_owned() }),
-            Beside::Config(ConfigKey::Current) => {
-                self.others.entry(segment).or_default().push((version.listed.key.clone(), Some(version.version)));
+            TerragruntKey::State { unit } => customer.changes.push(StateChange { at: version.object.last_modified, unit: unit.to_owned() }),
+            TerragruntKey::Config(ConfigKey::Current) => {
+                self.other_configs.entry(segment).or_default().push((version.object.key.clone(), Some(version.version_id)));
             }
-            Beside::Config(ConfigKey::Version { .. } | ConfigKey::Seal { .. }) => {}
+            TerragruntKey::Config(ConfigKey::Version { .. } | ConfigKey::Seal { .. }) => {}
         }
     }
 
-    fn take_spool(&mut self, spool: &Spool, bucket: &str) {
-        let contents = spool.look();
-        self.left_out.extend(contents.faults.iter().map(ToString::to_string));
+    fn add_spooled_items(&mut self, spool: &Spool, bucket: &str) {
+        let contents = spool.list();
+        self.skipped.extend(contents.errors.iter().map(ToString::to_string));
         for path in contents.items {
-            match Spool::peek(&path) {
+            match Spool::read_item(&path) {
                 Ok(Some((item, body))) if item.target.bucket == bucket => {
-                    let segment = layout::segment(&item.customer);
-                    if let Some(customer) = self.customer(&segment) {
+                    let segment = layout::customer_segment(&item.customer);
+                    if let Some(customer) = self.wanted_customer(&segment) {
                         customer.name.clone_from(&item.customer);
-                        customer.kept.push(Kept { path: path.display().to_string(), thing: Thing::of(item, &body) });
+                        customer.spooled.push(SpooledEvidence {
+                            path: path.display().to_string(),
+                            content: SpooledContent::from_spool_item(item, &body),
+                        });
                     }
                 }
                 Ok(_) => {}
-                Err(refused) => self.left_out.push(format!("`{}`: {refused}", path.display())),
+                Err(refused) => self.skipped.push(format!("`{}`: {refused}", path.display())),
             }
         }
     }
 
     /// Looks once more for the copies that records name, and for `config.yaml` where there is none beside records: a deployment
     /// may have come between the two listings.
-    async fn look_for_missing(&mut self, store: &Store) -> Result<(), Fault> {
+    async fn find_missing_configs(&mut self, store: &ObjectStore) -> Result<(), Error> {
         // A record may name anything; only what can be a copy of this customer's is asked for.
-        let is_copy = |segment: &str, key: &str| matches!(layout::parse_key(key), Some((owner, Beside::Config(ConfigKey::Version { .. }))) if owner == segment);
+        let is_copy = |segment: &str, key: &str| matches!(layout::parse_terragrunt_key(key), Some((owner, TerragruntKey::Config(ConfigKey::Version { .. }))) if owner == segment);
         let missing = self.customers.iter().flat_map(|(segment, it)| it.missing_keys().into_iter().map(move |key| (segment, key)));
         let copies = missing.filter(|(segment, key)| is_copy(segment, key)).map(|(_, key)| key.to_owned());
-        let has_none = |it: &&Customer| it.current.is_none() && !it.records.is_empty();
-        let currents = self.customers.values().filter(has_none).map(|it| layout::config_key(&it.name));
+        let has_none = |it: &&CustomerEvidence| it.current_config.is_none() && !it.records.is_empty();
+        let currents = self.customers.values().filter(has_none).map(|it| layout::current_config_key(&it.name));
         let keys: Vec<String> = copies.chain(currents).collect();
         let looks = keys.into_iter().map(|key| async move {
-            let is_there = patiently(|| store.head(&key)).await?.is_some();
-            Ok::<_, Fault>(Some(key).filter(|_| is_there))
+            let is_there = retry_with_backoff(|| store.head_object(&key)).await?.is_some();
+            Ok::<_, Error>(Some(key).filter(|_| is_there))
         });
-        let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
+        let mut looks = stream::iter(looks).buffer_unordered(HEAD_CONCURRENCY);
         while let Some(done) = looks.next().await {
             if let Some(key) = done? {
-                self.take_object(&Listed { key, modified: DateTime::default(), size: 0, etag: String::new() });
+                self.add_object(&ObjectMeta { key, last_modified: DateTime::default(), size: 0, etag: String::new() });
             }
         }
         Ok(())
     }
 
     /// Reads the metadata of each `config.yaml`, and of the copies that no record explains.
-    async fn look_at_configs(&mut self, store: &Store) -> Result<(), Fault> {
+    async fn read_config_metadata(&mut self, store: &ObjectStore) -> Result<(), Error> {
         let mut asked = Vec::new();
         for (segment, customer) in &self.customers {
             let compared = customer.records.iter().any(|it| !it.config_hash.is_empty());
-            let current = customer.current.iter().map(|it| (None, it.clone(), compared));
-            let copies = customer.unexplained().into_iter().map(|place| (Some(place), customer.copies[place].clone(), false));
+            let current = customer.current_config.iter().map(|it| (None, it.clone(), compared));
+            let copies = customer.unexplained_copies().into_iter().map(|place| (Some(place), customer.copies[place].clone(), false));
             asked.extend(current.chain(copies).map(|(place, held, compared)| (segment.clone(), place, held, compared)));
         }
         let looks = asked.into_iter().map(|(segment, place, mut held, compared)| async move {
-            let is_there = complete(store, &mut held, compared).await?;
-            Ok::<_, Fault>((segment, place, Some(held).filter(|_| is_there)))
+            let is_there = complete_config(store, &mut held, compared).await?;
+            Ok::<_, Error>((segment, place, Some(held).filter(|_| is_there)))
         });
-        let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
+        let mut looks = stream::iter(looks).buffer_unordered(HEAD_CONCURRENCY);
         while let Some(done) = looks.next().await {
             let (segment, place, held) = done?;
             let Some(customer) = self.customers.get_mut(&segment) else { continue };
             match (place, held) {
-                (None, held) => customer.current = held,
+                (None, held) => customer.current_config = held,
                 (Some(place), Some(held)) => customer.copies[place] = held,
                 // Deleted since it was listed; the next run will say so.
                 (Some(_), None) => {}
@@ -260,21 +271,23 @@ impl Survey {
     }
 
     /// Looks among the other configs for those that only a record of the earlier module names.
-    async fn look_at_others(&mut self, store: &Store) -> Result<(), Fault> {
-        let others = std::mem::take(&mut self.others).into_iter();
-        let wanted = others.filter(|(segment, _)| self.customers.get(segment).is_some_and(|it| !it.lost_hashes().is_empty()));
+    async fn read_other_configs(&mut self, store: &ObjectStore) -> Result<(), Error> {
+        let others = std::mem::take(&mut self.other_configs).into_iter();
+        let wanted = others.filter(|(segment, _)| self.customers.get(segment).is_some_and(|it| !it.lost_md5s().is_empty()));
         let each = wanted.flat_map(|(segment, others)| others.into_iter().map(move |other| (segment.clone(), other)));
         let looks = each.map(|(segment, (key, version))| async move {
             let version = version.as_deref();
-            let Some(head) = patiently(|| store.head_version(&key, version)).await? else { return Ok((segment, String::new())) };
-            md5_of(store, &key, version, &head).await.map(|md5| (segment, md5))
+            let Some(head) = retry_with_backoff(|| store.head_object_version(&key, version)).await? else {
+                return Ok((segment, String::new()));
+            };
+            read_config_md5(store, &key, version, &head).await.map(|md5| (segment, md5))
         });
-        let mut looks = stream::iter(looks.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        let mut looks = stream::iter(looks.collect::<Vec<_>>()).buffer_unordered(HEAD_CONCURRENCY);
         while let Some(done) = looks.next().await {
             match done {
-                Ok((segment, md5)) => self.customers.entry(segment).or_default().earlier.extend(Some(md5).filter(|md5| !md5.is_empty())),
+                Ok((segment, md5)) => self.customers.entry(segment).or_default().other_md5s.extend(Some(md5).filter(|md5| !md5.is_empty())),
                 // Who may list versions may not be allowed to read them.
-                Err(fault) if fault.kind == Kind::Denied => {}
+                Err(fault) if fault.kind == ErrorKind::Denied => {}
                 Err(fault) => return Err(fault),
             }
         }
@@ -284,24 +297,24 @@ impl Survey {
 
 /// Completes what the listing says of a config by its metadata, and by its bytes where that lacks an MD5 which is
 /// `compared`; whether it is there.
-async fn complete(store: &Store, config: &mut Held, compared: bool) -> Result<bool, Fault> {
-    let Some(head) = patiently(|| store.head(&config.key)).await? else { return Ok(false) };
-    config.deployment_id = head.metadata.get(DEPLOYMENT_ID).cloned().unwrap_or_default();
-    config.at = captured_at(&head).unwrap_or(config.at);
+async fn complete_config(store: &ObjectStore, config: &mut StoredConfig, compared: bool) -> Result<bool, Error> {
+    let Some(head) = retry_with_backoff(|| store.head_object(&config.key)).await? else { return Ok(false) };
+    config.deployment_id = head.metadata.get(DEPLOYMENT_ID_FIELD).cloned().unwrap_or_default();
+    config.at = parse_captured_at(&head).unwrap_or(config.at);
     if config.md5.is_empty() && compared {
-        config.md5 = md5_of(store, &config.key, None, &head).await?;
+        config.md5 = read_config_md5(store, &config.key, None, &head).await?;
     }
     Ok(true)
 }
 
 /// The MD5 of an object, or of a version of it, by its metadata or else its bytes; empty where it is gone or too large.
-async fn md5_of(store: &Store, key: &str, version: Option<&str>, head: &Head) -> Result<String, Fault> {
-    if let Some(md5) = head.metadata.get(MD5) {
+async fn read_config_md5(store: &ObjectStore, key: &str, version: Option<&str>, head: &ObjectHead) -> Result<String, Error> {
+    if let Some(md5) = head.metadata.get(MD5_FIELD) {
         return Ok(md5.clone());
     }
-    if head.size > LARGEST {
+    if head.size > MAX_STORED_CONFIG_BYTES {
         return Ok(String::new());
     }
-    let bytes = patiently(|| store.get_version(key, version, LARGEST)).await?;
-    Ok(bytes.map(|bytes| digests(&bytes).md5).unwrap_or_default())
+    let bytes = retry_with_backoff(|| store.get_object_version(key, version, MAX_STORED_CONFIG_BYTES)).await?;
+    Ok(bytes.map(|bytes| compute_digests(&bytes).md5).unwrap_or_default())
 }

@@ -7,20 +7,20 @@ use std::fmt::Write as _;
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use crate::text::is_unruly;
+use crate::text::is_unsafe_for_display;
 
 /// What a policy is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Term {
+pub enum PolicyNode {
     /// A string.
     Text(String),
     /// Several terms.
-    List(Vec<Term>),
+    List(Vec<PolicyNode>),
     /// Named terms, in the order in which they are written.
-    Object(Vec<(String, Term)>),
+    Object(Vec<(String, PolicyNode)>),
 }
 
-impl Term {
+impl PolicyNode {
     /// A string.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
@@ -90,7 +90,7 @@ impl Term {
     }
 }
 
-impl Serialize for Term {
+impl Serialize for PolicyNode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => serializer.serialize_str(text),
@@ -107,8 +107,8 @@ impl Serialize for Term {
 }
 
 /// The widest name of those around a place that `terraform fmt` aligns.
-fn width(fields: &[(String, Term)], place: usize) -> usize {
-    let is_short = |(_, term): &&(String, Term)| matches!(term, Term::Text(_));
+fn width(fields: &[(String, PolicyNode)], place: usize) -> usize {
+    let is_short = |(_, term): &&(String, PolicyNode)| matches!(term, PolicyNode::Text(_));
     if !is_short(&&fields[place]) {
         return 0;
     }
@@ -125,7 +125,7 @@ fn name_in_hcl(name: &str) -> String {
 /// A string of HCL, in which nothing is a template.
 fn quoted(text: &str) -> String {
     let escaped = serde_json::to_string(text).expect("a string").replace("${", "$${").replace("%{", "%%{");
-    if escaped.contains(is_unruly) { ascii(&escaped) } else { escaped }
+    if escaped.contains(is_unsafe_for_display) { ascii(&escaped) } else { escaped }
 }
 
 /// JSON that says the same in ASCII.
@@ -151,20 +151,20 @@ mod tests {
     #[test]
     fn strings_say_the_same_in_json_and_are_no_templates_in_hcl() {
         let text = "a${*}%{if}\"\\\u{1b}é株\u{1f600}";
-        assert_eq!(Term::text(text).json(), r#""a${*}%{if}\"\\\u001b\u00e9\u682a\ud83d\ude00""#);
-        assert_eq!(serde_json::from_str::<String>(&Term::text(text).json()).expect("JSON"), text);
-        assert_eq!(Term::text("a${*}%{if}é").hcl(0), r#""a$${*}%%{if}é""#);
+        assert_eq!(PolicyNode::text(text).json(), r#""a${*}%{if}\"\\\u001b\u00e9\u682a\ud83d\ude00""#);
+        assert_eq!(serde_json::from_str::<String>(&PolicyNode::text(text).json()).expect("JSON"), text);
+        assert_eq!(PolicyNode::text("a${*}%{if}é").hcl(0), r#""a$${*}%%{if}é""#);
     }
 
     #[test]
     fn hcl_is_indented_and_aligned_as_terraform_fmt_leaves_it() {
-        let condition = Term::object([("s3:prefix", Term::text("a*")), ("aws:é", Term::text("b"))]);
-        let tree = Term::object([
-            ("Sid", Term::text("Read")),
-            ("Effect", Term::text("Allow")),
-            ("Resource", Term::List(vec![Term::text("x"), Term::text("y")])),
+        let condition = PolicyNode::object([("s3:prefix", PolicyNode::text("a*")), ("aws:é", PolicyNode::text("b"))]);
+        let tree = PolicyNode::object([
+            ("Sid", PolicyNode::text("Read")),
+            ("Effect", PolicyNode::text("Allow")),
+            ("Resource", PolicyNode::List(vec![PolicyNode::text("x"), PolicyNode::text("y")])),
             ("Condition", condition),
-            ("V", Term::text("1")),
+            ("V", PolicyNode::text("1")),
         ]);
         let expected = r#"{
     Sid    = "Read"
@@ -180,16 +180,16 @@ mod tests {
     V = "1"
   }"#;
         assert_eq!(tree.hcl(2), expected);
-        let list = || Term::object([("A", Term::List(vec![Term::text("x")]))]);
+        let list = || PolicyNode::object([("A", PolicyNode::List(vec![PolicyNode::text("x")]))]);
         assert_eq!(list().hcl(0), "{\n  A = [\n    \"x\",\n  ]\n}");
-        let nested = Term::List(vec![list()]);
+        let nested = PolicyNode::List(vec![list()]);
         assert_eq!(nested.hcl(0), "[\n  {\n    A = [\n      \"x\",\n    ]\n  },\n]");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&tree.json()).expect("JSON")["Condition"]["aws:é"], "b");
     }
 
     #[test]
     fn one_string_is_no_list() {
-        assert_eq!(Term::one_or_many(["a"]), Term::text("a"));
-        assert_eq!(Term::one_or_many(["a", "b"]), Term::List(vec![Term::text("a"), Term::text("b")]));
+        assert_eq!(PolicyNode::one_or_many(["a"]), PolicyNode::text("a"));
+        assert_eq!(PolicyNode::one_or_many(["a", "b"]), PolicyNode::List(vec![PolicyNode::text("a"), PolicyNode::text("b")]));
     }
 }

@@ -8,28 +8,28 @@ use std::fmt::Write as _;
 /// Control characters (Unicode `Cc`), line separators, and marks that turn the writing direction: what makes a reader see
 /// something else than what is there.
 #[must_use]
-pub fn is_unruly(c: char) -> bool {
+pub fn is_unsafe_for_display(c: char) -> bool {
     c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `text` with U+FFFD in the place of whatever is unruly.
 #[must_use]
-pub fn plain(text: &str) -> Cow<'_, str> {
-    if text.contains(is_unruly) { text.replace(is_unruly, "\u{fffd}").into() } else { text.into() }
+pub fn sanitize(text: &str) -> Cow<'_, str> {
+    if text.contains(is_unsafe_for_display) { text.replace(is_unsafe_for_display, "\u{fffd}").into() } else { text.into() }
 }
 
 /// A spreadsheet's cell that is text: plain, and with a leading `'` where it would be run as a formula (OWASP, "CSV
 /// Injection"), also in full-width characters or behind white space.
 #[must_use]
-pub fn unarmed(text: &str) -> Cow<'_, str> {
-    let plain = plain(text);
+pub fn escape_formula(text: &str) -> Cow<'_, str> {
+    let plain = sanitize(text);
     if plain.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) { format!("'{plain}").into() } else { plain }
 }
 
 /// Text for HTML, between tags or in a quoted attribute: plain, and no part of it is markup.
 #[must_use]
 pub fn escape_html(text: &str) -> Cow<'_, str> {
-    let plain = plain(text);
+    let plain = sanitize(text);
     if !plain.contains(['&', '<', '>', '"', '\'']) {
         return plain;
     }
@@ -50,12 +50,12 @@ pub fn escape_html(text: &str) -> Cow<'_, str> {
 /// JSON whose strings say the same, but in which nothing is unruly as it stands there.
 #[must_use]
 pub fn escape_json(json: &str) -> Cow<'_, str> {
-    if !json.contains(is_unruly) {
+    if !json.contains(is_unsafe_for_display) {
         return json.into();
     }
     let mut escaped = String::with_capacity(json.len() + 16);
     for c in json.chars() {
-        if is_unruly(c) {
+        if is_unsafe_for_display(c) {
             // All of them lie below U+10000, where one escape is enough.
             let _ = write!(escaped, "\\u{:04x}", u32::from(c));
         } else {
@@ -67,7 +67,7 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
 
 /// `1 change`, `2 changes`.
 #[must_use]
-pub fn counted(number: usize, what: &str) -> String {
+pub fn count_noun(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -77,16 +77,16 @@ mod tests {
 
     #[test]
     fn cells_run_nothing_and_hide_nothing() {
-        assert_eq!(unarmed("=HYPERLINK(\"x\")"), "'=HYPERLINK(\"x\")");
-        assert_eq!(unarmed(" \u{a0}+1"), "' \u{a0}+1");
-        assert_eq!(unarmed("＝1"), "'＝1");
-        assert_eq!(unarmed("a\u{1b}[2J\r\n\u{202e}b\u{200f}"), "a\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}b\u{fffd}");
-        assert_eq!(unarmed("plain, \"quoted\" = x"), "plain, \"quoted\" = x");
+        assert_eq!(escape_formula("=HYPERLINK(\"x\")"), "'=HYPERLINK(\"x\")");
+        assert_eq!(escape_formula(" \u{a0}+1"), "' \u{a0}+1");
+        assert_eq!(escape_formula("＝1"), "'＝1");
+        assert_eq!(escape_formula("a\u{1b}[2J\r\n\u{202e}b\u{200f}"), "a\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}b\u{fffd}");
+        assert_eq!(escape_formula("plain, \"quoted\" = x"), "plain, \"quoted\" = x");
     }
 
     #[test]
     fn one_is_counted_without_an_s() {
-        assert_eq!([0, 1, 2].map(|number| counted(number, "change")), ["0 changes", "1 change", "2 changes"]);
+        assert_eq!([0, 1, 2].map(|number| count_noun(number, "change")), ["0 changes", "1 change", "2 changes"]);
     }
 
     #[test]
@@ -101,7 +101,7 @@ mod tests {
         let text = "é\u{9b}\u{7f}\u{202e}\u{2028}\n\"\\";
         let json = serde_json::to_string(text).expect("JSON");
         let escaped = escape_json(&json);
-        assert!(!escaped.contains(is_unruly), "{escaped}");
+        assert!(!escaped.contains(is_unsafe_for_display), "{escaped}");
         assert_eq!(serde_json::from_str::<String>(&escaped).expect("JSON"), text);
     }
 }

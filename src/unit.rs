@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use crate::digest::sha256_hex;
 
 /// The unit's folder in a customer folder.
-pub const UNIT: &str = "config-backup";
+pub const UNIT_FOLDER_NAME: &str = "config-backup";
 /// The root file that `terragrunt.hcl` includes unless `init` writes another name.
-pub const DEFAULT_ROOT: &str = "root.hcl";
+pub const DEFAULT_ROOT_NAME: &str = "root.hcl";
 /// The file that has the name of the root file.
 pub const TERRAGRUNT_HCL: &str = "terragrunt.hcl";
 
 /// What stands before and after the name of the root file. Exactly one line of `terragrunt.hcl` has both.
-const BEFORE_ROOT: &str = "find_in_parent_folders(\"";
-const AFTER_ROOT: &str = "\", \"${get_terragrunt_dir()}/no_root.hcl\")";
+const ROOT_NAME_PREFIX: &str = "find_in_parent_folders(\"";
+const ROOT_NAME_SUFFIX: &str = "\", \"${get_terragrunt_dir()}/no_root.hcl\")";
 /// The line of the manifest that says which root file `terragrunt.hcl` includes as it was written.
-const ROOT_LINE: &str = "# terragrunt.hcl includes the root file: ";
+const MANIFEST_ROOT_PREFIX: &str = "# terragrunt.hcl includes the root file: ";
 
 /// One file of the unit.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +33,7 @@ impl File {
     /// Its bytes in a folder whose root file is `root`.
     #[must_use]
     pub fn content_for(&self, root: &str) -> Cow<'static, [u8]> {
-        if self.name == TERRAGRUNT_HCL { with_root(Cow::Borrowed(self.content), root) } else { Cow::Borrowed(self.content) }
+        if self.name == TERRAGRUNT_HCL { replace_root_name(Cow::Borrowed(self.content), root) } else { Cow::Borrowed(self.content) }
     }
 }
 
@@ -44,7 +44,7 @@ macro_rules! files {
 }
 
 /// All files of the unit but the [`MANIFEST`].
-pub const FILES: &[File] = files![
+pub const UNIT_FILES: &[File] = files![
     ".gitattributes",
     "README.md",
     "helper.sh",
@@ -59,11 +59,11 @@ pub const FILES: &[File] = files![
 ];
 
 /// The digests of the files, in the form that `sha256sum -c` reads: shows what was changed since it was written.
-pub const MANIFEST: File = File { name: "unit.sha256", content: include_bytes!("../terraform/unit.sha256") };
+pub const MANIFEST_FILE: File = File { name: "unit.sha256", content: include_bytes!("../terraform/unit.sha256") };
 
 /// What to do with one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum FileAction {
     /// The file is missing.
     Create,
     /// The file is as this version writes it.
@@ -78,28 +78,28 @@ pub enum Action {
 
 /// What a manifest says was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Manifest {
+pub struct UnitManifest {
     /// SHA-256 digests by file name.
     digests: BTreeMap<String, String>,
     /// The root file that `terragrunt.hcl` included.
-    root: Option<String>,
+    root_name: Option<String>,
 }
 
-impl Manifest {
+impl UnitManifest {
     /// Reads a manifest; skips lines that have no digest.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let root = text.lines().find_map(|line| line.strip_prefix(ROOT_LINE)).map(|name| name.trim_end().to_owned());
+        let root = text.lines().find_map(|line| line.strip_prefix(MANIFEST_ROOT_PREFIX)).map(|name| name.trim_end().to_owned());
         let lines = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once("  "));
-        Self { digests: lines.map(|(digest, name)| (name.trim_end().to_owned(), digest.to_owned())).collect(), root }
+        Self { digests: lines.map(|(digest, name)| (name.trim_end().to_owned(), digest.to_owned())).collect(), root_name: root }
     }
 
     /// The manifest of a folder whose root file is `root`.
     #[must_use]
-    pub fn text(root: &str) -> String {
+    pub fn render(root: &str) -> String {
         let head = "# What `config-backup init` wrote here; `sha256sum -c unit.sha256` shows what was changed since.\n";
-        let lines = FILES.iter().map(|file| format!("{}  {}\n", sha256_hex(&file.content_for(root)), file.name));
-        format!("{head}{ROOT_LINE}{root}\n{}", lines.collect::<String>())
+        let lines = UNIT_FILES.iter().map(|file| format!("{}  {}\n", sha256_hex(&file.content_for(root)), file.name));
+        format!("{head}{MANIFEST_ROOT_PREFIX}{root}\n{}", lines.collect::<String>())
     }
 }
 
@@ -107,19 +107,19 @@ impl Manifest {
 ///
 /// The name of the root file belongs to the customer folder: a file that differs in it alone counts as unchanged.
 #[must_use]
-pub fn decide(file: &File, there: Option<&[u8]>, manifest: &Manifest) -> Action {
-    let Some(there) = there else { return Action::Create };
-    let repaired = with_lf(there);
+pub fn decide_action(file: &File, there: Option<&[u8]>, manifest: &UnitManifest) -> FileAction {
+    let Some(there) = there else { return FileAction::Create };
+    let repaired = normalize_line_ends(there);
     let is_terragrunt_hcl = file.name == TERRAGRUNT_HCL;
-    let standard = if is_terragrunt_hcl { with_root(repaired.clone(), DEFAULT_ROOT) } else { repaired.clone() };
+    let standard = if is_terragrunt_hcl { replace_root_name(repaired.clone(), DEFAULT_ROOT_NAME) } else { repaired.clone() };
     if standard == file.content {
-        return if repaired.len() == there.len() { Action::Leave } else { Action::RepairLineEnds };
+        return if repaired.len() == there.len() { FileAction::Leave } else { FileAction::RepairLineEnds };
     }
-    let root = manifest.root.as_deref().unwrap_or(DEFAULT_ROOT);
-    let written = if is_terragrunt_hcl { with_root(repaired, root) } else { repaired };
+    let root = manifest.root_name.as_deref().unwrap_or(DEFAULT_ROOT_NAME);
+    let written = if is_terragrunt_hcl { replace_root_name(repaired, root) } else { repaired };
     match manifest.digests.get(file.name) {
-        Some(digest) if *digest == sha256_hex(&written) => Action::Upgrade,
-        _ => Action::Keep,
+        Some(digest) if *digest == sha256_hex(&written) => FileAction::Upgrade,
+        _ => FileAction::Keep,
     }
 }
 
@@ -130,7 +130,7 @@ pub fn has_crlf(bytes: &[u8]) -> bool {
 }
 
 /// The bytes with LF in place of CR LF.
-fn with_lf(bytes: &[u8]) -> Cow<'_, [u8]> {
+fn normalize_line_ends(bytes: &[u8]) -> Cow<'_, [u8]> {
     if !has_crlf(bytes) {
         return Cow::Borrowed(bytes);
     }
@@ -145,30 +145,30 @@ fn with_lf(bytes: &[u8]) -> Cow<'_, [u8]> {
 
 /// The root file that a `terragrunt.hcl` of this unit includes; `None` where its line was rewritten.
 #[must_use]
-pub fn root_of(terragrunt_hcl: &[u8]) -> Option<&str> {
+pub fn find_root_name(terragrunt_hcl: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(terragrunt_hcl).ok()?;
-    Some(&text[span_of_root(text)?])
+    Some(&text[find_root_name_span(text)?])
 }
 
 /// `terragrunt.hcl` with another root file; as it is where its line was rewritten.
 #[must_use]
-pub fn with_root<'a>(terragrunt_hcl: Cow<'a, [u8]>, root: &str) -> Cow<'a, [u8]> {
+pub fn replace_root_name<'a>(terragrunt_hcl: Cow<'a, [u8]>, root: &str) -> Cow<'a, [u8]> {
     let Ok(text) = std::str::from_utf8(&terragrunt_hcl) else { return terragrunt_hcl };
-    match span_of_root(text) {
+    match find_root_name_span(text) {
         Some(span) if &text[span.clone()] != root => Cow::Owned(format!("{}{root}{}", &text[..span.start], &text[span.end..]).into_bytes()),
         _ => terragrunt_hcl,
     }
 }
 
-fn span_of_root(text: &str) -> Option<std::ops::Range<usize>> {
-    let end = text.find(AFTER_ROOT)?;
-    let start = text[..end].rfind(BEFORE_ROOT)? + BEFORE_ROOT.len();
-    is_root_name(&text[start..end]).then_some(start..end)
+fn find_root_name_span(text: &str) -> Option<std::ops::Range<usize>> {
+    let end = text.find(ROOT_NAME_SUFFIX)?;
+    let start = text[..end].rfind(ROOT_NAME_PREFIX)? + ROOT_NAME_PREFIX.len();
+    is_valid_root_name(&text[start..end]).then_some(start..end)
 }
 
 /// Whether a name can stand in the quoted text of `terragrunt.hcl` and of the manifest as it is.
 #[must_use]
-pub fn is_root_name(name: &str) -> bool {
+pub fn is_valid_root_name(name: &str) -> bool {
     let is_relative = !name.starts_with('/') && !name.ends_with('/');
     !name.trim().is_empty()
         && name.trim() == name
@@ -190,35 +190,35 @@ pub fn is_legacy_module(main_tf: &str) -> bool {
 mod tests {
     use super::*;
 
-    const MAIN: File = File { name: "main.tf", content: b"new\n" };
+    const MAIN_FILE: File = File { name: "main.tf", content: b"new\n" };
 
     fn terragrunt_hcl() -> &'static File {
-        FILES.iter().find(|file| file.name == TERRAGRUNT_HCL).expect("it")
+        UNIT_FILES.iter().find(|file| file.name == TERRAGRUNT_HCL).expect("it")
     }
 
     #[test]
     fn the_manifest_fits_the_files() {
-        assert_eq!(String::from_utf8_lossy(MANIFEST.content), Manifest::text(DEFAULT_ROOT), "run `make manifest`");
+        assert_eq!(String::from_utf8_lossy(MANIFEST_FILE.content), UnitManifest::render(DEFAULT_ROOT_NAME), "run `make manifest`");
     }
 
     #[test]
     fn only_what_the_user_changed_is_kept() {
         // printf 'old\n' | sha256sum
-        let written = Manifest::parse("# head\n01d09d19c2139a46aebfb577780d123d7396e97201bc7ead210a2ebff8239dee  main.tf\r\n");
-        assert_eq!((written.digests.len(), written.root.as_deref()), (1, None));
-        assert_eq!(Manifest::parse("# of  main.tf\nnone\n"), Manifest::default());
+        let written = UnitManifest::parse("# head\n01d09d19c2139a46aebfb577780d123d7396e97201bc7ead210a2ebff8239dee  main.tf\r\n");
+        assert_eq!((written.digests.len(), written.root_name.as_deref()), (1, None));
+        assert_eq!(UnitManifest::parse("# of  main.tf\nnone\n"), UnitManifest::default());
         for (there, action) in [
-            (&b"new\n"[..], Action::Leave),
-            (b"new\r\n", Action::RepairLineEnds),
-            (b"mine\n", Action::Keep),
-            (b"new\r\r\n", Action::Keep),
-            (b"old\n", Action::Upgrade),
-            (b"old\r\n", Action::Upgrade),
+            (&b"new\n"[..], FileAction::Leave),
+            (b"new\r\n", FileAction::RepairLineEnds),
+            (b"mine\n", FileAction::Keep),
+            (b"new\r\r\n", FileAction::Keep),
+            (b"old\n", FileAction::Upgrade),
+            (b"old\r\n", FileAction::Upgrade),
         ] {
-            assert_eq!(decide(&MAIN, Some(there), &written), action, "{there:?}");
+            assert_eq!(decide_action(&MAIN_FILE, Some(there), &written), action, "{there:?}");
         }
-        assert_eq!(decide(&MAIN, None, &written), Action::Create);
-        assert_eq!(decide(&MAIN, Some(b"old\n"), &Manifest::default()), Action::Keep);
+        assert_eq!(decide_action(&MAIN_FILE, None, &written), FileAction::Create);
+        assert_eq!(decide_action(&MAIN_FILE, Some(b"old\n"), &UnitManifest::default()), FileAction::Keep);
     }
 
     #[test]
@@ -226,40 +226,40 @@ mod tests {
         let shipped = String::from_utf8_lossy(terragrunt_hcl().content);
         let line = "find_in_parent_folders(\"root.hcl\", \"${get_terragrunt_dir()}/no_root.hcl\")";
         assert_eq!(shipped.matches(line).count(), 1);
-        assert_eq!(shipped.matches(AFTER_ROOT).count(), 1);
-        assert_eq!(root_of(terragrunt_hcl().content), Some("root.hcl"));
+        assert_eq!(shipped.matches(ROOT_NAME_SUFFIX).count(), 1);
+        assert_eq!(find_root_name(terragrunt_hcl().content), Some("root.hcl"));
         let written = terragrunt_hcl().content_for("live/common.hcl");
         assert_eq!(String::from_utf8_lossy(&written), shipped.replace(line, &line.replace("root.hcl\",", "live/common.hcl\",")));
-        assert_eq!(root_of(&written), Some("live/common.hcl"));
-        assert_eq!(with_root(written, DEFAULT_ROOT), terragrunt_hcl().content);
-        assert_eq!(MAIN.content_for("common.hcl"), MAIN.content);
+        assert_eq!(find_root_name(&written), Some("live/common.hcl"));
+        assert_eq!(replace_root_name(written, DEFAULT_ROOT_NAME), terragrunt_hcl().content);
+        assert_eq!(MAIN_FILE.content_for("common.hcl"), MAIN_FILE.content);
     }
 
     #[test]
     fn the_name_of_the_root_file_is_no_change_by_the_user() {
-        let by_init = Manifest::parse(&Manifest::text("common.hcl"));
+        let by_init = UnitManifest::parse(&UnitManifest::render("common.hcl"));
         let common = terragrunt_hcl().content_for("common.hcl");
-        assert_eq!(decide(terragrunt_hcl(), Some(&common), &by_init), Action::Leave);
+        assert_eq!(decide_action(terragrunt_hcl(), Some(&common), &by_init), FileAction::Leave);
         let by_hand = terragrunt_hcl().content_for("env.hcl");
-        assert_eq!(decide(terragrunt_hcl(), Some(&by_hand), &by_init), Action::Leave);
+        assert_eq!(decide_action(terragrunt_hcl(), Some(&by_hand), &by_init), FileAction::Leave);
         // An older version with another line, whose root file was then changed by hand.
         let older = |root: &str| [&terragrunt_hcl().content_for(root), &b"# older\n"[..]].concat();
         let digests = BTreeMap::from([(TERRAGRUNT_HCL.to_owned(), sha256_hex(&older("common.hcl")))]);
-        let manifest = Manifest { digests, root: Some("common.hcl".to_owned()) };
-        assert_eq!(decide(terragrunt_hcl(), Some(&older("env.hcl")), &manifest), Action::Upgrade);
+        let manifest = UnitManifest { digests, root_name: Some("common.hcl".to_owned()) };
+        assert_eq!(decide_action(terragrunt_hcl(), Some(&older("env.hcl")), &manifest), FileAction::Upgrade);
         let crlf = String::from_utf8_lossy(&older("env.hcl")).replace('\n', "\r\n");
-        assert_eq!(decide(terragrunt_hcl(), Some(crlf.as_bytes()), &manifest), Action::Upgrade);
-        assert_eq!(decide(terragrunt_hcl(), Some(&older("env.hcl")), &Manifest::default()), Action::Keep);
+        assert_eq!(decide_action(terragrunt_hcl(), Some(crlf.as_bytes()), &manifest), FileAction::Upgrade);
+        assert_eq!(decide_action(terragrunt_hcl(), Some(&older("env.hcl")), &UnitManifest::default()), FileAction::Keep);
     }
 
     #[test]
     fn a_root_file_has_a_relative_name_that_needs_no_escape() {
         for name in ["root.hcl", "terragrunt.hcl", "live/common.hcl", "Wurzel é.hcl", "my root.hcl"] {
-            assert!(is_root_name(name), "{name}");
-            assert_eq!(root_of(&terragrunt_hcl().content_for(name)), Some(name));
+            assert!(is_valid_root_name(name), "{name}");
+            assert_eq!(find_root_name(&terragrunt_hcl().content_for(name)), Some(name));
         }
         for name in ["", " ", "a\"b", "${x}", "%{x}", "a\\b", "/abs.hcl", "a\nb", "folder/", " root.hcl"] {
-            assert!(!is_root_name(name), "{name}");
+            assert!(!is_valid_root_name(name), "{name}");
         }
     }
 
@@ -268,6 +268,6 @@ mod tests {
         assert!(is_legacy_module("resource \"aws_s3_object\" \"config_backup\" {\n}"));
         assert!(is_legacy_module("resource   \"aws_s3_object\"   \"usage_log\" {"));
         assert!(!is_legacy_module("resource \"aws_s3_object\" \"other\" {}\n# aws_s3_object.config_backup"));
-        assert!(FILES.iter().all(|file| !is_legacy_module(&String::from_utf8_lossy(file.content))));
+        assert!(UNIT_FILES.iter().all(|file| !is_legacy_module(&String::from_utf8_lossy(file.content))));
     }
 }

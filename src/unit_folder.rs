@@ -6,16 +6,18 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::fault::{Fault, Kind};
-use crate::hcl::{self, Block};
-use crate::unit::{Action, FILES, File, MANIFEST, Manifest, TERRAGRUNT_HCL, decide, has_crlf, is_legacy_module, root_of};
+use crate::fault::{Error, ErrorKind};
+use crate::hcl::{self, HclBlock};
+use crate::unit::{
+    File, FileAction, MANIFEST_FILE, TERRAGRUNT_HCL, UNIT_FILES, UnitManifest, decide_action, find_root_name, has_crlf, is_legacy_module,
+};
 
 /// The lock file of Terraform.
 pub const LOCK_FILE: &str = ".terraform.lock.hcl";
 /// What the names of files end with that Terraform and OpenTofu read.
-const TERRAFORM_ENDS: [&str; 4] = [".tf", ".tofu", ".tf.json", ".tofu.json"];
+const TERRAFORM_FILE_SUFFIXES: [&str; 4] = [".tf", ".tofu", ".tf.json", ".tofu.json"];
 /// The providers that the unit itself uses.
-const OUR_PROVIDERS: [&str; 2] = ["external", "terraform"];
+const UNIT_PROVIDERS: [&str; 2] = ["external", "terraform"];
 
 /// The unit's folder.
 #[derive(Debug)]
@@ -23,22 +25,22 @@ pub struct UnitFolder {
     /// Where it is.
     pub path: PathBuf,
     /// Who wrote into it.
-    pub origin: Origin,
+    pub origin: UnitOrigin,
     /// What to do with each file.
-    pub files: Vec<(&'static File, Action)>,
+    pub files: Vec<(&'static File, FileAction)>,
     /// Whether the manifest has the line ends of Windows.
     pub has_crlf_manifest: bool,
     /// The root file in `terragrunt.hcl`, where its line is as we write it.
-    pub root: Option<String>,
+    pub root_name: Option<String>,
     /// Terraform files that are not of the unit.
-    pub leftovers: Vec<Leftover>,
+    pub leftovers: Vec<LeftoverFile>,
     /// Whether the lock file names the AWS provider, which only the legacy module needs.
     pub has_legacy_lock: bool,
 }
 
 /// Who wrote into a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum UnitOrigin {
     /// `init`, by the manifest.
     Init,
     /// The legacy module is there.
@@ -49,7 +51,7 @@ pub enum Origin {
 
 /// A Terraform file that is not of the unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leftover {
+pub struct LeftoverFile {
     /// Its name.
     pub name: String,
     /// Why Terraform fails with it in the unit's folder.
@@ -58,113 +60,118 @@ pub struct Leftover {
 
 impl UnitFolder {
     /// Reads the folder; a folder that does not exist has no files.
-    pub fn read(path: &Path) -> Result<Self, Fault> {
-        let manifest = read_file(path, MANIFEST.name)?;
-        let written = manifest.as_deref().map(|bytes| Manifest::parse(&String::from_utf8_lossy(bytes))).unwrap_or_default();
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let manifest = read_file(path, MANIFEST_FILE.name)?;
+        let written = manifest.as_deref().map(|bytes| UnitManifest::parse(&String::from_utf8_lossy(bytes))).unwrap_or_default();
         let mut files = Vec::new();
-        for file in FILES {
-            files.push((file, decide(file, read_file(path, file.name)?.as_deref(), &written)));
+        for file in UNIT_FILES {
+            files.push((file, decide_action(file, read_file(path, file.name)?.as_deref(), &written)));
         }
         let main = read_file(path, "main.tf")?.unwrap_or_default();
         let lock = read_file(path, LOCK_FILE)?.unwrap_or_default();
         let origin = match &manifest {
-            Some(_) => Origin::Init,
-            None if is_legacy_module(&String::from_utf8_lossy(&main)) => Origin::LegacyModule,
-            None => Origin::Unknown,
+            Some(_) => UnitOrigin::Init,
+            None if is_legacy_module(&String::from_utf8_lossy(&main)) => UnitOrigin::LegacyModule,
+            None => UnitOrigin::Unknown,
         };
         Ok(Self {
             path: path.to_owned(),
             origin,
             files,
             has_crlf_manifest: manifest.is_some_and(|bytes| has_crlf(&bytes)),
-            root: read_file(path, TERRAGRUNT_HCL)?.and_then(|bytes| root_of(&bytes).map(str::to_owned)),
-            leftovers: leftovers(path)?,
+            root_name: read_file(path, TERRAGRUNT_HCL)?.and_then(|bytes| find_root_name(&bytes).map(str::to_owned)),
+            leftovers: list_leftovers(path)?,
             has_legacy_lock: String::from_utf8_lossy(&lock).contains("hashicorp/aws\""),
         })
     }
 
     /// The names of the files that need `action`.
     #[must_use]
-    pub fn names(&self, action: Action) -> Vec<&'static str> {
+    pub fn files_needing(&self, action: FileAction) -> Vec<&'static str> {
         self.files.iter().filter(|(_, needed)| *needed == action).map(|(file, _)| file.name).collect()
     }
 
     /// Whether the folder has files of another module, which `init` never mixes with ours.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
-        self.origin != Origin::Init && (!self.names(Action::Keep).is_empty() || !self.leftovers.is_empty())
+        self.origin != UnitOrigin::Init && (!self.files_needing(FileAction::Keep).is_empty() || !self.leftovers.is_empty())
     }
 
     /// The leftovers that clash with the unit; files that Terragrunt overwrites in each run do not.
     #[must_use]
-    pub fn clashes(&self, overwritten: &[String]) -> Vec<String> {
+    pub fn list_clashes(&self, overwritten: &[String]) -> Vec<String> {
         let clashing = self.leftovers.iter().filter(|leftover| !overwritten.contains(&leftover.name));
         clashing.filter_map(|leftover| Some(format!("`{}` {}", leftover.name, leftover.clash.as_ref()?))).collect()
     }
 }
 
 /// The bytes of a file in the folder; `None` where it does not exist.
-pub fn read_file(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, Fault> {
+pub fn read_file(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, Error> {
     let path = folder.join(name);
     match fs::read(&path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Fault::new(Kind::Local, format!("cannot read `{}`: {error}", path.display()), "make the unit's files readable")),
+        Err(error) => {
+            Err(Error::new(ErrorKind::Local, format!("cannot read `{}`: {error}", path.display()), "make the unit's files readable"))
+        }
     }
 }
 
-fn leftovers(folder: &Path) -> Result<Vec<Leftover>, Fault> {
+fn list_leftovers(folder: &Path) -> Result<Vec<LeftoverFile>, Error> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => {
             let text = format!("cannot read the folder `{}`: {error}", folder.display());
-            return Err(Fault::new(Kind::Local, text, "make the unit's folder readable"));
+            return Err(Error::new(ErrorKind::Local, text, "make the unit's folder readable"));
         }
     };
     let names = entries.filter_map(Result::ok).map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let is_leftover = |name: &String| TERRAFORM_ENDS.iter().any(|end| name.ends_with(end)) && FILES.iter().all(|file| file.name != name);
+    let is_leftover =
+        |name: &String| TERRAFORM_FILE_SUFFIXES.iter().any(|end| name.ends_with(end)) && UNIT_FILES.iter().all(|file| file.name != name);
     let mut names: Vec<String> = names.filter(is_leftover).collect();
     names.sort();
     let mut found = Vec::new();
     for name in names {
         let bytes = read_file(folder, &name)?.unwrap_or_default();
-        found.push(Leftover { clash: clash(&name, &String::from_utf8_lossy(&bytes)), name });
+        found.push(LeftoverFile { clash: find_clash(&name, &String::from_utf8_lossy(&bytes)), name });
     }
     Ok(found)
 }
 
 /// Why Terraform fails with a file beside ours; `None` where it does not.
-fn clash(name: &str, text: &str) -> Option<String> {
+fn find_clash(name: &str, text: &str) -> Option<String> {
     if Path::new(name).extension().is_some_and(|extension| extension == "json") {
         let keys: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).unwrap_or_default();
         let known = ["terraform", "provider", "resource", "data"].into_iter().find(|key| keys.contains_key(*key))?;
         return Some(format!("has `{known}` settings of another module"));
     }
-    hcl::blocks(text).iter().find_map(clash_of_block)
+    hcl::parse_blocks(text).iter().find_map(find_block_clash)
 }
 
-fn clash_of_block(block: &Block) -> Option<String> {
+fn find_block_clash(block: &HclBlock) -> Option<String> {
     let label = block.labels.first().map_or("", String::as_str);
     let provider = label.split('_').next().unwrap_or_default();
     match block.kind.as_str() {
         "terraform" => {
-            let inner =
-                block.nested().into_iter().find(|inner| ["backend", "cloud", "required_providers"].contains(&inner.kind.as_str()))?;
+            let inner = block
+                .nested_blocks()
+                .into_iter()
+                .find(|inner| ["backend", "cloud", "required_providers"].contains(&inner.kind.as_str()))?;
             Some(format!("declares `{}` a second time", inner.kind))
         }
-        "provider" if !OUR_PROVIDERS.contains(&label) => Some(format!("needs the provider `{label}`")),
-        "resource" | "data" if !OUR_PROVIDERS.contains(&provider) => Some(format!("needs the provider `{provider}`")),
-        "resource" | "data" | "variable" | "output" | "check" if is_ours(block) => {
+        "provider" if !UNIT_PROVIDERS.contains(&label) => Some(format!("needs the provider `{label}`")),
+        "resource" | "data" if !UNIT_PROVIDERS.contains(&provider) => Some(format!("needs the provider `{provider}`")),
+        "resource" | "data" | "variable" | "output" | "check" if is_declared_by_unit(block) => {
             Some(format!("declares the {} `{}` a second time", block.kind, block.labels.join(".")))
         }
         _ => None,
     }
 }
 
-fn is_ours(block: &Block) -> bool {
-    let terraform = FILES.iter().filter(|file| TERRAFORM_ENDS.iter().any(|end| file.name.ends_with(end)));
-    let ours = terraform.flat_map(|file| hcl::blocks(&String::from_utf8_lossy(file.content)));
+fn is_declared_by_unit(block: &HclBlock) -> bool {
+    let terraform = UNIT_FILES.iter().filter(|file| TERRAFORM_FILE_SUFFIXES.iter().any(|end| file.name.ends_with(end)));
+    let ours = terraform.flat_map(|file| hcl::parse_blocks(&String::from_utf8_lossy(file.content)));
     ours.into_iter().any(|ours| (&ours.kind, &ours.labels) == (&block.kind, &block.labels))
 }
 
@@ -185,7 +192,7 @@ mod tests {
             ("x.tf.json", "{\"locals\": {}}", None),
             ("empty.tf", "", None),
         ] {
-            assert_eq!(clash(name, text).as_deref(), expected, "{name}");
+            assert_eq!(find_clash(name, text).as_deref(), expected, "{name}");
         }
     }
 
@@ -198,7 +205,7 @@ mod tests {
         assert!(!read().is_foreign() && read().has_legacy_lock);
         fs::write(folder.path().join("backend.tf"), "terraform {\n  backend \"s3\" {}\n}\n").expect("a file");
         assert!(read().is_foreign());
-        fs::write(folder.path().join(MANIFEST.name), MANIFEST.content).expect("a file");
-        assert!(!read().is_foreign() && read().clashes(&[]).len() == 1 && read().clashes(&["backend.tf".to_owned()]).is_empty());
+        fs::write(folder.path().join(MANIFEST_FILE.name), MANIFEST_FILE.content).expect("a file");
+        assert!(!read().is_foreign() && read().list_clashes(&[]).len() == 1 && read().list_clashes(&["backend.tf".to_owned()]).is_empty());
     }
 }

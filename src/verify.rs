@@ -7,20 +7,20 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 
-use crate::audit::{Finding, Holdings, audit};
-use crate::aws::Store;
-use crate::cli::Exit;
+use crate::audit::{AuditFinding, CustomerHoldings, audit_customer};
+use crate::aws::ObjectStore;
+use crate::cli::ExitCode;
 use crate::deployment::block_on;
-use crate::fault::Fault;
-use crate::formats::until_closed;
-use crate::inventory::{self, Taken};
-use crate::past::PATIENCE;
-use crate::source::Source;
-use crate::text::{counted, escape_json, plain};
+use crate::fault::Error;
+use crate::formats::ignore_broken_pipe;
+use crate::inventory::{self, LoadedInventory};
+use crate::past::READ_TIMEOUTS;
+use crate::source::BucketArgs;
+use crate::text::{count_noun, escape_json, sanitize};
 
 /// The arguments of `verify`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub struct VerifyArgs {
     /// The customer, by the exact name; without one all are looked at
     pub customer: Option<String>,
     /// As JSON: `findings`, and how many `customers`, `records`, `seals`, `versions` and `unsealed` records there are
@@ -28,13 +28,13 @@ pub struct Arguments {
     pub json: bool,
     /// Where to look
     #[command(flatten)]
-    pub source: Source,
+    pub source: BucketArgs,
 }
 
 /// What `verify --json` prints.
 #[derive(Debug, Serialize)]
-struct Report {
-    findings: Vec<Found>,
+struct VerifyReport {
+    findings: Vec<CustomerFinding>,
     customers: usize,
     records: usize,
     seals: usize,
@@ -48,75 +48,76 @@ struct Report {
 
 /// A finding and whose it is.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct Found {
+struct CustomerFinding {
     customer: String,
     #[serde(flatten)]
-    finding: Finding,
+    finding: AuditFinding,
 }
 
 /// Prints what is not as it was. Exit: 0, or 7 where something is; see README.md, "Exit codes".
-pub fn run(arguments: &Arguments, output: impl Write, mut messages: impl Write) -> Result<Exit> {
-    let target = arguments.source.target()?;
+pub fn run_verify(arguments: &VerifyArgs, output: impl Write, mut messages: impl Write) -> Result<ExitCode> {
+    let target = arguments.source.resolve_target()?;
     let customer = arguments.customer.as_deref();
     let (report, refused) = block_on(async {
-        let store = Arc::new(Store::open(&target, PATIENCE).await?);
-        let taken = inventory::take(&store, customer).await?;
-        let mut report = look(&taken);
+        let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);
+        let taken = inventory::load_inventory(&store, customer).await?;
+        let mut report = build_report(&taken);
         if !report.findings.is_empty() {
             // Of a deployment that is under way, a part is there already. What is wrong stays wrong.
-            let again = look(&inventory::take(&store, customer).await?).findings;
+            let again = build_report(&inventory::load_inventory(&store, customer).await?).findings;
             report.findings.retain(|found| again.binary_search(found).is_ok());
         }
-        Ok::<_, Fault>((report, taken.refused))
+        Ok::<_, Error>((report, taken.unreadable_archives))
     })??;
-    let written = write(&report, arguments.json, &mut BufWriter::new(output));
-    until_closed(written).context("write the findings to stdout")?;
+    let written = write_report(&report, arguments.json, &mut BufWriter::new(output));
+    ignore_broken_pipe(written).context("write the findings to stdout")?;
     for line in refused {
-        writeln!(messages, "config-backup: left out {}", plain(&line))?;
+        writeln!(messages, "config-backup: left out {}", sanitize(&line))?;
     }
-    writeln!(messages, "config-backup: {}", summary(&report))?;
-    Ok(Exit(if report.findings.is_empty() { 0 } else { 7 }))
+    writeln!(messages, "config-backup: {}", summarize_report(&report))?;
+    Ok(ExitCode(if report.findings.is_empty() { 0 } else { 7 }))
 }
 
-fn look(Taken { inventory, archived, .. }: &Taken) -> Report {
-    let mut findings: Vec<Found> = Vec::new();
+fn build_report(LoadedInventory { inventory, archived_records: archived, .. }: &LoadedInventory) -> VerifyReport {
+    let mut findings: Vec<CustomerFinding> = Vec::new();
     for (customer, holdings) in inventory {
-        findings.extend(audit(customer, holdings).into_iter().map(|finding| Found { customer: customer.clone(), finding }));
+        findings
+            .extend(audit_customer(customer, holdings).into_iter().map(|finding| CustomerFinding { customer: customer.clone(), finding }));
     }
     findings.sort();
-    let sum = |count: fn(&Holdings) -> usize| inventory.values().map(count).sum();
-    Report {
+    let sum = |count: fn(&CustomerHoldings) -> usize| inventory.values().map(count).sum();
+    VerifyReport {
         findings,
         customers: inventory.len(),
         records: sum(|it| it.records.len()),
         seals: sum(|it| it.seals.len()),
         versions: sum(|it| it.versions.len() + it.current.len()),
-        unsealed: sum(Holdings::earlier),
+        unsealed: sum(CustomerHoldings::count_unchained_records),
         archived: *archived,
     }
 }
 
-fn write(report: &Report, json: bool, output: &mut impl Write) -> std::io::Result<()> {
+fn write_report(report: &VerifyReport, json: bool, output: &mut impl Write) -> std::io::Result<()> {
     if json {
         let line = serde_json::to_string(report)?;
         writeln!(output, "{}", escape_json(&line))?;
     } else {
-        for Found { customer, finding } in &report.findings {
-            let what = serde_json::to_value(finding.what)?;
+        for CustomerFinding { customer, finding } in &report.findings {
+            let what = serde_json::to_value(finding.kind)?;
             let what = what.as_str().unwrap_or_default();
-            writeln!(output, "{what}: {}: {} (customer {})", plain(&finding.key), plain(&finding.why), plain(customer))?;
+            writeln!(output, "{what}: {}: {} (customer {})", sanitize(&finding.key), sanitize(&finding.detail), sanitize(customer))?;
         }
     }
     output.flush()
 }
 
-fn summary(report: &Report) -> String {
-    let Report { findings, customers, records, seals, versions, unsealed, archived } = report;
-    let found = if findings.is_empty() { "all is as it was written".to_owned() } else { counted(findings.len(), "finding") };
-    let [records, seals, configs, customers] =
-        [(records, "record"), (seals, "seal"), (versions, "config"), (customers, "customer")].map(|(number, what)| counted(*number, what));
+fn summarize_report(report: &VerifyReport) -> String {
+    let VerifyReport { findings, customers, records, seals, versions, unsealed, archived } = report;
+    let found = if findings.is_empty() { "all is as it was written".to_owned() } else { count_noun(findings.len(), "finding") };
+    let [records, seals, configs, customers] = [(records, "record"), (seals, "seal"), (versions, "config"), (customers, "customer")]
+        .map(|(number, what)| count_noun(*number, what));
     let beside =
-        |number: usize, words: &dyn Fn(&str) -> String| if number == 0 { String::new() } else { words(&counted(number, "record")) };
+        |number: usize, words: &dyn Fn(&str) -> String| if number == 0 { String::new() } else { words(&count_noun(number, "record")) };
     let archived = beside(*archived, &|them| format!("; {them} only in the archive"));
     let unsealed = beside(*unsealed, &|them| format!("; nothing vouches for {them}, in no chain"));
     format!("{found}: {records}, {seals} and {configs} of {customers}{archived}{unsealed}")

@@ -5,14 +5,14 @@ use chrono::{DateTime, Utc};
 use super::*;
 use crate::logged::Deployment;
 
-fn drawn(days: &[(&str, usize)]) -> String {
-    let mut summary = Summary::default();
+fn render_calendar(days: &[(&str, usize)]) -> String {
+    let mut summary = ReportTotals::default();
     for (day, count) in days {
         let at = format!("{day}T08:00:00Z").parse::<DateTime<Utc>>().expect("a time");
-        (0..*count).for_each(|_| summary.add(&Deployment { at, ..Deployment::default() }));
+        (0..*count).for_each(|_| summary.add_deployment(&Deployment { deployed_at: at, ..Deployment::default() }));
     }
     let mut output = Vec::new();
-    write(&summary, &mut output).expect("a vector takes it");
+    write_calendar(&summary, &mut output).expect("a vector takes it");
     String::from_utf8(output).expect("text")
 }
 
@@ -23,14 +23,14 @@ fn assert_has(text: &str, parts: &[&str]) {
 }
 
 /// The months' names with their places.
-fn months(text: &str) -> Vec<&str> {
+fn month_labels(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| line.strip_prefix("<text x=\"")?.split_once("\" y=\"12\">")?.1.strip_suffix("</text>")).collect()
 }
 
 #[test]
 fn each_day_of_53_weeks_has_its_square_up_to_the_last_deployment() {
     // 2026-11-24 is a Tuesday; the Monday 52 weeks before its week is 2025-11-24.
-    let calendar = drawn(&[("2025-11-23", 7), ("2025-11-24", 1), ("2026-11-22", 9), ("2026-11-24", 3)]);
+    let calendar = render_calendar(&[("2025-11-23", 7), ("2025-11-24", 1), ("2026-11-22", 9), ("2026-11-24", 3)]);
     assert_has(
         &calendar,
         &[
@@ -44,12 +44,12 @@ fn each_day_of_53_weeks_has_its_square_up_to_the_last_deployment() {
     );
     assert_eq!(calendar.matches("<title>").count(), 52 * 7 + 2);
     assert_has(&calendar, &["<th scope=\"row\">2026-W48</th>"]);
-    assert_eq!(drawn(&[]), "");
+    assert_eq!(render_calendar(&[]), "");
 }
 
 #[test]
 fn the_darker_the_more_and_the_legend_says_how_many() {
-    let calendar = drawn(&[("2026-11-02", 1), ("2026-11-03", 1), ("2026-11-04", 1), ("2026-11-05", 9)]);
+    let calendar = render_calendar(&[("2026-11-02", 1), ("2026-11-03", 1), ("2026-11-04", 1), ("2026-11-05", 9)]);
     let level = |title: &str| {
         let line = calendar.lines().find(|line| line.contains(title)).expect(title);
         line.split_once("level-").expect(line).1[..1].to_owned()
@@ -64,14 +64,14 @@ fn the_darker_the_more_and_the_legend_says_how_many() {
 #[test]
 fn a_month_is_named_above_the_week_that_it_begins_in() {
     // The first of December 2025 is a Monday: the second week of the first calendar, the fourth of the second one.
-    let first = drawn(&[("2026-11-24", 1)]);
-    assert_eq!(months(&first), ["Dec", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov"]);
+    let first = render_calendar(&[("2026-11-24", 1)]);
+    assert_eq!(month_labels(&first), ["Dec", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov"]);
     assert_has(&first, &["<text x=\"1.88%\" y=\"12\">Dec</text>"]);
-    let second = drawn(&[("2026-11-10", 1)]);
-    assert_eq!(months(&second)[..2], ["Nov", "Dec"], "there is room for the first one");
+    let second = render_calendar(&[("2026-11-10", 1)]);
+    assert_eq!(month_labels(&second)[..2], ["Nov", "Dec"], "there is room for the first one");
     assert_has(&second, &["<text x=\"0.00%\" y=\"12\">Nov</text>\n<text x=\"5.66%\" y=\"12\">Dec</text>"]);
-    let third = drawn(&[("2026-11-17", 1)]);
-    assert_eq!(months(&third)[0], "Dec", "and none within two weeks");
+    let third = render_calendar(&[("2026-11-17", 1)]);
+    assert_eq!(month_labels(&third)[0], "Dec", "and none within two weeks");
     // 2026-12-01 is in the last column, where a name would leave the drawing.
-    assert_eq!(months(&drawn(&[("2026-12-01", 1)])).last(), Some(&"Nov"));
+    assert_eq!(month_labels(&render_calendar(&[("2026-12-01", 1)])).last(), Some(&"Nov"));
 }

@@ -6,23 +6,27 @@ use super::*;
 use crate::logged::Deployment;
 
 /// Deployments of these customers on days counted from the first of November.
-fn summary(deployments: &[(u64, &str)]) -> Summary {
+fn totals_of_days(deployments: &[(u64, &str)]) -> ReportTotals {
     let start = "2026-11-01T08:00:00Z".parse::<DateTime<chrono::Utc>>().expect("a time");
-    let mut summary = Summary::default();
+    let mut summary = ReportTotals::default();
     for (day, customer) in deployments {
-        summary.add(&Deployment { at: start + Days::new(*day), customer: (*customer).to_owned(), ..Deployment::default() });
+        summary.add_deployment(&Deployment {
+            deployed_at: start + Days::new(*day),
+            customer: (*customer).to_owned(),
+            ..Deployment::default()
+        });
     }
     summary
 }
 
-fn drawn(draw: impl Fn(&mut dyn Write) -> io::Result<()>) -> String {
+fn render_with(draw: impl Fn(&mut dyn Write) -> io::Result<()>) -> String {
     let mut output = Vec::new();
     draw(&mut output).expect("a vector takes it");
     String::from_utf8(output).expect("text")
 }
 
-fn over_days(deployments: &[(u64, &str)]) -> String {
-    drawn(|output| over_time(&summary(deployments), output))
+fn render_time_chart(deployments: &[(u64, &str)]) -> String {
+    render_with(|output| write_time_chart(&totals_of_days(deployments), output))
 }
 
 fn assert_has(text: &str, parts: &[&str]) {
@@ -33,7 +37,7 @@ fn assert_has(text: &str, parts: &[&str]) {
 
 #[test]
 fn a_few_bars_are_slim_and_each_is_named() {
-    let chart = over_days(&[(0, "a"), (2, "a"), (2, "b"), (2, "b")]);
+    let chart = render_time_chart(&[(0, "a"), (2, "a"), (2, "b"), (2, "b")]);
     assert_has(
         &chart,
         &[
@@ -52,13 +56,13 @@ fn a_few_bars_are_slim_and_each_is_named() {
         ],
     );
     assert_eq!(chart.matches("class=\"bar\"").count(), 2);
-    assert_eq!(over_days(&[]), "");
+    assert_eq!(render_time_chart(&[]), "");
 }
 
 #[test]
 fn from_twenty_seven_bars_on_they_take_four_fifths_of_their_places_and_some_are_named() {
-    assert_has(&over_days(&[(0, "a"), (25, "a")]), &["<rect class=\"bar\" x=\"0.42%\" width=\"3.00%\""]);
-    let chart = over_days(&[(0, "a"), (26, "a")]);
+    assert_has(&render_time_chart(&[(0, "a"), (25, "a")]), &["<rect class=\"bar\" x=\"0.42%\" width=\"3.00%\""]);
+    let chart = render_time_chart(&[(0, "a"), (26, "a")]);
     assert_has(&chart, &["<rect class=\"bar\" x=\"0.37%\" width=\"2.96%\"", "<rect class=\"bar\" x=\"96.66%\" width=\"2.96%\""]);
     // Every fourth one, counted from the last.
     let names: Vec<&str> = chart.lines().filter(|line| line.contains("y=\"200\"")).collect();
@@ -70,7 +74,7 @@ fn from_twenty_seven_bars_on_they_take_four_fifths_of_their_places_and_some_are_
 
 #[test]
 fn the_year_stands_where_it_changes_and_the_last_of_eight_bars_ends_at_the_edge() {
-    let chart = over_days(&[(57, "a"), (64, "a")]);
+    let chart = render_time_chart(&[(57, "a"), (64, "a")]);
     let names: Vec<&str> = chart.lines().filter(|line| line.contains("y=\"200\"")).collect();
     assert_eq!(
         names[..2],
@@ -86,7 +90,7 @@ fn the_year_stands_where_it_changes_and_the_last_of_eight_bars_ends_at_the_edge(
             "<text x=\"100.00%\" y=\"200\" text-anchor=\"end\">4 Jan</text>"
         ]
     );
-    let seven = over_days(&[(0, "a"), (6, "a")]);
+    let seven = render_time_chart(&[(0, "a"), (6, "a")]);
     assert_has(&seven, &["<text x=\"92.85%\" y=\"200\" text-anchor=\"middle\">7 Nov</text>"]);
 }
 
@@ -96,7 +100,7 @@ fn fifteen_customers_have_a_bar_of_their_own_and_the_others_have_one() {
     let group = |count: usize| {
         let mut deployments = vec![(0, ""), (0, ""), (0, "<b>")];
         deployments.extend(names[..count].iter().map(|name| (0, name.as_str())));
-        drawn(|output| by_group(&summary(&deployments), Group::Customer, output))
+        render_with(|output| write_group_chart(&totals_of_days(&deployments), TotalsGroup::Customer, output))
     };
     let three = group(1);
     assert_has(

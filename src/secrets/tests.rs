@@ -113,8 +113,8 @@ fn values_that_look_like_secrets_are_known() {
 
 #[test]
 fn the_mere_name_of_a_secret_is_none() {
-    assert!(is_mere_name("Password") && is_mere_name("PIN"));
-    assert!(!is_mere_name("airbnb") && !is_mere_name("passwords"));
+    assert!(is_secret_word("Password") && is_secret_word("PIN"));
+    assert!(!is_secret_word("airbnb") && !is_secret_word("passwords"));
     let name = "name ".repeat(16);
     assert!(!is_secret_key(&name) && is_secret_key(&(name + "s")), "no name has more than 80 bytes");
 }
@@ -146,7 +146,7 @@ fn letters_and_digits_are_jumbled_from_ten_on_and_either_alone_from_sixteen() {
         ("abcdfghbcdfgabcd", true),
         ("abcdfghbcdfgabc", false),
     ] {
-        assert_eq!(is_jumbled(run), expected, "{run}");
+        assert_eq!(is_random_run(run), expected, "{run}");
     }
 }
 
@@ -154,9 +154,9 @@ fn letters_and_digits_are_jumbled_from_ten_on_and_either_alone_from_sixteen() {
 fn what_is_long_holds_capitals_small_letters_and_digits_in_turn() {
     let six = "11111aaaaaAAAAA11111aaaaaAAAAA11";
     let seven = "11111aaaaaAAAAA11111aaaaaAAAAA1a";
-    assert!(!is_long_and_mixed(six) && is_long_and_mixed(seven) && !is_long_and_mixed(&seven[1..]));
+    assert!(!is_access_key_like(six) && is_access_key_like(seven) && !is_access_key_like(&seven[1..]));
     for two_of_three in ["1a", "aA", "1A"] {
-        assert!(!is_long_and_mixed(&two_of_three.repeat(16)), "{two_of_three}");
+        assert!(!is_access_key_like(&two_of_three.repeat(16)), "{two_of_three}");
     }
 }
 
@@ -183,10 +183,10 @@ fn text_in_base64_is_hidden_text_and_a_word_is_no_base64() {
         ("AXBhc3N3b3Jk", true),
         ("terraform-aws", false),
     ] {
-        assert_eq!(hides_text(part, 0), expected, "{part}");
+        assert_eq!(is_base64_text(part, 0), expected, "{part}");
     }
     assert!(is_secret_text("dGhpcyBpcyBh"));
     let in_itself = "AQEgZEdocGN5QnBjeUJo"; // two control characters, a blank, and the Base64 of `this is a`
-    assert!(hides_text(in_itself, 2) && !hides_text(in_itself, DEEPEST));
-    assert!(hides_text("dGhpcyBpcyBh", DEEPEST) && !hides_text("dGhpcyBpcyBh", DEEPEST + 1));
+    assert!(is_base64_text(in_itself, 2) && !is_base64_text(in_itself, MAX_BASE64_DEPTH));
+    assert!(is_base64_text("dGhpcyBpcyBh", MAX_BASE64_DEPTH) && !is_base64_text("dGhpcyBpcyBh", MAX_BASE64_DEPTH + 1));
 }

@@ -245,7 +245,7 @@ fn every_command_that_a_page_shows_is_one() {
             let words = words(&command);
             if words.get(1).is_some_and(|word| word.starts_with(|c: char| c.is_ascii_lowercase() || c == '-')) {
                 count += 1;
-                let parsed = config_backup::cli::command().try_get_matches_from(&words);
+                let parsed = config_backup::cli::cli_command().try_get_matches_from(&words);
                 // A verb may be named without what it needs.
                 let incomplete = [ErrorKind::MissingRequiredArgument, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
                 let wrong = parsed.err().filter(|error| error.use_stderr() && !incomplete.contains(&error.kind()));

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use chrono::{DateTime, Utc};
-use config_backup::formats::{Cell, Format, Style, write};
-use config_backup::layout::{customer_of, segment};
-use config_backup::logged::{By, Deployment, user_name};
+use config_backup::formats::{OutputFormat, TableCell, TableStyle, write_cells};
+use config_backup::layout::{customer_segment, parse_customer_segment};
+use config_backup::logged::{Deployment, UserIdentity, user_name_from_arn};
 use config_backup::reading;
-use config_backup::rows::Rows;
+use config_backup::rows::ReportRows;
 
 use crate::oracle::rows;
 use crate::support::{feed, text};
@@ -75,10 +75,10 @@ fn a_million_names_come_back_from_their_keys_and_none_leaves_its_prefix() {
     let mut chance = Chance(SEED);
     for _ in 0..1_000_000 {
         let name = chance.text(24);
-        let segment = segment(&name);
-        let stays = !segment.is_empty() && !segment.contains('/') && segment != "." && segment != "..";
+        let segment = customer_segment(&name);
+        let stays = !customer_segment.is_empty() && !customer_segment.contains('/') && customer_segment != "." && customer_segment != "..";
         assert!(stays && segment.len() <= 400 && segment.is_ascii(), "seed {SEED}: {name:?} gives {segment:?}");
-        assert_eq!(customer_of(&segment).as_deref(), Some(name.as_str()), "seed {SEED}: {segment:?}");
+        assert_eq!(parse_customer_segment(&segment).as_deref(), Some(name.as_str()), "seed {SEED}: {segment:?}");
     }
 }
 
@@ -89,7 +89,7 @@ fn rows_do_not_depend_on_the_order_of_records_and_keep_the_last() {
         let mut deployments: Vec<Deployment> = (0..chance.below(60))
             .map(|number| Deployment {
                 // Few values each, so that they meet.
-                at: DateTime::from_timestamp_nanos(
+                deployed_at: DateTime::from_timestamp_nanos(
                     1_772_000_000_000_000_000 + i64::try_from(chance.below(6) * 17_000_000_000_000).expect("small"),
                 ),
                 modified: DateTime::from_timestamp(1_772_000_000 + i64::try_from(chance.below(2)).expect("small"), 0).expect("a time"),
@@ -105,8 +105,8 @@ fn rows_do_not_depend_on_the_order_of_records_and_keep_the_last() {
             .collect();
         let mut expected: BTreeMap<(String, String, String), &Deployment> = BTreeMap::new();
         for one in &deployments {
-            let place = (one.at.format("%Y-%m-%d").to_string(), one.customer.clone(), user_name(&one.user).to_owned());
-            let order = |it: &Deployment| (it.at, it.modified, it.key.clone());
+            let place = (one.deployed_at.format("%Y-%m-%d").to_string(), one.customer.clone(), user_name_from_arn(&one.user).to_owned());
+            let order = |it: &Deployment| (it.deployed_at, it.modified, it.key.clone());
             let kept = expected.entry(place).or_insert(one);
             if order(one) > order(kept) {
                 *kept = one;
@@ -117,16 +117,16 @@ fn rows_do_not_depend_on_the_order_of_records_and_keep_the_last() {
             for place in (1..deployments.len()).rev() {
                 deployments.swap(place, usize::try_from(chance.below(place as u64 + 1)).expect("small"));
             }
-            let mut made = Rows::new(By::Name, false);
+            let mut made = ReportRows::new(UserIdentity::Name, false);
             for one in &deployments {
-                made.add(one);
+                made.add_deployment(one);
             }
-            made.finish(&[], None);
+            made.sort_and_limit(&[], None);
             let shown: Vec<(String, u64)> = made
-                .cells()
+                .iter_cells()
                 .map(|cells| {
-                    let words: Vec<String> = cells[..3].iter().map(|cell| cell.words().into_owned()).collect();
-                    let Cell::Count(count) = cells[3] else { panic!("a count") };
+                    let words: Vec<String> = cells[..3].iter().map(|cell| cell.to_text().into_owned()).collect();
+                    let TableCell::Count(count) = cells[3] else { panic!("a count") };
                     (format!("{:?}", (&words[0], &words[1], &words[2])), count)
                 })
                 .collect();
@@ -140,17 +140,18 @@ fn csv_parses_back_to_the_same_cells() {
     let mut chance = Chance(SEED);
     let cells: Vec<Vec<String>> = (0..3000).map(|_| (0..3).map(|_| chance.text(12)).collect()).collect();
     let mut csv = Vec::new();
-    let table = || -> Box<dyn Iterator<Item = Vec<Cell<'_>>> + '_> {
-        Box::new(cells.iter().map(|row| row.iter().map(|text| Cell::Text(text.as_str().into())).collect()))
+    let table = || -> Box<dyn Iterator<Item = Vec<TableCell<'_>>> + '_> {
+        Box::new(cells.iter().map(|row| row.iter().map(|text| TableCell::Text(text.as_str().into())).collect()))
     };
-    write(Format::Csv, &["a", "b", "c"], table, Style { raw: true, ..Style::default() }, &mut csv).expect("written");
+    write_cells(OutputFormat::Csv, &["a", "b", "c"], table, TableStyle { is_raw: true, ..TableStyle::default() }, &mut csv)
+        .expect("written");
     let parsed = rows(&csv);
     assert_eq!(parsed.len(), cells.len() + 1);
     for (got, wanted) in parsed[1..].iter().zip(&cells) {
         assert_eq!(got, wanted, "seed {SEED}");
     }
     let mut made_safe = Vec::new();
-    write(Format::Csv, &["a", "b", "c"], table, Style::default(), &mut made_safe).expect("written");
+    write_cells(OutputFormat::Csv, &["a", "b", "c"], table, TableStyle::default(), &mut made_safe).expect("written");
     let parsed = rows(&made_safe);
     assert!(parsed.len() == cells.len() + 1 && parsed.iter().all(|row| row.len() == 3), "seed {SEED}");
 }
@@ -176,11 +177,12 @@ fn days_are_those_of_utc_whatever_the_offset() {
     let output = feed(python, times.join("\n").as_bytes());
     assert!(output.status.success(), "{}", text(&output.stderr));
     for (time, day) in times.iter().zip(text(&output.stdout).lines()) {
-        let read = reading::read(format!("{{\"user\":\"u\",\"timestamp\":\"{time}\"}}").as_bytes()).expect("a record");
-        let deployment = Deployment { at: read.at.expect("a time"), key: "usage-logs/c/k.json".into(), ..Deployment::default() };
-        let mut made = Rows::new(By::Name, false);
-        made.add(&deployment);
-        made.finish(&[], None);
-        assert_eq!(made.cells().next().expect("a row")[0].words(), day, "seed {SEED}: {time}");
+        let read = reading::parse_record(format!("{{\"user\":\"u\",\"timestamp\":\"{time}\"}}").as_bytes()).expect("a record");
+        let deployment =
+            Deployment { deployed_at: read.deployed_at.expect("a time"), key: "usage-logs/c/k.json".into(), ..Deployment::default() };
+        let mut made = ReportRows::new(UserIdentity::Name, false);
+        made.add_deployment(&deployment);
+        made.sort_and_limit(&[], None);
+        assert_eq!(made.iter_cells().next().expect("a row")[0].to_text(), day, "seed {SEED}: {time}");
     }
 }

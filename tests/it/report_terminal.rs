@@ -123,7 +123,7 @@ fn manual_pages_are_made_of_the_same_words() {
     let world = World::new();
     // As `make man` does.
     fs::create_dir(world.path().join("pages")).expect("a folder");
-    clap_mangen::generate_to(config_backup::cli::command(), world.path().join("pages")).expect("pages");
+    clap_mangen::generate_to(config_backup::cli::cli_command(), world.path().join("pages")).expect("pages");
     let page = fs::read_to_string(world.path().join("pages/config-backup-report.1")).expect("a page");
     assert!(page.starts_with(".ie") && page.contains("who deployed what"), "{page}");
 }

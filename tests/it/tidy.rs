@@ -133,12 +133,12 @@ fn one_version_stands_everywhere() {
 #[test]
 fn defaults_are_the_same_in_the_module_and_the_helper() {
     let variables = read("terraform/variables.tf");
-    for default in [config_backup::protocol::BUCKET, config_backup::protocol::BUCKET_REGION] {
+    for default in [config_backup::protocol::DEFAULT_BUCKET, config_backup::protocol::DEFAULT_BUCKET_REGION] {
         assert!(variables.contains(&format!("default     = \"{default}\"")), "{default}");
         assert!(read("terraform/terragrunt.hcl").contains(&format!("\"{default}\"")), "{default}");
         assert!(read("terragrunt/airbnb/root.hcl").contains(&format!("\"{default}\"")), "{default}");
     }
-    assert!(variables.contains(&format!("default     = {}\n", config_backup::protocol::TIMEOUT)));
+    assert!(variables.contains(&format!("default     = {}\n", config_backup::protocol::DEFAULT_TIMEOUT_SECONDS)));
 }
 
 #[test]

@@ -248,7 +248,7 @@ mod tests {
         let mut bytes = 0;
         for position in 0..records.count() {
             let body = records.get(position).body;
-            let record: config_backup::record::Record = serde_json::from_str(&body).unwrap();
+            let record: config_backup::record::UsageRecord = serde_json::from_str(&body).unwrap();
             assert_eq!(String::from_utf8(record.to_line()).unwrap(), body);
             bytes += body.len();
         }
@@ -260,7 +260,7 @@ mod tests {
         let rows = |worst| {
             let records = records(10_000, worst);
             let row = |position| {
-                let record: config_backup::record::Record = serde_json::from_str(&records.get(position).body).unwrap();
+                let record: config_backup::record::UsageRecord = serde_json::from_str(&records.get(position).body).unwrap();
                 (record.timestamp[..10].to_owned(), record.customer, record.user)
             };
             (0..records.count()).map(row).collect::<HashSet<_>>().len()
