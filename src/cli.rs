@@ -7,11 +7,24 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::arguments::{DiffArgs, EXAMPLES, HistoryArgs, ReportArgs, RestoreArgs};
-use crate::fault::Error;
-use crate::{
-    compact, completions, context, coverage, deploy, diff, doctor, history, iam, init, panics, replay, report, restore, status, verify,
-};
+use crate::commands::arguments::{DiffArgs, EXAMPLES, HistoryArgs, ReportArgs, RestoreArgs};
+use crate::commands::compact;
+use crate::commands::completions;
+use crate::commands::context;
+use crate::commands::coverage;
+use crate::commands::deploy;
+use crate::commands::diff;
+use crate::commands::doctor;
+use crate::commands::history;
+use crate::commands::iam;
+use crate::commands::init;
+use crate::commands::replay;
+use crate::commands::report;
+use crate::commands::restore;
+use crate::commands::status;
+use crate::commands::verify;
+use crate::error::Error;
+use crate::system::panics;
 
 /// An exit code; README.md, "Exit codes", lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +136,7 @@ pub fn run_cli(
         if for_terraform {
             return ExitCode(0);
         }
-        let _ = writeln!(messages, "config-backup: {}", crate::fault::to_single_line(&format!("{error:#}")));
+        let _ = writeln!(messages, "config-backup: {}", crate::error::to_single_line(&format!("{error:#}")));
         ExitCode(error.downcast_ref::<Error>().map_or(1, Error::exit_code))
     })
 }

@@ -1,6 +1,6 @@
 //! The user's name out of an ARN: what stands behind the last `/`, or behind the last `:` where there is no `/`.
 
-use config_backup::logged::{UserIdentity, display_user, user_name_from_arn};
+use config_backup::record::deployment::{UserIdentity, display_user, user_name_from_arn};
 
 /// Any text is an ARN.
 pub fn run(data: &[u8]) {

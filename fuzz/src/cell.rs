@@ -1,7 +1,7 @@
 //! Text from records in the forms in which a report shows it: the same text in each, and harmless.
 
-use config_backup::formats::{OutputFormat, TableCell, TableStyle, write_cells};
-use config_backup::text::{escape_formula, escape_html, escape_json, is_unsafe_for_display, sanitize};
+use config_backup::output::sanitize::{escape_formula, escape_html, escape_json, is_unsafe_for_display, sanitize};
+use config_backup::output::table_formats::{OutputFormat, TableCell, TableStyle, write_cells};
 
 /// What starts a formula, as OWASP's "CSV Injection" has it, with the full-width forms that a spreadsheet takes for it.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];

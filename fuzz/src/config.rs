@@ -1,9 +1,9 @@
 //! A customer's `config.yaml`: whatever is in it, facts come out, and nothing but facts.
 
-use config_backup::config::{ConfigFile, DeploymentSubject, resolve_subject};
+use config_backup::config::fields::{self, ConfigFields};
+use config_backup::config::file::{ConfigFile, DeploymentSubject, resolve_subject};
+use config_backup::deployment::protocol::ModuleQuery;
 use config_backup::digest::compute_digests;
-use config_backup::facts::{self, ConfigFields};
-use config_backup::protocol::ModuleQuery;
 
 /// All that is ever said about a config.
 const PHRASES: [&str; 14] = [
@@ -25,12 +25,12 @@ const PHRASES: [&str; 14] = [
 
 /// Any bytes are a config.
 pub fn run(data: &[u8]) {
-    let facts = facts::parse_config_fields(data);
+    let facts = fields::parse_config_fields(data);
     judge(data, &facts);
     // An editor of another system writes the same file with other line ends.
     if facts.problems.is_empty() && !data.contains(&b'\r') {
         let crlf = String::from_utf8_lossy(data).replace('\n', "\r\n");
-        assert_eq!(facts::parse_config_fields(crlf.as_bytes()), facts, "with CR LF");
+        assert_eq!(fields::parse_config_fields(crlf.as_bytes()), facts, "with CR LF");
     }
     let query = ModuleQuery::read(&b"{\"config_file_path\":\"/deployments/acme/config.yaml\"}"[..]).expect("a query");
     let config = ConfigFile { bytes: data.to_vec(), digests: compute_digests(data), read_at: chrono::DateTime::default() };

@@ -1,6 +1,6 @@
 //! Keys: whoever the customer is, they stay below their prefix, tell the customer, and are taken apart again.
 
-use config_backup::layout::{
+use config_backup::keys::{
     CONFIGS_PREFIX, RECORDS_PREFIX, RecordKey, config_version_key, current_config_key, customer_record_prefixes, customer_segment,
     format_timestamp, parse_customer_segment, parse_record_key, record_key, record_key_segment, record_key_with_suffix, record_keys_prefix,
 };

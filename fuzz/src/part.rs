@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-use config_backup::listing::ObjectMeta;
-use config_backup::parts::{ArchiveRow, ArchivedRecord, decode_archive, encode_archive};
+use config_backup::archive::parquet::{ArchiveRow, ArchivedRecord, decode_archive, encode_archive};
+use config_backup::s3::listing::ObjectMeta;
 
 /// Each three bytes of `data` change one byte of a file that is whole: how far from its end, where the footer is, and what it is then.
 /// So an input is small, and does not have to find out what such a file looks like.
@@ -24,7 +24,7 @@ pub fn judge(read: &Result<Vec<ArchivedRecord>, String>) {
         Ok(records) => {
             for ArchivedRecord { object: listed, body } in records {
                 assert_eq!(listed.size, body.len() as u64, "{listed:?}");
-                assert!(config_backup::layout::parse_record_key(&listed.key).is_some(), "{listed:?}");
+                assert!(config_backup::keys::parse_record_key(&listed.key).is_some(), "{listed:?}");
             }
         }
         Err(why) => assert!(why.len() < 400 && !why.contains('\n') && !why.contains("canary"), "{why}"),

@@ -1,6 +1,6 @@
 //! What a command of Terraform reads on stdin: each setting is used, or is a problem that does not quote its value.
 
-use config_backup::protocol::{ModuleQuery, QUERY_KEYS};
+use config_backup::deployment::protocol::{ModuleQuery, QUERY_KEYS};
 use serde_json::{Map, Value};
 
 /// Any bytes come on stdin.

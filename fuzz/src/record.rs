@@ -1,6 +1,6 @@
 //! A usage record: whatever lies there is read or refused, and what we write is read as it was.
 
-use config_backup::reading::{self, PLAUSIBLE_YEARS, ParsedRecord};
+use config_backup::record::parse::{self, PLAUSIBLE_YEARS, ParsedRecord};
 use config_backup::record::{BackupStatus, ChainLink, CiJob, GitCommit, RECORD_SCHEMA_VERSION, ToolVersions, UsageRecord, format_rfc3339};
 use serde_json::Value;
 
@@ -29,10 +29,10 @@ const PHRASES: [&str; 19] = [
 
 /// Any bytes are an object of the bucket, and a deployment.
 pub fn run(data: &[u8]) {
-    judge(&reading::parse_record(data));
+    judge(&parse::parse_record(data));
     let record = record(data);
     let line = record.to_line();
-    judge_line(&record, &line, &reading::parse_record(&line).expect("a record"));
+    judge_line(&record, &line, &parse::parse_record(&line).expect("a record"));
 }
 
 /// What is said fits one of the phrases, and the time is one that a deployment can have.

@@ -2,8 +2,12 @@
 
 use std::panic::catch_unwind;
 
-use config_backup::facts::ConfigFields;
-use config_backup::{facts, layout, logged, reading, text};
+use config_backup::config::fields;
+use config_backup::config::fields::ConfigFields;
+use config_backup::keys;
+use config_backup::output::sanitize;
+use config_backup::record::deployment;
+use config_backup::record::parse;
 
 use crate::targets;
 
@@ -15,7 +19,7 @@ fn found(name: &str, judge: impl FnOnce() + std::panic::UnwindSafe) {
 #[test]
 fn a_problem_that_quotes_the_config_is_found() {
     let config = b"customer:\n  name: [s3cret]\n";
-    let honest = facts::parse_config_fields(config);
+    let honest = fields::parse_config_fields(config);
     targets::config::judge(config, &honest);
     for quote in ["its customer.name is no text: s3cret", "it is not valid YAML at line 1, column 4711471147114711", "s3cret"] {
         let quoting = ConfigFields { problems: vec![quote.to_owned()], ..honest.clone() };
@@ -25,7 +29,7 @@ fn a_problem_that_quotes_the_config_is_found() {
 
 #[test]
 fn a_name_that_leaves_its_prefix_or_is_somebody_elses_is_found() {
-    targets::key::judge_segment("../x", &layout::customer_segment("../x"));
+    targets::key::judge_segment("../x", &keys::customer_segment("../x"));
     for segment in ["../x", "..", "x", "", "~..~2Fx"] {
         found(segment, move || targets::key::judge_segment("../x", segment));
     }
@@ -33,7 +37,7 @@ fn a_name_that_leaves_its_prefix_or_is_somebody_elses_is_found() {
 
 #[test]
 fn a_file_of_the_archive_that_is_quoted_or_not_what_it_says_is_found() {
-    let whole = config_backup::parts::decode_archive(targets::part::whole().to_vec());
+    let whole = config_backup::archive::parquet::decode_archive(targets::part::whole().to_vec());
     assert_eq!(whole.as_ref().map(Vec::len), Ok(3));
     targets::part::judge(&whole);
     for refusal in ["it says canary".to_owned(), "two\nlines".to_owned(), "x".repeat(400)] {
@@ -61,7 +65,7 @@ fn a_refusal_that_quotes_a_value_is_found() {
 #[test]
 fn a_query_that_was_not_asked_is_found() {
     let asked = b"{\"config_file_path\":\"/c\"}";
-    let query = config_backup::protocol::ModuleQuery::read(&asked[..]).unwrap();
+    let query = config_backup::deployment::protocol::ModuleQuery::read(&asked[..]).unwrap();
     targets::query::judge(asked, &query);
     found("another bucket", || targets::query::judge(b"{\"config_file_path\":\"/c\",\"bucket\":\"b\"}", &query));
 }
@@ -69,33 +73,33 @@ fn a_query_that_was_not_asked_is_found() {
 #[test]
 fn another_name_than_the_arns_tail_is_found() {
     let arn = "arn:aws:iam::1:user/a:b";
-    targets::arn::judge(arn, logged::user_name_from_arn(arn));
+    targets::arn::judge(arn, deployment::user_name_from_arn(arn));
     found("the path", || targets::arn::judge(arn, "user/a:b"));
     found("too little", || targets::arn::judge(arn, "b"));
 }
 
 #[test]
 fn a_record_that_quotes_or_does_not_come_back_is_found() {
-    let quoting = reading::ParsedRecord { problems: vec!["its `user` is s3cret".to_owned()], ..reading::ParsedRecord::default() };
+    let quoting = parse::ParsedRecord { problems: vec!["its `user` is s3cret".to_owned()], ..parse::ParsedRecord::default() };
     found("a quote", || targets::record::judge(&Ok(quoting)));
-    let when = reading::ParsedRecord { deployed_at: Some(chrono::DateTime::default()), ..reading::ParsedRecord::default() };
+    let when = parse::ParsedRecord { deployed_at: Some(chrono::DateTime::default()), ..parse::ParsedRecord::default() };
     found("1970", || targets::record::judge(&Ok(when)));
     found("two lines", || {
         let record = targets::record::record(b"acme\0arn");
         let line = [record.to_line(), record.to_line()].concat();
-        targets::record::judge_line(&record, &line, &reading::parse_record(&record.to_line()).unwrap());
+        targets::record::judge_line(&record, &line, &parse::parse_record(&record.to_line()).unwrap());
     });
     found("another user", || {
         let record = targets::record::record(b"acme\0arn");
         let line = record.to_line();
-        let reading = reading::ParsedRecord { user: "somebody".to_owned(), ..reading::parse_record(&line).unwrap() };
+        let reading = parse::ParsedRecord { user: "somebody".to_owned(), ..parse::parse_record(&line).unwrap() };
         targets::record::judge_line(&record, &line, &reading);
     });
 }
 
 #[test]
 fn a_cell_that_runs_or_changes_is_found() {
-    targets::cell::judge("=1", &text::sanitize("=1"), &text::escape_formula("=1"));
+    targets::cell::judge("=1", &sanitize::sanitize("=1"), &sanitize::escape_formula("=1"));
     found("a formula", || targets::cell::judge("=1", "=1", "=1"));
     found("an escape", || targets::cell::judge("\u{1b}[2J", "\u{1b}[2J", "\u{1b}[2J"));
     found("another text", || targets::cell::judge("a", "b", "b"));

@@ -93,7 +93,7 @@ pub(crate) fn draw(chance: &mut fastrand::Rng, count: usize) -> Vec<Planted> {
             number => format!("customer-{number}"),
         };
         assert!(names.insert(name.clone()));
-        let segment = config_backup::layout::customer_segment(&name);
+        let segment = config_backup::keys::customer_segment(&name);
         let mut draft = Draft { name, segment, configs: &mut configs, objects: Vec::new() };
         let last = now - chance.u64(..2 * HOUR);
         // What the earlier module made of `%41` and the like is in its folders as it is.

@@ -96,7 +96,7 @@ fn the_messages_have_exactly_the_documented_keys() {
 
     // What is shown is what the module sends, and the helper takes it.
     let keys = |json: &str| keys_in_order(json.as_bytes());
-    let all = config_backup::protocol::QUERY_KEYS.map(str::to_owned).to_vec();
+    let all = config_backup::deployment::protocol::QUERY_KEYS.map(str::to_owned).to_vec();
     assert_eq!(keys(&told("query")), all[..11]);
     assert_eq!(keys(&told("request")), all);
     let ask = |verb: &str, message: &str| {

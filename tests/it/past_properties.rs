@@ -1,9 +1,9 @@
 //! What must hold of masked differences for whatever comes: documents drawn from a seed that a failure names.
 
-use config_backup::documents::{YamlNode, parse_document};
-use config_backup::hiding;
-use config_backup::masking::SecretWords;
-use config_backup::masks::RedactionMode;
+use config_backup::config::document::{YamlNode, parse_document};
+use config_backup::redaction::lines;
+use config_backup::redaction::policy::SecretWords;
+use config_backup::redaction::render::RedactionMode;
 use serde_json::{Map, Value, json};
 
 const SEED: u64 = 0x2026_1124;
@@ -105,7 +105,7 @@ fn shown(before: &str, after: &str, masks: RedactionMode) -> usize {
         RedactionMode::ShowSecrets => SecretWords::from_documents([&YamlNode::Null, &YamlNode::Null]),
     };
     let differences = masks.render_changes(&one, &other).into_iter().map(|(_, line)| line);
-    let lines = [before, after].into_iter().flat_map(|text| hiding::lines(text, &known, &masks));
+    let lines = [before, after].into_iter().flat_map(|text| lines::lines(text, &known, &masks));
     differences.chain(lines).filter(|line| line.contains(CANARY)).count()
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use chrono::{DateTime, Utc};
-use config_backup::formats::{OutputFormat, TableCell, TableStyle, write_cells};
-use config_backup::layout::{customer_segment, parse_customer_segment};
-use config_backup::logged::{Deployment, UserIdentity, user_name_from_arn};
-use config_backup::reading;
-use config_backup::rows::ReportRows;
+use config_backup::keys::{customer_segment, parse_customer_segment};
+use config_backup::output::table_formats::{OutputFormat, TableCell, TableStyle, write_cells};
+use config_backup::record::deployment::{Deployment, UserIdentity, user_name_from_arn};
+use config_backup::record::parse;
+use config_backup::report::rows::ReportRows;
 
 use crate::oracle::rows;
 use crate::support::{feed, text};
@@ -76,7 +76,7 @@ fn a_million_names_come_back_from_their_keys_and_none_leaves_its_prefix() {
     for _ in 0..1_000_000 {
         let name = chance.text(24);
         let segment = customer_segment(&name);
-        let stays = !customer_segment.is_empty() && !customer_segment.contains('/') && customer_segment != "." && customer_segment != "..";
+        let stays = !segment.is_empty() && !segment.contains('/') && segment != "." && segment != "..";
         assert!(stays && segment.len() <= 400 && segment.is_ascii(), "seed {SEED}: {name:?} gives {segment:?}");
         assert_eq!(parse_customer_segment(&segment).as_deref(), Some(name.as_str()), "seed {SEED}: {segment:?}");
     }
@@ -177,7 +177,7 @@ fn days_are_those_of_utc_whatever_the_offset() {
     let output = feed(python, times.join("\n").as_bytes());
     assert!(output.status.success(), "{}", text(&output.stderr));
     for (time, day) in times.iter().zip(text(&output.stdout).lines()) {
-        let read = reading::parse_record(format!("{{\"user\":\"u\",\"timestamp\":\"{time}\"}}").as_bytes()).expect("a record");
+        let read = parse::parse_record(format!("{{\"user\":\"u\",\"timestamp\":\"{time}\"}}").as_bytes()).expect("a record");
         let deployment =
             Deployment { deployed_at: read.deployed_at.expect("a time"), key: "usage-logs/c/k.json".into(), ..Deployment::default() };
         let mut made = ReportRows::new(UserIdentity::Name, false);

@@ -38,7 +38,7 @@ fn seed(world: &World, deployed: &[Deployed<'_>]) {
             "git": {"commit": it.project, "branch": it.project, "dirty": true},
             "ci": {"provider": it.project, "run_url": it.project},
         });
-        let key = format!("usage-logs/{}/{number:032x}.json", config_backup::layout::customer_segment(it.customer));
+        let key = format!("usage-logs/{}/{number:032x}.json", config_backup::keys::customer_segment(it.customer));
         world.server.put_at(BUCKET, &key, record.to_string().as_bytes(), &[], at(1)).expect("a record");
     }
 }
@@ -146,11 +146,11 @@ fn hostile_text_stays_text() {
     seed(&usual, &[USUAL]);
     let deployed: Vec<Deployed<'_>> = HOSTILE.iter().map(|text| Deployed { customer: text, user: text, project: text, ..USUAL }).collect();
     seed(&hostile, &deployed);
-    let plain = |text: &str| config_backup::text::sanitize(text).into_owned();
+    let plain = |text: &str| config_backup::output::sanitize::sanitize(text).into_owned();
     let (_, expected) = page(&usual, &["--all"]);
     let (source, page) = page(&hostile, &["--all"]);
     assert_eq!((&page["tags"], &page["attributes"]), (&expected["tags"], &expected["attributes"]));
-    assert!(!source.contains(|c: char| c != '\n' && config_backup::text::is_unsafe_for_display(c)));
+    assert!(!source.contains(|c: char| c != '\n' && config_backup::output::sanitize::is_unsafe_for_display(c)));
     let rows: Vec<Vec<&str>> = page["rows"].as_array().expect("rows").iter().map(texts).collect();
     assert_eq!((rows.len(), rows[0].len()), (HOSTILE.len(), 17));
     for text in HOSTILE.map(plain) {

@@ -77,7 +77,7 @@ fn the_module_asks_with_exactly_the_keys_that_the_helper_reads() {
     asked.retain(|key| !key.starts_with("helper"));
     asked.extend(keys_of_block(&main, "jsonencode(merge(local.query, {\n"));
     asked.extend(names_behind(&main, "{ unit_").iter().map(|name| format!("unit_{name}")));
-    let known: BTreeSet<String> = config_backup::protocol::QUERY_KEYS.iter().map(|key| (*key).to_owned()).collect();
+    let known: BTreeSet<String> = config_backup::deployment::protocol::QUERY_KEYS.iter().map(|key| (*key).to_owned()).collect();
     assert_eq!(asked, known);
 }
 
@@ -133,12 +133,12 @@ fn one_version_stands_everywhere() {
 #[test]
 fn defaults_are_the_same_in_the_module_and_the_helper() {
     let variables = read("terraform/variables.tf");
-    for default in [config_backup::protocol::DEFAULT_BUCKET, config_backup::protocol::DEFAULT_BUCKET_REGION] {
+    for default in [config_backup::deployment::protocol::DEFAULT_BUCKET, config_backup::deployment::protocol::DEFAULT_BUCKET_REGION] {
         assert!(variables.contains(&format!("default     = \"{default}\"")), "{default}");
         assert!(read("terraform/terragrunt.hcl").contains(&format!("\"{default}\"")), "{default}");
         assert!(read("terragrunt/airbnb/root.hcl").contains(&format!("\"{default}\"")), "{default}");
     }
-    assert!(variables.contains(&format!("default     = {}\n", config_backup::protocol::DEFAULT_TIMEOUT_SECONDS)));
+    assert!(variables.contains(&format!("default     = {}\n", config_backup::deployment::protocol::DEFAULT_TIMEOUT_SECONDS)));
 }
 
 #[test]

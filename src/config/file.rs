@@ -1,0 +1,135 @@
+//! The customer's `config.yaml` as it lies on disk: its bytes, read once, and what follows from them.
+//!
+//! Must never show a byte of it. What is hashed, uploaded and recorded are these bytes and no later ones.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use crate::config::fields::{self, ConfigFields};
+use crate::deployment::protocol::ModuleQuery;
+use crate::digest::{ContentDigests, compute_digests};
+use crate::error::{Error, ErrorKind};
+use crate::system::host;
+
+/// The largest config that is backed up, in bytes.
+const MAX_CONFIG_BYTES: u64 = 10 << 20;
+
+/// One state of the config.
+#[derive(Debug, Clone)]
+pub struct ConfigFile {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Their digests.
+    pub digests: ContentDigests,
+    /// When they were read.
+    pub read_at: DateTime<Utc>,
+}
+
+/// What the usage record says beside who and when; the query overrides the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeploymentSubject {
+    /// The customer: from the query, the file, or the name of the file's folder.
+    pub customer: String,
+    /// The profile that the file names.
+    pub profile: String,
+    /// The project.
+    pub project_name: String,
+    /// The cluster.
+    pub cluster_name: String,
+    /// The count of additional users.
+    pub additional_users_count: u64,
+    /// What is wrong with the file, one phrase each.
+    pub problems: Vec<String>,
+}
+
+/// Reads the config's bytes.
+pub fn read_config_file(path: &Path) -> Result<ConfigFile, Error> {
+    let name = path.display();
+    let failed = |error: &std::io::Error| Error::new(ErrorKind::Input, format!("read `{name}`: {error}"), "");
+    let kind = fs::metadata(path).map_err(|error| failed(&error))?;
+    // Opening a FIFO would wait for a writer, and a device may have no end.
+    if !kind.is_file() {
+        return Err(Error::new(ErrorKind::Input, format!("read `{name}`: it is no regular file"), ""));
+    }
+    // An error may pass, such as one of a network file system: what cannot be read is not backed up.
+    let bytes = read_bytes(path).or_else(|_| read_bytes(path)).map_err(|error| failed(&error))?;
+    if bytes.len() as u64 > MAX_CONFIG_BYTES {
+        return Err(Error::new(
+            ErrorKind::Input,
+            format!("read `{name}`: it is larger than {MAX_CONFIG_BYTES} bytes"),
+            "move what is no configuration out of it",
+        ));
+    }
+    Ok(ConfigFile { digests: compute_digests(&bytes), bytes, read_at: host::utc_now() })
+}
+
+fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Who and what the deployment is about; without a config, as far as the query tells.
+#[must_use]
+pub fn resolve_subject(query: &ModuleQuery, config: Option<&ConfigFile>) -> DeploymentSubject {
+    let facts = config.map(|config| fields::parse_config_fields(&config.bytes)).unwrap_or_default();
+    let ConfigFields { customer, profile, project_name, cluster_name, additional_users_count, mut problems } = facts;
+    let folder = Path::new(&query.config_file_path).parent().and_then(Path::file_name);
+    let folder = folder.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let customer = first_non_empty([&query.customer_name, &customer, &folder]);
+    if customer.is_empty() {
+        problems.push("it names no customer".to_owned());
+    }
+    DeploymentSubject {
+        customer: first_non_empty([&customer, &"unknown".to_owned()]),
+        profile,
+        project_name: first_non_empty([&query.project_name, &project_name]),
+        cluster_name: first_non_empty([&query.cluster_name, &cluster_name]),
+        additional_users_count: query.additional_users_count.or(additional_users_count).unwrap_or_default(),
+        problems,
+    }
+}
+
+fn first_non_empty<const N: usize>(texts: [&String; N]) -> String {
+    texts.into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query_with(more: &str) -> ModuleQuery {
+        ModuleQuery::read(format!("{{\"config_file_path\":\"/deployments/acme/config.yaml\"{more}}}").as_bytes()).expect("a query")
+    }
+
+    fn config_with(text: &str) -> ConfigFile {
+        ConfigFile { bytes: text.into(), digests: compute_digests(text.as_bytes()), read_at: DateTime::default() }
+    }
+
+    #[test]
+    fn the_query_beats_the_file_and_the_file_its_folder() {
+        let file = config_with("customer: {name: airbnb}\nmongodb: {project_name: p, additional_users_count: 5}\n");
+        let plain = resolve_subject(&query_with(""), Some(&file));
+        assert_eq!((plain.customer.as_str(), plain.project_name.as_str(), plain.additional_users_count), ("airbnb", "p", 5));
+        let more = ",\"customer_name\":\"q\",\"project_name\":\"r\",\"additional_users_count\":\"0\"";
+        let said = resolve_subject(&query_with(more), Some(&file));
+        assert_eq!((said.customer.as_str(), said.project_name.as_str(), said.additional_users_count), ("q", "r", 0));
+        let broken = resolve_subject(&query_with(""), Some(&config_with("customer: [")));
+        assert_eq!((broken.customer.as_str(), broken.problems.len()), ("acme", 1));
+        assert_eq!(resolve_subject(&query_with(""), None).customer, "acme");
+    }
+
+    #[test]
+    fn what_is_no_readable_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let refused = |path: &Path| read_config_file(path).expect_err("a refusal").message;
+        assert!(refused(folder.path()).ends_with("it is no regular file"));
+        assert!(refused(&folder.path().join("none")).contains("No such file"));
+        let large = folder.path().join("large");
+        File::create(&large).and_then(|file| file.set_len(MAX_CONFIG_BYTES + 1)).expect("a sparse file");
+        assert!(refused(&large).ends_with("it is larger than 10485760 bytes"));
+    }
+}

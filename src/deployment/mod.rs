@@ -1,0 +1,11 @@
+//! A deployment: what Terraform asks for, and what becomes of the config and the usage record.
+
+pub mod answer;
+pub mod config_upload;
+pub mod deployment_claim;
+pub mod outcome;
+pub mod protocol;
+pub mod record_upload;
+pub mod running;
+pub mod spool_replay;
+pub mod upload;
