@@ -1,6 +1,6 @@
 """A bucket full of usage records on an S3 of its own, and what `config-backup report` makes of it: what SQL is compared with.
 
-Both live in a temporary folder and end with the `with` block. The S3 is tests/embedded, unless a test brings another.
+Both live in a temporary folder and end with the `with` block. The S3 is crates/embedded-aws, unless a test brings another.
 """
 
 import base64
@@ -28,7 +28,7 @@ def corpus():
 
 
 def file_of(key):
-    """Where embedded-aws keeps the object with this key (tests/embedded/src/names.rs)."""
+    """Where embedded-aws keeps the object with this key (crates/embedded-aws/src/names.rs)."""
     pieces = []
     for segment in key.split("/"):
         pieces.append("")
@@ -91,7 +91,7 @@ class Bucket:
         return [{"key": key_of(str(file.relative_to(root))), "modified": int(file.stat().st_mtime), "body": file.read_bytes()} for file in files]
 
     def requests(self):
-        """What was asked of it so far, a dictionary each (tests/embedded/src/request.rs)."""
+        """What was asked of it so far, a dictionary each (crates/embedded-aws/src/request.rs)."""
         return [json.loads(line) for line in (self.folder / "requests").read_text(encoding="utf-8").splitlines()]
 
 
