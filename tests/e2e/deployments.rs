@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::stack::{Stack, copy, with_both_tools};
-use crate::support::{BUCKET, CONFIG, CONFIG_MD5, JOHN};
+use test_support::{BUCKET, CONFIG, CONFIG_MD5, JOHN};
 
 with_both_tools!(
     every_deployment_is_logged_and_only_a_changed_config_is_uploaded,

@@ -8,7 +8,7 @@ use embedded_aws::Policies;
 use serde_json::Value;
 
 use crate::stack::{Stack, Tool, copy, with_both_tools};
-use crate::support::{BUCKET, JOHN, assert_no_secret, project, text};
+use test_support::{BUCKET, JOHN, assert_no_secret, project, text};
 
 with_both_tools!(a_stack_deploys_its_units_and_this_one);
 

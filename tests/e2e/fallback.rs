@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::stack::{Ran, Stack, script, with_both_tools};
-use crate::support::{BUCKET, CONFIG, helper, nobody_there};
+use test_support::{BUCKET, CONFIG, helper, nobody_there};
 
 with_both_tools!(
     a_terraform_that_is_killed_before_or_after_its_deployment_leaves_one_record,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use embedded_aws::Policies;
 
 use crate::stack::{Stack, with_both_tools};
-use crate::support::text;
+use test_support::text;
 
 with_both_tools!(the_writers_policy_is_enough_for_all_units_and_their_states);
 

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::oracle::digest;
+use test_support::oracle::digest;
 use crate::stack::{Stack, copy, with_both_tools};
-use crate::support::{BUCKET, JOHN, project};
+use test_support::{BUCKET, JOHN, project};
 
 with_both_tools!(a_plain_root_module_can_call_it);
 

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::stack::{Stack, with_both_tools};
-use crate::support::{BUCKET, JANE};
+use test_support::{BUCKET, JANE};
 
 with_both_tools!(
     a_healthy_plan_prints_no_warning,

@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::stack::{Stack, with_both_tools};
-use crate::support::{BUCKET, JANE, JOHN};
+use test_support::{BUCKET, JANE, JOHN};
 
 with_both_tools!(a_profile_in_any_spelling_is_found, credentials_of_the_environment_need_no_profile);
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::campaign::Campaign;
+use test_support::campaign::Campaign;
 use crate::stack::{Stack, copy, with_both_tools};
 
 with_both_tools!(

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::console::{play, session};
+use test_support::console_sessions::{play, session};
 use crate::stack::{Stack, Tool};
-use crate::support::{BUCKET, CONFIG, World, project};
+use test_support::{BUCKET, CONFIG, World, project};
 
 const README: &str = "README.md";
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::stack::{Stack, contents, with_both_tools};
-use crate::support::{BUCKET, assert_no_secret, text};
+use test_support::{BUCKET, assert_no_secret, text};
 
 with_both_tools!(secrets_stay_in_the_configs_own_copies);
 

@@ -1,7 +1,7 @@
 //! The unit's settings: those of other tools do not reach it, and wrong ones stop no deployment.
 
 use crate::stack::{Stack, with_both_tools};
-use crate::support::BUCKET;
+use test_support::BUCKET;
 
 with_both_tools!(
     variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect,

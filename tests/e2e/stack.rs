@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{World, assert_no_secret, feed, helper, project, text};
+use test_support::{World, assert_no_secret, feed, helper, project, text};
 
 /// What terragrunt drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

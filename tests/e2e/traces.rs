@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::process::Command;
 
 use crate::stack::{Stack, contents, script, with_both_tools};
-use crate::support::{CANARIES, assert_no_secret, helper};
+use test_support::{CANARIES, assert_no_secret, helper};
 
 with_both_tools!(no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper);
 

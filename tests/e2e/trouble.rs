@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::stack::{Ran, Stack, script, with_both_tools};
-use crate::support::nobody_there;
+use test_support::nobody_there;
 
 with_both_tools!(
     a_missing_helper_is_told,

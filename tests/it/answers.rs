@@ -3,9 +3,9 @@
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::by_hand::{Applied, Unit, string};
-use crate::networks::{Fate, Relay};
-use crate::support::{World, nobody_there};
+use test_support::terraform_steps::{Applied, Unit, string};
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::{World, nobody_there};
 
 /// Lets a relay answer in the place of the server as often as it is told, wherever a request begins with `head`.
 fn answering(world: &mut World, head: &'static str, times: usize, status: &'static str, body: &'static str) -> Relay {
@@ -87,7 +87,7 @@ fn a_version_is_recorded_as_it_is_although_config_yaml_could_not_be_put() {
     let (_, record) = deployed.record(&world);
     assert_eq!(string(&record, "backup"), "uploaded");
     let copy = world.server.object("mongodb-arena", string(&record, "backup_key")).expect("the version that the record names");
-    assert_eq!(copy.body, crate::support::CONFIG.as_bytes());
+    assert_eq!(copy.body, test_support::CONFIG.as_bytes());
     drop(relay);
     world.heal();
     unit.deploy(&world).went_well();
@@ -203,7 +203,7 @@ fn a_machine_without_certificates_is_told_what_to_do() {
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
         world.set_variable(name, Some("/nonexistent"));
     }
-    let secure = crate::networks::Relay::black_hole().endpoint().replace("http:", "https:");
+    let secure = test_support::faulty_proxy::Relay::black_hole().endpoint().replace("http:", "https:");
     world.set_endpoint(&secure);
     let deployed = unit.deploy(&world);
     deployed.warning();

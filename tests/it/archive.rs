@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::by_hand::Unit;
-use crate::by_s3::Hand;
+use test_support::terraform_steps::Unit;
+use test_support::s3_client::Hand;
 use crate::compact::{ARCHIVE, compacted, fill};
 use crate::iam_enforced::govern;
-use crate::networks::Fate;
-use crate::oracle::at;
+use test_support::faulty_proxy::Fate;
+use test_support::oracle::at;
 use crate::past::run_as;
-use crate::site::{Entry, GETS, Kind, Site, csv_of, on_each_server};
-use crate::support::{BUCKET, CONFIG, World, text};
+use test_support::s3_backend::{Entry, GETS, Kind, Site, csv_of, on_each_server};
+use test_support::{BUCKET, CONFIG, World, text};
 
 fn entries() -> Vec<Entry> {
     (0..20).map(|number| Entry { day: number / 10 + 1, ..Entry::new("acme", number) }).collect()

@@ -5,11 +5,11 @@ use std::process::{Child, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::by_s3::Hand;
-use crate::networks::Fate;
-use crate::oracle::at;
-use crate::site::{Entry, GETS, Site, csv_of, on_each_server};
-use crate::support::{BUCKET, World, text};
+use test_support::s3_client::Hand;
+use test_support::faulty_proxy::Fate;
+use test_support::oracle::at;
+use test_support::s3_backend::{Entry, GETS, Site, csv_of, on_each_server};
+use test_support::{BUCKET, World, text};
 
 pub(crate) const ARCHIVE: &str = "usage-logs-archive/";
 
@@ -99,7 +99,7 @@ fn two_at_once_write_the_same_objects(site: &mut Site) {
 
 #[test]
 fn a_report_in_the_middle_of_it_is_the_same_and_so_is_one_after_a_kill_at_any_request() {
-    let mut site = Site::new(crate::site::Kind::Embedded);
+    let mut site = Site::new(test_support::s3_backend::Kind::Embedded);
     let entries = entries(&["acme", "zeta"]);
     fill(&site, &entries);
     let all = csv_of(&entries);

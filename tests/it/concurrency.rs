@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::by_hand::{Unit, deploy, string};
-use crate::networks::{Fate, Relay};
-use crate::oracle::{pass_the_second, stamp, unix_now};
-use crate::support::{BUCKET, CONFIG, CONFIG_MD5, World};
+use test_support::terraform_steps::{Unit, deploy, string};
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::oracle::{pass_the_second, stamp, unix_now};
+use test_support::{BUCKET, CONFIG, CONFIG_MD5, World};
 
 /// Whether a name is `YYYY-MM-DD_HHMMSS.json`, or that with eight hex digits of its own.
 fn is_documented(name: &str, timestamp: &str) -> bool {
@@ -137,7 +137,7 @@ fn a_name_that_another_deployment_took_is_left_to_it() {
     // Whatever second it will be: all of the next minute is taken.
     let now = unix_now();
     let names: Vec<String> =
-        (now..now + 60).map(|unix| format!("usage-logs/airbnb/{}.json", stamp(&crate::oracle::rfc3339(unix)))).collect();
+        (now..now + 60).map(|unix| format!("usage-logs/airbnb/{}.json", stamp(&test_support::oracle::rfc3339(unix)))).collect();
     for name in &names {
         world.server.put(BUCKET, name, b"{\"timestamp\":\"x\",\"deployment_id\":\"another\"}\n", &[]).expect("an object");
     }

@@ -5,9 +5,9 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::by_hand::{Unit, external, string};
-use crate::oracle::{digest, pass_the_second, unix_now};
-use crate::support::{BUCKET, CONFIG, CONFIG_MD5, JANE, JOHN, World, feed, nobody_there, text};
+use test_support::terraform_steps::{Unit, external, string};
+use test_support::oracle::{digest, pass_the_second, unix_now};
+use test_support::{BUCKET, CONFIG, CONFIG_MD5, JANE, JOHN, World, feed, nobody_there, text};
 
 #[test]
 fn a_plan_for_an_empty_bucket_gets_hash_caller_and_facts_and_a_new_id() {

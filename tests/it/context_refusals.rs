@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::by_hand::{Unit, deploy, external, string};
-use crate::support::{BUCKET, World, feed, text};
+use test_support::terraform_steps::{Unit, deploy, external, string};
+use test_support::{BUCKET, World, feed, text};
 
 fn answer(world: &World, verb: &str, input: &[u8]) -> String {
     let output = feed(world.helper(&[verb]), input);

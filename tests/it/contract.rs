@@ -1,6 +1,6 @@
 //! `report` on each server: listings of several pages, the cache, and records that go and come between the reports.
 
-use crate::site::{Entry, HEADER, Site, csv_of, on_each_server, only};
+use test_support::s3_backend::{Entry, HEADER, Site, csv_of, on_each_server, only};
 
 on_each_server!(
     every_record_of_several_pages_is_reported_once_and_fetched_once,

@@ -1,6 +1,6 @@
 //! `report` on each server: keys and customers with odd names.
 
-use crate::site::{Entry, Kind, Site, csv_of, on_each_server, only};
+use test_support::s3_backend::{Entry, Kind, Site, csv_of, on_each_server, only};
 
 on_each_server!(keys_are_listed_and_fetched_by_their_own_names, customers_of_like_names_are_told_apart);
 

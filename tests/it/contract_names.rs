@@ -1,6 +1,6 @@
 //! `report` on each server where the cache or a name could mislead it: an old record overwritten, and two customers with one folder.
 
-use crate::site::{Entry, HEADER, Site, csv_of, on_each_server};
+use test_support::s3_backend::{Entry, HEADER, Site, csv_of, on_each_server};
 
 on_each_server!(
     an_overwritten_record_of_the_earlier_module_is_read_anew_whatever_its_name_begins_with,

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::networks::Fate;
-use crate::oracle::{rfc3339, stamp, unix_now};
-use crate::site::{Entry, GETS, Kind, Site, csv_of, on_each_server};
+use test_support::faulty_proxy::Fate;
+use test_support::oracle::{rfc3339, stamp, unix_now};
+use test_support::s3_backend::{Entry, GETS, Kind, Site, csv_of, on_each_server};
 
 on_each_server!(
     a_report_while_others_write_has_all_that_was_there_before_it,

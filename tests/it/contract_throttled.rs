@@ -3,9 +3,9 @@
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::networks::{Fate, Relay};
-use crate::site::{Entry, GETS, Kind, LISTS, Site, csv_of, on_each_server};
-use crate::support::{BUCKET, World, text};
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::s3_backend::{Entry, GETS, Kind, LISTS, Site, csv_of, on_each_server};
+use test_support::{BUCKET, World, text};
 
 on_each_server!(a_server_that_is_too_busy_at_first_costs_no_record);
 

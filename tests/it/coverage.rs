@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::by_hand::Unit;
+use test_support::terraform_steps::Unit;
 use crate::clean_bucket::{Planted, draw, plant};
-use crate::networks::Fate;
-use crate::oracle::{at, rfc3339, unix_now};
+use test_support::faulty_proxy::Fate;
+use test_support::oracle::{at, rfc3339, unix_now};
 use crate::past::{assert_refused, md5, run, run_as};
-use crate::site::{Kind, Site, on_each_server};
-use crate::support::{BUCKET, JOHN, nobody_there};
+use test_support::s3_backend::{Kind, Site, on_each_server};
+use test_support::{BUCKET, JOHN, nobody_there};
 
 on_each_server!(each_gap_is_named_alone, what_this_machine_kept_is_pending, a_customer_is_looked_at_alone);
 

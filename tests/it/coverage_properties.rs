@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::clean_bucket::{Planted, draw, plant};
 use crate::past::run;
-use crate::site::{Kind, Site};
+use test_support::s3_backend::{Kind, Site};
 
 const SEED: u64 = 0x2026_1125;
 

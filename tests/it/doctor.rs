@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::by_hand::Unit;
-use crate::networks::Fate;
+use test_support::terraform_steps::Unit;
+use test_support::faulty_proxy::Fate;
 use crate::report_terminal::helper_on_a_terminal;
-use crate::site::{Kind, Site, on_each_server};
-use crate::support::{BUCKET, World, assert_no_secret, helper, project, text};
+use test_support::s3_backend::{Kind, Site, on_each_server};
+use test_support::{BUCKET, World, assert_no_secret, helper, project, text};
 
 /// As AWS has it under "Restrict access to only HTTPS requests".
 const TLS_ONLY: &str = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"RestrictToTLSRequestsOnly\",\"Action\":\"s3:*\",\"Effect\":\"Deny\",\
@@ -196,7 +196,7 @@ fn it_works_without_a_customer_and_no_reader_takes_its_objects_for_records() {
     doctor(&world, &["customers of ours/airbnb", "--profile", "keeper"]).is_well();
     let report = world.helper(&["report", "--profile", "default", "--strict"]).output().expect("report");
     assert_eq!((report.status.code(), text(&report.stderr).as_str()), (Some(0), ""));
-    assert_eq!(text(&report.stdout), crate::site::HEADER);
+    assert_eq!(text(&report.stdout), test_support::s3_backend::HEADER);
     let history = world.helper(&["history", "airbnb", "--profile", "default"]).output().expect("history");
     assert_eq!(history.status.code(), Some(3), "there is no version: {history:?}");
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::doctor::{Diagnosis, doctor, ready};
-use crate::networks::{Fate, Relay};
-use crate::support::{BUCKET, World};
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::{BUCKET, World};
 
 /// A world in which all is well, and its customer folder.
 fn well() -> (World, PathBuf) {

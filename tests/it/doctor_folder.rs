@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::doctor::{Diagnosis, doctor, ready};
 use crate::init::{files, init_with, unit};
-use crate::support::{CANARIES, CONFIG, World, assert_no_secret, helper, project};
+use test_support::{CANARIES, CONFIG, World, assert_no_secret, helper, project};
 
 /// A root file as the real customer folders have it: without `generate`, and with the profile of config.yaml.
 const REAL_ROOT: &str = "locals {\n  config = yamldecode(file(\"${get_parent_terragrunt_dir(\"root\")}/CONFIG\"))\n}\n\n\

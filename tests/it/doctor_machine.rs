@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::by_hand::Unit;
+use test_support::terraform_steps::Unit;
 use crate::doctor::{Diagnosis, doctor, ready};
-use crate::support::{CANARIES, CONFIG, World, assert_no_secret, nobody_there, text};
+use test_support::{CANARIES, CONFIG, World, assert_no_secret, nobody_there, text};
 
 fn well() -> (World, PathBuf) {
     let mut world = World::new();
@@ -77,7 +77,7 @@ fn missing_and_outdated_tools_are_named() {
 #[test]
 fn the_oldest_tools_are_those_that_the_module_takes() {
     for (file, product) in [("requirements.tf", "Terraform"), ("requirements.tofu", "OpenTofu")] {
-        let module = fs::read_to_string(crate::support::project().join("terraform").join(file)).expect("a file");
+        let module = fs::read_to_string(test_support::project().join("terraform").join(file)).expect("a file");
         let least = module.split_once(">= ").expect("a version").1.split('"').next().expect("a version");
         let (major, minor) = least.split_once('.').expect("major and minor");
         let minor: u64 = minor.split('.').next().expect("a minor").parse().expect("a number");
@@ -91,7 +91,7 @@ fn the_oldest_tools_are_those_that_the_module_takes() {
 }
 
 fn tools() -> String {
-    crate::support::project().join(".tools/bin").display().to_string()
+    test_support::project().join(".tools/bin").display().to_string()
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_unit_that_is_not_as_it_must_be_is_named() {
     edit("main.tf", "terraform_data", "terraform_data ");
     examined(&world, &folder).is_well().says("unit", "note", "changed since they were written: main.tf", "--force");
     // As another version wrote it: changed, but as its manifest has it.
-    let sum = crate::oracle::digest("sha256", &fs::read(unit.join("main.tf")).expect("a file"));
+    let sum = test_support::oracle::digest("sha256", &fs::read(unit.join("main.tf")).expect("a file"));
     let manifest = fs::read_to_string(unit.join("unit.sha256")).expect("a manifest");
     let line = manifest.lines().find(|line| line.ends_with("  main.tf")).expect("a line");
     fs::write(unit.join("unit.sha256"), manifest.replace(line, &format!("{sum}  main.tf"))).expect("a manifest");
@@ -220,7 +220,7 @@ fn variables_that_are_set_but_empty_count_as_not_set() {
     }
     let found = examined(&world, &folder);
     found.is_well().says("region", "ok", "us-east-1", "");
-    assert_eq!(found.said["bucket"], crate::support::BUCKET);
+    assert_eq!(found.said["bucket"], test_support::BUCKET);
     let report = world.helper(&["report", "--profile", "default"]).output().expect("report");
     assert_eq!((report.status.code(), text(&report.stderr).as_str()), (Some(0), ""));
 }

@@ -7,8 +7,8 @@ use std::thread;
 use rustls::pki_types::PrivateKeyDer;
 
 use crate::doctor::{doctor, ready};
-use crate::networks::{Fate, Relay};
-use crate::support::{World, nobody_there};
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::{World, nobody_there};
 
 /// The checks that need S3.
 const OF_S3: [&str; 8] = ["bucket", "region", "s3:ListBucket", "s3:PutObject", "s3:GetObject", "conditions", "read back", "versioning"];

@@ -7,11 +7,11 @@ use std::process::Command;
 use clap::error::ErrorKind;
 use serde_json::Value;
 
-use crate::by_hand::Unit;
-use crate::by_hand::wrapped;
-use crate::console::fences;
-use crate::oracle::keys_in_order;
-use crate::support::{BUCKET, CONFIG, World, feed, nobody_there, project, text};
+use test_support::terraform_steps::Unit;
+use test_support::terraform_steps::wrapped;
+use test_support::console_sessions::fences;
+use test_support::oracle::keys_in_order;
+use test_support::{BUCKET, CONFIG, World, feed, nobody_there, project, text};
 
 const PROTOCOL: &str = "docs/protocol.md";
 const FORMATS: &str = "docs/formats.md";

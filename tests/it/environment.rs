@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::by_hand::{Unit, string};
-use crate::support::{BUCKET, JOHN, World, nobody_there, text};
+use test_support::terraform_steps::{Unit, string};
+use test_support::{BUCKET, JOHN, World, nobody_there, text};
 
 /// Variables of the AWS SDK. `docker compose` and CI set them to an empty text where they have no value.
 const SDK_VARIABLES: [&str; 22] = [

@@ -1,9 +1,9 @@
 //! What docs/operations.md, "Lifecycle rules", says of objects that expire: what may, what shows then, and why others must not.
 
-use crate::by_hand::Unit;
-use crate::oracle::{pass_the_second, unix_now};
+use test_support::terraform_steps::Unit;
+use test_support::oracle::{pass_the_second, unix_now};
 use crate::past::run;
-use crate::support::{BUCKET, CONFIG, World};
+use test_support::{BUCKET, CONFIG, World};
 
 /// Three deployments, of two configs: the second changes it, the third does not.
 fn deployed() -> World {
@@ -38,7 +38,7 @@ fn an_old_record_may_expire_and_its_absence_is_told() {
     assert_eq!(found(&world, &["verify"]), ["missing", "unrecorded"]);
     assert_eq!(found(&world, &["coverage"]), ["missing-record", "missing-record"]);
     // Tomorrow, all of it is old.
-    let tomorrow = crate::oracle::rfc3339(unix_now() + 86_400);
+    let tomorrow = test_support::oracle::rfc3339(unix_now() + 86_400);
     assert_eq!(found(&world, &["coverage", "--since", &tomorrow]), Vec::<String>::new());
     // Of a chain the loss is told once, however much of it is gone.
     expire(&world, "usage-logs/airbnb/");

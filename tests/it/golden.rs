@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::oracle::{at, rows};
-use crate::support::{BUCKET, World, project, text};
+use test_support::oracle::{at, rows};
+use test_support::{BUCKET, World, project, text};
 
 const SEED: &str = "20261124";
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::by_hand::{Unit, string};
-use crate::oracle::digest;
-use crate::support::{BUCKET, CONFIG, CONFIG_MD5, World};
+use test_support::terraform_steps::{Unit, string};
+use test_support::oracle::digest;
+use test_support::{BUCKET, CONFIG, CONFIG_MD5, World};
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 const HISTORY: &str = "terragrunt/airbnb/config-history/";
@@ -84,7 +84,7 @@ fn a_config_that_changes_after_a_plan_that_found_it_stored_is_backed_up() {
     assert_eq!(next.record(&world).1["backup"], "unchanged");
 }
 
-fn the_new_content_is_everywhere(world: &World, deployed: &crate::by_hand::Applied) {
+fn the_new_content_is_everywhere(world: &World, deployed: &test_support::terraform_steps::Applied) {
     let md5 = digest("md5", changed().as_bytes());
     let said = deployed.warning();
     assert!(said.contains("config.yaml changed between plan and apply"), "{said}");

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{World, nobody_there, project, text};
+use test_support::{World, nobody_there, project, text};
 
 /// Runs `iam` where nobody would answer: exit code, stdout and stderr.
 fn iam(arguments: &[&str]) -> (Option<i32>, String, String) {

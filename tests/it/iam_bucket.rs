@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use embedded_aws::{Asked, Policies};
 
-use crate::by_s3::Hand;
+use test_support::s3_client::Hand;
 use crate::iam_enforced::{assert_denied, deployments_go_well, govern, printed};
-use crate::support::{BUCKET, CONFIG, JOHN, World};
+use test_support::{BUCKET, CONFIG, JOHN, World};
 
 #[test]
 fn the_buckets_policy_holds_whoever_may_do_all() {

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use embedded_aws::{Asked, Policies};
 use serde_json::Value;
 
-use crate::by_hand::Unit;
-use crate::by_s3::Hand;
+use test_support::terraform_steps::Unit;
+use test_support::s3_client::Hand;
 use crate::compact::{compact, compacted};
 use crate::past::{answer, assert_refused, run_as};
-use crate::support::{BUCKET, CONFIG, JOHN, World, nobody_there, text};
+use test_support::{BUCKET, CONFIG, JOHN, World, nobody_there, text};
 
 /// What `iam` prints.
 pub(crate) fn printed(world: &World, arguments: &[&str]) -> String {

@@ -6,12 +6,12 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
-use crate::by_hand::Unit;
-use crate::by_s3::Hand;
+use test_support::terraform_steps::Unit;
+use test_support::s3_client::Hand;
 use crate::iam_enforced::{assert_denied, printed};
 use crate::past::run_as;
-use crate::servers::Moto;
-use crate::support::{CONFIG, World, feed, project, text};
+use test_support::s3_servers::Moto;
+use test_support::{CONFIG, World, feed, project, text};
 
 /// Makes a user for each policy, with keys and the bucket's policy if there is one; from then on IAM is asked.
 const SETUP: &str = r#"

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::support::{World, project, text};
+use test_support::{World, project, text};
 
 /// The unit as the project has it: all files of `terraform/`, without its folders.
 pub(crate) fn unit() -> BTreeMap<String, Vec<u8>> {
@@ -23,7 +23,7 @@ pub(crate) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 pub(crate) fn customer_folder(world: &World) -> PathBuf {
     let folder = world.path().join("customers of ours/airbnb");
     fs::create_dir_all(&folder).expect("a folder");
-    fs::write(folder.join("config.yaml"), crate::support::CONFIG).expect("a config");
+    fs::write(folder.join("config.yaml"), test_support::CONFIG).expect("a config");
     fs::write(folder.join("../root.hcl"), "").expect("a root.hcl");
     folder
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::init::{init, unit};
-use crate::oracle::digest;
-use crate::support::{CONFIG, World, text};
+use test_support::oracle::digest;
+use test_support::{CONFIG, World, text};
 
 /// A customer folder two folders below the world's own, with these files; paths are relative to the folder.
 fn customer_folder(world: &World, files: &[(&str, &str)]) -> PathBuf {

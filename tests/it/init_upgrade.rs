@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::init::{customer_folder, files, init, unit};
-use crate::oracle::digest;
-use crate::support::World;
+use test_support::oracle::digest;
+use test_support::World;
 
 const LEGACY_MAIN: &str = "terraform {\n  required_providers {\n    aws = { source = \"hashicorp/aws\" }\n  }\n}\n\n\
                             resource \"aws_s3_object\" \"config_backup\" {\n  bucket = \"mongodb-arena\"\n}\n\n\
@@ -178,7 +178,7 @@ fn a_unit_that_is_a_file_is_an_error_in_one_line() {
     fs::write(folder.join("config-backup"), "mine").expect("a file");
     let output = world.helper(&["init"]).arg(&folder).output().expect("init");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let messages = crate::support::text(&output.stderr);
+    let messages = test_support::text(&output.stderr);
     assert!(messages.starts_with("config-backup: ") && messages.lines().count() == 1, "{messages}");
     assert_eq!(fs::read_to_string(folder.join("config-backup")).expect("it"), "mine");
 }

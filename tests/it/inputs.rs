@@ -4,9 +4,9 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::by_hand::{Unit, string};
-use crate::oracle::digest;
-use crate::support::{BUCKET, CONFIG, World, assert_no_secret};
+use test_support::terraform_steps::{Unit, string};
+use test_support::oracle::digest;
+use test_support::{BUCKET, CONFIG, World, assert_no_secret};
 
 /// A config with the customer's name spelled in some way.
 fn named(name: &str) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use crate::support::project;
+use test_support::project;
 
 /// All Markdown pages, by their paths in the project.
 pub(crate) fn pages() -> Vec<String> {

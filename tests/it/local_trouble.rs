@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::by_hand::{Applied, Unit, string};
-use crate::oracle::digest;
-use crate::support::{BUCKET, CANARIES, CONFIG, World, assert_no_secret, nobody_there, text};
+use test_support::terraform_steps::{Applied, Unit, string};
+use test_support::oracle::digest;
+use test_support::{BUCKET, CANARIES, CONFIG, World, assert_no_secret, nobody_there, text};
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 
@@ -217,7 +217,7 @@ fn a_closed_stdout_is_no_failure_of_the_deployment() {
     for verb in ["context", "deploy"] {
         let mut shell = world.command("sh");
         let script = "{ \"$1\" \"$2\" <query.json; echo $? >&2; } | :";
-        let output = shell.args(["-c", script, "sh"]).arg(crate::support::helper()).arg(verb).output().expect("sh");
+        let output = shell.args(["-c", script, "sh"]).arg(test_support::helper()).arg(verb).output().expect("sh");
         assert_eq!(text(&output.stderr), "0\n", "{verb}");
     }
     assert_eq!(world.records().len(), 1);

@@ -2,22 +2,8 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // tests start programs, and stop where something is odd
 
-#[path = "../support/mod.rs"]
-mod support;
-
-#[allow(dead_code)] // the campaigns use it, too
-mod by_hand;
-#[allow(dead_code)] // the campaigns use it, too
-mod by_s3;
 mod clean_bucket;
-#[allow(dead_code)] // the end-to-end tests use it, too
-mod console;
-#[allow(dead_code)] // the campaigns use it, too
-mod networks;
-mod oracle;
 mod past;
-mod servers;
-mod site;
 mod troubles;
 
 mod answers;

@@ -1,8 +1,8 @@
 //! Versions and records written by hand, and people's verbs that look back at them.
 
-use crate::oracle::{digest, stamp};
-use crate::site::Site;
-use crate::support::{World, text};
+use test_support::oracle::{digest, stamp};
+use test_support::s3_backend::Site;
+use test_support::{World, text};
 
 /// An exit code, stdout and stderr.
 pub(crate) type Said = (Option<i32>, String, String);

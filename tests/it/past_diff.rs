@@ -4,8 +4,8 @@ use std::fs;
 
 use crate::past::{answer, assert_refused, md5, record, run, run_as, version};
 use crate::report_terminal::helper_on_a_terminal;
-use crate::site::{Kind, Site, on_each_server};
-use crate::support::BUCKET;
+use test_support::s3_backend::{Kind, Site, on_each_server};
+use test_support::BUCKET;
 
 on_each_server!(each_way_to_name_a_state_means_it, values_are_shown_and_secrets_are_not);
 
@@ -148,7 +148,7 @@ fn what_cannot_be_compared_or_found_is_refused() {
     }
     assert_eq!(answer(&site.world, &["diff", "acme", "latest", "latest"]), "", "the same bytes need no parser");
     assert_refused(run_as(&site.world, "nobody", &["diff", "acme", "latest", "latest"]), 5, "access denied");
-    site.world.set_s3_endpoint(&crate::support::nobody_there());
+    site.world.set_s3_endpoint(&test_support::nobody_there());
     assert_refused(run(&site.world, &["diff", "acme", "latest", "latest"]), 6, "check the network");
 }
 

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::oracle::{at, rows};
+use test_support::oracle::{at, rows};
 use crate::past::{answer, assert_refused, md5, record, run, run_as, version};
 use crate::report_terminal::helper_on_a_terminal;
-use crate::site::{Kind, Site, on_each_server};
-use crate::support::BUCKET;
+use test_support::s3_backend::{Kind, Site, on_each_server};
+use test_support::BUCKET;
 
 on_each_server!(versions_are_listed_newest_first_with_who_how_often_and_what_changed, a_history_has_no_version_of_another_customer);
 
@@ -133,7 +133,7 @@ fn a_history_only_reads_and_says_what_is_missing_to_do_so() {
     assert!(!site.world.state().exists());
     assert_refused(run_as(&site.world, "nobody", &["history", "acme"]), 5, "access denied; ask for the permission s3:ListBucket");
     assert_refused(run(&site.world, &["history", "acme", "--bucket", "none-of-ours"]), 5, "there is no such bucket");
-    site.world.set_s3_endpoint(&crate::support::nobody_there());
+    site.world.set_s3_endpoint(&test_support::nobody_there());
     assert_refused(run(&site.world, &["history", "acme"]), 6, "check the network");
 }
 

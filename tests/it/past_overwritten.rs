@@ -3,10 +3,10 @@
 
 use std::fs;
 
-use crate::networks::Fate;
-use crate::oracle::rows;
+use test_support::faulty_proxy::Fate;
+use test_support::oracle::rows;
 use crate::past::{answer, md5, record, run, version};
-use crate::site::{Kind, Site};
+use test_support::s3_backend::{Kind, Site};
 
 const KEY: &str = "terragrunt/acme/config.yaml";
 const DENIED: &str = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";

@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
-use crate::oracle::at;
+use test_support::oracle::at;
 use crate::past::{assert_refused, md5, record, run, run_as, version};
-use crate::site::{Kind, Site, on_each_server};
-use crate::support::BUCKET;
+use test_support::s3_backend::{Kind, Site, on_each_server};
+use test_support::BUCKET;
 
 on_each_server!(each_version_comes_back_as_it_was, bytes_that_are_not_those_of_the_name_are_not_written);
 
@@ -79,7 +79,7 @@ fn bytes_that_are_not_those_of_the_name_are_not_written(site: &mut Site) {
 fn metadata_that_does_not_fit_the_bytes_is_told() {
     let site = Site::new(Kind::Embedded);
     let key = version(&site, "2026-10-01T08:00:00Z", FIRST);
-    for (name, value) in [("md5", md5(SECOND)), ("sha256", crate::oracle::digest("sha256", SECOND.as_bytes()))] {
+    for (name, value) in [("md5", md5(SECOND)), ("sha256", test_support::oracle::digest("sha256", SECOND.as_bytes()))] {
         site.world.server.put(BUCKET, &key, FIRST.as_bytes(), &[(name, &value)]).expect("an object");
         assert_nothing_written(&site, &[], 1, &format!("its {name} is not what it was"));
     }
@@ -182,6 +182,6 @@ fn a_restore_only_reads_and_fails_with_the_documented_codes() {
     assert_refused(run(&site.world, &["restore", "nobody-we-know", "--stdout"]), 3, "check the customer's name");
     assert_refused(run_as(&site.world, "no-such-profile", &["restore", "acme", "--stdout"]), 4, "no-such-profile");
     assert_refused(run_as(&site.world, "nobody", &["restore", "acme", "--stdout"]), 5, "access denied");
-    site.world.set_s3_endpoint(&crate::support::nobody_there());
+    site.world.set_s3_endpoint(&test_support::nobody_there());
     assert_nothing_written(&site, &[], 6, "check the network");
 }

@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::by_hand::Unit;
-use crate::oracle::{pass_the_second, rows, unix_now};
+use test_support::terraform_steps::Unit;
+use test_support::oracle::{pass_the_second, rows, unix_now};
 use crate::past::{answer, md5};
-use crate::support::{CONFIG, JANE, JOHN, MAX, World, helper, nobody_there, text};
+use test_support::{CONFIG, JANE, JOHN, MAX, World, helper, nobody_there, text};
 
 /// What was deployed, kept aside.
 struct Deployed {

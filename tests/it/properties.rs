@@ -10,8 +10,8 @@ use config_backup::logged::{By, Deployment, user_name};
 use config_backup::reading;
 use config_backup::rows::Rows;
 
-use crate::oracle::rows;
-use crate::support::{feed, text};
+use test_support::oracle::rows;
+use test_support::{feed, text};
 
 const SEED: u64 = 0x2026_1124;
 

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::by_hand::{Unit, string};
-use crate::support::{World, text};
+use test_support::terraform_steps::{Unit, string};
+use test_support::{World, text};
 
 fn git(world: &World, arguments: &[&str]) -> String {
     let mut command = world.command("git");
@@ -23,7 +23,7 @@ fn the_commit_that_was_deployed_stands_in_the_record() {
     git(&world, &["add", "."]);
     git(&world, &["commit", "--quiet", "--message=first"]);
     let commit = git(&world, &["rev-parse", "HEAD"]);
-    let block = |deployed: crate::by_hand::Applied| deployed.went_well().record(&world).1["git"].clone();
+    let block = |deployed: test_support::terraform_steps::Applied| deployed.went_well().record(&world).1["git"].clone();
 
     let clean = block(unit.deploy(&world));
     assert_eq!(clean, serde_json::json!({"commit": commit, "branch": "trunk", "dirty": false}));
@@ -44,7 +44,7 @@ fn looking_at_the_checkout_changes_nothing_in_it() {
     git(&world, &["commit", "--quiet", "--message=first"]);
     let index = || fs::read(world.path().join("customers of ours/.git/index")).expect("an index");
     let before = index();
-    unit.write(crate::support::CONFIG); // the same bytes, another time: a plain `git status` would refresh the index
+    unit.write(test_support::CONFIG); // the same bytes, another time: a plain `git status` would refresh the index
     unit.deploy(&world).went_well();
     assert_eq!(index(), before);
 }

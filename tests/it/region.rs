@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use crate::by_hand::{Unit, string};
-use crate::support::{BUCKET, CONFIG, World};
+use test_support::terraform_steps::{Unit, string};
+use test_support::{BUCKET, CONFIG, World};
 
 #[test]
 fn a_wrong_region_costs_one_round_of_redirects_in_each_process_and_nothing_else() {

@@ -4,14 +4,14 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::by_hand::{Unit, string};
-use crate::oracle::{digest, pass_the_second, unix_now};
-use crate::support::{BUCKET, CONFIG, CONFIG_MD5, World, nobody_there, text};
+use test_support::terraform_steps::{Unit, string};
+use test_support::oracle::{digest, pass_the_second, unix_now};
+use test_support::{BUCKET, CONFIG, CONFIG_MD5, World, nobody_there, text};
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 
 /// A deployment that kept everything, and the way back.
-fn offline(world: &mut World, unit: &mut Unit) -> crate::by_hand::Applied {
+fn offline(world: &mut World, unit: &mut Unit) -> test_support::terraform_steps::Applied {
     world.set_endpoint(&nobody_there());
     let deployed = unit.deploy(world);
     deployed.warning();
@@ -86,7 +86,7 @@ fn a_replay_keeps_the_time_of_the_deployment() {
     pass_the_second(after);
     replay(&world);
     let (_, record) = deployed.record(&world);
-    let times: Vec<String> = (before..=after).map(crate::oracle::rfc3339).collect();
+    let times: Vec<String> = (before..=after).map(test_support::oracle::rfc3339).collect();
     assert!(times.iter().any(|time| time == string(&record, "timestamp")), "{record} is not of {times:?}");
 }
 

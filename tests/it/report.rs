@@ -1,7 +1,7 @@
 //! `report`: the CSV, cell by cell, of records whose rows were worked out by hand.
 
-use crate::oracle::{at, rows};
-use crate::support::{BUCKET, World, text};
+use test_support::oracle::{at, rows};
+use test_support::{BUCKET, World, text};
 
 const HEADER: &str = "timestamp,customer,user,additional_users_count,project_name,cluster_name\n";
 const ALICE: &str = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/alice";

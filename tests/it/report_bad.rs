@@ -1,7 +1,7 @@
 //! `report` over records that are damaged, foreign or odd: named once each, counted, and never in the way of the others.
 
-use crate::oracle::rows;
-use crate::support::{BUCKET, World, text};
+use test_support::oracle::rows;
+use test_support::{BUCKET, World, text};
 
 const GOOD: &str = "{\"timestamp\":\"2026-03-02T08:00:00Z\",\"customer\":\"acme\",\"user\":\"arn:x:user/alice\",\
                     \"additional_users_count\":1,\"project_name\":\"p\",\"cluster_name\":\"c\"}\n";

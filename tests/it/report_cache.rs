@@ -7,9 +7,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::networks::{Fate, Relay};
-use crate::oracle::{at, unix_now};
-use crate::support::{BUCKET, World, helper, text};
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::oracle::{at, unix_now};
+use test_support::{BUCKET, World, helper, text};
 
 const DAY: u64 = 86_400;
 
@@ -231,8 +231,8 @@ fn old_records_of_a_customer_that_has_many_are_not_even_listed_and_late_ones_are
     let world = World::new();
     let now = unix_now();
     let key = |unix: u64| {
-        let time = crate::oracle::rfc3339(unix);
-        format!("usage-logs/acme/{}.json", crate::oracle::stamp(&time))
+        let time = test_support::oracle::rfc3339(unix);
+        format!("usage-logs/acme/{}.json", test_support::oracle::stamp(&time))
     };
     for record in 0..3200 {
         seed(&world, &key(now - 100 * DAY + record), &format!("c{record}"), now - 100 * DAY + record);

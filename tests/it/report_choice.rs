@@ -1,7 +1,7 @@
 //! Which deployments `report` is about: exact names, times, and no GET for what a key already rules out.
 
-use crate::oracle::{rfc3339, stamp, unix_now};
-use crate::support::{BUCKET, World, text};
+use test_support::oracle::{rfc3339, stamp, unix_now};
+use test_support::{BUCKET, World, text};
 
 fn seed(world: &World, customer: &str, time: &str, user: &str, project: &str) {
     let record = format!(

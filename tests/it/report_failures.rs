@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::by_hand::Unit;
-use crate::networks::{Fate, Relay};
-use crate::support::{BUCKET, World, nobody_there, text};
+use test_support::terraform_steps::Unit;
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::{BUCKET, World, nobody_there, text};
 
 const HEADER: &str = "timestamp,customer,user,additional_users_count,project_name,cluster_name\n";
 
@@ -75,7 +75,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     }
     let mut shell = world.command("sh");
     let script = "{ \"$1\" report --profile default; echo \"exit $?\" >&2; } | head -1";
-    let output = shell.args(["-c", script, "sh"]).arg(crate::support::helper()).output().expect("sh");
+    let output = shell.args(["-c", script, "sh"]).arg(test_support::helper()).output().expect("sh");
     assert_eq!((text(&output.stdout), text(&output.stderr)), (HEADER.to_owned(), "exit 0\n".to_owned()));
 }
 

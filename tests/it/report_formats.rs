@@ -5,8 +5,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::oracle::rows;
-use crate::support::{BUCKET, World, text};
+use test_support::oracle::rows;
+use test_support::{BUCKET, World, text};
 
 /// Two deployments, one of them with text that is hostile to each format.
 fn world() -> World {

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::oracle::at;
-use crate::support::{BUCKET, World, feed, text};
+use test_support::oracle::at;
+use test_support::{BUCKET, World, feed, text};
 
 /// What a browser would run or take for markup, if the page let it.
 const HOSTILE: [&str; 7] = [

@@ -4,8 +4,8 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::networks::{Fate, Relay};
-use crate::support::{BUCKET, World, feed, helper, text};
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::{BUCKET, World, feed, helper, text};
 
 /// A deployment with text that a terminal would obey.
 fn world() -> World {

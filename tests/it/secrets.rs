@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::by_hand::{Applied, Unit};
-use crate::support::{BUCKET, CANARIES, CONFIG, World, assert_no_secret, text};
+use test_support::terraform_steps::{Applied, Unit};
+use test_support::{BUCKET, CANARIES, CONFIG, World, assert_no_secret, text};
 use crate::troubles::{ALL, repair};
 
 /// What must stay out of sight beside the config's secrets: the keys that requests are signed with.
@@ -136,7 +136,7 @@ fn a_query_is_not_quoted_when_it_is_refused() {
     let world = World::new();
     for query in ["{\"canary-admin-password\":", "{\"config_file_path\":\"c\",\"timeout\":\"canary-admin-password\"}"] {
         for verb in ["context", "deploy", "fallback"] {
-            let output = crate::support::feed(world.helper(&[verb]), query.as_bytes());
+            let output = test_support::feed(world.helper(&[verb]), query.as_bytes());
             nothing_leaks(verb, &format!("{}{}", text(&output.stdout), text(&output.stderr)));
         }
     }

@@ -3,10 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-use crate::by_hand::Unit;
-use crate::console::{fences, play, session};
-use crate::oracle::{pass_the_second, unix_now};
-use crate::support::{BUCKET, CONFIG, World, helper, nobody_there, project, text};
+use test_support::terraform_steps::Unit;
+use test_support::console_sessions::{fences, play, session};
+use test_support::oracle::{pass_the_second, unix_now};
+use test_support::{BUCKET, CONFIG, World, helper, nobody_there, project, text};
 
 const VERBS: &str = "docs/verbs.md";
 /// Sessions with terragrunt, which tests/e2e/readme.rs plays.
@@ -42,7 +42,7 @@ fn record(world: &World, customer: &str, at: &str, user: &str) {
         "{{\"timestamp\":\"{at}\",\"customer\":\"{customer}\",\"user\":\"arn:aws:iam::123456789012:user/{user}\",\
          \"additional_users_count\":5,\"project_name\":\"{customer}-project\",\"cluster_name\":\"arena-cluster\"}}\n"
     );
-    let stamp = crate::oracle::stamp(at);
+    let stamp = test_support::oracle::stamp(at);
     world.server.put(BUCKET, &format!("usage-logs/{customer}/{stamp}.json"), record.as_bytes(), &[]).expect("a record");
 }
 

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::by_hand::Unit;
-use crate::support::{World, assert_no_secret, nobody_there, text};
+use test_support::terraform_steps::Unit;
+use test_support::{World, assert_no_secret, nobody_there, text};
 
 fn status(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
     let output = world.helper(&["status"]).args(arguments).output().expect("status");

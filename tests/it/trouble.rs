@@ -7,9 +7,9 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::by_hand::{Unit, deploy, string, wrapped};
-use crate::networks::{Fate, Relay};
-use crate::support::{BUCKET, CONFIG, CONFIG_MD5, JOHN, World, nobody_there, text};
+use test_support::terraform_steps::{Unit, deploy, string, wrapped};
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::{BUCKET, CONFIG, CONFIG_MD5, JOHN, World, nobody_there, text};
 use crate::troubles::{self, Trouble, repair};
 
 /// The claim that every trouble has to bear.

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::by_hand::Unit;
-use crate::networks::{Fate, Relay};
-use crate::support::{World, nobody_there};
+use test_support::terraform_steps::Unit;
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::{World, nobody_there};
 
 /// One kind of trouble, in which nothing reaches the bucket and everything is kept.
 pub(crate) struct Trouble {
@@ -27,7 +27,7 @@ pub(crate) const REFUSED: Trouble = Trouble {
     },
     plan: "error",
     words: &["refused", "check the network, VPN and proxy", "config-backup replay"],
-    user: crate::support::JOHN,
+    user: test_support::JOHN,
 };
 
 pub(crate) const BLACK_HOLE: Trouble = Trouble {
@@ -38,7 +38,7 @@ pub(crate) const BLACK_HOLE: Trouble = Trouble {
     },
     plan: "error",
     words: &["no answer", "check the network, VPN and proxy"],
-    user: crate::support::JOHN,
+    user: test_support::JOHN,
 };
 
 pub(crate) const PORTAL: Trouble = Trouble {
@@ -46,7 +46,7 @@ pub(crate) const PORTAL: Trouble = Trouble {
     arrange: |world, _| Some(behind(world, Relay::captive_portal())),
     plan: "error",
     words: &["captive portal"],
-    user: crate::support::JOHN,
+    user: test_support::JOHN,
 };
 
 pub(crate) const UNAVAILABLE: Trouble = Trouble {
@@ -58,7 +58,7 @@ pub(crate) const UNAVAILABLE: Trouble = Trouble {
     },
     plan: "error",
     words: &["503"],
-    user: crate::support::JOHN,
+    user: test_support::JOHN,
 };
 
 pub(crate) const READ_ONLY: Trouble = Trouble {
@@ -91,7 +91,7 @@ pub(crate) const WRONG_SECRET: Trouble = Trouble {
     },
     plan: "error",
     words: &["the secret key does not match", "SignatureDoesNotMatch"],
-    user: crate::support::JOHN,
+    user: test_support::JOHN,
 };
 
 pub(crate) const UNKNOWN_KEY: Trouble = Trouble {
@@ -102,7 +102,7 @@ pub(crate) const UNKNOWN_KEY: Trouble = Trouble {
     },
     plan: "error",
     words: &["AWS does not know these credentials", "aws sso login --profile default"],
-    user: crate::support::JOHN,
+    user: test_support::JOHN,
 };
 
 pub(crate) const NO_CREDENTIALS: Trouble = Trouble {
@@ -113,7 +113,7 @@ pub(crate) const NO_CREDENTIALS: Trouble = Trouble {
     },
     plan: "error",
     words: &["no AWS credentials found", "aws sso login --profile default"],
-    user: crate::support::JOHN,
+    user: test_support::JOHN,
 };
 
 pub(crate) const NO_SUCH_PROFILE: Trouble = Trouble {
@@ -124,7 +124,7 @@ pub(crate) const NO_SUCH_PROFILE: Trouble = Trouble {
     },
     plan: "error",
     words: &["find the AWS profile `gone`", "aws configure sso --profile gone"],
-    user: crate::support::JOHN,
+    user: test_support::JOHN,
 };
 
 pub(crate) const ALL: [Trouble; 10] =

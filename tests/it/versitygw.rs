@@ -1,9 +1,9 @@
 //! The same deployments against another S3: versitygw, on a folder. STS stays the embedded one, since it has none.
 
-use crate::by_hand::{Unit, string};
-use crate::oracle::digest;
-use crate::servers::Gateway;
-use crate::support::{CONFIG, CONFIG_MD5, World, nobody_there, text};
+use test_support::terraform_steps::{Unit, string};
+use test_support::oracle::digest;
+use test_support::s3_servers::Gateway;
+use test_support::{CONFIG, CONFIG_MD5, World, nobody_there, text};
 
 #[test]
 fn deployments_and_report_are_the_same_on_versitygw() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use crate::init::{customer_folder, init};
-use crate::support::{BUCKET, World, helper, text};
+use test_support::{BUCKET, World, helper, text};
 
 const CSV: &str = "timestamp,customer,user,additional_users_count,project_name,cluster_name\n2026-03-02,acme,alice,1,p,c\n\
                    2026-03-02,airbnb,alice,1,p,c\n";
@@ -153,7 +153,7 @@ fn a_missing_helper_is_said_in_one_clear_line() {
 #[test]
 fn the_helpers_exit_code_is_the_scripts() {
     let mut customer = Customer::new();
-    customer.world.set_endpoint(&crate::support::nobody_there());
+    customer.world.set_endpoint(&test_support::nobody_there());
     let output = customer.run("config-backup/view_usage_logs.sh", &customer.folder, &["airbnb"]);
     assert_eq!(output.status.code(), Some(6), "{output:?}");
     assert!(!customer.unit().join("arena-terragrunt-usage.csv").exists());

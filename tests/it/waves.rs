@@ -6,9 +6,9 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::by_hand::{Unit, string, wrapped};
-use crate::networks::{Fate, Relay};
-use crate::support::{BUCKET, CONFIG, World};
+use test_support::terraform_steps::{Unit, string, wrapped};
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::{BUCKET, CONFIG, World};
 
 /// After this long, nothing comes any more.
 const NEVER: Duration = Duration::from_secs(30);
@@ -121,10 +121,10 @@ fn a_deployment_waits_for_three_answers_whether_the_config_changed_or_not() {
         unit.write(&content);
         let request = planned(&mut world, &unit);
         logs(&mut world, &request, BRING_AND_LOG);
-        crate::oracle::pass_the_second(crate::oracle::unix_now());
+        test_support::oracle::pass_the_second(test_support::oracle::unix_now());
         let request = planned(&mut world, &unit);
         logs(&mut world, &request, LOG);
-        crate::oracle::pass_the_second(crate::oracle::unix_now());
+        test_support::oracle::pass_the_second(test_support::oracle::unix_now());
     }
     assert_eq!(world.records().len(), 4);
     assert_eq!(world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("it").body, CONFIG.replace("M30", "M40").as_bytes());
@@ -140,7 +140,7 @@ fn where_no_answer_states_a_sum_each_upload_is_looked_for_before_it_is_forgotten
         let said = step_with(&mut world, "deploy", &request, waves, || Fate::WithoutSum);
         assert!(said.starts_with("{\"status\":\"ok\""), "{said}");
         assert_eq!(world.spooled(), Vec::<String>::new());
-        crate::oracle::pass_the_second(crate::oracle::unix_now());
+        test_support::oracle::pass_the_second(test_support::oracle::unix_now());
     }
     assert_eq!(world.records().len(), 2);
 }
@@ -157,7 +157,7 @@ fn a_plan_of_yesterday_or_one_that_saw_no_bucket_is_looked_after_before_anything
         world.move_to("home of a colleague");
         Unit::in_folder(&world, "checkout of a colleague/airbnb").deploy(&world).went_well();
         world.move_to("home");
-        crate::oracle::pass_the_second(crate::oracle::unix_now());
+        test_support::oracle::pass_the_second(test_support::oracle::unix_now());
         logs(&mut world, &request, LOG);
         assert_eq!(world.server.keys(BUCKET, "terragrunt/airbnb/config-history/").len(), 1, "{key}");
         let ours = world.records().into_iter().map(|(_, record)| record).find(|it| it["deployment_id"] == request["deployment_id"]);
@@ -167,7 +167,7 @@ fn a_plan_of_yesterday_or_one_that_saw_no_bucket_is_looked_after_before_anything
         let mut request = planned(&mut world, &unit);
         request[key] = serde_json::json!(value.replace("aa", "bb"));
         request["planned_id"] = request["deployment_id"].clone();
-        crate::oracle::pass_the_second(crate::oracle::unix_now());
+        test_support::oracle::pass_the_second(test_support::oracle::unix_now());
         logs(&mut world, &request, LOOK_BRING_AND_LOG);
     }
 }
@@ -177,10 +177,10 @@ fn the_same_config_brought_by_two_at_once_has_two_copies_and_both_are_named() {
     let mut world = World::new();
     let unit = Unit::new(&world);
     let request = planned(&mut world, &unit);
-    crate::oracle::pass_the_second(crate::oracle::unix_now());
+    test_support::oracle::pass_the_second(test_support::oracle::unix_now());
     world.move_to("home of a colleague");
     Unit::in_folder(&world, "checkout of a colleague/airbnb").deploy(&world).went_well();
-    crate::oracle::pass_the_second(crate::oracle::unix_now());
+    test_support::oracle::pass_the_second(test_support::oracle::unix_now());
     world.move_to("home");
     logs(&mut world, &request, BRING_AND_LOG);
     let named: Vec<String> = world.records().iter().map(|(_, record)| string(record, "backup_key").to_owned()).collect();

@@ -5,8 +5,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::by_hand::wrapped;
-use crate::support::World;
+use test_support::terraform_steps::wrapped;
+use test_support::World;
 use crate::trial::{Ran, Runner, Scene, Trial, helper};
 use crate::versions::Versions;
 use crate::wrongs::Wrongs;

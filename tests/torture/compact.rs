@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
 
-use crate::by_s3::Hand;
-use crate::campaign::Campaign;
-use crate::site::{Entry, csv_of};
+use test_support::s3_client::Hand;
+use test_support::campaign::Campaign;
+use test_support::s3_backend::{Entry, csv_of};
 use crate::strace::traced;
-use crate::support::{BUCKET, World, text};
+use test_support::{BUCKET, World, text};
 
 const ARCHIVE: &str = "usage-logs-archive/";
 const CUSTOMERS: [&str; 3] = ["acme", "airbnb", "zeta"];

@@ -10,14 +10,14 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::by_hand::{Applied, Unit, string};
-use crate::by_s3::Object;
-use crate::campaign::Campaign;
+use test_support::terraform_steps::{Applied, Unit, string};
+use test_support::s3_client::Object;
+use test_support::campaign::Campaign;
 use crate::hash::md5;
-use crate::networks::Fate;
-use crate::oracle::{pass_the_second, unix_now};
-use crate::site::{Kind, Site};
-use crate::support::{CONFIG, text};
+use test_support::faulty_proxy::Fate;
+use test_support::oracle::{pass_the_second, unix_now};
+use test_support::s3_backend::{Kind, Site};
+use test_support::{CONFIG, text};
 use crate::wrapper::wrap;
 use crate::wrongs::alarms;
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::blow::{Blow, Next, endure, items};
-use crate::support::{BUCKET, World, feed};
+use test_support::{BUCKET, World, feed};
 use crate::trial::{Scene, Trial, behind, helper};
 use crate::versions::Versions;
 use crate::wrongs::Wrongs;

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::blow::items;
-use crate::campaign::Campaign;
+use test_support::campaign::Campaign;
 use crate::strace::{Call, Trace, traced};
-use crate::support::World;
+use test_support::World;
 use crate::trial::{Ran, Scene, Trial, helper};
 use crate::versions::Versions;
 use crate::wrongs::Wrongs;

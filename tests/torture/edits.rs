@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::by_hand::{Unit, external, string, wrapped};
-use crate::campaign::Campaign;
-use crate::oracle::digest;
-use crate::support::{BUCKET, CONFIG, World, assert_no_secret, feed, text};
+use test_support::terraform_steps::{Unit, external, string, wrapped};
+use test_support::campaign::Campaign;
+use test_support::oracle::digest;
+use test_support::{BUCKET, CONFIG, World, assert_no_secret, feed, text};
 
 /// All objects of a bucket, with their metadata.
 type Objects = BTreeMap<String, (Vec<u8>, Vec<(String, String)>)>;

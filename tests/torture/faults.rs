@@ -1,7 +1,7 @@
 //! What can go wrong with one request on its way: each fault, and the answers that somebody gives in AWS's place.
 
 use crate::http1::Message;
-use crate::networks::without_sum;
+use test_support::faulty_proxy::without_sum;
 use crate::points::Shape;
 
 /// What becomes of a request and its answer.

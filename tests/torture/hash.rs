@@ -9,5 +9,5 @@ pub(crate) fn md5(bytes: &[u8]) -> String {
 
 #[test]
 fn it_agrees_with_md5sum() {
-    assert_eq!(md5(crate::support::CONFIG.as_bytes()), crate::support::CONFIG_MD5);
+    assert_eq!(md5(test_support::CONFIG.as_bytes()), test_support::CONFIG_MD5);
 }

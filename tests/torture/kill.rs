@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use crate::blow::{Blow, Next, STEPS, endure, promised};
-use crate::campaign::Campaign;
+use test_support::campaign::Campaign;
 use crate::strace::{Call, traced};
-use crate::support::World;
+use test_support::World;
 use crate::trial::Scene;
 use crate::wrongs::Wrongs;
 

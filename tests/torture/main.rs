@@ -4,30 +4,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::format_collect)] // tests start programs, and stop where something is odd
 
-// What is shared with the integration tests, each with more in it than these campaigns use.
-#[allow(dead_code)]
-#[path = "../it/by_hand.rs"]
-mod by_hand;
-#[allow(dead_code)]
-#[path = "../it/by_s3.rs"]
-mod by_s3;
-#[allow(dead_code)]
-#[path = "../it/networks.rs"]
-mod networks;
-#[allow(dead_code)]
-#[path = "../it/oracle.rs"]
-mod oracle;
-#[allow(dead_code)]
-#[path = "../it/servers.rs"]
-mod servers;
-#[allow(dead_code, unused_imports, unused_macros)]
-#[path = "../it/site.rs"]
-mod site;
-#[path = "../support/mod.rs"]
-mod support;
-
 mod blow;
-mod campaign;
 mod compact;
 mod concurrency;
 mod controls;

@@ -14,8 +14,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::campaign::Campaign;
-use crate::support::World;
+use test_support::campaign::Campaign;
+use test_support::World;
 use crate::wrapper::wrap;
 use events::{Deployment, Event};
 use look::Look;

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::by_hand::{Unit, external};
-use crate::campaign::Campaign;
+use test_support::terraform_steps::{Unit, external};
+use test_support::campaign::Campaign;
 use crate::network_oracle::{Deployed, Findings};
 use crate::network_runs::{self, BEFORE, Before, Healthy, Run, Scope, Trouble};
 use crate::places::{Nobody, Site};
 use crate::proxy::{Front, Proxy};
-use crate::support::{CONFIG, World};
+use test_support::{CONFIG, World};
 
 /// The deadline of a deployment with a fault.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -123,7 +123,7 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
         findings.secrets("a request's head", &head);
     }
 
-    world.set_helper(crate::support::helper());
+    world.set_helper(test_support::helper());
     unit.set("timeout", AMPLE);
     proxy.calm();
     if site.is_none() {
@@ -140,12 +140,12 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
 /// A helper that is broken: a script that finds the real one in `$real`.
 fn broken(world: &World, script: &str) -> PathBuf {
     let path = world.path().join("broken-helper");
-    let real = crate::support::helper();
+    let real = test_support::helper();
     let script = format!("#!/bin/sh\nreal='{}'\n{script}\n", real.display());
     // Written by a process of its own: a file that a fork still has open for writing cannot be run.
     let mut command = world.command("/bin/sh");
     command.args(["-c", "cat >\"$0\" && chmod +x \"$0\""]).arg(&path);
-    assert!(crate::support::feed(command, script.as_bytes()).status.success());
+    assert!(test_support::feed(command, script.as_bytes()).status.success());
     path
 }
 

@@ -13,7 +13,7 @@ use crate::network_oracle::{Deployed, Findings};
 use crate::network_runs::{Before, Phase, Run, Scope, Trouble};
 use crate::places::{Place, Which};
 use crate::proxy::{Front, Proxy};
-use crate::support::{BUCKET, CANARIES};
+use test_support::{BUCKET, CANARIES};
 
 /// What a broken helper is found to do wrong, by the counters.
 fn found(script: &str, trouble: Trouble, phase: Phase, timeout: u64) -> Vec<&'static str> {

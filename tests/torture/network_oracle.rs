@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::by_hand::{Applied, string};
-use crate::support::{BUCKET, CANARIES, CONFIG, World, text};
+use test_support::terraform_steps::{Applied, string};
+use test_support::{BUCKET, CANARIES, CONFIG, World, text};
 use crate::wrongs::alarms;
 
 /// Added time that is the machine's and not the network's: each step is a process that starts on a busy machine.

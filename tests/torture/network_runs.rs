@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::campaign::Campaign;
+use test_support::campaign::Campaign;
 use crate::faults::{self, Fault};
 use crate::places::{self, Place, Which};
 use crate::points::{Point, Shape};

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use socket2::{Domain, Socket, Type};
 
 use crate::proxy::{Front, Proxy};
-use crate::support::World;
+use test_support::World;
 use crate::tls::{AUTHORITY, Flaw};
 
 /// What is in the place of AWS.

@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::by_hand::{Unit, string, wrapped};
-use crate::campaign::Campaign;
-use crate::networks::{Fate, Relay};
-use crate::oracle::{pass_the_second, unix_now};
-use crate::support::{BUCKET, CONFIG, World, helper, nobody_there, project};
+use test_support::terraform_steps::{Unit, string, wrapped};
+use test_support::campaign::Campaign;
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::oracle::{pass_the_second, unix_now};
+use test_support::{BUCKET, CONFIG, World, helper, nobody_there, project};
 use crate::trial::send_signal;
 use crate::wrongs::findings;
 

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::by_hand::{external, wrapped};
-use crate::campaign::Campaign;
-use crate::support::World;
+use test_support::terraform_steps::{external, wrapped};
+use test_support::campaign::Campaign;
+use test_support::World;
 use crate::trial::{Scene, Trial, behind};
 use crate::versions::Versions;
 use crate::wrongs::Wrongs;
@@ -84,7 +84,7 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
 #[test]
 fn a_stdout_that_is_full_costs_the_line_and_nothing_else() {
     let world = World::new();
-    let unit = crate::by_hand::Unit::new(&world);
+    let unit = test_support::terraform_steps::Unit::new(&world);
     let full = behind("exec \"$1\" \"$2\" >/dev/full");
     let context = unit.plan(&world);
     let request = wrapped(&unit.request(&context));

@@ -19,10 +19,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::blow::{Blow, Next, STEPS, endure, promised, requested};
-use crate::by_hand::wrapped;
-use crate::campaign::Campaign;
-use crate::networks::{Fate, Relay};
-use crate::support::{World, feed, helper, project, text};
+use test_support::terraform_steps::wrapped;
+use test_support::campaign::Campaign;
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::{World, feed, helper, project, text};
 use crate::trial::{Ran, Scene, send_signal};
 use crate::wrongs::Wrongs;
 

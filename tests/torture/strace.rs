@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::{World, helper};
+use test_support::{World, helper};
 use crate::trial::Ran;
 
 /// Starts the helper, waits until it reads, and becomes the strace of it: only a parent may look everywhere.

@@ -6,9 +6,9 @@ use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyP
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
-use crate::by_hand::{Applied, Unit};
+use test_support::terraform_steps::{Applied, Unit};
 use crate::proxy::{Front, Proxy};
-use crate::support::World;
+use test_support::World;
 
 /// What is wrong with a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::by_hand::{Unit, wrapped};
-use crate::networks::{Fate, Relay};
-use crate::oracle::{pass_the_second, unix_now};
-use crate::support::{CANARIES, World, nobody_there, text};
+use test_support::terraform_steps::{Unit, wrapped};
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::oracle::{pass_the_second, unix_now};
+use test_support::{CANARIES, World, nobody_there, text};
 use crate::versions::{Version, Versions};
 use crate::wrongs::{Wrongs, record};
 
@@ -47,7 +47,7 @@ pub(crate) fn helper(world: &World, verb: &str, query: &Value) -> Ran {
 pub(crate) fn behind(script: &str) -> impl Fn(&World, &str, &Value) -> Ran {
     move |world, verb, query| {
         let mut shell = world.command("/bin/sh");
-        shell.args(["-c", script, "sh"]).arg(crate::support::helper()).arg(verb);
+        shell.args(["-c", script, "sh"]).arg(test_support::helper()).arg(verb);
         run(shell, query)
     }
 }

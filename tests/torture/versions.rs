@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-use crate::oracle::digest;
-use crate::support::CONFIG;
+use test_support::oracle::digest;
+use test_support::CONFIG;
 
 /// One version.
 #[derive(Debug, Clone, PartialEq, Eq)]

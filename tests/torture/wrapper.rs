@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::{World, helper};
+use test_support::{World, helper};
 
 /// Has a script play the helper: `wrong`, in which `$helper` is the real one and `$folder` is the script's own; then the real one.
 pub(crate) fn wrap(world: &mut World, wrong: &str) {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::blow::items;
-use crate::campaign::Campaign;
-use crate::support::{BUCKET, CANARIES, World, helper, text};
+use test_support::campaign::Campaign;
+use test_support::{BUCKET, CANARIES, World, helper, text};
 use crate::trial::Deployed;
 use crate::versions::Versions;
 

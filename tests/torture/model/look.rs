@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::reference::{Record, Spool, State, Version, When};
 use super::stage::Stage;
-use crate::by_hand::string;
-use crate::support::{BUCKET, JOHN, assert_no_secret, text};
+use test_support::terraform_steps::string;
+use test_support::{BUCKET, JOHN, assert_no_secret, text};
 
 /// The content that an object holds, and its metadata.
 type Object = (usize, BTreeMap<String, String>);

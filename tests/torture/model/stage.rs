@@ -14,11 +14,11 @@ use super::events::{Deployment, Event, Plan};
 use super::look::{Look, seconds};
 use super::steps::{CONTENTS, GARBAGE, Network, Object, Step};
 use super::victim::Victim;
-use crate::by_hand::{Unit, external, string, wrapped};
+use test_support::terraform_steps::{Unit, external, string, wrapped};
 use crate::hash::md5;
-use crate::networks::{Fate, Relay};
-use crate::oracle::{rfc3339, stamp, unix_now};
-use crate::support::{BUCKET, CONFIG, World, assert_no_secret, text};
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::oracle::{rfc3339, stamp, unix_now};
+use test_support::{BUCKET, CONFIG, World, assert_no_secret, text};
 
 /// Where nobody listens, whatever ports others take meanwhile.
 const NOBODY: &str = "http://127.0.0.1:1";

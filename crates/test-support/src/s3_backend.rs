@@ -2,38 +2,38 @@
 
 use std::ops::RangeInclusive;
 
-use crate::by_s3::Hand;
-use crate::networks::{Fate, Relay};
-use crate::servers::{Gateway, Moto};
-use crate::support::{BUCKET, World, text};
+use crate::s3_client::Hand;
+use crate::faulty_proxy::{Fate, Relay};
+use crate::s3_servers::{Gateway, Moto};
+use crate::world::{BUCKET, World, text};
 
-pub(crate) const HEADER: &str = "timestamp,customer,user,additional_users_count,project_name,cluster_name\n";
+pub const HEADER: &str = "timestamp,customer,user,additional_users_count,project_name,cluster_name\n";
 /// How requests for records begin, and those for pages of keys.
-pub(crate) const GETS: &str = "GET /mongodb-arena/usage-logs/";
-pub(crate) const LISTS: &str = "GET /mongodb-arena/?";
+pub const GETS: &str = "GET /mongodb-arena/usage-logs/";
+pub const LISTS: &str = "GET /mongodb-arena/?";
 
 /// Which server plays S3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     Embedded,
     Versitygw,
     Moto,
 }
 
 /// A world with one of the servers as its S3.
-pub(crate) struct Site {
-    pub(crate) kind: Kind,
+pub struct Site {
+    pub kind: Kind,
     /// Writes and deletes, past whatever stands between the helper and the server.
-    pub(crate) hand: Hand,
-    pub(crate) endpoint: String,
+    pub hand: Hand,
+    pub endpoint: String,
     // Before the world with their folders.
     gateway: Option<Gateway>,
     moto: Option<Moto>,
-    pub(crate) world: World,
+    pub world: World,
 }
 
 impl Site {
-    pub(crate) fn new(kind: Kind) -> Self {
+    pub fn new(kind: Kind) -> Self {
         let mut world = World::new();
         let gateway = (kind == Kind::Versitygw).then(|| Gateway::start(&world));
         let moto = (kind == Kind::Moto).then(|| Moto::start(&world));
@@ -44,14 +44,14 @@ impl Site {
     }
 
     /// Puts a relay between the helper and the server. The cache is one of the place that the helper asks.
-    pub(crate) fn relay(&mut self, fate: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Relay {
+    pub fn relay(&mut self, fate: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Relay {
         let relay = Relay::start(&self.endpoint, fate);
         self.world.set_s3_endpoint(&relay.endpoint());
         relay
     }
 
     /// Asserts how many records and how many pages the server was asked for so far, by its own log.
-    pub(crate) fn was_asked_for(&self, records: usize, pages: RangeInclusive<usize>) {
+    pub fn was_asked_for(&self, records: usize, pages: RangeInclusive<usize>) {
         let asked = || match (&self.gateway, &self.moto) {
             (Some(gateway), _) => gateway.asked(),
             (_, Some(moto)) => moto.asked(),
@@ -69,7 +69,7 @@ impl Site {
     }
 
     /// Writes many objects.
-    pub(crate) fn fill(&self, objects: &[(String, String)]) {
+    pub fn fill(&self, objects: &[(String, String)]) {
         if self.kind == Kind::Embedded {
             // Not over the wire: a fifth of the time.
             for (key, body) in objects {
@@ -81,13 +81,13 @@ impl Site {
     }
 
     /// Runs `report`: its exit code, stdout and stderr.
-    pub(crate) fn report(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    pub fn report(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let output = self.world.helper(&["report", "--profile", "default"]).args(arguments).output().expect("report");
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     }
 
     /// Runs `report`, which must end well and have nothing to say, and gives the CSV.
-    pub(crate) fn csv(&self, arguments: &[&str]) -> String {
+    pub fn csv(&self, arguments: &[&str]) -> String {
         let (code, csv, messages) = self.report(arguments);
         assert_eq!((code, messages.as_str()), (Some(0), ""), "{arguments:?}");
         csv
@@ -96,21 +96,21 @@ impl Site {
 
 /// A deployment, ordered as the report's rows are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Entry {
-    pub(crate) day: u64,
-    pub(crate) customer: String,
-    pub(crate) user: String,
-    pub(crate) count: u64,
+pub struct Entry {
+    pub day: u64,
+    pub customer: String,
+    pub user: String,
+    pub count: u64,
 }
 
 impl Entry {
     /// One of the second day, by a user of its own.
-    pub(crate) fn new(customer: &str, number: u64) -> Self {
+    pub fn new(customer: &str, number: u64) -> Self {
         Self { day: 2, customer: customer.to_owned(), user: format!("u{number:05}"), count: number }
     }
 
     /// Its usage record.
-    pub(crate) fn record(&self) -> String {
+    pub fn record(&self) -> String {
         format!(
             "{{\"timestamp\":\"2026-03-{:02}T08:00:00Z\",\"customer\":\"{}\",\"user\":\"arn:aws:iam::123456789012:user/{}\",\
              \"additional_users_count\":{},\"project_name\":\"p\",\"cluster_name\":\"c\"}}\n",
@@ -119,13 +119,13 @@ impl Entry {
     }
 
     /// The key of ours with this number.
-    pub(crate) fn key(&self, segment: &str) -> String {
+    pub fn key(&self, segment: &str) -> String {
         format!("usage-logs/{segment}/2026-03-{:02}_080000-{:08x}.json", self.day, self.count)
     }
 }
 
 /// The report of these deployments.
-pub(crate) fn csv_of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
+pub fn csv_of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
     let mut entries: Vec<&Entry> = entries.into_iter().collect();
     entries.sort();
     let row = |it: &&Entry| format!("2026-03-{:02},{},{},{},p,c\n", it.day, it.customer, it.user, it.count);
@@ -133,16 +133,17 @@ pub(crate) fn csv_of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String
 }
 
 /// The report without the rows of other customers.
-pub(crate) fn only(customer: &str, csv: &str) -> String {
+pub fn only(customer: &str, csv: &str) -> String {
     let of_customer = |line: &&str| line.split(',').nth(1) == Some(customer);
     HEADER.to_owned() + &csv.split_inclusive('\n').skip(1).filter(of_customer).collect::<String>()
 }
 
 /// Makes each of these claims, which are functions of a [`Site`], a test on each server.
+#[macro_export]
 macro_rules! on_each_server {
     ($($claim:ident),+ $(,)?) => {$(
         mod $claim {
-            use crate::site::{Kind, Site};
+            use $crate::s3_backend::{Kind, Site};
 
             #[test]
             fn on_the_embedded_server() {
@@ -161,4 +162,4 @@ macro_rules! on_each_server {
         }
     )+};
 }
-pub(crate) use on_each_server;
+pub use crate::on_each_server;

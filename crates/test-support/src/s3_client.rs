@@ -15,29 +15,29 @@ use aws_sdk_s3::types::{
 use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
 
-use crate::support::BUCKET;
+use crate::world::BUCKET;
 
 /// Requests under way at once.
 const AT_ONCE: usize = 8;
 
 /// An object: its body and its metadata.
-pub(crate) type Object = (Vec<u8>, HashMap<String, String>);
+pub type Object = (Vec<u8>, HashMap<String, String>);
 
 /// Somebody with the profile `default` and the right to write into the bucket and to delete from it.
 #[derive(Clone)]
-pub(crate) struct Hand {
+pub struct Hand {
     client: Client,
     runtime: Arc<Runtime>,
 }
 
 impl Hand {
     /// For the server at `endpoint`.
-    pub(crate) fn new(endpoint: &str) -> Self {
+    pub fn new(endpoint: &str) -> Self {
         Self::of(endpoint, "AKIADEFAULT", "secret-of-default")
     }
 
     /// Somebody else, with whatever rights they have.
-    pub(crate) fn of(endpoint: &str, access_key: &str, secret: &str) -> Self {
+    pub fn of(endpoint: &str, access_key: &str, secret: &str) -> Self {
         let settings = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(endpoint)
@@ -51,12 +51,12 @@ impl Hand {
     }
 
     /// Makes the bucket.
-    pub(crate) fn make_bucket(&self) {
+    pub fn make_bucket(&self) {
         self.runtime.block_on(self.client.create_bucket().bucket(BUCKET).send()).expect("a bucket");
     }
 
     /// Makes another bucket, whose objects nobody can delete for 30 days.
-    pub(crate) fn make_locked_bucket(&self, bucket: &str) {
+    pub fn make_locked_bucket(&self, bucket: &str) {
         let held = DefaultRetention::builder().mode(ObjectLockRetentionMode::Governance).days(30).build();
         let rule = ObjectLockRule::builder().default_retention(held).build();
         let lock = ObjectLockConfiguration::builder().object_lock_enabled(ObjectLockEnabled::Enabled).rule(rule).build();
@@ -68,7 +68,7 @@ impl Hand {
     }
 
     /// Sets the bucket up as one does for backups: versions, encryption, and no public access.
-    pub(crate) fn harden(&self) {
+    pub fn harden(&self) {
         self.keep_versions();
         let by_default =
             ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256).build().expect("an algorithm");
@@ -85,17 +85,17 @@ impl Hand {
     }
 
     /// Writes an object; if the server takes no such key, says why.
-    pub(crate) fn try_put(&self, key: &str, body: &str) -> Result<(), String> {
+    pub fn try_put(&self, key: &str, body: &str) -> Result<(), String> {
         self.runtime.block_on(put(&self.client, key, body))
     }
 
     /// Writes an object.
-    pub(crate) fn put(&self, key: &str, body: &str) {
+    pub fn put(&self, key: &str, body: &str) {
         self.try_put(key, body).unwrap_or_else(|why| panic!("put {key:?}: {why}"));
     }
 
     /// Writes many, in no particular order.
-    pub(crate) fn put_all(&self, objects: &[(String, String)]) {
+    pub fn put_all(&self, objects: &[(String, String)]) {
         let puts =
             objects.iter().map(|(key, body)| async move { put(&self.client, key, body).await.map_err(|why| format!("{key:?}: {why}")) });
         let done: Vec<_> = self.runtime.block_on(futures_util::stream::iter(puts).buffer_unordered(AT_ONCE).collect());
@@ -105,31 +105,31 @@ impl Hand {
     }
 
     /// Writes an object where none may be.
-    pub(crate) fn try_put_once(&self, key: &str, body: &str) -> Result<(), String> {
+    pub fn try_put_once(&self, key: &str, body: &str) -> Result<(), String> {
         let put = self.client.put_object().bucket(BUCKET).key(key).if_none_match("*").body(ByteStream::from(body.as_bytes().to_vec()));
         self.runtime.block_on(put.send()).map(drop).map_err(|error| DisplayErrorContext(error).to_string())
     }
 
     /// Copies an object over another.
-    pub(crate) fn try_copy(&self, from: &str, to: &str) -> Result<(), String> {
+    pub fn try_copy(&self, from: &str, to: &str) -> Result<(), String> {
         let copy = self.client.copy_object().bucket(BUCKET).key(to).copy_source(format!("{BUCKET}/{from}"));
         self.runtime.block_on(copy.send()).map(drop).map_err(|error| DisplayErrorContext(error).to_string())
     }
 
     /// Reads an object.
-    pub(crate) fn try_get(&self, key: &str) -> Result<(), String> {
+    pub fn try_get(&self, key: &str) -> Result<(), String> {
         let get = self.client.get_object().bucket(BUCKET).key(key);
         self.runtime.block_on(get.send()).map(drop).map_err(|error| DisplayErrorContext(error).to_string())
     }
 
     /// Lists a prefix, or the bucket.
-    pub(crate) fn try_list(&self, prefix: Option<&str>) -> Result<(), String> {
+    pub fn try_list(&self, prefix: Option<&str>) -> Result<(), String> {
         let list = self.client.list_objects_v2().bucket(BUCKET).set_prefix(prefix.map(str::to_owned));
         self.runtime.block_on(list.send()).map(drop).map_err(|error| DisplayErrorContext(error).to_string())
     }
 
     /// Deletes an object, alone or as one of many.
-    pub(crate) fn try_delete(&self, key: &str, of_many: bool) -> Result<(), String> {
+    pub fn try_delete(&self, key: &str, of_many: bool) -> Result<(), String> {
         if !of_many {
             let delete = self.client.delete_object().bucket(BUCKET).key(key);
             return self.runtime.block_on(delete.send()).map(drop).map_err(|error| DisplayErrorContext(error).to_string());
@@ -142,7 +142,7 @@ impl Hand {
     }
 
     /// Writes many with metadata, in no particular order.
-    pub(crate) fn put_all_with<'a>(&self, objects: impl Iterator<Item = (&'a str, &'a str, &'a [(&'static str, String)])>) {
+    pub fn put_all_with<'a>(&self, objects: impl Iterator<Item = (&'a str, &'a str, &'a [(&'static str, String)])>) {
         let puts = objects.map(|(key, body, metadata)| {
             let put = self.client.put_object().bucket(BUCKET).key(key).body(ByteStream::from(body.as_bytes().to_vec()));
             metadata.iter().fold(put, |put, (name, value)| put.metadata(*name, value)).send()
@@ -154,21 +154,21 @@ impl Hand {
     }
 
     /// Has the bucket keep what is overwritten.
-    pub(crate) fn keep_versions(&self) {
+    pub fn keep_versions(&self) {
         let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
         let asked = self.client.put_bucket_versioning().bucket(BUCKET).versioning_configuration(enabled).send();
         self.runtime.block_on(asked).expect("a bucket with versions");
     }
 
     /// The ids of all versions of an object, the newest first.
-    pub(crate) fn versions(&self, key: &str) -> Vec<String> {
+    pub fn versions(&self, key: &str) -> Vec<String> {
         let listed = self.runtime.block_on(self.client.list_object_versions().bucket(BUCKET).prefix(key).send()).expect("versions");
         let of_key = listed.versions.unwrap_or_default().into_iter().filter(|version| version.key.as_deref() == Some(key));
         of_key.filter_map(|version| version.version_id).collect()
     }
 
     /// Has `rivals` at the same time write an object where none may be, and gives how many were told that theirs is there.
-    pub(crate) fn race(&self, key: &str, rivals: usize) -> usize {
+    pub fn race(&self, key: &str, rivals: usize) -> usize {
         let put = |number: usize| {
             let body = ByteStream::from(format!("{number}\n").into_bytes());
             self.client.put_object().bucket(BUCKET).key(key).if_none_match("*").body(body).send()
@@ -178,20 +178,20 @@ impl Hand {
     }
 
     /// The keys below a prefix.
-    pub(crate) fn keys(&self, prefix: &str) -> Vec<String> {
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
         let pages = self.client.list_objects_v2().bucket(BUCKET).prefix(prefix).into_paginator().send();
         let pages = self.runtime.block_on(pages.collect::<Result<Vec<_>, _>>()).expect("all pages");
         pages.into_iter().flat_map(|page| page.contents.unwrap_or_default()).filter_map(|object| object.key).collect()
     }
 
     /// Reads many objects, in the order of their keys; nothing stands for one that is not there.
-    pub(crate) fn get_all(&self, keys: &[String]) -> Vec<Option<Object>> {
+    pub fn get_all(&self, keys: &[String]) -> Vec<Option<Object>> {
         let gets = keys.iter().map(|key| get(&self.client, key));
         self.runtime.block_on(futures_util::stream::iter(gets).buffered(AT_ONCE).collect())
     }
 
     /// Deletes an object.
-    pub(crate) fn delete(&self, key: &str) {
+    pub fn delete(&self, key: &str) {
         self.runtime.block_on(self.client.delete_object().bucket(BUCKET).key(key).send()).expect("it is deleted");
     }
 }

@@ -7,16 +7,16 @@ use std::thread;
 
 /// One campaign under way.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Campaign {
+pub struct Campaign {
     name: &'static str,
     /// What all its choices follow from.
-    pub(crate) seed: u64,
+    pub seed: u64,
     full: bool,
 }
 
 impl Campaign {
     /// Starts a campaign and prints its seed. `TORTURE=full` makes it a full one, `TORTURE_SEED` repeats an earlier one.
-    pub(crate) fn start(name: &'static str) -> Self {
+    pub fn start(name: &'static str) -> Self {
         let full = std::env::var("TORTURE").is_ok_and(|size| size == "full");
         let seed = match std::env::var("TORTURE_SEED") {
             Ok(seed) => seed.parse().expect("TORTURE_SEED is a whole number"),
@@ -28,23 +28,23 @@ impl Campaign {
     }
 
     /// One of two sizes.
-    pub(crate) fn pick<T>(&self, small: T, full: T) -> T {
+    pub fn pick<T>(&self, small: T, full: T) -> T {
         if self.full { full } else { small }
     }
 
     /// The choices of one part of it: the same for the same seed and number, in whatever order the parts run.
-    pub(crate) fn choices(&self, number: usize) -> fastrand::Rng {
+    pub fn choices(&self, number: usize) -> fastrand::Rng {
         fastrand::Rng::with_seed(self.seed ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
     /// Prints a line, past the test runner, which shows what a test prints only if it fails.
-    pub(crate) fn say(&self, line: impl Display) {
+    pub fn say(&self, line: impl Display) {
         let _ = writeln!(std::io::stderr(), "{}: {line}", self.name);
     }
 
     /// Does `work` for all numbers below `count`, on `workers` threads, and gives what came of each in their order.
     #[allow(clippy::unused_self)] // it is the campaign that does it
-    pub(crate) fn each<T: Send>(&self, count: usize, workers: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    pub fn each<T: Send>(&self, count: usize, workers: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
         let next = AtomicUsize::new(0);
         let done: Vec<Vec<(usize, T)>> = thread::scope(|scope| {
             let worker = || {

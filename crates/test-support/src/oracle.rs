@@ -5,21 +5,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::support::{feed, text};
+use crate::world::{feed, text};
 
 /// A digest of `bytes` in hex, by python3's hashlib; `algorithm` is `md5` or `sha256`.
-pub(crate) fn digest(algorithm: &str, bytes: &[u8]) -> String {
+pub fn digest(algorithm: &str, bytes: &[u8]) -> String {
     python("import hashlib,sys; print(hashlib.new(sys.argv[1], sys.stdin.buffer.read()).hexdigest())", algorithm, bytes).trim().to_owned()
 }
 
 /// The MD5 of each text, by python3's hashlib.
-pub(crate) fn md5_of_all(texts: &[String]) -> Vec<String> {
+pub fn md5_of_all(texts: &[String]) -> Vec<String> {
     let script = "import hashlib,json,sys; print(json.dumps([hashlib.md5(t.encode()).hexdigest() for t in json.load(sys.stdin.buffer)]))";
     serde_json::from_str(&python(script, "", serde_json::json!(texts).to_string().as_bytes())).expect("digests")
 }
 
 /// The rows of a CSV, header included, by python3's csv module in its strict mode.
-pub(crate) fn rows(csv: &[u8]) -> Vec<Vec<String>> {
+pub fn rows(csv: &[u8]) -> Vec<Vec<String>> {
     let script = "import csv,io,json,sys; \
                   text = io.TextIOWrapper(sys.stdin.buffer, encoding='utf-8', newline=''); \
                   print(json.dumps(list(csv.reader(text, strict=True))))";
@@ -27,23 +27,23 @@ pub(crate) fn rows(csv: &[u8]) -> Vec<Vec<String>> {
 }
 
 /// What `unix` seconds are in records: RFC 3339, UTC, `Z`.
-pub(crate) fn rfc3339(unix: u64) -> String {
+pub fn rfc3339(unix: u64) -> String {
     let time = chrono::DateTime::from_timestamp(i64::try_from(unix).expect("this century"), 0).expect("a time");
     time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// Now, in whole seconds.
-pub(crate) fn unix_now() -> u64 {
+pub fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
 }
 
 /// The time `unix` seconds after 1970.
-pub(crate) fn at(unix: u64) -> SystemTime {
+pub fn at(unix: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(unix)
 }
 
 /// Returns once the clock shows another second than `unix`, of which everything in one second is.
-pub(crate) fn pass_the_second(unix: u64) {
+pub fn pass_the_second(unix: u64) {
     while unix_now() == unix {
         // Nothing but the clock can tell, and to spin would take the processor from others.
         let next = at(unix + 1).duration_since(SystemTime::now()).unwrap_or_default();
@@ -52,13 +52,13 @@ pub(crate) fn pass_the_second(unix: u64) {
 }
 
 /// `2026-11-23T10:11:12Z` as object names have it: `2026-11-23_101112`.
-pub(crate) fn stamp(rfc3339: &str) -> String {
+pub fn stamp(rfc3339: &str) -> String {
     assert!(rfc3339.len() == 20 && rfc3339.ends_with('Z'), "{rfc3339}");
     format!("{}_{}", &rfc3339[..10], rfc3339[11..19].replace(':', ""))
 }
 
 /// The object's keys in the order in which they stand in the text.
-pub(crate) fn keys_in_order(json: &[u8]) -> Vec<String> {
+pub fn keys_in_order(json: &[u8]) -> Vec<String> {
     let answer = python("import json,sys; print(json.dumps(list(json.load(sys.stdin.buffer))))", "", json);
     let keys: Value = serde_json::from_str(&answer).expect("keys");
     keys.as_array().expect("a list").iter().map(|key| key.as_str().expect("a key").to_owned()).collect()

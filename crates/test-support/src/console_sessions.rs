@@ -8,30 +8,30 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{project, text};
+use crate::world::{project, text};
 
 /// A fenced block.
 #[derive(Debug, Clone)]
-pub(crate) struct Fence {
+pub struct Fence {
     /// The first word behind the fence.
-    pub(crate) language: String,
+    pub language: String,
     /// The second word, which no reader sees.
-    pub(crate) name: String,
+    pub name: String,
     /// The page and the line of the first line within, as `README.md:8`.
-    pub(crate) place: String,
-    pub(crate) body: String,
+    pub place: String,
+    pub body: String,
 }
 
 /// A command of a session, and what it must print.
 #[derive(Debug, Clone)]
-pub(crate) struct Step {
+pub struct Step {
     place: String,
     command: String,
     shown: Vec<String>,
 }
 
 /// The fences of a page of the project.
-pub(crate) fn fences(page: &str) -> Vec<Fence> {
+pub fn fences(page: &str) -> Vec<Fence> {
     let text = fs::read_to_string(project().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
     let mut found = Vec::new();
     let mut open: Option<(Fence, usize)> = None;
@@ -59,7 +59,7 @@ pub(crate) fn fences(page: &str) -> Vec<Fence> {
 }
 
 /// The session of this name: all its fences on a page, one behind the other.
-pub(crate) fn session(page: &str, name: &str) -> Vec<Step> {
+pub fn session(page: &str, name: &str) -> Vec<Step> {
     let of_it = |it: &Fence| it.language == "console" && it.name == name;
     let steps: Vec<Step> = fences(page).into_iter().filter(of_it).flat_map(|fence| steps(&fence)).collect();
     assert!(!steps.is_empty(), "{page} has no session `{name}`");
@@ -83,7 +83,7 @@ fn steps(fence: &Fence) -> Vec<Step> {
 }
 
 /// Has `shell`, a command that starts a shell, play a session, and compares what it prints with what is shown.
-pub(crate) fn play(mut shell: Command, session: &[Step]) {
+pub fn play(mut shell: Command, session: &[Step]) {
     const END: char = '\u{1}';
     let command = |step: &Step| format!("{}\n(code=$?; printf '\\001%s\\001' \"$code\"; exit \"$code\")\n", step.command);
     let script = "exec 2>&1\n".to_owned() + &session.iter().map(command).collect::<Vec<_>>().concat();

@@ -1,9 +1,6 @@
 //! What the integration tests and the end-to-end tests share: a bucket of one's own, people with profiles, and the
 //! helper run as Terraform or a user would run it. Each world has its own folder, HOME and port.
 
-#![allow(clippy::disallowed_methods)] // tests start programs
-#![allow(dead_code, unreachable_pub)] // each test binary uses its part, and is no library
-
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +13,7 @@ use tempfile::TempDir;
 /// The bucket of the product's defaults.
 pub const BUCKET: &str = "mongodb-arena";
 /// The customer config that the tests deploy, with canaries for secrets.
-pub const CONFIG: &str = include_str!("../../terragrunt/airbnb/config.yaml");
+pub const CONFIG: &str = include_str!("../../../terragrunt/airbnb/config.yaml");
 /// MD5 of [`CONFIG`], by `md5sum terragrunt/airbnb/config.yaml`.
 pub const CONFIG_MD5: &str = "698bc8b0da0b9bb6e25a76e112e4bd97";
 /// Who has the profile `default`.
@@ -220,14 +217,15 @@ impl World {
     }
 }
 
-/// The helper's path.
+/// The helper's path, which Cargo tells every test that it runs.
 pub fn helper() -> PathBuf {
-    env!("CARGO_BIN_EXE_config-backup").into()
+    std::env::var_os("CARGO_BIN_EXE_config-backup").expect("the test is run by Cargo").into()
 }
 
 /// The project's folder.
 pub fn project() -> PathBuf {
-    env!("CARGO_MANIFEST_DIR").into()
+    let this_crate = Path::new(env!("CARGO_MANIFEST_DIR"));
+    this_crate.ancestors().nth(2).expect("crates/test-support of the project").to_owned()
 }
 
 /// Runs a command with `input` on its stdin.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 /// What becomes of a request.
-pub(crate) enum Fate {
+pub enum Fate {
     /// It is answered by the server.
     Pass,
     /// It is answered by the server, but the answer does not state the SHA-256 of what was written, as not each server does.
@@ -27,7 +27,7 @@ pub(crate) enum Fate {
 }
 
 /// A relay; dropped, it takes no more connections.
-pub(crate) struct Relay {
+pub struct Relay {
     address: SocketAddr,
     over: Arc<AtomicBool>,
     /// The first lines of all requests.
@@ -38,7 +38,7 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Starts a relay to `upstream` (`http://ADDRESS`); `fate` judges the first line of each request.
-    pub(crate) fn start(upstream: &str, fate: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Self {
+    pub fn start(upstream: &str, fate: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let mut relay = Self { address, over: Arc::default(), seen: Arc::default(), accepting: None };
@@ -64,28 +64,28 @@ impl Relay {
     }
 
     /// A relay that never answers anything.
-    pub(crate) fn black_hole() -> Self {
+    pub fn black_hole() -> Self {
         Self::start("", |_| Fate::Silence)
     }
 
     /// A hotel's network: every request gets its login page.
-    pub(crate) fn captive_portal() -> Self {
+    pub fn captive_portal() -> Self {
         Self::start("", |_| Fate::Answer("200 OK", "<!DOCTYPE html>\n<html><body>Please log in, room and name</body></html>\n"))
     }
 
     /// For clients.
-    pub(crate) fn endpoint(&self) -> String {
+    pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// How many requests had a first line that starts with `head`.
-    pub(crate) fn count(&self, head: &str) -> usize {
+    pub fn count(&self, head: &str) -> usize {
         self.seen.lock().expect("no panic").iter().filter(|line| line.starts_with(head)).count()
     }
 
     /// Takes no more connections and waits for those under way, whose clients must have ended: then the server has done all that it
     /// was asked for.
-    pub(crate) fn settle(mut self) {
+    pub fn settle(mut self) {
         self.stop();
         let serving = self.accepting.take().map(|accepting| accepting.join().expect("no panic"));
         for thread in serving.into_iter().flatten() {
@@ -146,7 +146,7 @@ fn serve(
 }
 
 /// An answer, or its head, without what it states of the body's SHA-256.
-pub(crate) fn without_sum(answer: Vec<u8>) -> Vec<u8> {
+pub fn without_sum(answer: Vec<u8>) -> Vec<u8> {
     const NAME: &[u8] = b"\r\nx-amz-checksum-sha256:";
     let Some(start) = answer.windows(NAME.len()).position(|part| part.eq_ignore_ascii_case(NAME)) else { return answer };
     let length = answer[start + 2..].iter().position(|byte| *byte == b'\r').expect("an end") + 2;

@@ -5,30 +5,30 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use crate::support::{CONFIG, World};
+use crate::world::{CONFIG, World};
 
 /// A customer folder.
-pub(crate) struct Unit {
+pub struct Unit {
     /// The customer's `config.yaml`.
-    pub(crate) config: PathBuf,
+    pub config: PathBuf,
     query: Map<String, Value>,
 }
 
 /// What the steps of one deployment answered.
 #[derive(Debug)]
-pub(crate) struct Applied {
-    pub(crate) context: Value,
-    pub(crate) answer: Value,
+pub struct Applied {
+    pub context: Value,
+    pub answer: Value,
 }
 
 impl Unit {
     /// A customer folder with the sample config.
-    pub(crate) fn new(world: &World) -> Self {
+    pub fn new(world: &World) -> Self {
         Self::in_folder(world, "customers of ours/airbnb")
     }
 
     /// As [`Unit::new`], in another folder of the world.
-    pub(crate) fn in_folder(world: &World, folder: &str) -> Self {
+    pub fn in_folder(world: &World, folder: &str) -> Self {
         let config = world.path().join(folder).join("config.yaml");
         fs::create_dir_all(config.parent().expect("a folder")).expect("a customer folder");
         fs::write(&config, CONFIG).expect("a config");
@@ -44,27 +44,27 @@ impl Unit {
     }
 
     /// Changes the config.
-    pub(crate) fn write(&self, content: impl AsRef<[u8]>) {
+    pub fn write(&self, content: impl AsRef<[u8]>) {
         fs::write(&self.config, content).expect("a config");
     }
 
     /// Sets a variable of the module.
-    pub(crate) fn set(&mut self, key: &str, value: &str) {
+    pub fn set(&mut self, key: &str, value: &str) {
         self.query.insert(key.to_owned(), json!(value));
     }
 
     /// Takes a variable of the module back.
-    pub(crate) fn unset(&mut self, key: &str) {
+    pub fn unset(&mut self, key: &str) {
         self.query.remove(key);
     }
 
     /// What `data.external.context` sends.
-    pub(crate) fn query(&self) -> Value {
+    pub fn query(&self) -> Value {
         Value::Object(self.query.clone())
     }
 
     /// What `deploy` is sent: the query and what `context` found.
-    pub(crate) fn request(&self, context: &Value) -> Value {
+    pub fn request(&self, context: &Value) -> Value {
         let mut request = self.query.clone();
         for key in ["deployment_id", "backup_id", "backup_key", "config_hash", "spent_ms"] {
             request.insert(key.to_owned(), context[key].clone());
@@ -75,23 +75,23 @@ impl Unit {
     }
 
     /// `terraform plan`.
-    pub(crate) fn plan(&self, world: &World) -> Value {
+    pub fn plan(&self, world: &World) -> Value {
         external(&world.machine("context", &self.query()))
     }
 
     /// `terraform apply` of what was planned.
-    pub(crate) fn apply(&self, world: &World, context: Value) -> Applied {
+    pub fn apply(&self, world: &World, context: Value) -> Applied {
         self.apply_by(context, |verb, request| world.machine(verb, request))
     }
 
     /// As [`Unit::apply`], with `deploy` run by `run`, which returns what it printed.
-    pub(crate) fn apply_by(&self, context: Value, run: impl FnOnce(&'static str, &Value) -> String) -> Applied {
+    pub fn apply_by(&self, context: Value, run: impl FnOnce(&'static str, &Value) -> String) -> Applied {
         let answer = external(&run("deploy", &wrapped(&self.request(&context))));
         Applied { context, answer }
     }
 
     /// `terraform apply`.
-    pub(crate) fn deploy(&self, world: &World) -> Applied {
+    pub fn deploy(&self, world: &World) -> Applied {
         let context = self.plan(world);
         self.apply(world, context)
     }
@@ -99,31 +99,31 @@ impl Unit {
 
 impl Applied {
     /// Asserts that everything is in the bucket and that there is nothing else to know.
-    pub(crate) fn went_well(self) -> Self {
+    pub fn went_well(self) -> Self {
         assert_eq!(string(&self.answer, "status"), "ok", "{self:?}");
         self
     }
 
     /// The one line that is reported, also where nothing is wrong.
-    pub(crate) fn message(&self) -> &str {
+    pub fn message(&self) -> &str {
         let message = string(&self.answer, "message");
         assert!(!message.contains('\n'), "more than one line: {message}");
         message
     }
 
     /// Asserts that there is something to warn of, and returns the line.
-    pub(crate) fn warning(&self) -> &str {
+    pub fn warning(&self) -> &str {
         assert_ne!(string(&self.answer, "status"), "ok", "{self:?}");
         self.message()
     }
 
     /// Names the deployment.
-    pub(crate) fn id(&self) -> &str {
+    pub fn id(&self) -> &str {
         string(&self.context, "deployment_id")
     }
 
     /// The record of this deployment among those in the bucket, with its key; there must be one.
-    pub(crate) fn record(&self, world: &World) -> (String, Value) {
+    pub fn record(&self, world: &World) -> (String, Value) {
         let mut records: Vec<_> = world.records().into_iter().filter(|(_, record)| record["deployment_id"] == self.id()).collect();
         assert_eq!(records.len(), 1, "records of {}: {records:?}", self.id());
         records.remove(0)
@@ -131,22 +131,22 @@ impl Applied {
 }
 
 /// A request as `data.external.deploy` sends it: as a JSON text, because Terraform passes strings only.
-pub(crate) fn wrapped(request: &Value) -> Value {
+pub fn wrapped(request: &Value) -> Value {
     json!({ "request": request.to_string() })
 }
 
 /// Runs `deploy` with a request, and returns its answer.
-pub(crate) fn deploy(world: &World, request: &Value) -> Value {
+pub fn deploy(world: &World, request: &Value) -> Value {
     external(&world.machine("deploy", &wrapped(request)))
 }
 
 /// A string of an answer.
-pub(crate) fn string<'a>(answer: &'a Value, key: &str) -> &'a str {
+pub fn string<'a>(answer: &'a Value, key: &str) -> &'a str {
     answer[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {answer}"))
 }
 
 /// An answer of the external protocol: one line with one object, whose values are strings.
-pub(crate) fn external(answer: &str) -> Value {
+pub fn external(answer: &str) -> Value {
     assert!(answer.ends_with("}\n") && answer.matches('\n').count() == 1, "one line: {answer}");
     let answer: Value = serde_json::from_str(answer).expect("JSON");
     let fields = answer.as_object().expect("an object");

@@ -11,8 +11,8 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::by_s3::Hand;
-use crate::support::{BUCKET, World, project, text};
+use crate::s3_client::Hand;
+use crate::world::{BUCKET, World, project, text};
 
 /// A server's process, which ends with the value.
 struct Running(Child);
@@ -34,8 +34,8 @@ fn server(world: &World, name: &str) -> Command {
 }
 
 /// A running versitygw.
-pub(crate) struct Gateway {
-    pub(crate) endpoint: String,
+pub struct Gateway {
+    pub endpoint: String,
     bucket: PathBuf,
     log: PathBuf,
     running: Running,
@@ -43,7 +43,7 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// Starts one with the bucket, which takes the credentials of the profile `default`.
-    pub(crate) fn start(world: &World) -> Self {
+    pub fn start(world: &World) -> Self {
         let (data, meta) = (world.path().join("gateway"), world.path().join("metadata-of-gateway"));
         let (bucket, log) = (data.join(BUCKET), world.path().join("requests-of-gateway"));
         for folder in [&bucket, &meta] {
@@ -87,13 +87,13 @@ impl Gateway {
     }
 
     /// How many `GetObject` and `ListObjectsV2` its log has.
-    pub(crate) fn asked(&self) -> (usize, usize) {
+    pub fn asked(&self) -> (usize, usize) {
         let log = text(&fs::read(&self.log).unwrap_or_default());
         (log.matches(" s3_GetObject ").count(), log.matches(" s3_ListObjectsV2 ").count())
     }
 
     /// The keys below a prefix, by the files that stand for them.
-    pub(crate) fn keys(&self, prefix: &str) -> Vec<String> {
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
         let mut keys = Vec::new();
         collect(&self.bucket.join(prefix), &mut keys);
         let mut keys: Vec<String> =
@@ -102,11 +102,11 @@ impl Gateway {
         keys
     }
 
-    pub(crate) fn body(&self, key: &str) -> Vec<u8> {
+    pub fn body(&self, key: &str) -> Vec<u8> {
         fs::read(self.bucket.join(key)).expect("an object")
     }
 
-    pub(crate) fn records(&self) -> Vec<Value> {
+    pub fn records(&self) -> Vec<Value> {
         self.keys("usage-logs").iter().map(|key| serde_json::from_slice(&self.body(key)).expect("a record")).collect()
     }
 }
@@ -123,8 +123,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// A running moto, which takes any credentials.
-pub(crate) struct Moto {
-    pub(crate) endpoint: String,
+pub struct Moto {
+    pub endpoint: String,
     /// What it wrote: a line for each request.
     said: Arc<Mutex<String>>,
     _running: Running,
@@ -132,7 +132,7 @@ pub(crate) struct Moto {
 
 impl Moto {
     /// Starts one with the bucket.
-    pub(crate) fn start(world: &World) -> Self {
+    pub fn start(world: &World) -> Self {
         let mut command = server(world, "moto_server");
         let mut child = command.args(["-H", "127.0.0.1", "-p", "0"]).stderr(Stdio::piped()).spawn().expect("moto starts");
         let lines = BufReader::new(child.stderr.take().expect("a pipe")).split(b'\n');
@@ -158,7 +158,7 @@ impl Moto {
     }
 
     /// How many `GetObject` and `ListObjectsV2` its log has.
-    pub(crate) fn asked(&self) -> (usize, usize) {
+    pub fn asked(&self) -> (usize, usize) {
         let said = self.said.lock().expect("no panic");
         let count = |words: &str| said.matches(words).count();
         (count(&format!("\"GET /{BUCKET}/usage-logs/")), count(&format!("\"GET /{BUCKET}/?")))
