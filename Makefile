@@ -94,8 +94,8 @@ mutants: ## Break the pure modules in 2,000 ways and see which no unit test noti
 coverage: tools ## Show which lines of src/ no test reaches, the helper's own processes included; fails below 90 %
 	tools/install-crate cargo-llvm-cov
 	rustup component add llvm-tools
-	PATH="$(CURDIR)/.tools/crates/bin:$$PATH" cargo llvm-cov --locked --lib --bins --test it --test fuzz --test e2e \
-		--show-missing-lines --failure-mode all --fail-under-lines 90 --ignore-filename-regex '/tests(/|\.rs)'
+	PATH="$(CURDIR)/.tools/crates/bin:$$PATH" cargo llvm-cov --locked --lib --bins --test integration --test fuzz --test e2e \
+		--show-missing-lines --failure-mode all --fail-under-lines 90 --ignore-filename-regex '/(crates|tests)/|/tests\.rs'
 
 check: $(CHECKS) ## Run every linter; a missing one is an error (faster: make -j2 check)
 
