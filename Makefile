@@ -76,9 +76,9 @@ test-dist: ## Build the Linux x86_64 archive twice, in two places, and look at a
 torture: tools ## Run the campaigns in full, an hour; TORTURE=small: those that need strace, small (as root on Debian it is installed)
 	tools/install-strace
 ifeq ($(TORTURE),small)
-	cargo test --locked --test torture -- --nocapture --ignored
+	cargo test --locked --test campaigns -- --nocapture --ignored
 else
-	TORTURE=full cargo test --release --locked --test torture -- --nocapture --include-ignored --test-threads 1
+	TORTURE=full cargo test --release --locked --test campaigns -- --nocapture --include-ignored --test-threads 1
 	TORTURE=full cargo test --release --locked --test e2e black_box -- --nocapture --test-threads 1
 endif
 

@@ -19,8 +19,8 @@ use test_support::campaign::Campaign;
 use test_support::faulty_proxy::{Fate, Relay};
 use test_support::oracle::{pass_the_second, unix_now};
 use test_support::{BUCKET, CONFIG, World, helper, nobody_there, project};
-use crate::trial::send_signal;
-use crate::wrongs::findings;
+use crate::trial_runner::send_signal;
+use crate::violations::findings;
 
 /// What the stand-in for Terragrunt does with each line that it reads.
 const TERRAGRUNT: &str = r#"

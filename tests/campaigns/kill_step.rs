@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use test_support::terraform_steps::wrapped;
 use test_support::World;
-use crate::trial::{Ran, Runner, Scene, Trial, helper};
-use crate::versions::Versions;
-use crate::wrongs::Wrongs;
+use crate::trial_runner::{Ran, Runner, Scene, Trial, helper};
+use crate::config_versions::Versions;
+use crate::violations::Wrongs;
 
 /// What may be ended: each command that spools or sends something, in the scenes in which it does that differently.
 pub(crate) const STEPS: [(&str, Scene); 5] =

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::reference::{Record, Spool, State, Version, When};
-use super::stage::Stage;
+use super::driver::Stage;
 use test_support::terraform_steps::string;
 use test_support::{BUCKET, JOHN, assert_no_secret, text};
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::proxy::{Front, Proxy};
+use crate::rule_proxy::{Front, Proxy};
 use test_support::World;
 use crate::tls::{AUTHORITY, Flaw};
 

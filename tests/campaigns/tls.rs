@@ -7,7 +7,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
 use test_support::terraform_steps::{Applied, Unit};
-use crate::proxy::{Front, Proxy};
+use crate::rule_proxy::{Front, Proxy};
 use test_support::World;
 
 /// What is wrong with a certificate.

@@ -13,13 +13,13 @@ use serde_json::Value;
 use test_support::terraform_steps::{Applied, Unit, string};
 use test_support::s3_client::Object;
 use test_support::campaign::Campaign;
-use crate::hash::md5;
+use crate::md5_digest::md5;
 use test_support::faulty_proxy::Fate;
 use test_support::oracle::{pass_the_second, unix_now};
 use test_support::s3_backend::{Kind, Site};
 use test_support::{CONFIG, text};
-use crate::wrapper::wrap;
-use crate::wrongs::alarms;
+use crate::broken_helper::wrap;
+use crate::violations::alarms;
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 const HISTORY: &str = "terragrunt/airbnb/config-history/";

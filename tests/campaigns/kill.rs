@@ -6,12 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::blow::{Blow, Next, STEPS, endure, promised};
+use crate::kill_step::{Blow, Next, STEPS, endure, promised};
 use test_support::campaign::Campaign;
 use crate::strace::{Call, traced};
 use test_support::World;
-use crate::trial::Scene;
-use crate::wrongs::Wrongs;
+use crate::trial_runner::Scene;
+use crate::violations::Wrongs;
 
 /// A call to die at.
 #[derive(Debug, Clone)]

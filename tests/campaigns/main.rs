@@ -4,31 +4,28 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::format_collect)] // tests start programs, and stop where something is odd
 
-mod blow;
+mod bad_endpoints;
+mod broken_helper;
+mod client_streams;
 mod compact;
 mod concurrency;
-mod controls;
+mod config_versions;
 mod disk;
 mod edits;
-mod faults;
-mod hash;
 mod http1;
 mod kill;
+mod kill_step;
+mod md5_digest;
 mod model;
+mod negative_controls;
 mod network;
-mod network_controls;
-mod network_oracle;
-mod network_runs;
-mod places;
-mod points;
-mod proxy;
+mod request_faults;
+mod request_points;
+mod rule_proxy;
 mod second_runs;
 mod shortage;
 mod signals;
 mod strace;
-mod streams;
 mod tls;
-mod trial;
-mod versions;
-mod wrapper;
-mod wrongs;
+mod trial_runner;
+mod violations;

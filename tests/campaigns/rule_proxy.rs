@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::faults::{self, Fault};
+use crate::request_faults::{self, Fault};
 use crate::http1::{self, Message, Side};
-use crate::points::{Class, Point, Shape};
-use crate::streams::{Stream, reset};
+use crate::request_points::{Class, Point, Shape};
+use crate::client_streams::{Stream, reset};
 
 /// Between the pieces of an answer that comes slowly.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -248,7 +248,7 @@ fn serve(client: impl Stream, shared: &Shared) -> io::Result<()> {
             }
             Some(Fault::Swallow) if head.starts_with("PUT ") => {
                 shared.hit();
-                client.get_mut().write_all(faults::DONE)?;
+                client.get_mut().write_all(request_faults::DONE)?;
             }
             _ if pass(client.get_mut(), Message { head, body }, number, fault, shared)? => {}
             _ => return Ok(()),
@@ -260,7 +260,7 @@ fn serve(client: impl Stream, shared: &Shared) -> io::Result<()> {
 /// Has a request answered by the server, as far as its fault lets that happen; gives whether the connection goes on.
 fn pass(out: &mut impl Stream, mut request: Message, number: usize, fault: Option<Fault>, shared: &Shared) -> io::Result<bool> {
     if let Some(Fault::FlipRequest(part)) = fault {
-        shared.hit_if(faults::flip(&mut request, part));
+        shared.hit_if(request_faults::flip(&mut request, part));
     }
     let mut answer = shared.ask(&request)?;
     let states_sums = {
@@ -269,13 +269,13 @@ fn pass(out: &mut impl Stream, mut request: Message, number: usize, fault: Optio
         state.states_sums
     };
     if !states_sums {
-        faults::state_none(&mut answer);
+        request_faults::state_none(&mut answer);
     }
     match fault {
-        Some(Fault::FlipAnswer(part)) => shared.hit_if(faults::flip(&mut answer, part)),
+        Some(Fault::FlipAnswer(part)) => shared.hit_if(request_faults::flip(&mut answer, part)),
         Some(Fault::WrongChecksum) if request.head.starts_with("PUT ") => {
             shared.hit();
-            faults::misstate(&mut answer);
+            request_faults::misstate(&mut answer);
         }
         Some(Fault::ResetAnswer(_) | Fault::CutAnswer(_) | Fault::Drip | Fault::Slow) => shared.hit(),
         _ => {}

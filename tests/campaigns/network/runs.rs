@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::fmt;
 
 use test_support::campaign::Campaign;
-use crate::faults::{self, Fault};
-use crate::places::{self, Place, Which};
-use crate::points::{Point, Shape};
-use crate::proxy::Rule;
+use crate::request_faults::{self, Fault};
+use crate::bad_endpoints::{self, Place, Which};
+use crate::request_points::{Point, Shape};
+use crate::rule_proxy::Rule;
 
 /// What was deployed before the deployment with the fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,7 @@ pub(crate) fn all(healthy: &[Healthy]) -> Vec<Run> {
             let newer = runs.len() % 2 == 1;
             runs.push(Run { kind, trouble, scope, before: *before, states_sums: *states_sums, newer });
         };
-        for (kind, fault) in faults::ALL {
+        for (kind, fault) in request_faults::ALL {
             let fitting: Vec<Point> = seen.iter().filter(|(_, shape)| fault.fits(*shape)).map(|(point, _)| *point).collect();
             for (point, times) in fitting.iter().flat_map(|point| TIMES.map(|times| (*point, times))) {
                 add(kind, Trouble::Wire(fault), Scope::At(point, times));
@@ -111,7 +111,7 @@ pub(crate) fn all(healthy: &[Healthy]) -> Vec<Run> {
                 add(kind, Trouble::Wire(fault), Scope::During(phase, Which::Both));
             }
         }
-        for (kind, place) in places::ALL {
+        for (kind, place) in bad_endpoints::ALL {
             // A program that brings the credentials brings them for both services.
             let whichs: &[Which] = if place == Place::HungProcess { &[Which::Both] } else { &[Which::Both, Which::S3, Which::Sts] };
             for (phase, which) in made.iter().flat_map(|phase| whichs.iter().map(|which| (*phase, *which))) {

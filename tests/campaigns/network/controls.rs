@@ -6,13 +6,13 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use crate::faults::Fault;
+use crate::request_faults::Fault;
 use crate::http1::{self, Message, Side};
 use crate::network::{NOBODY, begin, judged, now, until_met};
-use crate::network_oracle::{Deployed, Findings};
-use crate::network_runs::{Before, Phase, Run, Scope, Trouble};
-use crate::places::{Place, Which};
-use crate::proxy::{Front, Proxy};
+use crate::network::oracle::{Deployed, Findings};
+use crate::network::runs::{Before, Phase, Run, Scope, Trouble};
+use crate::bad_endpoints::{Place, Which};
+use crate::rule_proxy::{Front, Proxy};
 use test_support::{BUCKET, CANARIES};
 
 /// What a broken helper is found to do wrong, by the counters.

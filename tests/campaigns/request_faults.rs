@@ -2,7 +2,7 @@
 
 use crate::http1::Message;
 use test_support::faulty_proxy::without_sum;
-use crate::points::Shape;
+use crate::request_points::Shape;
 
 /// What becomes of a request and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

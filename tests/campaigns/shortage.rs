@@ -12,9 +12,9 @@ use serde_json::json;
 use test_support::terraform_steps::{external, wrapped};
 use test_support::campaign::Campaign;
 use test_support::World;
-use crate::trial::{Scene, Trial, behind};
-use crate::versions::Versions;
-use crate::wrongs::Wrongs;
+use crate::trial_runner::{Scene, Trial, behind};
+use crate::config_versions::Versions;
+use crate::violations::Wrongs;
 
 /// The fewest open files with which a dynamic loader can start anything, and as many as are always enough.
 const FILES: std::ops::Range<usize> = 4..20;

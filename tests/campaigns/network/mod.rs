@@ -2,6 +2,10 @@
 //!
 //! What fails is listed by its name; `TORTURE_ONLY` repeats the runs whose names have these words, `""` does them all.
 
+mod controls;
+mod oracle;
+mod runs;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,10 +14,10 @@ use serde_json::Value;
 
 use test_support::terraform_steps::{Unit, external};
 use test_support::campaign::Campaign;
-use crate::network_oracle::{Deployed, Findings};
-use crate::network_runs::{self, BEFORE, Before, Healthy, Run, Scope, Trouble};
-use crate::places::{Nobody, Site};
-use crate::proxy::{Front, Proxy};
+use crate::network::oracle::{Deployed, Findings};
+use crate::network::runs::{BEFORE, Before, Healthy, Run, Scope, Trouble};
+use crate::bad_endpoints::{Nobody, Site};
+use crate::rule_proxy::{Front, Proxy};
 use test_support::{CONFIG, World};
 
 /// The deadline of a deployment with a fault.
@@ -174,11 +178,11 @@ fn healthy(before: Before, states_sums: bool) -> Healthy {
 fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
     let campaign = Campaign::start("network");
     let kinds = BEFORE.into_iter().flat_map(|before| [true, false].map(|states_sums| (before, states_sums)));
-    let all = network_runs::all(&kinds.map(|(before, states_sums)| healthy(before, states_sums)).collect::<Vec<_>>());
+    let all = runs::all(&kinds.map(|(before, states_sums)| healthy(before, states_sums)).collect::<Vec<_>>());
     let count = all.len();
     let runs = match std::env::var("TORTURE_ONLY") {
         Ok(words) => all.into_iter().filter(|run| run.to_string().contains(&words)).collect(),
-        Err(_) => network_runs::choose(&campaign, all, campaign.pick(41, 600)),
+        Err(_) => runs::choose(&campaign, all, campaign.pick(41, 600)),
     };
     campaign.say(format!("{} of {count} runs", runs.len()));
     let results = campaign.each(runs.len(), 8, |number| until_met(&runs[number]));

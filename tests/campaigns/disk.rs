@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::blow::items;
+use crate::kill_step::items;
 use test_support::campaign::Campaign;
 use crate::strace::{Call, Trace, traced};
 use test_support::World;
-use crate::trial::{Ran, Scene, Trial, helper};
-use crate::versions::Versions;
-use crate::wrongs::Wrongs;
+use crate::trial_runner::{Ran, Scene, Trial, helper};
+use crate::config_versions::Versions;
+use crate::violations::Wrongs;
 
 const ERRORS: [&str; 6] = ["ENOSPC", "EIO", "EROFS", "EACCES", "EMFILE", "EDQUOT"];
 /// What a disk may refuse for good, of calls that only files have.

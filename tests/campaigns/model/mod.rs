@@ -3,12 +3,12 @@
 //! A history takes 3 to 8 steps at two machines: edits, plans applied later, networks that fail in many ways, kills, clocks that are
 //! wrong. Then the network is good, and both machines replay: everything must be in the bucket, once.
 
+mod driver;
 mod events;
-mod look;
+mod killable_helper;
+mod observer;
 mod reference;
-mod stage;
 mod steps;
-mod victim;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -16,11 +16,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use test_support::campaign::Campaign;
 use test_support::World;
-use crate::wrapper::wrap;
+use crate::broken_helper::wrap;
 use events::{Deployment, Event};
-use look::Look;
+use observer::Look;
 use reference::{Reference, State};
-use stage::Stage;
+use driver::Stage;
 use steps::{Network, Object, Step, history};
 
 /// Histories that share a world.
