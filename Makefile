@@ -60,7 +60,7 @@ bench-memory: build ## Measure the memory that report takes for a million record
 test: check ## Run all there is: the checks, the Rust tests (unit, integration, e2e), the module's tests and the SQL in DuckDB
 	cargo test --workspace --locked
 	tests/module.sh
-	tests/sql/run.sh duckdb
+	tests/engines/run.sh duckdb
 
 test-browser: ## Look at the report's page in a real Chromium (as root on Debian it is installed if missing)
 	tools/install-chromium
@@ -68,7 +68,7 @@ test-browser: ## Look at the report's page in a real Chromium (as root on Debian
 
 test-sql: tools ## Run the SQL over the usage records in a real Trino, 5 minutes with its download (needs Maven and Java 24 or later)
 	tools/install-trino
-	tests/sql/run.sh trino
+	tests/engines/run.sh trino
 
 test-dist: ## Build the Linux x86_64 archive twice, in two places, and look at all that is in it, some 12 minutes
 	python3 tests/dist.py

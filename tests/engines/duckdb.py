@@ -1,6 +1,6 @@
 """sql/duckdb.sql in DuckDB, on the golden corpus and on what was made by hand; and what the files in sql/ have in common.
 
-Run by tests/sql/run.sh. DuckDB is `duckdb-s3` of .tools: offline, with its S3 extension loaded.
+Run by tests/engines/run.sh. DuckDB is `duckdb-s3` of .tools: offline, with its S3 extension loaded.
 """
 
 import json

@@ -1,6 +1,6 @@
 """sql/trino.sql in a real Trino, on the golden corpus and on what was made by hand, with a metastore of files.
 
-Run by tests/sql/run.sh. Trino is that of .tools/trino, and it wants Java 24 or later: that of JAVA_HOME, of PATH or below /usr/lib/jvm.
+Run by tests/engines/run.sh. Trino is that of .tools/trino, and it wants Java 24 or later: that of JAVA_HOME, of PATH or below /usr/lib/jvm.
 """
 
 import contextlib
