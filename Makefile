@@ -16,7 +16,7 @@ CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform ch
 HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql test-dist torture fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql test-dist test-campaigns fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -73,13 +73,13 @@ test-sql: tools ## Run the SQL over the usage records in a real Trino, 5 minutes
 test-dist: ## Build the Linux x86_64 archive twice, in two places, and look at all that is in it, some 12 minutes
 	python3 tests/dist.py
 
-torture: tools ## Run the campaigns in full, an hour; TORTURE=small: those that need strace, small (as root on Debian it is installed)
+test-campaigns: tools ## Run the campaigns in full, an hour; CAMPAIGN_SIZE=small: those that need strace, small (as root on Debian it is installed)
 	tools/install-strace
-ifeq ($(TORTURE),small)
+ifeq ($(CAMPAIGN_SIZE),small)
 	cargo test --locked --test campaigns -- --nocapture --ignored
 else
-	TORTURE=full cargo test --release --locked --test campaigns -- --nocapture --include-ignored --test-threads 1
-	TORTURE=full cargo test --release --locked --test e2e black_box -- --nocapture --test-threads 1
+	CAMPAIGN_SIZE=full cargo test --release --locked --test campaigns -- --nocapture --include-ignored --test-threads 1
+	CAMPAIGN_SIZE=full cargo test --release --locked --test e2e black_box -- --nocapture --test-threads 1
 endif
 
 fuzz: ## Look for inputs that break a promise, FUZZ_SECONDS (60) for each of the targets in fuzz/, or for FUZZ_TARGETS

@@ -49,7 +49,7 @@ fn shows(world: &World, arguments: &[&str], entries: &[Entry]) -> bool {
 }
 
 #[test]
-#[ignore = "needs strace: make torture"]
+#[ignore = "needs strace: make test-campaigns"]
 fn no_kill_of_compact_at_any_system_call_changes_a_report() {
     let campaign = Campaign::start("compact");
     let (world, entries) = filled();
@@ -73,7 +73,7 @@ fn no_kill_of_compact_at_any_system_call_changes_a_report() {
         "{} kills (at {all} system calls), {late} of them with something archived: {wrong} reports wrong, {left} records left",
         killed.len()
     ));
-    assert_eq!((wrong, left), (0, 0), "TORTURE_SEED={}", campaign.seed);
+    assert_eq!((wrong, left), (0, 0), "CAMPAIGN_SEED={}", campaign.seed);
     assert!(killed.len() * 10 >= done.len() * 9, "calls are found again where the trace had them");
 }
 

@@ -51,7 +51,7 @@ struct Fault {
 }
 
 #[test]
-#[ignore = "needs strace: make torture"]
+#[ignore = "needs strace: make test-campaigns"]
 fn no_error_of_the_disk_blocks_fails_or_silently_loses_a_deployment() {
     let campaign = Campaign::start("disk");
     let mut faults: Vec<Fault> = campaign.each(STEPS.len(), 2, |step| faults_of(STEPS[step])).concat();

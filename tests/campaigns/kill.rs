@@ -22,7 +22,7 @@ struct Moment {
 }
 
 #[test]
-#[ignore = "needs strace: make torture"]
+#[ignore = "needs strace: make test-campaigns"]
 fn no_kill_at_any_system_call_tears_loses_or_repeats_anything() {
     let campaign = Campaign::start("kill");
     let mut moments = campaign.each(STEPS.len(), 2, |step| moments_of(STEPS[step])).concat();
@@ -40,7 +40,7 @@ fn no_kill_at_any_system_call_tears_loses_or_repeats_anything() {
 }
 
 #[test]
-#[ignore = "needs strace: make torture"]
+#[ignore = "needs strace: make test-campaigns"]
 fn no_interrupt_at_any_system_call_loses_what_there_is_time_to_spool() {
     let campaign = Campaign::start("interrupt");
     let mut moments = moments_of(("deploy", Scene::Online));

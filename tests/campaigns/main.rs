@@ -1,6 +1,6 @@
 //! The campaigns: very many seeded faults against the real executable, and an oracle that counts what went wrong.
 //!
-//! `make test` runs each in a small size, `make torture` in full. docs/reliability.md has the results.
+//! `make test` runs each in a small size, `make test-campaigns` in full. docs/reliability.md has the results.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::format_collect)] // tests start programs, and stop where something is odd
 

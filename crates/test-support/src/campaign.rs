@@ -15,11 +15,11 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// Starts a campaign and prints its seed. `TORTURE=full` makes it a full one, `TORTURE_SEED` repeats an earlier one.
+    /// Starts a campaign and prints its seed. `CAMPAIGN_SIZE=full` makes it a full one, `CAMPAIGN_SEED` repeats an earlier one.
     pub fn start(name: &'static str) -> Self {
-        let full = std::env::var("TORTURE").is_ok_and(|size| size == "full");
-        let seed = match std::env::var("TORTURE_SEED") {
-            Ok(seed) => seed.parse().expect("TORTURE_SEED is a whole number"),
+        let full = std::env::var("CAMPAIGN_SIZE").is_ok_and(|size| size == "full");
+        let seed = match std::env::var("CAMPAIGN_SEED") {
+            Ok(seed) => seed.parse().expect("CAMPAIGN_SEED is a whole number"),
             Err(_) => 20_261_124,
         };
         let campaign = Self { name, seed, full };

@@ -1,6 +1,6 @@
 //! The campaign over the network: faults at every request of a deployment, and in every phase of it.
 //!
-//! What fails is listed by its name; `TORTURE_ONLY` repeats the runs whose names have these words, `""` does them all.
+//! What fails is listed by its name; `CAMPAIGN_ONLY` repeats the runs whose names have these words, `""` does them all.
 
 mod controls;
 mod oracle;
@@ -180,7 +180,7 @@ fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
     let kinds = BEFORE.into_iter().flat_map(|before| [true, false].map(|states_sums| (before, states_sums)));
     let all = runs::all(&kinds.map(|(before, states_sums)| healthy(before, states_sums)).collect::<Vec<_>>());
     let count = all.len();
-    let runs = match std::env::var("TORTURE_ONLY") {
+    let runs = match std::env::var("CAMPAIGN_ONLY") {
         Ok(words) => all.into_iter().filter(|run| run.to_string().contains(&words)).collect(),
         Err(_) => runs::choose(&campaign, all, campaign.pick(41, 600)),
     };
