@@ -40,7 +40,7 @@ demo: tools build ## Show a deployment, its backup and its log on a local S3 (DE
 	tests/demo.sh $(DEMO_ARGS)
 
 bench: build ## Measure report beside other clients on a local S3, some 15 minutes (BENCH_ARGS="--into docs/performance.md")
-	tools/bench-install
+	tools/install bench
 	cargo build --release --locked -p report-bench -p embedded-aws
 	python3 tests/bench/bench.py $(BENCH_ARGS)
 
@@ -48,12 +48,12 @@ bench-deployment: build tools ## Measure what a deployment costs: each step, and
 	cargo build --release --locked -p report-bench -p embedded-aws
 	python3 tests/bench/bench.py --deployment $(BENCH_ARGS)
 
-bench-scale: build ## Measure how report grows from a thousand records to a million, archived or not, some 10 minutes (with tools/install-trino: Trino, too)
+bench-scale: build ## Measure how report grows from a thousand records to a million, archived or not, some 10 minutes (with tools/install trino: Trino, too)
 	cargo build --release --locked -p report-bench
 	python3 tests/bench/bench.py --scale $(BENCH_ARGS)
 
 bench-memory: build ## Measure the memory that report takes for a million records, some 10 minutes
-	tools/bench-install
+	tools/install bench
 	cargo build --release --locked -p report-bench
 	python3 tests/bench/bench.py --memory $(BENCH_ARGS)
 
@@ -63,18 +63,18 @@ test: check ## Run all there is: the checks, the Rust tests (unit, integration, 
 	tests/engines/run.sh duckdb
 
 test-browser: ## Look at the report's page in a real Chromium (as root on Debian it is installed if missing)
-	tools/install-chromium
+	tools/install chromium
 	tests/browser/run.sh
 
 test-sql: tools ## Run the SQL over the usage records in a real Trino, 5 minutes with its download (needs Maven and Java 24 or later)
-	tools/install-trino
+	tools/install trino
 	tests/engines/run.sh trino
 
 test-dist: ## Build the Linux x86_64 archive twice, in two places, and look at all that is in it, some 12 minutes
 	python3 tests/dist.py
 
 test-campaigns: tools ## Run the campaigns in full, an hour; CAMPAIGN_SIZE=small: those that need strace, small (as root on Debian it is installed)
-	tools/install-strace
+	tools/install strace
 ifeq ($(CAMPAIGN_SIZE),small)
 	cargo test --locked --test campaigns -- --nocapture --ignored
 else
@@ -92,7 +92,7 @@ mutants: ## Break the pure modules in 2,000 ways and see which no unit test noti
 	tools/mutants $(MUTANTS_ARGS)
 
 coverage: tools ## Show which lines of src/ no test reaches, the helper's own processes included; fails below 90 %
-	tools/install-crate cargo-llvm-cov
+	tools/install cargo-llvm-cov
 	rustup component add llvm-tools
 	PATH="$(CURDIR)/.tools/crates/bin:$$PATH" cargo llvm-cov --locked --lib --bins --test integration --test fuzz --test e2e \
 		--show-missing-lines --failure-mode all --fail-under-lines 90 --ignore-filename-regex '/(crates|tests)/|/tests\.rs'

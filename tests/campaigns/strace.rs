@@ -133,7 +133,7 @@ fn feed_when_attached(mut command: Command, query: Option<&Value>) -> String {
     let mut messages = BufReader::new(shell.stderr.take().expect("a pipe"));
     let mut said = String::new();
     while messages.read_line(&mut said).expect("text") > 0 && !said.contains("attached") {}
-    assert!(said.contains("attached"), "strace cannot look at the helper; is it installed (tools/install-strace)? {said}");
+    assert!(said.contains("attached"), "strace cannot look at the helper; is it installed (tools/install strace)? {said}");
     let mut input = shell.stdin.take().expect("a pipe");
     // One that was killed before it read its query has closed the pipe.
     let _ = query.map(|query| input.write_all(query.to_string().as_bytes()));

@@ -296,5 +296,5 @@ class Limits(unittest.TestCase):
 
 if __name__ == "__main__":
     if not HOME.is_dir():
-        sys.exit("trino.py: no Trino in .tools; run tools/install-trino")
+        sys.exit("trino.py: no Trino in .tools; run tools/install trino")
     claims.main()
