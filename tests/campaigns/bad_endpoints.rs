@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use socket2::{Domain, Socket, Type};
 
 use crate::rule_proxy::{Front, Proxy};
-use test_support::World;
 use crate::tls::{AUTHORITY, Flaw};
+use test_support::World;
 
 /// What is in the place of AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

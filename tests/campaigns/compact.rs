@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
 
-use test_support::s3_client::Hand;
+use crate::strace::traced;
 use test_support::campaign::Campaign;
 use test_support::s3_backend::{Entry, csv_of};
-use crate::strace::traced;
+use test_support::s3_client::Hand;
 use test_support::{BUCKET, World, text};
 
 const ARCHIVE: &str = "usage-logs-archive/";

@@ -10,16 +10,16 @@ use std::thread;
 
 use serde_json::Value;
 
-use test_support::terraform_steps::{Applied, Unit, string};
-use test_support::s3_client::Object;
-use test_support::campaign::Campaign;
+use crate::broken_helper::wrap;
 use crate::md5_digest::md5;
+use crate::violations::alarms;
+use test_support::campaign::Campaign;
 use test_support::faulty_proxy::Fate;
 use test_support::oracle::{pass_the_second, unix_now};
 use test_support::s3_backend::{Kind, Site};
+use test_support::s3_client::Object;
+use test_support::terraform_steps::{Applied, Unit, string};
 use test_support::{CONFIG, text};
-use crate::broken_helper::wrap;
-use crate::violations::alarms;
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 const HISTORY: &str = "terragrunt/airbnb/config-history/";

@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-use test_support::oracle::digest;
 use test_support::CONFIG;
+use test_support::oracle::digest;
 
 /// One version.
 #[derive(Debug, Clone, PartialEq, Eq)]

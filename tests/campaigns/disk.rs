@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::kill_step::items;
-use test_support::campaign::Campaign;
-use crate::strace::{Call, Trace, traced};
-use test_support::World;
-use crate::trial_runner::{Ran, Scene, Trial, helper};
 use crate::config_versions::Versions;
+use crate::kill_step::items;
+use crate::strace::{Call, Trace, traced};
+use crate::trial_runner::{Ran, Scene, Trial, helper};
 use crate::violations::Wrongs;
+use test_support::World;
+use test_support::campaign::Campaign;
 
 const ERRORS: [&str; 6] = ["ENOSPC", "EIO", "EROFS", "EACCES", "EMFILE", "EDQUOT"];
 /// What a disk may refuse for good, of calls that only files have.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use test_support::terraform_steps::{Unit, external, string, wrapped};
 use test_support::campaign::Campaign;
 use test_support::oracle::digest;
+use test_support::terraform_steps::{Unit, external, string, wrapped};
 use test_support::{BUCKET, CONFIG, World, assert_no_secret, feed, text};
 
 /// All objects of a bucket, with their metadata.

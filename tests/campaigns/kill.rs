@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 
 use crate::kill_step::{Blow, Next, STEPS, endure, promised};
-use test_support::campaign::Campaign;
 use crate::strace::{Call, traced};
-use test_support::World;
 use crate::trial_runner::Scene;
 use crate::violations::Wrongs;
+use test_support::World;
+use test_support::campaign::Campaign;
 
 /// A call to die at.
 #[derive(Debug, Clone)]

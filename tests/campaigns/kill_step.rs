@@ -5,11 +5,11 @@ use std::fs;
 
 use serde_json::Value;
 
-use test_support::terraform_steps::wrapped;
-use test_support::World;
-use crate::trial_runner::{Ran, Runner, Scene, Trial, helper};
 use crate::config_versions::Versions;
+use crate::trial_runner::{Ran, Runner, Scene, Trial, helper};
 use crate::violations::Wrongs;
+use test_support::World;
+use test_support::terraform_steps::wrapped;
 
 /// What may be ended: each command that spools or sends something, in the scenes in which it does that differently.
 pub(crate) const STEPS: [(&str, Scene); 5] =

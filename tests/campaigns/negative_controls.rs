@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::kill_step::{Blow, Next, endure, items};
-use test_support::{BUCKET, World, feed};
-use crate::trial_runner::{Scene, Trial, behind, helper};
 use crate::config_versions::Versions;
+use crate::kill_step::{Blow, Next, endure, items};
+use crate::trial_runner::{Scene, Trial, behind, helper};
 use crate::violations::Wrongs;
+use test_support::{BUCKET, World, feed};
 
 /// A deployment by a broken helper, and a healthy one.
 fn by(script: &str, scene: Scene) -> Wrongs {

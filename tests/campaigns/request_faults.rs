@@ -1,8 +1,8 @@
 //! What can go wrong with one request on its way: each fault, and the answers that somebody gives in AWS's place.
 
 use crate::http1::Message;
-use test_support::faulty_proxy::without_sum;
 use crate::request_points::Shape;
+use test_support::faulty_proxy::without_sum;
 
 /// What becomes of a request and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::request_faults::{self, Fault};
-use crate::http1::{self, Message, Side};
-use crate::request_points::{Class, Point, Shape};
 use crate::client_streams::{Stream, reset};
+use crate::http1::{self, Message, Side};
+use crate::request_faults::{self, Fault};
+use crate::request_points::{Class, Point, Shape};
 
 /// Between the pieces of an answer that comes slowly.
 const PAUSE: Duration = Duration::from_millis(50);

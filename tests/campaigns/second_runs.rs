@@ -14,13 +14,13 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use test_support::terraform_steps::{Unit, string, wrapped};
+use crate::trial_runner::send_signal;
+use crate::violations::findings;
 use test_support::campaign::Campaign;
 use test_support::faulty_proxy::{Fate, Relay};
 use test_support::oracle::{pass_the_second, unix_now};
+use test_support::terraform_steps::{Unit, string, wrapped};
 use test_support::{BUCKET, CONFIG, World, helper, nobody_there, project};
-use crate::trial_runner::send_signal;
-use crate::violations::findings;
 
 /// What the stand-in for Terragrunt does with each line that it reads.
 const TERRAGRUNT: &str = r#"

@@ -9,12 +9,12 @@ use std::path::Path;
 
 use serde_json::json;
 
-use test_support::terraform_steps::{external, wrapped};
-use test_support::campaign::Campaign;
-use test_support::World;
-use crate::trial_runner::{Scene, Trial, behind};
 use crate::config_versions::Versions;
+use crate::trial_runner::{Scene, Trial, behind};
 use crate::violations::Wrongs;
+use test_support::World;
+use test_support::campaign::Campaign;
+use test_support::terraform_steps::{external, wrapped};
 
 /// The fewest open files with which a dynamic loader can start anything, and as many as are always enough.
 const FILES: std::ops::Range<usize> = 4..20;

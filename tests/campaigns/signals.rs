@@ -19,12 +19,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::kill_step::{Blow, Next, STEPS, endure, promised, requested};
-use test_support::terraform_steps::wrapped;
-use test_support::campaign::Campaign;
-use test_support::faulty_proxy::{Fate, Relay};
-use test_support::{World, feed, helper, project, text};
 use crate::trial_runner::{Ran, Scene, send_signal};
 use crate::violations::Wrongs;
+use test_support::campaign::Campaign;
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::terraform_steps::wrapped;
+use test_support::{World, feed, helper, project, text};
 
 /// What a step that was asked to end may take for it; it waits for nothing any more.
 const SOON: Duration = Duration::from_secs(20);

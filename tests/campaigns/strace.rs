@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use test_support::{World, helper};
 use crate::trial_runner::Ran;
+use test_support::{World, helper};
 
 /// Starts the helper, waits until it reads, and becomes the strace of it: only a parent may look everywhere.
 /// `PATH` is empty for the helper, so that it starts no programs whose calls would be counted, too, and the folder is

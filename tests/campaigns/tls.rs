@@ -6,9 +6,9 @@ use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyP
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
-use test_support::terraform_steps::{Applied, Unit};
 use crate::rule_proxy::{Front, Proxy};
 use test_support::World;
+use test_support::terraform_steps::{Applied, Unit};
 
 /// What is wrong with a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

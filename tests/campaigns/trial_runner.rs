@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use test_support::terraform_steps::{Unit, wrapped};
-use test_support::faulty_proxy::{Fate, Relay};
-use test_support::oracle::{pass_the_second, unix_now};
-use test_support::{CANARIES, World, nobody_there, text};
 use crate::config_versions::{Version, Versions};
 use crate::violations::{Wrongs, record};
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::oracle::{pass_the_second, unix_now};
+use test_support::terraform_steps::{Unit, wrapped};
+use test_support::{CANARIES, World, nobody_there, text};
 
 /// The deadline of a deployment, as the module has it by default.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::config_versions::Versions;
 use crate::kill_step::items;
+use crate::trial_runner::Deployed;
 use test_support::campaign::Campaign;
 use test_support::{BUCKET, CANARIES, World, helper, text};
-use crate::trial_runner::Deployed;
-use crate::config_versions::Versions;
 
 const FOLDER: &str = "terragrunt/airbnb/";
 /// What the message says of a thing that waits on this machine, and of one that does not.

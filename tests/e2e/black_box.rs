@@ -4,9 +4,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::stack::{Ran, Stack, script, with_both_tools};
 use test_support::campaign::Campaign;
 use test_support::faulty_proxy::Relay;
-use crate::stack::{Ran, Stack, script, with_both_tools};
 use test_support::helper;
 
 with_both_tools!(a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record);

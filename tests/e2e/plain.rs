@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use test_support::oracle::digest;
 use crate::stack::{Stack, copy, with_both_tools};
+use test_support::oracle::digest;
 use test_support::{BUCKET, JOHN, project};
 
 with_both_tools!(a_plain_root_module_can_call_it);

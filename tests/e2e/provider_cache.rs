@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use test_support::campaign::Campaign;
 use crate::stack::{Stack, copy, with_both_tools};
+use test_support::campaign::Campaign;
 
 with_both_tools!(
     six_new_customers_with_a_plugin_cache_are_all_logged_once,

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use test_support::console_sessions::{play, session};
 use crate::stack::{Stack, Tool};
+use test_support::console_sessions::{play, session};
 use test_support::{BUCKET, CONFIG, World, project};
 
 const README: &str = "README.md";

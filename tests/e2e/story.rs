@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use test_support::oracle::{digest, pass_the_second, rfc3339, rows, unix_now};
 use crate::stack::{Ran, Stack, copy, script, with_both_tools};
+use test_support::oracle::{digest, pass_the_second, rfc3339, rows, unix_now};
 use test_support::{BUCKET, CONFIG, JANE, JOHN, MAX, helper, nobody_there, text};
 
 with_both_tools!(ten_deployments_are_told_and_each_gives_back_its_bytes);

@@ -3,9 +3,9 @@
 
 use std::collections::HashSet;
 
+use test_support::BUCKET;
 use test_support::oracle::{md5_of_all, rfc3339, stamp, unix_now};
 use test_support::s3_backend::{Kind, Site};
-use test_support::BUCKET;
 
 /// Names as folders may have them; most are none that stands in a key as it is.
 const ODD: [&str; 10] = ["Foo Bar", "~", "~20", "-dash", "Zürich", "日本", "a+b", "%41", "x~y", "it's (1)"];

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use test_support::terraform_steps::{Unit, string};
 use test_support::faulty_proxy::{Fate, Relay};
 use test_support::oracle::{pass_the_second, unix_now};
 use test_support::s3_backend::{Site, on_each_server};
+use test_support::terraform_steps::{Unit, string};
 use test_support::{BUCKET, CONFIG, World, nobody_there, text};
 
 const DENIED: &str = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>";

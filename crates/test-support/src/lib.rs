@@ -11,7 +11,8 @@
 //! - [`campaign`]: seed, size and threads of a campaign
 
 // A helper of a test stops where something is odd, and what it returns is used by that test alone.
-#![allow(missing_docs, clippy::missing_panics_doc, clippy::must_use_candidate, clippy::new_without_default)]
+#![allow(missing_docs)]
+#![allow(clippy::missing_panics_doc, clippy::must_use_candidate, clippy::new_without_default, clippy::return_self_not_must_use)]
 
 pub mod campaign;
 pub mod console_sessions;

@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use crate::s3_client::Hand;
 use crate::faulty_proxy::{Fate, Relay};
+use crate::s3_client::Hand;
 use crate::s3_servers::{Gateway, Moto};
 use crate::world::{BUCKET, World, text};
 

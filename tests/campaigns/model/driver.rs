@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::events::{Deployment, Event, Plan};
+use super::killable_helper::Victim;
 use super::observer::{Look, seconds};
 use super::steps::{CONTENTS, GARBAGE, Network, Object, Step};
-use super::killable_helper::Victim;
-use test_support::terraform_steps::{Unit, external, string, wrapped};
 use crate::md5_digest::md5;
 use test_support::faulty_proxy::{Fate, Relay};
 use test_support::oracle::{rfc3339, stamp, unix_now};
+use test_support::terraform_steps::{Unit, external, string, wrapped};
 use test_support::{BUCKET, CONFIG, World, assert_no_secret, text};
 
 /// Where nobody listens, whatever ports others take meanwhile.

@@ -14,14 +14,14 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use test_support::campaign::Campaign;
-use test_support::World;
 use crate::broken_helper::wrap;
+use driver::Stage;
 use events::{Deployment, Event};
 use observer::Look;
 use reference::{Reference, State};
-use driver::Stage;
 use steps::{Network, Object, Step, history};
+use test_support::World;
+use test_support::campaign::Campaign;
 
 /// Histories that share a world.
 const SHARED: usize = 5;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::reference::{Record, Spool, State, Version, When};
 use super::driver::Stage;
+use super::reference::{Record, Spool, State, Version, When};
 use test_support::terraform_steps::string;
 use test_support::{BUCKET, JOHN, assert_no_secret, text};
 

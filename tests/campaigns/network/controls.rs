@@ -6,12 +6,12 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use crate::request_faults::Fault;
+use crate::bad_endpoints::{Place, Which};
 use crate::http1::{self, Message, Side};
-use crate::network::{NOBODY, begin, judged, now, until_met};
 use crate::network::oracle::{Deployed, Findings};
 use crate::network::runs::{Before, Phase, Run, Scope, Trouble};
-use crate::bad_endpoints::{Place, Which};
+use crate::network::{NOBODY, begin, judged, now, until_met};
+use crate::request_faults::Fault;
 use crate::rule_proxy::{Front, Proxy};
 use test_support::{BUCKET, CANARIES};
 

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use test_support::terraform_steps::{Unit, external};
-use test_support::campaign::Campaign;
+use crate::bad_endpoints::{Nobody, Site};
 use crate::network::oracle::{Deployed, Findings};
 use crate::network::runs::{BEFORE, Before, Healthy, Run, Scope, Trouble};
-use crate::bad_endpoints::{Nobody, Site};
 use crate::rule_proxy::{Front, Proxy};
+use test_support::campaign::Campaign;
+use test_support::terraform_steps::{Unit, external};
 use test_support::{CONFIG, World};
 
 /// The deadline of a deployment with a fault.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::violations::alarms;
 use test_support::terraform_steps::{Applied, string};
 use test_support::{BUCKET, CANARIES, CONFIG, World, text};
-use crate::violations::alarms;
 
 /// Added time that is the machine's and not the network's: each step is a process that starts on a busy machine.
 pub(crate) const START: Duration = Duration::from_millis(1500);

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use test_support::campaign::Campaign;
-use crate::request_faults::{self, Fault};
 use crate::bad_endpoints::{self, Place, Which};
+use crate::request_faults::{self, Fault};
 use crate::request_points::{Point, Shape};
 use crate::rule_proxy::Rule;
+use test_support::campaign::Campaign;
 
 /// What was deployed before the deployment with the fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use test_support::terraform_steps::Unit;
-use test_support::s3_client::Hand;
+use crate::commands::run_as;
 use crate::compact::command::{ARCHIVE, compacted, fill};
 use crate::iam::enforced::govern;
 use test_support::faulty_proxy::Fate;
 use test_support::oracle::at;
-use crate::commands::run_as;
 use test_support::s3_backend::{Entry, GETS, Kind, Site, csv_of, on_each_server};
+use test_support::s3_client::Hand;
+use test_support::terraform_steps::Unit;
 use test_support::{BUCKET, CONFIG, World, text};
 
 fn entries() -> Vec<Entry> {

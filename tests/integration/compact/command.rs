@@ -5,10 +5,10 @@ use std::process::{Child, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use test_support::s3_client::Hand;
 use test_support::faulty_proxy::Fate;
 use test_support::oracle::at;
 use test_support::s3_backend::{Entry, GETS, Site, csv_of, on_each_server};
+use test_support::s3_client::Hand;
 use test_support::{BUCKET, World, text};
 
 pub(crate) const ARCHIVE: &str = "usage-logs-archive/";

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use test_support::terraform_steps::Unit;
 use crate::bucket_fixture::{Planted, draw, plant};
+use crate::commands::{assert_refused, md5, run, run_as};
 use test_support::faulty_proxy::Fate;
 use test_support::oracle::{at, rfc3339, unix_now};
-use crate::commands::{assert_refused, md5, run, run_as};
 use test_support::s3_backend::{Kind, Site, on_each_server};
+use test_support::terraform_steps::Unit;
 use test_support::{BUCKET, JOHN, nobody_there};
 
 on_each_server!(each_gap_is_named_alone, what_this_machine_kept_is_pending, a_customer_is_looked_at_alone);

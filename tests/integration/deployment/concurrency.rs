@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use test_support::terraform_steps::{Unit, deploy, string};
 use test_support::faulty_proxy::{Fate, Relay};
 use test_support::oracle::{pass_the_second, stamp, unix_now};
+use test_support::terraform_steps::{Unit, deploy, string};
 use test_support::{BUCKET, CONFIG, CONFIG_MD5, World};
 
 /// Whether a name is `YYYY-MM-DD_HHMMSS.json`, or that with eight hex digits of its own.

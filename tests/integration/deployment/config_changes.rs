@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use test_support::terraform_steps::{Unit, string};
 use test_support::oracle::digest;
+use test_support::terraform_steps::{Unit, string};
 use test_support::{BUCKET, CONFIG, CONFIG_MD5, World};
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";

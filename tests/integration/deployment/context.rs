@@ -5,8 +5,8 @@ use std::fs;
 
 use serde_json::json;
 
-use test_support::terraform_steps::{Unit, external, string};
 use test_support::oracle::{digest, pass_the_second, unix_now};
+use test_support::terraform_steps::{Unit, external, string};
 use test_support::{BUCKET, CONFIG, CONFIG_MD5, JANE, JOHN, World, feed, nobody_there, text};
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use test_support::terraform_steps::Unit;
 use test_support::faulty_proxy::{Fate, Relay};
+use test_support::terraform_steps::Unit;
 use test_support::{World, nobody_there};
 
 /// One kind of trouble, in which nothing reaches the bucket and everything is kept.

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use test_support::terraform_steps::{Unit, string};
 use test_support::oracle::digest;
+use test_support::terraform_steps::{Unit, string};
 use test_support::{BUCKET, CONFIG, World, assert_no_secret};
 
 /// A config with the customer's name spelled in some way.

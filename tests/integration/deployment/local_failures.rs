@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use test_support::terraform_steps::{Applied, Unit, string};
 use test_support::oracle::digest;
+use test_support::terraform_steps::{Applied, Unit, string};
 use test_support::{BUCKET, CANARIES, CONFIG, World, assert_no_secret, nobody_there, text};
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";

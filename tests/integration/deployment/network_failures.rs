@@ -7,10 +7,10 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use test_support::terraform_steps::{Unit, deploy, string, wrapped};
-use test_support::faulty_proxy::{Fate, Relay};
-use test_support::{BUCKET, CONFIG, CONFIG_MD5, JOHN, World, nobody_there, text};
 use crate::deployment::failure_cases::{self, Trouble, repair};
+use test_support::faulty_proxy::{Fate, Relay};
+use test_support::terraform_steps::{Unit, deploy, string, wrapped};
+use test_support::{BUCKET, CONFIG, CONFIG_MD5, JOHN, World, nobody_there, text};
 
 /// The claim that every trouble has to bear.
 fn nothing_blocks_and_nothing_is_lost(trouble: &Trouble) {

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use test_support::terraform_steps::{Unit, string};
 use test_support::oracle::{digest, pass_the_second, unix_now};
+use test_support::terraform_steps::{Unit, string};
 use test_support::{BUCKET, CONFIG, CONFIG_MD5, World, nobody_there, text};
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";

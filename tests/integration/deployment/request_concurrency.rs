@@ -6,8 +6,8 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use test_support::terraform_steps::{Unit, string, wrapped};
 use test_support::faulty_proxy::{Fate, Relay};
+use test_support::terraform_steps::{Unit, string, wrapped};
 use test_support::{BUCKET, CONFIG, World};
 
 /// After this long, nothing comes any more.

@@ -3,8 +3,8 @@
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use test_support::terraform_steps::{Applied, Unit, string};
 use test_support::faulty_proxy::{Fate, Relay};
+use test_support::terraform_steps::{Applied, Unit, string};
 use test_support::{World, nobody_there};
 
 /// Lets a relay answer in the place of the server as often as it is told, wherever a request begins with `head`.

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use crate::deployment::failure_cases::{ALL, repair};
 use test_support::terraform_steps::{Applied, Unit};
 use test_support::{BUCKET, CANARIES, CONFIG, World, assert_no_secret, text};
-use crate::deployment::failure_cases::{ALL, repair};
 
 /// What must stay out of sight beside the config's secrets: the keys that requests are signed with.
 const SECRET_KEYS: [&str; 4] = ["secret-of-default", "secret-of-jane", "secret-of-reader", "secret-of-nobody"];

@@ -1,7 +1,7 @@
 //! A deployment by hand: what lies in the bucket after the first one, an unchanged one and a changed one.
 
-use test_support::terraform_steps::{Unit, string};
 use test_support::oracle::{digest, keys_in_order, pass_the_second, rfc3339, stamp, unix_now};
+use test_support::terraform_steps::{Unit, string};
 use test_support::{BUCKET, CONFIG, CONFIG_MD5, JANE, JOHN, World};
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";

@@ -7,10 +7,10 @@ use std::process::Command;
 use clap::error::ErrorKind;
 use serde_json::Value;
 
-use test_support::terraform_steps::Unit;
-use test_support::terraform_steps::wrapped;
 use test_support::console_sessions::fences;
 use test_support::oracle::keys_in_order;
+use test_support::terraform_steps::Unit;
+use test_support::terraform_steps::wrapped;
 use test_support::{BUCKET, CONFIG, World, feed, nobody_there, project, text};
 
 const PROTOCOL: &str = "docs/protocol.md";

@@ -1,8 +1,8 @@
 //! What docs/operations.md, "Lifecycle rules", says of objects that expire: what may, what shows then, and why others must not.
 
-use test_support::terraform_steps::Unit;
-use test_support::oracle::{pass_the_second, unix_now};
 use crate::commands::run;
+use test_support::oracle::{pass_the_second, unix_now};
+use test_support::terraform_steps::Unit;
 use test_support::{BUCKET, CONFIG, World};
 
 /// Three deployments, of two configs: the second changes it, the third does not.

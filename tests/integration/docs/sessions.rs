@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use test_support::terraform_steps::Unit;
 use test_support::console_sessions::{fences, play, session};
 use test_support::oracle::{pass_the_second, unix_now};
+use test_support::terraform_steps::Unit;
 use test_support::{BUCKET, CONFIG, World, helper, nobody_there, project, text};
 
 const VERBS: &str = "docs/verbs.md";

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use test_support::terraform_steps::Unit;
-use test_support::faulty_proxy::Fate;
 use crate::report::terminal::helper_on_a_terminal;
+use test_support::faulty_proxy::Fate;
 use test_support::s3_backend::{Kind, Site, on_each_server};
+use test_support::terraform_steps::Unit;
 use test_support::{BUCKET, World, assert_no_secret, helper, project, text};
 
 /// As AWS has it under "Restrict access to only HTTPS requests".

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use test_support::terraform_steps::Unit;
 use crate::doctor::healthy::{Diagnosis, doctor, ready};
+use test_support::terraform_steps::Unit;
 use test_support::{CANARIES, CONFIG, World, assert_no_secret, nobody_there, text};
 
 fn well() -> (World, PathBuf) {

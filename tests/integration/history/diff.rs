@@ -4,8 +4,8 @@ use std::fs;
 
 use crate::commands::{answer, assert_refused, md5, record, run, run_as, version};
 use crate::report::terminal::helper_on_a_terminal;
-use test_support::s3_backend::{Kind, Site, on_each_server};
 use test_support::BUCKET;
+use test_support::s3_backend::{Kind, Site, on_each_server};
 
 on_each_server!(each_way_to_name_a_state_means_it, values_are_shown_and_secrets_are_not);
 

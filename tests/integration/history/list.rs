@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use test_support::oracle::{at, rows};
 use crate::commands::{answer, assert_refused, md5, record, run, run_as, version};
 use crate::report::terminal::helper_on_a_terminal;
-use test_support::s3_backend::{Kind, Site, on_each_server};
 use test_support::BUCKET;
+use test_support::oracle::{at, rows};
+use test_support::s3_backend::{Kind, Site, on_each_server};
 
 on_each_server!(versions_are_listed_newest_first_with_who_how_often_and_what_changed, a_history_has_no_version_of_another_customer);
 

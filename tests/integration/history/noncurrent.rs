@@ -3,9 +3,9 @@
 
 use std::fs;
 
+use crate::commands::{answer, md5, record, run, version};
 use test_support::faulty_proxy::Fate;
 use test_support::oracle::rows;
-use crate::commands::{answer, md5, record, run, version};
 use test_support::s3_backend::{Kind, Site};
 
 const KEY: &str = "terragrunt/acme/config.yaml";

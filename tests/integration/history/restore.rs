@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
-use test_support::oracle::at;
 use crate::commands::{assert_refused, md5, record, run, run_as, version};
-use test_support::s3_backend::{Kind, Site, on_each_server};
 use test_support::BUCKET;
+use test_support::oracle::at;
+use test_support::s3_backend::{Kind, Site, on_each_server};
 
 on_each_server!(each_version_comes_back_as_it_was, bytes_that_are_not_those_of_the_name_are_not_written);
 

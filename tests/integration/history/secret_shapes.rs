@@ -1,8 +1,8 @@
 //! Secrets in all shapes that a config may have them in: none of them is shown by a verb that looks back.
 
 use crate::commands::{run, version};
-use test_support::s3_backend::{Kind, Site};
 use test_support::World;
+use test_support::s3_backend::{Kind, Site};
 
 /// A secret in some shape: the config with `SECRET` in its place, and two values of it.
 struct Shape {

@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use test_support::terraform_steps::Unit;
-use test_support::oracle::{pass_the_second, rows, unix_now};
 use crate::commands::{answer, md5};
+use test_support::oracle::{pass_the_second, rows, unix_now};
+use test_support::terraform_steps::Unit;
 use test_support::{CONFIG, JANE, JOHN, MAX, World, helper, nobody_there, text};
 
 /// What was deployed, kept aside.

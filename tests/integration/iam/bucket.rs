@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use embedded_aws::{Asked, Policies};
 
-use test_support::s3_client::Hand;
 use crate::iam::enforced::{assert_denied, deployments_go_well, govern, printed};
+use test_support::s3_client::Hand;
 use test_support::{BUCKET, CONFIG, JOHN, World};
 
 #[test]

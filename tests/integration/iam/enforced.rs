@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use embedded_aws::{Asked, Policies};
 use serde_json::Value;
 
-use test_support::terraform_steps::Unit;
-use test_support::s3_client::Hand;
-use crate::compact::command::{compact, compacted};
 use crate::commands::{answer, assert_refused, run_as};
+use crate::compact::command::{compact, compacted};
+use test_support::s3_client::Hand;
+use test_support::terraform_steps::Unit;
 use test_support::{BUCKET, CONFIG, JOHN, World, nobody_there, text};
 
 /// What `iam` prints.

@@ -6,11 +6,11 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
-use test_support::terraform_steps::Unit;
-use test_support::s3_client::Hand;
-use crate::iam::enforced::{assert_denied, printed};
 use crate::commands::run_as;
+use crate::iam::enforced::{assert_denied, printed};
+use test_support::s3_client::Hand;
 use test_support::s3_servers::Moto;
+use test_support::terraform_steps::Unit;
 use test_support::{CONFIG, World, feed, project, text};
 
 /// Makes a user for each policy, with keys and the bucket's policy if there is one; from then on IAM is asked.

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::init::new_folder::{customer_folder, files, init, unit};
-use test_support::oracle::digest;
 use test_support::World;
+use test_support::oracle::digest;
 
 const LEGACY_MAIN: &str = "terraform {\n  required_providers {\n    aws = { source = \"hashicorp/aws\" }\n  }\n}\n\n\
                             resource \"aws_s3_object\" \"config_backup\" {\n  bucket = \"mongodb-arena\"\n}\n\n\

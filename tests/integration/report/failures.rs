@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use test_support::terraform_steps::Unit;
 use test_support::faulty_proxy::{Fate, Relay};
+use test_support::terraform_steps::Unit;
 use test_support::{BUCKET, World, nobody_there, text};
 
 const HEADER: &str = "timestamp,customer,user,additional_users_count,project_name,cluster_name\n";

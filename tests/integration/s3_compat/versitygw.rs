@@ -1,8 +1,8 @@
 //! The same deployments against another S3: versitygw, on a folder. STS stays the embedded one, since it has none.
 
-use test_support::terraform_steps::{Unit, string};
 use test_support::oracle::digest;
 use test_support::s3_servers::Gateway;
+use test_support::terraform_steps::{Unit, string};
 use test_support::{CONFIG, CONFIG_MD5, World, nobody_there, text};
 
 #[test]
