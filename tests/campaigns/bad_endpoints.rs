@@ -121,7 +121,7 @@ impl Site {
 
     /// The trouble is over.
     pub(crate) fn end(&self, world: &mut World) {
-        world.heal();
+        world.restore_endpoints();
         let aws = world.home().join(".aws");
         if self.place == Place::HungProcess {
             fs::rename(aws.join("credentials-of-before"), aws.join("credentials")).expect("profiles");

@@ -14,12 +14,12 @@ use crate::broken_helper::wrap;
 use crate::md5_digest::md5;
 use crate::violations::alarms;
 use test_support::campaign::Campaign;
-use test_support::faulty_proxy::Fate;
-use test_support::oracle::{pass_the_second, unix_now};
-use test_support::s3_backend::{Kind, Site};
-use test_support::s3_client::Object;
-use test_support::terraform_steps::{Applied, Unit, string};
-use test_support::{CONFIG, text};
+use test_support::faulty_proxy::RequestFate;
+use test_support::oracle::{unix_now, wait_for_next_second};
+use test_support::s3_backend::{S3Backend, S3ServerKind};
+use test_support::s3_client::BodyAndMetadata;
+use test_support::terraform_steps::{AppliedDeployment, CustomerUnit, string_field};
+use test_support::{CONFIG, to_text};
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 const HISTORY: &str = "terragrunt/airbnb/config-history/";
@@ -34,17 +34,18 @@ fn configs() -> [String; 2] {
 }
 
 /// All rounds; gives every deployment's id and whether it warned.
-fn deploy(site: &Site, (people, rounds): Size) -> Result<BTreeMap<String, bool>, String> {
-    let units: Vec<Unit> = (0..people).map(|number| Unit::in_folder(&site.world, &format!("checkout {number}/airbnb"))).collect();
+fn deploy(site: &S3Backend, (people, rounds): Size) -> Result<BTreeMap<String, bool>, String> {
+    let units: Vec<CustomerUnit> =
+        (0..people).map(|number| CustomerUnit::in_folder(&site.world, &format!("checkout {number}/airbnb"))).collect();
     for (number, unit) in units.iter().enumerate() {
-        unit.write(&configs()[number % 2]);
+        unit.write_config(&configs()[number % 2]);
     }
     let mut deployments = BTreeMap::new();
     for _ in 0..rounds {
         for applied in round(site, &units) {
-            let warned = string(&applied.answer, "status") != "ok";
-            if deployments.insert(applied.id().to_owned(), warned).is_some() {
-                return Err(format!("two deployments are called {}", applied.id()));
+            let warned = string_field(&applied.answer, "status") != "ok";
+            if deployments.insert(applied.deployment_id().to_owned(), warned).is_some() {
+                return Err(format!("two deployments are called {}", applied.deployment_id()));
             }
         }
     }
@@ -52,12 +53,12 @@ fn deploy(site: &Site, (people, rounds): Size) -> Result<BTreeMap<String, bool>,
 }
 
 /// Everybody plans; then all apply, at the beginning of a second so that many share it.
-fn round(site: &Site, units: &[Unit]) -> Vec<Applied> {
+fn round(site: &S3Backend, units: &[CustomerUnit]) -> Vec<AppliedDeployment> {
     let together = Barrier::new(units.len());
-    let deploy = |unit: &Unit| {
+    let deploy = |unit: &CustomerUnit| {
         let context = unit.plan(&site.world);
         if together.wait().is_leader() {
-            pass_the_second(unix_now());
+            wait_for_next_second(unix_now());
         }
         together.wait();
         unit.apply(&site.world, context)
@@ -69,16 +70,16 @@ fn round(site: &Site, units: &[Unit]) -> Vec<Applied> {
 }
 
 /// Sends by hand what deployments had to keep; all of it must go.
-fn replay(site: &Site) -> Result<(), String> {
-    let output = site.world.helper(&["replay"]).output().map_err(|error| error.to_string())?;
-    match site.world.spooled() {
+fn replay(site: &S3Backend) -> Result<(), String> {
+    let output = site.world.helper_command(&["replay"]).output().map_err(|error| error.to_string())?;
+    match site.world.spooled_items() {
         kept if kept.is_empty() => Ok(()),
-        kept => Err(format!("{kept:?} stay in the spool: {} {}", text(&output.stdout), text(&output.stderr))),
+        kept => Err(format!("{kept:?} stay in the spool: {} {}", to_text(&output.stdout), to_text(&output.stderr))),
     }
 }
 
 /// Looks at all that lies in the bucket; gives how many of the records were sent late.
-fn look(site: &Site, deployments: &BTreeMap<String, bool>) -> Result<usize, String> {
+fn look(site: &S3Backend, deployments: &BTreeMap<String, bool>) -> Result<usize, String> {
     let copies = objects(site, HISTORY)?;
     let versions: BTreeMap<String, String> = configs().into_iter().map(|config| (md5(config.as_bytes()), config)).collect();
     let mut there = BTreeSet::new();
@@ -98,18 +99,18 @@ fn look(site: &Site, deployments: &BTreeMap<String, bool>) -> Result<usize, Stri
         return Err(format!("config.yaml is torn: {current:?}"));
     }
     let records = records(site)?;
-    let distinct: BTreeSet<&str> = records.iter().map(|(_, record)| string(record, "deployment_id")).collect();
+    let distinct: BTreeSet<&str> = records.iter().map(|(_, record)| string_field(record, "deployment_id")).collect();
     let planned: BTreeSet<&str> = deployments.keys().map(String::as_str).collect();
     if records.len() != distinct.len() || distinct != planned {
         return Err(format!("{} in, {} records, {} distinct records", planned.len(), records.len(), distinct.len()));
     }
     let mut late = 0;
     for (key, record) in &records {
-        let copy = copies.get(string(record, "backup_key"));
+        let copy = copies.get(string_field(record, "backup_key"));
         if copy.and_then(|(_, metadata)| metadata.get("md5")).map(String::as_str) != record["config_hash"].as_str() {
             return Err(format!("{key} names a copy that is not there: {record}"));
         }
-        let (is_late, warned) = (record["late"] == true, deployments[string(record, "deployment_id")]);
+        let (is_late, warned) = (record["late"] == true, deployments[string_field(record, "deployment_id")]);
         if is_late && !warned {
             return Err(format!("{key} was sent late, and its deployment said nothing: {record}"));
         }
@@ -118,14 +119,14 @@ fn look(site: &Site, deployments: &BTreeMap<String, bool>) -> Result<usize, Stri
     Ok(late)
 }
 
-fn objects(site: &Site, prefix: &str) -> Result<BTreeMap<String, Object>, String> {
-    let keys = site.hand.keys(prefix);
-    let bodies = site.hand.get_all(&keys);
+fn objects(site: &S3Backend, prefix: &str) -> Result<BTreeMap<String, BodyAndMetadata>, String> {
+    let keys = site.client.list_keys(prefix);
+    let bodies = site.client.get_all(&keys);
     keys.into_iter().zip(bodies).map(|(key, object)| Ok((key.clone(), object.ok_or(format!("{key} is gone"))?))).collect()
 }
 
-fn records(site: &Site) -> Result<Vec<(String, Value)>, String> {
-    let record = |(key, (body, _)): (String, Object)| {
+fn records(site: &S3Backend) -> Result<Vec<(String, Value)>, String> {
+    let record = |(key, (body, _)): (String, BodyAndMetadata)| {
         let record = serde_json::from_slice(&body).map_err(|error| format!("{key} is torn: {error}"))?;
         Ok((key, record))
     };
@@ -133,23 +134,23 @@ fn records(site: &Site) -> Result<Vec<(String, Value)>, String> {
 }
 
 /// How many of `keys` new names more than one of several rivals was told to have taken: none, if `If-None-Match: *` is atomic.
-fn shared_names(site: &Site, keys: usize) -> usize {
-    (0..keys).filter(|number| site.hand.race(&format!("race/{number}"), 16) != 1).count()
+fn shared_names(site: &S3Backend, keys: usize) -> usize {
+    (0..keys).filter(|number| site.client.race_puts(&format!("race/{number}"), 16) != 1).count()
 }
 
-fn campaign(name: &str, kind: Kind) {
+fn campaign(name: &str, kind: S3ServerKind) {
     let campaign = Campaign::start("concurrency");
-    let mut site = Site::new(kind);
+    let mut site = S3Backend::new(kind);
     let names = campaign.pick(20, 200);
     let shared = shared_names(&site, names);
     // A server that gives one name to two, as versitygw does, is no S3 as documented. A relay that lets one request through at a
     // time makes it one.
     let turn = Arc::default();
-    let in_turn = shared > 0 || kind == Kind::Versitygw;
-    let _relay = in_turn.then(|| site.relay(move |_| Fate::InTurn(Arc::clone(&turn))));
+    let in_turn = shared > 0 || kind == S3ServerKind::Versitygw;
+    let _relay = in_turn.then(|| site.start_proxy(move |_| RequestFate::InTurn(Arc::clone(&turn))));
     let (people, rounds) = campaign.pick((8, 3), (64, 50));
     let deployments = deploy(&site, (people, rounds)).unwrap_or_else(|what| panic!("{name}: {what}"));
-    let waiting = site.world.spooled().len();
+    let waiting = site.world.spooled_items().len();
     replay(&site).unwrap_or_else(|what| panic!("{name}: {what}"));
     let late = look(&site, &deployments).unwrap_or_else(|what| panic!("{name}: {what}"));
     assert_eq!(alarms(&site.world), Vec::<String>::new(), "{name}: all is well, and `verify` finds something");
@@ -161,28 +162,28 @@ fn campaign(name: &str, kind: Kind) {
     if in_turn {
         let _ = write!(told, "; one request at a time, for its If-None-Match gave {shared} of {names} names to more than one");
     }
-    campaign.say(told);
+    campaign.print_line(told);
 }
 
 #[test]
 fn everybody_is_logged_once_on_the_embedded_server() {
-    campaign("embedded", Kind::Embedded);
+    campaign("embedded", S3ServerKind::Embedded);
 }
 
 #[test]
 fn everybody_is_logged_once_on_versitygw() {
-    campaign("versitygw", Kind::Versitygw);
+    campaign("versitygw", S3ServerKind::Versitygw);
 }
 
 #[test]
 fn everybody_is_logged_once_on_moto() {
-    campaign("moto", Kind::Moto);
+    campaign("moto", S3ServerKind::Moto);
 }
 
 /// One of the deployments is not logged, and everybody claims that all is well.
 #[test]
 fn a_helper_that_drops_a_record_is_found_out() {
-    let mut site = Site::new(Kind::Embedded);
+    let mut site = S3Backend::new(S3ServerKind::Embedded);
     wrap(
         &mut site.world,
         r#"case $1 in

@@ -54,14 +54,14 @@ struct Fault {
 #[ignore = "needs strace: make test-campaigns"]
 fn no_error_of_the_disk_blocks_fails_or_silently_loses_a_deployment() {
     let campaign = Campaign::start("disk");
-    let mut faults: Vec<Fault> = campaign.each(STEPS.len(), 2, |step| faults_of(STEPS[step])).concat();
-    campaign.choices(0).shuffle(&mut faults);
+    let mut faults: Vec<Fault> = campaign.run_each(STEPS.len(), 2, |step| faults_of(STEPS[step])).concat();
+    campaign.rng(0).shuffle(&mut faults);
     let all = faults.len();
     faults.truncate(campaign.pick(24, 600));
-    let done = campaign.each(faults.len(), 4, |number| suffer(&faults[number]));
+    let done = campaign.run_each(faults.len(), 4, |number| suffer(&faults[number]));
     let hit = done.iter().filter(|(_, hit)| *hit).count();
     let wrongs = Wrongs::sum(done.into_iter().map(|(wrongs, _)| wrongs));
-    campaign.say(format!("{hit} disk faults (of {all} that there are): {}", wrongs.summary()));
+    campaign.print_line(format!("{hit} disk faults (of {all} that there are): {}", wrongs.summary()));
     wrongs.assert_none(&campaign);
     assert!(hit * 10 >= faults.len() * 9, "calls are found again where the trace had them");
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use test_support::campaign::Campaign;
-use test_support::oracle::digest;
-use test_support::terraform_steps::{Unit, external, string, wrapped};
-use test_support::{BUCKET, CONFIG, World, assert_no_secret, feed, text};
+use test_support::oracle::python_digest;
+use test_support::terraform_steps::{CustomerUnit, parse_external_answer, string_field, wrap_request};
+use test_support::{BUCKET, CONFIG, World, assert_no_secret, run_with_input, to_text};
 
 /// All objects of a bucket, with their metadata.
 type Objects = BTreeMap<String, (Vec<u8>, Vec<(String, String)>)>;
@@ -31,16 +31,16 @@ fn name(number: usize) -> String {
 }
 
 fn fill(world: &World, number: usize) {
-    let mut unit = Unit::in_folder(world, &format!("customers/{number}"));
-    unit.set("customer_name", &name(number));
+    let mut unit = CustomerUnit::in_folder(world, &format!("customers/{number}"));
+    unit.set_variable("customer_name", &name(number));
     for deployment in 0..DEPLOYMENTS {
         let size = ["M30", "M40", "M30", "M50"][deployment / 2 % 4];
-        unit.write(CONFIG.replace("M30", size).replace("someone@", &format!("someone-{number}@")));
+        unit.write_config(CONFIG.replace("M30", size).replace("someone@", &format!("someone-{number}@")));
         let state = world.path().join(format!("machine {} of {number}", deployment % 3 / 2));
-        let mut command = world.helper(&["deploy"]);
+        let mut command = world.helper_command(&["deploy"]);
         command.env("XDG_STATE_HOME", state);
-        let output = feed(command, wrapped(&unit.query()).to_string().as_bytes());
-        let answer = external(&text(&output.stdout));
+        let output = run_with_input(command, wrap_request(&unit.query()).to_string().as_bytes());
+        let answer = parse_external_answer(&to_text(&output.stdout));
         assert_eq!(answer["status"], "ok", "{answer}");
     }
 }
@@ -97,9 +97,9 @@ fn forge(
     let kind = chance.u8(..5);
     if kind == 4 {
         let body = format!("customer: {{ name: forged-{} }}\n", chance.u64(..));
-        let md5 = digest("md5", body.as_bytes());
+        let md5 = python_digest("md5", body.as_bytes());
         let mut metadata = objects[&pick(versions, chance)].1.clone();
-        let sha256 = digest("sha256", body.as_bytes());
+        let sha256 = python_digest("sha256", body.as_bytes());
         for (name, value) in &mut metadata {
             match name.as_str() {
                 "md5" => value.clone_from(&md5),
@@ -130,7 +130,7 @@ fn forge(
         // Behind any record of the chain, its last one, too.
         _ => {
             record["chain"]["number"] = json!(record["chain"]["number"].as_u64().unwrap() + 1);
-            record["chain"]["previous"] = json!(digest("sha256", &body));
+            record["chain"]["previous"] = json!(python_digest("sha256", &body));
         }
     }
     let key = format!("usage-logs/{folder}/2027-01-{day:02}_1122{second}.json");
@@ -163,10 +163,11 @@ fn change(world: &World, from: &Objects, to: &Objects) {
 
 /// Whose something is that `verify` has found.
 fn found(world: &World) -> Vec<String> {
-    let output = world.helper(&["verify", "--json"]).output().expect("it runs");
-    assert_no_secret("the findings", &text(&output.stdout));
+    let output = world.helper_command(&["verify", "--json"]).output().expect("it runs");
+    assert_no_secret("the findings", &to_text(&output.stdout));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
-    let found: Vec<String> = report["findings"].as_array().expect("findings").iter().map(|it| string(it, "customer").to_owned()).collect();
+    let found: Vec<String> =
+        report["findings"].as_array().expect("findings").iter().map(|it| string_field(it, "customer").to_owned()).collect();
     assert_eq!(output.status.code(), Some(if found.is_empty() { 0 } else { 7 }), "{output:?}");
     found
 }
@@ -180,7 +181,7 @@ fn every_edit_is_found_and_what_is_clean_gives_no_alarm() {
     assert_eq!(found(&world), Vec::<String>::new(), "before anything was changed");
     let (mut missed, mut alarms, mut planted) = (Vec::new(), Vec::new(), 0);
     for round in 0..campaign.pick(ROUNDS[0], ROUNDS[1]) {
-        let mut chance = campaign.choices(round);
+        let mut chance = campaign.rng(round);
         let mut edited = clean.clone();
         // One stays as it is: an alarm of its is a false one.
         let spared = chance.usize(..CUSTOMERS);
@@ -196,6 +197,6 @@ fn every_edit_is_found_and_what_is_clean_gives_no_alarm() {
         change(&world, &edited, &clean);
     }
     alarms.extend(found(&world));
-    campaign.say(format!("{planted} edits: {} found, {} false alarms", planted - missed.len(), alarms.len()));
+    campaign.print_line(format!("{planted} edits: {} found, {} false alarms", planted - missed.len(), alarms.len()));
     assert_eq!((missed, alarms), (Vec::new(), Vec::new()), "seed {}", campaign.seed);
 }

@@ -25,16 +25,16 @@ struct Moment {
 #[ignore = "needs strace: make test-campaigns"]
 fn no_kill_at_any_system_call_tears_loses_or_repeats_anything() {
     let campaign = Campaign::start("kill");
-    let mut moments = campaign.each(STEPS.len(), 2, |step| moments_of(STEPS[step])).concat();
-    campaign.choices(0).shuffle(&mut moments);
+    let mut moments = campaign.run_each(STEPS.len(), 2, |step| moments_of(STEPS[step])).concat();
+    campaign.rng(0).shuffle(&mut moments);
     let all = moments.len();
     moments.truncate(campaign.pick(24, usize::MAX));
-    let done = campaign.each(moments.len(), 4, |number| die(&moments[number], Next::choose(&mut campaign.choices(number))));
+    let done = campaign.run_each(moments.len(), 4, |number| die(&moments[number], Next::choose(&mut campaign.rng(number))));
     let tried = done.len();
     let killed: Vec<(Wrongs, bool)> = done.into_iter().flatten().collect();
     let (kills, after) = (killed.len(), killed.iter().filter(|(_, after)| *after).count());
     let wrongs = Wrongs::sum(killed.into_iter().map(|(wrongs, _)| wrongs));
-    campaign.say(format!("{kills} kills (at {all} system calls), {after} of them after the fsync: {}", wrongs.summary()));
+    campaign.print_line(format!("{kills} kills (at {all} system calls), {after} of them after the fsync: {}", wrongs.summary()));
     wrongs.assert_none(&campaign);
     assert!(kills * 10 >= tried * 9, "calls are found again where the trace had them");
 }
@@ -44,14 +44,14 @@ fn no_kill_at_any_system_call_tears_loses_or_repeats_anything() {
 fn no_interrupt_at_any_system_call_loses_what_there_is_time_to_spool() {
     let campaign = Campaign::start("interrupt");
     let mut moments = moments_of(("deploy", Scene::Online));
-    campaign.choices(0).shuffle(&mut moments);
+    campaign.rng(0).shuffle(&mut moments);
     let all = moments.len();
     moments.truncate(campaign.pick(24, usize::MAX));
-    let done = campaign.each(moments.len(), 4, |number| interrupt(&moments[number], Next::choose(&mut campaign.choices(number))));
+    let done = campaign.run_each(moments.len(), 4, |number| interrupt(&moments[number], Next::choose(&mut campaign.rng(number))));
     let interrupted: Vec<Wrongs> = done.into_iter().flatten().collect();
     let count = interrupted.len();
     let wrongs = Wrongs::sum(interrupted);
-    campaign.say(format!("{count} interrupts (at {all} system calls): {}", wrongs.summary()));
+    campaign.print_line(format!("{count} interrupts (at {all} system calls): {}", wrongs.summary()));
     wrongs.assert_none(&campaign);
     assert!(count * 10 >= moments.len() * 9, "calls are found again where the trace had them");
 }
@@ -77,7 +77,7 @@ fn die(moment: &Moment, next: Next) -> Option<(Wrongs, bool)> {
     let goes_on = if matches!(next, Next::Heal) { "then the next deployment" } else { "then the same one again" };
     let wrongs = endure(format!("{name} {number} of {step:?}, {goes_on}"), *step, next, |world, query| {
         let (_, trace) = traced(world, step.0, query, &inject);
-        let kept = trace.kept_in(&world.state().join("spool"));
+        let kept = trace.kept_in(&world.state_dir().join("spool"));
         after = !kept.is_empty();
         Blow { ran: None, struck: trace.killed, is_noted: false, kept }
     });
@@ -91,7 +91,7 @@ fn interrupt(moment: &Moment, next: Next) -> Option<Wrongs> {
     let goes_on = if matches!(next, Next::Heal) { "then the next deployment" } else { "then the same one again" };
     endure(format!("SIGINT at {name} {number} of {step:?}, {goes_on}"), *step, next, |world, query| {
         let (ran, trace) = traced(world, step.0, query, &inject);
-        let kept = if trace.killed { trace.kept_in(&world.state().join("spool")) } else { promised(step.0, query) };
+        let kept = if trace.killed { trace.kept_in(&world.state_dir().join("spool")) } else { promised(step.0, query) };
         Blow { ran: (!trace.killed).then_some(ran), struck: trace.interrupted, is_noted: !trace.killed, kept }
     })
 }

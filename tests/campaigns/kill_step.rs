@@ -9,7 +9,7 @@ use crate::config_versions::Versions;
 use crate::trial_runner::{Ran, Runner, Scene, Trial, helper};
 use crate::violations::Wrongs;
 use test_support::World;
-use test_support::terraform_steps::wrapped;
+use test_support::terraform_steps::wrap_request;
 
 /// What may be ended: each command that spools or sends something, in the scenes in which it does that differently.
 pub(crate) const STEPS: [(&str, Scene); 5] =
@@ -59,9 +59,9 @@ pub(crate) fn endure(
         return blow.struck.then(|| trial.heal());
     }
     let version = &Versions::get().hard;
-    trial.unit.write(&version.bytes);
+    trial.unit.write_config(&version.bytes);
     let context = trial.plan(&helper, &mut std::time::Duration::default());
-    let request = wrapped(&trial.unit.request(&context));
+    let request = wrap_request(&trial.unit.deploy_request(&context));
     trial.begin_if_resumed(&request);
     let before = items(&trial.world);
     let blow = blow(&mut trial.world, Some(&request));
@@ -98,7 +98,7 @@ pub(crate) fn requested(query: &Value) -> Value {
 pub(crate) fn items(world: &World) -> Vec<String> {
     let temporary = fs::read_dir(world.path()).expect("a folder").map(|entry| entry.expect("an entry"));
     let fallbacks = temporary.filter(|entry| entry.file_name().to_string_lossy().starts_with("config-backup-")).map(|entry| entry.path());
-    let spools = fallbacks.chain([world.state()]).map(|place| place.join("spool"));
+    let spools = fallbacks.chain([world.state_dir()]).map(|place| place.join("spool"));
     let files = spools.filter_map(|spool| fs::read_dir(spool).ok()).flatten().map(|entry| entry.expect("an entry").path());
     let names =
         files.filter(|path| path.extension().is_some_and(|it| it == "item")).filter_map(|path| path.file_name().map(OsStr::to_owned));

@@ -6,7 +6,7 @@ use crate::config_versions::Versions;
 use crate::kill_step::{Blow, Next, endure, items};
 use crate::trial_runner::{Scene, Trial, behind, helper};
 use crate::violations::Wrongs;
-use test_support::{BUCKET, World, feed};
+use test_support::{BUCKET, World, run_with_input};
 
 /// A deployment by a broken helper, and a healthy one.
 fn by(script: &str, scene: Scene) -> Wrongs {
@@ -82,7 +82,7 @@ fn objects_that_are_torn_are_caught() {
 fn a_late_record_that_says_it_was_in_time_is_caught() {
     let trial = Trial::begin("a late record without a word".to_owned(), Scene::Late);
     let line = format!("{}\n", json!({"customer": "airbnb", "deployment_id": trial.deployed[0].id}));
-    feed(trial.world.helper(&["replay"]), b"");
+    run_with_input(trial.world.helper_command(&["replay"]), b"");
     let key = trial.world.server.keys(BUCKET, "usage-logs/").remove(0);
     trial.world.server.put(BUCKET, &key, line.as_bytes(), &[]).expect("put");
     let wrongs = trial.heal();
@@ -104,10 +104,10 @@ fn what_was_kept_before_a_kill_and_did_not_come_is_caught() {
     for step in [("deploy", Scene::Offline), ("deploy", Scene::Resumed), ("replay", Scene::Late)] {
         let wrongs = endure(format!("{step:?}"), step, Next::Heal, |world: &mut World, query| {
             if let (Scene::Offline, Some(query)) = (step.1, query) {
-                feed(world.helper(&[step.0]), query.to_string().as_bytes());
+                run_with_input(world.helper_command(&[step.0]), query.to_string().as_bytes());
             }
             let kept = items(world);
-            std::fs::remove_dir_all(world.state().join("spool")).expect("a spool");
+            std::fs::remove_dir_all(world.state_dir().join("spool")).expect("a spool");
             Blow { ran: None, struck: true, is_noted: false, kept }
         });
         let wrongs = wrongs.expect("it was struck");

@@ -2,7 +2,7 @@
 
 use crate::http1::Message;
 use crate::request_points::Shape;
-use test_support::faulty_proxy::without_sum;
+use test_support::faulty_proxy::remove_checksum;
 
 /// What becomes of a request and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,7 +175,7 @@ pub(crate) fn flip(message: &mut Message, part: Part) -> bool {
 
 /// States no SHA-256.
 pub(crate) fn state_none(answer: &mut Message) {
-    let head = without_sum(std::mem::take(&mut answer.head).into_bytes());
+    let head = remove_checksum(std::mem::take(&mut answer.head).into_bytes());
     answer.head = String::from_utf8(head).expect("text without a line of it");
 }
 

@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use crate::trial_runner::send_signal;
 use crate::violations::findings;
 use test_support::campaign::Campaign;
-use test_support::faulty_proxy::{Fate, Relay};
-use test_support::oracle::{pass_the_second, unix_now};
-use test_support::terraform_steps::{Unit, string, wrapped};
-use test_support::{BUCKET, CONFIG, World, helper, nobody_there, project};
+use test_support::faulty_proxy::{FaultyProxy, RequestFate};
+use test_support::oracle::{unix_now, wait_for_next_second};
+use test_support::terraform_steps::{CustomerUnit, string_field, wrap_request};
+use test_support::{BUCKET, CONFIG, World, helper_path, project_dir, refused_endpoint};
 
 /// What the stand-in for Terragrunt does with each line that it reads.
 const TERRAGRUNT: &str = r#"
@@ -67,7 +67,7 @@ struct Case {
 /// A world, a unit in it, the folder with `helper.sh` and what it is given, and the id of the earlier deployment.
 struct Start {
     world: World,
-    unit: Unit,
+    unit: CustomerUnit,
     folder: PathBuf,
     early: Option<String>,
 }
@@ -86,7 +86,7 @@ impl Terragrunt {
             symlink("/bin/sh", &program).expect("a link");
         }
         let mut command = world.command(program);
-        command.args(["-c", TERRAGRUNT, "sh"]).arg(helper()).arg(folder);
+        command.args(["-c", TERRAGRUNT, "sh"]).arg(helper_path()).arg(folder);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let (input, output) = (process.stdin.take(), process.stdout.take().expect("a pipe"));
         Self { process, input, output: BufReader::new(output).lines() }
@@ -112,21 +112,21 @@ fn begin(is_late: bool) -> Start {
     let mut world = World::new();
     // No other program may inherit the locks of a process that is killed.
     world.set_variable("PATH", Some("/nonexistent"));
-    let mut unit = Unit::new(&world);
-    unit.set("timeout", "60");
+    let mut unit = CustomerUnit::new(&world);
+    unit.set_variable("timeout", "60");
     let folder = world.path().join("customers of ours/airbnb/config-backup");
     fs::create_dir_all(&folder).expect("a folder");
-    symlink(project().join("terraform/helper.sh"), folder.join("helper.sh")).expect("a link");
+    symlink(project_dir().join("terraform/helper.sh"), folder.join("helper.sh")).expect("a link");
     let settings = json!({ "config_file_path": null, "unit_settings": unit.query() });
     fs::write(folder.join("config_backup.auto.tfvars.json"), settings.to_string()).expect("settings");
     let early = is_late.then(|| {
-        world.set_endpoint(&nobody_there());
-        unit.write(CONFIG.replace("M30", "M40"));
-        let id = unit.deploy(&world).id().to_owned();
-        unit.write(CONFIG);
-        world.heal();
+        world.set_endpoint(&refused_endpoint());
+        unit.write_config(CONFIG.replace("M30", "M40"));
+        let id = unit.deploy(&world).deployment_id().to_owned();
+        unit.write_config(CONFIG);
+        world.restore_endpoints();
         // Records of one second have other names.
-        pass_the_second(unix_now());
+        wait_for_next_second(unix_now());
         id
     });
     Start { world, unit, folder, early }
@@ -136,18 +136,18 @@ fn begin(is_late: bool) -> Start {
 fn count_requests(is_late: bool) -> usize {
     let Start { mut world, unit, .. } = begin(is_late);
     let context = unit.plan(&world);
-    let relay = Relay::start(&world.server.endpoint(), |_| Fate::Pass);
+    let relay = FaultyProxy::start(&world.server.endpoint(), |_| RequestFate::Pass);
     world.set_endpoint(&relay.endpoint());
-    unit.apply(&world, context).went_well();
-    relay.count("")
+    unit.apply(&world, context).expect_success();
+    relay.count_requests("")
 }
 
 /// Passes all requests on but the one of `case`, which waits until `over`; the others wait no longer than that one.
-fn relay_of(upstream: &str, case: Case, arrival: Sender<()>, over: Receiver<()>) -> Relay {
+fn relay_of(upstream: &str, case: Case, arrival: Sender<()>, over: Receiver<()>) -> FaultyProxy {
     let (seen, arrival, over) = (AtomicUsize::new(0), Mutex::new(arrival), Arc::new(Mutex::new(over)));
-    Relay::start(upstream, move |_| {
+    FaultyProxy::start(upstream, move |_| {
         if seen.fetch_add(1, Ordering::SeqCst) != case.request {
-            return Fate::Pass;
+            return RequestFate::Pass;
         }
         let (arrival, over) = (arrival.lock().expect("no panic").clone(), Arc::clone(&over));
         let wait = move || {
@@ -155,14 +155,14 @@ fn relay_of(upstream: &str, case: Case, arrival: Sender<()>, over: Receiver<()>)
             let _ = over.lock().expect("no panic").recv();
         };
         match case.first {
-            First::KilledAfter => Fate::Instead(Arc::new(wait)),
+            First::KilledAfter => RequestFate::Instead(Arc::new(wait)),
             First::Killed => {
                 wait();
-                Fate::Silence
+                RequestFate::Silence
             }
             First::GoesOn => {
                 wait();
-                Fate::Pass
+                RequestFate::Pass
             }
         }
     })
@@ -172,8 +172,8 @@ fn relay_of(upstream: &str, case: Case, arrival: Sender<()>, over: Receiver<()>)
 fn run(case: Case) -> Vec<String> {
     let Start { mut world, unit, folder, early } = begin(case.is_late);
     let context = unit.plan(&world);
-    fs::write(folder.join("first.json"), wrapped(&unit.request(&context)).to_string()).expect("a request");
-    fs::write(folder.join("second.json"), wrapped(&unit.request(&unit.plan(&world))).to_string()).expect("a request");
+    fs::write(folder.join("first.json"), wrap_request(&unit.deploy_request(&context)).to_string()).expect("a request");
+    fs::write(folder.join("second.json"), wrap_request(&unit.deploy_request(&unit.plan(&world))).to_string()).expect("a request");
     let ((sender, arrival), (until, over)) = (mpsc::channel(), mpsc::channel());
     let relay = relay_of(&world.server.endpoint(), case, sender, over);
     world.set_endpoint(&relay.endpoint());
@@ -193,8 +193,8 @@ fn run(case: Case) -> Vec<String> {
     let answer = runs_second.line();
     terragrunt.tell("ended");
     assert_eq!(terragrunt.line(), "ended");
-    world.heal();
-    let ids: Vec<String> = early.into_iter().chain([string(&context, "deployment_id").to_owned()]).collect();
+    world.restore_endpoints();
+    let ids: Vec<String> = early.into_iter().chain([string_field(&context, "deployment_id").to_owned()]).collect();
     judge(&world, &ids, &answer).into_iter().map(|wrong| format!("{case:?}: {wrong}; {answer}")).collect()
 }
 
@@ -204,7 +204,7 @@ fn judge(world: &World, deployed: &[String], answer: &str) -> Vec<String> {
         Ok(answer) => answer["status"] == "ok",
         Err(_) => answer.starts_with("config-backup: ") && !answer.contains("WARNING"),
     };
-    let mut ids: Vec<String> = world.records().iter().map(|(_, record)| string(record, "deployment_id").to_owned()).collect();
+    let mut ids: Vec<String> = world.usage_records().iter().map(|(_, record)| string_field(record, "deployment_id").to_owned()).collect();
     ids.sort();
     let copies = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/");
     let current = world.server.object(BUCKET, "terragrunt/airbnb/config.yaml");
@@ -214,7 +214,7 @@ fn judge(world: &World, deployed: &[String], answer: &str) -> Vec<String> {
     check(ids == deployed, format!("the records are of {ids:?}"));
     check(copies.len() == deployed.len(), format!("the copies are {copies:?}"));
     check(current.is_some_and(|it| it.body == CONFIG.as_bytes()), "config.yaml is another one".to_owned());
-    check(world.spooled().is_empty(), format!("{:?} is spooled", world.spooled()));
+    check(world.spooled_items().is_empty(), format!("{:?} is spooled", world.spooled_items()));
     wrongs
 }
 
@@ -230,14 +230,14 @@ fn a_second_run_completes_the_deployment_and_repeats_nothing() {
             }
         }
     }
-    campaign.choices(0).shuffle(&mut cases);
+    campaign.rng(0).shuffle(&mut cases);
     // First those in which the most has happened before the second run; a small campaign has four of them.
     let latest = cases.iter().map(|case| case.request).max();
     cases.sort_by_key(|case| (!case.is_late, case.first != First::KilledAfter, case.request + 1 < latest.unwrap_or_default()));
     let all = cases.len();
     cases.truncate(campaign.pick(8, usize::MAX));
-    let wrongs: Vec<String> = campaign.each(cases.len(), 4, |number| run(cases[number])).concat();
-    campaign.say(format!("{} second runs (of {all}): {} wrong", cases.len(), wrongs.len()));
+    let wrongs: Vec<String> = campaign.run_each(cases.len(), 4, |number| run(cases[number])).concat();
+    campaign.print_line(format!("{} second runs (of {all}): {} wrong", cases.len(), wrongs.len()));
     assert!(wrongs.is_empty(), "{wrongs:#?}");
 }
 

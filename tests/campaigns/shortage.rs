@@ -14,7 +14,7 @@ use crate::trial_runner::{Scene, Trial, behind};
 use crate::violations::Wrongs;
 use test_support::World;
 use test_support::campaign::Campaign;
-use test_support::terraform_steps::{external, wrapped};
+use test_support::terraform_steps::{parse_external_answer, wrap_request};
 
 /// The fewest open files with which a dynamic loader can start anything, and as many as are always enough.
 const FILES: std::ops::Range<usize> = 4..20;
@@ -31,10 +31,10 @@ struct Place {
 }
 
 const PLACES: [Place; 12] = [
-    Place { name: "the state folder is a file", make: |world| file(&world.state()) },
+    Place { name: "the state folder is a file", make: |world| file(&world.state_dir()) },
     Place { name: "the folder above it is a file", make: |world| file(&world.home().join(".local")) },
-    Place { name: "the spool is a file", make: |world| file(&world.state().join("spool")) },
-    Place { name: "the folder of the claims is a file", make: |world| file(&world.state().join("deployments")) },
+    Place { name: "the spool is a file", make: |world| file(&world.state_dir().join("spool")) },
+    Place { name: "the folder of the claims is a file", make: |world| file(&world.state_dir().join("deployments")) },
     Place { name: "the spool is a link to nowhere", make: |world| link(world, "nowhere", "spool") },
     Place { name: "the spool is a link to /proc", make: |world| link(world, "/proc", "spool") },
     Place { name: "the folder of the claims is a link to /dev/full", make: |world| link(world, "/dev/full", "deployments") },
@@ -64,10 +64,10 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
     let mut cases: Vec<_> = scenes.flat_map(|scene| shortages.iter().map(move |shortage| (scene, shortage))).collect();
     // Another place has nothing of an earlier deployment.
     cases.retain(|(scene, (_, _, make))| *scene != Scene::Late || make.is_none());
-    campaign.choices(0).shuffle(&mut cases);
+    campaign.rng(0).shuffle(&mut cases);
     cases.sort_by_key(|(scene, (_, limit, _))| (*scene, limit.as_str()) != (Scene::Online, NO_CERTIFICATES));
     cases.truncate(campaign.pick(16, usize::MAX));
-    let wrongs = Wrongs::sum(campaign.each(cases.len(), 4, |number| {
+    let wrongs = Wrongs::sum(campaign.run_each(cases.len(), 4, |number| {
         let (scene, (name, limit, make)) = cases[number];
         let mut trial = Trial::begin(format!("{name} {scene:?}"), scene);
         if let Some(make) = make {
@@ -76,7 +76,7 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
         trial.deploy(&Versions::get().hard, &behind(&format!("{limit}; exec \"$1\" \"$2\"")));
         trial.heal()
     }));
-    campaign.say(format!("{} shortages: {}", cases.len(), wrongs.summary()));
+    campaign.print_line(format!("{} shortages: {}", cases.len(), wrongs.summary()));
     wrongs.assert_none(&campaign);
 }
 
@@ -84,17 +84,17 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
 #[test]
 fn a_stdout_that_is_full_costs_the_line_and_nothing_else() {
     let world = World::new();
-    let unit = test_support::terraform_steps::Unit::new(&world);
+    let unit = test_support::terraform_steps::CustomerUnit::new(&world);
     let full = behind("exec \"$1\" \"$2\" >/dev/full");
     let context = unit.plan(&world);
-    let request = wrapped(&unit.request(&context));
+    let request = wrap_request(&unit.deploy_request(&context));
     for (verb, query) in [("context", unit.query()), ("deploy", request.clone())] {
         let ran = full(&world, verb, &query);
         assert_eq!((ran.exit, ran.output.as_str(), ran.errors.as_str()), (Some(0), "", ""), "{verb}");
     }
-    assert_eq!((world.records().len(), world.spooled()), (1, Vec::new()));
+    assert_eq!((world.usage_records().len(), world.spooled_items()), (1, Vec::new()));
     let requests = world.server.requests().len();
-    let answer = external(&world.machine("deploy", &request));
+    let answer = parse_external_answer(&world.run_protocol_command("deploy", &request));
     assert_eq!((&answer["status"], world.server.requests().len()), (&json!("ok"), requests), "the answer was noted: {answer}");
 }
 
@@ -113,7 +113,7 @@ fn file(path: &Path) {
 }
 
 fn link(world: &World, target: &str, name: &str) {
-    fs::create_dir_all(world.state()).expect("a folder");
-    let _ = fs::remove_dir_all(world.state().join(name));
-    symlink(target, world.state().join(name)).expect("a link");
+    fs::create_dir_all(world.state_dir()).expect("a folder");
+    let _ = fs::remove_dir_all(world.state_dir().join(name));
+    symlink(target, world.state_dir().join(name)).expect("a link");
 }

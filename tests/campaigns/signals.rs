@@ -22,9 +22,9 @@ use crate::kill_step::{Blow, Next, STEPS, endure, promised, requested};
 use crate::trial_runner::{Ran, Scene, send_signal};
 use crate::violations::Wrongs;
 use test_support::campaign::Campaign;
-use test_support::faulty_proxy::{Fate, Relay};
-use test_support::terraform_steps::wrapped;
-use test_support::{World, feed, helper, project, text};
+use test_support::faulty_proxy::{FaultyProxy, RequestFate};
+use test_support::terraform_steps::wrap_request;
+use test_support::{World, helper_path, project_dir, run_with_input, to_text};
 
 /// What a step that was asked to end may take for it; it waits for nothing any more.
 const SOON: Duration = Duration::from_secs(20);
@@ -84,7 +84,7 @@ struct End {
 fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
     let campaign = Campaign::start("signals");
     let steps: Vec<_> = STEPS.into_iter().filter(|(_, scene)| *scene != Scene::Offline).collect();
-    let requests = campaign.each(steps.len(), 2, |number| requests_of(steps[number]));
+    let requests = campaign.run_each(steps.len(), 2, |number| requests_of(steps[number]));
     let mut ends = Vec::new();
     for (step, requests) in steps.into_iter().zip(requests) {
         let moments = (0..requests).flat_map(|request| [(request, false), (request, true)]);
@@ -92,16 +92,16 @@ fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
         let signals = || SIGNALS.into_iter().filter(|signal| step.0 == "deploy" || signal.to == To::Helper);
         ends.extend(moments.flat_map(|(request, done)| signals().map(move |signal| End { step, request, done, signal })));
     }
-    campaign.choices(0).shuffle(&mut ends);
+    campaign.rng(0).shuffle(&mut ends);
     // Kills first: a small campaign has many of them.
     ends.sort_by_key(|end| end.signal.name != "KILL" && end.request % 2 == 0);
     let all = ends.len();
     ends.truncate(campaign.pick(16, usize::MAX));
-    let ended = campaign.each(ends.len(), 4, |number| endure_signal(ends[number], Next::choose(&mut campaign.choices(number))));
+    let ended = campaign.run_each(ends.len(), 4, |number| endure_signal(ends[number], Next::choose(&mut campaign.rng(number))));
     let ended: Vec<Wrongs> = ended.into_iter().flatten().collect();
     let count = ended.len();
     let wrongs = Wrongs::sum(ended);
-    campaign.say(format!("{count} signals (of {all}): {}", wrongs.summary()));
+    campaign.print_line(format!("{count} signals (of {all}): {}", wrongs.summary()));
     wrongs.assert_none(&campaign);
     assert!(count * 10 >= ends.len() * 9, "requests come again where they came without a signal");
 }
@@ -110,11 +110,11 @@ fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
 fn requests_of(step: (&'static str, Scene)) -> usize {
     let mut count = 0;
     let passing = |world: &mut World, query: Option<&Value>| {
-        let relay = Relay::start(&world.server.endpoint(), |_| Fate::Pass);
+        let relay = FaultyProxy::start(&world.server.endpoint(), |_| RequestFate::Pass);
         world.set_endpoint(&relay.endpoint());
         let (_, ended) = start(world, step.0, query, To::Helper);
         let output = ended.recv().expect("it ends");
-        count = relay.count("");
+        count = relay.count_requests("");
         let ran = ran(&output);
         Blow { ran: (step.0 != "replay").then_some(ran), struck: true, is_noted: true, kept: Vec::new() }
     };
@@ -157,7 +157,7 @@ fn endure_signal(end: End, next: Next) -> Option<Wrongs> {
             ended.recv().expect("what is killed ends")
         });
         drop(until);
-        world.heal();
+        world.restore_endpoints();
         let ran = judge(&name, &output, end, &mut own);
         // The script does not pass on what the helper may have answered.
         let is_noted = ran.is_some() && end.signal.to != To::HelperOfScript || end.signal.to == To::Both;
@@ -189,11 +189,11 @@ fn judge(name: &str, output: &Output, end: End, own: &mut Wrongs) -> Option<Ran>
 
 /// Passes requests on up to that of `end`, and reports when it came, or was done. Until `over` it answers nothing from then on;
 /// after that it passes requests on where only the script was ended.
-fn relay_until(upstream: &str, end: End, tell: Sender<()>, over: Receiver<()>) -> Relay {
+fn relay_until(upstream: &str, end: End, tell: Sender<()>, over: Receiver<()>) -> FaultyProxy {
     let (seen, tell) = (AtomicUsize::new(0), Mutex::new(tell));
     let over = Arc::new(Mutex::new(over));
-    let later = move || if end.signal.to == To::Script { Fate::Pass } else { Fate::Silence };
-    Relay::start(upstream, move |_| {
+    let later = move || if end.signal.to == To::Script { RequestFate::Pass } else { RequestFate::Silence };
+    FaultyProxy::start(upstream, move |_| {
         let number = seen.fetch_add(1, Ordering::SeqCst);
         let (tell, over) = (tell.lock().expect("no panic").clone(), Arc::clone(&over));
         let told = move || {
@@ -201,8 +201,8 @@ fn relay_until(upstream: &str, end: End, tell: Sender<()>, over: Receiver<()>) -
             let _ = tell.send(());
         };
         match number.cmp(&end.request) {
-            Less => Fate::Pass,
-            Equal if end.done => Fate::Instead(Arc::new(move || {
+            Less => RequestFate::Pass,
+            Equal if end.done => RequestFate::Instead(Arc::new(move || {
                 told();
                 let _ = over.lock().expect("no panic").recv();
             })),
@@ -224,9 +224,9 @@ fn start(world: &World, verb: &str, query: Option<&Value>, to: To) -> (u32, Rece
     let mut command = world.command("python3");
     command.args(["-c", HEARING]);
     if to == To::Helper {
-        command.arg(helper()).arg(verb);
+        command.arg(helper_path()).arg(verb);
     } else {
-        let script = project().join("terraform/helper.sh");
+        let script = project_dir().join("terraform/helper.sh");
         command.args(["/bin/sh", "-c", "exec /bin/sh \"$@\" 9>&1", "sh"]).arg(script).arg(verb).arg(noting_helper(world));
     }
     let command = command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -234,7 +234,7 @@ fn start(world: &World, verb: &str, query: Option<&Value>, to: To) -> (u32, Rece
     let input = query.map(|query| {
         let mut request = requested(query);
         request["timeout"] = "300".into();
-        wrapped(&request).to_string()
+        wrap_request(&request).to_string()
     });
     // `replay` reads nothing and may have ended.
     let _ = helper.stdin.take().expect("a pipe").write_all(input.unwrap_or_default().as_bytes());
@@ -246,11 +246,11 @@ fn start(world: &World, verb: &str, query: Option<&Value>, to: To) -> (u32, Rece
 /// A helper that notes its process first.
 fn noting_helper(world: &World) -> PathBuf {
     let path = world.path().join("noting helper");
-    let script = format!("#!/bin/sh\necho $$ >'{}'\nexec '{}' \"$@\"\n", noted_pid(world).display(), helper().display());
+    let script = format!("#!/bin/sh\necho $$ >'{}'\nexec '{}' \"$@\"\n", noted_pid(world).display(), helper_path().display());
     // Written by a process of its own: a file that a fork still has open for writing cannot be run.
     let mut command = world.command("/bin/sh");
     command.args(["-c", "cat >\"$0\" && chmod +x \"$0\""]).arg(&path);
-    assert!(feed(command, script.as_bytes()).status.success());
+    assert!(run_with_input(command, script.as_bytes()).status.success());
     path
 }
 
@@ -270,5 +270,5 @@ fn forward(ended: Receiver<Output>, tell: Sender<()>) -> Receiver<Output> {
 }
 
 fn ran(output: &Output) -> Ran {
-    Ran { exit: output.status.code(), output: text(&output.stdout), errors: text(&output.stderr), took: Duration::ZERO }
+    Ran { exit: output.status.code(), output: to_text(&output.stdout), errors: to_text(&output.stderr), took: Duration::ZERO }
 }

@@ -13,7 +13,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::trial_runner::Ran;
-use test_support::{World, helper};
+use test_support::{World, helper_path};
 
 /// Starts the helper, waits until it reads, and becomes the strace of it: only a parent may look everywhere.
 /// `PATH` is empty for the helper, so that it starts no programs whose calls would be counted, too, and the folder is
@@ -117,7 +117,7 @@ impl Trace {
 pub(crate) fn traced(world: &World, verb: &str, query: Option<&Value>, inject: &str) -> (Ran, Trace) {
     let out = tempfile::tempdir().expect("a folder");
     let mut command = world.command("/bin/sh");
-    command.args(["-c", if query.is_some() { ATTACH } else { START }, "sh"]).arg(out.path()).arg(inject).arg(helper()).arg(verb);
+    command.args(["-c", if query.is_some() { ATTACH } else { START }, "sh"]).arg(out.path()).arg(inject).arg(helper_path()).arg(verb);
     let started = Instant::now();
     let said = feed_when_attached(command, query);
     let took = started.elapsed();

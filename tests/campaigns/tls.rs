@@ -8,7 +8,7 @@ use rustls::pki_types::PrivateKeyDer;
 
 use crate::rule_proxy::{Front, Proxy};
 use test_support::World;
-use test_support::terraform_steps::{Applied, Unit};
+use test_support::terraform_steps::{AppliedDeployment, CustomerUnit};
 
 /// What is wrong with a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,10 +65,10 @@ impl Authority {
 }
 
 /// Deploys over TLS, with the authority's certificate in a variable of this name, if any; gives the requests.
-fn over_https(variable: Option<&str>, judge: fn(Applied)) -> usize {
+fn over_https(variable: Option<&str>, judge: fn(AppliedDeployment)) -> usize {
     let mut world = World::new();
-    let mut unit = Unit::new(&world);
-    unit.set("timeout", "60");
+    let mut unit = CustomerUnit::new(&world);
+    unit.set_variable("timeout", "60");
     let proxy = Proxy::start(&world.server.endpoint(), Front::Https(AUTHORITY.server(Flaw::None)), Box::new(|_| None));
     world.set_endpoint(&proxy.endpoint());
     let bundle = world.path().join("authority.pem");
@@ -83,13 +83,13 @@ fn over_https(variable: Option<&str>, judge: fn(Applied)) -> usize {
 #[test]
 fn a_deployment_goes_well_over_https() {
     for variable in ["SSL_CERT_FILE", "AWS_CA_BUNDLE"] {
-        let requests = over_https(Some(variable), |applied| drop(applied.went_well()));
+        let requests = over_https(Some(variable), |applied| drop(applied.expect_success()));
         assert!(requests > 0, "{variable}");
     }
 }
 
 #[test]
 fn an_authority_that_nobody_trusts_gets_no_request() {
-    let requests = over_https(None, |applied| assert!(applied.warning().contains("certificate"), "{applied:?}"));
+    let requests = over_https(None, |applied| assert!(applied.expect_warning().contains("certificate"), "{applied:?}"));
     assert_eq!(requests, 0);
 }

@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use crate::config_versions::{Version, Versions};
 use crate::violations::{Wrongs, record};
-use test_support::faulty_proxy::{Fate, Relay};
-use test_support::oracle::{pass_the_second, unix_now};
-use test_support::terraform_steps::{Unit, wrapped};
-use test_support::{CANARIES, World, nobody_there, text};
+use test_support::faulty_proxy::{FaultyProxy, RequestFate};
+use test_support::oracle::{unix_now, wait_for_next_second};
+use test_support::terraform_steps::{CustomerUnit, wrap_request};
+use test_support::{SECRET_CANARIES, World, refused_endpoint, to_text};
 
 /// The deadline of a deployment, as the module has it by default.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -40,14 +40,14 @@ pub(crate) type Runner<'a> = &'a dyn Fn(&World, &str, &Value) -> Ran;
 
 /// The helper as it is.
 pub(crate) fn helper(world: &World, verb: &str, query: &Value) -> Ran {
-    run(world.helper(&[verb]), query)
+    run(world.helper_command(&[verb]), query)
 }
 
 /// The helper behind a script of `sh`, which finds its path in `$1` and the verb in `$2`.
 pub(crate) fn behind(script: &str) -> impl Fn(&World, &str, &Value) -> Ran {
     move |world, verb, query| {
         let mut shell = world.command("/bin/sh");
-        shell.args(["-c", script, "sh"]).arg(test_support::helper()).arg(verb);
+        shell.args(["-c", script, "sh"]).arg(test_support::helper_path()).arg(verb);
         run(shell, query)
     }
 }
@@ -66,7 +66,7 @@ pub(crate) fn run(mut command: Command, query: &Value) -> Ran {
         ended.recv().expect("what is killed ends")
     });
     let output = output.expect("it ends");
-    Ran { exit: output.status.code(), output: text(&output.stdout), errors: text(&output.stderr), took: started.elapsed() }
+    Ran { exit: output.status.code(), output: to_text(&output.stdout), errors: to_text(&output.stderr), took: started.elapsed() }
 }
 
 /// Sends a signal to a process, or, by its negative number, to a group of them; one that has just ended is no failure.
@@ -103,7 +103,7 @@ pub(crate) struct Deployed {
 pub(crate) struct Trial {
     pub(crate) name: String,
     pub(crate) world: World,
-    pub(crate) unit: Unit,
+    pub(crate) unit: CustomerUnit,
     pub(crate) deployed: Vec<Deployed>,
     /// The names of the files that were kept for good before a step was ended: what they hold must come.
     pub(crate) kept: Vec<String>,
@@ -130,28 +130,28 @@ impl Trial {
     /// A fresh world, in which the hardship is yet to come.
     pub(crate) fn begin(name: String, scene: Scene) -> Self {
         let world = World::new();
-        let unit = Unit::new(&world);
+        let unit = CustomerUnit::new(&world);
         let (deployed, kept, wrongs) = (Vec::new(), Vec::new(), Wrongs::default());
         let is_resumed = scene == Scene::Resumed;
         let mut trial = Self { name, world, unit, deployed, kept, limit: DEADLINE + MARGIN, wrongs, is_resumed };
         if matches!(scene, Scene::Offline | Scene::Late) {
-            trial.world.set_endpoint(&nobody_there());
+            trial.world.set_endpoint(&refused_endpoint());
         }
         if scene == Scene::Late {
             trial.deploy(&Versions::get().early, &helper);
             // In the same second the next record would want the same name, or not: what follows shall not depend on it.
-            pass_the_second(unix_now());
-            trial.world.heal();
+            wait_for_next_second(unix_now());
+            trial.world.restore_endpoints();
         }
         trial
     }
 
     /// Deploys one version of the config, both steps run by `runner`.
     pub(crate) fn deploy(&mut self, version: &Version, runner: Runner) {
-        self.unit.write(&version.bytes);
+        self.unit.write_config(&version.bytes);
         let mut took = Duration::ZERO;
         let context = self.plan(runner, &mut took);
-        let request = wrapped(&self.unit.request(&context));
+        let request = wrap_request(&self.unit.deploy_request(&context));
         self.begin_if_resumed(&request);
         let deploy = runner(&self.world, "deploy", &request);
         took += deploy.took;
@@ -168,13 +168,13 @@ impl Trial {
         }
         let (sender, came) = mpsc::channel();
         let sender = std::sync::Mutex::new(sender);
-        let relay = Relay::start("", move |_| {
+        let relay = FaultyProxy::start("", move |_| {
             // The receiver may be gone: the first request is enough.
             let _ = sender.lock().expect("no panic").send(());
-            Fate::Silence
+            RequestFate::Silence
         });
         self.world.set_endpoint(&relay.endpoint());
-        let mut command = self.world.helper(&["deploy"]);
+        let mut command = self.world.helper_command(&["deploy"]);
         // No other program may inherit the locks of the process that is killed.
         command.env("PATH", "/nonexistent");
         let mut helper = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
@@ -182,7 +182,7 @@ impl Trial {
         came.recv().expect("a request");
         helper.kill().expect("it runs");
         helper.wait().expect("it ends");
-        self.world.heal();
+        self.world.restore_endpoints();
     }
 
     /// Asks `context`; where it does not answer, answers as `helper.sh` would in its place.
@@ -206,7 +206,7 @@ impl Trial {
 
     /// Ends the hardship with a healthy deployment, and closes the books.
     pub(crate) fn heal(mut self) -> Wrongs {
-        self.world.heal();
+        self.world.restore_endpoints();
         self.deploy(&Versions::get().healed, &helper);
         self.wrongs.check_bucket(&self.name, &self.world, &self.deployed);
         self.wrongs.check_kept(&self.name, &self.world, &self.deployed, &self.kept);
@@ -242,7 +242,7 @@ impl Trial {
         if ran.exit != Some(0) || !ran.errors.is_empty() {
             self.wrongs.failed.push(format!("{}: `{verb}` is to exit with 0 and a clean stderr: {ran:?}", self.name));
         }
-        if CANARIES.iter().any(|canary| ran.output.contains(canary) || ran.errors.contains(canary)) {
+        if SECRET_CANARIES.iter().any(|canary| ran.output.contains(canary) || ran.errors.contains(canary)) {
             self.wrongs.leaked.push(format!("{}: `{verb}` printed a secret of the config: {ran:?}", self.name));
         }
     }

@@ -10,7 +10,7 @@ use crate::config_versions::Versions;
 use crate::kill_step::items;
 use crate::trial_runner::Deployed;
 use test_support::campaign::Campaign;
-use test_support::{BUCKET, CANARIES, World, helper, text};
+use test_support::{BUCKET, SECRET_CANARIES, World, helper_path, to_text};
 
 const FOLDER: &str = "terragrunt/airbnb/";
 /// What the message says of a thing that waits on this machine, and of one that does not.
@@ -82,7 +82,7 @@ impl Wrongs {
     /// Prints the first cases under each promise, and fails if there is any.
     pub(crate) fn assert_none(&self, campaign: &Campaign) {
         for (kind, cases) in self.all() {
-            cases.iter().take(8).for_each(|case| campaign.say(format!("{kind}: {case}")));
+            cases.iter().take(8).for_each(|case| campaign.print_line(format!("{kind}: {case}")));
         }
         assert_eq!(self.count(), 0, "cases of each kind stand above");
     }
@@ -187,7 +187,7 @@ impl Wrongs {
                 None => self.torn.push(format!("{name}: {key} is no whole record, of {} bytes", body.len())),
             }
             let shown = String::from_utf8_lossy(&body);
-            if CANARIES.iter().any(|canary| shown.contains(canary)) {
+            if SECRET_CANARIES.iter().any(|canary| shown.contains(canary)) {
                 self.leaked.push(format!("{name}: {key} holds a secret of the config"));
             }
         }
@@ -208,8 +208,8 @@ pub(crate) fn alarms(world: &World) -> Vec<String> {
 
 /// All that `verify` finds.
 pub(crate) fn findings(world: &World) -> Vec<String> {
-    let output = world.command(helper()).arg("verify").output().expect("it runs");
-    let said = text(&output.stdout) + &text(&output.stderr);
+    let output = world.command(helper_path()).arg("verify").output().expect("it runs");
+    let said = to_text(&output.stdout) + &to_text(&output.stderr);
     assert!(matches!(output.status.code(), Some(0 | 7)), "{said}");
     said.lines().filter(|line| !line.starts_with("config-backup: ")).map(str::to_owned).collect()
 }

@@ -85,7 +85,7 @@ fn replace(path: &Path, from: &str, to: &str) {
 }
 
 fn records(stack: &Stack) -> usize {
-    stack.world.records().len()
+    stack.world.usage_records().len()
 }
 
 /// Deploys in every way that there is, with all that comes between; `source` is for `--source`.

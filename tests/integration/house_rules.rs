@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use test_support::{World, project, text};
+use test_support::{World, project_dir, to_text};
 
-fn read(path: &str) -> String {
-    fs::read_to_string(project().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+fn read_file(path: &str) -> String {
+    fs::read_to_string(project_dir().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 fn rust_files(folder: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut folders = vec![project().join(folder)];
+    let mut folders = vec![project_dir().join(folder)];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
             if entry.path().is_dir() {
@@ -54,7 +54,7 @@ fn every_file_says_its_job_and_is_short() {
             assert!(lines <= 500, "{} has {lines} lines", path.display());
         }
     }
-    assert!(read("src/main.rs").lines().count() < 30);
+    assert!(read_file("src/main.rs").lines().count() < 30);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn verbs_never_import_each_other() {
     let verbs =
         ["context", "coverage", "deploy", "diff", "doctor", "history", "iam", "init", "replay", "report", "restore", "status", "verify"];
     for verb in verbs {
-        let text = read(&format!("src/{verb}.rs"));
+        let text = read_file(&format!("src/{verb}.rs"));
         for other in verbs.iter().filter(|other| **other != verb) {
             let imports = [format!("crate::{other}::"), format!("use crate::{other};")];
             assert!(imports.iter().all(|import| !text.contains(import)), "{verb} imports {other}");
@@ -72,7 +72,7 @@ fn verbs_never_import_each_other() {
 
 #[test]
 fn the_module_asks_with_exactly_the_keys_that_the_helper_reads() {
-    let main = read("terraform/main.tf");
+    let main = read_file("terraform/main.tf");
     let mut asked = keys_of_block(&main, "  settings = merge({\n");
     asked.retain(|key| !key.starts_with("helper"));
     asked.extend(keys_of_block(&main, "jsonencode(merge(local.query, {\n"));
@@ -83,24 +83,24 @@ fn the_module_asks_with_exactly_the_keys_that_the_helper_reads() {
 
 #[test]
 fn the_module_reads_only_keys_that_the_helper_answers_with() {
-    let main = read("terraform/main.tf");
+    let main = read_file("terraform/main.tf");
     let context = names_behind(&main, "local.context.");
-    assert!(!context.is_empty() && context.is_subset(&fields_of(&read("src/context.rs"))), "{context:?}");
-    let answer = names_behind(&(main + &read("terraform/outputs.tf")), "data.external.deploy.result.");
-    assert!(answer.len() == 6 && answer.is_subset(&fields_of(&read("src/deploy.rs"))), "{answer:?}");
+    assert!(!context.is_empty() && context.is_subset(&fields_of(&read_file("src/context.rs"))), "{context:?}");
+    let answer = names_behind(&(main + &read_file("terraform/outputs.tf")), "data.external.deploy.result.");
+    assert!(answer.len() == 6 && answer.is_subset(&fields_of(&read_file("src/deploy.rs"))), "{answer:?}");
 }
 
 #[test]
 fn the_modules_variables_stand_in_its_readme_and_the_units_inputs_are_among_them() {
-    let variables = names_behind(&read("terraform/variables.tf"), "variable \"");
-    let readme = read("terraform/README.md");
+    let variables = names_behind(&read_file("terraform/variables.tf"), "variable \"");
+    let readme = read_file("terraform/README.md");
     for variable in &variables {
         assert!(readme.contains(&format!("| {variable} |")), "{variable} is not in the table");
     }
-    let mut settings = keys_of_block(&read("terraform/terragrunt.hcl"), "settings = {\n");
+    let mut settings = keys_of_block(&read_file("terraform/terragrunt.hcl"), "settings = {\n");
     settings.insert("unit_settings".to_owned());
     assert_eq!(settings, variables, "the unit has all of them");
-    let unit = read("terraform/terragrunt.hcl");
+    let unit = read_file("terraform/terragrunt.hcl");
     let listed = unit.split_once("variable_names = [").unwrap().1.split_once(']').unwrap().0;
     let mut listed: BTreeSet<String> = listed.split('"').skip(1).step_by(2).map(str::to_owned).collect();
     listed.extend(["config_file_path", "unit_settings"].map(str::to_owned));
@@ -109,7 +109,7 @@ fn the_modules_variables_stand_in_its_readme_and_the_units_inputs_are_among_them
 
 #[test]
 fn every_variable_has_type_description_and_validation() {
-    let text = read("terraform/variables.tf");
+    let text = read_file("terraform/variables.tf");
     for block in text.split("\nvariable ").map(|block| block.trim_start_matches("variable ")) {
         let name = block.split('"').nth(1).unwrap();
         // The settings of the unit are checked by the helper, so that a wrong one is a warning.
@@ -123,29 +123,29 @@ fn every_variable_has_type_description_and_validation() {
 #[test]
 fn one_version_stands_everywhere() {
     let version = env!("CARGO_PKG_VERSION");
-    assert!(read("CHANGELOG.md").contains(&format!("## [{version}]")));
-    assert!(read("terraform/main.tf").contains(&format!("unit_version = \"{version}\"")));
+    assert!(read_file("CHANGELOG.md").contains(&format!("## [{version}]")));
+    assert!(read_file("terraform/main.tf").contains(&format!("unit_version = \"{version}\"")));
     let world = World::new();
-    let said = world.helper(&["--version"]).output().unwrap();
-    assert_eq!(text(&said.stdout), format!("config-backup {version}\n"));
+    let said = world.helper_command(&["--version"]).output().unwrap();
+    assert_eq!(to_text(&said.stdout), format!("config-backup {version}\n"));
 }
 
 #[test]
 fn defaults_are_the_same_in_the_module_and_the_helper() {
-    let variables = read("terraform/variables.tf");
+    let variables = read_file("terraform/variables.tf");
     for default in [config_backup::protocol::BUCKET, config_backup::protocol::BUCKET_REGION] {
         assert!(variables.contains(&format!("default     = \"{default}\"")), "{default}");
-        assert!(read("terraform/terragrunt.hcl").contains(&format!("\"{default}\"")), "{default}");
-        assert!(read("terragrunt/airbnb/root.hcl").contains(&format!("\"{default}\"")), "{default}");
+        assert!(read_file("terraform/terragrunt.hcl").contains(&format!("\"{default}\"")), "{default}");
+        assert!(read_file("terragrunt/airbnb/root.hcl").contains(&format!("\"{default}\"")), "{default}");
     }
     assert!(variables.contains(&format!("default     = {}\n", config_backup::protocol::TIMEOUT)));
 }
 
 #[test]
 fn the_readme_names_every_verb_and_exit_code_and_formats_every_field() {
-    let readme = read("README.md");
+    let readme = read_file("README.md");
     let world = World::new();
-    let help = text(&world.helper(&["--help"]).output().unwrap().stdout);
+    let help = to_text(&world.helper_command(&["--help"]).output().unwrap().stdout);
     let verbs = help.split_once("Commands:\n").unwrap().1.split_once("\n\n").unwrap().0;
     for verb in verbs.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).filter(|verb| !["", "help"].contains(verb)) {
         assert!(readme.contains(&format!("`{verb}")) || readme.contains(&format!("config-backup {verb}")), "{verb}");
@@ -156,13 +156,13 @@ fn the_readme_names_every_verb_and_exit_code_and_formats_every_field() {
     for code in ["0", "1", "2", "3", "4", "5", "6", "7", "130"] {
         assert!(readme.contains(&format!("| {code} |")), "exit code {code}");
     }
-    let makefile = read("Makefile");
+    let makefile = read_file("Makefile");
     for target in readme.split("`make ").skip(1).filter_map(|tail| tail.split(['`', ' ']).next()) {
         assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
     }
-    let record = read("src/record.rs");
+    let record = read_file("src/record.rs");
     let fields = record.split_once("pub struct Record {").unwrap().1.split_once("\n}").unwrap().0;
-    let formats = read("docs/formats.md");
+    let formats = read_file("docs/formats.md");
     for field in fields.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':')) {
         assert!(formats.contains(&format!("\n| `{}` |", field.0)), "the field {}", field.0);
     }
@@ -183,7 +183,7 @@ fn the_environment_the_clock_and_programs_are_read_in_one_module() {
 
 #[test]
 fn the_architecture_fits_on_a_page_and_names_every_module() {
-    let page = read("ARCHITECTURE.md");
+    let page = read_file("ARCHITECTURE.md");
     assert!(page.lines().count() < 80);
     for path in rust_files("src") {
         let name = Path::new(&path).file_stem().unwrap().to_string_lossy().into_owned();
@@ -194,18 +194,18 @@ fn the_architecture_fits_on_a_page_and_names_every_module() {
 #[test]
 fn the_settings_of_the_unit_stand_in_both_readmes() {
     // The unit has their names without our prefix.
-    let unit = read("terraform/terragrunt.hcl");
+    let unit = read_file("terraform/terragrunt.hcl");
     let names = keys_of_block(&unit.replace("\n  } :", "\n  }"), "variables = { for name, default in {\n");
     assert!(names.len() > 5, "{names:?}");
     for variable in names.iter().map(|name| format!("CONFIG_BACKUP_{name}")) {
         for readme in ["README.md", "terraform/README.md"] {
-            assert!(read(readme).contains(&format!("\n| `{variable}` |")), "{variable} is not in {readme}");
+            assert!(read_file(readme).contains(&format!("\n| `{variable}` |")), "{variable} is not in {readme}");
         }
     }
 }
 
 /// Text as messages are compared: what differs from case to case is taken for `…`, and so is what quotes it.
-fn template(text: &str) -> String {
+fn message_template(text: &str) -> String {
     let mut template = String::new();
     let mut rest = text;
     while let Some(next) = rest.chars().next() {
@@ -226,13 +226,13 @@ fn template(text: &str) -> String {
 #[test]
 fn every_message_that_the_readmes_explain_is_one_that_is_said() {
     let sources = rust_files("src").into_iter().map(|path| fs::read_to_string(path).unwrap());
-    let of_unit = ["helper.sh", "terragrunt.hcl"].map(|name| read(&format!("terraform/{name}")));
-    let said = template(&sources.chain(of_unit).collect::<Vec<_>>().join("\n"));
+    let of_unit = ["helper.sh", "terragrunt.hcl"].map(|name| read_file(&format!("terraform/{name}")));
+    let said = message_template(&sources.chain(of_unit).collect::<Vec<_>>().join("\n"));
     // Words of rustls, and of Terraform and its provider.
     let of_others = ["UnknownIssuer", "provider hashicorp/aws", "invalid AWS Region"];
     let mut count = 0;
     for readme in ["README.md", "terraform/README.md"] {
-        let page = read(readme);
+        let page = read_file(readme);
         for row in page.split_once("| Message |").unwrap().1.lines().skip(2).take_while(|line| line.starts_with('|')) {
             let message = row.split('|').nth(1).unwrap();
             for phrase in message.split('`').skip(1).step_by(2).filter(|phrase| !of_others.iter().any(|other| phrase.contains(other))) {

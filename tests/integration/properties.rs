@@ -10,16 +10,16 @@ use config_backup::logged::{By, Deployment, user_name};
 use config_backup::reading;
 use config_backup::rows::Rows;
 
-use test_support::oracle::rows;
-use test_support::{feed, text};
+use test_support::oracle::parse_csv_rows;
+use test_support::{run_with_input, to_text};
 
 const SEED: u64 = 0x2026_1124;
 
 /// Numbers as by chance, the same ones for the same seed (`SplitMix64`).
-struct Chance(u64);
+struct RandomSource(u64);
 
-impl Chance {
-    fn next(&mut self) -> u64 {
+impl RandomSource {
+    fn next_number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -27,12 +27,12 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
+    fn number_below(&mut self, limit: u64) -> u64 {
+        self.next_number() % limit
     }
 
     /// A text of up to `longest` characters: plain ones, ones that keys and cells care about, and any of Unicode.
-    fn text(&mut self, longest: u64) -> String {
+    fn random_text(&mut self, longest: u64) -> String {
         const ODD: [char; 24] = [
             '~',
             '/',
@@ -59,12 +59,12 @@ impl Chance {
             '🚀',
             '\u{10ffff}',
         ];
-        let kind = self.below(4);
-        (0..self.below(longest + 1))
-            .map(|_| match kind + self.below(2) {
-                0..=1 => char::from(b"abcXYZ0189._-"[usize::try_from(self.below(13)).expect("small")]),
-                2..=3 => ODD[usize::try_from(self.below(24)).expect("small")],
-                _ => char::from_u32(u32::try_from(self.below(0x11_0000)).expect("small")).unwrap_or('x'),
+        let kind = self.number_below(4);
+        (0..self.number_below(longest + 1))
+            .map(|_| match kind + self.number_below(2) {
+                0..=1 => char::from(b"abcXYZ0189._-"[usize::try_from(self.number_below(13)).expect("small")]),
+                2..=3 => ODD[usize::try_from(self.number_below(24)).expect("small")],
+                _ => char::from_u32(u32::try_from(self.number_below(0x11_0000)).expect("small")).unwrap_or('x'),
             })
             .collect()
     }
@@ -72,9 +72,9 @@ impl Chance {
 
 #[test]
 fn a_million_names_come_back_from_their_keys_and_none_leaves_its_prefix() {
-    let mut chance = Chance(SEED);
+    let mut chance = RandomSource(SEED);
     for _ in 0..1_000_000 {
-        let name = chance.text(24);
+        let name = chance.random_text(24);
         let segment = segment(&name);
         let stays = !segment.is_empty() && !segment.contains('/') && segment != "." && segment != "..";
         assert!(stays && segment.len() <= 400 && segment.is_ascii(), "seed {SEED}: {name:?} gives {segment:?}");
@@ -84,21 +84,22 @@ fn a_million_names_come_back_from_their_keys_and_none_leaves_its_prefix() {
 
 #[test]
 fn rows_do_not_depend_on_the_order_of_records_and_keep_the_last() {
-    let mut chance = Chance(SEED);
+    let mut chance = RandomSource(SEED);
     for round in 0..200 {
-        let mut deployments: Vec<Deployment> = (0..chance.below(60))
+        let mut deployments: Vec<Deployment> = (0..chance.number_below(60))
             .map(|number| Deployment {
                 // Few values each, so that they meet.
                 at: DateTime::from_timestamp_nanos(
-                    1_772_000_000_000_000_000 + i64::try_from(chance.below(6) * 17_000_000_000_000).expect("small"),
+                    1_772_000_000_000_000_000 + i64::try_from(chance.number_below(6) * 17_000_000_000_000).expect("small"),
                 ),
-                modified: DateTime::from_timestamp(1_772_000_000 + i64::try_from(chance.below(2)).expect("small"), 0).expect("a time"),
+                modified: DateTime::from_timestamp(1_772_000_000 + i64::try_from(chance.number_below(2)).expect("small"), 0)
+                    .expect("a time"),
                 key: format!(
                     "usage-logs/c/{}{number}.json",
-                    ["", "2026-02-25_080000-", "d188280766a258cc"][usize::try_from(chance.below(3)).expect("small")]
+                    ["", "2026-02-25_080000-", "d188280766a258cc"][usize::try_from(chance.number_below(3)).expect("small")]
                 ),
-                customer: format!("c{}", chance.below(2)),
-                user: format!("arn:aws:iam::{}:user/u{}", chance.below(2), chance.below(2)),
+                customer: format!("c{}", chance.number_below(2)),
+                user: format!("arn:aws:iam::{}:user/u{}", chance.number_below(2), chance.number_below(2)),
                 additional_users_count: number,
                 ..Deployment::default()
             })
@@ -115,7 +116,7 @@ fn rows_do_not_depend_on_the_order_of_records_and_keep_the_last() {
         let expected: Vec<(String, u64)> = expected.iter().map(|(place, one)| (format!("{place:?}"), one.additional_users_count)).collect();
         for _ in 0..3 {
             for place in (1..deployments.len()).rev() {
-                deployments.swap(place, usize::try_from(chance.below(place as u64 + 1)).expect("small"));
+                deployments.swap(place, usize::try_from(chance.number_below(place as u64 + 1)).expect("small"));
             }
             let mut made = Rows::new(By::Name, false);
             for one in &deployments {
@@ -137,33 +138,33 @@ fn rows_do_not_depend_on_the_order_of_records_and_keep_the_last() {
 
 #[test]
 fn csv_parses_back_to_the_same_cells() {
-    let mut chance = Chance(SEED);
-    let cells: Vec<Vec<String>> = (0..3000).map(|_| (0..3).map(|_| chance.text(12)).collect()).collect();
+    let mut chance = RandomSource(SEED);
+    let cells: Vec<Vec<String>> = (0..3000).map(|_| (0..3).map(|_| chance.random_text(12)).collect()).collect();
     let mut csv = Vec::new();
     let table = || -> Box<dyn Iterator<Item = Vec<Cell<'_>>> + '_> {
         Box::new(cells.iter().map(|row| row.iter().map(|text| Cell::Text(text.as_str().into())).collect()))
     };
     write(Format::Csv, &["a", "b", "c"], table, Style { raw: true, ..Style::default() }, &mut csv).expect("written");
-    let parsed = rows(&csv);
+    let parsed = parse_csv_rows(&csv);
     assert_eq!(parsed.len(), cells.len() + 1);
     for (got, wanted) in parsed[1..].iter().zip(&cells) {
         assert_eq!(got, wanted, "seed {SEED}");
     }
     let mut made_safe = Vec::new();
     write(Format::Csv, &["a", "b", "c"], table, Style::default(), &mut made_safe).expect("written");
-    let parsed = rows(&made_safe);
+    let parsed = parse_csv_rows(&made_safe);
     assert!(parsed.len() == cells.len() + 1 && parsed.iter().all(|row| row.len() == 3), "seed {SEED}");
 }
 
 #[test]
 fn days_are_those_of_utc_whatever_the_offset() {
-    let mut chance = Chance(SEED);
+    let mut chance = RandomSource(SEED);
     let times: Vec<String> = (0..4000)
         .map(|_| {
             // Within minutes of a day's border, of a year that may be a leap year, seen from anywhere.
-            let midnight = 951_782_400 + i64::try_from(chance.below(36_000)).expect("small") * 86_400;
-            let near = midnight - 600 + i64::try_from(chance.below(1200)).expect("small");
-            let offset = (i64::try_from(chance.below(1681)).expect("small") - 840) * 60;
+            let midnight = 951_782_400 + i64::try_from(chance.number_below(36_000)).expect("small") * 86_400;
+            let near = midnight - 600 + i64::try_from(chance.number_below(1200)).expect("small");
+            let offset = (i64::try_from(chance.number_below(1681)).expect("small") - 840) * 60;
             let local: DateTime<Utc> = DateTime::from_timestamp(near + offset, 0).expect("a time");
             let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.abs() / 60);
             format!("{}{sign}{:02}:{:02}", local.format("%Y-%m-%dT%H:%M:%S"), minutes / 60, minutes % 60)
@@ -173,9 +174,9 @@ fn days_are_those_of_utc_whatever_the_offset() {
                   for line in sys.stdin: print(datetime.datetime.fromisoformat(line.strip()).astimezone(datetime.timezone.utc).date())";
     let mut python = Command::new("python3");
     python.args(["-c", script]);
-    let output = feed(python, times.join("\n").as_bytes());
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    for (time, day) in times.iter().zip(text(&output.stdout).lines()) {
+    let output = run_with_input(python, times.join("\n").as_bytes());
+    assert!(output.status.success(), "{}", to_text(&output.stderr));
+    for (time, day) in times.iter().zip(to_text(&output.stdout).lines()) {
         let read = reading::read(format!("{{\"user\":\"u\",\"timestamp\":\"{time}\"}}").as_bytes()).expect("a record");
         let deployment = Deployment { at: read.at.expect("a time"), key: "usage-logs/c/k.json".into(), ..Deployment::default() };
         let mut made = Rows::new(By::Name, false);

@@ -23,7 +23,7 @@ impl Campaign {
             Err(_) => 20_261_124,
         };
         let campaign = Self { name, seed, full };
-        campaign.say(format!("seed {seed}, {}", if full { "full" } else { "small" }));
+        campaign.print_line(format!("seed {seed}, {}", if full { "full" } else { "small" }));
         campaign
     }
 
@@ -33,18 +33,18 @@ impl Campaign {
     }
 
     /// The choices of one part of it: the same for the same seed and number, in whatever order the parts run.
-    pub fn choices(&self, number: usize) -> fastrand::Rng {
+    pub fn rng(&self, number: usize) -> fastrand::Rng {
         fastrand::Rng::with_seed(self.seed ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
     /// Prints a line, past the test runner, which shows what a test prints only if it fails.
-    pub fn say(&self, line: impl Display) {
+    pub fn print_line(&self, line: impl Display) {
         let _ = writeln!(std::io::stderr(), "{}: {line}", self.name);
     }
 
     /// Does `work` for all numbers below `count`, on `workers` threads, and gives what came of each in their order.
     #[allow(clippy::unused_self)] // it is the campaign that does it
-    pub fn each<T: Send>(&self, count: usize, workers: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    pub fn run_each<T: Send>(&self, count: usize, workers: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
         let next = AtomicUsize::new(0);
         let done: Vec<Vec<(usize, T)>> = thread::scope(|scope| {
             let worker = || {

@@ -8,11 +8,11 @@
 use std::fs;
 use std::process::Command;
 
-use crate::world::{project, text};
+use crate::world::{project_dir, to_text};
 
 /// A fenced block.
 #[derive(Debug, Clone)]
-pub struct Fence {
+pub struct MarkdownFence {
     /// The first word behind the fence.
     pub language: String,
     /// The second word, which no reader sees.
@@ -24,24 +24,24 @@ pub struct Fence {
 
 /// A command of a session, and what it must print.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub struct SessionStep {
     place: String,
     command: String,
     shown: Vec<String>,
 }
 
 /// The fences of a page of the project.
-pub fn fences(page: &str) -> Vec<Fence> {
-    let text = fs::read_to_string(project().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
+pub fn read_fences(page: &str) -> Vec<MarkdownFence> {
+    let text = fs::read_to_string(project_dir().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
     let mut found = Vec::new();
-    let mut open: Option<(Fence, usize)> = None;
+    let mut open: Option<(MarkdownFence, usize)> = None;
     for (index, line) in text.lines().enumerate() {
         let indent = line.len() - line.trim_start().len();
         match (&mut open, line.trim_start().strip_prefix("```")) {
             (None, Some(info)) => {
                 let mut words = info.split(' ').map(str::to_owned);
                 let (language, name) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-                open = Some((Fence { language, name, place: format!("{page}:{}", index + 2), body: String::new() }, indent));
+                open = Some((MarkdownFence { language, name, place: format!("{page}:{}", index + 2), body: String::new() }, indent));
             }
             (Some((fence, _)), Some("")) => {
                 found.push(fence.clone());
@@ -59,22 +59,22 @@ pub fn fences(page: &str) -> Vec<Fence> {
 }
 
 /// The session of this name: all its fences on a page, one behind the other.
-pub fn session(page: &str, name: &str) -> Vec<Step> {
-    let of_it = |it: &Fence| it.language == "console" && it.name == name;
-    let steps: Vec<Step> = fences(page).into_iter().filter(of_it).flat_map(|fence| steps(&fence)).collect();
+pub fn read_session(page: &str, name: &str) -> Vec<SessionStep> {
+    let of_it = |it: &MarkdownFence| it.language == "console" && it.name == name;
+    let steps: Vec<SessionStep> = read_fences(page).into_iter().filter(of_it).flat_map(|fence| parse_steps(&fence)).collect();
     assert!(!steps.is_empty(), "{page} has no session `{name}`");
     steps
 }
 
-fn steps(fence: &Fence) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
+fn parse_steps(fence: &MarkdownFence) -> Vec<SessionStep> {
+    let mut steps: Vec<SessionStep> = Vec::new();
     for line in fence.body.lines() {
         match (line.strip_prefix("$ "), steps.last_mut()) {
             (_, Some(step)) if step.shown.is_empty() && step.command.ends_with('\\') => {
                 step.command.push('\n');
                 step.command.push_str(line);
             }
-            (Some(command), _) => steps.push(Step { place: fence.place.clone(), command: command.to_owned(), shown: Vec::new() }),
+            (Some(command), _) => steps.push(SessionStep { place: fence.place.clone(), command: command.to_owned(), shown: Vec::new() }),
             (None, Some(step)) => step.shown.push(line.to_owned()),
             (None, None) => panic!("{}: a session begins with `$ `, not with {line:?}", fence.place),
         }
@@ -83,20 +83,20 @@ fn steps(fence: &Fence) -> Vec<Step> {
 }
 
 /// Has `shell`, a command that starts a shell, play a session, and compares what it prints with what is shown.
-pub fn play(mut shell: Command, session: &[Step]) {
+pub fn play_session(mut shell: Command, session: &[SessionStep]) {
     const END: char = '\u{1}';
-    let command = |step: &Step| format!("{}\n(code=$?; printf '\\001%s\\001' \"$code\"; exit \"$code\")\n", step.command);
+    let command = |step: &SessionStep| format!("{}\n(code=$?; printf '\\001%s\\001' \"$code\"; exit \"$code\")\n", step.command);
     let script = "exec 2>&1\n".to_owned() + &session.iter().map(command).collect::<Vec<_>>().concat();
     let output = shell.arg("-c").arg(script).output().expect("a shell");
-    let said = text(&output.stdout);
+    let said = to_text(&output.stdout);
     let mut said = said.split(END);
     let mut wrong = Vec::new();
     for (index, step) in session.iter().enumerate() {
-        let printed: Vec<String> = said.next().unwrap_or_default().lines().map(settled).collect();
+        let printed: Vec<String> = said.next().unwrap_or_default().lines().map(normalize_line).collect();
         let code = said.next().unwrap_or("none: the shell has ended");
-        let shown: Vec<String> = step.shown.iter().map(|line| settled(line)).collect();
+        let shown: Vec<String> = step.shown.iter().map(|line| normalize_line(line)).collect();
         let is_told = session.get(index + 1).is_some_and(|next| next.command == "echo $?");
-        if !matches(&shown, &printed) || (code != "0" && !is_told) {
+        if !lines_match(&shown, &printed) || (code != "0" && !is_told) {
             wrong.push(format!("{}\n$ {}\n{}\n[exit code {code}]\n", step.place, step.command, printed.join("\n")));
         }
     }
@@ -104,16 +104,16 @@ pub fn play(mut shell: Command, session: &[Step]) {
 }
 
 /// Whether lines are those that are shown.
-fn matches(shown: &[String], printed: &[String]) -> bool {
+fn lines_match(shown: &[String], printed: &[String]) -> bool {
     match (shown.split_first(), printed.split_first()) {
         (None, _) => printed.is_empty(),
-        (Some((first, rest)), _) if first.trim() == "…" => (0..=printed.len()).any(|skipped| matches(rest, &printed[skipped..])),
-        (Some((first, rest)), Some((line, others))) => is_like(first, line) && matches(rest, others),
+        (Some((first, rest)), _) if first.trim() == "…" => (0..=printed.len()).any(|skipped| lines_match(rest, &printed[skipped..])),
+        (Some((first, rest)), Some((line, others))) => line_matches(first, line) && lines_match(rest, others),
         (Some(_), None) => false,
     }
 }
 
-fn is_like(shown: &str, printed: &str) -> bool {
+fn line_matches(shown: &str, printed: &str) -> bool {
     let mut parts = shown.trim_end().split('…');
     let Some(mut rest) = parts.next().and_then(|first| printed.trim_end().strip_prefix(first)) else { return false };
     let parts: Vec<&str> = parts.collect();
@@ -126,7 +126,7 @@ fn is_like(shown: &str, printed: &str) -> bool {
 }
 
 /// A line with its times, ids and fingerprints in the place of which only their form stands.
-fn settled(line: &str) -> String {
+fn normalize_line(line: &str) -> String {
     const FORMS: [&str; 7] = [
         "dddd-dd-ddTdd:dd:ddZ",
         "dddd-dd-dd_dddddd",
@@ -155,8 +155,8 @@ fn settled(line: &str) -> String {
 }
 
 #[test]
-fn a_session_is_compared_line_by_line_with_what_may_differ_left_out() {
-    let lines = |text: &str| text.lines().map(settled).collect::<Vec<_>>();
+fn compares_a_session_line_by_line_without_times_and_ids() {
+    let lines = |text: &str| text.lines().map(normalize_line).collect::<Vec<_>>();
     for (shown, printed) in [
         ("a\n…\nd", "a\nb\nc\nd"),
         ("…", ""),
@@ -164,10 +164,10 @@ fn a_session_is_compared_line_by_line_with_what_may_differ_left_out() {
         ("x … y … z", "x 1 y 2 z"),
         ("(masked, c6965992 -> 09e5d697)", "(masked, 11111111 -> 22222222)"),
     ] {
-        assert!(matches(&lines(shown), &lines(printed)), "{shown} is not {printed}");
+        assert!(lines_match(&lines(shown), &lines(printed)), "{shown} is not {printed}");
     }
     for (shown, printed) in [("a", "a\nb"), ("a\nb", "a"), ("on 2026-11-24", "on 2026-11-2x"), ("x … y", "x z"), ("a…a", "a"), ("", "b")]
     {
-        assert!(!matches(&lines(shown), &lines(printed)), "{shown} is {printed}");
+        assert!(!lines_match(&lines(shown), &lines(printed)), "{shown} is {printed}");
     }
 }

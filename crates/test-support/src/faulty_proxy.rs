@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 /// What becomes of a request.
-pub enum Fate {
+pub enum RequestFate {
     /// It is answered by the server.
     Pass,
     /// It is answered by the server, but the answer does not state the SHA-256 of what was written, as not each server does.
-    WithoutSum,
+    WithoutChecksum,
     /// It is answered by the server, which has no other request meanwhile that wants the same turn.
     InTurn(Arc<Mutex<()>>),
     /// The server does it, but its answer is lost.
@@ -27,22 +27,22 @@ pub enum Fate {
 }
 
 /// A relay; dropped, it takes no more connections.
-pub struct Relay {
+pub struct FaultyProxy {
     address: SocketAddr,
-    over: Arc<AtomicBool>,
+    is_stopped: Arc<AtomicBool>,
     /// The first lines of all requests.
-    seen: Arc<Mutex<Vec<String>>>,
+    request_lines: Arc<Mutex<Vec<String>>>,
     /// The thread that accepts connections; it gives those that serve them.
     accepting: Option<JoinHandle<Vec<JoinHandle<()>>>>,
 }
 
-impl Relay {
+impl FaultyProxy {
     /// Starts a relay to `upstream` (`http://ADDRESS`); `fate` judges the first line of each request.
-    pub fn start(upstream: &str, fate: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Self {
+    pub fn start(upstream: &str, fate: impl Fn(&str) -> RequestFate + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let mut relay = Self { address, over: Arc::default(), seen: Arc::default(), accepting: None };
-        let (over, seen) = (Arc::clone(&relay.over), Arc::clone(&relay.seen));
+        let mut relay = Self { address, is_stopped: Arc::default(), request_lines: Arc::default(), accepting: None };
+        let (over, seen) = (Arc::clone(&relay.is_stopped), Arc::clone(&relay.request_lines));
         let upstream = upstream.trim_start_matches("http://").to_owned();
         let fate = Arc::new(fate);
         relay.accepting = Some(thread::spawn(move || {
@@ -55,7 +55,7 @@ impl Relay {
                 serving.retain(|thread: &JoinHandle<()>| !thread.is_finished());
                 serving.push(thread::spawn(move || {
                     // A client that goes away is no failure of the relay.
-                    let _ = serve(client, &upstream, &*fate, &seen, &silent);
+                    let _ = serve_client(client, &upstream, &*fate, &seen, &silent);
                 }));
             }
             serving
@@ -65,12 +65,12 @@ impl Relay {
 
     /// A relay that never answers anything.
     pub fn black_hole() -> Self {
-        Self::start("", |_| Fate::Silence)
+        Self::start("", |_| RequestFate::Silence)
     }
 
     /// A hotel's network: every request gets its login page.
     pub fn captive_portal() -> Self {
-        Self::start("", |_| Fate::Answer("200 OK", "<!DOCTYPE html>\n<html><body>Please log in, room and name</body></html>\n"))
+        Self::start("", |_| RequestFate::Answer("200 OK", "<!DOCTYPE html>\n<html><body>Please log in, room and name</body></html>\n"))
     }
 
     /// For clients.
@@ -79,13 +79,13 @@ impl Relay {
     }
 
     /// How many requests had a first line that starts with `head`.
-    pub fn count(&self, head: &str) -> usize {
-        self.seen.lock().expect("no panic").iter().filter(|line| line.starts_with(head)).count()
+    pub fn count_requests(&self, head: &str) -> usize {
+        self.request_lines.lock().expect("no panic").iter().filter(|line| line.starts_with(head)).count()
     }
 
     /// Takes no more connections and waits for those under way, whose clients must have ended: then the server has done all that it
     /// was asked for.
-    pub fn settle(mut self) {
+    pub fn finish(mut self) {
         self.stop();
         let serving = self.accepting.take().map(|accepting| accepting.join().expect("no panic"));
         for thread in serving.into_iter().flatten() {
@@ -94,50 +94,54 @@ impl Relay {
     }
 
     fn stop(&self) {
-        self.over.store(true, Ordering::SeqCst);
+        self.is_stopped.store(true, Ordering::SeqCst);
         // Wakes the accepting thread, which then ends.
         let _ = TcpStream::connect(self.address);
     }
 }
 
-impl Drop for Relay {
+impl Drop for FaultyProxy {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-fn serve(
+fn serve_client(
     mut client: TcpStream,
     upstream: &str,
-    fate: &(impl Fn(&str) -> Fate + ?Sized),
+    fate: &(impl Fn(&str) -> RequestFate + ?Sized),
     seen: &Mutex<Vec<String>>,
     silent: &Mutex<Vec<TcpStream>>,
 ) -> std::io::Result<()> {
-    let (line, request) = read(&client)?;
+    let (line, request) = read_request(&client)?;
     if line.is_empty() {
         return Ok(());
     }
     seen.lock().expect("no panic").push(line.clone());
     match fate(&line) {
-        Fate::Silence => silent.lock().expect("no panic").push(client),
-        Fate::Answer(status, body) => {
+        RequestFate::Silence => silent.lock().expect("no panic").push(client),
+        RequestFate::Answer(status, body) => {
             let body = if line.starts_with("HEAD ") { "" } else { body };
             let head =
                 format!("HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
             client.write_all(head.as_bytes())?;
             client.write_all(body.as_bytes())?;
         }
-        fate @ (Fate::Pass | Fate::WithoutSum | Fate::InTurn(_) | Fate::LoseAnswer | Fate::Instead(_)) => {
-            let turn = if let Fate::InTurn(turn) = &fate { Some(turn.lock().expect("no panic")) } else { None };
+        fate @ (RequestFate::Pass
+        | RequestFate::WithoutChecksum
+        | RequestFate::InTurn(_)
+        | RequestFate::LoseAnswer
+        | RequestFate::Instead(_)) => {
+            let turn = if let RequestFate::InTurn(turn) = &fate { Some(turn.lock().expect("no panic")) } else { None };
             let mut server = TcpStream::connect(upstream)?;
             server.write_all(&request)?;
             let mut answer = Vec::new();
             server.read_to_end(&mut answer)?;
             drop(turn);
             match fate {
-                Fate::Instead(act) => act(),
-                Fate::LoseAnswer => {}
-                Fate::WithoutSum => client.write_all(&without_sum(answer))?,
+                RequestFate::Instead(act) => act(),
+                RequestFate::LoseAnswer => {}
+                RequestFate::WithoutChecksum => client.write_all(&remove_checksum(answer))?,
                 _ => client.write_all(&answer)?,
             }
         }
@@ -146,7 +150,7 @@ fn serve(
 }
 
 /// An answer, or its head, without what it states of the body's SHA-256.
-pub fn without_sum(answer: Vec<u8>) -> Vec<u8> {
+pub fn remove_checksum(answer: Vec<u8>) -> Vec<u8> {
     const NAME: &[u8] = b"\r\nx-amz-checksum-sha256:";
     let Some(start) = answer.windows(NAME.len()).position(|part| part.eq_ignore_ascii_case(NAME)) else { return answer };
     let length = answer[start + 2..].iter().position(|byte| *byte == b'\r').expect("an end") + 2;
@@ -154,7 +158,7 @@ pub fn without_sum(answer: Vec<u8>) -> Vec<u8> {
 }
 
 /// The first line of a request, and all of it, with a header that makes this request the connection's last.
-fn read(client: &TcpStream) -> std::io::Result<(String, Vec<u8>)> {
+fn read_request(client: &TcpStream) -> std::io::Result<(String, Vec<u8>)> {
     let mut reader = BufReader::new(client);
     let (mut head, mut length, mut first) = (Vec::new(), 0, String::new());
     loop {

@@ -25,5 +25,6 @@ pub mod terraform_steps;
 pub mod world;
 
 pub use world::{
-    BUCKET, CANARIES, CONFIG, CONFIG_MD5, JANE, JOHN, MAX, World, assert_no_secret, feed, helper, nobody_there, project, text,
+    BUCKET, CONFIG, CONFIG_MD5, JANE_ARN, JOHN_ARN, MAX_ARN, SECRET_CANARIES, World, assert_no_secret, helper_path, project_dir,
+    refused_endpoint, run_with_input, to_text,
 };

@@ -2,60 +2,60 @@
 
 use std::ops::RangeInclusive;
 
-use crate::faulty_proxy::{Fate, Relay};
-use crate::s3_client::Hand;
-use crate::s3_servers::{Gateway, Moto};
-use crate::world::{BUCKET, World, text};
+use crate::faulty_proxy::{FaultyProxy, RequestFate};
+use crate::s3_client::S3TestClient;
+use crate::s3_servers::{MotoServer, VersityGateway};
+use crate::world::{BUCKET, World, to_text};
 
-pub const HEADER: &str = "timestamp,customer,user,additional_users_count,project_name,cluster_name\n";
+pub const CSV_HEADER: &str = "timestamp,customer,user,additional_users_count,project_name,cluster_name\n";
 /// How requests for records begin, and those for pages of keys.
-pub const GETS: &str = "GET /mongodb-arena/usage-logs/";
-pub const LISTS: &str = "GET /mongodb-arena/?";
+pub const RECORD_GET_LINE: &str = "GET /mongodb-arena/usage-logs/";
+pub const LIST_LINE: &str = "GET /mongodb-arena/?";
 
 /// Which server plays S3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum S3ServerKind {
     Embedded,
     Versitygw,
     Moto,
 }
 
 /// A world with one of the servers as its S3.
-pub struct Site {
-    pub kind: Kind,
+pub struct S3Backend {
+    pub kind: S3ServerKind,
     /// Writes and deletes, past whatever stands between the helper and the server.
-    pub hand: Hand,
+    pub client: S3TestClient,
     pub endpoint: String,
     // Before the world with their folders.
-    gateway: Option<Gateway>,
-    moto: Option<Moto>,
+    gateway: Option<VersityGateway>,
+    moto: Option<MotoServer>,
     pub world: World,
 }
 
-impl Site {
-    pub fn new(kind: Kind) -> Self {
+impl S3Backend {
+    pub fn new(kind: S3ServerKind) -> Self {
         let mut world = World::new();
-        let gateway = (kind == Kind::Versitygw).then(|| Gateway::start(&world));
-        let moto = (kind == Kind::Moto).then(|| Moto::start(&world));
+        let gateway = (kind == S3ServerKind::Versitygw).then(|| VersityGateway::start(&world));
+        let moto = (kind == S3ServerKind::Moto).then(|| MotoServer::start(&world));
         let other = gateway.as_ref().map(|it| it.endpoint.clone()).or_else(|| moto.as_ref().map(|it| it.endpoint.clone()));
         let endpoint = other.unwrap_or_else(|| world.server.endpoint());
         world.set_s3_endpoint(&endpoint);
-        Self { kind, hand: Hand::new(&endpoint), endpoint, gateway, moto, world }
+        Self { kind, client: S3TestClient::new(&endpoint), endpoint, gateway, moto, world }
     }
 
     /// Puts a relay between the helper and the server. The cache is one of the place that the helper asks.
-    pub fn relay(&mut self, fate: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Relay {
-        let relay = Relay::start(&self.endpoint, fate);
+    pub fn start_proxy(&mut self, fate: impl Fn(&str) -> RequestFate + Send + Sync + 'static) -> FaultyProxy {
+        let relay = FaultyProxy::start(&self.endpoint, fate);
         self.world.set_s3_endpoint(&relay.endpoint());
         relay
     }
 
     /// Asserts how many records and how many pages the server was asked for so far, by its own log.
-    pub fn was_asked_for(&self, records: usize, pages: RangeInclusive<usize>) {
+    pub fn assert_requests(&self, records: usize, pages: RangeInclusive<usize>) {
         let asked = || match (&self.gateway, &self.moto) {
             (Some(gateway), _) => gateway.asked(),
             (_, Some(moto)) => moto.asked(),
-            _ => (self.world.count("GetObject", ""), self.world.count("ListObjectsV2", "")),
+            _ => (self.world.count_requests("GetObject", ""), self.world.count_requests("ListObjectsV2", "")),
         };
         // Some note a request after they have answered it.
         for _ in 0..1000 {
@@ -69,26 +69,26 @@ impl Site {
     }
 
     /// Writes many objects.
-    pub fn fill(&self, objects: &[(String, String)]) {
-        if self.kind == Kind::Embedded {
+    pub fn put_objects(&self, objects: &[(String, String)]) {
+        if self.kind == S3ServerKind::Embedded {
             // Not over the wire: a fifth of the time.
             for (key, body) in objects {
                 self.world.server.put(BUCKET, key, body.as_bytes(), &[]).expect("an object");
             }
         } else {
-            self.hand.put_all(objects);
+            self.client.put_all(objects);
         }
     }
 
     /// Runs `report`: its exit code, stdout and stderr.
-    pub fn report(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let output = self.world.helper(&["report", "--profile", "default"]).args(arguments).output().expect("report");
-        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    pub fn run_report(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let output = self.world.helper_command(&["report", "--profile", "default"]).args(arguments).output().expect("report");
+        (output.status.code(), to_text(&output.stdout), to_text(&output.stderr))
     }
 
     /// Runs `report`, which must end well and have nothing to say, and gives the CSV.
-    pub fn csv(&self, arguments: &[&str]) -> String {
-        let (code, csv, messages) = self.report(arguments);
+    pub fn report_csv(&self, arguments: &[&str]) -> String {
+        let (code, csv, messages) = self.run_report(arguments);
         assert_eq!((code, messages.as_str()), (Some(0), ""), "{arguments:?}");
         csv
     }
@@ -96,14 +96,14 @@ impl Site {
 
 /// A deployment, ordered as the report's rows are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
+pub struct ReportEntry {
     pub day: u64,
     pub customer: String,
     pub user: String,
     pub count: u64,
 }
 
-impl Entry {
+impl ReportEntry {
     /// One of the second day, by a user of its own.
     pub fn new(customer: &str, number: u64) -> Self {
         Self { day: 2, customer: customer.to_owned(), user: format!("u{number:05}"), count: number }
@@ -125,17 +125,17 @@ impl Entry {
 }
 
 /// The report of these deployments.
-pub fn csv_of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
-    let mut entries: Vec<&Entry> = entries.into_iter().collect();
+pub fn expected_csv<'a>(entries: impl IntoIterator<Item = &'a ReportEntry>) -> String {
+    let mut entries: Vec<&ReportEntry> = entries.into_iter().collect();
     entries.sort();
-    let row = |it: &&Entry| format!("2026-03-{:02},{},{},{},p,c\n", it.day, it.customer, it.user, it.count);
-    HEADER.to_owned() + &entries.iter().map(row).collect::<String>()
+    let row = |it: &&ReportEntry| format!("2026-03-{:02},{},{},{},p,c\n", it.day, it.customer, it.user, it.count);
+    CSV_HEADER.to_owned() + &entries.iter().map(row).collect::<String>()
 }
 
 /// The report without the rows of other customers.
-pub fn only(customer: &str, csv: &str) -> String {
+pub fn rows_of_customer(customer: &str, csv: &str) -> String {
     let of_customer = |line: &&str| line.split(',').nth(1) == Some(customer);
-    HEADER.to_owned() + &csv.split_inclusive('\n').skip(1).filter(of_customer).collect::<String>()
+    CSV_HEADER.to_owned() + &csv.split_inclusive('\n').skip(1).filter(of_customer).collect::<String>()
 }
 
 /// Makes each of these claims, which are functions of a [`Site`], a test on each server.
@@ -143,21 +143,21 @@ pub fn only(customer: &str, csv: &str) -> String {
 macro_rules! on_each_server {
     ($($claim:ident),+ $(,)?) => {$(
         mod $claim {
-            use $crate::s3_backend::{Kind, Site};
+            use $crate::s3_backend::{S3Backend, S3ServerKind};
 
             #[test]
             fn on_the_embedded_server() {
-                super::$claim(&mut Site::new(Kind::Embedded));
+                super::$claim(&mut S3Backend::new(S3ServerKind::Embedded));
             }
 
             #[test]
             fn on_versitygw() {
-                super::$claim(&mut Site::new(Kind::Versitygw));
+                super::$claim(&mut S3Backend::new(S3ServerKind::Versitygw));
             }
 
             #[test]
             fn on_moto() {
-                super::$claim(&mut Site::new(Kind::Moto));
+                super::$claim(&mut S3Backend::new(S3ServerKind::Moto));
             }
         }
     )+};

@@ -18,26 +18,26 @@ use tokio::runtime::Runtime;
 use crate::world::BUCKET;
 
 /// Requests under way at once.
-const AT_ONCE: usize = 8;
+const CONCURRENT_REQUESTS: usize = 8;
 
 /// An object: its body and its metadata.
-pub type Object = (Vec<u8>, HashMap<String, String>);
+pub type BodyAndMetadata = (Vec<u8>, HashMap<String, String>);
 
 /// Somebody with the profile `default` and the right to write into the bucket and to delete from it.
 #[derive(Clone)]
-pub struct Hand {
+pub struct S3TestClient {
     client: Client,
     runtime: Arc<Runtime>,
 }
 
-impl Hand {
+impl S3TestClient {
     /// For the server at `endpoint`.
     pub fn new(endpoint: &str) -> Self {
-        Self::of(endpoint, "AKIADEFAULT", "secret-of-default")
+        Self::with_credentials(endpoint, "AKIADEFAULT", "secret-of-default")
     }
 
     /// Somebody else, with whatever rights they have.
-    pub fn of(endpoint: &str, access_key: &str, secret: &str) -> Self {
+    pub fn with_credentials(endpoint: &str, access_key: &str, secret: &str) -> Self {
         let settings = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(endpoint)
@@ -51,12 +51,12 @@ impl Hand {
     }
 
     /// Makes the bucket.
-    pub fn make_bucket(&self) {
+    pub fn create_bucket(&self) {
         self.runtime.block_on(self.client.create_bucket().bucket(BUCKET).send()).expect("a bucket");
     }
 
     /// Makes another bucket, whose objects nobody can delete for 30 days.
-    pub fn make_locked_bucket(&self, bucket: &str) {
+    pub fn create_locked_bucket(&self, bucket: &str) {
         let held = DefaultRetention::builder().mode(ObjectLockRetentionMode::Governance).days(30).build();
         let rule = ObjectLockRule::builder().default_retention(held).build();
         let lock = ObjectLockConfiguration::builder().object_lock_enabled(ObjectLockEnabled::Enabled).rule(rule).build();
@@ -68,8 +68,8 @@ impl Hand {
     }
 
     /// Sets the bucket up as one does for backups: versions, encryption, and no public access.
-    pub fn harden(&self) {
-        self.keep_versions();
+    pub fn secure_bucket(&self) {
+        self.enable_versioning();
         let by_default =
             ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256).build().expect("an algorithm");
         let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(by_default).build();
@@ -86,7 +86,7 @@ impl Hand {
 
     /// Writes an object; if the server takes no such key, says why.
     pub fn try_put(&self, key: &str, body: &str) -> Result<(), String> {
-        self.runtime.block_on(put(&self.client, key, body))
+        self.runtime.block_on(put_object(&self.client, key, body))
     }
 
     /// Writes an object.
@@ -96,9 +96,10 @@ impl Hand {
 
     /// Writes many, in no particular order.
     pub fn put_all(&self, objects: &[(String, String)]) {
-        let puts =
-            objects.iter().map(|(key, body)| async move { put(&self.client, key, body).await.map_err(|why| format!("{key:?}: {why}")) });
-        let done: Vec<_> = self.runtime.block_on(futures_util::stream::iter(puts).buffer_unordered(AT_ONCE).collect());
+        let puts = objects
+            .iter()
+            .map(|(key, body)| async move { put_object(&self.client, key, body).await.map_err(|why| format!("{key:?}: {why}")) });
+        let done: Vec<_> = self.runtime.block_on(futures_util::stream::iter(puts).buffer_unordered(CONCURRENT_REQUESTS).collect());
         for one in done {
             one.expect("an object");
         }
@@ -147,28 +148,28 @@ impl Hand {
             let put = self.client.put_object().bucket(BUCKET).key(key).body(ByteStream::from(body.as_bytes().to_vec()));
             metadata.iter().fold(put, |put, (name, value)| put.metadata(*name, value)).send()
         });
-        let done: Vec<_> = self.runtime.block_on(futures_util::stream::iter(puts).buffer_unordered(AT_ONCE).collect());
+        let done: Vec<_> = self.runtime.block_on(futures_util::stream::iter(puts).buffer_unordered(CONCURRENT_REQUESTS).collect());
         for one in done {
             one.expect("an object");
         }
     }
 
     /// Has the bucket keep what is overwritten.
-    pub fn keep_versions(&self) {
+    pub fn enable_versioning(&self) {
         let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
         let asked = self.client.put_bucket_versioning().bucket(BUCKET).versioning_configuration(enabled).send();
         self.runtime.block_on(asked).expect("a bucket with versions");
     }
 
     /// The ids of all versions of an object, the newest first.
-    pub fn versions(&self, key: &str) -> Vec<String> {
+    pub fn version_ids(&self, key: &str) -> Vec<String> {
         let listed = self.runtime.block_on(self.client.list_object_versions().bucket(BUCKET).prefix(key).send()).expect("versions");
         let of_key = listed.versions.unwrap_or_default().into_iter().filter(|version| version.key.as_deref() == Some(key));
         of_key.filter_map(|version| version.version_id).collect()
     }
 
     /// Has `rivals` at the same time write an object where none may be, and gives how many were told that theirs is there.
-    pub fn race(&self, key: &str, rivals: usize) -> usize {
+    pub fn race_puts(&self, key: &str, rivals: usize) -> usize {
         let put = |number: usize| {
             let body = ByteStream::from(format!("{number}\n").into_bytes());
             self.client.put_object().bucket(BUCKET).key(key).if_none_match("*").body(body).send()
@@ -178,16 +179,16 @@ impl Hand {
     }
 
     /// The keys below a prefix.
-    pub fn keys(&self, prefix: &str) -> Vec<String> {
+    pub fn list_keys(&self, prefix: &str) -> Vec<String> {
         let pages = self.client.list_objects_v2().bucket(BUCKET).prefix(prefix).into_paginator().send();
         let pages = self.runtime.block_on(pages.collect::<Result<Vec<_>, _>>()).expect("all pages");
         pages.into_iter().flat_map(|page| page.contents.unwrap_or_default()).filter_map(|object| object.key).collect()
     }
 
     /// Reads many objects, in the order of their keys; nothing stands for one that is not there.
-    pub fn get_all(&self, keys: &[String]) -> Vec<Option<Object>> {
-        let gets = keys.iter().map(|key| get(&self.client, key));
-        self.runtime.block_on(futures_util::stream::iter(gets).buffered(AT_ONCE).collect())
+    pub fn get_all(&self, keys: &[String]) -> Vec<Option<BodyAndMetadata>> {
+        let gets = keys.iter().map(|key| get_object(&self.client, key));
+        self.runtime.block_on(futures_util::stream::iter(gets).buffered(CONCURRENT_REQUESTS).collect())
     }
 
     /// Deletes an object.
@@ -196,12 +197,12 @@ impl Hand {
     }
 }
 
-async fn put(client: &Client, key: &str, body: &str) -> Result<(), String> {
+async fn put_object(client: &Client, key: &str, body: &str) -> Result<(), String> {
     let request = client.put_object().bucket(BUCKET).key(key).body(ByteStream::from(body.as_bytes().to_vec()));
     request.send().await.map(drop).map_err(|error| DisplayErrorContext(error).to_string())
 }
 
-async fn get(client: &Client, key: &str) -> Option<Object> {
+async fn get_object(client: &Client, key: &str) -> Option<BodyAndMetadata> {
     let object = client.get_object().bucket(BUCKET).key(key).send().await.ok()?;
     let metadata = object.metadata.unwrap_or_default();
     Some((object.body.collect().await.expect("a body").to_vec(), metadata))

@@ -17,13 +17,13 @@ pub const CONFIG: &str = include_str!("../../../terragrunt/airbnb/config.yaml");
 /// MD5 of [`CONFIG`], by `md5sum terragrunt/airbnb/config.yaml`.
 pub const CONFIG_MD5: &str = "698bc8b0da0b9bb6e25a76e112e4bd97";
 /// Who has the profile `default`.
-pub const JOHN: &str = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/john.doe";
+pub const JOHN_ARN: &str = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/john.doe";
 /// Who has the profile `jane`.
-pub const JANE: &str = "arn:aws:iam::123456789012:user/jane.roe";
+pub const JANE_ARN: &str = "arn:aws:iam::123456789012:user/jane.roe";
 /// Who has the profile `max`.
-pub const MAX: &str = "arn:aws:sts::123456789012:assumed-role/Deployer/max.muster";
+pub const MAX_ARN: &str = "arn:aws:sts::123456789012:assumed-role/Deployer/max.muster";
 /// What must appear nowhere but in the copies of the config.
-pub const CANARIES: [&str; 5] =
+pub const SECRET_CANARIES: [&str; 5] =
     ["yhrqvogk", "1b9c2f1e-canary-private-key-6d0a", "canary-admin-password", "canary-user-password", "canary-portal-password"];
 
 /// A machine and an AWS account.
@@ -60,9 +60,9 @@ impl World {
             deny: deny.iter().map(|operation| (*operation).to_owned()).collect(),
         };
         let identities = vec![
-            person("default", JOHN, &[]),
-            person("jane", JANE, &[]),
-            person("max", MAX, &[]),
+            person("default", JOHN_ARN, &[]),
+            person("jane", JANE_ARN, &[]),
+            person("max", MAX_ARN, &[]),
             person("reader", "arn:aws:iam::123456789012:user/reader", &["PutObject"]),
             person("today", "arn:aws:iam::123456789012:user/today", &["ListObjectVersions"]),
             person("nobody", "arn:aws:iam::123456789012:user/nobody", &["*"]),
@@ -122,13 +122,13 @@ impl World {
     }
 
     /// Where the helper keeps what must outlive a run.
-    pub fn state(&self) -> PathBuf {
+    pub fn state_dir(&self) -> PathBuf {
         self.home().join(".local/state/config-backup")
     }
 
     /// The spool's items, by name.
-    pub fn spooled(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.state().join("spool")).into_iter().flatten().filter_map(Result::ok);
+    pub fn spooled_items(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.state_dir().join("spool")).into_iter().flatten().filter_map(Result::ok);
         let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
@@ -145,7 +145,7 @@ impl World {
     }
 
     /// Back to this world's own server.
-    pub fn heal(&mut self) {
+    pub fn restore_endpoints(&mut self) {
         self.endpoint = self.server.endpoint();
         self.s3_endpoint = None;
     }
@@ -155,7 +155,7 @@ impl World {
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         // A machine on which the helper is installed.
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = helper().parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
+        let folders = helper_path().parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -181,36 +181,36 @@ impl World {
     }
 
     /// The helper.
-    pub fn helper(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command(self.helper.clone().unwrap_or_else(helper));
+    pub fn helper_command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(self.helper.clone().unwrap_or_else(helper_path));
         command.args(arguments);
         command
     }
 
     /// Runs a machine verb with `query` on stdin and gives what it printed; it must exit 0 and keep stderr clean.
-    pub fn machine(&self, verb: &str, query: &Value) -> String {
-        let output = feed(self.helper(&[verb]), query.to_string().as_bytes());
+    pub fn run_protocol_command(&self, verb: &str, query: &Value) -> String {
+        let output = run_with_input(self.helper_command(&[verb]), query.to_string().as_bytes());
         assert_eq!(output.status.code(), Some(0), "{verb}: {output:?}");
-        assert_eq!(text(&output.stderr), "", "{verb} wrote to stderr");
-        text(&output.stdout)
+        assert_eq!(to_text(&output.stderr), "", "{verb} wrote to stderr");
+        to_text(&output.stdout)
     }
 
     /// As [`World::machine`], for the verbs that answer with JSON.
     pub fn ask(&self, verb: &str, query: &Value) -> Value {
-        let answer = self.machine(verb, query);
+        let answer = self.run_protocol_command(verb, query);
         assert!(answer.ends_with("}\n") && answer.matches('\n').count() == 1, "one line: {answer}");
         serde_json::from_str(&answer).expect("JSON")
     }
 
     /// The usage records in the bucket, by key.
-    pub fn records(&self) -> Vec<(String, Value)> {
+    pub fn usage_records(&self) -> Vec<(String, Value)> {
         let keys = self.server.keys(BUCKET, "usage-logs/");
         let record = |key: &String| serde_json::from_slice(&self.server.object(BUCKET, key).expect("it").body).expect("a record");
         keys.iter().map(|key| (key.clone(), record(key))).collect()
     }
 
     /// How many successful requests of an operation there were, on keys with this prefix.
-    pub fn count(&self, operation: &str, prefix: &str) -> usize {
+    pub fn count_requests(&self, operation: &str, prefix: &str) -> usize {
         let requests = self.server.requests();
         let counted = requests.iter().filter(|it| it.operation == operation && it.key.starts_with(prefix) && it.status < 300);
         counted.count()
@@ -218,18 +218,18 @@ impl World {
 }
 
 /// The helper's path, which Cargo tells every test that it runs.
-pub fn helper() -> PathBuf {
+pub fn helper_path() -> PathBuf {
     std::env::var_os("CARGO_BIN_EXE_config-backup").expect("the test is run by Cargo").into()
 }
 
 /// The project's folder.
-pub fn project() -> PathBuf {
+pub fn project_dir() -> PathBuf {
     let this_crate = Path::new(env!("CARGO_MANIFEST_DIR"));
     this_crate.ancestors().nth(2).expect("crates/test-support of the project").to_owned()
 }
 
 /// Runs a command with `input` on its stdin.
-pub fn feed(mut command: Command, input: &[u8]) -> Output {
+pub fn run_with_input(mut command: Command, input: &[u8]) -> Output {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     // Whoever does not read its input may close it: that is its right.
     let _ = child.stdin.take().expect("a pipe").write_all(input);
@@ -237,20 +237,20 @@ pub fn feed(mut command: Command, input: &[u8]) -> Output {
 }
 
 /// Bytes as text.
-pub fn text(bytes: &[u8]) -> String {
+pub fn to_text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// An address of this machine where nobody listens.
 ///
 /// A port that was free a moment ago will not do: the server of another test may be given it, and take what comes.
-pub fn nobody_there() -> String {
+pub fn refused_endpoint() -> String {
     "http://127.0.0.1:1".to_owned()
 }
 
 /// Fails if a secret of the config stands in `text`.
 pub fn assert_no_secret(what: &str, text: &str) {
-    for canary in CANARIES {
+    for canary in SECRET_CANARIES {
         assert!(!text.contains(canary), "`{canary}` stands in {what}");
     }
 }

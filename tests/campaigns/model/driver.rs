@@ -15,10 +15,10 @@ use super::killable_helper::Victim;
 use super::observer::{Look, seconds};
 use super::steps::{CONTENTS, GARBAGE, Network, Object, Step};
 use crate::md5_digest::md5;
-use test_support::faulty_proxy::{Fate, Relay};
-use test_support::oracle::{rfc3339, stamp, unix_now};
-use test_support::terraform_steps::{Unit, external, string, wrapped};
-use test_support::{BUCKET, CONFIG, World, assert_no_secret, text};
+use test_support::faulty_proxy::{FaultyProxy, RequestFate};
+use test_support::oracle::{format_rfc3339, key_timestamp, unix_now};
+use test_support::terraform_steps::{CustomerUnit, parse_external_answer, string_field, wrap_request};
+use test_support::{BUCKET, CONFIG, World, assert_no_secret, to_text};
 
 /// Where nobody listens, whatever ports others take meanwhile.
 const NOBODY: &str = "http://127.0.0.1:1";
@@ -27,7 +27,7 @@ const NOBODY: &str = "http://127.0.0.1:1";
 const NEARLY_ALL_OF_A_PLAN: Duration = Duration::from_millis(2500);
 
 /// What a relay asks about each request.
-type Judge = Box<dyn Fn(&str) -> Fate + Send + Sync>;
+type Judge = Box<dyn Fn(&str) -> RequestFate + Send + Sync>;
 
 /// One customer's stage.
 pub(crate) struct Stage<'a> {
@@ -39,7 +39,7 @@ pub(crate) struct Stage<'a> {
     pub(crate) machine: usize,
     /// How many plans gave up.
     pub(crate) gave_up: usize,
-    unit: Unit,
+    unit: CustomerUnit,
     content: usize,
     saved: Option<(Value, Plan)>,
     /// The request of the last apply at this machine, and its answer.
@@ -49,9 +49,9 @@ pub(crate) struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     pub(crate) fn new(world: &'a mut World, customer: &str) -> Self {
-        let mut unit = Unit::in_folder(world, customer);
+        let mut unit = CustomerUnit::in_folder(world, customer);
         // No network in these histories leaves a request unanswered, so only a busy machine could use this time up.
-        unit.set("timeout", "60");
+        unit.set_variable("timeout", "60");
         let contents = (0..CONTENTS).map(|number| content(customer, number)).map(|body| (body.clone(), md5(body.as_bytes()))).collect();
         let mut stage = Self {
             world,
@@ -88,7 +88,7 @@ impl<'a> Stage<'a> {
 
     fn edit(&mut self, content: usize) {
         self.content = content;
-        self.unit.write(&self.contents[content].0);
+        self.unit.write_config(&self.contents[content].0);
     }
 
     /// Takes a step.
@@ -125,7 +125,7 @@ impl<'a> Stage<'a> {
         self.connect(if network.is_down() { network } else { Network::Good });
         let asked = Instant::now();
         let context = self.unit.plan(self.world);
-        let text = |key| string(&context, key).to_owned();
+        let text = |key| string_field(&context, key).to_owned();
         let (id, backup_id, status) = (text("deployment_id"), text("backup_id"), text("status"));
         let gave_up = status == "error" && asked.elapsed() > NEARLY_ALL_OF_A_PLAN;
         self.gave_up += usize::from(gave_up);
@@ -138,12 +138,12 @@ impl<'a> Stage<'a> {
         let was_saved = saved.is_some();
         let (context, plan) = saved.unwrap_or_else(|| self.plan(network));
         let started = now();
-        let request = wrapped(&self.unit.request(&context));
+        let request = wrap_request(&self.unit.deploy_request(&context));
         let input = request.to_string();
         let is_twice = matches!(network, Network::Killed { again: true, .. });
         let spool = Look::spool(&self.home(self.machine));
         let (((output, is_again), network), _) = self.under(network, |world, victim| {
-            let run = || victim.run(world.helper(&["deploy"]), input.as_bytes());
+            let run = || victim.run(world.helper_command(&["deploy"]), input.as_bytes());
             match run() {
                 None if is_twice => {
                     let_go(&spool);
@@ -154,11 +154,11 @@ impl<'a> Stage<'a> {
         });
         let ended = now();
         let answer = output.map(|output| {
-            assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{output:?}");
-            external(&text(&output.stdout))
+            assert_eq!((output.status.code(), to_text(&output.stderr).as_str()), (Some(0), ""), "{output:?}");
+            parse_external_answer(&to_text(&output.stdout))
         });
         assert_no_secret("what `deploy` printed", &format!("{answer:?}"));
-        let status = answer.as_ref().map(|answer| string(answer, "status").to_owned());
+        let status = answer.as_ref().map(|answer| string_field(answer, "status").to_owned());
         self.last = answer.map(|answer| (request, answer));
         Deployment {
             plan,
@@ -178,14 +178,14 @@ impl<'a> Stage<'a> {
     fn repeat(&mut self) -> Event {
         let Some((request, first)) = self.last.clone() else { return Event::Nothing };
         self.connect(Network::Good);
-        let second = external(&self.world.machine("deploy", &request));
+        let second = parse_external_answer(&self.world.run_protocol_command("deploy", &request));
         Event::Repeated { first, second }
     }
 
     fn replay(&mut self, network: Network) -> Event {
-        let ((output, network), _) = self.under(network, |world, victim| victim.run(world.helper(&["replay"]), b""));
+        let ((output, network), _) = self.under(network, |world, victim| victim.run(world.helper_command(&["replay"]), b""));
         let code = output.as_ref().and_then(|output| output.status.code());
-        let output = output.map(|output| text(&output.stdout)).unwrap_or_default();
+        let output = output.map(|output| to_text(&output.stdout)).unwrap_or_default();
         Event::Replayed { network, code, output }
     }
 
@@ -197,12 +197,12 @@ impl<'a> Stage<'a> {
             return ((work(self.world, &victim), network), false);
         };
         let (fate, touched) = fate;
-        let relay = Relay::start(&self.world.server.endpoint(), fate);
-        self.world.heal();
+        let relay = FaultyProxy::start(&self.world.server.endpoint(), fate);
+        self.world.restore_endpoints();
         self.world.set_endpoint(&relay.endpoint());
         let done = work(self.world, &victim);
-        relay.settle();
-        self.world.heal();
+        relay.finish();
+        self.world.restore_endpoints();
         if victim.was_killed() {
             let_go(&Look::spool(&self.home(self.machine)));
         }
@@ -212,7 +212,7 @@ impl<'a> Stage<'a> {
     }
 
     fn connect(&mut self, network: Network) {
-        self.world.heal();
+        self.world.restore_endpoints();
         match network {
             Network::Offline => self.world.set_endpoint(NOBODY),
             Network::WithoutS3 => self.world.set_s3_endpoint(NOBODY),
@@ -228,7 +228,7 @@ impl<'a> Stage<'a> {
             Network::Good | Network::Offline | Network::WithoutS3 => return None,
             Network::LostOnce(number) => Box::new(move |line| {
                 let lose = line.starts_with("PUT ") && seen.fetch_add(1, Ordering::SeqCst) + 1 == number;
-                if lose { Fate::LoseAnswer } else { Fate::Pass }
+                if lose { RequestFate::LoseAnswer } else { RequestFate::Pass }
             }),
             Network::Lost(object) => {
                 let customer = &self.customer;
@@ -240,22 +240,22 @@ impl<'a> Stage<'a> {
                 Box::new(move |line| {
                     let lose = line.starts_with(&head);
                     touch.fetch_or(lose, Ordering::SeqCst);
-                    if lose { Fate::LoseAnswer } else { Fate::Pass }
+                    if lose { RequestFate::LoseAnswer } else { RequestFate::Pass }
                 })
             }
             Network::Killed { request, done, .. } => {
                 let victim = victim.clone();
                 Box::new(move |_| {
                     if seen.fetch_add(1, Ordering::SeqCst) + 1 != request {
-                        return Fate::Pass;
+                        return RequestFate::Pass;
                     }
                     touch.store(true, Ordering::SeqCst);
                     if done {
                         let victim = victim.clone();
-                        return Fate::Instead(Arc::new(move || victim.kill()));
+                        return RequestFate::Instead(Arc::new(move || victim.kill()));
                     }
                     victim.kill();
-                    Fate::Silence
+                    RequestFate::Silence
                 })
             }
         };
@@ -289,19 +289,19 @@ impl<'a> Stage<'a> {
         else {
             return;
         };
-        let shifted = |time: &str| rfc3339(u64::try_from(seconds(time) + by).expect("after 1970"));
+        let shifted = |time: &str| format_rfc3339(u64::try_from(seconds(time) + by).expect("after 1970"));
         let captured = shifted(&config.metadata["captured-at"]);
         let mut metadata: BTreeMap<&str, &str> = config.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         metadata.insert("captured-at", &captured);
         let metadata: Vec<(&str, &str)> = metadata.into_iter().collect();
-        let copy = format!("terragrunt/{}/config-history/{}_{}.yaml", self.customer, stamp(&captured), config.metadata["md5"]);
+        let copy = format!("terragrunt/{}/config-history/{}_{}.yaml", self.customer, key_timestamp(&captured), config.metadata["md5"]);
         for key in [&key, &copy] {
             server.put(BUCKET, key, &config.body, &metadata).expect("an object");
         }
         let (record_key, mut record) = self.record(&deployment.plan.id);
-        let timestamp = shifted(string(&record, "timestamp"));
+        let timestamp = shifted(string_field(&record, "timestamp"));
         (record["backup_key"], record["timestamp"]) = (copy.into(), timestamp.clone().into());
-        let folder = format!("usage-logs/{}/{}", self.customer, stamp(&timestamp));
+        let folder = format!("usage-logs/{}/{}", self.customer, key_timestamp(&timestamp));
         let tail = &md5(deployment.plan.id.as_bytes())[..8];
         server.delete(BUCKET, &record_key).expect("it is deleted");
         server.put(BUCKET, &format!("{folder}-{tail}.json"), format!("{record}\n").as_bytes(), &[]).expect("an object");

@@ -210,19 +210,19 @@ fn world() -> World {
 fn every_history_leaves_what_the_reference_says() {
     let campaign = Campaign::start("model");
     let count: usize = campaign.pick(60, 10_000);
-    let worlds: Vec<Tally> = campaign.each(count.div_ceil(SHARED), 8, |number| {
+    let worlds: Vec<Tally> = campaign.run_each(count.div_ceil(SHARED), 8, |number| {
         let mut world = world();
         let mut sum = Tally::default();
         for number in number * SHARED..count.min((number + 1) * SHARED) {
-            let steps = history(&mut campaign.choices(number));
+            let steps = history(&mut campaign.rng(number));
             let tally = play(&mut world, &format!("c{number}"), &steps);
             sum.steps += tally.steps;
             sum.gave_up += tally.gave_up;
             for what in tally.differences {
-                campaign.say(format!("history {number} of seed {}: {what}; {steps:?}", campaign.seed));
+                campaign.print_line(format!("history {number} of seed {}: {what}; {steps:?}", campaign.seed));
                 let (steps, less) = shrunk(&mut world, &format!("c{number}"), steps.clone());
                 let less = if less.is_empty() { "no step can be left out" } else { &less };
-                campaign.say(format!("history {number}, shrunk: {less}; {steps:?}"));
+                campaign.print_line(format!("history {number}, shrunk: {less}; {steps:?}"));
                 sum.differences.push(what);
             }
         }
@@ -235,7 +235,7 @@ fn every_history_leaves_what_the_reference_says() {
     if gave_up > 0 {
         let _ = write!(line, "; the machine was too busy for {gave_up} plans");
     }
-    campaign.say(line);
+    campaign.print_line(line);
     assert_eq!(differences, 0);
 }
 
@@ -316,8 +316,8 @@ fi"#;
 fn histories_have_every_kind_of_step() {
     let kinds = |step: &Step| format!("{step:?}").split(['(', ' ', '{']).next().map(str::to_owned);
     let campaign = Campaign::start("model");
-    let seen: BTreeSet<String> = (0..60).flat_map(|number| history(&mut campaign.choices(number))).filter_map(|it| kinds(&it)).collect();
+    let seen: BTreeSet<String> = (0..60).flat_map(|number| history(&mut campaign.rng(number))).filter_map(|it| kinds(&it)).collect();
     assert_eq!(seen.len(), 8, "{seen:?}");
-    let lost = |object| (0..60).any(|number| history(&mut campaign.choices(number)).contains(&Step::Apply(Network::Lost(object))));
+    let lost = |object| (0..60).any(|number| history(&mut campaign.rng(number)).contains(&Step::Apply(Network::Lost(object))));
     assert!([Object::Copy, Object::Config, Object::Record].into_iter().all(lost));
 }

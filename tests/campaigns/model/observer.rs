@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::driver::Stage;
 use super::reference::{Record, Spool, State, Version, When};
-use test_support::terraform_steps::string;
-use test_support::{BUCKET, JOHN, assert_no_secret, text};
+use test_support::terraform_steps::string_field;
+use test_support::{BUCKET, JOHN_ARN, assert_no_secret, to_text};
 
 /// The content that an object holds, and its metadata.
 type Object = (usize, BTreeMap<String, String>);
@@ -49,7 +49,7 @@ impl Look<'_, '_> {
         for key in self.0.world.server.keys(BUCKET, &format!("usage-logs/{}/", self.0.customer)) {
             let body = self.0.world.server.object(BUCKET, &key).ok_or("an object went away")?.body;
             let (_, id, value) = self.record(&body)?;
-            logged.insert(id, seconds(string(&value, "timestamp")));
+            logged.insert(id, seconds(string_field(&value, "timestamp")));
         }
         Ok(logged)
     }
@@ -78,7 +78,7 @@ impl Look<'_, '_> {
     /// The content that an object holds, and its metadata, whose digest must be of it.
     fn object(&self, key: &str) -> Result<Option<Object>, String> {
         let Some(object) = self.0.world.server.object(BUCKET, key) else { return Ok(None) };
-        let content = self.content_of(&object.body).ok_or_else(|| format!("{key} is torn: {:?}", text(&object.body)))?;
+        let content = self.content_of(&object.body).ok_or_else(|| format!("{key} is torn: {:?}", to_text(&object.body)))?;
         if object.metadata.get("md5") != Some(&self.0.contents[content].1) {
             return Err(format!("{key}: the metadata is not of its body: {:?}", object.metadata));
         }
@@ -96,10 +96,10 @@ impl Look<'_, '_> {
         for key in self.0.world.server.keys(BUCKET, &format!("usage-logs/{}/", self.0.customer)) {
             let body = self.0.world.server.object(BUCKET, &key).ok_or("an object went away")?.body;
             let (record, id, value) = self.record(&body).map_err(|what| format!("{key}: {what}"))?;
-            if value["user"] != JOHN || value["customer"] != *self.0.customer {
+            if value["user"] != JOHN_ARN || value["customer"] != *self.0.customer {
                 return Err(format!("{key} is of somebody else: {value}"));
             }
-            let copy = string(&value, "backup_key").to_owned();
+            let copy = string_field(&value, "backup_key").to_owned();
             if records.insert(id, (record, copy)).is_some() {
                 return Err(format!("a second record of one deployment: {key}"));
             }
@@ -108,11 +108,11 @@ impl Look<'_, '_> {
     }
 
     fn record(&self, body: &[u8]) -> Result<(Record, String, Value), String> {
-        assert_no_secret("a record", &text(body));
+        assert_no_secret("a record", &to_text(body));
         let value: Value = serde_json::from_slice(body).map_err(|error| format!("no record: {error}"))?;
         let content = self.0.contents.iter().position(|(_, md5)| value["config_hash"] == **md5).ok_or("a record of no config of ours")?;
-        let (backup, late) = (string(&value, "backup").to_owned(), value["late"] == true);
-        Ok((Record { content, backup, late }, string(&value, "deployment_id").to_owned(), value))
+        let (backup, late) = (string_field(&value, "backup").to_owned(), value["late"] == true);
+        Ok((Record { content, backup, late }, string_field(&value, "deployment_id").to_owned(), value))
     }
 
     /// What a machine keeps.
@@ -137,10 +137,10 @@ impl Look<'_, '_> {
         let at = file.iter().position(|byte| *byte == b'\n').ok_or("no header")?;
         let header: Value = serde_json::from_slice(&file[..at]).map_err(|error| format!("its header: {error}"))?;
         let body = &file[at + 1..];
-        let when: When = (seconds(string(&header, "at")), string(&header, "deployment_id").to_owned());
+        let when: When = (seconds(string_field(&header, "at")), string_field(&header, "deployment_id").to_owned());
         if name.contains("-config-") {
             let content = self.content_of(body).ok_or("it is torn")?;
-            kept.configs.insert(when, (content, string(&header, "backup_id").to_owned()));
+            kept.configs.insert(when, (content, string_field(&header, "backup_id").to_owned()));
         } else {
             let (record, id, _) = self.record(body)?;
             if id != when.1 {
@@ -161,7 +161,7 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 
 /// Which of the files that are not ours it is, if it is one.
 fn garbage(body: &[u8]) -> Option<String> {
-    let body = text(body);
+    let body = to_text(body);
     let (_, tail) = body.split_once("garbage-")?;
     Some(tail.chars().take_while(char::is_ascii_digit).collect())
 }

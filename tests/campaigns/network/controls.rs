@@ -13,7 +13,7 @@ use crate::network::runs::{Before, Phase, Run, Scope, Trouble};
 use crate::network::{NOBODY, begin, judged, now, until_met};
 use crate::request_faults::Fault;
 use crate::rule_proxy::{Front, Proxy};
-use test_support::{BUCKET, CANARIES};
+use test_support::{BUCKET, SECRET_CANARIES};
 
 /// What a broken helper is found to do wrong, by the counters.
 fn found(script: &str, trouble: Trouble, phase: Phase, timeout: u64) -> Vec<&'static str> {
@@ -66,7 +66,7 @@ fn a_helper_that_swallows_its_warning_is_found_to_be_silent() {
 
 #[test]
 fn a_helper_that_tells_a_secret_or_fails_is_found_to_be_odd() {
-    let tells = format!(r#""$real" "$@" | sed 's/"message":"/&{} /'"#, CANARIES[0]);
+    let tells = format!(r#""$real" "$@" | sed 's/"message":"/&{} /'"#, SECRET_CANARIES[0]);
     assert_eq!(found(&tells, REFUSED, &["deploy"], 20), ["odd"]);
     assert_eq!(found(r#""$real" "$@"; exit 1"#, REFUSED, &["deploy"], 20), ["odd"]);
 }
@@ -82,7 +82,7 @@ fn a_fault_that_meets_nobody_is_no_run() {
 #[test]
 fn an_object_that_is_torn_is_found_to_be_lost() {
     let (world, unit, _) = begin(Before::Nothing);
-    let deployed = [Deployed::now(&world, unit.deploy(&world).went_well(), now(Before::Nothing))];
+    let deployed = [Deployed::now(&world, unit.deploy(&world).expect_success(), now(Before::Nothing))];
     let findings = || {
         let mut findings = Findings::default();
         findings.healed(&world, &deployed);

@@ -17,7 +17,7 @@ use crate::network::oracle::{Deployed, Findings};
 use crate::network::runs::{BEFORE, Before, Healthy, Run, Scope, Trouble};
 use crate::rule_proxy::{Front, Proxy};
 use test_support::campaign::Campaign;
-use test_support::terraform_steps::{Unit, external};
+use test_support::terraform_steps::{CustomerUnit, parse_external_answer};
 use test_support::{CONFIG, World};
 
 /// The deadline of a deployment with a fault.
@@ -42,24 +42,24 @@ fn config(version: usize) -> String {
 }
 
 /// A world where nothing looks for tools, and a unit in it after some beginning.
-pub(crate) fn begin(before: Before) -> (World, Unit, Vec<Deployed>) {
+pub(crate) fn begin(before: Before) -> (World, CustomerUnit, Vec<Deployed>) {
     let mut world = World::new();
     world.set_variable("PATH", Some("/usr/bin:/bin"));
-    let mut unit = Unit::new(&world);
-    unit.set("timeout", AMPLE);
+    let mut unit = CustomerUnit::new(&world);
+    unit.set_variable("timeout", AMPLE);
     let mut deployed = Vec::new();
     let nobody = Nobody::new();
     if before == Before::Kept {
         world.set_endpoint(&nobody.endpoint());
     }
     if before != Before::Nothing {
-        unit.write(config(1));
+        unit.write_config(config(1));
         let applied = unit.deploy(&world);
-        let applied = if before == Before::Kept { applied } else { applied.went_well() };
+        let applied = if before == Before::Kept { applied } else { applied.expect_success() };
         deployed.push(Deployed::now(&world, applied, config(1)));
     }
-    world.heal();
-    unit.write(now(before));
+    world.restore_endpoints();
+    unit.write_config(now(before));
     (world, unit, deployed)
 }
 
@@ -92,7 +92,7 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
     if let Some(script) = helper {
         world.set_helper(broken(&world, script));
     }
-    unit.set("timeout", &timeout.as_secs().to_string());
+    unit.set_variable("timeout", &timeout.as_secs().to_string());
     let proxy = Proxy::start(&world.server.endpoint(), Front::Http, run.rule());
     proxy.state_sums(run.states_sums);
     let site = match run.trouble {
@@ -108,17 +108,17 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
             _ => {}
         }
         let started = Instant::now();
-        let said = world.machine(step, sent);
+        let said = world.run_protocol_command(step, sent);
         took += started.elapsed();
         steps += 1;
         match (&site, run.scope) {
             (Some(site), Scope::During(phase, _)) if phase.contains(&step) => site.end(&mut world),
-            _ => world.heal(),
+            _ => world.restore_endpoints(),
         }
         said
     };
-    let context = external(&step("context", &unit.query()));
-    let applied = unit.apply_by(context, step);
+    let context = parse_external_answer(&step("context", &unit.query()));
+    let applied = unit.apply_with(context, step);
     let met = site.as_ref().map_or(proxy.hits() > 0, Site::was_met);
     findings.time(took, timeout, steps);
     deployed.push(Deployed::now(&world, applied, now(run.before)));
@@ -127,15 +127,15 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
         findings.secrets("a request's head", &head);
     }
 
-    world.set_helper(test_support::helper());
-    unit.set("timeout", AMPLE);
+    world.set_helper(test_support::helper_path());
+    unit.set_variable("timeout", AMPLE);
     proxy.calm();
     if site.is_none() {
         // At the same address: to the helper, another one is another bucket, whose chains of records are others.
         world.set_endpoint(&proxy.endpoint());
     }
     let newest = if run.newer { config(3) } else { now(run.before) };
-    unit.write(&newest);
+    unit.write_config(&newest);
     deployed.push(Deployed::now(&world, unit.deploy(&world), newest));
     findings.healed(&world, &deployed);
     Result { findings, added: took.saturating_sub(timeout), met }
@@ -144,12 +144,12 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
 /// A helper that is broken: a script that finds the real one in `$real`.
 fn broken(world: &World, script: &str) -> PathBuf {
     let path = world.path().join("broken-helper");
-    let real = test_support::helper();
+    let real = test_support::helper_path();
     let script = format!("#!/bin/sh\nreal='{}'\n{script}\n", real.display());
     // Written by a process of its own: a file that a fork still has open for writing cannot be run.
     let mut command = world.command("/bin/sh");
     command.args(["-c", "cat >\"$0\" && chmod +x \"$0\""]).arg(&path);
-    assert!(test_support::feed(command, script.as_bytes()).status.success());
+    assert!(test_support::run_with_input(command, script.as_bytes()).status.success());
     path
 }
 
@@ -162,13 +162,13 @@ fn healthy(before: Before, states_sums: bool) -> Healthy {
         world.set_endpoint(&proxy.endpoint());
         let step = |step: &'static str, sent: &Value| {
             proxy.enter(step);
-            world.machine(step, sent)
+            world.run_protocol_command(step, sent)
         };
-        let context = external(&step("context", &unit.query()));
-        unit.apply_by(context, step).went_well();
+        let context = parse_external_answer(&step("context", &unit.query()));
+        unit.apply_with(context, step).expect_success();
         // Records of one second, which is by chance, take another name after more requests: none to count on.
         let plain = "usage-logs/airbnb/YYYY-MM-DD_HHMMSS.json".len();
-        if world.records().iter().all(|(key, _)| key.len() == plain) {
+        if world.usage_records().iter().all(|(key, _)| key.len() == plain) {
             return Healthy { before, states_sums, seen: proxy.seen() };
         }
     }
@@ -184,12 +184,12 @@ fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
         Ok(words) => all.into_iter().filter(|run| run.to_string().contains(&words)).collect(),
         Err(_) => runs::choose(&campaign, all, campaign.pick(41, 600)),
     };
-    campaign.say(format!("{} of {count} runs", runs.len()));
-    let results = campaign.each(runs.len(), 8, |number| until_met(&runs[number]));
+    campaign.print_line(format!("{} of {count} runs", runs.len()));
+    let results = campaign.run_each(runs.len(), 8, |number| until_met(&runs[number]));
     let count = |name| results.iter().flat_map(|it| it.findings.counters()).filter(|(it, found)| *it == name && !found.is_empty()).count();
     let added = results.iter().map(|it| it.added).max().unwrap_or_default().as_secs_f64();
     let [blocked, lost, duplicated, silent] = ["blocked", "lost", "duplicated", "silent"].map(count);
-    campaign.say(format!(
+    campaign.print_line(format!(
         "{} faults: {blocked} blocked (max added {added:.1} s), {lost} lost, {duplicated} duplicated, {silent} silent",
         runs.len()
     ));

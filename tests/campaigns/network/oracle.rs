@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::violations::alarms;
-use test_support::terraform_steps::{Applied, string};
-use test_support::{BUCKET, CANARIES, CONFIG, World, text};
+use test_support::terraform_steps::{AppliedDeployment, string_field};
+use test_support::{BUCKET, CONFIG, SECRET_CANARIES, World, to_text};
 
 /// Added time that is the machine's and not the network's: each step is a process that starts on a busy machine.
 pub(crate) const START: Duration = Duration::from_millis(1500);
@@ -28,7 +28,7 @@ pub(crate) struct Findings {
 
 /// A deployment that was, and the config that it was of.
 pub(crate) struct Deployed {
-    pub(crate) applied: Applied,
+    pub(crate) applied: AppliedDeployment,
     config: String,
     /// Whether its record was in the bucket when it ended.
     logged: bool,
@@ -36,8 +36,8 @@ pub(crate) struct Deployed {
 
 impl Deployed {
     /// A deployment that has just ended.
-    pub(crate) fn now(world: &World, applied: Applied, config: String) -> Self {
-        let logged = has_record(world, applied.id());
+    pub(crate) fn now(world: &World, applied: AppliedDeployment, config: String) -> Self {
+        let logged = has_record(world, applied.deployment_id());
         Self { applied, config, logged }
     }
 }
@@ -62,8 +62,8 @@ impl Findings {
 
     /// Judges a deployment right after it, while its trouble lasts.
     pub(crate) fn under_fault(&mut self, world: &World, it: &Deployed) {
-        let (id, logged, backed_up) = (it.applied.id(), it.logged, has_config(world, &it.config));
-        let (status, answer) = (string(&it.applied.answer, "status"), &it.applied.answer);
+        let (id, logged, backed_up) = (it.applied.deployment_id(), it.logged, has_config(world, &it.config));
+        let (status, answer) = (string_field(&it.applied.answer, "status"), &it.applied.answer);
         let spooled = items(world);
         if !(logged && backed_up) && status != "error" {
             self.silent.push(format!("logged: {logged}, backed up: {backed_up}; {answer}"));
@@ -80,7 +80,7 @@ impl Findings {
                 self.lost.push(format!("the {what} is neither in the bucket nor in the spool: {spooled:?}; {answer}"));
             }
         }
-        for (name, content) in files(&world.state()) {
+        for (name, content) in files(&world.state_dir()) {
             // A config is kept here by design; its header and the records are not it.
             let content = match content.find(config_start()) {
                 Some(start) if name.contains("/spool/") => content[..start].to_owned(),
@@ -94,8 +94,8 @@ impl Findings {
     /// Judges all deployments once the trouble is over and a healthy one has been; that is the last.
     pub(crate) fn healed(&mut self, world: &World, all: &[Deployed]) {
         let last = all.last().expect("a deployment");
-        let kept = [items(world), names(&world.state().join("quarantine"))].concat();
-        if string(&last.applied.answer, "status") != "ok" || !kept.is_empty() {
+        let kept = [items(world), names(&world.state_dir().join("quarantine"))].concat();
+        if string_field(&last.applied.answer, "status") != "ok" || !kept.is_empty() {
             self.lost.push(format!("it does not heal: {}, {kept:?} is spooled", last.applied.answer));
         }
         let current = world.server.object(BUCKET, "terragrunt/airbnb/config.yaml");
@@ -106,8 +106,8 @@ impl Findings {
             self.record(world, it);
             self.secrets("what was printed", &format!("{:?}", it.applied));
         }
-        if world.records().len() > all.len() {
-            self.duplicated.push(format!("{} records of {} deployments", world.records().len(), all.len()));
+        if world.usage_records().len() > all.len() {
+            self.duplicated.push(format!("{} records of {} deployments", world.usage_records().len(), all.len()));
         }
         self.objects(world);
         if self.all().is_empty() {
@@ -119,8 +119,8 @@ impl Findings {
     }
 
     fn record(&mut self, world: &World, it: &Deployed) {
-        let id = it.applied.id();
-        let records: Vec<(String, Value)> = world.records().into_iter().filter(|(_, record)| record["deployment_id"] == id).collect();
+        let id = it.applied.deployment_id();
+        let records: Vec<(String, Value)> = world.usage_records().into_iter().filter(|(_, record)| record["deployment_id"] == id).collect();
         match &records[..] {
             [] => self.lost.push(format!("no record of {id}")),
             [(name, record)] => {
@@ -145,7 +145,7 @@ impl Findings {
             let object = world.server.object(BUCKET, &key).expect("it");
             self.secrets("a key or its metadata", &format!("{key} {:?}", object.metadata));
             if key.starts_with("usage-logs/") || key.contains("/usage-chain/") {
-                self.secrets(&key, &text(&object.body));
+                self.secrets(&key, &to_text(&object.body));
                 continue;
             }
             // The server's ETag is the MD5 of what it has.
@@ -161,7 +161,7 @@ impl Findings {
     /// Finds secrets where they must not be.
     pub(crate) fn secrets(&mut self, what: &str, text: &str) {
         let keys = ["secret-of-default", "secret-of-jane"];
-        if let Some(secret) = CANARIES.into_iter().chain(keys).find(|secret| text.contains(secret)) {
+        if let Some(secret) = SECRET_CANARIES.into_iter().chain(keys).find(|secret| text.contains(secret)) {
             self.odd.push(format!("`{secret}` stands in {what}"));
         }
     }
@@ -169,12 +169,12 @@ impl Findings {
 
 /// What is kept for later. A step that ran out of time leaves half-written files as well, which are swept later.
 fn items(world: &World) -> Vec<String> {
-    world.spooled().into_iter().filter(|name| !name.starts_with('.')).collect()
+    world.spooled_items().into_iter().filter(|name| !name.starts_with('.')).collect()
 }
 
 /// Whether the bucket has a record of this deployment.
 fn has_record(world: &World, id: &str) -> bool {
-    world.records().iter().any(|(_, record)| record["deployment_id"] == id)
+    world.usage_records().iter().any(|(_, record)| record["deployment_id"] == id)
 }
 
 /// Whether the bucket has this config, as the current one and in its history.
@@ -199,7 +199,7 @@ fn files(folder: &Path) -> Vec<(String, String)> {
         if entry.path().is_dir() {
             found.extend(files(&entry.path()));
         } else {
-            found.push((entry.path().display().to_string(), text(&fs::read(entry.path()).unwrap_or_default())));
+            found.push((entry.path().display().to_string(), to_text(&fs::read(entry.path()).unwrap_or_default())));
         }
     }
     found

@@ -124,7 +124,7 @@ pub(crate) fn all(healthy: &[Healthy]) -> Vec<Run> {
 
 /// So many of all runs, chosen by the campaign's seed; every kind is among them, as far as there is room.
 pub(crate) fn choose(campaign: &Campaign, mut runs: Vec<Run>, count: usize) -> Vec<Run> {
-    campaign.choices(usize::MAX).shuffle(&mut runs);
+    campaign.rng(usize::MAX).shuffle(&mut runs);
     let mut kinds = HashSet::new();
     let (mut chosen, others): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| kinds.insert(run.kind));
     chosen.extend(others);

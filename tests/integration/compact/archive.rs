@@ -4,22 +4,22 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::commands::run_as;
-use crate::compact::command::{ARCHIVE, compacted, fill};
-use crate::iam::enforced::govern;
-use test_support::faulty_proxy::Fate;
-use test_support::oracle::at;
-use test_support::s3_backend::{Entry, GETS, Kind, Site, csv_of, on_each_server};
-use test_support::s3_client::Hand;
-use test_support::terraform_steps::Unit;
-use test_support::{BUCKET, CONFIG, World, text};
+use crate::commands::run_command_as;
+use crate::compact::command::{ARCHIVE, compact_successfully, put_entries};
+use crate::iam::enforced::enforce_policies;
+use test_support::faulty_proxy::RequestFate;
+use test_support::oracle::unix_time;
+use test_support::s3_backend::{RECORD_GET_LINE, ReportEntry, S3Backend, S3ServerKind, expected_csv, on_each_server};
+use test_support::s3_client::S3TestClient;
+use test_support::terraform_steps::CustomerUnit;
+use test_support::{BUCKET, CONFIG, World, to_text};
 
-fn entries() -> Vec<Entry> {
-    (0..20).map(|number| Entry { day: number / 10 + 1, ..Entry::new("acme", number) }).collect()
+fn old_entries() -> Vec<ReportEntry> {
+    (0..20).map(|number| ReportEntry { day: number / 10 + 1, ..ReportEntry::new("acme", number) }).collect()
 }
 
 /// Everybody who reads records, and what they say.
-fn all_readers(world: &World) -> BTreeMap<String, (Option<i32>, String, String)> {
+fn run_all_readers(world: &World) -> BTreeMap<String, (Option<i32>, String, String)> {
     let readers: [&[&str]; 6] = [
         &["report", "--all"],
         &["report", "--no-cache", "--summary"],
@@ -28,24 +28,24 @@ fn all_readers(world: &World) -> BTreeMap<String, (Option<i32>, String, String)>
         &["verify", "--json"],
         &["verify", "airbnb"],
     ];
-    readers.iter().map(|arguments| (arguments.join(" "), run_as(world, "default", arguments))).collect()
+    readers.iter().map(|arguments| (arguments.join(" "), run_command_as(world, "default", arguments))).collect()
 }
 
 on_each_server!(records_whose_own_objects_are_gone_are_still_there_for_everybody);
-fn records_whose_own_objects_are_gone_are_still_there_for_everybody(site: &mut Site) {
-    let unit = Unit::new(&site.world);
+fn records_whose_own_objects_are_gone_are_still_there_for_everybody(site: &mut S3Backend) {
+    let unit = CustomerUnit::new(&site.world);
     for size in ["M30", "M40", "M40", "M50"] {
-        unit.write(CONFIG.replace("M30", size));
-        unit.deploy(&site.world).went_well();
+        unit.write_config(CONFIG.replace("M30", size));
+        unit.deploy(&site.world).expect_success();
     }
-    age(&site.hand);
-    let before = all_readers(&site.world);
-    compacted(&site.world, &[]);
-    let keys = site.hand.keys("usage-logs/");
+    age_archive(&site.client);
+    let before = run_all_readers(&site.world);
+    compact_successfully(&site.world, &[]);
+    let keys = site.client.list_keys("usage-logs/");
     assert_eq!(keys.len(), 4);
     for (number, key) in keys.iter().enumerate() {
-        site.hand.delete(key);
-        for (arguments, (code, output, messages)) in all_readers(&site.world) {
+        site.client.delete(key);
+        for (arguments, (code, output, messages)) in run_all_readers(&site.world) {
             let expected = &before[&arguments];
             // How many are only in the archive is told, and nothing else is told otherwise.
             let output = output.replace(&format!("\"archived\":{}", number + 1), "\"archived\":0");
@@ -54,34 +54,34 @@ fn records_whose_own_objects_are_gone_are_still_there_for_everybody(site: &mut S
             assert_eq!((code, &output, &messages), (expected.0, &expected.1, &expected.2), "{arguments} without {number}");
         }
     }
-    assert_eq!(site.hand.keys("usage-logs/"), Vec::<String>::new());
+    assert_eq!(site.client.list_keys("usage-logs/"), Vec::<String>::new());
 }
 
 /// Gives the records keys of a month that has ended, as if all of it had been half a year ago; what is in them stays.
-fn age(hand: &Hand) {
-    for (number, key) in hand.keys("usage-logs/").into_iter().enumerate() {
+fn age_archive(hand: &S3TestClient) {
+    for (number, key) in hand.list_keys("usage-logs/").into_iter().enumerate() {
         let body = hand.get_all(std::slice::from_ref(&key)).remove(0).expect("an object").0;
-        hand.put(&format!("usage-logs/airbnb/2026-03-02_08000{number}.json"), &text(&body));
+        hand.put(&format!("usage-logs/airbnb/2026-03-02_08000{number}.json"), &to_text(&body));
         hand.delete(&key);
     }
 }
 
 #[test]
 fn an_edited_record_is_shown_as_it_is_now_and_verify_names_it() {
-    let site = Site::new(Kind::Embedded);
-    let unit = Unit::new(&site.world);
-    unit.deploy(&site.world).went_well();
-    unit.deploy(&site.world).went_well();
-    age(&site.hand);
-    compacted(&site.world, &[]);
+    let site = S3Backend::new(S3ServerKind::Embedded);
+    let unit = CustomerUnit::new(&site.world);
+    unit.deploy(&site.world).expect_success();
+    unit.deploy(&site.world).expect_success();
+    age_archive(&site.client);
+    compact_successfully(&site.world, &[]);
     let key = "usage-logs/airbnb/2026-03-02_080000.json";
-    let body = text(&site.hand.get_all(&[key.to_owned()]).remove(0).expect("an object").0);
-    site.hand.put(key, &body.replace("arena-cluster", "other-cluster"));
+    let body = to_text(&site.client.get_all(&[key.to_owned()]).remove(0).expect("an object").0);
+    site.client.put(key, &body.replace("arena-cluster", "other-cluster"));
     for arguments in [&["--all"][..], &["--all"], &["--all", "--no-cache"]] {
-        let csv = site.csv(arguments);
+        let csv = site.report_csv(arguments);
         assert_eq!((csv.matches("other-cluster").count(), csv.matches("arena-cluster").count()), (1, 1), "{csv}");
     }
-    let (code, found, _) = run_as(&site.world, "default", &["verify"]);
+    let (code, found, _) = run_command_as(&site.world, "default", &["verify"]);
     assert!(code == Some(7) && found.contains(key), "{found}");
 }
 
@@ -91,23 +91,23 @@ fn what_the_earlier_module_overwrites_after_it_was_archived_counts_as_it_is_now(
     let key = "usage-logs/acme/d188280766a258ccc135ef480b49230c.json";
     let put = |cluster: &str, unix: u64| {
         let record = format!("{{\"user\":\"arn:x:user/a\",\"customer\":\"acme\",\"cluster_name\":\"{cluster}\"}}\n");
-        world.server.put_at(BUCKET, key, record.as_bytes(), &[], at(unix)).expect("put");
+        world.server.put_at(BUCKET, key, record.as_bytes(), &[], unix_time(unix)).expect("put");
     };
     let clusters = |arguments: &[&str]| {
-        let (code, csv, messages) = run_as(&world, "default", &[&["report", "--all"], arguments].concat());
+        let (code, csv, messages) = run_command_as(&world, "default", &[&["report", "--all"], arguments].concat());
         assert_eq!((code, messages.as_str()), (Some(0), ""));
         csv.lines().skip(1).map(|line| line.split(',').nth(5).expect("a cell").to_owned()).collect::<Vec<_>>()
     };
     for (number, cluster) in ["first", "second", "first"].into_iter().enumerate() {
         put(cluster, 1_768_435_200 + number as u64);
         assert_eq!([clusters(&[]), clusters(&["--no-cache"])], [[cluster]; 2], "before");
-        compacted(&world, &[]);
+        compact_successfully(&world, &[]);
         assert_eq!([clusters(&[]), clusters(&["--no-cache"])], [[cluster]; 2], "after");
     }
-    let hand = Hand::new(&world.server.endpoint());
+    let hand = S3TestClient::new(&world.server.endpoint());
     hand.delete(key);
     assert_eq!([clusters(&[]), clusters(&["--no-cache"])], [["first"]; 2], "of those that are archived, the newest");
-    for part in hand.keys(ARCHIVE) {
+    for part in hand.list_keys(ARCHIVE) {
         hand.delete(&part);
     }
     assert_eq!([clusters(&[]), clusters(&["--no-cache"])], [Vec::<String>::new(), Vec::new()], "and with the archive, all of it goes");
@@ -115,64 +115,64 @@ fn what_the_earlier_module_overwrites_after_it_was_archived_counts_as_it_is_now(
 
 #[test]
 fn a_damaged_object_of_the_archive_is_named_and_the_records_are_read_themselves() {
-    let mut site = Site::new(Kind::Embedded);
-    let entries = entries();
-    fill(&site, &entries);
-    compacted(&site.world, &[]);
-    let part = site.hand.keys(ARCHIVE).remove(0);
-    let whole = site.hand.get_all(std::slice::from_ref(&part)).remove(0).expect("an object").0;
+    let mut site = S3Backend::new(S3ServerKind::Embedded);
+    let entries = old_entries();
+    put_entries(&site, &entries);
+    compact_successfully(&site.world, &[]);
+    let part = site.client.list_keys(ARCHIVE).remove(0);
+    let whole = site.client.get_all(std::slice::from_ref(&part)).remove(0).expect("an object").0;
     let mut damaged = whole.clone();
     damaged[whole.len() / 2] ^= 1;
     site.world.server.put(BUCKET, &part, &damaged, &[]).expect("put");
-    let relay = site.relay(|_| Fate::Pass);
+    let relay = site.start_proxy(|_| RequestFate::Pass);
     for arguments in [&["--no-cache"][..], &["--strict"]] {
-        let (code, csv, messages) = site.report(arguments);
-        assert_eq!((code, csv), (Some(if arguments == ["--strict"] { 7 } else { 0 }), csv_of(&entries)));
+        let (code, csv, messages) = site.run_report(arguments);
+        assert_eq!((code, csv), (Some(if arguments == ["--strict"] { 7 } else { 0 }), expected_csv(&entries)));
         assert_eq!(messages, format!("config-backup: left out `{part}`: its bytes are not those that its name stands for\n"));
     }
-    assert_eq!(relay.count(GETS), 40);
-    let (code, found, _) = run_as(&site.world, "default", &["verify"]);
+    assert_eq!(relay.count_requests(RECORD_GET_LINE), 40);
+    let (code, found, _) = run_command_as(&site.world, "default", &["verify"]);
     assert_eq!((code, found), (Some(7), format!("edited: {part}: its bytes are not those that its name stands for (customer acme)\n")));
     // What its name vouches for, and is no archive all the same.
     // printf PAR1 | sha256sum
     let key = format!("{ARCHIVE}acme/undated_fbc62d3b511368ee275ddc74117d8689.parquet");
     site.world.server.put(BUCKET, &key, b"PAR1", &[]).expect("put");
-    let (code, csv, messages) = site.report(&["--no-cache"]);
-    assert_eq!((code, csv), (Some(0), csv_of(&entries)));
+    let (code, csv, messages) = site.run_report(&["--no-cache"]);
+    assert_eq!((code, csv), (Some(0), expected_csv(&entries)));
     assert!(messages.contains("undated_") && messages.contains("it cannot be read: "), "{messages}");
 }
 
 #[test]
 fn who_may_archive_one_customer_has_no_word_in_the_report_of_another() {
-    let site = Site::new(Kind::Embedded);
-    let entries = entries();
-    fill(&site, &entries);
-    compacted(&site.world, &[]);
-    let part = site.hand.keys(ARCHIVE).remove(0);
+    let site = S3Backend::new(S3ServerKind::Embedded);
+    let entries = old_entries();
+    put_entries(&site, &entries);
+    compact_successfully(&site.world, &[]);
+    let part = site.client.list_keys(ARCHIVE).remove(0);
     for entry in &entries {
-        site.hand.delete(&entry.key("acme"));
+        site.client.delete(&entry.key("acme"));
     }
     let moved = part.replace("/acme/", "/zeta/");
-    let body = site.hand.get_all(std::slice::from_ref(&part)).remove(0).expect("an object").0;
+    let body = site.client.get_all(std::slice::from_ref(&part)).remove(0).expect("an object").0;
     site.world.server.put(BUCKET, &moved, &body, &[]).expect("put");
-    site.hand.delete(&part);
-    let (code, csv, messages) = site.report(&[]);
-    assert_eq!((code, csv), (Some(0), csv_of(&[])));
+    site.client.delete(&part);
+    let (code, csv, messages) = site.run_report(&[]);
+    assert_eq!((code, csv), (Some(0), expected_csv(&[])));
     assert_eq!(messages, format!("config-backup: left out `{moved}`: it has records of another customer\n"));
 }
 
 #[test]
 fn who_may_not_read_the_archive_gets_the_records_and_is_told() {
-    let site = Site::new(Kind::Embedded);
-    let entries = entries();
-    fill(&site, &entries);
-    compacted(&site.world, &[]);
+    let site = S3Backend::new(S3ServerKind::Embedded);
+    let entries = old_entries();
+    put_entries(&site, &entries);
+    compact_successfully(&site.world, &[]);
     let records_only = r#"{"Version":"2012-10-17","Statement":[
         {"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::mongodb-arena/usage-logs/*"},
         {"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::mongodb-arena","Condition":{"StringLike":{"s3:prefix":"usage-logs/*"}}}]}"#;
-    govern(&site.world, records_only, None);
-    let (code, csv, messages) = site.report(&[]);
-    assert_eq!((code, csv), (Some(0), csv_of(&entries)));
+    enforce_policies(&site.world, records_only, None);
+    let (code, csv, messages) = site.run_report(&[]);
+    assert_eq!((code, csv), (Some(0), expected_csv(&entries)));
     assert_eq!(messages.lines().count(), 1, "{messages}");
     assert!(messages.starts_with("config-backup: left out the archive: list `s3://mongodb-arena/usage-logs-archive/`"));
     assert!(messages.contains("s3:ListBucket"), "{messages}");
@@ -180,43 +180,43 @@ fn who_may_not_read_the_archive_gets_the_records_and_is_told() {
 
 #[test]
 fn a_report_of_some_days_or_one_customer_fetches_no_more_of_the_archive_than_it_needs() {
-    let mut site = Site::new(Kind::Embedded);
-    let entries = entries();
-    fill(&site, &entries);
-    fill(&site, &[Entry::new("zeta", 99)]);
-    compacted(&site.world, &["acme"]);
-    compacted(&site.world, &[]);
+    let mut site = S3Backend::new(S3ServerKind::Embedded);
+    let entries = old_entries();
+    put_entries(&site, &entries);
+    put_entries(&site, &[ReportEntry::new("zeta", 99)]);
+    compact_successfully(&site.world, &["acme"]);
+    compact_successfully(&site.world, &[]);
     let april = format!("usage-logs/acme/2026-04-02_080000-{:08x}.json", 7);
-    let record = Entry::new("acme", 7).record().replace("2026-03", "2026-04");
-    site.fill(&[(april, record)]);
-    compacted(&site.world, &[]);
-    assert_eq!(site.hand.keys(ARCHIVE).len(), 3);
-    let relay = site.relay(|_| Fate::Pass);
+    let record = ReportEntry::new("acme", 7).record().replace("2026-03", "2026-04");
+    site.put_objects(&[(april, record)]);
+    compact_successfully(&site.world, &[]);
+    assert_eq!(site.client.list_keys(ARCHIVE).len(), 3);
+    let relay = site.start_proxy(|_| RequestFate::Pass);
     let asked = |arguments: &[&str]| {
-        let before = relay.count("GET /mongodb-arena/usage-logs-archive/");
-        let rows = site.csv(arguments).lines().count() - 1;
-        (rows, relay.count("GET /mongodb-arena/usage-logs-archive/") - before)
+        let before = relay.count_requests("GET /mongodb-arena/usage-logs-archive/");
+        let rows = site.report_csv(arguments).lines().count() - 1;
+        (rows, relay.count_requests("GET /mongodb-arena/usage-logs-archive/") - before)
     };
     assert_eq!(asked(&["--no-cache", "--since", "2026-04-01"]), (1, 1));
     assert_eq!(asked(&["--no-cache", "--until", "2026-03-31"]), (21, 2));
     assert_eq!(asked(&["--no-cache", "zeta"]), (1, 1));
     assert_eq!(asked(&["--no-cache"]), (22, 3));
-    assert_eq!(relay.count(GETS), 0);
+    assert_eq!(relay.count_requests(RECORD_GET_LINE), 0);
 }
 
 #[test]
 fn a_cache_that_cannot_be_used_is_no_loss_of_what_only_the_archive_has() {
-    let site = Site::new(Kind::Embedded);
-    let entries = entries();
-    fill(&site, &entries);
-    compacted(&site.world, &[]);
-    for key in site.hand.keys("usage-logs/") {
-        site.hand.delete(&key);
+    let site = S3Backend::new(S3ServerKind::Embedded);
+    let entries = old_entries();
+    put_entries(&site, &entries);
+    compact_successfully(&site.world, &[]);
+    for key in site.client.list_keys("usage-logs/") {
+        site.client.delete(&key);
     }
     let folder = site.world.home().join(".cache/config-backup");
     fs::create_dir_all(folder.parent().expect("a parent")).expect("made");
     fs::write(&folder, "no folder").expect("written");
-    let (code, csv, messages) = site.report(&[]);
-    assert_eq!((code, csv), (Some(0), csv_of(&entries)), "{messages}");
+    let (code, csv, messages) = site.run_report(&[]);
+    assert_eq!((code, csv), (Some(0), expected_csv(&entries)), "{messages}");
     assert!(messages.contains("the report is complete without it"), "{messages}");
 }

@@ -5,116 +5,116 @@ use std::process::{Child, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use test_support::faulty_proxy::Fate;
-use test_support::oracle::at;
-use test_support::s3_backend::{Entry, GETS, Site, csv_of, on_each_server};
-use test_support::s3_client::Hand;
-use test_support::{BUCKET, World, text};
+use test_support::faulty_proxy::RequestFate;
+use test_support::oracle::unix_time;
+use test_support::s3_backend::{RECORD_GET_LINE, ReportEntry, S3Backend, expected_csv, on_each_server};
+use test_support::s3_client::S3TestClient;
+use test_support::{BUCKET, World, to_text};
 
 pub(crate) const ARCHIVE: &str = "usage-logs-archive/";
 
-pub(crate) fn compact(world: &World, arguments: &[&str]) -> Output {
-    world.helper(&["compact", "--profile", "default"]).args(arguments).output().expect("compact")
+pub(crate) fn run_compact(world: &World, arguments: &[&str]) -> Output {
+    world.helper_command(&["compact", "--profile", "default"]).args(arguments).output().expect("compact")
 }
 
 /// Runs `compact`, which must end well; gives what it says it wrote, and its last word.
-pub(crate) fn compacted(world: &World, arguments: &[&str]) -> (String, String) {
-    let output = compact(world, arguments);
+pub(crate) fn compact_successfully(world: &World, arguments: &[&str]) -> (String, String) {
+    let output = run_compact(world, arguments);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    (text(&output.stdout), text(&output.stderr))
+    (to_text(&output.stdout), to_text(&output.stderr))
 }
 
 /// Ten deployments of each of these customers on each of three days.
-fn entries(customers: &[&str]) -> Vec<Entry> {
+fn entries_of_customers(customers: &[&str]) -> Vec<ReportEntry> {
     let of_customer = |customer: &&str| {
         let customer = (*customer).to_owned();
-        (0..30).map(move |number| Entry { day: number / 10 + 1, ..Entry::new(&customer, number) })
+        (0..30).map(move |number| ReportEntry { day: number / 10 + 1, ..ReportEntry::new(&customer, number) })
     };
     customers.iter().flat_map(of_customer).collect()
 }
 
-pub(crate) fn fill(site: &Site, entries: &[Entry]) {
+pub(crate) fn put_entries(site: &S3Backend, entries: &[ReportEntry]) {
     let objects: Vec<(String, String)> = entries.iter().map(|it| (it.key(&it.customer), it.record())).collect();
-    site.fill(&objects);
+    site.put_objects(&objects);
 }
 
 on_each_server!(an_archive_saves_the_requests_and_changes_no_row);
-fn an_archive_saves_the_requests_and_changes_no_row(site: &mut Site) {
-    let entries = entries(&["acme", "zeta"]);
-    fill(site, &entries);
-    let before = site.csv(&["--no-cache"]);
-    assert_eq!(before, csv_of(&entries));
-    let (wrote, said) = compacted(&site.world, &[]);
-    let parts = site.hand.keys(ARCHIVE);
+fn an_archive_saves_the_requests_and_changes_no_row(site: &mut S3Backend) {
+    let entries = entries_of_customers(&["acme", "zeta"]);
+    put_entries(site, &entries);
+    let before = site.report_csv(&["--no-cache"]);
+    assert_eq!(before, expected_csv(&entries));
+    let (wrote, said) = compact_successfully(&site.world, &[]);
+    let parts = site.client.list_keys(ARCHIVE);
     assert_eq!(wrote.lines().collect::<Vec<_>>(), parts.iter().map(|key| format!("{key}: 30 records")).collect::<Vec<_>>());
     assert_eq!(parts.len(), 2, "{parts:?}");
     assert!(parts[0].starts_with("usage-logs-archive/acme/2026-03_2026-03_"), "{parts:?}");
     assert_eq!(said, "config-backup: archived 60 records of 2 customers in 2 objects; 0 of these months had been archived before\n");
-    assert_eq!(site.hand.keys("usage-logs/").len(), 60, "nothing is deleted");
-    let relay = site.relay(|_| Fate::Pass);
+    assert_eq!(site.client.list_keys("usage-logs/").len(), 60, "nothing is deleted");
+    let relay = site.start_proxy(|_| RequestFate::Pass);
     for arguments in [&["--no-cache"][..], &[], &[]] {
-        assert_eq!(site.csv(arguments), before, "{arguments:?}");
+        assert_eq!(site.report_csv(arguments), before, "{arguments:?}");
     }
-    assert_eq!(relay.count(GETS), 0, "no record is fetched by itself");
-    assert_eq!(relay.count("GET /mongodb-arena/usage-logs-archive/"), 4, "no object of the archive is fetched again");
-    relay.settle();
+    assert_eq!(relay.count_requests(RECORD_GET_LINE), 0, "no record is fetched by itself");
+    assert_eq!(relay.count_requests("GET /mongodb-arena/usage-logs-archive/"), 4, "no object of the archive is fetched again");
+    relay.finish();
     site.world.set_s3_endpoint(&site.endpoint);
-    let (wrote, said) = compacted(&site.world, &[]);
-    assert_eq!((wrote.as_str(), site.hand.keys(ARCHIVE)), ("", parts), "{said}");
+    let (wrote, said) = compact_successfully(&site.world, &[]);
+    assert_eq!((wrote.as_str(), site.client.list_keys(ARCHIVE)), ("", parts), "{said}");
     assert_eq!(said, "config-backup: archived 0 records of 0 customers in 0 objects; 60 of these months had been archived before\n");
 }
 
 on_each_server!(a_record_that_comes_after_its_month_was_archived_is_there_at_once_and_archived_with_the_next_run);
-fn a_record_that_comes_after_its_month_was_archived_is_there_at_once_and_archived_with_the_next_run(site: &mut Site) {
-    let mut entries = entries(&["acme"]);
+fn a_record_that_comes_after_its_month_was_archived_is_there_at_once_and_archived_with_the_next_run(site: &mut S3Backend) {
+    let mut entries = entries_of_customers(&["acme"]);
     let late = entries.remove(17);
-    fill(site, &entries);
-    compacted(&site.world, &[]);
-    assert_eq!(site.csv(&[]), csv_of(&entries));
-    fill(site, std::slice::from_ref(&late));
+    put_entries(site, &entries);
+    compact_successfully(&site.world, &[]);
+    assert_eq!(site.report_csv(&[]), expected_csv(&entries));
+    put_entries(site, std::slice::from_ref(&late));
     entries.push(late);
-    let all = csv_of(&entries);
-    assert_eq!([site.csv(&[]), site.csv(&["--no-cache"])], [all.clone(), all.clone()]);
-    let (_, said) = compacted(&site.world, &[]);
+    let all = expected_csv(&entries);
+    assert_eq!([site.report_csv(&[]), site.report_csv(&["--no-cache"])], [all.clone(), all.clone()]);
+    let (_, said) = compact_successfully(&site.world, &[]);
     assert!(said.contains("archived 1 record of 1 customer in 1 object; 29 of"), "{said}");
-    assert_eq!(site.hand.keys(ARCHIVE).len(), 2);
-    assert_eq!([site.csv(&[]), site.csv(&["--no-cache"])], [all.clone(), all]);
+    assert_eq!(site.client.list_keys(ARCHIVE).len(), 2);
+    assert_eq!([site.report_csv(&[]), site.report_csv(&["--no-cache"])], [all.clone(), all]);
 }
 
 on_each_server!(two_at_once_write_the_same_objects);
-fn two_at_once_write_the_same_objects(site: &mut Site) {
-    let entries = entries(&["acme", "zeta", "Foo Bar"]);
-    fill(site, &entries.iter().filter(|it| it.customer != "Foo Bar").cloned().collect::<Vec<_>>());
+fn two_at_once_write_the_same_objects(site: &mut S3Backend) {
+    let entries = entries_of_customers(&["acme", "zeta", "Foo Bar"]);
+    put_entries(site, &entries.iter().filter(|it| it.customer != "Foo Bar").cloned().collect::<Vec<_>>());
     let objects: Vec<_> = entries.iter().filter(|it| it.customer == "Foo Bar").map(|it| (it.key("~Foo~20Bar"), it.record())).collect();
-    site.fill(&objects);
+    site.put_objects(&objects);
     let start = || -> Child {
-        let mut helper = site.world.helper(&["compact", "--profile", "default"]);
+        let mut helper = site.world.helper_command(&["compact", "--profile", "default"]);
         helper.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
     };
     let both = [start(), start(), start()].map(|child| child.wait_with_output().expect("it ends"));
     assert!(both.iter().all(|output| output.status.success()), "{both:?}");
-    assert_eq!(site.hand.keys(ARCHIVE).len(), 3);
-    assert_eq!(site.csv(&["--no-cache"]), csv_of(&entries));
+    assert_eq!(site.client.list_keys(ARCHIVE).len(), 3);
+    assert_eq!(site.report_csv(&["--no-cache"]), expected_csv(&entries));
 }
 
 #[test]
 fn a_report_in_the_middle_of_it_is_the_same_and_so_is_one_after_a_kill_at_any_request() {
-    let mut site = Site::new(test_support::s3_backend::Kind::Embedded);
-    let entries = entries(&["acme", "zeta"]);
-    fill(&site, &entries);
-    let all = csv_of(&entries);
+    let mut site = S3Backend::new(test_support::s3_backend::S3ServerKind::Embedded);
+    let entries = entries_of_customers(&["acme", "zeta"]);
+    put_entries(&site, &entries);
+    let all = expected_csv(&entries);
     let direct = site.endpoint.clone();
     let mut died = 0;
     for deadly in 1.. {
         let child: Arc<Mutex<Option<Child>>> = Arc::default();
         let (number, victim) = (AtomicUsize::new(0), Arc::clone(&child));
-        let relay = site.relay(move |_| {
+        let relay = site.start_proxy(move |_| {
             if number.fetch_add(1, Ordering::SeqCst) + 1 != deadly {
-                return Fate::Pass;
+                return RequestFate::Pass;
             }
             let victim = Arc::clone(&victim);
             // The server does what it was asked for, and nobody hears of it.
-            Fate::Instead(Arc::new(move || {
+            RequestFate::Instead(Arc::new(move || {
                 if let Some(child) = victim.lock().expect("no panic").as_mut() {
                     child.kill().expect("it lives");
                 }
@@ -122,7 +122,7 @@ fn a_report_in_the_middle_of_it_is_the_same_and_so_is_one_after_a_kill_at_any_re
         });
         {
             let mut started = child.lock().expect("no panic");
-            let mut helper = site.world.helper(&["compact", "--profile", "default", "acme"]);
+            let mut helper = site.world.helper_command(&["compact", "--profile", "default", "acme"]);
             *started = Some(helper.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"));
         }
         let ended = loop {
@@ -132,9 +132,9 @@ fn a_report_in_the_middle_of_it_is_the_same_and_so_is_one_after_a_kill_at_any_re
                 None => std::thread::yield_now(),
             }
         };
-        relay.settle();
+        relay.finish();
         site.world.set_s3_endpoint(&direct);
-        assert_eq!(site.csv(&["--no-cache"]), all, "killed at request {deadly}");
+        assert_eq!(site.report_csv(&["--no-cache"]), all, "killed at request {deadly}");
         if ended.success() {
             break;
         }
@@ -142,10 +142,10 @@ fn a_report_in_the_middle_of_it_is_the_same_and_so_is_one_after_a_kill_at_any_re
     }
     // A page of records, one of the archive, 30 records, the object.
     assert!(died >= 3, "{died}");
-    let (_, said) = compacted(&site.world, &[]);
+    let (_, said) = compact_successfully(&site.world, &[]);
     assert!(said.contains("30 of these months had been archived before"), "{said}");
-    assert_eq!(site.hand.keys(ARCHIVE).len(), 2);
-    assert_eq!(site.csv(&["--no-cache"]), all);
+    assert_eq!(site.client.list_keys(ARCHIVE).len(), 2);
+    assert_eq!(site.report_csv(&["--no-cache"]), all);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn only_months_that_have_ended_are_archived_and_only_by_the_day_that_is_named() 
     let world = World::new();
     let put = |key: &str, at_unix: u64| {
         let record = format!("{{\"user\":\"arn:x:user/a\",\"customer\":\"acme\",\"cluster_name\":\"{key}\"}}\n");
-        world.server.put_at(BUCKET, &format!("usage-logs/acme/{key}.json"), record.as_bytes(), &[], at(at_unix)).expect("put");
+        world.server.put_at(BUCKET, &format!("usage-logs/acme/{key}.json"), record.as_bytes(), &[], unix_time(at_unix)).expect("put");
     };
     // Of the earlier module: its key has no time, and the object's counts. 2026-01-15T00:00:00Z by `date -u -d`.
     put("d188280766a258ccc135ef480b49230c", 1_768_435_200);
@@ -162,7 +162,7 @@ fn only_months_that_have_ended_are_archived_and_only_by_the_day_that_is_named() 
     }
     put("2099-01-01_000000", 1_775_000_000);
     let dry = |before: &str| {
-        let (wrote, said) = compacted(&world, &["--dry-run", "--before", before]);
+        let (wrote, said) = compact_successfully(&world, &["--dry-run", "--before", before]);
         (wrote, said.split(';').next().expect("words").to_owned())
     };
     assert_eq!(dry("2026-01-31"), (String::new(), "config-backup: would archive 0 records of 0 customers in 0 objects".to_owned()));
@@ -172,14 +172,14 @@ fn only_months_that_have_ended_are_archived_and_only_by_the_day_that_is_named() 
     for before in ["2026-04-01", "2999-01-01"] {
         assert_eq!(dry(before).0, "usage-logs/acme/: 3 records\nusage-logs/acme/: 1 record\n", "the month that goes on stays");
     }
-    assert_eq!(Hand::new(&world.server.endpoint()).keys(ARCHIVE), Vec::<String>::new(), "a dry run writes nothing");
-    let (wrote, _) = compacted(&world, &[]);
+    assert_eq!(S3TestClient::new(&world.server.endpoint()).list_keys(ARCHIVE), Vec::<String>::new(), "a dry run writes nothing");
+    let (wrote, _) = compact_successfully(&world, &[]);
     let names: BTreeSet<&str> = wrote.lines().filter_map(|line| line.split('/').nth(2)?.rsplit_once('_')).map(|it| it.0).collect();
     assert_eq!(names, BTreeSet::from(["2026-01_2026-03", "undated"]));
-    let output = compact(&world, &["--before", "yesterday"]);
+    let output = run_compact(&world, &["--before", "yesterday"]);
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(
-        text(&output.stderr),
+        to_text(&output.stderr),
         "config-backup: read `--before yesterday`; use a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339 (2026-10-01T08:00:00Z)\n"
     );
 }
@@ -192,7 +192,7 @@ fn what_is_no_record_stays_where_it_is_and_is_named() {
     put("usage-logs/acme/2026-03-02_080001.json", "{");
     put("usage-logs/acme/2026-03-02_080002.json", &" ".repeat((1 << 20) + 1));
     put("usage-logs/acme/notes.txt", "no record");
-    let (wrote, said) = compacted(&world, &[]);
+    let (wrote, said) = compact_successfully(&world, &[]);
     assert!(wrote.ends_with(".parquet: 1 record\n"), "{wrote}");
     assert_eq!(
         said,

@@ -2,23 +2,23 @@
 
 use serde_json::{Value, json};
 
-use test_support::terraform_steps::{Unit, deploy, external, string};
-use test_support::{BUCKET, World, feed, text};
+use test_support::terraform_steps::{CustomerUnit, parse_external_answer, run_deploy, string_field};
+use test_support::{BUCKET, World, run_with_input, to_text};
 
-fn answer(world: &World, verb: &str, input: &[u8]) -> String {
-    let output = feed(world.helper(&[verb]), input);
-    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{verb}");
-    text(&output.stdout)
+fn run_command(world: &World, verb: &str, input: &[u8]) -> String {
+    let output = run_with_input(world.helper_command(&[verb]), input);
+    assert_eq!((output.status.code(), to_text(&output.stderr)), (Some(0), String::new()), "{verb}");
+    to_text(&output.stdout)
 }
 
-fn query_with(unit: &Unit, key: &str, value: Value) -> Value {
+fn query_with(unit: &CustomerUnit, key: &str, value: Value) -> Value {
     let mut query = unit.query();
     query[key] = value;
     query
 }
 
 /// Queries that cannot be read, and the words that must name what is wrong with each.
-fn unreadable_queries(unit: &Unit) -> Vec<(Vec<u8>, &'static str)> {
+fn unreadable_queries(unit: &CustomerUnit) -> Vec<(Vec<u8>, &'static str)> {
     let mut without = unit.query();
     without.as_object_mut().expect("an object").remove("config_file_path");
     vec![
@@ -54,34 +54,34 @@ fn wrong_settings() -> Vec<(&'static str, Value, &'static str)> {
 #[test]
 fn a_query_that_cannot_be_read_is_named() {
     let world = World::new();
-    let unit = Unit::new(&world);
+    let unit = CustomerUnit::new(&world);
     for (query, words) in unreadable_queries(&unit) {
         for verb in ["context", "deploy"] {
-            let answer = external(&answer(&world, verb, &query));
-            assert_eq!(string(&answer, "status"), "error", "{verb}: {words}");
-            assert!(string(&answer, "message").contains(words), "{verb}, {words}: {answer}");
+            let answer = parse_external_answer(&run_command(&world, verb, &query));
+            assert_eq!(string_field(&answer, "status"), "error", "{verb}: {words}");
+            assert!(string_field(&answer, "message").contains(words), "{verb}, {words}: {answer}");
         }
-        let line = answer(&world, "fallback", &query);
+        let line = run_command(&world, "fallback", &query);
         assert!(line.starts_with("config-backup: WARNING: the deployment is not logged: ") && line.matches('\n').count() == 1, "{line}");
     }
     assert_eq!(world.server.requests().len(), 0, "no request is made for a query that is not understood");
-    assert_eq!(world.spooled(), Vec::<String>::new());
+    assert_eq!(world.spooled_items(), Vec::<String>::new());
 }
 
 #[test]
 fn a_wrong_setting_is_a_warning_and_the_deployment_is_backed_up_and_logged() {
     for (key, value, words) in wrong_settings() {
         let world = World::new();
-        let unit = Unit::new(&world);
-        let context = external(&answer(&world, "context", query_with(&unit, key, value.clone()).to_string().as_bytes()));
-        assert_eq!(string(&context, "status"), "warning", "{key}: {context}");
-        assert!(string(&context, "message").contains(words), "{key}: {context}");
-        let mut request = unit.request(&context);
+        let unit = CustomerUnit::new(&world);
+        let context = parse_external_answer(&run_command(&world, "context", query_with(&unit, key, value.clone()).to_string().as_bytes()));
+        assert_eq!(string_field(&context, "status"), "warning", "{key}: {context}");
+        assert!(string_field(&context, "message").contains(words), "{key}: {context}");
+        let mut request = unit.deploy_request(&context);
         request[key] = value;
-        let answer = deploy(&world, &request);
-        assert_eq!(string(&answer, "status"), "warning", "{key}: {answer}");
-        assert!(string(&answer, "message").contains(words), "{key}: {answer}");
-        assert_eq!((world.records().len(), world.spooled().len()), (1, 0), "{key}");
+        let answer = run_deploy(&world, &request);
+        assert_eq!(string_field(&answer, "status"), "warning", "{key}: {answer}");
+        assert!(string_field(&answer, "message").contains(words), "{key}: {answer}");
+        assert_eq!((world.usage_records().len(), world.spooled_items().len()), (1, 0), "{key}");
         assert!(world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").is_some(), "{key}");
     }
 }
@@ -90,61 +90,61 @@ fn a_wrong_setting_is_a_warning_and_the_deployment_is_backed_up_and_logged() {
 fn a_bucket_that_is_not_a_name_never_becomes_another_bucket() {
     for value in [json!(["mongodb-arena"]), json!("My_Bucket"), json!({ "name": "mongodb-arena" })] {
         let world = World::new();
-        let unit = Unit::new(&world);
-        let mut request = unit.request(&unit.plan(&world));
+        let unit = CustomerUnit::new(&world);
+        let mut request = unit.deploy_request(&unit.plan(&world));
         request["bucket"] = value.clone();
-        let answer = deploy(&world, &request);
-        assert_eq!(string(&answer, "status"), "error", "{value}: {answer}");
+        let answer = run_deploy(&world, &request);
+        assert_eq!(string_field(&answer, "status"), "error", "{value}: {answer}");
         assert_eq!(world.server.keys(BUCKET, ""), Vec::<String>::new(), "{value}");
-        assert_eq!(world.spooled().len(), 2, "{value}: both are spooled");
+        assert_eq!(world.spooled_items().len(), 2, "{value}: both are spooled");
     }
 }
 
 #[test]
 fn the_fallback_reads_the_settings_that_terragrunt_generates() {
     let world = World::new();
-    let unit = Unit::new(&world);
+    let unit = CustomerUnit::new(&world);
     let mut settings = unit.query();
     settings["timeout"] = json!(10);
     settings["helper"] = json!("config-backup");
     settings["additional_users_count"] = Value::Null;
     settings.as_object_mut().expect("an object").remove("unit_version");
     let variables = json!({ "config_file_path": settings["config_file_path"], "bucket": null, "unit_settings": settings });
-    let line = answer(&world, "fallback", variables.to_string().as_bytes());
+    let line = run_command(&world, "fallback", variables.to_string().as_bytes());
     assert!(line.starts_with("config-backup: config.yaml is backed up as s3://") && line.matches('\n').count() == 1, "{line}");
-    let (_, record) = world.records().remove(0);
-    assert_eq!((string(&record, "customer"), &record["additional_users_count"]), ("airbnb", &json!(5)));
+    let (_, record) = world.usage_records().remove(0);
+    assert_eq!((string_field(&record, "customer"), &record["additional_users_count"]), ("airbnb", &json!(5)));
     let tools = &record["tools"];
-    assert_eq!((string(tools, "terraform"), string(tools, "terragrunt")), ("", ""), "no tool runs it here");
+    assert_eq!((string_field(tools, "terraform"), string_field(tools, "terragrunt")), ("", ""), "no tool runs it here");
 }
 
 #[test]
 fn a_run_that_applies_nothing_is_no_deployment() {
     let world = World::new();
-    let unit = Unit::new(&world);
-    let applied = unit.deploy(&world).went_well();
-    let (records, requests) = (world.records().len(), world.server.requests().len());
+    let unit = CustomerUnit::new(&world);
+    let applied = unit.deploy(&world).expect_success();
+    let (records, requests) = (world.usage_records().len(), world.server.requests().len());
     // As a refresh-only run asks: the id of the last apply and that of a new plan.
-    let mut request = unit.request(&applied.context);
+    let mut request = unit.deploy_request(&applied.context);
     request["planned_id"] = unit.plan(&world)["deployment_id"].clone();
     let planning = world.server.requests().len() - requests;
-    assert_eq!(deploy(&world, &request), applied.answer, "no output changes");
+    assert_eq!(run_deploy(&world, &request), applied.answer, "no output changes");
     // Another machine knows nothing of the last deployment; and a state that has none yet.
     for id in ["20261123T000000Z-0000000000000000", ""] {
         request["deployment_id"] = json!(id);
-        let answer = deploy(&world, &request);
-        assert_eq!(string(&answer, "status"), "ok");
-        assert!(string(&answer, "message").starts_with("no deployment: "), "{answer}");
+        let answer = run_deploy(&world, &request);
+        assert_eq!(string_field(&answer, "status"), "ok");
+        assert!(string_field(&answer, "message").starts_with("no deployment: "), "{answer}");
     }
-    assert_eq!((world.records().len(), world.server.requests().len()), (records, requests + planning));
-    assert_eq!(world.spooled(), Vec::<String>::new());
+    assert_eq!((world.usage_records().len(), world.server.requests().len()), (records, requests + planning));
+    assert_eq!(world.spooled_items(), Vec::<String>::new());
 }
 
 #[test]
 fn a_context_that_refuses_still_gives_every_deployment_an_id() {
     let world = World::new();
-    let one = external(&answer(&world, "context", b""));
-    let two = external(&answer(&world, "context", b""));
-    assert_ne!(string(&one, "deployment_id"), string(&two, "deployment_id"));
+    let one = parse_external_answer(&run_command(&world, "context", b""));
+    let two = parse_external_answer(&run_command(&world, "context", b""));
+    assert_ne!(string_field(&one, "deployment_id"), string_field(&two, "deployment_id"));
     assert_eq!(one["config_hash"], "");
 }

@@ -2,15 +2,15 @@
 
 use std::fs;
 
-use test_support::faulty_proxy::{Fate, Relay};
-use test_support::terraform_steps::Unit;
-use test_support::{World, nobody_there};
+use test_support::faulty_proxy::{FaultyProxy, RequestFate};
+use test_support::terraform_steps::CustomerUnit;
+use test_support::{World, refused_endpoint};
 
 /// One kind of trouble, in which nothing reaches the bucket and everything is kept.
-pub(crate) struct Trouble {
+pub(crate) struct FailureCase {
     pub(crate) name: &'static str,
     /// Brings the trouble about; what it returns lives as long as the trouble.
-    pub(crate) arrange: fn(&mut World, &mut Unit) -> Option<Relay>,
+    pub(crate) arrange: fn(&mut World, &mut CustomerUnit) -> Option<FaultyProxy>,
     /// The status of the plan, which only reads.
     pub(crate) plan: &'static str,
     /// What the warning must say.
@@ -19,52 +19,52 @@ pub(crate) struct Trouble {
     pub(crate) user: &'static str,
 }
 
-pub(crate) const REFUSED: Trouble = Trouble {
+pub(crate) const REFUSED: FailureCase = FailureCase {
     name: "nobody listens",
     arrange: |world, _| {
-        world.set_endpoint(&nobody_there());
+        world.set_endpoint(&refused_endpoint());
         None
     },
     plan: "error",
     words: &["refused", "check the network, VPN and proxy", "config-backup replay"],
-    user: test_support::JOHN,
+    user: test_support::JOHN_ARN,
 };
 
-pub(crate) const BLACK_HOLE: Trouble = Trouble {
+pub(crate) const BLACK_HOLE: FailureCase = FailureCase {
     name: "connections are taken and nothing is answered",
     arrange: |world, unit| {
-        unit.set("timeout", "1");
-        Some(behind(world, Relay::black_hole()))
+        unit.set_variable("timeout", "1");
+        Some(put_behind(world, FaultyProxy::black_hole()))
     },
     plan: "error",
     words: &["no answer", "check the network, VPN and proxy"],
-    user: test_support::JOHN,
+    user: test_support::JOHN_ARN,
 };
 
-pub(crate) const PORTAL: Trouble = Trouble {
+pub(crate) const PORTAL: FailureCase = FailureCase {
     name: "a captive portal answers 200 and HTML",
-    arrange: |world, _| Some(behind(world, Relay::captive_portal())),
+    arrange: |world, _| Some(put_behind(world, FaultyProxy::captive_portal())),
     plan: "error",
     words: &["captive portal"],
-    user: test_support::JOHN,
+    user: test_support::JOHN_ARN,
 };
 
-pub(crate) const UNAVAILABLE: Trouble = Trouble {
+pub(crate) const UNAVAILABLE: FailureCase = FailureCase {
     name: "S3 answers 503",
     arrange: |world, _| {
-        let relay = Relay::start("", |_| Fate::Answer("503 Slow Down", SLOW_DOWN));
+        let relay = FaultyProxy::start("", |_| RequestFate::Answer("503 Slow Down", SLOW_DOWN));
         world.set_s3_endpoint(&relay.endpoint());
         Some(relay)
     },
     plan: "error",
     words: &["503"],
-    user: test_support::JOHN,
+    user: test_support::JOHN_ARN,
 };
 
-pub(crate) const READ_ONLY: Trouble = Trouble {
+pub(crate) const READ_ONLY: FailureCase = FailureCase {
     name: "the user may not write",
     arrange: |_, unit| {
-        unit.set("aws_profile", "reader");
+        unit.set_variable("aws_profile", "reader");
         None
     },
     plan: "ok",
@@ -72,10 +72,10 @@ pub(crate) const READ_ONLY: Trouble = Trouble {
     user: "arn:aws:iam::123456789012:user/reader",
 };
 
-pub(crate) const FORBIDDEN: Trouble = Trouble {
+pub(crate) const FORBIDDEN: FailureCase = FailureCase {
     name: "the user may do nothing",
     arrange: |_, unit| {
-        unit.set("aws_profile", "nobody");
+        unit.set_variable("aws_profile", "nobody");
         None
     },
     plan: "error",
@@ -83,7 +83,7 @@ pub(crate) const FORBIDDEN: Trouble = Trouble {
     user: "arn:aws:iam::123456789012:user/nobody",
 };
 
-pub(crate) const WRONG_SECRET: Trouble = Trouble {
+pub(crate) const WRONG_SECRET: FailureCase = FailureCase {
     name: "the secret key is wrong",
     arrange: |world, _| {
         edit_profiles(world, |profiles| profiles.replace("secret-of-default", "secret-of-yesterday"));
@@ -91,10 +91,10 @@ pub(crate) const WRONG_SECRET: Trouble = Trouble {
     },
     plan: "error",
     words: &["the secret key does not match", "SignatureDoesNotMatch"],
-    user: test_support::JOHN,
+    user: test_support::JOHN_ARN,
 };
 
-pub(crate) const UNKNOWN_KEY: Trouble = Trouble {
+pub(crate) const UNKNOWN_KEY: FailureCase = FailureCase {
     name: "AWS does not know the access key",
     arrange: |world, _| {
         edit_profiles(world, |profiles| profiles.replace("AKIADEFAULT", "AKIADELETED"));
@@ -102,10 +102,10 @@ pub(crate) const UNKNOWN_KEY: Trouble = Trouble {
     },
     plan: "error",
     words: &["AWS does not know these credentials", "aws sso login --profile default"],
-    user: test_support::JOHN,
+    user: test_support::JOHN_ARN,
 };
 
-pub(crate) const NO_CREDENTIALS: Trouble = Trouble {
+pub(crate) const NO_CREDENTIALS: FailureCase = FailureCase {
     name: "there are no credentials at all",
     arrange: |world, _| {
         fs::rename(world.home().join(".aws"), world.home().join(".aws-of-before")).expect("no profiles");
@@ -113,27 +113,27 @@ pub(crate) const NO_CREDENTIALS: Trouble = Trouble {
     },
     plan: "error",
     words: &["no AWS credentials found", "aws sso login --profile default"],
-    user: test_support::JOHN,
+    user: test_support::JOHN_ARN,
 };
 
-pub(crate) const NO_SUCH_PROFILE: Trouble = Trouble {
+pub(crate) const NO_SUCH_PROFILE: FailureCase = FailureCase {
     name: "the profile does not exist",
     arrange: |_, unit| {
-        unit.set("aws_profile", "gone");
+        unit.set_variable("aws_profile", "gone");
         None
     },
     plan: "error",
     words: &["find the AWS profile `gone`", "aws configure sso --profile gone"],
-    user: test_support::JOHN,
+    user: test_support::JOHN_ARN,
 };
 
-pub(crate) const ALL: [Trouble; 10] =
+pub(crate) const ALL_FAILURES: [FailureCase; 10] =
     [REFUSED, BLACK_HOLE, PORTAL, UNAVAILABLE, READ_ONLY, FORBIDDEN, WRONG_SECRET, UNKNOWN_KEY, NO_CREDENTIALS, NO_SUCH_PROFILE];
 
 /// Ends any trouble: the network is back, and every profile that was used is one that may do all.
-pub(crate) fn repair(world: &mut World, unit: &mut Unit, relay: Option<Relay>) {
+pub(crate) fn end_failure(world: &mut World, unit: &mut CustomerUnit, relay: Option<FaultyProxy>) {
     drop(relay);
-    world.heal();
+    world.restore_endpoints();
     let away = world.home().join(".aws-of-before");
     if away.exists() {
         fs::rename(away, world.home().join(".aws")).expect("profiles");
@@ -149,15 +149,15 @@ pub(crate) fn repair(world: &mut World, unit: &mut Unit, relay: Option<Relay>) {
         profiles.push_str("[gone]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = secret-of-default\n");
         profiles
     });
-    unit.set("timeout", "10");
-    unit.unset("aws_profile");
+    unit.set_variable("timeout", "10");
+    unit.unset_variable("aws_profile");
 }
 
 /// S3's answer to too many requests, as its documentation of error responses has it.
 const SLOW_DOWN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>\
                          <Message>Reduce your request rate</Message><RequestId>4442587FB7D0A2F9</RequestId></Error>";
 
-fn behind(world: &mut World, relay: Relay) -> Relay {
+fn put_behind(world: &mut World, relay: FaultyProxy) -> FaultyProxy {
     world.set_endpoint(&relay.endpoint());
     relay
 }

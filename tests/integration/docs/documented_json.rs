@@ -7,11 +7,11 @@ use std::process::Command;
 use clap::error::ErrorKind;
 use serde_json::Value;
 
-use test_support::console_sessions::fences;
+use test_support::console_sessions::read_fences;
 use test_support::oracle::keys_in_order;
-use test_support::terraform_steps::Unit;
-use test_support::terraform_steps::wrapped;
-use test_support::{BUCKET, CONFIG, World, feed, nobody_there, project, text};
+use test_support::terraform_steps::CustomerUnit;
+use test_support::terraform_steps::wrap_request;
+use test_support::{BUCKET, CONFIG, World, project_dir, refused_endpoint, run_with_input, to_text};
 
 const PROTOCOL: &str = "docs/protocol.md";
 const FORMATS: &str = "docs/formats.md";
@@ -19,16 +19,17 @@ const FORMATS: &str = "docs/formats.md";
 const ANSWERS: [&str; 5] = ["coverage", "verify", "history", "status", "doctor"];
 
 /// The JSON examples of a page by their names, without their comments.
-fn examples(page: &str) -> BTreeMap<String, String> {
-    let fences = fences(page).into_iter().filter(|it| it.language == "jsonc");
-    let found: Vec<(String, String)> = fences.map(|it| (it.name, it.body.lines().map(|line| bare(line) + "\n").collect())).collect();
+fn read_examples(page: &str) -> BTreeMap<String, String> {
+    let fences = read_fences(page).into_iter().filter(|it| it.language == "jsonc");
+    let found: Vec<(String, String)> =
+        fences.map(|it| (it.name, it.body.lines().map(|line| without_comment(line) + "\n").collect())).collect();
     let by_name: BTreeMap<String, String> = found.iter().cloned().collect();
     assert_eq!(found.len(), by_name.len(), "a name of {page} stands twice");
     by_name
 }
 
 /// A line without the comment that may end it.
-fn bare(line: &str) -> String {
+fn without_comment(line: &str) -> String {
     let mut quoted = false;
     let mut escaped = false;
     for (at, byte) in line.bytes().enumerate() {
@@ -43,10 +44,10 @@ fn bare(line: &str) -> String {
 }
 
 /// The keys and the types of a value, and of all values in it; the top level's in their order.
-fn shape(json: &str) -> (Vec<String>, Vec<String>) {
+fn json_shape(json: &str) -> (Vec<String>, Vec<String>) {
     let value: Value = serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"));
     let mut paths = Vec::new();
-    walk(&value, "", &mut paths);
+    collect_paths(&value, "", &mut paths);
     // The items of a list have one shape.
     paths.sort();
     paths.dedup();
@@ -54,15 +55,15 @@ fn shape(json: &str) -> (Vec<String>, Vec<String>) {
     (order, paths)
 }
 
-fn walk(value: &Value, path: &str, paths: &mut Vec<String>) {
+fn collect_paths(value: &Value, path: &str, paths: &mut Vec<String>) {
     let kind = match value {
         Value::Object(fields) => {
-            fields.iter().for_each(|(key, value)| walk(value, &format!("{path}.{key}"), paths));
+            fields.iter().for_each(|(key, value)| collect_paths(value, &format!("{path}.{key}"), paths));
             "object"
         }
         Value::Array(items) => {
             for item in items {
-                walk(item, &format!("{path}[]"), paths);
+                collect_paths(item, &format!("{path}[]"), paths);
             }
             "list"
         }
@@ -75,23 +76,23 @@ fn walk(value: &Value, path: &str, paths: &mut Vec<String>) {
 }
 
 /// The only file of a folder of the state, by the end of its name.
-fn state(world: &World, folder: &str, end: &str) -> String {
-    let entries = fs::read_dir(world.state().join(folder)).expect("a folder").map(|it| it.expect("an entry").path());
+fn read_state_file(world: &World, folder: &str, end: &str) -> String {
+    let entries = fs::read_dir(world.state_dir().join(folder)).expect("a folder").map(|it| it.expect("an entry").path());
     let found: Vec<_> = entries.filter(|path| path.to_string_lossy().ends_with(end)).collect();
     assert_eq!(found.len(), 1, "{found:?}");
-    text(&fs::read(&found[0]).expect("a file"))
+    to_text(&fs::read(&found[0]).expect("a file"))
 }
 
-fn object(world: &World, key: &str) -> String {
-    text(&world.server.object(BUCKET, key).unwrap_or_else(|| panic!("no {key}")).body)
+fn read_object(world: &World, key: &str) -> String {
+    to_text(&world.server.object(BUCKET, key).unwrap_or_else(|| panic!("no {key}")).body)
 }
 
 #[test]
 fn the_messages_have_exactly_the_documented_keys() {
     let world = World::new();
-    let unit = Unit::new(&world);
+    let unit = CustomerUnit::new(&world);
     let config = unit.config.to_str().expect("UTF-8").to_owned();
-    let shown = examples(PROTOCOL);
+    let shown = read_examples(PROTOCOL);
     let told = |name: &str| shown[name].replace("/deployments/airbnb/config.yaml", &config);
 
     // What is shown is what the module sends, and the helper takes it.
@@ -100,27 +101,27 @@ fn the_messages_have_exactly_the_documented_keys() {
     assert_eq!(keys(&told("query")), all[..11]);
     assert_eq!(keys(&told("request")), all);
     let ask = |verb: &str, message: &str| {
-        let output = feed(world.helper(&[verb]), message.as_bytes());
-        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{verb}");
-        text(&output.stdout)
+        let output = run_with_input(world.helper_command(&[verb]), message.as_bytes());
+        assert_eq!((output.status.code(), to_text(&output.stderr)), (Some(0), String::new()), "{verb}");
+        to_text(&output.stdout)
     };
     let context = ask("context", &told("query"));
-    assert_eq!(shape(&context), shape(&shown["context-answer"]));
-    let answer = ask("deploy", &wrapped(&serde_json::from_str(&told("request")).expect("JSON")).to_string());
-    assert_eq!(shape(&answer), shape(&shown["deploy-answer"]));
-    let page = fs::read_to_string(project().join("docs/protocol.md")).expect("the page");
+    assert_eq!(json_shape(&context), json_shape(&shown["context-answer"]));
+    let answer = ask("deploy", &wrap_request(&serde_json::from_str(&told("request")).expect("JSON")).to_string());
+    assert_eq!(json_shape(&answer), json_shape(&shown["deploy-answer"]));
+    let page = fs::read_to_string(project_dir().join("docs/protocol.md")).expect("the page");
     let message = "config.yaml is backed up as s3://";
     assert!(answer.contains(message) && page.contains(message), "{answer}");
 }
 
 #[test]
 fn helper_sh_answers_as_documented_where_there_is_no_helper() {
-    let shown = examples(PROTOCOL);
-    let script = project().join("terraform/helper.sh");
+    let shown = read_examples(PROTOCOL);
+    let script = project_dir().join("terraform/helper.sh");
     for (verb, name) in [("context", "fallback-context"), ("deploy", "fallback-deploy")] {
         let output = Command::new("/bin/sh").arg(&script).args([verb, "config-backup"]).env("PATH", "/usr/bin:/bin").output().expect("sh");
-        let answer = text(&output.stdout);
-        assert_eq!((output.status.code(), shape(&answer)), (Some(0), shape(&shown[name])), "{answer}");
+        let answer = to_text(&output.stdout);
+        assert_eq!((output.status.code(), json_shape(&answer)), (Some(0), json_shape(&shown[name])), "{answer}");
         let (said, documented) =
             [&answer, &shown[name]].map(|json| serde_json::from_str::<Value>(json).expect("JSON")["message"].clone()).into();
         assert_eq!(said, documented);
@@ -130,7 +131,7 @@ fn helper_sh_answers_as_documented_where_there_is_no_helper() {
 #[test]
 fn what_is_written_has_exactly_the_documented_keys() {
     let mut world = World::new();
-    let unit = Unit::new(&world);
+    let unit = CustomerUnit::new(&world);
     // All there is to be said: in a checkout, by a CI job, and late.
     let folder = unit.config.parent().expect("a folder").to_owned();
     for arguments in [
@@ -144,27 +145,27 @@ fn what_is_written_has_exactly_the_documented_keys() {
     {
         world.set_variable(name, Some(value));
     }
-    let shown = examples(FORMATS);
-    world.set_endpoint(&nobody_there());
-    unit.deploy(&world).warning();
-    assert_eq!(shape(&state(&world, "deployments", ".json")), shape(&shown["claim"]));
-    let configs: Vec<String> = world.spooled().into_iter().filter(|name| name.contains("-config-")).collect();
-    let item = state(&world, "spool", &configs[0]);
+    let shown = read_examples(FORMATS);
+    world.set_endpoint(&refused_endpoint());
+    unit.deploy(&world).expect_warning();
+    assert_eq!(json_shape(&read_state_file(&world, "deployments", ".json")), json_shape(&shown["claim"]));
+    let configs: Vec<String> = world.spooled_items().into_iter().filter(|name| name.contains("-config-")).collect();
+    let item = read_state_file(&world, "spool", &configs[0]);
     // As docs/operations.md tells for a bad night: behind the first line, these are the config's bytes.
     let (header, config) = item.split_once('\n').expect("a line");
-    assert_eq!((shape(header), config), (shape(&shown["item"]), CONFIG));
+    assert_eq!((json_shape(header), config), (json_shape(&shown["item"]), CONFIG));
 
-    world.heal();
-    assert!(world.helper(&["replay"]).output().expect("replay").status.success());
+    world.restore_endpoints();
+    assert!(world.helper_command(&["replay"]).output().expect("replay").status.success());
     let record = world.server.keys(BUCKET, "usage-logs/").remove(0);
-    assert_eq!(shape(&object(&world, &record)), shape(&shown["record"]));
+    assert_eq!(json_shape(&read_object(&world, &record)), json_shape(&shown["record"]));
     let seal = world.server.keys(BUCKET, "terragrunt/airbnb/usage-chain/").remove(0);
-    assert_eq!(shape(&object(&world, &seal)), shape(&shown["seal"]));
-    assert_eq!(shape(&state(&world, "chains", ".free")), shape(&shown["end"]));
+    assert_eq!(json_shape(&read_object(&world, &seal)), json_shape(&shown["seal"]));
+    assert_eq!(json_shape(&read_state_file(&world, "chains", ".free")), json_shape(&shown["end"]));
     assert_eq!(shown.len(), 5 + ANSWERS.len(), "an example is compared with nothing");
 
     // The table of metadata.
-    let page = fs::read_to_string(project().join(FORMATS)).expect(FORMATS);
+    let page = fs::read_to_string(project_dir().join(FORMATS)).expect(FORMATS);
     for (key, row) in [("terragrunt/airbnb/config.yaml", "| `config.yaml` and its copies |"), (&record, "| record |"), (&seal, "| seal |")]
     {
         let line = page.lines().find(|line| line.starts_with(row)).unwrap_or_else(|| panic!("no {row}"));
@@ -180,10 +181,10 @@ fn what_is_written_has_exactly_the_documented_keys() {
 #[test]
 fn the_columns_stand_in_the_documented_order() {
     let world = World::new();
-    let page = fs::read_to_string(project().join(FORMATS)).expect(FORMATS);
+    let page = fs::read_to_string(project_dir().join(FORMATS)).expect(FORMATS);
     let header = |arguments: &[&str]| {
-        let output = world.helper(&["report", "--profile", "default"]).args(arguments).output().expect("report");
-        text(&output.stdout).lines().next().expect("a header").to_owned()
+        let output = world.helper_command(&["report", "--profile", "default"]).args(arguments).output().expect("report");
+        to_text(&output.stdout).lines().next().expect("a header").to_owned()
     };
     let (rows, all) = (header(&[]), header(&["--all"]));
     let more = all.strip_prefix(&rows).and_then(|more| more.strip_prefix(',')).expect("the same columns first");
@@ -195,18 +196,18 @@ fn the_columns_stand_in_the_documented_order() {
 #[test]
 fn answers_in_json_have_exactly_the_documented_keys() {
     let mut world = World::new();
-    let unit = Unit::in_folder(&world, "airbnb");
-    unit.deploy(&world).went_well();
-    unit.deploy(&world).went_well();
+    let unit = CustomerUnit::in_folder(&world, "airbnb");
+    unit.deploy(&world).expect_success();
+    unit.deploy(&world).expect_success();
     // A state without a deployment, a record that somebody edited, and a deployment that is kept here.
     world.server.put(BUCKET, "terragrunt/acme/eks-cluster/terraform.tfstate", b"{\"serial\":1,\"lineage\":\"x\"}", &[]).expect("a state");
-    let (key, _) = world.records().remove(0);
-    let edited = object(&world, &key).replace("john.doe", "jane.roe");
+    let (key, _) = world.usage_records().remove(0);
+    let edited = read_object(&world, &key).replace("john.doe", "jane.roe");
     world.server.put(BUCKET, &key, edited.as_bytes(), &[]).expect("an edit");
-    world.set_endpoint(&nobody_there());
-    unit.deploy(&world).warning();
-    world.heal();
-    let shown = examples(FORMATS);
+    world.set_endpoint(&refused_endpoint());
+    unit.deploy(&world).expect_warning();
+    world.restore_endpoints();
+    let shown = read_examples(FORMATS);
     for verb in ANSWERS {
         let arguments: &[&str] = match verb {
             "status" => &["status", "--json"],
@@ -214,13 +215,13 @@ fn answers_in_json_have_exactly_the_documented_keys() {
             "doctor" => &["doctor", "airbnb", "--json"],
             _ => &[verb, "--json", "--profile", "default"],
         };
-        let answer = text(&world.helper(arguments).output().expect("it starts").stdout);
-        assert_eq!(shape(&answer), shape(&shown[verb]), "{verb}: {answer}");
+        let answer = to_text(&world.helper_command(arguments).output().expect("it starts").stdout);
+        assert_eq!(json_shape(&answer), json_shape(&shown[verb]), "{verb}: {answer}");
     }
 }
 
 /// A command line as a shell takes it apart, as far as the pages need it.
-fn words(line: &str) -> Vec<String> {
+fn shell_words(line: &str) -> Vec<String> {
     let line = line.split(" #").next().unwrap_or_default().split([';', '|', '>']).next().unwrap_or_default();
     let quoted = line.split('\'').enumerate();
     quoted
@@ -232,17 +233,17 @@ fn words(line: &str) -> Vec<String> {
 #[test]
 fn every_command_that_a_page_shows_is_one() {
     let mut count = 0;
-    for page in crate::docs::links::pages() {
-        let of_fences = fences(&page).into_iter().filter(|it| ["sh", "console"].contains(&it.language.as_str()));
+    for page in crate::docs::links::markdown_pages() {
+        let of_fences = read_fences(&page).into_iter().filter(|it| ["sh", "console"].contains(&it.language.as_str()));
         let lines: Vec<String> = of_fences.flat_map(|it| it.body.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
-        let prose = crate::docs::links::prose(&page).join("\n");
+        let prose = crate::docs::links::prose_lines(&page).join("\n");
         let inline = prose.split('`').skip(1).step_by(2).map(str::to_owned);
         let commands = lines.into_iter().map(|line| line.trim_start_matches("$ ").to_owned()).chain(inline);
         // What stands for something else is no command: `report [CUSTOMER]`, `completions bash|zsh`, `…`.
         for command in
             commands.filter(|it| it.starts_with("config-backup ") && !it.contains(['[', '…', '|']) && !it.contains(" did not run"))
         {
-            let words = words(&command);
+            let words = shell_words(&command);
             if words.get(1).is_some_and(|word| word.starts_with(|c: char| c.is_ascii_lowercase() || c == '-')) {
                 count += 1;
                 let parsed = config_backup::cli::command().try_get_matches_from(&words);

@@ -1,31 +1,31 @@
 //! What docs/operations.md, "Lifecycle rules", says of objects that expire: what may, what shows then, and why others must not.
 
-use crate::commands::run;
-use test_support::oracle::{pass_the_second, unix_now};
-use test_support::terraform_steps::Unit;
+use crate::commands::run_command;
+use test_support::oracle::{unix_now, wait_for_next_second};
+use test_support::terraform_steps::CustomerUnit;
 use test_support::{BUCKET, CONFIG, World};
 
 /// Three deployments, of two configs: the second changes it, the third does not.
-fn deployed() -> World {
+fn deployed_world() -> World {
     let world = World::new();
-    let unit = Unit::in_folder(&world, "airbnb");
+    let unit = CustomerUnit::in_folder(&world, "airbnb");
     for config in [CONFIG.to_owned(), CONFIG.replace("M30", "M40"), CONFIG.replace("M30", "M40")] {
-        pass_the_second(unix_now());
-        unit.write(config);
-        unit.deploy(&world).went_well();
+        wait_for_next_second(unix_now());
+        unit.write_config(config);
+        unit.deploy(&world).expect_success();
     }
     world
 }
 
 /// Lets the first object below a prefix expire.
-fn expire(world: &World, prefix: &str) {
+fn expire_objects(world: &World, prefix: &str) {
     let key = world.server.keys(BUCKET, prefix).remove(0);
     world.server.delete(BUCKET, &key).expect("deleted");
 }
 
 /// The kinds of what `verify` and `coverage` find.
-fn found(world: &World, arguments: &[&str]) -> Vec<String> {
-    let (code, output, messages) = run(world, arguments);
+fn finding_lines(world: &World, arguments: &[&str]) -> Vec<String> {
+    let (code, output, messages) = run_command(world, arguments);
     let kinds: Vec<String> = output.lines().map(|line| line.split([' ', ':']).next().expect("a word").to_owned()).collect();
     assert_eq!(code, Some(if kinds.is_empty() { 0 } else { 7 }), "{arguments:?}: {messages}");
     kinds
@@ -33,27 +33,27 @@ fn found(world: &World, arguments: &[&str]) -> Vec<String> {
 
 #[test]
 fn an_old_record_may_expire_and_its_absence_is_told() {
-    let world = deployed();
-    expire(&world, "usage-logs/airbnb/");
-    assert_eq!(found(&world, &["verify"]), ["missing", "unrecorded"]);
-    assert_eq!(found(&world, &["coverage"]), ["missing-record", "missing-record"]);
+    let world = deployed_world();
+    expire_objects(&world, "usage-logs/airbnb/");
+    assert_eq!(finding_lines(&world, &["verify"]), ["missing", "unrecorded"]);
+    assert_eq!(finding_lines(&world, &["coverage"]), ["missing-record", "missing-record"]);
     // Tomorrow, all of it is old.
-    let tomorrow = test_support::oracle::rfc3339(unix_now() + 86_400);
-    assert_eq!(found(&world, &["coverage", "--since", &tomorrow]), Vec::<String>::new());
+    let tomorrow = test_support::oracle::format_rfc3339(unix_now() + 86_400);
+    assert_eq!(finding_lines(&world, &["coverage", "--since", &tomorrow]), Vec::<String>::new());
     // Of a chain the loss is told once, however much of it is gone.
-    expire(&world, "usage-logs/airbnb/");
-    assert_eq!(found(&world, &["verify"]).iter().filter(|kind| *kind == "missing").count(), 1);
+    expire_objects(&world, "usage-logs/airbnb/");
+    assert_eq!(finding_lines(&world, &["verify"]).iter().filter(|kind| *kind == "missing").count(), 1);
 }
 
 #[test]
 fn what_doctor_leaves_may_expire() {
-    let world = deployed();
+    let world = deployed_world();
     assert!(world.server.put(BUCKET, "usage-logs/airbnb/_config-backup-doctor", b"x", &[]).is_ok());
     assert!(world.server.put(BUCKET, "terragrunt/airbnb/_config-backup-doctor", b"x", &[]).is_ok());
-    let clean = |world: &World| [found(world, &["verify"]), found(world, &["coverage"])].concat();
+    let clean = |world: &World| [finding_lines(world, &["verify"]), finding_lines(world, &["coverage"])].concat();
     assert_eq!(clean(&world), Vec::<String>::new());
     for place in ["usage-logs", "terragrunt"] {
-        expire(&world, &format!("{place}/airbnb/_config-backup-doctor"));
+        expire_objects(&world, &format!("{place}/airbnb/_config-backup-doctor"));
     }
     assert_eq!(clean(&world), Vec::<String>::new());
 }
@@ -65,9 +65,9 @@ fn what_must_not_expire_is_missed() {
         ("terragrunt/airbnb/config.yaml", "missing", "outdated"),
         ("terragrunt/airbnb/usage-chain/", "unsealed", ""),
     ] {
-        let world = deployed();
-        expire(&world, prefix);
-        assert_eq!(found(&world, &["verify"]), [by_verify], "{prefix}");
-        assert_eq!(found(&world, &["coverage"]).concat(), by_coverage, "{prefix}");
+        let world = deployed_world();
+        expire_objects(&world, prefix);
+        assert_eq!(finding_lines(&world, &["verify"]), [by_verify], "{prefix}");
+        assert_eq!(finding_lines(&world, &["coverage"]).concat(), by_coverage, "{prefix}");
     }
 }

@@ -1,11 +1,11 @@
 //! Secrets in all shapes that a config may have them in: none of them is shown by a verb that looks back.
 
-use crate::commands::{run, version};
+use crate::commands::{put_version, run_command};
 use test_support::World;
-use test_support::s3_backend::{Kind, Site};
+use test_support::s3_backend::{S3Backend, S3ServerKind};
 
 /// A secret in some shape: the config with `SECRET` in its place, and two values of it.
-struct Shape {
+struct SecretShape {
     name: &'static str,
     config: &'static str,
     secrets: [&'static str; 2],
@@ -14,16 +14,16 @@ struct Shape {
 /// Words that nothing gives away but the keys that they stand under.
 const WORDS: [&str; 2] = ["canary-one", "canary-two"];
 
-const fn by_key(name: &'static str, config: &'static str) -> Shape {
-    Shape { name, config, secrets: WORDS }
+const fn by_key(name: &'static str, config: &'static str) -> SecretShape {
+    SecretShape { name, config, secrets: WORDS }
 }
 
-const fn by_itself(name: &'static str, config: &'static str, secrets: [&'static str; 2]) -> Shape {
-    Shape { name, config, secrets }
+const fn by_itself(name: &'static str, config: &'static str, secrets: [&'static str; 2]) -> SecretShape {
+    SecretShape { name, config, secrets }
 }
 
 /// The Base64 is by `printf … | base64`; keys and tokens are made up in the forms that their issuers document.
-const SHAPES: [Shape; 40] = [
+const SHAPES: [SecretShape; 40] = [
     by_key("under a plain name", "mongodb:\n  password: SECRET\n"),
     by_key("in double quotes", "mongodb:\n  admin_password: \"SECRET\"\n"),
     by_key("in single quotes", "mongodb:\n  adminPassword: 'SECRET'\n"),
@@ -83,23 +83,23 @@ const SHAPES: [Shape; 40] = [
 ];
 
 /// The config of a shape with one of its secrets.
-fn config(shape: &Shape, number: usize) -> String {
+fn config_with_secret(shape: &SecretShape, number: usize) -> String {
     shape.config.replace("SECRET", shape.secrets[number])
 }
 
 /// A bucket with both configs of a shape: after the first comes one without all that the secret stands in.
-fn site_of(shape: &Shape) -> Site {
-    let site = Site::new(Kind::Embedded);
-    version(&site, "2026-10-01T08:00:00Z", &config(shape, 0));
-    version(&site, "2026-10-02T08:00:00Z", &config(shape, 1));
-    version(&site, "2026-10-03T08:00:00Z", "name: x\n");
+fn backend_with_versions(shape: &SecretShape) -> S3Backend {
+    let site = S3Backend::new(S3ServerKind::Embedded);
+    put_version(&site, "2026-10-01T08:00:00Z", &config_with_secret(shape, 0));
+    put_version(&site, "2026-10-02T08:00:00Z", &config_with_secret(shape, 1));
+    put_version(&site, "2026-10-03T08:00:00Z", "name: x\n");
     site
 }
 
 /// What `diff` says about some of the versions of the bucket, by their days.
-fn said(world: &World, pairs: &[[&str; 2]], more: &[&str]) -> String {
+fn all_outputs(world: &World, pairs: &[[&str; 2]], more: &[&str]) -> String {
     let one = |pair: &[&str; 2]| {
-        let (code, output, messages) = run(world, &[&["diff", "acme"], &pair[..], more].concat());
+        let (code, output, messages) = run_command(world, &[&["diff", "acme"], &pair[..], more].concat());
         assert!(code == Some(0) && output.starts_with("--- "), "{output}{messages}");
         output + &messages
     };
@@ -107,7 +107,7 @@ fn said(world: &World, pairs: &[[&str; 2]], more: &[&str]) -> String {
 }
 
 /// The first secret of a shape that stands in a text.
-fn leak(shape: &Shape, said: &str) -> Option<&'static str> {
+fn find_leak(shape: &SecretShape, said: &str) -> Option<&'static str> {
     shape.secrets.into_iter().find(|secret| said.contains(secret))
 }
 
@@ -115,12 +115,12 @@ fn leak(shape: &Shape, said: &str) -> Option<&'static str> {
 fn nothing_is_shown(mode: &[&str]) {
     const DAYS: [&str; 3] = ["2026-10-01", "2026-10-02", "2026-10-03"];
     for shape in &SHAPES {
-        let site = site_of(shape);
-        let masked = said(&site.world, &[[DAYS[0], DAYS[1]], [DAYS[1], DAYS[2]]], mode);
-        assert_eq!(leak(shape, &masked), None, "{}: {masked}", shape.name);
+        let site = backend_with_versions(shape);
+        let masked = all_outputs(&site.world, &[[DAYS[0], DAYS[1]], [DAYS[1], DAYS[2]]], mode);
+        assert_eq!(find_leak(shape, &masked), None, "{}: {masked}", shape.name);
         // The control, a helper that shows secrets: the same search finds them.
-        let clear = said(&site.world, &[[DAYS[0], DAYS[1]]], &[mode, &["--show-secrets"]].concat());
-        assert!(leak(shape, &clear).is_some(), "{}: {clear}", shape.name);
+        let clear = all_outputs(&site.world, &[[DAYS[0], DAYS[1]]], &[mode, &["--show-secrets"]].concat());
+        assert!(find_leak(shape, &clear).is_some(), "{}: {clear}", shape.name);
         assert!(clear.ends_with("config-backup: WARNING: secrets are shown in clear\n"));
     }
 }
@@ -138,7 +138,7 @@ fn no_shape_of_a_secret_is_shown_in_the_lines_unless_it_is_asked_for() {
 #[test]
 fn a_history_shows_no_shape_of_a_secret_at_all() {
     for shape in &SHAPES {
-        let (code, output, messages) = run(&site_of(shape).world, &["history", "acme"]);
-        assert_eq!((code, leak(shape, &output), messages.as_str()), (Some(0), None, ""), "{}: {output}", shape.name);
+        let (code, output, messages) = run_command(&backend_with_versions(shape).world, &["history", "acme"]);
+        assert_eq!((code, find_leak(shape, &output), messages.as_str()), (Some(0), None, ""), "{}: {output}", shape.name);
     }
 }

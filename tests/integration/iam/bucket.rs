@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use embedded_aws::{Asked, Policies};
 
-use crate::iam::enforced::{assert_denied, deployments_go_well, govern, printed};
-use test_support::s3_client::Hand;
-use test_support::{BUCKET, CONFIG, JOHN, World};
+use crate::iam::enforced::{assert_denied, deployments_go_well, enforce_policies, print_policy};
+use test_support::s3_client::S3TestClient;
+use test_support::{BUCKET, CONFIG, JOHN_ARN, World};
 
 #[test]
 fn the_buckets_policy_holds_whoever_may_do_all() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
-    let record = world.records().remove(0).0;
+    let record = world.usage_records().remove(0).0;
     let version = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/").remove(0);
     let (config, lock, state) = (
         "terragrunt/airbnb/config.yaml",
@@ -21,9 +21,9 @@ fn the_buckets_policy_holds_whoever_may_do_all() {
     );
     let all = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
     for arguments in [&["bucket"][..], &["bucket", "--customer", "airbnb"]] {
-        let policy = printed(&world, arguments);
-        govern(&world, all, Some(&policy));
-        let hand = Hand::new(&world.server.endpoint());
+        let policy = print_policy(&world, arguments);
+        enforce_policies(&world, all, Some(&policy));
+        let hand = S3TestClient::new(&world.server.endpoint());
         for key in [record.as_str(), &version, config] {
             assert_denied(hand.try_delete(key, false));
             assert_denied(hand.try_delete(key, true));
@@ -45,16 +45,16 @@ fn the_buckets_policy_holds_whoever_may_do_all() {
         }
     }
     world.server.govern(&Policies::default()).expect("no policies");
-    assert_eq!(Hand::new(&world.server.endpoint()).try_delete(&record, false), Ok(()), "it was the policy");
+    assert_eq!(S3TestClient::new(&world.server.endpoint()).try_delete(&record, false), Ok(()), "it was the policy");
 }
 
 #[test]
 fn neither_are_versions_deleted_of_a_bucket_that_keeps_them() {
     let world = World::new();
-    let policies = Policies { bucket: Some(printed(&world, &["bucket"])), tls: true, ..Policies::default() };
+    let policies = Policies { bucket: Some(print_policy(&world, &["bucket"])), tls: true, ..Policies::default() };
     let may = |key: &str| {
         let asked = Asked { action: "s3:DeleteObjectVersion".to_owned(), resource: format!("{BUCKET}/{key}"), says: Vec::new() };
-        policies.allow("AKIADEFAULT", JOHN, &asked).expect("an answer")
+        policies.allow("AKIADEFAULT", JOHN_ARN, &asked).expect("an answer")
     };
     assert!(!may("usage-logs/airbnb/x.json") && !may("terragrunt/airbnb/config.yaml") && !may("terragrunt/airbnb/config-history/x.yaml"));
     assert!(may("terragrunt/airbnb/eks-cluster/terraform.tfstate"));
@@ -63,12 +63,12 @@ fn neither_are_versions_deleted_of_a_bucket_that_keeps_them() {
 #[test]
 fn uploads_in_parts_may_begin_but_end_only_where_nothing_is() {
     let world = World::new();
-    let policies = Policies { bucket: Some(printed(&world, &["bucket"])), tls: true, ..Policies::default() };
+    let policies = Policies { bucket: Some(print_policy(&world, &["bucket"])), tls: true, ..Policies::default() };
     // As the User Guide has it, "Enforce conditional writes": the parts carry no condition, and create no object.
     let put = |says: &[(&'static str, &str)]| {
         let says = says.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
         let asked = Asked { action: "s3:PutObject".to_owned(), resource: format!("{BUCKET}/usage-logs/airbnb/x.json"), says };
-        policies.allow("AKIADEFAULT", JOHN, &asked).expect("an answer")
+        policies.allow("AKIADEFAULT", JOHN_ARN, &asked).expect("an answer")
     };
     let creates = ("s3:ObjectCreationOperation", "true");
     assert!(put(&[("s3:ObjectCreationOperation", "false")]), "a part");
@@ -81,7 +81,7 @@ fn uploads_in_parts_may_begin_but_end_only_where_nothing_is() {
 fn principals_of_other_accounts_may_write_as_writers_do() {
     let world = World::new();
     let jane = "arn:aws:iam::210987654321:user/jane";
-    let policies = Policies { bucket: Some(printed(&world, &["bucket", "--principal", jane])), tls: true, ..Policies::default() };
+    let policies = Policies { bucket: Some(print_policy(&world, &["bucket", "--principal", jane])), tls: true, ..Policies::default() };
     let nothing = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:*", "Resource": "*"}]}"#;
     let policies = Policies { identities: BTreeMap::from([("AKIA".to_owned(), nothing.to_owned())]), ..policies };
     let may = |arn: &str, action: &str, key: &str| {

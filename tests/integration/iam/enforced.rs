@@ -6,21 +6,21 @@ use std::collections::BTreeMap;
 use embedded_aws::{Asked, Policies};
 use serde_json::Value;
 
-use crate::commands::{answer, assert_refused, run_as};
-use crate::compact::command::{compact, compacted};
-use test_support::s3_client::Hand;
-use test_support::terraform_steps::Unit;
-use test_support::{BUCKET, CONFIG, JOHN, World, nobody_there, text};
+use crate::commands::{assert_refused, command_answer, run_command_as};
+use crate::compact::command::{compact_successfully, run_compact};
+use test_support::s3_client::S3TestClient;
+use test_support::terraform_steps::CustomerUnit;
+use test_support::{BUCKET, CONFIG, JOHN_ARN, World, refused_endpoint, to_text};
 
 /// What `iam` prints.
-pub(crate) fn printed(world: &World, arguments: &[&str]) -> String {
-    let output = world.helper(&["iam"]).args(arguments).output().expect("it starts");
-    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
-    text(&output.stdout)
+pub(crate) fn print_policy(world: &World, arguments: &[&str]) -> String {
+    let output = world.helper_command(&["iam"]).args(arguments).output().expect("it starts");
+    assert_eq!((output.status.code(), to_text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
+    to_text(&output.stdout)
 }
 
 /// Has John live with a policy, and everybody with that of the bucket.
-pub(crate) fn govern(world: &World, john: &str, bucket: Option<&str>) {
+pub(crate) fn enforce_policies(world: &World, john: &str, bucket: Option<&str>) {
     let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), john.to_owned())]);
     world.server.govern(&Policies { identities, bucket: bucket.map(str::to_owned), tls: true }).expect("policies");
 }
@@ -33,23 +33,23 @@ pub(crate) fn assert_denied(result: Result<(), String>) {
 
 /// Two deployments with a change between them, one that comes late, and a report.
 pub(crate) fn deployments_go_well(world: &mut World) -> Result<(), String> {
-    let mut unit = Unit::new(world);
-    let deploy = |world: &World, unit: &mut Unit| {
+    let mut unit = CustomerUnit::new(world);
+    let deploy = |world: &World, unit: &mut CustomerUnit| {
         let done = unit.deploy(world);
         if done.answer["status"] == "ok" { Ok(()) } else { Err(done.message().to_owned()) }
     };
     deploy(world, &mut unit)?;
-    unit.write(CONFIG.replace("M30", "M40"));
+    unit.write_config(CONFIG.replace("M30", "M40"));
     deploy(world, &mut unit)?;
-    world.set_endpoint(&nobody_there());
-    unit.write(CONFIG.replace("M30", "M50"));
-    unit.deploy(world).warning();
-    world.heal();
-    let replayed = world.helper(&["replay"]).output().expect("replay");
-    if !text(&replayed.stdout).starts_with("2 sent, 0 left") {
-        return Err(text(&replayed.stdout));
+    world.set_endpoint(&refused_endpoint());
+    unit.write_config(CONFIG.replace("M30", "M50"));
+    unit.deploy(world).expect_warning();
+    world.restore_endpoints();
+    let replayed = world.helper_command(&["replay"]).output().expect("replay");
+    if !to_text(&replayed.stdout).starts_with("2 sent, 0 left") {
+        return Err(to_text(&replayed.stdout));
     }
-    let (code, csv, messages) = run_as(world, "default", &["report", "airbnb"]);
+    let (code, csv, messages) = run_command_as(world, "default", &["report", "airbnb"]);
     if code == Some(0) && csv.lines().count() > 1 && messages.is_empty() { Ok(()) } else { Err(messages) }
 }
 
@@ -58,19 +58,19 @@ fn with_an_archive(world: &World) {
     let key = "usage-logs/airbnb/2026-01-02_030405.json";
     let record = b"{\"customer\":\"airbnb\",\"user\":\"arn:aws:iam::123456789012:user/jane\",\"timestamp\":\"2026-01-02T03:04:05Z\"}\n";
     world.server.put(BUCKET, key, record, &[]).expect("a record");
-    compacted(world, &[]);
-    Hand::new(&world.server.endpoint()).delete(key);
+    compact_successfully(world, &[]);
+    S3TestClient::new(&world.server.endpoint()).delete(key);
 }
 
 #[test]
 fn who_has_the_writers_policy_deploys_and_the_bucket_has_its_own() {
     let mut world = World::new();
-    let bucket = printed(&world, &["bucket"]);
+    let bucket = print_policy(&world, &["bucket"]);
     for arguments in [&["writer"][..], &["writer", "--customer", "airbnb", "--account", "123456789012"]] {
-        govern(&world, &printed(&world, arguments), Some(&bucket));
+        enforce_policies(&world, &print_policy(&world, arguments), Some(&bucket));
         deployments_go_well(&mut world).unwrap_or_else(|why| panic!("{arguments:?}: {why}"));
     }
-    govern(&world, &printed(&world, &["writer", "--account", "210987654321"]), Some(&bucket));
+    enforce_policies(&world, &print_policy(&world, &["writer", "--account", "210987654321"]), Some(&bucket));
     deployments_go_well(&mut world).expect_err("the bucket is of another account");
 }
 
@@ -87,19 +87,19 @@ fn a_writer_of_a_customer_with_an_odd_name_deploys_and_reports() {
             &[],
         )
         .expect("a record");
-    govern(&world, &printed(&world, &["writer", "--customer", "Foo Bar"]), Some(&printed(&world, &["bucket"])));
-    let mut unit = Unit::new(&world);
-    unit.set("customer_name", "Foo Bar");
-    unit.deploy(&world).went_well();
-    let csv = answer(&world, &["report", "Foo Bar"]);
+    enforce_policies(&world, &print_policy(&world, &["writer", "--customer", "Foo Bar"]), Some(&print_policy(&world, &["bucket"])));
+    let mut unit = CustomerUnit::new(&world);
+    unit.set_variable("customer_name", "Foo Bar");
+    unit.deploy(&world).expect_success();
+    let csv = command_answer(&world, &["report", "Foo Bar"]);
     assert!(csv.lines().count() == 3 && csv.contains("2026-01-02,Foo Bar,"), "{csv}");
-    let hand = Hand::new(&world.server.endpoint());
+    let hand = S3TestClient::new(&world.server.endpoint());
     assert_denied(hand.try_put_once("usage-logs/Foo Bar/x.json", "{}"));
     assert_eq!(hand.try_put("terragrunt/Foo Bar/eks-cluster/terraform.tfstate", "{}"), Ok(()));
 }
 
 /// Each policy that lacks one string of one list, or one statement, of `policy`.
-fn narrower(policy: &str) -> Vec<(String, String)> {
+fn narrower_policies(policy: &str) -> Vec<(String, String)> {
     let policy: Value = serde_json::from_str(policy).expect("JSON");
     let statements = policy["Statement"].as_array().expect("statements").len();
     let mut all = Vec::new();
@@ -121,13 +121,13 @@ fn narrower(policy: &str) -> Vec<(String, String)> {
 
 #[test]
 fn nothing_of_the_writers_policy_is_spare() {
-    let policy = printed(&World::new(), &["writer", "--customer", "airbnb"]);
-    let narrower = narrower(&policy);
+    let policy = print_policy(&World::new(), &["writer", "--customer", "airbnb"]);
+    let narrower = narrower_policies(&policy);
     assert_eq!(narrower.len(), 3 + 2 + 2 + 3, "statements, actions, resources, prefixes");
     for (gone, policy) in narrower {
         let mut world = World::new();
         with_an_archive(&world);
-        govern(&world, &policy, None);
+        enforce_policies(&world, &policy, None);
         assert!(deployments_go_well(&mut world).is_err(), "it went well without {gone}");
     }
 }
@@ -136,13 +136,13 @@ fn nothing_of_the_writers_policy_is_spare() {
 fn a_writer_of_one_customer_has_nothing_of_another_and_deletes_nothing() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
-    let hand = Hand::new(&world.server.endpoint());
-    let (record, config) = (world.records().remove(0).0, "terragrunt/airbnb/config.yaml");
+    let hand = S3TestClient::new(&world.server.endpoint());
+    let (record, config) = (world.usage_records().remove(0).0, "terragrunt/airbnb/config.yaml");
     let others = ["usage-logs/acme/x.json", "terragrunt/acme/config.yaml", "terragrunt/airbnb-2/config.yaml", "usage-logs/airbnb-2/x.json"];
     for key in others {
         hand.put(key, "of another");
     }
-    govern(&world, &printed(&world, &["writer", "--customer", "airbnb"]), None);
+    enforce_policies(&world, &print_policy(&world, &["writer", "--customer", "airbnb"]), None);
     for key in others {
         assert_denied(hand.try_get(key));
         assert_denied(hand.try_put(key, "mine"));
@@ -159,19 +159,19 @@ fn a_writer_of_one_customer_has_nothing_of_another_and_deletes_nothing() {
     assert_eq!(hand.try_list(Some("usage-logs/airbnb/")), Ok(()));
     assert!(hand.try_get("terragrunt/airbnb/gone").is_err_and(|why| why.contains("NoSuchKey")));
     // As the deployment tells it.
-    let mut unit = Unit::in_folder(&world, "acme");
-    unit.set("customer_name", "acme");
-    assert!(unit.deploy(&world).warning().contains("access denied"));
+    let mut unit = CustomerUnit::in_folder(&world, "acme");
+    unit.set_variable("customer_name", "acme");
+    assert!(unit.deploy(&world).expect_warning().contains("access denied"));
 }
 
 #[test]
 fn who_may_take_lock_files_away_deletes_nothing_else() {
     let world = World::new();
-    let hand = Hand::new(&world.server.endpoint());
+    let hand = S3TestClient::new(&world.server.endpoint());
     let state = "terragrunt/airbnb/eks-cluster/terraform.tfstate";
     let (own, of_another) = (format!("{state}.tflock"), format!("{state}.tflock").replace("airbnb", "acme"));
     for arguments in [&["writer", "--lock-files"][..], &["writer", "--lock-files", "--customer", "airbnb"]] {
-        govern(&world, &printed(&world, arguments), Some(&printed(&world, &["bucket"])));
+        enforce_policies(&world, &print_policy(&world, arguments), Some(&print_policy(&world, &["bucket"])));
         assert_eq!(hand.try_put_once(&own, "{}").and_then(|()| hand.try_delete(&own, false)), Ok(()));
         for key in ["usage-logs/airbnb/x.json", "terragrunt/airbnb/config.yaml", state, "usage-logs/airbnb/x.tflock"] {
             assert_denied(hand.try_delete(key, false));
@@ -181,7 +181,7 @@ fn who_may_take_lock_files_away_deletes_nothing_else() {
 }
 
 /// How many of the verbs that look back somebody with a policy can use. What `coverage` and `verify` find is no failure.
-fn looks_back(world: &World, customer: &str) -> usize {
+fn run_read_commands(world: &World, customer: &str) -> usize {
     let verbs: [&[&str]; ALL_VERBS] = [
         &["report", customer],
         &["history", customer],
@@ -191,7 +191,7 @@ fn looks_back(world: &World, customer: &str) -> usize {
         &["verify", customer],
     ];
     let goes_well = |verb: &&&[&str]| {
-        let (code, _, messages) = run_as(world, "default", verb);
+        let (code, _, messages) = run_command_as(world, "default", verb);
         matches!(code, Some(0 | 7)) && !messages.contains("left out the archive")
     };
     verbs.iter().filter(goes_well).count()
@@ -204,27 +204,27 @@ const ALL_VERBS: usize = 6;
 fn who_has_the_readers_policy_looks_back_and_writes_nothing() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
-    let hand = Hand::new(&world.server.endpoint());
+    let hand = S3TestClient::new(&world.server.endpoint());
     // Of the earlier module, under the name as it is.
     hand.put("terragrunt/Foo Bar/config.yaml", CONFIG);
     hand.put("usage-logs/Foo Bar/d188280766a258ccc135ef480b49230c.json", "{\"customer\":\"Foo Bar\"}\n");
     hand.put("terragrunt/airbnb/eks-cluster/terraform.tfstate", "{}");
     for customer in ["airbnb", "Foo Bar"] {
-        govern(&world, &printed(&world, &["reader"]), None);
-        assert_eq!(looks_back(&world, customer), ALL_VERBS, "{customer}");
-        let policy = printed(&world, &["reader", "--customer", customer]);
-        govern(&world, &policy, None);
-        assert_eq!(looks_back(&world, customer), ALL_VERBS, "{customer}");
+        enforce_policies(&world, &print_policy(&world, &["reader"]), None);
+        assert_eq!(run_read_commands(&world, customer), ALL_VERBS, "{customer}");
+        let policy = print_policy(&world, &["reader", "--customer", customer]);
+        enforce_policies(&world, &policy, None);
+        assert_eq!(run_read_commands(&world, customer), ALL_VERBS, "{customer}");
     }
-    govern(&world, &printed(&world, &["reader", "--customer", "airbnb"]), None);
-    assert_eq!(looks_back(&world, "Foo Bar"), 0);
+    enforce_policies(&world, &print_policy(&world, &["reader", "--customer", "airbnb"]), None);
+    assert_eq!(run_read_commands(&world, "Foo Bar"), 0);
     assert_denied(hand.try_get("terragrunt/airbnb/eks-cluster/terraform.tfstate"));
     assert_denied(hand.try_put_once("usage-logs/airbnb/2026-11-24_000000.json", "{}"));
     assert_denied(hand.try_put("terragrunt/airbnb/config.yaml", "mine"));
     assert_denied(hand.try_delete("terragrunt/airbnb/config.yaml", false));
     assert_denied(hand.try_list(None));
-    let unit = Unit::in_folder(&world, "by a reader");
-    assert!(unit.deploy(&world).warning().contains("s3:PutObject"));
+    let unit = CustomerUnit::in_folder(&world, "by a reader");
+    assert!(unit.deploy(&world).expect_warning().contains("s3:PutObject"));
 }
 
 #[test]
@@ -234,12 +234,12 @@ fn nothing_of_the_readers_policy_is_spare() {
     // Without a copy, as the earlier module left it.
     world.server.put(BUCKET, "terragrunt/airbnb/config.yaml", b"a: 1\n", &[]).expect("an object");
     with_an_archive(&world);
-    let narrower = narrower(&printed(&world, &["reader", "--customer", "airbnb"]));
+    let narrower = narrower_policies(&print_policy(&world, &["reader", "--customer", "airbnb"]));
     assert_eq!(narrower.len(), 2 + 5 + 3, "statements, resources, prefixes");
     for (gone, policy) in narrower {
-        govern(&world, &policy, None);
+        enforce_policies(&world, &policy, None);
         world.move_to(&format!("home without {gone}").replace('/', " "));
-        assert!(looks_back(&world, "airbnb") < ALL_VERBS, "all went well without {gone}");
+        assert!(run_read_commands(&world, "airbnb") < ALL_VERBS, "all went well without {gone}");
     }
 }
 
@@ -247,20 +247,20 @@ fn nothing_of_the_readers_policy_is_spare() {
 fn who_has_the_compactors_policy_archives_and_nothing_of_it_is_spare() {
     let world = World::new();
     with_an_archive(&world);
-    let hand = Hand::new(&world.server.endpoint());
-    let bucket = printed(&world, &["bucket"]);
-    let policy = printed(&world, &["compactor", "--customer", "airbnb"]);
-    let narrower = narrower(&policy);
+    let hand = S3TestClient::new(&world.server.endpoint());
+    let bucket = print_policy(&world, &["bucket"]);
+    let policy = print_policy(&world, &["compactor", "--customer", "airbnb"]);
+    let narrower = narrower_policies(&policy);
     assert_eq!(narrower.len(), 3 + 2 + 2, "statements, resources, prefixes");
     let all = narrower.iter().map(|(gone, policy)| (gone.as_str(), policy.as_str(), false)).chain([("nothing", policy.as_str(), true)]);
     for (number, (gone, policy, suffices)) in all.enumerate() {
         let record = format!("usage-logs/airbnb/2026-02-02_03040{number}.json");
         world.server.put(BUCKET, &record, b"{\"customer\":\"airbnb\"}\n", &[]).expect("a record");
-        govern(&world, policy, Some(&bucket));
-        assert_eq!(compact(&world, &["airbnb"]).status.success(), suffices, "without {gone}");
+        enforce_policies(&world, policy, Some(&bucket));
+        assert_eq!(run_compact(&world, &["airbnb"]).status.success(), suffices, "without {gone}");
     }
-    assert!(!compact(&world, &[]).status.success(), "of all customers");
-    let part = hand.keys("usage-logs-archive/airbnb/").remove(0);
+    assert!(!run_compact(&world, &[]).status.success(), "of all customers");
+    let part = hand.list_keys("usage-logs-archive/airbnb/").remove(0);
     assert_denied(hand.try_put(&part, "over it"));
     assert_denied(hand.try_delete(&part, false));
     assert_denied(hand.try_put_once("usage-logs/airbnb/2026-02-02_040000.json", "{}"));
@@ -271,13 +271,13 @@ fn who_has_the_compactors_policy_archives_and_nothing_of_it_is_spare() {
 fn versions_of_configs_are_read_by_who_may_and_by_no_other_reader() {
     let world = World::new();
     let of = |arguments: &[&str]| Policies {
-        identities: BTreeMap::from([("AKIADEFAULT".to_owned(), printed(&world, arguments))]),
+        identities: BTreeMap::from([("AKIADEFAULT".to_owned(), print_policy(&world, arguments))]),
         tls: true,
         ..Policies::default()
     };
     let may = |policies: &Policies, action: &str, resource: String, prefix: Option<&str>| {
         let says = prefix.map(|prefix| ("s3:prefix", prefix.to_owned())).into_iter().collect();
-        policies.allow("AKIADEFAULT", JOHN, &Asked { action: format!("s3:{action}"), resource, says }).expect("an answer")
+        policies.allow("AKIADEFAULT", JOHN_ARN, &Asked { action: format!("s3:{action}"), resource, says }).expect("an answer")
     };
     let get = |policies: &Policies, key: &str| may(policies, "GetObjectVersion", format!("{BUCKET}/{key}"), None);
     let list = |policies: &Policies, prefix| may(policies, "ListBucketVersions", BUCKET.to_owned(), prefix);
@@ -298,11 +298,11 @@ fn who_may_read_records_only_sees_who_deployed_and_no_config() {
     deployments_go_well(&mut world).expect("a deployment");
     let version = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/").remove(0);
     for arguments in [&["reader", "--records-only"][..], &["reader", "--records-only", "--customer", "airbnb"]] {
-        govern(&world, &printed(&world, arguments), None);
-        let csv = answer(&world, &["report", "airbnb"]);
-        assert!(csv.contains(JOHN.rsplit_once('/').expect("a name").1), "{csv}");
-        assert_refused(run_as(&world, "default", &["history", "airbnb"]), 5, "s3:ListBucket");
-        let hand = Hand::new(&world.server.endpoint());
+        enforce_policies(&world, &print_policy(&world, arguments), None);
+        let csv = command_answer(&world, &["report", "airbnb"]);
+        assert!(csv.contains(JOHN_ARN.rsplit_once('/').expect("a name").1), "{csv}");
+        assert_refused(run_command_as(&world, "default", &["history", "airbnb"]), 5, "s3:ListBucket");
+        let hand = S3TestClient::new(&world.server.endpoint());
         for key in ["terragrunt/airbnb/config.yaml", &version] {
             assert_denied(hand.try_get(key));
         }

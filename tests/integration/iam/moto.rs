@@ -6,12 +6,12 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
-use crate::commands::run_as;
-use crate::iam::enforced::{assert_denied, printed};
-use test_support::s3_client::Hand;
-use test_support::s3_servers::Moto;
-use test_support::terraform_steps::Unit;
-use test_support::{CONFIG, World, feed, project, text};
+use crate::commands::run_command_as;
+use crate::iam::enforced::{assert_denied, print_policy};
+use test_support::s3_client::S3TestClient;
+use test_support::s3_servers::MotoServer;
+use test_support::terraform_steps::CustomerUnit;
+use test_support::{CONFIG, World, project_dir, run_with_input, to_text};
 
 /// Makes a user for each policy, with keys and the bucket's policy if there is one; from then on IAM is asked.
 const SETUP: &str = r#"
@@ -35,60 +35,65 @@ print(json.dumps(keys))
 "#;
 
 /// A world on moto, with a user and a profile for each of these policies; and those users' own hands.
-fn users<const N: usize>(world: &mut World, moto: &Moto, users: [(&str, String); N], bucket: Option<&str>) -> [Hand; N] {
+fn create_users<const N: usize>(
+    world: &mut World,
+    moto: &MotoServer,
+    users: [(&str, String); N],
+    bucket: Option<&str>,
+) -> [S3TestClient; N] {
     let asked = serde_json::json!({"users": users.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(), "bucket": bucket});
     let mut python = world.command("python3");
-    python.args(["-c", SETUP]).arg(project().join(".tools/lib/moto")).arg(&moto.endpoint);
-    let done = feed(python, asked.to_string().as_bytes());
-    assert!(done.status.success(), "{}", text(&done.stderr));
+    python.args(["-c", SETUP]).arg(project_dir().join(".tools/lib/moto")).arg(&moto.endpoint);
+    let done = run_with_input(python, asked.to_string().as_bytes());
+    assert!(done.status.success(), "{}", to_text(&done.stderr));
     let keys: Value = serde_json::from_slice(&done.stdout).expect("JSON");
     let mut profiles = fs::OpenOptions::new().append(true).open(world.home().join(".aws/credentials")).expect("profiles");
     world.set_endpoint(&moto.endpoint);
     users.map(|(name, _)| {
         let [id, secret] = [0, 1].map(|place| keys[name][place].as_str().expect("a key"));
         writeln!(profiles, "[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n").expect("a profile");
-        Hand::of(&moto.endpoint, id, secret)
+        S3TestClient::with_credentials(&moto.endpoint, id, secret)
     })
 }
 
-fn exit_of(world: &World, user: &str, arguments: &[&str]) -> Option<i32> {
-    run_as(world, user, arguments).0
+fn exit_code_as(world: &World, user: &str, arguments: &[&str]) -> Option<i32> {
+    run_command_as(world, user, arguments).0
 }
 
 #[test]
 fn the_printed_policies_let_each_do_their_work_and_no_more() {
     let mut world = World::new();
-    let moto = Moto::start(&world);
+    let moto = MotoServer::start(&world);
     // Names of their own: moto reads this machine's profiles, too, and takes no name twice.
     let policies = [
-        ("deployer", printed(&world, &["writer", "--customer", "airbnb", "--account", "123456789012"])),
-        ("everybodys", printed(&world, &["writer"])),
-        ("lead", printed(&world, &["reader", "--customer", "airbnb"])),
-        ("auditor", printed(&world, &["reader", "--records-only"])),
+        ("deployer", print_policy(&world, &["writer", "--customer", "airbnb", "--account", "123456789012"])),
+        ("everybodys", print_policy(&world, &["writer"])),
+        ("lead", print_policy(&world, &["reader", "--customer", "airbnb"])),
+        ("auditor", print_policy(&world, &["reader", "--records-only"])),
     ];
-    let [writer, everybodys, reader, auditor] = users(&mut world, &moto, policies, None);
+    let [writer, everybodys, reader, auditor] = create_users(&mut world, &moto, policies, None);
 
-    let mut unit = Unit::new(&world);
-    unit.set("aws_profile", "deployer");
-    unit.deploy(&world).went_well();
-    unit.write(CONFIG.replace("M30", "M40"));
-    unit.deploy(&world).went_well();
-    let mut other = Unit::in_folder(&world, "acme");
-    other.set("customer_name", "acme");
-    other.set("aws_profile", "deployer");
+    let mut unit = CustomerUnit::new(&world);
+    unit.set_variable("aws_profile", "deployer");
+    unit.deploy(&world).expect_success();
+    unit.write_config(CONFIG.replace("M30", "M40"));
+    unit.deploy(&world).expect_success();
+    let mut other = CustomerUnit::in_folder(&world, "acme");
+    other.set_variable("customer_name", "acme");
+    other.set_variable("aws_profile", "deployer");
     let denied = other.deploy(&world);
-    assert!(denied.warning().contains("access denied"), "{denied:?}");
+    assert!(denied.expect_warning().contains("access denied"), "{denied:?}");
     // What that deployment kept goes out with the next of somebody who may.
-    other.set("aws_profile", "everybodys");
+    other.set_variable("aws_profile", "everybodys");
     other.deploy(&world);
 
     let verbs: [&[&str]; 3] = [&["report", "airbnb"], &["history", "airbnb"], &["restore", "airbnb", "--stdout"]];
     for (user, codes) in [("lead", [Some(0); 3]), ("everybodys", [Some(0); 3]), ("auditor", [Some(0), Some(5), Some(5)])] {
-        assert_eq!(verbs.map(|verb| exit_of(&world, user, verb)), codes, "{user}");
+        assert_eq!(verbs.map(|verb| exit_code_as(&world, user, verb)), codes, "{user}");
     }
-    assert_eq!(exit_of(&world, "lead", &["history", "acme"]), Some(5));
+    assert_eq!(exit_code_as(&world, "lead", &["history", "acme"]), Some(5));
 
-    let (config, record) = ("terragrunt/airbnb/config.yaml", reader.keys("usage-logs/airbnb/").remove(0));
+    let (config, record) = ("terragrunt/airbnb/config.yaml", reader.list_keys("usage-logs/airbnb/").remove(0));
     for hand in [&writer, &everybodys, &reader, &auditor] {
         assert_denied(hand.try_delete(config, false));
         assert_denied(hand.try_delete(&record, true));
@@ -107,20 +112,20 @@ fn the_printed_policies_let_each_do_their_work_and_no_more() {
 #[test]
 fn what_the_bucket_keeps_is_not_deleted_by_whoever_may_do_all() {
     let mut world = World::new();
-    let moto = Moto::start(&world);
+    let moto = MotoServer::start(&world);
     // Without its conditions moto would take each of the other statements for all requests.
-    let mut policy: Value = serde_json::from_str(&printed(&world, &["bucket"])).expect("JSON");
+    let mut policy: Value = serde_json::from_str(&print_policy(&world, &["bucket"])).expect("JSON");
     policy["Statement"].as_array_mut().expect("statements").retain(|it| it.get("Condition").is_none());
     assert_eq!(policy["Statement"].as_array().map(Vec::len), Some(1));
     let all = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
-    let [hand] = users(&mut world, &moto, [("administrator", all.to_owned())], Some(&policy.to_string()));
+    let [hand] = create_users(&mut world, &moto, [("administrator", all.to_owned())], Some(&policy.to_string()));
     let ours = ["usage-logs/airbnb/x.json", "terragrunt/airbnb/config.yaml", "terragrunt/airbnb/config-history/x.yaml"];
     let lock = "terragrunt/airbnb/eks-cluster/terraform.tfstate.tflock";
     for key in ours.iter().chain([&lock]) {
         hand.put(key, "{}");
         let _ = (hand.try_delete(key, false), hand.try_delete(key, true));
     }
-    let mut kept = hand.keys("");
+    let mut kept = hand.list_keys("");
     kept.sort();
     assert_eq!(kept, ["terragrunt/airbnb/config-history/x.yaml", "terragrunt/airbnb/config.yaml", "usage-logs/airbnb/x.json"]);
 }

@@ -5,20 +5,20 @@ use std::fs;
 
 use serde_json::Value;
 
-use test_support::{World, nobody_there, project, text};
+use test_support::{World, project_dir, refused_endpoint, to_text};
 
 /// Runs `iam` where nobody would answer: exit code, stdout and stderr.
-fn iam(arguments: &[&str]) -> (Option<i32>, String, String) {
+fn run_iam(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut world = World::new();
-    world.set_endpoint(&nobody_there());
-    let output = world.helper(&["iam"]).args(arguments).output().expect("it starts");
-    assert!(world.server.requests().is_empty() && !world.state().exists());
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
+    world.set_endpoint(&refused_endpoint());
+    let output = world.helper_command(&["iam"]).args(arguments).output().expect("it starts");
+    assert!(world.server.requests().is_empty() && !world.state_dir().exists());
+    (output.status.code(), to_text(&output.stdout), to_text(&output.stderr))
 }
 
 /// Runs `iam`, which must end well and have nothing to say beside the policy.
-fn printed(arguments: &[&str]) -> String {
-    let (code, policy, messages) = iam(arguments);
+fn print_policy(arguments: &[&str]) -> String {
+    let (code, policy, messages) = run_iam(arguments);
     assert_eq!((code, messages.as_str()), (Some(0), ""), "{arguments:?}");
     policy
 }
@@ -45,34 +45,34 @@ fn the_documents_show_the_policies_that_are_printed() {
     let shown = |text: &str| -> Vec<String> {
         text.split("```json\n").skip(1).map(|tail| tail.split_once("```").expect("an end").0.to_owned()).collect()
     };
-    let readme = fs::read_to_string(project().join("README.md")).expect("README.md");
+    let readme = fs::read_to_string(project_dir().join("README.md")).expect("README.md");
     let permissions = readme.split_once("## Permissions").expect("a chapter").1.split_once("\n## ").expect("an end").0;
     // Written more densely there.
     let value = |json: &String| serde_json::from_str::<Value>(json).expect("JSON");
-    assert_eq!(shown(permissions).iter().map(value).collect::<Vec<_>>(), [value(&printed(&["writer"]))]);
-    let page = fs::read_to_string(project().join("docs/permissions.md")).expect("docs/permissions.md");
-    assert_eq!(shown(&page), [printed(&["reader", "--customer", "airbnb"]), printed(&["bucket"])]);
+    assert_eq!(shown(permissions).iter().map(value).collect::<Vec<_>>(), [value(&print_policy(&["writer"]))]);
+    let page = fs::read_to_string(project_dir().join("docs/permissions.md")).expect("docs/permissions.md");
+    assert_eq!(shown(&page), [print_policy(&["reader", "--customer", "airbnb"]), print_policy(&["bucket"])]);
 }
 
 #[test]
 fn terraform_leaves_the_form_as_it_is_and_computes_the_same_policy() {
     let world = World::new();
     let tofu = || {
-        let mut command = world.command(project().join(".tools/bin/tofu"));
-        command.env("TF_CLI_CONFIG_FILE", project().join(".tools/tofurc")).env("CHECKPOINT_DISABLE", "1");
+        let mut command = world.command(project_dir().join(".tools/bin/tofu"));
+        command.env("TF_CLI_CONFIG_FILE", project_dir().join(".tools/tofurc")).env("CHECKPOINT_DISABLE", "1");
         command
     };
     let folder = world.path().join("policies");
     fs::create_dir(&folder).expect("a folder");
     let mut expected = Vec::new();
     for (number, arguments) in ALL.iter().enumerate() {
-        let resource = printed(&[arguments, &["--format", "terraform"][..]].concat());
+        let resource = print_policy(&[arguments, &["--format", "terraform"][..]].concat());
         assert_eq!(resource.matches("resource \"aws_").count(), 1, "{resource}");
         fs::write(folder.join(format!("{number}.tf")), &resource).expect("a file");
-        expected.push(serde_json::from_str::<Value>(&printed(arguments)).expect("JSON"));
+        expected.push(serde_json::from_str::<Value>(&print_policy(arguments)).expect("JSON"));
     }
     let formatted = tofu().args(["fmt", "-check", "-diff"]).arg(&folder).output().expect("tofu");
-    assert_eq!((formatted.status.code(), text(&formatted.stdout).as_str()), (Some(0), ""), "{}", text(&formatted.stderr));
+    assert_eq!((formatted.status.code(), to_text(&formatted.stdout).as_str()), (Some(0), ""), "{}", to_text(&formatted.stderr));
     // Without the provider of AWS: the expression of each resource as an output.
     for number in 0..ALL.len() {
         let path = folder.join(format!("{number}.tf"));
@@ -94,7 +94,7 @@ fn terraform_leaves_the_form_as_it_is_and_computes_the_same_policy() {
 
 #[test]
 fn resources_of_several_customers_do_not_share_a_name() {
-    let name = |arguments: &[&str]| printed(arguments).lines().take(2).collect::<Vec<_>>().join("\n");
+    let name = |arguments: &[&str]| print_policy(arguments).lines().take(2).collect::<Vec<_>>().join("\n");
     let of = |customer| name(&["writer", "-f", "terraform", "--customer", customer]);
     assert_eq!(of("acme.de"), "resource \"aws_iam_policy\" \"config_backup_writer_acme_de\" {\n  name = \"config-backup-writer-acme.de\"");
     assert_ne!(of("airbnb"), name(&["writer", "-f", "terraform"]));
@@ -104,17 +104,17 @@ fn resources_of_several_customers_do_not_share_a_name() {
 #[test]
 fn a_name_is_no_pattern_and_no_prefix_of_another() {
     for kind in [&["writer"][..], &["reader"], &["bucket"]] {
-        let policy = printed(&[kind, &["--customer", "a*?$c"]].concat());
+        let policy = print_policy(&[kind, &["--customer", "a*?$c"]].concat());
         let policy: Value = serde_json::from_str(&policy).expect("JSON");
         let said = policy.to_string();
         assert!(said.contains("terragrunt/a${*}${?}${$}c/") && said.contains("terragrunt/~a~2a~3f~24c/"), "{said}");
         assert!(!said.contains("a*"), "{said}");
     }
-    assert!(!printed(&["writer", "--customer", "acme"]).contains("acme*"));
+    assert!(!print_policy(&["writer", "--customer", "acme"]).contains("acme*"));
     // The segment of another customer is no earlier spelling of this one.
-    assert!(!printed(&["reader", "--customer", "~Foo~20Bar"]).contains("terragrunt/~Foo~20Bar/"));
+    assert!(!print_policy(&["reader", "--customer", "~Foo~20Bar"]).contains("terragrunt/~Foo~20Bar/"));
     // `terragrunt/a/b/` lies in the folder of `a`.
-    assert!(!printed(&["writer", "--customer", "a/b"]).contains("terragrunt/a/b"));
+    assert!(!print_policy(&["writer", "--customer", "a/b"]).contains("terragrunt/a/b"));
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn what_cannot_be_is_refused_in_one_line() {
         (&["somebody"], 2, "unrecognized subcommand"),
     ];
     for (arguments, exit, words) in refused {
-        let (code, output, messages) = iam(arguments);
+        let (code, output, messages) = run_iam(arguments);
         assert_eq!((code, output.as_str()), (Some(exit), ""), "{arguments:?}: {messages}");
         assert!(messages.contains(words) && !messages.contains('\u{1b}'), "{messages}");
         assert!(exit == 2 || messages.lines().count() == 1, "{messages}");
@@ -144,11 +144,11 @@ fn what_cannot_be_is_refused_in_one_line() {
 fn a_policy_that_aws_would_not_take_for_its_size_is_printed_with_a_warning() {
     let customers: Vec<String> = (0..60).map(|number| format!("customer-number-{number}")).collect();
     let arguments: Vec<&str> = ["writer"].into_iter().chain(customers.iter().flat_map(|it| ["--customer", it.as_str()])).collect();
-    let (code, policy, messages) = iam(&arguments);
+    let (code, policy, messages) = run_iam(&arguments);
     let size = policy.chars().filter(|c| !c.is_whitespace()).count();
     assert_eq!((code, messages.lines().count()), (Some(0), 1));
     assert!(size > 6144 && messages.contains(&format!("this has {size} characters, and AWS takes 6144 as a managed policy")), "{messages}");
-    assert_eq!(printed(&arguments[..37]).matches("customer-number-").count(), 18 * 6);
+    assert_eq!(print_policy(&arguments[..37]).matches("customer-number-").count(), 18 * 6);
 }
 
 #[test]
@@ -156,12 +156,12 @@ fn bucket_and_account_come_from_the_environment_too() {
     let mut world = World::new();
     world.set_variable("CONFIG_BACKUP_BUCKET", Some("elsewhere"));
     world.set_variable("CONFIG_BACKUP_BUCKET_OWNER", Some("210987654321"));
-    let policy = text(&world.helper(&["iam", "writer"]).output().expect("it starts").stdout);
+    let policy = to_text(&world.helper_command(&["iam", "writer"]).output().expect("it starts").stdout);
     assert!(
         policy.contains("arn:aws:s3:::elsewhere/usage-logs/*") && policy.contains("\"aws:ResourceAccount\": \"210987654321\""),
         "{policy}"
     );
     world.set_variable("CONFIG_BACKUP_BUCKET_OWNER", Some(""));
-    let policy = text(&world.helper(&["iam", "writer"]).output().expect("it starts").stdout);
+    let policy = to_text(&world.helper_command(&["iam", "writer"]).output().expect("it starts").stdout);
     assert!(policy.contains("elsewhere") && !policy.contains("aws:ResourceAccount"), "{policy}");
 }

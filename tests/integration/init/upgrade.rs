@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::init::new_folder::{customer_folder, files, init, unit};
+use crate::init::new_folder::{create_customer_folder, embedded_unit_files, read_files, run_init};
 use test_support::World;
-use test_support::oracle::digest;
+use test_support::oracle::python_digest;
 
 const LEGACY_MAIN: &str = "terraform {\n  required_providers {\n    aws = { source = \"hashicorp/aws\" }\n  }\n}\n\n\
                             resource \"aws_s3_object\" \"config_backup\" {\n  bucket = \"mongodb-arena\"\n}\n\n\
@@ -13,15 +13,15 @@ const LEGACY_MAIN: &str = "terraform {\n  required_providers {\n    aws = { sour
 
 /// A customer folder with the unit in it.
 fn with_the_unit(world: &World) -> (String, PathBuf) {
-    let folder = customer_folder(world);
+    let folder = create_customer_folder(world);
     let path = folder.to_str().expect("UTF-8").to_owned();
-    assert_eq!(init(world, &[&path]).0, Some(0));
+    assert_eq!(run_init(world, &[&path]).0, Some(0));
     (path, folder.join("config-backup"))
 }
 
 /// A customer folder whose unit's folder holds these files.
-fn with_files(world: &World, files: &[(&str, &str)]) -> (String, PathBuf) {
-    let folder = customer_folder(world);
+fn init_over_files(world: &World, files: &[(&str, &str)]) -> (String, PathBuf) {
+    let folder = create_customer_folder(world);
     fs::create_dir(folder.join("config-backup")).expect("a folder");
     for (name, content) in files {
         fs::write(folder.join("config-backup").join(name), content).expect("a file");
@@ -35,28 +35,28 @@ fn a_file_that_was_changed_is_kept_and_said_to_be() {
     let (path, unit_folder) = with_the_unit(&world);
     fs::write(unit_folder.join("outputs.tf"), "# mine\n").expect("a change");
     fs::remove_file(unit_folder.join("variables.tf")).expect("gone");
-    let (code, said) = init(&world, &[&path]);
+    let (code, said) = run_init(&world, &[&path]);
     assert_eq!(code, Some(0));
     assert!(said.contains("kept config-backup/outputs.tf") && said.contains("--force"), "{said}");
     assert!(said.contains("created config-backup/variables.tf"), "{said}");
-    let mut expected = unit();
+    let mut expected = embedded_unit_files();
     expected.insert("outputs.tf".to_owned(), b"# mine\n".to_vec());
-    assert_eq!(files(&unit_folder), expected);
-    assert!(init(&world, &[&path]).1.contains("kept config-backup/outputs.tf"), "a second run does not forget that it was changed");
+    assert_eq!(read_files(&unit_folder), expected);
+    assert!(run_init(&world, &[&path]).1.contains("kept config-backup/outputs.tf"), "a second run does not forget that it was changed");
 }
 
 #[test]
 fn force_replaces_what_was_changed_and_keeps_it_beside() {
     let world = World::new();
     let (path, unit_folder) = with_the_unit(&world);
-    let mut expected = unit();
+    let mut expected = embedded_unit_files();
     for (backup, content) in [("outputs.tf.bak", "# mine\n"), ("outputs.tf.bak2", "# mine again\n")] {
         fs::write(unit_folder.join("outputs.tf"), content).expect("a change");
-        let (code, said) = init(&world, &[&path, "--force"]);
+        let (code, said) = run_init(&world, &[&path, "--force"]);
         assert_eq!(code, Some(0));
         assert!(said.contains(&format!("config-backup/{backup}\n")), "it says where the old one is: {said}");
         expected.insert(backup.to_owned(), content.into());
-        assert_eq!(files(&unit_folder), expected);
+        assert_eq!(read_files(&unit_folder), expected);
     }
 }
 
@@ -66,16 +66,20 @@ fn files_of_an_older_version_that_nobody_changed_are_upgraded() {
     let (path, unit_folder) = with_the_unit(&world);
     // As a version before this one would have left it: other bytes, and their digests in the list.
     let (old, changed) = ("# older main.tf\n", "# older outputs.tf\n");
-    let list = format!("# head\n{}  main.tf\n{}  outputs.tf\n", digest("sha256", old.as_bytes()), digest("sha256", changed.as_bytes()));
+    let list = format!(
+        "# head\n{}  main.tf\n{}  outputs.tf\n",
+        python_digest("sha256", old.as_bytes()),
+        python_digest("sha256", changed.as_bytes())
+    );
     fs::write(unit_folder.join("unit.sha256"), list).expect("a list");
     fs::write(unit_folder.join("main.tf"), old).expect("a file");
     fs::write(unit_folder.join("outputs.tf"), "# changed by hand\n").expect("a file");
-    let (code, said) = init(&world, &[&path]);
+    let (code, said) = run_init(&world, &[&path]);
     assert_eq!(code, Some(0));
     assert!(said.contains("upgraded config-backup/main.tf\n") && said.contains("kept config-backup/outputs.tf"), "{said}");
-    let mut expected = unit();
+    let mut expected = embedded_unit_files();
     expected.insert("outputs.tf".to_owned(), b"# changed by hand\n".to_vec());
-    assert_eq!(files(&unit_folder), expected);
+    assert_eq!(read_files(&unit_folder), expected);
 }
 
 const LEGACY_LOCK: &str = "provider \"registry.terraform.io/hashicorp/aws\" {\n  version = \"5.100.0\"\n}\n";
@@ -92,24 +96,24 @@ fn moving_from_the_legacy_module_is_one_command() {
         ("terragrunt.hcl", "include \"root\" {\n  path = find_in_parent_folders(\"common.hcl\")\n}\n"),
         ("view_usage_logs.sh", "#!/bin/bash\n"),
     ];
-    let (path, unit_folder) = with_files(&world, &before);
+    let (path, unit_folder) = init_over_files(&world, &before);
     fs::write(unit_folder.join("../../common.hcl"), "remote_state {}\n").expect("a root file");
-    let there = files(&unit_folder);
-    let (code, said) = init(&world, &[&path]);
-    assert_eq!((code, files(&unit_folder)), (Some(1), there), "{said}");
+    let there = read_files(&unit_folder);
+    let (code, said) = run_init(&world, &[&path]);
+    assert_eq!((code, read_files(&unit_folder)), (Some(1), there), "{said}");
     for words in ["has the legacy module", "nothing is destroyed", "no AWS provider", "Nothing was written", "init --force", "as *.bak"] {
         assert!(said.contains(words), "{words}: {said}");
     }
     assert!(before.iter().all(|(name, _)| said.contains(name)) && !said.contains("Deploy with"), "{said}");
 
-    let (code, said) = init(&world, &[&path, "--force"]);
+    let (code, said) = run_init(&world, &[&path, "--force"]);
     assert_eq!(code, Some(0), "{said}");
-    let mut expected = unit();
+    let mut expected = embedded_unit_files();
     for (name, content) in before {
         expected.insert(format!("{name}.bak"), content.into());
     }
     // The legacy unit included that file, and there is no other unit.
-    let written = files(&unit_folder);
+    let written = read_files(&unit_folder);
     let terragrunt_hcl = String::from_utf8_lossy(&written["terragrunt.hcl"]).into_owned();
     assert!(terragrunt_hcl.contains("find_in_parent_folders(\"common.hcl\", "), "{terragrunt_hcl}");
     for name in ["terragrunt.hcl", "unit.sha256"] {
@@ -125,60 +129,60 @@ fn generated_files_and_files_of_another_module_beside_the_unit_stop_init_until_t
     let world = World::new();
     let (path, unit_folder) = with_the_unit(&world);
     fs::write(unit_folder.join("versions.tf"), GENERATED).expect("a file");
-    let (code, said) = init(&world, &[&path]);
+    let (code, said) = run_init(&world, &[&path]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("Not ready: unit: ") && said.contains("`versions.tf` declares `backend` a second time"), "{said}");
     assert!(said.contains("config-backup init ") && said.contains(" --force") && !said.contains("Deploy with"), "{said}");
-    let (code, said) = init(&world, &[&path, "--force"]);
+    let (code, said) = run_init(&world, &[&path, "--force"]);
     assert_eq!(code, Some(0), "{said}");
-    let mut expected = unit();
+    let mut expected = embedded_unit_files();
     expected.insert("versions.tf.bak".to_owned(), GENERATED.into());
-    assert_eq!(files(&unit_folder), expected);
+    assert_eq!(read_files(&unit_folder), expected);
 }
 
 #[test]
 fn line_ends_of_windows_are_repaired() {
     let world = World::new();
     let (path, unit_folder) = with_the_unit(&world);
-    for (name, content) in unit() {
+    for (name, content) in embedded_unit_files() {
         fs::write(unit_folder.join(name), String::from_utf8_lossy(&content).replace('\n', "\r\n")).expect("a file");
     }
-    let (code, said) = init(&world, &[&path]);
+    let (code, said) = run_init(&world, &[&path]);
     assert_eq!(code, Some(0), "{said}");
-    assert_eq!(said.matches("repaired line ends of config-backup/").count(), unit().len() - 1, "{said}");
-    assert_eq!(files(&unit_folder), unit());
+    assert_eq!(said.matches("repaired line ends of config-backup/").count(), embedded_unit_files().len() - 1, "{said}");
+    assert_eq!(read_files(&unit_folder), embedded_unit_files());
 }
 
 #[test]
 fn files_of_another_module_are_left_alone() {
     let world = World::new();
-    let (path, unit_folder) = with_files(&world, &[("main.tf", "module \"x\" {}\n"), ("README.md", "ours\n")]);
-    let there = files(&unit_folder);
-    let (code, said) = init(&world, &[&path]);
-    assert_eq!((code, files(&unit_folder)), (Some(1), there));
+    let (path, unit_folder) = init_over_files(&world, &[("main.tf", "module \"x\" {}\n"), ("README.md", "ours\n")]);
+    let there = read_files(&unit_folder);
+    let (code, said) = run_init(&world, &[&path]);
+    assert_eq!((code, read_files(&unit_folder)), (Some(1), there));
     assert!(said.contains("has files that config-backup did not write") && said.contains("Nothing was written"), "{said}");
 }
 
 #[test]
 fn what_terraform_left_in_the_folder_stays() {
     let world = World::new();
-    let (path, unit_folder) = with_files(&world, &[(".terraform.lock.hcl", "# lock\n"), ("terraform.tfstate", "{}\n")]);
-    let (code, said) = init(&world, &[&path]);
+    let (path, unit_folder) = init_over_files(&world, &[(".terraform.lock.hcl", "# lock\n"), ("terraform.tfstate", "{}\n")]);
+    let (code, said) = run_init(&world, &[&path]);
     assert_eq!(code, Some(0), "{said}");
-    let mut expected = unit();
+    let mut expected = embedded_unit_files();
     expected.insert(".terraform.lock.hcl".to_owned(), b"# lock\n".to_vec());
     expected.insert("terraform.tfstate".to_owned(), b"{}\n".to_vec());
-    assert_eq!(files(&unit_folder), expected);
+    assert_eq!(read_files(&unit_folder), expected);
 }
 
 #[test]
 fn a_unit_that_is_a_file_is_an_error_in_one_line() {
     let world = World::new();
-    let folder = customer_folder(&world);
+    let folder = create_customer_folder(&world);
     fs::write(folder.join("config-backup"), "mine").expect("a file");
-    let output = world.helper(&["init"]).arg(&folder).output().expect("init");
+    let output = world.helper_command(&["init"]).arg(&folder).output().expect("init");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let messages = test_support::text(&output.stderr);
+    let messages = test_support::to_text(&output.stderr);
     assert!(messages.starts_with("config-backup: ") && messages.lines().count() == 1, "{messages}");
     assert_eq!(fs::read_to_string(folder.join("config-backup")).expect("it"), "mine");
 }

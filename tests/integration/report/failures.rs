@@ -2,20 +2,20 @@
 
 use std::fs;
 
-use test_support::faulty_proxy::{Fate, Relay};
-use test_support::terraform_steps::Unit;
-use test_support::{BUCKET, World, nobody_there, text};
+use test_support::faulty_proxy::{FaultyProxy, RequestFate};
+use test_support::terraform_steps::CustomerUnit;
+use test_support::{BUCKET, World, refused_endpoint, to_text};
 
 const HEADER: &str = "timestamp,customer,user,additional_users_count,project_name,cluster_name\n";
 
-fn report(world: &World, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = world.helper(&["report"]).args(arguments).output().expect("report");
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
+fn run_report(world: &World, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = world.helper_command(&["report"]).args(arguments).output().expect("report");
+    (output.status.code(), to_text(&output.stdout), to_text(&output.stderr))
 }
 
 /// Asserts the exit code, one line on stderr with `words`, and nothing on stdout.
-fn fails(world: &World, arguments: &[&str], code: i32, words: &str) {
-    let (got, output, messages) = report(world, arguments);
+fn assert_fails(world: &World, arguments: &[&str], code: i32, words: &str) {
+    let (got, output, messages) = run_report(world, arguments);
     assert_eq!((got, output.as_str()), (Some(code), ""), "{arguments:?}: {messages}");
     assert!(messages.starts_with("config-backup: ") && messages.lines().count() == 1, "{messages}");
     assert!(messages.contains(words), "{arguments:?}: no `{words}` in {messages}");
@@ -24,11 +24,11 @@ fn fails(world: &World, arguments: &[&str], code: i32, words: &str) {
 #[test]
 fn a_report_to_a_file_says_where_it_is_and_how_long() {
     let world = World::new();
-    Unit::new(&world).deploy(&world).went_well();
+    CustomerUnit::new(&world).deploy(&world).expect_success();
     let path = world.path().join("my reports.csv");
     let path = path.to_str().expect("UTF-8");
     fs::write(path, "of yesterday\n".repeat(1000)).expect("an old report");
-    let (code, output, messages) = report(&world, &["--profile", "default", "--output", path]);
+    let (code, output, messages) = run_report(&world, &["--profile", "default", "--output", path]);
     assert_eq!((code, output.as_str()), (Some(0), ""));
     assert_eq!(messages, format!("config-backup: wrote 1 row to {path}\n"));
     let csv = fs::read_to_string(path).expect("a report");
@@ -41,9 +41,9 @@ fn a_report_to_a_file_says_where_it_is_and_how_long() {
 #[test]
 fn a_relative_output_and_a_dash_are_this_folder_and_stdout() {
     let world = World::new();
-    assert_eq!(report(&world, &["--profile", "default", "-o", "-"]), (Some(0), HEADER.to_owned(), String::new()));
+    assert_eq!(run_report(&world, &["--profile", "default", "-o", "-"]), (Some(0), HEADER.to_owned(), String::new()));
     assert!(!world.path().join("-").exists());
-    assert_eq!(report(&world, &["--profile", "default", "-o", "usage.csv"]).0, Some(0));
+    assert_eq!(run_report(&world, &["--profile", "default", "-o", "usage.csv"]).0, Some(0));
     assert_eq!(fs::read_to_string(world.path().join("usage.csv")).expect("a report"), HEADER);
 }
 
@@ -52,7 +52,7 @@ fn a_place_that_cannot_be_written_is_refused_before_anybody_is_asked() {
     let world = World::new();
     fs::create_dir(world.path().join("folder")).expect("a folder");
     for (place, words) in [("folder", "it is a folder"), ("missing/usage.csv", "there is no folder"), ("folder/", "it is a folder")] {
-        fails(&world, &["--profile", "default", "--output", place], 1, words);
+        assert_fails(&world, &["--profile", "default", "--output", place], 1, words);
     }
     assert_eq!(world.server.requests(), Vec::new());
 }
@@ -61,8 +61,8 @@ fn a_place_that_cannot_be_written_is_refused_before_anybody_is_asked() {
 fn a_report_that_fails_leaves_the_old_file() {
     let mut world = World::new();
     fs::write(world.path().join("usage.csv"), "of yesterday\n").expect("an old report");
-    world.set_endpoint(&nobody_there());
-    assert_eq!(report(&world, &["--profile", "default", "-o", "usage.csv"]).0, Some(6));
+    world.set_endpoint(&refused_endpoint());
+    assert_eq!(run_report(&world, &["--profile", "default", "-o", "usage.csv"]).0, Some(6));
     assert_eq!(fs::read_to_string(world.path().join("usage.csv")).expect("it"), "of yesterday\n");
 }
 
@@ -75,16 +75,16 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     }
     let mut shell = world.command("sh");
     let script = "{ \"$1\" report --profile default; echo \"exit $?\" >&2; } | head -1";
-    let output = shell.args(["-c", script, "sh"]).arg(test_support::helper()).output().expect("sh");
-    assert_eq!((text(&output.stdout), text(&output.stderr)), (HEADER.to_owned(), "exit 0\n".to_owned()));
+    let output = shell.args(["-c", script, "sh"]).arg(test_support::helper_path()).output().expect("sh");
+    assert_eq!((to_text(&output.stdout), to_text(&output.stderr)), (HEADER.to_owned(), "exit 0\n".to_owned()));
 }
 
 #[test]
 fn missing_credentials_exit_4() {
     let world = World::new();
     fs::remove_dir_all(world.home().join(".aws")).expect("gone");
-    fails(&world, &[], 4, "no AWS credentials found");
-    fails(&world, &["--profile", "gone"], 4, "find the AWS profile `gone`");
+    assert_fails(&world, &[], 4, "no AWS credentials found");
+    assert_fails(&world, &["--profile", "gone"], 4, "find the AWS profile `gone`");
 }
 
 #[test]
@@ -92,41 +92,41 @@ fn credentials_that_aws_does_not_take_exit_4() {
     let mut world = World::new();
     world.set_variable("AWS_ACCESS_KEY_ID", Some("AKIADELETED"));
     world.set_variable("AWS_SECRET_ACCESS_KEY", Some("x"));
-    fails(&world, &[], 4, "AWS does not know these credentials");
+    assert_fails(&world, &[], 4, "AWS does not know these credentials");
     world.set_variable("AWS_ACCESS_KEY_ID", Some("AKIADEFAULT"));
-    fails(&world, &[], 4, "the secret key does not match");
+    assert_fails(&world, &[], 4, "the secret key does not match");
 }
 
 #[test]
 fn a_denied_listing_and_a_missing_bucket_exit_5_and_name_the_way_out() {
     let world = World::new();
-    fails(&world, &["--profile", "nobody"], 5, "s3:ListBucket");
-    fails(&world, &["--profile", "default", "--bucket", "no-such-bucket"], 5, "there is no such bucket");
+    assert_fails(&world, &["--profile", "nobody"], 5, "s3:ListBucket");
+    assert_fails(&world, &["--profile", "default", "--bucket", "no-such-bucket"], 5, "there is no such bucket");
 }
 
 #[test]
 fn a_network_that_is_not_there_and_a_captive_portal_exit_6() {
     let mut world = World::new();
-    world.set_endpoint(&nobody_there());
-    fails(&world, &["--profile", "default"], 6, "refused");
-    let portal = Relay::captive_portal();
+    world.set_endpoint(&refused_endpoint());
+    assert_fails(&world, &["--profile", "default"], 6, "refused");
+    let portal = FaultyProxy::captive_portal();
     world.set_endpoint(&portal.endpoint());
-    fails(&world, &["--profile", "default"], 6, "captive portal");
+    assert_fails(&world, &["--profile", "default"], 6, "captive portal");
 }
 
 #[test]
 fn a_record_that_s3_cannot_give_now_is_no_row_less_but_an_error() {
     let mut world = World::new();
-    Unit::new(&world).deploy(&world).went_well();
-    let broken = Relay::start(&world.server.endpoint(), |line| {
+    CustomerUnit::new(&world).deploy(&world).expect_success();
+    let broken = FaultyProxy::start(&world.server.endpoint(), |line| {
         if line.starts_with("GET /mongodb-arena/usage-logs/") {
-            Fate::Answer("500 Internal Server Error", "<Error><Code>InternalError</Code><Message>later</Message></Error>")
+            RequestFate::Answer("500 Internal Server Error", "<Error><Code>InternalError</Code><Message>later</Message></Error>")
         } else {
-            Fate::Pass
+            RequestFate::Pass
         }
     });
     world.set_endpoint(&broken.endpoint());
-    fails(&world, &["--profile", "default"], 1, "HTTP 500, InternalError");
+    assert_fails(&world, &["--profile", "default"], 1, "HTTP 500, InternalError");
 }
 
 #[test]
@@ -142,11 +142,11 @@ fn a_wrong_command_line_exits_2() {
         &["--summary", "--all"],
         &["--no-cache", "--refresh"],
     ] {
-        let (code, output, messages) = report(&world, arguments);
+        let (code, output, messages) = run_report(&world, arguments);
         assert_eq!((code, output.as_str()), (Some(2), ""), "{arguments:?}");
         assert!(messages.starts_with("error: "), "{messages}");
     }
-    assert_eq!(world.helper(&["no-such-verb"]).output().expect("it").status.code(), Some(2));
+    assert_eq!(world.helper_command(&["no-such-verb"]).output().expect("it").status.code(), Some(2));
 }
 
 #[test]
@@ -154,20 +154,20 @@ fn the_profile_is_that_of_the_config_file_unless_one_is_named() {
     let world = World::new();
     fs::write(world.path().join("config.yaml"), "aws: {profile: jane}\n").expect("a config");
     let last_key = || world.server.requests().pop().expect("a request").access_key;
-    assert_eq!(report(&world, &["--config-file", "config.yaml"]).0, Some(0));
+    assert_eq!(run_report(&world, &["--config-file", "config.yaml"]).0, Some(0));
     assert_eq!(last_key(), "AKIAJANE");
-    assert_eq!(report(&world, &["--config-file", "config.yaml", "--profile", "default"]).0, Some(0));
+    assert_eq!(run_report(&world, &["--config-file", "config.yaml", "--profile", "default"]).0, Some(0));
     assert_eq!(last_key(), "AKIADEFAULT");
-    fails(&world, &["--config-file", "missing.yaml"], 3, "missing.yaml");
+    assert_fails(&world, &["--config-file", "missing.yaml"], 3, "missing.yaml");
 }
 
 #[test]
 fn bucket_and_profile_can_come_from_the_environment() {
     let mut world = World::new();
     world.set_variable("CONFIG_BACKUP_BUCKET", Some("another-bucket"));
-    fails(&world, &["--profile", "default"], 5, "another-bucket");
+    assert_fails(&world, &["--profile", "default"], 5, "another-bucket");
     world.set_variable("CONFIG_BACKUP_BUCKET", None);
     world.set_variable("AWS_PROFILE", Some("jane"));
-    assert_eq!(report(&world, &[]).0, Some(0));
+    assert_eq!(run_report(&world, &[]).0, Some(0));
     assert_eq!(world.server.requests().pop().expect("a request").access_key, "AKIAJANE");
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use test_support::faulty_proxy::{Fate, Relay};
-use test_support::{BUCKET, World, feed, helper, text};
+use test_support::faulty_proxy::{FaultyProxy, RequestFate};
+use test_support::{BUCKET, World, helper_path, run_with_input, to_text};
 
 /// A deployment with text that a terminal would obey.
-fn world() -> World {
+fn world_with_records() -> World {
     let world = World::new();
     let record = "{\"timestamp\":\"2026-03-02T08:00:00Z\",\"customer\":\"acme\",\"user\":\"arn:aws:iam::1:user/jane\",\"additional_users_count\":12,\
                   \"project_name\":\"a project of a long name\",\"cluster_name\":\"\\u001b[2J in a long cluster name\"}\n";
@@ -35,15 +35,15 @@ pub(crate) fn helper_on_a_terminal(world: &World, arguments: &[&str]) -> String 
                   sys.stdout.buffer.write(shown)\n\
                   sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
     let mut command = world.command("python3");
-    command.args(["-c", script]).arg(helper()).args(arguments);
-    let output = feed(command, b"");
+    command.args(["-c", script]).arg(helper_path()).args(arguments);
+    let output = run_with_input(command, b"");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    text(&output.stdout).replace("\r\n", "\n")
+    to_text(&output.stdout).replace("\r\n", "\n")
 }
 
 #[test]
 fn on_a_terminal_a_table_fits_and_obeys_no_color_and_nothing_controls_the_terminal() {
-    let mut world = world();
+    let mut world = world_with_records();
     let shown = on_a_terminal(&world, &["-f", "table"]);
     assert!(shown.contains("\u{1b}[1mtimestamp"), "{shown:?}");
     world.set_variable("NO_COLOR", Some("1"));
@@ -57,14 +57,14 @@ fn on_a_terminal_a_table_fits_and_obeys_no_color_and_nothing_controls_the_termin
 
 #[test]
 fn progress_is_shown_on_a_terminal_and_taken_away() {
-    let mut world = world();
+    let mut world = world_with_records();
     let asked = AtomicUsize::new(0);
     // The first answer makes the report wait, as a slow network would.
-    let busy = Relay::start(&world.server.endpoint(), move |line| {
+    let busy = FaultyProxy::start(&world.server.endpoint(), move |line| {
         if line.contains("/usage-logs/acme/") && asked.fetch_add(1, Ordering::SeqCst) == 0 {
-            Fate::Answer("503 Slow Down", "<Error><Code>SlowDown</Code><Message>later</Message></Error>")
+            RequestFate::Answer("503 Slow Down", "<Error><Code>SlowDown</Code><Message>later</Message></Error>")
         } else {
-            Fate::Pass
+            RequestFate::Pass
         }
     });
     world.set_endpoint(&busy.endpoint());
@@ -76,20 +76,20 @@ fn progress_is_shown_on_a_terminal_and_taken_away() {
 
 #[test]
 fn ctrl_c_ends_it_at_once_and_leaves_nothing_behind() {
-    let mut world = world();
+    let mut world = world_with_records();
     fs::write(world.path().join("usage.csv"), "of yesterday\n").expect("an old report");
-    let silent = Relay::black_hole();
+    let silent = FaultyProxy::black_hole();
     world.set_endpoint(&silent.endpoint());
     // Whatever started the tests may have left them deaf to Ctrl-C; a shell cannot undo that, and a terminal would not do it.
     let hearing = "import os,signal,sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])";
     let script = "sh -c 'echo $$; exec \"$1\" report --profile default -o usage.csv' sh \"$1\"; echo \"exit $?\"";
     let mut shell = world.command("python3");
-    shell.args(["-c", hearing, "sh", "-c", script, "sh"]).arg(helper());
+    shell.args(["-c", hearing, "sh", "-c", script, "sh"]).arg(helper_path());
     let mut child = shell.stdout(Stdio::piped()).spawn().expect("python3");
     let mut output = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
     let mut id = String::new();
     std::io::BufRead::read_line(&mut output, &mut id).expect("its id");
-    while silent.count("GET") == 0 {
+    while silent.count_requests("GET") == 0 {
         std::thread::yield_now();
     }
     assert!(Command::new("kill").args(["-INT", id.trim()]).status().expect("kill").success());
@@ -106,7 +106,7 @@ fn ctrl_c_ends_it_at_once_and_leaves_nothing_behind() {
 #[test]
 fn help_teaches_with_examples_and_exit_codes() {
     let world = World::new();
-    let help = text(&world.helper(&["report", "--help"]).output().expect("help").stdout);
+    let help = to_text(&world.helper_command(&["report", "--help"]).output().expect("help").stdout);
     for words in ["Examples:", "--since 30d", "Exit codes:", "--raw-cells", "$XDG_CACHE_HOME", "[default: mongodb-arena]"] {
         assert!(help.contains(words), "no `{words}` in {help}");
     }
@@ -132,11 +132,11 @@ fn manual_pages_are_made_of_the_same_words() {
 fn every_shell_gets_its_completions() {
     let world = World::new();
     for (shell, words) in [("bash", "complete -F"), ("zsh", "#compdef config-backup"), ("fish", "complete -c config-backup")] {
-        let output = world.helper(&["completions", shell]).output().expect("completions");
-        assert!(output.status.success() && text(&output.stdout).contains(words), "{shell}");
+        let output = world.helper_command(&["completions", shell]).output().expect("completions");
+        assert!(output.status.success() && to_text(&output.stdout).contains(words), "{shell}");
     }
-    let script = world.helper(&["completions", "bash"]).output().expect("completions").stdout;
-    let checked = feed(Command::new("bash"), &[b"set -n\n".as_slice(), &script].concat());
+    let script = world.helper_command(&["completions", "bash"]).output().expect("completions").stdout;
+    let checked = run_with_input(Command::new("bash"), &[b"set -n\n".as_slice(), &script].concat());
     assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}");
-    assert_eq!(world.helper(&["completions", "cmd.exe"]).output().expect("completions").status.code(), Some(2));
+    assert_eq!(world.helper_command(&["completions", "cmd.exe"]).output().expect("completions").status.code(), Some(2));
 }

@@ -1,10 +1,10 @@
 //! `report` on each server: keys and customers with odd names.
 
-use test_support::s3_backend::{Entry, Kind, Site, csv_of, on_each_server, only};
+use test_support::s3_backend::{ReportEntry, S3Backend, S3ServerKind, expected_csv, on_each_server, rows_of_customer};
 
 on_each_server!(keys_are_listed_and_fetched_by_their_own_names, customers_of_like_names_are_told_apart);
 
-fn keys_are_listed_and_fetched_by_their_own_names(site: &mut Site) {
+fn keys_are_listed_and_fetched_by_their_own_names(site: &mut S3Backend) {
     let long = "x".repeat(240);
     let longer = "x".repeat(900);
     let names = [
@@ -38,30 +38,30 @@ fn keys_are_listed_and_fetched_by_their_own_names(site: &mut Site) {
     let mut entries = Vec::new();
     let mut refused = Vec::new();
     for (number, name) in (0..).zip(names) {
-        let entry = Entry::new("acme", number);
-        match site.hand.try_put(&format!("usage-logs/acme/{name}.json"), &entry.record()) {
+        let entry = ReportEntry::new("acme", number);
+        match site.client.try_put(&format!("usage-logs/acme/{name}.json"), &entry.record()) {
             Ok(()) => entries.push(entry),
             Err(_) => refused.push(name),
         }
     }
     let cannot: &[&str] = match site.kind {
-        Kind::Embedded => &[],
+        S3ServerKind::Embedded => &[],
         // A file's name has 255 bytes at most.
-        Kind::Versitygw => &[&longer],
+        S3ServerKind::Versitygw => &[&longer],
         // Its routes end where a line does.
-        Kind::Moto => &["two\nlines"],
+        S3ServerKind::Moto => &["two\nlines"],
     };
     assert_eq!(refused, cannot);
-    if site.kind == Kind::Versitygw {
+    if site.kind == S3ServerKind::Versitygw {
         // Its listings are XML alone, which has no such character, and name a key that nobody can get.
         entries.retain(|entry| names[usize::try_from(entry.count).unwrap()] != "\u{1b}[2J");
     }
     for _ in ["fetched", "from the cache"] {
-        assert_eq!(site.csv(&["--strict"]), csv_of(&entries));
+        assert_eq!(site.report_csv(&["--strict"]), expected_csv(&entries));
     }
 }
 
-fn customers_of_like_names_are_told_apart(site: &mut Site) {
+fn customers_of_like_names_are_told_apart(site: &mut S3Backend) {
     let segments = [
         ("acme", "acme"),
         ("acme-2", "acme-2"),
@@ -77,13 +77,13 @@ fn customers_of_like_names_are_told_apart(site: &mut Site) {
     ];
     let mut entries = Vec::new();
     for (number, (customer, segment)) in (0..).zip(segments) {
-        let entry = Entry::new(customer, number);
-        site.hand.put(&entry.key(segment), &entry.record());
+        let entry = ReportEntry::new(customer, number);
+        site.client.put(&entry.key(segment), &entry.record());
         entries.push(entry);
     }
-    let whole = site.csv(&["--strict"]);
-    assert_eq!(whole, csv_of(&entries));
+    let whole = site.report_csv(&["--strict"]);
+    assert_eq!(whole, expected_csv(&entries));
     for (customer, _) in segments {
-        assert_eq!(site.csv(&["--strict", customer]), only(customer, &whole), "{customer}");
+        assert_eq!(site.report_csv(&["--strict", customer]), rows_of_customer(customer, &whole), "{customer}");
     }
 }

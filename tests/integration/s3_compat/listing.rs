@@ -1,6 +1,6 @@
 //! `report` on each server: listings of several pages, the cache, and records that go and come between the reports.
 
-use test_support::s3_backend::{Entry, HEADER, Site, csv_of, on_each_server, only};
+use test_support::s3_backend::{CSV_HEADER, ReportEntry, S3Backend, expected_csv, on_each_server, rows_of_customer};
 
 on_each_server!(
     every_record_of_several_pages_is_reported_once_and_fetched_once,
@@ -18,13 +18,13 @@ const SHARES: [(&str, &str, u64); 6] = [
     ("zeta", "zeta", 200),
 ];
 
-fn every_record_of_several_pages_is_reported_once_and_fetched_once(site: &mut Site) {
+fn every_record_of_several_pages_is_reported_once_and_fetched_once(site: &mut S3Backend) {
     let mut entries = Vec::new();
     let mut objects = Vec::new();
     for (customer, segment, share) in SHARES {
         for _ in 0..share {
             let number = entries.len() as u64;
-            let entry = Entry { day: 1 + number % 28, ..Entry::new(customer, number) };
+            let entry = ReportEntry { day: 1 + number % 28, ..ReportEntry::new(customer, number) };
             // Every tenth as the earlier module names them.
             let digest = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let key = if number.is_multiple_of(10) {
@@ -36,45 +36,45 @@ fn every_record_of_several_pages_is_reported_once_and_fetched_once(site: &mut Si
             entries.push(entry);
         }
     }
-    site.fill(&objects);
-    let whole = site.csv(&[]);
-    assert!(whole == csv_of(&entries), "not every record once");
+    site.put_objects(&objects);
+    let whole = site.report_csv(&[]);
+    assert!(whole == expected_csv(&entries), "not every record once");
     // Three pages of records, and one of an archive that there is not.
-    site.was_asked_for(2350, 4..=4);
-    assert!(site.csv(&[]) == whole, "the second report is another one");
-    site.was_asked_for(2350, 8..=8);
+    site.assert_requests(2350, 4..=4);
+    assert!(site.report_csv(&[]) == whole, "the second report is another one");
+    site.assert_requests(2350, 8..=8);
     for customer in ["acme", "acme-2", "Acme", "Foo Bar", "zeta"] {
-        assert!(site.csv(&[customer]) == only(customer, &whole), "{customer}");
+        assert!(site.report_csv(&[customer]) == rows_of_customer(customer, &whole), "{customer}");
     }
-    assert_eq!(site.csv(&["acm"]), HEADER);
+    assert_eq!(site.report_csv(&["acm"]), CSV_HEADER);
     // Seven prefixes of one page each, but acme's, of which most need no listing; and as many of the archive.
-    site.was_asked_for(2350, 21..=25);
-    assert!(site.csv(&["zeta", "--no-cache"]) == only("zeta", &whole), "the cache knows better");
-    site.was_asked_for(2350 + 200, 23..=27);
+    site.assert_requests(2350, 21..=25);
+    assert!(site.report_csv(&["zeta", "--no-cache"]) == rows_of_customer("zeta", &whole), "the cache knows better");
+    site.assert_requests(2350 + 200, 23..=27);
 }
 
-fn a_record_that_is_no_longer_listed_is_no_longer_reported(site: &mut Site) {
-    let mut entries: Vec<Entry> = (0..9).map(|number| Entry::new("acme", number)).collect();
+fn a_record_that_is_no_longer_listed_is_no_longer_reported(site: &mut S3Backend) {
+    let mut entries: Vec<ReportEntry> = (0..9).map(|number| ReportEntry::new("acme", number)).collect();
     let keys: Vec<String> = entries.iter().map(|entry| entry.key("acme")).collect();
     for (key, entry) in keys.iter().zip(&entries) {
-        site.hand.put(key, &entry.record());
+        site.client.put(key, &entry.record());
     }
-    assert_eq!(site.csv(&[]), csv_of(&entries));
+    assert_eq!(site.report_csv(&[]), expected_csv(&entries));
     // The first, one in the middle and the last.
     for number in [8, 4, 0] {
-        site.hand.delete(&keys[number]);
+        site.client.delete(&keys[number]);
         entries.remove(number);
-        assert_eq!(site.csv(&[]), csv_of(&entries));
+        assert_eq!(site.report_csv(&[]), expected_csv(&entries));
     }
     entries.clear();
     for key in &keys {
-        site.hand.delete(key);
+        site.client.delete(key);
     }
-    assert_eq!(site.csv(&["acme"]), HEADER);
-    assert_eq!(site.csv(&[]), HEADER);
+    assert_eq!(site.report_csv(&["acme"]), CSV_HEADER);
+    assert_eq!(site.report_csv(&[]), CSV_HEADER);
 }
 
-fn an_empty_bucket_gives_the_header(site: &mut Site) {
-    assert_eq!(site.csv(&[]), HEADER);
-    assert_eq!(site.csv(&["acme"]), HEADER);
+fn an_empty_bucket_gives_the_header(site: &mut S3Backend) {
+    assert_eq!(site.report_csv(&[]), CSV_HEADER);
+    assert_eq!(site.report_csv(&["acme"]), CSV_HEADER);
 }

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use test_support::faulty_proxy::Fate;
-use test_support::oracle::{rfc3339, stamp, unix_now};
-use test_support::s3_backend::{Entry, GETS, Kind, Site, csv_of, on_each_server};
+use test_support::faulty_proxy::RequestFate;
+use test_support::oracle::{format_rfc3339, key_timestamp, unix_now};
+use test_support::s3_backend::{RECORD_GET_LINE, ReportEntry, S3Backend, S3ServerKind, expected_csv, on_each_server};
 
 on_each_server!(
     a_report_while_others_write_has_all_that_was_there_before_it,
@@ -18,11 +18,12 @@ on_each_server!(
 /// Records of the earlier module that are overwritten all the time.
 const OVERWRITTEN: u64 = 5;
 
-fn a_report_while_others_write_has_all_that_was_there_before_it(site: &mut Site) {
+fn a_report_while_others_write_has_all_that_was_there_before_it(site: &mut S3Backend) {
     // Two pages, where that costs little.
-    let early: Vec<Entry> = (0..if site.kind == Kind::Embedded { 1010 } else { 300 }).map(|number| Entry::new("acme", number)).collect();
-    site.fill(&early.iter().map(|entry| (entry.key("acme"), entry.record())).collect::<Vec<_>>());
-    let today = stamp(&rfc3339(unix_now()));
+    let early: Vec<ReportEntry> =
+        (0..if site.kind == S3ServerKind::Embedded { 1010 } else { 300 }).map(|number| ReportEntry::new("acme", number)).collect();
+    site.put_objects(&early.iter().map(|entry| (entry.key("acme"), entry.record())).collect::<Vec<_>>());
+    let today = key_timestamp(&format_rfc3339(unix_now()));
     // What is known to be in the bucket, by key.
     let written = Mutex::new(early.iter().map(|entry| (entry.key("acme"), entry.clone())).collect::<BTreeMap<_, _>>());
     let known = || written.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -36,22 +37,22 @@ fn a_report_while_others_write_has_all_that_was_there_before_it(site: &mut Site)
                     let overwritten = number / 2 % OVERWRITTEN;
                     // Of another size each time: versitygw keeps tag and content in two files and writes one after the other.
                     let user = format!("overwritten{overwritten}");
-                    (format!("usage-logs/zeta/{overwritten:032x}.json"), Entry { user, ..Entry::new("zeta", number) })
+                    (format!("usage-logs/zeta/{overwritten:032x}.json"), ReportEntry { user, ..ReportEntry::new("zeta", number) })
                 } else {
-                    (format!("usage-logs/acme/{today}-{number:08x}.json"), Entry::new("acme", number))
+                    (format!("usage-logs/acme/{today}-{number:08x}.json"), ReportEntry::new("acme", number))
                 };
-                site.hand.put(&key, &entry.record());
+                site.client.put(&key, &entry.record());
                 written.lock().expect("no panic").insert(key, entry);
                 if over.load(Ordering::SeqCst) {
                     break;
                 }
             }
         });
-        let end = Guard(&over);
+        let end = StopOnDrop(&over);
         for arguments in [&[][..], &["acme"], &[], &["acme"], &[]] {
             let before = known();
-            let csv = site.csv(arguments);
-            let reported: BTreeMap<&str, u64> = csv.lines().skip(1).map(cells).collect();
+            let csv = site.report_csv(arguments);
+            let reported: BTreeMap<&str, u64> = csv.lines().skip(1).map(row_cells).collect();
             for entry in before.values().filter(|entry| arguments != ["acme"] || entry.customer == "acme") {
                 let count = reported.get(entry.user.as_str()).copied();
                 // An overwritten one may be a newer one by now.
@@ -63,72 +64,72 @@ fn a_report_while_others_write_has_all_that_was_there_before_it(site: &mut Site)
 
     let all = known();
     assert!(all.len() > early.len() + 1, "nothing was written");
-    assert!(site.csv(&[]) == csv_of(all.values()), "the cache kept what is no longer so");
-    assert!(site.csv(&["--no-cache"]) == csv_of(all.values()), "not every record once");
+    assert!(site.report_csv(&[]) == expected_csv(all.values()), "the cache kept what is no longer so");
+    assert!(site.report_csv(&["--no-cache"]) == expected_csv(all.values()), "not every record once");
     for customer in ["acme", "zeta"] {
-        assert!(site.csv(&[customer]) == csv_of(all.values().filter(|entry| entry.customer == customer)), "{customer}");
+        assert!(site.report_csv(&[customer]) == expected_csv(all.values().filter(|entry| entry.customer == customer)), "{customer}");
     }
 }
 
 /// Ends the writers also where an assertion fails.
-struct Guard<'a>(&'a AtomicBool);
+struct StopOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for Guard<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
 
 /// User and count of a row.
-fn cells(row: &str) -> (&str, u64) {
+fn row_cells(row: &str) -> (&str, u64) {
     let cells: Vec<&str> = row.split(',').collect();
     (cells[2], cells[3].parse().expect("a number"))
 }
 
-fn a_record_deleted_between_list_and_get_was_never_there(site: &mut Site) {
-    let mut entries: Vec<Entry> = (0..20).map(|number| Entry::new("acme", number)).collect();
+fn a_record_deleted_between_list_and_get_was_never_there(site: &mut S3Backend) {
+    let mut entries: Vec<ReportEntry> = (0..20).map(|number| ReportEntry::new("acme", number)).collect();
     for entry in &entries {
-        site.hand.put(&entry.key("acme"), &entry.record());
+        site.client.put(&entry.key("acme"), &entry.record());
     }
     let victims = [entries.remove(19), entries.remove(7), entries.remove(0)].map(|entry| entry.key("acme"));
-    let hand = site.hand.clone();
+    let hand = site.client.clone();
     let goes = victims.clone();
-    let relay = site.relay(move |line| {
+    let relay = site.start_proxy(move |line| {
         goes.iter().filter(|key| line.starts_with(&format!("GET /mongodb-arena/{key}"))).for_each(|key| hand.delete(key));
-        Fate::Pass
+        RequestFate::Pass
     });
-    assert_eq!(site.csv(&["--strict"]), csv_of(&entries));
-    assert_eq!(relay.count(GETS), 20, "all were listed and asked for, once");
+    assert_eq!(site.report_csv(&["--strict"]), expected_csv(&entries));
+    assert_eq!(relay.count_requests(RECORD_GET_LINE), 20, "all were listed and asked for, once");
     for arguments in [&["--strict"][..], &["acme"], &["--no-cache"]] {
-        assert_eq!(site.csv(arguments), csv_of(&entries), "{arguments:?}");
+        assert_eq!(site.report_csv(arguments), expected_csv(&entries), "{arguments:?}");
     }
-    assert!(victims.iter().all(|key| relay.count(&format!("GET /mongodb-arena/{key}")) == 1), "they are listed no more");
+    assert!(victims.iter().all(|key| relay.count_requests(&format!("GET /mongodb-arena/{key}")) == 1), "they are listed no more");
 }
 
-fn a_record_overwritten_between_list_and_get_is_used_in_its_new_form(site: &mut Site) {
-    let mut entries: Vec<Entry> = (0..20).map(|number| Entry::new("acme", number)).collect();
+fn a_record_overwritten_between_list_and_get_is_used_in_its_new_form(site: &mut S3Backend) {
+    let mut entries: Vec<ReportEntry> = (0..20).map(|number| ReportEntry::new("acme", number)).collect();
     let key = |number: u64| format!("usage-logs/acme/{number:032x}.json");
     for (number, entry) in (0..).zip(&entries) {
-        site.hand.put(&key(number), &entry.record());
+        site.client.put(&key(number), &entry.record());
     }
     // One grows, one shrinks, one keeps its size.
     let changes = [(3, 1_000_000), (11, 1), (16, 99)].map(|(number, count)| {
         entries[number].count = count;
         (key(number as u64), entries[number].record())
     });
-    let (hand, first) = (site.hand.clone(), [const { AtomicBool::new(true) }; 3]);
-    let relay = site.relay(move |line| {
+    let (hand, first) = (site.client.clone(), [const { AtomicBool::new(true) }; 3]);
+    let relay = site.start_proxy(move |line| {
         for ((key, record), first) in changes.iter().zip(&first) {
             if line.starts_with(&format!("GET /mongodb-arena/{key}")) && first.swap(false, Ordering::SeqCst) {
                 hand.put(key, record);
             }
         }
-        Fate::Pass
+        RequestFate::Pass
     });
-    assert_eq!(site.csv(&["--strict"]), csv_of(&entries));
-    assert_eq!(relay.count(GETS), 20);
+    assert_eq!(site.report_csv(&["--strict"]), expected_csv(&entries));
+    assert_eq!(relay.count_requests(RECORD_GET_LINE), 20);
     for gets in [23, 23] {
-        assert_eq!(site.csv(&["--strict"]), csv_of(&entries));
-        assert_eq!(relay.count(GETS), gets, "what was listed is not what was fetched: fetched once more");
+        assert_eq!(site.report_csv(&["--strict"]), expected_csv(&entries));
+        assert_eq!(relay.count_requests(RECORD_GET_LINE), gets, "what was listed is not what was fetched: fetched once more");
     }
 }
