@@ -83,8 +83,8 @@ fn no_kill_of_compact_at_any_system_call_changes_a_report() {
 fn die((name, number): &(String, usize), chance: &mut fastrand::Rng) -> Outcome {
     let (world, mut entries) = filled();
     let (_, trace) = traced(&world, "compact", None, &format!("{name}:signal=SIGKILL:when={number}"));
-    let hand = S3TestClient::new(&world.server.endpoint());
-    let mut outcome = Outcome { killed: trace.killed, late: !hand.list_keys(ARCHIVE).is_empty(), ..Outcome::default() };
+    let client = S3TestClient::new(&world.server.endpoint());
+    let mut outcome = Outcome { killed: trace.killed, late: !client.list_keys(ARCHIVE).is_empty(), ..Outcome::default() };
     let mut look = |entries: &[ReportEntry]| {
         outcome.wrong += [&[][..], &["--no-cache"]].iter().filter(|arguments| !shows(&world, arguments, entries)).count();
     };
@@ -100,7 +100,7 @@ fn die((name, number): &(String, usize), chance: &mut fastrand::Rng) -> Outcome 
     let failed = runs.into_iter().map(|mut run| run.wait().expect("it ends").success()).filter(|well| !well).count();
     look(&entries);
     for entry in &entries {
-        hand.delete(&entry.key(&entry.customer));
+        client.delete(&entry.key(&entry.customer));
     }
     // Whatever is not in the archive by now is not in the report any more.
     look(&entries);

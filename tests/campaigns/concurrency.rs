@@ -34,15 +34,15 @@ fn configs() -> [String; 2] {
 }
 
 /// All rounds; gives every deployment's id and whether it warned.
-fn deploy(site: &S3Backend, (people, rounds): Size) -> Result<BTreeMap<String, bool>, String> {
+fn deploy(backend: &S3Backend, (people, rounds): Size) -> Result<BTreeMap<String, bool>, String> {
     let units: Vec<CustomerUnit> =
-        (0..people).map(|number| CustomerUnit::in_folder(&site.world, &format!("checkout {number}/airbnb"))).collect();
+        (0..people).map(|number| CustomerUnit::in_folder(&backend.world, &format!("checkout {number}/airbnb"))).collect();
     for (number, unit) in units.iter().enumerate() {
         unit.write_config(&configs()[number % 2]);
     }
     let mut deployments = BTreeMap::new();
     for _ in 0..rounds {
-        for applied in round(site, &units) {
+        for applied in round(backend, &units) {
             let warned = string_field(&applied.answer, "status") != "ok";
             if deployments.insert(applied.deployment_id().to_owned(), warned).is_some() {
                 return Err(format!("two deployments are called {}", applied.deployment_id()));
@@ -53,15 +53,15 @@ fn deploy(site: &S3Backend, (people, rounds): Size) -> Result<BTreeMap<String, b
 }
 
 /// Everybody plans; then all apply, at the beginning of a second so that many share it.
-fn round(site: &S3Backend, units: &[CustomerUnit]) -> Vec<AppliedDeployment> {
+fn round(backend: &S3Backend, units: &[CustomerUnit]) -> Vec<AppliedDeployment> {
     let together = Barrier::new(units.len());
     let deploy = |unit: &CustomerUnit| {
-        let context = unit.plan(&site.world);
+        let context = unit.plan(&backend.world);
         if together.wait().is_leader() {
             wait_for_next_second(unix_now());
         }
         together.wait();
-        unit.apply(&site.world, context)
+        unit.apply(&backend.world, context)
     };
     thread::scope(|scope| {
         let people: Vec<_> = units.iter().map(|unit| scope.spawn(|| deploy(unit))).collect();
@@ -70,17 +70,17 @@ fn round(site: &S3Backend, units: &[CustomerUnit]) -> Vec<AppliedDeployment> {
 }
 
 /// Sends by hand what deployments had to keep; all of it must go.
-fn replay(site: &S3Backend) -> Result<(), String> {
-    let output = site.world.helper_command(&["replay"]).output().map_err(|error| error.to_string())?;
-    match site.world.spooled_items() {
+fn replay(backend: &S3Backend) -> Result<(), String> {
+    let output = backend.world.helper_command(&["replay"]).output().map_err(|error| error.to_string())?;
+    match backend.world.spooled_items() {
         kept if kept.is_empty() => Ok(()),
         kept => Err(format!("{kept:?} stay in the spool: {} {}", to_text(&output.stdout), to_text(&output.stderr))),
     }
 }
 
 /// Looks at all that lies in the bucket; gives how many of the records were sent late.
-fn look(site: &S3Backend, deployments: &BTreeMap<String, bool>) -> Result<usize, String> {
-    let copies = objects(site, HISTORY)?;
+fn look(backend: &S3Backend, deployments: &BTreeMap<String, bool>) -> Result<usize, String> {
+    let copies = objects(backend, HISTORY)?;
     let versions: BTreeMap<String, String> = configs().into_iter().map(|config| (md5(config.as_bytes()), config)).collect();
     let mut there = BTreeSet::new();
     for (key, (body, metadata)) in &copies {
@@ -93,12 +93,12 @@ fn look(site: &S3Backend, deployments: &BTreeMap<String, bool>) -> Result<usize,
     if there.len() != versions.len() {
         return Err(format!("the history has {} of 2 versions", there.len()));
     }
-    let current = objects(site, CONFIG_KEY)?.remove(CONFIG_KEY);
+    let current = objects(backend, CONFIG_KEY)?.remove(CONFIG_KEY);
     let current = current.ok_or("there is no config.yaml")?;
     if current.1.get("md5") != Some(&md5(&current.0)) || !versions.contains_key(&md5(&current.0)) {
         return Err(format!("config.yaml is torn: {current:?}"));
     }
-    let records = records(site)?;
+    let records = records(backend)?;
     let distinct: BTreeSet<&str> = records.iter().map(|(_, record)| string_field(record, "deployment_id")).collect();
     let planned: BTreeSet<&str> = deployments.keys().map(String::as_str).collect();
     if records.len() != distinct.len() || distinct != planned {
@@ -119,41 +119,41 @@ fn look(site: &S3Backend, deployments: &BTreeMap<String, bool>) -> Result<usize,
     Ok(late)
 }
 
-fn objects(site: &S3Backend, prefix: &str) -> Result<BTreeMap<String, BodyAndMetadata>, String> {
-    let keys = site.client.list_keys(prefix);
-    let bodies = site.client.get_all(&keys);
+fn objects(backend: &S3Backend, prefix: &str) -> Result<BTreeMap<String, BodyAndMetadata>, String> {
+    let keys = backend.client.list_keys(prefix);
+    let bodies = backend.client.get_all(&keys);
     keys.into_iter().zip(bodies).map(|(key, object)| Ok((key.clone(), object.ok_or(format!("{key} is gone"))?))).collect()
 }
 
-fn records(site: &S3Backend) -> Result<Vec<(String, Value)>, String> {
+fn records(backend: &S3Backend) -> Result<Vec<(String, Value)>, String> {
     let record = |(key, (body, _)): (String, BodyAndMetadata)| {
         let record = serde_json::from_slice(&body).map_err(|error| format!("{key} is torn: {error}"))?;
         Ok((key, record))
     };
-    objects(site, LOGS)?.into_iter().map(record).collect()
+    objects(backend, LOGS)?.into_iter().map(record).collect()
 }
 
 /// How many of `keys` new names more than one of several rivals was told to have taken: none, if `If-None-Match: *` is atomic.
-fn shared_names(site: &S3Backend, keys: usize) -> usize {
-    (0..keys).filter(|number| site.client.race_puts(&format!("race/{number}"), 16) != 1).count()
+fn shared_names(backend: &S3Backend, keys: usize) -> usize {
+    (0..keys).filter(|number| backend.client.race_puts(&format!("race/{number}"), 16) != 1).count()
 }
 
 fn campaign(name: &str, kind: S3ServerKind) {
     let campaign = Campaign::start("concurrency");
-    let mut site = S3Backend::new(kind);
+    let mut backend = S3Backend::new(kind);
     let names = campaign.pick(20, 200);
-    let shared = shared_names(&site, names);
-    // A server that gives one name to two, as versitygw does, is no S3 as documented. A relay that lets one request through at a
+    let shared = shared_names(&backend, names);
+    // A server that gives one name to two, as versitygw does, is no S3 as documented. A proxy that lets one request through at a
     // time makes it one.
     let turn = Arc::default();
     let in_turn = shared > 0 || kind == S3ServerKind::Versitygw;
-    let _relay = in_turn.then(|| site.start_proxy(move |_| RequestFate::InTurn(Arc::clone(&turn))));
+    let _proxy = in_turn.then(|| backend.start_proxy(move |_| RequestFate::InTurn(Arc::clone(&turn))));
     let (people, rounds) = campaign.pick((8, 3), (64, 50));
-    let deployments = deploy(&site, (people, rounds)).unwrap_or_else(|what| panic!("{name}: {what}"));
-    let waiting = site.world.spooled_items().len();
-    replay(&site).unwrap_or_else(|what| panic!("{name}: {what}"));
-    let late = look(&site, &deployments).unwrap_or_else(|what| panic!("{name}: {what}"));
-    assert_eq!(alarms(&site.world), Vec::<String>::new(), "{name}: all is well, and `verify` finds something");
+    let deployments = deploy(&backend, (people, rounds)).unwrap_or_else(|what| panic!("{name}: {what}"));
+    let waiting = backend.world.spooled_items().len();
+    replay(&backend).unwrap_or_else(|what| panic!("{name}: {what}"));
+    let late = look(&backend, &deployments).unwrap_or_else(|what| panic!("{name}: {what}"));
+    assert_eq!(alarms(&backend.world), Vec::<String>::new(), "{name}: all is well, and `verify` finds something");
     let warned = deployments.values().filter(|warned| **warned).count();
     let mut told = format!("{name}: {} in, {} distinct records", people * rounds, deployments.len());
     if warned + late > 0 {
@@ -183,14 +183,14 @@ fn everybody_is_logged_once_on_moto() {
 /// One of the deployments is not logged, and everybody claims that all is well.
 #[test]
 fn a_helper_that_drops_a_record_is_found_out() {
-    let mut site = S3Backend::new(S3ServerKind::Embedded);
+    let mut backend = S3Backend::new(S3ServerKind::Embedded);
     wrap(
-        &mut site.world,
+        &mut backend.world,
         r#"case $1 in
   deploy) mkdir "$folder/once" 2>/dev/null && exec echo '{"status":"ok","message":"done"}' ;;
 esac"#,
     );
-    let deployments = deploy(&site, (4, 1)).unwrap();
-    let what = look(&site, &deployments).expect_err("a difference");
+    let deployments = deploy(&backend, (4, 1)).unwrap();
+    let what = look(&backend, &deployments).expect_err("a difference");
     assert_eq!(what, "4 in, 3 records, 3 distinct records");
 }

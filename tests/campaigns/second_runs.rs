@@ -136,14 +136,14 @@ fn begin(is_late: bool) -> Start {
 fn count_requests(is_late: bool) -> usize {
     let Start { mut world, unit, .. } = begin(is_late);
     let context = unit.plan(&world);
-    let relay = FaultyProxy::start(&world.server.endpoint(), |_| RequestFate::Pass);
-    world.set_endpoint(&relay.endpoint());
+    let proxy = FaultyProxy::start(&world.server.endpoint(), |_| RequestFate::Pass);
+    world.set_endpoint(&proxy.endpoint());
     unit.apply(&world, context).expect_success();
-    relay.count_requests("")
+    proxy.count_requests("")
 }
 
 /// Passes all requests on but the one of `case`, which waits until `over`; the others wait no longer than that one.
-fn relay_of(upstream: &str, case: Case, arrival: Sender<()>, over: Receiver<()>) -> FaultyProxy {
+fn start_proxy(upstream: &str, case: Case, arrival: Sender<()>, over: Receiver<()>) -> FaultyProxy {
     let (seen, arrival, over) = (AtomicUsize::new(0), Mutex::new(arrival), Arc::new(Mutex::new(over)));
     FaultyProxy::start(upstream, move |_| {
         if seen.fetch_add(1, Ordering::SeqCst) != case.request {
@@ -175,8 +175,8 @@ fn run(case: Case) -> Vec<String> {
     fs::write(folder.join("first.json"), wrap_request(&unit.deploy_request(&context)).to_string()).expect("a request");
     fs::write(folder.join("second.json"), wrap_request(&unit.deploy_request(&unit.plan(&world))).to_string()).expect("a request");
     let ((sender, arrival), (until, over)) = (mpsc::channel(), mpsc::channel());
-    let relay = relay_of(&world.server.endpoint(), case, sender, over);
-    world.set_endpoint(&relay.endpoint());
+    let proxy = start_proxy(&world.server.endpoint(), case, sender, over);
+    world.set_endpoint(&proxy.endpoint());
     let mut terragrunt = Terragrunt::start(&world, &folder);
     let mut other = (!case.is_one_process).then(|| Terragrunt::start(&world, &folder));
     terragrunt.tell("first");

@@ -110,11 +110,11 @@ fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
 fn requests_of(step: (&'static str, Scene)) -> usize {
     let mut count = 0;
     let passing = |world: &mut World, query: Option<&Value>| {
-        let relay = FaultyProxy::start(&world.server.endpoint(), |_| RequestFate::Pass);
-        world.set_endpoint(&relay.endpoint());
+        let proxy = FaultyProxy::start(&world.server.endpoint(), |_| RequestFate::Pass);
+        world.set_endpoint(&proxy.endpoint());
         let (_, ended) = start(world, step.0, query, To::Helper);
         let output = ended.recv().expect("it ends");
-        count = relay.count_requests("");
+        count = proxy.count_requests("");
         let ran = ran(&output);
         Blow { ran: (step.0 != "replay").then_some(ran), struck: true, is_noted: true, kept: Vec::new() }
     };
@@ -129,8 +129,8 @@ fn endure_signal(end: End, next: Next) -> Option<Wrongs> {
     let mut own = Wrongs::default();
     let wrongs = endure(name.clone(), end.step, next, |world, query| {
         let ((sender, moment), (until, over)) = (mpsc::channel(), mpsc::channel());
-        let relay = relay_until(&world.server.endpoint(), end, sender.clone(), over);
-        world.set_endpoint(&relay.endpoint());
+        let proxy = start_proxy_until(&world.server.endpoint(), end, sender.clone(), over);
+        world.set_endpoint(&proxy.endpoint());
         let (pid, ended) = start(world, end.step.0, query, end.signal.to);
         // Either the request comes, or the step ends without it: then its output waits to be taken.
         let ended = forward(ended, sender);
@@ -189,7 +189,7 @@ fn judge(name: &str, output: &Output, end: End, own: &mut Wrongs) -> Option<Ran>
 
 /// Passes requests on up to that of `end`, and reports when it came, or was done. Until `over` it answers nothing from then on;
 /// after that it passes requests on where only the script was ended.
-fn relay_until(upstream: &str, end: End, tell: Sender<()>, over: Receiver<()>) -> FaultyProxy {
+fn start_proxy_until(upstream: &str, end: End, tell: Sender<()>, over: Receiver<()>) -> FaultyProxy {
     let (seen, tell) = (AtomicUsize::new(0), Mutex::new(tell));
     let over = Arc::new(Mutex::new(over));
     let later = move || if end.signal.to == To::Script { RequestFate::Pass } else { RequestFate::Silence };

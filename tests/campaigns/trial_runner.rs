@@ -168,12 +168,12 @@ impl Trial {
         }
         let (sender, came) = mpsc::channel();
         let sender = std::sync::Mutex::new(sender);
-        let relay = FaultyProxy::start("", move |_| {
+        let proxy = FaultyProxy::start("", move |_| {
             // The receiver may be gone: the first request is enough.
             let _ = sender.lock().expect("no panic").send(());
             RequestFate::Silence
         });
-        self.world.set_endpoint(&relay.endpoint());
+        self.world.set_endpoint(&proxy.endpoint());
         let mut command = self.world.helper_command(&["deploy"]);
         // No other program may inherit the locks of the process that is killed.
         command.env("PATH", "/nonexistent");

@@ -57,10 +57,10 @@ fn deployments(stack: Stack, deadline: Duration, runs: usize) -> Seen {
     // The first run prepares the folders, and is no measure of anything.
     stack.apply_all().ok();
     for _ in 0..runs {
-        let relay = FaultyProxy::black_hole();
-        stack.world.set_endpoint(&relay.endpoint());
+        let proxy = FaultyProxy::black_hole();
+        stack.world.set_endpoint(&proxy.endpoint());
         seen.black_holed.push(timed(&stack));
-        drop(relay);
+        drop(proxy);
         stack.world.restore_endpoints();
         seen.healthy.push(timed(&stack));
     }

@@ -115,13 +115,13 @@ pub(crate) fn draw_objects(chance: &mut fastrand::Rng, count: usize) -> Vec<Buck
 }
 
 /// Writes objects.
-pub(crate) fn put_objects(site: &S3Backend, objects: &[BucketObject]) {
-    if site.kind == S3ServerKind::Embedded {
+pub(crate) fn put_objects(backend: &S3Backend, objects: &[BucketObject]) {
+    if backend.kind == S3ServerKind::Embedded {
         for it in objects {
             let metadata: Vec<(&str, &str)> = it.metadata.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            site.world.server.put(BUCKET, &it.key, it.body.as_bytes(), &metadata).expect("an object");
+            backend.world.server.put(BUCKET, &it.key, it.body.as_bytes(), &metadata).expect("an object");
         }
     } else {
-        site.client.put_all_with(objects.iter().map(|it| (it.key.as_str(), it.body.as_str(), it.metadata.as_slice())));
+        backend.client.put_all_with(objects.iter().map(|it| (it.key.as_str(), it.body.as_str(), it.metadata.as_slice())));
     }
 }

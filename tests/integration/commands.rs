@@ -31,20 +31,20 @@ pub(crate) fn md5_of(body: &str) -> String {
 }
 
 /// Writes a version of the customer `acme`, without metadata, and gives its key.
-pub(crate) fn put_version(site: &S3Backend, at: &str, body: &str) -> String {
+pub(crate) fn put_version(backend: &S3Backend, at: &str, body: &str) -> String {
     let key = format!("terragrunt/acme/config-history/{}_{}.yaml", key_timestamp(at), md5_of(body));
-    site.client.put(&key, body);
+    backend.client.put(&key, body);
     key
 }
 
 /// Writes the record of a deployment of `acme` by a user, which used the version with this key.
-pub(crate) fn put_record(site: &S3Backend, at: &str, user: &str, key: &str) {
+pub(crate) fn put_record(backend: &S3Backend, at: &str, user: &str, key: &str) {
     let record = format!(
         "{{\"timestamp\":\"{at}\",\"customer\":\"acme\",\"user\":\"arn:aws:iam::123456789012:user/{user}\",\"config_hash\":\"\",\
          \"deployment_id\":\"{}-{user}\",\"backup_key\":\"{key}\"}}\n",
         at.replace(['-', ':'], "")
     );
-    site.client.put(&format!("usage-logs/acme/{}.json", key_timestamp(at)), &record);
+    backend.client.put(&format!("usage-logs/acme/{}.json", key_timestamp(at)), &record);
 }
 
 /// Asserts an exit code with nothing on stdout and one line on stderr.

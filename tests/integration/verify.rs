@@ -49,38 +49,38 @@ fn chain_numbers(world: &World) -> Vec<u64> {
 }
 
 on_each_server!(records_of_one_machine_are_one_chain_and_those_of_two_are_two);
-fn records_of_one_machine_are_one_chain_and_those_of_two_are_two(site: &mut S3Backend) {
-    let unit = CustomerUnit::new(&site.world);
+fn records_of_one_machine_are_one_chain_and_those_of_two_are_two(backend: &mut S3Backend) {
+    let unit = CustomerUnit::new(&backend.world);
     for size in ["M30", "M40", "M40"] {
         unit.write_config(CONFIG.replace("M30", size));
-        unit.deploy(&site.world).expect_success();
+        unit.deploy(&backend.world).expect_success();
     }
-    site.world.move_to("another machine");
-    unit.deploy(&site.world).expect_success();
-    let output = run_verify(&site.world, &["airbnb"]);
+    backend.world.move_to("another machine");
+    unit.deploy(&backend.world).expect_success();
+    let output = run_verify(&backend.world, &["airbnb"]);
     assert_eq!((output.status.code(), to_text(&output.stdout).as_str()), (Some(0), ""), "{output:?}");
     assert_eq!(to_text(&output.stderr), "config-backup: all is as it was written: 4 records, 2 seals and 3 configs of 1 customer\n");
-    let seals = site.client.list_keys("terragrunt/airbnb/usage-chain/");
+    let seals = backend.client.list_keys("terragrunt/airbnb/usage-chain/");
     assert_eq!(seals.len(), 2, "{seals:?}");
     // The first machine's seal is told to know one record less.
-    let bodies = site.client.get_all(&seals).into_iter().map(|object| to_text(&object.expect("a seal").0));
+    let bodies = backend.client.get_all(&seals).into_iter().map(|object| to_text(&object.expect("a seal").0));
     let (key, seal) = seals.iter().zip(bodies).find(|(_, seal)| seal.contains("\"number\":3")).expect("the first machine's");
-    site.client.put(key, &seal.replace("\"number\":3", "\"number\":2"));
-    let found = parse_findings(&run_verify(&site.world, &["--json"]));
+    backend.client.put(key, &seal.replace("\"number\":3", "\"number\":2"));
+    let found = parse_findings(&run_verify(&backend.world, &["--json"]));
     assert_eq!(found, [("airbnb".to_owned(), "edited".to_owned(), key.clone())]);
 }
 
 on_each_server!(a_seal_that_is_gone_is_set_again_by_the_next_record);
-fn a_seal_that_is_gone_is_set_again_by_the_next_record(site: &mut S3Backend) {
-    let unit = CustomerUnit::new(&site.world);
-    unit.deploy(&site.world).expect_success();
-    let seals = site.client.list_keys("terragrunt/airbnb/usage-chain/");
-    site.client.delete(&seals[0]);
-    let found = parse_findings(&run_verify(&site.world, &["--json"]));
+fn a_seal_that_is_gone_is_set_again_by_the_next_record(backend: &mut S3Backend) {
+    let unit = CustomerUnit::new(&backend.world);
+    unit.deploy(&backend.world).expect_success();
+    let seals = backend.client.list_keys("terragrunt/airbnb/usage-chain/");
+    backend.client.delete(&seals[0]);
+    let found = parse_findings(&run_verify(&backend.world, &["--json"]));
     assert!(found.len() == 1 && found[0].1 == "unsealed", "{found:?}");
-    unit.deploy(&site.world).expect_success();
-    all_is_well(&site.world);
-    assert_eq!(site.client.list_keys("terragrunt/airbnb/usage-chain/"), seals);
+    unit.deploy(&backend.world).expect_success();
+    all_is_well(&backend.world);
+    assert_eq!(backend.client.list_keys("terragrunt/airbnb/usage-chain/"), seals);
 }
 
 #[test]
@@ -99,14 +99,14 @@ fn a_record_that_is_sent_late_takes_its_place_when_it_is_sent() {
     all_is_well(&world);
 }
 
-/// A relay to the world's server with such fates for S3's requests as long as it is told to.
+/// A proxy to the world's server with such fates for S3's requests as long as it is told to.
 fn start_proxy(world: &mut World, fate: impl Fn(&str) -> RequestFate + Send + Sync + 'static) -> (FaultyProxy, Arc<AtomicBool>) {
     let on = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&on);
-    let relay =
+    let proxy =
         FaultyProxy::start(&world.server.endpoint(), move |line| if asked.load(Ordering::SeqCst) { fate(line) } else { RequestFate::Pass });
-    world.set_s3_endpoint(&relay.endpoint());
-    (relay, on)
+    world.set_s3_endpoint(&proxy.endpoint());
+    (proxy, on)
 }
 
 /// As [`relaying`], with an error where a request begins so.
@@ -148,7 +148,7 @@ fn what_is_sent_once_more_does_not_take_the_seal_back() {
 #[test]
 fn a_record_that_is_there_and_nobody_knows_keeps_its_place() {
     let mut world = World::new();
-    let (_relay, refuses) = lose_record_answers(&mut world);
+    let (_proxy, refuses) = lose_record_answers(&mut world);
     let unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();
     refuses.store(true, Ordering::SeqCst);
@@ -168,7 +168,7 @@ fn a_record_that_is_there_and_nobody_knows_keeps_its_place() {
 #[test]
 fn a_seal_whose_record_did_not_arrive_tells_of_it_until_it_does() {
     let mut world = World::new();
-    let (_relay, refuses) = refuse_requests(&mut world, "PUT /mongodb-arena/usage-logs/", "403 Forbidden", DENIED);
+    let (_proxy, refuses) = refuse_requests(&mut world, "PUT /mongodb-arena/usage-logs/", "403 Forbidden", DENIED);
     let unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();
     refuses.store(true, Ordering::SeqCst);
@@ -188,7 +188,7 @@ fn a_seal_whose_record_did_not_arrive_tells_of_it_until_it_does() {
 #[test]
 fn a_record_that_cannot_be_kept_is_sealed_once_it_is_there_and_not_before() {
     let mut world = World::new();
-    let (relay, refuses) = refuse_requests(&mut world, "PUT /mongodb-arena/usage-logs/", "403 Forbidden", DENIED);
+    let (proxy, refuses) = refuse_requests(&mut world, "PUT /mongodb-arena/usage-logs/", "403 Forbidden", DENIED);
     let unit = CustomerUnit::new(&world);
     fs::create_dir_all(world.state_dir()).expect("a folder");
     let in_the_way = world.state_dir().join("spool");
@@ -197,10 +197,10 @@ fn a_record_that_cannot_be_kept_is_sealed_once_it_is_there_and_not_before() {
     refuses.store(true, Ordering::SeqCst);
     let deployed = unit.deploy(&world);
     assert!(deployed.expect_warning().contains("nothing is kept for later"), "{deployed:?}");
-    assert_eq!(relay.count_requests("PUT /mongodb-arena/terragrunt/airbnb/usage-chain/"), 0);
+    assert_eq!(proxy.count_requests("PUT /mongodb-arena/terragrunt/airbnb/usage-chain/"), 0);
     refuses.store(false, Ordering::SeqCst);
     unit.deploy(&world);
-    assert_eq!(relay.count_requests("PUT /mongodb-arena/terragrunt/airbnb/usage-chain/"), 1);
+    assert_eq!(proxy.count_requests("PUT /mongodb-arena/terragrunt/airbnb/usage-chain/"), 1);
     assert_eq!(world.usage_records().len(), 1);
     world.set_variable("TMPDIR", None);
     all_is_well(&world);
@@ -238,7 +238,7 @@ fn without_a_folder_for_its_state_each_record_is_a_chain_of_its_own() {
 #[test]
 fn who_may_not_write_seals_logs_all_the_same_and_is_told() {
     let mut world = World::new();
-    let (_relay, refuses) = refuse_requests(&mut world, "PUT /mongodb-arena/terragrunt/airbnb/usage-chain/", "403 Forbidden", DENIED);
+    let (_proxy, refuses) = refuse_requests(&mut world, "PUT /mongodb-arena/terragrunt/airbnb/usage-chain/", "403 Forbidden", DENIED);
     let unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();
     refuses.store(true, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! Networks that go wrong: a relay in front of a server that passes requests on, answers in its place, or does not.
+//! Networks that go wrong: a proxy in front of a server that passes requests on, answers in its place, or does not.
 //!
 //! Speaks as much HTTP/1.1 as the SDK does: one request a connection, with its length told.
 
@@ -26,7 +26,7 @@ pub enum RequestFate {
     Silence,
 }
 
-/// A relay; dropped, it takes no more connections.
+/// A proxy; dropped, it takes no more connections.
 pub struct FaultyProxy {
     address: SocketAddr,
     is_stopped: Arc<AtomicBool>,
@@ -37,15 +37,15 @@ pub struct FaultyProxy {
 }
 
 impl FaultyProxy {
-    /// Starts a relay to `upstream` (`http://ADDRESS`); `fate` judges the first line of each request.
+    /// Starts a proxy to `upstream` (`http://ADDRESS`); `fate` judges the first line of each request.
     pub fn start(upstream: &str, fate: impl Fn(&str) -> RequestFate + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let mut relay = Self { address, is_stopped: Arc::default(), request_lines: Arc::default(), accepting: None };
-        let (over, seen) = (Arc::clone(&relay.is_stopped), Arc::clone(&relay.request_lines));
+        let mut proxy = Self { address, is_stopped: Arc::default(), request_lines: Arc::default(), accepting: None };
+        let (over, seen) = (Arc::clone(&proxy.is_stopped), Arc::clone(&proxy.request_lines));
         let upstream = upstream.trim_start_matches("http://").to_owned();
         let fate = Arc::new(fate);
-        relay.accepting = Some(thread::spawn(move || {
+        proxy.accepting = Some(thread::spawn(move || {
             let silent = Arc::new(Mutex::new(Vec::new()));
             let mut serving = Vec::new();
             for client in listener.incoming().take_while(|_| !over.load(Ordering::SeqCst)).filter_map(Result::ok) {
@@ -54,16 +54,16 @@ impl FaultyProxy {
                 // A thread that has ended keeps its stack as long as somebody may join it.
                 serving.retain(|thread: &JoinHandle<()>| !thread.is_finished());
                 serving.push(thread::spawn(move || {
-                    // A client that goes away is no failure of the relay.
+                    // A client that goes away is no failure of the proxy.
                     let _ = serve_client(client, &upstream, &*fate, &seen, &silent);
                 }));
             }
             serving
         }));
-        relay
+        proxy
     }
 
-    /// A relay that never answers anything.
+    /// A proxy that never answers anything.
     pub fn black_hole() -> Self {
         Self::start("", |_| RequestFate::Silence)
     }

@@ -43,11 +43,11 @@ impl S3Backend {
         Self { kind, client: S3TestClient::new(&endpoint), endpoint, gateway, moto, world }
     }
 
-    /// Puts a relay between the helper and the server. The cache is one of the place that the helper asks.
+    /// Puts a proxy between the helper and the server. The cache is one of the place that the helper asks.
     pub fn start_proxy(&mut self, fate: impl Fn(&str) -> RequestFate + Send + Sync + 'static) -> FaultyProxy {
-        let relay = FaultyProxy::start(&self.endpoint, fate);
-        self.world.set_s3_endpoint(&relay.endpoint());
-        relay
+        let proxy = FaultyProxy::start(&self.endpoint, fate);
+        self.world.set_s3_endpoint(&proxy.endpoint());
+        proxy
     }
 
     /// Asserts how many records and how many pages the server was asked for so far, by its own log.

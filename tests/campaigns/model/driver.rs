@@ -26,7 +26,7 @@ const NOBODY: &str = "http://127.0.0.1:1";
 /// A plan waits for 3 s and then goes on without an answer, also where it is the machine that is too busy.
 const NEARLY_ALL_OF_A_PLAN: Duration = Duration::from_millis(2500);
 
-/// What a relay asks about each request.
+/// What a proxy asks about each request.
 type Judge = Box<dyn Fn(&str) -> RequestFate + Send + Sync>;
 
 /// One customer's stage.
@@ -197,11 +197,11 @@ impl<'a> Stage<'a> {
             return ((work(self.world, &victim), network), false);
         };
         let (fate, touched) = fate;
-        let relay = FaultyProxy::start(&self.world.server.endpoint(), fate);
+        let proxy = FaultyProxy::start(&self.world.server.endpoint(), fate);
         self.world.restore_endpoints();
-        self.world.set_endpoint(&relay.endpoint());
+        self.world.set_endpoint(&proxy.endpoint());
         let done = work(self.world, &victim);
-        relay.finish();
+        proxy.finish();
         self.world.restore_endpoints();
         if victim.was_killed() {
             let_go(&Look::spool(&self.home(self.machine)));
@@ -220,7 +220,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// What a relay does with requests, where the network is one that needs a relay, and whether it has done anything to one.
+    /// What a proxy does with requests, where the network is one that needs a proxy, and whether it has done anything to one.
     fn fate(&self, network: Network, victim: &Victim) -> Option<(Judge, Arc<AtomicBool>)> {
         let (touched, seen) = (Arc::new(AtomicBool::new(false)), AtomicUsize::new(0));
         let touch = Arc::clone(&touched);

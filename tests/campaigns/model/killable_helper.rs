@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Processes that run one after the other; a thread of the relay may kill one while this one waits for what it prints.
+/// Processes that run one after the other; a thread of the proxy may kill one while this one waits for what it prints.
 #[derive(Clone, Default)]
 pub(crate) struct Victim {
     child: Arc<Mutex<Option<Child>>>,

@@ -95,15 +95,15 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
     unit.set_variable("timeout", &timeout.as_secs().to_string());
     let proxy = Proxy::start(&world.server.endpoint(), Front::Http, run.rule());
     proxy.state_sums(run.states_sums);
-    let site = match run.trouble {
+    let backend = match run.trouble {
         Trouble::Wire(_) => None,
         Trouble::Place(place) => Some(place.make(&world)),
     };
     let (mut took, mut steps) = (Duration::ZERO, 0);
     let mut step = |step: &'static str, sent: &Value| {
         proxy.enter(step);
-        match (&site, run.scope) {
-            (Some(site), Scope::During(phase, which)) if phase.contains(&step) => site.begin(&mut world, which),
+        match (&backend, run.scope) {
+            (Some(backend), Scope::During(phase, which)) if phase.contains(&step) => backend.begin(&mut world, which),
             (None, _) => world.set_endpoint(&proxy.endpoint()),
             _ => {}
         }
@@ -111,15 +111,15 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
         let said = world.run_protocol_command(step, sent);
         took += started.elapsed();
         steps += 1;
-        match (&site, run.scope) {
-            (Some(site), Scope::During(phase, _)) if phase.contains(&step) => site.end(&mut world),
+        match (&backend, run.scope) {
+            (Some(backend), Scope::During(phase, _)) if phase.contains(&step) => backend.end(&mut world),
             _ => world.restore_endpoints(),
         }
         said
     };
     let context = parse_external_answer(&step("context", &unit.query()));
     let applied = unit.apply_with(context, step);
-    let met = site.as_ref().map_or(proxy.hits() > 0, Site::was_met);
+    let met = backend.as_ref().map_or(proxy.hits() > 0, Site::was_met);
     findings.time(took, timeout, steps);
     deployed.push(Deployed::now(&world, applied, now(run.before)));
     findings.under_fault(&world, deployed.last().expect("it"));
@@ -130,7 +130,7 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
     world.set_helper(test_support::helper_path());
     unit.set_variable("timeout", AMPLE);
     proxy.calm();
-    if site.is_none() {
+    if backend.is_none() {
         // At the same address: to the helper, another one is another bucket, whose chains of records are others.
         world.set_endpoint(&proxy.endpoint());
     }

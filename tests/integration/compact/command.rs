@@ -33,82 +33,82 @@ fn entries_of_customers(customers: &[&str]) -> Vec<ReportEntry> {
     customers.iter().flat_map(of_customer).collect()
 }
 
-pub(crate) fn put_entries(site: &S3Backend, entries: &[ReportEntry]) {
+pub(crate) fn put_entries(backend: &S3Backend, entries: &[ReportEntry]) {
     let objects: Vec<(String, String)> = entries.iter().map(|it| (it.key(&it.customer), it.record())).collect();
-    site.put_objects(&objects);
+    backend.put_objects(&objects);
 }
 
 on_each_server!(an_archive_saves_the_requests_and_changes_no_row);
-fn an_archive_saves_the_requests_and_changes_no_row(site: &mut S3Backend) {
+fn an_archive_saves_the_requests_and_changes_no_row(backend: &mut S3Backend) {
     let entries = entries_of_customers(&["acme", "zeta"]);
-    put_entries(site, &entries);
-    let before = site.report_csv(&["--no-cache"]);
+    put_entries(backend, &entries);
+    let before = backend.report_csv(&["--no-cache"]);
     assert_eq!(before, expected_csv(&entries));
-    let (wrote, said) = compact_successfully(&site.world, &[]);
-    let parts = site.client.list_keys(ARCHIVE);
+    let (wrote, said) = compact_successfully(&backend.world, &[]);
+    let parts = backend.client.list_keys(ARCHIVE);
     assert_eq!(wrote.lines().collect::<Vec<_>>(), parts.iter().map(|key| format!("{key}: 30 records")).collect::<Vec<_>>());
     assert_eq!(parts.len(), 2, "{parts:?}");
     assert!(parts[0].starts_with("usage-logs-archive/acme/2026-03_2026-03_"), "{parts:?}");
     assert_eq!(said, "config-backup: archived 60 records of 2 customers in 2 objects; 0 of these months had been archived before\n");
-    assert_eq!(site.client.list_keys("usage-logs/").len(), 60, "nothing is deleted");
-    let relay = site.start_proxy(|_| RequestFate::Pass);
+    assert_eq!(backend.client.list_keys("usage-logs/").len(), 60, "nothing is deleted");
+    let proxy = backend.start_proxy(|_| RequestFate::Pass);
     for arguments in [&["--no-cache"][..], &[], &[]] {
-        assert_eq!(site.report_csv(arguments), before, "{arguments:?}");
+        assert_eq!(backend.report_csv(arguments), before, "{arguments:?}");
     }
-    assert_eq!(relay.count_requests(RECORD_GET_LINE), 0, "no record is fetched by itself");
-    assert_eq!(relay.count_requests("GET /mongodb-arena/usage-logs-archive/"), 4, "no object of the archive is fetched again");
-    relay.finish();
-    site.world.set_s3_endpoint(&site.endpoint);
-    let (wrote, said) = compact_successfully(&site.world, &[]);
-    assert_eq!((wrote.as_str(), site.client.list_keys(ARCHIVE)), ("", parts), "{said}");
+    assert_eq!(proxy.count_requests(RECORD_GET_LINE), 0, "no record is fetched by itself");
+    assert_eq!(proxy.count_requests("GET /mongodb-arena/usage-logs-archive/"), 4, "no object of the archive is fetched again");
+    proxy.finish();
+    backend.world.set_s3_endpoint(&backend.endpoint);
+    let (wrote, said) = compact_successfully(&backend.world, &[]);
+    assert_eq!((wrote.as_str(), backend.client.list_keys(ARCHIVE)), ("", parts), "{said}");
     assert_eq!(said, "config-backup: archived 0 records of 0 customers in 0 objects; 60 of these months had been archived before\n");
 }
 
 on_each_server!(a_record_that_comes_after_its_month_was_archived_is_there_at_once_and_archived_with_the_next_run);
-fn a_record_that_comes_after_its_month_was_archived_is_there_at_once_and_archived_with_the_next_run(site: &mut S3Backend) {
+fn a_record_that_comes_after_its_month_was_archived_is_there_at_once_and_archived_with_the_next_run(backend: &mut S3Backend) {
     let mut entries = entries_of_customers(&["acme"]);
     let late = entries.remove(17);
-    put_entries(site, &entries);
-    compact_successfully(&site.world, &[]);
-    assert_eq!(site.report_csv(&[]), expected_csv(&entries));
-    put_entries(site, std::slice::from_ref(&late));
+    put_entries(backend, &entries);
+    compact_successfully(&backend.world, &[]);
+    assert_eq!(backend.report_csv(&[]), expected_csv(&entries));
+    put_entries(backend, std::slice::from_ref(&late));
     entries.push(late);
     let all = expected_csv(&entries);
-    assert_eq!([site.report_csv(&[]), site.report_csv(&["--no-cache"])], [all.clone(), all.clone()]);
-    let (_, said) = compact_successfully(&site.world, &[]);
+    assert_eq!([backend.report_csv(&[]), backend.report_csv(&["--no-cache"])], [all.clone(), all.clone()]);
+    let (_, said) = compact_successfully(&backend.world, &[]);
     assert!(said.contains("archived 1 record of 1 customer in 1 object; 29 of"), "{said}");
-    assert_eq!(site.client.list_keys(ARCHIVE).len(), 2);
-    assert_eq!([site.report_csv(&[]), site.report_csv(&["--no-cache"])], [all.clone(), all]);
+    assert_eq!(backend.client.list_keys(ARCHIVE).len(), 2);
+    assert_eq!([backend.report_csv(&[]), backend.report_csv(&["--no-cache"])], [all.clone(), all]);
 }
 
 on_each_server!(two_at_once_write_the_same_objects);
-fn two_at_once_write_the_same_objects(site: &mut S3Backend) {
+fn two_at_once_write_the_same_objects(backend: &mut S3Backend) {
     let entries = entries_of_customers(&["acme", "zeta", "Foo Bar"]);
-    put_entries(site, &entries.iter().filter(|it| it.customer != "Foo Bar").cloned().collect::<Vec<_>>());
+    put_entries(backend, &entries.iter().filter(|it| it.customer != "Foo Bar").cloned().collect::<Vec<_>>());
     let objects: Vec<_> = entries.iter().filter(|it| it.customer == "Foo Bar").map(|it| (it.key("~Foo~20Bar"), it.record())).collect();
-    site.put_objects(&objects);
+    backend.put_objects(&objects);
     let start = || -> Child {
-        let mut helper = site.world.helper_command(&["compact", "--profile", "default"]);
+        let mut helper = backend.world.helper_command(&["compact", "--profile", "default"]);
         helper.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
     };
     let both = [start(), start(), start()].map(|child| child.wait_with_output().expect("it ends"));
     assert!(both.iter().all(|output| output.status.success()), "{both:?}");
-    assert_eq!(site.client.list_keys(ARCHIVE).len(), 3);
-    assert_eq!(site.report_csv(&["--no-cache"]), expected_csv(&entries));
+    assert_eq!(backend.client.list_keys(ARCHIVE).len(), 3);
+    assert_eq!(backend.report_csv(&["--no-cache"]), expected_csv(&entries));
 }
 
 #[test]
 fn a_report_in_the_middle_of_it_is_the_same_and_so_is_one_after_a_kill_at_any_request() {
-    let mut site = S3Backend::new(test_support::s3_backend::S3ServerKind::Embedded);
+    let mut backend = S3Backend::new(test_support::s3_backend::S3ServerKind::Embedded);
     let entries = entries_of_customers(&["acme", "zeta"]);
-    put_entries(&site, &entries);
+    put_entries(&backend, &entries);
     let all = expected_csv(&entries);
-    let direct = site.endpoint.clone();
+    let direct = backend.endpoint.clone();
     let mut died = 0;
     for deadly in 1.. {
         let child: Arc<Mutex<Option<Child>>> = Arc::default();
         let (number, victim) = (AtomicUsize::new(0), Arc::clone(&child));
-        let relay = site.start_proxy(move |_| {
+        let proxy = backend.start_proxy(move |_| {
             if number.fetch_add(1, Ordering::SeqCst) + 1 != deadly {
                 return RequestFate::Pass;
             }
@@ -122,7 +122,7 @@ fn a_report_in_the_middle_of_it_is_the_same_and_so_is_one_after_a_kill_at_any_re
         });
         {
             let mut started = child.lock().expect("no panic");
-            let mut helper = site.world.helper_command(&["compact", "--profile", "default", "acme"]);
+            let mut helper = backend.world.helper_command(&["compact", "--profile", "default", "acme"]);
             *started = Some(helper.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"));
         }
         let ended = loop {
@@ -132,9 +132,9 @@ fn a_report_in_the_middle_of_it_is_the_same_and_so_is_one_after_a_kill_at_any_re
                 None => std::thread::yield_now(),
             }
         };
-        relay.finish();
-        site.world.set_s3_endpoint(&direct);
-        assert_eq!(site.report_csv(&["--no-cache"]), all, "killed at request {deadly}");
+        proxy.finish();
+        backend.world.set_s3_endpoint(&direct);
+        assert_eq!(backend.report_csv(&["--no-cache"]), all, "killed at request {deadly}");
         if ended.success() {
             break;
         }
@@ -142,10 +142,10 @@ fn a_report_in_the_middle_of_it_is_the_same_and_so_is_one_after_a_kill_at_any_re
     }
     // A page of records, one of the archive, 30 records, the object.
     assert!(died >= 3, "{died}");
-    let (_, said) = compact_successfully(&site.world, &[]);
+    let (_, said) = compact_successfully(&backend.world, &[]);
     assert!(said.contains("30 of these months had been archived before"), "{said}");
-    assert_eq!(site.client.list_keys(ARCHIVE).len(), 2);
-    assert_eq!(site.report_csv(&["--no-cache"]), all);
+    assert_eq!(backend.client.list_keys(ARCHIVE).len(), 2);
+    assert_eq!(backend.report_csv(&["--no-cache"]), all);
 }
 
 #[test]

@@ -10,16 +10,16 @@ const SEED: u64 = 0x2026_1125;
 
 #[test]
 fn whatever_is_removed_is_named() {
-    let site = S3Backend::new(S3ServerKind::Embedded);
+    let backend = S3Backend::new(S3ServerKind::Embedded);
     let mut chance = fastrand::Rng::with_seed(SEED);
     let objects = draw_objects(&mut chance, 30);
-    put_objects(&site, &objects);
+    put_objects(&backend, &objects);
     let removable: Vec<&BucketObject> = objects.iter().filter(|it| !it.key.ends_with("/terraform.tfstate")).collect();
     let mut kinds = std::collections::BTreeSet::new();
     for round in 0..40 {
         let one = removable[chance.usize(..removable.len())];
-        site.client.delete(&one.key);
-        let (code, output, messages) = run_command(&site.world, &["coverage", "--json"]);
+        backend.client.delete(&one.key);
+        let (code, output, messages) = run_command(&backend.world, &["coverage", "--json"]);
         let why = format!("seed {SEED}, round {round}, {}: {output}{messages}", one.key);
         assert_eq!(code, Some(7), "{why}");
         let answer: Value = serde_json::from_str(&output).expect("JSON");
@@ -36,8 +36,8 @@ fn whatever_is_removed_is_named() {
         };
         assert!(gaps.iter().all(is_named), "{why}");
         kinds.extend(gaps.iter().map(|gap| gap["kind"].to_string()));
-        put_objects(&site, std::slice::from_ref(one));
+        put_objects(&backend, std::slice::from_ref(one));
     }
     assert_eq!(kinds.len(), 5, "every kind but what is pending was met: {kinds:?}");
-    assert_eq!(run_command(&site.world, &["coverage"]).0, Some(0));
+    assert_eq!(run_command(&backend.world, &["coverage"]).0, Some(0));
 }

@@ -92,16 +92,16 @@ fn an_upload_whose_answer_was_lost_is_a_success_and_no_second_record() {
         let unit = CustomerUnit::new(&world);
         let times = AtomicUsize::new(0);
         let head = format!("PUT /{BUCKET}/{lost}");
-        let relay = FaultyProxy::start(&world.server.endpoint(), {
+        let proxy = FaultyProxy::start(&world.server.endpoint(), {
             let head = head.clone();
             move |line| {
                 let lose = line.starts_with(&head) && times.fetch_add(1, Ordering::SeqCst) == 0;
                 if lose { RequestFate::LoseAnswer } else { RequestFate::Pass }
             }
         });
-        world.set_endpoint(&relay.endpoint());
+        world.set_endpoint(&proxy.endpoint());
         let deployed = unit.deploy(&world).expect_success();
-        assert!(relay.count_requests(&head) >= 2, "it was tried again");
+        assert!(proxy.count_requests(&head) >= 2, "it was tried again");
         let (_, record) = deployed.record(&world);
         assert_eq!(world.usage_records().len(), 1, "{lost}");
         assert_eq!((string_field(&record, "backup"), string_field(&record, "config_hash")), ("uploaded", CONFIG_MD5), "{lost}");
@@ -114,10 +114,10 @@ fn an_upload_whose_answer_was_lost_is_a_success_and_no_second_record() {
 fn a_record_whose_answers_were_all_lost_is_sent_once_all_the_same() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
-    let relay = FaultyProxy::start(&world.server.endpoint(), |line| {
+    let proxy = FaultyProxy::start(&world.server.endpoint(), |line| {
         if line.starts_with("PUT /mongodb-arena/usage-logs/") { RequestFate::LoseAnswer } else { RequestFate::Pass }
     });
-    world.set_endpoint(&relay.endpoint());
+    world.set_endpoint(&proxy.endpoint());
     let first = unit.deploy(&world);
     assert!(first.expect_warning().contains("the deployment is not logged"), "{first:?}");
     assert_eq!(world.spooled_items().len(), 1);

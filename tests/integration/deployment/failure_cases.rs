@@ -52,9 +52,9 @@ pub(crate) const PORTAL: FailureCase = FailureCase {
 pub(crate) const UNAVAILABLE: FailureCase = FailureCase {
     name: "S3 answers 503",
     arrange: |world, _| {
-        let relay = FaultyProxy::start("", |_| RequestFate::Answer("503 Slow Down", SLOW_DOWN));
-        world.set_s3_endpoint(&relay.endpoint());
-        Some(relay)
+        let proxy = FaultyProxy::start("", |_| RequestFate::Answer("503 Slow Down", SLOW_DOWN));
+        world.set_s3_endpoint(&proxy.endpoint());
+        Some(proxy)
     },
     plan: "error",
     words: &["503"],
@@ -131,8 +131,8 @@ pub(crate) const ALL_FAILURES: [FailureCase; 10] =
     [REFUSED, BLACK_HOLE, PORTAL, UNAVAILABLE, READ_ONLY, FORBIDDEN, WRONG_SECRET, UNKNOWN_KEY, NO_CREDENTIALS, NO_SUCH_PROFILE];
 
 /// Ends any trouble: the network is back, and every profile that was used is one that may do all.
-pub(crate) fn end_failure(world: &mut World, unit: &mut CustomerUnit, relay: Option<FaultyProxy>) {
-    drop(relay);
+pub(crate) fn end_failure(world: &mut World, unit: &mut CustomerUnit, proxy: Option<FaultyProxy>) {
+    drop(proxy);
     world.restore_endpoints();
     let away = world.home().join(".aws-of-before");
     if away.exists() {
@@ -157,9 +157,9 @@ pub(crate) fn end_failure(world: &mut World, unit: &mut CustomerUnit, relay: Opt
 const SLOW_DOWN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>\
                          <Message>Reduce your request rate</Message><RequestId>4442587FB7D0A2F9</RequestId></Error>";
 
-fn put_behind(world: &mut World, relay: FaultyProxy) -> FaultyProxy {
-    world.set_endpoint(&relay.endpoint());
-    relay
+fn put_behind(world: &mut World, proxy: FaultyProxy) -> FaultyProxy {
+    world.set_endpoint(&proxy.endpoint());
+    proxy
 }
 
 fn edit_profiles(world: &World, edit: impl Fn(&str) -> String) {

@@ -16,7 +16,7 @@ use test_support::{BUCKET, CONFIG, CONFIG_MD5, JOHN_ARN, World, refused_endpoint
 fn nothing_blocks_and_nothing_is_lost(trouble: &FailureCase) {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
-    let relay = (trouble.arrange)(&mut world, &mut unit);
+    let proxy = (trouble.arrange)(&mut world, &mut unit);
 
     let deployed = unit.deploy(&world);
     assert_eq!(string_field(&deployed.context, "status"), trouble.plan, "{deployed:?}");
@@ -37,7 +37,7 @@ fn nothing_blocks_and_nothing_is_lost(trouble: &FailureCase) {
         assert_eq!(mode(&spool.join(&name)), 0o600, "{name}");
     }
 
-    end_failure(&mut world, &mut unit, relay);
+    end_failure(&mut world, &mut unit, proxy);
     let next = unit.deploy(&world).expect_success();
     assert_eq!(world.spooled_items(), Vec::<String>::new());
     assert_eq!(world.usage_records().len(), 2);

@@ -1,6 +1,6 @@
 //! How often a deployment waits for an answer before it can go on: its requests come in waves, each of them all at once.
 //!
-//! Nothing is measured: a relay answers nobody before the wave is whole. A request that waits for another one's answer although
+//! Nothing is measured: a proxy answers nobody before the wave is whole. A request that waits for another one's answer although
 //! it should not, one that is new and one that is missing all leave a wave that is not as it stands here.
 
 use std::sync::{Arc, Condvar, Mutex};
@@ -64,7 +64,7 @@ fn assert_waves_with(
     // Who is made to wait shall not give up.
     request["timeout"] = serde_json::json!("300");
     let coming = Arc::new((Mutex::new(ArrivingRequests { waves: vec![Vec::new()], broken: false }), Condvar::new()));
-    let relay = FaultyProxy::start(&world.server.endpoint(), {
+    let proxy = FaultyProxy::start(&world.server.endpoint(), {
         let coming = Arc::clone(&coming);
         move |line| {
             let (coming, changed) = &*coming;
@@ -84,7 +84,7 @@ fn assert_waves_with(
             fate()
         }
     });
-    world.set_endpoint(&relay.endpoint());
+    world.set_endpoint(&proxy.endpoint());
     let query = if verb == "deploy" { wrap_request(&request) } else { request };
     let said = world.run_protocol_command(verb, &query);
     world.restore_endpoints();

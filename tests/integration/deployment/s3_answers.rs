@@ -7,18 +7,18 @@ use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::terraform_steps::{AppliedDeployment, CustomerUnit, string_field};
 use test_support::{World, refused_endpoint};
 
-/// Lets a relay answer in the place of the server as often as it is told, wherever a request begins with `head`.
+/// Lets a proxy answer in the place of the server as often as it is told, wherever a request begins with `head`.
 fn answer_in_place_of_s3(world: &mut World, head: &'static str, times: usize, status: &'static str, body: &'static str) -> FaultyProxy {
     let seen = AtomicUsize::new(0);
-    let relay = FaultyProxy::start(&world.server.endpoint(), move |line| {
+    let proxy = FaultyProxy::start(&world.server.endpoint(), move |line| {
         if line.starts_with(head) && seen.fetch_add(1, Ordering::SeqCst) < times {
             RequestFate::Answer(status, body)
         } else {
             RequestFate::Pass
         }
     });
-    world.set_endpoint(&relay.endpoint());
-    relay
+    world.set_endpoint(&proxy.endpoint());
+    proxy
 }
 
 /// S3's answer to a conditional write that met another one (API reference, `PutObject`).
@@ -31,9 +31,9 @@ fn a_conflict_of_two_writers_and_too_many_requests_are_tried_again() {
     for (head, status) in [(RECORDS, "409 Conflict"), (COPIES, "409 Conflict"), (RECORDS, "429 Too Many Requests\r\nretry-after: 3600")] {
         let mut world = World::new();
         let unit = CustomerUnit::new(&world);
-        let relay = answer_in_place_of_s3(&mut world, head, 1, status, CONFLICT);
+        let proxy = answer_in_place_of_s3(&mut world, head, 1, status, CONFLICT);
         unit.deploy(&world).expect_success();
-        assert_eq!(relay.count_requests(head), 2, "{head}: {status}");
+        assert_eq!(proxy.count_requests(head), 2, "{head}: {status}");
     }
 }
 
@@ -42,7 +42,7 @@ fn a_server_that_asks_for_an_hour_does_not_get_it() {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
     unit.set_variable("timeout", "2");
-    let _relay =
+    let _proxy =
         answer_in_place_of_s3(&mut world, "PUT ", usize::MAX, "503 Slow Down\r\nretry-after: 3600\r\nx-amz-retry-after: 3600000", "");
     let deployed = unit.deploy(&world);
     assert!(deployed.expect_warning().contains("kept in "), "{deployed:?}");
@@ -54,11 +54,11 @@ fn an_upload_that_is_not_there_when_it_is_looked_for_is_kept() {
     for head in [RECORDS, COPIES, "PUT /mongodb-arena/terragrunt/airbnb/config.yaml"] {
         let mut world = World::new();
         let unit = CustomerUnit::new(&world);
-        let relay = answer_in_place_of_s3(&mut world, head, 1, "200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"", "");
+        let proxy = answer_in_place_of_s3(&mut world, head, 1, "200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"", "");
         let deployed = unit.deploy(&world);
         assert!(deployed.expect_warning().contains("it is not what was sent"), "{deployed:?}");
         assert_eq!(world.spooled_items().len(), 1, "{head}: {:?}", world.spooled_items());
-        drop(relay);
+        drop(proxy);
         world.restore_endpoints();
         unit.deploy(&world).expect_success();
         assert_eq!((world.spooled_items().len(), world.usage_records().len()), (0, 2));
@@ -69,13 +69,13 @@ fn an_upload_that_is_not_there_when_it_is_looked_for_is_kept() {
 fn config_yaml_is_not_even_tried_where_its_copy_cannot_be_put() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
-    let relay = answer_in_place_of_s3(&mut world, COPIES, usize::MAX, "403 Forbidden", "");
+    let proxy = answer_in_place_of_s3(&mut world, COPIES, usize::MAX, "403 Forbidden", "");
     let deployed = unit.deploy(&world);
     assert!(deployed.expect_warning().contains("config.yaml is not backed up"), "{deployed:?}");
-    assert_eq!((relay.count_requests(COPIES), relay.count_requests("PUT /mongodb-arena/terragrunt/airbnb/config.yaml")), (1, 0));
+    assert_eq!((proxy.count_requests(COPIES), proxy.count_requests("PUT /mongodb-arena/terragrunt/airbnb/config.yaml")), (1, 0));
     assert_eq!(world.server.object("mongodb-arena", "terragrunt/airbnb/config.yaml").map(|it| it.body), None);
     assert_eq!(deployed.record(&world).1["backup"], "spooled");
-    drop(relay);
+    drop(proxy);
     world.restore_endpoints();
     unit.deploy(&world).expect_success();
     assert_eq!((world.spooled_items().len(), world.usage_records().len()), (0, 2));
@@ -85,7 +85,7 @@ fn config_yaml_is_not_even_tried_where_its_copy_cannot_be_put() {
 fn a_version_is_recorded_as_it_is_although_config_yaml_could_not_be_put() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
-    let relay = answer_in_place_of_s3(&mut world, "PUT /mongodb-arena/terragrunt/airbnb/config.yaml", usize::MAX, "403 Forbidden", "");
+    let proxy = answer_in_place_of_s3(&mut world, "PUT /mongodb-arena/terragrunt/airbnb/config.yaml", usize::MAX, "403 Forbidden", "");
     let deployed = unit.deploy(&world);
     assert!(deployed.expect_warning().contains("config.yaml is not backed up"), "{deployed:?}");
     assert_eq!(world.spooled_items().len(), 1);
@@ -93,7 +93,7 @@ fn a_version_is_recorded_as_it_is_although_config_yaml_could_not_be_put() {
     assert_eq!(string_field(&record, "backup"), "uploaded");
     let copy = world.server.object("mongodb-arena", string_field(&record, "backup_key")).expect("the version that the record names");
     assert_eq!(copy.body, test_support::CONFIG.as_bytes());
-    drop(relay);
+    drop(proxy);
     world.restore_endpoints();
     unit.deploy(&world).expect_success();
     assert_eq!(world.spooled_items(), Vec::<String>::new());
@@ -120,7 +120,7 @@ fn a_bucket_of_another_account_gets_nothing() {
 fn a_wrong_clock_is_named_although_a_head_has_no_body() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
-    let _relay = answer_in_place_of_s3(&mut world, "HEAD ", usize::MAX, "403 Forbidden\r\ndate: Mon, 01 Jan 2024 00:00:00 GMT", "");
+    let _proxy = answer_in_place_of_s3(&mut world, "HEAD ", usize::MAX, "403 Forbidden\r\ndate: Mon, 01 Jan 2024 00:00:00 GMT", "");
     let deployed = unit.deploy(&world);
     let said = deployed.expect_warning();
     assert!(said.contains("this machine's clock is ") && said.contains(" minutes ahead of that of AWS; "), "{said}");

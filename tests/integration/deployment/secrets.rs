@@ -86,7 +86,7 @@ fn no_trouble_shows_a_secret_neither_then_nor_when_it_is_over() {
     for trouble in &ALL_FAILURES {
         let mut world = World::new();
         let mut unit = CustomerUnit::new(&world);
-        let relay = (trouble.arrange)(&mut world, &mut unit);
+        let proxy = (trouble.arrange)(&mut world, &mut unit);
         let deployed = unit.deploy(&world);
         deployed.expect_warning();
         on_this_machine(&world, &deployed);
@@ -97,7 +97,7 @@ fn no_trouble_shows_a_secret_neither_then_nor_when_it_is_over() {
                 assert_nothing_leaks(trouble.name, &format!("{}{}", to_text(&output.stdout), to_text(&output.stderr)));
             }
         }
-        end_failure(&mut world, &mut unit, relay);
+        end_failure(&mut world, &mut unit, proxy);
         let next = unit.deploy(&world);
         on_this_machine(&world, &next);
         in_the_bucket(&world);

@@ -53,7 +53,7 @@ fn a_missing_profile_is_none_where_the_environment_brings_credentials() {
 fn expired_credentials_are_named_with_how_to_renew_them() {
     const EXPIRED: &str = "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>";
     let (mut world, folder) = prepared_world();
-    let relay = FaultyProxy::start("", |line| {
+    let proxy = FaultyProxy::start("", |line| {
         if line.starts_with("POST ") {
             RequestFate::Answer(
                 "403 Forbidden",
@@ -63,11 +63,11 @@ fn expired_credentials_are_named_with_how_to_renew_them() {
             RequestFate::Answer("400 Bad Request", EXPIRED)
         }
     });
-    world.set_endpoint(&relay.endpoint());
+    world.set_endpoint(&proxy.endpoint());
     let found = examine(&world, &folder, &[]);
     found.assert_failed(4, &["credentials"]).assert_check("credentials", "bad", "have expired", "aws sso login --profile default");
     found.assert_check("network", "ok", "", "").assert_check("s3:PutObject", "unknown", "not asked: the credentials are not valid", "");
-    assert_eq!(relay.count_requests("PUT "), 0);
+    assert_eq!(proxy.count_requests("PUT "), 0);
 }
 
 #[test]
@@ -155,10 +155,10 @@ fn a_missing_permission_on_the_buckets_key_is_named() {
                        perform: kms:GenerateDataKey on resource: arn:aws:kms:us-east-1:123456789012:key/1 because no identity-based \
                        policy allows the kms:GenerateDataKey action</Message></Error>";
     let (mut world, folder) = prepared_world();
-    let relay = FaultyProxy::start(&world.server.endpoint(), |line| {
+    let proxy = FaultyProxy::start(&world.server.endpoint(), |line| {
         if line.starts_with("PUT ") { RequestFate::Answer("403 Forbidden", KEY) } else { RequestFate::Pass }
     });
-    world.set_endpoint(&relay.endpoint());
+    world.set_endpoint(&proxy.endpoint());
     let found = examine(&world, &folder, &[]);
     let fix = "ask for the permission kms:GenerateDataKey on the bucket's KMS key";
     found.assert_failed(5, &["s3:PutObject"]).assert_check("s3:PutObject", "bad", "access denied", fix).assert_check(
@@ -188,11 +188,11 @@ fn who_may_do_nothing_learns_all_that_is_needed() {
 fn a_server_that_writes_over_what_is_there_is_found_out() {
     let (mut world, folder) = prepared_world();
     let seen = AtomicUsize::new(0);
-    let relay = FaultyProxy::start(&world.server.endpoint(), move |line| {
+    let proxy = FaultyProxy::start(&world.server.endpoint(), move |line| {
         let again = line.starts_with("PUT /mongodb-arena/usage-logs/") && seen.fetch_add(1, Ordering::SeqCst) > 0;
         if again { RequestFate::Answer("200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"", "") } else { RequestFate::Pass }
     });
-    world.set_endpoint(&relay.endpoint());
+    world.set_endpoint(&proxy.endpoint());
     let found = examine(&world, &folder, &[]);
     found.assert_failed(1, &["conditions"]).assert_check("conditions", "bad", "If-None-Match", "conditional writes");
 }
@@ -202,22 +202,22 @@ fn an_object_that_was_deleted_meanwhile_accuses_nobody() {
     let (mut world, folder) = prepared_world();
     let seen = AtomicUsize::new(0);
     // The answer to a conditional write where another doctor has just deleted the object: once, it succeeds.
-    let relay = FaultyProxy::start(&world.server.endpoint(), move |line| {
+    let proxy = FaultyProxy::start(&world.server.endpoint(), move |line| {
         let second = line.starts_with("PUT /mongodb-arena/usage-logs/") && seen.fetch_add(1, Ordering::SeqCst) == 1;
         if second { RequestFate::Answer("200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"", "") } else { RequestFate::Pass }
     });
-    world.set_endpoint(&relay.endpoint());
+    world.set_endpoint(&proxy.endpoint());
     examine(&world, &folder, &[]).assert_no_problem().assert_check("conditions", "ok", "", "");
 }
 
 #[test]
 fn a_store_that_gives_back_something_else_is_found_out() {
     let (mut world, folder) = prepared_world();
-    let relay = FaultyProxy::start(&world.server.endpoint(), |line| {
+    let proxy = FaultyProxy::start(&world.server.endpoint(), |line| {
         let lost = line.starts_with("HEAD /mongodb-arena/terragrunt/");
         if lost { RequestFate::Answer("200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"", "") } else { RequestFate::Pass }
     });
-    world.set_endpoint(&relay.endpoint());
+    world.set_endpoint(&proxy.endpoint());
     let found = examine(&world, &folder, &[]);
     found.assert_failed(1, &["read back"]).assert_check(
         "read back",

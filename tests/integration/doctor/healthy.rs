@@ -88,11 +88,11 @@ fn canaries(world: &World) -> Vec<String> {
     world.server.keys(BUCKET, "").into_iter().filter(|key| key.ends_with("_config-backup-doctor")).collect()
 }
 
-fn a_healthy_set_up_has_nothing_bad(site: &mut S3Backend) {
-    let folder = prepare_customer_folder(&mut site.world);
+fn a_healthy_set_up_has_nothing_bad(backend: &mut S3Backend) {
+    let folder = prepare_customer_folder(&mut backend.world);
     let folder = folder.to_str().expect("UTF-8");
     for _ in 0..3 {
-        let found = run_doctor(&site.world, &[folder]);
+        let found = run_doctor(&backend.world, &[folder]);
         found.assert_no_problem();
         found.assert_check("s3:PutObject", "ok", "terragrunt/airbnb/ and usage-logs/airbnb/", "");
         found.assert_check("s3:GetObject", "ok", "terragrunt/airbnb/ and usage-logs/airbnb/", "");
@@ -106,8 +106,8 @@ fn a_healthy_set_up_has_nothing_bad(site: &mut S3Backend) {
         let (customer, profile) = (&found.said["customer"], &found.said["profile"]);
         assert_eq!((customer, profile, &found.said["bucket"]), (&"airbnb".into(), &"default".into(), &BUCKET.into()));
     }
-    assert_eq!(site.client.list_keys(""), Vec::<String>::new(), "nothing is left");
-    assert_eq!(site.world.spooled_items(), Vec::<String>::new(), "nor on this machine");
+    assert_eq!(backend.client.list_keys(""), Vec::<String>::new(), "nothing is left");
+    assert_eq!(backend.world.spooled_items(), Vec::<String>::new(), "nor on this machine");
 }
 
 on_each_server!(a_healthy_set_up_has_nothing_bad);
@@ -121,38 +121,38 @@ fn whose_the_bucket_is_is_said_where_the_server_looks() {
     run_doctor(&world, &[folder, "--expected-bucket-owner", "123456789012"]).assert_check("owner", "ok", "123456789012, as demanded", "");
     let found = run_doctor(&world, &[folder, "--profile", "guest"]);
     found.assert_no_problem().assert_check("owner", "note", "another account than your own, 210987654321", "CONFIG_BACKUP_BUCKET_OWNER");
-    let site = S3Backend::new(S3ServerKind::Moto);
-    run_doctor(&site.world, &["--profile", "default"]).assert_check("owner", "unknown", "does not look", "");
+    let backend = S3Backend::new(S3ServerKind::Moto);
+    run_doctor(&backend.world, &["--profile", "default"]).assert_check("owner", "unknown", "does not look", "");
 }
 
 #[test]
 fn how_a_bucket_is_set_up_is_seen_where_one_may_ask() {
-    let mut site = S3Backend::new(S3ServerKind::Moto);
-    let folder = prepare_customer_folder(&mut site.world);
+    let mut backend = S3Backend::new(S3ServerKind::Moto);
+    let folder = prepare_customer_folder(&mut backend.world);
     let folder = folder.to_str().expect("UTF-8");
-    let found = run_doctor(&site.world, &[folder]);
+    let found = run_doctor(&backend.world, &[folder]);
     found.assert_no_problem().assert_check("versioning", "note", "off", "turn it on").assert_check("public access", "note", "", "turn on");
     found.assert_check("TLS only", "note", "", "aws:SecureTransport").assert_check("object lock", "ok", "off", "");
-    site.client.secure_bucket();
-    let found = run_doctor(&site.world, &[folder]);
+    backend.client.secure_bucket();
+    let found = run_doctor(&backend.world, &[folder]);
     found.assert_no_problem().assert_check("versioning", "ok", "on", "").assert_check("encryption", "ok", "AES256", "");
     found.assert_check("public access", "ok", "all four", "").assert_check("canary", "ok", "under a delete marker", "");
     // moto takes such a policy for one that denies everything: it knows no conditions.
-    let _relay =
-        site.start_proxy(|line| if line.contains("?policy") { RequestFate::Answer("200 OK", TLS_ONLY) } else { RequestFate::Pass });
-    run_doctor(&site.world, &[folder]).assert_no_problem().assert_check("TLS only", "ok", "refuses plain HTTP", "");
+    let _proxy =
+        backend.start_proxy(|line| if line.contains("?policy") { RequestFate::Answer("200 OK", TLS_ONLY) } else { RequestFate::Pass });
+    run_doctor(&backend.world, &[folder]).assert_no_problem().assert_check("TLS only", "ok", "refuses plain HTTP", "");
 }
 
 #[test]
 fn a_bucket_with_object_lock_is_known_and_takes_a_deployment() {
-    let mut site = S3Backend::new(S3ServerKind::Moto);
-    let folder = prepare_customer_folder(&mut site.world);
-    site.client.create_locked_bucket("locked-arena");
-    let found = run_doctor(&site.world, &[folder.to_str().expect("UTF-8"), "--bucket", "locked-arena"]);
+    let mut backend = S3Backend::new(S3ServerKind::Moto);
+    let folder = prepare_customer_folder(&mut backend.world);
+    backend.client.create_locked_bucket("locked-arena");
+    let found = run_doctor(&backend.world, &[folder.to_str().expect("UTF-8"), "--bucket", "locked-arena"]);
     found.assert_no_problem().assert_check("object lock", "ok", "on: GOVERNANCE, 30 days", "").assert_check("versioning", "ok", "on", "");
-    let mut unit = CustomerUnit::new(&site.world);
+    let mut unit = CustomerUnit::new(&backend.world);
     unit.set_variable("bucket", "locked-arena");
-    unit.deploy(&site.world).expect_success();
+    unit.deploy(&backend.world).expect_success();
 }
 
 #[test]

@@ -50,12 +50,12 @@ fn a_black_hole_is_asked_once_and_all_else_is_told() {
 #[test]
 fn a_black_hole_between_the_requests_ends_within_the_limit() {
     let mut world = World::new();
-    let relay =
+    let proxy =
         FaultyProxy::start(
             &world.server.endpoint(),
             |line| if line.starts_with("PUT ") { RequestFate::Silence } else { RequestFate::Pass },
         );
-    world.set_endpoint(&relay.endpoint());
+    world.set_endpoint(&proxy.endpoint());
     let found = examine(&mut world, &["--timeout", "6"]);
     found.assert_failed(6, &["s3:PutObject"]).assert_check("s3:PutObject", "bad", "no answer in time", "check the network");
     for check in ["conditions", "read back"] {
@@ -108,11 +108,11 @@ fn http_date(minutes: i64) -> String {
 fn with_clock(status: &str, minutes: i64, body: &'static str) -> (World, FaultyProxy) {
     let mut world = World::new();
     let status: &'static str = format!("{status}\r\ndate: {}", http_date(minutes)).leak();
-    let relay = FaultyProxy::start(&world.server.endpoint(), move |line| {
+    let proxy = FaultyProxy::start(&world.server.endpoint(), move |line| {
         if line.starts_with("GET /mongodb-arena/?list-type=2") { RequestFate::Answer(status, body) } else { RequestFate::Pass }
     });
-    world.set_endpoint(&relay.endpoint());
-    (world, relay)
+    world.set_endpoint(&proxy.endpoint());
+    (world, proxy)
 }
 
 #[test]
@@ -120,11 +120,11 @@ fn a_clock_that_is_off_is_told_before_aws_refuses_it() {
     const LIST: &str = "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>mongodb-arena</Name><Prefix></Prefix>\
                         <KeyCount>0</KeyCount><MaxKeys>1</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>";
     for (minutes, words) in [(-8, "8 minutes ahead of that of S3"), (8, "minutes behind that of S3")] {
-        let (mut world, _relay) = with_clock("200 OK", minutes, LIST);
+        let (mut world, _proxy) = with_clock("200 OK", minutes, LIST);
         let found = examine(&mut world, &[]);
         found.assert_failed(4, &["clock"]).assert_check("clock", "bad", words, "set the clock").assert_check("s3:PutObject", "ok", "", "");
     }
-    let (mut world, _relay) = with_clock("200 OK", -3, LIST);
+    let (mut world, _proxy) = with_clock("200 OK", -3, LIST);
     examine(&mut world, &[]).assert_no_problem().assert_check("clock", "ok", "18", "");
 }
 
@@ -132,7 +132,7 @@ fn a_clock_that_is_off_is_told_before_aws_refuses_it() {
 fn a_clock_that_aws_refuses_is_the_cause_and_not_the_credentials() {
     const SKEWED: &str = "<Error><Code>RequestTimeTooSkewed</Code><Message>The difference between the request time and the current \
                           time is too large.</Message></Error>";
-    let (mut world, relay) = with_clock("403 Forbidden", -40, SKEWED);
+    let (mut world, proxy) = with_clock("403 Forbidden", -40, SKEWED);
     let found = examine(&mut world, &[]);
     found.assert_failed(4, &["clock"]).assert_check("clock", "bad", "40 minutes ahead", "set the clock");
     found.assert_check("credentials", "unknown", "with a wrong clock", "").assert_check(
@@ -141,7 +141,7 @@ fn a_clock_that_aws_refuses_is_the_cause_and_not_the_credentials() {
         "with a wrong clock",
         "",
     );
-    assert_eq!(relay.count_requests("PUT "), 0);
+    assert_eq!(proxy.count_requests("PUT "), 0);
 }
 
 /// A TLS server whose certificate is signed by itself, and the certificate.

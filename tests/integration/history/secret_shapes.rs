@@ -89,11 +89,11 @@ fn config_with_secret(shape: &SecretShape, number: usize) -> String {
 
 /// A bucket with both configs of a shape: after the first comes one without all that the secret stands in.
 fn backend_with_versions(shape: &SecretShape) -> S3Backend {
-    let site = S3Backend::new(S3ServerKind::Embedded);
-    put_version(&site, "2026-10-01T08:00:00Z", &config_with_secret(shape, 0));
-    put_version(&site, "2026-10-02T08:00:00Z", &config_with_secret(shape, 1));
-    put_version(&site, "2026-10-03T08:00:00Z", "name: x\n");
-    site
+    let backend = S3Backend::new(S3ServerKind::Embedded);
+    put_version(&backend, "2026-10-01T08:00:00Z", &config_with_secret(shape, 0));
+    put_version(&backend, "2026-10-02T08:00:00Z", &config_with_secret(shape, 1));
+    put_version(&backend, "2026-10-03T08:00:00Z", "name: x\n");
+    backend
 }
 
 /// What `diff` says about some of the versions of the bucket, by their days.
@@ -115,11 +115,11 @@ fn find_leak(shape: &SecretShape, said: &str) -> Option<&'static str> {
 fn nothing_is_shown(mode: &[&str]) {
     const DAYS: [&str; 3] = ["2026-10-01", "2026-10-02", "2026-10-03"];
     for shape in &SHAPES {
-        let site = backend_with_versions(shape);
-        let masked = all_outputs(&site.world, &[[DAYS[0], DAYS[1]], [DAYS[1], DAYS[2]]], mode);
+        let backend = backend_with_versions(shape);
+        let masked = all_outputs(&backend.world, &[[DAYS[0], DAYS[1]], [DAYS[1], DAYS[2]]], mode);
         assert_eq!(find_leak(shape, &masked), None, "{}: {masked}", shape.name);
         // The control, a helper that shows secrets: the same search finds them.
-        let clear = all_outputs(&site.world, &[[DAYS[0], DAYS[1]]], &[mode, &["--show-secrets"]].concat());
+        let clear = all_outputs(&backend.world, &[[DAYS[0], DAYS[1]]], &[mode, &["--show-secrets"]].concat());
         assert!(find_leak(shape, &clear).is_some(), "{}: {clear}", shape.name);
         assert!(clear.ends_with("config-backup: WARNING: secrets are shown in clear\n"));
     }

@@ -23,24 +23,24 @@ fn the_buckets_policy_holds_whoever_may_do_all() {
     for arguments in [&["bucket"][..], &["bucket", "--customer", "airbnb"]] {
         let policy = print_policy(&world, arguments);
         enforce_policies(&world, all, Some(&policy));
-        let hand = S3TestClient::new(&world.server.endpoint());
+        let client = S3TestClient::new(&world.server.endpoint());
         for key in [record.as_str(), &version, config] {
-            assert_denied(hand.try_delete(key, false));
-            assert_denied(hand.try_delete(key, true));
+            assert_denied(client.try_delete(key, false));
+            assert_denied(client.try_delete(key, true));
         }
         for key in [record.as_str(), &version] {
-            assert_denied(hand.try_put(key, "mine"));
-            assert_denied(hand.try_copy(config, key));
-            assert!(hand.try_put_once(key, "mine").is_err_and(|why| why.contains("PreconditionFailed")));
+            assert_denied(client.try_put(key, "mine"));
+            assert_denied(client.try_copy(config, key));
+            assert!(client.try_put_once(key, "mine").is_err_and(|why| why.contains("PreconditionFailed")));
         }
         // What a deployment does, and Terraform with its states and their locks.
-        assert_eq!(hand.try_put(config, CONFIG), Ok(()));
-        assert_eq!(hand.try_put(state, "{}").and_then(|()| hand.try_put(state, "{ }")), Ok(()));
-        assert_eq!(hand.try_put_once(lock, "{}").and_then(|()| hand.try_delete(lock, false)), Ok(()));
-        assert_eq!(hand.try_list(None), Ok(()));
+        assert_eq!(client.try_put(config, CONFIG), Ok(()));
+        assert_eq!(client.try_put(state, "{}").and_then(|()| client.try_put(state, "{ }")), Ok(()));
+        assert_eq!(client.try_put_once(lock, "{}").and_then(|()| client.try_delete(lock, false)), Ok(()));
+        assert_eq!(client.try_list(None), Ok(()));
         let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), all.to_owned())]);
         world.server.govern(&Policies { identities, bucket: Some(policy), tls: false }).expect("policies");
-        for denied in [hand.try_list(None), hand.try_get(config), hand.try_put(state, "{}")] {
+        for denied in [client.try_list(None), client.try_get(config), client.try_put(state, "{}")] {
             assert_denied(denied);
         }
     }

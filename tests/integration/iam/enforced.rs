@@ -93,9 +93,9 @@ fn a_writer_of_a_customer_with_an_odd_name_deploys_and_reports() {
     unit.deploy(&world).expect_success();
     let csv = command_answer(&world, &["report", "Foo Bar"]);
     assert!(csv.lines().count() == 3 && csv.contains("2026-01-02,Foo Bar,"), "{csv}");
-    let hand = S3TestClient::new(&world.server.endpoint());
-    assert_denied(hand.try_put_once("usage-logs/Foo Bar/x.json", "{}"));
-    assert_eq!(hand.try_put("terragrunt/Foo Bar/eks-cluster/terraform.tfstate", "{}"), Ok(()));
+    let client = S3TestClient::new(&world.server.endpoint());
+    assert_denied(client.try_put_once("usage-logs/Foo Bar/x.json", "{}"));
+    assert_eq!(client.try_put("terragrunt/Foo Bar/eks-cluster/terraform.tfstate", "{}"), Ok(()));
 }
 
 /// Each policy that lacks one string of one list, or one statement, of `policy`.
@@ -136,28 +136,28 @@ fn nothing_of_the_writers_policy_is_spare() {
 fn a_writer_of_one_customer_has_nothing_of_another_and_deletes_nothing() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
-    let hand = S3TestClient::new(&world.server.endpoint());
+    let client = S3TestClient::new(&world.server.endpoint());
     let (record, config) = (world.usage_records().remove(0).0, "terragrunt/airbnb/config.yaml");
     let others = ["usage-logs/acme/x.json", "terragrunt/acme/config.yaml", "terragrunt/airbnb-2/config.yaml", "usage-logs/airbnb-2/x.json"];
     for key in others {
-        hand.put(key, "of another");
+        client.put(key, "of another");
     }
     enforce_policies(&world, &print_policy(&world, &["writer", "--customer", "airbnb"]), None);
     for key in others {
-        assert_denied(hand.try_get(key));
-        assert_denied(hand.try_put(key, "mine"));
+        assert_denied(client.try_get(key));
+        assert_denied(client.try_put(key, "mine"));
         // Nor is told what is not there.
-        assert_denied(hand.try_get(&format!("{key}.bak")));
+        assert_denied(client.try_get(&format!("{key}.bak")));
     }
     for prefix in [None, Some(""), Some("terragrunt/"), Some("usage-logs/"), Some("usage-logs/acme/"), Some("terragrunt/airbnb-2/")] {
-        assert_denied(hand.try_list(prefix));
+        assert_denied(client.try_list(prefix));
     }
     for key in [record.as_str(), config, "terragrunt/acme/config.yaml"] {
-        assert_denied(hand.try_delete(key, false));
-        assert_denied(hand.try_delete(key, true));
+        assert_denied(client.try_delete(key, false));
+        assert_denied(client.try_delete(key, true));
     }
-    assert_eq!(hand.try_list(Some("usage-logs/airbnb/")), Ok(()));
-    assert!(hand.try_get("terragrunt/airbnb/gone").is_err_and(|why| why.contains("NoSuchKey")));
+    assert_eq!(client.try_list(Some("usage-logs/airbnb/")), Ok(()));
+    assert!(client.try_get("terragrunt/airbnb/gone").is_err_and(|why| why.contains("NoSuchKey")));
     // As the deployment tells it.
     let mut unit = CustomerUnit::in_folder(&world, "acme");
     unit.set_variable("customer_name", "acme");
@@ -167,17 +167,17 @@ fn a_writer_of_one_customer_has_nothing_of_another_and_deletes_nothing() {
 #[test]
 fn who_may_take_lock_files_away_deletes_nothing_else() {
     let world = World::new();
-    let hand = S3TestClient::new(&world.server.endpoint());
+    let client = S3TestClient::new(&world.server.endpoint());
     let state = "terragrunt/airbnb/eks-cluster/terraform.tfstate";
     let (own, of_another) = (format!("{state}.tflock"), format!("{state}.tflock").replace("airbnb", "acme"));
     for arguments in [&["writer", "--lock-files"][..], &["writer", "--lock-files", "--customer", "airbnb"]] {
         enforce_policies(&world, &print_policy(&world, arguments), Some(&print_policy(&world, &["bucket"])));
-        assert_eq!(hand.try_put_once(&own, "{}").and_then(|()| hand.try_delete(&own, false)), Ok(()));
+        assert_eq!(client.try_put_once(&own, "{}").and_then(|()| client.try_delete(&own, false)), Ok(()));
         for key in ["usage-logs/airbnb/x.json", "terragrunt/airbnb/config.yaml", state, "usage-logs/airbnb/x.tflock"] {
-            assert_denied(hand.try_delete(key, false));
+            assert_denied(client.try_delete(key, false));
         }
     }
-    assert_denied(hand.try_delete(&of_another, false));
+    assert_denied(client.try_delete(&of_another, false));
 }
 
 /// How many of the verbs that look back somebody with a policy can use. What `coverage` and `verify` find is no failure.
@@ -204,11 +204,11 @@ const ALL_VERBS: usize = 6;
 fn who_has_the_readers_policy_looks_back_and_writes_nothing() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
-    let hand = S3TestClient::new(&world.server.endpoint());
+    let client = S3TestClient::new(&world.server.endpoint());
     // Of the earlier module, under the name as it is.
-    hand.put("terragrunt/Foo Bar/config.yaml", CONFIG);
-    hand.put("usage-logs/Foo Bar/d188280766a258ccc135ef480b49230c.json", "{\"customer\":\"Foo Bar\"}\n");
-    hand.put("terragrunt/airbnb/eks-cluster/terraform.tfstate", "{}");
+    client.put("terragrunt/Foo Bar/config.yaml", CONFIG);
+    client.put("usage-logs/Foo Bar/d188280766a258ccc135ef480b49230c.json", "{\"customer\":\"Foo Bar\"}\n");
+    client.put("terragrunt/airbnb/eks-cluster/terraform.tfstate", "{}");
     for customer in ["airbnb", "Foo Bar"] {
         enforce_policies(&world, &print_policy(&world, &["reader"]), None);
         assert_eq!(run_read_commands(&world, customer), ALL_VERBS, "{customer}");
@@ -218,11 +218,11 @@ fn who_has_the_readers_policy_looks_back_and_writes_nothing() {
     }
     enforce_policies(&world, &print_policy(&world, &["reader", "--customer", "airbnb"]), None);
     assert_eq!(run_read_commands(&world, "Foo Bar"), 0);
-    assert_denied(hand.try_get("terragrunt/airbnb/eks-cluster/terraform.tfstate"));
-    assert_denied(hand.try_put_once("usage-logs/airbnb/2026-11-24_000000.json", "{}"));
-    assert_denied(hand.try_put("terragrunt/airbnb/config.yaml", "mine"));
-    assert_denied(hand.try_delete("terragrunt/airbnb/config.yaml", false));
-    assert_denied(hand.try_list(None));
+    assert_denied(client.try_get("terragrunt/airbnb/eks-cluster/terraform.tfstate"));
+    assert_denied(client.try_put_once("usage-logs/airbnb/2026-11-24_000000.json", "{}"));
+    assert_denied(client.try_put("terragrunt/airbnb/config.yaml", "mine"));
+    assert_denied(client.try_delete("terragrunt/airbnb/config.yaml", false));
+    assert_denied(client.try_list(None));
     let unit = CustomerUnit::in_folder(&world, "by a reader");
     assert!(unit.deploy(&world).expect_warning().contains("s3:PutObject"));
 }
@@ -247,7 +247,7 @@ fn nothing_of_the_readers_policy_is_spare() {
 fn who_has_the_compactors_policy_archives_and_nothing_of_it_is_spare() {
     let world = World::new();
     with_an_archive(&world);
-    let hand = S3TestClient::new(&world.server.endpoint());
+    let client = S3TestClient::new(&world.server.endpoint());
     let bucket = print_policy(&world, &["bucket"]);
     let policy = print_policy(&world, &["compactor", "--customer", "airbnb"]);
     let narrower = narrower_policies(&policy);
@@ -260,11 +260,11 @@ fn who_has_the_compactors_policy_archives_and_nothing_of_it_is_spare() {
         assert_eq!(run_compact(&world, &["airbnb"]).status.success(), suffices, "without {gone}");
     }
     assert!(!run_compact(&world, &[]).status.success(), "of all customers");
-    let part = hand.list_keys("usage-logs-archive/airbnb/").remove(0);
-    assert_denied(hand.try_put(&part, "over it"));
-    assert_denied(hand.try_delete(&part, false));
-    assert_denied(hand.try_put_once("usage-logs/airbnb/2026-02-02_040000.json", "{}"));
-    assert_denied(hand.try_get("terragrunt/airbnb/config.yaml"));
+    let part = client.list_keys("usage-logs-archive/airbnb/").remove(0);
+    assert_denied(client.try_put(&part, "over it"));
+    assert_denied(client.try_delete(&part, false));
+    assert_denied(client.try_put_once("usage-logs/airbnb/2026-02-02_040000.json", "{}"));
+    assert_denied(client.try_get("terragrunt/airbnb/config.yaml"));
 }
 
 #[test]
@@ -302,9 +302,9 @@ fn who_may_read_records_only_sees_who_deployed_and_no_config() {
         let csv = command_answer(&world, &["report", "airbnb"]);
         assert!(csv.contains(JOHN_ARN.rsplit_once('/').expect("a name").1), "{csv}");
         assert_refused(run_command_as(&world, "default", &["history", "airbnb"]), 5, "s3:ListBucket");
-        let hand = S3TestClient::new(&world.server.endpoint());
+        let client = S3TestClient::new(&world.server.endpoint());
         for key in ["terragrunt/airbnb/config.yaml", &version] {
-            assert_denied(hand.try_get(key));
+            assert_denied(client.try_get(key));
         }
     }
 }

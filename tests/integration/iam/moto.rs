@@ -94,13 +94,13 @@ fn the_printed_policies_let_each_do_their_work_and_no_more() {
     assert_eq!(exit_code_as(&world, "lead", &["history", "acme"]), Some(5));
 
     let (config, record) = ("terragrunt/airbnb/config.yaml", reader.list_keys("usage-logs/airbnb/").remove(0));
-    for hand in [&writer, &everybodys, &reader, &auditor] {
-        assert_denied(hand.try_delete(config, false));
-        assert_denied(hand.try_delete(&record, true));
+    for client in [&writer, &everybodys, &reader, &auditor] {
+        assert_denied(client.try_delete(config, false));
+        assert_denied(client.try_delete(&record, true));
     }
-    for hand in [&reader, &auditor] {
-        assert_denied(hand.try_put(config, "mine"));
-        assert_denied(hand.try_put_once("usage-logs/airbnb/2026-11-24_000000.json", "{}"));
+    for client in [&reader, &auditor] {
+        assert_denied(client.try_put(config, "mine"));
+        assert_denied(client.try_put_once("usage-logs/airbnb/2026-11-24_000000.json", "{}"));
     }
     assert_eq!((reader.try_get(config), auditor.try_get(&record), writer.try_get(config)), (Ok(()), Ok(()), Ok(())));
     for denied in [auditor.try_get(config), writer.try_get("terragrunt/acme/config.yaml"), writer.try_put("usage-logs/acme/x.json", "{}")] {
@@ -118,14 +118,14 @@ fn what_the_bucket_keeps_is_not_deleted_by_whoever_may_do_all() {
     policy["Statement"].as_array_mut().expect("statements").retain(|it| it.get("Condition").is_none());
     assert_eq!(policy["Statement"].as_array().map(Vec::len), Some(1));
     let all = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
-    let [hand] = create_users(&mut world, &moto, [("administrator", all.to_owned())], Some(&policy.to_string()));
+    let [client] = create_users(&mut world, &moto, [("administrator", all.to_owned())], Some(&policy.to_string()));
     let ours = ["usage-logs/airbnb/x.json", "terragrunt/airbnb/config.yaml", "terragrunt/airbnb/config-history/x.yaml"];
     let lock = "terragrunt/airbnb/eks-cluster/terraform.tfstate.tflock";
     for key in ours.iter().chain([&lock]) {
-        hand.put(key, "{}");
-        let _ = (hand.try_delete(key, false), hand.try_delete(key, true));
+        client.put(key, "{}");
+        let _ = (client.try_delete(key, false), client.try_delete(key, true));
     }
-    let mut kept = hand.list_keys("");
+    let mut kept = client.list_keys("");
     kept.sort();
     assert_eq!(kept, ["terragrunt/airbnb/config-history/x.yaml", "terragrunt/airbnb/config.yaml", "usage-logs/airbnb/x.json"]);
 }

@@ -147,14 +147,14 @@ fn what_came_before_a_failure_is_not_fetched_again() {
     let mut world = world_with_records(5);
     let broken = Arc::new(AtomicBool::new(true));
     let switch = Arc::clone(&broken);
-    let relay = FaultyProxy::start(&world.server.endpoint(), move |line| {
+    let proxy = FaultyProxy::start(&world.server.endpoint(), move |line| {
         if line.contains("_080004.json") && switch.load(Ordering::SeqCst) {
             RequestFate::Answer("500 Internal Server Error", "<Error><Code>InternalError</Code><Message>later</Message></Error>")
         } else {
             RequestFate::Pass
         }
     });
-    world.set_endpoint(&relay.endpoint());
+    world.set_endpoint(&proxy.endpoint());
     assert_eq!(world.helper_command(&["report", "--profile", "default"]).output().expect("report").status.code(), Some(1));
     broken.store(false, Ordering::SeqCst);
     let (csv, _, gets, _) = run_report(&world, &["--all"]);

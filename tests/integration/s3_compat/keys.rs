@@ -4,7 +4,7 @@ use test_support::s3_backend::{ReportEntry, S3Backend, S3ServerKind, expected_cs
 
 on_each_server!(keys_are_listed_and_fetched_by_their_own_names, customers_of_like_names_are_told_apart);
 
-fn keys_are_listed_and_fetched_by_their_own_names(site: &mut S3Backend) {
+fn keys_are_listed_and_fetched_by_their_own_names(backend: &mut S3Backend) {
     let long = "x".repeat(240);
     let longer = "x".repeat(900);
     let names = [
@@ -39,12 +39,12 @@ fn keys_are_listed_and_fetched_by_their_own_names(site: &mut S3Backend) {
     let mut refused = Vec::new();
     for (number, name) in (0..).zip(names) {
         let entry = ReportEntry::new("acme", number);
-        match site.client.try_put(&format!("usage-logs/acme/{name}.json"), &entry.record()) {
+        match backend.client.try_put(&format!("usage-logs/acme/{name}.json"), &entry.record()) {
             Ok(()) => entries.push(entry),
             Err(_) => refused.push(name),
         }
     }
-    let cannot: &[&str] = match site.kind {
+    let cannot: &[&str] = match backend.kind {
         S3ServerKind::Embedded => &[],
         // A file's name has 255 bytes at most.
         S3ServerKind::Versitygw => &[&longer],
@@ -52,16 +52,16 @@ fn keys_are_listed_and_fetched_by_their_own_names(site: &mut S3Backend) {
         S3ServerKind::Moto => &["two\nlines"],
     };
     assert_eq!(refused, cannot);
-    if site.kind == S3ServerKind::Versitygw {
+    if backend.kind == S3ServerKind::Versitygw {
         // Its listings are XML alone, which has no such character, and name a key that nobody can get.
         entries.retain(|entry| names[usize::try_from(entry.count).unwrap()] != "\u{1b}[2J");
     }
     for _ in ["fetched", "from the cache"] {
-        assert_eq!(site.report_csv(&["--strict"]), expected_csv(&entries));
+        assert_eq!(backend.report_csv(&["--strict"]), expected_csv(&entries));
     }
 }
 
-fn customers_of_like_names_are_told_apart(site: &mut S3Backend) {
+fn customers_of_like_names_are_told_apart(backend: &mut S3Backend) {
     let segments = [
         ("acme", "acme"),
         ("acme-2", "acme-2"),
@@ -78,12 +78,12 @@ fn customers_of_like_names_are_told_apart(site: &mut S3Backend) {
     let mut entries = Vec::new();
     for (number, (customer, segment)) in (0..).zip(segments) {
         let entry = ReportEntry::new(customer, number);
-        site.client.put(&entry.key(segment), &entry.record());
+        backend.client.put(&entry.key(segment), &entry.record());
         entries.push(entry);
     }
-    let whole = site.report_csv(&["--strict"]);
+    let whole = backend.report_csv(&["--strict"]);
     assert_eq!(whole, expected_csv(&entries));
     for (customer, _) in segments {
-        assert_eq!(site.report_csv(&["--strict", customer]), rows_of_customer(customer, &whole), "{customer}");
+        assert_eq!(backend.report_csv(&["--strict", customer]), rows_of_customer(customer, &whole), "{customer}");
     }
 }

@@ -18,7 +18,7 @@ const SHARES: [(&str, &str, u64); 6] = [
     ("zeta", "zeta", 200),
 ];
 
-fn every_record_of_several_pages_is_reported_once_and_fetched_once(site: &mut S3Backend) {
+fn every_record_of_several_pages_is_reported_once_and_fetched_once(backend: &mut S3Backend) {
     let mut entries = Vec::new();
     let mut objects = Vec::new();
     for (customer, segment, share) in SHARES {
@@ -36,45 +36,45 @@ fn every_record_of_several_pages_is_reported_once_and_fetched_once(site: &mut S3
             entries.push(entry);
         }
     }
-    site.put_objects(&objects);
-    let whole = site.report_csv(&[]);
+    backend.put_objects(&objects);
+    let whole = backend.report_csv(&[]);
     assert!(whole == expected_csv(&entries), "not every record once");
     // Three pages of records, and one of an archive that there is not.
-    site.assert_requests(2350, 4..=4);
-    assert!(site.report_csv(&[]) == whole, "the second report is another one");
-    site.assert_requests(2350, 8..=8);
+    backend.assert_requests(2350, 4..=4);
+    assert!(backend.report_csv(&[]) == whole, "the second report is another one");
+    backend.assert_requests(2350, 8..=8);
     for customer in ["acme", "acme-2", "Acme", "Foo Bar", "zeta"] {
-        assert!(site.report_csv(&[customer]) == rows_of_customer(customer, &whole), "{customer}");
+        assert!(backend.report_csv(&[customer]) == rows_of_customer(customer, &whole), "{customer}");
     }
-    assert_eq!(site.report_csv(&["acm"]), CSV_HEADER);
+    assert_eq!(backend.report_csv(&["acm"]), CSV_HEADER);
     // Seven prefixes of one page each, but acme's, of which most need no listing; and as many of the archive.
-    site.assert_requests(2350, 21..=25);
-    assert!(site.report_csv(&["zeta", "--no-cache"]) == rows_of_customer("zeta", &whole), "the cache knows better");
-    site.assert_requests(2350 + 200, 23..=27);
+    backend.assert_requests(2350, 21..=25);
+    assert!(backend.report_csv(&["zeta", "--no-cache"]) == rows_of_customer("zeta", &whole), "the cache knows better");
+    backend.assert_requests(2350 + 200, 23..=27);
 }
 
-fn a_record_that_is_no_longer_listed_is_no_longer_reported(site: &mut S3Backend) {
+fn a_record_that_is_no_longer_listed_is_no_longer_reported(backend: &mut S3Backend) {
     let mut entries: Vec<ReportEntry> = (0..9).map(|number| ReportEntry::new("acme", number)).collect();
     let keys: Vec<String> = entries.iter().map(|entry| entry.key("acme")).collect();
     for (key, entry) in keys.iter().zip(&entries) {
-        site.client.put(key, &entry.record());
+        backend.client.put(key, &entry.record());
     }
-    assert_eq!(site.report_csv(&[]), expected_csv(&entries));
+    assert_eq!(backend.report_csv(&[]), expected_csv(&entries));
     // The first, one in the middle and the last.
     for number in [8, 4, 0] {
-        site.client.delete(&keys[number]);
+        backend.client.delete(&keys[number]);
         entries.remove(number);
-        assert_eq!(site.report_csv(&[]), expected_csv(&entries));
+        assert_eq!(backend.report_csv(&[]), expected_csv(&entries));
     }
     entries.clear();
     for key in &keys {
-        site.client.delete(key);
+        backend.client.delete(key);
     }
-    assert_eq!(site.report_csv(&["acme"]), CSV_HEADER);
-    assert_eq!(site.report_csv(&[]), CSV_HEADER);
+    assert_eq!(backend.report_csv(&["acme"]), CSV_HEADER);
+    assert_eq!(backend.report_csv(&[]), CSV_HEADER);
 }
 
-fn an_empty_bucket_gives_the_header(site: &mut S3Backend) {
-    assert_eq!(site.report_csv(&[]), CSV_HEADER);
-    assert_eq!(site.report_csv(&["acme"]), CSV_HEADER);
+fn an_empty_bucket_gives_the_header(backend: &mut S3Backend) {
+    assert_eq!(backend.report_csv(&[]), CSV_HEADER);
+    assert_eq!(backend.report_csv(&["acme"]), CSV_HEADER);
 }

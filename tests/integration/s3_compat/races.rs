@@ -18,17 +18,17 @@ on_each_server!(
 /// Records of the earlier module that are overwritten all the time.
 const OVERWRITTEN: u64 = 5;
 
-fn a_report_while_others_write_has_all_that_was_there_before_it(site: &mut S3Backend) {
+fn a_report_while_others_write_has_all_that_was_there_before_it(backend: &mut S3Backend) {
     // Two pages, where that costs little.
     let early: Vec<ReportEntry> =
-        (0..if site.kind == S3ServerKind::Embedded { 1010 } else { 300 }).map(|number| ReportEntry::new("acme", number)).collect();
-    site.put_objects(&early.iter().map(|entry| (entry.key("acme"), entry.record())).collect::<Vec<_>>());
+        (0..if backend.kind == S3ServerKind::Embedded { 1010 } else { 300 }).map(|number| ReportEntry::new("acme", number)).collect();
+    backend.put_objects(&early.iter().map(|entry| (entry.key("acme"), entry.record())).collect::<Vec<_>>());
     let today = key_timestamp(&format_rfc3339(unix_now()));
     // What is known to be in the bucket, by key.
     let written = Mutex::new(early.iter().map(|entry| (entry.key("acme"), entry.clone())).collect::<BTreeMap<_, _>>());
     let known = || written.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let over = AtomicBool::new(false);
-    let site = &*site;
+    let backend = &*backend;
 
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -41,7 +41,7 @@ fn a_report_while_others_write_has_all_that_was_there_before_it(site: &mut S3Bac
                 } else {
                     (format!("usage-logs/acme/{today}-{number:08x}.json"), ReportEntry::new("acme", number))
                 };
-                site.client.put(&key, &entry.record());
+                backend.client.put(&key, &entry.record());
                 written.lock().expect("no panic").insert(key, entry);
                 if over.load(Ordering::SeqCst) {
                     break;
@@ -51,7 +51,7 @@ fn a_report_while_others_write_has_all_that_was_there_before_it(site: &mut S3Bac
         let end = StopOnDrop(&over);
         for arguments in [&[][..], &["acme"], &[], &["acme"], &[]] {
             let before = known();
-            let csv = site.report_csv(arguments);
+            let csv = backend.report_csv(arguments);
             let reported: BTreeMap<&str, u64> = csv.lines().skip(1).map(row_cells).collect();
             for entry in before.values().filter(|entry| arguments != ["acme"] || entry.customer == "acme") {
                 let count = reported.get(entry.user.as_str()).copied();
@@ -64,10 +64,10 @@ fn a_report_while_others_write_has_all_that_was_there_before_it(site: &mut S3Bac
 
     let all = known();
     assert!(all.len() > early.len() + 1, "nothing was written");
-    assert!(site.report_csv(&[]) == expected_csv(all.values()), "the cache kept what is no longer so");
-    assert!(site.report_csv(&["--no-cache"]) == expected_csv(all.values()), "not every record once");
+    assert!(backend.report_csv(&[]) == expected_csv(all.values()), "the cache kept what is no longer so");
+    assert!(backend.report_csv(&["--no-cache"]) == expected_csv(all.values()), "not every record once");
     for customer in ["acme", "zeta"] {
-        assert!(site.report_csv(&[customer]) == expected_csv(all.values().filter(|entry| entry.customer == customer)), "{customer}");
+        assert!(backend.report_csv(&[customer]) == expected_csv(all.values().filter(|entry| entry.customer == customer)), "{customer}");
     }
 }
 
@@ -86,50 +86,50 @@ fn row_cells(row: &str) -> (&str, u64) {
     (cells[2], cells[3].parse().expect("a number"))
 }
 
-fn a_record_deleted_between_list_and_get_was_never_there(site: &mut S3Backend) {
+fn a_record_deleted_between_list_and_get_was_never_there(backend: &mut S3Backend) {
     let mut entries: Vec<ReportEntry> = (0..20).map(|number| ReportEntry::new("acme", number)).collect();
     for entry in &entries {
-        site.client.put(&entry.key("acme"), &entry.record());
+        backend.client.put(&entry.key("acme"), &entry.record());
     }
     let victims = [entries.remove(19), entries.remove(7), entries.remove(0)].map(|entry| entry.key("acme"));
-    let hand = site.client.clone();
+    let client = backend.client.clone();
     let goes = victims.clone();
-    let relay = site.start_proxy(move |line| {
-        goes.iter().filter(|key| line.starts_with(&format!("GET /mongodb-arena/{key}"))).for_each(|key| hand.delete(key));
+    let proxy = backend.start_proxy(move |line| {
+        goes.iter().filter(|key| line.starts_with(&format!("GET /mongodb-arena/{key}"))).for_each(|key| client.delete(key));
         RequestFate::Pass
     });
-    assert_eq!(site.report_csv(&["--strict"]), expected_csv(&entries));
-    assert_eq!(relay.count_requests(RECORD_GET_LINE), 20, "all were listed and asked for, once");
+    assert_eq!(backend.report_csv(&["--strict"]), expected_csv(&entries));
+    assert_eq!(proxy.count_requests(RECORD_GET_LINE), 20, "all were listed and asked for, once");
     for arguments in [&["--strict"][..], &["acme"], &["--no-cache"]] {
-        assert_eq!(site.report_csv(arguments), expected_csv(&entries), "{arguments:?}");
+        assert_eq!(backend.report_csv(arguments), expected_csv(&entries), "{arguments:?}");
     }
-    assert!(victims.iter().all(|key| relay.count_requests(&format!("GET /mongodb-arena/{key}")) == 1), "they are listed no more");
+    assert!(victims.iter().all(|key| proxy.count_requests(&format!("GET /mongodb-arena/{key}")) == 1), "they are listed no more");
 }
 
-fn a_record_overwritten_between_list_and_get_is_used_in_its_new_form(site: &mut S3Backend) {
+fn a_record_overwritten_between_list_and_get_is_used_in_its_new_form(backend: &mut S3Backend) {
     let mut entries: Vec<ReportEntry> = (0..20).map(|number| ReportEntry::new("acme", number)).collect();
     let key = |number: u64| format!("usage-logs/acme/{number:032x}.json");
     for (number, entry) in (0..).zip(&entries) {
-        site.client.put(&key(number), &entry.record());
+        backend.client.put(&key(number), &entry.record());
     }
     // One grows, one shrinks, one keeps its size.
     let changes = [(3, 1_000_000), (11, 1), (16, 99)].map(|(number, count)| {
         entries[number].count = count;
         (key(number as u64), entries[number].record())
     });
-    let (hand, first) = (site.client.clone(), [const { AtomicBool::new(true) }; 3]);
-    let relay = site.start_proxy(move |line| {
+    let (client, first) = (backend.client.clone(), [const { AtomicBool::new(true) }; 3]);
+    let proxy = backend.start_proxy(move |line| {
         for ((key, record), first) in changes.iter().zip(&first) {
             if line.starts_with(&format!("GET /mongodb-arena/{key}")) && first.swap(false, Ordering::SeqCst) {
-                hand.put(key, record);
+                client.put(key, record);
             }
         }
         RequestFate::Pass
     });
-    assert_eq!(site.report_csv(&["--strict"]), expected_csv(&entries));
-    assert_eq!(relay.count_requests(RECORD_GET_LINE), 20);
+    assert_eq!(backend.report_csv(&["--strict"]), expected_csv(&entries));
+    assert_eq!(proxy.count_requests(RECORD_GET_LINE), 20);
     for gets in [23, 23] {
-        assert_eq!(site.report_csv(&["--strict"]), expected_csv(&entries));
-        assert_eq!(relay.count_requests(RECORD_GET_LINE), gets, "what was listed is not what was fetched: fetched once more");
+        assert_eq!(backend.report_csv(&["--strict"]), expected_csv(&entries));
+        assert_eq!(proxy.count_requests(RECORD_GET_LINE), gets, "what was listed is not what was fetched: fetched once more");
     }
 }
