@@ -16,7 +16,7 @@ CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform ch
 HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql test-dist torture fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql test-dist test-campaigns fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,7 +40,7 @@ demo: tools build ## Show a deployment, its backup and its log on a local S3 (DE
 	tests/demo.sh $(DEMO_ARGS)
 
 bench: build ## Measure report beside other clients on a local S3, some 15 minutes (BENCH_ARGS="--into docs/performance.md")
-	tools/bench-install
+	tools/install bench
 	cargo build --release --locked -p report-bench -p embedded-aws
 	python3 tests/bench/bench.py $(BENCH_ARGS)
 
@@ -48,38 +48,38 @@ bench-deployment: build tools ## Measure what a deployment costs: each step, and
 	cargo build --release --locked -p report-bench -p embedded-aws
 	python3 tests/bench/bench.py --deployment $(BENCH_ARGS)
 
-bench-scale: build ## Measure how report grows from a thousand records to a million, archived or not, some 10 minutes (with tools/install-trino: Trino, too)
+bench-scale: build ## Measure how report grows from a thousand records to a million, archived or not, some 10 minutes (with tools/install trino: Trino, too)
 	cargo build --release --locked -p report-bench
 	python3 tests/bench/bench.py --scale $(BENCH_ARGS)
 
 bench-memory: build ## Measure the memory that report takes for a million records, some 10 minutes
-	tools/bench-install
+	tools/install bench
 	cargo build --release --locked -p report-bench
 	python3 tests/bench/bench.py --memory $(BENCH_ARGS)
 
 test: check ## Run all there is: the checks, the Rust tests (unit, integration, e2e), the module's tests and the SQL in DuckDB
 	cargo test --workspace --locked
 	tests/module.sh
-	tests/sql/run.sh duckdb
+	tests/engines/run.sh duckdb
 
 test-browser: ## Look at the report's page in a real Chromium (as root on Debian it is installed if missing)
-	tools/install-chromium
+	tools/install chromium
 	tests/browser/run.sh
 
 test-sql: tools ## Run the SQL over the usage records in a real Trino, 5 minutes with its download (needs Maven and Java 24 or later)
-	tools/install-trino
-	tests/sql/run.sh trino
+	tools/install trino
+	tests/engines/run.sh trino
 
 test-dist: ## Build the Linux x86_64 archive twice, in two places, and look at all that is in it, some 12 minutes
 	python3 tests/dist.py
 
-torture: tools ## Run the campaigns in full, an hour; TORTURE=small: those that need strace, small (as root on Debian it is installed)
-	tools/install-strace
-ifeq ($(TORTURE),small)
-	cargo test --locked --test torture -- --nocapture --ignored
+test-campaigns: tools ## Run the campaigns in full, an hour; CAMPAIGN_SIZE=small: those that need strace, small (as root on Debian it is installed)
+	tools/install strace
+ifeq ($(CAMPAIGN_SIZE),small)
+	cargo test --locked --test campaigns -- --nocapture --ignored
 else
-	TORTURE=full cargo test --release --locked --test torture -- --nocapture --include-ignored --test-threads 1
-	TORTURE=full cargo test --release --locked --test e2e black_box -- --nocapture --test-threads 1
+	CAMPAIGN_SIZE=full cargo test --release --locked --test campaigns -- --nocapture --include-ignored --test-threads 1
+	CAMPAIGN_SIZE=full cargo test --release --locked --test e2e black_box -- --nocapture --test-threads 1
 endif
 
 fuzz: ## Look for inputs that break a promise, FUZZ_SECONDS (60) for each of the targets in fuzz/, or for FUZZ_TARGETS
@@ -92,10 +92,10 @@ mutants: ## Break the pure modules in 2,000 ways and see which no unit test noti
 	tools/mutants $(MUTANTS_ARGS)
 
 coverage: tools ## Show which lines of src/ no test reaches, the helper's own processes included; fails below 90 %
-	tools/install-crate cargo-llvm-cov
+	tools/install cargo-llvm-cov
 	rustup component add llvm-tools
-	PATH="$(CURDIR)/.tools/crates/bin:$$PATH" cargo llvm-cov --locked --lib --bins --test it --test fuzz --test e2e \
-		--show-missing-lines --failure-mode all --fail-under-lines 90 --ignore-filename-regex '/tests(/|\.rs)'
+	PATH="$(CURDIR)/.tools/crates/bin:$$PATH" cargo llvm-cov --locked --lib --bins --test integration --test fuzz --test e2e \
+		--show-missing-lines --failure-mode all --fail-under-lines 90 --ignore-filename-regex '/(crates|tests)/|/tests\.rs'
 
 check: $(CHECKS) ## Run every linter; a missing one is an error (faster: make -j2 check)
 

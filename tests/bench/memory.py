@@ -10,7 +10,7 @@ import urllib.request
 import clients
 import servers
 
-sys.path.append(str(clients.HERE.parent / "sql"))
+sys.path.append(str(clients.HERE.parent / "engines"))
 import trino  # noqa: E402
 
 # Dollars for a request: S3 Standard in us-east-1, list prices of 2026-11 (aws.amazon.com/s3/pricing).

@@ -26,7 +26,7 @@ class Browser:
     def __enter__(self):
         program = next(filter(None, map(shutil.which, NAMES)), None)
         if program is None:
-            raise SystemExit("test-browser: none of " + ", ".join(NAMES) + " is on PATH; tools/install-chromium tries to install it")
+            raise SystemExit("test-browser: none of " + ", ".join(NAMES) + " is on PATH; tools/install chromium tries to install it")
         self.folder = tempfile.TemporaryDirectory(prefix="config-backup-chromium.", ignore_cleanup_errors=True)
         # Chromium reads commands from descriptor 3 and writes to 4; ours must be none of the two.
         theirs_in, ours_out = os.pipe()

@@ -4,10 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::campaign::Campaign;
-use crate::networks::Relay;
 use crate::stack::{Ran, Stack, script, with_both_tools};
-use crate::support::helper;
+use test_support::campaign::Campaign;
+use test_support::faulty_proxy::FaultyProxy;
+use test_support::helper_path;
 
 with_both_tools!(a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record);
 
@@ -22,7 +22,7 @@ fn a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record(stack: Sta
     let seen = deployments(stack, deadline, runs);
     let faults = seen.faults();
     let added = seen.added();
-    campaign.say(format!(
+    campaign.print_line(format!(
         "{name}: {runs} black-holed deployments: {} failed, added p50 {:.1} s, max {:.1} s; {} records late, {} lost",
         faults.len(),
         added[added.len() / 2].as_secs_f64(),
@@ -57,14 +57,14 @@ fn deployments(stack: Stack, deadline: Duration, runs: usize) -> Seen {
     // The first run prepares the folders, and is no measure of anything.
     stack.apply_all().ok();
     for _ in 0..runs {
-        let relay = Relay::black_hole();
-        stack.world.set_endpoint(&relay.endpoint());
+        let proxy = FaultyProxy::black_hole();
+        stack.world.set_endpoint(&proxy.endpoint());
         seen.black_holed.push(timed(&stack));
-        drop(relay);
-        stack.world.heal();
+        drop(proxy);
+        stack.world.restore_endpoints();
         seen.healthy.push(timed(&stack));
     }
-    let records = stack.world.records();
+    let records = stack.world.usage_records();
     let mut ids: Vec<String> = records.iter().map(|(_, record)| record["deployment_id"].to_string()).collect();
     ids.sort();
     ids.dedup();
@@ -125,7 +125,7 @@ fn warnings(ran: &Ran) -> usize {
 fn with_broken_helper(body: &str) -> Seen {
     let mut stack = Stack::new(crate::stack::Tool::Tofu).unwrap();
     let path = stack.world.path().join("broken helper");
-    script(&path, &format!("helper='{}'\n{body}", helper().display()), true);
+    script(&path, &format!("helper='{}'\n{body}", helper_path().display()), true);
     stack.set("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
     deployments(stack, Duration::from_secs(2), 1)
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::stack::{Stack, copy, with_both_tools};
-use crate::support::{BUCKET, CONFIG, CONFIG_MD5, JOHN};
+use test_support::{BUCKET, CONFIG, CONFIG_MD5, JOHN_ARN};
 
 with_both_tools!(
     every_deployment_is_logged_and_only_a_changed_config_is_uploaded,
@@ -25,8 +25,8 @@ fn every_deployment_is_logged_and_only_a_changed_config_is_uploaded(stack: Stack
     first.assert_clusters_applied();
     first.assert_healthy();
     assert_eq!(stack.world.server.object(BUCKET, config).unwrap().body, CONFIG.as_bytes());
-    let record = stack.world.records().remove(0).1;
-    assert_eq!((&record["user"], &record["config_hash"]), (&json!(JOHN), &json!(CONFIG_MD5)));
+    let record = stack.world.usage_records().remove(0).1;
+    assert_eq!((&record["user"], &record["config_hash"]), (&json!(JOHN_ARN), &json!(CONFIG_MD5)));
     assert_eq!((&record["backup"], &record["additional_users_count"]), (&json!("uploaded"), &json!(5)));
 
     let tools = &record["tools"];
@@ -37,24 +37,24 @@ fn every_deployment_is_logged_and_only_a_changed_config_is_uploaded(stack: Stack
 
     stack.apply_unit().ok();
     stack.apply_unit().ok();
-    assert_eq!(stack.world.records().len(), 3);
-    assert_eq!((stack.world.count("PutObject", config), stack.world.count("PutObject", history)), (1, 1));
+    assert_eq!(stack.world.usage_records().len(), 3);
+    assert_eq!((stack.world.count_requests("PutObject", config), stack.world.count_requests("PutObject", history)), (1, 1));
 
     stack.change_config("instance_size: M30", "instance_size: M40");
     let changed = stack.config_md5();
     stack.apply_all().ok().assert_clusters_applied();
-    let records = stack.world.records();
+    let records = stack.world.usage_records();
     assert_eq!(records.len(), 4, "{records:?}");
     // By its hash and not by its time, which it may share with the one before.
     let of_changed: Vec<_> = records.iter().filter(|(_, record)| record["config_hash"] == changed).collect();
     assert_eq!(of_changed.len(), 1, "{records:?}");
     assert_eq!(of_changed[0].1["backup"], "uploaded");
-    assert_eq!((stack.world.count("PutObject", config), stack.world.count("PutObject", history)), (2, 2));
+    assert_eq!((stack.world.count_requests("PutObject", config), stack.world.count_requests("PutObject", history)), (2, 2));
     let versions = stack.world.server.keys(BUCKET, history);
     assert!(versions[0].ends_with(&format!("_{CONFIG_MD5}.yaml")) && versions[1].ends_with(&format!("_{changed}.yaml")), "{versions:?}");
     let hashes: Vec<_> = records.iter().map(|(_, record)| record["backup_key"].as_str().unwrap()).collect();
     assert!(hashes.iter().all(|key| versions.iter().any(|version| version == key)), "{hashes:?}");
-    assert_eq!(stack.world.spooled(), Vec::<String>::new());
+    assert_eq!(stack.world.spooled_items(), Vec::<String>::new());
 }
 
 fn deployments_of_the_same_second_are_all_logged(stack: Stack) {
@@ -72,13 +72,13 @@ fn deployments_of_the_same_second_are_all_logged(stack: Stack) {
             }
         });
     }
-    let records = stack.world.records();
+    let records = stack.world.usage_records();
     assert_eq!(records.len(), 7, "{records:?}");
     let mut ids: Vec<_> = records.iter().map(|(_, record)| record["deployment_id"].to_string()).collect();
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 7);
-    assert_eq!(stack.world.count("PutObject", "terragrunt/airbnb/config.yaml"), 1);
+    assert_eq!(stack.world.count_requests("PutObject", "terragrunt/airbnb/config.yaml"), 1);
 }
 
 fn other_units_plans_and_destroys_write_nothing_of_ours(stack: Stack) {
@@ -104,6 +104,6 @@ fn the_report_shows_the_deployment(stack: Stack) {
     assert_eq!(head, "timestamp,customer,user,additional_users_count,project_name,cluster_name");
     let (date, rest) = row.split_once(',').unwrap();
     assert_eq!(rest, "airbnb,john.doe,5,airbnb-project,arena-cluster");
-    let key = stack.world.records().remove(0).0;
+    let key = stack.world.usage_records().remove(0).0;
     assert_eq!(key[..27], format!("usage-logs/airbnb/{date}")[..27]);
 }

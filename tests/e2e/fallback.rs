@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::stack::{Ran, Stack, script, with_both_tools};
-use crate::support::{BUCKET, CONFIG, helper, nobody_there};
+use test_support::{BUCKET, CONFIG, helper_path, refused_endpoint};
 
 with_both_tools!(
     a_terraform_that_is_killed_before_or_after_its_deployment_leaves_one_record,
@@ -19,7 +19,7 @@ with_both_tools!(
 );
 
 fn records(stack: &Stack) -> usize {
-    stack.world.records().len()
+    stack.world.usage_records().len()
 }
 
 /// The run ended well and was not silent: one ignored error, whose reason has these words.
@@ -45,10 +45,10 @@ fn without_a_provider_a_deployment_is_backed_up_and_logged_once(mut stack: Stack
     assert_eq!(records(&stack), 1);
     assert_eq!(stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").unwrap().body, CONFIG.as_bytes());
     ignored(&stack.apply_unit(), "the provider hashicorp/external cannot be installed");
-    let records = stack.world.records();
+    let records = stack.world.usage_records();
     assert_eq!(records.len(), 2);
     assert_ne!(records[0].1["deployment_id"], records[1].1["deployment_id"]);
-    assert_eq!(stack.world.count("PutObject", "terragrunt/airbnb/config.yaml"), 1);
+    assert_eq!(stack.world.count_requests("PutObject", "terragrunt/airbnb/config.yaml"), 1);
 }
 
 /// Terraform is killed by its own helper. The `error_hook` then finds a deployment that has not begun, or one that has ended.
@@ -59,7 +59,7 @@ fn a_terraform_that_is_killed_before_or_after_its_deployment_leaves_one_record(m
                 \x20 pid=$(ps -o ppid= -p $pid | tr -d ' ')\n\
                 done\n\
                 kill -9 $pid";
-    let real = format!("'{}' \"$@\"", helper().display());
+    let real = format!("'{}' \"$@\"", helper_path().display());
     for (body, expected) in
         [(format!("[ \"$1\" = deploy ] || exec {real}\n{kill}"), 1), (format!("[ \"$1\" = deploy ] || exec {real}\n{real}\n{kill}"), 2)]
     {
@@ -71,7 +71,7 @@ fn a_terraform_that_is_killed_before_or_after_its_deployment_leaves_one_record(m
         assert!(helper_line(&applied).contains("and the deployment is logged as s3://"), "{}", applied.output);
         assert_eq!(records(&stack), expected, "{}", applied.output);
     }
-    assert_eq!(stack.world.spooled(), Vec::<String>::new());
+    assert_eq!(stack.world.spooled_items(), Vec::<String>::new());
 }
 
 fn a_lock_file_that_does_not_fit_costs_no_record(stack: Stack) {
@@ -98,14 +98,14 @@ fn a_lock_file_that_does_not_fit_costs_no_record(stack: Stack) {
 }
 
 fn a_state_out_of_reach_costs_no_record(mut stack: Stack) {
-    stack.world.set_endpoint(&nobody_there());
+    stack.world.set_endpoint(&refused_endpoint());
     let applied = stack.apply_unit();
     ignored(&applied, "the state of this unit cannot be reached");
     assert!(helper_line(&applied).starts_with("config-backup: WARNING: "), "{}", applied.output);
-    assert_eq!((records(&stack), stack.world.spooled().len()), (0, 2));
-    stack.world.heal();
+    assert_eq!((records(&stack), stack.world.spooled_items().len()), (0, 2));
+    stack.world.restore_endpoints();
     stack.apply_unit().ok().assert_healthy();
-    assert_eq!((records(&stack), stack.world.spooled().len()), (2, 0));
+    assert_eq!((records(&stack), stack.world.spooled_items().len()), (2, 0));
 }
 
 fn a_failing_module_costs_no_record(stack: Stack) {

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::stack::{Stack, script, with_both_tools};
-use crate::support::{BUCKET, CONFIG};
+use test_support::{BUCKET, CONFIG};
 
 with_both_tools!(
     a_root_that_validates_and_leaves_the_backend_to_the_modules,
@@ -85,7 +85,7 @@ fn replace(path: &Path, from: &str, to: &str) {
 }
 
 fn records(stack: &Stack) -> usize {
-    stack.world.records().len()
+    stack.world.usage_records().len()
 }
 
 /// Deploys in every way that there is, with all that comes between; `source` is for `--source`.

@@ -10,21 +10,6 @@
     missing_docs
 )] // tests start programs, and stop where something is odd
 
-#[allow(dead_code, clippy::unused_self)] // as `support`: each test binary uses its part
-#[path = "../torture/campaign.rs"]
-mod campaign;
-#[allow(dead_code)]
-#[path = "../it/console.rs"]
-mod console;
-#[allow(dead_code)]
-#[path = "../it/networks.rs"]
-mod networks;
-#[allow(dead_code)]
-#[path = "../it/oracle.rs"]
-mod oracle;
-#[path = "../support/mod.rs"]
-mod support;
-
 mod black_box;
 mod deployments;
 mod examples;

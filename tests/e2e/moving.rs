@@ -8,14 +8,14 @@ use std::fs;
 use std::io::Write as _;
 
 use crate::stack::{Stack, with_both_tools};
-use crate::support::{BUCKET, CONFIG, project};
+use test_support::{BUCKET, CONFIG, project_dir};
 
 with_both_tools!(the_legacy_modules_objects_and_state_stay_in_the_bucket, the_legacy_module_itself_is_moved);
 
 const MIRROR: &str = "CONFIG_BACKUP_TEST_PROVIDER_MIRROR";
 
 fn the_legacy_modules_objects_and_state_stay_in_the_bucket(stack: Stack) {
-    let fixtures = project().join("tests/fixtures");
+    let fixtures = project_dir().join("tests/fixtures");
     let unit = stack.folder.join("config-backup");
     fs::remove_dir_all(&unit).unwrap();
     fs::create_dir(&unit).unwrap();
@@ -41,7 +41,7 @@ fn the_legacy_modules_objects_and_state_stay_in_the_bucket(stack: Stack) {
     for (key, body) in left {
         assert_eq!(stack.world.server.object(BUCKET, key).unwrap().body, body, "{key}");
     }
-    assert_eq!(stack.world.records().len(), 2);
+    assert_eq!(stack.world.usage_records().len(), 2);
     let requests = stack.world.server.requests();
     assert!(requests.iter().all(|it| !it.operation.starts_with("Delete")), "{requests:?}");
     assert!(requests.iter().all(|it| it.key != legacy_state || it.operation == "PutObject"), "{requests:?}");
@@ -53,7 +53,7 @@ fn the_legacy_module_itself_is_moved(mut stack: Stack) {
         let _ = writeln!(std::io::stderr(), "NOT RUN: the move from the legacy module itself; {MIRROR} names no mirror with hashicorp/aws");
         return;
     };
-    let ours = project().join(".tools/mirror");
+    let ours = project_dir().join(".tools/mirror");
     let from = |path: &str, name: &str| {
         let names = ["registry.terraform.io", "registry.opentofu.org"].map(|host| format!("\"{host}/hashicorp/{name}\"")).join(", ");
         format!("  filesystem_mirror {{\n    path    = \"{path}\"\n    include = [{names}]\n  }}\n")
@@ -70,7 +70,7 @@ fn the_legacy_module_itself_is_moved(mut stack: Stack) {
     fs::remove_dir_all(&unit).unwrap();
     fs::create_dir(&unit).unwrap();
     for name in ["main.tf", "terragrunt.hcl"] {
-        fs::copy(project().join("tests/fixtures/earlier-module").join(name), unit.join(name)).unwrap();
+        fs::copy(project_dir().join("tests/fixtures/earlier-module").join(name), unit.join(name)).unwrap();
     }
     stack.apply_all().ok();
     let before = stack.world.server.keys(BUCKET, "");
@@ -86,5 +86,5 @@ fn the_legacy_module_itself_is_moved(mut stack: Stack) {
     for key in before {
         assert!(stack.world.server.object(BUCKET, &key).is_some(), "{key} is gone");
     }
-    assert_eq!(stack.world.records().len(), 2);
+    assert_eq!(stack.world.usage_records().len(), 2);
 }

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use embedded_aws::Policies;
 
 use crate::stack::{Stack, with_both_tools};
-use crate::support::text;
+use test_support::to_text;
 
 with_both_tools!(the_writers_policy_is_enough_for_all_units_and_their_states);
 
 fn the_writers_policy_is_enough_for_all_units_and_their_states(stack: Stack) {
     let printed = |arguments: &[&str]| {
-        let output = stack.world.helper(&["iam"]).args(arguments).output().unwrap();
+        let output = stack.world.helper_command(&["iam"]).args(arguments).output().unwrap();
         assert!(output.status.success(), "{output:?}");
-        text(&output.stdout)
+        to_text(&output.stdout)
     };
     let writer = printed(&["writer", "--customer", "airbnb", "--account", "123456789012"]);
     let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), writer)]);
@@ -27,7 +27,7 @@ fn the_writers_policy_is_enough_for_all_units_and_their_states(stack: Stack) {
     second.assert_healthy();
     stack.terragrunt(&["plan", "--all", "--non-interactive"]).ok();
     stack.terragrunt(&["destroy", "--all", "--non-interactive"]).ok();
-    assert_eq!(stack.world.records().len(), 2);
+    assert_eq!(stack.world.usage_records().len(), 2);
     // The search for other workspaces, which both tools can do without.
     let refused = stack.world.server.requests().into_iter().filter(|it| it.status == 403);
     let refused: Vec<String> = refused.map(|it| format!("{} {} {}", it.operation, it.key, it.query)).collect();

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::stack::{Stack, with_both_tools};
-use crate::support::{BUCKET, JANE};
+use test_support::{BUCKET, JANE_ARN};
 
 with_both_tools!(
     a_healthy_plan_prints_no_warning,
@@ -30,16 +30,16 @@ fn a_saved_plan_logs_one_deployment_and_the_drift_check_leaves_the_unit_out(stac
     let plans = stack.world.path().join("plans");
     let plans = plans.to_str().unwrap();
     stack.terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans]).ok();
-    assert_eq!(stack.world.records().len(), 0);
+    assert_eq!(stack.world.usage_records().len(), 0);
     stack.terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans]).ok().assert_clusters_applied();
-    assert_eq!(stack.world.records().len(), 1);
+    assert_eq!(stack.world.usage_records().len(), 1);
     let drift = ["plan", "--all", "--non-interactive", "--filter", "!./config-backup", "-detailed-exitcode"];
     let drift_free = stack.terragrunt(&drift);
     assert_eq!(drift_free.code, 0, "{}", drift_free.output);
     // The check is one: a change shows as 2.
     stack.change_config("instance_size: M30", "instance_size: M40");
     assert_eq!(stack.terragrunt(&drift).code, 2);
-    assert_eq!(stack.world.records().len(), 1);
+    assert_eq!(stack.world.usage_records().len(), 1);
 }
 
 fn a_saved_plan_logs_who_applies_it_and_what_the_config_holds_then(stack: Stack) {
@@ -55,10 +55,10 @@ fn a_saved_plan_logs_who_applies_it_and_what_the_config_holds_then(stack: Stack)
     let now = stack.config_md5();
 
     let applied = stack.terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans]).ok();
-    let records = stack.world.records();
+    let records = stack.world.usage_records();
     assert_eq!(records.len(), 1);
     let record = &records[0].1;
-    assert_eq!((&record["user"], &record["config_hash"]), (&json!(JANE), &json!(now)));
+    assert_eq!((&record["user"], &record["config_hash"]), (&json!(JANE_ARN), &json!(now)));
     let uploaded = stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").unwrap();
     assert_eq!(uploaded.body, fs::read(stack.folder.join("config.yaml")).unwrap());
     assert_eq!(uploaded.metadata["md5"], now);

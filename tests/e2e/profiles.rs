@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::stack::{Stack, with_both_tools};
-use crate::support::{BUCKET, JANE, JOHN};
+use test_support::{BUCKET, JANE_ARN, JOHN_ARN};
 
 with_both_tools!(a_profile_in_any_spelling_is_found, credentials_of_the_environment_need_no_profile);
 
@@ -26,12 +26,12 @@ fn a_profile_in_any_spelling_is_found(stack: Stack) {
         for unit in ["atlas-cluster", "eks-cluster", "config-backup"] {
             let _ = fs::remove_dir_all(stack.folder.join(unit).join(".terragrunt-cache"));
         }
-        let before = stack.world.records().len();
+        let before = stack.world.usage_records().len();
         let applied = stack.apply_all().ok();
         applied.assert_clusters_applied();
-        let records = stack.world.records();
+        let records = stack.world.usage_records();
         assert_eq!(records.len(), before + 1, "{name}: {}", applied.output);
-        assert_eq!(records.last().unwrap().1["user"], JANE, "{name}");
+        assert_eq!(records.last().unwrap().1["user"], JANE_ARN, "{name}");
     }
 }
 
@@ -40,6 +40,6 @@ fn credentials_of_the_environment_need_no_profile(mut stack: Stack) {
     stack.set("AWS_ACCESS_KEY_ID", "AKIADEFAULT");
     stack.set("AWS_SECRET_ACCESS_KEY", "secret-of-default");
     stack.apply_all().ok().assert_clusters_applied();
-    assert_eq!(stack.world.records()[0].1["user"], JOHN);
+    assert_eq!(stack.world.usage_records()[0].1["user"], JOHN_ARN);
     assert!(stack.world.server.object(BUCKET, "terragrunt/airbnb/eks-cluster/terraform.tfstate").is_some());
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::campaign::Campaign;
 use crate::stack::{Stack, copy, with_both_tools};
+use test_support::campaign::Campaign;
 
 with_both_tools!(
     six_new_customers_with_a_plugin_cache_are_all_logged_once,
@@ -49,7 +49,7 @@ fn deploy_six(name: &'static str, mut stack: Stack, share: impl Fn(&mut Stack, &
         fs::create_dir(&cache).unwrap();
         share(&mut stack, cache.to_str().unwrap());
         let applied = stack.apply_all().ok();
-        let records = stack.world.records();
+        let records = stack.world.usage_records();
         let of_run =
             records.iter().filter(|(key, _)| CUSTOMERS.iter().any(|customer| key.starts_with(&format!("usage-logs/{customer}-{run}/"))));
         let customers: Vec<_> = of_run.map(|(_, record)| record["customer"].as_str().unwrap().to_owned()).collect();
@@ -61,5 +61,5 @@ fn deploy_six(name: &'static str, mut stack: Stack, share: impl Fn(&mut Stack, &
         by_hook += ignored;
         by_terraform += 6 - ignored;
     }
-    campaign.say(format!("{by_terraform} deployments by the module, {by_hook} by the hook, none lost and none twice"));
+    campaign.print_line(format!("{by_terraform} deployments by the module, {by_hook} by the hook, none lost and none twice"));
 }

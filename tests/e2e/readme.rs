@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::console::{play, session};
 use crate::stack::{Stack, Tool};
-use crate::support::{BUCKET, CONFIG, World, project};
+use test_support::console_sessions::{play_session, read_session};
+use test_support::{BUCKET, CONFIG, World, project_dir};
 
 const README: &str = "README.md";
 
@@ -26,13 +26,13 @@ fn folders(world: &World) -> Vec<String> {
 #[test]
 fn the_first_session_is_what_one_sees() {
     let stack = Stack::bare(Tool::Tofu, "airbnb").unwrap();
-    play(shell(&stack), &session(README, "deploy"));
+    play_session(shell(&stack), &read_session(README, "deploy"));
 }
 
 #[test]
 fn a_new_folder_is_adopted_as_told() {
     let stack = Stack::bare(Tool::Tofu, "deployments/airbnb").unwrap();
-    play(shell(&stack), &session(README, "adopt"));
+    play_session(shell(&stack), &read_session(README, "adopt"));
     let (customer, history) = ("terragrunt/airbnb", "terragrunt/airbnb/config-history");
     let logs = "usage-logs/airbnb";
     assert_eq!(folders(&stack.world), [history, customer, "terragrunt/airbnb/usage-chain", logs, logs]);
@@ -45,7 +45,7 @@ const OF_LOG: &str = "usage-logs/airbnb/d188280766a258ccc135ef480b49230c.json";
 /// A customer folder with the legacy module, and what it left in the bucket.
 fn of_the_legacy_module() -> (Stack, Vec<u8>) {
     let stack = Stack::bare(Tool::Tofu, "deployments/airbnb").unwrap();
-    let fixtures = project().join("tests/fixtures");
+    let fixtures = project_dir().join("tests/fixtures");
     let unit = stack.folder.join("config-backup");
     fs::create_dir(&unit).unwrap();
     for name in ["main.tf", "terragrunt.hcl"] {
@@ -62,9 +62,9 @@ fn of_the_legacy_module() -> (Stack, Vec<u8>) {
 #[test]
 fn a_folder_of_the_legacy_module_is_moved_as_told_and_its_logs_stay() {
     let (stack, log) = of_the_legacy_module();
-    play(shell(&stack), &session(README, "legacy"));
+    play_session(shell(&stack), &read_session(README, "legacy"));
     assert_eq!(stack.world.server.object(BUCKET, OF_LOG).unwrap().body, log);
-    let records = stack.world.records();
+    let records = stack.world.usage_records();
     assert_eq!(records.len(), 2, "{records:?}");
     let deleted = stack.world.server.requests().iter().filter(|it| it.operation.starts_with("Delete")).count();
     assert_eq!(deleted, 0);

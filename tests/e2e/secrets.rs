@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::stack::{Stack, contents, with_both_tools};
-use crate::support::{BUCKET, assert_no_secret, text};
+use test_support::{BUCKET, assert_no_secret, to_text};
 
 with_both_tools!(secrets_stay_in_the_configs_own_copies);
 
 /// The command lines of all processes; a slim container has `/proc` but no `ps`, macOS the reverse.
 fn process_list() -> String {
     let Ok(processes) = fs::read_dir("/proc") else {
-        return text(&Command::new("ps").args(["-axww", "-o", "args"]).output().unwrap().stdout);
+        return to_text(&Command::new("ps").args(["-axww", "-o", "args"]).output().unwrap().stdout);
     };
     let lines = processes.filter_map(Result::ok).filter_map(|process| fs::read(process.path().join("cmdline")).ok());
-    lines.map(|line| text(&line).replace('\0', " ") + "\n").collect()
+    lines.map(|line| to_text(&line).replace('\0', " ") + "\n").collect()
 }
 
 /// Ends the watch also where a test fails: a scope waits for its threads.
@@ -53,15 +53,15 @@ fn secrets_stay_in_the_configs_own_copies(stack: Stack) {
     assert!(processes.contains("helper.sh deploy"), "no helper in the process list");
     assert_no_secret("the process list", &processes);
     assert_no_secret("a plan file", &contents(&plans));
-    assert_no_secret("the helper's state", &contents(&stack.world.state()));
+    assert_no_secret("the helper's state", &contents(&stack.world.state_dir()));
 
     for key in stack.world.server.keys(BUCKET, "") {
         assert_no_secret("an object's name", &key);
         let object = stack.world.server.object(BUCKET, &key).unwrap();
         if key.contains("config.yaml") || key.contains("config-history") {
-            assert!(text(&object.body).contains("canary"), "{key} is no copy of the config");
+            assert!(to_text(&object.body).contains("canary"), "{key} is no copy of the config");
         } else {
-            assert_no_secret(&key, &text(&object.body));
+            assert_no_secret(&key, &to_text(&object.body));
         }
     }
     fs::remove_file(stack.folder.join("config.yaml")).unwrap();

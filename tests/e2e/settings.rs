@@ -1,7 +1,7 @@
 //! The unit's settings: those of other tools do not reach it, and wrong ones stop no deployment.
 
 use crate::stack::{Stack, with_both_tools};
-use crate::support::BUCKET;
+use test_support::BUCKET;
 
 with_both_tools!(
     variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect,
@@ -27,7 +27,7 @@ fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(mut st
     stack.change_unit("    customer_name          = \"\"\n", "");
     let applied = stack.apply_unit().ok();
     applied.assert_healthy();
-    let records = stack.world.records();
+    let records = stack.world.usage_records();
     assert!(records.len() == 1 && records[0].0.starts_with("usage-logs/airbnb/"), "{records:?}");
     assert_eq!(records[0].1["additional_users_count"], 5);
 }
@@ -55,9 +55,9 @@ fn wrong_settings_are_warnings_and_the_deployment_is_logged(stack: Stack) {
         let warnings = applied.warnings();
         assert_eq!(warnings.len(), usize::from(!named.is_empty()), "{}", applied.output);
         assert!(warnings.iter().all(|warning| warning.contains(&format!("the setting {named} must be "))), "{warnings:?}");
-        assert_eq!(stack.world.records().len(), count + 1, "{}", applied.output);
+        assert_eq!(stack.world.usage_records().len(), count + 1, "{}", applied.output);
     }
-    assert_eq!(stack.world.count("PutObject", "terragrunt/airbnb/config.yaml"), 1);
+    assert_eq!(stack.world.count_requests("PutObject", "terragrunt/airbnb/config.yaml"), 1);
 }
 
 fn empty_variables_count_as_not_set(mut stack: Stack) {
@@ -73,6 +73,6 @@ fn empty_variables_count_as_not_set(mut stack: Stack) {
     }
     let stack = stack.with_local_state();
     stack.apply_unit().ok().assert_healthy();
-    assert_eq!(stack.world.records().len(), 1);
+    assert_eq!(stack.world.usage_records().len(), 1);
     assert!(stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").is_some());
 }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{World, assert_no_secret, feed, helper, project, text};
+use test_support::{World, assert_no_secret, helper_path, project_dir, run_with_input, to_text};
 
 /// What terragrunt drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(crate) use with_both_tools;
 
 /// A tool that `make tools` installs.
 pub fn pinned(name: &str) -> PathBuf {
-    let path = project().join(".tools/bin").join(name);
+    let path = project_dir().join(".tools/bin").join(name);
     assert!(path.is_file(), "{} is not there: run `make tools`", path.display());
     path
 }
@@ -88,19 +88,19 @@ impl Stack {
         let tool = tool.find()?;
         let world = World::new();
         let folder = world.path().join(place);
-        copy(&project().join("terragrunt/airbnb"), &folder);
+        copy(&project_dir().join("terragrunt/airbnb"), &folder);
         Some(Self { world, folder, tool, more: Vec::new() })
     }
 
     /// Writes the unit, as a user does.
     pub fn init(&self) {
-        let done = self.command(&helper()).arg("init").arg(&self.folder).output().unwrap();
+        let done = self.command(&helper_path()).arg("init").arg(&self.folder).output().unwrap();
         assert!(done.status.success(), "{done:?}");
     }
 
     /// Replaces the legacy module, which `init` does not do by itself.
     pub fn force_init(&self) {
-        let init = |arguments: &[&str]| self.command(&helper()).args(arguments).arg(&self.folder).output().unwrap();
+        let init = |arguments: &[&str]| self.command(&helper_path()).args(arguments).arg(&self.folder).output().unwrap();
         assert_eq!(init(&["init"]).status.code(), Some(1));
         let moved = init(&["init", "--force"]);
         assert!(moved.status.success(), "{moved:?}");
@@ -152,13 +152,13 @@ impl Stack {
     /// A command with everything on PATH that a field engineer has.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = self.world.command(program);
-        let (helper, tools) = (helper(), project().join(".tools/bin"));
+        let (helper, tools) = (helper_path(), project_dir().join(".tools/bin"));
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = [helper.parent().unwrap().to_owned(), tools].into_iter().chain(std::env::split_paths(&path));
         command
             .current_dir(&self.folder)
             .env("PATH", std::env::join_paths(folders).unwrap())
-            .env("TF_CLI_CONFIG_FILE", project().join(".tools/tofurc"))
+            .env("TF_CLI_CONFIG_FILE", project_dir().join(".tools/tofurc"))
             .env("TG_TF_PATH", &self.tool)
             .env("TG_NO_COLOR", "true")
             .env("TF_CLI_ARGS", "-no-color")
@@ -181,8 +181,8 @@ impl Stack {
     pub fn terragrunt_with_input(&self, arguments: &[&str], input: &str) -> Ran {
         let mut command = self.command(&pinned("terragrunt"));
         command.args(arguments);
-        let output = feed(command, input.as_bytes());
-        let output_text = text(&output.stdout) + &text(&output.stderr);
+        let output = run_with_input(command, input.as_bytes());
+        let output_text = to_text(&output.stdout) + &to_text(&output.stderr);
         assert_no_secret("terragrunt's output", &output_text);
         Ran { code: output.status.code().unwrap_or(-1), output: output_text }
     }
@@ -190,7 +190,7 @@ impl Stack {
     /// Runs terraform or tofu itself in some folder.
     pub fn tool(&self, folder: &Path, arguments: &[&str]) -> Ran {
         let output = self.command(&self.tool).current_dir(folder).args(arguments).output().unwrap();
-        let output_text = text(&output.stdout) + &text(&output.stderr);
+        let output_text = to_text(&output.stdout) + &to_text(&output.stderr);
         assert_no_secret("the tool's output", &output_text);
         Ran { code: output.status.code().unwrap_or(-1), output: output_text }
     }
@@ -222,7 +222,7 @@ impl Stack {
     pub fn config_md5(&self) -> String {
         let script = "import hashlib,sys;print(hashlib.md5(open(sys.argv[1],'rb').read()).hexdigest())";
         let output = Command::new("python3").args(["-c", script]).arg(self.folder.join("config.yaml")).output().unwrap();
-        text(&output.stdout).trim().to_owned()
+        to_text(&output.stdout).trim().to_owned()
     }
 }
 
@@ -292,7 +292,7 @@ pub fn contents(folder: &Path) -> String {
                   \x20  else: out.write(open(path,'rb').read())\n";
     let output = Command::new("python3").args(["-c", script]).arg(folder).output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    text(&output.stdout)
+    to_text(&output.stdout)
 }
 
 /// Copies a folder without what builds and runs leave in it.

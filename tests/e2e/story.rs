@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::oracle::{digest, pass_the_second, rfc3339, rows, unix_now};
 use crate::stack::{Ran, Stack, copy, script, with_both_tools};
-use crate::support::{BUCKET, CONFIG, JANE, JOHN, MAX, helper, nobody_there, text};
+use test_support::oracle::{format_rfc3339, parse_csv_rows, python_digest, unix_now, wait_for_next_second};
+use test_support::{BUCKET, CONFIG, JANE_ARN, JOHN_ARN, MAX_ARN, helper_path, refused_endpoint, to_text};
 
 with_both_tools!(ten_deployments_are_told_and_each_gives_back_its_bytes);
 
@@ -21,9 +21,9 @@ struct Person {
 }
 
 const PEOPLE: [Person; 3] = [
-    Person { home: "home of john", key: "default", arn: JOHN },
-    Person { home: "home of jane", key: "jane", arn: JANE },
-    Person { home: "home of max", key: "max", arn: MAX },
+    Person { home: "home of john", key: "default", arn: JOHN_ARN },
+    Person { home: "home of jane", key: "jane", arn: JANE_ARN },
+    Person { home: "home of max", key: "max", arn: MAX_ARN },
 ];
 const JOHN_AT: usize = 0;
 const JANE_AT: usize = 1;
@@ -98,19 +98,19 @@ fn go_to(stack: &mut Stack, person: &Person) {
 fn run(stack: &mut Stack, how: How) -> Ran {
     if how == How::CutOff {
         let path = stack.world.path().join("cut off");
-        let nobody = nobody_there();
-        let real = helper();
+        let nobody = refused_endpoint();
+        let real = helper_path();
         script(&path, &format!("AWS_ENDPOINT_URL_S3={nobody} AWS_ENDPOINT_URL_STS={nobody} exec '{}' \"$@\"", real.display()), true);
         stack.set("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
     } else {
-        stack.set("CONFIG_BACKUP_HELPER", helper().to_str().unwrap());
+        stack.set("CONFIG_BACKUP_HELPER", helper_path().to_str().unwrap());
     }
     if how == How::All { stack.apply_all().ok() } else { stack.apply_unit().ok() }
 }
 
 /// The ids in the bucket's records; those of late ones apart.
 fn ids(stack: &Stack, late: bool) -> BTreeSet<String> {
-    let records = stack.world.records().into_iter().map(|(_, record)| record);
+    let records = stack.world.usage_records().into_iter().map(|(_, record)| record);
     let wanted = records.filter(|record| (record["late"] == Value::Bool(true)) == late);
     wanted.map(|record| record["deployment_id"].as_str().expect("an id").to_owned()).collect()
 }
@@ -126,16 +126,16 @@ fn ten_deployments(stack: &mut Stack) -> Vec<Deployed> {
         fs::copy(stack.folder.join("config.yaml"), &aside).unwrap();
         let (before, kept) = (ids(stack, false), ids(stack, true));
         // Versions of one second would have no order.
-        pass_the_second(unix_now());
-        let from = rfc3339(unix_now());
+        wait_for_next_second(unix_now());
+        let from = format_rfc3339(unix_now());
         let ran = run(stack, how);
-        let during = [from, rfc3339(unix_now())];
+        let during = [from, format_rfc3339(unix_now())];
         let news: Vec<String> = ids(stack, false).difference(&before).cloned().collect();
         let late: Vec<String> = ids(stack, true).difference(&kept).cloned().collect();
         match how {
             How::CutOff => {
                 assert!(ran.warnings().len() == 1 && ran.warnings()[0].contains("refused"), "{}", ran.output);
-                assert_eq!((news.len(), late.len(), stack.world.spooled().len()), (0, 0, 2));
+                assert_eq!((news.len(), late.len(), stack.world.spooled_items().len()), (0, 0, 2));
             }
             How::All => ran.assert_clusters_applied(),
             How::Alone => {}
@@ -154,9 +154,9 @@ fn ten_deployments(stack: &mut Stack) -> Vec<Deployed> {
 /// Runs a verb where the last deployment was, which must end with this code.
 #[track_caller]
 fn verb(stack: &Stack, arguments: &[&str], code: i32) -> String {
-    let output = stack.world.helper(arguments).args(["--profile", "default"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
-    text(&output.stdout)
+    let output = stack.world.helper_command(arguments).args(["--profile", "default"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", to_text(&output.stderr));
+    to_text(&output.stdout)
 }
 
 fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
@@ -173,14 +173,14 @@ fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
             _ => versions.push((number, 1)),
         }
     }
-    let table = rows(verb(&stack, &["history", "airbnb"], 0).as_bytes());
+    let table = parse_csv_rows(verb(&stack, &["history", "airbnb"], 0).as_bytes());
     let column = |name: &str| table[0].iter().position(|it| it == name).unwrap_or_else(|| panic!("no {name}"));
     let cell = |row: &[String], name: &str| row[column(name)].clone();
     let told: Vec<_> =
         table[1..].iter().map(|row| ["arn", "deployments", "config_hash", "deployment_id"].map(|name| cell(row, name))).collect();
     let known = versions.iter().rev().map(|&(first, count)| {
         let it = &deployed[first];
-        [PEOPLE[it.person].arn.to_owned(), count.to_string(), digest("md5", &fs::read(&it.copy).unwrap()), it.id.clone()]
+        [PEOPLE[it.person].arn.to_owned(), count.to_string(), python_digest("md5", &fs::read(&it.copy).unwrap()), it.id.clone()]
     });
     assert_eq!(told, known.collect::<Vec<_>>());
     for (row, (first, _)) in table[1..].iter().zip(versions.iter().rev()) {

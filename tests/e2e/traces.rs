@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::process::Command;
 
 use crate::stack::{Stack, contents, script, with_both_tools};
-use crate::support::{CANARIES, assert_no_secret, helper};
+use test_support::{SECRET_CANARIES, assert_no_secret, helper_path};
 
 with_both_tools!(no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper);
 
@@ -34,7 +34,7 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: S
     // The helper, and what it runs itself.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let git = std::env::split_paths(&path).map(|folder| folder.join("git")).find(|path| path.is_file()).expect("git");
-    for (name, real) in [("config-backup", helper()), ("git", git.clone())] {
+    for (name, real) in [("config-backup", helper_path()), ("git", git.clone())] {
         script(&folder.join(name), &format!("SEEN='{}' real='{}'\n{NOTING}", seen.display(), real.display()), true);
     }
     let committed = Command::new(git).args(["init", "-q"]).arg(&stack.folder).status().unwrap();
@@ -72,7 +72,7 @@ fn a_secret_among_the_processes_is_found() {
     let (noting, seen) = (folder.path().join("noting"), folder.path().join("seen"));
     script(&noting, &format!("SEEN='{}' real=true\n{NOTING}", seen.display()), true);
     // As an argument it would stand in the process list that other tests look at meanwhile.
-    assert!(Command::new(&noting).arg("an-argument").env("VARIABLE", CANARIES[1]).status().unwrap().success());
+    assert!(Command::new(&noting).arg("an-argument").env("VARIABLE", SECRET_CANARIES[1]).status().unwrap().success());
     let processes = fs::read_to_string(&seen).unwrap();
     assert!(processes.contains("an-argument \n"), "{processes}");
     assert!(catch_unwind(|| assert_no_secret("the processes", &processes)).is_err());

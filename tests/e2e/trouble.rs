@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::stack::{Ran, Stack, script, with_both_tools};
-use crate::support::nobody_there;
+use test_support::refused_endpoint;
 
 with_both_tools!(
     a_missing_helper_is_told,
@@ -47,7 +47,7 @@ fn a_missing_helper_is_told(mut stack: Stack) {
 }
 
 fn a_helper_that_cannot_be_fetched_is_told(mut stack: Stack) {
-    let url = nobody_there() + "/helper";
+    let url = refused_endpoint() + "/helper";
     stack.set("CONFIG_BACKUP_HELPER", "no-such-helper");
     stack.set("CONFIG_BACKUP_HELPER_URL", &url);
     let absent = format!("the helper 'no-such-helper' is not installed, and not to be had from '{url}'");
@@ -70,19 +70,19 @@ fn a_helper_that_answers_garbage_is_told(stack: Stack) {
 
 fn an_s3_that_refuses_is_told_and_what_was_kept_is_sent_by_the_next_deployment(stack: Stack) {
     let mut stack = stack.with_local_state();
-    stack.world.set_endpoint(&nobody_there());
+    stack.world.set_endpoint(&refused_endpoint());
     told(
         &stack.apply_all(),
         &["neither config.yaml nor the usage record is in the bucket", "refused", "sent with the next deployment", "check the network"],
     );
-    assert_eq!(stack.world.spooled().len(), 2);
+    assert_eq!(stack.world.spooled_items().len(), 2);
     assert_eq!(stack.world.server.requests().len(), 0);
 
-    stack.world.heal();
+    stack.world.restore_endpoints();
     let healthy = stack.apply_all().ok();
     assert!(healthy.warnings().is_empty() && !healthy.has_failed_check(), "{}", healthy.output);
-    assert_eq!(stack.world.spooled(), Vec::<String>::new());
-    let records = stack.world.records();
+    assert_eq!(stack.world.spooled_items(), Vec::<String>::new());
+    let records = stack.world.usage_records();
     let late: Vec<_> = records.iter().map(|(_, record)| record["late"].as_bool()).collect();
     assert_eq!(late, [Some(true), None], "{records:?}");
     assert_eq!(records[0].1["user"], records[1].1["user"]);
@@ -103,13 +103,13 @@ fn missing_credentials_are_told(stack: Stack) {
 fn a_missing_config_is_told_and_the_deployment_logged(stack: Stack) {
     fs::remove_file(stack.folder.join("config.yaml")).unwrap();
     told(&stack.apply_all(), &["config.yaml is not backed up: read `", "No such file"]);
-    assert_eq!(stack.world.records().len(), 1);
+    assert_eq!(stack.world.usage_records().len(), 1);
 }
 
 fn an_invalid_config_is_backed_up_logged_and_told(stack: Stack) {
     stack.change_config("  name: airbnb\n", "  name: [airbnb\n");
     told(&stack.apply_all(), &["config.yaml: it is not valid YAML at line "]);
-    let (_, record) = stack.world.records().remove(0);
+    let (_, record) = stack.world.usage_records().remove(0);
     assert_eq!((record["customer"].as_str(), record["backup"].as_str()), (Some("airbnb"), Some("uploaded")));
     assert_eq!(record["config_hash"].as_str(), Some(stack.config_md5().as_str()));
 }

@@ -1,4 +1,4 @@
-//! What goes into a file of the archive comes out of it, and what is none is told. What other readers see, tests/sql asks DuckDB and Trino.
+//! What goes into a file of the archive comes out of it, and what is none is told. What other readers see, tests/engines asks DuckDB and Trino.
 
 use super::*;
 

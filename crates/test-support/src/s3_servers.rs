@@ -1,0 +1,166 @@
+//! Other S3 servers than the embedded one: versitygw, on a folder, and moto, in memory. Each runs as a process of its own on
+//! a port of its own, with the bucket, and ends with the value. Neither plays STS.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use serde_json::Value;
+
+use crate::s3_client::S3TestClient;
+use crate::world::{BUCKET, World, project_dir, to_text};
+
+/// A server's process, which ends with the value.
+struct ServerProcess(Child);
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A command for a pinned tool, without input and output.
+fn pinned_server_command(world: &World, name: &str) -> Command {
+    let program = project_dir().join(".tools/bin").join(name);
+    assert!(program.exists(), "{} is missing: run `make tools`", program.display());
+    let mut command = world.command(&program);
+    command.stdout(Stdio::null());
+    command
+}
+
+/// A running versitygw.
+pub struct VersityGateway {
+    pub endpoint: String,
+    bucket: PathBuf,
+    log: PathBuf,
+    running: ServerProcess,
+}
+
+impl VersityGateway {
+    /// Starts one with the bucket, which takes the credentials of the profile `default`.
+    pub fn start(world: &World) -> Self {
+        let (data, meta) = (world.path().join("gateway"), world.path().join("metadata-of-gateway"));
+        let (bucket, log) = (data.join(BUCKET), world.path().join("requests-of-gateway"));
+        for folder in [&bucket, &meta] {
+            fs::create_dir_all(folder).expect("a folder");
+        }
+        let complaints = world.path().join("gateway.log");
+        // The port is free when it is asked for and may be taken a moment later: then the gateway ends, and another one is tried.
+        for _ in 0..5 {
+            let port = free_port();
+            let mut command = pinned_server_command(world, "versitygw");
+            command
+                .args(["--port", &format!("127.0.0.1:{port}"), "--quiet", "--region", "us-east-1"])
+                .arg("--access-log")
+                .arg(&log)
+                .args(["posix", "--sidecar"])
+                .args([&meta, &data])
+                .env("ROOT_ACCESS_KEY", "AKIADEFAULT")
+                .env("ROOT_SECRET_KEY", "secret-of-default")
+                .stderr(fs::File::create(&complaints).expect("a file"));
+            let running = ServerProcess(command.spawn().expect("versitygw starts"));
+            let mut gateway = Self { endpoint: format!("http://127.0.0.1:{port}"), bucket: bucket.clone(), log: log.clone(), running };
+            if gateway.wait_until_listening(port) {
+                return gateway;
+            }
+        }
+        panic!("versitygw ended five times before it listened: {}", fs::read_to_string(complaints).expect("its log"));
+    }
+
+    /// Waits until somebody listens, or the process has ended.
+    fn wait_until_listening(&mut self, port: u16) -> bool {
+        for _ in 0..10_000_000_u32 {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+                return true;
+            }
+            if self.running.0.try_wait().expect("a process").is_some() {
+                return false;
+            }
+            thread::yield_now();
+        }
+        false
+    }
+
+    /// How many `GetObject` and `ListObjectsV2` its log has.
+    pub fn asked(&self) -> (usize, usize) {
+        let log = to_text(&fs::read(&self.log).unwrap_or_default());
+        (log.matches(" s3_GetObject ").count(), log.matches(" s3_ListObjectsV2 ").count())
+    }
+
+    /// The keys below a prefix, by the files that stand for them.
+    pub fn list_keys(&self, prefix: &str) -> Vec<String> {
+        let mut keys = Vec::new();
+        collect_files(&self.bucket.join(prefix), &mut keys);
+        let mut keys: Vec<String> =
+            keys.iter().map(|path| path.strip_prefix(&self.bucket).expect("below").to_str().expect("UTF-8").to_owned()).collect();
+        keys.sort();
+        keys
+    }
+
+    pub fn read_object(&self, key: &str) -> Vec<u8> {
+        fs::read(self.bucket.join(key)).expect("an object")
+    }
+
+    pub fn read_records(&self) -> Vec<Value> {
+        self.list_keys("usage-logs").iter().map(|key| serde_json::from_slice(&self.read_object(key)).expect("a record")).collect()
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry")) {
+        if entry.file_type().expect("a type").is_dir() { collect_files(&entry.path(), files) } else { files.push(entry.path()) }
+    }
+}
+
+/// A running moto, which takes any credentials.
+pub struct MotoServer {
+    pub endpoint: String,
+    /// What it wrote: a line for each request.
+    said: Arc<Mutex<String>>,
+    _running: ServerProcess,
+}
+
+impl MotoServer {
+    /// Starts one with the bucket.
+    pub fn start(world: &World) -> Self {
+        let mut command = pinned_server_command(world, "moto_server");
+        let mut child = command.args(["-H", "127.0.0.1", "-p", "0"]).stderr(Stdio::piped()).spawn().expect("moto starts");
+        let lines = BufReader::new(child.stderr.take().expect("a pipe")).split(b'\n');
+        let running = ServerProcess(child);
+        let said = Arc::new(Mutex::new(String::new()));
+        let (tell, told) = mpsc::channel();
+        let heard = Arc::clone(&said);
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let line = to_text(&line);
+                if let Some((_, endpoint)) = line.split_once("Running on ") {
+                    let _ = tell.send(endpoint.to_owned());
+                }
+                let mut said = heard.lock().expect("no panic");
+                said.push_str(&line);
+                said.push('\n');
+            }
+        });
+        // If it ends without a word of where it listens, so does the channel.
+        let endpoint = told.recv().unwrap_or_else(|_| panic!("moto ended: {}", said.lock().expect("no panic")));
+        S3TestClient::new(&endpoint).create_bucket();
+        Self { endpoint, said, _running: running }
+    }
+
+    /// How many `GetObject` and `ListObjectsV2` its log has.
+    pub fn asked(&self) -> (usize, usize) {
+        let said = self.said.lock().expect("no panic");
+        let count = |words: &str| said.matches(words).count();
+        (count(&format!("\"GET /{BUCKET}/usage-logs/")), count(&format!("\"GET /{BUCKET}/?")))
+    }
+}

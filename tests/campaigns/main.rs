@@ -1,0 +1,31 @@
+//! The campaigns: very many seeded faults against the real executable, and an oracle that counts what went wrong.
+//!
+//! `make test` runs each in a small size, `make test-campaigns` in full. docs/reliability.md has the results.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::format_collect)] // tests start programs, and stop where something is odd
+
+mod bad_endpoints;
+mod broken_helper;
+mod client_streams;
+mod compact;
+mod concurrency;
+mod config_versions;
+mod disk;
+mod edits;
+mod http1;
+mod kill;
+mod kill_step;
+mod md5_digest;
+mod model;
+mod negative_controls;
+mod network;
+mod request_faults;
+mod request_points;
+mod rule_proxy;
+mod second_runs;
+mod shortage;
+mod signals;
+mod strace;
+mod tls;
+mod trial_runner;
+mod violations;

@@ -1,0 +1,333 @@
+//! The real thing: the helper at two machines, with one customer's folder, in a world that other customers share. Takes the steps
+//! and says what they came to.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::events::{Deployment, Event, Plan};
+use super::killable_helper::Victim;
+use super::observer::{Look, seconds};
+use super::steps::{CONTENTS, GARBAGE, Network, Object, Step};
+use crate::md5_digest::md5;
+use test_support::faulty_proxy::{FaultyProxy, RequestFate};
+use test_support::oracle::{format_rfc3339, key_timestamp, unix_now};
+use test_support::terraform_steps::{CustomerUnit, parse_external_answer, string_field, wrap_request};
+use test_support::{BUCKET, CONFIG, World, assert_no_secret, to_text};
+
+/// Where nobody listens, whatever ports others take meanwhile.
+const NOBODY: &str = "http://127.0.0.1:1";
+
+/// A plan waits for 3 s and then goes on without an answer, also where it is the machine that is too busy.
+const NEARLY_ALL_OF_A_PLAN: Duration = Duration::from_millis(2500);
+
+/// What a proxy asks about each request.
+type Judge = Box<dyn Fn(&str) -> RequestFate + Send + Sync>;
+
+/// One customer's stage.
+pub(crate) struct Stage<'a> {
+    pub(crate) world: &'a mut World,
+    pub(crate) customer: String,
+    /// The bodies that stand for contents, and their digests.
+    pub(crate) contents: Vec<(String, String)>,
+    /// Which of the machines is deployed from.
+    pub(crate) machine: usize,
+    /// How many plans gave up.
+    pub(crate) gave_up: usize,
+    unit: CustomerUnit,
+    content: usize,
+    saved: Option<(Value, Plan)>,
+    /// The request of the last apply at this machine, and its answer.
+    last: Option<(Value, Value)>,
+    files: usize,
+}
+
+impl<'a> Stage<'a> {
+    pub(crate) fn new(world: &'a mut World, customer: &str) -> Self {
+        let mut unit = CustomerUnit::in_folder(world, customer);
+        // No network in these histories leaves a request unanswered, so only a busy machine could use this time up.
+        unit.set_variable("timeout", "60");
+        let contents = (0..CONTENTS).map(|number| content(customer, number)).map(|body| (body.clone(), md5(body.as_bytes()))).collect();
+        let mut stage = Self {
+            world,
+            customer: customer.to_owned(),
+            contents,
+            machine: 0,
+            gave_up: 0,
+            unit,
+            content: 0,
+            saved: None,
+            last: None,
+            files: 0,
+        };
+        stage.edit(0);
+        stage.go_to(1);
+        stage.go_to(0);
+        stage
+    }
+
+    /// The name of a machine's HOME.
+    pub(crate) fn home(&self, machine: usize) -> PathBuf {
+        self.world.path().join(self.home_name(machine))
+    }
+
+    fn home_name(&self, machine: usize) -> String {
+        format!("machine {machine} of {}", self.customer)
+    }
+
+    fn go_to(&mut self, machine: usize) {
+        self.machine = machine;
+        let home = self.home_name(machine);
+        self.world.move_to(&home);
+    }
+
+    fn edit(&mut self, content: usize) {
+        self.content = content;
+        self.unit.write_config(&self.contents[content].0);
+    }
+
+    /// Takes a step.
+    pub(crate) fn take(&mut self, step: Step) -> Event {
+        match step {
+            Step::Edit(content) => self.edit(content),
+            Step::Move => {
+                // A run of Terragrunt stays at its machine.
+                self.last = None;
+                self.go_to(1 - self.machine);
+            }
+            Step::Repeat => return self.repeat(),
+            Step::Garbage(kind) => self.litter(kind),
+            Step::Plan => {
+                let (context, plan) = self.plan(Network::Good);
+                self.saved = Some((context, plan.clone()));
+                return Event::Planned(plan);
+            }
+            Step::Apply(network) => return Event::Deployed(self.apply(network)),
+            Step::Skewed(by) => {
+                // What is kept here was dated by this machine's clock as it is, and is compared with it in this very step.
+                let by = if self.keeps_a_config() { 0 } else { by };
+                let mut deployment = self.apply(Network::Good);
+                self.skew(&mut deployment, by);
+                self.last = None;
+                return Event::Deployed(deployment);
+            }
+            Step::Replay(network) => return self.replay(network),
+        }
+        Event::Nothing
+    }
+
+    fn plan(&mut self, network: Network) -> (Value, Plan) {
+        self.connect(if network.is_down() { network } else { Network::Good });
+        let asked = Instant::now();
+        let context = self.unit.plan(self.world);
+        let text = |key| string_field(&context, key).to_owned();
+        let (id, backup_id, status) = (text("deployment_id"), text("backup_id"), text("status"));
+        let gave_up = status == "error" && asked.elapsed() > NEARLY_ALL_OF_A_PLAN;
+        self.gave_up += usize::from(gave_up);
+        let plan = Plan { id, backup_id, in_step: !text("backup_key").is_empty(), status, content: self.content, network, gave_up };
+        (context, plan)
+    }
+
+    fn apply(&mut self, network: Network) -> Deployment {
+        let saved = self.saved.take();
+        let was_saved = saved.is_some();
+        let (context, plan) = saved.unwrap_or_else(|| self.plan(network));
+        let started = now();
+        let request = wrap_request(&self.unit.deploy_request(&context));
+        let input = request.to_string();
+        let is_twice = matches!(network, Network::Killed { again: true, .. });
+        let spool = Look::spool(&self.home(self.machine));
+        let (((output, is_again), network), _) = self.under(network, |world, victim| {
+            let run = || victim.run(world.helper_command(&["deploy"]), input.as_bytes());
+            match run() {
+                None if is_twice => {
+                    let_go(&spool);
+                    (run(), true)
+                }
+                output => (output, false),
+            }
+        });
+        let ended = now();
+        let answer = output.map(|output| {
+            assert_eq!((output.status.code(), to_text(&output.stderr).as_str()), (Some(0), ""), "{output:?}");
+            parse_external_answer(&to_text(&output.stdout))
+        });
+        assert_no_secret("what `deploy` printed", &format!("{answer:?}"));
+        let status = answer.as_ref().map(|answer| string_field(answer, "status").to_owned());
+        self.last = answer.map(|answer| (request, answer));
+        Deployment {
+            plan,
+            saved: was_saved,
+            content: self.content,
+            network,
+            status,
+            is_again,
+            started,
+            ended,
+            config_at: started,
+            record_at: started,
+        }
+    }
+
+    /// Runs the last deployment again, where it had ended.
+    fn repeat(&mut self) -> Event {
+        let Some((request, first)) = self.last.clone() else { return Event::Nothing };
+        self.connect(Network::Good);
+        let second = parse_external_answer(&self.world.run_protocol_command("deploy", &request));
+        Event::Repeated { first, second }
+    }
+
+    fn replay(&mut self, network: Network) -> Event {
+        let ((output, network), _) = self.under(network, |world, victim| victim.run(world.helper_command(&["replay"]), b""));
+        let code = output.as_ref().and_then(|output| output.status.code());
+        let output = output.map(|output| to_text(&output.stdout)).unwrap_or_default();
+        Event::Replayed { network, code, output }
+    }
+
+    /// Does `work` with a network, and gives what came of it, the network as it turned out, and whether a process was killed.
+    fn under<T>(&mut self, network: Network, work: impl FnOnce(&World, &Victim) -> T) -> ((T, Network), bool) {
+        let victim = Victim::default();
+        let Some(fate) = self.fate(network, &victim) else {
+            self.connect(network);
+            return ((work(self.world, &victim), network), false);
+        };
+        let (fate, touched) = fate;
+        let proxy = FaultyProxy::start(&self.world.server.endpoint(), fate);
+        self.world.restore_endpoints();
+        self.world.set_endpoint(&proxy.endpoint());
+        let done = work(self.world, &victim);
+        proxy.finish();
+        self.world.restore_endpoints();
+        if victim.was_killed() {
+            let_go(&Look::spool(&self.home(self.machine)));
+        }
+        // What never came about was no trouble.
+        let network = if network.is_open() && !touched.load(Ordering::SeqCst) { Network::Good } else { network };
+        ((done, network), victim.was_killed())
+    }
+
+    fn connect(&mut self, network: Network) {
+        self.world.restore_endpoints();
+        match network {
+            Network::Offline => self.world.set_endpoint(NOBODY),
+            Network::WithoutS3 => self.world.set_s3_endpoint(NOBODY),
+            _ => {}
+        }
+    }
+
+    /// What a proxy does with requests, where the network is one that needs a proxy, and whether it has done anything to one.
+    fn fate(&self, network: Network, victim: &Victim) -> Option<(Judge, Arc<AtomicBool>)> {
+        let (touched, seen) = (Arc::new(AtomicBool::new(false)), AtomicUsize::new(0));
+        let touch = Arc::clone(&touched);
+        let fate: Judge = match network {
+            Network::Good | Network::Offline | Network::WithoutS3 => return None,
+            Network::LostOnce(number) => Box::new(move |line| {
+                let lose = line.starts_with("PUT ") && seen.fetch_add(1, Ordering::SeqCst) + 1 == number;
+                if lose { RequestFate::LoseAnswer } else { RequestFate::Pass }
+            }),
+            Network::Lost(object) => {
+                let customer = &self.customer;
+                let head = match object {
+                    Object::Copy => format!("PUT /{BUCKET}/terragrunt/{customer}/config-history/"),
+                    Object::Config => format!("PUT /{BUCKET}/terragrunt/{customer}/config.yaml"),
+                    Object::Record => format!("PUT /{BUCKET}/usage-logs/{customer}/"),
+                };
+                Box::new(move |line| {
+                    let lose = line.starts_with(&head);
+                    touch.fetch_or(lose, Ordering::SeqCst);
+                    if lose { RequestFate::LoseAnswer } else { RequestFate::Pass }
+                })
+            }
+            Network::Killed { request, done, .. } => {
+                let victim = victim.clone();
+                Box::new(move |_| {
+                    if seen.fetch_add(1, Ordering::SeqCst) + 1 != request {
+                        return RequestFate::Pass;
+                    }
+                    touch.store(true, Ordering::SeqCst);
+                    if done {
+                        let victim = victim.clone();
+                        return RequestFate::Instead(Arc::new(move || victim.kill()));
+                    }
+                    victim.kill();
+                    RequestFate::Silence
+                })
+            }
+        };
+        Some((fate, touched))
+    }
+
+    /// Puts a file into the spool that no helper of this version wrote.
+    fn litter(&mut self, kind: usize) {
+        let spool = Look::spool(&self.home(self.machine));
+        fs::create_dir_all(&spool).expect("a spool");
+        self.files += 1;
+        let body = match kind % GARBAGE {
+            0 => format!("garbage-{}\n", self.files),
+            1 => format!("{{\"schema\":2,\"note\":\"garbage-{}\"}}\nof a later version", self.files),
+            _ => format!("{{\"schema\":1,\"what\":\"config\",\"note\":\"garbage-{}", self.files),
+        };
+        fs::write(spool.join(format!("20260101T000000Z-config-garbage{}.item", self.files)), body).expect("a file");
+    }
+
+    fn keeps_a_config(&self) -> bool {
+        let files = fs::read_dir(Look::spool(&self.home(self.machine))).into_iter().flatten();
+        files.map(|file| file.expect("an entry").file_name()).any(|name| name.to_string_lossy().contains("-config-"))
+    }
+
+    /// Makes what a deployment uploaded what it would be by a clock that is off by so many seconds.
+    fn skew(&self, deployment: &mut Deployment, by: i64) {
+        let server = &self.world.server;
+        let key = format!("terragrunt/{}/config.yaml", self.customer);
+        let Some(config) =
+            server.object(BUCKET, &key).filter(|it| by != 0 && it.metadata.get("deployment-id") == Some(&deployment.plan.id))
+        else {
+            return;
+        };
+        let shifted = |time: &str| format_rfc3339(u64::try_from(seconds(time) + by).expect("after 1970"));
+        let captured = shifted(&config.metadata["captured-at"]);
+        let mut metadata: BTreeMap<&str, &str> = config.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        metadata.insert("captured-at", &captured);
+        let metadata: Vec<(&str, &str)> = metadata.into_iter().collect();
+        let copy = format!("terragrunt/{}/config-history/{}_{}.yaml", self.customer, key_timestamp(&captured), config.metadata["md5"]);
+        for key in [&key, &copy] {
+            server.put(BUCKET, key, &config.body, &metadata).expect("an object");
+        }
+        let (record_key, mut record) = self.record(&deployment.plan.id);
+        let timestamp = shifted(string_field(&record, "timestamp"));
+        (record["backup_key"], record["timestamp"]) = (copy.into(), timestamp.clone().into());
+        let folder = format!("usage-logs/{}/{}", self.customer, key_timestamp(&timestamp));
+        let tail = &md5(deployment.plan.id.as_bytes())[..8];
+        server.delete(BUCKET, &record_key).expect("it is deleted");
+        server.put(BUCKET, &format!("{folder}-{tail}.json"), format!("{record}\n").as_bytes(), &[]).expect("an object");
+        (deployment.started, deployment.ended) = (deployment.started + by, deployment.ended + by);
+    }
+
+    fn record(&self, id: &str) -> (String, Value) {
+        let keys = self.world.server.keys(BUCKET, &format!("usage-logs/{}/", self.customer));
+        let record = |key: &String| serde_json::from_slice(&self.world.server.object(BUCKET, key).expect("it").body).expect("a record");
+        let mut records = keys.iter().map(|key| (key.clone(), record(key)));
+        records.find(|(_, record): &(_, Value)| record["deployment_id"] == id).expect("the record of a deployment that went well")
+    }
+}
+
+/// Waits until no process holds what is spooled any more: one that was just about to start another one has left it its locks.
+fn let_go(spool: &Path) {
+    for file in fs::read_dir(spool).into_iter().flatten() {
+        fs::File::open(file.expect("an entry").path()).expect("a file").lock().expect("a lock");
+    }
+}
+
+fn content(customer: &str, number: usize) -> String {
+    let config = CONFIG.replace("airbnb", customer);
+    if number == CONTENTS - 1 { config + "broken: [\n" } else { config.replace("M30", &format!("M{}0", number + 3)) }
+}
+
+fn now() -> i64 {
+    i64::try_from(unix_now()).expect("this century")
+}

@@ -1,0 +1,203 @@
+//! The campaign over the network: faults at every request of a deployment, and in every phase of it.
+//!
+//! What fails is listed by its name; `CAMPAIGN_ONLY` repeats the runs whose names have these words, `""` does them all.
+
+mod controls;
+mod oracle;
+mod runs;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::bad_endpoints::{Nobody, Site};
+use crate::network::oracle::{Deployed, Findings};
+use crate::network::runs::{BEFORE, Before, Healthy, Run, Scope, Trouble};
+use crate::rule_proxy::{Front, Proxy};
+use test_support::campaign::Campaign;
+use test_support::terraform_steps::{CustomerUnit, parse_external_answer};
+use test_support::{CONFIG, World};
+
+/// The deadline of a deployment with a fault.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// More than a healthy deployment takes on the busiest machine.
+const AMPLE: &str = "60";
+
+/// What is found where there is nothing to judge.
+pub(crate) const NOBODY: &str = "the fault met nobody";
+
+/// What a run came to.
+pub(crate) struct Result {
+    pub(crate) findings: Findings,
+    /// How long the steps took beyond the deadline.
+    added: Duration,
+    /// Whether anybody met the fault: a busy machine can use a deadline up before it comes to the request.
+    pub(crate) met: bool,
+}
+
+fn config(version: usize) -> String {
+    CONFIG.replace("additional_users_count: 5", &format!("additional_users_count: {version}"))
+}
+
+/// A world where nothing looks for tools, and a unit in it after some beginning.
+pub(crate) fn begin(before: Before) -> (World, CustomerUnit, Vec<Deployed>) {
+    let mut world = World::new();
+    world.set_variable("PATH", Some("/usr/bin:/bin"));
+    let mut unit = CustomerUnit::new(&world);
+    unit.set_variable("timeout", AMPLE);
+    let mut deployed = Vec::new();
+    let nobody = Nobody::new();
+    if before == Before::Kept {
+        world.set_endpoint(&nobody.endpoint());
+    }
+    if before != Before::Nothing {
+        unit.write_config(config(1));
+        let applied = unit.deploy(&world);
+        let applied = if before == Before::Kept { applied } else { applied.expect_success() };
+        deployed.push(Deployed::now(&world, applied, config(1)));
+    }
+    world.restore_endpoints();
+    unit.write_config(now(before));
+    (world, unit, deployed)
+}
+
+/// The config of the deployment with the fault.
+pub(crate) fn now(before: Before) -> String {
+    config(if matches!(before, Before::AnotherConfig | Before::Kept) { 2 } else { 1 })
+}
+
+/// As [`run`], with a run that panics found, too.
+pub(crate) fn judged(it: &Run, helper: Option<&str>, timeout: Duration) -> Result {
+    catch_unwind(AssertUnwindSafe(|| run(it, helper, timeout))).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
+        Result { findings: Findings { odd: vec![words.unwrap_or_default()], ..Findings::default() }, added: Duration::ZERO, met: true }
+    })
+}
+
+/// As [`judged`], with more and more time until the fault is met, or something is found.
+pub(crate) fn until_met(it: &Run) -> Result {
+    let mut tries = (1..=4).map(|times| judged(it, None, TIMEOUT * times));
+    tries.find(|result| result.met || !result.findings.all().is_empty()).unwrap_or_else(|| {
+        let findings = Findings { odd: vec![NOBODY.to_owned()], ..Findings::default() };
+        Result { findings, added: Duration::ZERO, met: false }
+    })
+}
+
+/// Deploys under a fault, with a broken helper where there is a script of one, and then without; judges both.
+fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
+    let (mut world, mut unit, mut deployed) = begin(run.before);
+    let mut findings = Findings::default();
+    if let Some(script) = helper {
+        world.set_helper(broken(&world, script));
+    }
+    unit.set_variable("timeout", &timeout.as_secs().to_string());
+    let proxy = Proxy::start(&world.server.endpoint(), Front::Http, run.rule());
+    proxy.state_sums(run.states_sums);
+    let backend = match run.trouble {
+        Trouble::Wire(_) => None,
+        Trouble::Place(place) => Some(place.make(&world)),
+    };
+    let (mut took, mut steps) = (Duration::ZERO, 0);
+    let mut step = |step: &'static str, sent: &Value| {
+        proxy.enter(step);
+        match (&backend, run.scope) {
+            (Some(backend), Scope::During(phase, which)) if phase.contains(&step) => backend.begin(&mut world, which),
+            (None, _) => world.set_endpoint(&proxy.endpoint()),
+            _ => {}
+        }
+        let started = Instant::now();
+        let said = world.run_protocol_command(step, sent);
+        took += started.elapsed();
+        steps += 1;
+        match (&backend, run.scope) {
+            (Some(backend), Scope::During(phase, _)) if phase.contains(&step) => backend.end(&mut world),
+            _ => world.restore_endpoints(),
+        }
+        said
+    };
+    let context = parse_external_answer(&step("context", &unit.query()));
+    let applied = unit.apply_with(context, step);
+    let met = backend.as_ref().map_or(proxy.hits() > 0, Site::was_met);
+    findings.time(took, timeout, steps);
+    deployed.push(Deployed::now(&world, applied, now(run.before)));
+    findings.under_fault(&world, deployed.last().expect("it"));
+    for head in proxy.heads() {
+        findings.secrets("a request's head", &head);
+    }
+
+    world.set_helper(test_support::helper_path());
+    unit.set_variable("timeout", AMPLE);
+    proxy.calm();
+    if backend.is_none() {
+        // At the same address: to the helper, another one is another bucket, whose chains of records are others.
+        world.set_endpoint(&proxy.endpoint());
+    }
+    let newest = if run.newer { config(3) } else { now(run.before) };
+    unit.write_config(&newest);
+    deployed.push(Deployed::now(&world, unit.deploy(&world), newest));
+    findings.healed(&world, &deployed);
+    Result { findings, added: took.saturating_sub(timeout), met }
+}
+
+/// A helper that is broken: a script that finds the real one in `$real`.
+fn broken(world: &World, script: &str) -> PathBuf {
+    let path = world.path().join("broken-helper");
+    let real = test_support::helper_path();
+    let script = format!("#!/bin/sh\nreal='{}'\n{script}\n", real.display());
+    // Written by a process of its own: a file that a fork still has open for writing cannot be run.
+    let mut command = world.command("/bin/sh");
+    command.args(["-c", "cat >\"$0\" && chmod +x \"$0\""]).arg(&path);
+    assert!(test_support::run_with_input(command, script.as_bytes()).status.success());
+    path
+}
+
+/// A healthy deployment.
+fn healthy(before: Before, states_sums: bool) -> Healthy {
+    loop {
+        let (mut world, unit, _) = begin(before);
+        let proxy = Proxy::start(&world.server.endpoint(), Front::Http, Box::new(|_| None));
+        proxy.state_sums(states_sums);
+        world.set_endpoint(&proxy.endpoint());
+        let step = |step: &'static str, sent: &Value| {
+            proxy.enter(step);
+            world.run_protocol_command(step, sent)
+        };
+        let context = parse_external_answer(&step("context", &unit.query()));
+        unit.apply_with(context, step).expect_success();
+        // Records of one second, which is by chance, take another name after more requests: none to count on.
+        let plain = "usage-logs/airbnb/YYYY-MM-DD_HHMMSS.json".len();
+        if world.usage_records().iter().all(|(key, _)| key.len() == plain) {
+            return Healthy { before, states_sums, seen: proxy.seen() };
+        }
+    }
+}
+
+#[test]
+fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
+    let campaign = Campaign::start("network");
+    let kinds = BEFORE.into_iter().flat_map(|before| [true, false].map(|states_sums| (before, states_sums)));
+    let all = runs::all(&kinds.map(|(before, states_sums)| healthy(before, states_sums)).collect::<Vec<_>>());
+    let count = all.len();
+    let runs = match std::env::var("CAMPAIGN_ONLY") {
+        Ok(words) => all.into_iter().filter(|run| run.to_string().contains(&words)).collect(),
+        Err(_) => runs::choose(&campaign, all, campaign.pick(41, 600)),
+    };
+    campaign.print_line(format!("{} of {count} runs", runs.len()));
+    let results = campaign.run_each(runs.len(), 8, |number| until_met(&runs[number]));
+    let count = |name| results.iter().flat_map(|it| it.findings.counters()).filter(|(it, found)| *it == name && !found.is_empty()).count();
+    let added = results.iter().map(|it| it.added).max().unwrap_or_default().as_secs_f64();
+    let [blocked, lost, duplicated, silent] = ["blocked", "lost", "duplicated", "silent"].map(count);
+    campaign.print_line(format!(
+        "{} faults: {blocked} blocked (max added {added:.1} s), {lost} lost, {duplicated} duplicated, {silent} silent",
+        runs.len()
+    ));
+    let failed: Vec<String> = runs
+        .iter()
+        .zip(&results)
+        .filter(|(_, it)| !it.findings.all().is_empty())
+        .map(|(run, it)| format!("{run}\n    {}", it.findings.all().join("\n    ")))
+        .collect();
+    assert!(failed.is_empty(), "{} of {} runs failed:\n{}", failed.len(), runs.len(), failed.join("\n"));
+}

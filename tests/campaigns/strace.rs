@@ -1,0 +1,177 @@
+//! The helper under strace: every system call that it makes for files and the network, and a fault put into one of them.
+//!
+//! strace counts the calls of each thread for itself, from the moment it looks. So it starts to look when the helper
+//! waits for its query: what the dynamic loader does before is over then, and is never hit. Linux only.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::trial_runner::Ran;
+use test_support::{World, helper_path};
+
+/// Starts the helper, waits until it reads, and becomes the strace of it: only a parent may look everywhere.
+/// `PATH` is empty for the helper, so that it starts no programs whose calls would be counted, too, and the folder is
+/// `/`, so that no call names another.
+const ATTACH: &str = r#"
+out=$1 inject=$2
+shift 2
+cd /
+case $(uname -m) in x86_64) read=0 ;; *) read=63 ;; esac
+exec 3<&0
+PATH=/nonexistent "$@" <&3 3<&- >"$out/stdout" 2>"$out/stderr" &
+while IFS= read -r call <"/proc/$!/syscall" && [ "${call#"$read 0x0 "}" = "$call" ]; do :; done
+exec 3<&-
+exec strace -f -ff -y -s 0 -e signal=KILL,INT -e trace=%file,%desc,%network ${inject:+-e "inject=$inject"} -o "$out/trace" -p $!
+"#;
+
+/// The same for a verb that reads nothing: what the loader does is in the trace, and no file of ours.
+const START: &str = r#"
+out=$1 inject=$2
+shift 2
+cd /
+exec 9>&2
+exec strace -f -ff -y -s 0 -e signal=KILL,INT -e trace=%file,%desc,%network ${inject:+-e "inject=$inject"} -o "$out/trace" \
+    /bin/sh -c 'echo attached >&9; exec 9>&-; out=$1; shift; PATH=/nonexistent; export PATH; exec "$@" >"$out/stdout" 2>"$out/stderr"' sh "$out" "$@"
+"#;
+
+/// One system call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) name: String,
+    /// Which of its name it is in its thread, from 1 on: what `when=` of strace counts.
+    pub(crate) number: usize,
+    /// What stands behind the name: arguments and result, files with their paths.
+    pub(crate) rest: String,
+}
+
+/// What one run of the helper did.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    /// The calls of each thread, in their order.
+    pub(crate) threads: Vec<Vec<Call>>,
+    /// Whether it was killed, by whichever signal.
+    pub(crate) killed: bool,
+    /// Whether it got a SIGINT.
+    pub(crate) interrupted: bool,
+}
+
+impl Call {
+    /// Whether strace put a fault into it.
+    pub(crate) fn is_hit(&self) -> bool {
+        self.rest.contains("(INJECTED)")
+    }
+
+    /// Whether it is about a file below `folder`.
+    pub(crate) fn is_below(&self, folder: &Path) -> bool {
+        self.rest.contains(folder.to_str().expect("UTF-8"))
+    }
+
+    /// Whether it is about any file at all, and not a socket, a pipe or a queue of events.
+    pub(crate) fn is_about_a_file(&self) -> bool {
+        self.rest.contains("</") || self.rest.contains("\"/")
+    }
+
+    /// Whether it is about a socket, or makes one.
+    pub(crate) fn is_of_the_network(&self) -> bool {
+        self.rest.contains("<socket:") || self.rest.contains("<TCP") || self.name == "socket"
+    }
+
+    /// Whether it did its work.
+    pub(crate) fn succeeded(&self) -> bool {
+        self.rest.rsplit_once(" = ").is_some_and(|(_, result)| result.starts_with(|first: char| first.is_ascii_digit()))
+    }
+}
+
+impl Trace {
+    /// All calls of all threads.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.threads.iter().flatten()
+    }
+
+    /// The files that were moved into place in `folder` before an fsync of it was done: these must outlive everything.
+    pub(crate) fn kept_in(&self, folder: &Path) -> Vec<String> {
+        let folder = folder.to_str().expect("UTF-8");
+        let mut kept = Vec::new();
+        for thread in &self.threads {
+            let mut moved = Vec::new();
+            for call in thread.iter().filter(|call| call.succeeded()) {
+                if call.name.starts_with("rename") {
+                    let to = call.rest.rsplit('"').nth(1).unwrap_or_default();
+                    moved.extend(to.strip_prefix(folder).map(|name| name.trim_start_matches('/').to_owned()));
+                } else if call.name == "fsync" && call.rest.contains(&format!("<{folder}>")) {
+                    kept.append(&mut moved);
+                }
+            }
+        }
+        kept
+    }
+}
+
+/// Runs a verb of the helper with a fault in its system calls, or none: `inject` is what strace's `-e inject=` takes.
+pub(crate) fn traced(world: &World, verb: &str, query: Option<&Value>, inject: &str) -> (Ran, Trace) {
+    let out = tempfile::tempdir().expect("a folder");
+    let mut command = world.command("/bin/sh");
+    command.args(["-c", if query.is_some() { ATTACH } else { START }, "sh"]).arg(out.path()).arg(inject).arg(helper_path()).arg(verb);
+    let started = Instant::now();
+    let said = feed_when_attached(command, query);
+    let took = started.elapsed();
+    let read = |name: &str| fs::read_to_string(out.path().join(name)).unwrap_or_default();
+    let (trace, exit) = read_traces(out.path());
+    assert!(exit.is_some() || trace.killed, "strace saw no end of `{verb}`: {said}");
+    (Ran { exit, output: read("stdout"), errors: read("stderr"), took }, trace)
+}
+
+/// Gives the helper its query once strace looks, and waits for the end.
+fn feed_when_attached(mut command: Command, query: Option<&Value>) -> String {
+    let mut shell = command.stdin(Stdio::piped()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a shell");
+    let mut messages = BufReader::new(shell.stderr.take().expect("a pipe"));
+    let mut said = String::new();
+    while messages.read_line(&mut said).expect("text") > 0 && !said.contains("attached") {}
+    assert!(said.contains("attached"), "strace cannot look at the helper; is it installed (tools/install strace)? {said}");
+    let mut input = shell.stdin.take().expect("a pipe");
+    // One that was killed before it read its query has closed the pipe.
+    let _ = query.map(|query| input.write_all(query.to_string().as_bytes()));
+    drop(input);
+    messages.read_to_string(&mut said).expect("text");
+    shell.wait().expect("it ends");
+    said
+}
+
+/// Reads the file of each thread; gives the helper's exit code, too, which strace notes in each.
+fn read_traces(folder: &Path) -> (Trace, Option<i32>) {
+    let mut files: Vec<_> = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("trace.")));
+    // The helper's own thread first: strace begins it with `execve`, and the others between fork and that call. Numbers alone do
+    // not tell, because they begin again once they reach their limit.
+    files.sort_by_key(|path| {
+        let is_started_by_strace = fs::read_to_string(path).expect("a trace").starts_with("execve(");
+        (!is_started_by_strace, path.extension().and_then(|number| number.to_str()?.parse::<u32>().ok()))
+    });
+    let (mut trace, mut exit) = (Trace { threads: Vec::new(), killed: false, interrupted: false }, None);
+    for path in files {
+        let text = fs::read_to_string(path).expect("a trace");
+        let mut counts = BTreeMap::new();
+        trace.threads.push(text.lines().filter_map(|line| call(line, &mut counts)).collect());
+        trace.killed |= text.contains("+++ killed by SIG");
+        trace.interrupted |= text.contains("--- SIGINT ");
+        let code = text.rsplit_once("+++ exited with ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+        exit = exit.or(code);
+    }
+    (trace, exit)
+}
+
+fn call(line: &str, counts: &mut BTreeMap<String, usize>) -> Option<Call> {
+    let (name, rest) = line.split_once('(')?;
+    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return None;
+    }
+    let number = counts.entry(name.to_owned()).or_default();
+    *number += 1;
+    Some(Call { name: name.to_owned(), number: *number, rest: rest.to_owned() })
+}

@@ -1,0 +1,95 @@
+//! TLS servers with good and with bad certificates, and the authority that clients trust.
+
+use std::sync::{Arc, LazyLock};
+
+use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+
+use crate::rule_proxy::{Front, Proxy};
+use test_support::World;
+use test_support::terraform_steps::{AppliedDeployment, CustomerUnit};
+
+/// What is wrong with a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    None,
+    /// It is signed by itself and by nobody that clients trust.
+    UnknownIssuer,
+    /// It is somebody else's.
+    WrongName,
+    /// It was good once.
+    Expired,
+}
+
+/// An authority that clients trust, if they are given its [`Authority::pem`].
+pub(crate) struct Authority {
+    certificate: Certificate,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// One for all tests: to make keys takes time.
+pub(crate) static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).expect("a certificate");
+    Authority { certificate, issuer: Issuer::new(params, key) }
+});
+
+impl Authority {
+    /// The authority's certificate, as `AWS_CA_BUNDLE` has it.
+    pub(crate) fn pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    /// What a server at 127.0.0.1 needs.
+    pub(crate) fn server(&self, flaw: Flaw) -> Arc<ServerConfig> {
+        let name = if flaw == Flaw::WrongName { "elsewhere.example" } else { "127.0.0.1" };
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        if flaw == Flaw::Expired {
+            (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+        }
+        let key = KeyPair::generate().expect("a key");
+        let certificate = match flaw {
+            Flaw::UnknownIssuer => params.self_signed(&key),
+            _ => params.signed_by(&key, &self.issuer),
+        };
+        let chain = vec![certificate.expect("a certificate").der().clone()];
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
+        Arc::new(config.expect("a TLS server"))
+    }
+}
+
+/// Deploys over TLS, with the authority's certificate in a variable of this name, if any; gives the requests.
+fn over_https(variable: Option<&str>, judge: fn(AppliedDeployment)) -> usize {
+    let mut world = World::new();
+    let mut unit = CustomerUnit::new(&world);
+    unit.set_variable("timeout", "60");
+    let proxy = Proxy::start(&world.server.endpoint(), Front::Https(AUTHORITY.server(Flaw::None)), Box::new(|_| None));
+    world.set_endpoint(&proxy.endpoint());
+    let bundle = world.path().join("authority.pem");
+    std::fs::write(&bundle, AUTHORITY.pem()).expect("a bundle");
+    if let Some(name) = variable {
+        world.set_variable(name, Some(bundle.to_str().expect("UTF-8")));
+    }
+    judge(unit.deploy(&world));
+    proxy.seen().len()
+}
+
+#[test]
+fn a_deployment_goes_well_over_https() {
+    for variable in ["SSL_CERT_FILE", "AWS_CA_BUNDLE"] {
+        let requests = over_https(Some(variable), |applied| drop(applied.expect_success()));
+        assert!(requests > 0, "{variable}");
+    }
+}
+
+#[test]
+fn an_authority_that_nobody_trusts_gets_no_request() {
+    let requests = over_https(None, |applied| assert!(applied.expect_warning().contains("certificate"), "{applied:?}"));
+    assert_eq!(requests, 0);
+}

@@ -1,0 +1,173 @@
+"""sql/duckdb.sql in DuckDB, on the golden corpus and on what was made by hand; and what the files in sql/ have in common.
+
+Run by tests/engines/run.sh. DuckDB is `duckdb-s3` of .tools: offline, with its S3 extension loaded.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+import bucket
+import claims
+import story
+
+DUCKDB = bucket.PROJECT / ".tools/bin/duckdb-s3"
+
+
+def ask(served, query, settings=""):
+    """The rows of a query, in a process and a folder of its own."""
+    secret = (
+        f"CREATE SECRET (TYPE s3, KEY_ID '{bucket.ACCESS_KEY}', SECRET '{bucket.SECRET_KEY}', REGION 'us-east-1',"
+        f" ENDPOINT '{served.endpoint.removeprefix('http://')}', URL_STYLE 'path', USE_SSL false);"
+    )
+    script = f".mode trash\n{secret}\n{settings}\n.read {bucket.PROJECT / 'sql/duckdb.sql'}\n.mode json\n{query};\n"
+    environment = {"PATH": os.environ["PATH"], "HOME": str(served.folder / "home")}
+    ended = subprocess.run([DUCKDB, "-bail", "-batch"], input=script.encode(), capture_output=True, env=environment, check=False)
+    if ended.returncode != 0:
+        raise RuntimeError(ended.stderr.decode())
+    table = json.loads(ended.stdout or "[]")
+    for row in table:
+        # Beyond what a double holds, numbers come as text.
+        if "additional_users_count" in row:
+            row["additional_users_count"] = int(row["additional_users_count"])
+    return table
+
+
+class DuckDb(claims.Claims, unittest.TestCase):
+    """On the golden corpus: without any difference from `report`."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.objects = bucket.corpus() + story.OBJECTS
+        cls.expected = claims.enter(cls, bucket.bucket(cls.objects))
+
+    def ask(self, query):
+        return ask(self.expected, query)
+
+    def test_each_object_is_fetched_once(self):
+        before = len(self.expected.requests())
+        self.ask("SELECT count(*) AS n, count(DISTINCT customer) AS m FROM deployments")
+        # More for each view that is made, which looks whether there is anything to read, and one for the archive.
+        claims.asked_once(self, self.expected.requests()[before:], self.objects, more=18)
+
+    def test_docs_name_every_column(self):
+        documented = "".join((bucket.PROJECT / name).read_text(encoding="utf-8") for name in ("docs/formats.md", "docs/sql.md"))
+        for view in ("usage_daily", "deployments", "config_versions", "chain_breaks", "gaps"):
+            for column in self.ask(f"DESCRIBE {view}"):
+                self.assertRegex(documented, rf"[`,]{column['column_name']}[`,\n]", view)
+
+    def test_of_one_customer_alone_nothing_else_is_fetched(self):
+        before = len(self.expected.requests())
+        table = ask(self.expected, 'SELECT * FROM usage_daily ORDER BY "timestamp", "user"', "SET VARIABLE segment = 'airbnb';")
+        asked = {request["key"].split("/")[1] for request in self.expected.requests()[before:] if request["operation"] != "ListObjectsV2"}
+        self.assertEqual(asked, {"airbnb"})
+        self.assertEqual(claims.rows(table, claims.DAILY), claims.rows(self.expected.report("airbnb"), claims.DAILY))
+
+
+class Archived(claims.Claims, unittest.TestCase):
+    """The same bucket once its months are archived: what is asked of it is less, and what it says is the same."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.objects = bucket.corpus() + story.OBJECTS
+        cls.expected = claims.enter(cls, bucket.bucket(cls.objects))
+        cls.served = claims.enter(cls, bucket.bucket(cls.objects))
+        cls.served.run("compact")
+        cls.archived = {row["key"] for row in ask(cls.served, "SELECT key FROM usage_archive")}
+
+    def ask(self, query):
+        return ask(self.served, query)
+
+    def test_what_is_archived_is_not_fetched_by_itself(self):
+        before = len(self.served.requests())
+        self.ask("SELECT count(*) AS n, count(DISTINCT customer) AS m FROM deployments")
+        fetched = [it["key"] for it in self.served.requests()[before:] if it["operation"] == "GetObject" and it["key"].startswith("usage-logs/")]
+        dated = [key for key in fetched if re.search(r"/[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9]{6}(-[^/]*)?\.json$", key)]
+        self.assertFalse(set(dated) & self.archived)
+        self.assertGreater(len(self.archived), 9_000)
+        self.assertLess(len(fetched), len(self.objects) / 4)
+
+
+class OwnObjectsGone(Archived):
+    """The same, once a rule of the bucket has taken the own objects of what is archived away."""
+
+    # They are made from `deployments`, which is asked.
+    test_breaks_of_the_chains_are_found = test_versions_of_the_configs_are_told = test_gaps_are_told = None
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        left = [thing for thing in cls.objects if thing["key"] not in cls.archived]
+        cls.served = claims.enter(cls, bucket.bucket(left + cls.served.objects("usage-logs-archive")))
+
+
+class Limits(unittest.TestCase):
+    """What docs/sql.md says that DuckDB cannot do."""
+
+    def test_a_question_mark_in_a_key_fails_the_query_but_not_that_of_another_customer(self):
+        odd = {**story.OBJECTS[0], "key": "usage-logs/what?/2026-10-01_120000.json"}
+        with bucket.bucket([odd, *story.OBJECTS]) as served:
+            with self.assertRaisesRegex(RuntimeError, "Invalid query parameters"):
+                ask(served, "SELECT count(*) AS n FROM deployments")
+            one = ask(served, "SELECT count(*) AS n FROM deployments", "SET VARIABLE segment = 'story-whole';")
+            self.assertEqual(one, [{"n": 4}])
+
+
+    def test_of_odd_records_these_alone_are_read_otherwise(self):
+        with bucket.bucket(story.ODD_OBJECTS) as served:
+            table = ask(served, "SELECT * FROM deployments")
+            expected = {"twice", "beyond-a-double", "beyond-a-double-elsewhere", "git-as-a-list"}
+            self.assertEqual(claims.otherwise(table, served.report("--all")), expected)
+
+
+class Files(unittest.TestCase):
+    """The three files differ where they must."""
+
+    def setUp(self):
+        names = ["athena", "trino", "duckdb"]
+        self.athena, self.trino, self.duckdb = ((bucket.PROJECT / f"sql/{name}.sql").read_text(encoding="utf-8") for name in names)
+
+    def test_athena_and_trino_differ_in_the_table_alone(self):
+        mark = "-- The records that have an object of their own. "
+        own = {"athena": self.athena, "trino": self.trino}
+        shared = {}
+        for engine, text in own.items():
+            own[engine], shared[engine] = text.split(mark, 1)
+        self.assertEqual(shared["athena"], shared["trino"])
+        documented = (bucket.PROJECT / "docs/sql.md").read_text(encoding="utf-8")
+        for engine, text in own.items():
+            table = "\n".join(line for line in text.splitlines() if line and not line.startswith("--"))
+            self.assertTrue(table.startswith("CREATE ") and table.count(";") == 2, table)
+            for statement in re.split(r"(?<=;)\n", table):
+                self.assertIn(statement, documented, f"docs/sql.md shows not what {engine} has of its own")
+
+    def test_what_is_made_from_deployments_is_the_same_everywhere(self):
+        tails = {text.split("-- The views from here on are the same in every file of this folder.\n", 1)[1] for text in
+                 (self.athena, self.trino, self.duckdb)}
+        self.assertEqual(len(tails), 1)
+
+    def test_a_semicolon_stands_at_the_end_of_each_statement_and_nowhere_else(self):
+        for text in (self.athena, self.trino):
+            for statement in text.split(";")[:-1]:
+                words = [line for line in statement.splitlines() if line and not line.startswith("--")]
+                self.assertTrue(words[0].startswith("CREATE "), words[0])
+            self.assertEqual(text.rsplit(";", 1)[1], "\n")
+
+    def test_docs_name_every_view(self):
+        documented = (bucket.PROJECT / "docs/sql.md").read_text(encoding="utf-8")
+        views = re.findall(r"CREATE OR REPLACE VIEW (\w+)", self.duckdb)
+        # A table to the others.
+        views.remove("usage_archive")
+        self.assertEqual(views, re.findall(r"CREATE OR REPLACE VIEW (\w+)", self.trino))
+        for view in views:
+            self.assertIn(f"`{view}`", documented)
+            self.assertIn(f"`{view}`", (bucket.PROJECT / "docs/sql.md").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    if not DUCKDB.exists():
+        sys.exit("duckdb.py: no DuckDB in .tools; run tools/install")
+    claims.main()

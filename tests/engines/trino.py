@@ -1,0 +1,300 @@
+"""sql/trino.sql in a real Trino, on the golden corpus and on what was made by hand, with a metastore of files.
+
+Run by tests/engines/run.sh. Trino is that of .tools/trino, and it wants Java 24 or later: that of JAVA_HOME, of PATH or below /usr/lib/jvm.
+"""
+
+import contextlib
+import glob
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+import bucket
+import claims
+import duckdb
+import story
+
+HOME = bucket.PROJECT / ".tools/trino"
+MARK = b"\xef\xbb\xbf"
+JAVA = 24
+
+# A record with a byte 1 behind it, which ends a field of a text file.
+ENDED = story.stored(story.record("ended", 1))
+ENDED["body"] = ENDED["body"].rstrip(b"\n") + b"\x01 and more\n"
+
+
+def java():
+    """A Java that is new enough."""
+    homes = [os.environ.get("JAVA_HOME"), *sorted(glob.glob("/usr/lib/jvm/*"), reverse=True)]
+    found = [f"{home}/bin/java" for home in homes if home] + [shutil.which("java")]
+    for program in found:
+        if program and os.access(program, os.X_OK):
+            said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
+            version = re.search(r'version "(\d+)', said)
+            if version and int(version[1]) >= JAVA:
+                return program
+    raise SystemExit(f"trino.py: no Java {JAVA} or later in JAVA_HOME, PATH or /usr/lib/jvm; install a JDK, or set JAVA_HOME to one")
+
+
+def free_port():
+    """A port that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+class Trino:
+    """A Trino with one catalog, `hive`, that reads S3 as served, and a heap of so many gigabytes, half of it for a query."""
+
+    def __init__(self, folder, served, gigabytes=2):
+        self.gigabytes = gigabytes
+        self.port = free_port()
+        self.folder = folder
+        self.server = None
+        self.write("etc/config.properties", {
+            "coordinator": "true", "node-scheduler.include-coordinator": "true", "http-server.http.port": self.port,
+            "discovery.uri": f"http://127.0.0.1:{self.port}", "query.max-memory": f"{gigabytes * 512}MB",
+            "query.max-memory-per-node": f"{gigabytes * 512}MB",
+        })
+        self.write("etc/node.properties", {
+            "node.environment": "test", "node.id": "one", "node.data-dir": folder / "data", "node.internal-address": "127.0.0.1",
+            "node.bind-ip": "127.0.0.1",
+        })
+        self.write("etc/catalog/hive.properties", {
+            "connector.name": "hive", "hive.metastore": "file", "hive.metastore.catalog.dir": "local:///metastore",
+            "fs.native-local.enabled": "true", "local.location": folder, "fs.native-s3.enabled": "true", "s3.endpoint": served.endpoint,
+            "s3.region": "us-east-1", "s3.path-style-access": "true", "s3.aws-access-key": bucket.ACCESS_KEY,
+            "s3.aws-secret-key": bucket.SECRET_KEY, "hive.recursive-directories": "true",
+        })
+        (folder / "metastore").mkdir()
+
+    def write(self, name, properties):
+        """Writes a file of properties."""
+        place = self.folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("".join(f"{key}={value}\n" for key, value in properties.items()), encoding="utf-8")
+
+    def command(self):
+        """What starts it."""
+        return [
+            java(), f"-Xmx{self.gigabytes}G", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", "-Djdk.attach.allowAttachSelf=true",
+            "--enable-native-access=ALL-UNNAMED", "--add-modules=jdk.incubator.vector", "-Dconfig=etc/config.properties",
+            f"-Dplugin.dir={HOME}/plugin", "-Dnode.environment=test", "-Dnode.id=one", f"-Dnode.data-dir={self.folder}/data",
+            "-cp", f"{HOME}/lib/*", "io.trino.server.TrinoServer",
+        ]
+
+    def request(self, place, body=None, schema="usage"):
+        """An answer, read as JSON."""
+        headers = {"X-Trino-User": "test", "X-Trino-Catalog": "hive", "X-Trino-Schema": schema}
+        place = place if place.startswith("http") else f"http://127.0.0.1:{self.port}{place}"
+        with urllib.request.urlopen(urllib.request.Request(place, body, headers)) as answer:
+            return json.load(answer)
+
+    def wait(self, server):
+        """Returns once it takes queries."""
+        while True:
+            if server.poll() is not None:
+                raise SystemExit((self.folder / "log").read_text(encoding="utf-8")[-4000:])
+            with contextlib.suppress(urllib.error.URLError, ConnectionError):
+                if not self.request("/v1/info")["starting"]:
+                    return
+            time.sleep(0.2)
+
+    def ask(self, query, schema="usage"):
+        """The rows of a query, a dictionary each; counts, decimals to Trino, as integers."""
+        until = time.monotonic() + 60
+        while True:
+            answer = self.request("/v1/statement", query.encode(), schema)
+            names, table = [], []
+            while True:
+                names = [column["name"] for column in answer.get("columns", [])] or names
+                table += answer.get("data", [])
+                if "nextUri" not in answer:
+                    break
+                answer = self.request(answer["nextUri"], schema=schema)
+            error = answer.get("error")
+            if error is None:
+                break
+            # It takes queries before it knows itself for a node that can work on them.
+            if error["errorName"] != "NO_NODES_AVAILABLE" or time.monotonic() > until:
+                raise RuntimeError(json.dumps(error))
+            time.sleep(0.2)
+        found = [dict(zip(names, row)) for row in table]
+        for row in found:
+            if "additional_users_count" in row:
+                row["additional_users_count"] = int(row["additional_users_count"])
+        return found
+
+    def cpu(self):
+        """The CPU seconds that it took so far; nothing where there is no /proc."""
+        with contextlib.suppress(OSError):
+            fields = pathlib.Path(f"/proc/{self.server.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return 0.0
+
+    def memory(self):
+        """The most bytes that it had in memory so far; nothing where there is no /proc."""
+        with contextlib.suppress(OSError):
+            status = pathlib.Path(f"/proc/{self.server.pid}/status").read_text(encoding="ascii")
+            return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+        return 0
+
+    def set_up(self, schema, location="usage-logs/"):
+        """Runs sql/trino.sql, statement by statement, in a schema of its own."""
+        self.ask(f"CREATE SCHEMA {schema}", schema)
+        text = (bucket.PROJECT / "sql/trino.sql").read_text(encoding="utf-8").replace("mongodb-arena/usage-logs/", f"mongodb-arena/{location}")
+        text = text.replace("mongodb-arena/usage-logs-archive/", f"mongodb-arena/{location.replace('usage-logs/', 'usage-logs-archive/')}")
+        for statement in re.split(r";$", text, flags=re.MULTILINE):
+            if statement.strip():
+                self.ask(statement, schema)
+
+
+@contextlib.contextmanager
+def trino(served, gigabytes=2):
+    """A Trino as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="config-backup-trino.") as name:
+        folder = pathlib.Path(name)
+        engine = Trino(folder, served, gigabytes)
+        with open(folder / "log", "wb") as log, subprocess.Popen(engine.command(), cwd=folder, stdout=log, stderr=log) as server:
+            try:
+                engine.server = server
+                engine.wait(server)
+                yield engine
+            finally:
+                server.kill()
+
+
+def is_hidden(key):
+    """Whether Hive takes an object for a file that is not to be read."""
+    return any(part[:1] in ("_", ".") for part in key.split("/")[1:])
+
+
+def as_read(thing):
+    """An object as Trino reads it, where that is not what is there."""
+    body = thing["body"]
+    body = body.removeprefix(MARK) if body.startswith(MARK + MARK) else body
+    return {**thing, "body": body.split(b"\x01")[0]}
+
+
+class InTrino(claims.Claims):
+    """On the golden corpus: what docs/sql.md names is read otherwise, and nothing else."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.objects = bucket.corpus() + story.OBJECTS + [ENDED]
+        cls.read = [as_read(thing) for thing in cls.objects if not is_hidden(thing["key"])]
+        cls.served = claims.enter(cls, bucket.bucket(cls.stored(cls.objects)))
+        cls.expected = claims.enter(cls, bucket.bucket(cls.read))
+        cls.engine = claims.enter(cls, trino(cls.served))
+        cls.engine.set_up("usage")
+
+    @staticmethod
+    def stored(objects):
+        """What lies in the bucket that Trino reads."""
+        return objects
+
+    def ask(self, query):
+        return self.engine.ask(query)
+
+
+class AsItIs(InTrino, unittest.TestCase):
+    """Without an archive."""
+
+    def test_what_is_read_otherwise_is_there_to_be_seen(self):
+        shown, expected = (claims.rows(served.report("--all"), claims.ALL) for served in (self.served, self.expected))
+        hidden = [thing for thing in self.objects if is_hidden(thing["key"])]
+        otherwise = [thing for thing in self.objects if as_read(thing) != thing and not is_hidden(thing["key"])]
+        self.assertGreater(len(hidden), 10)
+        self.assertGreater(len(set(shown) - set(expected)), 10)
+        # What else has a byte 1 in it is no record either way.
+        gained = [thing for thing in otherwise if thing is ENDED or thing["body"].startswith(MARK + MARK)]
+        self.assertGreater(len(gained), 1)
+        self.assertEqual(len(set(expected) - set(shown)), len(gained), "each gives a row that report has not")
+
+    def test_each_object_is_fetched_once(self):
+        before = len(self.served.requests())
+        self.ask("SELECT count(*) AS n, count(DISTINCT customer) AS m FROM deployments")
+        # Two more for the archive, of which nothing is there.
+        claims.asked_once(self, self.served.requests()[before:], self.objects, more=2)
+
+    def test_of_one_customer_alone_nothing_else_is_fetched(self):
+        self.engine.set_up("airbnb", "usage-logs/airbnb/")
+        before = len(self.served.requests())
+        table = self.engine.ask('SELECT * FROM usage_daily ORDER BY "timestamp", "user"', "airbnb")
+        asked = {request["key"].split("/")[1] for request in self.served.requests()[before:] if request["operation"] == "GetObject"}
+        self.assertEqual(asked, {"airbnb"})
+        self.assertEqual(claims.rows(table, claims.DAILY), claims.rows(self.served.report("airbnb"), claims.DAILY))
+
+
+def archive(objects):
+    """What `compact` makes of a bucket: the objects that it adds, and the keys of what is in them."""
+    with bucket.bucket(objects) as served:
+        served.run("compact")
+        return served.objects("usage-logs-archive"), {row["key"] for row in duckdb.ask(served, "SELECT key FROM usage_archive")}
+
+
+class Archived(InTrino, unittest.TestCase):
+    """The same bucket once its months are archived: each record counts once."""
+
+    @staticmethod
+    def stored(objects):
+        parts, keys = archive(objects)
+        assert len(keys) > 9_000, len(keys)
+        return objects + parts
+
+
+class OwnObjectsGone(InTrino, unittest.TestCase):
+    """The same, once a rule of the bucket has taken the own objects of what is archived away: less is asked for."""
+
+    @staticmethod
+    def stored(objects):
+        parts, keys = archive(objects)
+        return [thing for thing in objects if thing["key"] not in keys] + parts
+
+    def test_what_is_archived_is_not_asked_for(self):
+        before = len(self.served.requests())
+        self.ask("SELECT count(*) AS n, count(DISTINCT customer) AS m FROM deployments")
+        self.assertLess(len(self.served.requests()) - before, 2_000)
+
+
+class Limits(unittest.TestCase):
+    """What docs/sql.md says that Trino cannot do."""
+
+    @classmethod
+    def setUpClass(cls):
+        odd_key = {**story.OBJECTS[0], "key": "usage-logs/bell\x07/2026-10-01_120000.json"}
+        cls.served = claims.enter(cls, bucket.bucket([odd_key, *story.OBJECTS, *story.ODD_OBJECTS]))
+        cls.engine = claims.enter(cls, trino(cls.served))
+
+    def test_a_control_character_in_a_key_fails_what_lists_it(self):
+        with self.assertRaisesRegex(RuntimeError, "Could not parse XML response"):
+            self.engine.set_up("usage")
+        self.engine.set_up("one", "usage-logs/story-whole/")
+        self.assertEqual(self.engine.ask("SELECT count(*) AS n FROM deployments", "one"), [{"n": 4}])
+
+    def test_of_odd_records_these_alone_are_read_otherwise(self):
+        self.engine.set_up("odd", "usage-logs/odd/")
+        table = self.engine.ask("SELECT * FROM deployments", "odd")
+        expected = {"beyond-a-double", "beyond-a-double-elsewhere", "git-as-a-list"}
+        self.assertEqual(claims.otherwise(table, self.served.report("--all", "odd")), expected)
+
+    def test_the_rows_can_be_kept_in_a_table(self):
+        self.engine.set_up("kept", "usage-logs/story-whole/")
+        self.engine.ask("CREATE TABLE kept WITH (format = 'PARQUET') AS SELECT * FROM usage_daily", "kept")
+        self.assertEqual(self.engine.ask("SELECT count(*) AS n FROM kept", "kept"), [{"n": 4}])
+
+
+if __name__ == "__main__":
+    if not HOME.is_dir():
+        sys.exit("trino.py: no Trino in .tools; run tools/install trino")
+    claims.main()

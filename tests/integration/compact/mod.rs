@@ -1,0 +1,4 @@
+//! `compact`, and the archive that it writes.
+
+mod archive;
+pub(crate) mod command;

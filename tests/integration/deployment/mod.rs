@@ -1,0 +1,18 @@
+//! Deployments: what each step says, what reaches the bucket, and what is kept where something fails.
+
+mod concurrency;
+mod config_changes;
+mod context;
+mod context_refusals;
+mod environment;
+mod failure_cases;
+mod inputs;
+mod local_failures;
+mod network_failures;
+mod record;
+mod region;
+mod replay;
+mod request_concurrency;
+mod s3_answers;
+mod secrets;
+mod steps;

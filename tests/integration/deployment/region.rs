@@ -1,0 +1,53 @@
+//! A bucket that is not in the region where it is believed to be.
+
+use std::cell::RefCell;
+
+use test_support::terraform_steps::{CustomerUnit, string_field};
+use test_support::{BUCKET, CONFIG, World};
+
+#[test]
+fn a_wrong_region_costs_one_round_of_redirects_in_each_process_and_nothing_else() {
+    let world = World::with_bucket_in("eu-west-1");
+    let unit = CustomerUnit::new(&world);
+    let redirects = RefCell::new(0);
+    // As many as are asked at once, before any answer is known.
+    let more = |what: &str, count: usize| {
+        let all = world.server.requests().iter().filter(|it| it.status == 301).count();
+        assert_eq!(all, *redirects.borrow() + count, "{what}");
+        *redirects.borrow_mut() = all;
+    };
+    let context = unit.plan(&world);
+    assert_eq!(string_field(&context, "status"), "ok", "{context}");
+    more("context", 1);
+    let deployed = unit.apply(&world, context).expect_success();
+    assert!(deployed.message().contains("is backed up as s3://"), "{deployed:?}");
+    more("deploy: the config, its copy and the seal", 3);
+    let report = world.helper_command(&["report", "--profile", "default"]).output().expect("report");
+    assert_eq!(report.status.code(), Some(0));
+    more("report", 1);
+
+    assert_eq!(world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("config.yaml").body, CONFIG.as_bytes());
+    assert_eq!(world.usage_records().len(), 1);
+    unit.deploy(&world).expect_success();
+    let elsewhere = world.server.requests().into_iter().filter(|it| it.operation != "GetCallerIdentity" && it.status < 300);
+    assert!(elsewhere.map(|it| it.region).all(|region| region == "eu-west-1"));
+}
+
+#[test]
+fn the_right_region_costs_no_redirect() {
+    let world = World::with_bucket_in("eu-west-1");
+    let mut unit = CustomerUnit::new(&world);
+    unit.set_variable("bucket_region", "eu-west-1");
+    unit.deploy(&world).expect_success();
+    assert!(world.server.requests().iter().all(|it| it.status != 301));
+}
+
+#[test]
+fn the_region_of_the_environment_or_profile_is_not_the_buckets() {
+    let mut world = World::new();
+    let unit = CustomerUnit::new(&world);
+    world.set_variable("AWS_REGION", Some("ap-southeast-2"));
+    world.set_variable("AWS_DEFAULT_REGION", Some("ap-southeast-2"));
+    unit.deploy(&world).expect_success();
+    assert!(world.server.requests().iter().all(|it| it.region == "us-east-1"), "{:?}", world.server.requests());
+}

@@ -1,0 +1,9 @@
+//! `history`, `diff` and `restore`: the versions of a config.
+
+mod diff;
+mod list;
+mod noncurrent;
+mod properties;
+mod restore;
+mod secret_shapes;
+mod story;

@@ -1,0 +1,131 @@
+//! What is printed by `iam`, obeyed by moto's IAM, which is not ours: users with these policies on S3, signatures checked. It
+//! reads actions and resources; conditions it does not know, so listings are not limited here.
+
+use std::fs;
+use std::io::Write as _;
+
+use serde_json::Value;
+
+use crate::commands::run_command_as;
+use crate::iam::enforced::{assert_denied, print_policy};
+use test_support::s3_client::S3TestClient;
+use test_support::s3_servers::MotoServer;
+use test_support::terraform_steps::CustomerUnit;
+use test_support::{CONFIG, World, project_dir, run_with_input, to_text};
+
+/// Makes a user for each policy, with keys and the bucket's policy if there is one; from then on IAM is asked.
+const SETUP: &str = r#"
+import json, sys, urllib.request
+sys.path.insert(0, sys.argv[1])
+import boto3
+endpoint, asked = sys.argv[2], json.load(sys.stdin)
+client = lambda service: boto3.client(service, endpoint_url=endpoint, region_name="us-east-1",
+                                      aws_access_key_id="AKIASETUP", aws_secret_access_key="setup")
+iam, keys = client("iam"), {}
+for name, policy in asked["users"].items():
+    iam.create_user(UserName=name)
+    arn = iam.create_policy(PolicyName=name, PolicyDocument=policy)["Policy"]["Arn"]
+    iam.attach_user_policy(UserName=name, PolicyArn=arn)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    keys[name] = [key["AccessKeyId"], key["SecretAccessKey"]]
+if asked["bucket"]:
+    client("s3").put_bucket_policy(Bucket="mongodb-arena", Policy=asked["bucket"])
+urllib.request.urlopen(urllib.request.Request(endpoint + "/moto-api/reset-auth", data=b"0", headers={"Content-Type": "text/plain"})).read()
+print(json.dumps(keys))
+"#;
+
+/// A world on moto, with a user and a profile for each of these policies; and those users' own hands.
+fn create_users<const N: usize>(
+    world: &mut World,
+    moto: &MotoServer,
+    users: [(&str, String); N],
+    bucket: Option<&str>,
+) -> [S3TestClient; N] {
+    let asked = serde_json::json!({"users": users.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(), "bucket": bucket});
+    let mut python = world.command("python3");
+    python.args(["-c", SETUP]).arg(project_dir().join(".tools/lib/moto")).arg(&moto.endpoint);
+    let done = run_with_input(python, asked.to_string().as_bytes());
+    assert!(done.status.success(), "{}", to_text(&done.stderr));
+    let keys: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let mut profiles = fs::OpenOptions::new().append(true).open(world.home().join(".aws/credentials")).expect("profiles");
+    world.set_endpoint(&moto.endpoint);
+    users.map(|(name, _)| {
+        let [id, secret] = [0, 1].map(|place| keys[name][place].as_str().expect("a key"));
+        writeln!(profiles, "[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n").expect("a profile");
+        S3TestClient::with_credentials(&moto.endpoint, id, secret)
+    })
+}
+
+fn exit_code_as(world: &World, user: &str, arguments: &[&str]) -> Option<i32> {
+    run_command_as(world, user, arguments).0
+}
+
+#[test]
+fn the_printed_policies_let_each_do_their_work_and_no_more() {
+    let mut world = World::new();
+    let moto = MotoServer::start(&world);
+    // Names of their own: moto reads this machine's profiles, too, and takes no name twice.
+    let policies = [
+        ("deployer", print_policy(&world, &["writer", "--customer", "airbnb", "--account", "123456789012"])),
+        ("everybodys", print_policy(&world, &["writer"])),
+        ("lead", print_policy(&world, &["reader", "--customer", "airbnb"])),
+        ("auditor", print_policy(&world, &["reader", "--records-only"])),
+    ];
+    let [writer, everybodys, reader, auditor] = create_users(&mut world, &moto, policies, None);
+
+    let mut unit = CustomerUnit::new(&world);
+    unit.set_variable("aws_profile", "deployer");
+    unit.deploy(&world).expect_success();
+    unit.write_config(CONFIG.replace("M30", "M40"));
+    unit.deploy(&world).expect_success();
+    let mut other = CustomerUnit::in_folder(&world, "acme");
+    other.set_variable("customer_name", "acme");
+    other.set_variable("aws_profile", "deployer");
+    let denied = other.deploy(&world);
+    assert!(denied.expect_warning().contains("access denied"), "{denied:?}");
+    // What that deployment kept goes out with the next of somebody who may.
+    other.set_variable("aws_profile", "everybodys");
+    other.deploy(&world);
+
+    let verbs: [&[&str]; 3] = [&["report", "airbnb"], &["history", "airbnb"], &["restore", "airbnb", "--stdout"]];
+    for (user, codes) in [("lead", [Some(0); 3]), ("everybodys", [Some(0); 3]), ("auditor", [Some(0), Some(5), Some(5)])] {
+        assert_eq!(verbs.map(|verb| exit_code_as(&world, user, verb)), codes, "{user}");
+    }
+    assert_eq!(exit_code_as(&world, "lead", &["history", "acme"]), Some(5));
+
+    let (config, record) = ("terragrunt/airbnb/config.yaml", reader.list_keys("usage-logs/airbnb/").remove(0));
+    for client in [&writer, &everybodys, &reader, &auditor] {
+        assert_denied(client.try_delete(config, false));
+        assert_denied(client.try_delete(&record, true));
+    }
+    for client in [&reader, &auditor] {
+        assert_denied(client.try_put(config, "mine"));
+        assert_denied(client.try_put_once("usage-logs/airbnb/2026-11-24_000000.json", "{}"));
+    }
+    assert_eq!((reader.try_get(config), auditor.try_get(&record), writer.try_get(config)), (Ok(()), Ok(()), Ok(())));
+    for denied in [auditor.try_get(config), writer.try_get("terragrunt/acme/config.yaml"), writer.try_put("usage-logs/acme/x.json", "{}")] {
+        assert_denied(denied);
+    }
+    assert_denied(reader.try_get("terragrunt/airbnb/eks-cluster/terraform.tfstate"));
+}
+
+#[test]
+fn what_the_bucket_keeps_is_not_deleted_by_whoever_may_do_all() {
+    let mut world = World::new();
+    let moto = MotoServer::start(&world);
+    // Without its conditions moto would take each of the other statements for all requests.
+    let mut policy: Value = serde_json::from_str(&print_policy(&world, &["bucket"])).expect("JSON");
+    policy["Statement"].as_array_mut().expect("statements").retain(|it| it.get("Condition").is_none());
+    assert_eq!(policy["Statement"].as_array().map(Vec::len), Some(1));
+    let all = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
+    let [client] = create_users(&mut world, &moto, [("administrator", all.to_owned())], Some(&policy.to_string()));
+    let ours = ["usage-logs/airbnb/x.json", "terragrunt/airbnb/config.yaml", "terragrunt/airbnb/config-history/x.yaml"];
+    let lock = "terragrunt/airbnb/eks-cluster/terraform.tfstate.tflock";
+    for key in ours.iter().chain([&lock]) {
+        client.put(key, "{}");
+        let _ = (client.try_delete(key, false), client.try_delete(key, true));
+    }
+    let mut kept = client.list_keys("");
+    kept.sort();
+    assert_eq!(kept, ["terragrunt/airbnb/config-history/x.yaml", "terragrunt/airbnb/config.yaml", "usage-logs/airbnb/x.json"]);
+}

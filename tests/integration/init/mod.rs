@@ -1,0 +1,5 @@
+//! `init`: the files that it writes into a customer folder.
+
+pub(crate) mod new_folder;
+mod root_files;
+mod upgrade;

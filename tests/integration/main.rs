@@ -1,0 +1,20 @@
+//! The integration tests: the real executable on the wire, against a real S3 and STS in this process.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // tests start programs, and stop where something is odd
+
+mod bucket_fixture;
+mod commands;
+mod compact;
+mod coverage;
+mod deployment;
+mod docs;
+mod doctor;
+mod history;
+mod house_rules;
+mod iam;
+mod init;
+mod properties;
+mod report;
+mod s3_compat;
+mod status;
+mod verify;

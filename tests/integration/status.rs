@@ -1,0 +1,54 @@
+//! `status`: what is kept on this machine, shown and not touched.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use test_support::terraform_steps::CustomerUnit;
+use test_support::{World, assert_no_secret, refused_endpoint, to_text};
+
+fn run_status(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = world.helper_command(&["status"]).args(arguments).output().expect("status");
+    assert_eq!(to_text(&output.stderr), "");
+    let said = to_text(&output.stdout);
+    assert_no_secret("status", &said);
+    (output.status.code(), said)
+}
+
+#[test]
+fn nothing_kept_is_said_and_leaves_no_trace() {
+    let world = World::new();
+    assert_eq!(run_status(&world, &[]), (Some(0), "0 kept, 0 in quarantine\n".to_owned()));
+    assert!(!world.state_dir().exists());
+}
+
+#[test]
+fn what_is_kept_is_shown_with_whose_it_is_and_stays() {
+    let mut world = World::new();
+    let unit = CustomerUnit::new(&world);
+    world.set_endpoint(&refused_endpoint());
+    let deployed = unit.deploy(&world);
+    let spool = world.state_dir().join("spool");
+    fs::write(spool.join("notes.txt"), "not of ours").expect("a file");
+    let kept = world.spooled_items();
+    let (code, said) = run_status(&world, &[]);
+    assert_eq!((code, said.lines().count()), (Some(1), 4), "{said}");
+    for words in ["config.yaml of `airbnb`, ", "usage record of `airbnb`, ", "notes.txt` is not of ours", "2 kept, 0 in quarantine; "] {
+        assert!(said.contains(words), "`{words}`: {said}");
+    }
+    let (_, said) = run_status(&world, &["--json"]);
+    let said: Value = serde_json::from_str(&said).expect("JSON");
+    let items = said["kept"].as_array().expect("a list");
+    assert_eq!(items.iter().map(|item| &item["what"]).collect::<Vec<_>>(), [&json!("config"), &json!("record")]);
+    for item in items {
+        assert_eq!((&item["deployment_id"], &item["customer"]), (&json!(deployed.deployment_id()), &json!("airbnb")));
+        assert_eq!((&item["bucket"], &item["profile"]), (&json!("mongodb-arena"), &json!("default")));
+    }
+    assert_eq!(world.spooled_items(), kept, "it is only shown");
+
+    world.restore_endpoints();
+    unit.deploy(&world).expect_warning();
+    let (code, said) = run_status(&world, &[]);
+    assert_eq!((code, said.lines().count()), (Some(0), 2), "{said}");
+    assert!(said.contains("quarantine/notes.txt") && said.ends_with("0 kept, 1 in quarantine\n"), "{said}");
+}
