@@ -2,33 +2,34 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
-use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use crate::commands::arguments::{DiffArgs, EXAMPLES, HistoryArgs, ReportArgs, RestoreArgs};
 use crate::commands::compact;
 use crate::commands::completions;
 use crate::commands::context;
 use crate::commands::coverage;
 use crate::commands::deploy;
 use crate::commands::diff;
+use crate::commands::diff::DiffArgs;
 use crate::commands::doctor;
 use crate::commands::history;
+use crate::commands::history::HistoryArgs;
 use crate::commands::iam;
 use crate::commands::init;
+use crate::commands::init::InitArgs;
 use crate::commands::replay;
 use crate::commands::report;
+use crate::commands::report::{EXAMPLES, ReportArgs};
 use crate::commands::restore;
+use crate::commands::restore::RestoreArgs;
 use crate::commands::status;
+use crate::commands::status::StatusArgs;
 use crate::commands::verify;
 use crate::error::Error;
+use crate::exit_code::ExitCode;
 use crate::system::panics;
-
-/// An exit code; README.md, "Exit codes", lists them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ExitCode(pub u8);
 
 /// Keeps a deployment's config.yaml and a record of every deployment in S3.
 ///
@@ -92,28 +93,6 @@ enum CliCommand {
     /// For Terragrunt: do what `deploy` does where Terraform has failed in the unit
     #[command(hide = true)]
     Fallback,
-}
-
-/// The arguments of `init`.
-#[derive(Debug, Args)]
-pub struct InitArgs {
-    /// The folder with the customer's config.yaml
-    #[arg(default_value = ".")]
-    pub customer_folder: PathBuf,
-    /// Replace changed files and set aside Terraform files that are not of the unit, each as *.bak
-    #[arg(long)]
-    pub force: bool,
-    /// The root file whose state settings the unit uses [default: the one that the other units include]
-    #[arg(long, value_name = "NAME")]
-    pub root: Option<String>,
-}
-
-/// The arguments of `status`.
-#[derive(Debug, Args)]
-pub struct StatusArgs {
-    /// As JSON: `kept`, `quarantine` and `problems`
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Runs the command line `arguments` (with the program's name) and gives the exit code.

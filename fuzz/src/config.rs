@@ -1,8 +1,9 @@
 //! A customer's `config.yaml`: whatever is in it, facts come out, and nothing but facts.
 
 use config_backup::config::fields::{self, ConfigFields};
-use config_backup::config::file::{ConfigFile, DeploymentSubject, resolve_subject};
+use config_backup::config::file::ConfigFile;
 use config_backup::deployment::protocol::ModuleQuery;
+use config_backup::deployment::subject::{DeploymentSubject, resolve_subject};
 use config_backup::digest::compute_digests;
 
 /// All that is ever said about a config.

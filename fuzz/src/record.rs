@@ -1,6 +1,7 @@
 //! A usage record: whatever lies there is read or refused, and what we write is read as it was.
 
-use config_backup::record::parse::{self, PLAUSIBLE_YEARS, ParsedRecord};
+use config_backup::keys::PLAUSIBLE_YEARS;
+use config_backup::record::parse::{self, ParsedRecord};
 use config_backup::record::{BackupStatus, ChainLink, CiJob, GitCommit, RECORD_SCHEMA_VERSION, ToolVersions, UsageRecord, format_rfc3339};
 use serde_json::Value;
 

@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::claim::{self, ChainClaim, ChainHead};
-use crate::deployment::upload::DEPLOYMENT_ID_FIELD;
 use crate::digest::sha256_hex;
 use crate::error::{Error, ErrorKind};
 use crate::keys;
+use crate::keys::metadata::DEPLOYMENT_ID_FIELD;
 use crate::record::ChainLink;
 use crate::s3::store::{ObjectHead, ObjectStore, PutCondition, PutOutcome};
 

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::config::fields;
 use crate::config::file;
-use crate::deployment::protocol::{DEFAULT_BUCKET, DEFAULT_BUCKET_REGION};
+use crate::defaults::{DEFAULT_BUCKET, DEFAULT_BUCKET_REGION};
 use crate::error::Error;
 use crate::s3::store::BucketTarget;
 

@@ -14,21 +14,21 @@ use futures_util::{StreamExt as _, stream};
 use crate::archive::parquet::{ArchiveRow, ArchivedRecord, encode_archive};
 use crate::archive::reader;
 use crate::archive::reader::ArchiveVisitor;
-use crate::cli::ExitCode;
 use crate::commands::bucket_args::BucketArgs;
-use crate::deployment::running::block_on;
 use crate::digest::sha256_hex;
 use crate::error::{Error, ErrorKind};
+use crate::exit_code::ExitCode;
 use crate::history::load::READ_TIMEOUTS;
 use crate::keys::{self, ArchiveKey, RECORDS_PREFIX};
 use crate::output::sanitize::{count_noun, sanitize};
 use crate::output::table_formats::ignore_broken_pipe;
 use crate::report::collector::MAX_RECORD_BYTES;
-use crate::report::filter::{DayBoundary, parse_time_spec};
 use crate::s3::bulk_get::{self, ObjectSink, retry_with_backoff};
 use crate::s3::listing::{ListPage, ListRequest, ObjectMeta};
 use crate::s3::store::{ObjectStore, PutCondition, PutOutcome};
 use crate::system::host;
+use crate::system::runtime::block_on;
+use crate::time_spec::{DayBoundary, parse_time_spec};
 
 /// Records of one customer under way at once.
 const GET_CONCURRENCY: usize = 64;

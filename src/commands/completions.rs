@@ -5,7 +5,8 @@ use std::io::Write;
 use anyhow::{Context as _, Result};
 use clap_complete::Shell;
 
-use crate::cli::{ExitCode, cli_command};
+use crate::cli::cli_command;
+use crate::exit_code::ExitCode;
 
 /// Prints the completions for `shell`.
 pub fn run_completions(shell: Shell, mut output: impl Write) -> Result<ExitCode> {

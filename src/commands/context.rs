@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::config::file::{self, ConfigFile, DeploymentSubject};
+use crate::config::file::{self, ConfigFile};
 use crate::deployment::answer::AnswerStatus;
 use crate::deployment::protocol::{self, ModuleQuery};
-use crate::deployment::running::block_on;
+use crate::deployment::subject;
+use crate::deployment::subject::DeploymentSubject;
 use crate::deployment::upload::{self, CurrentVersion};
 use crate::error::{CHECK_NETWORK_HINT, Error, ErrorKind};
 use crate::s3::store::{CallerIdentity, ObjectStore, RequestTimeouts};
@@ -20,6 +21,7 @@ use crate::system::deadline;
 use crate::system::deadline::{StopReason, WorkState};
 use crate::system::host;
 use crate::system::panics;
+use crate::system::runtime::block_on;
 
 /// The most that a plan is held up.
 const MAX_CONTEXT_TIME: Duration = Duration::from_secs(3);
@@ -112,7 +114,7 @@ fn empty_answer() -> ContextAnswer {
 
 fn answer_query(query: &ModuleQuery, mut answer: ContextAnswer, until: Instant, tell: &mut dyn FnMut(ContextAnswer)) {
     let config = file::read_config_file(Path::new(&query.config_file_path));
-    let subject = file::resolve_subject(query, config.as_ref().ok());
+    let subject = subject::resolve_subject(query, config.as_ref().ok());
     add_local_facts(&mut answer, &config, &subject);
     tell(answer.clone());
     let asked = block_on(query_aws(query, &subject, config.as_ref().ok(), until)).unwrap_or_else(|fault| (Err(fault.clone()), Err(fault)));

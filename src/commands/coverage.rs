@@ -11,21 +11,21 @@ use chrono::{DateTime, Duration, Utc};
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::ExitCode;
 use crate::commands::bucket_args::BucketArgs;
 use crate::coverage::collect::{self, CoverageEvidence};
 use crate::coverage::gaps::{Gap, GapScope};
-use crate::deployment::running::block_on;
 use crate::error::{Error, ErrorKind};
+use crate::exit_code::ExitCode;
 use crate::history::load::READ_TIMEOUTS;
 use crate::output::sanitize::{count_noun, escape_json, sanitize};
 use crate::output::table_formats::ignore_broken_pipe;
-use crate::report::filter::{DayBoundary, parse_duration, parse_time_spec};
 use crate::s3::store::ObjectStore;
 use crate::s3::versions::VersionListing;
 use crate::state::dirs::StateDirs;
 use crate::state::spool::Spool;
 use crate::system::host;
+use crate::system::runtime::block_on;
+use crate::time_spec::{DayBoundary, parse_duration, parse_time_spec};
 
 /// Exits so where there is a gap.
 const GAPS_FOUND: ExitCode = ExitCode(7);

@@ -9,21 +9,25 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use serde::{Deserialize, Serialize};
 
-use crate::config::file::{self, ConfigFile, DeploymentSubject};
-use crate::deployment::answer::{AnswerStatus, summarize_outcome};
+use crate::config::file::{self, ConfigFile};
+use crate::deployment::answer::AnswerStatus;
+use crate::deployment::answer::DeployAnswer;
 use crate::deployment::config_upload::{PendingConfig, finish_config_upload, start_config_upload};
 use crate::deployment::deployment_claim::{AnswerFile, DeploymentClaim};
+use crate::deployment::expiry::EXPIRY_RULES;
 use crate::deployment::outcome::{ConfigOutcome, DeploymentOutcome, RecordOutcome, UploadFailure};
 use crate::deployment::protocol::{self, ModuleQuery};
 use crate::deployment::record_upload::{claim_chain, complete_record, draft_record, find_git_and_tools, upload_record};
-use crate::deployment::running::{DeadlineBudget, RunningDeployment, block_on};
+use crate::deployment::running::{DeadlineBudget, RunningDeployment};
 use crate::deployment::spool_replay;
+use crate::deployment::subject;
+use crate::deployment::subject::DeploymentSubject;
+use crate::deployment::tool_versions;
 use crate::deployment::upload::UploadMode;
 use crate::error::{Error, ErrorKind};
 use crate::record::UsageRecord;
-use crate::s3::store::{BucketTarget, ObjectStore, s3_uri};
+use crate::s3::store::{BucketTarget, ObjectStore};
 use crate::state::cleanup::remove_expired_files;
 use crate::state::dirs::StateDirs;
 use crate::state::spool::SpoolEntry;
@@ -31,52 +35,11 @@ use crate::state::spool_file::{SpoolItem, SpoolItemKind};
 use crate::system::deadline::{self, CancelHandle, StopReason, WorkState};
 use crate::system::host;
 use crate::system::panics;
-use crate::system::process;
+use crate::system::runtime::block_on;
 use crate::system::signals;
 
 /// How long noting the answer may take.
 const ANSWER_FILE_TIMEOUT: Duration = Duration::from_millis(300);
-
-/// The answer; every value is a string, as the external protocol has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeployAnswer {
-    /// See [`Status`]; the first key, by which `helper.sh` recognizes an answer of the helper.
-    pub status: AnswerStatus,
-    /// One line: what happened, what happens now, the way out.
-    pub message: String,
-    /// MD5 of the config that was backed up, hex.
-    pub config_hash: String,
-    /// `s3://` of its history copy, or empty.
-    pub backup_uri: String,
-    /// `s3://` of the usage record, or empty.
-    pub log_uri: String,
-    /// The ARN in the usage record, or empty.
-    pub caller_arn: String,
-}
-
-impl DeployAnswer {
-    /// An answer that has nothing but a message.
-    #[must_use]
-    pub fn from_error(message: String) -> Self {
-        let none = String::new;
-        Self { status: AnswerStatus::Error, message, config_hash: none(), backup_uri: none(), log_uri: none(), caller_arn: none() }
-    }
-
-    fn from_outcome(outcome: DeploymentOutcome, bucket: &str) -> Self {
-        let verdict = summarize_outcome(&outcome, bucket);
-        let uri = |key: &str| if key.is_empty() { String::new() } else { s3_uri(bucket, key) };
-        let config = outcome.config;
-        let stored_config = config.as_ref().filter(|config| config.failure.is_none());
-        Self {
-            status: verdict.status,
-            message: verdict.message,
-            backup_uri: stored_config.map(|config| uri(&config.key)).unwrap_or_default(),
-            config_hash: config.map(|config| config.md5).unwrap_or_default(),
-            log_uri: outcome.record.as_ref().map(|record| uri(&record.key)).unwrap_or_default(),
-            caller_arn: outcome.record.map(|record| record.user).unwrap_or_default(),
-        }
-    }
-}
 
 /// Answers the query of `data.external.deploy`.
 ///
@@ -170,7 +133,7 @@ fn claim_and_deploy(mut query: ModuleQuery, budget: DeadlineBudget, mut progress
         query.deployment_id = host::unique_id(host::utc_now());
     }
     // One run of Terragrunt is one deployment of this folder, also where it runs the unit twice.
-    let scope = match process::find_terragrunt_run() {
+    let scope = match tool_versions::find_terragrunt_run() {
         Some(process) => format!("{process}\n{}", query.config_file_path),
         None => query.deployment_id.clone(),
     };
@@ -202,13 +165,13 @@ fn spool_and_upload(mut deployment: RunningDeployment, report: &mut dyn FnMut(De
         deployment.outcome.resolve_pending(&fault);
     }
     deployment.checkpoint(report);
-    remove_expired_files(deployment.state_dirs(), host::system_time());
+    remove_expired_files(deployment.state_dirs(), &EXPIRY_RULES, host::system_time());
 }
 
 /// Spools the record in the least exact form that it may have to be sent in, then the config.
 fn spool_everything(deployment: &mut RunningDeployment, report: &mut dyn FnMut(DeploymentOutcome)) -> SpooledDeployment {
     let config = file::read_config_file(Path::new(&deployment.query.config_file_path));
-    let subject = file::resolve_subject(&deployment.query, config.as_ref().ok());
+    let subject = subject::resolve_subject(&deployment.query, config.as_ref().ok());
     let target = deployment.query.bucket_target(&subject.profile);
     deployment.outcome.notes = collect_notes(&deployment.query, &config, &subject);
     if let Err(fault) = &config {

@@ -6,22 +6,64 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
-use crate::cli::ExitCode;
-use crate::commands::arguments::DiffArgs;
+use crate::commands::bucket_args::BucketArgs;
 use crate::config::document::{self, YamlNode};
 use crate::config::file;
+use crate::config::unified_diff::ChangeKind;
 use crate::config::unified_diff::{DiffText, split_lines, unified_diff};
-use crate::deployment::running::block_on;
 use crate::error::{Error, ErrorKind};
+use crate::exit_code::ExitCode;
 use crate::history::load::{self, READ_TIMEOUTS};
 use crate::history::versions::ConfigHistory;
 use crate::output::sanitize::sanitize;
 use crate::output::table_formats::ignore_broken_pipe;
 use crate::redaction::lines;
 use crate::redaction::policy::SecretWords;
-use crate::redaction::render::{ChangeKind, RedactionMode};
+use crate::redaction::render::RedactionMode;
 use crate::s3::store::ObjectStore;
 use crate::system::host;
+use crate::system::runtime::block_on;
+use clap::Args;
+
+/// The arguments of `diff`.
+#[derive(Debug, Args)]
+#[command(after_help = MEANT)]
+pub struct DiffArgs {
+    /// The customer, by the exact name
+    pub customer: String,
+    /// What is compared
+    #[arg(default_value = "latest")]
+    pub before: String,
+    /// What it is compared with
+    #[arg(default_value = "local")]
+    pub after: String,
+
+    /// Compare line by line, as `diff -u` does; lines that may hold a secret are masked
+    #[arg(long)]
+    pub text: bool,
+    /// Exit with 1 where anything differs
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Show secrets in clear
+    #[arg(long)]
+    pub show_secrets: bool,
+
+    /// Where to look; --config-file is also what `local` stands for
+    #[command(flatten)]
+    pub source: BucketArgs,
+}
+
+/// What `diff --help` ends with.
+const MEANT: &str = "\
+BEFORE and AFTER are each one of
+  latest       the newest version in the bucket
+  local        the file --config-file, or config.yaml in this folder or the one above
+  a version    its MD5, or the first 4 digits or more, or the time in its key (2026-10-01_080000), or its version id
+  a deployment its id, or the beginning of it
+  a time       a date (2026-10-01: the end of that day in UTC), an age (36h, 30d, 2w) or RFC 3339
+
+Order and comments play no part, and items of lists are compared by their places. What looks like a secret, by its key or
+by itself, is shown as changed, with a fingerprint that differs in each run.";
 
 /// Stands for the file on this machine.
 const LOCAL_KEYWORD: &str = "local";

@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use crate::cli::ExitCode;
 use crate::commands::bucket_args::BucketArgs;
-use crate::deployment::running::block_on;
 use crate::doctor::bucket_checks;
 use crate::doctor::check::{CheckResult, DoctorReport, first_failure_exit_code, order_and_complete};
 use crate::doctor::folder_checks::CustomerFolder;
 use crate::doctor::machine_checks;
 use crate::error::{Error, ErrorKind};
+use crate::exit_code::ExitCode;
 use crate::s3::store::BucketTarget;
 use crate::state::dirs::StateDirs;
 use crate::system::deadline::{ReportingTask, collect_until, run_with_timeout};
 use crate::system::host;
+use crate::system::runtime::block_on;
 
 /// The exit code where the time was over before all was seen: README.md, "Exit codes".
 const TIMED_OUT_EXIT_CODE: u8 = 6;

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use futures_util::{StreamExt as _, stream};
 
-use crate::cli::ExitCode;
-use crate::commands::arguments::HistoryArgs;
-use crate::deployment::running::block_on;
+use crate::commands::bucket_args::BucketArgs;
 use crate::error::Error;
+use crate::exit_code::ExitCode;
 use crate::history::load::{self, READ_TIMEOUTS};
 use crate::history::versions::{ConfigHistory, ConfigVersion};
 use crate::output::sanitize::sanitize;
@@ -19,6 +18,31 @@ use crate::record::format_rfc3339;
 use crate::redaction::policy;
 use crate::s3::store::ObjectStore;
 use crate::system::host;
+use crate::system::runtime::block_on;
+use clap::Args;
+use clap::ValueEnum as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+/// The arguments of `history`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// The customer, by the exact name
+    pub customer: String,
+    /// How to write it; without this as a table on a terminal, and else as CSV
+    #[arg(short, long, value_name = "table|json|csv", value_parser = forms(), hide_possible_values = true)]
+    pub format: Option<OutputFormat>,
+    /// Only the newest N versions
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Where to look
+    #[command(flatten)]
+    pub source: BucketArgs,
+}
+
+/// The formats of a list that is no report.
+fn forms() -> impl TypedValueParser<Value = OutputFormat> {
+    PossibleValuesParser::new(["table", "json", "csv"]).try_map(|name| OutputFormat::from_str(&name, false))
+}
 
 /// The columns; new ones are added at the end.
 pub const HISTORY_COLUMNS: [&str; 10] =

@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::cli::ExitCode;
-use crate::deployment::protocol::DEFAULT_BUCKET;
+use crate::defaults::DEFAULT_BUCKET;
 use crate::error::{Error, ErrorKind};
+use crate::exit_code::ExitCode;
 use crate::iam::document::PolicyNode;
 use crate::iam::policies::{self, AwsPartition, ConfigAccess, PolicyScope};
 use crate::iam::validation;

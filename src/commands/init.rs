@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::cli::{ExitCode, InitArgs};
 use crate::customer_folder::root_file::{self, RootFile};
 use crate::customer_folder::sibling_units::SiblingUnits;
 use crate::customer_folder::unit_files::{
@@ -18,8 +17,25 @@ use crate::doctor::check::{CheckResult, CheckStatus};
 use crate::doctor::machine_checks;
 use crate::doctor::readiness;
 use crate::error::Error;
+use crate::exit_code::ExitCode;
 use crate::system::atomic_file::{self, FileMode};
 use crate::system::host;
+use clap::Args;
+use std::path::PathBuf;
+
+/// The arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The folder with the customer's config.yaml
+    #[arg(default_value = ".")]
+    pub customer_folder: PathBuf,
+    /// Replace changed files and set aside Terraform files that are not of the unit, each as *.bak
+    #[arg(long)]
+    pub force: bool,
+    /// The root file whose state settings the unit uses [default: the one that the other units include]
+    #[arg(long, value_name = "NAME")]
+    pub root: Option<String>,
+}
 
 /// How long Terragrunt may take to say whether a deployment would run.
 const READINESS_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,6 +1,5 @@
 //! One file per subcommand: its arguments, what it runs, and how it prints.
 
-pub mod arguments;
 pub mod bucket_args;
 pub mod compact;
 pub mod completions;

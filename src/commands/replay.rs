@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::cli::ExitCode;
-use crate::deployment::running::block_on;
 use crate::deployment::spool_replay;
+use crate::exit_code::ExitCode;
 use crate::state::dirs::StateDirs;
 use crate::state::quarantine;
+use crate::system::runtime::block_on;
 
 /// Sends all that is kept. Exit: 0 when nothing is left, otherwise by the first fault, or 1.
 pub fn run_replay(mut output: impl Write, mut messages: impl Write) -> Result<ExitCode> {

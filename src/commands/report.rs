@@ -10,26 +10,131 @@ use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 
 use crate::archive::reader;
-use crate::cli::ExitCode;
-use crate::commands::arguments::ReportArgs;
-use crate::deployment::running::block_on;
+use crate::commands::bucket_args::BucketArgs;
 use crate::error::{Error, ErrorKind};
+use crate::exit_code::ExitCode;
 use crate::keys::{self, RECORDS_PREFIX};
 use crate::output::progress::ProgressLine;
 use crate::output::sanitize::sanitize;
 use crate::output::table_formats::{OutputFormat, ignore_broken_pipe};
+use crate::record::deployment::UserIdentity;
 use crate::report::cache::RecordCache;
 use crate::report::collector::{MAX_RECORD_BYTES, RecordProblems, ReportCollector};
-use crate::report::filter::{DayBoundary, ReportFilter, parse_time_spec};
+use crate::report::columns::SortKey;
+use crate::report::filter::ReportFilter;
 use crate::report::list_plan::{self, ListPlan};
 use crate::report::rows::ReportRows;
 use crate::report::totals::ReportTotals;
-use crate::report::writer::{CollectedReport, ReportWriter};
+use crate::report::writer::{CollectedReport, RenderOptions, ReportWriter};
 use crate::s3::bulk_get;
 use crate::s3::listing::ListRequest;
 use crate::s3::store::{BucketTarget, ObjectStore, RequestTimeouts};
 use crate::system::atomic_file::AtomicFile;
 use crate::system::host;
+use crate::system::runtime::block_on;
+use crate::time_spec::{DayBoundary, parse_time_spec};
+use clap::Args;
+use std::path::PathBuf;
+
+/// What `report --help` ends with.
+pub const EXAMPLES: &str = "\
+Examples:
+  config-backup report --profile team                       one CSV row per day, customer and user
+  config-backup report airbnb acme --since 30d -f table     two customers, the last 30 days, aligned
+  config-backup report --all --user jane.roe --sort=-timestamp --limit 10
+                                                            jane's last ten deployments, in full
+  config-backup report --summary -f markdown                totals per customer, user, month and week
+  config-backup report -o usage.html                        a page with charts, for the browser
+
+A day is a day in UTC, and its row is that of the last deployment. Records that are damaged are named on stderr
+and left out; the others are reported. What was fetched once is kept in $XDG_CACHE_HOME/config-backup.
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 bad input, 4 credentials, 5 denied or no such bucket, 6 network or timeout,
+7 a record could not be used in full (with --strict), 130 interrupted.";
+
+/// The arguments of `report`.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools)] // each is a switch of the command line
+pub struct ReportArgs {
+    /// Only these customers, by their exact names
+    pub customer: Vec<String>,
+
+    /// How to write it; without this as the suffix of --output says, and else csv
+    #[arg(
+        short,
+        long,
+        value_enum,
+        hide_possible_values = true,
+        value_name = "csv|table|json|ndjson|html|markdown",
+        help_heading = "Output"
+    )]
+    pub format: Option<OutputFormat>,
+    /// Write to this file instead of stdout (`-`)
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+    /// Every deployment, not only the last of each day, with time, hash, backup, git and CI
+    #[arg(long, help_heading = "Output")]
+    pub all: bool,
+    /// Totals in all and per customer, user, month and week instead of rows
+    #[arg(long, conflicts_with_all = ["all", "sort", "limit"], help_heading = "Output")]
+    pub summary: bool,
+    /// Sort by these columns; a leading `-` puts the greatest first (--sort=-timestamp)
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', allow_hyphen_values = true, help_heading = "Output")]
+    pub sort: Vec<SortKey>,
+    /// Only the first N rows
+    #[arg(long, value_name = "N", help_heading = "Output")]
+    pub limit: Option<usize>,
+    /// Tell users apart by the last part of their ARN, or by all of it
+    #[arg(long, value_enum, default_value = "name", help_heading = "Output")]
+    pub by: UserIdentity,
+    /// Leave CSV cells as they are, even where a spreadsheet would run them as a formula
+    #[arg(long, help_heading = "Output")]
+    pub raw_cells: bool,
+    /// Exit with 7 when a record could not be used in full
+    #[arg(long, help_heading = "Output")]
+    pub strict: bool,
+
+    /// Only deployments by this user: a name or a full ARN; repeatable
+    #[arg(long, help_heading = "Choice")]
+    pub user: Vec<String>,
+    /// Only deployments of this project; repeatable
+    #[arg(long, help_heading = "Choice")]
+    pub project: Vec<String>,
+    /// Only deployments of this cluster; repeatable
+    #[arg(long, help_heading = "Choice")]
+    pub cluster: Vec<String>,
+    /// Nothing before: a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339
+    #[arg(long, value_name = "WHEN", help_heading = "Choice")]
+    pub since: Option<String>,
+    /// Nothing after: as --since; a date includes its day
+    #[arg(long, value_name = "WHEN", help_heading = "Choice")]
+    pub until: Option<String>,
+
+    /// Where to look
+    #[command(flatten)]
+    pub source: BucketArgs,
+    /// Fetch everything, and leave the cache alone
+    #[arg(long, help_heading = "Source")]
+    pub no_cache: bool,
+    /// Fetch everything anew into the cache
+    #[arg(long, conflicts_with = "no_cache", help_heading = "Source")]
+    pub refresh: bool,
+}
+
+impl ReportArgs {
+    /// The file to write to; `None` for stdout.
+    #[must_use]
+    pub fn output_file(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| *path != Path::new("-"))
+    }
+
+    /// How to write it.
+    #[must_use]
+    pub fn output_format(&self) -> OutputFormat {
+        let by_name = || self.output_file().and_then(|path| OutputFormat::from_file_name(&path.to_string_lossy()));
+        self.format.or_else(by_name).unwrap_or(OutputFormat::Csv)
+    }
+}
 
 /// Attempts are counted by whoever sends the requests.
 const REPORT_TIMEOUTS: RequestTimeouts =
@@ -49,7 +154,13 @@ pub fn run_report(arguments: &ReportArgs, output: impl Write + IsTerminal, mut m
         rows.sort_and_limit(&arguments.sort, arguments.limit);
     }
     let terminal = output.is_terminal();
-    let sheet = ReportWriter { args: arguments, format, report: &report, bucket: &target.bucket, created_at: now, is_terminal: terminal };
+    let options = RenderOptions {
+        format,
+        is_sorted: !arguments.sort.is_empty(),
+        is_raw: arguments.raw_cells,
+        is_file: arguments.output_file().is_some(),
+    };
+    let sheet = ReportWriter { options, report: &report, bucket: &target.bucket, created_at: now, is_terminal: terminal };
     match arguments.output_file() {
         Some(path) => {
             sheet.write_to_file(path).map_err(|error| write_error(path, &error))?;

@@ -10,19 +10,54 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 
-use crate::cli::ExitCode;
-use crate::commands::arguments::RestoreArgs;
-use crate::deployment::running::block_on;
+use crate::commands::bucket_args::BucketArgs;
 use crate::error::{Error, ErrorKind};
+use crate::exit_code::ExitCode;
 use crate::history::load::{self, READ_TIMEOUTS, VerifiedConfig};
 use crate::history::versions::{ConfigHistory, VersionSelector};
 use crate::output::sanitize::sanitize;
 use crate::output::table_formats::ignore_broken_pipe;
 use crate::record::format_rfc3339;
-use crate::report::filter::{DayBoundary, parse_time_spec};
 use crate::s3::store::{ObjectStore, s3_uri};
 use crate::system::atomic_file::{self, FileMode};
 use crate::system::host;
+use crate::system::runtime::block_on;
+use crate::time_spec::{DayBoundary, parse_time_spec};
+use clap::{ArgGroup, Args};
+
+/// The arguments of `restore`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("place").required(true).args(["output", "stdout"])))]
+#[command(group(ArgGroup::new("which").args(["at", "deployment", "version"])))]
+pub struct RestoreArgs {
+    /// The customer, by the exact name
+    pub customer: String,
+
+    /// The version as of then: a date (2026-10-01, the end of that day in UTC), an age (36h, 30d, 2w) or RFC 3339
+    #[arg(long, value_name = "WHEN", help_heading = "Choice")]
+    pub at: Option<String>,
+    /// The version that this deployment used: its id, or the beginning of it
+    #[arg(long, value_name = "ID", help_heading = "Choice")]
+    pub deployment: Option<String>,
+    /// This version: its MD5, or the beginning of it (4 digits or more), or the time in its key (2026-10-01_080000), or its
+    /// version id
+    #[arg(long, value_name = "VERSION", help_heading = "Choice")]
+    pub version: Option<String>,
+
+    /// Write to this file, readable for you alone
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+    /// Write to stdout
+    #[arg(long, help_heading = "Output")]
+    pub stdout: bool,
+    /// Replace a file with other content, too; what it held is kept beside it as *.bak
+    #[arg(long, conflicts_with = "stdout", help_heading = "Output")]
+    pub force: bool,
+
+    /// Where to look
+    #[command(flatten)]
+    pub source: BucketArgs,
+}
 
 /// Writes the version that is asked for. Exit: see README.md, "Exit codes".
 pub fn run_restore(arguments: &RestoreArgs, mut output: impl Write, mut messages: impl Write) -> Result<ExitCode> {

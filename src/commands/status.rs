@@ -7,13 +7,22 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::cli::{ExitCode, StatusArgs};
+use crate::exit_code::ExitCode;
 use crate::output::sanitize::{escape_json, sanitize};
 use crate::record;
 use crate::state::dirs::StateDirs;
 use crate::state::quarantine;
 use crate::state::spool::Spool;
 use crate::state::spool_file::SpoolItemKind;
+use clap::Args;
+
+/// The arguments of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// As JSON: `kept`, `quarantine` and `problems`
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// What `status --json` prints.
 #[derive(Debug, Serialize)]

@@ -9,14 +9,14 @@ use serde::Serialize;
 
 use crate::audit::checks::{AuditFinding, CustomerHoldings, audit_customer};
 use crate::audit::inventory::{self, LoadedInventory};
-use crate::cli::ExitCode;
 use crate::commands::bucket_args::BucketArgs;
-use crate::deployment::running::block_on;
 use crate::error::Error;
+use crate::exit_code::ExitCode;
 use crate::history::load::READ_TIMEOUTS;
 use crate::output::sanitize::{count_noun, escape_json, sanitize};
 use crate::output::table_formats::ignore_broken_pipe;
 use crate::s3::store::ObjectStore;
+use crate::system::runtime::block_on;
 
 /// The arguments of `verify`.
 #[derive(Debug, Args)]

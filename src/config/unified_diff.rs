@@ -7,7 +7,31 @@ use std::time::Duration;
 use similar::udiff::UnifiedHunkHeader;
 use similar::{ChangeTag, TextDiff};
 
-use crate::redaction::render::ChangeKind;
+/// What a line is about; the character that it begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// `-`: only the first has it.
+    Removed,
+    /// `+`: only the second has it.
+    Added,
+    /// `~`: both have something else there; or it says where the lines are.
+    Changed,
+    /// A blank: both have the same.
+    Unchanged,
+}
+
+impl ChangeKind {
+    /// The character.
+    #[must_use]
+    pub fn sign(self) -> char {
+        match self {
+            Self::Removed => '-',
+            Self::Added => '+',
+            Self::Changed => '~',
+            Self::Unchanged => ' ',
+        }
+    }
+}
 
 /// Lines around those that differ.
 const CONTEXT_LINES: usize = 3;

@@ -9,6 +9,49 @@ use crate::error::Error;
 use crate::record::BackupStatus;
 use crate::s3::store::s3_uri;
 
+/// The answer; every value is a string, as the external protocol has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeployAnswer {
+    /// See [`Status`]; the first key, by which `helper.sh` recognizes an answer of the helper.
+    pub status: AnswerStatus,
+    /// One line: what happened, what happens now, the way out.
+    pub message: String,
+    /// MD5 of the config that was backed up, hex.
+    pub config_hash: String,
+    /// `s3://` of its history copy, or empty.
+    pub backup_uri: String,
+    /// `s3://` of the usage record, or empty.
+    pub log_uri: String,
+    /// The ARN in the usage record, or empty.
+    pub caller_arn: String,
+}
+
+impl DeployAnswer {
+    /// An answer that has nothing but a message.
+    #[must_use]
+    pub fn from_error(message: String) -> Self {
+        let none = String::new;
+        Self { status: AnswerStatus::Error, message, config_hash: none(), backup_uri: none(), log_uri: none(), caller_arn: none() }
+    }
+
+    #[must_use]
+    /// The answer to an outcome.
+    pub fn from_outcome(outcome: DeploymentOutcome, bucket: &str) -> Self {
+        let verdict = summarize_outcome(&outcome, bucket);
+        let uri = |key: &str| if key.is_empty() { String::new() } else { s3_uri(bucket, key) };
+        let config = outcome.config;
+        let stored_config = config.as_ref().filter(|config| config.failure.is_none());
+        Self {
+            status: verdict.status,
+            message: verdict.message,
+            backup_uri: stored_config.map(|config| uri(&config.key)).unwrap_or_default(),
+            config_hash: config.map(|config| config.md5).unwrap_or_default(),
+            log_uri: outcome.record.as_ref().map(|record| uri(&record.key)).unwrap_or_default(),
+            caller_arn: outcome.record.map(|record| record.user).unwrap_or_default(),
+        }
+    }
+}
+
 /// How a deployment went, as far as we are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

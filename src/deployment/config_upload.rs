@@ -3,9 +3,10 @@
 //! In two parts, so that the usage record is sent together with the second one: the record names the copy, which exists
 //! then. The config leaves the spool once `config.yaml` is stored. Must not write the record.
 
-use crate::config::file::{ConfigFile, DeploymentSubject};
+use crate::config::file::ConfigFile;
 use crate::deployment::outcome::{ConfigOutcome, UploadFailure};
 use crate::deployment::running::RunningDeployment;
+use crate::deployment::subject::DeploymentSubject;
 use crate::deployment::upload::{self, UploadMode, UploadedCopy};
 use crate::error::Error;
 use crate::keys;

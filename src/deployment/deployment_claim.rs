@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::commands::deploy::DeployAnswer;
 use crate::deployment::answer::AnswerStatus;
+use crate::deployment::answer::DeployAnswer;
 use crate::digest::sha256_hex;
 use crate::state::dirs::StateDirs;
 use crate::system::atomic_file::{self, FileMode};

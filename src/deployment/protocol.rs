@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::defaults::{DEFAULT_BUCKET, DEFAULT_BUCKET_REGION, DEFAULT_TIMEOUT_SECONDS};
 use crate::s3::store::BucketTarget;
 
 /// The largest query that is read, in bytes.
@@ -79,12 +80,6 @@ pub const QUERY_KEYS: [&str; 18] = [
     "spent_ms",
 ];
 
-/// The bucket that is used where none is named.
-pub const DEFAULT_BUCKET: &str = "mongodb-arena";
-/// The region where the bucket is believed to be.
-pub const DEFAULT_BUCKET_REGION: &str = "us-east-1";
-/// The deadline of a deployment, in seconds.
-pub const DEFAULT_TIMEOUT_SECONDS: u64 = 10;
 /// The longest deadline that can be set, in seconds.
 const MAX_TIMEOUT_SECONDS: u64 = 300;
 

@@ -4,17 +4,19 @@ use std::path::Path;
 
 use crate::chain::claim::ChainClaim;
 use crate::chain::seal;
-use crate::config::file::{ConfigFile, DeploymentSubject};
+use crate::config::file::ConfigFile;
+use crate::deployment::ci;
+use crate::deployment::git;
 use crate::deployment::outcome::{ConfigOutcome, RecordOutcome, UploadFailure};
 use crate::deployment::running::RunningDeployment;
 use crate::deployment::spool_replay;
+use crate::deployment::subject::DeploymentSubject;
+use crate::deployment::tool_versions;
 use crate::error::Error;
 use crate::record::{self, BackupStatus, GitCommit, ToolVersions, UsageRecord};
 use crate::s3::store::{CallerIdentity, ObjectStore};
 use crate::state::spool::SpoolEntry;
 use crate::state::spool_file::SpoolItem;
-use crate::system::host;
-use crate::system::process;
 
 /// The record as far as it is known without the network.
 #[must_use]
@@ -40,7 +42,7 @@ pub fn draft_record(deployment: &RunningDeployment, config: &Result<ConfigFile, 
         backup_key,
         late: false,
         git: None,
-        ci: host::detect_ci_job(),
+        ci: ci::detect_ci_job(),
         tools: Some(ToolVersions::own_version_only()),
         chain: None,
     }
@@ -60,9 +62,9 @@ pub fn complete_record(record: &mut UsageRecord, config: &ConfigOutcome, identit
 /// Looks at the checkout and the tools while the network is busy: this takes time, and must not delay the config's copy.
 pub async fn find_git_and_tools(deployment: &RunningDeployment) -> Option<(Option<GitCommit>, ToolVersions)> {
     let folder = Path::new(&deployment.query.config_file_path).parent().unwrap_or(Path::new(".")).to_owned();
-    let git = tokio::task::spawn_blocking(move || process::read_git_state(&folder));
+    let git = tokio::task::spawn_blocking(move || git::read_git_state(&folder));
     let places = deployment.state_dirs().clone();
-    let tools = tokio::task::spawn_blocking(move || process::detect_tool_versions(&places));
+    let tools = tokio::task::spawn_blocking(move || tool_versions::detect_tool_versions(&places));
     let both = async {
         let tools = tools.await.ok();
         let git = git.await.ok().flatten();

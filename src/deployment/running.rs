@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::config::file::{ConfigFile, DeploymentSubject};
+use crate::config::file::ConfigFile;
 use crate::deployment::deployment_claim::DeploymentClaim;
 use crate::deployment::outcome::{DeploymentOutcome, SpoolLocations};
 use crate::deployment::protocol::ModuleQuery;
+use crate::deployment::subject::DeploymentSubject;
 use crate::error::{CHECK_NETWORK_HINT, Error, ErrorKind};
 use crate::s3::store::{BucketTarget, ObjectStore, RequestTimeouts};
 use crate::state::dirs::StateDirs;
@@ -207,17 +208,4 @@ impl RunningDeployment {
         let is_fresh = self.planned_at.is_some_and(|planned| (config.read_at - planned).abs() < FRESH_PLAN_AGE);
         is_missing && is_fresh && !self.claim.is_resumed()
     }
-}
-
-/// Runs asynchronous work on this thread.
-///
-/// # Errors
-/// The runtime cannot be started.
-pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::new(ErrorKind::Local, format!("start the runtime: {error}"), ""))?;
-    let done = runtime.block_on(work);
-    // A thread of the runtime that is stuck must not hold the process up.
-    runtime.shutdown_background();
-    Ok(done)
 }

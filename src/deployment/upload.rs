@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::chain::claim::{ChainClaim, ChainHead};
@@ -13,21 +12,11 @@ use crate::chain::seal::{self, RecordOrigin};
 use crate::digest::{ContentDigests, sha256_base64, sha256_hex};
 use crate::error::{Error, ErrorKind};
 use crate::keys;
+use crate::keys::metadata::{BACKUP_ID_FIELD, CAPTURED_AT_FIELD, DEPLOYMENT_ID_FIELD, MD5_FIELD, SHA256_FIELD, parse_captured_at};
 use crate::record::{self, BackupStatus};
 use crate::s3::listing::ListRequest;
 use crate::s3::store::{ObjectHead, ObjectStore, PutCondition, PutOutcome};
 use crate::state::spool_file::SpoolItem;
-
-/// Metadata: MD5 of the body, hex.
-pub const MD5_FIELD: &str = "md5";
-/// Metadata: SHA-256 of the body, hex.
-pub const SHA256_FIELD: &str = "sha256";
-/// Metadata: names the version.
-const BACKUP_ID_FIELD: &str = "backup-id";
-/// Metadata: names the deployment that wrote the object.
-pub const DEPLOYMENT_ID_FIELD: &str = "deployment-id";
-/// Metadata: when the config was read, RFC 3339.
-const CAPTURED_AT_FIELD: &str = "captured-at";
 
 /// The media type of a config.
 const YAML_MEDIA_TYPE: &str = "application/yaml";
@@ -281,12 +270,6 @@ fn match_version(head: &ObjectHead, customer: &str, md5: &str, sha256: &str) -> 
     let said = |name: &str| head.metadata.get(name).cloned().unwrap_or_default();
     let (backup_id, deployment_id) = (said(BACKUP_ID_FIELD), said(DEPLOYMENT_ID_FIELD));
     Some(CurrentVersion { backup_id, deployment_id, key: keys::config_version_key(customer, parse_captured_at(head)?, md5) })
-}
-
-/// When the config was read that an object holds; `None` where its metadata does not say.
-#[must_use]
-pub fn parse_captured_at(head: &ObjectHead) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(head.metadata.get(CAPTURED_AT_FIELD)?).ok().map(|at| at.to_utc())
 }
 
 fn config_metadata(item: &SpoolItem) -> HashMap<String, String> {

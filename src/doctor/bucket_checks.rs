@@ -11,13 +11,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::join;
 
-use crate::deployment::upload::SHA256_FIELD;
 use crate::digest::sha256_hex;
 use crate::doctor::bucket_settings;
 use crate::doctor::check::{BUCKET_CHECK_IDS, CheckResult};
 use crate::doctor::s3_results::{self, WriteProbe};
 use crate::error::{Error, ErrorKind};
 use crate::keys;
+use crate::keys::metadata::SHA256_FIELD;
 use crate::s3::client;
 use crate::s3::profiles;
 use crate::s3::store::{BucketTarget, CallerIdentity, ObjectStore, PutCondition, PutOutcome, RequestTimeouts};

@@ -13,8 +13,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::error::{Error, ErrorKind, from_credentials_error};
+use crate::error::{Error, ErrorKind};
 use crate::s3::client::SdkSession;
+use crate::s3::error::from_credentials_error;
 use crate::s3::store::{ObjectStore, PutCondition, PutOutcome};
 use crate::system::host;
 

@@ -4,11 +4,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::deployment::upload::SHA256_FIELD;
 use crate::digest::{sha256_base64, sha256_hex};
 use crate::doctor::check::CheckResult;
 use crate::doctor::s3_requests::PutProbe;
 use crate::error::{Error, ErrorKind};
+use crate::keys::metadata::SHA256_FIELD;
 use crate::record::format_rfc3339;
 use crate::s3::store::{CallerIdentity, ObjectHead, PutOutcome};
 

@@ -9,11 +9,11 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 
 use crate::archive::reader;
-use crate::deployment::upload::{DEPLOYMENT_ID_FIELD, MD5_FIELD, SHA256_FIELD, parse_captured_at};
 use crate::digest::compute_digests;
 use crate::error::{Error, ErrorKind};
 use crate::history::integrity::{StatedDigests, verify_digests};
 use crate::history::versions::{ConfigHistory, ConfigVersion, VersionUse};
+use crate::keys::metadata::{DEPLOYMENT_ID_FIELD, MD5_FIELD, SHA256_FIELD, parse_captured_at};
 use crate::keys::{self, ConfigKey};
 use crate::record::parse;
 use crate::report::collector::MAX_RECORD_BYTES as LARGEST_RECORD;

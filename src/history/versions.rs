@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 
 use crate::keys;
 use crate::record::format_rfc3339;
-use crate::report::filter::{DayBoundary, parse_time_spec};
 use crate::s3::listing::versioned_key;
+use crate::time_spec::{DayBoundary, parse_time_spec};
 
 /// The fewest characters that name a version or a deployment.
 const MIN_NAME_CHARS: usize = 4;

@@ -4,18 +4,21 @@
 //! who reads the bucket; see docs/formats.md, "Keys in the bucket".
 
 pub mod customer;
+pub mod metadata;
 
 use chrono::{DateTime, Datelike as _, NaiveDateTime, Timelike as _, Utc};
 
 use crate::digest::sha256_hex;
 pub use crate::keys::customer::{customer_segment, parse_customer_segment};
-use crate::record::parse::PLAUSIBLE_YEARS;
 
 mod archive;
 mod terraform_state;
 
 pub use archive::{ARCHIVE_PREFIX, ArchiveKey, archive_key, archive_prefix_for, parse_archive_key};
 pub use terraform_state::{TerragruntKey, canonical_segment, customer_terragrunt_prefixes, parse_terragrunt_key};
+
+/// The years in which a deployment may have been: before, there was no S3, and far behind now, no clock is right.
+pub const PLAUSIBLE_YEARS: std::ops::Range<i32> = 2000..2100;
 
 /// The key prefix of all usage records.
 pub const RECORDS_PREFIX: &str = "usage-logs/";

@@ -6,6 +6,7 @@
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use serde_json::Value;
 
+use crate::keys::PLAUSIBLE_YEARS;
 use crate::record::{ChainLink, CiJob, GitCommit, RECORD_SCHEMA_VERSION};
 
 /// What a report takes from a record, whoever wrote it; what it does not say is empty.
@@ -44,9 +45,6 @@ pub struct ParsedRecord {
     /// What was left out because its type or form is wrong, one phrase each.
     pub problems: Vec<String>,
 }
-
-/// The years in which a deployment may have been: before, there was no S3, and far behind now, no clock is right.
-pub const PLAUSIBLE_YEARS: std::ops::Range<i32> = 2000..2100;
 
 /// Reads one record leniently: unknown fields are ignored, unusable values are left out and named.
 ///

@@ -4,35 +4,10 @@
 
 use crate::config::diff::{NodeChange, diff_documents};
 use crate::config::document::YamlNode;
+use crate::config::unified_diff::ChangeKind;
 use crate::digest::sha256_hex;
 use crate::output::sanitize::{escape_json, sanitize};
 use crate::redaction::policy::{SecretWords, format_path, is_secret_node, must_redact_subtree};
-
-/// What a line is about; the character that it begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChangeKind {
-    /// `-`: only the first has it.
-    Removed,
-    /// `+`: only the second has it.
-    Added,
-    /// `~`: both have something else there; or it says where the lines are.
-    Changed,
-    /// A blank: both have the same.
-    Unchanged,
-}
-
-impl ChangeKind {
-    /// The character.
-    #[must_use]
-    pub fn sign(self) -> char {
-        match self {
-            Self::Removed => '-',
-            Self::Added => '+',
-            Self::Changed => '~',
-            Self::Unchanged => ' ',
-        }
-    }
-}
 
 /// Whether secrets are shown, and how they are told apart where they are not.
 #[derive(Debug, Clone, Copy)]

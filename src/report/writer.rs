@@ -5,7 +5,6 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::commands::arguments::ReportArgs;
 use crate::output::table_formats::{self, OutputFormat, TableCell, TableStyle};
 use crate::report::collector::RecordProblems;
 use crate::report::html::page::{self, HtmlPage};
@@ -27,13 +26,24 @@ pub struct CollectedReport {
     pub cache_errors: Vec<String>,
 }
 
+/// How a report is written.
+#[derive(Debug, Clone, Copy)]
+pub struct RenderOptions {
+    /// The format.
+    pub format: OutputFormat,
+    /// Whether the rows are sorted by columns that the user named.
+    pub is_sorted: bool,
+    /// Whether cells stay as they are, even where a spreadsheet would run them as a formula.
+    pub is_raw: bool,
+    /// Whether it goes to a file instead of stdout.
+    pub is_file: bool,
+}
+
 /// What is written, and how.
 #[derive(Debug)]
 pub struct ReportWriter<'a> {
-    /// What was asked for.
-    pub args: &'a ReportArgs,
-    /// The form.
-    pub format: OutputFormat,
+    /// How it is written.
+    pub options: RenderOptions,
     /// What to write.
     pub report: &'a CollectedReport,
     /// The bucket's name.
@@ -61,7 +71,7 @@ impl<'a> ReportWriter<'a> {
     /// Writes it.
     pub fn write_to_output(&self, output: &mut dyn Write) -> io::Result<()> {
         let names = self.column_names();
-        if self.format == OutputFormat::Html {
+        if self.options.format == OutputFormat::Html {
             let empty = ReportTotals::default();
             let page = HtmlPage {
                 bucket: self.bucket,
@@ -70,17 +80,17 @@ impl<'a> ReportWriter<'a> {
                 column_names: &names,
                 rows: &mut self.iter_cells(),
                 row_count: self.row_count(),
-                is_sorted: !self.args.sort.is_empty(),
+                is_sorted: self.options.is_sorted,
                 skipped_count: self.report.problems.skipped.len(),
             };
             page::write_page(page, output)?;
         } else {
             let style = TableStyle {
-                is_raw: self.args.raw_cells && !self.is_terminal,
+                is_raw: self.options.is_raw && !self.is_terminal,
                 max_width: self.table_width(),
-                is_bold: self.is_terminal && self.args.output_file().is_none() && host::env_var("NO_COLOR").is_none(),
+                is_bold: self.is_terminal && !self.options.is_file && host::env_var("NO_COLOR").is_none(),
             };
-            table_formats::write_cells(self.format, &names, || self.iter_cells(), style, output)?;
+            table_formats::write_cells(self.options.format, &names, || self.iter_cells(), style, output)?;
         }
         output.flush()
     }
@@ -106,7 +116,7 @@ impl<'a> ReportWriter<'a> {
 
     /// The width of the terminal that the table goes to.
     fn table_width(&self) -> Option<usize> {
-        let on_terminal = self.is_terminal && self.args.output_file().is_none();
+        let on_terminal = self.is_terminal && !self.options.is_file;
         on_terminal.then(host::terminal_width).flatten()
     }
 }

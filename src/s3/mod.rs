@@ -3,6 +3,7 @@
 pub mod bulk_get;
 pub mod client;
 pub mod concurrency_limit;
+pub mod error;
 pub mod fast_get;
 pub mod http_connector;
 pub mod listing;

@@ -15,10 +15,11 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use serde::{Deserialize, Serialize};
 
 use crate::digest;
-use crate::error::{Error, ErrorKind, RequestContext, from_sdk_error};
+use crate::error::{Error, ErrorKind};
 use crate::s3::client;
 pub use crate::s3::client::RequestTimeouts;
 use crate::s3::client::SdkSession;
+use crate::s3::error::{RequestContext, from_sdk_error};
 use crate::s3::fast_get::{FastGetClient, FastGetOutcome};
 use crate::s3::listing::{ListPage, ListRequest, parse_list_page, versioned_key};
 pub use crate::s3::types::{CallerIdentity, ObjectHead, PutCondition, PutOutcome, PutReceipt};

@@ -6,8 +6,6 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 
-use crate::record::CiJob;
-
 /// The time, to the second, as records carry it.
 #[must_use]
 #[allow(clippy::disallowed_methods)] // the one place that reads the clock
@@ -143,26 +141,9 @@ pub fn https_proxy() -> Option<String> {
     names.iter().find_map(|name| env_var(name)).map(|url| strip_userinfo(&url))
 }
 
-/// The CI job that we run in, by the variables that each CI documents.
-#[must_use]
-pub fn detect_ci_job() -> Option<CiJob> {
-    let github =
-        || Some(format!("{}/{}/actions/runs/{}", env_var("GITHUB_SERVER_URL")?, env_var("GITHUB_REPOSITORY")?, env_var("GITHUB_RUN_ID")?));
-    let known: [(&str, &str, Option<String>); 7] = [
-        ("GITHUB_ACTIONS", "github", github()),
-        ("GITLAB_CI", "gitlab", env_var("CI_JOB_URL")),
-        ("JENKINS_URL", "jenkins", env_var("BUILD_URL")),
-        ("CIRCLECI", "circleci", env_var("CIRCLE_BUILD_URL")),
-        ("BUILDKITE", "buildkite", env_var("BUILDKITE_BUILD_URL")),
-        ("BITBUCKET_BUILD_NUMBER", "bitbucket", env_var("BITBUCKET_GIT_HTTP_ORIGIN")),
-        ("CI", "other", None),
-    ];
-    let (_, provider, url) = known.into_iter().find(|(name, ..)| env_var(name).is_some_and(|value| value != "false"))?;
-    Some(CiJob { provider: provider.to_owned(), run_url: strip_userinfo(&url.unwrap_or_default()) })
-}
-
 /// A URL without the user name and password that may stand before its host.
-fn strip_userinfo(url: &str) -> String {
+#[must_use]
+pub fn strip_userinfo(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let host_at = rest.find('/').unwrap_or(rest.len());
     let bare = rest[..host_at].rfind('@').map_or(rest, |at| &rest[at + 1..]);

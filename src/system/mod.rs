@@ -5,4 +5,5 @@ pub mod deadline;
 pub mod host;
 pub mod panics;
 pub mod process;
+pub mod runtime;
 pub mod signals;

@@ -133,12 +133,12 @@ fn one_version_stands_everywhere() {
 #[test]
 fn defaults_are_the_same_in_the_module_and_the_helper() {
     let variables = read_file("terraform/variables.tf");
-    for default in [config_backup::deployment::protocol::DEFAULT_BUCKET, config_backup::deployment::protocol::DEFAULT_BUCKET_REGION] {
+    for default in [config_backup::defaults::DEFAULT_BUCKET, config_backup::defaults::DEFAULT_BUCKET_REGION] {
         assert!(variables.contains(&format!("default     = \"{default}\"")), "{default}");
         assert!(read_file("terraform/terragrunt.hcl").contains(&format!("\"{default}\"")), "{default}");
         assert!(read_file("terragrunt/airbnb/root.hcl").contains(&format!("\"{default}\"")), "{default}");
     }
-    assert!(variables.contains(&format!("default     = {}\n", config_backup::deployment::protocol::DEFAULT_TIMEOUT_SECONDS)));
+    assert!(variables.contains(&format!("default     = {}\n", config_backup::defaults::DEFAULT_TIMEOUT_SECONDS)));
 }
 
 #[test]

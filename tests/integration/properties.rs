@@ -144,7 +144,8 @@ fn csv_parses_back_to_the_same_cells() {
     let table = || -> Box<dyn Iterator<Item = Vec<TableCell<'_>>> + '_> {
         Box::new(cells.iter().map(|row| row.iter().map(|text| TableCell::Text(text.as_str().into())).collect()))
     };
-    write_cells(OutputFormat::Csv, &["a", "b", "c"], table, TableStyle { is_raw: true, ..TableStyle::default() }, &mut csv).expect("written");
+    write_cells(OutputFormat::Csv, &["a", "b", "c"], table, TableStyle { is_raw: true, ..TableStyle::default() }, &mut csv)
+        .expect("written");
     let parsed = parse_csv_rows(&csv);
     assert_eq!(parsed.len(), cells.len() + 1);
     for (got, wanted) in parsed[1..].iter().zip(&cells) {
@@ -178,7 +179,8 @@ fn days_are_those_of_utc_whatever_the_offset() {
     assert!(output.status.success(), "{}", to_text(&output.stderr));
     for (time, day) in times.iter().zip(to_text(&output.stdout).lines()) {
         let read = parse::parse_record(format!("{{\"user\":\"u\",\"timestamp\":\"{time}\"}}").as_bytes()).expect("a record");
-        let deployment = Deployment { deployed_at: read.deployed_at.expect("a time"), key: "usage-logs/c/k.json".into(), ..Deployment::default() };
+        let deployment =
+            Deployment { deployed_at: read.deployed_at.expect("a time"), key: "usage-logs/c/k.json".into(), ..Deployment::default() };
         let mut made = ReportRows::new(UserIdentity::Name, false);
         made.add_deployment(&deployment);
         made.sort_and_limit(&[], None);
