@@ -107,15 +107,23 @@ pub fn run_cli(
         Err(error) => return print_usage_error(&error, output, messages),
     };
     panics::install_panic_hook();
-    let for_terraform = matches!(cli.verb, None | Some(CliCommand::Context | CliCommand::Deploy | CliCommand::Fallback));
+    let for_terraform = matches!(
+        cli.verb,
+        None | Some(CliCommand::Context | CliCommand::Deploy | CliCommand::Fallback)
+    );
     let watched = messages.is_terminal();
     let result =
-        panics::catch_panic(|| run_command(cli.verb, input, output, &mut messages, watched)).unwrap_or_else(|fault| Err(fault.into()));
+        panics::catch_panic(|| run_command(cli.verb, input, output, &mut messages, watched))
+            .unwrap_or_else(|fault| Err(fault.into()));
     result.unwrap_or_else(|error| {
         if for_terraform {
             return ExitCode(0);
         }
-        let _ = writeln!(messages, "config-backup: {}", crate::error::to_single_line(&format!("{error:#}")));
+        let _ = writeln!(
+            messages,
+            "config-backup: {}",
+            crate::error::to_single_line(&format!("{error:#}"))
+        );
         ExitCode(error.downcast_ref::<Error>().map_or(1, Error::exit_code))
     })
 }
@@ -132,12 +140,16 @@ fn run_command(
         None | Some(CliCommand::Context) => context::run_context(input, output).map(exit_ok),
         Some(CliCommand::Deploy) => deploy::run_deploy(input, output).map(exit_ok),
         Some(CliCommand::Fallback) => deploy::run_fallback(input, output).map(exit_ok),
-        Some(CliCommand::Report(arguments)) => report::run_report(&arguments, output, messages, watched),
+        Some(CliCommand::Report(arguments)) => {
+            report::run_report(&arguments, output, messages, watched)
+        }
         Some(CliCommand::History(arguments)) => history::run_history(&arguments, output, messages),
         Some(CliCommand::Diff(arguments)) => diff::run_diff(&arguments, output, messages),
         Some(CliCommand::Restore(arguments)) => restore::run_restore(&arguments, output, messages),
         Some(CliCommand::Verify(arguments)) => verify::run_verify(&arguments, output, messages),
-        Some(CliCommand::Coverage(arguments)) => coverage::run_coverage(&arguments, output, messages),
+        Some(CliCommand::Coverage(arguments)) => {
+            coverage::run_coverage(&arguments, output, messages)
+        }
         Some(CliCommand::Compact(arguments)) => compact::run_compact(&arguments, output, messages),
         Some(CliCommand::Init(arguments)) => init::run_init(&arguments, &mut output),
         Some(CliCommand::Doctor(arguments)) => doctor::run_doctor(&arguments, output),
@@ -153,9 +165,17 @@ fn exit_ok((): ()) -> ExitCode {
     ExitCode(0)
 }
 
-fn print_usage_error(error: &clap::Error, mut output: impl Write, mut messages: impl Write) -> ExitCode {
+fn print_usage_error(
+    error: &clap::Error,
+    mut output: impl Write,
+    mut messages: impl Write,
+) -> ExitCode {
     let text = error.render();
-    let _ = if error.use_stderr() { write!(messages, "{text}") } else { write!(output, "{text}") };
+    let _ = if error.use_stderr() {
+        write!(messages, "{text}")
+    } else {
+        write!(output, "{text}")
+    };
     ExitCode(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 

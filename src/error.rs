@@ -62,13 +62,26 @@ impl Error {
 
     /// A fault without an answer of a service.
     pub fn new(kind: ErrorKind, text: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { kind, message: text.into(), hint: advice.into(), bucket_region: None, status: None, code: String::new() }
+        Self {
+            kind,
+            message: text.into(),
+            hint: advice.into(),
+            bucket_region: None,
+            status: None,
+            code: String::new(),
+        }
     }
 
     /// The fault of an upload whose body could not be kept on this machine either.
     #[must_use]
     pub fn with_spool_error(self, local: &Self) -> Self {
-        Self { message: format!("{}; nothing is kept for later: {}", self.message, local.message), ..self }
+        Self {
+            message: format!(
+                "{}; nothing is kept for later: {}",
+                self.message, local.message
+            ),
+            ..self
+        }
     }
 
     /// Whether trying the network again within the same deployment would only cost time.
@@ -80,7 +93,9 @@ impl Error {
     /// Whether the same request may well succeed a little later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        self.is_network_error() || matches!(self.status, Some(429 | 500 | 502 | 503 | 504)) || self.code == "RequestTimeout"
+        self.is_network_error()
+            || matches!(self.status, Some(429 | 500 | 502 | 503 | 504))
+            || self.code == "RequestTimeout"
     }
 
     /// Whether S3 gave the object as asked, and it is the object that is of no use.
@@ -105,7 +120,11 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        if self.hint.is_empty() { Ok(()) } else { write!(f, "; {}", self.hint) }
+        if self.hint.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "; {}", self.hint)
+        }
     }
 }
 
@@ -114,5 +133,8 @@ impl StdError for Error {}
 /// `text` as one line without control characters: what a server answers may hold anything.
 #[must_use]
 pub fn to_single_line(text: &str) -> String {
-    text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    text.split(|c: char| c.is_control() || c.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

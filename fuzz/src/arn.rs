@@ -6,7 +6,10 @@ use config_backup::record::deployment::{UserIdentity, display_user, user_name_fr
 pub fn run(data: &[u8]) {
     let arn = String::from_utf8_lossy(data);
     judge(&arn, user_name_from_arn(&arn));
-    assert_eq!(display_user(&arn, UserIdentity::Name), user_name_from_arn(&arn));
+    assert_eq!(
+        display_user(&arn, UserIdentity::Name),
+        user_name_from_arn(&arn)
+    );
     assert_eq!(display_user(&arn, UserIdentity::Arn), arn);
 }
 

@@ -31,10 +31,19 @@ pub fn run(data: &[u8]) {
     // An editor of another system writes the same file with other line ends.
     if facts.problems.is_empty() && !data.contains(&b'\r') {
         let crlf = String::from_utf8_lossy(data).replace('\n', "\r\n");
-        assert_eq!(fields::parse_config_fields(crlf.as_bytes()), facts, "with CR LF");
+        assert_eq!(
+            fields::parse_config_fields(crlf.as_bytes()),
+            facts,
+            "with CR LF"
+        );
     }
-    let query = ModuleQuery::read(&b"{\"config_file_path\":\"/deployments/acme/config.yaml\"}"[..]).expect("a query");
-    let config = ConfigFile { bytes: data.to_vec(), digests: compute_digests(data), read_at: chrono::DateTime::default() };
+    let query = ModuleQuery::read(&b"{\"config_file_path\":\"/deployments/acme/config.yaml\"}"[..])
+        .expect("a query");
+    let config = ConfigFile {
+        bytes: data.to_vec(),
+        digests: compute_digests(data),
+        read_at: chrono::DateTime::default(),
+    };
     judge_subject(&facts, &resolve_subject(&query, Some(&config)));
 }
 
@@ -42,7 +51,12 @@ pub fn run(data: &[u8]) {
 pub fn judge(data: &[u8], facts: &ConfigFields) {
     phrase(&facts.problems, data.len());
     assert!(facts.problems.len() <= 5, "{:?}", facts.problems);
-    for fact in [&facts.customer, &facts.profile, &facts.project_name, &facts.cluster_name] {
+    for fact in [
+        &facts.customer,
+        &facts.profile,
+        &facts.project_name,
+        &facts.cluster_name,
+    ] {
         assert_eq!(fact.trim(), fact);
     }
 }
@@ -54,9 +68,22 @@ fn phrase(problems: &[String], length: usize) {
 
 /// There is always a customer, and nothing is added to what the file says.
 pub fn judge_subject(facts: &ConfigFields, subject: &DeploymentSubject) {
-    let customer = if facts.customer.is_empty() { "acme" } else { &facts.customer };
+    let customer = if facts.customer.is_empty() {
+        "acme"
+    } else {
+        &facts.customer
+    };
     assert_eq!(subject.customer, customer);
-    assert_eq!((&subject.profile, &subject.problems), (&facts.profile, &facts.problems));
-    assert_eq!((&subject.project_name, &subject.cluster_name), (&facts.project_name, &facts.cluster_name));
-    assert_eq!(Some(subject.additional_users_count), facts.additional_users_count.or(Some(0)));
+    assert_eq!(
+        (&subject.profile, &subject.problems),
+        (&facts.profile, &facts.problems)
+    );
+    assert_eq!(
+        (&subject.project_name, &subject.cluster_name),
+        (&facts.project_name, &facts.cluster_name)
+    );
+    assert_eq!(
+        Some(subject.additional_users_count),
+        facts.additional_users_count.or(Some(0))
+    );
 }

@@ -22,12 +22,22 @@ pub fn run(data: &[u8]) {
 pub fn judge(read: &Result<Vec<ArchivedRecord>, String>) {
     match read {
         Ok(records) => {
-            for ArchivedRecord { object: listed, body } in records {
+            for ArchivedRecord {
+                object: listed,
+                body,
+            } in records
+            {
                 assert_eq!(listed.size, body.len() as u64, "{listed:?}");
-                assert!(config_backup::keys::parse_record_key(&listed.key).is_some(), "{listed:?}");
+                assert!(
+                    config_backup::keys::parse_record_key(&listed.key).is_some(),
+                    "{listed:?}"
+                );
             }
         }
-        Err(why) => assert!(why.len() < 400 && !why.contains('\n') && !why.contains("canary"), "{why}"),
+        Err(why) => assert!(
+            why.len() < 400 && !why.contains('\n') && !why.contains("canary"),
+            "{why}"
+        ),
     }
 }
 

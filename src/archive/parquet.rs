@@ -58,7 +58,12 @@ impl ArchiveRow {
         let reading = parse::parse_record(&record.body)?;
         let (backup_key, chain) = (reading.backup_key.clone(), reading.chain.clone());
         let (deployment, _) = Deployment::from_parsed(&record.object, &key, reading);
-        Ok(Self { record, deployment, backup_key, chain })
+        Ok(Self {
+            record,
+            deployment,
+            backup_key,
+            chain,
+        })
     }
 
     /// Its object.
@@ -84,33 +89,127 @@ use ArchiveColumn::{Count, Flag, Number, OptionalFlag, OptionalNumber, OptionalT
 
 /// The columns in their order: those of the view `deployments`, then what only we need. New ones are added at the end.
 const ARCHIVE_COLUMNS: [(&str, ArchiveColumn); 27] = [
-    ("timestamp", Text(|row| row.deployment.deployed_at.to_rfc3339_opts(SecondsFormat::AutoSi, true))),
+    (
+        "timestamp",
+        Text(|row| {
+            row.deployment
+                .deployed_at
+                .to_rfc3339_opts(SecondsFormat::AutoSi, true)
+        }),
+    ),
     ("customer", Text(|row| row.deployment.customer.clone())),
-    ("user", Text(|row| user_name_from_arn(&row.deployment.user).to_owned())),
-    ("additional_users_count", Count(|row| row.deployment.additional_users_count)),
-    ("project_name", Text(|row| row.deployment.project_name.clone())),
-    ("cluster_name", Text(|row| row.deployment.cluster_name.clone())),
+    (
+        "user",
+        Text(|row| user_name_from_arn(&row.deployment.user).to_owned()),
+    ),
+    (
+        "additional_users_count",
+        Count(|row| row.deployment.additional_users_count),
+    ),
+    (
+        "project_name",
+        Text(|row| row.deployment.project_name.clone()),
+    ),
+    (
+        "cluster_name",
+        Text(|row| row.deployment.cluster_name.clone()),
+    ),
     ("arn", Text(|row| row.deployment.user.clone())),
-    ("account", Text(|row| row.deployment.details.account.clone())),
-    ("config_hash", Text(|row| row.deployment.config_hash.clone())),
+    (
+        "account",
+        Text(|row| row.deployment.details.account.clone()),
+    ),
+    (
+        "config_hash",
+        Text(|row| row.deployment.config_hash.clone()),
+    ),
     ("backup", Text(|row| row.deployment.details.backup.clone())),
     ("late", Flag(|row| row.deployment.details.is_late)),
-    ("deployment_id", Text(|row| row.deployment.details.deployment_id.clone())),
-    ("git_commit", Text(|row| row.deployment.details.git.as_ref().map_or_else(String::new, |git| git.commit.clone()))),
-    ("git_branch", Text(|row| row.deployment.details.git.as_ref().map_or_else(String::new, |git| git.branch.clone()))),
-    ("git_dirty", OptionalFlag(|row| row.deployment.details.git.as_ref().map(|git| git.dirty))),
-    ("ci_provider", Text(|row| row.deployment.details.ci.as_ref().map_or_else(String::new, |ci| ci.provider.clone()))),
-    ("ci_run_url", Text(|row| row.deployment.details.ci.as_ref().map_or_else(String::new, |ci| ci.run_url.clone()))),
+    (
+        "deployment_id",
+        Text(|row| row.deployment.details.deployment_id.clone()),
+    ),
+    (
+        "git_commit",
+        Text(|row| {
+            row.deployment
+                .details
+                .git
+                .as_ref()
+                .map_or_else(String::new, |git| git.commit.clone())
+        }),
+    ),
+    (
+        "git_branch",
+        Text(|row| {
+            row.deployment
+                .details
+                .git
+                .as_ref()
+                .map_or_else(String::new, |git| git.branch.clone())
+        }),
+    ),
+    (
+        "git_dirty",
+        OptionalFlag(|row| row.deployment.details.git.as_ref().map(|git| git.dirty)),
+    ),
+    (
+        "ci_provider",
+        Text(|row| {
+            row.deployment
+                .details
+                .ci
+                .as_ref()
+                .map_or_else(String::new, |ci| ci.provider.clone())
+        }),
+    ),
+    (
+        "ci_run_url",
+        Text(|row| {
+            row.deployment
+                .details
+                .ci
+                .as_ref()
+                .map_or_else(String::new, |ci| ci.run_url.clone())
+        }),
+    ),
     ("backup_key", Text(|row| row.backup_key.clone())),
-    ("chain_writer", OptionalText(|row| row.chain.as_ref().map(|chain| chain.writer.clone()))),
-    ("chain_number", OptionalNumber(|row| row.chain.as_ref().and_then(|chain| i64::try_from(chain.number).ok()))),
-    ("chain_previous", OptionalText(|row| row.chain.as_ref().map(|chain| chain.previous.clone()))),
+    (
+        "chain_writer",
+        OptionalText(|row| row.chain.as_ref().map(|chain| chain.writer.clone())),
+    ),
+    (
+        "chain_number",
+        OptionalNumber(|row| {
+            row.chain
+                .as_ref()
+                .and_then(|chain| i64::try_from(chain.number).ok())
+        }),
+    ),
+    (
+        "chain_previous",
+        OptionalText(|row| row.chain.as_ref().map(|chain| chain.previous.clone())),
+    ),
     ("sha256", Text(|row| sha256_hex(&row.record.body))),
-    (MODIFIED_COLUMN, Text(|row| row.record.object.last_modified.to_rfc3339_opts(SecondsFormat::AutoSi, true))),
+    (
+        MODIFIED_COLUMN,
+        Text(|row| {
+            row.record
+                .object
+                .last_modified
+                .to_rfc3339_opts(SecondsFormat::AutoSi, true)
+        }),
+    ),
     (KEY_COLUMN, Text(|row| row.record.object.key.clone())),
     (ETAG_COLUMN, Text(|row| row.record.object.etag.clone())),
-    (SIZE_COLUMN, Number(|row| i64::try_from(row.record.object.size).unwrap_or(i64::MAX))),
-    (RECORD_COLUMN, Text(|row| String::from_utf8_lossy(&row.record.body).into_owned())),
+    (
+        SIZE_COLUMN,
+        Number(|row| i64::try_from(row.record.object.size).unwrap_or(i64::MAX)),
+    ),
+    (
+        RECORD_COLUMN,
+        Text(|row| String::from_utf8_lossy(&row.record.body).into_owned()),
+    ),
 ];
 
 const KEY_COLUMN: &str = "key";
@@ -120,8 +219,15 @@ const SIZE_COLUMN: &str = "size";
 const RECORD_COLUMN: &str = "record";
 
 /// Columns whose values hardly ever come twice: a dictionary of them would be written in vain.
-const HIGH_CARDINALITY_COLUMNS: [&str; 7] =
-    ["timestamp", "deployment_id", "chain_previous", "sha256", KEY_COLUMN, ETAG_COLUMN, RECORD_COLUMN];
+const HIGH_CARDINALITY_COLUMNS: [&str; 7] = [
+    "timestamp",
+    "deployment_id",
+    "chain_previous",
+    "sha256",
+    KEY_COLUMN,
+    ETAG_COLUMN,
+    RECORD_COLUMN,
+];
 
 /// Writes records as one file; the same ones always give the same bytes.
 ///
@@ -141,7 +247,10 @@ fn write_parquet(rows: &[ArchiveRow]) -> Result<Vec<u8>> {
         OptionalNumber(_) => format!("OPTIONAL INT64 {name};"),
         Count(_) => format!("REQUIRED FIXED_LEN_BYTE_ARRAY (9) {name} (DECIMAL(20, 0));"),
     });
-    let schema = Arc::new(parse_message_type(&format!("message usage_record {{ {} }}", fields.collect::<String>()))?);
+    let schema = Arc::new(parse_message_type(&format!(
+        "message usage_record {{ {} }}",
+        fields.collect::<String>()
+    ))?);
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, writer_properties()?)?;
     let mut group = writer.next_row_group()?;
     let mut columns = ARCHIVE_COLUMNS.iter();
@@ -154,40 +263,64 @@ fn write_parquet(rows: &[ArchiveRow]) -> Result<Vec<u8>> {
 }
 
 fn writer_properties() -> Result<WriterPropertiesPtr> {
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(9)?));
+    let properties =
+        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(9)?));
     let plain = |name: &str| ColumnPath::from(name);
-    let properties = HIGH_CARDINALITY_COLUMNS.iter().fold(properties, |it, name| it.set_column_dictionary_enabled(plain(name), false));
+    let properties = HIGH_CARDINALITY_COLUMNS
+        .iter()
+        .fold(properties, |it, name| {
+            it.set_column_dictionary_enabled(plain(name), false)
+        });
     Ok(Arc::new(properties.build()))
 }
 
-fn write_column(writer: &mut ColumnWriter<'_>, column: &ArchiveColumn, rows: &[ArchiveRow]) -> Result<()> {
+fn write_column(
+    writer: &mut ColumnWriter<'_>,
+    column: &ArchiveColumn,
+    rows: &[ArchiveRow],
+) -> Result<()> {
     let text = |text: String| ByteArray::from(text.into_bytes());
     // Definition levels: 1 where there is a value.
-    let levels = |present: &dyn Fn(&ArchiveRow) -> bool| -> Vec<i16> { rows.iter().map(|row| i16::from(present(row))).collect() };
+    let levels = |present: &dyn Fn(&ArchiveRow) -> bool| -> Vec<i16> {
+        rows.iter().map(|row| i16::from(present(row))).collect()
+    };
     match (writer, column) {
-        (ColumnWriter::ByteArrayColumnWriter(writer), Text(of)) => {
-            writer.write_batch(&rows.iter().map(|row| text(of(row))).collect::<Vec<_>>(), None, None)
-        }
+        (ColumnWriter::ByteArrayColumnWriter(writer), Text(of)) => writer.write_batch(
+            &rows.iter().map(|row| text(of(row))).collect::<Vec<_>>(),
+            None,
+            None,
+        ),
         (ColumnWriter::ByteArrayColumnWriter(writer), OptionalText(of)) => {
             let values: Vec<ByteArray> = rows.iter().filter_map(of).map(text).collect();
             writer.write_batch(&values, Some(&levels(&|row| of(row).is_some())), None)
         }
-        (ColumnWriter::BoolColumnWriter(writer), Flag(of)) => writer.write_batch(&rows.iter().map(of).collect::<Vec<_>>(), None, None),
+        (ColumnWriter::BoolColumnWriter(writer), Flag(of)) => {
+            writer.write_batch(&rows.iter().map(of).collect::<Vec<_>>(), None, None)
+        }
         (ColumnWriter::BoolColumnWriter(writer), OptionalFlag(of)) => {
             let values: Vec<bool> = rows.iter().filter_map(of).collect();
             writer.write_batch(&values, Some(&levels(&|row| of(row).is_some())), None)
         }
-        (ColumnWriter::Int64ColumnWriter(writer), Number(of)) => writer.write_batch(&rows.iter().map(of).collect::<Vec<_>>(), None, None),
+        (ColumnWriter::Int64ColumnWriter(writer), Number(of)) => {
+            writer.write_batch(&rows.iter().map(of).collect::<Vec<_>>(), None, None)
+        }
         (ColumnWriter::Int64ColumnWriter(writer), OptionalNumber(of)) => {
             let values: Vec<i64> = rows.iter().filter_map(of).collect();
             writer.write_batch(&values, Some(&levels(&|row| of(row).is_some())), None)
         }
         (ColumnWriter::FixedLenByteArrayColumnWriter(writer), Count(of)) => {
             // Big-endian, with a byte for the sign before it.
-            let decimal = |count: u64| FixedLenByteArray::from([&[0][..], &count.to_be_bytes()].concat());
-            writer.write_batch(&rows.iter().map(|row| decimal(of(row))).collect::<Vec<_>>(), None, None)
+            let decimal =
+                |count: u64| FixedLenByteArray::from([&[0][..], &count.to_be_bytes()].concat());
+            writer.write_batch(
+                &rows.iter().map(|row| decimal(of(row))).collect::<Vec<_>>(),
+                None,
+                None,
+            )
         }
-        _ => Err(ParquetError::General("a column of another type than its values".to_owned())),
+        _ => Err(ParquetError::General(
+            "a column of another type than its values".to_owned(),
+        )),
     }?;
     Ok(())
 }
@@ -208,49 +341,105 @@ pub fn decode_archive(bytes: Vec<u8>) -> std::result::Result<Vec<ArchivedRecord>
         }
         Ok(records)
     };
-    let read = panics::catch_panic(read).unwrap_or_else(|_| Err(ParquetError::General("it is no such file in earnest".to_owned())));
-    read.map_err(|error| format!("it cannot be read: {}", crate::error::to_single_line(&error.to_string())))
+    let read = panics::catch_panic(read).unwrap_or_else(|_| {
+        Err(ParquetError::General(
+            "it is no such file in earnest".to_owned(),
+        ))
+    });
+    read.map_err(|error| {
+        format!(
+            "it cannot be read: {}",
+            crate::error::to_single_line(&error.to_string())
+        )
+    })
 }
 
 fn check_unpacked_size(metadata: &ParquetMetaData) -> Result<()> {
-    let unpacked: i64 = metadata.row_groups().iter().map(RowGroupMetaData::total_byte_size).sum();
-    if (0..=MAX_UNPACKED_BYTES).contains(&unpacked) { Ok(()) } else { Err(ParquetError::General(format!("{unpacked} bytes unpacked"))) }
+    let unpacked: i64 = metadata
+        .row_groups()
+        .iter()
+        .map(RowGroupMetaData::total_byte_size)
+        .sum();
+    if (0..=MAX_UNPACKED_BYTES).contains(&unpacked) {
+        Ok(())
+    } else {
+        Err(ParquetError::General(format!("{unpacked} bytes unpacked")))
+    }
 }
 
 fn read_row_group(group: &dyn RowGroupReader) -> Result<Vec<ArchivedRecord>> {
     let rows = usize::try_from(group.metadata().num_rows()).unwrap_or_default();
-    let (keys, modified) = (read_text_column(group, KEY_COLUMN, rows)?, read_text_column(group, MODIFIED_COLUMN, rows)?);
-    let (etags, bodies) = (read_text_column(group, ETAG_COLUMN, rows)?, read_text_column(group, RECORD_COLUMN, rows)?);
+    let (keys, modified) = (
+        read_text_column(group, KEY_COLUMN, rows)?,
+        read_text_column(group, MODIFIED_COLUMN, rows)?,
+    );
+    let (etags, bodies) = (
+        read_text_column(group, ETAG_COLUMN, rows)?,
+        read_text_column(group, RECORD_COLUMN, rows)?,
+    );
     let sizes = match open_column(group, SIZE_COLUMN)? {
         ColumnReader::Int64ColumnReader(reader) => read_all_values::<Int64Type>(reader, rows)?,
-        _ => return Err(ParquetError::General(format!("`{SIZE_COLUMN}` is no number"))),
+        _ => {
+            return Err(ParquetError::General(format!(
+                "`{SIZE_COLUMN}` is no number"
+            )));
+        }
     };
     let listed = keys.into_iter().zip(modified).zip(etags).zip(sizes);
-    listed.zip(bodies).map(|((((key, modified), etag), size), body)| build_archived_record(&key, &modified, &etag, size, &body)).collect()
+    listed
+        .zip(bodies)
+        .map(|((((key, modified), etag), size), body)| {
+            build_archived_record(&key, &modified, &etag, size, &body)
+        })
+        .collect()
 }
 
-fn build_archived_record(key: &ByteArray, modified: &ByteArray, etag: &ByteArray, size: i64, body: &ByteArray) -> Result<ArchivedRecord> {
+fn build_archived_record(
+    key: &ByteArray,
+    modified: &ByteArray,
+    etag: &ByteArray,
+    size: i64,
+    body: &ByteArray,
+) -> Result<ArchivedRecord> {
     let text = |bytes: &ByteArray| bytes.as_utf8().map(str::to_owned);
-    let modified: DateTime<Utc> =
-        text(modified)?.parse().map_err(|_| ParquetError::General(format!("a `{MODIFIED_COLUMN}` is no RFC 3339 time")))?;
-    let listed = ObjectMeta { key: text(key)?, last_modified: modified, size: u64::try_from(size).unwrap_or_default(), etag: text(etag)? };
+    let modified: DateTime<Utc> = text(modified)?
+        .parse()
+        .map_err(|_| ParquetError::General(format!("a `{MODIFIED_COLUMN}` is no RFC 3339 time")))?;
+    let listed = ObjectMeta {
+        key: text(key)?,
+        last_modified: modified,
+        size: u64::try_from(size).unwrap_or_default(),
+        etag: text(etag)?,
+    };
     if listed.size != body.len() as u64 || keys::parse_record_key(&listed.key).is_none() {
-        return Err(ParquetError::General("a record is not what is said of it".to_owned()));
+        return Err(ParquetError::General(
+            "a record is not what is said of it".to_owned(),
+        ));
     }
-    Ok(ArchivedRecord { object: listed, body: body.data().to_vec() })
+    Ok(ArchivedRecord {
+        object: listed,
+        body: body.data().to_vec(),
+    })
 }
 
 fn read_text_column(group: &dyn RowGroupReader, name: &str, rows: usize) -> Result<Vec<ByteArray>> {
     match open_column(group, name)? {
-        ColumnReader::ByteArrayColumnReader(reader) => read_all_values::<ByteArrayType>(reader, rows),
+        ColumnReader::ByteArrayColumnReader(reader) => {
+            read_all_values::<ByteArrayType>(reader, rows)
+        }
         _ => Err(ParquetError::General(format!("`{name}` is no text"))),
     }
 }
 
 fn open_column(group: &dyn RowGroupReader, name: &str) -> Result<ColumnReader> {
     let schema = group.metadata().schema_descr();
-    let place = schema.columns().iter().position(|column| column.name() == name && column.max_def_level() == 0);
-    group.get_column_reader(place.ok_or_else(|| ParquetError::General(format!("it has no `{name}`")))?)
+    let place = schema
+        .columns()
+        .iter()
+        .position(|column| column.name() == name && column.max_def_level() == 0);
+    group.get_column_reader(
+        place.ok_or_else(|| ParquetError::General(format!("it has no `{name}`")))?,
+    )
 }
 
 fn read_all_values<T: DataType>(mut reader: ColumnReaderImpl<T>, rows: usize) -> Result<Vec<T::T>> {
@@ -258,7 +447,9 @@ fn read_all_values<T: DataType>(mut reader: ColumnReaderImpl<T>, rows: usize) ->
     while values.len() < rows {
         let (read, ..) = reader.read_records(rows - values.len(), None, None, &mut values)?;
         if read == 0 {
-            return Err(ParquetError::General("it has fewer rows than it says".to_owned()));
+            return Err(ParquetError::General(
+                "it has fewer rows than it says".to_owned(),
+            ));
         }
     }
     Ok(values)

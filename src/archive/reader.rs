@@ -29,13 +29,29 @@ pub trait ArchiveVisitor {
 ///
 /// # Errors
 /// A request that failed for good.
-pub async fn read_archive(store: &Arc<ObjectStore>, logs: &[String], shelf: &mut impl ArchiveVisitor) -> Result<Vec<String>, Error> {
+pub async fn read_archive(
+    store: &Arc<ObjectStore>,
+    logs: &[String],
+    shelf: &mut impl ArchiveVisitor,
+) -> Result<Vec<String>, Error> {
     let mut refused = Vec::new();
     for prefix in logs.iter().map(|prefix| keys::archive_prefix_for(prefix)) {
-        let listing = ListRequest { prefix, ..ListRequest::default() };
-        match bulk_get::list_and_fetch(Arc::clone(store), vec![listing], MAX_ARCHIVE_BYTES, &mut ArchiveSink(shelf)).await {
+        let listing = ListRequest {
+            prefix,
+            ..ListRequest::default()
+        };
+        match bulk_get::list_and_fetch(
+            Arc::clone(store),
+            vec![listing],
+            MAX_ARCHIVE_BYTES,
+            &mut ArchiveSink(shelf),
+        )
+        .await
+        {
             Ok(()) => {}
-            Err(fault) if fault.kind == ErrorKind::Denied => refused.push(format!("the archive: {fault}")),
+            Err(fault) if fault.kind == ErrorKind::Denied => {
+                refused.push(format!("the archive: {fault}"))
+            }
             Err(fault) => return Err(fault),
         }
     }
@@ -45,12 +61,28 @@ pub async fn read_archive(store: &Arc<ObjectStore>, logs: &[String], shelf: &mut
 struct ArchiveSink<'a, S>(&'a mut S);
 
 impl<S: ArchiveVisitor> ObjectSink for ArchiveSink<'_, S> {
-    fn accept_page(&mut self, _: &ListRequest, _: &str, page: ListPage) -> Result<Vec<ObjectMeta>, Error> {
-        let wants = |part: &ObjectMeta| keys::parse_archive_key(&part.key).is_some_and(|key| self.0.wants_file(part, &key));
-        let (small, large): (Vec<ObjectMeta>, Vec<ObjectMeta>) =
-            page.objects.into_iter().filter(wants).partition(|part| part.size <= MAX_ARCHIVE_BYTES);
+    fn accept_page(
+        &mut self,
+        _: &ListRequest,
+        _: &str,
+        page: ListPage,
+    ) -> Result<Vec<ObjectMeta>, Error> {
+        let wants = |part: &ObjectMeta| {
+            keys::parse_archive_key(&part.key).is_some_and(|key| self.0.wants_file(part, &key))
+        };
+        let (small, large): (Vec<ObjectMeta>, Vec<ObjectMeta>) = page
+            .objects
+            .into_iter()
+            .filter(wants)
+            .partition(|part| part.size <= MAX_ARCHIVE_BYTES);
         for part in large {
-            self.0.visit_records(&part, Err(format!("it has {} bytes, and at most {MAX_ARCHIVE_BYTES} are read", part.size)));
+            self.0.visit_records(
+                &part,
+                Err(format!(
+                    "it has {} bytes, and at most {MAX_ARCHIVE_BYTES} are read",
+                    part.size
+                )),
+            );
         }
         Ok(small)
     }
@@ -68,14 +100,24 @@ impl<S: ArchiveVisitor> ObjectSink for ArchiveSink<'_, S> {
 
 /// The records in an object of the archive, whose key says what its bytes are, and whose they are.
 fn decode_verified(key: &str, body: Vec<u8>) -> Result<Vec<ArchivedRecord>, String> {
-    let Some(ArchiveKey { segment, digest, .. }) = keys::parse_archive_key(key) else { return Err("its name is none".to_owned()) };
+    let Some(ArchiveKey {
+        segment, digest, ..
+    }) = keys::parse_archive_key(key)
+    else {
+        return Err("its name is none".to_owned());
+    };
     if !sha256_hex(&body).starts_with(digest) {
         return Err("its bytes are not those that its name stands for".to_owned());
     }
     let records = parquet::decode_archive(body)?;
     // Permissions are given by prefix: who may archive one customer must not have a word in another one's report.
-    let is_own = |record: &ArchivedRecord| keys::record_key_segment(&record.object.key) == Some(segment);
-    if records.iter().all(is_own) { Ok(records) } else { Err("it has records of another customer".to_owned()) }
+    let is_own =
+        |record: &ArchivedRecord| keys::record_key_segment(&record.object.key) == Some(segment);
+    if records.iter().all(is_own) {
+        Ok(records)
+    } else {
+        Err("it has records of another customer".to_owned())
+    }
 }
 
 /// What the archive was good for, and what of it could not be read.
@@ -93,7 +135,10 @@ impl ArchiveResult {
     /// What could not be read, as one phrase each.
     #[must_use]
     pub fn into_skipped(self) -> Vec<String> {
-        let damaged = self.damaged.into_iter().map(|(key, why)| format!("`{key}`: {why}"));
+        let damaged = self
+            .damaged
+            .into_iter()
+            .map(|(key, why)| format!("`{key}`: {why}"));
         damaged.chain(self.denied).collect()
     }
 }
@@ -109,23 +154,56 @@ pub async fn fetch_with_archive(
     limit: u64,
     sink: &mut impl ObjectSink,
 ) -> Result<ArchiveResult, Error> {
-    let logs: Vec<String> = listings.iter().map(|it| it.prefix.clone()).filter(|prefix| prefix.starts_with(RECORDS_PREFIX)).collect();
-    let mut noting = RecordingSink { sink, seen: BTreeSet::new() };
+    let logs: Vec<String> = listings
+        .iter()
+        .map(|it| it.prefix.clone())
+        .filter(|prefix| prefix.starts_with(RECORDS_PREFIX))
+        .collect();
+    let mut noting = RecordingSink {
+        sink,
+        seen: BTreeSet::new(),
+    };
     bulk_get::list_and_fetch(Arc::clone(store), listings, limit, &mut noting).await?;
     let RecordingSink { sink, seen } = noting;
-    let mut newest = NewestPerKey { seen, records: BTreeMap::new(), damaged: Vec::new() };
+    let mut newest = NewestPerKey {
+        seen,
+        records: BTreeMap::new(),
+        damaged: Vec::new(),
+    };
     let refused = read_archive(store, &logs, &mut newest).await?;
-    let NewestPerKey { mut records, damaged, .. } = newest;
-    let listing = ListRequest { prefix: RECORDS_PREFIX.to_owned(), ..ListRequest::default() };
-    let objects = records.values().map(|record| record.object.clone()).collect();
+    let NewestPerKey {
+        mut records,
+        damaged,
+        ..
+    } = newest;
+    let listing = ListRequest {
+        prefix: RECORDS_PREFIX.to_owned(),
+        ..ListRequest::default()
+    };
+    let objects = records
+        .values()
+        .map(|record| record.object.clone())
+        .collect();
     let mut taken = 0;
-    for listed in sink.accept_page(&listing, "", ListPage { objects, folders: Vec::new(), next_token: None })? {
+    for listed in sink.accept_page(
+        &listing,
+        "",
+        ListPage {
+            objects,
+            folders: Vec::new(),
+            next_token: None,
+        },
+    )? {
         if let Some(ArchivedRecord { body, .. }) = records.remove(&listed.key) {
             taken += 1;
             sink.accept_object(&listed, Ok(Some(body)));
         }
     }
-    Ok(ArchiveResult { record_count: taken, damaged, denied: refused })
+    Ok(ArchiveResult {
+        record_count: taken,
+        damaged,
+        denied: refused,
+    })
 }
 
 /// Passes everything on, and notes which records have objects of their own.
@@ -135,8 +213,18 @@ struct RecordingSink<'a, S> {
 }
 
 impl<S: ObjectSink> ObjectSink for RecordingSink<'_, S> {
-    fn accept_page(&mut self, listing: &ListRequest, after: &str, page: ListPage) -> Result<Vec<ObjectMeta>, Error> {
-        self.seen.extend(page.objects.iter().filter(|listed| listed.key.starts_with(RECORDS_PREFIX)).map(|listed| listed.key.clone()));
+    fn accept_page(
+        &mut self,
+        listing: &ListRequest,
+        after: &str,
+        page: ListPage,
+    ) -> Result<Vec<ObjectMeta>, Error> {
+        self.seen.extend(
+            page.objects
+                .iter()
+                .filter(|listed| listed.key.starts_with(RECORDS_PREFIX))
+                .map(|listed| listed.key.clone()),
+        );
         self.sink.accept_page(listing, after, page)
     }
 
@@ -161,7 +249,10 @@ impl ArchiveVisitor for NewestPerKey {
             self.damaged.push((part.key.clone(), why));
             Vec::new()
         });
-        for record in records.into_iter().filter(|record| !self.seen.contains(&record.object.key)) {
+        for record in records
+            .into_iter()
+            .filter(|record| !self.seen.contains(&record.object.key))
+        {
             // What the earlier module overwrote may be there more than once.
             match self.records.get(&record.object.key) {
                 Some(known) if known.object.last_modified >= record.object.last_modified => {}

@@ -110,7 +110,10 @@ impl CustomerHoldings {
     /// How many records nothing can vouch for: those of the earlier module, and of helpers before there were chains.
     #[must_use]
     pub fn count_unchained_records(&self) -> usize {
-        self.records.iter().filter(|record| record.chain.is_none() && record.read_error.is_none()).count()
+        self.records
+            .iter()
+            .filter(|record| record.chain.is_none() && record.read_error.is_none())
+            .count()
     }
 }
 
@@ -121,11 +124,16 @@ pub fn audit_customer(customer: &str, holdings: &CustomerHoldings) -> Vec<AuditF
     check_records(customer, holdings, &mut findings);
     check_versions(holdings, &mut findings);
     check_current_config(customer, holdings, &mut findings);
-    findings.extend(holdings.damaged_archives.iter().map(|(key, why)| AuditFinding {
-        kind: FindingKind::Edited,
-        key: key.clone(),
-        detail: why.clone(),
-    }));
+    findings.extend(
+        holdings
+            .damaged_archives
+            .iter()
+            .map(|(key, why)| AuditFinding {
+                kind: FindingKind::Edited,
+                key: key.clone(),
+                detail: why.clone(),
+            }),
+    );
     findings.sort_by(|a, b| (&a.key, a.kind).cmp(&(&b.key, b.kind)));
     // What is damaged was edited, and named for it.
     findings.dedup_by(|a, b| (&a.key, a.kind) == (&b.key, b.kind));
@@ -133,11 +141,22 @@ pub fn audit_customer(customer: &str, holdings: &CustomerHoldings) -> Vec<AuditF
 }
 
 fn check_records(customer: &str, holdings: &CustomerHoldings, findings: &mut Vec<AuditFinding>) {
-    let first_sealed = holdings.records.iter().filter(|it| it.chain.is_some()).filter_map(|it| it.at).min();
+    let first_sealed = holdings
+        .records
+        .iter()
+        .filter(|it| it.chain.is_some())
+        .filter_map(|it| it.at)
+        .min();
     let there: HashSet<&str> = holdings.versions.iter().map(|it| it.key.as_str()).collect();
     let mut seen: HashMap<&str, &str> = HashMap::new();
     for record in &holdings.records {
-        let mut find = |what, why: String| findings.push(AuditFinding { kind: what, key: record.key.clone(), detail: why });
+        let mut find = |what, why: String| {
+            findings.push(AuditFinding {
+                kind: what,
+                key: record.key.clone(),
+                detail: why,
+            })
+        };
         if let Some(damage) = &record.read_error {
             find(FindingKind::Edited, damage.clone());
             continue;
@@ -146,19 +165,41 @@ fn check_records(customer: &str, holdings: &CustomerHoldings, findings: &mut Vec
             find(FindingKind::Misplaced, belongs);
         }
         if let Some(first) = seen.insert(&record.sha256, &record.key) {
-            find(FindingKind::Twice, format!("it is the record that lies at `{first}`"));
+            find(
+                FindingKind::Twice,
+                format!("it is the record that lies at `{first}`"),
+            );
         }
-        if record.chain.is_none() && record.at.zip(first_sealed).is_some_and(|(at, first)| at > first) {
+        if record.chain.is_none()
+            && record
+                .at
+                .zip(first_sealed)
+                .is_some_and(|(at, first)| at > first)
+        {
             find(
                 FindingKind::Unsealed,
                 "it is in no chain, and an earlier one is: made up, or by a helper that knows no chains".to_owned(),
             );
         }
         let is_backed_up = matches!(record.backup.as_str(), "uploaded" | "unchanged" | "spooled");
-        if is_backed_up && !record.backup_key.is_empty() && !there.contains(record.backup_key.as_str()) {
-            let kept = if record.backup == "spooled" { "; it may still be kept on the machine that deployed" } else { "" };
-            let why = format!("the config of the deployment at `{}` is not there{kept}", record.key);
-            findings.push(AuditFinding { kind: FindingKind::Missing, key: record.backup_key.clone(), detail: why });
+        if is_backed_up
+            && !record.backup_key.is_empty()
+            && !there.contains(record.backup_key.as_str())
+        {
+            let kept = if record.backup == "spooled" {
+                "; it may still be kept on the machine that deployed"
+            } else {
+                ""
+            };
+            let why = format!(
+                "the config of the deployment at `{}` is not there{kept}",
+                record.key
+            );
+            findings.push(AuditFinding {
+                kind: FindingKind::Missing,
+                key: record.backup_key.clone(),
+                detail: why,
+            });
         }
     }
 }
@@ -179,30 +220,59 @@ fn explain_misplacement(customer: &str, record: &AuditedRecord) -> Option<String
     if record.customer != customer {
         return elsewhere("it is of another customer".to_owned());
     }
-    let Some(at) = record.at else { return elsewhere("it does not say when".to_owned()) };
-    let keys = [keys::record_key(customer, at), keys::record_key_with_suffix(customer, at, &record.deployment_id)];
-    if keys.contains(&record.key) { None } else { elsewhere(format!("it is the record that belongs to `{}`", keys[0])) }
+    let Some(at) = record.at else {
+        return elsewhere("it does not say when".to_owned());
+    };
+    let keys = [
+        keys::record_key(customer, at),
+        keys::record_key_with_suffix(customer, at, &record.deployment_id),
+    ];
+    if keys.contains(&record.key) {
+        None
+    } else {
+        elsewhere(format!("it is the record that belongs to `{}`", keys[0]))
+    }
 }
 
 fn check_versions(holdings: &CustomerHoldings, findings: &mut Vec<AuditFinding>) {
-    let recorded: HashSet<&str> = holdings.records.iter().map(|it| it.backup_key.as_str()).collect();
+    let recorded: HashSet<&str> = holdings
+        .records
+        .iter()
+        .map(|it| it.backup_key.as_str())
+        .collect();
     for copy in &holdings.versions {
-        let mut find = |what, why: String| findings.push(AuditFinding { kind: what, key: copy.key.clone(), detail: why });
+        let mut find = |what, why: String| {
+            findings.push(AuditFinding {
+                kind: what,
+                key: copy.key.clone(),
+                detail: why,
+            })
+        };
         if copy.stated.md5.is_empty() || copy.captured_at.is_none() {
             find(FindingKind::Edited, "it has lost its metadata".to_owned());
         } else if copy.captured_at != copy.named_at {
-            find(FindingKind::Misplaced, "it is of another time than its name says".to_owned());
+            find(
+                FindingKind::Misplaced,
+                "it is of another time than its name says".to_owned(),
+            );
         }
         if let Err(why) = verify_digests(&copy.stated, &copy.digests, copy.byte_count) {
             find(FindingKind::Edited, why);
         }
         if !recorded.contains(copy.key.as_str()) {
-            find(FindingKind::Unrecorded, "no usage record names it".to_owned());
+            find(
+                FindingKind::Unrecorded,
+                "no usage record names it".to_owned(),
+            );
         }
     }
 }
 
-fn check_current_config(customer: &str, holdings: &CustomerHoldings, findings: &mut Vec<AuditFinding>) {
+fn check_current_config(
+    customer: &str,
+    holdings: &CustomerHoldings,
+    findings: &mut Vec<AuditFinding>,
+) {
     if holdings.current.is_empty() && !holdings.versions.is_empty() {
         findings.push(AuditFinding {
             kind: FindingKind::Missing,
@@ -211,26 +281,50 @@ fn check_current_config(customer: &str, holdings: &CustomerHoldings, findings: &
         });
     }
     for copy in &holdings.current {
-        let mut find = |what, key: &str, why: String| findings.push(AuditFinding { kind: what, key: key.to_owned(), detail: why });
+        let mut find = |what, key: &str, why: String| {
+            findings.push(AuditFinding {
+                kind: what,
+                key: key.to_owned(),
+                detail: why,
+            })
+        };
         if let Err(why) = verify_digests(&copy.stated, &copy.digests, copy.byte_count) {
             find(FindingKind::Edited, &copy.key, why);
             continue;
         }
         let Some(at) = copy.captured_at else {
-            let is_known = holdings.records.iter().any(|record| record.config_hash == copy.digests.md5);
+            let is_known = holdings
+                .records
+                .iter()
+                .any(|record| record.config_hash == copy.digests.md5);
             if !holdings.versions.is_empty() && !is_known {
-                find(FindingKind::Edited, &copy.key, "it has lost its metadata, and no usage record knows its MD5".to_owned());
+                find(
+                    FindingKind::Edited,
+                    &copy.key,
+                    "it has lost its metadata, and no usage record knows its MD5".to_owned(),
+                );
             }
             continue;
         };
         let history = keys::config_version_key(customer, at, &copy.digests.md5);
-        if !holdings.versions.iter().any(|version| version.key == history) {
-            find(FindingKind::Missing, &history, format!("`{}` is a copy of it", copy.key));
+        if !holdings
+            .versions
+            .iter()
+            .any(|version| version.key == history)
+        {
+            find(
+                FindingKind::Missing,
+                &history,
+                format!("`{}` is a copy of it", copy.key),
+            );
         }
         if let Some(last) = find_later_deployment(holdings, copy, at) {
             let when = last.at.map(format_rfc3339).unwrap_or_default();
             let kept = "that one may still be kept on the machine that deployed";
-            let why = format!("it is not the config of the last deployment, of {when} (`{}`); {kept}", last.key);
+            let why = format!(
+                "it is not the config of the last deployment, of {when} (`{}`); {kept}",
+                last.key
+            );
             find(FindingKind::Edited, &copy.key, why);
         }
     }
@@ -242,11 +336,23 @@ fn find_later_deployment<'a>(
     copy: &AuditedConfig,
     captured_at: DateTime<Utc>,
 ) -> Option<&'a AuditedRecord> {
-    let sent = |record: &&AuditedRecord| matches!(record.backup.as_str(), "uploaded" | "unchanged") && record.at.is_some();
-    let last = holdings.records.iter().filter(sent).max_by_key(|record| record.at)?;
+    let sent = |record: &&AuditedRecord| {
+        matches!(record.backup.as_str(), "uploaded" | "unchanged") && record.at.is_some()
+    };
+    let last = holdings
+        .records
+        .iter()
+        .filter(sent)
+        .max_by_key(|record| record.at)?;
     let at = last.at?;
-    let others = holdings.records.iter().filter(|record| record.at.is_some_and(|it| it > at - CONCURRENT_DEPLOYMENT_WINDOW));
-    let is_theirs = others.into_iter().any(|record| record.config_hash == copy.digests.md5);
+    let others = holdings.records.iter().filter(|record| {
+        record
+            .at
+            .is_some_and(|it| it > at - CONCURRENT_DEPLOYMENT_WINDOW)
+    });
+    let is_theirs = others
+        .into_iter()
+        .any(|record| record.config_hash == copy.digests.md5);
     (!is_theirs && captured_at < at - CONCURRENT_DEPLOYMENT_WINDOW).then_some(last)
 }
 

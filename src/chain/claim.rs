@@ -65,16 +65,31 @@ impl ChainClaim {
         let scope = sha256_hex(format!("{place}\n{customer}").as_bytes())[..16].to_owned();
         let taken = format!(".{deployment_id}{TAKEN_SUFFIX}");
         let name = format!("{scope}{taken}");
-        let claim =
-            |end, file, scope| Self { head: end, can_seal_concurrently: false, deployment_id: deployment_id.to_owned(), scope, file };
+        let claim = |end, file, scope| Self {
+            head: end,
+            can_seal_concurrently: false,
+            deployment_id: deployment_id.to_owned(),
+            scope,
+            file,
+        };
         // By the deployment alone: the way to the bucket may be another one by now.
-        for file in places.subdirs(CHAINS_DIR).flat_map(|folder| find_files(&folder, |name| name.ends_with(&taken))) {
-            let scope = file.file_name().and_then(|name| name.to_str()?.strip_suffix(&taken)).unwrap_or_default().to_owned();
+        for file in places
+            .subdirs(CHAINS_DIR)
+            .flat_map(|folder| find_files(&folder, |name| name.ends_with(&taken)))
+        {
+            let scope = file
+                .file_name()
+                .and_then(|name| name.to_str()?.strip_suffix(&taken))
+                .unwrap_or_default()
+                .to_owned();
             if let Some(end) = read_chain_file(&file) {
                 return claim(end, Some(file), scope);
             }
         }
-        for free in places.subdirs(CHAINS_DIR).flat_map(|folder| find_free_chains(&folder, &scope)) {
+        for free in places
+            .subdirs(CHAINS_DIR)
+            .flat_map(|folder| find_free_chains(&folder, &scope))
+        {
             let file = free.with_file_name(&name);
             // Whoever comes second finds nothing to rename.
             if fs::rename(&free, &file).is_ok()
@@ -83,19 +98,39 @@ impl ChainClaim {
                 return claim(end, Some(file), scope);
             }
         }
-        let end = ChainHead { writer: new_writer_id(), ..ChainHead::default() };
-        let written = places.write_in(CHAINS_DIR, |folder| write_chain_file(&folder.join(&name), &end).map(|()| folder.join(&name)));
+        let end = ChainHead {
+            writer: new_writer_id(),
+            ..ChainHead::default()
+        };
+        let written = places.write_in(CHAINS_DIR, |folder| {
+            write_chain_file(&folder.join(&name), &end).map(|()| folder.join(&name))
+        });
         claim(end, written.ok().map(|written| written.value), scope)
     }
 
     /// The place of the deployment's record: the same however often it is sent.
     #[must_use]
     pub fn next_link(&self) -> ChainLink {
-        let ChainHead { writer, number, sha256, previous, deployment_id, .. } = self.head.clone();
+        let ChainHead {
+            writer,
+            number,
+            sha256,
+            previous,
+            deployment_id,
+            ..
+        } = self.head.clone();
         if deployment_id == self.deployment_id {
-            ChainLink { writer, number, previous }
+            ChainLink {
+                writer,
+                number,
+                previous,
+            }
         } else {
-            ChainLink { writer, number: number + 1, previous: sha256 }
+            ChainLink {
+                writer,
+                number: number + 1,
+                previous: sha256,
+            }
         }
     }
 
@@ -108,19 +143,30 @@ impl ChainClaim {
     /// Whether a record or a seal is of this deployment, or of the one that came before it in the chain.
     #[must_use]
     pub fn knows_deployment(&self, deployment_id: &str) -> bool {
-        [&self.deployment_id, &self.head.deployment_id].into_iter().any(|id| id == deployment_id)
+        [&self.deployment_id, &self.head.deployment_id]
+            .into_iter()
+            .any(|id| id == deployment_id)
     }
 
     /// Lets the next record continue the chain behind `end`. Without an end nothing was sent, and the chain is as it was.
     pub fn release(self, end: Option<ChainHead>) {
         let Some(file) = self.file else { return };
-        let is_noted = end.as_ref().is_none_or(|end| write_chain_file(&file, end).is_ok());
+        let is_noted = end
+            .as_ref()
+            .is_none_or(|end| write_chain_file(&file, end).is_ok());
         let end = end.unwrap_or(self.head);
         if end.number == 0 {
             let _ = fs::remove_file(&file);
         } else if is_noted {
-            let kind = if end.unsealed { UNSEALED_SUFFIX } else { FREE_SUFFIX };
-            let _ = fs::rename(&file, file.with_file_name(format!("{}.{}{kind}", self.scope, end.writer)));
+            let kind = if end.unsealed {
+                UNSEALED_SUFFIX
+            } else {
+                FREE_SUFFIX
+            };
+            let _ = fs::rename(
+                &file,
+                file.with_file_name(format!("{}.{}{kind}", self.scope, end.writer)),
+            );
         }
     }
 
@@ -145,29 +191,52 @@ impl ChainClaim {
 /// A name for a chain that nobody else gives.
 #[must_use]
 pub fn new_writer_id() -> String {
-    host::random_key().map_or_else(|| sha256_hex(host::unique_id(host::utc_now()).as_bytes())[..16].to_owned(), |key| hex(&key[..8]))
+    host::random_key().map_or_else(
+        || sha256_hex(host::unique_id(host::utc_now()).as_bytes())[..16].to_owned(),
+        |key| hex(&key[..8]),
+    )
 }
 
 /// The chains of a scope that nobody has taken: first those that lack a seal, and then always in the same order, so that few are
 /// used as long as few are needed.
 fn find_free_chains(folder: &Path, scope: &str) -> Vec<PathBuf> {
     let mut found = find_files(folder, |name| {
-        name.strip_prefix(scope)
-            .is_some_and(|rest| rest.starts_with('.') && [FREE_SUFFIX, UNSEALED_SUFFIX].iter().any(|kind| rest.ends_with(kind)))
+        name.strip_prefix(scope).is_some_and(|rest| {
+            rest.starts_with('.')
+                && [FREE_SUFFIX, UNSEALED_SUFFIX]
+                    .iter()
+                    .any(|kind| rest.ends_with(kind))
+        })
     });
-    found.sort_by_key(|path| (!path.to_string_lossy().ends_with(UNSEALED_SUFFIX), path.clone()));
+    found.sort_by_key(|path| {
+        (
+            !path.to_string_lossy().ends_with(UNSEALED_SUFFIX),
+            path.clone(),
+        )
+    });
     found
 }
 
 /// The files in a folder with such names.
 fn find_files(folder: &Path, is_it: impl Fn(&str) -> bool) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
-    entries.filter(|path| path.file_name().is_some_and(|name| is_it(&name.to_string_lossy()))).collect()
+    let entries = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|entry| entry.path());
+    entries
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| is_it(&name.to_string_lossy()))
+        })
+        .collect()
 }
 
 /// What is damaged is deleted: to guess would give a place twice.
 fn read_chain_file(file: &Path) -> Option<ChainHead> {
-    let end = serde_json::from_slice::<ChainHead>(&fs::read(file).ok()?).ok().filter(|end| !end.writer.is_empty());
+    let end = serde_json::from_slice::<ChainHead>(&fs::read(file).ok()?)
+        .ok()
+        .filter(|end| !end.writer.is_empty());
     if end.is_none() {
         let _ = fs::remove_file(file);
     }
@@ -189,9 +258,21 @@ mod tests {
     }
 
     fn head_after_upload(claim: &ChainClaim, sha256: &str) -> ChainHead {
-        let ChainLink { writer, number, previous } = claim.next_link();
+        let ChainLink {
+            writer,
+            number,
+            previous,
+        } = claim.next_link();
         let deployment_id = claim.deployment_id().to_owned();
-        ChainHead { writer, number, sha256: sha256.to_owned(), previous, deployment_id, etag: String::new(), unsealed: false }
+        ChainHead {
+            writer,
+            number,
+            sha256: sha256.to_owned(),
+            previous,
+            deployment_id,
+            etag: String::new(),
+            unsealed: false,
+        }
     }
 
     #[test]
@@ -199,13 +280,32 @@ mod tests {
         let (_folder, places) = temp_state_dirs();
         let first = ChainClaim::acquire(&places, "b", "acme", "1");
         let writer = first.next_link().writer;
-        assert_eq!(first.next_link(), ChainLink { writer: writer.clone(), number: 1, previous: String::new() });
+        assert_eq!(
+            first.next_link(),
+            ChainLink {
+                writer: writer.clone(),
+                number: 1,
+                previous: String::new()
+            }
+        );
         let end = head_after_upload(&first, "aa");
         first.release(Some(end));
         let second = ChainClaim::acquire(&places, "b", "acme", "2");
-        assert_eq!(second.next_link(), ChainLink { writer: writer.clone(), number: 2, previous: "aa".into() });
+        assert_eq!(
+            second.next_link(),
+            ChainLink {
+                writer: writer.clone(),
+                number: 2,
+                previous: "aa".into()
+            }
+        );
         for (bucket, customer) in [("b", "acme-2"), ("c", "acme")] {
-            assert_ne!(ChainClaim::acquire(&places, bucket, customer, "3").next_link().writer, writer);
+            assert_ne!(
+                ChainClaim::acquire(&places, bucket, customer, "3")
+                    .next_link()
+                    .writer,
+                writer
+            );
         }
     }
 
@@ -222,9 +322,19 @@ mod tests {
         // Killed between the note and the release.
         let end = head_after_upload(&again, "aa");
         write_chain_file(again.file.as_deref().expect("a file"), &end).expect("written");
-        assert_eq!(ChainClaim::acquire(&places, "b", "acme", "1").next_link(), link);
+        assert_eq!(
+            ChainClaim::acquire(&places, "b", "acme", "1").next_link(),
+            link
+        );
         ChainClaim::acquire(&places, "b", "acme", "1").release(Some(end));
-        assert_eq!(ChainClaim::acquire(&places, "b", "acme", "3").next_link(), ChainLink { number: 2, previous: "aa".into(), ..link });
+        assert_eq!(
+            ChainClaim::acquire(&places, "b", "acme", "3").next_link(),
+            ChainLink {
+                number: 2,
+                previous: "aa".into(),
+                ..link
+            }
+        );
     }
 
     #[test]
@@ -242,7 +352,11 @@ mod tests {
         late.release(Some(end));
         assert_eq!(
             ChainClaim::acquire(&places, "http://one b", "acme", "3").next_link(),
-            ChainLink { number: 3, previous: "bb".into(), ..link }
+            ChainLink {
+                number: 3,
+                previous: "bb".into(),
+                ..link
+            }
         );
     }
 
@@ -261,25 +375,42 @@ mod tests {
     fn a_chain_is_as_it_was_where_nothing_was_sent() {
         let (folder, places) = temp_state_dirs();
         ChainClaim::acquire(&places, "b", "acme", "1").release(None);
-        assert_eq!(fs::read_dir(folder.path().join(CHAINS_DIR)).expect("a folder").count(), 0);
+        assert_eq!(
+            fs::read_dir(folder.path().join(CHAINS_DIR))
+                .expect("a folder")
+                .count(),
+            0
+        );
         let first = ChainClaim::acquire(&places, "b", "acme", "1");
         let end = head_after_upload(&first, "aa");
         first.release(Some(end));
         let second = ChainClaim::acquire(&places, "b", "acme", "2");
         let link = second.next_link();
         second.release(None);
-        assert_eq!(ChainClaim::acquire(&places, "b", "acme", "3").next_link(), link);
+        assert_eq!(
+            ChainClaim::acquire(&places, "b", "acme", "3").next_link(),
+            link
+        );
     }
 
     #[test]
     fn a_chain_without_a_seal_comes_first() {
         let (_folder, places) = temp_state_dirs();
-        let claims: Vec<ChainClaim> = ["1", "2", "3"].into_iter().map(|id| ChainClaim::acquire(&places, "b", "acme", id)).collect();
-        let mut writers: Vec<String> = claims.iter().map(|claim| claim.next_link().writer).collect();
+        let claims: Vec<ChainClaim> = ["1", "2", "3"]
+            .into_iter()
+            .map(|id| ChainClaim::acquire(&places, "b", "acme", id))
+            .collect();
+        let mut writers: Vec<String> = claims
+            .iter()
+            .map(|claim| claim.next_link().writer)
+            .collect();
         writers.sort();
         let last = writers[2].clone();
         for claim in claims {
-            let end = ChainHead { unsealed: claim.next_link().writer == last, ..head_after_upload(&claim, "aa") };
+            let end = ChainHead {
+                unsealed: claim.next_link().writer == last,
+                ..head_after_upload(&claim, "aa")
+            };
             claim.release(Some(end));
         }
         // It does so until there is a seal.
@@ -288,8 +419,14 @@ mod tests {
             assert_eq!(claim.next_link().writer, last);
             claim.release(None);
         }
-        let (first, second) = (ChainClaim::acquire(&places, "b", "acme", "6"), ChainClaim::acquire(&places, "b", "acme", "7"));
-        assert_eq!([first.next_link().writer, second.next_link().writer], [last, writers[0].clone()]);
+        let (first, second) = (
+            ChainClaim::acquire(&places, "b", "acme", "6"),
+            ChainClaim::acquire(&places, "b", "acme", "7"),
+        );
+        assert_eq!(
+            [first.next_link().writer, second.next_link().writer],
+            [last, writers[0].clone()]
+        );
     }
 
     #[test]
@@ -301,8 +438,18 @@ mod tests {
         let first = ChainClaim::acquire(&places, "b", "acme", "1");
         let end = head_after_upload(&first, "aa");
         first.release(Some(end));
-        let file = fs::read_dir(folder.path().join(CHAINS_DIR)).expect("a folder").next().expect("a file").expect("a file").path();
+        let file = fs::read_dir(folder.path().join(CHAINS_DIR))
+            .expect("a folder")
+            .next()
+            .expect("a file")
+            .expect("a file")
+            .path();
         fs::write(&file, "{").expect("torn");
-        assert_eq!(ChainClaim::acquire(&places, "b", "acme", "2").next_link().number, 1);
+        assert_eq!(
+            ChainClaim::acquire(&places, "b", "acme", "2")
+                .next_link()
+                .number,
+            1
+        );
     }
 }

@@ -45,7 +45,9 @@ impl ChainSeal {
     /// Reads one; `None` where a byte is not as `to_line` writes it.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice::<Self>(bytes).ok().filter(|seal| seal.to_line() == bytes)
+        serde_json::from_slice::<Self>(bytes)
+            .ok()
+            .filter(|seal| seal.to_line() == bytes)
     }
 }
 
@@ -68,7 +70,9 @@ pub async fn seal_record(
     body: &[u8],
     origin: RecordOrigin,
 ) -> (Option<ChainHead>, Option<Error>) {
-    let Some(chain) = parse_chain_link(body) else { return (None, None) };
+    let Some(chain) = parse_chain_link(body) else {
+        return (None, None);
+    };
     if origin == RecordOrigin::Found {
         match is_chain_beyond(store, customer, &chain).await {
             Ok(true) => return (None, None),
@@ -79,7 +83,9 @@ pub async fn seal_record(
     // A record of an earlier try may be in another chain than the one that it was to continue now, which stays as it is.
     let is_claimed = claim.is_on_chain(&chain);
     let mut end = head_after_record(chain, body, claim);
-    let fault = put_or_replace_seal(store, customer, claim, key, &mut end).await.err();
+    let fault = put_or_replace_seal(store, customer, claim, key, &mut end)
+        .await
+        .err();
     end.unsealed = fault.is_some();
     (Some(end).filter(|_| is_claimed), fault)
 }
@@ -93,10 +99,13 @@ pub async fn seal_before_record_confirmed(
     key: &str,
     body: &[u8],
 ) -> Option<ChainHead> {
-    let chain = parse_chain_link(body).filter(|chain| claim.can_seal_concurrently() && claim.is_on_chain(chain))?;
+    let chain = parse_chain_link(body)
+        .filter(|chain| claim.can_seal_concurrently() && claim.is_on_chain(chain))?;
     let mut end = head_after_record(chain, body, claim);
     let written = put_seal(store, customer, key, &end, overwrite_condition(&end.etag)).await;
-    let Ok(PutOutcome::Written(receipt)) = written else { return None };
+    let Ok(PutOutcome::Written(receipt)) = written else {
+        return None;
+    };
     end.etag = receipt.etag;
     // Whatever becomes of the record, the next seal is put over this one.
     claim.head.etag.clone_from(&end.etag);
@@ -104,25 +113,59 @@ pub async fn seal_before_record_confirmed(
 }
 
 fn head_after_record(chain: ChainLink, body: &[u8], claim: &ChainClaim) -> ChainHead {
-    let etag = if claim.is_on_chain(&chain) { claim.head.etag.clone() } else { String::new() };
-    let ChainLink { writer, number, previous } = chain;
-    ChainHead { writer, number, previous, sha256: sha256_hex(body), deployment_id: claim.deployment_id().to_owned(), etag, unsealed: false }
+    let etag = if claim.is_on_chain(&chain) {
+        claim.head.etag.clone()
+    } else {
+        String::new()
+    };
+    let ChainLink {
+        writer,
+        number,
+        previous,
+    } = chain;
+    ChainHead {
+        writer,
+        number,
+        previous,
+        sha256: sha256_hex(body),
+        deployment_id: claim.deployment_id().to_owned(),
+        etag,
+        unsealed: false,
+    }
 }
 
 /// What a seal is put over.
 fn overwrite_condition(etag: &str) -> PutCondition {
-    if etag.is_empty() { PutCondition::IfAbsent } else { PutCondition::IfMatch(etag.to_owned()) }
+    if etag.is_empty() {
+        PutCondition::IfAbsent
+    } else {
+        PutCondition::IfMatch(etag.to_owned())
+    }
 }
 
 /// Whether a chain goes on behind a place in it.
-async fn is_chain_beyond(store: &ObjectStore, customer: &str, place: &ChainLink) -> Result<bool, Error> {
-    let there = store.get_object(&keys::seal_key(customer, &place.writer), MAX_SEAL_BYTES).await?;
-    Ok(there.and_then(|body| ChainSeal::parse(&body)).is_some_and(|seal| seal.number > place.number))
+async fn is_chain_beyond(
+    store: &ObjectStore,
+    customer: &str,
+    place: &ChainLink,
+) -> Result<bool, Error> {
+    let there = store
+        .get_object(&keys::seal_key(customer, &place.writer), MAX_SEAL_BYTES)
+        .await?;
+    Ok(there
+        .and_then(|body| ChainSeal::parse(&body))
+        .is_some_and(|seal| seal.number > place.number))
 }
 
 /// Looks what the next seal on a chain will be put over. Gives whether that is clear: there is none, or one of this machine's.
-pub async fn check_existing_seal(store: &ObjectStore, customer: &str, claim: &mut ChainClaim) -> Result<bool, Error> {
-    let head = store.head_object(&keys::seal_key(customer, &claim.head.writer)).await?;
+pub async fn check_existing_seal(
+    store: &ObjectStore,
+    customer: &str,
+    claim: &mut ChainClaim,
+) -> Result<bool, Error> {
+    let head = store
+        .head_object(&keys::seal_key(customer, &claim.head.writer))
+        .await?;
     let is_clear = head.as_ref().is_none_or(|head| is_known_seal(head, claim));
     if is_clear {
         claim.head.etag = head.map(|head| head.etag).unwrap_or_default();
@@ -131,13 +174,23 @@ pub async fn check_existing_seal(store: &ObjectStore, customer: &str, claim: &mu
 }
 
 fn is_known_seal(head: &ObjectHead, claim: &ChainClaim) -> bool {
-    head.metadata.get(DEPLOYMENT_ID_FIELD).is_some_and(|id| claim.knows_deployment(id))
+    head.metadata
+        .get(DEPLOYMENT_ID_FIELD)
+        .is_some_and(|id| claim.knows_deployment(id))
 }
 
-async fn put_or_replace_seal(store: &ObjectStore, customer: &str, claim: &ChainClaim, key: &str, end: &mut ChainHead) -> Result<(), Error> {
+async fn put_or_replace_seal(
+    store: &ObjectStore,
+    customer: &str,
+    claim: &ChainClaim,
+    key: &str,
+    end: &mut ChainHead,
+) -> Result<(), Error> {
     let mut written = put_seal(store, customer, key, end, overwrite_condition(&end.etag)).await?;
     if written == PutOutcome::ConditionFailed {
-        let there = store.head_object(&keys::seal_key(customer, &end.writer)).await?;
+        let there = store
+            .head_object(&keys::seal_key(customer, &end.writer))
+            .await?;
         let condition = match there {
             // Ours, after an answer that was lost.
             Some(head) if is_known_seal(&head, claim) => PutCondition::IfMatch(head.etag),
@@ -152,18 +205,47 @@ async fn put_or_replace_seal(store: &ObjectStore, customer: &str, claim: &ChainC
     match written {
         PutOutcome::Written(receipt) => end.etag = receipt.etag,
         PutOutcome::ConditionFailed => {
-            let text = format!("put `{}`: somebody else writes it, too", store.object_uri(&keys::seal_key(customer, &end.writer)));
+            let text = format!(
+                "put `{}`: somebody else writes it, too",
+                store.object_uri(&keys::seal_key(customer, &end.writer))
+            );
             return Err(Error::new(ErrorKind::Service, text, ""));
         }
     }
     Ok(())
 }
 
-async fn put_seal(store: &ObjectStore, customer: &str, key: &str, end: &ChainHead, condition: PutCondition) -> Result<PutOutcome, Error> {
-    let ChainHead { writer, number, sha256, deployment_id, .. } = end.clone();
-    let seal = ChainSeal { writer, number, key: key.to_owned(), sha256, deployment_id };
+async fn put_seal(
+    store: &ObjectStore,
+    customer: &str,
+    key: &str,
+    end: &ChainHead,
+    condition: PutCondition,
+) -> Result<PutOutcome, Error> {
+    let ChainHead {
+        writer,
+        number,
+        sha256,
+        deployment_id,
+        ..
+    } = end.clone();
+    let seal = ChainSeal {
+        writer,
+        number,
+        key: key.to_owned(),
+        sha256,
+        deployment_id,
+    };
     let metadata = HashMap::from([(DEPLOYMENT_ID_FIELD.to_owned(), seal.deployment_id.clone())]);
-    store.put_object(&keys::seal_key(customer, &seal.writer), &seal.to_line(), "application/json", &metadata, condition).await
+    store
+        .put_object(
+            &keys::seal_key(customer, &seal.writer),
+            &seal.to_line(),
+            "application/json",
+            &metadata,
+            condition,
+        )
+        .await
 }
 
 /// The chain that a record says it is in.
@@ -172,5 +254,7 @@ fn parse_chain_link(body: &[u8]) -> Option<ChainLink> {
     struct ChainedRecord {
         chain: ChainLink,
     }
-    serde_json::from_slice::<ChainedRecord>(body).ok().map(|it| it.chain)
+    serde_json::from_slice::<ChainedRecord>(body)
+        .ok()
+        .map(|it| it.chain)
 }

@@ -39,10 +39,17 @@ impl BucketArgs {
     pub fn resolve_target(&self) -> Result<BucketTarget, Error> {
         let profile = match (&self.profile, &self.config_file) {
             (Some(profile), _) => profile.clone(),
-            (None, Some(path)) => fields::parse_config_fields(&file::read_config_file(path)?.bytes).profile,
+            (None, Some(path)) => {
+                fields::parse_config_fields(&file::read_config_file(path)?.bytes).profile
+            }
             (None, None) => String::new(),
         };
         let owner = self.expected_bucket_owner.clone().unwrap_or_default();
-        Ok(BucketTarget { bucket: self.bucket.clone(), region: self.bucket_region.clone(), profile, owner })
+        Ok(BucketTarget {
+            bucket: self.bucket.clone(),
+            region: self.bucket_region.clone(),
+            profile,
+            owner,
+        })
     }
 }

@@ -69,7 +69,11 @@ struct CompactSummary {
 }
 
 /// Archives records and prints each object that it wrote. Exit: see README.md, "Exit codes".
-pub fn run_compact(arguments: &CompactArgs, mut output: impl Write, mut messages: impl Write) -> Result<ExitCode> {
+pub fn run_compact(
+    arguments: &CompactArgs,
+    mut output: impl Write,
+    mut messages: impl Write,
+) -> Result<ExitCode> {
     let now = host::utc_now();
     let end = archive_cutoff(arguments.before.as_deref(), now)?;
     let target = arguments.source.resolve_target()?;
@@ -77,12 +81,20 @@ pub fn run_compact(arguments: &CompactArgs, mut output: impl Write, mut messages
     let done = block_on(async {
         let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);
         let prefixes = list_record_prefixes(&store, arguments.customer.as_deref()).await?;
-        let customers = prefixes.iter().map(|prefix| compact_customer(&store, prefix, end, arguments.dry_run));
-        let mut customers = stream::iter(customers.collect::<Vec<_>>()).buffered(CUSTOMER_CONCURRENCY);
+        let customers = prefixes
+            .iter()
+            .map(|prefix| compact_customer(&store, prefix, end, arguments.dry_run));
+        let mut customers =
+            stream::iter(customers.collect::<Vec<_>>()).buffered(CUSTOMER_CONCURRENCY);
         while let Some(done) = customers.next().await {
             let mut done = done?;
             for (key, records) in &done.files {
-                let written = writeln!(output, "{}: {}", sanitize(key), count_noun(*records, "record"));
+                let written = writeln!(
+                    output,
+                    "{}: {}",
+                    sanitize(key),
+                    count_noun(*records, "record")
+                );
                 ignore_broken_pipe(written).context("write to stdout")?;
             }
             all.customer_count += usize::from(!done.files.is_empty());
@@ -97,14 +109,19 @@ pub fn run_compact(arguments: &CompactArgs, mut output: impl Write, mut messages
         writeln!(messages, "config-backup: left out {}", sanitize(line))?;
     }
     // Also after a failure: what was written until then stays, and the next run goes on behind it.
-    writeln!(messages, "config-backup: {}", format_summary(&all, arguments.dry_run))?;
+    writeln!(
+        messages,
+        "config-backup: {}",
+        format_summary(&all, arguments.dry_run)
+    )?;
     done.map(|()| ExitCode(0))
 }
 
 /// The first moment that is not archived: that of a month which has not ended, or not by the day that was named.
 fn archive_cutoff(before: Option<&str>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
     let read = |text: &str| {
-        parse_time_spec(text, DayBoundary::Start, now).map_err(|why| Error::new(ErrorKind::Input, format!("read `--before {text}`"), why))
+        parse_time_spec(text, DayBoundary::Start, now)
+            .map_err(|why| Error::new(ErrorKind::Input, format!("read `--before {text}`"), why))
     };
     let by = before.map_or(Ok(now), read)?.min(now);
     let first = by.date_naive().with_day(1).unwrap_or_default();
@@ -112,12 +129,22 @@ fn archive_cutoff(before: Option<&str>, now: DateTime<Utc>) -> Result<DateTime<U
 }
 
 /// The prefixes of the records of `customer`, or of each customer.
-async fn list_record_prefixes(store: &Arc<ObjectStore>, customer: Option<&str>) -> Result<Vec<String>, Error> {
+async fn list_record_prefixes(
+    store: &Arc<ObjectStore>,
+    customer: Option<&str>,
+) -> Result<Vec<String>, Error> {
     match customer {
         Some(name) => Ok(keys::customer_record_prefixes(name)),
         None => {
-            bulk_get::list_folders(store, &ListRequest { prefix: RECORDS_PREFIX.to_owned(), delimiter: "/", ..ListRequest::default() })
-                .await
+            bulk_get::list_folders(
+                store,
+                &ListRequest {
+                    prefix: RECORDS_PREFIX.to_owned(),
+                    delimiter: "/",
+                    ..ListRequest::default()
+                },
+            )
+            .await
         }
     }
 }
@@ -134,14 +161,24 @@ struct ArchiveCandidates {
 }
 
 impl ObjectSink for ArchiveCandidates {
-    fn accept_page(&mut self, _: &ListRequest, _: &str, page: ListPage) -> Result<Vec<ObjectMeta>, Error> {
+    fn accept_page(
+        &mut self,
+        _: &ListRequest,
+        _: &str,
+        page: ListPage,
+    ) -> Result<Vec<ObjectMeta>, Error> {
         for listed in page.objects {
-            let Some(key) = keys::parse_record_key(&listed.key) else { continue };
+            let Some(key) = keys::parse_record_key(&listed.key) else {
+                continue;
+            };
             if key.deployed_at.unwrap_or(listed.last_modified) >= self.cutoff {
                 continue;
             }
             if listed.size > MAX_RECORD_BYTES {
-                self.left_out.push(format!("`{}`: it has {} bytes, and at most {MAX_RECORD_BYTES} are read", listed.key, listed.size));
+                self.left_out.push(format!(
+                    "`{}`: it has {} bytes, and at most {MAX_RECORD_BYTES} are read",
+                    listed.key, listed.size
+                ));
             } else {
                 self.records.insert(listed.key.clone(), listed);
             }
@@ -173,31 +210,71 @@ impl ArchiveVisitor for ArchiveCandidates {
 }
 
 /// Archives what is not in the archive yet of the records below a prefix.
-async fn compact_customer(store: &Arc<ObjectStore>, prefix: &str, end: DateTime<Utc>, dry_run: bool) -> Result<CompactSummary> {
-    let mut holdings = ArchiveCandidates { cutoff: end, records: BTreeMap::new(), archived_count: 0, left_out: Vec::new() };
-    let listing = ListRequest { prefix: prefix.to_owned(), ..ListRequest::default() };
-    bulk_get::list_and_fetch(Arc::clone(store), vec![listing], MAX_RECORD_BYTES, &mut holdings).await?;
-    if let Some(refused) = reader::read_archive(store, &[prefix.to_owned()], &mut holdings).await?.pop() {
+async fn compact_customer(
+    store: &Arc<ObjectStore>,
+    prefix: &str,
+    end: DateTime<Utc>,
+    dry_run: bool,
+) -> Result<CompactSummary> {
+    let mut holdings = ArchiveCandidates {
+        cutoff: end,
+        records: BTreeMap::new(),
+        archived_count: 0,
+        left_out: Vec::new(),
+    };
+    let listing = ListRequest {
+        prefix: prefix.to_owned(),
+        ..ListRequest::default()
+    };
+    bulk_get::list_and_fetch(
+        Arc::clone(store),
+        vec![listing],
+        MAX_RECORD_BYTES,
+        &mut holdings,
+    )
+    .await?;
+    if let Some(refused) = reader::read_archive(store, &[prefix.to_owned()], &mut holdings)
+        .await?
+        .pop()
+    {
         // Whoever does not see what is there would write it again and again.
-        return Err(Error::new(ErrorKind::Denied, format!("look for what is archived already: {refused}"), "").into());
+        return Err(Error::new(
+            ErrorKind::Denied,
+            format!("look for what is archived already: {refused}"),
+            "",
+        )
+        .into());
     }
-    let mut done = CompactSummary { already_archived: holdings.archived_count, left_out: holdings.left_out, ..CompactSummary::default() };
-    let (dated, undated): (Vec<ObjectMeta>, Vec<ObjectMeta>) = holdings.records.into_values().partition(|it| record_key_time(it).is_some());
+    let mut done = CompactSummary {
+        already_archived: holdings.archived_count,
+        left_out: holdings.left_out,
+        ..CompactSummary::default()
+    };
+    let (dated, undated): (Vec<ObjectMeta>, Vec<ObjectMeta>) = holdings
+        .records
+        .into_values()
+        .partition(|it| record_key_time(it).is_some());
     for records in [dated, undated].into_iter().flat_map(split_into_files) {
         if dry_run {
             done.files.push((prefix.to_owned(), records.len()));
         } else {
             let rows = fetch_rows(store, records, &mut done.left_out).await?;
-            done.files.extend(write_archive_file(store, prefix, &rows).await?);
+            done.files
+                .extend(write_archive_file(store, prefix, &rows).await?);
         }
     }
     Ok(done)
 }
 
 /// Fetches records; those that are none are named.
-async fn fetch_rows(store: &ObjectStore, records: Vec<ObjectMeta>, left_out: &mut Vec<String>) -> Result<Vec<ArchiveRow>, Error> {
+async fn fetch_rows(
+    store: &ObjectStore,
+    records: Vec<ObjectMeta>,
+    left_out: &mut Vec<String>,
+) -> Result<Vec<ArchiveRow>, Error> {
     let get = |listed: ObjectMeta| async move {
-        let body = retry_with_backoff(|| store.get_small_object(&listed.key, MAX_RECORD_BYTES)).await;
+        let body =
+            retry_with_backoff(|| store.get_small_object(&listed.key, MAX_RECORD_BYTES)).await;
         (listed, body)
     };
     let mut bodies = stream::iter(records).map(get).buffered(GET_CONCURRENCY);
@@ -207,7 +284,10 @@ async fn fetch_rows(store: &ObjectStore, records: Vec<ObjectMeta>, left_out: &mu
         match body {
             // Overwritten since it was listed, as the earlier module does it: the next run knows what is there then.
             Ok(Some(body)) if body.len() as u64 != listed.size => {}
-            Ok(Some(body)) => match ArchiveRow::from_record(ArchivedRecord { object: listed, body }) {
+            Ok(Some(body)) => match ArchiveRow::from_record(ArchivedRecord {
+                object: listed,
+                body,
+            }) {
                 Ok(row) => rows.push(row),
                 Err(why) => left_out.push(format!("`{key}`: {why}")),
             },
@@ -221,15 +301,34 @@ async fn fetch_rows(store: &ObjectStore, records: Vec<ObjectMeta>, left_out: &mu
 }
 
 /// Writes records as one object of the archive; gives its key, and how many they are.
-async fn write_archive_file(store: &ObjectStore, prefix: &str, rows: &[ArchiveRow]) -> Result<Option<(String, usize)>, Error> {
-    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(None) };
+async fn write_archive_file(
+    store: &ObjectStore,
+    prefix: &str,
+    rows: &[ArchiveRow],
+) -> Result<Option<(String, usize)>, Error> {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+        return Ok(None);
+    };
     let months = record_key_time(first.object()).zip(record_key_time(last.object()));
-    let bytes = encode_archive(rows).map_err(|why| Error::new(ErrorKind::Local, format!("archive `{prefix}`: {why}"), ""))?;
-    let key = keys::archive_key(keys::record_key_segment(prefix).unwrap_or_default(), months, &sha256_hex(&bytes));
+    let bytes = encode_archive(rows)
+        .map_err(|why| Error::new(ErrorKind::Local, format!("archive `{prefix}`: {why}"), ""))?;
+    let key = keys::archive_key(
+        keys::record_key_segment(prefix).unwrap_or_default(),
+        months,
+        &sha256_hex(&bytes),
+    );
     let metadata = HashMap::new();
     // Its name says what it is: if it is there, somebody else was faster.
-    let (PutOutcome::Written(_) | PutOutcome::ConditionFailed) =
-        retry_with_backoff(|| store.put_object(&key, &bytes, PARQUET_MEDIA_TYPE, &metadata, PutCondition::IfAbsent)).await?;
+    let (PutOutcome::Written(_) | PutOutcome::ConditionFailed) = retry_with_backoff(|| {
+        store.put_object(
+            &key,
+            &bytes,
+            PARQUET_MEDIA_TYPE,
+            &metadata,
+            PutCondition::IfAbsent,
+        )
+    })
+    .await?;
     Ok(Some((key, rows.len())))
 }
 
@@ -245,7 +344,11 @@ fn split_into_files(records: Vec<ObjectMeta>) -> Vec<Vec<ObjectMeta>> {
     for listed in records {
         bytes += listed.size;
         match parts.last_mut() {
-            Some(part) if part.len() < MAX_RECORDS_PER_FILE && bytes <= MAX_RECORD_BYTES_PER_FILE => part.push(listed),
+            Some(part)
+                if part.len() < MAX_RECORDS_PER_FILE && bytes <= MAX_RECORD_BYTES_PER_FILE =>
+            {
+                part.push(listed)
+            }
             _ => {
                 bytes = listed.size;
                 parts.push(vec![listed]);
@@ -257,9 +360,15 @@ fn split_into_files(records: Vec<ObjectMeta>) -> Vec<Vec<ObjectMeta>> {
 
 fn format_summary(done: &CompactSummary, dry_run: bool) -> String {
     let records: usize = done.files.iter().map(|(_, records)| records).sum();
-    let [objects, customers] =
-        [(done.files.len(), "object"), (done.customer_count, "customer")].map(|(number, what)| count_noun(number, what));
+    let [objects, customers] = [
+        (done.files.len(), "object"),
+        (done.customer_count, "customer"),
+    ]
+    .map(|(number, what)| count_noun(number, what));
     let did = if dry_run { "would archive" } else { "archived" };
     let before = done.already_archived;
-    format!("{did} {} of {customers} in {objects}; {before} of these months had been archived before", count_noun(records, "record"))
+    format!(
+        "{did} {} of {customers} in {objects}; {before} of these months had been archived before",
+        count_noun(records, "record")
+    )
 }

@@ -73,15 +73,24 @@ pub fn run_context(input: impl Read, output: impl Write) -> Result<()> {
     let started = Instant::now();
     let blank = empty_answer();
     let mut answer = match ModuleQuery::read(input) {
-        Err(error) => ContextAnswer { message: format!("{error:#}"), ..blank },
+        Err(error) => ContextAnswer {
+            message: format!("{error:#}"),
+            ..blank
+        },
         Ok(query) => {
             let limit = MAX_CONTEXT_TIME.min(query.timeout / 3);
-            let pessimist = ContextAnswer { message: format!("plan: no answer within {:.1} s", limit.as_secs_f32()), ..blank };
+            let pessimist = ContextAnswer {
+                message: format!("plan: no answer within {:.1} s", limit.as_secs_f32()),
+                ..blank
+            };
             let latest = deadline::run_with_deadline(limit, pessimist.clone(), drop, move |tell| {
                 answer_query(&query, pessimist, started + limit, tell)
             });
             match latest.stop_reason {
-                StopReason::Panicked => ContextAnswer { message: format!("plan: {}", panics::last_panic_error()), ..latest.state },
+                StopReason::Panicked => ContextAnswer {
+                    message: format!("plan: {}", panics::last_panic_error()),
+                    ..latest.state
+                },
                 _ => latest.state,
             }
         }
@@ -112,15 +121,26 @@ fn empty_answer() -> ContextAnswer {
     }
 }
 
-fn answer_query(query: &ModuleQuery, mut answer: ContextAnswer, until: Instant, tell: &mut dyn FnMut(ContextAnswer)) {
+fn answer_query(
+    query: &ModuleQuery,
+    mut answer: ContextAnswer,
+    until: Instant,
+    tell: &mut dyn FnMut(ContextAnswer),
+) {
     let config = file::read_config_file(Path::new(&query.config_file_path));
     let subject = subject::resolve_subject(query, config.as_ref().ok());
     add_local_facts(&mut answer, &config, &subject);
     tell(answer.clone());
-    let asked = block_on(query_aws(query, &subject, config.as_ref().ok(), until)).unwrap_or_else(|fault| (Err(fault.clone()), Err(fault)));
+    let asked = block_on(query_aws(query, &subject, config.as_ref().ok(), until))
+        .unwrap_or_else(|fault| (Err(fault.clone()), Err(fault)));
     add_remote_facts(&mut answer, asked);
     let problem = config.err().map(|fault| fault.to_string());
-    let problems = query.problems.iter().cloned().chain(problem).chain(subject.problems.into_iter().map(|it| format!("config.yaml: {it}")));
+    let problems = query.problems.iter().cloned().chain(problem).chain(
+        subject
+            .problems
+            .into_iter()
+            .map(|it| format!("config.yaml: {it}")),
+    );
     for problem in problems {
         add_problem(&mut answer, &problem);
     }
@@ -133,27 +153,48 @@ async fn query_aws(
     subject: &DeploymentSubject,
     config: Option<&ConfigFile>,
     until: Instant,
-) -> (Result<CallerIdentity, Error>, Result<Option<CurrentVersion>, Error>) {
-    let operation = until.saturating_duration_since(Instant::now()).saturating_sub(Duration::from_millis(100));
-    let patience = RequestTimeouts { operation, attempt: operation, max_attempts: 2 };
+) -> (
+    Result<CallerIdentity, Error>,
+    Result<Option<CurrentVersion>, Error>,
+) {
+    let operation = until
+        .saturating_duration_since(Instant::now())
+        .saturating_sub(Duration::from_millis(100));
+    let patience = RequestTimeouts {
+        operation,
+        attempt: operation,
+        max_attempts: 2,
+    };
     let store = match ObjectStore::open(&query.bucket_target(&subject.profile), patience).await {
         Ok(store) => store,
         Err(fault) => return (Err(fault.clone()), Err(fault)),
     };
     let version = async {
         match config {
-            Some(config) => upload::find_current_version(&store, &subject.customer, &config.digests).await,
+            Some(config) => {
+                upload::find_current_version(&store, &subject.customer, &config.digests).await
+            }
             None => Ok(None),
         }
     };
     let both = async { futures_util::join!(store.get_caller_identity(), version) };
-    tokio::time::timeout(operation, both).await.unwrap_or_else(|_| {
-        let fault = Error::new(ErrorKind::Timeout, "plan: no answer of AWS in time", CHECK_NETWORK_HINT);
-        (Err(fault.clone()), Err(fault))
-    })
+    tokio::time::timeout(operation, both)
+        .await
+        .unwrap_or_else(|_| {
+            let fault = Error::new(
+                ErrorKind::Timeout,
+                "plan: no answer of AWS in time",
+                CHECK_NETWORK_HINT,
+            );
+            (Err(fault.clone()), Err(fault))
+        })
 }
 
-fn add_local_facts(answer: &mut ContextAnswer, config: &Result<ConfigFile, Error>, subject: &DeploymentSubject) {
+fn add_local_facts(
+    answer: &mut ContextAnswer,
+    config: &Result<ConfigFile, Error>,
+    subject: &DeploymentSubject,
+) {
     if let Ok(config) = config {
         answer.config_hash.clone_from(&config.digests.md5);
     }
@@ -166,15 +207,23 @@ fn add_local_facts(answer: &mut ContextAnswer, config: &Result<ConfigFile, Error
 
 fn add_remote_facts(
     answer: &mut ContextAnswer,
-    (identity, version): (Result<CallerIdentity, Error>, Result<Option<CurrentVersion>, Error>),
+    (identity, version): (
+        Result<CallerIdentity, Error>,
+        Result<Option<CurrentVersion>, Error>,
+    ),
 ) {
     (answer.status, answer.message) = (AnswerStatus::Ok, String::new());
     match identity {
-        Ok(identity) => (answer.caller_arn, answer.user_id, answer.account) = (identity.arn, identity.user_id, identity.account),
+        Ok(identity) => {
+            (answer.caller_arn, answer.user_id, answer.account) =
+                (identity.arn, identity.user_id, identity.account)
+        }
         Err(fault) => add_error(answer, &fault),
     }
     match version {
-        Ok(Some(version)) if !version.backup_id.is_empty() => (answer.backup_id, answer.backup_key) = (version.backup_id, version.key),
+        Ok(Some(version)) if !version.backup_id.is_empty() => {
+            (answer.backup_id, answer.backup_key) = (version.backup_id, version.key)
+        }
         Ok(_) => {}
         Err(fault) => add_error(answer, &fault),
     }

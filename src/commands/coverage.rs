@@ -81,28 +81,62 @@ struct CoverageReport {
 }
 
 /// Prints the gaps. Exit: see README.md, "Exit codes"; 7 where there are any.
-pub fn run_coverage(arguments: &CoverageArgs, output: impl Write, messages: impl Write) -> Result<ExitCode> {
+pub fn run_coverage(
+    arguments: &CoverageArgs,
+    output: impl Write,
+    messages: impl Write,
+) -> Result<ExitCode> {
     let target = arguments.source.resolve_target()?;
-    let scope = GapScope { window: arguments.window, since: parse_since(arguments, host::utc_now())? };
+    let scope = GapScope {
+        window: arguments.window,
+        since: parse_since(arguments, host::utc_now())?,
+    };
     let survey = block_on(async {
         let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);
-        collect::collect_evidence(&store, arguments.customer.as_deref(), &Spool::new(&StateDirs::detect())).await
+        collect::collect_evidence(
+            &store,
+            arguments.customer.as_deref(),
+            &Spool::new(&StateDirs::detect()),
+        )
+        .await
     })??;
-    if let Some(name) = arguments.customer.as_deref().filter(|_| survey.customers.is_empty()) {
-        let text = format!("look for states, configs and usage records of `{name}` in the bucket {}: there are none", target.bucket);
-        return Err(Error::new(ErrorKind::Input, text, "check the customer's name, as in `config-backup report`").into());
+    if let Some(name) = arguments
+        .customer
+        .as_deref()
+        .filter(|_| survey.customers.is_empty())
+    {
+        let text = format!(
+            "look for states, configs and usage records of `{name}` in the bucket {}: there are none",
+            target.bucket
+        );
+        return Err(Error::new(
+            ErrorKind::Input,
+            text,
+            "check the customer's name, as in `config-backup report`",
+        )
+        .into());
     }
     let sheet = build_report(survey, &scope);
-    ignore_broken_pipe(write_report(&sheet, arguments.json, output, messages)).context("write the gaps to stdout")?;
-    Ok(if sheet.gaps.is_empty() { ExitCode(0) } else { GAPS_FOUND })
+    ignore_broken_pipe(write_report(&sheet, arguments.json, output, messages))
+        .context("write the gaps to stdout")?;
+    Ok(if sheet.gaps.is_empty() {
+        ExitCode(0)
+    } else {
+        GAPS_FOUND
+    })
 }
 
 fn parse_window(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "use a length of time (90m, 3h)".to_owned())
 }
 
-fn parse_since(arguments: &CoverageArgs, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
-    let Some(text) = &arguments.since else { return Ok(None) };
+fn parse_since(
+    arguments: &CoverageArgs,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, Error> {
+    let Some(text) = &arguments.since else {
+        return Ok(None);
+    };
     parse_time_spec(text, DayBoundary::Start, now)
         .map(Some)
         .map_err(|why| Error::new(ErrorKind::Input, format!("read `--since {text}`"), why))
@@ -110,7 +144,10 @@ fn parse_since(arguments: &CoverageArgs, now: DateTime<Utc>) -> Result<Option<Da
 
 fn build_report(survey: CoverageEvidence, scope: &GapScope) -> CoverageReport {
     let customers = survey.customers.values();
-    let mut gaps: Vec<Gap> = customers.clone().flat_map(|customer| customer.find_gaps(scope)).collect();
+    let mut gaps: Vec<Gap> = customers
+        .clone()
+        .flat_map(|customer| customer.find_gaps(scope))
+        .collect();
     gaps.sort_by(|a, b| (&a.customer, a.kind, &a.at).cmp(&(&b.customer, b.kind, &b.at)));
     CoverageReport {
         gaps,
@@ -123,17 +160,36 @@ fn build_report(survey: CoverageEvidence, scope: &GapScope) -> CoverageReport {
     }
 }
 
-fn write_report(sheet: &CoverageReport, json: bool, mut output: impl Write, mut messages: impl Write) -> std::io::Result<()> {
+fn write_report(
+    sheet: &CoverageReport,
+    json: bool,
+    mut output: impl Write,
+    mut messages: impl Write,
+) -> std::io::Result<()> {
     if json {
-        output.write_all((escape_json(&serde_json::to_string(sheet)?).into_owned() + "\n").as_bytes())?;
+        output.write_all(
+            (escape_json(&serde_json::to_string(sheet)?).into_owned() + "\n").as_bytes(),
+        )?;
         return output.flush();
     }
     for line in &sheet.left_out {
         writeln!(messages, "config-backup: left out {}", sanitize(line))?;
     }
     let mut lines = String::new();
-    for Gap { kind, customer, text, .. } in &sheet.gaps {
-        let _ = writeln!(lines, "{} `{}`: {}", kind.as_str(), sanitize(customer), sanitize(text));
+    for Gap {
+        kind,
+        customer,
+        text,
+        ..
+    } in &sheet.gaps
+    {
+        let _ = writeln!(
+            lines,
+            "{} `{}`: {}",
+            kind.as_str(),
+            sanitize(customer),
+            sanitize(text)
+        );
     }
     output.write_all(lines.as_bytes())?;
     output.flush()?;
@@ -142,14 +198,30 @@ fn write_report(sheet: &CoverageReport, json: bool, mut output: impl Write, mut 
 
 /// What was looked at, so that nobody takes an empty bucket for a clean one.
 fn summarize_report(sheet: &CoverageReport) -> String {
-    let gaps = if sheet.gaps.is_empty() { "no gaps".to_owned() } else { count_noun(sheet.gaps.len(), "gap") };
+    let gaps = if sheet.gaps.is_empty() {
+        "no gaps".to_owned()
+    } else {
+        count_noun(sheet.gaps.len(), "gap")
+    };
     let versions = match sheet.versions {
         VersionListing::Listed => "",
         VersionListing::Denied => "; state versions: not listed (s3:ListBucketVersions)",
         VersionListing::Unsupported => "; state versions: not listed (the server has none)",
     };
-    let CoverageReport { customers, changes, records, copies, .. } = sheet;
-    let (customers, changes, records) =
-        (count_noun(*customers, "customer"), count_noun(*changes, "state change"), count_noun(*records, "record"));
-    format!("{gaps} in {customers}: {changes}, {records}, {} looked at{versions}", count_noun(*copies, "config version"))
+    let CoverageReport {
+        customers,
+        changes,
+        records,
+        copies,
+        ..
+    } = sheet;
+    let (customers, changes, records) = (
+        count_noun(*customers, "customer"),
+        count_noun(*changes, "state change"),
+        count_noun(*records, "record"),
+    );
+    format!(
+        "{gaps} in {customers}: {changes}, {records}, {} looked at{versions}",
+        count_noun(*copies, "config version")
+    )
 }

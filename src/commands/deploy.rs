@@ -18,7 +18,9 @@ use crate::deployment::deployment_claim::{AnswerFile, DeploymentClaim};
 use crate::deployment::expiry::EXPIRY_RULES;
 use crate::deployment::outcome::{ConfigOutcome, DeploymentOutcome, RecordOutcome, UploadFailure};
 use crate::deployment::protocol::{self, ModuleQuery};
-use crate::deployment::record_upload::{claim_chain, complete_record, draft_record, find_git_and_tools, upload_record};
+use crate::deployment::record_upload::{
+    claim_chain, complete_record, draft_record, find_git_and_tools, upload_record,
+};
 use crate::deployment::running::{DeadlineBudget, RunningDeployment};
 use crate::deployment::spool_replay;
 use crate::deployment::subject;
@@ -57,11 +59,17 @@ pub fn run_deploy(input: impl Read, output: impl Write) -> Result<()> {
 /// The answer to a run that only refreshes the state: that of the last deployment, so that no output changes, or none.
 fn answer_without_deployment(query: &ModuleQuery) -> DeployAnswer {
     let id = query.deployment_id.clone();
-    let last =
-        deadline::run_with_timeout(ANSWER_FILE_TIMEOUT, move || DeploymentClaim::find_good_answer(&StateDirs::detect(), &id)).flatten();
+    let last = deadline::run_with_timeout(ANSWER_FILE_TIMEOUT, move || {
+        DeploymentClaim::find_good_answer(&StateDirs::detect(), &id)
+    })
+    .flatten();
     last.unwrap_or_else(|| {
-        let message = "no deployment: this run of Terraform applies nothing, so nothing is uploaded";
-        DeployAnswer { status: AnswerStatus::Ok, ..DeployAnswer::from_error(message.to_owned()) }
+        let message =
+            "no deployment: this run of Terraform applies nothing, so nothing is uploaded";
+        DeployAnswer {
+            status: AnswerStatus::Ok,
+            ..DeployAnswer::from_error(message.to_owned())
+        }
     })
 }
 
@@ -75,7 +83,11 @@ pub fn run_fallback(input: impl Read, mut output: impl Write) -> Result<()> {
         Err(error) => DeployAnswer::from_error(format!("the deployment is not logged: {error:#}")),
         Ok(query) => run_deployment(query),
     };
-    let head = if answer.status == AnswerStatus::Ok { "" } else { "WARNING: " };
+    let head = if answer.status == AnswerStatus::Ok {
+        ""
+    } else {
+        "WARNING: "
+    };
     writeln!(output, "config-backup: {head}{}", answer.message).context("write to stdout")
 }
 
@@ -101,33 +113,55 @@ fn run_deployment(query: ModuleQuery) -> DeployAnswer {
     let bucket = query.bucket.clone();
     let not_spooled = Err(Error::new(ErrorKind::Local, "there was no time for it", ""));
     let pessimist = RecordOutcome::unsent(&not_spooled, UploadFailure::pending(&not_spooled));
-    let outcome = DeploymentOutcome { record: Some(pessimist), ..DeploymentOutcome::default() };
-    let start = DeployProgress { answer_file: None, earlier_answer: None, outcome };
+    let outcome = DeploymentOutcome {
+        record: Some(pessimist),
+        ..DeploymentOutcome::default()
+    };
+    let start = DeployProgress {
+        answer_file: None,
+        earlier_answer: None,
+        outcome,
+    };
     let listen = |hurry: CancelHandle| signals::on_interrupt(move || hurry.cancel());
     let work = {
         let start = start.clone();
         move |report: &mut dyn FnMut(DeployProgress)| claim_and_deploy(query, budget, start, report)
     };
     let latest = deadline::run_with_deadline(budget.time_limit(), start, listen, work);
-    let DeployProgress { answer_file, earlier_answer, mut outcome } = latest.state;
+    let DeployProgress {
+        answer_file,
+        earlier_answer,
+        mut outcome,
+    } = latest.state;
     if let Some(answer) = earlier_answer {
         return answer;
     }
     match latest.stop_reason {
         StopReason::Finished => {}
         StopReason::TimedOut => outcome.resolve_pending(&budget.timeout_error()),
-        StopReason::Interrupted => outcome.resolve_pending(&Error::new(ErrorKind::Timeout, "interrupted before AWS had answered", "")),
+        StopReason::Interrupted => outcome.resolve_pending(&Error::new(
+            ErrorKind::Timeout,
+            "interrupted before AWS had answered",
+            "",
+        )),
         StopReason::Panicked => outcome.resolve_pending(&panics::last_panic_error()),
     }
     let answer = DeployAnswer::from_outcome(outcome, &bucket);
     if let Some(answer_file) = answer_file {
         let noted = answer.clone();
-        let _ = deadline::run_with_timeout(ANSWER_FILE_TIMEOUT, move || answer_file.write_answer(noted));
+        let _ = deadline::run_with_timeout(ANSWER_FILE_TIMEOUT, move || {
+            answer_file.write_answer(noted)
+        });
     }
     answer
 }
 
-fn claim_and_deploy(mut query: ModuleQuery, budget: DeadlineBudget, mut progress: DeployProgress, report: &mut dyn FnMut(DeployProgress)) {
+fn claim_and_deploy(
+    mut query: ModuleQuery,
+    budget: DeadlineBudget,
+    mut progress: DeployProgress,
+    report: &mut dyn FnMut(DeployProgress),
+) {
     let places = StateDirs::detect();
     if query.deployment_id.is_empty() {
         query.deployment_id = host::unique_id(host::utc_now());
@@ -143,7 +177,12 @@ fn claim_and_deploy(mut query: ModuleQuery, budget: DeadlineBudget, mut progress
     report(progress.clone());
     if progress.earlier_answer.is_none() {
         let deployment = RunningDeployment::new(query, claim, places, budget);
-        spool_and_upload(deployment, &mut |outcome| report(DeployProgress { outcome, ..progress.clone() }));
+        spool_and_upload(deployment, &mut |outcome| {
+            report(DeployProgress {
+                outcome,
+                ..progress.clone()
+            })
+        });
     }
 }
 
@@ -169,7 +208,10 @@ fn spool_and_upload(mut deployment: RunningDeployment, report: &mut dyn FnMut(De
 }
 
 /// Spools the record in the least exact form that it may have to be sent in, then the config.
-fn spool_everything(deployment: &mut RunningDeployment, report: &mut dyn FnMut(DeploymentOutcome)) -> SpooledDeployment {
+fn spool_everything(
+    deployment: &mut RunningDeployment,
+    report: &mut dyn FnMut(DeploymentOutcome),
+) -> SpooledDeployment {
     let config = file::read_config_file(Path::new(&deployment.query.config_file_path));
     let subject = subject::resolve_subject(&deployment.query, config.as_ref().ok());
     let target = deployment.query.bucket_target(&subject.profile);
@@ -189,35 +231,82 @@ fn spool_everything(deployment: &mut RunningDeployment, report: &mut dyn FnMut(D
         &line,
     );
     let mut spooled_record = deployment.enqueue(record_item.clone(), line);
-    deployment.outcome.record = Some(RecordOutcome::unsent(&spooled_record, UploadFailure::pending(&spooled_record)));
+    deployment.outcome.record = Some(RecordOutcome::unsent(
+        &spooled_record,
+        UploadFailure::pending(&spooled_record),
+    ));
     deployment.checkpoint(report);
 
-    let to_send = config.as_ref().ok().filter(|config| !deployment.was_stored_at_plan(config));
+    let to_send = config
+        .as_ref()
+        .ok()
+        .filter(|config| !deployment.was_stored_at_plan(config));
     let pending_config = to_send.map(|config| {
-        let when = if deployment.was_just_missing_at_plan(config) { UploadMode::DeployFreshPlan } else { UploadMode::Deploy };
+        let when = if deployment.was_just_missing_at_plan(config) {
+            UploadMode::DeployFreshPlan
+        } else {
+            UploadMode::Deploy
+        };
         let (item, spooled) = deployment.enqueue_config(config, &subject, &target);
-        PendingConfig { item, spooled, mode: when }
+        PendingConfig {
+            item,
+            spooled,
+            mode: when,
+        }
     });
     if let Some(pending) = &pending_config {
         let outcome = pending.outcome();
         (record.backup, record.backup_key) = (outcome.backup, outcome.key.clone());
         deployment.outcome.config = Some(outcome);
         // The draft is spooled as well, and only less exact.
-        let _ = spooled_record.as_mut().map(|kept| kept.replace_body(record.to_line()));
+        let _ = spooled_record
+            .as_mut()
+            .map(|kept| kept.replace_body(record.to_line()));
     }
     deployment.outcome.is_spooled = true;
     deployment.checkpoint(report);
-    SpooledDeployment { config, subject, target, record, record_item, spooled_record, pending_config }
+    SpooledDeployment {
+        config,
+        subject,
+        target,
+        record,
+        record_item,
+        spooled_record,
+        pending_config,
+    }
 }
 
-async fn upload_everything(deployment: &mut RunningDeployment, prepared: SpooledDeployment, report: &mut dyn FnMut(DeploymentOutcome)) {
-    let SpooledDeployment { config, subject, target, mut record, record_item, spooled_record, pending_config } = prepared;
+async fn upload_everything(
+    deployment: &mut RunningDeployment,
+    prepared: SpooledDeployment,
+    report: &mut dyn FnMut(DeploymentOutcome),
+) {
+    let SpooledDeployment {
+        config,
+        subject,
+        target,
+        mut record,
+        record_item,
+        spooled_record,
+        pending_config,
+    } = prepared;
     let bytes = config.as_ref().map_or(0, |config| config.bytes.len());
     let store = deployment.open_store(&target, bytes).await;
     let store = store.as_ref();
     let (identity, mut upload, git_and_tools, chain) = futures_util::join!(
-        async { deployment.within_deadline(store.map_err(Clone::clone)?.get_caller_identity()).await },
-        start_config_upload(deployment, store, &target, &config, &subject, pending_config),
+        async {
+            deployment
+                .within_deadline(store.map_err(Clone::clone)?.get_caller_identity())
+                .await
+        },
+        start_config_upload(
+            deployment,
+            store,
+            &target,
+            &config,
+            &subject,
+            pending_config
+        ),
         find_git_and_tools(deployment),
         claim_chain(deployment, store, &record_item, spooled_record.is_ok()),
     );
@@ -233,7 +322,14 @@ async fn upload_everything(deployment: &mut RunningDeployment, prepared: Spooled
     complete_record(&mut record, &upload.outcome, identity.as_ref().ok());
     // The record names the copy, which exists: neither `config.yaml` nor the record has to wait for the other.
     let ((record_outcome, note), config_outcome) = futures_util::join!(
-        upload_record(deployment, chain, &record_item, &record, identity, spooled_record),
+        upload_record(
+            deployment,
+            chain,
+            &record_item,
+            &record,
+            identity,
+            spooled_record
+        ),
         finish_config_upload(deployment, store, &config, upload),
     );
     deployment.outcome.config = Some(config_outcome);
@@ -254,13 +350,19 @@ async fn replay_earlier_deployments(
 ) {
     // The worst case is reported first, for whatever cuts this short.
     let notes = deployment.outcome.notes.clone();
-    if let Some(note) = spool_replay::queued_uploads_note(deployment.state_dirs(), deployment.deployment_id()) {
+    if let Some(note) =
+        spool_replay::queued_uploads_note(deployment.state_dirs(), deployment.deployment_id())
+    {
         deployment.outcome.notes.push(note);
         deployment.checkpoint(report);
     }
     let limit = deployment.network_time_left();
-    let replay =
-        Box::pin(spool_replay::replay_spooled_items(deployment.state_dirs(), Some((store, target)), limit, deployment.deployment_id()));
+    let replay = Box::pin(spool_replay::replay_spooled_items(
+        deployment.state_dirs(),
+        Some((store, target)),
+        limit,
+        deployment.deployment_id(),
+    ));
     if let Ok(replay) = deployment.within_deadline(async { Ok(replay.await) }).await {
         deployment.outcome.notes = notes;
         deployment.outcome.notes.extend(replay.remaining_note());
@@ -268,9 +370,18 @@ async fn replay_earlier_deployments(
 }
 
 /// What the operator should know although it stops nothing.
-fn collect_notes(query: &ModuleQuery, config: &Result<ConfigFile, Error>, subject: &DeploymentSubject) -> Vec<String> {
+fn collect_notes(
+    query: &ModuleQuery,
+    config: &Result<ConfigFile, Error>,
+    subject: &DeploymentSubject,
+) -> Vec<String> {
     let mut notes = query.problems.clone();
-    notes.extend(subject.problems.iter().map(|problem| format!("config.yaml: {problem}")));
+    notes.extend(
+        subject
+            .problems
+            .iter()
+            .map(|problem| format!("config.yaml: {problem}")),
+    );
     if let Ok(config) = config
         && !query.config_hash.is_empty()
         && query.config_hash != config.digests.md5

@@ -76,7 +76,11 @@ struct DiffSide {
 }
 
 /// Prints what differs. Exit: see README.md, "Exit codes"; 1 with `--exit-code` where anything does.
-pub fn run_diff(arguments: &DiffArgs, output: impl Write + IsTerminal, mut messages: impl Write) -> Result<ExitCode> {
+pub fn run_diff(
+    arguments: &DiffArgs,
+    output: impl Write + IsTerminal,
+    mut messages: impl Write,
+) -> Result<ExitCode> {
     let target = arguments.source.resolve_target()?;
     let (sides, left_out) = block_on(async {
         let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);
@@ -89,12 +93,26 @@ pub fn run_diff(arguments: &DiffArgs, output: impl Write + IsTerminal, mut messa
         writeln!(messages, "config-backup: left out {}", sanitize(&line))?;
     }
     if arguments.show_secrets {
-        writeln!(messages, "config-backup: WARNING: secrets are shown in clear")?;
+        writeln!(
+            messages,
+            "config-backup: WARNING: secrets are shown in clear"
+        )?;
     }
-    let masks = if arguments.show_secrets { RedactionMode::ShowSecrets } else { RedactionMode::Redact(host::random_key()) };
-    let lines = if arguments.text { diff_text(&sides, masks)? } else { diff_documents(&sides, masks)? };
+    let masks = if arguments.show_secrets {
+        RedactionMode::ShowSecrets
+    } else {
+        RedactionMode::Redact(host::random_key())
+    };
+    let lines = if arguments.text {
+        diff_text(&sides, masks)?
+    } else {
+        diff_documents(&sides, masks)?
+    };
     if lines.is_empty() && sides[0].bytes != sides[1].bytes {
-        writeln!(messages, "config-backup: they differ in comments or order only")?;
+        writeln!(
+            messages,
+            "config-backup: they differ in comments or order only"
+        )?;
     }
     let coloured = output.is_terminal() && host::env_var("NO_COLOR").is_none();
     let written = write_diff(&sides, &lines, coloured, &mut BufWriter::new(output));
@@ -102,27 +120,48 @@ pub fn run_diff(arguments: &DiffArgs, output: impl Write + IsTerminal, mut messa
     Ok(ExitCode(u8::from(arguments.exit_code && !lines.is_empty())))
 }
 
-async fn load_side(store: &ObjectStore, past: &ConfigHistory, word: &str, arguments: &DiffArgs) -> Result<DiffSide, Error> {
+async fn load_side(
+    store: &ObjectStore,
+    past: &ConfigHistory,
+    word: &str,
+    arguments: &DiffArgs,
+) -> Result<DiffSide, Error> {
     if word == LOCAL_KEYWORD {
         let path = find_local_config(arguments)?;
-        return Ok(DiffSide { name: path.display().to_string(), bytes: file::read_config_file(&path)?.bytes });
+        return Ok(DiffSide {
+            name: path.display().to_string(),
+            bytes: file::read_config_file(&path)?.bytes,
+        });
     }
-    let chosen = past.parse_selector(word, host::utc_now()).and_then(|wanted| past.find_version(&wanted));
-    let place = chosen.map_err(|why| Error::new(ErrorKind::Input, format!("choose a version: {why}"), ""))?;
+    let chosen = past
+        .parse_selector(word, host::utc_now())
+        .and_then(|wanted| past.find_version(&wanted));
+    let place = chosen
+        .map_err(|why| Error::new(ErrorKind::Input, format!("choose a version: {why}"), ""))?;
     let bytes = load::get_verified_version(store, past, place).await?.bytes;
-    Ok(DiffSide { name: store.object_uri(&past.versions()[place].versioned_key()), bytes })
+    Ok(DiffSide {
+        name: store.object_uri(&past.versions()[place].versioned_key()),
+        bytes,
+    })
 }
 
 /// The customer's config on this machine: in this folder, or above it, as seen from a unit's folder.
 fn find_local_config(arguments: &DiffArgs) -> Result<PathBuf, Error> {
-    let here = ["config.yaml", "../config.yaml"].into_iter().map(Path::new).find(|path| path.is_file()).map(Path::to_owned);
+    let here = ["config.yaml", "../config.yaml"]
+        .into_iter()
+        .map(Path::new)
+        .find(|path| path.is_file())
+        .map(Path::to_owned);
     arguments.source.config_file.clone().or(here).ok_or_else(|| {
         let text = "find the config on this machine: there is no config.yaml here, nor in the folder above";
         Error::new(ErrorKind::Input, text, "name it with `--config-file`, or name two versions")
     })
 }
 
-fn diff_documents(sides: &[DiffSide; 2], masks: RedactionMode) -> Result<Vec<(ChangeKind, String)>, Error> {
+fn diff_documents(
+    sides: &[DiffSide; 2],
+    masks: RedactionMode,
+) -> Result<Vec<(ChangeKind, String)>, Error> {
     let [before, after] = sides;
     if before.bytes == after.bytes {
         return Ok(Vec::new());
@@ -133,37 +172,68 @@ fn diff_documents(sides: &[DiffSide; 2], masks: RedactionMode) -> Result<Vec<(Ch
 fn parse_document(side: &DiffSide) -> Result<YamlNode, Error> {
     document::parse_document(&side.bytes).map_err(|why| {
         let text = format!("compare `{}`: {why}", sanitize(&side.name));
-        Error::new(ErrorKind::Input, text, "`config-backup restore` gives it back as it is")
+        Error::new(
+            ErrorKind::Input,
+            text,
+            "`config-backup restore` gives it back as it is",
+        )
     })
 }
 
 /// The lines as they are; without their secrets only where the parser can tell what is one.
-fn diff_text(sides: &[DiffSide; 2], masks: RedactionMode) -> Result<Vec<(ChangeKind, String)>, Error> {
+fn diff_text(
+    sides: &[DiffSide; 2],
+    masks: RedactionMode,
+) -> Result<Vec<(ChangeKind, String)>, Error> {
     let [before, after] = sides;
     if before.bytes == after.bytes {
         return Ok(Vec::new());
     }
-    let texts = sides.each_ref().map(|side| String::from_utf8_lossy(&side.bytes));
+    let texts = sides
+        .each_ref()
+        .map(|side| String::from_utf8_lossy(&side.bytes));
     let shown = match masks {
-        RedactionMode::ShowSecrets => texts
-            .each_ref()
-            .map(|text| split_lines(text).into_iter().map(|line| sanitize(line.trim_end_matches('\n')).into_owned()).collect()),
+        RedactionMode::ShowSecrets => texts.each_ref().map(|text| {
+            split_lines(text)
+                .into_iter()
+                .map(|line| sanitize(line.trim_end_matches('\n')).into_owned())
+                .collect()
+        }),
         RedactionMode::Redact(_) => {
-            let refused = |fault: Error| Error { hint: "`--show-secrets` shows its lines as they are".to_owned(), ..fault };
+            let refused = |fault: Error| Error {
+                hint: "`--show-secrets` shows its lines as they are".to_owned(),
+                ..fault
+            };
             let known = SecretWords::from_documents_with_short_words([
                 &parse_document(before).map_err(refused)?,
                 &parse_document(after).map_err(refused)?,
             ]);
-            texts.each_ref().map(|text| lines::lines(text, &known, &masks))
+            texts
+                .each_ref()
+                .map(|text| lines::lines(text, &known, &masks))
         }
     };
     let [before, after] = &texts;
     let [shown_before, shown_after] = shown;
-    let before = DiffText { raw_lines: split_lines(before), shown_lines: shown_before };
-    Ok(unified_diff(&before, &DiffText { raw_lines: split_lines(after), shown_lines: shown_after }))
+    let before = DiffText {
+        raw_lines: split_lines(before),
+        shown_lines: shown_before,
+    };
+    Ok(unified_diff(
+        &before,
+        &DiffText {
+            raw_lines: split_lines(after),
+            shown_lines: shown_after,
+        },
+    ))
 }
 
-fn write_diff(sides: &[DiffSide; 2], lines: &[(ChangeKind, String)], coloured: bool, output: &mut dyn Write) -> io::Result<()> {
+fn write_diff(
+    sides: &[DiffSide; 2],
+    lines: &[(ChangeKind, String)],
+    coloured: bool,
+    output: &mut dyn Write,
+) -> io::Result<()> {
     let [before, after] = sides.each_ref().map(|side| sanitize(&side.name));
     if !lines.is_empty() {
         writeln!(output, "--- {before}\n+++ {after}")?;

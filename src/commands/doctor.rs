@@ -11,7 +11,9 @@ use clap::Args;
 
 use crate::commands::bucket_args::BucketArgs;
 use crate::doctor::bucket_checks;
-use crate::doctor::check::{CheckResult, DoctorReport, first_failure_exit_code, order_and_complete};
+use crate::doctor::check::{
+    CheckResult, DoctorReport, first_failure_exit_code, order_and_complete,
+};
 use crate::doctor::folder_checks::CustomerFolder;
 use crate::doctor::machine_checks;
 use crate::error::{Error, ErrorKind};
@@ -47,23 +49,36 @@ pub fn run_doctor(arguments: &DoctorArgs, mut output: impl Write + IsTerminal) -
     let named = arguments.customer_folder.clone();
     // The folder may lie on a file system that does not answer.
     let folder = run_with_timeout(limit, move || CustomerFolder::read(named.as_deref()));
-    let folder = folder.ok_or_else(|| Error::new(ErrorKind::Input, "read the customer folder: no answer in time", "name another one"))?;
+    let folder = folder.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Input,
+            "read the customer folder: no answer in time",
+            "name another one",
+        )
+    })?;
     let mut target = arguments.source.resolve_target()?;
     if arguments.source.profile.is_none() && arguments.source.config_file.is_none() {
         target.profile = folder.profile();
     }
     let customer = folder.customer_name();
 
-    let (told, all) =
-        collect_until(limit.saturating_sub(started.elapsed()), list_check_tasks(target.clone(), customer.clone(), folder, limit));
-    let why =
-        if all { "the look at it ended in an unexpected way".to_owned() } else { format!("not found out within {} s", limit.as_secs()) };
+    let (told, all) = collect_until(
+        limit.saturating_sub(started.elapsed()),
+        list_check_tasks(target.clone(), customer.clone(), folder, limit),
+    );
+    let why = if all {
+        "the look at it ended in an unexpected way".to_owned()
+    } else {
+        format!("not found out within {} s", limit.as_secs())
+    };
     let checks = order_and_complete(told, &why);
     // Whoever relies on the exit code must not take for good what nobody has seen.
     let exit = if all {
         first_failure_exit_code(&checks)
     } else {
-        Some(first_failure_exit_code(&checks)).filter(|code| *code != 0).unwrap_or(TIMED_OUT_EXIT_CODE)
+        Some(first_failure_exit_code(&checks))
+            .filter(|code| *code != 0)
+            .unwrap_or(TIMED_OUT_EXIT_CODE)
     };
     let findings = DoctorReport {
         version: env!("CARGO_PKG_VERSION"),
@@ -74,8 +89,14 @@ pub fn run_doctor(arguments: &DoctorArgs, mut output: impl Write + IsTerminal) -
         checks,
     };
     let color = output.is_terminal() && host::env_var("NO_COLOR").is_none();
-    let text = if arguments.json { findings.to_json()? } else { findings.render_table(color) };
-    output.write_all(text.as_bytes()).context("write to stdout")?;
+    let text = if arguments.json {
+        findings.to_json()?
+    } else {
+        findings.render_table(color)
+    };
+    output
+        .write_all(text.as_bytes())
+        .context("write to stdout")?;
     Ok(ExitCode(findings.exit))
 }
 
@@ -86,10 +107,24 @@ fn list_check_tasks(
     folder: CustomerFolder,
     limit: Duration,
 ) -> Vec<ReportingTask<CheckResult>> {
-    let one = |look: fn() -> CheckResult| -> ReportingTask<CheckResult> { Box::new(move |sender| drop(sender.send(look()))) };
+    let one = |look: fn() -> CheckResult| -> ReportingTask<CheckResult> {
+        Box::new(move |sender| drop(sender.send(look())))
+    };
     vec![
-        Box::new(move |sender| drop(block_on(bucket_checks::run_bucket_checks(&target, customer.as_deref(), limit, sender)))),
-        Box::new(move |sender| folder.run_checks(limit).into_iter().for_each(|finding| drop(sender.send(finding)))),
+        Box::new(move |sender| {
+            drop(block_on(bucket_checks::run_bucket_checks(
+                &target,
+                customer.as_deref(),
+                limit,
+                sender,
+            )))
+        }),
+        Box::new(move |sender| {
+            folder
+                .run_checks(limit)
+                .into_iter()
+                .for_each(|finding| drop(sender.send(finding)))
+        }),
         one(machine_checks::check_helper),
         one(machine_checks::check_terraform),
         one(machine_checks::check_terragrunt),

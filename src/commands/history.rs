@@ -41,12 +41,23 @@ pub struct HistoryArgs {
 
 /// The formats of a list that is no report.
 fn forms() -> impl TypedValueParser<Value = OutputFormat> {
-    PossibleValuesParser::new(["table", "json", "csv"]).try_map(|name| OutputFormat::from_str(&name, false))
+    PossibleValuesParser::new(["table", "json", "csv"])
+        .try_map(|name| OutputFormat::from_str(&name, false))
 }
 
 /// The columns; new ones are added at the end.
-pub const HISTORY_COLUMNS: [&str; 10] =
-    ["timestamp", "user", "deployments", "size", "config_hash", "change", "arn", "deployment_id", "key", "version_id"];
+pub const HISTORY_COLUMNS: [&str; 10] = [
+    "timestamp",
+    "user",
+    "deployments",
+    "size",
+    "config_hash",
+    "change",
+    "arn",
+    "deployment_id",
+    "key",
+    "version_id",
+];
 /// How many of them a table has.
 const TABLE_COLUMN_COUNT: usize = 6;
 /// How much of an MD5 a table shows: enough to name a version.
@@ -66,10 +77,18 @@ struct HistoryRow<'a> {
 }
 
 /// Prints the versions, newest first. Exit: see README.md, "Exit codes".
-pub fn run_history(arguments: &HistoryArgs, output: impl Write + IsTerminal, mut messages: impl Write) -> Result<ExitCode> {
+pub fn run_history(
+    arguments: &HistoryArgs,
+    output: impl Write + IsTerminal,
+    mut messages: impl Write,
+) -> Result<ExitCode> {
     let target = arguments.source.resolve_target()?;
     let terminal = output.is_terminal();
-    let format = arguments.format.unwrap_or(if terminal { OutputFormat::Table } else { OutputFormat::Csv });
+    let format = arguments.format.unwrap_or(if terminal {
+        OutputFormat::Table
+    } else {
+        OutputFormat::Csv
+    });
     let mut written = Ok(());
     let left_out = block_on(async {
         let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);
@@ -85,7 +104,11 @@ pub fn run_history(arguments: &HistoryArgs, output: impl Write + IsTerminal, mut
     Ok(ExitCode(0))
 }
 
-async fn build_rows<'a>(store: &ObjectStore, past: &'a ConfigHistory, limit: Option<usize>) -> Result<Vec<HistoryRow<'a>>, Error> {
+async fn build_rows<'a>(
+    store: &ObjectStore,
+    past: &'a ConfigHistory,
+    limit: Option<usize>,
+) -> Result<Vec<HistoryRow<'a>>, Error> {
     let versions = past.versions();
     let shown = limit.unwrap_or(versions.len()).min(versions.len());
     // In order, and no more of them in memory than are compared or on their way.
@@ -107,11 +130,23 @@ async fn build_rows<'a>(store: &ObjectStore, past: &'a ConfigHistory, limit: Opt
     Ok(rows)
 }
 
-async fn get_comparable_bytes(store: &ObjectStore, version: &ConfigVersion) -> Result<Option<Vec<u8>>, Error> {
-    if version.size > MAX_COMPARED_BYTES { Ok(None) } else { load::get_version_bytes(store, version).await.map(Some) }
+async fn get_comparable_bytes(
+    store: &ObjectStore,
+    version: &ConfigVersion,
+) -> Result<Option<Vec<u8>>, Error> {
+    if version.size > MAX_COMPARED_BYTES {
+        Ok(None)
+    } else {
+        load::get_version_bytes(store, version).await.map(Some)
+    }
 }
 
-async fn build_row<'a>(store: &ObjectStore, past: &'a ConfigHistory, place: usize, change: String) -> Result<HistoryRow<'a>, Error> {
+async fn build_row<'a>(
+    store: &ObjectStore,
+    past: &'a ConfigHistory,
+    place: usize,
+    change: String,
+) -> Result<HistoryRow<'a>, Error> {
     let version = &past.versions()[place];
     let first = past.deployments_of(place).next();
     // A deployment may have ended before it was logged, and its record may still be on its way.
@@ -119,12 +154,26 @@ async fn build_row<'a>(store: &ObjectStore, past: &'a ConfigHistory, place: usiz
         Some(first) => first.deployment_id.clone(),
         None => load::get_uploader_id(store, version).await?,
     };
-    let user = first.or_else(|| past.find_deployment(&deployment_id)).map(|it| it.user.clone()).unwrap_or_default();
+    let user = first
+        .or_else(|| past.find_deployment(&deployment_id))
+        .map(|it| it.user.clone())
+        .unwrap_or_default();
     let deployments = past.deployments_of(place).count() as u64;
-    Ok(HistoryRow { version, user, deployment_id, deployment_count: deployments, change })
+    Ok(HistoryRow {
+        version,
+        user,
+        deployment_id,
+        deployment_count: deployments,
+        change,
+    })
 }
 
-fn write_rows(rows: &[HistoryRow<'_>], format: OutputFormat, terminal: bool, output: &mut dyn Write) -> std::io::Result<()> {
+fn write_rows(
+    rows: &[HistoryRow<'_>],
+    format: OutputFormat,
+    terminal: bool,
+    output: &mut dyn Write,
+) -> std::io::Result<()> {
     let (columns, digits) = if format == OutputFormat::Table {
         (&HISTORY_COLUMNS[..TABLE_COLUMN_COUNT], TABLE_MD5_DIGITS)
     } else {
@@ -149,9 +198,17 @@ fn write_rows(rows: &[HistoryRow<'_>], format: OutputFormat, terminal: bool, out
     };
     let style = TableStyle {
         is_raw: false,
-        max_width: Some(()).filter(|()| terminal).and_then(|()| host::terminal_width()),
+        max_width: Some(())
+            .filter(|()| terminal)
+            .and_then(|()| host::terminal_width()),
         is_bold: terminal && host::env_var("NO_COLOR").is_none(),
     };
-    table_formats::write_cells(format, columns, || Box::new(rows.iter().map(cells)), style, output)?;
+    table_formats::write_cells(
+        format,
+        columns,
+        || Box::new(rows.iter().map(cells)),
+        style,
+        output,
+    )?;
     output.flush()
 }

@@ -111,20 +111,41 @@ enum PolicyFormat {
 }
 
 /// Prints the policy. Exit: see README.md, "Exit codes".
-pub fn run_iam(arguments: &IamArgs, mut output: impl Write, mut messages: impl Write) -> Result<ExitCode> {
+pub fn run_iam(
+    arguments: &IamArgs,
+    mut output: impl Write,
+    mut messages: impl Write,
+) -> Result<ExitCode> {
     let (name, common, policy) = match &arguments.policy {
-        IamPolicyCommand::Writer { identity, lock_files } => {
-            ("writer", &identity.common, policies::writer_policy(&identity.scope()?, *lock_files))
-        }
-        IamPolicyCommand::Reader { identity, records_only, versions } => {
+        IamPolicyCommand::Writer {
+            identity,
+            lock_files,
+        } => (
+            "writer",
+            &identity.common,
+            policies::writer_policy(&identity.scope()?, *lock_files),
+        ),
+        IamPolicyCommand::Reader {
+            identity,
+            records_only,
+            versions,
+        } => {
             let (name, configs) = match (records_only, versions) {
                 (true, _) => ("records-reader", ConfigAccess::Denied),
                 (_, true) => ("reader", ConfigAccess::WithVersions),
                 _ => ("reader", ConfigAccess::Allowed),
             };
-            (name, &identity.common, policies::reader_policy(&identity.scope()?, configs))
+            (
+                name,
+                &identity.common,
+                policies::reader_policy(&identity.scope()?, configs),
+            )
         }
-        IamPolicyCommand::Compactor { identity } => ("compactor", &identity.common, policies::compactor_policy(&identity.scope()?)),
+        IamPolicyCommand::Compactor { identity } => (
+            "compactor",
+            &identity.common,
+            policies::compactor_policy(&identity.scope()?),
+        ),
         IamPolicyCommand::Bucket { common, principal } => {
             let scope = common.scope()?;
             for arn in principal {
@@ -138,8 +159,11 @@ pub fn run_iam(arguments: &IamArgs, mut output: impl Write, mut messages: impl W
         PolicyFormat::Json => format!("{json}\n"),
         PolicyFormat::Terraform => resource(name, common, &policy),
     };
-    let (largest, kind) =
-        if name == "bucket" { (MAX_BUCKET_POLICY_CHARS, "policy of a bucket") } else { (MAX_MANAGED_POLICY_CHARS, "managed policy") };
+    let (largest, kind) = if name == "bucket" {
+        (MAX_BUCKET_POLICY_CHARS, "policy of a bucket")
+    } else {
+        (MAX_MANAGED_POLICY_CHARS, "managed policy")
+    };
     let size = json.chars().filter(|c| !c.is_whitespace()).count();
     if size > largest {
         writeln!(
@@ -147,7 +171,12 @@ pub fn run_iam(arguments: &IamArgs, mut output: impl Write, mut messages: impl W
             "config-backup: this has {size} characters, and AWS takes {largest} as a {kind}; make several, of fewer customers"
         )?;
     }
-    ignore_broken_pipe(output.write_all(text.as_bytes()).and_then(|()| output.flush())).context("write the policy to stdout")?;
+    ignore_broken_pipe(
+        output
+            .write_all(text.as_bytes())
+            .and_then(|()| output.flush()),
+    )
+    .context("write the policy to stdout")?;
     Ok(ExitCode(0))
 }
 
@@ -155,9 +184,18 @@ impl IdentityArgs {
     fn scope(&self) -> Result<PolicyScope<'_>, Error> {
         let mut scope = self.common.scope()?;
         // A variable that is set to nothing says nothing.
-        if let Some(account) = self.account.as_deref().filter(|account| !account.is_empty()) {
+        if let Some(account) = self
+            .account
+            .as_deref()
+            .filter(|account| !account.is_empty())
+        {
             if !validation::is_account_id(account) {
-                return Err(invalid_option("account", account, "it is no account", "give its 12 digits"));
+                return Err(invalid_option(
+                    "account",
+                    account,
+                    "it is no account",
+                    "give its 12 digits",
+                ));
             }
             scope.account = Some(account);
         }
@@ -165,7 +203,14 @@ impl IdentityArgs {
             let partition = self.common.partition;
             let way_out = format!("give `arn:{partition}:kms:<region>:<account>:key/<id>`");
             let region = validation::kms_key_region(arn, &partition.to_string());
-            let region = region.ok_or_else(|| invalid_option("kms-key", arn, "it is no key's ARN in this partition", &way_out))?;
+            let region = region.ok_or_else(|| {
+                invalid_option(
+                    "kms-key",
+                    arn,
+                    "it is no key's ARN in this partition",
+                    &way_out,
+                )
+            })?;
             scope.kms_key = Some((arn, region));
         }
         Ok(scope)
@@ -175,10 +220,26 @@ impl IdentityArgs {
 impl PolicyArgs {
     fn scope(&self) -> Result<PolicyScope<'_>, Error> {
         if let Some(why) = validation::bucket_name_error(&self.bucket) {
-            return Err(invalid_option("bucket", &self.bucket, &format!("no bucket can be called so: {why}"), "check the name"));
+            return Err(invalid_option(
+                "bucket",
+                &self.bucket,
+                &format!("no bucket can be called so: {why}"),
+                "check the name",
+            ));
         }
-        let Self { partition, bucket, customer, .. } = self;
-        Ok(PolicyScope { partition: *partition, bucket, customers: customer, account: None, kms_key: None })
+        let Self {
+            partition,
+            bucket,
+            customer,
+            ..
+        } = self;
+        Ok(PolicyScope {
+            partition: *partition,
+            bucket,
+            customers: customer,
+            account: None,
+            kms_key: None,
+        })
     }
 
     fn check_principal(&self, arn: &str) -> Result<(), Error> {
@@ -186,32 +247,59 @@ impl PolicyArgs {
         if validation::is_principal_arn(arn, &partition.to_string()) {
             return Ok(());
         }
-        let way_out = format!("give `arn:{partition}:iam::<account>:role/<name>`, or `user/<name>` or `root` behind the account");
-        Err(invalid_option("principal", arn, "it is no user's, role's or account's ARN in this partition", &way_out))
+        let way_out = format!(
+            "give `arn:{partition}:iam::<account>:role/<name>`, or `user/<name>` or `root` behind the account"
+        );
+        Err(invalid_option(
+            "principal",
+            arn,
+            "it is no user's, role's or account's ARN in this partition",
+            &way_out,
+        ))
     }
 }
 
 fn invalid_option(option: &str, value: &str, why: &str, way_out: &str) -> Error {
-    Error::new(ErrorKind::Input, format!("read `--{option} {}`: {why}", sanitize(value)), way_out)
+    Error::new(
+        ErrorKind::Input,
+        format!("read `--{option} {}`: {why}", sanitize(value)),
+        way_out,
+    )
 }
 
 /// A resource of Terraform that can be pasted as it is.
 fn resource(name: &str, common: &PolicyArgs, policy: &PolicyNode) -> String {
     let mut text = String::new();
     let (kind, first) = if name == "bucket" {
-        ("aws_s3_bucket_policy", format!("bucket = \"{}\"", common.bucket))
+        (
+            "aws_s3_bucket_policy",
+            format!("bucket = \"{}\"", common.bucket),
+        )
     } else {
-        ("aws_iam_policy", format!("name = \"config-backup-{name}{}\"", of_customer(common)))
+        (
+            "aws_iam_policy",
+            format!("name = \"config-backup-{name}{}\"", of_customer(common)),
+        )
     };
     let label = format!("config-backup-{name}{}", of_customer(common)).replace(['-', '.'], "_");
-    let _ = writeln!(text, "resource \"{kind}\" \"{label}\" {{\n  {first}\n\n  policy = jsonencode({})\n}}", policy.hcl(2));
+    let _ = writeln!(
+        text,
+        "resource \"{kind}\" \"{label}\" {{\n  {first}\n\n  policy = jsonencode({})\n}}",
+        policy.hcl(2)
+    );
     text
 }
 
 /// What tells the policy of one customer from that of another, in characters that a name may have.
 fn of_customer(common: &PolicyArgs) -> String {
-    let [customer] = &common.customer[..] else { return String::new() };
+    let [customer] = &common.customer[..] else {
+        return String::new();
+    };
     let is_harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let name: String = customer.chars().map(|c| if is_harmless(c) { c } else { '-' }).take(LONGEST_NAME).collect();
+    let name: String = customer
+        .chars()
+        .map(|c| if is_harmless(c) { c } else { '-' })
+        .take(LONGEST_NAME)
+        .collect();
     format!("-{name}")
 }

@@ -15,12 +15,22 @@ use crate::system::runtime::block_on;
 pub fn run_replay(mut output: impl Write, mut messages: impl Write) -> Result<ExitCode> {
     let places = StateDirs::detect();
     quarantine::restore_readable_items(&places);
-    let late = block_on(spool_replay::replay_spooled_items(&places, None, Duration::from_mins(5), ""))?;
+    let late = block_on(spool_replay::replay_spooled_items(
+        &places,
+        None,
+        Duration::from_mins(5),
+        "",
+    ))?;
     for problem in &late.problems {
         writeln!(messages, "config-backup: {problem}").context("write to stderr")?;
     }
-    let aside = if late.quarantined == 0 { String::new() } else { format!(", {} moved into the quarantine", late.quarantined) };
-    writeln!(output, "{} sent, {} left{aside}", late.sent, late.remaining).context("write to stdout")?;
+    let aside = if late.quarantined == 0 {
+        String::new()
+    } else {
+        format!(", {} moved into the quarantine", late.quarantined)
+    };
+    writeln!(output, "{} sent, {} left{aside}", late.sent, late.remaining)
+        .context("write to stdout")?;
     Ok(match (late.problems.is_empty(), late.first_error) {
         (true, _) => ExitCode(0),
         (false, Some(fault)) => ExitCode(fault.exit_code()),

@@ -79,7 +79,13 @@ pub struct ReportArgs {
     #[arg(long, conflicts_with_all = ["all", "sort", "limit"], help_heading = "Output")]
     pub summary: bool,
     /// Sort by these columns; a leading `-` puts the greatest first (--sort=-timestamp)
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', allow_hyphen_values = true, help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        help_heading = "Output"
+    )]
     pub sort: Vec<SortKey>,
     /// Only the first N rows
     #[arg(long, value_name = "N", help_heading = "Output")]
@@ -125,23 +131,36 @@ impl ReportArgs {
     /// The file to write to; `None` for stdout.
     #[must_use]
     pub fn output_file(&self) -> Option<&Path> {
-        self.output.as_deref().filter(|path| *path != Path::new("-"))
+        self.output
+            .as_deref()
+            .filter(|path| *path != Path::new("-"))
     }
 
     /// How to write it.
     #[must_use]
     pub fn output_format(&self) -> OutputFormat {
-        let by_name = || self.output_file().and_then(|path| OutputFormat::from_file_name(&path.to_string_lossy()));
+        let by_name = || {
+            self.output_file()
+                .and_then(|path| OutputFormat::from_file_name(&path.to_string_lossy()))
+        };
         self.format.or_else(by_name).unwrap_or(OutputFormat::Csv)
     }
 }
 
 /// Attempts are counted by whoever sends the requests.
-const REPORT_TIMEOUTS: RequestTimeouts =
-    RequestTimeouts { operation: Duration::from_secs(30), attempt: Duration::from_secs(20), max_attempts: 1 };
+const REPORT_TIMEOUTS: RequestTimeouts = RequestTimeouts {
+    operation: Duration::from_secs(30),
+    attempt: Duration::from_secs(20),
+    max_attempts: 1,
+};
 
 /// Prints the report; `watched` says whether `messages` go to a terminal. Exit: see README.md, "Exit codes".
-pub fn run_report(arguments: &ReportArgs, output: impl Write + IsTerminal, mut messages: impl Write, watched: bool) -> Result<ExitCode> {
+pub fn run_report(
+    arguments: &ReportArgs,
+    output: impl Write + IsTerminal,
+    mut messages: impl Write,
+    watched: bool,
+) -> Result<ExitCode> {
     let now = host::utc_now();
     let target = arguments.source.resolve_target()?;
     let choice = parse_filter(arguments, now)?;
@@ -149,7 +168,14 @@ pub fn run_report(arguments: &ReportArgs, output: impl Write + IsTerminal, mut m
     if let Some(path) = arguments.output_file() {
         check_output_path(path).map_err(|error| write_error(path, &error))?;
     }
-    let mut report = block_on(collect_report(arguments, &target, &choice, format, now, watched.then_some(&mut messages)))??;
+    let mut report = block_on(collect_report(
+        arguments,
+        &target,
+        &choice,
+        format,
+        now,
+        watched.then_some(&mut messages),
+    ))??;
     if let Some(rows) = &mut report.rows {
         rows.sort_and_limit(&arguments.sort, arguments.limit);
     }
@@ -160,16 +186,34 @@ pub fn run_report(arguments: &ReportArgs, output: impl Write + IsTerminal, mut m
         is_raw: arguments.raw_cells,
         is_file: arguments.output_file().is_some(),
     };
-    let sheet = ReportWriter { options, report: &report, bucket: &target.bucket, created_at: now, is_terminal: terminal };
+    let sheet = ReportWriter {
+        options,
+        report: &report,
+        bucket: &target.bucket,
+        created_at: now,
+        is_terminal: terminal,
+    };
     match arguments.output_file() {
         Some(path) => {
-            sheet.write_to_file(path).map_err(|error| write_error(path, &error))?;
-            writeln!(messages, "config-backup: wrote {} to {}", count_noun(sheet.row_count(), "row"), path.display())?;
+            sheet
+                .write_to_file(path)
+                .map_err(|error| write_error(path, &error))?;
+            writeln!(
+                messages,
+                "config-backup: wrote {} to {}",
+                count_noun(sheet.row_count(), "row"),
+                path.display()
+            )?;
         }
-        None => ignore_broken_pipe(sheet.write_to_output(&mut BufWriter::new(output))).context("write the report to stdout")?,
+        None => ignore_broken_pipe(sheet.write_to_output(&mut BufWriter::new(output)))
+            .context("write the report to stdout")?,
     }
     write_messages(&report, &mut messages)?;
-    let RecordProblems { skipped: unusable, partly_used: partial, skipped_archives: archive } = &report.problems;
+    let RecordProblems {
+        skipped: unusable,
+        partly_used: partial,
+        skipped_archives: archive,
+    } = &report.problems;
     let flawless = unusable.is_empty() && partial.is_empty() && archive.is_empty();
     Ok(ExitCode(if arguments.strict && !flawless { 7 } else { 0 }))
 }
@@ -177,15 +221,24 @@ pub fn run_report(arguments: &ReportArgs, output: impl Write + IsTerminal, mut m
 fn parse_filter(arguments: &ReportArgs, now: DateTime<Utc>) -> Result<ReportFilter> {
     let read = |name: &str, text: &Option<String>, end| {
         let read = text.as_deref().map(|text| {
-            parse_time_spec(text, end, now).map_err(|why| Error::new(ErrorKind::Input, format!("read `--{name} {text}`"), why))
+            parse_time_spec(text, end, now)
+                .map_err(|why| Error::new(ErrorKind::Input, format!("read `--{name} {text}`"), why))
         });
         read.transpose()
     };
-    let (since, until) = (read("since", &arguments.since, DayBoundary::Start)?, read("until", &arguments.until, DayBoundary::End)?);
+    let (since, until) = (
+        read("since", &arguments.since, DayBoundary::Start)?,
+        read("until", &arguments.until, DayBoundary::End)?,
+    );
     if let (Some(since), Some(until)) = (since, until)
         && since > until
     {
-        return Err(Error::new(ErrorKind::Input, "read the time asked for: `--since` is later than `--until`", "").into());
+        return Err(Error::new(
+            ErrorKind::Input,
+            "read the time asked for: `--since` is later than `--until`",
+            "",
+        )
+        .into());
     }
     let named = |names: &[String]| names.to_vec();
     Ok(ReportFilter {
@@ -199,14 +252,23 @@ fn parse_filter(arguments: &ReportArgs, now: DateTime<Utc>) -> Result<ReportFilt
 }
 
 fn write_error(path: &Path, error: &io::Error) -> anyhow::Error {
-    Error::new(ErrorKind::Local, format!("write `{}`: {error}", path.display()), "").into()
+    Error::new(
+        ErrorKind::Local,
+        format!("write `{}`: {error}", path.display()),
+        "",
+    )
+    .into()
 }
 
 /// Says at once that the report could not be written, not after minutes of fetching.
 fn check_output_path(path: &Path) -> io::Result<()> {
     // To open a pipe would be to write to it: whoever reads it would see an end.
     let is_special = std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir());
-    if is_special { Ok(()) } else { AtomicFile::create_for_user(path).map(drop) }
+    if is_special {
+        Ok(())
+    } else {
+        AtomicFile::create_for_user(path).map(drop)
+    }
 }
 
 /// Gathers the report; once more and without the cache where that turns out to be damaged.
@@ -224,7 +286,11 @@ async fn collect_report<W: Write>(
     if let Some(folder) = folder.as_deref().filter(|_| arguments.refresh) {
         RecordCache::remove(folder, &place);
     }
-    let drop_cache = || folder.iter().for_each(|folder| RecordCache::remove(folder, &place));
+    let drop_cache = || {
+        folder
+            .iter()
+            .for_each(|folder| RecordCache::remove(folder, &place))
+    };
     let mut troubles = Vec::new();
     let mut cache = None;
     let mut without_archive = None;
@@ -232,7 +298,11 @@ async fn collect_report<W: Write>(
         match RecordCache::open(folder, &place) {
             Ok(opened) => cache = Some(opened),
             Err(why) => {
-                troubles.push(format!("open the cache in `{}`: {}", folder.display(), why.message));
+                troubles.push(format!(
+                    "open the cache in `{}`: {}",
+                    folder.display(),
+                    why.message
+                ));
                 if why.is_corrupt {
                     drop_cache();
                 }
@@ -243,7 +313,8 @@ async fn collect_report<W: Write>(
         let mut gathering = ReportCollector {
             filter: choice,
             rows: (!arguments.summary).then(|| ReportRows::new(arguments.by, arguments.all)),
-            totals: (arguments.summary || format == OutputFormat::Html).then(|| ReportTotals::new(arguments.by)),
+            totals: (arguments.summary || format == OutputFormat::Html)
+                .then(|| ReportTotals::new(arguments.by)),
             problems: RecordProblems::default(),
             cache: cache.take(),
             cache_error: None,
@@ -255,8 +326,18 @@ async fn collect_report<W: Write>(
             incomplete_segments: HashSet::new(),
             archive_keys: BTreeSet::new(),
         };
-        gathering.problems.skipped_archives.extend(without_archive.clone());
-        let done = collect_records(&store, &arguments.customer, &mut gathering, without_archive.is_none(), now).await;
+        gathering
+            .problems
+            .skipped_archives
+            .extend(without_archive.clone());
+        let done = collect_records(
+            &store,
+            &arguments.customer,
+            &mut gathering,
+            without_archive.is_none(),
+            now,
+        )
+        .await;
         gathering.progress.clear();
         let ReportCollector {
             rows,
@@ -280,7 +361,12 @@ async fn collect_report<W: Write>(
         if misled {
             continue;
         }
-        return done.map(|()| CollectedReport { rows, totals: summary, problems: findings, cache_errors: troubles });
+        return done.map(|()| CollectedReport {
+            rows,
+            totals: summary,
+            problems: findings,
+            cache_errors: troubles,
+        });
     }
 }
 
@@ -291,8 +377,15 @@ async fn collect_records(
     with_archive: bool,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let prefixes: BTreeSet<String> = customers.iter().flat_map(|name| keys::customer_record_prefixes(name)).collect();
-    let logs = if customers.is_empty() { vec![RECORDS_PREFIX.to_owned()] } else { prefixes.into_iter().collect() };
+    let prefixes: BTreeSet<String> = customers
+        .iter()
+        .flat_map(|name| keys::customer_record_prefixes(name))
+        .collect();
+    let logs = if customers.is_empty() {
+        vec![RECORDS_PREFIX.to_owned()]
+    } else {
+        prefixes.into_iter().collect()
+    };
     if with_archive {
         let refused = reader::read_archive(store, &logs, gathering).await?;
         gathering.finish_archives(&logs, refused)?;
@@ -300,14 +393,19 @@ async fn collect_records(
     let spans = plan_listings(store, customers.is_empty(), &logs, gathering, now).await?;
     let mut listings = Vec::new();
     let mut in_part = HashSet::new();
-    for ListPlan { listings: to_list, cached_keys: cached } in spans {
+    for ListPlan {
+        listings: to_list,
+        cached_keys: cached,
+    } in spans
+    {
         if let Some((from, to)) = cached {
             in_part.extend(keys::record_key_segment(&from).map(str::to_owned));
             gathering.add_cached_records(&from, &to)?;
         }
         listings.extend(to_list);
     }
-    let fetched = bulk_get::list_and_fetch(Arc::clone(store), listings, MAX_RECORD_BYTES, gathering).await;
+    let fetched =
+        bulk_get::list_and_fetch(Arc::clone(store), listings, MAX_RECORD_BYTES, gathering).await;
     // Also after a failure: the next run need not fetch again what came before it.
     gathering.close_cache(|segment| (fetched.is_ok() && !in_part.contains(segment)).then_some(now));
     fetched
@@ -322,26 +420,45 @@ async fn plan_listings(
     now: DateTime<Utc>,
 ) -> Result<Vec<ListPlan>, Error> {
     if !of_all {
-        return logs.iter().map(|prefix| gathering.plan_customer(prefix, now)).collect();
+        return logs
+            .iter()
+            .map(|prefix| gathering.plan_customer(prefix, now))
+            .collect();
     }
     let known = gathering.count_cached(RECORDS_PREFIX)?;
     if known <= list_plan::MAX_RECORDS_FOR_FULL_LISTING {
         return Ok(vec![list_plan::plan_full_listing(RECORDS_PREFIX)]);
     }
-    let listing = ListRequest { prefix: RECORDS_PREFIX.to_owned(), delimiter: "/", ..ListRequest::default() };
+    let listing = ListRequest {
+        prefix: RECORDS_PREFIX.to_owned(),
+        delimiter: "/",
+        ..ListRequest::default()
+    };
     let mut folders = gathering.archived_prefixes(RECORDS_PREFIX);
     folders.extend(bulk_get::list_folders(store, &listing).await?);
     if !list_plan::should_list_per_customer(folders.len(), known) {
         return Ok(vec![list_plan::plan_full_listing(RECORDS_PREFIX)]);
     }
-    folders.iter().map(|prefix| gathering.plan_customer(prefix, now)).collect()
+    folders
+        .iter()
+        .map(|prefix| gathering.plan_customer(prefix, now))
+        .collect()
 }
 
 fn write_messages(report: &CollectedReport, messages: &mut impl Write) -> Result<()> {
     for line in &report.cache_errors {
-        writeln!(messages, "config-backup: {}; the report is complete without it", sanitize(line))?;
+        writeln!(
+            messages,
+            "config-backup: {}; the report is complete without it",
+            sanitize(line)
+        )?;
     }
-    for line in report.problems.skipped_archives.iter().chain(&report.problems.skipped) {
+    for line in report
+        .problems
+        .skipped_archives
+        .iter()
+        .chain(&report.problems.skipped)
+    {
         writeln!(messages, "config-backup: left out {}", sanitize(line))?;
     }
     for line in &report.problems.partly_used {
@@ -349,11 +466,18 @@ fn write_messages(report: &CollectedReport, messages: &mut impl Write) -> Result
     }
     for (name, arns) in report.rows.iter().flat_map(ReportRows::ambiguous_names) {
         let arns: Vec<&str> = arns.iter().map(String::as_str).collect();
-        let line = format!("{name} stands for {}; `--by arn` keeps them apart", arns.join(" and "));
+        let line = format!(
+            "{name} stands for {}; `--by arn` keeps them apart",
+            arns.join(" and ")
+        );
         writeln!(messages, "config-backup: {}", sanitize(&line))?;
     }
     if !report.problems.skipped.is_empty() {
-        writeln!(messages, "config-backup: left out {} in all", count_noun(report.problems.skipped.len(), "record"))?;
+        writeln!(
+            messages,
+            "config-backup: left out {} in all",
+            count_noun(report.problems.skipped.len(), "record")
+        )?;
     }
     Ok(())
 }

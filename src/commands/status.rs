@@ -53,8 +53,14 @@ struct SpoolStatusItem {
 /// Prints what is kept. Exit: 0, or 1 where something cannot be looked at.
 pub fn run_status(arguments: &StatusArgs, mut output: impl Write) -> Result<ExitCode> {
     let status = collect_status(&StateDirs::detect());
-    let text = if arguments.json { escape_json(&serde_json::to_string(&status)?).into_owned() + "\n" } else { render_status(&status) };
-    output.write_all(text.as_bytes()).context("write to stdout")?;
+    let text = if arguments.json {
+        escape_json(&serde_json::to_string(&status)?).into_owned() + "\n"
+    } else {
+        render_status(&status)
+    };
+    output
+        .write_all(text.as_bytes())
+        .context("write to stdout")?;
     Ok(ExitCode(u8::from(!status.problems.is_empty())))
 }
 
@@ -63,10 +69,18 @@ fn collect_status(places: &StateDirs) -> SpoolStatus {
     let shown = |path: &Path| path.display().to_string();
     let mut status = SpoolStatus {
         kept: Vec::new(),
-        quarantine: quarantine::list_quarantine(places).iter().map(|path| shown(path)).collect(),
+        quarantine: quarantine::list_quarantine(places)
+            .iter()
+            .map(|path| shown(path))
+            .collect(),
         problems: contents.errors.iter().map(ToString::to_string).collect(),
     };
-    status.problems.extend(contents.foreign.iter().map(|path| format!("`{}` is not of ours", path.display())));
+    status.problems.extend(
+        contents
+            .foreign
+            .iter()
+            .map(|path| format!("`{}` is not of ours", path.display())),
+    );
     for path in contents.items {
         match Spool::read_item(&path) {
             Ok(Some((item, body))) => status.kept.push(SpoolStatusItem {
@@ -81,7 +95,9 @@ fn collect_status(places: &StateDirs) -> SpoolStatus {
             }),
             // Sent this very moment.
             Ok(None) => {}
-            Err(refused) => status.problems.push(format!("`{}`: {refused}", path.display())),
+            Err(refused) => status
+                .problems
+                .push(format!("`{}`: {refused}", path.display())),
         }
     }
     status
@@ -95,16 +111,28 @@ fn render_status(status: &SpoolStatus) -> String {
             SpoolItemKind::Record => "usage record",
         };
         let (at, customer, bucket) = (&kept.at, sanitize(&kept.customer), sanitize(&kept.bucket));
-        let _ = writeln!(text, "{what} of `{customer}`, {at}, for the bucket {bucket}: {}", sanitize(&kept.path));
+        let _ = writeln!(
+            text,
+            "{what} of `{customer}`, {at}, for the bucket {bucket}: {}",
+            sanitize(&kept.path)
+        );
     }
     for path in &status.quarantine {
-        let _ = writeln!(text, "in quarantine, to look at and to delete: {}", sanitize(path));
+        let _ = writeln!(
+            text,
+            "in quarantine, to look at and to delete: {}",
+            sanitize(path)
+        );
     }
     for problem in &status.problems {
         let _ = writeln!(text, "{}", sanitize(problem));
     }
     let (kept, aside) = (status.kept.len(), status.quarantine.len());
-    let way_out = if kept == 0 { "" } else { "; `config-backup replay` sends what is kept, and so does the next deployment" };
+    let way_out = if kept == 0 {
+        ""
+    } else {
+        "; `config-backup replay` sends what is kept, and so does the next deployment"
+    };
     let _ = writeln!(text, "{kept} kept, {aside} in quarantine{way_out}");
     text
 }

@@ -55,7 +55,11 @@ struct CustomerFinding {
 }
 
 /// Prints what is not as it was. Exit: 0, or 7 where something is; see README.md, "Exit codes".
-pub fn run_verify(arguments: &VerifyArgs, output: impl Write, mut messages: impl Write) -> Result<ExitCode> {
+pub fn run_verify(
+    arguments: &VerifyArgs,
+    output: impl Write,
+    mut messages: impl Write,
+) -> Result<ExitCode> {
     let target = arguments.source.resolve_target()?;
     let customer = arguments.customer.as_deref();
     let (report, refused) = block_on(async {
@@ -65,7 +69,9 @@ pub fn run_verify(arguments: &VerifyArgs, output: impl Write, mut messages: impl
         if !report.findings.is_empty() {
             // Of a deployment that is under way, a part is there already. What is wrong stays wrong.
             let again = build_report(&inventory::load_inventory(&store, customer).await?).findings;
-            report.findings.retain(|found| again.binary_search(found).is_ok());
+            report
+                .findings
+                .retain(|found| again.binary_search(found).is_ok());
         }
         Ok::<_, Error>((report, taken.unreadable_archives))
     })??;
@@ -78,11 +84,23 @@ pub fn run_verify(arguments: &VerifyArgs, output: impl Write, mut messages: impl
     Ok(ExitCode(if report.findings.is_empty() { 0 } else { 7 }))
 }
 
-fn build_report(LoadedInventory { inventory, archived_records: archived, .. }: &LoadedInventory) -> VerifyReport {
+fn build_report(
+    LoadedInventory {
+        inventory,
+        archived_records: archived,
+        ..
+    }: &LoadedInventory,
+) -> VerifyReport {
     let mut findings: Vec<CustomerFinding> = Vec::new();
     for (customer, holdings) in inventory {
-        findings
-            .extend(audit_customer(customer, holdings).into_iter().map(|finding| CustomerFinding { customer: customer.clone(), finding }));
+        findings.extend(
+            audit_customer(customer, holdings)
+                .into_iter()
+                .map(|finding| CustomerFinding {
+                    customer: customer.clone(),
+                    finding,
+                }),
+        );
     }
     findings.sort();
     let sum = |count: fn(&CustomerHoldings) -> usize| inventory.values().map(count).sum();
@@ -105,20 +123,50 @@ fn write_report(report: &VerifyReport, json: bool, output: &mut impl Write) -> s
         for CustomerFinding { customer, finding } in &report.findings {
             let what = serde_json::to_value(finding.kind)?;
             let what = what.as_str().unwrap_or_default();
-            writeln!(output, "{what}: {}: {} (customer {})", sanitize(&finding.key), sanitize(&finding.detail), sanitize(customer))?;
+            writeln!(
+                output,
+                "{what}: {}: {} (customer {})",
+                sanitize(&finding.key),
+                sanitize(&finding.detail),
+                sanitize(customer)
+            )?;
         }
     }
     output.flush()
 }
 
 fn summarize_report(report: &VerifyReport) -> String {
-    let VerifyReport { findings, customers, records, seals, versions, unsealed, archived } = report;
-    let found = if findings.is_empty() { "all is as it was written".to_owned() } else { count_noun(findings.len(), "finding") };
-    let [records, seals, configs, customers] = [(records, "record"), (seals, "seal"), (versions, "config"), (customers, "customer")]
-        .map(|(number, what)| count_noun(*number, what));
-    let beside =
-        |number: usize, words: &dyn Fn(&str) -> String| if number == 0 { String::new() } else { words(&count_noun(number, "record")) };
+    let VerifyReport {
+        findings,
+        customers,
+        records,
+        seals,
+        versions,
+        unsealed,
+        archived,
+    } = report;
+    let found = if findings.is_empty() {
+        "all is as it was written".to_owned()
+    } else {
+        count_noun(findings.len(), "finding")
+    };
+    let [records, seals, configs, customers] = [
+        (records, "record"),
+        (seals, "seal"),
+        (versions, "config"),
+        (customers, "customer"),
+    ]
+    .map(|(number, what)| count_noun(*number, what));
+    let beside = |number: usize, words: &dyn Fn(&str) -> String| {
+        if number == 0 {
+            String::new()
+        } else {
+            words(&count_noun(number, "record"))
+        }
+    };
     let archived = beside(*archived, &|them| format!("; {them} only in the archive"));
-    let unsealed = beside(*unsealed, &|them| format!("; nothing vouches for {them}, in no chain"));
+    let unsealed = beside(*unsealed, &|them| {
+        format!("; nothing vouches for {them}, in no chain")
+    });
     format!("{found}: {records}, {seals} and {configs} of {customers}{archived}{unsealed}")
 }

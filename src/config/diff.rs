@@ -31,8 +31,16 @@ pub type OpaquePredicate<'a, 'f> = &'f dyn Fn(&[PathStep<'a>], [Option<&'a YamlN
 
 /// What differs, down to single values, except below nodes that `closes` takes as one. Empty exactly if the two are equal.
 #[must_use]
-pub fn diff_documents<'a>(before: &'a YamlNode, after: &'a YamlNode, closes: OpaquePredicate<'a, '_>) -> Vec<NodeChange<'a>> {
-    let mut walk = DocumentDiffer { is_opaque: closes, path: Vec::new(), changes: Vec::new() };
+pub fn diff_documents<'a>(
+    before: &'a YamlNode,
+    after: &'a YamlNode,
+    closes: OpaquePredicate<'a, '_>,
+) -> Vec<NodeChange<'a>> {
+    let mut walk = DocumentDiffer {
+        is_opaque: closes,
+        path: Vec::new(),
+        changes: Vec::new(),
+    };
     walk.compare_nodes(Some(before), Some(after));
     walk.changes
 }
@@ -54,25 +62,37 @@ impl<'a> DocumentDiffer<'a, '_> {
             return self.push_change(before, after);
         }
         match (before, after) {
-            (Some(YamlNode::Tagged(one, before)), Some(YamlNode::Tagged(other, after))) if one == other => {
+            (Some(YamlNode::Tagged(one, before)), Some(YamlNode::Tagged(other, after)))
+                if one == other =>
+            {
                 self.compare_nodes(Some(before), Some(after))
             }
             (Some(YamlNode::Map(one)), Some(YamlNode::Map(other))) => self.compare_maps(one, other),
-            (Some(YamlNode::List(one)), Some(YamlNode::List(other))) => self.compare_lists(one, other),
+            (Some(YamlNode::List(one)), Some(YamlNode::List(other))) => {
+                self.compare_lists(one, other)
+            }
             // Of different kinds: one goes, and the other one comes.
             (Some(one), Some(other)) if one.has_children() || other.has_children() => {
                 self.compare_nodes(before, None);
                 self.compare_nodes(None, after);
             }
-            (Some(YamlNode::Map(map)), None) if !map.is_empty() => self.compare_maps(map, &EMPTY_MAP),
-            (None, Some(YamlNode::Map(map))) if !map.is_empty() => self.compare_maps(&EMPTY_MAP, map),
+            (Some(YamlNode::Map(map)), None) if !map.is_empty() => {
+                self.compare_maps(map, &EMPTY_MAP)
+            }
+            (None, Some(YamlNode::Map(map))) if !map.is_empty() => {
+                self.compare_maps(&EMPTY_MAP, map)
+            }
             (Some(YamlNode::List(list)), None) if !list.is_empty() => self.compare_lists(list, &[]),
             (None, Some(YamlNode::List(list))) if !list.is_empty() => self.compare_lists(&[], list),
             _ => self.push_change(before, after),
         }
     }
 
-    fn compare_maps(&mut self, one: &'a BTreeMap<YamlNode, YamlNode>, other: &'a BTreeMap<YamlNode, YamlNode>) {
+    fn compare_maps(
+        &mut self,
+        one: &'a BTreeMap<YamlNode, YamlNode>,
+        other: &'a BTreeMap<YamlNode, YamlNode>,
+    ) {
         for key in one.keys().chain(other.keys()).collect::<BTreeSet<_>>() {
             self.compare_children(PathStep::Key(key), one.get(key), other.get(key));
         }
@@ -84,14 +104,23 @@ impl<'a> DocumentDiffer<'a, '_> {
         }
     }
 
-    fn compare_children(&mut self, step: PathStep<'a>, before: Option<&'a YamlNode>, after: Option<&'a YamlNode>) {
+    fn compare_children(
+        &mut self,
+        step: PathStep<'a>,
+        before: Option<&'a YamlNode>,
+        after: Option<&'a YamlNode>,
+    ) {
         self.path.push(step);
         self.compare_nodes(before, after);
         self.path.pop();
     }
 
     fn push_change(&mut self, before: Option<&'a YamlNode>, after: Option<&'a YamlNode>) {
-        self.changes.push(NodeChange { path: self.path.clone(), before, after });
+        self.changes.push(NodeChange {
+            path: self.path.clone(),
+            before,
+            after,
+        });
     }
 }
 
@@ -115,22 +144,36 @@ mod tests {
         let side = |node: Option<&YamlNode>, mark| if node.is_some() { mark } else { "" };
         let shown = |change: &NodeChange<'_>| {
             let path: String = change.path.iter().map(step).collect();
-            format!("{}{} {path}", side(change.before, "-"), side(change.after, "+"))
+            format!(
+                "{}{} {path}",
+                side(change.before, "-"),
+                side(change.after, "+")
+            )
         };
-        diff_documents(&before, &after, &|_, _| false).iter().map(shown).collect()
+        diff_documents(&before, &after, &|_, _| false)
+            .iter()
+            .map(shown)
+            .collect()
     }
 
     #[test]
     fn documents_that_say_the_same_do_not_differ() {
         for (one, other) in [
-            ("a: 1\nb: [x, y]\n", "# a comment\nb:\n  - x\n  - 'y'\na: 0x1\n"),
+            (
+                "a: 1\nb: [x, y]\n",
+                "# a comment\nb:\n  - x\n  - 'y'\na: 0x1\n",
+            ),
             ("a: &x {b: 1}\nc: *x\n", "a: {b: 1}\nc: {b: 1}\n"),
             ("a: |\n  x\n  y\n", "a: \"x\\ny\\n\"\n"),
             ("a:\n", "a: ~\n"),
             ("a: .nan\n", "a: .NaN\n"),
             ("", "# nothing\n"),
         ] {
-            assert_eq!(changed_paths(one, other), Vec::<String>::new(), "{one:?} and {other:?}");
+            assert_eq!(
+                changed_paths(one, other),
+                Vec::<String>::new(),
+                "{one:?} and {other:?}"
+            );
         }
     }
 
@@ -139,9 +182,17 @@ mod tests {
         for (one, other, expected) in [
             ("a: 1\n", "a: '1'\n", &["-+ .a"][..]),
             ("a: 1\n", "a: 1.0\n", &["-+ .a"]),
-            ("a: {b: 1, c: 2}\n", "a: {b: 1, d: 2}\n", &["- .a.c", "+ .a.d"]),
+            (
+                "a: {b: 1, c: 2}\n",
+                "a: {b: 1, d: 2}\n",
+                &["- .a.c", "+ .a.d"],
+            ),
             ("a: [x, y]\n", "a: [x, z, w]\n", &["-+ .a[1]", "+ .a[2]"]),
-            ("a: x\n", "a: {b: 1, c: []}\n", &["- .a", "+ .a.b", "+ .a.c"]),
+            (
+                "a: x\n",
+                "a: {b: 1, c: []}\n",
+                &["- .a", "+ .a.b", "+ .a.c"],
+            ),
             ("a: [{b: 1}]\n", "a: {}\n", &["- .a[0].b", "+ .a"]),
             ("a: {}\n", "a: {b: 1}\n", &["+ .a.b"]),
             ("a: []\n", "a:\n", &["-+ .a"]),
@@ -149,7 +200,11 @@ mod tests {
             ("c: 1\n", "b: [x, y]\nc: 1\n", &["+ .b[0]", "+ .b[1]"]),
             ("a: !t {b: 1}\n", "a: !t {b: 2}\n", &["-+ .a.b"]),
             ("a: !t 1\n", "a: !u 1\n", &["-+ .a"]),
-            ("1: x\n", "2: x\n", &["- .(Number(\"1\"))", "+ .(Number(\"2\"))"]),
+            (
+                "1: x\n",
+                "2: x\n",
+                &["- .(Number(\"1\"))", "+ .(Number(\"2\"))"],
+            ),
             ("", "a: 1\n", &["- ", "+ .a"]),
             ("x\n", "y\n", &["-+ "]),
         ] {
@@ -159,7 +214,10 @@ mod tests {
 
     #[test]
     fn what_is_closed_is_one_difference() {
-        let (one, other) = (parse_tree("a: {b: 1, c: 2}\n"), parse_tree("a: {b: 2, c: 3}\n"));
+        let (one, other) = (
+            parse_tree("a: {b: 1, c: 2}\n"),
+            parse_tree("a: {b: 2, c: 3}\n"),
+        );
         let changes = diff_documents(&one, &other, &|path, _| path.len() == 1);
         assert_eq!(changes.len(), 1);
     }

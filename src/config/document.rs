@@ -6,7 +6,10 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess as _, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess as _,
+    Visitor,
+};
 
 use crate::config::yaml_lookup::{check_yaml_limits, describe_yaml_error};
 
@@ -40,17 +43,30 @@ pub enum YamlNode {
 /// Why it is none: one phrase, which quotes nothing of it.
 pub fn parse_document(bytes: &[u8]) -> Result<YamlNode, String> {
     if bytes.len() > MAX_DOCUMENT_BYTES {
-        return Err(format!("it has {} bytes, and at most {MAX_DOCUMENT_BYTES} are read as YAML", bytes.len()));
+        return Err(format!(
+            "it has {} bytes, and at most {MAX_DOCUMENT_BYTES} are read as YAML",
+            bytes.len()
+        ));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not valid UTF-8".to_owned())?;
     check_yaml_limits(text)?;
     // The parser finds no document there, and an empty file is as good as null.
-    if text.lines().map(str::trim_start).all(|line| line.is_empty() || line.starts_with('#')) {
+    if text
+        .lines()
+        .map(str::trim_start)
+        .all(|line| line.is_empty() || line.starts_with('#'))
+    {
         return Ok(YamlNode::Null);
     }
     let room = Cell::new(MAX_TREE_WEIGHT);
     let tree = TreeBuilder { budget: &room }.deserialize(serde_yaml::Deserializer::from_str(text));
-    tree.map_err(|error| if room.get() == 0 { "its aliases stand for too much".to_owned() } else { describe_yaml_error(&error) })
+    tree.map_err(|error| {
+        if room.get() == 0 {
+            "its aliases stand for too much".to_owned()
+        } else {
+            describe_yaml_error(&error)
+        }
+    })
 }
 
 /// Builds a tree as long as there is room for it.
@@ -63,7 +79,11 @@ impl TreeBuilder<'_> {
     fn spend_budget<E: de::Error>(self, weight: usize) -> Result<(), E> {
         let left = self.budget.get().saturating_sub(weight + 1);
         self.budget.set(left);
-        if left == 0 { Err(E::custom("too much")) } else { Ok(()) }
+        if left == 0 {
+            Err(E::custom("too much"))
+        } else {
+            Ok(())
+        }
     }
 
     fn copy_text<E: de::Error>(self, text: &str) -> Result<String, E> {
@@ -71,7 +91,8 @@ impl TreeBuilder<'_> {
     }
 
     fn number_node<E: de::Error>(self, number: impl fmt::Debug) -> Result<YamlNode, E> {
-        self.spend_budget(0).map(|()| YamlNode::Number(format!("{number:?}")))
+        self.spend_budget(0)
+            .map(|()| YamlNode::Number(format!("{number:?}")))
     }
 }
 
@@ -145,7 +166,10 @@ impl<'de> Visitor<'de> for TreeBuilder<'_> {
     fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<YamlNode, A::Error> {
         let (tag, node): (String, _) = tagged.variant()?;
         self.spend_budget(tag.len())?;
-        Ok(YamlNode::Tagged(tag, Box::new(node.newtype_variant_seed(self)?)))
+        Ok(YamlNode::Tagged(
+            tag,
+            Box::new(node.newtype_variant_seed(self)?),
+        ))
     }
 }
 
@@ -159,14 +183,18 @@ impl fmt::Display for YamlNode {
             Self::Text(text) => f.write_str(&serde_json::to_string(text).unwrap_or_default()),
             Self::List(list) => {
                 f.write_str("[")?;
-                list.iter().enumerate().try_for_each(|(place, node)| write!(f, "{}{node}", if place == 0 { "" } else { ", " }))?;
+                list.iter().enumerate().try_for_each(|(place, node)| {
+                    write!(f, "{}{node}", if place == 0 { "" } else { ", " })
+                })?;
                 f.write_str("]")
             }
             Self::Map(map) => {
                 f.write_str("{")?;
                 map.iter()
                     .enumerate()
-                    .try_for_each(|(place, (key, node))| write!(f, "{}{key}: {node}", if place == 0 { "" } else { ", " }))?;
+                    .try_for_each(|(place, (key, node))| {
+                        write!(f, "{}{key}: {node}", if place == 0 { "" } else { ", " })
+                    })?;
                 f.write_str("}")
             }
             Self::Tagged(tag, node) => write!(f, "!{tag} {node}"),
@@ -178,7 +206,8 @@ impl YamlNode {
     /// Whether something lies below it.
     #[must_use]
     pub fn has_children(&self) -> bool {
-        matches!(self, Self::Map(map) if !map.is_empty()) || matches!(self, Self::List(list) if !list.is_empty())
+        matches!(self, Self::Map(map) if !map.is_empty())
+            || matches!(self, Self::List(list) if !list.is_empty())
     }
 }
 
@@ -194,11 +223,23 @@ mod tests {
     #[test]
     fn aliases_cannot_stand_for_more_than_a_few_times_the_file() {
         let laugh = |level| format!("a{}: &a{0} [*a{level}, *a{level}, *a{level}]\n", level + 1);
-        let laughs = ["a0: &a0 [x, x]\n".to_owned()].into_iter().chain((0..39).map(laugh)).collect::<Vec<_>>().concat();
-        let wide = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a,".repeat(1000));
+        let laughs = ["a0: &a0 [x, x]\n".to_owned()]
+            .into_iter()
+            .chain((0..39).map(laugh))
+            .collect::<Vec<_>>()
+            .concat();
+        let wide = format!(
+            "a: &a {}\nb: [{}]\n",
+            "x".repeat(100_000),
+            "*a,".repeat(1000)
+        );
         for bomb in [&laughs, &wide] {
             let refused = parse_document(bomb.as_bytes()).expect_err("a bomb");
-            assert!(refused == "its aliases stand for too much" || refused.starts_with("it is not valid YAML"), "{refused}");
+            assert!(
+                refused == "its aliases stand for too much"
+                    || refused.starts_with("it is not valid YAML"),
+                "{refused}"
+            );
         }
         for deep in ["[".repeat(65), "a: &a [*a]\n".to_owned()] {
             parse_document(deep.as_bytes()).expect_err("too deep");
@@ -208,25 +249,49 @@ mod tests {
     #[test]
     fn a_file_of_the_largest_size_without_aliases_is_read() {
         let large = format!("a:\n{}", "- x\n".repeat((1 << 20) / 4 - 1));
-        let YamlNode::Map(map) = parse_tree(&large) else { panic!("a mapping") };
-        assert!(matches!(map.values().next(), Some(YamlNode::List(list)) if list.len() == (1 << 18) - 1));
-        assert!(parse_document(format!("{large}12345").as_bytes()).is_err_and(|why| why.starts_with("it has ")));
+        let YamlNode::Map(map) = parse_tree(&large) else {
+            panic!("a mapping")
+        };
+        assert!(
+            matches!(map.values().next(), Some(YamlNode::List(list)) if list.len() == (1 << 18) - 1)
+        );
+        assert!(
+            parse_document(format!("{large}12345").as_bytes())
+                .is_err_and(|why| why.starts_with("it has "))
+        );
     }
 
     #[test]
     fn what_aliases_stand_for_is_counted_down_to_the_nulls() {
-        let nulls = |copies| format!("a: &a [{}]\nb: [{}]\n", "~,".repeat(1000), "*a,".repeat(copies));
-        assert_eq!(parse_document(nulls(2200).as_bytes()), Err("its aliases stand for too much".to_owned()));
+        let nulls = |copies| {
+            format!(
+                "a: &a [{}]\nb: [{}]\n",
+                "~,".repeat(1000),
+                "*a,".repeat(copies)
+            )
+        };
+        assert_eq!(
+            parse_document(nulls(2200).as_bytes()),
+            Err("its aliases stand for too much".to_owned())
+        );
         assert!(parse_tree(&nulls(1500)).has_children());
     }
 
     #[test]
     fn a_file_without_a_document_is_null_up_to_the_largest() {
-        for text in ["", "\n \n", "# a\n  # b\n", &format!("#{}", "x".repeat(MAX_DOCUMENT_BYTES - 1))] {
+        for text in [
+            "",
+            "\n \n",
+            "# a\n  # b\n",
+            &format!("#{}", "x".repeat(MAX_DOCUMENT_BYTES - 1)),
+        ] {
             assert_eq!(parse_tree(text), Null);
         }
         let larger = parse_document("#".repeat(MAX_DOCUMENT_BYTES + 1).as_bytes());
-        assert_eq!(larger, Err("it has 1048577 bytes, and at most 1048576 are read as YAML".to_owned()));
+        assert_eq!(
+            larger,
+            Err("it has 1048577 bytes, and at most 1048576 are read as YAML".to_owned())
+        );
     }
 
     #[test]
@@ -235,7 +300,13 @@ mod tests {
         let told = "{\"a\": {\"c\": !t \"x\\\"\", \"d\": null, \"e\": true, \"f\": [], \"g\": {}}, \
                     \"b\": [1, 1.0, 16, -5, 340282366920938463463374607431768211455]}";
         assert_eq!(parse_tree(text).to_string(), told);
-        for (text, expected) in [("[x]", true), ("{x: y}", true), ("[]", false), ("{}", false), ("x", false)] {
+        for (text, expected) in [
+            ("[x]", true),
+            ("{x: y}", true),
+            ("[]", false),
+            ("{}", false),
+            ("x", false),
+        ] {
             assert_eq!(parse_tree(text).has_children(), expected, "{text}");
         }
     }
@@ -248,7 +319,10 @@ mod tests {
             (b"\xff", "it is not valid UTF-8"),
         ] {
             let refused = parse_document(bytes).expect_err("no YAML");
-            assert!(refused.starts_with(why) && !refused.contains("canary"), "{refused}");
+            assert!(
+                refused.starts_with(why) && !refused.contains("canary"),
+                "{refused}"
+            );
         }
     }
 }

@@ -29,14 +29,22 @@ pub struct ConfigFile {
 /// Reads the config's bytes.
 pub fn read_config_file(path: &Path) -> Result<ConfigFile, Error> {
     let name = path.display();
-    let failed = |error: &std::io::Error| Error::new(ErrorKind::Input, format!("read `{name}`: {error}"), "");
+    let failed = |error: &std::io::Error| {
+        Error::new(ErrorKind::Input, format!("read `{name}`: {error}"), "")
+    };
     let kind = fs::metadata(path).map_err(|error| failed(&error))?;
     // Opening a FIFO would wait for a writer, and a device may have no end.
     if !kind.is_file() {
-        return Err(Error::new(ErrorKind::Input, format!("read `{name}`: it is no regular file"), ""));
+        return Err(Error::new(
+            ErrorKind::Input,
+            format!("read `{name}`: it is no regular file"),
+            "",
+        ));
     }
     // An error may pass, such as one of a network file system: what cannot be read is not backed up.
-    let bytes = read_bytes(path).or_else(|_| read_bytes(path)).map_err(|error| failed(&error))?;
+    let bytes = read_bytes(path)
+        .or_else(|_| read_bytes(path))
+        .map_err(|error| failed(&error))?;
     if bytes.len() as u64 > MAX_CONFIG_BYTES {
         return Err(Error::new(
             ErrorKind::Input,
@@ -44,12 +52,18 @@ pub fn read_config_file(path: &Path) -> Result<ConfigFile, Error> {
             "move what is no configuration out of it",
         ));
     }
-    Ok(ConfigFile { digests: compute_digests(&bytes), bytes, read_at: host::utc_now() })
+    Ok(ConfigFile {
+        digests: compute_digests(&bytes),
+        bytes,
+        read_at: host::utc_now(),
+    })
 }
 
 fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes)?;
+    File::open(path)?
+        .take(MAX_CONFIG_BYTES + 1)
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -64,7 +78,9 @@ mod tests {
         assert!(refused(folder.path()).ends_with("it is no regular file"));
         assert!(refused(&folder.path().join("none")).contains("No such file"));
         let large = folder.path().join("large");
-        File::create(&large).and_then(|file| file.set_len(MAX_CONFIG_BYTES + 1)).expect("a sparse file");
+        File::create(&large)
+            .and_then(|file| file.set_len(MAX_CONFIG_BYTES + 1))
+            .expect("a sparse file");
         assert!(refused(&large).ends_with("it is larger than 10485760 bytes"));
     }
 }

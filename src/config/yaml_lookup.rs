@@ -6,7 +6,10 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess, VariantAccess as _, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess,
+    VariantAccess as _, Visitor,
+};
 use serde_yaml::Number;
 
 /// The deepest nesting that is parsed.
@@ -35,12 +38,25 @@ pub enum FieldValue {
 ///
 /// # Errors
 /// What is wrong with the file as a whole: one phrase, which quotes nothing of it.
-pub fn look_up_values<const N: usize>(text: &str, wanted: [(&str, &str); N]) -> Result<[FieldValue; N], String> {
+pub fn look_up_values<const N: usize>(
+    text: &str,
+    wanted: [(&str, &str); N],
+) -> Result<[FieldValue; N], String> {
     check_yaml_limits(text)?;
     let mut found = [const { FieldValue::Absent }; N];
-    let root = LookupNode { wanted: &wanted, path: LookupPosition::Root, found: &mut found };
-    let is_mapping = root.deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| describe_yaml_error(&error))?;
-    if is_mapping { Ok(found) } else { Err("it is no mapping of keys to values at line 1".to_owned()) }
+    let root = LookupNode {
+        wanted: &wanted,
+        path: LookupPosition::Root,
+        found: &mut found,
+    };
+    let is_mapping = root
+        .deserialize(serde_yaml::Deserializer::from_str(text))
+        .map_err(|error| describe_yaml_error(&error))?;
+    if is_mapping {
+        Ok(found)
+    } else {
+        Err("it is no mapping of keys to values at line 1".to_owned())
+    }
 }
 
 /// Refuses what would keep the parser busy; must come before it.
@@ -49,7 +65,9 @@ pub fn look_up_values<const N: usize>(text: &str, wanted: [(&str, &str); N]) -> 
 /// What is wrong: one phrase, which quotes nothing of the file.
 pub fn check_yaml_limits(text: &str) -> Result<(), String> {
     if let Some(line) = find_too_deep_line(text) {
-        return Err(format!("it is nested deeper than {MAX_YAML_DEPTH} levels at line {line}"));
+        return Err(format!(
+            "it is nested deeper than {MAX_YAML_DEPTH} levels at line {line}"
+        ));
     }
     if has_too_many_brackets(text) {
         return Err("it has too many brackets for its size".to_owned());
@@ -61,7 +79,11 @@ pub fn check_yaml_limits(text: &str) -> Result<(), String> {
 #[must_use]
 pub fn describe_yaml_error(error: &serde_yaml::Error) -> String {
     match error.location() {
-        Some(place) => format!("it is not valid YAML at line {}, column {}", place.line(), place.column()),
+        Some(place) => format!(
+            "it is not valid YAML at line {}, column {}",
+            place.line(),
+            place.column()
+        ),
         None => "it is not valid YAML".to_owned(),
     }
 }
@@ -102,8 +124,14 @@ fn find_too_deep_line(text: &str) -> Option<usize> {
 /// and close nothing: all that counts is how many open, each of which every later token may be compared with. `%TAG`
 /// lines are compared with each other.
 fn has_too_many_brackets(text: &str) -> bool {
-    let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
-    let directives = text.split(['\n', '\r']).filter(|line| line.starts_with('%')).count();
+    let brackets = text
+        .bytes()
+        .filter(|byte| matches!(byte, b'[' | b'{'))
+        .count();
+    let directives = text
+        .split(['\n', '\r'])
+        .filter(|line| line.starts_with('%'))
+        .count();
     (brackets + directives).saturating_mul(text.len()) > MAX_BRACKET_COST
 }
 
@@ -126,11 +154,23 @@ impl LookupNode<'_> {
     /// The node behind a key, if anything below it is wanted.
     fn wanted_child<'b>(&'b mut self, key: &'b str) -> Option<LookupNode<'b>> {
         let path = match self.path {
-            LookupPosition::Root => self.wanted.iter().any(|(section, _)| *section == key).then_some(LookupPosition::Section(key)),
-            LookupPosition::Section(section) => self.wanted.iter().position(|path| *path == (section, key)).map(LookupPosition::Value),
+            LookupPosition::Root => self
+                .wanted
+                .iter()
+                .any(|(section, _)| *section == key)
+                .then_some(LookupPosition::Section(key)),
+            LookupPosition::Section(section) => self
+                .wanted
+                .iter()
+                .position(|path| *path == (section, key))
+                .map(LookupPosition::Value),
             LookupPosition::Value(_) => None,
         }?;
-        Some(LookupNode { wanted: self.wanted, path, found: self.found })
+        Some(LookupNode {
+            wanted: self.wanted,
+            path,
+            found: self.found,
+        })
     }
 
     /// Notes what is there, if it is wanted; it is no mapping.
@@ -229,9 +269,18 @@ struct TextKey(Option<String>);
 impl<'de> de::Deserialize<'de> for TextKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut found = [FieldValue::Absent];
-        LookupNode { wanted: &[], path: LookupPosition::Value(0), found: &mut found }.deserialize(deserializer)?;
+        LookupNode {
+            wanted: &[],
+            path: LookupPosition::Value(0),
+            found: &mut found,
+        }
+        .deserialize(deserializer)?;
         let [found] = found;
-        Ok(Self(if let FieldValue::Text(key) = found { Some(key) } else { None }))
+        Ok(Self(if let FieldValue::Text(key) = found {
+            Some(key)
+        } else {
+            None
+        }))
     }
 }
 

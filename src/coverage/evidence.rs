@@ -63,8 +63,22 @@ impl RecordEvidence {
     #[must_use]
     pub fn from_record(reading: ParsedRecord, at: DateTime<Utc>) -> Self {
         let failed = reading.backup == "failed";
-        let ParsedRecord { deployment_id, config_hash, backup_key, chain, .. } = reading;
-        Self { at, deployment_id, config_hash, backup_key, has_failed_backup: failed, sha256: String::new(), chain }
+        let ParsedRecord {
+            deployment_id,
+            config_hash,
+            backup_key,
+            chain,
+            ..
+        } = reading;
+        Self {
+            at,
+            deployment_id,
+            config_hash,
+            backup_key,
+            has_failed_backup: failed,
+            sha256: String::new(),
+            chain,
+        }
     }
 }
 
@@ -106,12 +120,20 @@ impl SpooledContent {
         match item.what {
             SpoolItemKind::Config => {
                 let key = keys::config_version_key(&item.customer, item.at, &item.md5);
-                Self::Config(StoredConfig { key, at: item.at, md5: item.md5, deployment_id: item.deployment_id })
+                Self::Config(StoredConfig {
+                    key,
+                    at: item.at,
+                    md5: item.md5,
+                    deployment_id: item.deployment_id,
+                })
             }
             SpoolItemKind::Record => {
                 let reading = parse::parse_record(body).unwrap_or_default();
                 let at = reading.deployed_at.unwrap_or(item.at);
-                Self::Record(RecordEvidence { deployment_id: item.deployment_id, ..RecordEvidence::from_record(reading, at) })
+                Self::Record(RecordEvidence {
+                    deployment_id: item.deployment_id,
+                    ..RecordEvidence::from_record(reading, at)
+                })
             }
         }
     }
@@ -128,43 +150,77 @@ impl CustomerEvidence {
         }
         let is_explained = |copy: &StoredConfig| {
             let times = named.get(copy.key.as_str());
-            times.is_some_and(|times| times.iter().any(|at| (copy.at..=copy.at + MAX_RECORD_DELAY).contains(at)))
+            times.is_some_and(|times| {
+                times
+                    .iter()
+                    .any(|at| (copy.at..=copy.at + MAX_RECORD_DELAY).contains(at))
+            })
         };
-        (0..self.copies.len()).filter(|place| !is_explained(&self.copies[*place])).collect()
+        (0..self.copies.len())
+            .filter(|place| !is_explained(&self.copies[*place]))
+            .collect()
     }
 
     /// The MD5s that records name and no config in the bucket has, of deployments whose record does not name a key.
     #[must_use]
     pub fn lost_md5s(&self) -> BTreeSet<&str> {
-        let unnamed = self.records.iter().filter(|it| it.backup_key.is_empty() && !it.config_hash.is_empty());
-        unnamed.map(|it| it.config_hash.as_str()).filter(|md5| !self.has_md5(md5)).collect()
+        let unnamed = self
+            .records
+            .iter()
+            .filter(|it| it.backup_key.is_empty() && !it.config_hash.is_empty());
+        unnamed
+            .map(|it| it.config_hash.as_str())
+            .filter(|md5| !self.has_md5(md5))
+            .collect()
     }
 
     /// The keys that records name and no listed copy has.
     #[must_use]
     pub fn missing_keys(&self) -> BTreeSet<&str> {
-        let there: BTreeSet<&str> =
-            self.copies.iter().chain(&self.current_config).chain(self.spooled_configs()).map(|it| it.key.as_str()).collect();
+        let there: BTreeSet<&str> = self
+            .copies
+            .iter()
+            .chain(&self.current_config)
+            .chain(self.spooled_configs())
+            .map(|it| it.key.as_str())
+            .collect();
         let named = self.records.iter().map(|it| it.backup_key.as_str());
-        named.filter(|key| !key.is_empty() && !there.contains(key)).collect()
+        named
+            .filter(|key| !key.is_empty() && !there.contains(key))
+            .collect()
     }
 
     /// What is kept of this customer's configs, as the copies that they become.
     pub fn spooled_configs(&self) -> impl Iterator<Item = &StoredConfig> {
-        self.spooled.iter().filter_map(|kept| if let SpooledContent::Config(config) = &kept.content { Some(config) } else { None })
+        self.spooled.iter().filter_map(|kept| {
+            if let SpooledContent::Config(config) = &kept.content {
+                Some(config)
+            } else {
+                None
+            }
+        })
     }
 
     /// The deployments that are logged, or will be.
     pub fn known_records(&self) -> impl Iterator<Item = &RecordEvidence> {
-        let kept =
-            self.spooled.iter().filter_map(|kept| if let SpooledContent::Record(record) = &kept.content { Some(record) } else { None });
+        let kept = self.spooled.iter().filter_map(|kept| {
+            if let SpooledContent::Record(record) = &kept.content {
+                Some(record)
+            } else {
+                None
+            }
+        });
         self.records.iter().chain(kept)
     }
 
     /// Whether a config with this MD5 is there, will be, or may be: it cannot be told of one that could not be read.
     #[must_use]
     pub fn has_md5(&self, md5: &str) -> bool {
-        let mut configs = self.copies.iter().chain(&self.current_config).chain(self.spooled_configs());
+        let mut configs = self
+            .copies
+            .iter()
+            .chain(&self.current_config)
+            .chain(self.spooled_configs());
         configs.any(|it| it.md5 == md5 || it.md5.is_empty()) || self.other_md5s.contains(md5)
     }
 }
@@ -176,16 +232,32 @@ mod tests {
 
     fn spool_item(what: SpoolItemKind) -> SpoolItem {
         let at = DateTime::from_timestamp(1_761_834_652, 0).expect("a time"); // date -u -d @1761834652
-        let target = BucketTarget { bucket: String::new(), region: String::new(), profile: String::new(), owner: String::new() };
-        SpoolItem { md5: "0a".repeat(16), ..SpoolItem::new(what, target, "airbnb", "d1", at, b"") }
+        let target = BucketTarget {
+            bucket: String::new(),
+            region: String::new(),
+            profile: String::new(),
+            owner: String::new(),
+        };
+        SpoolItem {
+            md5: "0a".repeat(16),
+            ..SpoolItem::new(what, target, "airbnb", "d1", at, b"")
+        }
     }
 
     #[test]
     fn what_is_kept_is_told_as_the_object_that_it_becomes() {
         let md5 = "0a".repeat(16);
         let key = format!("terragrunt/airbnb/config-history/2025-10-30_143052_{md5}.yaml");
-        let held = StoredConfig { key, at: spool_item(SpoolItemKind::Config).at, md5, deployment_id: "d1".into() };
-        assert_eq!(SpooledContent::from_spool_item(spool_item(SpoolItemKind::Config), b"x"), SpooledContent::Config(held));
+        let held = StoredConfig {
+            key,
+            at: spool_item(SpoolItemKind::Config).at,
+            md5,
+            deployment_id: "d1".into(),
+        };
+        assert_eq!(
+            SpooledContent::from_spool_item(spool_item(SpoolItemKind::Config), b"x"),
+            SpooledContent::Config(held)
+        );
         let line = br#"{"timestamp":"2025-10-30T14:30:53Z","user":"u","config_hash":"h","backup":"failed","backup_key":"k"}"#;
         let at = spool_item(SpoolItemKind::Record).at + Duration::seconds(1);
         let logged = RecordEvidence {
@@ -196,8 +268,12 @@ mod tests {
             has_failed_backup: true,
             ..RecordEvidence::default()
         };
-        assert_eq!(SpooledContent::from_spool_item(spool_item(SpoolItemKind::Record), line), SpooledContent::Record(logged));
-        let uploaded = parse::parse_record(br#"{"user":"u","backup":"uploaded"}"#).expect("a record");
+        assert_eq!(
+            SpooledContent::from_spool_item(spool_item(SpoolItemKind::Record), line),
+            SpooledContent::Record(logged)
+        );
+        let uploaded =
+            parse::parse_record(br#"{"user":"u","backup":"uploaded"}"#).expect("a record");
         assert!(!RecordEvidence::from_record(uploaded, at).has_failed_backup);
     }
 
@@ -208,9 +284,21 @@ mod tests {
             backup_key: backup_key.into(),
             ..RecordEvidence::default()
         };
-        let copies = vec![StoredConfig { md5: "there".into(), ..StoredConfig::default() }];
-        let records = vec![record("there", ""), record("gone", ""), record("named", "key"), record("", "")];
-        let customer = CustomerEvidence { records, copies, ..CustomerEvidence::default() };
+        let copies = vec![StoredConfig {
+            md5: "there".into(),
+            ..StoredConfig::default()
+        }];
+        let records = vec![
+            record("there", ""),
+            record("gone", ""),
+            record("named", "key"),
+            record("", ""),
+        ];
+        let customer = CustomerEvidence {
+            records,
+            copies,
+            ..CustomerEvidence::default()
+        };
         assert_eq!(customer.lost_md5s(), BTreeSet::from(["gone"]));
     }
 }

@@ -90,7 +90,11 @@ impl CustomerEvidence {
         match self.missing_backup() {
             // Then every version is missing, and there is none to be outdated.
             Some(gap) => gaps.push(gap),
-            None => gaps.extend(self.outdated_config().into_iter().chain(self.missing_versions(scope))),
+            None => gaps.extend(
+                self.outdated_config()
+                    .into_iter()
+                    .chain(self.missing_versions(scope)),
+            ),
         }
         gaps.extend(self.missing_records(scope));
         gaps.extend(self.broken_chains(scope));
@@ -99,28 +103,58 @@ impl CustomerEvidence {
     }
 
     fn new_gap(&self, kind: GapKind, at: Option<DateTime<Utc>>, text: String) -> Gap {
-        let (customer, at) = (self.name.clone(), at.map(format_rfc3339).unwrap_or_default());
-        Gap { kind, customer, at, count: 1, units: Vec::new(), key: String::new(), deployment_id: String::new(), text }
+        let (customer, at) = (
+            self.name.clone(),
+            at.map(format_rfc3339).unwrap_or_default(),
+        );
+        Gap {
+            kind,
+            customer,
+            at,
+            count: 1,
+            units: Vec::new(),
+            key: String::new(),
+            deployment_id: String::new(),
+            text,
+        }
     }
 
     fn unlogged_changes(&self, scope: &GapScope) -> Vec<Gap> {
         let records: Vec<DateTime<Utc>> = self.known_records().map(|it| it.at).collect();
-        let changes: Vec<StateChange> = self.changes.iter().filter(|change| scope.covers(change.at)).cloned().collect();
+        let changes: Vec<StateChange> = self
+            .changes
+            .iter()
+            .filter(|change| scope.covers(change.at))
+            .cloned()
+            .collect();
         let tell = |one: UnloggedChanges| {
-            let until = if one.first == one.last { String::new() } else { format!(" to {}", format_rfc3339(one.last)) };
+            let until = if one.first == one.last {
+                String::new()
+            } else {
+                format!(" to {}", format_rfc3339(one.last))
+            };
             let text = format!(
                 "{}{until}: {} of {}, and no usage record is near",
                 format_rfc3339(one.first),
                 count_noun(one.changes, "change"),
                 list_names(&one.units)
             );
-            Gap { count: one.changes, units: one.units, ..self.new_gap(GapKind::Unlogged, Some(one.first), text) }
+            Gap {
+                count: one.changes,
+                units: one.units,
+                ..self.new_gap(GapKind::Unlogged, Some(one.first), text)
+            }
         };
-        find_unlogged_changes(&changes, &records, scope.window).into_iter().map(tell).collect()
+        find_unlogged_changes(&changes, &records, scope.window)
+            .into_iter()
+            .map(tell)
+            .collect()
     }
 
     fn missing_backup(&self) -> Option<Gap> {
-        let has_config = self.current_config.is_some() || !self.copies.is_empty() || self.spooled_configs().next().is_some();
+        let has_config = self.current_config.is_some()
+            || !self.copies.is_empty()
+            || self.spooled_configs().next().is_some();
         if has_config || self.units.is_empty() {
             return None;
         }
@@ -129,27 +163,60 @@ impl CustomerEvidence {
             "there is a state of {} and no config; a state lies under the folder's name, a config under `customer.name`, in case they differ",
             list_names(&units)
         );
-        Some(Gap { units, ..self.new_gap(GapKind::NoBackup, None, text) })
+        Some(Gap {
+            units,
+            ..self.new_gap(GapKind::NoBackup, None, text)
+        })
     }
 
     fn outdated_config(&self) -> Option<Gap> {
         // What was deployed is not known of a record without a hash: the last one with it has to do.
-        let last = self.records.iter().filter(|it| !it.config_hash.is_empty()).max_by_key(|it| it.at)?;
+        let last = self
+            .records
+            .iter()
+            .filter(|it| !it.config_hash.is_empty())
+            .max_by_key(|it| it.at)?;
         // Which of two in one second was the last, nobody knows.
-        let is_last = |md5: &str| self.records.iter().any(|it| it.at == last.at && it.config_hash == md5);
+        let is_last = |md5: &str| {
+            self.records
+                .iter()
+                .any(|it| it.at == last.at && it.config_hash == md5)
+        };
         if self.spooled_configs().any(|config| is_last(&config.md5)) {
             return None;
         }
         let is = match &self.current_config {
             // Of a deployment that came later, or of bytes that could not be had: there is nothing to compare.
-            Some(current) if is_last(&current.md5) || current.md5.is_empty() || is_of_later_deployment(current, last) => return None,
-            Some(current) => format!("config.yaml is {} of {}", short_md5(&current.md5), format_rfc3339(current.at)),
+            Some(current)
+                if is_last(&current.md5)
+                    || current.md5.is_empty()
+                    || is_of_later_deployment(current, last) =>
+            {
+                return None;
+            }
+            Some(current) => format!(
+                "config.yaml is {} of {}",
+                short_md5(&current.md5),
+                format_rfc3339(current.at)
+            ),
             None if self.copies.is_empty() => return None,
             None => "there is no config.yaml, only copies of its versions".to_owned(),
         };
-        let text = format!("{is}, and the last deployment, {}, had {}", format_rfc3339(last.at), short_md5(&last.config_hash));
-        let key = self.current_config.as_ref().map(|current| current.key.clone()).unwrap_or_default();
-        Some(Gap { key, deployment_id: last.deployment_id.clone(), ..self.new_gap(GapKind::Outdated, Some(last.at), text) })
+        let text = format!(
+            "{is}, and the last deployment, {}, had {}",
+            format_rfc3339(last.at),
+            short_md5(&last.config_hash)
+        );
+        let key = self
+            .current_config
+            .as_ref()
+            .map(|current| current.key.clone())
+            .unwrap_or_default();
+        Some(Gap {
+            key,
+            deployment_id: last.deployment_id.clone(),
+            ..self.new_gap(GapKind::Outdated, Some(last.at), text)
+        })
     }
 
     fn missing_versions(&self, scope: &GapScope) -> Vec<Gap> {
@@ -163,7 +230,10 @@ impl CustomerEvidence {
                 (key, _) => !missing_keys.contains(key),
             };
             if !is_there {
-                missing.entry(if key.is_empty() { ("", md5) } else { (key, "") }).or_default().push(it);
+                missing
+                    .entry(if key.is_empty() { ("", md5) } else { (key, "") })
+                    .or_default()
+                    .push(it);
             }
         }
         let tell = |((key, md5), mut records): ((&str, &str), Vec<&RecordEvidence>)| {
@@ -174,41 +244,79 @@ impl CustomerEvidence {
                 (key, _) => format!("`{key}` is not there"),
             };
             let (first, last) = (records[0], records[records.len() - 1]);
-            let until = if first.at == last.at { String::new() } else { format!(" to {}", format_rfc3339(last.at)) };
-            let text = format!("{what}, by {} of {}{until}", count_noun(records.len(), "record"), format_rfc3339(first.at));
+            let until = if first.at == last.at {
+                String::new()
+            } else {
+                format!(" to {}", format_rfc3339(last.at))
+            };
+            let text = format!(
+                "{what}, by {} of {}{until}",
+                count_noun(records.len(), "record"),
+                format_rfc3339(first.at)
+            );
             let gap = self.new_gap(GapKind::MissingVersion, Some(first.at), text);
-            Gap { count: records.len(), key: key.to_owned(), deployment_id: first.deployment_id.clone(), ..gap }
+            Gap {
+                count: records.len(),
+                key: key.to_owned(),
+                deployment_id: first.deployment_id.clone(),
+                ..gap
+            }
         };
         missing.into_iter().map(tell).collect()
     }
 
     /// Deployments that left a config, but no record.
     fn missing_records(&self, scope: &GapScope) -> Vec<Gap> {
-        let known: BTreeSet<&str> = self.known_records().map(|it| it.deployment_id.as_str()).collect();
+        let known: BTreeSet<&str> = self
+            .known_records()
+            .map(|it| it.deployment_id.as_str())
+            .collect();
         let mut left: BTreeMap<&str, &StoredConfig> = BTreeMap::new();
         // A copy says more than config.yaml, of which it is one.
         for config in self.current_config.iter().chain(&self.copies) {
-            if !config.deployment_id.is_empty() && !known.contains(config.deployment_id.as_str()) && scope.covers(config.at) {
+            if !config.deployment_id.is_empty()
+                && !known.contains(config.deployment_id.as_str())
+                && scope.covers(config.at)
+            {
                 left.insert(&config.deployment_id, config);
             }
         }
         let tell = |(id, config): (&str, &StoredConfig)| {
-            let text = format!("{}: the deployment {id} left `{}`, and has no usage record", format_rfc3339(config.at), config.key);
+            let text = format!(
+                "{}: the deployment {id} left `{}`, and has no usage record",
+                format_rfc3339(config.at),
+                config.key
+            );
             let gap = self.new_gap(GapKind::MissingRecord, Some(config.at), text);
-            Gap { key: config.key.clone(), deployment_id: id.to_owned(), ..gap }
+            Gap {
+                key: config.key.clone(),
+                deployment_id: id.to_owned(),
+                ..gap
+            }
         };
         left.into_iter().map(tell).collect()
     }
 
     /// Deployments whose record is not there, although the next one of its chain continues it, or the seal names it.
     fn broken_chains(&self, scope: &GapScope) -> Vec<Gap> {
-        let known: BTreeSet<&str> = self.known_records().map(|it| it.deployment_id.as_str()).collect();
+        let known: BTreeSet<&str> = self
+            .known_records()
+            .map(|it| it.deployment_id.as_str())
+            .collect();
         let there: BTreeSet<&str> = self.records.iter().map(|it| it.sha256.as_str()).collect();
-        let chained = || self.records.iter().filter_map(|it| Some((it, it.chain.as_ref()?)));
-        let places: BTreeSet<(&str, u64)> = chained().map(|(_, chain)| (chain.writer.as_str(), chain.number)).collect();
+        let chained = || {
+            self.records
+                .iter()
+                .filter_map(|it| Some((it, it.chain.as_ref()?)))
+        };
+        let places: BTreeSet<(&str, u64)> = chained()
+            .map(|(_, chain)| (chain.writer.as_str(), chain.number))
+            .collect();
         // One that lies in its place was changed, which is for `verify`.
         let continues_nothing = |chain: &ChainLink| {
-            chain.number > 1 && !there.contains(chain.previous.as_str()) && !places.contains(&(chain.writer.as_str(), chain.number - 1))
+            chain.number > 1
+                && !there.contains(chain.previous.as_str())
+                && !places.contains(&(chain.writer.as_str(), chain.number - 1))
         };
         let next = chained().filter(|(it, chain)| scope.covers(it.at) && continues_nothing(chain)).map(|(it, chain)| {
             let (at, number, writer) = (format_rfc3339(it.at), chain.number - 1, &chain.writer);
@@ -216,31 +324,57 @@ impl CustomerEvidence {
                 format!("{at}: the deployment {} continues record {number} of the chain {writer}, which is not there", it.deployment_id);
             self.new_gap(GapKind::MissingRecord, Some(it.at), text)
         });
-        let last = self.seals.iter().filter(|seal| !known.contains(seal.deployment_id.as_str())).filter_map(|seal| {
-            let at = parse_record_key(&seal.key).and_then(|key| key.deployed_at).filter(|at| scope.covers(*at))?;
-            let text =
-                format!("{}: the record of the deployment {} was `{}`, and is not there", format_rfc3339(at), seal.deployment_id, seal.key);
-            let gap = self.new_gap(GapKind::MissingRecord, Some(at), text);
-            Some(Gap { key: seal.key.clone(), deployment_id: seal.deployment_id.clone(), ..gap })
-        });
+        let last = self
+            .seals
+            .iter()
+            .filter(|seal| !known.contains(seal.deployment_id.as_str()))
+            .filter_map(|seal| {
+                let at = parse_record_key(&seal.key)
+                    .and_then(|key| key.deployed_at)
+                    .filter(|at| scope.covers(*at))?;
+                let text = format!(
+                    "{}: the record of the deployment {} was `{}`, and is not there",
+                    format_rfc3339(at),
+                    seal.deployment_id,
+                    seal.key
+                );
+                let gap = self.new_gap(GapKind::MissingRecord, Some(at), text);
+                Some(Gap {
+                    key: seal.key.clone(),
+                    deployment_id: seal.deployment_id.clone(),
+                    ..gap
+                })
+            });
         next.chain(last).collect()
     }
 
     fn pending_uploads(&self) -> impl Iterator<Item = Gap> {
         self.spooled.iter().map(|kept| {
             let (what, at, id, key) = match &kept.content {
-                SpooledContent::Config(it) => ("config.yaml", it.at, &it.deployment_id, it.key.as_str()),
+                SpooledContent::Config(it) => {
+                    ("config.yaml", it.at, &it.deployment_id, it.key.as_str())
+                }
                 SpooledContent::Record(it) => ("the usage record", it.at, &it.deployment_id, ""),
             };
-            let text = format!("{}: {what} of the deployment {id} is kept on this machine: {}", format_rfc3339(at), kept.path);
-            Gap { key: key.to_owned(), deployment_id: id.clone(), ..self.new_gap(GapKind::Pending, Some(at), text) }
+            let text = format!(
+                "{}: {what} of the deployment {id} is kept on this machine: {}",
+                format_rfc3339(at),
+                kept.path
+            );
+            Gap {
+                key: key.to_owned(),
+                deployment_id: id.clone(),
+                ..self.new_gap(GapKind::Pending, Some(at), text)
+            }
         })
     }
 }
 
 /// Whether a config is of a deployment after `last` whose record is on its way, lost, or does not say what it had.
 fn is_of_later_deployment(current: &StoredConfig, last: &RecordEvidence) -> bool {
-    !current.deployment_id.is_empty() && current.deployment_id != last.deployment_id && current.at > last.at
+    !current.deployment_id.is_empty()
+        && current.deployment_id != last.deployment_id
+        && current.at > last.at
 }
 
 fn short_md5(md5: &str) -> &str {
@@ -250,8 +384,16 @@ fn short_md5(md5: &str) -> &str {
 /// A few names, and how many more there are.
 fn list_names(names: &[String]) -> String {
     const SHOWN: usize = 4;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
-    let more = if names.len() > SHOWN { format!(", … (+{})", names.len() - SHOWN) } else { String::new() };
+    let shown: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let more = if names.len() > SHOWN {
+        format!(", … (+{})", names.len() - SHOWN)
+    } else {
+        String::new()
+    };
     format!("{}{more}", shown.join(", "))
 }
 

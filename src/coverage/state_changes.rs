@@ -33,12 +33,18 @@ pub struct UnloggedChanges {
 /// The changes with no record near, in order of time. A record is near a change if it is at most `window` older, for it is
 /// written where a deployment starts and a cluster takes its time, or at most [`AFTER`] newer.
 #[must_use]
-pub fn find_unlogged_changes(changes: &[StateChange], records: &[DateTime<Utc>], window: Duration) -> Vec<UnloggedChanges> {
+pub fn find_unlogged_changes(
+    changes: &[StateChange],
+    records: &[DateTime<Utc>],
+    window: Duration,
+) -> Vec<UnloggedChanges> {
     let mut records = records.to_vec();
     records.sort_unstable();
     let is_logged = |change: &&StateChange| {
         let next = records.partition_point(|at| *at < change.at - window);
-        records.get(next).is_some_and(|at| *at <= change.at + MAX_RECORD_LAG)
+        records
+            .get(next)
+            .is_some_and(|at| *at <= change.at + MAX_RECORD_LAG)
     };
     let mut left: Vec<&StateChange> = changes.iter().filter(|change| !is_logged(change)).collect();
     left.sort();
@@ -51,7 +57,12 @@ pub fn find_unlogged_changes(changes: &[StateChange], records: &[DateTime<Utc>],
                 last.changes += 1;
                 last.units.push(change.unit.clone());
             }
-            _ => found.push(UnloggedChanges { first: change.at, last: change.at, changes: 1, units: vec![change.unit.clone()] }),
+            _ => found.push(UnloggedChanges {
+                first: change.at,
+                last: change.at,
+                changes: 1,
+                units: vec![change.unit.clone()],
+            }),
         }
     }
     for one in &mut found {
@@ -70,18 +81,31 @@ mod tests {
     }
 
     fn unit_change(time: &str, unit: &str) -> StateChange {
-        StateChange { at: time_of_day(time), unit: unit.to_owned() }
+        StateChange {
+            at: time_of_day(time),
+            unit: unit.to_owned(),
+        }
     }
 
     fn is_logged(change_at: &str, record_at: &str) -> bool {
-        find_unlogged_changes(&[unit_change(change_at, "eks")], &[time_of_day(record_at)], Duration::hours(3)).is_empty()
+        find_unlogged_changes(
+            &[unit_change(change_at, "eks")],
+            &[time_of_day(record_at)],
+            Duration::hours(3),
+        )
+        .is_empty()
     }
 
     #[test]
     fn a_record_is_near_from_a_window_before_to_a_quarter_of_an_hour_after() {
-        for (record, expected) in
-            [("08:59:59", false), ("09:00:00", true), ("12:00:00", true), ("12:15:00", true), ("12:15:01", false), ("23:00:00", false)]
-        {
+        for (record, expected) in [
+            ("08:59:59", false),
+            ("09:00:00", true),
+            ("12:00:00", true),
+            ("12:15:00", true),
+            ("12:15:01", false),
+            ("23:00:00", false),
+        ] {
             assert_eq!(is_logged("12:00:00", record), expected, "{record}");
         }
     }
@@ -97,7 +121,10 @@ mod tests {
         ];
         let found = find_unlogged_changes(&changes, &records, Duration::hours(3));
         assert_eq!(found.len(), 1, "{found:?}");
-        assert_eq!((found[0].first, found[0].last, found[0].changes), (time_of_day("05:00:01"), time_of_day("06:00:00"), 2));
+        assert_eq!(
+            (found[0].first, found[0].last, found[0].changes),
+            (time_of_day("05:00:01"), time_of_day("06:00:00"), 2)
+        );
     }
 
     #[test]
@@ -108,12 +135,33 @@ mod tests {
             unit_change("11:00:00", "atlas"),
             unit_change("11:00:01", "eks"),
         ];
-        let units = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let units = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+        };
         let expected = [
-            UnloggedChanges { first: time_of_day("08:00:00"), last: time_of_day("11:00:00"), changes: 3, units: units(&["atlas", "eks"]) },
-            UnloggedChanges { first: time_of_day("11:00:01"), last: time_of_day("11:00:01"), changes: 1, units: units(&["eks"]) },
+            UnloggedChanges {
+                first: time_of_day("08:00:00"),
+                last: time_of_day("11:00:00"),
+                changes: 3,
+                units: units(&["atlas", "eks"]),
+            },
+            UnloggedChanges {
+                first: time_of_day("11:00:01"),
+                last: time_of_day("11:00:01"),
+                changes: 1,
+                units: units(&["eks"]),
+            },
         ];
-        assert_eq!(find_unlogged_changes(&changes, &[], Duration::hours(3)), expected);
-        assert_eq!(find_unlogged_changes(&[], &[time_of_day("08:00:00")], Duration::hours(3)), []);
+        assert_eq!(
+            find_unlogged_changes(&changes, &[], Duration::hours(3)),
+            expected
+        );
+        assert_eq!(
+            find_unlogged_changes(&[], &[time_of_day("08:00:00")], Duration::hours(3)),
+            []
+        );
     }
 }

@@ -29,8 +29,10 @@ impl HclBlock {
     #[must_use]
     pub fn attribute_tokens(&self, name: &str) -> &[HclToken] {
         let is_assigned = |at: usize| {
-            matches!((&self.tokens[at], self.tokens.get(at + 1)), (HclToken::Word(_), Some(HclToken::Sign('='))))
-                && self.tokens.get(at + 2) != Some(&HclToken::Sign('='))
+            matches!(
+                (&self.tokens[at], self.tokens.get(at + 1)),
+                (HclToken::Word(_), Some(HclToken::Sign('=')))
+            ) && self.tokens.get(at + 2) != Some(&HclToken::Sign('='))
         };
         let mut start = None;
         let mut at = 0;
@@ -38,11 +40,17 @@ impl HclBlock {
             if is_assigned(at) {
                 match start {
                     Some(start) => return &self.tokens[start..at],
-                    None if self.tokens[at] == HclToken::Word(name.to_owned()) => start = Some(at + 2),
+                    None if self.tokens[at] == HclToken::Word(name.to_owned()) => {
+                        start = Some(at + 2)
+                    }
                     None => {}
                 }
             }
-            at = if matches!(self.tokens[at], HclToken::Sign('{' | '[' | '(')) { index_after_closing(&self.tokens, at) } else { at + 1 };
+            at = if matches!(self.tokens[at], HclToken::Sign('{' | '[' | '(')) {
+                index_after_closing(&self.tokens, at)
+            } else {
+                at + 1
+            };
         }
         start.map_or(&[], |start| &self.tokens[start..])
     }
@@ -56,21 +64,41 @@ impl HclBlock {
     /// The texts of the attribute `name`, up to the next attribute.
     #[must_use]
     pub fn attribute_texts(&self, name: &str) -> Vec<&str> {
-        let assigned = |at: usize| matches!((&self.tokens[at], self.tokens.get(at + 1)), (HclToken::Word(_), Some(HclToken::Sign('='))));
+        let assigned = |at: usize| {
+            matches!(
+                (&self.tokens[at], self.tokens.get(at + 1)),
+                (HclToken::Word(_), Some(HclToken::Sign('=')))
+            )
+        };
         let is_it = |token: &HclToken| matches!(token, HclToken::Word(word) if word == name);
-        let Some(start) = (0..self.tokens.len()).find(|at| assigned(*at) && is_it(&self.tokens[*at])) else { return Vec::new() };
-        let end = (start + 1..self.tokens.len()).find(|at| assigned(*at)).unwrap_or(self.tokens.len());
+        let Some(start) =
+            (0..self.tokens.len()).find(|at| assigned(*at) && is_it(&self.tokens[*at]))
+        else {
+            return Vec::new();
+        };
+        let end = (start + 1..self.tokens.len())
+            .find(|at| assigned(*at))
+            .unwrap_or(self.tokens.len());
         self.tokens[start..end]
             .iter()
-            .filter_map(|token| if let HclToken::Text(text) = token { Some(text.as_str()) } else { None })
+            .filter_map(|token| {
+                if let HclToken::Text(text) = token {
+                    Some(text.as_str())
+                } else {
+                    None
+                }
+            })
             .collect()
     }
 
     /// Whether an attribute is this one word.
     #[must_use]
     pub fn has_attribute_value(&self, name: &str, value: &str) -> bool {
-        let word = |token: &HclToken, text: &str| matches!(token, HclToken::Word(word) if word == text);
-        self.tokens.windows(3).any(|three| word(&three[0], name) && three[1] == HclToken::Sign('=') && word(&three[2], value))
+        let word =
+            |token: &HclToken, text: &str| matches!(token, HclToken::Word(word) if word == text);
+        self.tokens.windows(3).any(|three| {
+            word(&three[0], name) && three[1] == HclToken::Sign('=') && word(&three[2], value)
+        })
     }
 }
 
@@ -85,16 +113,30 @@ fn collect_blocks(tokens: &[HclToken]) -> Vec<HclBlock> {
     let mut at = 0;
     while at < tokens.len() {
         let HclToken::Word(kind) = &tokens[at] else {
-            at = if matches!(tokens[at], HclToken::Sign('{' | '[' | '(')) { index_after_closing(tokens, at) } else { at + 1 };
+            at = if matches!(tokens[at], HclToken::Sign('{' | '[' | '(')) {
+                index_after_closing(tokens, at)
+            } else {
+                at + 1
+            };
             continue;
         };
-        let labels = tokens[at + 1..].iter().map_while(|token| if let HclToken::Text(text) = token { Some(text.clone()) } else { None });
+        let labels = tokens[at + 1..].iter().map_while(|token| {
+            if let HclToken::Text(text) = token {
+                Some(text.clone())
+            } else {
+                None
+            }
+        });
         let labels: Vec<String> = labels.collect();
         let open = at + 1 + labels.len();
         if tokens.get(open) == Some(&HclToken::Sign('{')) {
             let end = index_after_closing(tokens, open);
             let inside = tokens[open + 1..end.saturating_sub(1).max(open + 1)].to_vec();
-            blocks.push(HclBlock { kind: kind.clone(), labels, tokens: inside });
+            blocks.push(HclBlock {
+                kind: kind.clone(),
+                labels,
+                tokens: inside,
+            });
             at = end;
         } else {
             at += 1;
@@ -137,7 +179,9 @@ pub fn tokenize(text: &str) -> Vec<HclToken> {
             tokens.push(HclToken::Text(body.to_owned()));
             rest = tail;
         } else if first.is_alphanumeric() || first == '_' {
-            let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-' || c == '.')).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-' || c == '.'))
+                .unwrap_or(rest.len());
             tokens.push(HclToken::Word(rest[..end].to_owned()));
             rest = &rest[end..];
         } else {
@@ -166,7 +210,11 @@ fn quoted_text_len(text: &str) -> usize {
                 }
             }
             '"' => inside.push('"'),
-            '$' | '%' if in_text && chars.peek().is_some_and(|(_, next)| *next == '{') && !text[..at].ends_with(c) => {
+            '$' | '%'
+                if in_text
+                    && chars.peek().is_some_and(|(_, next)| *next == '{')
+                    && !text[..at].ends_with(c) =>
+            {
                 inside.push('{');
                 chars.next();
             }
@@ -185,7 +233,11 @@ fn split_heredoc(text: &str) -> Option<(&str, &str)> {
     let after = text.strip_prefix("<<")?;
     let (name, lines) = after.strip_prefix('-').unwrap_or(after).split_once('\n')?;
     let name = name.trim();
-    if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
+    if name.is_empty()
+        || !name
+            .chars()
+            .all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+    {
         return None;
     }
     let mut at = 0;
@@ -210,10 +262,25 @@ mod tests {
             dependency \"e\" {\n  config_path = \"${get_env(\"A\", \"}\")}/../config-backup\" // why\n  mock_outputs = { p = \"../no\" }\n}\n\
             dependencies {\n  paths = [\"../x\", # and\n    \"../config-backup\"]\n}\nexclude {\n  if = false\n  actions = [\"all\"]\n}\n";
         let found = parse_blocks(text);
-        assert_eq!(found.iter().map(|block| block.kind.as_str()).collect::<Vec<_>>(), ["locals", "dependency", "dependencies", "exclude"]);
-        assert_eq!(found[1].attribute_texts("config_path"), ["${get_env(\"A\", \"}\")}/../config-backup"]);
-        assert_eq!(found[2].attribute_texts("paths"), ["../x", "../config-backup"]);
-        assert!(found[3].has_attribute_value("if", "false") && !found[3].has_attribute_value("if", "true"));
+        assert_eq!(
+            found
+                .iter()
+                .map(|block| block.kind.as_str())
+                .collect::<Vec<_>>(),
+            ["locals", "dependency", "dependencies", "exclude"]
+        );
+        assert_eq!(
+            found[1].attribute_texts("config_path"),
+            ["${get_env(\"A\", \"}\")}/../config-backup"]
+        );
+        assert_eq!(
+            found[2].attribute_texts("paths"),
+            ["../x", "../config-backup"]
+        );
+        assert!(
+            found[3].has_attribute_value("if", "false")
+                && !found[3].has_attribute_value("if", "true")
+        );
     }
 
     fn word_token(text: &str) -> HclToken {
@@ -224,7 +291,12 @@ mod tests {
     fn comments_are_no_tokens_and_a_quoted_text_ends_where_it_ends() {
         assert_eq!(
             tokenize("# x\na.b-c_1 // y\n/* z\n } */ é=5"),
-            [word_token("a.b-c_1"), word_token("é"), HclToken::Sign('='), word_token("5")]
+            [
+                word_token("a.b-c_1"),
+                word_token("é"),
+                HclToken::Sign('='),
+                word_token("5")
+            ]
         );
         for (text, length) in [
             (r#""a" b"#, 3),
@@ -262,15 +334,36 @@ mod tests {
     #[test]
     fn a_block_holds_what_stands_between_its_braces_and_an_attribute_ends_with_the_next() {
         let found = parse_blocks("x = [a { b }]\na \"x\" \"y\" { b { c } }\nd \"x\" e {}\n");
-        let tokens = vec![word_token("b"), HclToken::Sign('{'), word_token("c"), HclToken::Sign('}')];
+        let tokens = vec![
+            word_token("b"),
+            HclToken::Sign('{'),
+            word_token("c"),
+            HclToken::Sign('}'),
+        ];
         let labels = vec!["x".to_owned(), "y".to_owned()];
-        let expected =
-            [HclBlock { kind: "a".into(), labels, tokens }, HclBlock { kind: "e".into(), labels: Vec::new(), tokens: Vec::new() }];
+        let expected = [
+            HclBlock {
+                kind: "a".into(),
+                labels,
+                tokens,
+            },
+            HclBlock {
+                kind: "e".into(),
+                labels: Vec::new(),
+                tokens: Vec::new(),
+            },
+        ];
         assert_eq!(found, expected);
         assert_eq!(found[0].nested_blocks().len(), 1);
-        let block = &parse_blocks("b { one = [\"x\", \"y\"]\n two = \"z\"\n three = one\n four three }")[0];
+        let block =
+            &parse_blocks("b { one = [\"x\", \"y\"]\n two = \"z\"\n three = one\n four three }")[0];
         assert_eq!(
-            [block.attribute_texts("one"), block.attribute_texts("two"), block.attribute_texts("three"), block.attribute_texts("four")],
+            [
+                block.attribute_texts("one"),
+                block.attribute_texts("two"),
+                block.attribute_texts("three"),
+                block.attribute_texts("four")
+            ],
             [vec!["x", "y"], vec!["z"], vec![], vec![]]
         );
         assert!(
@@ -287,27 +380,64 @@ mod tests {
             "include \"root\" {\n a = { path = \"no\" }\n path = f(\"x\", g)\n expose = a == b ? { d = 1 } : c\n inner { e = 2 }\n}",
         )[0];
         assert_eq!(block.attribute_tokens("path"), tokenize("f(\"x\", g)"));
-        assert_eq!(block.attribute_tokens("expose").first(), Some(&word_token("a")));
-        assert_eq!((block.attribute_tokens("e"), block.attribute_tokens("d"), block.attribute_tokens("none")), (&[][..], &[][..], &[][..]));
-        assert_eq!((block.labels.as_slice(), block.nested_blocks()[0].kind.as_str()), (&["root".to_owned()][..], "inner"));
+        assert_eq!(
+            block.attribute_tokens("expose").first(),
+            Some(&word_token("a"))
+        );
+        assert_eq!(
+            (
+                block.attribute_tokens("e"),
+                block.attribute_tokens("d"),
+                block.attribute_tokens("none")
+            ),
+            (&[][..], &[][..], &[][..])
+        );
+        assert_eq!(
+            (
+                block.labels.as_slice(),
+                block.nested_blocks()[0].kind.as_str()
+            ),
+            (&["root".to_owned()][..], "inner")
+        );
     }
 
     #[test]
     fn what_is_no_hcl_gives_what_can_be_made_out_and_ends() {
-        for text in ["", "{", "}", "\"", "a \"", "a \"b\" {", "<<EOT", "<<", "/*", "a { b = \"${", "é = \"é\" {", "\\\"", "a {}}}}} b {"]
-        {
+        for text in [
+            "",
+            "{",
+            "}",
+            "\"",
+            "a \"",
+            "a \"b\" {",
+            "<<EOT",
+            "<<",
+            "/*",
+            "a { b = \"${",
+            "é = \"é\" {",
+            "\\\"",
+            "a {}}}}} b {",
+        ] {
             let _ = parse_blocks(text);
         }
         assert_eq!(parse_blocks("a {}}} b {}").len(), 2);
-        assert_eq!(parse_blocks("dependency \"x\" { config_path = \"../y\"").len(), 1);
+        assert_eq!(
+            parse_blocks("dependency \"x\" { config_path = \"../y\"").len(),
+            1
+        );
     }
 
     #[test]
     fn no_text_makes_it_stop_or_hang() {
-        let parts: Vec<&str> = "dependency~ ~\"~\\~{~}~[~]~${~%{~$${~=~\n~#~//~/*~*/~<<EOT\n~EOT\n~é~if~,".split('~').collect();
+        let parts: Vec<&str> =
+            "dependency~ ~\"~\\~{~}~[~]~${~%{~$${~=~\n~#~//~/*~*/~<<EOT\n~EOT\n~é~if~,"
+                .split('~')
+                .collect();
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..20_000 {
-            let text: String = (0..random.usize(..40)).map(|_| parts[random.usize(..parts.len())]).collect();
+            let text: String = (0..random.usize(..40))
+                .map(|_| parts[random.usize(..parts.len())])
+                .collect();
             for block in parse_blocks(&text) {
                 let _ = (
                     block.attribute_texts("if"),

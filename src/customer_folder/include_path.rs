@@ -14,7 +14,11 @@ const MAX_PARENT_FOLDERS: usize = 100;
 /// The nearest file called `name` above a unit's folder, as `find_in_parent_folders` finds it: never in the folder itself.
 #[must_use]
 pub fn find_in_parents(unit: &Path, name: &str) -> Option<PathBuf> {
-    unit.ancestors().skip(1).take(MAX_PARENT_FOLDERS).map(|folder| folder.join(name)).find(|path| path.exists())
+    unit.ancestors()
+        .skip(1)
+        .take(MAX_PARENT_FOLDERS)
+        .map(|folder| folder.join(name))
+        .find(|path| path.exists())
 }
 
 /// The file that `expression` in the `terragrunt.hcl` of `unit` names; `None` where it cannot be known without evaluating it.
@@ -27,8 +31,15 @@ pub fn resolve_include_path(expression: &[HclToken], unit: &Path) -> Option<Path
 fn evaluate_expression(expression: &[HclToken], unit: &Path) -> Option<String> {
     match expression {
         [HclToken::Text(text)] => evaluate_template(text, unit),
-        [HclToken::Word(function), HclToken::Sign('('), inside @ .., HclToken::Sign(')')] => {
-            let arguments = split_arguments(inside).into_iter().map(|argument| evaluate_expression(argument, unit));
+        [
+            HclToken::Word(function),
+            HclToken::Sign('('),
+            inside @ ..,
+            HclToken::Sign(')'),
+        ] => {
+            let arguments = split_arguments(inside)
+                .into_iter()
+                .map(|argument| evaluate_expression(argument, unit));
             evaluate_call(function, &arguments.collect::<Option<Vec<_>>>()?, unit)
         }
         _ => None,
@@ -40,10 +51,16 @@ fn evaluate_call(function: &str, arguments: &[String], unit: &Path) -> Option<St
     match (function, arguments) {
         ("find_in_parent_folders", []) => found(DEFAULT_PARENT_FILE),
         ("find_in_parent_folders", [name]) => found(name),
-        ("find_in_parent_folders", [name, otherwise]) => found(name).or_else(|| Some(otherwise.clone())),
-        ("get_terragrunt_dir" | "get_original_terragrunt_dir", []) => Some(unit.display().to_string()),
+        ("find_in_parent_folders", [name, otherwise]) => {
+            found(name).or_else(|| Some(otherwise.clone()))
+        }
+        ("get_terragrunt_dir" | "get_original_terragrunt_dir", []) => {
+            Some(unit.display().to_string())
+        }
         ("get_repo_root" | "get_path_to_repo_root", []) => {
-            let root = unit.ancestors().find(|folder| folder.join(".git").exists())?;
+            let root = unit
+                .ancestors()
+                .find(|folder| folder.join(".git").exists())?;
             Some(root.display().to_string())
         }
         ("dirname", [path]) => Some(Path::new(path).parent()?.display().to_string()),
@@ -117,25 +134,53 @@ mod tests {
         let unit = top.join("live/ac me/atlas");
         std::fs::create_dir_all(&unit).expect("folders");
         std::fs::create_dir(top.join(".git")).expect("a folder");
-        for name in ["live/root.hcl", "live/terragrunt.hcl", "live/ac me/root.hcl"] {
+        for name in [
+            "live/root.hcl",
+            "live/terragrunt.hcl",
+            "live/ac me/root.hcl",
+        ] {
             std::fs::write(top.join(name), "").expect("a file");
         }
         let found = |path: &str| {
-            let include = parse_blocks(&format!("include \"root\" {{\n  path = {path}\n  expose = true\n}}\n"));
-            resolve_include_path(include[0].attribute_tokens("path"), &unit).map(|path| path.display().to_string())
+            let include = parse_blocks(&format!(
+                "include \"root\" {{\n  path = {path}\n  expose = true\n}}\n"
+            ));
+            resolve_include_path(include[0].attribute_tokens("path"), &unit)
+                .map(|path| path.display().to_string())
         };
         let at = |path: &str| Some(top.join(path).display().to_string());
         for (expression, expected) in [
-            ("find_in_parent_folders(\"root.hcl\")", at("live/ac me/root.hcl")),
+            (
+                "find_in_parent_folders(\"root.hcl\")",
+                at("live/ac me/root.hcl"),
+            ),
             ("find_in_parent_folders()", at("live/terragrunt.hcl")),
-            ("\"${find_in_parent_folders(\"root.hcl\")}\"", at("live/ac me/root.hcl")),
-            ("find_in_parent_folders(\"none.hcl\", \"x.hcl\")", at("live/ac me/atlas/x.hcl")),
-            ("find_in_parent_folders(\"none.hcl\", find_in_parent_folders(\"terragrunt.hcl\"))", at("live/terragrunt.hcl")),
+            (
+                "\"${find_in_parent_folders(\"root.hcl\")}\"",
+                at("live/ac me/root.hcl"),
+            ),
+            (
+                "find_in_parent_folders(\"none.hcl\", \"x.hcl\")",
+                at("live/ac me/atlas/x.hcl"),
+            ),
+            (
+                "find_in_parent_folders(\"none.hcl\", find_in_parent_folders(\"terragrunt.hcl\"))",
+                at("live/terragrunt.hcl"),
+            ),
             ("\"${get_repo_root()}/live/root.hcl\"", at("live/root.hcl")),
-            ("\"${dirname(find_in_parent_folders())}/{x}.hcl\"", at("live/{x}.hcl")),
+            (
+                "\"${dirname(find_in_parent_folders())}/{x}.hcl\"",
+                at("live/{x}.hcl"),
+            ),
             ("\"../root.hcl\"", at("live/ac me/atlas/../root.hcl")),
-            ("\"${get_terragrunt_dir()}/../root.hcl\"", at("live/ac me/atlas/../root.hcl")),
-            ("abspath(\"../root.hcl\")", at("live/ac me/atlas/../root.hcl")),
+            (
+                "\"${get_terragrunt_dir()}/../root.hcl\"",
+                at("live/ac me/atlas/../root.hcl"),
+            ),
+            (
+                "abspath(\"../root.hcl\")",
+                at("live/ac me/atlas/../root.hcl"),
+            ),
             ("find_in_parent_folders(\"none.hcl\")", None),
             ("\"${local.root}/root.hcl\"", None),
             ("\"%{ if true }x%{ endif }\"", None),

@@ -22,11 +22,19 @@ pub struct UnitProblem {
 
 impl UnitProblem {
     const fn failure(seen: &'static str, fix: &'static str) -> Self {
-        Self { is_failure: true, seen, fix }
+        Self {
+            is_failure: true,
+            seen,
+            fix,
+        }
     }
 
     const fn warning(seen: &'static str, fix: &'static str) -> Self {
-        Self { is_failure: false, seen, fix }
+        Self {
+            is_failure: false,
+            seen,
+            fix,
+        }
     }
 }
 
@@ -34,8 +42,10 @@ const UNIT_EXCLUDED: UnitProblem = UnitProblem::failure(
     "`terragrunt.hcl` excludes the unit: it does not run, and nothing is logged",
     "remove the `exclude` block; check for drift with `--filter '!./config-backup'`",
 );
-const SOURCE_SET: UnitProblem =
-    UnitProblem::failure("`terragrunt.hcl` sets a `source`: Terraform does not run the module of this folder", "remove the `source`");
+const SOURCE_SET: UnitProblem = UnitProblem::failure(
+    "`terragrunt.hcl` sets a `source`: Terraform does not run the module of this folder",
+    "remove the `source`",
+);
 const DEPENDS_ON_UNITS: UnitProblem = UnitProblem::failure(
     "`terragrunt.hcl` depends on other units: if one fails, nothing is logged",
     "remove its `dependency` and `dependencies` blocks",
@@ -71,16 +81,22 @@ pub fn find_problems_in_unit(unit: &Value, customer: &Path) -> Vec<UnitProblem> 
             || value.as_object().is_some_and(serde_json::Map::is_empty)
     };
     let mut problems = Vec::new();
-    let mut add = |is_found: bool, problem: UnitProblem| problems.extend(is_found.then_some(problem));
+    let mut add =
+        |is_found: bool, problem: UnitProblem| problems.extend(is_found.then_some(problem));
     add(unit["exclude"]["if"] == true, UNIT_EXCLUDED);
     add(!is_empty(&unit["terraform"]["source"]), SOURCE_SET);
-    add(!is_empty(&unit["dependencies"]["paths"]) || !is_empty(&unit["dependency"]), DEPENDS_ON_UNITS);
+    add(
+        !is_empty(&unit["dependencies"]["paths"]) || !is_empty(&unit["dependency"]),
+        DEPENDS_ON_UNITS,
+    );
     let config = parse_unit_settings(unit)
         .and_then(|settings| settings["config_file_path"].as_str().map(str::to_owned))
         .filter(|path| !path.is_empty());
     add(config.is_none(), NO_SETTINGS);
     let is_other = |path: String| {
-        let folder = Path::new(&path).parent().and_then(|folder| folder.canonicalize().ok());
+        let folder = Path::new(&path)
+            .parent()
+            .and_then(|folder| folder.canonicalize().ok());
         !path.ends_with("/config.yaml") || folder != customer.canonicalize().ok()
     };
     add(config.is_some_and(is_other), OTHER_CONFIG);
@@ -95,24 +111,46 @@ pub fn find_problems_in_unit(unit: &Value, customer: &Path) -> Vec<UnitProblem> 
 #[must_use]
 pub fn find_helper(unit: &Value) -> Option<(String, bool)> {
     let settings = parse_unit_settings(unit)?;
-    let text = |name: &str| settings[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    Some((text("helper").unwrap_or_else(|| "config-backup".to_owned()), text("helper_url").is_some() && text("helper_sha256").is_some()))
+    let text = |name: &str| {
+        settings[name]
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
+    Some((
+        text("helper").unwrap_or_else(|| "config-backup".to_owned()),
+        text("helper_url").is_some() && text("helper_sha256").is_some(),
+    ))
 }
 
 /// The files of the unit's folder that Terragrunt overwrites or removes in its copy, so that older ones cannot clash.
 #[must_use]
 pub fn list_overwritten_files(unit: &Value) -> Vec<String> {
-    let blocks = unit["generate"].as_object().into_iter().flat_map(serde_json::Map::values).chain([&unit["remote_state"]["generate"]]);
+    let blocks = unit["generate"]
+        .as_object()
+        .into_iter()
+        .flat_map(serde_json::Map::values)
+        .chain([&unit["remote_state"]["generate"]]);
     let replaces = |block: &&Value| {
-        if block["disable"] == true { block["if_disabled"] == "remove" } else { block["if_exists"] == "overwrite" }
+        if block["disable"] == true {
+            block["if_disabled"] == "remove"
+        } else {
+            block["if_exists"] == "overwrite"
+        }
     };
-    blocks.filter(replaces).filter_map(|block| block["path"].as_str()).map(str::to_owned).collect()
+    blocks
+        .filter(replaces)
+        .filter_map(|block| block["path"].as_str())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The settings that reach the module: the generated file, and its object `unit_settings`, which replaces them.
 fn parse_unit_settings(unit: &Value) -> Option<Value> {
     let blocks = unit["generate"].as_object()?.values();
-    let block = blocks.into_iter().find(|block| block["path"] == SETTINGS_FILE && block["disable"] != true)?;
+    let block = blocks
+        .into_iter()
+        .find(|block| block["path"] == SETTINGS_FILE && block["disable"] != true)?;
     let file: Value = serde_json::from_str(block["contents"].as_str()?).ok()?;
     let mut all = file.as_object()?.clone();
     let inner = all.remove("unit_settings").unwrap_or_default();
@@ -128,7 +166,9 @@ mod tests {
     /// What is looked at of a rendering by terragrunt 1.1.3, with nothing wrong.
     fn intact_rendering(customer: &Path) -> Value {
         let settings = json!({"config_file_path": customer.join("config.yaml"), "helper": "config-backup", "helper_url": ""});
-        let contents = json!({"config_file_path": customer.join("config.yaml"), "unit_settings": settings}).to_string();
+        let contents =
+            json!({"config_file_path": customer.join("config.yaml"), "unit_settings": settings})
+                .to_string();
         json!({
             "dependencies": null,
             "dependency": {},
@@ -149,8 +189,14 @@ mod tests {
         let customer = folder.path();
         let good = intact_rendering(customer);
         assert_eq!(find_problems_in_unit(&good, customer), []);
-        assert_eq!(find_helper(&good), Some(("config-backup".to_owned(), false)));
-        assert_eq!(list_overwritten_files(&good), [SETTINGS_FILE, "provider.tf", "backend.tf"]);
+        assert_eq!(
+            find_helper(&good),
+            Some(("config-backup".to_owned(), false))
+        );
+        assert_eq!(
+            list_overwritten_files(&good),
+            [SETTINGS_FILE, "provider.tf", "backend.tf"]
+        );
         let changed = |pointer: &str, value: Value| {
             let mut unit = good.clone();
             *unit.pointer_mut(pointer).expect("it") = value;
@@ -164,12 +210,28 @@ mod tests {
         let elsewhere = json!({"config_file_path": "/elsewhere/config.yaml"}).to_string();
         for (pointer, value, problem) in [
             ("/terraform/source", json!("git::x"), SOURCE_SET),
-            ("/dependencies", json!({"paths": ["../x"]}), DEPENDS_ON_UNITS),
+            (
+                "/dependencies",
+                json!({"paths": ["../x"]}),
+                DEPENDS_ON_UNITS,
+            ),
             ("/dependency", json!({"x": {}}), DEPENDS_ON_UNITS),
             ("/generate", json!({}), NO_SETTINGS),
-            ("/generate/config_backup_settings/disable", json!(true), NO_SETTINGS),
-            ("/generate/config_backup_settings/contents", json!("{}"), NO_SETTINGS),
-            ("/generate/config_backup_settings/contents", json!(elsewhere), OTHER_CONFIG),
+            (
+                "/generate/config_backup_settings/disable",
+                json!(true),
+                NO_SETTINGS,
+            ),
+            (
+                "/generate/config_backup_settings/contents",
+                json!("{}"),
+                NO_SETTINGS,
+            ),
+            (
+                "/generate/config_backup_settings/contents",
+                json!(elsewhere),
+                OTHER_CONFIG,
+            ),
             ("/remote_state", Value::Null, NO_STATE),
             ("/terraform/error_hook", Value::Null, NO_HOOK),
             ("/errors", Value::Null, NO_IGNORE),

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::customer_folder::hcl::{self, HclBlock, HclToken};
 use crate::customer_folder::include_path::{find_in_parents, resolve_include_path};
-use crate::customer_folder::unit_files::{DEFAULT_ROOT_NAME, TERRAGRUNT_HCL, UNIT_FOLDER_NAME, is_valid_root_name};
+use crate::customer_folder::unit_files::{
+    DEFAULT_ROOT_NAME, TERRAGRUNT_HCL, UNIT_FOLDER_NAME, is_valid_root_name,
+};
 
 /// How deep below the customer folder, and how many, files are read.
 const MAX_DEPTH: usize = 8;
@@ -39,20 +41,42 @@ impl SiblingUnits {
     #[must_use]
     pub fn read(customer: &Path, legacy: Option<&Path>) -> Self {
         let unit = customer.join(UNIT_FOLDER_NAME);
-        let files = list_hcl_files(customer).into_iter().filter(|path| path.file_name().is_some_and(|name| name == TERRAGRUNT_HCL));
+        let files = list_hcl_files(customer)
+            .into_iter()
+            .filter(|path| path.file_name().is_some_and(|name| name == TERRAGRUNT_HCL));
         let mut counts: BTreeMap<(String, PathBuf), usize> = BTreeMap::new();
         let mut unclear = Vec::new();
         for file in files.chain(legacy.map(Path::to_owned)) {
             match find_included_root(&file, &unit) {
                 IncludeTarget::Root(name, path) => *counts.entry((name, path)).or_default() += 1,
-                IncludeTarget::Unresolved => unclear.push(file.strip_prefix(customer).unwrap_or(&file).display().to_string()),
+                IncludeTarget::Unresolved => unclear.push(
+                    file.strip_prefix(customer)
+                        .unwrap_or(&file)
+                        .display()
+                        .to_string(),
+                ),
                 IncludeTarget::Nothing => {}
             }
         }
-        let roots = counts.into_iter().map(|((name, path), units)| IncludedRoot { name, path, unit_count: units });
+        let roots = counts
+            .into_iter()
+            .map(|((name, path), units)| IncludedRoot {
+                name,
+                path,
+                unit_count: units,
+            });
         let mut roots: Vec<_> = roots.collect();
-        roots.sort_by_key(|root| (std::cmp::Reverse(root.unit_count), !has_remote_state(&root.path), root.name != DEFAULT_ROOT_NAME));
-        Self { roots, unresolved: unclear }
+        roots.sort_by_key(|root| {
+            (
+                std::cmp::Reverse(root.unit_count),
+                !has_remote_state(&root.path),
+                root.name != DEFAULT_ROOT_NAME,
+            )
+        });
+        Self {
+            roots,
+            unresolved: unclear,
+        }
     }
 }
 
@@ -65,17 +89,25 @@ enum IncludeTarget {
 /// The root file of one unit: of several includes, the one that says where the state is, or the one called `root`.
 fn find_included_root(file: &Path, our_unit: &Path) -> IncludeTarget {
     let blocks = hcl::parse_blocks(&read_small_text(file).unwrap_or_default());
-    let includes: Vec<&HclBlock> = blocks.iter().filter(|block| block.kind == "include").collect();
+    let includes: Vec<&HclBlock> = blocks
+        .iter()
+        .filter(|block| block.kind == "include")
+        .collect();
     let folder = file.parent().unwrap_or(Path::new("."));
     let mut found: Vec<(bool, bool, String, PathBuf)> = Vec::new();
     for include in &includes {
-        let path = resolve_include_path(include.attribute_tokens("path"), folder).and_then(|path| path.canonicalize().ok());
-        if let Some((name, path)) = path.and_then(|path| Some((root_name_for_unit(&path, our_unit)?, path))) {
+        let path = resolve_include_path(include.attribute_tokens("path"), folder)
+            .and_then(|path| path.canonicalize().ok());
+        if let Some((name, path)) =
+            path.and_then(|path| Some((root_name_for_unit(&path, our_unit)?, path)))
+        {
             let is_called_root = include.labels.first().is_none_or(|label| label == "root");
             found.push((!has_remote_state(&path), !is_called_root, name, path));
         }
     }
-    found.sort_by_key(|(has_no_state, is_called_otherwise, ..)| (*has_no_state, *is_called_otherwise));
+    found.sort_by_key(|(has_no_state, is_called_otherwise, ..)| {
+        (*has_no_state, *is_called_otherwise)
+    });
     match found.into_iter().next() {
         Some((_, _, name, path)) => IncludeTarget::Root(name, path),
         None if includes.is_empty() => IncludeTarget::Nothing,
@@ -85,7 +117,10 @@ fn find_included_root(file: &Path, our_unit: &Path) -> IncludeTarget {
 
 /// The name by which `find_in_parent_folders` of our unit finds the file `path`.
 fn root_name_for_unit(path: &Path, unit: &Path) -> Option<String> {
-    let names = unit.ancestors().skip(1).filter_map(|folder| path.strip_prefix(folder).ok()?.to_str());
+    let names = unit
+        .ancestors()
+        .skip(1)
+        .filter_map(|folder| path.strip_prefix(folder).ok()?.to_str());
     let is_found = |name: &&str| {
         let found = find_in_parents(unit, name).and_then(|found| found.canonicalize().ok());
         is_valid_root_name(name) && found.as_deref() == Some(path)
@@ -97,8 +132,11 @@ fn root_name_for_unit(path: &Path, unit: &Path) -> Option<String> {
 #[must_use]
 pub fn has_remote_state(root: &Path) -> bool {
     let text = read_small_text(root).unwrap_or_default();
-    let is_backend = |token: &HclToken| matches!(token, HclToken::Text(text) if text.contains("backend \""));
-    hcl::tokenize(&text).iter().any(|token| *token == HclToken::Word("remote_state".to_owned()) || is_backend(token))
+    let is_backend =
+        |token: &HclToken| matches!(token, HclToken::Text(text) if text.contains("backend \""));
+    hcl::tokenize(&text)
+        .iter()
+        .any(|token| *token == HclToken::Word("remote_state".to_owned()) || is_backend(token))
 }
 
 /// The units that run only after ours, and that a failure of ours would stop; `None` where there are too many files.
@@ -111,9 +149,16 @@ pub fn find_dependents(customer: &Path) -> Option<Vec<String>> {
     let unit = customer.join(UNIT_FOLDER_NAME);
     let depends_on_ours = |file: &&PathBuf| {
         let blocks = hcl::parse_blocks(&read_small_text(file).unwrap_or_default());
-        blocks.iter().any(|block| is_dependency_on(block, file, &unit))
+        blocks
+            .iter()
+            .any(|block| is_dependency_on(block, file, &unit))
     };
-    let names = files.iter().filter(depends_on_ours).map(|file| file.strip_prefix(customer).unwrap_or(file).display().to_string());
+    let names = files.iter().filter(depends_on_ours).map(|file| {
+        file.strip_prefix(customer)
+            .unwrap_or(file)
+            .display()
+            .to_string()
+    });
     Some(names.collect())
 }
 
@@ -126,7 +171,9 @@ fn is_dependency_on(block: &HclBlock, file: &Path, unit: &Path) -> bool {
     };
     let here = file.parent().unwrap_or(Path::new("."));
     paths.into_iter().any(|path| {
-        let path = path.trim_end_matches("/terragrunt.hcl").trim_end_matches('/');
+        let path = path
+            .trim_end_matches("/terragrunt.hcl")
+            .trim_end_matches('/');
         let path = path.replace("${get_terragrunt_dir()}", &here.display().to_string());
         if path.contains("${") {
             // Whatever comes before the name, a customer folder has one unit of this name.
@@ -147,11 +194,17 @@ fn list_hcl_files(customer: &Path) -> Vec<PathBuf> {
 }
 
 fn collect_hcl_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
-    let mut entries: Vec<_> = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).collect();
+    let mut entries: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let (path, name) = (entry.path(), entry.file_name());
-        let Ok(kind) = entry.file_type() else { continue };
+        let Ok(kind) = entry.file_type() else {
+            continue;
+        };
         if name.to_string_lossy().starts_with('.') || files.len() >= MAX_FILES {
             continue;
         }
@@ -166,8 +219,12 @@ fn collect_hcl_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
 /// A file's text; `None` where it cannot be read, or is far too large for a file that people write.
 #[must_use]
 pub fn read_small_text(path: &Path) -> Option<String> {
-    let is_small = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= MAX_FILE_BYTES);
-    is_small.then(|| fs::read(path).ok()).flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    let is_small =
+        fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= MAX_FILE_BYTES);
+    is_small
+        .then(|| fs::read(path).ok())
+        .flatten()
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
@@ -195,16 +252,38 @@ mod tests {
         let (_folder, top) = create_file_tree(&[
             ("common.hcl", "inputs = {}\n"),
             ("acme/root.hcl", "remote_state {\n  backend = \"s3\"\n}\n"),
-            ("acme/a/terragrunt.hcl", &include_block("find_in_parent_folders(\"common.hcl\")")),
-            ("acme/b/terragrunt.hcl", &include_block("\"../../common.hcl\"")),
-            ("acme/c/terragrunt.hcl", &include_block("find_in_parent_folders(\"root.hcl\")")),
+            (
+                "acme/a/terragrunt.hcl",
+                &include_block("find_in_parent_folders(\"common.hcl\")"),
+            ),
+            (
+                "acme/b/terragrunt.hcl",
+                &include_block("\"../../common.hcl\""),
+            ),
+            (
+                "acme/c/terragrunt.hcl",
+                &include_block("find_in_parent_folders(\"root.hcl\")"),
+            ),
             ("acme/d/terragrunt.hcl", &include_block("local.root")),
             ("acme/e/terragrunt.hcl", "inputs = {}\n"),
-            ("acme/.terragrunt-cache/x/terragrunt.hcl", &include_block("find_in_parent_folders(\"root.hcl\")")),
+            (
+                "acme/.terragrunt-cache/x/terragrunt.hcl",
+                &include_block("find_in_parent_folders(\"root.hcl\")"),
+            ),
         ]);
         let found = SiblingUnits::read(&top.join("acme"), None);
-        let roots: Vec<_> = found.roots.iter().map(|root| (root.name.as_str(), root.path.clone(), root.unit_count)).collect();
-        assert_eq!(roots, [("common.hcl", top.join("common.hcl"), 2), ("root.hcl", top.join("acme/root.hcl"), 1)]);
+        let roots: Vec<_> = found
+            .roots
+            .iter()
+            .map(|root| (root.name.as_str(), root.path.clone(), root.unit_count))
+            .collect();
+        assert_eq!(
+            roots,
+            [
+                ("common.hcl", top.join("common.hcl"), 2),
+                ("root.hcl", top.join("acme/root.hcl"), 1)
+            ]
+        );
         assert_eq!(found.unresolved, ["d/terragrunt.hcl"]);
         let legacy = top.join("acme/c/terragrunt.hcl");
         assert_eq!(
@@ -224,7 +303,10 @@ mod tests {
             ("live/acme/a/terragrunt.hcl", &both),
         ]);
         let found = SiblingUnits::read(&top.join("live/acme"), None);
-        assert_eq!(found.roots[0].name, "shared/live.hcl", "as found from the folder that both are in");
+        assert_eq!(
+            found.roots[0].name, "shared/live.hcl",
+            "as found from the folder that both are in"
+        );
     }
 
     #[test]
@@ -232,18 +314,40 @@ mod tests {
         let (_folder, top) = create_file_tree(&[
             ("acme/root.hcl", "remote_state {}\n"),
             ("acme/deep/root.hcl", "remote_state {}\n"),
-            ("acme/deep/a/terragrunt.hcl", &include_block("find_in_parent_folders(\"root.hcl\")")),
-            ("acme/b/terragrunt.hcl", &include_block("find_in_parent_folders(\"none.hcl\")")),
+            (
+                "acme/deep/a/terragrunt.hcl",
+                &include_block("find_in_parent_folders(\"root.hcl\")"),
+            ),
+            (
+                "acme/b/terragrunt.hcl",
+                &include_block("find_in_parent_folders(\"none.hcl\")"),
+            ),
         ]);
         let found = SiblingUnits::read(&top.join("acme"), None);
-        assert_eq!(found.roots.iter().map(|root| root.name.as_str()).collect::<Vec<_>>(), ["deep/root.hcl"]);
+        assert_eq!(
+            found
+                .roots
+                .iter()
+                .map(|root| root.name.as_str())
+                .collect::<Vec<_>>(),
+            ["deep/root.hcl"]
+        );
         assert_eq!(found.unresolved, ["b/terragrunt.hcl"]);
     }
 
     #[test]
     fn a_root_file_may_write_its_backend_by_a_generate_block() {
         let backend = "generate \"backend\" {\n  contents = <<EOF\nterraform {\n  backend \"s3\" {}\n}\nEOF\n}\n";
-        let (_folder, top) = create_file_tree(&[("a.hcl", backend), ("b.hcl", "# remote_state\ninputs = {}\n")]);
-        assert_eq!((has_remote_state(&top.join("a.hcl")), has_remote_state(&top.join("b.hcl"))), (true, false));
+        let (_folder, top) = create_file_tree(&[
+            ("a.hcl", backend),
+            ("b.hcl", "# remote_state\ninputs = {}\n"),
+        ]);
+        assert_eq!(
+            (
+                has_remote_state(&top.join("a.hcl")),
+                has_remote_state(&top.join("b.hcl"))
+            ),
+            (true, false)
+        );
     }
 }

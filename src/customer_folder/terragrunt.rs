@@ -93,10 +93,20 @@ impl TerragruntProgram {
         let until = Instant::now() + limit.min(MAX_TOTAL_WAIT).mul_f32(0.9);
         let program = process::find_program("terragrunt").ok_or("it is not in PATH")?;
         let said = process::query_program_interactive(&program, &["--version"]).unwrap_or_default();
-        let version = said.split_whitespace().next_back().unwrap_or_default().trim_start_matches('v');
-        let major = version.split('.').next().and_then(|major| major.parse::<u64>().ok());
+        let version = said
+            .split_whitespace()
+            .next_back()
+            .unwrap_or_default()
+            .trim_start_matches('v');
+        let major = version
+            .split('.')
+            .next()
+            .and_then(|major| major.parse::<u64>().ok());
         match major {
-            Some(major) if major >= MIN_MAJOR_VERSION => Ok(Self { program, deadline: until }),
+            Some(major) if major >= MIN_MAJOR_VERSION => Ok(Self {
+                program,
+                deadline: until,
+            }),
             Some(_) => Err(format!("its version {version} is too old for that")),
             None => Err("it does not say its version".to_owned()),
         }
@@ -105,15 +115,23 @@ impl TerragruntProgram {
     /// The units that `terragrunt apply --all` in `folder` would run.
     #[must_use]
     pub fn read_graph(&self, folder: &Path) -> TerragruntAnswer<UnitGraph> {
-        self.run_command(folder, &["dag", "graph"], &[]).and_parse(|output| Some(parse_graph(&String::from_utf8_lossy(&output.stdout))))
+        self.run_command(folder, &["dag", "graph"], &[])
+            .and_parse(|output| Some(parse_graph(&String::from_utf8_lossy(&output.stdout))))
     }
 
     /// Whether `terragrunt apply --all` in `folder` reads all units before it runs one: an error in one of them stops all.
     #[must_use]
     pub fn validate_all_units(&self, folder: &Path) -> TerragruntAnswer<()> {
         // A filter by files that are read makes Terragrunt parse all units, as a run does. No unit reads this one.
-        let arguments = ["hcl", "validate", "--no-filters-file", "--filter", "reading=config-backup-reads-nothing"];
-        self.run_command(folder, &arguments, &FILTER_VARIABLES).and_parse(|_| Some(()))
+        let arguments = [
+            "hcl",
+            "validate",
+            "--no-filters-file",
+            "--filter",
+            "reading=config-backup-reads-nothing",
+        ];
+        self.run_command(folder, &arguments, &FILTER_VARIABLES)
+            .and_parse(|_| Some(()))
     }
 
     /// The configuration of the unit in `folder`, with all includes, functions and locals evaluated.
@@ -121,17 +139,24 @@ impl TerragruntProgram {
     pub fn render_unit(&self, folder: &Path) -> TerragruntAnswer<Value> {
         let arguments = ["render", "--format", "json", "--no-filters-file"];
         let unset = [&FILTER_VARIABLES[..], &["TG_ALL"]].concat();
-        self.run_command(folder, &arguments, &unset).and_parse(|output| serde_json::from_slice(&output.stdout).ok())
+        self.run_command(folder, &arguments, &unset)
+            .and_parse(|output| serde_json::from_slice(&output.stdout).ok())
     }
 
-    fn run_command(&self, folder: &Path, arguments: &[&str], unset: &[&str]) -> TerragruntAnswer<Output> {
+    fn run_command(
+        &self,
+        folder: &Path,
+        arguments: &[&str],
+        unset: &[&str],
+    ) -> TerragruntAnswer<Output> {
         let arguments = [arguments, &["--no-color", "--non-interactive"]].concat();
         let unset = [&OVERRIDE_VARIABLES[..], unset].concat();
         let left = self.deadline.saturating_duration_since(Instant::now());
         match process::run_in_dir(folder, &self.program, &arguments, &unset, left) {
             Some(output) if output.status.success() => TerragruntAnswer::Received(output),
             Some(output) => TerragruntAnswer::Refused(
-                find_error_position(&String::from_utf8_lossy(&output.stderr)).map_or(TerragruntRefusal::Unknown, TerragruntRefusal::At),
+                find_error_position(&String::from_utf8_lossy(&output.stderr))
+                    .map_or(TerragruntRefusal::Unknown, TerragruntRefusal::At),
             ),
             None => TerragruntAnswer::Unavailable("it gave no answer in time".to_owned()),
         }
@@ -141,8 +166,10 @@ impl TerragruntProgram {
 impl<T> TerragruntAnswer<T> {
     fn and_parse<U>(self, read: impl FnOnce(T) -> Option<U>) -> TerragruntAnswer<U> {
         match self {
-            Self::Received(answer) => read(answer)
-                .map_or_else(|| TerragruntAnswer::Unavailable("its answer cannot be read".to_owned()), TerragruntAnswer::Received),
+            Self::Received(answer) => read(answer).map_or_else(
+                || TerragruntAnswer::Unavailable("its answer cannot be read".to_owned()),
+                TerragruntAnswer::Received,
+            ),
             Self::Refused(refusal) => TerragruntAnswer::Refused(refusal),
             Self::Unavailable(why) => TerragruntAnswer::Unavailable(why),
         }
@@ -153,7 +180,10 @@ impl<T> TerragruntAnswer<T> {
 fn parse_graph(dot: &str) -> UnitGraph {
     let mut graph = UnitGraph::default();
     for line in dot.lines().filter_map(|line| line.trim().strip_prefix('"')) {
-        if let Some((unit, other)) = line.strip_suffix("\";").and_then(|line| line.split_once("\" -> \"")) {
+        if let Some((unit, other)) = line
+            .strip_suffix("\";")
+            .and_then(|line| line.split_once("\" -> \""))
+        {
             graph.dependencies.push((unit.to_owned(), other.to_owned()));
         } else if let Some(unit) = line.strip_suffix("\" ;") {
             graph.units.push(unit.to_owned());
@@ -165,21 +195,35 @@ fn parse_graph(dot: &str) -> UnitGraph {
 /// The first position of an existing file in Terragrunt's messages: `on FILE line 3`, or `FILE:3,1-9: ...`.
 fn find_error_position(messages: &str) -> Option<SourcePosition> {
     let spelled = |line: &str| {
-        let (file, number) = line.split_once(" on ")?.1.trim_start().rsplit_once(" line ")?;
+        let (file, number) = line
+            .split_once(" on ")?
+            .1
+            .trim_start()
+            .rsplit_once(" line ")?;
         parse_position(file, number)
     };
     let short = |line: &str| {
         let (before, number) = line.split_once(".hcl:")?;
         let starts = before.match_indices('/').map(|(start, _)| start);
-        starts.into_iter().find_map(|start| parse_position(&format!("{}.hcl", &before[start..]), number))
+        starts
+            .into_iter()
+            .find_map(|start| parse_position(&format!("{}.hcl", &before[start..]), number))
     };
-    messages.lines().find_map(spelled).or_else(|| messages.lines().find_map(short))
+    messages
+        .lines()
+        .find_map(spelled)
+        .or_else(|| messages.lines().find_map(short))
 }
 
 fn parse_position(file: &str, number: &str) -> Option<SourcePosition> {
-    let digits = number.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(number.len());
+    let digits = number
+        .find(|sign: char| !sign.is_ascii_digit())
+        .unwrap_or(number.len());
     let line = number[..digits].parse().ok()?;
-    Path::new(file).is_file().then(|| SourcePosition { file: file.into(), line })
+    Path::new(file).is_file().then(|| SourcePosition {
+        file: file.into(),
+        line,
+    })
 }
 
 #[cfg(test)]
@@ -192,22 +236,35 @@ mod tests {
         let dot = "digraph {\n\t\"atlas-cluster\" ;\n\t\"deep er/é\"x\" ;\n\t\"deep er/é\"x\" -> \"config-backup\";\n}\n";
         let graph = parse_graph(dot);
         assert_eq!(graph.units, ["atlas-cluster", "deep er/é\"x"]);
-        assert_eq!(graph.dependencies, [("deep er/é\"x".to_owned(), "config-backup".to_owned())]);
+        assert_eq!(
+            graph.dependencies,
+            [("deep er/é\"x".to_owned(), "config-backup".to_owned())]
+        );
         assert_eq!(parse_graph("digraph {\n}\n"), UnitGraph::default());
     }
 
     #[test]
     fn a_position_is_a_file_that_exists_and_a_line() {
-        let folder = tempfile::Builder::new().prefix("a line ").tempdir().expect("a folder");
+        let folder = tempfile::Builder::new()
+            .prefix("a line ")
+            .tempdir()
+            .expect("a folder");
         let file = folder.path().join("root.hcl");
         std::fs::write(&file, "").expect("a file");
         let name = file.display();
         let found = |messages: &str| find_error_position(messages).map(|at| (at.file, at.line));
         // As terragrunt 1.1.3 prints it; the other text could hold a secret.
-        let spelled = format!("21:02:43.378 ERROR  Error: secret on line 3\n21:02:43.378 ERROR    on {name} line 3, in locals:\n");
+        let spelled = format!(
+            "21:02:43.378 ERROR  Error: secret on line 3\n21:02:43.378 ERROR    on {name} line 3, in locals:\n"
+        );
         assert_eq!(found(&spelled), Some((file.clone(), 3)));
-        let short = format!("21:04:11.895 ERROR  exposed include ({name}): {name}:6,16-17: Invalid expression\n");
+        let short = format!(
+            "21:04:11.895 ERROR  exposed include ({name}): {name}:6,16-17: Invalid expression\n"
+        );
         assert_eq!(found(&short), Some((file.clone(), 6)));
-        assert_eq!(found("on /none.hcl line 3\n/none.hcl:3,1-2: x\non x line y\n.hcl:\n"), None);
+        assert_eq!(
+            found("on /none.hcl line 3\n/none.hcl:3,1-2: x\non x line y\n.hcl:\n"),
+            None
+        );
     }
 }

@@ -33,7 +33,11 @@ impl File {
     /// Its bytes in a folder whose root file is `root`.
     #[must_use]
     pub fn content_for(&self, root: &str) -> Cow<'static, [u8]> {
-        if self.name == TERRAGRUNT_HCL { replace_root_name(Cow::Borrowed(self.content), root) } else { Cow::Borrowed(self.content) }
+        if self.name == TERRAGRUNT_HCL {
+            replace_root_name(Cow::Borrowed(self.content), root)
+        } else {
+            Cow::Borrowed(self.content)
+        }
     }
 }
 
@@ -59,7 +63,10 @@ pub const UNIT_FILES: &[File] = files![
 ];
 
 /// The digests of the files, in the form that `sha256sum -c` reads: shows what was changed since it was written.
-pub const MANIFEST_FILE: File = File { name: "unit.sha256", content: include_bytes!("../../terraform/unit.sha256") };
+pub const MANIFEST_FILE: File = File {
+    name: "unit.sha256",
+    content: include_bytes!("../../terraform/unit.sha256"),
+};
 
 /// What to do with one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,17 +96,33 @@ impl UnitManifest {
     /// Reads a manifest; skips lines that have no digest.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let root = text.lines().find_map(|line| line.strip_prefix(MANIFEST_ROOT_PREFIX)).map(|name| name.trim_end().to_owned());
-        let lines = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once("  "));
-        Self { digests: lines.map(|(digest, name)| (name.trim_end().to_owned(), digest.to_owned())).collect(), root_name: root }
+        let root = text
+            .lines()
+            .find_map(|line| line.strip_prefix(MANIFEST_ROOT_PREFIX))
+            .map(|name| name.trim_end().to_owned());
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split_once("  "));
+        Self {
+            digests: lines
+                .map(|(digest, name)| (name.trim_end().to_owned(), digest.to_owned()))
+                .collect(),
+            root_name: root,
+        }
     }
 
     /// The manifest of a folder whose root file is `root`.
     #[must_use]
     pub fn render(root: &str) -> String {
         let head = "# What `config-backup init` wrote here; `sha256sum -c unit.sha256` shows what was changed since.\n";
-        let lines = UNIT_FILES.iter().map(|file| format!("{}  {}\n", sha256_hex(&file.content_for(root)), file.name));
-        format!("{head}{MANIFEST_ROOT_PREFIX}{root}\n{}", lines.collect::<String>())
+        let lines = UNIT_FILES
+            .iter()
+            .map(|file| format!("{}  {}\n", sha256_hex(&file.content_for(root)), file.name));
+        format!(
+            "{head}{MANIFEST_ROOT_PREFIX}{root}\n{}",
+            lines.collect::<String>()
+        )
     }
 }
 
@@ -108,15 +131,29 @@ impl UnitManifest {
 /// The name of the root file belongs to the customer folder: a file that differs in it alone counts as unchanged.
 #[must_use]
 pub fn decide_action(file: &File, there: Option<&[u8]>, manifest: &UnitManifest) -> FileAction {
-    let Some(there) = there else { return FileAction::Create };
+    let Some(there) = there else {
+        return FileAction::Create;
+    };
     let repaired = normalize_line_ends(there);
     let is_terragrunt_hcl = file.name == TERRAGRUNT_HCL;
-    let standard = if is_terragrunt_hcl { replace_root_name(repaired.clone(), DEFAULT_ROOT_NAME) } else { repaired.clone() };
+    let standard = if is_terragrunt_hcl {
+        replace_root_name(repaired.clone(), DEFAULT_ROOT_NAME)
+    } else {
+        repaired.clone()
+    };
     if standard == file.content {
-        return if repaired.len() == there.len() { FileAction::Leave } else { FileAction::RepairLineEnds };
+        return if repaired.len() == there.len() {
+            FileAction::Leave
+        } else {
+            FileAction::RepairLineEnds
+        };
     }
     let root = manifest.root_name.as_deref().unwrap_or(DEFAULT_ROOT_NAME);
-    let written = if is_terragrunt_hcl { replace_root_name(repaired, root) } else { repaired };
+    let written = if is_terragrunt_hcl {
+        replace_root_name(repaired, root)
+    } else {
+        repaired
+    };
     match manifest.digests.get(file.name) {
         Some(digest) if *digest == sha256_hex(&written) => FileAction::Upgrade,
         _ => FileAction::Keep,
@@ -153,9 +190,13 @@ pub fn find_root_name(terragrunt_hcl: &[u8]) -> Option<&str> {
 /// `terragrunt.hcl` with another root file; as it is where its line was rewritten.
 #[must_use]
 pub fn replace_root_name<'a>(terragrunt_hcl: Cow<'a, [u8]>, root: &str) -> Cow<'a, [u8]> {
-    let Ok(text) = std::str::from_utf8(&terragrunt_hcl) else { return terragrunt_hcl };
+    let Ok(text) = std::str::from_utf8(&terragrunt_hcl) else {
+        return terragrunt_hcl;
+    };
     match find_root_name_span(text) {
-        Some(span) if &text[span.clone()] != root => Cow::Owned(format!("{}{root}{}", &text[..span.start], &text[span.end..]).into_bytes()),
+        Some(span) if &text[span.clone()] != root => {
+            Cow::Owned(format!("{}{root}{}", &text[..span.start], &text[span.end..]).into_bytes())
+        }
         _ => terragrunt_hcl,
     }
 }
@@ -181,32 +222,52 @@ pub fn is_valid_root_name(name: &str) -> bool {
 #[must_use]
 pub fn is_legacy_module(main_tf: &str) -> bool {
     let words: Vec<&str> = main_tf.split_whitespace().collect();
-    words
-        .windows(3)
-        .any(|three| three[0] == "resource" && three[1] == "\"aws_s3_object\"" && matches!(three[2], "\"config_backup\"" | "\"usage_log\""))
+    words.windows(3).any(|three| {
+        three[0] == "resource"
+            && three[1] == "\"aws_s3_object\""
+            && matches!(three[2], "\"config_backup\"" | "\"usage_log\"")
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const MAIN_FILE: File = File { name: "main.tf", content: b"new\n" };
+    const MAIN_FILE: File = File {
+        name: "main.tf",
+        content: b"new\n",
+    };
 
     fn terragrunt_hcl() -> &'static File {
-        UNIT_FILES.iter().find(|file| file.name == TERRAGRUNT_HCL).expect("it")
+        UNIT_FILES
+            .iter()
+            .find(|file| file.name == TERRAGRUNT_HCL)
+            .expect("it")
     }
 
     #[test]
     fn the_manifest_fits_the_files() {
-        assert_eq!(String::from_utf8_lossy(MANIFEST_FILE.content), UnitManifest::render(DEFAULT_ROOT_NAME), "run `make manifest`");
+        assert_eq!(
+            String::from_utf8_lossy(MANIFEST_FILE.content),
+            UnitManifest::render(DEFAULT_ROOT_NAME),
+            "run `make manifest`"
+        );
     }
 
     #[test]
     fn only_what_the_user_changed_is_kept() {
         // printf 'old\n' | sha256sum
-        let written = UnitManifest::parse("# head\n01d09d19c2139a46aebfb577780d123d7396e97201bc7ead210a2ebff8239dee  main.tf\r\n");
-        assert_eq!((written.digests.len(), written.root_name.as_deref()), (1, None));
-        assert_eq!(UnitManifest::parse("# of  main.tf\nnone\n"), UnitManifest::default());
+        let written = UnitManifest::parse(
+            "# head\n01d09d19c2139a46aebfb577780d123d7396e97201bc7ead210a2ebff8239dee  main.tf\r\n",
+        );
+        assert_eq!(
+            (written.digests.len(), written.root_name.as_deref()),
+            (1, None)
+        );
+        assert_eq!(
+            UnitManifest::parse("# of  main.tf\nnone\n"),
+            UnitManifest::default()
+        );
         for (there, action) in [
             (&b"new\n"[..], FileAction::Leave),
             (b"new\r\n", FileAction::RepairLineEnds),
@@ -215,10 +276,20 @@ mod tests {
             (b"old\n", FileAction::Upgrade),
             (b"old\r\n", FileAction::Upgrade),
         ] {
-            assert_eq!(decide_action(&MAIN_FILE, Some(there), &written), action, "{there:?}");
+            assert_eq!(
+                decide_action(&MAIN_FILE, Some(there), &written),
+                action,
+                "{there:?}"
+            );
         }
-        assert_eq!(decide_action(&MAIN_FILE, None, &written), FileAction::Create);
-        assert_eq!(decide_action(&MAIN_FILE, Some(b"old\n"), &UnitManifest::default()), FileAction::Keep);
+        assert_eq!(
+            decide_action(&MAIN_FILE, None, &written),
+            FileAction::Create
+        );
+        assert_eq!(
+            decide_action(&MAIN_FILE, Some(b"old\n"), &UnitManifest::default()),
+            FileAction::Keep
+        );
     }
 
     #[test]
@@ -229,9 +300,15 @@ mod tests {
         assert_eq!(shipped.matches(ROOT_NAME_SUFFIX).count(), 1);
         assert_eq!(find_root_name(terragrunt_hcl().content), Some("root.hcl"));
         let written = terragrunt_hcl().content_for("live/common.hcl");
-        assert_eq!(String::from_utf8_lossy(&written), shipped.replace(line, &line.replace("root.hcl\",", "live/common.hcl\",")));
+        assert_eq!(
+            String::from_utf8_lossy(&written),
+            shipped.replace(line, &line.replace("root.hcl\",", "live/common.hcl\","))
+        );
         assert_eq!(find_root_name(&written), Some("live/common.hcl"));
-        assert_eq!(replace_root_name(written, DEFAULT_ROOT_NAME), terragrunt_hcl().content);
+        assert_eq!(
+            replace_root_name(written, DEFAULT_ROOT_NAME),
+            terragrunt_hcl().content
+        );
         assert_eq!(MAIN_FILE.content_for("common.hcl"), MAIN_FILE.content);
     }
 
@@ -239,35 +316,88 @@ mod tests {
     fn the_name_of_the_root_file_is_no_change_by_the_user() {
         let by_init = UnitManifest::parse(&UnitManifest::render("common.hcl"));
         let common = terragrunt_hcl().content_for("common.hcl");
-        assert_eq!(decide_action(terragrunt_hcl(), Some(&common), &by_init), FileAction::Leave);
+        assert_eq!(
+            decide_action(terragrunt_hcl(), Some(&common), &by_init),
+            FileAction::Leave
+        );
         let by_hand = terragrunt_hcl().content_for("env.hcl");
-        assert_eq!(decide_action(terragrunt_hcl(), Some(&by_hand), &by_init), FileAction::Leave);
+        assert_eq!(
+            decide_action(terragrunt_hcl(), Some(&by_hand), &by_init),
+            FileAction::Leave
+        );
         // An older version with another line, whose root file was then changed by hand.
         let older = |root: &str| [&terragrunt_hcl().content_for(root), &b"# older\n"[..]].concat();
-        let digests = BTreeMap::from([(TERRAGRUNT_HCL.to_owned(), sha256_hex(&older("common.hcl")))]);
-        let manifest = UnitManifest { digests, root_name: Some("common.hcl".to_owned()) };
-        assert_eq!(decide_action(terragrunt_hcl(), Some(&older("env.hcl")), &manifest), FileAction::Upgrade);
+        let digests =
+            BTreeMap::from([(TERRAGRUNT_HCL.to_owned(), sha256_hex(&older("common.hcl")))]);
+        let manifest = UnitManifest {
+            digests,
+            root_name: Some("common.hcl".to_owned()),
+        };
+        assert_eq!(
+            decide_action(terragrunt_hcl(), Some(&older("env.hcl")), &manifest),
+            FileAction::Upgrade
+        );
         let crlf = String::from_utf8_lossy(&older("env.hcl")).replace('\n', "\r\n");
-        assert_eq!(decide_action(terragrunt_hcl(), Some(crlf.as_bytes()), &manifest), FileAction::Upgrade);
-        assert_eq!(decide_action(terragrunt_hcl(), Some(&older("env.hcl")), &UnitManifest::default()), FileAction::Keep);
+        assert_eq!(
+            decide_action(terragrunt_hcl(), Some(crlf.as_bytes()), &manifest),
+            FileAction::Upgrade
+        );
+        assert_eq!(
+            decide_action(
+                terragrunt_hcl(),
+                Some(&older("env.hcl")),
+                &UnitManifest::default()
+            ),
+            FileAction::Keep
+        );
     }
 
     #[test]
     fn a_root_file_has_a_relative_name_that_needs_no_escape() {
-        for name in ["root.hcl", "terragrunt.hcl", "live/common.hcl", "Wurzel é.hcl", "my root.hcl"] {
+        for name in [
+            "root.hcl",
+            "terragrunt.hcl",
+            "live/common.hcl",
+            "Wurzel é.hcl",
+            "my root.hcl",
+        ] {
             assert!(is_valid_root_name(name), "{name}");
-            assert_eq!(find_root_name(&terragrunt_hcl().content_for(name)), Some(name));
+            assert_eq!(
+                find_root_name(&terragrunt_hcl().content_for(name)),
+                Some(name)
+            );
         }
-        for name in ["", " ", "a\"b", "${x}", "%{x}", "a\\b", "/abs.hcl", "a\nb", "folder/", " root.hcl"] {
+        for name in [
+            "",
+            " ",
+            "a\"b",
+            "${x}",
+            "%{x}",
+            "a\\b",
+            "/abs.hcl",
+            "a\nb",
+            "folder/",
+            " root.hcl",
+        ] {
             assert!(!is_valid_root_name(name), "{name}");
         }
     }
 
     #[test]
     fn the_legacy_module_is_recognized_by_its_resources() {
-        assert!(is_legacy_module("resource \"aws_s3_object\" \"config_backup\" {\n}"));
-        assert!(is_legacy_module("resource   \"aws_s3_object\"   \"usage_log\" {"));
-        assert!(!is_legacy_module("resource \"aws_s3_object\" \"other\" {}\n# aws_s3_object.config_backup"));
-        assert!(UNIT_FILES.iter().all(|file| !is_legacy_module(&String::from_utf8_lossy(file.content))));
+        assert!(is_legacy_module(
+            "resource \"aws_s3_object\" \"config_backup\" {\n}"
+        ));
+        assert!(is_legacy_module(
+            "resource   \"aws_s3_object\"   \"usage_log\" {"
+        ));
+        assert!(!is_legacy_module(
+            "resource \"aws_s3_object\" \"other\" {}\n# aws_s3_object.config_backup"
+        ));
+        assert!(
+            UNIT_FILES
+                .iter()
+                .all(|file| !is_legacy_module(&String::from_utf8_lossy(file.content)))
+        );
     }
 }

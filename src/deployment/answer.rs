@@ -31,22 +31,41 @@ impl DeployAnswer {
     #[must_use]
     pub fn from_error(message: String) -> Self {
         let none = String::new;
-        Self { status: AnswerStatus::Error, message, config_hash: none(), backup_uri: none(), log_uri: none(), caller_arn: none() }
+        Self {
+            status: AnswerStatus::Error,
+            message,
+            config_hash: none(),
+            backup_uri: none(),
+            log_uri: none(),
+            caller_arn: none(),
+        }
     }
 
     #[must_use]
     /// The answer to an outcome.
     pub fn from_outcome(outcome: DeploymentOutcome, bucket: &str) -> Self {
         let verdict = summarize_outcome(&outcome, bucket);
-        let uri = |key: &str| if key.is_empty() { String::new() } else { s3_uri(bucket, key) };
+        let uri = |key: &str| {
+            if key.is_empty() {
+                String::new()
+            } else {
+                s3_uri(bucket, key)
+            }
+        };
         let config = outcome.config;
         let stored_config = config.as_ref().filter(|config| config.failure.is_none());
         Self {
             status: verdict.status,
             message: verdict.message,
-            backup_uri: stored_config.map(|config| uri(&config.key)).unwrap_or_default(),
+            backup_uri: stored_config
+                .map(|config| uri(&config.key))
+                .unwrap_or_default(),
             config_hash: config.map(|config| config.md5).unwrap_or_default(),
-            log_uri: outcome.record.as_ref().map(|record| uri(&record.key)).unwrap_or_default(),
+            log_uri: outcome
+                .record
+                .as_ref()
+                .map(|record| uri(&record.key))
+                .unwrap_or_default(),
             caller_arn: outcome.record.map(|record| record.user).unwrap_or_default(),
         }
     }
@@ -77,7 +96,11 @@ pub struct DeploymentSummary {
 #[must_use]
 pub fn summarize_outcome(outcome: &DeploymentOutcome, bucket: &str) -> DeploymentSummary {
     let is_incomplete = outcome.is_incomplete();
-    let mut parts = if is_incomplete { describe_failures(outcome) } else { Vec::new() };
+    let mut parts = if is_incomplete {
+        describe_failures(outcome)
+    } else {
+        Vec::new()
+    };
     parts.extend(outcome.notes.iter().cloned());
     let status = match (is_incomplete, outcome.notes.is_empty()) {
         (true, _) => AnswerStatus::Error,
@@ -85,13 +108,22 @@ pub fn summarize_outcome(outcome: &DeploymentOutcome, bucket: &str) -> Deploymen
         (false, true) => AnswerStatus::Ok,
     };
     if let (false, Some(config), Some(record)) = (is_incomplete, &outcome.config, &outcome.record) {
-        parts.push(format!("{}, and the deployment is logged as {}", describe_success(config, bucket), s3_uri(bucket, &record.key)));
+        parts.push(format!(
+            "{}, and the deployment is logged as {}",
+            describe_success(config, bucket),
+            s3_uri(bucket, &record.key)
+        ));
         if let Some(reason) = &outcome.spool.primary_dir_error {
             let folders = outcome.spool.folders.join(" and ");
-            parts.push(format!("what cannot be sent would be kept in {folders}; the usual folder: {reason}"));
+            parts.push(format!(
+                "what cannot be sent would be kept in {folders}; the usual folder: {reason}"
+            ));
         }
     }
-    DeploymentSummary { status, message: parts.join("; ") }
+    DeploymentSummary {
+        status,
+        message: parts.join("; "),
+    }
 }
 
 fn describe_success(config: &ConfigOutcome, bucket: &str) -> String {
@@ -104,8 +136,12 @@ fn describe_success(config: &ConfigOutcome, bucket: &str) -> String {
 
 fn describe_failures(outcome: &DeploymentOutcome) -> Vec<String> {
     let (config, record) = (outcome.config.as_ref(), outcome.record.as_ref());
-    let config_fault = config.and_then(|it| it.failure.as_ref()).map(UploadFailure::to_error);
-    let record_fault = record.and_then(|it| it.failure.as_ref()).map(UploadFailure::to_error);
+    let config_fault = config
+        .and_then(|it| it.failure.as_ref())
+        .map(UploadFailure::to_error);
+    let record_fault = record
+        .and_then(|it| it.failure.as_ref())
+        .map(UploadFailure::to_error);
     let (config_fault, record_fault) = (config_fault.as_ref(), record_fault.as_ref());
     let config_kept = config.is_some_and(|it| it.backup == BackupStatus::Spooled);
     let record_kept = record.is_some_and(|it| it.is_spooled);
@@ -115,10 +151,16 @@ fn describe_failures(outcome: &DeploymentOutcome) -> Vec<String> {
         parts.push(format!("{who}: {cause}"));
     };
     let record_sent = record.is_some_and(|it| it.is_sent);
-    let config_sent = config.is_some_and(|it| matches!(it.backup, BackupStatus::Uploaded | BackupStatus::Unchanged));
+    let config_sent = config
+        .is_some_and(|it| matches!(it.backup, BackupStatus::Uploaded | BackupStatus::Unchanged));
     match (config_sent, record_sent) {
-        (false, false) if config_kept == record_kept && has_common_cause(config_fault, record_fault) => {
-            say("neither config.yaml nor the usage record is in the bucket", config_fault);
+        (false, false)
+            if config_kept == record_kept && has_common_cause(config_fault, record_fault) =>
+        {
+            say(
+                "neither config.yaml nor the usage record is in the bucket",
+                config_fault,
+            );
         }
         _ => {
             if !config_sent {
@@ -139,10 +181,16 @@ fn describe_failures(outcome: &DeploymentOutcome) -> Vec<String> {
         let kept_in = outcome.spool.folders.join(" and ");
         parts.push(format!("{what}kept in {kept_in} and sent with the next deployment, or now by `config-backup replay`"));
         if let Some(reason) = &outcome.spool.primary_dir_error {
-            parts.push(format!("a restart may empty that folder; the usual one: {reason}"));
+            parts.push(format!(
+                "a restart may empty that folder; the usual one: {reason}"
+            ));
         }
     }
-    let mut advice: Vec<String> = [config_fault, record_fault].into_iter().flatten().map(|fault| fault.hint.clone()).collect();
+    let mut advice: Vec<String> = [config_fault, record_fault]
+        .into_iter()
+        .flatten()
+        .map(|fault| fault.hint.clone())
+        .collect();
     advice.dedup();
     parts.extend(advice.into_iter().filter(|advice| !advice.is_empty()));
     parts
@@ -170,45 +218,91 @@ mod tests {
 
     fn config_outcome(backup: BackupStatus, fault: Option<Error>) -> ConfigOutcome {
         let failure = fault.map(failed_upload);
-        ConfigOutcome { backup, key: "terragrunt/a/config-history/x.yaml".into(), md5: "m".into(), failure }
+        ConfigOutcome {
+            backup,
+            key: "terragrunt/a/config-history/x.yaml".into(),
+            md5: "m".into(),
+            failure,
+        }
     }
 
     fn sent_record(key: &str) -> RecordOutcome {
-        RecordOutcome { is_sent: true, is_spooled: false, key: key.into(), user: "u".into(), failure: None }
+        RecordOutcome {
+            is_sent: true,
+            is_spooled: false,
+            key: key.into(),
+            user: "u".into(),
+            failure: None,
+        }
     }
 
     fn spooled_record(fault: Error) -> RecordOutcome {
         let failure = Some(failed_upload(fault));
-        RecordOutcome { is_sent: false, is_spooled: true, key: String::new(), user: String::new(), failure }
+        RecordOutcome {
+            is_sent: false,
+            is_spooled: true,
+            key: String::new(),
+            user: String::new(),
+            failure,
+        }
     }
 
-    fn summarize_parts(config: Option<ConfigOutcome>, record: Option<RecordOutcome>, notes: &[&str]) -> (AnswerStatus, String) {
+    fn summarize_parts(
+        config: Option<ConfigOutcome>,
+        record: Option<RecordOutcome>,
+        notes: &[&str],
+    ) -> (AnswerStatus, String) {
         let notes = notes.iter().map(|note| (*note).to_owned()).collect();
-        let spool = SpoolLocations { folders: vec!["/state/spool".into()], primary_dir_error: None };
-        let verdict = summarize_outcome(&DeploymentOutcome { config, record, spool, is_spooled: true, notes }, "b");
+        let spool = SpoolLocations {
+            folders: vec!["/state/spool".into()],
+            primary_dir_error: None,
+        };
+        let verdict = summarize_outcome(
+            &DeploymentOutcome {
+                config,
+                record,
+                spool,
+                is_spooled: true,
+                notes,
+            },
+            "b",
+        );
         (verdict.status, verdict.message)
     }
 
     #[test]
     fn a_good_deployment_says_where_things_are() {
-        let (status, message) =
-            summarize_parts(Some(config_outcome(BackupStatus::Uploaded, None)), Some(sent_record("usage-logs/a/t.json")), &[]);
+        let (status, message) = summarize_parts(
+            Some(config_outcome(BackupStatus::Uploaded, None)),
+            Some(sent_record("usage-logs/a/t.json")),
+            &[],
+        );
         assert_eq!(status, AnswerStatus::Ok);
         assert_eq!(
             message,
             "config.yaml is backed up as s3://b/terragrunt/a/config-history/x.yaml, \
              and the deployment is logged as s3://b/usage-logs/a/t.json"
         );
-        let (status, message) = summarize_parts(Some(config_outcome(BackupStatus::Unchanged, None)), Some(sent_record("k")), &["it rains"]);
+        let (status, message) = summarize_parts(
+            Some(config_outcome(BackupStatus::Unchanged, None)),
+            Some(sent_record("k")),
+            &["it rains"],
+        );
         assert_eq!(status, AnswerStatus::Warning);
-        assert!(message.starts_with("it rains; config.yaml is unchanged since s3://b/"), "{message}");
+        assert!(
+            message.starts_with("it rains; config.yaml is unchanged since s3://b/"),
+            "{message}"
+        );
     }
 
     #[test]
     fn one_cause_is_told_once_with_what_happens_now_and_the_way_out() {
         let fault = |text| Error::new(ErrorKind::Network, text, "check the network");
         let (status, message) = summarize_parts(
-            Some(config_outcome(BackupStatus::Spooled, Some(fault("no route")))),
+            Some(config_outcome(
+                BackupStatus::Spooled,
+                Some(fault("no route")),
+            )),
             Some(spooled_record(fault("refused"))),
             &[],
         );
@@ -223,17 +317,28 @@ mod tests {
     #[test]
     fn two_causes_are_told_apart() {
         let gone = Error::new(ErrorKind::Local, "read `c`: gone", "");
-        let (_, message) = summarize_parts(Some(config_outcome(BackupStatus::Failed, Some(gone.clone()))), Some(sent_record("k")), &[]);
+        let (_, message) = summarize_parts(
+            Some(config_outcome(BackupStatus::Failed, Some(gone.clone()))),
+            Some(sent_record("k")),
+            &[],
+        );
         assert_eq!(message, "config.yaml is not backed up: read `c`: gone");
         let denied = Error::new(ErrorKind::Denied, "denied", "ask");
-        let (_, message) = summarize_parts(Some(config_outcome(BackupStatus::Failed, Some(gone))), Some(spooled_record(denied)), &[]);
+        let (_, message) = summarize_parts(
+            Some(config_outcome(BackupStatus::Failed, Some(gone))),
+            Some(spooled_record(denied)),
+            &[],
+        );
         let both = "config.yaml is not backed up: read `c`: gone; the deployment is not logged: denied; the usage record is kept in ";
         assert!(message.starts_with(both), "{message}");
         assert!(message.ends_with("; ask"));
         let (status, message) = summarize_parts(None, None, &[]);
         assert_eq!(
             (status, message.as_str()),
-            (AnswerStatus::Error, "config.yaml is not backed up: it was not tried; the deployment is not logged: it was not tried")
+            (
+                AnswerStatus::Error,
+                "config.yaml is not backed up: it was not tried; the deployment is not logged: it was not tried"
+            )
         );
     }
 }

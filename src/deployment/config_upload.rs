@@ -37,7 +37,10 @@ pub struct ConfigUpload {
 
 impl ConfigUpload {
     fn finished(outcome: ConfigOutcome) -> Self {
-        Self { outcome, remaining: None }
+        Self {
+            outcome,
+            remaining: None,
+        }
     }
 }
 
@@ -45,7 +48,11 @@ impl PendingConfig {
     /// The state before the upload.
     #[must_use]
     pub fn outcome(&self) -> ConfigOutcome {
-        unsent_outcome(&self.item, &self.spooled, UploadFailure::pending(&self.spooled))
+        unsent_outcome(
+            &self.item,
+            &self.spooled,
+            UploadFailure::pending(&self.spooled),
+        )
     }
 }
 
@@ -67,21 +74,52 @@ pub async fn start_config_upload(
     }
     // The bucket had these bytes at plan, so nothing is spooled before it is asked again.
     let version = match store {
-        Ok(store) => deployment.within_deadline(upload::find_current_version(store, &subject.customer, &config.digests)).await,
+        Ok(store) => {
+            deployment
+                .within_deadline(upload::find_current_version(
+                    store,
+                    &subject.customer,
+                    &config.digests,
+                ))
+                .await
+        }
         Err(fault) => Err(fault.clone()),
     };
     match version {
-        Ok(Some(version)) => ConfigUpload::finished(stored_outcome(version.backup_status(deployment.deployment_id()), version.key, config)),
-        Err(_) => ConfigUpload::finished(stored_outcome(BackupStatus::Unchanged, deployment.query.backup_key.clone(), config)),
+        Ok(Some(version)) => ConfigUpload::finished(stored_outcome(
+            version.backup_status(deployment.deployment_id()),
+            version.key,
+            config,
+        )),
+        Err(_) => ConfigUpload::finished(stored_outcome(
+            BackupStatus::Unchanged,
+            deployment.query.backup_key.clone(),
+            config,
+        )),
         Ok(None) => {
             let (item, spooled) = deployment.enqueue_config(config, subject, target);
-            upload_pending_copy(deployment, store, config, PendingConfig { item, spooled, mode: UploadMode::Deploy }).await
+            upload_pending_copy(
+                deployment,
+                store,
+                config,
+                PendingConfig {
+                    item,
+                    spooled,
+                    mode: UploadMode::Deploy,
+                },
+            )
+            .await
         }
     }
 }
 
 fn stored_outcome(backup: BackupStatus, key: String, config: &ConfigFile) -> ConfigOutcome {
-    ConfigOutcome { backup, key, md5: config.digests.md5.clone(), failure: None }
+    ConfigOutcome {
+        backup,
+        key,
+        md5: config.digests.md5.clone(),
+        failure: None,
+    }
 }
 
 async fn upload_pending_copy(
@@ -90,16 +128,34 @@ async fn upload_pending_copy(
     config: &ConfigFile,
     pending: PendingConfig,
 ) -> ConfigUpload {
-    let PendingConfig { item, spooled, mode: when } = &pending;
+    let PendingConfig {
+        item,
+        spooled,
+        mode: when,
+    } = &pending;
     let copied = match store {
-        Ok(store) => deployment.within_deadline(upload::upload_history_copy(store, item, &config.bytes, *when)).await,
+        Ok(store) => {
+            deployment
+                .within_deadline(upload::upload_history_copy(
+                    store,
+                    item,
+                    &config.bytes,
+                    *when,
+                ))
+                .await
+        }
         Err(fault) => Err(fault.clone()),
     };
     match copied {
-        Ok(copied) => {
-            ConfigUpload { outcome: stored_outcome(copied.backup, copied.key.clone(), config), remaining: Some((pending, copied)) }
-        }
-        Err(fault) => ConfigUpload::finished(unsent_outcome(item, spooled, UploadFailure::failed(fault, spooled))),
+        Ok(copied) => ConfigUpload {
+            outcome: stored_outcome(copied.backup, copied.key.clone(), config),
+            remaining: Some((pending, copied)),
+        },
+        Err(fault) => ConfigUpload::finished(unsent_outcome(
+            item,
+            spooled,
+            UploadFailure::failed(fault, spooled),
+        )),
     }
 }
 
@@ -110,8 +166,16 @@ pub async fn finish_config_upload(
     config: &Result<ConfigFile, Error>,
     upload: ConfigUpload,
 ) -> ConfigOutcome {
-    if let (Some((PendingConfig { item, spooled, .. }, copied)), Ok(store), Ok(config)) = (upload.remaining, store, config)
-        && let Err(fault) = deployment.within_deadline(upload::upload_current_config(store, &item, &config.bytes, &copied)).await
+    if let (Some((PendingConfig { item, spooled, .. }, copied)), Ok(store), Ok(config)) =
+        (upload.remaining, store, config)
+        && let Err(fault) = deployment
+            .within_deadline(upload::upload_current_config(
+                store,
+                &item,
+                &config.bytes,
+                &copied,
+            ))
+            .await
     {
         return unsent_outcome(&item, &spooled, UploadFailure::failed(fault, &spooled));
     }
@@ -121,8 +185,21 @@ pub async fn finish_config_upload(
     upload.outcome
 }
 
-fn unsent_outcome(item: &SpoolItem, spooled: &Result<SpoolEntry, Error>, failure: UploadFailure) -> ConfigOutcome {
-    let backup = if spooled.is_ok() { BackupStatus::Spooled } else { BackupStatus::Failed };
+fn unsent_outcome(
+    item: &SpoolItem,
+    spooled: &Result<SpoolEntry, Error>,
+    failure: UploadFailure,
+) -> ConfigOutcome {
+    let backup = if spooled.is_ok() {
+        BackupStatus::Spooled
+    } else {
+        BackupStatus::Failed
+    };
     let key = keys::config_version_key(&item.customer, item.at, &item.md5);
-    ConfigOutcome { backup, key, md5: item.md5.clone(), failure: Some(failure) }
+    ConfigOutcome {
+        backup,
+        key,
+        md5: item.md5.clone(),
+        failure: Some(failure),
+    }
 }

@@ -54,7 +54,12 @@ impl DeploymentClaim {
     /// Claims the deployment that `scope` names; waits while another process works on it. A claim of before gives its id and
     /// time, otherwise `deployment_id` and `now` are noted.
     #[must_use]
-    pub fn acquire(places: &StateDirs, scope: &str, deployment_id: &str, now: DateTime<Utc>) -> Self {
+    pub fn acquire(
+        places: &StateDirs,
+        scope: &str,
+        deployment_id: &str,
+        now: DateTime<Utc>,
+    ) -> Self {
         let name = sha256_hex(scope.as_bytes())[..32].to_owned();
         let lock = places.write_in(DEPLOYMENTS_DIR, |folder| {
             let file = atomic_file::open_private_file(&folder.join(format!("{name}.lock")))?;
@@ -63,22 +68,47 @@ impl DeploymentClaim {
             Ok(file)
         });
         let name = format!("{name}.json");
-        let found = places.subdirs(DEPLOYMENTS_DIR).map(|folder| folder.join(&name)).find_map(|path| Some((read_claim(&path)?, path)));
+        let found = places
+            .subdirs(DEPLOYMENTS_DIR)
+            .map(|folder| folder.join(&name))
+            .find_map(|path| Some((read_claim(&path)?, path)));
         let lock = lock.ok().map(|written| written.value);
         if let Some((content, path)) = found {
-            return Self { content, is_resumed: true, path: Some(path), _lock: lock };
+            return Self {
+                content,
+                is_resumed: true,
+                path: Some(path),
+                _lock: lock,
+            };
         }
-        let content = ClaimFileContent { deployment_id: deployment_id.to_owned(), at: now, answer: None };
-        let written = places.write_in(DEPLOYMENTS_DIR, |folder| write_claim(folder.join(&name), &content));
-        Self { content, is_resumed: false, path: written.ok().map(|written| written.value), _lock: lock }
+        let content = ClaimFileContent {
+            deployment_id: deployment_id.to_owned(),
+            at: now,
+            answer: None,
+        };
+        let written = places.write_in(DEPLOYMENTS_DIR, |folder| {
+            write_claim(folder.join(&name), &content)
+        });
+        Self {
+            content,
+            is_resumed: false,
+            path: written.ok().map(|written| written.value),
+            _lock: lock,
+        }
     }
 
     /// The answer of a deployment that this machine carried out and that went well.
     #[must_use]
     pub fn find_good_answer(places: &StateDirs, deployment_id: &str) -> Option<DeployAnswer> {
-        let entries = places.subdirs(DEPLOYMENTS_DIR).filter_map(|folder| fs::read_dir(folder).ok()).flatten().filter_map(Result::ok);
+        let entries = places
+            .subdirs(DEPLOYMENTS_DIR)
+            .filter_map(|folder| fs::read_dir(folder).ok())
+            .flatten()
+            .filter_map(Result::ok);
         let mut claims = entries.filter_map(|entry| read_claim(&entry.path()));
-        let answer = claims.find(|claim| claim.deployment_id == deployment_id)?.answer?;
+        let answer = claims
+            .find(|claim| claim.deployment_id == deployment_id)?
+            .answer?;
         (answer.status == AnswerStatus::Ok).then_some(answer)
     }
 
@@ -109,14 +139,23 @@ impl DeploymentClaim {
     /// Where to note the answer; `None` where it cannot be noted.
     #[must_use]
     pub fn answer_file(&self) -> Option<AnswerFile> {
-        Some(AnswerFile { path: self.path.clone()?, content: self.content.clone() })
+        Some(AnswerFile {
+            path: self.path.clone()?,
+            content: self.content.clone(),
+        })
     }
 }
 
 impl AnswerFile {
     /// Notes that the deployment has ended. Where that fails, a second run repeats the requests, which S3 refuses.
     pub fn write_answer(self, answer: DeployAnswer) {
-        let _ = write_claim(self.path, &ClaimFileContent { answer: Some(answer), ..self.content });
+        let _ = write_claim(
+            self.path,
+            &ClaimFileContent {
+                answer: Some(answer),
+                ..self.content
+            },
+        );
     }
 }
 
@@ -146,13 +185,26 @@ mod tests {
         let answer_file = first.answer_file().expect("a file");
         drop(first);
         let second = DeploymentClaim::acquire(&places, "run 1", "second", time_at(2));
-        assert_eq!((second.deployment_id(), second.started_at(), second.is_resumed()), ("first", time_at(1), true));
+        assert_eq!(
+            (
+                second.deployment_id(),
+                second.started_at(),
+                second.is_resumed()
+            ),
+            ("first", time_at(1), true)
+        );
         drop(second);
         answer_file.write_answer(DeployAnswer::from_error("no network".to_owned()));
         let third = DeploymentClaim::acquire(&places, "run 1", "third", time_at(3));
-        assert_eq!(third.previous_answer().expect("an answer").message, "no network");
+        assert_eq!(
+            third.previous_answer().expect("an answer").message,
+            "no network"
+        );
         let other = DeploymentClaim::acquire(&places, "run 2", "other", time_at(4));
-        assert_eq!((other.deployment_id(), other.is_resumed()), ("other", false));
+        assert_eq!(
+            (other.deployment_id(), other.is_resumed()),
+            ("other", false)
+        );
     }
 
     #[test]

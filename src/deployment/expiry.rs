@@ -17,8 +17,24 @@ const HALF_WRITTEN_LIFETIME: Duration = Duration::from_hours(1);
 
 /// The rules that each deployment applies.
 pub const EXPIRY_RULES: [ExpiryRule; 4] = [
-    ExpiryRule { dir: SPOOL_DIR, suffixes: &[".tmp"], lifetime: HALF_WRITTEN_LIFETIME },
-    ExpiryRule { dir: CHAINS_DIR, suffixes: &[TAKEN_SUFFIX, ".tmp"], lifetime: TAKEN_CHAIN_LIFETIME },
-    ExpiryRule { dir: DEPLOYMENTS_DIR, suffixes: &[], lifetime: NOTE_LIFETIME },
-    ExpiryRule { dir: TOOL_VERSIONS_DIR, suffixes: &[], lifetime: NOTE_LIFETIME },
+    ExpiryRule {
+        dir: SPOOL_DIR,
+        suffixes: &[".tmp"],
+        lifetime: HALF_WRITTEN_LIFETIME,
+    },
+    ExpiryRule {
+        dir: CHAINS_DIR,
+        suffixes: &[TAKEN_SUFFIX, ".tmp"],
+        lifetime: TAKEN_CHAIN_LIFETIME,
+    },
+    ExpiryRule {
+        dir: DEPLOYMENTS_DIR,
+        suffixes: &[],
+        lifetime: NOTE_LIFETIME,
+    },
+    ExpiryRule {
+        dir: TOOL_VERSIONS_DIR,
+        suffixes: &[],
+        lifetime: NOTE_LIFETIME,
+    },
 ];

@@ -10,17 +10,31 @@ use crate::system::process::query_program;
 pub fn read_git_state(folder: &Path) -> Option<GitCommit> {
     let folder = folder.to_string_lossy().into_owned();
     // A look must not write to the user's checkout, as refreshing its index would.
-    let arguments = ["--no-optional-locks", "-C", &folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no"];
+    let arguments = [
+        "--no-optional-locks",
+        "-C",
+        &folder,
+        "status",
+        "--porcelain=v2",
+        "--branch",
+        "--untracked-files=no",
+    ];
     parse_git_status(&query_program(Path::new("git"), &arguments)?)
 }
 
 fn parse_git_status(status: &str) -> Option<GitCommit> {
-    let mut git = GitCommit { commit: String::new(), branch: String::new(), dirty: false };
+    let mut git = GitCommit {
+        commit: String::new(),
+        branch: String::new(),
+        dirty: false,
+    };
     for line in status.lines() {
         match line.strip_prefix("# ") {
             Some(header) => match header.split_once(' ') {
                 Some(("branch.oid", oid)) if oid != "(initial)" => oid.clone_into(&mut git.commit),
-                Some(("branch.head", head)) if head != "(detached)" => head.clone_into(&mut git.branch),
+                Some(("branch.head", head)) if head != "(detached)" => {
+                    head.clone_into(&mut git.branch)
+                }
                 _ => {}
             },
             None => git.dirty = true,
@@ -36,9 +50,27 @@ mod tests {
     #[test]
     fn git_status_gives_commit_branch_and_dirtiness() {
         let clean = "# branch.oid 1234\n# branch.head main\n# branch.ab +0 -0\n";
-        assert_eq!(parse_git_status(clean), Some(GitCommit { commit: "1234".into(), branch: "main".into(), dirty: false }));
-        let dirty = "# branch.oid 1234\n# branch.head (detached)\n1 .M N... 100644 100644 100644 a b x\n";
-        assert_eq!(parse_git_status(dirty), Some(GitCommit { commit: "1234".into(), branch: String::new(), dirty: true }));
-        assert_eq!(parse_git_status("# branch.oid (initial)\n# branch.head main\n"), None);
+        assert_eq!(
+            parse_git_status(clean),
+            Some(GitCommit {
+                commit: "1234".into(),
+                branch: "main".into(),
+                dirty: false
+            })
+        );
+        let dirty =
+            "# branch.oid 1234\n# branch.head (detached)\n1 .M N... 100644 100644 100644 a b x\n";
+        assert_eq!(
+            parse_git_status(dirty),
+            Some(GitCommit {
+                commit: "1234".into(),
+                branch: String::new(),
+                dirty: true
+            })
+        );
+        assert_eq!(
+            parse_git_status("# branch.oid (initial)\n# branch.head main\n"),
+            None
+        );
     }
 }

@@ -71,13 +71,19 @@ impl UploadFailure {
     /// The upload has not ended yet.
     #[must_use]
     pub fn pending(spooled: &Result<SpoolEntry, Error>) -> Self {
-        Self { cause: None, spool_error: spooled.as_ref().err().cloned() }
+        Self {
+            cause: None,
+            spool_error: spooled.as_ref().err().cloned(),
+        }
     }
 
     /// The upload has failed.
     #[must_use]
     pub fn failed(cause: Error, spooled: &Result<SpoolEntry, Error>) -> Self {
-        Self { cause: Some(cause), spool_error: spooled.as_ref().err().cloned() }
+        Self {
+            cause: Some(cause),
+            spool_error: spooled.as_ref().err().cloned(),
+        }
     }
 
     /// Gives a better reason for the failure.
@@ -88,7 +94,10 @@ impl UploadFailure {
     /// The error to report.
     #[must_use]
     pub fn to_error(&self) -> Error {
-        let cause = self.cause.clone().unwrap_or_else(|| Error::new(ErrorKind::Local, "stopped before AWS had answered", ""));
+        let cause = self
+            .cause
+            .clone()
+            .unwrap_or_else(|| Error::new(ErrorKind::Local, "stopped before AWS had answered", ""));
         match &self.spool_error {
             Some(local) => cause.with_spool_error(local),
             None => cause,
@@ -99,7 +108,12 @@ impl UploadFailure {
 impl SpoolLocations {
     /// Notes where an item is spooled.
     pub fn add_entry(&mut self, kept: &SpoolEntry) {
-        let folder = kept.path().parent().unwrap_or(kept.path()).display().to_string();
+        let folder = kept
+            .path()
+            .parent()
+            .unwrap_or(kept.path())
+            .display()
+            .to_string();
         if !self.folders.contains(&folder) {
             self.folders.push(folder);
         }
@@ -113,12 +127,23 @@ impl ConfigOutcome {
     /// A config that cannot be read.
     #[must_use]
     pub fn unreadable(cause: Error) -> Self {
-        let failure = Some(UploadFailure { cause: Some(cause), spool_error: None });
-        Self { backup: BackupStatus::Failed, key: String::new(), md5: String::new(), failure }
+        let failure = Some(UploadFailure {
+            cause: Some(cause),
+            spool_error: None,
+        });
+        Self {
+            backup: BackupStatus::Failed,
+            key: String::new(),
+            md5: String::new(),
+            failure,
+        }
     }
 
     fn is_stored(&self) -> bool {
-        matches!(self.backup, BackupStatus::Uploaded | BackupStatus::Unchanged)
+        matches!(
+            self.backup,
+            BackupStatus::Uploaded | BackupStatus::Unchanged
+        )
     }
 }
 
@@ -126,7 +151,13 @@ impl RecordOutcome {
     /// A record that is not in the bucket, or not yet.
     #[must_use]
     pub fn unsent(spooled: &Result<SpoolEntry, Error>, failure: UploadFailure) -> Self {
-        Self { is_sent: false, is_spooled: spooled.is_ok(), key: String::new(), user: String::new(), failure: Some(failure) }
+        Self {
+            is_sent: false,
+            is_spooled: spooled.is_ok(),
+            key: String::new(),
+            user: String::new(),
+            failure: Some(failure),
+        }
     }
 }
 
@@ -134,13 +165,20 @@ impl DeploymentOutcome {
     /// Whether the config or the record is not in the bucket.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        !self.config.as_ref().is_some_and(ConfigOutcome::is_stored) || !self.record.as_ref().is_some_and(|record| record.is_sent)
+        !self.config.as_ref().is_some_and(ConfigOutcome::is_stored)
+            || !self.record.as_ref().is_some_and(|record| record.is_sent)
     }
 
     /// Gives `cause` as the reason for whatever is still pending.
     pub fn resolve_pending(&mut self, cause: &Error) {
-        let config = self.config.as_mut().and_then(|config| config.failure.as_mut());
-        let record = self.record.as_mut().and_then(|record| record.failure.as_mut());
+        let config = self
+            .config
+            .as_mut()
+            .and_then(|config| config.failure.as_mut());
+        let record = self
+            .record
+            .as_mut()
+            .and_then(|record| record.failure.as_mut());
         for failure in config.into_iter().chain(record) {
             failure.cause.get_or_insert_with(|| cause.clone());
         }
@@ -149,9 +187,19 @@ impl DeploymentOutcome {
     /// Whether a request of this deployment has found the network dead: another one would only cost time.
     #[must_use]
     pub fn has_dead_network(&self) -> bool {
-        let config = self.config.as_ref().and_then(|config| config.failure.as_ref());
-        let record = self.record.as_ref().and_then(|record| record.failure.as_ref());
-        config.into_iter().chain(record).filter_map(|failure| failure.cause.as_ref()).any(Error::is_network_error)
+        let config = self
+            .config
+            .as_ref()
+            .and_then(|config| config.failure.as_ref());
+        let record = self
+            .record
+            .as_ref()
+            .and_then(|record| record.failure.as_ref());
+        config
+            .into_iter()
+            .chain(record)
+            .filter_map(|failure| failure.cause.as_ref())
+            .any(Error::is_network_error)
     }
 }
 
@@ -160,13 +208,30 @@ mod tests {
     use super::*;
 
     fn outcome_with(cause: Option<Error>, not_spooled: Option<Error>) -> DeploymentOutcome {
-        let failure = Some(UploadFailure { cause, spool_error: not_spooled });
-        let config = ConfigOutcome { backup: BackupStatus::Spooled, key: String::new(), md5: String::new(), failure };
-        DeploymentOutcome { config: Some(config), ..DeploymentOutcome::default() }
+        let failure = Some(UploadFailure {
+            cause,
+            spool_error: not_spooled,
+        });
+        let config = ConfigOutcome {
+            backup: BackupStatus::Spooled,
+            key: String::new(),
+            md5: String::new(),
+            failure,
+        };
+        DeploymentOutcome {
+            config: Some(config),
+            ..DeploymentOutcome::default()
+        }
     }
 
     fn failure_message(outcome: &DeploymentOutcome) -> String {
-        outcome.config.as_ref().and_then(|config| config.failure.as_ref()).expect("a failure").to_error().message
+        outcome
+            .config
+            .as_ref()
+            .and_then(|config| config.failure.as_ref())
+            .expect("a failure")
+            .to_error()
+            .message
     }
 
     #[test]
@@ -174,9 +239,15 @@ mod tests {
         let cause = Error::new(ErrorKind::Timeout, "no answer", "wait");
         let full = Error::new(ErrorKind::Local, "the disk is full", "");
         let mut pending = outcome_with(None, Some(full));
-        assert_eq!(failure_message(&pending), "stopped before AWS had answered; nothing is kept for later: the disk is full");
+        assert_eq!(
+            failure_message(&pending),
+            "stopped before AWS had answered; nothing is kept for later: the disk is full"
+        );
         pending.resolve_pending(&cause);
-        assert_eq!(failure_message(&pending), "no answer; nothing is kept for later: the disk is full");
+        assert_eq!(
+            failure_message(&pending),
+            "no answer; nothing is kept for later: the disk is full"
+        );
         let mut failed = outcome_with(Some(Error::new(ErrorKind::Denied, "denied", "ask")), None);
         failed.resolve_pending(&cause);
         assert_eq!(failure_message(&failed), "denied");

@@ -114,7 +114,10 @@ impl ModuleQuery {
     }
 
     fn from_fields(fields: Map<String, Value>) -> Result<Self> {
-        let mut settings = QueryFields { fields, problems: Vec::new() };
+        let mut settings = QueryFields {
+            fields,
+            problems: Vec::new(),
+        };
         let query = Self {
             config_file_path: settings.take_text("config_file_path"),
             customer_name: settings.take_override("customer_name"),
@@ -129,11 +132,21 @@ impl ModuleQuery {
             ),
             bucket: non_empty_or(settings.take_text("bucket"), DEFAULT_BUCKET),
             bucket_region: settings
-                .take_parsed("bucket_region", "an AWS region such as us-east-1", DEFAULT_BUCKET_REGION, parse_region)
+                .take_parsed(
+                    "bucket_region",
+                    "an AWS region such as us-east-1",
+                    DEFAULT_BUCKET_REGION,
+                    parse_region,
+                )
                 .unwrap_or_else(|| DEFAULT_BUCKET_REGION.to_owned()),
             expected_bucket_owner: settings.take_text("expected_bucket_owner"),
             timeout: settings
-                .take_parsed("timeout", "a whole number of seconds from 1 to 300", "10", parse_timeout)
+                .take_parsed(
+                    "timeout",
+                    "a whole number of seconds from 1 to 300",
+                    "10",
+                    parse_timeout,
+                )
                 .unwrap_or(Duration::from_secs(DEFAULT_TIMEOUT_SECONDS)),
             unit_version: settings.take_text("unit_version"),
             planned_id: settings.take_id("planned_id"),
@@ -151,7 +164,10 @@ impl ModuleQuery {
         if query.config_file_path.is_empty() {
             bail!("parse the query on stdin: the key `config_file_path` is missing");
         }
-        Ok(Self { problems: settings.into_problems(), ..query })
+        Ok(Self {
+            problems: settings.into_problems(),
+            ..query
+        })
     }
 
     /// Whether something is applied. A run that only refreshes the state has a new plan and the deployment of the last apply.
@@ -164,7 +180,12 @@ impl ModuleQuery {
     #[must_use]
     pub fn bucket_target(&self, profile_of_config: &str) -> BucketTarget {
         let profile = non_empty_or(self.aws_profile.clone(), profile_of_config);
-        BucketTarget { bucket: self.bucket.clone(), region: self.bucket_region.clone(), profile, owner: self.expected_bucket_owner.clone() }
+        BucketTarget {
+            bucket: self.bucket.clone(),
+            region: self.bucket_region.clone(),
+            profile,
+            owner: self.expected_bucket_owner.clone(),
+        }
     }
 }
 
@@ -183,7 +204,10 @@ impl QueryFields {
             Some(Value::String(text)) => text,
             Some(Value::Number(number)) => number.to_string(),
             Some(other) => {
-                self.problems.push(format!("the setting `{key}` must be a text, not {}", json_type_name(&other)));
+                self.problems.push(format!(
+                    "the setting `{key}` must be a text, not {}",
+                    json_type_name(&other)
+                ));
                 other.to_string()
             }
         }
@@ -204,14 +228,23 @@ impl QueryFields {
             Value::Null => String::new(),
             Value::Number(number) => number.to_string(),
             other => {
-                self.problems.push(format!("the setting `{key}` must be a text, not {}; that of the file is used", json_type_name(&other)));
+                self.problems.push(format!(
+                    "the setting `{key}` must be a text, not {}; that of the file is used",
+                    json_type_name(&other)
+                ));
                 String::new()
             }
         }
     }
 
     /// A setting that `parse` understands. `None` where there is none, or, with a problem, where it cannot be used.
-    fn take_parsed<T>(&mut self, key: &str, form: &str, default: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    fn take_parsed<T>(
+        &mut self,
+        key: &str,
+        form: &str,
+        default: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
         let text = match self.fields.remove(key) {
             None | Some(Value::Null) => return None,
             Some(Value::String(text)) if text.is_empty() => return None,
@@ -220,22 +253,38 @@ impl QueryFields {
         };
         let parsed = parse(&text);
         if parsed.is_none() {
-            self.problems.push(format!("the setting `{key}` must be {form}; {default} is used"));
+            self.problems.push(format!(
+                "the setting `{key}` must be {form}; {default} is used"
+            ));
         }
         parsed
     }
 
     /// An id becomes part of the name of a file on this machine, so it must not be a path.
     fn take_id(&mut self, key: &str) -> String {
-        let is_id = |text: &str| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        self.take_parsed(key, "at most 64 letters, digits and `-`", "a new one", |text| is_id(text).then(|| text.to_owned()))
-            .unwrap_or_default()
+        let is_id = |text: &str| {
+            text.len() <= 64
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        self.take_parsed(
+            key,
+            "at most 64 letters, digits and `-`",
+            "a new one",
+            |text| is_id(text).then(|| text.to_owned()),
+        )
+        .unwrap_or_default()
     }
 
     /// What is wrong, with the keys that are left.
     fn into_problems(mut self) -> Vec<String> {
         for key in self.fields.keys() {
-            self.problems.push(format!("the setting `{}` is unknown and ignored; known are {}", sanitize_key(key), QUERY_KEYS.join(", ")));
+            self.problems.push(format!(
+                "the setting `{}` is unknown and ignored; known are {}",
+                sanitize_key(key),
+                QUERY_KEYS.join(", ")
+            ));
         }
         self.problems
     }
@@ -246,20 +295,33 @@ fn parse_count(text: &str) -> Option<u64> {
 }
 
 fn parse_timeout(text: &str) -> Option<Duration> {
-    text.parse().ok().filter(|seconds| (1..=MAX_TIMEOUT_SECONDS).contains(seconds)).map(Duration::from_secs)
+    text.parse()
+        .ok()
+        .filter(|seconds| (1..=MAX_TIMEOUT_SECONDS).contains(seconds))
+        .map(Duration::from_secs)
 }
 
 /// A name of the form that all regions have, such as `us-east-1`.
 fn parse_region(text: &str) -> Option<String> {
     let mut parts = text.split('-');
-    let is_area = |part: &str| part.len() >= 2 && part.bytes().all(|byte| byte.is_ascii_lowercase());
-    let is_part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    (parts.next().is_some_and(is_area) && text.contains('-') && parts.all(is_part)).then(|| text.to_owned())
+    let is_area =
+        |part: &str| part.len() >= 2 && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    (parts.next().is_some_and(is_area) && text.contains('-') && parts.all(is_part))
+        .then(|| text.to_owned())
 }
 
 fn read_object(input: impl Read, name: &str) -> Result<Map<String, Value>> {
     let mut bytes = Vec::new();
-    input.take(MAX_QUERY_BYTES + 1).read_to_end(&mut bytes).with_context(|| format!("read {name}"))?;
+    input
+        .take(MAX_QUERY_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("read {name}"))?;
     if bytes.len() as u64 > MAX_QUERY_BYTES {
         bail!("read {name}: it is longer than {MAX_QUERY_BYTES} bytes");
     }
@@ -267,8 +329,13 @@ fn read_object(input: impl Read, name: &str) -> Result<Map<String, Value>> {
 }
 
 fn parse_object(bytes: &[u8], name: &str) -> Result<Map<String, Value>> {
-    let value: Value = serde_json::from_slice(bytes)
-        .map_err(|error| anyhow::anyhow!("parse {name}: it is not JSON at line {}, column {}", error.line(), error.column()))?;
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        anyhow::anyhow!(
+            "parse {name}: it is not JSON at line {}, column {}",
+            error.line(),
+            error.column()
+        )
+    })?;
     match value {
         Value::Object(fields) => Ok(fields),
         _ => bail!("parse {name}: it is not a JSON object"),
@@ -279,11 +346,18 @@ fn parse_object(bytes: &[u8], name: &str) -> Result<Map<String, Value>> {
 pub fn write_answer(mut output: impl Write, answer: &impl Serialize) -> Result<()> {
     let mut line = serde_json::to_vec(answer).context("make the answer")?;
     line.push(b'\n');
-    output.write_all(&line).and_then(|()| output.flush()).context("write the answer to stdout")
+    output
+        .write_all(&line)
+        .and_then(|()| output.flush())
+        .context("write the answer to stdout")
 }
 
 fn non_empty_or(text: String, default: &str) -> String {
-    if text.is_empty() { default.to_owned() } else { text }
+    if text.is_empty() {
+        default.to_owned()
+    } else {
+        text
+    }
 }
 
 fn json_type_name(value: &Value) -> &'static str {
@@ -306,23 +380,50 @@ mod tests {
     use super::*;
 
     fn parse_error(query: &str) -> String {
-        format!("{:#}", ModuleQuery::read(query.as_bytes()).expect_err("a refusal"))
+        format!(
+            "{:#}",
+            ModuleQuery::read(query.as_bytes()).expect_err("a refusal")
+        )
     }
 
     #[test]
     fn what_is_missing_gets_its_default() {
         let query = ModuleQuery::read(&b"{\"config_file_path\":\"/c.yaml\"}"[..]).expect("a query");
-        assert_eq!((query.bucket.as_str(), query.bucket_region.as_str()), ("mongodb-arena", "us-east-1"));
-        assert_eq!((query.timeout.as_secs(), query.additional_users_count), (10, None));
+        assert_eq!(
+            (query.bucket.as_str(), query.bucket_region.as_str()),
+            ("mongodb-arena", "us-east-1")
+        );
+        assert_eq!(
+            (query.timeout.as_secs(), query.additional_users_count),
+            (10, None)
+        );
         assert_eq!(query.bucket_target("team").profile, "team");
     }
 
     #[test]
     fn every_key_is_read() {
-        let all: Vec<String> = QUERY_KEYS.iter().filter(|key| **key != "bucket_region").map(|key| format!("\"{key}\":\"7\"")).collect();
-        let query = ModuleQuery::read(format!("{{{}}}", all.join(",")).as_bytes()).expect("a query");
-        assert_eq!((query.config_file_path.as_str(), query.additional_users_count), ("7", Some(7)));
-        assert_eq!((query.timeout.as_secs(), query.spent_at_plan.as_millis(), query.backup_id.as_str()), (7, 7, "7"));
+        let all: Vec<String> = QUERY_KEYS
+            .iter()
+            .filter(|key| **key != "bucket_region")
+            .map(|key| format!("\"{key}\":\"7\""))
+            .collect();
+        let query =
+            ModuleQuery::read(format!("{{{}}}", all.join(",")).as_bytes()).expect("a query");
+        assert_eq!(
+            (
+                query.config_file_path.as_str(),
+                query.additional_users_count
+            ),
+            ("7", Some(7))
+        );
+        assert_eq!(
+            (
+                query.timeout.as_secs(),
+                query.spent_at_plan.as_millis(),
+                query.backup_id.as_str()
+            ),
+            (7, 7, "7")
+        );
         assert_eq!(query.bucket_target("other").profile, "7");
         assert_eq!(query.problems, [""; 0]);
     }
@@ -332,8 +433,14 @@ mod tests {
         for (query, words) in [
             ("", "the query on stdin: it is not JSON at line 1, column 0"),
             ("[]", "the query on stdin: it is not a JSON object"),
-            ("{}", "the query on stdin: the key `config_file_path` is missing"),
-            ("{\"request\":\"[\"}", "`request` in the query on stdin: it is not JSON at line 1, column 1"),
+            (
+                "{}",
+                "the query on stdin: the key `config_file_path` is missing",
+            ),
+            (
+                "{\"request\":\"[\"}",
+                "`request` in the query on stdin: it is not JSON at line 1, column 1",
+            ),
         ] {
             assert_eq!(parse_error(query), format!("parse {words}"));
         }
@@ -341,41 +448,101 @@ mod tests {
 
     #[test]
     fn a_setting_that_cannot_be_used_is_a_problem_and_the_rest_is_used() {
-        let read = |settings: &str| ModuleQuery::read(format!("{{\"config_file_path\":\"c\",{settings}}}").as_bytes()).expect("a query");
+        let read = |settings: &str| {
+            ModuleQuery::read(format!("{{\"config_file_path\":\"c\",{settings}}}").as_bytes())
+                .expect("a query")
+        };
         for (settings, problem) in [
-            ("\"timeout\":\"3600\"", "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used"),
-            ("\"timeout\":\"soon\"", "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used"),
+            (
+                "\"timeout\":\"3600\"",
+                "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used",
+            ),
+            (
+                "\"timeout\":\"soon\"",
+                "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used",
+            ),
             (
                 "\"additional_users_count\":\"[1]\"",
                 "the setting `additional_users_count` must be a whole number of at least 0; that of the file is used",
             ),
-            ("\"bucket_region\":\"nowhere\"", "the setting `bucket_region` must be an AWS region such as us-east-1; us-east-1 is used"),
-            ("\"deployment_id\":\"../x\"", "the setting `deployment_id` must be at most 64 letters, digits and `-`; a new one is used"),
-            ("\"bucket\":[\"b\"]", "the setting `bucket` must be a text, not an array"),
-            ("\"customer_name\":\"[\\\"a\\\"]\"", "the setting `customer_name` must be a text, not an array; that of the file is used"),
-            ("\"project_name\":{\"a\":1}", "the setting `project_name` must be a text, not an object; that of the file is used"),
+            (
+                "\"bucket_region\":\"nowhere\"",
+                "the setting `bucket_region` must be an AWS region such as us-east-1; us-east-1 is used",
+            ),
+            (
+                "\"deployment_id\":\"../x\"",
+                "the setting `deployment_id` must be at most 64 letters, digits and `-`; a new one is used",
+            ),
+            (
+                "\"bucket\":[\"b\"]",
+                "the setting `bucket` must be a text, not an array",
+            ),
+            (
+                "\"customer_name\":\"[\\\"a\\\"]\"",
+                "the setting `customer_name` must be a text, not an array; that of the file is used",
+            ),
+            (
+                "\"project_name\":{\"a\":1}",
+                "the setting `project_name` must be a text, not an object; that of the file is used",
+            ),
         ] {
             let query = read(settings);
             assert_eq!(
-                (query.problems, query.timeout.as_secs(), query.bucket_region.as_str()),
+                (
+                    query.problems,
+                    query.timeout.as_secs(),
+                    query.bucket_region.as_str()
+                ),
                 (vec![problem.to_owned()], 10, "us-east-1")
             );
         }
-        assert_eq!(read("\"customer_name\":\"[a]\"").customer_name, "[a]", "this is a name");
-        assert_eq!(read("\"bucket\":[\"b\"]").bucket, "[\"b\"]", "never another bucket than the one that is meant");
+        assert_eq!(
+            read("\"customer_name\":\"[a]\"").customer_name,
+            "[a]",
+            "this is a name"
+        );
+        assert_eq!(
+            read("\"bucket\":[\"b\"]").bucket,
+            "[\"b\"]",
+            "never another bucket than the one that is meant"
+        );
         let query = read("\"timeout\":7,\"additional_users_count\":3,\"bucket\":null");
-        assert_eq!((query.timeout.as_secs(), query.additional_users_count, query.bucket.as_str()), (7, Some(3), DEFAULT_BUCKET));
-        assert!(read("\"buckett\":\"b\"").problems[0].starts_with("the setting `buckett` is unknown and ignored; known are "));
+        assert_eq!(
+            (
+                query.timeout.as_secs(),
+                query.additional_users_count,
+                query.bucket.as_str()
+            ),
+            (7, Some(3), DEFAULT_BUCKET)
+        );
+        assert!(
+            read("\"buckett\":\"b\"").problems[0]
+                .starts_with("the setting `buckett` is unknown and ignored; known are ")
+        );
     }
 
     #[test]
     fn a_request_and_the_settings_of_the_unit_are_read_like_a_query() {
         let request = "{\"request\":\"{\\\"config_file_path\\\":\\\"c\\\",\\\"planned_id\\\":\\\"1\\\",\\\"deployment_id\\\":\\\"2\\\"}\"}";
         let query = ModuleQuery::read(request.as_bytes()).expect("a query");
-        assert_eq!((query.planned_id.as_str(), query.deployment_id.as_str(), query.is_deployment()), ("1", "2", false));
+        assert_eq!(
+            (
+                query.planned_id.as_str(),
+                query.deployment_id.as_str(),
+                query.is_deployment()
+            ),
+            ("1", "2", false)
+        );
         let settings = "{\"bucket\":null,\"unit_settings\":{\"config_file_path\":\"c\",\"helper\":\"h\",\"timeout\":7}}";
         let query = ModuleQuery::read_settings(settings.as_bytes()).expect("a query");
-        assert_eq!((query.timeout.as_secs(), query.is_deployment(), query.problems.len()), (7, true, 0));
+        assert_eq!(
+            (
+                query.timeout.as_secs(),
+                query.is_deployment(),
+                query.problems.len()
+            ),
+            (7, true, 0)
+        );
         assert!(ModuleQuery::read_settings(&b"{}"[..]).is_err());
     }
 
@@ -384,7 +551,14 @@ mod tests {
         for region in ["us-east-1", "us-gov-west-1", "eusc-de-east-1"] {
             assert_eq!(parse_region(region).as_deref(), Some(region));
         }
-        for text in ["nowhere", "US-EAST-1", "us-east-1/x", "us--1", "u-east-1", "us-"] {
+        for text in [
+            "nowhere",
+            "US-EAST-1",
+            "us-east-1/x",
+            "us--1",
+            "u-east-1",
+            "us-",
+        ] {
             assert_eq!(parse_region(text), None, "{text}");
         }
     }

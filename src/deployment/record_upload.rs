@@ -20,10 +20,16 @@ use crate::state::spool_file::SpoolItem;
 
 /// The record as far as it is known without the network.
 #[must_use]
-pub fn draft_record(deployment: &RunningDeployment, config: &Result<ConfigFile, Error>, subject: &DeploymentSubject) -> UsageRecord {
+pub fn draft_record(
+    deployment: &RunningDeployment,
+    config: &Result<ConfigFile, Error>,
+    subject: &DeploymentSubject,
+) -> UsageRecord {
     let (backup, backup_key) = match config {
         Err(_) => (BackupStatus::Failed, String::new()),
-        Ok(config) if deployment.was_stored_at_plan(config) => (BackupStatus::Unchanged, deployment.query.backup_key.clone()),
+        Ok(config) if deployment.was_stored_at_plan(config) => {
+            (BackupStatus::Unchanged, deployment.query.backup_key.clone())
+        }
         Ok(_) => (BackupStatus::Spooled, String::new()),
     };
     UsageRecord {
@@ -32,7 +38,10 @@ pub fn draft_record(deployment: &RunningDeployment, config: &Result<ConfigFile, 
         user: String::new(),
         user_id: String::new(),
         account: String::new(),
-        config_hash: config.as_ref().map(|it| it.digests.md5.clone()).unwrap_or_default(),
+        config_hash: config
+            .as_ref()
+            .map(|it| it.digests.md5.clone())
+            .unwrap_or_default(),
         additional_users_count: subject.additional_users_count,
         project_name: subject.project_name.clone(),
         cluster_name: subject.cluster_name.clone(),
@@ -49,7 +58,11 @@ pub fn draft_record(deployment: &RunningDeployment, config: &Result<ConfigFile, 
 }
 
 /// Adds what the network has told.
-pub fn complete_record(record: &mut UsageRecord, config: &ConfigOutcome, identity: Option<&CallerIdentity>) {
+pub fn complete_record(
+    record: &mut UsageRecord,
+    config: &ConfigOutcome,
+    identity: Option<&CallerIdentity>,
+) {
     record.backup = config.backup;
     record.backup_key.clone_from(&config.key);
     if let Some(identity) = identity {
@@ -60,8 +73,13 @@ pub fn complete_record(record: &mut UsageRecord, config: &ConfigOutcome, identit
 }
 
 /// Looks at the checkout and the tools while the network is busy: this takes time, and must not delay the config's copy.
-pub async fn find_git_and_tools(deployment: &RunningDeployment) -> Option<(Option<GitCommit>, ToolVersions)> {
-    let folder = Path::new(&deployment.query.config_file_path).parent().unwrap_or(Path::new(".")).to_owned();
+pub async fn find_git_and_tools(
+    deployment: &RunningDeployment,
+) -> Option<(Option<GitCommit>, ToolVersions)> {
+    let folder = Path::new(&deployment.query.config_file_path)
+        .parent()
+        .unwrap_or(Path::new("."))
+        .to_owned();
     let git = tokio::task::spawn_blocking(move || git::read_git_state(&folder));
     let places = deployment.state_dirs().clone();
     let tools = tokio::task::spawn_blocking(move || tool_versions::detect_tool_versions(&places));
@@ -84,9 +102,17 @@ pub async fn claim_chain<'a>(
     is_spooled: bool,
 ) -> Result<(&'a ObjectStore, ChainClaim), Error> {
     let store = store.map_err(Clone::clone)?;
-    let mut claim = ChainClaim::acquire(deployment.state_dirs(), &store.bucket_identity(), &item.customer, &item.deployment_id);
+    let mut claim = ChainClaim::acquire(
+        deployment.state_dirs(),
+        &store.bucket_identity(),
+        &item.customer,
+        &item.deployment_id,
+    );
     // Where this request fails, the seal is looked at again once it cannot be uploaded.
-    let is_clear = deployment.within_deadline(seal::check_existing_seal(store, &item.customer, &mut claim)).await.unwrap_or(false);
+    let is_clear = deployment
+        .within_deadline(seal::check_existing_seal(store, &item.customer, &mut claim))
+        .await
+        .unwrap_or(false);
     // A record that does not arrive is spooled, and takes its place in the chain later. An earlier process of this deployment may
     // have written its record already, in another chain or with other bytes: a seal on these bytes would accuse that record.
     if is_clear && is_spooled && !deployment.claim.is_resumed() {
@@ -113,21 +139,40 @@ pub async fn upload_record(
         }
         (Ok((store, claim)), _) => {
             let line = |chain| record.clone().to_chained_line(chain);
-            deployment.within_deadline(spool_replay::upload_claimed_record(store, claim, item, line)).await
+            deployment
+                .within_deadline(spool_replay::upload_claimed_record(
+                    store, claim, item, line,
+                ))
+                .await
         }
     };
     let user = record.user.clone();
     match (sent, spooled) {
         (Ok((key, note)), spooled) => {
             let _ = spooled.and_then(SpoolEntry::remove);
-            (RecordOutcome { is_sent: true, is_spooled: false, key, user, failure: None }, note)
+            (
+                RecordOutcome {
+                    is_sent: true,
+                    is_spooled: false,
+                    key,
+                    user,
+                    failure: None,
+                },
+                note,
+            )
         }
         (Err(fault), Ok(mut kept)) => {
             // The draft is spooled already, so a failure here costs only what the network has told.
             let _ = kept.replace_body(record.to_line());
             let spooled = Ok(kept);
             let failure = UploadFailure::failed(fault, &spooled);
-            (RecordOutcome { user, ..RecordOutcome::unsent(&spooled, failure) }, None)
+            (
+                RecordOutcome {
+                    user,
+                    ..RecordOutcome::unsent(&spooled, failure)
+                },
+                None,
+            )
         }
         (Err(fault), spooled) => {
             let failure = UploadFailure::failed(fault, &spooled);

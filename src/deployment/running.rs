@@ -37,11 +37,16 @@ impl DeadlineBudget {
     /// The budget of a deployment that starts now.
     #[must_use]
     pub fn start(query: &ModuleQuery) -> Self {
-        Self { started: Instant::now(), timeout: query.timeout, spent_at_plan: query.spent_at_plan }
+        Self {
+            started: Instant::now(),
+            timeout: query.timeout,
+            spent_at_plan: query.spent_at_plan,
+        }
     }
 
     fn time_left(&self) -> Duration {
-        self.timeout.saturating_sub(self.spent_at_plan + self.started.elapsed())
+        self.timeout
+            .saturating_sub(self.spent_at_plan + self.started.elapsed())
     }
 
     /// What is left, but always enough to spool on this machine what cannot be sent.
@@ -57,7 +62,10 @@ impl DeadlineBudget {
     /// The error of a network that took all the time.
     #[must_use]
     pub fn timeout_error(&self) -> Error {
-        let text = format!("no answer within the {} s that a deployment may take", self.timeout.as_secs());
+        let text = format!(
+            "no answer within the {} s that a deployment may take",
+            self.timeout.as_secs()
+        );
         Error::new(ErrorKind::Timeout, text, CHECK_NETWORK_HINT)
     }
 }
@@ -82,10 +90,23 @@ pub struct RunningDeployment {
 impl RunningDeployment {
     /// A deployment of `query`, which the claim may have as one that an earlier process began.
     #[must_use]
-    pub fn new(query: ModuleQuery, claim: DeploymentClaim, places: StateDirs, budget: DeadlineBudget) -> Self {
+    pub fn new(
+        query: ModuleQuery,
+        claim: DeploymentClaim,
+        places: StateDirs,
+        budget: DeadlineBudget,
+    ) -> Self {
         let planned_at = host::parse_unique_id_time(&query.deployment_id);
         let (outcome, spool) = (DeploymentOutcome::default(), RefCell::default());
-        Self { query, outcome, claim, state_dirs: places, budget, planned_at, spool_locations: spool }
+        Self {
+            query,
+            outcome,
+            claim,
+            state_dirs: places,
+            budget,
+            planned_at,
+            spool_locations: spool,
+        }
     }
 
     /// Names the deployment.
@@ -108,7 +129,9 @@ impl RunningDeployment {
 
     /// Reports the state so far to the thread that keeps the deadline.
     pub fn checkpoint(&mut self, report: &mut dyn FnMut(DeploymentOutcome)) {
-        self.outcome.spool.clone_from(&self.spool_locations.borrow());
+        self.outcome
+            .spool
+            .clone_from(&self.spool_locations.borrow());
         report(self.outcome.clone());
     }
 
@@ -128,21 +151,34 @@ impl RunningDeployment {
     ///
     /// # Errors
     /// The deadline has passed, or the client cannot be set up.
-    pub async fn open_store(&self, target: &BucketTarget, bytes: usize) -> Result<ObjectStore, Error> {
+    pub async fn open_store(
+        &self,
+        target: &BucketTarget,
+        bytes: usize,
+    ) -> Result<ObjectStore, Error> {
         let operation = self.network_time_left();
         if operation.is_zero() {
             return Err(self.budget.timeout_error());
         }
         // Slightly longer than our own timeout, so that ours always fires first.
-        self.within_deadline(ObjectStore::open(target, RequestTimeouts::for_body(bytes, operation + REPORT_TIME))).await
+        self.within_deadline(ObjectStore::open(
+            target,
+            RequestTimeouts::for_body(bytes, operation + REPORT_TIME),
+        ))
+        .await
     }
 
     /// Waits for the network, but not longer than the deadline allows.
     ///
     /// # Errors
     /// Those of `work`, or that there was no answer in time.
-    pub async fn within_deadline<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        tokio::time::timeout(self.network_time_left(), work).await.unwrap_or_else(|_| Err(self.budget.timeout_error()))
+    pub async fn within_deadline<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::time::timeout(self.network_time_left(), work)
+            .await
+            .unwrap_or_else(|_| Err(self.budget.timeout_error()))
     }
 
     /// Spools the config. A config that an earlier process of this deployment spooled stays as it is.
@@ -166,10 +202,16 @@ impl RunningDeployment {
         }
         let is_same = |kept: &SpoolEntry| {
             let (at, backup_id) = (kept.item.at, kept.item.backup_id.clone());
-            SpoolItem { backup_id, at, ..item.clone() } == kept.item
+            SpoolItem {
+                backup_id,
+                at,
+                ..item.clone()
+            } == kept.item
         };
-        let kept =
-            Spool::new(&self.state_dirs).lock_items_of_deployment(SpoolItemKind::Config, self.deployment_id()).into_iter().find(is_same)?;
+        let kept = Spool::new(&self.state_dirs)
+            .lock_items_of_deployment(SpoolItemKind::Config, self.deployment_id())
+            .into_iter()
+            .find(is_same)?;
         self.spool_locations.borrow_mut().add_entry(&kept);
         Some(kept)
     }
@@ -184,12 +226,27 @@ impl RunningDeployment {
             .for_each(|kept| drop(kept.remove()));
     }
 
-    fn new_config_item(&self, config: &ConfigFile, subject: &DeploymentSubject, target: &BucketTarget) -> SpoolItem {
-        let mut item =
-            SpoolItem::new(SpoolItemKind::Config, target.clone(), &subject.customer, self.deployment_id(), config.read_at, &config.bytes);
+    fn new_config_item(
+        &self,
+        config: &ConfigFile,
+        subject: &DeploymentSubject,
+        target: &BucketTarget,
+    ) -> SpoolItem {
+        let mut item = SpoolItem::new(
+            SpoolItemKind::Config,
+            target.clone(),
+            &subject.customer,
+            self.deployment_id(),
+            config.read_at,
+            &config.bytes,
+        );
         item.md5.clone_from(&config.digests.md5);
         let planned = &self.query.backup_id;
-        item.backup_id = if planned.is_empty() { host::unique_id(config.read_at) } else { planned.clone() };
+        item.backup_id = if planned.is_empty() {
+            host::unique_id(config.read_at)
+        } else {
+            planned.clone()
+        };
         item
     }
 
@@ -202,10 +259,17 @@ impl RunningDeployment {
     /// Whether the plan has just found that the bucket does not have this config.
     #[must_use]
     pub fn was_just_missing_at_plan(&self, config: &ConfigFile) -> bool {
-        let ModuleQuery { plan_status, config_hash, backup_key, .. } = &self.query;
+        let ModuleQuery {
+            plan_status,
+            config_hash,
+            backup_key,
+            ..
+        } = &self.query;
         let has_looked = ["ok", "warning"].contains(&plan_status.as_str());
         let is_missing = has_looked && *config_hash == config.digests.md5 && backup_key.is_empty();
-        let is_fresh = self.planned_at.is_some_and(|planned| (config.read_at - planned).abs() < FRESH_PLAN_AGE);
+        let is_fresh = self
+            .planned_at
+            .is_some_and(|planned| (config.read_at - planned).abs() < FRESH_PLAN_AGE);
         is_missing && is_fresh && !self.claim.is_resumed()
     }
 }

@@ -38,10 +38,15 @@ impl ReplayReport {
         let here = path.display();
         match quarantine::quarantine_file(path) {
             Ok(there) => {
-                self.problems.push(format!("`{here}` cannot be sent ({why}) and is moved to `{}`", there.display()));
+                self.problems.push(format!(
+                    "`{here}` cannot be sent ({why}) and is moved to `{}`",
+                    there.display()
+                ));
                 self.quarantined += 1;
             }
-            Err(error) => self.add_remaining(format!("`{here}` cannot be sent ({why}), nor be moved into the quarantine: {error}")),
+            Err(error) => self.add_remaining(format!(
+                "`{here}` cannot be sent ({why}), nor be moved into the quarantine: {error}"
+            )),
         }
     }
 
@@ -53,7 +58,9 @@ impl ReplayReport {
             0 => String::new(),
             more => format!(" (and {more} more; `config-backup status` shows all)"),
         };
-        Some(format!("something of an earlier deployment is left: {first}{more}"))
+        Some(format!(
+            "something of an earlier deployment is left: {first}{more}"
+        ))
     }
 }
 
@@ -62,9 +69,13 @@ impl ReplayReport {
 pub fn queued_uploads_note(places: &StateDirs, except: &str) -> Option<String> {
     let ours = format!("-{except}{ITEM_SUFFIX}");
     let items = Spool::new(places).list().items;
-    let left = items.iter().filter(|path| !path.to_string_lossy().ends_with(&ours)).count();
-    let text =
-        format!("something of an earlier deployment is left: no time was left to send it ({left} in all; see `config-backup status`)");
+    let left = items
+        .iter()
+        .filter(|path| !path.to_string_lossy().ends_with(&ours))
+        .count();
+    let text = format!(
+        "something of an earlier deployment is left: no time was left to send it ({left} in all; see `config-backup status`)"
+    );
     (left > 0).then_some(text)
 }
 
@@ -80,8 +91,14 @@ pub async fn replay_spooled_items(
     let until = Instant::now() + limit;
     let contents = Spool::new(places).list();
     let mut late = ReplayReport::default();
-    contents.errors.iter().for_each(|fault| late.add_remaining(fault.to_string()));
-    contents.foreign.iter().for_each(|path| late.quarantine_item(path, "it is not of ours"));
+    contents
+        .errors
+        .iter()
+        .for_each(|fault| late.add_remaining(fault.to_string()));
+    contents
+        .foreign
+        .iter()
+        .for_each(|path| late.quarantine_item(path, "it is not of ours"));
     for (index, path) in contents.items.iter().enumerate() {
         let kept = match Spool::lock_item(path) {
             Ok(Some(kept)) if kept.item.deployment_id != except => kept,
@@ -123,7 +140,9 @@ async fn replay_item(
     let store = match open {
         // An item without a profile is of a config that named none: whoever deploys from this machine now may send it.
         Some((store, target))
-            if *target == kept.item.target || (target.bucket == kept.item.target.bucket && kept.item.target.profile.is_empty()) =>
+            if *target == kept.item.target
+                || (target.bucket == kept.item.target.bucket
+                    && kept.item.target.profile.is_empty()) =>
         {
             store
         }
@@ -133,11 +152,20 @@ async fn replay_item(
         }
     };
     match kept.item.what {
-        SpoolItemKind::Config => upload::upload_config(store, &kept.item, &kept.body, UploadMode::Replay).await?,
+        SpoolItemKind::Config => {
+            upload::upload_config(store, &kept.item, &kept.body, UploadMode::Replay).await?
+        }
         SpoolItemKind::Record => {
             let line = make_replayed_line(store, &kept.body).await?;
-            let claim = ChainClaim::acquire(places, &store.bucket_identity(), &kept.item.customer, &kept.item.deployment_id);
-            upload_claimed_record(store, claim, &kept.item, line).await.map(drop)?;
+            let claim = ChainClaim::acquire(
+                places,
+                &store.bucket_identity(),
+                &kept.item.customer,
+                &kept.item.deployment_id,
+            );
+            upload_claimed_record(store, claim, &kept.item, line)
+                .await
+                .map(drop)?;
         }
     }
     kept.remove()
@@ -145,12 +173,16 @@ async fn replay_item(
 
 /// The record as it is sent late, in its place in a chain. Who deployed is asked now if STS could not say then: the profile
 /// is the same, and so is the machine.
-async fn make_replayed_line(store: &ObjectStore, body: &[u8]) -> Result<impl FnOnce(ChainLink) -> Vec<u8>, Error> {
+async fn make_replayed_line(
+    store: &ObjectStore,
+    body: &[u8],
+) -> Result<impl FnOnce(ChainLink) -> Vec<u8>, Error> {
     let mut record = serde_json::from_slice::<UsageRecord>(body).ok();
     if let Some(record) = &mut record {
         if record.user.is_empty() {
             let identity = store.get_caller_identity().await?;
-            (record.user, record.user_id, record.account) = (identity.arn, identity.user_id, identity.account);
+            (record.user, record.user_id, record.account) =
+                (identity.arn, identity.user_id, identity.account);
         }
         record.late = true;
     }
@@ -166,9 +198,14 @@ pub async fn upload_claimed_record(
     line: impl FnOnce(ChainLink) -> Vec<u8>,
 ) -> Result<(String, Option<String>), Error> {
     // Where it is not known whether the bucket has the record, its place stays taken until a replay has found out.
-    let UploadedRecord { key, chain_head: end, seal_error: unsealed } =
-        upload::put_record_and_seal(store, item, &line(claim.next_link()), &mut claim).await?;
+    let UploadedRecord {
+        key,
+        chain_head: end,
+        seal_error: unsealed,
+    } = upload::put_record_and_seal(store, item, &line(claim.next_link()), &mut claim).await?;
     claim.release(end);
-    let note = unsealed.map(|fault| format!("the deployment is logged, but nothing vouches for the record yet: {fault}"));
+    let note = unsealed.map(|fault| {
+        format!("the deployment is logged, but nothing vouches for the record yet: {fault}")
+    });
     Ok((key, note))
 }

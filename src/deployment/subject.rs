@@ -26,10 +26,23 @@ pub struct DeploymentSubject {
 /// Who and what the deployment is about; without a config, as far as the query tells.
 #[must_use]
 pub fn resolve_subject(query: &ModuleQuery, config: Option<&ConfigFile>) -> DeploymentSubject {
-    let facts = config.map(|config| fields::parse_config_fields(&config.bytes)).unwrap_or_default();
-    let ConfigFields { customer, profile, project_name, cluster_name, additional_users_count, mut problems } = facts;
-    let folder = Path::new(&query.config_file_path).parent().and_then(Path::file_name);
-    let folder = folder.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let facts = config
+        .map(|config| fields::parse_config_fields(&config.bytes))
+        .unwrap_or_default();
+    let ConfigFields {
+        customer,
+        profile,
+        project_name,
+        cluster_name,
+        additional_users_count,
+        mut problems,
+    } = facts;
+    let folder = Path::new(&query.config_file_path)
+        .parent()
+        .and_then(Path::file_name);
+    let folder = folder
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let customer = first_non_empty([&query.customer_name, &customer, &folder]);
     if customer.is_empty() {
         problems.push("it names no customer".to_owned());
@@ -39,13 +52,20 @@ pub fn resolve_subject(query: &ModuleQuery, config: Option<&ConfigFile>) -> Depl
         profile,
         project_name: first_non_empty([&query.project_name, &project_name]),
         cluster_name: first_non_empty([&query.cluster_name, &cluster_name]),
-        additional_users_count: query.additional_users_count.or(additional_users_count).unwrap_or_default(),
+        additional_users_count: query
+            .additional_users_count
+            .or(additional_users_count)
+            .unwrap_or_default(),
         problems,
     }
 }
 
 fn first_non_empty<const N: usize>(texts: [&String; N]) -> String {
-    texts.into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default()
+    texts
+        .into_iter()
+        .find(|text| !text.is_empty())
+        .cloned()
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -56,23 +76,50 @@ mod tests {
     use crate::digest::compute_digests;
 
     fn query_with(more: &str) -> ModuleQuery {
-        ModuleQuery::read(format!("{{\"config_file_path\":\"/deployments/acme/config.yaml\"{more}}}").as_bytes()).expect("a query")
+        ModuleQuery::read(
+            format!("{{\"config_file_path\":\"/deployments/acme/config.yaml\"{more}}}").as_bytes(),
+        )
+        .expect("a query")
     }
 
     fn config_with(text: &str) -> ConfigFile {
-        ConfigFile { bytes: text.into(), digests: compute_digests(text.as_bytes()), read_at: DateTime::default() }
+        ConfigFile {
+            bytes: text.into(),
+            digests: compute_digests(text.as_bytes()),
+            read_at: DateTime::default(),
+        }
     }
 
     #[test]
     fn the_query_beats_the_file_and_the_file_its_folder() {
-        let file = config_with("customer: {name: airbnb}\nmongodb: {project_name: p, additional_users_count: 5}\n");
+        let file = config_with(
+            "customer: {name: airbnb}\nmongodb: {project_name: p, additional_users_count: 5}\n",
+        );
         let plain = resolve_subject(&query_with(""), Some(&file));
-        assert_eq!((plain.customer.as_str(), plain.project_name.as_str(), plain.additional_users_count), ("airbnb", "p", 5));
-        let more = ",\"customer_name\":\"q\",\"project_name\":\"r\",\"additional_users_count\":\"0\"";
+        assert_eq!(
+            (
+                plain.customer.as_str(),
+                plain.project_name.as_str(),
+                plain.additional_users_count
+            ),
+            ("airbnb", "p", 5)
+        );
+        let more =
+            ",\"customer_name\":\"q\",\"project_name\":\"r\",\"additional_users_count\":\"0\"";
         let said = resolve_subject(&query_with(more), Some(&file));
-        assert_eq!((said.customer.as_str(), said.project_name.as_str(), said.additional_users_count), ("q", "r", 0));
+        assert_eq!(
+            (
+                said.customer.as_str(),
+                said.project_name.as_str(),
+                said.additional_users_count
+            ),
+            ("q", "r", 0)
+        );
         let broken = resolve_subject(&query_with(""), Some(&config_with("customer: [")));
-        assert_eq!((broken.customer.as_str(), broken.problems.len()), ("acme", 1));
+        assert_eq!(
+            (broken.customer.as_str(), broken.problems.len()),
+            ("acme", 1)
+        );
         assert_eq!(resolve_subject(&query_with(""), None).customer, "acme");
     }
 }

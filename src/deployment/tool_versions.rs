@@ -23,7 +23,10 @@ pub fn detect_tool_versions(places: &StateDirs) -> ToolVersions {
     let mut tools = ToolVersions::own_version_only();
     for (pid, command) in list_ancestors() {
         let name = program_name(&command);
-        let program = || std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_else(|_| PathBuf::from(&command));
+        let program = || {
+            std::fs::read_link(format!("/proc/{pid}/exe"))
+                .unwrap_or_else(|_| PathBuf::from(&command))
+        };
         match name.as_str() {
             name if is_terraform_name(name) && tools.terraform.is_empty() => {
                 tools.terraform = cached_terraform_version(places, &program(), name)
@@ -34,24 +37,37 @@ pub fn detect_tool_versions(places: &StateDirs) -> ToolVersions {
             _ => {}
         }
     }
-    if let (true, false, Some(tool)) = (tools.terraform.is_empty(), tools.terragrunt.is_empty(), host::env_var("TG_CTX_TF_PATH")) {
+    if let (true, false, Some(tool)) = (
+        tools.terraform.is_empty(),
+        tools.terragrunt.is_empty(),
+        host::env_var("TG_CTX_TF_PATH"),
+    ) {
         // A hook of Terragrunt has no such ancestor, and is told which tool the unit uses.
-        tools.terraform =
-            find_program(&tool).map(|program| cached_terraform_version(places, &program, &program_name(&tool))).unwrap_or_default();
+        tools.terraform = find_program(&tool)
+            .map(|program| cached_terraform_version(places, &program, &program_name(&tool)))
+            .unwrap_or_default();
     }
     tools
 }
 
 fn cached_terraform_version(places: &StateDirs, program: &Path, name: &str) -> String {
-    let product = if name == "tofu" { "OpenTofu" } else { "Terraform" };
-    cached_version(places, program, |program| query_terraform_version(program, product))
+    let product = if name == "tofu" {
+        "OpenTofu"
+    } else {
+        "Terraform"
+    };
+    cached_version(places, program, |program| {
+        query_terraform_version(program, product)
+    })
 }
 
 /// The run of Terragrunt that we work for: the machine's boot, the process and its start, which no other run shares. `None`
 /// without Terragrunt, or where the system does not tell.
 #[must_use]
 pub fn find_terragrunt_run() -> Option<String> {
-    let (pid, _) = list_ancestors().into_iter().find(|(_, command)| is_terragrunt_name(&program_name(command)))?;
+    let (pid, _) = list_ancestors()
+        .into_iter()
+        .find(|(_, command)| is_terragrunt_name(&program_name(command)))?;
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let start = match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => parse_process_start(&stat)?,
@@ -76,25 +92,42 @@ fn is_terraform_name(name: &str) -> bool {
 }
 
 fn query_terraform_version(program: &Path, product: &str) -> Option<String> {
-    parse_terraform_version(&query_program(program, &["version", "-json"])?).map(|version| format!("{product} v{version}"))
+    parse_terraform_version(&query_program(program, &["version", "-json"])?)
+        .map(|version| format!("{product} v{version}"))
 }
 
 fn query_terragrunt_version(program: &Path) -> Option<String> {
     let answer = query_program(program, &["--version"])?;
-    answer.split_whitespace().next_back().map(|version| version.trim_start_matches('v').to_owned())
+    answer
+        .split_whitespace()
+        .next_back()
+        .map(|version| version.trim_start_matches('v').to_owned())
 }
 
 /// The version of a program as noted, or as it says now; empty where it does not say.
-fn cached_version(places: &StateDirs, program: &Path, version: impl Fn(&Path) -> Option<String>) -> String {
-    let Some(name) = fingerprint_program(program) else { return version(program).unwrap_or_default() };
-    if let Some(noted) = places.subdirs(TOOL_VERSIONS_DIR).find_map(|folder| std::fs::read_to_string(folder.join(&name)).ok()) {
+fn cached_version(
+    places: &StateDirs,
+    program: &Path,
+    version: impl Fn(&Path) -> Option<String>,
+) -> String {
+    let Some(name) = fingerprint_program(program) else {
+        return version(program).unwrap_or_default();
+    };
+    if let Some(noted) = places
+        .subdirs(TOOL_VERSIONS_DIR)
+        .find_map(|folder| std::fs::read_to_string(folder.join(&name)).ok())
+    {
         return noted;
     }
     let version = version(program).unwrap_or_default();
     if !version.is_empty() {
         // Without a note it is asked again.
         let _ = places.write_in(TOOL_VERSIONS_DIR, |folder| {
-            atomic_file::write_atomically(&folder.join(&name), &[version.as_bytes()], FileMode::Private)
+            atomic_file::write_atomically(
+                &folder.join(&name),
+                &[version.as_bytes()],
+                FileMode::Private,
+            )
         });
     }
     version
@@ -103,8 +136,17 @@ fn cached_version(places: &StateDirs, program: &Path, version: impl Fn(&Path) ->
 /// Stands for a program's file as it is now.
 fn fingerprint_program(program: &Path) -> Option<String> {
     let file = std::fs::metadata(program).ok()?;
-    let modified = file.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-    let identity = format!("{}\n{}\n{}", program.display(), file.len(), modified.as_nanos());
+    let modified = file
+        .modified()
+        .ok()?
+        .duration_since(std::time::UNIX_EPOCH)
+        .ok()?;
+    let identity = format!(
+        "{}\n{}\n{}",
+        program.display(),
+        file.len(),
+        modified.as_nanos()
+    );
     Some(sha256_hex(identity.as_bytes()))
 }
 
@@ -134,7 +176,12 @@ mod tests {
             asked.set(asked.get() + 1);
             Some(format!("v{}", asked.get()))
         };
-        for (content, version) in [("one", "v1"), ("one", "v1"), ("another", "v2"), ("another", "v2")] {
+        for (content, version) in [
+            ("one", "v1"),
+            ("one", "v1"),
+            ("another", "v2"),
+            ("another", "v2"),
+        ] {
             if std::fs::read_to_string(&program).ok().as_deref() != Some(content) {
                 std::fs::write(&program, content).expect("written");
             }
@@ -147,7 +194,8 @@ mod tests {
     #[test]
     fn versions_are_read_out_of_what_the_tools_print() {
         // As `terraform version -json` and `tofu version -json` print it.
-        let answer = "{\n  \"terraform_version\": \"1.11.4\",\n  \"platform\": \"linux_amd64\"\n}\n";
+        let answer =
+            "{\n  \"terraform_version\": \"1.11.4\",\n  \"platform\": \"linux_amd64\"\n}\n";
         assert_eq!(parse_terraform_version(answer).as_deref(), Some("1.11.4"));
         assert_eq!(parse_terraform_version("Terraform v1.11.4"), None);
     }

@@ -12,7 +12,10 @@ use crate::chain::seal::{self, RecordOrigin};
 use crate::digest::{ContentDigests, sha256_base64, sha256_hex};
 use crate::error::{Error, ErrorKind};
 use crate::keys;
-use crate::keys::metadata::{BACKUP_ID_FIELD, CAPTURED_AT_FIELD, DEPLOYMENT_ID_FIELD, MD5_FIELD, SHA256_FIELD, parse_captured_at};
+use crate::keys::metadata::{
+    BACKUP_ID_FIELD, CAPTURED_AT_FIELD, DEPLOYMENT_ID_FIELD, MD5_FIELD, SHA256_FIELD,
+    parse_captured_at,
+};
 use crate::record::{self, BackupStatus};
 use crate::s3::listing::ListRequest;
 use crate::s3::store::{ObjectHead, ObjectStore, PutCondition, PutOutcome};
@@ -50,13 +53,23 @@ impl CurrentVersion {
     /// the answer to that was lost, or nobody could tell it.
     #[must_use]
     pub fn backup_status(&self, deployment_id: &str) -> BackupStatus {
-        if self.deployment_id == deployment_id { BackupStatus::Uploaded } else { BackupStatus::Unchanged }
+        if self.deployment_id == deployment_id {
+            BackupStatus::Uploaded
+        } else {
+            BackupStatus::Unchanged
+        }
     }
 }
 
 /// The bucket's version of the config, if it is the one with these digests.
-pub async fn find_current_version(store: &ObjectStore, customer: &str, digests: &ContentDigests) -> Result<Option<CurrentVersion>, Error> {
-    let head = store.head_object(&keys::current_config_key(customer)).await?;
+pub async fn find_current_version(
+    store: &ObjectStore,
+    customer: &str,
+    digests: &ContentDigests,
+) -> Result<Option<CurrentVersion>, Error> {
+    let head = store
+        .head_object(&keys::current_config_key(customer))
+        .await?;
     Ok(head.and_then(|head| match_version(&head, customer, &digests.md5, &digests.sha256)))
 }
 
@@ -79,7 +92,12 @@ struct OverwritePlan {
 }
 
 /// Uploads a config: its history copy, then `config.yaml`.
-pub async fn upload_config(store: &ObjectStore, item: &SpoolItem, body: &[u8], when: UploadMode) -> Result<(), Error> {
+pub async fn upload_config(
+    store: &ObjectStore,
+    item: &SpoolItem,
+    body: &[u8],
+    when: UploadMode,
+) -> Result<(), Error> {
     let brought = upload_history_copy(store, item, body, when).await?;
     upload_current_config(store, item, body, &brought).await
 }
@@ -87,7 +105,12 @@ pub async fn upload_config(store: &ObjectStore, item: &SpoolItem, body: &[u8], w
 /// Uploads the history copy of a config. [`current`] must follow before anything is forgotten.
 ///
 /// The copy comes first: neither `config.yaml` nor a usage record must ever be of a version that history does not have.
-pub async fn upload_history_copy(store: &ObjectStore, item: &SpoolItem, body: &[u8], when: UploadMode) -> Result<UploadedCopy, Error> {
+pub async fn upload_history_copy(
+    store: &ObjectStore,
+    item: &SpoolItem,
+    body: &[u8],
+    when: UploadMode,
+) -> Result<UploadedCopy, Error> {
     let copy = keys::config_version_key(&item.customer, item.at, &item.md5);
     let key = keys::current_config_key(&item.customer);
     let look = store.head_object(&key);
@@ -99,12 +122,18 @@ pub async fn upload_history_copy(store: &ObjectStore, item: &SpoolItem, body: &[
     } else {
         look.await?
     };
-    let known = there.as_ref().and_then(|head| match_version(head, &item.customer, &item.md5, &item.sha256));
+    let known = there
+        .as_ref()
+        .and_then(|head| match_version(head, &item.customer, &item.md5, &item.sha256));
     if when != UploadMode::DeployFreshPlan {
         match known.clone() {
             // The record of an earlier deployment names the copy of its own time, so that one must come to be.
             Some(version) if when == UploadMode::Deploy || version.key == copy => {
-                return Ok(UploadedCopy { backup: version.backup_status(&item.deployment_id), key: version.key, overwrite: None });
+                return Ok(UploadedCopy {
+                    backup: version.backup_status(&item.deployment_id),
+                    key: version.key,
+                    overwrite: None,
+                });
             }
             _ => put_history_copy(store, &copy, item, body).await?,
         }
@@ -114,41 +143,90 @@ pub async fn upload_history_copy(store: &ObjectStore, item: &SpoolItem, body: &[
         (UploadMode::Deploy | UploadMode::DeployFreshPlan, _) => Some(PutCondition::Always),
         (UploadMode::Replay, None) => Some(PutCondition::IfAbsent),
         (UploadMode::Replay, Some(head))
-            if known.is_some() || parse_captured_at(&head).is_none_or(|at| at >= item.at) || has_later_deployment(store, item).await? =>
+            if known.is_some()
+                || parse_captured_at(&head).is_none_or(|at| at >= item.at)
+                || has_later_deployment(store, item).await? =>
         {
             None
         }
         (UploadMode::Replay, Some(head)) => Some(PutCondition::IfMatch(head.etag)),
     };
-    Ok(UploadedCopy { backup: BackupStatus::Uploaded, key: copy, overwrite: over.map(|condition| OverwritePlan { condition, metadata }) })
+    Ok(UploadedCopy {
+        backup: BackupStatus::Uploaded,
+        key: copy,
+        overwrite: over.map(|condition| OverwritePlan {
+            condition,
+            metadata,
+        }),
+    })
 }
 
-async fn put_history_copy(store: &ObjectStore, copy: &str, item: &SpoolItem, body: &[u8]) -> Result<(), Error> {
-    let written = store.put_object(copy, body, YAML_MEDIA_TYPE, &config_metadata(item), PutCondition::IfAbsent).await?;
+async fn put_history_copy(
+    store: &ObjectStore,
+    copy: &str,
+    item: &SpoolItem,
+    body: &[u8],
+) -> Result<(), Error> {
+    let written = store
+        .put_object(
+            copy,
+            body,
+            YAML_MEDIA_TYPE,
+            &config_metadata(item),
+            PutCondition::IfAbsent,
+        )
+        .await?;
     if written.is_checksum_confirmed() {
         return Ok(());
     }
     let there = store.head_object(copy).await?;
     // Ours after a lost answer, or the same bytes from somebody else within the second.
-    let is_same = there.as_ref().is_some_and(|head| head.metadata.get(SHA256_FIELD) == Some(&item.sha256));
+    let is_same = there
+        .as_ref()
+        .is_some_and(|head| head.metadata.get(SHA256_FIELD) == Some(&item.sha256));
     if written == PutOutcome::ConditionFailed && !is_same {
-        let text = format!("put `{}`: another object has this name", store.object_uri(copy));
+        let text = format!(
+            "put `{}`: another object has this name",
+            store.object_uri(copy)
+        );
         return Err(Error::new(ErrorKind::Service, text, ""));
     }
     check_read_back(store, copy, there.as_ref(), item, body)
 }
 
 /// Uploads `config.yaml` behind its history copy, where it is to be uploaded.
-pub async fn upload_current_config(store: &ObjectStore, item: &SpoolItem, body: &[u8], brought: &UploadedCopy) -> Result<(), Error> {
-    let Some(OverwritePlan { condition, metadata: before }) = &brought.overwrite else { return Ok(()) };
+pub async fn upload_current_config(
+    store: &ObjectStore,
+    item: &SpoolItem,
+    body: &[u8],
+    brought: &UploadedCopy,
+) -> Result<(), Error> {
+    let Some(OverwritePlan {
+        condition,
+        metadata: before,
+    }) = &brought.overwrite
+    else {
+        return Ok(());
+    };
     let key = keys::current_config_key(&item.customer);
-    let written = store.put_object(&key, body, YAML_MEDIA_TYPE, &config_metadata(item), condition.clone()).await?;
+    let written = store
+        .put_object(
+            &key,
+            body,
+            YAML_MEDIA_TYPE,
+            &config_metadata(item),
+            condition.clone(),
+        )
+        .await?;
     if written.is_checksum_confirmed() {
         return Ok(());
     }
     match store.head_object(&key).await? {
         // A condition that fails means that a deployment has just written a newer one, which stays.
-        Some(head) if matches!(written, PutOutcome::Written(_)) && head.metadata.get(BACKUP_ID_FIELD) == Some(&item.backup_id) => {
+        Some(head)
+            if matches!(written, PutOutcome::Written(_))
+                && head.metadata.get(BACKUP_ID_FIELD) == Some(&item.backup_id) =>
+        {
             check_read_back(store, &key, Some(&head), item, body)
         }
         // Still the version of before: whatever the answer said, nobody wrote anything.
@@ -163,11 +241,27 @@ pub async fn upload_current_config(store: &ObjectStore, item: &SpoolItem, body: 
 /// to what the bucket has already uploads nothing, and leaves a record only.
 async fn has_later_deployment(store: &ObjectStore, item: &SpoolItem) -> Result<bool, Error> {
     let prefix = keys::record_keys_prefix(Some(&item.customer));
-    let listing = ListRequest { prefix, start_after: keys::record_key(&item.customer, item.at), ..ListRequest::default() };
+    let listing = ListRequest {
+        prefix,
+        start_after: keys::record_key(&item.customer, item.at),
+        ..ListRequest::default()
+    };
     let page = store.list_page(&listing, None).await?;
-    let is_later = |key: &&String| keys::parse_record_key(key).and_then(|key| key.deployed_at).is_some_and(|at| at > item.at);
-    for key in page.objects.iter().map(|object| &object.key).filter(is_later) {
-        let ours = store.head_object(key).await?.is_none_or(|head| head.metadata.get(DEPLOYMENT_ID_FIELD) == Some(&item.deployment_id));
+    let is_later = |key: &&String| {
+        keys::parse_record_key(key)
+            .and_then(|key| key.deployed_at)
+            .is_some_and(|at| at > item.at)
+    };
+    for key in page
+        .objects
+        .iter()
+        .map(|object| &object.key)
+        .filter(is_later)
+    {
+        let ours = store
+            .head_object(key)
+            .await?
+            .is_none_or(|head| head.metadata.get(DEPLOYMENT_ID_FIELD) == Some(&item.deployment_id));
         if !ours {
             return Ok(true);
         }
@@ -176,17 +270,39 @@ async fn has_later_deployment(store: &ObjectStore, item: &SpoolItem) -> Result<b
 }
 
 /// Whether what was read back is what was sent.
-fn check_read_back(store: &ObjectStore, key: &str, head: Option<&ObjectHead>, item: &SpoolItem, body: &[u8]) -> Result<(), Error> {
+fn check_read_back(
+    store: &ObjectStore,
+    key: &str,
+    head: Option<&ObjectHead>,
+    item: &SpoolItem,
+    body: &[u8],
+) -> Result<(), Error> {
     let there = head.is_some_and(|head| {
-        let same_sum = head.sha256.as_ref().is_none_or(|sum| *sum == sha256_base64(body));
-        head.metadata.get(SHA256_FIELD) == Some(&item.sha256) && head.size == body.len() as u64 && same_sum
+        let same_sum = head
+            .sha256
+            .as_ref()
+            .is_none_or(|sum| *sum == sha256_base64(body));
+        head.metadata.get(SHA256_FIELD) == Some(&item.sha256)
+            && head.size == body.len() as u64
+            && same_sum
     });
-    if there { Ok(()) } else { Err(lost_write_error(store, key)) }
+    if there {
+        Ok(())
+    } else {
+        Err(lost_write_error(store, key))
+    }
 }
 
 /// S3 said that it had written something, and has it not.
 fn lost_write_error(store: &ObjectStore, key: &str) -> Error {
-    Error::new(ErrorKind::Service, format!("read back `{}`: it is not what was sent", store.object_uri(key)), "")
+    Error::new(
+        ErrorKind::Service,
+        format!(
+            "read back `{}`: it is not what was sent",
+            store.object_uri(key)
+        ),
+        "",
+    )
 }
 
 /// A usage record that is in the bucket.
@@ -207,18 +323,38 @@ pub async fn put_record_and_seal(
     body: &[u8],
     claim: &mut ChainClaim,
 ) -> Result<UploadedRecord, Error> {
-    let keys = [keys::record_key(&item.customer, item.at), keys::record_key_with_suffix(&item.customer, item.at, &item.deployment_id)];
+    let keys = [
+        keys::record_key(&item.customer, item.at),
+        keys::record_key_with_suffix(&item.customer, item.at, &item.deployment_id),
+    ];
     let sha256 = sha256_hex(body);
-    let metadata = HashMap::from([(DEPLOYMENT_ID_FIELD.to_owned(), item.deployment_id.clone()), (SHA256_FIELD.to_owned(), sha256.clone())]);
+    let metadata = HashMap::from([
+        (DEPLOYMENT_ID_FIELD.to_owned(), item.deployment_id.clone()),
+        (SHA256_FIELD.to_owned(), sha256.clone()),
+    ]);
     for key in keys {
-        let put = store.put_object(&key, body, "application/json", &metadata, PutCondition::IfAbsent);
-        let (written, sealed) = futures_util::join!(put, seal::seal_before_record_confirmed(store, &item.customer, claim, &key, body));
+        let put = store.put_object(
+            &key,
+            body,
+            "application/json",
+            &metadata,
+            PutCondition::IfAbsent,
+        );
+        let (written, sealed) = futures_util::join!(
+            put,
+            seal::seal_before_record_confirmed(store, &item.customer, claim, &key, body)
+        );
         let written = written?;
-        let end = async |body: &[u8], origin| seal::seal_record(store, &item.customer, claim, &key, body, origin).await;
+        let end = async |body: &[u8], origin| {
+            seal::seal_record(store, &item.customer, claim, &key, body, origin).await
+        };
         if matches!(written, PutOutcome::Written(_)) {
             let is_there = async {
-                let is_it = |head: ObjectHead| is_of_deployment(&head, item) && head.size == body.len() as u64;
-                Ok(written.is_checksum_confirmed() || store.head_object(&key).await?.is_some_and(is_it))
+                let is_it = |head: ObjectHead| {
+                    is_of_deployment(&head, item) && head.size == body.len() as u64
+                };
+                Ok(written.is_checksum_confirmed()
+                    || store.head_object(&key).await?.is_some_and(is_it))
             };
             let seal = async {
                 match sealed {
@@ -228,12 +364,21 @@ pub async fn put_record_and_seal(
             };
             // Should the record be lost after all, it is sent again, and so is the seal.
             let (is_there, end) = futures_util::join!(is_there, seal);
-            return if is_there? { Ok(uploaded_record(key, end)) } else { Err(lost_write_error(store, &key)) };
+            return if is_there? {
+                Ok(uploaded_record(key, end))
+            } else {
+                Err(lost_write_error(store, &key))
+            };
         }
         // Taken, but by nothing that is there: no reason to write it under another name.
-        let Some(there) = store.head_object(&key).await? else { return Err(lost_write_error(store, &key)) };
+        let Some(there) = store.head_object(&key).await? else {
+            return Err(lost_write_error(store, &key));
+        };
         if is_of_deployment(&there, item) && there.metadata.get(SHA256_FIELD) == Some(&sha256) {
-            return Ok(uploaded_record(key.clone(), end(body, RecordOrigin::Found).await));
+            return Ok(uploaded_record(
+                key.clone(),
+                end(body, RecordOrigin::Found).await,
+            ));
         }
         // The name is taken: by ourselves, if an answer was lost, or by another deployment of the same second. To take
         // our own record for another one would be a second record, so its content is asked as well.
@@ -244,12 +389,20 @@ pub async fn put_record_and_seal(
             Err(fault) => return Err(fault),
         };
         let id = serde_json::from_slice::<Value>(&written).ok();
-        let id = id.as_ref().and_then(|record| record.get("deployment_id")?.as_str());
+        let id = id
+            .as_ref()
+            .and_then(|record| record.get("deployment_id")?.as_str());
         if is_of_deployment(&there, item) || id == Some(&item.deployment_id) {
-            return Ok(uploaded_record(key.clone(), end(&written, RecordOrigin::Found).await));
+            return Ok(uploaded_record(
+                key.clone(),
+                end(&written, RecordOrigin::Found).await,
+            ));
         }
     }
-    let text = format!("put the usage record of deployment {}: both its names are taken", item.deployment_id);
+    let text = format!(
+        "put the usage record of deployment {}: both its names are taken",
+        item.deployment_id
+    );
     Err(Error::new(ErrorKind::Service, text, ""))
 }
 
@@ -257,19 +410,35 @@ fn is_of_deployment(head: &ObjectHead, item: &SpoolItem) -> bool {
     head.metadata.get(DEPLOYMENT_ID_FIELD) == Some(&item.deployment_id)
 }
 
-fn uploaded_record(key: String, (end, unsealed): (Option<ChainHead>, Option<Error>)) -> UploadedRecord {
-    UploadedRecord { key, chain_head: end, seal_error: unsealed }
+fn uploaded_record(
+    key: String,
+    (end, unsealed): (Option<ChainHead>, Option<Error>),
+) -> UploadedRecord {
+    UploadedRecord {
+        key,
+        chain_head: end,
+        seal_error: unsealed,
+    }
 }
 
 /// An `ETag` is no digest (KMS, multipart), so what is the same stands in the metadata that we wrote.
-fn match_version(head: &ObjectHead, customer: &str, md5: &str, sha256: &str) -> Option<CurrentVersion> {
+fn match_version(
+    head: &ObjectHead,
+    customer: &str,
+    md5: &str,
+    sha256: &str,
+) -> Option<CurrentVersion> {
     let has = |name: &str, value: &str| head.metadata.get(name).is_some_and(|there| there == value);
     if !has(MD5_FIELD, md5) || !has(SHA256_FIELD, sha256) {
         return None;
     }
     let said = |name: &str| head.metadata.get(name).cloned().unwrap_or_default();
     let (backup_id, deployment_id) = (said(BACKUP_ID_FIELD), said(DEPLOYMENT_ID_FIELD));
-    Some(CurrentVersion { backup_id, deployment_id, key: keys::config_version_key(customer, parse_captured_at(head)?, md5) })
+    Some(CurrentVersion {
+        backup_id,
+        deployment_id,
+        key: keys::config_version_key(customer, parse_captured_at(head)?, md5),
+    })
 }
 
 fn config_metadata(item: &SpoolItem) -> HashMap<String, String> {
@@ -280,7 +449,10 @@ fn config_metadata(item: &SpoolItem) -> HashMap<String, String> {
         (DEPLOYMENT_ID_FIELD, item.deployment_id.clone()),
         (CAPTURED_AT_FIELD, record::format_rfc3339(item.at)),
     ];
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 #[cfg(test)]
@@ -288,18 +460,42 @@ mod tests {
     use super::*;
 
     fn head_with_metadata(pairs: &[(&str, &str)]) -> ObjectHead {
-        let metadata = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        ObjectHead { metadata, ..ObjectHead::default() }
+        let metadata = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        ObjectHead {
+            metadata,
+            ..ObjectHead::default()
+        }
     }
 
     #[test]
     fn a_version_is_the_same_only_if_both_digests_are() {
-        let ours = [("md5", "m"), ("sha256", "s"), ("backup-id", "id"), ("captured-at", "2025-10-30T14:30:52Z")];
-        let version = match_version(&head_with_metadata(&ours), "airbnb", "m", "s").expect("the same");
-        assert_eq!(version.key, "terragrunt/airbnb/config-history/2025-10-30_143052_m.yaml");
+        let ours = [
+            ("md5", "m"),
+            ("sha256", "s"),
+            ("backup-id", "id"),
+            ("captured-at", "2025-10-30T14:30:52Z"),
+        ];
+        let version =
+            match_version(&head_with_metadata(&ours), "airbnb", "m", "s").expect("the same");
+        assert_eq!(
+            version.key,
+            "terragrunt/airbnb/config-history/2025-10-30_143052_m.yaml"
+        );
         assert_eq!(version.backup_id, "id");
-        assert_eq!(match_version(&head_with_metadata(&ours), "airbnb", "m", "t"), None);
-        assert_eq!(match_version(&head_with_metadata(&ours[..1]), "airbnb", "m", "s"), None);
-        assert_eq!(match_version(&head_with_metadata(&[]), "airbnb", "m", "s"), None);
+        assert_eq!(
+            match_version(&head_with_metadata(&ours), "airbnb", "m", "t"),
+            None
+        );
+        assert_eq!(
+            match_version(&head_with_metadata(&ours[..1]), "airbnb", "m", "s"),
+            None
+        );
+        assert_eq!(
+            match_version(&head_with_metadata(&[]), "airbnb", "m", "s"),
+            None
+        );
     }
 }

@@ -77,28 +77,55 @@ pub struct CheckResult {
 impl CheckResult {
     /// All is well.
     pub fn ok(check: &'static str, seen: impl Into<String>) -> Self {
-        Self { check, status: CheckStatus::Ok, seen: seen.into(), fix: String::new(), exit: 0 }
+        Self {
+            check,
+            status: CheckStatus::Ok,
+            seen: seen.into(),
+            fix: String::new(),
+            exit: 0,
+        }
     }
 
     /// It works, but.
     pub fn warning(check: &'static str, seen: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { status: CheckStatus::Note, fix: fix.into(), ..Self::ok(check, seen) }
+        Self {
+            status: CheckStatus::Note,
+            fix: fix.into(),
+            ..Self::ok(check, seen)
+        }
     }
 
     /// It was not found out.
     pub fn unknown(check: &'static str, why: impl Into<String>) -> Self {
-        Self { status: CheckStatus::Unknown, ..Self::ok(check, why) }
+        Self {
+            status: CheckStatus::Unknown,
+            ..Self::ok(check, why)
+        }
     }
 
     /// It does not work. Every such finding has a way out.
-    pub fn failed(check: &'static str, exit: u8, seen: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { status: CheckStatus::Bad, fix: fix.into(), exit, ..Self::ok(check, seen) }
+    pub fn failed(
+        check: &'static str,
+        exit: u8,
+        seen: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self {
+            status: CheckStatus::Bad,
+            fix: fix.into(),
+            exit,
+            ..Self::ok(check, seen)
+        }
     }
 
     /// It does not work, for the reason that a fault gives.
     #[must_use]
     pub fn from_error(check: &'static str, fault: &Error) -> Self {
-        let fix = if fault.hint.is_empty() { "remove the cause, and run `config-backup doctor` again" } else { &fault.hint };
+        let fix = if fault.hint.is_empty() {
+            "remove the cause, and run `config-backup doctor` again"
+        } else {
+            &fault.hint
+        };
         Self::failed(check, fault.exit_code(), &fault.message, fix)
     }
 }
@@ -132,19 +159,48 @@ impl DoctorReport {
     /// A table; `color` for terminals.
     #[must_use]
     pub fn render_table(&self, color: bool) -> String {
-        let width = CHECK_IDS.iter().map(|check| check.len()).max().unwrap_or_default();
+        let width = CHECK_IDS
+            .iter()
+            .map(|check| check.len())
+            .max()
+            .unwrap_or_default();
         let mut text = String::new();
-        for CheckResult { check, status, seen, fix, .. } in &self.checks {
+        for CheckResult {
+            check,
+            status,
+            seen,
+            fix,
+            ..
+        } in &self.checks
+        {
             let (word, paint) = status_word_and_color(*status);
-            let mark = if color { format!("\u{1b}[{paint}m{word:<7}\u{1b}[0m") } else { format!("{word:<7}") };
+            let mark = if color {
+                format!("\u{1b}[{paint}m{word:<7}\u{1b}[0m")
+            } else {
+                format!("{word:<7}")
+            };
             let _ = writeln!(text, "{mark}  {check:<width$}  {}", sanitize(seen));
             if !fix.is_empty() {
                 let _ = writeln!(text, "{:7}  {:width$}  -> {}", "", "", sanitize(fix));
             }
         }
-        let count = |status| self.checks.iter().filter(|finding| finding.status == status).count();
-        let [ok, note, bad, unknown] = [CheckStatus::Ok, CheckStatus::Note, CheckStatus::Bad, CheckStatus::Unknown].map(count);
-        let _ = writeln!(text, "{ok} ok, {note} to know, {bad} bad, {unknown} not found out");
+        let count = |status| {
+            self.checks
+                .iter()
+                .filter(|finding| finding.status == status)
+                .count()
+        };
+        let [ok, note, bad, unknown] = [
+            CheckStatus::Ok,
+            CheckStatus::Note,
+            CheckStatus::Bad,
+            CheckStatus::Unknown,
+        ]
+        .map(count);
+        let _ = writeln!(
+            text,
+            "{ok} ok, {note} to know, {bad} bad, {unknown} not found out"
+        );
         text
     }
 }
@@ -165,7 +221,10 @@ pub fn order_and_complete(told: Vec<CheckResult>, why: &str) -> Vec<CheckResult>
     let mut told = told;
     let mut take = |check| {
         let place = told.iter().position(|finding| finding.check == check);
-        place.map_or_else(|| CheckResult::unknown(check, why), |place| told.swap_remove(place))
+        place.map_or_else(
+            || CheckResult::unknown(check, why),
+            |place| told.swap_remove(place),
+        )
     };
     CHECK_IDS.iter().map(|check| take(check)).collect()
 }
@@ -173,7 +232,10 @@ pub fn order_and_complete(told: Vec<CheckResult>, why: &str) -> Vec<CheckResult>
 /// The exit code: that of the first bad finding.
 #[must_use]
 pub fn first_failure_exit_code(findings: &[CheckResult]) -> u8 {
-    findings.iter().find(|finding| finding.status == CheckStatus::Bad).map_or(0, |finding| finding.exit)
+    findings
+        .iter()
+        .find(|finding| finding.status == CheckStatus::Bad)
+        .map_or(0, |finding| finding.exit)
 }
 
 #[cfg(test)]
@@ -182,48 +244,110 @@ mod tests {
 
     fn report_of(checks: Vec<CheckResult>) -> DoctorReport {
         let exit = first_failure_exit_code(&checks);
-        DoctorReport { version: "1", bucket: "b".into(), profile: String::new(), customer: String::new(), exit, checks }
+        DoctorReport {
+            version: "1",
+            bucket: "b".into(),
+            profile: String::new(),
+            customer: String::new(),
+            exit,
+            checks,
+        }
     }
 
     #[test]
     fn every_check_has_one_finding_and_the_first_bad_one_gives_the_exit_code() {
-        let told = vec![CheckResult::failed("helper", 1, "gone", "install it"), CheckResult::failed("credentials", 4, "expired", "log in")];
+        let told = vec![
+            CheckResult::failed("helper", 1, "gone", "install it"),
+            CheckResult::failed("credentials", 4, "expired", "log in"),
+        ];
         let found = order_and_complete(told, "no answer");
-        assert_eq!(found.iter().map(|finding| finding.check).collect::<Vec<_>>(), CHECK_IDS);
-        assert_eq!((first_failure_exit_code(&found), found[0].seen.as_str(), found[0].status), (4, "no answer", CheckStatus::Unknown));
-        assert_eq!(first_failure_exit_code(&order_and_complete(Vec::new(), "no answer")), 0);
+        assert_eq!(
+            found
+                .iter()
+                .map(|finding| finding.check)
+                .collect::<Vec<_>>(),
+            CHECK_IDS
+        );
+        assert_eq!(
+            (
+                first_failure_exit_code(&found),
+                found[0].seen.as_str(),
+                found[0].status
+            ),
+            (4, "no answer", CheckStatus::Unknown)
+        );
+        assert_eq!(
+            first_failure_exit_code(&order_and_complete(Vec::new(), "no answer")),
+            0
+        );
     }
 
     #[test]
     fn a_table_has_the_fix_below_and_nothing_that_a_terminal_obeys_but_its_colours() {
-        let all = report_of(vec![CheckResult::ok("proxy", "none"), CheckResult::failed("helper", 1, "\u{1b}[2Jgone", "install it\r")]);
+        let all = report_of(vec![
+            CheckResult::ok("proxy", "none"),
+            CheckResult::failed("helper", 1, "\u{1b}[2Jgone", "install it\r"),
+        ]);
         let table = all.render_table(false);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines[0], "ok       proxy          none");
         assert_eq!(lines[1], "BAD      helper         \u{fffd}[2Jgone");
         assert_eq!(lines[2], "                        -> install it\u{fffd}");
         assert_eq!(lines[3], "1 ok, 0 to know, 1 bad, 0 not found out");
-        assert!(all.render_table(true).starts_with("\u{1b}[32mok     \u{1b}[0m  proxy"));
+        assert!(
+            all.render_table(true)
+                .starts_with("\u{1b}[32mok     \u{1b}[0m  proxy")
+        );
     }
 
     #[test]
     fn each_status_has_a_word_and_each_fault_a_way_out() {
-        let checks = vec![CheckResult::warning("proxy", "a", "b"), CheckResult::unknown("clock", "c"), CheckResult::ok("helper", "d")];
+        let checks = vec![
+            CheckResult::warning("proxy", "a", "b"),
+            CheckResult::unknown("clock", "c"),
+            CheckResult::ok("helper", "d"),
+        ];
         let table = report_of(checks).render_table(true);
-        assert!(table.contains("\u{1b}[33mnote   \u{1b}[0m") && table.contains("\u{1b}[2munknown\u{1b}[0m"), "{table}");
-        assert!(table.ends_with("\n1 ok, 1 to know, 0 bad, 1 not found out\n"), "{table}");
-        let fault = |advice: &str| CheckResult::from_error("helper", &Error::new(crate::error::ErrorKind::Denied, "denied", advice));
-        assert_eq!((fault("ask").exit, fault("ask").fix.as_str(), fault("ask").seen.as_str()), (5, "ask", "denied"));
-        assert_eq!(fault("").fix, "remove the cause, and run `config-backup doctor` again");
+        assert!(
+            table.contains("\u{1b}[33mnote   \u{1b}[0m")
+                && table.contains("\u{1b}[2munknown\u{1b}[0m"),
+            "{table}"
+        );
+        assert!(
+            table.ends_with("\n1 ok, 1 to know, 0 bad, 1 not found out\n"),
+            "{table}"
+        );
+        let fault = |advice: &str| {
+            CheckResult::from_error(
+                "helper",
+                &Error::new(crate::error::ErrorKind::Denied, "denied", advice),
+            )
+        };
+        assert_eq!(
+            (
+                fault("ask").exit,
+                fault("ask").fix.as_str(),
+                fault("ask").seen.as_str()
+            ),
+            (5, "ask", "denied")
+        );
+        assert_eq!(
+            fault("").fix,
+            "remove the cause, and run `config-backup doctor` again"
+        );
     }
 
     #[test]
     fn json_says_the_same() {
-        let json = report_of(vec![CheckResult::warning("proxy", "a\u{202e}b", "c")]).to_json().expect("JSON");
+        let json = report_of(vec![CheckResult::warning("proxy", "a\u{202e}b", "c")])
+            .to_json()
+            .expect("JSON");
         let note = "{\"check\":\"proxy\",\"status\":\"note\",\"seen\":\"a\\u202eb\",\"fix\":\"c\",\"exit\":0}";
         assert_eq!(
             json,
-            format!("{{\"version\":\"1\",\"bucket\":\"b\",\"profile\":\"\",\"customer\":\"\",\"exit\":0,\"checks\":[{note}]}}\n")
+            format!(
+                "{{\"version\":\"1\",\"bucket\":\"b\",\"profile\":\"\",\"customer\":\"\",\"exit\":0,\"checks\":[{note}]}}\n"
+            )
         );
     }
 }

@@ -29,14 +29,22 @@ impl CustomerFolder {
     #[must_use]
     pub fn read(named: Option<&Path>) -> Self {
         let path = named.unwrap_or(Path::new(".")).to_owned();
-        let facts = file::read_config_file(&path.join("config.yaml")).map(|config| fields::parse_config_fields(&config.bytes));
-        Self { path, config_fields: facts, is_named: named.is_some() }
+        let facts = file::read_config_file(&path.join("config.yaml"))
+            .map(|config| fields::parse_config_fields(&config.bytes));
+        Self {
+            path,
+            config_fields: facts,
+            is_named: named.is_some(),
+        }
     }
 
     /// The profile of its config, or nothing.
     #[must_use]
     pub fn profile(&self) -> String {
-        self.config_fields.as_ref().map(|facts| facts.profile.clone()).unwrap_or_default()
+        self.config_fields
+            .as_ref()
+            .map(|facts| facts.profile.clone())
+            .unwrap_or_default()
     }
 
     /// The customer, as a deployment would have it; `None` outside of a customer folder.
@@ -45,12 +53,25 @@ impl CustomerFolder {
         if !self.is_customer_folder() {
             return None;
         }
-        let said = self.config_fields.as_ref().map(|facts| facts.customer.clone()).unwrap_or_default();
-        Some(said).filter(|said| !said.is_empty()).or_else(|| self.folder_name())
+        let said = self
+            .config_fields
+            .as_ref()
+            .map(|facts| facts.customer.clone())
+            .unwrap_or_default();
+        Some(said)
+            .filter(|said| !said.is_empty())
+            .or_else(|| self.folder_name())
     }
 
     fn folder_name(&self) -> Option<String> {
-        Some(self.path.canonicalize().ok()?.file_name()?.to_string_lossy().into_owned())
+        Some(
+            self.path
+                .canonicalize()
+                .ok()?
+                .file_name()?
+                .to_string_lossy()
+                .into_owned(),
+        )
     }
 
     fn unit_path(&self) -> PathBuf {
@@ -67,16 +88,31 @@ impl CustomerFolder {
     pub fn run_checks(&self, limit: Duration) -> Vec<CheckResult> {
         if !self.is_customer_folder() {
             let why = "not asked: this is no customer folder";
-            return ["config.yaml", "unit", "root.hcl", "dependents"].map(|check| CheckResult::unknown(check, why)).into();
+            return ["config.yaml", "unit", "root.hcl", "dependents"]
+                .map(|check| CheckResult::unknown(check, why))
+                .into();
         }
         let mut ready = readiness::check_readiness(&self.path, limit);
         // The check `helper` looks for the helper of the environment; `terragrunt.hcl` may name another one.
-        let usual = host::env_var("CONFIG_BACKUP_HELPER").unwrap_or_else(|| "config-backup".to_owned());
-        let other = ready.helper.filter(|(name, _)| *name != usual && ready.unit.status != CheckStatus::Bad);
-        if let Some(missing) = other.and_then(|(name, is_fetched)| machine_checks::check_helper_is_found(&name, is_fetched)) {
-            ready.unit = CheckResult { check: "unit", ..missing };
+        let usual =
+            host::env_var("CONFIG_BACKUP_HELPER").unwrap_or_else(|| "config-backup".to_owned());
+        let other = ready
+            .helper
+            .filter(|(name, _)| *name != usual && ready.unit.status != CheckStatus::Bad);
+        if let Some(missing) = other
+            .and_then(|(name, is_fetched)| machine_checks::check_helper_is_found(&name, is_fetched))
+        {
+            ready.unit = CheckResult {
+                check: "unit",
+                ..missing
+            };
         }
-        vec![self.check_config(), ready.unit, ready.root, ready.dependents]
+        vec![
+            self.check_config(),
+            ready.unit,
+            ready.root,
+            ready.dependents,
+        ]
     }
 
     fn check_config(&self) -> CheckResult {
@@ -103,6 +139,9 @@ impl CustomerFolder {
             let seen = "customer.name is not the folder's name, under which the states are kept";
             return CheckResult::warning("config.yaml", seen, "let the two agree");
         }
-        CheckResult::ok("config.yaml", "it can be read, and has what a usage record needs")
+        CheckResult::ok(
+            "config.yaml",
+            "it can be read, and has what a usage record needs",
+        )
     }
 }

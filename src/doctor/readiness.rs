@@ -12,7 +12,8 @@ use crate::customer_folder::rendered_unit::{self, UnitProblem};
 use crate::customer_folder::root_file;
 use crate::customer_folder::sibling_units::{self, SiblingUnits, read_small_text};
 use crate::customer_folder::terragrunt::{
-    FILTER_VARIABLES, SourcePosition, TerragruntAnswer, TerragruntProgram, TerragruntRefusal, UnitGraph,
+    FILTER_VARIABLES, SourcePosition, TerragruntAnswer, TerragruntProgram, TerragruntRefusal,
+    UnitGraph,
 };
 use crate::customer_folder::unit_files::{FileAction, TERRAGRUNT_HCL, UNIT_FOLDER_NAME};
 use crate::customer_folder::unit_folder::{UnitFolder, UnitOrigin};
@@ -51,17 +52,31 @@ struct TerragruntFindings {
 /// Checks the customer folder; Terragrunt may take `limit` for its answers.
 #[must_use]
 pub fn check_readiness(customer: &Path, limit: Duration) -> UnitReadiness {
-    let folder = customer.canonicalize().unwrap_or_else(|_| customer.to_owned());
+    let folder = customer
+        .canonicalize()
+        .unwrap_or_else(|_| customer.to_owned());
     let unit = customer.join(UNIT_FOLDER_NAME);
     let dependents = check_dependents(&folder, None);
     let neighbours = SiblingUnits::read(&folder, None);
     let not_ready = |unit: CheckResult, root: Option<&str>| {
         let root = root_file::check_root_file(&folder, root, &neighbours);
-        UnitReadiness { unit, root, dependents: dependents.clone(), helper: None, unchecked_reason: None }
+        UnitReadiness {
+            unit,
+            root,
+            dependents: dependents.clone(),
+            helper: None,
+            unchecked_reason: None,
+        }
     };
     if !unit.is_dir() {
-        let seen = format!("there is no folder `{}`: deployments here are not backed up", unit.display());
-        return not_ready(CheckResult::failed("unit", 1, seen, init_fix(customer, "")), None);
+        let seen = format!(
+            "there is no folder `{}`: deployments here are not backed up",
+            unit.display()
+        );
+        return not_ready(
+            CheckResult::failed("unit", 1, seen, init_fix(customer, "")),
+            None,
+        );
     }
     let state = match UnitFolder::read(&unit) {
         Ok(state) => state,
@@ -72,8 +87,15 @@ pub fn check_readiness(customer: &Path, limit: Duration) -> UnitReadiness {
     }
     let said = ask_terragrunt(&folder, limit);
     let root = match &said.refusal {
-        Some(TerragruntRefusal::At(position)) if root_file::is_in_root_file(position, &folder, state.root_name.as_deref()) => {
-            CheckResult::failed("root.hcl", 1, describe_refusal(&folder, position), CORRECT_ERROR_FIX)
+        Some(TerragruntRefusal::At(position))
+            if root_file::is_in_root_file(position, &folder, state.root_name.as_deref()) =>
+        {
+            CheckResult::failed(
+                "root.hcl",
+                1,
+                describe_refusal(&folder, position),
+                CORRECT_ERROR_FIX,
+            )
         }
         _ => root_file::check_root_file(&folder, state.root_name.as_deref(), &neighbours),
     };
@@ -86,7 +108,8 @@ pub fn check_readiness(customer: &Path, limit: Duration) -> UnitReadiness {
     }
 }
 
-const CORRECT_ERROR_FIX: &str = "correct that line, or the file that it reads; `terragrunt hcl validate` shows the error";
+const CORRECT_ERROR_FIX: &str =
+    "correct that line, or the file that it reads; `terragrunt hcl validate` shows the error";
 
 fn init_fix(customer: &Path, option: &str) -> String {
     format!("run `config-backup init {}{option}`", customer.display())
@@ -95,7 +118,12 @@ fn init_fix(customer: &Path, option: &str) -> String {
 fn ask_terragrunt(folder: &Path, limit: Duration) -> TerragruntFindings {
     let terragrunt = match TerragruntProgram::find(limit) {
         Ok(terragrunt) => terragrunt,
-        Err(why) => return TerragruntFindings { unavailable_reason: Some(why), ..TerragruntFindings::default() },
+        Err(why) => {
+            return TerragruntFindings {
+                unavailable_reason: Some(why),
+                ..TerragruntFindings::default()
+            };
+        }
     };
     let mut said = TerragruntFindings::default();
     said.graph = said.note_refusal(terragrunt.read_graph(folder));
@@ -120,7 +148,12 @@ impl TerragruntFindings {
     }
 
     fn depends_on_others(&self) -> bool {
-        self.graph.as_ref().is_some_and(|graph| graph.dependencies.iter().any(|(unit, _)| unit == UNIT_FOLDER_NAME))
+        self.graph.as_ref().is_some_and(|graph| {
+            graph
+                .dependencies
+                .iter()
+                .any(|(unit, _)| unit == UNIT_FOLDER_NAME)
+        })
     }
 }
 
@@ -128,59 +161,120 @@ impl TerragruntFindings {
 fn check_completeness(customer: &Path, state: &UnitFolder) -> Option<CheckResult> {
     let bad = |seen: String, fix: String| Some(CheckResult::failed("unit", 1, seen, fix));
     if state.is_foreign() {
-        let whose = if state.origin == UnitOrigin::LegacyModule { "the legacy module" } else { "files that config-backup did not write" };
+        let whose = if state.origin == UnitOrigin::LegacyModule {
+            "the legacy module"
+        } else {
+            "files that config-backup did not write"
+        };
         let fix = init_fix(customer, " --force") + ", which sets them aside as *.bak";
         return bad(format!("`{}` has {whose}", state.path.display()), fix);
     }
     let listed = |action| state.files_needing(action).join(", ");
     for (action, what) in [
         (FileAction::Create, "files are missing"),
-        (FileAction::RepairLineEnds, "files have the line ends of Windows (CR LF), with which the scripts do not run"),
+        (
+            FileAction::RepairLineEnds,
+            "files have the line ends of Windows (CR LF), with which the scripts do not run",
+        ),
         (FileAction::Upgrade, "files are of another version"),
     ] {
         if !state.files_needing(action).is_empty() {
-            return bad(format!("{what}: {}", listed(action)), init_fix(customer, ""));
+            return bad(
+                format!("{what}: {}", listed(action)),
+                init_fix(customer, ""),
+            );
         }
     }
     if state.has_crlf_manifest {
-        return bad("unit.sha256 has the line ends of Windows (CR LF)".to_owned(), init_fix(customer, ""));
+        return bad(
+            "unit.sha256 has the line ends of Windows (CR LF)".to_owned(),
+            init_fix(customer, ""),
+        );
     }
     None
 }
 
-fn check_unit(customer: &Path, folder: &Path, state: &UnitFolder, said: &TerragruntFindings, root: &CheckResult) -> CheckResult {
+fn check_unit(
+    customer: &Path,
+    folder: &Path,
+    state: &UnitFolder,
+    said: &TerragruntFindings,
+    root: &CheckResult,
+) -> CheckResult {
     let text = read_small_text(&state.path.join(TERRAGRUNT_HCL)).unwrap_or_default();
-    let rendered = said.rendered.as_ref().map(|unit| rendered_unit::find_problems_in_unit(unit, folder)).unwrap_or_default();
-    let (failures, notes): (Vec<UnitProblem>, Vec<UnitProblem>) = rendered.into_iter().partition(|problem| problem.is_failure);
-    let textual = hcl::parse_blocks(&text).iter().find_map(find_blocking_block);
+    let rendered = said
+        .rendered
+        .as_ref()
+        .map(|unit| rendered_unit::find_problems_in_unit(unit, folder))
+        .unwrap_or_default();
+    let (failures, notes): (Vec<UnitProblem>, Vec<UnitProblem>) =
+        rendered.into_iter().partition(|problem| problem.is_failure);
+    let textual = hcl::parse_blocks(&text)
+        .iter()
+        .find_map(find_blocking_block);
     if let Some(finding) = check_refusal(folder, said, root) {
         return finding;
     }
-    if let Some((seen, fix)) = textual.or_else(|| failures.first().map(|failure| (failure.seen, failure.fix))) {
+    if let Some((seen, fix)) =
+        textual.or_else(|| failures.first().map(|failure| (failure.seen, failure.fix)))
+    {
         return CheckResult::failed("unit", 1, seen, fix);
     }
     if let Some(finding) = check_graph(folder, said) {
         return finding;
     }
-    let overwritten = said.rendered.as_ref().map(rendered_unit::list_overwritten_files);
-    let clashes = state.list_clashes(&overwritten.unwrap_or_else(|| root_file::list_root_texts(folder, state.root_name.as_deref())));
+    let overwritten = said
+        .rendered
+        .as_ref()
+        .map(rendered_unit::list_overwritten_files);
+    let clashes = state.list_clashes(
+        &overwritten
+            .unwrap_or_else(|| root_file::list_root_texts(folder, state.root_name.as_deref())),
+    );
     if !clashes.is_empty() {
-        let seen = format!("other Terraform files in the folder make Terraform fail: {}", clashes.join(", "));
-        return CheckResult::failed("unit", 1, seen, init_fix(customer, " --force") + ", which sets them aside as *.bak");
+        let seen = format!(
+            "other Terraform files in the folder make Terraform fail: {}",
+            clashes.join(", ")
+        );
+        return CheckResult::failed(
+            "unit",
+            1,
+            seen,
+            init_fix(customer, " --force") + ", which sets them aside as *.bak",
+        );
     }
-    let unchecked = said.unavailable_reason.as_ref().map_or_else(String::new, |why| format!("; not checked by terragrunt: {why}"));
+    let unchecked = said
+        .unavailable_reason
+        .as_ref()
+        .map_or_else(String::new, |why| {
+            format!("; not checked by terragrunt: {why}")
+        });
     let changed = state.files_needing(FileAction::Keep);
     if !changed.is_empty() {
-        let mut seen = format!("changed since they were written: {}{unchecked}", changed.join(", "));
+        let mut seen = format!(
+            "changed since they were written: {}{unchecked}",
+            changed.join(", ")
+        );
         for note in notes {
             seen = seen + "; " + note.seen;
         }
-        return CheckResult::warning("unit", seen, "if that is not intended, ".to_owned() + &init_fix(customer, " --force"));
+        return CheckResult::warning(
+            "unit",
+            seen,
+            "if that is not intended, ".to_owned() + &init_fix(customer, " --force"),
+        );
     }
     if let Some(note) = notes.first() {
         return CheckResult::warning("unit", note.seen, note.fix);
     }
-    CheckResult::ok("unit", format!("`{}` is as version {} writes it{unchecked}", state.path.display(), env!("CARGO_PKG_VERSION")))
+    CheckResult::ok(
+        "unit",
+        format!(
+            "`{}` is as version {} writes it{unchecked}",
+            state.path.display(),
+            env!("CARGO_PKG_VERSION")
+        ),
+    )
 }
 
 /// A block of our `terragrunt.hcl` by which the unit may not run; a condition may hold on another machine only.
@@ -199,24 +293,49 @@ fn find_blocking_block(block: &HclBlock) -> Option<(&'static str, &'static str)>
 }
 
 /// An error by which Terragrunt stops before a unit runs.
-fn check_refusal(folder: &Path, said: &TerragruntFindings, root: &CheckResult) -> Option<CheckResult> {
+fn check_refusal(
+    folder: &Path,
+    said: &TerragruntFindings,
+    root: &CheckResult,
+) -> Option<CheckResult> {
     let refusal = said.refusal.as_ref()?;
     if root.exit != 0 {
-        return Some(CheckResult::unknown("unit", "not checked, because Terragrunt cannot read the root file"));
+        return Some(CheckResult::unknown(
+            "unit",
+            "not checked, because Terragrunt cannot read the root file",
+        ));
     }
     let finding = match refusal {
-        TerragruntRefusal::At(position) => CheckResult::failed("unit", 1, describe_refusal(folder, position), CORRECT_ERROR_FIX),
+        TerragruntRefusal::At(position) => CheckResult::failed(
+            "unit",
+            1,
+            describe_refusal(folder, position),
+            CORRECT_ERROR_FIX,
+        ),
         TerragruntRefusal::Unknown => {
-            let fix = "run `terragrunt hcl validate` in the customer folder, and correct what it shows";
-            CheckResult::failed("unit", 1, "`terragrunt apply --all` stops before a unit runs", fix)
+            let fix =
+                "run `terragrunt hcl validate` in the customer folder, and correct what it shows";
+            CheckResult::failed(
+                "unit",
+                1,
+                "`terragrunt apply --all` stops before a unit runs",
+                fix,
+            )
         }
     };
     Some(finding)
 }
 
 fn describe_refusal(folder: &Path, position: &SourcePosition) -> String {
-    let file = position.file.strip_prefix(folder).unwrap_or(&position.file).display();
-    format!("`terragrunt apply --all` stops before a unit runs: Terragrunt cannot evaluate `{file}`, line {}", position.line)
+    let file = position
+        .file
+        .strip_prefix(folder)
+        .unwrap_or(&position.file)
+        .display();
+    format!(
+        "`terragrunt apply --all` stops before a unit runs: Terragrunt cannot evaluate `{file}`, line {}",
+        position.line
+    )
 }
 
 /// Whether a run of all units leaves ours out.
@@ -224,17 +343,40 @@ fn check_graph(folder: &Path, said: &TerragruntFindings) -> Option<CheckResult> 
     let graph = said.graph.as_ref()?;
     if said.depends_on_others() {
         let blocks = "remove its `dependency` and `dependencies` blocks";
-        return Some(CheckResult::failed("unit", 1, "the unit depends on other units: if one fails, nothing is logged", blocks));
+        return Some(CheckResult::failed(
+            "unit",
+            1,
+            "the unit depends on other units: if one fails, nothing is logged",
+            blocks,
+        ));
     }
     if graph.units.iter().any(|unit| unit == UNIT_FOLDER_NAME) {
         return None;
     }
-    let files = FILTER_FILES.iter().filter(|name| folder.join(name).exists());
-    let variables = FILTER_VARIABLES.iter().filter(|name| host::env_var(name).is_some());
-    let causes: Vec<String> = files.chain(variables).map(|name| format!("`{name}`")).collect();
-    let causes = if causes.is_empty() { "a filter of Terragrunt".to_owned() } else { causes.join(" or ") };
-    let seen = format!("`terragrunt apply --all` leaves the unit out because of {causes}: nothing is logged");
-    Some(CheckResult::failed("unit", 1, seen, "let it include `config-backup`"))
+    let files = FILTER_FILES
+        .iter()
+        .filter(|name| folder.join(name).exists());
+    let variables = FILTER_VARIABLES
+        .iter()
+        .filter(|name| host::env_var(name).is_some());
+    let causes: Vec<String> = files
+        .chain(variables)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let causes = if causes.is_empty() {
+        "a filter of Terragrunt".to_owned()
+    } else {
+        causes.join(" or ")
+    };
+    let seen = format!(
+        "`terragrunt apply --all` leaves the unit out because of {causes}: nothing is logged"
+    );
+    Some(CheckResult::failed(
+        "unit",
+        1,
+        seen,
+        "let it include `config-backup`",
+    ))
 }
 
 /// Units that would run only after ours, and that a failure of ours would stop.
@@ -242,7 +384,10 @@ fn check_dependents(folder: &Path, graph: Option<&UnitGraph>) -> CheckResult {
     let Some(mut names) = sibling_units::find_dependents(folder) else {
         return CheckResult::unknown("dependents", "there are too many files to read");
     };
-    for (unit, other) in graph.map(|graph| graph.dependencies.as_slice()).unwrap_or_default() {
+    for (unit, other) in graph
+        .map(|graph| graph.dependencies.as_slice())
+        .unwrap_or_default()
+    {
         let file = format!("{unit}/{TERRAGRUNT_HCL}");
         if other == UNIT_FOLDER_NAME && !names.contains(&file) {
             names.push(file);
@@ -251,6 +396,14 @@ fn check_dependents(folder: &Path, graph: Option<&UnitGraph>) -> CheckResult {
     if names.is_empty() {
         return CheckResult::ok("dependents", "no unit of this folder depends on it");
     }
-    let seen = format!("units depend on it, so they wait for it and need its outputs: `{}`", names.join("`, `"));
-    CheckResult::failed("dependents", 1, seen, "remove those `dependency` blocks and `dependencies` paths")
+    let seen = format!(
+        "units depend on it, so they wait for it and need its outputs: `{}`",
+        names.join("`, `")
+    );
+    CheckResult::failed(
+        "dependents",
+        1,
+        seen,
+        "remove those `dependency` blocks and `dependencies` paths",
+    )
 }

@@ -21,23 +21,45 @@ pub struct StatedDigests {
 ///
 /// # Errors
 /// What does not agree.
-pub fn verify_digests(stated: &StatedDigests, digests: &ContentDigests, length: u64) -> Result<String, String> {
+pub fn verify_digests(
+    stated: &StatedDigests,
+    digests: &ContentDigests,
+    length: u64,
+) -> Result<String, String> {
     let said = |text: &str| !text.is_empty();
     let checks = [
         (
             "md5",
             said(&stated.known_md5) || said(&stated.md5),
-            [&stated.known_md5, &stated.md5].into_iter().all(|it| it.is_empty() || *it == digests.md5),
+            [&stated.known_md5, &stated.md5]
+                .into_iter()
+                .all(|it| it.is_empty() || *it == digests.md5),
         ),
-        ("sha256", said(&stated.sha256), stated.sha256 == digests.sha256),
+        (
+            "sha256",
+            said(&stated.sha256),
+            stated.sha256 == digests.sha256,
+        ),
         ("size", true, stated.size == length),
     ];
-    let wrong: Vec<&str> = checks.iter().filter(|(_, is_said, agrees)| *is_said && !agrees).map(|(name, ..)| *name).collect();
+    let wrong: Vec<&str> = checks
+        .iter()
+        .filter(|(_, is_said, agrees)| *is_said && !agrees)
+        .map(|(name, ..)| *name)
+        .collect();
     if !wrong.is_empty() {
         return Err(format!("its {} is not what it was", wrong.join(" and ")));
     }
-    let agreed: Vec<&str> = checks.iter().filter(|(_, is_said, _)| *is_said).map(|(name, ..)| *name).collect();
-    Ok(if agreed.len() == 1 { String::new() } else { agreed.join(", ") })
+    let agreed: Vec<&str> = checks
+        .iter()
+        .filter(|(_, is_said, _)| *is_said)
+        .map(|(name, ..)| *name)
+        .collect();
+    Ok(if agreed.len() == 1 {
+        String::new()
+    } else {
+        agreed.join(", ")
+    })
 }
 
 #[cfg(test)]
@@ -48,7 +70,10 @@ mod tests {
     #[test]
     fn bytes_are_compared_with_all_that_is_said_of_them() {
         // RFC 1321, appendix A.5, and FIPS 180-4: both of `abc`.
-        let (md5, sha256) = ("900150983cd24fb0d6963f7d28e17f72", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        let (md5, sha256) = (
+            "900150983cd24fb0d6963f7d28e17f72",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        );
         let ours = compute_digests(b"abc");
         let stated = |md5: &str, sha256: &str, size, known: &str| StatedDigests {
             md5: md5.into(),
@@ -60,11 +85,24 @@ mod tests {
             (stated(md5, sha256, 3, md5), Ok("md5, sha256, size")),
             (stated("", "", 3, md5), Ok("md5, size")),
             (stated("", "", 3, ""), Ok("")),
-            (stated("x", sha256, 3, md5), Err("its md5 is not what it was")),
-            (stated(md5, sha256, 3, "x"), Err("its md5 is not what it was")),
-            (stated(md5, "x", 4, md5), Err("its sha256 and size is not what it was")),
+            (
+                stated("x", sha256, 3, md5),
+                Err("its md5 is not what it was"),
+            ),
+            (
+                stated(md5, sha256, 3, "x"),
+                Err("its md5 is not what it was"),
+            ),
+            (
+                stated(md5, "x", 4, md5),
+                Err("its sha256 and size is not what it was"),
+            ),
         ] {
-            assert_eq!(verify_digests(&stated, &ours, 3), expected.map(str::to_owned).map_err(str::to_owned), "{stated:?}");
+            assert_eq!(
+                verify_digests(&stated, &ours, 3),
+                expected.map(str::to_owned).map_err(str::to_owned),
+                "{stated:?}"
+            );
         }
     }
 }

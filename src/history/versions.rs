@@ -94,16 +94,37 @@ impl ConfigHistory {
         for (place, version) in versions.iter().enumerate() {
             by_md5.entry(&version.md5).or_default().push(place);
         }
-        let there = versions.iter().enumerate().filter(|(_, version)| version.version_id.is_empty());
-        let by_key: HashMap<&str, usize> = there.map(|(place, version)| (version.key.as_str(), place)).collect();
+        let there = versions
+            .iter()
+            .enumerate()
+            .filter(|(_, version)| version.version_id.is_empty());
+        let by_key: HashMap<&str, usize> = there
+            .map(|(place, version)| (version.key.as_str(), place))
+            .collect();
         // Records of the earlier module name no key, and neither does one whose deployment could not tell: then it is the
         // newest version with its MD5 that there was, or else the oldest.
         let alike = |it: &VersionUse| {
             let places = by_md5.get(it.config_hash.as_str())?;
-            places.iter().find(|place| versions[**place].at <= it.at).or(places.last()).copied()
+            places
+                .iter()
+                .find(|place| versions[**place].at <= it.at)
+                .or(places.last())
+                .copied()
         };
-        let versions_of_uses = uses.iter().map(|it| by_key.get(it.backup_key.as_str()).copied().or_else(|| alike(it))).collect();
-        Self { versions, deployments: uses, deployed_versions: versions_of_uses }
+        let versions_of_uses = uses
+            .iter()
+            .map(|it| {
+                by_key
+                    .get(it.backup_key.as_str())
+                    .copied()
+                    .or_else(|| alike(it))
+            })
+            .collect();
+        Self {
+            versions,
+            deployments: uses,
+            deployed_versions: versions_of_uses,
+        }
     }
 
     /// The versions, newest first.
@@ -114,15 +135,28 @@ impl ConfigHistory {
 
     /// The deployments that used the version at a place, oldest first: the first of them brought it.
     pub fn deployments_of(&self, place: usize) -> impl Iterator<Item = &VersionUse> {
-        let used = self.deployed_versions.iter().map(move |it| *it == Some(place));
-        self.deployments.iter().zip(used).filter(|(_, used)| *used).map(|(it, _)| it)
+        let used = self
+            .deployed_versions
+            .iter()
+            .map(move |it| *it == Some(place));
+        self.deployments
+            .iter()
+            .zip(used)
+            .filter(|(_, used)| *used)
+            .map(|(it, _)| it)
     }
 
     /// The deployment with this id, or else the first one whose id begins so.
     #[must_use]
     pub fn find_deployment(&self, id: &str) -> Option<&VersionUse> {
         let exact = self.deployments.iter().find(|it| it.deployment_id == id);
-        exact.or_else(|| self.deployments.iter().find(|it| it.deployment_id.starts_with(id))).filter(|_| !id.is_empty())
+        exact
+            .or_else(|| {
+                self.deployments
+                    .iter()
+                    .find(|it| it.deployment_id.starts_with(id))
+            })
+            .filter(|_| !id.is_empty())
     }
 
     /// The place of the version that is meant.
@@ -139,10 +173,18 @@ impl ConfigHistory {
                 }
             }
             VersionSelector::Version(name) => self.find_by_name(name),
-            VersionSelector::At(at) => self.versions.iter().position(|version| version.at <= *at).ok_or_else(|| {
-                let oldest = self.versions.last().map(|it| format!("; the oldest is of {}", format_rfc3339(it.at))).unwrap_or_default();
-                format!("there was none yet at {}{oldest}", format_rfc3339(*at))
-            }),
+            VersionSelector::At(at) => self
+                .versions
+                .iter()
+                .position(|version| version.at <= *at)
+                .ok_or_else(|| {
+                    let oldest = self
+                        .versions
+                        .last()
+                        .map(|it| format!("; the oldest is of {}", format_rfc3339(it.at)))
+                        .unwrap_or_default();
+                    format!("there was none yet at {}{oldest}", format_rfc3339(*at))
+                }),
             VersionSelector::Deployment(id) => self.find_by_deployment(id),
         }
     }
@@ -151,13 +193,25 @@ impl ConfigHistory {
     ///
     /// # Errors
     /// That it stands for nothing, or for more than one of these.
-    pub fn parse_selector(&self, word: &str, now: DateTime<Utc>) -> Result<VersionSelector, String> {
+    pub fn parse_selector(
+        &self,
+        word: &str,
+        now: DateTime<Utc>,
+    ) -> Result<VersionSelector, String> {
         if word == "latest" {
             return Ok(VersionSelector::Latest);
         }
         let is_long = word.len() >= MIN_NAME_CHARS;
-        let version = is_long && self.versions.iter().any(|version| is_version_named(version, word));
-        let deployment = is_long && self.deployments.iter().any(|it| it.deployment_id.starts_with(word));
+        let version = is_long
+            && self
+                .versions
+                .iter()
+                .any(|version| is_version_named(version, word));
+        let deployment = is_long
+            && self
+                .deployments
+                .iter()
+                .any(|it| it.deployment_id.starts_with(word));
         let at = parse_time_spec(word, DayBoundary::End, now).ok();
         match (at, version, deployment) {
             (Some(at), false, false) => Ok(VersionSelector::At(at)),
@@ -166,35 +220,71 @@ impl ConfigHistory {
             (None, false, false) => Err(format!(
                 "`{word}` is no version, no deployment and no time; `config-backup history` lists the versions, `report --all` the deployments"
             )),
-            _ => Err(format!("`{word}` may be more than one of a version, a deployment and a time; give more of its name")),
+            _ => Err(format!(
+                "`{word}` may be more than one of a version, a deployment and a time; give more of its name"
+            )),
         }
     }
 
     fn find_by_name(&self, name: &str) -> Result<usize, String> {
         if name.len() < MIN_NAME_CHARS {
-            return Err(format!("`{name}` is too short; give at least {MIN_NAME_CHARS} digits"));
+            return Err(format!(
+                "`{name}` is too short; give at least {MIN_NAME_CHARS} digits"
+            ));
         }
-        let found: Vec<usize> = (0..self.versions.len()).filter(|place| is_version_named(&self.versions[*place], name)).collect();
-        let contents: BTreeSet<&str> = found.iter().map(|place| self.versions[*place].md5.as_str()).collect();
+        let found: Vec<usize> = (0..self.versions.len())
+            .filter(|place| is_version_named(&self.versions[*place], name))
+            .collect();
+        let contents: BTreeSet<&str> = found
+            .iter()
+            .map(|place| self.versions[*place].md5.as_str())
+            .collect();
         match found.first() {
             // The same bytes may have been deployed more than once.
             Some(newest) if contents.len() == 1 => Ok(*newest),
             Some(_) => {
-                let shown = |place: &usize| format!("{} of {}", self.versions[*place].md5, format_rfc3339(self.versions[*place].at));
-                Err(describe_ambiguous_name(name, "versions", found.iter().map(shown)))
+                let shown = |place: &usize| {
+                    format!(
+                        "{} of {}",
+                        self.versions[*place].md5,
+                        format_rfc3339(self.versions[*place].at)
+                    )
+                };
+                Err(describe_ambiguous_name(
+                    name,
+                    "versions",
+                    found.iter().map(shown),
+                ))
             }
-            None => Err(format!("there is no version `{name}`; `config-backup history` lists them")),
+            None => Err(format!(
+                "there is no version `{name}`; `config-backup history` lists them"
+            )),
         }
     }
 
     fn find_by_deployment(&self, id: &str) -> Result<usize, String> {
         if id.len() < MIN_NAME_CHARS {
-            return Err(format!("`{id}` is too short; give at least {MIN_NAME_CHARS} characters"));
+            return Err(format!(
+                "`{id}` is too short; give at least {MIN_NAME_CHARS} characters"
+            ));
         }
-        let is_exact = self.find_deployment(id).is_some_and(|it| it.deployment_id == id);
-        let is_meant = |it: &VersionUse| if is_exact { it.deployment_id == id } else { it.deployment_id.starts_with(id) };
-        let found: Vec<usize> = (0..self.deployments.len()).filter(|place| is_meant(&self.deployments[*place])).collect();
-        let ids: BTreeSet<&str> = found.iter().map(|place| self.deployments[*place].deployment_id.as_str()).collect();
+        let is_exact = self
+            .find_deployment(id)
+            .is_some_and(|it| it.deployment_id == id);
+        let is_meant = |it: &VersionUse| {
+            if is_exact {
+                it.deployment_id == id
+            } else {
+                it.deployment_id.starts_with(id)
+            }
+        };
+        let found: Vec<usize> = (0..self.deployments.len())
+            .filter(|place| is_meant(&self.deployments[*place]))
+            .collect();
+        let ids: BTreeSet<&str> = found
+            .iter()
+            .map(|place| self.deployments[*place].deployment_id.as_str())
+            .collect();
         match found.first() {
             Some(place) if ids.len() == 1 => self.deployed_versions[*place].ok_or_else(|| {
                 let id = &self.deployments[*place].deployment_id;
@@ -207,14 +297,27 @@ impl ConfigHistory {
 }
 
 fn is_version_named(version: &ConfigVersion, name: &str) -> bool {
-    version.md5.starts_with(&name.to_ascii_lowercase()) || keys::format_timestamp(version.at) == name || version.id() == Some(name)
+    version.md5.starts_with(&name.to_ascii_lowercase())
+        || keys::format_timestamp(version.at) == name
+        || version.id() == Some(name)
 }
 
-fn describe_ambiguous_name(name: &str, what: &str, names: impl ExactSizeIterator<Item = String>) -> String {
+fn describe_ambiguous_name(
+    name: &str,
+    what: &str,
+    names: impl ExactSizeIterator<Item = String>,
+) -> String {
     let count = names.len();
     let shown: Vec<String> = names.take(MAX_SHOWN_CANDIDATES).collect();
-    let more = if count > MAX_SHOWN_CANDIDATES { ", …" } else { "" };
-    format!("`{name}` stands for {count} {what}: {}{more}; give more of its name", shown.join(", "))
+    let more = if count > MAX_SHOWN_CANDIDATES {
+        ", …"
+    } else {
+        ""
+    };
+    format!(
+        "`{name}` stands for {count} {what}: {}{more}; give more of its name",
+        shown.join(", ")
+    )
 }
 
 #[cfg(test)]

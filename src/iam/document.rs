@@ -31,7 +31,11 @@ impl PolicyNode {
     #[must_use]
     pub fn one_or_many<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
         let mut texts: Vec<Self> = texts.into_iter().map(Self::text).collect();
-        if texts.len() == 1 { texts.remove(0) } else { Self::List(texts) }
+        if texts.len() == 1 {
+            texts.remove(0)
+        } else {
+            Self::List(texts)
+        }
     }
 
     /// Named terms.
@@ -78,7 +82,9 @@ impl PolicyNode {
                     text.push_str(&inner);
                     text.push_str(&name);
                     // Those that take one line each are aligned, as long as nothing comes between them.
-                    text.push_str(&" ".repeat(width(fields, place).saturating_sub(name.chars().count())));
+                    text.push_str(
+                        &" ".repeat(width(fields, place).saturating_sub(name.chars().count())),
+                    );
                     text.push_str(" = ");
                     term.write_hcl(indent + 2, text);
                     text.push('\n');
@@ -114,18 +120,33 @@ fn width(fields: &[(String, PolicyNode)], place: usize) -> usize {
     }
     let before = fields[..place].iter().rev().take_while(is_short);
     let behind = fields[place..].iter().take_while(is_short);
-    before.chain(behind).map(|(name, _)| name_in_hcl(name).chars().count()).max().unwrap_or_default()
+    before
+        .chain(behind)
+        .map(|(name, _)| name_in_hcl(name).chars().count())
+        .max()
+        .unwrap_or_default()
 }
 
 fn name_in_hcl(name: &str) -> String {
     let is_identifier = name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if is_identifier { name.to_owned() } else { quoted(name) }
+    if is_identifier {
+        name.to_owned()
+    } else {
+        quoted(name)
+    }
 }
 
 /// A string of HCL, in which nothing is a template.
 fn quoted(text: &str) -> String {
-    let escaped = serde_json::to_string(text).expect("a string").replace("${", "$${").replace("%{", "%%{");
-    if escaped.contains(is_unsafe_for_display) { ascii(&escaped) } else { escaped }
+    let escaped = serde_json::to_string(text)
+        .expect("a string")
+        .replace("${", "$${")
+        .replace("%{", "%%{");
+    if escaped.contains(is_unsafe_for_display) {
+        ascii(&escaped)
+    } else {
+        escaped
+    }
 }
 
 /// JSON that says the same in ASCII.
@@ -151,18 +172,30 @@ mod tests {
     #[test]
     fn strings_say_the_same_in_json_and_are_no_templates_in_hcl() {
         let text = "a${*}%{if}\"\\\u{1b}é株\u{1f600}";
-        assert_eq!(PolicyNode::text(text).json(), r#""a${*}%{if}\"\\\u001b\u00e9\u682a\ud83d\ude00""#);
-        assert_eq!(serde_json::from_str::<String>(&PolicyNode::text(text).json()).expect("JSON"), text);
+        assert_eq!(
+            PolicyNode::text(text).json(),
+            r#""a${*}%{if}\"\\\u001b\u00e9\u682a\ud83d\ude00""#
+        );
+        assert_eq!(
+            serde_json::from_str::<String>(&PolicyNode::text(text).json()).expect("JSON"),
+            text
+        );
         assert_eq!(PolicyNode::text("a${*}%{if}é").hcl(0), r#""a$${*}%%{if}é""#);
     }
 
     #[test]
     fn hcl_is_indented_and_aligned_as_terraform_fmt_leaves_it() {
-        let condition = PolicyNode::object([("s3:prefix", PolicyNode::text("a*")), ("aws:é", PolicyNode::text("b"))]);
+        let condition = PolicyNode::object([
+            ("s3:prefix", PolicyNode::text("a*")),
+            ("aws:é", PolicyNode::text("b")),
+        ]);
         let tree = PolicyNode::object([
             ("Sid", PolicyNode::text("Read")),
             ("Effect", PolicyNode::text("Allow")),
-            ("Resource", PolicyNode::List(vec![PolicyNode::text("x"), PolicyNode::text("y")])),
+            (
+                "Resource",
+                PolicyNode::List(vec![PolicyNode::text("x"), PolicyNode::text("y")]),
+            ),
             ("Condition", condition),
             ("V", PolicyNode::text("1")),
         ]);
@@ -183,13 +216,22 @@ mod tests {
         let list = || PolicyNode::object([("A", PolicyNode::List(vec![PolicyNode::text("x")]))]);
         assert_eq!(list().hcl(0), "{\n  A = [\n    \"x\",\n  ]\n}");
         let nested = PolicyNode::List(vec![list()]);
-        assert_eq!(nested.hcl(0), "[\n  {\n    A = [\n      \"x\",\n    ]\n  },\n]");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&tree.json()).expect("JSON")["Condition"]["aws:é"], "b");
+        assert_eq!(
+            nested.hcl(0),
+            "[\n  {\n    A = [\n      \"x\",\n    ]\n  },\n]"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&tree.json()).expect("JSON")["Condition"]["aws:é"],
+            "b"
+        );
     }
 
     #[test]
     fn one_string_is_no_list() {
         assert_eq!(PolicyNode::one_or_many(["a"]), PolicyNode::text("a"));
-        assert_eq!(PolicyNode::one_or_many(["a", "b"]), PolicyNode::List(vec![PolicyNode::text("a"), PolicyNode::text("b")]));
+        assert_eq!(
+            PolicyNode::one_or_many(["a", "b"]),
+            PolicyNode::List(vec![PolicyNode::text("a"), PolicyNode::text("b")])
+        );
     }
 }

@@ -9,8 +9,8 @@ use indexmap::IndexSet;
 
 use crate::iam::document::PolicyNode;
 use crate::keys::{
-    CONFIG_HISTORY_FOLDER, CONFIGS_PREFIX, CURRENT_CONFIG_NAME, RECORDS_PREFIX, SEALS_FOLDER, archive_prefix_for, customer_config_folders,
-    customer_record_prefixes, record_keys_prefix,
+    CONFIG_HISTORY_FOLDER, CONFIGS_PREFIX, CURRENT_CONFIG_NAME, RECORDS_PREFIX, SEALS_FOLDER,
+    archive_prefix_for, customer_config_folders, customer_record_prefixes, record_keys_prefix,
 };
 
 /// A realm of AWS; ARNs of one mean nothing in another.
@@ -37,7 +37,11 @@ impl fmt::Display for AwsPartition {
 impl AwsPartition {
     /// What S3 is called in a region where KMS asks through whom a key is used.
     fn s3_service_name(self, region: &str) -> String {
-        let domain = if self == Self::AwsCn { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let domain = if self == Self::AwsCn {
+            "amazonaws.com.cn"
+        } else {
+            "amazonaws.com"
+        };
         format!("s3.{region}.{domain}")
     }
 }
@@ -65,11 +69,20 @@ pub fn writer_policy(scope: &PolicyScope<'_>, lock_files: bool) -> PolicyNode {
     if lock_files {
         let locks = match scope.customers {
             [] => IndexSet::from([format!("{CONFIGS_PREFIX}*.tflock")]),
-            customers => {
-                customers.iter().flat_map(|it| folders_to_write(it)).map(|it| format!("{}*.tflock", escape_pattern(&it))).collect()
-            }
+            customers => customers
+                .iter()
+                .flat_map(|it| folders_to_write(it))
+                .map(|it| format!("{}*.tflock", escape_pattern(&it)))
+                .collect(),
         };
-        statements.push(scope.statement("Unlock", "Allow", None, &["s3:DeleteObject"], scope.object_arns(&locks), Vec::new()));
+        statements.push(scope.statement(
+            "Unlock",
+            "Allow",
+            None,
+            &["s3:DeleteObject"],
+            scope.object_arns(&locks),
+            Vec::new(),
+        ));
     }
     statements.extend(scope.kms_statement(&["kms:GenerateDataKey", "kms:Decrypt"]));
     policy_document(statements)
@@ -94,7 +107,11 @@ pub fn reader_policy(scope: &PolicyScope<'_>, configs: ConfigAccess) -> PolicyNo
     if configs != ConfigAccess::Denied {
         let folders: IndexSet<String> = match scope.customers {
             [] => IndexSet::from([format!("{CONFIGS_PREFIX}*/")]),
-            customers => customers.iter().flat_map(|it| customer_config_folders(it)).map(|folder| escape_pattern(&folder)).collect(),
+            customers => customers
+                .iter()
+                .flat_map(|it| customer_config_folders(it))
+                .map(|folder| escape_pattern(&folder))
+                .collect(),
         };
         let of_folder = |folder: &String| {
             [
@@ -113,13 +130,38 @@ pub fn reader_policy(scope: &PolicyScope<'_>, configs: ConfigAccess) -> PolicyNo
     records.extend(scope.archive_patterns());
     let mut statements = Vec::new();
     if configs == ConfigAccess::WithVersions {
-        statements.push(scope.statement("ReadVersions", "Allow", None, &["s3:GetObjectVersion"], scope.object_arns(&objects), Vec::new()));
-        statements.push(scope.list_statement("ListVersions", "s3:ListBucketVersions", None, &prefixes));
+        statements.push(scope.statement(
+            "ReadVersions",
+            "Allow",
+            None,
+            &["s3:GetObjectVersion"],
+            scope.object_arns(&objects),
+            Vec::new(),
+        ));
+        statements.push(scope.list_statement(
+            "ListVersions",
+            "s3:ListBucketVersions",
+            None,
+            &prefixes,
+        ));
     }
     objects.extend(records.iter().cloned());
     prefixes.extend(records);
-    statements.insert(0, scope.statement("Read", "Allow", None, &["s3:GetObject"], scope.object_arns(&objects), Vec::new()));
-    statements.insert(1, scope.list_statement("List", "s3:ListBucket", None, &prefixes));
+    statements.insert(
+        0,
+        scope.statement(
+            "Read",
+            "Allow",
+            None,
+            &["s3:GetObject"],
+            scope.object_arns(&objects),
+            Vec::new(),
+        ),
+    );
+    statements.insert(
+        1,
+        scope.list_statement("List", "s3:ListBucket", None, &prefixes),
+    );
     statements.extend(scope.kms_statement(&["kms:Decrypt"]));
     policy_document(statements)
 }
@@ -131,8 +173,22 @@ pub fn compactor_policy(scope: &PolicyScope<'_>) -> PolicyNode {
     let mut both = scope.record_patterns();
     both.extend(archive.iter().cloned());
     let mut statements = vec![
-        scope.statement("Read", "Allow", None, &["s3:GetObject"], scope.object_arns(&both), Vec::new()),
-        scope.statement("Archive", "Allow", None, &["s3:PutObject"], scope.object_arns(&archive), Vec::new()),
+        scope.statement(
+            "Read",
+            "Allow",
+            None,
+            &["s3:GetObject"],
+            scope.object_arns(&both),
+            Vec::new(),
+        ),
+        scope.statement(
+            "Archive",
+            "Allow",
+            None,
+            &["s3:PutObject"],
+            scope.object_arns(&archive),
+            Vec::new(),
+        ),
         scope.list_statement("List", "s3:ListBucket", None, &both),
     ];
     statements.extend(scope.kms_statement(&["kms:GenerateDataKey", "kms:Decrypt"]));
@@ -143,23 +199,47 @@ pub fn compactor_policy(scope: &PolicyScope<'_>) -> PolicyNode {
 #[must_use]
 pub fn bucket_policy(scope: &PolicyScope<'_>, principals: &[String]) -> PolicyNode {
     let everybody = || Some(PolicyNode::text("*"));
-    let no_tls = vec![("Bool", vec![("aws:SecureTransport", PolicyNode::text("false"))])];
+    let no_tls = vec![(
+        "Bool",
+        vec![("aws:SecureTransport", PolicyNode::text("false"))],
+    )];
     // `CreateMultipartUpload` and the parts carry no condition, and make no object: AWS says so of them by the second key.
     let unconditional = vec![
         ("Null", vec![("s3:if-none-match", PolicyNode::text("true"))]),
-        ("Bool", vec![("s3:ObjectCreationOperation", PolicyNode::text("true"))]),
+        (
+            "Bool",
+            vec![("s3:ObjectCreationOperation", PolicyNode::text("true"))],
+        ),
     ];
     let (once, kept) = scope.protected_patterns();
     let all = PolicyNode::one_or_many([scope.s3_arn(""), scope.s3_arn("/*")]);
     let deletions = ["s3:DeleteObject", "s3:DeleteObjectVersion"];
-    let plain = PolicyScope { account: None, ..*scope };
+    let plain = PolicyScope {
+        account: None,
+        ..*scope
+    };
     let mut statements = vec![
         plain.statement("OnlyTls", "Deny", everybody(), &["s3:*"], all, no_tls),
-        plain.statement("NeverDeleted", "Deny", everybody(), &deletions, scope.object_arns(&kept), Vec::new()),
-        plain.statement("WrittenOnce", "Deny", everybody(), &["s3:PutObject"], scope.object_arns(&once), unconditional),
+        plain.statement(
+            "NeverDeleted",
+            "Deny",
+            everybody(),
+            &deletions,
+            scope.object_arns(&kept),
+            Vec::new(),
+        ),
+        plain.statement(
+            "WrittenOnce",
+            "Deny",
+            everybody(),
+            &["s3:PutObject"],
+            scope.object_arns(&once),
+            unconditional,
+        ),
     ];
     if !principals.is_empty() {
-        let principals = PolicyNode::object([("AWS", PolicyNode::one_or_many(principals.iter().cloned()))]);
+        let principals =
+            PolicyNode::object([("AWS", PolicyNode::one_or_many(principals.iter().cloned()))]);
         statements.extend(plain.write_statements(Some(&principals)));
     }
     policy_document(statements)
@@ -171,39 +251,67 @@ impl PolicyScope<'_> {
     }
 
     fn object_arns(&self, patterns: &IndexSet<String>) -> PolicyNode {
-        PolicyNode::one_or_many(patterns.iter().map(|pattern| self.s3_arn(&format!("/{pattern}"))))
+        PolicyNode::one_or_many(
+            patterns
+                .iter()
+                .map(|pattern| self.s3_arn(&format!("/{pattern}"))),
+        )
     }
 
     /// Where the records lie, ours and those of the earlier module.
     fn record_patterns(&self) -> IndexSet<String> {
         match self.customers {
             [] => IndexSet::from([format!("{RECORDS_PREFIX}*")]),
-            customers => {
-                customers.iter().flat_map(|it| customer_record_prefixes(it)).map(|prefix| format!("{}*", escape_pattern(&prefix))).collect()
-            }
+            customers => customers
+                .iter()
+                .flat_map(|it| customer_record_prefixes(it))
+                .map(|prefix| format!("{}*", escape_pattern(&prefix)))
+                .collect(),
         }
     }
 
     /// Where they lie once they are archived.
     fn archive_patterns(&self) -> IndexSet<String> {
-        self.record_patterns().iter().map(|pattern| archive_prefix_for(pattern)).collect()
+        self.record_patterns()
+            .iter()
+            .map(|pattern| archive_prefix_for(pattern))
+            .collect()
     }
 
     fn write_statements(&self, principal: Option<&PolicyNode>) -> Vec<PolicyNode> {
         let mut patterns: IndexSet<String> = IndexSet::new();
         for customer in self.customers {
             let folders = folders_to_write(customer).into_iter();
-            patterns.extend(folders.chain([record_keys_prefix(Some(customer))]).map(|prefix| format!("{}*", escape_pattern(&prefix))));
+            patterns.extend(
+                folders
+                    .chain([record_keys_prefix(Some(customer))])
+                    .map(|prefix| format!("{}*", escape_pattern(&prefix))),
+            );
         }
         if self.customers.is_empty() {
             patterns.extend([CONFIGS_PREFIX, RECORDS_PREFIX].map(|prefix| format!("{prefix}*")));
         }
         let allow = |sid, actions: &[&str], patterns| {
-            self.statement(sid, "Allow", principal.cloned(), actions, self.object_arns(patterns), Vec::new())
+            self.statement(
+                sid,
+                "Allow",
+                principal.cloned(),
+                actions,
+                self.object_arns(patterns),
+                Vec::new(),
+            )
         };
-        let mut statements = vec![allow("ReadAndWrite", &["s3:GetObject", "s3:PutObject"], &patterns)];
+        let mut statements = vec![allow(
+            "ReadAndWrite",
+            &["s3:GetObject", "s3:PutObject"],
+            &patterns,
+        )];
         // The report looks for records of the earlier module, too, and for those that are archived.
-        let others = self.record_patterns().into_iter().filter(|pattern| !patterns.contains(pattern)).chain(self.archive_patterns());
+        let others = self
+            .record_patterns()
+            .into_iter()
+            .filter(|pattern| !patterns.contains(pattern))
+            .chain(self.archive_patterns());
         let others: IndexSet<String> = others.collect();
         statements.push(allow("ReadOnly", &["s3:GetObject"], &others));
         patterns.extend(others);
@@ -213,29 +321,88 @@ impl PolicyScope<'_> {
 
     /// S3 compares `s3:prefix` with the prefix of a listing and, where a key is read that is not there, with that key: only
     /// who may list it is told so.
-    fn list_statement(&self, sid: &str, action: &str, principal: Option<&PolicyNode>, prefixes: &IndexSet<String>) -> PolicyNode {
-        let within = vec![("StringLike", vec![("s3:prefix", PolicyNode::one_or_many(prefixes.iter().cloned()))])];
-        self.statement(sid, "Allow", principal.cloned(), &[action], PolicyNode::text(self.s3_arn("")), within)
+    fn list_statement(
+        &self,
+        sid: &str,
+        action: &str,
+        principal: Option<&PolicyNode>,
+        prefixes: &IndexSet<String>,
+    ) -> PolicyNode {
+        let within = vec![(
+            "StringLike",
+            vec![(
+                "s3:prefix",
+                PolicyNode::one_or_many(prefixes.iter().cloned()),
+            )],
+        )];
+        self.statement(
+            sid,
+            "Allow",
+            principal.cloned(),
+            &[action],
+            PolicyNode::text(self.s3_arn("")),
+            within,
+        )
     }
 
     /// What is written once, and what is never deleted. Locks of states (`*.tflock`) are neither.
     fn protected_patterns(&self) -> (IndexSet<String>, IndexSet<String>) {
         let folders: IndexSet<String> = match self.customers {
             [] => IndexSet::from([format!("{CONFIGS_PREFIX}*/")]),
-            customers => customers.iter().flat_map(|it| customer_config_folders(it)).map(|folder| escape_pattern(&folder)).collect(),
+            customers => customers
+                .iter()
+                .flat_map(|it| customer_config_folders(it))
+                .map(|folder| escape_pattern(&folder))
+                .collect(),
         };
-        let mut once: IndexSet<String> = self.record_patterns().iter().map(|pattern| format!("{pattern}.json")).collect();
-        once.extend(self.archive_patterns().iter().map(|pattern| format!("{pattern}.parquet")));
-        once.extend(folders.iter().map(|folder| format!("{folder}{CONFIG_HISTORY_FOLDER}*.yaml")));
+        let mut once: IndexSet<String> = self
+            .record_patterns()
+            .iter()
+            .map(|pattern| format!("{pattern}.json"))
+            .collect();
+        once.extend(
+            self.archive_patterns()
+                .iter()
+                .map(|pattern| format!("{pattern}.parquet")),
+        );
+        once.extend(
+            folders
+                .iter()
+                .map(|folder| format!("{folder}{CONFIG_HISTORY_FOLDER}*.yaml")),
+        );
         let mut kept = once.clone();
-        kept.extend(folders.iter().flat_map(|folder| [format!("{folder}{CURRENT_CONFIG_NAME}"), format!("{folder}{SEALS_FOLDER}*.json")]));
+        kept.extend(folders.iter().flat_map(|folder| {
+            [
+                format!("{folder}{CURRENT_CONFIG_NAME}"),
+                format!("{folder}{SEALS_FOLDER}*.json"),
+            ]
+        }));
         (once, kept)
     }
 
     fn kms_statement(&self, actions: &[&str]) -> Option<PolicyNode> {
         let (arn, region) = self.kms_key?;
-        let through_s3 = vec![("StringEquals", vec![("kms:ViaService", PolicyNode::text(self.partition.s3_service_name(region)))])];
-        Some(PolicyScope { account: None, ..*self }.statement("UseTheKey", "Allow", None, actions, PolicyNode::text(arn), through_s3))
+        let through_s3 = vec![(
+            "StringEquals",
+            vec![(
+                "kms:ViaService",
+                PolicyNode::text(self.partition.s3_service_name(region)),
+            )],
+        )];
+        Some(
+            PolicyScope {
+                account: None,
+                ..*self
+            }
+            .statement(
+                "UseTheKey",
+                "Allow",
+                None,
+                actions,
+                PolicyNode::text(arn),
+                through_s3,
+            ),
+        )
     }
 
     fn statement(
@@ -248,12 +415,18 @@ impl PolicyScope<'_> {
         mut conditions: Vec<(&str, Vec<(&str, PolicyNode)>)>,
     ) -> PolicyNode {
         if let Some(account) = self.account {
-            conditions.push(("StringEquals", vec![("aws:ResourceAccount", PolicyNode::text(account))]));
+            conditions.push((
+                "StringEquals",
+                vec![("aws:ResourceAccount", PolicyNode::text(account))],
+            ));
         }
         let owned = |(name, term): (&str, PolicyNode)| (name.to_owned(), term);
         let condition = (!conditions.is_empty()).then(|| {
             let named = |(operator, keys): (&str, Vec<(&str, PolicyNode)>)| {
-                (operator.to_owned(), PolicyNode::Object(keys.into_iter().map(owned).collect()))
+                (
+                    operator.to_owned(),
+                    PolicyNode::Object(keys.into_iter().map(owned).collect()),
+                )
             };
             PolicyNode::Object(conditions.into_iter().map(named).collect())
         });
@@ -261,16 +434,27 @@ impl PolicyScope<'_> {
             ("Sid", Some(PolicyNode::text(sid))),
             ("Effect", Some(PolicyNode::text(effect))),
             ("Principal", principal),
-            ("Action", Some(PolicyNode::one_or_many(actions.iter().copied()))),
+            (
+                "Action",
+                Some(PolicyNode::one_or_many(actions.iter().copied())),
+            ),
             ("Resource", Some(resource)),
             ("Condition", condition),
         ];
-        PolicyNode::Object(fields.into_iter().filter_map(|(name, term)| Some(owned((name, term?)))).collect())
+        PolicyNode::Object(
+            fields
+                .into_iter()
+                .filter_map(|(name, term)| Some(owned((name, term?))))
+                .collect(),
+        )
     }
 }
 
 fn policy_document(statements: Vec<PolicyNode>) -> PolicyNode {
-    PolicyNode::object([("Version", PolicyNode::text("2012-10-17")), ("Statement", PolicyNode::List(statements))])
+    PolicyNode::object([
+        ("Version", PolicyNode::text("2012-10-17")),
+        ("Statement", PolicyNode::List(statements)),
+    ])
 }
 
 /// The folders of a customer's configs and states. The states lie in one that is called as the customer folder is, which has

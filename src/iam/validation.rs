@@ -17,7 +17,10 @@ pub fn bucket_name_error(name: &str) -> Option<String> {
     if !(3..=63).contains(&bytes.len()) {
         return Some("it has not 3 to 63 characters".to_owned());
     }
-    if !bytes.iter().all(|&byte| is_inner(byte)) || !is_edge(bytes[0]) || !is_edge(bytes[bytes.len() - 1]) {
+    if !bytes.iter().all(|&byte| is_inner(byte))
+        || !is_edge(bytes[0])
+        || !is_edge(bytes[bytes.len() - 1])
+    {
         return Some("only a-z, 0-9, and between them `.` and `-` may stand in it".to_owned());
     }
     if name.contains("..") || name.parse::<Ipv4Addr>().is_ok() {
@@ -39,16 +42,26 @@ pub fn is_account_id(text: &str) -> bool {
 pub fn kms_key_region<'a>(arn: &'a str, partition: &str) -> Option<&'a str> {
     let [region, account, resource] = split_arn(arn, partition, "kms")?;
     let id = resource.strip_prefix("key/")?;
-    let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let is_region = !region.is_empty() && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let is_id = !id.is_empty()
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let is_region = !region.is_empty()
+        && region
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     (is_id && is_region && is_account_id(account)).then_some(region)
 }
 
 /// Whether this is a user, a role or an account, by its ARN: `arn:<partition>:iam::<account>:role/<name>`.
 #[must_use]
 pub fn is_principal_arn(arn: &str, partition: &str) -> bool {
-    let Some(["", account, resource]) = split_arn(arn, partition, "iam") else { return false };
-    let name = resource.strip_prefix("role/").or_else(|| resource.strip_prefix("user/"));
+    let Some(["", account, resource]) = split_arn(arn, partition, "iam") else {
+        return false;
+    };
+    let name = resource
+        .strip_prefix("role/")
+        .or_else(|| resource.strip_prefix("user/"));
     let is_named = name.is_some_and(|name| {
         let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&byte);
         !name.is_empty() && !name.ends_with('/') && name.bytes().all(is_inner)
@@ -58,7 +71,12 @@ pub fn is_principal_arn(arn: &str, partition: &str) -> bool {
 
 /// Region, account and resource of an ARN of a service.
 fn split_arn<'a>(arn: &'a str, partition: &str, service: &str) -> Option<[&'a str; 3]> {
-    let rest = arn.strip_prefix("arn:")?.strip_prefix(partition)?.strip_prefix(':')?.strip_prefix(service)?.strip_prefix(':')?;
+    let rest = arn
+        .strip_prefix("arn:")?
+        .strip_prefix(partition)?
+        .strip_prefix(':')?
+        .strip_prefix(service)?
+        .strip_prefix(':')?;
     let mut parts = rest.splitn(3, ':');
     Some([parts.next()?, parts.next()?, parts.next()?])
 }
@@ -70,7 +88,14 @@ mod tests {
     // The rules and the examples are those of the S3 User Guide, "General purpose bucket naming rules".
     #[test]
     fn bucket_names_are_those_that_s3_takes() {
-        for name in ["docexamplebucket-1a1b2c3d4", "log-delivery-march-2020", "my-hosted-content", "example.com", "abc", &"a".repeat(63)] {
+        for name in [
+            "docexamplebucket-1a1b2c3d4",
+            "log-delivery-march-2020",
+            "my-hosted-content",
+            "example.com",
+            "abc",
+            &"a".repeat(63),
+        ] {
             assert_eq!(bucket_name_error(name), None, "{name}");
         }
         for name in [
@@ -97,7 +122,11 @@ mod tests {
 
     #[test]
     fn accounts_keys_and_principals_are_known_by_their_form() {
-        assert!(is_account_id("123456789012") && !is_account_id("12345678901") && !is_account_id("12345678901a"));
+        assert!(
+            is_account_id("123456789012")
+                && !is_account_id("12345678901")
+                && !is_account_id("12345678901a")
+        );
         let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
         assert_eq!(kms_key_region(key, "aws"), Some("us-east-1"));
         for (arn, partition) in [
@@ -114,14 +143,30 @@ mod tests {
             assert_eq!(kms_key_region(arn, partition), None, "{arn}");
         }
         for arn in ["role/a/b-c", "user/jane.roe", "root"] {
-            assert!(is_principal_arn(&format!("arn:aws:iam::123456789012:{arn}"), "aws"), "{arn}");
+            assert!(
+                is_principal_arn(&format!("arn:aws:iam::123456789012:{arn}"), "aws"),
+                "{arn}"
+            );
         }
-        for arn in ["arn:aws:iam::123456789012:role/", "arn:aws:iam::123456789012:role/a/", "arn:aws:iam::123456789012:roots"] {
+        for arn in [
+            "arn:aws:iam::123456789012:role/",
+            "arn:aws:iam::123456789012:role/a/",
+            "arn:aws:iam::123456789012:roots",
+        ] {
             assert!(!is_principal_arn(arn, "aws"), "{arn}");
         }
-        for arn in ["arn:aws:iam::123456789012:role/*", "arn:aws:iam::1:root", "arn:aws:iam::123456789012:group/x", "*", ""] {
+        for arn in [
+            "arn:aws:iam::123456789012:role/*",
+            "arn:aws:iam::1:root",
+            "arn:aws:iam::123456789012:group/x",
+            "*",
+            "",
+        ] {
             assert!(!is_principal_arn(arn, "aws"), "{arn}");
         }
-        assert!(!is_principal_arn("arn:aws:sts::123456789012:assumed-role/a/b", "aws"), "a session comes and goes");
+        assert!(
+            !is_principal_arn("arn:aws:sts::123456789012:assumed-role/a/b", "aws"),
+            "a session comes and goes"
+        );
     }
 }

@@ -26,7 +26,11 @@ pub fn customer_segment(customer: &str) -> String {
             text.push_str(&crate::digest::hex(&[byte]));
         }
     }
-    if text.len() > MAX_SEGMENT_BYTES { format!("~~h{}", sha256_hex(customer.as_bytes())) } else { text }
+    if text.len() > MAX_SEGMENT_BYTES {
+        format!("~~h{}", sha256_hex(customer.as_bytes()))
+    } else {
+        text
+    }
 }
 
 /// The customer that a path segment stands for; `None` where the segment alone does not tell
@@ -49,14 +53,18 @@ pub fn parse_customer_segment(segment: &str) -> Option<String> {
         }
     }
     // A spelling that is not the one that is written would give one customer two names.
-    String::from_utf8(name).ok().filter(|name| self::customer_segment(name) == segment)
+    String::from_utf8(name)
+        .ok()
+        .filter(|name| self::customer_segment(name) == segment)
 }
 
 fn is_plain_name(name: &str) -> bool {
     let bytes = name.as_bytes();
     (1..=63).contains(&bytes.len())
         && bytes[0].is_ascii_alphanumeric()
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
 }
 
 #[cfg(test)]
@@ -65,15 +73,40 @@ mod tests {
 
     #[test]
     fn unusual_names_stay_inside_their_prefix_and_parse_back() {
-        for name in ["..", ".", "", "a/b", "../x", "Foo Bar", "~", "~20", "é", "e\u{301}", "a\0b", &"x".repeat(64), "%2F"] {
+        for name in [
+            "..",
+            ".",
+            "",
+            "a/b",
+            "../x",
+            "Foo Bar",
+            "~",
+            "~20",
+            "é",
+            "e\u{301}",
+            "a\0b",
+            &"x".repeat(64),
+            "%2F",
+        ] {
             let segment = customer_segment(name);
-            assert!(!segment.contains('/') && segment != ".." && segment != "." && !segment.is_empty(), "{name:?}");
-            assert_eq!(parse_customer_segment(&segment).as_deref(), Some(name), "{segment}");
+            assert!(
+                !segment.contains('/') && segment != ".." && segment != "." && !segment.is_empty(),
+                "{name:?}"
+            );
+            assert_eq!(
+                parse_customer_segment(&segment).as_deref(),
+                Some(name),
+                "{segment}"
+            );
         }
         assert_eq!(customer_segment("Foo Bar"), "~Foo~20Bar");
         assert_eq!(customer_segment("../x"), "~..~2fx");
         let longest = "x".repeat(399);
-        assert_eq!(customer_segment(&longest), format!("~{longest}"), "400 bytes are spelled out");
+        assert_eq!(
+            customer_segment(&longest),
+            format!("~{longest}"),
+            "400 bytes are spelled out"
+        );
     }
 
     #[test]

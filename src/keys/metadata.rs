@@ -18,5 +18,7 @@ pub const CAPTURED_AT_FIELD: &str = "captured-at";
 /// When the config was read that an object holds; `None` where its metadata does not say.
 #[must_use]
 pub fn parse_captured_at(head: &ObjectHead) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(head.metadata.get(CAPTURED_AT_FIELD)?).ok().map(|at| at.to_utc())
+    DateTime::parse_from_rfc3339(head.metadata.get(CAPTURED_AT_FIELD)?)
+        .ok()
+        .map(|at| at.to_utc())
 }

@@ -2,7 +2,10 @@
 //!
 //! A part of the layout: pure, and the only place beside `layout.rs` that takes a key apart.
 
-use super::{CONFIGS_PREFIX, ConfigKey, customer_segment, parse_config_key, parse_customer_segment, split_customer_folder};
+use super::{
+    CONFIGS_PREFIX, ConfigKey, customer_segment, parse_config_key, parse_customer_segment,
+    split_customer_folder,
+};
 
 /// What every state's key ends with.
 const STATE_FILE_NAME: &str = "terraform.tfstate";
@@ -28,7 +31,11 @@ pub fn parse_terragrunt_key(key: &str) -> Option<(String, TerragruntKey<'_>)> {
         return Some((canonical_segment(folder), TerragruntKey::Config(config)));
     }
     let unit = key.strip_prefix(path)?.strip_suffix(STATE_FILE_NAME)?;
-    let unit = if unit.is_empty() { unit } else { unit.strip_suffix('/')? };
+    let unit = if unit.is_empty() {
+        unit
+    } else {
+        unit.strip_suffix('/')?
+    };
     // A state lies under the name of the customer's folder as it is.
     Some((customer_segment(folder), TerragruntKey::State { unit }))
 }
@@ -37,14 +44,23 @@ pub fn parse_terragrunt_key(key: &str) -> Option<(String, TerragruntKey<'_>)> {
 /// itself, as the earlier module did; a spelling that is the segment of some customer is that one's.
 #[must_use]
 pub fn canonical_segment(folder: &str) -> String {
-    let is_digest = folder.strip_prefix("~~h").is_some_and(|digest| digest.len() == 64);
-    if is_digest || parse_customer_segment(folder).is_some() { folder.to_owned() } else { customer_segment(folder) }
+    let is_digest = folder
+        .strip_prefix("~~h")
+        .is_some_and(|digest| digest.len() == 64);
+    if is_digest || parse_customer_segment(folder).is_some() {
+        folder.to_owned()
+    } else {
+        customer_segment(folder)
+    }
 }
 
 /// What all keys of a customer's states and configs start with.
 #[must_use]
 pub fn customer_terragrunt_prefixes(customer: &str) -> Vec<String> {
-    let mut prefixes = vec![format!("{CONFIGS_PREFIX}{}/", customer_segment(customer)), format!("{CONFIGS_PREFIX}{customer}/")];
+    let mut prefixes = vec![
+        format!("{CONFIGS_PREFIX}{}/", customer_segment(customer)),
+        format!("{CONFIGS_PREFIX}{customer}/"),
+    ];
     prefixes.dedup();
     prefixes
 }
@@ -60,10 +76,23 @@ mod tests {
             Some((folder, TerragruntKey::State { unit })) => Some((folder, unit)),
             _ => None,
         };
-        assert_eq!(state("terragrunt/acme/eks-cluster/terraform.tfstate"), Some(("acme".into(), "eks-cluster")));
-        assert_eq!(state("terragrunt/Foo Bar/eu/eks/terraform.tfstate"), Some(("~Foo~20Bar".into(), "eu/eks")));
-        assert_eq!(state("terragrunt/acme/terraform.tfstate"), Some(("acme".into(), "")));
-        assert_eq!(state("terragrunt/~/eks/terraform.tfstate"), Some(("~~7e".into(), "eks")), "the customer `~`, and not none");
+        assert_eq!(
+            state("terragrunt/acme/eks-cluster/terraform.tfstate"),
+            Some(("acme".into(), "eks-cluster"))
+        );
+        assert_eq!(
+            state("terragrunt/Foo Bar/eu/eks/terraform.tfstate"),
+            Some(("~Foo~20Bar".into(), "eu/eks"))
+        );
+        assert_eq!(
+            state("terragrunt/acme/terraform.tfstate"),
+            Some(("acme".into(), ""))
+        );
+        assert_eq!(
+            state("terragrunt/~/eks/terraform.tfstate"),
+            Some(("~~7e".into(), "eks")),
+            "the customer `~`, and not none"
+        );
         for other in [
             "terragrunt/acme/eks-cluster/terraform.tfstate.tflock",
             "terragrunt/acme/eks-cluster/my-terraform.tfstate",
@@ -76,9 +105,15 @@ mod tests {
         }
         assert_eq!(
             parse_terragrunt_key(&current_config_key("Foo Bar")),
-            Some(("~Foo~20Bar".into(), TerragruntKey::Config(ConfigKey::Current)))
+            Some((
+                "~Foo~20Bar".into(),
+                TerragruntKey::Config(ConfigKey::Current)
+            ))
         );
-        assert_eq!(parse_terragrunt_key("terragrunt/acme/eks/config.yaml"), None);
+        assert_eq!(
+            parse_terragrunt_key("terragrunt/acme/eks/config.yaml"),
+            None
+        );
     }
 
     #[test]
@@ -99,6 +134,9 @@ mod tests {
     #[test]
     fn customer_prefixes_are_the_segment_and_the_plain_name() {
         assert_eq!(customer_terragrunt_prefixes("acme"), ["terragrunt/acme/"]);
-        assert_eq!(customer_terragrunt_prefixes("Foo Bar"), ["terragrunt/~Foo~20Bar/", "terragrunt/Foo Bar/"]);
+        assert_eq!(
+            customer_terragrunt_prefixes("Foo Bar"),
+            ["terragrunt/~Foo~20Bar/", "terragrunt/Foo Bar/"]
+        );
     }
 }

@@ -21,7 +21,13 @@ pub struct ProgressLine<W: Write> {
 impl<W: Write> ProgressLine<W> {
     /// A line on `terminal`, or none at all.
     pub fn new(terminal: Option<W>) -> Self {
-        Self { terminal, last_drawn: Instant::now(), is_shown: false, listed_count: 0, done_count: 0 }
+        Self {
+            terminal,
+            last_drawn: Instant::now(),
+            is_shown: false,
+            listed_count: 0,
+            done_count: 0,
+        }
     }
 
     /// So many more records are known.
@@ -37,11 +43,26 @@ impl<W: Write> ProgressLine<W> {
     }
 
     fn redraw(&mut self) {
-        let Some(terminal) = self.terminal.as_mut().filter(|_| self.last_drawn.elapsed() >= REDRAW_INTERVAL) else { return };
-        let share = self.done_count.saturating_mul(20).checked_div(self.listed_count).unwrap_or_default().min(20);
+        let Some(terminal) = self
+            .terminal
+            .as_mut()
+            .filter(|_| self.last_drawn.elapsed() >= REDRAW_INTERVAL)
+        else {
+            return;
+        };
+        let share = self
+            .done_count
+            .saturating_mul(20)
+            .checked_div(self.listed_count)
+            .unwrap_or_default()
+            .min(20);
         let bar = "#".repeat(usize::try_from(share).unwrap_or_default());
         // A terminal that cannot be written to is no reason to fail.
-        let _ = write!(terminal, "\r[{:<20}] {} of {} records\x1b[K", bar, self.done_count, self.listed_count);
+        let _ = write!(
+            terminal,
+            "\r[{:<20}] {} of {} records\x1b[K",
+            bar, self.done_count, self.listed_count
+        );
         let _ = terminal.flush();
         (self.last_drawn, self.is_shown) = (Instant::now(), true);
     }

@@ -9,13 +9,18 @@ use std::fmt::Write as _;
 /// something else than what is there.
 #[must_use]
 pub fn is_unsafe_for_display(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `text` with U+FFFD in the place of whatever is unruly.
 #[must_use]
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    if text.contains(is_unsafe_for_display) { text.replace(is_unsafe_for_display, "\u{fffd}").into() } else { text.into() }
+    if text.contains(is_unsafe_for_display) {
+        text.replace(is_unsafe_for_display, "\u{fffd}").into()
+    } else {
+        text.into()
+    }
 }
 
 /// A spreadsheet's cell that is text: plain, and with a leading `'` where it would be run as a formula (OWASP, "CSV
@@ -23,7 +28,14 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
 #[must_use]
 pub fn escape_formula(text: &str) -> Cow<'_, str> {
     let plain = sanitize(text);
-    if plain.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) { format!("'{plain}").into() } else { plain }
+    if plain
+        .trim_start()
+        .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+    {
+        format!("'{plain}").into()
+    } else {
+        plain
+    }
 }
 
 /// Text for HTML, between tags or in a quoted attribute: plain, and no part of it is markup.
@@ -80,18 +92,30 @@ mod tests {
         assert_eq!(escape_formula("=HYPERLINK(\"x\")"), "'=HYPERLINK(\"x\")");
         assert_eq!(escape_formula(" \u{a0}+1"), "' \u{a0}+1");
         assert_eq!(escape_formula("＝1"), "'＝1");
-        assert_eq!(escape_formula("a\u{1b}[2J\r\n\u{202e}b\u{200f}"), "a\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}b\u{fffd}");
-        assert_eq!(escape_formula("plain, \"quoted\" = x"), "plain, \"quoted\" = x");
+        assert_eq!(
+            escape_formula("a\u{1b}[2J\r\n\u{202e}b\u{200f}"),
+            "a\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}b\u{fffd}"
+        );
+        assert_eq!(
+            escape_formula("plain, \"quoted\" = x"),
+            "plain, \"quoted\" = x"
+        );
     }
 
     #[test]
     fn one_is_counted_without_an_s() {
-        assert_eq!([0, 1, 2].map(|number| count_noun(number, "change")), ["0 changes", "1 change", "2 changes"]);
+        assert_eq!(
+            [0, 1, 2].map(|number| count_noun(number, "change")),
+            ["0 changes", "1 change", "2 changes"]
+        );
     }
 
     #[test]
     fn html_shows_the_text_and_runs_nothing() {
-        assert_eq!(escape_html("<b title=\"x\">'&amp;'"), "&lt;b title=&quot;x&quot;&gt;&#39;&amp;amp;&#39;");
+        assert_eq!(
+            escape_html("<b title=\"x\">'&amp;'"),
+            "&lt;b title=&quot;x&quot;&gt;&#39;&amp;amp;&#39;"
+        );
         assert_eq!(escape_html("a\u{202e}<\r"), "a\u{fffd}&lt;\u{fffd}");
         assert_eq!(escape_html("株式会社 = 1"), "株式会社 = 1");
     }
@@ -102,6 +126,9 @@ mod tests {
         let json = serde_json::to_string(text).expect("JSON");
         let escaped = escape_json(&json);
         assert!(!escaped.contains(is_unsafe_for_display), "{escaped}");
-        assert_eq!(serde_json::from_str::<String>(&escaped).expect("JSON"), text);
+        assert_eq!(
+            serde_json::from_str::<String>(&escaped).expect("JSON"),
+            text
+        );
     }
 }

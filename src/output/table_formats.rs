@@ -92,15 +92,20 @@ pub fn write_cells<'a>(
     match format {
         OutputFormat::Csv => write_csv(names, rows, style, output),
         OutputFormat::Json => write_json(names, rows, output),
-        OutputFormat::Ndjson => {
-            rows().try_for_each(|cells| write_json_object(names, &cells, output).and_then(|()| output.write_all(b"\n")))
-        }
+        OutputFormat::Ndjson => rows().try_for_each(|cells| {
+            write_json_object(names, &cells, output).and_then(|()| output.write_all(b"\n"))
+        }),
         OutputFormat::Markdown => write_markdown(names, rows, output),
         OutputFormat::Table | OutputFormat::Html => write_table(names, rows, style, output),
     }
 }
 
-fn write_csv<'a>(names: &[&str], rows: impl CellRows<'a>, style: TableStyle, output: &mut dyn Write) -> io::Result<()> {
+fn write_csv<'a>(
+    names: &[&str],
+    rows: impl CellRows<'a>,
+    style: TableStyle,
+    output: &mut dyn Write,
+) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(output);
     writer.write_record(names).map_err(csv_io_error)?;
     for cells in rows() {
@@ -124,7 +129,11 @@ fn csv_io_error(error: csv::Error) -> io::Error {
     }
 }
 
-fn write_json<'a>(names: &[&str], rows: impl CellRows<'a>, output: &mut dyn Write) -> io::Result<()> {
+fn write_json<'a>(
+    names: &[&str],
+    rows: impl CellRows<'a>,
+    output: &mut dyn Write,
+) -> io::Result<()> {
     output.write_all(b"[")?;
     for (number, cells) in rows().enumerate() {
         output.write_all(if number == 0 { b"\n" } else { b",\n" })?;
@@ -134,7 +143,11 @@ fn write_json<'a>(names: &[&str], rows: impl CellRows<'a>, output: &mut dyn Writ
 }
 
 /// The exact values: what must not reach a terminal as it is, is escaped.
-fn write_json_object(names: &[&str], cells: &[TableCell<'_>], output: &mut dyn Write) -> io::Result<()> {
+fn write_json_object(
+    names: &[&str],
+    cells: &[TableCell<'_>],
+    output: &mut dyn Write,
+) -> io::Result<()> {
     for (number, (name, cell)) in names.iter().zip(cells).enumerate() {
         output.write_all(if number == 0 { b"{" } else { b"," })?;
         let value = serde_json::to_string(cell).map_err(io::Error::other)?;
@@ -143,16 +156,27 @@ fn write_json_object(names: &[&str], cells: &[TableCell<'_>], output: &mut dyn W
     output.write_all(b"}")
 }
 
-fn write_markdown<'a>(names: &[&str], rows: impl CellRows<'a>, output: &mut dyn Write) -> io::Result<()> {
+fn write_markdown<'a>(
+    names: &[&str],
+    rows: impl CellRows<'a>,
+    output: &mut dyn Write,
+) -> io::Result<()> {
     let first = rows().next();
     let rule = |place: usize| match first.as_ref().and_then(|cells| cells.get(place)) {
         Some(TableCell::Count(_)) => "---:",
         _ => "---",
     };
     writeln!(output, "| {} |", names.join(" | "))?;
-    writeln!(output, "|{}|", (0..names.len()).map(rule).collect::<Vec<_>>().join("|"))?;
+    writeln!(
+        output,
+        "|{}|",
+        (0..names.len()).map(rule).collect::<Vec<_>>().join("|")
+    )?;
     for cells in rows() {
-        let cells: Vec<String> = cells.iter().map(|cell| escape_markdown(&sanitize(&cell.to_text()))).collect();
+        let cells: Vec<String> = cells
+            .iter()
+            .map(|cell| escape_markdown(&sanitize(&cell.to_text())))
+            .collect();
         writeln!(output, "| {} |", cells.join(" | "))?;
     }
     Ok(())
@@ -174,7 +198,12 @@ fn escape_markdown(text: &str) -> String {
 
 const COLUMN_GAP: usize = 2;
 
-fn write_table<'a>(names: &[&str], rows: impl CellRows<'a>, style: TableStyle, output: &mut dyn Write) -> io::Result<()> {
+fn write_table<'a>(
+    names: &[&str],
+    rows: impl CellRows<'a>,
+    style: TableStyle,
+    output: &mut dyn Write,
+) -> io::Result<()> {
     let mut widths: Vec<usize> = names.iter().map(|name| name.width()).collect();
     for cells in rows() {
         for (width, cell) in widths.iter_mut().zip(&cells) {
@@ -184,14 +213,28 @@ fn write_table<'a>(names: &[&str], rows: impl CellRows<'a>, style: TableStyle, o
     if let Some(room) = style.max_width {
         shrink_columns(&mut widths, room);
     }
-    let header: Vec<(String, bool)> = names.iter().map(|name| ((*name).to_owned(), false)).collect();
+    let header: Vec<(String, bool)> = names
+        .iter()
+        .map(|name| ((*name).to_owned(), false))
+        .collect();
     let mut line = String::new();
     format_line(&mut line, &header, &widths);
-    let (bold, usual) = if style.is_bold { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+    let (bold, usual) = if style.is_bold {
+        ("\u{1b}[1m", "\u{1b}[0m")
+    } else {
+        ("", "")
+    };
     writeln!(output, "{bold}{line}{usual}")?;
     for cells in rows() {
-        let cells: Vec<(String, bool)> =
-            cells.iter().map(|cell| (sanitize(&cell.to_text()).into_owned(), matches!(cell, TableCell::Count(_)))).collect();
+        let cells: Vec<(String, bool)> = cells
+            .iter()
+            .map(|cell| {
+                (
+                    sanitize(&cell.to_text()).into_owned(),
+                    matches!(cell, TableCell::Count(_)),
+                )
+            })
+            .collect();
         format_line(&mut line, &cells, &widths);
         writeln!(output, "{line}")?;
     }
@@ -218,7 +261,11 @@ fn format_line(line: &mut String, cells: &[(String, bool)], widths: &[usize]) {
         if number > 0 {
             line.push_str(&" ".repeat(COLUMN_GAP));
         }
-        let parts = if *right { [fill.as_str(), &text] } else { [&text, fill.as_str()] };
+        let parts = if *right {
+            [fill.as_str(), &text]
+        } else {
+            [&text, fill.as_str()]
+        };
         line.extend(parts);
     }
     line.truncate(line.trim_end().len());

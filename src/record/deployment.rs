@@ -54,14 +54,21 @@ pub struct DeploymentDetails {
 impl Deployment {
     /// What a record that was read says of a deployment together with its object, and what was left out, one phrase each.
     #[must_use]
-    pub fn from_parsed(listed: &ObjectMeta, key: &RecordKey<'_>, reading: ParsedRecord) -> (Self, Vec<String>) {
+    pub fn from_parsed(
+        listed: &ObjectMeta,
+        key: &RecordKey<'_>,
+        reading: ParsedRecord,
+    ) -> (Self, Vec<String>) {
         let mut problems = reading.problems;
         let customer = effective_customer(key, &reading.customer);
         if !reading.customer.is_empty() && reading.customer != customer {
             problems.push("its `customer` is not its key's".to_owned());
         }
         let deployment = Self {
-            deployed_at: reading.deployed_at.or(key.deployed_at).unwrap_or(listed.last_modified),
+            deployed_at: reading
+                .deployed_at
+                .or(key.deployed_at)
+                .unwrap_or(listed.last_modified),
             modified: listed.last_modified,
             key: listed.key.clone(),
             customer,
@@ -115,7 +122,9 @@ pub fn display_user(arn: &str, by: UserIdentity) -> &str {
 /// (`arn:aws:iam::123456789012:root` gives `root`).
 #[must_use]
 pub fn user_name_from_arn(arn: &str) -> &str {
-    arn.rsplit_once('/').or_else(|| arn.rsplit_once(':')).map_or(arn, |(_, tail)| tail)
+    arn.rsplit_once('/')
+        .or_else(|| arn.rsplit_once(':'))
+        .map_or(arn, |(_, tail)| tail)
 }
 
 #[cfg(test)]
@@ -125,7 +134,10 @@ mod tests {
     #[test]
     fn users_are_named_by_the_tail_of_their_arn() {
         for (arn, name) in [
-            ("arn:aws:sts::1:assumed-role/AWSReservedSSO_Admin_0/john.doe", "john.doe"),
+            (
+                "arn:aws:sts::1:assumed-role/AWSReservedSSO_Admin_0/john.doe",
+                "john.doe",
+            ),
             ("arn:aws:iam::123456789012:root", "root"),
             ("arn:aws:iam::1:user/a/b/jane", "jane"),
             ("", ""),

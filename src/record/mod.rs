@@ -120,7 +120,11 @@ impl ToolVersions {
     /// What is known without asking: our own version.
     #[must_use]
     pub fn own_version_only() -> Self {
-        Self { config_backup: env!("CARGO_PKG_VERSION").to_owned(), terraform: String::new(), terragrunt: String::new() }
+        Self {
+            config_backup: env!("CARGO_PKG_VERSION").to_owned(),
+            terraform: String::new(),
+            terragrunt: String::new(),
+        }
     }
 }
 
@@ -136,7 +140,11 @@ impl UsageRecord {
     /// As [`Record::to_line`], in this place of a chain.
     #[must_use]
     pub fn to_chained_line(self, chain: ChainLink) -> Vec<u8> {
-        Self { chain: Some(chain), ..self }.to_line()
+        Self {
+            chain: Some(chain),
+            ..self
+        }
+        .to_line()
     }
 }
 
@@ -194,9 +202,26 @@ mod tests {
 
     #[test]
     fn late_and_the_optional_objects_come_last() {
-        let git = GitCommit { commit: "c0ffee".into(), branch: "main".into(), dirty: true };
-        let chain = Some(ChainLink { writer: "0a".into(), number: 1, previous: String::new() });
-        let line = String::from_utf8(UsageRecord { late: true, git: Some(git), chain, ..sample_record() }.to_line()).expect("text");
+        let git = GitCommit {
+            commit: "c0ffee".into(),
+            branch: "main".into(),
+            dirty: true,
+        };
+        let chain = Some(ChainLink {
+            writer: "0a".into(),
+            number: 1,
+            previous: String::new(),
+        });
+        let line = String::from_utf8(
+            UsageRecord {
+                late: true,
+                git: Some(git),
+                chain,
+                ..sample_record()
+            }
+            .to_line(),
+        )
+        .expect("text");
         let tail = ",\"late\":true,\"git\":{\"commit\":\"c0ffee\",\"branch\":\"main\",\"dirty\":true},\
                     \"chain\":{\"writer\":\"0a\",\"number\":1,\"previous\":\"\"}}\n";
         assert!(line.ends_with(tail), "{line}");
@@ -204,7 +229,11 @@ mod tests {
 
     #[test]
     fn uploading_adds_only_the_chain_link() {
-        let chain = ChainLink { writer: "0a".into(), number: 7, previous: "b1".into() };
+        let chain = ChainLink {
+            writer: "0a".into(),
+            number: 7,
+            previous: "b1".into(),
+        };
         let sent = String::from_utf8(sample_record().to_chained_line(chain)).expect("text");
         let kept = String::from_utf8(sample_record().to_line()).expect("text");
         let tail = ",\"chain\":{\"writer\":\"0a\",\"number\":7,\"previous\":\"b1\"}}\n";

@@ -12,10 +12,18 @@ use crate::redaction::render::RedactionMode;
 /// The lines of a document that the parser takes, as they may be shown.
 #[must_use]
 pub fn lines(text: &str, known: &SecretWords, masks: &RedactionMode) -> Vec<String> {
-    let mut reader = Reader { known, block: None, below: None, open: Open::default(), lost: false };
+    let mut reader = Reader {
+        known,
+        block: None,
+        below: None,
+        open: Open::default(),
+        lost: false,
+    };
     let shown = |line: &str| match reader.read(line.trim_end_matches(['\n', '\r'])) {
         Sight::Clear => sanitize(line.trim_end_matches('\n')).into_owned(),
-        Sight::HiddenFrom(start) => format!("{}{}", sanitize(&line[..start]), masks.redact_text(line)),
+        Sight::HiddenFrom(start) => {
+            format!("{}{}", sanitize(&line[..start]), masks.redact_text(line))
+        }
     };
     split_lines(text).into_iter().map(shown).collect()
 }
@@ -45,7 +53,8 @@ impl Reader<'_> {
         let indent = line.len() - line.trim_start_matches(' ').len();
         let body = &line[indent..];
         // These end a line for the parser, too; and a document may begin on the line of its marker.
-        let is_odd = line.contains(['\r', '\u{85}', '\u{2028}', '\u{2029}']) || line.starts_with('%');
+        let is_odd =
+            line.contains(['\r', '\u{85}', '\u{2028}', '\u{2029}']) || line.starts_with('%');
         self.lost |= is_odd || (line.starts_with("---") && line.trim_end() != "---");
         if self.lost {
             return Sight::HiddenFrom(0);
@@ -63,13 +72,26 @@ impl Reader<'_> {
         self.block = None;
         if body.starts_with('#') {
             let is_below = self.below.is_some_and(|limit| indent > limit);
-            return if is_below || !self.is_harmless(body) { Sight::HiddenFrom(indent) } else { Sight::Clear };
+            return if is_below || !self.is_harmless(body) {
+                Sight::HiddenFrom(indent)
+            } else {
+                Sight::Clear
+            };
         }
         let entry = Entry::of(body);
         let column = indent + entry.lead;
         // A list may stand no deeper than its key.
-        let is_below = self.below.is_some_and(|limit| indent > limit || (indent == limit && entry.lead > 0));
-        self.follow(entry.value, if entry.key.is_some() { column } else { indent + entry.dash });
+        let is_below = self
+            .below
+            .is_some_and(|limit| indent > limit || (indent == limit && entry.lead > 0));
+        self.follow(
+            entry.value,
+            if entry.key.is_some() {
+                column
+            } else {
+                indent + entry.dash
+            },
+        );
         if is_below {
             return Sight::HiddenFrom(indent);
         }
@@ -81,14 +103,20 @@ impl Reader<'_> {
             }
             Some(key) if is_secret_name(key) => {
                 self.below = Some(column);
-                if entry.value.is_empty() { Sight::Clear } else { Sight::HiddenFrom(line.len() - entry.value.len()) }
+                if entry.value.is_empty() {
+                    Sight::Clear
+                } else {
+                    Sight::HiddenFrom(line.len() - entry.value.len())
+                }
             }
             None if entry.lead == 0 && !matches!(body.trim_end(), "---" | "...") => {
                 // The rest of a text that began before, or a form that is not known here.
                 self.below = Some(indent);
                 Sight::HiddenFrom(indent)
             }
-            _ if self.open.is_open() || !self.is_plain(entry.value) => Sight::HiddenFrom(line.len() - entry.value.len()),
+            _ if self.open.is_open() || !self.is_plain(entry.value) => {
+                Sight::HiddenFrom(line.len() - entry.value.len())
+            }
             _ => Sight::Clear,
         }
     }
@@ -97,7 +125,9 @@ impl Reader<'_> {
     fn follow(&mut self, value: &str, column: usize) {
         let mut value = value;
         while value.starts_with(['&', '!']) {
-            value = value.split_once(' ').map_or("", |(_, rest)| rest.trim_start());
+            value = value
+                .split_once(' ')
+                .map_or("", |(_, rest)| rest.trim_start());
         }
         if value.starts_with(['|', '>']) {
             self.block = Some(column);
@@ -108,7 +138,8 @@ impl Reader<'_> {
 
     /// Whether a value can be taken as it stands there.
     fn is_plain(&self, value: &str) -> bool {
-        let is_escaped = (value.starts_with('"') && value.contains('\\')) || (value.starts_with('\'') && value.contains("''"));
+        let is_escaped = (value.starts_with('"') && value.contains('\\'))
+            || (value.starts_with('\'') && value.contains("''"));
         !value.starts_with(['&', '*', '!']) && !is_escaped && self.is_harmless(value)
     }
 
@@ -136,8 +167,18 @@ impl<'a> Entry<'a> {
         }
         let lead = body.len() - rest.len();
         match key(rest) {
-            Some((key, value)) => Self { lead, dash, key: Some(key), value },
-            None => Self { lead, dash, key: None, value: rest },
+            Some((key, value)) => Self {
+                lead,
+                dash,
+                key: Some(key),
+                value,
+            },
+            None => Self {
+                lead,
+                dash,
+                key: None,
+                value: rest,
+            },
         }
     }
 }
@@ -147,7 +188,12 @@ fn key(text: &str) -> Option<(&str, &str)> {
     let (key, rest) = match text.chars().next()? {
         quote @ ('"' | '\'') => {
             let (key, rest) = text[1..].split_once(quote)?;
-            (key, rest.trim_start().strip_prefix(':').filter(|_| !key.contains('\\'))?)
+            (
+                key,
+                rest.trim_start()
+                    .strip_prefix(':')
+                    .filter(|_| !key.contains('\\'))?,
+            )
         }
         '?' => return None,
         _ => {
@@ -158,8 +204,12 @@ fn key(text: &str) -> Option<(&str, &str)> {
             (&text[..end], &text[end + 1..])
         }
     };
-    let is_name = !key.is_empty() && !key.contains(['#', '"', '\'', '{', '}', '[', ']', ',', '&', '*', '!', '|', '%', '@', '`']);
-    (is_name && (rest.is_empty() || rest.starts_with([' ', '\t']))).then(|| (key, rest.trim_start()))
+    let is_name = !key.is_empty()
+        && !key.contains([
+            '#', '"', '\'', '{', '}', '[', ']', ',', '&', '*', '!', '|', '%', '@', '`',
+        ]);
+    (is_name && (rest.is_empty() || rest.starts_with([' ', '\t'])))
+        .then(|| (key, rest.trim_start()))
 }
 
 /// Quotes and brackets that were opened and not closed yet.
@@ -182,7 +232,9 @@ impl Open {
                 (Some('"'), '\\') => drop(rest.next()),
                 (Some(quote), _) if quote == c => self.quote = None,
                 // In the middle of a word they mean themselves.
-                (None, '"' | '\'') if matches!(before, ' ' | '\t' | '[' | '{' | ',' | ':') => self.quote = Some(c),
+                (None, '"' | '\'') if matches!(before, ' ' | '\t' | '[' | '{' | ',' | ':') => {
+                    self.quote = Some(c)
+                }
                 // Twice, in single quotes, it is one of them.
                 (None, '\'') if before == '\'' => self.quote = Some(c),
                 (None, '[' | '{') => self.brackets += 1,
@@ -203,10 +255,14 @@ mod tests {
     /// The lines as they are shown, with `#` in the place of what is hidden.
     fn shown(text: &str) -> Vec<String> {
         let document = parse_document(text.as_bytes()).expect(text);
-        lines(text, &SecretWords::from_documents_with_short_words([&document, &document]), &RedactionMode::Redact(None))
-            .iter()
-            .map(|line| line.replace("(masked)", "#"))
-            .collect()
+        lines(
+            text,
+            &SecretWords::from_documents_with_short_words([&document, &document]),
+            &RedactionMode::Redact(None),
+        )
+        .iter()
+        .map(|line| line.replace("(masked)", "#"))
+        .collect()
     }
 
     #[test]
@@ -218,12 +274,27 @@ mod tests {
     #[test]
     fn what_is_secret_or_cannot_be_followed_is_hidden() {
         for (text, expected) in [
-            ("a: 1\npassword: x1\nb: 2\n", &["a: 1", "password: #", "b: 2"][..]),
-            ("a:\n  token:\n    x: y\n    # z\n  b: 2\n", &["a:", "  token:", "    #", "    #", "  b: 2"]),
-            ("a:\n  token:\n    x: y\n  # z\n", &["a:", "  token:", "    #", "  # z"]),
-            ("AKIAIOSFODNN7EXAMPLE:\n  a: 1\nb: 2\n", &["#", "  #", "b: 2"]),
+            (
+                "a: 1\npassword: x1\nb: 2\n",
+                &["a: 1", "password: #", "b: 2"][..],
+            ),
+            (
+                "a:\n  token:\n    x: y\n    # z\n  b: 2\n",
+                &["a:", "  token:", "    #", "    #", "  b: 2"],
+            ),
+            (
+                "a:\n  token:\n    x: y\n  # z\n",
+                &["a:", "  token:", "    #", "  # z"],
+            ),
+            (
+                "AKIAIOSFODNN7EXAMPLE:\n  a: 1\nb: 2\n",
+                &["#", "  #", "b: 2"],
+            ),
             ("token: abcd\nabcd: 1\nb: 2\n", &["token: #", "#", "b: 2"]),
-            ("- |\n  x: y\n- - >\n    x: y\n", &["- |", "  #", "- - >", "    #"]),
+            (
+                "- |\n  x: y\n- - >\n    x: y\n",
+                &["- |", "  #", "- - >", "    #"],
+            ),
             ("? a: b\n: c\nd: 3\n", &["#", "#", "d: 3"]),
             ("a: \"x\\\" y\n  z: 1\"\nb: 2\n", &["a: #", "  #", "b: 2"]),
             ("a: ['it''], s',\n  b: 1]\nc: 3\n", &["a: #", "  #", "c: 3"]),
@@ -231,8 +302,14 @@ mod tests {
             ("a: [x#y]\nc: 3\n", &["a: [x#y]", "c: 3"]),
             ("a: [it's, b]\nc: 3\n", &["a: [it's, b]", "c: 3"]),
             ("keys:\n- x\n- y\nb: 2\n", &["keys:", "#", "#", "b: 2"]),
-            ("- token: x\n  b: 2\n- c: 3\n", &["- token: #", "  b: 2", "- c: 3"]),
-            ("a: |\n  x: y\n\n  z\nb: 2\n", &["a: |", "  #", "", "  #", "b: 2"]),
+            (
+                "- token: x\n  b: 2\n- c: 3\n",
+                &["- token: #", "  b: 2", "- c: 3"],
+            ),
+            (
+                "a: |\n  x: y\n\n  z\nb: 2\n",
+                &["a: |", "  #", "", "  #", "b: 2"],
+            ),
             ("- - |\n   x\n  - y\n", &["- - |", "   #", "  - y"]),
             ("a: \"x\n  y\"\nb: 2\n", &["a: #", "  #", "b: 2"]),
             ("a: {x: 1,\nb: 2}\nc: 3\n", &["a: #", "#", "c: 3"]),
@@ -244,14 +321,26 @@ mod tests {
             ("a: 'it''s'\n", &["a: #"]),
             ("%YAML 1.1\n---\na: 1\n", &["#", "#", "#"]),
             ("--- a\n", &["#"]),
-            ("password: \t x1 \t \nb: 2\n", &["password: \u{fffd} #", "b: 2"]),
+            (
+                "password: \t x1 \t \nb: 2\n",
+                &["password: \u{fffd} #", "b: 2"],
+            ),
             ("b: \"\\x70\"  \n", &["b: #"]),
             ("a: 1\rb: 2\nc: 3\n", &["#", "#"]),
             ("# pwd: x\na: 1\n", &["#", "a: 1"]),
             ("token: abcd\nb: abcd\n# abcd\n", &["token: #", "b: #", "#"]),
-            ("- {name: DB_PASSWORD,\n   value: xyzw}\n- xyzw\n", &["- #", "   #", "- #"]),
-            ("- {name: DB_PIN, value: 12}\n- name: DB_PIN\n  value: 34\n", &["- #", "- name: #", "  value: #"]),
-            ("e:\n  - name: DB_PASSWORD\n    value: xyzw\n", &["e:", "  - name: #", "    value: #"]),
+            (
+                "- {name: DB_PASSWORD,\n   value: xyzw}\n- xyzw\n",
+                &["- #", "   #", "- #"],
+            ),
+            (
+                "- {name: DB_PIN, value: 12}\n- name: DB_PIN\n  value: 34\n",
+                &["- #", "- name: #", "  value: #"],
+            ),
+            (
+                "e:\n  - name: DB_PASSWORD\n    value: xyzw\n",
+                &["e:", "  - name: #", "    value: #"],
+            ),
         ] {
             assert_eq!(shown(text), expected, "{text:?}");
         }

@@ -65,11 +65,18 @@ impl FromStr for SortKey {
 
     /// Reads a column's name, with a `-` in front where the greatest value shall come first.
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+        let (name, descending) = text
+            .strip_prefix('-')
+            .map_or((text, false), |name| (name, true));
         let found = REPORT_COLUMNS.iter().find(|(_, known)| *known == name);
-        found.map(|(column, _)| Self { column: *column, is_descending: descending }).ok_or_else(|| {
-            let names: Vec<&str> = REPORT_COLUMNS.iter().map(|(_, name)| *name).collect();
-            format!("there is no such column; there are {}", names.join(", "))
-        })
+        found
+            .map(|(column, _)| Self {
+                column: *column,
+                is_descending: descending,
+            })
+            .ok_or_else(|| {
+                let names: Vec<&str> = REPORT_COLUMNS.iter().map(|(_, name)| *name).collect();
+                format!("there is no such column; there are {}", names.join(", "))
+            })
     }
 }

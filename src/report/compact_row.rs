@@ -47,7 +47,12 @@ pub(crate) struct CompactDetails {
 
 impl CompactRow {
     /// Packs a deployment that is shown as one of `user`; `more` is the place of its [`Details`].
-    pub(crate) fn new(deployment: &Deployment, user: &str, more: usize, names: &mut StringInterner) -> Self {
+    pub(crate) fn new(
+        deployment: &Deployment,
+        user: &str,
+        more: usize,
+        names: &mut StringInterner,
+    ) -> Self {
         let (key_head, frame) = split_key(&deployment.key);
         Self {
             at_nanos: epoch_nanos(deployment.deployed_at),
@@ -91,19 +96,32 @@ impl CompactDetails {
 
 /// Which of two deployments was the later one: by time, then by when it was written, then by key.
 pub(crate) fn compare_recency(names: &StringInterner, a: &CompactRow, b: &CompactRow) -> Ordering {
-    let frame = |row: &CompactRow| names.resolve(row.key_rest).split_once('/').unwrap_or_default();
+    let frame = |row: &CompactRow| {
+        names
+            .resolve(row.key_rest)
+            .split_once('/')
+            .unwrap_or_default()
+    };
     let key = |row| {
         let (segment, rest) = frame(row);
         (segment, row.key_prefix16, rest)
     };
-    (a.at_nanos, a.modified_nanos).cmp(&(b.at_nanos, b.modified_nanos)).then_with(|| key(a).cmp(&key(b)))
+    (a.at_nanos, a.modified_nanos)
+        .cmp(&(b.at_nanos, b.modified_nanos))
+        .then_with(|| key(a).cmp(&key(b)))
 }
 
 /// `usage-logs/<segment>/<name>` as the name's first 16 bytes and `<segment>/<rest of the name>`.
 pub(crate) fn split_key(key: &str) -> ([u8; 16], String) {
-    let (segment, name) = key.strip_prefix(RECORDS_PREFIX).and_then(|tail| tail.split_once('/')).unwrap_or(("", key));
+    let (segment, name) = key
+        .strip_prefix(RECORDS_PREFIX)
+        .and_then(|tail| tail.split_once('/'))
+        .unwrap_or(("", key));
     // Not within a character; what is shorter is filled up with zeros, which sort before everything.
-    let cut = (0..=16.min(name.len())).rev().find(|at| name.is_char_boundary(*at)).unwrap_or_default();
+    let cut = (0..=16.min(name.len()))
+        .rev()
+        .find(|at| name.is_char_boundary(*at))
+        .unwrap_or_default();
     let mut head = [0; 16];
     head[..cut].copy_from_slice(&name.as_bytes()[..cut]);
     (head, format!("{segment}/{}", &name[cut..]))

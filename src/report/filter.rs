@@ -28,19 +28,23 @@ impl ReportFilter {
     /// Whether a record may be wanted, by its key alone. What the key does not say, the record will.
     #[must_use]
     pub fn may_match_key(&self, key: &RecordKey<'_>) -> bool {
-        key.deployed_at.is_none_or(|at| self.overlaps_period(at, at + Duration::milliseconds(999)))
+        key.deployed_at
+            .is_none_or(|at| self.overlaps_period(at, at + Duration::milliseconds(999)))
     }
 
     /// Whether any record of some months may be wanted, from their first moment to the first one behind them.
     #[must_use]
     pub fn may_match_months(&self, months: Option<(DateTime<Utc>, DateTime<Utc>)>) -> bool {
-        months.is_none_or(|(first, end)| self.overlaps_period(first, end - Duration::nanoseconds(1)))
+        months
+            .is_none_or(|(first, end)| self.overlaps_period(first, end - Duration::nanoseconds(1)))
     }
 
     /// Whether a deployment is wanted.
     #[must_use]
     pub fn matches_deployment(&self, deployment: &Deployment) -> bool {
-        let among = |wanted: &[String], value: &str| wanted.is_empty() || wanted.iter().any(|it| it == value);
+        let among = |wanted: &[String], value: &str| {
+            wanted.is_empty() || wanted.iter().any(|it| it == value)
+        };
         let user = &deployment.user;
         (among(&self.users, user) || among(&self.users, user_name_from_arn(user)))
             && among(&self.customers, &deployment.customer)
@@ -51,7 +55,8 @@ impl ReportFilter {
 
     /// Whether any of the moments from `first` to `last` is within the time asked for.
     fn overlaps_period(&self, first: DateTime<Utc>, last: DateTime<Utc>) -> bool {
-        self.since.is_none_or(|since| last >= since) && self.until.is_none_or(|until| first <= until)
+        self.since.is_none_or(|since| last >= since)
+            && self.until.is_none_or(|until| first <= until)
     }
 }
 
@@ -95,12 +100,30 @@ mod tests {
             assert!(fits(wanted.clone()), "{wanted:?}");
         }
         for unwanted in [
-            ReportFilter { customers: list("acm"), ..ReportFilter::default() },
-            ReportFilter { users: list("adam"), ..ReportFilter::default() },
-            ReportFilter { projects: list("c"), ..ReportFilter::default() },
-            ReportFilter { clusters: list("p"), ..ReportFilter::default() },
-            ReportFilter { until: Some(parse_utc("2026-10-01T07:59:59Z")), ..ReportFilter::default() },
-            ReportFilter { since: Some(parse_utc("2026-10-01T08:00:01Z")), ..ReportFilter::default() },
+            ReportFilter {
+                customers: list("acm"),
+                ..ReportFilter::default()
+            },
+            ReportFilter {
+                users: list("adam"),
+                ..ReportFilter::default()
+            },
+            ReportFilter {
+                projects: list("c"),
+                ..ReportFilter::default()
+            },
+            ReportFilter {
+                clusters: list("p"),
+                ..ReportFilter::default()
+            },
+            ReportFilter {
+                until: Some(parse_utc("2026-10-01T07:59:59Z")),
+                ..ReportFilter::default()
+            },
+            ReportFilter {
+                since: Some(parse_utc("2026-10-01T08:00:01Z")),
+                ..ReportFilter::default()
+            },
         ] {
             assert!(!fits(unwanted.clone()), "{unwanted:?}");
         }
@@ -109,13 +132,30 @@ mod tests {
     #[test]
     fn a_key_is_skipped_only_if_its_whole_second_is_outside_the_period() {
         let key = parse_record_key("usage-logs/a/2026-10-01_080000.json").expect("a key");
-        let since = |text| ReportFilter { since: Some(parse_utc(text)), ..ReportFilter::default() }.may_match_key(&key);
+        let since = |text| {
+            ReportFilter {
+                since: Some(parse_utc(text)),
+                ..ReportFilter::default()
+            }
+            .may_match_key(&key)
+        };
         assert!(since("2026-10-01T08:00:00.5Z") && !since("2026-10-01T08:00:01Z"));
-        let until = |text| ReportFilter { until: Some(parse_utc(text)), ..ReportFilter::default() }.may_match_key(&key);
+        let until = |text| {
+            ReportFilter {
+                until: Some(parse_utc(text)),
+                ..ReportFilter::default()
+            }
+            .may_match_key(&key)
+        };
         assert!(until("2026-10-01T08:00:00Z") && !until("2026-10-01T07:59:59Z"));
-        let earlier = parse_record_key("usage-logs/a/d188280766a258ccc135ef480b49230c.json").expect("a key");
+        let earlier =
+            parse_record_key("usage-logs/a/d188280766a258ccc135ef480b49230c.json").expect("a key");
         assert!(
-            ReportFilter { since: Some(parse_utc("2026-10-01T08:00:01Z")), ..ReportFilter::default() }.may_match_key(&earlier),
+            ReportFilter {
+                since: Some(parse_utc("2026-10-01T08:00:01Z")),
+                ..ReportFilter::default()
+            }
+            .may_match_key(&earlier),
             "it does not say"
         );
     }

@@ -18,7 +18,10 @@ impl StringInterner {
     /// # Panics
     /// Beyond 2³² distinct texts, for which no machine has the memory.
     pub fn intern(&mut self, text: &str) -> Symbol {
-        let place = self.0.get_index_of(text).unwrap_or_else(|| self.0.insert_full(text.into()).0);
+        let place = self
+            .0
+            .get_index_of(text)
+            .unwrap_or_else(|| self.0.insert_full(text.into()).0);
         Symbol(u32::try_from(place).expect("fewer texts than addresses"))
     }
 

@@ -36,30 +36,49 @@ impl ReportRows {
     /// An empty report: of days, or of all deployments.
     #[must_use]
     pub fn new(by: UserIdentity, all: bool) -> Self {
-        Self { identity: by, all, dedup_at: MIN_ROWS_TO_DEDUP, ..Self::default() }
+        Self {
+            identity: by,
+            all,
+            dedup_at: MIN_ROWS_TO_DEDUP,
+            ..Self::default()
+        }
     }
 
     /// The columns and their names.
     #[must_use]
     pub fn shown_columns(&self) -> &'static [(ReportColumn, &'static str)] {
-        if self.all { &REPORT_COLUMNS } else { &REPORT_COLUMNS[..DAY_COLUMN_COUNT] }
+        if self.all {
+            &REPORT_COLUMNS
+        } else {
+            &REPORT_COLUMNS[..DAY_COLUMN_COUNT]
+        }
     }
 
     /// Takes one deployment in.
     pub fn add_deployment(&mut self, deployment: &Deployment) {
         let user = display_user(&deployment.user, self.identity);
-        if self.identity == UserIdentity::Name && !self.arns_by_name.get(user).is_some_and(|arns| arns.contains(&deployment.user)) {
-            self.arns_by_name.entry(user.to_owned()).or_default().insert(deployment.user.clone());
+        if self.identity == UserIdentity::Name
+            && !self
+                .arns_by_name
+                .get(user)
+                .is_some_and(|arns| arns.contains(&deployment.user))
+        {
+            self.arns_by_name
+                .entry(user.to_owned())
+                .or_default()
+                .insert(deployment.user.clone());
         }
         let row = CompactRow::new(deployment, user, self.details.len(), &mut self.strings);
         if self.all {
-            self.details.push(CompactDetails::new(deployment, &mut self.strings));
+            self.details
+                .push(CompactDetails::new(deployment, &mut self.strings));
         } else if self.rows.len() >= self.dedup_at {
             self.drop_superseded();
         }
         if self.rows.len() == self.rows.capacity() {
             // Twice as much, as a vector has it by itself, would be twice what is needed.
-            self.rows.reserve_exact(self.rows.len() / 8 + MIN_ROWS_TO_DEDUP);
+            self.rows
+                .reserve_exact(self.rows.len() / 8 + MIN_ROWS_TO_DEDUP);
         }
         self.rows.push(row);
     }
@@ -68,7 +87,11 @@ impl ReportRows {
     fn drop_superseded(&mut self) {
         let names = &self.strings;
         let place = |row: &CompactRow| (row.epoch_day(), row.customer, row.user);
-        self.rows.sort_unstable_by(|a, b| place(a).cmp(&place(b)).then_with(|| compare_recency(names, b, a)));
+        self.rows.sort_unstable_by(|a, b| {
+            place(a)
+                .cmp(&place(b))
+                .then_with(|| compare_recency(names, b, a))
+        });
         self.rows.dedup_by_key(|row| place(row));
         self.dedup_at = (self.rows.len() * 2).max(MIN_ROWS_TO_DEDUP);
     }
@@ -82,15 +105,33 @@ impl ReportRows {
         rows.sort_unstable_by(|a, b| {
             let asked = sort.iter().map(|sort| {
                 let order = self.compare_by_column(a, b, sort.column);
-                if sort.is_descending { order.reverse() } else { order }
+                if sort.is_descending {
+                    order.reverse()
+                } else {
+                    order
+                }
             });
-            let own = std::iter::once_with(|| if self.all { compare_recency(&self.strings, a, b) } else { Ordering::Equal });
+            let own = std::iter::once_with(|| {
+                if self.all {
+                    compare_recency(&self.strings, a, b)
+                } else {
+                    Ordering::Equal
+                }
+            });
             let usual = || {
-                [ReportColumn::Timestamp, ReportColumn::Customer, ReportColumn::User]
-                    .into_iter()
-                    .map(|column| self.compare_by_column(a, b, column))
+                [
+                    ReportColumn::Timestamp,
+                    ReportColumn::Customer,
+                    ReportColumn::User,
+                ]
+                .into_iter()
+                .map(|column| self.compare_by_column(a, b, column))
             };
-            asked.chain(own).chain(usual()).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+            asked
+                .chain(own)
+                .chain(usual())
+                .find(|order| order.is_ne())
+                .unwrap_or(Ordering::Equal)
         });
         if let Some(limit) = limit {
             rows.truncate(limit);
@@ -112,33 +153,51 @@ impl ReportRows {
 
     /// The names that stand for more than one ARN, with these.
     pub fn ambiguous_names(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
-        self.arns_by_name.iter().filter(|(_, arns)| arns.len() > 1).map(|(name, arns)| (name.as_str(), arns))
+        self.arns_by_name
+            .iter()
+            .filter(|(_, arns)| arns.len() > 1)
+            .map(|(name, arns)| (name.as_str(), arns))
     }
 
     /// The cells of all rows, in order, with the values as the records have them.
     pub fn iter_cells(&self) -> impl Iterator<Item = Vec<TableCell<'_>>> {
-        self.rows.iter().map(|row| self.shown_columns().iter().map(|(column, _)| self.column_cell(row, *column)).collect())
+        self.rows.iter().map(|row| {
+            self.shown_columns()
+                .iter()
+                .map(|(column, _)| self.column_cell(row, *column))
+                .collect()
+        })
     }
 
     fn column_cell(&self, row: &CompactRow, column: ReportColumn) -> TableCell<'_> {
         match column {
             ReportColumn::Timestamp => TableCell::Text(self.format_time(row).into()),
             ReportColumn::AdditionalUsersCount => TableCell::Count(row.additional_users_count),
-            ReportColumn::Late => TableCell::Flag(self.row_details(row).is_some_and(|more| more.is_late)),
-            ReportColumn::GitDirty => {
-                self.row_details(row).and_then(|more| more.is_git_dirty).map_or(TableCell::Text("".into()), TableCell::Flag)
+            ReportColumn::Late => {
+                TableCell::Flag(self.row_details(row).is_some_and(|more| more.is_late))
             }
+            ReportColumn::GitDirty => self
+                .row_details(row)
+                .and_then(|more| more.is_git_dirty)
+                .map_or(TableCell::Text("".into()), TableCell::Flag),
             _ => TableCell::Text(self.column_text(row, column).into()),
         }
     }
 
     fn format_time(&self, row: &CompactRow) -> String {
         let at = DateTime::from_timestamp_nanos(row.at_nanos);
-        if self.all { at.to_rfc3339_opts(SecondsFormat::AutoSi, true) } else { at.format("%Y-%m-%d").to_string() }
+        if self.all {
+            at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+        } else {
+            at.format("%Y-%m-%d").to_string()
+        }
     }
 
     fn column_text(&self, row: &CompactRow, column: ReportColumn) -> &str {
-        let more = |field: fn(&CompactDetails) -> Symbol| self.row_details(row).map_or("", |more| self.strings.resolve(field(more)));
+        let more = |field: fn(&CompactDetails) -> Symbol| {
+            self.row_details(row)
+                .map_or("", |more| self.strings.resolve(field(more)))
+        };
         match column {
             ReportColumn::Customer => self.strings.resolve(row.customer),
             ReportColumn::User => self.strings.resolve(row.user),
@@ -153,7 +212,10 @@ impl ReportRows {
             ReportColumn::GitBranch => more(|it| it.git_branch),
             ReportColumn::CiProvider => more(|it| it.ci_provider),
             ReportColumn::CiRunUrl => more(|it| it.ci_run_url),
-            ReportColumn::Timestamp | ReportColumn::AdditionalUsersCount | ReportColumn::Late | ReportColumn::GitDirty => "",
+            ReportColumn::Timestamp
+            | ReportColumn::AdditionalUsersCount
+            | ReportColumn::Late
+            | ReportColumn::GitDirty => "",
         }
     }
 
@@ -165,13 +227,19 @@ impl ReportRows {
         match column {
             ReportColumn::Timestamp if self.all => a.at_nanos.cmp(&b.at_nanos),
             ReportColumn::Timestamp => a.epoch_day().cmp(&b.epoch_day()),
-            ReportColumn::AdditionalUsersCount => a.additional_users_count.cmp(&b.additional_users_count),
+            ReportColumn::AdditionalUsersCount => {
+                a.additional_users_count.cmp(&b.additional_users_count)
+            }
             ReportColumn::Customer if a.customer == b.customer => Ordering::Equal,
             ReportColumn::User if a.user == b.user => Ordering::Equal,
-            ReportColumn::Late => self.row_details(a).map(|more| more.is_late).cmp(&self.row_details(b).map(|more| more.is_late)),
-            ReportColumn::GitDirty => {
-                self.row_details(a).map(|more| more.is_git_dirty).cmp(&self.row_details(b).map(|more| more.is_git_dirty))
-            }
+            ReportColumn::Late => self
+                .row_details(a)
+                .map(|more| more.is_late)
+                .cmp(&self.row_details(b).map(|more| more.is_late)),
+            ReportColumn::GitDirty => self
+                .row_details(a)
+                .map(|more| more.is_git_dirty)
+                .cmp(&self.row_details(b).map(|more| more.is_git_dirty)),
             _ => self.column_text(a, column).cmp(self.column_text(b, column)),
         }
     }

@@ -40,7 +40,16 @@ impl TotalsGroup {
 }
 
 /// The columns of the table.
-pub const TOTALS_COLUMNS: [&str; 8] = ["group", "name", "deployments", "customers", "users", "configs", "first", "last"];
+pub const TOTALS_COLUMNS: [&str; 8] = [
+    "group",
+    "name",
+    "deployments",
+    "customers",
+    "users",
+    "configs",
+    "first",
+    "last",
+];
 
 /// The totals of one group's member.
 #[derive(Debug, Clone, Default)]
@@ -89,7 +98,10 @@ impl ReportTotals {
     /// Nothing added up yet.
     #[must_use]
     pub fn new(by: UserIdentity) -> Self {
-        Self { identity: by, ..Self::default() }
+        Self {
+            identity: by,
+            ..Self::default()
+        }
     }
 
     /// Adds a deployment.
@@ -98,16 +110,30 @@ impl ReportTotals {
         let date = deployment.deployed_at.date_naive();
         let week = date.iso_week();
         *self.deployments_per_day.entry(date).or_default() += 1;
-        let (customer_name, user_name) = (self.strings.intern(&deployment.customer), self.strings.intern(user));
-        let config = Some(&deployment.config_hash).filter(|hash| !hash.is_empty()).map(|hash| self.strings.intern(hash));
+        let (customer_name, user_name) = (
+            self.strings.intern(&deployment.customer),
+            self.strings.intern(user),
+        );
+        let config = Some(&deployment.config_hash)
+            .filter(|hash| !hash.is_empty())
+            .map(|hash| self.strings.intern(hash));
         for (group, name) in [
             (TotalsGroup::Total, String::new()),
             (TotalsGroup::Customer, deployment.customer.clone()),
             (TotalsGroup::User, user.to_owned()),
-            (TotalsGroup::Month, format!("{:04}-{:02}", date.year(), date.month())),
-            (TotalsGroup::Week, format!("{:04}-W{:02}", week.year(), week.week())),
+            (
+                TotalsGroup::Month,
+                format!("{:04}-{:02}", date.year(), date.month()),
+            ),
+            (
+                TotalsGroup::Week,
+                format!("{:04}-W{:02}", week.year(), week.week()),
+            ),
         ] {
-            let start = || GroupTotals { first: deployment.deployed_at, ..GroupTotals::default() };
+            let start = || GroupTotals {
+                first: deployment.deployed_at,
+                ..GroupTotals::default()
+            };
             let totals = self.groups.entry((group, name)).or_insert_with(start);
             totals.first = totals.first.min(deployment.deployed_at);
             totals.last = totals.last.max(deployment.deployed_at);
@@ -121,12 +147,17 @@ impl ReportTotals {
     /// The totals over everything; `None` if there was no deployment.
     #[must_use]
     pub fn grand_total(&self) -> Option<&GroupTotals> {
-        self.members_of(TotalsGroup::Total).next().map(|(_, totals)| totals)
+        self.members_of(TotalsGroup::Total)
+            .next()
+            .map(|(_, totals)| totals)
     }
 
     /// The totals of a group's members, by name.
     pub fn members_of(&self, group: TotalsGroup) -> impl Iterator<Item = (&str, &GroupTotals)> {
-        self.groups.iter().filter(move |((of, _), _)| *of == group).map(|((_, name), totals)| (name.as_str(), totals))
+        self.groups
+            .iter()
+            .filter(move |((of, _), _)| *of == group)
+            .map(|((_, name), totals)| (name.as_str(), totals))
     }
 
     /// How many deployments there were on each day that had any, UTC.
@@ -150,7 +181,9 @@ impl ReportTotals {
     /// The lines of the table, under [`COLUMNS`].
     pub fn iter_cells(&self) -> impl Iterator<Item = Vec<TableCell<'_>>> {
         let number = |count: usize| TableCell::Count(count as u64);
-        let time = |at: DateTime<Utc>| TableCell::Text(at.to_rfc3339_opts(SecondsFormat::Secs, true).into());
+        let time = |at: DateTime<Utc>| {
+            TableCell::Text(at.to_rfc3339_opts(SecondsFormat::Secs, true).into())
+        };
         self.groups.iter().map(move |((group, name), totals)| {
             vec![
                 TableCell::Text(group.as_str().into()),
@@ -192,8 +225,16 @@ mod tests {
         ] {
             summary.add_deployment(&one);
         }
-        let lines: Vec<String> =
-            summary.iter_cells().map(|cells| cells.iter().map(|cell| cell.to_text().into_owned()).collect::<Vec<_>>().join(" ")).collect();
+        let lines: Vec<String> = summary
+            .iter_cells()
+            .map(|cells| {
+                cells
+                    .iter()
+                    .map(|cell| cell.to_text().into_owned())
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+            .collect();
         assert_eq!(
             lines,
             [
@@ -207,8 +248,22 @@ mod tests {
                 "week 2026-W53 4 2 2 2 2026-12-31T08:00:00Z 2027-01-03T23:59:59Z",
             ]
         );
-        assert_eq!(summary.deployments_per_day().values().copied().collect::<Vec<_>>(), [3, 1]);
-        assert_eq!((summary.len(), summary.is_empty(), summary.grand_total().map(|it| it.deployments)), (8, false, Some(4)));
+        assert_eq!(
+            summary
+                .deployments_per_day()
+                .values()
+                .copied()
+                .collect::<Vec<_>>(),
+            [3, 1]
+        );
+        assert_eq!(
+            (
+                summary.len(),
+                summary.is_empty(),
+                summary.grand_total().map(|it| it.deployments)
+            ),
+            (8, false, Some(4))
+        );
         let nothing = ReportTotals::new(UserIdentity::Name);
         assert!(nothing.is_empty() && nothing.grand_total().is_none());
     }

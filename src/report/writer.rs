@@ -58,7 +58,10 @@ impl<'a> ReportWriter<'a> {
     /// How many rows there are.
     #[must_use]
     pub fn row_count(&self) -> usize {
-        self.report.rows.as_ref().map_or_else(|| self.report.totals.as_ref().map_or(0, ReportTotals::len), ReportRows::len)
+        self.report.rows.as_ref().map_or_else(
+            || self.report.totals.as_ref().map_or(0, ReportTotals::len),
+            ReportRows::len,
+        )
     }
 
     /// Writes it to a file, which gets all of it or none.
@@ -88,9 +91,17 @@ impl<'a> ReportWriter<'a> {
             let style = TableStyle {
                 is_raw: self.options.is_raw && !self.is_terminal,
                 max_width: self.table_width(),
-                is_bold: self.is_terminal && !self.options.is_file && host::env_var("NO_COLOR").is_none(),
+                is_bold: self.is_terminal
+                    && !self.options.is_file
+                    && host::env_var("NO_COLOR").is_none(),
             };
-            table_formats::write_cells(self.options.format, &names, || self.iter_cells(), style, output)?;
+            table_formats::write_cells(
+                self.options.format,
+                &names,
+                || self.iter_cells(),
+                style,
+                output,
+            )?;
         }
         output.flush()
     }
@@ -102,8 +113,12 @@ impl<'a> ReportWriter<'a> {
     }
 
     fn column_names(&self) -> Vec<&'static str> {
-        let of_rows = |rows: &ReportRows| rows.shown_columns().iter().map(|(_, name)| *name).collect();
-        self.report.rows.as_ref().map_or_else(|| totals::TOTALS_COLUMNS.to_vec(), of_rows)
+        let of_rows =
+            |rows: &ReportRows| rows.shown_columns().iter().map(|(_, name)| *name).collect();
+        self.report
+            .rows
+            .as_ref()
+            .map_or_else(|| totals::TOTALS_COLUMNS.to_vec(), of_rows)
     }
 
     fn iter_cells(&self) -> Box<dyn Iterator<Item = Vec<TableCell<'a>>> + 'a> {

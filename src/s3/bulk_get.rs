@@ -30,7 +30,12 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// Whoever wants objects.
 pub trait ObjectSink {
     /// Takes a page of `listing`, of which the keys up to `after` came before, and gives back the objects to fetch.
-    fn accept_page(&mut self, listing: &ListRequest, after: &str, page: ListPage) -> Result<Vec<ObjectMeta>, Error>;
+    fn accept_page(
+        &mut self,
+        listing: &ListRequest,
+        after: &str,
+        page: ListPage,
+    ) -> Result<Vec<ObjectMeta>, Error>;
     /// Takes an object that was fetched: its bytes, `None` if it is gone, or a fault that is its own and not the server's.
     fn accept_object(&mut self, listed: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>);
 }
@@ -61,7 +66,12 @@ pub async fn list_and_fetch(
     limit: u64,
     sink: &mut impl ObjectSink,
 ) -> Result<(), Error> {
-    let start = |listing: ListRequest| ListCursor { last_key: listing.start_after.clone(), request: listing, token: None, tries: 0 };
+    let start = |listing: ListRequest| ListCursor {
+        last_key: listing.start_after.clone(),
+        request: listing,
+        token: None,
+        tries: 0,
+    };
     let mut cursors: VecDeque<ListCursor> = listings.into_iter().map(start).collect();
     let mut wanted: VecDeque<ObjectMeta> = VecDeque::new();
     let mut rate = AimdLimit::new(host::available_connections(MAX_CONCURRENT_REQUESTS));
@@ -69,15 +79,23 @@ pub async fn list_and_fetch(
     let (mut lists, mut gets) = (JoinSet::new(), JoinSet::new());
     loop {
         while lists.len() < LIST_CONCURRENCY && wanted.len() < MAX_QUEUED_OBJECTS {
-            let Some(cursor) = cursors.pop_front() else { break };
+            let Some(cursor) = cursors.pop_front() else {
+                break;
+            };
             lists.spawn(fetch_list_page(Arc::clone(&store), cursor));
         }
         while gets.len() < rate.current_limit() && bytes < MAX_IN_FLIGHT_BYTES {
-            let Some(listed) = wanted.pop_front() else { break };
+            let Some(listed) = wanted.pop_front() else {
+                break;
+            };
             bytes += listed.size;
             gets.spawn(fetch_object(
                 Arc::clone(&store),
-                PendingGet { object: listed, request_number: rate.register_request(), tries: 0 },
+                PendingGet {
+                    object: listed,
+                    request_number: rate.register_request(),
+                    tries: 0,
+                },
                 limit,
             ));
         }
@@ -125,9 +143,17 @@ pub async fn list_and_fetch(
 ///
 /// # Errors
 /// A request that failed for good.
-pub async fn list_folders(store: &Arc<ObjectStore>, listing: &ListRequest) -> Result<Vec<String>, Error> {
+pub async fn list_folders(
+    store: &Arc<ObjectStore>,
+    listing: &ListRequest,
+) -> Result<Vec<String>, Error> {
     let mut folders = Vec::new();
-    let mut cursor = ListCursor { request: listing.clone(), last_key: String::new(), token: None, tries: 0 };
+    let mut cursor = ListCursor {
+        request: listing.clone(),
+        last_key: String::new(),
+        token: None,
+        tries: 0,
+    };
     loop {
         let (tried, page) = fetch_list_page(Arc::clone(store), cursor).await;
         cursor = match page {
@@ -136,9 +162,16 @@ pub async fn list_folders(store: &Arc<ObjectStore>, listing: &ListRequest) -> Re
                 if page.next_token.is_none() {
                     return Ok(folders);
                 }
-                ListCursor { token: page.next_token, tries: 0, ..tried }
+                ListCursor {
+                    token: page.next_token,
+                    tries: 0,
+                    ..tried
+                }
             }
-            Err(fault) => ListCursor { tries: count_failed_attempt(tried.tries, fault)?, ..tried },
+            Err(fault) => ListCursor {
+                tries: count_failed_attempt(tried.tries, fault)?,
+                ..tried
+            },
         };
     }
 }
@@ -147,7 +180,9 @@ pub async fn list_folders(store: &Arc<ObjectStore>, listing: &ListRequest) -> Re
 ///
 /// # Errors
 /// The fault of the last try.
-pub async fn retry_with_backoff<T, F: Future<Output = Result<T, Error>>>(request: impl Fn() -> F) -> Result<T, Error> {
+pub async fn retry_with_backoff<T, F: Future<Output = Result<T, Error>>>(
+    request: impl Fn() -> F,
+) -> Result<T, Error> {
     let mut tries = 0;
     loop {
         match request().await {
@@ -158,13 +193,22 @@ pub async fn retry_with_backoff<T, F: Future<Output = Result<T, Error>>>(request
     }
 }
 
-async fn fetch_list_page(store: Arc<ObjectStore>, cursor: ListCursor) -> (ListCursor, Result<ListPage, Error>) {
+async fn fetch_list_page(
+    store: Arc<ObjectStore>,
+    cursor: ListCursor,
+) -> (ListCursor, Result<ListPage, Error>) {
     tokio::time::sleep(backoff_delay(cursor.tries, 0)).await;
-    let page = store.list_page(&cursor.request, cursor.token.as_deref()).await;
+    let page = store
+        .list_page(&cursor.request, cursor.token.as_deref())
+        .await;
     (cursor, page)
 }
 
-async fn fetch_object(store: Arc<ObjectStore>, one: PendingGet, limit: u64) -> (PendingGet, Result<Option<Vec<u8>>, Error>) {
+async fn fetch_object(
+    store: Arc<ObjectStore>,
+    one: PendingGet,
+    limit: u64,
+) -> (PendingGet, Result<Option<Vec<u8>>, Error>) {
     tokio::time::sleep(backoff_delay(one.tries, one.request_number)).await;
     let body = store.get_small_object(&one.object.key, limit).await;
     (one, body)
@@ -173,8 +217,16 @@ async fn fetch_object(store: Arc<ObjectStore>, one: PendingGet, limit: u64) -> (
 /// The number of tries after one more that failed; the fault, when that was the last.
 fn count_failed_attempt(tries: u32, fault: Error) -> Result<u32, Error> {
     let tries = tries + 1;
-    let most = if matches!(fault.status, Some(429 | 503)) { MAX_ATTEMPTS_WHEN_THROTTLED } else { MAX_ATTEMPTS };
-    if fault.is_retryable() && tries < most { Ok(tries) } else { Err(fault) }
+    let most = if matches!(fault.status, Some(429 | 503)) {
+        MAX_ATTEMPTS_WHEN_THROTTLED
+    } else {
+        MAX_ATTEMPTS
+    };
+    if fault.is_retryable() && tries < most {
+        Ok(tries)
+    } else {
+        Err(fault)
+    }
 }
 
 /// How long to wait before a try: longer each time, and not the same for all that failed at once.
@@ -182,12 +234,20 @@ fn backoff_delay(tries: u32, number: u64) -> Duration {
     if tries == 0 {
         return Duration::ZERO;
     }
-    let longest = INITIAL_BACKOFF.saturating_mul(1 << (tries - 1).min(16)).min(MAX_BACKOFF);
+    let longest = INITIAL_BACKOFF
+        .saturating_mul(1 << (tries - 1).min(16))
+        .min(MAX_BACKOFF);
     // The golden ratio spreads consecutive numbers evenly.
     let share = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
     longest / 2 + longest * u32::try_from(share).unwrap_or_default() / 512
 }
 
 fn join_result<T>(done: Result<T, JoinError>) -> Result<T, Error> {
-    done.map_err(|error| Error::new(ErrorKind::Local, format!("fetch: a request ended in an unexpected way: {error}"), ""))
+    done.map_err(|error| {
+        Error::new(
+            ErrorKind::Local,
+            format!("fetch: a request ended in an unexpected way: {error}"),
+            "",
+        )
+    })
 }

@@ -40,8 +40,13 @@ impl RequestTimeouts {
     pub fn for_body(bytes: usize, operation: Duration) -> Self {
         const MIN_BYTES_PER_SECOND: f64 = 128.0 * 1024.0; // bytes per second
         #[allow(clippy::cast_precision_loss)] // some bytes more or less
-        let attempt = Duration::from_secs(4) + Duration::from_secs_f64(bytes as f64 / MIN_BYTES_PER_SECOND);
-        Self { operation, attempt: operation.min(attempt), max_attempts: 3 }
+        let attempt =
+            Duration::from_secs(4) + Duration::from_secs_f64(bytes as f64 / MIN_BYTES_PER_SECOND);
+        Self {
+            operation,
+            attempt: operation.min(attempt),
+            max_attempts: 3,
+        }
     }
 }
 
@@ -59,11 +64,19 @@ pub struct SdkSession {
 /// # Errors
 /// The profile is not defined, and the environment brings no credentials either; or the certificates of `AWS_CA_BUNDLE`
 /// are none.
-pub async fn load_sdk_session(region: &str, profile: &str, patience: RequestTimeouts) -> Result<SdkSession, Error> {
+pub async fn load_sdk_session(
+    region: &str,
+    profile: &str,
+    patience: RequestTimeouts,
+) -> Result<SdkSession, Error> {
     let region = Region::new(region.to_owned());
     let connect = patience.attempt.min(Duration::from_secs(3));
     let trust = http_connector::load_tls_context(find_ca_bundle(profile).as_deref())?;
-    let http = SharedHttpConnector::new(http_connector::build_connector(&trust, connect, patience.attempt));
+    let http = SharedHttpConnector::new(http_connector::build_connector(
+        &trust,
+        connect,
+        patience.attempt,
+    ));
     // One for all, whoever asks: the credentials' providers as well as S3 and STS.
     let http = http_client_fn(move |_, _| http.clone());
     let timeouts = TimeoutConfig::builder()
@@ -92,25 +105,42 @@ pub async fn load_sdk_session(region: &str, profile: &str, patience: RequestTime
             .with_http_client(http)
             .with_timeout_config(timeouts)
             .with_retry_config(retries);
-        let provider = ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(profile).build();
+        let provider = ProfileFileCredentialsProvider::builder()
+            .configure(&settings)
+            .profile_name(profile)
+            .build();
         loader = loader.profile_name(profile).credentials_provider(provider);
     }
-    Ok(SdkSession { config: loader.load().await, tls_context: trust })
+    Ok(SdkSession {
+        config: loader.load().await,
+        tls_context: trust,
+    })
 }
 
 /// The certificates to trust beside the system's: by the environment, or by the profile.
 #[must_use]
 pub fn find_ca_bundle(profile: &str) -> Option<PathBuf> {
-    let of_profile =
-        || profiles::profile_setting(&if profile.is_empty() { profiles::default_profile() } else { profile.to_owned() }, "ca_bundle");
-    host::env_var("AWS_CA_BUNDLE").or_else(of_profile).map(PathBuf::from)
+    let of_profile = || {
+        profiles::profile_setting(
+            &if profile.is_empty() {
+                profiles::default_profile()
+            } else {
+                profile.to_owned()
+            },
+            "ca_bundle",
+        )
+    };
+    host::env_var("AWS_CA_BUNDLE")
+        .or_else(of_profile)
+        .map(PathBuf::from)
 }
 
 /// A client for buckets in `region`.
 #[must_use]
 pub fn build_s3_client(config: &SdkConfig, region: &str) -> Client {
-    let mut settings =
-        aws_sdk_s3::config::Builder::from(config).region(Region::new(region.to_owned())).retry_classifier(retry::TransientStatusClassifier);
+    let mut settings = aws_sdk_s3::config::Builder::from(config)
+        .region(Region::new(region.to_owned()))
+        .retry_classifier(retry::TransientStatusClassifier);
     if custom_endpoint(config).is_some() {
         // S3-compatible servers are seldom reachable as bucket.host.
         settings = settings.force_path_style(true);
@@ -132,8 +162,12 @@ pub fn should_use_profile(profile: &str) -> Result<bool, Error> {
     } else if profile == "default" || host::has_env_credentials() {
         Ok(false)
     } else {
-        let text = format!("find the AWS profile `{profile}`: it is not in the AWS config or credentials file");
-        let advice = format!("create it, as with `aws configure sso --profile {profile}`, or correct aws.profile in config.yaml");
+        let text = format!(
+            "find the AWS profile `{profile}`: it is not in the AWS config or credentials file"
+        );
+        let advice = format!(
+            "create it, as with `aws configure sso --profile {profile}`, or correct aws.profile in config.yaml"
+        );
         Err(Error::new(ErrorKind::Credentials, text, advice))
     }
 }
@@ -141,7 +175,15 @@ pub fn should_use_profile(profile: &str) -> Result<bool, Error> {
 /// Where S3 is, if not where AWS has it.
 #[must_use]
 pub fn custom_endpoint(config: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
-    let own = key.ok().and_then(|key| config.service_config().and_then(|settings| settings.load_config(key)));
+    let key = ServiceConfigKey::builder()
+        .service_id("S3")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build();
+    let own = key.ok().and_then(|key| {
+        config
+            .service_config()
+            .and_then(|settings| settings.load_config(key))
+    });
     own.or_else(|| config.endpoint_url().map(str::to_owned))
 }

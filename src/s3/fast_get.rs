@@ -11,7 +11,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use aws_smithy_http_client::Connector;
@@ -26,7 +27,12 @@ use crate::s3::http_connector::build_connector;
 use crate::system::host;
 
 /// What stands in a path as it is, by the rules for signatures.
-const PATH_ENCODE_SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+const PATH_ENCODE_SET: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
 /// Credentials that expire sooner than this are renewed.
 const CREDENTIALS_RENEWAL_MARGIN: Duration = Duration::from_mins(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -61,26 +67,52 @@ pub struct FastGetClient {
 impl FastGetClient {
     /// Prepares the access with the credentials of `session`, to where `client` has the bucket; `None` where that is not plain.
     pub async fn open(session: &SdkSession, client: &Client, bucket: &str) -> Option<Self> {
-        let credentials: Credentials = session.config.credentials_provider()?.provide_credentials().await.ok()?;
-        let signed =
-            client.get_object().bucket(bucket).key("k").presigned(PresigningConfig::expires_in(RESPONSE_TIMEOUT).ok()?).await.ok()?;
-        let base = signed.uri().split_once('?')?.0.strip_suffix('k')?.to_owned();
+        let credentials: Credentials = session
+            .config
+            .credentials_provider()?
+            .provide_credentials()
+            .await
+            .ok()?;
+        let signed = client
+            .get_object()
+            .bucket(bucket)
+            .key("k")
+            .presigned(PresigningConfig::expires_in(RESPONSE_TIMEOUT).ok()?)
+            .await
+            .ok()?;
+        let base = signed
+            .uri()
+            .split_once('?')?
+            .0
+            .strip_suffix('k')?
+            .to_owned();
         let connector = build_connector(&session.tls_context, CONNECT_TIMEOUT, RESPONSE_TIMEOUT);
         let region = client.config().region()?.to_string();
         let good_until = credentials.expiry();
-        Some(Self { connector, base_url: base, region, identity: credentials.into(), expires_at: good_until })
+        Some(Self {
+            connector,
+            base_url: base,
+            region,
+            identity: credentials.into(),
+            expires_at: good_until,
+        })
     }
 
     /// Whether its credentials are good for some time.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        self.expires_at.is_none_or(|until| host::system_time() + CREDENTIALS_RENEWAL_MARGIN < until)
+        self.expires_at
+            .is_none_or(|until| host::system_time() + CREDENTIALS_RENEWAL_MARGIN < until)
     }
 
     /// Gets an object of at most `limit` bytes.
     pub async fn get_object(&self, key: &str, limit: u64) -> FastGetOutcome {
-        let Some(request) = self.sign_get_request(key) else { return FastGetOutcome::RetryWithSdk };
-        let Ok(answer) = self.connector.call(request).await else { return FastGetOutcome::RetryWithSdk };
+        let Some(request) = self.sign_get_request(key) else {
+            return FastGetOutcome::RetryWithSdk;
+        };
+        let Ok(answer) = self.connector.call(request).await else {
+            return FastGetOutcome::RetryWithSdk;
+        };
         let status = answer.status().as_u16();
         // A captive portal says 200 to everything, but it knows no ETags.
         let is_object = status == 200 && answer.headers().get("etag").is_some();
@@ -93,7 +125,11 @@ impl FastGetClient {
                 Ok(Some(Err(_))) | Err(_) => return FastGetOutcome::RetryWithSdk,
             }
             if body.len() as u64 > limit {
-                return if is_object { FastGetOutcome::TooLarge } else { FastGetOutcome::RetryWithSdk };
+                return if is_object {
+                    FastGetOutcome::TooLarge
+                } else {
+                    FastGetOutcome::RetryWithSdk
+                };
             }
         }
         match status {
@@ -106,7 +142,11 @@ impl FastGetClient {
 
     /// A signed request.
     fn sign_get_request(&self, key: &str) -> Option<HttpRequest> {
-        let address = format!("{}{}", self.base_url, utf8_percent_encode(key, PATH_ENCODE_SET));
+        let address = format!(
+            "{}{}",
+            self.base_url,
+            utf8_percent_encode(key, PATH_ENCODE_SET)
+        );
         let mut settings = SigningSettings::default();
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
@@ -119,14 +159,33 @@ impl FastGetClient {
             .settings(settings)
             .build()
             .ok()?;
-        let signable = SignableRequest::new("GET", address.as_str(), std::iter::empty(), SignableBody::Bytes(&[])).ok()?;
-        let (headers, _) = sign(signable, &parameters.into()).ok()?.into_parts().0.into_parts();
+        let signable = SignableRequest::new(
+            "GET",
+            address.as_str(),
+            std::iter::empty(),
+            SignableBody::Bytes(&[]),
+        )
+        .ok()?;
+        let (headers, _) = sign(signable, &parameters.into())
+            .ok()?
+            .into_parts()
+            .0
+            .into_parts();
         let mut request = HttpRequest::new(SdkBody::empty());
         request.set_uri(address).ok()?;
         for header in headers {
-            request.headers_mut().try_insert(header.name().to_owned(), header.value().to_owned()).ok()?;
+            request
+                .headers_mut()
+                .try_insert(header.name().to_owned(), header.value().to_owned())
+                .ok()?;
         }
-        request.headers_mut().try_insert("user-agent", concat!("config-backup/", env!("CARGO_PKG_VERSION"))).ok()?;
+        request
+            .headers_mut()
+            .try_insert(
+                "user-agent",
+                concat!("config-backup/", env!("CARGO_PKG_VERSION")),
+            )
+            .ok()?;
         Some(request)
     }
 }

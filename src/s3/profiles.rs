@@ -49,9 +49,16 @@ pub fn default_profile() -> String {
 /// The contents of the AWS config and credentials files.
 fn files() -> impl Iterator<Item = String> {
     let home = host::env_var("HOME").unwrap_or_default();
-    let file = |name: &str, default: &str| host::env_var(name).map_or_else(|| Path::new(&home).join(default), PathBuf::from);
-    let paths = [file("AWS_CONFIG_FILE", ".aws/config"), file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
-    paths.into_iter().filter_map(|path| std::fs::read_to_string(path).ok())
+    let file = |name: &str, default: &str| {
+        host::env_var(name).map_or_else(|| Path::new(&home).join(default), PathBuf::from)
+    };
+    let paths = [
+        file("AWS_CONFIG_FILE", ".aws/config"),
+        file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+    ];
+    paths
+        .into_iter()
+        .filter_map(|path| std::fs::read_to_string(path).ok())
 }
 
 /// The lines of a profile, behind its head.
@@ -70,13 +77,21 @@ fn section<'a>(text: &'a str, profile: &str) -> Option<&'a str> {
 /// The profile whose section a line begins, if it begins one.
 fn head(line: &str) -> Option<&str> {
     let name = line.trim().strip_prefix('[')?.split_once(']')?.0.trim();
-    Some(name.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t'])).map_or(name, str::trim))
+    Some(
+        name.strip_prefix("profile")
+            .filter(|rest| rest.starts_with([' ', '\t']))
+            .map_or(name, str::trim),
+    )
 }
 
 fn value(section: &str, key: &str) -> Option<String> {
-    let lines = section.lines().take_while(|line| !line.trim_start().starts_with('['));
+    let lines = section
+        .lines()
+        .take_while(|line| !line.trim_start().starts_with('['));
     // Indented lines belong to a nested setting.
-    let mut pairs = lines.filter(|line| !line.starts_with([' ', '\t'])).filter_map(|line| line.split_once('='));
+    let mut pairs = lines
+        .filter(|line| !line.starts_with([' ', '\t']))
+        .filter_map(|line| line.split_once('='));
     let (_, value) = pairs.find(|(name, _)| name.trim() == key)?;
     Some(value.trim().to_owned()).filter(|value| !value.is_empty())
 }
@@ -90,9 +105,14 @@ mod tests {
 
     #[test]
     fn profiles_are_found_in_both_spellings() {
-        for (profile, found) in
-            [("default", true), ("field-team", true), ("team", true), ("corp", false), ("field", false), ("profile", false)]
-        {
+        for (profile, found) in [
+            ("default", true),
+            ("field-team", true),
+            ("team", true),
+            ("corp", false),
+            ("field", false),
+            ("profile", false),
+        ] {
             assert_eq!(section(CONFIG, profile).is_some(), found, "{profile}");
         }
     }
@@ -100,21 +120,47 @@ mod tests {
     #[test]
     fn a_profile_may_be_of_settings_alone() {
         for (text, brings) in [
-            ("[ci]\nregion = eu-west-1\noutput=json\n[other]\naws_access_key_id = AKIA\n", false),
+            (
+                "[ci]\nregion = eu-west-1\noutput=json\n[other]\naws_access_key_id = AKIA\n",
+                false,
+            ),
             ("[ci]\n aws_access_key_id = indented\n", false),
-            ("[profile ci]\nregion = eu-west-1\naws_access_key_id = AKIA\n", true),
+            (
+                "[profile ci]\nregion = eu-west-1\naws_access_key_id = AKIA\n",
+                true,
+            ),
             ("[profile ci]\nsso_session = corp\n", true),
-            ("[profile ci]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = base\n", true),
+            (
+                "[profile ci]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = base\n",
+                true,
+            ),
         ] {
-            assert_eq!(has_source(section(text, "ci").expect("a profile")), brings, "{text}");
+            assert_eq!(
+                has_source(section(text, "ci").expect("a profile")),
+                brings,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_setting_is_the_profiles_own() {
         let setting = |profile, key| value(section(CONFIG, profile).expect("a profile"), key);
-        assert_eq!(setting("field-team", "mfa_serial").as_deref(), Some("arn:aws:iam::1:mfa/jane"));
-        assert_eq!(setting("field-team", "ca_bundle").as_deref(), Some("/etc/corp.pem"));
-        assert_eq!((setting("default", "mfa_serial"), setting("team", "ca_bundle"), setting("team", "region")), (None, None, None));
+        assert_eq!(
+            setting("field-team", "mfa_serial").as_deref(),
+            Some("arn:aws:iam::1:mfa/jane")
+        );
+        assert_eq!(
+            setting("field-team", "ca_bundle").as_deref(),
+            Some("/etc/corp.pem")
+        );
+        assert_eq!(
+            (
+                setting("default", "mfa_serial"),
+                setting("team", "ca_bundle"),
+                setting("team", "region")
+            ),
+            (None, None, None)
+        );
     }
 }

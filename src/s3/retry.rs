@@ -12,10 +12,14 @@ pub struct TransientStatusClassifier;
 
 impl ClassifyRetry for TransientStatusClassifier {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        let status = context.response().map(|response| response.status().as_u16());
+        let status = context
+            .response()
+            .map(|response| response.status().as_u16());
         match status {
             // `ConditionalRequestConflict`: somebody else is writing the same key, and who wins is not settled yet.
-            Some(409) if context.output_or_error().is_some_and(|it| it.is_err()) => RetryAction::transient_error(),
+            Some(409) if context.output_or_error().is_some_and(|it| it.is_err()) => {
+                RetryAction::transient_error()
+            }
             Some(429) => RetryAction::throttling_error(),
             _ => RetryAction::NoActionIndicated,
         }

@@ -52,21 +52,38 @@ pub struct ObjectStore {
 impl ObjectStore {
     /// Prepares the access; makes no request of its own, but may read the profile's files.
     pub async fn open(target: &BucketTarget, patience: RequestTimeouts) -> Result<Self, Error> {
-        Ok(Self::from_session(target.clone(), client::load_sdk_session(&target.region, &target.profile, patience).await?))
+        Ok(Self::from_session(
+            target.clone(),
+            client::load_sdk_session(&target.region, &target.profile, patience).await?,
+        ))
     }
 
     pub(crate) fn from_session(target: BucketTarget, session: SdkSession) -> Self {
         let s3 = Mutex::new(client::build_s3_client(&session.config, &target.region));
-        Self { target, session, client: s3, fast_client: tokio::sync::Mutex::default() }
+        Self {
+            target,
+            session,
+            client: s3,
+            fast_client: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Asks STS who we are.
     pub async fn get_caller_identity(&self) -> Result<CallerIdentity, Error> {
-        let answer = aws_sdk_sts::Client::new(&self.session.config).get_caller_identity().send().await;
-        let answer =
-            answer.map_err(|error| from_sdk_error(&error, &self.request_context("ask STS who deploys", "sts:GetCallerIdentity")))?;
+        let answer = aws_sdk_sts::Client::new(&self.session.config)
+            .get_caller_identity()
+            .send()
+            .await;
+        let answer = answer.map_err(|error| {
+            from_sdk_error(
+                &error,
+                &self.request_context("ask STS who deploys", "sts:GetCallerIdentity"),
+            )
+        })?;
         let field = |value: Option<String>, name: &str| {
-            value.ok_or_else(|| Error::unexpected_response(format!("ask STS who deploys: an answer without {name}")))
+            value.ok_or_else(|| {
+                Error::unexpected_response(format!("ask STS who deploys: an answer without {name}"))
+            })
         };
         Ok(CallerIdentity {
             arn: field(answer.arn, "an ARN")?,
@@ -81,17 +98,37 @@ impl ObjectStore {
     }
 
     /// As [`Store::head`], for a version of the object that was overwritten, where one is named.
-    pub async fn head_object_version(&self, key: &str, version: Option<&str>) -> Result<Option<ObjectHead>, Error> {
-        let what = format!("look at `{}`", self.object_uri(&versioned_key(key, version)));
-        let answer = self.send_request(&what, version.map_or("s3:GetObject and s3:ListBucket", |_| GET_VERSION_PERMISSION), |s3| {
-            let head = s3.head_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.expected_owner());
-            head.set_version_id(version.map(str::to_owned)).checksum_mode(ChecksumMode::Enabled).send()
-        });
+    pub async fn head_object_version(
+        &self,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<Option<ObjectHead>, Error> {
+        let what = format!(
+            "look at `{}`",
+            self.object_uri(&versioned_key(key, version))
+        );
+        let answer = self.send_request(
+            &what,
+            version.map_or("s3:GetObject and s3:ListBucket", |_| GET_VERSION_PERMISSION),
+            |s3| {
+                let head = s3
+                    .head_object()
+                    .bucket(&self.target.bucket)
+                    .key(key)
+                    .set_expected_bucket_owner(self.expected_owner());
+                head.set_version_id(version.map(str::to_owned))
+                    .checksum_mode(ChecksumMode::Enabled)
+                    .send()
+            },
+        );
         match answer.await {
             Ok(head) => Ok(Some(ObjectHead {
                 metadata: head.metadata.unwrap_or_default(),
                 etag: head.e_tag.unwrap_or_default(),
-                size: head.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+                size: head
+                    .content_length
+                    .and_then(|size| u64::try_from(size).ok())
+                    .unwrap_or_default(),
                 sha256: head.checksum_sha256,
             })),
             // A HEAD has no body, so a missing key and a missing bucket answer alike.
@@ -109,7 +146,9 @@ impl ObjectStore {
         metadata: &HashMap<String, String>,
         condition: PutCondition,
     ) -> Result<PutOutcome, Error> {
-        self.put_object_with_output(key, body, kind, metadata, condition).await.map(|(written, _)| written)
+        self.put_object_with_output(key, body, kind, metadata, condition)
+            .await
+            .map(|(written, _)| written)
     }
 
     /// As [`Store::put`], and gives S3's answer where something was written.
@@ -145,13 +184,20 @@ impl ObjectStore {
         match answer.await {
             Ok(answer) => {
                 // A 200 without an ETag is somebody else's: a captive portal says 200 to everything.
-                let etag = answer.e_tag().ok_or_else(|| Error::unexpected_response(format!("{what}: an answer that is not S3's")))?;
-                let receipt = PutReceipt { etag: etag.to_owned(), is_checksum_confirmed: answer.checksum_sha256() == Some(&checksum) };
+                let etag = answer.e_tag().ok_or_else(|| {
+                    Error::unexpected_response(format!("{what}: an answer that is not S3's"))
+                })?;
+                let receipt = PutReceipt {
+                    etag: etag.to_owned(),
+                    is_checksum_confirmed: answer.checksum_sha256() == Some(&checksum),
+                };
                 Ok((PutOutcome::Written(receipt), Some(answer)))
             }
             Err(fault) if fault.status == Some(412) => Ok((PutOutcome::ConditionFailed, None)),
             // What shall be written over is not there.
-            Err(fault) if fault.code == "NoSuchKey" && matches!(condition, PutCondition::IfMatch(_)) => {
+            Err(fault)
+                if fault.code == "NoSuchKey" && matches!(condition, PutCondition::IfMatch(_)) =>
+            {
                 Ok((PutOutcome::ConditionFailed, None))
             }
             Err(fault) => Err(fault),
@@ -170,7 +216,10 @@ impl ObjectStore {
             FastGetOutcome::NotFound => Ok(None),
             FastGetOutcome::Throttled => {
                 let text = format!("get `{}`: HTTP 503, SlowDown", self.object_uri(key));
-                Err(Error { status: Some(503), ..Error::new(ErrorKind::Service, text, "") })
+                Err(Error {
+                    status: Some(503),
+                    ..Error::new(ErrorKind::Service, text, "")
+                })
             }
             FastGetOutcome::RetryWithSdk => self.get_object(key, limit).await,
         }
@@ -179,14 +228,27 @@ impl ObjectStore {
     async fn fresh_fast_client(&self) -> Option<Arc<FastGetClient>> {
         let mut quick = self.fast_client.lock().await;
         if !quick.as_ref().is_some_and(|quick| quick.is_fresh()) {
-            let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            *quick = FastGetClient::open(&self.session, &client, &self.target.bucket).await.map(Arc::new);
+            let client = self
+                .client
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            *quick = FastGetClient::open(&self.session, &client, &self.target.bucket)
+                .await
+                .map(Arc::new);
         }
         quick.clone()
     }
 
     fn object_too_large(&self, key: &str, limit: u64) -> Error {
-        Error::new(ErrorKind::Service, format!("get `{}`: it has more than {limit} bytes", self.object_uri(key)), "")
+        Error::new(
+            ErrorKind::Service,
+            format!(
+                "get `{}`: it has more than {limit} bytes",
+                self.object_uri(key)
+            ),
+            "",
+        )
     }
 
     /// Reads an object of at most `limit` bytes; `None` where there is none.
@@ -195,15 +257,30 @@ impl ObjectStore {
     }
 
     /// As [`Store::get`], for a version of the object that was overwritten, where one is named.
-    pub async fn get_object_version(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    pub async fn get_object_version(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let what = format!("get `{}`", self.object_uri(&versioned_key(key, version)));
-        let answer = self.send_request(&what, version.map_or("s3:GetObject", |_| GET_VERSION_PERMISSION), |s3| {
-            let get = s3.get_object().bucket(&self.target.bucket).key(key).set_expected_bucket_owner(self.expected_owner());
-            get.set_version_id(version.map(str::to_owned)).send()
-        });
+        let answer = self.send_request(
+            &what,
+            version.map_or("s3:GetObject", |_| GET_VERSION_PERMISSION),
+            |s3| {
+                let get = s3
+                    .get_object()
+                    .bucket(&self.target.bucket)
+                    .key(key)
+                    .set_expected_bucket_owner(self.expected_owner());
+                get.set_version_id(version.map(str::to_owned)).send()
+            },
+        );
         let object = match answer.await {
             Ok(object) => object,
-            Err(fault) if ["NoSuchKey", "NoSuchVersion"].contains(&fault.code.as_str()) => return Ok(None),
+            Err(fault) if ["NoSuchKey", "NoSuchVersion"].contains(&fault.code.as_str()) => {
+                return Ok(None);
+            }
             Err(fault) => return Err(fault),
         };
         let mut stream = object.body;
@@ -211,7 +288,14 @@ impl ObjectStore {
         // Not by its stated length: whoever answers may state anything.
         while let Some(part) = stream.next().await {
             let part = part.map_err(|error| {
-                Error::new(ErrorKind::Network, format!("{what}: {}", crate::error::to_single_line(&error.to_string())), "")
+                Error::new(
+                    ErrorKind::Network,
+                    format!(
+                        "{what}: {}",
+                        crate::error::to_single_line(&error.to_string())
+                    ),
+                    "",
+                )
             })?;
             body.extend_from_slice(&part);
             if body.len() as u64 > limit {
@@ -222,15 +306,23 @@ impl ObjectStore {
     }
 
     /// One page of a listing: the first, or the one that `token` asks for.
-    pub async fn list_page(&self, listing: &ListRequest, token: Option<&str>) -> Result<ListPage, Error> {
+    pub async fn list_page(
+        &self,
+        listing: &ListRequest,
+        token: Option<&str>,
+    ) -> Result<ListPage, Error> {
         let what = format!("list `{}`", self.object_uri(&listing.prefix));
         let answer = self.send_request(&what, "s3:ListBucket", |s3| {
             s3.list_objects_v2()
                 .bucket(&self.target.bucket)
                 .prefix(&listing.prefix)
                 .set_expected_bucket_owner(self.expected_owner())
-                .set_start_after(Some(listing.start_after.clone()).filter(|after| !after.is_empty()))
-                .set_delimiter(Some(listing.delimiter.to_owned()).filter(|delimiter| !delimiter.is_empty()))
+                .set_start_after(
+                    Some(listing.start_after.clone()).filter(|after| !after.is_empty()),
+                )
+                .set_delimiter(
+                    Some(listing.delimiter.to_owned()).filter(|delimiter| !delimiter.is_empty()),
+                )
                 // XML cannot hold every character that a key can.
                 .encoding_type(EncodingType::Url)
                 .set_continuation_token(token.map(str::to_owned))
@@ -242,7 +334,11 @@ impl ObjectStore {
     /// What tells this bucket from all others: its name, and where S3 is.
     #[must_use]
     pub fn bucket_identity(&self) -> String {
-        format!("{} {}", client::custom_endpoint(&self.session.config).unwrap_or_default(), self.target.bucket)
+        format!(
+            "{} {}",
+            client::custom_endpoint(&self.session.config).unwrap_or_default(),
+            self.target.bucket
+        )
     }
 
     /// `s3://bucket/key`, as messages and outputs spell it.
@@ -252,7 +348,12 @@ impl ObjectStore {
     }
 
     /// Sends a request, and once more to the region that the bucket turns out to be in.
-    pub(crate) async fn send_request<T, E, F>(&self, what: &str, permission: &str, request: impl Fn(Client) -> F) -> Result<T, Error>
+    pub(crate) async fn send_request<T, E, F>(
+        &self,
+        what: &str,
+        permission: &str,
+        request: impl Fn(Client) -> F,
+    ) -> Result<T, Error>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -266,7 +367,10 @@ impl ObjectStore {
             Err(error) => explained(error),
         };
         match &fault.bucket_region {
-            Some(region) if matches!(fault.status, Some(301 | 307 | 400)) && here.as_ref().map(AsRef::as_ref) != Some(region) => {
+            Some(region)
+                if matches!(fault.status, Some(301 | 307 | 400))
+                    && here.as_ref().map(AsRef::as_ref) != Some(region) =>
+            {
                 let there = client::build_s3_client(&self.session.config, region);
                 *client() = there.clone();
                 request(there).await.map_err(explained)
@@ -275,9 +379,20 @@ impl ObjectStore {
         }
     }
 
-    pub(crate) fn request_context<'a>(&'a self, what: &'a str, permission: &'a str) -> RequestContext<'a> {
+    pub(crate) fn request_context<'a>(
+        &'a self,
+        what: &'a str,
+        permission: &'a str,
+    ) -> RequestContext<'a> {
         let BucketTarget { profile, owner, .. } = &self.target;
-        RequestContext { action: what, permission, profile, expected_owner: owner, proxy: host::https_proxy(), now: host::utc_now() }
+        RequestContext {
+            action: what,
+            permission,
+            profile,
+            expected_owner: owner,
+            proxy: host::https_proxy(),
+            now: host::utc_now(),
+        }
     }
 
     pub(crate) fn expected_owner(&self) -> Option<String> {

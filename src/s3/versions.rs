@@ -35,7 +35,9 @@ pub async fn for_each_noncurrent_version(
 ) -> Result<VersionListing, Error> {
     let mut from = None;
     loop {
-        let page = match retry_with_backoff(|| list_version_page(store, prefix, from.as_ref())).await {
+        let page = match retry_with_backoff(|| list_version_page(store, prefix, from.as_ref()))
+            .await
+        {
             Ok(page) => page,
             Err(fault) if fault.kind == ErrorKind::Denied => return Ok(VersionListing::Denied),
             Err(fault) if is_unsupported_error(&fault) => return Ok(VersionListing::Unsupported),
@@ -56,7 +58,11 @@ fn is_unsupported_error(fault: &Error) -> bool {
 }
 
 /// One page of a listing of all versions: the first, or the one behind `from`, a key and a version id.
-async fn list_version_page(store: &ObjectStore, prefix: &str, from: Option<&(String, String)>) -> Result<NoncurrentVersionPage, Error> {
+async fn list_version_page(
+    store: &ObjectStore,
+    prefix: &str,
+    from: Option<&(String, String)>,
+) -> Result<NoncurrentVersionPage, Error> {
     let what = format!("list the versions below `{}`", store.object_uri(prefix));
     let answer = store.send_request(&what, "s3:ListBucketVersions", |s3| {
         s3.list_object_versions()
@@ -65,7 +71,10 @@ async fn list_version_page(store: &ObjectStore, prefix: &str, from: Option<&(Str
             .set_expected_bucket_owner(store.expected_owner())
             .encoding_type(EncodingType::Url)
             .set_key_marker(from.map(|(key, _)| key.clone()))
-            .set_version_id_marker(from.map(|(_, version)| version.clone()).filter(|version| !version.is_empty()))
+            .set_version_id_marker(
+                from.map(|(_, version)| version.clone())
+                    .filter(|version| !version.is_empty()),
+            )
             .send()
     });
     answer.await.map(parse_version_page)

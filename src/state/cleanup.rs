@@ -19,15 +19,30 @@ pub struct ExpiryRule {
 /// Removes what has expired at `now`. Whatever cannot be removed stays: the next deployment tries again.
 pub fn remove_expired_files(places: &StateDirs, rules: &[ExpiryRule], now: SystemTime) {
     for rule in rules {
-        let is_meant = |name: &str| rule.suffixes.is_empty() || rule.suffixes.iter().any(|suffix| name.ends_with(suffix));
+        let is_meant = |name: &str| {
+            rule.suffixes.is_empty() || rule.suffixes.iter().any(|suffix| name.ends_with(suffix))
+        };
         remove_older_files(places, rule.dir, is_meant, now, rule.lifetime);
     }
 }
 
-fn remove_older_files(places: &StateDirs, folder: &str, is_meant: impl Fn(&str) -> bool, now: SystemTime, lifetime: Duration) {
-    let entries = places.subdirs(folder).filter_map(|folder| fs::read_dir(folder).ok()).flatten().filter_map(Result::ok);
+fn remove_older_files(
+    places: &StateDirs,
+    folder: &str,
+    is_meant: impl Fn(&str) -> bool,
+    now: SystemTime,
+    lifetime: Duration,
+) {
+    let entries = places
+        .subdirs(folder)
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .filter_map(Result::ok);
     for entry in entries.filter(|entry| is_meant(&entry.file_name().to_string_lossy())) {
-        let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+        let modified = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .ok();
         let age = modified.and_then(|modified| now.duration_since(modified).ok());
         if age.is_some_and(|age| age > lifetime) {
             let _ = fs::remove_file(entry.path());
@@ -46,8 +61,16 @@ mod tests {
         let note = folder.path().join("notes").join("note.json");
         let item = folder.path().join("spool").join("1.item");
         let rules = [
-            ExpiryRule { dir: "notes", suffixes: &[], lifetime: Duration::from_hours(14 * 24) },
-            ExpiryRule { dir: "spool", suffixes: &[".tmp"], lifetime: Duration::from_hours(1) },
+            ExpiryRule {
+                dir: "notes",
+                suffixes: &[],
+                lifetime: Duration::from_hours(14 * 24),
+            },
+            ExpiryRule {
+                dir: "spool",
+                suffixes: &[".tmp"],
+                lifetime: Duration::from_hours(1),
+            },
         ];
         for file in [&note, &item] {
             fs::create_dir_all(file.parent().expect("a folder")).expect("made");

@@ -61,7 +61,9 @@ impl Spool {
     /// The spool in these places.
     #[must_use]
     pub fn new(places: &StateDirs) -> Self {
-        Self { state_dirs: places.clone() }
+        Self {
+            state_dirs: places.clone(),
+        }
     }
 
     /// Keeps `body`: once this returns, a crash or a power cut does not lose it.
@@ -70,28 +72,55 @@ impl Spool {
     /// The spool is full, or cannot be written anywhere.
     pub fn enqueue(&self, item: SpoolItem, body: Vec<u8>) -> Result<SpoolEntry, Error> {
         // Names sort by time, so that what happened first is sent first.
-        let name = format!("{}-{}-{}{ITEM_SUFFIX}", item.at.format("%Y%m%dT%H%M%SZ"), item.what.as_str(), item.deployment_id);
+        let name = format!(
+            "{}-{}-{}{ITEM_SUFFIX}",
+            item.at.format("%Y%m%dT%H%M%SZ"),
+            item.what.as_str(),
+            item.deployment_id
+        );
         self.ensure_room(item.what, body.len() as u64)?;
         let written = self.state_dirs.write_in(SPOOL_DIR, |folder| {
             let path = folder.join(&name);
             Ok((spool_file::write_spool_file(&path, &item, &body)?, path))
         })?;
-        let StateWrite { value: (lock, path), primary_dir_error: instead_of } = written;
-        Ok(SpoolEntry { path, lock, item, body, primary_dir_error: instead_of })
+        let StateWrite {
+            value: (lock, path),
+            primary_dir_error: instead_of,
+        } = written;
+        Ok(SpoolEntry {
+            path,
+            lock,
+            item,
+            body,
+            primary_dir_error: instead_of,
+        })
     }
 
     /// Refuses what would fill the disk of a machine that never gets anything through.
     fn ensure_room(&self, what: SpoolItemKind, size: u64) -> Result<(), Error> {
-        let entries = self.state_dirs.subdirs(SPOOL_DIR).filter_map(|folder| list_visible_entries(&folder).ok()).flatten();
-        let sizes: Vec<u64> = entries.filter_map(|entry| entry.metadata().ok()).map(|it| it.len()).collect();
+        let entries = self
+            .state_dirs
+            .subdirs(SPOOL_DIR)
+            .filter_map(|folder| list_visible_entries(&folder).ok())
+            .flatten();
+        let sizes: Vec<u64> = entries
+            .filter_map(|entry| entry.metadata().ok())
+            .map(|it| it.len())
+            .collect();
         let (count, bytes) = (sizes.len(), sizes.iter().sum::<u64>());
-        if count < MAX_SPOOL_ITEMS && (what == SpoolItemKind::Record || bytes + size <= MAX_SPOOL_BYTES) {
+        if count < MAX_SPOOL_ITEMS
+            && (what == SpoolItemKind::Record || bytes + size <= MAX_SPOOL_BYTES)
+        {
             return Ok(());
         }
         let text = format!(
             "keep it: {count} things of {bytes} bytes are kept already, and at most {MAX_SPOOL_ITEMS} of {MAX_SPOOL_BYTES} bytes are"
         );
-        Err(Error::new(ErrorKind::Local, text, "see `config-backup status`, and send them with `config-backup replay`"))
+        Err(Error::new(
+            ErrorKind::Local,
+            text,
+            "see `config-backup status`, and send them with `config-backup replay`",
+        ))
     }
 
     /// What lies there; a folder that is not there is an empty one.
@@ -103,23 +132,43 @@ impl Spool {
                 Ok(entries) => entries.into_iter().for_each(|entry| {
                     // A link could point at anything; nothing we write is one.
                     let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-                    let ours = is_file && entry.file_name().to_string_lossy().ends_with(ITEM_SUFFIX);
-                    if ours { &mut contents.items } else { &mut contents.foreign }.push(entry.path());
+                    let ours =
+                        is_file && entry.file_name().to_string_lossy().ends_with(ITEM_SUFFIX);
+                    if ours {
+                        &mut contents.items
+                    } else {
+                        &mut contents.foreign
+                    }
+                    .push(entry.path());
                 }),
-                Err(error) => contents.errors.push(local_error("read the folder", &folder, &error)),
+                Err(error) => contents
+                    .errors
+                    .push(local_error("read the folder", &folder, &error)),
             }
         }
         // By their names, wherever they lie.
-        contents.items.sort_by_key(|path| path.file_name().map(std::ffi::OsStr::to_owned));
+        contents
+            .items
+            .sort_by_key(|path| path.file_name().map(std::ffi::OsStr::to_owned));
         contents
     }
 
     /// What is kept of a deployment, if nobody else works on it.
     #[must_use]
-    pub fn lock_items_of_deployment(&self, what: SpoolItemKind, deployment_id: &str) -> Vec<SpoolEntry> {
+    pub fn lock_items_of_deployment(
+        &self,
+        what: SpoolItemKind,
+        deployment_id: &str,
+    ) -> Vec<SpoolEntry> {
         let end = format!("-{}-{deployment_id}{ITEM_SUFFIX}", what.as_str());
-        let paths = self.list().items.into_iter().filter(|path| path.to_string_lossy().ends_with(&end));
-        paths.filter_map(|path| Self::lock_item(&path).ok().flatten()).collect()
+        let paths = self
+            .list()
+            .items
+            .into_iter()
+            .filter(|path| path.to_string_lossy().ends_with(&end));
+        paths
+            .filter_map(|path| Self::lock_item(&path).ok().flatten())
+            .collect()
     }
 
     /// Takes an item to work on; `None` when another process has it, or has just sent it.
@@ -130,7 +179,11 @@ impl Spool {
         let file = match atomic_file::open_without_links(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(SpoolReadError::Unreadable(local_error("open", path, &error))),
+            Err(error) => {
+                return Err(SpoolReadError::Unreadable(local_error(
+                    "open", path, &error,
+                )));
+            }
         };
         // The lock is the file's and not its name's: another process may have put a newer one in its place.
         // Only who is told that another process has it may pass it by. Where there are no locks, an item may be sent twice
@@ -141,10 +194,20 @@ impl Spool {
         match atomic_file::is_same_file(&file, path) {
             Ok(true) => {}
             Ok(false) => return Ok(None),
-            Err(error) => return Err(SpoolReadError::Unreadable(local_error("look at", path, &error))),
+            Err(error) => {
+                return Err(SpoolReadError::Unreadable(local_error(
+                    "look at", path, &error,
+                )));
+            }
         }
         let (item, body) = read_open_file(&file, path)?;
-        Ok(Some(SpoolEntry { path: path.to_owned(), lock: file, item, body, primary_dir_error: None }))
+        Ok(Some(SpoolEntry {
+            path: path.to_owned(),
+            lock: file,
+            item,
+            body,
+            primary_dir_error: None,
+        }))
     }
 
     /// Reads an item without working on it; `None` when it has just been sent.
@@ -155,7 +218,9 @@ impl Spool {
         match atomic_file::open_without_links(path) {
             Ok(file) => read_open_file(&file, path).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(SpoolReadError::Unreadable(local_error("open", path, &error))),
+            Err(error) => Err(SpoolReadError::Unreadable(local_error(
+                "open", path, &error,
+            ))),
         }
     }
 }
@@ -182,7 +247,8 @@ impl SpoolEntry {
     /// Keeps another body in its place, at once whole or not at all.
     pub fn replace_body(&mut self, body: Vec<u8>) -> Result<(), Error> {
         self.item.sha256 = sha256_hex(&body);
-        self.lock = spool_file::write_spool_file(&self.path, &self.item, &body).map_err(|error| local_error("keep", &self.path, &error))?;
+        self.lock = spool_file::write_spool_file(&self.path, &self.item, &body)
+            .map_err(|error| local_error("keep", &self.path, &error))?;
         self.body = body;
         Ok(())
     }
@@ -190,7 +256,9 @@ impl SpoolEntry {
     /// Forgets the item: it is uploaded.
     pub fn remove(self) -> Result<(), Error> {
         match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(local_error("delete", &self.path, &error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(local_error("delete", &self.path, &error))
+            }
             _ => Ok(()),
         }
     }
@@ -205,8 +273,17 @@ impl SpoolEntry {
 /// A folder's entries but hidden ones, which are the system's (`.DS_Store`) or half-written; none where there is no folder.
 pub fn list_visible_entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     match fs::read_dir(folder) {
-        Ok(entries) => entries.filter(|entry| !entry.as_ref().is_ok_and(is_hidden)).collect(),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Ok(entries) => entries
+            .filter(|entry| !entry.as_ref().is_ok_and(is_hidden))
+            .collect(),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(Vec::new())
+        }
         Err(error) => Err(error),
     }
 }
@@ -223,7 +300,11 @@ fn read_open_file(file: &File, path: &Path) -> Result<(SpoolItem, Vec<u8>), Spoo
 }
 
 fn local_error(verb: &str, path: &Path, error: &io::Error) -> Error {
-    Error::new(ErrorKind::Local, format!("{verb} `{}`: {error}", path.display()), "")
+    Error::new(
+        ErrorKind::Local,
+        format!("{verb} `{}`: {error}", path.display()),
+        "",
+    )
 }
 
 #[cfg(test)]
@@ -231,9 +312,20 @@ mod tests {
     use super::*;
 
     fn config_item(body: &[u8]) -> SpoolItem {
-        let target =
-            crate::s3::store::BucketTarget { bucket: "b".into(), region: "r".into(), profile: String::new(), owner: String::new() };
-        SpoolItem::new(SpoolItemKind::Config, target, "airbnb", "20251030T143052Z-00", chrono::DateTime::default(), body)
+        let target = crate::s3::store::BucketTarget {
+            bucket: "b".into(),
+            region: "r".into(),
+            profile: String::new(),
+            owner: String::new(),
+        };
+        SpoolItem::new(
+            SpoolItemKind::Config,
+            target,
+            "airbnb",
+            "20251030T143052Z-00",
+            chrono::DateTime::default(),
+            body,
+        )
     }
 
     fn temp_spool() -> (tempfile::TempDir, Spool) {
@@ -243,7 +335,11 @@ mod tests {
     }
 
     fn enqueue_config(spool: &Spool, body: &[u8]) -> PathBuf {
-        spool.enqueue(config_item(body), body.to_vec()).expect("kept").path().to_owned()
+        spool
+            .enqueue(config_item(body), body.to_vec())
+            .expect("kept")
+            .path()
+            .to_owned()
     }
 
     #[test]
@@ -253,7 +349,10 @@ mod tests {
         let path = enqueue_config(&spool, &body);
         assert_eq!(spool.list().items, std::slice::from_ref(&path));
         let kept = Spool::lock_item(&path).expect("readable").expect("free");
-        assert_eq!((kept.item.clone(), kept.body.clone()), (config_item(&body), body));
+        assert_eq!(
+            (kept.item.clone(), kept.body.clone()),
+            (config_item(&body), body)
+        );
         kept.remove().expect("deleted");
         assert_eq!(spool.list().items, Vec::<PathBuf>::new());
     }
@@ -261,13 +360,21 @@ mod tests {
     #[test]
     fn an_item_is_worked_on_by_one_process_at_a_time() {
         let (_folder, spool) = temp_spool();
-        let mut kept = spool.enqueue(config_item(b"1"), b"1".to_vec()).expect("kept");
+        let mut kept = spool
+            .enqueue(config_item(b"1"), b"1".to_vec())
+            .expect("kept");
         let path = kept.path().to_owned();
         assert!(Spool::lock_item(&path).expect("readable").is_none());
         kept.replace_body(b"2".to_vec()).expect("replaced");
         assert!(Spool::lock_item(&path).expect("readable").is_none());
         drop(kept);
-        assert_eq!(Spool::lock_item(&path).expect("readable").expect("free").body, b"2");
+        assert_eq!(
+            Spool::lock_item(&path)
+                .expect("readable")
+                .expect("free")
+                .body,
+            b"2"
+        );
     }
 
     #[cfg(unix)]
@@ -277,7 +384,10 @@ mod tests {
         let (_folder, spool) = temp_spool();
         let path = enqueue_config(&spool, b"1");
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
-        assert_eq!((mode(path.parent().expect("a folder")), mode(&path)), (0o700, 0o600));
+        assert_eq!(
+            (mode(path.parent().expect("a folder")), mode(&path)),
+            (0o700, 0o600)
+        );
     }
 
     #[cfg(unix)]
@@ -293,23 +403,51 @@ mod tests {
         fs::write(at("notes.txt"), "x").expect("a file");
         fs::write(at(".DS_Store"), "x").expect("a file");
         let contents = spool.list();
-        assert_eq!((contents.items.len(), contents.foreign.len()), (0, 3), "{contents:?}");
-        assert!(matches!(Spool::lock_item(&at("link.item")), Err(SpoolReadError::Unreadable(_))));
+        assert_eq!(
+            (contents.items.len(), contents.foreign.len()),
+            (0, 3),
+            "{contents:?}"
+        );
+        assert!(matches!(
+            Spool::lock_item(&at("link.item")),
+            Err(SpoolReadError::Unreadable(_))
+        ));
     }
 
     #[test]
     fn a_full_spool_says_what_it_refuses_and_still_takes_records() {
         let (_folder, spool) = temp_spool();
         let path = enqueue_config(&spool, b"1");
-        File::options().write(true).open(&path).and_then(|file| file.set_len(MAX_SPOOL_BYTES)).expect("a sparse file");
-        let fault = spool.enqueue(config_item(b"2"), b"2".to_vec()).expect_err("a refusal");
-        assert!(fault.message.contains("1 things of 268435456 bytes are kept already"), "{}", fault.message);
-        let record = SpoolItem { what: SpoolItemKind::Record, ..config_item(b"2") };
-        spool.enqueue(record.clone(), b"2".to_vec()).expect("a record is small");
+        File::options()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_len(MAX_SPOOL_BYTES))
+            .expect("a sparse file");
+        let fault = spool
+            .enqueue(config_item(b"2"), b"2".to_vec())
+            .expect_err("a refusal");
+        assert!(
+            fault
+                .message
+                .contains("1 things of 268435456 bytes are kept already"),
+            "{}",
+            fault.message
+        );
+        let record = SpoolItem {
+            what: SpoolItemKind::Record,
+            ..config_item(b"2")
+        };
+        spool
+            .enqueue(record.clone(), b"2".to_vec())
+            .expect("a record is small");
         for number in 0..MAX_SPOOL_ITEMS {
             File::create(path.with_file_name(format!("{number}.item"))).expect("a file");
         }
         let fault = spool.enqueue(record, b"2".to_vec()).expect_err("a refusal");
-        assert!(fault.message.contains("4098 things of ") && fault.hint.contains("config-backup replay"), "{fault}");
+        assert!(
+            fault.message.contains("4098 things of ")
+                && fault.hint.contains("config-backup replay"),
+            "{fault}"
+        );
     }
 }

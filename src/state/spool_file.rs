@@ -66,7 +66,14 @@ pub struct SpoolItem {
 impl SpoolItem {
     /// An item of today's form for `body`.
     #[must_use]
-    pub fn new(what: SpoolItemKind, target: BucketTarget, customer: &str, deployment_id: &str, at: DateTime<Utc>, body: &[u8]) -> Self {
+    pub fn new(
+        what: SpoolItemKind,
+        target: BucketTarget,
+        customer: &str,
+        deployment_id: &str,
+        at: DateTime<Utc>,
+        body: &[u8],
+    ) -> Self {
         Self {
             schema: SPOOL_FILE_SCHEMA,
             what,
@@ -84,7 +91,11 @@ impl SpoolItem {
 /// Writes a file for `item` and `body`, whole or not at all; it is locked.
 pub fn write_spool_file(path: &Path, item: &SpoolItem, body: &[u8]) -> io::Result<File> {
     let header = serde_json::to_vec(item)?;
-    atomic_file::write_atomically(path, &[&header, b"\n", body], atomic_file::FileMode::Private)
+    atomic_file::write_atomically(
+        path,
+        &[&header, b"\n", body],
+        atomic_file::FileMode::Private,
+    )
 }
 
 /// Reads such a file.
@@ -95,16 +106,26 @@ pub fn read_spool_file(file: &File) -> io::Result<(SpoolItem, Vec<u8>)> {
     let invalid = |words: &str| io::Error::new(io::ErrorKind::InvalidData, words.to_owned());
     let mut reader = BufReader::new(file);
     let mut header = Vec::new();
-    reader.by_ref().take(MAX_HEADER_BYTES).read_until(b'\n', &mut header)?;
+    reader
+        .by_ref()
+        .take(MAX_HEADER_BYTES)
+        .read_until(b'\n', &mut header)?;
     let schema: u64 = serde_json::from_slice::<serde_json::Value>(&header)
         .ok()
         .and_then(|value| value.get("schema")?.as_u64())
         .ok_or_else(|| invalid("it is not a file of ours, or it is torn"))?;
     if schema != u64::from(SPOOL_FILE_SCHEMA) {
-        return Err(invalid("it was written by another version of config-backup"));
+        return Err(invalid(
+            "it was written by another version of config-backup",
+        ));
     }
-    let item: SpoolItem = serde_json::from_slice(&header).map_err(|_| invalid("its header is damaged"))?;
+    let item: SpoolItem =
+        serde_json::from_slice(&header).map_err(|_| invalid("its header is damaged"))?;
     let mut body = Vec::new();
     reader.take(MAX_BODY_BYTES).read_to_end(&mut body)?;
-    if sha256_hex(&body) == item.sha256 { Ok((item, body)) } else { Err(invalid("its content is damaged")) }
+    if sha256_hex(&body) == item.sha256 {
+        Ok((item, body))
+    } else {
+        Err(invalid("its content is damaged"))
+    }
 }

@@ -39,10 +39,20 @@ impl AtomicFile {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let folder = parent_dir(&path);
         match fs::metadata(&path) {
-            Ok(there) if there.is_dir() => Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")),
-            Ok(there) if !there.is_file() => Ok(Self { file: OpenOptions::new().write(true).open(&path)?, path, temporary_path: None }),
+            Ok(there) if there.is_dir() => Err(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                "it is a folder",
+            )),
+            Ok(there) if !there.is_file() => Ok(Self {
+                file: OpenOptions::new().write(true).open(&path)?,
+                path,
+                temporary_path: None,
+            }),
             _ if folder.is_dir() => Self::create(&path, FileMode::Shared),
-            _ => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no folder `{}`", folder.display()))),
+            _ => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("there is no folder `{}`", folder.display()),
+            )),
         }
     }
 
@@ -63,13 +73,21 @@ impl AtomicFile {
                 FileMode::Executable => 0o777,
             },
         );
-        let file = options.open(&temporary).or_else(|error| match error.kind() {
-            // Left by a killed process that had our number.
-            io::ErrorKind::AlreadyExists => fs::remove_file(&temporary).and_then(|()| options.open(&temporary)),
-            _ => Err(error),
-        })?;
+        let file = options
+            .open(&temporary)
+            .or_else(|error| match error.kind() {
+                // Left by a killed process that had our number.
+                io::ErrorKind::AlreadyExists => {
+                    fs::remove_file(&temporary).and_then(|()| options.open(&temporary))
+                }
+                _ => Err(error),
+            })?;
         let _ = file.try_lock();
-        Ok(Self { file, path: path.to_owned(), temporary_path: Some(temporary) })
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            temporary_path: Some(temporary),
+        })
     }
 
     /// Puts it in place: fsync, rename, fsync of the folder. Once this returns, a power cut does not lose it. The file
@@ -133,7 +151,10 @@ pub fn copy_to_backup(path: &Path) -> io::Result<PathBuf> {
         copy.sync_all()?;
         return Ok(aside);
     }
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, "all names for a copy are taken"))
+    Err(io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        "all names for a copy are taken",
+    ))
 }
 
 /// Opens a file for writing that only its owner can read, and creates it where it does not exist. Follows no link.
@@ -143,7 +164,9 @@ pub fn open_private_file(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        options
+            .mode(0o600)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
     }
     options.open(path)
 }
@@ -155,7 +178,9 @@ pub fn open_without_links(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(
         &mut options,
-        (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed(),
+        (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK)
+            .bits()
+            .cast_signed(),
     );
     options.open(path)
 }
@@ -210,7 +235,10 @@ mod tests {
         let first = write_atomically(&path, &[b"x"], FileMode::Private).expect("written");
         assert!(is_same_file(&first, &path).expect("there"));
         let second = write_atomically(&path, &[b"x"], FileMode::Private).expect("written");
-        assert!(!is_same_file(&first, &path).expect("there") && is_same_file(&second, &path).expect("there"));
+        assert!(
+            !is_same_file(&first, &path).expect("there")
+                && is_same_file(&second, &path).expect("there")
+        );
         fs::remove_file(&path).expect("deleted");
         assert!(!is_same_file(&second, &path).expect("not there"));
     }
@@ -219,11 +247,21 @@ mod tests {
     fn what_is_set_aside_is_copied_over_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
-        for (content, name) in [(&b"one"[..], "file.bak"), (b"two", "file.bak2"), (b"three", "file.bak3")] {
+        for (content, name) in [
+            (&b"one"[..], "file.bak"),
+            (b"two", "file.bak2"),
+            (b"three", "file.bak3"),
+        ] {
             write_atomically(&path, &[content], FileMode::Private).expect("written");
-            assert_eq!(copy_to_backup(&path).expect("a copy"), folder.path().join(name));
+            assert_eq!(
+                copy_to_backup(&path).expect("a copy"),
+                folder.path().join(name)
+            );
         }
-        assert_eq!(fs::read(folder.path().join("file.bak")).expect("there"), b"one");
+        assert_eq!(
+            fs::read(folder.path().join("file.bak")).expect("there"),
+            b"one"
+        );
     }
 
     #[test]

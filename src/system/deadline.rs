@@ -9,7 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Gives what `work` returns, or `None` when it is not done within `limit` (or cannot be started, or panics).
-pub fn run_with_timeout<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub fn run_with_timeout<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let (sender, receiver) = mpsc::channel();
     let worker = thread::Builder::new().spawn(move || {
         let _ = sender.send(work());
@@ -22,7 +25,10 @@ pub type ReportingTask<T> = Box<dyn FnOnce(&mpsc::Sender<T>) + Send>;
 
 /// Runs several `works` side by side, and gives what they told within `limit`, or until all of them ended; and whether they did.
 #[must_use]
-pub fn collect_until<T: Send + 'static>(limit: Duration, works: Vec<ReportingTask<T>>) -> (Vec<T>, bool) {
+pub fn collect_until<T: Send + 'static>(
+    limit: Duration,
+    works: Vec<ReportingTask<T>>,
+) -> (Vec<T>, bool) {
     let until = Instant::now() + limit;
     let (sender, receiver) = mpsc::channel();
     for work in works {
@@ -111,28 +117,56 @@ pub fn run_with_deadline<T: WorkState + Send + 'static>(
     let mut until = Instant::now() + limit;
     let (sender, receiver) = mpsc::channel();
     let hurry = sender.clone();
-    listen(CancelHandle(Arc::new(move || drop(hurry.send(WorkerEvent::CancelRequested)))));
+    listen(CancelHandle(Arc::new(move || {
+        drop(hurry.send(WorkerEvent::CancelRequested))
+    })));
     let worker = thread::Builder::new().spawn(move || {
         let gone = ThreadEndGuard(sender);
         work(&mut |state| drop(gone.0.send(WorkerEvent::StateReported(state))));
         let _ = gone.0.send(WorkerEvent::Finished);
     });
-    let mut latest = LatestState { state: start, stop_reason: StopReason::TimedOut };
+    let mut latest = LatestState {
+        state: start,
+        stop_reason: StopReason::TimedOut,
+    };
     if worker.is_err() {
-        return LatestState { stop_reason: StopReason::Panicked, ..latest };
+        return LatestState {
+            stop_reason: StopReason::Panicked,
+            ..latest
+        };
     }
     let mut hurried = false;
     loop {
         match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(WorkerEvent::StateReported(state)) => latest.state = state,
-            Ok(WorkerEvent::Finished) => return LatestState { stop_reason: StopReason::Finished, ..latest },
-            Ok(WorkerEvent::CancelRequested) => (hurried, until) = (true, until.min(Instant::now() + CancelHandle::GRACE_PERIOD)),
-            Ok(WorkerEvent::ThreadEnded) => return LatestState { stop_reason: StopReason::Panicked, ..latest },
-            Err(_) if hurried => return LatestState { stop_reason: StopReason::Interrupted, ..latest },
+            Ok(WorkerEvent::Finished) => {
+                return LatestState {
+                    stop_reason: StopReason::Finished,
+                    ..latest
+                };
+            }
+            Ok(WorkerEvent::CancelRequested) => {
+                (hurried, until) = (true, until.min(Instant::now() + CancelHandle::GRACE_PERIOD))
+            }
+            Ok(WorkerEvent::ThreadEnded) => {
+                return LatestState {
+                    stop_reason: StopReason::Panicked,
+                    ..latest
+                };
+            }
+            Err(_) if hurried => {
+                return LatestState {
+                    stop_reason: StopReason::Interrupted,
+                    ..latest
+                };
+            }
             Err(_) => return latest,
         }
         if hurried && latest.state.is_interruptible() {
-            return LatestState { stop_reason: StopReason::Interrupted, ..latest };
+            return LatestState {
+                stop_reason: StopReason::Interrupted,
+                ..latest
+            };
         }
     }
 }
@@ -153,7 +187,13 @@ mod tests {
     fn work_that_ends_gives_its_result() {
         assert_eq!(run_with_timeout(LONG, || 7), Some(7));
         let latest = run_with_deadline(LONG, 0, drop, |tell| (1..=3).for_each(tell));
-        assert_eq!(latest, LatestState { state: 3, stop_reason: StopReason::Finished });
+        assert_eq!(
+            latest,
+            LatestState {
+                state: 3,
+                stop_reason: StopReason::Finished
+            }
+        );
     }
 
     #[test]
@@ -171,12 +211,20 @@ mod tests {
                 thread::park();
             }
         });
-        assert_eq!(latest, LatestState { state: 1, stop_reason: StopReason::TimedOut });
+        assert_eq!(
+            latest,
+            LatestState {
+                state: 1,
+                stop_reason: StopReason::TimedOut
+            }
+        );
     }
 
     #[test]
     fn of_several_works_all_is_had_that_was_told_in_time() {
-        let tells = |number: u8| -> ReportingTask<u8> { Box::new(move |sender| sender.send(number).expect("a listener")) };
+        let tells = |number: u8| -> ReportingTask<u8> {
+            Box::new(move |sender| sender.send(number).expect("a listener"))
+        };
         let (mut told, all) = collect_until(LONG, vec![tells(1), tells(2)]);
         told.sort_unstable();
         assert_eq!((told, all), (vec![1, 2], true));
@@ -186,7 +234,10 @@ mod tests {
                 thread::park();
             }
         });
-        assert_eq!(collect_until(Duration::from_millis(200), vec![hangs]), (vec![3], false));
+        assert_eq!(
+            collect_until(Duration::from_millis(200), vec![hangs]),
+            (vec![3], false)
+        );
     }
 
     #[test]
@@ -210,7 +261,13 @@ mod tests {
                 }
             },
         );
-        assert_eq!(latest, LatestState { state: 2, stop_reason: StopReason::Interrupted });
+        assert_eq!(
+            latest,
+            LatestState {
+                state: 2,
+                stop_reason: StopReason::Interrupted
+            }
+        );
     }
 
     #[test]
@@ -219,16 +276,33 @@ mod tests {
             thread::park();
         };
         let latest = run_with_deadline(LONG, 0, |hurry| hurry.cancel(), hang);
-        assert_eq!(latest, LatestState { state: 0, stop_reason: StopReason::Interrupted });
+        assert_eq!(
+            latest,
+            LatestState {
+                state: 0,
+                stop_reason: StopReason::Interrupted
+            }
+        );
     }
 
     #[test]
     fn work_that_panics_is_as_good_as_work_that_hangs() {
-        assert_eq!(run_with_timeout(LONG, || -> u8 { std::panic::resume_unwind(Box::new("told")) }), None);
+        assert_eq!(
+            run_with_timeout(LONG, || -> u8 {
+                std::panic::resume_unwind(Box::new("told"))
+            }),
+            None
+        );
         let latest = run_with_deadline(LONG, 0, drop, |tell| {
             tell(1);
             std::panic::resume_unwind(Box::new("told"));
         });
-        assert_eq!(latest, LatestState { state: 1, stop_reason: StopReason::Panicked });
+        assert_eq!(
+            latest,
+            LatestState {
+                state: 1,
+                stop_reason: StopReason::Panicked
+            }
+        );
     }
 }

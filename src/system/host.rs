@@ -32,8 +32,15 @@ pub fn env_var(name: &str) -> Option<String> {
 #[must_use]
 #[allow(clippy::disallowed_methods)] // the one place that reads the environment
 pub fn empty_env_vars() -> Vec<OsString> {
-    let is_ours = |name: &OsString| ["AWS_", "CONFIG_BACKUP_"].iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
-    std::env::vars_os().filter(|(name, value)| value.is_empty() && is_ours(name)).map(|(name, _)| name).collect()
+    let is_ours = |name: &OsString| {
+        ["AWS_", "CONFIG_BACKUP_"]
+            .iter()
+            .any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
+    };
+    std::env::vars_os()
+        .filter(|(name, value)| value.is_empty() && is_ours(name))
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// How many connections may be open at once beside everything else that is: macOS allows 256 files unless asked for more.
@@ -57,17 +64,26 @@ pub fn unique_id(now: DateTime<Utc>) -> String {
     if getrandom::fill(&mut bytes).is_err() {
         // No system source of randomness: the process and the nanosecond still tell concurrent runs apart.
         #[allow(clippy::disallowed_methods)]
-        let nanos = Utc::now().timestamp_nanos_opt().unwrap_or_default().unsigned_abs();
+        let nanos = Utc::now()
+            .timestamp_nanos_opt()
+            .unwrap_or_default()
+            .unsigned_abs();
         bytes = (nanos ^ (u64::from(std::process::id()) << 40)).to_be_bytes();
     }
-    format!("{}-{}", now.format("%Y%m%dT%H%M%SZ"), crate::digest::hex(&bytes))
+    format!(
+        "{}-{}",
+        now.format("%Y%m%dT%H%M%SZ"),
+        crate::digest::hex(&bytes)
+    )
 }
 
 /// When a name of [`nonce`] was given; `None` for what is none.
 #[must_use]
 pub fn parse_unique_id_time(nonce: &str) -> Option<DateTime<Utc>> {
     let (time, _) = nonce.split_once('-')?;
-    chrono::NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").ok().map(|time| time.and_utc())
+    chrono::NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ")
+        .ok()
+        .map(|time| time.and_utc())
 }
 
 /// Random bytes that nobody can guess; `None` without a system source of randomness.
@@ -89,8 +105,14 @@ pub fn state_dir() -> Option<PathBuf> {
 pub fn fallback_state_dir() -> Option<PathBuf> {
     #[cfg(unix)]
     {
-        let base = env_var("TMPDIR").map(PathBuf::from).filter(|path| path.is_absolute()).unwrap_or_else(|| "/tmp".into());
-        Some(base.join(format!("config-backup-{}", rustix::process::getuid().as_raw())))
+        let base = env_var("TMPDIR")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .unwrap_or_else(|| "/tmp".into());
+        Some(base.join(format!(
+            "config-backup-{}",
+            rustix::process::getuid().as_raw()
+        )))
     }
     #[cfg(not(unix))]
     None
@@ -101,7 +123,9 @@ pub fn fallback_state_dir() -> Option<PathBuf> {
 #[must_use]
 pub fn is_private(folder: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    folder.is_dir() && folder.uid() == rustix::process::getuid().as_raw() && folder.mode() & 0o777 == 0o700
+    folder.is_dir()
+        && folder.uid() == rustix::process::getuid().as_raw()
+        && folder.mode() & 0o777 == 0o700
 }
 
 /// Whether a folder is the user's own: elsewhere than on Unix there is no folder of which one would have to ask.
@@ -129,24 +153,36 @@ fn xdg_dir(name: &str, default: &str) -> Option<PathBuf> {
 /// Whether the environment itself brings credentials, as it does in CI.
 #[must_use]
 pub fn has_env_credentials() -> bool {
-    ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"]
-        .iter()
-        .any(|name| env_var(name).is_some())
+    [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ]
+    .iter()
+    .any(|name| env_var(name).is_some())
 }
 
 /// The proxy that requests to AWS go through, without a user name or password; `None` where they go straight.
 #[must_use]
 pub fn https_proxy() -> Option<String> {
     let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    names.iter().find_map(|name| env_var(name)).map(|url| strip_userinfo(&url))
+    names
+        .iter()
+        .find_map(|name| env_var(name))
+        .map(|url| strip_userinfo(&url))
 }
 
 /// A URL without the user name and password that may stand before its host.
 #[must_use]
 pub fn strip_userinfo(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
     let host_at = rest.find('/').unwrap_or(rest.len());
-    let bare = rest[..host_at].rfind('@').map_or(rest, |at| &rest[at + 1..]);
+    let bare = rest[..host_at]
+        .rfind('@')
+        .map_or(rest, |at| &rest[at + 1..]);
     format!("{scheme}://{bare}")
 }
 
@@ -156,16 +192,31 @@ mod tests {
 
     #[test]
     fn a_run_url_keeps_no_password() {
-        assert_eq!(strip_userinfo("https://user:s3cret@ci.example/run/1?a=b@c"), "https://ci.example/run/1?a=b@c");
-        assert_eq!(strip_userinfo("https://ci.example/run/1"), "https://ci.example/run/1");
+        assert_eq!(
+            strip_userinfo("https://user:s3cret@ci.example/run/1?a=b@c"),
+            "https://ci.example/run/1?a=b@c"
+        );
+        assert_eq!(
+            strip_userinfo("https://ci.example/run/1"),
+            "https://ci.example/run/1"
+        );
     }
 
     #[test]
     fn nonces_differ_within_a_second_and_start_with_the_time() {
         let now = DateTime::from_timestamp(1_761_834_652, 0).expect("a valid time");
         let (one, two) = (unique_id(now), unique_id(now));
-        assert!(one.starts_with("20251030T143052Z-") && one.len() == 33, "{one}");
+        assert!(
+            one.starts_with("20251030T143052Z-") && one.len() == 33,
+            "{one}"
+        );
         assert_ne!(one, two);
-        assert_eq!((parse_unique_id_time(&one), parse_unique_id_time("yesterday-1")), (Some(now), None));
+        assert_eq!(
+            (
+                parse_unique_id_time(&one),
+                parse_unique_id_time("yesterday-1")
+            ),
+            (Some(now), None)
+        );
     }
 }

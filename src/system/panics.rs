@@ -15,19 +15,31 @@ pub fn install_panic_hook() {
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| {
             // Not where somebody once built it.
-            let file = place.file().rsplit_once("/src/").map_or(place.file(), |(_, file)| file);
+            let file = place
+                .file()
+                .rsplit_once("/src/")
+                .map_or(place.file(), |(_, file)| file);
             format!(" at {file}:{}", place.line())
         });
-        *LAST_PANIC_LOCATION.lock().unwrap_or_else(PoisonError::into_inner) = place.unwrap_or_default();
+        *LAST_PANIC_LOCATION
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = place.unwrap_or_default();
     }));
 }
 
 /// The fault that the last one is.
 #[must_use]
 pub fn last_panic_error() -> Error {
-    let place = LAST_PANIC_LOCATION.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let place = LAST_PANIC_LOCATION
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     let advice = "report this, with the version and what was done; or try again with more open files allowed (`ulimit -n`)";
-    Error::new(ErrorKind::Local, format!("stopped by an error of config-backup itself{place}"), advice)
+    Error::new(
+        ErrorKind::Local,
+        format!("stopped by an error of config-backup itself{place}"),
+        advice,
+    )
 }
 
 /// Does `work`; a panic in it is a fault.
@@ -46,7 +58,13 @@ mod tests {
         drop(panic::take_hook());
         let fault = result.expect_err("a panic");
         assert_eq!(fault.kind, ErrorKind::Local);
-        assert!(fault.message.starts_with("stopped by an error of config-backup itself at ") && fault.message.contains(".rs:"), "{fault}");
+        assert!(
+            fault
+                .message
+                .starts_with("stopped by an error of config-backup itself at ")
+                && fault.message.contains(".rs:"),
+            "{fault}"
+        );
         assert!(!fault.to_string().contains("canary"), "{fault}");
         assert_eq!(catch_panic(|| 1), Ok(1));
     }

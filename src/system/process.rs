@@ -18,7 +18,9 @@ const INTERACTIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// and in the programs that it runs, too. Does nothing where there are none. A process cannot change its own environment safely.
 pub fn restart_without_empty_env_vars() {
     let empty = host::empty_env_vars();
-    let Some(program) = std::env::current_exe().ok().filter(|_| !empty.is_empty()) else { return };
+    let Some(program) = std::env::current_exe().ok().filter(|_| !empty.is_empty()) else {
+        return;
+    };
     #[allow(clippy::disallowed_methods)] // the one place that runs other programs
     let mut command = Command::new(program);
     command.args(std::env::args_os().skip(1));
@@ -54,7 +56,10 @@ const GIT_LOCAL_VARIABLES: [&str; 16] = [
 #[must_use]
 /// The name of a program, without its folder.
 pub fn program_name(command: &str) -> String {
-    Path::new(command).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    Path::new(command)
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 /// Where the program called `name` is, as a shell finds it: by its path, or in a folder of PATH.
@@ -64,7 +69,9 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
         return Some(PathBuf::from(name)).filter(|path| is_executable_file(path));
     }
     let path = host::env_var("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| is_executable_file(path))
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|path| is_executable_file(path))
 }
 
 fn is_executable_file(path: &Path) -> bool {
@@ -83,10 +90,21 @@ pub fn query_program_interactive(program: &Path, arguments: &[&str]) -> Option<S
 /// Runs a program in `folder` without the variables `unset`, and returns what it printed; `None` where it does not start or
 /// does not end within `limit`. Then it is killed with the programs that it started.
 #[must_use]
-pub fn run_in_dir(folder: &Path, program: &Path, arguments: &[&str], unset: &[&str], limit: Duration) -> Option<Output> {
+pub fn run_in_dir(
+    folder: &Path,
+    program: &Path,
+    arguments: &[&str],
+    unset: &[&str],
+    limit: Duration,
+) -> Option<Output> {
     #[allow(clippy::disallowed_methods)] // the one place that runs other programs
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command.env("CHECKPOINT_DISABLE", "1");
     for name in unset {
         command.env_remove(name);
@@ -96,7 +114,9 @@ pub fn run_in_dir(folder: &Path, program: &Path, arguments: &[&str], unset: &[&s
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let child = command.spawn().ok()?;
     #[cfg(unix)]
-    let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let group = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
     let output = deadline::run_with_timeout(limit, move || child.wait_with_output().ok()).flatten();
     #[cfg(unix)]
     if let (None, Some(group)) = (&output, group) {
@@ -115,14 +135,23 @@ pub fn query_program(program: &Path, arguments: &[&str]) -> Option<String> {
 fn query_program_within(patience: Duration, program: &Path, arguments: &[&str]) -> Option<String> {
     #[allow(clippy::disallowed_methods)] // the one place that runs other programs
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
     // The user's flags are for the user's commands, and nobody shall look for a newer release now.
-    command.env_remove("TF_CLI_ARGS").env_remove("TF_LOG").env("CHECKPOINT_DISABLE", "1");
+    command
+        .env_remove("TF_CLI_ARGS")
+        .env_remove("TF_LOG")
+        .env("CHECKPOINT_DISABLE", "1");
     for name in GIT_LOCAL_VARIABLES {
         command.env_remove(name);
     }
     let output = deadline::run_with_timeout(patience, move || command.output().ok()).flatten()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Our ancestors, nearest first: process id and command.
@@ -134,7 +163,11 @@ pub fn list_ancestors() -> Vec<(u32, String)> {
 /// Tells a process's parent and command. A slim container has `/proc` but no `ps`, macOS the reverse.
 fn process_lookup() -> impl Fn(u32) -> Option<(u32, String)> {
     let has_proc = Path::new("/proc/self/stat").exists();
-    let list = (!has_proc).then(|| parse_ps_output(&query_program(Path::new("ps"), &["-axo", "pid=,ppid=,comm="]).unwrap_or_default()));
+    let list = (!has_proc).then(|| {
+        parse_ps_output(
+            &query_program(Path::new("ps"), &["-axo", "pid=,ppid=,comm="]).unwrap_or_default(),
+        )
+    });
     move |pid| match &list {
         Some(list) => list.get(&pid).cloned(),
         None => parse_proc_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?),
@@ -147,7 +180,9 @@ fn walk_ancestors(of: u32, look: impl Fn(u32) -> Option<(u32, String)>) -> Vec<(
     let mut next = look(of).map(|(parent, _)| parent);
     // Processes come and go while one looks, so that there may even be a loop.
     while let Some(pid) = next.filter(|_| found.len() < 32) {
-        let Some((parent, command)) = look(pid) else { break };
+        let Some((parent, command)) = look(pid) else {
+            break;
+        };
         found.push((pid, command));
         next = Some(parent);
     }
@@ -158,7 +193,10 @@ fn walk_ancestors(of: u32, look: impl Fn(u32) -> Option<(u32, String)>) -> Vec<(
 fn parse_proc_stat(stat: &str) -> Option<(u32, String)> {
     let (head, tail) = stat.rsplit_once(')')?;
     let command = head.split_once('(')?.1;
-    Some((tail.split_whitespace().nth(1)?.parse().ok()?, command.to_owned()))
+    Some((
+        tail.split_whitespace().nth(1)?.parse().ok()?,
+        command.to_owned(),
+    ))
 }
 
 /// Parent and command by process id, out of what `ps -o pid=,ppid=,comm=` prints.
@@ -166,7 +204,10 @@ fn parse_ps_output(list: &str) -> HashMap<u32, (u32, String)> {
     let parse = |line: &str| {
         let (pid, rest) = line.trim_start().split_once(' ')?;
         let (parent, command) = rest.trim_start().split_once(' ')?;
-        Some((pid.parse().ok()?, (parent.parse().ok()?, command.trim().to_owned())))
+        Some((
+            pid.parse().ok()?,
+            (parent.parse().ok()?, command.trim().to_owned()),
+        ))
     };
     list.lines().filter_map(parse).collect()
 }
@@ -177,29 +218,52 @@ mod tests {
 
     #[test]
     fn ancestors_are_found_nearest_first() {
-        let list =
-            parse_ps_output("    1     0 systemd\n   10     1 terragrunt\n  200    10 tofu\n 3000   200 sh\n 3001  3000 config-backup\n");
-        let names: Vec<_> = walk_ancestors(3001, |pid| list.get(&pid).cloned()).into_iter().map(|(_, name)| name).collect();
+        let list = parse_ps_output(
+            "    1     0 systemd\n   10     1 terragrunt\n  200    10 tofu\n 3000   200 sh\n 3001  3000 config-backup\n",
+        );
+        let names: Vec<_> = walk_ancestors(3001, |pid| list.get(&pid).cloned())
+            .into_iter()
+            .map(|(_, name)| name)
+            .collect();
         assert_eq!(names, ["sh", "tofu", "terragrunt", "systemd"]);
-        let list = parse_ps_output("1 0 /sbin/launchd\n7 1 /Users/jane roe/bin/terraform\n8 7 /bin/sh\n");
-        assert_eq!(walk_ancestors(8, |pid| list.get(&pid).cloned())[0], (7, "/Users/jane roe/bin/terraform".to_owned()));
-        assert_eq!(walk_ancestors(2, |pid| Some((5 - pid, "loop".to_owned()))).len(), 32);
+        let list =
+            parse_ps_output("1 0 /sbin/launchd\n7 1 /Users/jane roe/bin/terraform\n8 7 /bin/sh\n");
+        assert_eq!(
+            walk_ancestors(8, |pid| list.get(&pid).cloned())[0],
+            (7, "/Users/jane roe/bin/terraform".to_owned())
+        );
+        assert_eq!(
+            walk_ancestors(2, |pid| Some((5 - pid, "loop".to_owned()))).len(),
+            32
+        );
         assert_eq!(parse_ps_output("garbage\n").len(), 0);
     }
 
     #[test]
     fn a_process_is_read_as_proc_shows_it() {
-        assert_eq!(parse_proc_stat("200 (tofu) S 10 200 200 0 -1 4194304"), Some((10, "tofu".to_owned())));
-        assert_eq!(parse_proc_stat("7 (a) b (c)) R 1 7 7 0"), Some((1, "a) b (c)".to_owned())));
+        assert_eq!(
+            parse_proc_stat("200 (tofu) S 10 200 200 0 -1 4194304"),
+            Some((10, "tofu".to_owned()))
+        );
+        assert_eq!(
+            parse_proc_stat("7 (a) b (c)) R 1 7 7 0"),
+            Some((1, "a) b (c)".to_owned()))
+        );
         assert_eq!(parse_proc_stat(""), None);
     }
 
     #[test]
     #[allow(clippy::disallowed_methods)] // git itself says which variables these are
     fn the_variables_that_git_calls_local_are_removed() {
-        let output = Command::new("git").args(["rev-parse", "--local-env-vars"]).output().expect("git");
+        let output = Command::new("git")
+            .args(["rev-parse", "--local-env-vars"])
+            .output()
+            .expect("git");
         let names = String::from_utf8_lossy(&output.stdout).into_owned();
-        let missing: Vec<&str> = names.lines().filter(|name| !GIT_LOCAL_VARIABLES.contains(name)).collect();
+        let missing: Vec<&str> = names
+            .lines()
+            .filter(|name| !GIT_LOCAL_VARIABLES.contains(name))
+            .collect();
         assert_eq!(missing, [""; 0]);
     }
 }

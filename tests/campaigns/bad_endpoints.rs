@@ -41,8 +41,14 @@ pub(crate) const ALL: [(&str, Place); 8] = [
     ("refused", Place::Nobody),
     ("black hole", Place::BlackHole),
     ("TLS stall", Place::TlsStall),
-    ("certificate of an unknown issuer", Place::Certificate(Flaw::UnknownIssuer)),
-    ("certificate of another name", Place::Certificate(Flaw::WrongName)),
+    (
+        "certificate of an unknown issuer",
+        Place::Certificate(Flaw::UnknownIssuer),
+    ),
+    (
+        "certificate of another name",
+        Place::Certificate(Flaw::WrongName),
+    ),
     ("expired certificate", Place::Certificate(Flaw::Expired)),
     ("no such host", Place::NoSuchHost),
     ("hung credential_process", Place::HungProcess),
@@ -54,12 +60,18 @@ pub(crate) struct Nobody(Socket);
 impl Nobody {
     pub(crate) fn new() -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+        socket
+            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .expect("a port");
         Self(socket)
     }
 
     pub(crate) fn endpoint(&self) -> String {
-        let address = self.0.local_addr().ok().and_then(|address| address.as_socket());
+        let address = self
+            .0
+            .local_addr()
+            .ok()
+            .and_then(|address| address.as_socket());
         format!("http://{}", address.expect("an address"))
     }
 }
@@ -77,7 +89,13 @@ pub(crate) struct Site {
 impl Place {
     /// Makes it, for a world that goes there later.
     pub(crate) fn make(self, world: &World) -> Site {
-        let proxy = |front| Some(Proxy::start(&world.server.endpoint(), front, Box::new(|_| None)));
+        let proxy = |front| {
+            Some(Proxy::start(
+                &world.server.endpoint(),
+                front,
+                Box::new(|_| None),
+            ))
+        };
         let proxy = match self {
             Self::BlackHole | Self::TlsStall => proxy(Front::Deaf),
             Self::Certificate(flaw) => proxy(Front::Https(AUTHORITY.server(flaw))),
@@ -92,10 +110,27 @@ impl Place {
         };
         let program = world.path().join("hang");
         if self == Self::HungProcess {
-            fs::write(&program, "echo asked >>\"$0.asked\"\nread -r answer <\"$0.fifo\"\n").expect("a program");
-            assert!(world.command("mkfifo").arg(program.with_extension("fifo")).status().expect("mkfifo").success());
+            fs::write(
+                &program,
+                "echo asked >>\"$0.asked\"\nread -r answer <\"$0.fifo\"\n",
+            )
+            .expect("a program");
+            assert!(
+                world
+                    .command("mkfifo")
+                    .arg(program.with_extension("fifo"))
+                    .status()
+                    .expect("mkfifo")
+                    .success()
+            );
         }
-        Site { place: self, endpoint, proxy, _nobody: nobody, program }
+        Site {
+            place: self,
+            endpoint,
+            proxy,
+            _nobody: nobody,
+            program,
+        }
     }
 }
 
@@ -104,8 +139,12 @@ impl Site {
     pub(crate) fn begin(&self, world: &mut World, which: Which) {
         if self.place == Place::HungProcess {
             let aws = world.home().join(".aws");
-            fs::rename(aws.join("credentials"), aws.join("credentials-of-before")).expect("profiles");
-            let config = format!("[default]\ncredential_process = /bin/sh \"{}\"\n", self.program.display());
+            fs::rename(aws.join("credentials"), aws.join("credentials-of-before"))
+                .expect("profiles");
+            let config = format!(
+                "[default]\ncredential_process = /bin/sh \"{}\"\n",
+                self.program.display()
+            );
             return fs::write(aws.join("config"), config).expect("a profile");
         }
         trust(world, &AUTHORITY.pem());
@@ -124,11 +163,16 @@ impl Site {
         world.restore_endpoints();
         let aws = world.home().join(".aws");
         if self.place == Place::HungProcess {
-            fs::rename(aws.join("credentials-of-before"), aws.join("credentials")).expect("profiles");
+            fs::rename(aws.join("credentials-of-before"), aws.join("credentials"))
+                .expect("profiles");
             fs::remove_file(aws.join("config")).expect("a profile");
             // Whoever still waits, ends. To open a FIFO for both never blocks.
-            let fifo = fs::File::options().read(true).write(true).open(self.program.with_extension("fifo"));
-            fifo.and_then(|mut fifo| fifo.write_all(&[b'\n'; 64])).expect("a FIFO");
+            let fifo = fs::File::options()
+                .read(true)
+                .write(true)
+                .open(self.program.with_extension("fifo"));
+            fifo.and_then(|mut fifo| fifo.write_all(&[b'\n'; 64]))
+                .expect("a FIFO");
         }
         for name in TRUST {
             world.set_variable(name, None);

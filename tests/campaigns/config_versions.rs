@@ -27,18 +27,28 @@ pub(crate) struct Versions {
 impl Versions {
     pub(crate) fn get() -> &'static Self {
         static VERSIONS: OnceLock<Versions> = OnceLock::new();
-        VERSIONS.get_or_init(|| Self { early: version("early"), hard: version("hard"), healed: version("healed") })
+        VERSIONS.get_or_init(|| Self {
+            early: version("early"),
+            hard: version("hard"),
+            healed: version("healed"),
+        })
     }
 
     /// The one with this MD5.
     pub(crate) fn with_md5(&self, md5: &str) -> Option<&Version> {
-        [&self.early, &self.hard, &self.healed].into_iter().find(|version| version.md5 == md5)
+        [&self.early, &self.hard, &self.healed]
+            .into_iter()
+            .find(|version| version.md5 == md5)
     }
 }
 
 /// The sample, told apart by a comment and large enough to be cut in many places.
 fn version(name: &str) -> Version {
-    let bytes = format!("{CONFIG}{}", format!("# the {name} version of this config\n").repeat(60)).into_bytes();
+    let bytes = format!(
+        "{CONFIG}{}",
+        format!("# the {name} version of this config\n").repeat(60)
+    )
+    .into_bytes();
     let md5 = python_digest("md5", &bytes);
     Version { bytes, md5 }
 }

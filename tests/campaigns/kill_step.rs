@@ -12,8 +12,13 @@ use test_support::World;
 use test_support::terraform_steps::wrap_request;
 
 /// What may be ended: each command that spools or sends something, in the scenes in which it does that differently.
-pub(crate) const STEPS: [(&str, Scene); 5] =
-    [("deploy", Scene::Online), ("deploy", Scene::Offline), ("deploy", Scene::Late), ("deploy", Scene::Resumed), ("replay", Scene::Late)];
+pub(crate) const STEPS: [(&str, Scene); 5] = [
+    ("deploy", Scene::Online),
+    ("deploy", Scene::Offline),
+    ("deploy", Scene::Late),
+    ("deploy", Scene::Resumed),
+    ("replay", Scene::Late),
+];
 
 /// What follows a step that was ended.
 #[derive(Clone, Copy)]
@@ -27,7 +32,11 @@ pub(crate) enum Next<'a> {
 impl Next<'_> {
     /// One of the two, by chance.
     pub(crate) fn choose(chance: &mut fastrand::Rng) -> Self {
-        if chance.bool() { Next::Again(&helper) } else { Next::Heal }
+        if chance.bool() {
+            Next::Again(&helper)
+        } else {
+            Next::Heal
+        }
     }
 }
 
@@ -77,16 +86,27 @@ pub(crate) fn endure(
     }
     trial.enter(&context, version, answer);
     if matches!(next, Next::Again(_)) && scene != Scene::Offline && !blow.is_noted {
-        trial.wrongs.check_completed(&trial.name, &trial.world, trial.deployed.last().expect("it"));
+        trial.wrongs.check_completed(
+            &trial.name,
+            &trial.world,
+            trial.deployed.last().expect("it"),
+        );
     }
     Some(trial.heal())
 }
 
 /// What a step has in the spool before it makes its first request, or has sent: everything is spooled before the network is tried.
 pub(crate) fn promised(verb: &str, query: Option<&Value>) -> Vec<String> {
-    let Some(query) = query.filter(|_| verb == "deploy") else { return Vec::new() };
-    let id = requested(query)["deployment_id"].as_str().expect("an id").to_owned();
-    ["config", "record"].map(|what| format!("-{what}-{id}.item")).to_vec()
+    let Some(query) = query.filter(|_| verb == "deploy") else {
+        return Vec::new();
+    };
+    let id = requested(query)["deployment_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    ["config", "record"]
+        .map(|what| format!("-{what}-{id}.item"))
+        .to_vec()
 }
 
 /// The request in the query of `deploy`.
@@ -96,11 +116,28 @@ pub(crate) fn requested(query: &Value) -> Value {
 
 /// The names of what is kept, in the state folder and in the one among the temporary files, which are the world's own.
 pub(crate) fn items(world: &World) -> Vec<String> {
-    let temporary = fs::read_dir(world.path()).expect("a folder").map(|entry| entry.expect("an entry"));
-    let fallbacks = temporary.filter(|entry| entry.file_name().to_string_lossy().starts_with("config-backup-")).map(|entry| entry.path());
-    let spools = fallbacks.chain([world.state_dir()]).map(|place| place.join("spool"));
-    let files = spools.filter_map(|spool| fs::read_dir(spool).ok()).flatten().map(|entry| entry.expect("an entry").path());
-    let names =
-        files.filter(|path| path.extension().is_some_and(|it| it == "item")).filter_map(|path| path.file_name().map(OsStr::to_owned));
-    names.map(|name| name.to_string_lossy().into_owned()).collect()
+    let temporary = fs::read_dir(world.path())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry"));
+    let fallbacks = temporary
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with("config-backup-")
+        })
+        .map(|entry| entry.path());
+    let spools = fallbacks
+        .chain([world.state_dir()])
+        .map(|place| place.join("spool"));
+    let files = spools
+        .filter_map(|spool| fs::read_dir(spool).ok())
+        .flatten()
+        .map(|entry| entry.expect("an entry").path());
+    let names = files
+        .filter(|path| path.extension().is_some_and(|it| it == "item"))
+        .filter_map(|path| path.file_name().map(OsStr::to_owned));
+    names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
 }

@@ -58,13 +58,19 @@ enum Body {
     Text(&'static str),
 }
 
-const HTML: Body = Body::Text("<!DOCTYPE html>\n<html><body><h1>Please log in</h1>Room and name</body></html>\n");
-const TRUNCATED: Body = Body::Text("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>Intern");
+const HTML: Body =
+    Body::Text("<!DOCTYPE html>\n<html><body><h1>Please log in</h1>Room and name</body></html>\n");
+const TRUNCATED: Body =
+    Body::Text("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>Intern");
 /// `<Error><Code>SlowDown</Code></Error>` with a bit turned over in three places.
 const GARBLED: Body = Body::Text("<Errnr><Code>SlowDown</Cnde></Error\u{7f}");
 
 const fn says(status: &'static str, headers: &'static str, body: Body) -> Fault {
-    Fault::Answer(Answer { status, headers, body })
+    Fault::Answer(Answer {
+        status,
+        headers,
+        body,
+    })
 }
 
 /// Every fault, after the name of its kind.
@@ -84,32 +90,119 @@ pub(crate) const ALL: [(&str, Fault); 43] = [
     ("cut answer", Fault::CutAnswer(50)),
     ("cut answer", Fault::CutAnswer(99)),
     ("bit flip in the request", Fault::FlipRequest(Part::Head)),
-    ("bit flip in the request", Fault::FlipRequest(Part::Metadata("deployment-id"))),
+    (
+        "bit flip in the request",
+        Fault::FlipRequest(Part::Metadata("deployment-id")),
+    ),
     ("bit flip in the request", Fault::FlipRequest(Part::Body)),
     ("bit flip in the answer", Fault::FlipAnswer(Part::Head)),
-    ("bit flip in the answer", Fault::FlipAnswer(Part::Metadata("md5"))),
+    (
+        "bit flip in the answer",
+        Fault::FlipAnswer(Part::Metadata("md5")),
+    ),
     ("bit flip in the answer", Fault::FlipAnswer(Part::Body)),
     ("wrong checksum", Fault::WrongChecksum),
     ("200 for nothing", Fault::Swallow),
-    ("403", says("403 Forbidden", "", Body::Error("AccessDenied"))),
+    (
+        "403",
+        says("403 Forbidden", "", Body::Error("AccessDenied")),
+    ),
     ("404", says("404 Not Found", "", Body::Error("NoSuchKey"))),
-    ("404", says("404 Not Found", "", Body::Error("NoSuchBucket"))),
-    ("409", says("409 Conflict", "", Body::Error("ConditionalRequestConflict"))),
-    ("412", says("412 Precondition Failed", "", Body::Error("PreconditionFailed"))),
-    ("429", says("429 Too Many Requests", "retry-after: 3600\r\n", Body::Error("TooManyRequests"))),
-    ("500", says("500 Internal Server Error", "", Body::Error("InternalError"))),
-    ("503", says("503 Slow Down", "retry-after: 120\r\n", Body::Error("SlowDown"))),
-    ("301 to a region", says("301 Moved Permanently", "x-amz-bucket-region: eu-west-1\r\n", Body::Error("PermanentRedirect"))),
-    ("301 to nowhere", says("301 Moved Permanently", "", Body::Error("PermanentRedirect"))),
-    ("307", says("307 Temporary Redirect", "location: http://127.0.0.1:1/\r\n", Body::Error("TemporaryRedirect"))),
-    ("200 with an error", says("200 OK", "", Body::Error("InternalError"))),
+    (
+        "404",
+        says("404 Not Found", "", Body::Error("NoSuchBucket")),
+    ),
+    (
+        "409",
+        says(
+            "409 Conflict",
+            "",
+            Body::Error("ConditionalRequestConflict"),
+        ),
+    ),
+    (
+        "412",
+        says(
+            "412 Precondition Failed",
+            "",
+            Body::Error("PreconditionFailed"),
+        ),
+    ),
+    (
+        "429",
+        says(
+            "429 Too Many Requests",
+            "retry-after: 3600\r\n",
+            Body::Error("TooManyRequests"),
+        ),
+    ),
+    (
+        "500",
+        says(
+            "500 Internal Server Error",
+            "",
+            Body::Error("InternalError"),
+        ),
+    ),
+    (
+        "503",
+        says(
+            "503 Slow Down",
+            "retry-after: 120\r\n",
+            Body::Error("SlowDown"),
+        ),
+    ),
+    (
+        "301 to a region",
+        says(
+            "301 Moved Permanently",
+            "x-amz-bucket-region: eu-west-1\r\n",
+            Body::Error("PermanentRedirect"),
+        ),
+    ),
+    (
+        "301 to nowhere",
+        says(
+            "301 Moved Permanently",
+            "",
+            Body::Error("PermanentRedirect"),
+        ),
+    ),
+    (
+        "307",
+        says(
+            "307 Temporary Redirect",
+            "location: http://127.0.0.1:1/\r\n",
+            Body::Error("TemporaryRedirect"),
+        ),
+    ),
+    (
+        "200 with an error",
+        says("200 OK", "", Body::Error("InternalError")),
+    ),
     ("200 with an error", says("200 OK", "", TRUNCATED)),
-    ("bad digest", says("400 Bad Request", "", Body::Error("BadDigest"))),
-    ("bad digest", says("400 Bad Request", "", Body::Error("XAmzContentSHA256Mismatch"))),
-    ("expired", says("403 Forbidden", "", Body::Error("ExpiredToken"))),
+    (
+        "bad digest",
+        says("400 Bad Request", "", Body::Error("BadDigest")),
+    ),
+    (
+        "bad digest",
+        says(
+            "400 Bad Request",
+            "",
+            Body::Error("XAmzContentSHA256Mismatch"),
+        ),
+    ),
+    (
+        "expired",
+        says("403 Forbidden", "", Body::Error("ExpiredToken")),
+    ),
     ("HTML with 200", says("200 OK", "", HTML)),
     ("HTML with 502", says("502 Bad Gateway", "", HTML)),
-    ("truncated XML", says("500 Internal Server Error", "", TRUNCATED)),
+    (
+        "truncated XML",
+        says("500 Internal Server Error", "", TRUNCATED),
+    ),
     ("truncated XML", says("403 Forbidden", "", TRUNCATED)),
     ("garbled XML", says("503 Slow Down", "", GARBLED)),
 ];
@@ -118,7 +211,9 @@ impl Fault {
     /// Whether a request like this one has what the fault is about.
     pub(crate) fn fits(&self, shape: Shape) -> bool {
         match self {
-            Self::SilenceAfterHead | Self::ResetRequest(50 | 100) | Self::FlipRequest(Part::Body) => shape.request_body,
+            Self::SilenceAfterHead
+            | Self::ResetRequest(50 | 100)
+            | Self::FlipRequest(Part::Body) => shape.request_body,
             Self::FlipRequest(Part::Metadata(_)) => shape.request_metadata,
             Self::FlipAnswer(Part::Metadata(_)) => shape.answer_metadata,
             Self::FlipAnswer(Part::Body) => shape.answer_body,
@@ -144,28 +239,58 @@ impl Answer {
                 format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{open}{error}{close}")
             }
         };
-        let kind = if self.body == HTML { "text/html" } else { "application/xml" };
-        let head = format!("HTTP/1.1 {}\r\ncontent-type: {kind}\r\n{}content-length: {}\r\n\r\n", self.status, self.headers, body.len());
+        let kind = if self.body == HTML {
+            "text/html"
+        } else {
+            "application/xml"
+        };
+        let head = format!(
+            "HTTP/1.1 {}\r\ncontent-type: {kind}\r\n{}content-length: {}\r\n\r\n",
+            self.status,
+            self.headers,
+            body.len()
+        );
         // The answer to a HEAD states the length of a body that does not come.
-        if request.starts_with("HEAD ") { head.into() } else { (head + &body).into() }
+        if request.starts_with("HEAD ") {
+            head.into()
+        } else {
+            (head + &body).into()
+        }
     }
 }
 
 /// What says that a PUT is done.
-pub(crate) const DONE: &[u8] = b"HTTP/1.1 200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"\r\ncontent-length: 0\r\n\r\n";
+pub(crate) const DONE: &[u8] =
+    b"HTTP/1.1 200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"\r\ncontent-length: 0\r\n\r\n";
 
 /// Turns a bit over; gives whether there was one.
 pub(crate) fn flip(message: &mut Message, part: Part) -> bool {
     let place = match part {
         Part::Body => {
             let middle = message.body.len() / 2;
-            return message.body.get_mut(middle).map(|byte| *byte ^= 1).is_some();
+            return message
+                .body
+                .get_mut(middle)
+                .map(|byte| *byte ^= 1)
+                .is_some();
         }
-        Part::Metadata(name) => message.head.find(&format!("x-amz-meta-{name}: ")).map(|start| start + "x-amz-meta-: ".len() + name.len()),
-        Part::Head => message.head.find("Signature=").or_else(|| message.head.starts_with("HTTP/1.1 ").then_some("HTTP/1.1 2".len())),
+        Part::Metadata(name) => message
+            .head
+            .find(&format!("x-amz-meta-{name}: "))
+            .map(|start| start + "x-amz-meta-: ".len() + name.len()),
+        Part::Head => message.head.find("Signature=").or_else(|| {
+            message
+                .head
+                .starts_with("HTTP/1.1 ")
+                .then_some("HTTP/1.1 2".len())
+        }),
     };
     // A digit stays one when its lowest bit turns over.
-    let digit = place.and_then(|start| message.head[start..].find(|c: char| c.is_ascii_digit()).map(|offset| start + offset));
+    let digit = place.and_then(|start| {
+        message.head[start..]
+            .find(|c: char| c.is_ascii_digit())
+            .map(|offset| start + offset)
+    });
     let Some(digit) = digit else { return false };
     let mut head = std::mem::take(&mut message.head).into_bytes();
     head[digit] ^= 1;
@@ -181,7 +306,8 @@ pub(crate) fn state_none(answer: &mut Message) {
 
 /// States another SHA-256 than the object's: that of nothing.
 pub(crate) fn misstate(answer: &mut Message) {
-    const OF_NOTHING: &str = "x-amz-checksum-sha256: 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\r\n";
+    const OF_NOTHING: &str =
+        "x-amz-checksum-sha256: 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\r\n";
     state_none(answer);
     answer.head.truncate(answer.head.len() - 2);
     answer.head.push_str(OF_NOTHING);
@@ -190,16 +316,28 @@ pub(crate) fn misstate(answer: &mut Message) {
 
 #[test]
 fn a_flipped_bit_changes_one_digit_where_it_should() {
-    let answer = |head: &str| Message { head: head.to_owned(), body: b"body".to_vec() };
+    let answer = |head: &str| Message {
+        head: head.to_owned(),
+        body: b"body".to_vec(),
+    };
     let flipped = |head: &str, part| {
         let mut message = answer(head);
         flip(&mut message, part).then_some((message.head, message.body))
     };
     let head = "HTTP/1.1 200 OK\r\nx-amz-meta-md5: ab4f\r\n\r\n";
-    assert_eq!(flipped(head, Part::Head).unwrap().0, head.replace("200", "210"));
-    assert_eq!(flipped(head, Part::Metadata("md5")).unwrap().0, head.replace("ab4f", "ab5f"));
+    assert_eq!(
+        flipped(head, Part::Head).unwrap().0,
+        head.replace("200", "210")
+    );
+    assert_eq!(
+        flipped(head, Part::Metadata("md5")).unwrap().0,
+        head.replace("ab4f", "ab5f")
+    );
     assert_eq!(flipped(head, Part::Metadata("sha256")), None);
     assert_eq!(flipped(head, Part::Body).unwrap().1, b"bo\x65y");
     let request = "PUT /b/k HTTP/1.1\r\nauthorization: AWS4-HMAC-SHA256 Credential=AKIA1, Signature=ab29\r\n\r\n";
-    assert_eq!(flipped(request, Part::Head).unwrap().0, request.replace("ab29", "ab39"));
+    assert_eq!(
+        flipped(request, Part::Head).unwrap().0,
+        request.replace("ab29", "ab39")
+    );
 }

@@ -65,7 +65,11 @@ impl Proxy {
     pub(crate) fn start(upstream: &str, front: Front, rule: Rule) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let scheme = if matches!(front, Front::Https(_)) { "https" } else { "http" };
+        let scheme = if matches!(front, Front::Https(_)) {
+            "https"
+        } else {
+            "http"
+        };
         let state = State {
             over: false,
             states_sums: true,
@@ -78,12 +82,21 @@ impl Proxy {
             asking: 0,
         };
         let upstream = upstream.trim_start_matches("http://").to_owned();
-        let shared = Arc::new(Shared { upstream, state: Mutex::new(state), ended: Condvar::new() });
+        let shared = Arc::new(Shared {
+            upstream,
+            state: Mutex::new(state),
+            ended: Condvar::new(),
+        });
         let accepting = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || accept(&listener, &front, &shared))
         };
-        Self { address, scheme, shared, accepting: Some(accepting) }
+        Self {
+            address,
+            scheme,
+            shared,
+            accepting: Some(accepting),
+        }
     }
 
     /// For clients.
@@ -129,7 +142,11 @@ impl Drop for Proxy {
         // Wakes the accepting thread, which then ends.
         let _ = TcpStream::connect(self.address);
         let _ = self.accepting.take().map(JoinHandle::join);
-        drop(self.shared.ended.wait_while(self.shared.lock(), |state| state.asking > 0));
+        drop(
+            self.shared
+                .ended
+                .wait_while(self.shared.lock(), |state| state.asking > 0),
+        );
     }
 }
 
@@ -144,7 +161,11 @@ impl Shared {
         let (step, class) = (state.step, Class::of(head));
         let count = state.counts.entry((step, class)).or_default();
         *count += 1;
-        let point = Point { step, class, nth: *count };
+        let point = Point {
+            step,
+            class,
+            nth: *count,
+        };
         state.seen.push((point, Shape::of(head)));
         state.heads.push(head.to_owned());
         (state.seen.len() - 1, (state.rule)(point))
@@ -160,7 +181,9 @@ impl Shared {
 
     /// Waits; gives whether the proxy is still there.
     fn wait(&self, limit: Duration) -> bool {
-        let waited = self.ended.wait_timeout_while(self.lock(), limit, |state| !state.over);
+        let waited = self
+            .ended
+            .wait_timeout_while(self.lock(), limit, |state| !state.over);
         !waited.expect("no panic").0.over
     }
 
@@ -182,7 +205,11 @@ impl Shared {
     fn exchange(&self, request: &Message) -> io::Result<Message> {
         let mut server = TcpStream::connect(&self.upstream)?;
         server.write_all(&request.bytes())?;
-        let side = if request.head.starts_with("HEAD ") { Side::AnswerToHead } else { Side::Answer };
+        let side = if request.head.starts_with("HEAD ") {
+            Side::AnswerToHead
+        } else {
+            Side::Answer
+        };
         http1::read_answer(&mut BufReader::new(server), side)
     }
 }
@@ -203,9 +230,15 @@ fn meet(client: TcpStream, front: Front, shared: &Shared) -> io::Result<()> {
     match front {
         Front::Http => serve(client, shared),
         Front::Https(config) => {
-            let mut stream = StreamOwned::new(ServerConnection::new(config).map_err(io::Error::other)?, client);
+            let mut stream = StreamOwned::new(
+                ServerConnection::new(config).map_err(io::Error::other)?,
+                client,
+            );
             while stream.conn.is_handshaking() {
-                stream.conn.complete_io(&mut stream.sock).inspect_err(|_| shared.hit())?;
+                stream
+                    .conn
+                    .complete_io(&mut stream.sock)
+                    .inspect_err(|_| shared.hit())?;
             }
             serve(stream, shared)
         }
@@ -228,12 +261,16 @@ fn serve(client: impl Stream, shared: &Shared) -> io::Result<()> {
         }
         if let Some(Fault::ResetRequest(percent)) = fault {
             shared.hit();
-            let length: usize = http1::header(&head, "content-length").and_then(|it| it.parse().ok()).unwrap_or_default();
+            let length: usize = http1::header(&head, "content-length")
+                .and_then(|it| it.parse().ok())
+                .unwrap_or_default();
             client.read_exact(&mut vec![0; length * percent / 100])?;
             return reset(client.get_ref().tcp());
         }
         if http1::header(&head, "expect").is_some() {
-            client.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            client
+                .get_mut()
+                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         let body = http1::read_body(&mut client, &head, Side::Request)?;
         match fault {
@@ -250,7 +287,13 @@ fn serve(client: impl Stream, shared: &Shared) -> io::Result<()> {
                 shared.hit();
                 client.get_mut().write_all(request_faults::DONE)?;
             }
-            _ if pass(client.get_mut(), Message { head, body }, number, fault, shared)? => {}
+            _ if pass(
+                client.get_mut(),
+                Message { head, body },
+                number,
+                fault,
+                shared,
+            )? => {}
             _ => return Ok(()),
         }
     }
@@ -258,7 +301,13 @@ fn serve(client: impl Stream, shared: &Shared) -> io::Result<()> {
 }
 
 /// Has a request answered by the server, as far as its fault lets that happen; gives whether the connection goes on.
-fn pass(out: &mut impl Stream, mut request: Message, number: usize, fault: Option<Fault>, shared: &Shared) -> io::Result<bool> {
+fn pass(
+    out: &mut impl Stream,
+    mut request: Message,
+    number: usize,
+    fault: Option<Fault>,
+    shared: &Shared,
+) -> io::Result<bool> {
     if let Some(Fault::FlipRequest(part)) = fault {
         shared.hit_if(request_faults::flip(&mut request, part));
     }
@@ -277,7 +326,9 @@ fn pass(out: &mut impl Stream, mut request: Message, number: usize, fault: Optio
             shared.hit();
             request_faults::misstate(&mut answer);
         }
-        Some(Fault::ResetAnswer(_) | Fault::CutAnswer(_) | Fault::Drip | Fault::Slow) => shared.hit(),
+        Some(Fault::ResetAnswer(_) | Fault::CutAnswer(_) | Fault::Drip | Fault::Slow) => {
+            shared.hit()
+        }
         _ => {}
     }
     let bytes = answer.bytes();
@@ -291,7 +342,10 @@ fn pass(out: &mut impl Stream, mut request: Message, number: usize, fault: Optio
         Some(Fault::CutAnswer(percent)) => out.write_all(part(percent)).map(|()| false),
         Some(Fault::Drip) => drip(out, &bytes, 1, shared),
         Some(Fault::Slow) => drip(out, &bytes, bytes.len().div_ceil(4), shared),
-        _ => out.write_all(&bytes).and_then(|()| out.flush()).map(|()| true),
+        _ => out
+            .write_all(&bytes)
+            .and_then(|()| out.flush())
+            .map(|()| true),
     }
 }
 

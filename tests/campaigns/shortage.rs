@@ -31,17 +31,50 @@ struct Place {
 }
 
 const PLACES: [Place; 12] = [
-    Place { name: "the state folder is a file", make: |world| file(&world.state_dir()) },
-    Place { name: "the folder above it is a file", make: |world| file(&world.home().join(".local")) },
-    Place { name: "the spool is a file", make: |world| file(&world.state_dir().join("spool")) },
-    Place { name: "the folder of the claims is a file", make: |world| file(&world.state_dir().join("deployments")) },
-    Place { name: "the spool is a link to nowhere", make: |world| link(world, "nowhere", "spool") },
-    Place { name: "the spool is a link to /proc", make: |world| link(world, "/proc", "spool") },
-    Place { name: "the folder of the claims is a link to /dev/full", make: |world| link(world, "/dev/full", "deployments") },
-    Place { name: "there is no HOME", make: |world| home(world, None) },
-    Place { name: "HOME is not there yet", make: |world| home(world, Some("home/not there")) },
-    Place { name: "HOME is a device", make: |world| home(world, Some("/dev/null")) },
-    Place { name: "XDG_STATE_HOME is in /proc", make: |world| world.set_variable("XDG_STATE_HOME", Some("/proc/self")) },
+    Place {
+        name: "the state folder is a file",
+        make: |world| file(&world.state_dir()),
+    },
+    Place {
+        name: "the folder above it is a file",
+        make: |world| file(&world.home().join(".local")),
+    },
+    Place {
+        name: "the spool is a file",
+        make: |world| file(&world.state_dir().join("spool")),
+    },
+    Place {
+        name: "the folder of the claims is a file",
+        make: |world| file(&world.state_dir().join("deployments")),
+    },
+    Place {
+        name: "the spool is a link to nowhere",
+        make: |world| link(world, "nowhere", "spool"),
+    },
+    Place {
+        name: "the spool is a link to /proc",
+        make: |world| link(world, "/proc", "spool"),
+    },
+    Place {
+        name: "the folder of the claims is a link to /dev/full",
+        make: |world| link(world, "/dev/full", "deployments"),
+    },
+    Place {
+        name: "there is no HOME",
+        make: |world| home(world, None),
+    },
+    Place {
+        name: "HOME is not there yet",
+        make: |world| home(world, Some("home/not there")),
+    },
+    Place {
+        name: "HOME is a device",
+        make: |world| home(world, Some("/dev/null")),
+    },
+    Place {
+        name: "XDG_STATE_HOME is in /proc",
+        make: |world| world.set_variable("XDG_STATE_HOME", Some("/proc/self")),
+    },
     Place {
         name: "neither HOME nor TMPDIR can be written to",
         make: |world| {
@@ -54,18 +87,44 @@ const PLACES: [Place; 12] = [
 #[test]
 fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
     let campaign = Campaign::start("shortage");
-    let files = FILES.map(|files| (format!("at most {files} open files"), format!("ulimit -n {files}"), None));
+    let files = FILES.map(|files| {
+        (
+            format!("at most {files} open files"),
+            format!("ulimit -n {files}"),
+            None,
+        )
+    });
     // Whoever ignores the signal gets the error; the default would end the helper.
-    let blocks = BLOCKS.map(|blocks| (format!("at most {blocks} blocks a file"), format!("trap '' XFSZ; ulimit -f {blocks}"), None));
-    let places = PLACES.iter().map(|place| (place.name.to_owned(), ":".to_owned(), Some(place.make)));
-    let certificates = [("no certificates".to_owned(), NO_CERTIFICATES.to_owned(), None)];
-    let shortages: Vec<_> = files.chain(blocks).chain(places).chain(certificates).collect();
+    let blocks = BLOCKS.map(|blocks| {
+        (
+            format!("at most {blocks} blocks a file"),
+            format!("trap '' XFSZ; ulimit -f {blocks}"),
+            None,
+        )
+    });
+    let places = PLACES
+        .iter()
+        .map(|place| (place.name.to_owned(), ":".to_owned(), Some(place.make)));
+    let certificates = [(
+        "no certificates".to_owned(),
+        NO_CERTIFICATES.to_owned(),
+        None,
+    )];
+    let shortages: Vec<_> = files
+        .chain(blocks)
+        .chain(places)
+        .chain(certificates)
+        .collect();
     let scenes = [Scene::Offline, Scene::Online, Scene::Late].into_iter();
-    let mut cases: Vec<_> = scenes.flat_map(|scene| shortages.iter().map(move |shortage| (scene, shortage))).collect();
+    let mut cases: Vec<_> = scenes
+        .flat_map(|scene| shortages.iter().map(move |shortage| (scene, shortage)))
+        .collect();
     // Another place has nothing of an earlier deployment.
     cases.retain(|(scene, (_, _, make))| *scene != Scene::Late || make.is_none());
     campaign.rng(0).shuffle(&mut cases);
-    cases.sort_by_key(|(scene, (_, limit, _))| (*scene, limit.as_str()) != (Scene::Online, NO_CERTIFICATES));
+    cases.sort_by_key(|(scene, (_, limit, _))| {
+        (*scene, limit.as_str()) != (Scene::Online, NO_CERTIFICATES)
+    });
     cases.truncate(campaign.pick(16, usize::MAX));
     let wrongs = Wrongs::sum(campaign.run_each(cases.len(), 4, |number| {
         let (scene, (name, limit, make)) = cases[number];
@@ -73,7 +132,10 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
         if let Some(make) = make {
             make(&mut trial.world);
         }
-        trial.deploy(&Versions::get().hard, &behind(&format!("{limit}; exec \"$1\" \"$2\"")));
+        trial.deploy(
+            &Versions::get().hard,
+            &behind(&format!("{limit}; exec \"$1\" \"$2\"")),
+        );
         trial.heal()
     }));
     campaign.print_line(format!("{} shortages: {}", cases.len(), wrongs.summary()));
@@ -90,12 +152,23 @@ fn a_stdout_that_is_full_costs_the_line_and_nothing_else() {
     let request = wrap_request(&unit.deploy_request(&context));
     for (verb, query) in [("context", unit.query()), ("deploy", request.clone())] {
         let ran = full(&world, verb, &query);
-        assert_eq!((ran.exit, ran.output.as_str(), ran.errors.as_str()), (Some(0), "", ""), "{verb}");
+        assert_eq!(
+            (ran.exit, ran.output.as_str(), ran.errors.as_str()),
+            (Some(0), "", ""),
+            "{verb}"
+        );
     }
-    assert_eq!((world.usage_records().len(), world.spooled_items()), (1, Vec::new()));
+    assert_eq!(
+        (world.usage_records().len(), world.spooled_items()),
+        (1, Vec::new())
+    );
     let requests = world.server.requests().len();
     let answer = parse_external_answer(&world.run_protocol_command("deploy", &request));
-    assert_eq!((&answer["status"], world.server.requests().len()), (&json!("ok"), requests), "the answer was noted: {answer}");
+    assert_eq!(
+        (&answer["status"], world.server.requests().len()),
+        (&json!("ok"), requests),
+        "the answer was noted: {answer}"
+    );
 }
 
 /// Another HOME, or none, and the profiles where they were.

@@ -30,17 +30,72 @@ use test_support::{World, helper_path, project_dir, run_with_input, to_text};
 const SOON: Duration = Duration::from_secs(20);
 /// What is sent, how often, and to which processes.
 const SIGNALS: [Signal; 11] = [
-    Signal { name: "KILL", number: 9, times: 1, to: To::Helper },
-    Signal { name: "INT", number: 2, times: 1, to: To::Helper },
-    Signal { name: "TERM", number: 15, times: 1, to: To::Helper },
-    Signal { name: "HUP", number: 1, times: 1, to: To::Helper },
-    Signal { name: "INT", number: 2, times: 2, to: To::Helper },
-    Signal { name: "TERM", number: 15, times: 2, to: To::Helper },
-    Signal { name: "HUP", number: 1, times: 2, to: To::Helper },
-    Signal { name: "KILL", number: 9, times: 1, to: To::HelperOfScript },
-    Signal { name: "KILL", number: 9, times: 1, to: To::Script },
-    Signal { name: "INT", number: 2, times: 1, to: To::Both },
-    Signal { name: "TERM", number: 15, times: 1, to: To::Both },
+    Signal {
+        name: "KILL",
+        number: 9,
+        times: 1,
+        to: To::Helper,
+    },
+    Signal {
+        name: "INT",
+        number: 2,
+        times: 1,
+        to: To::Helper,
+    },
+    Signal {
+        name: "TERM",
+        number: 15,
+        times: 1,
+        to: To::Helper,
+    },
+    Signal {
+        name: "HUP",
+        number: 1,
+        times: 1,
+        to: To::Helper,
+    },
+    Signal {
+        name: "INT",
+        number: 2,
+        times: 2,
+        to: To::Helper,
+    },
+    Signal {
+        name: "TERM",
+        number: 15,
+        times: 2,
+        to: To::Helper,
+    },
+    Signal {
+        name: "HUP",
+        number: 1,
+        times: 2,
+        to: To::Helper,
+    },
+    Signal {
+        name: "KILL",
+        number: 9,
+        times: 1,
+        to: To::HelperOfScript,
+    },
+    Signal {
+        name: "KILL",
+        number: 9,
+        times: 1,
+        to: To::Script,
+    },
+    Signal {
+        name: "INT",
+        number: 2,
+        times: 1,
+        to: To::Both,
+    },
+    Signal {
+        name: "TERM",
+        number: 15,
+        times: 1,
+        to: To::Both,
+    },
 ];
 
 /// A signal.
@@ -83,27 +138,46 @@ struct End {
 #[test]
 fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
     let campaign = Campaign::start("signals");
-    let steps: Vec<_> = STEPS.into_iter().filter(|(_, scene)| *scene != Scene::Offline).collect();
+    let steps: Vec<_> = STEPS
+        .into_iter()
+        .filter(|(_, scene)| *scene != Scene::Offline)
+        .collect();
     let requests = campaign.run_each(steps.len(), 2, |number| requests_of(steps[number]));
     let mut ends = Vec::new();
     for (step, requests) in steps.into_iter().zip(requests) {
         let moments = (0..requests).flat_map(|request| [(request, false), (request, true)]);
         // People run `replay` without a script.
-        let signals = || SIGNALS.into_iter().filter(|signal| step.0 == "deploy" || signal.to == To::Helper);
-        ends.extend(moments.flat_map(|(request, done)| signals().map(move |signal| End { step, request, done, signal })));
+        let signals = || {
+            SIGNALS
+                .into_iter()
+                .filter(|signal| step.0 == "deploy" || signal.to == To::Helper)
+        };
+        ends.extend(moments.flat_map(|(request, done)| {
+            signals().map(move |signal| End {
+                step,
+                request,
+                done,
+                signal,
+            })
+        }));
     }
     campaign.rng(0).shuffle(&mut ends);
     // Kills first: a small campaign has many of them.
     ends.sort_by_key(|end| end.signal.name != "KILL" && end.request % 2 == 0);
     let all = ends.len();
     ends.truncate(campaign.pick(16, usize::MAX));
-    let ended = campaign.run_each(ends.len(), 4, |number| endure_signal(ends[number], Next::choose(&mut campaign.rng(number))));
+    let ended = campaign.run_each(ends.len(), 4, |number| {
+        endure_signal(ends[number], Next::choose(&mut campaign.rng(number)))
+    });
     let ended: Vec<Wrongs> = ended.into_iter().flatten().collect();
     let count = ended.len();
     let wrongs = Wrongs::sum(ended);
     campaign.print_line(format!("{count} signals (of {all}): {}", wrongs.summary()));
     wrongs.assert_none(&campaign);
-    assert!(count * 10 >= ends.len() * 9, "requests come again where they came without a signal");
+    assert!(
+        count * 10 >= ends.len() * 9,
+        "requests come again where they came without a signal"
+    );
 }
 
 /// How many requests a step makes when nobody ends it.
@@ -116,15 +190,30 @@ fn requests_of(step: (&'static str, Scene)) -> usize {
         let output = ended.recv().expect("it ends");
         count = proxy.count_requests("");
         let ran = ran(&output);
-        Blow { ran: (step.0 != "replay").then_some(ran), struck: true, is_noted: true, kept: Vec::new() }
+        Blow {
+            ran: (step.0 != "replay").then_some(ran),
+            struck: true,
+            is_noted: true,
+            kept: Vec::new(),
+        }
     };
-    endure(format!("the requests of {step:?}"), step, Next::Heal, passing).expect("it ran");
+    endure(
+        format!("the requests of {step:?}"),
+        step,
+        Next::Heal,
+        passing,
+    )
+    .expect("it ran");
     count
 }
 
 /// One step that is ended, and what follows it; `None` if it had ended before.
 fn endure_signal(end: End, next: Next) -> Option<Wrongs> {
-    let goes_on = if matches!(next, Next::Heal) { "then the next deployment" } else { "then the same one again" };
+    let goes_on = if matches!(next, Next::Heal) {
+        "then the next deployment"
+    } else {
+        "then the same one again"
+    };
     let name = format!("{end:?}, {goes_on}");
     let mut own = Wrongs::default();
     let wrongs = endure(name.clone(), end.step, next, |world, query| {
@@ -136,12 +225,21 @@ fn endure_signal(end: End, next: Next) -> Option<Wrongs> {
         let ended = forward(ended, sender);
         let struck = moment.recv().is_ok_and(|()| ended.try_recv().is_err());
         if !struck {
-            return Blow { ran: None, struck, is_noted: false, kept: Vec::new() };
+            return Blow {
+                ran: None,
+                struck,
+                is_noted: false,
+                kept: Vec::new(),
+            };
         }
         for _ in 0..end.signal.times {
             let to = match end.signal.to {
                 To::Both => -i64::from(pid),
-                To::HelperOfScript => fs::read_to_string(noted_pid(world)).expect("a note").trim().parse().expect("a process"),
+                To::HelperOfScript => fs::read_to_string(noted_pid(world))
+                    .expect("a note")
+                    .trim()
+                    .parse()
+                    .expect("a process"),
                 _ => pid.into(),
             };
             send_signal(end.signal.name, to);
@@ -160,8 +258,14 @@ fn endure_signal(end: End, next: Next) -> Option<Wrongs> {
         world.restore_endpoints();
         let ran = judge(&name, &output, end, &mut own);
         // The script does not pass on what the helper may have answered.
-        let is_noted = ran.is_some() && end.signal.to != To::HelperOfScript || end.signal.to == To::Both;
-        Blow { ran, struck, is_noted, kept: promised(end.step.0, query) }
+        let is_noted =
+            ran.is_some() && end.signal.to != To::HelperOfScript || end.signal.to == To::Both;
+        Blow {
+            ran,
+            struck,
+            is_noted,
+            kept: promised(end.step.0, query),
+        }
     });
     wrongs.map(|wrongs| Wrongs::sum([own, wrongs]))
 }
@@ -170,11 +274,17 @@ fn endure_signal(end: End, next: Next) -> Option<Wrongs> {
 fn judge(name: &str, output: &Output, end: End, own: &mut Wrongs) -> Option<Ran> {
     // A shell may pass a signal on as an exit code.
     let is_by_signal = output.status.signal() == Some(end.signal.number);
-    if is_by_signal || end.signal.to == To::Both && output.status.code() == Some(128 + end.signal.number) {
+    if is_by_signal
+        || end.signal.to == To::Both && output.status.code() == Some(128 + end.signal.number)
+    {
         return None;
     }
     let ran = ran(output);
-    if end.signal.to == To::HelperOfScript && !ran.output.contains("it is unknown whether this deployment is backed up and logged") {
+    if end.signal.to == To::HelperOfScript
+        && !ran
+            .output
+            .contains("it is unknown whether this deployment is backed up and logged")
+    {
         own.misled.push(format!("{name}: {ran:?}"));
     }
     // `replay` is for people, and tells them by its exit code that something is left.
@@ -189,10 +299,21 @@ fn judge(name: &str, output: &Output, end: End, own: &mut Wrongs) -> Option<Ran>
 
 /// Passes requests on up to that of `end`, and reports when it came, or was done. Until `over` it answers nothing from then on;
 /// after that it passes requests on where only the script was ended.
-fn start_proxy_until(upstream: &str, end: End, tell: Sender<()>, over: Receiver<()>) -> FaultyProxy {
+fn start_proxy_until(
+    upstream: &str,
+    end: End,
+    tell: Sender<()>,
+    over: Receiver<()>,
+) -> FaultyProxy {
     let (seen, tell) = (AtomicUsize::new(0), Mutex::new(tell));
     let over = Arc::new(Mutex::new(over));
-    let later = move || if end.signal.to == To::Script { RequestFate::Pass } else { RequestFate::Silence };
+    let later = move || {
+        if end.signal.to == To::Script {
+            RequestFate::Pass
+        } else {
+            RequestFate::Silence
+        }
+    };
     FaultyProxy::start(upstream, move |_| {
         let number = seen.fetch_add(1, Ordering::SeqCst);
         let (tell, over) = (tell.lock().expect("no panic").clone(), Arc::clone(&over));
@@ -227,9 +348,17 @@ fn start(world: &World, verb: &str, query: Option<&Value>, to: To) -> (u32, Rece
         command.arg(helper_path()).arg(verb);
     } else {
         let script = project_dir().join("terraform/helper.sh");
-        command.args(["/bin/sh", "-c", "exec /bin/sh \"$@\" 9>&1", "sh"]).arg(script).arg(verb).arg(noting_helper(world));
+        command
+            .args(["/bin/sh", "-c", "exec /bin/sh \"$@\" 9>&1", "sh"])
+            .arg(script)
+            .arg(verb)
+            .arg(noting_helper(world));
     }
-    let command = command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let command = command
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut helper = command.spawn().expect("it starts");
     let input = query.map(|query| {
         let mut request = requested(query);
@@ -237,7 +366,11 @@ fn start(world: &World, verb: &str, query: Option<&Value>, to: To) -> (u32, Rece
         wrap_request(&request).to_string()
     });
     // `replay` reads nothing and may have ended.
-    let _ = helper.stdin.take().expect("a pipe").write_all(input.unwrap_or_default().as_bytes());
+    let _ = helper
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(input.unwrap_or_default().as_bytes());
     let (pid, (sender, ended)) = (helper.id(), mpsc::channel());
     thread::spawn(move || sender.send(helper.wait_with_output().expect("it ends")));
     (pid, ended)
@@ -246,10 +379,16 @@ fn start(world: &World, verb: &str, query: Option<&Value>, to: To) -> (u32, Rece
 /// A helper that notes its process first.
 fn noting_helper(world: &World) -> PathBuf {
     let path = world.path().join("noting helper");
-    let script = format!("#!/bin/sh\necho $$ >'{}'\nexec '{}' \"$@\"\n", noted_pid(world).display(), helper_path().display());
+    let script = format!(
+        "#!/bin/sh\necho $$ >'{}'\nexec '{}' \"$@\"\n",
+        noted_pid(world).display(),
+        helper_path().display()
+    );
     // Written by a process of its own: a file that a fork still has open for writing cannot be run.
     let mut command = world.command("/bin/sh");
-    command.args(["-c", "cat >\"$0\" && chmod +x \"$0\""]).arg(&path);
+    command
+        .args(["-c", "cat >\"$0\" && chmod +x \"$0\""])
+        .arg(&path);
     assert!(run_with_input(command, script.as_bytes()).status.success());
     path
 }
@@ -270,5 +409,10 @@ fn forward(ended: Receiver<Output>, tell: Sender<()>) -> Receiver<Output> {
 }
 
 fn ran(output: &Output) -> Ran {
-    Ran { exit: output.status.code(), output: to_text(&output.stdout), errors: to_text(&output.stderr), took: Duration::ZERO }
+    Ran {
+        exit: output.status.code(),
+        output: to_text(&output.stdout),
+        errors: to_text(&output.stderr),
+        took: Duration::ZERO,
+    }
 }

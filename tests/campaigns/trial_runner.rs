@@ -47,7 +47,10 @@ pub(crate) fn helper(world: &World, verb: &str, query: &Value) -> Ran {
 pub(crate) fn behind(script: &str) -> impl Fn(&World, &str, &Value) -> Ran {
     move |world, verb, query| {
         let mut shell = world.command("/bin/sh");
-        shell.args(["-c", script, "sh"]).arg(test_support::helper_path()).arg(verb);
+        shell
+            .args(["-c", script, "sh"])
+            .arg(test_support::helper_path())
+            .arg(verb);
         run(shell, query)
     }
 }
@@ -55,10 +58,19 @@ pub(crate) fn behind(script: &str) -> impl Fn(&World, &str, &Value) -> Ran {
 /// Runs a command with a query on its stdin, but not for ever.
 pub(crate) fn run(mut command: Command, query: &Value) -> Ran {
     let started = Instant::now();
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
     let pid = child.id();
     // Whoever ends without reading its query closes the pipe: that is counted by its exit code.
-    let _ = child.stdin.take().expect("a pipe").write_all(query.to_string().as_bytes());
+    let _ = child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(query.to_string().as_bytes());
     let (sender, ended) = mpsc::channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
     let output = ended.recv_timeout(NEVER).unwrap_or_else(|_| {
@@ -66,13 +78,27 @@ pub(crate) fn run(mut command: Command, query: &Value) -> Ran {
         ended.recv().expect("what is killed ends")
     });
     let output = output.expect("it ends");
-    Ran { exit: output.status.code(), output: to_text(&output.stdout), errors: to_text(&output.stderr), took: started.elapsed() }
+    Ran {
+        exit: output.status.code(),
+        output: to_text(&output.stdout),
+        errors: to_text(&output.stderr),
+        took: started.elapsed(),
+    }
 }
 
 /// Sends a signal to a process, or, by its negative number, to a group of them; one that has just ended is no failure.
 pub(crate) fn send_signal(name: &str, pid: i64) {
-    let arguments = ["-c", "kill -s \"$1\" -- \"$2\" 2>&-", "sh", name, &pid.to_string()];
-    Command::new("/bin/sh").args(arguments).status().expect("sh");
+    let arguments = [
+        "-c",
+        "kill -s \"$1\" -- \"$2\" 2>&-",
+        "sh",
+        name,
+        &pid.to_string(),
+    ];
+    Command::new("/bin/sh")
+        .args(arguments)
+        .status()
+        .expect("sh");
 }
 
 /// What a world is like when its trial begins.
@@ -122,7 +148,10 @@ impl Deployed {
 
     /// The message that the deployment reported, or nothing.
     pub(crate) fn message(&self) -> &str {
-        self.answer.as_ref().and_then(|answer| answer["message"].as_str()).unwrap_or_default()
+        self.answer
+            .as_ref()
+            .and_then(|answer| answer["message"].as_str())
+            .unwrap_or_default()
     }
 }
 
@@ -133,7 +162,16 @@ impl Trial {
         let unit = CustomerUnit::new(&world);
         let (deployed, kept, wrongs) = (Vec::new(), Vec::new(), Wrongs::default());
         let is_resumed = scene == Scene::Resumed;
-        let mut trial = Self { name, world, unit, deployed, kept, limit: DEADLINE + MARGIN, wrongs, is_resumed };
+        let mut trial = Self {
+            name,
+            world,
+            unit,
+            deployed,
+            kept,
+            limit: DEADLINE + MARGIN,
+            wrongs,
+            is_resumed,
+        };
         if matches!(scene, Scene::Offline | Scene::Late) {
             trial.world.set_endpoint(&refused_endpoint());
         }
@@ -177,8 +215,18 @@ impl Trial {
         let mut command = self.world.helper_command(&["deploy"]);
         // No other program may inherit the locks of the process that is killed.
         command.env("PATH", "/nonexistent");
-        let mut helper = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-        helper.stdin.take().expect("a pipe").write_all(request.to_string().as_bytes()).expect("it reads");
+        let mut helper = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        helper
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(request.to_string().as_bytes())
+            .expect("it reads");
         came.recv().expect("a request");
         helper.kill().expect("it runs");
         helper.wait().expect("it ends");
@@ -197,9 +245,17 @@ impl Trial {
 
     /// Enters a deployment into the books, and looks at once whether it was honest.
     pub(crate) fn enter(&mut self, context: &Value, version: &Version, answer: Option<Value>) {
-        let id = context["deployment_id"].as_str().unwrap_or_default().to_owned();
+        let id = context["deployment_id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         let logged = record(&self.world, &id).is_some();
-        let deployed = Deployed { id, version: version.clone(), answer, logged };
+        let deployed = Deployed {
+            id,
+            version: version.clone(),
+            answer,
+            logged,
+        };
         self.wrongs.check_told(&self.name, &self.world, &deployed);
         self.deployed.push(deployed);
     }
@@ -208,8 +264,10 @@ impl Trial {
     pub(crate) fn heal(mut self) -> Wrongs {
         self.world.restore_endpoints();
         self.deploy(&Versions::get().healed, &helper);
-        self.wrongs.check_bucket(&self.name, &self.world, &self.deployed);
-        self.wrongs.check_kept(&self.name, &self.world, &self.deployed, &self.kept);
+        self.wrongs
+            .check_bucket(&self.name, &self.world, &self.deployed);
+        self.wrongs
+            .check_kept(&self.name, &self.world, &self.deployed, &self.kept);
         self.wrongs
     }
 
@@ -217,9 +275,16 @@ impl Trial {
     pub(crate) fn check_answer(&mut self, verb: &str, ran: &Ran) -> Option<Value> {
         self.check_ran(verb, ran);
         let answer: Option<Value> = serde_json::from_str(&ran.output).ok();
-        let answer = answer.filter(|answer| answer.as_object().is_some_and(|it| it.values().all(Value::is_string)));
+        let answer = answer.filter(|answer| {
+            answer
+                .as_object()
+                .is_some_and(|it| it.values().all(Value::is_string))
+        });
         if answer.is_none() || ran.output.matches('\n').count() != 1 {
-            self.wrongs.failed.push(format!("{}: `{verb}` answered not with one object of strings: {ran:?}", self.name));
+            self.wrongs.failed.push(format!(
+                "{}: `{verb}` answered not with one object of strings: {ran:?}",
+                self.name
+            ));
         }
         answer
     }
@@ -227,23 +292,39 @@ impl Trial {
     /// Whether the deadline was kept.
     pub(crate) fn check_took(&mut self, what: &str, took: Duration) {
         if took > self.limit {
-            self.wrongs.blocked.push(format!("{}: {what} took {took:?}", self.name));
+            self.wrongs
+                .blocked
+                .push(format!("{}: {what} took {took:?}", self.name));
         }
     }
 
     /// Time is not the cause while there is time left, and in no scene of ours is anybody waited for. What comes later may
     /// only know the worst, which is noted before anything is tried.
     fn check_cause(&mut self, said: [&String; 2], took: Duration) {
-        let blamed = said.into_iter().filter(|_| took < DEADLINE / 4).find(|said| said.contains("no answer within"));
-        self.wrongs.misled.extend(blamed.map(|said| format!("{}: after {took:?}: {said}", self.name)));
+        let blamed = said
+            .into_iter()
+            .filter(|_| took < DEADLINE / 4)
+            .find(|said| said.contains("no answer within"));
+        self.wrongs
+            .misled
+            .extend(blamed.map(|said| format!("{}: after {took:?}: {said}", self.name)));
     }
 
     fn check_ran(&mut self, verb: &str, ran: &Ran) {
         if ran.exit != Some(0) || !ran.errors.is_empty() {
-            self.wrongs.failed.push(format!("{}: `{verb}` is to exit with 0 and a clean stderr: {ran:?}", self.name));
+            self.wrongs.failed.push(format!(
+                "{}: `{verb}` is to exit with 0 and a clean stderr: {ran:?}",
+                self.name
+            ));
         }
-        if SECRET_CANARIES.iter().any(|canary| ran.output.contains(canary) || ran.errors.contains(canary)) {
-            self.wrongs.leaked.push(format!("{}: `{verb}` printed a secret of the config: {ran:?}", self.name));
+        if SECRET_CANARIES
+            .iter()
+            .any(|canary| ran.output.contains(canary) || ran.errors.contains(canary))
+        {
+            self.wrongs.leaked.push(format!(
+                "{}: `{verb}` printed a secret of the config: {ran:?}",
+                self.name
+            ));
         }
     }
 }

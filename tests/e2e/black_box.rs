@@ -18,7 +18,13 @@ fn a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record(stack: Sta
     let campaign = Campaign::start("black box");
     let runs = campaign.pick(1, 20);
     let deadline = Duration::from_secs(campaign.pick(3, 10));
-    let name = stack.version().split_whitespace().next().unwrap().to_lowercase().replace("opentofu", "tofu");
+    let name = stack
+        .version()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_lowercase()
+        .replace("opentofu", "tofu");
     let seen = deployments(stack, deadline, runs);
     let faults = seen.faults();
     let added = seen.added();
@@ -30,7 +36,10 @@ fn a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record(stack: Sta
         seen.late,
         seen.lost()
     ));
-    assert!(faults.is_empty() && seen.lost() == 0 && seen.twice == 0 && seen.late == runs, "{faults:#?} {seen:?}");
+    assert!(
+        faults.is_empty() && seen.lost() == 0 && seen.twice == 0 && seen.late == runs,
+        "{faults:#?} {seen:?}"
+    );
 }
 
 /// What came of a row of deployments, by turns into the black hole and healthy.
@@ -47,13 +56,23 @@ struct Seen {
 
 fn deployments(stack: Stack, deadline: Duration, runs: usize) -> Seen {
     let mut stack = stack.with_local_state();
-    stack.change_unit("timeout                = 10", &format!("timeout                = {}", deadline.as_secs()));
+    stack.change_unit(
+        "timeout                = 10",
+        &format!("timeout                = {}", deadline.as_secs()),
+    );
     let timed = |stack: &Stack| {
         let started = Instant::now();
         let ran = stack.apply_all();
         (started.elapsed(), ran)
     };
-    let mut seen = Seen { deadline, black_holed: Vec::new(), healthy: Vec::new(), records: 0, late: 0, twice: 0 };
+    let mut seen = Seen {
+        deadline,
+        black_holed: Vec::new(),
+        healthy: Vec::new(),
+        records: 0,
+        late: 0,
+        twice: 0,
+    };
     // The first run prepares the folders, and is no measure of anything.
     stack.apply_all().ok();
     for _ in 0..runs {
@@ -65,12 +84,18 @@ fn deployments(stack: Stack, deadline: Duration, runs: usize) -> Seen {
         seen.healthy.push(timed(&stack));
     }
     let records = stack.world.usage_records();
-    let mut ids: Vec<String> = records.iter().map(|(_, record)| record["deployment_id"].to_string()).collect();
+    let mut ids: Vec<String> = records
+        .iter()
+        .map(|(_, record)| record["deployment_id"].to_string())
+        .collect();
     ids.sort();
     ids.dedup();
     seen.records = ids.len();
     seen.twice = records.len() - ids.len();
-    seen.late = records.iter().filter(|(_, record)| record["late"] == true).count();
+    seen.late = records
+        .iter()
+        .filter(|(_, record)| record["late"] == true)
+        .count();
     seen
 }
 
@@ -80,7 +105,11 @@ impl Seen {
         let mut healthy: Vec<Duration> = self.healthy.iter().map(|(took, _)| *took).collect();
         healthy.sort();
         let usual = healthy[healthy.len() / 2];
-        let mut added: Vec<Duration> = self.black_holed.iter().map(|(took, _)| took.saturating_sub(usual)).collect();
+        let mut added: Vec<Duration> = self
+            .black_holed
+            .iter()
+            .map(|(took, _)| took.saturating_sub(usual))
+            .collect();
         added.sort();
         added
     }
@@ -98,15 +127,22 @@ impl Seen {
             if ran.code != 0 || !ran.has_clusters() {
                 faults.push(format!("{place}: blocked the others: {}", ran.output));
             } else if warnings != 1 {
-                faults.push(format!("{place}: reported in {warnings} warnings: {}", ran.output));
+                faults.push(format!(
+                    "{place}: reported in {warnings} warnings: {}",
+                    ran.output
+                ));
             }
         }
         for (place, (_, ran)) in self.healthy.iter().enumerate() {
-            if ran.code != 0 || !ran.has_clusters() || warnings(ran) != 0 || ran.has_failed_check() {
+            if ran.code != 0 || !ran.has_clusters() || warnings(ran) != 0 || ran.has_failed_check()
+            {
                 faults.push(format!("{place}: not healthy again: {}", ran.output));
             }
         }
-        let late = self.added().into_iter().filter(|added| *added > self.deadline + SLACK);
+        let late = self
+            .added()
+            .into_iter()
+            .filter(|added| *added > self.deadline + SLACK);
         faults.extend(late.map(|added| format!("{added:?} were added")));
         faults
     }
@@ -115,9 +151,14 @@ impl Seen {
 /// How many of Terraform's warnings say what is not in the bucket after a deployment into the black hole.
 fn warnings(ran: &Ran) -> usize {
     let lines: Vec<&str> = ran.output.lines().collect();
-    let is_reason = |line: &&&str| line.contains("config-backup: neither config.yaml nor the usage record is in the bucket: ");
+    let is_reason = |line: &&&str| {
+        line.contains("config-backup: neither config.yaml nor the usage record is in the bucket: ")
+    };
     let reasons = lines.iter().filter(is_reason).count();
-    let checks = lines.iter().filter(|line| line.contains("Check block assertion failed")).count();
+    let checks = lines
+        .iter()
+        .filter(|line| line.contains("Check block assertion failed"))
+        .count();
     reasons.min(checks)
 }
 
@@ -125,20 +166,31 @@ fn warnings(ran: &Ran) -> usize {
 fn with_broken_helper(body: &str) -> Seen {
     let mut stack = Stack::new(crate::stack::Tool::Tofu).unwrap();
     let path = stack.world.path().join("broken helper");
-    script(&path, &format!("helper='{}'\n{body}", helper_path().display()), true);
+    script(
+        &path,
+        &format!("helper='{}'\n{body}", helper_path().display()),
+        true,
+    );
     stack.set("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
     deployments(stack, Duration::from_secs(2), 1)
 }
 
 #[test]
 fn a_helper_that_hides_its_warning_is_found() {
-    let seen = with_broken_helper("\"$helper\" \"$@\" | sed 's/\"status\":\"[a-z]*\"/\"status\":\"ok\"/'");
-    assert!(seen.faults().iter().any(|fault| fault.contains("reported in 0 warnings")), "{seen:?}");
+    let seen =
+        with_broken_helper("\"$helper\" \"$@\" | sed 's/\"status\":\"[a-z]*\"/\"status\":\"ok\"/'");
+    assert!(
+        seen.faults()
+            .iter()
+            .any(|fault| fault.contains("reported in 0 warnings")),
+        "{seen:?}"
+    );
 }
 
 #[test]
 fn a_helper_that_loses_what_it_kept_is_found() {
-    let seen = with_broken_helper("\"$helper\" \"$@\"; rm -rf \"$HOME\"/.local/state/config-backup/spool");
+    let seen =
+        with_broken_helper("\"$helper\" \"$@\"; rm -rf \"$HOME\"/.local/state/config-backup/spool");
     assert!(seen.lost() == 1 && seen.late == 0, "{seen:?}");
 }
 
@@ -147,7 +199,10 @@ fn a_helper_that_outstays_its_deadline_or_stops_the_others_is_found() {
     let said = "tofu: Warning: Check block assertion failed\n\
                 tofu: config-backup: neither config.yaml nor the usage record is in the bucket: x\n";
     let clusters = "[atlas-cluster] Apply complete!\n[eks-cluster] Apply complete!\n";
-    let ran = |code, output: &str| Ran { code, output: output.to_owned() };
+    let ran = |code, output: &str| Ran {
+        code,
+        output: output.to_owned(),
+    };
     let seen = |seconds, black_holed| Seen {
         deadline: Duration::from_secs(10),
         black_holed: vec![(Duration::from_secs(seconds), black_holed)],
@@ -157,8 +212,19 @@ fn a_helper_that_outstays_its_deadline_or_stops_the_others_is_found() {
         twice: 0,
     };
     let told = format!("{clusters}{said}");
-    assert_eq!((seen(13, ran(0, &told)).faults(), seen(13, ran(0, &told)).lost()), (Vec::new(), 0));
-    for bad in [seen(24, ran(0, &told)), seen(13, ran(1, &told)), seen(13, ran(0, said)), seen(13, ran(0, clusters))] {
+    assert_eq!(
+        (
+            seen(13, ran(0, &told)).faults(),
+            seen(13, ran(0, &told)).lost()
+        ),
+        (Vec::new(), 0)
+    );
+    for bad in [
+        seen(24, ran(0, &told)),
+        seen(13, ran(1, &told)),
+        seen(13, ran(0, said)),
+        seen(13, ran(0, clusters)),
+    ] {
         assert_eq!(bad.faults().len(), 1, "{bad:?}");
     }
 }

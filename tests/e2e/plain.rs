@@ -20,10 +20,23 @@ fn a_plain_root_module_can_call_it(stack: Stack) {
     let records = stack.world.usage_records();
     assert_eq!(records.len(), 1);
     let (key, record) = &records[0];
-    assert_eq!((record["project_name"].as_str(), record["cluster_name"].as_str()), (Some("acme-production"), Some("arena-cluster")));
-    let history = stack.world.server.keys(BUCKET, "terragrunt/acme/config-history/").remove(0);
+    assert_eq!(
+        (
+            record["project_name"].as_str(),
+            record["cluster_name"].as_str()
+        ),
+        (Some("acme-production"), Some("arena-cluster"))
+    );
+    let history = stack
+        .world
+        .server
+        .keys(BUCKET, "terragrunt/acme/config-history/")
+        .remove(0);
     let md5 = python_digest("md5", &fs::read(root.join("config.yaml")).unwrap());
-    let output = stack.tool(&root, &["output", "-json", "config_backup"]).ok().output;
+    let output = stack
+        .tool(&root, &["output", "-json", "config_backup"])
+        .ok()
+        .output;
     let output: serde_json::Value = serde_json::from_str(&output).unwrap();
     for (name, value) in [
         ("config_hash", md5.as_str()),
@@ -34,5 +47,8 @@ fn a_plain_root_module_can_call_it(stack: Stack) {
     ] {
         assert_eq!(output[name], value, "{name}");
     }
-    assert!(output["message"].as_str().unwrap().contains(key), "{output}");
+    assert!(
+        output["message"].as_str().unwrap().contains(key),
+        "{output}"
+    );
 }

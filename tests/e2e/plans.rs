@@ -16,24 +16,55 @@ with_both_tools!(
 
 fn a_healthy_plan_prints_no_warning(stack: Stack) {
     stack.apply_all().ok();
-    for arguments in [&["plan", "--all", "--non-interactive"][..], &["plan", "--working-dir=config-backup"]] {
+    for arguments in [
+        &["plan", "--all", "--non-interactive"][..],
+        &["plan", "--working-dir=config-backup"],
+    ] {
         let plan = stack.terragrunt(arguments).ok();
-        assert!(!plan.output.to_lowercase().contains("warn"), "{}", plan.output);
+        assert!(
+            !plan.output.to_lowercase().contains("warn"),
+            "{}",
+            plan.output
+        );
     }
     // The plan of the unit is never empty, because each deployment is logged. But it replaces and destroys nothing.
-    let plan = stack.terragrunt(&["plan", "--working-dir=config-backup"]).ok();
-    assert!(plan.output.contains("Plan: 0 to add, 1 to change, 0 to destroy."), "{}", plan.output);
-    assert!(plan.output.contains("terraform_data.environment will be updated in-place"), "{}", plan.output);
+    let plan = stack
+        .terragrunt(&["plan", "--working-dir=config-backup"])
+        .ok();
+    assert!(
+        plan.output
+            .contains("Plan: 0 to add, 1 to change, 0 to destroy."),
+        "{}",
+        plan.output
+    );
+    assert!(
+        plan.output
+            .contains("terraform_data.environment will be updated in-place"),
+        "{}",
+        plan.output
+    );
 }
 
 fn a_saved_plan_logs_one_deployment_and_the_drift_check_leaves_the_unit_out(stack: Stack) {
     let plans = stack.world.path().join("plans");
     let plans = plans.to_str().unwrap();
-    stack.terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans]).ok();
+    stack
+        .terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans])
+        .ok();
     assert_eq!(stack.world.usage_records().len(), 0);
-    stack.terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans]).ok().assert_clusters_applied();
+    stack
+        .terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans])
+        .ok()
+        .assert_clusters_applied();
     assert_eq!(stack.world.usage_records().len(), 1);
-    let drift = ["plan", "--all", "--non-interactive", "--filter", "!./config-backup", "-detailed-exitcode"];
+    let drift = [
+        "plan",
+        "--all",
+        "--non-interactive",
+        "--filter",
+        "!./config-backup",
+        "-detailed-exitcode",
+    ];
     let drift_free = stack.terragrunt(&drift);
     assert_eq!(drift_free.code, 0, "{}", drift_free.output);
     // The check is one: a change shows as 2.
@@ -45,39 +76,82 @@ fn a_saved_plan_logs_one_deployment_and_the_drift_check_leaves_the_unit_out(stac
 fn a_saved_plan_logs_who_applies_it_and_what_the_config_holds_then(stack: Stack) {
     let plans = stack.world.path().join("plans");
     let plans = plans.to_str().unwrap();
-    stack.terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans]).ok();
+    stack
+        .terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans])
+        .ok();
 
     // On the machine of whoever applies, the same profile is somebody else's; and the config has been edited.
     let credentials = stack.world.home().join(".aws/credentials");
     let people = fs::read_to_string(&credentials).unwrap();
-    fs::write(&credentials, people.replace("[default]", "[john]").replace("[jane]", "[default]")).unwrap();
+    fs::write(
+        &credentials,
+        people
+            .replace("[default]", "[john]")
+            .replace("[jane]", "[default]"),
+    )
+    .unwrap();
     stack.change_config("someone@example.com", "somebody.else@example.com");
     let now = stack.config_md5();
 
-    let applied = stack.terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans]).ok();
+    let applied = stack
+        .terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans])
+        .ok();
     let records = stack.world.usage_records();
     assert_eq!(records.len(), 1);
     let record = &records[0].1;
-    assert_eq!((&record["user"], &record["config_hash"]), (&json!(JANE_ARN), &json!(now)));
-    let uploaded = stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").unwrap();
-    assert_eq!(uploaded.body, fs::read(stack.folder.join("config.yaml")).unwrap());
+    assert_eq!(
+        (&record["user"], &record["config_hash"]),
+        (&json!(JANE_ARN), &json!(now))
+    );
+    let uploaded = stack
+        .world
+        .server
+        .object(BUCKET, "terragrunt/airbnb/config.yaml")
+        .unwrap();
+    assert_eq!(
+        uploaded.body,
+        fs::read(stack.folder.join("config.yaml")).unwrap()
+    );
     assert_eq!(uploaded.metadata["md5"], now);
     assert_eq!(applied.warnings().len(), 1, "{}", applied.output);
-    assert!(applied.warnings()[0].contains("config.yaml changed between plan and apply"), "{:?}", applied.warnings());
+    assert!(
+        applied.warnings()[0].contains("config.yaml changed between plan and apply"),
+        "{:?}",
+        applied.warnings()
+    );
     assert!(applied.has_failed_check());
 }
 
 #[test]
 fn the_settings_of_the_unit_are_the_variables_of_the_module() {
     let stack = Stack::new(crate::stack::Tool::Tofu).unwrap();
-    let rendered = stack.terragrunt(&["render", "--json", "--working-dir=config-backup"]).ok().output;
-    let rendered: Value = serde_json::from_str(&rendered[rendered.find('{').unwrap()..=rendered.rfind('}').unwrap()]).unwrap();
-    let settings = rendered["generate"]["config_backup_settings"]["contents"].as_str().unwrap();
+    let rendered = stack
+        .terragrunt(&["render", "--json", "--working-dir=config-backup"])
+        .ok()
+        .output;
+    let rendered: Value =
+        serde_json::from_str(&rendered[rendered.find('{').unwrap()..=rendered.rfind('}').unwrap()])
+            .unwrap();
+    let settings = rendered["generate"]["config_backup_settings"]["contents"]
+        .as_str()
+        .unwrap();
     let settings: BTreeMap<String, Value> = serde_json::from_str(settings).unwrap();
     let module = fs::read_to_string(stack.folder.join("config-backup/variables.tf")).unwrap();
-    let variables = module.lines().filter_map(|line| line.strip_prefix("variable \"")?.strip_suffix("\" {"));
+    let variables = module
+        .lines()
+        .filter_map(|line| line.strip_prefix("variable \"")?.strip_suffix("\" {"));
     let variables: BTreeSet<&str> = variables.collect();
-    assert_eq!(settings.keys().map(String::as_str).collect::<BTreeSet<_>>(), variables);
+    assert_eq!(
+        settings.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+        variables
+    );
     let of_unit = settings["unit_settings"].as_object().unwrap();
-    assert_eq!(of_unit.keys().map(String::as_str).chain(["unit_settings"]).collect::<BTreeSet<_>>(), variables);
+    assert_eq!(
+        of_unit
+            .keys()
+            .map(String::as_str)
+            .chain(["unit_settings"])
+            .collect::<BTreeSet<_>>(),
+        variables
+    );
 }

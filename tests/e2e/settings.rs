@@ -19,7 +19,10 @@ fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(mut st
         ("TF_VAR_additional_users_count", "many"),
         ("TF_VAR_timeout", "soon"),
         ("TF_VAR_helper", "no-such-helper"),
-        ("TF_VAR_unit_settings", "{ customer_name = \"another-customer\" }"),
+        (
+            "TF_VAR_unit_settings",
+            "{ customer_name = \"another-customer\" }",
+        ),
     ] {
         stack.set(name, value);
     }
@@ -28,20 +31,55 @@ fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(mut st
     let applied = stack.apply_unit().ok();
     applied.assert_healthy();
     let records = stack.world.usage_records();
-    assert!(records.len() == 1 && records[0].0.starts_with("usage-logs/airbnb/"), "{records:?}");
+    assert!(
+        records.len() == 1 && records[0].0.starts_with("usage-logs/airbnb/"),
+        "{records:?}"
+    );
     assert_eq!(records[0].1["additional_users_count"], 5);
 }
 
 fn wrong_settings_are_warnings_and_the_deployment_is_logged(stack: Stack) {
     let settings = [
-        ("timeout                = 10", "timeout                = 3600", "`timeout`"),
-        ("timeout                = 3600", "timeout                = \"soon\"", "`timeout`"),
-        ("timeout                = \"soon\"", "timeout                = 10", ""),
-        ("bucket_region          = local.variables.BUCKET_REGION", "bucket_region          = \"nowhere\"", "`bucket_region`"),
-        ("bucket_region          = \"nowhere\"", "bucket_region          = local.variables.BUCKET_REGION", ""),
-        ("additional_users_count = null", "additional_users_count = [1]", "`additional_users_count`"),
-        ("additional_users_count = [1]", "additional_users_count = null", ""),
-        ("helper                 = local.variables.HELPER", "helper                 = null", ""),
+        (
+            "timeout                = 10",
+            "timeout                = 3600",
+            "`timeout`",
+        ),
+        (
+            "timeout                = 3600",
+            "timeout                = \"soon\"",
+            "`timeout`",
+        ),
+        (
+            "timeout                = \"soon\"",
+            "timeout                = 10",
+            "",
+        ),
+        (
+            "bucket_region          = local.variables.BUCKET_REGION",
+            "bucket_region          = \"nowhere\"",
+            "`bucket_region`",
+        ),
+        (
+            "bucket_region          = \"nowhere\"",
+            "bucket_region          = local.variables.BUCKET_REGION",
+            "",
+        ),
+        (
+            "additional_users_count = null",
+            "additional_users_count = [1]",
+            "`additional_users_count`",
+        ),
+        (
+            "additional_users_count = [1]",
+            "additional_users_count = null",
+            "",
+        ),
+        (
+            "helper                 = local.variables.HELPER",
+            "helper                 = null",
+            "",
+        ),
         (
             "config_file_path       = abspath",
             "# Relative paths would be those of terragrunt's copy.\n    config_file_path       = abspath",
@@ -53,11 +91,31 @@ fn wrong_settings_are_warnings_and_the_deployment_is_logged(stack: Stack) {
         let applied = stack.apply_unit().ok();
         assert_eq!(applied.ignored_errors(), [""; 0], "{}", applied.output);
         let warnings = applied.warnings();
-        assert_eq!(warnings.len(), usize::from(!named.is_empty()), "{}", applied.output);
-        assert!(warnings.iter().all(|warning| warning.contains(&format!("the setting {named} must be "))), "{warnings:?}");
-        assert_eq!(stack.world.usage_records().len(), count + 1, "{}", applied.output);
+        assert_eq!(
+            warnings.len(),
+            usize::from(!named.is_empty()),
+            "{}",
+            applied.output
+        );
+        assert!(
+            warnings
+                .iter()
+                .all(|warning| warning.contains(&format!("the setting {named} must be "))),
+            "{warnings:?}"
+        );
+        assert_eq!(
+            stack.world.usage_records().len(),
+            count + 1,
+            "{}",
+            applied.output
+        );
     }
-    assert_eq!(stack.world.count_requests("PutObject", "terragrunt/airbnb/config.yaml"), 1);
+    assert_eq!(
+        stack
+            .world
+            .count_requests("PutObject", "terragrunt/airbnb/config.yaml"),
+        1
+    );
 }
 
 fn empty_variables_count_as_not_set(mut stack: Stack) {
@@ -74,5 +132,11 @@ fn empty_variables_count_as_not_set(mut stack: Stack) {
     let stack = stack.with_local_state();
     stack.apply_unit().ok().assert_healthy();
     assert_eq!(stack.world.usage_records().len(), 1);
-    assert!(stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").is_some());
+    assert!(
+        stack
+            .world
+            .server
+            .object(BUCKET, "terragrunt/airbnb/config.yaml")
+            .is_some()
+    );
 }

@@ -8,8 +8,12 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::stack::{Ran, Stack, copy, script, with_both_tools};
-use test_support::oracle::{format_rfc3339, parse_csv_rows, python_digest, unix_now, wait_for_next_second};
-use test_support::{BUCKET, CONFIG, JANE_ARN, JOHN_ARN, MAX_ARN, helper_path, refused_endpoint, to_text};
+use test_support::oracle::{
+    format_rfc3339, parse_csv_rows, python_digest, unix_now, wait_for_next_second,
+};
+use test_support::{
+    BUCKET, CONFIG, JANE_ARN, JOHN_ARN, MAX_ARN, helper_path, refused_endpoint, to_text,
+};
 
 with_both_tools!(ten_deployments_are_told_and_each_gives_back_its_bytes);
 
@@ -21,9 +25,21 @@ struct Person {
 }
 
 const PEOPLE: [Person; 3] = [
-    Person { home: "home of john", key: "default", arn: JOHN_ARN },
-    Person { home: "home of jane", key: "jane", arn: JANE_ARN },
-    Person { home: "home of max", key: "max", arn: MAX_ARN },
+    Person {
+        home: "home of john",
+        key: "default",
+        arn: JOHN_ARN,
+    },
+    Person {
+        home: "home of jane",
+        key: "jane",
+        arn: JANE_ARN,
+    },
+    Person {
+        home: "home of max",
+        key: "max",
+        arn: MAX_ARN,
+    },
 ];
 const JOHN_AT: usize = 0;
 const JANE_AT: usize = 1;
@@ -65,7 +81,9 @@ fn configs() -> [String; 7] {
         larger.replace("cluster_region: US_EAST_2", "cluster_region: EU_WEST_1"),
         format!("# only a comment\r\n{larger}"),
         hidden.clone(),
-        hidden.replace("additional_users_count: 5", "additional_users_count: 6").replace("email: someone@", "mail: someone@"),
+        hidden
+            .replace("additional_users_count: 5", "additional_users_count: 6")
+            .replace("email: someone@", "mail: someone@"),
         "customer:\n  name: airbnb\naws:\n  profile: default\nmongodb: [torn".to_owned(),
     ]
 }
@@ -84,8 +102,11 @@ struct Deployed {
 /// Goes to somebody's machine, with what they have checked out.
 fn go_to(stack: &mut Stack, person: &Person) {
     stack.world.move_to(person.home);
-    let keys =
-        format!("[default]\naws_access_key_id = AKIA{}\naws_secret_access_key = secret-of-{}\n", person.key.to_uppercase(), person.key);
+    let keys = format!(
+        "[default]\naws_access_key_id = AKIA{}\naws_secret_access_key = secret-of-{}\n",
+        person.key.to_uppercase(),
+        person.key
+    );
     fs::write(stack.world.home().join(".aws/credentials"), keys).unwrap();
     // The states' keys have the folder's name.
     let checkout = stack.world.home().join("work/airbnb");
@@ -100,19 +121,36 @@ fn run(stack: &mut Stack, how: How) -> Ran {
         let path = stack.world.path().join("cut off");
         let nobody = refused_endpoint();
         let real = helper_path();
-        script(&path, &format!("AWS_ENDPOINT_URL_S3={nobody} AWS_ENDPOINT_URL_STS={nobody} exec '{}' \"$@\"", real.display()), true);
+        script(
+            &path,
+            &format!(
+                "AWS_ENDPOINT_URL_S3={nobody} AWS_ENDPOINT_URL_STS={nobody} exec '{}' \"$@\"",
+                real.display()
+            ),
+            true,
+        );
         stack.set("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
     } else {
         stack.set("CONFIG_BACKUP_HELPER", helper_path().to_str().unwrap());
     }
-    if how == How::All { stack.apply_all().ok() } else { stack.apply_unit().ok() }
+    if how == How::All {
+        stack.apply_all().ok()
+    } else {
+        stack.apply_unit().ok()
+    }
 }
 
 /// The ids in the bucket's records; those of late ones apart.
 fn ids(stack: &Stack, late: bool) -> BTreeSet<String> {
-    let records = stack.world.usage_records().into_iter().map(|(_, record)| record);
+    let records = stack
+        .world
+        .usage_records()
+        .into_iter()
+        .map(|(_, record)| record);
     let wanted = records.filter(|record| (record["late"] == Value::Bool(true)) == late);
-    wanted.map(|record| record["deployment_id"].as_str().expect("an id").to_owned()).collect()
+    wanted
+        .map(|record| record["deployment_id"].as_str().expect("an id").to_owned())
+        .collect()
 }
 
 /// Deploys as planned, and keeps aside what was deployed.
@@ -134,19 +172,40 @@ fn ten_deployments(stack: &mut Stack) -> Vec<Deployed> {
         let late: Vec<String> = ids(stack, true).difference(&kept).cloned().collect();
         match how {
             How::CutOff => {
-                assert!(ran.warnings().len() == 1 && ran.warnings()[0].contains("refused"), "{}", ran.output);
-                assert_eq!((news.len(), late.len(), stack.world.spooled_items().len()), (0, 0, 2));
+                assert!(
+                    ran.warnings().len() == 1 && ran.warnings()[0].contains("refused"),
+                    "{}",
+                    ran.output
+                );
+                assert_eq!(
+                    (news.len(), late.len(), stack.world.spooled_items().len()),
+                    (0, 0, 2)
+                );
             }
             How::All => ran.assert_clusters_applied(),
             How::Alone => {}
         }
         // The ninth brings two: its own, and what John kept.
-        assert_eq!((news.len(), late.len()), (usize::from(how != How::CutOff), usize::from(number == 8)), "{number}: {}", ran.output);
+        assert_eq!(
+            (news.len(), late.len()),
+            (usize::from(how != How::CutOff), usize::from(number == 8)),
+            "{number}: {}",
+            ran.output
+        );
         if let [id] = &late[..] {
-            let cut_off = deployed.iter_mut().find(|it| it.id.is_empty()).expect("one was cut off");
+            let cut_off = deployed
+                .iter_mut()
+                .find(|it| it.id.is_empty())
+                .expect("one was cut off");
             id.clone_into(&mut cut_off.id);
         }
-        deployed.push(Deployed { id: news.first().cloned().unwrap_or_default(), person, config, during, copy: aside });
+        deployed.push(Deployed {
+            id: news.first().cloned().unwrap_or_default(),
+            person,
+            config,
+            during,
+            copy: aside,
+        });
     }
     deployed
 }
@@ -154,16 +213,42 @@ fn ten_deployments(stack: &mut Stack) -> Vec<Deployed> {
 /// Runs a verb where the last deployment was, which must end with this code.
 #[track_caller]
 fn verb(stack: &Stack, arguments: &[&str], code: i32) -> String {
-    let output = stack.world.helper_command(arguments).args(["--profile", "default"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", to_text(&output.stderr));
+    let output = stack
+        .world
+        .helper_command(arguments)
+        .args(["--profile", "default"])
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{arguments:?}: {}",
+        to_text(&output.stderr)
+    );
     to_text(&output.stdout)
 }
 
 fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
     let deployed = ten_deployments(&mut stack);
-    assert_eq!(deployed.iter().map(|it| it.id.as_str()).collect::<BTreeSet<_>>().len(), 10);
-    let current = stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("a config").body;
-    assert_eq!(current, fs::read(&deployed[9].copy).unwrap(), "what came late replaced what is newer");
+    assert_eq!(
+        deployed
+            .iter()
+            .map(|it| it.id.as_str())
+            .collect::<BTreeSet<_>>()
+            .len(),
+        10
+    );
+    let current = stack
+        .world
+        .server
+        .object(BUCKET, "terragrunt/airbnb/config.yaml")
+        .expect("a config")
+        .body;
+    assert_eq!(
+        current,
+        fs::read(&deployed[9].copy).unwrap(),
+        "what came late replaced what is newer"
+    );
 
     // A version begins where the config is another than in the deployment before; who began it, and how many had it.
     let mut versions: Vec<(usize, u64)> = Vec::new();
@@ -174,31 +259,72 @@ fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
         }
     }
     let table = parse_csv_rows(verb(&stack, &["history", "airbnb"], 0).as_bytes());
-    let column = |name: &str| table[0].iter().position(|it| it == name).unwrap_or_else(|| panic!("no {name}"));
+    let column = |name: &str| {
+        table[0]
+            .iter()
+            .position(|it| it == name)
+            .unwrap_or_else(|| panic!("no {name}"))
+    };
     let cell = |row: &[String], name: &str| row[column(name)].clone();
-    let told: Vec<_> =
-        table[1..].iter().map(|row| ["arn", "deployments", "config_hash", "deployment_id"].map(|name| cell(row, name))).collect();
+    let told: Vec<_> = table[1..]
+        .iter()
+        .map(|row| {
+            ["arn", "deployments", "config_hash", "deployment_id"].map(|name| cell(row, name))
+        })
+        .collect();
     let known = versions.iter().rev().map(|&(first, count)| {
         let it = &deployed[first];
-        [PEOPLE[it.person].arn.to_owned(), count.to_string(), python_digest("md5", &fs::read(&it.copy).unwrap()), it.id.clone()]
+        [
+            PEOPLE[it.person].arn.to_owned(),
+            count.to_string(),
+            python_digest("md5", &fs::read(&it.copy).unwrap()),
+            it.id.clone(),
+        ]
     });
     assert_eq!(told, known.collect::<Vec<_>>());
     for (row, (first, _)) in table[1..].iter().zip(versions.iter().rev()) {
         let (at, [from, to]) = (cell(row, "timestamp"), &deployed[*first].during);
-        assert!(*from <= at && at <= *to, "{at} is not between {from} and {to}");
+        assert!(
+            *from <= at && at <= *to,
+            "{at} is not between {from} and {to}"
+        );
     }
 
     for (number, it) in deployed.iter().enumerate() {
         let back = stack.world.path().join(format!("back {number}.yaml"));
-        verb(&stack, &["restore", "airbnb", "--deployment", &it.id, "--output", back.to_str().unwrap()], 0);
-        assert!(fs::read(&back).unwrap() == fs::read(&it.copy).unwrap(), "deployment {number} came back as something else");
+        verb(
+            &stack,
+            &[
+                "restore",
+                "airbnb",
+                "--deployment",
+                &it.id,
+                "--output",
+                back.to_str().unwrap(),
+            ],
+            0,
+        );
+        assert!(
+            fs::read(&back).unwrap() == fs::read(&it.copy).unwrap(),
+            "deployment {number} came back as something else"
+        );
         // Line by line there is no difference to its own copy, and to each other's as python3 finds one.
         for other in &deployed {
             let differs = i32::from(fs::read(&other.copy).unwrap() != fs::read(&it.copy).unwrap());
             let local = other.copy.to_str().unwrap();
             let shown = verb(
                 &stack,
-                &["diff", "airbnb", &it.id, "local", "--config-file", local, "--text", "--show-secrets", "--exit-code"],
+                &[
+                    "diff",
+                    "airbnb",
+                    &it.id,
+                    "local",
+                    "--config-file",
+                    local,
+                    "--text",
+                    "--show-secrets",
+                    "--exit-code",
+                ],
                 differs,
             );
             assert_eq!(shown.is_empty(), differs == 0, "{shown}");
@@ -206,6 +332,10 @@ fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
     }
     // Nothing is missing, and nothing is other than it was written.
     for verb_of_all in ["coverage", "verify"] {
-        assert_eq!(verb(&stack, &[verb_of_all, "airbnb"], 0), "", "{verb_of_all}");
+        assert_eq!(
+            verb(&stack, &[verb_of_all, "airbnb"], 0),
+            "",
+            "{verb_of_all}"
+        );
     }
 }

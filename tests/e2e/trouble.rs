@@ -27,7 +27,11 @@ fn told(ran: &Ran, words: &[&str]) {
     let warnings = ran.warnings();
     assert_eq!(warnings.len(), 1, "{}", ran.output);
     for words in words {
-        assert!(warnings[0].contains(words), "`{words}` is not in {}", warnings[0]);
+        assert!(
+            warnings[0].contains(words),
+            "`{words}` is not in {}",
+            warnings[0]
+        );
     }
     assert!(ran.has_failed_check(), "{}", ran.output);
 }
@@ -41,7 +45,14 @@ fn with_helper(mut stack: Stack, body: &str, executable: bool) -> Ran {
 
 fn a_missing_helper_is_told(mut stack: Stack) {
     stack.set("CONFIG_BACKUP_HELPER", "no-such-helper");
-    told(&stack.apply_all(), &["the helper 'no-such-helper' is not installed", "neither backed up nor logged", "install the helper"]);
+    told(
+        &stack.apply_all(),
+        &[
+            "the helper 'no-such-helper' is not installed",
+            "neither backed up nor logged",
+            "install the helper",
+        ],
+    );
     // Not only the first time.
     told(&stack.apply_all(), &["is not installed"]);
 }
@@ -50,22 +61,41 @@ fn a_helper_that_cannot_be_fetched_is_told(mut stack: Stack) {
     let url = refused_endpoint() + "/helper";
     stack.set("CONFIG_BACKUP_HELPER", "no-such-helper");
     stack.set("CONFIG_BACKUP_HELPER_URL", &url);
-    let absent = format!("the helper 'no-such-helper' is not installed, and not to be had from '{url}'");
-    told(&stack.apply_all(), &[&absent, "helper_sha256 has no sum of 'helper'"]);
+    let absent =
+        format!("the helper 'no-such-helper' is not installed, and not to be had from '{url}'");
+    told(
+        &stack.apply_all(),
+        &[&absent, "helper_sha256 has no sum of 'helper'"],
+    );
     stack.set("CONFIG_BACKUP_HELPER_SHA256", &"0".repeat(64));
-    told(&stack.apply_all(), &[&absent, "curl: (7)", "neither backed up nor logged"]);
+    told(
+        &stack.apply_all(),
+        &[&absent, "curl: (7)", "neither backed up nor logged"],
+    );
 }
 
 fn a_helper_that_may_not_run_is_told(stack: Stack) {
-    told(&with_helper(stack, "exit 0", false), &["is not executable", "install the helper"]);
+    told(
+        &with_helper(stack, "exit 0", false),
+        &["is not executable", "install the helper"],
+    );
 }
 
 fn a_helper_that_fails_is_told(stack: Stack) {
-    told(&with_helper(stack, "exit 1", true), &["failed in 'deploy' with exit code 1", "`config-backup doctor` checks the helper"]);
+    told(
+        &with_helper(stack, "exit 1", true),
+        &[
+            "failed in 'deploy' with exit code 1",
+            "`config-backup doctor` checks the helper",
+        ],
+    );
 }
 
 fn a_helper_that_answers_garbage_is_told(stack: Stack) {
-    told(&with_helper(stack, "echo '{\"status\": [1,'; echo garbage", true), &["gave no answer of config-backup in 'deploy'"]);
+    told(
+        &with_helper(stack, "echo '{\"status\": [1,'; echo garbage", true),
+        &["gave no answer of config-backup in 'deploy'"],
+    );
 }
 
 fn an_s3_that_refuses_is_told_and_what_was_kept_is_sent_by_the_next_deployment(stack: Stack) {
@@ -73,17 +103,29 @@ fn an_s3_that_refuses_is_told_and_what_was_kept_is_sent_by_the_next_deployment(s
     stack.world.set_endpoint(&refused_endpoint());
     told(
         &stack.apply_all(),
-        &["neither config.yaml nor the usage record is in the bucket", "refused", "sent with the next deployment", "check the network"],
+        &[
+            "neither config.yaml nor the usage record is in the bucket",
+            "refused",
+            "sent with the next deployment",
+            "check the network",
+        ],
     );
     assert_eq!(stack.world.spooled_items().len(), 2);
     assert_eq!(stack.world.server.requests().len(), 0);
 
     stack.world.restore_endpoints();
     let healthy = stack.apply_all().ok();
-    assert!(healthy.warnings().is_empty() && !healthy.has_failed_check(), "{}", healthy.output);
+    assert!(
+        healthy.warnings().is_empty() && !healthy.has_failed_check(),
+        "{}",
+        healthy.output
+    );
     assert_eq!(stack.world.spooled_items(), Vec::<String>::new());
     let records = stack.world.usage_records();
-    let late: Vec<_> = records.iter().map(|(_, record)| record["late"].as_bool()).collect();
+    let late: Vec<_> = records
+        .iter()
+        .map(|(_, record)| record["late"].as_bool())
+        .collect();
     assert_eq!(late, [Some(true), None], "{records:?}");
     assert_eq!(records[0].1["user"], records[1].1["user"]);
 }
@@ -91,25 +133,47 @@ fn an_s3_that_refuses_is_told_and_what_was_kept_is_sent_by_the_next_deployment(s
 fn a_denied_permission_is_named(stack: Stack) {
     let stack = stack.with_local_state();
     stack.change_config("profile: default", "profile: reader");
-    told(&stack.apply_all(), &["access denied", "ask for the permission s3:PutObject", "kept in"]);
+    told(
+        &stack.apply_all(),
+        &[
+            "access denied",
+            "ask for the permission s3:PutObject",
+            "kept in",
+        ],
+    );
 }
 
 fn missing_credentials_are_told(stack: Stack) {
     let stack = stack.with_local_state();
     fs::remove_file(stack.world.home().join(".aws/credentials")).unwrap();
-    told(&stack.apply_all(), &["no AWS credentials", "aws sso login --profile default"]);
+    told(
+        &stack.apply_all(),
+        &["no AWS credentials", "aws sso login --profile default"],
+    );
 }
 
 fn a_missing_config_is_told_and_the_deployment_logged(stack: Stack) {
     fs::remove_file(stack.folder.join("config.yaml")).unwrap();
-    told(&stack.apply_all(), &["config.yaml is not backed up: read `", "No such file"]);
+    told(
+        &stack.apply_all(),
+        &["config.yaml is not backed up: read `", "No such file"],
+    );
     assert_eq!(stack.world.usage_records().len(), 1);
 }
 
 fn an_invalid_config_is_backed_up_logged_and_told(stack: Stack) {
     stack.change_config("  name: airbnb\n", "  name: [airbnb\n");
-    told(&stack.apply_all(), &["config.yaml: it is not valid YAML at line "]);
+    told(
+        &stack.apply_all(),
+        &["config.yaml: it is not valid YAML at line "],
+    );
     let (_, record) = stack.world.usage_records().remove(0);
-    assert_eq!((record["customer"].as_str(), record["backup"].as_str()), (Some("airbnb"), Some("uploaded")));
-    assert_eq!(record["config_hash"].as_str(), Some(stack.config_md5().as_str()));
+    assert_eq!(
+        (record["customer"].as_str(), record["backup"].as_str()),
+        (Some("airbnb"), Some("uploaded"))
+    );
+    assert_eq!(
+        record["config_hash"].as_str(),
+        Some(stack.config_md5().as_str())
+    );
 }

@@ -21,8 +21,15 @@ fn a_problem_that_quotes_the_config_is_found() {
     let config = b"customer:\n  name: [s3cret]\n";
     let honest = fields::parse_config_fields(config);
     targets::config::judge(config, &honest);
-    for quote in ["its customer.name is no text: s3cret", "it is not valid YAML at line 1, column 4711471147114711", "s3cret"] {
-        let quoting = ConfigFields { problems: vec![quote.to_owned()], ..honest.clone() };
+    for quote in [
+        "its customer.name is no text: s3cret",
+        "it is not valid YAML at line 1, column 4711471147114711",
+        "s3cret",
+    ] {
+        let quoting = ConfigFields {
+            problems: vec![quote.to_owned()],
+            ..honest.clone()
+        };
         found(quote, move || targets::config::judge(config, &quoting));
     }
 }
@@ -31,7 +38,9 @@ fn a_problem_that_quotes_the_config_is_found() {
 fn a_name_that_leaves_its_prefix_or_is_somebody_elses_is_found() {
     targets::key::judge_segment("../x", &keys::customer_segment("../x"));
     for segment in ["../x", "..", "x", "", "~..~2Fx"] {
-        found(segment, move || targets::key::judge_segment("../x", segment));
+        found(segment, move || {
+            targets::key::judge_segment("../x", segment)
+        });
     }
 }
 
@@ -40,7 +49,11 @@ fn a_file_of_the_archive_that_is_quoted_or_not_what_it_says_is_found() {
     let whole = config_backup::archive::parquet::decode_archive(targets::part::whole().to_vec());
     assert_eq!(whole.as_ref().map(Vec::len), Ok(3));
     targets::part::judge(&whole);
-    for refusal in ["it says canary".to_owned(), "two\nlines".to_owned(), "x".repeat(400)] {
+    for refusal in [
+        "it says canary".to_owned(),
+        "two\nlines".to_owned(),
+        "x".repeat(400),
+    ] {
         found("a refusal", || targets::part::judge(&Err(refusal)));
     }
     found("another length", move || {
@@ -52,13 +65,25 @@ fn a_file_of_the_archive_that_is_quoted_or_not_what_it_says_is_found() {
 
 #[test]
 fn a_refusal_that_quotes_a_value_is_found() {
-    targets::query::judge_refusal(b"{}", "parse the query on stdin: the key `config_file_path` is missing");
+    targets::query::judge_refusal(
+        b"{}",
+        "parse the query on stdin: the key `config_file_path` is missing",
+    );
     for said in ["it is not JSON: s3cret", "the key `s3cret` is missing"] {
-        found(said, move || targets::query::judge_refusal(b"{}", &format!("parse the query on stdin: {said}")));
+        found(said, move || {
+            targets::query::judge_refusal(b"{}", &format!("parse the query on stdin: {said}"))
+        });
     }
-    targets::query::judge_problem("the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used");
-    for said in ["`timeout` must be a whole number, not s3cret", "`a\nb` is unknown and ignored; known are x"] {
-        found(said, move || targets::query::judge_problem(&format!("the setting {said}")));
+    targets::query::judge_problem(
+        "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used",
+    );
+    for said in [
+        "`timeout` must be a whole number, not s3cret",
+        "`a\nb` is unknown and ignored; known are x",
+    ] {
+        found(said, move || {
+            targets::query::judge_problem(&format!("the setting {said}"))
+        });
     }
 }
 
@@ -67,7 +92,9 @@ fn a_query_that_was_not_asked_is_found() {
     let asked = b"{\"config_file_path\":\"/c\"}";
     let query = config_backup::deployment::protocol::ModuleQuery::read(&asked[..]).unwrap();
     targets::query::judge(asked, &query);
-    found("another bucket", || targets::query::judge(b"{\"config_file_path\":\"/c\",\"bucket\":\"b\"}", &query));
+    found("another bucket", || {
+        targets::query::judge(b"{\"config_file_path\":\"/c\",\"bucket\":\"b\"}", &query)
+    });
 }
 
 #[test]
@@ -80,37 +107,60 @@ fn another_name_than_the_arns_tail_is_found() {
 
 #[test]
 fn a_record_that_quotes_or_does_not_come_back_is_found() {
-    let quoting = parse::ParsedRecord { problems: vec!["its `user` is s3cret".to_owned()], ..parse::ParsedRecord::default() };
+    let quoting = parse::ParsedRecord {
+        problems: vec!["its `user` is s3cret".to_owned()],
+        ..parse::ParsedRecord::default()
+    };
     found("a quote", || targets::record::judge(&Ok(quoting)));
-    let when = parse::ParsedRecord { deployed_at: Some(chrono::DateTime::default()), ..parse::ParsedRecord::default() };
+    let when = parse::ParsedRecord {
+        deployed_at: Some(chrono::DateTime::default()),
+        ..parse::ParsedRecord::default()
+    };
     found("1970", || targets::record::judge(&Ok(when)));
     found("two lines", || {
         let record = targets::record::record(b"acme\0arn");
         let line = [record.to_line(), record.to_line()].concat();
-        targets::record::judge_line(&record, &line, &parse::parse_record(&record.to_line()).unwrap());
+        targets::record::judge_line(
+            &record,
+            &line,
+            &parse::parse_record(&record.to_line()).unwrap(),
+        );
     });
     found("another user", || {
         let record = targets::record::record(b"acme\0arn");
         let line = record.to_line();
-        let reading = parse::ParsedRecord { user: "somebody".to_owned(), ..parse::parse_record(&line).unwrap() };
+        let reading = parse::ParsedRecord {
+            user: "somebody".to_owned(),
+            ..parse::parse_record(&line).unwrap()
+        };
         targets::record::judge_line(&record, &line, &reading);
     });
 }
 
 #[test]
 fn a_cell_that_runs_or_changes_is_found() {
-    targets::cell::judge("=1", &sanitize::sanitize("=1"), &sanitize::escape_formula("=1"));
+    targets::cell::judge(
+        "=1",
+        &sanitize::sanitize("=1"),
+        &sanitize::escape_formula("=1"),
+    );
     found("a formula", || targets::cell::judge("=1", "=1", "=1"));
-    found("an escape", || targets::cell::judge("\u{1b}[2J", "\u{1b}[2J", "\u{1b}[2J"));
+    found("an escape", || {
+        targets::cell::judge("\u{1b}[2J", "\u{1b}[2J", "\u{1b}[2J")
+    });
     found("another text", || targets::cell::judge("a", "b", "b"));
     found("markup", || targets::cell::judge_html("<b>", "<b>"));
     let cells = ["a", "b,", "c", "d"].map(str::to_owned);
     targets::cell::judge_csv(&cells, "a,b\na,\"b,\"\nc,d\n");
-    found("a comma too many", || targets::cell::judge_csv(&cells, "a,b\na,b,\nc,d\n"));
+    found("a comma too many", || {
+        targets::cell::judge_csv(&cells, "a,b\na,b,\nc,d\n")
+    });
 }
 
 #[test]
 fn what_takes_too_long_is_found() {
     targets::yaml::judge(b"quick", std::time::Duration::ZERO);
-    found("six seconds", || targets::yaml::judge(b"slow", std::time::Duration::from_secs(6)));
+    found("six seconds", || {
+        targets::yaml::judge(b"slow", std::time::Duration::from_secs(6))
+    });
 }

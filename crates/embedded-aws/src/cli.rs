@@ -45,16 +45,25 @@ fn bucket(text: &str) -> Result<Bucket, &'static str> {
     if name.is_empty() || region.is_empty() {
         return Err("use NAME or NAME=REGION");
     }
-    Ok(Bucket { name: name.to_owned(), region: region.to_owned() })
+    Ok(Bucket {
+        name: name.to_owned(),
+        region: region.to_owned(),
+    })
 }
 
 /// Serves until told to stop.
-pub(crate) fn run(arguments: &Arguments, input: impl Read + Send + 'static, output: &mut impl Write) -> io::Result<()> {
+pub(crate) fn run(
+    arguments: &Arguments,
+    input: impl Read + Send + 'static,
+    output: &mut impl Write,
+) -> io::Result<()> {
     let identities = match &arguments.identities {
         Some(file) => read_identities(file)?,
         None => embedded_aws::demo_identities(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         // Before anybody knows the endpoint, so that a signal sent right after it stops the server as promised.
         let mut terminate = signal(SignalKind::terminate())?;
@@ -66,7 +75,11 @@ pub(crate) fn run(arguments: &Arguments, input: impl Read + Send + 'static, outp
             listen: arguments.listen,
             log: arguments.log.clone(),
         })?;
-        announce(&server.endpoint(), arguments.endpoint_file.as_deref(), output)?;
+        announce(
+            &server.endpoint(),
+            arguments.endpoint_file.as_deref(),
+            output,
+        )?;
         // Not read otherwise: a program in the background that reads from a terminal is suspended.
         let input = arguments.stdin_eof.then(|| end_of(input));
         tokio::select! {
@@ -85,14 +98,24 @@ pub(crate) fn run(arguments: &Arguments, input: impl Read + Send + 'static, outp
 }
 
 fn read_identities(file: &Path) -> io::Result<Vec<Identity>> {
-    let refused = |error: io::Error| io::Error::new(error.kind(), format!("cannot read identities `{}`: {error}", file.display()));
+    let refused = |error: io::Error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot read identities `{}`: {error}", file.display()),
+        )
+    };
     let text = fs::read(file).map_err(refused)?;
     serde_json::from_slice(&text).map_err(|error| refused(error.into()))
 }
 
 fn announce(endpoint: &str, file: Option<&Path>, output: &mut impl Write) -> io::Result<()> {
     if let Some(file) = file {
-        let refused = |error: io::Error| io::Error::new(error.kind(), format!("cannot write endpoint file `{}`: {error}", file.display()));
+        let refused = |error: io::Error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot write endpoint file `{}`: {error}", file.display()),
+            )
+        };
         let mut draft = file.as_os_str().to_owned();
         draft.push(".tmp");
         fs::write(&draft, format!("{endpoint}\n")).map_err(refused)?;

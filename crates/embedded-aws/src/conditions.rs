@@ -30,15 +30,26 @@ impl Read {
             (None, Some(since)) => modified <= *since,
             (None, None) => false,
         };
-        if unchanged { Err(s3_error!(NotModified)) } else { Ok(()) }
+        if unchanged {
+            Err(s3_error!(NotModified))
+        } else {
+            Ok(())
+        }
     }
 }
 
 /// The conditions of a PUT: `If-None-Match` may only be `*`, and `If-Match` needs an object.
-pub(crate) fn write(present: Option<&Head>, if_match: Option<&ETagCondition>, if_none_match: Option<&ETagCondition>) -> S3Result<()> {
+pub(crate) fn write(
+    present: Option<&Head>,
+    if_match: Option<&ETagCondition>,
+    if_none_match: Option<&ETagCondition>,
+) -> S3Result<()> {
     match if_none_match {
         Some(ETagCondition::ETag(_)) => {
-            return Err(s3_error!(NotImplemented, "A header you provided implies functionality that is not implemented"));
+            return Err(s3_error!(
+                NotImplemented,
+                "A header you provided implies functionality that is not implemented"
+            ));
         }
         Some(ETagCondition::Any) if present.is_some() => return Err(precondition_failed()),
         _ => {}
@@ -51,9 +62,14 @@ pub(crate) fn write(present: Option<&Head>, if_match: Option<&ETagCondition>, if
 }
 
 fn holds(condition: &ETagCondition, head: &Head) -> bool {
-    condition.as_etag().is_none_or(|etag| etag.value() == head.etag)
+    condition
+        .as_etag()
+        .is_none_or(|etag| etag.value() == head.etag)
 }
 
 fn precondition_failed() -> S3Error {
-    s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
+    s3_error!(
+        PreconditionFailed,
+        "At least one of the pre-conditions you specified did not hold"
+    )
 }

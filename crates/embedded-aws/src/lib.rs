@@ -82,6 +82,11 @@ pub fn demo_identities() -> Vec<Identity> {
             "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/john.doe",
             "AROADEMO0000000000000:john.doe",
         ),
-        identity("AKIADEMOJANE00000000", "demo-secret-jane", "arn:aws:iam::123456789012:user/jane.roe", "AIDADEMO0000000000000"),
+        identity(
+            "AKIADEMOJANE00000000",
+            "demo-secret-jane",
+            "arn:aws:iam::123456789012:user/jane.roe",
+            "AIDADEMO0000000000000",
+        ),
     ]
 }

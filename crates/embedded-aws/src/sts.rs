@@ -20,40 +20,72 @@ pub(crate) struct Sts(pub(crate) Identities);
 
 #[async_trait::async_trait]
 impl S3Route for Sts {
-    fn is_match(&self, method: &Method, uri: &Uri, headers: &HeaderMap, _: &mut Extensions) -> bool {
+    fn is_match(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        _: &mut Extensions,
+    ) -> bool {
         let is_form = || {
-            let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let kind = headers
+                .get(CONTENT_TYPE)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default();
             kind.starts_with("application/x-www-form-urlencoded")
         };
         let query = uri.query().unwrap_or_default();
-        uri.path() == "/" && (method == Method::POST && is_form() || method == Method::GET && action(query, b"").is_some())
+        uri.path() == "/"
+            && (method == Method::POST && is_form()
+                || method == Method::GET && action(query, b"").is_some())
     }
 
     async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
         let caller = self.0.signer(request.credentials.as_ref())?;
         if request.service.as_deref() != Some("sts") {
-            return Err(s3_error!(SignatureDoesNotMatch, "Credential should be scoped to correct service: 'sts'. "));
+            return Err(s3_error!(
+                SignatureDoesNotMatch,
+                "Credential should be scoped to correct service: 'sts'. "
+            ));
         }
-        let body = request.input.collect().await.map_err(|error| s3_error!(InvalidRequest, "{error}"))?.to_bytes();
+        let body = request
+            .input
+            .collect()
+            .await
+            .map_err(|error| s3_error!(InvalidRequest, "{error}"))?
+            .to_bytes();
         let query = request.uri.query().unwrap_or_default();
         let action = action(query, &body).unwrap_or_default();
         let version = version(query, &body).unwrap_or_else(|| "NO_VERSION_SPECIFIED".to_owned());
         if action == "GetCallerIdentity" && version == "2011-06-15" {
             return Ok(answer(StatusCode::OK, caller_identity(caller)));
         }
-        let message = format!("Could not find operation {} for version {}", escape(&action), escape(&version));
-        Ok(answer(StatusCode::BAD_REQUEST, error("InvalidAction", &message)))
+        let message = format!(
+            "Could not find operation {} for version {}",
+            escape(&action),
+            escape(&version)
+        );
+        Ok(answer(
+            StatusCode::BAD_REQUEST,
+            error("InvalidAction", &message),
+        ))
     }
 }
 
 fn answer(status: StatusCode, xml: String) -> S3Response<Body> {
     let mut response = S3Response::with_status(Body::from(xml), status);
-    response.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+    response
+        .headers
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
     response
 }
 
 fn caller_identity(caller: &Identity) -> String {
-    let (arn, user_id, account) = (escape(&caller.arn), escape(&caller.user_id), escape(&caller.account));
+    let (arn, user_id, account) = (
+        escape(&caller.arn),
+        escape(&caller.user_id),
+        escape(&caller.account),
+    );
     format!(
         "<GetCallerIdentityResponse xmlns=\"{NAMESPACE}\"><GetCallerIdentityResult><Arn>{arn}</Arn><UserId>{user_id}</UserId>\
          <Account>{account}</Account></GetCallerIdentityResult><ResponseMetadata><RequestId>{REQUEST_ID}</RequestId></ResponseMetadata>\
@@ -64,8 +96,14 @@ fn caller_identity(caller: &Identity) -> String {
 /// An error of STS, under STS's name for the `code` where S3 calls the same thing otherwise. Both are content of elements already.
 pub(crate) fn error(code: &str, message: &str) -> String {
     let (code, message) = match code {
-        "InvalidAccessKeyId" => ("InvalidClientTokenId", "The security token included in the request is invalid."),
-        "AccessDenied" => ("MissingAuthenticationToken", "Request is missing Authentication Token"),
+        "InvalidAccessKeyId" => (
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid.",
+        ),
+        "AccessDenied" => (
+            "MissingAuthenticationToken",
+            "Request is missing Authentication Token",
+        ),
         other => (other, message),
     };
     format!(

@@ -29,12 +29,23 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// Answers a request. It is in the log before the client can see the answer.
-    pub(crate) async fn serve(&self, incoming: http::Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    pub(crate) async fn serve(
+        &self,
+        incoming: http::Request<Incoming>,
+    ) -> Result<Response<Body>, Infallible> {
         let (mut parts, body) = incoming.into_parts();
         let scope = request::scope(&parts.headers, parts.uri.query().unwrap_or_default());
-        let trace = Arc::new(Trace { scope: scope.clone(), ..Trace::default() });
+        let trace = Arc::new(Trace {
+            scope: scope.clone(),
+            ..Trace::default()
+        });
         parts.extensions.insert(Arc::clone(&trace));
-        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
+        let host = parts
+            .headers
+            .get(HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
         let request_id = format!("{:016X}", self.answered.fetch_add(1, Ordering::Relaxed) + 1);
 
         // Read to its end before it is judged: a client that is still sending when the connection closes never reads a refusal.
@@ -42,11 +53,20 @@ impl Wire {
             Ok(body) => {
                 let body = body.to_bytes();
                 let request = request::describe(&parts, &body, &scope);
-                (request, self.service.call(http::Request::from_parts(parts, Body::from(body))).await)
+                (
+                    request,
+                    self.service
+                        .call(http::Request::from_parts(parts, Body::from(body)))
+                        .await,
+                )
             }
-            Err(error) => (request::describe(&parts, b"", &scope), Ok(unread(error.as_ref(), &request_id))),
+            Err(error) => (
+                request::describe(&parts, b"", &scope),
+                Ok(unread(error.as_ref(), &request_id)),
+            ),
         };
-        let mut response = answer.unwrap_or_else(|error| plain(format!("cannot answer the request: {error:?}\n")));
+        let mut response =
+            answer.unwrap_or_else(|error| plain(format!("cannot answer the request: {error:?}\n")));
         if let Some(operation) = trace.resolved.get() {
             request.operation.clone_from(operation);
         }
@@ -63,37 +83,67 @@ impl Wire {
 }
 
 /// What AWS says where s3s only names the error.
-const WRONG_SIGNATURE: &str =
-    "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
+const WRONG_SIGNATURE: &str = "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
 
 /// Errors with what s3s leaves out of them, and those of STS in its own format. Everything else stays as it is.
-async fn shaped(response: Response<Body>, request: &Request, scope: &Scope, host: &str, request_id: &str) -> Response<Body> {
+async fn shaped(
+    response: Response<Body>,
+    request: &Request,
+    scope: &Scope,
+    host: &str,
+    request_id: &str,
+) -> Response<Body> {
     if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    let body = body.collect().await.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
+    let body = body
+        .collect()
+        .await
+        .map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
     let text = String::from_utf8_lossy(&body);
     // What STS refuses on its own is in shape already.
-    let Some(code) = xml::element(&text, "Code").filter(|_| text.contains("<Error>") && !text.contains("<ErrorResponse")) else {
+    let Some(code) = xml::element(&text, "Code")
+        .filter(|_| text.contains("<Error>") && !text.contains("<ErrorResponse"))
+    else {
         return Response::from_parts(parts, Body::from(body));
     };
-    let message = xml::element(&text, "Message").unwrap_or(if code == "SignatureDoesNotMatch" { WRONG_SIGNATURE } else { code });
+    let message = xml::element(&text, "Message").unwrap_or(if code == "SignatureDoesNotMatch" {
+        WRONG_SIGNATURE
+    } else {
+        code
+    });
     let (kind, body) = if scope.service == "sts" {
         ("text/xml", sts::error(code, message))
     } else {
-        let details = if code == "PermanentRedirect" { xml::endpoint(host, &request.bucket) } else { String::new() };
-        ("application/xml", xml::error(code, message, &details, request_id))
+        let details = if code == "PermanentRedirect" {
+            xml::endpoint(host, &request.bucket)
+        } else {
+            String::new()
+        };
+        (
+            "application/xml",
+            xml::error(code, message, &details, request_id),
+        )
     };
     parts.headers.remove(CONTENT_LENGTH);
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    parts
+        .headers
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     Response::from_parts(parts, Body::from(body))
 }
 
 /// The refusal of a body that is too large, or that broke off, which then nobody reads.
 fn unread(error: &dyn std::error::Error, request_id: &str) -> Response<Body> {
-    let message = xml::escape(&format!("Your proposed upload exceeds the maximum allowed size: {error}"));
-    let mut response = Response::new(Body::from(xml::error("EntityTooLarge", &message, "", request_id)));
+    let message = xml::escape(&format!(
+        "Your proposed upload exceeds the maximum allowed size: {error}"
+    ));
+    let mut response = Response::new(Body::from(xml::error(
+        "EntityTooLarge",
+        &message,
+        "",
+        request_id,
+    )));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     response
 }

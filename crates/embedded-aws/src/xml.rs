@@ -2,7 +2,9 @@
 
 /// `text` as the content of an element.
 pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// The text of the first element of that name that holds only text, still escaped as it stands in the document.
@@ -21,7 +23,11 @@ pub(crate) fn error(code: &str, message: &str, details: &str, request_id: &str) 
 
 /// What a redirect says beyond other errors: the host to address, which here is the same for every region.
 pub(crate) fn endpoint(host: &str, bucket: &str) -> String {
-    format!("<Endpoint>{}</Endpoint><Bucket>{}</Bucket>", escape(host), escape(bucket))
+    format!(
+        "<Endpoint>{}</Endpoint><Bucket>{}</Bucket>",
+        escape(host),
+        escape(bucket)
+    )
 }
 
 #[cfg(test)]
@@ -35,7 +41,10 @@ mod tests {
 
     #[test]
     fn an_element_is_found_only_whole() {
-        assert_eq!(element("<E><Code>A</Code><Code>B</Code></E>", "Code"), Some("A"));
+        assert_eq!(
+            element("<E><Code>A</Code><Code>B</Code></E>", "Code"),
+            Some("A")
+        );
         assert_eq!(element("<E><Code>A</E>", "Code"), None);
     }
 }

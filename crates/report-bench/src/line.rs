@@ -22,7 +22,11 @@ const ROOM: usize = 4 << 10;
 const ON_THE_WAY: usize = 4096;
 
 /// Carries every connection to `upstream`.
-pub(crate) async fn serve(listener: TcpListener, upstream: SocketAddr, round_trip: Duration) -> io::Result<()> {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    upstream: SocketAddr,
+    round_trip: Duration,
+) -> io::Result<()> {
     loop {
         let Ok((client, _)) = listener.accept().await else {
             // The client is gone again, or there are no file descriptors: others give theirs back.
@@ -40,7 +44,8 @@ async fn connect(client: TcpStream, upstream: SocketAddr, round_trip: Duration) 
     for end in [&client, &server] {
         end.set_nodelay(true)?;
     }
-    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+    let ((from_client, to_client), (from_server, to_server)) =
+        (client.into_split(), server.into_split());
     tokio::spawn(one_way(from_client, to_server, opened, round_trip / 2));
     one_way(from_server, to_client, opened, round_trip / 2).await
 }
@@ -151,7 +156,9 @@ mod tests {
             .map(|number| {
                 tokio::spawn(async move {
                     let mut connection = TcpStream::connect(address).await.unwrap();
-                    let sent: Vec<u8> = (0..5000_u32).flat_map(|at| (at * 7 + number).to_le_bytes()).collect();
+                    let sent: Vec<u8> = (0..5000_u32)
+                        .flat_map(|at| (at * 7 + number).to_le_bytes())
+                        .collect();
                     connection.write_all(&sent).await.unwrap();
                     connection.shutdown().await.unwrap();
                     let mut back = Vec::new();

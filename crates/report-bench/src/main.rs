@@ -83,19 +83,40 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> io::Result<()> {
     // One thread carries what two cores can ask of it, and spends nothing on handing work over.
-    let one = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let one = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+    };
     match command {
-        Command::SlowLine { upstream, round_trip_ms, listen } => {
-            one()?.block_on(until_told(listen, |listener| line::serve(listener, upstream, Duration::from_millis(round_trip_ms))))
-        }
+        Command::SlowLine {
+            upstream,
+            round_trip_ms,
+            listen,
+        } => one()?.block_on(until_told(listen, |listener| {
+            line::serve(listener, upstream, Duration::from_millis(round_trip_ms))
+        })),
         Command::SyntheticS3 { choice, listen } => {
             let records = Records::new(choice);
-            let many = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            many.block_on(until_told(listen, |listener| synthetic::serve(listener, records)))
+            let many = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            many.block_on(until_told(listen, |listener| {
+                synthetic::serve(listener, records)
+            }))
         }
-        Command::Records { choice, into, meta } => write(&Records::new(choice), &into, meta.as_deref()),
-        Command::Floor { server, connections, targets } => {
-            let targets = fs::read_to_string(targets)?.lines().map(str::to_owned).collect();
+        Command::Records { choice, into, meta } => {
+            write(&Records::new(choice), &into, meta.as_deref())
+        }
+        Command::Floor {
+            server,
+            connections,
+            targets,
+        } => {
+            let targets = fs::read_to_string(targets)?
+                .lines()
+                .map(str::to_owned)
+                .collect();
             let (took, bytes) = one()?.block_on(floor::get_all(server, connections, targets))?;
             writeln!(stdout(), "{} {bytes}", took.as_secs_f64())
         }
@@ -103,14 +124,24 @@ fn run(command: Command) -> io::Result<()> {
 }
 
 /// Serves until a signal comes.
-async fn until_told<F: Future<Output = io::Result<()>>>(listen: SocketAddr, serve: impl FnOnce(TcpListener) -> F) -> io::Result<()> {
+async fn until_told<F: Future<Output = io::Result<()>>>(
+    listen: SocketAddr,
+    serve: impl FnOnce(TcpListener) -> F,
+) -> io::Result<()> {
     if !listen.ip().is_loopback() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{listen}` is no loopback address")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("`{listen}` is no loopback address"),
+        ));
     }
     // Before anybody knows the endpoint, so that a signal sent right after it ends the program as promised.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let socket = if listen.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
     socket.set_reuseaddr(true)?;
     socket.bind(listen)?;
     let listener = socket.listen(BACKLOG)?;
@@ -134,7 +165,10 @@ fn write(records: &Records, into: &Path, meta: Option<&Path>) -> io::Result<()> 
         };
         let path = place(into)?;
         fs::write(&path, &record.body)?;
-        fs::File::options().write(true).open(&path)?.set_modified(UNIX_EPOCH + Duration::from_secs(record.modified))?;
+        fs::File::options()
+            .write(true)
+            .open(&path)?
+            .set_modified(UNIX_EPOCH + Duration::from_secs(record.modified))?;
         if let Some(meta) = meta {
             fs::write(place(meta)?, "{}\n")?;
         }

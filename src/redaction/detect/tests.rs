@@ -56,10 +56,24 @@ fn names_of_secrets_are_known_in_any_style() {
 
 #[test]
 fn a_key_is_told_from_a_secret_that_stands_as_a_key() {
-    for key in ["password", "database_admin_password", "terminationGracePeriodSeconds", "kubernetes.io/role/elb", "a b", "é"] {
+    for key in [
+        "password",
+        "database_admin_password",
+        "terminationGracePeriodSeconds",
+        "kubernetes.io/role/elb",
+        "a b",
+        "é",
+    ] {
         assert!(!is_secret_key(key), "{key}");
     }
-    for key in ["AKIAIOSFODNN7EXAMPLE", "Tr0ub4dor&3", "my secret\nof two lines", "aHVudGVyMg==", "mongodb://a:b@c", "qzxkvjwpqmrtzhbn"] {
+    for key in [
+        "AKIAIOSFODNN7EXAMPLE",
+        "Tr0ub4dor&3",
+        "my secret\nof two lines",
+        "aHVudGVyMg==",
+        "mongodb://a:b@c",
+        "qzxkvjwpqmrtzhbn",
+    ] {
         assert!(is_secret_key(key), "{key}");
     }
 }
@@ -116,12 +130,18 @@ fn the_mere_name_of_a_secret_is_none() {
     assert!(is_secret_word("Password") && is_secret_word("PIN"));
     assert!(!is_secret_word("airbnb") && !is_secret_word("passwords"));
     let name = "name ".repeat(16);
-    assert!(!is_secret_key(&name) && is_secret_key(&(name + "s")), "no name has more than 80 bytes");
+    assert!(
+        !is_secret_key(&name) && is_secret_key(&(name + "s")),
+        "no name has more than 80 bytes"
+    );
 }
 
 #[test]
 fn a_host_with_a_port_or_a_path_with_an_at_is_no_user_with_a_password() {
-    assert!(!is_secret_text("https://example.com/users/@me") && !is_secret_text("https://example.com:8080/x"));
+    assert!(
+        !is_secret_text("https://example.com/users/@me")
+            && !is_secret_text("https://example.com:8080/x")
+    );
     assert!(is_secret_text("https://u:p/w@example.com") && is_secret_text("x://u@h"));
 }
 
@@ -154,16 +174,29 @@ fn letters_and_digits_are_jumbled_from_ten_on_and_either_alone_from_sixteen() {
 fn what_is_long_holds_capitals_small_letters_and_digits_in_turn() {
     let six = "11111aaaaaAAAAA11111aaaaaAAAAA11";
     let seven = "11111aaaaaAAAAA11111aaaaaAAAAA1a";
-    assert!(!is_access_key_like(six) && is_access_key_like(seven) && !is_access_key_like(&seven[1..]));
+    assert!(
+        !is_access_key_like(six) && is_access_key_like(seven) && !is_access_key_like(&seven[1..])
+    );
     for two_of_three in ["1a", "aA", "1A"] {
-        assert!(!is_access_key_like(&two_of_three.repeat(16)), "{two_of_three}");
+        assert!(
+            !is_access_key_like(&two_of_three.repeat(16)),
+            "{two_of_three}"
+        );
     }
 }
 
 #[test]
 fn an_id_in_groups_of_hex_digits_is_taken_for_a_secret() {
-    assert!(is_secret_text("12345678-1234-1234-1234-123456789012") && is_uuid_like("12ab-34cd-56ef-7890"));
-    for other in ["1234-1234-1234", "123-1234-1234-1234", "1234-1234-1234-123g", "east-west-1234-1234"] {
+    assert!(
+        is_secret_text("12345678-1234-1234-1234-123456789012")
+            && is_uuid_like("12ab-34cd-56ef-7890")
+    );
+    for other in [
+        "1234-1234-1234",
+        "123-1234-1234-1234",
+        "1234-1234-1234-123g",
+        "east-west-1234-1234",
+    ] {
         assert!(!is_uuid_like(other), "{other}");
     }
 }
@@ -188,5 +221,8 @@ fn text_in_base64_is_hidden_text_and_a_word_is_no_base64() {
     assert!(is_secret_text("dGhpcyBpcyBh"));
     let in_itself = "AQEgZEdocGN5QnBjeUJo"; // two control characters, a blank, and the Base64 of `this is a`
     assert!(is_base64_text(in_itself, 2) && !is_base64_text(in_itself, MAX_BASE64_DEPTH));
-    assert!(is_base64_text("dGhpcyBpcyBh", MAX_BASE64_DEPTH) && !is_base64_text("dGhpcyBpcyBh", MAX_BASE64_DEPTH + 1));
+    assert!(
+        is_base64_text("dGhpcyBpcyBh", MAX_BASE64_DEPTH)
+            && !is_base64_text("dGhpcyBpcyBh", MAX_BASE64_DEPTH + 1)
+    );
 }

@@ -8,8 +8,16 @@ use crate::s3::listing::ObjectMeta;
 
 impl RecordCache {
     /// Hands over every record with a key from the first to before the second, also those that only the archive has.
-    pub fn for_each_record(&self, from: &str, to: &str, mut take: impl FnMut(&ObjectMeta, Option<&[u8]>)) -> Result<(), CacheError> {
-        let mut query = self.db.prepare_cached(&entries_query("key >= ?1 AND key < ?2")).map_err(sqlite_error)?;
+    pub fn for_each_record(
+        &self,
+        from: &str,
+        to: &str,
+        mut take: impl FnMut(&ObjectMeta, Option<&[u8]>),
+    ) -> Result<(), CacheError> {
+        let mut query = self
+            .db
+            .prepare_cached(&entries_query("key >= ?1 AND key < ?2"))
+            .map_err(sqlite_error)?;
         let mut rows = query.query(params![from, to]).map_err(sqlite_error)?;
         let mut taken = String::new();
         while let Some(row) = rows.next().map_err(sqlite_error)? {
@@ -33,7 +41,10 @@ impl RecordCache {
         covers: impl Fn(&str) -> bool,
         mut take: impl FnMut(&ObjectMeta, Option<&[u8]>),
     ) -> Result<Vec<ObjectMeta>, CacheError> {
-        let mut query = self.db.prepare_cached(&entries_query("key > ?1 AND key <= ?2")).map_err(sqlite_error)?;
+        let mut query = self
+            .db
+            .prepare_cached(&entries_query("key > ?1 AND key <= ?2"))
+            .map_err(sqlite_error)?;
         let mut rows = query.query(params![after, through]).map_err(sqlite_error)?;
         let (mut missing, mut gone) = (Vec::new(), Vec::new());
         let mut listed = listed.into_iter().peekable();
@@ -101,12 +112,22 @@ fn read_entry<'a>(row: &'a Row<'_>) -> Result<CacheEntry<'a>, CacheError> {
             etag: row.get(3)?,
         };
         let body = row.get_ref(4)?.as_blob_or_null()?;
-        Ok((CacheEntry { listed, body, is_archived: row.get(6)? }, row.get::<_, Vec<u8>>(5)?))
+        Ok((
+            CacheEntry {
+                listed,
+                body,
+                is_archived: row.get(6)?,
+            },
+            row.get::<_, Vec<u8>>(5)?,
+        ))
     };
     let (entry, sealed) = read().map_err(sqlite_error)?;
     if entry_digest(&entry.listed, entry.body) == sealed {
         Ok(entry)
     } else {
-        Err(CacheError { message: "an entry is not as it was written".to_owned(), is_corrupt: true })
+        Err(CacheError {
+            message: "an entry is not as it was written".to_owned(),
+            is_corrupt: true,
+        })
     }
 }

@@ -66,17 +66,31 @@ impl RecordCache {
             let file = options.open(&path)?;
             // SQLite gives the files beside it the same mode.
             #[cfg(unix)]
-            file.set_permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600))?;
+            file.set_permissions(
+                <Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600),
+            )?;
             Ok(())
         };
         if fs::symlink_metadata(&path).is_ok_and(|there| !there.is_file()) {
-            return Err(CacheError { message: "its file is no regular file".to_owned(), is_corrupt: true });
+            return Err(CacheError {
+                message: "its file is no regular file".to_owned(),
+                is_corrupt: true,
+            });
         }
-        file().map_err(|error| CacheError { message: error.to_string(), is_corrupt: false })?;
+        file().map_err(|error| CacheError {
+            message: error.to_string(),
+            is_corrupt: false,
+        })?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut db = Connection::open_with_flags(&path, flags).map_err(sqlite_error)?;
         create_tables(&mut db).map_err(sqlite_error)?;
-        Ok(Self { path, db, pending: Vec::new(), pending_bytes: 0, is_persistent: true })
+        Ok(Self {
+            path,
+            db,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            is_persistent: true,
+        })
     }
 
     /// Takes the cache of a bucket away, so that the next run makes a new one.
@@ -90,7 +104,10 @@ impl RecordCache {
     }
 
     fn path_for_bucket(folder: &Path, place: &str) -> PathBuf {
-        folder.join(format!("records-{}.sqlite", &sha256_hex(place.as_bytes())[..16]))
+        folder.join(format!(
+            "records-{}.sqlite",
+            &sha256_hex(place.as_bytes())[..16]
+        ))
     }
 
     /// The file, for messages.
@@ -119,19 +136,32 @@ impl RecordCache {
 
     /// When all records of a customer, by the segment of their keys, were here.
     pub fn complete_at(&self, segment: &str) -> Result<Option<DateTime<Utc>>, CacheError> {
-        let mut query = self.db.prepare_cached("SELECT complete_at FROM customer WHERE segment = ?1").map_err(sqlite_error)?;
-        let at: Option<i64> = query.query_row(params![segment], |row| row.get(0)).optional().map_err(sqlite_error)?;
+        let mut query = self
+            .db
+            .prepare_cached("SELECT complete_at FROM customer WHERE segment = ?1")
+            .map_err(sqlite_error)?;
+        let at: Option<i64> = query
+            .query_row(params![segment], |row| row.get(0))
+            .optional()
+            .map_err(sqlite_error)?;
         Ok(at.and_then(|at| DateTime::from_timestamp(at, 0)))
     }
 
     /// Notes that all records of a customer are here.
     pub fn set_complete_at(&mut self, segment: &str, at: DateTime<Utc>) -> Result<(), CacheError> {
-        let done = self.db.execute("INSERT OR REPLACE INTO customer VALUES (?1, ?2)", params![segment, at.timestamp()]);
+        let done = self.db.execute(
+            "INSERT OR REPLACE INTO customer VALUES (?1, ?2)",
+            params![segment, at.timestamp()],
+        );
         done.map(drop).map_err(sqlite_error)
     }
 
     /// Keeps a record; without a body, an object that is too large to be one.
-    pub fn store_record(&mut self, listed: &ObjectMeta, body: Option<Vec<u8>>) -> Result<(), CacheError> {
+    pub fn store_record(
+        &mut self,
+        listed: &ObjectMeta,
+        body: Option<Vec<u8>>,
+    ) -> Result<(), CacheError> {
         if !self.is_persistent {
             return Ok(());
         }
@@ -142,7 +172,11 @@ impl RecordCache {
     fn push_change(&mut self, change: CacheChange, bytes: usize) -> Result<(), CacheError> {
         self.pending.push(change);
         self.pending_bytes += bytes;
-        if self.pending.len() >= MAX_PENDING_CHANGES || self.pending_bytes >= MAX_PENDING_BYTES { self.write_pending() } else { Ok(()) }
+        if self.pending.len() >= MAX_PENDING_CHANGES || self.pending_bytes >= MAX_PENDING_BYTES {
+            self.write_pending()
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes what is not written yet, all of it or nothing.
@@ -153,15 +187,26 @@ impl RecordCache {
             return Ok(());
         }
         let mut write = || -> rusqlite::Result<()> {
-            let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = self
+                .db
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
-                let mut keep = transaction.prepare_cached("INSERT OR REPLACE INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+                let mut keep = transaction.prepare_cached(
+                    "INSERT OR REPLACE INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?;
                 let mut forget = transaction.prepare_cached("DELETE FROM record WHERE key = ?1")?;
                 for change in &changes {
                     match change {
                         CacheChange::Store(it, body) => {
                             let (modified, size) = integer_columns(it);
-                            keep.execute(params![it.key, modified, size, it.etag, body, entry_digest(it, body.as_deref())])?;
+                            keep.execute(params![
+                                it.key,
+                                modified,
+                                size,
+                                it.etag,
+                                body,
+                                entry_digest(it, body.as_deref())
+                            ])?;
                         }
                         CacheChange::Delete(key) => {
                             forget.execute(params![key])?;
@@ -183,7 +228,9 @@ fn create_tables(db: &mut Connection) -> rusqlite::Result<()> {
     }
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another run may have made the tables while this one waited.
-    if transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? != SCHEMA_VERSION {
+    if transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?
+        != SCHEMA_VERSION
+    {
         transaction.execute_batch(
             "DROP TABLE IF EXISTS record;
              DROP TABLE IF EXISTS customer;
@@ -205,7 +252,11 @@ fn create_tables(db: &mut Connection) -> rusqlite::Result<()> {
 fn entry_digest(listed: &ObjectMeta, body: Option<&[u8]>) -> Vec<u8> {
     let (modified, size) = integer_columns(listed);
     let mut digest = Sha256::new();
-    for part in [listed.key.as_bytes(), listed.etag.as_bytes(), body.unwrap_or_default()] {
+    for part in [
+        listed.key.as_bytes(),
+        listed.etag.as_bytes(),
+        body.unwrap_or_default(),
+    ] {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
     }
@@ -216,13 +267,23 @@ fn entry_digest(listed: &ObjectMeta, body: Option<&[u8]>) -> Vec<u8> {
 }
 
 fn integer_columns(listed: &ObjectMeta) -> (i64, i64) {
-    (listed.last_modified.timestamp_micros(), i64::try_from(listed.size).unwrap_or(i64::MAX))
+    (
+        listed.last_modified.timestamp_micros(),
+        i64::try_from(listed.size).unwrap_or(i64::MAX),
+    )
 }
 
 #[allow(clippy::needless_pass_by_value)] // for map_err
 fn sqlite_error(error: rusqlite::Error) -> CacheError {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied, ReadOnly};
-    let passing =
-        matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull | OutOfMemory | PermissionDenied | ReadOnly));
-    CacheError { message: crate::error::to_single_line(&error.to_string()), is_corrupt: !passing }
+    use rusqlite::ErrorCode::{
+        DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied, ReadOnly,
+    };
+    let passing = matches!(
+        error.sqlite_error_code(),
+        Some(DatabaseBusy | DatabaseLocked | DiskFull | OutOfMemory | PermissionDenied | ReadOnly)
+    );
+    CacheError {
+        message: crate::error::to_single_line(&error.to_string()),
+        is_corrupt: !passing,
+    }
 }

@@ -16,8 +16,11 @@ impl<W: Write> ReportCollector<'_, W> {
     pub fn finish_archives(&mut self, logs: &[String], refused: Vec<String>) -> Result<(), Error> {
         if refused.is_empty() {
             for prefix in logs {
-                let Some(mut cache) = self.cache.take() else { return Ok(()) };
-                let done = cache.retain_archives(&keys::archive_prefix_for(prefix), &self.archive_keys);
+                let Some(mut cache) = self.cache.take() else {
+                    return Ok(());
+                };
+                let done =
+                    cache.retain_archives(&keys::archive_prefix_for(prefix), &self.archive_keys);
                 self.restore_cache(cache, done)?;
             }
         }
@@ -28,8 +31,13 @@ impl<W: Write> ReportCollector<'_, W> {
     /// The prefixes of the records of customers of whom something is in the archive, among those below `logs`.
     #[must_use]
     pub fn archived_prefixes(&self, logs: &str) -> BTreeSet<String> {
-        let segments = self.archive_keys.iter().filter_map(|part| keys::parse_archive_key(part).map(|key| key.segment));
-        segments.map(|segment| format!("{logs}{segment}/")).collect()
+        let segments = self
+            .archive_keys
+            .iter()
+            .filter_map(|part| keys::parse_archive_key(part).map(|key| key.segment));
+        segments
+            .map(|segment| format!("{logs}{segment}/"))
+            .collect()
     }
 }
 
@@ -40,7 +48,9 @@ impl<W: Write> ArchiveVisitor for ReportCollector<'_, W> {
             return false;
         }
         // Where the cache cannot be asked, `take` finds out why.
-        self.cache.as_ref().is_none_or(|cache| !cache.has_archive(&part.key).unwrap_or(false))
+        self.cache
+            .as_ref()
+            .is_none_or(|cache| !cache.has_archive(&part.key).unwrap_or(false))
     }
 
     fn visit_records(&mut self, part: &ObjectMeta, records: Result<Vec<ArchivedRecord>, String>) {
@@ -48,12 +58,19 @@ impl<W: Write> ArchiveVisitor for ReportCollector<'_, W> {
             return;
         }
         let done = records.and_then(|records| {
-            let mut cache = self.cache.take().map_or_else(RecordCache::open_temporary, Ok).map_err(|why| why.message)?;
+            let mut cache = self
+                .cache
+                .take()
+                .map_or_else(RecordCache::open_temporary, Ok)
+                .map_err(|why| why.message)?;
             let done = cache.insert_archive(&part.key, &records);
-            self.restore_cache(cache, done).map_err(|fault| fault.message)
+            self.restore_cache(cache, done)
+                .map_err(|fault| fault.message)
         });
         if let Err(why) = done.as_ref() {
-            self.problems.skipped_archives.insert(format!("`{}`: {why}", part.key));
+            self.problems
+                .skipped_archives
+                .insert(format!("`{}`: {why}", part.key));
         }
     }
 }

@@ -70,19 +70,32 @@ pub struct ReportCollector<'a, W: Write> {
 impl<W: Write> ReportCollector<'_, W> {
     /// How many records below a prefix the cache knows.
     pub fn count_cached(&mut self, prefix: &str) -> Result<u64, Error> {
-        let Some(cache) = self.cache.take() else { return Ok(0) };
+        let Some(cache) = self.cache.take() else {
+            return Ok(0);
+        };
         let count = cache.count_keys(prefix, &list_plan::prefix_end(prefix));
         self.restore_cache(cache, count)
     }
 
     /// How to find the records of the customer below a prefix.
     pub fn plan_customer(&mut self, prefix: &str, now: DateTime<Utc>) -> Result<ListPlan, Error> {
-        let Some(cache) = self.cache.take() else { return Ok(list_plan::plan_full_listing(prefix)) };
+        let Some(cache) = self.cache.take() else {
+            return Ok(list_plan::plan_full_listing(prefix));
+        };
         let span = || {
-            let segment = keys::record_key_segment(prefix).unwrap_or_default().to_owned();
-            let known = cache.complete_at(&segment)?.map(|complete_at| CachedCustomer { segment, complete_at });
+            let segment = keys::record_key_segment(prefix)
+                .unwrap_or_default()
+                .to_owned();
+            let known = cache
+                .complete_at(&segment)?
+                .map(|complete_at| CachedCustomer {
+                    segment,
+                    complete_at,
+                });
             let old = known.and_then(|known| list_plan::cached_key_range(&known, now));
-            let count = old.as_ref().map_or(Ok(0), |(from, to)| cache.count_keys(from, to))?;
+            let count = old
+                .as_ref()
+                .map_or(Ok(0), |(from, to)| cache.count_keys(from, to))?;
             Ok(list_plan::plan_customer_listing(prefix, old, count))
         };
         let span = span();
@@ -91,7 +104,9 @@ impl<W: Write> ReportCollector<'_, W> {
 
     /// Takes what the cache has from the first key to before the second.
     pub fn add_cached_records(&mut self, from: &str, to: &str) -> Result<(), Error> {
-        let Some(cache) = self.cache.take() else { return Ok(()) };
+        let Some(cache) = self.cache.take() else {
+            return Ok(());
+        };
         let done = cache.for_each_record(from, to, |listed, body| {
             if list_plan::is_dated_key(&listed.key) {
                 self.add_object(listed, body);
@@ -103,23 +118,37 @@ impl<W: Write> ReportCollector<'_, W> {
     /// Ends the use of the cache: writes what is new, and notes since when it has everything of the customers, by segment,
     /// for which `complete_at` gives a time. A run that wanted less than everything took nothing away.
     pub fn close_cache(&mut self, complete_at: impl Fn(&str) -> Option<DateTime<Utc>>) {
-        let Some(mut cache) = self.cache.take() else { return };
+        let Some(mut cache) = self.cache.take() else {
+            return;
+        };
         let done = cache.write_pending().and_then(|()| {
-            let complete =
-                self.seen_segments.difference(&self.incomplete_segments).filter_map(|segment| Some((segment, complete_at(segment)?)));
-            complete.into_iter().try_for_each(|(segment, at)| cache.set_complete_at(segment, at))
+            let complete = self
+                .seen_segments
+                .difference(&self.incomplete_segments)
+                .filter_map(|segment| Some((segment, complete_at(segment)?)));
+            complete
+                .into_iter()
+                .try_for_each(|(segment, at)| cache.set_complete_at(segment, at))
         });
         self.drop_failed_cache(&cache, done);
     }
 
-    fn restore_cache<T>(&mut self, cache: RecordCache, done: Result<T, CacheError>) -> Result<T, Error> {
+    fn restore_cache<T>(
+        &mut self,
+        cache: RecordCache,
+        done: Result<T, CacheError>,
+    ) -> Result<T, Error> {
         match done {
             Ok(done) => {
                 self.cache = Some(cache);
                 Ok(done)
             }
             Err(why) => {
-                let text = format!("read the cache `{}`: {}", cache.database_path().display(), why.message);
+                let text = format!(
+                    "read the cache `{}`: {}",
+                    cache.database_path().display(),
+                    why.message
+                );
                 self.cache_error = Some(text.clone());
                 self.is_cache_untrusted = true;
                 self.is_temporary_cache_full |= !cache.is_persistent();
@@ -131,7 +160,11 @@ impl<W: Write> ReportCollector<'_, W> {
 
     fn drop_failed_cache(&mut self, cache: &RecordCache, done: Result<(), CacheError>) {
         if let Err(why) = done {
-            self.cache_error = Some(format!("write the cache `{}`: {}", cache.database_path().display(), why.message));
+            self.cache_error = Some(format!(
+                "write the cache `{}`: {}",
+                cache.database_path().display(),
+                why.message
+            ));
             self.is_cache_corrupt |= why.is_corrupt;
         }
     }
@@ -139,13 +172,18 @@ impl<W: Write> ReportCollector<'_, W> {
     /// Reads one object; without a body it is one that is too large.
     fn add_object(&mut self, listed: &ObjectMeta, body: Option<&[u8]>) {
         self.progress.add_done(1);
-        let Some(key) = keys::parse_record_key(&listed.key) else { return };
+        let Some(key) = keys::parse_record_key(&listed.key) else {
+            return;
+        };
         if !self.filter.may_match_key(&key) {
             return;
         }
         let read = match body {
             Some(body) => parse::parse_record(body),
-            None => Err(format!("it has {} bytes, and at most {MAX_RECORD_BYTES} are read", listed.size)),
+            None => Err(format!(
+                "it has {} bytes, and at most {MAX_RECORD_BYTES} are read",
+                listed.size
+            )),
         };
         match read {
             Ok(reading) => {
@@ -154,20 +192,35 @@ impl<W: Write> ReportCollector<'_, W> {
                     return;
                 }
                 if !problems.is_empty() {
-                    self.problems.partly_used.insert(format!("`{}`: {}", listed.key, problems.join(", ")));
+                    self.problems.partly_used.insert(format!(
+                        "`{}`: {}",
+                        listed.key,
+                        problems.join(", ")
+                    ));
                 }
-                self.rows.iter_mut().for_each(|rows| rows.add_deployment(&deployment));
-                self.totals.iter_mut().for_each(|summary| summary.add_deployment(&deployment));
+                self.rows
+                    .iter_mut()
+                    .for_each(|rows| rows.add_deployment(&deployment));
+                self.totals
+                    .iter_mut()
+                    .for_each(|summary| summary.add_deployment(&deployment));
             }
             Err(reason) => {
-                self.problems.skipped.insert(format!("`{}`: {reason}", listed.key));
+                self.problems
+                    .skipped
+                    .insert(format!("`{}`: {reason}", listed.key));
             }
         }
     }
 }
 
 impl<W: Write> ObjectSink for ReportCollector<'_, W> {
-    fn accept_page(&mut self, listing: &ListRequest, after: &str, mut page: ListPage) -> Result<Vec<ObjectMeta>, Error> {
+    fn accept_page(
+        &mut self,
+        listing: &ListRequest,
+        after: &str,
+        mut page: ListPage,
+    ) -> Result<Vec<ObjectMeta>, Error> {
         self.progress.add_listed(page.objects.len());
         let through = match (&page.next_token, page.objects.last()) {
             (Some(_), Some(last)) => last.key.clone(),
@@ -176,7 +229,8 @@ impl<W: Write> ObjectSink for ReportCollector<'_, W> {
             (None, _) => list_plan::prefix_end(&listing.prefix),
         };
         let after = after.max(&listing.prefix).to_owned();
-        page.objects.retain(|listed| list_plan::listing_covers_key(listing, &listed.key));
+        page.objects
+            .retain(|listed| list_plan::listing_covers_key(listing, &listed.key));
         let mut missing = match self.cache.take() {
             None => page.objects,
             Some(mut cache) => {
@@ -194,7 +248,9 @@ impl<W: Write> ObjectSink for ReportCollector<'_, W> {
             }
         };
         missing.retain(|listed| {
-            let Some(key) = keys::parse_record_key(&listed.key) else { return false };
+            let Some(key) = keys::parse_record_key(&listed.key) else {
+                return false;
+            };
             self.mark_seen(key.segment);
             let wanted = self.filter.may_match_key(&key);
             if !wanted {
@@ -203,7 +259,9 @@ impl<W: Write> ObjectSink for ReportCollector<'_, W> {
             }
             wanted
         });
-        let (small, large): (Vec<ObjectMeta>, Vec<ObjectMeta>) = missing.into_iter().partition(|listed| listed.size <= MAX_RECORD_BYTES);
+        let (small, large): (Vec<ObjectMeta>, Vec<ObjectMeta>) = missing
+            .into_iter()
+            .partition(|listed| listed.size <= MAX_RECORD_BYTES);
         for listed in large {
             self.add_object(&listed, None);
             self.cache_object(&listed, None);
@@ -221,7 +279,8 @@ impl<W: Write> ObjectSink for ReportCollector<'_, W> {
             Ok(None) => self.progress.add_done(1),
             Err(fault) => {
                 self.problems.skipped.insert(fault.message);
-                self.incomplete_segments.extend(keys::record_key_segment(&listed.key).map(str::to_owned));
+                self.incomplete_segments
+                    .extend(keys::record_key_segment(&listed.key).map(str::to_owned));
             }
         }
     }
@@ -235,7 +294,9 @@ impl<W: Write> ReportCollector<'_, W> {
     }
 
     fn cache_object(&mut self, listed: &ObjectMeta, body: Option<Vec<u8>>) {
-        let Some(mut cache) = self.cache.take() else { return };
+        let Some(mut cache) = self.cache.take() else {
+            return;
+        };
         let done = cache.store_record(listed, body);
         if done.is_ok() {
             self.cache = Some(cache);

@@ -98,7 +98,8 @@ impl TimeUnit {
 /// The Monday of a day's week.
 #[must_use]
 pub fn week_start(day: NaiveDate) -> NaiveDate {
-    day.checked_sub_days(Days::new(day.weekday().num_days_from_monday().into())).unwrap_or(day)
+    day.checked_sub_days(Days::new(day.weekday().num_days_from_monday().into()))
+        .unwrap_or(day)
 }
 
 /// All bars from the first deployment to the last one, those without any among them.
@@ -110,8 +111,16 @@ pub fn bars_over_time(days: &DeploymentsPerDay) -> Option<(TimeUnit, Vec<ChartBa
     for (day, count) in days {
         *counts.entry(unit.first_day_of(*day)).or_default() += count;
     }
-    let starts = std::iter::successors(Some(unit.first_day_of(first)), |start| unit.next_start(*start)).take_while(|start| *start <= last);
-    let bars = starts.map(|first| ChartBar { first_day: first, count: counts.get(&first).copied().unwrap_or_default() }).collect();
+    let starts = std::iter::successors(Some(unit.first_day_of(first)), |start| {
+        unit.next_start(*start)
+    })
+    .take_while(|start| *start <= last);
+    let bars = starts
+        .map(|first| ChartBar {
+            first_day: first,
+            count: counts.get(&first).copied().unwrap_or_default(),
+        })
+        .collect();
     Some((unit, bars))
 }
 
@@ -127,10 +136,14 @@ pub struct LargestMembers<'a> {
 /// The `most` members of a group with the most deployments.
 #[must_use]
 pub fn find_largest(summary: &ReportTotals, group: TotalsGroup, most: usize) -> LargestMembers<'_> {
-    let mut members: Vec<(&str, u64)> = summary.members_of(group).map(|(name, totals)| (name, totals.deployments)).collect();
+    let mut members: Vec<(&str, u64)> = summary
+        .members_of(group)
+        .map(|(name, totals)| (name, totals.deployments))
+        .collect();
     members.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
     let rest = members.split_off(most.min(members.len()));
-    let others = (!rest.is_empty()).then(|| (rest.len(), rest.iter().map(|(_, count)| count).sum()));
+    let others =
+        (!rest.is_empty()).then(|| (rest.len(), rest.iter().map(|(_, count)| count).sum()));
     LargestMembers { members, others }
 }
 
@@ -139,8 +152,13 @@ pub fn find_largest(summary: &ReportTotals, group: TotalsGroup, most: usize) -> 
 pub fn axis_ticks(greatest: u64) -> Vec<u64> {
     let powers = std::iter::successors(Some(1_u64), |power| power.checked_mul(10));
     let steps = powers.flat_map(|power| [1, 2, 5].map(|factor| power.saturating_mul(factor)));
-    let step = steps.into_iter().find(|step| greatest.div_ceil(*step) <= 4).unwrap_or(u64::MAX);
-    (0..=greatest.div_ceil(step).max(1)).map(|number| number.saturating_mul(step)).collect()
+    let step = steps
+        .into_iter()
+        .find(|step| greatest.div_ceil(*step) <= 4)
+        .unwrap_or(u64::MAX);
+    (0..=greatest.div_ceil(step).max(1))
+        .map(|number| number.saturating_mul(step))
+        .collect()
 }
 
 /// At most four ranges of numbers with about as many days in each: the first and last number of each.
@@ -148,11 +166,15 @@ pub fn axis_ticks(greatest: u64) -> Vec<u64> {
 pub fn count_ranges(counts: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
     let mut counts: Vec<u64> = counts.filter(|count| *count > 0).collect();
     counts.sort_unstable();
-    let Some(greatest) = counts.last().copied() else { return Vec::new() };
+    let Some(greatest) = counts.last().copied() else {
+        return Vec::new();
+    };
     let mut ends: Vec<u64> = if greatest <= 4 {
         (1..=greatest).collect()
     } else {
-        (1..=4).map(|quarter| counts[(counts.len() * quarter).div_ceil(4) - 1]).collect()
+        (1..=4)
+            .map(|quarter| counts[(counts.len() * quarter).div_ceil(4) - 1])
+            .collect()
     };
     ends.dedup();
     let starts = std::iter::once(1).chain(ends.iter().map(|end| end.saturating_add(1)));
@@ -171,19 +193,46 @@ mod tests {
     }
 
     fn bars_of(days: &[(&str, u64)]) -> (TimeUnit, Vec<(String, u64)>) {
-        let (unit, bars) = bars_over_time(&days.iter().map(|(text, count)| (parse_day(text), *count)).collect()).expect("bars");
-        (unit, bars.into_iter().map(|bar| (bar.first_day.to_string(), bar.count)).collect())
+        let (unit, bars) = bars_over_time(
+            &days
+                .iter()
+                .map(|(text, count)| (parse_day(text), *count))
+                .collect(),
+        )
+        .expect("bars");
+        (
+            unit,
+            bars.into_iter()
+                .map(|bar| (bar.first_day.to_string(), bar.count))
+                .collect(),
+        )
     }
 
     #[test]
     fn gaps_are_zero_and_the_unit_grows_with_the_span() {
-        let expected = [("2026-02-27", 2), ("2026-02-28", 0), ("2026-03-01", 1)].map(|(day, count)| (day.to_owned(), count));
-        assert_eq!(bars_of(&[("2026-02-27", 2), ("2026-03-01", 1)]), (TimeUnit::Day, expected.to_vec()));
+        let expected = [("2026-02-27", 2), ("2026-02-28", 0), ("2026-03-01", 1)]
+            .map(|(day, count)| (day.to_owned(), count));
+        assert_eq!(
+            bars_of(&[("2026-02-27", 2), ("2026-03-01", 1)]),
+            (TimeUnit::Day, expected.to_vec())
+        );
         // 62 days are shown one by one, 63 by week: 2026-01-01 is a Thursday.
         assert_eq!(bars_of(&[("2026-01-01", 1), ("2026-03-03", 1)]).1.len(), 62);
-        let (unit, weeks) = bars_of(&[("2026-01-01", 1), ("2026-01-04", 2), ("2026-01-05", 4), ("2026-03-04", 1)]);
+        let (unit, weeks) = bars_of(&[
+            ("2026-01-01", 1),
+            ("2026-01-04", 2),
+            ("2026-01-05", 4),
+            ("2026-03-04", 1),
+        ]);
         assert_eq!((unit, weeks.len()), (TimeUnit::Week, 10));
-        assert_eq!(weeks[..3], [("2025-12-29".to_owned(), 3), ("2026-01-05".to_owned(), 4), ("2026-01-12".to_owned(), 0)]);
+        assert_eq!(
+            weeks[..3],
+            [
+                ("2025-12-29".to_owned(), 3),
+                ("2026-01-05".to_owned(), 4),
+                ("2026-01-12".to_owned(), 0)
+            ]
+        );
         let (unit, months) = bars_of(&[("2024-01-31", 1), ("2026-02-01", 1)]);
         assert_eq!((unit, months.len()), (TimeUnit::Month, 26));
     }
@@ -191,31 +240,61 @@ mod tests {
     #[test]
     fn weeks_are_iso_weeks() {
         // 2027-01-03 is the Sunday of 2026-W53.
-        assert_eq!(TimeUnit::Week.full_label(TimeUnit::Week.first_day_of(parse_day("2027-01-03"))), "2026-W53, from 28 Dec 2026");
-        assert_eq!(TimeUnit::Month.full_label(parse_day("2026-11-01")), "November 2026");
+        assert_eq!(
+            TimeUnit::Week.full_label(TimeUnit::Week.first_day_of(parse_day("2027-01-03"))),
+            "2026-W53, from 28 Dec 2026"
+        );
+        assert_eq!(
+            TimeUnit::Month.full_label(parse_day("2026-11-01")),
+            "November 2026"
+        );
     }
 
     #[test]
     fn a_unit_says_the_year_on_the_axis_only_where_it_must() {
         let start = parse_day("2026-11-02");
         let told = |unit: TimeUnit| {
-            [unit.as_str().to_owned(), unit.full_label(start), unit.axis_label(start, true), unit.axis_label(start, false)]
+            [
+                unit.as_str().to_owned(),
+                unit.full_label(start),
+                unit.axis_label(start, true),
+                unit.axis_label(start, false),
+            ]
         };
-        assert_eq!(told(TimeUnit::Day), ["day", "Mon 2 Nov 2026", "2 Nov 2026", "2 Nov"]);
-        assert_eq!(told(TimeUnit::Week), ["week", "2026-W45, from 2 Nov 2026", "2 Nov 2026", "2 Nov"]);
-        assert_eq!(told(TimeUnit::Month), ["month", "November 2026", "Nov 2026", "Nov 2026"]);
+        assert_eq!(
+            told(TimeUnit::Day),
+            ["day", "Mon 2 Nov 2026", "2 Nov 2026", "2 Nov"]
+        );
+        assert_eq!(
+            told(TimeUnit::Week),
+            ["week", "2026-W45, from 2 Nov 2026", "2 Nov 2026", "2 Nov"]
+        );
+        assert_eq!(
+            told(TimeUnit::Month),
+            ["month", "November 2026", "Nov 2026", "Nov 2026"]
+        );
     }
 
     #[test]
     fn the_largest_come_first_and_the_others_are_added_up() {
         let mut summary = ReportTotals::default();
         for (customer, count) in [("a", 2), ("b", 3), ("c", 1), ("d", 2)] {
-            let one = Deployment { customer: customer.into(), deployed_at: DateTime::UNIX_EPOCH, ..Deployment::default() };
+            let one = Deployment {
+                customer: customer.into(),
+                deployed_at: DateTime::UNIX_EPOCH,
+                ..Deployment::default()
+            };
             (0..count).for_each(|_| summary.add_deployment(&one));
         }
         let of = |most| find_largest(&summary, TotalsGroup::Customer, most);
-        assert_eq!((of(2).members, of(2).others), (vec![("b", 3), ("a", 2)], Some((2, 3))));
-        assert_eq!((of(4).members.len(), of(4).others, of(9).others), (4, None, None));
+        assert_eq!(
+            (of(2).members, of(2).others),
+            (vec![("b", 3), ("a", 2)], Some((2, 3)))
+        );
+        assert_eq!(
+            (of(4).members.len(), of(4).others, of(9).others),
+            (4, None, None)
+        );
     }
 
     #[test]
@@ -231,8 +310,14 @@ mod tests {
     fn ranges_hold_every_number_once() {
         assert_eq!(count_ranges([0, 0].into_iter()), []);
         assert_eq!(count_ranges([0, 0, 0, 9].into_iter()), [(1, 9)]);
-        assert_eq!(count_ranges([1, 3, 0].into_iter()), [(1, 1), (2, 2), (3, 3)]);
+        assert_eq!(
+            count_ranges([1, 3, 0].into_iter()),
+            [(1, 1), (2, 2), (3, 3)]
+        );
         assert_eq!(count_ranges([1, 1, 1, 9].into_iter()), [(1, 1), (2, 9)]);
-        assert_eq!(count_ranges([9, 1, 2, 3, 4, 5, 6, 30].into_iter()), [(1, 2), (3, 4), (5, 6), (7, 30)]);
+        assert_eq!(
+            count_ranges([9, 1, 2, 3, 4, 5, 6, 30].into_iter()),
+            [(1, 2), (3, 4), (5, 6), (7, 30)]
+        );
     }
 }

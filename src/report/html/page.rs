@@ -81,10 +81,14 @@ pub fn write_page(page: HtmlPage<'_, '_>, output: &mut dyn Write) -> io::Result<
             "by user" => bar_chart::write_group_chart(summary, TotalsGroup::User, output)?,
             "calendar" => calendar::write_calendar(summary, output)?,
             "table title" => output.write_all(table_title(names).as_bytes())?,
-            "table note" => output.write_all(table_note(names, rows.len(), row_count).as_bytes())?,
+            "table note" => {
+                output.write_all(table_note(names, rows.len(), row_count).as_bytes())?
+            }
             "wide" if names.len() > 8 => output.write_all(b" class=\"wide\"")?,
             "table head" => write_table_head(names, ordered, rows.first(), output)?,
-            "table body" => rows.iter().try_for_each(|row| write_table_row(row, output))?,
+            "table body" => rows
+                .iter()
+                .try_for_each(|row| write_table_row(row, output))?,
             _ => {}
         }
         if shown {
@@ -100,15 +104,26 @@ fn has_timestamps(names: &[&str]) -> bool {
 }
 
 /// The rows that the page shows: the newest, in the order in which they come if it was asked for; of totals the first.
-fn select_rows<'a>(rows: &mut dyn Iterator<Item = Vec<TableCell<'a>>>, names: &[&str], ordered: bool) -> Vec<Vec<TableCell<'a>>> {
+fn select_rows<'a>(
+    rows: &mut dyn Iterator<Item = Vec<TableCell<'a>>>,
+    names: &[&str],
+    ordered: bool,
+) -> Vec<Vec<TableCell<'a>>> {
     if !has_timestamps(names) {
         return rows.take(MAX_PAGE_ROWS).collect();
     }
     let mut newest = BTreeMap::new();
     for (number, row) in rows.enumerate() {
         // Without the Z, a fraction of a second comes behind the whole second.
-        let time = row.first().map(|cell| cell.to_text().trim_end_matches('Z').to_owned()).unwrap_or_default();
-        if newest.len() == MAX_PAGE_ROWS && newest.first_key_value().is_some_and(|((oldest, _), _)| time < *oldest) {
+        let time = row
+            .first()
+            .map(|cell| cell.to_text().trim_end_matches('Z').to_owned())
+            .unwrap_or_default();
+        if newest.len() == MAX_PAGE_ROWS
+            && newest
+                .first_key_value()
+                .is_some_and(|((oldest, _), _)| time < *oldest)
+        {
             continue;
         }
         newest.insert((time, number), row);
@@ -127,7 +142,12 @@ fn select_rows<'a>(rows: &mut dyn Iterator<Item = Vec<TableCell<'a>>>, names: &[
 }
 
 fn write_time(at: DateTime<Utc>, format: &str, output: &mut dyn Write) -> io::Result<()> {
-    write!(output, "<time datetime=\"{}\">{}</time>", at.to_rfc3339_opts(SecondsFormat::Secs, true), at.format(format))
+    write!(
+        output,
+        "<time datetime=\"{}\">{}</time>",
+        at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        at.format(format)
+    )
 }
 
 fn write_skipped_notice(number: usize, output: &mut dyn Write) -> io::Result<()> {
@@ -144,23 +164,62 @@ fn write_skipped_notice(number: usize, output: &mut dyn Write) -> io::Result<()>
     )
 }
 
-fn write_tiles(summary: &ReportTotals, made_at: DateTime<Utc>, output: &mut dyn Write) -> io::Result<()> {
-    let Some(totals) = summary.grand_total() else { return Ok(()) };
+fn write_tiles(
+    summary: &ReportTotals,
+    made_at: DateTime<Utc>,
+    output: &mut dyn Write,
+) -> io::Result<()> {
+    let Some(totals) = summary.grand_total() else {
+        return Ok(());
+    };
     // As whole days, for deployments are counted by day; today is one of the 30.
-    let since = made_at.date_naive().checked_sub_days(Days::new(29)).unwrap_or_default();
-    let lately = |group| summary.members_of(group).filter(|(_, totals)| totals.last.date_naive() >= since).count();
+    let since = made_at
+        .date_naive()
+        .checked_sub_days(Days::new(29))
+        .unwrap_or_default();
+    let lately = |group| {
+        summary
+            .members_of(group)
+            .filter(|(_, totals)| totals.last.date_naive() >= since)
+            .count()
+    };
     let of_lately = |number: u64| Some(format!("{} in the last 30 days", GroupedNumber(number)));
     for (label, number, more) in [
-        ("Deployments", totals.deployments, of_lately(summary.deployments_per_day().range(since..).map(|(_, count)| count).sum())),
-        ("Customers", totals.customer_count() as u64, of_lately(lately(TotalsGroup::Customer) as u64)),
-        ("Users", totals.user_count() as u64, of_lately(lately(TotalsGroup::User) as u64)),
+        (
+            "Deployments",
+            totals.deployments,
+            of_lately(
+                summary
+                    .deployments_per_day()
+                    .range(since..)
+                    .map(|(_, count)| count)
+                    .sum(),
+            ),
+        ),
+        (
+            "Customers",
+            totals.customer_count() as u64,
+            of_lately(lately(TotalsGroup::Customer) as u64),
+        ),
+        (
+            "Users",
+            totals.user_count() as u64,
+            of_lately(lately(TotalsGroup::User) as u64),
+        ),
         ("Different configs", totals.config_count() as u64, None),
     ] {
-        write!(output, "<div><dt>{label}</dt><dd><data value=\"{number}\">{}</data></dd>", GroupedNumber(number))?;
+        write!(
+            output,
+            "<div><dt>{label}</dt><dd><data value=\"{number}\">{}</data></dd>",
+            GroupedNumber(number)
+        )?;
         more.map_or(Ok(()), |more| write!(output, "<dd>{more}</dd>"))?;
         writeln!(output, "</div>")?;
     }
-    for (label, at) in [("First deployment", totals.first), ("Last deployment", totals.last)] {
+    for (label, at) in [
+        ("First deployment", totals.first),
+        ("Last deployment", totals.last),
+    ] {
         write!(output, "<div><dt>{label}</dt><dd>")?;
         write_time(at, "%-d %b %Y", output)?;
         writeln!(output, "</dd><dd>{}</dd></div>", at.format("%H:%M:%S"))?;
@@ -182,16 +241,28 @@ fn table_note(names: &[&str], shown: usize, all: usize) -> String {
         columns::DAY_COLUMN_COUNT => "One row for each date, customer and user",
         _ => "One row for each deployment",
     };
-    let which = if has_timestamps(names) { "newest" } else { "first" };
+    let which = if has_timestamps(names) {
+        "newest"
+    } else {
+        "first"
+    };
     let rows = count_grouped_noun(all as u64, "row");
     if shown < all {
-        format!("{what}: the {which} {} of {rows}. The other formats have all of them.", GroupedNumber(shown as u64))
+        format!(
+            "{what}: the {which} {} of {rows}. The other formats have all of them.",
+            GroupedNumber(shown as u64)
+        )
     } else {
         format!("{what}: {rows}.")
     }
 }
 
-fn write_table_head(names: &[&str], ordered: bool, first_row: Option<&Vec<TableCell<'_>>>, output: &mut dyn Write) -> io::Result<()> {
+fn write_table_head(
+    names: &[&str],
+    ordered: bool,
+    first_row: Option<&Vec<TableCell<'_>>>,
+    output: &mut dyn Write,
+) -> io::Result<()> {
     output.write_all(b"<tr>")?;
     for (place, name) in names.iter().enumerate() {
         let kind = match first_row.and_then(|row| row.get(place)) {
@@ -199,8 +270,16 @@ fn write_table_head(names: &[&str], ordered: bool, first_row: Option<&Vec<TableC
             _ if matches!(*name, "timestamp" | "first" | "last") => "time",
             _ => "text",
         };
-        let sorted = if *name == "timestamp" && !ordered { " aria-sort=\"descending\"" } else { "" };
-        write!(output, "<th scope=\"col\" class=\"{kind}\" data-kind=\"{kind}\"{sorted}>{}</th>", format_heading(name))?;
+        let sorted = if *name == "timestamp" && !ordered {
+            " aria-sort=\"descending\""
+        } else {
+            ""
+        };
+        write!(
+            output,
+            "<th scope=\"col\" class=\"{kind}\" data-kind=\"{kind}\"{sorted}>{}</th>",
+            format_heading(name)
+        )?;
     }
     output.write_all(b"</tr>\n")
 }
@@ -221,7 +300,9 @@ fn write_table_row(cells: &[TableCell<'_>], output: &mut dyn Write) -> io::Resul
         match cell {
             TableCell::Count(number) => write!(output, "<td class=\"number\">{number}</td>")?,
             // Only letters beyond ASCII run from right to left.
-            TableCell::Text(text) if !text.is_ascii() => write!(output, "<td><bdi>{}</bdi></td>", escape_html(text))?,
+            TableCell::Text(text) if !text.is_ascii() => {
+                write!(output, "<td><bdi>{}</bdi></td>", escape_html(text))?
+            }
             _ => write!(output, "<td>{}</td>", escape_html(&cell.to_text()))?,
         }
     }

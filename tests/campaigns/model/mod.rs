@@ -52,8 +52,13 @@ fn play(world: &mut World, customer: &str, steps: &[Step]) -> Tally {
         Ok(Ok(())) => {}
         Ok(Err(what)) => tally.differences.push(what),
         Err(panic) => {
-            let what = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
-            tally.differences.push(what.unwrap_or_else(|| "a panic".to_owned()));
+            let what = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
+            tally
+                .differences
+                .push(what.unwrap_or_else(|| "a panic".to_owned()));
         }
     }
     tally
@@ -65,7 +70,11 @@ fn arrive(stage: &mut Stage, reference: &mut Reference) -> Result<(), String> {
         turn(stage, reference, Step::Replay(Network::Good))?;
         turn(stage, reference, Step::Move)?;
     }
-    let kept = reference.state.spools.iter().any(|spool| !spool.configs.is_empty() || !spool.records.is_empty());
+    let kept = reference
+        .state
+        .spools
+        .iter()
+        .any(|spool| !spool.configs.is_empty() || !spool.records.is_empty());
     if kept {
         return Err(format!("something stays: {:?}", reference.state.spools));
     }
@@ -89,15 +98,38 @@ fn turn(stage: &mut Stage, reference: &mut Reference, step: Step) -> Result<(), 
 fn date(it: &mut Deployment, seen: &State, machine: usize) -> Result<(), String> {
     let id = &it.plan.id;
     let spool = &seen.spools[machine];
-    let uploaded = seen.config.as_ref().filter(|config| config.deployment == *id).map(|config| config.at);
-    let kept = || spool.configs.keys().find(|when| when.1 == *id).map(|when| when.0);
+    let uploaded = seen
+        .config
+        .as_ref()
+        .filter(|config| config.deployment == *id)
+        .map(|config| config.at);
+    let kept = || {
+        spool
+            .configs
+            .keys()
+            .find(|when| when.1 == *id)
+            .map(|when| when.0)
+    };
     it.config_at = uploaded.or_else(kept).unwrap_or(it.started);
-    it.record_at = spool.records.keys().find(|when| when.1 == *id).map_or(it.started, |when| when.0);
+    it.record_at = spool
+        .records
+        .keys()
+        .find(|when| when.1 == *id)
+        .map_or(it.started, |when| when.0);
     let step = it.started..=it.ended;
-    if step.contains(&it.config_at) && step.contains(&it.record_at) { Ok(()) } else { Err(format!("a time of another step: {it:?}")) }
+    if step.contains(&it.config_at) && step.contains(&it.record_at) {
+        Ok(())
+    } else {
+        Err(format!("a time of another step: {it:?}"))
+    }
 }
 
-fn judge(reference: &mut Reference, event: &Event, machine: usize, seen: State) -> Result<(), String> {
+fn judge(
+    reference: &mut Reference,
+    event: &Event,
+    machine: usize,
+    seen: State,
+) -> Result<(), String> {
     match event {
         Event::Nothing => {}
         Event::Planned(plan) => reference.check_plan(plan)?,
@@ -106,20 +138,32 @@ fn judge(reference: &mut Reference, event: &Event, machine: usize, seen: State) 
                 reference.check_plan(&it.plan)?;
             }
             if it.network.is_open() {
-                return reference.adopt(&seen, Some(it), machine).map_err(|what| different(&what, &reference.state, &seen));
+                return reference
+                    .adopt(&seen, Some(it), machine)
+                    .map_err(|what| different(&what, &reference.state, &seen));
             }
             let check = |status: Option<&str>| match status {
-                Some(status) if it.status.as_deref() != Some(status) => Err(format!("it must be {status}")),
+                Some(status) if it.status.as_deref() != Some(status) => {
+                    Err(format!("it must be {status}"))
+                }
                 _ => Ok(()),
             };
-            return follow(reference, &seen, Some(it), |next| check(next.deployed(it, machine)));
+            return follow(reference, &seen, Some(it), |next| {
+                check(next.deployed(it, machine))
+            });
         }
         Event::Repeated { first, second } => {
             if first != second {
-                return Err("a deployment that had ended answers otherwise when it runs again".to_owned());
+                return Err(
+                    "a deployment that had ended answers otherwise when it runs again".to_owned(),
+                );
             }
         }
-        Event::Replayed { network, code, output } => {
+        Event::Replayed {
+            network,
+            code,
+            output,
+        } => {
             let spool = &reference.state.spools[machine];
             let kept = spool.configs.len() + spool.records.len();
             if let (Some((line, exit)), true) = (network.replay(kept), spool.garbage.is_empty())
@@ -128,7 +172,9 @@ fn judge(reference: &mut Reference, event: &Event, machine: usize, seen: State) 
                 return Err(format!("a replay must say {line:?} and exit with {exit}"));
             }
             if network.is_open() {
-                return reference.adopt(&seen, None, machine).map_err(|what| different(&what, &reference.state, &seen));
+                return reference
+                    .adopt(&seen, None, machine)
+                    .map_err(|what| different(&what, &reference.state, &seen));
             }
             let sends = !network.is_down();
             return follow(reference, &seen, None, |next| {
@@ -176,11 +222,31 @@ fn different(what: &str, expected: &State, seen: &State) -> String {
             parts.push(format!("{name}: expected {expected}, seen {seen}"));
         }
     };
-    compare("config.yaml", format!("{:?}", expected.config), format!("{:?}", seen.config));
-    compare("history", format!("{:?}", expected.history), format!("{:?}", seen.history));
-    compare("records", format!("{:?}", expected.records), format!("{:?}", seen.records));
-    compare("spool 0", format!("{:?}", expected.spools[0]), format!("{:?}", seen.spools[0]));
-    compare("spool 1", format!("{:?}", expected.spools[1]), format!("{:?}", seen.spools[1]));
+    compare(
+        "config.yaml",
+        format!("{:?}", expected.config),
+        format!("{:?}", seen.config),
+    );
+    compare(
+        "history",
+        format!("{:?}", expected.history),
+        format!("{:?}", seen.history),
+    );
+    compare(
+        "records",
+        format!("{:?}", expected.records),
+        format!("{:?}", seen.records),
+    );
+    compare(
+        "spool 0",
+        format!("{:?}", expected.spools[0]),
+        format!("{:?}", seen.spools[0]),
+    );
+    compare(
+        "spool 1",
+        format!("{:?}", expected.spools[1]),
+        format!("{:?}", seen.spools[1]),
+    );
     parts.join("; ")
 }
 
@@ -191,7 +257,10 @@ fn shrunk(world: &mut World, customer: &str, mut steps: Vec<Step>) -> (Vec<Step>
         let mut fewer = steps.clone();
         fewer.remove(index);
         tries += 1;
-        match play(world, &format!("{customer}-{tries}"), &fewer).differences.pop() {
+        match play(world, &format!("{customer}-{tries}"), &fewer)
+            .differences
+            .pop()
+        {
             Some(difference) => (steps, what) = (fewer, difference),
             None => index += 1,
         }
@@ -219,9 +288,16 @@ fn every_history_leaves_what_the_reference_says() {
             sum.steps += tally.steps;
             sum.gave_up += tally.gave_up;
             for what in tally.differences {
-                campaign.print_line(format!("history {number} of seed {}: {what}; {steps:?}", campaign.seed));
+                campaign.print_line(format!(
+                    "history {number} of seed {}: {what}; {steps:?}",
+                    campaign.seed
+                ));
                 let (steps, less) = shrunk(&mut world, &format!("c{number}"), steps.clone());
-                let less = if less.is_empty() { "no step can be left out" } else { &less };
+                let less = if less.is_empty() {
+                    "no step can be left out"
+                } else {
+                    &less
+                };
                 campaign.print_line(format!("history {number}, shrunk: {less}; {steps:?}"));
                 sum.differences.push(what);
             }
@@ -243,7 +319,10 @@ fn every_history_leaves_what_the_reference_says() {
 fn found_out(wrong: &str, steps: &[Step]) -> String {
     let mut world = world();
     wrap(&mut world, wrong);
-    play(&mut world, "careless", steps).differences.pop().expect("a difference")
+    play(&mut world, "careless", steps)
+        .differences
+        .pop()
+        .expect("a difference")
 }
 
 #[test]
@@ -256,7 +335,10 @@ fn a_helper_that_drops_every_other_record_is_found_out() {
     [ $((turns % 2)) -eq 1 ] || { echo '{"status":"ok","message":"done"}' && exit 0; }
     ;;
 esac"#;
-    let what = found_out(wrong, &[Step::Apply(Network::Good), Step::Apply(Network::Good)]);
+    let what = found_out(
+        wrong,
+        &[Step::Apply(Network::Good), Step::Apply(Network::Good)],
+    );
     assert!(what.contains("a difference; records: expected {"), "{what}");
 }
 
@@ -267,10 +349,19 @@ fn a_helper_whose_replay_overwrites_a_newer_config_is_found_out() {
     [ ! -e "$item" ] || /bin/sed -i '1s/"at":"20/"at":"21/' "$item"
   done
 fi"#;
-    let steps =
-        [Step::Apply(Network::Offline), Step::Move, Step::Edit(1), Step::Apply(Network::Good), Step::Move, Step::Replay(Network::Good)];
+    let steps = [
+        Step::Apply(Network::Offline),
+        Step::Move,
+        Step::Edit(1),
+        Step::Apply(Network::Good),
+        Step::Move,
+        Step::Replay(Network::Good),
+    ];
     let what = found_out(wrong, &steps);
-    assert!(what.contains("a difference; config.yaml: expected Some(Version { content: 1"), "{what}");
+    assert!(
+        what.contains("a difference; config.yaml: expected Some(Version { content: 1"),
+        "{what}"
+    );
 }
 
 #[test]
@@ -297,7 +388,10 @@ fn a_helper_that_takes_a_second_run_for_another_deployment_is_found_out() {
   exit 0
 fi"#;
     let what = found_out(wrong, &[Step::Apply(Network::Good), Step::Repeat]);
-    assert!(what.contains("answers otherwise when it runs again"), "{what}");
+    assert!(
+        what.contains("answers otherwise when it runs again"),
+        "{what}"
+    );
 }
 
 #[test]
@@ -307,17 +401,43 @@ fn a_helper_that_does_not_complete_a_killed_deployment_is_found_out() {
   echo '{"status":"ok","message":"done"}'
   exit 0
 fi"#;
-    let what = found_out(wrong, &[Step::Apply(Network::Killed { request: 2, done: false, again: true })]);
-    assert!(what.contains("a second run did not complete the deployment"), "{what}");
+    let what = found_out(
+        wrong,
+        &[Step::Apply(Network::Killed {
+            request: 2,
+            done: false,
+            again: true,
+        })],
+    );
+    assert!(
+        what.contains("a second run did not complete the deployment"),
+        "{what}"
+    );
 }
 
 /// What the campaign is for: each kind of step comes up, in the small size, too.
 #[test]
 fn histories_have_every_kind_of_step() {
-    let kinds = |step: &Step| format!("{step:?}").split(['(', ' ', '{']).next().map(str::to_owned);
+    let kinds = |step: &Step| {
+        format!("{step:?}")
+            .split(['(', ' ', '{'])
+            .next()
+            .map(str::to_owned)
+    };
     let campaign = Campaign::start("model");
-    let seen: BTreeSet<String> = (0..60).flat_map(|number| history(&mut campaign.rng(number))).filter_map(|it| kinds(&it)).collect();
+    let seen: BTreeSet<String> = (0..60)
+        .flat_map(|number| history(&mut campaign.rng(number)))
+        .filter_map(|it| kinds(&it))
+        .collect();
     assert_eq!(seen.len(), 8, "{seen:?}");
-    let lost = |object| (0..60).any(|number| history(&mut campaign.rng(number)).contains(&Step::Apply(Network::Lost(object))));
-    assert!([Object::Copy, Object::Config, Object::Record].into_iter().all(lost));
+    let lost = |object| {
+        (0..60).any(|number| {
+            history(&mut campaign.rng(number)).contains(&Step::Apply(Network::Lost(object)))
+        })
+    };
+    assert!(
+        [Object::Copy, Object::Config, Object::Record]
+            .into_iter()
+            .all(lost)
+    );
 }

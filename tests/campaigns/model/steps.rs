@@ -89,7 +89,11 @@ fn step(choices: &mut Rng) -> Step {
         93..=94 => Step::Replay(Network::Good),
         95 => Step::Replay(lost(choices)),
         96 => Step::Replay(Network::Offline),
-        97 => Step::Replay(Network::Killed { request: choices.usize(1..=8), done: choices.bool(), again: false }),
+        97 => Step::Replay(Network::Killed {
+            request: choices.usize(1..=8),
+            done: choices.bool(),
+            again: false,
+        }),
         _ => Step::Garbage(choices.usize(0..GARBAGE)),
     }
 }
@@ -104,5 +108,9 @@ fn lost(choices: &mut Rng) -> Network {
 }
 
 fn killed(choices: &mut Rng) -> Network {
-    Network::Killed { request: choices.usize(1..=8), done: choices.bool(), again: choices.bool() }
+    Network::Killed {
+        request: choices.usize(1..=8),
+        done: choices.bool(),
+        again: choices.bool(),
+    }
 }

@@ -38,7 +38,10 @@ pub(crate) struct Result {
 }
 
 fn config(version: usize) -> String {
-    CONFIG.replace("additional_users_count: 5", &format!("additional_users_count: {version}"))
+    CONFIG.replace(
+        "additional_users_count: 5",
+        &format!("additional_users_count: {version}"),
+    )
 }
 
 /// A world where nothing looks for tools, and a unit in it after some beginning.
@@ -55,7 +58,11 @@ pub(crate) fn begin(before: Before) -> (World, CustomerUnit, Vec<Deployed>) {
     if before != Before::Nothing {
         unit.write_config(config(1));
         let applied = unit.deploy(&world);
-        let applied = if before == Before::Kept { applied } else { applied.expect_success() };
+        let applied = if before == Before::Kept {
+            applied
+        } else {
+            applied.expect_success()
+        };
         deployed.push(Deployed::now(&world, applied, config(1)));
     }
     world.restore_endpoints();
@@ -65,24 +72,47 @@ pub(crate) fn begin(before: Before) -> (World, CustomerUnit, Vec<Deployed>) {
 
 /// The config of the deployment with the fault.
 pub(crate) fn now(before: Before) -> String {
-    config(if matches!(before, Before::AnotherConfig | Before::Kept) { 2 } else { 1 })
+    config(if matches!(before, Before::AnotherConfig | Before::Kept) {
+        2
+    } else {
+        1
+    })
 }
 
 /// As [`run`], with a run that panics found, too.
 pub(crate) fn judged(it: &Run, helper: Option<&str>, timeout: Duration) -> Result {
     catch_unwind(AssertUnwindSafe(|| run(it, helper, timeout))).unwrap_or_else(|panic| {
-        let words = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
-        Result { findings: Findings { odd: vec![words.unwrap_or_default()], ..Findings::default() }, added: Duration::ZERO, met: true }
+        let words = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
+        Result {
+            findings: Findings {
+                odd: vec![words.unwrap_or_default()],
+                ..Findings::default()
+            },
+            added: Duration::ZERO,
+            met: true,
+        }
     })
 }
 
 /// As [`judged`], with more and more time until the fault is met, or something is found.
 pub(crate) fn until_met(it: &Run) -> Result {
     let mut tries = (1..=4).map(|times| judged(it, None, TIMEOUT * times));
-    tries.find(|result| result.met || !result.findings.all().is_empty()).unwrap_or_else(|| {
-        let findings = Findings { odd: vec![NOBODY.to_owned()], ..Findings::default() };
-        Result { findings, added: Duration::ZERO, met: false }
-    })
+    tries
+        .find(|result| result.met || !result.findings.all().is_empty())
+        .unwrap_or_else(|| {
+            let findings = Findings {
+                odd: vec![NOBODY.to_owned()],
+                ..Findings::default()
+            };
+            Result {
+                findings,
+                added: Duration::ZERO,
+                met: false,
+            }
+        })
 }
 
 /// Deploys under a fault, with a broken helper where there is a script of one, and then without; judges both.
@@ -103,7 +133,9 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
     let mut step = |step: &'static str, sent: &Value| {
         proxy.enter(step);
         match (&backend, run.scope) {
-            (Some(backend), Scope::During(phase, which)) if phase.contains(&step) => backend.begin(&mut world, which),
+            (Some(backend), Scope::During(phase, which)) if phase.contains(&step) => {
+                backend.begin(&mut world, which)
+            }
             (None, _) => world.set_endpoint(&proxy.endpoint()),
             _ => {}
         }
@@ -112,7 +144,9 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
         took += started.elapsed();
         steps += 1;
         match (&backend, run.scope) {
-            (Some(backend), Scope::During(phase, _)) if phase.contains(&step) => backend.end(&mut world),
+            (Some(backend), Scope::During(phase, _)) if phase.contains(&step) => {
+                backend.end(&mut world)
+            }
             _ => world.restore_endpoints(),
         }
         said
@@ -134,11 +168,19 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
         // At the same address: to the helper, another one is another bucket, whose chains of records are others.
         world.set_endpoint(&proxy.endpoint());
     }
-    let newest = if run.newer { config(3) } else { now(run.before) };
+    let newest = if run.newer {
+        config(3)
+    } else {
+        now(run.before)
+    };
     unit.write_config(&newest);
     deployed.push(Deployed::now(&world, unit.deploy(&world), newest));
     findings.healed(&world, &deployed);
-    Result { findings, added: took.saturating_sub(timeout), met }
+    Result {
+        findings,
+        added: took.saturating_sub(timeout),
+        met,
+    }
 }
 
 /// A helper that is broken: a script that finds the real one in `$real`.
@@ -148,8 +190,14 @@ fn broken(world: &World, script: &str) -> PathBuf {
     let script = format!("#!/bin/sh\nreal='{}'\n{script}\n", real.display());
     // Written by a process of its own: a file that a fork still has open for writing cannot be run.
     let mut command = world.command("/bin/sh");
-    command.args(["-c", "cat >\"$0\" && chmod +x \"$0\""]).arg(&path);
-    assert!(test_support::run_with_input(command, script.as_bytes()).status.success());
+    command
+        .args(["-c", "cat >\"$0\" && chmod +x \"$0\""])
+        .arg(&path);
+    assert!(
+        test_support::run_with_input(command, script.as_bytes())
+            .status
+            .success()
+    );
     path
 }
 
@@ -168,8 +216,16 @@ fn healthy(before: Before, states_sums: bool) -> Healthy {
         unit.apply_with(context, step).expect_success();
         // Records of one second, which is by chance, take another name after more requests: none to count on.
         let plain = "usage-logs/airbnb/YYYY-MM-DD_HHMMSS.json".len();
-        if world.usage_records().iter().all(|(key, _)| key.len() == plain) {
-            return Healthy { before, states_sums, seen: proxy.seen() };
+        if world
+            .usage_records()
+            .iter()
+            .all(|(key, _)| key.len() == plain)
+        {
+            return Healthy {
+                before,
+                states_sums,
+                seen: proxy.seen(),
+            };
         }
     }
 }
@@ -177,18 +233,39 @@ fn healthy(before: Before, states_sums: bool) -> Healthy {
 #[test]
 fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
     let campaign = Campaign::start("network");
-    let kinds = BEFORE.into_iter().flat_map(|before| [true, false].map(|states_sums| (before, states_sums)));
-    let all = runs::all(&kinds.map(|(before, states_sums)| healthy(before, states_sums)).collect::<Vec<_>>());
+    let kinds = BEFORE
+        .into_iter()
+        .flat_map(|before| [true, false].map(|states_sums| (before, states_sums)));
+    let all = runs::all(
+        &kinds
+            .map(|(before, states_sums)| healthy(before, states_sums))
+            .collect::<Vec<_>>(),
+    );
     let count = all.len();
     let runs = match std::env::var("CAMPAIGN_ONLY") {
-        Ok(words) => all.into_iter().filter(|run| run.to_string().contains(&words)).collect(),
+        Ok(words) => all
+            .into_iter()
+            .filter(|run| run.to_string().contains(&words))
+            .collect(),
         Err(_) => runs::choose(&campaign, all, campaign.pick(41, 600)),
     };
     campaign.print_line(format!("{} of {count} runs", runs.len()));
     let results = campaign.run_each(runs.len(), 8, |number| until_met(&runs[number]));
-    let count = |name| results.iter().flat_map(|it| it.findings.counters()).filter(|(it, found)| *it == name && !found.is_empty()).count();
-    let added = results.iter().map(|it| it.added).max().unwrap_or_default().as_secs_f64();
-    let [blocked, lost, duplicated, silent] = ["blocked", "lost", "duplicated", "silent"].map(count);
+    let count = |name| {
+        results
+            .iter()
+            .flat_map(|it| it.findings.counters())
+            .filter(|(it, found)| *it == name && !found.is_empty())
+            .count()
+    };
+    let added = results
+        .iter()
+        .map(|it| it.added)
+        .max()
+        .unwrap_or_default()
+        .as_secs_f64();
+    let [blocked, lost, duplicated, silent] =
+        ["blocked", "lost", "duplicated", "silent"].map(count);
     campaign.print_line(format!(
         "{} faults: {blocked} blocked (max added {added:.1} s), {lost} lost, {duplicated} duplicated, {silent} silent",
         runs.len()
@@ -199,5 +276,11 @@ fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
         .filter(|(_, it)| !it.findings.all().is_empty())
         .map(|(run, it)| format!("{run}\n    {}", it.findings.all().join("\n    ")))
         .collect();
-    assert!(failed.is_empty(), "{} of {} runs failed:\n{}", failed.len(), runs.len(), failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} of {} runs failed:\n{}",
+        failed.len(),
+        runs.len(),
+        failed.join("\n")
+    );
 }

@@ -19,7 +19,12 @@ pub(crate) enum Before {
     Kept,
 }
 
-pub(crate) const BEFORE: [Before; 4] = [Before::Nothing, Before::AnotherConfig, Before::TheSameConfig, Before::Kept];
+pub(crate) const BEFORE: [Before; 4] = [
+    Before::Nothing,
+    Before::AnotherConfig,
+    Before::TheSameConfig,
+    Before::Kept,
+];
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +68,12 @@ impl Run {
         Box::new(move |point| match (trouble, scope) {
             (Trouble::Wire(fault), Scope::At(at, times)) => {
                 let same = at.step == point.step && at.class == point.class;
-                (same && (at.nth..at.nth.saturating_add(times)).contains(&point.nth)).then_some(fault)
+                (same && (at.nth..at.nth.saturating_add(times)).contains(&point.nth))
+                    .then_some(fault)
             }
-            (Trouble::Wire(fault), Scope::During(phase, _)) => phase.contains(&point.step).then_some(fault),
+            (Trouble::Wire(fault), Scope::During(phase, _)) => {
+                phase.contains(&point.step).then_some(fault)
+            }
             (Trouble::Place(_), _) => None,
         })
     }
@@ -79,7 +87,11 @@ impl fmt::Display for Run {
             Scope::At(point, times) => write!(f, "{times} times from {point} on")?,
             Scope::During(phase, which) => write!(f, "during {} ({which:?})", phase.join(" and "))?,
         }
-        write!(f, "; before: {:?}, newer: {}, states sums: {}", self.before, self.newer, self.states_sums)
+        write!(
+            f,
+            "; before: {:?}, newer: {}, states sums: {}",
+            self.before, self.newer, self.states_sums
+        )
     }
 }
 
@@ -94,27 +106,66 @@ pub(crate) struct Healthy {
 /// All runs: every fault wherever one of these deployments has something that it is about.
 pub(crate) fn all(healthy: &[Healthy]) -> Vec<Run> {
     let mut runs = Vec::new();
-    for Healthy { before, states_sums, seen } in healthy {
-        let made: Vec<Phase> =
-            PHASES.into_iter().filter(|phase| phase.iter().all(|step| seen.iter().any(|(it, _)| it.step == *step))).collect();
+    for Healthy {
+        before,
+        states_sums,
+        seen,
+    } in healthy
+    {
+        let made: Vec<Phase> = PHASES
+            .into_iter()
+            .filter(|phase| {
+                phase
+                    .iter()
+                    .all(|step| seen.iter().any(|(it, _)| it.step == *step))
+            })
+            .collect();
         let mut add = |kind, trouble, scope| {
             // Every second one goes on with a newer config.
             let newer = runs.len() % 2 == 1;
-            runs.push(Run { kind, trouble, scope, before: *before, states_sums: *states_sums, newer });
+            runs.push(Run {
+                kind,
+                trouble,
+                scope,
+                before: *before,
+                states_sums: *states_sums,
+                newer,
+            });
         };
         for (kind, fault) in request_faults::ALL {
-            let fitting: Vec<Point> = seen.iter().filter(|(_, shape)| fault.fits(*shape)).map(|(point, _)| *point).collect();
-            for (point, times) in fitting.iter().flat_map(|point| TIMES.map(|times| (*point, times))) {
+            let fitting: Vec<Point> = seen
+                .iter()
+                .filter(|(_, shape)| fault.fits(*shape))
+                .map(|(point, _)| *point)
+                .collect();
+            for (point, times) in fitting
+                .iter()
+                .flat_map(|point| TIMES.map(|times| (*point, times)))
+            {
                 add(kind, Trouble::Wire(fault), Scope::At(point, times));
             }
-            for phase in made.iter().filter(|phase| fitting.iter().any(|point| phase.contains(&point.step))) {
-                add(kind, Trouble::Wire(fault), Scope::During(phase, Which::Both));
+            for phase in made
+                .iter()
+                .filter(|phase| fitting.iter().any(|point| phase.contains(&point.step)))
+            {
+                add(
+                    kind,
+                    Trouble::Wire(fault),
+                    Scope::During(phase, Which::Both),
+                );
             }
         }
         for (kind, place) in bad_endpoints::ALL {
             // A program that brings the credentials brings them for both services.
-            let whichs: &[Which] = if place == Place::HungProcess { &[Which::Both] } else { &[Which::Both, Which::S3, Which::Sts] };
-            for (phase, which) in made.iter().flat_map(|phase| whichs.iter().map(|which| (*phase, *which))) {
+            let whichs: &[Which] = if place == Place::HungProcess {
+                &[Which::Both]
+            } else {
+                &[Which::Both, Which::S3, Which::Sts]
+            };
+            for (phase, which) in made
+                .iter()
+                .flat_map(|phase| whichs.iter().map(|which| (*phase, *which)))
+            {
                 add(kind, Trouble::Place(place), Scope::During(phase, which));
             }
         }
@@ -126,7 +177,8 @@ pub(crate) fn all(healthy: &[Healthy]) -> Vec<Run> {
 pub(crate) fn choose(campaign: &Campaign, mut runs: Vec<Run>, count: usize) -> Vec<Run> {
     campaign.rng(usize::MAX).shuffle(&mut runs);
     let mut kinds = HashSet::new();
-    let (mut chosen, others): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| kinds.insert(run.kind));
+    let (mut chosen, others): (Vec<_>, Vec<_>) =
+        runs.into_iter().partition(|run| kinds.insert(run.kind));
     chosen.extend(others);
     chosen.truncate(count);
     chosen

@@ -13,7 +13,10 @@ fn the_buckets_policy_holds_whoever_may_do_all() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
     let record = world.usage_records().remove(0).0;
-    let version = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/").remove(0);
+    let version = world
+        .server
+        .keys(BUCKET, "terragrunt/airbnb/config-history/")
+        .remove(0);
     let (config, lock, state) = (
         "terragrunt/airbnb/config.yaml",
         "terragrunt/airbnb/eks-cluster/terraform.tfstate.tflock",
@@ -31,64 +34,153 @@ fn the_buckets_policy_holds_whoever_may_do_all() {
         for key in [record.as_str(), &version] {
             assert_denied(client.try_put(key, "mine"));
             assert_denied(client.try_copy(config, key));
-            assert!(client.try_put_once(key, "mine").is_err_and(|why| why.contains("PreconditionFailed")));
+            assert!(
+                client
+                    .try_put_once(key, "mine")
+                    .is_err_and(|why| why.contains("PreconditionFailed"))
+            );
         }
         // What a deployment does, and Terraform with its states and their locks.
         assert_eq!(client.try_put(config, CONFIG), Ok(()));
-        assert_eq!(client.try_put(state, "{}").and_then(|()| client.try_put(state, "{ }")), Ok(()));
-        assert_eq!(client.try_put_once(lock, "{}").and_then(|()| client.try_delete(lock, false)), Ok(()));
+        assert_eq!(
+            client
+                .try_put(state, "{}")
+                .and_then(|()| client.try_put(state, "{ }")),
+            Ok(())
+        );
+        assert_eq!(
+            client
+                .try_put_once(lock, "{}")
+                .and_then(|()| client.try_delete(lock, false)),
+            Ok(())
+        );
         assert_eq!(client.try_list(None), Ok(()));
         let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), all.to_owned())]);
-        world.server.govern(&Policies { identities, bucket: Some(policy), tls: false }).expect("policies");
-        for denied in [client.try_list(None), client.try_get(config), client.try_put(state, "{}")] {
+        world
+            .server
+            .govern(&Policies {
+                identities,
+                bucket: Some(policy),
+                tls: false,
+            })
+            .expect("policies");
+        for denied in [
+            client.try_list(None),
+            client.try_get(config),
+            client.try_put(state, "{}"),
+        ] {
             assert_denied(denied);
         }
     }
-    world.server.govern(&Policies::default()).expect("no policies");
-    assert_eq!(S3TestClient::new(&world.server.endpoint()).try_delete(&record, false), Ok(()), "it was the policy");
+    world
+        .server
+        .govern(&Policies::default())
+        .expect("no policies");
+    assert_eq!(
+        S3TestClient::new(&world.server.endpoint()).try_delete(&record, false),
+        Ok(()),
+        "it was the policy"
+    );
 }
 
 #[test]
 fn neither_are_versions_deleted_of_a_bucket_that_keeps_them() {
     let world = World::new();
-    let policies = Policies { bucket: Some(print_policy(&world, &["bucket"])), tls: true, ..Policies::default() };
-    let may = |key: &str| {
-        let asked = Asked { action: "s3:DeleteObjectVersion".to_owned(), resource: format!("{BUCKET}/{key}"), says: Vec::new() };
-        policies.allow("AKIADEFAULT", JOHN_ARN, &asked).expect("an answer")
+    let policies = Policies {
+        bucket: Some(print_policy(&world, &["bucket"])),
+        tls: true,
+        ..Policies::default()
     };
-    assert!(!may("usage-logs/airbnb/x.json") && !may("terragrunt/airbnb/config.yaml") && !may("terragrunt/airbnb/config-history/x.yaml"));
+    let may = |key: &str| {
+        let asked = Asked {
+            action: "s3:DeleteObjectVersion".to_owned(),
+            resource: format!("{BUCKET}/{key}"),
+            says: Vec::new(),
+        };
+        policies
+            .allow("AKIADEFAULT", JOHN_ARN, &asked)
+            .expect("an answer")
+    };
+    assert!(
+        !may("usage-logs/airbnb/x.json")
+            && !may("terragrunt/airbnb/config.yaml")
+            && !may("terragrunt/airbnb/config-history/x.yaml")
+    );
     assert!(may("terragrunt/airbnb/eks-cluster/terraform.tfstate"));
 }
 
 #[test]
 fn uploads_in_parts_may_begin_but_end_only_where_nothing_is() {
     let world = World::new();
-    let policies = Policies { bucket: Some(print_policy(&world, &["bucket"])), tls: true, ..Policies::default() };
+    let policies = Policies {
+        bucket: Some(print_policy(&world, &["bucket"])),
+        tls: true,
+        ..Policies::default()
+    };
     // As the User Guide has it, "Enforce conditional writes": the parts carry no condition, and create no object.
     let put = |says: &[(&'static str, &str)]| {
-        let says = says.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
-        let asked = Asked { action: "s3:PutObject".to_owned(), resource: format!("{BUCKET}/usage-logs/airbnb/x.json"), says };
-        policies.allow("AKIADEFAULT", JOHN_ARN, &asked).expect("an answer")
+        let says = says
+            .iter()
+            .map(|(key, value)| (*key, (*value).to_owned()))
+            .collect();
+        let asked = Asked {
+            action: "s3:PutObject".to_owned(),
+            resource: format!("{BUCKET}/usage-logs/airbnb/x.json"),
+            says,
+        };
+        policies
+            .allow("AKIADEFAULT", JOHN_ARN, &asked)
+            .expect("an answer")
     };
     let creates = ("s3:ObjectCreationOperation", "true");
     assert!(put(&[("s3:ObjectCreationOperation", "false")]), "a part");
-    assert!(put(&[creates, ("s3:if-none-match", "*")]), "the end, where nothing is");
+    assert!(
+        put(&[creates, ("s3:if-none-match", "*")]),
+        "the end, where nothing is"
+    );
     assert!(!put(&[creates]), "the end, whatever is there");
-    assert!(!put(&[creates, ("s3:if-match", "\"d41d8cd98f00b204e9800998ecf8427e\"")]), "instead of what is there");
+    assert!(
+        !put(&[
+            creates,
+            ("s3:if-match", "\"d41d8cd98f00b204e9800998ecf8427e\"")
+        ]),
+        "instead of what is there"
+    );
 }
 
 #[test]
 fn principals_of_other_accounts_may_write_as_writers_do() {
     let world = World::new();
     let jane = "arn:aws:iam::210987654321:user/jane";
-    let policies = Policies { bucket: Some(print_policy(&world, &["bucket", "--principal", jane])), tls: true, ..Policies::default() };
+    let policies = Policies {
+        bucket: Some(print_policy(&world, &["bucket", "--principal", jane])),
+        tls: true,
+        ..Policies::default()
+    };
     let nothing = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:*", "Resource": "*"}]}"#;
-    let policies = Policies { identities: BTreeMap::from([("AKIA".to_owned(), nothing.to_owned())]), ..policies };
+    let policies = Policies {
+        identities: BTreeMap::from([("AKIA".to_owned(), nothing.to_owned())]),
+        ..policies
+    };
     let may = |arn: &str, action: &str, key: &str| {
-        let asked = Asked { action: format!("s3:{action}"), resource: format!("{BUCKET}/{key}"), says: Vec::new() };
+        let asked = Asked {
+            action: format!("s3:{action}"),
+            resource: format!("{BUCKET}/{key}"),
+            says: Vec::new(),
+        };
         policies.allow("AKIA", arn, &asked).expect("an answer")
     };
-    assert!(may(jane, "PutObject", "terragrunt/acme/config.yaml") && may(jane, "GetObject", "usage-logs/acme/x.json"));
-    assert!(!may(jane, "DeleteObject", "terragrunt/acme/config.yaml") && !may(jane, "GetObject", "other/x"));
-    assert!(!may("arn:aws:iam::210987654321:user/joe", "GetObject", "usage-logs/acme/x.json"));
+    assert!(
+        may(jane, "PutObject", "terragrunt/acme/config.yaml")
+            && may(jane, "GetObject", "usage-logs/acme/x.json")
+    );
+    assert!(
+        !may(jane, "DeleteObject", "terragrunt/acme/config.yaml")
+            && !may(jane, "GetObject", "other/x")
+    );
+    assert!(!may(
+        "arn:aws:iam::210987654321:user/joe",
+        "GetObject",
+        "usage-logs/acme/x.json"
+    ));
 }

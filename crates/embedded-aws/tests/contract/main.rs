@@ -36,8 +36,12 @@ impl World {
     /// The same folder under a new server.
     pub(crate) fn restarted(self) -> World {
         drop(self.server);
-        let server = Server::start(options(&self.folder, demo_identities())).expect("a server on the same folder");
-        World { server, folder: self.folder }
+        let server = Server::start(options(&self.folder, demo_identities()))
+            .expect("a server on the same folder");
+        World {
+            server,
+            folder: self.folder,
+        }
     }
 
     pub(crate) fn s3(&self, (access_key, secret): (&str, &str), region: &'static str) -> Client {
@@ -58,10 +62,16 @@ impl World {
 }
 
 fn options(folder: &TempDir, identities: Vec<Identity>) -> Options {
-    let bucket = |name: &str, region: &str| Bucket { name: name.to_owned(), region: region.to_owned() };
+    let bucket = |name: &str, region: &str| Bucket {
+        name: name.to_owned(),
+        region: region.to_owned(),
+    };
     Options {
         data: folder.path().join("data"),
-        buckets: vec![bucket("backups", "eu-central-1"), bucket("classic", "us-east-1")],
+        buckets: vec![
+            bucket("backups", "eu-central-1"),
+            bucket("classic", "us-east-1"),
+        ],
         identities,
         listen: ([127, 0, 0, 1], 0).into(),
         log: Some(folder.path().join("requests.jsonl")),
@@ -78,8 +88,15 @@ pub(crate) fn refusal<T, E: ProvideErrorMetadata>(result: Result<T, SdkError<E>>
 #[test]
 fn a_second_server_on_the_same_folder_is_refused() {
     let world = World::new();
-    let error = Server::start(options(&world.folder, demo_identities())).err().expect("a refusal");
-    assert!(error.to_string().ends_with("another embedded-aws serves this folder"), "{error}");
+    let error = Server::start(options(&world.folder, demo_identities()))
+        .err()
+        .expect("a refusal");
+    assert!(
+        error
+            .to_string()
+            .ends_with("another embedded-aws serves this folder"),
+        "{error}"
+    );
 }
 
 // Two seconds are what the server grants to requests under way; there are none.
@@ -88,10 +105,16 @@ async fn a_server_with_idle_clients_stops_at_once() {
     let world = World::new();
     let client = world.john();
     client.list_buckets().send().await.expect("an answer");
-    let silent = std::net::TcpStream::connect(world.server.endpoint().trim_start_matches("http://")).expect("a connection");
+    let silent =
+        std::net::TcpStream::connect(world.server.endpoint().trim_start_matches("http://"))
+            .expect("a connection");
     let before = std::time::Instant::now();
     drop(world);
-    assert!(before.elapsed() < std::time::Duration::from_secs(2), "{:?}", before.elapsed());
+    assert!(
+        before.elapsed() < std::time::Duration::from_secs(2),
+        "{:?}",
+        before.elapsed()
+    );
     drop((client, silent));
 }
 
@@ -103,22 +126,54 @@ fn options_that_cannot_work_are_refused_in_one_line() {
         change(&mut options);
         Server::start(options).err().expect("a refusal").to_string()
     };
-    assert!(refused(|options| options.listen = ([0, 0, 0, 0], 0).into()).contains("not a loopback address"));
-    assert!(refused(|options| options.buckets[0].name = "../up".into()).contains("is not a bucket name"));
-    assert!(refused(|options| options.buckets[0].region = "Mars\n".into()).contains("is not a region"));
-    assert!(refused(|options| options.log = Some("/nowhere/log".into())).starts_with("cannot open log `/nowhere/log`: No such file"));
-    assert!(refused(|options| options.identities.extend(demo_identities())).contains("two identities have the access key"));
+    assert!(
+        refused(|options| options.listen = ([0, 0, 0, 0], 0).into())
+            .contains("not a loopback address")
+    );
+    assert!(
+        refused(|options| options.buckets[0].name = "../up".into())
+            .contains("is not a bucket name")
+    );
+    assert!(
+        refused(|options| options.buckets[0].region = "Mars\n".into()).contains("is not a region")
+    );
+    assert!(
+        refused(|options| options.log = Some("/nowhere/log".into()))
+            .starts_with("cannot open log `/nowhere/log`: No such file")
+    );
+    assert!(
+        refused(|options| options.identities.extend(demo_identities()))
+            .contains("two identities have the access key")
+    );
 }
 
 #[test]
 fn an_object_can_be_seeded_with_its_time_and_looked_at() {
     let world = World::new();
     let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_000_000_000_999);
-    world.server.put_at("backups", "a/config.yaml", b"a: 1\n", &[("Author", "jane")], time).expect("seeded");
-    let object = world.server.object("backups", "a/config.yaml").expect("an object");
+    world
+        .server
+        .put_at(
+            "backups",
+            "a/config.yaml",
+            b"a: 1\n",
+            &[("Author", "jane")],
+            time,
+        )
+        .expect("seeded");
+    let object = world
+        .server
+        .object("backups", "a/config.yaml")
+        .expect("an object");
     assert_eq!(object.body, b"a: 1\n");
-    assert_eq!(object.metadata.into_iter().collect::<Vec<_>>(), [("author".to_owned(), "jane".to_owned())]);
-    assert_eq!(object.last_modified, SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000));
+    assert_eq!(
+        object.metadata.into_iter().collect::<Vec<_>>(),
+        [("author".to_owned(), "jane".to_owned())]
+    );
+    assert_eq!(
+        object.last_modified,
+        SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000)
+    );
     // printf 'a: 1\n' | md5sum
     assert_eq!(object.etag, "e0ccdaf42c593022e15b18cc0e96d201");
     assert_eq!(object.content_type, "binary/octet-stream");

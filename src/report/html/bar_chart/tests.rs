@@ -7,7 +7,9 @@ use crate::record::deployment::Deployment;
 
 /// Deployments of these customers on days counted from the first of November.
 fn totals_of_days(deployments: &[(u64, &str)]) -> ReportTotals {
-    let start = "2026-11-01T08:00:00Z".parse::<DateTime<chrono::Utc>>().expect("a time");
+    let start = "2026-11-01T08:00:00Z"
+        .parse::<DateTime<chrono::Utc>>()
+        .expect("a time");
     let mut summary = ReportTotals::default();
     for (day, customer) in deployments {
         summary.add_deployment(&Deployment {
@@ -61,21 +63,45 @@ fn a_few_bars_are_slim_and_each_is_named() {
 
 #[test]
 fn from_twenty_seven_bars_on_they_take_four_fifths_of_their_places_and_some_are_named() {
-    assert_has(&render_time_chart(&[(0, "a"), (25, "a")]), &["<rect class=\"bar\" x=\"0.42%\" width=\"3.00%\""]);
+    assert_has(
+        &render_time_chart(&[(0, "a"), (25, "a")]),
+        &["<rect class=\"bar\" x=\"0.42%\" width=\"3.00%\""],
+    );
     let chart = render_time_chart(&[(0, "a"), (26, "a")]);
-    assert_has(&chart, &["<rect class=\"bar\" x=\"0.37%\" width=\"2.96%\"", "<rect class=\"bar\" x=\"96.66%\" width=\"2.96%\""]);
+    assert_has(
+        &chart,
+        &[
+            "<rect class=\"bar\" x=\"0.37%\" width=\"2.96%\"",
+            "<rect class=\"bar\" x=\"96.66%\" width=\"2.96%\"",
+        ],
+    );
     // Every fourth one, counted from the last.
-    let names: Vec<&str> = chart.lines().filter(|line| line.contains("y=\"200\"")).collect();
+    let names: Vec<&str> = chart
+        .lines()
+        .filter(|line| line.contains("y=\"200\""))
+        .collect();
     assert_eq!(names.len(), 7, "{names:?}");
-    assert_eq!(names[0], "<text x=\"9.25%\" y=\"200\" text-anchor=\"middle\">3 Nov 2026</text>");
-    assert_eq!(names[5], "<text class=\"minor\" x=\"83.33%\" y=\"200\" text-anchor=\"middle\">23 Nov</text>");
-    assert_eq!(names[6], "<text x=\"100.00%\" y=\"200\" text-anchor=\"end\">27 Nov</text>");
+    assert_eq!(
+        names[0],
+        "<text x=\"9.25%\" y=\"200\" text-anchor=\"middle\">3 Nov 2026</text>"
+    );
+    assert_eq!(
+        names[5],
+        "<text class=\"minor\" x=\"83.33%\" y=\"200\" text-anchor=\"middle\">23 Nov</text>"
+    );
+    assert_eq!(
+        names[6],
+        "<text x=\"100.00%\" y=\"200\" text-anchor=\"end\">27 Nov</text>"
+    );
 }
 
 #[test]
 fn the_year_stands_where_it_changes_and_the_last_of_eight_bars_ends_at_the_edge() {
     let chart = render_time_chart(&[(57, "a"), (64, "a")]);
-    let names: Vec<&str> = chart.lines().filter(|line| line.contains("y=\"200\"")).collect();
+    let names: Vec<&str> = chart
+        .lines()
+        .filter(|line| line.contains("y=\"200\""))
+        .collect();
     assert_eq!(
         names[..2],
         [
@@ -91,7 +117,10 @@ fn the_year_stands_where_it_changes_and_the_last_of_eight_bars_ends_at_the_edge(
         ]
     );
     let seven = render_time_chart(&[(0, "a"), (6, "a")]);
-    assert_has(&seven, &["<text x=\"92.85%\" y=\"200\" text-anchor=\"middle\">7 Nov</text>"]);
+    assert_has(
+        &seven,
+        &["<text x=\"92.85%\" y=\"200\" text-anchor=\"middle\">7 Nov</text>"],
+    );
 }
 
 #[test]
@@ -100,7 +129,9 @@ fn fifteen_customers_have_a_bar_of_their_own_and_the_others_have_one() {
     let group = |count: usize| {
         let mut deployments = vec![(0, ""), (0, ""), (0, "<b>")];
         deployments.extend(names[..count].iter().map(|name| (0, name.as_str())));
-        render_with(|output| write_group_chart(&totals_of_days(&deployments), TotalsGroup::Customer, output))
+        render_with(|output| {
+            write_group_chart(&totals_of_days(&deployments), TotalsGroup::Customer, output)
+        })
     };
     let three = group(1);
     assert_has(
@@ -117,6 +148,8 @@ fn fifteen_customers_have_a_bar_of_their_own_and_the_others_have_one() {
     assert_has(&group(14), &["<i>1 other</i>"]);
     assert_has(
         &group(17),
-        &["<i>4 others</i></th><td><svg width=\"100%\" height=\"14\" aria-hidden=\"true\"><rect class=\"bar\" width=\"100.00%\""],
+        &[
+            "<i>4 others</i></th><td><svg width=\"100%\" height=\"14\" aria-hidden=\"true\"><rect class=\"bar\" width=\"100.00%\"",
+        ],
     );
 }
