@@ -50,7 +50,7 @@ pub async fn read_archive(
         {
             Ok(()) => {}
             Err(fault) if fault.kind == ErrorKind::Denied => {
-                refused.push(format!("the archive: {fault}"))
+                refused.push(format!("the archive: {fault}"));
             }
             Err(fault) => return Err(fault),
         }

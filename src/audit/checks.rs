@@ -155,7 +155,7 @@ fn check_records(customer: &str, holdings: &CustomerHoldings, findings: &mut Vec
                 kind: what,
                 key: record.key.clone(),
                 detail: why,
-            })
+            });
         };
         if let Some(damage) = &record.read_error {
             find(FindingKind::Edited, damage.clone());
@@ -246,7 +246,7 @@ fn check_versions(holdings: &CustomerHoldings, findings: &mut Vec<AuditFinding>)
                 kind: what,
                 key: copy.key.clone(),
                 detail: why,
-            })
+            });
         };
         if copy.stated.md5.is_empty() || copy.captured_at.is_none() {
             find(FindingKind::Edited, "it has lost its metadata".to_owned());
@@ -286,7 +286,7 @@ fn check_current_config(
                 kind: what,
                 key: key.to_owned(),
                 detail: why,
-            })
+            });
         };
         if let Err(why) = verify_digests(&copy.stated, &copy.digests, copy.byte_count) {
             find(FindingKind::Edited, &copy.key, why);

@@ -172,7 +172,7 @@ impl ObjectSink for InventoryCollector<'_> {
                 match keys::parse_config_key(folder, &listed.key) {
                     Some(ConfigKey::Seal { .. }) => wanted.push(listed),
                     Some(ConfigKey::Current | ConfigKey::Version { .. }) => {
-                        self.configs.push((owner, listed))
+                        self.configs.push((owner, listed));
                     }
                     None => {}
                 }

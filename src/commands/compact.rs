@@ -347,7 +347,7 @@ fn split_into_files(records: Vec<ObjectMeta>) -> Vec<Vec<ObjectMeta>> {
             Some(part)
                 if part.len() < MAX_RECORDS_PER_FILE && bytes <= MAX_RECORD_BYTES_PER_FILE =>
             {
-                part.push(listed)
+                part.push(listed);
             }
             _ => {
                 bytes = listed.size;

@@ -84,7 +84,7 @@ pub fn run_context(input: impl Read, output: impl Write) -> Result<()> {
                 ..blank
             };
             let latest = deadline::run_with_deadline(limit, pessimist.clone(), drop, move |tell| {
-                answer_query(&query, pessimist, started + limit, tell)
+                answer_query(&query, pessimist, started + limit, tell);
             });
             match latest.stop_reason {
                 StopReason::Panicked => ContextAnswer {
@@ -216,13 +216,13 @@ fn add_remote_facts(
     match identity {
         Ok(identity) => {
             (answer.caller_arn, answer.user_id, answer.account) =
-                (identity.arn, identity.user_id, identity.account)
+                (identity.arn, identity.user_id, identity.account);
         }
         Err(fault) => add_error(answer, &fault),
     }
     match version {
         Ok(Some(version)) if !version.backup_id.is_empty() => {
-            (answer.backup_id, answer.backup_key) = (version.backup_id, version.key)
+            (answer.backup_id, answer.backup_key) = (version.backup_id, version.key);
         }
         Ok(_) => {}
         Err(fault) => add_error(answer, &fault),

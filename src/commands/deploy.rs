@@ -150,7 +150,7 @@ fn run_deployment(query: ModuleQuery) -> DeployAnswer {
     if let Some(answer_file) = answer_file {
         let noted = answer.clone();
         let _ = deadline::run_with_timeout(ANSWER_FILE_TIMEOUT, move || {
-            answer_file.write_answer(noted)
+            answer_file.write_answer(noted);
         });
     }
     answer
@@ -181,7 +181,7 @@ fn claim_and_deploy(
             report(DeployProgress {
                 outcome,
                 ..progress.clone()
-            })
+            });
         });
     }
 }

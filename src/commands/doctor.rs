@@ -117,13 +117,13 @@ fn list_check_tasks(
                 customer.as_deref(),
                 limit,
                 sender,
-            )))
+            )));
         }),
         Box::new(move |sender| {
             folder
                 .run_checks(limit)
                 .into_iter()
-                .for_each(|finding| drop(sender.send(finding)))
+                .for_each(|finding| drop(sender.send(finding)));
         }),
         one(machine_checks::check_helper),
         one(machine_checks::check_terraform),

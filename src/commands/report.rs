@@ -289,7 +289,7 @@ async fn collect_report<W: Write>(
     let drop_cache = || {
         folder
             .iter()
-            .for_each(|folder| RecordCache::remove(folder, &place))
+            .for_each(|folder| RecordCache::remove(folder, &place));
     };
     let mut troubles = Vec::new();
     let mut cache = None;

@@ -65,11 +65,11 @@ impl<'a> DocumentDiffer<'a, '_> {
             (Some(YamlNode::Tagged(one, before)), Some(YamlNode::Tagged(other, after)))
                 if one == other =>
             {
-                self.compare_nodes(Some(before), Some(after))
+                self.compare_nodes(Some(before), Some(after));
             }
             (Some(YamlNode::Map(one)), Some(YamlNode::Map(other))) => self.compare_maps(one, other),
             (Some(YamlNode::List(one)), Some(YamlNode::List(other))) => {
-                self.compare_lists(one, other)
+                self.compare_lists(one, other);
             }
             // Of different kinds: one goes, and the other one comes.
             (Some(one), Some(other)) if one.has_children() || other.has_children() => {
@@ -77,10 +77,10 @@ impl<'a> DocumentDiffer<'a, '_> {
                 self.compare_nodes(None, after);
             }
             (Some(YamlNode::Map(map)), None) if !map.is_empty() => {
-                self.compare_maps(map, &EMPTY_MAP)
+                self.compare_maps(map, &EMPTY_MAP);
             }
             (None, Some(YamlNode::Map(map))) if !map.is_empty() => {
-                self.compare_maps(&EMPTY_MAP, map)
+                self.compare_maps(&EMPTY_MAP, map);
             }
             (Some(YamlNode::List(list)), None) if !list.is_empty() => self.compare_lists(list, &[]),
             (None, Some(YamlNode::List(list))) if !list.is_empty() => self.compare_lists(&[], list),

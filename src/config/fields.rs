@@ -115,7 +115,7 @@ fn text_field(
         FieldValue::Bool(flag) => return flag.to_string(),
         FieldValue::Absent => {}
         FieldValue::Text(_) | FieldValue::NotScalar => {
-            problems.push(format!("its {section}.{key} is no text"))
+            problems.push(format!("its {section}.{key} is no text"));
         }
     }
     String::new()

@@ -125,7 +125,7 @@ async fn list_noncurrent_versions(
     };
     for folder in folders {
         let access = versions::for_each_noncurrent_version(store, folder, |version| {
-            found.extend(Some(version).filter(is_of_use))
+            found.extend(Some(version).filter(is_of_use));
         })
         .await?;
         if access != VersionListing::Listed {

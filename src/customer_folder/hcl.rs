@@ -41,7 +41,7 @@ impl HclBlock {
                 match start {
                     Some(start) => return &self.tokens[start..at],
                     None if self.tokens[at] == HclToken::Word(name.to_owned()) => {
-                        start = Some(at + 2)
+                        start = Some(at + 2);
                     }
                     None => {}
                 }

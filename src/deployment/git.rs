@@ -33,7 +33,7 @@ fn parse_git_status(status: &str) -> Option<GitCommit> {
             Some(header) => match header.split_once(' ') {
                 Some(("branch.oid", oid)) if oid != "(initial)" => oid.clone_into(&mut git.commit),
                 Some(("branch.head", head)) if head != "(detached)" => {
-                    head.clone_into(&mut git.branch)
+                    head.clone_into(&mut git.branch);
                 }
                 _ => {}
             },

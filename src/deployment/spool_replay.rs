@@ -153,7 +153,7 @@ async fn replay_item(
     };
     match kept.item.what {
         SpoolItemKind::Config => {
-            upload::upload_config(store, &kept.item, &kept.body, UploadMode::Replay).await?
+            upload::upload_config(store, &kept.item, &kept.body, UploadMode::Replay).await?;
         }
         SpoolItemKind::Record => {
             let line = make_replayed_line(store, &kept.body).await?;

@@ -29,10 +29,10 @@ pub fn detect_tool_versions(places: &StateDirs) -> ToolVersions {
         };
         match name.as_str() {
             name if is_terraform_name(name) && tools.terraform.is_empty() => {
-                tools.terraform = cached_terraform_version(places, &program(), name)
+                tools.terraform = cached_terraform_version(places, &program(), name);
             }
             name if is_terragrunt_name(name) && tools.terragrunt.is_empty() => {
-                tools.terragrunt = cached_version(places, &program(), query_terragrunt_version)
+                tools.terragrunt = cached_version(places, &program(), query_terragrunt_version);
             }
             _ => {}
         }

@@ -303,7 +303,7 @@ async fn open_store(
             teller.report(CheckResult::ok("certificates", certificates));
         }
         Err(fault) if fault.kind == ErrorKind::Input => {
-            teller.report(CheckResult::from_error("certificates", fault))
+            teller.report(CheckResult::from_error("certificates", fault));
         }
         Err(fault) => teller.report(CheckResult::from_error("profile", fault)),
     }

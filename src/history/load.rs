@@ -217,7 +217,7 @@ async fn list_noncurrent_configs(
         let is_current =
             |key: &str| keys::parse_config_key(folder, key) == Some(ConfigKey::Current);
         let take = |version: NoncurrentVersion| {
-            found.extend(Some(version).filter(|it| is_current(&it.object.key)))
+            found.extend(Some(version).filter(|it| is_current(&it.object.key)));
         };
         versions::for_each_noncurrent_version(store, &keys::config_keys_prefix(folder), take)
             .await?;
@@ -248,7 +248,7 @@ async fn add_noncurrent_versions(
             Ok(version) => versions.extend(version),
             // In an archive, or too large to be read.
             Err(fault) if fault.code == "InvalidObjectState" || fault.is_object_error() => {
-                left_out.push(fault.message)
+                left_out.push(fault.message);
             }
             // Who may list versions may not be allowed to read them: then it is as if there were none.
             Err(fault) if fault.kind == ErrorKind::Denied => break,

@@ -233,7 +233,7 @@ impl Open {
                 (Some(quote), _) if quote == c => self.quote = None,
                 // In the middle of a word they mean themselves.
                 (None, '"' | '\'') if matches!(before, ' ' | '\t' | '[' | '{' | ',' | ':') => {
-                    self.quote = Some(c)
+                    self.quote = Some(c);
                 }
                 // Twice, in single quotes, it is one of them.
                 (None, '\'') if before == '\'' => self.quote = Some(c),

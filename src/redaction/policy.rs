@@ -134,7 +134,7 @@ impl SecretWords {
             }
             YamlNode::Null | YamlNode::Bool(_) => {}
             YamlNode::List(list) => list.iter().for_each(|item| {
-                self.add_words_below(item, all || must_redact_subtree(&[], [Some(item), None]))
+                self.add_words_below(item, all || must_redact_subtree(&[], [Some(item), None]));
             }),
             YamlNode::Map(map) => {
                 for (key, value) in map {

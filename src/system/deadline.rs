@@ -118,7 +118,7 @@ pub fn run_with_deadline<T: WorkState + Send + 'static>(
     let (sender, receiver) = mpsc::channel();
     let hurry = sender.clone();
     listen(CancelHandle(Arc::new(move || {
-        drop(hurry.send(WorkerEvent::CancelRequested))
+        drop(hurry.send(WorkerEvent::CancelRequested));
     })));
     let worker = thread::Builder::new().spawn(move || {
         let gone = ThreadEndGuard(sender);
@@ -146,7 +146,7 @@ pub fn run_with_deadline<T: WorkState + Send + 'static>(
                 };
             }
             Ok(WorkerEvent::CancelRequested) => {
-                (hurried, until) = (true, until.min(Instant::now() + CancelHandle::GRACE_PERIOD))
+                (hurried, until) = (true, until.min(Instant::now() + CancelHandle::GRACE_PERIOD));
             }
             Ok(WorkerEvent::ThreadEnded) => {
                 return LatestState {

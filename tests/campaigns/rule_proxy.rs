@@ -327,7 +327,7 @@ fn pass(
             request_faults::misstate(&mut answer);
         }
         Some(Fault::ResetAnswer(_) | Fault::CutAnswer(_) | Fault::Drip | Fault::Slow) => {
-            shared.hit()
+            shared.hit();
         }
         _ => {}
     }

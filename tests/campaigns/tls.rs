@@ -110,7 +110,7 @@ fn an_authority_that_nobody_trusts_gets_no_request() {
         assert!(
             applied.expect_warning().contains("certificate"),
             "{applied:?}"
-        )
+        );
     });
     assert_eq!(requests, 0);
 }

@@ -17,14 +17,14 @@ const CUSTOMERS: [&str; 6] = ["acme", "bolt", "cord", "dune", "ebb", "fern"];
 
 fn six_new_customers_with_a_plugin_cache_are_all_logged_once(stack: Stack) {
     deploy_six("plugin cache", stack, |stack, cache| {
-        stack.set("TF_PLUGIN_CACHE_DIR", cache)
+        stack.set("TF_PLUGIN_CACHE_DIR", cache);
     });
 }
 
 /// With OpenTofu, terragrunt shares a cache without being asked.
 fn six_new_customers_with_terragrunts_own_cache_are_all_logged_once(stack: Stack) {
     deploy_six("automatic cache", stack, |stack, cache| {
-        stack.set("XDG_CACHE_HOME", cache)
+        stack.set("XDG_CACHE_HOME", cache);
     });
 }
 

@@ -39,7 +39,7 @@ fn a_name_that_leaves_its_prefix_or_is_somebody_elses_is_found() {
     targets::key::judge_segment("../x", &keys::customer_segment("../x"));
     for segment in ["../x", "..", "x", "", "~..~2Fx"] {
         found(segment, move || {
-            targets::key::judge_segment("../x", segment)
+            targets::key::judge_segment("../x", segment);
         });
     }
 }
@@ -71,7 +71,7 @@ fn a_refusal_that_quotes_a_value_is_found() {
     );
     for said in ["it is not JSON: s3cret", "the key `s3cret` is missing"] {
         found(said, move || {
-            targets::query::judge_refusal(b"{}", &format!("parse the query on stdin: {said}"))
+            targets::query::judge_refusal(b"{}", &format!("parse the query on stdin: {said}"));
         });
     }
     targets::query::judge_problem(
@@ -82,7 +82,7 @@ fn a_refusal_that_quotes_a_value_is_found() {
         "`a\nb` is unknown and ignored; known are x",
     ] {
         found(said, move || {
-            targets::query::judge_problem(&format!("the setting {said}"))
+            targets::query::judge_problem(&format!("the setting {said}"));
         });
     }
 }
@@ -93,7 +93,7 @@ fn a_query_that_was_not_asked_is_found() {
     let query = config_backup::deployment::protocol::ModuleQuery::read(&asked[..]).unwrap();
     targets::query::judge(asked, &query);
     found("another bucket", || {
-        targets::query::judge(b"{\"config_file_path\":\"/c\",\"bucket\":\"b\"}", &query)
+        targets::query::judge(b"{\"config_file_path\":\"/c\",\"bucket\":\"b\"}", &query);
     });
 }
 
@@ -146,14 +146,14 @@ fn a_cell_that_runs_or_changes_is_found() {
     );
     found("a formula", || targets::cell::judge("=1", "=1", "=1"));
     found("an escape", || {
-        targets::cell::judge("\u{1b}[2J", "\u{1b}[2J", "\u{1b}[2J")
+        targets::cell::judge("\u{1b}[2J", "\u{1b}[2J", "\u{1b}[2J");
     });
     found("another text", || targets::cell::judge("a", "b", "b"));
     found("markup", || targets::cell::judge_html("<b>", "<b>"));
     let cells = ["a", "b,", "c", "d"].map(str::to_owned);
     targets::cell::judge_csv(&cells, "a,b\na,\"b,\"\nc,d\n");
     found("a comma too many", || {
-        targets::cell::judge_csv(&cells, "a,b\na,b,\nc,d\n")
+        targets::cell::judge_csv(&cells, "a,b\na,b,\nc,d\n");
     });
 }
 
@@ -161,6 +161,6 @@ fn a_cell_that_runs_or_changes_is_found() {
 fn what_takes_too_long_is_found() {
     targets::yaml::judge(b"quick", std::time::Duration::ZERO);
     found("six seconds", || {
-        targets::yaml::judge(b"slow", std::time::Duration::from_secs(6))
+        targets::yaml::judge(b"slow", std::time::Duration::from_secs(6));
     });
 }

@@ -83,7 +83,7 @@ fn any_bytes_are_a_record_or_refused_and_ours_come_back() {
 fn any_pattern_of_yaml_is_read() {
     // Without optimisation the parser is too slow to show how its cost grows; `yaml.rs` tests what its guards refuse.
     replay("yaml", |data| {
-        targets::yaml::run(data, targets::yaml::SMALL)
+        targets::yaml::run(data, targets::yaml::SMALL);
     });
 }
 

@@ -151,9 +151,9 @@ impl Records {
         while low < high {
             let middle = low.midpoint(high);
             if self.key(middle).as_str() > key {
-                high = middle
+                high = middle;
             } else {
-                low = middle + 1
+                low = middle + 1;
             }
         }
         low

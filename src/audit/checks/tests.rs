@@ -242,7 +242,7 @@ fn each_record_is_held_against_its_object_its_name_and_the_others() {
         .map(|it| it.key)
         .collect();
     assert_found(FindingKind::Edited, &keys[1], "it is no JSON", |it| {
-        it.records[1].read_error = Some("it is no JSON".into())
+        it.records[1].read_error = Some("it is no JSON".into());
     });
     assert_found(
         FindingKind::Misplaced,
@@ -261,7 +261,7 @@ fn each_record_is_held_against_its_object_its_name_and_the_others() {
         it.records.push(AuditedRecord {
             key: another.into(),
             ..it.records[1].clone()
-        })
+        });
     });
     assert!(twice.iter().all(|(_, key, _)| key == another), "{twice:?}");
     assert_eq!(
@@ -407,7 +407,7 @@ fn the_current_config_is_that_of_the_last_deployment_whole_and_one_of_the_versio
         []
     );
     assert_found(FindingKind::Edited, key, "its size is not", |it| {
-        it.current[0].byte_count = 2
+        it.current[0].byte_count = 2;
     });
     assert_found(
         FindingKind::Edited,

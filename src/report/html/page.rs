@@ -82,7 +82,7 @@ pub fn write_page(page: HtmlPage<'_, '_>, output: &mut dyn Write) -> io::Result<
             "calendar" => calendar::write_calendar(summary, output)?,
             "table title" => output.write_all(table_title(names).as_bytes())?,
             "table note" => {
-                output.write_all(table_note(names, rows.len(), row_count).as_bytes())?
+                output.write_all(table_note(names, rows.len(), row_count).as_bytes())?;
             }
             "wide" if names.len() > 8 => output.write_all(b" class=\"wide\"")?,
             "table head" => write_table_head(names, ordered, rows.first(), output)?,
@@ -301,7 +301,7 @@ fn write_table_row(cells: &[TableCell<'_>], output: &mut dyn Write) -> io::Resul
             TableCell::Count(number) => write!(output, "<td class=\"number\">{number}</td>")?,
             // Only letters beyond ASCII run from right to left.
             TableCell::Text(text) if !text.is_ascii() => {
-                write!(output, "<td><bdi>{}</bdi></td>", escape_html(text))?
+                write!(output, "<td><bdi>{}</bdi></td>", escape_html(text))?;
             }
             _ => write!(output, "<td>{}</td>", escape_html(&cell.to_text()))?,
         }

@@ -134,7 +134,7 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
         proxy.enter(step);
         match (&backend, run.scope) {
             (Some(backend), Scope::During(phase, which)) if phase.contains(&step) => {
-                backend.begin(&mut world, which)
+                backend.begin(&mut world, which);
             }
             (None, _) => world.set_endpoint(&proxy.endpoint()),
             _ => {}
@@ -145,7 +145,7 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
         steps += 1;
         match (&backend, run.scope) {
             (Some(backend), Scope::During(phase, _)) if phase.contains(&step) => {
-                backend.end(&mut world)
+                backend.end(&mut world);
             }
             _ => world.restore_endpoints(),
         }

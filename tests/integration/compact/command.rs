@@ -325,7 +325,7 @@ fn what_is_no_record_stays_where_it_is_and_is_named() {
         world
             .server
             .put(BUCKET, key, body.as_bytes(), &[])
-            .expect("put")
+            .expect("put");
     };
     put(
         "usage-logs/acme/2026-03-02_080000.json",

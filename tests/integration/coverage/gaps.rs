@@ -105,7 +105,7 @@ fn each_gap_is_named_alone(backend: &mut S3Backend) {
         put_objects(
             backend,
             &objects.iter().map(|it| (*it).clone()).collect::<Vec<_>>(),
-        )
+        );
     };
 
     // A customer whose last deployment is long ago, and a state of today.
@@ -430,7 +430,7 @@ fn times_are_compared_to_the_second() {
             .world
             .server
             .put_at(BUCKET, key, body.as_bytes(), &[], unix_time(unix))
-            .expect("an object")
+            .expect("an object");
     };
     let changed = 1_761_834_652; // date -u -d 2025-10-30T14:30:52Z +%s
     put("terragrunt/acme/eks/terraform.tfstate", "{}", changed);
@@ -477,7 +477,7 @@ fn a_deployment_between_the_listings_is_no_gap() {
                 client.put_all_with(
                     late.iter()
                         .map(|it| (it.key.as_str(), it.body.as_str(), it.metadata.as_slice())),
-                )
+                );
             });
         }
         RequestFate::Pass

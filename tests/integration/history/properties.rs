@@ -142,7 +142,7 @@ fn plant(value: &mut Value, is_secret: bool) {
                 plant(
                     item,
                     is_secret || ["password", "api_key"].contains(&key.as_str()),
-                )
+                );
             });
         }
         _ => {}

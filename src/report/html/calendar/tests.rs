@@ -15,7 +15,7 @@ fn render_calendar(days: &[(&str, usize)]) -> String {
             summary.add_deployment(&Deployment {
                 deployed_at: at,
                 ..Deployment::default()
-            })
+            });
         });
     }
     let mut output = Vec::new();
