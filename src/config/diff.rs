@@ -15,7 +15,7 @@ pub struct NodeChange<'a> {
     pub after: Option<&'a YamlNode>,
 }
 
-/// Says whether a subtree is compared as one. It sees the path, and what is there in both documents.
+/// Says whether a subtree is compared as one, given its path and what is there in both documents.
 pub type OpaquePredicate<'a, 'f> = &'f dyn Fn(&[PathStep<'a>], [Option<&'a YamlNode>; 2]) -> bool;
 
 /// The differences, down to single values and opaque subtrees. There are none exactly if the

@@ -13,7 +13,8 @@ use serde::de::{
 
 use crate::config::yaml_limits::{MAX_YAML_BYTES, MAX_YAML_DEPTH, YamlError, decode_yaml};
 
-/// The largest tree, in bytes of text plus one for each node. A file without aliases stays below it.
+/// The largest tree, in bytes of text plus one for each node. A file without aliases stays
+/// below it.
 const MAX_TREE_WEIGHT: usize = 2 * MAX_YAML_BYTES;
 
 /// A node of a document.

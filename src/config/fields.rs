@@ -1,6 +1,7 @@
 //! What `config.yaml` says about the deployment: a few values out of a file full of secrets.
 //!
-//! A message may name the keys that are listed here and the numbers of lines, but no value of the file.
+//! A message may name the keys that are listed here and the numbers of lines, but no value of the
+//! file.
 
 use crate::config::document::{YamlNode, parse_document};
 use crate::config::yaml_limits::{MAX_YAML_BYTES, YamlError};
@@ -14,7 +15,7 @@ const PROJECT_PATH: FieldPath = ("mongodb", "project_name");
 const CLUSTER_PATH: FieldPath = ("mongodb", "cluster_name");
 const USERS_COUNT_PATH: FieldPath = ("mongodb", "additional_users_count");
 
-/// The fields of one config. What is missing is empty; what is unusable is also named in `problems`.
+/// The fields of one config. What is missing is empty; `problems` also names what is unusable.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigFields {
     pub customer: String,
@@ -164,7 +165,8 @@ mod tests {
     #[test]
     fn names_a_mistyped_field_by_its_key_alone() {
         let fields = parse_text(
-            "customer:\n  name: [s3cret]\nmongodb:\n  additional_users_count: s3cret\n  project_name: 42\n",
+            "customer:\n  name: [s3cret]\n\
+             mongodb:\n  additional_users_count: s3cret\n  project_name: 42\n",
         );
         assert_eq!(
             (fields.customer.as_str(), fields.project_name.as_str()),

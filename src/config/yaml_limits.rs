@@ -1,4 +1,4 @@
-//! What is refused before and while YAML is parsed, so that the size of a file bounds the time and memory.
+//! Limits of YAML, so that the size of a file bounds the time and memory that it takes.
 //!
 //! # Why brackets are counted
 //!

@@ -1,4 +1,4 @@
-//! What changed from one version of a config to the next, in a phrase that names keys and no values.
+//! What changed from one version of a config to the next: a phrase that names keys, no values.
 
 use crate::config::diff::diff_documents;
 use crate::config::document::parse_document;

@@ -1,7 +1,6 @@
 //! Which names and texts look like secrets.
 //!
-//! It may well take something harmless for a secret: that costs a reader a value. The opposite shows
-//! a customer's secret.
+//! When in doubt, it is a secret.
 
 use crate::redaction::random_text::{
     is_access_key_like, is_password_like, is_random_run, is_uuid_like,
