@@ -238,6 +238,8 @@ impl fmt::Display for YamlNode {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn parse_tree(text: &str) -> YamlNode {
@@ -248,7 +250,11 @@ mod tests {
     fn refuses_aliases_that_stand_for_much_more_than_the_file() {
         let mut laughs = "a0: &a0 [x, x]\n".to_owned();
         for level in 0..39 {
-            laughs += &format!("a{}: &a{0} [*a{level}, *a{level}, *a{level}]\n", level + 1);
+            let next = level + 1;
+            let _ = writeln!(
+                laughs,
+                "a{next}: &a{next} [*a{level}, *a{level}, *a{level}]"
+            );
         }
         let refused = parse_document(laughs.as_bytes()).expect_err("a bomb");
         assert!(
@@ -277,7 +283,7 @@ mod tests {
         let indented = |levels: usize| {
             let mut text = String::new();
             for level in 0..levels {
-                text += &format!("{}a:\n", " ".repeat(level));
+                let _ = writeln!(text, "{}a:", " ".repeat(level));
             }
             text
         };

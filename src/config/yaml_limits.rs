@@ -127,10 +127,10 @@ mod tests {
 
     #[test]
     fn refuses_thousands_of_directives() {
-        let mut directives = String::new();
-        for number in 0..40_000 {
-            directives += &format!("%TAG !{number}! x\n");
-        }
+        let directives: Vec<String> = (0..40_000)
+            .map(|number| format!("%TAG !{number}! x\n"))
+            .collect();
+        let directives = directives.concat();
         let refused = decode_yaml(directives.as_bytes());
         assert_eq!(refused, Err(YamlError::TooManyBrackets));
     }

@@ -2,6 +2,8 @@
 //!
 //! Whether servers obey them is tested in tests/integration/iam.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::*;
@@ -61,7 +63,7 @@ fn statement_line(statement: &Value) -> String {
         ("Condition", "if "),
     ] {
         if let Some(value) = statement.get(field) {
-            line += &format!(" {word}{}", join_texts(value));
+            let _ = write!(line, " {word}{}", join_texts(value));
         }
     }
     line.replace("arn:aws:s3:::", "")
