@@ -6,7 +6,7 @@
 CREATE EXTERNAL TABLE IF NOT EXISTS usage_lines (line STRING)
 LOCATION 's3://mongodb-arena/usage-logs/';
 
--- What `config-backup compact` made of them, for as many as it was asked to (docs/archive.md). Nothing lies there before.
+-- What `config-backup compact` made of them, for as many as it was asked to (docs/reference/archive.md). Nothing lies there before.
 CREATE EXTERNAL TABLE IF NOT EXISTS usage_archive (
   `timestamp` STRING, customer STRING, `user` STRING, additional_users_count DECIMAL(20, 0), project_name STRING, cluster_name STRING,
   arn STRING, account STRING, config_hash STRING, backup STRING, late BOOLEAN, deployment_id STRING, git_commit STRING, git_branch STRING,

@@ -63,7 +63,7 @@ CREATE OR REPLACE MACRO usage_customer(segment) AS
 CREATE OR REPLACE MACRO to_unixtime(t) AS epoch(t);
 CREATE OR REPLACE MACRO with_timezone(t, zone) AS t;
 
--- What `config-backup compact` made of the records, for as many as it was asked to (docs/archive.md).
+-- What `config-backup compact` made of the records, for as many as it was asked to (docs/reference/archive.md).
 SET VARIABLE usage_parts = (
   SELECT list(file)
   FROM glob('s3://' || coalesce(getvariable('bucket'), 'mongodb-arena') || '/usage-logs-archive/' || coalesce(getvariable('segment'), '*') || '/*.parquet')

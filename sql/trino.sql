@@ -5,7 +5,7 @@
 CREATE TABLE IF NOT EXISTS usage_lines (line VARCHAR)
 WITH (format = 'TEXTFILE', external_location = 's3://mongodb-arena/usage-logs/');
 
--- What `config-backup compact` made of them, for as many as it was asked to (docs/archive.md). Nothing lies there before.
+-- What `config-backup compact` made of them, for as many as it was asked to (docs/reference/archive.md). Nothing lies there before.
 CREATE TABLE IF NOT EXISTS usage_archive (
   "timestamp" VARCHAR, customer VARCHAR, "user" VARCHAR, additional_users_count DECIMAL(20, 0), project_name VARCHAR, cluster_name VARCHAR,
   arn VARCHAR, account VARCHAR, config_hash VARCHAR, backup VARCHAR, late BOOLEAN, deployment_id VARCHAR, git_commit VARCHAR,

@@ -1,7 +1,7 @@
 //! config-backup: keeps a deployment's `config.yaml` and a record of every deployment in S3.
 //!
 //! Terraform calls the commands `context` and `deploy` through its `external` data source, and Terragrunt calls `fallback`
-//! where Terraform fails; people call the others. ARCHITECTURE.md shows the data's way. The library exists for the executable
+//! where Terraform fails; people call the others. docs/dev/architecture.md shows the data's way. The library exists for the executable
 //! and its tests; its API is not a contract.
 
 pub mod archive;

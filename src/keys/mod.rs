@@ -1,7 +1,7 @@
 //! Where things lie in the bucket: the one place that makes or takes apart an S3 key.
 //!
 //! Pure: must not read the clock, the environment or the network. The layout is a contract with everybody
-//! who reads the bucket; see docs/formats.md, "Keys in the bucket".
+//! who reads the bucket; see docs/reference/formats.md, "Keys in the bucket".
 
 pub mod customer;
 pub mod metadata;

@@ -1,6 +1,6 @@
 //! The campaigns: very many seeded faults against the real executable, and an oracle that counts what went wrong.
 //!
-//! `make test` runs each in a small size, `make test-campaigns` in full. docs/reliability.md has the results.
+//! `make test` runs each in a small size, `make test-campaigns` in full. docs/dev/reliability.md has the results.
 
 #![allow(
     clippy::disallowed_methods,

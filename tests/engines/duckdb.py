@@ -54,7 +54,7 @@ class DuckDb(claims.Claims, unittest.TestCase):
         claims.asked_once(self, self.expected.requests()[before:], self.objects, more=18)
 
     def test_docs_name_every_column(self):
-        documented = "".join((bucket.PROJECT / name).read_text(encoding="utf-8") for name in ("docs/formats.md", "docs/sql.md"))
+        documented = "".join((bucket.PROJECT / name).read_text(encoding="utf-8") for name in ("docs/reference/formats.md", "docs/sql.md"))
         for view in ("usage_daily", "deployments", "config_versions", "chain_breaks", "gaps"):
             for column in self.ask(f"DESCRIBE {view}"):
                 self.assertRegex(documented, rf"[`,]{column['column_name']}[`,\n]", view)

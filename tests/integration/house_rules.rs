@@ -280,7 +280,7 @@ fn the_readme_names_every_verb_and_exit_code_and_formats_every_field() {
         .split_once("\n}")
         .unwrap()
         .0;
-    let formats = read_file("docs/formats.md");
+    let formats = read_file("docs/reference/formats.md");
     for field in fields
         .lines()
         .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'))
@@ -310,7 +310,7 @@ fn the_environment_the_clock_and_programs_are_read_in_one_module() {
 
 #[test]
 fn the_architecture_fits_on_a_page_and_names_every_module() {
-    let page = read_file("ARCHITECTURE.md");
+    let page = read_file("docs/dev/architecture.md");
     assert!(page.lines().count() < 80);
     for path in rust_files("src") {
         let name = Path::new(&path)
@@ -320,7 +320,7 @@ fn the_architecture_fits_on_a_page_and_names_every_module() {
             .into_owned();
         assert!(
             ["main", "lib"].contains(&name.as_str()) || page.contains(&name),
-            "{name} is not in ARCHITECTURE.md"
+            "{name} is not in docs/dev/architecture.md"
         );
     }
 }
