@@ -1,22 +1,7 @@
--- The usage records as tables in Amazon Athena, engine version 3, read where they lie. docs/sql.md says how to use them and what it
--- costs. Athena takes one statement at a time. A semicolon stands at the end of each and nowhere else.
---
--- One customer alone: the same in a database of its own, with `usage-logs/<customer>/` as the location. Nothing else is then read.
+-- The views of the usage records, for Trino and Athena, on the tables of trino_tables.sql or athena_tables.sql. A semicolon ends each
+-- statement, and occurs nowhere else.
 
-CREATE EXTERNAL TABLE IF NOT EXISTS usage_lines (line STRING)
-LOCATION 's3://mongodb-arena/usage-logs/';
-
--- What `config-backup compact` made of them, for as many as it was asked to (docs/reference/archive.md). Nothing lies there before.
-CREATE EXTERNAL TABLE IF NOT EXISTS usage_archive (
-  `timestamp` STRING, customer STRING, `user` STRING, additional_users_count DECIMAL(20, 0), project_name STRING, cluster_name STRING,
-  arn STRING, account STRING, config_hash STRING, backup STRING, late BOOLEAN, deployment_id STRING, git_commit STRING, git_branch STRING,
-  git_dirty BOOLEAN, ci_provider STRING, ci_run_url STRING, backup_key STRING, chain_writer STRING, chain_number BIGINT,
-  chain_previous STRING, sha256 STRING, last_modified STRING, key STRING, etag STRING, size BIGINT, record STRING
-)
-STORED AS PARQUET
-LOCATION 's3://mongodb-arena/usage-logs-archive/';
-
--- The records that have an object of their own. From here on sql/athena.sql and sql/trino.sql are the same.
+-- Records with an object of their own.
 CREATE OR REPLACE VIEW usage_records AS
 WITH objects AS (
   -- An object of ours is one line. Others may have more, which are put together again, also those that text files have for null.
@@ -69,7 +54,7 @@ records AS (
 fields AS (
   SELECT
     *,
-    -- What is neither text nor a number is left out.
+    -- Values that are neither text nor a number are skipped.
     transform_values(
       map_filter(CAST(record AS MAP(VARCHAR, JSON)), (name, value) -> regexp_like(json_format(value), '\A["0-9-]')),
       (name, value) -> json_extract_scalar(value, '$')
@@ -207,7 +192,7 @@ FROM (
 ) AS places
 WHERE place = 1;
 
--- The views from here on are the same in every file of this folder.
+-- The views from here on are the same in trino_views.sql and duckdb.sql.
 
 -- The rows of `config-backup report`: of each day, customer and user the last deployment. Sort them where you ask for them.
 CREATE OR REPLACE VIEW usage_daily AS
@@ -238,7 +223,7 @@ WHERE config_hash <> ''
 GROUP BY customer, config_hash;
 
 -- Where the chains of records are broken: `missing` numbers, a number given twice (`doubled`), or a record that is not the one
--- that the next one of its chain vouches for (`changed`). `key` is the record that shows it.
+-- that the next record of its chain names (`changed`). `key` is the record that shows it.
 CREATE OR REPLACE VIEW chain_breaks AS
 SELECT
   customer,
@@ -257,7 +242,7 @@ FROM (
 ) AS links
 WHERE chain_number <> before + 1 OR chain_previous <> sha256_before;
 
--- What to look after, by customer: how long ago the last deployment was, and how many records tell of trouble or are missing.
+-- What to look after, by customer: how long ago the last deployment was, and how many records report problems or are missing.
 CREATE OR REPLACE VIEW gaps AS
 SELECT
   customer,
