@@ -21,10 +21,10 @@ use parquet::schema::types::ColumnPath;
 
 use crate::archive::ArchiveError;
 use crate::digest::sha256_hex;
-use crate::keys;
+use crate::keys::RecordKey;
 use crate::record::ChainLink;
 use crate::record::deployment::{Deployment, user_name_from_arn};
-use crate::record::parse;
+use crate::record::parse::{self, RecordError};
 use crate::s3::listing::ObjectMeta;
 use crate::system::panics;
 
@@ -54,9 +54,10 @@ impl ArchiveRow {
     ///
     /// # Errors
     /// One phrase saying why the object is no record; such a one is not archived.
-    pub fn from_record(record: ArchivedRecord) -> std::result::Result<Self, String> {
-        let key =
-            keys::parse_record_key(&record.object.key).ok_or("not the key of a usage record")?;
+    pub fn from_record(record: ArchivedRecord) -> std::result::Result<Self, RecordError> {
+        let Some(key) = RecordKey::parse(&record.object.key) else {
+            return Err(RecordError::InvalidKey);
+        };
         let reading = parse::parse_record(&record.body)?;
         let (backup_key, chain) = (reading.backup_key.clone(), reading.chain.clone());
         let (deployment, _) = Deployment::from_parsed(&record.object, &key, reading);
@@ -235,11 +236,7 @@ const HIGH_CARDINALITY_COLUMNS: [&str; 7] = [
 ///
 /// # Errors
 /// What the Parquet library says.
-pub fn encode_archive(rows: &[ArchiveRow]) -> std::result::Result<Vec<u8>, String> {
-    write_parquet(rows).map_err(|error| error.to_string())
-}
-
-fn write_parquet(rows: &[ArchiveRow]) -> Result<Vec<u8>> {
+pub fn encode_archive(rows: &[ArchiveRow]) -> Result<Vec<u8>> {
     let fields = ARCHIVE_COLUMNS.iter().map(|(name, column)| match column {
         Text(_) => format!("REQUIRED BYTE_ARRAY {name} (UTF8);"),
         OptionalText(_) => format!("OPTIONAL BYTE_ARRAY {name} (UTF8);"),
@@ -407,7 +404,7 @@ fn build_archived_record(
         size: u64::try_from(size).unwrap_or_default(),
         etag: text(etag)?,
     };
-    if listed.size != body.len() as u64 || keys::parse_record_key(&listed.key).is_none() {
+    if listed.size != body.len() as u64 || RecordKey::parse(&listed.key).is_none() {
         return Err(ParquetError::General(
             "a record does not match its key or size".to_owned(),
         ));

@@ -111,7 +111,7 @@ fn another_name_than_the_arns_tail_is_found() {
 #[test]
 fn a_record_that_quotes_or_does_not_come_back_is_found() {
     let quoting = parse::ParsedRecord {
-        problems: vec!["its `user` is s3cret".to_owned()],
+        problems: vec!["`user` is s3cret".to_owned()],
         ..parse::ParsedRecord::default()
     };
     found("a quote", || targets::record::judge(&Ok(quoting)));

@@ -338,7 +338,7 @@ fn what_is_no_record_stays_where_it_is_and_is_named() {
     assert!(wrote.ends_with(".parquet: 1 record\n"), "{wrote}");
     assert_eq!(
         said,
-        "config-backup: skipped `usage-logs/acme/2026-03-02_080001.json`: it is not valid JSON at line 1, column 1\n\
+        "config-backup: skipped `usage-logs/acme/2026-03-02_080001.json`: not valid JSON at line 1, column 1\n\
          config-backup: skipped `usage-logs/acme/2026-03-02_080002.json`: 1048577 bytes, the limit is 1048576\n\
          config-backup: archived 1 record of 1 customer in 1 object; already archived: 0\n"
     );
