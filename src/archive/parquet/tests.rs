@@ -3,6 +3,7 @@
 //! tests/engines checks what DuckDB and Trino read.
 
 use super::*;
+use crate::record::parse::RecordError;
 
 fn object_meta(key: &str, body: &str) -> ObjectMeta {
     let modified = "2026-03-02T08:00:01.250Z".parse().expect("a time");
@@ -54,7 +55,7 @@ fn sample_rows() -> Vec<ArchiveRow> {
 #[test]
 fn records_are_decoded_byte_for_byte() {
     let rows = sample_rows();
-    let records: Vec<ArchivedRecord> = rows.iter().map(|row| row.record.clone()).collect();
+    let records: Vec<ArchivedRecord> = rows.iter().map(|row| row.archived.clone()).collect();
     let file = encode_archive(&rows).expect("a file");
     assert_eq!(
         (&file[..4], &file[file.len() - 4..]),
@@ -174,14 +175,14 @@ fn rejects_damaged_files() {
     let file = encode_archive(&sample_rows()).expect("a file");
     assert!(decode_archive(file[..file.len() - 9].to_vec()).is_err());
     let mut of_other_size = sample_rows();
-    of_other_size[1].record.object.size += 1;
+    of_other_size[1].archived.object.size += 1;
     let file = encode_archive(&of_other_size).expect("a file");
     let error = decode_archive(file).expect_err("a wrong size");
     let message = "not a valid archive file: Parquet error: \
                    a record does not match its key or size";
     assert_eq!(error.to_string(), message);
     let mut of_other_key = sample_rows();
-    of_other_key[1].record.object.key = "terragrunt/acme/config.yaml".to_owned();
+    of_other_key[1].archived.object.key = "terragrunt/acme/config.yaml".to_owned();
     assert!(decode_archive(encode_archive(&of_other_key).expect("a file")).is_err());
 }
 

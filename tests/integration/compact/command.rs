@@ -311,7 +311,7 @@ fn only_months_that_have_ended_are_archived_and_only_by_the_day_that_is_named() 
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(
         to_text(&output.stderr),
-        "config-backup: read `--before yesterday`; use a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339 (2026-10-01T08:00:00Z)\n"
+        "config-backup: cannot parse `--before yesterday`; use a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339 (2026-10-01T08:00:00Z)\n"
     );
 }
 
