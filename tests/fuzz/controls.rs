@@ -2,6 +2,7 @@
 
 use std::panic::catch_unwind;
 
+use config_backup::archive::ArchiveError;
 use config_backup::config::fields;
 use config_backup::config::fields::ConfigFields;
 use config_backup::keys;
@@ -54,7 +55,9 @@ fn a_file_of_the_archive_that_is_quoted_or_not_what_it_says_is_found() {
         "two\nlines".to_owned(),
         "x".repeat(400),
     ] {
-        found("a refusal", || targets::part::judge(&Err(refusal)));
+        found("a refusal", || {
+            targets::part::judge(&Err(ArchiveError::Unavailable(refusal)))
+        });
     }
     found("another length", move || {
         let mut records = whole.unwrap();
@@ -108,7 +111,7 @@ fn another_name_than_the_arns_tail_is_found() {
 #[test]
 fn a_record_that_quotes_or_does_not_come_back_is_found() {
     let quoting = parse::ParsedRecord {
-        problems: vec!["its `user` is s3cret".to_owned()],
+        problems: vec!["`user` is s3cret".to_owned()],
         ..parse::ParsedRecord::default()
     };
     found("a quote", || targets::record::judge(&Ok(quoting)));

@@ -539,8 +539,7 @@ fn a_damaged_record_is_named_and_is_a_record_all_the_same() {
         "{messages}"
     );
     assert!(
-        messages
-            .starts_with("config-backup: left out `usage-logs/acme/x.json`: it is not valid JSON"),
+        messages.starts_with("config-backup: left out `usage-logs/acme/x.json`: not valid JSON"),
         "{messages}"
     );
 }
