@@ -23,7 +23,7 @@ fn a_problem_that_quotes_the_config_is_found() {
     let honest = fields::parse_config_fields(config);
     targets::config::judge(config, &honest);
     for quote in [
-        "its customer.name is no text: s3cret",
+        "its customer.name is not a text: s3cret",
         "it is not valid YAML at line 1, column 4711471147114711",
         "s3cret",
     ] {

@@ -113,17 +113,17 @@ fn a_key_that_stands_twice_and_a_value_of_the_wrong_type_are_named_without_the_v
         (
             "additional_users_count: 5",
             "additional_users_count: -5",
-            "its mongodb.additional_users_count is no whole number",
+            "its mongodb.additional_users_count is not a whole number",
         ),
         (
             "additional_users_count: 5",
             "additional_users_count: 99999999999999999999",
-            "its mongodb.additional_users_count is no whole",
+            "its mongodb.additional_users_count is not a whole",
         ),
         (
             "project_name: airbnb-project",
             "project_name: {canary-portal-password: 1}",
-            "its mongodb.project_name is no text",
+            "its mongodb.project_name is not a text",
         ),
     ] {
         assert!(CONFIG.contains(from));

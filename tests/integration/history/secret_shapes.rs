@@ -266,11 +266,6 @@ fn no_shape_of_a_secret_is_shown_unless_it_is_asked_for() {
 }
 
 #[test]
-fn no_shape_of_a_secret_is_shown_in_the_lines_unless_it_is_asked_for() {
-    nothing_is_shown(&["--text"]);
-}
-
-#[test]
 fn a_history_shows_no_shape_of_a_secret_at_all() {
     for shape in &SHAPES {
         let (code, output, messages) =
