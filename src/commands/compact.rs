@@ -21,7 +21,7 @@ use crate::exit_code::ExitCode;
 use crate::history::load::READ_TIMEOUTS;
 use crate::keys::{self, ArchiveKey, RECORDS_PREFIX};
 use crate::output::sanitize::{count_noun, sanitize};
-use crate::output::table_formats::ignore_broken_pipe;
+use crate::output::ignore_broken_pipe;
 use crate::report::collector::MAX_RECORD_BYTES;
 use crate::s3::bulk_get::{self, ObjectSink, retry_with_backoff};
 use crate::s3::listing::{ListPage, ListRequest, ObjectMeta};

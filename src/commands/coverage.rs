@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::history::load::READ_TIMEOUTS;
 use crate::output::sanitize::{count_noun, escape_json, sanitize};
-use crate::output::table_formats::ignore_broken_pipe;
+use crate::output::ignore_broken_pipe;
 use crate::s3::store::ObjectStore;
 use crate::s3::versions::VersionListing;
 use crate::state::dirs::StateDirs;

@@ -16,7 +16,7 @@ use crate::exit_code::ExitCode;
 use crate::history::load::{self, READ_TIMEOUTS, VerifiedConfig};
 use crate::history::versions::{ConfigHistory, VersionSelector};
 use crate::output::sanitize::sanitize;
-use crate::output::table_formats::ignore_broken_pipe;
+use crate::output::ignore_broken_pipe;
 use crate::record::format_rfc3339;
 use crate::s3::store::{ObjectStore, s3_uri};
 use crate::system::atomic_file::{self, FileMode};

@@ -10,7 +10,7 @@ use chrono::{DateTime, Days, SecondsFormat, Utc};
 
 use crate::digest::sha256_base64;
 use crate::output::sanitize::escape_html;
-use crate::output::table_formats::TableCell;
+use crate::output::TableCell;
 use crate::report::columns;
 use crate::report::html::bar_chart;
 use crate::report::html::calendar;
