@@ -15,8 +15,8 @@ use crate::exit_code::ExitCode;
 use crate::iam::document::PolicyNode;
 use crate::iam::policies::{self, AwsPartition, ConfigAccess, PolicyScope};
 use crate::iam::validation;
-use crate::output::sanitize::sanitize;
 use crate::output::ignore_broken_pipe;
+use crate::output::sanitize::sanitize;
 
 /// What IAM takes as one managed policy, and S3 as a bucket's policy, in characters other than white space.
 const MAX_MANAGED_POLICY_CHARS: usize = 6144;
