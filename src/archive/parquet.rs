@@ -19,6 +19,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnPath;
 
+use crate::archive::ArchiveError;
 use crate::digest::sha256_hex;
 use crate::keys;
 use crate::record::ChainLink;
@@ -54,7 +55,8 @@ impl ArchiveRow {
     /// # Errors
     /// One phrase saying why the object is no record; such a one is not archived.
     pub fn from_record(record: ArchivedRecord) -> std::result::Result<Self, String> {
-        let key = keys::parse_record_key(&record.object.key).ok_or("its key is not a record's")?;
+        let key =
+            keys::parse_record_key(&record.object.key).ok_or("not the key of a usage record")?;
         let reading = parse::parse_record(&record.body)?;
         let (backup_key, chain) = (reading.backup_key.clone(), reading.chain.clone());
         let (deployment, _) = Deployment::from_parsed(&record.object, &key, reading);
@@ -331,7 +333,7 @@ fn write_column(
 ///
 /// # Errors
 /// One phrase saying what is wrong with it.
-pub fn decode_archive(bytes: Vec<u8>) -> std::result::Result<Vec<ArchivedRecord>, String> {
+pub fn decode_archive(bytes: Vec<u8>) -> std::result::Result<Vec<ArchivedRecord>, ArchiveError> {
     let read = || -> Result<Vec<ArchivedRecord>> {
         let file = SerializedFileReader::new(Bytes::from(bytes))?;
         check_unpacked_size(file.metadata())?;
@@ -341,16 +343,10 @@ pub fn decode_archive(bytes: Vec<u8>) -> std::result::Result<Vec<ArchivedRecord>
         }
         Ok(records)
     };
-    let read = panics::catch_panic(read).unwrap_or_else(|_| {
-        Err(ParquetError::General(
-            "it is no such file in earnest".to_owned(),
-        ))
-    });
+    let read = panics::catch_panic(read)
+        .unwrap_or_else(|_| Err(ParquetError::General("malformed".to_owned())));
     read.map_err(|error| {
-        format!(
-            "it cannot be read: {}",
-            crate::error::to_single_line(&error.to_string())
-        )
+        ArchiveError::InvalidFile(crate::error::to_single_line(&error.to_string()))
     })
 }
 
@@ -381,7 +377,7 @@ fn read_row_group(group: &dyn RowGroupReader) -> Result<Vec<ArchivedRecord>> {
         ColumnReader::Int64ColumnReader(reader) => read_all_values::<Int64Type>(reader, rows)?,
         _ => {
             return Err(ParquetError::General(format!(
-                "`{SIZE_COLUMN}` is no number"
+                "`{SIZE_COLUMN}` is not a number"
             )));
         }
     };
@@ -402,9 +398,9 @@ fn build_archived_record(
     body: &ByteArray,
 ) -> Result<ArchivedRecord> {
     let text = |bytes: &ByteArray| bytes.as_utf8().map(str::to_owned);
-    let modified: DateTime<Utc> = text(modified)?
-        .parse()
-        .map_err(|_| ParquetError::General(format!("a `{MODIFIED_COLUMN}` is no RFC 3339 time")))?;
+    let modified: DateTime<Utc> = text(modified)?.parse().map_err(|_| {
+        ParquetError::General(format!("a `{MODIFIED_COLUMN}` is not an RFC 3339 time"))
+    })?;
     let listed = ObjectMeta {
         key: text(key)?,
         last_modified: modified,
@@ -413,7 +409,7 @@ fn build_archived_record(
     };
     if listed.size != body.len() as u64 || keys::parse_record_key(&listed.key).is_none() {
         return Err(ParquetError::General(
-            "a record is not what is said of it".to_owned(),
+            "a record does not match its key or size".to_owned(),
         ));
     }
     Ok(ArchivedRecord {
@@ -427,7 +423,7 @@ fn read_text_column(group: &dyn RowGroupReader, name: &str, rows: usize) -> Resu
         ColumnReader::ByteArrayColumnReader(reader) => {
             read_all_values::<ByteArrayType>(reader, rows)
         }
-        _ => Err(ParquetError::General(format!("`{name}` is no text"))),
+        _ => Err(ParquetError::General(format!("`{name}` is not text"))),
     }
 }
 
@@ -438,7 +434,7 @@ fn open_column(group: &dyn RowGroupReader, name: &str) -> Result<ColumnReader> {
         .iter()
         .position(|column| column.name() == name && column.max_def_level() == 0);
     group.get_column_reader(
-        place.ok_or_else(|| ParquetError::General(format!("it has no `{name}`")))?,
+        place.ok_or_else(|| ParquetError::General(format!("no column `{name}`")))?,
     )
 }
 
@@ -448,7 +444,7 @@ fn read_all_values<T: DataType>(mut reader: ColumnReaderImpl<T>, rows: usize) ->
         let (read, ..) = reader.read_records(rows - values.len(), None, None, &mut values)?;
         if read == 0 {
             return Err(ParquetError::General(
-                "it has fewer rows than it says".to_owned(),
+                "fewer rows than its metadata states".to_owned(),
             ));
         }
     }

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 /// The version of the written form.
 pub const RECORD_SCHEMA_VERSION: u32 = 1;
 
+/// The largest record that is read.
+pub const MAX_RECORD_BYTES: u64 = 1 << 20;
+
 /// A usage record as it is written; the order of the fields is the order in the object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageRecord {

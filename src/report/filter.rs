@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::keys::RecordKey;
+use crate::keys::{MonthRange, RecordKey};
 use crate::record::deployment::{Deployment, user_name_from_arn};
 
 /// What was asked for; an empty list stands for everything.
@@ -28,15 +28,23 @@ impl ReportFilter {
     /// Whether a record may be wanted, by its key alone. What the key does not say, the record will.
     #[must_use]
     pub fn may_match_key(&self, key: &RecordKey<'_>) -> bool {
-        key.deployed_at
-            .is_none_or(|at| self.overlaps_period(at, at + Duration::milliseconds(999)))
+        match key.deployed_at {
+            // The record may add a fraction of this second.
+            Some(at) => self.overlaps_period(at, at + Duration::milliseconds(999)),
+            None => true,
+        }
     }
 
     /// Whether any record of some months may be wanted, from their first moment to the first one behind them.
     #[must_use]
-    pub fn may_match_months(&self, months: Option<(DateTime<Utc>, DateTime<Utc>)>) -> bool {
-        months
-            .is_none_or(|(first, end)| self.overlaps_period(first, end - Duration::nanoseconds(1)))
+    pub fn may_match_months(&self, months: Option<MonthRange>) -> bool {
+        match months {
+            Some(months) => {
+                let last = months.end() - Duration::nanoseconds(1);
+                self.overlaps_period(months.start(), last)
+            }
+            None => true,
+        }
     }
 
     /// Whether a deployment is wanted.

@@ -2,6 +2,7 @@
 
 use std::panic::catch_unwind;
 
+use config_backup::archive::ArchiveError;
 use config_backup::config::fields;
 use config_backup::config::fields::ConfigFields;
 use config_backup::keys;
@@ -54,7 +55,9 @@ fn a_file_of_the_archive_that_is_quoted_or_not_what_it_says_is_found() {
         "two\nlines".to_owned(),
         "x".repeat(400),
     ] {
-        found("a refusal", || targets::part::judge(&Err(refusal)));
+        found("a refusal", || {
+            targets::part::judge(&Err(ArchiveError::Unavailable(refusal)))
+        });
     }
     found("another length", move || {
         let mut records = whole.unwrap();

@@ -223,7 +223,7 @@ fn a_damaged_object_of_the_archive_is_named_and_the_records_are_read_themselves(
         assert_eq!(
             messages,
             format!(
-                "config-backup: left out `{part}`: its bytes are not those that its name stands for\n"
+                "config-backup: left out `{part}`: content does not match the digest in its key\n"
             )
         );
     }
@@ -234,7 +234,7 @@ fn a_damaged_object_of_the_archive_is_named_and_the_records_are_read_themselves(
         (
             Some(7),
             format!(
-                "edited: {part}: its bytes are not those that its name stands for (customer acme)\n"
+                "edited: {part}: content does not match the digest in its key (customer acme)\n"
             )
         )
     );
@@ -249,7 +249,7 @@ fn a_damaged_object_of_the_archive_is_named_and_the_records_are_read_themselves(
     let (code, csv, messages) = backend.run_report(&["--no-cache"]);
     assert_eq!((code, csv), (Some(0), expected_csv(&entries)));
     assert!(
-        messages.contains("undated_") && messages.contains("it cannot be read: "),
+        messages.contains("undated_") && messages.contains("not a valid archive file: "),
         "{messages}"
     );
 }
@@ -281,7 +281,7 @@ fn who_may_archive_one_customer_has_no_word_in_the_report_of_another() {
     assert_eq!((code, csv), (Some(0), expected_csv(&[])));
     assert_eq!(
         messages,
-        format!("config-backup: left out `{moved}`: it has records of another customer\n")
+        format!("config-backup: left out `{moved}`: contains records of another customer\n")
     );
 }
 
