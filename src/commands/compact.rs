@@ -16,7 +16,7 @@ use crate::exit_code::ExitCode;
 use crate::history::load::READ_TIMEOUTS;
 use crate::keys::{self, RECORDS_PREFIX};
 use crate::output::sanitize::{count_noun, sanitize};
-use crate::output::table_formats::ignore_broken_pipe;
+use crate::output::ignore_broken_pipe;
 use crate::s3::bulk_get;
 use crate::s3::listing::ListRequest;
 use crate::s3::store::{BucketTarget, ObjectStore};

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::history::load::{self, READ_TIMEOUTS};
 use crate::history::versions::ConfigHistory;
+use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::sanitize;
 use crate::output::table_formats::ignore_broken_pipe;
 use crate::redaction::render::RedactionMode;

@@ -18,7 +18,6 @@ use crate::iam::policies::{
 use crate::iam::scope::{AwsPartition, KmsKey, PolicyScope};
 use crate::iam::validation::{is_account_id, is_bucket_name, is_principal_arn, kms_key_region};
 use crate::output::sanitize::sanitize;
-use crate::output::table_formats::ignore_broken_pipe;
 
 /// What `iam --help` ends with.
 pub const IAM_EXAMPLES: &str = "\

@@ -16,7 +16,7 @@ use crate::exit_code::ExitCode;
 use crate::keys::{self, RECORDS_PREFIX};
 use crate::output::progress::ProgressLine;
 use crate::output::sanitize::sanitize;
-use crate::output::table_formats::{OutputFormat, ignore_broken_pipe};
+use crate::output::{OutputFormat, ignore_broken_pipe};
 use crate::record::deployment::UserIdentity;
 use crate::report::cache::RecordCache;
 use crate::report::collector::{MAX_RECORD_BYTES, RecordProblems, ReportCollector};

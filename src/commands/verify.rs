@@ -13,8 +13,8 @@ use crate::commands::bucket_args::BucketArgs;
 use crate::error::Error;
 use crate::exit_code::ExitCode;
 use crate::history::load::READ_TIMEOUTS;
+use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::{count_noun, escape_json, sanitize};
-use crate::output::table_formats::ignore_broken_pipe;
 use crate::s3::store::ObjectStore;
 use crate::system::runtime::block_on;
 

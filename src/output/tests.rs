@@ -2,6 +2,8 @@
 
 use unicode_width::UnicodeWidthStr;
 
+use super::markdown::escape_markdown;
+use super::table::{shrink_columns, truncate_text};
 use super::*;
 
 const COLUMN_NAMES: [&str; 3] = ["name", "n", "late"];
