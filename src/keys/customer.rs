@@ -23,7 +23,7 @@ pub fn customer_segment(customer: &str) -> String {
             text.push(char::from(byte));
         } else {
             text.push('~');
-            text.push_str(&crate::digest::hex(&[byte]));
+            text.push_str(&hex::encode([byte]));
         }
     }
     if text.len() > MAX_SEGMENT_BYTES {
