@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{hex, sha256_hex};
+use crate::digest::sha256_hex;
 use crate::record::ChainLink;
 use crate::state::dirs::StateDirs;
 use crate::system::atomic_file::{self, FileMode};
@@ -193,7 +193,7 @@ impl ChainClaim {
 pub fn new_writer_id() -> String {
     host::random_key().map_or_else(
         || sha256_hex(host::unique_id(host::utc_now()).as_bytes())[..16].to_owned(),
-        |key| hex(&key[..8]),
+        |key| hex::encode(&key[..8]),
     )
 }
 

@@ -241,12 +241,12 @@ mod tests {
         let mut pending = outcome_with(None, Some(full));
         assert_eq!(
             failure_message(&pending),
-            "stopped before AWS had answered; nothing is kept for later: the disk is full"
+            "stopped before AWS had answered; nothing is spooled: the disk is full"
         );
         pending.resolve_pending(&cause);
         assert_eq!(
             failure_message(&pending),
-            "no answer; nothing is kept for later: the disk is full"
+            "no answer; nothing is spooled: the disk is full"
         );
         let mut failed = outcome_with(Some(Error::new(ErrorKind::Denied, "denied", "ask")), None);
         failed.resolve_pending(&cause);

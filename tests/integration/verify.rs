@@ -320,9 +320,7 @@ fn a_record_that_cannot_be_kept_is_sealed_once_it_is_there_and_not_before() {
     refuses.store(true, Ordering::SeqCst);
     let deployed = unit.deploy(&world);
     assert!(
-        deployed
-            .expect_warning()
-            .contains("nothing is kept for later"),
+        deployed.expect_warning().contains("nothing is spooled"),
         "{deployed:?}"
     );
     assert_eq!(

@@ -242,7 +242,7 @@ fn what_can_neither_be_sent_nor_kept_is_said_to_be_lost() {
         world.set_endpoint(&refused_endpoint());
         let deployed = unit.deploy(&world);
         let message = deployed.expect_warning();
-        assert!(message.contains("nothing is kept for later: "), "{message}");
+        assert!(message.contains("nothing is spooled: "), "{message}");
         assert!(
             message.contains("refused") && !message.contains("sent with the next deployment"),
             "{message}"
@@ -314,7 +314,7 @@ fn a_fallback_that_somebody_else_can_enter_is_not_used() {
     fs::set_permissions(fallback, fs::Permissions::from_mode(0o777)).expect("opened");
     let deployed = unit.deploy(&world);
     assert!(
-        deployed.message().contains("nothing is kept for later"),
+        deployed.message().contains("nothing is spooled"),
         "{}",
         deployed.message()
     );
