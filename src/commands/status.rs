@@ -37,7 +37,8 @@ struct SpoolStatus {
 
 #[derive(Debug, Serialize)]
 struct SpoolStatusItem {
-    what: SpoolItemKind,
+    #[serde(rename = "what")]
+    kind: SpoolItemKind,
     /// When it was kept: RFC 3339, UTC.
     at: String,
     customer: String,
@@ -84,7 +85,7 @@ fn collect_status(places: &StateDirs) -> SpoolStatus {
     for path in contents.items {
         match Spool::read_item(&path) {
             Ok(Some((item, body))) => status.kept.push(SpoolStatusItem {
-                what: item.what,
+                kind: item.kind,
                 at: record::format_rfc3339(item.at),
                 customer: item.customer,
                 deployment_id: item.deployment_id,
@@ -106,7 +107,7 @@ fn collect_status(places: &StateDirs) -> SpoolStatus {
 fn render_status(status: &SpoolStatus) -> String {
     let mut text = String::new();
     for kept in &status.kept {
-        let what = match kept.what {
+        let what = match kept.kind {
             SpoolItemKind::Config => "config.yaml",
             SpoolItemKind::Record => "usage record",
         };

@@ -151,7 +151,7 @@ async fn replay_item(
             &opened
         }
     };
-    match kept.item.what {
+    match kept.item.kind {
         SpoolItemKind::Config => {
             upload::upload_config(store, &kept.item, &kept.body, UploadMode::Replay).await?;
         }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::chain::claim::{ChainClaim, ChainHead};
-use crate::chain::seal::{self, RecordOrigin};
+use crate::chain::seal::{self, RecordOrigin, SealResult};
 use crate::digest::{ContentDigests, sha256_base64, sha256_hex};
 use crate::error::{Error, ErrorKind};
 use crate::keys;
@@ -358,7 +358,10 @@ pub async fn put_record_and_seal(
             };
             let seal = async {
                 match sealed {
-                    Some(end) => (Some(end), None),
+                    Some(end) => SealResult {
+                        chain_head: Some(end),
+                        error: None,
+                    },
                     None => end(body, RecordOrigin::Written).await,
                 }
             };
@@ -410,14 +413,11 @@ fn is_of_deployment(head: &ObjectHead, item: &SpoolItem) -> bool {
     head.metadata.get(DEPLOYMENT_ID_FIELD) == Some(&item.deployment_id)
 }
 
-fn uploaded_record(
-    key: String,
-    (end, unsealed): (Option<ChainHead>, Option<Error>),
-) -> UploadedRecord {
+fn uploaded_record(key: String, seal: SealResult) -> UploadedRecord {
     UploadedRecord {
         key,
-        chain_head: end,
-        seal_error: unsealed,
+        chain_head: seal.chain_head,
+        seal_error: seal.error,
     }
 }
 
