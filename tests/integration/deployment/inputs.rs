@@ -149,8 +149,7 @@ fn ten_mebibytes_are_backed_up_and_not_a_byte_more() {
     unit.write_config(filler((10 << 20) + 1));
     let over = unit.deploy(&world);
     assert!(
-        over.expect_warning()
-            .contains("larger than 10485760 bytes"),
+        over.expect_warning().contains("larger than 10485760 bytes"),
         "{over:?}"
     );
     assert!(!over.expect_warning().contains("not logged"), "{over:?}");

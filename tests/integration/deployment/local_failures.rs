@@ -271,7 +271,7 @@ fn what_cannot_be_kept_in_the_usual_folder_is_kept_among_the_temporary_files_and
             .expect("a fallback");
         let spool = fallback.join("spool");
         assert!(
-            said.contains(&format!("kept in {}", spool.display())),
+            said.contains(&format!("spooled in {}", spool.display())),
             "{said}"
         );
         assert!(
