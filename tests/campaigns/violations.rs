@@ -16,7 +16,7 @@ const FOLDER: &str = "terragrunt/airbnb/";
 /// What the message says of a thing that waits on this machine, and of one that does not.
 const KEPT: &str = "sent with the next deployment";
 /// What it says of a config that cannot be read.
-const UNREAD: &str = "config.yaml is not backed up: read `";
+const UNREAD: &str = "config.yaml is not backed up: cannot read `";
 const NOT_KEPT: [&str; 2] = ["nothing is kept", "is lost"];
 
 /// What was wrong, one phrase a case.

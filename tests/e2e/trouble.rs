@@ -138,7 +138,7 @@ fn a_denied_permission_is_named(stack: Stack) {
         &[
             "access denied",
             "ask for the permission s3:PutObject",
-            "kept in",
+            "spooled in",
         ],
     );
 }
@@ -156,7 +156,10 @@ fn a_missing_config_is_told_and_the_deployment_logged(stack: Stack) {
     fs::remove_file(stack.folder.join("config.yaml")).unwrap();
     told(
         &stack.apply_all(),
-        &["config.yaml is not backed up: read `", "No such file"],
+        &[
+            "config.yaml is not backed up: cannot read `",
+            "No such file",
+        ],
     );
     assert_eq!(stack.world.usage_records().len(), 1);
 }

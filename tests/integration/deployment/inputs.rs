@@ -149,8 +149,7 @@ fn ten_mebibytes_are_backed_up_and_not_a_byte_more() {
     unit.write_config(filler((10 << 20) + 1));
     let over = unit.deploy(&world);
     assert!(
-        over.expect_warning()
-            .contains("it is larger than 10485760 bytes"),
+        over.expect_warning().contains("larger than 10485760 bytes"),
         "{over:?}"
     );
     assert!(!over.expect_warning().contains("not logged"), "{over:?}");
@@ -166,7 +165,7 @@ fn a_device_in_the_place_of_the_config_is_not_read() {
         std::os::unix::fs::symlink(device, &unit.config).expect("a link");
         let deployed = unit.deploy(&world);
         assert!(
-            deployed.expect_warning().contains("it is no regular file"),
+            deployed.expect_warning().contains("not a regular file"),
             "{deployed:?}"
         );
         assert_eq!(string_field(&deployed.record(&world).1, "backup"), "failed");

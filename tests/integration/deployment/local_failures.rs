@@ -25,7 +25,7 @@ fn logged_without_a_config(world: &World, unit: &mut CustomerUnit, words: &str) 
     );
     let said = deployed.expect_warning();
     assert!(
-        said.contains("config.yaml is not backed up: read `") && said.contains(words),
+        said.contains("config.yaml is not backed up: cannot read `") && said.contains(words),
         "{said}"
     );
     assert!(!said.contains("not logged"), "{said}");
@@ -63,7 +63,7 @@ fn a_folder_in_the_place_of_the_config_is_logged_and_named() {
     let mut unit = CustomerUnit::new(&world);
     fs::remove_file(&unit.config).expect("gone");
     fs::create_dir(&unit.config).expect("a folder");
-    logged_without_a_config(&world, &mut unit, "no regular file");
+    logged_without_a_config(&world, &mut unit, "not a regular file");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_fifo_in_the_place_of_the_config_does_not_block() {
             .expect("mkfifo")
             .success()
     );
-    logged_without_a_config(&world, &mut unit, "no regular file");
+    logged_without_a_config(&world, &mut unit, "not a regular file");
 }
 
 /// A config that is no YAML with the facts: backed up byte for byte, logged, and its line named.
@@ -271,7 +271,7 @@ fn what_cannot_be_kept_in_the_usual_folder_is_kept_among_the_temporary_files_and
             .expect("a fallback");
         let spool = fallback.join("spool");
         assert!(
-            said.contains(&format!("kept in {}", spool.display())),
+            said.contains(&format!("spooled in {}", spool.display())),
             "{said}"
         );
         assert!(

@@ -62,7 +62,7 @@ fn a_server_that_asks_for_an_hour_does_not_get_it() {
     );
     let deployed = unit.deploy(&world);
     assert!(
-        deployed.expect_warning().contains("kept in "),
+        deployed.expect_warning().contains("spooled in "),
         "{deployed:?}"
     );
     assert_eq!(world.spooled_items().len(), 2);
