@@ -46,6 +46,9 @@ pub struct ParsedRecord {
     pub problems: Vec<String>,
 }
 
+/// The largest object that is read as a record.
+pub const MAX_RECORD_BYTES: u64 = 1 << 20;
+
 /// Reads one record leniently: unknown fields are ignored, unusable values are left out and named.
 ///
 /// # Errors

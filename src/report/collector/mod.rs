@@ -22,8 +22,7 @@ use crate::report::totals::ReportTotals;
 use crate::s3::bulk_get::ObjectSink;
 use crate::s3::listing::{ListPage, ListRequest, ObjectMeta};
 
-/// The largest record that is read, in bytes.
-pub const MAX_RECORD_BYTES: u64 = 1 << 20;
+pub use crate::record::parse::MAX_RECORD_BYTES;
 
 /// What was found beside the rows.
 #[derive(Debug, Default)]
