@@ -41,6 +41,7 @@ pub mod record;
 pub mod redaction;
 pub mod report;
 pub mod s3;
+pub mod snapshot;
 pub mod state;
 pub mod system;
 pub mod time_spec;
