@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
 
-use crate::strace::traced;
+use crate::strace::run_traced;
 use test_support::campaign::Campaign;
 use test_support::s3_backend::{ReportEntry, expected_csv};
 use test_support::s3_client::S3TestClient;
@@ -17,7 +17,7 @@ const DEPLOYMENTS: u64 = 4;
 
 /// What came of a kill.
 #[derive(Debug, Default)]
-struct Outcome {
+struct CompactOutcome {
     killed: bool,
     /// Whether something was in the archive by then.
     late: bool,
@@ -28,22 +28,22 @@ struct Outcome {
 }
 
 /// A bucket of records of a month that has ended, and what a report of it shows.
-fn filled() -> (World, Vec<ReportEntry>) {
+fn world_with_records() -> (World, Vec<ReportEntry>) {
     let mut world = World::new();
     world.set_variable("AWS_PROFILE", Some("default"));
     let of_customer = |customer: &&str| (0..DEPLOYMENTS).map(|number| ReportEntry::new(customer, number)).collect::<Vec<_>>();
     let entries: Vec<ReportEntry> = CUSTOMERS.iter().flat_map(of_customer).collect();
-    put(&world, &entries);
+    put_entries(&world, &entries);
     (world, entries)
 }
 
-fn put(world: &World, entries: &[ReportEntry]) {
+fn put_entries(world: &World, entries: &[ReportEntry]) {
     for entry in entries {
         world.server.put(BUCKET, &entry.key(&entry.customer), entry.record().as_bytes(), &[]).expect("a record");
     }
 }
 
-fn shows(world: &World, arguments: &[&str], entries: &[ReportEntry]) -> bool {
+fn report_shows(world: &World, arguments: &[&str], entries: &[ReportEntry]) -> bool {
     let output = world.helper_command(&["report", "--strict"]).args(arguments).output().expect("report");
     output.status.success() && to_text(&output.stdout) == expected_csv(entries) && output.stderr.is_empty()
 }
@@ -52,10 +52,11 @@ fn shows(world: &World, arguments: &[&str], entries: &[ReportEntry]) -> bool {
 #[ignore = "needs strace: make test-campaigns"]
 fn no_kill_of_compact_at_any_system_call_changes_a_report() {
     let campaign = Campaign::start("compact");
-    let (world, entries) = filled();
-    let (_, trace) = traced(&world, "compact", None, "");
+    let (world, entries) = world_with_records();
+    let (_, trace) = run_traced(&world, "compact", None, "");
     assert!(
-        shows(&world, &["--no-cache"], &entries) && S3TestClient::new(&world.server.endpoint()).list_keys(ARCHIVE).len() == CUSTOMERS.len()
+        report_shows(&world, &["--no-cache"], &entries)
+            && S3TestClient::new(&world.server.endpoint()).list_keys(ARCHIVE).len() == CUSTOMERS.len()
     );
     // Before them come those of the loader and the shell.
     let ours = trace.calls().filter(|call| call.is_below(world.path()) || call.is_of_the_network());
@@ -64,8 +65,8 @@ fn no_kill_of_compact_at_any_system_call_changes_a_report() {
     campaign.rng(0).shuffle(&mut calls);
     let all = calls.len();
     calls.truncate(campaign.pick(16, usize::MAX));
-    let done = campaign.run_each(calls.len(), 4, |number| die(&calls[number], &mut campaign.rng(number)));
-    let killed: Vec<&Outcome> = done.iter().filter(|it| it.killed).collect();
+    let done = campaign.run_each(calls.len(), 4, |number| kill_compact_at(&calls[number], &mut campaign.rng(number)));
+    let killed: Vec<&CompactOutcome> = done.iter().filter(|it| it.killed).collect();
     let (late, wrong, left) = (
         killed.iter().filter(|it| it.late).count(),
         killed.iter().map(|it| it.wrong).sum::<usize>(),
@@ -80,18 +81,18 @@ fn no_kill_of_compact_at_any_system_call_changes_a_report() {
 }
 
 /// Dies at a call, and goes on.
-fn die((name, number): &(String, usize), chance: &mut fastrand::Rng) -> Outcome {
-    let (world, mut entries) = filled();
-    let (_, trace) = traced(&world, "compact", None, &format!("{name}:signal=SIGKILL:when={number}"));
+fn kill_compact_at((name, number): &(String, usize), chance: &mut fastrand::Rng) -> CompactOutcome {
+    let (world, mut entries) = world_with_records();
+    let (_, trace) = run_traced(&world, "compact", None, &format!("{name}:signal=SIGKILL:when={number}"));
     let client = S3TestClient::new(&world.server.endpoint());
-    let mut outcome = Outcome { killed: trace.killed, late: !client.list_keys(ARCHIVE).is_empty(), ..Outcome::default() };
+    let mut outcome = CompactOutcome { killed: trace.killed, late: !client.list_keys(ARCHIVE).is_empty(), ..CompactOutcome::default() };
     let mut look = |entries: &[ReportEntry]| {
-        outcome.wrong += [&[][..], &["--no-cache"]].iter().filter(|arguments| !shows(&world, arguments, entries)).count();
+        outcome.wrong += [&[][..], &["--no-cache"]].iter().filter(|arguments| !report_shows(&world, arguments, entries)).count();
     };
     look(&entries);
     if chance.bool() {
         let late = ReportEntry::new(CUSTOMERS[chance.usize(..CUSTOMERS.len())], 99);
-        put(&world, std::slice::from_ref(&late));
+        put_entries(&world, std::slice::from_ref(&late));
         entries.push(late);
         look(&entries);
     }

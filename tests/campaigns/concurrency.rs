@@ -10,9 +10,9 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::broken_helper::wrap;
-use crate::md5_digest::md5;
-use crate::violations::alarms;
+use crate::broken_helper::wrap_helper;
+use crate::md5_digest::md5_hex;
+use crate::violations::false_alarms;
 use test_support::campaign::Campaign;
 use test_support::faulty_proxy::RequestFate;
 use test_support::oracle::{unix_now, wait_for_next_second};
@@ -26,23 +26,23 @@ const HISTORY: &str = "terragrunt/airbnb/config-history/";
 const LOGS: &str = "usage-logs/airbnb/";
 
 /// How many deploy at once, and how often.
-type Size = (usize, usize);
+type CampaignSize = (usize, usize);
 
 /// The two configs that are deployed.
-fn configs() -> [String; 2] {
+fn two_configs() -> [String; 2] {
     [CONFIG.to_owned(), CONFIG.replace("instance_size: M30", "instance_size: M40")]
 }
 
 /// All rounds; gives every deployment's id and whether it warned.
-fn deploy(backend: &S3Backend, (people, rounds): Size) -> Result<BTreeMap<String, bool>, String> {
+fn deploy_rounds(backend: &S3Backend, (people, rounds): CampaignSize) -> Result<BTreeMap<String, bool>, String> {
     let units: Vec<CustomerUnit> =
         (0..people).map(|number| CustomerUnit::in_folder(&backend.world, &format!("checkout {number}/airbnb"))).collect();
     for (number, unit) in units.iter().enumerate() {
-        unit.write_config(&configs()[number % 2]);
+        unit.write_config(&two_configs()[number % 2]);
     }
     let mut deployments = BTreeMap::new();
     for _ in 0..rounds {
-        for applied in round(backend, &units) {
+        for applied in deploy_round(backend, &units) {
             let warned = string_field(&applied.answer, "status") != "ok";
             if deployments.insert(applied.deployment_id().to_owned(), warned).is_some() {
                 return Err(format!("two deployments are called {}", applied.deployment_id()));
@@ -53,7 +53,7 @@ fn deploy(backend: &S3Backend, (people, rounds): Size) -> Result<BTreeMap<String
 }
 
 /// Everybody plans; then all apply, at the beginning of a second so that many share it.
-fn round(backend: &S3Backend, units: &[CustomerUnit]) -> Vec<AppliedDeployment> {
+fn deploy_round(backend: &S3Backend, units: &[CustomerUnit]) -> Vec<AppliedDeployment> {
     let together = Barrier::new(units.len());
     let deploy = |unit: &CustomerUnit| {
         let context = unit.plan(&backend.world);
@@ -70,7 +70,7 @@ fn round(backend: &S3Backend, units: &[CustomerUnit]) -> Vec<AppliedDeployment> 
 }
 
 /// Sends by hand what deployments had to keep; all of it must go.
-fn replay(backend: &S3Backend) -> Result<(), String> {
+fn replay_all(backend: &S3Backend) -> Result<(), String> {
     let output = backend.world.helper_command(&["replay"]).output().map_err(|error| error.to_string())?;
     match backend.world.spooled_items() {
         kept if kept.is_empty() => Ok(()),
@@ -79,26 +79,26 @@ fn replay(backend: &S3Backend) -> Result<(), String> {
 }
 
 /// Looks at all that lies in the bucket; gives how many of the records were sent late.
-fn look(backend: &S3Backend, deployments: &BTreeMap<String, bool>) -> Result<usize, String> {
-    let copies = objects(backend, HISTORY)?;
-    let versions: BTreeMap<String, String> = configs().into_iter().map(|config| (md5(config.as_bytes()), config)).collect();
+fn count_distinct_records(backend: &S3Backend, deployments: &BTreeMap<String, bool>) -> Result<usize, String> {
+    let copies = read_objects(backend, HISTORY)?;
+    let versions: BTreeMap<String, String> = two_configs().into_iter().map(|config| (md5_hex(config.as_bytes()), config)).collect();
     let mut there = BTreeSet::new();
     for (key, (body, metadata)) in &copies {
         let named = key.rsplit_once('_').and_then(|(_, tail)| tail.strip_suffix(".yaml")).unwrap_or_default();
         if versions.get(named).map(String::as_bytes) != Some(body) || metadata.get("md5").map(String::as_str) != Some(named) {
-            return Err(format!("{key} is torn: {} bytes of MD5 {}, {metadata:?}", body.len(), md5(body)));
+            return Err(format!("{key} is torn: {} bytes of MD5 {}, {metadata:?}", body.len(), md5_hex(body)));
         }
         there.insert(named);
     }
     if there.len() != versions.len() {
         return Err(format!("the history has {} of 2 versions", there.len()));
     }
-    let current = objects(backend, CONFIG_KEY)?.remove(CONFIG_KEY);
+    let current = read_objects(backend, CONFIG_KEY)?.remove(CONFIG_KEY);
     let current = current.ok_or("there is no config.yaml")?;
-    if current.1.get("md5") != Some(&md5(&current.0)) || !versions.contains_key(&md5(&current.0)) {
+    if current.1.get("md5") != Some(&md5_hex(&current.0)) || !versions.contains_key(&md5_hex(&current.0)) {
         return Err(format!("config.yaml is torn: {current:?}"));
     }
-    let records = records(backend)?;
+    let records = read_records(backend)?;
     let distinct: BTreeSet<&str> = records.iter().map(|(_, record)| string_field(record, "deployment_id")).collect();
     let planned: BTreeSet<&str> = deployments.keys().map(String::as_str).collect();
     if records.len() != distinct.len() || distinct != planned {
@@ -119,18 +119,18 @@ fn look(backend: &S3Backend, deployments: &BTreeMap<String, bool>) -> Result<usi
     Ok(late)
 }
 
-fn objects(backend: &S3Backend, prefix: &str) -> Result<BTreeMap<String, BodyAndMetadata>, String> {
+fn read_objects(backend: &S3Backend, prefix: &str) -> Result<BTreeMap<String, BodyAndMetadata>, String> {
     let keys = backend.client.list_keys(prefix);
     let bodies = backend.client.get_all(&keys);
     keys.into_iter().zip(bodies).map(|(key, object)| Ok((key.clone(), object.ok_or(format!("{key} is gone"))?))).collect()
 }
 
-fn records(backend: &S3Backend) -> Result<Vec<(String, Value)>, String> {
+fn read_records(backend: &S3Backend) -> Result<Vec<(String, Value)>, String> {
     let record = |(key, (body, _)): (String, BodyAndMetadata)| {
         let record = serde_json::from_slice(&body).map_err(|error| format!("{key} is torn: {error}"))?;
         Ok((key, record))
     };
-    objects(backend, LOGS)?.into_iter().map(record).collect()
+    read_objects(backend, LOGS)?.into_iter().map(record).collect()
 }
 
 /// How many of `keys` new names more than one of several rivals was told to have taken: none, if `If-None-Match: *` is atomic.
@@ -138,7 +138,7 @@ fn shared_names(backend: &S3Backend, keys: usize) -> usize {
     (0..keys).filter(|number| backend.client.race_puts(&format!("race/{number}"), 16) != 1).count()
 }
 
-fn campaign(name: &str, kind: S3ServerKind) {
+fn run_campaign(name: &str, kind: S3ServerKind) {
     let campaign = Campaign::start("concurrency");
     let mut backend = S3Backend::new(kind);
     let names = campaign.pick(20, 200);
@@ -149,11 +149,11 @@ fn campaign(name: &str, kind: S3ServerKind) {
     let in_turn = shared > 0 || kind == S3ServerKind::Versitygw;
     let _proxy = in_turn.then(|| backend.start_proxy(move |_| RequestFate::InTurn(Arc::clone(&turn))));
     let (people, rounds) = campaign.pick((8, 3), (64, 50));
-    let deployments = deploy(&backend, (people, rounds)).unwrap_or_else(|what| panic!("{name}: {what}"));
+    let deployments = deploy_rounds(&backend, (people, rounds)).unwrap_or_else(|what| panic!("{name}: {what}"));
     let waiting = backend.world.spooled_items().len();
-    replay(&backend).unwrap_or_else(|what| panic!("{name}: {what}"));
-    let late = look(&backend, &deployments).unwrap_or_else(|what| panic!("{name}: {what}"));
-    assert_eq!(alarms(&backend.world), Vec::<String>::new(), "{name}: all is well, and `verify` finds something");
+    replay_all(&backend).unwrap_or_else(|what| panic!("{name}: {what}"));
+    let late = count_distinct_records(&backend, &deployments).unwrap_or_else(|what| panic!("{name}: {what}"));
+    assert_eq!(false_alarms(&backend.world), Vec::<String>::new(), "{name}: all is well, and `verify` finds something");
     let warned = deployments.values().filter(|warned| **warned).count();
     let mut told = format!("{name}: {} in, {} distinct records", people * rounds, deployments.len());
     if warned + late > 0 {
@@ -167,30 +167,30 @@ fn campaign(name: &str, kind: S3ServerKind) {
 
 #[test]
 fn everybody_is_logged_once_on_the_embedded_server() {
-    campaign("embedded", S3ServerKind::Embedded);
+    run_campaign("embedded", S3ServerKind::Embedded);
 }
 
 #[test]
 fn everybody_is_logged_once_on_versitygw() {
-    campaign("versitygw", S3ServerKind::Versitygw);
+    run_campaign("versitygw", S3ServerKind::Versitygw);
 }
 
 #[test]
 fn everybody_is_logged_once_on_moto() {
-    campaign("moto", S3ServerKind::Moto);
+    run_campaign("moto", S3ServerKind::Moto);
 }
 
 /// One of the deployments is not logged, and everybody claims that all is well.
 #[test]
 fn a_helper_that_drops_a_record_is_found_out() {
     let mut backend = S3Backend::new(S3ServerKind::Embedded);
-    wrap(
+    wrap_helper(
         &mut backend.world,
         r#"case $1 in
   deploy) mkdir "$folder/once" 2>/dev/null && exec echo '{"status":"ok","message":"done"}' ;;
 esac"#,
     );
-    let deployments = deploy(&backend, (4, 1)).unwrap();
-    let what = look(&backend, &deployments).expect_err("a difference");
+    let deployments = deploy_rounds(&backend, (4, 1)).unwrap();
+    let what = count_distinct_records(&backend, &deployments).expect_err("a difference");
     assert_eq!(what, "4 in, 3 records, 3 distinct records");
 }

@@ -12,13 +12,13 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::trial_runner::Ran;
+use crate::trial_runner::StepResult;
 use test_support::{World, helper_path};
 
 /// Starts the helper, waits until it reads, and becomes the strace of it: only a parent may look everywhere.
 /// `PATH` is empty for the helper, so that it starts no programs whose calls would be counted, too, and the folder is
 /// `/`, so that no call names another.
-const ATTACH: &str = r#"
+const ATTACH_SCRIPT: &str = r#"
 out=$1 inject=$2
 shift 2
 cd /
@@ -31,7 +31,7 @@ exec strace -f -ff -y -s 0 -e signal=KILL,INT -e trace=%file,%desc,%network ${in
 "#;
 
 /// The same for a verb that reads nothing: what the loader does is in the trace, and no file of ours.
-const START: &str = r#"
+const START_SCRIPT: &str = r#"
 out=$1 inject=$2
 shift 2
 cd /
@@ -42,7 +42,7 @@ exec strace -f -ff -y -s 0 -e signal=KILL,INT -e trace=%file,%desc,%network ${in
 
 /// One system call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Call {
+pub(crate) struct SystemCall {
     pub(crate) name: String,
     /// Which of its name it is in its thread, from 1 on: what `when=` of strace counts.
     pub(crate) number: usize,
@@ -52,16 +52,16 @@ pub(crate) struct Call {
 
 /// What one run of the helper did.
 #[derive(Debug)]
-pub(crate) struct Trace {
+pub(crate) struct SystemCallTrace {
     /// The calls of each thread, in their order.
-    pub(crate) threads: Vec<Vec<Call>>,
+    pub(crate) threads: Vec<Vec<SystemCall>>,
     /// Whether it was killed, by whichever signal.
     pub(crate) killed: bool,
     /// Whether it got a SIGINT.
     pub(crate) interrupted: bool,
 }
 
-impl Call {
+impl SystemCall {
     /// Whether strace put a fault into it.
     pub(crate) fn is_hit(&self) -> bool {
         self.rest.contains("(INJECTED)")
@@ -88,14 +88,14 @@ impl Call {
     }
 }
 
-impl Trace {
+impl SystemCallTrace {
     /// All calls of all threads.
-    pub(crate) fn calls(&self) -> impl Iterator<Item = &Call> {
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &SystemCall> {
         self.threads.iter().flatten()
     }
 
     /// The files that were moved into place in `folder` before an fsync of it was done: these must outlive everything.
-    pub(crate) fn kept_in(&self, folder: &Path) -> Vec<String> {
+    pub(crate) fn spooled_files_in(&self, folder: &Path) -> Vec<String> {
         let folder = folder.to_str().expect("UTF-8");
         let mut kept = Vec::new();
         for thread in &self.threads {
@@ -114,17 +114,22 @@ impl Trace {
 }
 
 /// Runs a verb of the helper with a fault in its system calls, or none: `inject` is what strace's `-e inject=` takes.
-pub(crate) fn traced(world: &World, verb: &str, query: Option<&Value>, inject: &str) -> (Ran, Trace) {
+pub(crate) fn run_traced(world: &World, verb: &str, query: Option<&Value>, inject: &str) -> (StepResult, SystemCallTrace) {
     let out = tempfile::tempdir().expect("a folder");
     let mut command = world.command("/bin/sh");
-    command.args(["-c", if query.is_some() { ATTACH } else { START }, "sh"]).arg(out.path()).arg(inject).arg(helper_path()).arg(verb);
+    command
+        .args(["-c", if query.is_some() { ATTACH_SCRIPT } else { START_SCRIPT }, "sh"])
+        .arg(out.path())
+        .arg(inject)
+        .arg(helper_path())
+        .arg(verb);
     let started = Instant::now();
     let said = feed_when_attached(command, query);
     let took = started.elapsed();
     let read = |name: &str| fs::read_to_string(out.path().join(name)).unwrap_or_default();
     let (trace, exit) = read_traces(out.path());
     assert!(exit.is_some() || trace.killed, "strace saw no end of `{verb}`: {said}");
-    (Ran { exit, output: read("stdout"), errors: read("stderr"), took }, trace)
+    (StepResult { exit, output: read("stdout"), errors: read("stderr"), took }, trace)
 }
 
 /// Gives the helper its query once strace looks, and waits for the end.
@@ -144,7 +149,7 @@ fn feed_when_attached(mut command: Command, query: Option<&Value>) -> String {
 }
 
 /// Reads the file of each thread; gives the helper's exit code, too, which strace notes in each.
-fn read_traces(folder: &Path) -> (Trace, Option<i32>) {
+fn read_traces(folder: &Path) -> (SystemCallTrace, Option<i32>) {
     let mut files: Vec<_> = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("trace.")));
     // The helper's own thread first: strace begins it with `execve`, and the others between fork and that call. Numbers alone do
@@ -153,11 +158,11 @@ fn read_traces(folder: &Path) -> (Trace, Option<i32>) {
         let is_started_by_strace = fs::read_to_string(path).expect("a trace").starts_with("execve(");
         (!is_started_by_strace, path.extension().and_then(|number| number.to_str()?.parse::<u32>().ok()))
     });
-    let (mut trace, mut exit) = (Trace { threads: Vec::new(), killed: false, interrupted: false }, None);
+    let (mut trace, mut exit) = (SystemCallTrace { threads: Vec::new(), killed: false, interrupted: false }, None);
     for path in files {
         let text = fs::read_to_string(path).expect("a trace");
         let mut counts = BTreeMap::new();
-        trace.threads.push(text.lines().filter_map(|line| call(line, &mut counts)).collect());
+        trace.threads.push(text.lines().filter_map(|line| parse_call(line, &mut counts)).collect());
         trace.killed |= text.contains("+++ killed by SIG");
         trace.interrupted |= text.contains("--- SIGINT ");
         let code = text.rsplit_once("+++ exited with ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
@@ -166,12 +171,12 @@ fn read_traces(folder: &Path) -> (Trace, Option<i32>) {
     (trace, exit)
 }
 
-fn call(line: &str, counts: &mut BTreeMap<String, usize>) -> Option<Call> {
+fn parse_call(line: &str, counts: &mut BTreeMap<String, usize>) -> Option<SystemCall> {
     let (name, rest) = line.split_once('(')?;
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return None;
     }
     let number = counts.entry(name.to_owned()).or_default();
     *number += 1;
-    Some(Call { name: name.to_owned(), number: *number, rest: rest.to_owned() })
+    Some(SystemCall { name: name.to_owned(), number: *number, rest: rest.to_owned() })
 }

@@ -6,13 +6,13 @@ use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyP
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
-use crate::rule_proxy::{Front, Proxy};
+use crate::rule_proxy::{ProxyFront, RuleProxy};
 use test_support::World;
 use test_support::terraform_steps::{AppliedDeployment, CustomerUnit};
 
 /// What is wrong with a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flaw {
+pub(crate) enum CertificateFlaw {
     None,
     /// It is signed by itself and by nobody that clients trust.
     UnknownIssuer,
@@ -23,36 +23,36 @@ pub(crate) enum Flaw {
 }
 
 /// An authority that clients trust, if they are given its [`Authority::pem`].
-pub(crate) struct Authority {
+pub(crate) struct CertificateAuthority {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
 }
 
 /// One for all tests: to make keys takes time.
-pub(crate) static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
+pub(crate) static AUTHORITY: LazyLock<CertificateAuthority> = LazyLock::new(|| {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let certificate = params.self_signed(&key).expect("a certificate");
-    Authority { certificate, issuer: Issuer::new(params, key) }
+    CertificateAuthority { certificate, issuer: Issuer::new(params, key) }
 });
 
-impl Authority {
+impl CertificateAuthority {
     /// The authority's certificate, as `AWS_CA_BUNDLE` has it.
     pub(crate) fn pem(&self) -> String {
         self.certificate.pem()
     }
 
     /// What a server at 127.0.0.1 needs.
-    pub(crate) fn server(&self, flaw: Flaw) -> Arc<ServerConfig> {
-        let name = if flaw == Flaw::WrongName { "elsewhere.example" } else { "127.0.0.1" };
+    pub(crate) fn server_config(&self, flaw: CertificateFlaw) -> Arc<ServerConfig> {
+        let name = if flaw == CertificateFlaw::WrongName { "elsewhere.example" } else { "127.0.0.1" };
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
-        if flaw == Flaw::Expired {
+        if flaw == CertificateFlaw::Expired {
             (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
         }
         let key = KeyPair::generate().expect("a key");
         let certificate = match flaw {
-            Flaw::UnknownIssuer => params.self_signed(&key),
+            CertificateFlaw::UnknownIssuer => params.self_signed(&key),
             _ => params.signed_by(&key, &self.issuer),
         };
         let chain = vec![certificate.expect("a certificate").der().clone()];
@@ -65,11 +65,12 @@ impl Authority {
 }
 
 /// Deploys over TLS, with the authority's certificate in a variable of this name, if any; gives the requests.
-fn over_https(variable: Option<&str>, judge: fn(AppliedDeployment)) -> usize {
+fn deploy_over_https(variable: Option<&str>, judge: fn(AppliedDeployment)) -> usize {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
     unit.set_variable("timeout", "60");
-    let proxy = Proxy::start(&world.server.endpoint(), Front::Https(AUTHORITY.server(Flaw::None)), Box::new(|_| None));
+    let proxy =
+        RuleProxy::start(&world.server.endpoint(), ProxyFront::Https(AUTHORITY.server_config(CertificateFlaw::None)), Box::new(|_| None));
     world.set_endpoint(&proxy.endpoint());
     let bundle = world.path().join("authority.pem");
     std::fs::write(&bundle, AUTHORITY.pem()).expect("a bundle");
@@ -77,19 +78,19 @@ fn over_https(variable: Option<&str>, judge: fn(AppliedDeployment)) -> usize {
         world.set_variable(name, Some(bundle.to_str().expect("UTF-8")));
     }
     judge(unit.deploy(&world));
-    proxy.seen().len()
+    proxy.seen_requests().len()
 }
 
 #[test]
 fn a_deployment_goes_well_over_https() {
     for variable in ["SSL_CERT_FILE", "AWS_CA_BUNDLE"] {
-        let requests = over_https(Some(variable), |applied| drop(applied.expect_success()));
+        let requests = deploy_over_https(Some(variable), |applied| drop(applied.expect_success()));
         assert!(requests > 0, "{variable}");
     }
 }
 
 #[test]
 fn an_authority_that_nobody_trusts_gets_no_request() {
-    let requests = over_https(None, |applied| assert!(applied.expect_warning().contains("certificate"), "{applied:?}"));
+    let requests = deploy_over_https(None, |applied| assert!(applied.expect_warning().contains("certificate"), "{applied:?}"));
     assert_eq!(requests, 0);
 }

@@ -6,22 +6,22 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::config_versions::Versions;
-use crate::kill_step::items;
-use crate::trial_runner::Deployed;
+use crate::config_versions::TrialVersions;
+use crate::kill_step::spooled_files;
+use crate::trial_runner::TrialDeployment;
 use test_support::campaign::Campaign;
 use test_support::{BUCKET, SECRET_CANARIES, World, helper_path, to_text};
 
-const FOLDER: &str = "terragrunt/airbnb/";
+const CONFIG_PREFIX: &str = "terragrunt/airbnb/";
 /// What the message says of a thing that waits on this machine, and of one that does not.
-const KEPT: &str = "sent with the next deployment";
+const SPOOLED_PHRASE: &str = "sent with the next deployment";
 /// What it says of a config that cannot be read.
-const UNREAD: &str = "config.yaml is not backed up: read `";
-const NOT_KEPT: [&str; 2] = ["nothing is kept", "is lost"];
+const UNREADABLE_PHRASE: &str = "config.yaml is not backed up: read `";
+const NOT_SPOOLED_PHRASES: [&str; 2] = ["nothing is kept", "is lost"];
 
 /// What was wrong, one phrase a case.
 #[derive(Debug, Default)]
-pub(crate) struct Wrongs {
+pub(crate) struct ViolationCounts {
     /// Took longer than the deployment may be held up.
     pub(crate) blocked: Vec<String>,
     /// Did not exit with 0, or said something else than its one line or object.
@@ -38,8 +38,8 @@ pub(crate) struct Wrongs {
     pub(crate) leaked: Vec<String>,
 }
 
-impl Wrongs {
-    fn all(&self) -> [(&'static str, &Vec<String>); 7] {
+impl ViolationCounts {
+    fn by_kind(&self) -> [(&'static str, &Vec<String>); 7] {
         [
             ("blocked", &self.blocked),
             ("failed", &self.failed),
@@ -52,17 +52,17 @@ impl Wrongs {
     }
 
     /// How many there are.
-    pub(crate) fn count(&self) -> usize {
-        self.all().iter().map(|(_, cases)| cases.len()).sum()
+    pub(crate) fn total(&self) -> usize {
+        self.by_kind().iter().map(|(_, cases)| cases.len()).sum()
     }
 
     /// For the closing line: `0 blocked, 0 failed, …`.
     pub(crate) fn summary(&self) -> String {
-        self.all().map(|(kind, cases)| format!("{} {kind}", cases.len())).join(", ")
+        self.by_kind().map(|(kind, cases)| format!("{} {kind}", cases.len())).join(", ")
     }
 
     /// Adds those of another trial.
-    pub(crate) fn add(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.blocked.extend(other.blocked);
         self.failed.extend(other.failed);
         self.lost.extend(other.lost);
@@ -75,21 +75,21 @@ impl Wrongs {
     /// Those of many trials.
     pub(crate) fn sum(all: impl IntoIterator<Item = Self>) -> Self {
         let mut sum = Self::default();
-        all.into_iter().for_each(|wrongs| sum.add(wrongs));
+        all.into_iter().for_each(|wrongs| sum.merge(wrongs));
         sum
     }
 
     /// Prints the first cases under each promise, and fails if there is any.
     pub(crate) fn assert_none(&self, campaign: &Campaign) {
-        for (kind, cases) in self.all() {
+        for (kind, cases) in self.by_kind() {
             cases.iter().take(8).for_each(|case| campaign.print_line(format!("{kind}: {case}")));
         }
-        assert_eq!(self.count(), 0, "cases of each kind stand above");
+        assert_eq!(self.total(), 0, "cases of each kind stand above");
     }
 
     /// Whether a deployment that has just ended reported what is missing. A step that was killed can report nothing.
-    pub(crate) fn check_told(&mut self, name: &str, world: &World, deployed: &Deployed) {
-        let missing = missing(world, deployed);
+    pub(crate) fn check_report_of_deployment(&mut self, name: &str, world: &World, deployed: &TrialDeployment) {
+        let missing = missing_objects(world, deployed);
         if !missing.is_empty() && deployed.status().is_some_and(|status| status != "error") {
             self.lost.push(format!("{name}: {missing:?} of {} is missing, and `deploy` says so not: {:?}", deployed.id, deployed.answer));
         }
@@ -97,29 +97,30 @@ impl Wrongs {
 
     /// Whether a second run completed a deployment: everything is in the bucket, nothing of it in the spool, and `verify` is
     /// content, which does not even find a config without a record.
-    pub(crate) fn check_completed(&mut self, name: &str, world: &World, deployed: &Deployed) {
-        let missing = missing(world, deployed);
-        let left: Vec<String> = items(world).into_iter().filter(|item| item.contains(&deployed.id)).collect();
+    pub(crate) fn check_completed(&mut self, name: &str, world: &World, deployed: &TrialDeployment) {
+        let missing = missing_objects(world, deployed);
+        let left: Vec<String> = spooled_files(world).into_iter().filter(|item| item.contains(&deployed.id)).collect();
         if !missing.is_empty() || !left.is_empty() || deployed.status().is_none_or(|status| status == "error") {
             let answer = &deployed.answer;
             self.lost.push(format!("{name}: the second run left {missing:?} missing, {left:?} in the spool, and says {answer:?}"));
             return;
         }
-        self.torn.extend(findings(world).into_iter().map(|alarm| format!("{name}: false alarm after the second run: {alarm}")));
+        self.torn.extend(verify_findings(world).into_iter().map(|alarm| format!("{name}: false alarm after the second run: {alarm}")));
     }
 
     /// What the bucket looks like once a healthy deployment, the last one, has been there.
-    pub(crate) fn check_bucket(&mut self, name: &str, world: &World, deployments: &[Deployed]) {
-        let before = self.count();
+    pub(crate) fn check_bucket(&mut self, name: &str, world: &World, deployments: &[TrialDeployment]) {
+        let before = self.total();
         for deployed in deployments {
-            let Deployed { id, answer, logged, .. } = deployed;
+            let TrialDeployment { id, answer, is_logged: logged, .. } = deployed;
             let message = deployed.message();
             let is_error = deployed.status() == Some("error");
-            let excused = is_error && (!message.contains(KEPT) || NOT_KEPT.iter().any(|words| message.contains(words)));
+            let excused =
+                is_error && (!message.contains(SPOOLED_PHRASE) || NOT_SPOOLED_PHRASES.iter().any(|words| message.contains(words)));
             // What was killed said nothing and is judged by what it had kept; see the campaign.
-            let missing = missing(world, deployed);
+            let missing = missing_objects(world, deployed);
             // What could not even be read was not spooled, also where the message says that the record is.
-            let is_unread = missing == ["config"] && message.starts_with(UNREAD);
+            let is_unread = missing == ["config"] && message.starts_with(UNREADABLE_PHRASE);
             if !missing.is_empty() && !excused && !is_unread && answer.is_some() {
                 self.lost.push(format!("{name}: {missing:?} of {id} never came: {answer:?}"));
             }
@@ -135,22 +136,24 @@ impl Wrongs {
         self.check_history(name, world);
         self.check_records(name, world, deployments);
         let newest = deployments.last().expect("a healthy deployment");
-        let config = world.server.object(BUCKET, &format!("{FOLDER}config.yaml"));
+        let config = world.server.object(BUCKET, &format!("{CONFIG_PREFIX}config.yaml"));
         if config.is_none_or(|config| config.body != newest.version.bytes) {
             self.lost.push(format!("{name}: config.yaml is not that of the last deployment"));
         }
         let warned = newest.status().is_some_and(|status| status != "ok");
-        self.lost.extend(items(world).into_iter().filter(|_| !warned).map(|file| format!("{name}: {file} was left behind without a word")));
-        if self.count() == before && deployments.iter().all(|deployed| missing(world, deployed).is_empty()) {
-            self.torn.extend(alarms(world).into_iter().map(|alarm| format!("{name}: false alarm: {alarm}")));
+        self.lost.extend(
+            spooled_files(world).into_iter().filter(|_| !warned).map(|file| format!("{name}: {file} was left behind without a word")),
+        );
+        if self.total() == before && deployments.iter().all(|deployed| missing_objects(world, deployed).is_empty()) {
+            self.torn.extend(false_alarms(world).into_iter().map(|alarm| format!("{name}: false alarm: {alarm}")));
         }
     }
 
     /// What lay in the spool for good came, even of a deployment that was ended before it could say so.
-    pub(crate) fn check_kept(&mut self, name: &str, world: &World, deployments: &[Deployed], kept: &[String]) {
+    pub(crate) fn check_spooled(&mut self, name: &str, world: &World, deployments: &[TrialDeployment], kept: &[String]) {
         for file in kept {
             let what = if file.contains("-config-") { "config" } else { "record" };
-            let came = |deployed: &&Deployed| file.contains(&deployed.id) && !missing(world, deployed).contains(&what);
+            let came = |deployed: &&TrialDeployment| file.contains(&deployed.id) && !missing_objects(world, deployed).contains(&what);
             if !deployments.iter().any(|deployed| came(&deployed)) {
                 self.lost.push(format!("{name}: {file} was kept for good, and what it held never came"));
             }
@@ -160,12 +163,12 @@ impl Wrongs {
     /// Every version in the bucket is one that was deployed, byte for byte, and its history has it once.
     fn check_history(&mut self, name: &str, world: &World) {
         let mut copies: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for key in world.server.keys(BUCKET, &format!("{FOLDER}config")) {
+        for key in world.server.keys(BUCKET, &format!("{CONFIG_PREFIX}config")) {
             let object = world.server.object(BUCKET, &key).expect("what is listed");
             let noted = object.metadata.get("md5").cloned().unwrap_or_default();
             let named = key.rsplit_once('_').map_or("", |(_, tail)| tail.trim_end_matches(".yaml"));
-            let is_history = key.starts_with(&format!("{FOLDER}config-history/"));
-            let whole = Versions::get().with_md5(&noted).is_some_and(|version| version.bytes == object.body);
+            let is_history = key.starts_with(&format!("{CONFIG_PREFIX}config-history/"));
+            let whole = TrialVersions::get().with_md5(&noted).is_some_and(|version| version.bytes == object.body);
             if !whole || (is_history && named != noted) {
                 self.torn.push(format!("{name}: {key} with the MD5 {noted:?} holds {} other bytes", object.body.len()));
             } else if is_history {
@@ -177,7 +180,7 @@ impl Wrongs {
     }
 
     /// Every record is whole, and there is one of each deployment and none of any other.
-    fn check_records(&mut self, name: &str, world: &World, deployments: &[Deployed]) {
+    fn check_records(&mut self, name: &str, world: &World, deployments: &[TrialDeployment]) {
         let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for key in world.server.keys(BUCKET, "usage-logs/") {
             let body = world.server.object(BUCKET, &key).expect("what is listed").body;
@@ -202,12 +205,12 @@ impl Wrongs {
 }
 
 /// What `verify` says of a bucket in which all is well. A deployment that was killed may have left its config and no record.
-pub(crate) fn alarms(world: &World) -> Vec<String> {
-    findings(world).into_iter().filter(|line| !line.starts_with("unrecorded: ")).collect()
+pub(crate) fn false_alarms(world: &World) -> Vec<String> {
+    verify_findings(world).into_iter().filter(|line| !line.starts_with("unrecorded: ")).collect()
 }
 
 /// All that `verify` finds.
-pub(crate) fn findings(world: &World) -> Vec<String> {
+pub(crate) fn verify_findings(world: &World) -> Vec<String> {
     let output = world.command(helper_path()).arg("verify").output().expect("it runs");
     let said = to_text(&output.stdout) + &to_text(&output.stderr);
     assert!(matches!(output.status.code(), Some(0 | 7)), "{said}");
@@ -215,24 +218,24 @@ pub(crate) fn findings(world: &World) -> Vec<String> {
 }
 
 /// Which of its two things a deployment has not in the bucket.
-pub(crate) fn missing(world: &World, deployed: &Deployed) -> Vec<&'static str> {
-    let copies = world.server.keys(BUCKET, &format!("{FOLDER}config-history/"));
-    let config = copies.iter().any(|key| body(world, key) == deployed.version.bytes);
-    let record = record(world, &deployed.id).is_some();
+pub(crate) fn missing_objects(world: &World, deployed: &TrialDeployment) -> Vec<&'static str> {
+    let copies = world.server.keys(BUCKET, &format!("{CONFIG_PREFIX}config-history/"));
+    let config = copies.iter().any(|key| object_body(world, key) == deployed.version.bytes);
+    let record = record_of_deployment(world, &deployed.id).is_some();
     [(config, "config"), (record, "record")].into_iter().filter(|(there, _)| !there).map(|(_, what)| what).collect()
 }
 
 /// The record of a deployment.
-pub(crate) fn record(world: &World, deployment_id: &str) -> Option<Value> {
+pub(crate) fn record_of_deployment(world: &World, deployment_id: &str) -> Option<Value> {
     record_with_key(world, deployment_id).map(|(_, record)| record)
 }
 
 fn record_with_key(world: &World, deployment_id: &str) -> Option<(String, Value)> {
     let keys = world.server.keys(BUCKET, "usage-logs/").into_iter();
-    let mut records = keys.filter_map(|key| Some((key.clone(), serde_json::from_slice::<Value>(&body(world, &key)).ok()?)));
+    let mut records = keys.filter_map(|key| Some((key.clone(), serde_json::from_slice::<Value>(&object_body(world, &key)).ok()?)));
     records.find(|(_, record)| record["deployment_id"] == deployment_id)
 }
 
-fn body(world: &World, key: &str) -> Vec<u8> {
+fn object_body(world: &World, key: &str) -> Vec<u8> {
     world.server.object(BUCKET, key).map(|object| object.body).unwrap_or_default()
 }

@@ -7,20 +7,20 @@ use std::path::Path;
 use embedded_aws::Policies;
 use serde_json::Value;
 
-use crate::stack::{Stack, Tool, copy, with_both_tools};
+use crate::stack::{CustomerStack, TerraformTool, copy_folder, with_both_tools};
 use test_support::{BUCKET, JOHN_ARN, assert_no_secret, project_dir, to_text};
 
 with_both_tools!(a_stack_deploys_its_units_and_this_one);
 
-fn a_stack_deploys_its_units_and_this_one(mut stack: Stack) {
+fn a_stack_deploys_its_units_and_this_one(mut stack: CustomerStack) {
     let there = stack.world.path().join("a project");
     for folder in ["terraform", "terragrunt", "examples/stack"] {
-        copy(&project_dir().join(folder), &there.join(folder));
+        copy_folder(&project_dir().join(folder), &there.join(folder));
     }
     stack.folder = there.join("examples/stack/acme");
-    let first = stack.apply_all().ok();
+    let first = stack.apply_all().expect_success();
     first.assert_healthy();
-    let second = stack.apply_all().ok();
+    let second = stack.apply_all().expect_success();
     assert!(second.output.contains("config.yaml is unchanged since s3://"), "{}", second.output);
     assert_eq!(stack.world.usage_records().len(), 2);
     let config = stack.world.server.object(BUCKET, "terragrunt/acme/config.yaml").unwrap();
@@ -44,7 +44,7 @@ fn the_stacks_root_is_that_of_the_customer_folder() {
 
 #[test]
 fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
-    let mut stack = Stack::bare(Tool::Tofu, "deployments/airbnb").unwrap();
+    let mut stack = CustomerStack::without_unit(TerraformTool::Tofu, "deployments/airbnb").unwrap();
     let source = fs::read_to_string(project_dir().join("examples/github-actions/deploy.yml")).unwrap();
     let workflow: Value = serde_yaml::from_str(&source).unwrap();
     assert_eq!((&workflow["permissions"]["id-token"], &workflow["permissions"]["contents"]), (&"write".into(), &"read".into()));
@@ -68,9 +68,9 @@ fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
     }
     // What the step with OIDC leaves in the environment, on a runner without any profile; and the role's policy.
     fs::remove_dir_all(stack.world.home().join(".aws")).unwrap();
-    stack.set("AWS_ACCESS_KEY_ID", "AKIADEFAULT");
-    stack.set("AWS_SECRET_ACCESS_KEY", "secret-of-default");
-    stack.set("AWS_REGION", "us-east-1");
+    stack.set_variable("AWS_ACCESS_KEY_ID", "AKIADEFAULT");
+    stack.set_variable("AWS_SECRET_ACCESS_KEY", "secret-of-default");
+    stack.set_variable("AWS_REGION", "us-east-1");
     for (name, value) in [
         ("GITHUB_ACTIONS", "true"),
         ("GITHUB_WORKSPACE", workspace.to_str().unwrap()),
@@ -78,7 +78,7 @@ fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
         ("GITHUB_REPOSITORY", "acme/deployments"),
         ("GITHUB_RUN_ID", "4711"),
     ] {
-        stack.set(name, value);
+        stack.set_variable(name, value);
     }
     let writer = to_text(&stack.world.helper_command(&["iam", "writer", "--customer", "airbnb"]).output().unwrap().stdout);
     let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), writer)]);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::stack::{Stack, script, with_both_tools};
+use crate::stack::{CustomerStack, with_both_tools, write_script};
 use test_support::{BUCKET, CONFIG};
 
 with_both_tools!(
@@ -51,7 +51,7 @@ fn remote_state() -> String {
 }
 
 /// A `generate` block.
-fn generate(path: &str, contents: &str) -> String {
+fn generate_block(path: &str, contents: &str) -> String {
     let name = path.replace(['.', '/'], "_");
     format!(
         "generate \"{name}\" {{\n  path      = \"{path}\"\n  if_exists = \"overwrite\"\n  contents  = <<-END\n{contents}\n  END\n}}\n\n"
@@ -59,75 +59,75 @@ fn generate(path: &str, contents: &str) -> String {
 }
 
 /// Replaces the root file of the template, then writes the unit.
-fn with_root(stack: &Stack, root: &Path, text: &str) {
+fn write_root(stack: &CustomerStack, root: &Path, text: &str) {
     fs::remove_file(stack.folder.join("root.hcl")).unwrap();
     fs::remove_dir_all(stack.folder.join("config-backup")).unwrap();
     fs::write(root, text).unwrap();
     let name = root.file_name().unwrap().to_str().unwrap();
     for cluster in ["atlas-cluster", "eks-cluster"] {
-        replace(&stack.folder.join(cluster).join("terragrunt.hcl"), "\"root.hcl\"", &format!("\"{name}\""));
+        replace_in_file(&stack.folder.join(cluster).join("terragrunt.hcl"), "\"root.hcl\"", &format!("\"{name}\""));
     }
-    stack.init();
+    stack.run_init();
 }
 
 /// Moves the customer folder.
-fn move_to(stack: &mut Stack, place: &str) {
+fn move_folder(stack: &mut CustomerStack, place: &str) {
     let folder = stack.world.path().join(place);
     fs::create_dir_all(folder.parent().unwrap()).unwrap();
     fs::rename(&stack.folder, &folder).unwrap();
     stack.folder = folder;
 }
 
-fn replace(path: &Path, from: &str, to: &str) {
+fn replace_in_file(path: &Path, from: &str, to: &str) {
     let before = fs::read_to_string(path).unwrap();
     assert!(before.contains(from), "`{from}` is not in {}", path.display());
     fs::write(path, before.replace(from, to)).unwrap();
 }
 
-fn records(stack: &Stack) -> usize {
+fn count_records(stack: &CustomerStack) -> usize {
     stack.world.usage_records().len()
 }
 
 /// Deploys in every way that there is, with all that comes between; `source` is for `--source`.
-fn deploy_in_every_way(stack: &Stack, source: &Path) {
+fn deploy_in_every_way(stack: &CustomerStack, source: &Path) {
     let plans = stack.world.path().join("plans");
     let plans = plans.to_str().unwrap();
-    let all = |arguments: &[&str]| stack.terragrunt(&[arguments, &["--all", "--non-interactive"]].concat()).ok();
+    let all = |arguments: &[&str]| stack.run_terragrunt(&[arguments, &["--all", "--non-interactive"]].concat()).expect_success();
 
     all(&["plan"]).assert_healthy();
-    assert_eq!(records(stack), 0);
+    assert_eq!(count_records(stack), 0);
     let applied = all(&["apply"]);
     applied.assert_clusters_applied();
     applied.assert_healthy();
-    assert_eq!(records(stack), 1, "{}", applied.output);
-    stack.apply_unit().ok().assert_healthy();
-    assert_eq!(records(stack), 2);
+    assert_eq!(count_records(stack), 1, "{}", applied.output);
+    stack.apply_unit().expect_success().assert_healthy();
+    assert_eq!(count_records(stack), 2);
 
     all(&["plan", "--out-dir", plans]).assert_healthy();
-    assert_eq!(records(stack), 2);
+    assert_eq!(count_records(stack), 2);
     let applied = all(&["apply", "--out-dir", plans]);
     applied.assert_clusters_applied();
     applied.assert_healthy();
-    assert_eq!(records(stack), 3, "{}", applied.output);
+    assert_eq!(count_records(stack), 3, "{}", applied.output);
     let applied = all(&["apply", "--source", source.to_str().unwrap()]);
     applied.assert_clusters_applied();
     applied.assert_healthy();
-    assert_eq!(records(stack), 4, "{}", applied.output);
+    assert_eq!(count_records(stack), 4, "{}", applied.output);
 
     all(&["destroy"]).assert_healthy();
-    assert_eq!(records(stack), 4);
+    assert_eq!(count_records(stack), 4);
     assert_eq!(stack.world.server.object(BUCKET, CONFIG_KEY).unwrap().body, CONFIG.as_bytes());
 }
 
 /// As [`deploy_in_every_way`], where the state is in S3 under a key of its own.
-fn deploy_in_every_way_with_state_in_s3(stack: &Stack, source: &Path) {
+fn deploy_in_every_way_with_state_in_s3(stack: &CustomerStack, source: &Path) {
     deploy_in_every_way(stack, source);
     let keys = stack.world.server.keys(BUCKET, "terragrunt/airbnb/config-backup/");
     assert_eq!(keys, [UNIT_STATE]);
     assert!(stack.world.server.object(BUCKET, "terragrunt/airbnb/atlas-cluster/terraform.tfstate").is_some());
 }
 
-fn a_root_that_validates_and_leaves_the_backend_to_the_modules(stack: Stack) {
+fn a_root_that_validates_and_leaves_the_backend_to_the_modules(stack: CustomerStack) {
     let validate = "import os, sys\n\
                     if os.path.basename(sys.argv[1]) not in ('atlas-cluster', 'eks-cluster'):\n    sys.exit('ERROR: placeholder values found')\n";
     fs::write(stack.folder.join("validate_config.py"), validate).unwrap();
@@ -141,18 +141,18 @@ fn a_root_that_validates_and_leaves_the_backend_to_the_modules(stack: Stack) {
     let root = format!("{LOCALS_BESIDE_CONFIG}{hook}\nremote_state {{\n  backend = \"s3\"\n  config = {STATE_CONFIG}\n}}\n");
     for cluster in ["atlas-cluster", "eks-cluster"] {
         let version = "required_version = \">= 1.10\"";
-        replace(&stack.folder.join(cluster).join("main.tf"), version, &format!("{version}\n  backend \"s3\" {{}}"));
+        replace_in_file(&stack.folder.join(cluster).join("main.tf"), version, &format!("{version}\n  backend \"s3\" {{}}"));
     }
     let eks = stack.folder.join("eks-cluster/terragrunt.hcl");
     let text = fs::read_to_string(&eks).unwrap();
     fs::write(&eks, text + "\ndependencies {\n  paths = [\"../atlas-cluster\"]\n}\n").unwrap();
-    with_root(&stack, &stack.folder.join("root.hcl"), &root);
+    write_root(&stack, &stack.folder.join("root.hcl"), &root);
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
 /// A backend as roots write it with other things of `terraform` in the same block.
 fn generated_backend() -> String {
-    generate(
+    generate_block(
         "backend.tf",
         r#"terraform {
   # Not this one: backend "local" { path = "terraform.tfstate" }
@@ -170,22 +170,22 @@ fn generated_backend() -> String {
 
 fn generated_versions() -> String {
     let versions = "terraform {\n  required_providers {\n    external = {\n      source  = \"hashicorp/external\"\n      version = \"~> 1.1\"\n    }\n  }\n}";
-    generate("versions.tf", versions) + &generate("provider.tf", "provider \"external\" {}")
+    generate_block("versions.tf", versions) + &generate_block("provider.tf", "provider \"external\" {}")
 }
 
 /// Then the cache of providers that terragrunt has OpenTofu share makes a cluster fail now and then; see `provider_cache.rs`.
-fn clusters_install_a_provider(stack: &mut Stack) {
-    stack.set("TG_NO_AUTO_PROVIDER_CACHE_DIR", "true");
+fn clusters_install_a_provider(stack: &mut CustomerStack) {
+    stack.set_variable("TG_NO_AUTO_PROVIDER_CACHE_DIR", "true");
 }
 
-fn a_root_that_generates_versions_providers_and_the_backend(mut stack: Stack) {
+fn a_root_that_generates_versions_providers_and_the_backend(mut stack: CustomerStack) {
     clusters_install_a_provider(&mut stack);
     let root = format!("{LOCALS}{}{}", generated_versions(), generated_backend());
-    with_root(&stack, &stack.folder.join("root.hcl"), &root);
+    write_root(&stack, &stack.folder.join("root.hcl"), &root);
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
-fn a_root_with_sources_and_required_var_files(stack: Stack) {
+fn a_root_with_sources_and_required_var_files(stack: CustomerStack) {
     let modules = stack.world.path().join("modules");
     for cluster in ["atlas-cluster", "eks-cluster"] {
         fs::create_dir_all(modules.join(cluster)).unwrap();
@@ -205,59 +205,59 @@ fn a_root_with_sources_and_required_var_files(stack: Stack) {
 "#,
         modules.display()
     );
-    with_root(&stack, &stack.folder.join("root.hcl"), &format!("{LOCALS}{terraform}{}", remote_state()));
+    write_root(&stack, &stack.folder.join("root.hcl"), &format!("{LOCALS}{terraform}{}", remote_state()));
     deploy_in_every_way_with_state_in_s3(&stack, &modules);
 }
 
-fn a_root_that_generates_files_named_like_ours(stack: Stack) {
+fn a_root_that_generates_files_named_like_ours(stack: CustomerStack) {
     let remote_state = remote_state().replace("backend.tf", "outputs.tf");
     for cluster in ["atlas-cluster", "eks-cluster"] {
         let folder = stack.folder.join(cluster);
         fs::rename(folder.join("main.tf"), folder.join("cluster.tf")).unwrap();
     }
     let names = ["main.tf", "variables.tf", "requirements.tf", "requirements.tofu", "helper.sh", "README.md"];
-    let files: String = names.iter().map(|name| generate(name, "# The root's.")).collect();
-    with_root(&stack, &stack.folder.join("root.hcl"), &format!("{LOCALS}{files}{remote_state}"));
+    let files: String = names.iter().map(|name| generate_block(name, "# The root's.")).collect();
+    write_root(&stack, &stack.folder.join("root.hcl"), &format!("{LOCALS}{files}{remote_state}"));
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
-fn a_root_called_terragrunt_hcl(stack: Stack) {
-    with_root(&stack, &stack.folder.join("terragrunt.hcl"), &format!("{LOCALS_BESIDE_CONFIG}{}", remote_state()));
+fn a_root_called_terragrunt_hcl(stack: CustomerStack) {
+    write_root(&stack, &stack.folder.join("terragrunt.hcl"), &format!("{LOCALS_BESIDE_CONFIG}{}", remote_state()));
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
-fn a_root_called_common_hcl(stack: Stack) {
-    with_root(&stack, &stack.folder.join("common.hcl"), &format!("{LOCALS}{}", remote_state()));
+fn a_root_called_common_hcl(stack: CustomerStack) {
+    write_root(&stack, &stack.folder.join("common.hcl"), &format!("{LOCALS}{}", remote_state()));
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
-fn a_root_three_folders_up(mut stack: Stack) {
-    move_to(&mut stack, "repository/deployments/eu/airbnb");
+fn a_root_three_folders_up(mut stack: CustomerStack) {
+    move_folder(&mut stack, "repository/deployments/eu/airbnb");
     let root = stack.world.path().join("repository/root.hcl");
-    with_root(&stack, &root, &format!("{LOCALS}{}", remote_state()));
+    write_root(&stack, &root, &format!("{LOCALS}{}", remote_state()));
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
-fn no_root_at_all(stack: Stack) {
+fn no_root_at_all(stack: CustomerStack) {
     fs::remove_file(stack.folder.join("root.hcl")).unwrap();
     let inputs = |values: &str| format!("inputs = {{\n  name = \"a name\"\n  {values}\n}}\n");
     fs::write(stack.folder.join("atlas-cluster/terragrunt.hcl"), inputs("instance_size = \"M10\"")).unwrap();
     fs::write(stack.folder.join("eks-cluster/terragrunt.hcl"), inputs("region = \"us-east-2\"")).unwrap();
     fs::remove_dir_all(stack.folder.join("config-backup")).unwrap();
-    stack.init();
+    stack.run_init();
     deploy_in_every_way(&stack, &stack.folder);
     // The state outlives terragrunt's copy of the folder.
     assert!(stack.folder.join("config-backup/unit.tfstate").is_file());
     assert_eq!(stack.world.server.keys(BUCKET, "terragrunt/airbnb/config-backup/"), [""; 0]);
 }
 
-fn spaces_and_unicode_in_the_path(mut stack: Stack) {
-    move_to(&mut stack, "Kunden & Söhne/日本 – it's/airbnb");
+fn spaces_and_unicode_in_the_path(mut stack: CustomerStack) {
+    move_folder(&mut stack, "Kunden & Söhne/日本 – it's/airbnb");
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
 /// A unit as the legacy module was: it merges the root, and its state has the root's key.
-fn legacy_unit(stack: &Stack) {
+fn legacy_unit(stack: &CustomerStack) {
     let unit = stack.folder.join("config-backup");
     fs::remove_dir_all(&unit).unwrap();
     fs::create_dir(&unit).unwrap();
@@ -265,63 +265,63 @@ fn legacy_unit(stack: &Stack) {
     fs::write(unit.join("main.tf"), "resource \"terraform_data\" \"legacy\" {}\n").unwrap();
 }
 
-fn files_that_the_root_generated_for_the_legacy_module_are_removed(mut stack: Stack) {
+fn files_that_the_root_generated_for_the_legacy_module_are_removed(mut stack: CustomerStack) {
     clusters_install_a_provider(&mut stack);
     let root = format!("{LOCALS}{}{}", generated_versions(), generated_backend());
     fs::write(stack.folder.join("root.hcl"), root).unwrap();
     legacy_unit(&stack);
-    stack.apply_all().ok().assert_clusters_applied();
+    stack.apply_all().expect_success().assert_clusters_applied();
     let legacy = stack.world.server.object(BUCKET, LEGACY_STATE).unwrap().body;
 
     // terragrunt keeps its copy of the folder, in which the generated files are and the backend is initialised.
     for name in ["terragrunt.hcl", "main.tf"] {
         fs::remove_file(stack.folder.join("config-backup").join(name)).unwrap();
     }
-    stack.init();
-    let applied = stack.apply_all().ok();
+    stack.run_init();
+    let applied = stack.apply_all().expect_success();
     applied.assert_clusters_applied();
     applied.assert_healthy();
-    stack.terragrunt(&["destroy", "--all", "--non-interactive"]).ok();
-    assert_eq!(records(&stack), 1);
+    stack.run_terragrunt(&["destroy", "--all", "--non-interactive"]).expect_success();
+    assert_eq!(count_records(&stack), 1);
     assert_eq!(stack.world.server.object(BUCKET, LEGACY_STATE).unwrap().body, legacy);
     let deleted = stack.world.server.requests().iter().filter(|it| it.operation.starts_with("Delete")).count();
     assert_eq!(deleted, 0);
 }
 
-fn a_state_that_moves_is_begun_again_after_init(stack: Stack) {
-    stack.apply_all().ok().assert_healthy();
-    replace(&stack.folder.join("root.hcl"), "\"terragrunt/${local.customer}/", "\"elsewhere/${local.customer}/");
+fn a_state_that_moves_is_begun_again_after_init(stack: CustomerStack) {
+    stack.apply_all().expect_success().assert_healthy();
+    replace_in_file(&stack.folder.join("root.hcl"), "\"terragrunt/${local.customer}/", "\"elsewhere/${local.customer}/");
     // Without `init`, Terraform cannot start in any unit.
-    let stopped = stack.apply_unit().ok();
+    let stopped = stack.apply_unit().expect_success();
     assert!(stopped.ignored_errors()[0].contains("the state of this unit"), "{}", stopped.output);
-    assert_eq!(records(&stack), 2);
-    stack.terragrunt(&["init", "--all", "--non-interactive", "-reconfigure"]).ok().assert_healthy();
-    stack.apply_all().ok().assert_healthy();
-    assert_eq!(records(&stack), 3);
+    assert_eq!(count_records(&stack), 2);
+    stack.run_terragrunt(&["init", "--all", "--non-interactive", "-reconfigure"]).expect_success().assert_healthy();
+    stack.apply_all().expect_success().assert_healthy();
+    assert_eq!(count_records(&stack), 3);
 
-    replace(&stack.folder.join("root.hcl"), "\"elsewhere/${local.customer}/", "\"copied/${local.customer}/");
-    stack.terragrunt(&["init", "--all", "--non-interactive", "-migrate-state", "-force-copy"]).ok().assert_healthy();
-    let applied = stack.apply_unit().ok();
+    replace_in_file(&stack.folder.join("root.hcl"), "\"elsewhere/${local.customer}/", "\"copied/${local.customer}/");
+    stack.run_terragrunt(&["init", "--all", "--non-interactive", "-migrate-state", "-force-copy"]).expect_success().assert_healthy();
+    let applied = stack.apply_unit().expect_success();
     applied.assert_healthy();
     assert!(applied.output.contains("Resources: 0 added, 1 changed, 0 destroyed"), "the state was not copied: {}", applied.output);
-    assert_eq!(records(&stack), 4);
+    assert_eq!(count_records(&stack), 4);
     for place in ["terragrunt", "elsewhere", "copied"] {
         let key = format!("{place}/airbnb/config-backup/unit.tfstate");
         assert!(stack.world.server.object(BUCKET, &key).is_some(), "{key}");
     }
 }
 
-fn the_roots_binary_and_role_are_used(mut stack: Stack) {
+fn the_roots_binary_and_role_are_used(mut stack: CustomerStack) {
     let calls = stack.world.path().join("calls");
     let binary = stack.world.path().join("wrapper of the tool");
-    script(&binary, &format!("echo \"$PWD $*\" >>'{}'\nexec '{}' \"$@\"", calls.display(), stack.tool_path().display()), true);
+    write_script(&binary, &format!("echo \"$PWD $*\" >>'{}'\nexec '{}' \"$@\"", calls.display(), stack.tool_path().display()), true);
     let root = stack.folder.join("root.hcl");
     let text = fs::read_to_string(&root).unwrap();
     fs::write(&root, format!("terraform_binary = \"{}\"\n\n{text}", binary.display())).unwrap();
-    stack.unset("TG_TF_PATH");
-    stack.apply_all().ok().assert_healthy();
-    stack.apply_unit().ok().assert_healthy();
-    assert_eq!(records(&stack), 2);
+    stack.unset_variable("TG_TF_PATH");
+    stack.apply_all().expect_success().assert_healthy();
+    stack.apply_unit().expect_success().assert_healthy();
+    assert_eq!(count_records(&stack), 2);
     let calls = fs::read_to_string(calls).unwrap();
     let is_ours = |line: &&str| line.contains("/config-backup/.terragrunt-cache/") && line.contains(" apply ");
     assert_eq!(calls.lines().filter(is_ours).count(), 2, "{calls}");
@@ -330,7 +330,7 @@ fn the_roots_binary_and_role_are_used(mut stack: Stack) {
     let role = "iam_role = \"arn:aws:iam::123456789012:role/deployer\"\niam_assume_role_duration = 900\niam_assume_role_session_name = \"a-session\"\n";
     let text = fs::read_to_string(&root).unwrap();
     fs::write(&root, format!("{role}\n{text}")).unwrap();
-    let rendered = stack.terragrunt(&["render", "--json", "--working-dir=config-backup"]).ok().output;
+    let rendered = stack.run_terragrunt(&["render", "--json", "--working-dir=config-backup"]).expect_success().output;
     let json = &rendered[rendered.find('{').unwrap()..=rendered.rfind('}').unwrap()];
     let rendered: Value = serde_json::from_str(json).unwrap();
     assert_eq!(rendered["iam_role"], "arn:aws:iam::123456789012:role/deployer");
@@ -340,9 +340,9 @@ fn the_roots_binary_and_role_are_used(mut stack: Stack) {
 
 /// What terragrunt makes of the unit in a folder with this root.
 fn rendered_state(root: &str) -> Value {
-    let stack = Stack::new(crate::stack::Tool::Tofu).unwrap();
+    let stack = CustomerStack::new(crate::stack::TerraformTool::Tofu).unwrap();
     fs::write(stack.folder.join("root.hcl"), root).unwrap();
-    let rendered = stack.terragrunt(&["render", "--json", "--working-dir=config-backup"]).ok().output;
+    let rendered = stack.run_terragrunt(&["render", "--json", "--working-dir=config-backup"]).expect_success().output;
     let json = &rendered[rendered.find('{').unwrap()..=rendered.rfind('}').unwrap()];
     let mut rendered: Value = serde_json::from_str(json).unwrap();
     let state = rendered["remote_state"].take();
@@ -403,7 +403,7 @@ fn encryption_goes_with_the_file_of_the_backend() {
 #[test]
 fn a_backend_in_a_generate_block_is_taken_without_what_is_beside_it() {
     let contents = |contents: &str| {
-        let state = rendered_state(&generate("of the root.tf", contents));
+        let state = rendered_state(&generate_block("of the root.tf", contents));
         let written = state["written"].clone();
         (
             state["backend"].as_str().unwrap().to_owned(),

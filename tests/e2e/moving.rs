@@ -7,14 +7,14 @@
 use std::fs;
 use std::io::Write as _;
 
-use crate::stack::{Stack, with_both_tools};
+use crate::stack::{CustomerStack, with_both_tools};
 use test_support::{BUCKET, CONFIG, project_dir};
 
 with_both_tools!(the_legacy_modules_objects_and_state_stay_in_the_bucket, the_legacy_module_itself_is_moved);
 
 const MIRROR: &str = "CONFIG_BACKUP_TEST_PROVIDER_MIRROR";
 
-fn the_legacy_modules_objects_and_state_stay_in_the_bucket(stack: Stack) {
+fn the_legacy_modules_objects_and_state_stay_in_the_bucket(stack: CustomerStack) {
     let fixtures = project_dir().join("tests/fixtures");
     let unit = stack.folder.join("config-backup");
     fs::remove_dir_all(&unit).unwrap();
@@ -33,10 +33,10 @@ fn the_legacy_modules_objects_and_state_stay_in_the_bucket(stack: Stack) {
     }
 
     stack.force_init();
-    let applied = stack.apply_all().ok();
+    let applied = stack.apply_all().expect_success();
     applied.assert_clusters_applied();
     applied.assert_healthy();
-    stack.terragrunt(&["destroy", "--all", "--non-interactive"]).ok().assert_healthy();
+    stack.run_terragrunt(&["destroy", "--all", "--non-interactive"]).expect_success().assert_healthy();
 
     for (key, body) in left {
         assert_eq!(stack.world.server.object(BUCKET, key).unwrap().body, body, "{key}");
@@ -48,7 +48,7 @@ fn the_legacy_modules_objects_and_state_stay_in_the_bucket(stack: Stack) {
 }
 
 /// As above, with what the legacy module really leaves behind.
-fn the_legacy_module_itself_is_moved(mut stack: Stack) {
+fn the_legacy_module_itself_is_moved(mut stack: CustomerStack) {
     let Ok(mirror) = std::env::var(MIRROR) else {
         let _ = writeln!(std::io::stderr(), "NOT RUN: the move from the legacy module itself; {MIRROR} names no mirror with hashicorp/aws");
         return;
@@ -62,9 +62,9 @@ fn the_legacy_module_itself_is_moved(mut stack: Stack) {
     let both = format!("provider_installation {{\n{}{}}}\n", from(&mirror, "aws"), from(ours.to_str().unwrap(), "external"));
     let file = stack.world.path().join("providers.tfrc");
     fs::write(&file, both).unwrap();
-    stack.set("TF_CLI_CONFIG_FILE", file.to_str().unwrap());
-    stack.set("AWS_PROFILE", "default");
-    stack.set("AWS_REGION", "us-east-1");
+    stack.set_variable("TF_CLI_CONFIG_FILE", file.to_str().unwrap());
+    stack.set_variable("AWS_PROFILE", "default");
+    stack.set_variable("AWS_REGION", "us-east-1");
 
     let unit = stack.folder.join("config-backup");
     fs::remove_dir_all(&unit).unwrap();
@@ -72,13 +72,13 @@ fn the_legacy_module_itself_is_moved(mut stack: Stack) {
     for name in ["main.tf", "terragrunt.hcl"] {
         fs::copy(project_dir().join("tests/fixtures/earlier-module").join(name), unit.join(name)).unwrap();
     }
-    stack.apply_all().ok();
+    stack.apply_all().expect_success();
     let before = stack.world.server.keys(BUCKET, "");
 
     // The AWS provider cannot be had any more.
     fs::write(&file, only_external).unwrap();
     stack.force_init();
-    let applied = stack.apply_all().ok();
+    let applied = stack.apply_all().expect_success();
     applied.assert_clusters_applied();
     applied.assert_healthy();
     let deleted = stack.world.server.requests().iter().filter(|it| it.operation.starts_with("Delete")).count();

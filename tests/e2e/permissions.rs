@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use embedded_aws::Policies;
 
-use crate::stack::{Stack, with_both_tools};
+use crate::stack::{CustomerStack, with_both_tools};
 use test_support::to_text;
 
 with_both_tools!(the_writers_policy_is_enough_for_all_units_and_their_states);
 
-fn the_writers_policy_is_enough_for_all_units_and_their_states(stack: Stack) {
+fn the_writers_policy_is_enough_for_all_units_and_their_states(stack: CustomerStack) {
     let printed = |arguments: &[&str]| {
         let output = stack.world.helper_command(&["iam"]).args(arguments).output().unwrap();
         assert!(output.status.success(), "{output:?}");
@@ -19,14 +19,14 @@ fn the_writers_policy_is_enough_for_all_units_and_their_states(stack: Stack) {
     let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), writer)]);
     let policies = Policies { identities, bucket: Some(printed(&["bucket"])), tls: true };
     stack.world.server.govern(&policies).unwrap();
-    let first = stack.apply_all().ok();
+    let first = stack.apply_all().expect_success();
     first.assert_clusters_applied();
     first.assert_healthy();
     stack.change_config("instance_size: M30", "instance_size: M40");
-    let second = stack.apply_all().ok();
+    let second = stack.apply_all().expect_success();
     second.assert_healthy();
-    stack.terragrunt(&["plan", "--all", "--non-interactive"]).ok();
-    stack.terragrunt(&["destroy", "--all", "--non-interactive"]).ok();
+    stack.run_terragrunt(&["plan", "--all", "--non-interactive"]).expect_success();
+    stack.run_terragrunt(&["destroy", "--all", "--non-interactive"]).expect_success();
     assert_eq!(stack.world.usage_records().len(), 2);
     // The search for other workspaces, which both tools can do without.
     let refused = stack.world.server.requests().into_iter().filter(|it| it.status == 403);

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::stack::{Stack, contents, with_both_tools};
+use crate::stack::{CustomerStack, folder_contents, with_both_tools};
 use test_support::{BUCKET, assert_no_secret, to_text};
 
 with_both_tools!(secrets_stay_in_the_configs_own_copies);
@@ -20,15 +20,15 @@ fn process_list() -> String {
 }
 
 /// Ends the watch also where a test fails: a scope waits for its threads.
-struct End<'a>(&'a AtomicBool);
+struct StopOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for End<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-fn secrets_stay_in_the_configs_own_copies(stack: Stack) {
+fn secrets_stay_in_the_configs_own_copies(stack: CustomerStack) {
     let plans = stack.world.path().join("plans");
     let plans_path = plans.to_str().unwrap();
     let done = AtomicBool::new(false);
@@ -40,20 +40,20 @@ fn secrets_stay_in_the_configs_own_copies(stack: Stack) {
             }
             seen
         });
-        let end = End(&done);
+        let end = StopOnDrop(&done);
         // Each run's output is looked through by `terragrunt` itself.
-        stack.apply_all().ok();
+        stack.apply_all().expect_success();
         stack.change_config("instance_size: M30", "instance_size: M40");
-        stack.terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans_path]).ok();
-        stack.terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans_path]).ok();
+        stack.run_terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans_path]).expect_success();
+        stack.run_terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans_path]).expect_success();
         drop(end);
         watcher.join().unwrap()
     });
     // The watch is one: it saw the helper at work.
     assert!(processes.contains("helper.sh deploy"), "no helper in the process list");
     assert_no_secret("the process list", &processes);
-    assert_no_secret("a plan file", &contents(&plans));
-    assert_no_secret("the helper's state", &contents(&stack.world.state_dir()));
+    assert_no_secret("a plan file", &folder_contents(&plans));
+    assert_no_secret("the helper's state", &folder_contents(&stack.world.state_dir()));
 
     for key in stack.world.server.keys(BUCKET, "") {
         assert_no_secret("an object's name", &key);
@@ -65,5 +65,5 @@ fn secrets_stay_in_the_configs_own_copies(stack: Stack) {
         }
     }
     fs::remove_file(stack.folder.join("config.yaml")).unwrap();
-    assert_no_secret("the customer folder without its config", &contents(&stack.folder));
+    assert_no_secret("the customer folder without its config", &folder_contents(&stack.folder));
 }

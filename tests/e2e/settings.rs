@@ -1,6 +1,6 @@
 //! The unit's settings: those of other tools do not reach it, and wrong ones stop no deployment.
 
-use crate::stack::{Stack, with_both_tools};
+use crate::stack::{CustomerStack, with_both_tools};
 use test_support::BUCKET;
 
 with_both_tools!(
@@ -9,7 +9,7 @@ with_both_tools!(
     empty_variables_count_as_not_set,
 );
 
-fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(mut stack: Stack) {
+fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(mut stack: CustomerStack) {
     for (name, value) in [
         ("TF_VAR_bucket", "another-bucket"),
         ("TF_VAR_bucket_region", "nowhere"),
@@ -21,18 +21,18 @@ fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(mut st
         ("TF_VAR_helper", "no-such-helper"),
         ("TF_VAR_unit_settings", "{ customer_name = \"another-customer\" }"),
     ] {
-        stack.set(name, value);
+        stack.set_variable(name, value);
     }
     // A setting that the user removed has its default, too.
     stack.change_unit("    customer_name          = \"\"\n", "");
-    let applied = stack.apply_unit().ok();
+    let applied = stack.apply_unit().expect_success();
     applied.assert_healthy();
     let records = stack.world.usage_records();
     assert!(records.len() == 1 && records[0].0.starts_with("usage-logs/airbnb/"), "{records:?}");
     assert_eq!(records[0].1["additional_users_count"], 5);
 }
 
-fn wrong_settings_are_warnings_and_the_deployment_is_logged(stack: Stack) {
+fn wrong_settings_are_warnings_and_the_deployment_is_logged(stack: CustomerStack) {
     let settings = [
         ("timeout                = 10", "timeout                = 3600", "`timeout`"),
         ("timeout                = 3600", "timeout                = \"soon\"", "`timeout`"),
@@ -50,7 +50,7 @@ fn wrong_settings_are_warnings_and_the_deployment_is_logged(stack: Stack) {
     ];
     for (count, (from, to, named)) in settings.into_iter().enumerate() {
         stack.change_unit(from, to);
-        let applied = stack.apply_unit().ok();
+        let applied = stack.apply_unit().expect_success();
         assert_eq!(applied.ignored_errors(), [""; 0], "{}", applied.output);
         let warnings = applied.warnings();
         assert_eq!(warnings.len(), usize::from(!named.is_empty()), "{}", applied.output);
@@ -60,7 +60,7 @@ fn wrong_settings_are_warnings_and_the_deployment_is_logged(stack: Stack) {
     assert_eq!(stack.world.count_requests("PutObject", "terragrunt/airbnb/config.yaml"), 1);
 }
 
-fn empty_variables_count_as_not_set(mut stack: Stack) {
+fn empty_variables_count_as_not_set(mut stack: CustomerStack) {
     for name in [
         "CONFIG_BACKUP_BUCKET",
         "CONFIG_BACKUP_BUCKET_REGION",
@@ -69,10 +69,10 @@ fn empty_variables_count_as_not_set(mut stack: Stack) {
         "CONFIG_BACKUP_HELPER_URL",
         "CONFIG_BACKUP_HELPER_SHA256",
     ] {
-        stack.set(name, "");
+        stack.set_variable(name, "");
     }
     let stack = stack.with_local_state();
-    stack.apply_unit().ok().assert_healthy();
+    stack.apply_unit().expect_success().assert_healthy();
     assert_eq!(stack.world.usage_records().len(), 1);
     assert!(stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").is_some());
 }

@@ -7,23 +7,23 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::stack::{Ran, Stack, copy, script, with_both_tools};
+use crate::stack::{CustomerStack, TerragruntRun, copy_folder, with_both_tools, write_script};
 use test_support::oracle::{format_rfc3339, parse_csv_rows, python_digest, unix_now, wait_for_next_second};
 use test_support::{BUCKET, CONFIG, JANE_ARN, JOHN_ARN, MAX_ARN, helper_path, refused_endpoint, to_text};
 
 with_both_tools!(ten_deployments_are_told_and_each_gives_back_its_bytes);
 
 /// Somebody at their own machine; all call their profile `default`, as the config has it.
-struct Person {
+struct StoryPerson {
     home: &'static str,
     key: &'static str,
     arn: &'static str,
 }
 
-const PEOPLE: [Person; 3] = [
-    Person { home: "home of john", key: "default", arn: JOHN_ARN },
-    Person { home: "home of jane", key: "jane", arn: JANE_ARN },
-    Person { home: "home of max", key: "max", arn: MAX_ARN },
+const PEOPLE: [StoryPerson; 3] = [
+    StoryPerson { home: "home of john", key: "default", arn: JOHN_ARN },
+    StoryPerson { home: "home of jane", key: "jane", arn: JANE_ARN },
+    StoryPerson { home: "home of max", key: "max", arn: MAX_ARN },
 ];
 const JOHN_AT: usize = 0;
 const JANE_AT: usize = 1;
@@ -31,7 +31,7 @@ const MAX_AT: usize = 2;
 
 /// How a deployment is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
+enum ApplyVariant {
     /// All units of the customer folder.
     All,
     /// This unit alone.
@@ -42,21 +42,21 @@ enum How {
 
 /// Who deploys which of the configs, and how. What the fifth leaves behind, John's next deployment sends: the ninth, after
 /// others have deployed three times. The seventh brings an old config back.
-const PLAN: [(usize, usize, How); 10] = [
-    (0, JOHN_AT, How::All),
-    (1, JANE_AT, How::Alone),
-    (1, JANE_AT, How::Alone),
-    (2, MAX_AT, How::Alone),
-    (3, JOHN_AT, How::CutOff),
-    (4, MAX_AT, How::All),
-    (0, JANE_AT, How::Alone),
-    (5, JANE_AT, How::Alone),
-    (6, JOHN_AT, How::Alone),
-    (6, MAX_AT, How::All),
+const PLAN: [(usize, usize, ApplyVariant); 10] = [
+    (0, JOHN_AT, ApplyVariant::All),
+    (1, JANE_AT, ApplyVariant::Alone),
+    (1, JANE_AT, ApplyVariant::Alone),
+    (2, MAX_AT, ApplyVariant::Alone),
+    (3, JOHN_AT, ApplyVariant::CutOff),
+    (4, MAX_AT, ApplyVariant::All),
+    (0, JANE_AT, ApplyVariant::Alone),
+    (5, JANE_AT, ApplyVariant::Alone),
+    (6, JOHN_AT, ApplyVariant::Alone),
+    (6, MAX_AT, ApplyVariant::All),
 ];
 
 /// The seven configs; the last is torn, and says enough before.
-fn configs() -> [String; 7] {
+fn seven_configs() -> [String; 7] {
     let larger = CONFIG.replace("instance_size: M30", "instance_size: M40");
     let hidden = CONFIG.replace("canary-admin-password", "canary-admin-password-2");
     [
@@ -71,7 +71,7 @@ fn configs() -> [String; 7] {
 }
 
 /// What the test knows of a deployment.
-struct Deployed {
+struct StoryDeployment {
     id: String,
     person: usize,
     config: usize,
@@ -82,7 +82,7 @@ struct Deployed {
 }
 
 /// Goes to somebody's machine, with what they have checked out.
-fn go_to(stack: &mut Stack, person: &Person) {
+fn switch_person(stack: &mut CustomerStack, person: &StoryPerson) {
     stack.world.move_to(person.home);
     let keys =
         format!("[default]\naws_access_key_id = AKIA{}\naws_secret_access_key = secret-of-{}\n", person.key.to_uppercase(), person.key);
@@ -90,77 +90,82 @@ fn go_to(stack: &mut Stack, person: &Person) {
     // The states' keys have the folder's name.
     let checkout = stack.world.home().join("work/airbnb");
     if !checkout.exists() {
-        copy(&stack.folder, &checkout);
+        copy_folder(&stack.folder, &checkout);
     }
     stack.folder = checkout;
 }
 
-fn run(stack: &mut Stack, how: How) -> Ran {
-    if how == How::CutOff {
+fn run_deployment(stack: &mut CustomerStack, how: ApplyVariant) -> TerragruntRun {
+    if how == ApplyVariant::CutOff {
         let path = stack.world.path().join("cut off");
         let nobody = refused_endpoint();
         let real = helper_path();
-        script(&path, &format!("AWS_ENDPOINT_URL_S3={nobody} AWS_ENDPOINT_URL_STS={nobody} exec '{}' \"$@\"", real.display()), true);
-        stack.set("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
+        write_script(&path, &format!("AWS_ENDPOINT_URL_S3={nobody} AWS_ENDPOINT_URL_STS={nobody} exec '{}' \"$@\"", real.display()), true);
+        stack.set_variable("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
     } else {
-        stack.set("CONFIG_BACKUP_HELPER", helper_path().to_str().unwrap());
+        stack.set_variable("CONFIG_BACKUP_HELPER", helper_path().to_str().unwrap());
     }
-    if how == How::All { stack.apply_all().ok() } else { stack.apply_unit().ok() }
+    if how == ApplyVariant::All { stack.apply_all().expect_success() } else { stack.apply_unit().expect_success() }
 }
 
 /// The ids in the bucket's records; those of late ones apart.
-fn ids(stack: &Stack, late: bool) -> BTreeSet<String> {
+fn deployment_ids(stack: &CustomerStack, late: bool) -> BTreeSet<String> {
     let records = stack.world.usage_records().into_iter().map(|(_, record)| record);
     let wanted = records.filter(|record| (record["late"] == Value::Bool(true)) == late);
     wanted.map(|record| record["deployment_id"].as_str().expect("an id").to_owned()).collect()
 }
 
 /// Deploys as planned, and keeps aside what was deployed.
-fn ten_deployments(stack: &mut Stack) -> Vec<Deployed> {
-    let configs = configs();
-    let mut deployed: Vec<Deployed> = Vec::new();
+fn deploy_ten_times(stack: &mut CustomerStack) -> Vec<StoryDeployment> {
+    let configs = seven_configs();
+    let mut deployed: Vec<StoryDeployment> = Vec::new();
     for (number, (config, person, how)) in PLAN.into_iter().enumerate() {
-        go_to(stack, &PEOPLE[person]);
+        switch_person(stack, &PEOPLE[person]);
         fs::write(stack.folder.join("config.yaml"), &configs[config]).unwrap();
         let aside = stack.world.path().join(format!("kept aside {number}.yaml"));
         fs::copy(stack.folder.join("config.yaml"), &aside).unwrap();
-        let (before, kept) = (ids(stack, false), ids(stack, true));
+        let (before, kept) = (deployment_ids(stack, false), deployment_ids(stack, true));
         // Versions of one second would have no order.
         wait_for_next_second(unix_now());
         let from = format_rfc3339(unix_now());
-        let ran = run(stack, how);
+        let ran = run_deployment(stack, how);
         let during = [from, format_rfc3339(unix_now())];
-        let news: Vec<String> = ids(stack, false).difference(&before).cloned().collect();
-        let late: Vec<String> = ids(stack, true).difference(&kept).cloned().collect();
+        let news: Vec<String> = deployment_ids(stack, false).difference(&before).cloned().collect();
+        let late: Vec<String> = deployment_ids(stack, true).difference(&kept).cloned().collect();
         match how {
-            How::CutOff => {
+            ApplyVariant::CutOff => {
                 assert!(ran.warnings().len() == 1 && ran.warnings()[0].contains("refused"), "{}", ran.output);
                 assert_eq!((news.len(), late.len(), stack.world.spooled_items().len()), (0, 0, 2));
             }
-            How::All => ran.assert_clusters_applied(),
-            How::Alone => {}
+            ApplyVariant::All => ran.assert_clusters_applied(),
+            ApplyVariant::Alone => {}
         }
         // The ninth brings two: its own, and what John kept.
-        assert_eq!((news.len(), late.len()), (usize::from(how != How::CutOff), usize::from(number == 8)), "{number}: {}", ran.output);
+        assert_eq!(
+            (news.len(), late.len()),
+            (usize::from(how != ApplyVariant::CutOff), usize::from(number == 8)),
+            "{number}: {}",
+            ran.output
+        );
         if let [id] = &late[..] {
             let cut_off = deployed.iter_mut().find(|it| it.id.is_empty()).expect("one was cut off");
             id.clone_into(&mut cut_off.id);
         }
-        deployed.push(Deployed { id: news.first().cloned().unwrap_or_default(), person, config, during, copy: aside });
+        deployed.push(StoryDeployment { id: news.first().cloned().unwrap_or_default(), person, config, during, copy: aside });
     }
     deployed
 }
 
 /// Runs a verb where the last deployment was, which must end with this code.
 #[track_caller]
-fn verb(stack: &Stack, arguments: &[&str], code: i32) -> String {
+fn run_command(stack: &CustomerStack, arguments: &[&str], code: i32) -> String {
     let output = stack.world.helper_command(arguments).args(["--profile", "default"]).output().unwrap();
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", to_text(&output.stderr));
     to_text(&output.stdout)
 }
 
-fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
-    let deployed = ten_deployments(&mut stack);
+fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: CustomerStack) {
+    let deployed = deploy_ten_times(&mut stack);
     assert_eq!(deployed.iter().map(|it| it.id.as_str()).collect::<BTreeSet<_>>().len(), 10);
     let current = stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("a config").body;
     assert_eq!(current, fs::read(&deployed[9].copy).unwrap(), "what came late replaced what is newer");
@@ -173,7 +178,7 @@ fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
             _ => versions.push((number, 1)),
         }
     }
-    let table = parse_csv_rows(verb(&stack, &["history", "airbnb"], 0).as_bytes());
+    let table = parse_csv_rows(run_command(&stack, &["history", "airbnb"], 0).as_bytes());
     let column = |name: &str| table[0].iter().position(|it| it == name).unwrap_or_else(|| panic!("no {name}"));
     let cell = |row: &[String], name: &str| row[column(name)].clone();
     let told: Vec<_> =
@@ -190,13 +195,13 @@ fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
 
     for (number, it) in deployed.iter().enumerate() {
         let back = stack.world.path().join(format!("back {number}.yaml"));
-        verb(&stack, &["restore", "airbnb", "--deployment", &it.id, "--output", back.to_str().unwrap()], 0);
+        run_command(&stack, &["restore", "airbnb", "--deployment", &it.id, "--output", back.to_str().unwrap()], 0);
         assert!(fs::read(&back).unwrap() == fs::read(&it.copy).unwrap(), "deployment {number} came back as something else");
         // Line by line there is no difference to its own copy, and to each other's as python3 finds one.
         for other in &deployed {
             let differs = i32::from(fs::read(&other.copy).unwrap() != fs::read(&it.copy).unwrap());
             let local = other.copy.to_str().unwrap();
-            let shown = verb(
+            let shown = run_command(
                 &stack,
                 &["diff", "airbnb", &it.id, "local", "--config-file", local, "--text", "--show-secrets", "--exit-code"],
                 differs,
@@ -206,6 +211,6 @@ fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
     }
     // Nothing is missing, and nothing is other than it was written.
     for verb_of_all in ["coverage", "verify"] {
-        assert_eq!(verb(&stack, &[verb_of_all, "airbnb"], 0), "", "{verb_of_all}");
+        assert_eq!(run_command(&stack, &[verb_of_all, "airbnb"], 0), "", "{verb_of_all}");
     }
 }

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::events::{Deployment, Event, Plan};
-use super::killable_helper::Victim;
-use super::observer::{Look, seconds};
-use super::steps::{CONTENTS, GARBAGE, Network, Object, Step};
-use crate::md5_digest::md5;
+use super::events::{ModelDeployment, ModelEvent, ModelPlan};
+use super::killable_helper::KillableHelper;
+use super::observer::{ModelObserver, unix_seconds};
+use super::steps::{CONTENTS, GARBAGE, ModelStep, NetworkState, ObjectKind};
+use crate::md5_digest::md5_hex;
 use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::oracle::{format_rfc3339, key_timestamp, unix_now};
 use test_support::terraform_steps::{CustomerUnit, parse_external_answer, string_field, wrap_request};
@@ -27,10 +27,10 @@ const NOBODY: &str = "http://127.0.0.1:1";
 const NEARLY_ALL_OF_A_PLAN: Duration = Duration::from_millis(2500);
 
 /// What a proxy asks about each request.
-type Judge = Box<dyn Fn(&str) -> RequestFate + Send + Sync>;
+type FateRule = Box<dyn Fn(&str) -> RequestFate + Send + Sync>;
 
 /// One customer's stage.
-pub(crate) struct Stage<'a> {
+pub(crate) struct ModelDriver<'a> {
     pub(crate) world: &'a mut World,
     pub(crate) customer: String,
     /// The bodies that stand for contents, and their digests.
@@ -41,18 +41,19 @@ pub(crate) struct Stage<'a> {
     pub(crate) gave_up: usize,
     unit: CustomerUnit,
     content: usize,
-    saved: Option<(Value, Plan)>,
+    saved: Option<(Value, ModelPlan)>,
     /// The request of the last apply at this machine, and its answer.
     last: Option<(Value, Value)>,
     files: usize,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> ModelDriver<'a> {
     pub(crate) fn new(world: &'a mut World, customer: &str) -> Self {
         let mut unit = CustomerUnit::in_folder(world, customer);
         // No network in these histories leaves a request unanswered, so only a busy machine could use this time up.
         unit.set_variable("timeout", "60");
-        let contents = (0..CONTENTS).map(|number| content(customer, number)).map(|body| (body.clone(), md5(body.as_bytes()))).collect();
+        let contents =
+            (0..CONTENTS).map(|number| config_content(customer, number)).map(|body| (body.clone(), md5_hex(body.as_bytes()))).collect();
         let mut stage = Self {
             world,
             customer: customer.to_owned(),
@@ -65,14 +66,14 @@ impl<'a> Stage<'a> {
             last: None,
             files: 0,
         };
-        stage.edit(0);
-        stage.go_to(1);
-        stage.go_to(0);
+        stage.edit_config(0);
+        stage.switch_machine(1);
+        stage.switch_machine(0);
         stage
     }
 
     /// The name of a machine's HOME.
-    pub(crate) fn home(&self, machine: usize) -> PathBuf {
+    pub(crate) fn home_dir(&self, machine: usize) -> PathBuf {
         self.world.path().join(self.home_name(machine))
     }
 
@@ -80,79 +81,79 @@ impl<'a> Stage<'a> {
         format!("machine {machine} of {}", self.customer)
     }
 
-    fn go_to(&mut self, machine: usize) {
+    fn switch_machine(&mut self, machine: usize) {
         self.machine = machine;
         let home = self.home_name(machine);
         self.world.move_to(&home);
     }
 
-    fn edit(&mut self, content: usize) {
+    fn edit_config(&mut self, content: usize) {
         self.content = content;
         self.unit.write_config(&self.contents[content].0);
     }
 
     /// Takes a step.
-    pub(crate) fn take(&mut self, step: Step) -> Event {
+    pub(crate) fn take_step(&mut self, step: ModelStep) -> ModelEvent {
         match step {
-            Step::Edit(content) => self.edit(content),
-            Step::Move => {
+            ModelStep::Edit(content) => self.edit_config(content),
+            ModelStep::Move => {
                 // A run of Terragrunt stays at its machine.
                 self.last = None;
-                self.go_to(1 - self.machine);
+                self.switch_machine(1 - self.machine);
             }
-            Step::Repeat => return self.repeat(),
-            Step::Garbage(kind) => self.litter(kind),
-            Step::Plan => {
-                let (context, plan) = self.plan(Network::Good);
+            ModelStep::Repeat => return self.repeat_deployment(),
+            ModelStep::Garbage(kind) => self.put_garbage_into_spool(kind),
+            ModelStep::Plan => {
+                let (context, plan) = self.plan(NetworkState::Good);
                 self.saved = Some((context, plan.clone()));
-                return Event::Planned(plan);
+                return ModelEvent::Planned(plan);
             }
-            Step::Apply(network) => return Event::Deployed(self.apply(network)),
-            Step::Skewed(by) => {
+            ModelStep::Apply(network) => return ModelEvent::Deployed(self.apply(network)),
+            ModelStep::Skewed(by) => {
                 // What is kept here was dated by this machine's clock as it is, and is compared with it in this very step.
                 let by = if self.keeps_a_config() { 0 } else { by };
-                let mut deployment = self.apply(Network::Good);
-                self.skew(&mut deployment, by);
+                let mut deployment = self.apply(NetworkState::Good);
+                self.skew_times(&mut deployment, by);
                 self.last = None;
-                return Event::Deployed(deployment);
+                return ModelEvent::Deployed(deployment);
             }
-            Step::Replay(network) => return self.replay(network),
+            ModelStep::Replay(network) => return self.replay(network),
         }
-        Event::Nothing
+        ModelEvent::Nothing
     }
 
-    fn plan(&mut self, network: Network) -> (Value, Plan) {
-        self.connect(if network.is_down() { network } else { Network::Good });
+    fn plan(&mut self, network: NetworkState) -> (Value, ModelPlan) {
+        self.connect_network(if network.is_down() { network } else { NetworkState::Good });
         let asked = Instant::now();
         let context = self.unit.plan(self.world);
         let text = |key| string_field(&context, key).to_owned();
         let (id, backup_id, status) = (text("deployment_id"), text("backup_id"), text("status"));
         let gave_up = status == "error" && asked.elapsed() > NEARLY_ALL_OF_A_PLAN;
         self.gave_up += usize::from(gave_up);
-        let plan = Plan { id, backup_id, in_step: !text("backup_key").is_empty(), status, content: self.content, network, gave_up };
+        let plan = ModelPlan { id, backup_id, in_step: !text("backup_key").is_empty(), status, content: self.content, network, gave_up };
         (context, plan)
     }
 
-    fn apply(&mut self, network: Network) -> Deployment {
+    fn apply(&mut self, network: NetworkState) -> ModelDeployment {
         let saved = self.saved.take();
         let was_saved = saved.is_some();
         let (context, plan) = saved.unwrap_or_else(|| self.plan(network));
-        let started = now();
+        let started = now_seconds();
         let request = wrap_request(&self.unit.deploy_request(&context));
         let input = request.to_string();
-        let is_twice = matches!(network, Network::Killed { again: true, .. });
-        let spool = Look::spool(&self.home(self.machine));
-        let (((output, is_again), network), _) = self.under(network, |world, victim| {
+        let is_twice = matches!(network, NetworkState::Killed { again: true, .. });
+        let spool = ModelObserver::spool_dir(&self.home_dir(self.machine));
+        let (((output, is_again), network), _) = self.run_under_network(network, |world, victim| {
             let run = || victim.run(world.helper_command(&["deploy"]), input.as_bytes());
             match run() {
                 None if is_twice => {
-                    let_go(&spool);
+                    wait_for_released_locks(&spool);
                     (run(), true)
                 }
                 output => (output, false),
             }
         });
-        let ended = now();
+        let ended = now_seconds();
         let answer = output.map(|output| {
             assert_eq!((output.status.code(), to_text(&output.stderr).as_str()), (Some(0), ""), "{output:?}");
             parse_external_answer(&to_text(&output.stdout))
@@ -160,7 +161,7 @@ impl<'a> Stage<'a> {
         assert_no_secret("what `deploy` printed", &format!("{answer:?}"));
         let status = answer.as_ref().map(|answer| string_field(answer, "status").to_owned());
         self.last = answer.map(|answer| (request, answer));
-        Deployment {
+        ModelDeployment {
             plan,
             saved: was_saved,
             content: self.content,
@@ -175,25 +176,29 @@ impl<'a> Stage<'a> {
     }
 
     /// Runs the last deployment again, where it had ended.
-    fn repeat(&mut self) -> Event {
-        let Some((request, first)) = self.last.clone() else { return Event::Nothing };
-        self.connect(Network::Good);
+    fn repeat_deployment(&mut self) -> ModelEvent {
+        let Some((request, first)) = self.last.clone() else { return ModelEvent::Nothing };
+        self.connect_network(NetworkState::Good);
         let second = parse_external_answer(&self.world.run_protocol_command("deploy", &request));
-        Event::Repeated { first, second }
+        ModelEvent::Repeated { first, second }
     }
 
-    fn replay(&mut self, network: Network) -> Event {
-        let ((output, network), _) = self.under(network, |world, victim| victim.run(world.helper_command(&["replay"]), b""));
+    fn replay(&mut self, network: NetworkState) -> ModelEvent {
+        let ((output, network), _) = self.run_under_network(network, |world, victim| victim.run(world.helper_command(&["replay"]), b""));
         let code = output.as_ref().and_then(|output| output.status.code());
         let output = output.map(|output| to_text(&output.stdout)).unwrap_or_default();
-        Event::Replayed { network, code, output }
+        ModelEvent::Replayed { network, code, output }
     }
 
     /// Does `work` with a network, and gives what came of it, the network as it turned out, and whether a process was killed.
-    fn under<T>(&mut self, network: Network, work: impl FnOnce(&World, &Victim) -> T) -> ((T, Network), bool) {
-        let victim = Victim::default();
-        let Some(fate) = self.fate(network, &victim) else {
-            self.connect(network);
+    fn run_under_network<T>(
+        &mut self,
+        network: NetworkState,
+        work: impl FnOnce(&World, &KillableHelper) -> T,
+    ) -> ((T, NetworkState), bool) {
+        let victim = KillableHelper::default();
+        let Some(fate) = self.fate_rule(network, &victim) else {
+            self.connect_network(network);
             return ((work(self.world, &victim), network), false);
         };
         let (fate, touched) = fate;
@@ -204,38 +209,38 @@ impl<'a> Stage<'a> {
         proxy.finish();
         self.world.restore_endpoints();
         if victim.was_killed() {
-            let_go(&Look::spool(&self.home(self.machine)));
+            wait_for_released_locks(&ModelObserver::spool_dir(&self.home_dir(self.machine)));
         }
         // What never came about was no trouble.
-        let network = if network.is_open() && !touched.load(Ordering::SeqCst) { Network::Good } else { network };
+        let network = if network.is_open() && !touched.load(Ordering::SeqCst) { NetworkState::Good } else { network };
         ((done, network), victim.was_killed())
     }
 
-    fn connect(&mut self, network: Network) {
+    fn connect_network(&mut self, network: NetworkState) {
         self.world.restore_endpoints();
         match network {
-            Network::Offline => self.world.set_endpoint(NOBODY),
-            Network::WithoutS3 => self.world.set_s3_endpoint(NOBODY),
+            NetworkState::Offline => self.world.set_endpoint(NOBODY),
+            NetworkState::WithoutS3 => self.world.set_s3_endpoint(NOBODY),
             _ => {}
         }
     }
 
     /// What a proxy does with requests, where the network is one that needs a proxy, and whether it has done anything to one.
-    fn fate(&self, network: Network, victim: &Victim) -> Option<(Judge, Arc<AtomicBool>)> {
+    fn fate_rule(&self, network: NetworkState, victim: &KillableHelper) -> Option<(FateRule, Arc<AtomicBool>)> {
         let (touched, seen) = (Arc::new(AtomicBool::new(false)), AtomicUsize::new(0));
         let touch = Arc::clone(&touched);
-        let fate: Judge = match network {
-            Network::Good | Network::Offline | Network::WithoutS3 => return None,
-            Network::LostOnce(number) => Box::new(move |line| {
+        let fate: FateRule = match network {
+            NetworkState::Good | NetworkState::Offline | NetworkState::WithoutS3 => return None,
+            NetworkState::LostOnce(number) => Box::new(move |line| {
                 let lose = line.starts_with("PUT ") && seen.fetch_add(1, Ordering::SeqCst) + 1 == number;
                 if lose { RequestFate::LoseAnswer } else { RequestFate::Pass }
             }),
-            Network::Lost(object) => {
+            NetworkState::Lost(object) => {
                 let customer = &self.customer;
                 let head = match object {
-                    Object::Copy => format!("PUT /{BUCKET}/terragrunt/{customer}/config-history/"),
-                    Object::Config => format!("PUT /{BUCKET}/terragrunt/{customer}/config.yaml"),
-                    Object::Record => format!("PUT /{BUCKET}/usage-logs/{customer}/"),
+                    ObjectKind::Copy => format!("PUT /{BUCKET}/terragrunt/{customer}/config-history/"),
+                    ObjectKind::Config => format!("PUT /{BUCKET}/terragrunt/{customer}/config.yaml"),
+                    ObjectKind::Record => format!("PUT /{BUCKET}/usage-logs/{customer}/"),
                 };
                 Box::new(move |line| {
                     let lose = line.starts_with(&head);
@@ -243,7 +248,7 @@ impl<'a> Stage<'a> {
                     if lose { RequestFate::LoseAnswer } else { RequestFate::Pass }
                 })
             }
-            Network::Killed { request, done, .. } => {
+            NetworkState::Killed { request, done, .. } => {
                 let victim = victim.clone();
                 Box::new(move |_| {
                     if seen.fetch_add(1, Ordering::SeqCst) + 1 != request {
@@ -263,8 +268,8 @@ impl<'a> Stage<'a> {
     }
 
     /// Puts a file into the spool that no helper of this version wrote.
-    fn litter(&mut self, kind: usize) {
-        let spool = Look::spool(&self.home(self.machine));
+    fn put_garbage_into_spool(&mut self, kind: usize) {
+        let spool = ModelObserver::spool_dir(&self.home_dir(self.machine));
         fs::create_dir_all(&spool).expect("a spool");
         self.files += 1;
         let body = match kind % GARBAGE {
@@ -276,12 +281,12 @@ impl<'a> Stage<'a> {
     }
 
     fn keeps_a_config(&self) -> bool {
-        let files = fs::read_dir(Look::spool(&self.home(self.machine))).into_iter().flatten();
+        let files = fs::read_dir(ModelObserver::spool_dir(&self.home_dir(self.machine))).into_iter().flatten();
         files.map(|file| file.expect("an entry").file_name()).any(|name| name.to_string_lossy().contains("-config-"))
     }
 
     /// Makes what a deployment uploaded what it would be by a clock that is off by so many seconds.
-    fn skew(&self, deployment: &mut Deployment, by: i64) {
+    fn skew_times(&self, deployment: &mut ModelDeployment, by: i64) {
         let server = &self.world.server;
         let key = format!("terragrunt/{}/config.yaml", self.customer);
         let Some(config) =
@@ -289,7 +294,7 @@ impl<'a> Stage<'a> {
         else {
             return;
         };
-        let shifted = |time: &str| format_rfc3339(u64::try_from(seconds(time) + by).expect("after 1970"));
+        let shifted = |time: &str| format_rfc3339(u64::try_from(unix_seconds(time) + by).expect("after 1970"));
         let captured = shifted(&config.metadata["captured-at"]);
         let mut metadata: BTreeMap<&str, &str> = config.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         metadata.insert("captured-at", &captured);
@@ -302,7 +307,7 @@ impl<'a> Stage<'a> {
         let timestamp = shifted(string_field(&record, "timestamp"));
         (record["backup_key"], record["timestamp"]) = (copy.into(), timestamp.clone().into());
         let folder = format!("usage-logs/{}/{}", self.customer, key_timestamp(&timestamp));
-        let tail = &md5(deployment.plan.id.as_bytes())[..8];
+        let tail = &md5_hex(deployment.plan.id.as_bytes())[..8];
         server.delete(BUCKET, &record_key).expect("it is deleted");
         server.put(BUCKET, &format!("{folder}-{tail}.json"), format!("{record}\n").as_bytes(), &[]).expect("an object");
         (deployment.started, deployment.ended) = (deployment.started + by, deployment.ended + by);
@@ -317,17 +322,17 @@ impl<'a> Stage<'a> {
 }
 
 /// Waits until no process holds what is spooled any more: one that was just about to start another one has left it its locks.
-fn let_go(spool: &Path) {
+fn wait_for_released_locks(spool: &Path) {
     for file in fs::read_dir(spool).into_iter().flatten() {
         fs::File::open(file.expect("an entry").path()).expect("a file").lock().expect("a lock");
     }
 }
 
-fn content(customer: &str, number: usize) -> String {
+fn config_content(customer: &str, number: usize) -> String {
     let config = CONFIG.replace("airbnb", customer);
     if number == CONTENTS - 1 { config + "broken: [\n" } else { config.replace("M30", &format!("M{}0", number + 3)) }
 }
 
-fn now() -> i64 {
+fn now_seconds() -> i64 {
     i64::try_from(unix_now()).expect("this century")
 }

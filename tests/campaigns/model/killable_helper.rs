@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 
 /// Processes that run one after the other; a thread of the proxy may kill one while this one waits for what it prints.
 #[derive(Clone, Default)]
-pub(crate) struct Victim {
+pub(crate) struct KillableHelper {
     child: Arc<Mutex<Option<Child>>>,
     killed: Arc<AtomicBool>,
 }
 
-impl Victim {
+impl KillableHelper {
     /// Runs a command to its end; gives nothing if it was killed.
     pub(crate) fn run(&self, mut command: Command, input: &[u8]) -> Option<Output> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");

@@ -3,28 +3,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::events::{Deployment, Plan};
-use super::steps::{CONTENTS, Network};
+use super::events::{ModelDeployment, ModelPlan};
+use super::steps::{CONTENTS, NetworkState};
 
 /// When something happened, and in which deployment.
-pub(crate) type When = (i64, String);
+pub(crate) type TimeAndId = (i64, String);
 
 /// All that can be seen of a customer. A content stands for the bytes of a config, an id for itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct State {
+pub(crate) struct ModelState {
     /// `config.yaml` in the bucket.
-    pub(crate) config: Option<Version>,
+    pub(crate) config: Option<UploadedConfig>,
     /// The contents in the history.
     pub(crate) history: BTreeSet<usize>,
     /// The usage records by deployment.
-    pub(crate) records: BTreeMap<String, Record>,
+    pub(crate) records: BTreeMap<String, RecordState>,
     /// What each machine keeps.
-    pub(crate) spools: [Spool; 2],
+    pub(crate) spools: [SpoolState; 2],
 }
 
 /// A config and what its metadata says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Version {
+pub(crate) struct UploadedConfig {
     pub(crate) content: usize,
     pub(crate) at: i64,
     pub(crate) deployment: String,
@@ -33,7 +33,7 @@ pub(crate) struct Version {
 
 /// A usage record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Record {
+pub(crate) struct RecordState {
     pub(crate) content: usize,
     pub(crate) backup: String,
     pub(crate) late: bool,
@@ -41,10 +41,10 @@ pub(crate) struct Record {
 
 /// What a machine keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Spool {
+pub(crate) struct SpoolState {
     /// Content and backup id.
-    pub(crate) configs: BTreeMap<When, (usize, String)>,
-    pub(crate) records: BTreeMap<When, Record>,
+    pub(crate) configs: BTreeMap<TimeAndId, (usize, String)>,
+    pub(crate) records: BTreeMap<TimeAndId, RecordState>,
     /// Files that are not ours, wherever they were put.
     pub(crate) garbage: BTreeSet<String>,
     /// How many of those still lie between ours.
@@ -53,19 +53,19 @@ pub(crate) struct Spool {
 
 /// What must be the case, and what one has to know to say what must be next.
 #[derive(Debug, Clone)]
-pub(crate) struct Reference {
-    pub(crate) state: State,
+pub(crate) struct ReferenceModel {
+    pub(crate) state: ModelState,
     /// When the deployments happened whose records are in the bucket, by their ids, in seconds.
     pub(crate) logged: BTreeMap<String, i64>,
 }
 
-impl Reference {
+impl ReferenceModel {
     pub(crate) fn new() -> Self {
-        Self { state: State::default(), logged: BTreeMap::new() }
+        Self { state: ModelState::default(), logged: BTreeMap::new() }
     }
 
     /// What is wrong with what a plan found out.
-    pub(crate) fn check_plan(&self, plan: &Plan) -> Result<(), String> {
+    pub(crate) fn check_plan(&self, plan: &ModelPlan) -> Result<(), String> {
         if plan.gave_up {
             return Ok(());
         }
@@ -86,8 +86,8 @@ impl Reference {
     }
 
     /// A deployment of which it is clear what becomes of it. Returns the status of its answer, where that is clear, too.
-    pub(crate) fn deployed(&mut self, it: &Deployment, machine: usize) -> Option<&'static str> {
-        let record = |backup: &str| Record { content: it.content, backup: backup.to_owned(), late: false };
+    pub(crate) fn apply_deployment(&mut self, it: &ModelDeployment, machine: usize) -> Option<&'static str> {
+        let record = |backup: &str| RecordState { content: it.content, backup: backup.to_owned(), late: false };
         let spool = &mut self.state.spools[machine];
         if it.network.is_down() {
             // A plan that found the bucket in step is believed.
@@ -112,23 +112,23 @@ impl Reference {
             record("unchanged")
         } else {
             let (deployment, backup_id) = (it.plan.id.clone(), it.plan.backup_id.clone());
-            self.upload(Version { content: it.content, at: it.config_at, deployment, backup_id });
+            self.upload_config(UploadedConfig { content: it.content, at: it.config_at, deployment, backup_id });
             record("uploaded")
         };
         self.state.records.insert(it.plan.id.clone(), record);
         self.logged.insert(it.plan.id.clone(), it.record_at);
-        self.replayed(machine);
+        self.apply_replay(machine);
         status
     }
 
-    fn upload(&mut self, version: Version) {
+    fn upload_config(&mut self, version: UploadedConfig) {
         self.state.history.insert(version.content);
         self.state.config = Some(version);
     }
 
     /// All that a machine keeps is sent. A config that was kept comes after every other deployment that the bucket knows of
     /// since, whatever that one's config was.
-    pub(crate) fn replayed(&mut self, machine: usize) {
+    pub(crate) fn apply_replay(&mut self, machine: usize) {
         let spool = &mut self.state.spools[machine];
         let (configs, records) = (std::mem::take(&mut spool.configs), std::mem::take(&mut spool.records));
         for ((at, deployment), (content, backup_id)) in configs {
@@ -136,17 +136,17 @@ impl Reference {
             match &self.state.config {
                 Some(there) if there.content == content || there.at >= at => {}
                 Some(_) if self.logged.iter().any(|(id, logged)| *id != deployment && *logged > at) => {}
-                _ => self.upload(Version { content, at, deployment, backup_id }),
+                _ => self.upload_config(UploadedConfig { content, at, deployment, backup_id }),
             }
         }
         for ((_, deployment), record) in records {
             // One whose answer was lost is there already.
-            self.state.records.entry(deployment).or_insert(Record { late: true, ..record });
+            self.state.records.entry(deployment).or_insert(RecordState { late: true, ..record });
         }
     }
 
     /// Takes over what a step may leave open, if it is otherwise as it must be.
-    pub(crate) fn align(&mut self, seen: &State, deployment: Option<&Deployment>) {
+    pub(crate) fn align_with_seen(&mut self, seen: &ModelState, deployment: Option<&ModelDeployment>) {
         for (spool, seen) in self.state.spools.iter_mut().zip(&seen.spools) {
             spool.in_the_way = seen.in_the_way;
         }
@@ -160,34 +160,34 @@ impl Reference {
     }
 
     /// Checks and takes over what is seen after a step that may have stopped anywhere, with or without a deployment of its own.
-    pub(crate) fn adopt(&mut self, seen: &State, own: Option<&Deployment>, machine: usize) -> Result<(), String> {
+    pub(crate) fn adopt_seen(&mut self, seen: &ModelState, own: Option<&ModelDeployment>, machine: usize) -> Result<(), String> {
         let (before, kept) = (&self.state, &self.state.spools[machine]);
         let is_own = |id: &str| own.is_some_and(|it| it.plan.id == id);
         let missing = before.history.difference(&seen.history).count();
         let known = |content: &usize| own.is_some_and(|it| it.content == *content) || kept.configs.values().any(|it| it.0 == *content);
         let strange = seen.history.difference(&before.history).filter(|content| !known(content)).count();
-        must(missing + strange == 0, "the history lost or won something")?;
-        let newer = |it: &Version| before.config.as_ref().is_none_or(|there| it.at > there.at || is_own(&it.deployment));
+        require(missing + strange == 0, "the history lost or won something")?;
+        let newer = |it: &UploadedConfig| before.config.as_ref().is_none_or(|there| it.at > there.at || is_own(&it.deployment));
         let config = seen.config == before.config
             || seen.config.as_ref().is_some_and(|it| known(&it.content) && seen.history.contains(&it.content) && newer(it));
-        must(config, "config.yaml is neither what it was nor what was on its way")?;
+        require(config, "config.yaml is neither what it was nor what was on its way")?;
         for (id, record) in &before.records {
-            must(seen.records.get(id) == Some(record), "a record is gone or another one")?;
+            require(seen.records.get(id) == Some(record), "a record is gone or another one")?;
         }
         for (id, record) in seen.records.iter().filter(|(id, _)| !before.records.contains_key(*id)) {
-            let late = kept.records.iter().any(|((_, kept), it)| kept == id && Record { late: true, ..it.clone() } == *record);
-            must(late || is_own(id) && !record.late, "a record that nobody had to send")?;
+            let late = kept.records.iter().any(|((_, kept), it)| kept == id && RecordState { late: true, ..it.clone() } == *record);
+            require(late || is_own(id) && !record.late, "a record that nobody had to send")?;
         }
-        must(seen.spools[1 - machine] == before.spools[1 - machine], "the other machine's spool changed")?;
+        require(seen.spools[1 - machine] == before.spools[1 - machine], "the other machine's spool changed")?;
         let spool = &seen.spools[machine];
-        must(spool.garbage == kept.garbage, "files that are not ours are gone, or more")?;
+        require(spool.garbage == kept.garbage, "files that are not ours are gone, or more")?;
         let strange = spool.configs.iter().any(|(when, it)| kept.configs.get(when) != Some(it) && !is_own(&when.1))
             || spool.records.iter().any(|(when, it)| kept.records.get(when) != Some(it) && !is_own(&when.1));
-        must(!strange, "the spool has something new")?;
+        require(!strange, "the spool has something new")?;
         let configs = kept.configs.iter().filter(|(when, _)| !spool.configs.contains_key(*when)).map(|(_, it)| it.0);
         let records = kept.records.keys().filter(|when| !spool.records.contains_key(*when)).map(|when| &when.1);
-        must(configs.into_iter().all(|content| seen.history.contains(&content)), "a kept config is neither there nor sent")?;
-        must(records.into_iter().all(|id| seen.records.contains_key(id)), "a kept record is neither there nor sent")?;
+        require(configs.into_iter().all(|content| seen.history.contains(&content)), "a kept config is neither there nor sent")?;
+        require(records.into_iter().all(|id| seen.records.contains_key(id)), "a kept record is neither there nor sent")?;
         if let Some(it) = own {
             check_own(seen, it, machine)?;
         }
@@ -197,18 +197,18 @@ impl Reference {
 }
 
 /// Config and record of a deployment are in the bucket or kept, and what is not in the bucket is told.
-fn check_own(seen: &State, it: &Deployment, machine: usize) -> Result<(), String> {
+fn check_own(seen: &ModelState, it: &ModelDeployment, machine: usize) -> Result<(), String> {
     let spool = &seen.spools[machine];
     let config_sent = seen.history.contains(&it.content);
     let config_kept = spool.configs.iter().any(|(when, config)| when.1 == it.plan.id && config.0 == it.content);
     let record_sent = seen.records.contains_key(&it.plan.id);
     let record_kept = spool.records.keys().any(|when| when.1 == it.plan.id);
-    must(config_sent || config_kept, "the config is neither in the bucket nor kept")?;
-    must(record_sent || record_kept, "the record is neither in the bucket nor kept")?;
+    require(config_sent || config_kept, "the config is neither in the bucket nor kept")?;
+    require(record_sent || record_kept, "the record is neither in the bucket nor kept")?;
     let is_complete = config_sent && record_sent && !config_kept && !record_kept;
-    must(is_complete || !it.is_again, "a second run did not complete the deployment")?;
+    require(is_complete || !it.is_again, "a second run did not complete the deployment")?;
     let is_reported = it.status.as_ref().is_none_or(|status| status == "error");
-    must(is_reported || config_sent && record_sent, "something is not in the bucket, and the answer does not say so")
+    require(is_reported || config_sent && record_sent, "something is not in the bucket, and the answer does not say so")
 }
 
 /// Whether a content is no valid YAML.
@@ -216,11 +216,11 @@ pub(crate) fn is_broken(content: usize) -> bool {
     content == CONTENTS - 1
 }
 
-fn must(holds: bool, what: &str) -> Result<(), String> {
+fn require(holds: bool, what: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what.to_owned()) }
 }
 
-impl Network {
+impl NetworkState {
     /// What a replay by hand must print where nothing is in its way, and its exit code, while `kept` things are kept.
     pub(crate) fn replay(self, kept: usize) -> Option<(String, i32)> {
         match self {
