@@ -60,9 +60,9 @@ fn no_error_of_the_disk_blocks_fails_or_silently_loses_a_deployment() {
     faults.truncate(campaign.pick(24, 600));
     let done = campaign.run_each(faults.len(), 4, |number| deploy_with_fault(&faults[number]));
     let hit = done.iter().filter(|(_, hit)| *hit).count();
-    let wrongs = ViolationCounts::sum(done.into_iter().map(|(wrongs, _)| wrongs));
-    campaign.print_line(format!("{hit} disk faults (of {all} that there are): {}", wrongs.summary()));
-    wrongs.assert_none(&campaign);
+    let violations = ViolationCounts::sum(done.into_iter().map(|(violations, _)| violations));
+    campaign.print_line(format!("{hit} disk faults (of {all} that there are): {}", violations.summary()));
+    violations.assert_none(&campaign);
     assert!(hit * 10 >= faults.len() * 9, "calls are found again where the trace had them");
 }
 
@@ -100,8 +100,8 @@ fn deploy_with_fault(fault: &DiskFault) -> (ViolationCounts, bool) {
     let trace = run_with_fault(&mut trial, fault.verb, &fault.inject);
     let mut hits = trace.calls().filter(|call| call.is_hit()).peekable();
     let of_the_disk = hits.peek().is_some() && hits.all(SystemCall::is_about_a_file);
-    let wrongs = trial.finish();
-    if of_the_disk { (wrongs, true) } else { (ViolationCounts::default(), false) }
+    let violations = trial.finish();
+    if of_the_disk { (violations, true) } else { (ViolationCounts::default(), false) }
 }
 
 /// A deployment, or a verb for people, of which `verb` runs under strace.

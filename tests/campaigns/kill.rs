@@ -33,9 +33,9 @@ fn no_kill_at_any_system_call_tears_loses_or_repeats_anything() {
     let tried = done.len();
     let killed: Vec<(ViolationCounts, bool)> = done.into_iter().flatten().collect();
     let (kills, after) = (killed.len(), killed.iter().filter(|(_, after)| *after).count());
-    let wrongs = ViolationCounts::sum(killed.into_iter().map(|(wrongs, _)| wrongs));
-    campaign.print_line(format!("{kills} kills (at {all} system calls), {after} of them after the fsync: {}", wrongs.summary()));
-    wrongs.assert_none(&campaign);
+    let violations = ViolationCounts::sum(killed.into_iter().map(|(violations, _)| violations));
+    campaign.print_line(format!("{kills} kills (at {all} system calls), {after} of them after the fsync: {}", violations.summary()));
+    violations.assert_none(&campaign);
     assert!(kills * 10 >= tried * 9, "calls are found again where the trace had them");
 }
 
@@ -50,9 +50,9 @@ fn no_interrupt_at_any_system_call_loses_what_there_is_time_to_spool() {
     let done = campaign.run_each(moments.len(), 4, |number| interrupt_at(&moments[number], AfterKill::choose(&mut campaign.rng(number))));
     let interrupted: Vec<ViolationCounts> = done.into_iter().flatten().collect();
     let count = interrupted.len();
-    let wrongs = ViolationCounts::sum(interrupted);
-    campaign.print_line(format!("{count} interrupts (at {all} system calls): {}", wrongs.summary()));
-    wrongs.assert_none(&campaign);
+    let violations = ViolationCounts::sum(interrupted);
+    campaign.print_line(format!("{count} interrupts (at {all} system calls): {}", violations.summary()));
+    violations.assert_none(&campaign);
     assert!(count * 10 >= moments.len() * 9, "calls are found again where the trace had them");
 }
 
@@ -75,13 +75,13 @@ fn kill_at(moment: &KillMoment, next: AfterKill) -> Option<(ViolationCounts, boo
     let inject = format!("{name}:signal=SIGKILL:when={number}");
     let mut after = false;
     let goes_on = if matches!(next, AfterKill::NextDeployment) { "then the next deployment" } else { "then the same one again" };
-    let wrongs = run_killed_step(format!("{name} {number} of {step:?}, {goes_on}"), *step, next, |world, query| {
+    let violations = run_killed_step(format!("{name} {number} of {step:?}, {goes_on}"), *step, next, |world, query| {
         let (_, trace) = run_traced(world, step.0, query, &inject);
         let kept = trace.spooled_files_in(&world.state_dir().join("spool"));
         after = !kept.is_empty();
         KillOutcome { ran: None, was_hit: trace.killed, is_noted: false, spooled: kept }
     });
-    wrongs.map(|wrongs| (wrongs, after))
+    violations.map(|violations| (violations, after))
 }
 
 /// Gets a SIGINT there. A helper that ends by itself has everything in the spool by then. `None` where the call did not come.

@@ -18,28 +18,28 @@ fn deploy_by(script: &str, scene: TrialScene) -> ViolationCounts {
 #[test]
 fn a_helper_in_good_health_breaks_nothing() {
     for scene in [TrialScene::Online, TrialScene::Offline, TrialScene::Late] {
-        let wrongs = deploy_by("exec \"$1\" \"$2\"", scene);
-        assert_eq!(wrongs.total(), 0, "{wrongs:?}");
+        let violations = deploy_by("exec \"$1\" \"$2\"", scene);
+        assert_eq!(violations.total(), 0, "{violations:?}");
     }
 }
 
 #[test]
 fn a_helper_that_empties_its_spool_is_caught_as_one_that_loses() {
-    let wrongs = deploy_by("\"$1\" \"$2\"; rm -rf \"$HOME\"/.local/state/config-backup/spool", TrialScene::Offline);
-    assert_eq!((wrongs.lost.len(), wrongs.total()), (1, 1), "{wrongs:?}");
+    let violations = deploy_by("\"$1\" \"$2\"; rm -rf \"$HOME\"/.local/state/config-backup/spool", TrialScene::Offline);
+    assert_eq!((violations.lost.len(), violations.total()), (1, 1), "{violations:?}");
 }
 
 #[test]
 fn a_helper_that_swallows_its_warning_is_caught_as_one_that_loses_untold() {
-    let wrongs = deploy_by("\"$1\" \"$2\" | sed 's/\"status\":\"error\"/\"status\":\"ok\"/'", TrialScene::Offline);
-    assert_eq!((wrongs.lost.len(), wrongs.total()), (1, 1), "{wrongs:?}");
+    let violations = deploy_by("\"$1\" \"$2\" | sed 's/\"status\":\"error\"/\"status\":\"ok\"/'", TrialScene::Offline);
+    assert_eq!((violations.lost.len(), violations.total()), (1, 1), "{violations:?}");
 }
 
 #[test]
 fn a_helper_that_fails_or_chats_is_caught_at_each_of_its_steps() {
     for script in ["\"$1\" \"$2\"; exit 1", "echo a word >&2; exec \"$1\" \"$2\"", "\"$1\" \"$2\"; echo a word"] {
-        let wrongs = deploy_by(script, TrialScene::Online);
-        assert_eq!((wrongs.failed.len() >= 2, wrongs.total() - wrongs.failed.len()), (true, 0), "{script}: {wrongs:?}");
+        let violations = deploy_by(script, TrialScene::Online);
+        assert_eq!((violations.failed.len() >= 2, violations.total() - violations.failed.len()), (true, 0), "{script}: {violations:?}");
     }
 }
 
@@ -53,14 +53,14 @@ fn a_helper_that_takes_longer_than_it_may_is_caught() {
 
 #[test]
 fn a_helper_that_blames_the_time_while_there_is_plenty_is_caught() {
-    let wrongs = deploy_by("\"$1\" \"$2\" | sed 's/Connection refused/no answer within the 10 s/'", TrialScene::Offline);
-    assert_eq!((wrongs.misled.len(), wrongs.total()), (1, 1), "{wrongs:?}");
+    let violations = deploy_by("\"$1\" \"$2\" | sed 's/Connection refused/no answer within the 10 s/'", TrialScene::Offline);
+    assert_eq!((violations.misled.len(), violations.total()), (1, 1), "{violations:?}");
 }
 
 #[test]
 fn a_helper_that_prints_the_config_is_caught() {
-    let wrongs = deploy_by("\"$1\" \"$2\"; [ \"$2\" != deploy ] || cat 'customers of ours/airbnb/config.yaml'", TrialScene::Online);
-    assert_eq!((wrongs.leaked.len(), wrongs.lost.len(), wrongs.torn.len()), (1, 0, 0), "{wrongs:?}");
+    let violations = deploy_by("\"$1\" \"$2\"; [ \"$2\" != deploy ] || cat 'customers of ours/airbnb/config.yaml'", TrialScene::Online);
+    assert_eq!((violations.leaked.len(), violations.lost.len(), violations.torn.len()), (1, 0, 0), "{violations:?}");
 }
 
 #[test]
@@ -73,8 +73,8 @@ fn objects_that_are_torn_are_caught() {
         let mut trial = DeploymentTrial::new(format!("a torn {key}"), TrialScene::Online);
         trial.deploy(&hard.clone(), &run_helper);
         trial.world.server.put(BUCKET, key, body, &[("md5", &hard.md5)]).expect("put");
-        let wrongs = trial.finish();
-        assert_eq!((wrongs.torn.len(), wrongs.total()), (1, 1), "{key}: {wrongs:?}");
+        let violations = trial.finish();
+        assert_eq!((violations.torn.len(), violations.total()), (1, 1), "{key}: {violations:?}");
     }
 }
 
@@ -85,8 +85,8 @@ fn a_late_record_that_says_it_was_in_time_is_caught() {
     run_with_input(trial.world.helper_command(&["replay"]), b"");
     let key = trial.world.server.keys(BUCKET, "usage-logs/").remove(0);
     trial.world.server.put(BUCKET, &key, line.as_bytes(), &[]).expect("put");
-    let wrongs = trial.finish();
-    assert_eq!((wrongs.misled.len(), wrongs.total()), (1, 1), "{wrongs:?}");
+    let violations = trial.finish();
+    assert_eq!((violations.misled.len(), violations.total()), (1, 1), "{violations:?}");
 }
 
 #[test]
@@ -95,14 +95,14 @@ fn a_second_record_of_a_deployment_is_caught() {
     trial.deploy(&TrialVersions::get().hard, &run_helper);
     let line = format!("{}\n", json!({"customer": "airbnb", "deployment_id": trial.deployed[0].id}));
     trial.world.server.put(BUCKET, "usage-logs/airbnb/2026-11-24_000000-0badcafe.json", line.as_bytes(), &[]).expect("put");
-    let wrongs = trial.finish();
-    assert_eq!((wrongs.duplicated.len(), wrongs.total()), (1, 1), "{wrongs:?}");
+    let violations = trial.finish();
+    assert_eq!((violations.duplicated.len(), violations.total()), (1, 1), "{violations:?}");
 }
 
 #[test]
 fn what_was_kept_before_a_kill_and_did_not_come_is_caught() {
     for step in [("deploy", TrialScene::Offline), ("deploy", TrialScene::Resumed), ("replay", TrialScene::Late)] {
-        let wrongs = run_killed_step(format!("{step:?}"), step, AfterKill::NextDeployment, |world: &mut World, query| {
+        let violations = run_killed_step(format!("{step:?}"), step, AfterKill::NextDeployment, |world: &mut World, query| {
             if let (TrialScene::Offline, Some(query)) = (step.1, query) {
                 run_with_input(world.helper_command(&[step.0]), query.to_string().as_bytes());
             }
@@ -110,9 +110,9 @@ fn what_was_kept_before_a_kill_and_did_not_come_is_caught() {
             std::fs::remove_dir_all(world.state_dir().join("spool")).expect("a spool");
             KillOutcome { ran: None, was_hit: true, is_noted: false, spooled: kept }
         });
-        let wrongs = wrongs.expect("it was struck");
-        assert!(!wrongs.lost.is_empty(), "{step:?}: {wrongs:?}");
-        assert_eq!(wrongs.total(), wrongs.lost.len(), "{step:?}: {wrongs:?}");
+        let violations = violations.expect("the step was hit");
+        assert!(!violations.lost.is_empty(), "{step:?}: {violations:?}");
+        assert_eq!(violations.total(), violations.lost.len(), "{step:?}: {violations:?}");
     }
 }
 
@@ -122,27 +122,27 @@ fn run_again_by(script: &str) -> ViolationCounts {
     let step = ("deploy", TrialScene::Resumed);
     let blow =
         |_: &mut World, _: Option<&serde_json::Value>| KillOutcome { ran: None, was_hit: true, is_noted: false, spooled: Vec::new() };
-    run_killed_step(script.to_owned(), step, AfterKill::SecondRun(&again), blow).expect("it was struck")
+    run_killed_step(script.to_owned(), step, AfterKill::SecondRun(&again), blow).expect("the step was hit")
 }
 
 #[test]
 fn a_second_run_in_good_health_breaks_nothing() {
-    let wrongs = run_again_by("exec \"$1\" \"$2\"");
-    assert_eq!(wrongs.total(), 0, "{wrongs:?}");
+    let violations = run_again_by("exec \"$1\" \"$2\"");
+    assert_eq!(violations.total(), 0, "{violations:?}");
 }
 
 #[test]
 fn a_second_run_that_completes_nothing_is_caught() {
     for script in ["echo '{\"status\":\"ok\",\"message\":\"\"}'", "\"$1\" \"$2\" </dev/null"] {
-        let wrongs = run_again_by(script);
-        assert!(!wrongs.lost.is_empty(), "{script}: {wrongs:?}");
+        let violations = run_again_by(script);
+        assert!(!violations.lost.is_empty(), "{script}: {violations:?}");
     }
 }
 
 #[test]
 fn a_second_run_with_a_new_id_is_caught_as_one_that_duplicates() {
-    let wrongs = run_again_by("sed 's/Z-/Z-0/g' | \"$1\" \"$2\"");
-    assert!(!wrongs.duplicated.is_empty(), "{wrongs:?}");
+    let violations = run_again_by("sed 's/Z-/Z-0/g' | \"$1\" \"$2\"");
+    assert!(!violations.duplicated.is_empty(), "{violations:?}");
 }
 
 #[test]
@@ -152,6 +152,6 @@ fn a_second_copy_of_a_config_is_caught() {
     trial.deploy(hard, &run_helper);
     let copy = format!("terragrunt/airbnb/config-history/2026-11-24_000000_{}.yaml", hard.md5);
     trial.world.server.put(BUCKET, &copy, &hard.bytes, &[("md5", &hard.md5)]).expect("put");
-    let wrongs = trial.finish();
-    assert_eq!(wrongs.duplicated.len(), 1, "{wrongs:?}");
+    let violations = trial.finish();
+    assert_eq!(violations.duplicated.len(), 1, "{violations:?}");
 }

@@ -208,14 +208,14 @@ fn check_second_run(world: &World, deployed: &[String], answer: &str) -> Vec<Str
     ids.sort();
     let copies = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/");
     let current = world.server.object(BUCKET, "terragrunt/airbnb/config.yaml");
-    let mut wrongs = verify_findings(world);
-    let mut check = |holds: bool, wrong: String| wrongs.extend((!holds).then_some(wrong));
+    let mut violations = verify_findings(world);
+    let mut check = |holds: bool, wrong: String| violations.extend((!holds).then_some(wrong));
     check(is_well, "the second run reports a failure".to_owned());
     check(ids == deployed, format!("the records are of {ids:?}"));
     check(copies.len() == deployed.len(), format!("the copies are {copies:?}"));
     check(current.is_some_and(|it| it.body == CONFIG.as_bytes()), "config.yaml is another one".to_owned());
     check(world.spooled_items().is_empty(), format!("{:?} is spooled", world.spooled_items()));
-    wrongs
+    violations
 }
 
 #[test]
@@ -236,15 +236,15 @@ fn a_second_run_completes_the_deployment_and_repeats_nothing() {
     cases.sort_by_key(|case| (!case.is_late, case.first != FirstRunFate::KilledAfter, case.request + 1 < latest.unwrap_or_default()));
     let all = cases.len();
     cases.truncate(campaign.pick(8, usize::MAX));
-    let wrongs: Vec<String> = campaign.run_each(cases.len(), 4, |number| run_case(cases[number])).concat();
-    campaign.print_line(format!("{} second runs (of {all}): {} wrong", cases.len(), wrongs.len()));
-    assert!(wrongs.is_empty(), "{wrongs:#?}");
+    let violations: Vec<String> = campaign.run_each(cases.len(), 4, |number| run_case(cases[number])).concat();
+    campaign.print_line(format!("{} second runs (of {all}): {} wrong", cases.len(), violations.len()));
+    assert!(violations.is_empty(), "{violations:#?}");
 }
 
 #[test]
 fn a_second_run_of_another_terragrunt_is_a_deployment_of_its_own() {
     for second in [SecondRunKind::Hook, SecondRunKind::Retry] {
-        let wrongs = run_case(SecondRunCase { request: 1, first: FirstRunFate::GoesOn, second, is_late: false, is_one_process: false });
-        assert!(wrongs.iter().any(|wrong| wrong.contains("the records are of")), "{wrongs:?}");
+        let violations = run_case(SecondRunCase { request: 1, first: FirstRunFate::GoesOn, second, is_late: false, is_one_process: false });
+        assert!(violations.iter().any(|wrong| wrong.contains("the records are of")), "{violations:?}");
     }
 }

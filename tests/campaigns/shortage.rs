@@ -67,7 +67,7 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
     campaign.rng(0).shuffle(&mut cases);
     cases.sort_by_key(|(scene, (_, limit, _))| (*scene, limit.as_str()) != (TrialScene::Online, NO_CERTIFICATES));
     cases.truncate(campaign.pick(16, usize::MAX));
-    let wrongs = ViolationCounts::sum(campaign.run_each(cases.len(), 4, |number| {
+    let violations = ViolationCounts::sum(campaign.run_each(cases.len(), 4, |number| {
         let (scene, (name, limit, make)) = cases[number];
         let mut trial = DeploymentTrial::new(format!("{name} {scene:?}"), scene);
         if let Some(make) = make {
@@ -76,8 +76,8 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
         trial.deploy(&TrialVersions::get().hard, &run_behind_script(&format!("{limit}; exec \"$1\" \"$2\"")));
         trial.finish()
     }));
-    campaign.print_line(format!("{} shortages: {}", cases.len(), wrongs.summary()));
-    wrongs.assert_none(&campaign);
+    campaign.print_line(format!("{} shortages: {}", cases.len(), violations.summary()));
+    violations.assert_none(&campaign);
 }
 
 #[cfg(target_os = "linux")] // others have no /dev/full

@@ -100,9 +100,9 @@ fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
     let ended = campaign.run_each(ends.len(), 4, |number| run_signal_case(ends[number], AfterKill::choose(&mut campaign.rng(number))));
     let ended: Vec<ViolationCounts> = ended.into_iter().flatten().collect();
     let count = ended.len();
-    let wrongs = ViolationCounts::sum(ended);
-    campaign.print_line(format!("{count} signals (of {all}): {}", wrongs.summary()));
-    wrongs.assert_none(&campaign);
+    let violations = ViolationCounts::sum(ended);
+    campaign.print_line(format!("{count} signals (of {all}): {}", violations.summary()));
+    violations.assert_none(&campaign);
     assert!(count * 10 >= ends.len() * 9, "requests come again where they came without a signal");
 }
 
@@ -127,16 +127,16 @@ fn run_signal_case(end: SignalCase, next: AfterKill) -> Option<ViolationCounts> 
     let goes_on = if matches!(next, AfterKill::NextDeployment) { "then the next deployment" } else { "then the same one again" };
     let name = format!("{end:?}, {goes_on}");
     let mut own = ViolationCounts::default();
-    let wrongs = run_killed_step(name.clone(), end.step, next, |world, query| {
+    let violations = run_killed_step(name.clone(), end.step, next, |world, query| {
         let ((sender, moment), (until, over)) = (mpsc::channel(), mpsc::channel());
         let proxy = start_proxy_until(&world.server.endpoint(), end, sender.clone(), over);
         world.set_endpoint(&proxy.endpoint());
         let (pid, ended) = start_step(world, end.step.0, query, end.signal.to);
         // Either the request comes, or the step ends without it: then its output waits to be taken.
         let ended = forward_output(ended, sender);
-        let struck = moment.recv().is_ok_and(|()| ended.try_recv().is_err());
-        if !struck {
-            return KillOutcome { ran: None, was_hit: struck, is_noted: false, spooled: Vec::new() };
+        let was_hit = moment.recv().is_ok_and(|()| ended.try_recv().is_err());
+        if !was_hit {
+            return KillOutcome { ran: None, was_hit, is_noted: false, spooled: Vec::new() };
         }
         for _ in 0..end.signal.times {
             let to = match end.signal.to {
@@ -161,9 +161,9 @@ fn run_signal_case(end: SignalCase, next: AfterKill) -> Option<ViolationCounts> 
         let ran = check_output(&name, &output, end, &mut own);
         // The script does not pass on what the helper may have answered.
         let is_noted = ran.is_some() && end.signal.to != SignalTarget::HelperOfScript || end.signal.to == SignalTarget::Both;
-        KillOutcome { ran, was_hit: struck, is_noted, spooled: expected_spool_files(end.step.0, query) }
+        KillOutcome { ran, was_hit, is_noted, spooled: expected_spool_files(end.step.0, query) }
     });
-    wrongs.map(|wrongs| ViolationCounts::sum([own, wrongs]))
+    violations.map(|violations| ViolationCounts::sum([own, violations]))
 }
 
 /// A step that ends by itself says what it has to say; otherwise it ends by the signal.

@@ -131,10 +131,9 @@ impl DeploymentTrial {
     pub(crate) fn new(name: String, scene: TrialScene) -> Self {
         let world = World::new();
         let unit = CustomerUnit::new(&world);
-        let (deployed, kept, wrongs) = (Vec::new(), Vec::new(), ViolationCounts::default());
+        let (deployed, kept, violations) = (Vec::new(), Vec::new(), ViolationCounts::default());
         let is_resumed = scene == TrialScene::Resumed;
-        let mut trial =
-            Self { name, world, unit, deployed, spooled: kept, limit: DEADLINE + BUSY_MACHINE_MARGIN, violations: wrongs, is_resumed };
+        let mut trial = Self { name, world, unit, deployed, spooled: kept, limit: DEADLINE + BUSY_MACHINE_MARGIN, violations, is_resumed };
         if matches!(scene, TrialScene::Offline | TrialScene::Late) {
             trial.world.set_endpoint(&refused_endpoint());
         }

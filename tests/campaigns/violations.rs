@@ -75,7 +75,7 @@ impl ViolationCounts {
     /// Those of many trials.
     pub(crate) fn sum(all: impl IntoIterator<Item = Self>) -> Self {
         let mut sum = Self::default();
-        all.into_iter().for_each(|wrongs| sum.merge(wrongs));
+        all.into_iter().for_each(|violations| sum.merge(violations));
         sum
     }
 

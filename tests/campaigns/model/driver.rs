@@ -54,7 +54,7 @@ impl<'a> ModelDriver<'a> {
         unit.set_variable("timeout", "60");
         let contents =
             (0..CONTENTS).map(|number| config_content(customer, number)).map(|body| (body.clone(), md5_hex(body.as_bytes()))).collect();
-        let mut stage = Self {
+        let mut driver = Self {
             world,
             customer: customer.to_owned(),
             contents,
@@ -66,10 +66,10 @@ impl<'a> ModelDriver<'a> {
             last: None,
             files: 0,
         };
-        stage.edit_config(0);
-        stage.switch_machine(1);
-        stage.switch_machine(0);
-        stage
+        driver.edit_config(0);
+        driver.switch_machine(1);
+        driver.switch_machine(0);
+        driver
     }
 
     /// The name of a machine's HOME.
@@ -143,8 +143,8 @@ impl<'a> ModelDriver<'a> {
         let input = request.to_string();
         let is_twice = matches!(network, NetworkState::Killed { again: true, .. });
         let spool = ModelObserver::spool_dir(&self.home_dir(self.machine));
-        let (((output, is_again), network), _) = self.run_under_network(network, |world, victim| {
-            let run = || victim.run(world.helper_command(&["deploy"]), input.as_bytes());
+        let (((output, is_again), network), _) = self.run_under_network(network, |world, killable| {
+            let run = || killable.run(world.helper_command(&["deploy"]), input.as_bytes());
             match run() {
                 None if is_twice => {
                     wait_for_released_locks(&spool);
@@ -184,7 +184,8 @@ impl<'a> ModelDriver<'a> {
     }
 
     fn replay(&mut self, network: NetworkState) -> ModelEvent {
-        let ((output, network), _) = self.run_under_network(network, |world, victim| victim.run(world.helper_command(&["replay"]), b""));
+        let ((output, network), _) =
+            self.run_under_network(network, |world, killable| killable.run(world.helper_command(&["replay"]), b""));
         let code = output.as_ref().and_then(|output| output.status.code());
         let output = output.map(|output| to_text(&output.stdout)).unwrap_or_default();
         ModelEvent::Replayed { network, code, output }
@@ -196,24 +197,24 @@ impl<'a> ModelDriver<'a> {
         network: NetworkState,
         work: impl FnOnce(&World, &KillableHelper) -> T,
     ) -> ((T, NetworkState), bool) {
-        let victim = KillableHelper::default();
-        let Some(fate) = self.fate_rule(network, &victim) else {
+        let killable = KillableHelper::default();
+        let Some(fate) = self.fate_rule(network, &killable) else {
             self.connect_network(network);
-            return ((work(self.world, &victim), network), false);
+            return ((work(self.world, &killable), network), false);
         };
         let (fate, touched) = fate;
         let proxy = FaultyProxy::start(&self.world.server.endpoint(), fate);
         self.world.restore_endpoints();
         self.world.set_endpoint(&proxy.endpoint());
-        let done = work(self.world, &victim);
+        let done = work(self.world, &killable);
         proxy.finish();
         self.world.restore_endpoints();
-        if victim.was_killed() {
+        if killable.was_killed() {
             wait_for_released_locks(&ModelObserver::spool_dir(&self.home_dir(self.machine)));
         }
         // What never came about was no trouble.
         let network = if network.is_open() && !touched.load(Ordering::SeqCst) { NetworkState::Good } else { network };
-        ((done, network), victim.was_killed())
+        ((done, network), killable.was_killed())
     }
 
     fn connect_network(&mut self, network: NetworkState) {
@@ -226,7 +227,7 @@ impl<'a> ModelDriver<'a> {
     }
 
     /// What a proxy does with requests, where the network is one that needs a proxy, and whether it has done anything to one.
-    fn fate_rule(&self, network: NetworkState, victim: &KillableHelper) -> Option<(FateRule, Arc<AtomicBool>)> {
+    fn fate_rule(&self, network: NetworkState, killable: &KillableHelper) -> Option<(FateRule, Arc<AtomicBool>)> {
         let (touched, seen) = (Arc::new(AtomicBool::new(false)), AtomicUsize::new(0));
         let touch = Arc::clone(&touched);
         let fate: FateRule = match network {
@@ -249,17 +250,17 @@ impl<'a> ModelDriver<'a> {
                 })
             }
             NetworkState::Killed { request, done, .. } => {
-                let victim = victim.clone();
+                let killable = killable.clone();
                 Box::new(move |_| {
                     if seen.fetch_add(1, Ordering::SeqCst) + 1 != request {
                         return RequestFate::Pass;
                     }
                     touch.store(true, Ordering::SeqCst);
                     if done {
-                        let victim = victim.clone();
-                        return RequestFate::Instead(Arc::new(move || victim.kill()));
+                        let killable = killable.clone();
+                        return RequestFate::Instead(Arc::new(move || killable.kill()));
                     }
-                    victim.kill();
+                    killable.kill();
                     RequestFate::Silence
                 })
             }

@@ -39,14 +39,14 @@ struct HistoryTally {
 fn play_history(world: &mut World, customer: &str, steps: &[ModelStep]) -> HistoryTally {
     let mut tally = HistoryTally::default();
     let played = catch_unwind(AssertUnwindSafe(|| {
-        let mut stage = ModelDriver::new(world, customer);
+        let mut driver = ModelDriver::new(world, customer);
         let mut reference = ReferenceModel::new();
         for step in steps {
             tally.steps += 1;
-            take_turn(&mut stage, &mut reference, *step).map_err(|what| format!("{step:?}: {what}"))?;
+            take_turn(&mut driver, &mut reference, *step).map_err(|what| format!("{step:?}: {what}"))?;
         }
-        tally.gave_up = stage.gave_up;
-        replay_until_sent(&mut stage, &mut reference).map_err(|what| format!("in the end: {what}"))
+        tally.gave_up = driver.gave_up;
+        replay_until_sent(&mut driver, &mut reference).map_err(|what| format!("in the end: {what}"))
     }));
     match played {
         Ok(Ok(())) => {}
@@ -60,28 +60,28 @@ fn play_history(world: &mut World, customer: &str, steps: &[ModelStep]) -> Histo
 }
 
 /// The network is good, and both machines send what they keep.
-fn replay_until_sent(stage: &mut ModelDriver, reference: &mut ReferenceModel) -> Result<(), String> {
+fn replay_until_sent(driver: &mut ModelDriver, reference: &mut ReferenceModel) -> Result<(), String> {
     for _ in 0..2 {
-        take_turn(stage, reference, ModelStep::Replay(NetworkState::Good))?;
-        take_turn(stage, reference, ModelStep::Move)?;
+        take_turn(driver, reference, ModelStep::Replay(NetworkState::Good))?;
+        take_turn(driver, reference, ModelStep::Move)?;
     }
     let kept = reference.state.spools.iter().any(|spool| !spool.configs.is_empty() || !spool.records.is_empty());
     if kept {
         return Err(format!("something stays: {:?}", reference.state.spools));
     }
-    ModelObserver(stage).check_copies()
+    ModelObserver(driver).check_copies()
 }
 
 /// Takes one step in reality and in the reference, and compares.
-fn take_turn(stage: &mut ModelDriver, reference: &mut ReferenceModel, step: ModelStep) -> Result<(), String> {
-    let machine = stage.machine;
-    let mut event = stage.take_step(step);
-    let seen = ModelObserver(stage).read_state()?;
+fn take_turn(driver: &mut ModelDriver, reference: &mut ReferenceModel, step: ModelStep) -> Result<(), String> {
+    let machine = driver.machine;
+    let mut event = driver.take_step(step);
+    let seen = ModelObserver(driver).read_state()?;
     if let ModelEvent::Deployed(deployment) = &mut event {
         set_times(deployment, &seen, machine)?;
     }
     check_event(reference, &event, machine, seen).map_err(|what| format!("{what}; {event:?}"))?;
-    reference.logged = ModelObserver(stage).logged_times()?;
+    reference.logged = ModelObserver(driver).logged_times()?;
     Ok(())
 }
 

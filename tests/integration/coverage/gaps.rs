@@ -231,7 +231,7 @@ fn it_only_reads_and_says_which_permission_it_does_without() {
 fn times_are_compared_to_the_second() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     let put = |key: &str, body: &str, unix: u64| {
-        backend.world.server.put_at(BUCKET, key, body.as_bytes(), &[], unix_time(unix)).expect("an object")
+        backend.world.server.put_at(BUCKET, key, body.as_bytes(), &[], unix_time(unix)).expect("an object");
     };
     let changed = 1_761_834_652; // date -u -d 2025-10-30T14:30:52Z +%s
     put("terragrunt/acme/eks/terraform.tfstate", "{}", changed);
