@@ -166,23 +166,23 @@ fn run_campaign(name: &str, kind: S3ServerKind) {
 }
 
 #[test]
-fn everybody_is_logged_once_on_the_embedded_server() {
+fn every_deployment_is_logged_once_on_the_embedded_server() {
     run_campaign("embedded", S3ServerKind::Embedded);
 }
 
 #[test]
-fn everybody_is_logged_once_on_versitygw() {
+fn every_deployment_is_logged_once_on_versitygw() {
     run_campaign("versitygw", S3ServerKind::Versitygw);
 }
 
 #[test]
-fn everybody_is_logged_once_on_moto() {
+fn every_deployment_is_logged_once_on_moto() {
     run_campaign("moto", S3ServerKind::Moto);
 }
 
 /// One of the deployments is not logged, and everybody claims that all is well.
 #[test]
-fn a_helper_that_drops_a_record_is_found_out() {
+fn detects_a_helper_that_drops_a_record() {
     let mut backend = S3Backend::new(S3ServerKind::Embedded);
     wrap_helper(
         &mut backend.world,

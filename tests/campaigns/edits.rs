@@ -173,7 +173,7 @@ fn verify_findings(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn every_edit_is_found_and_what_is_clean_gives_no_alarm() {
+fn verify_finds_every_edit_and_gives_no_false_alarm() {
     let campaign = Campaign::start("edits");
     let world = World::new();
     fill_bucket(&world);

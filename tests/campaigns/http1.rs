@@ -107,7 +107,7 @@ fn parse_number(text: &str, radix: u32) -> io::Result<usize> {
 }
 
 #[test]
-fn messages_are_told_apart_on_one_connection() {
+fn reads_several_messages_from_one_connection() {
     // RFC 9112, sections 6 and 7.1: a length, chunks with a trailer, the answer to a HEAD, and one that ends with the connection.
     let requests = "PUT /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcPOST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\
                     4;x=y\r\nWiki\r\n0\r\nT: u\r\n\r\nGET /c HTTP/1.1\r\n\r\n";

@@ -16,7 +16,7 @@ fn deploy_by(script: &str, scene: TrialScene) -> ViolationCounts {
 }
 
 #[test]
-fn a_helper_in_good_health_breaks_nothing() {
+fn finds_nothing_with_the_real_helper() {
     for scene in [TrialScene::Online, TrialScene::Offline, TrialScene::Late] {
         let violations = deploy_by("exec \"$1\" \"$2\"", scene);
         assert_eq!(violations.total(), 0, "{violations:?}");
@@ -24,19 +24,19 @@ fn a_helper_in_good_health_breaks_nothing() {
 }
 
 #[test]
-fn a_helper_that_empties_its_spool_is_caught_as_one_that_loses() {
+fn detects_a_helper_that_empties_its_spool() {
     let violations = deploy_by("\"$1\" \"$2\"; rm -rf \"$HOME\"/.local/state/config-backup/spool", TrialScene::Offline);
     assert_eq!((violations.lost.len(), violations.total()), (1, 1), "{violations:?}");
 }
 
 #[test]
-fn a_helper_that_swallows_its_warning_is_caught_as_one_that_loses_untold() {
+fn detects_a_helper_that_hides_its_warning() {
     let violations = deploy_by("\"$1\" \"$2\" | sed 's/\"status\":\"error\"/\"status\":\"ok\"/'", TrialScene::Offline);
     assert_eq!((violations.lost.len(), violations.total()), (1, 1), "{violations:?}");
 }
 
 #[test]
-fn a_helper_that_fails_or_chats_is_caught_at_each_of_its_steps() {
+fn detects_a_helper_that_fails_or_prints_too_much() {
     for script in ["\"$1\" \"$2\"; exit 1", "echo a word >&2; exec \"$1\" \"$2\"", "\"$1\" \"$2\"; echo a word"] {
         let violations = deploy_by(script, TrialScene::Online);
         assert_eq!((violations.failed.len() >= 2, violations.total() - violations.failed.len()), (true, 0), "{script}: {violations:?}");
@@ -44,7 +44,7 @@ fn a_helper_that_fails_or_chats_is_caught_at_each_of_its_steps() {
 }
 
 #[test]
-fn a_helper_that_takes_longer_than_it_may_is_caught() {
+fn detects_a_helper_that_takes_too_long() {
     let mut trial = DeploymentTrial::new("slow".to_owned(), TrialScene::Online);
     trial.limit = std::time::Duration::from_millis(1500);
     trial.deploy(&TrialVersions::get().hard, &run_behind_script("[ \"$2\" != deploy ] || sleep 2; exec \"$1\" \"$2\""));
@@ -52,19 +52,19 @@ fn a_helper_that_takes_longer_than_it_may_is_caught() {
 }
 
 #[test]
-fn a_helper_that_blames_the_time_while_there_is_plenty_is_caught() {
+fn detects_a_helper_that_wrongly_blames_the_deadline() {
     let violations = deploy_by("\"$1\" \"$2\" | sed 's/Connection refused/no answer within the 10 s/'", TrialScene::Offline);
     assert_eq!((violations.misled.len(), violations.total()), (1, 1), "{violations:?}");
 }
 
 #[test]
-fn a_helper_that_prints_the_config_is_caught() {
+fn detects_a_helper_that_prints_the_config() {
     let violations = deploy_by("\"$1\" \"$2\"; [ \"$2\" != deploy ] || cat 'customers of ours/airbnb/config.yaml'", TrialScene::Online);
     assert_eq!((violations.leaked.len(), violations.lost.len(), violations.torn.len()), (1, 0, 0), "{violations:?}");
 }
 
 #[test]
-fn objects_that_are_torn_are_caught() {
+fn detects_torn_objects() {
     let hard = &TrialVersions::get().hard;
     let half = &hard.bytes[..hard.bytes.len() / 2];
     let copy = format!("terragrunt/airbnb/config-history/2026-11-24_000000_{}.yaml", hard.md5);
@@ -79,7 +79,7 @@ fn objects_that_are_torn_are_caught() {
 }
 
 #[test]
-fn a_late_record_that_says_it_was_in_time_is_caught() {
+fn detects_a_late_record_without_its_flag() {
     let trial = DeploymentTrial::new("a late record without a word".to_owned(), TrialScene::Late);
     let line = format!("{}\n", json!({"customer": "airbnb", "deployment_id": trial.deployed[0].id}));
     run_with_input(trial.world.helper_command(&["replay"]), b"");
@@ -90,7 +90,7 @@ fn a_late_record_that_says_it_was_in_time_is_caught() {
 }
 
 #[test]
-fn a_second_record_of_a_deployment_is_caught() {
+fn detects_a_second_record_of_a_deployment() {
     let mut trial = DeploymentTrial::new("a record sent twice".to_owned(), TrialScene::Online);
     trial.deploy(&TrialVersions::get().hard, &run_helper);
     let line = format!("{}\n", json!({"customer": "airbnb", "deployment_id": trial.deployed[0].id}));
@@ -100,7 +100,7 @@ fn a_second_record_of_a_deployment_is_caught() {
 }
 
 #[test]
-fn what_was_kept_before_a_kill_and_did_not_come_is_caught() {
+fn detects_spooled_items_that_never_arrive() {
     for step in [("deploy", TrialScene::Offline), ("deploy", TrialScene::Resumed), ("replay", TrialScene::Late)] {
         let violations = run_killed_step(format!("{step:?}"), step, AfterKill::NextDeployment, |world: &mut World, query| {
             if let (TrialScene::Offline, Some(query)) = (step.1, query) {
@@ -126,13 +126,13 @@ fn run_again_by(script: &str) -> ViolationCounts {
 }
 
 #[test]
-fn a_second_run_in_good_health_breaks_nothing() {
+fn finds_nothing_with_a_second_run_of_the_real_helper() {
     let violations = run_again_by("exec \"$1\" \"$2\"");
     assert_eq!(violations.total(), 0, "{violations:?}");
 }
 
 #[test]
-fn a_second_run_that_completes_nothing_is_caught() {
+fn detects_a_second_run_that_completes_nothing() {
     for script in ["echo '{\"status\":\"ok\",\"message\":\"\"}'", "\"$1\" \"$2\" </dev/null"] {
         let violations = run_again_by(script);
         assert!(!violations.lost.is_empty(), "{script}: {violations:?}");
@@ -140,13 +140,13 @@ fn a_second_run_that_completes_nothing_is_caught() {
 }
 
 #[test]
-fn a_second_run_with_a_new_id_is_caught_as_one_that_duplicates() {
+fn detects_a_second_run_with_a_new_id() {
     let violations = run_again_by("sed 's/Z-/Z-0/g' | \"$1\" \"$2\"");
     assert!(!violations.duplicated.is_empty(), "{violations:?}");
 }
 
 #[test]
-fn a_second_copy_of_a_config_is_caught() {
+fn detects_a_second_copy_of_a_config() {
     let mut trial = DeploymentTrial::new("a copy sent twice".to_owned(), TrialScene::Online);
     let hard = &TrialVersions::get().hard;
     trial.deploy(hard, &run_helper);

@@ -82,7 +82,7 @@ fn deploy_over_https(variable: Option<&str>, judge: fn(AppliedDeployment)) -> us
 }
 
 #[test]
-fn a_deployment_goes_well_over_https() {
+fn deploys_over_https() {
     for variable in ["SSL_CERT_FILE", "AWS_CA_BUNDLE"] {
         let requests = deploy_over_https(Some(variable), |applied| drop(applied.expect_success()));
         assert!(requests > 0, "{variable}");
@@ -90,7 +90,7 @@ fn a_deployment_goes_well_over_https() {
 }
 
 #[test]
-fn an_authority_that_nobody_trusts_gets_no_request() {
+fn sends_no_request_to_an_untrusted_server() {
     let requests = deploy_over_https(None, |applied| assert!(applied.expect_warning().contains("certificate"), "{applied:?}"));
     assert_eq!(requests, 0);
 }

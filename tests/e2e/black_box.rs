@@ -131,19 +131,19 @@ fn with_broken_helper(body: &str) -> BlackBoxResult {
 }
 
 #[test]
-fn a_helper_that_hides_its_warning_is_found() {
+fn detects_a_hidden_warning() {
     let seen = with_broken_helper("\"$helper\" \"$@\" | sed 's/\"status\":\"[a-z]*\"/\"status\":\"ok\"/'");
     assert!(seen.violations().iter().any(|fault| fault.contains("reported in 0 warnings")), "{seen:?}");
 }
 
 #[test]
-fn a_helper_that_loses_what_it_kept_is_found() {
+fn detects_lost_spool_items() {
     let seen = with_broken_helper("\"$helper\" \"$@\"; rm -rf \"$HOME\"/.local/state/config-backup/spool");
     assert!(seen.count_lost() == 1 && seen.late == 0, "{seen:?}");
 }
 
 #[test]
-fn a_helper_that_outstays_its_deadline_or_stops_the_others_is_found() {
+fn detects_a_missed_deadline_and_stopped_units() {
     let said = "tofu: Warning: Check block assertion failed\n\
                 tofu: config-backup: neither config.yaml nor the usage record is in the bucket: x\n";
     let clusters = "[atlas-cluster] Apply complete!\n[eks-cluster] Apply complete!\n";

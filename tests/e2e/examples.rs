@@ -36,7 +36,7 @@ fn a_stack_deploys_its_units_and_this_one(mut stack: CustomerStack) {
 }
 
 #[test]
-fn the_stacks_root_is_that_of_the_customer_folder() {
+fn the_stack_has_the_root_file_of_the_customer_folder() {
     let [one, other] =
         ["terragrunt/airbnb/root.hcl", "examples/stack/acme/root.hcl"].map(|path| fs::read(project_dir().join(path)).unwrap());
     assert!(one == other);

@@ -401,7 +401,7 @@ fn encryption_goes_with_the_file_of_the_backend() {
 }
 
 #[test]
-fn a_backend_in_a_generate_block_is_taken_without_what_is_beside_it() {
+fn takes_only_the_backend_out_of_a_generate_block() {
     let contents = |contents: &str| {
         let state = rendered_state(&generate_block("of the root.tf", contents));
         let written = state["written"].clone();

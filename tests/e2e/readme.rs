@@ -24,13 +24,13 @@ fn list_folders(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn the_first_session_is_what_one_sees() {
+fn the_first_session_prints_what_the_readme_shows() {
     let stack = CustomerStack::without_unit(TerraformTool::Tofu, "airbnb").unwrap();
     play_session(session_shell(&stack), &read_session(README, "deploy"));
 }
 
 #[test]
-fn a_new_folder_is_adopted_as_told() {
+fn the_session_for_a_new_folder_works() {
     let stack = CustomerStack::without_unit(TerraformTool::Tofu, "deployments/airbnb").unwrap();
     play_session(session_shell(&stack), &read_session(README, "adopt"));
     let (customer, history) = ("terragrunt/airbnb", "terragrunt/airbnb/config-history");
@@ -60,7 +60,7 @@ fn of_the_legacy_module() -> (CustomerStack, Vec<u8>) {
 }
 
 #[test]
-fn a_folder_of_the_legacy_module_is_moved_as_told_and_its_logs_stay() {
+fn the_session_for_the_legacy_module_works_and_keeps_its_logs() {
     let (stack, log) = of_the_legacy_module();
     play_session(session_shell(&stack), &read_session(README, "legacy"));
     assert_eq!(stack.world.server.object(BUCKET, OF_LOG).unwrap().body, log);

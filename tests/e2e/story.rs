@@ -11,7 +11,7 @@ use crate::stack::{CustomerStack, TerragruntRun, copy_folder, with_both_tools, w
 use test_support::oracle::{format_rfc3339, parse_csv_rows, python_digest, unix_now, wait_for_next_second};
 use test_support::{BUCKET, CONFIG, JANE_ARN, JOHN_ARN, MAX_ARN, helper_path, refused_endpoint, to_text};
 
-with_both_tools!(ten_deployments_are_told_and_each_gives_back_its_bytes);
+with_both_tools!(lists_ten_deployments_and_restores_each_config);
 
 /// Somebody at their own machine; all call their profile `default`, as the config has it.
 struct StoryPerson {
@@ -164,7 +164,7 @@ fn run_command(stack: &CustomerStack, arguments: &[&str], code: i32) -> String {
     to_text(&output.stdout)
 }
 
-fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: CustomerStack) {
+fn lists_ten_deployments_and_restores_each_config(mut stack: CustomerStack) {
     let deployed = deploy_ten_times(&mut stack);
     assert_eq!(deployed.iter().map(|it| it.id.as_str()).collect::<BTreeSet<_>>().len(), 10);
     let current = stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("a config").body;

@@ -67,7 +67,7 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: C
 }
 
 #[test]
-fn a_secret_among_the_processes_is_found() {
+fn finds_a_secret_in_the_process_list() {
     let folder = tempfile::tempdir().unwrap();
     let (noting, seen) = (folder.path().join("noting"), folder.path().join("seen"));
     write_script(&noting, &format!("SEEN='{}' real=true\n{NOTING}", seen.display()), true);

@@ -13,7 +13,7 @@ fn found(name: &str, judge: impl FnOnce() + std::panic::UnwindSafe) {
 }
 
 #[test]
-fn a_problem_that_quotes_the_config_is_found() {
+fn detects_a_problem_that_quotes_the_config() {
     let config = b"customer:\n  name: [s3cret]\n";
     let honest = facts::read(config);
     targets::config::judge(config, &honest);
@@ -24,7 +24,7 @@ fn a_problem_that_quotes_the_config_is_found() {
 }
 
 #[test]
-fn a_name_that_leaves_its_prefix_or_is_somebody_elses_is_found() {
+fn detects_a_key_outside_of_its_prefix() {
     targets::key::judge_segment("../x", &layout::segment("../x"));
     for segment in ["../x", "..", "x", "", "~..~2Fx"] {
         found(segment, move || targets::key::judge_segment("../x", segment));
@@ -32,7 +32,7 @@ fn a_name_that_leaves_its_prefix_or_is_somebody_elses_is_found() {
 }
 
 #[test]
-fn a_file_of_the_archive_that_is_quoted_or_not_what_it_says_is_found() {
+fn detects_a_quoted_or_wrong_archive_file() {
     let whole = config_backup::parts::decode(targets::part::whole().to_vec());
     assert_eq!(whole.as_ref().map(Vec::len), Ok(3));
     targets::part::judge(&whole);
@@ -47,7 +47,7 @@ fn a_file_of_the_archive_that_is_quoted_or_not_what_it_says_is_found() {
 }
 
 #[test]
-fn a_refusal_that_quotes_a_value_is_found() {
+fn detects_a_refusal_that_quotes_a_value() {
     targets::query::judge_refusal(b"{}", "parse the query on stdin: the key `config_file_path` is missing");
     for said in ["it is not JSON: s3cret", "the key `s3cret` is missing"] {
         found(said, move || targets::query::judge_refusal(b"{}", &format!("parse the query on stdin: {said}")));
@@ -59,7 +59,7 @@ fn a_refusal_that_quotes_a_value_is_found() {
 }
 
 #[test]
-fn a_query_that_was_not_asked_is_found() {
+fn detects_a_query_that_was_not_sent() {
     let asked = b"{\"config_file_path\":\"/c\"}";
     let query = config_backup::protocol::Query::read(&asked[..]).unwrap();
     targets::query::judge(asked, &query);
@@ -67,7 +67,7 @@ fn a_query_that_was_not_asked_is_found() {
 }
 
 #[test]
-fn another_name_than_the_arns_tail_is_found() {
+fn detects_a_name_other_than_the_end_of_the_arn() {
     let arn = "arn:aws:iam::1:user/a:b";
     targets::arn::judge(arn, logged::user_name(arn));
     found("the path", || targets::arn::judge(arn, "user/a:b"));
@@ -75,7 +75,7 @@ fn another_name_than_the_arns_tail_is_found() {
 }
 
 #[test]
-fn a_record_that_quotes_or_does_not_come_back_is_found() {
+fn detects_a_record_that_quotes_or_changes() {
     let quoting = reading::Reading { problems: vec!["its `user` is s3cret".to_owned()], ..reading::Reading::default() };
     found("a quote", || targets::record::judge(&Ok(quoting)));
     let when = reading::Reading { at: Some(chrono::DateTime::default()), ..reading::Reading::default() };
@@ -94,7 +94,7 @@ fn a_record_that_quotes_or_does_not_come_back_is_found() {
 }
 
 #[test]
-fn a_cell_that_runs_or_changes_is_found() {
+fn detects_an_unsafe_or_changed_cell() {
     targets::cell::judge("=1", &text::plain("=1"), &text::unarmed("=1"));
     found("a formula", || targets::cell::judge("=1", "=1", "=1"));
     found("an escape", || targets::cell::judge("\u{1b}[2J", "\u{1b}[2J", "\u{1b}[2J"));
@@ -106,7 +106,7 @@ fn a_cell_that_runs_or_changes_is_found() {
 }
 
 #[test]
-fn what_takes_too_long_is_found() {
+fn detects_an_input_that_takes_too_long() {
     targets::yaml::judge(b"quick", std::time::Duration::ZERO);
     found("six seconds", || targets::yaml::judge(b"slow", std::time::Duration::from_secs(6)));
 }

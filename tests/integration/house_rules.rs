@@ -45,7 +45,7 @@ fn fields_of(source: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_file_says_its_job_and_is_short() {
+fn every_file_has_a_purpose_line_and_at_most_500_lines() {
     for folder in ["src", "crates", "tests", "examples", "fuzz/src", "fuzz/fuzz_targets"] {
         for path in rust_files(folder) {
             let text = fs::read_to_string(&path).unwrap();
@@ -58,7 +58,7 @@ fn every_file_says_its_job_and_is_short() {
 }
 
 #[test]
-fn verbs_never_import_each_other() {
+fn commands_never_import_each_other() {
     let verbs =
         ["context", "coverage", "deploy", "diff", "doctor", "history", "iam", "init", "replay", "report", "restore", "status", "verify"];
     for verb in verbs {
@@ -71,7 +71,7 @@ fn verbs_never_import_each_other() {
 }
 
 #[test]
-fn the_module_asks_with_exactly_the_keys_that_the_helper_reads() {
+fn the_module_sends_exactly_the_keys_that_the_helper_reads() {
     let main = read_file("terraform/main.tf");
     let mut asked = keys_of_block(&main, "  settings = merge({\n");
     asked.retain(|key| !key.starts_with("helper"));
@@ -91,7 +91,7 @@ fn the_module_reads_only_keys_that_the_helper_answers_with() {
 }
 
 #[test]
-fn the_modules_variables_stand_in_its_readme_and_the_units_inputs_are_among_them() {
+fn the_variables_of_the_module_are_documented_and_inputs_of_the_unit() {
     let variables = names_behind(&read_file("terraform/variables.tf"), "variable \"");
     let readme = read_file("terraform/README.md");
     for variable in &variables {
@@ -121,7 +121,7 @@ fn every_variable_has_type_description_and_validation() {
 }
 
 #[test]
-fn one_version_stands_everywhere() {
+fn every_file_has_the_same_version() {
     let version = env!("CARGO_PKG_VERSION");
     assert!(read_file("CHANGELOG.md").contains(&format!("## [{version}]")));
     assert!(read_file("terraform/main.tf").contains(&format!("unit_version = \"{version}\"")));
@@ -142,7 +142,7 @@ fn defaults_are_the_same_in_the_module_and_the_helper() {
 }
 
 #[test]
-fn the_readme_names_every_verb_and_exit_code_and_formats_every_field() {
+fn the_documentation_names_every_command_exit_code_and_field() {
     let readme = read_file("README.md");
     let world = World::new();
     let help = to_text(&world.helper_command(&["--help"]).output().unwrap().stdout);
@@ -169,7 +169,7 @@ fn the_readme_names_every_verb_and_exit_code_and_formats_every_field() {
 }
 
 #[test]
-fn the_environment_the_clock_and_programs_are_read_in_one_module() {
+fn only_system_modules_read_environment_clock_and_programs() {
     for path in
         rust_files("src").iter().filter(|path| !["host.rs", "programs.rs"].map(|name| Some(name.as_ref())).contains(&path.file_name()))
     {
@@ -192,7 +192,7 @@ fn the_architecture_fits_on_a_page_and_names_every_module() {
 }
 
 #[test]
-fn the_settings_of_the_unit_stand_in_both_readmes() {
+fn both_readmes_name_the_settings_of_the_unit() {
     // The unit has their names without our prefix.
     let unit = read_file("terraform/terragrunt.hcl");
     let names = keys_of_block(&unit.replace("\n  } :", "\n  }"), "variables = { for name, default in {\n");
@@ -224,7 +224,7 @@ fn message_template(text: &str) -> String {
 }
 
 #[test]
-fn every_message_that_the_readmes_explain_is_one_that_is_said() {
+fn every_message_explained_in_the_readmes_exists() {
     let sources = rust_files("src").into_iter().map(|path| fs::read_to_string(path).unwrap());
     let of_unit = ["helper.sh", "terragrunt.hcl"].map(|name| read_file(&format!("terraform/{name}")));
     let said = message_template(&sources.chain(of_unit).collect::<Vec<_>>().join("\n"));

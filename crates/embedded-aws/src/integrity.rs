@@ -80,7 +80,7 @@ mod tests {
     ];
 
     #[test]
-    fn the_checksum_sent_is_verified_and_kept() {
+    fn verifies_and_stores_the_checksum_sent() {
         for (name, value) in SAMPLES {
             let kept = verify(b"123456789", &headers(name, value), None).expect(name);
             assert_eq!(kept.into_iter().collect::<Vec<_>>(), [(name["x-amz-checksum-".len()..].to_owned(), value.to_owned())]);
@@ -90,14 +90,14 @@ mod tests {
     }
 
     #[test]
-    fn a_checksum_in_the_trailer_counts() {
+    fn accepts_a_checksum_in_the_trailer() {
         let trailer = headers("x-amz-checksum-crc32", "y/Q5Jg==");
         assert!(verify(b"123456789", &HeaderMap::new(), Some(&trailer)).is_ok());
         assert!(verify(b"x", &HeaderMap::new(), Some(&trailer)).is_err());
     }
 
     #[test]
-    fn content_md5_is_verified_but_not_kept() {
+    fn verifies_content_md5_without_storing_it() {
         let code =
             |body: &[u8], value| verify(body, &headers("content-md5", value), None).map_err(|error| error.code().as_str().to_owned());
         assert_eq!(code(b"123456789", "JfnnlDI7RTiF9RgfG2JNCw=="), Ok(BTreeMap::new()));

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_before_or_behind_the_prefix_is_respected() {
+    fn respects_a_marker_before_or_after_the_prefix() {
         assert_eq!(names(&["a", "b1", "b2", "c"], "b", None, "a", 9).0, ["b1", "b2"]);
         assert_eq!(names(&["a", "b1", "b2", "c"], "b", None, "b1", 9).0, ["b2"]);
         assert_eq!(names(&["a", "b1", "b2", "c"], "b", None, "c", 9).0, Vec::<String>::new());

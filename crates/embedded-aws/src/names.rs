@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_name_is_no_key() {
+    fn rejects_file_names_of_other_programs() {
         for foreign in ["100%.txt", "a%2Eb", "%41", "..", "a/%zz"] {
             assert_eq!(key(Path::new(foreign)), None, "{foreign}");
         }

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_leads_back_to_its_name_and_no_other_text_is_one() {
+    fn decodes_its_own_tokens_and_rejects_other_text() {
         assert_eq!(from_token(&to_token("a/é\n")).ok().as_deref(), Some("a/é\n"));
         for wrong in ["", "a", "zz", "ff", "é"] {
             assert!(from_token(wrong).is_err(), "{wrong}");

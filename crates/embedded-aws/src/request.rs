@@ -203,7 +203,7 @@ mod tests {
 
     // Request lines from the request syntax of each operation in the API reference.
     #[test]
-    fn operations_are_told_apart_as_in_the_api_reference() {
+    fn recognizes_the_operations_of_the_api_reference() {
         let cases = [
             ("GET", "/", "ListBuckets"),
             ("GET", "/b?list-type=2&prefix=a", "ListObjectsV2"),

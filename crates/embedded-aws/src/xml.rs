@@ -29,12 +29,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_escaped_cannot_close_an_element() {
+    fn escaped_text_cannot_close_an_element() {
         assert_eq!(escape("</a>&amp;"), "&lt;/a&gt;&amp;amp;");
     }
 
     #[test]
-    fn an_element_is_found_only_whole() {
+    fn finds_only_complete_elements() {
         assert_eq!(element("<E><Code>A</Code><Code>B</Code></E>", "Code"), Some("A"));
         assert_eq!(element("<E><Code>A</E>", "Code"), None);
     }

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_known_once_the_head_is_there() {
+    fn reads_lengths_once_the_head_is_complete() {
         assert_eq!(lengths(b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n").unwrap(), None);
         assert_eq!(lengths(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nab").unwrap(), Some((39, 12)));
         for refused in ["HTTP/1.1 403 Forbidden\r\ncontent-length: 12\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"] {

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_ascend_and_lead_back_to_their_records() {
+    fn keys_ascend_and_can_be_looked_up() {
         for worst in [false, true] {
             let records = records(10_000, worst);
             let keys: Vec<String> = (0..records.count()).map(|position| records.key(position)).collect();
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_what_the_helper_writes() {
+    fn records_have_the_form_that_the_helper_writes() {
         let records = records(1000, false);
         let mut bytes = 0;
         for position in 0..records.count() {

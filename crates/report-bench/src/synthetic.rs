@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_tell_every_key_once() {
+    fn pages_list_every_key_once() {
         let bucket = bucket();
         let records = &bucket.records;
         let (mut all, mut token) = (Vec::new(), String::new());
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_is_listed_page_by_page() {
+    fn lists_archived_objects_page_by_page() {
         let archive: BTreeMap<String, Bytes> = (0..1500).map(|it| (format!("{ARCHIVE}acme/{it:04}"), Bytes::from_static(b"x"))).collect();
         let first = list(&bucket(), &archive, "prefix=usage-logs-archive%2F");
         assert_eq!((keys(&first, "<Key>").len(), keys(&first, "<NextContinuationToken>").len()), (1000, 1));
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_and_starts_are_as_asked_for() {
+    fn lists_folders_and_starts_after_a_key() {
         let bucket = bucket();
         let page = list(&bucket, &BTreeMap::new(), "prefix=usage-logs%2F&delimiter=%2F");
         let folders = keys(&page, "<CommonPrefixes><Prefix>");
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(rest[..], first[10..]);
     }
     #[test]
-    fn what_is_expired_is_neither_listed_nor_counted_for_a_page() {
+    fn expired_records_are_neither_listed_nor_counted() {
         let bucket = bucket();
         let moment = bucket.records.get(bucket.records.count() / 2).modified;
         bucket.expired.store(moment, Ordering::Relaxed);

@@ -247,7 +247,7 @@ fn expect_difference(wrong: &str, steps: &[ModelStep]) -> String {
 }
 
 #[test]
-fn a_helper_that_drops_every_other_record_is_found_out() {
+fn detects_a_helper_that_drops_every_other_record() {
     let wrong = r#"case $1 in
   deploy)
     echo turn >>"$folder/turns"
@@ -261,7 +261,7 @@ esac"#;
 }
 
 #[test]
-fn a_helper_whose_replay_overwrites_a_newer_config_is_found_out() {
+fn detects_a_replay_that_overwrites_a_newer_config() {
     let wrong = r#"if [ "$1" = replay ]; then
   for item in "$HOME"/.local/state/config-backup/spool/*-config-*.item; do
     [ ! -e "$item" ] || /bin/sed -i '1s/"at":"20/"at":"21/' "$item"
@@ -280,7 +280,7 @@ fi"#;
 }
 
 #[test]
-fn a_helper_that_writes_a_record_twice_is_found_out() {
+fn detects_a_helper_that_writes_a_record_twice() {
     // A second apart, and without what it noted the first time.
     let wrong = r#"if [ "$1" = deploy ]; then
   read -r request
@@ -296,7 +296,7 @@ fi"#;
 }
 
 #[test]
-fn a_helper_that_takes_a_second_run_for_another_deployment_is_found_out() {
+fn detects_a_second_run_that_becomes_another_deployment() {
     let wrong = r#"if [ "$1" = deploy ]; then
   [ -e "$folder/ran" ] || { : >"$folder/ran" && exec "$helper" deploy; }
   /bin/sed 's/Z-/Z-0/g' | "$helper" deploy
@@ -307,7 +307,7 @@ fi"#;
 }
 
 #[test]
-fn a_helper_that_does_not_complete_a_killed_deployment_is_found_out() {
+fn detects_a_killed_deployment_that_is_not_completed() {
     let wrong = r#"if [ "$1" = deploy ]; then
   [ -e "$folder/ran" ] || { : >"$folder/ran" && exec "$helper" deploy; }
   echo '{"status":"ok","message":"done"}'

@@ -27,24 +27,24 @@ const REFUSED_ENDPOINT: NetworkTrouble = NetworkTrouble::Place(BadEndpoint::Refu
 const SLOW_REQUEST: NetworkTrouble = NetworkTrouble::Wire(RequestFault::Slow);
 
 #[test]
-fn a_helper_that_is_whole_is_found_to_do_nothing_wrong() {
+fn finds_nothing_wrong_with_the_real_helper() {
     assert_eq!(counters_found(r#"exec "$real" "$@""#, REFUSED_ENDPOINT, &["context", "deploy"], 20), [""; 0]);
 }
 
 #[test]
-fn a_helper_that_sleeps_past_the_deadline_is_found_to_block() {
+fn counts_a_helper_that_sleeps_past_the_deadline_as_blocking() {
     let script = r#""$real" "$@"; [ "$1" != deploy ] || sleep 8"#;
     assert_eq!(counters_found(script, REFUSED_ENDPOINT, &["deploy"], 1), ["blocked"]);
 }
 
 #[test]
-fn a_helper_that_empties_the_spool_is_found_to_lose() {
+fn counts_a_helper_that_empties_the_spool_as_losing() {
     let script = r#""$real" "$@"; [ "$1" != deploy ] || rm -f "$HOME/.local/state/config-backup/spool/"*"#;
     assert_eq!(counters_found(script, REFUSED_ENDPOINT, &["deploy"], 20), ["lost"]);
 }
 
 #[test]
-fn a_helper_that_logs_twice_is_found_to_duplicate() {
+fn counts_a_helper_that_logs_twice_as_duplicating() {
     // In another second, or the record's name would be taken, and by itself.
     let script = r#"
         [ "$1" = deploy ] || exec "$real" "$@"
@@ -57,7 +57,7 @@ fn a_helper_that_logs_twice_is_found_to_duplicate() {
 }
 
 #[test]
-fn a_helper_that_swallows_its_warning_is_found_to_be_silent() {
+fn counts_a_helper_that_hides_its_warning_as_silent() {
     let lies = |lie: &str| counters_found(&format!(r#""$real" "$@" | sed '{lie}'"#), REFUSED_ENDPOINT, &["deploy"], 20);
     assert_eq!(lies(r#"s/"status":"error"/"status":"ok"/"#), ["silent"]);
     assert_eq!(lies(r#"s/"status":"error"/"status":"warning"/"#), ["silent"]);
@@ -65,14 +65,14 @@ fn a_helper_that_swallows_its_warning_is_found_to_be_silent() {
 }
 
 #[test]
-fn a_helper_that_tells_a_secret_or_fails_is_found_to_be_odd() {
+fn counts_a_leaked_secret_or_a_failure_as_odd() {
     let tells = format!(r#""$real" "$@" | sed 's/"message":"/&{} /'"#, SECRET_CANARIES[0]);
     assert_eq!(counters_found(&tells, REFUSED_ENDPOINT, &["deploy"], 20), ["odd"]);
     assert_eq!(counters_found(r#""$real" "$@"; exit 1"#, REFUSED_ENDPOINT, &["deploy"], 20), ["odd"]);
 }
 
 #[test]
-fn a_fault_that_meets_nobody_is_no_run() {
+fn rejects_a_run_whose_fault_hits_no_request() {
     let scope = FaultScope::During(&["nothing"], AffectedServices::Both);
     let it = NetworkRun { kind: "control", trouble: SLOW_REQUEST, scope, before: BucketBefore::Nothing, states_sums: true, newer: false };
     let result = run_until_met(&it);
@@ -80,7 +80,7 @@ fn a_fault_that_meets_nobody_is_no_run() {
 }
 
 #[test]
-fn an_object_that_is_torn_is_found_to_be_lost() {
+fn counts_a_torn_object_as_lost() {
     let (world, unit, _) = prepare_world(BucketBefore::Nothing);
     let deployed = [NetworkDeployment::new(&world, unit.deploy(&world).expect_success(), config_of_deployment(BucketBefore::Nothing))];
     let findings = || {

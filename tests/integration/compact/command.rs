@@ -38,8 +38,8 @@ pub(crate) fn put_entries(backend: &S3Backend, entries: &[ReportEntry]) {
     backend.put_objects(&objects);
 }
 
-on_each_server!(an_archive_saves_the_requests_and_changes_no_row);
-fn an_archive_saves_the_requests_and_changes_no_row(backend: &mut S3Backend) {
+on_each_server!(an_archive_saves_requests_and_changes_no_row);
+fn an_archive_saves_requests_and_changes_no_row(backend: &mut S3Backend) {
     let entries = entries_of_customers(&["acme", "zeta"]);
     put_entries(backend, &entries);
     let before = backend.report_csv(&["--no-cache"]);
@@ -64,8 +64,8 @@ fn an_archive_saves_the_requests_and_changes_no_row(backend: &mut S3Backend) {
     assert_eq!(said, "config-backup: archived 0 records of 0 customers in 0 objects; 60 of these months had been archived before\n");
 }
 
-on_each_server!(a_record_that_comes_after_its_month_was_archived_is_there_at_once_and_archived_with_the_next_run);
-fn a_record_that_comes_after_its_month_was_archived_is_there_at_once_and_archived_with_the_next_run(backend: &mut S3Backend) {
+on_each_server!(a_late_record_of_an_archived_month_is_reported_at_once_and_archived_by_the_next_run);
+fn a_late_record_of_an_archived_month_is_reported_at_once_and_archived_by_the_next_run(backend: &mut S3Backend) {
     let mut entries = entries_of_customers(&["acme"]);
     let late = entries.remove(17);
     put_entries(backend, &entries);
@@ -81,8 +81,8 @@ fn a_record_that_comes_after_its_month_was_archived_is_there_at_once_and_archive
     assert_eq!([backend.report_csv(&[]), backend.report_csv(&["--no-cache"])], [all.clone(), all]);
 }
 
-on_each_server!(two_at_once_write_the_same_objects);
-fn two_at_once_write_the_same_objects(backend: &mut S3Backend) {
+on_each_server!(two_runs_at_once_write_the_same_objects);
+fn two_runs_at_once_write_the_same_objects(backend: &mut S3Backend) {
     let entries = entries_of_customers(&["acme", "zeta", "Foo Bar"]);
     put_entries(backend, &entries.iter().filter(|it| it.customer != "Foo Bar").cloned().collect::<Vec<_>>());
     let objects: Vec<_> = entries.iter().filter(|it| it.customer == "Foo Bar").map(|it| (it.key("~Foo~20Bar"), it.record())).collect();
@@ -98,7 +98,7 @@ fn two_at_once_write_the_same_objects(backend: &mut S3Backend) {
 }
 
 #[test]
-fn a_report_in_the_middle_of_it_is_the_same_and_so_is_one_after_a_kill_at_any_request() {
+fn a_report_is_the_same_during_compact_and_after_a_kill_at_any_request() {
     let mut backend = S3Backend::new(test_support::s3_backend::S3ServerKind::Embedded);
     let entries = entries_of_customers(&["acme", "zeta"]);
     put_entries(&backend, &entries);
@@ -149,7 +149,7 @@ fn a_report_in_the_middle_of_it_is_the_same_and_so_is_one_after_a_kill_at_any_re
 }
 
 #[test]
-fn only_months_that_have_ended_are_archived_and_only_by_the_day_that_is_named() {
+fn archives_only_months_that_ended_before_the_given_day() {
     let world = World::new();
     let put = |key: &str, at_unix: u64| {
         let record = format!("{{\"user\":\"arn:x:user/a\",\"customer\":\"acme\",\"cluster_name\":\"{key}\"}}\n");
@@ -185,7 +185,7 @@ fn only_months_that_have_ended_are_archived_and_only_by_the_day_that_is_named() 
 }
 
 #[test]
-fn what_is_no_record_stays_where_it_is_and_is_named() {
+fn names_objects_that_are_not_records_and_leaves_them() {
     let world = World::new();
     let put = |key: &str, body: &str| world.server.put(BUCKET, key, body.as_bytes(), &[]).expect("put");
     put("usage-logs/acme/2026-03-02_080000.json", "{\"user\":\"arn:x:user/a\"}\n");

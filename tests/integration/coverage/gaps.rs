@@ -10,7 +10,7 @@ use test_support::s3_backend::{S3Backend, S3ServerKind, on_each_server};
 use test_support::terraform_steps::CustomerUnit;
 use test_support::{BUCKET, JOHN_ARN, refused_endpoint};
 
-on_each_server!(each_gap_is_named_alone, what_this_machine_kept_is_pending, a_customer_is_looked_at_alone);
+on_each_server!(names_each_gap_alone, reports_spooled_items_as_pending, checks_one_customer_alone);
 
 const SEED: u64 = 0x2026_1124;
 /// What is said where nothing is missing begins so.
@@ -56,7 +56,7 @@ fn customer_with_changes(objects: &[BucketObject]) -> &str {
     &objects.iter().find(|it| versions(&it.customer) > 1).expect("somebody").customer
 }
 
-fn each_gap_is_named_alone(backend: &mut S3Backend) {
+fn names_each_gap_alone(backend: &mut S3Backend) {
     let objects = draw_objects(&mut fastrand::Rng::with_seed(SEED), 14);
     put_objects(backend, &objects);
     assert_no_gaps(backend, &[]);
@@ -111,13 +111,13 @@ fn each_gap_is_named_alone(backend: &mut S3Backend) {
 }
 
 #[test]
-fn each_gap_is_named_alone_where_versions_are_kept() {
+fn names_each_gap_alone_in_a_versioned_bucket() {
     let mut backend = S3Backend::new(S3ServerKind::Moto);
     backend.client.enable_versioning();
-    each_gap_is_named_alone(&mut backend);
+    names_each_gap_alone(&mut backend);
 }
 
-fn what_this_machine_kept_is_pending(backend: &mut S3Backend) {
+fn reports_spooled_items_as_pending(backend: &mut S3Backend) {
     put_objects(backend, &draw_objects(&mut fastrand::Rng::with_seed(SEED), 2));
     let unit = CustomerUnit::new(&backend.world);
     backend.world.set_s3_endpoint(&refused_endpoint());
@@ -142,7 +142,7 @@ fn what_this_machine_kept_is_pending(backend: &mut S3Backend) {
     assert_no_gaps(backend, &[]);
 }
 
-fn a_customer_is_looked_at_alone(backend: &mut S3Backend) {
+fn checks_one_customer_alone(backend: &mut S3Backend) {
     put_objects(backend, &draw_objects(&mut fastrand::Rng::with_seed(SEED), 12));
     backend.client.put("terragrunt/customer-11-2/eks/terraform.tfstate", "{}");
     assert_eq!(run_coverage(backend, &[]).len(), 2, "it is neither logged nor backed up");
@@ -154,7 +154,7 @@ fn a_customer_is_looked_at_alone(backend: &mut S3Backend) {
 }
 
 #[test]
-fn a_clean_bucket_of_500_customers_is_silent() {
+fn finds_no_gap_in_a_clean_bucket_of_500_customers() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     let objects = draw_objects(&mut fastrand::Rng::with_seed(SEED), 500);
     put_objects(&backend, &objects);
@@ -173,7 +173,7 @@ fn a_clean_bucket_of_500_customers_is_silent() {
 }
 
 #[test]
-fn states_that_changed_before_count_where_versions_may_be_listed() {
+fn counts_earlier_state_changes_where_versions_may_be_listed() {
     let change = |backend: &S3Backend| {
         for serial in 0..3 {
             backend.client.put("terragrunt/acme/eks/terraform.tfstate", &format!("{{\"serial\":{serial}}}"));
@@ -191,7 +191,7 @@ fn states_that_changed_before_count_where_versions_may_be_listed() {
 }
 
 #[test]
-fn a_config_that_only_the_earlier_module_logged_may_be_an_overwritten_one() {
+fn a_config_logged_by_the_legacy_module_may_be_overwritten() {
     let backend = S3Backend::new(S3ServerKind::Moto);
     backend.client.enable_versioning();
     let record = |body: &str, time: &str| {
@@ -208,7 +208,7 @@ fn a_config_that_only_the_earlier_module_logged_may_be_an_overwritten_one() {
 }
 
 #[test]
-fn it_only_reads_and_says_which_permission_it_does_without() {
+fn coverage_only_reads_and_names_the_missing_permission() {
     let mut backend = S3Backend::new(S3ServerKind::Embedded);
     put_objects(&backend, &draw_objects(&mut fastrand::Rng::with_seed(SEED), 3));
     let before = backend.world.server.requests().len();
@@ -263,7 +263,7 @@ fn a_deployment_between_the_listings_is_no_gap() {
 }
 
 #[test]
-fn a_record_may_name_any_key_and_is_asked_for_copies_of_its_customer_alone() {
+fn ignores_a_backup_key_of_another_customer() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     let objects = draw_objects(&mut fastrand::Rng::with_seed(SEED), 14);
     put_objects(&backend, &objects);
@@ -278,7 +278,7 @@ fn a_record_may_name_any_key_and_is_asked_for_copies_of_its_customer_alone() {
 }
 
 #[test]
-fn a_damaged_record_is_named_and_is_a_record_all_the_same() {
+fn names_a_damaged_record_and_still_counts_it() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     put_objects(&backend, &draw_objects(&mut fastrand::Rng::with_seed(SEED), 3));
     backend.client.put("terragrunt/acme/eks/terraform.tfstate", "{}");
@@ -290,7 +290,7 @@ fn a_damaged_record_is_named_and_is_a_record_all_the_same() {
 }
 
 #[test]
-fn what_others_wrote_cannot_move_the_terminal() {
+fn text_from_the_bucket_cannot_control_the_terminal() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     backend.client.put("terragrunt/a\u{1b}[31mb/e\nks/terraform.tfstate", "{}");
     let (code, output, messages) = run_command(&backend.world, &["coverage"]);

@@ -25,7 +25,7 @@ fn history_copies(world: &World) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn a_changed_config_replaces_the_current_one_and_joins_the_history() {
+fn a_changed_config_replaces_the_current_one_and_gets_a_history_copy() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let first = unit.deploy(&world).expect_success();
@@ -42,7 +42,7 @@ fn a_changed_config_replaces_the_current_one_and_joins_the_history() {
 }
 
 #[test]
-fn a_config_that_comes_back_is_current_again() {
+fn a_config_that_returns_to_an_older_content_is_current_again() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();
@@ -61,7 +61,7 @@ fn a_config_that_comes_back_is_current_again() {
 }
 
 #[test]
-fn a_config_that_changes_between_plan_and_apply_is_backed_up_as_it_is_and_told() {
+fn backs_up_and_reports_a_config_that_changes_between_plan_and_apply() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let context = unit.plan(&world);
@@ -98,7 +98,7 @@ fn the_new_content_is_everywhere(world: &World, deployed: &test_support::terrafo
 }
 
 #[test]
-fn bytes_that_are_no_text_are_backed_up_as_they_are() {
+fn backs_up_bytes_that_are_not_text() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let bytes: Vec<u8> = b"customer: {name: airbnb}\r\n# \xef\xbb\xbf end without a newline\t".to_vec();

@@ -10,7 +10,7 @@ use test_support::terraform_steps::{CustomerUnit, parse_external_answer, string_
 use test_support::{BUCKET, CONFIG, CONFIG_MD5, JANE_ARN, JOHN_ARN, World, refused_endpoint, run_with_input, to_text};
 
 #[test]
-fn a_plan_for_an_empty_bucket_gets_hash_caller_and_facts_and_a_new_id() {
+fn a_plan_for_an_empty_bucket_has_hash_caller_fields_and_a_new_id() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let answer = unit.plan(&world);
@@ -28,7 +28,7 @@ fn a_plan_for_an_empty_bucket_gets_hash_caller_and_facts_and_a_new_id() {
 }
 
 #[test]
-fn a_plan_for_a_bucket_in_step_gets_the_buckets_own_id_and_key() {
+fn a_plan_for_an_up_to_date_bucket_has_the_stored_id_and_key() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let in_bucket = |sha256: &str| {
@@ -56,7 +56,7 @@ fn a_plan_for_a_bucket_in_step_gets_the_buckets_own_id_and_key() {
 }
 
 #[test]
-fn a_config_that_the_earlier_module_uploaded_is_not_in_step() {
+fn a_config_of_the_legacy_module_is_not_up_to_date() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     world.server.put(BUCKET, "terragrunt/airbnb/config.yaml", CONFIG.as_bytes(), &[]).expect("an object");
@@ -95,7 +95,7 @@ fn every_plan_gets_a_deployment_id_of_its_own_even_within_a_second() {
 }
 
 #[test]
-fn a_plan_counts_what_is_pending_and_touches_none_of_it() {
+fn a_plan_counts_pending_items_and_leaves_them() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     world.set_endpoint(&refused_endpoint());
@@ -109,7 +109,7 @@ fn a_plan_counts_what_is_pending_and_touches_none_of_it() {
 }
 
 #[test]
-fn without_a_verb_a_query_on_a_pipe_is_answered_like_context() {
+fn without_a_command_a_query_on_a_pipe_is_answered_as_context() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();

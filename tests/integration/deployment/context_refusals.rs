@@ -52,7 +52,7 @@ fn wrong_settings() -> Vec<(&'static str, Value, &'static str)> {
 }
 
 #[test]
-fn a_query_that_cannot_be_read_is_named() {
+fn names_the_problem_of_an_unreadable_query() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     for (query, words) in unreadable_queries(&unit) {
@@ -69,7 +69,7 @@ fn a_query_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn a_wrong_setting_is_a_warning_and_the_deployment_is_backed_up_and_logged() {
+fn warns_of_a_wrong_setting_and_still_backs_up_and_logs() {
     for (key, value, words) in wrong_settings() {
         let world = World::new();
         let unit = CustomerUnit::new(&world);
@@ -87,7 +87,7 @@ fn a_wrong_setting_is_a_warning_and_the_deployment_is_backed_up_and_logged() {
 }
 
 #[test]
-fn a_bucket_that_is_not_a_name_never_becomes_another_bucket() {
+fn an_invalid_bucket_name_never_becomes_another_bucket() {
     for value in [json!(["mongodb-arena"]), json!("My_Bucket"), json!({ "name": "mongodb-arena" })] {
         let world = World::new();
         let unit = CustomerUnit::new(&world);
@@ -119,7 +119,7 @@ fn the_fallback_reads_the_settings_that_terragrunt_generates() {
 }
 
 #[test]
-fn a_run_that_applies_nothing_is_no_deployment() {
+fn a_run_that_applies_nothing_is_not_a_deployment() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let applied = unit.deploy(&world).expect_success();

@@ -16,7 +16,7 @@ fn run_git(world: &World, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn the_commit_that_was_deployed_stands_in_the_record() {
+fn the_record_has_the_deployed_commit() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     run_git(&world, &["init", "--quiet", "--initial-branch=trunk"]);
@@ -36,7 +36,7 @@ fn the_commit_that_was_deployed_stands_in_the_record() {
 }
 
 #[test]
-fn looking_at_the_checkout_changes_nothing_in_it() {
+fn reading_the_checkout_changes_nothing_in_it() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     run_git(&world, &["init", "--quiet"]);
@@ -59,7 +59,7 @@ fn a_checkout_without_a_commit_and_no_checkout_give_no_git_block() {
 }
 
 #[test]
-fn a_machine_without_git_deploys_all_the_same() {
+fn deploys_without_git() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     world.set_variable("PATH", Some("/nonexistent"));
@@ -67,7 +67,7 @@ fn a_machine_without_git_deploys_all_the_same() {
 }
 
 #[test]
-fn the_ci_job_stands_in_the_record_without_passwords() {
+fn the_record_has_the_ci_job_without_passwords() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     // GitHub's documentation, "Default environment variables".
@@ -86,7 +86,7 @@ fn the_ci_job_stands_in_the_record_without_passwords() {
 }
 
 #[test]
-fn a_unit_of_another_version_is_named_with_the_helpers_and_the_way_out() {
+fn names_a_unit_of_another_version_and_the_fix() {
     let world = World::new();
     let mut unit = CustomerUnit::new(&world);
     unit.set_variable("unit_version", "0.0.9");
@@ -100,7 +100,7 @@ fn a_unit_of_another_version_is_named_with_the_helpers_and_the_way_out() {
 }
 
 #[test]
-fn overrides_of_the_module_stand_in_the_record() {
+fn the_record_has_the_overrides_of_the_module() {
     let world = World::new();
     let mut unit = CustomerUnit::new(&world);
     for (key, value) in [("customer_name", "acme"), ("project_name", "p"), ("cluster_name", "c"), ("additional_users_count", "0")] {

@@ -32,7 +32,7 @@ fn finding_lines(world: &World, arguments: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn an_old_record_may_expire_and_its_absence_is_told() {
+fn an_expired_record_is_reported_as_missing() {
     let world = deployed_world();
     expire_objects(&world, "usage-logs/airbnb/");
     assert_eq!(finding_lines(&world, &["verify"]), ["missing", "unrecorded"]);
@@ -46,7 +46,7 @@ fn an_old_record_may_expire_and_its_absence_is_told() {
 }
 
 #[test]
-fn what_doctor_leaves_may_expire() {
+fn objects_written_by_doctor_may_expire() {
     let world = deployed_world();
     assert!(world.server.put(BUCKET, "usage-logs/airbnb/_config-backup-doctor", b"x", &[]).is_ok());
     assert!(world.server.put(BUCKET, "terragrunt/airbnb/_config-backup-doctor", b"x", &[]).is_ok());
@@ -59,7 +59,7 @@ fn what_doctor_leaves_may_expire() {
 }
 
 #[test]
-fn what_must_not_expire_is_missed() {
+fn reports_expired_objects_that_must_not_expire() {
     for (prefix, by_verify, by_coverage) in [
         ("terragrunt/airbnb/config-history/", "missing", "missing-version"),
         ("terragrunt/airbnb/config.yaml", "missing", "outdated"),

@@ -64,7 +64,7 @@ fn append_text(path: &Path, text: &str) {
 }
 
 #[test]
-fn folders_as_they_are_are_ready() {
+fn common_customer_folders_are_ready() {
     let named = |name: &str| format!("find_in_parent_folders(\"{name}\")");
     for (folder, include, root) in [
         ("airbnb", named("root.hcl"), "airbnb/root.hcl"),
@@ -96,7 +96,7 @@ fn folders_as_they_are_are_ready() {
 }
 
 #[test]
-fn a_folder_whose_run_stops_or_leaves_the_unit_out_is_not_ready() {
+fn a_folder_that_stops_or_excludes_the_unit_is_not_ready() {
     for (file, text, check, seen, fix) in [
         (
             "config-backup/terragrunt.hcl",
@@ -142,7 +142,7 @@ fn a_folder_whose_run_stops_or_leaves_the_unit_out_is_not_ready() {
 }
 
 #[test]
-fn an_environment_that_leaves_the_unit_out_is_named() {
+fn names_an_environment_that_excludes_the_unit() {
     for (name, value) in [
         ("TG_QUEUE_EXCLUDE_DIR", "config-backup"),
         ("TG_QUEUE_EXCLUDE_DIR", "conf*"),
@@ -167,7 +167,7 @@ fn an_environment_that_leaves_the_unit_out_is_named() {
 }
 
 #[test]
-fn a_helper_that_the_unit_does_not_find_is_named() {
+fn names_a_helper_that_the_unit_does_not_find() {
     let (mut world, folder) = prepared_world();
     world.set_variable("CONFIG_BACKUP_HELPER", Some("/no/such/helper"));
     examine(&world, &folder).assert_failed(1, &["helper"]);
@@ -190,7 +190,7 @@ fn a_helper_that_the_unit_does_not_find_is_named() {
 }
 
 #[test]
-fn changes_by_which_the_unit_does_less_are_seen_in_the_rendering() {
+fn detects_changes_that_disable_parts_of_the_unit() {
     for (from, to, status, seen) in [
         ("config_backup_settings = {\n", "config_backup_settings = {\n      disable = true\n", "bad", "does not generate"),
         (
@@ -217,7 +217,7 @@ fn changes_by_which_the_unit_does_less_are_seen_in_the_rendering() {
 }
 
 #[test]
-fn line_ends_of_windows_and_missing_files_are_named_and_repaired() {
+fn names_and_repairs_windows_line_ends_and_missing_files() {
     let (world, folder) = prepared_world();
     for (name, content) in embedded_unit_files() {
         fs::write(folder.join("config-backup").join(name), String::from_utf8_lossy(&content).replace('\n', "\r\n")).expect("a file");
@@ -241,7 +241,7 @@ fn line_ends_of_windows_and_missing_files_are_named_and_repaired() {
 }
 
 #[test]
-fn what_the_unit_does_not_inherit_and_another_root_file_are_notes() {
+fn notes_another_root_file_and_settings_that_are_not_inherited() {
     let (world, folder) = prepared_world();
     append_text(
         &folder.join("root.hcl"),
@@ -275,7 +275,7 @@ fn what_the_unit_does_not_inherit_and_another_root_file_are_notes() {
 }
 
 #[test]
-fn without_terragrunt_the_text_is_checked_and_that_is_said() {
+fn without_terragrunt_checks_the_text_and_says_so() {
     let (mut world, folder) = prepared_world();
     world.set_variable("PATH", Some("/usr/bin:/bin"));
     world.set_variable("CONFIG_BACKUP_HELPER", helper_path().to_str());
@@ -288,7 +288,7 @@ fn without_terragrunt_the_text_is_checked_and_that_is_said() {
 }
 
 #[test]
-fn a_terragrunt_that_hangs_is_ended_in_time_with_what_it_started() {
+fn stops_a_hanging_terragrunt_and_its_children_in_time() {
     use std::os::unix::fs::PermissionsExt as _;
     let mut world = World::new();
     let folder = prepare_customer_folder(&mut world);
@@ -315,7 +315,7 @@ fn a_terragrunt_that_hangs_is_ended_in_time_with_what_it_started() {
 }
 
 #[test]
-fn nothing_of_the_config_is_shown_where_terragrunt_refuses() {
+fn shows_nothing_of_the_config_when_terragrunt_fails() {
     let (world, folder) = prepared_world();
     fs::write(folder.join("config.yaml"), CONFIG.replace(&format!("{}\"", SECRET_CANARIES[1]), SECRET_CANARIES[1])).expect("a config");
     // `doctor` and `refused` look for secrets themselves.

@@ -88,7 +88,7 @@ fn canaries(world: &World) -> Vec<String> {
     world.server.keys(BUCKET, "").into_iter().filter(|key| key.ends_with("_config-backup-doctor")).collect()
 }
 
-fn a_healthy_set_up_has_nothing_bad(backend: &mut S3Backend) {
+fn finds_no_problem_in_a_healthy_setup(backend: &mut S3Backend) {
     let folder = prepare_customer_folder(&mut backend.world);
     let folder = folder.to_str().expect("UTF-8");
     for _ in 0..3 {
@@ -110,10 +110,10 @@ fn a_healthy_set_up_has_nothing_bad(backend: &mut S3Backend) {
     assert_eq!(backend.world.spooled_items(), Vec::<String>::new(), "nor on this machine");
 }
 
-on_each_server!(a_healthy_set_up_has_nothing_bad);
+on_each_server!(finds_no_problem_in_a_healthy_setup);
 
 #[test]
-fn whose_the_bucket_is_is_said_where_the_server_looks() {
+fn reports_the_owner_of_the_bucket_where_the_server_checks_it() {
     let mut world = World::new();
     let folder = prepare_customer_folder(&mut world);
     let folder = folder.to_str().expect("UTF-8");
@@ -126,7 +126,7 @@ fn whose_the_bucket_is_is_said_where_the_server_looks() {
 }
 
 #[test]
-fn how_a_bucket_is_set_up_is_seen_where_one_may_ask() {
+fn reports_the_settings_of_the_bucket_where_permitted() {
     let mut backend = S3Backend::new(S3ServerKind::Moto);
     let folder = prepare_customer_folder(&mut backend.world);
     let folder = folder.to_str().expect("UTF-8");
@@ -144,7 +144,7 @@ fn how_a_bucket_is_set_up_is_seen_where_one_may_ask() {
 }
 
 #[test]
-fn a_bucket_with_object_lock_is_known_and_takes_a_deployment() {
+fn recognizes_object_lock_and_deploys_to_it() {
     let mut backend = S3Backend::new(S3ServerKind::Moto);
     let folder = prepare_customer_folder(&mut backend.world);
     backend.client.create_locked_bucket("locked-arena");
@@ -156,7 +156,7 @@ fn a_bucket_with_object_lock_is_known_and_takes_a_deployment() {
 }
 
 #[test]
-fn without_the_permission_to_delete_one_object_a_place_stays_and_no_more() {
+fn without_permission_to_delete_leaves_one_object_per_customer() {
     let mut world = World::new();
     let folder = prepare_customer_folder(&mut world);
     for _ in 0..3 {
@@ -177,7 +177,7 @@ fn without_the_permission_to_delete_one_object_a_place_stays_and_no_more() {
 }
 
 #[test]
-fn doctors_at_the_same_time_accuse_nobody_and_leave_nothing() {
+fn several_doctors_at_once_find_no_problem_and_leave_nothing() {
     let mut world = World::new();
     let folder = prepare_customer_folder(&mut world);
     let folder = folder.to_str().expect("UTF-8");
@@ -196,7 +196,7 @@ fn doctors_at_the_same_time_accuse_nobody_and_leave_nothing() {
 }
 
 #[test]
-fn it_works_without_a_customer_and_no_reader_takes_its_objects_for_records() {
+fn works_without_a_customer_and_its_objects_are_not_records() {
     let mut world = World::new();
     prepare_customer_folder(&mut world);
     let found = run_doctor(&world, &["--profile", "keeper"]);
@@ -214,7 +214,7 @@ fn it_works_without_a_customer_and_no_reader_takes_its_objects_for_records() {
 }
 
 #[test]
-fn people_get_a_table_with_the_fix_below_and_no_colours_in_a_pipe() {
+fn prints_a_table_with_fixes_and_without_colours_to_a_pipe() {
     let mut world = World::new();
     let folder = prepare_customer_folder(&mut world);
     let output = world.helper_command(&["doctor", "--bucket", "mongodb-arena-2"]).current_dir(&folder).output().expect("doctor");
@@ -227,7 +227,7 @@ fn people_get_a_table_with_the_fix_below_and_no_colours_in_a_pipe() {
 }
 
 #[test]
-fn on_a_terminal_a_table_has_colours_unless_they_are_not_wanted() {
+fn prints_colours_to_a_terminal_unless_disabled() {
     let mut world = World::new();
     prepare_customer_folder(&mut world);
     let shown = helper_on_a_terminal(&world, &["doctor", "customers of ours/airbnb"]);

@@ -110,7 +110,7 @@ fn shown(before: &str, after: &str, masks: Masks) -> usize {
 }
 
 #[test]
-fn no_secret_is_shown_however_it_is_spelled() {
+fn shows_no_secret_in_any_spelling() {
     let mut chance = fastrand::Rng::with_seed(SEED);
     let mut in_clear = 0;
     for round in 0..4000 {

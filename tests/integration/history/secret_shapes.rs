@@ -126,17 +126,17 @@ fn nothing_is_shown(mode: &[&str]) {
 }
 
 #[test]
-fn no_shape_of_a_secret_is_shown_unless_it_is_asked_for() {
+fn shows_no_secret_of_any_shape_unless_asked() {
     nothing_is_shown(&[]);
 }
 
 #[test]
-fn no_shape_of_a_secret_is_shown_in_the_lines_unless_it_is_asked_for() {
+fn shows_no_secret_of_any_shape_in_lines_unless_asked() {
     nothing_is_shown(&["--text"]);
 }
 
 #[test]
-fn a_history_shows_no_shape_of_a_secret_at_all() {
+fn history_shows_no_secret_of_any_shape() {
     for shape in &SHAPES {
         let (code, output, messages) = run_command(&backend_with_versions(shape).world, &["history", "acme"]);
         assert_eq!((code, find_leak(shape, &output), messages.as_str()), (Some(0), None, ""), "{}: {output}", shape.name);

@@ -9,7 +9,7 @@ use test_support::s3_client::S3TestClient;
 use test_support::{BUCKET, CONFIG, JOHN_ARN, World};
 
 #[test]
-fn the_buckets_policy_holds_whoever_may_do_all() {
+fn the_bucket_policy_limits_administrators_too() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
     let record = world.usage_records().remove(0).0;
@@ -49,7 +49,7 @@ fn the_buckets_policy_holds_whoever_may_do_all() {
 }
 
 #[test]
-fn neither_are_versions_deleted_of_a_bucket_that_keeps_them() {
+fn the_bucket_policy_protects_versions_too() {
     let world = World::new();
     let policies = Policies { bucket: Some(print_policy(&world, &["bucket"])), tls: true, ..Policies::default() };
     let may = |key: &str| {
@@ -61,7 +61,7 @@ fn neither_are_versions_deleted_of_a_bucket_that_keeps_them() {
 }
 
 #[test]
-fn uploads_in_parts_may_begin_but_end_only_where_nothing_is() {
+fn multipart_uploads_cannot_overwrite_an_object() {
     let world = World::new();
     let policies = Policies { bucket: Some(print_policy(&world, &["bucket"])), tls: true, ..Policies::default() };
     // As the User Guide has it, "Enforce conditional writes": the parts carry no condition, and create no object.
@@ -78,7 +78,7 @@ fn uploads_in_parts_may_begin_but_end_only_where_nothing_is() {
 }
 
 #[test]
-fn principals_of_other_accounts_may_write_as_writers_do() {
+fn principals_of_other_accounts_may_write_as_writers() {
     let world = World::new();
     let jane = "arn:aws:iam::210987654321:user/jane";
     let policies = Policies { bucket: Some(print_policy(&world, &["bucket", "--principal", jane])), tls: true, ..Policies::default() };

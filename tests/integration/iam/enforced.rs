@@ -63,7 +63,7 @@ fn with_an_archive(world: &World) {
 }
 
 #[test]
-fn who_has_the_writers_policy_deploys_and_the_bucket_has_its_own() {
+fn the_writer_policy_and_the_bucket_policy_allow_a_deployment() {
     let mut world = World::new();
     let bucket = print_policy(&world, &["bucket"]);
     for arguments in [&["writer"][..], &["writer", "--customer", "airbnb", "--account", "123456789012"]] {
@@ -75,7 +75,7 @@ fn who_has_the_writers_policy_deploys_and_the_bucket_has_its_own() {
 }
 
 #[test]
-fn a_writer_of_a_customer_with_an_odd_name_deploys_and_reports() {
+fn the_writer_policy_works_for_a_customer_with_an_odd_name() {
     let world = World::new();
     let earlier = "usage-logs/Foo Bar/d188280766a258ccc135ef480b49230c.json";
     world
@@ -120,7 +120,7 @@ fn narrower_policies(policy: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn nothing_of_the_writers_policy_is_spare() {
+fn every_statement_of_the_writer_policy_is_needed() {
     let policy = print_policy(&World::new(), &["writer", "--customer", "airbnb"]);
     let narrower = narrower_policies(&policy);
     assert_eq!(narrower.len(), 3 + 2 + 2 + 3, "statements, actions, resources, prefixes");
@@ -133,7 +133,7 @@ fn nothing_of_the_writers_policy_is_spare() {
 }
 
 #[test]
-fn a_writer_of_one_customer_has_nothing_of_another_and_deletes_nothing() {
+fn a_writer_of_one_customer_cannot_read_another_or_delete() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
     let client = S3TestClient::new(&world.server.endpoint());
@@ -165,7 +165,7 @@ fn a_writer_of_one_customer_has_nothing_of_another_and_deletes_nothing() {
 }
 
 #[test]
-fn who_may_take_lock_files_away_deletes_nothing_else() {
+fn permission_to_delete_lock_files_deletes_nothing_else() {
     let world = World::new();
     let client = S3TestClient::new(&world.server.endpoint());
     let state = "terragrunt/airbnb/eks-cluster/terraform.tfstate";
@@ -201,7 +201,7 @@ fn run_read_commands(world: &World, customer: &str) -> usize {
 const ALL_VERBS: usize = 6;
 
 #[test]
-fn who_has_the_readers_policy_looks_back_and_writes_nothing() {
+fn the_reader_policy_allows_reading_and_no_writing() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
     let client = S3TestClient::new(&world.server.endpoint());
@@ -228,7 +228,7 @@ fn who_has_the_readers_policy_looks_back_and_writes_nothing() {
 }
 
 #[test]
-fn nothing_of_the_readers_policy_is_spare() {
+fn every_statement_of_the_reader_policy_is_needed() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
     // Without a copy, as the earlier module left it.
@@ -244,7 +244,7 @@ fn nothing_of_the_readers_policy_is_spare() {
 }
 
 #[test]
-fn who_has_the_compactors_policy_archives_and_nothing_of_it_is_spare() {
+fn the_compactor_policy_is_sufficient_and_minimal() {
     let world = World::new();
     with_an_archive(&world);
     let client = S3TestClient::new(&world.server.endpoint());
@@ -268,7 +268,7 @@ fn who_has_the_compactors_policy_archives_and_nothing_of_it_is_spare() {
 }
 
 #[test]
-fn versions_of_configs_are_read_by_who_may_and_by_no_other_reader() {
+fn only_a_reader_of_versions_reads_noncurrent_configs() {
     let world = World::new();
     let of = |arguments: &[&str]| Policies {
         identities: BTreeMap::from([("AKIADEFAULT".to_owned(), print_policy(&world, arguments))]),
@@ -293,7 +293,7 @@ fn versions_of_configs_are_read_by_who_may_and_by_no_other_reader() {
 }
 
 #[test]
-fn who_may_read_records_only_sees_who_deployed_and_no_config() {
+fn a_reader_of_records_sees_no_config() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
     let version = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/").remove(0);

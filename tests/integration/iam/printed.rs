@@ -55,7 +55,7 @@ fn the_documents_show_the_policies_that_are_printed() {
 }
 
 #[test]
-fn terraform_leaves_the_form_as_it_is_and_computes_the_same_policy() {
+fn the_hcl_is_formatted_and_gives_the_same_policy() {
     let world = World::new();
     let tofu = || {
         let mut command = world.command(project_dir().join(".tools/bin/tofu"));
@@ -102,7 +102,7 @@ fn resources_of_several_customers_do_not_share_a_name() {
 }
 
 #[test]
-fn a_name_is_no_pattern_and_no_prefix_of_another() {
+fn a_customer_name_is_not_a_pattern_or_prefix() {
     for kind in [&["writer"][..], &["reader"], &["bucket"]] {
         let policy = print_policy(&[kind, &["--customer", "a*?$c"]].concat());
         let policy: Value = serde_json::from_str(&policy).expect("JSON");
@@ -118,7 +118,7 @@ fn a_name_is_no_pattern_and_no_prefix_of_another() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_in_one_line() {
+fn refuses_invalid_arguments_in_one_line() {
     let refused: [(&[&str], i32, &str); 11] = [
         (&["writer", "--bucket", "My_Bucket"], 3, "read `--bucket My_Bucket`: no bucket can be called so"),
         (&["bucket", "--bucket", "a\u{1b}[2Jb"], 3, "read `--bucket a\u{fffd}[2Jb`"),
@@ -141,7 +141,7 @@ fn what_cannot_be_is_refused_in_one_line() {
 }
 
 #[test]
-fn a_policy_that_aws_would_not_take_for_its_size_is_printed_with_a_warning() {
+fn warns_of_a_policy_that_is_too_large_for_aws() {
     let customers: Vec<String> = (0..60).map(|number| format!("customer-number-{number}")).collect();
     let arguments: Vec<&str> = ["writer"].into_iter().chain(customers.iter().flat_map(|it| ["--customer", it.as_str()])).collect();
     let (code, policy, messages) = run_iam(&arguments);

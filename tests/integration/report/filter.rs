@@ -75,7 +75,7 @@ fn an_age_counts_from_now() {
 }
 
 #[test]
-fn what_a_key_rules_out_is_not_fetched() {
+fn does_not_fetch_records_that_their_keys_exclude() {
     let world = world_with_records();
     reported_days(&world, &["--since", "2026-10-03"]);
     assert_eq!(world.count_requests("GetObject", ""), 2);
@@ -86,7 +86,7 @@ fn what_a_key_rules_out_is_not_fetched() {
 }
 
 #[test]
-fn a_report_of_a_part_does_not_make_a_later_one_of_all_incomplete() {
+fn a_filtered_report_does_not_make_a_later_full_report_incomplete() {
     let world = world_with_records();
     for arguments in [&["--since", "2026-10-03"][..], &["acme"], &["--user", "adam"], &[]] {
         let output = world.helper_command(&["report", "--profile", "default"]).args(arguments).output().expect("report");
@@ -99,7 +99,7 @@ fn a_report_of_a_part_does_not_make_a_later_one_of_all_incomplete() {
 }
 
 #[test]
-fn times_that_cannot_be_read_are_refused_before_anybody_is_asked() {
+fn refuses_invalid_times_before_any_request() {
     let world = World::new();
     for (arguments, words) in [
         (&["--since", "yesterday"][..], "use a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339"),

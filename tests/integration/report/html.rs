@@ -75,7 +75,7 @@ fn all_texts(value: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_page_is_whole_and_its_policy_allows_its_own_style_and_script_alone() {
+fn the_page_is_complete_and_its_policy_allows_only_its_own_style_and_script() {
     let world = World::new();
     put_records(&world, &[USUAL, DeploymentRow { timestamp: "2026-03-05T08:00:00Z", ..USUAL }]);
     for arguments in [&[][..], &["--all"], &["--summary"], &["nobody"]] {
@@ -146,7 +146,7 @@ fn the_numbers_are_those_of_the_summary() {
 }
 
 #[test]
-fn hostile_text_stays_text() {
+fn hostile_text_is_shown_as_text() {
     let (usual, hostile) = (World::new(), World::new());
     put_records(&usual, &[USUAL]);
     let deployed: Vec<DeploymentRow<'_>> =

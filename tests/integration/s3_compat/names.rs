@@ -2,12 +2,9 @@
 
 use test_support::s3_backend::{CSV_HEADER, ReportEntry, S3Backend, expected_csv, on_each_server};
 
-on_each_server!(
-    an_overwritten_record_of_the_earlier_module_is_read_anew_whatever_its_name_begins_with,
-    a_customer_called_like_another_ones_folder_has_none_of_its_records,
-);
+on_each_server!(reads_an_overwritten_record_of_the_legacy_module_again, a_customer_named_like_another_ones_folder_has_none_of_its_records,);
 
-fn an_overwritten_record_of_the_earlier_module_is_read_anew_whatever_its_name_begins_with(backend: &mut S3Backend) {
+fn reads_an_overwritten_record_of_the_legacy_module_again(backend: &mut S3Backend) {
     // So many that the old ones are taken from the cache without a look at the bucket.
     let ours: Vec<ReportEntry> = (0..600).map(|number| ReportEntry::new("acme", number)).collect();
     backend.put_objects(&ours.iter().map(|entry| (entry.key("acme"), entry.record())).collect::<Vec<_>>());
@@ -30,7 +27,7 @@ fn an_overwritten_record_of_the_earlier_module_is_read_anew_whatever_its_name_be
     }
 }
 
-fn a_customer_called_like_another_ones_folder_has_none_of_its_records(backend: &mut S3Backend) {
+fn a_customer_named_like_another_ones_folder_has_none_of_its_records(backend: &mut S3Backend) {
     let entry = ReportEntry::new("Foo Bar", 1);
     backend.client.put(&entry.key("~Foo~20Bar"), &entry.record());
     assert_eq!(backend.report_csv(&["Foo Bar"]), expected_csv([&entry]));

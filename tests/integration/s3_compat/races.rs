@@ -10,15 +10,15 @@ use test_support::oracle::{format_rfc3339, key_timestamp, unix_now};
 use test_support::s3_backend::{RECORD_GET_LINE, ReportEntry, S3Backend, S3ServerKind, expected_csv, on_each_server};
 
 on_each_server!(
-    a_report_while_others_write_has_all_that_was_there_before_it,
-    a_record_deleted_between_list_and_get_was_never_there,
+    a_report_during_writes_has_all_earlier_records,
+    skips_a_record_deleted_between_list_and_get,
     a_record_overwritten_between_list_and_get_is_used_in_its_new_form,
 );
 
 /// Records of the earlier module that are overwritten all the time.
 const OVERWRITTEN: u64 = 5;
 
-fn a_report_while_others_write_has_all_that_was_there_before_it(backend: &mut S3Backend) {
+fn a_report_during_writes_has_all_earlier_records(backend: &mut S3Backend) {
     // Two pages, where that costs little.
     let early: Vec<ReportEntry> =
         (0..if backend.kind == S3ServerKind::Embedded { 1010 } else { 300 }).map(|number| ReportEntry::new("acme", number)).collect();
@@ -86,7 +86,7 @@ fn row_cells(row: &str) -> (&str, u64) {
     (cells[2], cells[3].parse().expect("a number"))
 }
 
-fn a_record_deleted_between_list_and_get_was_never_there(backend: &mut S3Backend) {
+fn skips_a_record_deleted_between_list_and_get(backend: &mut S3Backend) {
     let mut entries: Vec<ReportEntry> = (0..20).map(|number| ReportEntry::new("acme", number)).collect();
     for entry in &entries {
         backend.client.put(&entry.key("acme"), &entry.record());

@@ -7,7 +7,7 @@ use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::s3_backend::{LIST_LINE, RECORD_GET_LINE, ReportEntry, S3Backend, S3ServerKind, expected_csv, on_each_server};
 use test_support::{BUCKET, World, to_text};
 
-on_each_server!(a_server_that_is_too_busy_at_first_costs_no_record);
+on_each_server!(loses_no_record_to_temporary_throttling);
 
 fn slow_down() -> RequestFate {
     RequestFate::Answer("503 Slow Down", "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>")
@@ -20,7 +20,7 @@ fn put_entries(backend: &S3Backend, count: u64) -> Vec<ReportEntry> {
     entries
 }
 
-fn a_server_that_is_too_busy_at_first_costs_no_record(backend: &mut S3Backend) {
+fn loses_no_record_to_temporary_throttling(backend: &mut S3Backend) {
     let entries = put_entries(backend, 60);
     let (lists, of_archive, gets) = (AtomicUsize::new(2), AtomicUsize::new(2), AtomicUsize::new(40));
     let less = |left: &AtomicUsize| left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
@@ -40,7 +40,7 @@ fn a_server_that_is_too_busy_at_first_costs_no_record(backend: &mut S3Backend) {
 }
 
 #[test]
-fn a_server_that_is_always_too_busy_is_told_in_one_line_on_each_server() {
+fn reports_a_throttling_server_in_one_line_on_each_server() {
     // At the same time: they wait, longer each time.
     let backends = [S3ServerKind::Embedded, S3ServerKind::Versitygw, S3ServerKind::Moto].map(S3Backend::new);
     let runs = backends.map(|mut backend| {

@@ -45,7 +45,7 @@ fn deployments_and_report_are_the_same_on_versitygw() {
 }
 
 #[test]
-fn what_was_kept_reaches_versitygw_later_and_bad_keys_are_told() {
+fn spooled_items_reach_versitygw_later_and_bad_keys_are_reported() {
     let mut world = World::new();
     let gateway = VersityGateway::start(&world);
     let unit = CustomerUnit::new(&world);

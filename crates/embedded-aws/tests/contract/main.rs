@@ -96,7 +96,7 @@ async fn a_server_with_idle_clients_stops_at_once() {
 }
 
 #[test]
-fn options_that_cannot_work_are_refused_in_one_line() {
+fn refuses_unusable_options_in_one_line() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let refused = |change: fn(&mut Options)| {
         let mut options = options(&folder, demo_identities());
@@ -111,7 +111,7 @@ fn options_that_cannot_work_are_refused_in_one_line() {
 }
 
 #[test]
-fn an_object_can_be_seeded_with_its_time_and_looked_at() {
+fn puts_an_object_with_a_given_time() {
     let world = World::new();
     let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_000_000_000_999);
     world.server.put_at("backups", "a/config.yaml", b"a: 1\n", &[("Author", "jane")], time).expect("seeded");

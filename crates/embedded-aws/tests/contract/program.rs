@@ -30,7 +30,7 @@ fn refused(output: &Output) -> String {
 }
 
 #[test]
-fn the_endpoint_is_the_only_line_and_a_signal_ends_it_well() {
+fn prints_only_the_endpoint_and_exits_0_on_a_signal() {
     for signal in ["-TERM", "-INT"] {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("endpoint");
@@ -52,7 +52,7 @@ fn the_endpoint_is_the_only_line_and_a_signal_ends_it_well() {
 }
 
 #[test]
-fn the_end_of_input_ends_it_only_if_asked() {
+fn ends_with_its_input_only_if_asked() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut child = program(folder.path(), &["--stdin-eof"]).spawn().expect("started");
     let _output = endpoint(&mut child);
@@ -75,7 +75,7 @@ fn it_listens_on_loopback_addresses_only() {
 }
 
 #[test]
-fn identities_come_from_a_file_that_has_to_make_sense() {
+fn reads_identities_from_a_valid_file_only() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("identities.json");
     let run = |text: &str| {
