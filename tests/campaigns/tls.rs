@@ -22,7 +22,7 @@ pub(crate) enum CertificateFlaw {
     Expired,
 }
 
-/// An authority that clients trust, if they are given its [`Authority::pem`].
+/// An authority that clients trust, if they are given its [`CertificateAuthority::pem`].
 pub(crate) struct CertificateAuthority {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,

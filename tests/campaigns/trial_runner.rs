@@ -161,7 +161,7 @@ impl DeploymentTrial {
         self.record_deployment(&context, version, answer);
     }
 
-    /// In the scene [`Scene::Resumed`], and only once: begins a deployment and kills the process at its first request.
+    /// In the scene [`TrialScene::Resumed`], and only once: begins a deployment and kills the process at its first request.
     pub(crate) fn begin_if_resumed(&mut self, request: &Value) {
         if !std::mem::take(&mut self.is_resumed) {
             return;

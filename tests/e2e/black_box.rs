@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::stack::{CustomerStack, TerragruntRun, with_both_tools, write_script};
+use crate::customer_stack::{CustomerStack, TerragruntRun, with_both_tools, write_script};
 use test_support::campaign::Campaign;
 use test_support::faulty_proxy::FaultyProxy;
 use test_support::helper_path;
@@ -123,7 +123,7 @@ fn count_warnings(ran: &TerragruntRun) -> usize {
 
 /// What a broken helper is seen to do in one black-holed deployment; `body` runs with the real one as `$helper`.
 fn with_broken_helper(body: &str) -> BlackBoxResult {
-    let mut stack = CustomerStack::new(crate::stack::TerraformTool::Tofu).unwrap();
+    let mut stack = CustomerStack::new(crate::customer_stack::TerraformTool::Tofu).unwrap();
     let path = stack.world.path().join("broken helper");
     write_script(&path, &format!("helper='{}'\n{body}", helper_path().display()), true);
     stack.set_variable("CONFIG_BACKUP_HELPER", path.to_str().unwrap());

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::stack::{CustomerStack, copy_folder, with_both_tools};
+use crate::customer_stack::{CustomerStack, copy_folder, with_both_tools};
 use test_support::{BUCKET, CONFIG, CONFIG_MD5, JOHN_ARN};
 
 with_both_tools!(

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use embedded_aws::Policies;
+use embedded_aws::AccessPolicies;
 use serde_json::Value;
 
-use crate::stack::{CustomerStack, TerraformTool, copy_folder, with_both_tools};
+use crate::customer_stack::{CustomerStack, TerraformTool, copy_folder, with_both_tools};
 use test_support::{BUCKET, JOHN_ARN, assert_no_secret, project_dir, to_text};
 
 with_both_tools!(a_stack_deploys_its_units_and_this_one);
@@ -82,7 +82,7 @@ fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
     }
     let writer = to_text(&stack.world.helper_command(&["iam", "writer", "--customer", "airbnb"]).output().unwrap().stdout);
     let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), writer)]);
-    stack.world.server.govern(&Policies { identities, bucket: None, tls: false }).unwrap();
+    stack.world.server.govern(&AccessPolicies { identities, bucket: None, tls: false }).unwrap();
 
     let mut ran = Vec::new();
     for step in steps.iter().filter(|step| step["run"].is_string()) {

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::stack::{CustomerStack, TerragruntRun, with_both_tools, write_script};
+use crate::customer_stack::{CustomerStack, TerragruntRun, with_both_tools, write_script};
 use test_support::{BUCKET, CONFIG, helper_path, refused_endpoint};
 
 with_both_tools!(

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::stack::{CustomerStack, with_both_tools, write_script};
+use crate::customer_stack::{CustomerStack, with_both_tools, write_script};
 use test_support::{BUCKET, CONFIG};
 
 with_both_tools!(
@@ -340,7 +340,7 @@ fn the_roots_binary_and_role_are_used(mut stack: CustomerStack) {
 
 /// What terragrunt makes of the unit in a folder with this root.
 fn rendered_state(root: &str) -> Value {
-    let stack = CustomerStack::new(crate::stack::TerraformTool::Tofu).unwrap();
+    let stack = CustomerStack::new(crate::customer_stack::TerraformTool::Tofu).unwrap();
     fs::write(stack.folder.join("root.hcl"), root).unwrap();
     let rendered = stack.run_terragrunt(&["render", "--json", "--working-dir=config-backup"]).expect_success().output;
     let json = &rendered[rendered.find('{').unwrap()..=rendered.rfind('}').unwrap()];

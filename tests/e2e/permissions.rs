@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use embedded_aws::Policies;
+use embedded_aws::AccessPolicies;
 
-use crate::stack::{CustomerStack, with_both_tools};
+use crate::customer_stack::{CustomerStack, with_both_tools};
 use test_support::to_text;
 
 with_both_tools!(the_writers_policy_is_enough_for_all_units_and_their_states);
@@ -17,7 +17,7 @@ fn the_writers_policy_is_enough_for_all_units_and_their_states(stack: CustomerSt
     };
     let writer = printed(&["writer", "--customer", "airbnb", "--account", "123456789012"]);
     let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), writer)]);
-    let policies = Policies { identities, bucket: Some(printed(&["bucket"])), tls: true };
+    let policies = AccessPolicies { identities, bucket: Some(printed(&["bucket"])), tls: true };
     stack.world.server.govern(&policies).unwrap();
     let first = stack.apply_all().expect_success();
     first.assert_clusters_applied();

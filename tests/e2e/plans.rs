@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::stack::{CustomerStack, with_both_tools};
+use crate::customer_stack::{CustomerStack, with_both_tools};
 use test_support::{BUCKET, JANE_ARN};
 
 with_both_tools!(
@@ -69,7 +69,7 @@ fn a_saved_plan_logs_who_applies_it_and_what_the_config_holds_then(stack: Custom
 
 #[test]
 fn the_settings_of_the_unit_are_the_variables_of_the_module() {
-    let stack = CustomerStack::new(crate::stack::TerraformTool::Tofu).unwrap();
+    let stack = CustomerStack::new(crate::customer_stack::TerraformTool::Tofu).unwrap();
     let rendered = stack.run_terragrunt(&["render", "--json", "--working-dir=config-backup"]).expect_success().output;
     let rendered: Value = serde_json::from_str(&rendered[rendered.find('{').unwrap()..=rendered.rfind('}').unwrap()]).unwrap();
     let settings = rendered["generate"]["config_backup_settings"]["contents"].as_str().unwrap();

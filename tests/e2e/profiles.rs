@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::stack::{CustomerStack, with_both_tools};
+use crate::customer_stack::{CustomerStack, with_both_tools};
 use test_support::{BUCKET, JANE_ARN, JOHN_ARN};
 
 with_both_tools!(a_profile_in_any_spelling_is_found, credentials_of_the_environment_need_no_profile);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::stack::{CustomerStack, copy_folder, with_both_tools};
+use crate::customer_stack::{CustomerStack, copy_folder, with_both_tools};
 use test_support::campaign::Campaign;
 
 with_both_tools!(

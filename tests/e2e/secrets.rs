@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::stack::{CustomerStack, folder_contents, with_both_tools};
+use crate::customer_stack::{CustomerStack, folder_contents, with_both_tools};
 use test_support::{BUCKET, assert_no_secret, to_text};
 
 with_both_tools!(secrets_stay_in_the_configs_own_copies);

@@ -1,6 +1,6 @@
 //! The unit's settings: those of other tools do not reach it, and wrong ones stop no deployment.
 
-use crate::stack::{CustomerStack, with_both_tools};
+use crate::customer_stack::{CustomerStack, with_both_tools};
 use test_support::BUCKET;
 
 with_both_tools!(

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::stack::{CustomerStack, TerragruntRun, copy_folder, with_both_tools, write_script};
+use crate::customer_stack::{CustomerStack, TerragruntRun, copy_folder, with_both_tools, write_script};
 use test_support::oracle::{format_rfc3339, parse_csv_rows, python_digest, unix_now, wait_for_next_second};
 use test_support::{BUCKET, CONFIG, JANE_ARN, JOHN_ARN, MAX_ARN, helper_path, refused_endpoint, to_text};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::process::Command;
 
-use crate::stack::{CustomerStack, folder_contents, with_both_tools, write_script};
+use crate::customer_stack::{CustomerStack, folder_contents, with_both_tools, write_script};
 use test_support::{SECRET_CANARIES, assert_no_secret, helper_path};
 
 with_both_tools!(no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper);

@@ -109,12 +109,12 @@ fn start_proxy(world: &mut World, fate: impl Fn(&str) -> RequestFate + Send + Sy
     (proxy, on)
 }
 
-/// As [`relaying`], with an error where a request begins so.
+/// As [`start_proxy`], with an error where a request begins so.
 fn refuse_requests(world: &mut World, head: &'static str, status: &'static str, body: &'static str) -> (FaultyProxy, Arc<AtomicBool>) {
     start_proxy(world, move |line| if line.starts_with(head) { RequestFate::Answer(status, body) } else { RequestFate::Pass })
 }
 
-/// As [`relaying`]; the answer to each record is lost, and who looks for one gets none.
+/// As [`start_proxy`]; the answer to each record is lost, and who looks for one gets none.
 fn lose_record_answers(world: &mut World) -> (FaultyProxy, Arc<AtomicBool>) {
     start_proxy(world, |line| match line.split_once(" /mongodb-arena/usage-logs/") {
         Some(("PUT", _)) => RequestFate::LoseAnswer,

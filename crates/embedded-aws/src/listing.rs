@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 /// What a listing asks for.
-pub(crate) struct Query<'a> {
+pub(crate) struct ListQuery<'a> {
     /// Only keys that start with this.
     pub(crate) prefix: &'a str,
     /// Keys that share what comes before its first occurrence after the prefix are rolled up into one entry.
@@ -19,45 +19,45 @@ pub(crate) struct Query<'a> {
 
 /// One entry of a page.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Entry<'a, T> {
+pub(crate) enum ListEntry<'a, T> {
     Object(&'a str, &'a T),
     Prefix(&'a str),
 }
 
 /// A page, in order.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Page<'a, T> {
-    pub(crate) entries: Vec<Entry<'a, T>>,
+pub(crate) struct ListPage<'a, T> {
+    pub(crate) entries: Vec<ListEntry<'a, T>>,
     /// There are more entries after the last of these.
     pub(crate) truncated: bool,
 }
 
-impl<T> Entry<'_, T> {
+impl<T> ListEntry<'_, T> {
     /// The key or the common prefix.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Entry::Object(name, _) | Entry::Prefix(name) => name,
+            ListEntry::Object(name, _) | ListEntry::Prefix(name) => name,
         }
     }
 }
 
 /// The page of `objects` that `query` asks for.
-pub(crate) fn page<'a, T>(objects: &'a BTreeMap<String, T>, query: &Query) -> Page<'a, T> {
+pub(crate) fn list_page<'a, T>(objects: &'a BTreeMap<String, T>, query: &ListQuery) -> ListPage<'a, T> {
     let mut entries = Vec::new();
     let mut from =
         if query.after < query.prefix { Bound::Included(query.prefix.to_owned()) } else { Bound::Excluded(query.after.to_owned()) };
     if query.limit == 0 {
         // That is S3's answer to `max-keys=0`.
-        return Page { entries, truncated: false };
+        return ListPage { entries, truncated: false };
     }
     while let Some((key, value)) = objects.range::<str, _>((as_str(&from), Bound::Unbounded)).next() {
         let Some(rest) = key.strip_prefix(query.prefix) else { break };
         let rolled_up =
             query.delimiter.and_then(|delimiter| rest.find(delimiter).map(|at| &key[..query.prefix.len() + at + delimiter.len()]));
-        let entry = rolled_up.map_or(Entry::Object(key, value), Entry::Prefix);
+        let entry = rolled_up.map_or(ListEntry::Object(key, value), ListEntry::Prefix);
         if entry.name() > query.after {
             if entries.len() == query.limit {
-                return Page { entries, truncated: true };
+                return ListPage { entries, truncated: true };
             }
             entries.push(entry);
         }
@@ -67,7 +67,7 @@ pub(crate) fn page<'a, T>(objects: &'a BTreeMap<String, T>, query: &Query) -> Pa
             Some(None) => break,
         };
     }
-    Page { entries, truncated: false }
+    ListPage { entries, truncated: false }
 }
 
 fn as_str(bound: &Bound<String>) -> Bound<&str> {
@@ -101,7 +101,7 @@ mod tests {
 
     fn names(keys: &[&str], prefix: &str, delimiter: Option<&str>, after: &str, limit: usize) -> (Vec<String>, bool) {
         let index = index(keys);
-        let page = page(&index, &Query { prefix, delimiter, after, limit });
+        let page = list_page(&index, &ListQuery { prefix, delimiter, after, limit });
         (page.entries.iter().map(|entry| entry.name().to_owned()).collect(), page.truncated)
     }
 

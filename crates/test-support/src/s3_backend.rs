@@ -138,7 +138,7 @@ pub fn rows_of_customer(customer: &str, csv: &str) -> String {
     CSV_HEADER.to_owned() + &csv.split_inclusive('\n').skip(1).filter(of_customer).collect::<String>()
 }
 
-/// Makes each of these claims, which are functions of a [`Site`], a test on each server.
+/// Makes each of these claims, which are functions of a [`S3Backend`], a test on each server.
 #[macro_export]
 macro_rules! on_each_server {
     ($($claim:ident),+ $(,)?) => {$(

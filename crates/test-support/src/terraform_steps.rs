@@ -27,7 +27,7 @@ impl CustomerUnit {
         Self::in_folder(world, "customers of ours/airbnb")
     }
 
-    /// As [`Unit::new`], in another folder of the world.
+    /// As [`CustomerUnit::new`], in another folder of the world.
     pub fn in_folder(world: &World, folder: &str) -> Self {
         let config = world.path().join(folder).join("config.yaml");
         fs::create_dir_all(config.parent().expect("a folder")).expect("a customer folder");
@@ -84,7 +84,7 @@ impl CustomerUnit {
         self.apply_with(context, |verb, request| world.run_protocol_command(verb, request))
     }
 
-    /// As [`Unit::apply`], with `deploy` run by `run`, which returns what it printed.
+    /// As [`CustomerUnit::apply`], with `deploy` run by `run`, which returns what it printed.
     pub fn apply_with(&self, context: Value, run: impl FnOnce(&'static str, &Value) -> String) -> AppliedDeployment {
         let answer = parse_external_answer(&run("deploy", &wrap_request(&self.deploy_request(&context))));
         AppliedDeployment { context, answer }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use embedded_aws::{Bucket, Identity, Options, Server};
+use embedded_aws::{BucketConfig, AwsIdentity, ServerOptions, EmbeddedServer};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -29,7 +29,7 @@ pub const SECRET_CANARIES: [&str; 5] =
 /// A machine and an AWS account.
 pub struct World {
     /// S3 and STS.
-    pub server: Server,
+    pub server: EmbeddedServer,
     folder: TempDir,
     endpoint: String,
     /// Where S3 is, if not at `endpoint`.
@@ -51,7 +51,7 @@ impl World {
     /// With a bucket in some region.
     pub fn with_bucket_in(region: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("config backup ").tempdir().expect("a temporary folder");
-        let person = |name: &str, arn: &str, deny: &[&str]| Identity {
+        let person = |name: &str, arn: &str, deny: &[&str]| AwsIdentity {
             access_key: format!("AKIA{}", name.to_uppercase()),
             secret_key: format!("secret-of-{name}"),
             arn: arn.to_owned(),
@@ -70,19 +70,19 @@ impl World {
             person("keeper", "arn:aws:iam::123456789012:user/keeper", &["DeleteObject"]),
             person("blind", "arn:aws:iam::123456789012:user/blind", &["ListObjectsV2", "HeadBucket"]),
             person("writer", "arn:aws:iam::123456789012:user/writer", &["GetObject", "HeadObject"]),
-            Identity { account: "210987654321".to_owned(), ..person("guest", "arn:aws:iam::210987654321:user/guest", &[]) },
+            AwsIdentity { account: "210987654321".to_owned(), ..person("guest", "arn:aws:iam::210987654321:user/guest", &[]) },
         ];
         let aws = folder.path().join("home/.aws");
         fs::create_dir_all(&aws).expect("a HOME");
-        let profile = |it: &Identity| {
+        let profile = |it: &AwsIdentity| {
             let name = it.secret_key.trim_start_matches("secret-of-");
             format!("[{name}]\naws_access_key_id = {}\naws_secret_access_key = {}\n\n", it.access_key, it.secret_key)
         };
         let profiles: Vec<String> = identities.iter().map(profile).collect();
         fs::write(aws.join("credentials"), profiles.concat()).expect("profiles");
-        let server = Server::start(Options {
+        let server = EmbeddedServer::start(ServerOptions {
             data: folder.path().join("s3"),
-            buckets: vec![Bucket { name: BUCKET.to_owned(), region: region.to_owned() }],
+            buckets: vec![BucketConfig { name: BUCKET.to_owned(), region: region.to_owned() }],
             identities,
             listen: ([127, 0, 0, 1], 0).into(),
             log: None,
@@ -195,7 +195,7 @@ impl World {
         to_text(&output.stdout)
     }
 
-    /// As [`World::machine`], for the verbs that answer with JSON.
+    /// As [`World::run_protocol_command`], for the verbs that answer with JSON.
     pub fn ask(&self, verb: &str, query: &Value) -> Value {
         let answer = self.run_protocol_command(verb, query);
         assert!(answer.ends_with("}\n") && answer.matches('\n').count() == 1, "one line: {answer}");

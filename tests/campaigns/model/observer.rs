@@ -1,4 +1,4 @@
-//! What is really there: the objects of a customer and what two machines keep, read and checked by themselves, as a [`State`].
+//! What is really there: the objects of a customer and what two machines keep, read and checked by themselves, as a [`ModelState`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

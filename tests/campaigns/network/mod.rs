@@ -80,7 +80,7 @@ pub(crate) fn run_judged(it: &NetworkRun, helper: Option<&str>, timeout: Duratio
     })
 }
 
-/// As [`judged`], with more and more time until the fault is met, or something is found.
+/// As [`run_judged`], with more and more time until the fault is met, or something is found.
 pub(crate) fn run_until_met(it: &NetworkRun) -> NetworkResult {
     let mut tries = (1..=4).map(|times| run_judged(it, None, TIMEOUT * times));
     tries.find(|result| result.met || !result.findings.descriptions().is_empty()).unwrap_or_else(|| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use embedded_aws::{Asked, Policies};
+use embedded_aws::{RequestedAccess, AccessPolicies};
 
 use crate::iam::enforced::{assert_denied, deployments_go_well, enforce_policies, print_policy};
 use test_support::s3_client::S3TestClient;
@@ -39,21 +39,21 @@ fn the_bucket_policy_limits_administrators_too() {
         assert_eq!(client.try_put_once(lock, "{}").and_then(|()| client.try_delete(lock, false)), Ok(()));
         assert_eq!(client.try_list(None), Ok(()));
         let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), all.to_owned())]);
-        world.server.govern(&Policies { identities, bucket: Some(policy), tls: false }).expect("policies");
+        world.server.govern(&AccessPolicies { identities, bucket: Some(policy), tls: false }).expect("policies");
         for denied in [client.try_list(None), client.try_get(config), client.try_put(state, "{}")] {
             assert_denied(denied);
         }
     }
-    world.server.govern(&Policies::default()).expect("no policies");
+    world.server.govern(&AccessPolicies::default()).expect("no policies");
     assert_eq!(S3TestClient::new(&world.server.endpoint()).try_delete(&record, false), Ok(()), "it was the policy");
 }
 
 #[test]
 fn the_bucket_policy_protects_versions_too() {
     let world = World::new();
-    let policies = Policies { bucket: Some(print_policy(&world, &["bucket"])), tls: true, ..Policies::default() };
+    let policies = AccessPolicies { bucket: Some(print_policy(&world, &["bucket"])), tls: true, ..AccessPolicies::default() };
     let may = |key: &str| {
-        let asked = Asked { action: "s3:DeleteObjectVersion".to_owned(), resource: format!("{BUCKET}/{key}"), says: Vec::new() };
+        let asked = RequestedAccess { action: "s3:DeleteObjectVersion".to_owned(), resource: format!("{BUCKET}/{key}"), says: Vec::new() };
         policies.allow("AKIADEFAULT", JOHN_ARN, &asked).expect("an answer")
     };
     assert!(!may("usage-logs/airbnb/x.json") && !may("terragrunt/airbnb/config.yaml") && !may("terragrunt/airbnb/config-history/x.yaml"));
@@ -63,11 +63,11 @@ fn the_bucket_policy_protects_versions_too() {
 #[test]
 fn multipart_uploads_cannot_overwrite_an_object() {
     let world = World::new();
-    let policies = Policies { bucket: Some(print_policy(&world, &["bucket"])), tls: true, ..Policies::default() };
+    let policies = AccessPolicies { bucket: Some(print_policy(&world, &["bucket"])), tls: true, ..AccessPolicies::default() };
     // As the User Guide has it, "Enforce conditional writes": the parts carry no condition, and create no object.
     let put = |says: &[(&'static str, &str)]| {
         let says = says.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
-        let asked = Asked { action: "s3:PutObject".to_owned(), resource: format!("{BUCKET}/usage-logs/airbnb/x.json"), says };
+        let asked = RequestedAccess { action: "s3:PutObject".to_owned(), resource: format!("{BUCKET}/usage-logs/airbnb/x.json"), says };
         policies.allow("AKIADEFAULT", JOHN_ARN, &asked).expect("an answer")
     };
     let creates = ("s3:ObjectCreationOperation", "true");
@@ -81,11 +81,11 @@ fn multipart_uploads_cannot_overwrite_an_object() {
 fn principals_of_other_accounts_may_write_as_writers() {
     let world = World::new();
     let jane = "arn:aws:iam::210987654321:user/jane";
-    let policies = Policies { bucket: Some(print_policy(&world, &["bucket", "--principal", jane])), tls: true, ..Policies::default() };
+    let policies = AccessPolicies { bucket: Some(print_policy(&world, &["bucket", "--principal", jane])), tls: true, ..AccessPolicies::default() };
     let nothing = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:*", "Resource": "*"}]}"#;
-    let policies = Policies { identities: BTreeMap::from([("AKIA".to_owned(), nothing.to_owned())]), ..policies };
+    let policies = AccessPolicies { identities: BTreeMap::from([("AKIA".to_owned(), nothing.to_owned())]), ..policies };
     let may = |arn: &str, action: &str, key: &str| {
-        let asked = Asked { action: format!("s3:{action}"), resource: format!("{BUCKET}/{key}"), says: Vec::new() };
+        let asked = RequestedAccess { action: format!("s3:{action}"), resource: format!("{BUCKET}/{key}"), says: Vec::new() };
         policies.allow("AKIA", arn, &asked).expect("an answer")
     };
     assert!(may(jane, "PutObject", "terragrunt/acme/config.yaml") && may(jane, "GetObject", "usage-logs/acme/x.json"));

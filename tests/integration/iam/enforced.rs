@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use embedded_aws::{Asked, Policies};
+use embedded_aws::{RequestedAccess, AccessPolicies};
 use serde_json::Value;
 
 use crate::commands::{assert_refused, command_answer, run_command_as};
@@ -22,7 +22,7 @@ pub(crate) fn print_policy(world: &World, arguments: &[&str]) -> String {
 /// Has John live with a policy, and everybody with that of the bucket.
 pub(crate) fn enforce_policies(world: &World, john: &str, bucket: Option<&str>) {
     let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), john.to_owned())]);
-    world.server.govern(&Policies { identities, bucket: bucket.map(str::to_owned), tls: true }).expect("policies");
+    world.server.govern(&AccessPolicies { identities, bucket: bucket.map(str::to_owned), tls: true }).expect("policies");
 }
 
 #[track_caller]
@@ -270,17 +270,17 @@ fn the_compactor_policy_is_sufficient_and_minimal() {
 #[test]
 fn only_a_reader_of_versions_reads_noncurrent_configs() {
     let world = World::new();
-    let of = |arguments: &[&str]| Policies {
+    let of = |arguments: &[&str]| AccessPolicies {
         identities: BTreeMap::from([("AKIADEFAULT".to_owned(), print_policy(&world, arguments))]),
         tls: true,
-        ..Policies::default()
+        ..AccessPolicies::default()
     };
-    let may = |policies: &Policies, action: &str, resource: String, prefix: Option<&str>| {
+    let may = |policies: &AccessPolicies, action: &str, resource: String, prefix: Option<&str>| {
         let says = prefix.map(|prefix| ("s3:prefix", prefix.to_owned())).into_iter().collect();
-        policies.allow("AKIADEFAULT", JOHN_ARN, &Asked { action: format!("s3:{action}"), resource, says }).expect("an answer")
+        policies.allow("AKIADEFAULT", JOHN_ARN, &RequestedAccess { action: format!("s3:{action}"), resource, says }).expect("an answer")
     };
-    let get = |policies: &Policies, key: &str| may(policies, "GetObjectVersion", format!("{BUCKET}/{key}"), None);
-    let list = |policies: &Policies, prefix| may(policies, "ListBucketVersions", BUCKET.to_owned(), prefix);
+    let get = |policies: &AccessPolicies, key: &str| may(policies, "GetObjectVersion", format!("{BUCKET}/{key}"), None);
+    let list = |policies: &AccessPolicies, prefix| may(policies, "ListBucketVersions", BUCKET.to_owned(), prefix);
     for arguments in [&["reader", "--versions"][..], &["reader", "--versions", "--customer", "airbnb"]] {
         let reader = of(arguments);
         assert!(get(&reader, "terragrunt/airbnb/config.yaml") && list(&reader, Some("terragrunt/airbnb/config")));

@@ -9,7 +9,7 @@ use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{ChecksumMode, Delete, EncodingType, ObjectIdentifier, ServerSideEncryption};
 use tokio::task::JoinSet;
 
-use crate::{World, refusal};
+use crate::{World, status_and_code};
 
 // `a` comes after the keys that need a folder of its name, `x` before them.
 const HOSTILE: [&str; 17] = [
@@ -37,11 +37,11 @@ async fn of_32_conditional_writers_exactly_one_wins() {
     let world = World::new();
     let mut writers = JoinSet::new();
     for number in 0..32 {
-        let client = world.john();
+        let client = world.client_of_john();
         writers.spawn(async move {
             let body = ByteStream::from(format!("writer {number}").into_bytes());
             let put = client.put_object().bucket("backups").key("once").if_none_match("*").body(body);
-            put.send().await.map(|_| number).map_err(|error| refusal::<(), _>(Err(error)))
+            put.send().await.map(|_| number).map_err(|error| status_and_code::<(), _>(Err(error)))
         });
     }
     let results = writers.join_all().await;
@@ -56,10 +56,10 @@ async fn of_32_conditional_writers_exactly_one_wins() {
 #[tokio::test]
 async fn a_write_with_if_match_needs_that_very_object() {
     let world = World::new();
-    let put = |condition: &str| world.john().put_object().bucket("backups").key("k").if_match(condition).body(vec![1].into());
-    assert_eq!(refusal(put("*").send().await), (404, "NoSuchKey".into()));
+    let put = |condition: &str| world.client_of_john().put_object().bucket("backups").key("k").if_match(condition).body(vec![1].into());
+    assert_eq!(status_and_code(put("*").send().await), (404, "NoSuchKey".into()));
     world.server.put("backups", "k", b"hello world", &[]).expect("seeded");
-    assert_eq!(refusal(put("\"d41d8cd98f00b204e9800998ecf8427e\"").send().await), (412, "PreconditionFailed".into()));
+    assert_eq!(status_and_code(put("\"d41d8cd98f00b204e9800998ecf8427e\"").send().await), (412, "PreconditionFailed".into()));
     // printf 'hello world' | md5sum
     put("\"5eb63bbbe01eeed093cb22bb8f5acdc3\"").send().await.expect("the right entity tag");
     assert_eq!(world.server.object("backups", "k").expect("an object").body, [1]);
@@ -68,7 +68,7 @@ async fn a_write_with_if_match_needs_that_very_object() {
 #[tokio::test]
 async fn what_is_put_with_an_object_comes_back() {
     let world = World::new();
-    let client = world.john();
+    let client = world.client_of_john();
     let put = client.put_object().bucket("backups").key("team/config.yaml").body(ByteStream::from_static(b"hello world"));
     let put = put.metadata("author", "john.doe").metadata("Reason", "a b=c/ü").content_type("application/yaml");
     let put = put.server_side_encryption(ServerSideEncryption::Aes256).send().await.expect("written");
@@ -94,26 +94,26 @@ async fn what_is_put_with_an_object_comes_back() {
     assert_eq!(part.content_range(), Some("bytes 6-10/11"));
     assert_eq!(&part.body.collect().await.expect("a body").into_bytes()[..], b"world");
     let beyond = client.get_object().bucket("backups").key("team/config.yaml").range("bytes=11-").send().await;
-    assert_eq!(refusal(beyond), (416, "InvalidRange".into()));
+    assert_eq!(status_and_code(beyond), (416, "InvalidRange".into()));
 }
 
 #[tokio::test]
 async fn a_read_can_depend_on_tag_and_time() {
     let world = World::new();
     world.server.put("backups", "k", b"hello world", &[]).expect("seeded");
-    let get = || world.john().get_object().bucket("backups").key("k");
-    assert_eq!(refusal(get().if_none_match("\"5eb63bbbe01eeed093cb22bb8f5acdc3\"").send().await).0, 304);
-    assert_eq!(refusal(get().if_match("\"other\"").send().await), (412, "PreconditionFailed".into()));
-    assert_eq!(refusal(get().if_unmodified_since(DateTime::from_secs(0)).send().await), (412, "PreconditionFailed".into()));
+    let get = || world.client_of_john().get_object().bucket("backups").key("k");
+    assert_eq!(status_and_code(get().if_none_match("\"5eb63bbbe01eeed093cb22bb8f5acdc3\"").send().await).0, 304);
+    assert_eq!(status_and_code(get().if_match("\"other\"").send().await), (412, "PreconditionFailed".into()));
+    assert_eq!(status_and_code(get().if_unmodified_since(DateTime::from_secs(0)).send().await), (412, "PreconditionFailed".into()));
     get().if_modified_since(DateTime::from_secs(0)).send().await.expect("modified since 1970");
 }
 
 #[tokio::test]
 async fn a_body_that_is_not_what_was_announced_is_refused() {
     let world = World::new();
-    let put = || world.john().put_object().bucket("backups").key("k").body(ByteStream::from_static(b"hello world"));
-    assert_eq!(refusal(put().content_md5("1B2M2Y8AsgTpgAmY7PhCfg==").send().await), (400, "BadDigest".into()));
-    assert_eq!(refusal(put().checksum_crc32("AAAAAA==").send().await), (400, "BadDigest".into()));
+    let put = || world.client_of_john().put_object().bucket("backups").key("k").body(ByteStream::from_static(b"hello world"));
+    assert_eq!(status_and_code(put().content_md5("1B2M2Y8AsgTpgAmY7PhCfg==").send().await), (400, "BadDigest".into()));
+    assert_eq!(status_and_code(put().checksum_crc32("AAAAAA==").send().await), (400, "BadDigest".into()));
     assert_eq!(world.server.object("backups", "k"), None);
 }
 
@@ -131,16 +131,16 @@ async fn pages_of_2500_keys_are_the_sorted_keys() {
     expected.retain(|key| key.starts_with("log/"));
 
     for page_size in [7, 5000] {
-        let pages = world.john().list_objects_v2().bucket("backups").prefix("log/").max_keys(page_size).into_paginator().send();
+        let pages = world.client_of_john().list_objects_v2().bucket("backups").prefix("log/").max_keys(page_size).into_paginator().send();
         let pages = pages.collect::<Result<Vec<_>, _>>().await.expect("pages");
         let size = usize::try_from(page_size).expect("positive").min(1000);
         assert_eq!(pages.len(), expected.len().div_ceil(size));
         let keys: Vec<_> = pages.iter().flat_map(ListObjectsV2Output::contents).filter_map(|object| object.key()).collect();
         assert_eq!(keys, expected);
     }
-    let after = world.john().list_objects_v2().bucket("backups").start_after(&expected[1200]).max_keys(1).send().await.expect("a page");
+    let after = world.client_of_john().list_objects_v2().bucket("backups").start_after(&expected[1200]).max_keys(1).send().await.expect("a page");
     assert_eq!(after.contents()[0].key(), Some(expected[1201].as_str()));
-    let rolled_up = world.john().list_objects_v2().bucket("backups").prefix("log/").delimiter("/").send().await.expect("a page");
+    let rolled_up = world.client_of_john().list_objects_v2().bucket("backups").prefix("log/").delimiter("/").send().await.expect("a page");
     let prefixes: BTreeSet<_> = expected.iter().filter_map(|key| key[4..].find('/').map(|at| key[..at + 5].to_owned())).collect();
     let listed: BTreeSet<_> = rolled_up.common_prefixes().iter().filter_map(|common| common.prefix().map(str::to_owned)).collect();
     assert_eq!(listed, prefixes);
@@ -153,7 +153,7 @@ async fn the_first_version_of_listing_works_with_markers() {
     for key in ["a/1", "a/2", "b/1", "c"] {
         world.server.put("backups", key, b"x", &[]).expect("seeded");
     }
-    let list = || world.john().list_objects().bucket("backups").max_keys(1);
+    let list = || world.client_of_john().list_objects().bucket("backups").max_keys(1);
     let page = list().delimiter("/").send().await.expect("a page");
     assert_eq!((page.is_truncated(), page.next_marker()), (Some(true), Some("a/")));
     let page = list().delimiter("/").marker("a/").send().await.expect("a page");
@@ -165,7 +165,7 @@ async fn the_first_version_of_listing_works_with_markers() {
 #[tokio::test]
 async fn hostile_keys_are_objects_inside_the_folder_and_outlast_a_restart() {
     let world = World::new();
-    let client = world.john();
+    let client = world.client_of_john();
     for key in HOSTILE {
         let put = client.put_object().bucket("backups").key(key).metadata("position", "1").body(key.as_bytes().to_vec().into());
         put.send().await.unwrap_or_else(|error| panic!("{key:?}: {error:?}"));
@@ -181,8 +181,8 @@ async fn hostile_keys_are_objects_inside_the_folder_and_outlast_a_restart() {
     let plain = fs::read_to_string(world.folder.path().join("data/backups/ü/日本 +&<>\"'.txt")).expect("a plain file");
     assert_eq!(plain, "ü/日本 +&<>\"'.txt");
 
-    let world = world.restarted();
-    let client = world.john();
+    let world = world.restart();
+    let client = world.client_of_john();
     for key in HOSTILE {
         let get = client.get_object().bucket("backups").key(key).send().await.unwrap_or_else(|error| panic!("{key:?}: {error:?}"));
         assert_eq!(get.metadata().and_then(|metadata| metadata.get("position")).map(String::as_str), Some("1"), "{key:?}");
@@ -203,12 +203,12 @@ async fn hostile_keys_are_objects_inside_the_folder_and_outlast_a_restart() {
 #[tokio::test]
 async fn what_is_not_there_is_named() {
     let world = World::new();
-    let client = world.john();
-    assert_eq!(refusal(client.get_object().bucket("backups").key("k").send().await), (404, "NoSuchKey".into()));
-    assert_eq!(refusal(client.head_object().bucket("backups").key("k").send().await), (404, "NotFound".into()));
-    assert_eq!(refusal(client.get_object().bucket("nowhere").key("k").send().await), (404, "NoSuchBucket".into()));
-    assert_eq!(refusal(client.list_objects_v2().bucket("nowhere").send().await), (404, "NoSuchBucket".into()));
-    assert_eq!(refusal(client.head_bucket().bucket("nowhere").send().await), (404, "NotFound".into()));
+    let client = world.client_of_john();
+    assert_eq!(status_and_code(client.get_object().bucket("backups").key("k").send().await), (404, "NoSuchKey".into()));
+    assert_eq!(status_and_code(client.head_object().bucket("backups").key("k").send().await), (404, "NotFound".into()));
+    assert_eq!(status_and_code(client.get_object().bucket("nowhere").key("k").send().await), (404, "NoSuchBucket".into()));
+    assert_eq!(status_and_code(client.list_objects_v2().bucket("nowhere").send().await), (404, "NoSuchBucket".into()));
+    assert_eq!(status_and_code(client.head_bucket().bucket("nowhere").send().await), (404, "NotFound".into()));
     client.delete_object().bucket("backups").key("k").send().await.expect("deleting nothing is no error");
     let missing = client.get_object().bucket("backups").key("k").send().await;
     assert!(matches!(missing, Err(SdkError::ServiceError(error)) if error.err().is_no_such_key()));
@@ -218,7 +218,7 @@ async fn what_is_not_there_is_named() {
 async fn an_object_can_be_copied() {
     let world = World::new();
     world.server.put("backups", "a b", b"hello world", &[("author", "jane")]).expect("seeded");
-    let copy = world.john().copy_object().bucket("backups").key("c").copy_source("backups/a%20b").send().await.expect("copied");
+    let copy = world.client_of_john().copy_object().bucket("backups").key("c").copy_source("backups/a%20b").send().await.expect("copied");
     let tag = copy.copy_object_result().and_then(|result| result.e_tag());
     assert_eq!(tag, Some("\"5eb63bbbe01eeed093cb22bb8f5acdc3\""));
     assert_eq!(world.server.object("backups", "c").expect("an object").metadata["author"], "jane");

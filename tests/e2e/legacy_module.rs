@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::Write as _;
 
-use crate::stack::{CustomerStack, with_both_tools};
+use crate::customer_stack::{CustomerStack, with_both_tools};
 use test_support::{BUCKET, CONFIG, project_dir};
 
 with_both_tools!(the_legacy_modules_objects_and_state_stay_in_the_bucket, the_legacy_module_itself_is_moved);

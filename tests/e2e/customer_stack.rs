@@ -39,10 +39,10 @@ impl TerraformTool {
 macro_rules! with_both_tools {
     ($($name:ident),* $(,)?) => {
         mod tofu {
-            $(#[test] fn $name() { crate::stack::CustomerStack::new(crate::stack::TerraformTool::Tofu).into_iter().for_each(super::$name); })*
+            $(#[test] fn $name() { crate::customer_stack::CustomerStack::new(crate::customer_stack::TerraformTool::Tofu).into_iter().for_each(super::$name); })*
         }
         mod terraform {
-            $(#[test] fn $name() { crate::stack::CustomerStack::new(crate::stack::TerraformTool::Terraform).into_iter().for_each(super::$name); })*
+            $(#[test] fn $name() { crate::customer_stack::CustomerStack::new(crate::customer_stack::TerraformTool::Terraform).into_iter().for_each(super::$name); })*
         }
     };
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::stack::{CustomerStack, TerraformTool};
+use crate::customer_stack::{CustomerStack, TerraformTool};
 use test_support::console_sessions::{play_session, read_session};
 use test_support::{BUCKET, CONFIG, World, project_dir};
 

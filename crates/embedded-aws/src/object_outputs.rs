@@ -9,19 +9,19 @@ use s3s::dto::{
 };
 use s3s::{Body, S3Result};
 
-use crate::disk::Attributes;
-use crate::store::Head;
+use crate::data_folder::ObjectAttributes;
+use crate::store::ObjectHead;
 
 /// S3's content type for an object whose writer named none.
 pub(crate) const DEFAULT_TYPE: &str = "binary/octet-stream";
 
 /// What a PUT asks to keep.
-pub(crate) fn attributes(input: &PutObjectInput, checksums: BTreeMap<String, String>) -> Attributes {
-    Attributes {
+pub(crate) fn attributes_of_put(input: &PutObjectInput, checksums: BTreeMap<String, String>) -> ObjectAttributes {
+    ObjectAttributes {
         content_type: input.content_type.clone(),
         cache_control: input.cache_control.clone(),
         content_disposition: input.content_disposition.clone(),
-        content_encoding: input.content_encoding.as_deref().and_then(without_transport),
+        content_encoding: input.content_encoding.as_deref().and_then(stored_encoding),
         content_language: input.content_language.clone(),
         server_side_encryption: input.server_side_encryption.as_ref().map(|name| name.as_str().to_owned()),
         kms_key_id: input.ssekms_key_id.clone(),
@@ -31,13 +31,13 @@ pub(crate) fn attributes(input: &PutObjectInput, checksums: BTreeMap<String, Str
 }
 
 /// `aws-chunked` says how the body travelled and is not kept.
-fn without_transport(encoding: &str) -> Option<String> {
+fn stored_encoding(encoding: &str) -> Option<String> {
     let kept: Vec<_> = encoding.split(',').map(str::trim).filter(|name| *name != "aws-chunked" && !name.is_empty()).collect();
     (!kept.is_empty()).then(|| kept.join(","))
 }
 
 /// The answer to a PUT that made `head`.
-pub(crate) fn put_output(head: &Head) -> PutObjectOutput {
+pub(crate) fn put_output(head: &ObjectHead) -> PutObjectOutput {
     let attributes = &head.attributes;
     PutObjectOutput {
         e_tag: Some(ETag::Strong(head.etag.clone())),
@@ -54,7 +54,7 @@ pub(crate) fn put_output(head: &Head) -> PutObjectOutput {
 }
 
 /// The answer to a HEAD; `with_checksums` if the request enables them.
-pub(crate) fn head_output(head: Head, with_checksums: bool) -> HeadObjectOutput {
+pub(crate) fn head_output(head: ObjectHead, with_checksums: bool) -> HeadObjectOutput {
     let mut attributes = head.attributes;
     if !with_checksums {
         attributes.checksums.clear();
@@ -83,7 +83,7 @@ pub(crate) fn head_output(head: Head, with_checksums: bool) -> HeadObjectOutput 
 }
 
 /// The answer to a GET, of a part of the body if a `range` is asked for. A part comes without checksums: they are those of the whole.
-pub(crate) fn get_output(head: Head, body: Vec<u8>, range: Option<Range>, with_checksums: bool) -> S3Result<GetObjectOutput> {
+pub(crate) fn get_output(head: ObjectHead, body: Vec<u8>, range: Option<Range>, with_checksums: bool) -> S3Result<GetObjectOutput> {
     let mut body = Bytes::from(body);
     let mut content_range = None;
     if let Some(range) = range {
@@ -120,7 +120,7 @@ pub(crate) fn get_output(head: Head, body: Vec<u8>, range: Option<Range>, with_c
     })
 }
 
-fn checksum_type(attributes: &Attributes) -> Option<ChecksumType> {
+fn checksum_type(attributes: &ObjectAttributes) -> Option<ChecksumType> {
     let any = !attributes.checksums.is_empty();
     any.then(|| ChecksumType::from_static(ChecksumType::FULL_OBJECT))
 }
@@ -131,8 +131,8 @@ mod tests {
 
     #[test]
     fn only_the_encoding_of_the_transport_is_dropped() {
-        assert_eq!(without_transport("aws-chunked"), None);
-        assert_eq!(without_transport("gzip, aws-chunked").as_deref(), Some("gzip"));
-        assert_eq!(without_transport("gzip").as_deref(), Some("gzip"));
+        assert_eq!(stored_encoding("aws-chunked"), None);
+        assert_eq!(stored_encoding("gzip, aws-chunked").as_deref(), Some("gzip"));
+        assert_eq!(stored_encoding("gzip").as_deref(), Some("gzip"));
     }
 }

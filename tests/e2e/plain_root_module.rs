@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::stack::{CustomerStack, copy_folder, with_both_tools};
+use crate::customer_stack::{CustomerStack, copy_folder, with_both_tools};
 use test_support::oracle::python_digest;
 use test_support::{BUCKET, JOHN_ARN, project_dir};
 

@@ -19,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
 use tokio::net::TcpListener;
 
-use crate::records::{Record, Records, time};
+use crate::records::{SyntheticRecord, SyntheticRecords, format_time};
 
 /// Keys per page, as S3 has it.
 const PAGE: usize = 1000;
@@ -34,28 +34,28 @@ const EXPIRE: &str = "/expire/";
 const ARCHIVE: &str = "usage-logs-archive/";
 
 /// The records, what was made of them, and what was asked for so far.
-struct Bucket {
-    records: Records,
+struct SyntheticBucket {
+    records: SyntheticRecords,
     archive: Mutex<BTreeMap<String, Bytes>>,
     expired: AtomicU64,
     pages: AtomicU64,
     objects: AtomicU64,
 }
 
-impl Bucket {
-    fn new(records: Records) -> Self {
+impl SyntheticBucket {
+    fn new(records: SyntheticRecords) -> Self {
         let zero = AtomicU64::default;
         Self { records, archive: Mutex::default(), expired: zero(), pages: zero(), objects: zero() }
     }
 
-    fn has(&self, record: &Record) -> bool {
+    fn has(&self, record: &SyntheticRecord) -> bool {
         record.modified >= self.expired.load(Ordering::Relaxed)
     }
 }
 
 /// Answers until the listener fails.
-pub(crate) async fn serve(listener: TcpListener, records: Records) -> io::Result<()> {
-    let bucket = Arc::new(Bucket::new(records));
+pub(crate) async fn serve_bucket(listener: TcpListener, records: SyntheticRecords) -> io::Result<()> {
+    let bucket = Arc::new(SyntheticBucket::new(records));
     loop {
         let (connection, _) = listener.accept().await?;
         connection.set_nodelay(true)?;
@@ -63,7 +63,7 @@ pub(crate) async fn serve(listener: TcpListener, records: Records) -> io::Result
         let service = service_fn(move |request| {
             let bucket = Arc::clone(&bucket);
             async move {
-                Ok::<_, Infallible>(if request.method() == Method::PUT { keep(&bucket, request).await } else { answer(&bucket, &request) })
+                Ok::<_, Infallible>(if request.method() == Method::PUT { store_archive_object(&bucket, request).await } else { answer_request(&bucket, &request) })
             }
         });
         // A connection that fails is the client's to notice.
@@ -72,20 +72,20 @@ pub(crate) async fn serve(listener: TcpListener, records: Records) -> io::Result
 }
 
 /// Takes an object of the archive.
-async fn keep(bucket: &Bucket, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let key = key(&request);
+async fn store_archive_object(bucket: &SyntheticBucket, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let key = key_of_request(&request);
     let Ok(body) = request.into_body().collect().await else { return Response::default() };
     bucket.archive.lock().unwrap_or_else(PoisonError::into_inner).insert(key, body.to_bytes());
     Response::builder().header("etag", "\"kept\"").body(Full::default()).unwrap_or_default()
 }
 
-fn key(request: &Request<Incoming>) -> String {
+fn key_of_request(request: &Request<Incoming>) -> String {
     let path = percent_decode_str(request.uri().path()).decode_utf8_lossy();
     path.trim_start_matches('/').split_once('/').map_or_else(String::new, |(_, key)| key.to_owned())
 }
 
-fn answer(bucket: &Bucket, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let Bucket { records, archive, expired, pages, objects } = bucket;
+fn answer_request(bucket: &SyntheticBucket, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let SyntheticBucket { records, archive, expired, pages, objects } = bucket;
     if let Some(moment) = request.uri().path().strip_prefix(EXPIRE).and_then(|moment| moment.parse().ok()) {
         expired.store(moment, Ordering::Relaxed);
         return Response::default();
@@ -94,7 +94,7 @@ fn answer(bucket: &Bucket, request: &Request<Incoming>) -> Response<Full<Bytes>>
         let counts = format!("{} {}\n", pages.load(Ordering::Relaxed), objects.load(Ordering::Relaxed));
         return Response::new(Full::new(Bytes::from(counts)));
     }
-    let key = key(request);
+    let key = key_of_request(request);
     let counter = if key.is_empty() { pages } else { objects };
     counter.fetch_add(1, Ordering::Relaxed);
     let archive = archive.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,10 +102,10 @@ fn answer(bucket: &Bucket, request: &Request<Incoming>) -> Response<Full<Bytes>>
         return Response::builder().header("etag", "\"kept\"").body(Full::new(body.clone())).unwrap_or_default();
     }
     let (status, kind, headers, body) = if key.is_empty() {
-        (StatusCode::OK, "application/xml", None, list(bucket, &archive, request.uri().query().unwrap_or_default()))
+        (StatusCode::OK, "application/xml", None, list_objects(bucket, &archive, request.uri().query().unwrap_or_default()))
     } else if let Some(record) = records.find(&key).filter(|record| bucket.has(record)) {
-        let modified = time(record.modified, "%a, %d %b %Y %H:%M:%S GMT");
-        (StatusCode::OK, "application/json", Some((tag(&record), modified)), record.body)
+        let modified = format_time(record.modified, "%a, %d %b %Y %H:%M:%S GMT");
+        (StatusCode::OK, "application/json", Some((etag(&record), modified)), record.body)
     } else {
         let body = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>";
         (StatusCode::NOT_FOUND, "application/xml", None, body.to_owned())
@@ -118,11 +118,11 @@ fn answer(bucket: &Bucket, request: &Request<Incoming>) -> Response<Full<Bytes>>
 }
 
 /// No MD5, which clients must not take it for; another one for each key.
-fn tag(record: &Record) -> String {
+fn etag(record: &SyntheticRecord) -> String {
     format!("{:016x}-{:x}", record.modified, record.body.len())
 }
 
-fn list(bucket: &Bucket, archive: &BTreeMap<String, Bytes>, query: &str) -> String {
+fn list_objects(bucket: &SyntheticBucket, archive: &BTreeMap<String, Bytes>, query: &str) -> String {
     let query: HashMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let asked = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
     let (prefix, by_folder) = (asked("prefix"), asked("delimiter") == "/");
@@ -131,9 +131,9 @@ fn list(bucket: &Bucket, archive: &BTreeMap<String, Bytes>, query: &str) -> Stri
         return list_archive(archive, prefix, after);
     }
     let records = &bucket.records;
-    let mut at = records.after(after);
+    let mut at = records.first_after(after);
     if after < prefix {
-        at = records.after(prefix);
+        at = records.first_after(prefix);
     }
     let (mut body, mut count, mut last) = (String::new(), 0, String::new());
     let mut truncated = false;
@@ -154,14 +154,14 @@ fn list(bucket: &Bucket, archive: &BTreeMap<String, Bytes>, query: &str) -> Stri
             let _ = write!(body, "<CommonPrefixes><Prefix>{prefix}{folder}/</Prefix></CommonPrefixes>");
             // Behind every key of the folder.
             last = format!("{prefix}{folder}/\u{10ffff}");
-            at = records.after(&last);
+            at = records.first_after(&last);
         } else {
-            contents(&mut body, &key, &time(record.modified, "%Y-%m-%dT%H:%M:%S.000Z"), &tag(&record), record.body.len());
+            push_contents(&mut body, &key, &format_time(record.modified, "%Y-%m-%dT%H:%M:%S.000Z"), &etag(&record), record.body.len());
             last = key;
             at += 1;
         }
     }
-    page(&body, count, truncated.then_some(&last))
+    list_page_xml(&body, count, truncated.then_some(&last))
 }
 
 fn list_archive(archive: &BTreeMap<String, Bytes>, prefix: &str, after: &str) -> String {
@@ -170,14 +170,14 @@ fn list_archive(archive: &BTreeMap<String, Bytes>, prefix: &str, after: &str) ->
     let (mut count, mut last) = (0, None);
     let mut there = archive.range::<str, _>(behind).take_while(|(key, _)| key.starts_with(prefix));
     for (key, part) in there.by_ref().take(PAGE) {
-        contents(&mut body, key, "2026-11-24T00:00:00.000Z", "kept", part.len());
+        push_contents(&mut body, key, "2026-11-24T00:00:00.000Z", "kept", part.len());
         count += 1;
         last = Some(key);
     }
-    page(&body, count, there.next().and(last))
+    list_page_xml(&body, count, there.next().and(last))
 }
 
-fn contents(body: &mut String, key: &str, modified: &str, tag: &str, size: usize) {
+fn push_contents(body: &mut String, key: &str, modified: &str, tag: &str, size: usize) {
     let _ = write!(
         body,
         "<Contents><Key>{key}</Key><LastModified>{modified}</LastModified><ETag>&quot;{tag}&quot;</ETag><Size>{size}</Size>\
@@ -185,7 +185,7 @@ fn contents(body: &mut String, key: &str, modified: &str, tag: &str, size: usize
     );
 }
 
-fn page(body: &str, count: usize, next: Option<&String>) -> String {
+fn list_page_xml(body: &str, count: usize, next: Option<&String>) -> String {
     let truncated = next.is_some();
     let next = next.map_or_else(String::new, |last| format!("<NextContinuationToken>{last}</NextContinuationToken>"));
     format!(
@@ -198,25 +198,25 @@ fn page(body: &str, count: usize, next: Option<&String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::Choice;
+    use crate::records::RecordOptions;
 
-    fn bucket() -> Bucket {
-        Bucket::new(Records::new(Choice { count: 5000, customers: 10, users: 20, days: 400, until: 1_790_000_000, worst: false }))
+    fn small_bucket() -> SyntheticBucket {
+        SyntheticBucket::new(SyntheticRecords::new(RecordOptions { count: 5000, customers: 10, users: 20, days: 400, until: 1_790_000_000, worst: false }))
     }
 
-    fn keys(page: &str, before: &str) -> Vec<String> {
+    fn keys_of_page(page: &str, before: &str) -> Vec<String> {
         page.split(before).skip(1).filter_map(|rest| rest.split_once('<')).map(|(key, _)| key.to_owned()).collect()
     }
 
     #[test]
     fn pages_list_every_key_once() {
-        let bucket = bucket();
+        let bucket = small_bucket();
         let records = &bucket.records;
         let (mut all, mut token) = (Vec::new(), String::new());
         loop {
-            let page = list(&bucket, &BTreeMap::new(), &format!("list-type=2&prefix=usage-logs%2F&continuation-token={token}"));
-            all.extend(keys(&page, "<Key>"));
-            let Some(next) = keys(&page, "<NextContinuationToken>").pop() else { break };
+            let page = list_objects(&bucket, &BTreeMap::new(), &format!("list-type=2&prefix=usage-logs%2F&continuation-token={token}"));
+            all.extend(keys_of_page(&page, "<Key>"));
+            let Some(next) = keys_of_page(&page, "<NextContinuationToken>").pop() else { break };
             token = next;
         }
         assert_eq!(all, (0..records.count()).map(|at| records.key(at)).collect::<Vec<_>>());
@@ -225,31 +225,31 @@ mod tests {
     #[test]
     fn lists_archived_objects_page_by_page() {
         let archive: BTreeMap<String, Bytes> = (0..1500).map(|it| (format!("{ARCHIVE}acme/{it:04}"), Bytes::from_static(b"x"))).collect();
-        let first = list(&bucket(), &archive, "prefix=usage-logs-archive%2F");
-        assert_eq!((keys(&first, "<Key>").len(), keys(&first, "<NextContinuationToken>").len()), (1000, 1));
-        let rest = list(&bucket(), &archive, &format!("prefix=usage-logs-archive%2F&continuation-token={ARCHIVE}acme/0999"));
-        assert_eq!((keys(&rest, "<Key>").len(), keys(&rest, "<NextContinuationToken>").len()), (500, 0));
+        let first = list_objects(&small_bucket(), &archive, "prefix=usage-logs-archive%2F");
+        assert_eq!((keys_of_page(&first, "<Key>").len(), keys_of_page(&first, "<NextContinuationToken>").len()), (1000, 1));
+        let rest = list_objects(&small_bucket(), &archive, &format!("prefix=usage-logs-archive%2F&continuation-token={ARCHIVE}acme/0999"));
+        assert_eq!((keys_of_page(&rest, "<Key>").len(), keys_of_page(&rest, "<NextContinuationToken>").len()), (500, 0));
     }
 
     #[test]
     fn lists_folders_and_starts_after_a_key() {
-        let bucket = bucket();
-        let page = list(&bucket, &BTreeMap::new(), "prefix=usage-logs%2F&delimiter=%2F");
-        let folders = keys(&page, "<CommonPrefixes><Prefix>");
+        let bucket = small_bucket();
+        let page = list_objects(&bucket, &BTreeMap::new(), "prefix=usage-logs%2F&delimiter=%2F");
+        let folders = keys_of_page(&page, "<CommonPrefixes><Prefix>");
         assert_eq!(folders.len(), 10);
-        let first = &keys(&list(&bucket, &BTreeMap::new(), &format!("prefix={}", folders[1])), "<Key>");
+        let first = &keys_of_page(&list_objects(&bucket, &BTreeMap::new(), &format!("prefix={}", folders[1])), "<Key>");
         assert!(first.iter().all(|key| key.starts_with(&folders[1])));
-        let rest = keys(&list(&bucket, &BTreeMap::new(), &format!("prefix={}&start-after={}", folders[1], first[9])), "<Key>");
+        let rest = keys_of_page(&list_objects(&bucket, &BTreeMap::new(), &format!("prefix={}&start-after={}", folders[1], first[9])), "<Key>");
         assert_eq!(rest[..], first[10..]);
     }
     #[test]
     fn expired_records_are_neither_listed_nor_counted() {
-        let bucket = bucket();
+        let bucket = small_bucket();
         let moment = bucket.records.get(bucket.records.count() / 2).modified;
         bucket.expired.store(moment, Ordering::Relaxed);
         let left: Vec<String> =
             (0..bucket.records.count()).map(|at| bucket.records.get(at)).filter(|it| it.modified >= moment).map(|it| it.key).collect();
-        let page = keys(&list(&bucket, &BTreeMap::new(), "prefix=usage-logs%2F"), "<Key>");
+        let page = keys_of_page(&list_objects(&bucket, &BTreeMap::new(), "prefix=usage-logs%2F"), "<Key>");
         assert_eq!(page[..], left[..PAGE]);
     }
 }

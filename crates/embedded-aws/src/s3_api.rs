@@ -16,21 +16,21 @@ use s3s::dto::{
 };
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 
-use crate::access::Identities;
-use crate::store::{Store, no_such_bucket};
-use crate::{conditions, integrity, objects, pages, policies};
+use crate::access::IdentityTable;
+use crate::store::{ObjectStore, no_such_bucket};
+use crate::{conditions, checksums, object_outputs, list_outputs, policies};
 
 /// The region whose buckets have no location constraint.
 const CLASSIC: &str = "us-east-1";
 
 /// S3 on a store.
-pub(crate) struct Service {
-    pub(crate) store: Arc<Store>,
-    pub(crate) identities: Identities,
+pub(crate) struct S3Api {
+    pub(crate) store: Arc<ObjectStore>,
+    pub(crate) identities: IdentityTable,
 }
 
 #[async_trait::async_trait]
-impl S3 for Service {
+impl S3 for S3Api {
     async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
         let describe = |(name, region, created)| Bucket {
             name: Some(name),
@@ -68,68 +68,68 @@ impl S3 for Service {
 
     async fn list_objects(&self, request: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
         let bucket = request.input.bucket.clone();
-        self.store.list(&bucket, |objects| pages::first(objects, request.input))?.map(S3Response::new)
+        self.store.list(&bucket, |objects| list_outputs::list_objects_v1(objects, request.input))?.map(S3Response::new)
     }
 
     async fn list_objects_v2(&self, request: S3Request<ListObjectsV2Input>) -> S3Result<S3Response<ListObjectsV2Output>> {
         let bucket = request.input.bucket.clone();
-        self.store.list(&bucket, |objects| pages::second(objects, request.input))?.map(S3Response::new)
+        self.store.list(&bucket, |objects| list_outputs::list_objects_v2(objects, request.input))?.map(S3Response::new)
     }
 
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        let identity = self.identities.signer(request.credentials.as_ref())?;
+        let identity = self.identities.identity_of_signer(request.credentials.as_ref())?;
         let input = request.input;
         let head =
-            self.store.head(&input.bucket, &input.key)?.ok_or_else(|| self.identities.missing(identity, &input.bucket, &input.key))?;
-        let conditions = conditions::Read {
+            self.store.head(&input.bucket, &input.key)?.ok_or_else(|| self.identities.missing_key_error(identity, &input.bucket, &input.key))?;
+        let conditions = conditions::ReadConditions {
             matching: input.if_match,
             not_matching: input.if_none_match,
             modified_since: input.if_modified_since,
             unmodified_since: input.if_unmodified_since,
         };
         conditions.check(&head)?;
-        Ok(S3Response::new(objects::head_output(head, enabled(input.checksum_mode.as_ref()))))
+        Ok(S3Response::new(object_outputs::head_output(head, is_checksum_mode_enabled(input.checksum_mode.as_ref()))))
     }
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        let identity = self.identities.signer(request.credentials.as_ref())?;
+        let identity = self.identities.identity_of_signer(request.credentials.as_ref())?;
         let input = request.input;
         let (head, body) =
-            self.store.get(&input.bucket, &input.key)?.ok_or_else(|| self.identities.missing(identity, &input.bucket, &input.key))?;
-        let conditions = conditions::Read {
+            self.store.get(&input.bucket, &input.key)?.ok_or_else(|| self.identities.missing_key_error(identity, &input.bucket, &input.key))?;
+        let conditions = conditions::ReadConditions {
             matching: input.if_match,
             not_matching: input.if_none_match,
             modified_since: input.if_modified_since,
             unmodified_since: input.if_unmodified_since,
         };
         conditions.check(&head)?;
-        objects::get_output(head, body, input.range, enabled(input.checksum_mode.as_ref())).map(S3Response::new)
+        object_outputs::get_output(head, body, input.range, is_checksum_mode_enabled(input.checksum_mode.as_ref())).map(S3Response::new)
     }
 
     async fn put_object(&self, mut request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         let body = match request.input.body.take() {
             // Reading is also what verifies the signed digest of the body, and what makes the trailer known.
-            Some(body) => Body::from(body).collect().await.map_err(|error| integrity::unreadable(&error.to_string()))?,
+            Some(body) => Body::from(body).collect().await.map_err(|error| checksums::unreadable_body_error(&error.to_string()))?,
             None => return Err(s3_error!(IncompleteBody, "The request has no body")),
         };
         let body = body.to_bytes();
         let trailer = request.trailing_headers.and_then(|trailer| trailer.take());
-        let checksums = integrity::verify(&body, &request.headers, trailer.as_ref())?;
+        let checksums = checksums::verify_checksums(&body, &request.headers, trailer.as_ref())?;
         let input = request.input;
-        let attributes = objects::attributes(&input, checksums);
-        let condition = |present: Option<&_>| conditions::write(present, input.if_match.as_ref(), input.if_none_match.as_ref());
+        let attributes = object_outputs::attributes_of_put(&input, checksums);
+        let condition = |present: Option<&_>| conditions::check_write_conditions(present, input.if_match.as_ref(), input.if_none_match.as_ref());
         let head = self.store.put(&input.bucket, &input.key, &body, attributes, SystemTime::now(), condition)?;
-        Ok(S3Response::new(objects::put_output(&head)))
+        Ok(S3Response::new(object_outputs::put_output(&head)))
     }
 
     async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
-        let identity = self.identities.signer(request.credentials.as_ref())?;
+        let identity = self.identities.identity_of_signer(request.credentials.as_ref())?;
         let input = request.input;
         let CopySource::Bucket { bucket, key, version_id: None } = &input.copy_source else {
             return Err(s3_error!(NotImplemented, "Only a bucket and a key can be copied from"));
         };
-        self.identities.permit(identity, &policies::asked("GetObject", bucket, key, "", &HeaderMap::new()))?;
-        let (source, body) = self.store.get(bucket, key)?.ok_or_else(|| self.identities.missing(identity, bucket, key))?;
+        self.identities.check_permission(identity, &policies::requested_access("GetObject", bucket, key, "", &HeaderMap::new()))?;
+        let (source, body) = self.store.get(bucket, key)?.ok_or_else(|| self.identities.missing_key_error(identity, bucket, key))?;
         let mut attributes = source.attributes;
         if input.metadata_directive.is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE) {
             attributes.content_type = input.content_type;
@@ -146,12 +146,12 @@ impl S3 for Service {
 
     async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
         let input = request.input;
-        self.store.delete(&input.bucket, &input.key, |present| conditions::write(present, input.if_match.as_ref(), None))?;
+        self.store.delete(&input.bucket, &input.key, |present| conditions::check_write_conditions(present, input.if_match.as_ref(), None))?;
         Ok(S3Response::with_status(DeleteObjectOutput::default(), http::StatusCode::NO_CONTENT))
     }
 
     async fn delete_objects(&self, request: S3Request<DeleteObjectsInput>) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        let identity = self.identities.signer(request.credentials.as_ref())?;
+        let identity = self.identities.identity_of_signer(request.credentials.as_ref())?;
         let input = request.input;
         self.store.region(&input.bucket).ok_or_else(no_such_bucket)?;
         if input.delete.objects.len() > 1000 {
@@ -162,8 +162,8 @@ impl S3 for Service {
         }
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         for object in input.delete.objects {
-            let asked = policies::asked("DeleteObject", &input.bucket, &object.key, "", &HeaderMap::new());
-            let permitted = self.identities.permit(identity, &asked);
+            let asked = policies::requested_access("DeleteObject", &input.bucket, &object.key, "", &HeaderMap::new());
+            let permitted = self.identities.check_permission(identity, &asked);
             match permitted.and_then(|()| self.store.delete(&input.bucket, &object.key, |_| Ok(()))) {
                 Ok(()) => deleted.push(DeletedObject { key: Some(object.key), ..Default::default() }),
                 Err(error) => errors.push(Error {
@@ -181,6 +181,6 @@ impl S3 for Service {
     }
 }
 
-fn enabled(mode: Option<&ChecksumMode>) -> bool {
+fn is_checksum_mode_enabled(mode: Option<&ChecksumMode>) -> bool {
     mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED)
 }
