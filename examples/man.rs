@@ -5,7 +5,9 @@
 use std::path::PathBuf;
 
 fn main() -> std::io::Result<()> {
-    let folder = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("target/man"), PathBuf::from);
+    let folder = std::env::args_os()
+        .nth(1)
+        .map_or_else(|| PathBuf::from("target/man"), PathBuf::from);
     std::fs::create_dir_all(&folder)?;
     clap_mangen::generate_to(config_backup::cli::command(), folder)
 }

@@ -32,8 +32,13 @@ pub fn run(data: &[u8]) {
         let crlf = String::from_utf8_lossy(data).replace('\n', "\r\n");
         assert_eq!(facts::read(crlf.as_bytes()), facts, "with CR LF");
     }
-    let query = Query::read(&b"{\"config_file_path\":\"/deployments/acme/config.yaml\"}"[..]).expect("a query");
-    let config = Config { bytes: data.to_vec(), digests: digests(data), at: chrono::DateTime::default() };
+    let query = Query::read(&b"{\"config_file_path\":\"/deployments/acme/config.yaml\"}"[..])
+        .expect("a query");
+    let config = Config {
+        bytes: data.to_vec(),
+        digests: digests(data),
+        at: chrono::DateTime::default(),
+    };
     judge_subject(&facts, &subject(&query, Some(&config)));
 }
 
@@ -41,7 +46,12 @@ pub fn run(data: &[u8]) {
 pub fn judge(data: &[u8], facts: &Facts) {
     phrase(&facts.problems, data.len());
     assert!(facts.problems.len() <= 5, "{:?}", facts.problems);
-    for fact in [&facts.customer, &facts.profile, &facts.project_name, &facts.cluster_name] {
+    for fact in [
+        &facts.customer,
+        &facts.profile,
+        &facts.project_name,
+        &facts.cluster_name,
+    ] {
         assert_eq!(fact.trim(), fact);
     }
 }
@@ -53,9 +63,22 @@ fn phrase(problems: &[String], length: usize) {
 
 /// There is always a customer, and nothing is added to what the file says.
 pub fn judge_subject(facts: &Facts, subject: &Subject) {
-    let customer = if facts.customer.is_empty() { "acme" } else { &facts.customer };
+    let customer = if facts.customer.is_empty() {
+        "acme"
+    } else {
+        &facts.customer
+    };
     assert_eq!(subject.customer, customer);
-    assert_eq!((&subject.profile, &subject.problems), (&facts.profile, &facts.problems));
-    assert_eq!((&subject.project_name, &subject.cluster_name), (&facts.project_name, &facts.cluster_name));
-    assert_eq!(Some(subject.additional_users_count), facts.additional_users_count.or(Some(0)));
+    assert_eq!(
+        (&subject.profile, &subject.problems),
+        (&facts.profile, &facts.problems)
+    );
+    assert_eq!(
+        (&subject.project_name, &subject.cluster_name),
+        (&facts.project_name, &facts.cluster_name)
+    );
+    assert_eq!(
+        Some(subject.additional_users_count),
+        facts.additional_users_count.or(Some(0))
+    );
 }

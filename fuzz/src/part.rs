@@ -24,10 +24,16 @@ pub fn judge(read: &Result<Vec<Archived>, String>) {
         Ok(records) => {
             for Archived { listed, body } in records {
                 assert_eq!(listed.size, body.len() as u64, "{listed:?}");
-                assert!(config_backup::layout::parse_log_key(&listed.key).is_some(), "{listed:?}");
+                assert!(
+                    config_backup::layout::parse_log_key(&listed.key).is_some(),
+                    "{listed:?}"
+                );
             }
         }
-        Err(why) => assert!(why.len() < 400 && !why.contains('\n') && !why.contains("canary"), "{why}"),
+        Err(why) => assert!(
+            why.len() < 400 && !why.contains('\n') && !why.contains("canary"),
+            "{why}"
+        ),
     }
 }
 

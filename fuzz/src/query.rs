@@ -39,29 +39,56 @@ pub fn judge(data: &[u8], query: &Query) {
         (&query.backup_key, "backup_key", ""),
         (&query.deployment_id, "deployment_id", ""),
     ] {
-        let is_missing = matches!(fields.get(key), None | Some(Value::Null)) || fields.get(key) == Some(&Value::String(String::new()));
+        let is_missing = matches!(fields.get(key), None | Some(Value::Null))
+            || fields.get(key) == Some(&Value::String(String::new()));
         let is_number = fields.get(key).is_some_and(Value::is_number);
         let expected = if is_missing { default } else { text(key) };
         let is_told = problems.contains(&format!("the setting `{key}` must be "));
-        assert!(read == expected || is_told || is_number, "{key}: {read:?}, {problems}");
+        assert!(
+            read == expected || is_told || is_number,
+            "{key}: {read:?}, {problems}"
+        );
         // A default in the place of a bucket that is meant would send the config elsewhere.
-        assert!(is_missing || key != "bucket" || read != default || text(key) == default, "{read:?}");
+        assert!(
+            is_missing || key != "bucket" || read != default || text(key) == default,
+            "{read:?}"
+        );
     }
     assert!(!query.config_file_path.is_empty());
     assert!((1..=300).contains(&query.timeout.as_secs()));
     // They become names of files.
     for id in [&query.deployment_id, &query.planned_id, &query.backup_id] {
-        assert!(id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{id:?}");
+        assert!(
+            id.len() <= 64
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+            "{id:?}"
+        );
     }
-    query.problems.iter().for_each(|problem| judge_problem(problem));
+    query
+        .problems
+        .iter()
+        .for_each(|problem| judge_problem(problem));
 }
 
 /// One line that names the key, but never a value.
 pub fn judge_problem(problem: &str) {
-    let said = problem.strip_prefix("the setting `").unwrap_or_else(|| panic!("{problem}"));
-    let types = ["null", "a boolean", "a number", "a string", "an array", "an object"];
+    let said = problem
+        .strip_prefix("the setting `")
+        .unwrap_or_else(|| panic!("{problem}"));
+    let types = [
+        "null",
+        "a boolean",
+        "a number",
+        "a string",
+        "an array",
+        "an object",
+    ];
     let known = QUERY_KEYS.iter().any(|key| {
-        let Some(said) = said.strip_prefix(&format!("{key}` must be ")) else { return false };
+        let Some(said) = said.strip_prefix(&format!("{key}` must be ")) else {
+            return false;
+        };
         let forms = [
             "a whole number of at least 0; that of the file is used",
             "a whole number of seconds from 1 to 300; 10 is used",
@@ -75,17 +102,39 @@ pub fn judge_problem(problem: &str) {
         });
         forms.contains(&said) || of_type
     });
-    let tail = format!("` is unknown and ignored; known are {}", QUERY_KEYS.join(", "));
-    let unknown = said.strip_suffix(&tail).is_some_and(|key| key.chars().count() <= 64 && !key.contains(char::is_control));
-    assert!(known || unknown, "`{problem}` is not a problem of a setting");
+    let tail = format!(
+        "` is unknown and ignored; known are {}",
+        QUERY_KEYS.join(", ")
+    );
+    let unknown = said
+        .strip_suffix(&tail)
+        .is_some_and(|key| key.chars().count() <= 64 && !key.contains(char::is_control));
+    assert!(
+        known || unknown,
+        "`{problem}` is not a problem of a setting"
+    );
 }
 
 /// One line that names the place or the key, but never a value.
 pub fn judge_refusal(data: &[u8], refusal: &str) {
-    let said = refusal.strip_prefix("parse ").unwrap_or_else(|| panic!("{refusal}"));
+    let said = refusal
+        .strip_prefix("parse ")
+        .unwrap_or_else(|| panic!("{refusal}"));
     let inner = said.strip_prefix("`request` in ").unwrap_or(said);
-    let said = inner.strip_prefix("the query on stdin: ").unwrap_or_else(|| panic!("{refusal}"));
-    let fixed = ["it is not a JSON object", "the key `config_file_path` is missing"];
-    let is_place = super::phrase::fits(said, "it is not JSON at line #, column #", data.len() as u64 + 1);
-    assert!(is_place || fixed.contains(&said), "`{refusal}` is not a refusal of the helper");
+    let said = inner
+        .strip_prefix("the query on stdin: ")
+        .unwrap_or_else(|| panic!("{refusal}"));
+    let fixed = [
+        "it is not a JSON object",
+        "the key `config_file_path` is missing",
+    ];
+    let is_place = super::phrase::fits(
+        said,
+        "it is not JSON at line #, column #",
+        data.len() as u64 + 1,
+    );
+    assert!(
+        is_place || fixed.contains(&said),
+        "`{refusal}` is not a refusal of the helper"
+    );
 }

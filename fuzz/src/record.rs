@@ -50,9 +50,26 @@ pub fn judge(read: &Result<Reading, String>) {
 
 /// A deployment with any texts, counts and flags.
 pub fn record(data: &[u8]) -> Record {
-    let [customer, user, user_id, account, config_hash, project_name, cluster_name, id, commit, branch, run_url] = super::texts(data);
-    let number = data.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    let at = chrono::DateTime::from_timestamp(946_684_800 + (number % 3_155_760_000).cast_signed(), 0).expect("a time");
+    let [
+        customer,
+        user,
+        user_id,
+        account,
+        config_hash,
+        project_name,
+        cluster_name,
+        id,
+        commit,
+        branch,
+        run_url,
+    ] = super::texts(data);
+    let number = data
+        .iter()
+        .take(8)
+        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let at =
+        chrono::DateTime::from_timestamp(946_684_800 + (number % 3_155_760_000).cast_signed(), 0)
+            .expect("a time");
     Record {
         timestamp: timestamp(at),
         customer,
@@ -65,32 +82,92 @@ pub fn record(data: &[u8]) -> Record {
         cluster_name,
         schema: SCHEMA,
         deployment_id: id,
-        backup: [Backup::Uploaded, Backup::Unchanged, Backup::Spooled, Backup::Failed][data.len() % 4],
+        backup: [
+            Backup::Uploaded,
+            Backup::Unchanged,
+            Backup::Spooled,
+            Backup::Failed,
+        ][data.len() % 4],
         backup_key: String::from_utf8_lossy(data).into_owned(),
         late: number % 2 == 1,
-        git: (!commit.is_empty()).then_some(Git { commit, branch, dirty: number % 3 == 0 }),
-        ci: (!run_url.is_empty()).then(|| Ci { provider: "github".to_owned(), run_url }),
+        git: (!commit.is_empty()).then_some(Git {
+            commit,
+            branch,
+            dirty: number % 3 == 0,
+        }),
+        ci: (!run_url.is_empty()).then(|| Ci {
+            provider: "github".to_owned(),
+            run_url,
+        }),
         tools: (number % 5 == 0).then(Tools::ours),
-        chain: (number % 7 > 0).then(|| Chain { writer: String::from_utf8_lossy(data).into_owned(), number, previous: String::new() }),
+        chain: (number % 7 > 0).then(|| Chain {
+            writer: String::from_utf8_lossy(data).into_owned(),
+            number,
+            previous: String::new(),
+        }),
     }
 }
 
 /// One line of JSON that says what the record holds, to any reader and to ours.
 pub fn judge_line(record: &Record, line: &[u8], reading: &Reading) {
-    assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1), "one line");
+    assert_eq!(
+        line.iter().position(|byte| *byte == b'\n'),
+        Some(line.len() - 1),
+        "one line"
+    );
     let value: Value = serde_json::from_slice(line).expect("JSON");
     let says = |name: &str| value[name].as_str().unwrap_or_default();
-    assert_eq!(value["additional_users_count"].as_u64(), Some(record.additional_users_count));
-    assert_eq!((says("customer"), says("user"), says("backup_key")), (&*record.customer, &*record.user, &*record.backup_key));
+    assert_eq!(
+        value["additional_users_count"].as_u64(),
+        Some(record.additional_users_count)
+    );
+    assert_eq!(
+        (says("customer"), says("user"), says("backup_key")),
+        (&*record.customer, &*record.user, &*record.backup_key)
+    );
 
-    let Reading { at, customer, user, account, config_hash, project_name, cluster_name, deployment_id, git, ci, chain, late, .. } = reading;
+    let Reading {
+        at,
+        customer,
+        user,
+        account,
+        config_hash,
+        project_name,
+        cluster_name,
+        deployment_id,
+        git,
+        ci,
+        chain,
+        late,
+        ..
+    } = reading;
     assert_eq!(at.map(timestamp).as_ref(), Some(&record.timestamp));
-    assert_eq!((customer, user, account), (&record.customer, &record.user, &record.account));
-    assert_eq!((config_hash, project_name, cluster_name), (&record.config_hash, &record.project_name, &record.cluster_name));
-    assert_eq!((deployment_id, git, ci, late), (&record.deployment_id, &record.git, &record.ci, &record.late));
+    assert_eq!(
+        (customer, user, account),
+        (&record.customer, &record.user, &record.account)
+    );
+    assert_eq!(
+        (config_hash, project_name, cluster_name),
+        (
+            &record.config_hash,
+            &record.project_name,
+            &record.cluster_name
+        )
+    );
+    assert_eq!(
+        (deployment_id, git, ci, late),
+        (&record.deployment_id, &record.git, &record.ci, &record.late)
+    );
     assert_eq!(chain, &record.chain);
-    assert_eq!(reading.additional_users_count, record.additional_users_count);
+    assert_eq!(
+        reading.additional_users_count,
+        record.additional_users_count
+    );
     assert_eq!(reading.backup, says("backup"));
-    let problems: &[&str] = if record.user.is_empty() { &["it has no `user`"] } else { &[] };
+    let problems: &[&str] = if record.user.is_empty() {
+        &["it has no `user`"]
+    } else {
+        &[]
+    };
     assert_eq!(reading.problems, problems);
 }

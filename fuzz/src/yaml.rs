@@ -25,7 +25,10 @@ fn read(data: &[u8], size: usize) -> Duration {
     let text = head + &unit.repeat(size / unit.len().max(1)) + &tail;
     let (wall, before) = (Instant::now(), processor());
     drop(facts::read(text.as_bytes()));
-    let took = processor().zip(before).map_or_else(|| wall.elapsed(), |(after, before)| after.saturating_sub(before));
+    let took = processor().zip(before).map_or_else(
+        || wall.elapsed(),
+        |(after, before)| after.saturating_sub(before),
+    );
     judge(data, took);
     took
 }
@@ -33,7 +36,12 @@ fn read(data: &[u8], size: usize) -> Duration {
 /// The time that this thread had on a processor, since the machine does other things, too; only Linux tells.
 fn processor() -> Option<Duration> {
     let statistics = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    statistics.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+    statistics
+        .split(' ')
+        .next()?
+        .parse()
+        .ok()
+        .map(Duration::from_nanos)
 }
 
 /// Panics at more than the limit.

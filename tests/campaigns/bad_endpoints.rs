@@ -41,9 +41,18 @@ pub(crate) const ALL_ENDPOINTS: [(&str, BadEndpoint); 8] = [
     ("refused", BadEndpoint::Refused),
     ("black hole", BadEndpoint::BlackHole),
     ("TLS stall", BadEndpoint::TlsStall),
-    ("certificate of an unknown issuer", BadEndpoint::Certificate(CertificateFlaw::UnknownIssuer)),
-    ("certificate of another name", BadEndpoint::Certificate(CertificateFlaw::WrongName)),
-    ("expired certificate", BadEndpoint::Certificate(CertificateFlaw::Expired)),
+    (
+        "certificate of an unknown issuer",
+        BadEndpoint::Certificate(CertificateFlaw::UnknownIssuer),
+    ),
+    (
+        "certificate of another name",
+        BadEndpoint::Certificate(CertificateFlaw::WrongName),
+    ),
+    (
+        "expired certificate",
+        BadEndpoint::Certificate(CertificateFlaw::Expired),
+    ),
     ("no such host", BadEndpoint::NoSuchHost),
     ("hung credential_process", BadEndpoint::HungProcess),
 ];
@@ -54,12 +63,18 @@ pub(crate) struct RefusedPort(Socket);
 impl RefusedPort {
     pub(crate) fn new() -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+        socket
+            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .expect("a port");
         Self(socket)
     }
 
     pub(crate) fn endpoint(&self) -> String {
-        let address = self.0.local_addr().ok().and_then(|address| address.as_socket());
+        let address = self
+            .0
+            .local_addr()
+            .ok()
+            .and_then(|address| address.as_socket());
         format!("http://{}", address.expect("an address"))
     }
 }
@@ -77,7 +92,13 @@ pub(crate) struct EndpointFault {
 impl BadEndpoint {
     /// Makes it, for a world that goes there later.
     pub(crate) fn prepare(self, world: &World) -> EndpointFault {
-        let proxy = |front| Some(RuleProxy::start(&world.server.endpoint(), front, Box::new(|_| None)));
+        let proxy = |front| {
+            Some(RuleProxy::start(
+                &world.server.endpoint(),
+                front,
+                Box::new(|_| None),
+            ))
+        };
         let proxy = match self {
             Self::BlackHole | Self::TlsStall => proxy(ProxyFront::Deaf),
             Self::Certificate(flaw) => proxy(ProxyFront::Https(AUTHORITY.server_config(flaw))),
@@ -92,10 +113,27 @@ impl BadEndpoint {
         };
         let program = world.path().join("hang");
         if self == Self::HungProcess {
-            fs::write(&program, "echo asked >>\"$0.asked\"\nread -r answer <\"$0.fifo\"\n").expect("a program");
-            assert!(world.command("mkfifo").arg(program.with_extension("fifo")).status().expect("mkfifo").success());
+            fs::write(
+                &program,
+                "echo asked >>\"$0.asked\"\nread -r answer <\"$0.fifo\"\n",
+            )
+            .expect("a program");
+            assert!(
+                world
+                    .command("mkfifo")
+                    .arg(program.with_extension("fifo"))
+                    .status()
+                    .expect("mkfifo")
+                    .success()
+            );
         }
-        EndpointFault { place: self, endpoint, proxy, _nobody: nobody, program }
+        EndpointFault {
+            place: self,
+            endpoint,
+            proxy,
+            _nobody: nobody,
+            program,
+        }
     }
 }
 
@@ -104,8 +142,12 @@ impl EndpointFault {
     pub(crate) fn begin(&self, world: &mut World, which: AffectedServices) {
         if self.place == BadEndpoint::HungProcess {
             let aws = world.home().join(".aws");
-            fs::rename(aws.join("credentials"), aws.join("credentials-of-before")).expect("profiles");
-            let config = format!("[default]\ncredential_process = /bin/sh \"{}\"\n", self.program.display());
+            fs::rename(aws.join("credentials"), aws.join("credentials-of-before"))
+                .expect("profiles");
+            let config = format!(
+                "[default]\ncredential_process = /bin/sh \"{}\"\n",
+                self.program.display()
+            );
             return fs::write(aws.join("config"), config).expect("a profile");
         }
         trust_authority(world, &AUTHORITY.pem());
@@ -124,11 +166,16 @@ impl EndpointFault {
         world.restore_endpoints();
         let aws = world.home().join(".aws");
         if self.place == BadEndpoint::HungProcess {
-            fs::rename(aws.join("credentials-of-before"), aws.join("credentials")).expect("profiles");
+            fs::rename(aws.join("credentials-of-before"), aws.join("credentials"))
+                .expect("profiles");
             fs::remove_file(aws.join("config")).expect("a profile");
             // Whoever still waits, ends. To open a FIFO for both never blocks.
-            let fifo = fs::File::options().read(true).write(true).open(self.program.with_extension("fifo"));
-            fifo.and_then(|mut fifo| fifo.write_all(&[b'\n'; 64])).expect("a FIFO");
+            let fifo = fs::File::options()
+                .read(true)
+                .write(true)
+                .open(self.program.with_extension("fifo"));
+            fifo.and_then(|mut fifo| fifo.write_all(&[b'\n'; 64]))
+                .expect("a FIFO");
         }
         for name in TRUST_VARIABLES {
             world.set_variable(name, None);
@@ -140,7 +187,10 @@ impl EndpointFault {
         match self.place {
             BadEndpoint::Refused | BadEndpoint::NoSuchHost => true,
             BadEndpoint::HungProcess => self.program.with_extension("asked").exists(),
-            _ => self.proxy.as_ref().is_some_and(|proxy| proxy.hit_count() > 0),
+            _ => self
+                .proxy
+                .as_ref()
+                .is_some_and(|proxy| proxy.hit_count() > 0),
         }
     }
 }

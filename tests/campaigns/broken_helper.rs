@@ -10,8 +10,11 @@ pub(crate) fn wrap_helper(world: &mut World, wrong: &str) {
     let folder = world.path().join("wrong");
     fs::create_dir_all(&folder).expect("a folder");
     let script = folder.join("helper");
-    let text =
-        format!("#!/bin/sh\nhelper='{}'\nfolder='{}'\n{wrong}\nexec \"$helper\" \"$@\"\n", helper_path().display(), folder.display());
+    let text = format!(
+        "#!/bin/sh\nhelper='{}'\nfolder='{}'\n{wrong}\nexec \"$helper\" \"$@\"\n",
+        helper_path().display(),
+        folder.display()
+    );
     fs::write(&script, text).expect("a script");
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("it can be run");
     world.set_helper(script);

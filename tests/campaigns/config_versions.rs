@@ -27,18 +27,28 @@ pub(crate) struct TrialVersions {
 impl TrialVersions {
     pub(crate) fn get() -> &'static Self {
         static VERSIONS: OnceLock<TrialVersions> = OnceLock::new();
-        VERSIONS.get_or_init(|| Self { early: make_version("early"), hard: make_version("hard"), healed: make_version("healed") })
+        VERSIONS.get_or_init(|| Self {
+            early: make_version("early"),
+            hard: make_version("hard"),
+            healed: make_version("healed"),
+        })
     }
 
     /// The one with this MD5.
     pub(crate) fn with_md5(&self, md5: &str) -> Option<&ConfigVersion> {
-        [&self.early, &self.hard, &self.healed].into_iter().find(|version| version.md5 == md5)
+        [&self.early, &self.hard, &self.healed]
+            .into_iter()
+            .find(|version| version.md5 == md5)
     }
 }
 
 /// The sample, told apart by a comment and large enough to be cut in many places.
 fn make_version(name: &str) -> ConfigVersion {
-    let bytes = format!("{CONFIG}{}", format!("# the {name} version of this config\n").repeat(60)).into_bytes();
+    let bytes = format!(
+        "{CONFIG}{}",
+        format!("# the {name} version of this config\n").repeat(60)
+    )
+    .into_bytes();
     let md5 = python_digest("md5", &bytes);
     ConfigVersion { bytes, md5 }
 }

@@ -54,16 +54,24 @@ struct DiskFault {
 #[ignore = "needs strace: make test-campaigns"]
 fn no_error_of_the_disk_blocks_fails_or_silently_loses_a_deployment() {
     let campaign = Campaign::start("disk");
-    let mut faults: Vec<DiskFault> = campaign.run_each(STEPS.len(), 2, |step| list_faults(STEPS[step])).concat();
+    let mut faults: Vec<DiskFault> = campaign
+        .run_each(STEPS.len(), 2, |step| list_faults(STEPS[step]))
+        .concat();
     campaign.rng(0).shuffle(&mut faults);
     let all = faults.len();
     faults.truncate(campaign.pick(24, 600));
     let done = campaign.run_each(faults.len(), 4, |number| deploy_with_fault(&faults[number]));
     let hit = done.iter().filter(|(_, hit)| *hit).count();
     let violations = ViolationCounts::sum(done.into_iter().map(|(violations, _)| violations));
-    campaign.print_line(format!("{hit} disk faults (of {all} that there are): {}", violations.summary()));
+    campaign.print_line(format!(
+        "{hit} disk faults (of {all} that there are): {}",
+        violations.summary()
+    ));
     violations.assert_none(&campaign);
-    assert!(hit * 10 >= faults.len() * 9, "calls are found again where the trace had them");
+    assert!(
+        hit * 10 >= faults.len() * 9,
+        "calls are found again where the trace had them"
+    );
 }
 
 /// All faults of one step: those of each call on a file of ours, as a run without faults makes them.
@@ -71,37 +79,65 @@ fn list_faults((verb, scene): (&'static str, TrialScene)) -> Vec<DiskFault> {
     let mut trial = DeploymentTrial::new(format!("a trace of {verb} {scene:?}"), scene);
     let trace = run_with_fault(&mut trial, verb, "");
     let folder = trial.world.path();
-    let ours = trace.calls().filter(|call| call.is_below(folder) && !closes_a_folder(call, &trace));
+    let ours = trace
+        .calls()
+        .filter(|call| call.is_below(folder) && !closes_a_folder(call, &trace));
     let ours: BTreeSet<_> = ours.map(|call| (call.name.clone(), call.number)).collect();
     // The same number in another thread may be no call on a file: such a fault would be none of a disk.
     let strange = |(name, number): &(String, usize)| {
-        trace.calls().any(|call| call.name == *name && call.number == *number && !call.is_about_a_file())
+        trace
+            .calls()
+            .any(|call| call.name == *name && call.number == *number && !call.is_about_a_file())
     };
     let once = ours
         .iter()
         .filter(|call| !strange(call))
-        .flat_map(|(name, number)| ERRORS.iter().map(move |error| format!("{name}:error={error}:when={number}")));
+        .flat_map(|(name, number)| {
+            ERRORS
+                .iter()
+                .map(move |error| format!("{name}:error={error}:when={number}"))
+        });
     let for_good = ours.iter().flat_map(|(name, number)| {
         let errors = FOR_GOOD.iter().filter(move |(refused, _)| refused == name);
         errors.map(move |(_, error)| format!("{name}:error={error}:when={number}+"))
     });
-    once.chain(for_good).map(|inject| DiskFault { verb, scene, inject }).collect()
+    once.chain(for_good)
+        .map(|inject| DiskFault {
+            verb,
+            scene,
+            inject,
+        })
+        .collect()
 }
 
 /// Such a close fails on no file system, for nothing was written, and Rust's library relies on that.
 fn closes_a_folder(call: &SystemCall, trace: &SystemCallTrace) -> bool {
-    let file = |call: &SystemCall| call.rest.split_once('<').map(|(_, rest)| rest.split('>').next().unwrap_or_default().to_owned());
-    call.name == "close" && trace.calls().any(|other| other.name == "getdents64" && file(other) == file(call))
+    let file = |call: &SystemCall| {
+        call.rest
+            .split_once('<')
+            .map(|(_, rest)| rest.split('>').next().unwrap_or_default().to_owned())
+    };
+    call.name == "close"
+        && trace
+            .calls()
+            .any(|other| other.name == "getdents64" && file(other) == file(call))
 }
 
 /// One deployment with the fault, a healthy one after it, and whether the fault came about.
 fn deploy_with_fault(fault: &DiskFault) -> (ViolationCounts, bool) {
-    let mut trial = DeploymentTrial::new(format!("{} of `{}` {:?}", fault.inject, fault.verb, fault.scene), fault.scene);
+    let mut trial = DeploymentTrial::new(
+        format!("{} of `{}` {:?}", fault.inject, fault.verb, fault.scene),
+        fault.scene,
+    );
     let trace = run_with_fault(&mut trial, fault.verb, &fault.inject);
     let mut hits = trace.calls().filter(|call| call.is_hit()).peekable();
     let of_the_disk = hits.peek().is_some() && hits.all(SystemCall::is_about_a_file);
     let violations = trial.finish();
-    if of_the_disk { (violations, true) } else { (ViolationCounts::default(), false) }
+    if of_the_disk {
+        (violations, true)
+    } else {
+        (ViolationCounts::default(), false)
+    }
 }
 
 /// A deployment, or a verb for people, of which `verb` runs under strace.
@@ -112,24 +148,34 @@ fn run_with_fault(trial: &mut DeploymentTrial, verb: &str, inject: &str) -> Syst
         return trace;
     }
     let seen = std::cell::RefCell::new(None);
-    trial.deploy(&TrialVersions::get().hard, &|world: &World, step: &str, query: &Value| {
-        if step != verb {
-            return run_helper(world, step, query);
-        }
-        let (ran, trace) = run_traced(world, step, Some(query), inject);
-        seen.replace(Some(trace));
-        ran
-    });
+    trial.deploy(
+        &TrialVersions::get().hard,
+        &|world: &World, step: &str, query: &Value| {
+            if step != verb {
+                return run_helper(world, step, query);
+            }
+            let (ran, trace) = run_traced(world, step, Some(query), inject);
+            seen.replace(Some(trace));
+            ran
+        },
+    );
     seen.into_inner().expect("the step ran")
 }
 
 /// It may fail, but must say so, and never by a panic; with 0, what is left is what it names.
 fn check_verb_for_people(trial: &mut DeploymentTrial, verb: &str, ran: &StepResult) {
-    let unnamed = spooled_files(&trial.world).into_iter().find(|item| !ran.output.contains(item));
+    let unnamed = spooled_files(&trial.world)
+        .into_iter()
+        .find(|item| !ran.output.contains(item));
     let name = &trial.name;
     if ran.exit.is_none_or(|code| code > 7) || ran.errors.contains("panicked") {
-        trial.violations.failed.push(format!("{name}: `{verb}`: {ran:?}"));
+        trial
+            .violations
+            .failed
+            .push(format!("{name}: `{verb}`: {ran:?}"));
     } else if let (Some(item), Some(0)) = (unnamed, ran.exit) {
-        trial.violations.lost.push(format!("{name}: {item} is left, and `{verb}` said nothing of it: {ran:?}"));
+        trial.violations.lost.push(format!(
+            "{name}: {item} is left, and `{verb}` said nothing of it: {ran:?}"
+        ));
     }
 }

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use test_support::campaign::Campaign;
 use test_support::oracle::python_digest;
-use test_support::terraform_steps::{CustomerUnit, parse_external_answer, string_field, wrap_request};
+use test_support::terraform_steps::{
+    CustomerUnit, parse_external_answer, string_field, wrap_request,
+};
 use test_support::{BUCKET, CONFIG, World, assert_no_secret, run_with_input, to_text};
 
 /// All objects of a bucket, with their metadata.
@@ -21,13 +23,21 @@ const ROUNDS: [usize; 2] = [10, 50];
 fn fill_bucket(world: &World) {
     std::thread::scope(|scope| {
         for half in [0, 1] {
-            scope.spawn(move || (0..CUSTOMERS).filter(|number| number % 2 == half).for_each(|number| deploy_customer(world, number)));
+            scope.spawn(move || {
+                (0..CUSTOMERS)
+                    .filter(|number| number % 2 == half)
+                    .for_each(|number| deploy_customer(world, number))
+            });
         }
     });
 }
 
 fn customer_name(number: usize) -> String {
-    if number == 0 { "Foo Bar".to_owned() } else { format!("customer-{number}") }
+    if number == 0 {
+        "Foo Bar".to_owned()
+    } else {
+        format!("customer-{number}")
+    }
 }
 
 fn deploy_customer(world: &World, number: usize) {
@@ -35,8 +45,14 @@ fn deploy_customer(world: &World, number: usize) {
     unit.set_variable("customer_name", &customer_name(number));
     for deployment in 0..DEPLOYMENTS {
         let size = ["M30", "M40", "M30", "M50"][deployment / 2 % 4];
-        unit.write_config(CONFIG.replace("M30", size).replace("someone@", &format!("someone-{number}@")));
-        let state = world.path().join(format!("machine {} of {number}", deployment % 3 / 2));
+        unit.write_config(
+            CONFIG
+                .replace("M30", size)
+                .replace("someone@", &format!("someone-{number}@")),
+        );
+        let state = world
+            .path()
+            .join(format!("machine {} of {number}", deployment % 3 / 2));
         let mut command = world.helper_command(&["deploy"]);
         command.env("XDG_STATE_HOME", state);
         let output = run_with_input(command, wrap_request(&unit.query()).to_string().as_bytes());
@@ -47,8 +63,18 @@ fn deploy_customer(world: &World, number: usize) {
 
 /// Changes one thing of a customer, so that it shows; says what.
 fn edit_one_thing(chance: &mut fastrand::Rng, objects: &mut ObjectMap, customer: usize) -> String {
-    let folder = if customer == 0 { "~Foo~20Bar".to_owned() } else { format!("customer-{customer}") };
-    let ours = |prefix: String| objects.keys().filter(|key| key.starts_with(&prefix)).cloned().collect::<Vec<_>>();
+    let folder = if customer == 0 {
+        "~Foo~20Bar".to_owned()
+    } else {
+        format!("customer-{customer}")
+    };
+    let ours = |prefix: String| {
+        objects
+            .keys()
+            .filter(|key| key.starts_with(&prefix))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     let [records, versions, seals] = [
         ours(format!("usage-logs/{folder}/")),
         ours(format!("terragrunt/{folder}/config-history/")),
@@ -73,7 +99,10 @@ fn edit_one_thing(chance: &mut fastrand::Rng, objects: &mut ObjectMap, customer:
             let kind = [&records, &versions, &seals][chance.usize(..3)];
             let one = kind[chance.usize(..kind.len())].clone();
             // A config may have come back: to swap what is equal changes nothing.
-            let others: Vec<&String> = kind.iter().filter(|other| objects[*other].0 != objects[&one].0).collect();
+            let others: Vec<&String> = kind
+                .iter()
+                .filter(|other| objects[*other].0 != objects[&one].0)
+                .collect();
             let other = others[chance.usize(..others.len())].clone();
             let (a, b) = (objects[&one].clone(), objects[&other].clone());
             objects.insert(one.clone(), b);
@@ -93,7 +122,8 @@ fn forge_object(
     versions: &[String],
     seals: &[String],
 ) -> String {
-    let pick = |from: &[String], chance: &mut fastrand::Rng| from[chance.usize(..from.len())].clone();
+    let pick =
+        |from: &[String], chance: &mut fastrand::Rng| from[chance.usize(..from.len())].clone();
     let kind = chance.u8(..5);
     if kind == 4 {
         let body = format!("customer: {{ name: forged-{} }}\n", chance.u64(..));
@@ -113,7 +143,10 @@ fn forge_object(
         return format!("{key} made up");
     }
     if kind == 3 {
-        let key = format!("terragrunt/{folder}/usage-chain/{:016x}.json", chance.u64(..));
+        let key = format!(
+            "terragrunt/{folder}/usage-chain/{:016x}.json",
+            chance.u64(..)
+        );
         let copied = objects[&pick(seals, chance)].clone();
         objects.insert(key.clone(), copied);
         return format!("{key} made up");
@@ -122,11 +155,17 @@ fn forge_object(
     let mut record: Value = serde_json::from_slice(&body).unwrap();
     let (day, second) = (chance.u8(1..24), chance.u8(10..60));
     record["timestamp"] = json!(format!("2027-01-{day:02}T11:22:{second}Z"));
-    record["deployment_id"] = json!(format!("202701{day:02}T1122{second}Z-{:016x}", chance.u64(..)));
+    record["deployment_id"] = json!(format!(
+        "202701{day:02}T1122{second}Z-{:016x}",
+        chance.u64(..)
+    ));
     record["user"] = json!("arn:aws:iam::123456789012:user/somebody.else");
     match kind {
         0 => drop(record.as_object_mut().unwrap().remove("chain")),
-        1 => record["chain"] = json!({"writer": format!("{:016x}", chance.u64(..)), "number": 1, "previous": ""}),
+        1 => {
+            record["chain"] =
+                json!({"writer": format!("{:016x}", chance.u64(..)), "number": 1, "previous": ""})
+        }
         // Behind any record of the chain, its last one, too.
         _ => {
             record["chain"]["number"] = json!(record["chain"]["number"].as_u64().unwrap() + 1);
@@ -139,8 +178,14 @@ fn forge_object(
 }
 
 fn put_object(world: &World, key: &str, (body, metadata): &(Vec<u8>, Vec<(String, String)>)) {
-    let metadata: Vec<(&str, &str)> = metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    world.server.put(BUCKET, key, body, &metadata).expect("an object");
+    let metadata: Vec<(&str, &str)> = metadata
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    world
+        .server
+        .put(BUCKET, key, body, &metadata)
+        .expect("an object");
 }
 
 fn read_objects(world: &World) -> ObjectMap {
@@ -148,7 +193,12 @@ fn read_objects(world: &World) -> ObjectMap {
         let object = world.server.object(BUCKET, key).expect("it");
         (object.body, object.metadata.into_iter().collect())
     };
-    world.server.keys(BUCKET, "").iter().map(|key| (key.clone(), object(key))).collect()
+    world
+        .server
+        .keys(BUCKET, "")
+        .iter()
+        .map(|key| (key.clone(), object(key)))
+        .collect()
 }
 
 /// Makes the bucket hold what it shall, changing nothing else.
@@ -156,19 +206,34 @@ fn apply_changes(world: &World, from: &ObjectMap, to: &ObjectMap) {
     for key in from.keys().filter(|key| !to.contains_key(*key)) {
         world.server.delete(BUCKET, key).expect("deleted");
     }
-    for (key, object) in to.iter().filter(|(key, object)| from.get(*key) != Some(object)) {
+    for (key, object) in to
+        .iter()
+        .filter(|(key, object)| from.get(*key) != Some(object))
+    {
         put_object(world, key, object);
     }
 }
 
 /// Whose something is that `verify` has found.
 fn verify_findings(world: &World) -> Vec<String> {
-    let output = world.helper_command(&["verify", "--json"]).output().expect("it runs");
+    let output = world
+        .helper_command(&["verify", "--json"])
+        .output()
+        .expect("it runs");
     assert_no_secret("the findings", &to_text(&output.stdout));
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
-    let found: Vec<String> =
-        report["findings"].as_array().expect("findings").iter().map(|it| string_field(it, "customer").to_owned()).collect();
-    assert_eq!(output.status.code(), Some(if found.is_empty() { 0 } else { 7 }), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let found: Vec<String> = report["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .map(|it| string_field(it, "customer").to_owned())
+        .collect();
+    assert_eq!(
+        output.status.code(),
+        Some(if found.is_empty() { 0 } else { 7 }),
+        "{output:?}"
+    );
     found
 }
 
@@ -178,15 +243,21 @@ fn verify_finds_every_edit_and_gives_no_false_alarm() {
     let world = World::new();
     fill_bucket(&world);
     let clean = read_objects(&world);
-    assert_eq!(verify_findings(&world), Vec::<String>::new(), "before anything was changed");
+    assert_eq!(
+        verify_findings(&world),
+        Vec::<String>::new(),
+        "before anything was changed"
+    );
     let (mut missed, mut alarms, mut planted) = (Vec::new(), Vec::new(), 0);
     for round in 0..campaign.pick(ROUNDS[0], ROUNDS[1]) {
         let mut chance = campaign.rng(round);
         let mut edited = clean.clone();
         // One stays as it is: an alarm of its is a false one.
         let spared = chance.usize(..CUSTOMERS);
-        let edits: Vec<(usize, String)> =
-            (0..CUSTOMERS).filter(|it| *it != spared).map(|it| (it, edit_one_thing(&mut chance, &mut edited, it))).collect();
+        let edits: Vec<(usize, String)> = (0..CUSTOMERS)
+            .filter(|it| *it != spared)
+            .map(|it| (it, edit_one_thing(&mut chance, &mut edited, it)))
+            .collect();
         planted += edits.len();
         apply_changes(&world, &clean, &edited);
         let found = verify_findings(&world);
@@ -196,10 +267,23 @@ fn verify_finds_every_edit_and_gives_no_false_alarm() {
                 .filter(|(whose, _)| !found.contains(&customer_name(*whose)))
                 .map(|(_, edit)| format!("round {round}: {edit}")),
         );
-        alarms.extend(Some(customer_name(spared)).filter(|spared| found.contains(spared)).map(|spared| format!("round {round}: {spared}")));
+        alarms.extend(
+            Some(customer_name(spared))
+                .filter(|spared| found.contains(spared))
+                .map(|spared| format!("round {round}: {spared}")),
+        );
         apply_changes(&world, &edited, &clean);
     }
     alarms.extend(verify_findings(&world));
-    campaign.print_line(format!("{planted} edits: {} found, {} false alarms", planted - missed.len(), alarms.len()));
-    assert_eq!((missed, alarms), (Vec::new(), Vec::new()), "seed {}", campaign.seed);
+    campaign.print_line(format!(
+        "{planted} edits: {} found, {} false alarms",
+        planted - missed.len(),
+        alarms.len()
+    ));
+    assert_eq!(
+        (missed, alarms),
+        (Vec::new(), Vec::new()),
+        "seed {}",
+        campaign.seed
+    );
 }

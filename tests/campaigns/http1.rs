@@ -34,19 +34,31 @@ pub(crate) fn read_head(reader: &mut impl BufRead) -> io::Result<Option<String>>
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if reader.take(LONGEST_LINE).read_line(&mut head)? == 0 {
-            return if head.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+            return if head.is_empty() {
+                Ok(None)
+            } else {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            };
         }
     }
     Ok(Some(head))
 }
 
 /// The body that belongs to a head.
-pub(crate) fn read_body(reader: &mut impl BufRead, head: &str, side: MessageSide) -> io::Result<Vec<u8>> {
+pub(crate) fn read_body(
+    reader: &mut impl BufRead,
+    head: &str,
+    side: MessageSide,
+) -> io::Result<Vec<u8>> {
     let status = head.split(' ').nth(1).unwrap_or_default();
-    if side == MessageSide::AnswerToHead || (side == MessageSide::Answer && ["204", "304"].contains(&status)) {
+    if side == MessageSide::AnswerToHead
+        || (side == MessageSide::Answer && ["204", "304"].contains(&status))
+    {
         return Ok(Vec::new());
     }
-    if find_header(head, "transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+    if find_header(head, "transfer-encoding")
+        .is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
+    {
         return read_chunks(reader);
     }
     let mut body = Vec::new();
@@ -74,8 +86,14 @@ pub(crate) fn read_answer(reader: &mut impl BufRead, side: MessageSide) -> io::R
 
 /// The value of a header.
 pub(crate) fn find_header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    let named = |line: &'a str| line.split_once(':').filter(|(it, _)| it.eq_ignore_ascii_case(name));
-    head.lines().skip(1).find_map(named).map(|(_, value)| value.trim())
+    let named = |line: &'a str| {
+        line.split_once(':')
+            .filter(|(it, _)| it.eq_ignore_ascii_case(name))
+    };
+    head.lines()
+        .skip(1)
+        .find_map(named)
+        .map(|(_, value)| value.trim())
 }
 
 fn read_chunks(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
@@ -102,7 +120,9 @@ fn read_chunks(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
 }
 
 fn parse_number(text: &str, radix: u32) -> io::Result<usize> {
-    let number = usize::from_str_radix(text, radix).ok().filter(|number| *number <= LONGEST_BODY);
+    let number = usize::from_str_radix(text, radix)
+        .ok()
+        .filter(|number| *number <= LONGEST_BODY);
     number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("no length: {text}")))
 }
 
@@ -112,14 +132,32 @@ fn reads_several_messages_from_one_connection() {
     let requests = "PUT /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcPOST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\
                     4;x=y\r\nWiki\r\n0\r\nT: u\r\n\r\nGET /c HTTP/1.1\r\n\r\n";
     let mut reader = requests.as_bytes();
-    for (line, body) in [("PUT /a", "abc"), ("POST /b", "4;x=y\r\nWiki\r\n0\r\nT: u\r\n\r\n"), ("GET /c", "")] {
+    for (line, body) in [
+        ("PUT /a", "abc"),
+        ("POST /b", "4;x=y\r\nWiki\r\n0\r\nT: u\r\n\r\n"),
+        ("GET /c", ""),
+    ] {
         let head = read_head(&mut reader).unwrap().unwrap();
-        assert!(head.starts_with(line) && head.ends_with("\r\n\r\n"), "{head}");
-        assert_eq!(read_body(&mut reader, &head, MessageSide::Request).unwrap(), body.as_bytes());
+        assert!(
+            head.starts_with(line) && head.ends_with("\r\n\r\n"),
+            "{head}"
+        );
+        assert_eq!(
+            read_body(&mut reader, &head, MessageSide::Request).unwrap(),
+            body.as_bytes()
+        );
     }
     assert!(read_head(&mut reader).unwrap().is_none());
     let answers = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nHTTP/1.0 200 OK\r\n\r\nrest";
     let mut reader = answers.as_bytes();
-    assert_eq!(read_answer(&mut reader, MessageSide::AnswerToHead).unwrap().body, b"");
-    assert_eq!(read_answer(&mut reader, MessageSide::Answer).unwrap().body, b"rest");
+    assert_eq!(
+        read_answer(&mut reader, MessageSide::AnswerToHead)
+            .unwrap()
+            .body,
+        b""
+    );
+    assert_eq!(
+        read_answer(&mut reader, MessageSide::Answer).unwrap().body,
+        b"rest"
+    );
 }

@@ -32,7 +32,11 @@ pub(crate) enum AfterKill<'a> {
 impl AfterKill<'_> {
     /// One of the two, by chance.
     pub(crate) fn choose(chance: &mut fastrand::Rng) -> Self {
-        if chance.bool() { AfterKill::SecondRun(&run_helper) } else { AfterKill::NextDeployment }
+        if chance.bool() {
+            AfterKill::SecondRun(&run_helper)
+        } else {
+            AfterKill::NextDeployment
+        }
     }
 }
 
@@ -82,16 +86,27 @@ pub(crate) fn run_killed_step(
     }
     trial.record_deployment(&context, version, answer);
     if matches!(next, AfterKill::SecondRun(_)) && scene != TrialScene::Offline && !blow.is_noted {
-        trial.violations.check_completed(&trial.name, &trial.world, trial.deployed.last().expect("it"));
+        trial.violations.check_completed(
+            &trial.name,
+            &trial.world,
+            trial.deployed.last().expect("it"),
+        );
     }
     Some(trial.finish())
 }
 
 /// What a step has in the spool before it makes its first request, or has sent: everything is spooled before the network is tried.
 pub(crate) fn expected_spool_files(verb: &str, query: Option<&Value>) -> Vec<String> {
-    let Some(query) = query.filter(|_| verb == "deploy") else { return Vec::new() };
-    let id = request_in_query(query)["deployment_id"].as_str().expect("an id").to_owned();
-    ["config", "record"].map(|what| format!("-{what}-{id}.item")).to_vec()
+    let Some(query) = query.filter(|_| verb == "deploy") else {
+        return Vec::new();
+    };
+    let id = request_in_query(query)["deployment_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    ["config", "record"]
+        .map(|what| format!("-{what}-{id}.item"))
+        .to_vec()
 }
 
 /// The request in the query of `deploy`.
@@ -101,11 +116,28 @@ pub(crate) fn request_in_query(query: &Value) -> Value {
 
 /// The names of what is kept, in the state folder and in the one among the temporary files, which are the world's own.
 pub(crate) fn spooled_files(world: &World) -> Vec<String> {
-    let temporary = fs::read_dir(world.path()).expect("a folder").map(|entry| entry.expect("an entry"));
-    let fallbacks = temporary.filter(|entry| entry.file_name().to_string_lossy().starts_with("config-backup-")).map(|entry| entry.path());
-    let spools = fallbacks.chain([world.state_dir()]).map(|place| place.join("spool"));
-    let files = spools.filter_map(|spool| fs::read_dir(spool).ok()).flatten().map(|entry| entry.expect("an entry").path());
-    let names =
-        files.filter(|path| path.extension().is_some_and(|it| it == "item")).filter_map(|path| path.file_name().map(OsStr::to_owned));
-    names.map(|name| name.to_string_lossy().into_owned()).collect()
+    let temporary = fs::read_dir(world.path())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry"));
+    let fallbacks = temporary
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with("config-backup-")
+        })
+        .map(|entry| entry.path());
+    let spools = fallbacks
+        .chain([world.state_dir()])
+        .map(|place| place.join("spool"));
+    let files = spools
+        .filter_map(|spool| fs::read_dir(spool).ok())
+        .flatten()
+        .map(|entry| entry.expect("an entry").path());
+    let names = files
+        .filter(|path| path.extension().is_some_and(|it| it == "item"))
+        .filter_map(|path| path.file_name().map(OsStr::to_owned));
+    names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
 }

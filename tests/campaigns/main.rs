@@ -2,7 +2,11 @@
 //!
 //! `make test` runs each in a small size, `make test-campaigns` in full. docs/reliability.md has the results.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::format_collect)] // tests start programs, and stop where something is odd
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::format_collect
+)] // tests start programs, and stop where something is odd
 
 mod bad_endpoints;
 mod broken_helper;

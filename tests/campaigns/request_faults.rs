@@ -58,13 +58,20 @@ enum AnswerBody {
     Text(&'static str),
 }
 
-const HTML: AnswerBody = AnswerBody::Text("<!DOCTYPE html>\n<html><body><h1>Please log in</h1>Room and name</body></html>\n");
-const TRUNCATED: AnswerBody = AnswerBody::Text("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>Intern");
+const HTML: AnswerBody = AnswerBody::Text(
+    "<!DOCTYPE html>\n<html><body><h1>Please log in</h1>Room and name</body></html>\n",
+);
+const TRUNCATED: AnswerBody =
+    AnswerBody::Text("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>Intern");
 /// `<Error><Code>SlowDown</Code></Error>` with a bit turned over in three places.
 const GARBLED: AnswerBody = AnswerBody::Text("<Errnr><Code>SlowDown</Cnde></Error\u{7f}");
 
 const fn says(status: &'static str, headers: &'static str, body: AnswerBody) -> RequestFault {
-    RequestFault::Answer(FalseAnswer { status, headers, body })
+    RequestFault::Answer(FalseAnswer {
+        status,
+        headers,
+        body,
+    })
 }
 
 /// Every fault, after the name of its kind.
@@ -83,33 +90,135 @@ pub(crate) const ALL: [(&str, RequestFault); 43] = [
     ("cut answer", RequestFault::CutAnswer(10)),
     ("cut answer", RequestFault::CutAnswer(50)),
     ("cut answer", RequestFault::CutAnswer(99)),
-    ("bit flip in the request", RequestFault::FlipRequest(MessagePart::Head)),
-    ("bit flip in the request", RequestFault::FlipRequest(MessagePart::Metadata("deployment-id"))),
-    ("bit flip in the request", RequestFault::FlipRequest(MessagePart::Body)),
-    ("bit flip in the answer", RequestFault::FlipAnswer(MessagePart::Head)),
-    ("bit flip in the answer", RequestFault::FlipAnswer(MessagePart::Metadata("md5"))),
-    ("bit flip in the answer", RequestFault::FlipAnswer(MessagePart::Body)),
+    (
+        "bit flip in the request",
+        RequestFault::FlipRequest(MessagePart::Head),
+    ),
+    (
+        "bit flip in the request",
+        RequestFault::FlipRequest(MessagePart::Metadata("deployment-id")),
+    ),
+    (
+        "bit flip in the request",
+        RequestFault::FlipRequest(MessagePart::Body),
+    ),
+    (
+        "bit flip in the answer",
+        RequestFault::FlipAnswer(MessagePart::Head),
+    ),
+    (
+        "bit flip in the answer",
+        RequestFault::FlipAnswer(MessagePart::Metadata("md5")),
+    ),
+    (
+        "bit flip in the answer",
+        RequestFault::FlipAnswer(MessagePart::Body),
+    ),
     ("wrong checksum", RequestFault::WrongChecksum),
     ("200 for nothing", RequestFault::Swallow),
-    ("403", says("403 Forbidden", "", AnswerBody::Error("AccessDenied"))),
-    ("404", says("404 Not Found", "", AnswerBody::Error("NoSuchKey"))),
-    ("404", says("404 Not Found", "", AnswerBody::Error("NoSuchBucket"))),
-    ("409", says("409 Conflict", "", AnswerBody::Error("ConditionalRequestConflict"))),
-    ("412", says("412 Precondition Failed", "", AnswerBody::Error("PreconditionFailed"))),
-    ("429", says("429 Too Many Requests", "retry-after: 3600\r\n", AnswerBody::Error("TooManyRequests"))),
-    ("500", says("500 Internal Server Error", "", AnswerBody::Error("InternalError"))),
-    ("503", says("503 Slow Down", "retry-after: 120\r\n", AnswerBody::Error("SlowDown"))),
-    ("301 to a region", says("301 Moved Permanently", "x-amz-bucket-region: eu-west-1\r\n", AnswerBody::Error("PermanentRedirect"))),
-    ("301 to nowhere", says("301 Moved Permanently", "", AnswerBody::Error("PermanentRedirect"))),
-    ("307", says("307 Temporary Redirect", "location: http://127.0.0.1:1/\r\n", AnswerBody::Error("TemporaryRedirect"))),
-    ("200 with an error", says("200 OK", "", AnswerBody::Error("InternalError"))),
+    (
+        "403",
+        says("403 Forbidden", "", AnswerBody::Error("AccessDenied")),
+    ),
+    (
+        "404",
+        says("404 Not Found", "", AnswerBody::Error("NoSuchKey")),
+    ),
+    (
+        "404",
+        says("404 Not Found", "", AnswerBody::Error("NoSuchBucket")),
+    ),
+    (
+        "409",
+        says(
+            "409 Conflict",
+            "",
+            AnswerBody::Error("ConditionalRequestConflict"),
+        ),
+    ),
+    (
+        "412",
+        says(
+            "412 Precondition Failed",
+            "",
+            AnswerBody::Error("PreconditionFailed"),
+        ),
+    ),
+    (
+        "429",
+        says(
+            "429 Too Many Requests",
+            "retry-after: 3600\r\n",
+            AnswerBody::Error("TooManyRequests"),
+        ),
+    ),
+    (
+        "500",
+        says(
+            "500 Internal Server Error",
+            "",
+            AnswerBody::Error("InternalError"),
+        ),
+    ),
+    (
+        "503",
+        says(
+            "503 Slow Down",
+            "retry-after: 120\r\n",
+            AnswerBody::Error("SlowDown"),
+        ),
+    ),
+    (
+        "301 to a region",
+        says(
+            "301 Moved Permanently",
+            "x-amz-bucket-region: eu-west-1\r\n",
+            AnswerBody::Error("PermanentRedirect"),
+        ),
+    ),
+    (
+        "301 to nowhere",
+        says(
+            "301 Moved Permanently",
+            "",
+            AnswerBody::Error("PermanentRedirect"),
+        ),
+    ),
+    (
+        "307",
+        says(
+            "307 Temporary Redirect",
+            "location: http://127.0.0.1:1/\r\n",
+            AnswerBody::Error("TemporaryRedirect"),
+        ),
+    ),
+    (
+        "200 with an error",
+        says("200 OK", "", AnswerBody::Error("InternalError")),
+    ),
     ("200 with an error", says("200 OK", "", TRUNCATED)),
-    ("bad digest", says("400 Bad Request", "", AnswerBody::Error("BadDigest"))),
-    ("bad digest", says("400 Bad Request", "", AnswerBody::Error("XAmzContentSHA256Mismatch"))),
-    ("expired", says("403 Forbidden", "", AnswerBody::Error("ExpiredToken"))),
+    (
+        "bad digest",
+        says("400 Bad Request", "", AnswerBody::Error("BadDigest")),
+    ),
+    (
+        "bad digest",
+        says(
+            "400 Bad Request",
+            "",
+            AnswerBody::Error("XAmzContentSHA256Mismatch"),
+        ),
+    ),
+    (
+        "expired",
+        says("403 Forbidden", "", AnswerBody::Error("ExpiredToken")),
+    ),
     ("HTML with 200", says("200 OK", "", HTML)),
     ("HTML with 502", says("502 Bad Gateway", "", HTML)),
-    ("truncated XML", says("500 Internal Server Error", "", TRUNCATED)),
+    (
+        "truncated XML",
+        says("500 Internal Server Error", "", TRUNCATED),
+    ),
     ("truncated XML", says("403 Forbidden", "", TRUNCATED)),
     ("garbled XML", says("503 Slow Down", "", GARBLED)),
 ];
@@ -118,7 +227,9 @@ impl RequestFault {
     /// Whether a request like this one has what the fault is about.
     pub(crate) fn applies_to(&self, shape: RequestShape) -> bool {
         match self {
-            Self::SilenceAfterHead | Self::ResetRequest(50 | 100) | Self::FlipRequest(MessagePart::Body) => shape.request_body,
+            Self::SilenceAfterHead
+            | Self::ResetRequest(50 | 100)
+            | Self::FlipRequest(MessagePart::Body) => shape.request_body,
             Self::FlipRequest(MessagePart::Metadata(_)) => shape.request_metadata,
             Self::FlipAnswer(MessagePart::Metadata(_)) => shape.answer_metadata,
             Self::FlipAnswer(MessagePart::Body) => shape.answer_body,
@@ -144,32 +255,58 @@ impl FalseAnswer {
                 format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{open}{error}{close}")
             }
         };
-        let kind = if self.body == HTML { "text/html" } else { "application/xml" };
-        let head = format!("HTTP/1.1 {}\r\ncontent-type: {kind}\r\n{}content-length: {}\r\n\r\n", self.status, self.headers, body.len());
+        let kind = if self.body == HTML {
+            "text/html"
+        } else {
+            "application/xml"
+        };
+        let head = format!(
+            "HTTP/1.1 {}\r\ncontent-type: {kind}\r\n{}content-length: {}\r\n\r\n",
+            self.status,
+            self.headers,
+            body.len()
+        );
         // The answer to a HEAD states the length of a body that does not come.
-        if request.starts_with("HEAD ") { head.into() } else { (head + &body).into() }
+        if request.starts_with("HEAD ") {
+            head.into()
+        } else {
+            (head + &body).into()
+        }
     }
 }
 
 /// What says that a PUT is done.
-pub(crate) const DONE: &[u8] = b"HTTP/1.1 200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"\r\ncontent-length: 0\r\n\r\n";
+pub(crate) const DONE: &[u8] =
+    b"HTTP/1.1 200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"\r\ncontent-length: 0\r\n\r\n";
 
 /// Turns a bit over; gives whether there was one.
 pub(crate) fn flip_bit(message: &mut HttpMessage, part: MessagePart) -> bool {
     let place = match part {
         MessagePart::Body => {
             let middle = message.body.len() / 2;
-            return message.body.get_mut(middle).map(|byte| *byte ^= 1).is_some();
+            return message
+                .body
+                .get_mut(middle)
+                .map(|byte| *byte ^= 1)
+                .is_some();
         }
-        MessagePart::Metadata(name) => {
-            message.head.find(&format!("x-amz-meta-{name}: ")).map(|start| start + "x-amz-meta-: ".len() + name.len())
-        }
-        MessagePart::Head => {
-            message.head.find("Signature=").or_else(|| message.head.starts_with("HTTP/1.1 ").then_some("HTTP/1.1 2".len()))
-        }
+        MessagePart::Metadata(name) => message
+            .head
+            .find(&format!("x-amz-meta-{name}: "))
+            .map(|start| start + "x-amz-meta-: ".len() + name.len()),
+        MessagePart::Head => message.head.find("Signature=").or_else(|| {
+            message
+                .head
+                .starts_with("HTTP/1.1 ")
+                .then_some("HTTP/1.1 2".len())
+        }),
     };
     // A digit stays one when its lowest bit turns over.
-    let digit = place.and_then(|start| message.head[start..].find(|c: char| c.is_ascii_digit()).map(|offset| start + offset));
+    let digit = place.and_then(|start| {
+        message.head[start..]
+            .find(|c: char| c.is_ascii_digit())
+            .map(|offset| start + offset)
+    });
     let Some(digit) = digit else { return false };
     let mut head = std::mem::take(&mut message.head).into_bytes();
     head[digit] ^= 1;
@@ -185,7 +322,8 @@ pub(crate) fn remove_stated_checksum(answer: &mut HttpMessage) {
 
 /// States another SHA-256 than the object's: that of nothing.
 pub(crate) fn misstate_checksum(answer: &mut HttpMessage) {
-    const OF_NOTHING: &str = "x-amz-checksum-sha256: 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\r\n";
+    const OF_NOTHING: &str =
+        "x-amz-checksum-sha256: 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\r\n";
     remove_stated_checksum(answer);
     answer.head.truncate(answer.head.len() - 2);
     answer.head.push_str(OF_NOTHING);
@@ -194,16 +332,28 @@ pub(crate) fn misstate_checksum(answer: &mut HttpMessage) {
 
 #[test]
 fn a_flipped_bit_changes_one_digit_where_it_should() {
-    let answer = |head: &str| HttpMessage { head: head.to_owned(), body: b"body".to_vec() };
+    let answer = |head: &str| HttpMessage {
+        head: head.to_owned(),
+        body: b"body".to_vec(),
+    };
     let flipped = |head: &str, part| {
         let mut message = answer(head);
         flip_bit(&mut message, part).then_some((message.head, message.body))
     };
     let head = "HTTP/1.1 200 OK\r\nx-amz-meta-md5: ab4f\r\n\r\n";
-    assert_eq!(flipped(head, MessagePart::Head).unwrap().0, head.replace("200", "210"));
-    assert_eq!(flipped(head, MessagePart::Metadata("md5")).unwrap().0, head.replace("ab4f", "ab5f"));
+    assert_eq!(
+        flipped(head, MessagePart::Head).unwrap().0,
+        head.replace("200", "210")
+    );
+    assert_eq!(
+        flipped(head, MessagePart::Metadata("md5")).unwrap().0,
+        head.replace("ab4f", "ab5f")
+    );
     assert_eq!(flipped(head, MessagePart::Metadata("sha256")), None);
     assert_eq!(flipped(head, MessagePart::Body).unwrap().1, b"bo\x65y");
     let request = "PUT /b/k HTTP/1.1\r\nauthorization: AWS4-HMAC-SHA256 Credential=AKIA1, Signature=ab29\r\n\r\n";
-    assert_eq!(flipped(request, MessagePart::Head).unwrap().0, request.replace("ab29", "ab39"));
+    assert_eq!(
+        flipped(request, MessagePart::Head).unwrap().0,
+        request.replace("ab29", "ab39")
+    );
 }

@@ -35,8 +35,15 @@ impl RequestClass {
     pub(crate) fn of(head: &str) -> Self {
         let mut words = head.split(' ');
         let first = words.next().unwrap_or_default();
-        let method = ["HEAD", "PUT", "GET", "POST"].into_iter().find(|method| *method == first);
-        let path = words.next().unwrap_or_default().split('?').next().unwrap_or_default();
+        let method = ["HEAD", "PUT", "GET", "POST"]
+            .into_iter()
+            .find(|method| *method == first);
+        let path = words
+            .next()
+            .unwrap_or_default()
+            .split('?')
+            .next()
+            .unwrap_or_default();
         let of = match path {
             "/" => "identity",
             path if path.contains("/config-history/") => "history",
@@ -45,13 +52,20 @@ impl RequestClass {
             path if path.contains("/usage-chain/") => "seal",
             _ => "something",
         };
-        Self { method: method.unwrap_or("?"), of }
+        Self {
+            method: method.unwrap_or("?"),
+            of,
+        }
     }
 }
 
 impl fmt::Display for RequestPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} number {} of {}", self.class.method, self.class.of, self.nth, self.step)
+        write!(
+            f,
+            "{} {} number {} of {}",
+            self.class.method, self.class.of, self.nth, self.step
+        )
     }
 }
 
@@ -59,7 +73,11 @@ impl RequestShape {
     /// As far as a request's head tells.
     pub(crate) fn of(head: &str) -> Self {
         let request_metadata = head.contains("x-amz-meta-deployment-id");
-        Self { put: head.starts_with("PUT "), request_metadata, ..Self::default() }
+        Self {
+            put: head.starts_with("PUT "),
+            request_metadata,
+            ..Self::default()
+        }
     }
 
     /// The rest of it.
@@ -77,11 +95,19 @@ fn requests_are_told_apart_by_method_and_key() {
         (class.method, class.of)
     };
     assert_eq!(is("POST / HTTP/1.1\r\n"), ("POST", "identity"));
-    assert_eq!(is("HEAD /mongodb-arena/terragrunt/airbnb/config.yaml HTTP/1.1\r\n"), ("HEAD", "config"));
     assert_eq!(
-        is("PUT /mongodb-arena/terragrunt/airbnb/config-history/2025-10-30_143052_m.yaml?x-id=PutObject HTTP/1.1"),
+        is("HEAD /mongodb-arena/terragrunt/airbnb/config.yaml HTTP/1.1\r\n"),
+        ("HEAD", "config")
+    );
+    assert_eq!(
+        is(
+            "PUT /mongodb-arena/terragrunt/airbnb/config-history/2025-10-30_143052_m.yaml?x-id=PutObject HTTP/1.1"
+        ),
         ("PUT", "history")
     );
-    assert_eq!(is("GET /mongodb-arena/usage-logs/airbnb/2025-10-30_143052.json?x-id=GetObject HTTP/1.1"), ("GET", "record"));
+    assert_eq!(
+        is("GET /mongodb-arena/usage-logs/airbnb/2025-10-30_143052.json?x-id=GetObject HTTP/1.1"),
+        ("GET", "record")
+    );
     assert_eq!(is("DELETE /mongodb-arena/x HTTP/1.1"), ("?", "something"));
 }

@@ -65,7 +65,11 @@ impl RuleProxy {
     pub(crate) fn start(upstream: &str, front: ProxyFront, rule: FaultRule) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let scheme = if matches!(front, ProxyFront::Https(_)) { "https" } else { "http" };
+        let scheme = if matches!(front, ProxyFront::Https(_)) {
+            "https"
+        } else {
+            "http"
+        };
         let state = ProxyState {
             over: false,
             states_sums: true,
@@ -78,12 +82,21 @@ impl RuleProxy {
             asking: 0,
         };
         let upstream = upstream.trim_start_matches("http://").to_owned();
-        let shared = Arc::new(SharedState { upstream, state: Mutex::new(state), ended: Condvar::new() });
+        let shared = Arc::new(SharedState {
+            upstream,
+            state: Mutex::new(state),
+            ended: Condvar::new(),
+        });
         let accepting = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || accept_clients(&listener, &front, &shared))
         };
-        Self { address, scheme, shared, accepting: Some(accepting) }
+        Self {
+            address,
+            scheme,
+            shared,
+            accepting: Some(accepting),
+        }
     }
 
     /// For clients.
@@ -129,7 +142,11 @@ impl Drop for RuleProxy {
         // Wakes the accepting thread, which then ends.
         let _ = TcpStream::connect(self.address);
         let _ = self.accepting.take().map(JoinHandle::join);
-        drop(self.shared.ended.wait_while(self.shared.lock(), |state| state.asking > 0));
+        drop(
+            self.shared
+                .ended
+                .wait_while(self.shared.lock(), |state| state.asking > 0),
+        );
     }
 }
 
@@ -144,7 +161,11 @@ impl SharedState {
         let (step, class) = (state.step, RequestClass::of(head));
         let count = state.counts.entry((step, class)).or_default();
         *count += 1;
-        let point = RequestPoint { step, class, nth: *count };
+        let point = RequestPoint {
+            step,
+            class,
+            nth: *count,
+        };
         state.seen.push((point, RequestShape::of(head)));
         state.heads.push(head.to_owned());
         (state.seen.len() - 1, (state.rule)(point))
@@ -160,7 +181,9 @@ impl SharedState {
 
     /// Waits; gives whether the proxy is still there.
     fn wait_until_over(&self, limit: Duration) -> bool {
-        let waited = self.ended.wait_timeout_while(self.lock(), limit, |state| !state.over);
+        let waited = self
+            .ended
+            .wait_timeout_while(self.lock(), limit, |state| !state.over);
         !waited.expect("no panic").0.over
     }
 
@@ -182,7 +205,11 @@ impl SharedState {
     fn try_forward(&self, request: &HttpMessage) -> io::Result<HttpMessage> {
         let mut server = TcpStream::connect(&self.upstream)?;
         server.write_all(&request.to_bytes())?;
-        let side = if request.head.starts_with("HEAD ") { MessageSide::AnswerToHead } else { MessageSide::Answer };
+        let side = if request.head.starts_with("HEAD ") {
+            MessageSide::AnswerToHead
+        } else {
+            MessageSide::Answer
+        };
         http1::read_answer(&mut BufReader::new(server), side)
     }
 }
@@ -203,9 +230,15 @@ fn serve_front(client: TcpStream, front: ProxyFront, shared: &SharedState) -> io
     match front {
         ProxyFront::Http => serve_requests(client, shared),
         ProxyFront::Https(config) => {
-            let mut stream = StreamOwned::new(ServerConnection::new(config).map_err(io::Error::other)?, client);
+            let mut stream = StreamOwned::new(
+                ServerConnection::new(config).map_err(io::Error::other)?,
+                client,
+            );
             while stream.conn.is_handshaking() {
-                stream.conn.complete_io(&mut stream.sock).inspect_err(|_| shared.record_hit())?;
+                stream
+                    .conn
+                    .complete_io(&mut stream.sock)
+                    .inspect_err(|_| shared.record_hit())?;
             }
             serve_requests(stream, shared)
         }
@@ -228,12 +261,16 @@ fn serve_requests(client: impl ClientStream, shared: &SharedState) -> io::Result
         }
         if let Some(RequestFault::ResetRequest(percent)) = fault {
             shared.record_hit();
-            let length: usize = http1::find_header(&head, "content-length").and_then(|it| it.parse().ok()).unwrap_or_default();
+            let length: usize = http1::find_header(&head, "content-length")
+                .and_then(|it| it.parse().ok())
+                .unwrap_or_default();
             client.read_exact(&mut vec![0; length * percent / 100])?;
             return reset_on_close(client.get_ref().tcp());
         }
         if http1::find_header(&head, "expect").is_some() {
-            client.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            client
+                .get_mut()
+                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         let body = http1::read_body(&mut client, &head, MessageSide::Request)?;
         match fault {
@@ -250,7 +287,13 @@ fn serve_requests(client: impl ClientStream, shared: &SharedState) -> io::Result
                 shared.record_hit();
                 client.get_mut().write_all(request_faults::DONE)?;
             }
-            _ if pass_request(client.get_mut(), HttpMessage { head, body }, number, fault, shared)? => {}
+            _ if pass_request(
+                client.get_mut(),
+                HttpMessage { head, body },
+                number,
+                fault,
+                shared,
+            )? => {}
             _ => return Ok(()),
         }
     }
@@ -278,12 +321,19 @@ fn pass_request(
         request_faults::remove_stated_checksum(&mut answer);
     }
     match fault {
-        Some(RequestFault::FlipAnswer(part)) => shared.record_hit_if(request_faults::flip_bit(&mut answer, part)),
+        Some(RequestFault::FlipAnswer(part)) => {
+            shared.record_hit_if(request_faults::flip_bit(&mut answer, part))
+        }
         Some(RequestFault::WrongChecksum) if request.head.starts_with("PUT ") => {
             shared.record_hit();
             request_faults::misstate_checksum(&mut answer);
         }
-        Some(RequestFault::ResetAnswer(_) | RequestFault::CutAnswer(_) | RequestFault::Drip | RequestFault::Slow) => shared.record_hit(),
+        Some(
+            RequestFault::ResetAnswer(_)
+            | RequestFault::CutAnswer(_)
+            | RequestFault::Drip
+            | RequestFault::Slow,
+        ) => shared.record_hit(),
         _ => {}
     }
     let bytes = answer.to_bytes();
@@ -297,7 +347,10 @@ fn pass_request(
         Some(RequestFault::CutAnswer(percent)) => out.write_all(part(percent)).map(|()| false),
         Some(RequestFault::Drip) => write_slowly(out, &bytes, 1, shared),
         Some(RequestFault::Slow) => write_slowly(out, &bytes, bytes.len().div_ceil(4), shared),
-        _ => out.write_all(&bytes).and_then(|()| out.flush()).map(|()| true),
+        _ => out
+            .write_all(&bytes)
+            .and_then(|()| out.flush())
+            .map(|()| true),
     }
 }
 
@@ -307,7 +360,12 @@ fn hold_connection<T>(client: T, shared: &SharedState) {
     drop(client);
 }
 
-fn write_slowly(out: &mut impl Write, bytes: &[u8], size: usize, shared: &SharedState) -> io::Result<bool> {
+fn write_slowly(
+    out: &mut impl Write,
+    bytes: &[u8],
+    size: usize,
+    shared: &SharedState,
+) -> io::Result<bool> {
     for piece in bytes.chunks(size) {
         if !shared.wait_until_over(PAUSE) {
             return Ok(false);

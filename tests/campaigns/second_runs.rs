@@ -86,10 +86,21 @@ impl TerragruntProcess {
             symlink("/bin/sh", &program).expect("a link");
         }
         let mut command = world.command(program);
-        command.args(["-c", TERRAGRUNT, "sh"]).arg(helper_path()).arg(folder);
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        command
+            .args(["-c", TERRAGRUNT, "sh"])
+            .arg(helper_path())
+            .arg(folder);
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
         let (input, output) = (process.stdin.take(), process.stdout.take().expect("a pipe"));
-        Self { process, input, output: BufReader::new(output).lines() }
+        Self {
+            process,
+            input,
+            output: BufReader::new(output).lines(),
+        }
     }
 
     fn send_line(&mut self, line: &str) {
@@ -116,9 +127,17 @@ fn prepare_world(is_late: bool) -> PreparedWorld {
     unit.set_variable("timeout", "60");
     let folder = world.path().join("customers of ours/airbnb/config-backup");
     fs::create_dir_all(&folder).expect("a folder");
-    symlink(project_dir().join("terraform/helper.sh"), folder.join("helper.sh")).expect("a link");
+    symlink(
+        project_dir().join("terraform/helper.sh"),
+        folder.join("helper.sh"),
+    )
+    .expect("a link");
     let settings = json!({ "config_file_path": null, "unit_settings": unit.query() });
-    fs::write(folder.join("config_backup.auto.tfvars.json"), settings.to_string()).expect("settings");
+    fs::write(
+        folder.join("config_backup.auto.tfvars.json"),
+        settings.to_string(),
+    )
+    .expect("settings");
     let early = is_late.then(|| {
         world.set_endpoint(&refused_endpoint());
         unit.write_config(CONFIG.replace("M30", "M40"));
@@ -129,12 +148,19 @@ fn prepare_world(is_late: bool) -> PreparedWorld {
         wait_for_next_second(unix_now());
         id
     });
-    PreparedWorld { world, unit, folder, early }
+    PreparedWorld {
+        world,
+        unit,
+        folder,
+        early,
+    }
 }
 
 /// How many requests a deployment makes that nothing disturbs.
 fn count_requests(is_late: bool) -> usize {
-    let PreparedWorld { mut world, unit, .. } = prepare_world(is_late);
+    let PreparedWorld {
+        mut world, unit, ..
+    } = prepare_world(is_late);
     let context = unit.plan(&world);
     let proxy = FaultyProxy::start(&world.server.endpoint(), |_| RequestFate::Pass);
     world.set_endpoint(&proxy.endpoint());
@@ -143,8 +169,17 @@ fn count_requests(is_late: bool) -> usize {
 }
 
 /// Passes all requests on but the one of `case`, which waits until `over`; the others wait no longer than that one.
-fn start_proxy(upstream: &str, case: SecondRunCase, arrival: Sender<()>, over: Receiver<()>) -> FaultyProxy {
-    let (seen, arrival, over) = (AtomicUsize::new(0), Mutex::new(arrival), Arc::new(Mutex::new(over)));
+fn start_proxy(
+    upstream: &str,
+    case: SecondRunCase,
+    arrival: Sender<()>,
+    over: Receiver<()>,
+) -> FaultyProxy {
+    let (seen, arrival, over) = (
+        AtomicUsize::new(0),
+        Mutex::new(arrival),
+        Arc::new(Mutex::new(over)),
+    );
     FaultyProxy::start(upstream, move |_| {
         if seen.fetch_add(1, Ordering::SeqCst) != case.request {
             return RequestFate::Pass;
@@ -170,10 +205,23 @@ fn start_proxy(upstream: &str, case: SecondRunCase, arrival: Sender<()>, over: R
 
 /// Runs a deployment twice, and returns what is wrong afterwards.
 fn run_case(case: SecondRunCase) -> Vec<String> {
-    let PreparedWorld { mut world, unit, folder, early } = prepare_world(case.is_late);
+    let PreparedWorld {
+        mut world,
+        unit,
+        folder,
+        early,
+    } = prepare_world(case.is_late);
     let context = unit.plan(&world);
-    fs::write(folder.join("first.json"), wrap_request(&unit.deploy_request(&context)).to_string()).expect("a request");
-    fs::write(folder.join("second.json"), wrap_request(&unit.deploy_request(&unit.plan(&world))).to_string()).expect("a request");
+    fs::write(
+        folder.join("first.json"),
+        wrap_request(&unit.deploy_request(&context)).to_string(),
+    )
+    .expect("a request");
+    fs::write(
+        folder.join("second.json"),
+        wrap_request(&unit.deploy_request(&unit.plan(&world))).to_string(),
+    )
+    .expect("a request");
     let ((sender, arrival), (until, over)) = (mpsc::channel(), mpsc::channel());
     let proxy = start_proxy(&world.server.endpoint(), case, sender, over);
     world.set_endpoint(&proxy.endpoint());
@@ -188,14 +236,24 @@ fn run_case(case: SecondRunCase) -> Vec<String> {
         assert_eq!(terragrunt.read_line(), "ended");
     }
     let runs_second = other.as_mut().unwrap_or(&mut terragrunt);
-    runs_second.send_line(if case.second == SecondRunKind::Hook { "hook" } else { "retry" });
+    runs_second.send_line(if case.second == SecondRunKind::Hook {
+        "hook"
+    } else {
+        "retry"
+    });
     drop(until);
     let answer = runs_second.read_line();
     terragrunt.send_line("ended");
     assert_eq!(terragrunt.read_line(), "ended");
     world.restore_endpoints();
-    let ids: Vec<String> = early.into_iter().chain([string_field(&context, "deployment_id").to_owned()]).collect();
-    check_second_run(&world, &ids, &answer).into_iter().map(|wrong| format!("{case:?}: {wrong}; {answer}")).collect()
+    let ids: Vec<String> = early
+        .into_iter()
+        .chain([string_field(&context, "deployment_id").to_owned()])
+        .collect();
+    check_second_run(&world, &ids, &answer)
+        .into_iter()
+        .map(|wrong| format!("{case:?}: {wrong}; {answer}"))
+        .collect()
 }
 
 /// What is not as it has to be once both runs have ended.
@@ -204,17 +262,32 @@ fn check_second_run(world: &World, deployed: &[String], answer: &str) -> Vec<Str
         Ok(answer) => answer["status"] == "ok",
         Err(_) => answer.starts_with("config-backup: ") && !answer.contains("WARNING"),
     };
-    let mut ids: Vec<String> = world.usage_records().iter().map(|(_, record)| string_field(record, "deployment_id").to_owned()).collect();
+    let mut ids: Vec<String> = world
+        .usage_records()
+        .iter()
+        .map(|(_, record)| string_field(record, "deployment_id").to_owned())
+        .collect();
     ids.sort();
-    let copies = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/");
+    let copies = world
+        .server
+        .keys(BUCKET, "terragrunt/airbnb/config-history/");
     let current = world.server.object(BUCKET, "terragrunt/airbnb/config.yaml");
     let mut violations = verify_findings(world);
     let mut check = |holds: bool, wrong: String| violations.extend((!holds).then_some(wrong));
     check(is_well, "the second run reports a failure".to_owned());
     check(ids == deployed, format!("the records are of {ids:?}"));
-    check(copies.len() == deployed.len(), format!("the copies are {copies:?}"));
-    check(current.is_some_and(|it| it.body == CONFIG.as_bytes()), "config.yaml is another one".to_owned());
-    check(world.spooled_items().is_empty(), format!("{:?} is spooled", world.spooled_items()));
+    check(
+        copies.len() == deployed.len(),
+        format!("the copies are {copies:?}"),
+    );
+    check(
+        current.is_some_and(|it| it.body == CONFIG.as_bytes()),
+        "config.yaml is another one".to_owned(),
+    );
+    check(
+        world.spooled_items().is_empty(),
+        format!("{:?} is spooled", world.spooled_items()),
+    );
     violations
 }
 
@@ -224,8 +297,18 @@ fn a_second_run_completes_the_deployment_and_repeats_nothing() {
     let mut cases = Vec::new();
     for is_late in [false, true] {
         for request in 0..count_requests(is_late) {
-            for first in [FirstRunFate::Killed, FirstRunFate::KilledAfter, FirstRunFate::GoesOn] {
-                let case = |second| SecondRunCase { request, first, second, is_late, is_one_process: true };
+            for first in [
+                FirstRunFate::Killed,
+                FirstRunFate::KilledAfter,
+                FirstRunFate::GoesOn,
+            ] {
+                let case = |second| SecondRunCase {
+                    request,
+                    first,
+                    second,
+                    is_late,
+                    is_one_process: true,
+                };
                 cases.extend([SecondRunKind::Hook, SecondRunKind::Retry].map(case));
             }
         }
@@ -233,18 +316,41 @@ fn a_second_run_completes_the_deployment_and_repeats_nothing() {
     campaign.rng(0).shuffle(&mut cases);
     // First those in which the most has happened before the second run; a small campaign has four of them.
     let latest = cases.iter().map(|case| case.request).max();
-    cases.sort_by_key(|case| (!case.is_late, case.first != FirstRunFate::KilledAfter, case.request + 1 < latest.unwrap_or_default()));
+    cases.sort_by_key(|case| {
+        (
+            !case.is_late,
+            case.first != FirstRunFate::KilledAfter,
+            case.request + 1 < latest.unwrap_or_default(),
+        )
+    });
     let all = cases.len();
     cases.truncate(campaign.pick(8, usize::MAX));
-    let violations: Vec<String> = campaign.run_each(cases.len(), 4, |number| run_case(cases[number])).concat();
-    campaign.print_line(format!("{} second runs (of {all}): {} wrong", cases.len(), violations.len()));
+    let violations: Vec<String> = campaign
+        .run_each(cases.len(), 4, |number| run_case(cases[number]))
+        .concat();
+    campaign.print_line(format!(
+        "{} second runs (of {all}): {} wrong",
+        cases.len(),
+        violations.len()
+    ));
     assert!(violations.is_empty(), "{violations:#?}");
 }
 
 #[test]
 fn a_second_run_of_another_terragrunt_is_a_deployment_of_its_own() {
     for second in [SecondRunKind::Hook, SecondRunKind::Retry] {
-        let violations = run_case(SecondRunCase { request: 1, first: FirstRunFate::GoesOn, second, is_late: false, is_one_process: false });
-        assert!(violations.iter().any(|wrong| wrong.contains("the records are of")), "{violations:?}");
+        let violations = run_case(SecondRunCase {
+            request: 1,
+            first: FirstRunFate::GoesOn,
+            second,
+            is_late: false,
+            is_one_process: false,
+        });
+        assert!(
+            violations
+                .iter()
+                .any(|wrong| wrong.contains("the records are of")),
+            "{violations:?}"
+        );
     }
 }

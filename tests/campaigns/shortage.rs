@@ -31,17 +31,50 @@ struct UnusableFolder {
 }
 
 const UNUSABLE_FOLDERS: [UnusableFolder; 12] = [
-    UnusableFolder { name: "the state folder is a file", make: |world| write_empty_file(&world.state_dir()) },
-    UnusableFolder { name: "the folder above it is a file", make: |world| write_empty_file(&world.home().join(".local")) },
-    UnusableFolder { name: "the spool is a file", make: |world| write_empty_file(&world.state_dir().join("spool")) },
-    UnusableFolder { name: "the folder of the claims is a file", make: |world| write_empty_file(&world.state_dir().join("deployments")) },
-    UnusableFolder { name: "the spool is a link to nowhere", make: |world| make_link(world, "nowhere", "spool") },
-    UnusableFolder { name: "the spool is a link to /proc", make: |world| make_link(world, "/proc", "spool") },
-    UnusableFolder { name: "the folder of the claims is a link to /dev/full", make: |world| make_link(world, "/dev/full", "deployments") },
-    UnusableFolder { name: "there is no HOME", make: |world| set_home(world, None) },
-    UnusableFolder { name: "HOME is not there yet", make: |world| set_home(world, Some("home/not there")) },
-    UnusableFolder { name: "HOME is a device", make: |world| set_home(world, Some("/dev/null")) },
-    UnusableFolder { name: "XDG_STATE_HOME is in /proc", make: |world| world.set_variable("XDG_STATE_HOME", Some("/proc/self")) },
+    UnusableFolder {
+        name: "the state folder is a file",
+        make: |world| write_empty_file(&world.state_dir()),
+    },
+    UnusableFolder {
+        name: "the folder above it is a file",
+        make: |world| write_empty_file(&world.home().join(".local")),
+    },
+    UnusableFolder {
+        name: "the spool is a file",
+        make: |world| write_empty_file(&world.state_dir().join("spool")),
+    },
+    UnusableFolder {
+        name: "the folder of the claims is a file",
+        make: |world| write_empty_file(&world.state_dir().join("deployments")),
+    },
+    UnusableFolder {
+        name: "the spool is a link to nowhere",
+        make: |world| make_link(world, "nowhere", "spool"),
+    },
+    UnusableFolder {
+        name: "the spool is a link to /proc",
+        make: |world| make_link(world, "/proc", "spool"),
+    },
+    UnusableFolder {
+        name: "the folder of the claims is a link to /dev/full",
+        make: |world| make_link(world, "/dev/full", "deployments"),
+    },
+    UnusableFolder {
+        name: "there is no HOME",
+        make: |world| set_home(world, None),
+    },
+    UnusableFolder {
+        name: "HOME is not there yet",
+        make: |world| set_home(world, Some("home/not there")),
+    },
+    UnusableFolder {
+        name: "HOME is a device",
+        make: |world| set_home(world, Some("/dev/null")),
+    },
+    UnusableFolder {
+        name: "XDG_STATE_HOME is in /proc",
+        make: |world| world.set_variable("XDG_STATE_HOME", Some("/proc/self")),
+    },
     UnusableFolder {
         name: "neither HOME nor TMPDIR can be written to",
         make: |world| {
@@ -54,18 +87,44 @@ const UNUSABLE_FOLDERS: [UnusableFolder; 12] = [
 #[test]
 fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
     let campaign = Campaign::start("shortage");
-    let files = FILES.map(|files| (format!("at most {files} open files"), format!("ulimit -n {files}"), None));
+    let files = FILES.map(|files| {
+        (
+            format!("at most {files} open files"),
+            format!("ulimit -n {files}"),
+            None,
+        )
+    });
     // Whoever ignores the signal gets the error; the default would end the helper.
-    let blocks = BLOCKS.map(|blocks| (format!("at most {blocks} blocks a file"), format!("trap '' XFSZ; ulimit -f {blocks}"), None));
-    let places = UNUSABLE_FOLDERS.iter().map(|place| (place.name.to_owned(), ":".to_owned(), Some(place.make)));
-    let certificates = [("no certificates".to_owned(), NO_CERTIFICATES.to_owned(), None)];
-    let shortages: Vec<_> = files.chain(blocks).chain(places).chain(certificates).collect();
+    let blocks = BLOCKS.map(|blocks| {
+        (
+            format!("at most {blocks} blocks a file"),
+            format!("trap '' XFSZ; ulimit -f {blocks}"),
+            None,
+        )
+    });
+    let places = UNUSABLE_FOLDERS
+        .iter()
+        .map(|place| (place.name.to_owned(), ":".to_owned(), Some(place.make)));
+    let certificates = [(
+        "no certificates".to_owned(),
+        NO_CERTIFICATES.to_owned(),
+        None,
+    )];
+    let shortages: Vec<_> = files
+        .chain(blocks)
+        .chain(places)
+        .chain(certificates)
+        .collect();
     let scenes = [TrialScene::Offline, TrialScene::Online, TrialScene::Late].into_iter();
-    let mut cases: Vec<_> = scenes.flat_map(|scene| shortages.iter().map(move |shortage| (scene, shortage))).collect();
+    let mut cases: Vec<_> = scenes
+        .flat_map(|scene| shortages.iter().map(move |shortage| (scene, shortage)))
+        .collect();
     // Another place has nothing of an earlier deployment.
     cases.retain(|(scene, (_, _, make))| *scene != TrialScene::Late || make.is_none());
     campaign.rng(0).shuffle(&mut cases);
-    cases.sort_by_key(|(scene, (_, limit, _))| (*scene, limit.as_str()) != (TrialScene::Online, NO_CERTIFICATES));
+    cases.sort_by_key(|(scene, (_, limit, _))| {
+        (*scene, limit.as_str()) != (TrialScene::Online, NO_CERTIFICATES)
+    });
     cases.truncate(campaign.pick(16, usize::MAX));
     let violations = ViolationCounts::sum(campaign.run_each(cases.len(), 4, |number| {
         let (scene, (name, limit, make)) = cases[number];
@@ -73,10 +132,17 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
         if let Some(make) = make {
             make(&mut trial.world);
         }
-        trial.deploy(&TrialVersions::get().hard, &run_behind_script(&format!("{limit}; exec \"$1\" \"$2\"")));
+        trial.deploy(
+            &TrialVersions::get().hard,
+            &run_behind_script(&format!("{limit}; exec \"$1\" \"$2\"")),
+        );
         trial.finish()
     }));
-    campaign.print_line(format!("{} shortages: {}", cases.len(), violations.summary()));
+    campaign.print_line(format!(
+        "{} shortages: {}",
+        cases.len(),
+        violations.summary()
+    ));
     violations.assert_none(&campaign);
 }
 
@@ -90,12 +156,23 @@ fn a_stdout_that_is_full_costs_the_line_and_nothing_else() {
     let request = wrap_request(&unit.deploy_request(&context));
     for (verb, query) in [("context", unit.query()), ("deploy", request.clone())] {
         let ran = full(&world, verb, &query);
-        assert_eq!((ran.exit, ran.output.as_str(), ran.errors.as_str()), (Some(0), "", ""), "{verb}");
+        assert_eq!(
+            (ran.exit, ran.output.as_str(), ran.errors.as_str()),
+            (Some(0), "", ""),
+            "{verb}"
+        );
     }
-    assert_eq!((world.usage_records().len(), world.spooled_items()), (1, Vec::new()));
+    assert_eq!(
+        (world.usage_records().len(), world.spooled_items()),
+        (1, Vec::new())
+    );
     let requests = world.server.requests().len();
     let answer = parse_external_answer(&world.run_protocol_command("deploy", &request));
-    assert_eq!((&answer["status"], world.server.requests().len()), (&json!("ok"), requests), "the answer was noted: {answer}");
+    assert_eq!(
+        (&answer["status"], world.server.requests().len()),
+        (&json!("ok"), requests),
+        "the answer was noted: {answer}"
+    );
 }
 
 /// Another HOME, or none, and the profiles where they were.

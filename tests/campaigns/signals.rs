@@ -18,7 +18,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::kill_step::{AfterKill, KILLABLE_STEPS, KillOutcome, expected_spool_files, request_in_query, run_killed_step};
+use crate::kill_step::{
+    AfterKill, KILLABLE_STEPS, KillOutcome, expected_spool_files, request_in_query, run_killed_step,
+};
 use crate::trial_runner::{StepResult, TrialScene, send_signal};
 use crate::violations::ViolationCounts;
 use test_support::campaign::Campaign;
@@ -30,17 +32,72 @@ use test_support::{World, helper_path, project_dir, run_with_input, to_text};
 const SOON: Duration = Duration::from_secs(20);
 /// What is sent, how often, and to which processes.
 const SIGNALS: [SignalKind; 11] = [
-    SignalKind { name: "KILL", number: 9, times: 1, to: SignalTarget::Helper },
-    SignalKind { name: "INT", number: 2, times: 1, to: SignalTarget::Helper },
-    SignalKind { name: "TERM", number: 15, times: 1, to: SignalTarget::Helper },
-    SignalKind { name: "HUP", number: 1, times: 1, to: SignalTarget::Helper },
-    SignalKind { name: "INT", number: 2, times: 2, to: SignalTarget::Helper },
-    SignalKind { name: "TERM", number: 15, times: 2, to: SignalTarget::Helper },
-    SignalKind { name: "HUP", number: 1, times: 2, to: SignalTarget::Helper },
-    SignalKind { name: "KILL", number: 9, times: 1, to: SignalTarget::HelperOfScript },
-    SignalKind { name: "KILL", number: 9, times: 1, to: SignalTarget::Script },
-    SignalKind { name: "INT", number: 2, times: 1, to: SignalTarget::Both },
-    SignalKind { name: "TERM", number: 15, times: 1, to: SignalTarget::Both },
+    SignalKind {
+        name: "KILL",
+        number: 9,
+        times: 1,
+        to: SignalTarget::Helper,
+    },
+    SignalKind {
+        name: "INT",
+        number: 2,
+        times: 1,
+        to: SignalTarget::Helper,
+    },
+    SignalKind {
+        name: "TERM",
+        number: 15,
+        times: 1,
+        to: SignalTarget::Helper,
+    },
+    SignalKind {
+        name: "HUP",
+        number: 1,
+        times: 1,
+        to: SignalTarget::Helper,
+    },
+    SignalKind {
+        name: "INT",
+        number: 2,
+        times: 2,
+        to: SignalTarget::Helper,
+    },
+    SignalKind {
+        name: "TERM",
+        number: 15,
+        times: 2,
+        to: SignalTarget::Helper,
+    },
+    SignalKind {
+        name: "HUP",
+        number: 1,
+        times: 2,
+        to: SignalTarget::Helper,
+    },
+    SignalKind {
+        name: "KILL",
+        number: 9,
+        times: 1,
+        to: SignalTarget::HelperOfScript,
+    },
+    SignalKind {
+        name: "KILL",
+        number: 9,
+        times: 1,
+        to: SignalTarget::Script,
+    },
+    SignalKind {
+        name: "INT",
+        number: 2,
+        times: 1,
+        to: SignalTarget::Both,
+    },
+    SignalKind {
+        name: "TERM",
+        number: 15,
+        times: 1,
+        to: SignalTarget::Both,
+    },
 ];
 
 /// A signal.
@@ -83,27 +140,49 @@ struct SignalCase {
 #[test]
 fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
     let campaign = Campaign::start("signals");
-    let steps: Vec<_> = KILLABLE_STEPS.into_iter().filter(|(_, scene)| *scene != TrialScene::Offline).collect();
+    let steps: Vec<_> = KILLABLE_STEPS
+        .into_iter()
+        .filter(|(_, scene)| *scene != TrialScene::Offline)
+        .collect();
     let requests = campaign.run_each(steps.len(), 2, |number| count_requests(steps[number]));
     let mut ends = Vec::new();
     for (step, requests) in steps.into_iter().zip(requests) {
         let moments = (0..requests).flat_map(|request| [(request, false), (request, true)]);
         // People run `replay` without a script.
-        let signals = || SIGNALS.into_iter().filter(|signal| step.0 == "deploy" || signal.to == SignalTarget::Helper);
-        ends.extend(moments.flat_map(|(request, done)| signals().map(move |signal| SignalCase { step, request, done, signal })));
+        let signals = || {
+            SIGNALS
+                .into_iter()
+                .filter(|signal| step.0 == "deploy" || signal.to == SignalTarget::Helper)
+        };
+        ends.extend(moments.flat_map(|(request, done)| {
+            signals().map(move |signal| SignalCase {
+                step,
+                request,
+                done,
+                signal,
+            })
+        }));
     }
     campaign.rng(0).shuffle(&mut ends);
     // Kills first: a small campaign has many of them.
     ends.sort_by_key(|end| end.signal.name != "KILL" && end.request % 2 == 0);
     let all = ends.len();
     ends.truncate(campaign.pick(16, usize::MAX));
-    let ended = campaign.run_each(ends.len(), 4, |number| run_signal_case(ends[number], AfterKill::choose(&mut campaign.rng(number))));
+    let ended = campaign.run_each(ends.len(), 4, |number| {
+        run_signal_case(ends[number], AfterKill::choose(&mut campaign.rng(number)))
+    });
     let ended: Vec<ViolationCounts> = ended.into_iter().flatten().collect();
     let count = ended.len();
     let violations = ViolationCounts::sum(ended);
-    campaign.print_line(format!("{count} signals (of {all}): {}", violations.summary()));
+    campaign.print_line(format!(
+        "{count} signals (of {all}): {}",
+        violations.summary()
+    ));
     violations.assert_none(&campaign);
-    assert!(count * 10 >= ends.len() * 9, "requests come again where they came without a signal");
+    assert!(
+        count * 10 >= ends.len() * 9,
+        "requests come again where they came without a signal"
+    );
 }
 
 /// How many requests a step makes when nobody ends it.
@@ -116,15 +195,30 @@ fn count_requests(step: (&'static str, TrialScene)) -> usize {
         let output = ended.recv().expect("it ends");
         count = proxy.count_requests("");
         let ran = step_result(&output);
-        KillOutcome { ran: (step.0 != "replay").then_some(ran), was_hit: true, is_noted: true, spooled: Vec::new() }
+        KillOutcome {
+            ran: (step.0 != "replay").then_some(ran),
+            was_hit: true,
+            is_noted: true,
+            spooled: Vec::new(),
+        }
     };
-    run_killed_step(format!("the requests of {step:?}"), step, AfterKill::NextDeployment, passing).expect("it ran");
+    run_killed_step(
+        format!("the requests of {step:?}"),
+        step,
+        AfterKill::NextDeployment,
+        passing,
+    )
+    .expect("it ran");
     count
 }
 
 /// One step that is ended, and what follows it; `None` if it had ended before.
 fn run_signal_case(end: SignalCase, next: AfterKill) -> Option<ViolationCounts> {
-    let goes_on = if matches!(next, AfterKill::NextDeployment) { "then the next deployment" } else { "then the same one again" };
+    let goes_on = if matches!(next, AfterKill::NextDeployment) {
+        "then the next deployment"
+    } else {
+        "then the same one again"
+    };
     let name = format!("{end:?}, {goes_on}");
     let mut own = ViolationCounts::default();
     let violations = run_killed_step(name.clone(), end.step, next, |world, query| {
@@ -136,12 +230,21 @@ fn run_signal_case(end: SignalCase, next: AfterKill) -> Option<ViolationCounts> 
         let ended = forward_output(ended, sender);
         let was_hit = moment.recv().is_ok_and(|()| ended.try_recv().is_err());
         if !was_hit {
-            return KillOutcome { ran: None, was_hit, is_noted: false, spooled: Vec::new() };
+            return KillOutcome {
+                ran: None,
+                was_hit,
+                is_noted: false,
+                spooled: Vec::new(),
+            };
         }
         for _ in 0..end.signal.times {
             let to = match end.signal.to {
                 SignalTarget::Both => -i64::from(pid),
-                SignalTarget::HelperOfScript => fs::read_to_string(pid_file(world)).expect("a note").trim().parse().expect("a process"),
+                SignalTarget::HelperOfScript => fs::read_to_string(pid_file(world))
+                    .expect("a note")
+                    .trim()
+                    .parse()
+                    .expect("a process"),
                 _ => pid.into(),
             };
             send_signal(end.signal.name, to);
@@ -160,22 +263,38 @@ fn run_signal_case(end: SignalCase, next: AfterKill) -> Option<ViolationCounts> 
         world.restore_endpoints();
         let ran = check_output(&name, &output, end, &mut own);
         // The script does not pass on what the helper may have answered.
-        let is_noted = ran.is_some() && end.signal.to != SignalTarget::HelperOfScript || end.signal.to == SignalTarget::Both;
-        KillOutcome { ran, was_hit, is_noted, spooled: expected_spool_files(end.step.0, query) }
+        let is_noted = ran.is_some() && end.signal.to != SignalTarget::HelperOfScript
+            || end.signal.to == SignalTarget::Both;
+        KillOutcome {
+            ran,
+            was_hit,
+            is_noted,
+            spooled: expected_spool_files(end.step.0, query),
+        }
     });
     violations.map(|violations| ViolationCounts::sum([own, violations]))
 }
 
 /// A step that ends by itself says what it has to say; otherwise it ends by the signal.
-fn check_output(name: &str, output: &Output, end: SignalCase, own: &mut ViolationCounts) -> Option<StepResult> {
+fn check_output(
+    name: &str,
+    output: &Output,
+    end: SignalCase,
+    own: &mut ViolationCounts,
+) -> Option<StepResult> {
     // A shell may pass a signal on as an exit code.
     let is_by_signal = output.status.signal() == Some(end.signal.number);
-    if is_by_signal || end.signal.to == SignalTarget::Both && output.status.code() == Some(128 + end.signal.number) {
+    if is_by_signal
+        || end.signal.to == SignalTarget::Both
+            && output.status.code() == Some(128 + end.signal.number)
+    {
         return None;
     }
     let ran = step_result(output);
     if end.signal.to == SignalTarget::HelperOfScript
-        && !ran.output.contains("it is unknown whether this deployment is backed up and logged")
+        && !ran
+            .output
+            .contains("it is unknown whether this deployment is backed up and logged")
     {
         own.misled.push(format!("{name}: {ran:?}"));
     }
@@ -191,10 +310,21 @@ fn check_output(name: &str, output: &Output, end: SignalCase, own: &mut Violatio
 
 /// Passes requests on up to that of `end`, and reports when it came, or was done. Until `over` it answers nothing from then on;
 /// after that it passes requests on where only the script was ended.
-fn start_proxy_until(upstream: &str, end: SignalCase, tell: Sender<()>, over: Receiver<()>) -> FaultyProxy {
+fn start_proxy_until(
+    upstream: &str,
+    end: SignalCase,
+    tell: Sender<()>,
+    over: Receiver<()>,
+) -> FaultyProxy {
     let (seen, tell) = (AtomicUsize::new(0), Mutex::new(tell));
     let over = Arc::new(Mutex::new(over));
-    let later = move || if end.signal.to == SignalTarget::Script { RequestFate::Pass } else { RequestFate::Silence };
+    let later = move || {
+        if end.signal.to == SignalTarget::Script {
+            RequestFate::Pass
+        } else {
+            RequestFate::Silence
+        }
+    };
     FaultyProxy::start(upstream, move |_| {
         let number = seen.fetch_add(1, Ordering::SeqCst);
         let (tell, over) = (tell.lock().expect("no panic").clone(), Arc::clone(&over));
@@ -222,16 +352,29 @@ fn start_proxy_until(upstream: &str, end: SignalCase, tell: Sender<()>, over: Re
 
 /// Starts a command with a deadline that is far away, so that no deadline ends it; returns its process and, once, its end. That
 /// of `helper.sh` is the end of the helper as well, which has the script's stdout as another open file.
-fn start_step(world: &World, verb: &str, query: Option<&Value>, to: SignalTarget) -> (u32, Receiver<Output>) {
+fn start_step(
+    world: &World,
+    verb: &str,
+    query: Option<&Value>,
+    to: SignalTarget,
+) -> (u32, Receiver<Output>) {
     let mut command = world.command("python3");
     command.args(["-c", HEARING]);
     if to == SignalTarget::Helper {
         command.arg(helper_path()).arg(verb);
     } else {
         let script = project_dir().join("terraform/helper.sh");
-        command.args(["/bin/sh", "-c", "exec /bin/sh \"$@\" 9>&1", "sh"]).arg(script).arg(verb).arg(noting_helper(world));
+        command
+            .args(["/bin/sh", "-c", "exec /bin/sh \"$@\" 9>&1", "sh"])
+            .arg(script)
+            .arg(verb)
+            .arg(noting_helper(world));
     }
-    let command = command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let command = command
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut helper = command.spawn().expect("it starts");
     let input = query.map(|query| {
         let mut request = request_in_query(query);
@@ -239,7 +382,11 @@ fn start_step(world: &World, verb: &str, query: Option<&Value>, to: SignalTarget
         wrap_request(&request).to_string()
     });
     // `replay` reads nothing and may have ended.
-    let _ = helper.stdin.take().expect("a pipe").write_all(input.unwrap_or_default().as_bytes());
+    let _ = helper
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(input.unwrap_or_default().as_bytes());
     let (pid, (sender, ended)) = (helper.id(), mpsc::channel());
     thread::spawn(move || sender.send(helper.wait_with_output().expect("it ends")));
     (pid, ended)
@@ -248,10 +395,16 @@ fn start_step(world: &World, verb: &str, query: Option<&Value>, to: SignalTarget
 /// A helper that notes its process first.
 fn noting_helper(world: &World) -> PathBuf {
     let path = world.path().join("noting helper");
-    let script = format!("#!/bin/sh\necho $$ >'{}'\nexec '{}' \"$@\"\n", pid_file(world).display(), helper_path().display());
+    let script = format!(
+        "#!/bin/sh\necho $$ >'{}'\nexec '{}' \"$@\"\n",
+        pid_file(world).display(),
+        helper_path().display()
+    );
     // Written by a process of its own: a file that a fork still has open for writing cannot be run.
     let mut command = world.command("/bin/sh");
-    command.args(["-c", "cat >\"$0\" && chmod +x \"$0\""]).arg(&path);
+    command
+        .args(["-c", "cat >\"$0\" && chmod +x \"$0\""])
+        .arg(&path);
     assert!(run_with_input(command, script.as_bytes()).status.success());
     path
 }
@@ -272,5 +425,10 @@ fn forward_output(ended: Receiver<Output>, tell: Sender<()>) -> Receiver<Output>
 }
 
 fn step_result(output: &Output) -> StepResult {
-    StepResult { exit: output.status.code(), output: to_text(&output.stdout), errors: to_text(&output.stderr), took: Duration::ZERO }
+    StepResult {
+        exit: output.status.code(),
+        output: to_text(&output.stdout),
+        errors: to_text(&output.stderr),
+        took: Duration::ZERO,
+    }
 }

@@ -84,7 +84,9 @@ impl SystemCall {
 
     /// Whether it did its work.
     pub(crate) fn succeeded(&self) -> bool {
-        self.rest.rsplit_once(" = ").is_some_and(|(_, result)| result.starts_with(|first: char| first.is_ascii_digit()))
+        self.rest
+            .rsplit_once(" = ")
+            .is_some_and(|(_, result)| result.starts_with(|first: char| first.is_ascii_digit()))
     }
 }
 
@@ -103,7 +105,10 @@ impl SystemCallTrace {
             for call in thread.iter().filter(|call| call.succeeded()) {
                 if call.name.starts_with("rename") {
                     let to = call.rest.rsplit('"').nth(1).unwrap_or_default();
-                    moved.extend(to.strip_prefix(folder).map(|name| name.trim_start_matches('/').to_owned()));
+                    moved.extend(
+                        to.strip_prefix(folder)
+                            .map(|name| name.trim_start_matches('/').to_owned()),
+                    );
                 } else if call.name == "fsync" && call.rest.contains(&format!("<{folder}>")) {
                     kept.append(&mut moved);
                 }
@@ -114,11 +119,24 @@ impl SystemCallTrace {
 }
 
 /// Runs a verb of the helper with a fault in its system calls, or none: `inject` is what strace's `-e inject=` takes.
-pub(crate) fn run_traced(world: &World, verb: &str, query: Option<&Value>, inject: &str) -> (StepResult, SystemCallTrace) {
+pub(crate) fn run_traced(
+    world: &World,
+    verb: &str,
+    query: Option<&Value>,
+    inject: &str,
+) -> (StepResult, SystemCallTrace) {
     let out = tempfile::tempdir().expect("a folder");
     let mut command = world.command("/bin/sh");
     command
-        .args(["-c", if query.is_some() { ATTACH_SCRIPT } else { START_SCRIPT }, "sh"])
+        .args([
+            "-c",
+            if query.is_some() {
+                ATTACH_SCRIPT
+            } else {
+                START_SCRIPT
+            },
+            "sh",
+        ])
         .arg(out.path())
         .arg(inject)
         .arg(helper_path())
@@ -128,17 +146,36 @@ pub(crate) fn run_traced(world: &World, verb: &str, query: Option<&Value>, injec
     let took = started.elapsed();
     let read = |name: &str| fs::read_to_string(out.path().join(name)).unwrap_or_default();
     let (trace, exit) = read_traces(out.path());
-    assert!(exit.is_some() || trace.killed, "strace saw no end of `{verb}`: {said}");
-    (StepResult { exit, output: read("stdout"), errors: read("stderr"), took }, trace)
+    assert!(
+        exit.is_some() || trace.killed,
+        "strace saw no end of `{verb}`: {said}"
+    );
+    (
+        StepResult {
+            exit,
+            output: read("stdout"),
+            errors: read("stderr"),
+            took,
+        },
+        trace,
+    )
 }
 
 /// Gives the helper its query once strace looks, and waits for the end.
 fn feed_when_attached(mut command: Command, query: Option<&Value>) -> String {
-    let mut shell = command.stdin(Stdio::piped()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a shell");
+    let mut shell = command
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("a shell");
     let mut messages = BufReader::new(shell.stderr.take().expect("a pipe"));
     let mut said = String::new();
     while messages.read_line(&mut said).expect("text") > 0 && !said.contains("attached") {}
-    assert!(said.contains("attached"), "strace cannot look at the helper; is it installed (tools/install strace)? {said}");
+    assert!(
+        said.contains("attached"),
+        "strace cannot look at the helper; is it installed (tools/install strace)? {said}"
+    );
     let mut input = shell.stdin.take().expect("a pipe");
     // One that was killed before it read its query has closed the pipe.
     let _ = query.map(|query| input.write_all(query.to_string().as_bytes()));
@@ -150,22 +187,47 @@ fn feed_when_attached(mut command: Command, query: Option<&Value>) -> String {
 
 /// Reads the file of each thread; gives the helper's exit code, too, which strace notes in each.
 fn read_traces(folder: &Path) -> (SystemCallTrace, Option<i32>) {
-    let mut files: Vec<_> = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
-    files.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("trace.")));
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.retain(|path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("trace."))
+    });
     // The helper's own thread first: strace begins it with `execve`, and the others between fork and that call. Numbers alone do
     // not tell, because they begin again once they reach their limit.
     files.sort_by_key(|path| {
-        let is_started_by_strace = fs::read_to_string(path).expect("a trace").starts_with("execve(");
-        (!is_started_by_strace, path.extension().and_then(|number| number.to_str()?.parse::<u32>().ok()))
+        let is_started_by_strace = fs::read_to_string(path)
+            .expect("a trace")
+            .starts_with("execve(");
+        (
+            !is_started_by_strace,
+            path.extension()
+                .and_then(|number| number.to_str()?.parse::<u32>().ok()),
+        )
     });
-    let (mut trace, mut exit) = (SystemCallTrace { threads: Vec::new(), killed: false, interrupted: false }, None);
+    let (mut trace, mut exit) = (
+        SystemCallTrace {
+            threads: Vec::new(),
+            killed: false,
+            interrupted: false,
+        },
+        None,
+    );
     for path in files {
         let text = fs::read_to_string(path).expect("a trace");
         let mut counts = BTreeMap::new();
-        trace.threads.push(text.lines().filter_map(|line| parse_call(line, &mut counts)).collect());
+        trace.threads.push(
+            text.lines()
+                .filter_map(|line| parse_call(line, &mut counts))
+                .collect(),
+        );
         trace.killed |= text.contains("+++ killed by SIG");
         trace.interrupted |= text.contains("--- SIGINT ");
-        let code = text.rsplit_once("+++ exited with ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+        let code = text
+            .rsplit_once("+++ exited with ")
+            .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
         exit = exit.or(code);
     }
     (trace, exit)
@@ -178,5 +240,9 @@ fn parse_call(line: &str, counts: &mut BTreeMap<String, usize>) -> Option<System
     }
     let number = counts.entry(name.to_owned()).or_default();
     *number += 1;
-    Some(SystemCall { name: name.to_owned(), number: *number, rest: rest.to_owned() })
+    Some(SystemCall {
+        name: name.to_owned(),
+        number: *number,
+        rest: rest.to_owned(),
+    })
 }

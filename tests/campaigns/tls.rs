@@ -34,7 +34,10 @@ pub(crate) static AUTHORITY: LazyLock<CertificateAuthority> = LazyLock::new(|| {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let certificate = params.self_signed(&key).expect("a certificate");
-    CertificateAuthority { certificate, issuer: Issuer::new(params, key) }
+    CertificateAuthority {
+        certificate,
+        issuer: Issuer::new(params, key),
+    }
 });
 
 impl CertificateAuthority {
@@ -45,10 +48,17 @@ impl CertificateAuthority {
 
     /// What a server at 127.0.0.1 needs.
     pub(crate) fn server_config(&self, flaw: CertificateFlaw) -> Arc<ServerConfig> {
-        let name = if flaw == CertificateFlaw::WrongName { "elsewhere.example" } else { "127.0.0.1" };
+        let name = if flaw == CertificateFlaw::WrongName {
+            "elsewhere.example"
+        } else {
+            "127.0.0.1"
+        };
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         if flaw == CertificateFlaw::Expired {
-            (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+            (params.not_before, params.not_after) = (
+                rcgen::date_time_ymd(2020, 1, 1),
+                rcgen::date_time_ymd(2021, 1, 1),
+            );
         }
         let key = KeyPair::generate().expect("a key");
         let certificate = match flaw {
@@ -57,9 +67,11 @@ impl CertificateAuthority {
         };
         let chain = vec![certificate.expect("a certificate").der().clone()];
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
+        let config = ServerConfig::builder_with_provider(Arc::new(
+            rustls::crypto::aws_lc_rs::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
         Arc::new(config.expect("a TLS server"))
     }
 }
@@ -69,8 +81,11 @@ fn deploy_over_https(variable: Option<&str>, judge: fn(AppliedDeployment)) -> us
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
     unit.set_variable("timeout", "60");
-    let proxy =
-        RuleProxy::start(&world.server.endpoint(), ProxyFront::Https(AUTHORITY.server_config(CertificateFlaw::None)), Box::new(|_| None));
+    let proxy = RuleProxy::start(
+        &world.server.endpoint(),
+        ProxyFront::Https(AUTHORITY.server_config(CertificateFlaw::None)),
+        Box::new(|_| None),
+    );
     world.set_endpoint(&proxy.endpoint());
     let bundle = world.path().join("authority.pem");
     std::fs::write(&bundle, AUTHORITY.pem()).expect("a bundle");
@@ -91,6 +106,11 @@ fn deploys_over_https() {
 
 #[test]
 fn sends_no_request_to_an_untrusted_server() {
-    let requests = deploy_over_https(None, |applied| assert!(applied.expect_warning().contains("certificate"), "{applied:?}"));
+    let requests = deploy_over_https(None, |applied| {
+        assert!(
+            applied.expect_warning().contains("certificate"),
+            "{applied:?}"
+        )
+    });
     assert_eq!(requests, 0);
 }

@@ -47,7 +47,10 @@ pub(crate) fn run_helper(world: &World, verb: &str, query: &Value) -> StepResult
 pub(crate) fn run_behind_script(script: &str) -> impl Fn(&World, &str, &Value) -> StepResult {
     move |world, verb, query| {
         let mut shell = world.command("/bin/sh");
-        shell.args(["-c", script, "sh"]).arg(test_support::helper_path()).arg(verb);
+        shell
+            .args(["-c", script, "sh"])
+            .arg(test_support::helper_path())
+            .arg(verb);
         run_with_query(shell, query)
     }
 }
@@ -55,10 +58,19 @@ pub(crate) fn run_behind_script(script: &str) -> impl Fn(&World, &str, &Value) -
 /// Runs a command with a query on its stdin, but not for ever.
 pub(crate) fn run_with_query(mut command: Command, query: &Value) -> StepResult {
     let started = Instant::now();
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
     let pid = child.id();
     // Whoever ends without reading its query closes the pipe: that is counted by its exit code.
-    let _ = child.stdin.take().expect("a pipe").write_all(query.to_string().as_bytes());
+    let _ = child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(query.to_string().as_bytes());
     let (sender, ended) = mpsc::channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
     let output = ended.recv_timeout(HANG_TIMEOUT).unwrap_or_else(|_| {
@@ -66,13 +78,27 @@ pub(crate) fn run_with_query(mut command: Command, query: &Value) -> StepResult 
         ended.recv().expect("what is killed ends")
     });
     let output = output.expect("it ends");
-    StepResult { exit: output.status.code(), output: to_text(&output.stdout), errors: to_text(&output.stderr), took: started.elapsed() }
+    StepResult {
+        exit: output.status.code(),
+        output: to_text(&output.stdout),
+        errors: to_text(&output.stderr),
+        took: started.elapsed(),
+    }
 }
 
 /// Sends a signal to a process, or, by its negative number, to a group of them; one that has just ended is no failure.
 pub(crate) fn send_signal(name: &str, pid: i64) {
-    let arguments = ["-c", "kill -s \"$1\" -- \"$2\" 2>&-", "sh", name, &pid.to_string()];
-    Command::new("/bin/sh").args(arguments).status().expect("sh");
+    let arguments = [
+        "-c",
+        "kill -s \"$1\" -- \"$2\" 2>&-",
+        "sh",
+        name,
+        &pid.to_string(),
+    ];
+    Command::new("/bin/sh")
+        .args(arguments)
+        .status()
+        .expect("sh");
 }
 
 /// What a world is like when its trial begins.
@@ -122,7 +148,10 @@ impl TrialDeployment {
 
     /// The message that the deployment reported, or nothing.
     pub(crate) fn message(&self) -> &str {
-        self.answer.as_ref().and_then(|answer| answer["message"].as_str()).unwrap_or_default()
+        self.answer
+            .as_ref()
+            .and_then(|answer| answer["message"].as_str())
+            .unwrap_or_default()
     }
 }
 
@@ -133,7 +162,16 @@ impl DeploymentTrial {
         let unit = CustomerUnit::new(&world);
         let (deployed, kept, violations) = (Vec::new(), Vec::new(), ViolationCounts::default());
         let is_resumed = scene == TrialScene::Resumed;
-        let mut trial = Self { name, world, unit, deployed, spooled: kept, limit: DEADLINE + BUSY_MACHINE_MARGIN, violations, is_resumed };
+        let mut trial = Self {
+            name,
+            world,
+            unit,
+            deployed,
+            spooled: kept,
+            limit: DEADLINE + BUSY_MACHINE_MARGIN,
+            violations,
+            is_resumed,
+        };
         if matches!(scene, TrialScene::Offline | TrialScene::Late) {
             trial.world.set_endpoint(&refused_endpoint());
         }
@@ -177,8 +215,18 @@ impl DeploymentTrial {
         let mut command = self.world.helper_command(&["deploy"]);
         // No other program may inherit the locks of the process that is killed.
         command.env("PATH", "/nonexistent");
-        let mut helper = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-        helper.stdin.take().expect("a pipe").write_all(request.to_string().as_bytes()).expect("it reads");
+        let mut helper = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        helper
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(request.to_string().as_bytes())
+            .expect("it reads");
         came.recv().expect("a request");
         helper.kill().expect("it runs");
         helper.wait().expect("it ends");
@@ -196,11 +244,25 @@ impl DeploymentTrial {
     }
 
     /// Enters a deployment into the books, and looks at once whether it was honest.
-    pub(crate) fn record_deployment(&mut self, context: &Value, version: &ConfigVersion, answer: Option<Value>) {
-        let id = context["deployment_id"].as_str().unwrap_or_default().to_owned();
+    pub(crate) fn record_deployment(
+        &mut self,
+        context: &Value,
+        version: &ConfigVersion,
+        answer: Option<Value>,
+    ) {
+        let id = context["deployment_id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         let logged = record_of_deployment(&self.world, &id).is_some();
-        let deployed = TrialDeployment { id, version: version.clone(), answer, is_logged: logged };
-        self.violations.check_report_of_deployment(&self.name, &self.world, &deployed);
+        let deployed = TrialDeployment {
+            id,
+            version: version.clone(),
+            answer,
+            is_logged: logged,
+        };
+        self.violations
+            .check_report_of_deployment(&self.name, &self.world, &deployed);
         self.deployed.push(deployed);
     }
 
@@ -208,8 +270,10 @@ impl DeploymentTrial {
     pub(crate) fn finish(mut self) -> ViolationCounts {
         self.world.restore_endpoints();
         self.deploy(&TrialVersions::get().healed, &run_helper);
-        self.violations.check_bucket(&self.name, &self.world, &self.deployed);
-        self.violations.check_spooled(&self.name, &self.world, &self.deployed, &self.spooled);
+        self.violations
+            .check_bucket(&self.name, &self.world, &self.deployed);
+        self.violations
+            .check_spooled(&self.name, &self.world, &self.deployed, &self.spooled);
         self.violations
     }
 
@@ -217,9 +281,16 @@ impl DeploymentTrial {
     pub(crate) fn check_answer(&mut self, verb: &str, ran: &StepResult) -> Option<Value> {
         self.check_step(verb, ran);
         let answer: Option<Value> = serde_json::from_str(&ran.output).ok();
-        let answer = answer.filter(|answer| answer.as_object().is_some_and(|it| it.values().all(Value::is_string)));
+        let answer = answer.filter(|answer| {
+            answer
+                .as_object()
+                .is_some_and(|it| it.values().all(Value::is_string))
+        });
         if answer.is_none() || ran.output.matches('\n').count() != 1 {
-            self.violations.failed.push(format!("{}: `{verb}` answered not with one object of strings: {ran:?}", self.name));
+            self.violations.failed.push(format!(
+                "{}: `{verb}` answered not with one object of strings: {ran:?}",
+                self.name
+            ));
         }
         answer
     }
@@ -227,23 +298,39 @@ impl DeploymentTrial {
     /// Whether the deadline was kept.
     pub(crate) fn check_duration(&mut self, what: &str, took: Duration) {
         if took > self.limit {
-            self.violations.blocked.push(format!("{}: {what} took {took:?}", self.name));
+            self.violations
+                .blocked
+                .push(format!("{}: {what} took {took:?}", self.name));
         }
     }
 
     /// Time is not the cause while there is time left, and in no scene of ours is anybody waited for. What comes later may
     /// only know the worst, which is noted before anything is tried.
     fn check_cause(&mut self, said: [&String; 2], took: Duration) {
-        let blamed = said.into_iter().filter(|_| took < DEADLINE / 4).find(|said| said.contains("no answer within"));
-        self.violations.misled.extend(blamed.map(|said| format!("{}: after {took:?}: {said}", self.name)));
+        let blamed = said
+            .into_iter()
+            .filter(|_| took < DEADLINE / 4)
+            .find(|said| said.contains("no answer within"));
+        self.violations
+            .misled
+            .extend(blamed.map(|said| format!("{}: after {took:?}: {said}", self.name)));
     }
 
     fn check_step(&mut self, verb: &str, ran: &StepResult) {
         if ran.exit != Some(0) || !ran.errors.is_empty() {
-            self.violations.failed.push(format!("{}: `{verb}` is to exit with 0 and a clean stderr: {ran:?}", self.name));
+            self.violations.failed.push(format!(
+                "{}: `{verb}` is to exit with 0 and a clean stderr: {ran:?}",
+                self.name
+            ));
         }
-        if SECRET_CANARIES.iter().any(|canary| ran.output.contains(canary) || ran.errors.contains(canary)) {
-            self.violations.leaked.push(format!("{}: `{verb}` printed a secret of the config: {ran:?}", self.name));
+        if SECRET_CANARIES
+            .iter()
+            .any(|canary| ran.output.contains(canary) || ran.errors.contains(canary))
+        {
+            self.violations.leaked.push(format!(
+                "{}: `{verb}` printed a secret of the config: {ran:?}",
+                self.name
+            ));
         }
     }
 }

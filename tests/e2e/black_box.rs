@@ -18,7 +18,13 @@ fn a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record(stack: Cus
     let campaign = Campaign::start("black box");
     let runs = campaign.pick(1, 20);
     let deadline = Duration::from_secs(campaign.pick(3, 10));
-    let name = stack.version().split_whitespace().next().unwrap().to_lowercase().replace("opentofu", "tofu");
+    let name = stack
+        .version()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_lowercase()
+        .replace("opentofu", "tofu");
     let seen = run_deployments(stack, deadline, runs);
     let faults = seen.violations();
     let added = seen.added_times();
@@ -30,7 +36,10 @@ fn a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record(stack: Cus
         seen.late,
         seen.count_lost()
     ));
-    assert!(faults.is_empty() && seen.count_lost() == 0 && seen.twice == 0 && seen.late == runs, "{faults:#?} {seen:?}");
+    assert!(
+        faults.is_empty() && seen.count_lost() == 0 && seen.twice == 0 && seen.late == runs,
+        "{faults:#?} {seen:?}"
+    );
 }
 
 /// What came of a row of deployments, by turns into the black hole and healthy.
@@ -47,13 +56,23 @@ struct BlackBoxResult {
 
 fn run_deployments(stack: CustomerStack, deadline: Duration, runs: usize) -> BlackBoxResult {
     let mut stack = stack.with_local_state();
-    stack.change_unit("timeout                = 10", &format!("timeout                = {}", deadline.as_secs()));
+    stack.change_unit(
+        "timeout                = 10",
+        &format!("timeout                = {}", deadline.as_secs()),
+    );
     let timed = |stack: &CustomerStack| {
         let started = Instant::now();
         let ran = stack.apply_all();
         (started.elapsed(), ran)
     };
-    let mut seen = BlackBoxResult { deadline, black_holed: Vec::new(), healthy: Vec::new(), records: 0, late: 0, twice: 0 };
+    let mut seen = BlackBoxResult {
+        deadline,
+        black_holed: Vec::new(),
+        healthy: Vec::new(),
+        records: 0,
+        late: 0,
+        twice: 0,
+    };
     // The first run prepares the folders, and is no measure of anything.
     stack.apply_all().expect_success();
     for _ in 0..runs {
@@ -65,12 +84,18 @@ fn run_deployments(stack: CustomerStack, deadline: Duration, runs: usize) -> Bla
         seen.healthy.push(timed(&stack));
     }
     let records = stack.world.usage_records();
-    let mut ids: Vec<String> = records.iter().map(|(_, record)| record["deployment_id"].to_string()).collect();
+    let mut ids: Vec<String> = records
+        .iter()
+        .map(|(_, record)| record["deployment_id"].to_string())
+        .collect();
     ids.sort();
     ids.dedup();
     seen.records = ids.len();
     seen.twice = records.len() - ids.len();
-    seen.late = records.iter().filter(|(_, record)| record["late"] == true).count();
+    seen.late = records
+        .iter()
+        .filter(|(_, record)| record["late"] == true)
+        .count();
     seen
 }
 
@@ -80,7 +105,11 @@ impl BlackBoxResult {
         let mut healthy: Vec<Duration> = self.healthy.iter().map(|(took, _)| *took).collect();
         healthy.sort();
         let usual = healthy[healthy.len() / 2];
-        let mut added: Vec<Duration> = self.black_holed.iter().map(|(took, _)| took.saturating_sub(usual)).collect();
+        let mut added: Vec<Duration> = self
+            .black_holed
+            .iter()
+            .map(|(took, _)| took.saturating_sub(usual))
+            .collect();
         added.sort();
         added
     }
@@ -98,15 +127,25 @@ impl BlackBoxResult {
             if ran.code != 0 || !ran.has_clusters() {
                 faults.push(format!("{place}: blocked the others: {}", ran.output));
             } else if warnings != 1 {
-                faults.push(format!("{place}: reported in {warnings} warnings: {}", ran.output));
+                faults.push(format!(
+                    "{place}: reported in {warnings} warnings: {}",
+                    ran.output
+                ));
             }
         }
         for (place, (_, ran)) in self.healthy.iter().enumerate() {
-            if ran.code != 0 || !ran.has_clusters() || count_warnings(ran) != 0 || ran.has_failed_check() {
+            if ran.code != 0
+                || !ran.has_clusters()
+                || count_warnings(ran) != 0
+                || ran.has_failed_check()
+            {
                 faults.push(format!("{place}: not healthy again: {}", ran.output));
             }
         }
-        let late = self.added_times().into_iter().filter(|added| *added > self.deadline + SLACK);
+        let late = self
+            .added_times()
+            .into_iter()
+            .filter(|added| *added > self.deadline + SLACK);
         faults.extend(late.map(|added| format!("{added:?} were added")));
         faults
     }
@@ -115,9 +154,14 @@ impl BlackBoxResult {
 /// How many of Terraform's warnings say what is not in the bucket after a deployment into the black hole.
 fn count_warnings(ran: &TerragruntRun) -> usize {
     let lines: Vec<&str> = ran.output.lines().collect();
-    let is_reason = |line: &&&str| line.contains("config-backup: neither config.yaml nor the usage record is in the bucket: ");
+    let is_reason = |line: &&&str| {
+        line.contains("config-backup: neither config.yaml nor the usage record is in the bucket: ")
+    };
     let reasons = lines.iter().filter(is_reason).count();
-    let checks = lines.iter().filter(|line| line.contains("Check block assertion failed")).count();
+    let checks = lines
+        .iter()
+        .filter(|line| line.contains("Check block assertion failed"))
+        .count();
     reasons.min(checks)
 }
 
@@ -125,20 +169,31 @@ fn count_warnings(ran: &TerragruntRun) -> usize {
 fn with_broken_helper(body: &str) -> BlackBoxResult {
     let mut stack = CustomerStack::new(crate::customer_stack::TerraformTool::Tofu).unwrap();
     let path = stack.world.path().join("broken helper");
-    write_script(&path, &format!("helper='{}'\n{body}", helper_path().display()), true);
+    write_script(
+        &path,
+        &format!("helper='{}'\n{body}", helper_path().display()),
+        true,
+    );
     stack.set_variable("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
     run_deployments(stack, Duration::from_secs(2), 1)
 }
 
 #[test]
 fn detects_a_hidden_warning() {
-    let seen = with_broken_helper("\"$helper\" \"$@\" | sed 's/\"status\":\"[a-z]*\"/\"status\":\"ok\"/'");
-    assert!(seen.violations().iter().any(|fault| fault.contains("reported in 0 warnings")), "{seen:?}");
+    let seen =
+        with_broken_helper("\"$helper\" \"$@\" | sed 's/\"status\":\"[a-z]*\"/\"status\":\"ok\"/'");
+    assert!(
+        seen.violations()
+            .iter()
+            .any(|fault| fault.contains("reported in 0 warnings")),
+        "{seen:?}"
+    );
 }
 
 #[test]
 fn detects_lost_spool_items() {
-    let seen = with_broken_helper("\"$helper\" \"$@\"; rm -rf \"$HOME\"/.local/state/config-backup/spool");
+    let seen =
+        with_broken_helper("\"$helper\" \"$@\"; rm -rf \"$HOME\"/.local/state/config-backup/spool");
     assert!(seen.count_lost() == 1 && seen.late == 0, "{seen:?}");
 }
 
@@ -147,7 +202,10 @@ fn detects_a_missed_deadline_and_stopped_units() {
     let said = "tofu: Warning: Check block assertion failed\n\
                 tofu: config-backup: neither config.yaml nor the usage record is in the bucket: x\n";
     let clusters = "[atlas-cluster] Apply complete!\n[eks-cluster] Apply complete!\n";
-    let ran = |code, output: &str| TerragruntRun { code, output: output.to_owned() };
+    let ran = |code, output: &str| TerragruntRun {
+        code,
+        output: output.to_owned(),
+    };
     let seen = |seconds, black_holed| BlackBoxResult {
         deadline: Duration::from_secs(10),
         black_holed: vec![(Duration::from_secs(seconds), black_holed)],
@@ -157,8 +215,19 @@ fn detects_a_missed_deadline_and_stopped_units() {
         twice: 0,
     };
     let told = format!("{clusters}{said}");
-    assert_eq!((seen(13, ran(0, &told)).violations(), seen(13, ran(0, &told)).count_lost()), (Vec::new(), 0));
-    for bad in [seen(24, ran(0, &told)), seen(13, ran(1, &told)), seen(13, ran(0, said)), seen(13, ran(0, clusters))] {
+    assert_eq!(
+        (
+            seen(13, ran(0, &told)).violations(),
+            seen(13, ran(0, &told)).count_lost()
+        ),
+        (Vec::new(), 0)
+    );
+    for bad in [
+        seen(24, ran(0, &told)),
+        seen(13, ran(1, &told)),
+        seen(13, ran(0, said)),
+        seen(13, ran(0, clusters)),
+    ] {
         assert_eq!(bad.violations().len(), 1, "{bad:?}");
     }
 }

@@ -24,9 +24,14 @@ impl TerraformTool {
             Self::Tofu => pinned_tool("tofu"),
             Self::Terraform => {
                 let path = std::env::var_os("PATH").unwrap_or_default();
-                let found = std::env::split_paths(&path).map(|folder| folder.join("terraform")).find(|path| path.is_file());
+                let found = std::env::split_paths(&path)
+                    .map(|folder| folder.join("terraform"))
+                    .find(|path| path.is_file());
                 if found.is_none() {
-                    let _ = writeln!(std::io::stderr(), "NOT RUN: terraform is not on PATH; a test of it did nothing");
+                    let _ = writeln!(
+                        std::io::stderr(),
+                        "NOT RUN: terraform is not on PATH; a test of it did nothing"
+                    );
                 }
                 return found;
             }
@@ -51,7 +56,11 @@ pub(crate) use with_both_tools;
 /// A tool that `make tools` installs.
 pub fn pinned_tool(name: &str) -> PathBuf {
     let path = project_dir().join(".tools/bin").join(name);
-    assert!(path.is_file(), "{} is not there: run `make tools`", path.display());
+    assert!(
+        path.is_file(),
+        "{} is not there: run `make tools`",
+        path.display()
+    );
     path
 }
 
@@ -89,18 +98,34 @@ impl CustomerStack {
         let world = World::new();
         let folder = world.path().join(place);
         copy_folder(&project_dir().join("terragrunt/airbnb"), &folder);
-        Some(Self { world, folder, tool, more: Vec::new() })
+        Some(Self {
+            world,
+            folder,
+            tool,
+            more: Vec::new(),
+        })
     }
 
     /// Writes the unit, as a user does.
     pub fn run_init(&self) {
-        let done = self.command(&helper_path()).arg("init").arg(&self.folder).output().unwrap();
+        let done = self
+            .command(&helper_path())
+            .arg("init")
+            .arg(&self.folder)
+            .output()
+            .unwrap();
         assert!(done.status.success(), "{done:?}");
     }
 
     /// Replaces the legacy module, which `init` does not do by itself.
     pub fn force_init(&self) {
-        let init = |arguments: &[&str]| self.command(&helper_path()).args(arguments).arg(&self.folder).output().unwrap();
+        let init = |arguments: &[&str]| {
+            self.command(&helper_path())
+                .args(arguments)
+                .arg(&self.folder)
+                .output()
+                .unwrap()
+        };
         assert_eq!(init(&["init"]).status.code(), Some(1));
         let moved = init(&["init", "--force"]);
         assert!(moved.status.success(), "{moved:?}");
@@ -134,8 +159,14 @@ impl CustomerStack {
         let mirror = self.world.path().join("empty mirror");
         let settings = self.world.path().join("empty.tfrc");
         fs::create_dir_all(&mirror).unwrap();
-        fs::write(&settings, format!("provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n  }}\n}}\n", mirror.display()))
-            .unwrap();
+        fs::write(
+            &settings,
+            format!(
+                "provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n  }}\n}}\n",
+                mirror.display()
+            ),
+        )
+        .unwrap();
         self.set_variable("TF_CLI_CONFIG_FILE", settings.to_str().unwrap());
         let _ = fs::remove_dir_all(self.folder.join("config-backup/.terragrunt-cache"));
         let _ = fs::remove_file(self.folder.join("config-backup/.terraform.lock.hcl"));
@@ -154,7 +185,9 @@ impl CustomerStack {
         let mut command = self.world.command(program);
         let (helper, tools) = (helper_path(), project_dir().join(".tools/bin"));
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = [helper.parent().unwrap().to_owned(), tools].into_iter().chain(std::env::split_paths(&path));
+        let folders = [helper.parent().unwrap().to_owned(), tools]
+            .into_iter()
+            .chain(std::env::split_paths(&path));
         command
             .current_dir(&self.folder)
             .env("PATH", std::env::join_paths(folders).unwrap())
@@ -184,20 +217,33 @@ impl CustomerStack {
         let output = run_with_input(command, input.as_bytes());
         let output_text = to_text(&output.stdout) + &to_text(&output.stderr);
         assert_no_secret("terragrunt's output", &output_text);
-        TerragruntRun { code: output.status.code().unwrap_or(-1), output: output_text }
+        TerragruntRun {
+            code: output.status.code().unwrap_or(-1),
+            output: output_text,
+        }
     }
 
     /// Runs terraform or tofu itself in some folder.
     pub fn run_tool(&self, folder: &Path, arguments: &[&str]) -> TerragruntRun {
-        let output = self.command(&self.tool).current_dir(folder).args(arguments).output().unwrap();
+        let output = self
+            .command(&self.tool)
+            .current_dir(folder)
+            .args(arguments)
+            .output()
+            .unwrap();
         let output_text = to_text(&output.stdout) + &to_text(&output.stderr);
         assert_no_secret("the tool's output", &output_text);
-        TerragruntRun { code: output.status.code().unwrap_or(-1), output: output_text }
+        TerragruntRun {
+            code: output.status.code().unwrap_or(-1),
+            output: output_text,
+        }
     }
 
     /// What the tool says of itself, as `OpenTofu v1.12.6`.
     pub fn version(&self) -> String {
-        self.run_tool(&self.folder, &["version"]).expect_success().output
+        self.run_tool(&self.folder, &["version"])
+            .expect_success()
+            .output
     }
 
     /// Deploys all units.
@@ -220,8 +266,13 @@ impl CustomerStack {
 
     /// MD5 of the config as it lies there, by Python.
     pub fn config_md5(&self) -> String {
-        let script = "import hashlib,sys;print(hashlib.md5(open(sys.argv[1],'rb').read()).hexdigest())";
-        let output = Command::new("python3").args(["-c", script]).arg(self.folder.join("config.yaml")).output().unwrap();
+        let script =
+            "import hashlib,sys;print(hashlib.md5(open(sys.argv[1],'rb').read()).hexdigest())";
+        let output = Command::new("python3")
+            .args(["-c", script])
+            .arg(self.folder.join("config.yaml"))
+            .output()
+            .unwrap();
         to_text(&output.stdout).trim().to_owned()
     }
 }
@@ -237,13 +288,19 @@ impl TerragruntRun {
     /// What the unit warns of: the message of the failed check, or the line of the `error_hook`.
     pub fn warnings(&self) -> Vec<String> {
         let from_check = self.has_failed_check().then(|| self.message());
-        let from_hook = self.output.lines().filter_map(|line| line.strip_prefix("config-backup: WARNING: ")).map(str::to_owned);
+        let from_hook = self
+            .output
+            .lines()
+            .filter_map(|line| line.strip_prefix("config-backup: WARNING: "))
+            .map(str::to_owned);
         from_check.into_iter().chain(from_hook).collect()
     }
 
     /// The output `message` of the unit's last apply, in one line; empty where there is none.
     pub fn message(&self) -> String {
-        let is_output = |line: &&str| line.contains(": message ") && line.contains(" = \"") && line.ends_with('"');
+        let is_output = |line: &&str| {
+            line.contains(": message ") && line.contains(" = \"") && line.ends_with('"')
+        };
         let line = self.output.lines().rfind(is_output).unwrap_or_default();
         let quoted = line.split_once(" = ").map_or("\"\"", |(_, quoted)| quoted);
         serde_json::from_str(quoted).unwrap_or_else(|error| panic!("{quoted}: {error}"))
@@ -256,25 +313,41 @@ impl TerragruntRun {
 
     /// The reasons that terragrunt gives for errors that it ignored.
     pub fn ignored_errors(&self) -> Vec<&str> {
-        self.output.lines().filter_map(|line| line.split_once("Ignoring error, reason: ")).map(|(_, reason)| reason).collect()
+        self.output
+            .lines()
+            .filter_map(|line| line.split_once("Ignoring error, reason: "))
+            .map(|(_, reason)| reason)
+            .collect()
     }
 
     /// The unit had nothing to warn of, and nothing in it failed.
     #[track_caller]
     pub fn assert_healthy(&self) {
-        assert!(self.warnings().is_empty() && self.ignored_errors().is_empty(), "{}", self.output);
+        assert!(
+            self.warnings().is_empty() && self.ignored_errors().is_empty(),
+            "{}",
+            self.output
+        );
     }
 
     /// Whether both clusters were deployed.
     pub fn has_clusters(&self) -> bool {
-        let applied = |unit: &str| self.output.lines().any(|line| line.contains(unit) && line.contains("Apply complete!"));
+        let applied = |unit: &str| {
+            self.output
+                .lines()
+                .any(|line| line.contains(unit) && line.contains("Apply complete!"))
+        };
         applied("[atlas-cluster]") && applied("[eks-cluster]")
     }
 
     /// Both clusters were deployed.
     #[track_caller]
     pub fn assert_clusters_applied(&self) {
-        assert!(self.has_clusters(), "a cluster was not applied:\n{}", self.output);
+        assert!(
+            self.has_clusters(),
+            "a cluster was not applied:\n{}",
+            self.output
+        );
     }
 }
 
@@ -290,7 +363,11 @@ pub fn folder_contents(folder: &Path) -> String {
                   \x20  if zipfile.is_zipfile(path):\n\
                   \x20   with zipfile.ZipFile(path) as z: [out.write(z.read(n)) for n in z.namelist()]\n\
                   \x20  else: out.write(open(path,'rb').read())\n";
-    let output = Command::new("python3").args(["-c", script]).arg(folder).output().unwrap();
+    let output = Command::new("python3")
+        .args(["-c", script])
+        .arg(folder)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     to_text(&output.stdout)
 }
@@ -317,5 +394,9 @@ pub fn write_script(path: &Path, body: &str, executable: bool) {
     let mut text = String::from("#!/bin/sh\n");
     let _ = writeln!(text, "{body}");
     fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(if executable { 0o755 } else { 0o644 })).unwrap();
+    fs::set_permissions(
+        path,
+        fs::Permissions::from_mode(if executable { 0o755 } else { 0o644 }),
+    )
+    .unwrap();
 }

@@ -21,50 +21,122 @@ fn a_stack_deploys_its_units_and_this_one(mut stack: CustomerStack) {
     let first = stack.apply_all().expect_success();
     first.assert_healthy();
     let second = stack.apply_all().expect_success();
-    assert!(second.output.contains("config.yaml is unchanged since s3://"), "{}", second.output);
+    assert!(
+        second
+            .output
+            .contains("config.yaml is unchanged since s3://"),
+        "{}",
+        second.output
+    );
     assert_eq!(stack.world.usage_records().len(), 2);
-    let config = stack.world.server.object(BUCKET, "terragrunt/acme/config.yaml").unwrap();
-    assert_eq!(config.body, fs::read(stack.folder.join("config.yaml")).unwrap());
+    let config = stack
+        .world
+        .server
+        .object(BUCKET, "terragrunt/acme/config.yaml")
+        .unwrap();
+    assert_eq!(
+        config.body,
+        fs::read(stack.folder.join("config.yaml")).unwrap()
+    );
     let state = "terragrunt/acme/.terragrunt-stack/atlas-cluster/terraform.tfstate";
-    assert!(stack.world.server.object(BUCKET, state).is_some(), "the other unit was not deployed");
+    assert!(
+        stack.world.server.object(BUCKET, state).is_some(),
+        "the other unit was not deployed"
+    );
     for verb in ["coverage", "verify"] {
-        let output = stack.world.helper_command(&[verb, "acme", "--profile", "default"]).output().unwrap();
-        assert_eq!((output.status.code(), to_text(&output.stdout)), (Some(0), String::new()), "{verb}");
+        let output = stack
+            .world
+            .helper_command(&[verb, "acme", "--profile", "default"])
+            .output()
+            .unwrap();
+        assert_eq!(
+            (output.status.code(), to_text(&output.stdout)),
+            (Some(0), String::new()),
+            "{verb}"
+        );
     }
-    let csv = stack.command(&stack.folder.join("config-backup/view_usage_logs.sh")).args(["acme", "-"]).output().unwrap();
+    let csv = stack
+        .command(&stack.folder.join("config-backup/view_usage_logs.sh"))
+        .args(["acme", "-"])
+        .output()
+        .unwrap();
     assert_eq!(to_text(&csv.stdout).lines().count(), 2, "{csv:?}");
 }
 
 #[test]
 fn the_stack_has_the_root_file_of_the_customer_folder() {
-    let [one, other] =
-        ["terragrunt/airbnb/root.hcl", "examples/stack/acme/root.hcl"].map(|path| fs::read(project_dir().join(path)).unwrap());
+    let [one, other] = ["terragrunt/airbnb/root.hcl", "examples/stack/acme/root.hcl"]
+        .map(|path| fs::read(project_dir().join(path)).unwrap());
     assert!(one == other);
 }
 
 #[test]
 fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
     let mut stack = CustomerStack::without_unit(TerraformTool::Tofu, "deployments/airbnb").unwrap();
-    let source = fs::read_to_string(project_dir().join("examples/github-actions/deploy.yml")).unwrap();
+    let source =
+        fs::read_to_string(project_dir().join("examples/github-actions/deploy.yml")).unwrap();
     let workflow: Value = serde_yaml::from_str(&source).unwrap();
-    assert_eq!((&workflow["permissions"]["id-token"], &workflow["permissions"]["contents"]), (&"write".into(), &"read".into()));
+    assert_eq!(
+        (
+            &workflow["permissions"]["id-token"],
+            &workflow["permissions"]["contents"]
+        ),
+        (&"write".into(), &"read".into())
+    );
     let steps = workflow["jobs"]["deploy"]["steps"].as_array().unwrap();
-    let actions: Vec<&str> = steps.iter().filter_map(|step| step["uses"].as_str()).collect();
+    let actions: Vec<&str> = steps
+        .iter()
+        .filter_map(|step| step["uses"].as_str())
+        .collect();
     for action in &actions {
         let hash = action.split_once('@').unwrap().1;
-        assert!(hash.len() == 40 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{action} is not pinned by its hash");
-        assert!(source.contains(&format!("{action} # v")), "{action} does not say its version");
+        assert!(
+            hash.len() == 40 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{action} is not pinned by its hash"
+        );
+        assert!(
+            source.contains(&format!("{action} # v")),
+            "{action} does not say its version"
+        );
     }
-    assert!(actions.iter().any(|action| action.starts_with("aws-actions/configure-aws-credentials@")));
+    assert!(
+        actions
+            .iter()
+            .any(|action| action.starts_with("aws-actions/configure-aws-credentials@"))
+    );
 
     let workspace = stack.world.path().to_owned();
-    assert!(stack.world.helper_command(&["init", "deployments/airbnb"]).output().unwrap().status.success());
+    assert!(
+        stack
+            .world
+            .helper_command(&["init", "deployments/airbnb"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
     for arguments in [
         &["init", "--quiet", "--initial-branch=main"][..],
         &["add", "deployments"],
-        &["-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "--quiet", "--message=x"],
+        &[
+            "-c",
+            "user.name=x",
+            "-c",
+            "user.email=x@example.com",
+            "commit",
+            "--quiet",
+            "--message=x",
+        ],
     ] {
-        assert!(stack.world.command("git").args(arguments).status().unwrap().success());
+        assert!(
+            stack
+                .world
+                .command("git")
+                .args(arguments)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
     // What the step with OIDC leaves in the environment, on a runner without any profile; and the role's policy.
     fs::remove_dir_all(stack.world.home().join(".aws")).unwrap();
@@ -80,17 +152,38 @@ fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
     ] {
         stack.set_variable(name, value);
     }
-    let writer = to_text(&stack.world.helper_command(&["iam", "writer", "--customer", "airbnb"]).output().unwrap().stdout);
+    let writer = to_text(
+        &stack
+            .world
+            .helper_command(&["iam", "writer", "--customer", "airbnb"])
+            .output()
+            .unwrap()
+            .stdout,
+    );
     let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), writer)]);
-    stack.world.server.govern(&AccessPolicies { identities, bucket: None, tls: false }).unwrap();
+    stack
+        .world
+        .server
+        .govern(&AccessPolicies {
+            identities,
+            bucket: None,
+            tls: false,
+        })
+        .unwrap();
 
     let mut ran = Vec::new();
     for step in steps.iter().filter(|step| step["run"].is_string()) {
         let script = step["run"].as_str().unwrap();
-        assert!(!script.contains("${{"), "an expression in a script: {script}");
+        assert!(
+            !script.contains("${{"),
+            "an expression in a script: {script}"
+        );
         let mut shell = stack.command(Path::new("bash"));
         shell.current_dir(workspace.join(step["working-directory"].as_str().unwrap_or_default()));
-        let output = shell.args(["-e", "-o", "pipefail", "-c", script]).output().unwrap();
+        let output = shell
+            .args(["-e", "-o", "pipefail", "-c", script])
+            .output()
+            .unwrap();
         let said = to_text(&output.stdout) + &to_text(&output.stderr);
         assert!(output.status.success(), "{script}: {said}");
         assert_no_secret("a run's log", &said);
@@ -100,9 +193,18 @@ fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
     let records = stack.world.usage_records();
     assert_eq!(records.len(), 1, "{records:?}");
     let record = &records[0].1;
-    assert_eq!((&record["user"], &record["backup"]), (&JOHN_ARN.into(), &"uploaded".into()));
-    assert_eq!(record["ci"]["run_url"], "https://github.com/acme/deployments/actions/runs/4711");
-    assert_eq!((&record["ci"]["provider"], &record["git"]["branch"]), (&"github".into(), &"main".into()));
+    assert_eq!(
+        (&record["user"], &record["backup"]),
+        (&JOHN_ARN.into(), &"uploaded".into())
+    );
+    assert_eq!(
+        record["ci"]["run_url"],
+        "https://github.com/acme/deployments/actions/runs/4711"
+    );
+    assert_eq!(
+        (&record["ci"]["provider"], &record["git"]["branch"]),
+        (&"github".into(), &"main".into())
+    );
 }
 
 #[test]
@@ -110,7 +212,17 @@ fn the_role_is_for_one_branch_of_one_repository() {
     let policy = fs::read(project_dir().join("examples/github-actions/trust-policy.json")).unwrap();
     let policy: Value = serde_json::from_slice(&policy).unwrap();
     let condition = &policy["Statement"][0]["Condition"]["StringEquals"];
-    assert_eq!(condition["token.actions.githubusercontent.com:aud"], "sts.amazonaws.com");
-    let subject = condition["token.actions.githubusercontent.com:sub"].as_str().unwrap();
-    assert!(subject.starts_with("repo:") && subject.contains(":ref:refs/heads/") && !subject.contains('*'), "{subject}");
+    assert_eq!(
+        condition["token.actions.githubusercontent.com:aud"],
+        "sts.amazonaws.com"
+    );
+    let subject = condition["token.actions.githubusercontent.com:sub"]
+        .as_str()
+        .unwrap();
+    assert!(
+        subject.starts_with("repo:")
+            && subject.contains(":ref:refs/heads/")
+            && !subject.contains('*'),
+        "{subject}"
+    );
 }

@@ -29,10 +29,12 @@ const UNIT_STATE: &str = "terragrunt/airbnb/config-backup/unit.tfstate";
 const LEGACY_STATE: &str = "terragrunt/airbnb/config-backup/terraform.tfstate";
 
 /// The config as most roots read it.
-const LOCALS: &str = "locals {\n  config = yamldecode(file(\"${get_terragrunt_dir()}/../config.yaml\"))\n}\n\n";
+const LOCALS: &str =
+    "locals {\n  config = yamldecode(file(\"${get_terragrunt_dir()}/../config.yaml\"))\n}\n\n";
 
 /// The config as a root reads it that stands beside it.
-const LOCALS_BESIDE_CONFIG: &str = "locals {\n  config = yamldecode(file(\"./config.yaml\"))\n}\n\n";
+const LOCALS_BESIDE_CONFIG: &str =
+    "locals {\n  config = yamldecode(file(\"./config.yaml\"))\n}\n\n";
 
 /// The place of the states in S3, by the customer's name.
 const STATE_CONFIG: &str = r#"{
@@ -65,7 +67,11 @@ fn write_root(stack: &CustomerStack, root: &Path, text: &str) {
     fs::write(root, text).unwrap();
     let name = root.file_name().unwrap().to_str().unwrap();
     for cluster in ["atlas-cluster", "eks-cluster"] {
-        replace_in_file(&stack.folder.join(cluster).join("terragrunt.hcl"), "\"root.hcl\"", &format!("\"{name}\""));
+        replace_in_file(
+            &stack.folder.join(cluster).join("terragrunt.hcl"),
+            "\"root.hcl\"",
+            &format!("\"{name}\""),
+        );
     }
     stack.run_init();
 }
@@ -80,7 +86,11 @@ fn move_folder(stack: &mut CustomerStack, place: &str) {
 
 fn replace_in_file(path: &Path, from: &str, to: &str) {
     let before = fs::read_to_string(path).unwrap();
-    assert!(before.contains(from), "`{from}` is not in {}", path.display());
+    assert!(
+        before.contains(from),
+        "`{from}` is not in {}",
+        path.display()
+    );
     fs::write(path, before.replace(from, to)).unwrap();
 }
 
@@ -92,7 +102,11 @@ fn count_records(stack: &CustomerStack) -> usize {
 fn deploy_in_every_way(stack: &CustomerStack, source: &Path) {
     let plans = stack.world.path().join("plans");
     let plans = plans.to_str().unwrap();
-    let all = |arguments: &[&str]| stack.run_terragrunt(&[arguments, &["--all", "--non-interactive"]].concat()).expect_success();
+    let all = |arguments: &[&str]| {
+        stack
+            .run_terragrunt(&[arguments, &["--all", "--non-interactive"]].concat())
+            .expect_success()
+    };
 
     all(&["plan"]).assert_healthy();
     assert_eq!(count_records(stack), 0);
@@ -116,15 +130,27 @@ fn deploy_in_every_way(stack: &CustomerStack, source: &Path) {
 
     all(&["destroy"]).assert_healthy();
     assert_eq!(count_records(stack), 4);
-    assert_eq!(stack.world.server.object(BUCKET, CONFIG_KEY).unwrap().body, CONFIG.as_bytes());
+    assert_eq!(
+        stack.world.server.object(BUCKET, CONFIG_KEY).unwrap().body,
+        CONFIG.as_bytes()
+    );
 }
 
 /// As [`deploy_in_every_way`], where the state is in S3 under a key of its own.
 fn deploy_in_every_way_with_state_in_s3(stack: &CustomerStack, source: &Path) {
     deploy_in_every_way(stack, source);
-    let keys = stack.world.server.keys(BUCKET, "terragrunt/airbnb/config-backup/");
+    let keys = stack
+        .world
+        .server
+        .keys(BUCKET, "terragrunt/airbnb/config-backup/");
     assert_eq!(keys, [UNIT_STATE]);
-    assert!(stack.world.server.object(BUCKET, "terragrunt/airbnb/atlas-cluster/terraform.tfstate").is_some());
+    assert!(
+        stack
+            .world
+            .server
+            .object(BUCKET, "terragrunt/airbnb/atlas-cluster/terraform.tfstate")
+            .is_some()
+    );
 }
 
 fn a_root_that_validates_and_leaves_the_backend_to_the_modules(stack: CustomerStack) {
@@ -138,14 +164,24 @@ fn a_root_that_validates_and_leaves_the_backend_to_the_modules(stack: CustomerSt
   }
 }
 "#;
-    let root = format!("{LOCALS_BESIDE_CONFIG}{hook}\nremote_state {{\n  backend = \"s3\"\n  config = {STATE_CONFIG}\n}}\n");
+    let root = format!(
+        "{LOCALS_BESIDE_CONFIG}{hook}\nremote_state {{\n  backend = \"s3\"\n  config = {STATE_CONFIG}\n}}\n"
+    );
     for cluster in ["atlas-cluster", "eks-cluster"] {
         let version = "required_version = \">= 1.10\"";
-        replace_in_file(&stack.folder.join(cluster).join("main.tf"), version, &format!("{version}\n  backend \"s3\" {{}}"));
+        replace_in_file(
+            &stack.folder.join(cluster).join("main.tf"),
+            version,
+            &format!("{version}\n  backend \"s3\" {{}}"),
+        );
     }
     let eks = stack.folder.join("eks-cluster/terragrunt.hcl");
     let text = fs::read_to_string(&eks).unwrap();
-    fs::write(&eks, text + "\ndependencies {\n  paths = [\"../atlas-cluster\"]\n}\n").unwrap();
+    fs::write(
+        &eks,
+        text + "\ndependencies {\n  paths = [\"../atlas-cluster\"]\n}\n",
+    )
+    .unwrap();
     write_root(&stack, &stack.folder.join("root.hcl"), &root);
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
@@ -170,7 +206,8 @@ fn generated_backend() -> String {
 
 fn generated_versions() -> String {
     let versions = "terraform {\n  required_providers {\n    external = {\n      source  = \"hashicorp/external\"\n      version = \"~> 1.1\"\n    }\n  }\n}";
-    generate_block("versions.tf", versions) + &generate_block("provider.tf", "provider \"external\" {}")
+    generate_block("versions.tf", versions)
+        + &generate_block("provider.tf", "provider \"external\" {}")
 }
 
 /// Then the cache of providers that terragrunt has OpenTofu share makes a cluster fail now and then; see `provider_cache.rs`.
@@ -189,9 +226,17 @@ fn a_root_with_sources_and_required_var_files(stack: CustomerStack) {
     let modules = stack.world.path().join("modules");
     for cluster in ["atlas-cluster", "eks-cluster"] {
         fs::create_dir_all(modules.join(cluster)).unwrap();
-        fs::rename(stack.folder.join(cluster).join("main.tf"), modules.join(cluster).join("main.tf")).unwrap();
+        fs::rename(
+            stack.folder.join(cluster).join("main.tf"),
+            modules.join(cluster).join("main.tf"),
+        )
+        .unwrap();
     }
-    fs::write(stack.folder.join("common.tfvars"), "# Nothing that all clusters share.\n").unwrap();
+    fs::write(
+        stack.folder.join("common.tfvars"),
+        "# Nothing that all clusters share.\n",
+    )
+    .unwrap();
     let terraform = format!(
         r#"terraform {{
   source = "{}//${{path_relative_to_include()}}"
@@ -205,7 +250,11 @@ fn a_root_with_sources_and_required_var_files(stack: CustomerStack) {
 "#,
         modules.display()
     );
-    write_root(&stack, &stack.folder.join("root.hcl"), &format!("{LOCALS}{terraform}{}", remote_state()));
+    write_root(
+        &stack,
+        &stack.folder.join("root.hcl"),
+        &format!("{LOCALS}{terraform}{}", remote_state()),
+    );
     deploy_in_every_way_with_state_in_s3(&stack, &modules);
 }
 
@@ -215,19 +264,41 @@ fn a_root_that_generates_files_named_like_ours(stack: CustomerStack) {
         let folder = stack.folder.join(cluster);
         fs::rename(folder.join("main.tf"), folder.join("cluster.tf")).unwrap();
     }
-    let names = ["main.tf", "variables.tf", "requirements.tf", "requirements.tofu", "helper.sh", "README.md"];
-    let files: String = names.iter().map(|name| generate_block(name, "# The root's.")).collect();
-    write_root(&stack, &stack.folder.join("root.hcl"), &format!("{LOCALS}{files}{remote_state}"));
+    let names = [
+        "main.tf",
+        "variables.tf",
+        "requirements.tf",
+        "requirements.tofu",
+        "helper.sh",
+        "README.md",
+    ];
+    let files: String = names
+        .iter()
+        .map(|name| generate_block(name, "# The root's."))
+        .collect();
+    write_root(
+        &stack,
+        &stack.folder.join("root.hcl"),
+        &format!("{LOCALS}{files}{remote_state}"),
+    );
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
 fn a_root_called_terragrunt_hcl(stack: CustomerStack) {
-    write_root(&stack, &stack.folder.join("terragrunt.hcl"), &format!("{LOCALS_BESIDE_CONFIG}{}", remote_state()));
+    write_root(
+        &stack,
+        &stack.folder.join("terragrunt.hcl"),
+        &format!("{LOCALS_BESIDE_CONFIG}{}", remote_state()),
+    );
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
 fn a_root_called_common_hcl(stack: CustomerStack) {
-    write_root(&stack, &stack.folder.join("common.hcl"), &format!("{LOCALS}{}", remote_state()));
+    write_root(
+        &stack,
+        &stack.folder.join("common.hcl"),
+        &format!("{LOCALS}{}", remote_state()),
+    );
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
@@ -241,14 +312,28 @@ fn a_root_three_folders_up(mut stack: CustomerStack) {
 fn no_root_at_all(stack: CustomerStack) {
     fs::remove_file(stack.folder.join("root.hcl")).unwrap();
     let inputs = |values: &str| format!("inputs = {{\n  name = \"a name\"\n  {values}\n}}\n");
-    fs::write(stack.folder.join("atlas-cluster/terragrunt.hcl"), inputs("instance_size = \"M10\"")).unwrap();
-    fs::write(stack.folder.join("eks-cluster/terragrunt.hcl"), inputs("region = \"us-east-2\"")).unwrap();
+    fs::write(
+        stack.folder.join("atlas-cluster/terragrunt.hcl"),
+        inputs("instance_size = \"M10\""),
+    )
+    .unwrap();
+    fs::write(
+        stack.folder.join("eks-cluster/terragrunt.hcl"),
+        inputs("region = \"us-east-2\""),
+    )
+    .unwrap();
     fs::remove_dir_all(stack.folder.join("config-backup")).unwrap();
     stack.run_init();
     deploy_in_every_way(&stack, &stack.folder);
     // The state outlives terragrunt's copy of the folder.
     assert!(stack.folder.join("config-backup/unit.tfstate").is_file());
-    assert_eq!(stack.world.server.keys(BUCKET, "terragrunt/airbnb/config-backup/"), [""; 0]);
+    assert_eq!(
+        stack
+            .world
+            .server
+            .keys(BUCKET, "terragrunt/airbnb/config-backup/"),
+        [""; 0]
+    );
 }
 
 fn spaces_and_unicode_in_the_path(mut stack: CustomerStack) {
@@ -261,8 +346,16 @@ fn legacy_unit(stack: &CustomerStack) {
     let unit = stack.folder.join("config-backup");
     fs::remove_dir_all(&unit).unwrap();
     fs::create_dir(&unit).unwrap();
-    fs::write(unit.join("terragrunt.hcl"), "include \"root\" {\n  path = find_in_parent_folders(\"root.hcl\")\n}\n").unwrap();
-    fs::write(unit.join("main.tf"), "resource \"terraform_data\" \"legacy\" {}\n").unwrap();
+    fs::write(
+        unit.join("terragrunt.hcl"),
+        "include \"root\" {\n  path = find_in_parent_folders(\"root.hcl\")\n}\n",
+    )
+    .unwrap();
+    fs::write(
+        unit.join("main.tf"),
+        "resource \"terraform_data\" \"legacy\" {}\n",
+    )
+    .unwrap();
 }
 
 fn files_that_the_root_generated_for_the_legacy_module_are_removed(mut stack: CustomerStack) {
@@ -271,7 +364,12 @@ fn files_that_the_root_generated_for_the_legacy_module_are_removed(mut stack: Cu
     fs::write(stack.folder.join("root.hcl"), root).unwrap();
     legacy_unit(&stack);
     stack.apply_all().expect_success().assert_clusters_applied();
-    let legacy = stack.world.server.object(BUCKET, LEGACY_STATE).unwrap().body;
+    let legacy = stack
+        .world
+        .server
+        .object(BUCKET, LEGACY_STATE)
+        .unwrap()
+        .body;
 
     // terragrunt keeps its copy of the folder, in which the generated files are and the backend is initialised.
     for name in ["terragrunt.hcl", "main.tf"] {
@@ -281,29 +379,75 @@ fn files_that_the_root_generated_for_the_legacy_module_are_removed(mut stack: Cu
     let applied = stack.apply_all().expect_success();
     applied.assert_clusters_applied();
     applied.assert_healthy();
-    stack.run_terragrunt(&["destroy", "--all", "--non-interactive"]).expect_success();
+    stack
+        .run_terragrunt(&["destroy", "--all", "--non-interactive"])
+        .expect_success();
     assert_eq!(count_records(&stack), 1);
-    assert_eq!(stack.world.server.object(BUCKET, LEGACY_STATE).unwrap().body, legacy);
-    let deleted = stack.world.server.requests().iter().filter(|it| it.operation.starts_with("Delete")).count();
+    assert_eq!(
+        stack
+            .world
+            .server
+            .object(BUCKET, LEGACY_STATE)
+            .unwrap()
+            .body,
+        legacy
+    );
+    let deleted = stack
+        .world
+        .server
+        .requests()
+        .iter()
+        .filter(|it| it.operation.starts_with("Delete"))
+        .count();
     assert_eq!(deleted, 0);
 }
 
 fn a_state_that_moves_is_begun_again_after_init(stack: CustomerStack) {
     stack.apply_all().expect_success().assert_healthy();
-    replace_in_file(&stack.folder.join("root.hcl"), "\"terragrunt/${local.customer}/", "\"elsewhere/${local.customer}/");
+    replace_in_file(
+        &stack.folder.join("root.hcl"),
+        "\"terragrunt/${local.customer}/",
+        "\"elsewhere/${local.customer}/",
+    );
     // Without `init`, Terraform cannot start in any unit.
     let stopped = stack.apply_unit().expect_success();
-    assert!(stopped.ignored_errors()[0].contains("the state of this unit"), "{}", stopped.output);
+    assert!(
+        stopped.ignored_errors()[0].contains("the state of this unit"),
+        "{}",
+        stopped.output
+    );
     assert_eq!(count_records(&stack), 2);
-    stack.run_terragrunt(&["init", "--all", "--non-interactive", "-reconfigure"]).expect_success().assert_healthy();
+    stack
+        .run_terragrunt(&["init", "--all", "--non-interactive", "-reconfigure"])
+        .expect_success()
+        .assert_healthy();
     stack.apply_all().expect_success().assert_healthy();
     assert_eq!(count_records(&stack), 3);
 
-    replace_in_file(&stack.folder.join("root.hcl"), "\"elsewhere/${local.customer}/", "\"copied/${local.customer}/");
-    stack.run_terragrunt(&["init", "--all", "--non-interactive", "-migrate-state", "-force-copy"]).expect_success().assert_healthy();
+    replace_in_file(
+        &stack.folder.join("root.hcl"),
+        "\"elsewhere/${local.customer}/",
+        "\"copied/${local.customer}/",
+    );
+    stack
+        .run_terragrunt(&[
+            "init",
+            "--all",
+            "--non-interactive",
+            "-migrate-state",
+            "-force-copy",
+        ])
+        .expect_success()
+        .assert_healthy();
     let applied = stack.apply_unit().expect_success();
     applied.assert_healthy();
-    assert!(applied.output.contains("Resources: 0 added, 1 changed, 0 destroyed"), "the state was not copied: {}", applied.output);
+    assert!(
+        applied
+            .output
+            .contains("Resources: 0 added, 1 changed, 0 destroyed"),
+        "the state was not copied: {}",
+        applied.output
+    );
     assert_eq!(count_records(&stack), 4);
     for place in ["terragrunt", "elsewhere", "copied"] {
         let key = format!("{place}/airbnb/config-backup/unit.tfstate");
@@ -314,26 +458,46 @@ fn a_state_that_moves_is_begun_again_after_init(stack: CustomerStack) {
 fn the_roots_binary_and_role_are_used(mut stack: CustomerStack) {
     let calls = stack.world.path().join("calls");
     let binary = stack.world.path().join("wrapper of the tool");
-    write_script(&binary, &format!("echo \"$PWD $*\" >>'{}'\nexec '{}' \"$@\"", calls.display(), stack.tool_path().display()), true);
+    write_script(
+        &binary,
+        &format!(
+            "echo \"$PWD $*\" >>'{}'\nexec '{}' \"$@\"",
+            calls.display(),
+            stack.tool_path().display()
+        ),
+        true,
+    );
     let root = stack.folder.join("root.hcl");
     let text = fs::read_to_string(&root).unwrap();
-    fs::write(&root, format!("terraform_binary = \"{}\"\n\n{text}", binary.display())).unwrap();
+    fs::write(
+        &root,
+        format!("terraform_binary = \"{}\"\n\n{text}", binary.display()),
+    )
+    .unwrap();
     stack.unset_variable("TG_TF_PATH");
     stack.apply_all().expect_success().assert_healthy();
     stack.apply_unit().expect_success().assert_healthy();
     assert_eq!(count_records(&stack), 2);
     let calls = fs::read_to_string(calls).unwrap();
-    let is_ours = |line: &&str| line.contains("/config-backup/.terragrunt-cache/") && line.contains(" apply ");
+    let is_ours = |line: &&str| {
+        line.contains("/config-backup/.terragrunt-cache/") && line.contains(" apply ")
+    };
     assert_eq!(calls.lines().filter(is_ours).count(), 2, "{calls}");
 
     // No server here hands out roles, so terragrunt itself says what it would do.
     let role = "iam_role = \"arn:aws:iam::123456789012:role/deployer\"\niam_assume_role_duration = 900\niam_assume_role_session_name = \"a-session\"\n";
     let text = fs::read_to_string(&root).unwrap();
     fs::write(&root, format!("{role}\n{text}")).unwrap();
-    let rendered = stack.run_terragrunt(&["render", "--json", "--working-dir=config-backup"]).expect_success().output;
+    let rendered = stack
+        .run_terragrunt(&["render", "--json", "--working-dir=config-backup"])
+        .expect_success()
+        .output;
     let json = &rendered[rendered.find('{').unwrap()..=rendered.rfind('}').unwrap()];
     let rendered: Value = serde_json::from_str(json).unwrap();
-    assert_eq!(rendered["iam_role"], "arn:aws:iam::123456789012:role/deployer");
+    assert_eq!(
+        rendered["iam_role"],
+        "arn:aws:iam::123456789012:role/deployer"
+    );
     assert_eq!(rendered["iam_assume_role_duration"], 900);
     assert_eq!(rendered["iam_assume_role_session_name"], "a-session");
 }
@@ -342,7 +506,10 @@ fn the_roots_binary_and_role_are_used(mut stack: CustomerStack) {
 fn rendered_state(root: &str) -> Value {
     let stack = CustomerStack::new(crate::customer_stack::TerraformTool::Tofu).unwrap();
     fs::write(stack.folder.join("root.hcl"), root).unwrap();
-    let rendered = stack.run_terragrunt(&["render", "--json", "--working-dir=config-backup"]).expect_success().output;
+    let rendered = stack
+        .run_terragrunt(&["render", "--json", "--working-dir=config-backup"])
+        .expect_success()
+        .output;
     let json = &rendered[rendered.find('{').unwrap()..=rendered.rfind('}').unwrap()];
     let mut rendered: Value = serde_json::from_str(json).unwrap();
     let state = rendered["remote_state"].take();
@@ -358,31 +525,66 @@ fn rendered_state(root: &str) -> Value {
 #[test]
 fn each_backend_gets_a_key_of_its_own() {
     let state = |backend: &str, config: &str| {
-        rendered_state(&format!("remote_state {{\n  backend = \"{backend}\"\n  config = {{ {config} }}\n}}\n"))
+        rendered_state(&format!(
+            "remote_state {{\n  backend = \"{backend}\"\n  config = {{ {config} }}\n}}\n"
+        ))
     };
     for (backend, name, value, own) in [
         ("s3", "key", "a/terraform.tfstate", "a/unit.tfstate"),
-        ("s3", "key", "a/unit.tfstate", "a/unit.tfstate-config-backup-unit"),
-        ("azurerm", "key", "a.tfstate", "a.tfstate-config-backup-unit"),
+        (
+            "s3",
+            "key",
+            "a/unit.tfstate",
+            "a/unit.tfstate-config-backup-unit",
+        ),
+        (
+            "azurerm",
+            "key",
+            "a.tfstate",
+            "a.tfstate-config-backup-unit",
+        ),
         ("gcs", "prefix", "a/b", "a/b-config-backup-unit"),
         ("consul", "path", "a/b/", "a/b/-config-backup-unit"),
         ("local", "path", "/a/terraform.tfstate", "/a/unit.tfstate"),
         ("pg", "schema_name", "a", "a-config-backup-unit"),
         ("kubernetes", "secret_suffix", "a", "a-config-backup-unit"),
     ] {
-        let state = state(backend, &format!("{name} = \"{value}\", other = \"terraform.tfstate\", number = 5, nothing = null"));
+        let state = state(
+            backend,
+            &format!(
+                "{name} = \"{value}\", other = \"terraform.tfstate\", number = 5, nothing = null"
+            ),
+        );
         assert_eq!(state["backend"], backend);
         assert_eq!(
-            (&state["config"][name], &state["config"]["other"], &state["config"]["number"]),
+            (
+                &state["config"][name],
+                &state["config"]["other"],
+                &state["config"]["number"]
+            ),
             (&own.into(), &"terraform.tfstate".into(), &5.into())
         );
-        assert_eq!(state["written"]["contents"], format!("terraform {{\n  backend \"{backend}\" {{}}\n}}\n"));
+        assert_eq!(
+            state["written"]["contents"],
+            format!("terraform {{\n  backend \"{backend}\" {{}}\n}}\n")
+        );
     }
     // The key of these cannot be changed, and the state of another unit must not be ours.
-    for config in ["address = \"https://example.com/state\"", "key = \"\"", "key = null", ""] {
+    for config in [
+        "address = \"https://example.com/state\"",
+        "key = \"\"",
+        "key = null",
+        "",
+    ] {
         let state = state("http", config);
         assert_eq!(state["backend"], "local", "{config}");
-        assert!(state["config"]["path"].as_str().unwrap().ends_with("/airbnb/config-backup/unit.tfstate"), "{state}");
+        assert!(
+            state["config"]["path"]
+                .as_str()
+                .unwrap()
+                .ends_with("/airbnb/config-backup/unit.tfstate"),
+            "{state}"
+        );
     }
 }
 
@@ -394,8 +596,17 @@ fn encryption_goes_with_the_file_of_the_backend() {
         ))
     };
     let written = root("  generate = { path = \"/some/where/state.tf\", if_exists = \"error\" }\n");
-    assert_eq!(written["generate"], serde_json::json!({ "path": "state.tf", "if_exists": "overwrite" }));
-    assert_eq!((&written["encryption"]["key_provider"], &written["written"]["disable"]), (&"pbkdf2".into(), &true.into()));
+    assert_eq!(
+        written["generate"],
+        serde_json::json!({ "path": "state.tf", "if_exists": "overwrite" })
+    );
+    assert_eq!(
+        (
+            &written["encryption"]["key_provider"],
+            &written["written"]["disable"]
+        ),
+        (&"pbkdf2".into(), &true.into())
+    );
     // Without that file, terragrunt heeds it in no unit.
     assert_eq!(root("")["encryption"], Value::Null);
 }
@@ -415,11 +626,31 @@ fn takes_only_the_backend_out_of_a_generate_block() {
         "terraform {\n  required_providers {}\n  backend \"s3\" {\n    workspace_key_prefix = \"w\"\n    key=\"a/b.tfstate\"\n    assume_role = { role_arn = \"r\", tags = { key = \"x\" } }\n  }\n}\nlocals {}",
     );
     assert_eq!((backend.as_str(), path.as_str()), ("s3", "of the root.tf"));
-    assert!(text.contains("key=\"a/b.tfstate-config-backup-unit\"") && text.contains("workspace_key_prefix = \"w\""), "{text}");
-    assert!(text.contains("role_arn = \"r\"") && !text.contains("required_providers") && !text.contains("locals"), "{text}");
-    let (backend, text, _) = contents("terraform { backend \"gcs\" { prefix = \"a/terraform.tfstate\" } }");
-    assert_eq!((backend.as_str(), text.as_str()), ("gcs", "terraform {\n  backend \"gcs\" { prefix = \"a/unit.tfstate\" }\n}\n"));
-    for without_key in ["terraform {\n  backend \"s3\" {}\n}", "# backend \"s3\" { key = \"a\" }", "backend = \"s3\""] {
+    assert!(
+        text.contains("key=\"a/b.tfstate-config-backup-unit\"")
+            && text.contains("workspace_key_prefix = \"w\""),
+        "{text}"
+    );
+    assert!(
+        text.contains("role_arn = \"r\"")
+            && !text.contains("required_providers")
+            && !text.contains("locals"),
+        "{text}"
+    );
+    let (backend, text, _) =
+        contents("terraform { backend \"gcs\" { prefix = \"a/terraform.tfstate\" } }");
+    assert_eq!(
+        (backend.as_str(), text.as_str()),
+        (
+            "gcs",
+            "terraform {\n  backend \"gcs\" { prefix = \"a/unit.tfstate\" }\n}\n"
+        )
+    );
+    for without_key in [
+        "terraform {\n  backend \"s3\" {}\n}",
+        "# backend \"s3\" { key = \"a\" }",
+        "backend = \"s3\"",
+    ] {
         assert_eq!(contents(without_key).0, "local", "{without_key}");
     }
 }

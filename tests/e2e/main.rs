@@ -11,8 +11,10 @@
 )] // tests start programs, and stop where something is odd
 
 mod black_box;
+mod customer_stack;
 mod deployments;
 mod examples;
+mod failures;
 mod fallback;
 mod folders;
 mod legacy_module;
@@ -24,7 +26,5 @@ mod provider_cache;
 mod readme_sessions;
 mod secrets;
 mod settings;
-mod customer_stack;
 mod story;
 mod traces;
-mod failures;

@@ -11,13 +11,28 @@ with_both_tools!(the_writers_policy_is_enough_for_all_units_and_their_states);
 
 fn the_writers_policy_is_enough_for_all_units_and_their_states(stack: CustomerStack) {
     let printed = |arguments: &[&str]| {
-        let output = stack.world.helper_command(&["iam"]).args(arguments).output().unwrap();
+        let output = stack
+            .world
+            .helper_command(&["iam"])
+            .args(arguments)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{output:?}");
         to_text(&output.stdout)
     };
-    let writer = printed(&["writer", "--customer", "airbnb", "--account", "123456789012"]);
+    let writer = printed(&[
+        "writer",
+        "--customer",
+        "airbnb",
+        "--account",
+        "123456789012",
+    ]);
     let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), writer)]);
-    let policies = AccessPolicies { identities, bucket: Some(printed(&["bucket"])), tls: true };
+    let policies = AccessPolicies {
+        identities,
+        bucket: Some(printed(&["bucket"])),
+        tls: true,
+    };
     stack.world.server.govern(&policies).unwrap();
     let first = stack.apply_all().expect_success();
     first.assert_clusters_applied();
@@ -25,11 +40,27 @@ fn the_writers_policy_is_enough_for_all_units_and_their_states(stack: CustomerSt
     stack.change_config("instance_size: M30", "instance_size: M40");
     let second = stack.apply_all().expect_success();
     second.assert_healthy();
-    stack.run_terragrunt(&["plan", "--all", "--non-interactive"]).expect_success();
-    stack.run_terragrunt(&["destroy", "--all", "--non-interactive"]).expect_success();
+    stack
+        .run_terragrunt(&["plan", "--all", "--non-interactive"])
+        .expect_success();
+    stack
+        .run_terragrunt(&["destroy", "--all", "--non-interactive"])
+        .expect_success();
     assert_eq!(stack.world.usage_records().len(), 2);
     // The search for other workspaces, which both tools can do without.
-    let refused = stack.world.server.requests().into_iter().filter(|it| it.status == 403);
-    let refused: Vec<String> = refused.map(|it| format!("{} {} {}", it.operation, it.key, it.query)).collect();
-    assert!(refused.iter().all(|it| it.starts_with("ListObjectsV2 ") && it.contains("prefix=env%3A%2F")), "{refused:?}");
+    let refused = stack
+        .world
+        .server
+        .requests()
+        .into_iter()
+        .filter(|it| it.status == 403);
+    let refused: Vec<String> = refused
+        .map(|it| format!("{} {} {}", it.operation, it.key, it.query))
+        .collect();
+    assert!(
+        refused
+            .iter()
+            .all(|it| it.starts_with("ListObjectsV2 ") && it.contains("prefix=env%3A%2F")),
+        "{refused:?}"
+    );
 }

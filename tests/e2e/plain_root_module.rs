@@ -15,15 +15,30 @@ fn a_plain_root_module_can_call_it(stack: CustomerStack) {
     }
     let root = there.join("examples/terraform");
     stack.run_tool(&root, &["init"]).expect_success();
-    let applied = stack.run_tool(&root, &["apply", "-auto-approve"]).expect_success();
+    let applied = stack
+        .run_tool(&root, &["apply", "-auto-approve"])
+        .expect_success();
     assert!(!applied.has_failed_check(), "{}", applied.output);
     let records = stack.world.usage_records();
     assert_eq!(records.len(), 1);
     let (key, record) = &records[0];
-    assert_eq!((record["project_name"].as_str(), record["cluster_name"].as_str()), (Some("acme-production"), Some("arena-cluster")));
-    let history = stack.world.server.keys(BUCKET, "terragrunt/acme/config-history/").remove(0);
+    assert_eq!(
+        (
+            record["project_name"].as_str(),
+            record["cluster_name"].as_str()
+        ),
+        (Some("acme-production"), Some("arena-cluster"))
+    );
+    let history = stack
+        .world
+        .server
+        .keys(BUCKET, "terragrunt/acme/config-history/")
+        .remove(0);
     let md5 = python_digest("md5", &fs::read(root.join("config.yaml")).unwrap());
-    let output = stack.run_tool(&root, &["output", "-json", "config_backup"]).expect_success().output;
+    let output = stack
+        .run_tool(&root, &["output", "-json", "config_backup"])
+        .expect_success()
+        .output;
     let output: serde_json::Value = serde_json::from_str(&output).unwrap();
     for (name, value) in [
         ("config_hash", md5.as_str()),
@@ -34,5 +49,8 @@ fn a_plain_root_module_can_call_it(stack: CustomerStack) {
     ] {
         assert_eq!(output[name], value, "{name}");
     }
-    assert!(output["message"].as_str().unwrap().contains(key), "{output}");
+    assert!(
+        output["message"].as_str().unwrap().contains(key),
+        "{output}"
+    );
 }

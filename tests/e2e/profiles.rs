@@ -6,7 +6,10 @@ use std::fs;
 use crate::customer_stack::{CustomerStack, with_both_tools};
 use test_support::{BUCKET, JANE_ARN, JOHN_ARN};
 
-with_both_tools!(a_profile_in_any_spelling_is_found, credentials_of_the_environment_need_no_profile);
+with_both_tools!(
+    a_profile_in_any_spelling_is_found,
+    credentials_of_the_environment_need_no_profile
+);
 
 const JANES_KEYS: &str = "aws_access_key_id = AKIAJANE\naws_secret_access_key = secret-of-jane\n";
 
@@ -15,13 +18,29 @@ fn a_profile_in_any_spelling_is_found(stack: CustomerStack) {
     for (name, file) in [
         ("jane+admin", format!("[jane+admin]\n{JANES_KEYS}")),
         ("team", format!("[team]\n# see [wiki]\n{JANES_KEYS}")),
-        ("team", format!("[other]\nregion = us-east-1\n\n[team]\n{}", JANES_KEYS.replace("aws_access_key_id", "AWS_ACCESS_KEY_ID"))),
-        ("Team.User-123456789012", format!("[Team.User-123456789012]\n{JANES_KEYS}")),
+        (
+            "team",
+            format!(
+                "[other]\nregion = us-east-1\n\n[team]\n{}",
+                JANES_KEYS.replace("aws_access_key_id", "AWS_ACCESS_KEY_ID")
+            ),
+        ),
+        (
+            "Team.User-123456789012",
+            format!("[Team.User-123456789012]\n{JANES_KEYS}"),
+        ),
     ] {
         fs::write(&credentials, file).unwrap();
         let config = fs::read_to_string(stack.folder.join("config.yaml")).unwrap();
-        let profile = config.lines().find(|line| line.trim().starts_with("profile: ")).unwrap();
-        fs::write(stack.folder.join("config.yaml"), config.replace(profile, &format!("  profile: {name}"))).unwrap();
+        let profile = config
+            .lines()
+            .find(|line| line.trim().starts_with("profile: "))
+            .unwrap();
+        fs::write(
+            stack.folder.join("config.yaml"),
+            config.replace(profile, &format!("  profile: {name}")),
+        )
+        .unwrap();
         // Another profile is another backend, which Terraform wants to be initialised again.
         for unit in ["atlas-cluster", "eks-cluster", "config-backup"] {
             let _ = fs::remove_dir_all(stack.folder.join(unit).join(".terragrunt-cache"));
@@ -41,5 +60,11 @@ fn credentials_of_the_environment_need_no_profile(mut stack: CustomerStack) {
     stack.set_variable("AWS_SECRET_ACCESS_KEY", "secret-of-default");
     stack.apply_all().expect_success().assert_clusters_applied();
     assert_eq!(stack.world.usage_records()[0].1["user"], JOHN_ARN);
-    assert!(stack.world.server.object(BUCKET, "terragrunt/airbnb/eks-cluster/terraform.tfstate").is_some());
+    assert!(
+        stack
+            .world
+            .server
+            .object(BUCKET, "terragrunt/airbnb/eks-cluster/terraform.tfstate")
+            .is_some()
+    );
 }

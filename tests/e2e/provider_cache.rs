@@ -16,12 +16,16 @@ with_both_tools!(
 const CUSTOMERS: [&str; 6] = ["acme", "bolt", "cord", "dune", "ebb", "fern"];
 
 fn six_new_customers_with_a_plugin_cache_are_all_logged_once(stack: CustomerStack) {
-    deploy_six_customers("plugin cache", stack, |stack, cache| stack.set_variable("TF_PLUGIN_CACHE_DIR", cache));
+    deploy_six_customers("plugin cache", stack, |stack, cache| {
+        stack.set_variable("TF_PLUGIN_CACHE_DIR", cache)
+    });
 }
 
 /// With OpenTofu, terragrunt shares a cache without being asked.
 fn six_new_customers_with_terragrunts_own_cache_are_all_logged_once(stack: CustomerStack) {
-    deploy_six_customers("automatic cache", stack, |stack, cache| stack.set_variable("XDG_CACHE_HOME", cache));
+    deploy_six_customers("automatic cache", stack, |stack, cache| {
+        stack.set_variable("XDG_CACHE_HOME", cache)
+    });
 }
 
 /// The server asks the registries themselves, so without a network there is no provider.
@@ -32,7 +36,11 @@ fn six_new_customers_with_terragrunts_cache_server_are_all_logged_once(stack: Cu
     });
 }
 
-fn deploy_six_customers(name: &'static str, mut stack: CustomerStack, share: impl Fn(&mut CustomerStack, &str)) {
+fn deploy_six_customers(
+    name: &'static str,
+    mut stack: CustomerStack,
+    share: impl Fn(&mut CustomerStack, &str),
+) {
     let campaign = Campaign::start(name);
     let template = stack.folder.clone();
     let (mut by_terraform, mut by_hook) = (0, 0);
@@ -40,26 +48,49 @@ fn deploy_six_customers(name: &'static str, mut stack: CustomerStack, share: imp
         stack.folder = stack.world.path().join(format!("run {run}"));
         for customer in CUSTOMERS {
             let folder = stack.folder.join(customer);
-            copy_folder(&template.join("config-backup"), &folder.join("config-backup"));
+            copy_folder(
+                &template.join("config-backup"),
+                &folder.join("config-backup"),
+            );
             fs::copy(template.join("root.hcl"), folder.join("root.hcl")).unwrap();
             let config = fs::read_to_string(template.join("config.yaml")).unwrap();
-            fs::write(folder.join("config.yaml"), config.replace("  name: airbnb\n", &format!("  name: {customer}-{run}\n"))).unwrap();
+            fs::write(
+                folder.join("config.yaml"),
+                config.replace("  name: airbnb\n", &format!("  name: {customer}-{run}\n")),
+            )
+            .unwrap();
         }
         let cache = stack.world.path().join(format!("cache {run}"));
         fs::create_dir(&cache).unwrap();
         share(&mut stack, cache.to_str().unwrap());
         let applied = stack.apply_all().expect_success();
         let records = stack.world.usage_records();
-        let of_run =
-            records.iter().filter(|(key, _)| CUSTOMERS.iter().any(|customer| key.starts_with(&format!("usage-logs/{customer}-{run}/"))));
-        let customers: Vec<_> = of_run.map(|(_, record)| record["customer"].as_str().unwrap().to_owned()).collect();
+        let of_run = records.iter().filter(|(key, _)| {
+            CUSTOMERS
+                .iter()
+                .any(|customer| key.starts_with(&format!("usage-logs/{customer}-{run}/")))
+        });
+        let customers: Vec<_> = of_run
+            .map(|(_, record)| record["customer"].as_str().unwrap().to_owned())
+            .collect();
         let distinct: BTreeSet<_> = customers.iter().collect();
-        assert_eq!((customers.len(), distinct.len()), (6, 6), "{customers:?}\n{}", applied.output);
+        assert_eq!(
+            (customers.len(), distinct.len()),
+            (6, 6),
+            "{customers:?}\n{}",
+            applied.output
+        );
         let ignored = applied.ignored_errors().len();
-        let lines = applied.output.lines().filter(|line| line.starts_with("config-backup: ")).count();
+        let lines = applied
+            .output
+            .lines()
+            .filter(|line| line.starts_with("config-backup: "))
+            .count();
         assert_eq!(lines, ignored, "{}", applied.output);
         by_hook += ignored;
         by_terraform += 6 - ignored;
     }
-    campaign.print_line(format!("{by_terraform} deployments by the module, {by_hook} by the hook, none lost and none twice"));
+    campaign.print_line(format!(
+        "{by_terraform} deployments by the module, {by_hook} by the hook, none lost and none twice"
+    ));
 }

@@ -19,8 +19,13 @@ fn session_shell(stack: &CustomerStack) -> Command {
 
 /// Everybody's objects but the units' states, by their folders.
 fn list_folders(world: &World) -> Vec<String> {
-    let keys = world.server.keys(BUCKET, "").into_iter().filter(|key| !key.ends_with(".tfstate"));
-    keys.map(|key| key.rsplit_once('/').unwrap().0.to_owned()).collect()
+    let keys = world
+        .server
+        .keys(BUCKET, "")
+        .into_iter()
+        .filter(|key| !key.ends_with(".tfstate"));
+    keys.map(|key| key.rsplit_once('/').unwrap().0.to_owned())
+        .collect()
 }
 
 #[test]
@@ -35,8 +40,25 @@ fn the_session_for_a_new_folder_works() {
     play_session(session_shell(&stack), &read_session(README, "adopt"));
     let (customer, history) = ("terragrunt/airbnb", "terragrunt/airbnb/config-history");
     let logs = "usage-logs/airbnb";
-    assert_eq!(list_folders(&stack.world), [history, customer, "terragrunt/airbnb/usage-chain", logs, logs]);
-    assert_eq!(stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").unwrap().body, CONFIG.as_bytes());
+    assert_eq!(
+        list_folders(&stack.world),
+        [
+            history,
+            customer,
+            "terragrunt/airbnb/usage-chain",
+            logs,
+            logs
+        ]
+    );
+    assert_eq!(
+        stack
+            .world
+            .server
+            .object(BUCKET, "terragrunt/airbnb/config.yaml")
+            .unwrap()
+            .body,
+        CONFIG.as_bytes()
+    );
 }
 
 /// The record that the legacy module left.
@@ -55,7 +77,10 @@ fn of_the_legacy_module() -> (CustomerStack, Vec<u8>) {
     let log = fs::read(fixtures.join("legacy-log.json")).unwrap();
     put(OF_LOG, &log);
     put("terragrunt/airbnb/config.yaml", CONFIG.as_bytes());
-    put("terragrunt/airbnb/config-backup/terraform.tfstate", &fs::read(fixtures.join("earlier-module/state.json")).unwrap());
+    put(
+        "terragrunt/airbnb/config-backup/terraform.tfstate",
+        &fs::read(fixtures.join("earlier-module/state.json")).unwrap(),
+    );
     (stack, log)
 }
 
@@ -66,7 +91,13 @@ fn the_session_for_the_legacy_module_works_and_keeps_its_logs() {
     assert_eq!(stack.world.server.object(BUCKET, OF_LOG).unwrap().body, log);
     let records = stack.world.usage_records();
     assert_eq!(records.len(), 2, "{records:?}");
-    let deleted = stack.world.server.requests().iter().filter(|it| it.operation.starts_with("Delete")).count();
+    let deleted = stack
+        .world
+        .server
+        .requests()
+        .iter()
+        .filter(|it| it.operation.starts_with("Delete"))
+        .count();
     assert_eq!(deleted, 0);
     stack.apply_all().expect_success().assert_healthy();
 }

@@ -13,10 +13,20 @@ with_both_tools!(secrets_stay_in_the_configs_own_copies);
 /// The command lines of all processes; a slim container has `/proc` but no `ps`, macOS the reverse.
 fn process_list() -> String {
     let Ok(processes) = fs::read_dir("/proc") else {
-        return to_text(&Command::new("ps").args(["-axww", "-o", "args"]).output().unwrap().stdout);
+        return to_text(
+            &Command::new("ps")
+                .args(["-axww", "-o", "args"])
+                .output()
+                .unwrap()
+                .stdout,
+        );
     };
-    let lines = processes.filter_map(Result::ok).filter_map(|process| fs::read(process.path().join("cmdline")).ok());
-    lines.map(|line| to_text(&line).replace('\0', " ") + "\n").collect()
+    let lines = processes
+        .filter_map(Result::ok)
+        .filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    lines
+        .map(|line| to_text(&line).replace('\0', " ") + "\n")
+        .collect()
 }
 
 /// Ends the watch also where a test fails: a scope waits for its threads.
@@ -44,26 +54,54 @@ fn secrets_stay_in_the_configs_own_copies(stack: CustomerStack) {
         // Each run's output is looked through by `terragrunt` itself.
         stack.apply_all().expect_success();
         stack.change_config("instance_size: M30", "instance_size: M40");
-        stack.run_terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans_path]).expect_success();
-        stack.run_terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans_path]).expect_success();
+        stack
+            .run_terragrunt(&[
+                "plan",
+                "--all",
+                "--non-interactive",
+                "--out-dir",
+                plans_path,
+            ])
+            .expect_success();
+        stack
+            .run_terragrunt(&[
+                "apply",
+                "--all",
+                "--non-interactive",
+                "--out-dir",
+                plans_path,
+            ])
+            .expect_success();
         drop(end);
         watcher.join().unwrap()
     });
     // The watch is one: it saw the helper at work.
-    assert!(processes.contains("helper.sh deploy"), "no helper in the process list");
+    assert!(
+        processes.contains("helper.sh deploy"),
+        "no helper in the process list"
+    );
     assert_no_secret("the process list", &processes);
     assert_no_secret("a plan file", &folder_contents(&plans));
-    assert_no_secret("the helper's state", &folder_contents(&stack.world.state_dir()));
+    assert_no_secret(
+        "the helper's state",
+        &folder_contents(&stack.world.state_dir()),
+    );
 
     for key in stack.world.server.keys(BUCKET, "") {
         assert_no_secret("an object's name", &key);
         let object = stack.world.server.object(BUCKET, &key).unwrap();
         if key.contains("config.yaml") || key.contains("config-history") {
-            assert!(to_text(&object.body).contains("canary"), "{key} is no copy of the config");
+            assert!(
+                to_text(&object.body).contains("canary"),
+                "{key} is no copy of the config"
+            );
         } else {
             assert_no_secret(&key, &to_text(&object.body));
         }
     }
     fs::remove_file(stack.folder.join("config.yaml")).unwrap();
-    assert_no_secret("the customer folder without its config", &folder_contents(&stack.folder));
+    assert_no_secret(
+        "the customer folder without its config",
+        &folder_contents(&stack.folder),
+    );
 }

@@ -9,7 +9,9 @@ with_both_tools!(
     empty_variables_count_as_not_set,
 );
 
-fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(mut stack: CustomerStack) {
+fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(
+    mut stack: CustomerStack,
+) {
     for (name, value) in [
         ("TF_VAR_bucket", "another-bucket"),
         ("TF_VAR_bucket_region", "nowhere"),
@@ -19,7 +21,10 @@ fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(mut st
         ("TF_VAR_additional_users_count", "many"),
         ("TF_VAR_timeout", "soon"),
         ("TF_VAR_helper", "no-such-helper"),
-        ("TF_VAR_unit_settings", "{ customer_name = \"another-customer\" }"),
+        (
+            "TF_VAR_unit_settings",
+            "{ customer_name = \"another-customer\" }",
+        ),
     ] {
         stack.set_variable(name, value);
     }
@@ -28,20 +33,55 @@ fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(mut st
     let applied = stack.apply_unit().expect_success();
     applied.assert_healthy();
     let records = stack.world.usage_records();
-    assert!(records.len() == 1 && records[0].0.starts_with("usage-logs/airbnb/"), "{records:?}");
+    assert!(
+        records.len() == 1 && records[0].0.starts_with("usage-logs/airbnb/"),
+        "{records:?}"
+    );
     assert_eq!(records[0].1["additional_users_count"], 5);
 }
 
 fn wrong_settings_are_warnings_and_the_deployment_is_logged(stack: CustomerStack) {
     let settings = [
-        ("timeout                = 10", "timeout                = 3600", "`timeout`"),
-        ("timeout                = 3600", "timeout                = \"soon\"", "`timeout`"),
-        ("timeout                = \"soon\"", "timeout                = 10", ""),
-        ("bucket_region          = local.variables.BUCKET_REGION", "bucket_region          = \"nowhere\"", "`bucket_region`"),
-        ("bucket_region          = \"nowhere\"", "bucket_region          = local.variables.BUCKET_REGION", ""),
-        ("additional_users_count = null", "additional_users_count = [1]", "`additional_users_count`"),
-        ("additional_users_count = [1]", "additional_users_count = null", ""),
-        ("helper                 = local.variables.HELPER", "helper                 = null", ""),
+        (
+            "timeout                = 10",
+            "timeout                = 3600",
+            "`timeout`",
+        ),
+        (
+            "timeout                = 3600",
+            "timeout                = \"soon\"",
+            "`timeout`",
+        ),
+        (
+            "timeout                = \"soon\"",
+            "timeout                = 10",
+            "",
+        ),
+        (
+            "bucket_region          = local.variables.BUCKET_REGION",
+            "bucket_region          = \"nowhere\"",
+            "`bucket_region`",
+        ),
+        (
+            "bucket_region          = \"nowhere\"",
+            "bucket_region          = local.variables.BUCKET_REGION",
+            "",
+        ),
+        (
+            "additional_users_count = null",
+            "additional_users_count = [1]",
+            "`additional_users_count`",
+        ),
+        (
+            "additional_users_count = [1]",
+            "additional_users_count = null",
+            "",
+        ),
+        (
+            "helper                 = local.variables.HELPER",
+            "helper                 = null",
+            "",
+        ),
         (
             "config_file_path       = abspath",
             "# Relative paths would be those of terragrunt's copy.\n    config_file_path       = abspath",
@@ -53,11 +93,31 @@ fn wrong_settings_are_warnings_and_the_deployment_is_logged(stack: CustomerStack
         let applied = stack.apply_unit().expect_success();
         assert_eq!(applied.ignored_errors(), [""; 0], "{}", applied.output);
         let warnings = applied.warnings();
-        assert_eq!(warnings.len(), usize::from(!named.is_empty()), "{}", applied.output);
-        assert!(warnings.iter().all(|warning| warning.contains(&format!("the setting {named} must be "))), "{warnings:?}");
-        assert_eq!(stack.world.usage_records().len(), count + 1, "{}", applied.output);
+        assert_eq!(
+            warnings.len(),
+            usize::from(!named.is_empty()),
+            "{}",
+            applied.output
+        );
+        assert!(
+            warnings
+                .iter()
+                .all(|warning| warning.contains(&format!("the setting {named} must be "))),
+            "{warnings:?}"
+        );
+        assert_eq!(
+            stack.world.usage_records().len(),
+            count + 1,
+            "{}",
+            applied.output
+        );
     }
-    assert_eq!(stack.world.count_requests("PutObject", "terragrunt/airbnb/config.yaml"), 1);
+    assert_eq!(
+        stack
+            .world
+            .count_requests("PutObject", "terragrunt/airbnb/config.yaml"),
+        1
+    );
 }
 
 fn empty_variables_count_as_not_set(mut stack: CustomerStack) {
@@ -74,5 +134,11 @@ fn empty_variables_count_as_not_set(mut stack: CustomerStack) {
     let stack = stack.with_local_state();
     stack.apply_unit().expect_success().assert_healthy();
     assert_eq!(stack.world.usage_records().len(), 1);
-    assert!(stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").is_some());
+    assert!(
+        stack
+            .world
+            .server
+            .object(BUCKET, "terragrunt/airbnb/config.yaml")
+            .is_some()
+    );
 }

@@ -7,9 +7,15 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::customer_stack::{CustomerStack, TerragruntRun, copy_folder, with_both_tools, write_script};
-use test_support::oracle::{format_rfc3339, parse_csv_rows, python_digest, unix_now, wait_for_next_second};
-use test_support::{BUCKET, CONFIG, JANE_ARN, JOHN_ARN, MAX_ARN, helper_path, refused_endpoint, to_text};
+use crate::customer_stack::{
+    CustomerStack, TerragruntRun, copy_folder, with_both_tools, write_script,
+};
+use test_support::oracle::{
+    format_rfc3339, parse_csv_rows, python_digest, unix_now, wait_for_next_second,
+};
+use test_support::{
+    BUCKET, CONFIG, JANE_ARN, JOHN_ARN, MAX_ARN, helper_path, refused_endpoint, to_text,
+};
 
 with_both_tools!(lists_ten_deployments_and_restores_each_config);
 
@@ -21,9 +27,21 @@ struct StoryPerson {
 }
 
 const PEOPLE: [StoryPerson; 3] = [
-    StoryPerson { home: "home of john", key: "default", arn: JOHN_ARN },
-    StoryPerson { home: "home of jane", key: "jane", arn: JANE_ARN },
-    StoryPerson { home: "home of max", key: "max", arn: MAX_ARN },
+    StoryPerson {
+        home: "home of john",
+        key: "default",
+        arn: JOHN_ARN,
+    },
+    StoryPerson {
+        home: "home of jane",
+        key: "jane",
+        arn: JANE_ARN,
+    },
+    StoryPerson {
+        home: "home of max",
+        key: "max",
+        arn: MAX_ARN,
+    },
 ];
 const JOHN_AT: usize = 0;
 const JANE_AT: usize = 1;
@@ -65,7 +83,9 @@ fn seven_configs() -> [String; 7] {
         larger.replace("cluster_region: US_EAST_2", "cluster_region: EU_WEST_1"),
         format!("# only a comment\r\n{larger}"),
         hidden.clone(),
-        hidden.replace("additional_users_count: 5", "additional_users_count: 6").replace("email: someone@", "mail: someone@"),
+        hidden
+            .replace("additional_users_count: 5", "additional_users_count: 6")
+            .replace("email: someone@", "mail: someone@"),
         "customer:\n  name: airbnb\naws:\n  profile: default\nmongodb: [torn".to_owned(),
     ]
 }
@@ -84,8 +104,11 @@ struct StoryDeployment {
 /// Goes to somebody's machine, with what they have checked out.
 fn switch_person(stack: &mut CustomerStack, person: &StoryPerson) {
     stack.world.move_to(person.home);
-    let keys =
-        format!("[default]\naws_access_key_id = AKIA{}\naws_secret_access_key = secret-of-{}\n", person.key.to_uppercase(), person.key);
+    let keys = format!(
+        "[default]\naws_access_key_id = AKIA{}\naws_secret_access_key = secret-of-{}\n",
+        person.key.to_uppercase(),
+        person.key
+    );
     fs::write(stack.world.home().join(".aws/credentials"), keys).unwrap();
     // The states' keys have the folder's name.
     let checkout = stack.world.home().join("work/airbnb");
@@ -100,19 +123,36 @@ fn run_deployment(stack: &mut CustomerStack, how: ApplyVariant) -> TerragruntRun
         let path = stack.world.path().join("cut off");
         let nobody = refused_endpoint();
         let real = helper_path();
-        write_script(&path, &format!("AWS_ENDPOINT_URL_S3={nobody} AWS_ENDPOINT_URL_STS={nobody} exec '{}' \"$@\"", real.display()), true);
+        write_script(
+            &path,
+            &format!(
+                "AWS_ENDPOINT_URL_S3={nobody} AWS_ENDPOINT_URL_STS={nobody} exec '{}' \"$@\"",
+                real.display()
+            ),
+            true,
+        );
         stack.set_variable("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
     } else {
         stack.set_variable("CONFIG_BACKUP_HELPER", helper_path().to_str().unwrap());
     }
-    if how == ApplyVariant::All { stack.apply_all().expect_success() } else { stack.apply_unit().expect_success() }
+    if how == ApplyVariant::All {
+        stack.apply_all().expect_success()
+    } else {
+        stack.apply_unit().expect_success()
+    }
 }
 
 /// The ids in the bucket's records; those of late ones apart.
 fn deployment_ids(stack: &CustomerStack, late: bool) -> BTreeSet<String> {
-    let records = stack.world.usage_records().into_iter().map(|(_, record)| record);
+    let records = stack
+        .world
+        .usage_records()
+        .into_iter()
+        .map(|(_, record)| record);
     let wanted = records.filter(|record| (record["late"] == Value::Bool(true)) == late);
-    wanted.map(|record| record["deployment_id"].as_str().expect("an id").to_owned()).collect()
+    wanted
+        .map(|record| record["deployment_id"].as_str().expect("an id").to_owned())
+        .collect()
 }
 
 /// Deploys as planned, and keeps aside what was deployed.
@@ -130,12 +170,25 @@ fn deploy_ten_times(stack: &mut CustomerStack) -> Vec<StoryDeployment> {
         let from = format_rfc3339(unix_now());
         let ran = run_deployment(stack, how);
         let during = [from, format_rfc3339(unix_now())];
-        let news: Vec<String> = deployment_ids(stack, false).difference(&before).cloned().collect();
-        let late: Vec<String> = deployment_ids(stack, true).difference(&kept).cloned().collect();
+        let news: Vec<String> = deployment_ids(stack, false)
+            .difference(&before)
+            .cloned()
+            .collect();
+        let late: Vec<String> = deployment_ids(stack, true)
+            .difference(&kept)
+            .cloned()
+            .collect();
         match how {
             ApplyVariant::CutOff => {
-                assert!(ran.warnings().len() == 1 && ran.warnings()[0].contains("refused"), "{}", ran.output);
-                assert_eq!((news.len(), late.len(), stack.world.spooled_items().len()), (0, 0, 2));
+                assert!(
+                    ran.warnings().len() == 1 && ran.warnings()[0].contains("refused"),
+                    "{}",
+                    ran.output
+                );
+                assert_eq!(
+                    (news.len(), late.len(), stack.world.spooled_items().len()),
+                    (0, 0, 2)
+                );
             }
             ApplyVariant::All => ran.assert_clusters_applied(),
             ApplyVariant::Alone => {}
@@ -143,15 +196,27 @@ fn deploy_ten_times(stack: &mut CustomerStack) -> Vec<StoryDeployment> {
         // The ninth brings two: its own, and what John kept.
         assert_eq!(
             (news.len(), late.len()),
-            (usize::from(how != ApplyVariant::CutOff), usize::from(number == 8)),
+            (
+                usize::from(how != ApplyVariant::CutOff),
+                usize::from(number == 8)
+            ),
             "{number}: {}",
             ran.output
         );
         if let [id] = &late[..] {
-            let cut_off = deployed.iter_mut().find(|it| it.id.is_empty()).expect("one was cut off");
+            let cut_off = deployed
+                .iter_mut()
+                .find(|it| it.id.is_empty())
+                .expect("one was cut off");
             id.clone_into(&mut cut_off.id);
         }
-        deployed.push(StoryDeployment { id: news.first().cloned().unwrap_or_default(), person, config, during, copy: aside });
+        deployed.push(StoryDeployment {
+            id: news.first().cloned().unwrap_or_default(),
+            person,
+            config,
+            during,
+            copy: aside,
+        });
     }
     deployed
 }
@@ -159,16 +224,42 @@ fn deploy_ten_times(stack: &mut CustomerStack) -> Vec<StoryDeployment> {
 /// Runs a verb where the last deployment was, which must end with this code.
 #[track_caller]
 fn run_command(stack: &CustomerStack, arguments: &[&str], code: i32) -> String {
-    let output = stack.world.helper_command(arguments).args(["--profile", "default"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", to_text(&output.stderr));
+    let output = stack
+        .world
+        .helper_command(arguments)
+        .args(["--profile", "default"])
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{arguments:?}: {}",
+        to_text(&output.stderr)
+    );
     to_text(&output.stdout)
 }
 
 fn lists_ten_deployments_and_restores_each_config(mut stack: CustomerStack) {
     let deployed = deploy_ten_times(&mut stack);
-    assert_eq!(deployed.iter().map(|it| it.id.as_str()).collect::<BTreeSet<_>>().len(), 10);
-    let current = stack.world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("a config").body;
-    assert_eq!(current, fs::read(&deployed[9].copy).unwrap(), "what came late replaced what is newer");
+    assert_eq!(
+        deployed
+            .iter()
+            .map(|it| it.id.as_str())
+            .collect::<BTreeSet<_>>()
+            .len(),
+        10
+    );
+    let current = stack
+        .world
+        .server
+        .object(BUCKET, "terragrunt/airbnb/config.yaml")
+        .expect("a config")
+        .body;
+    assert_eq!(
+        current,
+        fs::read(&deployed[9].copy).unwrap(),
+        "what came late replaced what is newer"
+    );
 
     // A version begins where the config is another than in the deployment before; who began it, and how many had it.
     let mut versions: Vec<(usize, u64)> = Vec::new();
@@ -179,31 +270,72 @@ fn lists_ten_deployments_and_restores_each_config(mut stack: CustomerStack) {
         }
     }
     let table = parse_csv_rows(run_command(&stack, &["history", "airbnb"], 0).as_bytes());
-    let column = |name: &str| table[0].iter().position(|it| it == name).unwrap_or_else(|| panic!("no {name}"));
+    let column = |name: &str| {
+        table[0]
+            .iter()
+            .position(|it| it == name)
+            .unwrap_or_else(|| panic!("no {name}"))
+    };
     let cell = |row: &[String], name: &str| row[column(name)].clone();
-    let told: Vec<_> =
-        table[1..].iter().map(|row| ["arn", "deployments", "config_hash", "deployment_id"].map(|name| cell(row, name))).collect();
+    let told: Vec<_> = table[1..]
+        .iter()
+        .map(|row| {
+            ["arn", "deployments", "config_hash", "deployment_id"].map(|name| cell(row, name))
+        })
+        .collect();
     let known = versions.iter().rev().map(|&(first, count)| {
         let it = &deployed[first];
-        [PEOPLE[it.person].arn.to_owned(), count.to_string(), python_digest("md5", &fs::read(&it.copy).unwrap()), it.id.clone()]
+        [
+            PEOPLE[it.person].arn.to_owned(),
+            count.to_string(),
+            python_digest("md5", &fs::read(&it.copy).unwrap()),
+            it.id.clone(),
+        ]
     });
     assert_eq!(told, known.collect::<Vec<_>>());
     for (row, (first, _)) in table[1..].iter().zip(versions.iter().rev()) {
         let (at, [from, to]) = (cell(row, "timestamp"), &deployed[*first].during);
-        assert!(*from <= at && at <= *to, "{at} is not between {from} and {to}");
+        assert!(
+            *from <= at && at <= *to,
+            "{at} is not between {from} and {to}"
+        );
     }
 
     for (number, it) in deployed.iter().enumerate() {
         let back = stack.world.path().join(format!("back {number}.yaml"));
-        run_command(&stack, &["restore", "airbnb", "--deployment", &it.id, "--output", back.to_str().unwrap()], 0);
-        assert!(fs::read(&back).unwrap() == fs::read(&it.copy).unwrap(), "deployment {number} came back as something else");
+        run_command(
+            &stack,
+            &[
+                "restore",
+                "airbnb",
+                "--deployment",
+                &it.id,
+                "--output",
+                back.to_str().unwrap(),
+            ],
+            0,
+        );
+        assert!(
+            fs::read(&back).unwrap() == fs::read(&it.copy).unwrap(),
+            "deployment {number} came back as something else"
+        );
         // Line by line there is no difference to its own copy, and to each other's as python3 finds one.
         for other in &deployed {
             let differs = i32::from(fs::read(&other.copy).unwrap() != fs::read(&it.copy).unwrap());
             let local = other.copy.to_str().unwrap();
             let shown = run_command(
                 &stack,
-                &["diff", "airbnb", &it.id, "local", "--config-file", local, "--text", "--show-secrets", "--exit-code"],
+                &[
+                    "diff",
+                    "airbnb",
+                    &it.id,
+                    "local",
+                    "--config-file",
+                    local,
+                    "--text",
+                    "--show-secrets",
+                    "--exit-code",
+                ],
                 differs,
             );
             assert_eq!(shown.is_empty(), differs == 0, "{shown}");
@@ -211,6 +343,10 @@ fn lists_ten_deployments_and_restores_each_config(mut stack: CustomerStack) {
     }
     // Nothing is missing, and nothing is other than it was written.
     for verb_of_all in ["coverage", "verify"] {
-        assert_eq!(run_command(&stack, &[verb_of_all, "airbnb"], 0), "", "{verb_of_all}");
+        assert_eq!(
+            run_command(&stack, &[verb_of_all, "airbnb"], 0),
+            "",
+            "{verb_of_all}"
+        );
     }
 }

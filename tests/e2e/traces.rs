@@ -33,33 +33,88 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: C
     fs::create_dir(&folder).unwrap();
     // The helper, and what it runs itself.
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let git = std::env::split_paths(&path).map(|folder| folder.join("git")).find(|path| path.is_file()).expect("git");
+    let git = std::env::split_paths(&path)
+        .map(|folder| folder.join("git"))
+        .find(|path| path.is_file())
+        .expect("git");
     for (name, real) in [("config-backup", helper_path()), ("git", git.clone())] {
-        write_script(&folder.join(name), &format!("SEEN='{}' real='{}'\n{NOTING}", seen.display(), real.display()), true);
+        write_script(
+            &folder.join(name),
+            &format!(
+                "SEEN='{}' real='{}'\n{NOTING}",
+                seen.display(),
+                real.display()
+            ),
+            true,
+        );
     }
-    let committed = Command::new(git).args(["init", "-q"]).arg(&stack.folder).status().unwrap();
+    let committed = Command::new(git)
+        .args(["init", "-q"])
+        .arg(&stack.folder)
+        .status()
+        .unwrap();
     assert!(committed.success());
-    let path = std::env::join_paths([folder.clone()].into_iter().chain(std::env::split_paths(&path))).unwrap();
+    let path = std::env::join_paths(
+        [folder.clone()]
+            .into_iter()
+            .chain(std::env::split_paths(&path)),
+    )
+    .unwrap();
     stack.set_variable("PATH", path.to_str().unwrap());
-    stack.set_variable("CONFIG_BACKUP_HELPER", folder.join("config-backup").to_str().unwrap());
-    for (name, value) in [("TF_LOG", "trace"), ("TG_LOG_LEVEL", "trace"), ("RUST_LOG", "trace"), ("RUST_BACKTRACE", "full")] {
+    stack.set_variable(
+        "CONFIG_BACKUP_HELPER",
+        folder.join("config-backup").to_str().unwrap(),
+    );
+    for (name, value) in [
+        ("TF_LOG", "trace"),
+        ("TG_LOG_LEVEL", "trace"),
+        ("RUST_LOG", "trace"),
+        ("RUST_BACKTRACE", "full"),
+    ] {
         stack.set_variable(name, value);
     }
 
     // `terragrunt` looks through what each run prints.
     let plans = stack.world.path().join("plans");
     let healthy = stack.apply_all().expect_success();
-    assert!(healthy.output.contains("[TRACE]") && !healthy.message().is_empty(), "no trace:\n{}", healthy.output);
+    assert!(
+        healthy.output.contains("[TRACE]") && !healthy.message().is_empty(),
+        "no trace:\n{}",
+        healthy.output
+    );
     stack.change_config("  name: airbnb\n", "  name: [airbnb\n");
-    stack.run_terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans.to_str().unwrap()]).expect_success();
-    let broken = stack.run_terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans.to_str().unwrap()]).expect_success();
+    stack
+        .run_terragrunt(&[
+            "plan",
+            "--all",
+            "--non-interactive",
+            "--out-dir",
+            plans.to_str().unwrap(),
+        ])
+        .expect_success();
+    let broken = stack
+        .run_terragrunt(&[
+            "apply",
+            "--all",
+            "--non-interactive",
+            "--out-dir",
+            plans.to_str().unwrap(),
+        ])
+        .expect_success();
     assert_eq!(broken.warnings().len(), 1, "{}", broken.output);
 
     let processes = fs::read_to_string(&seen).unwrap();
     for verb in ["context", "deploy"] {
-        assert!(processes.contains(&format!("noting/config-backup {verb}\n")), "{verb} was not seen");
+        assert!(
+            processes.contains(&format!("noting/config-backup {verb}\n")),
+            "{verb} was not seen"
+        );
     }
-    assert!(processes.contains("noting/git --no-optional-locks") && processes.contains("helper.sh") && processes.contains("HOME="));
+    assert!(
+        processes.contains("noting/git --no-optional-locks")
+            && processes.contains("helper.sh")
+            && processes.contains("HOME=")
+    );
     assert_no_secret("the processes around the helper", &processes);
     assert_no_secret("a plan file", &folder_contents(&plans));
     fs::remove_file(stack.folder.join("config.yaml")).unwrap();
@@ -70,9 +125,20 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: C
 fn finds_a_secret_in_the_process_list() {
     let folder = tempfile::tempdir().unwrap();
     let (noting, seen) = (folder.path().join("noting"), folder.path().join("seen"));
-    write_script(&noting, &format!("SEEN='{}' real=true\n{NOTING}", seen.display()), true);
+    write_script(
+        &noting,
+        &format!("SEEN='{}' real=true\n{NOTING}", seen.display()),
+        true,
+    );
     // As an argument it would stand in the process list that other tests look at meanwhile.
-    assert!(Command::new(&noting).arg("an-argument").env("VARIABLE", SECRET_CANARIES[1]).status().unwrap().success());
+    assert!(
+        Command::new(&noting)
+            .arg("an-argument")
+            .env("VARIABLE", SECRET_CANARIES[1])
+            .status()
+            .unwrap()
+            .success()
+    );
     let processes = fs::read_to_string(&seen).unwrap();
     assert!(processes.contains("an-argument \n"), "{processes}");
     assert!(catch_unwind(|| assert_no_secret("the processes", &processes)).is_err());

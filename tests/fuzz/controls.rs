@@ -17,8 +17,15 @@ fn detects_a_problem_that_quotes_the_config() {
     let config = b"customer:\n  name: [s3cret]\n";
     let honest = facts::read(config);
     targets::config::judge(config, &honest);
-    for quote in ["its customer.name is no text: s3cret", "it is not valid YAML at line 1, column 4711471147114711", "s3cret"] {
-        let quoting = Facts { problems: vec![quote.to_owned()], ..honest.clone() };
+    for quote in [
+        "its customer.name is no text: s3cret",
+        "it is not valid YAML at line 1, column 4711471147114711",
+        "s3cret",
+    ] {
+        let quoting = Facts {
+            problems: vec![quote.to_owned()],
+            ..honest.clone()
+        };
         found(quote, move || targets::config::judge(config, &quoting));
     }
 }
@@ -27,7 +34,9 @@ fn detects_a_problem_that_quotes_the_config() {
 fn detects_a_key_outside_of_its_prefix() {
     targets::key::judge_segment("../x", &layout::segment("../x"));
     for segment in ["../x", "..", "x", "", "~..~2Fx"] {
-        found(segment, move || targets::key::judge_segment("../x", segment));
+        found(segment, move || {
+            targets::key::judge_segment("../x", segment)
+        });
     }
 }
 
@@ -36,7 +45,11 @@ fn detects_a_quoted_or_wrong_archive_file() {
     let whole = config_backup::parts::decode(targets::part::whole().to_vec());
     assert_eq!(whole.as_ref().map(Vec::len), Ok(3));
     targets::part::judge(&whole);
-    for refusal in ["it says canary".to_owned(), "two\nlines".to_owned(), "x".repeat(400)] {
+    for refusal in [
+        "it says canary".to_owned(),
+        "two\nlines".to_owned(),
+        "x".repeat(400),
+    ] {
         found("a refusal", || targets::part::judge(&Err(refusal)));
     }
     found("another length", move || {
@@ -48,13 +61,25 @@ fn detects_a_quoted_or_wrong_archive_file() {
 
 #[test]
 fn detects_a_refusal_that_quotes_a_value() {
-    targets::query::judge_refusal(b"{}", "parse the query on stdin: the key `config_file_path` is missing");
+    targets::query::judge_refusal(
+        b"{}",
+        "parse the query on stdin: the key `config_file_path` is missing",
+    );
     for said in ["it is not JSON: s3cret", "the key `s3cret` is missing"] {
-        found(said, move || targets::query::judge_refusal(b"{}", &format!("parse the query on stdin: {said}")));
+        found(said, move || {
+            targets::query::judge_refusal(b"{}", &format!("parse the query on stdin: {said}"))
+        });
     }
-    targets::query::judge_problem("the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used");
-    for said in ["`timeout` must be a whole number, not s3cret", "`a\nb` is unknown and ignored; known are x"] {
-        found(said, move || targets::query::judge_problem(&format!("the setting {said}")));
+    targets::query::judge_problem(
+        "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used",
+    );
+    for said in [
+        "`timeout` must be a whole number, not s3cret",
+        "`a\nb` is unknown and ignored; known are x",
+    ] {
+        found(said, move || {
+            targets::query::judge_problem(&format!("the setting {said}"))
+        });
     }
 }
 
@@ -63,7 +88,9 @@ fn detects_a_query_that_was_not_sent() {
     let asked = b"{\"config_file_path\":\"/c\"}";
     let query = config_backup::protocol::Query::read(&asked[..]).unwrap();
     targets::query::judge(asked, &query);
-    found("another bucket", || targets::query::judge(b"{\"config_file_path\":\"/c\",\"bucket\":\"b\"}", &query));
+    found("another bucket", || {
+        targets::query::judge(b"{\"config_file_path\":\"/c\",\"bucket\":\"b\"}", &query)
+    });
 }
 
 #[test]
@@ -76,9 +103,15 @@ fn detects_a_name_other_than_the_end_of_the_arn() {
 
 #[test]
 fn detects_a_record_that_quotes_or_changes() {
-    let quoting = reading::Reading { problems: vec!["its `user` is s3cret".to_owned()], ..reading::Reading::default() };
+    let quoting = reading::Reading {
+        problems: vec!["its `user` is s3cret".to_owned()],
+        ..reading::Reading::default()
+    };
     found("a quote", || targets::record::judge(&Ok(quoting)));
-    let when = reading::Reading { at: Some(chrono::DateTime::default()), ..reading::Reading::default() };
+    let when = reading::Reading {
+        at: Some(chrono::DateTime::default()),
+        ..reading::Reading::default()
+    };
     found("1970", || targets::record::judge(&Ok(when)));
     found("two lines", || {
         let record = targets::record::record(b"acme\0arn");
@@ -88,7 +121,10 @@ fn detects_a_record_that_quotes_or_changes() {
     found("another user", || {
         let record = targets::record::record(b"acme\0arn");
         let line = record.to_line();
-        let reading = reading::Reading { user: "somebody".to_owned(), ..reading::read(&line).unwrap() };
+        let reading = reading::Reading {
+            user: "somebody".to_owned(),
+            ..reading::read(&line).unwrap()
+        };
         targets::record::judge_line(&record, &line, &reading);
     });
 }
@@ -97,16 +133,22 @@ fn detects_a_record_that_quotes_or_changes() {
 fn detects_an_unsafe_or_changed_cell() {
     targets::cell::judge("=1", &text::plain("=1"), &text::unarmed("=1"));
     found("a formula", || targets::cell::judge("=1", "=1", "=1"));
-    found("an escape", || targets::cell::judge("\u{1b}[2J", "\u{1b}[2J", "\u{1b}[2J"));
+    found("an escape", || {
+        targets::cell::judge("\u{1b}[2J", "\u{1b}[2J", "\u{1b}[2J")
+    });
     found("another text", || targets::cell::judge("a", "b", "b"));
     found("markup", || targets::cell::judge_html("<b>", "<b>"));
     let cells = ["a", "b,", "c", "d"].map(str::to_owned);
     targets::cell::judge_csv(&cells, "a,b\na,\"b,\"\nc,d\n");
-    found("a comma too many", || targets::cell::judge_csv(&cells, "a,b\na,b,\nc,d\n"));
+    found("a comma too many", || {
+        targets::cell::judge_csv(&cells, "a,b\na,b,\nc,d\n")
+    });
 }
 
 #[test]
 fn detects_an_input_that_takes_too_long() {
     targets::yaml::judge(b"quick", std::time::Duration::ZERO);
-    found("six seconds", || targets::yaml::judge(b"slow", std::time::Duration::from_secs(6)));
+    found("six seconds", || {
+        targets::yaml::judge(b"slow", std::time::Duration::from_secs(6))
+    });
 }

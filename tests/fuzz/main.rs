@@ -20,9 +20,15 @@ fn project() -> &'static Path {
 /// The inputs of a target, in the order of their names.
 fn inputs(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = project().join("fuzz/corpus").join(target);
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
-    paths.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+    paths
+        .into_iter()
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect()
 }
 
 fn replay(target: &str, run: impl Fn(&[u8])) {
@@ -30,7 +36,11 @@ fn replay(target: &str, run: impl Fn(&[u8])) {
     assert!(inputs.len() >= 10, "{} inputs replay nothing", inputs.len());
     for (path, data) in inputs {
         // The panic has told what; this tells with which input.
-        assert!(catch_unwind(AssertUnwindSafe(|| run(&data))).is_ok(), "{target} fails with {}", path.display());
+        assert!(
+            catch_unwind(AssertUnwindSafe(|| run(&data))).is_ok(),
+            "{target} fails with {}",
+            path.display()
+        );
     }
 }
 
@@ -72,21 +82,36 @@ fn reads_or_refuses_any_record_and_its_own_unchanged() {
 #[test]
 fn reads_any_pattern_of_yaml_in_time() {
     // Without optimisation the parser is too slow to show how its cost grows; `yaml.rs` tests what its guards refuse.
-    replay("yaml", |data| targets::yaml::run(data, targets::yaml::SMALL));
+    replay("yaml", |data| {
+        targets::yaml::run(data, targets::yaml::SMALL)
+    });
 }
 
 #[test]
 fn every_target_has_a_binary_and_a_small_corpus() {
     let names = |folder: &str| {
-        let entries = fs::read_dir(project().join(folder)).unwrap().map(|entry| entry.unwrap().path());
-        let mut names: Vec<String> = entries.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+        let entries = fs::read_dir(project().join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let mut names: Vec<String> = entries
+            .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+            .collect();
         names.sort();
         names
     };
     let targets = names("fuzz/corpus");
-    assert_eq!(targets, ["arn", "cell", "config", "key", "part", "query", "record", "yaml"]);
+    assert_eq!(
+        targets,
+        [
+            "arn", "cell", "config", "key", "part", "query", "record", "yaml"
+        ]
+    );
     assert_eq!(names("fuzz/fuzz_targets"), targets);
-    let sizes: Vec<usize> = targets.iter().flat_map(|target| inputs(target)).map(|(_, data)| data.len()).collect();
+    let sizes: Vec<usize> = targets
+        .iter()
+        .flat_map(|target| inputs(target))
+        .map(|(_, data)| data.len())
+        .collect();
     assert!(sizes.iter().all(|size| *size <= 64 << 10) && sizes.iter().sum::<usize>() < 1 << 20);
 }
 
@@ -94,11 +119,24 @@ fn every_target_has_a_binary_and_a_small_corpus() {
 fn the_fuzzer_has_the_dependencies_of_the_release() {
     let versions = |lock: &str| -> Vec<String> {
         let text = fs::read_to_string(project().join(lock)).unwrap();
-        let packages = text.split("[[package]]").skip(1).map(|package| package.trim().lines().take(2).collect::<Vec<_>>().join(" "));
+        let packages = text
+            .split("[[package]]")
+            .skip(1)
+            .map(|package| package.trim().lines().take(2).collect::<Vec<_>>().join(" "));
         packages.collect()
     };
     let ours = versions("Cargo.lock");
-    let others: Vec<String> = versions("fuzz/Cargo.lock").into_iter().filter(|package| !ours.contains(package)).collect();
-    let names: Vec<&str> = others.iter().filter_map(|package| package.split('"').nth(1)).collect();
-    assert_eq!(names, ["arbitrary", "config-backup-fuzz", "libfuzzer-sys"], "fuzz/Cargo.lock is out of step: `make fuzz` corrects it");
+    let others: Vec<String> = versions("fuzz/Cargo.lock")
+        .into_iter()
+        .filter(|package| !ours.contains(package))
+        .collect();
+    let names: Vec<&str> = others
+        .iter()
+        .filter_map(|package| package.split('"').nth(1))
+        .collect();
+    assert_eq!(
+        names,
+        ["arbitrary", "config-backup-fuzz", "libfuzzer-sys"],
+        "fuzz/Cargo.lock is out of step: `make fuzz` corrects it"
+    );
 }

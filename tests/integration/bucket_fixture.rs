@@ -8,7 +8,9 @@ use test_support::oracle::{format_rfc3339, key_timestamp, python_md5s, unix_now}
 use test_support::s3_backend::{S3Backend, S3ServerKind};
 
 /// Names as folders may have them; most are none that stands in a key as it is.
-const ODD_NAMES: [&str; 10] = ["Foo Bar", "~", "~20", "-dash", "Zürich", "日本", "a+b", "%41", "x~y", "it's (1)"];
+const ODD_NAMES: [&str; 10] = [
+    "Foo Bar", "~", "~20", "-dash", "Zürich", "日本", "a+b", "%41", "x~y", "it's (1)",
+];
 /// A day and an hour in seconds.
 const DAY_SECONDS: u64 = 86400;
 const HOUR_SECONDS: u64 = 3600;
@@ -33,24 +35,41 @@ struct CustomerDraft<'a> {
 
 impl CustomerDraft<'_> {
     fn add_object(&mut self, key: String, body: String, metadata: Vec<(&'static str, String)>) {
-        self.objects.push(BucketObject { key, body, metadata, customer: self.name.clone() });
+        self.objects.push(BucketObject {
+            key,
+            body,
+            metadata,
+            customer: self.name.clone(),
+        });
     }
 
     /// The state of each unit, in the folder with the customer's name.
     fn add_states(&mut self, units: &[&str]) {
         for unit in units {
             let key = format!("terragrunt/{}/{unit}/terraform.tfstate", self.name);
-            self.add_object(key, format!("{{\"serial\":1,\"lineage\":\"{unit}\"}}"), Vec::new());
+            self.add_object(
+                key,
+                format!("{{\"serial\":1,\"lineage\":\"{unit}\"}}"),
+                Vec::new(),
+            );
         }
     }
 
     /// As the module before this one left it: one config without metadata, and one record that is called by its MD5.
     fn add_legacy_deployment(&mut self, at: u64) {
         let (body, md5) = self.configs.next().expect("a config");
-        self.add_object(format!("terragrunt/{}/config.yaml", self.name), body, Vec::new());
+        self.add_object(
+            format!("terragrunt/{}/config.yaml", self.name),
+            body,
+            Vec::new(),
+        );
         let record = serde_json::json!({ "timestamp": format_rfc3339(at), "customer": self.name, "user": "arn:aws:iam::1:user/john",
             "config_hash": md5, "additional_users_count": 1, "project_name": "p", "cluster_name": "c" });
-        self.add_object(format!("usage-logs/{}/{md5}.json", self.name), record.to_string(), Vec::new());
+        self.add_object(
+            format!("usage-logs/{}/{md5}.json", self.name),
+            record.to_string(),
+            Vec::new(),
+        );
     }
 
     /// Deployments at these times, each of a config of its own; the last one may be of the config before.
@@ -63,20 +82,40 @@ impl CustomerDraft<'_> {
                 let (body, md5) = self.configs.next().expect("a config");
                 // The config is read some seconds before its record is written.
                 let captured_at = format_rfc3339(at - 4);
-                let key = format!("terragrunt/{}/config-history/{}_{md5}.yaml", self.segment, key_timestamp(&captured_at));
-                version = (key, body, vec![("md5", md5), ("deployment-id", id.clone()), ("captured-at", captured_at)]);
+                let key = format!(
+                    "terragrunt/{}/config-history/{}_{md5}.yaml",
+                    self.segment,
+                    key_timestamp(&captured_at)
+                );
+                version = (
+                    key,
+                    body,
+                    vec![
+                        ("md5", md5),
+                        ("deployment-id", id.clone()),
+                        ("captured-at", captured_at),
+                    ],
+                );
                 self.add_object(version.0.clone(), version.1.clone(), version.2.clone());
             }
             let record = serde_json::json!({ "timestamp": format_rfc3339(at), "customer": self.name, "user": "arn:aws:iam::1:user/john",
                 "config_hash": version.2[0].1, "schema": 1, "deployment_id": id, "backup_key": version.0,
                 "backup": if is_new { "uploaded" } else { "unchanged" } });
             self.add_object(
-                format!("usage-logs/{}/{}.json", self.segment, key_timestamp(&format_rfc3339(at))),
+                format!(
+                    "usage-logs/{}/{}.json",
+                    self.segment,
+                    key_timestamp(&format_rfc3339(at))
+                ),
                 record.to_string(),
                 Vec::new(),
             );
         }
-        self.add_object(format!("terragrunt/{}/config.yaml", self.segment), version.1, version.2);
+        self.add_object(
+            format!("terragrunt/{}/config.yaml", self.segment),
+            version.1,
+            version.2,
+        );
     }
 }
 
@@ -84,7 +123,9 @@ impl CustomerDraft<'_> {
 pub(crate) fn draw_objects(chance: &mut fastrand::Rng, count: usize) -> Vec<BucketObject> {
     // States are of the moment at which they are written, so that the last deployments are of the last hours.
     let now = unix_now();
-    let bodies: Vec<String> = (0..count * 5).map(|number| format!("mongodb: {{number: {number}}}\n")).collect();
+    let bodies: Vec<String> = (0..count * 5)
+        .map(|number| format!("mongodb: {{number: {number}}}\n"))
+        .collect();
     let md5s = python_md5s(&bodies);
     let mut configs = bodies.into_iter().zip(md5s);
     let mut objects = Vec::new();
@@ -98,17 +139,29 @@ pub(crate) fn draw_objects(chance: &mut fastrand::Rng, count: usize) -> Vec<Buck
         };
         assert!(names.insert(name.clone()));
         let segment = config_backup::layout::segment(&name);
-        let mut draft = CustomerDraft { name, segment, configs: &mut configs, objects: Vec::new() };
+        let mut draft = CustomerDraft {
+            name,
+            segment,
+            configs: &mut configs,
+            objects: Vec::new(),
+        };
         let last = now - chance.u64(..2 * HOUR_SECONDS);
         // What the earlier module made of `%41` and the like is in its folders as it is.
         if number % 4 == 3 {
             draft.add_legacy_deployment(last);
         } else {
             let before = chance.u64(0..4);
-            let times: Vec<u64> = (0..=before).rev().map(|days| last - days * DAY_SECONDS).collect();
+            let times: Vec<u64> = (0..=before)
+                .rev()
+                .map(|days| last - days * DAY_SECONDS)
+                .collect();
             draft.add_deployments(&times, chance.bool());
         }
-        draft.add_states(if chance.bool() { &["atlas-cluster", "eks-cluster", "config-backup"] } else { &["eu/eks"] });
+        draft.add_states(if chance.bool() {
+            &["atlas-cluster", "eks-cluster", "config-backup"]
+        } else {
+            &["eu/eks"]
+        });
         objects.append(&mut draft.objects);
     }
     objects
@@ -118,10 +171,22 @@ pub(crate) fn draw_objects(chance: &mut fastrand::Rng, count: usize) -> Vec<Buck
 pub(crate) fn put_objects(backend: &S3Backend, objects: &[BucketObject]) {
     if backend.kind == S3ServerKind::Embedded {
         for it in objects {
-            let metadata: Vec<(&str, &str)> = it.metadata.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            backend.world.server.put(BUCKET, &it.key, it.body.as_bytes(), &metadata).expect("an object");
+            let metadata: Vec<(&str, &str)> = it
+                .metadata
+                .iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect();
+            backend
+                .world
+                .server
+                .put(BUCKET, &it.key, it.body.as_bytes(), &metadata)
+                .expect("an object");
         }
     } else {
-        backend.client.put_all_with(objects.iter().map(|it| (it.key.as_str(), it.body.as_str(), it.metadata.as_slice())));
+        backend.client.put_all_with(
+            objects
+                .iter()
+                .map(|it| (it.key.as_str(), it.body.as_str(), it.metadata.as_slice())),
+        );
     }
 }

@@ -14,8 +14,16 @@ pub(crate) fn run_command(world: &World, arguments: &[&str]) -> CommandOutput {
 
 /// Runs a verb with some profile.
 pub(crate) fn run_command_as(world: &World, profile: &str, arguments: &[&str]) -> CommandOutput {
-    let output = world.helper_command(arguments).args(["--profile", profile]).output().expect("it starts");
-    (output.status.code(), to_text(&output.stdout), to_text(&output.stderr))
+    let output = world
+        .helper_command(arguments)
+        .args(["--profile", profile])
+        .output()
+        .expect("it starts");
+    (
+        output.status.code(),
+        to_text(&output.stdout),
+        to_text(&output.stderr),
+    )
 }
 
 /// Runs a verb that must end with 0 and have nothing to say beside its answer.
@@ -32,7 +40,11 @@ pub(crate) fn md5_of(body: &str) -> String {
 
 /// Writes a version of the customer `acme`, without metadata, and gives its key.
 pub(crate) fn put_version(backend: &S3Backend, at: &str, body: &str) -> String {
-    let key = format!("terragrunt/acme/config-history/{}_{}.yaml", key_timestamp(at), md5_of(body));
+    let key = format!(
+        "terragrunt/acme/config-history/{}_{}.yaml",
+        key_timestamp(at),
+        md5_of(body)
+    );
     backend.client.put(&key, body);
     key
 }
@@ -44,11 +56,18 @@ pub(crate) fn put_record(backend: &S3Backend, at: &str, user: &str, key: &str) {
          \"deployment_id\":\"{}-{user}\",\"backup_key\":\"{key}\"}}\n",
         at.replace(['-', ':'], "")
     );
-    backend.client.put(&format!("usage-logs/acme/{}.json", key_timestamp(at)), &record);
+    backend.client.put(
+        &format!("usage-logs/acme/{}.json", key_timestamp(at)),
+        &record,
+    );
 }
 
 /// Asserts an exit code with nothing on stdout and one line on stderr.
 pub(crate) fn assert_refused((code, output, messages): CommandOutput, exit: i32, words: &str) {
-    assert_eq!((code, output.as_str(), messages.lines().count()), (Some(exit), "", 1), "{messages}");
+    assert_eq!(
+        (code, output.as_str(), messages.lines().count()),
+        (Some(exit), "", 1),
+        "{messages}"
+    );
     assert!(messages.contains(words), "{messages}");
 }

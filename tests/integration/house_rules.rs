@@ -27,30 +27,62 @@ fn rust_files(folder: &str) -> Vec<PathBuf> {
 
 /// The words that stand before ` = ` at some indentation in a block of HCL that starts with `head`.
 fn keys_of_block(hcl: &str, head: &str) -> BTreeSet<String> {
-    let block = hcl.split_once(head).unwrap_or_else(|| panic!("no `{head}`")).1;
+    let block = hcl
+        .split_once(head)
+        .unwrap_or_else(|| panic!("no `{head}`"))
+        .1;
     let block = block.split_once("\n  }").unwrap().0;
-    block.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key.trim().to_owned()).collect()
+    block
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(key, _)| key.trim().to_owned())
+        .collect()
 }
 
 /// Names behind a dotted path, as `local.context.NAME`.
 fn names_behind(text: &str, path: &str) -> BTreeSet<String> {
     let tails = text.split(path).skip(1);
-    tails.map(|tail| tail.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()).collect()
+    tails
+        .map(|tail| {
+            tail.chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                .collect()
+        })
+        .collect()
 }
 
 fn fields_of(source: &str) -> BTreeSet<String> {
-    let body = source.split_once("Answer {").unwrap().1.split_once("\n}").unwrap().0;
-    let fields = body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'));
+    let body = source
+        .split_once("Answer {")
+        .unwrap()
+        .1
+        .split_once("\n}")
+        .unwrap()
+        .0;
+    let fields = body
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'));
     fields.map(|(name, _)| name.to_owned()).collect()
 }
 
 #[test]
 fn every_file_has_a_purpose_line_and_at_most_500_lines() {
-    for folder in ["src", "crates", "tests", "examples", "fuzz/src", "fuzz/fuzz_targets"] {
+    for folder in [
+        "src",
+        "crates",
+        "tests",
+        "examples",
+        "fuzz/src",
+        "fuzz/fuzz_targets",
+    ] {
         for path in rust_files(folder) {
             let text = fs::read_to_string(&path).unwrap();
             let lines = text.lines().count();
-            assert!(text.starts_with("//!"), "{} says not what it is for", path.display());
+            assert!(
+                text.starts_with("//!"),
+                "{} says not what it is for",
+                path.display()
+            );
             assert!(lines <= 500, "{} has {lines} lines", path.display());
         }
     }
@@ -59,13 +91,18 @@ fn every_file_has_a_purpose_line_and_at_most_500_lines() {
 
 #[test]
 fn commands_never_import_each_other() {
-    let verbs =
-        ["context", "coverage", "deploy", "diff", "doctor", "history", "iam", "init", "replay", "report", "restore", "status", "verify"];
+    let verbs = [
+        "context", "coverage", "deploy", "diff", "doctor", "history", "iam", "init", "replay",
+        "report", "restore", "status", "verify",
+    ];
     for verb in verbs {
         let text = read_file(&format!("src/{verb}.rs"));
         for other in verbs.iter().filter(|other| **other != verb) {
             let imports = [format!("crate::{other}::"), format!("use crate::{other};")];
-            assert!(imports.iter().all(|import| !text.contains(import)), "{verb} imports {other}");
+            assert!(
+                imports.iter().all(|import| !text.contains(import)),
+                "{verb} imports {other}"
+            );
         }
     }
 }
@@ -76,8 +113,15 @@ fn the_module_sends_exactly_the_keys_that_the_helper_reads() {
     let mut asked = keys_of_block(&main, "  settings = merge({\n");
     asked.retain(|key| !key.starts_with("helper"));
     asked.extend(keys_of_block(&main, "jsonencode(merge(local.query, {\n"));
-    asked.extend(names_behind(&main, "{ unit_").iter().map(|name| format!("unit_{name}")));
-    let known: BTreeSet<String> = config_backup::protocol::QUERY_KEYS.iter().map(|key| (*key).to_owned()).collect();
+    asked.extend(
+        names_behind(&main, "{ unit_")
+            .iter()
+            .map(|name| format!("unit_{name}")),
+    );
+    let known: BTreeSet<String> = config_backup::protocol::QUERY_KEYS
+        .iter()
+        .map(|key| (*key).to_owned())
+        .collect();
     assert_eq!(asked, known);
 }
 
@@ -85,9 +129,18 @@ fn the_module_sends_exactly_the_keys_that_the_helper_reads() {
 fn the_module_reads_only_keys_that_the_helper_answers_with() {
     let main = read_file("terraform/main.tf");
     let context = names_behind(&main, "local.context.");
-    assert!(!context.is_empty() && context.is_subset(&fields_of(&read_file("src/context.rs"))), "{context:?}");
-    let answer = names_behind(&(main + &read_file("terraform/outputs.tf")), "data.external.deploy.result.");
-    assert!(answer.len() == 6 && answer.is_subset(&fields_of(&read_file("src/deploy.rs"))), "{answer:?}");
+    assert!(
+        !context.is_empty() && context.is_subset(&fields_of(&read_file("src/context.rs"))),
+        "{context:?}"
+    );
+    let answer = names_behind(
+        &(main + &read_file("terraform/outputs.tf")),
+        "data.external.deploy.result.",
+    );
+    assert!(
+        answer.len() == 6 && answer.is_subset(&fields_of(&read_file("src/deploy.rs"))),
+        "{answer:?}"
+    );
 }
 
 #[test]
@@ -95,26 +148,52 @@ fn the_variables_of_the_module_are_documented_and_inputs_of_the_unit() {
     let variables = names_behind(&read_file("terraform/variables.tf"), "variable \"");
     let readme = read_file("terraform/README.md");
     for variable in &variables {
-        assert!(readme.contains(&format!("| {variable} |")), "{variable} is not in the table");
+        assert!(
+            readme.contains(&format!("| {variable} |")),
+            "{variable} is not in the table"
+        );
     }
     let mut settings = keys_of_block(&read_file("terraform/terragrunt.hcl"), "settings = {\n");
     settings.insert("unit_settings".to_owned());
     assert_eq!(settings, variables, "the unit has all of them");
     let unit = read_file("terraform/terragrunt.hcl");
-    let listed = unit.split_once("variable_names = [").unwrap().1.split_once(']').unwrap().0;
-    let mut listed: BTreeSet<String> = listed.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    let listed = unit
+        .split_once("variable_names = [")
+        .unwrap()
+        .1
+        .split_once(']')
+        .unwrap()
+        .0;
+    let mut listed: BTreeSet<String> = listed
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect();
     listed.extend(["config_file_path", "unit_settings"].map(str::to_owned));
-    assert_eq!(listed, variables, "each of them reaches the module in the file");
+    assert_eq!(
+        listed, variables,
+        "each of them reaches the module in the file"
+    );
 }
 
 #[test]
 fn every_variable_has_type_description_and_validation() {
     let text = read_file("terraform/variables.tf");
-    for block in text.split("\nvariable ").map(|block| block.trim_start_matches("variable ")) {
+    for block in text
+        .split("\nvariable ")
+        .map(|block| block.trim_start_matches("variable "))
+    {
         let name = block.split('"').nth(1).unwrap();
         // The settings of the unit are checked by the helper, so that a wrong one is a warning.
         let parts = if name == "unit_settings" { 2 } else { 4 };
-        for part in &["description = ", "type        = ", "validation {", "error_message = "][..parts] {
+        for part in &[
+            "description = ",
+            "type        = ",
+            "validation {",
+            "error_message = ",
+        ][..parts]
+        {
             assert!(block.contains(part), "{name} has no {part}");
         }
     }
@@ -133,12 +212,27 @@ fn every_file_has_the_same_version() {
 #[test]
 fn defaults_are_the_same_in_the_module_and_the_helper() {
     let variables = read_file("terraform/variables.tf");
-    for default in [config_backup::protocol::BUCKET, config_backup::protocol::BUCKET_REGION] {
-        assert!(variables.contains(&format!("default     = \"{default}\"")), "{default}");
-        assert!(read_file("terraform/terragrunt.hcl").contains(&format!("\"{default}\"")), "{default}");
-        assert!(read_file("terragrunt/airbnb/root.hcl").contains(&format!("\"{default}\"")), "{default}");
+    for default in [
+        config_backup::protocol::BUCKET,
+        config_backup::protocol::BUCKET_REGION,
+    ] {
+        assert!(
+            variables.contains(&format!("default     = \"{default}\"")),
+            "{default}"
+        );
+        assert!(
+            read_file("terraform/terragrunt.hcl").contains(&format!("\"{default}\"")),
+            "{default}"
+        );
+        assert!(
+            read_file("terragrunt/airbnb/root.hcl").contains(&format!("\"{default}\"")),
+            "{default}"
+        );
     }
-    assert!(variables.contains(&format!("default     = {}\n", config_backup::protocol::TIMEOUT)));
+    assert!(variables.contains(&format!(
+        "default     = {}\n",
+        config_backup::protocol::TIMEOUT
+    )));
 }
 
 #[test]
@@ -146,9 +240,23 @@ fn the_documentation_names_every_command_exit_code_and_field() {
     let readme = read_file("README.md");
     let world = World::new();
     let help = to_text(&world.helper_command(&["--help"]).output().unwrap().stdout);
-    let verbs = help.split_once("Commands:\n").unwrap().1.split_once("\n\n").unwrap().0;
-    for verb in verbs.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).filter(|verb| !["", "help"].contains(verb)) {
-        assert!(readme.contains(&format!("`{verb}")) || readme.contains(&format!("config-backup {verb}")), "{verb}");
+    let verbs = help
+        .split_once("Commands:\n")
+        .unwrap()
+        .1
+        .split_once("\n\n")
+        .unwrap()
+        .0;
+    for verb in verbs
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|verb| !["", "help"].contains(verb))
+    {
+        assert!(
+            readme.contains(&format!("`{verb}"))
+                || readme.contains(&format!("config-backup {verb}")),
+            "{verb}"
+        );
     }
     for verb in ["context", "deploy", "fallback"] {
         assert!(readme.contains(&format!("`{verb}`")), "{verb}");
@@ -157,22 +265,41 @@ fn the_documentation_names_every_command_exit_code_and_field() {
         assert!(readme.contains(&format!("| {code} |")), "exit code {code}");
     }
     let makefile = read_file("Makefile");
-    for target in readme.split("`make ").skip(1).filter_map(|tail| tail.split(['`', ' ']).next()) {
+    for target in readme
+        .split("`make ")
+        .skip(1)
+        .filter_map(|tail| tail.split(['`', ' ']).next())
+    {
         assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
     }
     let record = read_file("src/record.rs");
-    let fields = record.split_once("pub struct Record {").unwrap().1.split_once("\n}").unwrap().0;
+    let fields = record
+        .split_once("pub struct Record {")
+        .unwrap()
+        .1
+        .split_once("\n}")
+        .unwrap()
+        .0;
     let formats = read_file("docs/formats.md");
-    for field in fields.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':')) {
-        assert!(formats.contains(&format!("\n| `{}` |", field.0)), "the field {}", field.0);
+    for field in fields
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'))
+    {
+        assert!(
+            formats.contains(&format!("\n| `{}` |", field.0)),
+            "the field {}",
+            field.0
+        );
     }
 }
 
 #[test]
 fn only_system_modules_read_environment_clock_and_programs() {
-    for path in
-        rust_files("src").iter().filter(|path| !["host.rs", "programs.rs"].map(|name| Some(name.as_ref())).contains(&path.file_name()))
-    {
+    for path in rust_files("src").iter().filter(|path| {
+        !["host.rs", "programs.rs"]
+            .map(|name| Some(name.as_ref()))
+            .contains(&path.file_name())
+    }) {
         let text = fs::read_to_string(path).unwrap();
         let product = text.split("#[cfg(test)]").next().unwrap();
         for call in ["env::var", "Utc::now", "Command::new"] {
@@ -186,8 +313,15 @@ fn the_architecture_fits_on_a_page_and_names_every_module() {
     let page = read_file("ARCHITECTURE.md");
     assert!(page.lines().count() < 80);
     for path in rust_files("src") {
-        let name = Path::new(&path).file_stem().unwrap().to_string_lossy().into_owned();
-        assert!(["main", "lib"].contains(&name.as_str()) || page.contains(&name), "{name} is not in ARCHITECTURE.md");
+        let name = Path::new(&path)
+            .file_stem()
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+        assert!(
+            ["main", "lib"].contains(&name.as_str()) || page.contains(&name),
+            "{name} is not in ARCHITECTURE.md"
+        );
     }
 }
 
@@ -195,11 +329,17 @@ fn the_architecture_fits_on_a_page_and_names_every_module() {
 fn both_readmes_name_the_settings_of_the_unit() {
     // The unit has their names without our prefix.
     let unit = read_file("terraform/terragrunt.hcl");
-    let names = keys_of_block(&unit.replace("\n  } :", "\n  }"), "variables = { for name, default in {\n");
+    let names = keys_of_block(
+        &unit.replace("\n  } :", "\n  }"),
+        "variables = { for name, default in {\n",
+    );
     assert!(names.len() > 5, "{names:?}");
     for variable in names.iter().map(|name| format!("CONFIG_BACKUP_{name}")) {
         for readme in ["README.md", "terraform/README.md"] {
-            assert!(read_file(readme).contains(&format!("\n| `{variable}` |")), "{variable} is not in {readme}");
+            assert!(
+                read_file(readme).contains(&format!("\n| `{variable}` |")),
+                "{variable} is not in {readme}"
+            );
         }
     }
 }
@@ -214,7 +354,9 @@ fn message_template(text: &str) -> String {
                 .find(|c: char| !c.is_ascii_alphanumeric() && !"{_:.#?".contains(c))
                 .filter(|end| rest[*end..].starts_with('}'))
                 .map(|end| end + 1),
-            '$' => rest[1..].find(|c: char| !c.is_ascii_alphanumeric()).map(|end| end + 1),
+            '$' => rest[1..]
+                .find(|c: char| !c.is_ascii_alphanumeric())
+                .map(|end| end + 1),
             _ => None,
         };
         template.push(if end.is_some() { '…' } else { next });
@@ -225,19 +367,41 @@ fn message_template(text: &str) -> String {
 
 #[test]
 fn every_message_explained_in_the_readmes_exists() {
-    let sources = rust_files("src").into_iter().map(|path| fs::read_to_string(path).unwrap());
-    let of_unit = ["helper.sh", "terragrunt.hcl"].map(|name| read_file(&format!("terraform/{name}")));
+    let sources = rust_files("src")
+        .into_iter()
+        .map(|path| fs::read_to_string(path).unwrap());
+    let of_unit =
+        ["helper.sh", "terragrunt.hcl"].map(|name| read_file(&format!("terraform/{name}")));
     let said = message_template(&sources.chain(of_unit).collect::<Vec<_>>().join("\n"));
     // Words of rustls, and of Terraform and its provider.
-    let of_others = ["UnknownIssuer", "provider hashicorp/aws", "invalid AWS Region"];
+    let of_others = [
+        "UnknownIssuer",
+        "provider hashicorp/aws",
+        "invalid AWS Region",
+    ];
     let mut count = 0;
     for readme in ["README.md", "terraform/README.md"] {
         let page = read_file(readme);
-        for row in page.split_once("| Message |").unwrap().1.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        for row in page
+            .split_once("| Message |")
+            .unwrap()
+            .1
+            .lines()
+            .skip(2)
+            .take_while(|line| line.starts_with('|'))
+        {
             let message = row.split('|').nth(1).unwrap();
-            for phrase in message.split('`').skip(1).step_by(2).filter(|phrase| !of_others.iter().any(|other| phrase.contains(other))) {
-                let spelled =
-                    phrase.replace("'config-backup'", "…").replace("'…'", "…").replace("'deploy'", "…").replace("the 10 s", "the … s");
+            for phrase in message
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .filter(|phrase| !of_others.iter().any(|other| phrase.contains(other)))
+            {
+                let spelled = phrase
+                    .replace("'config-backup'", "…")
+                    .replace("'…'", "…")
+                    .replace("'deploy'", "…")
+                    .replace("the 10 s", "the … s");
                 for part in spelled
                     .split('…')
                     .flat_map(|part| part.split(": "))
@@ -245,7 +409,10 @@ fn every_message_explained_in_the_readmes_exists() {
                     .filter(|part| part.len() > 3 && !part.starts_with('/'))
                 {
                     count += 1;
-                    assert!(said.contains(part), "{readme}: nobody says `{part}`, of `{phrase}`");
+                    assert!(
+                        said.contains(part),
+                        "{readme}: nobody says `{part}`, of `{phrase}`"
+                    );
                 }
             }
         }

@@ -62,9 +62,12 @@ impl RandomSource {
         let kind = self.number_below(4);
         (0..self.number_below(longest + 1))
             .map(|_| match kind + self.number_below(2) {
-                0..=1 => char::from(b"abcXYZ0189._-"[usize::try_from(self.number_below(13)).expect("small")]),
+                0..=1 => char::from(
+                    b"abcXYZ0189._-"[usize::try_from(self.number_below(13)).expect("small")],
+                ),
                 2..=3 => ODD[usize::try_from(self.number_below(24)).expect("small")],
-                _ => char::from_u32(u32::try_from(self.number_below(0x11_0000)).expect("small")).unwrap_or('x'),
+                _ => char::from_u32(u32::try_from(self.number_below(0x11_0000)).expect("small"))
+                    .unwrap_or('x'),
             })
             .collect()
     }
@@ -76,9 +79,17 @@ fn a_million_names_survive_their_keys_and_stay_below_their_prefixes() {
     for _ in 0..1_000_000 {
         let name = chance.random_text(24);
         let segment = segment(&name);
-        let stays = !segment.is_empty() && !segment.contains('/') && segment != "." && segment != "..";
-        assert!(stays && segment.len() <= 400 && segment.is_ascii(), "seed {SEED}: {name:?} gives {segment:?}");
-        assert_eq!(customer_of(&segment).as_deref(), Some(name.as_str()), "seed {SEED}: {segment:?}");
+        let stays =
+            !segment.is_empty() && !segment.contains('/') && segment != "." && segment != "..";
+        assert!(
+            stays && segment.len() <= 400 && segment.is_ascii(),
+            "seed {SEED}: {name:?} gives {segment:?}"
+        );
+        assert_eq!(
+            customer_of(&segment).as_deref(),
+            Some(name.as_str()),
+            "seed {SEED}: {segment:?}"
+        );
     }
 }
 
@@ -90,33 +101,53 @@ fn rows_do_not_depend_on_the_order_of_records() {
             .map(|number| Deployment {
                 // Few values each, so that they meet.
                 at: DateTime::from_timestamp_nanos(
-                    1_772_000_000_000_000_000 + i64::try_from(chance.number_below(6) * 17_000_000_000_000).expect("small"),
+                    1_772_000_000_000_000_000
+                        + i64::try_from(chance.number_below(6) * 17_000_000_000_000)
+                            .expect("small"),
                 ),
-                modified: DateTime::from_timestamp(1_772_000_000 + i64::try_from(chance.number_below(2)).expect("small"), 0)
-                    .expect("a time"),
+                modified: DateTime::from_timestamp(
+                    1_772_000_000 + i64::try_from(chance.number_below(2)).expect("small"),
+                    0,
+                )
+                .expect("a time"),
                 key: format!(
                     "usage-logs/c/{}{number}.json",
-                    ["", "2026-02-25_080000-", "d188280766a258cc"][usize::try_from(chance.number_below(3)).expect("small")]
+                    ["", "2026-02-25_080000-", "d188280766a258cc"]
+                        [usize::try_from(chance.number_below(3)).expect("small")]
                 ),
                 customer: format!("c{}", chance.number_below(2)),
-                user: format!("arn:aws:iam::{}:user/u{}", chance.number_below(2), chance.number_below(2)),
+                user: format!(
+                    "arn:aws:iam::{}:user/u{}",
+                    chance.number_below(2),
+                    chance.number_below(2)
+                ),
                 additional_users_count: number,
                 ..Deployment::default()
             })
             .collect();
         let mut expected: BTreeMap<(String, String, String), &Deployment> = BTreeMap::new();
         for one in &deployments {
-            let place = (one.at.format("%Y-%m-%d").to_string(), one.customer.clone(), user_name(&one.user).to_owned());
+            let place = (
+                one.at.format("%Y-%m-%d").to_string(),
+                one.customer.clone(),
+                user_name(&one.user).to_owned(),
+            );
             let order = |it: &Deployment| (it.at, it.modified, it.key.clone());
             let kept = expected.entry(place).or_insert(one);
             if order(one) > order(kept) {
                 *kept = one;
             }
         }
-        let expected: Vec<(String, u64)> = expected.iter().map(|(place, one)| (format!("{place:?}"), one.additional_users_count)).collect();
+        let expected: Vec<(String, u64)> = expected
+            .iter()
+            .map(|(place, one)| (format!("{place:?}"), one.additional_users_count))
+            .collect();
         for _ in 0..3 {
             for place in (1..deployments.len()).rev() {
-                deployments.swap(place, usize::try_from(chance.number_below(place as u64 + 1)).expect("small"));
+                deployments.swap(
+                    place,
+                    usize::try_from(chance.number_below(place as u64 + 1)).expect("small"),
+                );
             }
             let mut made = Rows::new(By::Name, false);
             for one in &deployments {
@@ -126,8 +157,13 @@ fn rows_do_not_depend_on_the_order_of_records() {
             let shown: Vec<(String, u64)> = made
                 .cells()
                 .map(|cells| {
-                    let words: Vec<String> = cells[..3].iter().map(|cell| cell.words().into_owned()).collect();
-                    let Cell::Count(count) = cells[3] else { panic!("a count") };
+                    let words: Vec<String> = cells[..3]
+                        .iter()
+                        .map(|cell| cell.words().into_owned())
+                        .collect();
+                    let Cell::Count(count) = cells[3] else {
+                        panic!("a count")
+                    };
                     (format!("{:?}", (&words[0], &words[1], &words[2])), count)
                 })
                 .collect();
@@ -139,21 +175,47 @@ fn rows_do_not_depend_on_the_order_of_records() {
 #[test]
 fn csv_parses_back_to_the_same_cells() {
     let mut chance = RandomSource(SEED);
-    let cells: Vec<Vec<String>> = (0..3000).map(|_| (0..3).map(|_| chance.random_text(12)).collect()).collect();
+    let cells: Vec<Vec<String>> = (0..3000)
+        .map(|_| (0..3).map(|_| chance.random_text(12)).collect())
+        .collect();
     let mut csv = Vec::new();
     let table = || -> Box<dyn Iterator<Item = Vec<Cell<'_>>> + '_> {
-        Box::new(cells.iter().map(|row| row.iter().map(|text| Cell::Text(text.as_str().into())).collect()))
+        Box::new(cells.iter().map(|row| {
+            row.iter()
+                .map(|text| Cell::Text(text.as_str().into()))
+                .collect()
+        }))
     };
-    write(Format::Csv, &["a", "b", "c"], table, Style { raw: true, ..Style::default() }, &mut csv).expect("written");
+    write(
+        Format::Csv,
+        &["a", "b", "c"],
+        table,
+        Style {
+            raw: true,
+            ..Style::default()
+        },
+        &mut csv,
+    )
+    .expect("written");
     let parsed = parse_csv_rows(&csv);
     assert_eq!(parsed.len(), cells.len() + 1);
     for (got, wanted) in parsed[1..].iter().zip(&cells) {
         assert_eq!(got, wanted, "seed {SEED}");
     }
     let mut made_safe = Vec::new();
-    write(Format::Csv, &["a", "b", "c"], table, Style::default(), &mut made_safe).expect("written");
+    write(
+        Format::Csv,
+        &["a", "b", "c"],
+        table,
+        Style::default(),
+        &mut made_safe,
+    )
+    .expect("written");
     let parsed = parse_csv_rows(&made_safe);
-    assert!(parsed.len() == cells.len() + 1 && parsed.iter().all(|row| row.len() == 3), "seed {SEED}");
+    assert!(
+        parsed.len() == cells.len() + 1 && parsed.iter().all(|row| row.len() == 3),
+        "seed {SEED}"
+    );
 }
 
 #[test]
@@ -162,12 +224,18 @@ fn days_are_those_of_utc_whatever_the_offset() {
     let times: Vec<String> = (0..4000)
         .map(|_| {
             // Within minutes of a day's border, of a year that may be a leap year, seen from anywhere.
-            let midnight = 951_782_400 + i64::try_from(chance.number_below(36_000)).expect("small") * 86_400;
+            let midnight =
+                951_782_400 + i64::try_from(chance.number_below(36_000)).expect("small") * 86_400;
             let near = midnight - 600 + i64::try_from(chance.number_below(1200)).expect("small");
             let offset = (i64::try_from(chance.number_below(1681)).expect("small") - 840) * 60;
             let local: DateTime<Utc> = DateTime::from_timestamp(near + offset, 0).expect("a time");
             let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.abs() / 60);
-            format!("{}{sign}{:02}:{:02}", local.format("%Y-%m-%dT%H:%M:%S"), minutes / 60, minutes % 60)
+            format!(
+                "{}{sign}{:02}:{:02}",
+                local.format("%Y-%m-%dT%H:%M:%S"),
+                minutes / 60,
+                minutes % 60
+            )
         })
         .collect();
     let script = "import sys,datetime\n\
@@ -177,11 +245,20 @@ fn days_are_those_of_utc_whatever_the_offset() {
     let output = run_with_input(python, times.join("\n").as_bytes());
     assert!(output.status.success(), "{}", to_text(&output.stderr));
     for (time, day) in times.iter().zip(to_text(&output.stdout).lines()) {
-        let read = reading::read(format!("{{\"user\":\"u\",\"timestamp\":\"{time}\"}}").as_bytes()).expect("a record");
-        let deployment = Deployment { at: read.at.expect("a time"), key: "usage-logs/c/k.json".into(), ..Deployment::default() };
+        let read = reading::read(format!("{{\"user\":\"u\",\"timestamp\":\"{time}\"}}").as_bytes())
+            .expect("a record");
+        let deployment = Deployment {
+            at: read.at.expect("a time"),
+            key: "usage-logs/c/k.json".into(),
+            ..Deployment::default()
+        };
         let mut made = Rows::new(By::Name, false);
         made.add(&deployment);
         made.finish(&[], None);
-        assert_eq!(made.cells().next().expect("a row")[0].words(), day, "seed {SEED}: {time}");
+        assert_eq!(
+            made.cells().next().expect("a row")[0].words(),
+            day,
+            "seed {SEED}: {time}"
+        );
     }
 }

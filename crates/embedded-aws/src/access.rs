@@ -10,7 +10,7 @@ use s3s::auth::{Credentials, S3Auth, SecretKey};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use serde::Deserialize;
 
-use crate::policies::{self, RequestedAccess, AccessPolicies, ParsedPolicies};
+use crate::policies::{self, AccessPolicies, ParsedPolicies, RequestedAccess};
 use crate::request::RequestTrace;
 use crate::store::ObjectStore;
 
@@ -59,12 +59,20 @@ impl IdentityTable {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
             }
         }
-        Ok(IdentityTable { by_key: Arc::new(by_key), rules: Arc::default() })
+        Ok(IdentityTable {
+            by_key: Arc::new(by_key),
+            rules: Arc::default(),
+        })
     }
 
     /// The identity that signed, for credentials s3s has verified.
-    pub(crate) fn identity_of_signer(&self, credentials: Option<&Credentials>) -> S3Result<&AwsIdentity> {
-        credentials.and_then(|credentials| self.by_key.get(&credentials.access_key)).ok_or_else(|| s3_error!(AccessDenied, "Access Denied"))
+    pub(crate) fn identity_of_signer(
+        &self,
+        credentials: Option<&Credentials>,
+    ) -> S3Result<&AwsIdentity> {
+        credentials
+            .and_then(|credentials| self.by_key.get(&credentials.access_key))
+            .ok_or_else(|| s3_error!(AccessDenied, "Access Denied"))
     }
 
     /// Has other policies hold from now on.
@@ -74,22 +82,37 @@ impl IdentityTable {
     }
 
     /// Refuses what the policies do not allow.
-    pub(crate) fn check_permission(&self, identity: &AwsIdentity, asked: &RequestedAccess) -> S3Result<()> {
+    pub(crate) fn check_permission(
+        &self,
+        identity: &AwsIdentity,
+        asked: &RequestedAccess,
+    ) -> S3Result<()> {
         let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
         match rules.allow(&identity.access_key, &identity.arn, asked) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(identity.access_denied_error(&asked.action, &asked.resource, "because no policy allows the action, or one denies it")),
+            Ok(false) => Err(identity.access_denied_error(
+                &asked.action,
+                &asked.resource,
+                "because no policy allows the action, or one denies it",
+            )),
             Err(error) => Err(s3_error!(InternalError, "{error}")),
         }
     }
 
     /// S3's answer for a missing key: that it is missing is told only to those who may list.
-    pub(crate) fn missing_key_error(&self, identity: &AwsIdentity, bucket: &str, key: &str) -> S3Error {
+    pub(crate) fn missing_key_error(
+        &self,
+        identity: &AwsIdentity,
+        bucket: &str,
+        key: &str,
+    ) -> S3Error {
         if identity.denies("ListObjectsV2") {
             return identity.access_denied_error("s3:ListBucket", bucket, EXPLICIT);
         }
         let missing = || s3_error!(NoSuchKey, "The specified key does not exist.");
-        self.check_permission(identity, &policies::to_know_of_absence(bucket, key)).err().unwrap_or_else(missing)
+        self.check_permission(identity, &policies::to_know_of_absence(bucket, key))
+            .err()
+            .unwrap_or_else(missing)
     }
 }
 
@@ -98,21 +121,29 @@ const EXPLICIT: &str = "with an explicit deny in an identity-based policy";
 
 impl AwsIdentity {
     fn denies(&self, operation: &str) -> bool {
-        self.deny.iter().any(|denied| denied == operation || denied == "*")
+        self.deny
+            .iter()
+            .any(|denied| denied == operation || denied == "*")
     }
 
     fn access_denied_error(&self, action: &str, resource: &str, why: &str) -> S3Error {
-        s3_error!(AccessDenied, "User: {} is not authorized to perform: {action} on resource: \"arn:aws:s3:::{resource}\" {why}", self.arn)
+        s3_error!(
+            AccessDenied,
+            "User: {} is not authorized to perform: {action} on resource: \"arn:aws:s3:::{resource}\" {why}",
+            self.arn
+        )
     }
 }
 
 #[async_trait::async_trait]
 impl S3Auth for IdentityTable {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        let identity = self
-            .by_key
-            .get(access_key)
-            .ok_or_else(|| s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records."))?;
+        let identity = self.by_key.get(access_key).ok_or_else(|| {
+            s3_error!(
+                InvalidAccessKeyId,
+                "The AWS Access Key Id you provided does not exist in our records."
+            )
+        })?;
         Ok(identity.secret_key.as_str().into())
     }
 }
@@ -128,7 +159,11 @@ impl S3Access for AccessGate {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
         let operation = context.s3_op().name().to_owned();
         let identity = self.identities.identity_of_signer(context.credentials())?;
-        let trace = context.extensions_mut().get::<Arc<RequestTrace>>().cloned().unwrap_or_default();
+        let trace = context
+            .extensions_mut()
+            .get::<Arc<RequestTrace>>()
+            .cloned()
+            .unwrap_or_default();
         // The log falls back on the request line only where this was not reached.
         let _ = trace.resolved.set(operation.clone());
         if trace.scope.service != "s3" {
@@ -139,24 +174,47 @@ impl S3Access for AccessGate {
             ));
         }
         let bucket = context.s3_path().get_bucket_name().unwrap_or_default();
-        if let Some(region) = self.store.region(bucket).filter(|region| *region != trace.scope.region) {
+        if let Some(region) = self
+            .store
+            .region(bucket)
+            .filter(|region| *region != trace.scope.region)
+        {
             return Err(redirect_error(&region));
         }
         // AWS says no more, lest somebody learn whose a bucket is.
-        if context.headers().get(EXPECTED_OWNER).is_some_and(|owner| owner != OWNER) {
+        if context
+            .headers()
+            .get(EXPECTED_OWNER)
+            .is_some_and(|owner| owner != OWNER)
+        {
             return Err(s3_error!(AccessDenied, "Access Denied"));
         }
         if identity.denies(&operation) {
-            let key = context.s3_path().get_object_key().map_or(String::new(), |key| format!("/{key}"));
-            return Err(identity.access_denied_error(&format!("s3:{}", iam_action(&operation)), &format!("{bucket}{key}"), EXPLICIT));
+            let key = context
+                .s3_path()
+                .get_object_key()
+                .map_or(String::new(), |key| format!("/{key}"));
+            return Err(identity.access_denied_error(
+                &format!("s3:{}", iam_action(&operation)),
+                &format!("{bucket}{key}"),
+                EXPLICIT,
+            ));
         }
         let key = context.s3_path().get_object_key().unwrap_or_default();
         // Of many deletions each is a request of its own.
         if operation == "DeleteObjects" {
             return Ok(());
         }
-        self.identities
-            .check_permission(identity, &policies::requested_access(&operation, bucket, key, context.uri().query().unwrap_or_default(), context.headers()))
+        self.identities.check_permission(
+            identity,
+            &policies::requested_access(
+                &operation,
+                bucket,
+                key,
+                context.uri().query().unwrap_or_default(),
+                context.headers(),
+            ),
+        )
     }
 }
 
@@ -168,7 +226,10 @@ fn redirect_error(region: &str) -> S3Error {
          Please send all future requests to this endpoint.",
     );
     if let Ok(value) = HeaderValue::from_str(region) {
-        error.set_headers(HeaderMap::from_iter([(http::HeaderName::from_static(BUCKET_REGION), value)]));
+        error.set_headers(HeaderMap::from_iter([(
+            http::HeaderName::from_static(BUCKET_REGION),
+            value,
+        )]));
     }
     error
 }

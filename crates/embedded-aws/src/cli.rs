@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use embedded_aws::{BucketConfig, AwsIdentity, ServerOptions, EmbeddedServer};
+use embedded_aws::{AwsIdentity, BucketConfig, EmbeddedServer, ServerOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -45,16 +45,25 @@ fn parse_bucket(text: &str) -> Result<BucketConfig, &'static str> {
     if name.is_empty() || region.is_empty() {
         return Err("use NAME or NAME=REGION");
     }
-    Ok(BucketConfig { name: name.to_owned(), region: region.to_owned() })
+    Ok(BucketConfig {
+        name: name.to_owned(),
+        region: region.to_owned(),
+    })
 }
 
 /// Serves until told to stop.
-pub(crate) fn run_server(arguments: &ServerArguments, input: impl Read + Send + 'static, output: &mut impl Write) -> io::Result<()> {
+pub(crate) fn run_server(
+    arguments: &ServerArguments,
+    input: impl Read + Send + 'static,
+    output: &mut impl Write,
+) -> io::Result<()> {
     let identities = match &arguments.identities {
         Some(file) => read_identities(file)?,
         None => embedded_aws::demo_identities(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         // Before anybody knows the endpoint, so that a signal sent right after it stops the server as promised.
         let mut terminate = signal(SignalKind::terminate())?;
@@ -66,7 +75,11 @@ pub(crate) fn run_server(arguments: &ServerArguments, input: impl Read + Send + 
             listen: arguments.listen,
             log: arguments.log.clone(),
         })?;
-        announce_endpoint(&server.endpoint(), arguments.endpoint_file.as_deref(), output)?;
+        announce_endpoint(
+            &server.endpoint(),
+            arguments.endpoint_file.as_deref(),
+            output,
+        )?;
         // Not read otherwise: a program in the background that reads from a terminal is suspended.
         let input = arguments.stdin_eof.then(|| wait_for_end_of(input));
         tokio::select! {
@@ -85,14 +98,28 @@ pub(crate) fn run_server(arguments: &ServerArguments, input: impl Read + Send + 
 }
 
 fn read_identities(file: &Path) -> io::Result<Vec<AwsIdentity>> {
-    let refused = |error: io::Error| io::Error::new(error.kind(), format!("cannot read identities `{}`: {error}", file.display()));
+    let refused = |error: io::Error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot read identities `{}`: {error}", file.display()),
+        )
+    };
     let text = fs::read(file).map_err(refused)?;
     serde_json::from_slice(&text).map_err(|error| refused(error.into()))
 }
 
-fn announce_endpoint(endpoint: &str, file: Option<&Path>, output: &mut impl Write) -> io::Result<()> {
+fn announce_endpoint(
+    endpoint: &str,
+    file: Option<&Path>,
+    output: &mut impl Write,
+) -> io::Result<()> {
     if let Some(file) = file {
-        let refused = |error: io::Error| io::Error::new(error.kind(), format!("cannot write endpoint file `{}`: {error}", file.display()));
+        let refused = |error: io::Error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot write endpoint file `{}`: {error}", file.display()),
+            )
+        };
         let mut draft = file.as_os_str().to_owned();
         draft.push(".tmp");
         fs::write(&draft, format!("{endpoint}\n")).map_err(refused)?;

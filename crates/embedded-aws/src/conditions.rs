@@ -30,30 +30,48 @@ impl ReadConditions {
             (None, Some(since)) => modified <= *since,
             (None, None) => false,
         };
-        if unchanged { Err(s3_error!(NotModified)) } else { Ok(()) }
+        if unchanged {
+            Err(s3_error!(NotModified))
+        } else {
+            Ok(())
+        }
     }
 }
 
 /// The conditions of a PUT: `If-None-Match` may only be `*`, and `If-Match` needs an object.
-pub(crate) fn check_write_conditions(present: Option<&ObjectHead>, if_match: Option<&ETagCondition>, if_none_match: Option<&ETagCondition>) -> S3Result<()> {
+pub(crate) fn check_write_conditions(
+    present: Option<&ObjectHead>,
+    if_match: Option<&ETagCondition>,
+    if_none_match: Option<&ETagCondition>,
+) -> S3Result<()> {
     match if_none_match {
         Some(ETagCondition::ETag(_)) => {
-            return Err(s3_error!(NotImplemented, "A header you provided implies functionality that is not implemented"));
+            return Err(s3_error!(
+                NotImplemented,
+                "A header you provided implies functionality that is not implemented"
+            ));
         }
         Some(ETagCondition::Any) if present.is_some() => return Err(precondition_failed()),
         _ => {}
     }
     match (if_match, present) {
         (Some(_), None) => Err(s3_error!(NoSuchKey, "The specified key does not exist.")),
-        (Some(condition), Some(head)) if !condition_holds(condition, head) => Err(precondition_failed()),
+        (Some(condition), Some(head)) if !condition_holds(condition, head) => {
+            Err(precondition_failed())
+        }
         _ => Ok(()),
     }
 }
 
 fn condition_holds(condition: &ETagCondition, head: &ObjectHead) -> bool {
-    condition.as_etag().is_none_or(|etag| etag.value() == head.etag)
+    condition
+        .as_etag()
+        .is_none_or(|etag| etag.value() == head.etag)
 }
 
 fn precondition_failed() -> S3Error {
-    s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
+    s3_error!(
+        PreconditionFailed,
+        "At least one of the pre-conditions you specified did not hold"
+    )
 }

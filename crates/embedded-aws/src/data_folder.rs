@@ -77,13 +77,20 @@ impl DataFolder {
         fs::create_dir_all(&drafts)?;
         let lock = File::create(data.join(".lock"))?;
         lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => io::Error::new(ErrorKind::ResourceBusy, "another embedded-aws serves this folder"),
+            TryLockError::WouldBlock => io::Error::new(
+                ErrorKind::ResourceBusy,
+                "another embedded-aws serves this folder",
+            ),
             TryLockError::Error(error) => error,
         })?;
         for leftover in fs::read_dir(drafts)? {
             fs::remove_file(leftover?.path())?;
         }
-        Ok(DataFolder { data: data.to_owned(), drafts: AtomicU64::new(0), _lock: lock })
+        Ok(DataFolder {
+            data: data.to_owned(),
+            drafts: AtomicU64::new(0),
+            _lock: lock,
+        })
     }
 
     /// Every bucket with its region.
@@ -93,7 +100,11 @@ impl DataFolder {
             let entry = entry?;
             let region = fs::read_to_string(entry.path())?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            buckets.push((name, region.trim_end().to_owned(), entry.metadata()?.modified()?));
+            buckets.push((
+                name,
+                region.trim_end().to_owned(),
+                entry.metadata()?.modified()?,
+            ));
         }
         Ok(buckets)
     }
@@ -128,10 +139,19 @@ impl DataFolder {
     }
 
     fn load_one(&self, bucket: &str, root: &Path, meta: &Path) -> io::Result<Option<StoredFile>> {
-        let refused = |cause: String| io::Error::new(ErrorKind::InvalidData, format!("cannot read `{}`: {cause}", meta.display()));
-        let relative = meta.strip_prefix(root).map_err(|error| refused(error.to_string()))?;
-        let (key, aside) = key_paths::key_of_path(relative).ok_or_else(|| refused("not a name of an object".to_owned()))?;
-        let attributes = serde_json::from_slice(&fs::read(meta)?).map_err(|error| refused(error.to_string()))?;
+        let refused = |cause: String| {
+            io::Error::new(
+                ErrorKind::InvalidData,
+                format!("cannot read `{}`: {cause}", meta.display()),
+            )
+        };
+        let relative = meta
+            .strip_prefix(root)
+            .map_err(|error| refused(error.to_string()))?;
+        let (key, aside) = key_paths::key_of_path(relative)
+            .ok_or_else(|| refused("not a name of an object".to_owned()))?;
+        let attributes =
+            serde_json::from_slice(&fs::read(meta)?).map_err(|error| refused(error.to_string()))?;
         let body = self.data.join(bucket).join(relative);
         let modified = match fs::metadata(&body) {
             Ok(metadata) => metadata.modified()?,
@@ -139,22 +159,45 @@ impl DataFolder {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(Some(StoredFile { key, aside, attributes, body: fs::read(body)?, modified }))
+        Ok(Some(StoredFile {
+            key,
+            aside,
+            attributes,
+            body: fs::read(body)?,
+            modified,
+        }))
     }
 
     /// Writes a new object where no reader looks yet.
-    pub(crate) fn draft(&self, body: &[u8], attributes: &ObjectAttributes, modified: SystemTime) -> io::Result<DraftFiles> {
+    pub(crate) fn draft(
+        &self,
+        body: &[u8],
+        attributes: &ObjectAttributes,
+        modified: SystemTime,
+    ) -> io::Result<DraftFiles> {
         let number = self.drafts.fetch_add(1, Ordering::Relaxed);
         let folder = self.data.join(".tmp");
-        let draft = DraftFiles { body: folder.join(format!("{number}.body")), meta: folder.join(format!("{number}.meta")) };
+        let draft = DraftFiles {
+            body: folder.join(format!("{number}.body")),
+            meta: folder.join(format!("{number}.meta")),
+        };
         fs::write(&draft.body, body)?;
-        File::options().write(true).open(&draft.body)?.set_modified(modified)?;
+        File::options()
+            .write(true)
+            .open(&draft.body)?
+            .set_modified(modified)?;
         fs::write(&draft.meta, serde_json::to_vec_pretty(attributes)?)?;
         Ok(draft)
     }
 
     /// Moves a draft into place, over whatever is there.
-    pub(crate) fn publish(&self, draft: &DraftFiles, bucket: &str, key: &str, aside: bool) -> io::Result<()> {
+    pub(crate) fn publish(
+        &self,
+        draft: &DraftFiles,
+        bucket: &str,
+        key: &str,
+        aside: bool,
+    ) -> io::Result<()> {
         let [body, meta] = self.body_and_meta_paths(bucket, key, aside);
         for (from, to) in [(&draft.body, &body), (&draft.meta, &meta)] {
             if let Some(parent) = to.parent() {
@@ -167,14 +210,18 @@ impl DataFolder {
 
     /// Whether a folder, because of longer keys, stands where the object would lie.
     pub(crate) fn is_folder(&self, bucket: &str, key: &str) -> bool {
-        self.body_and_meta_paths(bucket, key, false).iter().any(|place| place.is_dir())
+        self.body_and_meta_paths(bucket, key, false)
+            .iter()
+            .any(|place| place.is_dir())
     }
 
     /// Makes room for a folder where the object lies.
     pub(crate) fn set_aside(&self, bucket: &str, key: &str) -> io::Result<()> {
         let from = self.body_and_meta_paths(bucket, key, false);
         let to = self.body_and_meta_paths(bucket, key, true);
-        from.iter().zip(to).try_for_each(|(from, to)| fs::rename(from, to))
+        from.iter()
+            .zip(to)
+            .try_for_each(|(from, to)| fs::rename(from, to))
     }
 
     /// The body of an object that exists.
@@ -187,12 +234,20 @@ impl DataFolder {
     pub(crate) fn remove(&self, bucket: &str, key: &str, aside: bool) -> io::Result<()> {
         let roots = [self.data.join(bucket), self.data.join(".meta").join(bucket)];
         // The attributes go first: without them there is no object, whatever happens next.
-        for (root, place) in roots.iter().zip(self.body_and_meta_paths(bucket, key, aside)).rev() {
+        for (root, place) in roots
+            .iter()
+            .zip(self.body_and_meta_paths(bucket, key, aside))
+            .rev()
+        {
             match fs::remove_file(&place) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            for folder in place.ancestors().skip(1).take_while(|folder| *folder != root) {
+            for folder in place
+                .ancestors()
+                .skip(1)
+                .take_while(|folder| *folder != root)
+            {
                 if fs::remove_dir(folder).is_err() {
                     break;
                 }
@@ -203,6 +258,9 @@ impl DataFolder {
 
     fn body_and_meta_paths(&self, bucket: &str, key: &str, aside: bool) -> [PathBuf; 2] {
         let relative = key_paths::path_of_key(key, aside);
-        [self.data.join(bucket).join(&relative), self.data.join(".meta").join(bucket).join(relative)]
+        [
+            self.data.join(bucket).join(&relative),
+            self.data.join(".meta").join(bucket).join(relative),
+        ]
     }
 }

@@ -13,8 +13,8 @@ use hyper::body::Incoming;
 use s3s::Body;
 use s3s::service::S3Service;
 
+use crate::request::{self, CredentialScope, RequestSummary, RequestTrace};
 use crate::request_log::RequestLog;
-use crate::request::{self, RequestSummary, CredentialScope, RequestTrace};
 use crate::{sts, xml};
 
 /// Far above any configuration or state file, and small enough to hold in memory.
@@ -29,12 +29,23 @@ pub(crate) struct HttpService {
 
 impl HttpService {
     /// Answers a request. It is in the log before the client can see the answer.
-    pub(crate) async fn serve(&self, incoming: http::Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    pub(crate) async fn serve(
+        &self,
+        incoming: http::Request<Incoming>,
+    ) -> Result<Response<Body>, Infallible> {
         let (mut parts, body) = incoming.into_parts();
         let scope = request::parse_scope(&parts.headers, parts.uri.query().unwrap_or_default());
-        let trace = Arc::new(RequestTrace { scope: scope.clone(), ..RequestTrace::default() });
+        let trace = Arc::new(RequestTrace {
+            scope: scope.clone(),
+            ..RequestTrace::default()
+        });
         parts.extensions.insert(Arc::clone(&trace));
-        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
+        let host = parts
+            .headers
+            .get(HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
         let request_id = format!("{:016X}", self.answered.fetch_add(1, Ordering::Relaxed) + 1);
 
         // Read to its end before it is judged: a client that is still sending when the connection closes never reads a refusal.
@@ -42,11 +53,21 @@ impl HttpService {
             Ok(body) => {
                 let body = body.to_bytes();
                 let request = request::summarize_request(&parts, &body, &scope);
-                (request, self.service.call(http::Request::from_parts(parts, Body::from(body))).await)
+                (
+                    request,
+                    self.service
+                        .call(http::Request::from_parts(parts, Body::from(body)))
+                        .await,
+                )
             }
-            Err(error) => (request::summarize_request(&parts, b"", &scope), Ok(unreadable_request(error.as_ref(), &request_id))),
+            Err(error) => (
+                request::summarize_request(&parts, b"", &scope),
+                Ok(unreadable_request(error.as_ref(), &request_id)),
+            ),
         };
-        let mut response = answer.unwrap_or_else(|error| plain_text_error(format!("cannot answer the request: {error:?}\n")));
+        let mut response = answer.unwrap_or_else(|error| {
+            plain_text_error(format!("cannot answer the request: {error:?}\n"))
+        });
         if let Some(operation) = trace.resolved.get() {
             request.operation.clone_from(operation);
         }
@@ -63,37 +84,68 @@ impl HttpService {
 }
 
 /// What AWS says where s3s only names the error.
-const WRONG_SIGNATURE: &str =
-    "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
+const WRONG_SIGNATURE: &str = "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
 
 /// Errors with what s3s leaves out of them, and those of STS in its own format. Everything else stays as it is.
-async fn shape_error(response: Response<Body>, request: &RequestSummary, scope: &CredentialScope, host: &str, request_id: &str) -> Response<Body> {
+async fn shape_error(
+    response: Response<Body>,
+    request: &RequestSummary,
+    scope: &CredentialScope,
+    host: &str,
+    request_id: &str,
+) -> Response<Body> {
     if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    let body = body.collect().await.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
+    let body = body
+        .collect()
+        .await
+        .map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
     let text = String::from_utf8_lossy(&body);
     // What STS refuses on its own is in shape already.
-    let Some(code) = xml::find_element(&text, "Code").filter(|_| text.contains("<Error>") && !text.contains("<ErrorResponse")) else {
+    let Some(code) = xml::find_element(&text, "Code")
+        .filter(|_| text.contains("<Error>") && !text.contains("<ErrorResponse"))
+    else {
         return Response::from_parts(parts, Body::from(body));
     };
-    let message = xml::find_element(&text, "Message").unwrap_or(if code == "SignatureDoesNotMatch" { WRONG_SIGNATURE } else { code });
+    let message =
+        xml::find_element(&text, "Message").unwrap_or(if code == "SignatureDoesNotMatch" {
+            WRONG_SIGNATURE
+        } else {
+            code
+        });
     let (kind, body) = if scope.service == "sts" {
         ("text/xml", sts::sts_error_xml(code, message))
     } else {
-        let details = if code == "PermanentRedirect" { xml::bucket_endpoint(host, &request.bucket) } else { String::new() };
-        ("application/xml", xml::error_xml(code, message, &details, request_id))
+        let details = if code == "PermanentRedirect" {
+            xml::bucket_endpoint(host, &request.bucket)
+        } else {
+            String::new()
+        };
+        (
+            "application/xml",
+            xml::error_xml(code, message, &details, request_id),
+        )
     };
     parts.headers.remove(CONTENT_LENGTH);
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    parts
+        .headers
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     Response::from_parts(parts, Body::from(body))
 }
 
 /// The refusal of a body that is too large, or that broke off, which then nobody reads.
 fn unreadable_request(error: &dyn std::error::Error, request_id: &str) -> Response<Body> {
-    let message = xml::escape_xml(&format!("Your proposed upload exceeds the maximum allowed size: {error}"));
-    let mut response = Response::new(Body::from(xml::error_xml("EntityTooLarge", &message, "", request_id)));
+    let message = xml::escape_xml(&format!(
+        "Your proposed upload exceeds the maximum allowed size: {error}"
+    ));
+    let mut response = Response::new(Body::from(xml::error_xml(
+        "EntityTooLarge",
+        &message,
+        "",
+        request_id,
+    )));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     response
 }

@@ -47,7 +47,9 @@ fn split_segment(segment: &str) -> Vec<String> {
     let mut components = vec![String::new()];
     for character in segment.chars() {
         let encoded = encode_char(character);
-        let full = components.last().is_none_or(|piece| piece.len() + encoded.len() > PIECE);
+        let full = components
+            .last()
+            .is_none_or(|piece| piece.len() + encoded.len() > PIECE);
         if full {
             components.push(String::new());
         }
@@ -69,7 +71,11 @@ fn split_segment(segment: &str) -> Vec<String> {
 fn encode_char(character: char) -> String {
     if character == '%' || character.is_control() {
         let mut bytes = [0; 4];
-        character.encode_utf8(&mut bytes).bytes().map(percent_encoding::percent_encode_byte).collect()
+        character
+            .encode_utf8(&mut bytes)
+            .bytes()
+            .map(percent_encoding::percent_encode_byte)
+            .collect()
     } else {
         character.to_string()
     }
@@ -83,7 +89,12 @@ mod tests {
 
     #[test]
     fn ordinary_keys_are_their_own_path() {
-        for plain in ["config.yaml", "team/app/2024-05-01T10:00:00Z config.yaml", "über/日本/é.txt", ".hidden/..x"] {
+        for plain in [
+            "config.yaml",
+            "team/app/2024-05-01T10:00:00Z config.yaml",
+            "über/日本/é.txt",
+            ".hidden/..x",
+        ] {
             assert_eq!(path_of_key(plain, false), Path::new(plain));
         }
     }
@@ -126,17 +137,27 @@ mod tests {
         for hostile in keys {
             for aside in [false, true] {
                 let path = path_of_key(hostile, aside);
-                assert!(path.components().all(|part| matches!(part, Component::Normal(_))), "{path:?}");
+                assert!(
+                    path.components()
+                        .all(|part| matches!(part, Component::Normal(_))),
+                    "{path:?}"
+                );
                 assert!(path.iter().all(|part| part.len() <= 255), "{path:?}");
                 assert!(path.as_os_str().len() < 3500, "{path:?}");
-                assert_eq!(key_of_path(&path), Some((hostile.to_owned(), aside)), "{path:?}");
+                assert_eq!(
+                    key_of_path(&path),
+                    Some((hostile.to_owned(), aside)),
+                    "{path:?}"
+                );
             }
         }
     }
 
     #[test]
     fn different_keys_have_different_paths() {
-        let keys = ["", "a", "a/", "a//", "/a", "a%", "a%-", "%2E", ".", "..", "%", "%%", "%25"];
+        let keys = [
+            "", "a", "a/", "a//", "/a", "a%", "a%-", "%2E", ".", "..", "%", "%%", "%25",
+        ];
         for one in keys {
             for other in keys.iter().filter(|other| **other != one) {
                 assert_ne!(path_of_key(one, false), path_of_key(other, false));

@@ -41,27 +41,27 @@
 //! a server reads it when it starts, and only one can have it. Keys that differ only in case need a file system that tells them apart.
 
 mod access;
+mod checksums;
 mod conditions;
 mod data_folder;
-mod checksums;
-mod listing;
-mod request_log;
+mod http_service;
 mod key_paths;
-mod object_outputs;
 mod list_outputs;
+mod listing;
+mod object_outputs;
 mod policies;
 mod request;
+mod request_log;
 mod s3_api;
 mod server;
 mod store;
 mod sts;
-mod http_service;
 mod xml;
 
 pub use access::AwsIdentity;
-pub use policies::{RequestedAccess, AccessPolicies};
+pub use policies::{AccessPolicies, RequestedAccess};
 pub use request::RequestSummary;
-pub use server::{BucketConfig, StoredObject, ServerOptions, EmbeddedServer};
+pub use server::{BucketConfig, EmbeddedServer, ServerOptions, StoredObject};
 
 /// Two people to demonstrate with: an SSO user (`AKIADEMOJOHN00000000`, `demo-secret-john`) and an IAM user (`AKIADEMOJANE00000000`,
 /// `demo-secret-jane`), both of the account 123456789012 of AWS's documentation.
@@ -82,6 +82,11 @@ pub fn demo_identities() -> Vec<AwsIdentity> {
             "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/john.doe",
             "AROADEMO0000000000000:john.doe",
         ),
-        identity("AKIADEMOJANE00000000", "demo-secret-jane", "arn:aws:iam::123456789012:user/jane.roe", "AIDADEMO0000000000000"),
+        identity(
+            "AKIADEMOJANE00000000",
+            "demo-secret-jane",
+            "arn:aws:iam::123456789012:user/jane.roe",
+            "AIDADEMO0000000000000",
+        ),
     ]
 }

@@ -1,8 +1,8 @@
 //! Listing requests in S3's words: parameters with their defaults and limits, tokens, `encoding-type=url`, and the two forms of the answer.
 
 use s3s::dto::{
-    CommonPrefix, ETag, EncodingType, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Object,
-    ObjectStorageClass, Timestamp,
+    CommonPrefix, ETag, EncodingType, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, Object, ObjectStorageClass, Timestamp,
 };
 use s3s::{S3Result, s3_error};
 
@@ -13,19 +13,33 @@ use crate::store::{ObjectHead, ObjectIndex};
 const MOST: i32 = 1000;
 
 /// The answer to `ListObjectsV2`.
-pub(crate) fn list_objects_v2(objects: &ObjectIndex, input: ListObjectsV2Input) -> S3Result<ListObjectsV2Output> {
-    let continued = input.continuation_token.as_deref().map(decode_token).transpose()?;
+pub(crate) fn list_objects_v2(
+    objects: &ObjectIndex,
+    input: ListObjectsV2Input,
+) -> S3Result<ListObjectsV2Output> {
+    let continued = input
+        .continuation_token
+        .as_deref()
+        .map(decode_token)
+        .transpose()?;
     let names = NameEncoder::new(input.encoding_type)?;
     let max_keys = max_keys(input.max_keys)?;
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
     let query = ListQuery {
         prefix: input.prefix.as_deref().unwrap_or_default(),
         delimiter: delimiter.as_deref(),
-        after: continued.as_deref().or(input.start_after.as_deref()).unwrap_or_default(),
+        after: continued
+            .as_deref()
+            .or(input.start_after.as_deref())
+            .unwrap_or_default(),
         limit: usize::try_from(max_keys).unwrap_or_default(),
     };
     let page = listing::list_page(objects, &query);
-    let next = page.entries.last().filter(|_| page.truncated).map(|last| encode_token(last.name()));
+    let next = page
+        .entries
+        .last()
+        .filter(|_| page.truncated)
+        .map(|last| encode_token(last.name()));
     let (contents, common_prefixes) = names.split(&page);
     Ok(ListObjectsV2Output {
         key_count: i32::try_from(page.entries.len()).ok(),
@@ -37,7 +51,10 @@ pub(crate) fn list_objects_v2(objects: &ObjectIndex, input: ListObjectsV2Input) 
         name: Some(input.bucket),
         prefix: Some(names.encode(query.prefix)),
         delimiter: query.delimiter.map(|delimiter| names.encode(delimiter)),
-        start_after: input.start_after.as_deref().map(|after| names.encode(after)),
+        start_after: input
+            .start_after
+            .as_deref()
+            .map(|after| names.encode(after)),
         continuation_token: input.continuation_token,
         encoding_type: names.encoding_type(),
         ..Default::default()
@@ -45,7 +62,10 @@ pub(crate) fn list_objects_v2(objects: &ObjectIndex, input: ListObjectsV2Input) 
 }
 
 /// The answer to `ListObjects`, which returns the next marker only where keys are rolled up.
-pub(crate) fn list_objects_v1(objects: &ObjectIndex, input: ListObjectsInput) -> S3Result<ListObjectsOutput> {
+pub(crate) fn list_objects_v1(
+    objects: &ObjectIndex,
+    input: ListObjectsInput,
+) -> S3Result<ListObjectsOutput> {
     let names = NameEncoder::new(input.encoding_type)?;
     let max_keys = max_keys(input.max_keys)?;
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
@@ -57,7 +77,11 @@ pub(crate) fn list_objects_v1(objects: &ObjectIndex, input: ListObjectsInput) ->
     };
     let page = listing::list_page(objects, &query);
     let rolls_up = query.delimiter.is_some();
-    let next = page.entries.last().filter(|_| page.truncated && rolls_up).map(|last| names.encode(last.name()));
+    let next = page
+        .entries
+        .last()
+        .filter(|_| page.truncated && rolls_up)
+        .map(|last| names.encode(last.name()));
     let (contents, common_prefixes) = names.split(&page);
     Ok(ListObjectsOutput {
         is_truncated: Some(page.truncated),
@@ -76,7 +100,10 @@ pub(crate) fn list_objects_v1(objects: &ObjectIndex, input: ListObjectsInput) ->
 
 fn max_keys(asked: Option<i32>) -> S3Result<i32> {
     match asked.unwrap_or(MOST) {
-        negative if negative < 0 => Err(s3_error!(InvalidArgument, "Argument maxKeys must be an integer between 0 and 2147483647")),
+        negative if negative < 0 => Err(s3_error!(
+            InvalidArgument,
+            "Argument maxKeys must be an integer between 0 and 2147483647"
+        )),
         asked => Ok(asked.min(MOST)),
     }
 }
@@ -91,17 +118,27 @@ impl NameEncoder {
         match encoding_type {
             None => Ok(NameEncoder { url: false }),
             Some(named) if named.as_str() == EncodingType::URL => Ok(NameEncoder { url: true }),
-            Some(_) => Err(s3_error!(InvalidArgument, "Invalid Encoding Method specified in Request")),
+            Some(_) => Err(s3_error!(
+                InvalidArgument,
+                "Invalid Encoding Method specified in Request"
+            )),
         }
     }
 
     fn encoding_type(&self) -> Option<EncodingType> {
-        self.url.then(|| EncodingType::from_static(EncodingType::URL))
+        self.url
+            .then(|| EncodingType::from_static(EncodingType::URL))
     }
 
     /// As S3 does, form encoding (a space is `+`) that leaves slashes alone.
     fn encode(&self, name: &str) -> String {
-        if self.url { form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace("%2F", "/") } else { name.to_owned() }
+        if self.url {
+            form_urlencoded::byte_serialize(name.as_bytes())
+                .collect::<String>()
+                .replace("%2F", "/")
+        } else {
+            name.to_owned()
+        }
     }
 
     fn split(&self, page: &ListPage<ObjectHead>) -> (Vec<Object>, Vec<CommonPrefix>) {
@@ -109,7 +146,9 @@ impl NameEncoder {
         for entry in &page.entries {
             match entry {
                 ListEntry::Object(key, head) => objects.push(self.object(key, head)),
-                ListEntry::Prefix(prefix) => prefixes.push(CommonPrefix { prefix: Some(self.encode(prefix)) }),
+                ListEntry::Prefix(prefix) => prefixes.push(CommonPrefix {
+                    prefix: Some(self.encode(prefix)),
+                }),
             }
         }
         (objects, prefixes)
@@ -121,7 +160,9 @@ impl NameEncoder {
             size: i64::try_from(head.size).ok(),
             e_tag: Some(ETag::Strong(head.etag.clone())),
             last_modified: Some(Timestamp::from(head.modified)),
-            storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+            storage_class: Some(ObjectStorageClass::from_static(
+                ObjectStorageClass::STANDARD,
+            )),
             ..Default::default()
         }
     }
@@ -129,15 +170,36 @@ impl NameEncoder {
 
 /// A token is opaque to clients; in hexadecimal it is also safe wherever they put it.
 fn encode_token(name: &str) -> String {
-    name.bytes().fold(String::new(), |token, byte| format!("{token}{byte:02x}"))
+    name.bytes()
+        .fold(String::new(), |token, byte| format!("{token}{byte:02x}"))
 }
 
 fn decode_token(token: &str) -> S3Result<String> {
-    let digits: Option<Vec<u8>> = token.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let digits: Option<Vec<u8>> = token
+        .chars()
+        .map(|digit| {
+            digit
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        })
+        .collect();
     digits
         .filter(|digits| !digits.is_empty() && digits.len().is_multiple_of(2))
-        .and_then(|digits| String::from_utf8(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()).ok())
-        .ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
+        .and_then(|digits| {
+            String::from_utf8(
+                digits
+                    .chunks(2)
+                    .map(|pair| pair[0] << 4 | pair[1])
+                    .collect(),
+            )
+            .ok()
+        })
+        .ok_or_else(|| {
+            s3_error!(
+                InvalidArgument,
+                "The continuation token provided is incorrect"
+            )
+        })
 }
 
 #[cfg(test)]
@@ -147,14 +209,23 @@ mod tests {
     #[test]
     fn names_are_encoded_as_in_the_documentation() {
         // The example of `encoding-type` in the API reference.
-        assert_eq!(NameEncoder { url: true }.encode("test_file(3).png"), "test_file%283%29.png");
-        assert_eq!(NameEncoder { url: true }.encode("a/b c+d%\n&é"), "a/b+c%2Bd%25%0A%26%C3%A9");
+        assert_eq!(
+            NameEncoder { url: true }.encode("test_file(3).png"),
+            "test_file%283%29.png"
+        );
+        assert_eq!(
+            NameEncoder { url: true }.encode("a/b c+d%\n&é"),
+            "a/b+c%2Bd%25%0A%26%C3%A9"
+        );
         assert_eq!(NameEncoder { url: false }.encode("a b"), "a b");
     }
 
     #[test]
     fn decodes_its_own_tokens_and_rejects_other_text() {
-        assert_eq!(decode_token(&encode_token("a/é\n")).ok().as_deref(), Some("a/é\n"));
+        assert_eq!(
+            decode_token(&encode_token("a/é\n")).ok().as_deref(),
+            Some("a/é\n")
+        );
         for wrong in ["", "a", "zz", "ff", "é"] {
             assert!(decode_token(wrong).is_err(), "{wrong}");
         }

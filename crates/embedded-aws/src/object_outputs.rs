@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use s3s::dto::{
-    ChecksumType, ETag, GetObjectOutput, HeadObjectOutput, PutObjectInput, PutObjectOutput, Range, ServerSideEncryption, StreamingBlob,
-    Timestamp,
+    ChecksumType, ETag, GetObjectOutput, HeadObjectOutput, PutObjectInput, PutObjectOutput, Range,
+    ServerSideEncryption, StreamingBlob, Timestamp,
 };
 use s3s::{Body, S3Result};
 
@@ -16,14 +16,20 @@ use crate::store::ObjectHead;
 pub(crate) const DEFAULT_TYPE: &str = "binary/octet-stream";
 
 /// What a PUT asks to keep.
-pub(crate) fn attributes_of_put(input: &PutObjectInput, checksums: BTreeMap<String, String>) -> ObjectAttributes {
+pub(crate) fn attributes_of_put(
+    input: &PutObjectInput,
+    checksums: BTreeMap<String, String>,
+) -> ObjectAttributes {
     ObjectAttributes {
         content_type: input.content_type.clone(),
         cache_control: input.cache_control.clone(),
         content_disposition: input.content_disposition.clone(),
         content_encoding: input.content_encoding.as_deref().and_then(stored_encoding),
         content_language: input.content_language.clone(),
-        server_side_encryption: input.server_side_encryption.as_ref().map(|name| name.as_str().to_owned()),
+        server_side_encryption: input
+            .server_side_encryption
+            .as_ref()
+            .map(|name| name.as_str().to_owned()),
         kms_key_id: input.ssekms_key_id.clone(),
         checksums,
         metadata: input.metadata.clone().into_iter().flatten().collect(),
@@ -32,7 +38,11 @@ pub(crate) fn attributes_of_put(input: &PutObjectInput, checksums: BTreeMap<Stri
 
 /// `aws-chunked` says how the body travelled and is not kept.
 fn stored_encoding(encoding: &str) -> Option<String> {
-    let kept: Vec<_> = encoding.split(',').map(str::trim).filter(|name| *name != "aws-chunked" && !name.is_empty()).collect();
+    let kept: Vec<_> = encoding
+        .split(',')
+        .map(str::trim)
+        .filter(|name| *name != "aws-chunked" && !name.is_empty())
+        .collect();
     (!kept.is_empty()).then(|| kept.join(","))
 }
 
@@ -47,7 +57,10 @@ pub(crate) fn put_output(head: &ObjectHead) -> PutObjectOutput {
         checksum_sha1: attributes.checksums.get("sha1").cloned(),
         checksum_sha256: attributes.checksums.get("sha256").cloned(),
         checksum_type: checksum_type(attributes),
-        server_side_encryption: attributes.server_side_encryption.clone().map(ServerSideEncryption::from),
+        server_side_encryption: attributes
+            .server_side_encryption
+            .clone()
+            .map(ServerSideEncryption::from),
         ssekms_key_id: attributes.kms_key_id.clone(),
         ..Default::default()
     }
@@ -70,12 +83,18 @@ pub(crate) fn head_output(head: ObjectHead, with_checksums: bool) -> HeadObjectO
         checksum_sha1: attributes.checksums.get("sha1").cloned(),
         checksum_sha256: attributes.checksums.get("sha256").cloned(),
         checksum_type: checksum_type(&attributes),
-        content_type: Some(attributes.content_type.unwrap_or_else(|| DEFAULT_TYPE.to_owned())),
+        content_type: Some(
+            attributes
+                .content_type
+                .unwrap_or_else(|| DEFAULT_TYPE.to_owned()),
+        ),
         cache_control: attributes.cache_control,
         content_disposition: attributes.content_disposition,
         content_encoding: attributes.content_encoding,
         content_language: attributes.content_language,
-        server_side_encryption: attributes.server_side_encryption.map(ServerSideEncryption::from),
+        server_side_encryption: attributes
+            .server_side_encryption
+            .map(ServerSideEncryption::from),
         ssekms_key_id: attributes.kms_key_id,
         metadata: Some(attributes.metadata.into_iter().collect()),
         ..Default::default()
@@ -83,7 +102,12 @@ pub(crate) fn head_output(head: ObjectHead, with_checksums: bool) -> HeadObjectO
 }
 
 /// The answer to a GET, of a part of the body if a `range` is asked for. A part comes without checksums: they are those of the whole.
-pub(crate) fn get_output(head: ObjectHead, body: Vec<u8>, range: Option<Range>, with_checksums: bool) -> S3Result<GetObjectOutput> {
+pub(crate) fn get_output(
+    head: ObjectHead,
+    body: Vec<u8>,
+    range: Option<Range>,
+    with_checksums: bool,
+) -> S3Result<GetObjectOutput> {
     let mut body = Bytes::from(body);
     let mut content_range = None;
     if let Some(range) = range {
@@ -132,7 +156,10 @@ mod tests {
     #[test]
     fn only_the_encoding_of_the_transport_is_dropped() {
         assert_eq!(stored_encoding("aws-chunked"), None);
-        assert_eq!(stored_encoding("gzip, aws-chunked").as_deref(), Some("gzip"));
+        assert_eq!(
+            stored_encoding("gzip, aws-chunked").as_deref(),
+            Some("gzip")
+        );
         assert_eq!(stored_encoding("gzip").as_deref(), Some("gzip"));
     }
 }

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use std::io;
 
 use http::HeaderMap;
-use iam_rs::{Arn, Context, ContextValue, Decision, IAMPolicy, IAMRequest, PolicyEvaluator, Principal, PrincipalId};
+use iam_rs::{
+    Arn, Context, ContextValue, Decision, IAMPolicy, IAMRequest, PolicyEvaluator, Principal,
+    PrincipalId,
+};
 
 use crate::access::OWNER;
 use crate::request::query_parameter;
@@ -45,8 +48,12 @@ pub(crate) struct ParsedPolicies {
 impl AccessPolicies {
     /// Fails where one of them is no policy.
     pub(crate) fn parse(&self) -> io::Result<ParsedPolicies> {
-        let policy = |json: &String| serde_json::from_str::<IAMPolicy>(json).map_err(io::Error::from);
-        let identities = self.identities.iter().map(|(key, json)| Ok((key.clone(), policy(json)?)));
+        let policy =
+            |json: &String| serde_json::from_str::<IAMPolicy>(json).map_err(io::Error::from);
+        let identities = self
+            .identities
+            .iter()
+            .map(|(key, json)| Ok((key.clone(), policy(json)?)));
         Ok(ParsedPolicies {
             identities: identities.collect::<io::Result<_>>()?,
             bucket: self.bucket.as_ref().map(policy).transpose()?,
@@ -64,20 +71,35 @@ impl AccessPolicies {
 }
 
 impl ParsedPolicies {
-    pub(crate) fn allow(&self, access_key: &str, arn: &str, asked: &RequestedAccess) -> io::Result<bool> {
+    pub(crate) fn allow(
+        &self,
+        access_key: &str,
+        arn: &str,
+        asked: &RequestedAccess,
+    ) -> io::Result<bool> {
         let own = self.identities.get(access_key);
-        let resource = Arn::parse(&format!("arn:aws:s3:::{}", asked.resource)).map_err(io::Error::other)?;
+        let resource =
+            Arn::parse(&format!("arn:aws:s3:::{}", asked.resource)).map_err(io::Error::other)?;
         let mut context = Context::new();
-        let known = [("aws:ResourceAccount", OWNER.to_owned()), ("aws:SecureTransport", self.tls.to_string())];
+        let known = [
+            ("aws:ResourceAccount", OWNER.to_owned()),
+            ("aws:SecureTransport", self.tls.to_string()),
+        ];
         for (key, value) in known.iter().chain(&asked.says) {
             // The evaluator goes by the type of what is said.
-            let typed = value.parse().map_or_else(|_| ContextValue::String(value.clone()), ContextValue::Boolean);
+            let typed = value.parse().map_or_else(
+                |_| ContextValue::String(value.clone()),
+                ContextValue::Boolean,
+            );
             context.insert((*key).to_owned(), typed);
         }
         let principal = Principal::Aws(PrincipalId::String(arn.to_owned()));
-        let request = IAMRequest::new_with_context(principal, asked.action.clone(), resource, context);
+        let request =
+            IAMRequest::new_with_context(principal, asked.action.clone(), resource, context);
         let policies = own.into_iter().chain(&self.bucket).cloned().collect();
-        let answer = PolicyEvaluator::with_policies(policies).evaluate(&request).map_err(io::Error::other)?;
+        let answer = PolicyEvaluator::with_policies(policies)
+            .evaluate(&request)
+            .map_err(io::Error::other)?;
         Ok(match answer.decision {
             Decision::Allow => true,
             Decision::Deny => false,
@@ -87,23 +109,56 @@ impl ParsedPolicies {
 }
 
 /// What an operation on a bucket or an object asks for, as far as its path, query and headers tell.
-pub(crate) fn requested_access(operation: &str, bucket: &str, key: &str, query: &str, headers: &HeaderMap) -> RequestedAccess {
-    let on = |action: &str, resource: String, says| RequestedAccess { action: format!("s3:{action}"), resource, says };
+pub(crate) fn requested_access(
+    operation: &str,
+    bucket: &str,
+    key: &str,
+    query: &str,
+    headers: &HeaderMap,
+) -> RequestedAccess {
+    let on = |action: &str, resource: String, says| RequestedAccess {
+        action: format!("s3:{action}"),
+        resource,
+        says,
+    };
     let object = format!("{bucket}/{key}");
     match operation {
         "GetObject" | "HeadObject" => on("GetObject", object, Vec::new()),
         "PutObject" | "CopyObject" => {
             let mut says = vec![("s3:ObjectCreationOperation", "true".to_owned())];
-            for (name, condition) in [("if-none-match", "s3:if-none-match"), ("if-match", "s3:if-match")] {
-                says.extend(headers.get(name).and_then(|value| value.to_str().ok()).map(|value| (condition, value.to_owned())));
+            for (name, condition) in [
+                ("if-none-match", "s3:if-none-match"),
+                ("if-match", "s3:if-match"),
+            ] {
+                says.extend(
+                    headers
+                        .get(name)
+                        .and_then(|value| value.to_str().ok())
+                        .map(|value| (condition, value.to_owned())),
+                );
             }
             on("PutObject", object, says)
         }
         "DeleteObject" => on("DeleteObject", object, Vec::new()),
         "ListObjects" | "ListObjectsV2" | "ListObjectVersions" => {
-            let told = [("s3:prefix", "prefix"), ("s3:delimiter", "delimiter"), ("s3:max-keys", "max-keys")];
-            let says = told.into_iter().filter_map(|(condition, name)| Some((condition, query_parameter(query, name)?))).collect();
-            on(if operation == "ListObjectVersions" { "ListBucketVersions" } else { "ListBucket" }, bucket.to_owned(), says)
+            let told = [
+                ("s3:prefix", "prefix"),
+                ("s3:delimiter", "delimiter"),
+                ("s3:max-keys", "max-keys"),
+            ];
+            let says = told
+                .into_iter()
+                .filter_map(|(condition, name)| Some((condition, query_parameter(query, name)?)))
+                .collect();
+            on(
+                if operation == "ListObjectVersions" {
+                    "ListBucketVersions"
+                } else {
+                    "ListBucket"
+                },
+                bucket.to_owned(),
+                says,
+            )
         }
         "HeadBucket" => on("ListBucket", bucket.to_owned(), Vec::new()),
         "ListBuckets" => on("ListAllMyBuckets", "*".to_owned(), Vec::new()),
@@ -114,5 +169,9 @@ pub(crate) fn requested_access(operation: &str, bucket: &str, key: &str, query: 
 /// What who reads a key that is not there must be allowed to, to be told so. S3 takes the key for the prefix: people see 404
 /// on AWS where a policy allows listing by `s3:prefix` alone (kopia/kopia#3072), and Ceph does as AWS does (ceph/ceph#68577).
 pub(crate) fn to_know_of_absence(bucket: &str, key: &str) -> RequestedAccess {
-    RequestedAccess { action: "s3:ListBucket".to_owned(), resource: bucket.to_owned(), says: vec![("s3:prefix", key.to_owned())] }
+    RequestedAccess {
+        action: "s3:ListBucket".to_owned(),
+        resource: bucket.to_owned(),
+        says: vec![("s3:prefix", key.to_owned())],
+    }
 }

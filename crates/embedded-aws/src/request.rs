@@ -50,7 +50,10 @@ pub(crate) struct RequestTrace {
 
 /// The scope of the Authorization header, or else of a presigned address. Empty where a request carries none.
 pub(crate) fn parse_scope(headers: &HeaderMap, query: &str) -> CredentialScope {
-    let header = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let header = headers
+        .get(http::header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let credential = match header.split_once("Credential=") {
         Some((_, rest)) => rest.split(',').next().unwrap_or_default().trim().to_owned(),
         None => query_parameter(query, "X-Amz-Credential").unwrap_or_default(),
@@ -59,15 +62,21 @@ pub(crate) fn parse_scope(headers: &HeaderMap, query: &str) -> CredentialScope {
     let mut parts = credential.rsplitn(5, '/').skip(1);
     let (service, region, _date) = (parts.next(), parts.next(), parts.next());
     match (parts.next(), region, service) {
-        (Some(access_key), Some(region), Some(service)) => {
-            CredentialScope { access_key: access_key.to_owned(), region: region.to_owned(), service: service.to_owned() }
-        }
+        (Some(access_key), Some(region), Some(service)) => CredentialScope {
+            access_key: access_key.to_owned(),
+            region: region.to_owned(),
+            service: service.to_owned(),
+        },
         _ => CredentialScope::default(),
     }
 }
 
 /// The request as far as it is known before it is answered; the status is still 0.
-pub(crate) fn summarize_request(parts: &Parts, body: &[u8], scope: &CredentialScope) -> RequestSummary {
+pub(crate) fn summarize_request(
+    parts: &Parts,
+    body: &[u8],
+    scope: &CredentialScope,
+) -> RequestSummary {
     let query = parts.uri.query().unwrap_or_default();
     let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
     let path = parse_path_style(&path).unwrap_or(S3Path::Root);
@@ -138,7 +147,11 @@ fn operation_name(method: &Method, path: &S3Path, query: &str, copies: bool) -> 
         (S3Path::Bucket { .. }, "GET") if has("versioning") => "GetBucketVersioning",
         (S3Path::Bucket { .. }, "GET") if has("versions") => "ListObjectVersions",
         (S3Path::Bucket { .. }, "GET") if has("uploads") => "ListMultipartUploads",
-        (S3Path::Bucket { .. }, "GET") if query_parameter(query, "list-type").as_deref() == Some("2") => "ListObjectsV2",
+        (S3Path::Bucket { .. }, "GET")
+            if query_parameter(query, "list-type").as_deref() == Some("2") =>
+        {
+            "ListObjectsV2"
+        }
         (S3Path::Bucket { .. }, "GET") => "ListObjects",
         (S3Path::Bucket { .. }, "HEAD") => "HeadBucket",
         (S3Path::Bucket { .. }, "PUT") if has("versioning") => "PutBucketVersioning",
@@ -165,7 +178,9 @@ pub(crate) fn query_parameter(query: &str, name: &str) -> Option<String> {
 }
 
 fn form_field(text: &[u8], name: &str) -> Option<String> {
-    form_urlencoded::parse(text).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    form_urlencoded::parse(text)
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
 }
 
 #[cfg(test)]
@@ -173,7 +188,10 @@ mod tests {
     use super::*;
 
     fn headers(authorization: &str) -> HeaderMap {
-        HeaderMap::from_iter([(http::header::AUTHORIZATION, authorization.parse().expect("a header"))])
+        HeaderMap::from_iter([(
+            http::header::AUTHORIZATION,
+            authorization.parse().expect("a header"),
+        )])
     }
 
     // The Authorization header and the presigned address are the examples of S3's documentation of Signature Version 4.
@@ -181,23 +199,43 @@ mod tests {
     fn the_scope_comes_from_the_header() {
         let header = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
                       SignedHeaders=host;range;x-amz-date, Signature=fe5f80f77d5fa3beca038a248ff027d0445342fe2855ddc963176630326f1024";
-        let expected = CredentialScope { access_key: "AKIAIOSFODNN7EXAMPLE".into(), region: "us-east-1".into(), service: "s3".into() };
+        let expected = CredentialScope {
+            access_key: "AKIAIOSFODNN7EXAMPLE".into(),
+            region: "us-east-1".into(),
+            service: "s3".into(),
+        };
         assert_eq!(parse_scope(&headers(header), ""), expected);
-        assert_eq!(parse_scope(&headers(&header.replace(", ", ",")), ""), expected);
+        assert_eq!(
+            parse_scope(&headers(&header.replace(", ", ",")), ""),
+            expected
+        );
     }
 
     #[test]
     fn the_scope_comes_from_a_presigned_address() {
         let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
                      &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host";
-        assert_eq!(parse_scope(&HeaderMap::new(), query).access_key, "AKIAIOSFODNN7EXAMPLE");
+        assert_eq!(
+            parse_scope(&HeaderMap::new(), query).access_key,
+            "AKIAIOSFODNN7EXAMPLE"
+        );
         assert_eq!(parse_scope(&HeaderMap::new(), query).region, "us-east-1");
     }
 
     #[test]
     fn a_request_without_a_usable_credential_has_an_empty_scope() {
-        for header in ["", "AWS AKIA:signature", "AWS4-HMAC-SHA256 Credential=", "Credential=a/b/c", "Bearer x"] {
-            assert_eq!(parse_scope(&headers(header), "a=b"), CredentialScope::default(), "{header}");
+        for header in [
+            "",
+            "AWS AKIA:signature",
+            "AWS4-HMAC-SHA256 Credential=",
+            "Credential=a/b/c",
+            "Bearer x",
+        ] {
+            assert_eq!(
+                parse_scope(&headers(header), "a=b"),
+                CredentialScope::default(),
+                "{header}"
+            );
         }
     }
 
@@ -221,19 +259,38 @@ mod tests {
             ("DELETE", "/b/k", "DeleteObject"),
             ("POST", "/b/k?uploads", "CreateMultipartUpload"),
             ("POST", "/", "Unknown"),
-            ("GET", "/?Action=GetCallerIdentity&Version=2011-06-15", "GetCallerIdentity"),
+            (
+                "GET",
+                "/?Action=GetCallerIdentity&Version=2011-06-15",
+                "GetCallerIdentity",
+            ),
         ];
         for (method, target, expected) in cases {
-            let (parts, ()) =
-                http::Request::builder().method(method).uri(target.replace("/b", "/bucket")).body(()).expect("a request").into_parts();
-            assert_eq!(summarize_request(&parts, b"", &CredentialScope::default()).operation, expected, "{method} {target}");
+            let (parts, ()) = http::Request::builder()
+                .method(method)
+                .uri(target.replace("/b", "/bucket"))
+                .body(())
+                .expect("a request")
+                .into_parts();
+            assert_eq!(
+                summarize_request(&parts, b"", &CredentialScope::default()).operation,
+                expected,
+                "{method} {target}"
+            );
         }
     }
 
     #[test]
     fn keys_are_decoded_once() {
-        let (parts, ()) = http::Request::builder().uri("/bucket/a%2520b//c%2F%C3%A9+d").body(()).expect("a request").into_parts();
+        let (parts, ()) = http::Request::builder()
+            .uri("/bucket/a%2520b//c%2F%C3%A9+d")
+            .body(())
+            .expect("a request")
+            .into_parts();
         let request = summarize_request(&parts, b"", &CredentialScope::default());
-        assert_eq!((request.bucket.as_str(), request.key.as_str()), ("bucket", "a%20b//c/é+d"));
+        assert_eq!(
+            (request.bucket.as_str(), request.key.as_str()),
+            ("bucket", "a%20b//c/é+d")
+        );
     }
 }

@@ -20,10 +20,18 @@ impl RequestLog {
     pub(crate) fn open(file: Option<&Path>) -> io::Result<RequestLog> {
         let open = |path: &Path| {
             let file = File::options().create(true).append(true).open(path);
-            file.map_err(|error| io::Error::new(error.kind(), format!("cannot open log `{}`: {error}", path.display())))
+            file.map_err(|error| {
+                io::Error::new(
+                    error.kind(),
+                    format!("cannot open log `{}`: {error}", path.display()),
+                )
+            })
         };
         let file = file.map(open).transpose()?;
-        Ok(RequestLog(Mutex::new(LogState { requests: Vec::new(), file })))
+        Ok(RequestLog(Mutex::new(LogState {
+            requests: Vec::new(),
+            file,
+        })))
     }
 
     /// Notes a request, in one write so that readers of the file never see half a line.

@@ -17,16 +17,16 @@ use s3s::service::S3ServiceBuilder;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 
-use crate::access::{AccessGate, IdentityTable, AwsIdentity};
+use crate::access::{AccessGate, AwsIdentity, IdentityTable};
 use crate::data_folder::ObjectAttributes;
-use crate::request_log::RequestLog;
+use crate::http_service::HttpService;
 use crate::object_outputs::DEFAULT_TYPE;
 use crate::policies::AccessPolicies;
 use crate::request::RequestSummary;
+use crate::request_log::RequestLog;
 use crate::s3_api::S3Api;
 use crate::store::ObjectStore;
 use crate::sts::StsRoute;
-use crate::http_service::HttpService;
 
 /// How long requests under way may take once the server is told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
@@ -90,32 +90,59 @@ impl EmbeddedServer {
     /// If an option is not usable, the folder cannot be read or is served already, or the address is taken.
     pub fn start(options: ServerOptions) -> io::Result<EmbeddedServer> {
         check_options(&options)?;
-        let buckets = options.buckets.iter().map(|bucket| (bucket.name.as_str(), bucket.region.as_str()));
-        let store = ObjectStore::open(&options.data, buckets).map_err(|error| with_context(&error, "open data folder", &options.data.display()))?;
+        let buckets = options
+            .buckets
+            .iter()
+            .map(|bucket| (bucket.name.as_str(), bucket.region.as_str()));
+        let store = ObjectStore::open(&options.data, buckets)
+            .map_err(|error| with_context(&error, "open data folder", &options.data.display()))?;
         let store = Arc::new(store);
         let log = RequestLog::open(options.log.as_deref())?;
         let identities = IdentityTable::new(options.identities)?;
 
-        let mut builder = S3ServiceBuilder::new(S3Api { store: Arc::clone(&store), identities: identities.clone() });
+        let mut builder = S3ServiceBuilder::new(S3Api {
+            store: Arc::clone(&store),
+            identities: identities.clone(),
+        });
         builder.set_auth(identities.clone());
-        builder.set_access(AccessGate { identities: identities.clone(), store: Arc::clone(&store) });
+        builder.set_access(AccessGate {
+            identities: identities.clone(),
+            store: Arc::clone(&store),
+        });
         builder.set_route(StsRoute(identities.clone()));
-        let wire = Arc::new(HttpService { service: builder.build(), log, answered: AtomicU64::new(0) });
+        let wire = Arc::new(HttpService {
+            service: builder.build(),
+            log,
+            answered: AtomicU64::new(0),
+        });
 
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
         let listener = {
             let _here = runtime.enter();
-            bind_listener(options.listen).map_err(|error| with_context(&error, "listen on", &options.listen))?
+            bind_listener(options.listen)
+                .map_err(|error| with_context(&error, "listen on", &options.listen))?
         };
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let serving = Arc::clone(&wire);
-        let thread = std::thread::Builder::new().name("embedded-aws".to_owned()).spawn(move || {
-            // The only error is that the listener cannot be registered; clients then find nobody, and the thread ends as on a stop.
-            let _ = runtime.block_on(accept_connections(listener, serving, stopped));
-            runtime.shutdown_timeout(SHUTDOWN_GRACE);
-        })?;
-        Ok(EmbeddedServer { address, store, identities, wire, stop: Some(stop), thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("embedded-aws".to_owned())
+            .spawn(move || {
+                // The only error is that the listener cannot be registered; clients then find nobody, and the thread ends as on a stop.
+                let _ = runtime.block_on(accept_connections(listener, serving, stopped));
+                runtime.shutdown_timeout(SHUTDOWN_GRACE);
+            })?;
+        Ok(EmbeddedServer {
+            address,
+            store,
+            identities,
+            wire,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// The address for clients, `http://127.0.0.1:PORT`, of S3 and of STS.
@@ -147,7 +174,10 @@ impl EmbeddedServer {
             metadata: head.attributes.metadata,
             last_modified: head.modified,
             etag: head.etag,
-            content_type: head.attributes.content_type.unwrap_or_else(|| DEFAULT_TYPE.to_owned()),
+            content_type: head
+                .attributes
+                .content_type
+                .unwrap_or_else(|| DEFAULT_TYPE.to_owned()),
         })
     }
 
@@ -155,8 +185,15 @@ impl EmbeddedServer {
     #[must_use]
     pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
         let matching = |objects: &crate::store::ObjectIndex| {
-            let from_prefix = objects.range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
-            from_prefix.map(|(key, _)| key).take_while(|key| key.starts_with(prefix)).cloned().collect()
+            let from_prefix = objects.range::<str, _>((
+                std::ops::Bound::Included(prefix),
+                std::ops::Bound::Unbounded,
+            ));
+            from_prefix
+                .map(|(key, _)| key)
+                .take_while(|key| key.starts_with(prefix))
+                .cloned()
+                .collect()
         };
         self.store.list(bucket, matching).unwrap_or_default()
     }
@@ -165,7 +202,13 @@ impl EmbeddedServer {
     ///
     /// # Errors
     /// If there is no such bucket, the key is empty or too long, or the files cannot be written.
-    pub fn put(&self, bucket: &str, key: &str, body: &[u8], metadata: &[(&str, &str)]) -> io::Result<()> {
+    pub fn put(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: &[u8],
+        metadata: &[(&str, &str)],
+    ) -> io::Result<()> {
         self.put_at(bucket, key, body, metadata, SystemTime::now())
     }
 
@@ -173,11 +216,28 @@ impl EmbeddedServer {
     ///
     /// # Errors
     /// As for [`put`](Server::put).
-    pub fn put_at(&self, bucket: &str, key: &str, body: &[u8], metadata: &[(&str, &str)], modified: SystemTime) -> io::Result<()> {
-        let metadata = metadata.iter().map(|(name, value)| (name.to_lowercase(), (*value).to_owned())).collect();
-        let attributes = ObjectAttributes { metadata, ..ObjectAttributes::default() };
-        let written = self.store.put(bucket, key, body, attributes, modified, |_| Ok(()));
-        written.map(drop).map_err(|error| io::Error::other(format!("cannot put `{bucket}/{key}`: {error}")))
+    pub fn put_at(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: &[u8],
+        metadata: &[(&str, &str)],
+        modified: SystemTime,
+    ) -> io::Result<()> {
+        let metadata = metadata
+            .iter()
+            .map(|(name, value)| (name.to_lowercase(), (*value).to_owned()))
+            .collect();
+        let attributes = ObjectAttributes {
+            metadata,
+            ..ObjectAttributes::default()
+        };
+        let written = self
+            .store
+            .put(bucket, key, body, attributes, modified, |_| Ok(()));
+        written
+            .map(drop)
+            .map_err(|error| io::Error::other(format!("cannot put `{bucket}/{key}`: {error}")))
     }
 
     /// Removes an object, past all permissions and the log.
@@ -185,7 +245,9 @@ impl EmbeddedServer {
     /// # Errors
     /// If there is no such bucket, or the files cannot be removed.
     pub fn delete(&self, bucket: &str, key: &str) -> io::Result<()> {
-        self.store.delete(bucket, key, |_| Ok(())).map_err(|error| io::Error::other(format!("cannot delete `{bucket}/{key}`: {error}")))
+        self.store
+            .delete(bucket, key, |_| Ok(()))
+            .map_err(|error| io::Error::other(format!("cannot delete `{bucket}/{key}`: {error}")))
     }
 }
 
@@ -200,13 +262,22 @@ impl Drop for EmbeddedServer {
 fn check_options(options: &ServerOptions) -> io::Result<()> {
     let refused = |message| Err(io::Error::new(ErrorKind::InvalidInput, message));
     if !options.listen.ip().is_loopback() {
-        return refused(format!("cannot listen on `{}`: not a loopback address, use 127.0.0.1", options.listen));
+        return refused(format!(
+            "cannot listen on `{}`: not a loopback address, use 127.0.0.1",
+            options.listen
+        ));
     }
     for BucketConfig { name, region } in &options.buckets {
         if !s3s::path::check_bucket_name(name) {
-            return refused(format!("`{name}` is not a bucket name: 3 to 63 of a-z, 0-9, `.` and `-`"));
+            return refused(format!(
+                "`{name}` is not a bucket name: 3 to 63 of a-z, 0-9, `.` and `-`"
+            ));
         }
-        if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+        if region.is_empty()
+            || !region
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        {
             return refused(format!("`{region}` is not a region of bucket `{name}`"));
         }
     }
@@ -219,14 +290,22 @@ fn with_context(error: &io::Error, verb: &str, subject: &dyn std::fmt::Display) 
 
 /// Needs a runtime around it.
 fn bind_listener(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     // A client that opens hundreds of connections at once would otherwise wait a second for some of them.
     socket.listen(LISTEN_BACKLOG)
 }
 
-async fn accept_connections(listener: TcpListener, wire: Arc<HttpService>, mut stopped: oneshot::Receiver<()>) -> io::Result<()> {
+async fn accept_connections(
+    listener: TcpListener,
+    wire: Arc<HttpService>,
+    mut stopped: oneshot::Receiver<()>,
+) -> io::Result<()> {
     let connections = GracefulShutdown::new();
     loop {
         let stream = tokio::select! {
@@ -242,7 +321,8 @@ async fn accept_connections(listener: TcpListener, wire: Arc<HttpService>, mut s
             let wire = Arc::clone(&wire);
             async move { wire.serve(request).await }
         });
-        let connection = connections.watch(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        let connection = connections
+            .watch(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         // A broken connection is the client's business.
         tokio::spawn(async { drop(connection.await) });
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
-use crate::data_folder::{ObjectAttributes, DataFolder};
+use crate::data_folder::{DataFolder, ObjectAttributes};
 
 /// What a HEAD request tells of an object.
 #[derive(Clone, Debug)]
@@ -43,7 +43,10 @@ pub(crate) struct ObjectStore {
 
 impl ObjectStore {
     /// Opens a data folder with what it holds and adds `buckets` by name and region; a bucket that is there takes the region named here.
-    pub(crate) fn open<'a>(data: &Path, buckets: impl IntoIterator<Item = (&'a str, &'a str)>) -> io::Result<ObjectStore> {
+    pub(crate) fn open<'a>(
+        data: &Path,
+        buckets: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> io::Result<ObjectStore> {
         let disk = DataFolder::open(data)?;
         for (name, region) in buckets {
             disk.create_bucket(name, region)?;
@@ -52,22 +55,38 @@ impl ObjectStore {
         for (name, region, created) in disk.buckets()? {
             let mut objects = ObjectIndex::new();
             for found in disk.load(&name)? {
-                let head = ObjectHead::new(&found.body, found.attributes, found.modified, found.aside);
+                let head =
+                    ObjectHead::new(&found.body, found.attributes, found.modified, found.aside);
                 objects.insert(found.key, head);
             }
-            loaded.insert(name, BucketState { region, created, objects });
+            loaded.insert(
+                name,
+                BucketState {
+                    region,
+                    created,
+                    objects,
+                },
+            );
         }
-        Ok(ObjectStore { disk, buckets: RwLock::new(loaded) })
+        Ok(ObjectStore {
+            disk,
+            buckets: RwLock::new(loaded),
+        })
     }
 
     /// Name, region and time of creation of every bucket, by name.
     pub(crate) fn buckets(&self) -> Vec<(String, String, SystemTime)> {
-        self.read_buckets().iter().map(|(name, bucket)| (name.clone(), bucket.region.clone(), bucket.created)).collect()
+        self.read_buckets()
+            .iter()
+            .map(|(name, bucket)| (name.clone(), bucket.region.clone(), bucket.created))
+            .collect()
     }
 
     /// The region of a bucket, if there is one of that name.
     pub(crate) fn region(&self, bucket: &str) -> Option<String> {
-        self.read_buckets().get(bucket).map(|bucket| bucket.region.clone())
+        self.read_buckets()
+            .get(bucket)
+            .map(|bucket| bucket.region.clone())
     }
 
     /// Adds a bucket.
@@ -79,17 +98,30 @@ impl ObjectStore {
                 "Your previous request to create the named bucket succeeded and you already own it."
             ));
         }
-        self.disk.create_bucket(name, region).map_err(S3Error::internal_error)?;
+        self.disk
+            .create_bucket(name, region)
+            .map_err(S3Error::internal_error)?;
         buckets.insert(
             name.to_owned(),
-            BucketState { region: region.to_owned(), created: whole_seconds(SystemTime::now()), objects: ObjectIndex::new() },
+            BucketState {
+                region: region.to_owned(),
+                created: whole_seconds(SystemTime::now()),
+                objects: ObjectIndex::new(),
+            },
         );
         Ok(())
     }
 
     /// Hands the objects of a bucket to `look`.
-    pub(crate) fn list<R>(&self, bucket: &str, look: impl FnOnce(&ObjectIndex) -> R) -> S3Result<R> {
-        self.read_buckets().get(bucket).map(|bucket| look(&bucket.objects)).ok_or_else(no_such_bucket)
+    pub(crate) fn list<R>(
+        &self,
+        bucket: &str,
+        look: impl FnOnce(&ObjectIndex) -> R,
+    ) -> S3Result<R> {
+        self.read_buckets()
+            .get(bucket)
+            .map(|bucket| look(&bucket.objects))
+            .ok_or_else(no_such_bucket)
     }
 
     /// What is known of an object; nothing if there is none, an error if there is no bucket.
@@ -100,8 +132,13 @@ impl ObjectStore {
     /// An object and its body.
     pub(crate) fn get(&self, bucket: &str, key: &str) -> S3Result<Option<(ObjectHead, Vec<u8>)>> {
         let read = |objects: &ObjectIndex| {
-            let Some(head) = objects.get(key) else { return Ok(None) };
-            let body = self.disk.read(bucket, key, head.aside).map_err(S3Error::internal_error)?;
+            let Some(head) = objects.get(key) else {
+                return Ok(None);
+            };
+            let body = self
+                .disk
+                .read(bucket, key, head.aside)
+                .map_err(S3Error::internal_error)?;
             Ok(Some((head.clone(), body)))
         };
         self.list(bucket, read)?
@@ -118,20 +155,30 @@ impl ObjectStore {
         condition: impl FnOnce(Option<&ObjectHead>) -> S3Result<()>,
     ) -> S3Result<ObjectHead> {
         if key.is_empty() || !s3s::path::check_key(key) {
-            return Err(s3_error!(KeyTooLongError, "Your key is empty or longer than 1024 bytes"));
+            return Err(s3_error!(
+                KeyTooLongError,
+                "Your key is empty or longer than 1024 bytes"
+            ));
         }
         let modified = whole_seconds(modified);
         // Written before the lock is taken: the lock is then held for a few renames, however large the body.
-        let draft = self.disk.draft(body, &attributes, modified).map_err(S3Error::internal_error)?;
+        let draft = self
+            .disk
+            .draft(body, &attributes, modified)
+            .map_err(S3Error::internal_error)?;
         let mut head = ObjectHead::new(body, attributes, modified, false);
 
         let mut buckets = self.write_buckets();
         let objects = &mut buckets.get_mut(bucket).ok_or_else(no_such_bucket)?.objects;
         let present = objects.get(key);
         condition(present)?;
-        head.aside = present.map_or_else(|| self.disk.is_folder(bucket, key), |present| present.aside);
-        self.make_way(bucket, key, objects).map_err(S3Error::internal_error)?;
-        self.disk.publish(&draft, bucket, key, head.aside).map_err(S3Error::internal_error)?;
+        head.aside =
+            present.map_or_else(|| self.disk.is_folder(bucket, key), |present| present.aside);
+        self.make_way(bucket, key, objects)
+            .map_err(S3Error::internal_error)?;
+        self.disk
+            .publish(&draft, bucket, key, head.aside)
+            .map_err(S3Error::internal_error)?;
         objects.insert(key.to_owned(), head.clone());
         Ok(head)
     }
@@ -148,13 +195,20 @@ impl ObjectStore {
     }
 
     /// Removes an object if `condition` has no objection. That there is none is no error, as in S3.
-    pub(crate) fn delete(&self, bucket: &str, key: &str, condition: impl FnOnce(Option<&ObjectHead>) -> S3Result<()>) -> S3Result<()> {
+    pub(crate) fn delete(
+        &self,
+        bucket: &str,
+        key: &str,
+        condition: impl FnOnce(Option<&ObjectHead>) -> S3Result<()>,
+    ) -> S3Result<()> {
         let mut buckets = self.write_buckets();
         let objects = &mut buckets.get_mut(bucket).ok_or_else(no_such_bucket)?.objects;
         let present = objects.get(key);
         condition(present)?;
         if let Some(head) = present {
-            self.disk.remove(bucket, key, head.aside).map_err(S3Error::internal_error)?;
+            self.disk
+                .remove(bucket, key, head.aside)
+                .map_err(S3Error::internal_error)?;
             objects.remove(key);
         }
         Ok(())
@@ -171,17 +225,35 @@ impl ObjectStore {
 }
 
 impl ObjectHead {
-    fn new(body: &[u8], attributes: ObjectAttributes, modified: SystemTime, aside: bool) -> ObjectHead {
-        let etag = Md5::checksum(body).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-        ObjectHead { size: body.len() as u64, etag, modified, attributes, aside }
+    fn new(
+        body: &[u8],
+        attributes: ObjectAttributes,
+        modified: SystemTime,
+        aside: bool,
+    ) -> ObjectHead {
+        let etag = Md5::checksum(body)
+            .iter()
+            .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        ObjectHead {
+            size: body.len() as u64,
+            etag,
+            modified,
+            attributes,
+            aside,
+        }
     }
 }
 
 /// S3's answer for a bucket that does not exist.
 pub(crate) fn no_such_bucket() -> S3Error {
-    S3Error::with_message(S3ErrorCode::NoSuchBucket, "The specified bucket does not exist")
+    S3Error::with_message(
+        S3ErrorCode::NoSuchBucket,
+        "The specified bucket does not exist",
+    )
 }
 
 fn whole_seconds(time: SystemTime) -> SystemTime {
-    time.duration_since(UNIX_EPOCH).map_or(UNIX_EPOCH, |since| UNIX_EPOCH + Duration::from_secs(since.as_secs()))
+    time.duration_since(UNIX_EPOCH).map_or(UNIX_EPOCH, |since| {
+        UNIX_EPOCH + Duration::from_secs(since.as_secs())
+    })
 }

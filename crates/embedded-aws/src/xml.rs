@@ -2,7 +2,9 @@
 
 /// `text` as the content of an element.
 pub(crate) fn escape_xml(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// The text of the first element of that name that holds only text, still escaped as it stands in the document.
@@ -21,7 +23,11 @@ pub(crate) fn error_xml(code: &str, message: &str, details: &str, request_id: &s
 
 /// What a redirect says beyond other errors: the host to address, which here is the same for every region.
 pub(crate) fn bucket_endpoint(host: &str, bucket: &str) -> String {
-    format!("<Endpoint>{}</Endpoint><Bucket>{}</Bucket>", escape_xml(host), escape_xml(bucket))
+    format!(
+        "<Endpoint>{}</Endpoint><Bucket>{}</Bucket>",
+        escape_xml(host),
+        escape_xml(bucket)
+    )
 }
 
 #[cfg(test)]
@@ -35,7 +41,10 @@ mod tests {
 
     #[test]
     fn finds_only_complete_elements() {
-        assert_eq!(find_element("<E><Code>A</Code><Code>B</Code></E>", "Code"), Some("A"));
+        assert_eq!(
+            find_element("<E><Code>A</Code><Code>B</Code></E>", "Code"),
+            Some("A")
+        );
         assert_eq!(find_element("<E><Code>A</E>", "Code"), None);
     }
 }

@@ -11,8 +11,14 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 /// Gets all `targets`: how long that took and how many bytes the bodies have.
-pub(crate) async fn get_all(server: SocketAddr, connections: usize, targets: Vec<String>) -> io::Result<(Duration, usize)> {
-    let requests = targets.iter().map(|target| format!("GET {target} HTTP/1.1\r\nHost: {server}\r\n\r\n").into_bytes());
+pub(crate) async fn get_all(
+    server: SocketAddr,
+    connections: usize,
+    targets: Vec<String>,
+) -> io::Result<(Duration, usize)> {
+    let requests = targets
+        .iter()
+        .map(|target| format!("GET {target} HTTP/1.1\r\nHost: {server}\r\n\r\n").into_bytes());
     let requests: Arc<Vec<Vec<u8>>> = Arc::new(requests.collect());
     let next = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
@@ -27,7 +33,11 @@ pub(crate) async fn get_all(server: SocketAddr, connections: usize, targets: Vec
     Ok((start.elapsed(), bytes))
 }
 
-async fn get_some(server: SocketAddr, requests: Arc<Vec<Vec<u8>>>, next: Arc<AtomicUsize>) -> io::Result<usize> {
+async fn get_some(
+    server: SocketAddr,
+    requests: Arc<Vec<Vec<u8>>>,
+    next: Arc<AtomicUsize>,
+) -> io::Result<usize> {
     let mut connection = TcpStream::connect(server).await?;
     connection.set_nodelay(true)?;
     let mut bytes = 0;
@@ -58,7 +68,9 @@ async fn read_response(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> io::
 
 /// How long the head and the body of an answer are, once the head is there.
 fn response_lengths(answer: &[u8]) -> io::Result<Option<(usize, usize)>> {
-    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Ok(None);
+    };
     let head = String::from_utf8_lossy(&answer[..end]);
     let mut lines = head.lines();
     let status = lines.next().unwrap_or_default();
@@ -68,7 +80,9 @@ fn response_lengths(answer: &[u8]) -> io::Result<Option<(usize, usize)>> {
         .and_then(|(_, value)| value.trim().parse().ok());
     match length {
         Some(length) if status.contains(" 200 ") => Ok(Some((end + 4, length))),
-        _ => Err(io::Error::other(format!("the server answers `{status}`, or without a length"))),
+        _ => Err(io::Error::other(format!(
+            "the server answers `{status}`, or without a length"
+        ))),
     }
 }
 
@@ -78,9 +92,18 @@ mod tests {
 
     #[test]
     fn reads_lengths_once_the_head_is_complete() {
-        assert_eq!(response_lengths(b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n").unwrap(), None);
-        assert_eq!(response_lengths(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nab").unwrap(), Some((39, 12)));
-        for refused in ["HTTP/1.1 403 Forbidden\r\ncontent-length: 12\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"] {
+        assert_eq!(
+            response_lengths(b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n").unwrap(),
+            None
+        );
+        assert_eq!(
+            response_lengths(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nab").unwrap(),
+            Some((39, 12))
+        );
+        for refused in [
+            "HTTP/1.1 403 Forbidden\r\ncontent-length: 12\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n\r\n",
+        ] {
             assert!(response_lengths(refused.as_bytes()).is_err());
         }
     }

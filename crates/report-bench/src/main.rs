@@ -14,8 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::records::{RecordOptions, SyntheticRecords};
 
 mod bare_client;
-mod slow_line;
 mod records;
+mod slow_line;
 mod synthetic_s3;
 
 /// Connections that may wait to be accepted: with fewer, a client that opens hundreds at once waits a second for some.
@@ -83,34 +83,66 @@ fn main() -> ExitCode {
 
 fn run_command(command: BenchCommand) -> io::Result<()> {
     // One thread carries what two cores can ask of it, and spends nothing on handing work over.
-    let one = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let one = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+    };
     match command {
-        BenchCommand::SlowLine { upstream, round_trip_ms, listen } => {
-            one()?.block_on(serve_until_signal(listen, |listener| slow_line::serve_slow_line(listener, upstream, Duration::from_millis(round_trip_ms))))
-        }
+        BenchCommand::SlowLine {
+            upstream,
+            round_trip_ms,
+            listen,
+        } => one()?.block_on(serve_until_signal(listen, |listener| {
+            slow_line::serve_slow_line(listener, upstream, Duration::from_millis(round_trip_ms))
+        })),
         BenchCommand::SyntheticS3 { choice, listen } => {
             let records = SyntheticRecords::new(choice);
-            let many = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            many.block_on(serve_until_signal(listen, |listener| synthetic_s3::serve_bucket(listener, records)))
+            let many = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            many.block_on(serve_until_signal(listen, |listener| {
+                synthetic_s3::serve_bucket(listener, records)
+            }))
         }
-        BenchCommand::Records { choice, into, meta } => write_records(&SyntheticRecords::new(choice), &into, meta.as_deref()),
-        BenchCommand::Floor { server, connections, targets } => {
-            let targets = fs::read_to_string(targets)?.lines().map(str::to_owned).collect();
-            let (took, bytes) = one()?.block_on(bare_client::get_all(server, connections, targets))?;
+        BenchCommand::Records { choice, into, meta } => {
+            write_records(&SyntheticRecords::new(choice), &into, meta.as_deref())
+        }
+        BenchCommand::Floor {
+            server,
+            connections,
+            targets,
+        } => {
+            let targets = fs::read_to_string(targets)?
+                .lines()
+                .map(str::to_owned)
+                .collect();
+            let (took, bytes) =
+                one()?.block_on(bare_client::get_all(server, connections, targets))?;
             writeln!(stdout(), "{} {bytes}", took.as_secs_f64())
         }
     }
 }
 
 /// Serves until a signal comes.
-async fn serve_until_signal<F: Future<Output = io::Result<()>>>(listen: SocketAddr, serve: impl FnOnce(TcpListener) -> F) -> io::Result<()> {
+async fn serve_until_signal<F: Future<Output = io::Result<()>>>(
+    listen: SocketAddr,
+    serve: impl FnOnce(TcpListener) -> F,
+) -> io::Result<()> {
     if !listen.ip().is_loopback() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{listen}` is no loopback address")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("`{listen}` is no loopback address"),
+        ));
     }
     // Before anybody knows the endpoint, so that a signal sent right after it ends the program as promised.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let socket = if listen.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
     socket.set_reuseaddr(true)?;
     socket.bind(listen)?;
     let listener = socket.listen(BACKLOG)?;
@@ -134,7 +166,10 @@ fn write_records(records: &SyntheticRecords, into: &Path, meta: Option<&Path>) -
         };
         let path = place(into)?;
         fs::write(&path, &record.body)?;
-        fs::File::options().write(true).open(&path)?.set_modified(UNIX_EPOCH + Duration::from_secs(record.modified))?;
+        fs::File::options()
+            .write(true)
+            .open(&path)?
+            .set_modified(UNIX_EPOCH + Duration::from_secs(record.modified))?;
         if let Some(meta) = meta {
             fs::write(place(meta)?, "{}\n")?;
         }

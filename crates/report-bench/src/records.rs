@@ -13,9 +13,22 @@ const RUN: u64 = 4;
 /// The longest time between two of them.
 const PAUSE: u64 = 900;
 
-const CUSTOMERS: [&str; 8] = ["acme", "airbnb", "contoso", "globex", "initech", "northwind", "umbrella", "wayne"];
-const FIRST_NAMES: [&str; 10] = ["alex", "chris", "dana", "jane", "john", "kim", "maria", "pat", "sam", "wei"];
-const LAST_NAMES: [&str; 10] = ["chen", "doe", "garcia", "ivanov", "kumar", "miller", "novak", "roe", "silva", "smith"];
+const CUSTOMERS: [&str; 8] = [
+    "acme",
+    "airbnb",
+    "contoso",
+    "globex",
+    "initech",
+    "northwind",
+    "umbrella",
+    "wayne",
+];
+const FIRST_NAMES: [&str; 10] = [
+    "alex", "chris", "dana", "jane", "john", "kim", "maria", "pat", "sam", "wei",
+];
+const LAST_NAMES: [&str; 10] = [
+    "chen", "doe", "garcia", "ivanov", "kumar", "miller", "novak", "roe", "silva", "smith",
+];
 
 /// What records there are.
 #[derive(Debug, Clone, clap::Args)]
@@ -71,19 +84,35 @@ impl SyntheticRecords {
     /// Shares the records out among the customers.
     #[must_use]
     pub(crate) fn new(choice: RecordOptions) -> Self {
-        let mut names: Vec<String> = (0..choice.customers).map(|number| format!("{}-{number:03}", pick_one(&CUSTOMERS, number))).collect();
+        let mut names: Vec<String> = (0..choice.customers)
+            .map(|number| format!("{}-{number:03}", pick_one(&CUSTOMERS, number)))
+            .collect();
         names.sort();
-        let weights: Vec<u64> = (0..choice.customers).map(|number| 1_000_000 / (10 + mix_bits(number) % choice.customers)).collect();
+        let weights: Vec<u64> = (0..choice.customers)
+            .map(|number| 1_000_000 / (10 + mix_bits(number) % choice.customers))
+            .collect();
         let all: u64 = weights.iter().sum();
         let (mut customers, mut before, mut first) = (Vec::new(), 0, 0);
         for (name, weight) in names.into_iter().zip(weights) {
             before += weight;
             let next = proportion(choice.count, before, all);
-            customers.push(SyntheticCustomer { name, first, count: next - first });
+            customers.push(SyntheticCustomer {
+                name,
+                first,
+                count: next - first,
+            });
             first = next;
         }
-        let by_name = customers.iter().enumerate().map(|(number, customer)| (customer.name.clone(), number)).collect();
-        Self { choice, customers, by_name }
+        let by_name = customers
+            .iter()
+            .enumerate()
+            .map(|(number, customer)| (customer.name.clone(), number))
+            .collect();
+        Self {
+            choice,
+            customers,
+            by_name,
+        }
     }
 
     /// How many there are.
@@ -96,7 +125,11 @@ impl SyntheticRecords {
     #[must_use]
     pub(crate) fn key(&self, position: u64) -> String {
         let (customer, within) = self.customer_and_offset(position);
-        format!("usage-logs/{}/{}.json", self.customers[customer].name, format_time(self.unix_time_of(customer, within), "%Y-%m-%d_%H%M%S"))
+        format!(
+            "usage-logs/{}/{}.json",
+            self.customers[customer].name,
+            format_time(self.unix_time_of(customer, within), "%Y-%m-%d_%H%M%S")
+        )
     }
 
     /// The record at `position`.
@@ -104,7 +137,11 @@ impl SyntheticRecords {
     pub(crate) fn get(&self, position: u64) -> SyntheticRecord {
         let (customer, within) = self.customer_and_offset(position);
         let at = self.unix_time_of(customer, within);
-        SyntheticRecord { key: self.key(position), modified: at + 2, body: self.body(customer, within, at) }
+        SyntheticRecord {
+            key: self.key(position),
+            modified: at + 2,
+            body: self.body(customer, within, at),
+        }
     }
 
     /// The position of the first record with a key greater than `key`.
@@ -113,7 +150,11 @@ impl SyntheticRecords {
         let (mut low, mut high) = (0, self.choice.count);
         while low < high {
             let middle = low.midpoint(high);
-            if self.key(middle).as_str() > key { high = middle } else { low = middle + 1 }
+            if self.key(middle).as_str() > key {
+                high = middle
+            } else {
+                low = middle + 1
+            }
         }
         low
     }
@@ -128,7 +169,9 @@ impl SyntheticRecords {
     }
 
     fn customer_and_offset(&self, position: u64) -> (usize, u64) {
-        let customer = self.customers.partition_point(|customer| customer.first + customer.count <= position);
+        let customer = self
+            .customers
+            .partition_point(|customer| customer.first + customer.count <= position);
         (customer, position - self.customers[customer].first)
     }
 
@@ -152,15 +195,36 @@ impl SyntheticRecords {
         let run = within / self.run_length();
         let chance = mix_bits(customer as u64 * 7_000_003 + run);
         // A customer is served by a team of six.
-        let user = if self.choice.worst { within } else { customer as u64 * 3 + chance % 6 } % self.choice.users;
-        let user = format!("{}.{}{}", pick_one(&FIRST_NAMES, user), pick_one(&LAST_NAMES, user / 10), numbered_name(user / 100));
+        let user = if self.choice.worst {
+            within
+        } else {
+            customer as u64 * 3 + chance % 6
+        } % self.choice.users;
+        let user = format!(
+            "{}.{}{}",
+            pick_one(&FIRST_NAMES, user),
+            pick_one(&LAST_NAMES, user / 10),
+            numbered_name(user / 100)
+        );
         let stamp = format_time(at, "%Y-%m-%dT%H:%M:%SZ");
         let short = format_time(at, "%Y%m%dT%H%M%SZ");
         let hash = format!("{:016x}{:016x}", mix_bits(chance), mix_bits(chance + 1));
-        let commit = format!("{:016x}{:016x}{:08x}", mix_bits(chance + 2), mix_bits(chance + 3), mix_bits(chance + 4) >> 32);
-        let (backup, backup_at) = if within.is_multiple_of(self.run_length()) { ("uploaded", at) } else { ("unchanged", at - at % DAY) };
+        let commit = format!(
+            "{:016x}{:016x}{:08x}",
+            mix_bits(chance + 2),
+            mix_bits(chance + 3),
+            mix_bits(chance + 4) >> 32
+        );
+        let (backup, backup_at) = if within.is_multiple_of(self.run_length()) {
+            ("uploaded", at)
+        } else {
+            ("unchanged", at - at % DAY)
+        };
         let ci = if chance.is_multiple_of(3) {
-            format!(r#","ci":{{"provider":"github","run_url":"https://ci.example.com/{name}/infra/runs/{}"}}"#, chance % 100_000_000)
+            format!(
+                r#","ci":{{"provider":"github","run_url":"https://ci.example.com/{name}/infra/runs/{}"}}"#,
+                chance % 100_000_000
+            )
         } else {
             String::new()
         };
@@ -195,7 +259,11 @@ fn proportion(count: u64, part: u64, whole: u64) -> u64 {
 }
 
 fn numbered_name(number: u64) -> String {
-    if number == 0 { String::new() } else { number.to_string() }
+    if number == 0 {
+        String::new()
+    } else {
+        number.to_string()
+    }
 }
 
 fn pick_one<'a>(list: &[&'a str], number: u64) -> &'a str {
@@ -223,22 +291,37 @@ mod tests {
     use std::collections::HashSet;
 
     fn make_records(count: u64, worst: bool) -> SyntheticRecords {
-        SyntheticRecords::new(RecordOptions { count, customers: 50, users: 80, days: 400, until: 1_790_000_000, worst })
+        SyntheticRecords::new(RecordOptions {
+            count,
+            customers: 50,
+            users: 80,
+            days: 400,
+            until: 1_790_000_000,
+            worst,
+        })
     }
 
     #[test]
     fn keys_ascend_and_can_be_looked_up() {
         for worst in [false, true] {
             let records = make_records(10_000, worst);
-            let keys: Vec<String> = (0..records.count()).map(|position| records.key(position)).collect();
+            let keys: Vec<String> = (0..records.count())
+                .map(|position| records.key(position))
+                .collect();
             assert!(keys.is_sorted_by(|a, b| a < b));
             for position in (0..records.count()).step_by(77) {
                 let record = records.get(position);
                 assert_eq!(records.find(&record.key).as_ref(), Some(&record));
                 assert_eq!(records.first_after(&record.key), position + 1);
             }
-            assert_eq!((records.first_after(""), records.first_after("v")), (0, 10_000));
-            assert_eq!(records.find("usage-logs/acme-000/2020-01-01_000000.json"), None);
+            assert_eq!(
+                (records.first_after(""), records.first_after("v")),
+                (0, 10_000)
+            );
+            assert_eq!(
+                records.find("usage-logs/acme-000/2020-01-01_000000.json"),
+                None
+            );
         }
     }
 
@@ -260,8 +343,13 @@ mod tests {
         let rows = |worst| {
             let records = make_records(10_000, worst);
             let row = |position| {
-                let record: config_backup::record::Record = serde_json::from_str(&records.get(position).body).unwrap();
-                (record.timestamp[..10].to_owned(), record.customer, record.user)
+                let record: config_backup::record::Record =
+                    serde_json::from_str(&records.get(position).body).unwrap();
+                (
+                    record.timestamp[..10].to_owned(),
+                    record.customer,
+                    record.user,
+                )
             };
             (0..records.count()).map(row).collect::<HashSet<_>>().len()
         };

@@ -22,7 +22,11 @@ const ROOM: usize = 4 << 10;
 const ON_THE_WAY: usize = 4096;
 
 /// Carries every connection to `upstream`.
-pub(crate) async fn serve_slow_line(listener: TcpListener, upstream: SocketAddr, round_trip: Duration) -> io::Result<()> {
+pub(crate) async fn serve_slow_line(
+    listener: TcpListener,
+    upstream: SocketAddr,
+    round_trip: Duration,
+) -> io::Result<()> {
     loop {
         let Ok((client, _)) = listener.accept().await else {
             // The client is gone again, or there are no file descriptors: others give theirs back.
@@ -34,19 +38,34 @@ pub(crate) async fn serve_slow_line(listener: TcpListener, upstream: SocketAddr,
     }
 }
 
-async fn join_with_delay(client: TcpStream, upstream: SocketAddr, round_trip: Duration) -> io::Result<()> {
+async fn join_with_delay(
+    client: TcpStream,
+    upstream: SocketAddr,
+    round_trip: Duration,
+) -> io::Result<()> {
     let opened = Instant::now() + round_trip;
     let server = TcpStream::connect(upstream).await?;
     for end in [&client, &server] {
         end.set_nodelay(true)?;
     }
-    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-    tokio::spawn(copy_with_delay(from_client, to_server, opened, round_trip / 2));
+    let ((from_client, to_client), (from_server, to_server)) =
+        (client.into_split(), server.into_split());
+    tokio::spawn(copy_with_delay(
+        from_client,
+        to_server,
+        opened,
+        round_trip / 2,
+    ));
     copy_with_delay(from_server, to_client, opened, round_trip / 2).await
 }
 
 /// Carries bytes from `from` to `to`, and the end as well; nothing leaves before `opened`.
-async fn copy_with_delay<R, W>(mut from: R, mut to: W, opened: Instant, delay: Duration) -> io::Result<()>
+async fn copy_with_delay<R, W>(
+    mut from: R,
+    mut to: W,
+    opened: Instant,
+    delay: Duration,
+) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -89,8 +108,18 @@ mod tests {
         let (client, near) = duplex(1 << 20);
         let (far, server) = duplex(1 << 20);
         let ((from_client, to_client), (from_server, to_server)) = (split(near), split(far));
-        tokio::spawn(copy_with_delay(from_client, to_server, opened, ROUND_TRIP / 2));
-        tokio::spawn(copy_with_delay(from_server, to_client, opened, ROUND_TRIP / 2));
+        tokio::spawn(copy_with_delay(
+            from_client,
+            to_server,
+            opened,
+            ROUND_TRIP / 2,
+        ));
+        tokio::spawn(copy_with_delay(
+            from_server,
+            to_client,
+            opened,
+            ROUND_TRIP / 2,
+        ));
         (client, server)
     }
 
@@ -151,7 +180,9 @@ mod tests {
             .map(|number| {
                 tokio::spawn(async move {
                     let mut connection = TcpStream::connect(address).await.unwrap();
-                    let sent: Vec<u8> = (0..5000_u32).flat_map(|at| (at * 7 + number).to_le_bytes()).collect();
+                    let sent: Vec<u8> = (0..5000_u32)
+                        .flat_map(|at| (at * 7 + number).to_le_bytes())
+                        .collect();
                     connection.write_all(&sent).await.unwrap();
                     connection.shutdown().await.unwrap();
                     let mut back = Vec::new();

@@ -45,7 +45,13 @@ struct SyntheticBucket {
 impl SyntheticBucket {
     fn new(records: SyntheticRecords) -> Self {
         let zero = AtomicU64::default;
-        Self { records, archive: Mutex::default(), expired: zero(), pages: zero(), objects: zero() }
+        Self {
+            records,
+            archive: Mutex::default(),
+            expired: zero(),
+            pages: zero(),
+            objects: zero(),
+        }
     }
 
     fn has(&self, record: &SyntheticRecord) -> bool {
@@ -54,7 +60,10 @@ impl SyntheticBucket {
 }
 
 /// Answers until the listener fails.
-pub(crate) async fn serve_bucket(listener: TcpListener, records: SyntheticRecords) -> io::Result<()> {
+pub(crate) async fn serve_bucket(
+    listener: TcpListener,
+    records: SyntheticRecords,
+) -> io::Result<()> {
     let bucket = Arc::new(SyntheticBucket::new(records));
     loop {
         let (connection, _) = listener.accept().await?;
@@ -63,35 +72,73 @@ pub(crate) async fn serve_bucket(listener: TcpListener, records: SyntheticRecord
         let service = service_fn(move |request| {
             let bucket = Arc::clone(&bucket);
             async move {
-                Ok::<_, Infallible>(if request.method() == Method::PUT { store_archive_object(&bucket, request).await } else { answer_request(&bucket, &request) })
+                Ok::<_, Infallible>(if request.method() == Method::PUT {
+                    store_archive_object(&bucket, request).await
+                } else {
+                    answer_request(&bucket, &request)
+                })
             }
         });
         // A connection that fails is the client's to notice.
-        tokio::spawn(async move { http1::Builder::new().serve_connection(TokioIo::new(connection), service).await.ok() });
+        tokio::spawn(async move {
+            http1::Builder::new()
+                .serve_connection(TokioIo::new(connection), service)
+                .await
+                .ok()
+        });
     }
 }
 
 /// Takes an object of the archive.
-async fn store_archive_object(bucket: &SyntheticBucket, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn store_archive_object(
+    bucket: &SyntheticBucket,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
     let key = key_of_request(&request);
-    let Ok(body) = request.into_body().collect().await else { return Response::default() };
-    bucket.archive.lock().unwrap_or_else(PoisonError::into_inner).insert(key, body.to_bytes());
-    Response::builder().header("etag", "\"kept\"").body(Full::default()).unwrap_or_default()
+    let Ok(body) = request.into_body().collect().await else {
+        return Response::default();
+    };
+    bucket
+        .archive
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(key, body.to_bytes());
+    Response::builder()
+        .header("etag", "\"kept\"")
+        .body(Full::default())
+        .unwrap_or_default()
 }
 
 fn key_of_request(request: &Request<Incoming>) -> String {
     let path = percent_decode_str(request.uri().path()).decode_utf8_lossy();
-    path.trim_start_matches('/').split_once('/').map_or_else(String::new, |(_, key)| key.to_owned())
+    path.trim_start_matches('/')
+        .split_once('/')
+        .map_or_else(String::new, |(_, key)| key.to_owned())
 }
 
 fn answer_request(bucket: &SyntheticBucket, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let SyntheticBucket { records, archive, expired, pages, objects } = bucket;
-    if let Some(moment) = request.uri().path().strip_prefix(EXPIRE).and_then(|moment| moment.parse().ok()) {
+    let SyntheticBucket {
+        records,
+        archive,
+        expired,
+        pages,
+        objects,
+    } = bucket;
+    if let Some(moment) = request
+        .uri()
+        .path()
+        .strip_prefix(EXPIRE)
+        .and_then(|moment| moment.parse().ok())
+    {
         expired.store(moment, Ordering::Relaxed);
         return Response::default();
     }
     if request.uri().path() == COUNTS {
-        let counts = format!("{} {}\n", pages.load(Ordering::Relaxed), objects.load(Ordering::Relaxed));
+        let counts = format!(
+            "{} {}\n",
+            pages.load(Ordering::Relaxed),
+            objects.load(Ordering::Relaxed)
+        );
         return Response::new(Full::new(Bytes::from(counts)));
     }
     let key = key_of_request(request);
@@ -99,22 +146,46 @@ fn answer_request(bucket: &SyntheticBucket, request: &Request<Incoming>) -> Resp
     counter.fetch_add(1, Ordering::Relaxed);
     let archive = archive.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(body) = archive.get(&key) {
-        return Response::builder().header("etag", "\"kept\"").body(Full::new(body.clone())).unwrap_or_default();
+        return Response::builder()
+            .header("etag", "\"kept\"")
+            .body(Full::new(body.clone()))
+            .unwrap_or_default();
     }
     let (status, kind, headers, body) = if key.is_empty() {
-        (StatusCode::OK, "application/xml", None, list_objects(bucket, &archive, request.uri().query().unwrap_or_default()))
+        (
+            StatusCode::OK,
+            "application/xml",
+            None,
+            list_objects(bucket, &archive, request.uri().query().unwrap_or_default()),
+        )
     } else if let Some(record) = records.find(&key).filter(|record| bucket.has(record)) {
         let modified = format_time(record.modified, "%a, %d %b %Y %H:%M:%S GMT");
-        (StatusCode::OK, "application/json", Some((etag(&record), modified)), record.body)
+        (
+            StatusCode::OK,
+            "application/json",
+            Some((etag(&record), modified)),
+            record.body,
+        )
     } else {
         let body = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>";
-        (StatusCode::NOT_FOUND, "application/xml", None, body.to_owned())
+        (
+            StatusCode::NOT_FOUND,
+            "application/xml",
+            None,
+            body.to_owned(),
+        )
     };
-    let mut response = Response::builder().status(status).header("content-type", kind);
+    let mut response = Response::builder()
+        .status(status)
+        .header("content-type", kind);
     if let Some((tag, modified)) = headers {
-        response = response.header("etag", format!("\"{tag}\"")).header("last-modified", modified);
+        response = response
+            .header("etag", format!("\"{tag}\""))
+            .header("last-modified", modified);
     }
-    response.body(Full::new(Bytes::from(body))).unwrap_or_default()
+    response
+        .body(Full::new(Bytes::from(body)))
+        .unwrap_or_default()
 }
 
 /// No MD5, which clients must not take it for; another one for each key.
@@ -122,11 +193,20 @@ fn etag(record: &SyntheticRecord) -> String {
     format!("{:016x}-{:x}", record.modified, record.body.len())
 }
 
-fn list_objects(bucket: &SyntheticBucket, archive: &BTreeMap<String, Bytes>, query: &str) -> String {
-    let query: HashMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+fn list_objects(
+    bucket: &SyntheticBucket,
+    archive: &BTreeMap<String, Bytes>,
+    query: &str,
+) -> String {
+    let query: HashMap<String, String> = form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect();
     let asked = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
     let (prefix, by_folder) = (asked("prefix"), asked("delimiter") == "/");
-    let after = [asked("start-after"), asked("continuation-token")].into_iter().max().unwrap_or_default();
+    let after = [asked("start-after"), asked("continuation-token")]
+        .into_iter()
+        .max()
+        .unwrap_or_default();
     if prefix.starts_with(ARCHIVE) {
         return list_archive(archive, prefix, after);
     }
@@ -139,7 +219,9 @@ fn list_objects(bucket: &SyntheticBucket, archive: &BTreeMap<String, Bytes>, que
     let mut truncated = false;
     while at < records.count() {
         let key = records.key(at);
-        let Some(rest) = key.strip_prefix(prefix) else { break };
+        let Some(rest) = key.strip_prefix(prefix) else {
+            break;
+        };
         let record = records.get(at);
         if !bucket.has(&record) {
             at += 1;
@@ -151,12 +233,21 @@ fn list_objects(bucket: &SyntheticBucket, archive: &BTreeMap<String, Bytes>, que
         }
         count += 1;
         if let Some((folder, _)) = rest.split_once('/').filter(|_| by_folder) {
-            let _ = write!(body, "<CommonPrefixes><Prefix>{prefix}{folder}/</Prefix></CommonPrefixes>");
+            let _ = write!(
+                body,
+                "<CommonPrefixes><Prefix>{prefix}{folder}/</Prefix></CommonPrefixes>"
+            );
             // Behind every key of the folder.
             last = format!("{prefix}{folder}/\u{10ffff}");
             at = records.first_after(&last);
         } else {
-            push_contents(&mut body, &key, &format_time(record.modified, "%Y-%m-%dT%H:%M:%S.000Z"), &etag(&record), record.body.len());
+            push_contents(
+                &mut body,
+                &key,
+                &format_time(record.modified, "%Y-%m-%dT%H:%M:%S.000Z"),
+                &etag(&record),
+                record.body.len(),
+            );
             last = key;
             at += 1;
         }
@@ -168,9 +259,17 @@ fn list_archive(archive: &BTreeMap<String, Bytes>, prefix: &str, after: &str) ->
     let behind = (Bound::Excluded(after.max(prefix)), Bound::Unbounded);
     let mut body = String::new();
     let (mut count, mut last) = (0, None);
-    let mut there = archive.range::<str, _>(behind).take_while(|(key, _)| key.starts_with(prefix));
+    let mut there = archive
+        .range::<str, _>(behind)
+        .take_while(|(key, _)| key.starts_with(prefix));
     for (key, part) in there.by_ref().take(PAGE) {
-        push_contents(&mut body, key, "2026-11-24T00:00:00.000Z", "kept", part.len());
+        push_contents(
+            &mut body,
+            key,
+            "2026-11-24T00:00:00.000Z",
+            "kept",
+            part.len(),
+        );
         count += 1;
         last = Some(key);
     }
@@ -187,7 +286,9 @@ fn push_contents(body: &mut String, key: &str, modified: &str, tag: &str, size: 
 
 fn list_page_xml(body: &str, count: usize, next: Option<&String>) -> String {
     let truncated = next.is_some();
-    let next = next.map_or_else(String::new, |last| format!("<NextContinuationToken>{last}</NextContinuationToken>"));
+    let next = next.map_or_else(String::new, |last| {
+        format!("<NextContinuationToken>{last}</NextContinuationToken>")
+    });
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
          <EncodingType>url</EncodingType><KeyCount>{count}</KeyCount><MaxKeys>{PAGE}</MaxKeys>\
@@ -201,11 +302,22 @@ mod tests {
     use crate::records::RecordOptions;
 
     fn small_bucket() -> SyntheticBucket {
-        SyntheticBucket::new(SyntheticRecords::new(RecordOptions { count: 5000, customers: 10, users: 20, days: 400, until: 1_790_000_000, worst: false }))
+        SyntheticBucket::new(SyntheticRecords::new(RecordOptions {
+            count: 5000,
+            customers: 10,
+            users: 20,
+            days: 400,
+            until: 1_790_000_000,
+            worst: false,
+        }))
     }
 
     fn keys_of_page(page: &str, before: &str) -> Vec<String> {
-        page.split(before).skip(1).filter_map(|rest| rest.split_once('<')).map(|(key, _)| key.to_owned()).collect()
+        page.split(before)
+            .skip(1)
+            .filter_map(|rest| rest.split_once('<'))
+            .map(|(key, _)| key.to_owned())
+            .collect()
     }
 
     #[test]
@@ -214,32 +326,75 @@ mod tests {
         let records = &bucket.records;
         let (mut all, mut token) = (Vec::new(), String::new());
         loop {
-            let page = list_objects(&bucket, &BTreeMap::new(), &format!("list-type=2&prefix=usage-logs%2F&continuation-token={token}"));
+            let page = list_objects(
+                &bucket,
+                &BTreeMap::new(),
+                &format!("list-type=2&prefix=usage-logs%2F&continuation-token={token}"),
+            );
             all.extend(keys_of_page(&page, "<Key>"));
-            let Some(next) = keys_of_page(&page, "<NextContinuationToken>").pop() else { break };
+            let Some(next) = keys_of_page(&page, "<NextContinuationToken>").pop() else {
+                break;
+            };
             token = next;
         }
-        assert_eq!(all, (0..records.count()).map(|at| records.key(at)).collect::<Vec<_>>());
+        assert_eq!(
+            all,
+            (0..records.count())
+                .map(|at| records.key(at))
+                .collect::<Vec<_>>()
+        );
     }
 
     #[test]
     fn lists_archived_objects_page_by_page() {
-        let archive: BTreeMap<String, Bytes> = (0..1500).map(|it| (format!("{ARCHIVE}acme/{it:04}"), Bytes::from_static(b"x"))).collect();
+        let archive: BTreeMap<String, Bytes> = (0..1500)
+            .map(|it| (format!("{ARCHIVE}acme/{it:04}"), Bytes::from_static(b"x")))
+            .collect();
         let first = list_objects(&small_bucket(), &archive, "prefix=usage-logs-archive%2F");
-        assert_eq!((keys_of_page(&first, "<Key>").len(), keys_of_page(&first, "<NextContinuationToken>").len()), (1000, 1));
-        let rest = list_objects(&small_bucket(), &archive, &format!("prefix=usage-logs-archive%2F&continuation-token={ARCHIVE}acme/0999"));
-        assert_eq!((keys_of_page(&rest, "<Key>").len(), keys_of_page(&rest, "<NextContinuationToken>").len()), (500, 0));
+        assert_eq!(
+            (
+                keys_of_page(&first, "<Key>").len(),
+                keys_of_page(&first, "<NextContinuationToken>").len()
+            ),
+            (1000, 1)
+        );
+        let rest = list_objects(
+            &small_bucket(),
+            &archive,
+            &format!("prefix=usage-logs-archive%2F&continuation-token={ARCHIVE}acme/0999"),
+        );
+        assert_eq!(
+            (
+                keys_of_page(&rest, "<Key>").len(),
+                keys_of_page(&rest, "<NextContinuationToken>").len()
+            ),
+            (500, 0)
+        );
     }
 
     #[test]
     fn lists_folders_and_starts_after_a_key() {
         let bucket = small_bucket();
-        let page = list_objects(&bucket, &BTreeMap::new(), "prefix=usage-logs%2F&delimiter=%2F");
+        let page = list_objects(
+            &bucket,
+            &BTreeMap::new(),
+            "prefix=usage-logs%2F&delimiter=%2F",
+        );
         let folders = keys_of_page(&page, "<CommonPrefixes><Prefix>");
         assert_eq!(folders.len(), 10);
-        let first = &keys_of_page(&list_objects(&bucket, &BTreeMap::new(), &format!("prefix={}", folders[1])), "<Key>");
+        let first = &keys_of_page(
+            &list_objects(&bucket, &BTreeMap::new(), &format!("prefix={}", folders[1])),
+            "<Key>",
+        );
         assert!(first.iter().all(|key| key.starts_with(&folders[1])));
-        let rest = keys_of_page(&list_objects(&bucket, &BTreeMap::new(), &format!("prefix={}&start-after={}", folders[1], first[9])), "<Key>");
+        let rest = keys_of_page(
+            &list_objects(
+                &bucket,
+                &BTreeMap::new(),
+                &format!("prefix={}&start-after={}", folders[1], first[9]),
+            ),
+            "<Key>",
+        );
         assert_eq!(rest[..], first[10..]);
     }
     #[test]
@@ -247,9 +402,15 @@ mod tests {
         let bucket = small_bucket();
         let moment = bucket.records.get(bucket.records.count() / 2).modified;
         bucket.expired.store(moment, Ordering::Relaxed);
-        let left: Vec<String> =
-            (0..bucket.records.count()).map(|at| bucket.records.get(at)).filter(|it| it.modified >= moment).map(|it| it.key).collect();
-        let page = keys_of_page(&list_objects(&bucket, &BTreeMap::new(), "prefix=usage-logs%2F"), "<Key>");
+        let left: Vec<String> = (0..bucket.records.count())
+            .map(|at| bucket.records.get(at))
+            .filter(|it| it.modified >= moment)
+            .map(|it| it.key)
+            .collect();
+        let page = keys_of_page(
+            &list_objects(&bucket, &BTreeMap::new(), "prefix=usage-logs%2F"),
+            "<Key>",
+        );
         assert_eq!(page[..], left[..PAGE]);
     }
 }

@@ -23,7 +23,10 @@ impl Campaign {
             Err(_) => 20_261_124,
         };
         let campaign = Self { name, seed, full };
-        campaign.print_line(format!("seed {seed}, {}", if full { "full" } else { "small" }));
+        campaign.print_line(format!(
+            "seed {seed}, {}",
+            if full { "full" } else { "small" }
+        ));
         campaign
     }
 
@@ -44,15 +47,32 @@ impl Campaign {
 
     /// Does `work` for all numbers below `count`, on `workers` threads, and gives what came of each in their order.
     #[allow(clippy::unused_self)] // it is the campaign that does it
-    pub fn run_each<T: Send>(&self, count: usize, workers: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    pub fn run_each<T: Send>(
+        &self,
+        count: usize,
+        workers: usize,
+        work: impl Fn(usize) -> T + Sync,
+    ) -> Vec<T> {
         let next = AtomicUsize::new(0);
         let done: Vec<Vec<(usize, T)>> = thread::scope(|scope| {
             let worker = || {
-                let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < count);
-                std::iter::from_fn(take).map(|number| (number, work(number))).collect()
+                let take =
+                    || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < count);
+                std::iter::from_fn(take)
+                    .map(|number| (number, work(number)))
+                    .collect()
             };
-            let workers: Vec<_> = (0..workers.min(count)).map(|_| scope.spawn(worker)).collect();
-            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+            let workers: Vec<_> = (0..workers.min(count))
+                .map(|_| scope.spawn(worker))
+                .collect();
+            workers
+                .into_iter()
+                .map(|worker| {
+                    worker
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .collect()
         });
         let mut done: Vec<(usize, T)> = done.into_iter().flatten().collect();
         done.sort_by_key(|(number, _)| *number);

@@ -38,17 +38,32 @@ pub struct FaultyProxy {
 
 impl FaultyProxy {
     /// Starts a proxy to `upstream` (`http://ADDRESS`); `fate` judges the first line of each request.
-    pub fn start(upstream: &str, fate: impl Fn(&str) -> RequestFate + Send + Sync + 'static) -> Self {
+    pub fn start(
+        upstream: &str,
+        fate: impl Fn(&str) -> RequestFate + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let mut proxy = Self { address, is_stopped: Arc::default(), request_lines: Arc::default(), accepting: None };
-        let (over, seen) = (Arc::clone(&proxy.is_stopped), Arc::clone(&proxy.request_lines));
+        let mut proxy = Self {
+            address,
+            is_stopped: Arc::default(),
+            request_lines: Arc::default(),
+            accepting: None,
+        };
+        let (over, seen) = (
+            Arc::clone(&proxy.is_stopped),
+            Arc::clone(&proxy.request_lines),
+        );
         let upstream = upstream.trim_start_matches("http://").to_owned();
         let fate = Arc::new(fate);
         proxy.accepting = Some(thread::spawn(move || {
             let silent = Arc::new(Mutex::new(Vec::new()));
             let mut serving = Vec::new();
-            for client in listener.incoming().take_while(|_| !over.load(Ordering::SeqCst)).filter_map(Result::ok) {
+            for client in listener
+                .incoming()
+                .take_while(|_| !over.load(Ordering::SeqCst))
+                .filter_map(Result::ok)
+            {
                 let (upstream, fate) = (upstream.clone(), Arc::clone(&fate));
                 let (seen, silent) = (Arc::clone(&seen), Arc::clone(&silent));
                 // A thread that has ended keeps its stack as long as somebody may join it.
@@ -70,7 +85,12 @@ impl FaultyProxy {
 
     /// A hotel's network: every request gets its login page.
     pub fn captive_portal() -> Self {
-        Self::start("", |_| RequestFate::Answer("200 OK", "<!DOCTYPE html>\n<html><body>Please log in, room and name</body></html>\n"))
+        Self::start("", |_| {
+            RequestFate::Answer(
+                "200 OK",
+                "<!DOCTYPE html>\n<html><body>Please log in, room and name</body></html>\n",
+            )
+        })
     }
 
     /// For clients.
@@ -80,14 +100,22 @@ impl FaultyProxy {
 
     /// How many requests had a first line that starts with `head`.
     pub fn count_requests(&self, head: &str) -> usize {
-        self.request_lines.lock().expect("no panic").iter().filter(|line| line.starts_with(head)).count()
+        self.request_lines
+            .lock()
+            .expect("no panic")
+            .iter()
+            .filter(|line| line.starts_with(head))
+            .count()
     }
 
     /// Takes no more connections and waits for those under way, whose clients must have ended: then the server has done all that it
     /// was asked for.
     pub fn finish(mut self) {
         self.stop();
-        let serving = self.accepting.take().map(|accepting| accepting.join().expect("no panic"));
+        let serving = self
+            .accepting
+            .take()
+            .map(|accepting| accepting.join().expect("no panic"));
         for thread in serving.into_iter().flatten() {
             thread.join().expect("no panic");
         }
@@ -122,8 +150,10 @@ fn serve_client(
         RequestFate::Silence => silent.lock().expect("no panic").push(client),
         RequestFate::Answer(status, body) => {
             let body = if line.starts_with("HEAD ") { "" } else { body };
-            let head =
-                format!("HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let head = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
             client.write_all(head.as_bytes())?;
             client.write_all(body.as_bytes())?;
         }
@@ -132,7 +162,11 @@ fn serve_client(
         | RequestFate::InTurn(_)
         | RequestFate::LoseAnswer
         | RequestFate::Instead(_)) => {
-            let turn = if let RequestFate::InTurn(turn) = &fate { Some(turn.lock().expect("no panic")) } else { None };
+            let turn = if let RequestFate::InTurn(turn) = &fate {
+                Some(turn.lock().expect("no panic"))
+            } else {
+                None
+            };
             let mut server = TcpStream::connect(upstream)?;
             server.write_all(&request)?;
             let mut answer = Vec::new();
@@ -152,8 +186,17 @@ fn serve_client(
 /// An answer, or its head, without what it states of the body's SHA-256.
 pub fn remove_checksum(answer: Vec<u8>) -> Vec<u8> {
     const NAME: &[u8] = b"\r\nx-amz-checksum-sha256:";
-    let Some(start) = answer.windows(NAME.len()).position(|part| part.eq_ignore_ascii_case(NAME)) else { return answer };
-    let length = answer[start + 2..].iter().position(|byte| *byte == b'\r').expect("an end") + 2;
+    let Some(start) = answer
+        .windows(NAME.len())
+        .position(|part| part.eq_ignore_ascii_case(NAME))
+    else {
+        return answer;
+    };
+    let length = answer[start + 2..]
+        .iter()
+        .position(|byte| *byte == b'\r')
+        .expect("an end")
+        + 2;
     [&answer[..start], &answer[start + length..]].concat()
 }
 

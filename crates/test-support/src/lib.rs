@@ -12,7 +12,12 @@
 
 // A helper of a test stops where something is odd, and what it returns is used by that test alone.
 #![allow(missing_docs)]
-#![allow(clippy::missing_panics_doc, clippy::must_use_candidate, clippy::new_without_default, clippy::return_self_not_must_use)]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::new_without_default,
+    clippy::return_self_not_must_use
+)]
 
 pub mod campaign;
 pub mod console_sessions;
@@ -25,6 +30,6 @@ pub mod terraform_steps;
 pub mod world;
 
 pub use world::{
-    BUCKET, CONFIG, CONFIG_MD5, JANE_ARN, JOHN_ARN, MAX_ARN, SECRET_CANARIES, World, assert_no_secret, helper_path, project_dir,
-    refused_endpoint, run_with_input, to_text,
+    BUCKET, CONFIG, CONFIG_MD5, JANE_ARN, JOHN_ARN, MAX_ARN, SECRET_CANARIES, World,
+    assert_no_secret, helper_path, project_dir, refused_endpoint, run_with_input, to_text,
 };

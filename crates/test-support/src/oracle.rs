@@ -9,15 +9,24 @@ use crate::world::{run_with_input, to_text};
 
 /// A digest of `bytes` in hex, by python3's hashlib; `algorithm` is `md5` or `sha256`.
 pub fn python_digest(algorithm: &str, bytes: &[u8]) -> String {
-    run_python("import hashlib,sys; print(hashlib.new(sys.argv[1], sys.stdin.buffer.read()).hexdigest())", algorithm, bytes)
-        .trim()
-        .to_owned()
+    run_python(
+        "import hashlib,sys; print(hashlib.new(sys.argv[1], sys.stdin.buffer.read()).hexdigest())",
+        algorithm,
+        bytes,
+    )
+    .trim()
+    .to_owned()
 }
 
 /// The MD5 of each text, by python3's hashlib.
 pub fn python_md5s(texts: &[String]) -> Vec<String> {
     let script = "import hashlib,json,sys; print(json.dumps([hashlib.md5(t.encode()).hexdigest() for t in json.load(sys.stdin.buffer)]))";
-    serde_json::from_str(&run_python(script, "", serde_json::json!(texts).to_string().as_bytes())).expect("digests")
+    serde_json::from_str(&run_python(
+        script,
+        "",
+        serde_json::json!(texts).to_string().as_bytes(),
+    ))
+    .expect("digests")
 }
 
 /// The rows of a CSV, header included, by python3's csv module in its strict mode.
@@ -30,13 +39,17 @@ pub fn parse_csv_rows(csv: &[u8]) -> Vec<Vec<String>> {
 
 /// What `unix` seconds are in records: RFC 3339, UTC, `Z`.
 pub fn format_rfc3339(unix: u64) -> String {
-    let time = chrono::DateTime::from_timestamp(i64::try_from(unix).expect("this century"), 0).expect("a time");
+    let time = chrono::DateTime::from_timestamp(i64::try_from(unix).expect("this century"), 0)
+        .expect("a time");
     time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// Now, in whole seconds.
 pub fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970")
+        .as_secs()
 }
 
 /// The time `unix` seconds after 1970.
@@ -48,7 +61,9 @@ pub fn unix_time(unix: u64) -> SystemTime {
 pub fn wait_for_next_second(unix: u64) {
     while unix_now() == unix {
         // Nothing but the clock can tell, and to spin would take the processor from others.
-        let next = unix_time(unix + 1).duration_since(SystemTime::now()).unwrap_or_default();
+        let next = unix_time(unix + 1)
+            .duration_since(SystemTime::now())
+            .unwrap_or_default();
         std::thread::sleep(next);
     }
 }
@@ -61,15 +76,27 @@ pub fn key_timestamp(rfc3339: &str) -> String {
 
 /// The object's keys in the order in which they stand in the text.
 pub fn keys_in_order(json: &[u8]) -> Vec<String> {
-    let answer = run_python("import json,sys; print(json.dumps(list(json.load(sys.stdin.buffer))))", "", json);
+    let answer = run_python(
+        "import json,sys; print(json.dumps(list(json.load(sys.stdin.buffer))))",
+        "",
+        json,
+    );
     let keys: Value = serde_json::from_str(&answer).expect("keys");
-    keys.as_array().expect("a list").iter().map(|key| key.as_str().expect("a key").to_owned()).collect()
+    keys.as_array()
+        .expect("a list")
+        .iter()
+        .map(|key| key.as_str().expect("a key").to_owned())
+        .collect()
 }
 
 fn run_python(script: &str, argument: &str, input: &[u8]) -> String {
     let mut command = Command::new("python3");
     command.args(["-c", script, argument]);
     let output = run_with_input(command, input);
-    assert!(output.status.success(), "python3: {}", to_text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "python3: {}",
+        to_text(&output.stderr)
+    );
     to_text(&output.stdout)
 }

@@ -7,7 +7,8 @@ use crate::s3_client::S3TestClient;
 use crate::s3_servers::{MotoServer, VersityGateway};
 use crate::world::{BUCKET, World, to_text};
 
-pub const CSV_HEADER: &str = "timestamp,customer,user,additional_users_count,project_name,cluster_name\n";
+pub const CSV_HEADER: &str =
+    "timestamp,customer,user,additional_users_count,project_name,cluster_name\n";
 /// How requests for records begin, and those for pages of keys.
 pub const RECORD_GET_LINE: &str = "GET /mongodb-arena/usage-logs/";
 pub const LIST_LINE: &str = "GET /mongodb-arena/?";
@@ -37,14 +38,27 @@ impl S3Backend {
         let mut world = World::new();
         let gateway = (kind == S3ServerKind::Versitygw).then(|| VersityGateway::start(&world));
         let moto = (kind == S3ServerKind::Moto).then(|| MotoServer::start(&world));
-        let other = gateway.as_ref().map(|it| it.endpoint.clone()).or_else(|| moto.as_ref().map(|it| it.endpoint.clone()));
+        let other = gateway
+            .as_ref()
+            .map(|it| it.endpoint.clone())
+            .or_else(|| moto.as_ref().map(|it| it.endpoint.clone()));
         let endpoint = other.unwrap_or_else(|| world.server.endpoint());
         world.set_s3_endpoint(&endpoint);
-        Self { kind, client: S3TestClient::new(&endpoint), endpoint, gateway, moto, world }
+        Self {
+            kind,
+            client: S3TestClient::new(&endpoint),
+            endpoint,
+            gateway,
+            moto,
+            world,
+        }
     }
 
     /// Puts a proxy between the helper and the server. The cache is one of the place that the helper asks.
-    pub fn start_proxy(&mut self, fate: impl Fn(&str) -> RequestFate + Send + Sync + 'static) -> FaultyProxy {
+    pub fn start_proxy(
+        &mut self,
+        fate: impl Fn(&str) -> RequestFate + Send + Sync + 'static,
+    ) -> FaultyProxy {
         let proxy = FaultyProxy::start(&self.endpoint, fate);
         self.world.set_s3_endpoint(&proxy.endpoint());
         proxy
@@ -55,7 +69,10 @@ impl S3Backend {
         let asked = || match (&self.gateway, &self.moto) {
             (Some(gateway), _) => gateway.asked(),
             (_, Some(moto)) => moto.asked(),
-            _ => (self.world.count_requests("GetObject", ""), self.world.count_requests("ListObjectsV2", "")),
+            _ => (
+                self.world.count_requests("GetObject", ""),
+                self.world.count_requests("ListObjectsV2", ""),
+            ),
         };
         // Some note a request after they have answered it.
         for _ in 0..1000 {
@@ -65,7 +82,10 @@ impl S3Backend {
             std::thread::yield_now();
         }
         let asked = asked();
-        assert!(asked.0 == records && pages.contains(&asked.1), "{asked:?} for {records} records and {pages:?} pages");
+        assert!(
+            asked.0 == records && pages.contains(&asked.1),
+            "{asked:?} for {records} records and {pages:?} pages"
+        );
     }
 
     /// Writes many objects.
@@ -73,7 +93,10 @@ impl S3Backend {
         if self.kind == S3ServerKind::Embedded {
             // Not over the wire: a fifth of the time.
             for (key, body) in objects {
-                self.world.server.put(BUCKET, key, body.as_bytes(), &[]).expect("an object");
+                self.world
+                    .server
+                    .put(BUCKET, key, body.as_bytes(), &[])
+                    .expect("an object");
             }
         } else {
             self.client.put_all(objects);
@@ -82,8 +105,17 @@ impl S3Backend {
 
     /// Runs `report`: its exit code, stdout and stderr.
     pub fn run_report(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let output = self.world.helper_command(&["report", "--profile", "default"]).args(arguments).output().expect("report");
-        (output.status.code(), to_text(&output.stdout), to_text(&output.stderr))
+        let output = self
+            .world
+            .helper_command(&["report", "--profile", "default"])
+            .args(arguments)
+            .output()
+            .expect("report");
+        (
+            output.status.code(),
+            to_text(&output.stdout),
+            to_text(&output.stderr),
+        )
     }
 
     /// Runs `report`, which must end well and have nothing to say, and gives the CSV.
@@ -106,7 +138,12 @@ pub struct ReportEntry {
 impl ReportEntry {
     /// One of the second day, by a user of its own.
     pub fn new(customer: &str, number: u64) -> Self {
-        Self { day: 2, customer: customer.to_owned(), user: format!("u{number:05}"), count: number }
+        Self {
+            day: 2,
+            customer: customer.to_owned(),
+            user: format!("u{number:05}"),
+            count: number,
+        }
     }
 
     /// Its usage record.
@@ -120,7 +157,10 @@ impl ReportEntry {
 
     /// The key of ours with this number.
     pub fn key(&self, segment: &str) -> String {
-        format!("usage-logs/{segment}/2026-03-{:02}_080000-{:08x}.json", self.day, self.count)
+        format!(
+            "usage-logs/{segment}/2026-03-{:02}_080000-{:08x}.json",
+            self.day, self.count
+        )
     }
 }
 
@@ -128,14 +168,24 @@ impl ReportEntry {
 pub fn expected_csv<'a>(entries: impl IntoIterator<Item = &'a ReportEntry>) -> String {
     let mut entries: Vec<&ReportEntry> = entries.into_iter().collect();
     entries.sort();
-    let row = |it: &&ReportEntry| format!("2026-03-{:02},{},{},{},p,c\n", it.day, it.customer, it.user, it.count);
+    let row = |it: &&ReportEntry| {
+        format!(
+            "2026-03-{:02},{},{},{},p,c\n",
+            it.day, it.customer, it.user, it.count
+        )
+    };
     CSV_HEADER.to_owned() + &entries.iter().map(row).collect::<String>()
 }
 
 /// The report without the rows of other customers.
 pub fn rows_of_customer(customer: &str, csv: &str) -> String {
     let of_customer = |line: &&str| line.split(',').nth(1) == Some(customer);
-    CSV_HEADER.to_owned() + &csv.split_inclusive('\n').skip(1).filter(of_customer).collect::<String>()
+    CSV_HEADER.to_owned()
+        + &csv
+            .split_inclusive('\n')
+            .skip(1)
+            .filter(of_customer)
+            .collect::<String>()
 }
 
 /// Makes each of these claims, which are functions of a [`S3Backend`], a test on each server.

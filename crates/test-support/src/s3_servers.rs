@@ -27,7 +27,11 @@ impl Drop for ServerProcess {
 /// A command for a pinned tool, without input and output.
 fn pinned_server_command(world: &World, name: &str) -> Command {
     let program = project_dir().join(".tools/bin").join(name);
-    assert!(program.exists(), "{} is missing: run `make tools`", program.display());
+    assert!(
+        program.exists(),
+        "{} is missing: run `make tools`",
+        program.display()
+    );
     let mut command = world.command(&program);
     command.stdout(Stdio::null());
     command
@@ -44,7 +48,10 @@ pub struct VersityGateway {
 impl VersityGateway {
     /// Starts one with the bucket, which takes the credentials of the profile `default`.
     pub fn start(world: &World) -> Self {
-        let (data, meta) = (world.path().join("gateway"), world.path().join("metadata-of-gateway"));
+        let (data, meta) = (
+            world.path().join("gateway"),
+            world.path().join("metadata-of-gateway"),
+        );
         let (bucket, log) = (data.join(BUCKET), world.path().join("requests-of-gateway"));
         for folder in [&bucket, &meta] {
             fs::create_dir_all(folder).expect("a folder");
@@ -55,7 +62,13 @@ impl VersityGateway {
             let port = free_port();
             let mut command = pinned_server_command(world, "versitygw");
             command
-                .args(["--port", &format!("127.0.0.1:{port}"), "--quiet", "--region", "us-east-1"])
+                .args([
+                    "--port",
+                    &format!("127.0.0.1:{port}"),
+                    "--quiet",
+                    "--region",
+                    "us-east-1",
+                ])
                 .arg("--access-log")
                 .arg(&log)
                 .args(["posix", "--sidecar"])
@@ -64,12 +77,20 @@ impl VersityGateway {
                 .env("ROOT_SECRET_KEY", "secret-of-default")
                 .stderr(fs::File::create(&complaints).expect("a file"));
             let running = ServerProcess(command.spawn().expect("versitygw starts"));
-            let mut gateway = Self { endpoint: format!("http://127.0.0.1:{port}"), bucket: bucket.clone(), log: log.clone(), running };
+            let mut gateway = Self {
+                endpoint: format!("http://127.0.0.1:{port}"),
+                bucket: bucket.clone(),
+                log: log.clone(),
+                running,
+            };
             if gateway.wait_until_listening(port) {
                 return gateway;
             }
         }
-        panic!("versitygw ended five times before it listened: {}", fs::read_to_string(complaints).expect("its log"));
+        panic!(
+            "versitygw ended five times before it listened: {}",
+            fs::read_to_string(complaints).expect("its log")
+        );
     }
 
     /// Waits until somebody listens, or the process has ended.
@@ -89,15 +110,26 @@ impl VersityGateway {
     /// How many `GetObject` and `ListObjectsV2` its log has.
     pub fn asked(&self) -> (usize, usize) {
         let log = to_text(&fs::read(&self.log).unwrap_or_default());
-        (log.matches(" s3_GetObject ").count(), log.matches(" s3_ListObjectsV2 ").count())
+        (
+            log.matches(" s3_GetObject ").count(),
+            log.matches(" s3_ListObjectsV2 ").count(),
+        )
     }
 
     /// The keys below a prefix, by the files that stand for them.
     pub fn list_keys(&self, prefix: &str) -> Vec<String> {
         let mut keys = Vec::new();
         collect_files(&self.bucket.join(prefix), &mut keys);
-        let mut keys: Vec<String> =
-            keys.iter().map(|path| path.strip_prefix(&self.bucket).expect("below").to_str().expect("UTF-8").to_owned()).collect();
+        let mut keys: Vec<String> = keys
+            .iter()
+            .map(|path| {
+                path.strip_prefix(&self.bucket)
+                    .expect("below")
+                    .to_str()
+                    .expect("UTF-8")
+                    .to_owned()
+            })
+            .collect();
         keys.sort();
         keys
     }
@@ -107,7 +139,10 @@ impl VersityGateway {
     }
 
     pub fn read_records(&self) -> Vec<Value> {
-        self.list_keys("usage-logs").iter().map(|key| serde_json::from_slice(&self.read_object(key)).expect("a record")).collect()
+        self.list_keys("usage-logs")
+            .iter()
+            .map(|key| serde_json::from_slice(&self.read_object(key)).expect("a record"))
+            .collect()
     }
 }
 
@@ -117,8 +152,16 @@ fn free_port() -> u16 {
 }
 
 fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry")) {
-        if entry.file_type().expect("a type").is_dir() { collect_files(&entry.path(), files) } else { files.push(entry.path()) }
+    for entry in fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.expect("an entry"))
+    {
+        if entry.file_type().expect("a type").is_dir() {
+            collect_files(&entry.path(), files)
+        } else {
+            files.push(entry.path())
+        }
     }
 }
 
@@ -134,7 +177,11 @@ impl MotoServer {
     /// Starts one with the bucket.
     pub fn start(world: &World) -> Self {
         let mut command = pinned_server_command(world, "moto_server");
-        let mut child = command.args(["-H", "127.0.0.1", "-p", "0"]).stderr(Stdio::piped()).spawn().expect("moto starts");
+        let mut child = command
+            .args(["-H", "127.0.0.1", "-p", "0"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("moto starts");
         let lines = BufReader::new(child.stderr.take().expect("a pipe")).split(b'\n');
         let running = ServerProcess(child);
         let said = Arc::new(Mutex::new(String::new()));
@@ -152,15 +199,24 @@ impl MotoServer {
             }
         });
         // If it ends without a word of where it listens, so does the channel.
-        let endpoint = told.recv().unwrap_or_else(|_| panic!("moto ended: {}", said.lock().expect("no panic")));
+        let endpoint = told
+            .recv()
+            .unwrap_or_else(|_| panic!("moto ended: {}", said.lock().expect("no panic")));
         S3TestClient::new(&endpoint).create_bucket();
-        Self { endpoint, said, _running: running }
+        Self {
+            endpoint,
+            said,
+            _running: running,
+        }
     }
 
     /// How many `GetObject` and `ListObjectsV2` its log has.
     pub fn asked(&self) -> (usize, usize) {
         let said = self.said.lock().expect("no panic");
         let count = |words: &str| said.matches(words).count();
-        (count(&format!("\"GET /{BUCKET}/usage-logs/")), count(&format!("\"GET /{BUCKET}/?")))
+        (
+            count(&format!("\"GET /{BUCKET}/usage-logs/")),
+            count(&format!("\"GET /{BUCKET}/?")),
+        )
     }
 }

@@ -39,7 +39,9 @@ impl CustomerUnit {
             "timeout": "10",
             "unit_version": env!("CARGO_PKG_VERSION"),
         });
-        let Value::Object(query) = query else { unreachable!("an object was written") };
+        let Value::Object(query) = query else {
+            unreachable!("an object was written")
+        };
         Self { config, query }
     }
 
@@ -66,11 +68,20 @@ impl CustomerUnit {
     /// What `deploy` is sent: the query and what `context` found.
     pub fn deploy_request(&self, context: &Value) -> Value {
         let mut request = self.query.clone();
-        for key in ["deployment_id", "backup_id", "backup_key", "config_hash", "spent_ms"] {
+        for key in [
+            "deployment_id",
+            "backup_id",
+            "backup_key",
+            "config_hash",
+            "spent_ms",
+        ] {
             request.insert(key.to_owned(), context[key].clone());
         }
         request.insert("planned_id".to_owned(), context["deployment_id"].clone());
-        request.insert("plan_status".to_owned(), json!(context["status"].as_str().unwrap_or_default()));
+        request.insert(
+            "plan_status".to_owned(),
+            json!(context["status"].as_str().unwrap_or_default()),
+        );
         Value::Object(request)
     }
 
@@ -81,12 +92,21 @@ impl CustomerUnit {
 
     /// `terraform apply` of what was planned.
     pub fn apply(&self, world: &World, context: Value) -> AppliedDeployment {
-        self.apply_with(context, |verb, request| world.run_protocol_command(verb, request))
+        self.apply_with(context, |verb, request| {
+            world.run_protocol_command(verb, request)
+        })
     }
 
     /// As [`CustomerUnit::apply`], with `deploy` run by `run`, which returns what it printed.
-    pub fn apply_with(&self, context: Value, run: impl FnOnce(&'static str, &Value) -> String) -> AppliedDeployment {
-        let answer = parse_external_answer(&run("deploy", &wrap_request(&self.deploy_request(&context))));
+    pub fn apply_with(
+        &self,
+        context: Value,
+        run: impl FnOnce(&'static str, &Value) -> String,
+    ) -> AppliedDeployment {
+        let answer = parse_external_answer(&run(
+            "deploy",
+            &wrap_request(&self.deploy_request(&context)),
+        ));
         AppliedDeployment { context, answer }
     }
 
@@ -124,9 +144,17 @@ impl AppliedDeployment {
 
     /// The record of this deployment among those in the bucket, with its key; there must be one.
     pub fn record(&self, world: &World) -> (String, Value) {
-        let mut records: Vec<_> =
-            world.usage_records().into_iter().filter(|(_, record)| record["deployment_id"] == self.deployment_id()).collect();
-        assert_eq!(records.len(), 1, "records of {}: {records:?}", self.deployment_id());
+        let mut records: Vec<_> = world
+            .usage_records()
+            .into_iter()
+            .filter(|(_, record)| record["deployment_id"] == self.deployment_id())
+            .collect();
+        assert_eq!(
+            records.len(),
+            1,
+            "records of {}: {records:?}",
+            self.deployment_id()
+        );
         records.remove(0)
     }
 }
@@ -143,14 +171,22 @@ pub fn run_deploy(world: &World, request: &Value) -> Value {
 
 /// A string of an answer.
 pub fn string_field<'a>(answer: &'a Value, key: &str) -> &'a str {
-    answer[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {answer}"))
+    answer[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("no `{key}` in {answer}"))
 }
 
 /// An answer of the external protocol: one line with one object, whose values are strings.
 pub fn parse_external_answer(answer: &str) -> Value {
-    assert!(answer.ends_with("}\n") && answer.matches('\n').count() == 1, "one line: {answer}");
+    assert!(
+        answer.ends_with("}\n") && answer.matches('\n').count() == 1,
+        "one line: {answer}"
+    );
     let answer: Value = serde_json::from_str(answer).expect("JSON");
     let fields = answer.as_object().expect("an object");
-    assert!(!fields.is_empty() && fields.values().all(Value::is_string), "only strings: {answer}");
+    assert!(
+        !fields.is_empty() && fields.values().all(Value::is_string),
+        "only strings: {answer}"
+    );
     answer
 }

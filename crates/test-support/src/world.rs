@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use embedded_aws::{BucketConfig, AwsIdentity, ServerOptions, EmbeddedServer};
+use embedded_aws::{AwsIdentity, BucketConfig, EmbeddedServer, ServerOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -17,14 +17,20 @@ pub const CONFIG: &str = include_str!("../../../terragrunt/airbnb/config.yaml");
 /// MD5 of [`CONFIG`], by `md5sum terragrunt/airbnb/config.yaml`.
 pub const CONFIG_MD5: &str = "698bc8b0da0b9bb6e25a76e112e4bd97";
 /// Who has the profile `default`.
-pub const JOHN_ARN: &str = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/john.doe";
+pub const JOHN_ARN: &str =
+    "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/john.doe";
 /// Who has the profile `jane`.
 pub const JANE_ARN: &str = "arn:aws:iam::123456789012:user/jane.roe";
 /// Who has the profile `max`.
 pub const MAX_ARN: &str = "arn:aws:sts::123456789012:assumed-role/Deployer/max.muster";
 /// What must appear nowhere but in the copies of the config.
-pub const SECRET_CANARIES: [&str; 5] =
-    ["yhrqvogk", "1b9c2f1e-canary-private-key-6d0a", "canary-admin-password", "canary-user-password", "canary-portal-password"];
+pub const SECRET_CANARIES: [&str; 5] = [
+    "yhrqvogk",
+    "1b9c2f1e-canary-private-key-6d0a",
+    "canary-admin-password",
+    "canary-user-password",
+    "canary-portal-password",
+];
 
 /// A machine and an AWS account.
 pub struct World {
@@ -50,46 +56,89 @@ impl World {
 
     /// With a bucket in some region.
     pub fn with_bucket_in(region: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("config backup ").tempdir().expect("a temporary folder");
+        let folder = tempfile::Builder::new()
+            .prefix("config backup ")
+            .tempdir()
+            .expect("a temporary folder");
         let person = |name: &str, arn: &str, deny: &[&str]| AwsIdentity {
             access_key: format!("AKIA{}", name.to_uppercase()),
             secret_key: format!("secret-of-{name}"),
             arn: arn.to_owned(),
             user_id: format!("AIDA{}", name.to_uppercase()),
             account: "123456789012".to_owned(),
-            deny: deny.iter().map(|operation| (*operation).to_owned()).collect(),
+            deny: deny
+                .iter()
+                .map(|operation| (*operation).to_owned())
+                .collect(),
         };
         let identities = vec![
             person("default", JOHN_ARN, &[]),
             person("jane", JANE_ARN, &[]),
             person("max", MAX_ARN, &[]),
-            person("reader", "arn:aws:iam::123456789012:user/reader", &["PutObject"]),
-            person("today", "arn:aws:iam::123456789012:user/today", &["ListObjectVersions"]),
+            person(
+                "reader",
+                "arn:aws:iam::123456789012:user/reader",
+                &["PutObject"],
+            ),
+            person(
+                "today",
+                "arn:aws:iam::123456789012:user/today",
+                &["ListObjectVersions"],
+            ),
             person("nobody", "arn:aws:iam::123456789012:user/nobody", &["*"]),
             // With the three permissions that the README asks for, or all but one of them.
-            person("keeper", "arn:aws:iam::123456789012:user/keeper", &["DeleteObject"]),
-            person("blind", "arn:aws:iam::123456789012:user/blind", &["ListObjectsV2", "HeadBucket"]),
-            person("writer", "arn:aws:iam::123456789012:user/writer", &["GetObject", "HeadObject"]),
-            AwsIdentity { account: "210987654321".to_owned(), ..person("guest", "arn:aws:iam::210987654321:user/guest", &[]) },
+            person(
+                "keeper",
+                "arn:aws:iam::123456789012:user/keeper",
+                &["DeleteObject"],
+            ),
+            person(
+                "blind",
+                "arn:aws:iam::123456789012:user/blind",
+                &["ListObjectsV2", "HeadBucket"],
+            ),
+            person(
+                "writer",
+                "arn:aws:iam::123456789012:user/writer",
+                &["GetObject", "HeadObject"],
+            ),
+            AwsIdentity {
+                account: "210987654321".to_owned(),
+                ..person("guest", "arn:aws:iam::210987654321:user/guest", &[])
+            },
         ];
         let aws = folder.path().join("home/.aws");
         fs::create_dir_all(&aws).expect("a HOME");
         let profile = |it: &AwsIdentity| {
             let name = it.secret_key.trim_start_matches("secret-of-");
-            format!("[{name}]\naws_access_key_id = {}\naws_secret_access_key = {}\n\n", it.access_key, it.secret_key)
+            format!(
+                "[{name}]\naws_access_key_id = {}\naws_secret_access_key = {}\n\n",
+                it.access_key, it.secret_key
+            )
         };
         let profiles: Vec<String> = identities.iter().map(profile).collect();
         fs::write(aws.join("credentials"), profiles.concat()).expect("profiles");
         let server = EmbeddedServer::start(ServerOptions {
             data: folder.path().join("s3"),
-            buckets: vec![BucketConfig { name: BUCKET.to_owned(), region: region.to_owned() }],
+            buckets: vec![BucketConfig {
+                name: BUCKET.to_owned(),
+                region: region.to_owned(),
+            }],
             identities,
             listen: ([127, 0, 0, 1], 0).into(),
             log: None,
         })
         .expect("a server");
         let endpoint = server.endpoint();
-        Self { server, folder, endpoint, s3_endpoint: None, home: "home".to_owned(), helper: None, variables: Vec::new() }
+        Self {
+            server,
+            folder,
+            endpoint,
+            s3_endpoint: None,
+            home: "home".to_owned(),
+            helper: None,
+            variables: Vec::new(),
+        }
     }
 
     /// The folder of everything of this world.
@@ -113,7 +162,8 @@ impl World {
     /// Sets a variable of the environment that commands get, or takes it away.
     pub fn set_variable(&mut self, name: &str, value: Option<&str>) {
         self.variables.retain(|(known, _)| known != name);
-        self.variables.push((name.to_owned(), value.map(str::to_owned)));
+        self.variables
+            .push((name.to_owned(), value.map(str::to_owned)));
     }
 
     /// Has another executable play the helper.
@@ -128,8 +178,13 @@ impl World {
 
     /// The spool's items, by name.
     pub fn spooled_items(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.state_dir().join("spool")).into_iter().flatten().filter_map(Result::ok);
-        let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let entries = fs::read_dir(self.state_dir().join("spool"))
+            .into_iter()
+            .flatten()
+            .filter_map(Result::ok);
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
         names.sort();
         names
     }
@@ -155,15 +210,25 @@ impl World {
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         // A machine on which the helper is installed.
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = helper_path().parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
+        let folders = helper_path()
+            .parent()
+            .map(Path::to_owned)
+            .into_iter()
+            .chain(std::env::split_paths(&path));
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env("PATH", std::env::join_paths(folders).expect("folders without a colon"))
+            .env(
+                "PATH",
+                std::env::join_paths(folders).expect("folders without a colon"),
+            )
             .env("HOME", self.home())
             .env("TMPDIR", self.path())
             .env("LANG", "C.UTF-8")
-            .env("AWS_ENDPOINT_URL_S3", self.s3_endpoint.as_ref().unwrap_or(&self.endpoint))
+            .env(
+                "AWS_ENDPOINT_URL_S3",
+                self.s3_endpoint.as_ref().unwrap_or(&self.endpoint),
+            )
             .env("AWS_ENDPOINT_URL_STS", &self.endpoint)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .current_dir(self.path())
@@ -198,39 +263,58 @@ impl World {
     /// As [`World::run_protocol_command`], for the verbs that answer with JSON.
     pub fn ask(&self, verb: &str, query: &Value) -> Value {
         let answer = self.run_protocol_command(verb, query);
-        assert!(answer.ends_with("}\n") && answer.matches('\n').count() == 1, "one line: {answer}");
+        assert!(
+            answer.ends_with("}\n") && answer.matches('\n').count() == 1,
+            "one line: {answer}"
+        );
         serde_json::from_str(&answer).expect("JSON")
     }
 
     /// The usage records in the bucket, by key.
     pub fn usage_records(&self) -> Vec<(String, Value)> {
         let keys = self.server.keys(BUCKET, "usage-logs/");
-        let record = |key: &String| serde_json::from_slice(&self.server.object(BUCKET, key).expect("it").body).expect("a record");
+        let record = |key: &String| {
+            serde_json::from_slice(&self.server.object(BUCKET, key).expect("it").body)
+                .expect("a record")
+        };
         keys.iter().map(|key| (key.clone(), record(key))).collect()
     }
 
     /// How many successful requests of an operation there were, on keys with this prefix.
     pub fn count_requests(&self, operation: &str, prefix: &str) -> usize {
         let requests = self.server.requests();
-        let counted = requests.iter().filter(|it| it.operation == operation && it.key.starts_with(prefix) && it.status < 300);
+        let counted = requests.iter().filter(|it| {
+            it.operation == operation && it.key.starts_with(prefix) && it.status < 300
+        });
         counted.count()
     }
 }
 
 /// The helper's path, which Cargo tells every test that it runs.
 pub fn helper_path() -> PathBuf {
-    std::env::var_os("CARGO_BIN_EXE_config-backup").expect("the test is run by Cargo").into()
+    std::env::var_os("CARGO_BIN_EXE_config-backup")
+        .expect("the test is run by Cargo")
+        .into()
 }
 
 /// The project's folder.
 pub fn project_dir() -> PathBuf {
     let this_crate = Path::new(env!("CARGO_MANIFEST_DIR"));
-    this_crate.ancestors().nth(2).expect("crates/test-support of the project").to_owned()
+    this_crate
+        .ancestors()
+        .nth(2)
+        .expect("crates/test-support of the project")
+        .to_owned()
 }
 
 /// Runs a command with `input` on its stdin.
 pub fn run_with_input(mut command: Command, input: &[u8]) -> Output {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
     // Whoever does not read its input may close it: that is its right.
     let _ = child.stdin.take().expect("a pipe").write_all(input);
     child.wait_with_output().expect("it ends")

@@ -17,7 +17,9 @@ use super::steps::{CONTENTS, GARBAGE, ModelStep, NetworkState, ObjectKind};
 use crate::md5_digest::md5_hex;
 use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::oracle::{format_rfc3339, key_timestamp, unix_now};
-use test_support::terraform_steps::{CustomerUnit, parse_external_answer, string_field, wrap_request};
+use test_support::terraform_steps::{
+    CustomerUnit, parse_external_answer, string_field, wrap_request,
+};
 use test_support::{BUCKET, CONFIG, World, assert_no_secret, to_text};
 
 /// Where nobody listens, whatever ports others take meanwhile.
@@ -52,8 +54,10 @@ impl<'a> ModelDriver<'a> {
         let mut unit = CustomerUnit::in_folder(world, customer);
         // No network in these histories leaves a request unanswered, so only a busy machine could use this time up.
         unit.set_variable("timeout", "60");
-        let contents =
-            (0..CONTENTS).map(|number| config_content(customer, number)).map(|body| (body.clone(), md5_hex(body.as_bytes()))).collect();
+        let contents = (0..CONTENTS)
+            .map(|number| config_content(customer, number))
+            .map(|body| (body.clone(), md5_hex(body.as_bytes())))
+            .collect();
         let mut driver = Self {
             world,
             customer: customer.to_owned(),
@@ -123,14 +127,26 @@ impl<'a> ModelDriver<'a> {
     }
 
     fn plan(&mut self, network: NetworkState) -> (Value, ModelPlan) {
-        self.connect_network(if network.is_down() { network } else { NetworkState::Good });
+        self.connect_network(if network.is_down() {
+            network
+        } else {
+            NetworkState::Good
+        });
         let asked = Instant::now();
         let context = self.unit.plan(self.world);
         let text = |key| string_field(&context, key).to_owned();
         let (id, backup_id, status) = (text("deployment_id"), text("backup_id"), text("status"));
         let gave_up = status == "error" && asked.elapsed() > NEARLY_ALL_OF_A_PLAN;
         self.gave_up += usize::from(gave_up);
-        let plan = ModelPlan { id, backup_id, in_step: !text("backup_key").is_empty(), status, content: self.content, network, gave_up };
+        let plan = ModelPlan {
+            id,
+            backup_id,
+            in_step: !text("backup_key").is_empty(),
+            status,
+            content: self.content,
+            network,
+            gave_up,
+        };
         (context, plan)
     }
 
@@ -143,23 +159,30 @@ impl<'a> ModelDriver<'a> {
         let input = request.to_string();
         let is_twice = matches!(network, NetworkState::Killed { again: true, .. });
         let spool = ModelObserver::spool_dir(&self.home_dir(self.machine));
-        let (((output, is_again), network), _) = self.run_under_network(network, |world, killable| {
-            let run = || killable.run(world.helper_command(&["deploy"]), input.as_bytes());
-            match run() {
-                None if is_twice => {
-                    wait_for_released_locks(&spool);
-                    (run(), true)
+        let (((output, is_again), network), _) =
+            self.run_under_network(network, |world, killable| {
+                let run = || killable.run(world.helper_command(&["deploy"]), input.as_bytes());
+                match run() {
+                    None if is_twice => {
+                        wait_for_released_locks(&spool);
+                        (run(), true)
+                    }
+                    output => (output, false),
                 }
-                output => (output, false),
-            }
-        });
+            });
         let ended = now_seconds();
         let answer = output.map(|output| {
-            assert_eq!((output.status.code(), to_text(&output.stderr).as_str()), (Some(0), ""), "{output:?}");
+            assert_eq!(
+                (output.status.code(), to_text(&output.stderr).as_str()),
+                (Some(0), ""),
+                "{output:?}"
+            );
             parse_external_answer(&to_text(&output.stdout))
         });
         assert_no_secret("what `deploy` printed", &format!("{answer:?}"));
-        let status = answer.as_ref().map(|answer| string_field(answer, "status").to_owned());
+        let status = answer
+            .as_ref()
+            .map(|answer| string_field(answer, "status").to_owned());
         self.last = answer.map(|answer| (request, answer));
         ModelDeployment {
             plan,
@@ -177,18 +200,27 @@ impl<'a> ModelDriver<'a> {
 
     /// Runs the last deployment again, where it had ended.
     fn repeat_deployment(&mut self) -> ModelEvent {
-        let Some((request, first)) = self.last.clone() else { return ModelEvent::Nothing };
+        let Some((request, first)) = self.last.clone() else {
+            return ModelEvent::Nothing;
+        };
         self.connect_network(NetworkState::Good);
         let second = parse_external_answer(&self.world.run_protocol_command("deploy", &request));
         ModelEvent::Repeated { first, second }
     }
 
     fn replay(&mut self, network: NetworkState) -> ModelEvent {
-        let ((output, network), _) =
-            self.run_under_network(network, |world, killable| killable.run(world.helper_command(&["replay"]), b""));
+        let ((output, network), _) = self.run_under_network(network, |world, killable| {
+            killable.run(world.helper_command(&["replay"]), b"")
+        });
         let code = output.as_ref().and_then(|output| output.status.code());
-        let output = output.map(|output| to_text(&output.stdout)).unwrap_or_default();
-        ModelEvent::Replayed { network, code, output }
+        let output = output
+            .map(|output| to_text(&output.stdout))
+            .unwrap_or_default();
+        ModelEvent::Replayed {
+            network,
+            code,
+            output,
+        }
     }
 
     /// Does `work` with a network, and gives what came of it, the network as it turned out, and whether a process was killed.
@@ -213,7 +245,11 @@ impl<'a> ModelDriver<'a> {
             wait_for_released_locks(&ModelObserver::spool_dir(&self.home_dir(self.machine)));
         }
         // What never came about was no trouble.
-        let network = if network.is_open() && !touched.load(Ordering::SeqCst) { NetworkState::Good } else { network };
+        let network = if network.is_open() && !touched.load(Ordering::SeqCst) {
+            NetworkState::Good
+        } else {
+            network
+        };
         ((done, network), killable.was_killed())
     }
 
@@ -227,26 +263,43 @@ impl<'a> ModelDriver<'a> {
     }
 
     /// What a proxy does with requests, where the network is one that needs a proxy, and whether it has done anything to one.
-    fn fate_rule(&self, network: NetworkState, killable: &KillableHelper) -> Option<(FateRule, Arc<AtomicBool>)> {
+    fn fate_rule(
+        &self,
+        network: NetworkState,
+        killable: &KillableHelper,
+    ) -> Option<(FateRule, Arc<AtomicBool>)> {
         let (touched, seen) = (Arc::new(AtomicBool::new(false)), AtomicUsize::new(0));
         let touch = Arc::clone(&touched);
         let fate: FateRule = match network {
             NetworkState::Good | NetworkState::Offline | NetworkState::WithoutS3 => return None,
             NetworkState::LostOnce(number) => Box::new(move |line| {
-                let lose = line.starts_with("PUT ") && seen.fetch_add(1, Ordering::SeqCst) + 1 == number;
-                if lose { RequestFate::LoseAnswer } else { RequestFate::Pass }
+                let lose =
+                    line.starts_with("PUT ") && seen.fetch_add(1, Ordering::SeqCst) + 1 == number;
+                if lose {
+                    RequestFate::LoseAnswer
+                } else {
+                    RequestFate::Pass
+                }
             }),
             NetworkState::Lost(object) => {
                 let customer = &self.customer;
                 let head = match object {
-                    ObjectKind::Copy => format!("PUT /{BUCKET}/terragrunt/{customer}/config-history/"),
-                    ObjectKind::Config => format!("PUT /{BUCKET}/terragrunt/{customer}/config.yaml"),
+                    ObjectKind::Copy => {
+                        format!("PUT /{BUCKET}/terragrunt/{customer}/config-history/")
+                    }
+                    ObjectKind::Config => {
+                        format!("PUT /{BUCKET}/terragrunt/{customer}/config.yaml")
+                    }
                     ObjectKind::Record => format!("PUT /{BUCKET}/usage-logs/{customer}/"),
                 };
                 Box::new(move |line| {
                     let lose = line.starts_with(&head);
                     touch.fetch_or(lose, Ordering::SeqCst);
-                    if lose { RequestFate::LoseAnswer } else { RequestFate::Pass }
+                    if lose {
+                        RequestFate::LoseAnswer
+                    } else {
+                        RequestFate::Pass
+                    }
                 })
             }
             NetworkState::Killed { request, done, .. } => {
@@ -275,34 +328,65 @@ impl<'a> ModelDriver<'a> {
         self.files += 1;
         let body = match kind % GARBAGE {
             0 => format!("garbage-{}\n", self.files),
-            1 => format!("{{\"schema\":2,\"note\":\"garbage-{}\"}}\nof a later version", self.files),
-            _ => format!("{{\"schema\":1,\"what\":\"config\",\"note\":\"garbage-{}", self.files),
+            1 => format!(
+                "{{\"schema\":2,\"note\":\"garbage-{}\"}}\nof a later version",
+                self.files
+            ),
+            _ => format!(
+                "{{\"schema\":1,\"what\":\"config\",\"note\":\"garbage-{}",
+                self.files
+            ),
         };
-        fs::write(spool.join(format!("20260101T000000Z-config-garbage{}.item", self.files)), body).expect("a file");
+        fs::write(
+            spool.join(format!(
+                "20260101T000000Z-config-garbage{}.item",
+                self.files
+            )),
+            body,
+        )
+        .expect("a file");
     }
 
     fn keeps_a_config(&self) -> bool {
-        let files = fs::read_dir(ModelObserver::spool_dir(&self.home_dir(self.machine))).into_iter().flatten();
-        files.map(|file| file.expect("an entry").file_name()).any(|name| name.to_string_lossy().contains("-config-"))
+        let files = fs::read_dir(ModelObserver::spool_dir(&self.home_dir(self.machine)))
+            .into_iter()
+            .flatten();
+        files
+            .map(|file| file.expect("an entry").file_name())
+            .any(|name| name.to_string_lossy().contains("-config-"))
     }
 
     /// Makes what a deployment uploaded what it would be by a clock that is off by so many seconds.
     fn skew_times(&self, deployment: &mut ModelDeployment, by: i64) {
         let server = &self.world.server;
         let key = format!("terragrunt/{}/config.yaml", self.customer);
-        let Some(config) =
-            server.object(BUCKET, &key).filter(|it| by != 0 && it.metadata.get("deployment-id") == Some(&deployment.plan.id))
+        let Some(config) = server
+            .object(BUCKET, &key)
+            .filter(|it| by != 0 && it.metadata.get("deployment-id") == Some(&deployment.plan.id))
         else {
             return;
         };
-        let shifted = |time: &str| format_rfc3339(u64::try_from(unix_seconds(time) + by).expect("after 1970"));
+        let shifted = |time: &str| {
+            format_rfc3339(u64::try_from(unix_seconds(time) + by).expect("after 1970"))
+        };
         let captured = shifted(&config.metadata["captured-at"]);
-        let mut metadata: BTreeMap<&str, &str> = config.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut metadata: BTreeMap<&str, &str> = config
+            .metadata
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         metadata.insert("captured-at", &captured);
         let metadata: Vec<(&str, &str)> = metadata.into_iter().collect();
-        let copy = format!("terragrunt/{}/config-history/{}_{}.yaml", self.customer, key_timestamp(&captured), config.metadata["md5"]);
+        let copy = format!(
+            "terragrunt/{}/config-history/{}_{}.yaml",
+            self.customer,
+            key_timestamp(&captured),
+            config.metadata["md5"]
+        );
         for key in [&key, &copy] {
-            server.put(BUCKET, key, &config.body, &metadata).expect("an object");
+            server
+                .put(BUCKET, key, &config.body, &metadata)
+                .expect("an object");
         }
         let (record_key, mut record) = self.record(&deployment.plan.id);
         let timestamp = shifted(string_field(&record, "timestamp"));
@@ -310,28 +394,50 @@ impl<'a> ModelDriver<'a> {
         let folder = format!("usage-logs/{}/{}", self.customer, key_timestamp(&timestamp));
         let tail = &md5_hex(deployment.plan.id.as_bytes())[..8];
         server.delete(BUCKET, &record_key).expect("it is deleted");
-        server.put(BUCKET, &format!("{folder}-{tail}.json"), format!("{record}\n").as_bytes(), &[]).expect("an object");
+        server
+            .put(
+                BUCKET,
+                &format!("{folder}-{tail}.json"),
+                format!("{record}\n").as_bytes(),
+                &[],
+            )
+            .expect("an object");
         (deployment.started, deployment.ended) = (deployment.started + by, deployment.ended + by);
     }
 
     fn record(&self, id: &str) -> (String, Value) {
-        let keys = self.world.server.keys(BUCKET, &format!("usage-logs/{}/", self.customer));
-        let record = |key: &String| serde_json::from_slice(&self.world.server.object(BUCKET, key).expect("it").body).expect("a record");
+        let keys = self
+            .world
+            .server
+            .keys(BUCKET, &format!("usage-logs/{}/", self.customer));
+        let record = |key: &String| {
+            serde_json::from_slice(&self.world.server.object(BUCKET, key).expect("it").body)
+                .expect("a record")
+        };
         let mut records = keys.iter().map(|key| (key.clone(), record(key)));
-        records.find(|(_, record): &(_, Value)| record["deployment_id"] == id).expect("the record of a deployment that went well")
+        records
+            .find(|(_, record): &(_, Value)| record["deployment_id"] == id)
+            .expect("the record of a deployment that went well")
     }
 }
 
 /// Waits until no process holds what is spooled any more: one that was just about to start another one has left it its locks.
 fn wait_for_released_locks(spool: &Path) {
     for file in fs::read_dir(spool).into_iter().flatten() {
-        fs::File::open(file.expect("an entry").path()).expect("a file").lock().expect("a lock");
+        fs::File::open(file.expect("an entry").path())
+            .expect("a file")
+            .lock()
+            .expect("a lock");
     }
 }
 
 fn config_content(customer: &str, number: usize) -> String {
     let config = CONFIG.replace("airbnb", customer);
-    if number == CONTENTS - 1 { config + "broken: [\n" } else { config.replace("M30", &format!("M{}0", number + 3)) }
+    if number == CONTENTS - 1 {
+        config + "broken: [\n"
+    } else {
+        config.replace("M30", &format!("M{}0", number + 3))
+    }
 }
 
 fn now_seconds() -> i64 {

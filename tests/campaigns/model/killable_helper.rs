@@ -15,9 +15,17 @@ pub(crate) struct KillableHelper {
 impl KillableHelper {
     /// Runs a command to its end; gives nothing if it was killed.
     pub(crate) fn run(&self, mut command: Command, input: &[u8]) -> Option<Output> {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-        let (mut stdin, mut out, mut err) =
-            (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"), child.stderr.take().expect("a pipe"));
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let (mut stdin, mut out, mut err) = (
+            child.stdin.take().expect("a pipe"),
+            child.stdout.take().expect("a pipe"),
+            child.stderr.take().expect("a pipe"),
+        );
         *self.child.lock().expect("no panic") = Some(child);
         // Whoever does not read its input may close it: that is its right.
         let _ = stdin.write_all(input);
@@ -25,9 +33,18 @@ impl KillableHelper {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         out.read_to_end(&mut stdout).expect("what it prints");
         err.read_to_end(&mut stderr).expect("what it prints");
-        let mut child = self.child.lock().expect("no panic").take().expect("it runs");
+        let mut child = self
+            .child
+            .lock()
+            .expect("no panic")
+            .take()
+            .expect("it runs");
         let status = child.wait().expect("it ends");
-        status.code().is_some().then_some(Output { status, stdout, stderr })
+        status.code().is_some().then_some(Output {
+            status,
+            stdout,
+            stderr,
+        })
     }
 
     /// Kills it, if it still runs.

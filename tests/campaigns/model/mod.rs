@@ -43,7 +43,8 @@ fn play_history(world: &mut World, customer: &str, steps: &[ModelStep]) -> Histo
         let mut reference = ReferenceModel::new();
         for step in steps {
             tally.steps += 1;
-            take_turn(&mut driver, &mut reference, *step).map_err(|what| format!("{step:?}: {what}"))?;
+            take_turn(&mut driver, &mut reference, *step)
+                .map_err(|what| format!("{step:?}: {what}"))?;
         }
         tally.gave_up = driver.gave_up;
         replay_until_sent(&mut driver, &mut reference).map_err(|what| format!("in the end: {what}"))
@@ -52,20 +53,32 @@ fn play_history(world: &mut World, customer: &str, steps: &[ModelStep]) -> Histo
         Ok(Ok(())) => {}
         Ok(Err(what)) => tally.differences.push(what),
         Err(panic) => {
-            let what = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
-            tally.differences.push(what.unwrap_or_else(|| "a panic".to_owned()));
+            let what = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
+            tally
+                .differences
+                .push(what.unwrap_or_else(|| "a panic".to_owned()));
         }
     }
     tally
 }
 
 /// The network is good, and both machines send what they keep.
-fn replay_until_sent(driver: &mut ModelDriver, reference: &mut ReferenceModel) -> Result<(), String> {
+fn replay_until_sent(
+    driver: &mut ModelDriver,
+    reference: &mut ReferenceModel,
+) -> Result<(), String> {
     for _ in 0..2 {
         take_turn(driver, reference, ModelStep::Replay(NetworkState::Good))?;
         take_turn(driver, reference, ModelStep::Move)?;
     }
-    let kept = reference.state.spools.iter().any(|spool| !spool.configs.is_empty() || !spool.records.is_empty());
+    let kept = reference
+        .state
+        .spools
+        .iter()
+        .any(|spool| !spool.configs.is_empty() || !spool.records.is_empty());
     if kept {
         return Err(format!("something stays: {:?}", reference.state.spools));
     }
@@ -73,7 +86,11 @@ fn replay_until_sent(driver: &mut ModelDriver, reference: &mut ReferenceModel) -
 }
 
 /// Takes one step in reality and in the reference, and compares.
-fn take_turn(driver: &mut ModelDriver, reference: &mut ReferenceModel, step: ModelStep) -> Result<(), String> {
+fn take_turn(
+    driver: &mut ModelDriver,
+    reference: &mut ReferenceModel,
+    step: ModelStep,
+) -> Result<(), String> {
     let machine = driver.machine;
     let mut event = driver.take_step(step);
     let seen = ModelObserver(driver).read_state()?;
@@ -89,15 +106,38 @@ fn take_turn(driver: &mut ModelDriver, reference: &mut ReferenceModel, step: Mod
 fn set_times(it: &mut ModelDeployment, seen: &ModelState, machine: usize) -> Result<(), String> {
     let id = &it.plan.id;
     let spool = &seen.spools[machine];
-    let uploaded = seen.config.as_ref().filter(|config| config.deployment == *id).map(|config| config.at);
-    let kept = || spool.configs.keys().find(|when| when.1 == *id).map(|when| when.0);
+    let uploaded = seen
+        .config
+        .as_ref()
+        .filter(|config| config.deployment == *id)
+        .map(|config| config.at);
+    let kept = || {
+        spool
+            .configs
+            .keys()
+            .find(|when| when.1 == *id)
+            .map(|when| when.0)
+    };
     it.config_at = uploaded.or_else(kept).unwrap_or(it.started);
-    it.record_at = spool.records.keys().find(|when| when.1 == *id).map_or(it.started, |when| when.0);
+    it.record_at = spool
+        .records
+        .keys()
+        .find(|when| when.1 == *id)
+        .map_or(it.started, |when| when.0);
     let step = it.started..=it.ended;
-    if step.contains(&it.config_at) && step.contains(&it.record_at) { Ok(()) } else { Err(format!("a time of another step: {it:?}")) }
+    if step.contains(&it.config_at) && step.contains(&it.record_at) {
+        Ok(())
+    } else {
+        Err(format!("a time of another step: {it:?}"))
+    }
 }
 
-fn check_event(reference: &mut ReferenceModel, event: &ModelEvent, machine: usize, seen: ModelState) -> Result<(), String> {
+fn check_event(
+    reference: &mut ReferenceModel,
+    event: &ModelEvent,
+    machine: usize,
+    seen: ModelState,
+) -> Result<(), String> {
     match event {
         ModelEvent::Nothing => {}
         ModelEvent::Planned(plan) => reference.check_plan(plan)?,
@@ -106,20 +146,32 @@ fn check_event(reference: &mut ReferenceModel, event: &ModelEvent, machine: usiz
                 reference.check_plan(&it.plan)?;
             }
             if it.network.is_open() {
-                return reference.adopt_seen(&seen, Some(it), machine).map_err(|what| describe_difference(&what, &reference.state, &seen));
+                return reference
+                    .adopt_seen(&seen, Some(it), machine)
+                    .map_err(|what| describe_difference(&what, &reference.state, &seen));
             }
             let check = |status: Option<&str>| match status {
-                Some(status) if it.status.as_deref() != Some(status) => Err(format!("it must be {status}")),
+                Some(status) if it.status.as_deref() != Some(status) => {
+                    Err(format!("it must be {status}"))
+                }
                 _ => Ok(()),
             };
-            return follow_deployment(reference, &seen, Some(it), |next| check(next.apply_deployment(it, machine)));
+            return follow_deployment(reference, &seen, Some(it), |next| {
+                check(next.apply_deployment(it, machine))
+            });
         }
         ModelEvent::Repeated { first, second } => {
             if first != second {
-                return Err("a deployment that had ended answers otherwise when it runs again".to_owned());
+                return Err(
+                    "a deployment that had ended answers otherwise when it runs again".to_owned(),
+                );
             }
         }
-        ModelEvent::Replayed { network, code, output } => {
+        ModelEvent::Replayed {
+            network,
+            code,
+            output,
+        } => {
             let spool = &reference.state.spools[machine];
             let kept = spool.configs.len() + spool.records.len();
             if let (Some((line, exit)), true) = (network.replay(kept), spool.garbage.is_empty())
@@ -128,7 +180,9 @@ fn check_event(reference: &mut ReferenceModel, event: &ModelEvent, machine: usiz
                 return Err(format!("a replay must say {line:?} and exit with {exit}"));
             }
             if network.is_open() {
-                return reference.adopt_seen(&seen, None, machine).map_err(|what| describe_difference(&what, &reference.state, &seen));
+                return reference
+                    .adopt_seen(&seen, None, machine)
+                    .map_err(|what| describe_difference(&what, &reference.state, &seen));
             }
             let sends = !network.is_down();
             return follow_deployment(reference, &seen, None, |next| {
@@ -145,7 +199,11 @@ fn check_event(reference: &mut ReferenceModel, event: &ModelEvent, machine: usiz
         (spool.garbage, spool.in_the_way) = (seen.garbage.clone(), seen.in_the_way);
     }
     if expected != seen {
-        return Err(describe_difference("nothing may have changed", &expected, &seen));
+        return Err(describe_difference(
+            "nothing may have changed",
+            &expected,
+            &seen,
+        ));
     }
     reference.state = seen;
     Ok(())
@@ -176,22 +234,49 @@ fn describe_difference(what: &str, expected: &ModelState, seen: &ModelState) -> 
             parts.push(format!("{name}: expected {expected}, seen {seen}"));
         }
     };
-    compare("config.yaml", format!("{:?}", expected.config), format!("{:?}", seen.config));
-    compare("history", format!("{:?}", expected.history), format!("{:?}", seen.history));
-    compare("records", format!("{:?}", expected.records), format!("{:?}", seen.records));
-    compare("spool 0", format!("{:?}", expected.spools[0]), format!("{:?}", seen.spools[0]));
-    compare("spool 1", format!("{:?}", expected.spools[1]), format!("{:?}", seen.spools[1]));
+    compare(
+        "config.yaml",
+        format!("{:?}", expected.config),
+        format!("{:?}", seen.config),
+    );
+    compare(
+        "history",
+        format!("{:?}", expected.history),
+        format!("{:?}", seen.history),
+    );
+    compare(
+        "records",
+        format!("{:?}", expected.records),
+        format!("{:?}", seen.records),
+    );
+    compare(
+        "spool 0",
+        format!("{:?}", expected.spools[0]),
+        format!("{:?}", seen.spools[0]),
+    );
+    compare(
+        "spool 1",
+        format!("{:?}", expected.spools[1]),
+        format!("{:?}", seen.spools[1]),
+    );
     parts.join("; ")
 }
 
 /// The same history without the steps that it fails without as well.
-fn shrink_history(world: &mut World, customer: &str, mut steps: Vec<ModelStep>) -> (Vec<ModelStep>, String) {
+fn shrink_history(
+    world: &mut World,
+    customer: &str,
+    mut steps: Vec<ModelStep>,
+) -> (Vec<ModelStep>, String) {
     let (mut what, mut index, mut tries) = (String::new(), 0, 0);
     while index < steps.len() {
         let mut fewer = steps.clone();
         fewer.remove(index);
         tries += 1;
-        match play_history(world, &format!("{customer}-{tries}"), &fewer).differences.pop() {
+        match play_history(world, &format!("{customer}-{tries}"), &fewer)
+            .differences
+            .pop()
+        {
             Some(difference) => (steps, what) = (fewer, difference),
             None => index += 1,
         }
@@ -210,24 +295,35 @@ fn model_world() -> World {
 fn every_history_leaves_what_the_reference_says() {
     let campaign = Campaign::start("model");
     let count: usize = campaign.pick(60, 10_000);
-    let worlds: Vec<HistoryTally> = campaign.run_each(count.div_ceil(HISTORIES_PER_WORLD), 8, |number| {
-        let mut world = model_world();
-        let mut sum = HistoryTally::default();
-        for number in number * HISTORIES_PER_WORLD..count.min((number + 1) * HISTORIES_PER_WORLD) {
-            let steps = random_history(&mut campaign.rng(number));
-            let tally = play_history(&mut world, &format!("c{number}"), &steps);
-            sum.steps += tally.steps;
-            sum.gave_up += tally.gave_up;
-            for what in tally.differences {
-                campaign.print_line(format!("history {number} of seed {}: {what}; {steps:?}", campaign.seed));
-                let (steps, less) = shrink_history(&mut world, &format!("c{number}"), steps.clone());
-                let less = if less.is_empty() { "no step can be left out" } else { &less };
-                campaign.print_line(format!("history {number}, shrunk: {less}; {steps:?}"));
-                sum.differences.push(what);
+    let worlds: Vec<HistoryTally> =
+        campaign.run_each(count.div_ceil(HISTORIES_PER_WORLD), 8, |number| {
+            let mut world = model_world();
+            let mut sum = HistoryTally::default();
+            for number in
+                number * HISTORIES_PER_WORLD..count.min((number + 1) * HISTORIES_PER_WORLD)
+            {
+                let steps = random_history(&mut campaign.rng(number));
+                let tally = play_history(&mut world, &format!("c{number}"), &steps);
+                sum.steps += tally.steps;
+                sum.gave_up += tally.gave_up;
+                for what in tally.differences {
+                    campaign.print_line(format!(
+                        "history {number} of seed {}: {what}; {steps:?}",
+                        campaign.seed
+                    ));
+                    let (steps, less) =
+                        shrink_history(&mut world, &format!("c{number}"), steps.clone());
+                    let less = if less.is_empty() {
+                        "no step can be left out"
+                    } else {
+                        &less
+                    };
+                    campaign.print_line(format!("history {number}, shrunk: {less}; {steps:?}"));
+                    sum.differences.push(what);
+                }
             }
-        }
-        sum
-    });
+            sum
+        });
     let sum = |part: fn(&HistoryTally) -> usize| worlds.iter().map(part).sum::<usize>();
     let (steps, differences) = (sum(|it| it.steps), sum(|it| it.differences.len()));
     let gave_up = sum(|it| it.gave_up);
@@ -243,7 +339,10 @@ fn every_history_leaves_what_the_reference_says() {
 fn expect_difference(wrong: &str, steps: &[ModelStep]) -> String {
     let mut world = model_world();
     wrap_helper(&mut world, wrong);
-    play_history(&mut world, "careless", steps).differences.pop().expect("a difference")
+    play_history(&mut world, "careless", steps)
+        .differences
+        .pop()
+        .expect("a difference")
 }
 
 #[test]
@@ -256,7 +355,13 @@ fn detects_a_helper_that_drops_every_other_record() {
     [ $((turns % 2)) -eq 1 ] || { echo '{"status":"ok","message":"done"}' && exit 0; }
     ;;
 esac"#;
-    let what = expect_difference(wrong, &[ModelStep::Apply(NetworkState::Good), ModelStep::Apply(NetworkState::Good)]);
+    let what = expect_difference(
+        wrong,
+        &[
+            ModelStep::Apply(NetworkState::Good),
+            ModelStep::Apply(NetworkState::Good),
+        ],
+    );
     assert!(what.contains("a difference; records: expected {"), "{what}");
 }
 
@@ -276,7 +381,10 @@ fi"#;
         ModelStep::Replay(NetworkState::Good),
     ];
     let what = expect_difference(wrong, &steps);
-    assert!(what.contains("a difference; config.yaml: expected Some(Version { content: 1"), "{what}");
+    assert!(
+        what.contains("a difference; config.yaml: expected Some(Version { content: 1"),
+        "{what}"
+    );
 }
 
 #[test]
@@ -302,8 +410,14 @@ fn detects_a_second_run_that_becomes_another_deployment() {
   /bin/sed 's/Z-/Z-0/g' | "$helper" deploy
   exit 0
 fi"#;
-    let what = expect_difference(wrong, &[ModelStep::Apply(NetworkState::Good), ModelStep::Repeat]);
-    assert!(what.contains("answers otherwise when it runs again"), "{what}");
+    let what = expect_difference(
+        wrong,
+        &[ModelStep::Apply(NetworkState::Good), ModelStep::Repeat],
+    );
+    assert!(
+        what.contains("answers otherwise when it runs again"),
+        "{what}"
+    );
 }
 
 #[test]
@@ -313,18 +427,44 @@ fn detects_a_killed_deployment_that_is_not_completed() {
   echo '{"status":"ok","message":"done"}'
   exit 0
 fi"#;
-    let what = expect_difference(wrong, &[ModelStep::Apply(NetworkState::Killed { request: 2, done: false, again: true })]);
-    assert!(what.contains("a second run did not complete the deployment"), "{what}");
+    let what = expect_difference(
+        wrong,
+        &[ModelStep::Apply(NetworkState::Killed {
+            request: 2,
+            done: false,
+            again: true,
+        })],
+    );
+    assert!(
+        what.contains("a second run did not complete the deployment"),
+        "{what}"
+    );
 }
 
 /// What the campaign is for: each kind of step comes up, in the small size, too.
 #[test]
 fn histories_have_every_kind_of_step() {
-    let kinds = |step: &ModelStep| format!("{step:?}").split(['(', ' ', '{']).next().map(str::to_owned);
+    let kinds = |step: &ModelStep| {
+        format!("{step:?}")
+            .split(['(', ' ', '{'])
+            .next()
+            .map(str::to_owned)
+    };
     let campaign = Campaign::start("model");
-    let seen: BTreeSet<String> = (0..60).flat_map(|number| random_history(&mut campaign.rng(number))).filter_map(|it| kinds(&it)).collect();
+    let seen: BTreeSet<String> = (0..60)
+        .flat_map(|number| random_history(&mut campaign.rng(number)))
+        .filter_map(|it| kinds(&it))
+        .collect();
     assert_eq!(seen.len(), 8, "{seen:?}");
-    let lost =
-        |object| (0..60).any(|number| random_history(&mut campaign.rng(number)).contains(&ModelStep::Apply(NetworkState::Lost(object))));
-    assert!([ObjectKind::Copy, ObjectKind::Config, ObjectKind::Record].into_iter().all(lost));
+    let lost = |object| {
+        (0..60).any(|number| {
+            random_history(&mut campaign.rng(number))
+                .contains(&ModelStep::Apply(NetworkState::Lost(object)))
+        })
+    };
+    assert!(
+        [ObjectKind::Copy, ObjectKind::Config, ObjectKind::Record]
+            .into_iter()
+            .all(lost)
+    );
 }

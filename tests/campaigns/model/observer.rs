@@ -28,7 +28,11 @@ impl ModelObserver<'_, '_> {
         Ok(ModelState {
             config: self.read_config()?,
             history: self.read_history()?,
-            records: self.read_records()?.into_iter().map(|(id, (record, _))| (id, record)).collect(),
+            records: self
+                .read_records()?
+                .into_iter()
+                .map(|(id, (record, _))| (id, record))
+                .collect(),
             spools: [self.read_spool(0)?, self.read_spool(1)?],
         })
     }
@@ -36,8 +40,13 @@ impl ModelObserver<'_, '_> {
     /// That the copies which records name are there.
     pub(crate) fn check_copies(&self) -> Result<(), String> {
         for (id, (record, key)) in self.read_records()? {
-            if self.read_object(&key)?.is_none_or(|(content, _)| content != record.content) {
-                return Err(format!("the record of {id} names `{key}`, which is not there"));
+            if self
+                .read_object(&key)?
+                .is_none_or(|(content, _)| content != record.content)
+            {
+                return Err(format!(
+                    "the record of {id} names `{key}`, which is not there"
+                ));
             }
         }
         Ok(())
@@ -46,8 +55,19 @@ impl ModelObserver<'_, '_> {
     /// When the deployments happened whose records are in the bucket, by their ids.
     pub(crate) fn logged_times(&self) -> Result<BTreeMap<String, i64>, String> {
         let mut logged = BTreeMap::new();
-        for key in self.0.world.server.keys(BUCKET, &format!("usage-logs/{}/", self.0.customer)) {
-            let body = self.0.world.server.object(BUCKET, &key).ok_or("an object went away")?.body;
+        for key in self
+            .0
+            .world
+            .server
+            .keys(BUCKET, &format!("usage-logs/{}/", self.0.customer))
+        {
+            let body = self
+                .0
+                .world
+                .server
+                .object(BUCKET, &key)
+                .ok_or("an object went away")?
+                .body;
             let (_, id, value) = self.parse_record(&body)?;
             logged.insert(id, unix_seconds(string_field(&value, "timestamp")));
         }
@@ -82,25 +102,48 @@ impl ModelObserver<'_, '_> {
 
     /// The content that an object holds, and its metadata, whose digest must be of it.
     fn read_object(&self, key: &str) -> Result<Option<ObservedObject>, String> {
-        let Some(object) = self.0.world.server.object(BUCKET, key) else { return Ok(None) };
-        let content = self.content_of(&object.body).ok_or_else(|| format!("{key} is torn: {:?}", to_text(&object.body)))?;
+        let Some(object) = self.0.world.server.object(BUCKET, key) else {
+            return Ok(None);
+        };
+        let content = self
+            .content_of(&object.body)
+            .ok_or_else(|| format!("{key} is torn: {:?}", to_text(&object.body)))?;
         if object.metadata.get("md5") != Some(&self.0.contents[content].1) {
-            return Err(format!("{key}: the metadata is not of its body: {:?}", object.metadata));
+            return Err(format!(
+                "{key}: the metadata is not of its body: {:?}",
+                object.metadata
+            ));
         }
         assert_no_secret("metadata", &format!("{:?}", object.metadata));
         Ok(Some((content, object.metadata)))
     }
 
     fn content_of(&self, body: &[u8]) -> Option<usize> {
-        self.0.contents.iter().position(|(content, _)| content.as_bytes() == body)
+        self.0
+            .contents
+            .iter()
+            .position(|(content, _)| content.as_bytes() == body)
     }
 
     /// The records in the bucket and the copies that they name.
     fn read_records(&self) -> Result<BTreeMap<String, (RecordState, String)>, String> {
         let mut records = BTreeMap::new();
-        for key in self.0.world.server.keys(BUCKET, &format!("usage-logs/{}/", self.0.customer)) {
-            let body = self.0.world.server.object(BUCKET, &key).ok_or("an object went away")?.body;
-            let (record, id, value) = self.parse_record(&body).map_err(|what| format!("{key}: {what}"))?;
+        for key in self
+            .0
+            .world
+            .server
+            .keys(BUCKET, &format!("usage-logs/{}/", self.0.customer))
+        {
+            let body = self
+                .0
+                .world
+                .server
+                .object(BUCKET, &key)
+                .ok_or("an object went away")?
+                .body;
+            let (record, id, value) = self
+                .parse_record(&body)
+                .map_err(|what| format!("{key}: {what}"))?;
             if value["user"] != JOHN_ARN || value["customer"] != *self.0.customer {
                 return Err(format!("{key} is of somebody else: {value}"));
             }
@@ -114,38 +157,70 @@ impl ModelObserver<'_, '_> {
 
     fn parse_record(&self, body: &[u8]) -> Result<(RecordState, String, Value), String> {
         assert_no_secret("a record", &to_text(body));
-        let value: Value = serde_json::from_slice(body).map_err(|error| format!("no record: {error}"))?;
-        let content = self.0.contents.iter().position(|(_, md5)| value["config_hash"] == **md5).ok_or("a record of no config of ours")?;
-        let (backup, late) = (string_field(&value, "backup").to_owned(), value["late"] == true);
-        Ok((RecordState { content, backup, late }, string_field(&value, "deployment_id").to_owned(), value))
+        let value: Value =
+            serde_json::from_slice(body).map_err(|error| format!("no record: {error}"))?;
+        let content = self
+            .0
+            .contents
+            .iter()
+            .position(|(_, md5)| value["config_hash"] == **md5)
+            .ok_or("a record of no config of ours")?;
+        let (backup, late) = (
+            string_field(&value, "backup").to_owned(),
+            value["late"] == true,
+        );
+        Ok((
+            RecordState {
+                content,
+                backup,
+                late,
+            },
+            string_field(&value, "deployment_id").to_owned(),
+            value,
+        ))
     }
 
     /// What a machine keeps.
     fn read_spool(&self, machine: usize) -> Result<SpoolState, String> {
         let spool = Self::spool_dir(&self.0.home_dir(machine));
         let mut kept = SpoolState::default();
-        for (name, body) in read_files(&spool).into_iter().filter(|(name, _)| Path::new(name).extension().is_some_and(|it| it == "item")) {
+        for (name, body) in read_files(&spool)
+            .into_iter()
+            .filter(|(name, _)| Path::new(name).extension().is_some_and(|it| it == "item"))
+        {
             assert_no_secret("the name of a file", &name);
             if let Some(garbage) = garbage_of(&body) {
                 kept.garbage.insert(garbage);
                 kept.in_the_way += 1;
                 continue;
             }
-            self.parse_item(&mut kept, &name, &body).map_err(|what| format!("{name}: {what}"))?;
+            self.parse_item(&mut kept, &name, &body)
+                .map_err(|what| format!("{name}: {what}"))?;
         }
         let aside = read_files(&spool.with_file_name("quarantine"));
-        kept.garbage.extend(aside.iter().filter_map(|(_, body)| garbage_of(body)));
+        kept.garbage
+            .extend(aside.iter().filter_map(|(_, body)| garbage_of(body)));
         Ok(kept)
     }
 
     fn parse_item(&self, kept: &mut SpoolState, name: &str, file: &[u8]) -> Result<(), String> {
-        let at = file.iter().position(|byte| *byte == b'\n').ok_or("no header")?;
-        let header: Value = serde_json::from_slice(&file[..at]).map_err(|error| format!("its header: {error}"))?;
+        let at = file
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or("no header")?;
+        let header: Value =
+            serde_json::from_slice(&file[..at]).map_err(|error| format!("its header: {error}"))?;
         let body = &file[at + 1..];
-        let when: TimeAndId = (unix_seconds(string_field(&header, "at")), string_field(&header, "deployment_id").to_owned());
+        let when: TimeAndId = (
+            unix_seconds(string_field(&header, "at")),
+            string_field(&header, "deployment_id").to_owned(),
+        );
         if name.contains("-config-") {
             let content = self.content_of(body).ok_or("it is torn")?;
-            kept.configs.insert(when, (content, string_field(&header, "backup_id").to_owned()));
+            kept.configs.insert(
+                when,
+                (content, string_field(&header, "backup_id").to_owned()),
+            );
         } else {
             let (record, id, _) = self.parse_record(body)?;
             if id != when.1 {
@@ -159,9 +234,19 @@ impl ModelObserver<'_, '_> {
 
 /// The files of a folder, which need not be there.
 fn read_files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let entries = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry"));
+    let entries = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.expect("an entry"));
     let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-    files.map(|entry| (entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()).expect("a file"))).collect()
+    files
+        .map(|entry| {
+            (
+                entry.file_name().to_string_lossy().into_owned(),
+                fs::read(entry.path()).expect("a file"),
+            )
+        })
+        .collect()
 }
 
 /// Which of the files that are not ours it is, if it is one.

@@ -61,7 +61,10 @@ pub(crate) struct ReferenceModel {
 
 impl ReferenceModel {
     pub(crate) fn new() -> Self {
-        Self { state: ModelState::default(), logged: BTreeMap::new() }
+        Self {
+            state: ModelState::default(),
+            logged: BTreeMap::new(),
+        }
     }
 
     /// What is wrong with what a plan found out.
@@ -69,7 +72,11 @@ impl ReferenceModel {
         if plan.gave_up {
             return Ok(());
         }
-        let there = self.state.config.as_ref().filter(|it| it.content == plan.content && !plan.network.is_down());
+        let there = self
+            .state
+            .config
+            .as_ref()
+            .filter(|it| it.content == plan.content && !plan.network.is_down());
         let status = match (plan.network.is_down(), is_broken(plan.content)) {
             (true, _) => "error",
             (false, true) => "warning",
@@ -80,23 +87,44 @@ impl ReferenceModel {
         }
         match there {
             Some(version) if plan.in_step && plan.backup_id == version.backup_id => Ok(()),
-            None if !plan.in_step && self.state.config.as_ref().is_none_or(|it| it.backup_id != plan.backup_id) => Ok(()),
+            None if !plan.in_step
+                && self
+                    .state
+                    .config
+                    .as_ref()
+                    .is_none_or(|it| it.backup_id != plan.backup_id) =>
+            {
+                Ok(())
+            }
             _ => Err(format!("{plan:?} of {:?}", self.state.config)),
         }
     }
 
     /// A deployment of which it is clear what becomes of it. Returns the status of its answer, where that is clear, too.
-    pub(crate) fn apply_deployment(&mut self, it: &ModelDeployment, machine: usize) -> Option<&'static str> {
-        let record = |backup: &str| RecordState { content: it.content, backup: backup.to_owned(), late: false };
+    pub(crate) fn apply_deployment(
+        &mut self,
+        it: &ModelDeployment,
+        machine: usize,
+    ) -> Option<&'static str> {
+        let record = |backup: &str| RecordState {
+            content: it.content,
+            backup: backup.to_owned(),
+            late: false,
+        };
         let spool = &mut self.state.spools[machine];
         if it.network.is_down() {
             // A plan that found the bucket in step is believed.
             let believed = it.plan.in_step && it.plan.content == it.content;
             if !believed {
-                spool.configs.insert((it.config_at, it.plan.id.clone()), (it.content, it.plan.backup_id.clone()));
+                spool.configs.insert(
+                    (it.config_at, it.plan.id.clone()),
+                    (it.content, it.plan.backup_id.clone()),
+                );
             }
             let record = record(if believed { "unchanged" } else { "spooled" });
-            spool.records.insert((it.record_at, it.plan.id.clone()), record);
+            spool
+                .records
+                .insert((it.record_at, it.plan.id.clone()), record);
             return Some("error");
         }
         let quiet = !is_broken(it.content) && it.plan.content == it.content;
@@ -107,12 +135,25 @@ impl ReferenceModel {
             _ => Some("warning"),
         };
         // A plan that has just looked, and found another config there, is believed: histories take no ten minutes.
-        let has_looked = ["ok", "warning"].contains(&it.plan.status.as_str()) && it.plan.content == it.content && !it.plan.in_step;
-        let record = if !has_looked && self.state.config.as_ref().is_some_and(|there| there.content == it.content) {
+        let has_looked = ["ok", "warning"].contains(&it.plan.status.as_str())
+            && it.plan.content == it.content
+            && !it.plan.in_step;
+        let record = if !has_looked
+            && self
+                .state
+                .config
+                .as_ref()
+                .is_some_and(|there| there.content == it.content)
+        {
             record("unchanged")
         } else {
             let (deployment, backup_id) = (it.plan.id.clone(), it.plan.backup_id.clone());
-            self.upload_config(UploadedConfig { content: it.content, at: it.config_at, deployment, backup_id });
+            self.upload_config(UploadedConfig {
+                content: it.content,
+                at: it.config_at,
+                deployment,
+                backup_id,
+            });
             record("uploaded")
         };
         self.state.records.insert(it.plan.id.clone(), record);
@@ -130,28 +171,48 @@ impl ReferenceModel {
     /// since, whatever that one's config was.
     pub(crate) fn apply_replay(&mut self, machine: usize) {
         let spool = &mut self.state.spools[machine];
-        let (configs, records) = (std::mem::take(&mut spool.configs), std::mem::take(&mut spool.records));
+        let (configs, records) = (
+            std::mem::take(&mut spool.configs),
+            std::mem::take(&mut spool.records),
+        );
         for ((at, deployment), (content, backup_id)) in configs {
             self.state.history.insert(content);
             match &self.state.config {
                 Some(there) if there.content == content || there.at >= at => {}
-                Some(_) if self.logged.iter().any(|(id, logged)| *id != deployment && *logged > at) => {}
-                _ => self.upload_config(UploadedConfig { content, at, deployment, backup_id }),
+                Some(_)
+                    if self
+                        .logged
+                        .iter()
+                        .any(|(id, logged)| *id != deployment && *logged > at) => {}
+                _ => self.upload_config(UploadedConfig {
+                    content,
+                    at,
+                    deployment,
+                    backup_id,
+                }),
             }
         }
         for ((_, deployment), record) in records {
             // One whose answer was lost is there already.
-            self.state.records.entry(deployment).or_insert(RecordState { late: true, ..record });
+            self.state.records.entry(deployment).or_insert(RecordState {
+                late: true,
+                ..record
+            });
         }
     }
 
     /// Takes over what a step may leave open, if it is otherwise as it must be.
-    pub(crate) fn align_with_seen(&mut self, seen: &ModelState, deployment: Option<&ModelDeployment>) {
+    pub(crate) fn align_with_seen(
+        &mut self,
+        seen: &ModelState,
+        deployment: Option<&ModelDeployment>,
+    ) {
         for (spool, seen) in self.state.spools.iter_mut().zip(&seen.spools) {
             spool.in_the_way = seen.in_the_way;
         }
         // A deployment of what is there already may note that it was deployed again.
-        if let (Some(it), Some(there), Some(seen)) = (deployment, &mut self.state.config, &seen.config)
+        if let (Some(it), Some(there), Some(seen)) =
+            (deployment, &mut self.state.config, &seen.config)
             && (there.content, it.content) == (seen.content, seen.content)
             && (it.started..=it.ended).contains(&seen.at)
         {
@@ -160,34 +221,100 @@ impl ReferenceModel {
     }
 
     /// Checks and takes over what is seen after a step that may have stopped anywhere, with or without a deployment of its own.
-    pub(crate) fn adopt_seen(&mut self, seen: &ModelState, own: Option<&ModelDeployment>, machine: usize) -> Result<(), String> {
+    pub(crate) fn adopt_seen(
+        &mut self,
+        seen: &ModelState,
+        own: Option<&ModelDeployment>,
+        machine: usize,
+    ) -> Result<(), String> {
         let (before, kept) = (&self.state, &self.state.spools[machine]);
         let is_own = |id: &str| own.is_some_and(|it| it.plan.id == id);
         let missing = before.history.difference(&seen.history).count();
-        let known = |content: &usize| own.is_some_and(|it| it.content == *content) || kept.configs.values().any(|it| it.0 == *content);
-        let strange = seen.history.difference(&before.history).filter(|content| !known(content)).count();
+        let known = |content: &usize| {
+            own.is_some_and(|it| it.content == *content)
+                || kept.configs.values().any(|it| it.0 == *content)
+        };
+        let strange = seen
+            .history
+            .difference(&before.history)
+            .filter(|content| !known(content))
+            .count();
         require(missing + strange == 0, "the history lost or won something")?;
-        let newer = |it: &UploadedConfig| before.config.as_ref().is_none_or(|there| it.at > there.at || is_own(&it.deployment));
+        let newer = |it: &UploadedConfig| {
+            before
+                .config
+                .as_ref()
+                .is_none_or(|there| it.at > there.at || is_own(&it.deployment))
+        };
         let config = seen.config == before.config
-            || seen.config.as_ref().is_some_and(|it| known(&it.content) && seen.history.contains(&it.content) && newer(it));
-        require(config, "config.yaml is neither what it was nor what was on its way")?;
+            || seen.config.as_ref().is_some_and(|it| {
+                known(&it.content) && seen.history.contains(&it.content) && newer(it)
+            });
+        require(
+            config,
+            "config.yaml is neither what it was nor what was on its way",
+        )?;
         for (id, record) in &before.records {
-            require(seen.records.get(id) == Some(record), "a record is gone or another one")?;
+            require(
+                seen.records.get(id) == Some(record),
+                "a record is gone or another one",
+            )?;
         }
-        for (id, record) in seen.records.iter().filter(|(id, _)| !before.records.contains_key(*id)) {
-            let late = kept.records.iter().any(|((_, kept), it)| kept == id && RecordState { late: true, ..it.clone() } == *record);
-            require(late || is_own(id) && !record.late, "a record that nobody had to send")?;
+        for (id, record) in seen
+            .records
+            .iter()
+            .filter(|(id, _)| !before.records.contains_key(*id))
+        {
+            let late = kept.records.iter().any(|((_, kept), it)| {
+                kept == id
+                    && RecordState {
+                        late: true,
+                        ..it.clone()
+                    } == *record
+            });
+            require(
+                late || is_own(id) && !record.late,
+                "a record that nobody had to send",
+            )?;
         }
-        require(seen.spools[1 - machine] == before.spools[1 - machine], "the other machine's spool changed")?;
+        require(
+            seen.spools[1 - machine] == before.spools[1 - machine],
+            "the other machine's spool changed",
+        )?;
         let spool = &seen.spools[machine];
-        require(spool.garbage == kept.garbage, "files that are not ours are gone, or more")?;
-        let strange = spool.configs.iter().any(|(when, it)| kept.configs.get(when) != Some(it) && !is_own(&when.1))
-            || spool.records.iter().any(|(when, it)| kept.records.get(when) != Some(it) && !is_own(&when.1));
+        require(
+            spool.garbage == kept.garbage,
+            "files that are not ours are gone, or more",
+        )?;
+        let strange = spool
+            .configs
+            .iter()
+            .any(|(when, it)| kept.configs.get(when) != Some(it) && !is_own(&when.1))
+            || spool
+                .records
+                .iter()
+                .any(|(when, it)| kept.records.get(when) != Some(it) && !is_own(&when.1));
         require(!strange, "the spool has something new")?;
-        let configs = kept.configs.iter().filter(|(when, _)| !spool.configs.contains_key(*when)).map(|(_, it)| it.0);
-        let records = kept.records.keys().filter(|when| !spool.records.contains_key(*when)).map(|when| &when.1);
-        require(configs.into_iter().all(|content| seen.history.contains(&content)), "a kept config is neither there nor sent")?;
-        require(records.into_iter().all(|id| seen.records.contains_key(id)), "a kept record is neither there nor sent")?;
+        let configs = kept
+            .configs
+            .iter()
+            .filter(|(when, _)| !spool.configs.contains_key(*when))
+            .map(|(_, it)| it.0);
+        let records = kept
+            .records
+            .keys()
+            .filter(|when| !spool.records.contains_key(*when))
+            .map(|when| &when.1);
+        require(
+            configs
+                .into_iter()
+                .all(|content| seen.history.contains(&content)),
+            "a kept config is neither there nor sent",
+        )?;
+        require(
+            records.into_iter().all(|id| seen.records.contains_key(id)),
+            "a kept record is neither there nor sent",
+        )?;
         if let Some(it) = own {
             check_own(seen, it, machine)?;
         }
@@ -200,15 +327,30 @@ impl ReferenceModel {
 fn check_own(seen: &ModelState, it: &ModelDeployment, machine: usize) -> Result<(), String> {
     let spool = &seen.spools[machine];
     let config_sent = seen.history.contains(&it.content);
-    let config_kept = spool.configs.iter().any(|(when, config)| when.1 == it.plan.id && config.0 == it.content);
+    let config_kept = spool
+        .configs
+        .iter()
+        .any(|(when, config)| when.1 == it.plan.id && config.0 == it.content);
     let record_sent = seen.records.contains_key(&it.plan.id);
     let record_kept = spool.records.keys().any(|when| when.1 == it.plan.id);
-    require(config_sent || config_kept, "the config is neither in the bucket nor kept")?;
-    require(record_sent || record_kept, "the record is neither in the bucket nor kept")?;
+    require(
+        config_sent || config_kept,
+        "the config is neither in the bucket nor kept",
+    )?;
+    require(
+        record_sent || record_kept,
+        "the record is neither in the bucket nor kept",
+    )?;
     let is_complete = config_sent && record_sent && !config_kept && !record_kept;
-    require(is_complete || !it.is_again, "a second run did not complete the deployment")?;
+    require(
+        is_complete || !it.is_again,
+        "a second run did not complete the deployment",
+    )?;
     let is_reported = it.status.as_ref().is_none_or(|status| status == "error");
-    require(is_reported || config_sent && record_sent, "something is not in the bucket, and the answer does not say so")
+    require(
+        is_reported || config_sent && record_sent,
+        "something is not in the bucket, and the answer does not say so",
+    )
 }
 
 /// Whether a content is no valid YAML.
@@ -225,7 +367,10 @@ impl NetworkState {
     pub(crate) fn replay(self, kept: usize) -> Option<(String, i32)> {
         match self {
             Self::Good => Some((format!("{kept} sent, 0 left\n"), 0)),
-            Self::Offline => Some((format!("0 sent, {kept} left\n"), if kept == 0 { 0 } else { 6 })),
+            Self::Offline => Some((
+                format!("0 sent, {kept} left\n"),
+                if kept == 0 { 0 } else { 6 },
+            )),
             _ => None,
         }
     }

@@ -71,7 +71,9 @@ impl NetworkState {
 
 /// A history: 3 to 8 steps.
 pub(crate) fn random_history(choices: &mut Rng) -> Vec<ModelStep> {
-    (0..choices.usize(3..=8)).map(|_| random_step(choices)).collect()
+    (0..choices.usize(3..=8))
+        .map(|_| random_step(choices))
+        .collect()
 }
 
 fn random_step(choices: &mut Rng) -> ModelStep {
@@ -89,7 +91,11 @@ fn random_step(choices: &mut Rng) -> ModelStep {
         93..=94 => ModelStep::Replay(NetworkState::Good),
         95 => ModelStep::Replay(random_lost_answer(choices)),
         96 => ModelStep::Replay(NetworkState::Offline),
-        97 => ModelStep::Replay(NetworkState::Killed { request: choices.usize(1..=8), done: choices.bool(), again: false }),
+        97 => ModelStep::Replay(NetworkState::Killed {
+            request: choices.usize(1..=8),
+            done: choices.bool(),
+            again: false,
+        }),
         _ => ModelStep::Garbage(choices.usize(0..GARBAGE)),
     }
 }
@@ -104,5 +110,9 @@ fn random_lost_answer(choices: &mut Rng) -> NetworkState {
 }
 
 fn random_kill(choices: &mut Rng) -> NetworkState {
-    NetworkState::Killed { request: choices.usize(1..=8), done: choices.bool(), again: choices.bool() }
+    NetworkState::Killed {
+        request: choices.usize(1..=8),
+        done: choices.bool(),
+        again: choices.bool(),
+    }
 }

@@ -14,7 +14,9 @@ use serde_json::Value;
 
 use crate::bad_endpoints::{EndpointFault, RefusedPort};
 use crate::network::oracle::{NetworkDeployment, NetworkFindings};
-use crate::network::runs::{ALL_BEFORE, BucketBefore, FaultScope, HealthyRun, NetworkRun, NetworkTrouble};
+use crate::network::runs::{
+    ALL_BEFORE, BucketBefore, FaultScope, HealthyRun, NetworkRun, NetworkTrouble,
+};
 use crate::rule_proxy::{ProxyFront, RuleProxy};
 use test_support::campaign::Campaign;
 use test_support::terraform_steps::{CustomerUnit, parse_external_answer};
@@ -38,7 +40,10 @@ pub(crate) struct NetworkResult {
 }
 
 fn config_text(version: usize) -> String {
-    CONFIG.replace("additional_users_count: 5", &format!("additional_users_count: {version}"))
+    CONFIG.replace(
+        "additional_users_count: 5",
+        &format!("additional_users_count: {version}"),
+    )
 }
 
 /// A world where nothing looks for tools, and a unit in it after some beginning.
@@ -55,7 +60,11 @@ pub(crate) fn prepare_world(before: BucketBefore) -> (World, CustomerUnit, Vec<N
     if before != BucketBefore::Nothing {
         unit.write_config(config_text(1));
         let applied = unit.deploy(&world);
-        let applied = if before == BucketBefore::Kept { applied } else { applied.expect_success() };
+        let applied = if before == BucketBefore::Kept {
+            applied
+        } else {
+            applied.expect_success()
+        };
         deployed.push(NetworkDeployment::new(&world, applied, config_text(1)));
     }
     world.restore_endpoints();
@@ -65,15 +74,31 @@ pub(crate) fn prepare_world(before: BucketBefore) -> (World, CustomerUnit, Vec<N
 
 /// The config of the deployment with the fault.
 pub(crate) fn config_of_deployment(before: BucketBefore) -> String {
-    config_text(if matches!(before, BucketBefore::AnotherConfig | BucketBefore::Kept) { 2 } else { 1 })
+    config_text(
+        if matches!(before, BucketBefore::AnotherConfig | BucketBefore::Kept) {
+            2
+        } else {
+            1
+        },
+    )
 }
 
 /// As [`run`], with a run that panics found, too.
-pub(crate) fn run_judged(it: &NetworkRun, helper: Option<&str>, timeout: Duration) -> NetworkResult {
+pub(crate) fn run_judged(
+    it: &NetworkRun,
+    helper: Option<&str>,
+    timeout: Duration,
+) -> NetworkResult {
     catch_unwind(AssertUnwindSafe(|| run_once(it, helper, timeout))).unwrap_or_else(|panic| {
-        let words = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
+        let words = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
         NetworkResult {
-            findings: NetworkFindings { odd: vec![words.unwrap_or_default()], ..NetworkFindings::default() },
+            findings: NetworkFindings {
+                odd: vec![words.unwrap_or_default()],
+                ..NetworkFindings::default()
+            },
             added: Duration::ZERO,
             met: true,
         }
@@ -83,10 +108,19 @@ pub(crate) fn run_judged(it: &NetworkRun, helper: Option<&str>, timeout: Duratio
 /// As [`run_judged`], with more and more time until the fault is met, or something is found.
 pub(crate) fn run_until_met(it: &NetworkRun) -> NetworkResult {
     let mut tries = (1..=4).map(|times| run_judged(it, None, TIMEOUT * times));
-    tries.find(|result| result.met || !result.findings.descriptions().is_empty()).unwrap_or_else(|| {
-        let findings = NetworkFindings { odd: vec![FAULT_NOT_MET.to_owned()], ..NetworkFindings::default() };
-        NetworkResult { findings, added: Duration::ZERO, met: false }
-    })
+    tries
+        .find(|result| result.met || !result.findings.descriptions().is_empty())
+        .unwrap_or_else(|| {
+            let findings = NetworkFindings {
+                odd: vec![FAULT_NOT_MET.to_owned()],
+                ..NetworkFindings::default()
+            };
+            NetworkResult {
+                findings,
+                added: Duration::ZERO,
+                met: false,
+            }
+        })
 }
 
 /// Deploys under a fault, with a broken helper where there is a script of one, and then without; judges both.
@@ -107,7 +141,9 @@ fn run_once(run: &NetworkRun, helper: Option<&str>, timeout: Duration) -> Networ
     let mut step = |step: &'static str, sent: &Value| {
         proxy.begin_step(step);
         match (&backend, run.scope) {
-            (Some(backend), FaultScope::During(phase, which)) if phase.contains(&step) => backend.begin(&mut world, which),
+            (Some(backend), FaultScope::During(phase, which)) if phase.contains(&step) => {
+                backend.begin(&mut world, which)
+            }
             (None, _) => world.set_endpoint(&proxy.endpoint()),
             _ => {}
         }
@@ -116,16 +152,24 @@ fn run_once(run: &NetworkRun, helper: Option<&str>, timeout: Duration) -> Networ
         took += started.elapsed();
         steps += 1;
         match (&backend, run.scope) {
-            (Some(backend), FaultScope::During(phase, _)) if phase.contains(&step) => backend.end(&mut world),
+            (Some(backend), FaultScope::During(phase, _)) if phase.contains(&step) => {
+                backend.end(&mut world)
+            }
             _ => world.restore_endpoints(),
         }
         said
     };
     let context = parse_external_answer(&step("context", &unit.query()));
     let applied = unit.apply_with(context, step);
-    let met = backend.as_ref().map_or(proxy.hit_count() > 0, EndpointFault::was_met);
+    let met = backend
+        .as_ref()
+        .map_or(proxy.hit_count() > 0, EndpointFault::was_met);
     findings.check_duration(took, timeout, steps);
-    deployed.push(NetworkDeployment::new(&world, applied, config_of_deployment(run.before)));
+    deployed.push(NetworkDeployment::new(
+        &world,
+        applied,
+        config_of_deployment(run.before),
+    ));
     findings.check_under_fault(&world, deployed.last().expect("it"));
     for head in proxy.request_heads() {
         findings.check_secrets("a request's head", &head);
@@ -138,11 +182,19 @@ fn run_once(run: &NetworkRun, helper: Option<&str>, timeout: Duration) -> Networ
         // At the same address: to the helper, another one is another bucket, whose chains of records are others.
         world.set_endpoint(&proxy.endpoint());
     }
-    let newest = if run.newer { config_text(3) } else { config_of_deployment(run.before) };
+    let newest = if run.newer {
+        config_text(3)
+    } else {
+        config_of_deployment(run.before)
+    };
     unit.write_config(&newest);
     deployed.push(NetworkDeployment::new(&world, unit.deploy(&world), newest));
     findings.check_after_healing(&world, &deployed);
-    NetworkResult { findings, added: took.saturating_sub(timeout), met }
+    NetworkResult {
+        findings,
+        added: took.saturating_sub(timeout),
+        met,
+    }
 }
 
 /// A helper that is broken: a script that finds the real one in `$real`.
@@ -152,8 +204,14 @@ fn write_broken_helper(world: &World, script: &str) -> PathBuf {
     let script = format!("#!/bin/sh\nreal='{}'\n{script}\n", real.display());
     // Written by a process of its own: a file that a fork still has open for writing cannot be run.
     let mut command = world.command("/bin/sh");
-    command.args(["-c", "cat >\"$0\" && chmod +x \"$0\""]).arg(&path);
-    assert!(test_support::run_with_input(command, script.as_bytes()).status.success());
+    command
+        .args(["-c", "cat >\"$0\" && chmod +x \"$0\""])
+        .arg(&path);
+    assert!(
+        test_support::run_with_input(command, script.as_bytes())
+            .status
+            .success()
+    );
     path
 }
 
@@ -161,7 +219,11 @@ fn write_broken_helper(world: &World, script: &str) -> PathBuf {
 fn run_healthy(before: BucketBefore, states_sums: bool) -> HealthyRun {
     loop {
         let (mut world, unit, _) = prepare_world(before);
-        let proxy = RuleProxy::start(&world.server.endpoint(), ProxyFront::Http, Box::new(|_| None));
+        let proxy = RuleProxy::start(
+            &world.server.endpoint(),
+            ProxyFront::Http,
+            Box::new(|_| None),
+        );
         proxy.state_sums(states_sums);
         world.set_endpoint(&proxy.endpoint());
         let step = |step: &'static str, sent: &Value| {
@@ -172,8 +234,16 @@ fn run_healthy(before: BucketBefore, states_sums: bool) -> HealthyRun {
         unit.apply_with(context, step).expect_success();
         // Records of one second, which is by chance, take another name after more requests: none to count on.
         let plain = "usage-logs/airbnb/YYYY-MM-DD_HHMMSS.json".len();
-        if world.usage_records().iter().all(|(key, _)| key.len() == plain) {
-            return HealthyRun { before, states_sums, seen: proxy.seen_requests() };
+        if world
+            .usage_records()
+            .iter()
+            .all(|(key, _)| key.len() == plain)
+        {
+            return HealthyRun {
+                before,
+                states_sums,
+                seen: proxy.seen_requests(),
+            };
         }
     }
 }
@@ -181,18 +251,39 @@ fn run_healthy(before: BucketBefore, states_sums: bool) -> HealthyRun {
 #[test]
 fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
     let campaign = Campaign::start("network");
-    let kinds = ALL_BEFORE.into_iter().flat_map(|before| [true, false].map(|states_sums| (before, states_sums)));
-    let all = runs::list_runs(&kinds.map(|(before, states_sums)| run_healthy(before, states_sums)).collect::<Vec<_>>());
+    let kinds = ALL_BEFORE
+        .into_iter()
+        .flat_map(|before| [true, false].map(|states_sums| (before, states_sums)));
+    let all = runs::list_runs(
+        &kinds
+            .map(|(before, states_sums)| run_healthy(before, states_sums))
+            .collect::<Vec<_>>(),
+    );
     let count = all.len();
     let runs = match std::env::var("CAMPAIGN_ONLY") {
-        Ok(words) => all.into_iter().filter(|run| run.to_string().contains(&words)).collect(),
+        Ok(words) => all
+            .into_iter()
+            .filter(|run| run.to_string().contains(&words))
+            .collect(),
         Err(_) => runs::choose_runs(&campaign, all, campaign.pick(41, 600)),
     };
     campaign.print_line(format!("{} of {count} runs", runs.len()));
     let results = campaign.run_each(runs.len(), 8, |number| run_until_met(&runs[number]));
-    let count = |name| results.iter().flat_map(|it| it.findings.counters()).filter(|(it, found)| *it == name && !found.is_empty()).count();
-    let added = results.iter().map(|it| it.added).max().unwrap_or_default().as_secs_f64();
-    let [blocked, lost, duplicated, silent] = ["blocked", "lost", "duplicated", "silent"].map(count);
+    let count = |name| {
+        results
+            .iter()
+            .flat_map(|it| it.findings.counters())
+            .filter(|(it, found)| *it == name && !found.is_empty())
+            .count()
+    };
+    let added = results
+        .iter()
+        .map(|it| it.added)
+        .max()
+        .unwrap_or_default()
+        .as_secs_f64();
+    let [blocked, lost, duplicated, silent] =
+        ["blocked", "lost", "duplicated", "silent"].map(count);
     campaign.print_line(format!(
         "{} faults: {blocked} blocked (max added {added:.1} s), {lost} lost, {duplicated} duplicated, {silent} silent",
         runs.len()
@@ -203,5 +294,11 @@ fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
         .filter(|(_, it)| !it.findings.descriptions().is_empty())
         .map(|(run, it)| format!("{run}\n    {}", it.findings.descriptions().join("\n    ")))
         .collect();
-    assert!(failed.is_empty(), "{} of {} runs failed:\n{}", failed.len(), runs.len(), failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} of {} runs failed:\n{}",
+        failed.len(),
+        runs.len(),
+        failed.join("\n")
+    );
 }

@@ -38,38 +38,65 @@ impl NetworkDeployment {
     /// A deployment that has just ended.
     pub(crate) fn new(world: &World, applied: AppliedDeployment, config: String) -> Self {
         let logged = has_record(world, applied.deployment_id());
-        Self { applied, config, is_logged: logged }
+        Self {
+            applied,
+            config,
+            is_logged: logged,
+        }
     }
 }
 
 impl NetworkFindings {
     /// What was found, by the name of its counter.
     pub(crate) fn counters(&self) -> [(&'static str, &[String]); 5] {
-        [("blocked", &self.blocked), ("lost", &self.lost), ("duplicated", &self.duplicated), ("silent", &self.silent), ("odd", &self.odd)]
+        [
+            ("blocked", &self.blocked),
+            ("lost", &self.lost),
+            ("duplicated", &self.duplicated),
+            ("silent", &self.silent),
+            ("odd", &self.odd),
+        ]
     }
 
     /// All that was found, in words.
     pub(crate) fn descriptions(&self) -> Vec<String> {
-        self.counters().iter().flat_map(|(name, found)| found.iter().map(move |it| format!("{name}: {it}"))).collect()
+        self.counters()
+            .iter()
+            .flat_map(|(name, found)| found.iter().map(move |it| format!("{name}: {it}")))
+            .collect()
     }
 
     /// Judges how long the steps of a deployment took together.
     pub(crate) fn check_duration(&mut self, took: Duration, timeout: Duration, steps: u32) {
         if took > timeout + PROCESS_START_ALLOWANCE * steps {
-            self.blocked.push(format!("{steps} steps took {:.1} s of {} s", took.as_secs_f64(), timeout.as_secs()));
+            self.blocked.push(format!(
+                "{steps} steps took {:.1} s of {} s",
+                took.as_secs_f64(),
+                timeout.as_secs()
+            ));
         }
     }
 
     /// Judges a deployment right after it, while its trouble lasts.
     pub(crate) fn check_under_fault(&mut self, world: &World, it: &NetworkDeployment) {
-        let (id, logged, backed_up) = (it.applied.deployment_id(), it.is_logged, has_config(world, &it.config));
-        let (status, answer) = (string_field(&it.applied.answer, "status"), &it.applied.answer);
+        let (id, logged, backed_up) = (
+            it.applied.deployment_id(),
+            it.is_logged,
+            has_config(world, &it.config),
+        );
+        let (status, answer) = (
+            string_field(&it.applied.answer, "status"),
+            &it.applied.answer,
+        );
         let spooled = spooled_items(world);
         if !(logged && backed_up) && status != "error" {
-            self.silent.push(format!("logged: {logged}, backed up: {backed_up}; {answer}"));
+            self.silent.push(format!(
+                "logged: {logged}, backed up: {backed_up}; {answer}"
+            ));
         }
         if status == "ok" && !spooled.is_empty() {
-            self.silent.push(format!("all is well, and yet {spooled:?} is spooled"));
+            self.silent
+                .push(format!("all is well, and yet {spooled:?} is spooled"));
         }
         if status != "ok" && it.applied.message().is_empty() {
             self.silent.push(format!("no message: {answer}"));
@@ -77,7 +104,9 @@ impl NetworkFindings {
         for (there, what) in [(logged, "record"), (backed_up, "config")] {
             let end = format!("-{what}-{id}.item");
             if !there && !spooled.iter().any(|name| name.ends_with(&end)) {
-                self.lost.push(format!("the {what} is neither in the bucket nor in the spool: {spooled:?}; {answer}"));
+                self.lost.push(format!(
+                    "the {what} is neither in the bucket nor in the spool: {spooled:?}; {answer}"
+                ));
             }
         }
         for (name, content) in read_files(&world.state_dir()) {
@@ -94,24 +123,43 @@ impl NetworkFindings {
     /// Judges all deployments once the trouble is over and a healthy one has been; that is the last.
     pub(crate) fn check_after_healing(&mut self, world: &World, all: &[NetworkDeployment]) {
         let last = all.last().expect("a deployment");
-        let kept = [spooled_items(world), file_names(&world.state_dir().join("quarantine"))].concat();
+        let kept = [
+            spooled_items(world),
+            file_names(&world.state_dir().join("quarantine")),
+        ]
+        .concat();
         if string_field(&last.applied.answer, "status") != "ok" || !kept.is_empty() {
-            self.lost.push(format!("it does not heal: {}, {kept:?} is spooled", last.applied.answer));
+            self.lost.push(format!(
+                "it does not heal: {}, {kept:?} is spooled",
+                last.applied.answer
+            ));
         }
         let current = world.server.object(BUCKET, "terragrunt/airbnb/config.yaml");
-        if current.as_ref().is_none_or(|it| it.body != last.config.as_bytes()) {
-            self.lost.push("config.yaml is not the newest config".to_owned());
+        if current
+            .as_ref()
+            .is_none_or(|it| it.body != last.config.as_bytes())
+        {
+            self.lost
+                .push("config.yaml is not the newest config".to_owned());
         }
         for it in all {
             self.check_record(world, it);
             self.check_secrets("what was printed", &format!("{:?}", it.applied));
         }
         if world.usage_records().len() > all.len() {
-            self.duplicated.push(format!("{} records of {} deployments", world.usage_records().len(), all.len()));
+            self.duplicated.push(format!(
+                "{} records of {} deployments",
+                world.usage_records().len(),
+                all.len()
+            ));
         }
         self.check_objects(world);
         if self.descriptions().is_empty() {
-            self.odd.extend(false_alarms(world).into_iter().map(|alarm| format!("false alarm: {alarm}")));
+            self.odd.extend(
+                false_alarms(world)
+                    .into_iter()
+                    .map(|alarm| format!("false alarm: {alarm}")),
+            );
         }
         for request in world.server.requests() {
             self.check_secrets("a request's address", &format!("{request:?}"));
@@ -120,22 +168,39 @@ impl NetworkFindings {
 
     fn check_record(&mut self, world: &World, it: &NetworkDeployment) {
         let id = it.applied.deployment_id();
-        let records: Vec<(String, Value)> = world.usage_records().into_iter().filter(|(_, record)| record["deployment_id"] == id).collect();
+        let records: Vec<(String, Value)> = world
+            .usage_records()
+            .into_iter()
+            .filter(|(_, record)| record["deployment_id"] == id)
+            .collect();
         match &records[..] {
             [] => self.lost.push(format!("no record of {id}")),
             [(name, record)] => {
                 let key = record["backup_key"].as_str().unwrap_or_default();
-                if world.server.object(BUCKET, key).is_none_or(|object| object.body != it.config.as_bytes()) {
+                if world
+                    .server
+                    .object(BUCKET, key)
+                    .is_none_or(|object| object.body != it.config.as_bytes())
+                {
                     self.lost.push(format!("the record names {key:?}, which is not the config that was deployed: {record}"));
                 }
                 // What was still under way when its deployment ended is there before it is sent late.
-                let was_there = world.server.requests().iter().any(|it| it.key == *name && it.status == 412);
+                let was_there = world
+                    .server
+                    .requests()
+                    .iter()
+                    .any(|it| it.key == *name && it.status == 412);
                 let late = record["late"] == true;
                 if (late && it.is_logged) || !(late || it.is_logged || was_there) {
-                    self.odd.push(format!("sent at once: {}, there before: {was_there}, and yet: {record}", it.is_logged));
+                    self.odd.push(format!(
+                        "sent at once: {}, there before: {was_there}, and yet: {record}",
+                        it.is_logged
+                    ));
                 }
             }
-            _ => self.duplicated.push(format!("{} records of {id}", records.len())),
+            _ => self
+                .duplicated
+                .push(format!("{} records of {id}", records.len())),
         }
     }
 
@@ -143,17 +208,25 @@ impl NetworkFindings {
     fn check_objects(&mut self, world: &World) {
         for key in world.server.keys(BUCKET, "") {
             let object = world.server.object(BUCKET, &key).expect("it");
-            self.check_secrets("a key or its metadata", &format!("{key} {:?}", object.metadata));
+            self.check_secrets(
+                "a key or its metadata",
+                &format!("{key} {:?}", object.metadata),
+            );
             if key.starts_with("usage-logs/") || key.contains("/usage-chain/") {
                 self.check_secrets(&key, &to_text(&object.body));
                 continue;
             }
             // The server's ETag is the MD5 of what it has.
-            let named =
-                key.strip_suffix(".yaml").and_then(|key| key.rsplit_once("/config-history/")).and_then(|(_, name)| name.rsplit_once('_'));
+            let named = key
+                .strip_suffix(".yaml")
+                .and_then(|key| key.rsplit_once("/config-history/"))
+                .and_then(|(_, name)| name.rsplit_once('_'));
             let stated = object.metadata.get("md5");
             if named.is_some_and(|(_, md5)| md5 != object.etag) || stated != Some(&object.etag) {
-                self.lost.push(format!("{key} is torn: its MD5 is {}, {stated:?} is stated", object.etag));
+                self.lost.push(format!(
+                    "{key} is torn: its MD5 is {}, {stated:?} is stated",
+                    object.etag
+                ));
             }
         }
     }
@@ -161,7 +234,11 @@ impl NetworkFindings {
     /// Finds secrets where they must not be.
     pub(crate) fn check_secrets(&mut self, what: &str, text: &str) {
         let keys = ["secret-of-default", "secret-of-jane"];
-        if let Some(secret) = SECRET_CANARIES.into_iter().chain(keys).find(|secret| text.contains(secret)) {
+        if let Some(secret) = SECRET_CANARIES
+            .into_iter()
+            .chain(keys)
+            .find(|secret| text.contains(secret))
+        {
             self.odd.push(format!("`{secret}` stands in {what}"));
         }
     }
@@ -169,18 +246,35 @@ impl NetworkFindings {
 
 /// What is kept for later. A step that ran out of time leaves half-written files as well, which are swept later.
 fn spooled_items(world: &World) -> Vec<String> {
-    world.spooled_items().into_iter().filter(|name| !name.starts_with('.')).collect()
+    world
+        .spooled_items()
+        .into_iter()
+        .filter(|name| !name.starts_with('.'))
+        .collect()
 }
 
 /// Whether the bucket has a record of this deployment.
 fn has_record(world: &World, id: &str) -> bool {
-    world.usage_records().iter().any(|(_, record)| record["deployment_id"] == id)
+    world
+        .usage_records()
+        .iter()
+        .any(|(_, record)| record["deployment_id"] == id)
 }
 
 /// Whether the bucket has this config, as the current one and in its history.
 fn has_config(world: &World, config: &str) -> bool {
-    let is = |key: &String| world.server.object(BUCKET, key).is_some_and(|it| it.body == config.as_bytes());
-    is(&"terragrunt/airbnb/config.yaml".to_owned()) && world.server.keys(BUCKET, "terragrunt/airbnb/config-history/").iter().any(is)
+    let is = |key: &String| {
+        world
+            .server
+            .object(BUCKET, key)
+            .is_some_and(|it| it.body == config.as_bytes())
+    };
+    is(&"terragrunt/airbnb/config.yaml".to_owned())
+        && world
+            .server
+            .keys(BUCKET, "terragrunt/airbnb/config-history/")
+            .iter()
+            .any(is)
 }
 
 /// The first line of every config.
@@ -189,17 +283,27 @@ fn config_start() -> &'static str {
 }
 
 fn file_names(folder: &Path) -> Vec<String> {
-    read_files(folder).into_iter().map(|(name, _)| name).collect()
+    read_files(folder)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// Every file below a folder, with its content.
 fn read_files(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
+    for entry in fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+    {
         if entry.path().is_dir() {
             found.extend(read_files(&entry.path()));
         } else {
-            found.push((entry.path().display().to_string(), to_text(&fs::read(entry.path()).unwrap_or_default())));
+            found.push((
+                entry.path().display().to_string(),
+                to_text(&fs::read(entry.path()).unwrap_or_default()),
+            ));
         }
     }
     found

@@ -19,8 +19,12 @@ pub(crate) enum BucketBefore {
     Kept,
 }
 
-pub(crate) const ALL_BEFORE: [BucketBefore; 4] =
-    [BucketBefore::Nothing, BucketBefore::AnotherConfig, BucketBefore::TheSameConfig, BucketBefore::Kept];
+pub(crate) const ALL_BEFORE: [BucketBefore; 4] = [
+    BucketBefore::Nothing,
+    BucketBefore::AnotherConfig,
+    BucketBefore::TheSameConfig,
+    BucketBefore::Kept,
+];
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,9 +68,12 @@ impl NetworkRun {
         Box::new(move |point| match (trouble, scope) {
             (NetworkTrouble::Wire(fault), FaultScope::At(at, times)) => {
                 let same = at.step == point.step && at.class == point.class;
-                (same && (at.nth..at.nth.saturating_add(times)).contains(&point.nth)).then_some(fault)
+                (same && (at.nth..at.nth.saturating_add(times)).contains(&point.nth))
+                    .then_some(fault)
             }
-            (NetworkTrouble::Wire(fault), FaultScope::During(phase, _)) => phase.contains(&point.step).then_some(fault),
+            (NetworkTrouble::Wire(fault), FaultScope::During(phase, _)) => {
+                phase.contains(&point.step).then_some(fault)
+            }
             (NetworkTrouble::Place(_), _) => None,
         })
     }
@@ -78,9 +85,15 @@ impl fmt::Display for NetworkRun {
         match self.scope {
             FaultScope::At(point, usize::MAX) => write!(f, "from {point} on")?,
             FaultScope::At(point, times) => write!(f, "{times} times from {point} on")?,
-            FaultScope::During(phase, which) => write!(f, "during {} ({which:?})", phase.join(" and "))?,
+            FaultScope::During(phase, which) => {
+                write!(f, "during {} ({which:?})", phase.join(" and "))?
+            }
         }
-        write!(f, "; before: {:?}, newer: {}, states sums: {}", self.before, self.newer, self.states_sums)
+        write!(
+            f,
+            "; before: {:?}, newer: {}, states sums: {}",
+            self.before, self.newer, self.states_sums
+        )
     }
 }
 
@@ -95,21 +108,57 @@ pub(crate) struct HealthyRun {
 /// All runs: every fault wherever one of these deployments has something that it is about.
 pub(crate) fn list_runs(healthy: &[HealthyRun]) -> Vec<NetworkRun> {
     let mut runs = Vec::new();
-    for HealthyRun { before, states_sums, seen } in healthy {
-        let made: Vec<FaultPhase> =
-            PHASES.into_iter().filter(|phase| phase.iter().all(|step| seen.iter().any(|(it, _)| it.step == *step))).collect();
+    for HealthyRun {
+        before,
+        states_sums,
+        seen,
+    } in healthy
+    {
+        let made: Vec<FaultPhase> = PHASES
+            .into_iter()
+            .filter(|phase| {
+                phase
+                    .iter()
+                    .all(|step| seen.iter().any(|(it, _)| it.step == *step))
+            })
+            .collect();
         let mut add = |kind, trouble, scope| {
             // Every second one goes on with a newer config.
             let newer = runs.len() % 2 == 1;
-            runs.push(NetworkRun { kind, trouble, scope, before: *before, states_sums: *states_sums, newer });
+            runs.push(NetworkRun {
+                kind,
+                trouble,
+                scope,
+                before: *before,
+                states_sums: *states_sums,
+                newer,
+            });
         };
         for (kind, fault) in request_faults::ALL {
-            let fitting: Vec<RequestPoint> = seen.iter().filter(|(_, shape)| fault.applies_to(*shape)).map(|(point, _)| *point).collect();
-            for (point, times) in fitting.iter().flat_map(|point| TIMES.map(|times| (*point, times))) {
-                add(kind, NetworkTrouble::Wire(fault), FaultScope::At(point, times));
+            let fitting: Vec<RequestPoint> = seen
+                .iter()
+                .filter(|(_, shape)| fault.applies_to(*shape))
+                .map(|(point, _)| *point)
+                .collect();
+            for (point, times) in fitting
+                .iter()
+                .flat_map(|point| TIMES.map(|times| (*point, times)))
+            {
+                add(
+                    kind,
+                    NetworkTrouble::Wire(fault),
+                    FaultScope::At(point, times),
+                );
             }
-            for phase in made.iter().filter(|phase| fitting.iter().any(|point| phase.contains(&point.step))) {
-                add(kind, NetworkTrouble::Wire(fault), FaultScope::During(phase, AffectedServices::Both));
+            for phase in made
+                .iter()
+                .filter(|phase| fitting.iter().any(|point| phase.contains(&point.step)))
+            {
+                add(
+                    kind,
+                    NetworkTrouble::Wire(fault),
+                    FaultScope::During(phase, AffectedServices::Both),
+                );
             }
         }
         for (kind, place) in bad_endpoints::ALL_ENDPOINTS {
@@ -117,10 +166,21 @@ pub(crate) fn list_runs(healthy: &[HealthyRun]) -> Vec<NetworkRun> {
             let whichs: &[AffectedServices] = if place == BadEndpoint::HungProcess {
                 &[AffectedServices::Both]
             } else {
-                &[AffectedServices::Both, AffectedServices::S3, AffectedServices::Sts]
+                &[
+                    AffectedServices::Both,
+                    AffectedServices::S3,
+                    AffectedServices::Sts,
+                ]
             };
-            for (phase, which) in made.iter().flat_map(|phase| whichs.iter().map(|which| (*phase, *which))) {
-                add(kind, NetworkTrouble::Place(place), FaultScope::During(phase, which));
+            for (phase, which) in made
+                .iter()
+                .flat_map(|phase| whichs.iter().map(|which| (*phase, *which)))
+            {
+                add(
+                    kind,
+                    NetworkTrouble::Place(place),
+                    FaultScope::During(phase, which),
+                );
             }
         }
     }
@@ -128,10 +188,15 @@ pub(crate) fn list_runs(healthy: &[HealthyRun]) -> Vec<NetworkRun> {
 }
 
 /// So many of all runs, chosen by the campaign's seed; every kind is among them, as far as there is room.
-pub(crate) fn choose_runs(campaign: &Campaign, mut runs: Vec<NetworkRun>, count: usize) -> Vec<NetworkRun> {
+pub(crate) fn choose_runs(
+    campaign: &Campaign,
+    mut runs: Vec<NetworkRun>,
+    count: usize,
+) -> Vec<NetworkRun> {
     campaign.rng(usize::MAX).shuffle(&mut runs);
     let mut kinds = HashSet::new();
-    let (mut chosen, others): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| kinds.insert(run.kind));
+    let (mut chosen, others): (Vec<_>, Vec<_>) =
+        runs.into_iter().partition(|run| kinds.insert(run.kind));
     chosen.extend(others);
     chosen.truncate(count);
     chosen

@@ -9,13 +9,20 @@ use crate::compact::command::{ARCHIVE, compact_successfully, put_entries};
 use crate::iam::enforced::enforce_policies;
 use test_support::faulty_proxy::RequestFate;
 use test_support::oracle::unix_time;
-use test_support::s3_backend::{RECORD_GET_LINE, ReportEntry, S3Backend, S3ServerKind, expected_csv, on_each_server};
+use test_support::s3_backend::{
+    RECORD_GET_LINE, ReportEntry, S3Backend, S3ServerKind, expected_csv, on_each_server,
+};
 use test_support::s3_client::S3TestClient;
 use test_support::terraform_steps::CustomerUnit;
 use test_support::{BUCKET, CONFIG, World, to_text};
 
 fn old_entries() -> Vec<ReportEntry> {
-    (0..20).map(|number| ReportEntry { day: number / 10 + 1, ..ReportEntry::new("acme", number) }).collect()
+    (0..20)
+        .map(|number| ReportEntry {
+            day: number / 10 + 1,
+            ..ReportEntry::new("acme", number)
+        })
+        .collect()
 }
 
 /// Everybody who reads records, and what they say.
@@ -28,7 +35,15 @@ fn run_all_readers(world: &World) -> BTreeMap<String, (Option<i32>, String, Stri
         &["verify", "--json"],
         &["verify", "airbnb"],
     ];
-    readers.iter().map(|arguments| (arguments.join(" "), run_command_as(world, "default", arguments))).collect()
+    readers
+        .iter()
+        .map(|arguments| {
+            (
+                arguments.join(" "),
+                run_command_as(world, "default", arguments),
+            )
+        })
+        .collect()
 }
 
 on_each_server!(every_reader_finds_records_that_only_the_archive_has);
@@ -49,19 +64,37 @@ fn every_reader_finds_records_that_only_the_archive_has(backend: &mut S3Backend)
             let expected = &before[&arguments];
             // How many are only in the archive is told, and nothing else is told otherwise.
             let output = output.replace(&format!("\"archived\":{}", number + 1), "\"archived\":0");
-            let some = if number == 0 { "1 record".to_owned() } else { format!("{} records", number + 1) };
+            let some = if number == 0 {
+                "1 record".to_owned()
+            } else {
+                format!("{} records", number + 1)
+            };
             let messages = messages.replace(&format!("; {some} only in the archive"), "");
-            assert_eq!((code, &output, &messages), (expected.0, &expected.1, &expected.2), "{arguments} without {number}");
+            assert_eq!(
+                (code, &output, &messages),
+                (expected.0, &expected.1, &expected.2),
+                "{arguments} without {number}"
+            );
         }
     }
-    assert_eq!(backend.client.list_keys("usage-logs/"), Vec::<String>::new());
+    assert_eq!(
+        backend.client.list_keys("usage-logs/"),
+        Vec::<String>::new()
+    );
 }
 
 /// Gives the records keys of a month that has ended, as if all of it had been half a year ago; what is in them stays.
 fn age_archive(client: &S3TestClient) {
     for (number, key) in client.list_keys("usage-logs/").into_iter().enumerate() {
-        let body = client.get_all(std::slice::from_ref(&key)).remove(0).expect("an object").0;
-        client.put(&format!("usage-logs/airbnb/2026-03-02_08000{number}.json"), &to_text(&body));
+        let body = client
+            .get_all(std::slice::from_ref(&key))
+            .remove(0)
+            .expect("an object")
+            .0;
+        client.put(
+            &format!("usage-logs/airbnb/2026-03-02_08000{number}.json"),
+            &to_text(&body),
+        );
         client.delete(&key);
     }
 }
@@ -75,11 +108,27 @@ fn report_shows_an_edited_record_and_verify_names_it() {
     age_archive(&backend.client);
     compact_successfully(&backend.world, &[]);
     let key = "usage-logs/airbnb/2026-03-02_080000.json";
-    let body = to_text(&backend.client.get_all(&[key.to_owned()]).remove(0).expect("an object").0);
-    backend.client.put(key, &body.replace("arena-cluster", "other-cluster"));
+    let body = to_text(
+        &backend
+            .client
+            .get_all(&[key.to_owned()])
+            .remove(0)
+            .expect("an object")
+            .0,
+    );
+    backend
+        .client
+        .put(key, &body.replace("arena-cluster", "other-cluster"));
     for arguments in [&["--all"][..], &["--all"], &["--all", "--no-cache"]] {
         let csv = backend.report_csv(arguments);
-        assert_eq!((csv.matches("other-cluster").count(), csv.matches("arena-cluster").count()), (1, 1), "{csv}");
+        assert_eq!(
+            (
+                csv.matches("other-cluster").count(),
+                csv.matches("arena-cluster").count()
+            ),
+            (1, 1),
+            "{csv}"
+        );
     }
     let (code, found, _) = run_command_as(&backend.world, "default", &["verify"]);
     assert!(code == Some(7) && found.contains(key), "{found}");
@@ -90,27 +139,55 @@ fn a_legacy_record_overwritten_after_archiving_counts_as_it_is_now() {
     let world = World::new();
     let key = "usage-logs/acme/d188280766a258ccc135ef480b49230c.json";
     let put = |cluster: &str, unix: u64| {
-        let record = format!("{{\"user\":\"arn:x:user/a\",\"customer\":\"acme\",\"cluster_name\":\"{cluster}\"}}\n");
-        world.server.put_at(BUCKET, key, record.as_bytes(), &[], unix_time(unix)).expect("put");
+        let record = format!(
+            "{{\"user\":\"arn:x:user/a\",\"customer\":\"acme\",\"cluster_name\":\"{cluster}\"}}\n"
+        );
+        world
+            .server
+            .put_at(BUCKET, key, record.as_bytes(), &[], unix_time(unix))
+            .expect("put");
     };
     let clusters = |arguments: &[&str]| {
-        let (code, csv, messages) = run_command_as(&world, "default", &[&["report", "--all"], arguments].concat());
+        let (code, csv, messages) = run_command_as(
+            &world,
+            "default",
+            &[&["report", "--all"], arguments].concat(),
+        );
         assert_eq!((code, messages.as_str()), (Some(0), ""));
-        csv.lines().skip(1).map(|line| line.split(',').nth(5).expect("a cell").to_owned()).collect::<Vec<_>>()
+        csv.lines()
+            .skip(1)
+            .map(|line| line.split(',').nth(5).expect("a cell").to_owned())
+            .collect::<Vec<_>>()
     };
     for (number, cluster) in ["first", "second", "first"].into_iter().enumerate() {
         put(cluster, 1_768_435_200 + number as u64);
-        assert_eq!([clusters(&[]), clusters(&["--no-cache"])], [[cluster]; 2], "before");
+        assert_eq!(
+            [clusters(&[]), clusters(&["--no-cache"])],
+            [[cluster]; 2],
+            "before"
+        );
         compact_successfully(&world, &[]);
-        assert_eq!([clusters(&[]), clusters(&["--no-cache"])], [[cluster]; 2], "after");
+        assert_eq!(
+            [clusters(&[]), clusters(&["--no-cache"])],
+            [[cluster]; 2],
+            "after"
+        );
     }
     let client = S3TestClient::new(&world.server.endpoint());
     client.delete(key);
-    assert_eq!([clusters(&[]), clusters(&["--no-cache"])], [["first"]; 2], "of those that are archived, the newest");
+    assert_eq!(
+        [clusters(&[]), clusters(&["--no-cache"])],
+        [["first"]; 2],
+        "of those that are archived, the newest"
+    );
     for part in client.list_keys(ARCHIVE) {
         client.delete(&part);
     }
-    assert_eq!([clusters(&[]), clusters(&["--no-cache"])], [Vec::<String>::new(), Vec::new()], "and with the archive, all of it goes");
+    assert_eq!(
+        [clusters(&[]), clusters(&["--no-cache"])],
+        [Vec::<String>::new(), Vec::new()],
+        "and with the archive, all of it goes"
+    );
 }
 
 #[test]
@@ -120,26 +197,61 @@ fn names_a_damaged_archive_file_and_reads_the_records_instead() {
     put_entries(&backend, &entries);
     compact_successfully(&backend.world, &[]);
     let part = backend.client.list_keys(ARCHIVE).remove(0);
-    let whole = backend.client.get_all(std::slice::from_ref(&part)).remove(0).expect("an object").0;
+    let whole = backend
+        .client
+        .get_all(std::slice::from_ref(&part))
+        .remove(0)
+        .expect("an object")
+        .0;
     let mut damaged = whole.clone();
     damaged[whole.len() / 2] ^= 1;
-    backend.world.server.put(BUCKET, &part, &damaged, &[]).expect("put");
+    backend
+        .world
+        .server
+        .put(BUCKET, &part, &damaged, &[])
+        .expect("put");
     let proxy = backend.start_proxy(|_| RequestFate::Pass);
     for arguments in [&["--no-cache"][..], &["--strict"]] {
         let (code, csv, messages) = backend.run_report(arguments);
-        assert_eq!((code, csv), (Some(if arguments == ["--strict"] { 7 } else { 0 }), expected_csv(&entries)));
-        assert_eq!(messages, format!("config-backup: left out `{part}`: its bytes are not those that its name stands for\n"));
+        assert_eq!(
+            (code, csv),
+            (
+                Some(if arguments == ["--strict"] { 7 } else { 0 }),
+                expected_csv(&entries)
+            )
+        );
+        assert_eq!(
+            messages,
+            format!(
+                "config-backup: left out `{part}`: its bytes are not those that its name stands for\n"
+            )
+        );
     }
     assert_eq!(proxy.count_requests(RECORD_GET_LINE), 40);
     let (code, found, _) = run_command_as(&backend.world, "default", &["verify"]);
-    assert_eq!((code, found), (Some(7), format!("edited: {part}: its bytes are not those that its name stands for (customer acme)\n")));
+    assert_eq!(
+        (code, found),
+        (
+            Some(7),
+            format!(
+                "edited: {part}: its bytes are not those that its name stands for (customer acme)\n"
+            )
+        )
+    );
     // What its name vouches for, and is no archive all the same.
     // printf PAR1 | sha256sum
     let key = format!("{ARCHIVE}acme/undated_fbc62d3b511368ee275ddc74117d8689.parquet");
-    backend.world.server.put(BUCKET, &key, b"PAR1", &[]).expect("put");
+    backend
+        .world
+        .server
+        .put(BUCKET, &key, b"PAR1", &[])
+        .expect("put");
     let (code, csv, messages) = backend.run_report(&["--no-cache"]);
     assert_eq!((code, csv), (Some(0), expected_csv(&entries)));
-    assert!(messages.contains("undated_") && messages.contains("it cannot be read: "), "{messages}");
+    assert!(
+        messages.contains("undated_") && messages.contains("it cannot be read: "),
+        "{messages}"
+    );
 }
 
 #[test]
@@ -153,12 +265,24 @@ fn an_archive_file_of_one_customer_cannot_change_another_ones_report() {
         backend.client.delete(&entry.key("acme"));
     }
     let moved = part.replace("/acme/", "/zeta/");
-    let body = backend.client.get_all(std::slice::from_ref(&part)).remove(0).expect("an object").0;
-    backend.world.server.put(BUCKET, &moved, &body, &[]).expect("put");
+    let body = backend
+        .client
+        .get_all(std::slice::from_ref(&part))
+        .remove(0)
+        .expect("an object")
+        .0;
+    backend
+        .world
+        .server
+        .put(BUCKET, &moved, &body, &[])
+        .expect("put");
     backend.client.delete(&part);
     let (code, csv, messages) = backend.run_report(&[]);
     assert_eq!((code, csv), (Some(0), expected_csv(&[])));
-    assert_eq!(messages, format!("config-backup: left out `{moved}`: it has records of another customer\n"));
+    assert_eq!(
+        messages,
+        format!("config-backup: left out `{moved}`: it has records of another customer\n")
+    );
 }
 
 #[test]
@@ -174,7 +298,9 @@ fn without_access_to_the_archive_reads_the_records_and_says_so() {
     let (code, csv, messages) = backend.run_report(&[]);
     assert_eq!((code, csv), (Some(0), expected_csv(&entries)));
     assert_eq!(messages.lines().count(), 1, "{messages}");
-    assert!(messages.starts_with("config-backup: left out the archive: list `s3://mongodb-arena/usage-logs-archive/`"));
+    assert!(messages.starts_with(
+        "config-backup: left out the archive: list `s3://mongodb-arena/usage-logs-archive/`"
+    ));
     assert!(messages.contains("s3:ListBucket"), "{messages}");
 }
 
@@ -187,7 +313,9 @@ fn a_filtered_report_fetches_only_the_archive_files_it_needs() {
     compact_successfully(&backend.world, &["acme"]);
     compact_successfully(&backend.world, &[]);
     let april = format!("usage-logs/acme/2026-04-02_080000-{:08x}.json", 7);
-    let record = ReportEntry::new("acme", 7).record().replace("2026-03", "2026-04");
+    let record = ReportEntry::new("acme", 7)
+        .record()
+        .replace("2026-03", "2026-04");
     backend.put_objects(&[(april, record)]);
     compact_successfully(&backend.world, &[]);
     assert_eq!(backend.client.list_keys(ARCHIVE).len(), 3);
@@ -195,7 +323,10 @@ fn a_filtered_report_fetches_only_the_archive_files_it_needs() {
     let asked = |arguments: &[&str]| {
         let before = proxy.count_requests("GET /mongodb-arena/usage-logs-archive/");
         let rows = backend.report_csv(arguments).lines().count() - 1;
-        (rows, proxy.count_requests("GET /mongodb-arena/usage-logs-archive/") - before)
+        (
+            rows,
+            proxy.count_requests("GET /mongodb-arena/usage-logs-archive/") - before,
+        )
     };
     assert_eq!(asked(&["--no-cache", "--since", "2026-04-01"]), (1, 1));
     assert_eq!(asked(&["--no-cache", "--until", "2026-03-31"]), (21, 2));
@@ -218,5 +349,8 @@ fn reads_the_archive_without_a_usable_cache() {
     fs::write(&folder, "no folder").expect("written");
     let (code, csv, messages) = backend.run_report(&[]);
     assert_eq!((code, csv), (Some(0), expected_csv(&entries)), "{messages}");
-    assert!(messages.contains("the report is complete without it"), "{messages}");
+    assert!(
+        messages.contains("the report is complete without it"),
+        "{messages}"
+    );
 }

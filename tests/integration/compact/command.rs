@@ -7,14 +7,20 @@ use std::sync::{Arc, Mutex};
 
 use test_support::faulty_proxy::RequestFate;
 use test_support::oracle::unix_time;
-use test_support::s3_backend::{RECORD_GET_LINE, ReportEntry, S3Backend, expected_csv, on_each_server};
+use test_support::s3_backend::{
+    RECORD_GET_LINE, ReportEntry, S3Backend, expected_csv, on_each_server,
+};
 use test_support::s3_client::S3TestClient;
 use test_support::{BUCKET, World, to_text};
 
 pub(crate) const ARCHIVE: &str = "usage-logs-archive/";
 
 pub(crate) fn run_compact(world: &World, arguments: &[&str]) -> Output {
-    world.helper_command(&["compact", "--profile", "default"]).args(arguments).output().expect("compact")
+    world
+        .helper_command(&["compact", "--profile", "default"])
+        .args(arguments)
+        .output()
+        .expect("compact")
 }
 
 /// Runs `compact`, which must end well; gives what it says it wrote, and its last word.
@@ -28,13 +34,19 @@ pub(crate) fn compact_successfully(world: &World, arguments: &[&str]) -> (String
 fn entries_of_customers(customers: &[&str]) -> Vec<ReportEntry> {
     let of_customer = |customer: &&str| {
         let customer = (*customer).to_owned();
-        (0..30).map(move |number| ReportEntry { day: number / 10 + 1, ..ReportEntry::new(&customer, number) })
+        (0..30).map(move |number| ReportEntry {
+            day: number / 10 + 1,
+            ..ReportEntry::new(&customer, number)
+        })
     };
     customers.iter().flat_map(of_customer).collect()
 }
 
 pub(crate) fn put_entries(backend: &S3Backend, entries: &[ReportEntry]) {
-    let objects: Vec<(String, String)> = entries.iter().map(|it| (it.key(&it.customer), it.record())).collect();
+    let objects: Vec<(String, String)> = entries
+        .iter()
+        .map(|it| (it.key(&it.customer), it.record()))
+        .collect();
     backend.put_objects(&objects);
 }
 
@@ -46,26 +58,61 @@ fn an_archive_saves_requests_and_changes_no_row(backend: &mut S3Backend) {
     assert_eq!(before, expected_csv(&entries));
     let (wrote, said) = compact_successfully(&backend.world, &[]);
     let parts = backend.client.list_keys(ARCHIVE);
-    assert_eq!(wrote.lines().collect::<Vec<_>>(), parts.iter().map(|key| format!("{key}: 30 records")).collect::<Vec<_>>());
+    assert_eq!(
+        wrote.lines().collect::<Vec<_>>(),
+        parts
+            .iter()
+            .map(|key| format!("{key}: 30 records"))
+            .collect::<Vec<_>>()
+    );
     assert_eq!(parts.len(), 2, "{parts:?}");
-    assert!(parts[0].starts_with("usage-logs-archive/acme/2026-03_2026-03_"), "{parts:?}");
-    assert_eq!(said, "config-backup: archived 60 records of 2 customers in 2 objects; 0 of these months had been archived before\n");
-    assert_eq!(backend.client.list_keys("usage-logs/").len(), 60, "nothing is deleted");
+    assert!(
+        parts[0].starts_with("usage-logs-archive/acme/2026-03_2026-03_"),
+        "{parts:?}"
+    );
+    assert_eq!(
+        said,
+        "config-backup: archived 60 records of 2 customers in 2 objects; 0 of these months had been archived before\n"
+    );
+    assert_eq!(
+        backend.client.list_keys("usage-logs/").len(),
+        60,
+        "nothing is deleted"
+    );
     let proxy = backend.start_proxy(|_| RequestFate::Pass);
     for arguments in [&["--no-cache"][..], &[], &[]] {
         assert_eq!(backend.report_csv(arguments), before, "{arguments:?}");
     }
-    assert_eq!(proxy.count_requests(RECORD_GET_LINE), 0, "no record is fetched by itself");
-    assert_eq!(proxy.count_requests("GET /mongodb-arena/usage-logs-archive/"), 4, "no object of the archive is fetched again");
+    assert_eq!(
+        proxy.count_requests(RECORD_GET_LINE),
+        0,
+        "no record is fetched by itself"
+    );
+    assert_eq!(
+        proxy.count_requests("GET /mongodb-arena/usage-logs-archive/"),
+        4,
+        "no object of the archive is fetched again"
+    );
     proxy.finish();
     backend.world.set_s3_endpoint(&backend.endpoint);
     let (wrote, said) = compact_successfully(&backend.world, &[]);
-    assert_eq!((wrote.as_str(), backend.client.list_keys(ARCHIVE)), ("", parts), "{said}");
-    assert_eq!(said, "config-backup: archived 0 records of 0 customers in 0 objects; 60 of these months had been archived before\n");
+    assert_eq!(
+        (wrote.as_str(), backend.client.list_keys(ARCHIVE)),
+        ("", parts),
+        "{said}"
+    );
+    assert_eq!(
+        said,
+        "config-backup: archived 0 records of 0 customers in 0 objects; 60 of these months had been archived before\n"
+    );
 }
 
-on_each_server!(a_late_record_of_an_archived_month_is_reported_at_once_and_archived_by_the_next_run);
-fn a_late_record_of_an_archived_month_is_reported_at_once_and_archived_by_the_next_run(backend: &mut S3Backend) {
+on_each_server!(
+    a_late_record_of_an_archived_month_is_reported_at_once_and_archived_by_the_next_run
+);
+fn a_late_record_of_an_archived_month_is_reported_at_once_and_archived_by_the_next_run(
+    backend: &mut S3Backend,
+) {
     let mut entries = entries_of_customers(&["acme"]);
     let late = entries.remove(17);
     put_entries(backend, &entries);
@@ -74,25 +121,54 @@ fn a_late_record_of_an_archived_month_is_reported_at_once_and_archived_by_the_ne
     put_entries(backend, std::slice::from_ref(&late));
     entries.push(late);
     let all = expected_csv(&entries);
-    assert_eq!([backend.report_csv(&[]), backend.report_csv(&["--no-cache"])], [all.clone(), all.clone()]);
+    assert_eq!(
+        [backend.report_csv(&[]), backend.report_csv(&["--no-cache"])],
+        [all.clone(), all.clone()]
+    );
     let (_, said) = compact_successfully(&backend.world, &[]);
-    assert!(said.contains("archived 1 record of 1 customer in 1 object; 29 of"), "{said}");
+    assert!(
+        said.contains("archived 1 record of 1 customer in 1 object; 29 of"),
+        "{said}"
+    );
     assert_eq!(backend.client.list_keys(ARCHIVE).len(), 2);
-    assert_eq!([backend.report_csv(&[]), backend.report_csv(&["--no-cache"])], [all.clone(), all]);
+    assert_eq!(
+        [backend.report_csv(&[]), backend.report_csv(&["--no-cache"])],
+        [all.clone(), all]
+    );
 }
 
 on_each_server!(two_runs_at_once_write_the_same_objects);
 fn two_runs_at_once_write_the_same_objects(backend: &mut S3Backend) {
     let entries = entries_of_customers(&["acme", "zeta", "Foo Bar"]);
-    put_entries(backend, &entries.iter().filter(|it| it.customer != "Foo Bar").cloned().collect::<Vec<_>>());
-    let objects: Vec<_> = entries.iter().filter(|it| it.customer == "Foo Bar").map(|it| (it.key("~Foo~20Bar"), it.record())).collect();
+    put_entries(
+        backend,
+        &entries
+            .iter()
+            .filter(|it| it.customer != "Foo Bar")
+            .cloned()
+            .collect::<Vec<_>>(),
+    );
+    let objects: Vec<_> = entries
+        .iter()
+        .filter(|it| it.customer == "Foo Bar")
+        .map(|it| (it.key("~Foo~20Bar"), it.record()))
+        .collect();
     backend.put_objects(&objects);
     let start = || -> Child {
-        let mut helper = backend.world.helper_command(&["compact", "--profile", "default"]);
-        helper.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+        let mut helper = backend
+            .world
+            .helper_command(&["compact", "--profile", "default"]);
+        helper
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts")
     };
     let both = [start(), start(), start()].map(|child| child.wait_with_output().expect("it ends"));
-    assert!(both.iter().all(|output| output.status.success()), "{both:?}");
+    assert!(
+        both.iter().all(|output| output.status.success()),
+        "{both:?}"
+    );
     assert_eq!(backend.client.list_keys(ARCHIVE).len(), 3);
     assert_eq!(backend.report_csv(&["--no-cache"]), expected_csv(&entries));
 }
@@ -122,11 +198,24 @@ fn a_report_is_the_same_during_compact_and_after_a_kill_at_any_request() {
         });
         {
             let mut started = child.lock().expect("no panic");
-            let mut helper = backend.world.helper_command(&["compact", "--profile", "default", "acme"]);
-            *started = Some(helper.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"));
+            let mut helper =
+                backend
+                    .world
+                    .helper_command(&["compact", "--profile", "default", "acme"]);
+            *started = Some(
+                helper
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null())
+                    .spawn()
+                    .expect("it starts"),
+            );
         }
         let ended = loop {
-            let ended = child.lock().expect("no panic").as_mut().and_then(|child| child.try_wait().expect("a child"));
+            let ended = child
+                .lock()
+                .expect("no panic")
+                .as_mut()
+                .and_then(|child| child.try_wait().expect("a child"));
             match ended {
                 Some(ended) => break ended,
                 None => std::thread::yield_now(),
@@ -134,7 +223,11 @@ fn a_report_is_the_same_during_compact_and_after_a_kill_at_any_request() {
         };
         proxy.finish();
         backend.world.set_s3_endpoint(&direct);
-        assert_eq!(backend.report_csv(&["--no-cache"]), all, "killed at request {deadly}");
+        assert_eq!(
+            backend.report_csv(&["--no-cache"]),
+            all,
+            "killed at request {deadly}"
+        );
         if ended.success() {
             break;
         }
@@ -143,7 +236,10 @@ fn a_report_is_the_same_during_compact_and_after_a_kill_at_any_request() {
     // A page of records, one of the archive, 30 records, the object.
     assert!(died >= 3, "{died}");
     let (_, said) = compact_successfully(&backend.world, &[]);
-    assert!(said.contains("30 of these months had been archived before"), "{said}");
+    assert!(
+        said.contains("30 of these months had been archived before"),
+        "{said}"
+    );
     assert_eq!(backend.client.list_keys(ARCHIVE).len(), 2);
     assert_eq!(backend.report_csv(&["--no-cache"]), all);
 }
@@ -152,12 +248,27 @@ fn a_report_is_the_same_during_compact_and_after_a_kill_at_any_request() {
 fn archives_only_months_that_ended_before_the_given_day() {
     let world = World::new();
     let put = |key: &str, at_unix: u64| {
-        let record = format!("{{\"user\":\"arn:x:user/a\",\"customer\":\"acme\",\"cluster_name\":\"{key}\"}}\n");
-        world.server.put_at(BUCKET, &format!("usage-logs/acme/{key}.json"), record.as_bytes(), &[], unix_time(at_unix)).expect("put");
+        let record = format!(
+            "{{\"user\":\"arn:x:user/a\",\"customer\":\"acme\",\"cluster_name\":\"{key}\"}}\n"
+        );
+        world
+            .server
+            .put_at(
+                BUCKET,
+                &format!("usage-logs/acme/{key}.json"),
+                record.as_bytes(),
+                &[],
+                unix_time(at_unix),
+            )
+            .expect("put");
     };
     // Of the earlier module: its key has no time, and the object's counts. 2026-01-15T00:00:00Z by `date -u -d`.
     put("d188280766a258ccc135ef480b49230c", 1_768_435_200);
-    for key in ["2026-01-31_235959", "2026-02-01_000000", "2026-03-31_235959"] {
+    for key in [
+        "2026-01-31_235959",
+        "2026-02-01_000000",
+        "2026-03-31_235959",
+    ] {
         put(key, 1_775_000_000);
     }
     put("2099-01-01_000000", 1_775_000_000);
@@ -165,16 +276,41 @@ fn archives_only_months_that_ended_before_the_given_day() {
         let (wrote, said) = compact_successfully(&world, &["--dry-run", "--before", before]);
         (wrote, said.split(';').next().expect("words").to_owned())
     };
-    assert_eq!(dry("2026-01-31"), (String::new(), "config-backup: would archive 0 records of 0 customers in 0 objects".to_owned()));
+    assert_eq!(
+        dry("2026-01-31"),
+        (
+            String::new(),
+            "config-backup: would archive 0 records of 0 customers in 0 objects".to_owned()
+        )
+    );
     let january = "usage-logs/acme/: 1 record\nusage-logs/acme/: 1 record\n";
-    assert_eq!(dry("2026-02-01").0, january, "those with times, and those without");
-    assert_eq!(dry("2026-03-15").0, "usage-logs/acme/: 2 records\nusage-logs/acme/: 1 record\n");
+    assert_eq!(
+        dry("2026-02-01").0,
+        january,
+        "those with times, and those without"
+    );
+    assert_eq!(
+        dry("2026-03-15").0,
+        "usage-logs/acme/: 2 records\nusage-logs/acme/: 1 record\n"
+    );
     for before in ["2026-04-01", "2999-01-01"] {
-        assert_eq!(dry(before).0, "usage-logs/acme/: 3 records\nusage-logs/acme/: 1 record\n", "the month that goes on stays");
+        assert_eq!(
+            dry(before).0,
+            "usage-logs/acme/: 3 records\nusage-logs/acme/: 1 record\n",
+            "the month that goes on stays"
+        );
     }
-    assert_eq!(S3TestClient::new(&world.server.endpoint()).list_keys(ARCHIVE), Vec::<String>::new(), "a dry run writes nothing");
+    assert_eq!(
+        S3TestClient::new(&world.server.endpoint()).list_keys(ARCHIVE),
+        Vec::<String>::new(),
+        "a dry run writes nothing"
+    );
     let (wrote, _) = compact_successfully(&world, &[]);
-    let names: BTreeSet<&str> = wrote.lines().filter_map(|line| line.split('/').nth(2)?.rsplit_once('_')).map(|it| it.0).collect();
+    let names: BTreeSet<&str> = wrote
+        .lines()
+        .filter_map(|line| line.split('/').nth(2)?.rsplit_once('_'))
+        .map(|it| it.0)
+        .collect();
     assert_eq!(names, BTreeSet::from(["2026-01_2026-03", "undated"]));
     let output = run_compact(&world, &["--before", "yesterday"]);
     assert_eq!(output.status.code(), Some(3));
@@ -187,10 +323,21 @@ fn archives_only_months_that_ended_before_the_given_day() {
 #[test]
 fn names_objects_that_are_not_records_and_leaves_them() {
     let world = World::new();
-    let put = |key: &str, body: &str| world.server.put(BUCKET, key, body.as_bytes(), &[]).expect("put");
-    put("usage-logs/acme/2026-03-02_080000.json", "{\"user\":\"arn:x:user/a\"}\n");
+    let put = |key: &str, body: &str| {
+        world
+            .server
+            .put(BUCKET, key, body.as_bytes(), &[])
+            .expect("put")
+    };
+    put(
+        "usage-logs/acme/2026-03-02_080000.json",
+        "{\"user\":\"arn:x:user/a\"}\n",
+    );
     put("usage-logs/acme/2026-03-02_080001.json", "{");
-    put("usage-logs/acme/2026-03-02_080002.json", &" ".repeat((1 << 20) + 1));
+    put(
+        "usage-logs/acme/2026-03-02_080002.json",
+        &" ".repeat((1 << 20) + 1),
+    );
     put("usage-logs/acme/notes.txt", "no record");
     let (wrote, said) = compact_successfully(&world, &[]);
     assert!(wrote.ends_with(".parquet: 1 record\n"), "{wrote}");

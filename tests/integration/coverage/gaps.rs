@@ -10,7 +10,11 @@ use test_support::s3_backend::{S3Backend, S3ServerKind, on_each_server};
 use test_support::terraform_steps::CustomerUnit;
 use test_support::{BUCKET, JOHN_ARN, refused_endpoint};
 
-on_each_server!(names_each_gap_alone, reports_spooled_items_as_pending, checks_one_customer_alone);
+on_each_server!(
+    names_each_gap_alone,
+    reports_spooled_items_as_pending,
+    checks_one_customer_alone
+);
 
 const SEED: u64 = 0x2026_1124;
 /// What is said where nothing is missing begins so.
@@ -18,18 +22,30 @@ const NOTHING: &str = "config-backup: no gaps in ";
 
 /// Asserts that nothing is missing, and gives what is said of where was looked.
 fn assert_no_gaps(backend: &S3Backend, arguments: &[&str]) -> String {
-    let (code, output, messages) = run_command(&backend.world, &[&["coverage"], arguments].concat());
+    let (code, output, messages) =
+        run_command(&backend.world, &[&["coverage"], arguments].concat());
     assert_eq!((code, output.as_str()), (Some(0), ""), "{messages}");
-    assert!(messages.starts_with(NOTHING) && messages.lines().count() == 1, "{messages}");
+    assert!(
+        messages.starts_with(NOTHING) && messages.lines().count() == 1,
+        "{messages}"
+    );
     messages
 }
 
 /// The gaps that are found, as JSON.
 fn run_coverage(backend: &S3Backend, arguments: &[&str]) -> Vec<Value> {
-    let (code, output, messages) = run_command(&backend.world, &[&["coverage", "--json"], arguments].concat());
-    let answer: Value = serde_json::from_str(&output).unwrap_or_else(|_| panic!("{output}{messages}"));
+    let (code, output, messages) = run_command(
+        &backend.world,
+        &[&["coverage", "--json"], arguments].concat(),
+    );
+    let answer: Value =
+        serde_json::from_str(&output).unwrap_or_else(|_| panic!("{output}{messages}"));
     let gaps = answer["gaps"].as_array().expect("a list").clone();
-    assert_eq!((code, messages.as_str(), output.matches('\n').count()), (Some(if gaps.is_empty() { 0 } else { 7 }), "", 1), "{output}");
+    assert_eq!(
+        (code, messages.as_str(), output.matches('\n').count()),
+        (Some(if gaps.is_empty() { 0 } else { 7 }), "", 1),
+        "{output}"
+    );
     gaps
 }
 
@@ -38,74 +54,145 @@ fn only_gap(backend: &S3Backend, kind: &str, customer: &str) -> Value {
     let found = run_coverage(backend, &[]);
     assert_eq!(found.len(), 1, "{kind} of {customer}: {found:?}");
     let (code, output, messages) = run_command(&backend.world, &["coverage"]);
-    assert!(code == Some(7) && messages.starts_with("config-backup: 1 gap in "), "{messages}");
-    let line = format!("{kind} `{customer}`: {}\n", found[0]["text"].as_str().expect("a phrase"));
-    assert_eq!((output.as_str(), &found[0]["kind"], &found[0]["customer"]), (line.as_str(), &json!(kind), &json!(customer)));
+    assert!(
+        code == Some(7) && messages.starts_with("config-backup: 1 gap in "),
+        "{messages}"
+    );
+    let line = format!(
+        "{kind} `{customer}`: {}\n",
+        found[0]["text"].as_str().expect("a phrase")
+    );
+    assert_eq!(
+        (output.as_str(), &found[0]["kind"], &found[0]["customer"]),
+        (line.as_str(), &json!(kind), &json!(customer))
+    );
     found[0].clone()
 }
 
 /// The first object of a customer whose key has this part; they are in the order of time.
-fn object_of_customer<'a>(objects: &'a [BucketObject], customer: &str, part: &str) -> &'a BucketObject {
+fn object_of_customer<'a>(
+    objects: &'a [BucketObject],
+    customer: &str,
+    part: &str,
+) -> &'a BucketObject {
     let matching = |it: &&BucketObject| it.key.contains(part) && it.customer == customer;
-    objects.iter().find(matching).unwrap_or_else(|| panic!("no {part}"))
+    objects
+        .iter()
+        .find(matching)
+        .unwrap_or_else(|| panic!("no {part}"))
 }
 
 /// A customer with two versions or more.
 fn customer_with_changes(objects: &[BucketObject]) -> &str {
-    let versions = |customer: &str| objects.iter().filter(|it| it.customer == customer && it.key.contains("/config-history/")).count();
-    &objects.iter().find(|it| versions(&it.customer) > 1).expect("somebody").customer
+    let versions = |customer: &str| {
+        objects
+            .iter()
+            .filter(|it| it.customer == customer && it.key.contains("/config-history/"))
+            .count()
+    };
+    &objects
+        .iter()
+        .find(|it| versions(&it.customer) > 1)
+        .expect("somebody")
+        .customer
 }
 
 fn names_each_gap_alone(backend: &mut S3Backend) {
     let objects = draw_objects(&mut fastrand::Rng::with_seed(SEED), 14);
     put_objects(backend, &objects);
     assert_no_gaps(backend, &[]);
-    let again = |objects: &[&BucketObject]| put_objects(backend, &objects.iter().map(|it| (*it).clone()).collect::<Vec<_>>());
+    let again = |objects: &[&BucketObject]| {
+        put_objects(
+            backend,
+            &objects.iter().map(|it| (*it).clone()).collect::<Vec<_>>(),
+        )
+    };
 
     // A customer whose last deployment is long ago, and a state of today.
     let old = "2026-01-02T08:00:00Z";
     let config = "a: 1\n";
     backend.client.put("terragrunt/quiet/config.yaml", config);
-    backend
-        .client
-        .put("usage-logs/quiet/2026-01-02_080000.json", &format!("{{\"timestamp\":\"{old}\",\"config_hash\":\"{}\"}}", md5_of(config)));
+    backend.client.put(
+        "usage-logs/quiet/2026-01-02_080000.json",
+        &format!(
+            "{{\"timestamp\":\"{old}\",\"config_hash\":\"{}\"}}",
+            md5_of(config)
+        ),
+    );
     assert_no_gaps(backend, &[]);
     for unit in ["eks", "atlas"] {
-        backend.client.put(&format!("terragrunt/quiet/{unit}/terraform.tfstate"), "{}");
+        backend
+            .client
+            .put(&format!("terragrunt/quiet/{unit}/terraform.tfstate"), "{}");
     }
     let gap = only_gap(backend, "unlogged", "quiet");
-    assert_eq!((&gap["units"], &gap["count"]), (&json!(["atlas", "eks"]), &json!(2)));
-    assert_eq!(run_coverage(backend, &["--window", "9999d"]), [] as [Value; 0]);
-    assert_eq!(run_coverage(backend, &["--since", "2100-01-01"]), [] as [Value; 0]);
-    let record = format!("{{\"timestamp\":\"{}\",\"user\":\"u\"}}", format_rfc3339(unix_now()));
+    assert_eq!(
+        (&gap["units"], &gap["count"]),
+        (&json!(["atlas", "eks"]), &json!(2))
+    );
+    assert_eq!(
+        run_coverage(backend, &["--window", "9999d"]),
+        [] as [Value; 0]
+    );
+    assert_eq!(
+        run_coverage(backend, &["--since", "2100-01-01"]),
+        [] as [Value; 0]
+    );
+    let record = format!(
+        "{{\"timestamp\":\"{}\",\"user\":\"u\"}}",
+        format_rfc3339(unix_now())
+    );
     backend.client.put("usage-logs/quiet/x.json", &record);
     assert_no_gaps(backend, &[]);
 
     // States without a config.
     backend.client.put("usage-logs/bare/x.json", &record);
-    backend.client.put("terragrunt/bare/eks/terraform.tfstate", "{}");
+    backend
+        .client
+        .put("terragrunt/bare/eks/terraform.tfstate", "{}");
     let gap = only_gap(backend, "no-backup", "bare");
-    assert!(gap["text"].as_str().expect("a phrase").contains("a config under `customer.name`"), "{gap}");
+    assert!(
+        gap["text"]
+            .as_str()
+            .expect("a phrase")
+            .contains("a config under `customer.name`"),
+        "{gap}"
+    );
     backend.client.put("terragrunt/bare/config.yaml", config);
     assert_no_gaps(backend, &[]);
 
     // The config of a deployment before the last one.
     let name = customer_with_changes(&objects);
-    let (current, copy) = (object_of_customer(&objects, name, "/config.yaml"), object_of_customer(&objects, name, "/config-history/"));
-    again(&[&BucketObject { key: current.key.clone(), ..copy.clone() }]);
-    assert_eq!(only_gap(backend, "outdated", name)["key"], json!(current.key));
+    let (current, copy) = (
+        object_of_customer(&objects, name, "/config.yaml"),
+        object_of_customer(&objects, name, "/config-history/"),
+    );
+    again(&[&BucketObject {
+        key: current.key.clone(),
+        ..copy.clone()
+    }]);
+    assert_eq!(
+        only_gap(backend, "outdated", name)["key"],
+        json!(current.key)
+    );
     again(&[current]);
     assert_no_gaps(backend, &[]);
 
     backend.client.delete(&copy.key);
-    assert_eq!(only_gap(backend, "missing-version", name)["key"], json!(copy.key));
+    assert_eq!(
+        only_gap(backend, "missing-version", name)["key"],
+        json!(copy.key)
+    );
     again(&[copy]);
 
     let record = object_of_customer(&objects, name, "usage-logs/");
     backend.client.delete(&record.key);
     let id = serde_json::from_str::<Value>(&record.body).expect("JSON")["deployment_id"].clone();
     let gap = only_gap(backend, "missing-record", name);
-    assert_eq!((&gap["deployment_id"], &gap["key"]), (&id, &json!(copy.key)));
+    assert_eq!(
+        (&gap["deployment_id"], &gap["key"]),
+        (&id, &json!(copy.key))
+    );
     again(&[record]);
     assert_no_gaps(backend, &[]);
 }
@@ -118,7 +205,10 @@ fn names_each_gap_alone_in_a_versioned_bucket() {
 }
 
 fn reports_spooled_items_as_pending(backend: &mut S3Backend) {
-    put_objects(backend, &draw_objects(&mut fastrand::Rng::with_seed(SEED), 2));
+    put_objects(
+        backend,
+        &draw_objects(&mut fastrand::Rng::with_seed(SEED), 2),
+    );
     let unit = CustomerUnit::new(&backend.world);
     backend.world.set_s3_endpoint(&refused_endpoint());
     let deployed = unit.deploy(&backend.world);
@@ -129,28 +219,57 @@ fn reports_spooled_items_as_pending(backend: &mut S3Backend) {
         let text = gap["text"].as_str().expect("a phrase");
         assert_eq!(
             (&gap["kind"], &gap["customer"], &gap["deployment_id"]),
-            (&json!("pending"), &json!("airbnb"), &json!(deployed.deployment_id()))
+            (
+                &json!("pending"),
+                &json!("airbnb"),
+                &json!(deployed.deployment_id())
+            )
         );
         assert!(text.contains(what) && text.contains("/spool/"), "{text}");
     }
-    backend.client.put("terragrunt/airbnb/eks/terraform.tfstate", "{}");
-    assert_eq!(run_coverage(backend, &["airbnb"]), found, "what it left is explained by what is kept");
+    backend
+        .client
+        .put("terragrunt/airbnb/eks/terraform.tfstate", "{}");
+    assert_eq!(
+        run_coverage(backend, &["airbnb"]),
+        found,
+        "what it left is explained by what is kept"
+    );
     assert_no_gaps(backend, &["Foo Bar"]);
-    backend.client.delete("terragrunt/airbnb/eks/terraform.tfstate");
-    let sent = backend.world.helper_command(&["replay"]).output().expect("replay");
+    backend
+        .client
+        .delete("terragrunt/airbnb/eks/terraform.tfstate");
+    let sent = backend
+        .world
+        .helper_command(&["replay"])
+        .output()
+        .expect("replay");
     assert_eq!(sent.status.code(), Some(0), "{sent:?}");
     assert_no_gaps(backend, &[]);
 }
 
 fn checks_one_customer_alone(backend: &mut S3Backend) {
-    put_objects(backend, &draw_objects(&mut fastrand::Rng::with_seed(SEED), 12));
-    backend.client.put("terragrunt/customer-11-2/eks/terraform.tfstate", "{}");
-    assert_eq!(run_coverage(backend, &[]).len(), 2, "it is neither logged nor backed up");
+    put_objects(
+        backend,
+        &draw_objects(&mut fastrand::Rng::with_seed(SEED), 12),
+    );
+    backend
+        .client
+        .put("terragrunt/customer-11-2/eks/terraform.tfstate", "{}");
+    assert_eq!(
+        run_coverage(backend, &[]).len(),
+        2,
+        "it is neither logged nor backed up"
+    );
     for customer in ["customer-11", "Foo Bar", "%41", &"é".repeat(120)] {
         let said = assert_no_gaps(backend, &[customer]);
         assert!(said.contains(" in 1 customer: "), "{said}");
     }
-    assert_refused(run_command(&backend.world, &["coverage", "customer-1"]), 3, "there are none; check the customer's name");
+    assert_refused(
+        run_command(&backend.world, &["coverage", "customer-1"]),
+        3,
+        "there are none; check the customer's name",
+    );
 }
 
 #[test]
@@ -161,33 +280,63 @@ fn finds_no_gap_in_a_clean_bucket_of_500_customers() {
     let before = backend.world.server.requests().len();
     let said = assert_no_gaps(&backend, &[]);
     let count = |part: &str| objects.iter().filter(|it| it.key.contains(part)).count();
-    let (states, records, copies) = (count("/terraform.tfstate"), count("usage-logs/"), count("/config-history/"));
-    let words = format!("500 customers: {states} state changes, {records} records, {copies} config versions looked at");
+    let (states, records, copies) = (
+        count("/terraform.tfstate"),
+        count("usage-logs/"),
+        count("/config-history/"),
+    );
+    let words = format!(
+        "500 customers: {states} state changes, {records} records, {copies} config versions looked at"
+    );
     assert!(said.contains(&words), "{said}");
     let requests = backend.world.server.requests();
-    let asked = |operation: &str| requests[before..].iter().filter(|it| it.operation == operation).count();
+    let asked = |operation: &str| {
+        requests[before..]
+            .iter()
+            .filter(|it| it.operation == operation)
+            .count()
+    };
     assert_eq!(asked("HeadObject"), 500, "no copy needs a look");
-    assert_eq!(asked("GetObject"), records + 125, "the configs of the earlier module have no MD5 of their own");
+    assert_eq!(
+        asked("GetObject"),
+        records + 125,
+        "the configs of the earlier module have no MD5 of their own"
+    );
     // A page at least for each of configs, records and an archive that there is not.
-    assert!(asked("ListObjectsV2") <= 3 + (states + records + copies + 500) / 1000, "{}", asked("ListObjectsV2"));
+    assert!(
+        asked("ListObjectsV2") <= 3 + (states + records + copies + 500) / 1000,
+        "{}",
+        asked("ListObjectsV2")
+    );
 }
 
 #[test]
 fn counts_earlier_state_changes_where_versions_may_be_listed() {
     let change = |backend: &S3Backend| {
         for serial in 0..3 {
-            backend.client.put("terragrunt/acme/eks/terraform.tfstate", &format!("{{\"serial\":{serial}}}"));
+            backend.client.put(
+                "terragrunt/acme/eks/terraform.tfstate",
+                &format!("{{\"serial\":{serial}}}"),
+            );
         }
         backend.client.put("terragrunt/acme/config.yaml", "a: 1\n");
     };
     let backend = S3Backend::new(S3ServerKind::Moto);
     change(&backend);
-    assert_eq!(only_gap(&backend, "unlogged", "acme")["count"], json!(1), "nothing is kept of what was overwritten");
+    assert_eq!(
+        only_gap(&backend, "unlogged", "acme")["count"],
+        json!(1),
+        "nothing is kept of what was overwritten"
+    );
     let backend = S3Backend::new(S3ServerKind::Moto);
     backend.client.enable_versioning();
     change(&backend);
     assert_eq!(only_gap(&backend, "unlogged", "acme")["count"], json!(3));
-    assert!(!run_command(&backend.world, &["coverage"]).2.contains("not listed"));
+    assert!(
+        !run_command(&backend.world, &["coverage"])
+            .2
+            .contains("not listed")
+    );
 }
 
 #[test]
@@ -196,7 +345,13 @@ fn a_config_logged_by_the_legacy_module_may_be_overwritten() {
     backend.client.enable_versioning();
     let record = |body: &str, time: &str| {
         let key = format!("usage-logs/acme/{}.json", md5_of(body));
-        backend.client.put(&key, &format!("{{\"timestamp\":\"{time}\",\"user\":\"u\",\"config_hash\":\"{}\"}}", md5_of(body)));
+        backend.client.put(
+            &key,
+            &format!(
+                "{{\"timestamp\":\"{time}\",\"user\":\"u\",\"config_hash\":\"{}\"}}",
+                md5_of(body)
+            ),
+        );
     };
     backend.client.put("terragrunt/acme/config.yaml", "a: 1\n");
     record("a: 1\n", "2026-01-02T08:00:00Z");
@@ -204,62 +359,137 @@ fn a_config_logged_by_the_legacy_module_may_be_overwritten() {
     record("a: 2\n", "2026-01-03T08:00:00Z");
     assert_no_gaps(&backend, &[]);
     record("a: 3\n", "2026-01-01T08:00:00Z");
-    assert!(only_gap(&backend, "missing-version", "acme")["text"].as_str().expect("a phrase").contains(&md5_of("a: 3\n")));
+    assert!(
+        only_gap(&backend, "missing-version", "acme")["text"]
+            .as_str()
+            .expect("a phrase")
+            .contains(&md5_of("a: 3\n"))
+    );
 }
 
 #[test]
 fn coverage_only_reads_and_names_the_missing_permission() {
     let mut backend = S3Backend::new(S3ServerKind::Embedded);
-    put_objects(&backend, &draw_objects(&mut fastrand::Rng::with_seed(SEED), 3));
+    put_objects(
+        &backend,
+        &draw_objects(&mut fastrand::Rng::with_seed(SEED), 3),
+    );
     let before = backend.world.server.requests().len();
     let (code, output, messages) = run_command_as(&backend.world, "today", &["coverage"]);
     assert_eq!((code, output.as_str()), (Some(0), ""), "{messages}");
-    assert!(messages.ends_with("; state versions: not listed (s3:ListBucketVersions)\n"), "{messages}");
+    assert!(
+        messages.ends_with("; state versions: not listed (s3:ListBucketVersions)\n"),
+        "{messages}"
+    );
     let requests = backend.world.server.requests();
-    let reads = ["ListObjectsV2", "ListObjectVersions", "GetObject", "HeadObject"];
-    assert!(requests[before..].iter().all(|it| reads.contains(&it.operation.as_str())), "{requests:?}");
+    let reads = [
+        "ListObjectsV2",
+        "ListObjectVersions",
+        "GetObject",
+        "HeadObject",
+    ];
+    assert!(
+        requests[before..]
+            .iter()
+            .all(|it| reads.contains(&it.operation.as_str())),
+        "{requests:?}"
+    );
     assert!(!backend.world.state_dir().exists());
-    assert_refused(run_command_as(&backend.world, "nobody", &["coverage"]), 5, "access denied; ask for the permission s3:ListBucket");
-    assert_refused(run_command(&backend.world, &["coverage", "--bucket", "none-of-ours"]), 5, "there is no such bucket");
-    assert_refused(run_command(&backend.world, &["coverage", "--since", "soon"]), 3, "read `--since soon`; use a date");
-    assert_eq!(run_command(&backend.world, &["coverage", "--window", "soon"]).0, Some(2));
+    assert_refused(
+        run_command_as(&backend.world, "nobody", &["coverage"]),
+        5,
+        "access denied; ask for the permission s3:ListBucket",
+    );
+    assert_refused(
+        run_command(&backend.world, &["coverage", "--bucket", "none-of-ours"]),
+        5,
+        "there is no such bucket",
+    );
+    assert_refused(
+        run_command(&backend.world, &["coverage", "--since", "soon"]),
+        3,
+        "read `--since soon`; use a date",
+    );
+    assert_eq!(
+        run_command(&backend.world, &["coverage", "--window", "soon"]).0,
+        Some(2)
+    );
     backend.world.set_s3_endpoint(&refused_endpoint());
-    assert_refused(run_command(&backend.world, &["coverage"]), 6, "check the network");
+    assert_refused(
+        run_command(&backend.world, &["coverage"]),
+        6,
+        "check the network",
+    );
 }
 
 #[test]
 fn times_are_compared_to_the_second() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     let put = |key: &str, body: &str, unix: u64| {
-        backend.world.server.put_at(BUCKET, key, body.as_bytes(), &[], unix_time(unix)).expect("an object");
+        backend
+            .world
+            .server
+            .put_at(BUCKET, key, body.as_bytes(), &[], unix_time(unix))
+            .expect("an object");
     };
     let changed = 1_761_834_652; // date -u -d 2025-10-30T14:30:52Z +%s
     put("terragrunt/acme/eks/terraform.tfstate", "{}", changed);
     put("terragrunt/acme/config.yaml", "a: 1\n", changed);
-    for (record, expected) in
-        [("2025-10-30T11:30:51Z", 1), ("2025-10-30T11:30:52Z", 0), ("2025-10-30T14:45:52Z", 0), ("2025-10-30T14:45:53Z", 1)]
-    {
-        put("usage-logs/acme/x.json", &format!("{{\"timestamp\":\"{record}\",\"user\":\"{JOHN_ARN}\"}}"), changed);
-        assert_eq!(run_coverage(&backend, &["--window", "3h"]).len(), expected, "{record}");
+    for (record, expected) in [
+        ("2025-10-30T11:30:51Z", 1),
+        ("2025-10-30T11:30:52Z", 0),
+        ("2025-10-30T14:45:52Z", 0),
+        ("2025-10-30T14:45:53Z", 1),
+    ] {
+        put(
+            "usage-logs/acme/x.json",
+            &format!("{{\"timestamp\":\"{record}\",\"user\":\"{JOHN_ARN}\"}}"),
+            changed,
+        );
+        assert_eq!(
+            run_coverage(&backend, &["--window", "3h"]).len(),
+            expected,
+            "{record}"
+        );
     }
 }
 
 #[test]
 fn a_deployment_between_the_listings_is_no_gap() {
     let mut backend = S3Backend::new(S3ServerKind::Embedded);
-    put_objects(&backend, &draw_objects(&mut fastrand::Rng::with_seed(SEED), 3));
+    put_objects(
+        &backend,
+        &draw_objects(&mut fastrand::Rng::with_seed(SEED), 3),
+    );
     let late = draw_objects(&mut fastrand::Rng::with_seed(SEED + 1), 14).split_off(3);
-    let late: Vec<BucketObject> = late.into_iter().filter(|it| it.customer == "customer-12").collect();
-    let copies = late.iter().filter(|it| it.key.contains("/config-history/")).count();
+    let late: Vec<BucketObject> = late
+        .into_iter()
+        .filter(|it| it.customer == "customer-12")
+        .collect();
+    let copies = late
+        .iter()
+        .filter(|it| it.key.contains("/config-history/"))
+        .count();
     let (client, first) = (backend.client.clone(), std::sync::Once::new());
     let proxy = backend.start_proxy(move |line| {
         if line.contains("prefix=usage-logs") {
-            first.call_once(|| client.put_all_with(late.iter().map(|it| (it.key.as_str(), it.body.as_str(), it.metadata.as_slice()))));
+            first.call_once(|| {
+                client.put_all_with(
+                    late.iter()
+                        .map(|it| (it.key.as_str(), it.body.as_str(), it.metadata.as_slice())),
+                )
+            });
         }
         RequestFate::Pass
     });
     assert_no_gaps(&backend, &[]);
-    assert_eq!((proxy.count_requests("HEAD /mongodb-arena/terragrunt/customer-12/config-history/"), copies > 0), (copies, true));
+    assert_eq!(
+        (
+            proxy.count_requests("HEAD /mongodb-arena/terragrunt/customer-12/config-history/"),
+            copies > 0
+        ),
+        (copies, true)
+    );
 }
 
 #[test]
@@ -267,11 +497,22 @@ fn ignores_a_backup_key_of_another_customer() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     let objects = draw_objects(&mut fastrand::Rng::with_seed(SEED), 14);
     put_objects(&backend, &objects);
-    let others = object_of_customer(&objects, "customer-12", "/config-history/").key.clone();
-    for (number, key) in ["x".repeat(2000), "../../etc/passwd".to_owned(), others].into_iter().enumerate() {
-        let line = json!({ "timestamp": format_rfc3339(unix_now()), "user": "u", "backup_key": key });
-        backend.client.put(&format!("usage-logs/acme/{number}.json"), &line.to_string());
-        assert_eq!(run_coverage(&backend, &[]).last().expect("a gap")["kind"], json!("missing-version"));
+    let others = object_of_customer(&objects, "customer-12", "/config-history/")
+        .key
+        .clone();
+    for (number, key) in ["x".repeat(2000), "../../etc/passwd".to_owned(), others]
+        .into_iter()
+        .enumerate()
+    {
+        let line =
+            json!({ "timestamp": format_rfc3339(unix_now()), "user": "u", "backup_key": key });
+        backend
+            .client
+            .put(&format!("usage-logs/acme/{number}.json"), &line.to_string());
+        assert_eq!(
+            run_coverage(&backend, &[]).last().expect("a gap")["kind"],
+            json!("missing-version")
+        );
         assert_eq!(run_coverage(&backend, &["acme"]).len(), number + 1);
     }
     assert_no_gaps(&backend, &["customer-12"]);
@@ -280,19 +521,36 @@ fn ignores_a_backup_key_of_another_customer() {
 #[test]
 fn names_a_damaged_record_and_still_counts_it() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
-    put_objects(&backend, &draw_objects(&mut fastrand::Rng::with_seed(SEED), 3));
-    backend.client.put("terragrunt/acme/eks/terraform.tfstate", "{}");
+    put_objects(
+        &backend,
+        &draw_objects(&mut fastrand::Rng::with_seed(SEED), 3),
+    );
+    backend
+        .client
+        .put("terragrunt/acme/eks/terraform.tfstate", "{}");
     backend.client.put("terragrunt/acme/config.yaml", "a: 1\n");
-    backend.client.put("usage-logs/acme/x.json", "{\"torn \u{1b}[31m");
+    backend
+        .client
+        .put("usage-logs/acme/x.json", "{\"torn \u{1b}[31m");
     let (code, output, messages) = run_command(&backend.world, &["coverage"]);
-    assert_eq!((code, output.as_str(), messages.lines().count()), (Some(0), "", 2), "{messages}");
-    assert!(messages.starts_with("config-backup: left out `usage-logs/acme/x.json`: it is not valid JSON"), "{messages}");
+    assert_eq!(
+        (code, output.as_str(), messages.lines().count()),
+        (Some(0), "", 2),
+        "{messages}"
+    );
+    assert!(
+        messages
+            .starts_with("config-backup: left out `usage-logs/acme/x.json`: it is not valid JSON"),
+        "{messages}"
+    );
 }
 
 #[test]
 fn text_from_the_bucket_cannot_control_the_terminal() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
-    backend.client.put("terragrunt/a\u{1b}[31mb/e\nks/terraform.tfstate", "{}");
+    backend
+        .client
+        .put("terragrunt/a\u{1b}[31mb/e\nks/terraform.tfstate", "{}");
     let (code, output, messages) = run_command(&backend.world, &["coverage"]);
     assert_eq!((code, output.lines().count()), (Some(7), 2), "{output}");
     assert!(output.contains("`a\u{fffd}[31mb`") && !(output + &messages).contains('\u{1b}'));

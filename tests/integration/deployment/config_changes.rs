@@ -14,14 +14,29 @@ fn changed_config() -> String {
 }
 
 fn bucket_config(world: &World) -> String {
-    String::from_utf8(world.server.object(BUCKET, CONFIG_KEY).expect("config.yaml").body).expect("UTF-8")
+    String::from_utf8(
+        world
+            .server
+            .object(BUCKET, CONFIG_KEY)
+            .expect("config.yaml")
+            .body,
+    )
+    .expect("UTF-8")
 }
 
 /// The history's bodies by the MD5 in their names.
 fn history_copies(world: &World) -> BTreeMap<String, Vec<u8>> {
     let keys = world.server.keys(BUCKET, HISTORY);
-    let md5 = |key: &str| key.rsplit_once('_').expect("a digest").1.trim_end_matches(".yaml").to_owned();
-    keys.iter().map(|key| (md5(key), world.server.object(BUCKET, key).expect("it").body)).collect()
+    let md5 = |key: &str| {
+        key.rsplit_once('_')
+            .expect("a digest")
+            .1
+            .trim_end_matches(".yaml")
+            .to_owned()
+    };
+    keys.iter()
+        .map(|key| (md5(key), world.server.object(BUCKET, key).expect("it").body))
+        .collect()
 }
 
 #[test]
@@ -34,10 +49,19 @@ fn a_changed_config_replaces_the_current_one_and_gets_a_history_copy() {
     assert_ne!(first.context["backup_id"], second.context["backup_id"]);
     assert_eq!(bucket_config(&world), changed_config());
     let new_md5 = python_digest("md5", changed_config().as_bytes());
-    let expected = [(CONFIG_MD5.to_owned(), CONFIG.into()), (new_md5.clone(), changed_config().into_bytes())];
+    let expected = [
+        (CONFIG_MD5.to_owned(), CONFIG.into()),
+        (new_md5.clone(), changed_config().into_bytes()),
+    ];
     assert_eq!(history_copies(&world), BTreeMap::from(expected));
     let (_, record) = second.record(&world);
-    assert_eq!((string_field(&record, "backup"), string_field(&record, "config_hash")), ("uploaded", new_md5.as_str()));
+    assert_eq!(
+        (
+            string_field(&record, "backup"),
+            string_field(&record, "config_hash")
+        ),
+        ("uploaded", new_md5.as_str())
+    );
     assert!(string_field(&record, "backup_key").ends_with(&format!("_{new_md5}.yaml")));
 }
 
@@ -53,8 +77,17 @@ fn a_config_that_returns_to_an_older_content_is_current_again() {
     assert_eq!(bucket_config(&world), CONFIG);
     assert_eq!(history_copies(&world).len(), 2, "two distinct versions");
     let (_, record) = third.record(&world);
-    assert_eq!((string_field(&record, "backup"), string_field(&record, "config_hash")), ("uploaded", CONFIG_MD5));
-    let copy = world.server.object(BUCKET, string_field(&record, "backup_key")).expect("the copy that the record names");
+    assert_eq!(
+        (
+            string_field(&record, "backup"),
+            string_field(&record, "config_hash")
+        ),
+        ("uploaded", CONFIG_MD5)
+    );
+    let copy = world
+        .server
+        .object(BUCKET, string_field(&record, "backup_key"))
+        .expect("the copy that the record names");
     assert_eq!(copy.body, CONFIG.as_bytes());
     let fourth = unit.deploy(&world).expect_success();
     assert_eq!(fourth.record(&world).1["backup_key"], record["backup_key"]);
@@ -68,7 +101,11 @@ fn backs_up_and_reports_a_config_that_changes_between_plan_and_apply() {
     unit.write_config(changed_config());
     let deployed = unit.apply(&world, context);
     the_new_content_is_everywhere(&world, &deployed);
-    assert_eq!(history_copies(&world).len(), 1, "what was never deployed is not in the history");
+    assert_eq!(
+        history_copies(&world).len(),
+        1,
+        "what was never deployed is not in the history"
+    );
 }
 
 #[test]
@@ -84,16 +121,31 @@ fn a_config_that_changes_after_a_plan_that_found_it_stored_is_backed_up() {
     assert_eq!(next.record(&world).1["backup"], "unchanged");
 }
 
-fn the_new_content_is_everywhere(world: &World, deployed: &test_support::terraform_steps::AppliedDeployment) {
+fn the_new_content_is_everywhere(
+    world: &World,
+    deployed: &test_support::terraform_steps::AppliedDeployment,
+) {
     let md5 = python_digest("md5", changed_config().as_bytes());
     let said = deployed.expect_warning();
-    assert!(said.contains("config.yaml changed between plan and apply"), "{said}");
+    assert!(
+        said.contains("config.yaml changed between plan and apply"),
+        "{said}"
+    );
     assert_eq!(string_field(&deployed.answer, "status"), "warning");
     assert_eq!(string_field(&deployed.answer, "config_hash"), md5);
     assert_eq!(bucket_config(world), changed_config());
     let (_, record) = deployed.record(world);
-    assert_eq!((string_field(&record, "config_hash"), string_field(&record, "backup")), (md5.as_str(), "uploaded"));
-    let copy = world.server.object(BUCKET, string_field(&record, "backup_key")).expect("the copy that the record names");
+    assert_eq!(
+        (
+            string_field(&record, "config_hash"),
+            string_field(&record, "backup")
+        ),
+        (md5.as_str(), "uploaded")
+    );
+    let copy = world
+        .server
+        .object(BUCKET, string_field(&record, "backup_key"))
+        .expect("the copy that the record names");
     assert_eq!(copy.body, changed_config().as_bytes());
 }
 
@@ -101,8 +153,16 @@ fn the_new_content_is_everywhere(world: &World, deployed: &test_support::terrafo
 fn backs_up_bytes_that_are_not_text() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
-    let bytes: Vec<u8> = b"customer: {name: airbnb}\r\n# \xef\xbb\xbf end without a newline\t".to_vec();
+    let bytes: Vec<u8> =
+        b"customer: {name: airbnb}\r\n# \xef\xbb\xbf end without a newline\t".to_vec();
     unit.write_config(&bytes);
     unit.deploy(&world).expect_success();
-    assert_eq!(world.server.object(BUCKET, CONFIG_KEY).expect("config.yaml").body, bytes);
+    assert_eq!(
+        world
+            .server
+            .object(BUCKET, CONFIG_KEY)
+            .expect("config.yaml")
+            .body,
+        bytes
+    );
 }

@@ -2,12 +2,18 @@
 
 use serde_json::{Value, json};
 
-use test_support::terraform_steps::{CustomerUnit, parse_external_answer, run_deploy, string_field};
+use test_support::terraform_steps::{
+    CustomerUnit, parse_external_answer, run_deploy, string_field,
+};
 use test_support::{BUCKET, World, run_with_input, to_text};
 
 fn run_command(world: &World, verb: &str, input: &[u8]) -> String {
     let output = run_with_input(world.helper_command(&[verb]), input);
-    assert_eq!((output.status.code(), to_text(&output.stderr)), (Some(0), String::new()), "{verb}");
+    assert_eq!(
+        (output.status.code(), to_text(&output.stderr)),
+        (Some(0), String::new()),
+        "{verb}"
+    );
     to_text(&output.stdout)
 }
 
@@ -20,13 +26,27 @@ fn query_with(unit: &CustomerUnit, key: &str, value: Value) -> Value {
 /// Queries that cannot be read, and the words that must name what is wrong with each.
 fn unreadable_queries(unit: &CustomerUnit) -> Vec<(Vec<u8>, &'static str)> {
     let mut without = unit.query();
-    without.as_object_mut().expect("an object").remove("config_file_path");
+    without
+        .as_object_mut()
+        .expect("an object")
+        .remove("config_file_path");
     vec![
-        (query_with(unit, "config_file_path", json!("")).to_string().into_bytes(), "`config_file_path` is missing"),
-        (without.to_string().into_bytes(), "`config_file_path` is missing"),
+        (
+            query_with(unit, "config_file_path", json!(""))
+                .to_string()
+                .into_bytes(),
+            "`config_file_path` is missing",
+        ),
+        (
+            without.to_string().into_bytes(),
+            "`config_file_path` is missing",
+        ),
         (b"".to_vec(), "it is not JSON"),
         (b"{\"config_file_path\":".to_vec(), "it is not JSON"),
-        (b"{\"request\":\"{\"}".to_vec(), "`request` in the query on stdin: it is not JSON"),
+        (
+            b"{\"request\":\"{\"}".to_vec(),
+            "`request` in the query on stdin: it is not JSON",
+        ),
         (b"{\"request\":\"7\"}".to_vec(), "it is not a JSON object"),
         (b"[]".to_vec(), "it is not a JSON object"),
         (b"\xff\xfe".to_vec(), "it is not JSON"),
@@ -37,17 +57,61 @@ fn unreadable_queries(unit: &CustomerUnit) -> Vec<(Vec<u8>, &'static str)> {
 /// Settings that cannot be used, and the words that must name what is wrong with each.
 fn wrong_settings() -> Vec<(&'static str, Value, &'static str)> {
     vec![
-        ("buckett", json!("b"), "the setting `buckett` is unknown and ignored"),
-        ("timeout", json!("ten"), "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used"),
-        ("timeout", json!("3600"), "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used"),
-        ("timeout", json!("0"), "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used"),
-        ("additional_users_count", json!("-1"), "the setting `additional_users_count` must be a whole number"),
-        ("additional_users_count", json!([1]), "the setting `additional_users_count` must be a whole number"),
-        ("bucket_region", json!("nowhere"), "the setting `bucket_region` must be an AWS region"),
-        ("bucket_region", json!(["us-east-1"]), "the setting `bucket_region` must be an AWS region"),
-        ("project_name", json!({ "a": 1 }), "the setting `project_name` must be a text, not an object; that of the file is used"),
-        ("customer_name", json!("[\"acme\"]"), "the setting `customer_name` must be a text, not an array; that of the file is used"),
-        ("aws_profile", json!(true), "the setting `aws_profile` must be a text, not a boolean; that of the file is used"),
+        (
+            "buckett",
+            json!("b"),
+            "the setting `buckett` is unknown and ignored",
+        ),
+        (
+            "timeout",
+            json!("ten"),
+            "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used",
+        ),
+        (
+            "timeout",
+            json!("3600"),
+            "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used",
+        ),
+        (
+            "timeout",
+            json!("0"),
+            "the setting `timeout` must be a whole number of seconds from 1 to 300; 10 is used",
+        ),
+        (
+            "additional_users_count",
+            json!("-1"),
+            "the setting `additional_users_count` must be a whole number",
+        ),
+        (
+            "additional_users_count",
+            json!([1]),
+            "the setting `additional_users_count` must be a whole number",
+        ),
+        (
+            "bucket_region",
+            json!("nowhere"),
+            "the setting `bucket_region` must be an AWS region",
+        ),
+        (
+            "bucket_region",
+            json!(["us-east-1"]),
+            "the setting `bucket_region` must be an AWS region",
+        ),
+        (
+            "project_name",
+            json!({ "a": 1 }),
+            "the setting `project_name` must be a text, not an object; that of the file is used",
+        ),
+        (
+            "customer_name",
+            json!("[\"acme\"]"),
+            "the setting `customer_name` must be a text, not an array; that of the file is used",
+        ),
+        (
+            "aws_profile",
+            json!(true),
+            "the setting `aws_profile` must be a text, not a boolean; that of the file is used",
+        ),
     ]
 }
 
@@ -59,12 +123,23 @@ fn names_the_problem_of_an_unreadable_query() {
         for verb in ["context", "deploy"] {
             let answer = parse_external_answer(&run_command(&world, verb, &query));
             assert_eq!(string_field(&answer, "status"), "error", "{verb}: {words}");
-            assert!(string_field(&answer, "message").contains(words), "{verb}, {words}: {answer}");
+            assert!(
+                string_field(&answer, "message").contains(words),
+                "{verb}, {words}: {answer}"
+            );
         }
         let line = run_command(&world, "fallback", &query);
-        assert!(line.starts_with("config-backup: WARNING: the deployment is not logged: ") && line.matches('\n').count() == 1, "{line}");
+        assert!(
+            line.starts_with("config-backup: WARNING: the deployment is not logged: ")
+                && line.matches('\n').count() == 1,
+            "{line}"
+        );
     }
-    assert_eq!(world.server.requests().len(), 0, "no request is made for a query that is not understood");
+    assert_eq!(
+        world.server.requests().len(),
+        0,
+        "no request is made for a query that is not understood"
+    );
     assert_eq!(world.spooled_items(), Vec::<String>::new());
 }
 
@@ -73,29 +148,69 @@ fn warns_of_a_wrong_setting_and_still_backs_up_and_logs() {
     for (key, value, words) in wrong_settings() {
         let world = World::new();
         let unit = CustomerUnit::new(&world);
-        let context = parse_external_answer(&run_command(&world, "context", query_with(&unit, key, value.clone()).to_string().as_bytes()));
-        assert_eq!(string_field(&context, "status"), "warning", "{key}: {context}");
-        assert!(string_field(&context, "message").contains(words), "{key}: {context}");
+        let context = parse_external_answer(&run_command(
+            &world,
+            "context",
+            query_with(&unit, key, value.clone()).to_string().as_bytes(),
+        ));
+        assert_eq!(
+            string_field(&context, "status"),
+            "warning",
+            "{key}: {context}"
+        );
+        assert!(
+            string_field(&context, "message").contains(words),
+            "{key}: {context}"
+        );
         let mut request = unit.deploy_request(&context);
         request[key] = value;
         let answer = run_deploy(&world, &request);
-        assert_eq!(string_field(&answer, "status"), "warning", "{key}: {answer}");
-        assert!(string_field(&answer, "message").contains(words), "{key}: {answer}");
-        assert_eq!((world.usage_records().len(), world.spooled_items().len()), (1, 0), "{key}");
-        assert!(world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").is_some(), "{key}");
+        assert_eq!(
+            string_field(&answer, "status"),
+            "warning",
+            "{key}: {answer}"
+        );
+        assert!(
+            string_field(&answer, "message").contains(words),
+            "{key}: {answer}"
+        );
+        assert_eq!(
+            (world.usage_records().len(), world.spooled_items().len()),
+            (1, 0),
+            "{key}"
+        );
+        assert!(
+            world
+                .server
+                .object(BUCKET, "terragrunt/airbnb/config.yaml")
+                .is_some(),
+            "{key}"
+        );
     }
 }
 
 #[test]
 fn an_invalid_bucket_name_never_becomes_another_bucket() {
-    for value in [json!(["mongodb-arena"]), json!("My_Bucket"), json!({ "name": "mongodb-arena" })] {
+    for value in [
+        json!(["mongodb-arena"]),
+        json!("My_Bucket"),
+        json!({ "name": "mongodb-arena" }),
+    ] {
         let world = World::new();
         let unit = CustomerUnit::new(&world);
         let mut request = unit.deploy_request(&unit.plan(&world));
         request["bucket"] = value.clone();
         let answer = run_deploy(&world, &request);
-        assert_eq!(string_field(&answer, "status"), "error", "{value}: {answer}");
-        assert_eq!(world.server.keys(BUCKET, ""), Vec::<String>::new(), "{value}");
+        assert_eq!(
+            string_field(&answer, "status"),
+            "error",
+            "{value}: {answer}"
+        );
+        assert_eq!(
+            world.server.keys(BUCKET, ""),
+            Vec::<String>::new(),
+            "{value}"
+        );
         assert_eq!(world.spooled_items().len(), 2, "{value}: both are spooled");
     }
 }
@@ -108,14 +223,34 @@ fn the_fallback_reads_the_settings_that_terragrunt_generates() {
     settings["timeout"] = json!(10);
     settings["helper"] = json!("config-backup");
     settings["additional_users_count"] = Value::Null;
-    settings.as_object_mut().expect("an object").remove("unit_version");
+    settings
+        .as_object_mut()
+        .expect("an object")
+        .remove("unit_version");
     let variables = json!({ "config_file_path": settings["config_file_path"], "bucket": null, "unit_settings": settings });
     let line = run_command(&world, "fallback", variables.to_string().as_bytes());
-    assert!(line.starts_with("config-backup: config.yaml is backed up as s3://") && line.matches('\n').count() == 1, "{line}");
+    assert!(
+        line.starts_with("config-backup: config.yaml is backed up as s3://")
+            && line.matches('\n').count() == 1,
+        "{line}"
+    );
     let (_, record) = world.usage_records().remove(0);
-    assert_eq!((string_field(&record, "customer"), &record["additional_users_count"]), ("airbnb", &json!(5)));
+    assert_eq!(
+        (
+            string_field(&record, "customer"),
+            &record["additional_users_count"]
+        ),
+        ("airbnb", &json!(5))
+    );
     let tools = &record["tools"];
-    assert_eq!((string_field(tools, "terraform"), string_field(tools, "terragrunt")), ("", ""), "no tool runs it here");
+    assert_eq!(
+        (
+            string_field(tools, "terraform"),
+            string_field(tools, "terragrunt")
+        ),
+        ("", ""),
+        "no tool runs it here"
+    );
 }
 
 #[test]
@@ -128,15 +263,25 @@ fn a_run_that_applies_nothing_is_not_a_deployment() {
     let mut request = unit.deploy_request(&applied.context);
     request["planned_id"] = unit.plan(&world)["deployment_id"].clone();
     let planning = world.server.requests().len() - requests;
-    assert_eq!(run_deploy(&world, &request), applied.answer, "no output changes");
+    assert_eq!(
+        run_deploy(&world, &request),
+        applied.answer,
+        "no output changes"
+    );
     // Another machine knows nothing of the last deployment; and a state that has none yet.
     for id in ["20261123T000000Z-0000000000000000", ""] {
         request["deployment_id"] = json!(id);
         let answer = run_deploy(&world, &request);
         assert_eq!(string_field(&answer, "status"), "ok");
-        assert!(string_field(&answer, "message").starts_with("no deployment: "), "{answer}");
+        assert!(
+            string_field(&answer, "message").starts_with("no deployment: "),
+            "{answer}"
+        );
     }
-    assert_eq!((world.usage_records().len(), world.server.requests().len()), (records, requests + planning));
+    assert_eq!(
+        (world.usage_records().len(), world.server.requests().len()),
+        (records, requests + planning)
+    );
     assert_eq!(world.spooled_items(), Vec::<String>::new());
 }
 
@@ -145,6 +290,9 @@ fn a_context_that_refuses_still_gives_every_deployment_an_id() {
     let world = World::new();
     let one = parse_external_answer(&run_command(&world, "context", b""));
     let two = parse_external_answer(&run_command(&world, "context", b""));
-    assert_ne!(string_field(&one, "deployment_id"), string_field(&two, "deployment_id"));
+    assert_ne!(
+        string_field(&one, "deployment_id"),
+        string_field(&two, "deployment_id")
+    );
     assert_eq!(one["config_hash"], "");
 }

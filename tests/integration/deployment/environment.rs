@@ -48,10 +48,25 @@ fn empty_variables_of_the_sdk_count_as_unset() {
         let unit = CustomerUnit::new(&world);
         world.set_variable(name, Some(""));
         let deployed = unit.deploy(&world).expect_success();
-        assert_eq!(string_field(&deployed.context, "caller_arn"), JOHN_ARN, "{name}");
-        assert_eq!(string_field(&deployed.record(&world).1, "user"), JOHN_ARN, "{name}");
-        let report = world.helper_command(&["report", "--profile", "default"]).output().expect("report");
-        assert_eq!((report.status.code(), to_text(&report.stderr)), (Some(0), String::new()), "{name}");
+        assert_eq!(
+            string_field(&deployed.context, "caller_arn"),
+            JOHN_ARN,
+            "{name}"
+        );
+        assert_eq!(
+            string_field(&deployed.record(&world).1, "user"),
+            JOHN_ARN,
+            "{name}"
+        );
+        let report = world
+            .helper_command(&["report", "--profile", "default"])
+            .output()
+            .expect("report");
+        assert_eq!(
+            (report.status.code(), to_text(&report.stderr)),
+            (Some(0), String::new()),
+            "{name}"
+        );
     }
 }
 
@@ -64,10 +79,17 @@ fn all_variables_of_the_sdk_may_be_empty_at_once() {
     }
     unit.deploy(&world).expect_success();
     let folder = unit.config.parent().expect("a folder");
-    let doctor = world.helper_command(&["doctor", "--json"]).arg(folder).output().expect("doctor");
+    let doctor = world
+        .helper_command(&["doctor", "--json"])
+        .arg(folder)
+        .output()
+        .expect("doctor");
     let found: serde_json::Value = serde_json::from_slice(&doctor.stdout).expect("JSON");
     let checks = found["checks"].as_array().expect("checks");
-    let credentials = checks.iter().find(|check| check["check"] == "credentials").expect("it");
+    let credentials = checks
+        .iter()
+        .find(|check| check["check"] == "credentials")
+        .expect("it");
     assert_eq!(credentials["status"], "ok", "{found}");
 }
 
@@ -75,11 +97,22 @@ fn all_variables_of_the_sdk_may_be_empty_at_once() {
 fn empty_variables_of_config_backup_count_as_unset() {
     let mut world = World::new();
     CustomerUnit::new(&world).deploy(&world).expect_success();
-    for name in ["CONFIG_BACKUP_BUCKET", "CONFIG_BACKUP_BUCKET_REGION", "CONFIG_BACKUP_BUCKET_OWNER", "CONFIG_BACKUP_HELPER"] {
+    for name in [
+        "CONFIG_BACKUP_BUCKET",
+        "CONFIG_BACKUP_BUCKET_REGION",
+        "CONFIG_BACKUP_BUCKET_OWNER",
+        "CONFIG_BACKUP_HELPER",
+    ] {
         world.set_variable(name, Some(""));
     }
-    let report = world.helper_command(&["report", "--profile", "default"]).output().expect("report");
-    assert_eq!((report.status.code(), to_text(&report.stderr)), (Some(0), String::new()));
+    let report = world
+        .helper_command(&["report", "--profile", "default"])
+        .output()
+        .expect("report");
+    assert_eq!(
+        (report.status.code(), to_text(&report.stderr)),
+        (Some(0), String::new())
+    );
     assert_eq!(to_text(&report.stdout).lines().count(), 2);
 }
 
@@ -98,12 +131,25 @@ fn create_repository(world: &World, folder: &std::path::Path) -> String {
     fs::create_dir_all(folder).expect("a folder");
     let git = |arguments: &[&str]| {
         let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
-        let output = world.command("git").arg("-C").arg(folder).args(identity).args(arguments).output().expect("git");
+        let output = world
+            .command("git")
+            .arg("-C")
+            .arg(folder)
+            .args(identity)
+            .args(arguments)
+            .output()
+            .expect("git");
         assert!(output.status.success(), "{output:?}");
         to_text(&output.stdout).trim().to_owned()
     };
     git(&["init", "--quiet", "--initial-branch", "main"]);
-    git(&["commit", "--quiet", "--allow-empty", "--message", &folder.display().to_string()]);
+    git(&[
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "--message",
+        &folder.display().to_string(),
+    ]);
     git(&["rev-parse", "HEAD"])
 }
 
@@ -121,5 +167,8 @@ fn in_a_git_hook_the_record_still_names_the_commit_of_the_customer_folder() {
     world.set_variable("GIT_WORK_TREE", elsewhere.to_str());
     world.set_variable("GIT_PREFIX", Some(""));
     let deployed = unit.deploy(&world).expect_success();
-    assert_eq!(string_field(&deployed.record(&world).1["git"], "commit"), ours);
+    assert_eq!(
+        string_field(&deployed.record(&world).1["git"], "commit"),
+        ours
+    );
 }

@@ -26,7 +26,11 @@ pub(crate) const REFUSED: FailureCase = FailureCase {
         None
     },
     plan: "error",
-    words: &["refused", "check the network, VPN and proxy", "config-backup replay"],
+    words: &[
+        "refused",
+        "check the network, VPN and proxy",
+        "config-backup replay",
+    ],
     user: test_support::JOHN_ARN,
 };
 
@@ -79,14 +83,21 @@ pub(crate) const FORBIDDEN: FailureCase = FailureCase {
         None
     },
     plan: "error",
-    words: &["access denied", "s3:PutObject", "s3:GetObject", "s3:ListBucket"],
+    words: &[
+        "access denied",
+        "s3:PutObject",
+        "s3:GetObject",
+        "s3:ListBucket",
+    ],
     user: "arn:aws:iam::123456789012:user/nobody",
 };
 
 pub(crate) const WRONG_SECRET: FailureCase = FailureCase {
     name: "the secret key is wrong",
     arrange: |world, _| {
-        edit_profiles(world, |profiles| profiles.replace("secret-of-default", "secret-of-yesterday"));
+        edit_profiles(world, |profiles| {
+            profiles.replace("secret-of-default", "secret-of-yesterday")
+        });
         None
     },
     plan: "error",
@@ -97,22 +108,34 @@ pub(crate) const WRONG_SECRET: FailureCase = FailureCase {
 pub(crate) const UNKNOWN_KEY: FailureCase = FailureCase {
     name: "AWS does not know the access key",
     arrange: |world, _| {
-        edit_profiles(world, |profiles| profiles.replace("AKIADEFAULT", "AKIADELETED"));
+        edit_profiles(world, |profiles| {
+            profiles.replace("AKIADEFAULT", "AKIADELETED")
+        });
         None
     },
     plan: "error",
-    words: &["AWS does not know these credentials", "aws sso login --profile default"],
+    words: &[
+        "AWS does not know these credentials",
+        "aws sso login --profile default",
+    ],
     user: test_support::JOHN_ARN,
 };
 
 pub(crate) const NO_CREDENTIALS: FailureCase = FailureCase {
     name: "there are no credentials at all",
     arrange: |world, _| {
-        fs::rename(world.home().join(".aws"), world.home().join(".aws-of-before")).expect("no profiles");
+        fs::rename(
+            world.home().join(".aws"),
+            world.home().join(".aws-of-before"),
+        )
+        .expect("no profiles");
         None
     },
     plan: "error",
-    words: &["no AWS credentials found", "aws sso login --profile default"],
+    words: &[
+        "no AWS credentials found",
+        "aws sso login --profile default",
+    ],
     user: test_support::JOHN_ARN,
 };
 
@@ -123,12 +146,25 @@ pub(crate) const NO_SUCH_PROFILE: FailureCase = FailureCase {
         None
     },
     plan: "error",
-    words: &["find the AWS profile `gone`", "aws configure sso --profile gone"],
+    words: &[
+        "find the AWS profile `gone`",
+        "aws configure sso --profile gone",
+    ],
     user: test_support::JOHN_ARN,
 };
 
-pub(crate) const ALL_FAILURES: [FailureCase; 10] =
-    [REFUSED, BLACK_HOLE, PORTAL, UNAVAILABLE, READ_ONLY, FORBIDDEN, WRONG_SECRET, UNKNOWN_KEY, NO_CREDENTIALS, NO_SUCH_PROFILE];
+pub(crate) const ALL_FAILURES: [FailureCase; 10] = [
+    REFUSED,
+    BLACK_HOLE,
+    PORTAL,
+    UNAVAILABLE,
+    READ_ONLY,
+    FORBIDDEN,
+    WRONG_SECRET,
+    UNKNOWN_KEY,
+    NO_CREDENTIALS,
+    NO_SUCH_PROFILE,
+];
 
 /// Ends any trouble: the network is back, and every profile that was used is one that may do all.
 pub(crate) fn end_failure(world: &mut World, unit: &mut CustomerUnit, proxy: Option<FaultyProxy>) {
@@ -146,7 +182,9 @@ pub(crate) fn end_failure(world: &mut World, unit: &mut CustomerUnit, proxy: Opt
             .replace("secret-of-reader", "secret-of-default")
             .replace("AKIANOBODY", "AKIADEFAULT")
             .replace("secret-of-nobody", "secret-of-default");
-        profiles.push_str("[gone]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = secret-of-default\n");
+        profiles.push_str(
+            "[gone]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = secret-of-default\n",
+        );
         profiles
     });
     unit.set_variable("timeout", "10");

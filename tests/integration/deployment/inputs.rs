@@ -25,13 +25,36 @@ fn deploy_config(content: &[u8], folder: &str) -> (World, String) {
     assert_no_secret("what was printed", &format!("{deployed:?}"));
     let (_, record) = deployed.record(&world);
     assert_eq!(
-        (string_field(&record, "backup"), string_field(&record, "config_hash")),
+        (
+            string_field(&record, "backup"),
+            string_field(&record, "config_hash")
+        ),
         ("uploaded", python_digest("md5", content).as_str())
     );
-    let copy = world.server.object(BUCKET, string_field(&record, "backup_key")).expect("the copy");
-    assert!(copy.body == content, "the copy has {} bytes, and the config {}", copy.body.len(), content.len());
-    let current = string_field(&record, "backup_key").split_once("config-history/").expect("a key").0.to_owned() + "config.yaml";
-    assert!(world.server.object(BUCKET, &current).expect("config.yaml").body == content);
+    let copy = world
+        .server
+        .object(BUCKET, string_field(&record, "backup_key"))
+        .expect("the copy");
+    assert!(
+        copy.body == content,
+        "the copy has {} bytes, and the config {}",
+        copy.body.len(),
+        content.len()
+    );
+    let current = string_field(&record, "backup_key")
+        .split_once("config-history/")
+        .expect("a key")
+        .0
+        .to_owned()
+        + "config.yaml";
+    assert!(
+        world
+            .server
+            .object(BUCKET, &current)
+            .expect("config.yaml")
+            .body
+            == content
+    );
     (world, deployed.message().to_owned())
 }
 
@@ -41,18 +64,29 @@ fn accepts_a_byte_order_mark_and_windows_line_ends() {
     let (world, log) = deploy_config(crlf.as_bytes(), "airbnb");
     assert!(!log.contains("WARNING"), "{log}");
     let (_, record) = world.usage_records().remove(0);
-    let facts = ["customer", "project_name", "cluster_name"].map(|name| string_field(&record, name));
+    let facts =
+        ["customer", "project_name", "cluster_name"].map(|name| string_field(&record, name));
     assert_eq!(facts, ["airbnb", "airbnb-project", "arena-cluster"]);
 }
 
 #[test]
 fn backs_up_and_names_a_config_that_is_not_text() {
-    let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(CONFIG.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let utf16: Vec<u8> = [0xff, 0xfe]
+        .into_iter()
+        .chain(CONFIG.encode_utf16().flat_map(u16::to_le_bytes))
+        .collect();
     let binary: Vec<u8> = (0..=255).cycle().take(100_000).collect();
-    for (content, words) in [(utf16, "it is not valid UTF-8 at line 1"), (binary, "config.yaml: it is not valid UTF-8 at line ")] {
+    for (content, words) in [
+        (utf16, "it is not valid UTF-8 at line 1"),
+        (binary, "config.yaml: it is not valid UTF-8 at line "),
+    ] {
         let (world, log) = deploy_config(&content, "airbnb");
         assert!(log.contains(words), "{log}");
-        assert_eq!(string_field(&world.usage_records()[0].1, "customer"), "airbnb", "the folder's name");
+        assert_eq!(
+            string_field(&world.usage_records()[0].1, "customer"),
+            "airbnb",
+            "the folder's name"
+        );
     }
 }
 
@@ -71,14 +105,33 @@ fn backs_up_and_names_malicious_yaml() {
 #[test]
 fn names_a_duplicate_key_and_a_mistyped_value_without_the_value() {
     for (from, to, words) in [
-        ("  name: airbnb\n", "  name: airbnb\n  name: canary-portal-password\n", "it is not valid YAML at line "),
-        ("additional_users_count: 5", "additional_users_count: -5", "its mongodb.additional_users_count is no whole number"),
-        ("additional_users_count: 5", "additional_users_count: 99999999999999999999", "its mongodb.additional_users_count is no whole"),
-        ("project_name: airbnb-project", "project_name: {canary-portal-password: 1}", "its mongodb.project_name is no text"),
+        (
+            "  name: airbnb\n",
+            "  name: airbnb\n  name: canary-portal-password\n",
+            "it is not valid YAML at line ",
+        ),
+        (
+            "additional_users_count: 5",
+            "additional_users_count: -5",
+            "its mongodb.additional_users_count is no whole number",
+        ),
+        (
+            "additional_users_count: 5",
+            "additional_users_count: 99999999999999999999",
+            "its mongodb.additional_users_count is no whole",
+        ),
+        (
+            "project_name: airbnb-project",
+            "project_name: {canary-portal-password: 1}",
+            "its mongodb.project_name is no text",
+        ),
     ] {
         assert!(CONFIG.contains(from));
         let (_, message) = deploy_config(CONFIG.replace(from, to).as_bytes(), "airbnb");
-        assert!(message.contains(words) && !message.contains("canary"), "{message}");
+        assert!(
+            message.contains(words) && !message.contains("canary"),
+            "{message}"
+        );
     }
 }
 
@@ -95,7 +148,11 @@ fn backs_up_at_most_ten_mebibytes() {
     let unit = CustomerUnit::in_folder(&world, "airbnb");
     unit.write_config(filler((10 << 20) + 1));
     let over = unit.deploy(&world);
-    assert!(over.expect_warning().contains("it is larger than 10485760 bytes"), "{over:?}");
+    assert!(
+        over.expect_warning()
+            .contains("it is larger than 10485760 bytes"),
+        "{over:?}"
+    );
     assert!(!over.expect_warning().contains("not logged"), "{over:?}");
     assert_eq!(string_field(&over.record(&world).1, "backup"), "failed");
 }
@@ -108,7 +165,10 @@ fn does_not_read_a_device_in_place_of_the_config() {
         fs::remove_file(&unit.config).expect("gone");
         std::os::unix::fs::symlink(device, &unit.config).expect("a link");
         let deployed = unit.deploy(&world);
-        assert!(deployed.expect_warning().contains("it is no regular file"), "{deployed:?}");
+        assert!(
+            deployed.expect_warning().contains("it is no regular file"),
+            "{deployed:?}"
+        );
         assert_eq!(string_field(&deployed.record(&world).1, "backup"), "failed");
     }
 }
@@ -125,7 +185,20 @@ fn backs_up_a_config_behind_a_link() {
 #[test]
 fn customer_names_stay_below_their_own_prefixes() {
     let long = "x".repeat(1025);
-    let names = ["..", "../other", "a/b", "/", "Foo Bar", "\u{e9}", "e\u{301}", "~Foo~20Bar", "a\nb", ".", "-", &long];
+    let names = [
+        "..",
+        "../other",
+        "a/b",
+        "/",
+        "Foo Bar",
+        "\u{e9}",
+        "e\u{301}",
+        "~Foo~20Bar",
+        "a\nb",
+        ".",
+        "-",
+        &long,
+    ];
     let mut prefixes = Vec::new();
     for name in names {
         let world = World::new();
@@ -135,10 +208,20 @@ fn customer_names_stay_below_their_own_prefixes() {
         let (key, record) = deployed.record(&world);
         assert_eq!(string_field(&record, "customer"), name);
         let parts: Vec<&str> = key.split('/').collect();
-        assert!(parts.len() == 3 && parts[0] == "usage-logs" && ![".", "..", ""].contains(&parts[1]), "{key}");
+        assert!(
+            parts.len() == 3 && parts[0] == "usage-logs" && ![".", "..", ""].contains(&parts[1]),
+            "{key}"
+        );
         let keys = world.server.keys(BUCKET, "");
-        let home = [format!("terragrunt/{}/", parts[1]), format!("usage-logs/{}/", parts[1])];
-        assert!(keys.iter().all(|key| home.iter().any(|home| key.starts_with(home)) && key.len() <= 1024), "{keys:?}");
+        let home = [
+            format!("terragrunt/{}/", parts[1]),
+            format!("usage-logs/{}/", parts[1]),
+        ];
+        assert!(
+            keys.iter()
+                .all(|key| home.iter().any(|home| key.starts_with(home)) && key.len() <= 1024),
+            "{keys:?}"
+        );
         prefixes.push(parts[1].to_owned());
     }
     prefixes.sort();

@@ -5,23 +5,48 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use test_support::oracle::python_digest;
 use test_support::terraform_steps::{AppliedDeployment, CustomerUnit, string_field};
-use test_support::{BUCKET, CONFIG, SECRET_CANARIES, World, assert_no_secret, refused_endpoint, to_text};
+use test_support::{
+    BUCKET, CONFIG, SECRET_CANARIES, World, assert_no_secret, refused_endpoint, to_text,
+};
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 
 /// A config without readable bytes: logged, said, and nothing uploaded or kept.
 fn logged_without_a_config(world: &World, unit: &mut CustomerUnit, words: &str) {
     let deployed = unit.deploy(world);
-    assert_eq!(string_field(&deployed.context, "status"), "warning", "{deployed:?}");
-    assert!(string_field(&deployed.context, "message").contains(words), "{deployed:?}");
+    assert_eq!(
+        string_field(&deployed.context, "status"),
+        "warning",
+        "{deployed:?}"
+    );
+    assert!(
+        string_field(&deployed.context, "message").contains(words),
+        "{deployed:?}"
+    );
     let said = deployed.expect_warning();
-    assert!(said.contains("config.yaml is not backed up: read `") && said.contains(words), "{said}");
+    assert!(
+        said.contains("config.yaml is not backed up: read `") && said.contains(words),
+        "{said}"
+    );
     assert!(!said.contains("not logged"), "{said}");
     let (key, record) = deployed.record(world);
     assert!(key.starts_with("usage-logs/airbnb/"), "{key}");
-    let values = ["backup", "backup_key", "config_hash", "customer", "project_name"].map(|name| string_field(&record, name));
+    let values = [
+        "backup",
+        "backup_key",
+        "config_hash",
+        "customer",
+        "project_name",
+    ]
+    .map(|name| string_field(&record, name));
     assert_eq!(values, ["failed", "", "", "airbnb", ""]);
-    assert_eq!((world.server.keys(BUCKET, "terragrunt/airbnb/config"), world.spooled_items()), (Vec::<String>::new(), Vec::new()));
+    assert_eq!(
+        (
+            world.server.keys(BUCKET, "terragrunt/airbnb/config"),
+            world.spooled_items()
+        ),
+        (Vec::<String>::new(), Vec::new())
+    );
 }
 
 #[test]
@@ -46,7 +71,14 @@ fn a_fifo_in_place_of_the_config_does_not_block() {
     let world = World::new();
     let mut unit = CustomerUnit::new(&world);
     fs::remove_file(&unit.config).expect("gone");
-    assert!(world.command("mkfifo").arg(&unit.config).status().expect("mkfifo").success());
+    assert!(
+        world
+            .command("mkfifo")
+            .arg(&unit.config)
+            .status()
+            .expect("mkfifo")
+            .success()
+    );
     logged_without_a_config(&world, &mut unit, "no regular file");
 }
 
@@ -56,14 +88,32 @@ fn backed_up_without_its_facts(content: &[u8], words: &str) {
     let unit = CustomerUnit::new(&world);
     unit.write_config(content);
     let deployed = unit.deploy(&world);
-    assert!(string_field(&deployed.context, "message").contains(words), "{deployed:?}");
+    assert!(
+        string_field(&deployed.context, "message").contains(words),
+        "{deployed:?}"
+    );
     assert!(deployed.expect_warning().contains(words), "{deployed:?}");
-    assert_eq!(string_field(&deployed.answer, "status"), "warning", "{deployed:?}");
+    assert_eq!(
+        string_field(&deployed.answer, "status"),
+        "warning",
+        "{deployed:?}"
+    );
     assert_no_secret("what was printed", &format!("{deployed:?}"));
-    assert_eq!(world.server.object(BUCKET, CONFIG_KEY).expect("config.yaml").body, content);
+    assert_eq!(
+        world
+            .server
+            .object(BUCKET, CONFIG_KEY)
+            .expect("config.yaml")
+            .body,
+        content
+    );
     let (_, record) = deployed.record(&world);
-    assert_eq!(string_field(&record, "config_hash"), python_digest("md5", content));
-    let values = ["backup", "customer", "project_name", "cluster_name"].map(|name| string_field(&record, name));
+    assert_eq!(
+        string_field(&record, "config_hash"),
+        python_digest("md5", content)
+    );
+    let values = ["backup", "customer", "project_name", "cluster_name"]
+        .map(|name| string_field(&record, name));
     assert_eq!(values, ["uploaded", "airbnb", "", ""]);
     assert_eq!(record["additional_users_count"], 0);
 }
@@ -77,18 +127,30 @@ fn backs_up_logs_and_reports_an_empty_config() {
 fn backs_up_invalid_yaml_and_names_its_line_without_its_text() {
     // Line 7 of the sample holds a secret; its closing quote goes missing.
     let broken = CONFIG.replace(&format!("{}\"", SECRET_CANARIES[1]), SECRET_CANARIES[1]);
-    assert!(broken.lines().nth(6).expect("a line").contains(SECRET_CANARIES[1]));
+    assert!(
+        broken
+            .lines()
+            .nth(6)
+            .expect("a line")
+            .contains(SECRET_CANARIES[1])
+    );
     backed_up_without_its_facts(broken.as_bytes(), "it is not valid YAML at line ");
 }
 
 #[test]
 fn a_tab_for_indentation_is_named_by_its_line() {
-    backed_up_without_its_facts(b"customer:\n  name: airbnb\nmongodb:\n\tproject_name: p\n", "it is not valid YAML at line 4");
+    backed_up_without_its_facts(
+        b"customer:\n  name: airbnb\nmongodb:\n\tproject_name: p\n",
+        "it is not valid YAML at line 4",
+    );
 }
 
 #[test]
 fn backs_up_a_config_that_is_not_utf8_and_names_its_line() {
-    backed_up_without_its_facts(b"customer:\n  name: airb\xffnb\n", "it is not valid UTF-8 at line 2");
+    backed_up_without_its_facts(
+        b"customer:\n  name: airb\xffnb\n",
+        "it is not valid UTF-8 at line 2",
+    );
 }
 
 #[test]
@@ -125,18 +187,38 @@ fn remove_fallback(world: &mut World) {
 }
 
 fn all_is_in_the_bucket(world: &World, deployed: &AppliedDeployment) {
-    assert_eq!(world.server.object(BUCKET, CONFIG_KEY).expect("config.yaml").body, CONFIG.as_bytes());
+    assert_eq!(
+        world
+            .server
+            .object(BUCKET, CONFIG_KEY)
+            .expect("config.yaml")
+            .body,
+        CONFIG.as_bytes()
+    );
     assert_eq!(deployed.record(world).1["backup"], "uploaded");
-    assert!(!deployed.message().contains("not logged") && !deployed.message().contains("not backed up"), "{}", deployed.message());
+    assert!(
+        !deployed.message().contains("not logged") && !deployed.message().contains("not backed up"),
+        "{}",
+        deployed.message()
+    );
     let message = string_field(&deployed.answer, "message");
-    assert!(!message.contains("is not logged"), "all of it is in the bucket: {message}");
+    assert!(
+        !message.contains("is not logged"),
+        "all of it is in the bucket: {message}"
+    );
 }
 
 #[test]
 fn uploads_without_a_writable_state_directory() {
     let (world, unit) = world_without_state_dir(state_is_a_file);
     let deployed = unit.deploy(&world);
-    assert!(deployed.message().contains(world.state_dir().to_str().expect("UTF-8")), "it names the folder: {}", deployed.message());
+    assert!(
+        deployed
+            .message()
+            .contains(world.state_dir().to_str().expect("UTF-8")),
+        "it names the folder: {}",
+        deployed.message()
+    );
     all_is_in_the_bucket(&world, &deployed);
 }
 
@@ -144,7 +226,11 @@ fn uploads_without_a_writable_state_directory() {
 fn uploads_without_a_home_directory() {
     let (world, unit) = world_without_state_dir(remove_home);
     let deployed = unit.deploy(&world);
-    assert!(deployed.message().contains("HOME"), "{}", deployed.message());
+    assert!(
+        deployed.message().contains("HOME"),
+        "{}",
+        deployed.message()
+    );
     all_is_in_the_bucket(&world, &deployed);
 }
 
@@ -157,8 +243,14 @@ fn reports_items_that_can_neither_be_sent_nor_spooled_as_lost() {
         let deployed = unit.deploy(&world);
         let message = deployed.expect_warning();
         assert!(message.contains("nothing is kept for later: "), "{message}");
-        assert!(message.contains("refused") && !message.contains("sent with the next deployment"), "{message}");
-        assert!(message.contains("HOME") || message.contains(".local/state/config-backup"), "it says why it is not spooled: {message}");
+        assert!(
+            message.contains("refused") && !message.contains("sent with the next deployment"),
+            "{message}"
+        );
+        assert!(
+            message.contains("HOME") || message.contains(".local/state/config-backup"),
+            "it says why it is not spooled: {message}"
+        );
     }
 }
 
@@ -169,17 +261,39 @@ fn spools_to_the_temporary_directory_and_sends_from_there() {
         world.set_endpoint(&refused_endpoint());
         let deployed = unit.deploy(&world);
         let said = deployed.expect_warning();
-        let folders: Vec<_> = fs::read_dir(world.path()).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
-        let fallback = folders.iter().find(|path| path.display().to_string().contains("/config-backup-")).expect("a fallback");
+        let folders: Vec<_> = fs::read_dir(world.path())
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        let fallback = folders
+            .iter()
+            .find(|path| path.display().to_string().contains("/config-backup-"))
+            .expect("a fallback");
         let spool = fallback.join("spool");
-        assert!(said.contains(&format!("kept in {}", spool.display())), "{said}");
-        assert!(said.contains("a restart may empty that folder") && (said.contains("HOME") || said.contains(".local/state")), "{said}");
-        assert_eq!(fs::metadata(fallback).expect("it").permissions().mode() & 0o777, 0o700);
+        assert!(
+            said.contains(&format!("kept in {}", spool.display())),
+            "{said}"
+        );
+        assert!(
+            said.contains("a restart may empty that folder")
+                && (said.contains("HOME") || said.contains(".local/state")),
+            "{said}"
+        );
+        assert_eq!(
+            fs::metadata(fallback).expect("it").permissions().mode() & 0o777,
+            0o700
+        );
         assert_eq!(fs::read_dir(&spool).expect("a spool").count(), 2);
         world.restore_endpoints();
         let next = unit.deploy(&world);
         assert_eq!(string_field(&next.answer, "status"), "ok", "{next:?}");
-        assert_eq!((fs::read_dir(&spool).expect("a spool").count(), world.usage_records().len()), (0, 2));
+        assert_eq!(
+            (
+                fs::read_dir(&spool).expect("a spool").count(),
+                world.usage_records().len()
+            ),
+            (0, 2)
+        );
         assert_eq!(deployed.record(&world).1["late"], true);
     }
 }
@@ -189,12 +303,28 @@ fn does_not_use_a_fallback_directory_that_others_can_write() {
     let (mut world, unit) = world_without_state_dir(remove_home);
     world.set_endpoint(&refused_endpoint());
     unit.deploy(&world).expect_warning();
-    let folders: Vec<_> = fs::read_dir(world.path()).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
-    let fallback = folders.iter().find(|path| path.display().to_string().contains("/config-backup-")).expect("a fallback");
+    let folders: Vec<_> = fs::read_dir(world.path())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    let fallback = folders
+        .iter()
+        .find(|path| path.display().to_string().contains("/config-backup-"))
+        .expect("a fallback");
     fs::set_permissions(fallback, fs::Permissions::from_mode(0o777)).expect("opened");
     let deployed = unit.deploy(&world);
-    assert!(deployed.message().contains("nothing is kept for later"), "{}", deployed.message());
-    assert_eq!(fs::read_dir(fallback.join("spool")).expect("a spool").count(), 2, "as before");
+    assert!(
+        deployed.message().contains("nothing is kept for later"),
+        "{}",
+        deployed.message()
+    );
+    assert_eq!(
+        fs::read_dir(fallback.join("spool"))
+            .expect("a spool")
+            .count(),
+        2,
+        "as before"
+    );
 }
 
 #[test]
@@ -205,7 +335,9 @@ fn uses_xdg_state_home_as_the_state_directory() {
     world.set_variable("XDG_STATE_HOME", Some(elsewhere.to_str().expect("UTF-8")));
     world.set_endpoint(&refused_endpoint());
     unit.deploy(&world).expect_warning();
-    let kept = fs::read_dir(elsewhere.join("config-backup/spool")).expect("a spool").count();
+    let kept = fs::read_dir(elsewhere.join("config-backup/spool"))
+        .expect("a spool")
+        .count();
     assert_eq!((kept, world.state_dir().exists()), (2, false));
 }
 
@@ -217,7 +349,12 @@ fn a_closed_stdout_does_not_fail_the_deployment() {
     for verb in ["context", "deploy"] {
         let mut shell = world.command("sh");
         let script = "{ \"$1\" \"$2\" <query.json; echo $? >&2; } | :";
-        let output = shell.args(["-c", script, "sh"]).arg(test_support::helper_path()).arg(verb).output().expect("sh");
+        let output = shell
+            .args(["-c", script, "sh"])
+            .arg(test_support::helper_path())
+            .arg(verb)
+            .output()
+            .expect("sh");
         assert_eq!(to_text(&output.stderr), "0\n", "{verb}");
     }
     assert_eq!(world.usage_records().len(), 1);

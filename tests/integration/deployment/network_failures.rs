@@ -19,19 +19,44 @@ fn nothing_blocks_and_nothing_is_lost(trouble: &FailureCase) {
     let proxy = (trouble.arrange)(&mut world, &mut unit);
 
     let deployed = unit.deploy(&world);
-    assert_eq!(string_field(&deployed.context, "status"), trouble.plan, "{deployed:?}");
-    assert_eq!(string_field(&deployed.context, "message").is_empty(), trouble.plan == "ok", "{deployed:?}");
-    assert_eq!(string_field(&deployed.context, "config_hash"), CONFIG_MD5, "what this machine knows is told all the same");
+    assert_eq!(
+        string_field(&deployed.context, "status"),
+        trouble.plan,
+        "{deployed:?}"
+    );
+    assert_eq!(
+        string_field(&deployed.context, "message").is_empty(),
+        trouble.plan == "ok",
+        "{deployed:?}"
+    );
+    assert_eq!(
+        string_field(&deployed.context, "config_hash"),
+        CONFIG_MD5,
+        "what this machine knows is told all the same"
+    );
     let said = deployed.expect_warning();
     for words in trouble.words {
-        assert!(said.contains(words), "{}: no `{words}` in: {said}", trouble.name);
+        assert!(
+            said.contains(words),
+            "{}: no `{words}` in: {said}",
+            trouble.name
+        );
     }
     assert_eq!(string_field(&deployed.answer, "status"), "error");
     let spool = world.state_dir().join("spool");
-    assert!(said.contains(spool.to_str().expect("UTF-8")), "it says where things are kept: {said}");
+    assert!(
+        said.contains(spool.to_str().expect("UTF-8")),
+        "it says where things are kept: {said}"
+    );
     assert_eq!(world.server.keys(BUCKET, ""), Vec::<String>::new());
-    assert_eq!(world.spooled_items().len(), 2, "{:?}", world.spooled_items());
-    let mode = |path: &std::path::Path| fs::metadata(path).expect("it").permissions().mode() & 0o777;
+    assert_eq!(
+        world.spooled_items().len(),
+        2,
+        "{:?}",
+        world.spooled_items()
+    );
+    let mode =
+        |path: &std::path::Path| fs::metadata(path).expect("it").permissions().mode() & 0o777;
     assert_eq!(mode(&spool), 0o700);
     for name in world.spooled_items() {
         assert_eq!(mode(&spool.join(&name)), 0o600, "{name}");
@@ -42,10 +67,26 @@ fn nothing_blocks_and_nothing_is_lost(trouble: &FailureCase) {
     assert_eq!(world.spooled_items(), Vec::<String>::new());
     assert_eq!(world.usage_records().len(), 2);
     let (late, now) = (deployed.record(&world).1, next.record(&world).1);
-    assert_eq!((&late["late"], now.get("late")), (&serde_json::json!(true), None));
-    assert_eq!((string_field(&late, "user"), string_field(&late, "config_hash")), (trouble.user, CONFIG_MD5));
+    assert_eq!(
+        (&late["late"], now.get("late")),
+        (&serde_json::json!(true), None)
+    );
+    assert_eq!(
+        (
+            string_field(&late, "user"),
+            string_field(&late, "config_hash")
+        ),
+        (trouble.user, CONFIG_MD5)
+    );
     assert_eq!(string_field(&late, "customer"), "airbnb");
-    assert_eq!(world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("config.yaml").body, CONFIG.as_bytes());
+    assert_eq!(
+        world
+            .server
+            .object(BUCKET, "terragrunt/airbnb/config.yaml")
+            .expect("config.yaml")
+            .body,
+        CONFIG.as_bytes()
+    );
 }
 
 #[test]
@@ -108,8 +149,16 @@ fn spools_everything_when_the_deadline_has_already_passed() {
         world.set_endpoint(&endpoint);
         let answer = run_deploy(&world, &request);
         assert_eq!(string_field(&answer, "status"), "error");
-        assert!(string_field(&answer, "message").contains("10 s"), "{answer}");
-        assert_eq!(world.spooled_items().len(), 2, "{:?}", world.spooled_items());
+        assert!(
+            string_field(&answer, "message").contains("10 s"),
+            "{answer}"
+        );
+        assert_eq!(
+            world.spooled_items().len(),
+            2,
+            "{:?}",
+            world.spooled_items()
+        );
     }
 }
 
@@ -122,8 +171,17 @@ fn a_black_hole_costs_one_timeout_in_all_steps_together() {
     world.set_endpoint(&hole.endpoint());
     unit.set_variable("timeout", "2");
     let deployed = unit.apply(&world, context);
-    assert!(deployed.expect_warning().contains("no answer within the 2 s that a deployment may take"), "{deployed:?}");
-    assert_eq!(hole.count_requests(""), 4, "`deploy` asks for all that it needs first at once, and nobody asks again");
+    assert!(
+        deployed
+            .expect_warning()
+            .contains("no answer within the 2 s that a deployment may take"),
+        "{deployed:?}"
+    );
+    assert_eq!(
+        hole.count_requests(""),
+        4,
+        "`deploy` asks for all that it needs first at once, and nobody asks again"
+    );
     assert_eq!(world.spooled_items().len(), 2);
 }
 
@@ -137,8 +195,18 @@ fn kill_after_requests(world: &mut World, unit: &CustomerUnit, requests: usize) 
         RequestFate::Silence
     });
     world.set_endpoint(&hole.endpoint());
-    let mut helper = world.helper_command(&["deploy"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
-    helper.stdin.take().expect("a pipe").write_all(wrap_request(&request).to_string().as_bytes()).expect("a query");
+    let mut helper = world
+        .helper_command(&["deploy"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    helper
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(wrap_request(&request).to_string().as_bytes())
+        .expect("a query");
     for _ in 0..requests {
         asked.recv_timeout(Duration::from_mins(1)).expect("it asks");
     }
@@ -146,8 +214,23 @@ fn kill_after_requests(world: &mut World, unit: &CustomerUnit, requests: usize) 
     helper.wait().expect("it ends");
     let kept = world.spooled_items().len();
     world.restore_endpoints();
-    assert_eq!(world.helper_command(&["replay"]).output().expect("replay").status.code(), Some(0));
-    assert_eq!(world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("config.yaml").body, CONFIG.as_bytes());
+    assert_eq!(
+        world
+            .helper_command(&["replay"])
+            .output()
+            .expect("replay")
+            .status
+            .code(),
+        Some(0)
+    );
+    assert_eq!(
+        world
+            .server
+            .object(BUCKET, "terragrunt/airbnb/config.yaml")
+            .expect("config.yaml")
+            .body,
+        CONFIG.as_bytes()
+    );
     kept
 }
 
@@ -158,7 +241,14 @@ fn a_deployment_that_is_killed_while_it_waits_for_the_network_loses_nothing() {
     // It asks STS who deploys and S3 for its config at the same time.
     assert_eq!(kill_after_requests(&mut world, &unit, 4), 2);
     let records = world.usage_records();
-    assert_eq!((records.len(), string_field(&records[0].1, "user"), &records[0].1["late"]), (1, JOHN_ARN, &serde_json::json!(true)));
+    assert_eq!(
+        (
+            records.len(),
+            string_field(&records[0].1, "user"),
+            &records[0].1["late"]
+        ),
+        (1, JOHN_ARN, &serde_json::json!(true))
+    );
 }
 
 #[test]
@@ -169,12 +259,25 @@ fn an_unchanged_config_deployed_offline_is_spooled_as_unchanged() {
     let context = unit.plan(&world);
     world.set_endpoint(&refused_endpoint());
     let deployed = unit.apply(&world, context);
-    assert!(deployed.expect_warning().contains("the deployment is not logged"), "{deployed:?}");
-    assert!(!deployed.expect_warning().contains("config.yaml is not backed up"), "it is: {deployed:?}");
+    assert!(
+        deployed
+            .expect_warning()
+            .contains("the deployment is not logged"),
+        "{deployed:?}"
+    );
+    assert!(
+        !deployed
+            .expect_warning()
+            .contains("config.yaml is not backed up"),
+        "it is: {deployed:?}"
+    );
     world.restore_endpoints();
     unit.deploy(&world).expect_success();
     let late = deployed.record(&world).1;
-    assert_eq!((string_field(&late, "backup"), &late["late"]), ("unchanged", &serde_json::json!(true)));
+    assert_eq!(
+        (string_field(&late, "backup"), &late["late"]),
+        ("unchanged", &serde_json::json!(true))
+    );
 }
 
 #[test]
@@ -184,7 +287,11 @@ fn names_a_missing_bucket_and_keeps_its_items_in_the_spool() {
     unit.set_variable("bucket", "mongodb-arena-2");
     let deployed = unit.deploy(&world);
     let said = deployed.expect_warning();
-    for words in ["mongodb-arena-2", "there is no such bucket", "check the variable `bucket`"] {
+    for words in [
+        "mongodb-arena-2",
+        "there is no such bucket",
+        "check the variable `bucket`",
+    ] {
         assert!(said.contains(words), "{words}: {said}");
     }
     let kept = world.spooled_items();
@@ -193,11 +300,18 @@ fn names_a_missing_bucket_and_keeps_its_items_in_the_spool() {
     let next = unit.deploy(&world);
     assert_eq!(next.record(&world).1["backup"], "uploaded");
     assert_eq!(world.spooled_items(), kept);
-    assert!(next.expect_warning().contains(&kept[0]), "{}", next.expect_warning());
+    assert!(
+        next.expect_warning().contains(&kept[0]),
+        "{}",
+        next.expect_warning()
+    );
     let replay = world.helper_command(&["replay"]).output().expect("replay");
     let messages = to_text(&replay.stderr);
     assert_eq!(replay.status.code(), Some(5), "{messages}");
-    assert!(kept.iter().all(|name| messages.contains(name)), "{messages}");
+    assert!(
+        kept.iter().all(|name| messages.contains(name)),
+        "{messages}"
+    );
     assert_eq!(world.spooled_items(), kept);
 }
 
@@ -230,5 +344,11 @@ fn logs_without_the_context_of_the_plan() {
     request["spent_ms"] = serde_json::json!("0");
     let answer = run_deploy(&world, &request);
     assert_eq!(string_field(&answer, "status"), "ok", "{answer}");
-    assert_eq!((world.usage_records().len(), world.server.keys(BUCKET, "terragrunt/airbnb/config").len()), (1, 2));
+    assert_eq!(
+        (
+            world.usage_records().len(),
+            world.server.keys(BUCKET, "terragrunt/airbnb/config").len()
+        ),
+        (1, 2)
+    );
 }

@@ -12,7 +12,12 @@ fn a_wrong_region_costs_one_redirect_in_each_process() {
     let redirects = RefCell::new(0);
     // As many as are asked at once, before any answer is known.
     let more = |what: &str, count: usize| {
-        let all = world.server.requests().iter().filter(|it| it.status == 301).count();
+        let all = world
+            .server
+            .requests()
+            .iter()
+            .filter(|it| it.status == 301)
+            .count();
         assert_eq!(all, *redirects.borrow() + count, "{what}");
         *redirects.borrow_mut() = all;
     };
@@ -20,17 +25,38 @@ fn a_wrong_region_costs_one_redirect_in_each_process() {
     assert_eq!(string_field(&context, "status"), "ok", "{context}");
     more("context", 1);
     let deployed = unit.apply(&world, context).expect_success();
-    assert!(deployed.message().contains("is backed up as s3://"), "{deployed:?}");
+    assert!(
+        deployed.message().contains("is backed up as s3://"),
+        "{deployed:?}"
+    );
     more("deploy: the config, its copy and the seal", 3);
-    let report = world.helper_command(&["report", "--profile", "default"]).output().expect("report");
+    let report = world
+        .helper_command(&["report", "--profile", "default"])
+        .output()
+        .expect("report");
     assert_eq!(report.status.code(), Some(0));
     more("report", 1);
 
-    assert_eq!(world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("config.yaml").body, CONFIG.as_bytes());
+    assert_eq!(
+        world
+            .server
+            .object(BUCKET, "terragrunt/airbnb/config.yaml")
+            .expect("config.yaml")
+            .body,
+        CONFIG.as_bytes()
+    );
     assert_eq!(world.usage_records().len(), 1);
     unit.deploy(&world).expect_success();
-    let elsewhere = world.server.requests().into_iter().filter(|it| it.operation != "GetCallerIdentity" && it.status < 300);
-    assert!(elsewhere.map(|it| it.region).all(|region| region == "eu-west-1"));
+    let elsewhere = world
+        .server
+        .requests()
+        .into_iter()
+        .filter(|it| it.operation != "GetCallerIdentity" && it.status < 300);
+    assert!(
+        elsewhere
+            .map(|it| it.region)
+            .all(|region| region == "eu-west-1")
+    );
 }
 
 #[test]
@@ -49,5 +75,13 @@ fn the_region_of_the_environment_or_profile_is_not_the_buckets() {
     world.set_variable("AWS_REGION", Some("ap-southeast-2"));
     world.set_variable("AWS_DEFAULT_REGION", Some("ap-southeast-2"));
     unit.deploy(&world).expect_success();
-    assert!(world.server.requests().iter().all(|it| it.region == "us-east-1"), "{:?}", world.server.requests());
+    assert!(
+        world
+            .server
+            .requests()
+            .iter()
+            .all(|it| it.region == "us-east-1"),
+        "{:?}",
+        world.server.requests()
+    );
 }

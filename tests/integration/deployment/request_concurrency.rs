@@ -14,14 +14,27 @@ use test_support::{BUCKET, CONFIG, World};
 const NEVER: Duration = Duration::from_secs(30);
 
 const PLAN: &[&[&str]] = &[&["HEAD config", "POST identity"]];
-const LOG: &[&[&str]] = &[&["HEAD config", "HEAD seal", "POST identity"], &["PUT record", "PUT seal"]];
-const BRING_AND_LOG: &[&[&str]] = &[&["HEAD config", "HEAD seal", "POST identity", "PUT copy"], &["PUT config", "PUT record", "PUT seal"]];
-const LOOK_BRING_AND_LOG: &[&[&str]] =
-    &[&["HEAD config", "HEAD seal", "POST identity"], &["PUT copy"], &["PUT config", "PUT record", "PUT seal"]];
+const LOG: &[&[&str]] = &[
+    &["HEAD config", "HEAD seal", "POST identity"],
+    &["PUT record", "PUT seal"],
+];
+const BRING_AND_LOG: &[&[&str]] = &[
+    &["HEAD config", "HEAD seal", "POST identity", "PUT copy"],
+    &["PUT config", "PUT record", "PUT seal"],
+];
+const LOOK_BRING_AND_LOG: &[&[&str]] = &[
+    &["HEAD config", "HEAD seal", "POST identity"],
+    &["PUT copy"],
+    &["PUT config", "PUT record", "PUT seal"],
+];
 
 // Where answers state no SHA-256, each upload is looked for.
 const WITHOUT_SUMS: [&[&[&str]]; 2] = [
-    &[&["HEAD config", "HEAD seal", "POST identity"], &["PUT record", "PUT seal"], &["HEAD record"]],
+    &[
+        &["HEAD config", "HEAD seal", "POST identity"],
+        &["PUT record", "PUT seal"],
+        &["HEAD record"],
+    ],
     &[
         &["HEAD config", "HEAD seal", "POST identity", "PUT copy"],
         &["HEAD copy"],
@@ -34,8 +47,16 @@ const WITHOUT_SUMS: [&[&[&str]]; 2] = [
 fn request_class(line: &str) -> String {
     let (method, path) = line.split_once(' ').expect("a method");
     let path = path.split([' ', '?']).next().expect("a path");
-    let known = [("/config-history/", "copy"), ("/config.yaml", "config"), ("/usage-logs/", "record"), ("/usage-chain/", "seal")];
-    let of = known.into_iter().find(|(part, _)| path.contains(part)).map_or(path, |(_, of)| of);
+    let known = [
+        ("/config-history/", "copy"),
+        ("/config.yaml", "config"),
+        ("/usage-logs/", "record"),
+        ("/usage-chain/", "seal"),
+    ];
+    let of = known
+        .into_iter()
+        .find(|(part, _)| path.contains(part))
+        .map_or(path, |(_, of)| of);
     format!("{method} {}", if of == "/" { "identity" } else { of })
 }
 
@@ -48,7 +69,12 @@ struct ArrivingRequests {
 }
 
 /// Runs one step and asserts that it waits for as many answers as there are waves.
-fn assert_waves(world: &mut World, verb: &str, request: &serde_json::Value, expected: &'static [&'static [&'static str]]) -> String {
+fn assert_waves(
+    world: &mut World,
+    verb: &str,
+    request: &serde_json::Value,
+    expected: &'static [&'static [&'static str]],
+) -> String {
     assert_waves_with(world, verb, request, expected, || RequestFate::Pass)
 }
 
@@ -63,7 +89,13 @@ fn assert_waves_with(
     let mut request = request.clone();
     // Who is made to wait shall not give up.
     request["timeout"] = serde_json::json!("300");
-    let coming = Arc::new((Mutex::new(ArrivingRequests { waves: vec![Vec::new()], broken: false }), Condvar::new()));
+    let coming = Arc::new((
+        Mutex::new(ArrivingRequests {
+            waves: vec![Vec::new()],
+            broken: false,
+        }),
+        Condvar::new(),
+    ));
     let proxy = FaultyProxy::start(&world.server.endpoint(), {
         let coming = Arc::clone(&coming);
         move |line| {
@@ -71,12 +103,17 @@ fn assert_waves_with(
             let mut now = coming.lock().expect("no panic");
             let mine = now.waves.len() - 1;
             now.waves[mine].push(request_class(line));
-            if expected.get(mine).is_none_or(|wave| now.waves[mine].len() == wave.len()) {
+            if expected
+                .get(mine)
+                .is_none_or(|wave| now.waves[mine].len() == wave.len())
+            {
                 now.waves.push(Vec::new());
                 changed.notify_all();
             } else {
                 let whole = |now: &mut ArrivingRequests| now.waves.len() - 1 == mine && !now.broken;
-                let (mut now, waited) = changed.wait_timeout_while(now, NEVER, whole).expect("no panic");
+                let (mut now, waited) = changed
+                    .wait_timeout_while(now, NEVER, whole)
+                    .expect("no panic");
                 // Then whoever asks comes to an end, and is told apart below.
                 now.broken |= waited.timed_out();
                 changed.notify_all();
@@ -85,7 +122,11 @@ fn assert_waves_with(
         }
     });
     world.set_endpoint(&proxy.endpoint());
-    let query = if verb == "deploy" { wrap_request(&request) } else { request };
+    let query = if verb == "deploy" {
+        wrap_request(&request)
+    } else {
+        request
+    };
     let said = world.run_protocol_command(verb, &query);
     world.restore_endpoints();
     let coming = coming.0.lock().expect("no panic");
@@ -94,8 +135,17 @@ fn assert_waves_with(
         wave.sort();
         wave
     };
-    let waves: Vec<_> = coming.waves.iter().filter(|wave| !wave.is_empty()).map(sorted).collect();
-    assert_eq!(waves, expected, "{verb} (gave up waiting: {}): {said}", coming.broken);
+    let waves: Vec<_> = coming
+        .waves
+        .iter()
+        .filter(|wave| !wave.is_empty())
+        .map(sorted)
+        .collect();
+    assert_eq!(
+        waves, expected,
+        "{verb} (gave up waiting: {}): {said}",
+        coming.broken
+    );
     said
 }
 
@@ -107,7 +157,11 @@ fn plan_in_waves(world: &mut World, unit: &CustomerUnit) -> serde_json::Value {
 }
 
 /// Asserts that a deployment goes well, in these waves of requests.
-fn deploy_in_waves(world: &mut World, request: &serde_json::Value, expected: &'static [&'static [&'static str]]) {
+fn deploy_in_waves(
+    world: &mut World,
+    request: &serde_json::Value,
+    expected: &'static [&'static [&'static str]],
+) {
     let said = assert_waves(world, "deploy", request, expected);
     assert!(said.starts_with("{\"status\":\"ok\""), "{said}");
     assert_eq!(world.spooled_items(), Vec::<String>::new());
@@ -127,7 +181,14 @@ fn a_deployment_waits_for_three_answers_whether_the_config_changed_or_not() {
         test_support::oracle::wait_for_next_second(test_support::oracle::unix_now());
     }
     assert_eq!(world.usage_records().len(), 4);
-    assert_eq!(world.server.object(BUCKET, "terragrunt/airbnb/config.yaml").expect("it").body, CONFIG.replace("M30", "M40").as_bytes());
+    assert_eq!(
+        world
+            .server
+            .object(BUCKET, "terragrunt/airbnb/config.yaml")
+            .expect("it")
+            .body,
+        CONFIG.replace("M30", "M40").as_bytes()
+    );
 }
 
 #[test]
@@ -137,7 +198,9 @@ fn without_a_stated_checksum_each_upload_is_confirmed_by_a_head() {
     let [unchanged, changed] = WITHOUT_SUMS;
     for waves in [changed, unchanged] {
         let request = plan_in_waves(&mut world, &unit);
-        let said = assert_waves_with(&mut world, "deploy", &request, waves, || RequestFate::WithoutChecksum);
+        let said = assert_waves_with(&mut world, "deploy", &request, waves, || {
+            RequestFate::WithoutChecksum
+        });
         assert!(said.starts_with("{\"status\":\"ok\""), "{said}");
         assert_eq!(world.spooled_items(), Vec::<String>::new());
         test_support::oracle::wait_for_next_second(test_support::oracle::unix_now());
@@ -147,7 +210,11 @@ fn without_a_stated_checksum_each_upload_is_confirmed_by_a_head() {
 
 #[test]
 fn checks_the_bucket_again_after_an_old_or_failed_plan() {
-    for (key, value) in [("deployment_id", "20261120T080000Z-00000000000000aa"), ("plan_status", "error"), ("plan_status", "")] {
+    for (key, value) in [
+        ("deployment_id", "20261120T080000Z-00000000000000aa"),
+        ("plan_status", "error"),
+        ("plan_status", ""),
+    ] {
         let mut world = World::new();
         let unit = CustomerUnit::new(&world);
         let mut request = plan_in_waves(&mut world, &unit);
@@ -155,13 +222,29 @@ fn checks_the_bucket_again_after_an_old_or_failed_plan() {
         request["planned_id"] = request["deployment_id"].clone();
         // Somebody else brought the same config meanwhile.
         world.move_to("home of a colleague");
-        CustomerUnit::in_folder(&world, "checkout of a colleague/airbnb").deploy(&world).expect_success();
+        CustomerUnit::in_folder(&world, "checkout of a colleague/airbnb")
+            .deploy(&world)
+            .expect_success();
         world.move_to("home");
         test_support::oracle::wait_for_next_second(test_support::oracle::unix_now());
         deploy_in_waves(&mut world, &request, LOG);
-        assert_eq!(world.server.keys(BUCKET, "terragrunt/airbnb/config-history/").len(), 1, "{key}");
-        let ours = world.usage_records().into_iter().map(|(_, record)| record).find(|it| it["deployment_id"] == request["deployment_id"]);
-        assert_eq!(string_field(&ours.expect("a record"), "backup"), "unchanged");
+        assert_eq!(
+            world
+                .server
+                .keys(BUCKET, "terragrunt/airbnb/config-history/")
+                .len(),
+            1,
+            "{key}"
+        );
+        let ours = world
+            .usage_records()
+            .into_iter()
+            .map(|(_, record)| record)
+            .find(|it| it["deployment_id"] == request["deployment_id"]);
+        assert_eq!(
+            string_field(&ours.expect("a record"), "backup"),
+            "unchanged"
+        );
         // And where nobody did.
         unit.write_config(CONFIG.replace("M30", "M40"));
         let mut request = plan_in_waves(&mut world, &unit);
@@ -179,14 +262,30 @@ fn two_uploads_of_one_config_at_once_leave_two_named_copies() {
     let request = plan_in_waves(&mut world, &unit);
     test_support::oracle::wait_for_next_second(test_support::oracle::unix_now());
     world.move_to("home of a colleague");
-    CustomerUnit::in_folder(&world, "checkout of a colleague/airbnb").deploy(&world).expect_success();
+    CustomerUnit::in_folder(&world, "checkout of a colleague/airbnb")
+        .deploy(&world)
+        .expect_success();
     test_support::oracle::wait_for_next_second(test_support::oracle::unix_now());
     world.move_to("home");
     deploy_in_waves(&mut world, &request, BRING_AND_LOG);
-    let named: Vec<String> = world.usage_records().iter().map(|(_, record)| string_field(record, "backup_key").to_owned()).collect();
-    let mut copies = world.server.keys(BUCKET, "terragrunt/airbnb/config-history/");
+    let named: Vec<String> = world
+        .usage_records()
+        .iter()
+        .map(|(_, record)| string_field(record, "backup_key").to_owned())
+        .collect();
+    let mut copies = world
+        .server
+        .keys(BUCKET, "terragrunt/airbnb/config-history/");
     assert_eq!(copies.len(), 2);
     copies.retain(|key| !named.contains(key));
     assert_eq!(copies, Vec::<String>::new(), "{named:?}");
-    assert_eq!(world.helper_command(&["verify", "--profile", "default"]).output().expect("verify").status.code(), Some(0));
+    assert_eq!(
+        world
+            .helper_command(&["verify", "--profile", "default"])
+            .output()
+            .expect("verify")
+            .status
+            .code(),
+        Some(0)
+    );
 }

@@ -8,7 +8,13 @@ use test_support::terraform_steps::{AppliedDeployment, CustomerUnit, string_fiel
 use test_support::{World, refused_endpoint};
 
 /// Lets a proxy answer in the place of the server as often as it is told, wherever a request begins with `head`.
-fn answer_in_place_of_s3(world: &mut World, head: &'static str, times: usize, status: &'static str, body: &'static str) -> FaultyProxy {
+fn answer_in_place_of_s3(
+    world: &mut World,
+    head: &'static str,
+    times: usize,
+    status: &'static str,
+    body: &'static str,
+) -> FaultyProxy {
     let seen = AtomicUsize::new(0);
     let proxy = FaultyProxy::start(&world.server.endpoint(), move |line| {
         if line.starts_with(head) && seen.fetch_add(1, Ordering::SeqCst) < times {
@@ -22,13 +28,18 @@ fn answer_in_place_of_s3(world: &mut World, head: &'static str, times: usize, st
 }
 
 /// S3's answer to a conditional write that met another one (API reference, `PutObject`).
-const CONFLICT: &str = "<Error><Code>ConditionalRequestConflict</Code><Message>Retry the request</Message></Error>";
+const CONFLICT: &str =
+    "<Error><Code>ConditionalRequestConflict</Code><Message>Retry the request</Message></Error>";
 const RECORDS: &str = "PUT /mongodb-arena/usage-logs/";
 const COPIES: &str = "PUT /mongodb-arena/terragrunt/airbnb/config-history/";
 
 #[test]
 fn retries_a_write_conflict_and_too_many_requests() {
-    for (head, status) in [(RECORDS, "409 Conflict"), (COPIES, "409 Conflict"), (RECORDS, "429 Too Many Requests\r\nretry-after: 3600")] {
+    for (head, status) in [
+        (RECORDS, "409 Conflict"),
+        (COPIES, "409 Conflict"),
+        (RECORDS, "429 Too Many Requests\r\nretry-after: 3600"),
+    ] {
         let mut world = World::new();
         let unit = CustomerUnit::new(&world);
         let proxy = answer_in_place_of_s3(&mut world, head, 1, status, CONFLICT);
@@ -42,26 +53,57 @@ fn does_not_wait_for_a_retry_after_of_an_hour() {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
     unit.set_variable("timeout", "2");
-    let _proxy =
-        answer_in_place_of_s3(&mut world, "PUT ", usize::MAX, "503 Slow Down\r\nretry-after: 3600\r\nx-amz-retry-after: 3600000", "");
+    let _proxy = answer_in_place_of_s3(
+        &mut world,
+        "PUT ",
+        usize::MAX,
+        "503 Slow Down\r\nretry-after: 3600\r\nx-amz-retry-after: 3600000",
+        "",
+    );
     let deployed = unit.deploy(&world);
-    assert!(deployed.expect_warning().contains("kept in "), "{deployed:?}");
+    assert!(
+        deployed.expect_warning().contains("kept in "),
+        "{deployed:?}"
+    );
     assert_eq!(world.spooled_items().len(), 2);
 }
 
 #[test]
 fn spools_an_upload_that_a_head_does_not_find() {
-    for head in [RECORDS, COPIES, "PUT /mongodb-arena/terragrunt/airbnb/config.yaml"] {
+    for head in [
+        RECORDS,
+        COPIES,
+        "PUT /mongodb-arena/terragrunt/airbnb/config.yaml",
+    ] {
         let mut world = World::new();
         let unit = CustomerUnit::new(&world);
-        let proxy = answer_in_place_of_s3(&mut world, head, 1, "200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"", "");
+        let proxy = answer_in_place_of_s3(
+            &mut world,
+            head,
+            1,
+            "200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"",
+            "",
+        );
         let deployed = unit.deploy(&world);
-        assert!(deployed.expect_warning().contains("it is not what was sent"), "{deployed:?}");
-        assert_eq!(world.spooled_items().len(), 1, "{head}: {:?}", world.spooled_items());
+        assert!(
+            deployed
+                .expect_warning()
+                .contains("it is not what was sent"),
+            "{deployed:?}"
+        );
+        assert_eq!(
+            world.spooled_items().len(),
+            1,
+            "{head}: {:?}",
+            world.spooled_items()
+        );
         drop(proxy);
         world.restore_endpoints();
         unit.deploy(&world).expect_success();
-        assert_eq!((world.spooled_items().len(), world.usage_records().len()), (0, 2));
+        assert_eq!(
+            (world.spooled_items().len(), world.usage_records().len()),
+            (0, 2)
+        );
     }
 }
 
@@ -71,33 +113,74 @@ fn does_not_put_config_yaml_if_its_copy_failed() {
     let unit = CustomerUnit::new(&world);
     let proxy = answer_in_place_of_s3(&mut world, COPIES, usize::MAX, "403 Forbidden", "");
     let deployed = unit.deploy(&world);
-    assert!(deployed.expect_warning().contains("config.yaml is not backed up"), "{deployed:?}");
-    assert_eq!((proxy.count_requests(COPIES), proxy.count_requests("PUT /mongodb-arena/terragrunt/airbnb/config.yaml")), (1, 0));
-    assert_eq!(world.server.object("mongodb-arena", "terragrunt/airbnb/config.yaml").map(|it| it.body), None);
+    assert!(
+        deployed
+            .expect_warning()
+            .contains("config.yaml is not backed up"),
+        "{deployed:?}"
+    );
+    assert_eq!(
+        (
+            proxy.count_requests(COPIES),
+            proxy.count_requests("PUT /mongodb-arena/terragrunt/airbnb/config.yaml")
+        ),
+        (1, 0)
+    );
+    assert_eq!(
+        world
+            .server
+            .object("mongodb-arena", "terragrunt/airbnb/config.yaml")
+            .map(|it| it.body),
+        None
+    );
     assert_eq!(deployed.record(&world).1["backup"], "spooled");
     drop(proxy);
     world.restore_endpoints();
     unit.deploy(&world).expect_success();
-    assert_eq!((world.spooled_items().len(), world.usage_records().len()), (0, 2));
+    assert_eq!(
+        (world.spooled_items().len(), world.usage_records().len()),
+        (0, 2)
+    );
 }
 
 #[test]
 fn records_the_version_if_config_yaml_could_not_be_put() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
-    let proxy = answer_in_place_of_s3(&mut world, "PUT /mongodb-arena/terragrunt/airbnb/config.yaml", usize::MAX, "403 Forbidden", "");
+    let proxy = answer_in_place_of_s3(
+        &mut world,
+        "PUT /mongodb-arena/terragrunt/airbnb/config.yaml",
+        usize::MAX,
+        "403 Forbidden",
+        "",
+    );
     let deployed = unit.deploy(&world);
-    assert!(deployed.expect_warning().contains("config.yaml is not backed up"), "{deployed:?}");
+    assert!(
+        deployed
+            .expect_warning()
+            .contains("config.yaml is not backed up"),
+        "{deployed:?}"
+    );
     assert_eq!(world.spooled_items().len(), 1);
     let (_, record) = deployed.record(&world);
     assert_eq!(string_field(&record, "backup"), "uploaded");
-    let copy = world.server.object("mongodb-arena", string_field(&record, "backup_key")).expect("the version that the record names");
+    let copy = world
+        .server
+        .object("mongodb-arena", string_field(&record, "backup_key"))
+        .expect("the version that the record names");
     assert_eq!(copy.body, test_support::CONFIG.as_bytes());
     drop(proxy);
     world.restore_endpoints();
     unit.deploy(&world).expect_success();
     assert_eq!(world.spooled_items(), Vec::<String>::new());
-    assert_eq!(world.server.object("mongodb-arena", "terragrunt/airbnb/config.yaml").expect("it").body, copy.body);
+    assert_eq!(
+        world
+            .server
+            .object("mongodb-arena", "terragrunt/airbnb/config.yaml")
+            .expect("it")
+            .body,
+        copy.body
+    );
 }
 
 #[test]
@@ -107,12 +190,24 @@ fn a_bucket_of_another_account_gets_nothing() {
     unit.set_variable("expected_bucket_owner", "210987654321");
     let deployed = unit.deploy(&world);
     let said = deployed.expect_warning();
-    assert!(said.contains("the bucket is not of the account 210987654321"), "{said}");
-    assert_eq!((world.server.keys("mongodb-arena", "").len(), world.spooled_items().len()), (0, 2));
+    assert!(
+        said.contains("the bucket is not of the account 210987654321"),
+        "{said}"
+    );
+    assert_eq!(
+        (
+            world.server.keys("mongodb-arena", "").len(),
+            world.spooled_items().len()
+        ),
+        (0, 2)
+    );
     unit.set_variable("expected_bucket_owner", "123456789012");
     let next = unit.deploy(&world);
     assert_eq!(next.record(&world).1["backup"], "uploaded");
-    assert!(next.expect_warning().contains("210987654321"), "what was meant for another account stays: {next:?}");
+    assert!(
+        next.expect_warning().contains("210987654321"),
+        "what was meant for another account stays: {next:?}"
+    );
     assert_eq!(world.spooled_items().len(), 2);
 }
 
@@ -120,10 +215,20 @@ fn a_bucket_of_another_account_gets_nothing() {
 fn names_a_wrong_clock_from_a_head_response() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
-    let _proxy = answer_in_place_of_s3(&mut world, "HEAD ", usize::MAX, "403 Forbidden\r\ndate: Mon, 01 Jan 2024 00:00:00 GMT", "");
+    let _proxy = answer_in_place_of_s3(
+        &mut world,
+        "HEAD ",
+        usize::MAX,
+        "403 Forbidden\r\ndate: Mon, 01 Jan 2024 00:00:00 GMT",
+        "",
+    );
     let deployed = unit.deploy(&world);
     let said = deployed.expect_warning();
-    assert!(said.contains("this machine's clock is ") && said.contains(" minutes ahead of that of AWS; "), "{said}");
+    assert!(
+        said.contains("this machine's clock is ")
+            && said.contains(" minutes ahead of that of AWS; "),
+        "{said}"
+    );
     assert!(said.contains("set the clock"), "{said}");
 }
 
@@ -151,7 +256,10 @@ fn names_an_expired_sso_login_and_the_command_that_renews_it() {
     for cache in [None, Some((name, token))] {
         let (_world, deployed) = deploy_with_profile(profile, cache);
         let said = deployed.expect_warning();
-        assert!(said.contains("no AWS credentials") && said.contains("`aws sso login --profile team`"), "{said}");
+        assert!(
+            said.contains("no AWS credentials") && said.contains("`aws sso login --profile team`"),
+            "{said}"
+        );
         assert!(!format!("{deployed:?}").contains("canary"), "{deployed:?}");
     }
 }
@@ -162,7 +270,10 @@ fn explains_that_a_profile_with_mfa_cannot_prompt() {
                    mfa_serial = arn:aws:iam::123456789012:mfa/john.doe\n";
     let (_world, deployed) = deploy_with_profile(profile, None);
     let said = deployed.expect_warning();
-    assert!(said.contains("the profile asks for a second factor (mfa_serial)"), "{said}");
+    assert!(
+        said.contains("the profile asks for a second factor (mfa_serial)"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -181,10 +292,16 @@ fn names_an_unreachable_proxy_without_its_password() {
     let proxy = refused_endpoint();
     let address = proxy.trim_start_matches("http://");
     world.set_endpoint("https://s3.us-east-1.amazonaws.com");
-    world.set_variable("HTTPS_PROXY", Some(&format!("http://jane:canary-user-password@{address}")));
+    world.set_variable(
+        "HTTPS_PROXY",
+        Some(&format!("http://jane:canary-user-password@{address}")),
+    );
     let deployed = unit.deploy(&world);
     let said = deployed.expect_warning();
-    assert!(said.contains(&format!("check the network, VPN and proxy ({proxy})")), "{said}");
+    assert!(
+        said.contains(&format!("check the network, VPN and proxy ({proxy})")),
+        "{said}"
+    );
     assert!(!format!("{deployed:?}").contains("canary"), "{deployed:?}");
 }
 
@@ -195,7 +312,10 @@ fn names_an_unreadable_certificate_bundle() {
     world.set_variable("AWS_CA_BUNDLE", Some("/no/such/bundle.pem"));
     let deployed = unit.deploy(&world);
     let said = deployed.expect_warning();
-    assert!(said.contains("AWS_CA_BUNDLE, `/no/such/bundle.pem`: No such file"), "{said}");
+    assert!(
+        said.contains("AWS_CA_BUNDLE, `/no/such/bundle.pem`: No such file"),
+        "{said}"
+    );
     assert_eq!(string_field(&deployed.answer, "status"), "error");
     assert_eq!(world.spooled_items().len(), 2);
 }
@@ -208,7 +328,9 @@ fn suggests_a_fix_for_missing_certificates() {
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
         world.set_variable(name, Some("/nonexistent"));
     }
-    let secure = test_support::faulty_proxy::FaultyProxy::black_hole().endpoint().replace("http:", "https:");
+    let secure = test_support::faulty_proxy::FaultyProxy::black_hole()
+        .endpoint()
+        .replace("http:", "https:");
     world.set_endpoint(&secure);
     let deployed = unit.deploy(&world);
     deployed.expect_warning();

@@ -8,7 +8,12 @@ use test_support::terraform_steps::{AppliedDeployment, CustomerUnit};
 use test_support::{BUCKET, CONFIG, SECRET_CANARIES, World, assert_no_secret, to_text};
 
 /// What must stay out of sight beside the config's secrets: the keys that requests are signed with.
-const SECRET_KEYS: [&str; 4] = ["secret-of-default", "secret-of-jane", "secret-of-reader", "secret-of-nobody"];
+const SECRET_KEYS: [&str; 4] = [
+    "secret-of-default",
+    "secret-of-jane",
+    "secret-of-reader",
+    "secret-of-nobody",
+];
 
 fn assert_nothing_leaks(what: &str, content: &str) {
     assert_no_secret(what, content);
@@ -20,11 +25,18 @@ fn assert_nothing_leaks(what: &str, content: &str) {
 /// Every file below a folder, with its content.
 fn read_all_files(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry")) {
+    for entry in fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.expect("an entry"))
+    {
         if entry.file_type().expect("a type").is_dir() {
             found.extend(read_all_files(&entry.path()));
         } else {
-            found.push((entry.path().display().to_string(), to_text(&fs::read(entry.path()).expect("a file"))));
+            found.push((
+                entry.path().display().to_string(),
+                to_text(&fs::read(entry.path()).expect("a file")),
+            ));
         }
     }
     found
@@ -34,7 +46,10 @@ fn in_the_bucket(world: &World) {
     for key in world.server.keys(BUCKET, "") {
         assert_nothing_leaks("a key", &key);
         let object = world.server.object(BUCKET, &key).expect("it");
-        assert_nothing_leaks(&format!("the metadata of {key}"), &format!("{:?}", object.metadata));
+        assert_nothing_leaks(
+            &format!("the metadata of {key}"),
+            &format!("{:?}", object.metadata),
+        );
         if !key.starts_with("terragrunt/") {
             assert_nothing_leaks(&key, &to_text(&object.body));
         }
@@ -60,7 +75,10 @@ fn on_this_machine(world: &World, deployed: &AppliedDeployment) {
 
 #[test]
 fn the_canaries_are_in_the_config_that_is_deployed() {
-    assert!(SECRET_CANARIES.iter().all(|canary| CONFIG.contains(canary)), "without them the tests below claim nothing");
+    assert!(
+        SECRET_CANARIES.iter().all(|canary| CONFIG.contains(canary)),
+        "without them the tests below claim nothing"
+    );
 }
 
 #[test]
@@ -73,11 +91,26 @@ fn a_successful_deployment_shows_no_secret() {
     }
     in_the_bucket(&world);
     assert_eq!(world.usage_records().len(), 2);
-    fs::write(world.path().join("config.yaml"), CONFIG.replace("canary-", "another-canary-")).expect("a file");
-    for arguments in [&["history", "airbnb"][..], &["diff", "airbnb"], &["diff", "airbnb", "--text"]] {
-        let output = world.helper_command(arguments).args(["--profile", "default"]).output().expect("it starts");
+    fs::write(
+        world.path().join("config.yaml"),
+        CONFIG.replace("canary-", "another-canary-"),
+    )
+    .expect("a file");
+    for arguments in [
+        &["history", "airbnb"][..],
+        &["diff", "airbnb"],
+        &["diff", "airbnb", "--text"],
+    ] {
+        let output = world
+            .helper_command(arguments)
+            .args(["--profile", "default"])
+            .output()
+            .expect("it starts");
         assert_eq!(output.status.code(), Some(0), "{output:?}");
-        assert_nothing_leaks("what looks back", &format!("{}{}", to_text(&output.stdout), to_text(&output.stderr)));
+        assert_nothing_leaks(
+            "what looks back",
+            &format!("{}{}", to_text(&output.stdout), to_text(&output.stderr)),
+        );
     }
 }
 
@@ -94,7 +127,10 @@ fn no_failure_shows_a_secret_during_or_after_it() {
         if trouble.name != crate::deployment::failure_cases::BLACK_HOLE.name {
             for arguments in [&["replay"][..], &["report", "--profile", "default"]] {
                 let output = world.helper_command(arguments).output().expect("it starts");
-                assert_nothing_leaks(trouble.name, &format!("{}{}", to_text(&output.stdout), to_text(&output.stderr)));
+                assert_nothing_leaks(
+                    trouble.name,
+                    &format!("{}{}", to_text(&output.stdout), to_text(&output.stderr)),
+                );
             }
         }
         end_failure(&mut world, &mut unit, proxy);
@@ -108,10 +144,19 @@ fn no_failure_shows_a_secret_during_or_after_it() {
 fn a_config_that_cannot_be_parsed_is_not_quoted() {
     let broken = [
         CONFIG.replace(&format!("{}\"", SECRET_CANARIES[1]), SECRET_CANARIES[1]),
-        CONFIG.replace("  project_name: airbnb-project", "  project_name: [canary-admin-password"),
-        CONFIG.replace("additional_users_count: 5", "additional_users_count: canary-user-password"),
+        CONFIG.replace(
+            "  project_name: airbnb-project",
+            "  project_name: [canary-admin-password",
+        ),
+        CONFIG.replace(
+            "additional_users_count: 5",
+            "additional_users_count: canary-user-password",
+        ),
         CONFIG.replace("  name: airbnb", "  name: {canary-portal-password: 1}"),
-        CONFIG.replace("  profile: default", "  profile: default\n  profile: canary-portal-password"),
+        CONFIG.replace(
+            "  profile: default",
+            "  profile: default\n  profile: canary-portal-password",
+        ),
         format!("{CONFIG}\u{0}canary-user-password"),
         format!("{CONFIG}*canary-user-password"),
         format!("{CONFIG}x: !canary-user-password y\n"),
@@ -134,10 +179,17 @@ fn a_config_that_cannot_be_parsed_is_not_quoted() {
 #[test]
 fn a_query_is_not_quoted_when_it_is_refused() {
     let world = World::new();
-    for query in ["{\"canary-admin-password\":", "{\"config_file_path\":\"c\",\"timeout\":\"canary-admin-password\"}"] {
+    for query in [
+        "{\"canary-admin-password\":",
+        "{\"config_file_path\":\"c\",\"timeout\":\"canary-admin-password\"}",
+    ] {
         for verb in ["context", "deploy", "fallback"] {
-            let output = test_support::run_with_input(world.helper_command(&[verb]), query.as_bytes());
-            assert_nothing_leaks(verb, &format!("{}{}", to_text(&output.stdout), to_text(&output.stderr)));
+            let output =
+                test_support::run_with_input(world.helper_command(&[verb]), query.as_bytes());
+            assert_nothing_leaks(
+                verb,
+                &format!("{}{}", to_text(&output.stdout), to_text(&output.stderr)),
+            );
         }
     }
 }

@@ -20,9 +20,20 @@ const ANSWERS: [&str; 5] = ["coverage", "verify", "history", "status", "doctor"]
 
 /// The JSON examples of a page by their names, without their comments.
 fn read_examples(page: &str) -> BTreeMap<String, String> {
-    let fences = read_fences(page).into_iter().filter(|it| it.language == "jsonc");
-    let found: Vec<(String, String)> =
-        fences.map(|it| (it.name, it.body.lines().map(|line| without_comment(line) + "\n").collect())).collect();
+    let fences = read_fences(page)
+        .into_iter()
+        .filter(|it| it.language == "jsonc");
+    let found: Vec<(String, String)> = fences
+        .map(|it| {
+            (
+                it.name,
+                it.body
+                    .lines()
+                    .map(|line| without_comment(line) + "\n")
+                    .collect(),
+            )
+        })
+        .collect();
     let by_name: BTreeMap<String, String> = found.iter().cloned().collect();
     assert_eq!(found.len(), by_name.len(), "a name of {page} stands twice");
     by_name
@@ -35,7 +46,9 @@ fn without_comment(line: &str) -> String {
     for (at, byte) in line.bytes().enumerate() {
         match byte {
             b'"' if !escaped => quoted = !quoted,
-            b'/' if !quoted && line[at..].starts_with("//") => return line[..at].trim_end().to_owned(),
+            b'/' if !quoted && line[at..].starts_with("//") => {
+                return line[..at].trim_end().to_owned();
+            }
             _ => {}
         }
         escaped = byte == b'\\' && !escaped;
@@ -51,14 +64,20 @@ fn json_shape(json: &str) -> (Vec<String>, Vec<String>) {
     // The items of a list have one shape.
     paths.sort();
     paths.dedup();
-    let order = if value.is_object() { keys_in_order(json.as_bytes()) } else { Vec::new() };
+    let order = if value.is_object() {
+        keys_in_order(json.as_bytes())
+    } else {
+        Vec::new()
+    };
     (order, paths)
 }
 
 fn collect_paths(value: &Value, path: &str, paths: &mut Vec<String>) {
     let kind = match value {
         Value::Object(fields) => {
-            fields.iter().for_each(|(key, value)| collect_paths(value, &format!("{path}.{key}"), paths));
+            fields
+                .iter()
+                .for_each(|(key, value)| collect_paths(value, &format!("{path}.{key}"), paths));
             "object"
         }
         Value::Array(items) => {
@@ -77,14 +96,24 @@ fn collect_paths(value: &Value, path: &str, paths: &mut Vec<String>) {
 
 /// The only file of a folder of the state, by the end of its name.
 fn read_state_file(world: &World, folder: &str, end: &str) -> String {
-    let entries = fs::read_dir(world.state_dir().join(folder)).expect("a folder").map(|it| it.expect("an entry").path());
-    let found: Vec<_> = entries.filter(|path| path.to_string_lossy().ends_with(end)).collect();
+    let entries = fs::read_dir(world.state_dir().join(folder))
+        .expect("a folder")
+        .map(|it| it.expect("an entry").path());
+    let found: Vec<_> = entries
+        .filter(|path| path.to_string_lossy().ends_with(end))
+        .collect();
     assert_eq!(found.len(), 1, "{found:?}");
     to_text(&fs::read(&found[0]).expect("a file"))
 }
 
 fn read_object(world: &World, key: &str) -> String {
-    to_text(&world.server.object(BUCKET, key).unwrap_or_else(|| panic!("no {key}")).body)
+    to_text(
+        &world
+            .server
+            .object(BUCKET, key)
+            .unwrap_or_else(|| panic!("no {key}"))
+            .body,
+    )
 }
 
 #[test]
@@ -97,33 +126,58 @@ fn the_messages_have_exactly_the_documented_keys() {
 
     // What is shown is what the module sends, and the helper takes it.
     let keys = |json: &str| keys_in_order(json.as_bytes());
-    let all = config_backup::protocol::QUERY_KEYS.map(str::to_owned).to_vec();
+    let all = config_backup::protocol::QUERY_KEYS
+        .map(str::to_owned)
+        .to_vec();
     assert_eq!(keys(&told("query")), all[..11]);
     assert_eq!(keys(&told("request")), all);
     let ask = |verb: &str, message: &str| {
         let output = run_with_input(world.helper_command(&[verb]), message.as_bytes());
-        assert_eq!((output.status.code(), to_text(&output.stderr)), (Some(0), String::new()), "{verb}");
+        assert_eq!(
+            (output.status.code(), to_text(&output.stderr)),
+            (Some(0), String::new()),
+            "{verb}"
+        );
         to_text(&output.stdout)
     };
     let context = ask("context", &told("query"));
     assert_eq!(json_shape(&context), json_shape(&shown["context-answer"]));
-    let answer = ask("deploy", &wrap_request(&serde_json::from_str(&told("request")).expect("JSON")).to_string());
+    let answer = ask(
+        "deploy",
+        &wrap_request(&serde_json::from_str(&told("request")).expect("JSON")).to_string(),
+    );
     assert_eq!(json_shape(&answer), json_shape(&shown["deploy-answer"]));
     let page = fs::read_to_string(project_dir().join("docs/protocol.md")).expect("the page");
     let message = "config.yaml is backed up as s3://";
-    assert!(answer.contains(message) && page.contains(message), "{answer}");
+    assert!(
+        answer.contains(message) && page.contains(message),
+        "{answer}"
+    );
 }
 
 #[test]
 fn helper_sh_answers_as_documented_where_there_is_no_helper() {
     let shown = read_examples(PROTOCOL);
     let script = project_dir().join("terraform/helper.sh");
-    for (verb, name) in [("context", "fallback-context"), ("deploy", "fallback-deploy")] {
-        let output = Command::new("/bin/sh").arg(&script).args([verb, "config-backup"]).env("PATH", "/usr/bin:/bin").output().expect("sh");
+    for (verb, name) in [
+        ("context", "fallback-context"),
+        ("deploy", "fallback-deploy"),
+    ] {
+        let output = Command::new("/bin/sh")
+            .arg(&script)
+            .args([verb, "config-backup"])
+            .env("PATH", "/usr/bin:/bin")
+            .output()
+            .expect("sh");
         let answer = to_text(&output.stdout);
-        assert_eq!((output.status.code(), json_shape(&answer)), (Some(0), json_shape(&shown[name])), "{answer}");
-        let (said, documented) =
-            [&answer, &shown[name]].map(|json| serde_json::from_str::<Value>(json).expect("JSON")["message"].clone()).into();
+        assert_eq!(
+            (output.status.code(), json_shape(&answer)),
+            (Some(0), json_shape(&shown[name])),
+            "{answer}"
+        );
+        let (said, documented) = [&answer, &shown[name]]
+            .map(|json| serde_json::from_str::<Value>(json).expect("JSON")["message"].clone())
+            .into();
         assert_eq!(said, documented);
     }
 }
@@ -136,40 +190,110 @@ fn written_files_have_exactly_the_documented_keys() {
     let folder = unit.config.parent().expect("a folder").to_owned();
     for arguments in [
         &["init", "--quiet"][..],
-        &["-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "--quiet", "--allow-empty", "--message=x"],
+        &[
+            "-c",
+            "user.name=x",
+            "-c",
+            "user.email=x@example.com",
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "--message=x",
+        ],
     ] {
-        assert!(world.command("git").arg("-C").arg(&folder).args(arguments).status().expect("git").success());
+        assert!(
+            world
+                .command("git")
+                .arg("-C")
+                .arg(&folder)
+                .args(arguments)
+                .status()
+                .expect("git")
+                .success()
+        );
     }
-    for (name, value) in
-        [("GITHUB_ACTIONS", "true"), ("GITHUB_SERVER_URL", "https://github.com"), ("GITHUB_REPOSITORY", "a/b"), ("GITHUB_RUN_ID", "1")]
-    {
+    for (name, value) in [
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_SERVER_URL", "https://github.com"),
+        ("GITHUB_REPOSITORY", "a/b"),
+        ("GITHUB_RUN_ID", "1"),
+    ] {
         world.set_variable(name, Some(value));
     }
     let shown = read_examples(FORMATS);
     world.set_endpoint(&refused_endpoint());
     unit.deploy(&world).expect_warning();
-    assert_eq!(json_shape(&read_state_file(&world, "deployments", ".json")), json_shape(&shown["claim"]));
-    let configs: Vec<String> = world.spooled_items().into_iter().filter(|name| name.contains("-config-")).collect();
+    assert_eq!(
+        json_shape(&read_state_file(&world, "deployments", ".json")),
+        json_shape(&shown["claim"])
+    );
+    let configs: Vec<String> = world
+        .spooled_items()
+        .into_iter()
+        .filter(|name| name.contains("-config-"))
+        .collect();
     let item = read_state_file(&world, "spool", &configs[0]);
     // As docs/operations.md tells for a bad night: behind the first line, these are the config's bytes.
     let (header, config) = item.split_once('\n').expect("a line");
-    assert_eq!((json_shape(header), config), (json_shape(&shown["item"]), CONFIG));
+    assert_eq!(
+        (json_shape(header), config),
+        (json_shape(&shown["item"]), CONFIG)
+    );
 
     world.restore_endpoints();
-    assert!(world.helper_command(&["replay"]).output().expect("replay").status.success());
+    assert!(
+        world
+            .helper_command(&["replay"])
+            .output()
+            .expect("replay")
+            .status
+            .success()
+    );
     let record = world.server.keys(BUCKET, "usage-logs/").remove(0);
-    assert_eq!(json_shape(&read_object(&world, &record)), json_shape(&shown["record"]));
-    let seal = world.server.keys(BUCKET, "terragrunt/airbnb/usage-chain/").remove(0);
-    assert_eq!(json_shape(&read_object(&world, &seal)), json_shape(&shown["seal"]));
-    assert_eq!(json_shape(&read_state_file(&world, "chains", ".free")), json_shape(&shown["end"]));
-    assert_eq!(shown.len(), 5 + ANSWERS.len(), "an example is compared with nothing");
+    assert_eq!(
+        json_shape(&read_object(&world, &record)),
+        json_shape(&shown["record"])
+    );
+    let seal = world
+        .server
+        .keys(BUCKET, "terragrunt/airbnb/usage-chain/")
+        .remove(0);
+    assert_eq!(
+        json_shape(&read_object(&world, &seal)),
+        json_shape(&shown["seal"])
+    );
+    assert_eq!(
+        json_shape(&read_state_file(&world, "chains", ".free")),
+        json_shape(&shown["end"])
+    );
+    assert_eq!(
+        shown.len(),
+        5 + ANSWERS.len(),
+        "an example is compared with nothing"
+    );
 
     // The table of metadata.
     let page = fs::read_to_string(project_dir().join(FORMATS)).expect(FORMATS);
-    for (key, row) in [("terragrunt/airbnb/config.yaml", "| `config.yaml` and its copies |"), (&record, "| record |"), (&seal, "| seal |")]
-    {
-        let line = page.lines().find(|line| line.starts_with(row)).unwrap_or_else(|| panic!("no {row}"));
-        let mut documented: Vec<&str> = line.split('|').nth(3).expect("a cell").split('`').skip(1).step_by(2).collect();
+    for (key, row) in [
+        (
+            "terragrunt/airbnb/config.yaml",
+            "| `config.yaml` and its copies |",
+        ),
+        (&record, "| record |"),
+        (&seal, "| seal |"),
+    ] {
+        let line = page
+            .lines()
+            .find(|line| line.starts_with(row))
+            .unwrap_or_else(|| panic!("no {row}"));
+        let mut documented: Vec<&str> = line
+            .split('|')
+            .nth(3)
+            .expect("a cell")
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .collect();
         documented.sort_unstable();
         let object = world.server.object(BUCKET, key).expect("it");
         let mut written: Vec<String> = object.metadata.keys().cloned().collect();
@@ -183,11 +307,22 @@ fn the_columns_stand_in_the_documented_order() {
     let world = World::new();
     let page = fs::read_to_string(project_dir().join(FORMATS)).expect(FORMATS);
     let header = |arguments: &[&str]| {
-        let output = world.helper_command(&["report", "--profile", "default"]).args(arguments).output().expect("report");
-        to_text(&output.stdout).lines().next().expect("a header").to_owned()
+        let output = world
+            .helper_command(&["report", "--profile", "default"])
+            .args(arguments)
+            .output()
+            .expect("report");
+        to_text(&output.stdout)
+            .lines()
+            .next()
+            .expect("a header")
+            .to_owned()
     };
     let (rows, all) = (header(&[]), header(&["--all"]));
-    let more = all.strip_prefix(&rows).and_then(|more| more.strip_prefix(',')).expect("the same columns first");
+    let more = all
+        .strip_prefix(&rows)
+        .and_then(|more| more.strip_prefix(','))
+        .expect("the same columns first");
     for columns in [&rows, more, &header(&["--summary"])] {
         assert!(page.contains(&format!("`{columns}`")), "{columns}");
     }
@@ -200,10 +335,21 @@ fn answers_in_json_have_exactly_the_documented_keys() {
     unit.deploy(&world).expect_success();
     unit.deploy(&world).expect_success();
     // A state without a deployment, a record that somebody edited, and a deployment that is kept here.
-    world.server.put(BUCKET, "terragrunt/acme/eks-cluster/terraform.tfstate", b"{\"serial\":1,\"lineage\":\"x\"}", &[]).expect("a state");
+    world
+        .server
+        .put(
+            BUCKET,
+            "terragrunt/acme/eks-cluster/terraform.tfstate",
+            b"{\"serial\":1,\"lineage\":\"x\"}",
+            &[],
+        )
+        .expect("a state");
     let (key, _) = world.usage_records().remove(0);
     let edited = read_object(&world, &key).replace("john.doe", "jane.roe");
-    world.server.put(BUCKET, &key, edited.as_bytes(), &[]).expect("an edit");
+    world
+        .server
+        .put(BUCKET, &key, edited.as_bytes(), &[])
+        .expect("an edit");
     world.set_endpoint(&refused_endpoint());
     unit.deploy(&world).expect_warning();
     world.restore_endpoints();
@@ -211,21 +357,50 @@ fn answers_in_json_have_exactly_the_documented_keys() {
     for verb in ANSWERS {
         let arguments: &[&str] = match verb {
             "status" => &["status", "--json"],
-            "history" => &["history", "airbnb", "--profile", "default", "--format", "json"],
+            "history" => &[
+                "history",
+                "airbnb",
+                "--profile",
+                "default",
+                "--format",
+                "json",
+            ],
             "doctor" => &["doctor", "airbnb", "--json"],
             _ => &[verb, "--json", "--profile", "default"],
         };
-        let answer = to_text(&world.helper_command(arguments).output().expect("it starts").stdout);
-        assert_eq!(json_shape(&answer), json_shape(&shown[verb]), "{verb}: {answer}");
+        let answer = to_text(
+            &world
+                .helper_command(arguments)
+                .output()
+                .expect("it starts")
+                .stdout,
+        );
+        assert_eq!(
+            json_shape(&answer),
+            json_shape(&shown[verb]),
+            "{verb}: {answer}"
+        );
     }
 }
 
 /// A command line as a shell takes it apart, as far as the pages need it.
 fn shell_words(line: &str) -> Vec<String> {
-    let line = line.split(" #").next().unwrap_or_default().split([';', '|', '>']).next().unwrap_or_default();
+    let line = line
+        .split(" #")
+        .next()
+        .unwrap_or_default()
+        .split([';', '|', '>'])
+        .next()
+        .unwrap_or_default();
     let quoted = line.split('\'').enumerate();
     quoted
-        .flat_map(|(index, part)| if index % 2 == 1 { vec![part] } else { part.split_whitespace().collect() })
+        .flat_map(|(index, part)| {
+            if index % 2 == 1 {
+                vec![part]
+            } else {
+                part.split_whitespace().collect()
+            }
+        })
         .map(str::to_owned)
         .collect()
 }
@@ -234,23 +409,44 @@ fn shell_words(line: &str) -> Vec<String> {
 fn every_command_shown_in_the_documentation_exists() {
     let mut count = 0;
     for page in crate::docs::links::markdown_pages() {
-        let of_fences = read_fences(&page).into_iter().filter(|it| ["sh", "console"].contains(&it.language.as_str()));
-        let lines: Vec<String> = of_fences.flat_map(|it| it.body.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+        let of_fences = read_fences(&page)
+            .into_iter()
+            .filter(|it| ["sh", "console"].contains(&it.language.as_str()));
+        let lines: Vec<String> = of_fences
+            .flat_map(|it| it.body.lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
         let prose = crate::docs::links::prose_lines(&page).join("\n");
         let inline = prose.split('`').skip(1).step_by(2).map(str::to_owned);
-        let commands = lines.into_iter().map(|line| line.trim_start_matches("$ ").to_owned()).chain(inline);
+        let commands = lines
+            .into_iter()
+            .map(|line| line.trim_start_matches("$ ").to_owned())
+            .chain(inline);
         // What stands for something else is no command: `report [CUSTOMER]`, `completions bash|zsh`, `…`.
-        for command in
-            commands.filter(|it| it.starts_with("config-backup ") && !it.contains(['[', '…', '|']) && !it.contains(" did not run"))
-        {
+        for command in commands.filter(|it| {
+            it.starts_with("config-backup ")
+                && !it.contains(['[', '…', '|'])
+                && !it.contains(" did not run")
+        }) {
             let words = shell_words(&command);
-            if words.get(1).is_some_and(|word| word.starts_with(|c: char| c.is_ascii_lowercase() || c == '-')) {
+            if words
+                .get(1)
+                .is_some_and(|word| word.starts_with(|c: char| c.is_ascii_lowercase() || c == '-'))
+            {
                 count += 1;
                 let parsed = config_backup::cli::command().try_get_matches_from(&words);
                 // A verb may be named without what it needs.
-                let incomplete = [ErrorKind::MissingRequiredArgument, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
-                let wrong = parsed.err().filter(|error| error.use_stderr() && !incomplete.contains(&error.kind()));
-                assert!(wrong.is_none(), "{page}: `{command}`: {}", wrong.map(|it| it.to_string()).unwrap_or_default());
+                let incomplete = [
+                    ErrorKind::MissingRequiredArgument,
+                    ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+                ];
+                let wrong = parsed
+                    .err()
+                    .filter(|error| error.use_stderr() && !incomplete.contains(&error.kind()));
+                assert!(
+                    wrong.is_none(),
+                    "{page}: `{command}`: {}",
+                    wrong.map(|it| it.to_string()).unwrap_or_default()
+                );
             }
         }
     }

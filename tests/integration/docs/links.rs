@@ -9,7 +9,10 @@ use test_support::project_dir;
 
 /// All Markdown pages, by their paths in the project.
 pub(crate) fn markdown_pages() -> Vec<String> {
-    find_files("md").into_iter().filter(|page| !page.starts_with("fuzz/corpus/")).collect()
+    find_files("md")
+        .into_iter()
+        .filter(|page| !page.starts_with("fuzz/corpus/"))
+        .collect()
 }
 
 /// The project's files of one kind, but what is built or installed, and hidden folders.
@@ -23,7 +26,14 @@ fn find_files(kind: &str) -> Vec<String> {
             if file_type.is_dir() && !name.starts_with('.') && name != "target" {
                 folders.push(entry.path());
             } else if file_type.is_file() && entry.path().extension().is_some_and(|it| it == kind) {
-                found.push(entry.path().strip_prefix(project_dir()).unwrap().to_string_lossy().into_owned());
+                found.push(
+                    entry
+                        .path()
+                        .strip_prefix(project_dir())
+                        .unwrap()
+                        .to_string_lossy()
+                        .into_owned(),
+                );
             }
         }
     }
@@ -33,7 +43,8 @@ fn find_files(kind: &str) -> Vec<String> {
 
 /// A page's lines outside of fences.
 pub(crate) fn prose_lines(page: &str) -> Vec<String> {
-    let text = fs::read_to_string(project_dir().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
+    let text = fs::read_to_string(project_dir().join(page))
+        .unwrap_or_else(|error| panic!("{page}: {error}"));
     let mut fenced = false;
     let is_prose = |line: &&str| {
         let is_fence = line.trim_start().starts_with("```");
@@ -46,18 +57,34 @@ pub(crate) fn prose_lines(page: &str) -> Vec<String> {
 /// The targets of a page's links and pictures.
 fn find_links(page: &str) -> Vec<String> {
     // What stands in backticks is no link.
-    let text = prose_lines(page).join("\n").split('`').step_by(2).collect::<Vec<_>>().join("`");
-    text.split("](").skip(1).filter_map(|tail| tail.split_once(')')).map(|(target, _)| target.to_owned()).collect()
+    let text = prose_lines(page)
+        .join("\n")
+        .split('`')
+        .step_by(2)
+        .collect::<Vec<_>>()
+        .join("`");
+    text.split("](")
+        .skip(1)
+        .filter_map(|tail| tail.split_once(')'))
+        .map(|(target, _)| target.to_owned())
+        .collect()
 }
 
 fn find_headings(page: &str) -> Vec<String> {
-    let of = |line: &String| line.strip_prefix('#').map(|line| line.trim_start_matches('#').trim().to_owned());
+    let of = |line: &String| {
+        line.strip_prefix('#')
+            .map(|line| line.trim_start_matches('#').trim().to_owned())
+    };
     prose_lines(page).iter().filter_map(of).collect()
 }
 
 /// A heading as GitHub makes an anchor of it.
 fn heading_anchor(heading: &str) -> String {
-    let kept = heading.to_lowercase().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect::<String>();
+    let kept = heading
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+        .collect::<String>();
     kept.replace(' ', "-")
 }
 
@@ -78,7 +105,11 @@ fn resolve_link(page: &str, target: &str) -> Option<String> {
 /// Why a link of a page leads nowhere.
 fn check_link(page: &str, link: &str) -> Option<String> {
     let (target, name) = link.split_once('#').unwrap_or((link, ""));
-    let there = if target.is_empty() { page.to_owned() } else { resolve_link(page, target)? };
+    let there = if target.is_empty() {
+        page.to_owned()
+    } else {
+        resolve_link(page, target)?
+    };
     // The unit's README lies in customers' folders, too, where nothing of the project is.
     if page == "terraform/README.md" && !there.starts_with("terraform/") {
         return Some(format!("{page}: {link} leaves the unit"));
@@ -86,7 +117,10 @@ fn check_link(page: &str, link: &str) -> Option<String> {
     if !project_dir().join(&there).exists() {
         return Some(format!("{page}: there is no {there}"));
     }
-    let is_there = name.is_empty() || find_headings(&there).iter().any(|heading| heading_anchor(heading) == name);
+    let is_there = name.is_empty()
+        || find_headings(&there)
+            .iter()
+            .any(|heading| heading_anchor(heading) == name);
     (!is_there).then(|| format!("{page}: {there} has no heading for #{name}"))
 }
 
@@ -98,7 +132,12 @@ fn every_link_has_a_target() {
     for page in markdown_pages() {
         let links = find_links(&page);
         count += links.iter().filter(relative).count();
-        broken.extend(links.iter().filter(relative).filter_map(|link| check_link(&page, link)));
+        broken.extend(
+            links
+                .iter()
+                .filter(relative)
+                .filter_map(|link| check_link(&page, link)),
+        );
     }
     assert!(count > 20, "only {count} links were found");
     assert!(broken.is_empty(), "{broken:#?}");
@@ -106,19 +145,34 @@ fn every_link_has_a_target() {
 
 #[test]
 fn detects_a_broken_link() {
-    assert_eq!(heading_anchor("The bucket: `iam bucket`"), "the-bucket-iam-bucket");
+    assert_eq!(
+        heading_anchor("The bucket: `iam bucket`"),
+        "the-bucket-iam-bucket"
+    );
     assert_eq!(check_link("docs/sql.md", "../README.md"), None);
-    assert_eq!(check_link("docs/sql.md", "permissions.md#the-bucket-iam-bucket"), None);
-    for link in ["none.md", "../README.md#no-such-heading", "#no-such-heading"] {
+    assert_eq!(
+        check_link("docs/sql.md", "permissions.md#the-bucket-iam-bucket"),
+        None
+    );
+    for link in [
+        "none.md",
+        "../README.md#no-such-heading",
+        "#no-such-heading",
+    ] {
         assert!(check_link("docs/sql.md", link).is_some(), "{link}");
     }
 }
 
 #[test]
 fn the_readme_links_every_page_and_picture_of_docs() {
-    let linked: BTreeSet<String> =
-        find_links("README.md").iter().filter_map(|link| resolve_link("README.md", link.split('#').next().unwrap())).collect();
-    for entry in fs::read_dir(project_dir().join("docs")).unwrap().map(Result::unwrap) {
+    let linked: BTreeSet<String> = find_links("README.md")
+        .iter()
+        .filter_map(|link| resolve_link("README.md", link.split('#').next().unwrap()))
+        .collect();
+    for entry in fs::read_dir(project_dir().join("docs"))
+        .unwrap()
+        .map(Result::unwrap)
+    {
         let name = format!("docs/{}", entry.file_name().to_string_lossy());
         assert!(linked.contains(&name), "README.md has no link to {name}");
     }
@@ -127,15 +181,26 @@ fn the_readme_links_every_page_and_picture_of_docs() {
 #[test]
 fn headings_named_in_the_code_exist() {
     let mut count = 0;
-    for file in find_files("rs").into_iter().chain(find_files("py")).chain(find_files("toml")) {
+    for file in find_files("rs")
+        .into_iter()
+        .chain(find_files("py"))
+        .chain(find_files("toml"))
+    {
         let text = fs::read_to_string(project_dir().join(&file)).unwrap();
         for (before, after) in text.split(".md, \"").zip(text.split(".md, \"").skip(1)) {
-            let name: String = before.chars().rev().take_while(|c| c.is_ascii_alphanumeric() || "/_-".contains(*c)).collect();
+            let name: String = before
+                .chars()
+                .rev()
+                .take_while(|c| c.is_ascii_alphanumeric() || "/_-".contains(*c))
+                .collect();
             let page = name.chars().rev().collect::<String>() + ".md";
             let heading = after.split('"').next().unwrap();
             if page != ".md" {
                 count += 1;
-                assert!(find_headings(&page).iter().any(|it| it == heading), "{file}: {page} has no \"{heading}\"");
+                assert!(
+                    find_headings(&page).iter().any(|it| it == heading),
+                    "{file}: {page} has no \"{heading}\""
+                );
             }
         }
     }

@@ -12,7 +12,9 @@ const VERBS: &str = "docs/verbs.md";
 /// Sessions with terragrunt, which tests/e2e/readme_sessions.rs plays.
 const IN_E2E: [&str; 3] = ["deploy", "adopt", "legacy"];
 const NIGHT: &str = "docs/operations.md";
-const HERE: [&str; 7] = ["report", "past", "coverage", "verify", "compact", "doctor", "kept"];
+const HERE: [&str; 7] = [
+    "report", "past", "coverage", "verify", "compact", "doctor", "kept",
+];
 
 /// A world in which the team's profile is there, and the helper in PATH.
 fn session_world() -> World {
@@ -23,11 +25,19 @@ fn session_world() -> World {
 fn world_in(region: &str) -> World {
     let mut world = World::with_bucket_in(region);
     let path = std::env::var("PATH").expect("a PATH");
-    let folder = helper_path().parent().expect("a folder").display().to_string();
+    let folder = helper_path()
+        .parent()
+        .expect("a folder")
+        .display()
+        .to_string();
     world.set_variable("PATH", Some(&format!("{folder}:{path}")));
     let file = world.home().join(".aws/credentials");
     let people = fs::read_to_string(&file).expect("profiles");
-    let team = people.split("\n\n").next().expect("a profile").replace("[default]", "[team]");
+    let team = people
+        .split("\n\n")
+        .next()
+        .expect("a profile")
+        .replace("[default]", "[team]");
     fs::write(file, format!("{people}{team}\n")).expect("one more");
     world
 }
@@ -43,7 +53,15 @@ fn put_record(world: &World, customer: &str, at: &str, user: &str) {
          \"additional_users_count\":5,\"project_name\":\"{customer}-project\",\"cluster_name\":\"arena-cluster\"}}\n"
     );
     let stamp = test_support::oracle::key_timestamp(at);
-    world.server.put(BUCKET, &format!("usage-logs/{customer}/{stamp}.json"), record.as_bytes(), &[]).expect("a record");
+    world
+        .server
+        .put(
+            BUCKET,
+            &format!("usage-logs/{customer}/{stamp}.json"),
+            record.as_bytes(),
+            &[],
+        )
+        .expect("a record");
 }
 
 /// Deploys `airbnb` with each of these configs, by the owner of each profile; versions of one second would have no order.
@@ -59,7 +77,10 @@ fn deploy_as(world: &World, unit: &mut CustomerUnit, deployments: &[(&str, &str)
 #[test]
 fn every_console_session_is_played_by_a_test() {
     for page in crate::docs::links::markdown_pages() {
-        for fence in read_fences(&page).into_iter().filter(|it| it.language == "console") {
+        for fence in read_fences(&page)
+            .into_iter()
+            .filter(|it| it.language == "console")
+        {
             let name = fence.name.as_str();
             let is_played = match page.as_str() {
                 VERBS => HERE.contains(&name),
@@ -67,7 +88,11 @@ fn every_console_session_is_played_by_a_test() {
                 "README.md" => IN_E2E.contains(&name),
                 _ => false,
             };
-            assert!(is_played, "{}: nobody plays the session `{name}`", fence.place);
+            assert!(
+                is_played,
+                "{}: nobody plays the session `{name}`",
+                fence.place
+            );
         }
     }
 }
@@ -92,12 +117,27 @@ fn plays_the_sessions_of_history_diff_and_restore() {
     let mut unit = CustomerUnit::in_folder(&world, "airbnb");
     let larger = CONFIG.replace("instance_size: M30", "instance_size: M40");
     let elsewhere = larger.replace("cluster_region: US_EAST_2", "cluster_region: EU_WEST_1");
-    let last = elsewhere.replace("canary-admin-password", "canary-admin-password-2").replace("email: someone@", "mail: someone@");
+    let last = elsewhere
+        .replace("canary-admin-password", "canary-admin-password-2")
+        .replace("email: someone@", "mail: someone@");
     let last = last.replace("additional_users_count: 5", "additional_users_count: 6");
-    deploy_as(&world, &mut unit, &[("default", CONFIG), ("jane", &larger), ("jane", &larger), ("max", &elsewhere), ("jane", &last)]);
+    deploy_as(
+        &world,
+        &mut unit,
+        &[
+            ("default", CONFIG),
+            ("jane", &larger),
+            ("jane", &larger),
+            ("max", &elsewhere),
+            ("jane", &last),
+        ],
+    );
     play_session(session_shell(&world), &read_session(VERBS, "past"));
     let (now, aside) = ("airbnb/config.yaml", "airbnb/config.yaml.bak");
-    assert_eq!([now, aside].map(|it| fs::read_to_string(world.path().join(it)).expect("it")), [larger, last]);
+    assert_eq!(
+        [now, aside].map(|it| fs::read_to_string(world.path().join(it)).expect("it")),
+        [larger, last]
+    );
 }
 
 #[test]
@@ -108,7 +148,15 @@ fn plays_the_session_of_disaster_recovery() {
     deploy_as(&world, &mut unit, &[("default", CONFIG), ("jane", &wrong)]);
     play_session(session_shell(&world), &read_session(NIGHT, "night"));
     let read = |name: &str| fs::read_to_string(world.path().join(name)).expect("a file");
-    assert_eq!(["restored.yaml", "airbnb/config.yaml", "airbnb/config.yaml.bak"].map(read), [CONFIG, CONFIG, &wrong]);
+    assert_eq!(
+        [
+            "restored.yaml",
+            "airbnb/config.yaml",
+            "airbnb/config.yaml.bak"
+        ]
+        .map(read),
+        [CONFIG, CONFIG, &wrong]
+    );
     wait_for_next_second(unix_now());
     unit.deploy(&world).expect_success();
     play_session(session_shell(&world), &read_session(NIGHT, "afterwards"));
@@ -121,7 +169,10 @@ fn plays_the_sessions_of_coverage() {
     deploy_as(&world, &mut unit, &[("default", CONFIG)]);
     for (customer, unit) in [("airbnb", "eks-cluster"), ("acme", "eks-cluster")] {
         let key = format!("terragrunt/{customer}/{unit}/terraform.tfstate");
-        world.server.put(BUCKET, &key, b"{\"serial\":1,\"lineage\":\"x\"}", &[]).expect("a state");
+        world
+            .server
+            .put(BUCKET, &key, b"{\"serial\":1,\"lineage\":\"x\"}", &[])
+            .expect("a state");
     }
     play_session(session_shell(&world), &read_session(VERBS, "coverage"));
 }
@@ -147,8 +198,12 @@ fn plays_the_sessions_of_verify() {
     let mut unit = CustomerUnit::in_folder(&world, "airbnb");
     deploy_as(&world, &mut unit, &[("default", CONFIG), ("jane", CONFIG)]);
     let (key, _) = world.usage_records().remove(0);
-    let body = to_text(&world.server.object(BUCKET, &key).expect("it").body).replace("john.doe", "jane.roe");
-    world.server.put(BUCKET, &key, body.as_bytes(), &[]).expect("an edit");
+    let body = to_text(&world.server.object(BUCKET, &key).expect("it").body)
+        .replace("john.doe", "jane.roe");
+    world
+        .server
+        .put(BUCKET, &key, body.as_bytes(), &[])
+        .expect("an edit");
     play_session(session_shell(&world), &read_session(VERBS, "verify"));
 }
 
@@ -156,13 +211,28 @@ fn plays_the_sessions_of_verify() {
 fn plays_the_sessions_of_doctor() {
     let mut world = world_in("eu-central-1");
     let (helper, tools) = (helper_path(), project_dir().join(".tools/bin"));
-    let path = format!("{}:{}:/usr/bin:/bin", helper.parent().expect("a folder").display(), tools.display());
+    let path = format!(
+        "{}:{}:/usr/bin:/bin",
+        helper.parent().expect("a folder").display(),
+        tools.display()
+    );
     world.set_variable("PATH", Some(&path));
     let folder = world.path().join("airbnb");
     fs::create_dir(&folder).expect("a folder");
     fs::write(folder.join("config.yaml"), CONFIG).expect("a config");
-    fs::copy(project_dir().join("terragrunt/airbnb/root.hcl"), folder.join("root.hcl")).expect("a root");
-    assert!(world.helper_command(&["init", "airbnb"]).output().expect("init").status.success());
+    fs::copy(
+        project_dir().join("terragrunt/airbnb/root.hcl"),
+        folder.join("root.hcl"),
+    )
+    .expect("a root");
+    assert!(
+        world
+            .helper_command(&["init", "airbnb"])
+            .output()
+            .expect("init")
+            .status
+            .success()
+    );
     play_session(session_shell(&world), &read_session(VERBS, "doctor"));
 }
 
@@ -181,14 +251,30 @@ fn make_try_shows_three_deployments_and_cleans_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let target = helper_path().ancestors().nth(2).expect("target").to_owned();
     let script = project_dir().join("tests/demo.sh");
-    let output = Command::new(script).arg("--quick").env("TMPDIR", folder.path()).env("CARGO_TARGET_DIR", target).output().expect("bash");
+    let output = Command::new(script)
+        .arg("--quick")
+        .env("TMPDIR", folder.path())
+        .env("CARGO_TARGET_DIR", target)
+        .output()
+        .expect("bash");
     let shown = to_text(&output.stdout);
-    assert!(output.status.success(), "{shown}{}", to_text(&output.stderr));
-    for line in
-        [",airbnb,jane.roe,5,", ",airbnb,john.doe,5,", "~ mongodb.instance_size: M30 -> M40", "config.yaml is unchanged since s3://"]
-    {
+    assert!(
+        output.status.success(),
+        "{shown}{}",
+        to_text(&output.stderr)
+    );
+    for line in [
+        ",airbnb,jane.roe,5,",
+        ",airbnb,john.doe,5,",
+        "~ mongodb.instance_size: M30 -> M40",
+        "config.yaml is unchanged since s3://",
+    ] {
         assert!(shown.contains(line), "{line} is not in {shown}");
     }
-    assert!(to_text(&output.stderr).contains("all is as it was written: 3 records, 1 seal and 3 configs of 1 customer"), "{output:?}");
+    assert!(
+        to_text(&output.stderr)
+            .contains("all is as it was written: 3 records, 1 seal and 3 configs of 1 customer"),
+        "{output:?}"
+    );
     assert_eq!(fs::read_dir(folder.path()).expect("it").count(), 0);
 }

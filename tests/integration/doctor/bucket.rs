@@ -30,8 +30,18 @@ fn nothing_was_written(world: &World) {
 fn names_a_missing_profile_and_how_to_create_it() {
     let (world, folder) = prepared_world();
     let found = examine(&world, &folder, &["--profile", "gone"]);
-    found.assert_failed(4, &["profile"]).assert_check("profile", "bad", "`gone`", "aws configure sso --profile gone");
-    found.assert_check("s3:PutObject", "unknown", "not asked: there is no such profile", "");
+    found.assert_failed(4, &["profile"]).assert_check(
+        "profile",
+        "bad",
+        "`gone`",
+        "aws configure sso --profile gone",
+    );
+    found.assert_check(
+        "s3:PutObject",
+        "unknown",
+        "not asked: there is no such profile",
+        "",
+    );
     assert_eq!(world.server.requests().len(), 0);
 }
 
@@ -41,12 +51,15 @@ fn ignores_a_missing_profile_with_credentials_in_the_environment() {
     world.set_variable("AWS_ACCESS_KEY_ID", Some("AKIAJANE"));
     world.set_variable("AWS_SECRET_ACCESS_KEY", Some("secret-of-jane"));
     let found = examine(&world, &folder, &["--profile", "gone"]);
-    found.assert_no_problem().assert_check("profile", "ok", "the environment's credentials are used, as in CI", "").assert_check(
-        "credentials",
-        "ok",
-        "jane.roe",
-        "",
-    );
+    found
+        .assert_no_problem()
+        .assert_check(
+            "profile",
+            "ok",
+            "the environment's credentials are used, as in CI",
+            "",
+        )
+        .assert_check("credentials", "ok", "jane.roe", "");
 }
 
 #[test]
@@ -65,8 +78,18 @@ fn names_expired_credentials_and_how_to_renew_them() {
     });
     world.set_endpoint(&proxy.endpoint());
     let found = examine(&world, &folder, &[]);
-    found.assert_failed(4, &["credentials"]).assert_check("credentials", "bad", "have expired", "aws sso login --profile default");
-    found.assert_check("network", "ok", "", "").assert_check("s3:PutObject", "unknown", "not asked: the credentials are not valid", "");
+    found.assert_failed(4, &["credentials"]).assert_check(
+        "credentials",
+        "bad",
+        "have expired",
+        "aws sso login --profile default",
+    );
+    found.assert_check("network", "ok", "", "").assert_check(
+        "s3:PutObject",
+        "unknown",
+        "not asked: the credentials are not valid",
+        "",
+    );
     assert_eq!(proxy.count_requests("PUT "), 0);
 }
 
@@ -80,12 +103,21 @@ fn fetches_credentials_once_and_reports_their_expiry() {
         "{{\"Version\":1,\"AccessKeyId\":\"AKIADEFAULT\",\"SecretAccessKey\":\"secret-of-default\",\"Expiration\":\"{}\"}}",
         end.format("%Y-%m-%dT%H:%M:%SZ")
     );
-    fs::write(&script, format!("echo asked >>'{}'\necho '{answer}'\n", asked.display())).expect("a script");
-    let profile = format!("[profile team]\ncredential_process = /bin/sh \"{}\"\n", script.display());
+    fs::write(
+        &script,
+        format!("echo asked >>'{}'\necho '{answer}'\n", asked.display()),
+    )
+    .expect("a script");
+    let profile = format!(
+        "[profile team]\ncredential_process = /bin/sh \"{}\"\n",
+        script.display()
+    );
     fs::write(world.home().join(".aws/config"), profile).expect("a profile");
     let found = examine(&world, &folder, &["--profile", "team"]);
     let until = end.format("john.doe, until %Y-%m-%dT%H:%M:%SZ").to_string();
-    found.assert_no_problem().assert_check("credentials", "note", &until, "log in again");
+    found
+        .assert_no_problem()
+        .assert_check("credentials", "note", &until, "log in again");
     assert_eq!(fs::read_to_string(asked).expect("asked"), "asked\n");
 }
 
@@ -95,25 +127,59 @@ fn names_a_failed_credential_process_without_its_output() {
     let profile = "[profile team]\ncredential_process = /bin/sh -c 'echo canary-user-password; echo canary-user-password >&2; exit 1'\n";
     fs::write(world.home().join(".aws/config"), profile).expect("a profile");
     let found = examine(&world, &folder, &["--profile", "team"]);
-    found.assert_failed(4, &["credentials"]).assert_check("credentials", "bad", "no AWS credentials", "aws sso login --profile team");
-    found.assert_check("network", "unknown", "not asked: there are no credentials", "");
+    found.assert_failed(4, &["credentials"]).assert_check(
+        "credentials",
+        "bad",
+        "no AWS credentials",
+        "aws sso login --profile team",
+    );
+    found.assert_check(
+        "network",
+        "unknown",
+        "not asked: there are no credentials",
+        "",
+    );
 }
 
 #[test]
 fn names_a_missing_bucket() {
     let (world, folder) = prepared_world();
     let found = examine(&world, &folder, &["--bucket", "mongodb-arena-2"]);
-    found.assert_failed(5, &["bucket"]).assert_check("bucket", "bad", "there is no such bucket", "bucket");
-    found.assert_check("s3:ListBucket", "unknown", "not asked: there is no such bucket", "");
+    found.assert_failed(5, &["bucket"]).assert_check(
+        "bucket",
+        "bad",
+        "there is no such bucket",
+        "bucket",
+    );
+    found.assert_check(
+        "s3:ListBucket",
+        "unknown",
+        "not asked: there is no such bucket",
+        "",
+    );
     nothing_was_written(&world);
 }
 
 #[test]
 fn a_bucket_of_another_account_gets_nothing() {
     let (world, folder) = prepared_world();
-    let found = examine(&world, &folder, &["--expected-bucket-owner", "210987654321"]);
-    found.assert_failed(5, &["owner"]).assert_check("owner", "bad", "not of the account 210987654321", "check the bucket's name");
-    found.assert_check("s3:PutObject", "unknown", "not asked: the bucket is another account's", "");
+    let found = examine(
+        &world,
+        &folder,
+        &["--expected-bucket-owner", "210987654321"],
+    );
+    found.assert_failed(5, &["owner"]).assert_check(
+        "owner",
+        "bad",
+        "not of the account 210987654321",
+        "check the bucket's name",
+    );
+    found.assert_check(
+        "s3:PutObject",
+        "unknown",
+        "not asked: the bucket is another account's",
+        "",
+    );
     nothing_was_written(&world);
 }
 
@@ -140,7 +206,12 @@ fn names_each_missing_permission() {
     ] {
         let (world, folder) = prepared_world();
         let found = examine(&world, &folder, &["--profile", profile]);
-        found.assert_failed(5, &[bad]).assert_check(bad, "bad", "access denied", &format!("ask for the permission {permission}"));
+        found.assert_failed(5, &[bad]).assert_check(
+            bad,
+            "bad",
+            "access denied",
+            &format!("ask for the permission {permission}"),
+        );
         found.assert_check("bucket", "ok", "", "");
         for check in ["s3:PutObject", "s3:GetObject", "s3:ListBucket"] {
             let status = if check == bad { "bad" } else { "ok" };
@@ -156,17 +227,19 @@ fn names_a_missing_kms_permission() {
                        policy allows the kms:GenerateDataKey action</Message></Error>";
     let (mut world, folder) = prepared_world();
     let proxy = FaultyProxy::start(&world.server.endpoint(), |line| {
-        if line.starts_with("PUT ") { RequestFate::Answer("403 Forbidden", KEY) } else { RequestFate::Pass }
+        if line.starts_with("PUT ") {
+            RequestFate::Answer("403 Forbidden", KEY)
+        } else {
+            RequestFate::Pass
+        }
     });
     world.set_endpoint(&proxy.endpoint());
     let found = examine(&world, &folder, &[]);
     let fix = "ask for the permission kms:GenerateDataKey on the bucket's KMS key";
-    found.assert_failed(5, &["s3:PutObject"]).assert_check("s3:PutObject", "bad", "access denied", fix).assert_check(
-        "s3:GetObject",
-        "ok",
-        "",
-        "",
-    );
+    found
+        .assert_failed(5, &["s3:PutObject"])
+        .assert_check("s3:PutObject", "bad", "access denied", fix)
+        .assert_check("s3:GetObject", "ok", "", "");
 }
 
 #[test]
@@ -174,14 +247,18 @@ fn names_all_needed_permissions_to_a_user_without_any() {
     let (world, folder) = prepared_world();
     let found = examine(&world, &folder, &["--profile", "nobody"]);
     found.assert_failed(5, &["s3:ListBucket", "s3:PutObject"]);
-    found.assert_check("credentials", "ok", "user/nobody", "").assert_check("bucket", "unknown", "access is denied", "");
-    found.assert_check("s3:GetObject", "unknown", "without s3:ListBucket", "").assert_check(
-        "canary",
+    found
+        .assert_check("credentials", "ok", "user/nobody", "")
+        .assert_check("bucket", "unknown", "access is denied", "");
+    found
+        .assert_check("s3:GetObject", "unknown", "without s3:ListBucket", "")
+        .assert_check("canary", "unknown", "nothing could be written", "");
+    found.assert_check(
+        "versioning",
         "unknown",
-        "nothing could be written",
+        "you may not ask, and a deployment need not",
         "",
     );
-    found.assert_check("versioning", "unknown", "you may not ask, and a deployment need not", "");
 }
 
 #[test]
@@ -189,12 +266,22 @@ fn detects_a_server_without_conditional_writes() {
     let (mut world, folder) = prepared_world();
     let seen = AtomicUsize::new(0);
     let proxy = FaultyProxy::start(&world.server.endpoint(), move |line| {
-        let again = line.starts_with("PUT /mongodb-arena/usage-logs/") && seen.fetch_add(1, Ordering::SeqCst) > 0;
-        if again { RequestFate::Answer("200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"", "") } else { RequestFate::Pass }
+        let again = line.starts_with("PUT /mongodb-arena/usage-logs/")
+            && seen.fetch_add(1, Ordering::SeqCst) > 0;
+        if again {
+            RequestFate::Answer("200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"", "")
+        } else {
+            RequestFate::Pass
+        }
     });
     world.set_endpoint(&proxy.endpoint());
     let found = examine(&world, &folder, &[]);
-    found.assert_failed(1, &["conditions"]).assert_check("conditions", "bad", "If-None-Match", "conditional writes");
+    found.assert_failed(1, &["conditions"]).assert_check(
+        "conditions",
+        "bad",
+        "If-None-Match",
+        "conditional writes",
+    );
 }
 
 #[test]
@@ -203,11 +290,18 @@ fn an_object_deleted_in_between_is_not_a_problem() {
     let seen = AtomicUsize::new(0);
     // The answer to a conditional write where another doctor has just deleted the object: once, it succeeds.
     let proxy = FaultyProxy::start(&world.server.endpoint(), move |line| {
-        let second = line.starts_with("PUT /mongodb-arena/usage-logs/") && seen.fetch_add(1, Ordering::SeqCst) == 1;
-        if second { RequestFate::Answer("200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"", "") } else { RequestFate::Pass }
+        let second = line.starts_with("PUT /mongodb-arena/usage-logs/")
+            && seen.fetch_add(1, Ordering::SeqCst) == 1;
+        if second {
+            RequestFate::Answer("200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"", "")
+        } else {
+            RequestFate::Pass
+        }
     });
     world.set_endpoint(&proxy.endpoint());
-    examine(&world, &folder, &[]).assert_no_problem().assert_check("conditions", "ok", "", "");
+    examine(&world, &folder, &[])
+        .assert_no_problem()
+        .assert_check("conditions", "ok", "", "");
 }
 
 #[test]
@@ -215,7 +309,11 @@ fn detects_a_server_that_returns_other_bytes() {
     let (mut world, folder) = prepared_world();
     let proxy = FaultyProxy::start(&world.server.endpoint(), |line| {
         let lost = line.starts_with("HEAD /mongodb-arena/terragrunt/");
-        if lost { RequestFate::Answer("200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"", "") } else { RequestFate::Pass }
+        if lost {
+            RequestFate::Answer("200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"", "")
+        } else {
+            RequestFate::Pass
+        }
     });
     world.set_endpoint(&proxy.endpoint());
     let found = examine(&world, &folder, &[]);

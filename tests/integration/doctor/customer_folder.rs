@@ -18,7 +18,11 @@ const REAL_ROOT: &str = "locals {\n  config = yamldecode(file(\"${get_parent_ter
 /// The PATH of someone who deploys: the pinned tools, and the helper.
 fn search_path() -> String {
     let bin = helper_path();
-    format!("{}:{}:/usr/bin:/bin", bin.parent().expect("a folder").display(), project_dir().join(".tools/bin").display())
+    format!(
+        "{}:{}:/usr/bin:/bin",
+        bin.parent().expect("a folder").display(),
+        project_dir().join(".tools/bin").display()
+    )
 }
 
 /// A world with the tools and a customer folder without the unit, with two units that include a root file by `include`.
@@ -28,9 +32,16 @@ fn world_with_root(folder: &str, include: &str) -> (World, PathBuf) {
     let folder = world.path().join(folder);
     for unit in ["atlas-cluster", "eks-cluster"] {
         fs::create_dir_all(folder.join(unit)).expect("a folder");
-        fs::write(folder.join(unit).join("main.tf"), "terraform {\n  backend \"s3\" {}\n}\n").expect("a file");
-        let include =
-            if include.is_empty() { String::new() } else { format!("include \"root\" {{\n  path   = {include}\n  expose = true\n}}\n") };
+        fs::write(
+            folder.join(unit).join("main.tf"),
+            "terraform {\n  backend \"s3\" {}\n}\n",
+        )
+        .expect("a file");
+        let include = if include.is_empty() {
+            String::new()
+        } else {
+            format!("include \"root\" {{\n  path   = {include}\n  expose = true\n}}\n")
+        };
         fs::write(folder.join(unit).join("terragrunt.hcl"), include).expect("a file");
     }
     fs::write(folder.join("config.yaml"), CONFIG).expect("a config");
@@ -40,7 +51,11 @@ fn world_with_root(folder: &str, include: &str) -> (World, PathBuf) {
 /// The usual folder with the unit in it, and nothing wrong.
 fn prepared_world() -> (World, PathBuf) {
     let (world, folder) = world_with_root("airbnb", "find_in_parent_folders(\"root.hcl\")");
-    fs::write(folder.join("root.hcl"), REAL_ROOT.replace("CONFIG", "config.yaml")).expect("a root file");
+    fs::write(
+        folder.join("root.hcl"),
+        REAL_ROOT.replace("CONFIG", "config.yaml"),
+    )
+    .expect("a root file");
     let (code, said) = run_init_with_path(&world, &search_path(), &[&folder.display().to_string()]);
     assert_eq!(code, Some(0), "{said}");
     (world, folder)
@@ -68,30 +83,64 @@ fn common_customer_folders_are_ready() {
     let named = |name: &str| format!("find_in_parent_folders(\"{name}\")");
     for (folder, include, root) in [
         ("airbnb", named("root.hcl"), "airbnb/root.hcl"),
-        ("airbnb", "find_in_parent_folders()".to_owned(), "terragrunt.hcl"),
+        (
+            "airbnb",
+            "find_in_parent_folders()".to_owned(),
+            "terragrunt.hcl",
+        ),
         ("airbnb", named("common.hcl"), "common.hcl"),
-        ("airbnb", "\"../common.hcl\"".to_owned(), "airbnb/common.hcl"),
+        (
+            "airbnb",
+            "\"../common.hcl\"".to_owned(),
+            "airbnb/common.hcl",
+        ),
         ("one/two/airbnb", named("root.hcl"), "root.hcl"),
-        ("Kunden é/my customer/airbnb", named("root.hcl"), "Kunden é/root.hcl"),
+        (
+            "Kunden é/my customer/airbnb",
+            named("root.hcl"),
+            "Kunden é/root.hcl",
+        ),
         ("airbnb", String::new(), ""),
     ] {
         let (world, folder) = world_with_root(folder, &include);
         if !root.is_empty() {
             let config = folder.join("config.yaml");
-            let below = config.strip_prefix(world.path().join(root).parent().expect("a folder")).expect("below").display().to_string();
-            fs::write(world.path().join(root), REAL_ROOT.replace("CONFIG", &below)).expect("a root file");
+            let below = config
+                .strip_prefix(world.path().join(root).parent().expect("a folder"))
+                .expect("below")
+                .display()
+                .to_string();
+            fs::write(world.path().join(root), REAL_ROOT.replace("CONFIG", &below))
+                .expect("a root file");
         }
-        let (code, said) = run_init_with_path(&world, &search_path(), &[&folder.display().to_string()]);
+        let (code, said) =
+            run_init_with_path(&world, &search_path(), &[&folder.display().to_string()]);
         assert!(
-            code == Some(0) && said.contains("Deploy with `terragrunt apply --all`") && !said.contains("Not checked"),
+            code == Some(0)
+                && said.contains("Deploy with `terragrunt apply --all`")
+                && !said.contains("Not checked"),
             "{include}: {said}"
         );
         let found = examine(&world, &folder);
-        found.assert_no_problem().assert_check("unit", "ok", "is as version", "").assert_check("dependents", "ok", "", "");
-        let seen = if root.is_empty() { "there is no root file here or above" } else { root };
+        found
+            .assert_no_problem()
+            .assert_check("unit", "ok", "is as version", "")
+            .assert_check("dependents", "ok", "", "");
+        let seen = if root.is_empty() {
+            "there is no root file here or above"
+        } else {
+            root
+        };
         found.assert_check("root.hcl", "ok", seen, "");
-        assert_eq!(read_files(&folder.join("config-backup")).len(), embedded_unit_files().len(), "nothing else is written");
-        assert!(!folder.join("config-backup/.terragrunt-cache").exists() && !folder.join("atlas-cluster/.terragrunt-cache").exists());
+        assert_eq!(
+            read_files(&folder.join("config-backup")).len(),
+            embedded_unit_files().len(),
+            "nothing else is written"
+        );
+        assert!(
+            !folder.join("config-backup/.terragrunt-cache").exists()
+                && !folder.join("atlas-cluster/.terragrunt-cache").exists()
+        );
     }
 }
 
@@ -105,7 +154,13 @@ fn a_folder_that_stops_or_excludes_the_unit_is_not_ready() {
             "cannot evaluate `config-backup/terragrunt.hcl`, line ",
             "correct that line",
         ),
-        ("config-backup/terragrunt.hcl", "exclude {\n  if      = true\n  actions = [\"apply\"]\n}\n", "unit", "`exclude`", "remove it"),
+        (
+            "config-backup/terragrunt.hcl",
+            "exclude {\n  if      = true\n  actions = [\"apply\"]\n}\n",
+            "unit",
+            "`exclude`",
+            "remove it",
+        ),
         (
             "config-backup/terragrunt.hcl",
             "dependencies {\n  paths = [\"../eks-cluster\"]\n}\n",
@@ -113,13 +168,55 @@ fn a_folder_that_stops_or_excludes_the_unit_is_not_ready() {
             "depends on other units",
             "remove ",
         ),
-        ("config-backup/provider.tf", "provider \"aws\" {}\n", "unit", "`provider.tf` needs the provider `aws`", "--force"),
-        ("root.hcl", "locals {\n", "root.hcl", "cannot evaluate `root.hcl`, line ", "terragrunt hcl validate"),
-        ("root.hcl", "iam_role = get_env(\"NO_SUCH_VARIABLE\")\n", "root.hcl", "cannot evaluate `root.hcl`, line 14", "correct that line"),
-        ("config.yaml", "\n  - [\n", "root.hcl", "cannot evaluate `root.hcl`, line 2", "or the file that it reads"),
-        ("atlas-cluster/terragrunt.hcl", "locals {\n", "unit", "cannot evaluate `atlas-cluster/terragrunt.hcl`", "correct that line"),
-        (".terragrunt-excludes", "config-backup\n", "unit", "leaves the unit out because of `.terragrunt-excludes`", "include"),
-        (".terragrunt-filters", "!./config-backup\n", "unit", "leaves the unit out because of `.terragrunt-filters`", "include"),
+        (
+            "config-backup/provider.tf",
+            "provider \"aws\" {}\n",
+            "unit",
+            "`provider.tf` needs the provider `aws`",
+            "--force",
+        ),
+        (
+            "root.hcl",
+            "locals {\n",
+            "root.hcl",
+            "cannot evaluate `root.hcl`, line ",
+            "terragrunt hcl validate",
+        ),
+        (
+            "root.hcl",
+            "iam_role = get_env(\"NO_SUCH_VARIABLE\")\n",
+            "root.hcl",
+            "cannot evaluate `root.hcl`, line 14",
+            "correct that line",
+        ),
+        (
+            "config.yaml",
+            "\n  - [\n",
+            "root.hcl",
+            "cannot evaluate `root.hcl`, line 2",
+            "or the file that it reads",
+        ),
+        (
+            "atlas-cluster/terragrunt.hcl",
+            "locals {\n",
+            "unit",
+            "cannot evaluate `atlas-cluster/terragrunt.hcl`",
+            "correct that line",
+        ),
+        (
+            ".terragrunt-excludes",
+            "config-backup\n",
+            "unit",
+            "leaves the unit out because of `.terragrunt-excludes`",
+            "include",
+        ),
+        (
+            ".terragrunt-filters",
+            "!./config-backup\n",
+            "unit",
+            "leaves the unit out because of `.terragrunt-filters`",
+            "include",
+        ),
         (
             "eks-cluster/terragrunt.hcl",
             "dependencies {\n  paths = [\"../config-backup\"]\n}\n",
@@ -131,13 +228,21 @@ fn a_folder_that_stops_or_excludes_the_unit_is_not_ready() {
         let (world, folder) = prepared_world();
         append_text(&folder.join(file), text);
         let found = examine(&world, &folder);
-        assert!(found.code != Some(0) && found.checks_with_status("bad").contains(&check), "{file}: {found:#?}");
+        assert!(
+            found.code != Some(0) && found.checks_with_status("bad").contains(&check),
+            "{file}: {found:#?}"
+        );
         found.assert_check(check, "bad", seen, fix);
         if file != "config.yaml" {
             found.assert_failed(1, &[check]);
         }
         let said = init_refusal(&world, &folder);
-        assert!(said.contains(&format!("Not ready: {check}: ")) && said.contains(seen) && said.contains(fix), "{said}");
+        assert!(
+            said.contains(&format!("Not ready: {check}: "))
+                && said.contains(seen)
+                && said.contains(fix),
+            "{said}"
+        );
     }
 }
 
@@ -153,17 +258,28 @@ fn names_an_environment_that_excludes_the_unit() {
         let (mut world, folder) = prepared_world();
         world.set_variable(name, Some(value));
         let seen = format!("leaves the unit out because of `{name}`");
-        examine(&world, &folder).assert_failed(1, &["unit"]).assert_check("unit", "bad", &seen, "include `config-backup`");
+        examine(&world, &folder)
+            .assert_failed(1, &["unit"])
+            .assert_check("unit", "bad", &seen, "include `config-backup`");
         assert!(init_refusal(&world, &folder).contains(&seen));
     }
     let (mut world, folder) = prepared_world();
-    for (name, value) in
-        [("TG_QUEUE_EXCLUDE_DIR", "eks-cluster"), ("TG_WORKING_DIR", "/"), ("TG_LOG_LEVEL", "trace"), ("TG_RENDER_WRITE", "true")]
-    {
+    for (name, value) in [
+        ("TG_QUEUE_EXCLUDE_DIR", "eks-cluster"),
+        ("TG_WORKING_DIR", "/"),
+        ("TG_LOG_LEVEL", "trace"),
+        ("TG_RENDER_WRITE", "true"),
+    ] {
         world.set_variable(name, Some(value));
     }
-    examine(&world, &folder).assert_no_problem().assert_check("unit", "ok", "", "");
-    assert_eq!(read_files(&folder.join("config-backup")), embedded_unit_files(), "nothing is written");
+    examine(&world, &folder)
+        .assert_no_problem()
+        .assert_check("unit", "ok", "", "");
+    assert_eq!(
+        read_files(&folder.join("config-backup")),
+        embedded_unit_files(),
+        "nothing is written"
+    );
 }
 
 #[test]
@@ -171,48 +287,85 @@ fn names_a_helper_that_the_unit_does_not_find() {
     let (mut world, folder) = prepared_world();
     world.set_variable("CONFIG_BACKUP_HELPER", Some("/no/such/helper"));
     examine(&world, &folder).assert_failed(1, &["helper"]);
-    assert!(init_refusal(&world, &folder).contains("Not ready: helper: `/no/such/helper` is not an executable file"));
+    assert!(
+        init_refusal(&world, &folder)
+            .contains("Not ready: helper: `/no/such/helper` is not an executable file")
+    );
     world.set_variable("CONFIG_BACKUP_HELPER", Some(""));
     examine(&world, &folder).assert_no_problem();
 
     let file = folder.join("config-backup/terragrunt.hcl");
     let text = fs::read_to_string(&file).expect("it");
-    let changed = text.replace("= local.variables.HELPER\n", "= \"/opt/none/config-backup\"\n");
+    let changed = text.replace(
+        "= local.variables.HELPER\n",
+        "= \"/opt/none/config-backup\"\n",
+    );
     assert_ne!(text, changed);
     fs::write(&file, changed).expect("a change");
-    examine(&world, &folder).assert_failed(1, &["unit"]).assert_check(
-        "unit",
-        "bad",
-        "`/opt/none/config-backup` is not an executable file",
-        "install",
-    );
+    examine(&world, &folder)
+        .assert_failed(1, &["unit"])
+        .assert_check(
+            "unit",
+            "bad",
+            "`/opt/none/config-backup` is not an executable file",
+            "install",
+        );
     assert!(init_refusal(&world, &folder).contains("`/opt/none/config-backup`"));
 }
 
 #[test]
 fn detects_changes_that_disable_parts_of_the_unit() {
     for (from, to, status, seen) in [
-        ("config_backup_settings = {\n", "config_backup_settings = {\n      disable = true\n", "bad", "does not generate"),
+        (
+            "config_backup_settings = {\n",
+            "config_backup_settings = {\n      disable = true\n",
+            "bad",
+            "does not generate",
+        ),
         (
             "config_file_path       = abspath(\"${get_terragrunt_dir()}/../config.yaml\")",
             "config_file_path = \"/elsewhere/config.yaml\"",
             "note",
             "is not the config.yaml of this folder",
         ),
-        ("\nterraform {\n", "\nterraform {\n  source = \"../atlas-cluster\"\n", "bad", "sets a `source`"),
-        ("  error_hook \"fallback\" {\n", "", "note", "has no `error_hook`"),
-        ("\nremote_state = {\n", "\ninputs = {\n", "note", "has no `remote_state`"),
+        (
+            "\nterraform {\n",
+            "\nterraform {\n  source = \"../atlas-cluster\"\n",
+            "bad",
+            "sets a `source`",
+        ),
+        (
+            "  error_hook \"fallback\" {\n",
+            "",
+            "note",
+            "has no `error_hook`",
+        ),
+        (
+            "\nremote_state = {\n",
+            "\ninputs = {\n",
+            "note",
+            "has no `remote_state`",
+        ),
     ] {
         let (world, folder) = prepared_world();
         let file = folder.join("config-backup/terragrunt.hcl");
         let text = fs::read_to_string(&file).expect("it");
         let (before, after) = text.split_once(from).unwrap_or_else(|| panic!("no {from}"));
         // Without anything in its place, the whole block goes.
-        let after = if to.is_empty() { after.split_once("\n  }\n").expect("its end").1 } else { after };
+        let after = if to.is_empty() {
+            after.split_once("\n  }\n").expect("its end").1
+        } else {
+            after
+        };
         fs::write(&file, [before, to, after].concat()).expect("a change");
         examine(&world, &folder).assert_check("unit", status, seen, "");
-        let (code, said) = run_init_with_path(&world, &search_path(), &[&folder.display().to_string()]);
-        assert_eq!((code == Some(1), said.contains("Deploy with")), (status == "bad", status != "bad"), "{to}: {said}");
+        let (code, said) =
+            run_init_with_path(&world, &search_path(), &[&folder.display().to_string()]);
+        assert_eq!(
+            (code == Some(1), said.contains("Deploy with")),
+            (status == "bad", status != "bad"),
+            "{to}: {said}"
+        );
     }
 }
 
@@ -220,24 +373,48 @@ fn detects_changes_that_disable_parts_of_the_unit() {
 fn names_and_repairs_windows_line_ends_and_missing_files() {
     let (world, folder) = prepared_world();
     for (name, content) in embedded_unit_files() {
-        fs::write(folder.join("config-backup").join(name), String::from_utf8_lossy(&content).replace('\n', "\r\n")).expect("a file");
+        fs::write(
+            folder.join("config-backup").join(name),
+            String::from_utf8_lossy(&content).replace('\n', "\r\n"),
+        )
+        .expect("a file");
     }
     let found = examine(&world, &folder);
-    found.assert_failed(1, &["unit"]).assert_check("unit", "bad", "line ends of Windows (CR LF)", "config-backup init").assert_check(
-        "unit",
-        "bad",
-        "helper.sh",
-        "",
-    );
+    found
+        .assert_failed(1, &["unit"])
+        .assert_check(
+            "unit",
+            "bad",
+            "line ends of Windows (CR LF)",
+            "config-backup init",
+        )
+        .assert_check("unit", "bad", "helper.sh", "");
     let (code, said) = run_init_with_path(&world, &search_path(), &[&folder.display().to_string()]);
-    assert!(code == Some(0) && said.contains("repaired line ends of config-backup/helper.sh\n"), "{said}");
-    examine(&world, &folder).assert_no_problem().assert_check("unit", "ok", "", "");
-    assert_eq!(read_files(&folder.join("config-backup")), embedded_unit_files());
+    assert!(
+        code == Some(0) && said.contains("repaired line ends of config-backup/helper.sh\n"),
+        "{said}"
+    );
+    examine(&world, &folder)
+        .assert_no_problem()
+        .assert_check("unit", "ok", "", "");
+    assert_eq!(
+        read_files(&folder.join("config-backup")),
+        embedded_unit_files()
+    );
 
     fs::remove_file(folder.join("config-backup/helper.sh")).expect("gone");
-    examine(&world, &folder).assert_failed(1, &["unit"]).assert_check("unit", "bad", "files are missing: helper.sh", "config-backup init");
+    examine(&world, &folder)
+        .assert_failed(1, &["unit"])
+        .assert_check(
+            "unit",
+            "bad",
+            "files are missing: helper.sh",
+            "config-backup init",
+        );
     fs::remove_dir_all(folder.join("config-backup")).expect("gone");
-    examine(&world, &folder).assert_failed(1, &["unit"]).assert_check("unit", "bad", "there is no folder", "config-backup init");
+    examine(&world, &folder)
+        .assert_failed(1, &["unit"])
+        .assert_check("unit", "bad", "there is no folder", "config-backup init");
 }
 
 #[test]
@@ -261,8 +438,11 @@ fn notes_another_root_file_and_settings_that_are_not_inherited() {
 
     let (world, folder) = prepared_world();
     for unit in ["atlas-cluster", "eks-cluster"] {
-        fs::write(folder.join(unit).join("terragrunt.hcl"), "include \"root\" {\n  path = find_in_parent_folders(\"common.hcl\")\n}\n")
-            .expect("it");
+        fs::write(
+            folder.join(unit).join("terragrunt.hcl"),
+            "include \"root\" {\n  path = find_in_parent_folders(\"common.hcl\")\n}\n",
+        )
+        .expect("it");
     }
     fs::copy(folder.join("root.hcl"), folder.join("common.hcl")).expect("a root file");
     let found = examine(&world, &folder);
@@ -279,7 +459,12 @@ fn without_terragrunt_checks_the_text_and_says_so() {
     let (mut world, folder) = prepared_world();
     world.set_variable("PATH", Some("/usr/bin:/bin"));
     world.set_variable("CONFIG_BACKUP_HELPER", helper_path().to_str());
-    examine(&world, &folder).assert_check("unit", "ok", "not checked by terragrunt: it is not in PATH", "");
+    examine(&world, &folder).assert_check(
+        "unit",
+        "ok",
+        "not checked by terragrunt: it is not in PATH",
+        "",
+    );
     append_text(
         &folder.join("config-backup/terragrunt.hcl"),
         "exclude {\n  if      = get_env(\"CI\", \"\") != \"\"\n  actions = [\"all\"]\n}\n",
@@ -294,13 +479,24 @@ fn stops_a_hanging_terragrunt_and_its_children_in_time() {
     let folder = prepare_customer_folder(&mut world);
     let programs = world.path().join("programs");
     fs::create_dir(&programs).expect("a folder");
-    let script =
-        "#!/bin/sh\ncase $1 in --version) echo 'terragrunt version v1.1.3' ;; *) sleep 600 & echo $! >\"$HOME/pid\"; wait ;; esac\n";
+    let script = "#!/bin/sh\ncase $1 in --version) echo 'terragrunt version v1.1.3' ;; *) sleep 600 & echo $! >\"$HOME/pid\"; wait ;; esac\n";
     fs::write(programs.join("terragrunt"), script).expect("a program");
-    fs::set_permissions(programs.join("terragrunt"), fs::Permissions::from_mode(0o755)).expect("executable");
-    world.set_variable("PATH", Some(&format!("{}:{}", programs.display(), search_path())));
+    fs::set_permissions(
+        programs.join("terragrunt"),
+        fs::Permissions::from_mode(0o755),
+    )
+    .expect("executable");
+    world.set_variable(
+        "PATH",
+        Some(&format!("{}:{}", programs.display(), search_path())),
+    );
     let found = run_doctor(&world, &[folder.to_str().expect("UTF-8"), "--timeout", "4"]);
-    found.assert_no_problem().assert_check("unit", "ok", "not checked by terragrunt: it gave no answer in time", "");
+    found.assert_no_problem().assert_check(
+        "unit",
+        "ok",
+        "not checked by terragrunt: it gave no answer in time",
+        "",
+    );
     let pid = fs::read_to_string(world.home().join("pid")).expect("it was started");
     // It is killed by then; the kernel may still be at it. A process that nobody kills sleeps for ten minutes.
     let has_ended = || {
@@ -317,9 +513,21 @@ fn stops_a_hanging_terragrunt_and_its_children_in_time() {
 #[test]
 fn shows_nothing_of_the_config_when_terragrunt_fails() {
     let (world, folder) = prepared_world();
-    fs::write(folder.join("config.yaml"), CONFIG.replace(&format!("{}\"", SECRET_CANARIES[1]), SECRET_CANARIES[1])).expect("a config");
+    fs::write(
+        folder.join("config.yaml"),
+        CONFIG.replace(&format!("{}\"", SECRET_CANARIES[1]), SECRET_CANARIES[1]),
+    )
+    .expect("a config");
     // `doctor` and `refused` look for secrets themselves.
-    examine(&world, &folder).assert_check("root.hcl", "bad", "cannot evaluate `root.hcl`, line 2", "terragrunt hcl validate");
+    examine(&world, &folder).assert_check(
+        "root.hcl",
+        "bad",
+        "cannot evaluate `root.hcl`, line 2",
+        "terragrunt hcl validate",
+    );
     let said = init_refusal(&world, &folder);
-    assert!(!said.contains("yamldecode") && !said.contains("did not find"), "no text of Terragrunt: {said}");
+    assert!(
+        !said.contains("yamldecode") && !said.contains("did not find"),
+        "no text of Terragrunt: {said}"
+    );
 }

@@ -11,8 +11,11 @@ use test_support::s3_backend::{S3Backend, S3ServerKind};
 const KEY: &str = "terragrunt/acme/config.yaml";
 const DENIED: &str = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
 /// What the earlier module wrote, one after another.
-const BODIES: [&str; 3] =
-    ["a: 1\r\nmongodb: {password: canary-one}\t", "a: 2\nmongodb: {password: canary-two}\n", "a: 3\nmongodb: {password: canary-two}\n"];
+const BODIES: [&str; 3] = [
+    "a: 1\r\nmongodb: {password: canary-one}\t",
+    "a: 2\nmongodb: {password: canary-two}\n",
+    "a: 3\nmongodb: {password: canary-two}\n",
+];
 
 /// A bucket of the earlier module, whose config was overwritten twice; the first and the last deployment are logged.
 fn overwrite_configs(backend: &S3Backend) {
@@ -20,9 +23,13 @@ fn overwrite_configs(backend: &S3Backend) {
         backend.client.put(KEY, body);
     }
     for (body, user) in [(BODIES[0], "jane"), (BODIES[2], "joe")] {
-        let line =
-            format!("{{\"timestamp\":\"2026-10-01T08:00:05Z\",\"user\":\"arn:x:user/{user}\",\"config_hash\":\"{}\"}}", md5_of(body));
-        backend.client.put(&format!("usage-logs/acme/{}.json", md5_of(body)), &line);
+        let line = format!(
+            "{{\"timestamp\":\"2026-10-01T08:00:05Z\",\"user\":\"arn:x:user/{user}\",\"config_hash\":\"{}\"}}",
+            md5_of(body)
+        );
+        backend
+            .client
+            .put(&format!("usage-logs/acme/{}.json", md5_of(body)), &line);
     }
 }
 
@@ -51,28 +58,69 @@ fn lists_noncurrent_versions_with_key_and_version_id() {
     backend.client.put(&format!("{KEY}.bak"), "y\n");
     put_record(&backend, "2026-10-02T08:00:05Z", "max", KEY);
     let found = history_rows(&backend);
-    assert_eq!(column(&found, 2), ["2", "0", "1"], "a key without a version id is that of the object that is there");
+    assert_eq!(
+        column(&found, 2),
+        ["2", "0", "1"],
+        "a key without a version id is that of the object that is there"
+    );
     let md5s = [2, 1, 0].map(|number: usize| md5_of(BODIES[number]));
-    assert_eq!(column(&found, 4), md5s.each_ref().map(String::as_str), "the newest first, also within a second");
+    assert_eq!(
+        column(&found, 4),
+        md5s.each_ref().map(String::as_str),
+        "the newest first, also within a second"
+    );
     assert_eq!(column(&found, 8), [KEY; 3]);
-    assert_eq!(column(&found, 1), ["joe", "", "jane"], "users by the MD5 in their records");
-    assert_eq!(column(&found, 5), ["1 key changed: a", "2 keys changed: a, mongodb.password", "first version"]);
+    assert_eq!(
+        column(&found, 1),
+        ["joe", "", "jane"],
+        "users by the MD5 in their records"
+    );
+    assert_eq!(
+        column(&found, 5),
+        [
+            "1 key changed: a",
+            "2 keys changed: a, mongodb.password",
+            "first version"
+        ]
+    );
     let ids = column(&found, 9);
-    assert!(ids[0].is_empty() && !ids[1].is_empty() && !ids[2].is_empty() && ids[1] != ids[2], "{ids:?}");
+    assert!(
+        ids[0].is_empty() && !ids[1].is_empty() && !ids[2].is_empty() && ids[1] != ids[2],
+        "{ids:?}"
+    );
     let of_server: Vec<String> = backend.client.version_ids(KEY).split_off(1);
-    assert_eq!(ids[1..], of_server.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(
+        ids[1..],
+        of_server.iter().map(String::as_str).collect::<Vec<_>>()
+    );
 }
 
 #[test]
 fn restores_each_noncurrent_version_byte_for_byte() {
     let backend = versioned_backend();
     overwrite_configs(&backend);
-    let ids: Vec<String> = column(&history_rows(&backend), 9).into_iter().map(str::to_owned).collect();
+    let ids: Vec<String> = column(&history_rows(&backend), 9)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     let restore = |version: &str| {
-        let (code, output, messages) =
-            run_command(&backend.world, &["restore", "acme", "--version", version, "--output", "restored.yaml", "--force"]);
+        let (code, output, messages) = run_command(
+            &backend.world,
+            &[
+                "restore",
+                "acme",
+                "--version",
+                version,
+                "--output",
+                "restored.yaml",
+                "--force",
+            ],
+        );
         assert_eq!((code, output.as_str()), (Some(0), ""), "{messages}");
-        (fs::read(backend.world.path().join("restored.yaml")).expect("a file"), messages)
+        (
+            fs::read(backend.world.path().join("restored.yaml")).expect("a file"),
+            messages,
+        )
     };
     for (number, body) in BODIES.iter().enumerate() {
         assert_eq!(restore(&md5_of(body)).0, body.as_bytes(), "by MD5");
@@ -80,11 +128,18 @@ fn restores_each_noncurrent_version_byte_for_byte() {
         if !id.is_empty() {
             let (bytes, messages) = restore(id);
             assert_eq!(bytes, body.as_bytes(), "by version id");
-            assert!(messages.contains(&format!("s3://mongodb-arena/{KEY}?versionId={id}")), "{messages}");
+            assert!(
+                messages.contains(&format!("s3://mongodb-arena/{KEY}?versionId={id}")),
+                "{messages}"
+            );
         }
     }
     let vouched = |number: usize| restore(&md5_of(BODIES[number])).1;
-    assert!(vouched(0).contains("md5, size as they must be") && !vouched(0).contains("nothing in the bucket says"), "a record does");
+    assert!(
+        vouched(0).contains("md5, size as they must be")
+            && !vouched(0).contains("nothing in the bucket says"),
+        "a record does"
+    );
     assert!(vouched(1).contains("nothing in the bucket says what that object must hold"));
 }
 
@@ -92,12 +147,29 @@ fn restores_each_noncurrent_version_byte_for_byte() {
 fn compares_two_noncurrent_versions() {
     let backend = versioned_backend();
     overwrite_configs(&backend);
-    let ids: Vec<String> = column(&history_rows(&backend), 9).into_iter().map(str::to_owned).collect();
-    let said = command_answer(&backend.world, &["diff", "acme", &ids[2], &md5_of(BODIES[1])]);
+    let ids: Vec<String> = column(&history_rows(&backend), 9)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let said = command_answer(
+        &backend.world,
+        &["diff", "acme", &ids[2], &md5_of(BODIES[1])],
+    );
     let lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines[0], format!("--- s3://mongodb-arena/{KEY}?versionId={}", ids[2]));
-    assert_eq!(lines[1], format!("+++ s3://mongodb-arena/{KEY}?versionId={}", ids[1]));
-    assert!(lines[2] == "~ a: 1 -> 2" && lines[3].starts_with("~ mongodb.password: changed (masked") && lines.len() == 4, "{said}");
+    assert_eq!(
+        lines[0],
+        format!("--- s3://mongodb-arena/{KEY}?versionId={}", ids[2])
+    );
+    assert_eq!(
+        lines[1],
+        format!("+++ s3://mongodb-arena/{KEY}?versionId={}", ids[1])
+    );
+    assert!(
+        lines[2] == "~ a: 1 -> 2"
+            && lines[3].starts_with("~ mongodb.password: changed (masked")
+            && lines.len() == 4,
+        "{said}"
+    );
 }
 
 #[test]
@@ -107,7 +179,9 @@ fn lists_a_noncurrent_version_with_a_copy_once() {
     let put = |time: &str, body: &str| {
         let key = put_version(&backend, time, body);
         let metadata = [("md5", md5_of(body)), ("captured-at", time.to_owned())];
-        backend.client.put_all_with([(KEY, body, &metadata[..])].into_iter());
+        backend
+            .client
+            .put_all_with([(KEY, body, &metadata[..])].into_iter());
         key
     };
     // An upload whose answer is lost is done twice.
@@ -126,7 +200,11 @@ fn lists_a_noncurrent_version_with_a_copy_once() {
     backend.client.delete(&second);
     let found = history_rows(&backend);
     assert_eq!(column(&found, 8), [KEY, &third, KEY]);
-    assert_eq!((found[2][0].as_str(), found[2][4].as_str()), ("2026-10-02T08:00:00Z", md5_of(BODIES[1]).as_str()), "once, by its metadata");
+    assert_eq!(
+        (found[2][0].as_str(), found[2][4].as_str()),
+        ("2026-10-02T08:00:00Z", md5_of(BODIES[1]).as_str()),
+        "once, by its metadata"
+    );
     // Gone altogether, as far as anybody sees who may not list versions.
     backend.client.delete(KEY);
     assert_eq!(column(&history_rows(&backend), 8), [KEY, &third, KEY]);
@@ -136,11 +214,30 @@ fn lists_a_noncurrent_version_with_a_copy_once() {
 fn without_versioning_or_permission_lists_the_copies_alone() {
     let expect_one = |backend: &S3Backend| {
         let found = history_rows(backend);
-        assert_eq!((column(&found, 4), column(&found, 9)), (vec![md5_of(BODIES[2]).as_str()], vec![""]));
-        let (code, _, messages) = run_command(&backend.world, &["restore", "acme", "--version", &md5_of(BODIES[0]), "--stdout"]);
-        assert!(code == Some(3) && messages.contains("there is no version"), "{messages}");
+        assert_eq!(
+            (column(&found, 4), column(&found, 9)),
+            (vec![md5_of(BODIES[2]).as_str()], vec![""])
+        );
+        let (code, _, messages) = run_command(
+            &backend.world,
+            &[
+                "restore",
+                "acme",
+                "--version",
+                &md5_of(BODIES[0]),
+                "--stdout",
+            ],
+        );
+        assert!(
+            code == Some(3) && messages.contains("there is no version"),
+            "{messages}"
+        );
     };
-    for kind in [S3ServerKind::Embedded, S3ServerKind::Versitygw, S3ServerKind::Moto] {
+    for kind in [
+        S3ServerKind::Embedded,
+        S3ServerKind::Versitygw,
+        S3ServerKind::Moto,
+    ] {
         let backend = S3Backend::new(kind);
         overwrite_configs(&backend);
         expect_one(&backend);
@@ -150,8 +247,13 @@ fn without_versioning_or_permission_lists_the_copies_alone() {
         let mut backend = versioned_backend();
         overwrite_configs(&backend);
         assert_eq!(history_rows(&backend).len(), 3);
-        let _proxy = backend
-            .start_proxy(move |line| if line.contains(part) { RequestFate::Answer("403 Forbidden", DENIED) } else { RequestFate::Pass });
+        let _proxy = backend.start_proxy(move |line| {
+            if line.contains(part) {
+                RequestFate::Answer("403 Forbidden", DENIED)
+            } else {
+                RequestFate::Pass
+            }
+        });
         expect_one(&backend);
     }
 }

@@ -12,7 +12,20 @@ const CANARY: &str = "canary-word";
 
 /// A document of a few levels, drawn by chance; keys and values meet often, and many are secrets.
 fn draw(chance: &mut fastrand::Rng, depth: u8) -> Value {
-    const WORDS: [&str; 12] = ["a", "b", "password", "api_key", "size", "true", "1", "AKIAIOSFODNN7EXAMPLE", "x y", "", "~", "é\n"];
+    const WORDS: [&str; 12] = [
+        "a",
+        "b",
+        "password",
+        "api_key",
+        "size",
+        "true",
+        "1",
+        "AKIAIOSFODNN7EXAMPLE",
+        "x y",
+        "",
+        "~",
+        "é\n",
+    ];
     let mut word = || WORDS[chance.usize(..WORDS.len())].to_owned();
     let (one, other) = (word(), word());
     match chance.u8(..if depth > 3 { 5 } else { 8 }) {
@@ -20,20 +33,39 @@ fn draw(chance: &mut fastrand::Rng, depth: u8) -> Value {
         1 => json!(chance.bool()),
         2 => json!(chance.i8(..)),
         3 | 4 => json!(one),
-        5 => Value::Array((0..chance.u8(..4)).map(|_| draw(chance, depth + 1)).collect()),
-        _ => Value::Object([one, other].into_iter().map(|key| (key, draw(chance, depth + 1))).collect::<Map<_, _>>()),
+        5 => Value::Array(
+            (0..chance.u8(..4))
+                .map(|_| draw(chance, depth + 1))
+                .collect(),
+        ),
+        _ => Value::Object(
+            [one, other]
+                .into_iter()
+                .map(|key| (key, draw(chance, depth + 1)))
+                .collect::<Map<_, _>>(),
+        ),
     }
 }
 
 /// The document as YAML: mappings in some order, as lines or in brackets, between comments.
 fn spell(chance: &mut fastrand::Rng, value: &Value, indent: usize) -> String {
     let lead = " ".repeat(indent);
-    let comment = if chance.bool() { format!("{lead}# password: canary\n") } else { String::new() };
+    let comment = if chance.bool() {
+        format!("{lead}# password: canary\n")
+    } else {
+        String::new()
+    };
     match value {
         Value::Object(map) if !map.is_empty() && chance.bool() => {
             let mut entries: Vec<(&String, &Value)> = map.iter().collect();
             chance.shuffle(&mut entries);
-            let line = |(key, value): (&String, &Value)| format!("{lead}{}:\n{}", json!(key), spell(chance, value, indent + 2));
+            let line = |(key, value): (&String, &Value)| {
+                format!(
+                    "{lead}{}:\n{}",
+                    json!(key),
+                    spell(chance, value, indent + 2)
+                )
+            };
             comment + &entries.into_iter().map(line).collect::<Vec<_>>().concat()
         }
         Value::Array(list) if !list.is_empty() && chance.bool() => {
@@ -75,11 +107,25 @@ fn the_masked_difference_is_empty_exactly_when_the_documents_are_equal() {
             change(&mut chance, &mut other);
         }
         let spelled = [&one, &other].map(|value| spell(&mut chance, value, 0));
-        let [before, after] = spelled.each_ref().map(|text| read(text.as_bytes()).unwrap_or_else(|why| panic!("{why}: {text}")));
+        let [before, after] = spelled
+            .each_ref()
+            .map(|text| read(text.as_bytes()).unwrap_or_else(|why| panic!("{why}: {text}")));
         let lines = Masks::On(Some([7; 32])).lines(&before, &after);
-        assert_eq!(lines.is_empty(), one == other, "seed {SEED}, round {round}: {spelled:?} gives {lines:?}");
-        assert_eq!(Masks::Off.lines(&before, &after).is_empty(), one == other, "seed {SEED}, round {round}");
-        *(if one == other { &mut equal } else { &mut different }) += 1;
+        assert_eq!(
+            lines.is_empty(),
+            one == other,
+            "seed {SEED}, round {round}: {spelled:?} gives {lines:?}"
+        );
+        assert_eq!(
+            Masks::Off.lines(&before, &after).is_empty(),
+            one == other,
+            "seed {SEED}, round {round}"
+        );
+        *(if one == other {
+            &mut equal
+        } else {
+            &mut different
+        }) += 1;
     }
     assert!(equal > 500 && different > 500, "{equal} and {different}");
 }
@@ -90,7 +136,12 @@ fn plant(value: &mut Value, is_secret: bool) {
         Value::String(text) if is_secret => CANARY.clone_into(text),
         Value::Array(list) => list.iter_mut().for_each(|item| plant(item, is_secret)),
         Value::Object(map) => {
-            map.iter_mut().for_each(|(key, item)| plant(item, is_secret || ["password", "api_key"].contains(&key.as_str())));
+            map.iter_mut().for_each(|(key, item)| {
+                plant(
+                    item,
+                    is_secret || ["password", "api_key"].contains(&key.as_str()),
+                )
+            });
         }
         _ => {}
     }
@@ -98,15 +149,21 @@ fn plant(value: &mut Value, is_secret: bool) {
 
 /// How many lines of two documents, masked or not, show the canary.
 fn shown(before: &str, after: &str, masks: Masks) -> usize {
-    let [one, other] = [before, after].map(|text| read(text.as_bytes()).unwrap_or_else(|why| panic!("{why}: {text}")));
+    let [one, other] = [before, after]
+        .map(|text| read(text.as_bytes()).unwrap_or_else(|why| panic!("{why}: {text}")));
     let known = match masks {
         Masks::On(_) => Known::all_of([&one, &other]),
         // What shows all secrets in the differences, but none that is known in the lines, is no control.
         Masks::Off => Known::of([&Node::Null, &Node::Null]),
     };
     let differences = masks.lines(&one, &other).into_iter().map(|(_, line)| line);
-    let lines = [before, after].into_iter().flat_map(|text| hiding::lines(text, &known, &masks));
-    differences.chain(lines).filter(|line| line.contains(CANARY)).count()
+    let lines = [before, after]
+        .into_iter()
+        .flat_map(|text| hiding::lines(text, &known, &masks));
+    differences
+        .chain(lines)
+        .filter(|line| line.contains(CANARY))
+        .count()
 }
 
 #[test]
@@ -119,7 +176,11 @@ fn shows_no_secret_in_any_spelling() {
             plant(value, false);
         }
         let [before, after] = pair.each_ref().map(|value| spell(&mut chance, value, 0));
-        assert_eq!(shown(&before, &after, Masks::On(None)), 0, "seed {SEED}, round {round}: {before}{after}");
+        assert_eq!(
+            shown(&before, &after, Masks::On(None)),
+            0,
+            "seed {SEED}, round {round}: {before}{after}"
+        );
         in_clear += shown(&before, &after, Masks::Off);
     }
     assert!(in_clear > 500, "without masks it would be seen: {in_clear}");

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::commands::{command_answer, md5_of};
 use test_support::oracle::{parse_csv_rows, unix_now, wait_for_next_second};
 use test_support::terraform_steps::CustomerUnit;
-use test_support::{CONFIG, JANE_ARN, JOHN_ARN, MAX_ARN, World, helper_path, refused_endpoint, to_text};
+use test_support::{
+    CONFIG, JANE_ARN, JOHN_ARN, MAX_ARN, World, helper_path, refused_endpoint, to_text,
+};
 
 /// What was deployed, kept aside.
 struct StoryDeployment {
@@ -22,10 +24,17 @@ fn seven_configs() -> [String; 7] {
     [
         CONFIG.to_owned(),
         CONFIG.replace("instance_size: M30", "instance_size: M40"),
-        CONFIG.replace("instance_size: M30", "instance_size: M40").replace("cluster_region: US_EAST_2", "cluster_region: EU_WEST_1"),
-        format!("# only a comment\n{}", CONFIG.replace("instance_size: M30", "instance_size: M40")),
+        CONFIG
+            .replace("instance_size: M30", "instance_size: M40")
+            .replace("cluster_region: US_EAST_2", "cluster_region: EU_WEST_1"),
+        format!(
+            "# only a comment\n{}",
+            CONFIG.replace("instance_size: M30", "instance_size: M40")
+        ),
         hidden.clone(),
-        hidden.replace("additional_users_count: 5", "additional_users_count: 6").replace("email: someone@", "mail: someone@"),
+        hidden
+            .replace("additional_users_count: 5", "additional_users_count: 6")
+            .replace("email: someone@", "mail: someone@"),
         "mongodb: [torn".to_owned(),
     ]
 }
@@ -63,22 +72,55 @@ fn deploy_ten_times(world: &mut World) -> Vec<StoryDeployment> {
         if is_offline {
             applied.expect_warning();
             world.restore_endpoints();
-            assert!(to_text(&world.helper_command(&["replay"]).output().expect("replay").stdout).starts_with("2 sent, 0 left"));
+            assert!(
+                to_text(
+                    &world
+                        .helper_command(&["replay"])
+                        .output()
+                        .expect("replay")
+                        .stdout
+                )
+                .starts_with("2 sent, 0 left")
+            );
         }
-        deployed.push(StoryDeployment { id: applied.deployment_id().to_owned(), arn, config: configs[config].clone() });
+        deployed.push(StoryDeployment {
+            id: applied.deployment_id().to_owned(),
+            arn,
+            config: configs[config].clone(),
+        });
     }
     deployed
 }
 
 /// Restores the config of each deployment with `program` and compares it with the copy that was kept aside.
-fn each_deployment_comes_back(world: &World, program: &Path, deployed: &[StoryDeployment]) -> Result<(), String> {
+fn each_deployment_comes_back(
+    world: &World,
+    program: &Path,
+    deployed: &[StoryDeployment],
+) -> Result<(), String> {
     for (number, it) in deployed.iter().enumerate() {
-        let file = world.path().join(format!("{number}-{}.yaml", program.file_name().unwrap().display()));
+        let file = world.path().join(format!(
+            "{number}-{}.yaml",
+            program.file_name().unwrap().display()
+        ));
         let mut restore = world.command(program);
-        restore.args(["restore", "airbnb", "--profile", "default", "--deployment", &it.id, "--output"]).arg(&file);
+        restore
+            .args([
+                "restore",
+                "airbnb",
+                "--profile",
+                "default",
+                "--deployment",
+                &it.id,
+                "--output",
+            ])
+            .arg(&file);
         let output = restore.output().expect("it starts");
         let said = to_text(&output.stderr);
-        if !output.status.success() || !said.contains(it.arn) || !said.contains("md5, sha256, size as they must be") {
+        if !output.status.success()
+            || !said.contains(it.arn)
+            || !said.contains("md5, sha256, size as they must be")
+        {
             return Err(format!("deployment {number}: {said}"));
         }
         if fs::read(&file).expect("a file") != it.config.as_bytes() {
@@ -91,7 +133,14 @@ fn each_deployment_comes_back(world: &World, program: &Path, deployed: &[StoryDe
 /// A helper that does what the script says with the real one, `$HELPER`.
 fn write_broken_helper(world: &World, name: &str, script: &str) -> PathBuf {
     let path = world.path().join(name);
-    fs::write(&path, format!("#!/bin/sh\nHELPER='{}'\n{script}\n", helper_path().display())).expect("a script");
+    fs::write(
+        &path,
+        format!(
+            "#!/bin/sh\nHELPER='{}'\n{script}\n",
+            helper_path().display()
+        ),
+    )
+    .expect("a script");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
     path
 }
@@ -105,23 +154,58 @@ fn lists_ten_deployments_and_restores_each_config() {
     // Newest first, from the plan above: the config, who brought it, how many deployed it, and what it changed.
     let expected: Vec<Vec<String>> = [
         (6, JOHN_ARN, "2", "not YAML: bytes differ"),
-        (5, JANE_ARN, "1", "4 keys changed: domain.email, domain.mail, … (+2)"),
-        (0, JANE_ARN, "1", "1 key changed: mongodb.database_admin_password"),
-        (4, MAX_ARN, "1", "2 keys changed: mongodb.database_admin_password, mongodb.instance_size"),
+        (
+            5,
+            JANE_ARN,
+            "1",
+            "4 keys changed: domain.email, domain.mail, … (+2)",
+        ),
+        (
+            0,
+            JANE_ARN,
+            "1",
+            "1 key changed: mongodb.database_admin_password",
+        ),
+        (
+            4,
+            MAX_ARN,
+            "1",
+            "2 keys changed: mongodb.database_admin_password, mongodb.instance_size",
+        ),
         (3, JOHN_ARN, "1", "1 key changed: mongodb.cluster_region"),
         (2, MAX_ARN, "1", "1 key changed: mongodb.cluster_region"),
         (1, JANE_ARN, "2", "1 key changed: mongodb.instance_size"),
         (0, JOHN_ARN, "1", "first version"),
     ]
     .into_iter()
-    .map(|(config, arn, count, change)| vec![user(arn), count.to_owned(), md5_of(&seven_configs()[config]), change.to_owned()])
+    .map(|(config, arn, count, change)| {
+        vec![
+            user(arn),
+            count.to_owned(),
+            md5_of(&seven_configs()[config]),
+            change.to_owned(),
+        ]
+    })
     .collect();
-    let told: Vec<Vec<String>> = table[1..].iter().map(|row| [1, 2, 4, 5].map(|place| row[place].clone()).to_vec()).collect();
+    let told: Vec<Vec<String>> = table[1..]
+        .iter()
+        .map(|row| [1, 2, 4, 5].map(|place| row[place].clone()).to_vec())
+        .collect();
     assert_eq!(told, expected);
-    assert_eq!(each_deployment_comes_back(&world, &helper_path(), &deployed), Ok(()));
+    assert_eq!(
+        each_deployment_comes_back(&world, &helper_path(), &deployed),
+        Ok(())
+    );
     // From the second deployment to the eighth; the fingerprints differ in each run.
-    let shown = command_answer(&world, &["diff", "airbnb", &deployed[1].id, &deployed[7].id]);
-    let names: Vec<&str> = shown.lines().skip(2).map(|line| line.split(" (masked").next().expect("words")).collect();
+    let shown = command_answer(
+        &world,
+        &["diff", "airbnb", &deployed[1].id, &deployed[7].id],
+    );
+    let names: Vec<&str> = shown
+        .lines()
+        .skip(2)
+        .map(|line| line.split(" (masked").next().expect("words"))
+        .collect();
     let expected = [
         "- domain.email: someone@example.com",
         "+ domain.mail: someone@example.com",
@@ -131,11 +215,25 @@ fn lists_ten_deployments_and_restores_each_config() {
     ];
     assert_eq!(names, expected);
     // A colleague's file of before, compared with what was deployed since.
-    assert_eq!(command_answer(&world, &["diff", "airbnb", &deployed[1].id, &deployed[2].id]), "");
+    assert_eq!(
+        command_answer(
+            &world,
+            &["diff", "airbnb", &deployed[1].id, &deployed[2].id]
+        ),
+        ""
+    );
 
     // A helper that adds a byte, or gives the latest whatever is asked for, would not pass.
-    let adds = write_broken_helper(&world, "adds", "\"$HELPER\" \"$@\"; for last; do :; done; printf x >>\"$last\"");
-    let forgets = write_broken_helper(&world, "forgets", "shift 6; exec \"$HELPER\" restore airbnb --profile default \"$@\"");
+    let adds = write_broken_helper(
+        &world,
+        "adds",
+        "\"$HELPER\" \"$@\"; for last; do :; done; printf x >>\"$last\"",
+    );
+    let forgets = write_broken_helper(
+        &world,
+        "forgets",
+        "shift 6; exec \"$HELPER\" restore airbnb --profile default \"$@\"",
+    );
     for broken in [adds, forgets] {
         each_deployment_comes_back(&world, &broken, &deployed).expect_err("it is broken");
     }

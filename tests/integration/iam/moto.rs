@@ -43,15 +43,25 @@ fn create_users<const N: usize>(
 ) -> [S3TestClient; N] {
     let asked = serde_json::json!({"users": users.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(), "bucket": bucket});
     let mut python = world.command("python3");
-    python.args(["-c", SETUP]).arg(project_dir().join(".tools/lib/moto")).arg(&moto.endpoint);
+    python
+        .args(["-c", SETUP])
+        .arg(project_dir().join(".tools/lib/moto"))
+        .arg(&moto.endpoint);
     let done = run_with_input(python, asked.to_string().as_bytes());
     assert!(done.status.success(), "{}", to_text(&done.stderr));
     let keys: Value = serde_json::from_slice(&done.stdout).expect("JSON");
-    let mut profiles = fs::OpenOptions::new().append(true).open(world.home().join(".aws/credentials")).expect("profiles");
+    let mut profiles = fs::OpenOptions::new()
+        .append(true)
+        .open(world.home().join(".aws/credentials"))
+        .expect("profiles");
     world.set_endpoint(&moto.endpoint);
     users.map(|(name, _)| {
         let [id, secret] = [0, 1].map(|place| keys[name][place].as_str().expect("a key"));
-        writeln!(profiles, "[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n").expect("a profile");
+        writeln!(
+            profiles,
+            "[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"
+        )
+        .expect("a profile");
         S3TestClient::with_credentials(&moto.endpoint, id, secret)
     })
 }
@@ -66,10 +76,28 @@ fn the_printed_policies_allow_each_role_its_work_and_no_more() {
     let moto = MotoServer::start(&world);
     // Names of their own: moto reads this machine's profiles, too, and takes no name twice.
     let policies = [
-        ("deployer", print_policy(&world, &["writer", "--customer", "airbnb", "--account", "123456789012"])),
+        (
+            "deployer",
+            print_policy(
+                &world,
+                &[
+                    "writer",
+                    "--customer",
+                    "airbnb",
+                    "--account",
+                    "123456789012",
+                ],
+            ),
+        ),
         ("everybodys", print_policy(&world, &["writer"])),
-        ("lead", print_policy(&world, &["reader", "--customer", "airbnb"])),
-        ("auditor", print_policy(&world, &["reader", "--records-only"])),
+        (
+            "lead",
+            print_policy(&world, &["reader", "--customer", "airbnb"]),
+        ),
+        (
+            "auditor",
+            print_policy(&world, &["reader", "--records-only"]),
+        ),
     ];
     let [writer, everybodys, reader, auditor] = create_users(&mut world, &moto, policies, None);
 
@@ -82,18 +110,36 @@ fn the_printed_policies_allow_each_role_its_work_and_no_more() {
     other.set_variable("customer_name", "acme");
     other.set_variable("aws_profile", "deployer");
     let denied = other.deploy(&world);
-    assert!(denied.expect_warning().contains("access denied"), "{denied:?}");
+    assert!(
+        denied.expect_warning().contains("access denied"),
+        "{denied:?}"
+    );
     // What that deployment kept goes out with the next of somebody who may.
     other.set_variable("aws_profile", "everybodys");
     other.deploy(&world);
 
-    let verbs: [&[&str]; 3] = [&["report", "airbnb"], &["history", "airbnb"], &["restore", "airbnb", "--stdout"]];
-    for (user, codes) in [("lead", [Some(0); 3]), ("everybodys", [Some(0); 3]), ("auditor", [Some(0), Some(5), Some(5)])] {
-        assert_eq!(verbs.map(|verb| exit_code_as(&world, user, verb)), codes, "{user}");
+    let verbs: [&[&str]; 3] = [
+        &["report", "airbnb"],
+        &["history", "airbnb"],
+        &["restore", "airbnb", "--stdout"],
+    ];
+    for (user, codes) in [
+        ("lead", [Some(0); 3]),
+        ("everybodys", [Some(0); 3]),
+        ("auditor", [Some(0), Some(5), Some(5)]),
+    ] {
+        assert_eq!(
+            verbs.map(|verb| exit_code_as(&world, user, verb)),
+            codes,
+            "{user}"
+        );
     }
     assert_eq!(exit_code_as(&world, "lead", &["history", "acme"]), Some(5));
 
-    let (config, record) = ("terragrunt/airbnb/config.yaml", reader.list_keys("usage-logs/airbnb/").remove(0));
+    let (config, record) = (
+        "terragrunt/airbnb/config.yaml",
+        reader.list_keys("usage-logs/airbnb/").remove(0),
+    );
     for client in [&writer, &everybodys, &reader, &auditor] {
         assert_denied(client.try_delete(config, false));
         assert_denied(client.try_delete(&record, true));
@@ -102,8 +148,19 @@ fn the_printed_policies_allow_each_role_its_work_and_no_more() {
         assert_denied(client.try_put(config, "mine"));
         assert_denied(client.try_put_once("usage-logs/airbnb/2026-11-24_000000.json", "{}"));
     }
-    assert_eq!((reader.try_get(config), auditor.try_get(&record), writer.try_get(config)), (Ok(()), Ok(()), Ok(())));
-    for denied in [auditor.try_get(config), writer.try_get("terragrunt/acme/config.yaml"), writer.try_put("usage-logs/acme/x.json", "{}")] {
+    assert_eq!(
+        (
+            reader.try_get(config),
+            auditor.try_get(&record),
+            writer.try_get(config)
+        ),
+        (Ok(()), Ok(()), Ok(()))
+    );
+    for denied in [
+        auditor.try_get(config),
+        writer.try_get("terragrunt/acme/config.yaml"),
+        writer.try_put("usage-logs/acme/x.json", "{}"),
+    ] {
         assert_denied(denied);
     }
     assert_denied(reader.try_get("terragrunt/airbnb/eks-cluster/terraform.tfstate"));
@@ -115,11 +172,23 @@ fn the_bucket_policy_stops_an_administrator_from_deleting() {
     let moto = MotoServer::start(&world);
     // Without its conditions moto would take each of the other statements for all requests.
     let mut policy: Value = serde_json::from_str(&print_policy(&world, &["bucket"])).expect("JSON");
-    policy["Statement"].as_array_mut().expect("statements").retain(|it| it.get("Condition").is_none());
+    policy["Statement"]
+        .as_array_mut()
+        .expect("statements")
+        .retain(|it| it.get("Condition").is_none());
     assert_eq!(policy["Statement"].as_array().map(Vec::len), Some(1));
     let all = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
-    let [client] = create_users(&mut world, &moto, [("administrator", all.to_owned())], Some(&policy.to_string()));
-    let ours = ["usage-logs/airbnb/x.json", "terragrunt/airbnb/config.yaml", "terragrunt/airbnb/config-history/x.yaml"];
+    let [client] = create_users(
+        &mut world,
+        &moto,
+        [("administrator", all.to_owned())],
+        Some(&policy.to_string()),
+    );
+    let ours = [
+        "usage-logs/airbnb/x.json",
+        "terragrunt/airbnb/config.yaml",
+        "terragrunt/airbnb/config-history/x.yaml",
+    ];
     let lock = "terragrunt/airbnb/eks-cluster/terraform.tfstate.tflock";
     for key in ours.iter().chain([&lock]) {
         client.put(key, "{}");
@@ -127,5 +196,12 @@ fn the_bucket_policy_stops_an_administrator_from_deleting() {
     }
     let mut kept = client.list_keys("");
     kept.sort();
-    assert_eq!(kept, ["terragrunt/airbnb/config-history/x.yaml", "terragrunt/airbnb/config.yaml", "usage-logs/airbnb/x.json"]);
+    assert_eq!(
+        kept,
+        [
+            "terragrunt/airbnb/config-history/x.yaml",
+            "terragrunt/airbnb/config.yaml",
+            "usage-logs/airbnb/x.json"
+        ]
+    );
 }

@@ -29,42 +29,110 @@ fn included_root(folder: &Path) -> String {
     let written = fs::read_to_string(unit_folder.join("terragrunt.hcl")).expect("it");
     let after = "\", \"${get_terragrunt_dir()}/no_root.hcl\")";
     let before = written.split(after).next().expect("the line");
-    let name = before.rsplit("find_in_parent_folders(\"").next().expect("the line").to_owned();
-    let output = std::process::Command::new("sha256sum").args(["-c", "unit.sha256"]).current_dir(&unit_folder).output().expect("sha256sum");
+    let name = before
+        .rsplit("find_in_parent_folders(\"")
+        .next()
+        .expect("the line")
+        .to_owned();
+    let output = std::process::Command::new("sha256sum")
+        .args(["-c", "unit.sha256"])
+        .current_dir(&unit_folder)
+        .output()
+        .expect("sha256sum");
     assert!(output.status.success(), "{}", to_text(&output.stdout));
     let line = format!("# terragrunt.hcl includes the root file: {name}\n");
-    assert!(fs::read_to_string(unit_folder.join("unit.sha256")).expect("it").contains(&line), "{line}");
+    assert!(
+        fs::read_to_string(unit_folder.join("unit.sha256"))
+            .expect("it")
+            .contains(&line),
+        "{line}"
+    );
     let shipped = String::from_utf8_lossy(&embedded_unit_files()["terragrunt.hcl"]).into_owned();
-    assert_eq!(written, shipped.replacen(&format!("\"root.hcl{after}"), &format!("\"{name}{after}"), 1), "only the name differs");
+    assert_eq!(
+        written,
+        shipped.replacen(
+            &format!("\"root.hcl{after}"),
+            &format!("\"{name}{after}"),
+            1
+        ),
+        "only the name differs"
+    );
     name
 }
 
 #[test]
 fn the_unit_includes_what_the_other_units_include() {
     for (path, place, expected) in [
-        ("find_in_parent_folders(\"root.hcl\")", "../root.hcl", "root.hcl"),
-        ("find_in_parent_folders()", "../terragrunt.hcl", "terragrunt.hcl"),
-        ("find_in_parent_folders(\"common.hcl\")", "../../common.hcl", "common.hcl"),
-        ("find_in_parent_folders(\"Wurzel é.hcl\")", "Wurzel é.hcl", "Wurzel é.hcl"),
+        (
+            "find_in_parent_folders(\"root.hcl\")",
+            "../root.hcl",
+            "root.hcl",
+        ),
+        (
+            "find_in_parent_folders()",
+            "../terragrunt.hcl",
+            "terragrunt.hcl",
+        ),
+        (
+            "find_in_parent_folders(\"common.hcl\")",
+            "../../common.hcl",
+            "common.hcl",
+        ),
+        (
+            "find_in_parent_folders(\"Wurzel é.hcl\")",
+            "Wurzel é.hcl",
+            "Wurzel é.hcl",
+        ),
         ("\"../base.hcl\"", "base.hcl", "base.hcl"),
-        ("\"${get_terragrunt_dir()}/../../common.hcl\"", "../common.hcl", "common.hcl"),
-        ("\"../../shared/common.hcl\"", "../shared/common.hcl", "shared/common.hcl"),
+        (
+            "\"${get_terragrunt_dir()}/../../common.hcl\"",
+            "../common.hcl",
+            "common.hcl",
+        ),
+        (
+            "\"../../shared/common.hcl\"",
+            "../shared/common.hcl",
+            "shared/common.hcl",
+        ),
     ] {
         let world = World::new();
-        let folder = customer_folder_with(&world, &[("atlas-cluster/terragrunt.hcl", &unit_including(path)), (place, "remote_state {}\n")]);
+        let folder = customer_folder_with(
+            &world,
+            &[
+                ("atlas-cluster/terragrunt.hcl", &unit_including(path)),
+                (place, "remote_state {}\n"),
+            ],
+        );
         let (code, said) = run_init(&world, &["live/airbnb"]);
-        assert_eq!((code, included_root(&folder).as_str()), (Some(0), expected), "{path}: {said}");
+        assert_eq!(
+            (code, included_root(&folder).as_str()),
+            (Some(0), expected),
+            "{path}: {said}"
+        );
         let file = folder.join(place).canonicalize().expect("it");
-        assert!(said.contains(&format!("The unit's state is where the root file `{}` says.", file.display())), "{said}");
+        assert!(
+            said.contains(&format!(
+                "The unit's state is where the root file `{}` says.",
+                file.display()
+            )),
+            "{said}"
+        );
         assert!(!said.contains("Note:"), "{said}");
-        assert!(run_init(&world, &["live/airbnb"]).1.contains("config-backup/terragrunt.hcl is up to date\n"));
+        assert!(
+            run_init(&world, &["live/airbnb"])
+                .1
+                .contains("config-backup/terragrunt.hcl is up to date\n")
+        );
     }
 }
 
 #[test]
 fn takes_and_names_the_most_frequent_root_file() {
     let world = World::new();
-    let (common, root) = (unit_including("find_in_parent_folders(\"common.hcl\")"), unit_including("find_in_parent_folders(\"root.hcl\")"));
+    let (common, root) = (
+        unit_including("find_in_parent_folders(\"common.hcl\")"),
+        unit_including("find_in_parent_folders(\"root.hcl\")"),
+    );
     let none = unit_including("find_in_parent_folders(\"none.hcl\", \"none.hcl\")");
     let folder = customer_folder_with(
         &world,
@@ -80,16 +148,30 @@ fn takes_and_names_the_most_frequent_root_file() {
         ],
     );
     let (code, said) = run_init(&world, &["live/airbnb"]);
-    assert_eq!((code, included_root(&folder).as_str()), (Some(0), "common.hcl"), "{said}");
+    assert_eq!(
+        (code, included_root(&folder).as_str()),
+        (Some(0), "common.hcl"),
+        "{said}"
+    );
     assert!(said.contains("Note: the other units include different root files: `common.hcl` (2 units), `root.hcl` (1 unit)"), "{said}");
-    assert!(said.contains("this unit includes `common.hcl`, --root changes that.\n"), "{said}");
+    assert!(
+        said.contains("this unit includes `common.hcl`, --root changes that.\n"),
+        "{said}"
+    );
 }
 
 #[test]
 fn the_user_may_name_the_root_file_and_a_wrong_name_writes_nothing() {
     let world = World::new();
     let root = unit_including("find_in_parent_folders(\"root.hcl\")");
-    let folder = customer_folder_with(&world, &[("a/terragrunt.hcl", &root), ("root.hcl", ""), ("../env.hcl", "")]);
+    let folder = customer_folder_with(
+        &world,
+        &[
+            ("a/terragrunt.hcl", &root),
+            ("root.hcl", ""),
+            ("../env.hcl", ""),
+        ],
+    );
     for (name, words) in [
         ("none.hcl", "no folder above the unit has it"),
         ("x\"y.hcl", "it is not the plain name of a file"),
@@ -97,17 +179,33 @@ fn the_user_may_name_the_root_file_and_a_wrong_name_writes_nothing() {
         ("a", "it is not a file"),
     ] {
         let (code, said) = run_init(&world, &["live/airbnb", "--root", name]);
-        assert!(code == Some(3) && said.contains(&format!("cannot use `{name}` as the root file: {words}; ")), "{said}");
+        assert!(
+            code == Some(3)
+                && said.contains(&format!("cannot use `{name}` as the root file: {words}; ")),
+            "{said}"
+        );
         assert!(!folder.join("config-backup").exists());
     }
     let (code, said) = run_init(&world, &["live/airbnb", "--root", "env.hcl"]);
-    assert_eq!((code, included_root(&folder).as_str()), (Some(0), "env.hcl"), "{said}");
+    assert_eq!(
+        (code, included_root(&folder).as_str()),
+        (Some(0), "env.hcl"),
+        "{said}"
+    );
     let (_, said) = run_init(&world, &["live/airbnb"]);
     assert_eq!(included_root(&folder), "env.hcl", "a second run keeps it");
-    assert!(said.contains("Note: the other units include `") && said.contains("`--root root.hcl` changes that.\n"), "{said}");
+    assert!(
+        said.contains("Note: the other units include `")
+            && said.contains("`--root root.hcl` changes that.\n"),
+        "{said}"
+    );
     let (_, said) = run_init(&world, &["live/airbnb", "--root", "root.hcl"]);
     assert_eq!(included_root(&folder), "root.hcl");
-    assert!(said.contains("config-backup/terragrunt.hcl includes `root.hcl` now\n") && !said.contains("Note:"), "{said}");
+    assert!(
+        said.contains("config-backup/terragrunt.hcl includes `root.hcl` now\n")
+            && !said.contains("Note:"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -115,22 +213,41 @@ fn an_upgrade_keeps_the_name_that_init_or_the_user_wrote() {
     for by_hand in [false, true] {
         let world = World::new();
         let folder = customer_folder_with(&world, &[("../common.hcl", ""), ("../env.hcl", "")]);
-        assert_eq!(run_init(&world, &["live/airbnb", "--root", "common.hcl"]).0, Some(0));
+        assert_eq!(
+            run_init(&world, &["live/airbnb", "--root", "common.hcl"]).0,
+            Some(0)
+        );
         // As an older version would have left it.
         let unit_folder = folder.join("config-backup");
-        let older = fs::read_to_string(unit_folder.join("terragrunt.hcl")).expect("it") + "# older\n";
+        let older =
+            fs::read_to_string(unit_folder.join("terragrunt.hcl")).expect("it") + "# older\n";
         let manifest = fs::read_to_string(unit_folder.join("unit.sha256")).expect("it");
-        let lines = manifest.lines().map(|line| match line.split_once("  terragrunt.hcl") {
-            Some(_) => format!("{}  terragrunt.hcl\n", python_digest("sha256", older.as_bytes())),
-            None => format!("{line}\n"),
-        });
+        let lines = manifest
+            .lines()
+            .map(|line| match line.split_once("  terragrunt.hcl") {
+                Some(_) => format!(
+                    "{}  terragrunt.hcl\n",
+                    python_digest("sha256", older.as_bytes())
+                ),
+                None => format!("{line}\n"),
+            });
         fs::write(unit_folder.join("unit.sha256"), lines.collect::<String>()).expect("a manifest");
-        let there = if by_hand { older.replace("\"common.hcl\"", "\"env.hcl\"") } else { older };
+        let there = if by_hand {
+            older.replace("\"common.hcl\"", "\"env.hcl\"")
+        } else {
+            older
+        };
         fs::write(unit_folder.join("terragrunt.hcl"), there).expect("a file");
         let (code, said) = run_init(&world, &["live/airbnb"]);
         assert_eq!(code, Some(0), "{said}");
-        assert!(said.contains("upgraded config-backup/terragrunt.hcl\n"), "{said}");
-        assert_eq!(included_root(&folder), if by_hand { "env.hcl" } else { "common.hcl" });
+        assert!(
+            said.contains("upgraded config-backup/terragrunt.hcl\n"),
+            "{said}"
+        );
+        assert_eq!(
+            included_root(&folder),
+            if by_hand { "env.hcl" } else { "common.hcl" }
+        );
     }
 }
 
@@ -140,10 +257,15 @@ fn the_name_of_the_root_file_is_not_a_change_by_the_user() {
     let folder = customer_folder_with(&world, &[("root.hcl", ""), ("../env.hcl", "")]);
     run_init(&world, &["live/airbnb"]);
     let file = folder.join("config-backup/terragrunt.hcl");
-    let renamed = fs::read_to_string(&file).expect("it").replace("\"root.hcl\"", "\"env.hcl\"");
+    let renamed = fs::read_to_string(&file)
+        .expect("it")
+        .replace("\"root.hcl\"", "\"env.hcl\"");
     fs::write(&file, &renamed).expect("a change");
     let (_, said) = run_init(&world, &["live/airbnb"]);
-    assert!(said.contains("config-backup/terragrunt.hcl is up to date\n") && !said.contains("kept"), "{said}");
+    assert!(
+        said.contains("config-backup/terragrunt.hcl is up to date\n") && !said.contains("kept"),
+        "{said}"
+    );
     assert_eq!(included_root(&folder), "env.hcl");
 
     fs::write(&file, renamed + "# mine\n").expect("a change");
@@ -153,16 +275,30 @@ fn the_name_of_the_root_file_is_not_a_change_by_the_user() {
         "{said}"
     );
     let there = fs::read_to_string(&file).expect("it");
-    assert!(there.contains("find_in_parent_folders(\"root.hcl\", ") && there.ends_with("# mine\n"), "{there}");
+    assert!(
+        there.contains("find_in_parent_folders(\"root.hcl\", ") && there.ends_with("# mine\n"),
+        "{there}"
+    );
 }
 
 #[test]
 fn without_other_units_the_root_file_is_found_by_its_usual_names() {
     for (files, expected, note) in [
-        (&[("../root.hcl", ""), ("common.hcl", "remote_state {}\n")][..], "root.hcl", false),
-        (&[("../terragrunt.hcl", "remote_state {}\n")], "terragrunt.hcl", false),
         (
-            &[("../../common.hcl", "generate \"b\" {\n  contents = \"terraform {\\n backend \"s3\" {} }\"\n}\nremote_state {}\n")],
+            &[("../root.hcl", ""), ("common.hcl", "remote_state {}\n")][..],
+            "root.hcl",
+            false,
+        ),
+        (
+            &[("../terragrunt.hcl", "remote_state {}\n")],
+            "terragrunt.hcl",
+            false,
+        ),
+        (
+            &[(
+                "../../common.hcl",
+                "generate \"b\" {\n  contents = \"terraform {\\n backend \"s3\" {} }\"\n}\nremote_state {}\n",
+            )],
             "common.hcl",
             false,
         ),
@@ -172,7 +308,11 @@ fn without_other_units_the_root_file_is_found_by_its_usual_names() {
         let world = World::new();
         let folder = customer_folder_with(&world, files);
         let (code, said) = run_init(&world, &["live/airbnb"]);
-        assert_eq!((code, included_root(&folder).as_str()), (Some(0), expected), "{files:?}: {said}");
+        assert_eq!(
+            (code, included_root(&folder).as_str()),
+            (Some(0), expected),
+            "{files:?}: {said}"
+        );
         let local = "Note: there is no root file `root.hcl` here or above; the unit keeps its state in its own folder.\n";
         assert_eq!(said.contains(local), note, "{said}");
         assert!(said.contains("Deploy with"), "{said}");
@@ -182,8 +322,18 @@ fn without_other_units_the_root_file_is_found_by_its_usual_names() {
 #[test]
 fn reports_a_root_file_that_needs_evaluation() {
     let world = World::new();
-    let folder = customer_folder_with(&world, &[("a/terragrunt.hcl", &unit_including("local.root")), ("root.hcl", "")]);
+    let folder = customer_folder_with(
+        &world,
+        &[
+            ("a/terragrunt.hcl", &unit_including("local.root")),
+            ("root.hcl", ""),
+        ],
+    );
     let (code, said) = run_init(&world, &["live/airbnb"]);
-    assert_eq!((code, included_root(&folder).as_str()), (Some(0), "root.hcl"), "{said}");
+    assert_eq!(
+        (code, included_root(&folder).as_str()),
+        (Some(0), "root.hcl"),
+        "{said}"
+    );
     assert!(said.contains("Note: cannot find the root file that `a/terragrunt.hcl` includes; name it with --root.\n"), "{said}");
 }

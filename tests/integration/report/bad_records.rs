@@ -9,14 +9,25 @@ const GOOD: &str = "{\"timestamp\":\"2026-03-02T08:00:00Z\",\"customer\":\"acme\
 fn world_with(objects: &[(&str, &[u8])]) -> World {
     let world = World::new();
     for (name, body) in objects {
-        world.server.put(BUCKET, &format!("usage-logs/acme/{name}"), body, &[]).expect("an object");
+        world
+            .server
+            .put(BUCKET, &format!("usage-logs/acme/{name}"), body, &[])
+            .expect("an object");
     }
     world
 }
 
 fn run_report(world: &World, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = world.helper_command(&["report", "--profile", "default"]).args(arguments).output().expect("report");
-    (output.status.code(), to_text(&output.stdout), to_text(&output.stderr))
+    let output = world
+        .helper_command(&["report", "--profile", "default"])
+        .args(arguments)
+        .output()
+        .expect("report");
+    (
+        output.status.code(),
+        to_text(&output.stdout),
+        to_text(&output.stderr),
+    )
 }
 
 #[test]
@@ -41,7 +52,10 @@ fn names_each_damaged_record_once_and_reports_the_others() {
         assert!(csv.ends_with("2026-03-02,acme,alice,1,p,c\n"), "{csv}");
         for (name, _) in damaged {
             assert_eq!(
-                messages.lines().filter(|line| line.contains(&format!("`usage-logs/acme/{name}`"))).count(),
+                messages
+                    .lines()
+                    .filter(|line| line.contains(&format!("`usage-logs/acme/{name}`")))
+                    .count(),
                 1,
                 "{name}: {messages}"
             );
@@ -59,14 +73,25 @@ fn strict_accepts_valid_records() {
 
 #[test]
 fn names_an_unusable_value_and_reports_the_record_without_it() {
-    let odd = GOOD.replace("\"additional_users_count\":1", "\"additional_users_count\":\"many\"").replace("\"p\"", "[1]");
+    let odd = GOOD
+        .replace(
+            "\"additional_users_count\":1",
+            "\"additional_users_count\":\"many\"",
+        )
+        .replace("\"p\"", "[1]");
     let world = world_with(&[("2026-03-02_080000.json", odd.as_bytes())]);
     let (code, csv, messages) = run_report(&world, &[]);
     assert_eq!(code, Some(0));
     assert!(csv.ends_with("2026-03-02,acme,alice,0,,c\n"), "{csv}");
     assert_eq!(messages.lines().count(), 1, "{messages}");
     assert!(
-        ["2026-03-02_080000.json", "additional_users_count", "project_name"].iter().all(|words| messages.contains(words)),
+        [
+            "2026-03-02_080000.json",
+            "additional_users_count",
+            "project_name"
+        ]
+        .iter()
+        .all(|words| messages.contains(words)),
         "{messages}"
     );
     assert_eq!(run_report(&world, &["--strict"]).0, Some(7));
@@ -74,18 +99,35 @@ fn names_an_unusable_value_and_reports_the_record_without_it() {
 
 #[test]
 fn skips_objects_that_are_not_records_silently() {
-    let world = world_with(&[("2026-03-02_080000.json", GOOD.as_bytes()), ("notes.txt", b"hello"), ("old/2025.json", b"{}"), ("", b"")]);
-    world.server.put(BUCKET, "usage-logs/readme.json", b"hello", &[]).expect("an object");
+    let world = world_with(&[
+        ("2026-03-02_080000.json", GOOD.as_bytes()),
+        ("notes.txt", b"hello"),
+        ("old/2025.json", b"{}"),
+        ("", b""),
+    ]);
+    world
+        .server
+        .put(BUCKET, "usage-logs/readme.json", b"hello", &[])
+        .expect("an object");
     let (code, csv, messages) = run_report(&world, &["--strict"]);
-    assert_eq!((code, csv.lines().count(), messages.as_str()), (Some(0), 2, ""));
+    assert_eq!(
+        (code, csv.lines().count(), messages.as_str()),
+        (Some(0), 2, "")
+    );
 }
 
 #[test]
 fn names_a_huge_object_without_fetching_it() {
-    let world = world_with(&[("2026-03-02_080000.json", GOOD.as_bytes()), ("huge.json", &vec![b' '; 3 << 20])]);
+    let world = world_with(&[
+        ("2026-03-02_080000.json", GOOD.as_bytes()),
+        ("huge.json", &vec![b' '; 3 << 20]),
+    ]);
     let (code, csv, messages) = run_report(&world, &["--strict"]);
     assert_eq!((code, csv.lines().count()), (Some(7), 2));
-    assert!(messages.contains("huge.json") && messages.contains("left out 1 record"), "{messages}");
+    assert!(
+        messages.contains("huge.json") && messages.contains("left out 1 record"),
+        "{messages}"
+    );
 }
 
 #[test]
@@ -102,7 +144,10 @@ fn keys_with_odd_characters_are_fetched_by_their_own_names() {
     let name = "2026-03-02_080000-+ %2F&=é\u{1}.json";
     let world = world_with(&[(name, GOOD.as_bytes())]);
     let (code, csv, messages) = run_report(&world, &["--strict"]);
-    assert_eq!((code, csv.lines().count(), messages.as_str()), (Some(0), 2, ""));
+    assert_eq!(
+        (code, csv.lines().count(), messages.as_str()),
+        (Some(0), 2, "")
+    );
 }
 
 #[test]

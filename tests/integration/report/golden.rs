@@ -29,11 +29,23 @@ fn load_corpus() -> &'static GoldenCorpus {
         fs::write(&file, &corpus).expect("written");
         for line in to_text(&corpus).lines() {
             let object: Value = serde_json::from_str(line).expect("an object");
-            let body = aws_smithy_types::base64::decode(object["body"].as_str().expect("text")).expect("base64");
+            let body = aws_smithy_types::base64::decode(object["body"].as_str().expect("text"))
+                .expect("base64");
             let modified = unix_time(object["modified"].as_u64().expect("seconds"));
-            world.server.put_at(BUCKET, object["key"].as_str().expect("a key"), &body, &[], modified).expect("put");
+            world
+                .server
+                .put_at(
+                    BUCKET,
+                    object["key"].as_str().expect("a key"),
+                    &body,
+                    &[],
+                    modified,
+                )
+                .expect("put");
         }
-        let expected = serde_json::from_slice(&run_python(&["oracle.py", file.to_str().expect("UTF-8")])).expect("what to expect");
+        let expected =
+            serde_json::from_slice(&run_python(&["oracle.py", file.to_str().expect("UTF-8")]))
+                .expect("what to expect");
         let golden = GoldenCorpus { world, expected };
         // What the others report comes out of the cache that this one fills.
         golden.run_report(&[]);
@@ -43,19 +55,42 @@ fn load_corpus() -> &'static GoldenCorpus {
 
 fn run_python(arguments: &[&str]) -> Vec<u8> {
     let mut command = Command::new("python3");
-    command.arg(project_dir().join("tests/golden").join(arguments[0])).args(&arguments[1..]);
+    command
+        .arg(project_dir().join("tests/golden").join(arguments[0]))
+        .args(&arguments[1..]);
     let output = command.output().expect("python3 starts");
-    assert!(output.status.success(), "seed {SEED}: {}", to_text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "seed {SEED}: {}",
+        to_text(&output.stderr)
+    );
     output.stdout
 }
 
 impl GoldenCorpus {
     /// Runs `report`; gives exit code, stdout and stderr.
     fn run_report(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let output = self.world.helper_command(&["report", "--profile", "default"]).args(arguments).output().expect("report");
-        let output = (output.status.code(), to_text(&output.stdout), to_text(&output.stderr));
-        assert_eq!(find_unruly_char(&output.1), None, "{arguments:?}: control characters on stdout");
-        assert_eq!(find_unruly_char(&output.2), None, "{arguments:?}: control characters on stderr");
+        let output = self
+            .world
+            .helper_command(&["report", "--profile", "default"])
+            .args(arguments)
+            .output()
+            .expect("report");
+        let output = (
+            output.status.code(),
+            to_text(&output.stdout),
+            to_text(&output.stderr),
+        );
+        assert_eq!(
+            find_unruly_char(&output.1),
+            None,
+            "{arguments:?}: control characters on stdout"
+        );
+        assert_eq!(
+            find_unruly_char(&output.2),
+            None,
+            "{arguments:?}: control characters on stderr"
+        );
         output
     }
 
@@ -68,19 +103,31 @@ impl GoldenCorpus {
 
 /// The first character that a terminal would obey, or that turns the direction of writing.
 fn find_unruly_char(text: &str) -> Option<char> {
-    let is_mark =
-        |c| "\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}".contains(c);
-    text.chars().find(|c| (c.is_control() && *c != '\n') || is_mark(*c))
+    let is_mark = |c| {
+        "\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}".contains(c)
+    };
+    text.chars()
+        .find(|c| (c.is_control() && *c != '\n') || is_mark(*c))
 }
 
 /// A text as it is shown: with U+FFFD in the place of what is unruly.
 fn plain_text(text: &str) -> String {
-    text.chars().map(|c| if c == '\n' || find_unruly_char(c.encode_utf8(&mut [0; 4])).is_some() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c == '\n' || find_unruly_char(c.encode_utf8(&mut [0; 4])).is_some() {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// The same cells, of numbers as of texts.
 fn value_words(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn as_list(value: &Value) -> &Vec<Value> {
@@ -93,17 +140,28 @@ fn every_row_of_the_csv_is_right_and_every_bad_object_is_named_once() {
     let (code, csv, messages) = golden.run_report(&["--no-cache"]);
     assert_eq!(code, Some(0));
     let shown = parse_csv_rows(csv.as_bytes());
-    let expected: Vec<Vec<String>> =
-        as_list(&golden.expected["cells"]).iter().map(|row| as_list(row).iter().map(value_words).collect()).collect();
+    let expected: Vec<Vec<String>> = as_list(&golden.expected["cells"])
+        .iter()
+        .map(|row| as_list(row).iter().map(value_words).collect())
+        .collect();
     assert!(expected.len() > 3000, "{}", expected.len());
     for (got, wanted) in shown[1..].iter().zip(&expected) {
         assert_eq!(got, wanted, "seed {SEED}");
     }
     assert_eq!(shown.len() - 1, expected.len(), "seed {SEED}");
-    assert!(shown.iter().flatten().all(|cell| !cell.trim_start().starts_with(['=', '+', '-', '@'])), "a formula");
+    assert!(
+        shown
+            .iter()
+            .flatten()
+            .all(|cell| !cell.trim_start().starts_with(['=', '+', '-', '@'])),
+        "a formula"
+    );
 
     let mut named: BTreeMap<String, usize> = BTreeMap::new();
-    for line in messages.lines().filter(|line| line.contains("`usage-logs/") || line.contains("/usage-logs/")) {
+    for line in messages
+        .lines()
+        .filter(|line| line.contains("`usage-logs/") || line.contains("/usage-logs/"))
+    {
         let key = line.split_once("usage-logs/").expect("a key").1;
         let (key, _) = key.rsplit_once(".json`").expect("its end");
         *named.entry(format!("usage-logs/{key}.json")).or_default() += 1;
@@ -115,24 +173,51 @@ fn every_row_of_the_csv_is_right_and_every_bad_object_is_named_once() {
         .chain(partial.keys().map(|key| plain_text(key)))
         .collect();
     assert!(bad.len() >= 140, "{}", bad.len());
-    assert_eq!(named.keys().cloned().collect::<BTreeSet<String>>(), bad, "seed {SEED}");
+    assert_eq!(
+        named.keys().cloned().collect::<BTreeSet<String>>(),
+        bad,
+        "seed {SEED}"
+    );
     assert!(named.values().all(|times| *times == 1), "{named:?}");
     for (key, fields) in partial {
         let shown = plain_text(key);
-        let line = messages.lines().find(|line| line.contains(&format!("`{shown}`"))).expect("a line");
+        let line = messages
+            .lines()
+            .find(|line| line.contains(&format!("`{shown}`")))
+            .expect("a line");
         assert!(line.starts_with("config-backup: used in part "), "{line}");
         for field in as_list(fields) {
-            assert!(line.contains(&format!("`{}`", value_words(field))), "{field}: {line}");
+            assert!(
+                line.contains(&format!("`{}`", value_words(field))),
+                "{field}: {line}"
+            );
         }
     }
-    assert!(messages.contains(&format!("left out {} records in all", as_list(&golden.expected["left_out"]).len())), "seed {SEED}");
-    assert_eq!(golden.run_report(&["--strict"]), (Some(7), csv, messages), "the same from the cache");
+    assert!(
+        messages.contains(&format!(
+            "left out {} records in all",
+            as_list(&golden.expected["left_out"]).len()
+        )),
+        "seed {SEED}"
+    );
+    assert_eq!(
+        golden.run_report(&["--strict"]),
+        (Some(7), csv, messages),
+        "the same from the cache"
+    );
 }
 
 #[test]
 fn json_holds_the_exact_values() {
     let golden = load_corpus();
-    let columns = ["timestamp", "customer", "user", "additional_users_count", "project_name", "cluster_name"];
+    let columns = [
+        "timestamp",
+        "customer",
+        "user",
+        "additional_users_count",
+        "project_name",
+        "cluster_name",
+    ];
     let shown = golden.report_json(&[]);
     let expected = as_list(&golden.expected["rows"]);
     assert_eq!(shown.len(), expected.len());
@@ -149,13 +234,27 @@ fn all_deployments_are_listed_with_their_times() {
     let expected = as_list(&golden.expected["all"]);
     assert_eq!(shown.len(), expected.len());
     for (got, wanted) in shown.iter().zip(expected) {
-        for field in ["customer", "user", "arn", "additional_users_count", "project_name", "cluster_name", "config_hash"] {
+        for field in [
+            "customer",
+            "user",
+            "arn",
+            "additional_users_count",
+            "project_name",
+            "cluster_name",
+            "config_hash",
+        ] {
             assert_eq!(got[field], wanted[field], "seed {SEED}: {wanted}");
         }
         // A leap second is shown as the end of the second before.
         let time = value_words(&wanted["timestamp"]);
-        let time = time.split_once(":60").map_or(time.clone(), |(minute, _)| format!("{minute}:59.999999999Z"));
-        assert_eq!(value_words(&got["timestamp"]), time, "seed {SEED}: {wanted}");
+        let time = time.split_once(":60").map_or(time.clone(), |(minute, _)| {
+            format!("{minute}:59.999999999Z")
+        });
+        assert_eq!(
+            value_words(&got["timestamp"]),
+            time,
+            "seed {SEED}: {wanted}"
+        );
     }
 }
 
@@ -164,17 +263,33 @@ fn the_totals_are_those_of_the_oracle() {
     let golden = load_corpus();
     let shown = golden.report_json(&["--summary"]);
     let summary = &golden.expected["summary"];
-    assert_eq!((&shown[0]["group"], &shown[0]["deployments"]), (&Value::from("total"), &summary["total"]));
-    for (group, name) in [("customers", "customer"), ("users", "user"), ("months", "month"), ("weeks", "week")] {
+    assert_eq!(
+        (&shown[0]["group"], &shown[0]["deployments"]),
+        (&Value::from("total"), &summary["total"])
+    );
+    for (group, name) in [
+        ("customers", "customer"),
+        ("users", "user"),
+        ("months", "month"),
+        ("weeks", "week"),
+    ] {
         let expected = summary[group].as_object().expect("members");
         let of_group: Vec<&Value> = shown.iter().filter(|line| line["group"] == name).collect();
         assert_eq!(of_group.len(), expected.len(), "{group}");
         for line in of_group {
             let wanted = &expected[line["name"].as_str().expect("a name")];
-            assert_eq!((&line["deployments"], &line["configs"]), (&wanted["deployments"], &wanted["configs"]), "seed {SEED}: {line}");
+            assert_eq!(
+                (&line["deployments"], &line["configs"]),
+                (&wanted["deployments"], &wanted["configs"]),
+                "seed {SEED}: {line}"
+            );
             for end in ["first", "last"] {
                 // A leap second is shown as the end of the second before.
-                assert_eq!(value_words(&line[end])[..19], value_words(&wanted[end])[..19].replace(":60", ":59"), "seed {SEED}: {line}");
+                assert_eq!(
+                    value_words(&line[end])[..19],
+                    value_words(&wanted[end])[..19].replace(":60", ":59"),
+                    "seed {SEED}: {line}"
+                );
             }
         }
     }
@@ -186,7 +301,11 @@ fn every_format_has_every_row() {
     let count = as_list(&golden.expected["rows"]).len();
     for (format, around) in [("ndjson", 0), ("markdown", 2), ("table", 1)] {
         let (code, output, _) = golden.run_report(&["--format", format]);
-        assert_eq!((code, output.lines().count()), (Some(0), count + around), "{format}");
+        assert_eq!(
+            (code, output.lines().count()),
+            (Some(0), count + around),
+            "{format}"
+        );
     }
 }
 
@@ -198,11 +317,28 @@ fn the_page_shows_every_row_as_text() {
     let page = crate::report::html::parse_page(&html);
     // The parser takes blanks around a cell's text away.
     let lines = |rows: &Value, shown: &dyn Fn(&Value) -> String| {
-        let mut lines: Vec<Vec<String>> =
-            as_list(rows).iter().map(|row| as_list(row).iter().map(|cell| shown(cell).trim().to_owned()).collect()).collect();
+        let mut lines: Vec<Vec<String>> = as_list(rows)
+            .iter()
+            .map(|row| {
+                as_list(row)
+                    .iter()
+                    .map(|cell| shown(cell).trim().to_owned())
+                    .collect()
+            })
+            .collect();
         lines.sort();
         lines
     };
-    assert_eq!(lines(&page["rows"], &value_words), lines(&golden.expected["rows"], &|cell| plain_text(&value_words(cell))), "seed {SEED}");
-    assert_eq!(page["scripts"].as_array().map(Vec::len), Some(1), "what records hold is no script");
+    assert_eq!(
+        lines(&page["rows"], &value_words),
+        lines(&golden.expected["rows"], &|cell| plain_text(&value_words(
+            cell
+        ))),
+        "seed {SEED}"
+    );
+    assert_eq!(
+        page["scripts"].as_array().map(Vec::len),
+        Some(1),
+        "what records hold is no script"
+    );
 }

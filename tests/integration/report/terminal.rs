@@ -12,13 +12,24 @@ fn world_with_records() -> World {
     let world = World::new();
     let record = "{\"timestamp\":\"2026-03-02T08:00:00Z\",\"customer\":\"acme\",\"user\":\"arn:aws:iam::1:user/jane\",\"additional_users_count\":12,\
                   \"project_name\":\"a project of a long name\",\"cluster_name\":\"\\u001b[2J in a long cluster name\"}\n";
-    world.server.put(BUCKET, "usage-logs/acme/2026-03-02_080000.json", record.as_bytes(), &[]).expect("put");
+    world
+        .server
+        .put(
+            BUCKET,
+            "usage-logs/acme/2026-03-02_080000.json",
+            record.as_bytes(),
+            &[],
+        )
+        .expect("put");
     world
 }
 
 /// Runs `report` on a terminal; gives what it showed.
 fn on_a_terminal(world: &World, arguments: &[&str]) -> String {
-    helper_on_a_terminal(world, &[&["report", "--profile", "default"], arguments].concat())
+    helper_on_a_terminal(
+        world,
+        &[&["report", "--profile", "default"], arguments].concat(),
+    )
 }
 
 /// Runs the helper on a terminal of 60 columns, by python3's pty; gives what it showed.
@@ -35,7 +46,10 @@ pub(crate) fn helper_on_a_terminal(world: &World, arguments: &[&str]) -> String 
                   sys.stdout.buffer.write(shown)\n\
                   sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
     let mut command = world.command("python3");
-    command.args(["-c", script]).arg(helper_path()).args(arguments);
+    command
+        .args(["-c", script])
+        .arg(helper_path())
+        .args(arguments);
     let output = run_with_input(command, b"");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     to_text(&output.stdout).replace("\r\n", "\n")
@@ -49,10 +63,16 @@ fn a_table_fits_the_terminal_obeys_no_color_and_is_safe() {
     world.set_variable("NO_COLOR", Some("1"));
     let shown = on_a_terminal(&world, &["-f", "table"]);
     let table: Vec<&str> = shown.lines().collect();
-    assert!(table.iter().all(|line| line.chars().count() <= 60) && shown.contains('…'), "{shown}");
+    assert!(
+        table.iter().all(|line| line.chars().count() <= 60) && shown.contains('…'),
+        "{shown}"
+    );
     assert!(!shown.contains('\u{1b}'), "{shown:?}");
     let raw = on_a_terminal(&world, &["--raw-cells"]);
-    assert!(!raw.contains('\u{1b}') && raw.contains("[2J"), "not even raw cells: {raw:?}");
+    assert!(
+        !raw.contains('\u{1b}') && raw.contains("[2J"),
+        "not even raw cells: {raw:?}"
+    );
 }
 
 #[test]
@@ -62,7 +82,10 @@ fn shows_and_clears_progress_on_a_terminal() {
     // The first answer makes the report wait, as a slow network would.
     let busy = FaultyProxy::start(&world.server.endpoint(), move |line| {
         if line.contains("/usage-logs/acme/") && asked.fetch_add(1, Ordering::SeqCst) == 0 {
-            RequestFate::Answer("503 Slow Down", "<Error><Code>SlowDown</Code><Message>later</Message></Error>")
+            RequestFate::Answer(
+                "503 Slow Down",
+                "<Error><Code>SlowDown</Code><Message>later</Message></Error>",
+            )
         } else {
             RequestFate::Pass
         }
@@ -84,7 +107,9 @@ fn ctrl_c_stops_at_once_and_leaves_no_files() {
     let hearing = "import os,signal,sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])";
     let script = "sh -c 'echo $$; exec \"$1\" report --profile default -o usage.csv' sh \"$1\"; echo \"exit $?\"";
     let mut shell = world.command("python3");
-    shell.args(["-c", hearing, "sh", "-c", script, "sh"]).arg(helper_path());
+    shell
+        .args(["-c", hearing, "sh", "-c", script, "sh"])
+        .arg(helper_path());
     let mut child = shell.stdout(Stdio::piped()).spawn().expect("python3");
     let mut output = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
     let mut id = String::new();
@@ -92,29 +117,66 @@ fn ctrl_c_stops_at_once_and_leaves_no_files() {
     while silent.count_requests("GET") == 0 {
         std::thread::yield_now();
     }
-    assert!(Command::new("kill").args(["-INT", id.trim()]).status().expect("kill").success());
+    assert!(
+        Command::new("kill")
+            .args(["-INT", id.trim()])
+            .status()
+            .expect("kill")
+            .success()
+    );
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut output, &mut rest).expect("the rest");
     child.wait().expect("it ends");
     assert_eq!(rest, "exit 130\n");
-    assert_eq!(fs::read_to_string(world.path().join("usage.csv")).expect("it"), "of yesterday\n");
-    let left =
-        fs::read_dir(world.path()).expect("a folder").filter_map(Result::ok).any(|it| it.file_name().to_string_lossy().contains("tmp"));
+    assert_eq!(
+        fs::read_to_string(world.path().join("usage.csv")).expect("it"),
+        "of yesterday\n"
+    );
+    let left = fs::read_dir(world.path())
+        .expect("a folder")
+        .filter_map(Result::ok)
+        .any(|it| it.file_name().to_string_lossy().contains("tmp"));
     assert!(!left, "no temporary file is left");
 }
 
 #[test]
 fn help_has_examples_and_exit_codes() {
     let world = World::new();
-    let help = to_text(&world.helper_command(&["report", "--help"]).output().expect("help").stdout);
-    for words in ["Examples:", "--since 30d", "Exit codes:", "--raw-cells", "$XDG_CACHE_HOME", "[default: mongodb-arena]"] {
+    let help = to_text(
+        &world
+            .helper_command(&["report", "--help"])
+            .output()
+            .expect("help")
+            .stdout,
+    );
+    for words in [
+        "Examples:",
+        "--since 30d",
+        "Exit codes:",
+        "--raw-cells",
+        "$XDG_CACHE_HOME",
+        "[default: mongodb-arena]",
+    ] {
         assert!(help.contains(words), "no `{words}` in {help}");
     }
-    assert!(help.lines().all(|line| line.chars().count() <= 120), "{help}");
+    assert!(
+        help.lines().all(|line| line.chars().count() <= 120),
+        "{help}"
+    );
     // Every option of the examples is there.
     let examples = help.split_once("Examples:").expect("examples").1;
-    for option in examples.split_whitespace().filter_map(|word| word.split(['=', ')']).next()).filter(|word| word.starts_with("--")) {
-        assert!(help.split_once("Examples:").expect("options").0.contains(option), "{option}");
+    for option in examples
+        .split_whitespace()
+        .filter_map(|word| word.split(['=', ')']).next())
+        .filter(|word| word.starts_with("--"))
+    {
+        assert!(
+            help.split_once("Examples:")
+                .expect("options")
+                .0
+                .contains(option),
+            "{option}"
+        );
     }
 }
 
@@ -123,20 +185,53 @@ fn manual_pages_have_the_text_of_the_help() {
     let world = World::new();
     // As `make man` does.
     fs::create_dir(world.path().join("pages")).expect("a folder");
-    clap_mangen::generate_to(config_backup::cli::command(), world.path().join("pages")).expect("pages");
-    let page = fs::read_to_string(world.path().join("pages/config-backup-report.1")).expect("a page");
-    assert!(page.starts_with(".ie") && page.contains("who deployed what"), "{page}");
+    clap_mangen::generate_to(config_backup::cli::command(), world.path().join("pages"))
+        .expect("pages");
+    let page =
+        fs::read_to_string(world.path().join("pages/config-backup-report.1")).expect("a page");
+    assert!(
+        page.starts_with(".ie") && page.contains("who deployed what"),
+        "{page}"
+    );
 }
 
 #[test]
 fn every_shell_gets_its_completions() {
     let world = World::new();
-    for (shell, words) in [("bash", "complete -F"), ("zsh", "#compdef config-backup"), ("fish", "complete -c config-backup")] {
-        let output = world.helper_command(&["completions", shell]).output().expect("completions");
-        assert!(output.status.success() && to_text(&output.stdout).contains(words), "{shell}");
+    for (shell, words) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef config-backup"),
+        ("fish", "complete -c config-backup"),
+    ] {
+        let output = world
+            .helper_command(&["completions", shell])
+            .output()
+            .expect("completions");
+        assert!(
+            output.status.success() && to_text(&output.stdout).contains(words),
+            "{shell}"
+        );
     }
-    let script = world.helper_command(&["completions", "bash"]).output().expect("completions").stdout;
-    let checked = run_with_input(Command::new("bash"), &[b"set -n\n".as_slice(), &script].concat());
-    assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}");
-    assert_eq!(world.helper_command(&["completions", "cmd.exe"]).output().expect("completions").status.code(), Some(2));
+    let script = world
+        .helper_command(&["completions", "bash"])
+        .output()
+        .expect("completions")
+        .stdout;
+    let checked = run_with_input(
+        Command::new("bash"),
+        &[b"set -n\n".as_slice(), &script].concat(),
+    );
+    assert!(
+        checked.status.success() && checked.stderr.is_empty(),
+        "{checked:?}"
+    );
+    assert_eq!(
+        world
+            .helper_command(&["completions", "cmd.exe"])
+            .output()
+            .expect("completions")
+            .status
+            .code(),
+        Some(2)
+    );
 }

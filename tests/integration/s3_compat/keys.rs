@@ -1,8 +1,13 @@
 //! `report` on each server: keys and customers with odd names.
 
-use test_support::s3_backend::{ReportEntry, S3Backend, S3ServerKind, expected_csv, on_each_server, rows_of_customer};
+use test_support::s3_backend::{
+    ReportEntry, S3Backend, S3ServerKind, expected_csv, on_each_server, rows_of_customer,
+};
 
-on_each_server!(lists_and_fetches_keys_with_odd_characters, separates_customers_with_similar_names);
+on_each_server!(
+    lists_and_fetches_keys_with_odd_characters,
+    separates_customers_with_similar_names
+);
 
 fn lists_and_fetches_keys_with_odd_characters(backend: &mut S3Backend) {
     let long = "x".repeat(240);
@@ -39,7 +44,10 @@ fn lists_and_fetches_keys_with_odd_characters(backend: &mut S3Backend) {
     let mut refused = Vec::new();
     for (number, name) in (0..).zip(names) {
         let entry = ReportEntry::new("acme", number);
-        match backend.client.try_put(&format!("usage-logs/acme/{name}.json"), &entry.record()) {
+        match backend
+            .client
+            .try_put(&format!("usage-logs/acme/{name}.json"), &entry.record())
+        {
             Ok(()) => entries.push(entry),
             Err(_) => refused.push(name),
         }
@@ -84,6 +92,10 @@ fn separates_customers_with_similar_names(backend: &mut S3Backend) {
     let whole = backend.report_csv(&["--strict"]);
     assert_eq!(whole, expected_csv(&entries));
     for (customer, _) in segments {
-        assert_eq!(backend.report_csv(&["--strict", customer]), rows_of_customer(customer, &whole), "{customer}");
+        assert_eq!(
+            backend.report_csv(&["--strict", customer]),
+            rows_of_customer(customer, &whole),
+            "{customer}"
+        );
     }
 }

@@ -1,6 +1,8 @@
 //! `report` on each server: listings of several pages, the cache, and records that go and come between the reports.
 
-use test_support::s3_backend::{CSV_HEADER, ReportEntry, S3Backend, expected_csv, on_each_server, rows_of_customer};
+use test_support::s3_backend::{
+    CSV_HEADER, ReportEntry, S3Backend, expected_csv, on_each_server, rows_of_customer,
+};
 
 on_each_server!(
     every_record_of_several_pages_is_reported_once_and_fetched_once,
@@ -24,7 +26,10 @@ fn every_record_of_several_pages_is_reported_once_and_fetched_once(backend: &mut
     for (customer, segment, share) in SHARES {
         for _ in 0..share {
             let number = entries.len() as u64;
-            let entry = ReportEntry { day: 1 + number % 28, ..ReportEntry::new(customer, number) };
+            let entry = ReportEntry {
+                day: 1 + number % 28,
+                ..ReportEntry::new(customer, number)
+            };
             // Every tenth as the earlier module names them.
             let digest = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let key = if number.is_multiple_of(10) {
@@ -41,20 +46,31 @@ fn every_record_of_several_pages_is_reported_once_and_fetched_once(backend: &mut
     assert!(whole == expected_csv(&entries), "not every record once");
     // Three pages of records, and one of an archive that there is not.
     backend.assert_requests(2350, 4..=4);
-    assert!(backend.report_csv(&[]) == whole, "the second report is another one");
+    assert!(
+        backend.report_csv(&[]) == whole,
+        "the second report is another one"
+    );
     backend.assert_requests(2350, 8..=8);
     for customer in ["acme", "acme-2", "Acme", "Foo Bar", "zeta"] {
-        assert!(backend.report_csv(&[customer]) == rows_of_customer(customer, &whole), "{customer}");
+        assert!(
+            backend.report_csv(&[customer]) == rows_of_customer(customer, &whole),
+            "{customer}"
+        );
     }
     assert_eq!(backend.report_csv(&["acm"]), CSV_HEADER);
     // Seven prefixes of one page each, but acme's, of which most need no listing; and as many of the archive.
     backend.assert_requests(2350, 21..=25);
-    assert!(backend.report_csv(&["zeta", "--no-cache"]) == rows_of_customer("zeta", &whole), "the cache knows better");
+    assert!(
+        backend.report_csv(&["zeta", "--no-cache"]) == rows_of_customer("zeta", &whole),
+        "the cache knows better"
+    );
     backend.assert_requests(2350 + 200, 23..=27);
 }
 
 fn a_record_that_is_no_longer_listed_is_no_longer_reported(backend: &mut S3Backend) {
-    let mut entries: Vec<ReportEntry> = (0..9).map(|number| ReportEntry::new("acme", number)).collect();
+    let mut entries: Vec<ReportEntry> = (0..9)
+        .map(|number| ReportEntry::new("acme", number))
+        .collect();
     let keys: Vec<String> = entries.iter().map(|entry| entry.key("acme")).collect();
     for (key, entry) in keys.iter().zip(&entries) {
         backend.client.put(key, &entry.record());

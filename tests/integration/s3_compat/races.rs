@@ -7,7 +7,9 @@ use std::thread;
 
 use test_support::faulty_proxy::RequestFate;
 use test_support::oracle::{format_rfc3339, key_timestamp, unix_now};
-use test_support::s3_backend::{RECORD_GET_LINE, ReportEntry, S3Backend, S3ServerKind, expected_csv, on_each_server};
+use test_support::s3_backend::{
+    RECORD_GET_LINE, ReportEntry, S3Backend, S3ServerKind, expected_csv, on_each_server,
+};
 
 on_each_server!(
     a_report_during_writes_has_all_earlier_records,
@@ -20,13 +22,33 @@ const OVERWRITTEN: u64 = 5;
 
 fn a_report_during_writes_has_all_earlier_records(backend: &mut S3Backend) {
     // Two pages, where that costs little.
-    let early: Vec<ReportEntry> =
-        (0..if backend.kind == S3ServerKind::Embedded { 1010 } else { 300 }).map(|number| ReportEntry::new("acme", number)).collect();
-    backend.put_objects(&early.iter().map(|entry| (entry.key("acme"), entry.record())).collect::<Vec<_>>());
+    let early: Vec<ReportEntry> = (0..if backend.kind == S3ServerKind::Embedded {
+        1010
+    } else {
+        300
+    })
+        .map(|number| ReportEntry::new("acme", number))
+        .collect();
+    backend.put_objects(
+        &early
+            .iter()
+            .map(|entry| (entry.key("acme"), entry.record()))
+            .collect::<Vec<_>>(),
+    );
     let today = key_timestamp(&format_rfc3339(unix_now()));
     // What is known to be in the bucket, by key.
-    let written = Mutex::new(early.iter().map(|entry| (entry.key("acme"), entry.clone())).collect::<BTreeMap<_, _>>());
-    let known = || written.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let written = Mutex::new(
+        early
+            .iter()
+            .map(|entry| (entry.key("acme"), entry.clone()))
+            .collect::<BTreeMap<_, _>>(),
+    );
+    let known = || {
+        written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    };
     let over = AtomicBool::new(false);
     let backend = &*backend;
 
@@ -37,9 +59,18 @@ fn a_report_during_writes_has_all_earlier_records(backend: &mut S3Backend) {
                     let overwritten = number / 2 % OVERWRITTEN;
                     // Of another size each time: versitygw keeps tag and content in two files and writes one after the other.
                     let user = format!("overwritten{overwritten}");
-                    (format!("usage-logs/zeta/{overwritten:032x}.json"), ReportEntry { user, ..ReportEntry::new("zeta", number) })
+                    (
+                        format!("usage-logs/zeta/{overwritten:032x}.json"),
+                        ReportEntry {
+                            user,
+                            ..ReportEntry::new("zeta", number)
+                        },
+                    )
                 } else {
-                    (format!("usage-logs/acme/{today}-{number:08x}.json"), ReportEntry::new("acme", number))
+                    (
+                        format!("usage-logs/acme/{today}-{number:08x}.json"),
+                        ReportEntry::new("acme", number),
+                    )
                 };
                 backend.client.put(&key, &entry.record());
                 written.lock().expect("no panic").insert(key, entry);
@@ -53,10 +84,17 @@ fn a_report_during_writes_has_all_earlier_records(backend: &mut S3Backend) {
             let before = known();
             let csv = backend.report_csv(arguments);
             let reported: BTreeMap<&str, u64> = csv.lines().skip(1).map(row_cells).collect();
-            for entry in before.values().filter(|entry| arguments != ["acme"] || entry.customer == "acme") {
+            for entry in before
+                .values()
+                .filter(|entry| arguments != ["acme"] || entry.customer == "acme")
+            {
                 let count = reported.get(entry.user.as_str()).copied();
                 // An overwritten one may be a newer one by now.
-                assert!(count == Some(entry.count) || entry.customer == "zeta" && count > Some(entry.count), "{entry:?}: {count:?}");
+                assert!(
+                    count == Some(entry.count)
+                        || entry.customer == "zeta" && count > Some(entry.count),
+                    "{entry:?}: {count:?}"
+                );
             }
         }
         drop(end);
@@ -64,10 +102,20 @@ fn a_report_during_writes_has_all_earlier_records(backend: &mut S3Backend) {
 
     let all = known();
     assert!(all.len() > early.len() + 1, "nothing was written");
-    assert!(backend.report_csv(&[]) == expected_csv(all.values()), "the cache kept what is no longer so");
-    assert!(backend.report_csv(&["--no-cache"]) == expected_csv(all.values()), "not every record once");
+    assert!(
+        backend.report_csv(&[]) == expected_csv(all.values()),
+        "the cache kept what is no longer so"
+    );
+    assert!(
+        backend.report_csv(&["--no-cache"]) == expected_csv(all.values()),
+        "not every record once"
+    );
     for customer in ["acme", "zeta"] {
-        assert!(backend.report_csv(&[customer]) == expected_csv(all.values().filter(|entry| entry.customer == customer)), "{customer}");
+        assert!(
+            backend.report_csv(&[customer])
+                == expected_csv(all.values().filter(|entry| entry.customer == customer)),
+            "{customer}"
+        );
     }
 }
 
@@ -87,27 +135,47 @@ fn row_cells(row: &str) -> (&str, u64) {
 }
 
 fn skips_a_record_deleted_between_list_and_get(backend: &mut S3Backend) {
-    let mut entries: Vec<ReportEntry> = (0..20).map(|number| ReportEntry::new("acme", number)).collect();
+    let mut entries: Vec<ReportEntry> = (0..20)
+        .map(|number| ReportEntry::new("acme", number))
+        .collect();
     for entry in &entries {
         backend.client.put(&entry.key("acme"), &entry.record());
     }
-    let victims = [entries.remove(19), entries.remove(7), entries.remove(0)].map(|entry| entry.key("acme"));
+    let victims =
+        [entries.remove(19), entries.remove(7), entries.remove(0)].map(|entry| entry.key("acme"));
     let client = backend.client.clone();
     let goes = victims.clone();
     let proxy = backend.start_proxy(move |line| {
-        goes.iter().filter(|key| line.starts_with(&format!("GET /mongodb-arena/{key}"))).for_each(|key| client.delete(key));
+        goes.iter()
+            .filter(|key| line.starts_with(&format!("GET /mongodb-arena/{key}")))
+            .for_each(|key| client.delete(key));
         RequestFate::Pass
     });
     assert_eq!(backend.report_csv(&["--strict"]), expected_csv(&entries));
-    assert_eq!(proxy.count_requests(RECORD_GET_LINE), 20, "all were listed and asked for, once");
+    assert_eq!(
+        proxy.count_requests(RECORD_GET_LINE),
+        20,
+        "all were listed and asked for, once"
+    );
     for arguments in [&["--strict"][..], &["acme"], &["--no-cache"]] {
-        assert_eq!(backend.report_csv(arguments), expected_csv(&entries), "{arguments:?}");
+        assert_eq!(
+            backend.report_csv(arguments),
+            expected_csv(&entries),
+            "{arguments:?}"
+        );
     }
-    assert!(victims.iter().all(|key| proxy.count_requests(&format!("GET /mongodb-arena/{key}")) == 1), "they are listed no more");
+    assert!(
+        victims
+            .iter()
+            .all(|key| proxy.count_requests(&format!("GET /mongodb-arena/{key}")) == 1),
+        "they are listed no more"
+    );
 }
 
 fn a_record_overwritten_between_list_and_get_is_used_in_its_new_form(backend: &mut S3Backend) {
-    let mut entries: Vec<ReportEntry> = (0..20).map(|number| ReportEntry::new("acme", number)).collect();
+    let mut entries: Vec<ReportEntry> = (0..20)
+        .map(|number| ReportEntry::new("acme", number))
+        .collect();
     let key = |number: u64| format!("usage-logs/acme/{number:032x}.json");
     for (number, entry) in (0..).zip(&entries) {
         backend.client.put(&key(number), &entry.record());
@@ -120,7 +188,9 @@ fn a_record_overwritten_between_list_and_get_is_used_in_its_new_form(backend: &m
     let (client, first) = (backend.client.clone(), [const { AtomicBool::new(true) }; 3]);
     let proxy = backend.start_proxy(move |line| {
         for ((key, record), first) in changes.iter().zip(&first) {
-            if line.starts_with(&format!("GET /mongodb-arena/{key}")) && first.swap(false, Ordering::SeqCst) {
+            if line.starts_with(&format!("GET /mongodb-arena/{key}"))
+                && first.swap(false, Ordering::SeqCst)
+            {
                 client.put(key, record);
             }
         }
@@ -130,6 +200,10 @@ fn a_record_overwritten_between_list_and_get_is_used_in_its_new_form(backend: &m
     assert_eq!(proxy.count_requests(RECORD_GET_LINE), 20);
     for gets in [23, 23] {
         assert_eq!(backend.report_csv(&["--strict"]), expected_csv(&entries));
-        assert_eq!(proxy.count_requests(RECORD_GET_LINE), gets, "what was listed is not what was fetched: fetched once more");
+        assert_eq!(
+            proxy.count_requests(RECORD_GET_LINE),
+            gets,
+            "what was listed is not what was fetched: fetched once more"
+        );
     }
 }

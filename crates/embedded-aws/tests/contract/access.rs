@@ -7,11 +7,15 @@ use aws_sdk_s3::types::BucketLocationConstraint;
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_sts::error::ProvideErrorMetadata as _;
-use embedded_aws::{AwsIdentity, AccessPolicies, RequestSummary, demo_identities};
+use embedded_aws::{AccessPolicies, AwsIdentity, RequestSummary, demo_identities};
 
 use crate::{JANE, JOHN, World, status_and_code};
 
-fn sts_client(world: &World, (access_key, secret): (&str, &str), region: &'static str) -> aws_sdk_sts::Client {
+fn sts_client(
+    world: &World,
+    (access_key, secret): (&str, &str),
+    region: &'static str,
+) -> aws_sdk_sts::Client {
     let config = aws_sdk_sts::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .credentials_provider(Credentials::new(access_key, secret, None, None, "test"))
@@ -32,13 +36,22 @@ fn john_without(deny: &[&str]) -> Vec<AwsIdentity> {
 async fn sts_knows_who_signed_in_every_region() {
     let world = World::new();
     for region in ["eu-central-1", "us-east-1"] {
-        let john = sts_client(&world, JOHN, region).get_caller_identity().send().await.expect("an identity");
-        let arn = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/john.doe";
+        let john = sts_client(&world, JOHN, region)
+            .get_caller_identity()
+            .send()
+            .await
+            .expect("an identity");
+        let arn =
+            "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/john.doe";
         assert_eq!(john.arn(), Some(arn));
         assert_eq!(john.user_id(), Some("AROADEMO0000000000000:john.doe"));
         assert_eq!(john.account(), Some("123456789012"));
     }
-    let jane = sts_client(&world, JANE, "us-east-1").get_caller_identity().send().await.expect("an identity");
+    let jane = sts_client(&world, JANE, "us-east-1")
+        .get_caller_identity()
+        .send()
+        .await
+        .expect("an identity");
     assert_eq!(jane.arn(), Some("arn:aws:iam::123456789012:user/jane.roe"));
     assert_eq!(jane.user_id(), Some("AIDADEMO0000000000000"));
 }
@@ -47,22 +60,56 @@ async fn sts_knows_who_signed_in_every_region() {
 async fn sts_refuses_in_its_own_words() {
     let world = World::new();
     let code = async |who| {
-        let error = sts_client(&world, who, "us-east-1").get_caller_identity().send().await.expect_err("a refusal");
-        (error.raw_response().map(|answer| answer.status().as_u16()), error.code().unwrap_or_default().to_owned())
+        let error = sts_client(&world, who, "us-east-1")
+            .get_caller_identity()
+            .send()
+            .await
+            .expect_err("a refusal");
+        (
+            error.raw_response().map(|answer| answer.status().as_u16()),
+            error.code().unwrap_or_default().to_owned(),
+        )
     };
-    assert_eq!(code((JOHN.0, "wrong")).await, (Some(403), "SignatureDoesNotMatch".into()));
-    assert_eq!(code(("AKIANOBODY0000000000", "x")).await, (Some(403), "InvalidClientTokenId".into()));
-    let other = sts_client(&world, JOHN, "us-east-1").get_session_token().send().await.expect_err("a refusal");
-    assert_eq!(other.raw_response().map(|answer| answer.status().as_u16()), Some(400));
+    assert_eq!(
+        code((JOHN.0, "wrong")).await,
+        (Some(403), "SignatureDoesNotMatch".into())
+    );
+    assert_eq!(
+        code(("AKIANOBODY0000000000", "x")).await,
+        (Some(403), "InvalidClientTokenId".into())
+    );
+    let other = sts_client(&world, JOHN, "us-east-1")
+        .get_session_token()
+        .send()
+        .await
+        .expect_err("a refusal");
+    assert_eq!(
+        other.raw_response().map(|answer| answer.status().as_u16()),
+        Some(400)
+    );
     assert_eq!(other.code(), Some("InvalidAction"));
 }
 
 #[tokio::test]
 async fn a_wrong_secret_and_an_unknown_key_are_refused() {
     let world = World::new();
-    let put = |who| world.s3_client(who, "eu-central-1").put_object().bucket("backups").key("k").body(vec![0; 3 << 20].into()).send();
-    assert_eq!(status_and_code(put((JOHN.0, "wrong")).await), (403, "SignatureDoesNotMatch".into()));
-    assert_eq!(status_and_code(put(("AKIANOBODY0000000000", "x")).await), (403, "InvalidAccessKeyId".into()));
+    let put = |who| {
+        world
+            .s3_client(who, "eu-central-1")
+            .put_object()
+            .bucket("backups")
+            .key("k")
+            .body(vec![0; 3 << 20].into())
+            .send()
+    };
+    assert_eq!(
+        status_and_code(put((JOHN.0, "wrong")).await),
+        (403, "SignatureDoesNotMatch".into())
+    );
+    assert_eq!(
+        status_and_code(put(("AKIANOBODY0000000000", "x")).await),
+        (403, "InvalidAccessKeyId".into())
+    );
     assert_eq!(world.server.keys("backups", ""), Vec::<String>::new());
 }
 
@@ -70,38 +117,113 @@ async fn a_wrong_secret_and_an_unknown_key_are_refused() {
 async fn another_region_is_redirected_and_told_where_to() {
     let world = World::new();
     let client = world.s3_client(JOHN, "us-east-1");
-    let get = client.get_object().bucket("backups").key("k").send().await.expect_err("a redirect");
+    let get = client
+        .get_object()
+        .bucket("backups")
+        .key("k")
+        .send()
+        .await
+        .expect_err("a redirect");
     let answer = get.raw_response().expect("an answer");
-    assert_eq!(answer.headers().get("x-amz-bucket-region"), Some("eu-central-1"));
+    assert_eq!(
+        answer.headers().get("x-amz-bucket-region"),
+        Some("eu-central-1")
+    );
     let xml = String::from_utf8_lossy(answer.body().bytes().expect("a body"));
     let endpoint = world.server.endpoint().replace("http://", "");
-    assert!(xml.contains(&format!("<Endpoint>{endpoint}</Endpoint><Bucket>backups</Bucket>")), "{xml}");
-    assert_eq!(status_and_code::<(), _>(Err(get)), (301, "PermanentRedirect".into()));
+    assert!(
+        xml.contains(&format!(
+            "<Endpoint>{endpoint}</Endpoint><Bucket>backups</Bucket>"
+        )),
+        "{xml}"
+    );
+    assert_eq!(
+        status_and_code::<(), _>(Err(get)),
+        (301, "PermanentRedirect".into())
+    );
 
-    let head = client.head_bucket().bucket("backups").send().await.expect_err("a redirect");
+    let head = client
+        .head_bucket()
+        .bucket("backups")
+        .send()
+        .await
+        .expect_err("a redirect");
     let answer = head.raw_response().expect("an answer");
     assert_eq!(answer.status().as_u16(), 301);
-    assert_eq!(answer.headers().get("x-amz-bucket-region"), Some("eu-central-1"));
+    assert_eq!(
+        answer.headers().get("x-amz-bucket-region"),
+        Some("eu-central-1")
+    );
     assert_eq!(answer.body().bytes(), Some(&b""[..]));
 
-    let put = client.put_object().bucket("backups").key("k").body(vec![0; 3 << 20].into()).send().await;
+    let put = client
+        .put_object()
+        .bucket("backups")
+        .key("k")
+        .body(vec![0; 3 << 20].into())
+        .send()
+        .await;
     assert_eq!(status_and_code(put), (301, "PermanentRedirect".into()));
 }
 
 #[tokio::test]
 async fn a_bucket_tells_its_region() {
     let world = World::new();
-    let head = world.client_of_john().head_bucket().bucket("backups").send().await.expect("a bucket");
+    let head = world
+        .client_of_john()
+        .head_bucket()
+        .bucket("backups")
+        .send()
+        .await
+        .expect("a bucket");
     assert_eq!(head.bucket_region(), Some("eu-central-1"));
-    let location = world.client_of_john().get_bucket_location().bucket("backups").send().await.expect("a bucket");
-    assert_eq!(location.location_constraint().map(BucketLocationConstraint::as_str), Some("eu-central-1"));
+    let location = world
+        .client_of_john()
+        .get_bucket_location()
+        .bucket("backups")
+        .send()
+        .await
+        .expect("a bucket");
+    assert_eq!(
+        location
+            .location_constraint()
+            .map(BucketLocationConstraint::as_str),
+        Some("eu-central-1")
+    );
     // Buckets in Region us-east-1 have a LocationConstraint of null.
-    let location = world.s3_client(JOHN, "us-east-1").get_bucket_location().bucket("classic").send().await.expect("a bucket");
-    assert_eq!(location.location_constraint().map(BucketLocationConstraint::as_str).unwrap_or_default(), "");
-    let versioning = world.client_of_john().get_bucket_versioning().bucket("backups").send().await.expect("a bucket");
+    let location = world
+        .s3_client(JOHN, "us-east-1")
+        .get_bucket_location()
+        .bucket("classic")
+        .send()
+        .await
+        .expect("a bucket");
+    assert_eq!(
+        location
+            .location_constraint()
+            .map(BucketLocationConstraint::as_str)
+            .unwrap_or_default(),
+        ""
+    );
+    let versioning = world
+        .client_of_john()
+        .get_bucket_versioning()
+        .bucket("backups")
+        .send()
+        .await
+        .expect("a bucket");
     assert_eq!(versioning.status(), None);
-    let buckets = world.client_of_john().list_buckets().send().await.expect("buckets");
-    let names: Vec<_> = buckets.buckets().iter().filter_map(|bucket| bucket.name()).collect();
+    let buckets = world
+        .client_of_john()
+        .list_buckets()
+        .send()
+        .await
+        .expect("buckets");
+    let names: Vec<_> = buckets
+        .buckets()
+        .iter()
+        .filter_map(|bucket| bucket.name())
+        .collect();
     assert_eq!(names, ["backups", "classic"]);
 }
 
@@ -109,32 +231,91 @@ async fn a_bucket_tells_its_region() {
 async fn a_denied_operation_is_refused_and_the_others_are_not() {
     let world = World::with(john_without(&["PutObject"]));
     let client = world.client_of_john();
-    let put = || client.put_object().bucket("backups").key("k").body(vec![1].into());
+    let put = || {
+        client
+            .put_object()
+            .bucket("backups")
+            .key("k")
+            .body(vec![1].into())
+    };
     let error = put().send().await.expect_err("a refusal");
-    let message = error.as_service_error().and_then(|error| error.meta().message()).unwrap_or_default().to_owned();
+    let message = error
+        .as_service_error()
+        .and_then(|error| error.meta().message())
+        .unwrap_or_default()
+        .to_owned();
     assert!(message.contains("john.doe is not authorized to perform: s3:PutObject on resource: \"arn:aws:s3:::backups/k\""), "{message}");
-    assert_eq!(status_and_code::<(), _>(Err(error)), (403, "AccessDenied".into()));
-    client.list_objects_v2().bucket("backups").send().await.expect("not denied");
-    world.s3_client(JANE, "eu-central-1").put_object().bucket("backups").key("k").body(vec![1].into()).send().await.expect("not denied");
+    assert_eq!(
+        status_and_code::<(), _>(Err(error)),
+        (403, "AccessDenied".into())
+    );
+    client
+        .list_objects_v2()
+        .bucket("backups")
+        .send()
+        .await
+        .expect("not denied");
+    world
+        .s3_client(JANE, "eu-central-1")
+        .put_object()
+        .bucket("backups")
+        .key("k")
+        .body(vec![1].into())
+        .send()
+        .await
+        .expect("not denied");
 }
 
 #[tokio::test]
 async fn an_identity_can_be_denied_all_of_s3_but_not_sts() {
     let world = World::with(john_without(&["*"]));
-    assert_eq!(status_and_code(world.client_of_john().list_buckets().send().await), (403, "AccessDenied".into()));
-    assert_eq!(status_and_code(world.client_of_john().head_bucket().bucket("backups").send().await).0, 403);
-    sts_client(&world, JOHN, "us-east-1").get_caller_identity().send().await.expect("always allowed");
+    assert_eq!(
+        status_and_code(world.client_of_john().list_buckets().send().await),
+        (403, "AccessDenied".into())
+    );
+    assert_eq!(
+        status_and_code(
+            world
+                .client_of_john()
+                .head_bucket()
+                .bucket("backups")
+                .send()
+                .await
+        )
+        .0,
+        403
+    );
+    sts_client(&world, JOHN, "us-east-1")
+        .get_caller_identity()
+        .send()
+        .await
+        .expect("always allowed");
 }
 
 // If the object does not exist and one has no s3:ListBucket permission, S3 returns 403: API reference of GetObject and HeadObject.
 #[tokio::test]
 async fn who_may_not_list_is_not_told_that_a_key_is_missing() {
     let world = World::with(john_without(&["ListObjectsV2"]));
-    world.server.put("backups", "there", b"", &[]).expect("seeded");
+    world
+        .server
+        .put("backups", "there", b"", &[])
+        .expect("seeded");
     let client = world.client_of_john();
-    client.head_object().bucket("backups").key("there").send().await.expect("not denied");
-    assert_eq!(status_and_code(client.head_object().bucket("backups").key("k").send().await).0, 403);
-    assert_eq!(status_and_code(client.get_object().bucket("backups").key("k").send().await), (403, "AccessDenied".into()));
+    client
+        .head_object()
+        .bucket("backups")
+        .key("there")
+        .send()
+        .await
+        .expect("not denied");
+    assert_eq!(
+        status_and_code(client.head_object().bucket("backups").key("k").send().await).0,
+        403
+    );
+    assert_eq!(
+        status_and_code(client.get_object().bucket("backups").key("k").send().await),
+        (403, "AccessDenied".into())
+    );
 }
 
 #[tokio::test]
@@ -142,15 +323,59 @@ async fn every_request_is_logged_with_what_became_of_it() {
     let world = World::new();
     let key = "team a/ü+%.yaml";
     let wrong = world.s3_client((JOHN.0, "wrong"), "eu-central-1");
-    status_and_code(wrong.put_object().bucket("backups").key(key).body(vec![1].into()).send().await);
-    world.client_of_john().put_object().bucket("backups").key(key).body(vec![1].into()).send().await.expect("written");
-    status_and_code(world.s3_client(JANE, "us-east-1").head_object().bucket("backups").key(key).send().await);
-    world.client_of_john().list_objects_v2().bucket("backups").prefix("team a/").send().await.expect("a page");
-    sts_client(&world, JANE, "us-east-1").get_caller_identity().send().await.expect("an identity");
+    status_and_code(
+        wrong
+            .put_object()
+            .bucket("backups")
+            .key(key)
+            .body(vec![1].into())
+            .send()
+            .await,
+    );
+    world
+        .client_of_john()
+        .put_object()
+        .bucket("backups")
+        .key(key)
+        .body(vec![1].into())
+        .send()
+        .await
+        .expect("written");
+    status_and_code(
+        world
+            .s3_client(JANE, "us-east-1")
+            .head_object()
+            .bucket("backups")
+            .key(key)
+            .send()
+            .await,
+    );
+    world
+        .client_of_john()
+        .list_objects_v2()
+        .bucket("backups")
+        .prefix("team a/")
+        .send()
+        .await
+        .expect("a page");
+    sts_client(&world, JANE, "us-east-1")
+        .get_caller_identity()
+        .send()
+        .await
+        .expect("an identity");
 
     let requests = world.server.requests();
-    let seen: Vec<_> =
-        requests.iter().map(|seen| (seen.method.as_str(), seen.operation.as_str(), seen.key.as_str(), seen.status)).collect();
+    let seen: Vec<_> = requests
+        .iter()
+        .map(|seen| {
+            (
+                seen.method.as_str(),
+                seen.operation.as_str(),
+                seen.key.as_str(),
+                seen.status,
+            )
+        })
+        .collect();
     let expected = [
         ("PUT", "PutObject", key, 403),
         ("PUT", "PutObject", key, 200),
@@ -159,14 +384,30 @@ async fn every_request_is_logged_with_what_became_of_it() {
         ("POST", "GetCallerIdentity", "", 200),
     ];
     assert_eq!(seen, expected);
-    let signers: Vec<_> = requests.iter().map(|seen| (seen.access_key.as_str(), seen.region.as_str())).collect();
+    let signers: Vec<_> = requests
+        .iter()
+        .map(|seen| (seen.access_key.as_str(), seen.region.as_str()))
+        .collect();
     let (john, jane) = ((JOHN.0, "eu-central-1"), (JANE.0, "us-east-1"));
     assert_eq!(signers, [john, john, jane, john, jane]);
-    assert!(requests[3].query.contains("prefix=team%20a%2F"), "{}", requests[3].query);
-    assert_eq!(requests.iter().filter(|seen| seen.bucket == "backups").count(), 4);
+    assert!(
+        requests[3].query.contains("prefix=team%20a%2F"),
+        "{}",
+        requests[3].query
+    );
+    assert_eq!(
+        requests
+            .iter()
+            .filter(|seen| seen.bucket == "backups")
+            .count(),
+        4
+    );
 
     let lines = fs::read_to_string(world.folder.path().join("requests.jsonl")).expect("a log");
-    let lines: Vec<RequestSummary> = lines.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+    let lines: Vec<RequestSummary> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a JSON line"))
+        .collect();
     assert_eq!(lines, requests);
 }
 
@@ -183,30 +424,131 @@ async fn policies_of_identities_and_of_buckets_are_obeyed() {
         {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::backups/home/john/once/*",
          "Condition": {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}}]}"#;
     for key in ["home/john/a", "home/jane/a"] {
-        world.server.put("backups", key, b"a", &[]).expect("an object");
+        world
+            .server
+            .put("backups", key, b"a", &[])
+            .expect("an object");
     }
     let identities = BTreeMap::from([(JOHN.0.to_owned(), policy.to_owned())]);
-    world.server.govern(&AccessPolicies { identities, bucket: Some(of_bucket.to_owned()), tls: true }).expect("policies");
+    world
+        .server
+        .govern(&AccessPolicies {
+            identities,
+            bucket: Some(of_bucket.to_owned()),
+            tls: true,
+        })
+        .expect("policies");
     let john = world.client_of_john();
     let denied = (403, "AccessDenied".to_owned());
-    assert!(john.get_object().bucket("backups").key("home/john/a").send().await.is_ok());
-    assert_eq!(status_and_code(john.get_object().bucket("backups").key("home/jane/a").send().await), denied);
+    assert!(
+        john.get_object()
+            .bucket("backups")
+            .key("home/john/a")
+            .send()
+            .await
+            .is_ok()
+    );
+    assert_eq!(
+        status_and_code(
+            john.get_object()
+                .bucket("backups")
+                .key("home/jane/a")
+                .send()
+                .await
+        ),
+        denied
+    );
     // That a key is missing is told only within the prefix.
-    assert_eq!(status_and_code(john.get_object().bucket("backups").key("home/john/b").send().await), (404, "NoSuchKey".to_owned()));
-    assert_eq!(status_and_code(john.get_object().bucket("backups").key("home/jane/b").send().await), denied);
-    assert!(john.list_objects_v2().bucket("backups").prefix("home/john/").send().await.is_ok());
-    for prefix in [None, Some("home/".to_owned()), Some("home/jane/".to_owned())] {
-        assert_eq!(status_and_code(john.list_objects_v2().bucket("backups").set_prefix(prefix).send().await), denied);
+    assert_eq!(
+        status_and_code(
+            john.get_object()
+                .bucket("backups")
+                .key("home/john/b")
+                .send()
+                .await
+        ),
+        (404, "NoSuchKey".to_owned())
+    );
+    assert_eq!(
+        status_and_code(
+            john.get_object()
+                .bucket("backups")
+                .key("home/jane/b")
+                .send()
+                .await
+        ),
+        denied
+    );
+    assert!(
+        john.list_objects_v2()
+            .bucket("backups")
+            .prefix("home/john/")
+            .send()
+            .await
+            .is_ok()
+    );
+    for prefix in [
+        None,
+        Some("home/".to_owned()),
+        Some("home/jane/".to_owned()),
+    ] {
+        assert_eq!(
+            status_and_code(
+                john.list_objects_v2()
+                    .bucket("backups")
+                    .set_prefix(prefix)
+                    .send()
+                    .await
+            ),
+            denied
+        );
     }
     let put = || john.put_object().bucket("backups").key("home/john/once/a");
     assert_eq!(status_and_code(put().send().await), denied);
     assert!(put().if_none_match("*").send().await.is_ok());
-    assert_eq!(status_and_code(put().if_none_match("*").send().await), (412, "PreconditionFailed".to_owned()));
+    assert_eq!(
+        status_and_code(put().if_none_match("*").send().await),
+        (412, "PreconditionFailed".to_owned())
+    );
     // Whoever has no policy of their own is held by that of the bucket alone.
     let jane = world.s3_client(JANE, "eu-central-1");
-    assert!(jane.get_object().bucket("backups").key("home/john/a").send().await.is_ok());
-    assert_eq!(status_and_code(jane.put_object().bucket("backups").key("home/john/once/b").send().await), denied);
-    assert!(world.server.govern(&AccessPolicies { bucket: Some("{}".to_owned()), ..AccessPolicies::default() }).is_err());
-    world.server.govern(&AccessPolicies::default()).expect("none");
-    assert!(john.get_object().bucket("backups").key("home/jane/a").send().await.is_ok());
+    assert!(
+        jane.get_object()
+            .bucket("backups")
+            .key("home/john/a")
+            .send()
+            .await
+            .is_ok()
+    );
+    assert_eq!(
+        status_and_code(
+            jane.put_object()
+                .bucket("backups")
+                .key("home/john/once/b")
+                .send()
+                .await
+        ),
+        denied
+    );
+    assert!(
+        world
+            .server
+            .govern(&AccessPolicies {
+                bucket: Some("{}".to_owned()),
+                ..AccessPolicies::default()
+            })
+            .is_err()
+    );
+    world
+        .server
+        .govern(&AccessPolicies::default())
+        .expect("none");
+    assert!(
+        john.get_object()
+            .bucket("backups")
+            .key("home/jane/a")
+            .send()
+            .await
+            .is_ok()
+    );
 }

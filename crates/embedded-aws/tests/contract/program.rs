@@ -8,8 +8,14 @@ use std::process::{Child, Command, Output, Stdio};
 
 fn server_command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_embedded-aws"));
-    command.arg("--data").arg(folder.join("data")).args(arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .arg("--data")
+        .arg(folder.join("data"))
+        .args(arguments);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -34,14 +40,29 @@ fn prints_only_the_endpoint_and_exits_0_on_a_signal() {
     for signal in ["-TERM", "-INT"] {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("endpoint");
-        let mut command = server_command(folder.path(), &["--bucket", "backups=eu-central-1", "--bucket", "classic", "--endpoint-file"]);
+        let mut command = server_command(
+            folder.path(),
+            &[
+                "--bucket",
+                "backups=eu-central-1",
+                "--bucket",
+                "classic",
+                "--endpoint-file",
+            ],
+        );
         let mut child = command.arg(&file).spawn().expect("started");
         let (line, mut output) = read_endpoint(&mut child);
         assert_eq!(fs::read_to_string(&file).expect("an endpoint file"), line);
-        let address = line.strip_prefix("http://").and_then(|rest| rest.strip_suffix('\n')).expect("an address on a line");
+        let address = line
+            .strip_prefix("http://")
+            .and_then(|rest| rest.strip_suffix('\n'))
+            .expect("an address on a line");
         assert!(address.starts_with("127.0.0.1:"), "{address}");
         TcpStream::connect(address).expect("it listens");
-        let kill = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
+        let kill = Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status()
+            .expect("kill");
         assert!(kill.success());
         assert_eq!(child.wait().expect("an end").code(), Some(0));
         let mut rest = String::new();
@@ -54,12 +75,17 @@ fn prints_only_the_endpoint_and_exits_0_on_a_signal() {
 #[test]
 fn ends_with_its_input_only_if_asked() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut child = server_command(folder.path(), &["--stdin-eof"]).spawn().expect("started");
+    let mut child = server_command(folder.path(), &["--stdin-eof"])
+        .spawn()
+        .expect("started");
     let _output = read_endpoint(&mut child);
     drop(child.stdin.take());
     assert_eq!(child.wait().expect("an end").code(), Some(0));
 
-    let mut child = server_command(folder.path(), &[]).stdin(Stdio::null()).spawn().expect("started");
+    let mut child = server_command(folder.path(), &[])
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("started");
     let (line, _output) = read_endpoint(&mut child);
     TcpStream::connect(line.trim_start_matches("http://").trim_end()).expect("it still listens");
     child.kill().expect("killed");
@@ -69,8 +95,11 @@ fn ends_with_its_input_only_if_asked() {
 #[test]
 fn it_listens_on_loopback_addresses_only() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let output = server_command(folder.path(), &["--listen", "0.0.0.0:0"]).output().expect("an end");
-    let expected = "embedded-aws: cannot listen on `0.0.0.0:0`: not a loopback address, use 127.0.0.1\n";
+    let output = server_command(folder.path(), &["--listen", "0.0.0.0:0"])
+        .output()
+        .expect("an end");
+    let expected =
+        "embedded-aws: cannot listen on `0.0.0.0:0`: not a loopback address, use 127.0.0.1\n";
     assert_eq!(refusal_message(&output), expected);
 }
 
@@ -80,10 +109,22 @@ fn reads_identities_from_a_valid_file_only() {
     let file = folder.path().join("identities.json");
     let run = |text: &str| {
         fs::write(&file, text).expect("written");
-        server_command(folder.path(), &["--identities"]).arg(&file).arg("--stdin-eof").stdin(Stdio::null()).output().expect("an end")
+        server_command(folder.path(), &["--identities"])
+            .arg(&file)
+            .arg("--stdin-eof")
+            .stdin(Stdio::null())
+            .output()
+            .expect("an end")
     };
     let good = r#"[{"access_key":"A","secret_key":"s","arn":"arn:aws:iam::1:user/a","user_id":"U","account":"1"}]"#;
     assert_eq!(run(good).status.code(), Some(0));
-    assert!(refusal_message(&run(r#"[{"access_key":"A"}]"#)).contains("missing field `secret_key`"));
-    assert!(refusal_message(&run(&good.replace("account\":\"1\"", "account\":\"1\",\"denied\":[]"))).contains("unknown field `denied`"));
+    assert!(
+        refusal_message(&run(r#"[{"access_key":"A"}]"#)).contains("missing field `secret_key`")
+    );
+    assert!(
+        refusal_message(&run(
+            &good.replace("account\":\"1\"", "account\":\"1\",\"denied\":[]")
+        ))
+        .contains("unknown field `denied`")
+    );
 }
