@@ -9,5 +9,5 @@ fn main() -> std::io::Result<()> {
         .nth(1)
         .map_or_else(|| PathBuf::from("target/man"), PathBuf::from);
     std::fs::create_dir_all(&folder)?;
-    clap_mangen::generate_to(config_backup::cli::command(), folder)
+    clap_mangen::generate_to(config_backup::cli::cli_command(), folder)
 }

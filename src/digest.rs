@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 /// The digests of one config, all taken over the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Digests {
+pub struct ContentDigests {
     /// MD5, 32 lower-case hex digits (RFC 1321); what users compare with `md5sum`.
     pub md5: String,
     /// SHA-256, 64 lower-case hex digits (FIPS 180-4); what decides whether two configs are the same.
@@ -16,8 +16,11 @@ pub struct Digests {
 
 /// Digests `bytes`.
 #[must_use]
-pub fn digests(bytes: &[u8]) -> Digests {
-    Digests { md5: hex(&Md5::digest(bytes)), sha256: sha256_hex(bytes) }
+pub fn compute_digests(bytes: &[u8]) -> ContentDigests {
+    ContentDigests {
+        md5: hex(&Md5::digest(bytes)),
+        sha256: sha256_hex(bytes),
+    }
 }
 
 /// SHA-256 of `bytes` as 64 lower-case hex digits.
@@ -51,15 +54,21 @@ mod tests {
     #[test]
     fn md5_matches_rfc_1321() {
         // RFC 1321, appendix A.5.
-        assert_eq!(digests(b"").md5, "d41d8cd98f00b204e9800998ecf8427e");
-        assert_eq!(digests(b"message digest").md5, "f96b697d7cb7938d525a2f31aaf161d0");
+        assert_eq!(compute_digests(b"").md5, "d41d8cd98f00b204e9800998ecf8427e");
+        assert_eq!(
+            compute_digests(b"message digest").md5,
+            "f96b697d7cb7938d525a2f31aaf161d0"
+        );
     }
 
     #[test]
     fn sha256_matches_fips_180() {
         // FIPS 180-4's example "abc", in hex and in Base64.
         let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(digests(b"abc").sha256, hex);
-        assert_eq!(sha256_base64(b"abc"), "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+        assert_eq!(compute_digests(b"abc").sha256, hex);
+        assert_eq!(
+            sha256_base64(b"abc"),
+            "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="
+        );
     }
 }

@@ -3,8 +3,8 @@
 use std::io::{stderr, stdin, stdout};
 
 fn main() -> ! {
-    config_backup::programs::restart_without_empty_variables();
-    let exit = config_backup::cli::run(std::env::args_os(), stdin(), stdout(), stderr());
+    config_backup::system::process::restart_without_empty_env_vars();
+    let exit = config_backup::cli::run_cli(std::env::args_os(), stdin(), stdout(), stderr());
     // Not a return: a thread that is stuck in the network must not keep the process alive.
     std::process::exit(exit.0.into())
 }

@@ -2,4 +2,4 @@
 #![no_main]
 
 // A panic that the product catches is none to find; libFuzzer's hook would not wait for that.
-libfuzzer_sys::fuzz_target!(init: config_backup::panics::silence(), |data: &[u8]| config_backup_fuzz::part::run(data));
+libfuzzer_sys::fuzz_target!(init: config_backup::system::panics::silence(), |data: &[u8]| config_backup_fuzz::part::run(data));

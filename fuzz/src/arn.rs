@@ -1,13 +1,16 @@
 //! The user's name out of an ARN: what stands behind the last `/`, or behind the last `:` where there is no `/`.
 
-use config_backup::logged::{By, shown_user, user_name};
+use config_backup::record::deployment::{UserIdentity, display_user, user_name_from_arn};
 
 /// Any text is an ARN.
 pub fn run(data: &[u8]) {
     let arn = String::from_utf8_lossy(data);
-    judge(&arn, user_name(&arn));
-    assert_eq!(shown_user(&arn, By::Name), user_name(&arn));
-    assert_eq!(shown_user(&arn, By::Arn), arn);
+    judge(&arn, user_name_from_arn(&arn));
+    assert_eq!(
+        display_user(&arn, UserIdentity::Name),
+        user_name_from_arn(&arn)
+    );
+    assert_eq!(display_user(&arn, UserIdentity::Arn), arn);
 }
 
 /// The definition, letter by letter from the end.

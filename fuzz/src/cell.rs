@@ -1,7 +1,9 @@
 //! Text from records in the forms in which a report shows it: the same text in each, and harmless.
 
-use config_backup::formats::{Cell, Format, Style, write};
-use config_backup::text::{escape_html, escape_json, is_unruly, plain, unarmed};
+use config_backup::output::sanitize::{
+    escape_formula, escape_html, escape_json, is_unsafe_for_display, sanitize,
+};
+use config_backup::output::table_formats::{OutputFormat, TableCell, TableStyle, write_cells};
 
 /// What starts a formula, as OWASP's "CSV Injection" has it, with the full-width forms that a spreadsheet takes for it.
 const FORMULA: [char; 8] = [
@@ -12,46 +14,48 @@ const FORMULA: [char; 8] = [
 pub fn run(data: &[u8]) {
     let texts: [String; 4] = super::texts(data);
     for text in &texts {
-        judge(text, &plain(text), &unarmed(text));
+        judge(text, &sanitize(text), &escape_formula(text));
         judge_html(text, &escape_html(text));
         let json = serde_json::to_string(text).expect("JSON");
         let escaped = escape_json(&json);
-        assert!(!escaped.contains(is_unruly), "{escaped}");
+        assert!(!escaped.contains(is_unsafe_for_display), "{escaped}");
         assert_eq!(
             &serde_json::from_str::<String>(&escaped).expect("JSON"),
             text
         );
     }
     let table = |format, raw| {
-        let rows = || -> Box<dyn Iterator<Item = Vec<Cell<'_>>> + '_> {
+        let rows = || -> Box<dyn Iterator<Item = Vec<TableCell<'_>>> + '_> {
             Box::new(texts.chunks(2).map(|row| {
                 row.iter()
-                    .map(|text| Cell::Text(text.as_str().into()))
+                    .map(|text| TableCell::Text(text.as_str().into()))
                     .collect()
             }))
         };
         let mut written = Vec::new();
-        let style = Style {
-            raw,
-            width: Some(data.len() % 90),
-            bold: false,
+        let style = TableStyle {
+            is_raw: raw,
+            max_width: Some(data.len() % 90),
+            is_bold: false,
         };
-        write(format, &["a", "b"], rows, style, &mut written).expect("written");
+        write_cells(format, &["a", "b"], rows, style, &mut written).expect("written");
         String::from_utf8(written).expect("UTF-8")
     };
-    judge_csv(&texts, &table(Format::Csv, true));
-    let shown: [String; 4] = texts.each_ref().map(|text| unarmed(text).into_owned());
-    judge_csv(&shown, &table(Format::Csv, false));
-    judge_ndjson(&texts, &table(Format::Ndjson, false));
+    judge_csv(&texts, &table(OutputFormat::Csv, true));
+    let shown: [String; 4] = texts
+        .each_ref()
+        .map(|text| escape_formula(text).into_owned());
+    judge_csv(&shown, &table(OutputFormat::Csv, false));
+    judge_ndjson(&texts, &table(OutputFormat::Ndjson, false));
     for (format, lines) in [
-        (Format::Csv, None),
-        (Format::Table, Some(3)),
-        (Format::Markdown, Some(4)),
-        (Format::Ndjson, Some(2)),
+        (OutputFormat::Csv, None),
+        (OutputFormat::Table, Some(3)),
+        (OutputFormat::Markdown, Some(4)),
+        (OutputFormat::Ndjson, Some(2)),
     ] {
         let written = table(format, false);
         assert!(
-            !written.replace('\n', "").contains(is_unruly),
+            !written.replace('\n', "").contains(is_unsafe_for_display),
             "{written:?}"
         );
         assert!(
@@ -64,15 +68,12 @@ pub fn run(data: &[u8]) {
 /// Nothing that a terminal obeys or a spreadsheet runs, and otherwise the text.
 pub fn judge(text: &str, plain: &str, cell: &str) {
     assert!(
-        !plain.contains(is_unruly) && !plain.contains(char::is_control),
+        !plain.contains(is_unsafe_for_display) && !plain.contains(char::is_control),
         "{plain:?}"
     );
     assert_eq!(plain.chars().count(), text.chars().count());
     assert!(
-        plain
-            .chars()
-            .zip(text.chars())
-            .all(|(shown, was)| shown == was || (shown == '\u{fffd}' && is_unruly(was))),
+        plain.chars().zip(text.chars()).all(|(shown, was)| shown == was || (shown == '\u{fffd}' && is_unsafe_for_display(was))),
         "{plain:?}"
     );
     let is_armed = plain.trim_start().starts_with(FORMULA);
@@ -95,7 +96,7 @@ pub fn judge_html(text: &str, html: &str) {
         .replace("&quot;", "\"")
         .replace("&#39;", "'")
         .replace("&amp;", "&");
-    assert_eq!(read, plain(text));
+    assert_eq!(read, sanitize(text));
 }
 
 /// CSV of two columns that another reader takes for these cells.

@@ -1,9 +1,10 @@
 //! A customer's `config.yaml`: whatever is in it, facts come out, and nothing but facts.
 
-use config_backup::config::{Config, Subject, subject};
-use config_backup::digest::digests;
-use config_backup::facts::{self, Facts};
-use config_backup::protocol::Query;
+use config_backup::config::fields::{self, ConfigFields};
+use config_backup::config::file::ConfigFile;
+use config_backup::deployment::protocol::ModuleQuery;
+use config_backup::deployment::subject::{DeploymentSubject, resolve_subject};
+use config_backup::digest::compute_digests;
 
 /// All that is ever said about a config.
 const PHRASES: [&str; 14] = [
@@ -25,25 +26,29 @@ const PHRASES: [&str; 14] = [
 
 /// Any bytes are a config.
 pub fn run(data: &[u8]) {
-    let facts = facts::read(data);
+    let facts = fields::parse_config_fields(data);
     judge(data, &facts);
     // An editor of another system writes the same file with other line ends.
     if facts.problems.is_empty() && !data.contains(&b'\r') {
         let crlf = String::from_utf8_lossy(data).replace('\n', "\r\n");
-        assert_eq!(facts::read(crlf.as_bytes()), facts, "with CR LF");
+        assert_eq!(
+            fields::parse_config_fields(crlf.as_bytes()),
+            facts,
+            "with CR LF"
+        );
     }
-    let query = Query::read(&b"{\"config_file_path\":\"/deployments/acme/config.yaml\"}"[..])
+    let query = ModuleQuery::read(&b"{\"config_file_path\":\"/deployments/acme/config.yaml\"}"[..])
         .expect("a query");
-    let config = Config {
+    let config = ConfigFile {
         bytes: data.to_vec(),
-        digests: digests(data),
-        at: chrono::DateTime::default(),
+        digests: compute_digests(data),
+        read_at: chrono::DateTime::default(),
     };
-    judge_subject(&facts, &subject(&query, Some(&config)));
+    judge_subject(&facts, &resolve_subject(&query, Some(&config)));
 }
 
 /// What is said fits one of the phrases, whose numbers are places in the file; the facts are what a line can hold.
-pub fn judge(data: &[u8], facts: &Facts) {
+pub fn judge(data: &[u8], facts: &ConfigFields) {
     phrase(&facts.problems, data.len());
     assert!(facts.problems.len() <= 5, "{:?}", facts.problems);
     for fact in [
@@ -62,7 +67,7 @@ fn phrase(problems: &[String], length: usize) {
 }
 
 /// There is always a customer, and nothing is added to what the file says.
-pub fn judge_subject(facts: &Facts, subject: &Subject) {
+pub fn judge_subject(facts: &ConfigFields, subject: &DeploymentSubject) {
     let customer = if facts.customer.is_empty() {
         "acme"
     } else {

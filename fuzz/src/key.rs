@@ -1,25 +1,30 @@
 //! Keys: whoever the customer is, they stay below their prefix, tell the customer, and are taken apart again.
 
-use config_backup::layout::{
-    CONFIGS, LOGS, LogKey, config_key, customer_of, history_key, log_key, log_key_beside,
-    logs_prefix, parse_log_key, prefixes_to_read, segment, segment_of, stamp,
+use config_backup::keys::{
+    CONFIGS_PREFIX, RECORDS_PREFIX, RecordKey, config_version_key, current_config_key,
+    customer_record_prefixes, customer_segment, format_timestamp, parse_customer_segment,
+    parse_record_key, record_key, record_key_segment, record_key_with_suffix, record_keys_prefix,
 };
 
 /// Any two texts are customers, and any text is a key that somebody wrote.
 pub fn run(data: &[u8]) {
     let [one, other, id] = super::texts(data);
-    judge_segment(&one, &segment(&one));
+    judge_segment(&one, &customer_segment(&one));
     assert!(
-        one == other || segment(&one) != segment(&other),
+        one == other || customer_segment(&one) != customer_segment(&other),
         "{one:?} and {other:?} are one"
     );
     judge_keys(&one, &id, data);
 
     let key = String::from_utf8_lossy(data);
-    judge_foreign(&format!("{LOGS}{key}"));
+    judge_foreign(&format!("{RECORDS_PREFIX}{key}"));
     judge_foreign(&key);
-    if let Some(customer) = customer_of(&key) {
-        assert_eq!(segment(&customer), key, "two spellings of {customer:?}");
+    if let Some(customer) = parse_customer_segment(&key) {
+        assert_eq!(
+            customer_segment(&customer),
+            key,
+            "two spellings of {customer:?}"
+        );
     }
 }
 
@@ -35,7 +40,7 @@ pub fn judge_segment(customer: &str, segment: &str) {
             .all(|byte| byte.is_ascii_alphanumeric() || b"~._-".contains(&byte)),
         "{segment:?}"
     );
-    let back = customer_of(segment);
+    let back = parse_customer_segment(segment);
     // Three bytes for each, and the mark in front: what is too long for a key is a digest, which tells nothing.
     let is_short = customer.len() * 3 < 400;
     assert!(
@@ -52,37 +57,42 @@ fn judge_keys(customer: &str, id: &str, data: &[u8]) {
     // From 2000 to 2099, as `reading::YEARS` has it.
     let at =
         chrono::DateTime::from_timestamp(946_684_800 + seconds % 3_155_760_000, 0).expect("a time");
-    let segment = segment(customer);
+    let segment = customer_segment(customer);
     let configs = [
-        config_key(customer),
-        history_key(customer, at, "d188280766a258ccc135ef480b49230c"),
+        current_config_key(customer),
+        config_version_key(customer, at, "d188280766a258ccc135ef480b49230c"),
     ];
     assert!(
-        configs
-            .iter()
-            .all(|key| key.starts_with(&format!("{CONFIGS}{segment}/")) && key.len() <= 1024),
+        configs.iter().all(
+            |key| key.starts_with(&format!("{CONFIGS_PREFIX}{segment}/")) && key.len() <= 1024
+        ),
         "{configs:?}"
     );
-    for key in [log_key(customer, at), log_key_beside(customer, at, id)] {
+    for key in [
+        record_key(customer, at),
+        record_key_with_suffix(customer, at, id),
+    ] {
         assert!(
-            key.starts_with(&logs_prefix(Some(customer)))
+            key.starts_with(&record_keys_prefix(Some(customer)))
                 && key.matches('/').count() == 2
                 && key.len() <= 1024,
             "{key}"
         );
         assert_eq!(
-            parse_log_key(&key),
-            Some(LogKey {
+            parse_record_key(&key),
+            Some(RecordKey {
                 segment: &segment,
-                at: Some(at)
+                deployed_at: Some(at)
             }),
             "{key}"
         );
-        assert_eq!(segment_of(&key), Some(segment.as_str()));
+        assert_eq!(record_key_segment(&key), Some(segment.as_str()));
     }
-    for prefix in prefixes_to_read(customer) {
+    for prefix in customer_record_prefixes(customer) {
         assert!(
-            prefix.starts_with(LOGS) && prefix.len() > LOGS.len() && prefix.ends_with('/'),
+            prefix.starts_with(RECORDS_PREFIX)
+                && prefix.len() > RECORDS_PREFIX.len()
+                && prefix.ends_with('/'),
             "{prefix}"
         );
     }
@@ -90,11 +100,15 @@ fn judge_keys(customer: &str, id: &str, data: &[u8]) {
 
 /// A key that is taken for a record's is one, and a time that is read out of it stands in it.
 fn judge_foreign(key: &str) {
-    let Some(LogKey { segment, at }) = parse_log_key(key) else {
+    let Some(RecordKey {
+        segment,
+        deployed_at: at,
+    }) = parse_record_key(key)
+    else {
         return;
     };
     let name = key
-        .strip_prefix(LOGS)
+        .strip_prefix(RECORDS_PREFIX)
         .and_then(|tail| tail.strip_prefix(segment)?.strip_prefix('/'))
         .expect("below its segment");
     assert!(
@@ -109,7 +123,7 @@ fn judge_foreign(key: &str) {
     if let Some(at) = at {
         // A leap second has the date of the second before it and the nanoseconds of the one behind it.
         assert!(
-            name.starts_with(&stamp(at)) && at.timestamp_subsec_nanos() == 0,
+            name.starts_with(&format_timestamp(at)) && at.timestamp_subsec_nanos() == 0,
             "{key} is said to be of {at}"
         );
     }

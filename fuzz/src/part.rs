@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-use config_backup::listing::Listed;
-use config_backup::parts::{Archived, Row, decode, encode};
+use config_backup::archive::parquet::{ArchiveRow, ArchivedRecord, decode_archive, encode_archive};
+use config_backup::s3::listing::ObjectMeta;
 
 /// Each three bytes of `data` change one byte of a file that is whole: how far from its end, where the footer is, and what it is then.
 /// So an input is small, and does not have to find out what such a file looks like.
@@ -15,17 +15,21 @@ pub fn run(data: &[u8]) {
         let last = file.len() - 1;
         file[last - back] = *byte;
     }
-    judge(&decode(file));
+    judge(&decode_archive(file));
 }
 
 /// What comes out of a file is what records can be; a refusal is one line that quotes none of them.
-pub fn judge(read: &Result<Vec<Archived>, String>) {
+pub fn judge(read: &Result<Vec<ArchivedRecord>, String>) {
     match read {
         Ok(records) => {
-            for Archived { listed, body } in records {
+            for ArchivedRecord {
+                object: listed,
+                body,
+            } in records
+            {
                 assert_eq!(listed.size, body.len() as u64, "{listed:?}");
                 assert!(
-                    config_backup::layout::parse_log_key(&listed.key).is_some(),
+                    config_backup::keys::parse_record_key(&listed.key).is_some(),
                     "{listed:?}"
                 );
             }
@@ -44,14 +48,14 @@ pub fn whole() -> &'static [u8] {
     FILE.get_or_init(|| {
         let record = |second: u64| {
             let body = format!("{{\"user\":\"canary\",\"git\":{{\"commit\":\"c\",\"dirty\":true}},\"additional_users_count\":{second}}}\n");
-            let listed = Listed {
+            let listed = ObjectMeta {
                 key: format!("usage-logs/acme/2026-01-02_03040{second}.json"),
-                modified: chrono::DateTime::default(),
+                last_modified: chrono::DateTime::default(),
                 size: body.len() as u64,
                 etag: "\"e\"".to_owned(),
             };
-            Row::of(Archived { listed, body: body.into_bytes() }).expect("a record")
+            ArchiveRow::from_record(ArchivedRecord { object: listed, body: body.into_bytes() }).expect("a record")
         };
-        encode(&[1, 2, 3].map(record)).expect("a file")
+        encode_archive(&[1, 2, 3].map(record)).expect("a file")
     })
 }

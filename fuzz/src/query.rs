@@ -1,11 +1,11 @@
 //! What a command of Terraform reads on stdin: each setting is used, or is a problem that does not quote its value.
 
-use config_backup::protocol::{QUERY_KEYS, Query};
+use config_backup::deployment::protocol::{ModuleQuery, QUERY_KEYS};
 use serde_json::{Map, Value};
 
 /// Any bytes come on stdin.
 pub fn run(data: &[u8]) {
-    match Query::read(data) {
+    match ModuleQuery::read(data) {
         Ok(query) => judge(data, &query),
         Err(refusal) => judge_refusal(data, &format!("{refusal:#}")),
     }
@@ -25,7 +25,7 @@ fn fields_of(data: &[u8]) -> Map<String, Value> {
 }
 
 /// A text that is used as it is is the one that the JSON holds; everything else is a problem or not there.
-pub fn judge(data: &[u8], query: &Query) {
+pub fn judge(data: &[u8], query: &ModuleQuery) {
     let fields = fields_of(data);
     let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
     let problems = query.problems.join("\n");

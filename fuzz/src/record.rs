@@ -1,7 +1,11 @@
 //! A usage record: whatever lies there is read or refused, and what we write is read as it was.
 
-use config_backup::reading::{self, Reading, YEARS};
-use config_backup::record::{Backup, Chain, Ci, Git, Record, SCHEMA, Tools, timestamp};
+use config_backup::keys::PLAUSIBLE_YEARS;
+use config_backup::record::parse::{self, ParsedRecord};
+use config_backup::record::{
+    BackupStatus, ChainLink, CiJob, GitCommit, RECORD_SCHEMA_VERSION, ToolVersions, UsageRecord,
+    format_rfc3339,
+};
 use serde_json::Value;
 
 /// All that is ever said about a record.
@@ -29,27 +33,35 @@ const PHRASES: [&str; 19] = [
 
 /// Any bytes are an object of the bucket, and a deployment.
 pub fn run(data: &[u8]) {
-    judge(&reading::read(data));
+    judge(&parse::parse_record(data));
     let record = record(data);
     let line = record.to_line();
-    judge_line(&record, &line, &reading::read(&line).expect("a record"));
+    judge_line(
+        &record,
+        &line,
+        &parse::parse_record(&line).expect("a record"),
+    );
 }
 
 /// What is said fits one of the phrases, and the time is one that a deployment can have.
-pub fn judge(read: &Result<Reading, String>) {
+pub fn judge(read: &Result<ParsedRecord, String>) {
     let problems = match read {
         Ok(reading) => &reading.problems,
         Err(problem) => std::slice::from_ref(problem),
     };
     super::phrase::only_these(problems, &PHRASES, u64::MAX);
-    if let Ok(Reading { at: Some(at), .. }) = read {
+    if let Ok(ParsedRecord {
+        deployed_at: Some(at),
+        ..
+    }) = read
+    {
         let year: i32 = at.format("%Y").to_string().parse().expect("a year");
-        assert!(YEARS.contains(&year), "{at}");
+        assert!(PLAUSIBLE_YEARS.contains(&year), "{at}");
     }
 }
 
 /// A deployment with any texts, counts and flags.
-pub fn record(data: &[u8]) -> Record {
+pub fn record(data: &[u8]) -> UsageRecord {
     let [
         customer,
         user,
@@ -70,8 +82,8 @@ pub fn record(data: &[u8]) -> Record {
     let at =
         chrono::DateTime::from_timestamp(946_684_800 + (number % 3_155_760_000).cast_signed(), 0)
             .expect("a time");
-    Record {
-        timestamp: timestamp(at),
+    UsageRecord {
+        timestamp: format_rfc3339(at),
         customer,
         user,
         user_id,
@@ -80,27 +92,27 @@ pub fn record(data: &[u8]) -> Record {
         additional_users_count: number,
         project_name,
         cluster_name,
-        schema: SCHEMA,
+        schema: RECORD_SCHEMA_VERSION,
         deployment_id: id,
         backup: [
-            Backup::Uploaded,
-            Backup::Unchanged,
-            Backup::Spooled,
-            Backup::Failed,
+            BackupStatus::Uploaded,
+            BackupStatus::Unchanged,
+            BackupStatus::Spooled,
+            BackupStatus::Failed,
         ][data.len() % 4],
         backup_key: String::from_utf8_lossy(data).into_owned(),
         late: number % 2 == 1,
-        git: (!commit.is_empty()).then_some(Git {
+        git: (!commit.is_empty()).then_some(GitCommit {
             commit,
             branch,
             dirty: number % 3 == 0,
         }),
-        ci: (!run_url.is_empty()).then(|| Ci {
+        ci: (!run_url.is_empty()).then(|| CiJob {
             provider: "github".to_owned(),
             run_url,
         }),
-        tools: (number % 5 == 0).then(Tools::ours),
-        chain: (number % 7 > 0).then(|| Chain {
+        tools: (number % 5 == 0).then(ToolVersions::own_version_only),
+        chain: (number % 7 > 0).then(|| ChainLink {
             writer: String::from_utf8_lossy(data).into_owned(),
             number,
             previous: String::new(),
@@ -109,7 +121,7 @@ pub fn record(data: &[u8]) -> Record {
 }
 
 /// One line of JSON that says what the record holds, to any reader and to ours.
-pub fn judge_line(record: &Record, line: &[u8], reading: &Reading) {
+pub fn judge_line(record: &UsageRecord, line: &[u8], reading: &ParsedRecord) {
     assert_eq!(
         line.iter().position(|byte| *byte == b'\n'),
         Some(line.len() - 1),
@@ -126,8 +138,8 @@ pub fn judge_line(record: &Record, line: &[u8], reading: &Reading) {
         (&*record.customer, &*record.user, &*record.backup_key)
     );
 
-    let Reading {
-        at,
+    let ParsedRecord {
+        deployed_at: at,
         customer,
         user,
         account,
@@ -138,10 +150,10 @@ pub fn judge_line(record: &Record, line: &[u8], reading: &Reading) {
         git,
         ci,
         chain,
-        late,
+        is_late: late,
         ..
     } = reading;
-    assert_eq!(at.map(timestamp).as_ref(), Some(&record.timestamp));
+    assert_eq!(at.map(format_rfc3339).as_ref(), Some(&record.timestamp));
     assert_eq!(
         (customer, user, account),
         (&record.customer, &record.user, &record.account)

@@ -26,7 +26,7 @@ fn fill_bucket(world: &World) {
             scope.spawn(move || {
                 (0..CUSTOMERS)
                     .filter(|number| number % 2 == half)
-                    .for_each(|number| deploy_customer(world, number))
+                    .for_each(|number| deploy_customer(world, number));
             });
         }
     });
@@ -164,7 +164,7 @@ fn forge_object(
         0 => drop(record.as_object_mut().unwrap().remove("chain")),
         1 => {
             record["chain"] =
-                json!({"writer": format!("{:016x}", chance.u64(..)), "number": 1, "previous": ""})
+                json!({"writer": format!("{:016x}", chance.u64(..)), "number": 1, "previous": ""});
         }
         // Behind any record of the chain, its last one, too.
         _ => {

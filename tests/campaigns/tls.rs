@@ -110,7 +110,7 @@ fn sends_no_request_to_an_untrusted_server() {
         assert!(
             applied.expect_warning().contains("certificate"),
             "{applied:?}"
-        )
+        );
     });
     assert_eq!(requests, 0);
 }

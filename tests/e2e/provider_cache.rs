@@ -17,14 +17,14 @@ const CUSTOMERS: [&str; 6] = ["acme", "bolt", "cord", "dune", "ebb", "fern"];
 
 fn six_new_customers_with_a_plugin_cache_are_all_logged_once(stack: CustomerStack) {
     deploy_six_customers("plugin cache", stack, |stack, cache| {
-        stack.set_variable("TF_PLUGIN_CACHE_DIR", cache)
+        stack.set_variable("TF_PLUGIN_CACHE_DIR", cache);
     });
 }
 
 /// With OpenTofu, terragrunt shares a cache without being asked.
 fn six_new_customers_with_terragrunts_own_cache_are_all_logged_once(stack: CustomerStack) {
     deploy_six_customers("automatic cache", stack, |stack, cache| {
-        stack.set_variable("XDG_CACHE_HOME", cache)
+        stack.set_variable("XDG_CACHE_HOME", cache);
     });
 }
 

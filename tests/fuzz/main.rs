@@ -83,7 +83,7 @@ fn reads_or_refuses_any_record_and_its_own_unchanged() {
 fn reads_any_pattern_of_yaml_in_time() {
     // Without optimisation the parser is too slow to show how its cost grows; `yaml.rs` tests what its guards refuse.
     replay("yaml", |data| {
-        targets::yaml::run(data, targets::yaml::SMALL)
+        targets::yaml::run(data, targets::yaml::SMALL);
     });
 }
 

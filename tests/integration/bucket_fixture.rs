@@ -138,7 +138,7 @@ pub(crate) fn draw_objects(chance: &mut fastrand::Rng, count: usize) -> Vec<Buck
             number => format!("customer-{number}"),
         };
         assert!(names.insert(name.clone()));
-        let segment = config_backup::layout::segment(&name);
+        let segment = config_backup::keys::customer_segment(&name);
         let mut draft = CustomerDraft {
             name,
             segment,

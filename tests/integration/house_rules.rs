@@ -118,7 +118,7 @@ fn the_module_sends_exactly_the_keys_that_the_helper_reads() {
             .iter()
             .map(|name| format!("unit_{name}")),
     );
-    let known: BTreeSet<String> = config_backup::protocol::QUERY_KEYS
+    let known: BTreeSet<String> = config_backup::deployment::protocol::QUERY_KEYS
         .iter()
         .map(|key| (*key).to_owned())
         .collect();
@@ -213,8 +213,8 @@ fn every_file_has_the_same_version() {
 fn defaults_are_the_same_in_the_module_and_the_helper() {
     let variables = read_file("terraform/variables.tf");
     for default in [
-        config_backup::protocol::BUCKET,
-        config_backup::protocol::BUCKET_REGION,
+        config_backup::defaults::DEFAULT_BUCKET,
+        config_backup::defaults::DEFAULT_BUCKET_REGION,
     ] {
         assert!(
             variables.contains(&format!("default     = \"{default}\"")),
@@ -231,7 +231,7 @@ fn defaults_are_the_same_in_the_module_and_the_helper() {
     }
     assert!(variables.contains(&format!(
         "default     = {}\n",
-        config_backup::protocol::TIMEOUT
+        config_backup::defaults::DEFAULT_TIMEOUT_SECONDS
     )));
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use chrono::{DateTime, Utc};
-use config_backup::formats::{Cell, Format, Style, write};
-use config_backup::layout::{customer_of, segment};
-use config_backup::logged::{By, Deployment, user_name};
-use config_backup::reading;
-use config_backup::rows::Rows;
+use config_backup::keys::{customer_segment, parse_customer_segment};
+use config_backup::output::table_formats::{OutputFormat, TableCell, TableStyle, write_cells};
+use config_backup::record::deployment::{Deployment, UserIdentity, user_name_from_arn};
+use config_backup::record::parse;
+use config_backup::report::rows::ReportRows;
 
 use test_support::oracle::parse_csv_rows;
 use test_support::{run_with_input, to_text};
@@ -78,7 +78,7 @@ fn a_million_names_survive_their_keys_and_stay_below_their_prefixes() {
     let mut chance = RandomSource(SEED);
     for _ in 0..1_000_000 {
         let name = chance.random_text(24);
-        let segment = segment(&name);
+        let segment = customer_segment(&name);
         let stays =
             !segment.is_empty() && !segment.contains('/') && segment != "." && segment != "..";
         assert!(
@@ -86,7 +86,7 @@ fn a_million_names_survive_their_keys_and_stay_below_their_prefixes() {
             "seed {SEED}: {name:?} gives {segment:?}"
         );
         assert_eq!(
-            customer_of(&segment).as_deref(),
+            parse_customer_segment(&segment).as_deref(),
             Some(name.as_str()),
             "seed {SEED}: {segment:?}"
         );
@@ -100,7 +100,7 @@ fn rows_do_not_depend_on_the_order_of_records() {
         let mut deployments: Vec<Deployment> = (0..chance.number_below(60))
             .map(|number| Deployment {
                 // Few values each, so that they meet.
-                at: DateTime::from_timestamp_nanos(
+                deployed_at: DateTime::from_timestamp_nanos(
                     1_772_000_000_000_000_000
                         + i64::try_from(chance.number_below(6) * 17_000_000_000_000)
                             .expect("small"),
@@ -128,11 +128,11 @@ fn rows_do_not_depend_on_the_order_of_records() {
         let mut expected: BTreeMap<(String, String, String), &Deployment> = BTreeMap::new();
         for one in &deployments {
             let place = (
-                one.at.format("%Y-%m-%d").to_string(),
+                one.deployed_at.format("%Y-%m-%d").to_string(),
                 one.customer.clone(),
-                user_name(&one.user).to_owned(),
+                user_name_from_arn(&one.user).to_owned(),
             );
-            let order = |it: &Deployment| (it.at, it.modified, it.key.clone());
+            let order = |it: &Deployment| (it.deployed_at, it.modified, it.key.clone());
             let kept = expected.entry(place).or_insert(one);
             if order(one) > order(kept) {
                 *kept = one;
@@ -149,19 +149,19 @@ fn rows_do_not_depend_on_the_order_of_records() {
                     usize::try_from(chance.number_below(place as u64 + 1)).expect("small"),
                 );
             }
-            let mut made = Rows::new(By::Name, false);
+            let mut made = ReportRows::new(UserIdentity::Name, false);
             for one in &deployments {
-                made.add(one);
+                made.add_deployment(one);
             }
-            made.finish(&[], None);
+            made.sort_and_limit(&[], None);
             let shown: Vec<(String, u64)> = made
-                .cells()
+                .iter_cells()
                 .map(|cells| {
                     let words: Vec<String> = cells[..3]
                         .iter()
-                        .map(|cell| cell.words().into_owned())
+                        .map(|cell| cell.to_text().into_owned())
                         .collect();
-                    let Cell::Count(count) = cells[3] else {
+                    let TableCell::Count(count) = cells[3] else {
                         panic!("a count")
                     };
                     (format!("{:?}", (&words[0], &words[1], &words[2])), count)
@@ -179,20 +179,20 @@ fn csv_parses_back_to_the_same_cells() {
         .map(|_| (0..3).map(|_| chance.random_text(12)).collect())
         .collect();
     let mut csv = Vec::new();
-    let table = || -> Box<dyn Iterator<Item = Vec<Cell<'_>>> + '_> {
+    let table = || -> Box<dyn Iterator<Item = Vec<TableCell<'_>>> + '_> {
         Box::new(cells.iter().map(|row| {
             row.iter()
-                .map(|text| Cell::Text(text.as_str().into()))
+                .map(|text| TableCell::Text(text.as_str().into()))
                 .collect()
         }))
     };
-    write(
-        Format::Csv,
+    write_cells(
+        OutputFormat::Csv,
         &["a", "b", "c"],
         table,
-        Style {
-            raw: true,
-            ..Style::default()
+        TableStyle {
+            is_raw: true,
+            ..TableStyle::default()
         },
         &mut csv,
     )
@@ -203,11 +203,11 @@ fn csv_parses_back_to_the_same_cells() {
         assert_eq!(got, wanted, "seed {SEED}");
     }
     let mut made_safe = Vec::new();
-    write(
-        Format::Csv,
+    write_cells(
+        OutputFormat::Csv,
         &["a", "b", "c"],
         table,
-        Style::default(),
+        TableStyle::default(),
         &mut made_safe,
     )
     .expect("written");
@@ -245,18 +245,19 @@ fn days_are_those_of_utc_whatever_the_offset() {
     let output = run_with_input(python, times.join("\n").as_bytes());
     assert!(output.status.success(), "{}", to_text(&output.stderr));
     for (time, day) in times.iter().zip(to_text(&output.stdout).lines()) {
-        let read = reading::read(format!("{{\"user\":\"u\",\"timestamp\":\"{time}\"}}").as_bytes())
-            .expect("a record");
+        let read =
+            parse::parse_record(format!("{{\"user\":\"u\",\"timestamp\":\"{time}\"}}").as_bytes())
+                .expect("a record");
         let deployment = Deployment {
-            at: read.at.expect("a time"),
+            deployed_at: read.deployed_at.expect("a time"),
             key: "usage-logs/c/k.json".into(),
             ..Deployment::default()
         };
-        let mut made = Rows::new(By::Name, false);
-        made.add(&deployment);
-        made.finish(&[], None);
+        let mut made = ReportRows::new(UserIdentity::Name, false);
+        made.add_deployment(&deployment);
+        made.sort_and_limit(&[], None);
         assert_eq!(
-            made.cells().next().expect("a row")[0].words(),
+            made.iter_cells().next().expect("a row")[0].to_text(),
             day,
             "seed {SEED}: {time}"
         );

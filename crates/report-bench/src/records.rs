@@ -151,9 +151,9 @@ impl SyntheticRecords {
         while low < high {
             let middle = low.midpoint(high);
             if self.key(middle).as_str() > key {
-                high = middle
+                high = middle;
             } else {
-                low = middle + 1
+                low = middle + 1;
             }
         }
         low
@@ -331,7 +331,7 @@ mod tests {
         let mut bytes = 0;
         for position in 0..records.count() {
             let body = records.get(position).body;
-            let record: config_backup::record::Record = serde_json::from_str(&body).unwrap();
+            let record: config_backup::record::UsageRecord = serde_json::from_str(&body).unwrap();
             assert_eq!(String::from_utf8(record.to_line()).unwrap(), body);
             bytes += body.len();
         }
@@ -343,7 +343,7 @@ mod tests {
         let rows = |worst| {
             let records = make_records(10_000, worst);
             let row = |position| {
-                let record: config_backup::record::Record =
+                let record: config_backup::record::UsageRecord =
                     serde_json::from_str(&records.get(position).body).unwrap();
                 (
                     record.timestamp[..10].to_owned(),

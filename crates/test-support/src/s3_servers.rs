@@ -158,9 +158,9 @@ fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) {
         .map(|entry| entry.expect("an entry"))
     {
         if entry.file_type().expect("a type").is_dir() {
-            collect_files(&entry.path(), files)
+            collect_files(&entry.path(), files);
         } else {
-            files.push(entry.path())
+            files.push(entry.path());
         }
     }
 }

@@ -142,7 +142,7 @@ fn run_once(run: &NetworkRun, helper: Option<&str>, timeout: Duration) -> Networ
         proxy.begin_step(step);
         match (&backend, run.scope) {
             (Some(backend), FaultScope::During(phase, which)) if phase.contains(&step) => {
-                backend.begin(&mut world, which)
+                backend.begin(&mut world, which);
             }
             (None, _) => world.set_endpoint(&proxy.endpoint()),
             _ => {}
@@ -153,7 +153,7 @@ fn run_once(run: &NetworkRun, helper: Option<&str>, timeout: Duration) -> Networ
         steps += 1;
         match (&backend, run.scope) {
             (Some(backend), FaultScope::During(phase, _)) if phase.contains(&step) => {
-                backend.end(&mut world)
+                backend.end(&mut world);
             }
             _ => world.restore_endpoints(),
         }

@@ -327,7 +327,7 @@ fn names_objects_that_are_not_records_and_leaves_them() {
         world
             .server
             .put(BUCKET, key, body.as_bytes(), &[])
-            .expect("put")
+            .expect("put");
     };
     put(
         "usage-logs/acme/2026-03-02_080000.json",

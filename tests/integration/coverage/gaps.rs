@@ -105,7 +105,7 @@ fn names_each_gap_alone(backend: &mut S3Backend) {
         put_objects(
             backend,
             &objects.iter().map(|it| (*it).clone()).collect::<Vec<_>>(),
-        )
+        );
     };
 
     // A customer whose last deployment is long ago, and a state of today.
@@ -477,7 +477,7 @@ fn a_deployment_between_the_listings_is_no_gap() {
                 client.put_all_with(
                     late.iter()
                         .map(|it| (it.key.as_str(), it.body.as_str(), it.metadata.as_slice())),
-                )
+                );
             });
         }
         RequestFate::Pass

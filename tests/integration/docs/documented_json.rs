@@ -126,7 +126,7 @@ fn the_messages_have_exactly_the_documented_keys() {
 
     // What is shown is what the module sends, and the helper takes it.
     let keys = |json: &str| keys_in_order(json.as_bytes());
-    let all = config_backup::protocol::QUERY_KEYS
+    let all = config_backup::deployment::protocol::QUERY_KEYS
         .map(str::to_owned)
         .to_vec();
     assert_eq!(keys(&told("query")), all[..11]);
@@ -433,7 +433,7 @@ fn every_command_shown_in_the_documentation_exists() {
                 .is_some_and(|word| word.starts_with(|c: char| c.is_ascii_lowercase() || c == '-'))
             {
                 count += 1;
-                let parsed = config_backup::cli::command().try_get_matches_from(&words);
+                let parsed = config_backup::cli::cli_command().try_get_matches_from(&words);
                 // A verb may be named without what it needs.
                 let incomplete = [
                     ErrorKind::MissingRequiredArgument,

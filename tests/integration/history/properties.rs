@@ -1,9 +1,9 @@
 //! What must hold of masked differences for whatever comes: documents drawn from a seed that a failure names.
 
-use config_backup::documents::{Node, read};
-use config_backup::hiding;
-use config_backup::masking::Known;
-use config_backup::masks::Masks;
+use config_backup::config::document::{YamlNode, parse_document};
+use config_backup::redaction::lines;
+use config_backup::redaction::policy::SecretWords;
+use config_backup::redaction::render::RedactionMode;
 use serde_json::{Map, Value, json};
 
 const SEED: u64 = 0x2026_1124;
@@ -107,17 +107,19 @@ fn the_masked_difference_is_empty_exactly_when_the_documents_are_equal() {
             change(&mut chance, &mut other);
         }
         let spelled = [&one, &other].map(|value| spell(&mut chance, value, 0));
-        let [before, after] = spelled
-            .each_ref()
-            .map(|text| read(text.as_bytes()).unwrap_or_else(|why| panic!("{why}: {text}")));
-        let lines = Masks::On(Some([7; 32])).lines(&before, &after);
+        let [before, after] = spelled.each_ref().map(|text| {
+            parse_document(text.as_bytes()).unwrap_or_else(|why| panic!("{why}: {text}"))
+        });
+        let lines = RedactionMode::Redact(Some([7; 32])).render_changes(&before, &after);
         assert_eq!(
             lines.is_empty(),
             one == other,
             "seed {SEED}, round {round}: {spelled:?} gives {lines:?}"
         );
         assert_eq!(
-            Masks::Off.lines(&before, &after).is_empty(),
+            RedactionMode::ShowSecrets
+                .render_changes(&before, &after)
+                .is_empty(),
             one == other,
             "seed {SEED}, round {round}"
         );
@@ -140,7 +142,7 @@ fn plant(value: &mut Value, is_secret: bool) {
                 plant(
                     item,
                     is_secret || ["password", "api_key"].contains(&key.as_str()),
-                )
+                );
             });
         }
         _ => {}
@@ -148,18 +150,23 @@ fn plant(value: &mut Value, is_secret: bool) {
 }
 
 /// How many lines of two documents, masked or not, show the canary.
-fn shown(before: &str, after: &str, masks: Masks) -> usize {
+fn shown(before: &str, after: &str, masks: RedactionMode) -> usize {
     let [one, other] = [before, after]
-        .map(|text| read(text.as_bytes()).unwrap_or_else(|why| panic!("{why}: {text}")));
+        .map(|text| parse_document(text.as_bytes()).unwrap_or_else(|why| panic!("{why}: {text}")));
     let known = match masks {
-        Masks::On(_) => Known::all_of([&one, &other]),
+        RedactionMode::Redact(_) => SecretWords::from_documents_with_short_words([&one, &other]),
         // What shows all secrets in the differences, but none that is known in the lines, is no control.
-        Masks::Off => Known::of([&Node::Null, &Node::Null]),
+        RedactionMode::ShowSecrets => {
+            SecretWords::from_documents([&YamlNode::Null, &YamlNode::Null])
+        }
     };
-    let differences = masks.lines(&one, &other).into_iter().map(|(_, line)| line);
+    let differences = masks
+        .render_changes(&one, &other)
+        .into_iter()
+        .map(|(_, line)| line);
     let lines = [before, after]
         .into_iter()
-        .flat_map(|text| hiding::lines(text, &known, &masks));
+        .flat_map(|text| lines::lines(text, &known, &masks));
     differences
         .chain(lines)
         .filter(|line| line.contains(CANARY))
@@ -177,11 +184,11 @@ fn shows_no_secret_in_any_spelling() {
         }
         let [before, after] = pair.each_ref().map(|value| spell(&mut chance, value, 0));
         assert_eq!(
-            shown(&before, &after, Masks::On(None)),
+            shown(&before, &after, RedactionMode::Redact(None)),
             0,
             "seed {SEED}, round {round}: {before}{after}"
         );
-        in_clear += shown(&before, &after, Masks::Off);
+        in_clear += shown(&before, &after, RedactionMode::ShowSecrets);
     }
     assert!(in_clear > 500, "without masks it would be seen: {in_clear}");
 }

@@ -45,7 +45,7 @@ fn put_records(world: &World, deployed: &[DeploymentRow<'_>]) {
         });
         let key = format!(
             "usage-logs/{}/{number:032x}.json",
-            config_backup::layout::segment(it.customer)
+            config_backup::keys::customer_segment(it.customer)
         );
         world
             .server
@@ -278,14 +278,18 @@ fn hostile_text_is_shown_as_text() {
         })
         .collect();
     put_records(&hostile, &deployed);
-    let plain = |text: &str| config_backup::text::plain(text).into_owned();
+    let plain = |text: &str| config_backup::output::sanitize::sanitize(text).into_owned();
     let (_, expected) = report_page(&usual, &["--all"]);
     let (source, page) = report_page(&hostile, &["--all"]);
     assert_eq!(
         (&page["tags"], &page["attributes"]),
         (&expected["tags"], &expected["attributes"])
     );
-    assert!(!source.contains(|c: char| c != '\n' && config_backup::text::is_unruly(c)));
+    assert!(
+        !source.contains(
+            |c: char| c != '\n' && config_backup::output::sanitize::is_unsafe_for_display(c)
+        )
+    );
     let rows: Vec<Vec<&str>> = page["rows"]
         .as_array()
         .expect("rows")

@@ -185,8 +185,11 @@ fn manual_pages_have_the_text_of_the_help() {
     let world = World::new();
     // As `make man` does.
     fs::create_dir(world.path().join("pages")).expect("a folder");
-    clap_mangen::generate_to(config_backup::cli::command(), world.path().join("pages"))
-        .expect("pages");
+    clap_mangen::generate_to(
+        config_backup::cli::cli_command(),
+        world.path().join("pages"),
+    )
+    .expect("pages");
     let page =
         fs::read_to_string(world.path().join("pages/config-backup-report.1")).expect("a page");
     assert!(

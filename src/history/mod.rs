@@ -1,0 +1,5 @@
+//! The versions of a customer's config and who used them.
+
+pub mod integrity;
+pub mod load;
+pub mod versions;

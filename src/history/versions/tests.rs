@@ -1,0 +1,238 @@
+//! Which version is meant by a word, and whose deployments used it.
+
+use super::*;
+
+fn parse_time(text: &str) -> DateTime<Utc> {
+    text.parse().expect("a time")
+}
+
+fn version_at(time: &str, md5: &str) -> ConfigVersion {
+    let at = parse_time(time);
+    ConfigVersion {
+        key: keys::config_version_key("acme", at, md5),
+        at,
+        md5: md5.to_owned(),
+        size: 1,
+        version_id: String::new(),
+    }
+}
+
+fn deployment_at(time: &str, id: &str, config_hash: &str, backup_key: &str) -> VersionUse {
+    let [deployment_id, config_hash, backup_key] = [id, config_hash, backup_key].map(str::to_owned);
+    VersionUse {
+        at: parse_time(time),
+        deployment_id,
+        config_hash,
+        backup_key,
+        user: String::new(),
+    }
+}
+
+const A: &str = "aaaa1aaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const B: &str = "aaaa2bbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+/// A, then B, then A again; deployed with a key, without one, and with a config that is not there.
+fn sample_history() -> ConfigHistory {
+    let versions = vec![
+        version_at("2026-10-02T08:00:00Z", B),
+        version_at("2026-10-03T08:00:00Z", A),
+        version_at("2026-10-01T08:00:00Z", A),
+    ];
+    let key = versions[0].key.clone();
+    let uses = vec![
+        deployment_at("2026-10-02T09:00:00Z", "20261002T090000Z-02", "", &key),
+        deployment_at("2026-10-02T08:00:00Z", "20261002T080000Z-01", B, &key),
+        deployment_at("2026-10-02T10:00:00Z", "", A, ""),
+        deployment_at("2026-09-01T10:00:00Z", "", A, ""),
+        deployment_at(
+            "2026-10-04T10:00:00Z",
+            "20261004T100000Z-03",
+            "0123",
+            "gone",
+        ),
+    ];
+    ConfigHistory::new(versions, uses)
+}
+
+fn find_time(wanted: &VersionSelector) -> String {
+    let past = sample_history();
+    past.find_version(wanted)
+        .map_or_else(|why| why, |place| format_rfc3339(past.versions()[place].at))
+}
+
+#[test]
+fn deployments_are_those_of_a_key_or_else_of_the_bytes_that_there_were() {
+    let past = sample_history();
+    let used = |place| {
+        past.deployments_of(place)
+            .map(|it| format_rfc3339(it.at))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(used(0), Vec::<String>::new());
+    assert_eq!(used(1), ["2026-10-02T08:00:00Z", "2026-10-02T09:00:00Z"]);
+    assert_eq!(used(2), ["2026-09-01T10:00:00Z", "2026-10-02T10:00:00Z"]);
+}
+
+#[test]
+fn a_version_is_found_by_its_name_or_the_beginning_of_it() {
+    let by = |name: &str| find_time(&VersionSelector::Version(name.to_owned()));
+    assert_eq!(by(B), "2026-10-02T08:00:00Z");
+    assert_eq!(by("AAAA2"), "2026-10-02T08:00:00Z");
+    assert_eq!(
+        by("aaaa1"),
+        "2026-10-03T08:00:00Z",
+        "the newest of those with the same bytes"
+    );
+    assert_eq!(by("2026-10-01_080000"), "2026-10-01T08:00:00Z");
+    assert_eq!(by("aaa"), "`aaa` is too short; give at least 4 digits");
+    assert_eq!(
+        by("bbbb"),
+        "there is no version `bbbb`; `config-backup history` lists them"
+    );
+    let several = by("aaaa");
+    assert!(
+        several.starts_with("`aaaa` stands for 3 versions: ")
+            && [A, B].iter().all(|md5| several.contains(md5)),
+        "{several}"
+    );
+    assert_eq!(find_time(&VersionSelector::Latest), "2026-10-03T08:00:00Z");
+}
+
+#[test]
+fn a_word_stands_for_one_thing_or_is_refused() {
+    let meant =
+        |word: &str| sample_history().parse_selector(word, parse_time("2026-10-10T00:00:00Z"));
+    assert_eq!(meant("latest"), Ok(VersionSelector::Latest));
+    assert_eq!(
+        meant("2026-10-01"),
+        Ok(VersionSelector::At(parse_time(
+            "2026-10-01T23:59:59.999999999Z"
+        )))
+    );
+    assert_eq!(
+        meant("2d"),
+        Ok(VersionSelector::At(parse_time("2026-10-08T00:00:00Z")))
+    );
+    assert_eq!(
+        meant("aaaa"),
+        Ok(VersionSelector::Version("aaaa".into())),
+        "which of them, is asked later"
+    );
+    assert_eq!(
+        meant("20261002T"),
+        Ok(VersionSelector::Deployment("20261002T".into()))
+    );
+    assert!(
+        meant("zzzz")
+            .is_err_and(|why| why.starts_with("`zzzz` is no version, no deployment and no time; "))
+    );
+    let odd = ConfigHistory::new(
+        vec![version_at(
+            "2026-10-01T08:00:00Z",
+            "300d0000000000000000000000000000",
+        )],
+        Vec::new(),
+    );
+    assert!(
+        odd.parse_selector("300d", parse_time("2026-10-10T00:00:00Z"))
+            .is_err_and(|why| why.contains("more than one")),
+        "an age and a version"
+    );
+    assert!(
+        odd.parse_selector("300d0", parse_time("2026-10-10T00:00:00Z"))
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_version_is_found_by_the_time_at_which_it_was_the_newest() {
+    for (time, expected) in [
+        ("2026-10-01T08:00:00Z", "2026-10-01T08:00:00Z"),
+        ("2026-10-02T07:59:59Z", "2026-10-01T08:00:00Z"),
+        ("2030-01-01T00:00:00Z", "2026-10-03T08:00:00Z"),
+        (
+            "2026-10-01T07:59:59Z",
+            "there was none yet at 2026-10-01T07:59:59Z; the oldest is of 2026-10-01T08:00:00Z",
+        ),
+    ] {
+        assert_eq!(
+            find_time(&VersionSelector::At(parse_time(time))),
+            expected,
+            "{time}"
+        );
+    }
+}
+
+#[test]
+fn a_version_is_found_by_a_deployment_that_used_it() {
+    let by = |id: &str| find_time(&VersionSelector::Deployment(id.to_owned()));
+    assert_eq!(by("20261002T090000Z-02"), "2026-10-02T08:00:00Z");
+    assert_eq!(by("20261002T08"), "2026-10-02T08:00:00Z");
+    assert_eq!(
+        by("20261002"),
+        "`20261002` stands for 2 deployments: 20261002T080000Z-01, 20261002T090000Z-02; give more of its name"
+    );
+    assert!(by("20261004T").contains("is not in the bucket"));
+    assert!(by("2025").starts_with("there is no deployment `2025`"));
+}
+
+#[test]
+fn a_version_that_was_overwritten_is_addressed_by_its_id() {
+    let there = version_at("2026-10-01T08:00:00Z", A);
+    let key =
+        "terragrunt/acme/config-history/2026-10-01_080000_aaaa1aaaaaaaaaaaaaaaaaaaaaaaaaaa.yaml";
+    assert_eq!((there.versioned_key().as_str(), there.id()), (key, None));
+    let overwritten = ConfigVersion {
+        version_id: "v1".into(),
+        ..there
+    };
+    assert_eq!(
+        (overwritten.versioned_key(), overwritten.id()),
+        (format!("{key}?versionId=v1"), Some("v1"))
+    );
+    assert_eq!(
+        ConfigHistory::new(vec![overwritten], Vec::new())
+            .find_version(&VersionSelector::Version("v1".into())),
+        Err("`v1` is too short; give at least 4 digits".into())
+    );
+}
+
+#[test]
+fn a_deployment_is_found_by_its_id_and_else_by_the_beginning_of_one() {
+    let used = |id: &str, time: &str| deployment_at(time, id, "", "");
+    let past = ConfigHistory::new(
+        Vec::new(),
+        vec![
+            used("abc", "2026-10-01T08:00:00Z"),
+            used("ab", "2026-10-02T08:00:00Z"),
+            used("", "2026-10-03T08:00:00Z"),
+        ],
+    );
+    let found = |id| past.find_deployment(id).map(|it| it.deployment_id.as_str());
+    assert_eq!(
+        [found("ab"), found("a"), found("abc"), found("b"), found("")],
+        [Some("ab"), Some("abc"), Some("abc"), None, None]
+    );
+}
+
+#[test]
+fn of_many_candidates_six_are_named() {
+    let uses = |count: usize| {
+        (0..count)
+            .map(|number| deployment_at("2026-10-01T08:00:00Z", &format!("abcd{number}"), "", ""))
+            .collect()
+    };
+    let said = |count| {
+        ConfigHistory::new(Vec::new(), uses(count))
+            .find_version(&VersionSelector::Deployment("abcd".into()))
+            .expect_err("several")
+    };
+    assert_eq!(
+        said(6),
+        "`abcd` stands for 6 deployments: abcd0, abcd1, abcd2, abcd3, abcd4, abcd5; give more of its name"
+    );
+    assert_eq!(
+        said(7),
+        "`abcd` stands for 7 deployments: abcd0, abcd1, abcd2, abcd3, abcd4, abcd5, …; give more of its name"
+    );
+}
