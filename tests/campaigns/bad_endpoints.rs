@@ -1,4 +1,4 @@
-//! Trouble where requests should go to, or where credentials come from, instead of with one request.
+//! Faults of an endpoint or of the credentials, which affect every request instead of one.
 
 use std::fs;
 use std::io::Write as _;

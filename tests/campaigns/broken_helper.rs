@@ -1,4 +1,4 @@
-//! Helpers that do wrong: scripts around the real one, by which a campaign's oracle proves that it sees.
+//! Broken helpers: scripts around the real helper that prove that an oracle detects violations.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! Connections of the proxy's clients, with TLS and without.
+//! Client connections of the proxy, with and without TLS.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

@@ -1,6 +1,7 @@
-//! Compact: SIGKILL at every system call for files and the network that `compact` makes, and the reports before, after, and after the next run.
+//! Kills `compact` at every system call for files and the network, and compares the reports before,
+//! after, and after the next run.
 //!
-//! A late record may come behind the kill; and the next run may be two at once.
+//! A late record may arrive after the kill, and two processes may run next.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};

@@ -1,7 +1,8 @@
-//! Many deployments of one customer at the same time, from one machine, with two configs, on each server.
+//! Many concurrent deployments of one customer with two configs, from one machine, on each server.
 //!
-//! In a round everybody plans, then all apply at once. What the oracle counts is what lies in the bucket at the end, read by
-//! S3's own requests: one record a deployment, whose copy of the config is there, and no object torn.
+//! In each round all deployments plan, then all apply at once. The oracle reads the bucket with
+//! plain S3 requests: each deployment has one record, its config copy exists, and no object is
+//! torn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! The versions of the config that a trial deploys, each with its MD5 by somebody else than the product.
+//! The config versions that a trial deploys, each with an MD5 that does not come from the product.
 
 use std::sync::OnceLock;
 

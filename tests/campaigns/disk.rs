@@ -1,7 +1,7 @@
-//! Disk: an error of the file system at every system call that touches a file of ours, one at a time.
+//! File system errors at every system call that touches a file of the helper, one at a time.
 //!
-//! A trace of a run without faults says which calls there are; each is then hit with each error, once, and where that
-//! makes sense for good. The oracle sees only lines, exit codes and the bucket.
+//! A trace of a run without faults lists the calls. Each call then fails with each error, once, and
+//! permanently where that makes sense. The oracle sees only output, exit codes and the bucket.
 
 use std::collections::BTreeSet;
 

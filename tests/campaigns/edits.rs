@@ -1,4 +1,4 @@
-//! Edits: buckets in which one thing was changed after it was written, and what `verify` finds of it.
+//! Buckets in which one object was changed after it was written, and what `verify` finds.
 
 use std::collections::BTreeMap;
 

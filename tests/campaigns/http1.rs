@@ -1,4 +1,4 @@
-//! HTTP/1.1 as far as clients of S3 speak it: whole messages off a connection, kept byte for byte.
+//! The subset of HTTP/1.1 that S3 clients use: reads complete messages and preserves their bytes.
 
 use std::io::{self, BufRead, Read as _};
 

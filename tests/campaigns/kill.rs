@@ -1,8 +1,9 @@
-//! Kill: SIGKILL at every system call for files and the network that `deploy` and `replay` make.
+//! Kills `deploy` and `replay` at every system call for files and the network.
 //!
-//! strace's log of the run that was killed shows what it had spooled for good: a file that was moved into the spool before an
-//! fsync of the spool's folder came back. That must arrive, once; of what came later, nothing may arrive in part. Either the next
-//! deployment sends it, or a second run of the same deployment completes it.
+//! The strace log of the killed run shows which files were durable: those moved into the spool
+//! before an fsync of the spool folder returned. Each of them must arrive exactly once, and nothing
+//! else may arrive in part. Either the next deployment sends them, or a second run of the same
+//! deployment completes it.
 
 use std::collections::BTreeSet;
 

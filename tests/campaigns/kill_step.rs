@@ -1,4 +1,5 @@
-//! A step of a deployment that something ends before its time, and what must be true of the deployment all the same.
+//! A step of a deployment that is killed or interrupted, and what must still be true of the
+//! deployment.
 
 use std::ffi::OsStr;
 use std::fs;

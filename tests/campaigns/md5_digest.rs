@@ -1,4 +1,4 @@
-//! MD5 for the oracles, by the crate itself and none of the product's code.
+//! MD5 for the oracles, computed without the code of the product.
 
 use md5::{Digest as _, Md5};
 

@@ -1,4 +1,5 @@
-//! Helpers that are broken on purpose: each must be caught, by the counter of the promise that it breaks and by no other.
+//! Broken helpers, each of which must be counted under the promise that it breaks and under no
+//! other.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What can go wrong with one request on its way: each fault, and the answers that somebody gives in AWS's place.
+//! The faults of one request, and the false answers that arrive in place of those of AWS.
 
 use crate::http1::HttpMessage;
 use crate::request_points::RequestShape;

@@ -1,4 +1,5 @@
-//! The requests of a deployment, told apart: which step makes it, what it is about, and what a fault could be about.
+//! Classifies the requests of a deployment: the step that sends it, its object, and the parts that
+//! a fault can change.
 
 use std::fmt;
 

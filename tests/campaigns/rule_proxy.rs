@@ -1,7 +1,7 @@
-//! A proxy that passes requests on byte for byte, but for those that its rule is about.
+//! A proxy that forwards requests byte for byte, except those that its rule selects.
 //!
-//! Signatures cover the `Host` header, so that one goes through as well. A thread a connection, with as many requests as
-//! the client sends over it.
+//! It forwards the `Host` header unchanged because signatures cover it. Each connection has a
+//! thread and carries as many requests as the client sends.
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Write};

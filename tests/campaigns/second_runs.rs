@@ -1,7 +1,9 @@
-//! Second runs: Terragrunt runs the unit again, or its `error_hook`, after the first helper was killed or while it still works.
+//! Second runs: Terragrunt runs the unit again, or its `error_hook`, after the first helper was
+//! killed or while it still runs.
 //!
-//! A process that is called `terragrunt` starts both helpers, so both belong to one deployment: it has one record, and the
-//! second run completes it. Each run of Terraform brings a new id, and the `error_hook` brings none.
+//! A process named `terragrunt` starts both helpers, so both belong to one deployment: it has one
+//! record, and the second run completes it. Each run of Terraform brings a new id, and the
+//! `error_hook` brings none.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};

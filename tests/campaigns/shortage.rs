@@ -1,7 +1,7 @@
-//! Shortage: less than the helper needs, without strace. Too few open files, files that may not grow, folders that are
-//! none, and no certificates.
+//! Missing resources, without strace: few open files, small files, folders that are not folders,
+//! and no certificates.
 //!
-//! Limits hold for root as well, and so does what lies below /proc and /dev; permissions would not.
+//! Limits also apply to root, and so do the rules of /proc and /dev. Permissions would not.
 
 use std::fs;
 use std::os::unix::fs::symlink;

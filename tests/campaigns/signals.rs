@@ -1,8 +1,9 @@
-//! Signals: a step that is ended while it waits for the network, at each of its requests, before and after S3 did what it
-//! asks. By SIGKILL, or by what Ctrl-C, a CI runner and a closed terminal send, once or twice. Without strace.
+//! Signals to a step that waits for the network, at each of its requests, before and after S3
+//! executed it. The signals are SIGKILL and those of Ctrl-C, CI runners and closed terminals, once
+//! or twice. No strace is needed.
 //!
-//! Terraform starts `helper.sh` and not the helper. On Ctrl-C the terminal sends SIGINT to both, and Terraform kills the script
-//! alone: then the helper goes on without it.
+//! Terraform starts `helper.sh`, which starts the helper. On Ctrl-C the terminal sends SIGINT to
+//! both, and Terraform kills only the script: then the helper continues without it.
 
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::fs;

@@ -1,7 +1,8 @@
-//! The helper under strace: every system call that it makes for files and the network, and a fault put into one of them.
+//! Runs the helper under strace: it records every system call for files and the network, and can
+//! make one of them fail.
 //!
-//! strace counts the calls of each thread for itself, from the moment it looks. So it starts to look when the helper
-//! waits for its query: what the dynamic loader does before is over then, and is never hit. Linux only.
+//! strace counts the calls of each thread from the moment it attaches. It attaches when the helper
+//! waits for its query, so calls of the dynamic loader are never hit. Linux only.
 
 use std::collections::BTreeMap;
 use std::fs;

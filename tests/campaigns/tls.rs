@@ -1,4 +1,4 @@
-//! TLS servers with good and with bad certificates, and the authority that clients trust.
+//! TLS servers with valid and invalid certificates, and the authority that clients trust.
 
 use std::sync::{Arc, LazyLock};
 

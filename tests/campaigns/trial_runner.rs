@@ -1,7 +1,8 @@
-//! One deployment after the other in a world of hardship, and the books on what each said and what came of it.
+//! Deployments in a world with a fault, with a log of their answers and results.
 //!
-//! The steps are those of Terraform; who runs a step is a parameter, so that one can run under strace, with less than
-//! it needs, or be a broken helper. Never asserts: what is wrong is counted, under the promise that it breaks.
+//! The steps are those of Terraform. The runner of a step is a parameter: strace, a limited shell,
+//! or a broken helper. A trial never asserts: it counts each violation under the promise that it
+//! breaks.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -1,6 +1,7 @@
-//! What can be wrong with a deployment and with what is in the bucket afterwards, by promise; and the looking.
+//! Checks the promises after a deployment, and counts violations by promise.
 //!
-//! What is expected is what the trial itself wrote and what the helper said; never what the helper keeps on disk.
+//! The expectations come from the trial and the output of the helper, never from the files of the
+//! helper.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
-//! A network that takes connections and never answers: whole deployments with the real tools, timed from outside.
+//! A network that accepts connections and never answers: complete deployments with the real tools,
+//! timed from outside.
 //!
-//! Each black-holed deployment is followed by a healthy one, which must bring what the first one kept.
+//! A healthy deployment follows each black-holed one and must send what the first one spooled.
 
 use std::time::{Duration, Instant};
 

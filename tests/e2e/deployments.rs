@@ -1,4 +1,4 @@
-//! Deployments that go well: what they leave in the bucket, and what leaves nothing there.
+//! Successful deployments: what they write to the bucket, and which commands write nothing.
 
 use serde_json::json;
 

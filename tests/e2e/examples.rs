@@ -1,4 +1,5 @@
-//! The folders of examples/, run as they stand there: a stack, and a workflow of GitHub Actions without its OIDC step.
+//! The folders of examples/, run unchanged: a stack, and a GitHub Actions workflow without its OIDC
+//! step.
 
 use std::collections::BTreeMap;
 use std::fs;

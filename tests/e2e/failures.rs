@@ -1,5 +1,5 @@
-//! What must not stop a deployment: each trouble, with terragrunt's exit code, the other units, and the two places
-//! where it is told: one WARNING line in the output and the failed check at the end.
+//! Failures that must not stop a deployment: the exit code of terragrunt, the other units, and the
+//! two places of the message: one WARNING line in the output and the failed check at the end.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! Terraform cannot start in the unit, or it fails there: the `error_hook` deploys without it. One record per deployment, none
-//! for any other command, and a WARN that names the cause.
+//! Terraform cannot start or fails in the unit, so the `error_hook` deploys without it. Each
+//! deployment has one record, other commands have none, and a WARN names the cause.
 
 use std::fs;
 

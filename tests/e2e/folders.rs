@@ -1,5 +1,6 @@
-//! Customer folders with other root files than the template's. In each, every way to deploy leaves one record, the other units
-//! are deployed, and nothing that the root does to its units reaches this one.
+//! Customer folders with root files other than the template. In each folder, every way to deploy
+//! leaves one record, the other units are deployed, and the changes of the root file to its units
+//! do not affect this unit.
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,10 @@
-//! Moving from the legacy module, which managed backup and record as objects of the AWS provider. The unit has a state of its
-//! own, so no provider of AWS is needed, and what the legacy module left is not touched.
+//! Migration from the legacy module, which managed backup and record as objects of the AWS
+//! provider. The unit has its own state, so it needs no AWS provider and does not touch what the
+//! legacy module left.
 //!
-//! What it leaves behind is a fixture. The legacy module itself needs the AWS provider, some 700 MB that no package registry has: it
-//! is deployed where the variable `CONFIG_BACKUP_TEST_PROVIDER_MIRROR` names a provider mirror with hashicorp/aws.
+//! The objects of the legacy module are a fixture. The module itself needs the AWS provider, about
+//! 700 MB that no package registry has. It is deployed only if `CONFIG_BACKUP_TEST_PROVIDER_MIRROR`
+//! names a provider mirror with hashicorp/aws.
 
 use std::fs;
 use std::io::Write as _;

@@ -1,4 +1,5 @@
-//! Whole deployments by somebody who has the printed policy and no other: Terragrunt, the states in S3, and the helper.
+//! Complete deployments with exactly the printed policy: Terragrunt, its states in S3, and the
+//! helper.
 
 use std::collections::BTreeMap;
 

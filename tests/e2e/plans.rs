@@ -1,4 +1,5 @@
-//! Plans: silent when all is well, saved for later, applied by another person, and checked for drift.
+//! Plans: without warnings in a healthy setup, saved for later, applied by another person, and
+//! checked for drift.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

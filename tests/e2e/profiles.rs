@@ -1,5 +1,5 @@
-//! Profiles as people write them: the template's root.hcl leaves it to the S3 backend to read them, so that the states and the
-//! records are of the same person.
+//! AWS profiles in common spellings. The root.hcl of the template leaves profiles to the S3
+//! backend, so states and records belong to the same person.
 
 use std::fs;
 

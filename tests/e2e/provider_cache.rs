@@ -1,5 +1,6 @@
-//! Six new customers deployed at once, with an empty cache of providers that their units share. Installing into one folder from
-//! several processes goes wrong now and then, in Terraform and in OpenTofu: then the `error_hook` deploys.
+//! Six new customers deployed at once with an empty provider cache that their units share. Parallel
+//! installation into one folder sometimes fails in Terraform and in OpenTofu: then the `error_hook`
+//! deploys.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! README.md, done as it says: its sessions are played with the real tools, in a new customer folder and in one of the legacy
-//! module, whose state is written by hand.
+//! The console sessions of README.md, run with the real tools in a new customer folder and in one
+//! of the legacy module, whose state is written by hand.
 
 use std::fs;
 use std::path::Path;

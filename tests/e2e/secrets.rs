@@ -1,4 +1,4 @@
-//! The secrets of config.yaml appear in its own copies in the bucket and nowhere else.
+//! The secrets of config.yaml appear in its copies in the bucket and nowhere else.
 
 use std::fs;
 use std::process::Command;

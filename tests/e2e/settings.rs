@@ -1,4 +1,5 @@
-//! The unit's settings: those of other tools do not reach it, and wrong ones stop no deployment.
+//! The settings of the unit: settings of other tools do not reach it, and invalid ones do not stop
+//! a deployment.
 
 use crate::customer_stack::{CustomerStack, with_both_tools};
 use test_support::BUCKET;

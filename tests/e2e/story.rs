@@ -1,5 +1,6 @@
-//! Ten deployments by three people with seven configs, each person at a machine with a checkout of their own, one of them cut
-//! off from S3: what `history`, `diff` and `restore` tell of them later, compared with what was kept aside meanwhile.
+//! Ten deployments by three people with seven configs. Each person has a machine and a checkout,
+//! and one of them has no connection to S3. `history`, `diff` and `restore` are then compared with
+//! copies made during the deployments.
 
 use std::collections::BTreeSet;
 use std::fs;

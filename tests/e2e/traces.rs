@@ -1,4 +1,4 @@
-//! The secrets of config.yaml where tools say most: traces, process lists and environments.
+//! The secrets of config.yaml in verbose output: traces, process lists and environments.
 
 use std::fs;
 use std::panic::catch_unwind;

@@ -1,4 +1,4 @@
-//! The oracles, shown what they are there to find: a broken product must not pass.
+//! Negative controls of the oracles: each must fail for a broken product.
 
 use std::panic::catch_unwind;
 

@@ -1,4 +1,5 @@
-//! The fuzz targets without a fuzzer: each input of fuzz/corpus once, on any Rust; and each oracle, made to fail.
+//! Runs each input of fuzz/corpus once, without a fuzzer, and each oracle with an input that must
+//! fail.
 //!
 //! `make fuzz` looks for new inputs.
 

@@ -1,4 +1,4 @@
-//! House rules as tests: what must agree in two places, and what a reader may rely on in every file.
+//! Rules for the repository: facts that must agree in two places, and properties of every file.
 
 use std::collections::BTreeSet;
 use std::fs;

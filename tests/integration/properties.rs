@@ -1,4 +1,4 @@
-//! What must hold for whatever comes: keys, rows, CSV and days, over values drawn from a seed that a failure names.
+//! Properties of keys, rows, CSV and days, over values drawn from a seed, which a failure names.
 
 use std::collections::BTreeMap;
 use std::process::Command;

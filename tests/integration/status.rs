@@ -1,4 +1,4 @@
-//! `status`: what is kept on this machine, shown and not touched.
+//! `status` lists the spooled items of this machine and does not change them.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Chains of records as deployments make them, whatever happens to these, and what `verify` says of them.
+//! Chains of records as deployments write them, changes to these records, and what `verify` finds.
 
 use std::fs;
 use std::process::Output;

@@ -1,4 +1,5 @@
-//! What the network and the server allow: the same GETs over plain sockets, signed beforehand, the answers thrown away.
+//! The lower bound for `report`: the same GETs over plain sockets, signed in advance, with the
+//! responses discarded.
 
 use std::io;
 use std::net::SocketAddr;

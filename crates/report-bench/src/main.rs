@@ -1,4 +1,5 @@
-//! The programs behind `make bench`; see `report-bench --help`. bench.py starts them.
+//! The programs that `make bench` needs; tests/bench/bench.py starts them. See `report-bench
+//! --help`.
 
 use std::fs;
 use std::io::{self, Write as _, stderr, stdout};

@@ -1,7 +1,9 @@
-//! Usage records that were never written: any number of them, each a function of its position, so that none is kept.
+//! Synthetic usage records: each is a function of its position, so any number exists without
+//! storage.
 //!
-//! A few customers deploy often and many seldom. Somebody who deploys does so a few times in a row: four records share
-//! their user and mostly their day. In the worst case every record is one of another user and thus a row of its own.
+//! A few customers deploy often and many seldom. A person deploys a few times in a row: four
+//! records share their user and mostly their day. In the worst case every record has a user of its
+//! own and is therefore a row of its own.
 
 use std::collections::HashMap;
 

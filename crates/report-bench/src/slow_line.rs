@@ -1,8 +1,9 @@
-//! A line with a delay and nothing else: every byte is forwarded unchanged, half a round trip after it came.
+//! A network line with a delay: it forwards every byte unchanged, half a round trip after the byte
+//! arrived.
 //!
-//! Bytes are stamped when they come and may wait in any number, so the delay does not limit the throughput. Setting a
-//! connection up costs one further round trip, as it does in TCP. The timer counts whole milliseconds and rounds up, so
-//! that a round trip takes up to 2 ms longer than asked for.
+//! Bytes have timestamps and may queue in any number, so the delay does not limit the throughput.
+//! Opening a connection costs one more round trip, as in TCP. The timer counts whole milliseconds
+//! and rounds up, so a round trip takes up to 2 ms longer than configured.
 
 use std::io;
 use std::net::SocketAddr;

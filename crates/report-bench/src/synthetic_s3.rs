@@ -1,5 +1,6 @@
-//! As much of S3 as `report` asks for, over records that are made up on the way: `ListObjectsV2` and `GetObject`, whoever asks;
-//! and `PutObject` for what `compact` makes of them, which is kept in memory.
+//! The part of S3 that `report` and `compact` use, over synthetic records. It serves
+//! `ListObjectsV2` and `GetObject` without checking signatures, and keeps objects of `PutObject` in
+//! memory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;

@@ -1,4 +1,5 @@
-//! One contract, three servers: a world whose S3 is the embedded one, versitygw or moto, and records with the rows they give.
+//! A world whose S3 is the embedded server, versitygw or moto, and records with their expected
+//! report rows.
 
 use std::ops::RangeInclusive;
 

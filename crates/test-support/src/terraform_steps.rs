@@ -1,4 +1,4 @@
-//! A deployment by hand: the two steps that Terraform takes with the module, with what it sends to each.
+//! The two steps that Terraform runs with the module, with the queries that it sends to each.
 
 use std::fs;
 use std::path::PathBuf;

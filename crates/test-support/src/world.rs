@@ -1,5 +1,5 @@
-//! What the integration tests and the end-to-end tests share: a bucket of one's own, people with profiles, and the
-//! helper run as Terraform or a user would run it. Each world has its own folder, HOME and port.
+//! A bucket, AWS profiles, and the helper run as Terraform or a user runs it. Each world has its
+//! own folder, HOME and port.
 
 use std::fs;
 use std::io::Write as _;

@@ -1,5 +1,5 @@
-//! The real thing: the helper at two machines, with one customer's folder, in a world that other customers share. Takes the steps
-//! and says what they came to.
+//! Runs the steps of a history with the real helper, on two machines with one customer folder, in a
+//! world that other customers share.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What a step came to, as far as the machines that take it can tell: ids, times, and what was said.
+//! The result of a step as the machine sees it: ids, times and messages.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! A helper that can be killed in the middle.
+//! A helper process that can be killed while it runs.
 
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Output, Stdio};

@@ -1,7 +1,9 @@
-//! Random histories of a customer's deployments, each step of which leaves exactly what a small reference says.
+//! Random histories of the deployments of a customer, compared with a small reference model after
+//! each step.
 //!
-//! A history takes 3 to 8 steps at two machines: edits, plans applied later, networks that fail in many ways, kills, clocks that are
-//! wrong. Then the network is good, and both machines replay: everything must be in the bucket, once.
+//! A history has 3 to 8 steps on two machines: edits, plans applied later, network faults, kills
+//! and wrong clocks. At the end the network works and both machines replay: everything must be in
+//! the bucket exactly once.
 
 mod driver;
 mod events;

@@ -1,4 +1,5 @@
-//! What is really there: the objects of a customer and what two machines keep, read and checked by themselves, as a [`ModelState`].
+//! Reads the objects of a customer and the spools of both machines, checks them, and returns them
+//! as a [`ModelState`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,5 +1,5 @@
-//! The reference: what the bucket and two machines must hold after each step. Plain data and the promises of
-//! the README; it knows no file, no request and none of the product's code.
+//! The reference model: what the bucket and both machines must contain after each step. It encodes
+//! the promises of the README and knows no files, no requests and no code of the product.
 
 use std::collections::{BTreeMap, BTreeSet};
 

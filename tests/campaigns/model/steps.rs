@@ -1,4 +1,4 @@
-//! What can happen to a customer's deployments, one step each, and histories of steps by chance.
+//! The steps of a history, and random histories.
 
 use fastrand::Rng;
 

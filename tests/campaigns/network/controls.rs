@@ -1,5 +1,5 @@
-//! Negative controls of the network campaign: helpers that are broken in one way each, and the counter that finds it; and a
-//! proxy that breaks nothing.
+//! Negative controls of the network campaign: broken helpers with the counter that must find them,
+//! and a proxy without faults.
 
 use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -1,6 +1,7 @@
-//! The campaign over the network: faults at every request of a deployment, and in every phase of it.
+//! Network faults at every request of a deployment and in each of its phases.
 //!
-//! What fails is listed by its name; `CAMPAIGN_ONLY` repeats the runs whose names have these words, `""` does them all.
+//! A failed run is listed by name. `CAMPAIGN_ONLY` repeats the runs whose names contain its value;
+//! an empty value repeats all.
 
 mod controls;
 mod oracle;

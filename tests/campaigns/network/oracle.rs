@@ -1,6 +1,8 @@
-//! What must be true after a deployment with a fault, and after the healthy one that follows.
+//! What must be true after a deployment with a fault, and after the healthy deployment that
+//! follows.
 //!
-//! Judges by what stands in the bucket and on the machine, and by what was printed; asks nothing of the product.
+//! It judges by the bucket, the files on the machine and the output, and runs no code of the
+//! product.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Which runs there are: every fault at every request of a deployment, and in each of its phases.
+//! Lists the runs: every fault at every request of a deployment and in each of its phases.
 
 use std::collections::HashSet;
 use std::fmt;

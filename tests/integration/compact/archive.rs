@@ -1,5 +1,5 @@
-//! The archive as those see it who read records: what it stands in for, what it never hides, and what becomes of it where it is
-//! damaged, refused, or has no room.
+//! The archive as readers see it: the records it replaces, and a damaged, denied or oversized
+//! archive.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! `compact`: months that have ended become a few objects, and a report of them is the same before, meanwhile and after.
+//! `compact` archives months that have ended. A report is the same before, during and after it.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Output, Stdio};

@@ -1,4 +1,4 @@
-//! `coverage`: each gap is named, alone, and where nothing is missing nothing is said.
+//! `coverage` names each gap alone, and nothing in a complete bucket.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `coverage`: changes and states of which there is no usage record.
+//! `coverage`: changes and states without a usage record.
 
 mod gaps;
 mod properties;

@@ -1,4 +1,4 @@
-//! What must hold of gaps for whatever bucket there is: of a bucket without gaps one thing is removed, and that is named.
+//! Removes one object from a random bucket without gaps: `coverage` must name it.
 
 use serde_json::Value;
 

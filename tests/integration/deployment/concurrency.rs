@@ -1,4 +1,4 @@
-//! Deployments that share a second, a bucket and a machine, and answers that get lost.
+//! Deployments that share a second, a bucket and a machine, and lost answers.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,5 @@
-//! Configs that change: between deployments, back again, and between plan and apply.
+//! Configs that change between deployments, return to an older content, or change between plan and
+//! apply.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `context`: what a plan is told, and that a plan leaves no trace.
+//! `context`: its answer to a plan, and that a plan writes nothing.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,5 @@
-//! What `context`, `deploy` and `fallback` say to a query that they cannot use: always an answer, always exit 0.
+//! The answers of `context`, `deploy` and `fallback` to an unusable query: always one answer and
+//! exit code 0.
 
 use serde_json::{Value, json};
 

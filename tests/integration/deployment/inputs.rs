@@ -1,4 +1,4 @@
-//! Configs and names that nobody expects: backed up byte for byte where there are bytes, logged always.
+//! Unusual configs and names: their bytes are backed up unchanged, and every deployment is logged.
 
 use std::fs;
 

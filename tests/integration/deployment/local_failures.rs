@@ -1,4 +1,4 @@
-//! Trouble on this machine: a config that cannot be read or understood, and a folder that cannot be written.
+//! Failures on this machine: an unreadable or invalid config, and a folder that is not writable.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

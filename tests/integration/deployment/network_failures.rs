@@ -1,4 +1,5 @@
-//! Trouble with the network or with AWS: the deployment goes on, one line says so, and nothing is lost.
+//! Failures of the network or of AWS: the deployment continues, one line reports the failure, and
+//! nothing is lost.
 
 use std::fs;
 use std::io::Write as _;

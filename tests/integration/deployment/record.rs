@@ -1,4 +1,4 @@
-//! The optional parts of a usage record: the checkout, the CI job, and what does not fit.
+//! The optional parts of a usage record: the checkout, the CI job, and version differences.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! A bucket that is not in the region where it is believed to be.
+//! A bucket in a region other than the configured one.
 
 use std::cell::RefCell;
 

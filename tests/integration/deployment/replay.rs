@@ -1,4 +1,4 @@
-//! What was kept and is sent later: by the next deployment, or by hand.
+//! Spooled items that are sent later, by the next deployment or by `replay`.
 
 use std::fs;
 

@@ -1,7 +1,7 @@
-//! How often a deployment waits for an answer before it can go on: its requests come in waves, each of them all at once.
+//! How often a deployment waits for answers: its requests come in waves of concurrent requests.
 //!
-//! Nothing is measured: a proxy answers nobody before the wave is whole. A request that waits for another one's answer although
-//! it should not, one that is new and one that is missing all leave a wave that is not as it stands here.
+//! Nothing is timed: a proxy answers no request before the wave is complete. A request that waits
+//! without need, a new request and a missing one all change a wave.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Single answers of S3, and of whoever answers in its place: what is tried again, what is believed, what is said.
+//! Single answers of S3, or of another server in its place: which are retried, which are trusted,
+//! and what is reported.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! The secrets of a config stand in the copies of it and nowhere else, whatever goes wrong.
+//! The secrets of a config appear in its copies and nowhere else, also after a failure.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! The JSON of docs/protocol.md and docs/formats.md: valid but for its comments, and with exactly the keys of a real run.
+//! The JSON of docs/protocol.md and docs/formats.md is valid except for its comments, and has
+//! exactly the keys of a real run.
 
 use std::collections::BTreeMap;
 use std::fs;

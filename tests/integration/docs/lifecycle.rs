@@ -1,4 +1,5 @@
-//! What docs/operations.md, "Lifecycle rules", says of objects that expire: what may, what shows then, and why others must not.
+//! The rules for expiring objects in docs/operations.md, "Lifecycle rules": which objects may
+//! expire, and what the commands report then.
 
 use crate::commands::run_command;
 use test_support::oracle::{unix_now, wait_for_next_second};

@@ -1,5 +1,5 @@
-//! Every Markdown page of the project: links lead somewhere, headings that code and pages name are there, and every page of
-//! docs/ is linked from README.md.
+//! Every Markdown page: its links have targets, headings named in code exist, and README.md links
+//! every page of docs/.
 
 use std::collections::BTreeSet;
 use std::fs;

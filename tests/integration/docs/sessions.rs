@@ -1,4 +1,4 @@
-//! The sessions that README.md and docs/ show: each is played, and prints what is shown there.
+//! Plays the console sessions of README.md and docs/, and compares their output.
 
 use std::fs;
 use std::process::Command;

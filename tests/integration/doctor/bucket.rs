@@ -1,4 +1,4 @@
-//! `doctor` where the profile or the bucket is not as a deployment needs it: each is named, with a way out.
+//! `doctor` with a profile or bucket that does not fit: it names each problem and a fix.
 
 use std::fs;
 use std::path::PathBuf;

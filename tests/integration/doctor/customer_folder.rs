@@ -1,4 +1,5 @@
-//! `doctor` and `init` on customer folders as they are, with the real Terragrunt: which of them log a deployment.
+//! `doctor` and `init` on common customer folders, with the real Terragrunt: which of them log a
+//! deployment.
 
 use std::fs;
 use std::path::{Path, PathBuf};

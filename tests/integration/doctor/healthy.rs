@@ -1,4 +1,4 @@
-//! `doctor` where all is well: nothing is bad, on each server, and nothing is left behind.
+//! `doctor` in a healthy setup, on each server: it finds no problem and leaves nothing behind.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `doctor` where this machine or the customer folder is not as a deployment needs it: each is named, with a way out.
+//! `doctor` on a machine or customer folder that does not fit: it names each problem and a fix.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

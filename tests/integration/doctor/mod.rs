@@ -1,4 +1,4 @@
-//! `doctor`: what it finds where something is wrong, and that it finds nothing where all is well.
+//! `doctor`: the problems that it finds, and none in a healthy setup.
 
 mod bucket;
 mod customer_folder;

@@ -1,4 +1,5 @@
-//! `doctor` where the network, the clock or the certificates are wrong: it names the cause once, and asks no further.
+//! `doctor` with a broken network, clock or certificate: it names the cause once and skips later
+//! requests.
 
 use std::net::TcpListener;
 use std::sync::Arc;

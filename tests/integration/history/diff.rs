@@ -1,4 +1,4 @@
-//! `diff`: what differs, by path and with secrets masked, between whichever states are meant.
+//! `diff`: changes by path with masked secrets, between any two states.
 
 use std::fs;
 

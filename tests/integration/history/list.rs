@@ -1,4 +1,4 @@
-//! `history`: which versions there are, whose they are, and what changed, of a bucket that was filled by hand.
+//! `history`: versions, users and changes of a bucket that was filled by hand.
 
 use serde_json::{Value, json};
 

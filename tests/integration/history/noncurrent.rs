@@ -1,5 +1,5 @@
-//! Configs that were overwritten, without a copy: where the bucket keeps versions and they may be had, they are versions as all
-//! others; where not, all is as without them.
+//! Overwritten configs without a copy: with versioning and permission they are versions like all
+//! others, otherwise they do not exist.
 
 use std::fs;
 

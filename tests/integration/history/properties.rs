@@ -1,4 +1,4 @@
-//! What must hold of masked differences for whatever comes: documents drawn from a seed that a failure names.
+//! Properties of masked differences over documents drawn from a seed, which a failure names.
 
 use config_backup::config::document::{YamlNode, parse_document};
 use config_backup::redaction::lines;

@@ -1,4 +1,4 @@
-//! `restore`: the version that was meant, byte for byte, or nothing at all.
+//! `restore` writes the selected version byte for byte, or nothing.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

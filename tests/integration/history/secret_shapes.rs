@@ -1,4 +1,4 @@
-//! Secrets in all shapes that a config may have them in: none of them is shown by a verb that looks back.
+//! Secrets in every form that a config may have: `history` and `diff` show none of them.
 
 use crate::commands::{put_version, run_command};
 use test_support::World;

@@ -1,4 +1,5 @@
-//! Ten deployments by three people with seven configs, one of them offline: what `history` and `restore` tell of them later.
+//! Ten deployments by three people with seven configs, one of them offline, and what `history` and
+//! `restore` return later.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

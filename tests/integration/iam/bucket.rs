@@ -1,4 +1,5 @@
-//! What `iam bucket` prints, obeyed by a server that reads conditions: what nobody may do, and what everybody still may.
+//! The policy of `iam bucket` on a server that evaluates conditions: what it denies to everyone,
+//! and what stays allowed.
 
 use std::collections::BTreeMap;
 

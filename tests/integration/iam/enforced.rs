@@ -1,5 +1,6 @@
-//! What is printed by `iam`, obeyed by a server: it is enough for the verbs, nothing of it is spare, and what it keeps people
-//! from does not happen. Conditions count here; that a policy is read as AWS reads it, `iam-rs` stands for.
+//! The policies of `iam` on a server that enforces them: each allows its commands, every statement
+//! is needed, and other requests are denied. Conditions are evaluated; `iam-rs` reads policies as
+//! AWS does.
 
 use std::collections::BTreeMap;
 

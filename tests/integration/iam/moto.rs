@@ -1,5 +1,6 @@
-//! What is printed by `iam`, obeyed by moto's IAM, which is not ours: users with these policies on S3, signatures checked. It
-//! reads actions and resources; conditions it does not know, so listings are not limited here.
+//! The policies of `iam` on the IAM of moto, an independent implementation: users with these
+//! policies on S3, with checked signatures. It evaluates actions and resources but not conditions,
+//! so it does not limit listings.
 
 use std::fs;
 use std::io::Write as _;

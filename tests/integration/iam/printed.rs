@@ -1,5 +1,5 @@
-//! `iam`: what is printed in which form, what is refused, and where the documents must agree. What the policies do, and keep
-//! people from, the tests beside this one show on servers that obey them.
+//! `iam`: its output formats, its refusals, and the documents that must agree with it. The other
+//! tests of this folder enforce the policies.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! `init` in a folder without the unit: what it writes, what it says, and what it leaves alone.
+//! `init` in a folder without the unit: the files, the messages, and what it does not touch.
 
 use std::collections::BTreeMap;
 use std::fs;

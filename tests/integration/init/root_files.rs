@@ -1,4 +1,5 @@
-//! `init` and the root file: which one the unit includes, and that its name is no change by the user.
+//! `init` and the root file: which file the unit includes, and that its name does not count as a
+//! change.
 
 use std::fs;
 use std::path::{Path, PathBuf};

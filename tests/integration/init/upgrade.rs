@@ -1,4 +1,5 @@
-//! `init` where the unit's folder exists: an older unit, changed files, the legacy module, or files of another module.
+//! `init` where the unit exists: an older unit, changed files, the legacy module, or files of
+//! another module.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! `report` over records that are damaged, foreign or odd: named once each, counted, and never in the way of the others.
+//! `report` with damaged, foreign or unusual records: it names each once, counts them, and reports
+//! the others.
 
 use test_support::oracle::parse_csv_rows;
 use test_support::{BUCKET, World, to_text};

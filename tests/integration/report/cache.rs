@@ -1,4 +1,4 @@
-//! `report` and what it keeps of records on this machine: fetched once, never believed blindly, never in the way.
+//! The cache of `report` on this machine: each record is fetched once, checked, and never required.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! `report`: the CSV, cell by cell, of records whose rows were worked out by hand.
+//! `report`: the CSV, cell by cell, for records whose rows were computed by hand.
 
 use test_support::oracle::{parse_csv_rows, unix_time};
 use test_support::{BUCKET, World, to_text};

@@ -1,4 +1,4 @@
-//! `report` when it cannot report, where it writes to, and its exit codes.
+//! `report`: its errors, its outputs and its exit codes.
 
 use std::fs;
 

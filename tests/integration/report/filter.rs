@@ -1,4 +1,5 @@
-//! Which deployments `report` is about: exact names, times, and no GET for what a key already rules out.
+//! The filters of `report`: exact names, times, and no GET for a record that its key already
+//! excludes.
 
 use test_support::oracle::{format_rfc3339, key_timestamp, unix_now};
 use test_support::{BUCKET, World, to_text};

@@ -1,4 +1,4 @@
-//! The forms of `report`: each read back by somebody else's parser, and none of them a danger to whoever opens it.
+//! The formats of `report`: other parsers read each of them, and none is dangerous to open.
 
 use std::fs;
 use std::process::Command;

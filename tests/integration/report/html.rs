@@ -1,4 +1,5 @@
-//! `report --format html`: one page that is whole, says what the summary says, and runs nothing of what records hold.
+//! `report --format html`: one self-contained page with the numbers of the summary, in which text
+//! of records never runs.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! `report` at a terminal, and what a terminal can do to it: width, colour, progress, Ctrl-C, help, completions, manual.
+//! `report` at a terminal: width, colour, progress, Ctrl-C, help, completions and manual pages.
 
 use std::fs;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! `view_usage_logs.sh` as `init` wrote it: from wherever it is called, by every shell that is here.
+//! `view_usage_logs.sh` as `init` writes it, from every folder and with every installed shell.
 
 use std::fs;
 use std::os::unix::fs::symlink;

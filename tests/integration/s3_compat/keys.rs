@@ -1,4 +1,4 @@
-//! `report` on each server: keys and customers with odd names.
+//! `report` on each server: keys and customers with unusual names.
 
 use test_support::s3_backend::{
     ReportEntry, S3Backend, S3ServerKind, expected_csv, on_each_server, rows_of_customer,

@@ -1,4 +1,4 @@
-//! `report` on each server where the cache or a name could mislead it: an old record overwritten, and two customers with one folder.
+//! `report` on each server: an overwritten old record, and two customers with one folder.
 
 use test_support::s3_backend::{CSV_HEADER, ReportEntry, S3Backend, expected_csv, on_each_server};
 

@@ -1,4 +1,4 @@
-//! `report` on each server while others write, overwrite and delete.
+//! `report` on each server while other processes write, overwrite and delete.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

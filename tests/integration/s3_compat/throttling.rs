@@ -1,4 +1,5 @@
-//! `report` on each server when the server has too much to do; and a bucket in another region, of which only the embedded one has any.
+//! `report` on each server during throttling, and on a bucket in another region, which only the
+//! embedded server has.
 
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! The same deployments against another S3: versitygw, on a folder. STS stays the embedded one, since it has none.
+//! The same deployments on versitygw. It has no STS, so STS stays the embedded one.
 
 use test_support::oracle::python_digest;
 use test_support::s3_servers::VersityGateway;
