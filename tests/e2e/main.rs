@@ -24,6 +24,7 @@ mod plans;
 mod profiles;
 mod provider_cache;
 mod readme_sessions;
+mod rendered_backend;
 mod secrets;
 mod settings;
 mod story;

@@ -5,3 +5,4 @@ mod customer_folder;
 mod healthy;
 mod machine;
 mod network;
+mod terragrunt;

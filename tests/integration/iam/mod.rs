@@ -4,3 +4,4 @@ mod bucket;
 pub(crate) mod enforced;
 mod moto;
 mod printed;
+mod reader;

@@ -10,7 +10,9 @@ use embedded_aws::{AwsIdentity, BucketConfig, EmbeddedServer, ServerOptions, dem
 use tempfile::TempDir;
 
 mod access;
+mod listings;
 mod objects;
+mod policies;
 mod program;
 
 pub(crate) const JOHN: (&str, &str) = ("AKIADEMOJOHN00000000", "demo-secret-john");
