@@ -88,7 +88,7 @@ fuzz: ## Look for inputs that break a promise, FUZZ_SECONDS (60) for each of the
 fuzz-fold: ## Fold what `make fuzz` found worth keeping into fuzz/corpus, the smallest inputs for all there is to reach
 	tools/fuzz fold $(FUZZ_TARGETS)
 
-mutants: ## Break the pure modules in 2,000 ways and see which no unit test notices, hours (MUTANTS_ARGS="-f src/layout.rs")
+mutants: ## Break the pure modules in 2,000 ways and see which no unit test notices, hours (MUTANTS_ARGS="-f src/keys/mod.rs")
 	tools/mutants $(MUTANTS_ARGS)
 
 coverage: tools ## Show which lines of src/ no test reaches, the helper's own processes included; fails below 90 %

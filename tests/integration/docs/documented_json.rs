@@ -183,7 +183,7 @@ fn helper_sh_answers_as_documented_where_there_is_no_helper() {
 }
 
 #[test]
-fn what_is_written_has_exactly_the_documented_keys() {
+fn written_files_have_exactly_the_documented_keys() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     // All there is to be said: in a checkout, by a CI job, and late.
@@ -406,7 +406,7 @@ fn shell_words(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_command_that_a_page_shows_is_one() {
+fn every_command_shown_in_the_documentation_exists() {
     let mut count = 0;
     for page in crate::docs::links::markdown_pages() {
         let of_fences = read_fences(&page)

@@ -1,5 +1,5 @@
-//! `iam`: what is printed in which form, what is refused, and where the documents must agree. What the policies do, and keep
-//! people from, the tests beside this one show on servers that obey them.
+//! `iam`: its output formats, its refusals, and the documents that must agree with it. The other
+//! tests of this folder enforce the policies.
 
 use std::fs;
 
@@ -88,7 +88,7 @@ fn a_name_is_no_pattern_and_no_prefix_of_another() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_in_one_line() {
+fn refuses_invalid_arguments_in_one_line() {
     let refused: [(&[&str], i32, &str); 11] = [
         (
             &["writer", "--bucket", "My_Bucket"],
@@ -142,7 +142,7 @@ fn what_cannot_be_is_refused_in_one_line() {
 }
 
 #[test]
-fn a_policy_that_aws_would_not_take_for_its_size_is_printed_with_a_warning() {
+fn warns_of_a_policy_that_is_too_large_for_aws() {
     let customers: Vec<String> = (0..60)
         .map(|number| format!("customer-number-{number}"))
         .collect();

@@ -1,4 +1,5 @@
-//! What the network and the server allow: the same GETs over plain sockets, signed beforehand, the answers thrown away.
+//! The lower bound for `report`: the same GETs over plain sockets, signed in advance, with the
+//! responses discarded.
 
 use std::io;
 use std::net::SocketAddr;
@@ -46,20 +47,20 @@ async fn get_some(
         connection.write_all(request).await?;
         buffer.clear();
         let (head, body) = loop {
-            if let Some(lengths) = lengths(&buffer)? {
+            if let Some(lengths) = response_lengths(&buffer)? {
                 break lengths;
             }
-            read(&mut connection, &mut buffer).await?;
+            read_response(&mut connection, &mut buffer).await?;
         };
         while buffer.len() < head + body {
-            read(&mut connection, &mut buffer).await?;
+            read_response(&mut connection, &mut buffer).await?;
         }
         bytes += body;
     }
     Ok(bytes)
 }
 
-async fn read(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<()> {
+async fn read_response(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<()> {
     match connection.read_buf(buffer).await? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         _ => Ok(()),
@@ -67,7 +68,7 @@ async fn read(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<()
 }
 
 /// How long the head and the body of an answer are, once the head is there.
-fn lengths(answer: &[u8]) -> io::Result<Option<(usize, usize)>> {
+fn response_lengths(answer: &[u8]) -> io::Result<Option<(usize, usize)>> {
     let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
     };
@@ -91,20 +92,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_known_once_the_head_is_there() {
+    fn reads_lengths_once_the_head_is_complete() {
         assert_eq!(
-            lengths(b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n").unwrap(),
+            response_lengths(b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n").unwrap(),
             None
         );
         assert_eq!(
-            lengths(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nab").unwrap(),
+            response_lengths(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nab").unwrap(),
             Some((39, 12))
         );
         for refused in [
             "HTTP/1.1 403 Forbidden\r\ncontent-length: 12\r\n\r\n",
             "HTTP/1.1 200 OK\r\n\r\n",
         ] {
-            assert!(lengths(refused.as_bytes()).is_err());
+            assert!(response_lengths(refused.as_bytes()).is_err());
         }
     }
 }

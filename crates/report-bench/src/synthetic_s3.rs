@@ -1,5 +1,6 @@
-//! As much of S3 as `report` asks for, over records that are made up on the way: `ListObjectsV2` and `GetObject`, whoever asks;
-//! and `PutObject` for what `compact` makes of them, which is kept in memory.
+//! The part of S3 that `report` and `compact` use, over synthetic records. It serves
+//! `ListObjectsV2` and `GetObject` without checking signatures, and keeps objects of `PutObject` in
+//! memory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -19,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
 use tokio::net::TcpListener;
 
-use crate::records::{Record, Records, time};
+use crate::records::{SyntheticRecord, SyntheticRecords, format_time};
 
 /// Keys per page, as S3 has it.
 const PAGE: usize = 1000;
@@ -34,16 +35,16 @@ const EXPIRE: &str = "/expire/";
 const ARCHIVE: &str = "usage-logs-archive/";
 
 /// The records, what was made of them, and what was asked for so far.
-struct Bucket {
-    records: Records,
+struct SyntheticBucket {
+    records: SyntheticRecords,
     archive: Mutex<BTreeMap<String, Bytes>>,
     expired: AtomicU64,
     pages: AtomicU64,
     objects: AtomicU64,
 }
 
-impl Bucket {
-    fn new(records: Records) -> Self {
+impl SyntheticBucket {
+    fn new(records: SyntheticRecords) -> Self {
         let zero = AtomicU64::default;
         Self {
             records,
@@ -54,14 +55,17 @@ impl Bucket {
         }
     }
 
-    fn has(&self, record: &Record) -> bool {
+    fn has(&self, record: &SyntheticRecord) -> bool {
         record.modified >= self.expired.load(Ordering::Relaxed)
     }
 }
 
 /// Answers until the listener fails.
-pub(crate) async fn serve(listener: TcpListener, records: Records) -> io::Result<()> {
-    let bucket = Arc::new(Bucket::new(records));
+pub(crate) async fn serve_bucket(
+    listener: TcpListener,
+    records: SyntheticRecords,
+) -> io::Result<()> {
+    let bucket = Arc::new(SyntheticBucket::new(records));
     loop {
         let (connection, _) = listener.accept().await?;
         connection.set_nodelay(true)?;
@@ -70,9 +74,9 @@ pub(crate) async fn serve(listener: TcpListener, records: Records) -> io::Result
             let bucket = Arc::clone(&bucket);
             async move {
                 Ok::<_, Infallible>(if request.method() == Method::PUT {
-                    keep(&bucket, request).await
+                    store_archive_object(&bucket, request).await
                 } else {
-                    answer(&bucket, &request)
+                    answer_request(&bucket, &request)
                 })
             }
         });
@@ -87,8 +91,11 @@ pub(crate) async fn serve(listener: TcpListener, records: Records) -> io::Result
 }
 
 /// Takes an object of the archive.
-async fn keep(bucket: &Bucket, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let key = key(&request);
+async fn store_archive_object(
+    bucket: &SyntheticBucket,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let key = key_of_request(&request);
     let Ok(body) = request.into_body().collect().await else {
         return Response::default();
     };
@@ -103,15 +110,15 @@ async fn keep(bucket: &Bucket, request: Request<Incoming>) -> Response<Full<Byte
         .unwrap_or_default()
 }
 
-fn key(request: &Request<Incoming>) -> String {
+fn key_of_request(request: &Request<Incoming>) -> String {
     let path = percent_decode_str(request.uri().path()).decode_utf8_lossy();
     path.trim_start_matches('/')
         .split_once('/')
         .map_or_else(String::new, |(_, key)| key.to_owned())
 }
 
-fn answer(bucket: &Bucket, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let Bucket {
+fn answer_request(bucket: &SyntheticBucket, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let SyntheticBucket {
         records,
         archive,
         expired,
@@ -135,7 +142,7 @@ fn answer(bucket: &Bucket, request: &Request<Incoming>) -> Response<Full<Bytes>>
         );
         return Response::new(Full::new(Bytes::from(counts)));
     }
-    let key = key(request);
+    let key = key_of_request(request);
     let counter = if key.is_empty() { pages } else { objects };
     counter.fetch_add(1, Ordering::Relaxed);
     let archive = archive.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,14 +157,14 @@ fn answer(bucket: &Bucket, request: &Request<Incoming>) -> Response<Full<Bytes>>
             StatusCode::OK,
             "application/xml",
             None,
-            list(bucket, &archive, request.uri().query().unwrap_or_default()),
+            list_objects(bucket, &archive, request.uri().query().unwrap_or_default()),
         )
     } else if let Some(record) = records.find(&key).filter(|record| bucket.has(record)) {
-        let modified = time(record.modified, "%a, %d %b %Y %H:%M:%S GMT");
+        let modified = format_time(record.modified, "%a, %d %b %Y %H:%M:%S GMT");
         (
             StatusCode::OK,
             "application/json",
-            Some((tag(&record), modified)),
+            Some((etag(&record), modified)),
             record.body,
         )
     } else {
@@ -183,11 +190,15 @@ fn answer(bucket: &Bucket, request: &Request<Incoming>) -> Response<Full<Bytes>>
 }
 
 /// No MD5, which clients must not take it for; another one for each key.
-fn tag(record: &Record) -> String {
+fn etag(record: &SyntheticRecord) -> String {
     format!("{:016x}-{:x}", record.modified, record.body.len())
 }
 
-fn list(bucket: &Bucket, archive: &BTreeMap<String, Bytes>, query: &str) -> String {
+fn list_objects(
+    bucket: &SyntheticBucket,
+    archive: &BTreeMap<String, Bytes>,
+    query: &str,
+) -> String {
     let query: HashMap<String, String> = form_urlencoded::parse(query.as_bytes())
         .into_owned()
         .collect();
@@ -201,9 +212,9 @@ fn list(bucket: &Bucket, archive: &BTreeMap<String, Bytes>, query: &str) -> Stri
         return list_archive(archive, prefix, after);
     }
     let records = &bucket.records;
-    let mut at = records.after(after);
+    let mut at = records.first_after(after);
     if after < prefix {
-        at = records.after(prefix);
+        at = records.first_after(prefix);
     }
     let (mut body, mut count, mut last) = (String::new(), 0, String::new());
     let mut truncated = false;
@@ -229,20 +240,20 @@ fn list(bucket: &Bucket, archive: &BTreeMap<String, Bytes>, query: &str) -> Stri
             );
             // Behind every key of the folder.
             last = format!("{prefix}{folder}/\u{10ffff}");
-            at = records.after(&last);
+            at = records.first_after(&last);
         } else {
-            contents(
+            push_contents(
                 &mut body,
                 &key,
-                &time(record.modified, "%Y-%m-%dT%H:%M:%S.000Z"),
-                &tag(&record),
+                &format_time(record.modified, "%Y-%m-%dT%H:%M:%S.000Z"),
+                &etag(&record),
                 record.body.len(),
             );
             last = key;
             at += 1;
         }
     }
-    page(&body, count, truncated.then_some(&last))
+    list_page_xml(&body, count, truncated.then_some(&last))
 }
 
 fn list_archive(archive: &BTreeMap<String, Bytes>, prefix: &str, after: &str) -> String {
@@ -253,7 +264,7 @@ fn list_archive(archive: &BTreeMap<String, Bytes>, prefix: &str, after: &str) ->
         .range::<str, _>(behind)
         .take_while(|(key, _)| key.starts_with(prefix));
     for (key, part) in there.by_ref().take(PAGE) {
-        contents(
+        push_contents(
             &mut body,
             key,
             "2026-11-24T00:00:00.000Z",
@@ -263,10 +274,10 @@ fn list_archive(archive: &BTreeMap<String, Bytes>, prefix: &str, after: &str) ->
         count += 1;
         last = Some(key);
     }
-    page(&body, count, there.next().and(last))
+    list_page_xml(&body, count, there.next().and(last))
 }
 
-fn contents(body: &mut String, key: &str, modified: &str, tag: &str, size: usize) {
+fn push_contents(body: &mut String, key: &str, modified: &str, tag: &str, size: usize) {
     let _ = write!(
         body,
         "<Contents><Key>{key}</Key><LastModified>{modified}</LastModified><ETag>&quot;{tag}&quot;</ETag><Size>{size}</Size>\
@@ -274,7 +285,7 @@ fn contents(body: &mut String, key: &str, modified: &str, tag: &str, size: usize
     );
 }
 
-fn page(body: &str, count: usize, next: Option<&String>) -> String {
+fn list_page_xml(body: &str, count: usize, next: Option<&String>) -> String {
     let truncated = next.is_some();
     let next = next.map_or_else(String::new, |last| {
         format!("<NextContinuationToken>{last}</NextContinuationToken>")
@@ -289,10 +300,10 @@ fn page(body: &str, count: usize, next: Option<&String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::Choice;
+    use crate::records::RecordOptions;
 
-    fn bucket() -> Bucket {
-        Bucket::new(Records::new(Choice {
+    fn small_bucket() -> SyntheticBucket {
+        SyntheticBucket::new(SyntheticRecords::new(RecordOptions {
             count: 5000,
             customers: 10,
             users: 20,
@@ -302,7 +313,7 @@ mod tests {
         }))
     }
 
-    fn keys(page: &str, before: &str) -> Vec<String> {
+    fn keys_of_page(page: &str, before: &str) -> Vec<String> {
         page.split(before)
             .skip(1)
             .filter_map(|rest| rest.split_once('<'))
@@ -311,18 +322,18 @@ mod tests {
     }
 
     #[test]
-    fn pages_tell_every_key_once() {
-        let bucket = bucket();
+    fn pages_list_every_key_once() {
+        let bucket = small_bucket();
         let records = &bucket.records;
         let (mut all, mut token) = (Vec::new(), String::new());
         loop {
-            let page = list(
+            let page = list_objects(
                 &bucket,
                 &BTreeMap::new(),
                 &format!("list-type=2&prefix=usage-logs%2F&continuation-token={token}"),
             );
-            all.extend(keys(&page, "<Key>"));
-            let Some(next) = keys(&page, "<NextContinuationToken>").pop() else {
+            all.extend(keys_of_page(&page, "<Key>"));
+            let Some(next) = keys_of_page(&page, "<NextContinuationToken>").pop() else {
                 break;
             };
             token = next;
@@ -336,49 +347,49 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_is_listed_page_by_page() {
+    fn lists_archived_objects_page_by_page() {
         let archive: BTreeMap<String, Bytes> = (0..1500)
             .map(|it| (format!("{ARCHIVE}acme/{it:04}"), Bytes::from_static(b"x")))
             .collect();
-        let first = list(&bucket(), &archive, "prefix=usage-logs-archive%2F");
+        let first = list_objects(&small_bucket(), &archive, "prefix=usage-logs-archive%2F");
         assert_eq!(
             (
-                keys(&first, "<Key>").len(),
-                keys(&first, "<NextContinuationToken>").len()
+                keys_of_page(&first, "<Key>").len(),
+                keys_of_page(&first, "<NextContinuationToken>").len()
             ),
             (1000, 1)
         );
-        let rest = list(
-            &bucket(),
+        let rest = list_objects(
+            &small_bucket(),
             &archive,
             &format!("prefix=usage-logs-archive%2F&continuation-token={ARCHIVE}acme/0999"),
         );
         assert_eq!(
             (
-                keys(&rest, "<Key>").len(),
-                keys(&rest, "<NextContinuationToken>").len()
+                keys_of_page(&rest, "<Key>").len(),
+                keys_of_page(&rest, "<NextContinuationToken>").len()
             ),
             (500, 0)
         );
     }
 
     #[test]
-    fn folders_and_starts_are_as_asked_for() {
-        let bucket = bucket();
-        let page = list(
+    fn lists_folders_and_starts_after_a_key() {
+        let bucket = small_bucket();
+        let page = list_objects(
             &bucket,
             &BTreeMap::new(),
             "prefix=usage-logs%2F&delimiter=%2F",
         );
-        let folders = keys(&page, "<CommonPrefixes><Prefix>");
+        let folders = keys_of_page(&page, "<CommonPrefixes><Prefix>");
         assert_eq!(folders.len(), 10);
-        let first = &keys(
-            &list(&bucket, &BTreeMap::new(), &format!("prefix={}", folders[1])),
+        let first = &keys_of_page(
+            &list_objects(&bucket, &BTreeMap::new(), &format!("prefix={}", folders[1])),
             "<Key>",
         );
         assert!(first.iter().all(|key| key.starts_with(&folders[1])));
-        let rest = keys(
-            &list(
+        let rest = keys_of_page(
+            &list_objects(
                 &bucket,
                 &BTreeMap::new(),
                 &format!("prefix={}&start-after={}", folders[1], first[9]),
@@ -388,8 +399,8 @@ mod tests {
         assert_eq!(rest[..], first[10..]);
     }
     #[test]
-    fn what_is_expired_is_neither_listed_nor_counted_for_a_page() {
-        let bucket = bucket();
+    fn expired_records_are_neither_listed_nor_counted() {
+        let bucket = small_bucket();
         let moment = bucket.records.get(bucket.records.count() / 2).modified;
         bucket.expired.store(moment, Ordering::Relaxed);
         let left: Vec<String> = (0..bucket.records.count())
@@ -397,8 +408,8 @@ mod tests {
             .filter(|it| it.modified >= moment)
             .map(|it| it.key)
             .collect();
-        let page = keys(
-            &list(&bucket, &BTreeMap::new(), "prefix=usage-logs%2F"),
+        let page = keys_of_page(
+            &list_objects(&bucket, &BTreeMap::new(), "prefix=usage-logs%2F"),
             "<Key>",
         );
         assert_eq!(page[..], left[..PAGE]);

@@ -5,19 +5,19 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::request::Request;
+use crate::request::RequestSummary;
 
 /// Requests in the order of their answers.
-pub(crate) struct Log(Mutex<Inner>);
+pub(crate) struct RequestLog(Mutex<LogState>);
 
-struct Inner {
-    requests: Vec<Request>,
+struct LogState {
+    requests: Vec<RequestSummary>,
     file: Option<File>,
 }
 
-impl Log {
+impl RequestLog {
     /// Opens the file for appending, and makes it if it is not there.
-    pub(crate) fn open(file: Option<&Path>) -> io::Result<Log> {
+    pub(crate) fn open(file: Option<&Path>) -> io::Result<RequestLog> {
         let open = |path: &Path| {
             let file = File::options().create(true).append(true).open(path);
             file.map_err(|error| {
@@ -28,14 +28,14 @@ impl Log {
             })
         };
         let file = file.map(open).transpose()?;
-        Ok(Log(Mutex::new(Inner {
+        Ok(RequestLog(Mutex::new(LogState {
             requests: Vec::new(),
             file,
         })))
     }
 
     /// Notes a request, in one write so that readers of the file never see half a line.
-    pub(crate) fn push(&self, request: Request) -> io::Result<()> {
+    pub(crate) fn push(&self, request: RequestSummary) -> io::Result<()> {
         let mut inner = self.lock();
         if let Some(file) = &mut inner.file {
             let mut line = serde_json::to_vec(&request)?;
@@ -47,11 +47,11 @@ impl Log {
     }
 
     /// All requests so far.
-    pub(crate) fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<RequestSummary> {
         self.lock().requests.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, LogState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

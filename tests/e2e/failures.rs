@@ -1,9 +1,9 @@
-//! What must not stop a deployment: each trouble, with terragrunt's exit code, the other units, and the two places
-//! where it is told: one WARNING line in the output and the failed check at the end.
+//! Failures that must not stop a deployment: the exit code of terragrunt, the other units, and the
+//! two places of the message: one WARNING line in the output and the failed check at the end.
 
 use std::fs;
 
-use crate::stack::{Ran, Stack, script, with_both_tools};
+use crate::customer_stack::{CustomerStack, TerragruntRun, with_both_tools, write_script};
 use test_support::refused_endpoint;
 
 with_both_tools!(
@@ -21,7 +21,7 @@ with_both_tools!(
 
 /// The run ended well, the clusters are there, and `words` stand in the one WARNING line; the check failed at the end.
 #[track_caller]
-fn told(ran: &Ran, words: &[&str]) {
+fn assert_reported(ran: &TerragruntRun, words: &[&str]) {
     assert_eq!(ran.code, 0, "{}", ran.output);
     ran.assert_clusters_applied();
     let warnings = ran.warnings();
@@ -36,16 +36,16 @@ fn told(ran: &Ran, words: &[&str]) {
     assert!(ran.has_failed_check(), "{}", ran.output);
 }
 
-fn with_helper(mut stack: Stack, body: &str, executable: bool) -> Ran {
+fn apply_with_helper(mut stack: CustomerStack, body: &str, executable: bool) -> TerragruntRun {
     let path = stack.world.path().join("stand in");
-    script(&path, body, executable);
-    stack.set("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
+    write_script(&path, body, executable);
+    stack.set_variable("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
     stack.apply_all()
 }
 
-fn a_missing_helper_is_told(mut stack: Stack) {
-    stack.set("CONFIG_BACKUP_HELPER", "no-such-helper");
-    told(
+fn a_missing_helper_is_told(mut stack: CustomerStack) {
+    stack.set_variable("CONFIG_BACKUP_HELPER", "no-such-helper");
+    assert_reported(
         &stack.apply_all(),
         &[
             "the helper 'no-such-helper' is not installed",
@@ -54,36 +54,36 @@ fn a_missing_helper_is_told(mut stack: Stack) {
         ],
     );
     // Not only the first time.
-    told(&stack.apply_all(), &["is not installed"]);
+    assert_reported(&stack.apply_all(), &["is not installed"]);
 }
 
-fn a_helper_that_cannot_be_fetched_is_told(mut stack: Stack) {
+fn a_helper_that_cannot_be_fetched_is_told(mut stack: CustomerStack) {
     let url = refused_endpoint() + "/helper";
-    stack.set("CONFIG_BACKUP_HELPER", "no-such-helper");
-    stack.set("CONFIG_BACKUP_HELPER_URL", &url);
+    stack.set_variable("CONFIG_BACKUP_HELPER", "no-such-helper");
+    stack.set_variable("CONFIG_BACKUP_HELPER_URL", &url);
     let absent =
         format!("the helper 'no-such-helper' is not installed, and not to be had from '{url}'");
-    told(
+    assert_reported(
         &stack.apply_all(),
         &[&absent, "helper_sha256 has no sum of 'helper'"],
     );
-    stack.set("CONFIG_BACKUP_HELPER_SHA256", &"0".repeat(64));
-    told(
+    stack.set_variable("CONFIG_BACKUP_HELPER_SHA256", &"0".repeat(64));
+    assert_reported(
         &stack.apply_all(),
         &[&absent, "curl: (7)", "neither backed up nor logged"],
     );
 }
 
-fn a_helper_that_may_not_run_is_told(stack: Stack) {
-    told(
-        &with_helper(stack, "exit 0", false),
+fn a_helper_that_may_not_run_is_told(stack: CustomerStack) {
+    assert_reported(
+        &apply_with_helper(stack, "exit 0", false),
         &["is not executable", "install the helper"],
     );
 }
 
-fn a_helper_that_fails_is_told(stack: Stack) {
-    told(
-        &with_helper(stack, "exit 1", true),
+fn a_helper_that_fails_is_told(stack: CustomerStack) {
+    assert_reported(
+        &apply_with_helper(stack, "exit 1", true),
         &[
             "failed in 'deploy' with exit code 1",
             "`config-backup doctor` checks the helper",
@@ -91,17 +91,19 @@ fn a_helper_that_fails_is_told(stack: Stack) {
     );
 }
 
-fn a_helper_that_answers_garbage_is_told(stack: Stack) {
-    told(
-        &with_helper(stack, "echo '{\"status\": [1,'; echo garbage", true),
+fn a_helper_that_answers_garbage_is_told(stack: CustomerStack) {
+    assert_reported(
+        &apply_with_helper(stack, "echo '{\"status\": [1,'; echo garbage", true),
         &["gave no answer of config-backup in 'deploy'"],
     );
 }
 
-fn an_s3_that_refuses_is_told_and_what_was_kept_is_sent_by_the_next_deployment(stack: Stack) {
+fn an_s3_that_refuses_is_told_and_what_was_kept_is_sent_by_the_next_deployment(
+    stack: CustomerStack,
+) {
     let mut stack = stack.with_local_state();
     stack.world.set_endpoint(&refused_endpoint());
-    told(
+    assert_reported(
         &stack.apply_all(),
         &[
             "neither config.yaml nor the usage record is in the bucket",
@@ -114,7 +116,7 @@ fn an_s3_that_refuses_is_told_and_what_was_kept_is_sent_by_the_next_deployment(s
     assert_eq!(stack.world.server.requests().len(), 0);
 
     stack.world.restore_endpoints();
-    let healthy = stack.apply_all().ok();
+    let healthy = stack.apply_all().expect_success();
     assert!(
         healthy.warnings().is_empty() && !healthy.has_failed_check(),
         "{}",
@@ -130,10 +132,10 @@ fn an_s3_that_refuses_is_told_and_what_was_kept_is_sent_by_the_next_deployment(s
     assert_eq!(records[0].1["user"], records[1].1["user"]);
 }
 
-fn a_denied_permission_is_named(stack: Stack) {
+fn a_denied_permission_is_named(stack: CustomerStack) {
     let stack = stack.with_local_state();
     stack.change_config("profile: default", "profile: reader");
-    told(
+    assert_reported(
         &stack.apply_all(),
         &[
             "access denied",
@@ -143,18 +145,18 @@ fn a_denied_permission_is_named(stack: Stack) {
     );
 }
 
-fn missing_credentials_are_told(stack: Stack) {
+fn missing_credentials_are_told(stack: CustomerStack) {
     let stack = stack.with_local_state();
     fs::remove_file(stack.world.home().join(".aws/credentials")).unwrap();
-    told(
+    assert_reported(
         &stack.apply_all(),
         &["no AWS credentials", "aws sso login --profile default"],
     );
 }
 
-fn a_missing_config_is_told_and_the_deployment_logged(stack: Stack) {
+fn a_missing_config_is_told_and_the_deployment_logged(stack: CustomerStack) {
     fs::remove_file(stack.folder.join("config.yaml")).unwrap();
-    told(
+    assert_reported(
         &stack.apply_all(),
         &[
             "config.yaml is not backed up: cannot read `",
@@ -164,9 +166,9 @@ fn a_missing_config_is_told_and_the_deployment_logged(stack: Stack) {
     assert_eq!(stack.world.usage_records().len(), 1);
 }
 
-fn an_invalid_config_is_backed_up_logged_and_told(stack: Stack) {
+fn an_invalid_config_is_backed_up_logged_and_told(stack: CustomerStack) {
     stack.change_config("  name: airbnb\n", "  name: [airbnb\n");
-    told(
+    assert_reported(
         &stack.apply_all(),
         &["config.yaml: it is not valid YAML at line "],
     );

@@ -13,31 +13,31 @@ use hyper::body::Incoming;
 use s3s::Body;
 use s3s::service::S3Service;
 
-use crate::log::Log;
-use crate::request::{self, Request, Scope, Trace};
+use crate::request::{self, CredentialScope, RequestSummary, RequestTrace};
+use crate::request_log::RequestLog;
 use crate::{sts, xml};
 
 /// Far above any configuration or state file, and small enough to hold in memory.
 const LARGEST_BODY: usize = 256 << 20;
 
 /// The service of every connection.
-pub(crate) struct Wire {
+pub(crate) struct HttpService {
     pub(crate) service: S3Service,
-    pub(crate) log: Log,
+    pub(crate) log: RequestLog,
     pub(crate) answered: AtomicU64,
 }
 
-impl Wire {
+impl HttpService {
     /// Answers a request. It is in the log before the client can see the answer.
     pub(crate) async fn serve(
         &self,
         incoming: http::Request<Incoming>,
     ) -> Result<Response<Body>, Infallible> {
         let (mut parts, body) = incoming.into_parts();
-        let scope = request::scope(&parts.headers, parts.uri.query().unwrap_or_default());
-        let trace = Arc::new(Trace {
+        let scope = request::parse_scope(&parts.headers, parts.uri.query().unwrap_or_default());
+        let trace = Arc::new(RequestTrace {
             scope: scope.clone(),
-            ..Trace::default()
+            ..RequestTrace::default()
         });
         parts.extensions.insert(Arc::clone(&trace));
         let host = parts
@@ -52,7 +52,7 @@ impl Wire {
         let (mut request, answer) = match Limited::new(body, LARGEST_BODY).collect().await {
             Ok(body) => {
                 let body = body.to_bytes();
-                let request = request::describe(&parts, &body, &scope);
+                let request = request::summarize_request(&parts, &body, &scope);
                 (
                     request,
                     self.service
@@ -61,23 +61,24 @@ impl Wire {
                 )
             }
             Err(error) => (
-                request::describe(&parts, b"", &scope),
-                Ok(unread(error.as_ref(), &request_id)),
+                request::summarize_request(&parts, b"", &scope),
+                Ok(unreadable_request(error.as_ref(), &request_id)),
             ),
         };
-        let mut response =
-            answer.unwrap_or_else(|error| plain(format!("cannot answer the request: {error:?}\n")));
+        let mut response = answer.unwrap_or_else(|error| {
+            plain_text_error(format!("cannot answer the request: {error:?}\n"))
+        });
         if let Some(operation) = trace.resolved.get() {
             request.operation.clone_from(operation);
         }
-        response = shaped(response, &request, &scope, &host, &request_id).await;
+        response = shape_error(response, &request, &scope, &host, &request_id).await;
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("x-amz-request-id", value);
         }
         request.status = response.status().as_u16();
         Ok(match self.log.push(request) {
             Ok(()) => response,
-            Err(error) => unlogged(&error),
+            Err(error) => log_failure(&error),
         })
     }
 }
@@ -86,10 +87,10 @@ impl Wire {
 const WRONG_SIGNATURE: &str = "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
 
 /// Errors with what s3s leaves out of them, and those of STS in its own format. Everything else stays as it is.
-async fn shaped(
+async fn shape_error(
     response: Response<Body>,
-    request: &Request,
-    scope: &Scope,
+    request: &RequestSummary,
+    scope: &CredentialScope,
     host: &str,
     request_id: &str,
 ) -> Response<Body> {
@@ -103,27 +104,28 @@ async fn shaped(
         .map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
     let text = String::from_utf8_lossy(&body);
     // What STS refuses on its own is in shape already.
-    let Some(code) = xml::element(&text, "Code")
+    let Some(code) = xml::find_element(&text, "Code")
         .filter(|_| text.contains("<Error>") && !text.contains("<ErrorResponse"))
     else {
         return Response::from_parts(parts, Body::from(body));
     };
-    let message = xml::element(&text, "Message").unwrap_or(if code == "SignatureDoesNotMatch" {
-        WRONG_SIGNATURE
-    } else {
-        code
-    });
+    let message =
+        xml::find_element(&text, "Message").unwrap_or(if code == "SignatureDoesNotMatch" {
+            WRONG_SIGNATURE
+        } else {
+            code
+        });
     let (kind, body) = if scope.service == "sts" {
-        ("text/xml", sts::error(code, message))
+        ("text/xml", sts::sts_error_xml(code, message))
     } else {
         let details = if code == "PermanentRedirect" {
-            xml::endpoint(host, &request.bucket)
+            xml::bucket_endpoint(host, &request.bucket)
         } else {
             String::new()
         };
         (
             "application/xml",
-            xml::error(code, message, &details, request_id),
+            xml::error_xml(code, message, &details, request_id),
         )
     };
     parts.headers.remove(CONTENT_LENGTH);
@@ -134,11 +136,11 @@ async fn shaped(
 }
 
 /// The refusal of a body that is too large, or that broke off, which then nobody reads.
-fn unread(error: &dyn std::error::Error, request_id: &str) -> Response<Body> {
-    let message = xml::escape(&format!(
+fn unreadable_request(error: &dyn std::error::Error, request_id: &str) -> Response<Body> {
+    let message = xml::escape_xml(&format!(
         "Your proposed upload exceeds the maximum allowed size: {error}"
     ));
-    let mut response = Response::new(Body::from(xml::error(
+    let mut response = Response::new(Body::from(xml::error_xml(
         "EntityTooLarge",
         &message,
         "",
@@ -149,11 +151,11 @@ fn unread(error: &dyn std::error::Error, request_id: &str) -> Response<Body> {
 }
 
 /// A log with a gap would make tests believe that nothing was sent.
-fn unlogged(error: &io::Error) -> Response<Body> {
-    plain(format!("cannot write the request log: {error}\n"))
+fn log_failure(error: &io::Error) -> Response<Body> {
+    plain_text_error(format!("cannot write the request log: {error}\n"))
 }
 
-fn plain(text: String) -> Response<Body> {
+fn plain_text_error(text: String) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response

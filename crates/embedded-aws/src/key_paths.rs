@@ -19,8 +19,8 @@ use percent_encoding::percent_decode_str;
 const PIECE: usize = 200;
 
 /// The path of `key` relative to its bucket's folder. `aside` is the other place, for a key where a folder of that name is needed.
-pub(crate) fn path(key: &str, aside: bool) -> PathBuf {
-    let mut path: PathBuf = key.split('/').flat_map(components).collect();
+pub(crate) fn path_of_key(key: &str, aside: bool) -> PathBuf {
+    let mut path: PathBuf = key.split('/').flat_map(split_segment).collect();
     if aside {
         path.as_mut_os_string().push("%");
     }
@@ -28,7 +28,7 @@ pub(crate) fn path(key: &str, aside: bool) -> PathBuf {
 }
 
 /// The key and whether it is set aside, for a path [`path()`] made; nothing for any other path.
-pub(crate) fn key(relative: &Path) -> Option<(String, bool)> {
+pub(crate) fn key_of_path(relative: &Path) -> Option<(String, bool)> {
     let text = relative.to_str()?;
     let (plain, aside) = match text.strip_suffix('%') {
         Some(plain) => (plain, true),
@@ -36,17 +36,17 @@ pub(crate) fn key(relative: &Path) -> Option<(String, bool)> {
     };
     let joined = plain.replace("%+/", "").replace("%-", "");
     let key = percent_decode_str(&joined).decode_utf8().ok()?.into_owned();
-    (path(&key, aside) == relative).then_some((key, aside))
+    (path_of_key(&key, aside) == relative).then_some((key, aside))
 }
 
 /// The folders and the name at the end that stand for one segment between two slashes of a key.
-fn components(segment: &str) -> Vec<String> {
+fn split_segment(segment: &str) -> Vec<String> {
     if segment.is_empty() {
         return vec!["%-".to_owned()];
     }
     let mut components = vec![String::new()];
     for character in segment.chars() {
-        let encoded = encode(character);
+        let encoded = encode_char(character);
         let full = components
             .last()
             .is_none_or(|piece| piece.len() + encoded.len() > PIECE);
@@ -68,7 +68,7 @@ fn components(segment: &str) -> Vec<String> {
     components
 }
 
-fn encode(character: char) -> String {
+fn encode_char(character: char) -> String {
     if character == '%' || character.is_control() {
         let mut bytes = [0; 4];
         character
@@ -95,7 +95,7 @@ mod tests {
             "über/日本/é.txt",
             ".hidden/..x",
         ] {
-            assert_eq!(path(plain, false), Path::new(plain));
+            assert_eq!(path_of_key(plain, false), Path::new(plain));
         }
     }
 
@@ -136,7 +136,7 @@ mod tests {
         ];
         for hostile in keys {
             for aside in [false, true] {
-                let path = path(hostile, aside);
+                let path = path_of_key(hostile, aside);
                 assert!(
                     path.components()
                         .all(|part| matches!(part, Component::Normal(_))),
@@ -144,7 +144,11 @@ mod tests {
                 );
                 assert!(path.iter().all(|part| part.len() <= 255), "{path:?}");
                 assert!(path.as_os_str().len() < 3500, "{path:?}");
-                assert_eq!(key(&path), Some((hostile.to_owned(), aside)), "{path:?}");
+                assert_eq!(
+                    key_of_path(&path),
+                    Some((hostile.to_owned(), aside)),
+                    "{path:?}"
+                );
             }
         }
     }
@@ -156,16 +160,16 @@ mod tests {
         ];
         for one in keys {
             for other in keys.iter().filter(|other| **other != one) {
-                assert_ne!(path(one, false), path(other, false));
-                assert_ne!(path(one, true), path(other, false));
+                assert_ne!(path_of_key(one, false), path_of_key(other, false));
+                assert_ne!(path_of_key(one, true), path_of_key(other, false));
             }
         }
     }
 
     #[test]
-    fn a_foreign_name_is_no_key() {
+    fn rejects_file_names_of_other_programs() {
         for foreign in ["100%.txt", "a%2Eb", "%41", "..", "a/%zz"] {
-            assert_eq!(key(Path::new(foreign)), None, "{foreign}");
+            assert_eq!(key_of_path(Path::new(foreign)), None, "{foreign}");
         }
     }
 }

@@ -6,26 +6,26 @@ use s3s::dto::{
 };
 use s3s::{S3Result, s3_error};
 
-use crate::listing::{self, Entry, Page, Query};
-use crate::store::{Head, Objects};
+use crate::listing::{self, ListEntry, ListPage, ListQuery};
+use crate::store::{ObjectHead, ObjectIndex};
 
 /// S3 returns up to this many keys per page, whatever is asked for.
 const MOST: i32 = 1000;
 
 /// The answer to `ListObjectsV2`.
-pub(crate) fn second(
-    objects: &Objects,
+pub(crate) fn list_objects_v2(
+    objects: &ObjectIndex,
     input: ListObjectsV2Input,
 ) -> S3Result<ListObjectsV2Output> {
     let continued = input
         .continuation_token
         .as_deref()
-        .map(from_token)
+        .map(decode_token)
         .transpose()?;
-    let names = Names::new(input.encoding_type)?;
+    let names = NameEncoder::new(input.encoding_type)?;
     let max_keys = max_keys(input.max_keys)?;
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
-    let query = Query {
+    let query = ListQuery {
         prefix: input.prefix.as_deref().unwrap_or_default(),
         delimiter: delimiter.as_deref(),
         after: continued
@@ -34,12 +34,12 @@ pub(crate) fn second(
             .unwrap_or_default(),
         limit: usize::try_from(max_keys).unwrap_or_default(),
     };
-    let page = listing::page(objects, &query);
+    let page = listing::list_page(objects, &query);
     let next = page
         .entries
         .last()
         .filter(|_| page.truncated)
-        .map(|last| to_token(last.name()));
+        .map(|last| encode_token(last.name()));
     let (contents, common_prefixes) = names.split(&page);
     Ok(ListObjectsV2Output {
         key_count: i32::try_from(page.entries.len()).ok(),
@@ -62,17 +62,20 @@ pub(crate) fn second(
 }
 
 /// The answer to `ListObjects`, which returns the next marker only where keys are rolled up.
-pub(crate) fn first(objects: &Objects, input: ListObjectsInput) -> S3Result<ListObjectsOutput> {
-    let names = Names::new(input.encoding_type)?;
+pub(crate) fn list_objects_v1(
+    objects: &ObjectIndex,
+    input: ListObjectsInput,
+) -> S3Result<ListObjectsOutput> {
+    let names = NameEncoder::new(input.encoding_type)?;
     let max_keys = max_keys(input.max_keys)?;
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
-    let query = Query {
+    let query = ListQuery {
         prefix: input.prefix.as_deref().unwrap_or_default(),
         delimiter: delimiter.as_deref(),
         after: input.marker.as_deref().unwrap_or_default(),
         limit: usize::try_from(max_keys).unwrap_or_default(),
     };
-    let page = listing::page(objects, &query);
+    let page = listing::list_page(objects, &query);
     let rolls_up = query.delimiter.is_some();
     let next = page
         .entries
@@ -106,15 +109,15 @@ fn max_keys(asked: Option<i32>) -> S3Result<i32> {
 }
 
 /// How names appear in the answer.
-struct Names {
+struct NameEncoder {
     url: bool,
 }
 
-impl Names {
-    fn new(encoding_type: Option<EncodingType>) -> S3Result<Names> {
+impl NameEncoder {
+    fn new(encoding_type: Option<EncodingType>) -> S3Result<NameEncoder> {
         match encoding_type {
-            None => Ok(Names { url: false }),
-            Some(named) if named.as_str() == EncodingType::URL => Ok(Names { url: true }),
+            None => Ok(NameEncoder { url: false }),
+            Some(named) if named.as_str() == EncodingType::URL => Ok(NameEncoder { url: true }),
             Some(_) => Err(s3_error!(
                 InvalidArgument,
                 "Invalid Encoding Method specified in Request"
@@ -138,12 +141,12 @@ impl Names {
         }
     }
 
-    fn split(&self, page: &Page<Head>) -> (Vec<Object>, Vec<CommonPrefix>) {
+    fn split(&self, page: &ListPage<ObjectHead>) -> (Vec<Object>, Vec<CommonPrefix>) {
         let (mut objects, mut prefixes) = (Vec::new(), Vec::new());
         for entry in &page.entries {
             match entry {
-                Entry::Object(key, head) => objects.push(self.object(key, head)),
-                Entry::Prefix(prefix) => prefixes.push(CommonPrefix {
+                ListEntry::Object(key, head) => objects.push(self.object(key, head)),
+                ListEntry::Prefix(prefix) => prefixes.push(CommonPrefix {
                     prefix: Some(self.encode(prefix)),
                 }),
             }
@@ -151,7 +154,7 @@ impl Names {
         (objects, prefixes)
     }
 
-    fn object(&self, key: &str, head: &Head) -> Object {
+    fn object(&self, key: &str, head: &ObjectHead) -> Object {
         Object {
             key: Some(self.encode(key)),
             size: i64::try_from(head.size).ok(),
@@ -166,12 +169,12 @@ impl Names {
 }
 
 /// A token is opaque to clients; in hexadecimal it is also safe wherever they put it.
-fn to_token(name: &str) -> String {
+fn encode_token(name: &str) -> String {
     name.bytes()
         .fold(String::new(), |token, byte| format!("{token}{byte:02x}"))
 }
 
-fn from_token(token: &str) -> S3Result<String> {
+fn decode_token(token: &str) -> S3Result<String> {
     let digits: Option<Vec<u8>> = token
         .chars()
         .map(|digit| {
@@ -207,24 +210,24 @@ mod tests {
     fn names_are_encoded_as_in_the_documentation() {
         // The example of `encoding-type` in the API reference.
         assert_eq!(
-            Names { url: true }.encode("test_file(3).png"),
+            NameEncoder { url: true }.encode("test_file(3).png"),
             "test_file%283%29.png"
         );
         assert_eq!(
-            Names { url: true }.encode("a/b c+d%\n&é"),
+            NameEncoder { url: true }.encode("a/b c+d%\n&é"),
             "a/b+c%2Bd%25%0A%26%C3%A9"
         );
-        assert_eq!(Names { url: false }.encode("a b"), "a b");
+        assert_eq!(NameEncoder { url: false }.encode("a b"), "a b");
     }
 
     #[test]
-    fn a_token_leads_back_to_its_name_and_no_other_text_is_one() {
+    fn decodes_its_own_tokens_and_rejects_other_text() {
         assert_eq!(
-            from_token(&to_token("a/é\n")).ok().as_deref(),
+            decode_token(&encode_token("a/é\n")).ok().as_deref(),
             Some("a/é\n")
         );
         for wrong in ["", "a", "zz", "ff", "é"] {
-            assert!(from_token(wrong).is_err(), "{wrong}");
+            assert!(decode_token(wrong).is_err(), "{wrong}");
         }
     }
 

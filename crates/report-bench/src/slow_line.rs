@@ -1,8 +1,9 @@
-//! A line with a delay and nothing else: every byte is forwarded unchanged, half a round trip after it came.
+//! A network line with a delay: it forwards every byte unchanged, half a round trip after the byte
+//! arrived.
 //!
-//! Bytes are stamped when they come and may wait in any number, so the delay does not limit the throughput. Setting a
-//! connection up costs one further round trip, as it does in TCP. The timer counts whole milliseconds and rounds up, so
-//! that a round trip takes up to 2 ms longer than asked for.
+//! Bytes have timestamps and may queue in any number, so the delay does not limit the throughput.
+//! Opening a connection costs one more round trip, as in TCP. The timer counts whole milliseconds
+//! and rounds up, so a round trip takes up to 2 ms longer than configured.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +23,7 @@ const ROOM: usize = 4 << 10;
 const ON_THE_WAY: usize = 4096;
 
 /// Carries every connection to `upstream`.
-pub(crate) async fn serve(
+pub(crate) async fn serve_slow_line(
     listener: TcpListener,
     upstream: SocketAddr,
     round_trip: Duration,
@@ -34,11 +35,15 @@ pub(crate) async fn serve(
             continue;
         };
         // A connection that fails is the client's to notice: its end is closed.
-        tokio::spawn(async move { connect(client, upstream, round_trip).await.ok() });
+        tokio::spawn(async move { join_with_delay(client, upstream, round_trip).await.ok() });
     }
 }
 
-async fn connect(client: TcpStream, upstream: SocketAddr, round_trip: Duration) -> io::Result<()> {
+async fn join_with_delay(
+    client: TcpStream,
+    upstream: SocketAddr,
+    round_trip: Duration,
+) -> io::Result<()> {
     let opened = Instant::now() + round_trip;
     let server = TcpStream::connect(upstream).await?;
     for end in [&client, &server] {
@@ -46,12 +51,22 @@ async fn connect(client: TcpStream, upstream: SocketAddr, round_trip: Duration) 
     }
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), server.into_split());
-    tokio::spawn(one_way(from_client, to_server, opened, round_trip / 2));
-    one_way(from_server, to_client, opened, round_trip / 2).await
+    tokio::spawn(copy_with_delay(
+        from_client,
+        to_server,
+        opened,
+        round_trip / 2,
+    ));
+    copy_with_delay(from_server, to_client, opened, round_trip / 2).await
 }
 
 /// Carries bytes from `from` to `to`, and the end as well; nothing leaves before `opened`.
-async fn one_way<R, W>(mut from: R, mut to: W, opened: Instant, delay: Duration) -> io::Result<()>
+async fn copy_with_delay<R, W>(
+    mut from: R,
+    mut to: W,
+    opened: Instant,
+    delay: Duration,
+) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -90,19 +105,29 @@ mod tests {
     const ROUND_TRIP: Duration = Duration::from_millis(34);
 
     /// A connection that has been set up at `opened`: the client's and the server's end.
-    fn joined(opened: Instant) -> (DuplexStream, DuplexStream) {
+    fn delayed_pair(opened: Instant) -> (DuplexStream, DuplexStream) {
         let (client, near) = duplex(1 << 20);
         let (far, server) = duplex(1 << 20);
         let ((from_client, to_client), (from_server, to_server)) = (split(near), split(far));
-        tokio::spawn(one_way(from_client, to_server, opened, ROUND_TRIP / 2));
-        tokio::spawn(one_way(from_server, to_client, opened, ROUND_TRIP / 2));
+        tokio::spawn(copy_with_delay(
+            from_client,
+            to_server,
+            opened,
+            ROUND_TRIP / 2,
+        ));
+        tokio::spawn(copy_with_delay(
+            from_server,
+            to_client,
+            opened,
+            ROUND_TRIP / 2,
+        ));
         (client, server)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_question_and_its_answer_take_a_round_trip() {
         let start = Instant::now();
-        let (mut client, mut server) = joined(start);
+        let (mut client, mut server) = delayed_pair(start);
         for round in 1..=3 {
             client.write_all(b"ask").await.unwrap();
             server.read_exact(&mut [0; 3]).await.unwrap();
@@ -115,7 +140,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn setting_up_takes_one_more_for_whoever_does_not_wait() {
         let start = Instant::now();
-        let (mut client, mut server) = joined(start + ROUND_TRIP);
+        let (mut client, mut server) = delayed_pair(start + ROUND_TRIP);
         client.write_all(b"ask").await.unwrap();
         server.read_exact(&mut [0; 3]).await.unwrap();
         assert_eq!(start.elapsed(), ROUND_TRIP + ROUND_TRIP / 2);
@@ -124,7 +149,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_sent_at_once_arrives_at_once() {
         let start = Instant::now();
-        let (mut client, mut server) = joined(start);
+        let (mut client, mut server) = delayed_pair(start);
         for _ in 0..100 {
             client.write_all(&[7; 1000]).await.unwrap();
             tokio::task::yield_now().await;
@@ -151,7 +176,7 @@ mod tests {
         });
         let line = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = line.local_addr().unwrap();
-        tokio::spawn(serve(line, upstream, Duration::from_millis(2)));
+        tokio::spawn(serve_slow_line(line, upstream, Duration::from_millis(2)));
         let clients: Vec<_> = (0..128_u32)
             .map(|number| {
                 tokio::spawn(async move {

@@ -8,30 +8,30 @@ use http::HeaderMap;
 use s3s::crypto::{Checksum, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
-type Digest = fn(&[u8]) -> Vec<u8>;
+type DigestFunction = fn(&[u8]) -> Vec<u8>;
 
 /// Every algorithm by the end of its header's name.
-const ALGORITHMS: [(&str, Digest); 5] = [
-    ("crc32", digest::<Crc32>),
-    ("crc32c", digest::<Crc32c>),
-    ("crc64nvme", digest::<Crc64Nvme>),
-    ("sha1", digest::<Sha1>),
-    ("sha256", digest::<Sha256>),
+const ALGORITHMS: [(&str, DigestFunction); 5] = [
+    ("crc32", compute_digest::<Crc32>),
+    ("crc32c", compute_digest::<Crc32c>),
+    ("crc64nvme", compute_digest::<Crc64Nvme>),
+    ("sha1", compute_digest::<Sha1>),
+    ("sha256", compute_digest::<Sha256>),
 ];
 
-fn digest<C: Checksum>(body: &[u8]) -> Vec<u8> {
+fn compute_digest<C: Checksum>(body: &[u8]) -> Vec<u8> {
     C::checksum(body).as_ref().to_vec()
 }
 
 /// Verifies `body` against what the request declares, and returns the declared checksums (algorithm to Base64) to keep with the object.
-pub(crate) fn verify(
+pub(crate) fn verify_checksums(
     body: &[u8],
     headers: &HeaderMap,
     trailer: Option<&HeaderMap>,
 ) -> S3Result<BTreeMap<String, String>> {
     if let Some(declared) = headers.get("content-md5") {
         match STANDARD.decode(declared) {
-            Ok(declared) if declared == digest::<Md5>(body) => {}
+            Ok(declared) if declared == compute_digest::<Md5>(body) => {}
             Ok(declared) if declared.len() == 16 => {
                 return Err(s3_error!(
                     BadDigest,
@@ -66,7 +66,7 @@ pub(crate) fn verify(
 }
 
 /// The refusal of a body that could not be read to its end. That s3s found its signature or digest wrong, it tells only by `cause`.
-pub(crate) fn unreadable(cause: &str) -> S3Error {
+pub(crate) fn unreadable_body_error(cause: &str) -> S3Error {
     if cause.contains("SignatureMismatch") {
         return s3_error!(
             SignatureDoesNotMatch,
@@ -111,29 +111,30 @@ mod tests {
     ];
 
     #[test]
-    fn the_checksum_sent_is_verified_and_kept() {
+    fn verifies_and_stores_the_checksum_sent() {
         for (name, value) in SAMPLES {
-            let kept = verify(b"123456789", &headers(name, value), None).expect(name);
+            let kept = verify_checksums(b"123456789", &headers(name, value), None).expect(name);
             assert_eq!(
                 kept.into_iter().collect::<Vec<_>>(),
                 [(name["x-amz-checksum-".len()..].to_owned(), value.to_owned())]
             );
-            let refused = verify(b"12345678", &headers(name, value), None).expect_err(name);
+            let refused =
+                verify_checksums(b"12345678", &headers(name, value), None).expect_err(name);
             assert_eq!(refused.code().as_str(), "BadDigest");
         }
     }
 
     #[test]
-    fn a_checksum_in_the_trailer_counts() {
+    fn accepts_a_checksum_in_the_trailer() {
         let trailer = headers("x-amz-checksum-crc32", "y/Q5Jg==");
-        assert!(verify(b"123456789", &HeaderMap::new(), Some(&trailer)).is_ok());
-        assert!(verify(b"x", &HeaderMap::new(), Some(&trailer)).is_err());
+        assert!(verify_checksums(b"123456789", &HeaderMap::new(), Some(&trailer)).is_ok());
+        assert!(verify_checksums(b"x", &HeaderMap::new(), Some(&trailer)).is_err());
     }
 
     #[test]
-    fn content_md5_is_verified_but_not_kept() {
+    fn verifies_content_md5_without_storing_it() {
         let code = |body: &[u8], value| {
-            verify(body, &headers("content-md5", value), None)
+            verify_checksums(body, &headers("content-md5", value), None)
                 .map_err(|error| error.code().as_str().to_owned())
         };
         assert_eq!(

@@ -1,24 +1,24 @@
-//! README.md, done as it says: its sessions are played with the real tools, in a new customer folder and in one of the legacy
-//! module, whose state is written by hand.
+//! The console sessions of README.md, run with the real tools in a new customer folder and in one
+//! of the legacy module, whose state is written by hand.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::stack::{Stack, Tool};
+use crate::customer_stack::{CustomerStack, TerraformTool};
 use test_support::console_sessions::{play_session, read_session};
 use test_support::{BUCKET, CONFIG, World, project_dir};
 
 const README: &str = "README.md";
 
-fn shell(stack: &Stack) -> Command {
+fn session_shell(stack: &CustomerStack) -> Command {
     let mut shell = stack.command(Path::new("bash"));
     shell.current_dir(stack.world.path());
     shell
 }
 
 /// Everybody's objects but the units' states, by their folders.
-fn folders(world: &World) -> Vec<String> {
+fn list_folders(world: &World) -> Vec<String> {
     let keys = world
         .server
         .keys(BUCKET, "")
@@ -29,19 +29,19 @@ fn folders(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn the_first_session_is_what_one_sees() {
-    let stack = Stack::bare(Tool::Tofu, "airbnb").unwrap();
-    play_session(shell(&stack), &read_session(README, "deploy"));
+fn the_first_session_prints_what_the_readme_shows() {
+    let stack = CustomerStack::without_unit(TerraformTool::Tofu, "airbnb").unwrap();
+    play_session(session_shell(&stack), &read_session(README, "deploy"));
 }
 
 #[test]
-fn a_new_folder_is_adopted_as_told() {
-    let stack = Stack::bare(Tool::Tofu, "deployments/airbnb").unwrap();
-    play_session(shell(&stack), &read_session(README, "adopt"));
+fn the_session_for_a_new_folder_works() {
+    let stack = CustomerStack::without_unit(TerraformTool::Tofu, "deployments/airbnb").unwrap();
+    play_session(session_shell(&stack), &read_session(README, "adopt"));
     let (customer, history) = ("terragrunt/airbnb", "terragrunt/airbnb/config-history");
     let logs = "usage-logs/airbnb";
     assert_eq!(
-        folders(&stack.world),
+        list_folders(&stack.world),
         [
             history,
             customer,
@@ -65,8 +65,8 @@ fn a_new_folder_is_adopted_as_told() {
 const OF_LOG: &str = "usage-logs/airbnb/d188280766a258ccc135ef480b49230c.json";
 
 /// A customer folder with the legacy module, and what it left in the bucket.
-fn of_the_legacy_module() -> (Stack, Vec<u8>) {
-    let stack = Stack::bare(Tool::Tofu, "deployments/airbnb").unwrap();
+fn of_the_legacy_module() -> (CustomerStack, Vec<u8>) {
+    let stack = CustomerStack::without_unit(TerraformTool::Tofu, "deployments/airbnb").unwrap();
     let fixtures = project_dir().join("tests/fixtures");
     let unit = stack.folder.join("config-backup");
     fs::create_dir(&unit).unwrap();
@@ -85,9 +85,9 @@ fn of_the_legacy_module() -> (Stack, Vec<u8>) {
 }
 
 #[test]
-fn a_folder_of_the_legacy_module_is_moved_as_told_and_its_logs_stay() {
+fn the_session_for_the_legacy_module_works_and_keeps_its_logs() {
     let (stack, log) = of_the_legacy_module();
-    play_session(shell(&stack), &read_session(README, "legacy"));
+    play_session(session_shell(&stack), &read_session(README, "legacy"));
     assert_eq!(stack.world.server.object(BUCKET, OF_LOG).unwrap().body, log);
     let records = stack.world.usage_records();
     assert_eq!(records.len(), 2, "{records:?}");
@@ -99,5 +99,5 @@ fn a_folder_of_the_legacy_module_is_moved_as_told_and_its_logs_stay() {
         .filter(|it| it.operation.starts_with("Delete"))
         .count();
     assert_eq!(deleted, 0);
-    stack.apply_all().ok().assert_healthy();
+    stack.apply_all().expect_success().assert_healthy();
 }

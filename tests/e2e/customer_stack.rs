@@ -10,18 +10,18 @@ use test_support::{World, assert_no_secret, helper_path, project_dir, run_with_i
 
 /// What terragrunt drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tool {
+pub enum TerraformTool {
     /// The pinned one, from `.tools`.
     Tofu,
     /// Where it is on PATH: no package registry has it.
     Terraform,
 }
 
-impl Tool {
+impl TerraformTool {
     /// The executable; `None` where there is none, which is said on the real stderr: no test skips in silence.
     pub fn find(self) -> Option<PathBuf> {
         let found = match self {
-            Self::Tofu => pinned("tofu"),
+            Self::Tofu => pinned_tool("tofu"),
             Self::Terraform => {
                 let path = std::env::var_os("PATH").unwrap_or_default();
                 let found = std::env::split_paths(&path)
@@ -44,17 +44,17 @@ impl Tool {
 macro_rules! with_both_tools {
     ($($name:ident),* $(,)?) => {
         mod tofu {
-            $(#[test] fn $name() { crate::stack::Stack::new(crate::stack::Tool::Tofu).into_iter().for_each(super::$name); })*
+            $(#[test] fn $name() { crate::customer_stack::CustomerStack::new(crate::customer_stack::TerraformTool::Tofu).into_iter().for_each(super::$name); })*
         }
         mod terraform {
-            $(#[test] fn $name() { crate::stack::Stack::new(crate::stack::Tool::Terraform).into_iter().for_each(super::$name); })*
+            $(#[test] fn $name() { crate::customer_stack::CustomerStack::new(crate::customer_stack::TerraformTool::Terraform).into_iter().for_each(super::$name); })*
         }
     };
 }
 pub(crate) use with_both_tools;
 
 /// A tool that `make tools` installs.
-pub fn pinned(name: &str) -> PathBuf {
+pub fn pinned_tool(name: &str) -> PathBuf {
     let path = project_dir().join(".tools/bin").join(name);
     assert!(
         path.is_file(),
@@ -65,7 +65,7 @@ pub fn pinned(name: &str) -> PathBuf {
 }
 
 /// A customer folder in a world.
-pub struct Stack {
+pub struct CustomerStack {
     /// The bucket, the people and the machine.
     pub world: World,
     /// The customer folder.
@@ -77,27 +77,27 @@ pub struct Stack {
 
 /// How a run ended.
 #[derive(Debug)]
-pub struct Ran {
+pub struct TerragruntRun {
     /// The exit code.
     pub code: i32,
     /// stdout and stderr.
     pub output: String,
 }
 
-impl Stack {
+impl CustomerStack {
     /// The template's folder with the unit that `init` writes; `None` where the tool is not there.
-    pub fn new(tool: Tool) -> Option<Self> {
-        let stack = Self::bare(tool, "airbnb")?;
-        stack.init();
+    pub fn new(tool: TerraformTool) -> Option<Self> {
+        let stack = Self::without_unit(tool, "airbnb")?;
+        stack.run_init();
         Some(stack)
     }
 
     /// The template's folder at some place in the world, without the unit.
-    pub fn bare(tool: Tool, place: &str) -> Option<Self> {
+    pub fn without_unit(tool: TerraformTool, place: &str) -> Option<Self> {
         let tool = tool.find()?;
         let world = World::new();
         let folder = world.path().join(place);
-        copy(&project_dir().join("terragrunt/airbnb"), &folder);
+        copy_folder(&project_dir().join("terragrunt/airbnb"), &folder);
         Some(Self {
             world,
             folder,
@@ -107,7 +107,7 @@ impl Stack {
     }
 
     /// Writes the unit, as a user does.
-    pub fn init(&self) {
+    pub fn run_init(&self) {
         let done = self
             .command(&helper_path())
             .arg("init")
@@ -140,12 +140,12 @@ impl Stack {
     }
 
     /// Sets a variable of the environment for all later runs.
-    pub fn set(&mut self, name: &'static str, value: &str) {
+    pub fn set_variable(&mut self, name: &'static str, value: &str) {
         self.more.push((name, Some(value.to_owned())));
     }
 
     /// Removes a variable of the environment for all later runs.
-    pub fn unset(&mut self, name: &'static str) {
+    pub fn unset_variable(&mut self, name: &'static str) {
         self.more.push((name, None));
     }
 
@@ -155,7 +155,7 @@ impl Stack {
     }
 
     /// Takes every provider away: what is installed here, and the mirror.
-    pub fn without_providers(&mut self) {
+    pub fn remove_providers(&mut self) {
         let mirror = self.world.path().join("empty mirror");
         let settings = self.world.path().join("empty.tfrc");
         fs::create_dir_all(&mirror).unwrap();
@@ -167,7 +167,7 @@ impl Stack {
             ),
         )
         .unwrap();
-        self.set("TF_CLI_CONFIG_FILE", settings.to_str().unwrap());
+        self.set_variable("TF_CLI_CONFIG_FILE", settings.to_str().unwrap());
         let _ = fs::remove_dir_all(self.folder.join("config-backup/.terragrunt-cache"));
         let _ = fs::remove_file(self.folder.join("config-backup/.terraform.lock.hcl"));
     }
@@ -206,25 +206,25 @@ impl Stack {
     }
 
     /// Runs terragrunt in the customer folder; no secret may stand in what it prints.
-    pub fn terragrunt(&self, arguments: &[&str]) -> Ran {
+    pub fn run_terragrunt(&self, arguments: &[&str]) -> TerragruntRun {
         self.terragrunt_with_input(arguments, "")
     }
 
     /// Runs terragrunt with an answer on its stdin.
-    pub fn terragrunt_with_input(&self, arguments: &[&str], input: &str) -> Ran {
-        let mut command = self.command(&pinned("terragrunt"));
+    pub fn terragrunt_with_input(&self, arguments: &[&str], input: &str) -> TerragruntRun {
+        let mut command = self.command(&pinned_tool("terragrunt"));
         command.args(arguments);
         let output = run_with_input(command, input.as_bytes());
         let output_text = to_text(&output.stdout) + &to_text(&output.stderr);
         assert_no_secret("terragrunt's output", &output_text);
-        Ran {
+        TerragruntRun {
             code: output.status.code().unwrap_or(-1),
             output: output_text,
         }
     }
 
     /// Runs terraform or tofu itself in some folder.
-    pub fn tool(&self, folder: &Path, arguments: &[&str]) -> Ran {
+    pub fn run_tool(&self, folder: &Path, arguments: &[&str]) -> TerragruntRun {
         let output = self
             .command(&self.tool)
             .current_dir(folder)
@@ -233,7 +233,7 @@ impl Stack {
             .unwrap();
         let output_text = to_text(&output.stdout) + &to_text(&output.stderr);
         assert_no_secret("the tool's output", &output_text);
-        Ran {
+        TerragruntRun {
             code: output.status.code().unwrap_or(-1),
             output: output_text,
         }
@@ -241,17 +241,19 @@ impl Stack {
 
     /// What the tool says of itself, as `OpenTofu v1.12.6`.
     pub fn version(&self) -> String {
-        self.tool(&self.folder, &["version"]).ok().output
+        self.run_tool(&self.folder, &["version"])
+            .expect_success()
+            .output
     }
 
     /// Deploys all units.
-    pub fn apply_all(&self) -> Ran {
-        self.terragrunt(&["apply", "--all", "--non-interactive"])
+    pub fn apply_all(&self) -> TerragruntRun {
+        self.run_terragrunt(&["apply", "--all", "--non-interactive"])
     }
 
     /// Deploys the unit alone.
-    pub fn apply_unit(&self) -> Ran {
-        self.terragrunt(&["apply", "--working-dir=config-backup", "-auto-approve"])
+    pub fn apply_unit(&self) -> TerragruntRun {
+        self.run_terragrunt(&["apply", "--working-dir=config-backup", "-auto-approve"])
     }
 
     /// Edits the config, as a user does between two deployments.
@@ -275,10 +277,10 @@ impl Stack {
     }
 }
 
-impl Ran {
+impl TerragruntRun {
     /// The run must have ended well.
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub fn expect_success(self) -> Self {
         assert_eq!(self.code, 0, "{}", self.output);
         self
     }
@@ -350,7 +352,7 @@ impl Ran {
 }
 
 /// All files below a folder, with their bytes; archives (plan files) with what they hold.
-pub fn contents(folder: &Path) -> String {
+pub fn folder_contents(folder: &Path) -> String {
     let script = "import os,sys,zipfile\n\
                   out=sys.stdout.buffer\n\
                   for base,_,names in os.walk(sys.argv[1]):\n\
@@ -371,7 +373,7 @@ pub fn contents(folder: &Path) -> String {
 }
 
 /// Copies a folder without what builds and runs leave in it.
-pub fn copy(from: &Path, to: &Path) {
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (source, target) = (entry.path(), to.join(entry.file_name()));
@@ -379,7 +381,7 @@ pub fn copy(from: &Path, to: &Path) {
             continue;
         }
         if source.is_dir() {
-            copy(&source, &target);
+            copy_folder(&source, &target);
         } else {
             fs::copy(source, target).unwrap();
         }
@@ -387,7 +389,7 @@ pub fn copy(from: &Path, to: &Path) {
 }
 
 /// A stand-in for the helper: a shell script.
-pub fn script(path: &Path, body: &str, executable: bool) {
+pub fn write_script(path: &Path, body: &str, executable: bool) {
     use std::os::unix::fs::PermissionsExt as _;
     let mut text = String::from("#!/bin/sh\n");
     let _ = writeln!(text, "{body}");

@@ -2,20 +2,22 @@
 
 use std::fs;
 
-use crate::stack::{Stack, copy, with_both_tools};
+use crate::customer_stack::{CustomerStack, copy_folder, with_both_tools};
 use test_support::oracle::python_digest;
 use test_support::{BUCKET, JOHN_ARN, project_dir};
 
 with_both_tools!(a_plain_root_module_can_call_it);
 
-fn a_plain_root_module_can_call_it(stack: Stack) {
+fn a_plain_root_module_can_call_it(stack: CustomerStack) {
     let there = stack.world.path().join("a project");
     for folder in ["terraform", "examples/terraform"] {
-        copy(&project_dir().join(folder), &there.join(folder));
+        copy_folder(&project_dir().join(folder), &there.join(folder));
     }
     let root = there.join("examples/terraform");
-    stack.tool(&root, &["init"]).ok();
-    let applied = stack.tool(&root, &["apply", "-auto-approve"]).ok();
+    stack.run_tool(&root, &["init"]).expect_success();
+    let applied = stack
+        .run_tool(&root, &["apply", "-auto-approve"])
+        .expect_success();
     assert!(!applied.has_failed_check(), "{}", applied.output);
     let records = stack.world.usage_records();
     assert_eq!(records.len(), 1);
@@ -34,8 +36,8 @@ fn a_plain_root_module_can_call_it(stack: Stack) {
         .remove(0);
     let md5 = python_digest("md5", &fs::read(root.join("config.yaml")).unwrap());
     let output = stack
-        .tool(&root, &["output", "-json", "config_backup"])
-        .ok()
+        .run_tool(&root, &["output", "-json", "config_backup"])
+        .expect_success()
         .output;
     let output: serde_json::Value = serde_json::from_str(&output).unwrap();
     for (name, value) in [

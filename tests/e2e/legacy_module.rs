@@ -1,13 +1,15 @@
-//! Moving from the legacy module, which managed backup and record as objects of the AWS provider. The unit has a state of its
-//! own, so no provider of AWS is needed, and what the legacy module left is not touched.
+//! Migration from the legacy module, which managed backup and record as objects of the AWS
+//! provider. The unit has its own state, so it needs no AWS provider and does not touch what the
+//! legacy module left.
 //!
-//! What it leaves behind is a fixture. The legacy module itself needs the AWS provider, some 700 MB that no package registry has: it
-//! is deployed where the variable `CONFIG_BACKUP_TEST_PROVIDER_MIRROR` names a provider mirror with hashicorp/aws.
+//! The objects of the legacy module are a fixture. The module itself needs the AWS provider, about
+//! 700 MB that no package registry has. It is deployed only if `CONFIG_BACKUP_TEST_PROVIDER_MIRROR`
+//! names a provider mirror with hashicorp/aws.
 
 use std::fs;
 use std::io::Write as _;
 
-use crate::stack::{Stack, with_both_tools};
+use crate::customer_stack::{CustomerStack, with_both_tools};
 use test_support::{BUCKET, CONFIG, project_dir};
 
 with_both_tools!(
@@ -17,7 +19,7 @@ with_both_tools!(
 
 const MIRROR: &str = "CONFIG_BACKUP_TEST_PROVIDER_MIRROR";
 
-fn the_legacy_modules_objects_and_state_stay_in_the_bucket(stack: Stack) {
+fn the_legacy_modules_objects_and_state_stay_in_the_bucket(stack: CustomerStack) {
     let fixtures = project_dir().join("tests/fixtures");
     let unit = stack.folder.join("config-backup");
     fs::remove_dir_all(&unit).unwrap();
@@ -42,12 +44,12 @@ fn the_legacy_modules_objects_and_state_stay_in_the_bucket(stack: Stack) {
     }
 
     stack.force_init();
-    let applied = stack.apply_all().ok();
+    let applied = stack.apply_all().expect_success();
     applied.assert_clusters_applied();
     applied.assert_healthy();
     stack
-        .terragrunt(&["destroy", "--all", "--non-interactive"])
-        .ok()
+        .run_terragrunt(&["destroy", "--all", "--non-interactive"])
+        .expect_success()
         .assert_healthy();
 
     for (key, body) in left {
@@ -74,7 +76,7 @@ fn the_legacy_modules_objects_and_state_stay_in_the_bucket(stack: Stack) {
 }
 
 /// As above, with what the legacy module really leaves behind.
-fn the_legacy_module_itself_is_moved(mut stack: Stack) {
+fn the_legacy_module_itself_is_moved(mut stack: CustomerStack) {
     let Ok(mirror) = std::env::var(MIRROR) else {
         let _ = writeln!(
             std::io::stderr(),
@@ -100,9 +102,9 @@ fn the_legacy_module_itself_is_moved(mut stack: Stack) {
     );
     let file = stack.world.path().join("providers.tfrc");
     fs::write(&file, both).unwrap();
-    stack.set("TF_CLI_CONFIG_FILE", file.to_str().unwrap());
-    stack.set("AWS_PROFILE", "default");
-    stack.set("AWS_REGION", "us-east-1");
+    stack.set_variable("TF_CLI_CONFIG_FILE", file.to_str().unwrap());
+    stack.set_variable("AWS_PROFILE", "default");
+    stack.set_variable("AWS_REGION", "us-east-1");
 
     let unit = stack.folder.join("config-backup");
     fs::remove_dir_all(&unit).unwrap();
@@ -116,13 +118,13 @@ fn the_legacy_module_itself_is_moved(mut stack: Stack) {
         )
         .unwrap();
     }
-    stack.apply_all().ok();
+    stack.apply_all().expect_success();
     let before = stack.world.server.keys(BUCKET, "");
 
     // The AWS provider cannot be had any more.
     fs::write(&file, only_external).unwrap();
     stack.force_init();
-    let applied = stack.apply_all().ok();
+    let applied = stack.apply_all().expect_success();
     applied.assert_clusters_applied();
     applied.assert_healthy();
     let deleted = stack

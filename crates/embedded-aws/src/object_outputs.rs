@@ -9,25 +9,22 @@ use s3s::dto::{
 };
 use s3s::{Body, S3Result};
 
-use crate::disk::Attributes;
-use crate::store::Head;
+use crate::data_folder::ObjectAttributes;
+use crate::store::ObjectHead;
 
 /// S3's content type for an object whose writer named none.
 pub(crate) const DEFAULT_TYPE: &str = "binary/octet-stream";
 
 /// What a PUT asks to keep.
-pub(crate) fn attributes(
+pub(crate) fn attributes_of_put(
     input: &PutObjectInput,
     checksums: BTreeMap<String, String>,
-) -> Attributes {
-    Attributes {
+) -> ObjectAttributes {
+    ObjectAttributes {
         content_type: input.content_type.clone(),
         cache_control: input.cache_control.clone(),
         content_disposition: input.content_disposition.clone(),
-        content_encoding: input
-            .content_encoding
-            .as_deref()
-            .and_then(without_transport),
+        content_encoding: input.content_encoding.as_deref().and_then(stored_encoding),
         content_language: input.content_language.clone(),
         server_side_encryption: input
             .server_side_encryption
@@ -40,7 +37,7 @@ pub(crate) fn attributes(
 }
 
 /// `aws-chunked` says how the body travelled and is not kept.
-fn without_transport(encoding: &str) -> Option<String> {
+fn stored_encoding(encoding: &str) -> Option<String> {
     let kept: Vec<_> = encoding
         .split(',')
         .map(str::trim)
@@ -50,7 +47,7 @@ fn without_transport(encoding: &str) -> Option<String> {
 }
 
 /// The answer to a PUT that made `head`.
-pub(crate) fn put_output(head: &Head) -> PutObjectOutput {
+pub(crate) fn put_output(head: &ObjectHead) -> PutObjectOutput {
     let attributes = &head.attributes;
     PutObjectOutput {
         e_tag: Some(ETag::Strong(head.etag.clone())),
@@ -70,7 +67,7 @@ pub(crate) fn put_output(head: &Head) -> PutObjectOutput {
 }
 
 /// The answer to a HEAD; `with_checksums` if the request enables them.
-pub(crate) fn head_output(head: Head, with_checksums: bool) -> HeadObjectOutput {
+pub(crate) fn head_output(head: ObjectHead, with_checksums: bool) -> HeadObjectOutput {
     let mut attributes = head.attributes;
     if !with_checksums {
         attributes.checksums.clear();
@@ -106,7 +103,7 @@ pub(crate) fn head_output(head: Head, with_checksums: bool) -> HeadObjectOutput 
 
 /// The answer to a GET, of a part of the body if a `range` is asked for. A part comes without checksums: they are those of the whole.
 pub(crate) fn get_output(
-    head: Head,
+    head: ObjectHead,
     body: Vec<u8>,
     range: Option<Range>,
     with_checksums: bool,
@@ -147,7 +144,7 @@ pub(crate) fn get_output(
     })
 }
 
-fn checksum_type(attributes: &Attributes) -> Option<ChecksumType> {
+fn checksum_type(attributes: &ObjectAttributes) -> Option<ChecksumType> {
     let any = !attributes.checksums.is_empty();
     any.then(|| ChecksumType::from_static(ChecksumType::FULL_OBJECT))
 }
@@ -158,11 +155,11 @@ mod tests {
 
     #[test]
     fn only_the_encoding_of_the_transport_is_dropped() {
-        assert_eq!(without_transport("aws-chunked"), None);
+        assert_eq!(stored_encoding("aws-chunked"), None);
         assert_eq!(
-            without_transport("gzip, aws-chunked").as_deref(),
+            stored_encoding("gzip, aws-chunked").as_deref(),
             Some("gzip")
         );
-        assert_eq!(without_transport("gzip").as_deref(), Some("gzip"));
+        assert_eq!(stored_encoding("gzip").as_deref(), Some("gzip"));
     }
 }

@@ -19,21 +19,21 @@ use s3s::dto::{
 };
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 
-use crate::access::Identities;
-use crate::store::{Store, no_such_bucket};
-use crate::{conditions, integrity, objects, pages, policies};
+use crate::access::IdentityTable;
+use crate::store::{ObjectStore, no_such_bucket};
+use crate::{checksums, conditions, list_outputs, object_outputs, policies};
 
 /// The region whose buckets have no location constraint.
 const CLASSIC: &str = "us-east-1";
 
 /// S3 on a store.
-pub(crate) struct Service {
-    pub(crate) store: Arc<Store>,
-    pub(crate) identities: Identities,
+pub(crate) struct S3Api {
+    pub(crate) store: Arc<ObjectStore>,
+    pub(crate) identities: IdentityTable,
 }
 
 #[async_trait::async_trait]
-impl S3 for Service {
+impl S3 for S3Api {
     async fn list_buckets(
         &self,
         _: S3Request<ListBucketsInput>,
@@ -109,7 +109,9 @@ impl S3 for Service {
     ) -> S3Result<S3Response<ListObjectsOutput>> {
         let bucket = request.input.bucket.clone();
         self.store
-            .list(&bucket, |objects| pages::first(objects, request.input))?
+            .list(&bucket, |objects| {
+                list_outputs::list_objects_v1(objects, request.input)
+            })?
             .map(S3Response::new)
     }
 
@@ -119,7 +121,9 @@ impl S3 for Service {
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let bucket = request.input.bucket.clone();
         self.store
-            .list(&bucket, |objects| pages::second(objects, request.input))?
+            .list(&bucket, |objects| {
+                list_outputs::list_objects_v2(objects, request.input)
+            })?
             .map(S3Response::new)
     }
 
@@ -127,22 +131,24 @@ impl S3 for Service {
         &self,
         request: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
-        let identity = self.identities.signer(request.credentials.as_ref())?;
+        let identity = self
+            .identities
+            .identity_of_signer(request.credentials.as_ref())?;
         let input = request.input;
-        let head = self
-            .store
-            .head(&input.bucket, &input.key)?
-            .ok_or_else(|| self.identities.missing(identity, &input.bucket, &input.key))?;
-        let conditions = conditions::Read {
+        let head = self.store.head(&input.bucket, &input.key)?.ok_or_else(|| {
+            self.identities
+                .missing_key_error(identity, &input.bucket, &input.key)
+        })?;
+        let conditions = conditions::ReadConditions {
             matching: input.if_match,
             not_matching: input.if_none_match,
             modified_since: input.if_modified_since,
             unmodified_since: input.if_unmodified_since,
         };
         conditions.check(&head)?;
-        Ok(S3Response::new(objects::head_output(
+        Ok(S3Response::new(object_outputs::head_output(
             head,
-            enabled(input.checksum_mode.as_ref()),
+            is_checksum_mode_enabled(input.checksum_mode.as_ref()),
         )))
     }
 
@@ -150,24 +156,26 @@ impl S3 for Service {
         &self,
         request: S3Request<GetObjectInput>,
     ) -> S3Result<S3Response<GetObjectOutput>> {
-        let identity = self.identities.signer(request.credentials.as_ref())?;
+        let identity = self
+            .identities
+            .identity_of_signer(request.credentials.as_ref())?;
         let input = request.input;
-        let (head, body) = self
-            .store
-            .get(&input.bucket, &input.key)?
-            .ok_or_else(|| self.identities.missing(identity, &input.bucket, &input.key))?;
-        let conditions = conditions::Read {
+        let (head, body) = self.store.get(&input.bucket, &input.key)?.ok_or_else(|| {
+            self.identities
+                .missing_key_error(identity, &input.bucket, &input.key)
+        })?;
+        let conditions = conditions::ReadConditions {
             matching: input.if_match,
             not_matching: input.if_none_match,
             modified_since: input.if_modified_since,
             unmodified_since: input.if_unmodified_since,
         };
         conditions.check(&head)?;
-        objects::get_output(
+        object_outputs::get_output(
             head,
             body,
             input.range,
-            enabled(input.checksum_mode.as_ref()),
+            is_checksum_mode_enabled(input.checksum_mode.as_ref()),
         )
         .map(S3Response::new)
     }
@@ -181,16 +189,16 @@ impl S3 for Service {
             Some(body) => Body::from(body)
                 .collect()
                 .await
-                .map_err(|error| integrity::unreadable(&error.to_string()))?,
+                .map_err(|error| checksums::unreadable_body_error(&error.to_string()))?,
             None => return Err(s3_error!(IncompleteBody, "The request has no body")),
         };
         let body = body.to_bytes();
         let trailer = request.trailing_headers.and_then(|trailer| trailer.take());
-        let checksums = integrity::verify(&body, &request.headers, trailer.as_ref())?;
+        let checksums = checksums::verify_checksums(&body, &request.headers, trailer.as_ref())?;
         let input = request.input;
-        let attributes = objects::attributes(&input, checksums);
+        let attributes = object_outputs::attributes_of_put(&input, checksums);
         let condition = |present: Option<&_>| {
-            conditions::write(
+            conditions::check_write_conditions(
                 present,
                 input.if_match.as_ref(),
                 input.if_none_match.as_ref(),
@@ -204,14 +212,16 @@ impl S3 for Service {
             SystemTime::now(),
             condition,
         )?;
-        Ok(S3Response::new(objects::put_output(&head)))
+        Ok(S3Response::new(object_outputs::put_output(&head)))
     }
 
     async fn copy_object(
         &self,
         request: S3Request<CopyObjectInput>,
     ) -> S3Result<S3Response<CopyObjectOutput>> {
-        let identity = self.identities.signer(request.credentials.as_ref())?;
+        let identity = self
+            .identities
+            .identity_of_signer(request.credentials.as_ref())?;
         let input = request.input;
         let CopySource::Bucket {
             bucket,
@@ -224,14 +234,14 @@ impl S3 for Service {
                 "Only a bucket and a key can be copied from"
             ));
         };
-        self.identities.permit(
+        self.identities.check_permission(
             identity,
-            &policies::asked("GetObject", bucket, key, "", &HeaderMap::new()),
+            &policies::requested_access("GetObject", bucket, key, "", &HeaderMap::new()),
         )?;
         let (source, body) = self
             .store
             .get(bucket, key)?
-            .ok_or_else(|| self.identities.missing(identity, bucket, key))?;
+            .ok_or_else(|| self.identities.missing_key_error(identity, bucket, key))?;
         let mut attributes = source.attributes;
         if input
             .metadata_directive
@@ -265,7 +275,7 @@ impl S3 for Service {
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let input = request.input;
         self.store.delete(&input.bucket, &input.key, |present| {
-            conditions::write(present, input.if_match.as_ref(), None)
+            conditions::check_write_conditions(present, input.if_match.as_ref(), None)
         })?;
         Ok(S3Response::with_status(
             DeleteObjectOutput::default(),
@@ -277,7 +287,9 @@ impl S3 for Service {
         &self,
         request: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        let identity = self.identities.signer(request.credentials.as_ref())?;
+        let identity = self
+            .identities
+            .identity_of_signer(request.credentials.as_ref())?;
         let input = request.input;
         self.store
             .region(&input.bucket)
@@ -290,14 +302,14 @@ impl S3 for Service {
         }
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         for object in input.delete.objects {
-            let asked = policies::asked(
+            let asked = policies::requested_access(
                 "DeleteObject",
                 &input.bucket,
                 &object.key,
                 "",
                 &HeaderMap::new(),
             );
-            let permitted = self.identities.permit(identity, &asked);
+            let permitted = self.identities.check_permission(identity, &asked);
             match permitted.and_then(|()| self.store.delete(&input.bucket, &object.key, |_| Ok(())))
             {
                 Ok(()) => deleted.push(DeletedObject {
@@ -323,6 +335,6 @@ impl S3 for Service {
     }
 }
 
-fn enabled(mode: Option<&ChecksumMode>) -> bool {
+fn is_checksum_mode_enabled(mode: Option<&ChecksumMode>) -> bool {
     mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED)
 }

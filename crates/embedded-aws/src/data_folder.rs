@@ -1,7 +1,7 @@
 //! The data folder: bodies as plain files a person can look at, what belongs to them in a hidden tree of the same shape.
 //!
 //! `<data>/<bucket>/<path of the key>` is the body, its modification time the object's; `<data>/.meta/<bucket>/<same path>` holds the
-//! [`Attributes`] as JSON and decides which objects exist; `<data>/.meta/.buckets/<bucket>` holds a bucket's region. Files are written
+//! [`ObjectAttributes`] as JSON and decides which objects exist; `<data>/.meta/.buckets/<bucket>` holds a bucket's region. Files are written
 //! beside these trees and renamed into place. This module knows nothing of conditions, indexes or HTTP.
 
 use std::collections::BTreeMap;
@@ -13,12 +13,12 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names;
+use crate::key_paths;
 
 /// What S3 keeps of an object beside its body and its time, under the names of the headers that carry it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
-pub(crate) struct Attributes {
+pub(crate) struct ObjectAttributes {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) content_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,21 +40,21 @@ pub(crate) struct Attributes {
 }
 
 /// An object as the folder has it.
-pub(crate) struct Found {
+pub(crate) struct StoredFile {
     pub(crate) key: String,
     pub(crate) aside: bool,
-    pub(crate) attributes: Attributes,
+    pub(crate) attributes: ObjectAttributes,
     pub(crate) body: Vec<u8>,
     pub(crate) modified: SystemTime,
 }
 
 /// A body and its attributes, written but not yet in place. Dropped, they are removed.
-pub(crate) struct Draft {
+pub(crate) struct DraftFiles {
     body: PathBuf,
     meta: PathBuf,
 }
 
-impl Drop for Draft {
+impl Drop for DraftFiles {
     fn drop(&mut self) {
         // After a successful rename there is nothing left to remove.
         let _ = fs::remove_file(&self.body);
@@ -63,15 +63,15 @@ impl Drop for Draft {
 }
 
 /// The data folder, locked against a second server.
-pub(crate) struct Disk {
+pub(crate) struct DataFolder {
     data: PathBuf,
     drafts: AtomicU64,
     _lock: File,
 }
 
-impl Disk {
+impl DataFolder {
     /// Creates what is missing of the folder and takes it.
-    pub(crate) fn open(data: &Path) -> io::Result<Disk> {
+    pub(crate) fn open(data: &Path) -> io::Result<DataFolder> {
         let drafts = data.join(".tmp");
         fs::create_dir_all(data.join(".meta/.buckets"))?;
         fs::create_dir_all(&drafts)?;
@@ -86,7 +86,7 @@ impl Disk {
         for leftover in fs::read_dir(drafts)? {
             fs::remove_file(leftover?.path())?;
         }
-        Ok(Disk {
+        Ok(DataFolder {
             data: data.to_owned(),
             drafts: AtomicU64::new(0),
             _lock: lock,
@@ -121,7 +121,7 @@ impl Disk {
     }
 
     /// Every object of a bucket, in no particular order.
-    pub(crate) fn load(&self, bucket: &str) -> io::Result<Vec<Found>> {
+    pub(crate) fn load(&self, bucket: &str) -> io::Result<Vec<StoredFile>> {
         let root = self.data.join(".meta").join(bucket);
         let mut found = Vec::new();
         let mut folders = vec![root.clone()];
@@ -138,7 +138,7 @@ impl Disk {
         Ok(found)
     }
 
-    fn load_one(&self, bucket: &str, root: &Path, meta: &Path) -> io::Result<Option<Found>> {
+    fn load_one(&self, bucket: &str, root: &Path, meta: &Path) -> io::Result<Option<StoredFile>> {
         let refused = |cause: String| {
             io::Error::new(
                 ErrorKind::InvalidData,
@@ -148,8 +148,8 @@ impl Disk {
         let relative = meta
             .strip_prefix(root)
             .map_err(|error| refused(error.to_string()))?;
-        let (key, aside) =
-            names::key(relative).ok_or_else(|| refused("not a name of an object".to_owned()))?;
+        let (key, aside) = key_paths::key_of_path(relative)
+            .ok_or_else(|| refused("not a name of an object".to_owned()))?;
         let attributes =
             serde_json::from_slice(&fs::read(meta)?).map_err(|error| refused(error.to_string()))?;
         let body = self.data.join(bucket).join(relative);
@@ -159,7 +159,7 @@ impl Disk {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(Some(Found {
+        Ok(Some(StoredFile {
             key,
             aside,
             attributes,
@@ -172,12 +172,12 @@ impl Disk {
     pub(crate) fn draft(
         &self,
         body: &[u8],
-        attributes: &Attributes,
+        attributes: &ObjectAttributes,
         modified: SystemTime,
-    ) -> io::Result<Draft> {
+    ) -> io::Result<DraftFiles> {
         let number = self.drafts.fetch_add(1, Ordering::Relaxed);
         let folder = self.data.join(".tmp");
-        let draft = Draft {
+        let draft = DraftFiles {
             body: folder.join(format!("{number}.body")),
             meta: folder.join(format!("{number}.meta")),
         };
@@ -193,12 +193,12 @@ impl Disk {
     /// Moves a draft into place, over whatever is there.
     pub(crate) fn publish(
         &self,
-        draft: &Draft,
+        draft: &DraftFiles,
         bucket: &str,
         key: &str,
         aside: bool,
     ) -> io::Result<()> {
-        let [body, meta] = self.places(bucket, key, aside);
+        let [body, meta] = self.body_and_meta_paths(bucket, key, aside);
         for (from, to) in [(&draft.body, &body), (&draft.meta, &meta)] {
             if let Some(parent) = to.parent() {
                 fs::create_dir_all(parent)?;
@@ -210,15 +210,15 @@ impl Disk {
 
     /// Whether a folder, because of longer keys, stands where the object would lie.
     pub(crate) fn is_folder(&self, bucket: &str, key: &str) -> bool {
-        self.places(bucket, key, false)
+        self.body_and_meta_paths(bucket, key, false)
             .iter()
             .any(|place| place.is_dir())
     }
 
     /// Makes room for a folder where the object lies.
     pub(crate) fn set_aside(&self, bucket: &str, key: &str) -> io::Result<()> {
-        let from = self.places(bucket, key, false);
-        let to = self.places(bucket, key, true);
+        let from = self.body_and_meta_paths(bucket, key, false);
+        let to = self.body_and_meta_paths(bucket, key, true);
         from.iter()
             .zip(to)
             .try_for_each(|(from, to)| fs::rename(from, to))
@@ -226,7 +226,7 @@ impl Disk {
 
     /// The body of an object that exists.
     pub(crate) fn read(&self, bucket: &str, key: &str, aside: bool) -> io::Result<Vec<u8>> {
-        let [body, _] = self.places(bucket, key, aside);
+        let [body, _] = self.body_and_meta_paths(bucket, key, aside);
         fs::read(body)
     }
 
@@ -234,7 +234,11 @@ impl Disk {
     pub(crate) fn remove(&self, bucket: &str, key: &str, aside: bool) -> io::Result<()> {
         let roots = [self.data.join(bucket), self.data.join(".meta").join(bucket)];
         // The attributes go first: without them there is no object, whatever happens next.
-        for (root, place) in roots.iter().zip(self.places(bucket, key, aside)).rev() {
+        for (root, place) in roots
+            .iter()
+            .zip(self.body_and_meta_paths(bucket, key, aside))
+            .rev()
+        {
             match fs::remove_file(&place) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -252,8 +256,8 @@ impl Disk {
         Ok(())
     }
 
-    fn places(&self, bucket: &str, key: &str, aside: bool) -> [PathBuf; 2] {
-        let relative = names::path(key, aside);
+    fn body_and_meta_paths(&self, bucket: &str, key: &str, aside: bool) -> [PathBuf; 2] {
+        let relative = key_paths::path_of_key(key, aside);
         [
             self.data.join(bucket).join(&relative),
             self.data.join(".meta").join(bucket).join(relative),
