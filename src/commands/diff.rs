@@ -73,7 +73,7 @@ struct DiffSide {
     bytes: Vec<u8>,
 }
 
-/// Prints what differs. Exit: see README.md, "Exit codes"; 1 with `--exit-code` where anything does.
+/// Prints what differs. Exit: see docs/commands.md, "Exit codes"; 1 with `--exit-code` where anything does.
 pub fn run_diff(
     arguments: &DiffArgs,
     output: impl Write + IsTerminal,

@@ -76,7 +76,7 @@ struct HistoryRow<'a> {
     change: String,
 }
 
-/// Prints the versions, newest first. Exit: see README.md, "Exit codes".
+/// Prints the versions, newest first. Exit: see docs/commands.md, "Exit codes".
 pub fn run_history(
     arguments: &HistoryArgs,
     output: impl Write + IsTerminal,

@@ -117,7 +117,7 @@ const BUCKET_POLICY_LIMIT: PolicyLimit = PolicyLimit {
     policy_kind: "bucket policy",
 };
 
-/// Prints the policy. Exit: see README.md, "Exit codes".
+/// Prints the policy. Exit: see docs/commands.md, "Exit codes".
 pub fn run_iam(
     args: &IamArgs,
     mut output: impl Write,

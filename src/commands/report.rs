@@ -154,7 +154,7 @@ const REPORT_TIMEOUTS: RequestTimeouts = RequestTimeouts {
     max_attempts: 1,
 };
 
-/// Prints the report; `watched` says whether `messages` go to a terminal. Exit: see README.md, "Exit codes".
+/// Prints the report; `watched` says whether `messages` go to a terminal. Exit: see docs/commands.md, "Exit codes".
 pub fn run_report(
     arguments: &ReportArgs,
     output: impl Write + IsTerminal,
