@@ -1,4 +1,4 @@
-//! Exit codes of the commands for people. README.md, "Exit codes", lists them.
+//! Exit codes of the commands for people. docs/commands.md, "Exit codes", lists them.
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 //!
 //! Terraform calls the commands `context` and `deploy` through its `external` data source.
 //! Terragrunt calls `fallback` where Terraform fails. People call the other commands.
-//! ARCHITECTURE.md shows how the data flows. The library exists for the executable and its tests;
-//! its API is not a contract.
+//! docs/dev/architecture.md shows how the data flows. The library exists for the executable and
+//! its tests; its API is not a contract.
 //!
 //! Commands:
 //! - `cli`: the command line
@@ -42,6 +42,7 @@ pub mod record;
 pub mod redaction;
 pub mod report;
 pub mod s3;
+pub mod snapshot;
 pub mod state;
 pub mod system;
 pub mod time_spec;

@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::history::load::{self, READ_TIMEOUTS};
 use crate::history::versions::ConfigHistory;
+use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::sanitize;
-use crate::output::table_formats::ignore_broken_pipe;
 use crate::redaction::render::RedactionMode;
 use crate::s3::store::ObjectStore;
 use crate::system::host;
@@ -72,7 +72,7 @@ struct DiffSide {
     bytes: Vec<u8>,
 }
 
-/// Prints what differs. Exit: see README.md, "Exit codes"; 1 with `--exit-code` where anything does.
+/// Prints what differs. Exit: see docs/commands.md, "Exit codes"; 1 with `--exit-code` where anything does.
 pub fn run_diff(
     arguments: &DiffArgs,
     output: impl Write + IsTerminal,

@@ -17,8 +17,8 @@ use crate::iam::policies::{
 };
 use crate::iam::scope::{AwsPartition, KmsKey, PolicyScope};
 use crate::iam::validation::{is_account_id, is_bucket_name, is_principal_arn, kms_key_region};
+use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::sanitize;
-use crate::output::table_formats::ignore_broken_pipe;
 
 /// What `iam --help` ends with.
 pub const IAM_EXAMPLES: &str = "\
@@ -118,7 +118,7 @@ const BUCKET_POLICY_LIMIT: PolicyLimit = PolicyLimit {
     policy_kind: "bucket policy",
 };
 
-/// Prints the policy. Exit: see README.md, "Exit codes".
+/// Prints the policy. Exit: see docs/commands.md, "Exit codes".
 pub fn run_iam(
     args: &IamArgs,
     mut output: impl Write,

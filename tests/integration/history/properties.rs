@@ -1,4 +1,4 @@
-//! What must hold of masked differences for whatever comes: documents drawn from a seed that a failure names.
+//! Properties of masked differences over documents drawn from a seed, which a failure names.
 
 use config_backup::config::document::parse_document;
 use config_backup::redaction::render::RedactionMode;
@@ -157,7 +157,7 @@ fn count_leaks(before: &str, after: &str, mode: RedactionMode) -> usize {
 }
 
 #[test]
-fn no_secret_is_shown_however_it_is_spelled() {
+fn shows_no_secret_in_any_spelling() {
     let mut chance = fastrand::Rng::with_seed(SEED);
     let mut in_clear = 0;
     for round in 0..4000 {
