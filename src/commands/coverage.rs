@@ -28,7 +28,7 @@ use crate::system::runtime::block_on;
 use crate::time_spec::{DayBoundary, parse_duration, parse_time_spec};
 
 /// Exits so where there is a gap.
-const GAPS_FOUND: ExitCode = ExitCode(7);
+const GAPS_FOUND: ExitCode = ExitCode::FindingsReported;
 
 /// The arguments of `coverage`.
 #[derive(Debug, Args)]
@@ -120,7 +120,7 @@ pub fn run_coverage(
     ignore_broken_pipe(write_report(&sheet, arguments.json, output, messages))
         .context("write the gaps to stdout")?;
     Ok(if sheet.gaps.is_empty() {
-        ExitCode(0)
+        ExitCode::Ok
     } else {
         GAPS_FOUND
     })

@@ -114,7 +114,10 @@ pub fn run_diff(
     let coloured = output.is_terminal() && host::env_var("NO_COLOR").is_none();
     let written = write_diff(&sides, &lines, coloured, &mut BufWriter::new(output));
     ignore_broken_pipe(written).context("write the difference to stdout")?;
-    Ok(ExitCode(u8::from(arguments.exit_code && !lines.is_empty())))
+    if arguments.exit_code && !lines.is_empty() {
+        return Ok(ExitCode::Error);
+    }
+    Ok(ExitCode::Ok)
 }
 
 async fn load_side(

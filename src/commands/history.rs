@@ -101,7 +101,7 @@ pub fn run_history(
         writeln!(messages, "config-backup: left out {}", sanitize(&line))?;
     }
     output::ignore_broken_pipe(written).context("write the history to stdout")?;
-    Ok(ExitCode(0))
+    Ok(ExitCode::Ok)
 }
 
 async fn build_rows<'a>(

@@ -139,7 +139,7 @@ pub fn run_iam(
 
     let written = write_policy(&json, &mut output);
     ignore_broken_pipe(written).context("cannot write the policy to stdout")?;
-    Ok(ExitCode(0))
+    Ok(ExitCode::Ok)
 }
 
 fn write_policy(json: &str, output: &mut impl Write) -> io::Result<()> {

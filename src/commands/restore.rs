@@ -104,7 +104,7 @@ pub fn run_restore(
             "config-backup: nothing in the bucket says what that object must hold; it is as S3 has it"
         )?;
     }
-    Ok(ExitCode(0))
+    Ok(ExitCode::Ok)
 }
 
 fn selector_from_args(

@@ -81,7 +81,11 @@ pub fn run_verify(
         writeln!(messages, "config-backup: left out {}", sanitize(&line))?;
     }
     writeln!(messages, "config-backup: {}", summarize_report(&report))?;
-    Ok(ExitCode(if report.findings.is_empty() { 0 } else { 7 }))
+    if report.findings.is_empty() {
+        Ok(ExitCode::Ok)
+    } else {
+        Ok(ExitCode::FindingsReported)
+    }
 }
 
 fn build_report(
