@@ -13,7 +13,7 @@ use futures_util::join;
 
 use crate::digest::sha256_hex;
 use crate::doctor::bucket_settings;
-use crate::doctor::check::{BUCKET_CHECK_IDS, CheckResult};
+use crate::doctor::check::{CheckId, CheckResult};
 use crate::doctor::s3_results::{self, WriteProbe};
 use crate::error::{Error, ErrorKind};
 use crate::keys;
@@ -38,7 +38,7 @@ const WRONG_CLOCK_REASON: &str = "with a wrong clock no signature is valid";
 /// Passes findings on, and knows which checks are still without one.
 struct CheckReporter<'a> {
     sender: &'a Sender<CheckResult>,
-    pending: RefCell<Vec<&'static str>>,
+    pending: RefCell<Vec<CheckId>>,
 }
 
 impl CheckReporter<'_> {
@@ -69,7 +69,12 @@ pub async fn run_bucket_checks(
 ) {
     let teller = CheckReporter {
         sender,
-        pending: RefCell::new(BUCKET_CHECK_IDS.to_vec()),
+        pending: RefCell::new(
+            CheckId::ALL
+                .into_iter()
+                .filter(|check| check.needs_aws())
+                .collect(),
+        ),
     };
     teller.report(check_proxy());
     if let Err(why) = check_in_steps(target, customer, limit, &teller).await {
@@ -121,7 +126,7 @@ async fn load_credentials(
         .map_err(late)
         .flatten();
     settled.map_err(|fault| {
-        teller.report(CheckResult::from_error("credentials", &fault));
+        teller.report(CheckResult::from_error(CheckId::Credentials, &fault));
         "there are no credentials".to_owned()
     })
 }
@@ -159,12 +164,12 @@ async fn check_access(
     teller.report(match (&who, refused) {
         (Ok(who), None) => s3_results::evaluate_credentials(who, until, host::utc_now()),
         (Err(fault), _) if fault.is_network_error() => {
-            CheckResult::unknown("credentials", "not asked: STS does not answer")
+            CheckResult::unknown(CheckId::Credentials, "not asked: STS does not answer")
         }
         _ if s3_results::is_clock_off(ahead) => {
-            CheckResult::unknown("credentials", WRONG_CLOCK_REASON)
+            CheckResult::unknown(CheckId::Credentials, WRONG_CLOCK_REASON)
         }
-        (Err(fault), _) | (_, Some(fault)) => CheckResult::from_error("credentials", fault),
+        (Err(fault), _) | (_, Some(fault)) => CheckResult::from_error(CheckId::Credentials, fault),
     });
     if let Some(fault) = stop {
         return Err(explain_stop(fault, s3_results::is_clock_off(ahead), teller));
@@ -180,16 +185,15 @@ async fn check_access(
             store.target.owner
         );
         teller.report(CheckResult::failed(
-            "owner",
-            5,
+            CheckId::Owner,
             seen,
             "check the bucket's name and the account: nothing is written to another one's bucket",
-        ));
+        ).with_exit_code(5));
         teller.report(existing_bucket(store));
         return Err("the bucket is another account's".to_owned());
     }
     teller.report(s3_results::evaluate_permission(
-        "s3:ListBucket",
+        CheckId::ListBucket,
         [configs, records].into_iter().zip(listed),
     ));
     Ok((who.ok(), may_list))
@@ -225,11 +229,11 @@ async fn check_operations(
         if is_there {
             existing_bucket(store)
         } else {
-            CheckResult::unknown("bucket", "access is denied, which says no more")
+            CheckResult::unknown(CheckId::Bucket, "access is denied, which says no more")
         },
         whose,
         s3_results::evaluate_permission(
-            "s3:PutObject",
+            CheckId::PutObject,
             tried
                 .iter()
                 .map(|it| (it.prefix.as_str(), it.put.as_ref().map(drop))),
@@ -255,14 +259,14 @@ fn parent_prefix(key: &str) -> &str {
 
 fn existing_bucket(store: &ObjectStore) -> CheckResult {
     CheckResult::ok(
-        "bucket",
+        CheckId::Bucket,
         format!("there is one called {}", store.target.bucket),
     )
 }
 
 fn check_proxy() -> CheckResult {
     CheckResult::ok(
-        "proxy",
+        CheckId::Proxy,
         host::https_proxy().map_or_else(
             || "none is set".to_owned(),
             |proxy| format!("requests go through {proxy}"),
@@ -294,18 +298,18 @@ async fn open_store(
     let opened = ObjectStore::open(target, patience).await;
     match &opened {
         Ok(_) => {
-            teller.report(CheckResult::ok("profile", seen));
+            teller.report(CheckResult::ok(CheckId::Profile, seen));
             let bundle = client::find_ca_bundle(profile);
             let certificates = bundle.map_or_else(
                 || "the system's".to_owned(),
                 |path| format!("the system's and those of `{}`", path.display()),
             );
-            teller.report(CheckResult::ok("certificates", certificates));
+            teller.report(CheckResult::ok(CheckId::Certificates, certificates));
         }
         Err(fault) if fault.kind == ErrorKind::Input => {
-            teller.report(CheckResult::from_error("certificates", fault));
+            teller.report(CheckResult::from_error(CheckId::Certificates, fault));
         }
-        Err(fault) => teller.report(CheckResult::from_error("profile", fault)),
+        Err(fault) => teller.report(CheckResult::from_error(CheckId::Profile, fault)),
     }
     opened.map_err(|fault| {
         if fault.kind == ErrorKind::Input {
@@ -325,8 +329,8 @@ fn check_network<'a>(
     let place = client::custom_endpoint(&store.session.config)
         .map_or_else(String::new, |endpoint| format!(", S3 at {endpoint}"));
     match faults.find(|fault| fault.is_network_error()) {
-        Some(fault) => CheckResult::from_error("network", fault),
-        None => CheckResult::ok("network", format!("S3 and STS answer{place}")),
+        Some(fault) => CheckResult::from_error(CheckId::Network, fault),
+        None => CheckResult::ok(CheckId::Network, format!("S3 and STS answer{place}")),
     }
 }
 
@@ -337,11 +341,11 @@ fn explain_stop(fault: &Error, off: bool, teller: &CheckReporter<'_>) -> String 
         ErrorKind::Credentials if off => WRONG_CLOCK_REASON,
         ErrorKind::Credentials => "the credentials are not valid",
         ErrorKind::Bucket => {
-            teller.report(CheckResult::from_error("bucket", fault));
+            teller.report(CheckResult::from_error(CheckId::Bucket, fault));
             "there is no such bucket"
         }
         _ => {
-            teller.report(CheckResult::from_error("bucket", fault));
+            teller.report(CheckResult::from_error(CheckId::Bucket, fault));
             "S3 does not list the bucket"
         }
     }
@@ -352,7 +356,7 @@ fn explain_stop(fault: &Error, off: bool, teller: &CheckReporter<'_>) -> String 
 async fn check_owner(store: &ObjectStore, place: &str, who: Option<CallerIdentity>) -> CheckResult {
     let Some(who) = who else {
         return CheckResult::unknown(
-            "owner",
+            CheckId::Owner,
             "not asked: that takes valid credentials and s3:ListBucket",
         );
     };

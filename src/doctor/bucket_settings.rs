@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::doctor::check::CheckResult;
+use crate::doctor::check::{CheckId, CheckResult};
 use crate::doctor::s3_requests::PutProbe;
 use crate::error::{Error, ErrorKind};
 
@@ -18,17 +18,17 @@ pub fn evaluate_versioning(
     let on = match (answer, put) {
         (Ok(status), _) => status.as_deref() == Some("Enabled"),
         (Err(_), Some(put)) => put.version_id.is_some(),
-        (Err(fault), None) => return unreadable_setting("versioning", &fault),
+        (Err(fault), None) => return unreadable_setting(CheckId::Versioning, &fault),
     };
     if on {
         return CheckResult::ok(
-            "versioning",
+            CheckId::Versioning,
             "on: what is overwritten or deleted can be had back",
         );
     }
     let fix = "turn it on, so that what somebody overwrites or deletes can be had back";
     CheckResult::warning(
-        "versioning",
+        CheckId::Versioning,
         "off: `config-history/` has each version all the same",
         fix,
     )
@@ -41,13 +41,13 @@ pub fn evaluate_encryption(
     put: Option<&PutProbe>,
 ) -> CheckResult {
     match (answer, put.and_then(|put| put.encryption.clone())) {
-        (Ok(Some(how)), _) | (_, Some(how)) => CheckResult::ok("encryption", how),
+        (Ok(Some(how)), _) | (_, Some(how)) => CheckResult::ok(CheckId::Encryption, how),
         (Ok(None), None) => CheckResult::warning(
-            "encryption",
+            CheckId::Encryption,
             "none by default, and config.yaml holds secrets",
             "turn the bucket's default encryption on",
         ),
-        (Err(fault), None) => unreadable_setting("encryption", &fault),
+        (Err(fault), None) => unreadable_setting(CheckId::Encryption, &fault),
     }
 }
 
@@ -55,13 +55,13 @@ pub fn evaluate_encryption(
 #[must_use]
 pub fn evaluate_public_access(answer: Result<Option<bool>, Error>) -> CheckResult {
     match answer {
-        Ok(Some(true)) => CheckResult::ok("public access", "blocked in all four ways"),
+        Ok(Some(true)) => CheckResult::ok(CheckId::PublicAccess, "blocked in all four ways"),
         Ok(_) => CheckResult::warning(
-            "public access",
+            CheckId::PublicAccess,
             "the bucket does not block it in all four ways, and config.yaml holds secrets",
             "turn on all four of the bucket's blocks of public access",
         ),
-        Err(fault) => unreadable_setting("public access", &fault),
+        Err(fault) => unreadable_setting(CheckId::PublicAccess, &fault),
     }
 }
 
@@ -70,14 +70,14 @@ pub fn evaluate_public_access(answer: Result<Option<bool>, Error>) -> CheckResul
 pub fn evaluate_tls_policy(answer: Result<Option<String>, Error>) -> CheckResult {
     match answer {
         Ok(Some(policy)) if refuses_plain_http(&policy) => {
-            CheckResult::ok("TLS only", "the bucket's policy refuses plain HTTP")
+            CheckResult::ok(CheckId::TlsOnly, "the bucket's policy refuses plain HTTP")
         }
         Ok(_) => CheckResult::warning(
-            "TLS only",
+            CheckId::TlsOnly,
             "the bucket's policy allows plain HTTP",
             "deny requests with `aws:SecureTransport` false in it",
         ),
-        Err(fault) => unreadable_setting("TLS only", &fault),
+        Err(fault) => unreadable_setting(CheckId::TlsOnly, &fault),
     }
 }
 
@@ -85,14 +85,17 @@ pub fn evaluate_tls_policy(answer: Result<Option<String>, Error>) -> CheckResult
 #[must_use]
 pub fn evaluate_object_lock(answer: Result<Option<String>, Error>) -> CheckResult {
     match answer {
-        Ok(Some(held)) => CheckResult::ok("object lock", format!("on: {held}")),
-        Ok(None) => CheckResult::ok("object lock", "off: no object is held against deletion"),
-        Err(fault) => unreadable_setting("object lock", &fault),
+        Ok(Some(held)) => CheckResult::ok(CheckId::ObjectLock, format!("on: {held}")),
+        Ok(None) => CheckResult::ok(
+            CheckId::ObjectLock,
+            "off: no object is held against deletion",
+        ),
+        Err(fault) => unreadable_setting(CheckId::ObjectLock, &fault),
     }
 }
 
 /// A setting that none of a deployment's three permissions shows.
-fn unreadable_setting(check: &'static str, fault: &Error) -> CheckResult {
+fn unreadable_setting(check: CheckId, fault: &Error) -> CheckResult {
     let why = if fault.kind == ErrorKind::Denied {
         "you may not ask, and a deployment need not".to_owned()
     } else if fault.status == Some(501) || fault.code == "NotImplemented" {
@@ -165,7 +168,7 @@ mod tests {
                 versions(said("Suspended"), None),
                 versions(Ok(None), None)
             ],
-            [CheckStatus::Ok, CheckStatus::Note, CheckStatus::Note]
+            [CheckStatus::Ok, CheckStatus::Warning, CheckStatus::Warning]
         );
         let denied = || Err(error_of_kind(ErrorKind::Denied));
         assert_eq!(
@@ -177,7 +180,7 @@ mod tests {
                 versions(denied(), Some(&put_with(None, None))),
                 versions(denied(), None)
             ],
-            [CheckStatus::Note, CheckStatus::Unknown]
+            [CheckStatus::Warning, CheckStatus::Unknown]
         );
         let how = |answer, put: Option<&PutProbe>| evaluate_encryption(answer, put).seen;
         assert_eq!(
@@ -203,8 +206,8 @@ mod tests {
             open,
             [
                 CheckStatus::Ok,
-                CheckStatus::Note,
-                CheckStatus::Note,
+                CheckStatus::Warning,
+                CheckStatus::Warning,
                 CheckStatus::Unknown
             ]
         );
@@ -215,7 +218,10 @@ mod tests {
             Ok(None),
         ]
         .map(|answer| evaluate_tls_policy(answer).status);
-        assert_eq!(tls, [CheckStatus::Ok, CheckStatus::Note, CheckStatus::Note]);
+        assert_eq!(
+            tls,
+            [CheckStatus::Ok, CheckStatus::Warning, CheckStatus::Warning]
+        );
         assert_eq!(
             evaluate_object_lock(Ok(Some("30 days".into()))).seen,
             "on: 30 days"

@@ -5,7 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::digest::{sha256_base64, sha256_hex};
-use crate::doctor::check::CheckResult;
+use crate::doctor::check::{CheckId, CheckResult};
 use crate::doctor::s3_requests::PutProbe;
 use crate::error::{Error, ErrorKind};
 use crate::keys::metadata::SHA256_FIELD;
@@ -38,7 +38,7 @@ pub struct WriteProbe {
 #[must_use]
 pub fn evaluate_clock(ahead: Option<TimeDelta>) -> CheckResult {
     let Some(ahead) = ahead else {
-        return CheckResult::unknown("clock", "no answer says what time it is");
+        return CheckResult::unknown(CheckId::Clock, "no answer says what time it is");
     };
     let direction = if ahead > TimeDelta::zero() {
         "ahead of"
@@ -51,16 +51,16 @@ pub fn evaluate_clock(ahead: Option<TimeDelta>) -> CheckResult {
             ahead.num_minutes().abs()
         );
         return CheckResult::failed(
-            "clock",
-            4,
+            CheckId::Clock,
             seen,
             "set the clock, as with `timedatectl set-ntp true`",
-        );
+        )
+        .with_exit_code(4);
     }
     // An answer's date has whole seconds.
     let seconds = ahead.num_seconds().abs();
     CheckResult::ok(
-        "clock",
+        CheckId::Clock,
         if seconds <= 2 {
             "it is that of S3".to_owned()
         } else {
@@ -85,7 +85,7 @@ pub fn evaluate_credentials(
     let arn = &identity.arn;
     match until {
         None => CheckResult::ok(
-            "credentials",
+            CheckId::Credentials,
             format!("{arn}, without an end that is known"),
         ),
         Some(until) if until - now < EXPIRY_WARNING_WINDOW => {
@@ -94,10 +94,14 @@ pub fn evaluate_credentials(
                 format_rfc3339(until),
                 (until - now).num_minutes()
             );
-            CheckResult::warning("credentials", seen, "log in again before a long deployment")
+            CheckResult::warning(
+                CheckId::Credentials,
+                seen,
+                "log in again before a long deployment",
+            )
         }
         Some(until) => CheckResult::ok(
-            "credentials",
+            CheckId::Credentials,
             format!("{arn}, until {}", format_rfc3339(until)),
         ),
     }
@@ -107,13 +111,13 @@ pub fn evaluate_credentials(
 #[must_use]
 pub fn evaluate_region(believed: &str, is: &str) -> CheckResult {
     if believed == is {
-        return CheckResult::ok("region", is);
+        return CheckResult::ok(CheckId::Region, is);
     }
     let seen = format!(
         "the bucket is in {is} and not in {believed}, which costs each step of a deployment a round trip"
     );
     CheckResult::warning(
-        "region",
+        CheckId::Region,
         seen,
         format!("set CONFIG_BACKUP_BUCKET_REGION={is}"),
     )
@@ -130,24 +134,26 @@ pub fn evaluate_owner(
 ) -> CheckResult {
     match (as_own, as_any.map_err(|fault| fault.kind)) {
         (_, Ok(())) => CheckResult::unknown(
-            "owner",
+            CheckId::Owner,
             "this server does not look whose a bucket is expected to be",
         ),
-        (Ok(()), Err(ErrorKind::Denied)) if expected.is_empty() => {
-            CheckResult::ok("owner", format!("the account {own}, which is your own"))
-        }
-        (Ok(()), Err(ErrorKind::Denied)) => {
-            CheckResult::ok("owner", format!("the account {expected}, as demanded"))
-        }
+        (Ok(()), Err(ErrorKind::Denied)) if expected.is_empty() => CheckResult::ok(
+            CheckId::Owner,
+            format!("the account {own}, which is your own"),
+        ),
+        (Ok(()), Err(ErrorKind::Denied)) => CheckResult::ok(
+            CheckId::Owner,
+            format!("the account {expected}, as demanded"),
+        ),
         (Err(fault), Err(ErrorKind::Denied)) if fault.kind == ErrorKind::Denied => {
             CheckResult::warning(
-                "owner",
+                CheckId::Owner,
                 format!("the bucket is of another account than your own, {own}"),
                 "if that is meant, set CONFIG_BACKUP_BUCKET_OWNER to that account; otherwise check the bucket's name",
             )
         }
         (as_own, _) => CheckResult::unknown(
-            "owner",
+            CheckId::Owner,
             as_own
                 .err()
                 .map_or_else(|| "no clear answer".to_owned(), |fault| fault.message),
@@ -158,7 +164,7 @@ pub fn evaluate_owner(
 /// Whether each of some requests was allowed, one for each place.
 #[must_use]
 pub fn evaluate_permission<'a>(
-    check: &'static str,
+    check: CheckId,
     tried: impl Iterator<Item = (&'a str, Result<(), &'a Error>)>,
 ) -> CheckResult {
     let tried: Vec<_> = tried.collect();
@@ -186,12 +192,12 @@ pub fn evaluate_read_permission(tried: &[WriteProbe], may_list: bool) -> CheckRe
     };
     if !may_list && tried.iter().any(gone) {
         return CheckResult::unknown(
-            "s3:GetObject",
+            CheckId::GetObject,
             "there is nothing to read, and without s3:ListBucket S3 does not say so",
         );
     }
     evaluate_permission(
-        "s3:GetObject",
+        CheckId::GetObject,
         tried
             .iter()
             .map(|it| (it.prefix.as_str(), it.body.as_ref().map(drop))),
@@ -207,8 +213,7 @@ pub fn evaluate_conditional_writes(tried: &[WriteProbe]) -> CheckResult {
     {
         let seen = "the server writes over what is there in spite of `If-None-Match: *`, so that records can replace each other";
         return CheckResult::failed(
-            "conditions",
-            1,
+            CheckId::Conditions,
             seen,
             "use S3, or a server that knows conditional writes",
         );
@@ -217,11 +222,12 @@ pub fn evaluate_conditional_writes(tried: &[WriteProbe]) -> CheckResult {
         .iter()
         .find_map(|it| it.overwrite_refused.as_ref().err())
     {
-        Some(fault) => {
-            CheckResult::unknown("conditions", format!("not found out: {}", fault.message))
-        }
+        Some(fault) => CheckResult::unknown(
+            CheckId::Conditions,
+            format!("not found out: {}", fault.message),
+        ),
         None => CheckResult::ok(
-            "conditions",
+            CheckId::Conditions,
             "what is there is not written over (`If-None-Match: *`)",
         ),
     }
@@ -241,14 +247,14 @@ pub fn evaluate_read_back(tried: &[WriteProbe]) -> CheckResult {
         let (head, body) = match (put, head, got) {
             (Err(fault), ..) | (_, Err(fault), _) | (.., Err(fault)) => {
                 return CheckResult::unknown(
-                    "read back",
+                    CheckId::ReadBack,
                     format!("not found out: {}", fault.message),
                 );
             }
             (Ok(_), Ok(Some(head)), Ok(Some(body))) => (head, body),
             (Ok(_), Ok(_), Ok(_)) => {
                 return CheckResult::unknown(
-                    "read back",
+                    CheckId::ReadBack,
                     format!("what was written below {place} is gone again"),
                 );
             }
@@ -273,8 +279,7 @@ pub fn evaluate_read_back(tried: &[WriteProbe]) -> CheckResult {
                 wrong.join(", ")
             );
             return CheckResult::failed(
-                "read back",
-                1,
+                CheckId::ReadBack,
                 seen,
                 "look at who answers as S3: each deployment will upload its config anew, or say that it is lost",
             );
@@ -286,7 +291,7 @@ pub fn evaluate_read_back(tried: &[WriteProbe]) -> CheckResult {
     };
     let slower = "; answers to uploads do not state it, so each is looked for, which takes one round trip more";
     CheckResult::ok(
-        "read back",
+        CheckId::ReadBack,
         format!(
             "{whole}{}",
             if tried.iter().any(states_none) {
@@ -315,10 +320,10 @@ pub fn evaluate_canary(tried: &[WriteProbe]) -> CheckResult {
         .map(|(place, _)| *place)
         .collect();
     if written.is_empty() {
-        CheckResult::unknown("canary", "nothing could be written")
+        CheckResult::unknown(CheckId::Canary, "nothing could be written")
     } else if !stays.is_empty() {
         CheckResult::ok(
-            "canary",
+            CheckId::Canary,
             format!(
                 "one small object `_config-backup-doctor` stays in {}: it may not be deleted, and need not be",
                 join_prefixes(stays)
@@ -329,11 +334,11 @@ pub fn evaluate_canary(tried: &[WriteProbe]) -> CheckResult {
         .any(|(_, deleted)| matches!(deleted, Ok(true)))
     {
         CheckResult::ok(
-            "canary",
+            CheckId::Canary,
             "what was written is deleted; the bucket keeps its versions, under a delete marker",
         )
     } else {
-        CheckResult::ok("canary", "what was written is deleted")
+        CheckResult::ok(CheckId::Canary, "what was written is deleted")
     }
 }
 

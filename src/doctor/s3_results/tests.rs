@@ -98,7 +98,7 @@ fn credentials_that_end_within_a_quarter_of_an_hour_are_worth_a_note() {
     assert_eq!(
         of(Some("2026-11-24T12:14:59Z")),
         (
-            CheckStatus::Note,
+            CheckStatus::Warning,
             "arn:x, until 2026-11-24T12:14:59Z, in 14 minutes".into()
         )
     );
@@ -121,7 +121,7 @@ fn a_bucket_elsewhere_is_worth_a_note_with_the_variable_that_saves_the_round_tri
     assert_eq!(
         (elsewhere.status, elsewhere.fix.as_str()),
         (
-            CheckStatus::Note,
+            CheckStatus::Warning,
             "set CONFIG_BACKUP_BUCKET_REGION=eu-west-1"
         )
     );
@@ -141,7 +141,7 @@ fn whose_a_bucket_is_shows_in_what_is_denied() {
     assert_eq!(
         status_and_text(&evaluate_owner("", "1", denied(), denied())),
         (
-            CheckStatus::Note,
+            CheckStatus::Warning,
             "the bucket is of another account than your own, 1"
         )
     );
@@ -175,17 +175,17 @@ fn a_permission_is_there_where_no_place_was_refused() {
     let denied = error_of_kind(ErrorKind::Denied);
     assert_eq!(
         status_and_text(&evaluate_permission(
-            "c",
+            CheckId::ListBucket,
             [("a/", Ok(())), ("b/", Ok(()))].into_iter()
         )),
         (CheckStatus::Ok, "allowed below a/ and b/")
     );
     assert_eq!(
         status_and_text(&evaluate_permission(
-            "c",
+            CheckId::ListBucket,
             [("a/", Ok(())), ("b/", Err(&denied))].into_iter()
         )),
-        (CheckStatus::Bad, "denied here")
+        (CheckStatus::Failed, "denied here")
     );
     // Where nothing could be written, a 403 may be a 404.
     let nothing = |got| {
@@ -201,11 +201,11 @@ fn a_permission_is_there_where_no_place_was_refused() {
     );
     assert_eq!(
         evaluate_read_permission(&nothing(Err(error_of_kind(ErrorKind::Denied))), true).status,
-        CheckStatus::Bad
+        CheckStatus::Failed
     );
     assert_eq!(
         evaluate_read_permission(&nothing(Err(error_of_kind(ErrorKind::Network))), false).status,
-        CheckStatus::Bad
+        CheckStatus::Failed
     );
     assert_eq!(
         evaluate_read_permission(
@@ -216,7 +216,7 @@ fn a_permission_is_there_where_no_place_was_refused() {
             false
         )
         .status,
-        CheckStatus::Bad
+        CheckStatus::Failed
     );
     assert_eq!(
         status_and_text(&evaluate_read_permission(&[intact_probe("a/")], true)),
@@ -241,7 +241,7 @@ fn a_server_that_writes_over_what_is_there_is_bad() {
             of(Ok(false)).status,
             of(Err(error_of_kind(ErrorKind::Network))).status
         ],
-        [CheckStatus::Ok, CheckStatus::Bad, CheckStatus::Unknown]
+        [CheckStatus::Ok, CheckStatus::Failed, CheckStatus::Unknown]
     );
 }
 

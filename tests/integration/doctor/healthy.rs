@@ -365,7 +365,7 @@ fn it_works_without_a_customer_and_no_reader_takes_its_objects_for_records() {
         ]
     );
     for check in ["config.yaml", "unit", "root.hcl", "dependents"] {
-        found.assert_check(check, "unknown", "this is no customer folder", "");
+        found.assert_check(check, "unknown", "this is not a customer folder", "");
     }
     run_doctor(&world, &["customers of ours/airbnb", "--profile", "keeper"]).assert_no_problem();
     let report = world
@@ -408,7 +408,7 @@ fn people_get_a_table_with_the_fix_below_and_no_colours_in_a_pipe() {
     );
     let at = said
         .lines()
-        .position(|line| line.starts_with("BAD      bucket"))
+        .position(|line| line.starts_with("FAILED   bucket"))
         .unwrap_or_else(|| panic!("{said}"));
     let lines: Vec<&str> = said.lines().collect();
     assert!(
@@ -417,7 +417,7 @@ fn people_get_a_table_with_the_fix_below_and_no_colours_in_a_pipe() {
         "{said}"
     );
     assert!(
-        lines.last().expect("a line").contains(" 1 bad, ") && !said.contains('\u{1b}'),
+        lines.last().expect("a line").contains(" 1 failed, ") && !said.contains('\u{1b}'),
         "{said}"
     );
 }

@@ -48,7 +48,7 @@ fn a_helper_that_is_not_there_or_of_another_version_is_named() {
     examine(&world, &folder).assert_check(
         "helper",
         "note",
-        "not in PATH: deployments use what they fetch",
+        "not in PATH: deployments use the one from",
         "install it",
     );
     world.set_variable("CONFIG_BACKUP_HELPER_URL", None);
@@ -194,7 +194,7 @@ fn what_waits_to_be_sent_is_told_with_how_to_send_it() {
     found.assert_no_problem().assert_check(
         "spool",
         "note",
-        "2 kept to be sent, since 20",
+        "2 spooled, since 20",
         "config-backup replay",
     );
     assert_eq!(world.spooled_items(), before, "it is only looked at");
@@ -202,7 +202,7 @@ fn what_waits_to_be_sent_is_told_with_how_to_send_it() {
     examine(&world, &folder).assert_check(
         "spool",
         "note",
-        "1 set aside, damaged, or not of ours",
+        "1 quarantined, damaged, or of another program",
         "config-backup status",
     );
 }
@@ -226,7 +226,7 @@ fn a_state_folder_that_cannot_be_written_is_named() {
     found.assert_failed(1, &["state folder"]).assert_check(
         "state folder",
         "bad",
-        "what cannot be sent is lost",
+        "failed uploads are lost",
         "XDG_STATE_HOME",
     );
 }

@@ -126,7 +126,7 @@ fn what_hangs_for_ever_is_not_waited_for_and_is_no_success() {
         "{found:?}"
     );
     for check in OF_S3 {
-        found.assert_check(check, "unknown", "not found out within 3 s", "");
+        found.assert_check(check, "unknown", "no result within 3 s", "");
     }
     found
         .assert_check("unit", "ok", "", "")
