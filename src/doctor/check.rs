@@ -6,7 +6,7 @@ use crate::error::Error;
 
 /// All checks, in the order in which they are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CheckId {
+pub(crate) enum CheckId {
     Profile,
     Credentials,
     Certificates,
@@ -39,7 +39,7 @@ pub enum CheckId {
 }
 
 impl CheckId {
-    pub const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::Profile,
         Self::Credentials,
         Self::Certificates,
@@ -73,7 +73,7 @@ impl CheckId {
 
     /// The name in the report, which is a contract.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Profile => "profile",
             Self::Credentials => "credentials",
@@ -122,7 +122,7 @@ impl Serialize for CheckId {
 /// How good or bad something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum CheckStatus {
+pub(crate) enum CheckStatus {
     Ok,
     /// A deployment works, but the user should know of it.
     #[serde(rename = "note")]
@@ -136,15 +136,15 @@ pub enum CheckStatus {
 
 /// What one check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct CheckResult {
-    pub check: CheckId,
-    pub status: CheckStatus,
+pub(crate) struct CheckResult {
+    pub(crate) check: CheckId,
+    pub(crate) status: CheckStatus,
     /// What was seen, or why nothing was: one line.
-    pub seen: String,
+    pub(crate) seen: String,
     /// What to do: one line, or empty.
-    pub fix: String,
+    pub(crate) fix: String,
     /// 0 unless the check failed.
-    pub exit: u8,
+    pub(crate) exit: u8,
 }
 
 impl CheckResult {

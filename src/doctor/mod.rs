@@ -15,14 +15,14 @@
 //! - `state_checks`: the state directory and the spool
 //! - `unit_check`: the files and the settings of our unit
 
-pub mod bucket_checks;
-pub mod bucket_settings;
-pub mod check;
-pub mod folder_checks;
-pub mod machine_checks;
-pub mod readiness;
-pub mod report;
-pub mod s3_requests;
-pub mod s3_results;
-pub mod state_checks;
-pub mod unit_check;
+pub(crate) mod bucket_checks;
+pub(crate) mod bucket_settings;
+pub(crate) mod check;
+pub(crate) mod folder_checks;
+pub(crate) mod machine_checks;
+pub(crate) mod readiness;
+pub(crate) mod report;
+pub(crate) mod s3_requests;
+pub(crate) mod s3_results;
+pub(crate) mod state_checks;
+pub(crate) mod unit_check;

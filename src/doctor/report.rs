@@ -9,18 +9,18 @@ use crate::output::sanitize::{escape_json, sanitize};
 
 /// What was checked, and what was found.
 #[derive(Debug, Serialize)]
-pub struct DoctorReport {
+pub(crate) struct DoctorReport {
     /// The version of this program.
-    pub version: &'static str,
-    pub bucket: String,
+    pub(crate) version: &'static str,
+    pub(crate) bucket: String,
     /// Empty for the environment's credentials.
-    pub profile: String,
+    pub(crate) profile: String,
     /// Empty if none is known.
-    pub customer: String,
+    pub(crate) customer: String,
     /// The exit code.
-    pub exit: u8,
+    pub(crate) exit: u8,
     /// One result for each [`CheckId`].
-    pub checks: Vec<CheckResult>,
+    pub(crate) checks: Vec<CheckResult>,
 }
 
 impl DoctorReport {

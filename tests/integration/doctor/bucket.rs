@@ -256,7 +256,7 @@ fn who_may_do_nothing_learns_all_that_is_needed() {
     found.assert_check(
         "versioning",
         "unknown",
-        "you may not ask, and a deployment need not",
+        "permission missing (not needed to deploy)",
         "",
     );
 }
@@ -321,6 +321,6 @@ fn a_store_that_gives_back_something_else_is_found_out() {
         "read back",
         "bad",
         "below terragrunt/airbnb/ comes back changed: its metadata",
-        "who answers as S3",
+        "check the S3 endpoint or proxy",
     );
 }

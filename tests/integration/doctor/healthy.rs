@@ -234,7 +234,7 @@ fn whose_the_bucket_is_is_said_where_the_server_looks() {
     run_doctor(&backend.world, &["--profile", "default"]).assert_check(
         "owner",
         "unknown",
-        "does not look",
+        "does not check the expected owner",
         "",
     );
 }

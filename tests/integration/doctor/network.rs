@@ -94,7 +94,7 @@ fn a_black_hole_between_the_requests_ends_within_the_limit() {
         "check the network",
     );
     for check in ["conditions", "read back"] {
-        found.assert_check(check, "unknown", "not found out", "");
+        found.assert_check(check, "unknown", "no answer in time", "");
     }
     found
         .assert_check("network", "ok", "", "")
