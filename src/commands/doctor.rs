@@ -24,9 +24,6 @@ use crate::system::deadline::{ReportingTask, collect_until, run_with_timeout};
 use crate::system::host;
 use crate::system::runtime::block_on;
 
-/// The exit code if the time was over before the checks ended: README.md, "Exit codes".
-const TIMED_OUT_EXIT_CODE: u8 = 6;
-
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// The customer folder: its config.yaml names the profile and the customer [default: the current folder, if it is one]
@@ -103,7 +100,7 @@ fn build_report(
         Some(exit) => exit,
         None if have_all_ended => 0,
         // A script that reads only the exit code must not take this for a success.
-        None => TIMED_OUT_EXIT_CODE,
+        None => ExitCode::Network.code(),
     };
     DoctorReport {
         version: env!("CARGO_PKG_VERSION"),

@@ -52,7 +52,7 @@ pub fn run_init(arguments: &InitArgs, output: &mut impl Write) -> Result<ExitCod
             "config-backup: `{folder}` is not a folder; \
              name the folder with the customer's config.yaml"
         )?;
-        return Ok(ExitCode(3));
+        return Ok(ExitCode::InvalidInput);
     }
 
     let unit = UnitFolder::read(&customer.join(UNIT_FOLDER_NAME))?;
@@ -60,7 +60,7 @@ pub fn run_init(arguments: &InitArgs, output: &mut impl Write) -> Result<ExitCod
         explain_foreign_folder(&unit, output)?;
         if !arguments.force {
             explain_force(&unit, output)?;
-            return Ok(ExitCode(1));
+            return Ok(ExitCode::Error);
         }
     }
 
@@ -353,14 +353,14 @@ fn report_readiness(customer: &Path, output: &mut impl Write) -> Result<ExitCode
         )?;
     }
     if !results.is_empty() {
-        return Ok(ExitCode(1));
+        return Ok(ExitCode::Error);
     }
     writeln!(
         output,
         "Deploy with `terragrunt apply --all`, or this unit alone with \
          `terragrunt apply --working-dir={UNIT_FOLDER_NAME}`."
     )?;
-    Ok(ExitCode(0))
+    Ok(ExitCode::Ok)
 }
 
 /// The helper in the environment.

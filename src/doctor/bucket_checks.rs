@@ -19,10 +19,11 @@ use crate::doctor::check::{CheckId, CheckResult};
 use crate::doctor::s3_requests::{ListProbe, PutProbe};
 use crate::doctor::s3_results::{self, WriteProbe, is_clock_off};
 use crate::error::{Error, ErrorKind};
+use crate::exit_code::ExitCode;
 use crate::keys;
 use crate::keys::metadata::SHA256_FIELD;
-use crate::s3::client;
-use crate::s3::profiles;
+use crate::s3::client::{self, SdkSession};
+use crate::s3::profiles::AwsProfile;
 use crate::s3::store::{
     BucketTarget, CallerIdentity, ObjectStore, PutCondition, PutOutcome, RequestTimeouts,
 };
@@ -151,8 +152,8 @@ async fn open_store(
 ) -> Result<ObjectStore, SkipReason> {
     match ObjectStore::open(target, timeouts).await {
         Ok(store) => {
-            reporter.report(check_profile(&target.profile));
-            reporter.report(check_certificates(&target.profile));
+            reporter.report(check_profile(&store.session.profile));
+            reporter.report(check_certificates(&store.session));
             Ok(store)
         }
         Err(error) if error.kind == ErrorKind::Input => {
@@ -166,31 +167,31 @@ async fn open_store(
     }
 }
 
-fn check_profile(profile: &str) -> CheckResult {
-    let is_used = client::should_use_profile(profile);
-    let seen = if profile.is_empty() {
-        "none is named: the environment's credentials, or the default profile".to_owned()
-    } else if !matches!(is_used, Ok(false)) {
-        format!("`{profile}` is in the AWS config or credentials file")
-    } else if profiles::profile_exists(profile) {
-        format!("`{profile}` has no credentials of its own: the environment's are used, as in CI")
-    } else {
-        format!(
-            "`{profile}` is not on this machine: the environment's credentials are used, as in CI"
-        )
+fn check_profile(profile: &AwsProfile) -> CheckResult {
+    let seen = match &profile.name {
+        None => "none is named: the environment's credentials, or the default profile".to_owned(),
+        Some(name) if profile.provides_credentials().unwrap_or(false) => {
+            format!("`{name}` is in the AWS config or credentials file")
+        }
+        Some(name) if profile.is_defined => {
+            format!("`{name}` has no credentials of its own: the environment's are used, as in CI")
+        }
+        Some(name) => format!(
+            "`{name}` is not on this machine: the environment's credentials are used, as in CI"
+        ),
     };
     CheckResult::ok(CheckId::Profile, seen)
 }
 
-fn check_certificates(profile: &str) -> CheckResult {
-    let seen = match client::find_ca_bundle(profile) {
+fn check_certificates(session: &SdkSession) -> CheckResult {
+    let seen = match &session.ca_bundle {
         Some(path) => format!("the system's and those of `{}`", path.display()),
         None => "the system's".to_owned(),
     };
     CheckResult::ok(CheckId::Certificates, seen)
 }
 
-/// Fetches the credentials, and returns when they expire.
+/// Loads the credentials, and returns when they expire.
 async fn load_credentials(
     store: ObjectStore,
     wait: Duration,
@@ -202,7 +203,7 @@ async fn load_credentials(
         Ok(Err(error)) => error,
         Err(_) => Error::new(
             ErrorKind::Credentials,
-            "cannot fetch the credentials: no answer in time",
+            "cannot load the credentials: no answer in time",
             "see what `aws sts get-caller-identity` says",
         ),
     };
@@ -365,7 +366,7 @@ fn wrong_owner(store: &ObjectStore) -> CheckResult {
     );
     let fix = "check the bucket's name and the account: \
                nothing is written to the bucket of another account";
-    CheckResult::failed(CheckId::Owner, seen, fix).with_exit_code(5)
+    CheckResult::failed(CheckId::Owner, seen, fix).with_exit_code(ExitCode::Denied.code())
 }
 
 fn existing_bucket(store: &ObjectStore) -> CheckResult {

@@ -13,6 +13,7 @@ use crate::doctor::check::{CheckId, CheckResult};
 use crate::doctor::machine_checks::{check_helper_is_found, helper_of_environment};
 use crate::doctor::readiness;
 use crate::error::Error;
+use crate::exit_code::ExitCode;
 
 const FOLDER_CHECKS: [CheckId; 4] = [
     CheckId::ConfigYaml,
@@ -114,7 +115,8 @@ impl CustomerFolder {
             let seen = fields.problems.join("; ");
             let fix = "correct it: it is backed up all the same, \
                        but the usage records lack what cannot be read";
-            return CheckResult::failed(CheckId::ConfigYaml, seen, fix).with_exit_code(3);
+            return CheckResult::failed(CheckId::ConfigYaml, seen, fix)
+                .with_exit_code(ExitCode::InvalidInput.code());
         }
 
         let folder = self.folder_name().unwrap_or_default();

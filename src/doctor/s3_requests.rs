@@ -1,12 +1,13 @@
-//! The requests to S3 that only `doctor` makes: what a deployment does, and the bucket's settings.
+//! Requests to S3 that only `doctor` sends: they try what a deployment does, and read the
+//! bucket's settings.
 //!
-//! Must not judge the answers: `s3_results` and `bucket_settings` do.
+//! Returns the answers. `s3_results.rs` interprets them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
-use aws_sdk_s3::types::{DefaultRetention, PublicAccessBlockConfiguration};
+use aws_sdk_s3::types::ObjectLockConfiguration;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
@@ -14,31 +15,30 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::s3::client::SdkSession;
 use crate::s3::error::from_credentials_error;
-use crate::s3::store::{ObjectStore, PutCondition, PutOutcome};
+use crate::s3::store::{ObjectStore, PutCondition, PutOutcome, unexpected_s3_response};
 use crate::system::host;
 
-/// What a request to list came to.
+/// The answer to a first listing.
 #[derive(Debug)]
 pub(crate) struct ListProbe {
     pub(crate) result: Result<(), Error>,
-    /// How far this machine's clock is ahead of S3's; known even if the answer is an error.
+    /// How far this machine's clock is ahead of the answer's, whatever the answer was.
     pub(crate) clock_ahead: Option<TimeDelta>,
 }
 
-/// What a PUT came to, with what its answer says of the bucket.
+/// The answer to a PUT, with what it says about the bucket.
 #[derive(Debug, Clone)]
 pub(crate) struct PutProbe {
     pub(crate) outcome: PutOutcome,
-    /// `None` if the bucket keeps no versions.
+    /// `None` if the bucket does not version its objects.
     pub(crate) version_id: Option<String>,
-    /// `None` if the answer does not say it.
     pub(crate) encryption: Option<String>,
 }
 
-/// Compares the date of each answer with this machine's clock, whatever the answer is.
+/// Compares this machine's clock with that of each answer, even of one with an error.
 #[derive(Debug, Clone, Default)]
 struct DateInterceptor(Arc<Mutex<Option<TimeDelta>>>);
 
@@ -71,46 +71,33 @@ impl Intercept for DateInterceptor {
 }
 
 impl ObjectStore {
-    /// Fetches the credentials, and returns when they expire.
+    /// Loads the credentials once for all requests, because a `credential_process` may be slow.
+    /// Returns when they expire, too.
     ///
-    /// All requests use them, because a `credential_process` may be slow.
+    /// # Errors
+    /// There are no credentials.
     pub(crate) async fn resolve_credentials(self) -> Result<(Self, Option<DateTime<Utc>>), Error> {
+        let context = self.request_context("load the credentials", "");
         let Some(provider) = self.session.config.credentials_provider() else {
-            return Err(Error::new(
-                ErrorKind::Credentials,
-                "cannot fetch the credentials: no AWS credentials found",
-                "log in, or set AWS_PROFILE",
-            ));
+            return Err(context.no_credentials());
         };
-        let context = self.request_context("fetch the credentials", "");
-        let credentials = provider
-            .provide_credentials()
-            .await
-            .map_err(|error| from_credentials_error(&error, &context))?;
-        let expiry = credentials.expiry().map(DateTime::<Utc>::from);
+        let credentials = match provider.provide_credentials().await {
+            Ok(credentials) => credentials,
+            Err(error) => return Err(from_credentials_error(&error, &context)),
+        };
 
-        let Self {
-            target, session, ..
-        } = self;
-        let config = session
-            .config
-            .into_builder()
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .build();
-        let session = SdkSession { config, ..session };
-        Ok((Self::from_session(target, session), expiry))
+        let expires_at = credentials.expiry().map(DateTime::<Utc>::from);
+        let provider = SharedCredentialsProvider::new(credentials);
+        let builder = self.session.config.into_builder();
+        let config = builder.credentials_provider(provider).build();
+        let session = SdkSession {
+            config,
+            ..self.session
+        };
+        Ok((Self::from_session(self.target, session), expires_at))
     }
 
-    /// The region that an answer named, or else the configured one.
-    pub(crate) fn bucket_region(&self) -> String {
-        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        match client.config().region() {
-            Some(region) => region.to_string(),
-            None => String::new(),
-        }
-    }
-
-    /// Lists one key below a prefix, if the bucket is of the account `owner`.
+    /// Lists one key below a prefix, if the bucket belongs to the account `owner`.
     pub(crate) async fn probe_list(&self, prefix: &str, owner: Option<String>) -> ListProbe {
         let interceptor = DateInterceptor::default();
         let action = format!("list `{}`", self.object_uri(prefix));
@@ -126,10 +113,8 @@ impl ObjectStore {
         });
         let result = match answer.await {
             Ok(list) if list.name.is_some() => Ok(()),
-            // A captive portal answers 200 to everything.
-            Ok(_) => Err(Error::unexpected_response(format!(
-                "{action}: an answer that is not S3's"
-            ))),
+            // A captive portal answers 200 to every request.
+            Ok(_) => Err(unexpected_s3_response(&action)),
             Err(error) => Err(error),
         };
         ListProbe {
@@ -138,7 +123,7 @@ impl ObjectStore {
         }
     }
 
-    /// Puts an object, and reads what the answer says of the bucket.
+    /// Writes an object and returns what the answer says about the bucket.
     pub(crate) async fn probe_put(
         &self,
         key: &str,
@@ -146,24 +131,21 @@ impl ObjectStore {
         metadata: &HashMap<String, String>,
         condition: PutCondition,
     ) -> Result<PutProbe, Error> {
-        let (outcome, answer) = self
-            .put_object_with_output(key, body, "text/plain", metadata, condition)
-            .await?;
+        let put = self.put_object_with_output(key, body, "text/plain", metadata, condition);
+        let (outcome, answer) = put.await?;
         let mut probe = PutProbe {
             outcome,
             version_id: None,
             encryption: None,
         };
         if let Some(answer) = answer {
-            let version_id = answer.version_id().filter(|id| *id != "null");
-            let encryption = answer.server_side_encryption();
-            probe.version_id = version_id.map(str::to_owned);
-            probe.encryption = encryption.map(|algorithm| algorithm.as_str().to_owned());
+            probe.encryption = answer.server_side_encryption.map(|it| it.to_string());
+            probe.version_id = answer.version_id.filter(|id| id != "null");
         }
         Ok(probe)
     }
 
-    /// Deletes an object, and returns whether a delete marker took its place.
+    /// Returns whether the object became a delete marker, so that its versions remain.
     pub(crate) async fn delete_object(&self, key: &str) -> Result<bool, Error> {
         let action = format!("delete `{}`", self.object_uri(key));
         let answer = self.send_request(&action, "s3:DeleteObject", |s3| {
@@ -173,64 +155,75 @@ impl ObjectStore {
                 .set_expected_bucket_owner(self.expected_owner())
                 .send()
         });
-        Ok(answer.await?.delete_marker == Some(true))
+        let answer = answer.await?;
+        Ok(answer.delete_marker == Some(true))
     }
 
-    /// Returns `Enabled` or `Suspended`, or `None` if versioning was never on.
+    /// `Enabled`, `Suspended`, or `None`.
     pub(crate) async fn get_versioning(&self) -> Result<Option<String>, Error> {
-        let action = self.describe_settings_request("versioning");
+        let action = self.settings_action("versioning");
         let answer = self.send_request(&action, "s3:GetBucketVersioning", |s3| {
             s3.get_bucket_versioning()
                 .bucket(&self.target.bucket)
                 .set_expected_bucket_owner(self.expected_owner())
                 .send()
         });
-        let status = answer.await?.status;
-        Ok(status.map(|status| status.as_str().to_owned()))
+        let answer = answer.await?;
+        Ok(answer.status.map(|status| status.to_string()))
     }
 
-    /// Returns the default algorithm, such as `AES256` or `aws:kms`.
+    /// The encryption of objects that are uploaded without one: `AES256`, `aws:kms`.
     pub(crate) async fn get_default_encryption(&self) -> Result<Option<String>, Error> {
-        let action = self.describe_settings_request("encryption");
+        let action = self.settings_action("encryption");
         let answer = self.send_request(&action, "s3:GetEncryptionConfiguration", |s3| {
             s3.get_bucket_encryption()
                 .bucket(&self.target.bucket)
                 .set_expected_bucket_owner(self.expected_owner())
                 .send()
         });
-        let code = "ServerSideEncryptionConfigurationNotFoundError";
-        let Some(answer) = none_if_not_configured(answer.await, code)? else {
+        let missing = "ServerSideEncryptionConfigurationNotFoundError";
+        let Some(answer) = none_if_not_configured(answer.await, missing)? else {
             return Ok(None);
         };
-        let Some(configuration) = answer.server_side_encryption_configuration else {
+        let Some(encryption) = answer.server_side_encryption_configuration else {
             return Ok(None);
         };
-        for rule in configuration.rules {
+        for rule in encryption.rules {
             if let Some(default) = rule.apply_server_side_encryption_by_default {
-                return Ok(Some(default.sse_algorithm.as_str().to_owned()));
+                return Ok(Some(default.sse_algorithm.to_string()));
             }
         }
         Ok(None)
     }
 
-    /// Returns whether all four blocks are on; `None` if there are none.
+    /// Whether all four public access blocks are on; `None` if none is configured.
     pub(crate) async fn is_public_access_blocked(&self) -> Result<Option<bool>, Error> {
-        let action = self.describe_settings_request("public access block");
+        let action = self.settings_action("public access block");
         let answer = self.send_request(&action, "s3:GetBucketPublicAccessBlock", |s3| {
             s3.get_public_access_block()
                 .bucket(&self.target.bucket)
                 .set_expected_bucket_owner(self.expected_owner())
                 .send()
         });
-        let code = "NoSuchPublicAccessBlockConfiguration";
-        let answer = none_if_not_configured(answer.await, code)?;
-        let blocks = answer.and_then(|answer| answer.public_access_block_configuration);
-        Ok(blocks.as_ref().map(has_all_blocks))
+        let missing = "NoSuchPublicAccessBlockConfiguration";
+        let Some(answer) = none_if_not_configured(answer.await, missing)? else {
+            return Ok(None);
+        };
+        let Some(blocks) = answer.public_access_block_configuration else {
+            return Ok(None);
+        };
+        let is_blocked = [
+            blocks.block_public_acls,
+            blocks.ignore_public_acls,
+            blocks.block_public_policy,
+            blocks.restrict_public_buckets,
+        ];
+        Ok(Some(is_blocked == [Some(true); 4]))
     }
 
-    /// Returns the bucket's policy as JSON.
+    /// The bucket policy as JSON.
     pub(crate) async fn get_bucket_policy(&self) -> Result<Option<String>, Error> {
-        let action = self.describe_settings_request("policy");
+        let action = self.settings_action("policy");
         let answer = self.send_request(&action, "s3:GetBucketPolicy", |s3| {
             s3.get_bucket_policy()
                 .bucket(&self.target.bucket)
@@ -241,58 +234,45 @@ impl ObjectStore {
         Ok(answer.and_then(|answer| answer.policy))
     }
 
-    /// Returns the default retention, such as `GOVERNANCE, 30 days`; `None` without Object Lock.
+    /// The default retention of Object Lock, as `GOVERNANCE, 30 days`; `None` without Object Lock.
     pub(crate) async fn describe_object_lock(&self) -> Result<Option<String>, Error> {
-        let action = self.describe_settings_request("Object Lock");
+        let action = self.settings_action("Object Lock");
         let answer = self.send_request(&action, "s3:GetBucketObjectLockConfiguration", |s3| {
             s3.get_object_lock_configuration()
                 .bucket(&self.target.bucket)
                 .set_expected_bucket_owner(self.expected_owner())
                 .send()
         });
-        let code = "ObjectLockConfigurationNotFoundError";
-        let answer = none_if_not_configured(answer.await, code)?;
-        let Some(lock) = answer.and_then(|answer| answer.object_lock_configuration) else {
+        let missing = "ObjectLockConfigurationNotFoundError";
+        let Some(answer) = none_if_not_configured(answer.await, missing)? else {
             return Ok(None);
         };
-        if lock.object_lock_enabled.is_none() {
-            return Ok(None);
-        }
-        let retention = lock.rule.and_then(|rule| rule.default_retention);
-        Ok(Some(match retention {
-            Some(retention) => describe_retention(&retention),
-            None => "no default retention".to_owned(),
-        }))
+        let lock = answer.object_lock_configuration;
+        Ok(lock.and_then(describe_retention))
     }
 
-    fn describe_settings_request(&self, settings: &str) -> String {
-        format!("ask for the {settings} of `{}`", self.target.bucket)
+    fn settings_action(&self, setting: &str) -> String {
+        format!("read the {setting} of `{}`", self.target.bucket)
     }
 }
 
-fn has_all_blocks(blocks: &PublicAccessBlockConfiguration) -> bool {
-    let blocks = [
-        blocks.block_public_acls,
-        blocks.ignore_public_acls,
-        blocks.block_public_policy,
-        blocks.restrict_public_buckets,
-    ];
-    blocks == [Some(true); 4]
-}
-
-fn describe_retention(retention: &DefaultRetention) -> String {
-    let mode = match &retention.mode {
-        Some(mode) => mode.as_str(),
-        None => "",
+fn describe_retention(lock: ObjectLockConfiguration) -> Option<String> {
+    lock.object_lock_enabled?;
+    let Some(retention) = lock.rule.and_then(|rule| rule.default_retention) else {
+        return Some("no default retention".to_owned());
     };
-    match (retention.days, retention.years) {
+    let mode = match retention.mode {
+        Some(mode) => mode.to_string(),
+        None => String::new(),
+    };
+    Some(match (retention.days, retention.years) {
         (Some(days), _) => format!("{mode}, {days} days"),
         (None, Some(years)) => format!("{mode}, {years} years"),
-        (None, None) => mode.to_owned(),
-    }
+        (None, None) => mode,
+    })
 }
 
-/// The answer, or `None` if S3's error `code` says that there is no such setting.
+/// `None` if S3 answers with `code`, that this setting is not configured.
 fn none_if_not_configured<T>(answer: Result<T, Error>, code: &str) -> Result<Option<T>, Error> {
     match answer {
         Ok(answer) => Ok(Some(answer)),

@@ -8,6 +8,7 @@ use crate::digest::{sha256_base64, sha256_hex};
 use crate::doctor::check::{CheckId, CheckResult};
 use crate::doctor::s3_requests::PutProbe;
 use crate::error::{Error, ErrorKind};
+use crate::exit_code::ExitCode;
 use crate::keys::metadata::SHA256_FIELD;
 use crate::record::format_rfc3339;
 use crate::s3::store::{CallerIdentity, ObjectHead, PutOutcome};
@@ -48,7 +49,8 @@ pub(crate) fn evaluate_clock(ahead: Option<TimeDelta>) -> CheckResult {
         let seen =
             format!("it is {minutes} minutes {direction} that of S3, and AWS accepts at most 15");
         let fix = "set the clock, as with `timedatectl set-ntp true`";
-        return CheckResult::failed(CheckId::Clock, seen, fix).with_exit_code(4);
+        return CheckResult::failed(CheckId::Clock, seen, fix)
+            .with_exit_code(ExitCode::Credentials.code());
     }
 
     let seconds = ahead.num_seconds().abs();
