@@ -67,11 +67,14 @@ fn a_file_of_the_archive_that_is_quoted_or_not_what_it_says_is_found() {
 fn a_refusal_that_quotes_a_value_is_found() {
     targets::query::judge_refusal(
         b"{}",
-        "parse the query on stdin: the key `config_file_path` is missing",
+        "cannot parse the query on stdin: the key `config_file_path` is missing",
     );
-    for said in ["it is not JSON: s3cret", "the key `s3cret` is missing"] {
+    for said in ["not JSON: s3cret", "the key `s3cret` is missing"] {
         found(said, move || {
-            targets::query::judge_refusal(b"{}", &format!("parse the query on stdin: {said}"));
+            targets::query::judge_refusal(
+                b"{}",
+                &format!("cannot parse the query on stdin: {said}"),
+            );
         });
     }
     targets::query::judge_problem(
