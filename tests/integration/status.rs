@@ -1,4 +1,4 @@
-//! `status`: what is kept on this machine, shown and not touched.
+//! `status` lists the spooled items of this machine and does not change them.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn run_status(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn nothing_kept_is_said_and_leaves_no_trace() {
+fn reports_an_empty_spool_and_leaves_no_files() {
     let world = World::new();
     assert_eq!(
         run_status(&world, &[]),
@@ -30,7 +30,7 @@ fn nothing_kept_is_said_and_leaves_no_trace() {
 }
 
 #[test]
-fn what_is_kept_is_shown_with_whose_it_is_and_stays() {
+fn lists_spooled_items_with_their_customers_and_keeps_them() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     world.set_endpoint(&refused_endpoint());
