@@ -122,9 +122,9 @@ pub(crate) async fn start_config_upload(
         }
         // Without an answer, that of the plan is the best one.
         Err(_) => {
-            let key = deployment.query.backup_key.clone();
+            let key = deployment.stored_key_at_plan(config).unwrap_or_default();
             let md5 = &config.digests.md5;
-            ConfigUpload::Ended(stored_outcome(BackupStatus::Unchanged, key, md5))
+            ConfigUpload::Ended(stored_outcome(BackupStatus::Unchanged, key.to_owned(), md5))
         }
     }
 }

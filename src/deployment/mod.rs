@@ -3,6 +3,7 @@
 //! Must never block or fail a deployment: every error becomes part of the answer.
 //!
 //! - `protocol`: the JSON queries and answers of the external data source
+//! - `query_fields`: reads and checks the settings of a query
 //! - `subject`: who and what is deployed
 //! - `runner`: all steps of a deployment, within its deadline
 //! - `running`: what the steps share
@@ -24,6 +25,7 @@ pub(crate) mod expiry;
 pub(crate) mod git;
 pub(crate) mod outcome;
 pub mod protocol;
+pub(crate) mod query_fields;
 pub(crate) mod record_upload;
 pub(crate) mod runner;
 pub(crate) mod running;

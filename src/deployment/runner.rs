@@ -118,7 +118,9 @@ pub(crate) fn run_deployment(query: ModuleQuery) -> DeployAnswer {
 /// The answer of the last deployment, so that a run of Terraform that applies nothing changes no
 /// output.
 pub(crate) fn repeat_last_answer(query: &ModuleQuery) -> DeployAnswer {
-    let deployment_id = query.deployment_id.clone();
+    let Some(deployment_id) = query.deployment_id.clone() else {
+        return DeployAnswer::without_deployment();
+    };
     let find = move || DeploymentClaim::find_good_answer(&StateDirs::detect(), &deployment_id);
     match deadline::run_with_timeout(ANSWER_FILE_TIMEOUT, find) {
         Some(Some(answer)) => answer,
@@ -127,22 +129,23 @@ pub(crate) fn repeat_last_answer(query: &ModuleQuery) -> DeployAnswer {
 }
 
 fn claim_and_deploy(
-    mut query: ModuleQuery,
+    query: ModuleQuery,
     budget: DeadlineBudget,
     mut progress: DeployProgress,
     report: &mut dyn FnMut(DeployProgress),
 ) {
     let state_dirs = StateDirs::detect();
-    if query.deployment_id.is_empty() {
-        query.deployment_id = host::unique_id(host::utc_now());
-    }
+    let now = host::utc_now();
+    let deployment_id = match &query.deployment_id {
+        Some(deployment_id) => deployment_id.clone(),
+        None => host::unique_id(now),
+    };
     // One run of Terragrunt is one deployment of this folder, even if it runs the unit twice.
     let scope = match tool_versions::find_terragrunt_run() {
         Some(process) => format!("{process}\n{}", query.config_file_path),
-        None => query.deployment_id.clone(),
+        None => deployment_id.clone(),
     };
-    let now = host::utc_now();
-    let claim = DeploymentClaim::acquire(&state_dirs, &scope, &query.deployment_id, now);
+    let claim = DeploymentClaim::acquire(&state_dirs, &scope, &deployment_id, now);
     progress.previous_answer = claim.previous_answer();
     progress.answer_file = claim.answer_file();
     report(progress.clone());
@@ -243,7 +246,7 @@ fn spool_config(
     subject: &DeploymentSubject,
     target: &BucketTarget,
 ) -> Option<PendingConfig> {
-    if deployment.was_stored_at_plan(config) {
+    if deployment.stored_key_at_plan(config).is_some() {
         return None;
     }
     let mode = if deployment.was_just_missing_at_plan(config) {
@@ -393,16 +396,17 @@ fn collect_notes(
         notes.push(format!("config.yaml: {problem}"));
     }
     if let Ok(config) = config
-        && !query.config_hash.is_empty()
-        && query.config_hash != config.digests.md5
+        && let Some(hash_at_plan) = &query.config_hash
+        && *hash_at_plan != config.digests.md5
     {
         let note = "config.yaml changed between plan and apply; \
                     the content at apply is backed up and logged";
         notes.push(note.to_owned());
     }
-    let unit_version = &query.unit_version;
     let helper_version = env!("CARGO_PKG_VERSION");
-    if !unit_version.is_empty() && unit_version != helper_version {
+    if let Some(unit_version) = &query.unit_version
+        && unit_version != helper_version
+    {
         notes.push(format!(
             "the files of the unit are of version {unit_version} and the helper is \
              {helper_version}; run `config-backup init` in the customer folder"

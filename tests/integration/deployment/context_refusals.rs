@@ -42,15 +42,15 @@ fn unreadable_queries(unit: &CustomerUnit) -> Vec<(Vec<u8>, &'static str)> {
             without.to_string().into_bytes(),
             "`config_file_path` is missing",
         ),
-        (b"".to_vec(), "it is not JSON"),
-        (b"{\"config_file_path\":".to_vec(), "it is not JSON"),
+        (b"".to_vec(), "not JSON"),
+        (b"{\"config_file_path\":".to_vec(), "not JSON"),
         (
             b"{\"request\":\"{\"}".to_vec(),
-            "`request` in the query on stdin: it is not JSON",
+            "`request` in the query on stdin: not JSON",
         ),
-        (b"{\"request\":\"7\"}".to_vec(), "it is not a JSON object"),
-        (b"[]".to_vec(), "it is not a JSON object"),
-        (b"\xff\xfe".to_vec(), "it is not JSON"),
+        (b"{\"request\":\"7\"}".to_vec(), "not a JSON object"),
+        (b"[]".to_vec(), "not a JSON object"),
+        (b"\xff\xfe".to_vec(), "not JSON"),
         (vec![b' '; 2 << 20], "longer than"),
     ]
 }
@@ -101,17 +101,17 @@ fn wrong_settings() -> Vec<(&'static str, Value, &'static str)> {
         (
             "project_name",
             json!({ "a": 1 }),
-            "the setting `project_name` must be a text, not an object; that of the file is used",
+            "the setting `project_name` must be a text, not an object; the value in config.yaml is used",
         ),
         (
             "customer_name",
             json!("[\"acme\"]"),
-            "the setting `customer_name` must be a text, not an array; that of the file is used",
+            "the setting `customer_name` must be a text, not an array; the value in config.yaml is used",
         ),
         (
             "aws_profile",
             json!(true),
-            "the setting `aws_profile` must be a text, not a boolean; that of the file is used",
+            "the setting `aws_profile` must be a text, not a boolean; the value in config.yaml is used",
         ),
     ]
 }
