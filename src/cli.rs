@@ -171,7 +171,7 @@ fn print_error(error: &anyhow::Error, mut messages: impl Write) -> ExitCode {
     let line = to_single_line(&format!("{error:#}"));
     let _ = writeln!(messages, "config-backup: {line}");
     match error.downcast_ref::<Error>() {
-        Some(error) => ExitCode(error.exit_code()),
+        Some(error) => error.exit_code(),
         None => ExitCode::Error,
     }
 }

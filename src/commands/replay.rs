@@ -42,7 +42,7 @@ fn exit_code_of(report: &ReplayReport) -> ExitCode {
         return ExitCode::Ok;
     }
     match &report.first_error {
-        Some(error) => ExitCode(error.exit_code()),
+        Some(error) => error.exit_code(),
         None => ExitCode::Error,
     }
 }
