@@ -4,7 +4,8 @@ use crate::record::CiJob;
 use crate::system::host::{env_var, strip_userinfo};
 
 /// The CI job that we run in, by the variables that each CI documents.
-pub(crate) fn detect_ci_job() -> Option<CiJob> {
+#[must_use]
+pub fn detect_ci_job() -> Option<CiJob> {
     let github = || {
         Some(format!(
             "{}/{}/actions/runs/{}",
