@@ -1,14 +1,13 @@
-//! How far the report has come, on one line of a terminal that is drawn over and taken away at the end.
-//!
-//! Writes nothing where nobody watches.
+//! The progress of a report, on one line of a terminal that is redrawn and cleared at the end.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// Not more often than an eye can follow, and not before somebody wonders.
+/// Also the delay before the first drawing, so that a fast report shows no progress.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
+const BAR_WIDTH: u64 = 20;
+const CLEAR_TO_END_OF_LINE: &str = "\x1b[K";
 
-/// The line.
 #[derive(Debug)]
 pub struct ProgressLine<W: Write> {
     terminal: Option<W>,
@@ -19,7 +18,7 @@ pub struct ProgressLine<W: Write> {
 }
 
 impl<W: Write> ProgressLine<W> {
-    /// A line on `terminal`, or none at all.
+    /// Draws nothing without a `terminal`.
     pub fn new(terminal: Option<W>) -> Self {
         Self {
             terminal,
@@ -30,49 +29,48 @@ impl<W: Write> ProgressLine<W> {
         }
     }
 
-    /// So many more records are known.
-    pub fn add_listed(&mut self, number: usize) {
-        self.listed_count += number as u64;
+    /// More records were listed.
+    pub fn add_listed(&mut self, count: usize) {
+        self.listed_count += count as u64;
         self.redraw();
     }
 
-    /// So many more have been read.
-    pub fn add_done(&mut self, number: usize) {
-        self.done_count += number as u64;
+    /// More records were read.
+    pub fn add_done(&mut self, count: usize) {
+        self.done_count += count as u64;
         self.redraw();
     }
 
     fn redraw(&mut self) {
-        let Some(terminal) = self
-            .terminal
-            .as_mut()
-            .filter(|_| self.last_drawn.elapsed() >= REDRAW_INTERVAL)
-        else {
+        if self.last_drawn.elapsed() < REDRAW_INTERVAL {
+            return;
+        }
+        let Some(terminal) = &mut self.terminal else {
             return;
         };
-        let share = self
-            .done_count
-            .saturating_mul(20)
-            .checked_div(self.listed_count)
-            .unwrap_or_default()
-            .min(20);
-        let bar = "#".repeat(usize::try_from(share).unwrap_or_default());
-        // A terminal that cannot be written to is no reason to fail.
+        let (done, listed) = (self.done_count, self.listed_count);
+        let length = (done.saturating_mul(BAR_WIDTH)).checked_div(listed);
+        let bar: String = (0..length.unwrap_or_default().min(BAR_WIDTH))
+            .map(|_| '#')
+            .collect();
+        // The report goes on even if the terminal cannot be written to.
         let _ = write!(
             terminal,
-            "\r[{:<20}] {} of {} records\x1b[K",
-            bar, self.done_count, self.listed_count
+            "\r[{bar:<20}] {done} of {listed} records{CLEAR_TO_END_OF_LINE}"
         );
         let _ = terminal.flush();
-        (self.last_drawn, self.is_shown) = (Instant::now(), true);
+        self.last_drawn = Instant::now();
+        self.is_shown = true;
     }
 
-    /// Takes the line away.
     pub fn clear(&mut self) {
-        if let Some(terminal) = self.terminal.as_mut().filter(|_| self.is_shown) {
-            let _ = write!(terminal, "\r\x1b[K");
-            let _ = terminal.flush();
-            self.is_shown = false;
+        if !self.is_shown {
+            return;
         }
+        if let Some(terminal) = &mut self.terminal {
+            let _ = write!(terminal, "\r{CLEAR_TO_END_OF_LINE}");
+            let _ = terminal.flush();
+        }
+        self.is_shown = false;
     }
 }

@@ -392,7 +392,7 @@ fn who_may_not_write_seals_logs_all_the_same_and_is_told() {
     let deployed = unit.deploy(&world);
     let said = deployed.expect_warning();
     assert!(
-        said.contains("the deployment is logged, but nothing vouches for the record yet: put `s3://mongodb-arena/terragrunt/"),
+        said.contains("the deployment is logged, but nothing vouches for the record yet: cannot put `s3://mongodb-arena/terragrunt/"),
         "{said}"
     );
     assert_eq!(

@@ -103,7 +103,7 @@ fn a_server_that_is_always_too_busy_is_told_in_one_line_on_each_server() {
             backend.kind
         );
         assert!(
-            messages.starts_with("config-backup: get `s3://mongodb-arena/usage-logs/acme/"),
+            messages.starts_with("config-backup: cannot get `s3://mongodb-arena/usage-logs/acme/"),
             "{messages}"
         );
         assert!(
