@@ -77,14 +77,16 @@ pub fn find_terragrunt_run() -> Option<String> {
     let process_id = terragrunt.process_id;
 
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let start = match fs::read_to_string(format!("/proc/{process_id}/stat")) {
-        Ok(stat) => parse_process_start(&stat)?,
-        Err(_) => {
-            let arguments = ["-o", "lstart=", "-p", &process_id.to_string()];
-            query_program(Path::new("ps"), &arguments)?
-        }
-    };
+    let start = find_process_start(process_id)?;
     Some(format!("{} {process_id} {}", boot_id.trim(), start.trim()))
+}
+
+fn find_process_start(process_id: u32) -> Option<String> {
+    if let Ok(stat) = fs::read_to_string(format!("/proc/{process_id}/stat")) {
+        return parse_process_start(&stat);
+    }
+    let arguments = ["-o", "lstart=", "-p", &process_id.to_string()];
+    query_program(Path::new("ps"), &arguments)
 }
 
 /// Field 22 of `/proc/PID/stat`: the start in ticks since the boot (proc(5)).
