@@ -94,7 +94,7 @@ impl Error {
         self.kind == ErrorKind::Service && self.status.is_none()
     }
 
-    /// The exit code of commands that people call (README.md, "Exit codes").
+    /// The exit code of commands that people call (docs/commands.md, "Exit codes").
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.kind {

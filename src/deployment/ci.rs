@@ -51,8 +51,7 @@ const CI_PROVIDERS: [CiProvider; 7] = [
 ];
 
 /// Recognizes the CI job by the variables that each CI system documents.
-#[must_use]
-pub fn detect_ci_job() -> Option<CiJob> {
+pub(crate) fn detect_ci_job() -> Option<CiJob> {
     let provider = CI_PROVIDERS
         .iter()
         .find(|provider| is_marker_set(provider.marker))?;

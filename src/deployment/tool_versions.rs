@@ -17,7 +17,7 @@ use crate::system::process::{
 };
 
 /// The folder with the cached versions, in the state directory.
-pub const TOOL_VERSIONS_DIR: &str = "versions";
+pub(crate) const TOOL_VERSIONS_DIR: &str = "versions";
 
 /// Names the tool that a unit uses, in the hooks of Terragrunt.
 const TERRAFORM_PATH_VARIABLE: &str = "TG_CTX_TF_PATH";
@@ -26,8 +26,7 @@ const TERRAFORM_PATH_VARIABLE: &str = "TG_CTX_TF_PATH";
 ///
 /// They are cached in `state_dirs` as long as the program's file is the same, because asking takes
 /// longer than the rest of a deployment.
-#[must_use]
-pub fn detect_tool_versions(state_dirs: &StateDirs) -> ToolVersions {
+pub(crate) fn detect_tool_versions(state_dirs: &StateDirs) -> ToolVersions {
     let mut versions = ToolVersions::own_version_only();
     for ancestor in list_ancestors() {
         let name = program_name(&ancestor.command);
@@ -69,8 +68,7 @@ fn cached_terraform_version(state_dirs: &StateDirs, program: &Path, name: &str) 
 
 /// Identifies the run of Terragrunt that this program belongs to: the machine's boot, the process
 /// and its start. `None` without Terragrunt.
-#[must_use]
-pub fn find_terragrunt_run() -> Option<String> {
+pub(crate) fn find_terragrunt_run() -> Option<String> {
     let is_terragrunt =
         |ancestor: &AncestorProcess| is_terragrunt_name(&program_name(&ancestor.command));
     let terragrunt = list_ancestors().into_iter().find(is_terragrunt)?;

@@ -1,12 +1,11 @@
-//! The progress of a report, on one line of a terminal that is redrawn and cleared at the end.
+//! One line on a terminal that shows how many records are read; it is erased at the end.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// Also the delay before the first drawing, so that a fast report shows no progress.
+/// The first drawing waits as long, so that a quick command shows no line.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 const BAR_WIDTH: u64 = 20;
-const CLEAR_TO_END_OF_LINE: &str = "\x1b[K";
 
 #[derive(Debug)]
 pub struct ProgressLine<W: Write> {
@@ -18,7 +17,7 @@ pub struct ProgressLine<W: Write> {
 }
 
 impl<W: Write> ProgressLine<W> {
-    /// Draws nothing without a `terminal`.
+    /// Without a terminal, nothing is drawn.
     pub fn new(terminal: Option<W>) -> Self {
         Self {
             terminal,
@@ -29,48 +28,51 @@ impl<W: Write> ProgressLine<W> {
         }
     }
 
-    /// More records were listed.
-    pub fn add_listed(&mut self, count: usize) {
-        self.listed_count += count as u64;
+    pub fn add_listed(&mut self, number: usize) {
+        self.listed_count += number as u64;
         self.redraw();
     }
 
-    /// More records were read.
-    pub fn add_done(&mut self, count: usize) {
-        self.done_count += count as u64;
+    pub fn add_done(&mut self, number: usize) {
+        self.done_count += number as u64;
         self.redraw();
     }
 
     fn redraw(&mut self) {
-        if self.last_drawn.elapsed() < REDRAW_INTERVAL {
-            return;
-        }
         let Some(terminal) = &mut self.terminal else {
             return;
         };
+        if self.last_drawn.elapsed() < REDRAW_INTERVAL {
+            return;
+        }
+
+        let bar = format_bar(self.done_count, self.listed_count);
         let (done, listed) = (self.done_count, self.listed_count);
-        let length = (done.saturating_mul(BAR_WIDTH)).checked_div(listed);
-        let bar: String = (0..length.unwrap_or_default().min(BAR_WIDTH))
-            .map(|_| '#')
-            .collect();
-        // The report goes on even if the terminal cannot be written to.
-        let _ = write!(
-            terminal,
-            "\r[{bar:<20}] {done} of {listed} records{CLEAR_TO_END_OF_LINE}"
-        );
+        // Errors are ignored because a report does not need its progress line.
+        let _ = write!(terminal, "\r[{bar:<20}] {done} of {listed} records\x1b[K");
         let _ = terminal.flush();
         self.last_drawn = Instant::now();
         self.is_shown = true;
     }
 
+    /// Erases the line.
     pub fn clear(&mut self) {
         if !self.is_shown {
             return;
         }
         if let Some(terminal) = &mut self.terminal {
-            let _ = write!(terminal, "\r{CLEAR_TO_END_OF_LINE}");
+            let _ = write!(terminal, "\r\x1b[K");
             let _ = terminal.flush();
         }
         self.is_shown = false;
     }
+}
+
+fn format_bar(done: u64, listed: u64) -> String {
+    let scaled = done.saturating_mul(BAR_WIDTH);
+    let filled = match scaled.checked_div(listed) {
+        Some(filled) => filled.min(BAR_WIDTH),
+        None => 0,
+    };
+    (0..filled).map(|_| '#').collect()
 }
