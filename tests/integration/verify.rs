@@ -392,7 +392,7 @@ fn without_permission_to_write_seals_logs_and_warns() {
     let deployed = unit.deploy(&world);
     let said = deployed.expect_warning();
     assert!(
-        said.contains("the deployment is logged, but its record is not sealed yet: put `s3://mongodb-arena/terragrunt/"),
+        said.contains("the deployment is logged, but its record is not sealed yet: cannot put `s3://mongodb-arena/terragrunt/"),
         "{said}"
     );
     assert_eq!(

@@ -104,7 +104,7 @@ fn reports_a_throttling_server_in_one_line_on_each_server() {
             backend.kind
         );
         assert!(
-            messages.starts_with("config-backup: get `s3://mongodb-arena/usage-logs/acme/"),
+            messages.starts_with("config-backup: cannot get `s3://mongodb-arena/usage-logs/acme/"),
             "{messages}"
         );
         assert!(
