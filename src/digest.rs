@@ -35,6 +35,15 @@ pub fn sha256_base64(bytes: &[u8]) -> String {
     aws_smithy_types::base64::encode(Sha256::digest(bytes))
 }
 
+/// Whether a text is spelled as [`ContentDigests::md5`] is.
+#[must_use]
+pub fn is_md5_hex(text: &str) -> bool {
+    text.len() == 32
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// `bytes` as lower-case hex digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {

@@ -13,7 +13,7 @@ use crate::config::unified_diff::ChangeKind;
 use crate::config::unified_diff::{DiffText, split_lines, unified_diff};
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
-use crate::history::load::{self, READ_TIMEOUTS};
+use crate::history::load::{get_verified_version, load_history};
 use crate::history::versions::ConfigHistory;
 use crate::output::sanitize::sanitize;
 use crate::output::table_formats::ignore_broken_pipe;
@@ -21,6 +21,7 @@ use crate::redaction::lines;
 use crate::redaction::policy::SecretWords;
 use crate::redaction::render::RedactionMode;
 use crate::s3::store::ObjectStore;
+use crate::snapshot::{READ_TIMEOUTS, write_skipped};
 use crate::system::host;
 use crate::system::runtime::block_on;
 use clap::Args;
@@ -82,16 +83,14 @@ pub fn run_diff(
     mut messages: impl Write,
 ) -> Result<ExitCode> {
     let target = arguments.source.resolve_target()?;
-    let (sides, left_out) = block_on(async {
+    let (sides, skipped) = block_on(async {
         let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);
-        let found = load::load_history(&store, &arguments.customer).await?;
-        let before = load_side(&store, &found.history, &arguments.before, arguments).await?;
-        let after = load_side(&store, &found.history, &arguments.after, arguments).await?;
-        Ok::<_, Error>(([before, after], found.skipped))
+        let loaded = load_history(&store, &arguments.customer).await?;
+        let before = load_side(&store, &loaded.history, &arguments.before, arguments).await?;
+        let after = load_side(&store, &loaded.history, &arguments.after, arguments).await?;
+        Ok::<_, Error>(([before, after], loaded.skipped))
     })??;
-    for line in left_out {
-        writeln!(messages, "config-backup: left out {}", sanitize(&line))?;
-    }
+    write_skipped(&skipped, &mut messages)?;
     if arguments.show_secrets {
         writeln!(
             messages,
@@ -122,27 +121,23 @@ pub fn run_diff(
 
 async fn load_side(
     store: &ObjectStore,
-    past: &ConfigHistory,
+    history: &ConfigHistory,
     word: &str,
     arguments: &DiffArgs,
 ) -> Result<DiffSide, Error> {
     if word == LOCAL_KEYWORD {
         let path = find_local_config(arguments)?;
+        let bytes = file::read_config_file(&path)?.bytes;
         return Ok(DiffSide {
             name: path.display().to_string(),
-            bytes: file::read_config_file(&path)?.bytes,
+            bytes,
         });
     }
-    let chosen = past
-        .parse_selector(word, host::utc_now())
-        .and_then(|wanted| past.find_version(&wanted));
-    let place = chosen
-        .map_err(|why| Error::new(ErrorKind::Input, format!("choose a version: {why}"), ""))?;
-    let bytes = load::get_verified_version(store, past, place).await?.bytes;
-    Ok(DiffSide {
-        name: store.object_uri(&past.versions()[place].versioned_key()),
-        bytes,
-    })
+    let selector = history.parse_selector(word, host::utc_now())?;
+    let index = history.find_version(&selector)?;
+    let bytes = get_verified_version(store, history, index).await?.bytes;
+    let name = store.object_uri(&history.versions()[index].versioned_key());
+    Ok(DiffSide { name, bytes })
 }
 
 /// The customer's config on this machine: in this folder, or above it, as seen from a unit's folder.
