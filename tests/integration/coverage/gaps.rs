@@ -286,7 +286,7 @@ fn a_clean_bucket_of_500_customers_is_silent() {
         count("/config-history/"),
     );
     let words = format!(
-        "500 customers: {states} state changes, {records} records, {copies} config versions looked at"
+        "500 customers: checked {states} state changes, {records} records and {copies} config versions"
     );
     assert!(said.contains(&words), "{said}");
     let requests = backend.world.server.requests();
@@ -540,7 +540,7 @@ fn a_damaged_record_is_named_and_is_a_record_all_the_same() {
     );
     assert!(
         messages
-            .starts_with("config-backup: left out `usage-logs/acme/x.json`: it is not valid JSON"),
+            .starts_with("config-backup: skipped `usage-logs/acme/x.json`: it is not valid JSON"),
         "{messages}"
     );
 }

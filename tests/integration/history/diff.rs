@@ -243,15 +243,15 @@ fn what_cannot_be_compared_or_found_is_refused() {
         (["latest", "2026-10-02"], "it is not valid YAML at line "),
         (
             ["2026-09-01", "latest"],
-            "there was none yet at 2026-09-01T23:59:59Z",
+            "there was no version at 2026-09-01T23:59:59Z",
         ),
         (
             ["zzzz", "latest"],
-            "`zzzz` is no version, no deployment and no time",
+            "`zzzz` is not a version, a deployment or a time",
         ),
         (
             ["2026", "latest"],
-            "`2026` stands for 2 deployments: 20261001T080005Z-jane, 20261002T080005Z-joe",
+            "`2026` matches 2 deployments: 20261001T080005Z-jane, 20261002T080005Z-joe",
         ),
     ] {
         assert_refused(

@@ -262,7 +262,7 @@ fn a_damaged_record_is_named_and_left_out() {
     assert_eq!(messages.lines().count(), 1);
     assert!(
         messages.starts_with(
-            "config-backup: left out `usage-logs/acme/2026-10-04_080000.json`: it is not valid JSON"
+            "config-backup: skipped `usage-logs/acme/2026-10-04_080000.json`: it is not valid JSON"
         ),
         "{messages}"
     );
