@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::commands::bucket_args::BucketArgs;
 use crate::coverage::collect::{CoverageEvidence, collect_evidence};
-use crate::coverage::gaps::{Gap, GapScope};
+use crate::coverage::gaps::{CoverageGap, GapScope};
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::output::sanitize::{count_noun, escape_json, sanitize};
@@ -66,7 +66,7 @@ Exits with 0 where there are no gaps, with 7 where there are.";
 #[derive(Debug, Serialize)]
 struct CoverageReport {
     /// By customer, kind and time.
-    gaps: Vec<Gap>,
+    gaps: Vec<CoverageGap>,
     customers: usize,
     /// Changes of states.
     changes: usize,
@@ -177,7 +177,7 @@ fn write_report(
         return output.flush();
     }
     write_skipped(skipped, &mut messages)?;
-    for Gap {
+    for CoverageGap {
         kind,
         customer,
         text,

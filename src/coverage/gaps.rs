@@ -51,7 +51,7 @@ impl GapKind {
 
 /// Something that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Gap {
+pub struct CoverageGap {
     pub kind: GapKind,
     pub customer: String,
     /// When it happened or began: RFC 3339, UTC; empty if there is no time.
@@ -94,7 +94,7 @@ enum MissingConfig<'a> {
 impl CustomerEvidence {
     /// The gaps, by kind and time.
     #[must_use]
-    pub fn find_gaps(&self, scope: &GapScope) -> Vec<Gap> {
+    pub fn find_gaps(&self, scope: &GapScope) -> Vec<CoverageGap> {
         let mut gaps = self.unlogged_changes(scope);
         match self.missing_backup() {
             // Then every version is missing, and none can be outdated.
@@ -110,8 +110,8 @@ impl CustomerEvidence {
         gaps
     }
 
-    fn new_gap(&self, kind: GapKind, at: Option<DateTime<Utc>>, text: String) -> Gap {
-        Gap {
+    fn new_gap(&self, kind: GapKind, at: Option<DateTime<Utc>>, text: String) -> CoverageGap {
+        CoverageGap {
             kind,
             customer: self.name.clone(),
             at: at.map(format_rfc3339).unwrap_or_default(),
@@ -123,7 +123,7 @@ impl CustomerEvidence {
         }
     }
 
-    fn unlogged_changes(&self, scope: &GapScope) -> Vec<Gap> {
+    fn unlogged_changes(&self, scope: &GapScope) -> Vec<CoverageGap> {
         let is_covered = |change: &&StateChange| scope.covers_time(change.at);
         let changes: Vec<StateChange> = self.changes.iter().filter(is_covered).cloned().collect();
         let records = self.record_times();
@@ -131,7 +131,7 @@ impl CustomerEvidence {
         for unlogged in find_unlogged_changes(&changes, &records, scope.window) {
             let text = describe_unlogged(&unlogged, scope.window);
             let gap = self.new_gap(GapKind::Unlogged, Some(unlogged.first), text);
-            gaps.push(Gap {
+            gaps.push(CoverageGap {
                 count: unlogged.count,
                 units: unlogged.units,
                 ..gap
@@ -140,7 +140,7 @@ impl CustomerEvidence {
         gaps
     }
 
-    fn missing_backup(&self) -> Option<Gap> {
+    fn missing_backup(&self) -> Option<CoverageGap> {
         let has_spooled_config = self.spooled_configs().next().is_some();
         let has_config =
             self.current_config.is_some() || !self.copies.is_empty() || has_spooled_config;
@@ -153,13 +153,13 @@ impl CustomerEvidence {
              under `customer.name`, in case they differ",
             list_names(&units)
         );
-        Some(Gap {
+        Some(CoverageGap {
             units,
             ..self.new_gap(GapKind::NoBackup, None, text)
         })
     }
 
-    fn outdated_config(&self) -> Option<Gap> {
+    fn outdated_config(&self) -> Option<CoverageGap> {
         // A record without an MD5 does not say what was deployed, so the last one with it decides.
         let with_md5 = self
             .records
@@ -196,14 +196,14 @@ impl CustomerEvidence {
             Some(current) => current.key.clone(),
             None => String::new(),
         };
-        Some(Gap {
+        Some(CoverageGap {
             key,
             deployment_id: last.parsed.deployment_id.clone(),
             ..gap
         })
     }
 
-    fn missing_versions(&self, scope: &GapScope) -> Vec<Gap> {
+    fn missing_versions(&self, scope: &GapScope) -> Vec<CoverageGap> {
         let missing_keys = self.missing_keys();
         let mut missing: BTreeMap<MissingConfig<'_>, Vec<&StoredRecord>> = BTreeMap::new();
         for record in &self.records {
@@ -231,7 +231,7 @@ impl CustomerEvidence {
     }
 
     /// The gap of a config that these records name, oldest first.
-    fn missing_version(&self, config: MissingConfig<'_>, records: &[&StoredRecord]) -> Gap {
+    fn missing_version(&self, config: MissingConfig<'_>, records: &[&StoredRecord]) -> CoverageGap {
         let what = match config {
             MissingConfig::Unknown => "the config was unreadable and has no backup".to_owned(),
             MissingConfig::Md5(md5) => format!("no config with the MD5 {md5}"),
@@ -249,7 +249,7 @@ impl CustomerEvidence {
             MissingConfig::Unknown | MissingConfig::Md5(_) => String::new(),
         };
         let deployment_id = first.parsed.deployment_id.clone();
-        Gap {
+        CoverageGap {
             count: records.len(),
             key,
             deployment_id,
@@ -258,7 +258,7 @@ impl CustomerEvidence {
     }
 
     /// Deployments that left a config without a record.
-    fn missing_records(&self, scope: &GapScope) -> Vec<Gap> {
+    fn missing_records(&self, scope: &GapScope) -> Vec<CoverageGap> {
         let recorded = self.recorded_deployments();
         let mut unrecorded: BTreeMap<&str, &ConfigVersion> = BTreeMap::new();
         // Copies last, because a copy's key says more than that of config.yaml.
@@ -280,7 +280,7 @@ impl CustomerEvidence {
                 config.key
             );
             let gap = self.new_gap(GapKind::MissingRecord, Some(config.captured_at()), text);
-            gaps.push(Gap {
+            gaps.push(CoverageGap {
                 key: config.key.clone(),
                 deployment_id: id.to_owned(),
                 ..gap
@@ -290,7 +290,7 @@ impl CustomerEvidence {
     }
 
     /// Missing records that the next record of the chain continues, or that the seal names.
-    fn broken_chains(&self, scope: &GapScope) -> Vec<Gap> {
+    fn broken_chains(&self, scope: &GapScope) -> Vec<CoverageGap> {
         let mut gaps = self.missing_predecessors(scope);
         let recorded = self.recorded_deployments();
         for seal in &self.seals {
@@ -308,7 +308,7 @@ impl CustomerEvidence {
                 seal.key
             );
             let gap = self.new_gap(GapKind::MissingRecord, Some(at), text);
-            gaps.push(Gap {
+            gaps.push(CoverageGap {
                 key: seal.key.clone(),
                 deployment_id: id.clone(),
                 ..gap
@@ -317,7 +317,7 @@ impl CustomerEvidence {
         gaps
     }
 
-    fn missing_predecessors(&self, scope: &GapScope) -> Vec<Gap> {
+    fn missing_predecessors(&self, scope: &GapScope) -> Vec<CoverageGap> {
         let mut digests = BTreeSet::new();
         let mut positions = BTreeSet::new();
         for record in &self.records {
@@ -353,7 +353,7 @@ impl CustomerEvidence {
         gaps
     }
 
-    fn pending_upload(&self, item: &SpooledEvidence) -> Gap {
+    fn pending_upload(&self, item: &SpooledEvidence) -> CoverageGap {
         let (what, key) = match &item.content {
             SpooledContent::Config { key, .. } => ("config.yaml", key.as_str()),
             SpooledContent::Record { .. } => ("the usage record", ""),
@@ -361,7 +361,7 @@ impl CustomerEvidence {
         let (at, id, path) = (format_rfc3339(item.at), &item.deployment_id, &item.path);
         let text = format!("{at}: {what} of the deployment {id} is queued on this machine: {path}");
         let gap = self.new_gap(GapKind::Pending, Some(item.at), text);
-        Gap {
+        CoverageGap {
             key: key.to_owned(),
             deployment_id: id.clone(),
             ..gap

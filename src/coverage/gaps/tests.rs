@@ -515,7 +515,7 @@ fn a_place_in_a_chain_that_nothing_is_in_is_a_missing_record() {
 #[test]
 fn each_gap_names_the_object_and_the_deployment_that_it_is_of() {
     let told = |customer: &CustomerEvidence| -> Vec<String> {
-        let line = |it: Gap| {
+        let line = |it: CoverageGap| {
             format!(
                 "{} {} {} {} {:?}",
                 it.kind.as_str(),

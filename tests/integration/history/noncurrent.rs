@@ -136,8 +136,7 @@ fn each_of_them_comes_back_byte_for_byte() {
     }
     let vouched = |number: usize| restore(&md5_of(BODIES[number])).1;
     assert!(
-        vouched(0).contains("md5 and size verified")
-            && !vouched(0).contains("not verified"),
+        vouched(0).contains("md5 and size verified") && !vouched(0).contains("not verified"),
         "a record does"
     );
     assert!(vouched(1).contains("not verified: the bucket has no digest of this object"));
