@@ -6,9 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::audit::chain_walk;
 use crate::audit::finding::{AuditFinding, FindingKind};
-use crate::digest::is_md5_hex;
 use crate::history::integrity::{DigestMismatch, StatedDigests, verify_digests};
-use crate::keys;
+use crate::keys::{self, is_lower_hex};
 use crate::record::format_rfc3339;
 use crate::snapshot::{ConfigVersion, CustomerSnapshot, StoredRecord};
 
@@ -112,7 +111,7 @@ fn explain_misplacement(customer: &str, record: &StoredRecord) -> Option<String>
         // The legacy module named a record after the MD5 of its config.
         let (_, name) = record.key.rsplit_once('/')?;
         let stem = name.strip_suffix(".json")?;
-        if is_md5_hex(stem) && stem != parsed.config_hash {
+        if is_lower_hex(stem, 32) && stem != parsed.config_hash {
             return Some("it is the record of another config than its key says".to_owned());
         }
         return None;

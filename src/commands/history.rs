@@ -9,12 +9,12 @@ use futures_util::{StreamExt as _, stream};
 use crate::commands::bucket_args::BucketArgs;
 use crate::error::Error;
 use crate::exit_code::ExitCode;
+use crate::history::change_summary::summarize_changes;
 use crate::history::load::{get_uploader_id, get_version_bytes, load_history};
 use crate::history::versions::{ConfigHistory, version_md5};
-use crate::output::table_formats::{self, OutputFormat, TableCell, TableStyle};
+use crate::output::{self, OutputFormat, TableCell, TableStyle};
 use crate::record::deployment::user_name_from_arn;
 use crate::record::format_rfc3339;
-use crate::redaction::policy;
 use crate::s3::store::ObjectStore;
 use crate::snapshot::{ConfigVersion, READ_TIMEOUTS, write_skipped};
 use crate::system::host;
@@ -98,7 +98,7 @@ pub fn run_history(
         Ok::<_, Error>(loaded.skipped)
     })??;
     write_skipped(&skipped, &mut messages)?;
-    table_formats::ignore_broken_pipe(written).context("cannot write the history to stdout")?;
+    output::ignore_broken_pipe(written).context("cannot write the history to stdout")?;
     Ok(ExitCode(0))
 }
 
@@ -121,7 +121,7 @@ async fn build_rows<'a>(
         let older = bodies.next().await.transpose()?;
         let change = match (&older, &newer) {
             (None, _) => "first version".to_owned(),
-            (Some(Some(older)), Some(newer)) => policy::summarize_changes(older, newer),
+            (Some(Some(older)), Some(newer)) => summarize_changes(older, newer),
             _ => "too large to compare".to_owned(),
         };
         rows.push(build_row(store, history, index, change).await?);
@@ -204,7 +204,7 @@ fn write_rows(
         is_bold: is_terminal && host::env_var("NO_COLOR").is_none(),
     };
     let rows = || -> Box<dyn Iterator<Item = _>> { Box::new(rows.iter().map(cells)) };
-    table_formats::write_cells(format, columns, rows, style, output)?;
+    output::write_cells(format, columns, rows, style, output)?;
     output.flush()
 }
 

@@ -12,8 +12,8 @@ use crate::audit::finding::AuditFinding;
 use crate::commands::bucket_args::BucketArgs;
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
+use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::{count_noun, escape_json, sanitize};
-use crate::output::table_formats::ignore_broken_pipe;
 use crate::s3::store::ObjectStore;
 use crate::snapshot::{
     BucketSnapshot, CustomerSnapshot, READ_TIMEOUTS, SnapshotPart, write_skipped,

@@ -63,7 +63,7 @@ impl SpooledEvidence {
     #[must_use]
     pub fn from_spool_item(path: String, item: SpoolItem, body: &[u8]) -> Self {
         let mut at = item.at;
-        let content = match item.what {
+        let content = match item.kind {
             SpoolItemKind::Config => SpooledContent::Config {
                 key: keys::config_version_key(&item.customer, item.at, &item.md5),
                 md5: item.md5,

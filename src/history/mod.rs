@@ -6,6 +6,7 @@
 //! - `versions.rs`: which deployment used which version, and which version a user means
 //! - `integrity.rs`: whether bytes are those that were backed up
 
+pub mod change_summary;
 pub mod integrity;
 pub mod load;
 pub mod versions;

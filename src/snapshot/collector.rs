@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crate::archive::reader::{ArchiveResult, fetch_with_archive};
 use crate::chain::seal::ChainSeal;
 use crate::error::Error;
-use crate::keys::{self, ConfigKey, RecordKey, TerragruntKey};
-use crate::record::parse::MAX_RECORD_BYTES;
+use crate::keys::{self, ArchiveKey, ConfigKey, RecordKey, TerragruntKey};
+use crate::record::MAX_RECORD_BYTES;
+use crate::record::parse::RecordError;
 use crate::s3::bulk_get::ObjectSink;
 use crate::s3::listing::{ListPage, ListRequest, NoncurrentVersion, ObjectMeta};
 use crate::s3::store::ObjectStore;
@@ -47,14 +48,14 @@ impl<'a> SnapshotCollector<'a> {
 
     pub(super) fn add_noncurrent_version(&mut self, version: NoncurrentVersion) {
         let NoncurrentVersion { object, version_id } = version;
-        let Some((segment, kind)) = keys::parse_terragrunt_key(&object.key) else {
+        let Some((segment, kind)) = self.scope.parse_key(&object.key) else {
             return;
         };
         let Some(customer) = self.customer_entry(&segment) else {
             return;
         };
         match kind {
-            TerragruntKey::State { unit } => customer.add_state_change(&object, unit),
+            TerragruntKey::State(state) => customer.add_state_change(&object, state.unit),
             TerragruntKey::Config(key) => {
                 if let Some(config) = ConfigVersion::from_listed(&object, &key) {
                     let version_id = Some(version_id);
@@ -68,7 +69,7 @@ impl<'a> SnapshotCollector<'a> {
     }
 
     pub(super) fn add_damaged_archive(&mut self, key: String, reason: String) {
-        let Some(archive_key) = keys::parse_archive_key(&key) else {
+        let Some(archive_key) = ArchiveKey::parse(&key) else {
             return;
         };
         let segment = keys::canonical_segment(archive_key.segment);
@@ -100,8 +101,8 @@ impl<'a> SnapshotCollector<'a> {
         if object.size <= MAX_RECORD_BYTES {
             return true;
         }
-        let error = RecordReadError::TooLarge { size: object.size };
-        self.add_record(object, key, Err(error));
+        let error = RecordError::TooLarge { bytes: object.size };
+        self.add_record(object, key, Err(RecordReadError::Invalid(error)));
         false
     }
 
@@ -125,11 +126,11 @@ impl<'a> SnapshotCollector<'a> {
 
     /// Adds an object below `terragrunt/`, and returns whether it has to be fetched.
     fn add_listed_terragrunt_object(&mut self, object: &ObjectMeta) -> bool {
-        let Some((segment, kind)) = keys::parse_terragrunt_key(&object.key) else {
+        let Some((segment, kind)) = self.scope.parse_key(&object.key) else {
             return false;
         };
         let is_included = match kind {
-            TerragruntKey::State { .. } => self.scope.has(SnapshotPart::States),
+            TerragruntKey::State(_) => self.scope.has(SnapshotPart::States),
             TerragruntKey::Config(ConfigKey::Seal { .. }) => self.scope.has(SnapshotPart::Seals),
             TerragruntKey::Config(_) => true,
         };
@@ -141,9 +142,9 @@ impl<'a> SnapshotCollector<'a> {
         };
 
         match kind {
-            TerragruntKey::State { unit } => {
-                customer.units.insert(unit.to_owned());
-                customer.add_state_change(object, unit);
+            TerragruntKey::State(state) => {
+                customer.units.insert(state.unit.to_owned());
+                customer.add_state_change(object, state.unit);
             }
             TerragruntKey::Config(ConfigKey::Seal { .. }) => {
                 if object.size <= MAX_RECORD_BYTES {
@@ -193,7 +194,7 @@ impl ObjectSink for SnapshotCollector<'_> {
             return;
         }
 
-        let Some((segment, _)) = keys::parse_terragrunt_key(&object.key) else {
+        let Some((segment, _)) = self.scope.parse_key(&object.key) else {
             return;
         };
         if let Some(customer) = self.customer_entry(&segment) {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::digest::sha256_hex;
 use crate::keys::RecordKey;
-use crate::record::parse::{MAX_RECORD_BYTES, ParsedRecord, parse_record};
+use crate::record::parse::{ParsedRecord, RecordError, parse_record};
 use crate::s3::listing::ObjectMeta;
 use crate::snapshot::SkippedObject;
 
@@ -26,25 +26,17 @@ pub struct StoredRecord {
 /// Why a usage record cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordReadError {
-    TooLarge {
-        size: u64,
-    },
     /// The request failed; its error names the object.
     NotFetched(String),
-    /// The content is not a usage record.
-    Malformed(String),
+    /// The object is not a usage record.
+    Invalid(RecordError),
 }
 
 impl fmt::Display for RecordReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge { size } => {
-                write!(
-                    f,
-                    "it has {size} bytes, and at most {MAX_RECORD_BYTES} are read"
-                )
-            }
-            Self::NotFetched(reason) | Self::Malformed(reason) => f.write_str(reason),
+            Self::NotFetched(reason) => f.write_str(reason),
+            Self::Invalid(error) => write!(f, "{error}"),
         }
     }
 }
@@ -74,7 +66,7 @@ impl StoredRecord {
                 record.deployed_at = parsed.deployed_at.unwrap_or(record.deployed_at);
                 record.parsed = parsed;
             }
-            Err(reason) => record.read_error = Some(RecordReadError::Malformed(reason)),
+            Err(error) => record.read_error = Some(RecordReadError::Invalid(error)),
         }
         record
     }
@@ -91,7 +83,11 @@ impl StoredRecord {
     /// Whether the object is too large to be a usage record.
     #[must_use]
     pub fn is_too_large(&self) -> bool {
-        matches!(self.read_error, Some(RecordReadError::TooLarge { .. }))
+        let error = self.read_error.as_ref();
+        matches!(
+            error,
+            Some(RecordReadError::Invalid(RecordError::TooLarge { .. }))
+        )
     }
 
     /// Whether the record says that its config was neither uploaded nor spooled.

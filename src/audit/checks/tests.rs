@@ -4,7 +4,7 @@ use super::*;
 use crate::chain::seal::ChainSeal;
 use crate::digest::ContentDigests;
 use crate::record::ChainLink;
-use crate::record::parse::ParsedRecord;
+use crate::record::parse::{ParsedRecord, RecordError};
 use crate::snapshot::{ConfigContent, ConfigMetadata, CopyName, RecordReadError};
 
 fn hour(hours: i64) -> DateTime<Utc> {
@@ -260,8 +260,8 @@ fn each_record_is_held_against_its_object_its_name_and_the_others() {
         .into_iter()
         .map(|it| it.key)
         .collect();
-    assert_found(FindingKind::Edited, &keys[1], "it is no JSON", |it| {
-        it.records[1].read_error = Some(RecordReadError::Malformed("it is no JSON".into()));
+    assert_found(FindingKind::Edited, &keys[1], "not a JSON object", |it| {
+        it.records[1].read_error = Some(RecordReadError::Invalid(RecordError::NotAnObject));
     });
     assert_found(
         FindingKind::Misplaced,
@@ -339,7 +339,7 @@ fn a_record_without_a_chain_is_no_alarm_as_long_as_there_were_no_chains() {
     assert_eq!(
         count(|it| it.records.iter_mut().for_each(|record| {
             record.parsed.chain = None;
-            record.read_error = Some(RecordReadError::Malformed("x".into()));
+            record.read_error = Some(RecordReadError::Invalid(RecordError::Empty));
         })),
         0
     );

@@ -1,27 +1,26 @@
-//! `coverage`: each gap is named, alone, and where nothing is missing nothing is said.
+//! `coverage` names each gap alone, and nothing in a complete bucket.
 
 use serde_json::{Value, json};
 
 use crate::bucket_fixture::{BucketObject, draw_objects, put_objects};
-use crate::commands::{assert_refused, md5_of, run_command, run_command_as};
-use test_support::faulty_proxy::RequestFate;
-use test_support::oracle::{format_rfc3339, unix_now, unix_time};
+use crate::commands::{assert_refused, md5_of, run_command};
+use test_support::oracle::{format_rfc3339, unix_now};
+use test_support::refused_endpoint;
 use test_support::s3_backend::{S3Backend, S3ServerKind, on_each_server};
 use test_support::terraform_steps::CustomerUnit;
-use test_support::{BUCKET, JOHN_ARN, refused_endpoint};
 
 on_each_server!(
-    each_gap_is_named_alone,
-    what_this_machine_kept_is_pending,
-    a_customer_is_looked_at_alone
+    names_each_gap_alone,
+    reports_spooled_items_as_pending,
+    checks_one_customer_alone
 );
 
-const SEED: u64 = 0x2026_1124;
+pub(crate) const SEED: u64 = 0x2026_1124;
 /// What is said where nothing is missing begins so.
 const NOTHING: &str = "config-backup: no gaps in ";
 
 /// Asserts that nothing is missing, and gives what is said of where was looked.
-fn assert_no_gaps(backend: &S3Backend, arguments: &[&str]) -> String {
+pub(crate) fn assert_no_gaps(backend: &S3Backend, arguments: &[&str]) -> String {
     let (code, output, messages) =
         run_command(&backend.world, &[&["coverage"], arguments].concat());
     assert_eq!((code, output.as_str()), (Some(0), ""), "{messages}");
@@ -33,7 +32,7 @@ fn assert_no_gaps(backend: &S3Backend, arguments: &[&str]) -> String {
 }
 
 /// The gaps that are found, as JSON.
-fn run_coverage(backend: &S3Backend, arguments: &[&str]) -> Vec<Value> {
+pub(crate) fn run_coverage(backend: &S3Backend, arguments: &[&str]) -> Vec<Value> {
     let (code, output, messages) = run_command(
         &backend.world,
         &[&["coverage", "--json"], arguments].concat(),
@@ -70,7 +69,7 @@ fn only_gap(backend: &S3Backend, kind: &str, customer: &str) -> Value {
 }
 
 /// The first object of a customer whose key has this part; they are in the order of time.
-fn object_of_customer<'a>(
+pub(crate) fn object_of_customer<'a>(
     objects: &'a [BucketObject],
     customer: &str,
     part: &str,
@@ -97,7 +96,7 @@ fn customer_with_changes(objects: &[BucketObject]) -> &str {
         .customer
 }
 
-fn each_gap_is_named_alone(backend: &mut S3Backend) {
+fn names_each_gap_alone(backend: &mut S3Backend) {
     let objects = draw_objects(&mut fastrand::Rng::with_seed(SEED), 14);
     put_objects(backend, &objects);
     assert_no_gaps(backend, &[]);
@@ -198,13 +197,13 @@ fn each_gap_is_named_alone(backend: &mut S3Backend) {
 }
 
 #[test]
-fn each_gap_is_named_alone_where_versions_are_kept() {
+fn names_each_gap_alone_in_a_versioned_bucket() {
     let mut backend = S3Backend::new(S3ServerKind::Moto);
     backend.client.enable_versioning();
-    each_gap_is_named_alone(&mut backend);
+    names_each_gap_alone(&mut backend);
 }
 
-fn what_this_machine_kept_is_pending(backend: &mut S3Backend) {
+fn reports_spooled_items_as_pending(backend: &mut S3Backend) {
     put_objects(
         backend,
         &draw_objects(&mut fastrand::Rng::with_seed(SEED), 2),
@@ -248,7 +247,7 @@ fn what_this_machine_kept_is_pending(backend: &mut S3Backend) {
     assert_no_gaps(backend, &[]);
 }
 
-fn a_customer_is_looked_at_alone(backend: &mut S3Backend) {
+fn checks_one_customer_alone(backend: &mut S3Backend) {
     put_objects(
         backend,
         &draw_objects(&mut fastrand::Rng::with_seed(SEED), 12),
@@ -273,7 +272,7 @@ fn a_customer_is_looked_at_alone(backend: &mut S3Backend) {
 }
 
 #[test]
-fn a_clean_bucket_of_500_customers_is_silent() {
+fn finds_no_gap_in_a_clean_bucket_of_500_customers() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     let objects = draw_objects(&mut fastrand::Rng::with_seed(SEED), 500);
     put_objects(&backend, &objects);
@@ -311,7 +310,7 @@ fn a_clean_bucket_of_500_customers_is_silent() {
 }
 
 #[test]
-fn states_that_changed_before_count_where_versions_may_be_listed() {
+fn counts_earlier_state_changes_where_versions_may_be_listed() {
     let change = |backend: &S3Backend| {
         for serial in 0..3 {
             backend.client.put(
@@ -340,7 +339,7 @@ fn states_that_changed_before_count_where_versions_may_be_listed() {
 }
 
 #[test]
-fn a_config_that_only_the_earlier_module_logged_may_be_an_overwritten_one() {
+fn a_config_logged_by_the_legacy_module_may_be_overwritten() {
     let backend = S3Backend::new(S3ServerKind::Moto);
     backend.client.enable_versioning();
     let record = |body: &str, time: &str| {
@@ -539,8 +538,7 @@ fn a_damaged_record_is_named_and_is_a_record_all_the_same() {
         "{messages}"
     );
     assert!(
-        messages
-            .starts_with("config-backup: skipped `usage-logs/acme/x.json`: it is not valid JSON"),
+        messages.starts_with("config-backup: skipped `usage-logs/acme/x.json`: not valid JSON"),
         "{messages}"
     );
 }
