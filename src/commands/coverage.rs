@@ -1,4 +1,4 @@
-//! `coverage`: deployments that nobody logged, customers that nobody backed up, and whatever else is missing in the bucket.
+//! `coverage`: what is missing in the bucket: records, configs and their versions.
 //!
 //! Reads only.
 
@@ -26,25 +26,22 @@ use crate::system::host;
 use crate::system::runtime::block_on;
 use crate::time_spec::{DayBoundary, parse_duration, parse_time_spec};
 
-/// Exits so where there is a gap.
 const GAPS_FOUND: ExitCode = ExitCode(7);
 
-/// The arguments of `coverage`.
 #[derive(Debug, Args)]
 #[command(after_help = GAP_KINDS_HELP)]
 pub struct CoverageArgs {
-    /// Only this customer, by the exact name
+    /// Only this customer, by its exact name
     pub customer: Option<String>,
-    /// How long before a state's change its usage record may be (90m, 3h); it may be up to 15 minutes after it
+    /// How long a usage record may be older than the change of a state (90m, 3h)
     #[arg(long, value_name = "LENGTH", default_value = "3h", value_parser = parse_window)]
     pub window: Duration,
-    /// Nothing that happened before: a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339
+    /// Only what happened since: a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
-    /// As JSON: `gaps`, and what they were looked for in
+    /// Print JSON: `gaps`, and what was compared
     #[arg(long)]
     pub json: bool,
-    /// Where to look
     #[command(flatten)]
     pub source: BucketArgs,
 }
@@ -52,15 +49,15 @@ pub struct CoverageArgs {
 /// What `coverage --help` ends with.
 const GAP_KINDS_HELP: &str = "\
 Each line is a gap:
-  unlogged         a unit's state changed, and no usage record is near
-  no-backup        units have a state, and there is no config
+  unlogged         a unit's state changed without a usage record near it
+  no-backup        units have a state, but the customer has no config
   outdated         config.yaml is not that of the last deployment
-  missing-version  usage records whose config is not there
+  missing-version  usage records whose config is missing
   missing-record   a deployment left a config, but no usage record
-  pending          something is kept on this machine, and not sent yet
+  pending          an upload is queued on this machine
 
-Who may list versions (s3:ListBucketVersions) of a versioned bucket sees all changes of a state, not the last one alone.
-Exits with 0 where there are no gaps, with 7 where there are.";
+In a versioned bucket, the permission s3:ListBucketVersions shows all changes of a state,
+otherwise only the last one. Exits with 0 without gaps and with 7 otherwise.";
 
 /// What `coverage --json` prints.
 #[derive(Debug, Serialize)]
@@ -75,7 +72,7 @@ struct CoverageReport {
     copies: usize,
     /// Whether versions of states could be listed.
     versions: VersionListing,
-    /// What could not be read, with the reason.
+    /// What cannot be read, with the reason.
     left_out: Vec<String>,
 }
 

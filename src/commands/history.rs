@@ -23,29 +23,33 @@ use clap::Args;
 use clap::ValueEnum as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-/// The arguments of `history`.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
-    /// The customer, by the exact name
+    /// The customer's exact name
     pub customer: String,
-    /// How to write it; without this as a table on a terminal, and else as CSV
-    #[arg(short, long, value_name = "table|json|csv", value_parser = forms(), hide_possible_values = true)]
+    /// Output format [default: table on a terminal, otherwise csv]
+    #[arg(
+        short,
+        long,
+        value_name = "table|json|csv",
+        value_parser = list_format_parser(),
+        hide_possible_values = true
+    )]
     pub format: Option<OutputFormat>,
-    /// Only the newest N versions
+    /// Show only the newest N versions
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// Where to look
     #[command(flatten)]
     pub source: BucketArgs,
 }
 
-/// The formats of a list that is no report.
-fn forms() -> impl TypedValueParser<Value = OutputFormat> {
+/// The formats of a list; the others are for reports.
+fn list_format_parser() -> impl TypedValueParser<Value = OutputFormat> {
     PossibleValuesParser::new(["table", "json", "csv"])
         .try_map(|name| OutputFormat::from_str(&name, false))
 }
 
-/// The columns; new ones are added at the end.
+/// New columns are added at the end.
 pub const HISTORY_COLUMNS: [&str; 10] = [
     "timestamp",
     "user",

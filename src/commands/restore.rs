@@ -26,36 +26,35 @@ use crate::system::host;
 use crate::system::runtime::block_on;
 use crate::time_spec::{DayBoundary, parse_time_spec};
 
-/// The arguments of `restore`.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("place").required(true).args(["output", "stdout"])))]
 #[command(group(ArgGroup::new("which").args(["at", "deployment", "version"])))]
 pub struct RestoreArgs {
-    /// The customer, by the exact name
+    /// The customer's exact name
     pub customer: String,
 
-    /// The version as of then: a date (2026-10-01, the end of that day in UTC), an age (36h, 30d, 2w) or RFC 3339
+    /// The newest version at this time: a date (2026-10-01: the end of that day in UTC), an age
+    /// (36h, 30d, 2w) or RFC 3339
     #[arg(long, value_name = "WHEN", help_heading = "Choice")]
     pub at: Option<String>,
-    /// The version that this deployment used: its id, or the beginning of it
+    /// The version that this deployment used: its id or the beginning of it
     #[arg(long, value_name = "ID", help_heading = "Choice")]
     pub deployment: Option<String>,
-    /// This version: its MD5, or the beginning of it (4 digits or more), or the time in its key (2026-10-01_080000), or its
-    /// version id
+    /// This version: the first 4 digits or more of its MD5, the time in its key
+    /// (2026-10-01_080000), or its version id
     #[arg(long, value_name = "VERSION", help_heading = "Choice")]
     pub version: Option<String>,
 
-    /// Write to this file, readable for you alone
+    /// Write to this file, with mode 0600
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,
     /// Write to stdout
     #[arg(long, help_heading = "Output")]
     pub stdout: bool,
-    /// Replace a file with other content, too; what it held is kept beside it as *.bak
+    /// Replace a file with other content, and keep the old content as *.bak
     #[arg(long, conflicts_with = "stdout", help_heading = "Output")]
     pub force: bool,
 
-    /// Where to look
     #[command(flatten)]
     pub source: BucketArgs,
 }
@@ -83,15 +82,12 @@ pub fn run_restore(
     })??;
     write_skipped(&loaded.skipped, &mut messages)?;
 
-    let done = match &output_path {
-        Some(path) => write_output_file(path, &config.bytes, arguments.force)?,
-        None => {
-            let written = output
-                .write_all(&config.bytes)
-                .and_then(|()| output.flush());
-            ignore_broken_pipe(written).context("cannot write the config to stdout")?;
-            "wrote to stdout".to_owned()
-        }
+    let done = if let Some(path) = &output_path {
+        write_output_file(path, &config.bytes, arguments.force)?
+    } else {
+        let written = output.write_all(&config.bytes).and_then(|()| output.flush());
+        ignore_broken_pipe(written).context("cannot write the config to stdout")?;
+        "wrote to stdout".to_owned()
     };
     let origin = describe_origin(&loaded.history, index, &selector, &config, &target.bucket);
     writeln!(messages, "config-backup: {done}: {}", sanitize(&origin))?;

@@ -1,4 +1,4 @@
-//! `verify`: whether what the bucket holds is what was written. Reads only.
+//! `verify`: whether the bucket holds what was written.
 
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
@@ -20,15 +20,13 @@ use crate::snapshot::{
 };
 use crate::system::runtime::block_on;
 
-/// The arguments of `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The customer, by the exact name; without one all are looked at
+    /// Only this customer, by its exact name
     pub customer: Option<String>,
-    /// As JSON: `findings`, and how many `customers`, `records`, `seals`, `versions` and `unsealed` records there are
+    /// Print JSON: `findings`, and the numbers of objects that were verified
     #[arg(long)]
     pub json: bool,
-    /// Where to look
     #[command(flatten)]
     pub source: BucketArgs,
 }
@@ -42,7 +40,8 @@ struct VerifyReport {
     seals: usize,
     /// Objects with a config.
     versions: usize,
-    /// Records in no chain, which nothing vouches for: of the earlier module, and of helpers before there were chains.
+    /// Records outside of chains, which nothing can verify: of the legacy module, or of helpers
+    /// before there were chains.
     unsealed: usize,
     /// Records that only the archive has.
     archived: usize,
@@ -153,22 +152,22 @@ fn summarize_report(report: &VerifyReport) -> String {
         0 => "no problems".to_owned(),
         count => count_noun(count, "problem"),
     };
-    let mut summary = format!(
-        "verified {}, {} and {} of {}: {result}",
+    let archived = match report.archived {
+        0 => String::new(),
+        count => format!("; {} only in the archive", count_noun(count, "record")),
+    };
+    let unsealed = match report.unsealed {
+        0 => String::new(),
+        count => {
+            let records = count_noun(count, "record");
+            format!("; {records} outside of chains, which nothing can verify")
+        }
+    };
+    format!(
+        "verified {}, {} and {} of {}: {result}{archived}{unsealed}",
         count_noun(report.records, "record"),
         count_noun(report.seals, "seal"),
         count_noun(report.versions, "config"),
         count_noun(report.customers, "customer")
-    );
-    if report.archived > 0 {
-        let records = count_noun(report.archived, "record");
-        summary.push_str(&format!("; {records} only in the archive"));
-    }
-    if report.unsealed > 0 {
-        let records = count_noun(report.unsealed, "record");
-        summary.push_str(&format!(
-            "; {records} outside of chains, which nothing can verify"
-        ));
-    }
-    summary
+    )
 }

@@ -1,4 +1,5 @@
-//! Reads what `coverage` compares: a snapshot of the bucket, the spool, and the configs that records name.
+//! Reads what `coverage` compares: a snapshot of the bucket, the spool, and configs that records
+//! name.
 //!
 //! Must not decide what is missing: `gaps.rs` does.
 

@@ -96,13 +96,12 @@ impl CustomerEvidence {
     #[must_use]
     pub fn find_gaps(&self, scope: &GapScope) -> Vec<CoverageGap> {
         let mut gaps = self.unlogged_changes(scope);
-        match self.missing_backup() {
+        if let Some(gap) = self.missing_backup() {
             // Then every version is missing, and none can be outdated.
-            Some(gap) => gaps.push(gap),
-            None => {
-                gaps.extend(self.outdated_config());
-                gaps.extend(self.missing_versions(scope));
-            }
+            gaps.push(gap);
+        } else {
+            gaps.extend(self.outdated_config());
+            gaps.extend(self.missing_versions(scope));
         }
         gaps.extend(self.missing_records(scope));
         gaps.extend(self.broken_chains(scope));

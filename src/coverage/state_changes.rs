@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_near_from_a_window_before_to_a_quarter_of_an_hour_after() {
+    fn a_record_counts_from_a_window_before_to_15_minutes_after() {
         for (record, expected) in [
             ("08:59:59", false),
             ("09:00:00", true),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn each_change_is_looked_at_beside_all_records() {
+    fn each_change_is_compared_with_all_records() {
         let records = ["20:00:00", "02:00:00", "09:30:00"].map(time_of_day);
         let changes = [
             unit_change("12:00:00", "eks"),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_near_each_other_are_told_together_with_their_units_and_how_many() {
+    fn changes_near_each_other_are_one_group() {
         let changes = [
             unit_change("09:00:00", "eks"),
             unit_change("08:00:00", "eks"),

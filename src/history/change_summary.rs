@@ -1,4 +1,4 @@
-//! What changed from one version of a config to the next, in a phrase that names keys and no values.
+//! What changed from one version of a config to the next, by keys and without values.
 
 use crate::config::diff::diff_documents;
 use crate::config::document::parse_document;

@@ -2,6 +2,7 @@
 //!
 //! Reads only. Must not print: the commands `history`, `diff` and `restore` do that.
 //!
+//! - `change_summary.rs`: which keys changed from one version to the next
 //! - `load.rs`: finds all versions, and fetches one
 //! - `versions.rs`: which deployment used which version, and which version a user means
 //! - `integrity.rs`: whether bytes are those that were backed up

@@ -109,7 +109,8 @@ impl ConfigHistory {
         }
     }
 
-    /// What a word means: `latest`, a version, a deployment or a time as [`parse_time_spec`] reads it.
+    /// What a word means: `latest`, a version, a deployment, or a time that [`parse_time_spec`]
+    /// accepts.
     pub fn parse_selector(&self, word: &str, now: DateTime<Utc>) -> Result<VersionSelector, Error> {
         if word == "latest" {
             return Ok(VersionSelector::Latest);

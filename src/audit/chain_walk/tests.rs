@@ -59,13 +59,13 @@ fn kinds_and_keys(customer: &CustomerSnapshot) -> Vec<(FindingKind, String)> {
 }
 
 #[test]
-fn a_whole_chain_gives_no_alarm() {
+fn an_intact_chain_has_no_findings() {
     assert_eq!(kinds_and_keys(&intact_chain()), []);
     assert_eq!(kinds_and_keys(&CustomerSnapshot::default()), []);
 }
 
 #[test]
-fn an_edited_record_is_named_alone_wherever_it_is() {
+fn only_the_edited_record_is_reported() {
     for place in 0..4 {
         let mut customer = intact_chain();
         customer.records[place].sha256 = Some("x".into());
@@ -77,7 +77,7 @@ fn an_edited_record_is_named_alone_wherever_it_is() {
 }
 
 #[test]
-fn of_two_edited_records_in_a_row_both_are_named() {
+fn two_edited_records_in_a_row_are_both_reported() {
     let mut customer = intact_chain();
     for place in [2, 3] {
         customer.records[place].sha256 = Some(format!("x{place}"));
@@ -92,7 +92,7 @@ fn of_two_edited_records_in_a_row_both_are_named() {
 }
 
 #[test]
-fn deleted_records_are_named_once_and_what_is_before_them_is_still_followed() {
+fn deleted_records_are_one_finding_and_the_records_before_them_are_followed() {
     for (deleted, key) in [(0, "w2"), (1, "w3"), (2, "w4"), (3, "w4")] {
         let mut customer = intact_chain();
         customer.records.remove(deleted);
@@ -129,7 +129,7 @@ fn deleted_records_are_named_once_and_what_is_before_them_is_still_followed() {
 }
 
 #[test]
-fn a_second_object_with_the_bytes_of_a_record_raises_no_doubt_about_the_first() {
+fn a_second_object_with_the_same_bytes_does_not_taint_the_first() {
     let mut customer = intact_chain();
     customer.records.push(StoredRecord {
         key: "copy".into(),
@@ -139,7 +139,7 @@ fn a_second_object_with_the_bytes_of_a_record_raises_no_doubt_about_the_first() 
 }
 
 #[test]
-fn a_seal_that_came_before_its_record_raises_no_doubt_about_another_one_of_that_name() {
+fn a_seal_ahead_of_its_record_does_not_taint_another_record_with_its_key() {
     let mut customer = intact_chain();
     add_seal(&mut customer, "w", 5, "w4", "e");
     let findings = walk_chains(&customer);
@@ -163,7 +163,7 @@ fn a_seal_that_came_before_its_record_raises_no_doubt_about_another_one_of_that_
 }
 
 #[test]
-fn a_number_beyond_all_bounds_ends_as_well() {
+fn the_largest_number_is_followed_to_an_end() {
     let mut customer = intact_chain();
     add_seal(&mut customer, "w", u64::MAX, "w4", "d");
     assert_eq!(
@@ -180,7 +180,7 @@ fn a_number_beyond_all_bounds_ends_as_well() {
 }
 
 #[test]
-fn a_record_behind_the_seal_is_one_that_nobody_vouches_for() {
+fn a_record_behind_the_seal_is_unsealed() {
     let mut customer = intact_chain();
     customer.records.push(chained_record("w", 5, "e", "d"));
     assert_eq!(
@@ -205,7 +205,7 @@ fn a_chain_without_a_seal_is_one_finding() {
 }
 
 #[test]
-fn a_chain_that_forked_is_whole_as_long_as_both_ends_are_sealed() {
+fn a_forked_chain_is_intact_if_both_heads_are_sealed() {
     let mut customer = intact_chain();
     customer.records.push(StoredRecord {
         key: "other3".into(),
@@ -221,7 +221,7 @@ fn a_chain_that_forked_is_whole_as_long_as_both_ends_are_sealed() {
 }
 
 #[test]
-fn a_seal_in_the_place_of_another_is_named() {
+fn a_seal_with_the_key_of_another_is_reported() {
     let mut customer = intact_chain();
     let other = customer.seals.remove("chain/w.json").expect("it");
     customer.seals.insert("chain/v.json".into(), other);

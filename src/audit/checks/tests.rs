@@ -88,7 +88,7 @@ fn a_config_that_was_rolled_back_is_not_that_of_the_last_deployment() {
 }
 
 #[test]
-fn of_deployments_at_once_either_may_have_been_the_last() {
+fn each_of_concurrent_deployments_may_have_been_the_last() {
     let both = vec![
         unchained_record(0, "a", "uploaded"),
         record_after(20, unchained_record(0, "b", "uploaded")),
@@ -100,7 +100,7 @@ fn of_deployments_at_once_either_may_have_been_the_last() {
 }
 
 #[test]
-fn a_record_lies_where_its_time_and_its_deployment_say() {
+fn a_record_belongs_to_the_key_of_its_time_and_deployment() {
     let ours = |key: &str, customer: &str| {
         let mut record = unchained_record(0, "a", "");
         record.key = key.into();
@@ -130,25 +130,25 @@ fn a_record_lies_where_its_time_and_its_deployment_say() {
     ] {
         assert!(ours(key, customer).is_some(), "{key} {customer}");
     }
-    let earlier = |stem: &str| StoredRecord {
+    let legacy = |stem: &str| StoredRecord {
         key: format!("usage-logs/airbnb/{stem}.json"),
         ..unchained_record(0, "a", "")
     };
     assert_eq!(
-        explain_misplacement("airbnb", &earlier(&"a".repeat(32))),
+        explain_misplacement("airbnb", &legacy(&"a".repeat(32))),
         None
     );
-    assert!(explain_misplacement("airbnb", &earlier(&"b".repeat(32))).is_some());
+    assert!(explain_misplacement("airbnb", &legacy(&"b".repeat(32))).is_some());
     for other in ["b".repeat(31), "g".repeat(32)] {
         assert_eq!(
-            explain_misplacement("airbnb", &earlier(&other)),
+            explain_misplacement("airbnb", &legacy(&other)),
             None,
             "no MD5, and nothing to hold against it"
         );
     }
 }
 
-/// A version that a deployment brought at an hour, with what vouches for it; its bytes are told by a digit.
+/// A copy of a config with its metadata; the digit stands for its bytes.
 fn version_object(hours: i64, digit: &str) -> ConfigVersion {
     let key = keys::config_version_key("airbnb", hour(hours), &digit.repeat(32));
     let copy_name = CopyName {
@@ -248,13 +248,13 @@ fn assert_found(
 }
 
 #[test]
-fn of_what_is_as_it_was_nothing_is_found() {
+fn an_intact_customer_has_no_findings() {
     assert_eq!(findings_after(|_| ()), []);
     assert_eq!(audit_customer(&CustomerSnapshot::default()), []);
 }
 
 #[test]
-fn each_record_is_held_against_its_object_its_name_and_the_others() {
+fn records_are_compared_with_their_key_and_each_other() {
     let keys: Vec<String> = intact_customer()
         .records
         .into_iter()
@@ -291,7 +291,7 @@ fn each_record_is_held_against_its_object_its_name_and_the_others() {
 }
 
 #[test]
-fn a_record_without_a_chain_is_no_alarm_as_long_as_there_were_no_chains() {
+fn a_record_without_a_chain_is_fine_before_the_first_chain() {
     let outside = |hours, seconds| {
         let at = hour(hours) + TimeDelta::seconds(seconds);
         let mut record = chained_record(0, 1, "uploaded", &version_object(0, "a"));
@@ -346,7 +346,7 @@ fn a_record_without_a_chain_is_no_alarm_as_long_as_there_were_no_chains() {
 }
 
 #[test]
-fn a_config_that_a_record_names_must_be_there_unless_it_never_was() {
+fn a_config_that_a_record_names_must_exist_unless_its_backup_failed() {
     let gone = version_object(2, "b").key;
     // The current one names it, too; it is found once.
     assert_found(
@@ -382,7 +382,7 @@ fn a_config_that_a_record_names_must_be_there_unless_it_never_was() {
 }
 
 #[test]
-fn each_version_is_held_against_its_metadata_its_name_and_the_records() {
+fn copies_are_compared_with_their_metadata_key_and_records() {
     let key = version_object(0, "a").key;
     assert_found(FindingKind::Edited, &key, "its metadata is missing", |it| {
         stated(&mut it.config_copies[0]).captured_at = None
@@ -409,7 +409,7 @@ fn each_version_is_held_against_its_metadata_its_name_and_the_records() {
 }
 
 #[test]
-fn the_current_config_is_that_of_the_last_deployment_whole_and_one_of_the_versions() {
+fn the_current_config_is_intact_has_a_copy_and_is_of_the_last_deployment() {
     let key = "terragrunt/airbnb/config.yaml";
     assert_found(
         FindingKind::Missing,
@@ -438,7 +438,7 @@ fn the_current_config_is_that_of_the_last_deployment_whole_and_one_of_the_versio
             it.current_configs[0] = config_object("terragrunt/airbnb/config.yaml", "a", 0);
         },
     );
-    // Without its metadata its MD5 must be one that a deployment had, as it is where there are no versions yet.
+    // Without metadata, its MD5 must be that of a record, unless there are no copies yet.
     assert_eq!(
         findings_after(|it| stated(&mut it.current_configs[0]).captured_at = None),
         []
@@ -458,7 +458,7 @@ fn the_current_config_is_that_of_the_last_deployment_whole_and_one_of_the_versio
         (it.config_copies, it.records, it.seals) = Default::default();
     });
     assert_eq!(alone, []);
-    // One that nobody logged is told by the version that it must be.
+    // A config without a record is reported by its missing copy.
     let unlogged = findings_after(|it| {
         it.current_configs[0] = config_object("terragrunt/airbnb/config.yaml", "c", 6)
     });
@@ -470,7 +470,7 @@ fn the_current_config_is_that_of_the_last_deployment_whole_and_one_of_the_versio
 }
 
 #[test]
-fn deployments_within_five_minutes_are_at_once() {
+fn deployments_within_five_minutes_are_concurrent() {
     let (first, last) = (
         unchained_record(0, "a", "uploaded"),
         unchained_record(0, "b", "uploaded"),

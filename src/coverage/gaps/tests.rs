@@ -1,10 +1,10 @@
 //! Each gap alone, and the times and values at which it begins.
 
 use super::*;
-use crate::chain::seal::ChainSeal;
-use crate::record::ChainLink;
 use crate::record::parse::ParsedRecord;
 use crate::snapshot::{ConfigMetadata, CopyName};
+
+mod records;
 
 const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -109,7 +109,7 @@ fn change_at(time: &str, unit: &str) -> StateChange {
     }
 }
 
-/// A, then B, each with its record and the changes of that deployment, and one more deployment of B.
+/// Deployments of A, B and B again, each with its record and its changes.
 fn complete_customer() -> CustomerEvidence {
     let copies = vec![
         stored_copy("01T08:00:00", A, "one"),
@@ -140,7 +140,6 @@ const SCOPE: GapScope = GapScope {
     since: None,
 };
 
-/// The kinds of the gaps, and their phrases.
 fn kinds_and_texts(customer: &CustomerEvidence) -> Vec<(GapKind, String)> {
     customer
         .find_gaps(&SCOPE)
@@ -149,7 +148,7 @@ fn kinds_and_texts(customer: &CustomerEvidence) -> Vec<(GapKind, String)> {
         .collect()
 }
 
-/// The phrase of the only gap, which is of this kind.
+/// The text of the only gap, which must be of this kind.
 fn only_gap_text(customer: &CustomerEvidence, kind: GapKind) -> String {
     let found = kinds_and_texts(customer);
     assert_eq!(
@@ -161,13 +160,13 @@ fn only_gap_text(customer: &CustomerEvidence, kind: GapKind) -> String {
 }
 
 #[test]
-fn what_is_whole_has_no_gaps() {
+fn a_complete_customer_has_no_gaps() {
     assert_eq!(kinds_and_texts(&complete_customer()), []);
     assert_eq!(kinds_and_texts(&CustomerEvidence::default()), []);
 }
 
 #[test]
-fn changes_that_nobody_logged_are_one_gap_with_their_units() {
+fn unlogged_changes_are_one_gap_with_their_units() {
     let mut customer = complete_customer();
     customer.changes.extend([
         change_at("05T08:00:00", "eks"),
@@ -261,7 +260,7 @@ fn a_config_that_the_last_deployment_did_not_have_is_outdated() {
 }
 
 #[test]
-fn who_goes_back_to_an_older_config_must_find_it_in_the_bucket() {
+fn a_deployment_of_an_older_config_needs_it_in_the_bucket() {
     let mut customer = complete_customer();
     let again = record_at(
         "04T08:00:09",
@@ -272,7 +271,7 @@ fn who_goes_back_to_an_older_config_must_find_it_in_the_bucket() {
     reused.parsed.backup_key.clone_from(&customer.copies[0].key);
     customer.records.push(reused);
     only_gap_text(&customer, GapKind::Outdated);
-    // As it is where that deployment uploaded it, with a copy of its own time.
+    // That deployment uploaded it, with a copy of its own time.
     customer.records.pop();
     customer.copies.push(stored_copy("04T08:00:00", A, "four"));
     customer.records.push(again);
@@ -284,7 +283,7 @@ fn who_goes_back_to_an_older_config_must_find_it_in_the_bucket() {
 }
 
 #[test]
-fn what_is_not_known_is_not_held_against_the_config() {
+fn an_unknown_md5_is_not_a_gap() {
     let mut customer = complete_customer();
     // The last deployment could not read its config.
     customer.records.push(bare_record("04T08:00:00", "four"));
@@ -300,7 +299,7 @@ fn what_is_not_known_is_not_held_against_the_config() {
     let mut customer = complete_customer();
     customer.current_config = Some(current_config(october("01T08:00:00"), "", "one"));
     assert_eq!(kinds_and_texts(&customer), []);
-    // The record of the deployment that brought it is missing, which is told as such.
+    // The record of the deployment that uploaded it is missing, which is a gap of its own.
     let mut customer = complete_customer();
     customer
         .records
@@ -310,7 +309,7 @@ fn what_is_not_known_is_not_held_against_the_config() {
 }
 
 #[test]
-fn a_record_of_the_earlier_module_is_compared_by_the_hash() {
+fn records_of_the_legacy_module_are_compared_by_md5() {
     let mut customer = CustomerEvidence {
         copies: Vec::new(),
         ..complete_customer()
@@ -372,210 +371,7 @@ fn a_version_that_records_name_must_be_there() {
 }
 
 #[test]
-fn a_deployment_that_left_a_config_and_no_record_is_named_once() {
-    let mut customer = complete_customer();
-    customer.copies.push(stored_copy("04T08:00:00", A, "four"));
-    customer.current_config = Some(as_current_config(&customer.copies[2]));
-    let text = only_gap_text(&customer, GapKind::MissingRecord);
-    assert_eq!(
-        text,
-        format!(
-            "2026-10-04T08:00:00Z: the deployment four left `{}`, but no usage record",
-            customer.copies[2].key
-        )
-    );
-    assert_eq!(
-        customer.find_gaps(&GapScope {
-            since: Some(october("04T08:00:01")),
-            ..SCOPE
-        }),
-        []
-    );
-    customer.copies[2].metadata = Some(metadata(october("04T08:00:00"), A, ""));
-    customer.current_config = Some(as_current_config(&customer.copies[1]));
-    assert_eq!(kinds_and_texts(&customer), [], "the deployment is unknown");
-}
-
-#[test]
-fn only_copies_that_no_record_of_their_time_names_are_looked_at() {
-    let mut customer = complete_customer();
-    assert_eq!(customer.unexplained_copies(), Vec::<usize>::new());
-    customer
-        .records
-        .retain(|it| it.parsed.deployment_id != "two");
-    assert_eq!(
-        customer.unexplained_copies(),
-        [1],
-        "a later deployment names it, but did not bring it"
-    );
-    for (time, expected) in [
-        ("02T07:59:59", true),
-        ("02T08:00:00", false),
-        ("02T08:15:00", false),
-        ("02T08:15:01", true),
-    ] {
-        let mut customer = customer.clone();
-        customer
-            .records
-            .push(record_at(time, "two", &customer.copies[1]));
-        assert_eq!(customer.unexplained_copies() == [1], expected, "{time}");
-    }
-}
-
-#[test]
-fn what_is_kept_here_is_pending_and_missing_in_no_other_way() {
-    let mut customer = complete_customer();
-    let config = stored_copy("05T08:00:00", A, "five");
-    let logged = record_at("05T08:00:09", "five", &config);
-    customer.spooled = vec![spooled_record("/spool/1", &logged)];
-    customer.changes.push(change_at("05T09:00:00", "eks"));
-    let text = only_gap_text(&customer, GapKind::Pending);
-    assert_eq!(
-        text,
-        "2026-10-05T08:00:09Z: the usage record of the deployment five is queued on this machine: \
-         /spool/1"
-    );
-    customer.spooled = vec![spooled_config("/spool/2", &config)];
-    customer.records.push(logged);
-    assert!(
-        only_gap_text(&customer, GapKind::Pending)
-            .contains("config.yaml of the deployment five is queued on this machine: /spool/2")
-    );
-    (customer.current_config, customer.copies) = (None, Vec::new());
-    customer
-        .records
-        .retain(|it| it.parsed.deployment_id == "five");
-    customer.changes.retain(|it| it.at > october("05T00:00:00"));
-    only_gap_text(&customer, GapKind::Pending);
-}
-
-#[test]
-fn a_place_in_a_chain_that_nothing_is_in_is_a_missing_record() {
-    let chain = |number, previous: &str| {
-        Some(ChainLink {
-            writer: "w".to_owned(),
-            number,
-            previous: previous.to_owned(),
-        })
-    };
-    let record = |number, sha256: &str, previous| {
-        let mut record = bare_record("03T08:00:00", &format!("d{number}"));
-        record.sha256 = Some(sha256.to_owned());
-        record.parsed.chain = chain(number, previous);
-        record
-    };
-    let key = "usage-logs/acme/2026-11-03_080000.json".to_owned();
-    let seal = ChainSeal {
-        writer: "w".to_owned(),
-        number: 3,
-        key: key.clone(),
-        sha256: "c".to_owned(),
-        deployment_id: "d3".to_owned(),
-    };
-    let whole = [record(1, "a", ""), record(2, "b", "a"), record(3, "c", "b")];
-    for (deleted, expected) in [
-        (None, ""),
-        (Some(0), "record 1 of the chain w"),
-        (Some(1), "record 2 of the chain w"),
-        (Some(2), key.as_str()),
-    ] {
-        let mut customer = CustomerEvidence {
-            name: "acme".to_owned(),
-            records: whole.to_vec(),
-            seals: vec![seal.clone()],
-            ..CustomerEvidence::default()
-        };
-        if let Some(place) = deleted {
-            customer.records.remove(place);
-        }
-        let gaps = customer.broken_chains(&SCOPE);
-        if deleted == Some(2) {
-            assert_eq!(
-                (gaps[0].key.as_str(), gaps[0].deployment_id.as_str()),
-                (key.as_str(), "d3")
-            );
-        }
-        let told: Vec<String> = gaps.into_iter().map(|gap| gap.text).collect();
-        assert_eq!(told.len(), usize::from(deleted.is_some()), "{told:?}");
-        assert!(told.iter().all(|text| text.contains(expected)), "{told:?}");
-    }
-    let mut edited = CustomerEvidence {
-        records: whole.to_vec(),
-        seals: vec![seal],
-        ..CustomerEvidence::default()
-    };
-    edited.records[1].sha256 = Some("x".to_owned());
-    assert_eq!(
-        edited.broken_chains(&SCOPE).len(),
-        0,
-        "an edited record is there"
-    );
-}
-
-#[test]
-fn each_gap_names_the_object_and_the_deployment_that_it_is_of() {
-    let told = |customer: &CustomerEvidence| -> Vec<String> {
-        let line = |it: CoverageGap| {
-            format!(
-                "{} {} {} {} {:?}",
-                it.kind.as_str(),
-                it.count,
-                it.key,
-                it.deployment_id,
-                it.units
-            )
-        };
-        customer.find_gaps(&SCOPE).into_iter().map(line).collect()
-    };
-    let mut outdated = complete_customer();
-    outdated.current_config = Some(ConfigVersion {
-        key: "current".into(),
-        ..as_current_config(&outdated.copies[0])
-    });
-    assert_eq!(told(&outdated), ["outdated 1 current three []"]);
-    let mut missing = complete_customer();
-    let gone = missing.copies.remove(1);
-    assert_eq!(
-        told(&missing),
-        [format!("missing-version 2 {} two []", gone.key)]
-    );
-    let mut left = complete_customer();
-    left.copies.push(stored_copy("04T08:00:00", B, "four"));
-    assert_eq!(
-        told(&left),
-        [format!("missing-record 1 {} four []", left.copies[2].key)]
-    );
-    let bare = CustomerEvidence {
-        current_config: None,
-        copies: Vec::new(),
-        changes: vec![change_at("20T08:00:00", "eks")],
-        ..complete_customer()
-    };
-    assert_eq!(
-        told(&bare),
-        [
-            "unlogged 1   [\"eks\"]",
-            "no-backup 1   [\"atlas\", \"eks\"]"
-        ]
-    );
-    let with_spooled = |item| CustomerEvidence {
-        spooled: vec![item],
-        ..complete_customer()
-    };
-    let config = stored_copy("05T08:00:00", B, "five");
-    let record = record_at("05T08:00:09", "five", &config);
-    assert_eq!(
-        told(&with_spooled(spooled_config("p", &config))),
-        [format!("pending 1 {} five []", config.key)]
-    );
-    assert_eq!(
-        told(&with_spooled(spooled_record("p", &record))),
-        ["pending 1  five []"]
-    );
-}
-
-#[test]
-fn without_any_config_none_is_outdated() {
+fn without_a_config_nothing_is_outdated() {
     let customer = CustomerEvidence {
         current_config: None,
         copies: Vec::new(),
@@ -593,7 +389,7 @@ fn without_any_config_none_is_outdated() {
 }
 
 #[test]
-fn a_config_that_came_in_the_second_of_the_last_deployment_is_no_later_one() {
+fn a_config_of_the_last_deployments_second_is_not_later() {
     let mut customer = complete_customer();
     customer.current_config = Some(current_config(october("03T08:00:09"), A, "x"));
     assert!(

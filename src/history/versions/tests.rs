@@ -1,4 +1,4 @@
-//! Which version is meant by a word, and whose deployments used it.
+//! Which version a word means, and which deployments used a version.
 
 use super::*;
 use crate::record::parse::ParsedRecord;
@@ -78,7 +78,7 @@ fn find_time(wanted: &VersionSelector) -> String {
 }
 
 #[test]
-fn deployments_are_those_of_a_key_or_else_of_the_bytes_that_there_were() {
+fn deployments_match_a_version_by_key_and_else_by_md5() {
     let history = sample_history();
     let used = |place| {
         history
@@ -92,7 +92,7 @@ fn deployments_are_those_of_a_key_or_else_of_the_bytes_that_there_were() {
 }
 
 #[test]
-fn a_version_is_found_by_its_name_or_the_beginning_of_it() {
+fn finds_a_version_by_name_or_prefix() {
     let by = |name: &str| find_time(&VersionSelector::Version(name.to_owned()));
     assert_eq!(by(B), "2026-10-02T08:00:00Z");
     assert_eq!(by("AAAA2"), "2026-10-02T08:00:00Z");
@@ -117,7 +117,7 @@ fn a_version_is_found_by_its_name_or_the_beginning_of_it() {
 }
 
 #[test]
-fn a_word_stands_for_one_thing_or_is_refused() {
+fn a_word_means_one_thing_or_is_refused() {
     let meant =
         |word: &str| sample_history().parse_selector(word, parse_time("2026-10-10T00:00:00Z"));
     assert_eq!(meant("latest"), Ok(VersionSelector::Latest));
@@ -164,7 +164,7 @@ fn a_word_stands_for_one_thing_or_is_refused() {
 }
 
 #[test]
-fn a_version_is_found_by_the_time_at_which_it_was_the_newest() {
+fn finds_the_newest_version_at_a_time() {
     for (time, expected) in [
         ("2026-10-01T08:00:00Z", "2026-10-01T08:00:00Z"),
         ("2026-10-02T07:59:59Z", "2026-10-01T08:00:00Z"),
@@ -183,7 +183,7 @@ fn a_version_is_found_by_the_time_at_which_it_was_the_newest() {
 }
 
 #[test]
-fn a_version_is_found_by_a_deployment_that_used_it() {
+fn finds_the_version_of_a_deployment() {
     let by = |id: &str| find_time(&VersionSelector::Deployment(id.to_owned()));
     assert_eq!(by("20261002T090000Z-02"), "2026-10-02T08:00:00Z");
     assert_eq!(by("20261002T08"), "2026-10-02T08:00:00Z");
@@ -196,7 +196,7 @@ fn a_version_is_found_by_a_deployment_that_used_it() {
 }
 
 #[test]
-fn a_version_that_was_overwritten_is_addressed_by_its_id() {
+fn a_noncurrent_version_has_its_id_in_its_key() {
     let there = version_at("2026-10-01T08:00:00Z", A);
     let key =
         "terragrunt/acme/config-history/2026-10-01_080000_aaaa1aaaaaaaaaaaaaaaaaaaaaaaaaaa.yaml";
@@ -213,7 +213,7 @@ fn a_version_that_was_overwritten_is_addressed_by_its_id() {
 }
 
 #[test]
-fn a_deployment_is_found_by_its_id_and_else_by_the_beginning_of_one() {
+fn finds_a_deployment_by_id_or_prefix() {
     let used = |id: &str, time: &str| deployment_at(time, id, "", "");
     let history = ConfigHistory::new(
         Vec::new(),
@@ -235,7 +235,7 @@ fn a_deployment_is_found_by_its_id_and_else_by_the_beginning_of_one() {
 }
 
 #[test]
-fn of_many_candidates_six_are_named() {
+fn lists_at_most_six_candidates() {
     let deployments = |count: usize| {
         (0..count)
             .map(|number| deployment_at("2026-10-01T08:00:00Z", &format!("abcd{number}"), "", ""))

@@ -194,10 +194,7 @@ fn the_exit_code_reports_a_difference_if_asked() {
     .expect("a file");
     let (code, shown, messages) = run_command(&backend.world, &["diff", "acme", "--exit-code"]);
     assert_eq!((code, shown.as_str()), (Some(0), ""));
-    assert_eq!(
-        messages,
-        "config-backup: they differ in comments or order only\n"
-    );
+    assert_eq!(messages, "config-backup: only comments or order differ\n");
 }
 
 #[test]
@@ -207,7 +204,7 @@ fn the_local_file_is_found_from_a_units_folder_too() {
     assert_refused(
         run_command(&backend.world, &["diff", "acme"]),
         3,
-        "there is no config.yaml here, nor in the folder above",
+        "no config.yaml in this folder or the one above",
     );
     fs::create_dir(backend.world.path().join("config-backup")).expect("a folder");
     fs::write(backend.world.path().join("config.yaml"), FIRST).expect("a file");
