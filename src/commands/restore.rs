@@ -85,7 +85,9 @@ pub fn run_restore(
     let done = if let Some(path) = &output_path {
         write_output_file(path, &config.bytes, arguments.force)?
     } else {
-        let written = output.write_all(&config.bytes).and_then(|()| output.flush());
+        let written = output
+            .write_all(&config.bytes)
+            .and_then(|()| output.flush());
         ignore_broken_pipe(written).context("cannot write the config to stdout")?;
         "wrote to stdout".to_owned()
     };

@@ -155,14 +155,12 @@ pub async fn get_version_bytes(
     store: &ObjectStore,
     version: &ConfigVersion,
 ) -> Result<Vec<u8>, Error> {
-    match version.fetch_bytes(store).await? {
-        Some(bytes) => Ok(bytes),
-        None => {
-            let uri = store.object_uri(&version.versioned_key());
-            let message = format!("cannot get `{uri}`: it was deleted");
-            Err(Error::new(ErrorKind::Service, message, ""))
-        }
+    if let Some(bytes) = version.fetch_bytes(store).await? {
+        return Ok(bytes);
     }
+    let uri = store.object_uri(&version.versioned_key());
+    let message = format!("cannot get `{uri}`: it was deleted");
+    Err(Error::new(ErrorKind::Service, message, ""))
 }
 
 /// The id of the deployment that uploaded a version, if the object says so.

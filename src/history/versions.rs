@@ -218,16 +218,14 @@ impl ConfigHistory {
             let ids: Vec<String> = ids.into_iter().collect();
             return Err(ambiguous_name_error(id, "deployments", &ids));
         }
-        match version {
-            Some(version) => Ok(version),
-            None => {
-                let id = &first.parsed.deployment_id;
-                Err(selection_error(
-                    format!("the config of the deployment {id} is not in the bucket"),
-                    "`config-backup status` on the machine that deployed shows if it is queued",
-                ))
-            }
+        if let Some(version) = version {
+            return Ok(version);
         }
+        let id = &first.parsed.deployment_id;
+        Err(selection_error(
+            format!("the config of the deployment {id} is not in the bucket"),
+            "`config-backup status` on the machine that deployed shows if it is queued",
+        ))
     }
 }
 

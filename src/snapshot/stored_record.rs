@@ -76,7 +76,9 @@ impl StoredRecord {
     pub fn skipped(&self) -> Option<SkippedObject> {
         match self.read_error.as_ref()? {
             RecordReadError::NotFetched(reason) => Some(SkippedObject::from_reason(reason)),
-            error => Some(SkippedObject::new(&self.key, error.to_string())),
+            RecordReadError::Invalid(error) => {
+                Some(SkippedObject::new(&self.key, error.to_string()))
+            }
         }
     }
 

@@ -385,10 +385,10 @@ fn a_config_that_a_record_names_must_exist_unless_its_backup_failed() {
 fn copies_are_compared_with_their_metadata_key_and_records() {
     let key = version_object(0, "a").key;
     assert_found(FindingKind::Edited, &key, "its metadata is missing", |it| {
-        stated(&mut it.config_copies[0]).captured_at = None
+        stated(&mut it.config_copies[0]).captured_at = None;
     });
     assert_found(FindingKind::Edited, &key, "its metadata is missing", |it| {
-        stated(&mut it.config_copies[0]).md5 = None
+        stated(&mut it.config_copies[0]).md5 = None;
     });
     assert_found(
         FindingKind::Misplaced,
@@ -397,7 +397,7 @@ fn copies_are_compared_with_their_metadata_key_and_records() {
         |it| stated(&mut it.config_copies[0]).captured_at = Some(hour(1)),
     );
     assert_found(FindingKind::Edited, &key, "md5 and sha256 mismatch", |it| {
-        it.config_copies[0].content = config_object("", "c", 0).content
+        it.config_copies[0].content = config_object("", "c", 0).content;
     });
     let unknown = version_object(1, "c");
     assert_found(
@@ -460,7 +460,7 @@ fn the_current_config_is_intact_has_a_copy_and_is_of_the_last_deployment() {
     assert_eq!(alone, []);
     // A config without a record is reported by its missing copy.
     let unlogged = findings_after(|it| {
-        it.current_configs[0] = config_object("terragrunt/airbnb/config.yaml", "c", 6)
+        it.current_configs[0] = config_object("terragrunt/airbnb/config.yaml", "c", 6);
     });
     assert_eq!(unlogged.len(), 1, "{unlogged:?}");
     assert_eq!(
