@@ -98,7 +98,7 @@ fn each_machine_has_one_chain(backend: &mut S3Backend) {
     );
     assert_eq!(
         to_text(&output.stderr),
-        "config-backup: all is as it was written: 4 records, 2 seals and 3 configs of 1 customer\n"
+        "config-backup: verified 4 records, 2 seals and 3 configs of 1 customer: no problems\n"
     );
     let seals = backend.client.list_keys("terragrunt/airbnb/usage-chain/");
     assert_eq!(seals.len(), 2, "{seals:?}");
@@ -291,7 +291,7 @@ fn a_seal_reports_its_record_as_missing_until_it_arrives() {
     let said = to_text(&output.stdout);
     assert!(
         said.starts_with("missing: usage-logs/airbnb/")
-            && said.contains("may still be kept on the machine that deployed"),
+            && said.contains("may still be queued on the machine that deployed"),
         "{said}"
     );
     assert_eq!(said.lines().count(), 1, "{said}");
@@ -441,7 +441,7 @@ fn counts_records_without_a_chain_and_gives_no_alarm() {
     let said = to_text(&output.stderr);
     assert!(
         said.contains("2 records, 1 seal and 2 configs")
-            && said.ends_with("nothing vouches for 1 record, in no chain\n"),
+            && said.ends_with("1 record outside of chains, which nothing can verify\n"),
         "{said}"
     );
 }
@@ -451,6 +451,6 @@ fn an_unknown_customer_is_invalid_input() {
     let output = run_verify(&World::new(), &["airbnb"]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(to_text(&output.stderr).contains(
-        "look for `airbnb` in `s3://mongodb-arena/`: there is nothing; check the customer's name"
+        "cannot verify `airbnb`: there is nothing in `s3://mongodb-arena/`; check the customer's name"
     ));
 }

@@ -285,7 +285,7 @@ fn finds_no_gap_in_a_clean_bucket_of_500_customers() {
         count("/config-history/"),
     );
     let words = format!(
-        "500 customers: {states} state changes, {records} records, {copies} config versions looked at"
+        "500 customers: checked {states} state changes, {records} records and {copies} config versions"
     );
     assert!(said.contains(&words), "{said}");
     let requests = backend.world.server.requests();

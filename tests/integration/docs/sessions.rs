@@ -273,7 +273,7 @@ fn make_try_shows_three_deployments_and_cleans_up() {
     }
     assert!(
         to_text(&output.stderr)
-            .contains("all is as it was written: 3 records, 1 seal and 3 configs of 1 customer"),
+            .contains("verified 3 records, 1 seal and 3 configs of 1 customer: no problems"),
         "{output:?}"
     );
     assert_eq!(fs::read_dir(folder.path()).expect("it").count(), 0);

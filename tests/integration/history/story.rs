@@ -120,7 +120,7 @@ fn each_deployment_comes_back(
         let said = to_text(&output.stderr);
         if !output.status.success()
             || !said.contains(it.arn)
-            || !said.contains("md5, sha256, size as they must be")
+            || !said.contains("md5, sha256 and size verified")
         {
             return Err(format!("deployment {number}: {said}"));
         }
