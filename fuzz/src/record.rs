@@ -1,4 +1,4 @@
-//! A usage record: whatever lies there is read or refused, and what we write is read as it was.
+//! Usage records: any bytes are parsed or refused, and what we write parses back.
 
 use config_backup::keys::PLAUSIBLE_YEARS;
 use config_backup::record::parse::{self, ParsedRecord, RecordError};
@@ -8,7 +8,7 @@ use config_backup::record::{
 };
 use serde_json::Value;
 
-/// All that is ever said about a record.
+/// All messages about a record.
 const PHRASES: [&str; 19] = [
     "empty object",
     "not valid JSON at line #, column #",
@@ -31,7 +31,7 @@ const PHRASES: [&str; 19] = [
     "`late` is no flag",
 ];
 
-/// Any bytes are an object of the bucket, and a deployment.
+/// The bytes are an object of the bucket, and the values of a record.
 pub fn run(data: &[u8]) {
     judge(&parse::parse_record(data));
     let record = record(data);
@@ -43,7 +43,7 @@ pub fn run(data: &[u8]) {
     );
 }
 
-/// What is said fits one of the phrases, and the time is one that a deployment can have.
+/// Each message is a known one, and the time is plausible.
 pub fn judge(read: &Result<ParsedRecord, RecordError>) {
     let problems = match read {
         Ok(reading) => reading.problems.clone(),
@@ -60,7 +60,7 @@ pub fn judge(read: &Result<ParsedRecord, RecordError>) {
     }
 }
 
-/// A deployment with any texts, counts and flags.
+/// A record with any texts, counts and flags.
 pub fn record(data: &[u8]) -> UsageRecord {
     let [
         customer,
@@ -120,7 +120,7 @@ pub fn record(data: &[u8]) -> UsageRecord {
     }
 }
 
-/// One line of JSON that says what the record holds, to any reader and to ours.
+/// The line is JSON with the values of the record, for any parser and for ours.
 pub fn judge_line(record: &UsageRecord, line: &[u8], reading: &ParsedRecord) {
     assert_eq!(
         line.iter().position(|byte| *byte == b'\n'),

@@ -24,7 +24,10 @@ fn row_from_text(key: &str, body: &str) -> std::result::Result<ArchiveRow, Recor
 
 /// A record with a value for each column, one with almost none, and one with the largest count.
 fn sample_rows() -> Vec<ArchiveRow> {
-    let full = r#"{"timestamp":"2026-03-02T08:00:00.5Z","customer":"acme","user":"arn:aws:iam::1:user/é","additional_users_count":7,"late":true,"git":{"commit":"c","branch":"b","dirty":true},"ci":{"provider":"p","run_url":"u"},"chain":{"writer":"w","number":3,"previous":"00"}}"#;
+    let full = r#"{"timestamp":"2026-03-02T08:00:00.5Z","customer":"acme",
+        "user":"arn:aws:iam::1:user/é","additional_users_count":7,"late":true,
+        "git":{"commit":"c","branch":"b","dirty":true},"ci":{"provider":"p","run_url":"u"},
+        "chain":{"writer":"w","number":3,"previous":"00"}}"#;
     let records = [
         ("usage-logs/acme/2026-03-02_080000.json", full),
         (
