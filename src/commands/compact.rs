@@ -30,7 +30,7 @@ const CUSTOMER_CONCURRENCY: usize = 4;
 pub struct CompactArgs {
     /// Archive only the records of this customer
     pub customer: Option<String>,
-    /// Archive the months that ended by this day (2026-10-01) or age (90d) [default: all that ended]
+    /// Archive the months that ended by this day (2026-10-01) or age (90d) [default: now]
     #[arg(long, value_name = "DATE")]
     pub before: Option<String>,
     /// Print what would be archived, and write nothing

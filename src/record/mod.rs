@@ -1,7 +1,7 @@
 //! Usage records: one JSON object on one line for every deployment.
 //!
-//! The written form is a contract (docs/reference/formats.md, "The usage record"): fields are added at the
-//! end and never renamed. Must not access the bucket.
+//! The written form is a contract (docs/reference/formats.md, "The usage record"): fields are
+//! added at the end and never renamed. Must not access the bucket.
 //!
 //! - this file: the record as it is written
 //! - `parse`: reads records, including those of the legacy module and damaged ones
