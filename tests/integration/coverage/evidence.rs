@@ -183,7 +183,7 @@ fn names_a_damaged_record_and_still_counts_it() {
     );
     assert!(
         messages
-            .starts_with("config-backup: left out `usage-logs/acme/x.json`: it is not valid JSON"),
+            .starts_with("config-backup: left out `usage-logs/acme/x.json`: not valid JSON"),
         "{messages}"
     );
 }
