@@ -77,7 +77,7 @@ impl DecodedFile {
         self.reader.get_row_group(0).expect("a group")
     }
 
-    fn texts(&self, column: &str) -> Vec<String> {
+    fn read_texts(&self, column: &str) -> Vec<String> {
         let mut texts = Vec::new();
         for value in read_text_column(&*self.group(), column, 3).expect(column) {
             texts.push(value.as_utf8().expect("text").to_owned());
@@ -103,15 +103,18 @@ fn text_columns_hold_the_values_of_the_record() {
         "2026-03-02T08:00:01Z",
         "2026-03-02T08:00:01.250Z",
     ];
-    assert_eq!(file.texts("timestamp"), times);
-    assert_eq!(file.texts("customer"), ["acme"; 3]);
-    assert_eq!(file.texts("user"), ["é", "7", ""]);
-    assert_eq!(file.texts("git_commit"), ["c", "", ""]);
-    assert_eq!(file.texts("ci_run_url"), ["u", "", ""]);
-    assert_eq!(file.texts(MODIFIED_COLUMN), ["2026-03-02T08:00:01.250Z"; 3]);
+    assert_eq!(file.read_texts("timestamp"), times);
+    assert_eq!(file.read_texts("customer"), ["acme"; 3]);
+    assert_eq!(file.read_texts("user"), ["é", "7", ""]);
+    assert_eq!(file.read_texts("git_commit"), ["c", "", ""]);
+    assert_eq!(file.read_texts("ci_run_url"), ["u", "", ""]);
+    assert_eq!(
+        file.read_texts(MODIFIED_COLUMN),
+        ["2026-03-02T08:00:01.250Z"; 3]
+    );
     // printf '\xef\xbb\xbf{"user":7}\n' | sha256sum
     let sha256 = "ae7b72fd3947d62b5370c769f383e3cba6fe1b8966ef6076cd99938c737d93b4";
-    assert_eq!(file.texts("sha256")[1], sha256);
+    assert_eq!(file.read_texts("sha256")[1], sha256);
 }
 
 #[test]

@@ -182,8 +182,7 @@ fn names_a_damaged_record_and_still_counts_it() {
         "{messages}"
     );
     assert!(
-        messages
-            .starts_with("config-backup: left out `usage-logs/acme/x.json`: not valid JSON"),
+        messages.starts_with("config-backup: left out `usage-logs/acme/x.json`: not valid JSON"),
         "{messages}"
     );
 }
