@@ -56,15 +56,15 @@ impl CompactRow {
         let (key_head, frame) = split_key(&deployment.key);
         Self {
             at_nanos: epoch_nanos(deployment.deployed_at),
-            modified_nanos: epoch_nanos(deployment.modified),
+            modified_nanos: epoch_nanos(deployment.last_modified),
             key_prefix16: key_head,
             key_rest: names.intern(&frame),
             customer: names.intern(&deployment.customer),
             user: names.intern(user),
-            project_name: names.intern(&deployment.project_name),
-            cluster_name: names.intern(&deployment.cluster_name),
+            project_name: names.intern(&deployment.record.project_name),
+            cluster_name: names.intern(&deployment.record.cluster_name),
             details_index: u32::try_from(more).unwrap_or(u32::MAX),
-            additional_users_count: deployment.additional_users_count,
+            additional_users_count: deployment.record.additional_users_count,
         }
     }
 
@@ -76,19 +76,19 @@ impl CompactRow {
 
 impl CompactDetails {
     pub(crate) fn new(deployment: &Deployment, names: &mut StringInterner) -> Self {
-        let more = &deployment.details;
-        let (git, ci) = (more.git.as_ref(), more.ci.as_ref());
+        let record = &deployment.record;
+        let (git, ci) = (record.git.as_ref(), record.ci.as_ref());
         Self {
-            arn: names.intern(&deployment.user),
-            account: names.intern(&more.account),
-            config_hash: names.intern(&deployment.config_hash),
-            backup: names.intern(&more.backup),
-            deployment_id: names.intern(&more.deployment_id),
+            arn: names.intern(&record.user),
+            account: names.intern(&record.account),
+            config_hash: names.intern(&record.config_hash),
+            backup: names.intern(&record.backup),
+            deployment_id: names.intern(&record.deployment_id),
             git_commit: names.intern(git.map_or("", |git| &git.commit)),
             git_branch: names.intern(git.map_or("", |git| &git.branch)),
             ci_provider: names.intern(ci.map_or("", |ci| &ci.provider)),
             ci_run_url: names.intern(ci.map_or("", |ci| &ci.run_url)),
-            is_late: more.is_late,
+            is_late: record.is_late,
             is_git_dirty: git.map(|git| git.dirty),
         }
     }

@@ -56,17 +56,17 @@ impl ReportRows {
 
     /// Takes one deployment in.
     pub fn add_deployment(&mut self, deployment: &Deployment) {
-        let user = display_user(&deployment.user, self.identity);
+        let user = display_user(&deployment.record.user, self.identity);
         if self.identity == UserIdentity::Name
             && !self
                 .arns_by_name
                 .get(user)
-                .is_some_and(|arns| arns.contains(&deployment.user))
+                .is_some_and(|arns| arns.contains(&deployment.record.user))
         {
             self.arns_by_name
                 .entry(user.to_owned())
                 .or_default()
-                .insert(deployment.user.clone());
+                .insert(deployment.record.user.clone());
         }
         let row = CompactRow::new(deployment, user, self.details.len(), &mut self.strings);
         if self.all {

@@ -106,7 +106,7 @@ impl ReportTotals {
 
     /// Adds a deployment.
     pub fn add_deployment(&mut self, deployment: &Deployment) {
-        let user = display_user(&deployment.user, self.identity);
+        let user = display_user(&deployment.record.user, self.identity);
         let date = deployment.deployed_at.date_naive();
         let week = date.iso_week();
         *self.deployments_per_day.entry(date).or_default() += 1;
@@ -114,7 +114,7 @@ impl ReportTotals {
             self.strings.intern(&deployment.customer),
             self.strings.intern(user),
         );
-        let config = Some(&deployment.config_hash)
+        let config = Some(&deployment.record.config_hash)
             .filter(|hash| !hash.is_empty())
             .map(|hash| self.strings.intern(hash));
         for (group, name) in [
@@ -202,13 +202,17 @@ impl ReportTotals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::parse::ParsedRecord;
 
     fn sample_deployment(at: &str, customer: &str, user: &str, config_hash: &str) -> Deployment {
         Deployment {
             deployed_at: at.parse().expect("a time"),
             customer: customer.into(),
-            user: format!("arn:aws:iam::1:user/{user}"),
-            config_hash: config_hash.into(),
+            record: ParsedRecord {
+                user: format!("arn:aws:iam::1:user/{user}"),
+                config_hash: config_hash.into(),
+                ..ParsedRecord::default()
+            },
             ..Deployment::default()
         }
     }

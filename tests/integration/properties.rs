@@ -105,7 +105,7 @@ fn rows_do_not_depend_on_the_order_of_records() {
                         + i64::try_from(chance.number_below(6) * 17_000_000_000_000)
                             .expect("small"),
                 ),
-                modified: DateTime::from_timestamp(
+                last_modified: DateTime::from_timestamp(
                     1_772_000_000 + i64::try_from(chance.number_below(2)).expect("small"),
                     0,
                 )
@@ -116,13 +116,15 @@ fn rows_do_not_depend_on_the_order_of_records() {
                         [usize::try_from(chance.number_below(3)).expect("small")]
                 ),
                 customer: format!("c{}", chance.number_below(2)),
-                user: format!(
-                    "arn:aws:iam::{}:user/u{}",
-                    chance.number_below(2),
-                    chance.number_below(2)
-                ),
-                additional_users_count: number,
-                ..Deployment::default()
+                record: parse::ParsedRecord {
+                    user: format!(
+                        "arn:aws:iam::{}:user/u{}",
+                        chance.number_below(2),
+                        chance.number_below(2)
+                    ),
+                    additional_users_count: number,
+                    ..parse::ParsedRecord::default()
+                },
             })
             .collect();
         let mut expected: BTreeMap<(String, String, String), &Deployment> = BTreeMap::new();
@@ -130,9 +132,9 @@ fn rows_do_not_depend_on_the_order_of_records() {
             let place = (
                 one.deployed_at.format("%Y-%m-%d").to_string(),
                 one.customer.clone(),
-                user_name_from_arn(&one.user).to_owned(),
+                user_name_from_arn(&one.record.user).to_owned(),
             );
-            let order = |it: &Deployment| (it.deployed_at, it.modified, it.key.clone());
+            let order = |it: &Deployment| (it.deployed_at, it.last_modified, it.key.clone());
             let kept = expected.entry(place).or_insert(one);
             if order(one) > order(kept) {
                 *kept = one;
@@ -140,7 +142,7 @@ fn rows_do_not_depend_on_the_order_of_records() {
         }
         let expected: Vec<(String, u64)> = expected
             .iter()
-            .map(|(place, one)| (format!("{place:?}"), one.additional_users_count))
+            .map(|(place, one)| (format!("{place:?}"), one.record.additional_users_count))
             .collect();
         for _ in 0..3 {
             for place in (1..deployments.len()).rev() {

@@ -183,7 +183,8 @@ impl<W: Write> ReportCollector<'_, W> {
         };
         match read {
             Ok(reading) => {
-                let (deployment, problems) = Deployment::from_parsed(listed, &key, reading);
+                let deployment = Deployment::from_parsed(listed, &key, reading);
+                let problems = &deployment.record.problems;
                 if !self.filter.matches_deployment(&deployment) {
                     return;
                 }

@@ -3,7 +3,7 @@
 use chrono::Utc;
 
 use super::*;
-use crate::record::deployment::DeploymentDetails;
+use crate::record::parse::ParsedRecord;
 use crate::record::{CiJob, GitCommit};
 use crate::report::compact_row::split_key;
 
@@ -14,14 +14,16 @@ fn parse_time(text: &str) -> DateTime<Utc> {
 fn sample_deployment(when: &str, user: &str, cluster: &str) -> Deployment {
     Deployment {
         deployed_at: parse_time(when),
-        modified: parse_time("2026-01-01T00:00:00Z"),
+        last_modified: parse_time("2026-01-01T00:00:00Z"),
         key: "usage-logs/airbnb/k.json".into(),
         customer: "airbnb".into(),
-        user: user.into(),
-        additional_users_count: 5,
-        project_name: "p".into(),
-        cluster_name: cluster.into(),
-        ..Deployment::default()
+        record: ParsedRecord {
+            user: user.into(),
+            additional_users_count: 5,
+            project_name: "p".into(),
+            cluster_name: cluster.into(),
+            ..ParsedRecord::default()
+        },
     }
 }
 
@@ -77,16 +79,12 @@ fn the_last_deployment_of_a_day_wins_in_whatever_order_they_come() {
 #[test]
 fn ties_are_broken_by_last_modified_and_then_by_key() {
     let tie = sample_deployment("2026-11-23T08:00:00Z", "a/b", "one");
-    let later = Deployment {
-        modified: parse_time("2026-01-02T00:00:00Z"),
-        cluster_name: "later".into(),
-        ..tie.clone()
-    };
-    let key = Deployment {
-        key: "usage-logs/airbnb/l.json".into(),
-        cluster_name: "key".into(),
-        ..later.clone()
-    };
+    let mut later = tie.clone();
+    later.last_modified = parse_time("2026-01-02T00:00:00Z");
+    later.record.cluster_name = "later".into();
+    let mut key = later.clone();
+    key.key = "usage-logs/airbnb/l.json".into();
+    key.record.cluster_name = "key".into();
     assert_eq!(
         render_lines(rows_of(false, &[later, key, tie]), &[], None),
         ["2026-11-23,airbnb,b,5,p,key"]
@@ -107,8 +105,7 @@ fn keys_are_compared_as_they_are_wherever_they_are_cut() {
     for pair in keys.windows(2) {
         let one = |key: &str| Deployment {
             key: key.into(),
-            cluster_name: key.into(),
-            ..sample_deployment("2026-11-23T08:00:00Z", "u", "")
+            ..sample_deployment("2026-11-23T08:00:00Z", "u", key)
         };
         let rows = rows_of(false, &[one(pair[1]), one(pair[0])]);
         assert!(
@@ -188,14 +185,12 @@ fn counts_are_sorted_as_numbers_and_flags_with_false_first() {
             dirty,
         })
     };
-    let one = |count, cluster: &str, late, git| Deployment {
-        additional_users_count: count,
-        details: DeploymentDetails {
-            is_late: late,
-            git,
-            ..DeploymentDetails::default()
-        },
-        ..sample_deployment("2026-11-23T08:00:00Z", cluster, cluster)
+    let one = |count, cluster: &str, is_late, git| {
+        let mut deployment = sample_deployment("2026-11-23T08:00:00Z", cluster, cluster);
+        deployment.record.additional_users_count = count;
+        deployment.record.is_late = is_late;
+        deployment.record.git = git;
+        deployment
     };
     let all = [
         one(10, "x", true, git(true)),
@@ -243,18 +238,16 @@ fn all_deployments_are_listed_in_full_and_in_the_order_of_time() {
         provider: "github".into(),
         run_url: "https://ci/1".into(),
     };
-    let more = DeploymentDetails {
+    let mut full = sample_deployment("2026-11-23T08:00:00.25Z", "x/jane", "c");
+    full.record = ParsedRecord {
         account: "1".into(),
         backup: "uploaded".into(),
+        config_hash: "h".into(),
         is_late: true,
         deployment_id: "d".into(),
         git: Some(git),
         ci: Some(ci),
-    };
-    let full = Deployment {
-        config_hash: "h".into(),
-        details: more,
-        ..sample_deployment("2026-11-23T08:00:00.25Z", "x/jane", "c")
+        ..full.record
     };
     let bare = sample_deployment("2026-11-23T07:00:00Z", "x/jane", "c");
     assert_eq!(

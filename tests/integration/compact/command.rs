@@ -313,7 +313,7 @@ fn archives_only_months_that_ended_before_the_given_day() {
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(
         to_text(&output.stderr),
-        "config-backup: cannot parse `--before yesterday`; use a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339 (2026-10-01T08:00:00Z)\n"
+        "config-backup: cannot read `--before yesterday`; use a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339 (2026-10-01T08:00:00Z)\n"
     );
 }
 

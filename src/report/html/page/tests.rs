@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::record::deployment::Deployment;
+use crate::record::parse::ParsedRecord;
 use crate::report::html::rows_table::{MAX_PAGE_ROWS, format_heading};
 
 fn parse_time(text: &str) -> DateTime<Utc> {
@@ -17,12 +18,15 @@ fn render_page(
 ) -> String {
     let mut summary = ReportTotals::default();
     for (time, customer) in deployments {
-        let [customer, user] = [customer, "jane"].map(str::to_owned);
+        let record = ParsedRecord {
+            user: "jane".to_owned(),
+            config_hash: "h".to_owned(),
+            ..ParsedRecord::default()
+        };
         summary.add_deployment(&Deployment {
             deployed_at: parse_time(time),
-            customer,
-            user,
-            config_hash: "h".to_owned(),
+            customer: (*customer).to_owned(),
+            record,
             ..Deployment::default()
         });
     }
