@@ -40,7 +40,9 @@ impl BucketArgs {
         let profile = match (&self.profile, &self.config_file) {
             (Some(profile), _) => profile.clone(),
             (None, Some(path)) => {
-                fields::parse_config_fields(&file::read_config_file(path)?.bytes).profile
+                let config = file::read_config_file(path)?;
+                let fields = fields::parse_config_fields(&config.bytes);
+                fields.profile.unwrap_or_default()
             }
             (None, None) => String::new(),
         };

@@ -89,7 +89,7 @@ pub fn run_compact(
     let line = format_summary(&summary, arguments.dry_run);
     writeln!(messages, "config-backup: {line}")?;
     compacted?;
-    Ok(ExitCode(0))
+    Ok(ExitCode::Ok)
 }
 
 async fn compact_all(

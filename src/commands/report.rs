@@ -215,7 +215,10 @@ pub fn run_report(
         skipped_archives: archive,
     } = &report.problems;
     let flawless = unusable.is_empty() && partial.is_empty() && archive.is_empty();
-    Ok(ExitCode(if arguments.strict && !flawless { 7 } else { 0 }))
+    if arguments.strict && !flawless {
+        return Ok(ExitCode::FindingsReported);
+    }
+    Ok(ExitCode::Ok)
 }
 
 fn parse_filter(arguments: &ReportArgs, now: DateTime<Utc>) -> Result<ReportFilter> {

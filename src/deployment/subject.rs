@@ -32,7 +32,7 @@ pub fn resolve_subject(query: &ModuleQuery, config: Option<&ConfigFile>) -> Depl
     };
     let mut problems = fields.problems;
     let customer = non_empty(query.customer_name.clone())
-        .or_else(|| non_empty(Some(fields.customer)))
+        .or(fields.customer)
         .or_else(|| non_empty(folder_name_of(&query.config_file_path)));
     if customer.is_none() {
         problems.push("it names no customer".to_owned());
@@ -40,11 +40,13 @@ pub fn resolve_subject(query: &ModuleQuery, config: Option<&ConfigFile>) -> Depl
     let user_count = query
         .additional_users_count
         .or(fields.additional_users_count);
+    let project_name = query.project_name.clone().or(fields.project_name);
+    let cluster_name = query.cluster_name.clone().or(fields.cluster_name);
     DeploymentSubject {
         customer: customer.unwrap_or_else(|| UNKNOWN_CUSTOMER.to_owned()),
-        profile: fields.profile,
-        project_name: query.project_name.clone().unwrap_or(fields.project_name),
-        cluster_name: query.cluster_name.clone().unwrap_or(fields.cluster_name),
+        profile: fields.profile.unwrap_or_default(),
+        project_name: project_name.unwrap_or_default(),
+        cluster_name: cluster_name.unwrap_or_default(),
         additional_users_count: user_count.unwrap_or_default(),
         problems,
     }

@@ -256,7 +256,7 @@ fn names_all_needed_permissions_to_a_user_without_any() {
     found.assert_check(
         "versioning",
         "unknown",
-        "you may not ask, and a deployment need not",
+        "permission missing (not needed to deploy)",
         "",
     );
 }
@@ -321,6 +321,6 @@ fn detects_a_server_that_returns_other_bytes() {
         "read back",
         "bad",
         "below terragrunt/airbnb/ comes back changed: its metadata",
-        "who answers as S3",
+        "check the S3 endpoint or proxy",
     );
 }

@@ -234,7 +234,7 @@ fn reports_the_owner_of_the_bucket_where_the_server_checks_it() {
     run_doctor(&backend.world, &["--profile", "default"]).assert_check(
         "owner",
         "unknown",
-        "does not look",
+        "does not check the expected owner",
         "",
     );
 }
@@ -365,7 +365,7 @@ fn works_without_a_customer_and_its_objects_are_not_records() {
         ]
     );
     for check in ["config.yaml", "unit", "root.hcl", "dependents"] {
-        found.assert_check(check, "unknown", "this is no customer folder", "");
+        found.assert_check(check, "unknown", "this is not a customer folder", "");
     }
     run_doctor(&world, &["customers of ours/airbnb", "--profile", "keeper"]).assert_no_problem();
     let report = world
@@ -408,7 +408,7 @@ fn prints_a_table_with_fixes_and_without_colours_to_a_pipe() {
     );
     let at = said
         .lines()
-        .position(|line| line.starts_with("BAD      bucket"))
+        .position(|line| line.starts_with("FAILED   bucket"))
         .unwrap_or_else(|| panic!("{said}"));
     let lines: Vec<&str> = said.lines().collect();
     assert!(
@@ -417,7 +417,7 @@ fn prints_a_table_with_fixes_and_without_colours_to_a_pipe() {
         "{said}"
     );
     assert!(
-        lines.last().expect("a line").contains(" 1 bad, ") && !said.contains('\u{1b}'),
+        lines.last().expect("a line").contains(" 1 failed, ") && !said.contains('\u{1b}'),
         "{said}"
     );
 }

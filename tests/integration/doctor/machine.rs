@@ -48,7 +48,7 @@ fn names_a_missing_helper_and_one_of_another_version() {
     examine(&world, &folder).assert_check(
         "helper",
         "note",
-        "not in PATH: deployments use what they fetch",
+        "not in PATH: deployments use the one from",
         "install it",
     );
     world.set_variable("CONFIG_BACKUP_HELPER_URL", None);
@@ -194,7 +194,7 @@ fn reports_spooled_items_and_how_to_send_them() {
     found.assert_no_problem().assert_check(
         "spool",
         "note",
-        "2 kept to be sent, since 20",
+        "2 spooled, since 20",
         "config-backup replay",
     );
     assert_eq!(world.spooled_items(), before, "it is only looked at");
@@ -202,7 +202,7 @@ fn reports_spooled_items_and_how_to_send_them() {
     examine(&world, &folder).assert_check(
         "spool",
         "note",
-        "1 set aside, damaged, or not of ours",
+        "1 quarantined, damaged, or of another program",
         "config-backup status",
     );
 }
@@ -226,7 +226,7 @@ fn names_a_state_directory_that_is_not_writable() {
     found.assert_failed(1, &["state folder"]).assert_check(
         "state folder",
         "bad",
-        "what cannot be sent is lost",
+        "failed uploads are lost",
         "XDG_STATE_HOME",
     );
 }

@@ -95,7 +95,7 @@ fn a_black_hole_between_the_requests_ends_within_the_limit() {
         "check the network",
     );
     for check in ["conditions", "read back"] {
-        found.assert_check(check, "unknown", "not found out", "");
+        found.assert_check(check, "unknown", "no answer in time", "");
     }
     found
         .assert_check("network", "ok", "", "")
@@ -127,7 +127,7 @@ fn does_not_wait_for_a_hanging_check_or_count_it_as_ok() {
         "{found:?}"
     );
     for check in OF_S3 {
-        found.assert_check(check, "unknown", "not found out within 3 s", "");
+        found.assert_check(check, "unknown", "no result within 3 s", "");
     }
     found
         .assert_check("unit", "ok", "", "")
