@@ -1,79 +1,94 @@
-//! How to list the records: in one go, or customer by customer, leaving out what the cache is known to hold.
+//! Decides how to list the records: in one listing, or customer by customer without old keys that the cache has.
 //!
-//! Pure. A customer is known here by the segment of its keys.
+//! A customer is named here by the segment of its keys.
 
 use chrono::{DateTime, Duration, Utc};
 
 use crate::keys::{RECORDS_PREFIX, format_timestamp};
 use crate::s3::listing::ListRequest;
 
-/// How long a record may be on its way: a laptop that was offline sends it with the name of the time it is about.
+/// An offline laptop uploads a record this late, under a key with the time of the deployment.
 const LATE_UPLOAD_WINDOW: Duration = Duration::days(35);
-/// How long a customer's old records are taken from the cache unlisted, whatever became of them in the bucket.
+/// Old records are taken from the cache without a listing for this long, even if the bucket changes.
 const MAX_CACHE_TRUST_AGE: Duration = Duration::days(7);
-/// Fewer known records are listed as quickly as they are left out.
+/// Listing fewer records is as fast as skipping them.
 const MIN_RECORDS_TO_TAKE_FROM_CACHE: u64 = 500;
-/// Up to so many known records, a few pages one after another are as quick as anything.
+/// A few pages in sequence are as fast as any other way.
 pub const MAX_RECORDS_FOR_FULL_LISTING: u64 = 3000;
 
 /// Stands in the name of every record that is named by its time, and of no other.
 const DATED_NAME_DELIMITER: &str = "-";
 
-/// What the cache knows of a customer whose records it once had all.
+/// A customer all of whose records were in the cache once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedCustomer {
-    /// The path segment in the keys.
     pub segment: String,
-    /// When it had them all.
     pub complete_at: DateTime<Utc>,
 }
 
-/// How a customer's records are found.
+/// Keys from `start` to before `end`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListPlan {
-    /// What to list.
-    pub listings: Vec<ListRequest>,
-    /// Keys from the first to before the second are taken from the cache.
-    pub cached_keys: Option<(String, String)>,
+pub struct KeyRange {
+    pub start: String,
+    pub end: String,
 }
 
-/// All records below a prefix, by listing it.
+impl KeyRange {
+    /// All keys below a prefix.
+    #[must_use]
+    pub fn below(prefix: &str) -> Self {
+        Self {
+            start: prefix.to_owned(),
+            end: prefix_end(prefix),
+        }
+    }
+}
+
+/// How the records below a prefix are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListPlan {
+    pub listings: Vec<ListRequest>,
+    /// Taken from the cache without a listing.
+    pub cached_keys: Option<KeyRange>,
+}
+
+/// Lists all records below a prefix.
 #[must_use]
 pub fn plan_full_listing(prefix: &str) -> ListPlan {
+    let listing = ListRequest {
+        prefix: prefix.to_owned(),
+        ..ListRequest::default()
+    };
     ListPlan {
-        listings: vec![ListRequest {
-            prefix: prefix.to_owned(),
-            ..ListRequest::default()
-        }],
+        listings: vec![listing],
         cached_keys: None,
     }
 }
 
-/// The keys of a customer that need not be listed, from the first to before the second; `None` where all must be.
+/// The keys of a customer that need no listing; `None` if all must be listed.
 #[must_use]
-pub fn cached_key_range(known: &CachedCustomer, now: DateTime<Utc>) -> Option<(String, String)> {
-    // A clock that was set back would make the cache trusted for ever.
-    let age = now - known.complete_at;
-    (Duration::zero()..MAX_CACHE_TRUST_AGE)
-        .contains(&age)
-        .then(|| {
-            let prefix = format!("{RECORDS_PREFIX}{}/", known.segment);
-            (
-                format!("{prefix}2"),
-                format!(
-                    "{prefix}{}",
-                    format_timestamp(known.complete_at - LATE_UPLOAD_WINDOW)
-                ),
-            )
-        })
+pub fn cached_key_range(customer: &CachedCustomer, now: DateTime<Utc>) -> Option<KeyRange> {
+    // A negative age means that the clock was set back; the cache would be trusted for too long.
+    let age = now - customer.complete_at;
+    if age < Duration::zero() || age >= MAX_CACHE_TRUST_AGE {
+        return None;
+    }
+
+    let prefix = format!("{RECORDS_PREFIX}{}/", customer.segment);
+    let last_old_time = customer.complete_at - LATE_UPLOAD_WINDOW;
+    Some(KeyRange {
+        start: format!("{prefix}2"),
+        end: format!("{prefix}{}", format_timestamp(last_old_time)),
+    })
 }
 
-/// All records of a customer: old ones from the cache where it has `count` of them that are worth it.
+/// Takes old records from the cache if it has enough of them, and lists the others.
 #[must_use]
-pub fn plan_customer_listing(prefix: &str, old: Option<(String, String)>, count: u64) -> ListPlan {
-    let Some((from, to)) = old.filter(|_| count >= MIN_RECORDS_TO_TAKE_FROM_CACHE) else {
+pub fn plan_customer_listing(prefix: &str, old: KeyRange, cached_count: u64) -> ListPlan {
+    if cached_count < MIN_RECORDS_TO_TAKE_FROM_CACHE {
         return plan_full_listing(prefix);
-    };
+    }
+
     let undated = ListRequest {
         prefix: prefix.to_owned(),
         delimiter: DATED_NAME_DELIMITER,
@@ -81,17 +96,19 @@ pub fn plan_customer_listing(prefix: &str, old: Option<(String, String)>, count:
     };
     let recent = ListRequest {
         prefix: prefix.to_owned(),
-        start_after: to.clone(),
+        start_after: old.end.clone(),
         ..ListRequest::default()
     };
     ListPlan {
         listings: vec![undated, recent],
-        cached_keys: Some((from, to)),
+        cached_keys: Some(old),
     }
 }
 
-/// Whether a key is for this listing. Of a customer whose old records are not listed, there are two: one of the earlier
-/// module's records, which are named by an MD5, may change, and lie anywhere between the dates; and one of recent dates.
+/// Whether a listing is responsible for a key.
+///
+/// A customer with cached keys has two listings: one of records of the legacy module, and one of recent dates. The former
+/// are named by an MD5, may change, and sort anywhere between the dates.
 #[must_use]
 pub fn listing_covers_key(listing: &ListRequest, key: &str) -> bool {
     if listing.delimiter == DATED_NAME_DELIMITER {
@@ -101,24 +118,26 @@ pub fn listing_covers_key(listing: &ListRequest, key: &str) -> bool {
     }
 }
 
-/// A key behind all those that start with `prefix`.
+/// Sorts after all keys that start with `prefix`.
 #[must_use]
 pub fn prefix_end(prefix: &str) -> String {
     format!("{prefix}\u{10ffff}")
 }
 
-/// Whether a key of a customer is that of a dated record.
+/// Whether a record is named by its time.
 #[must_use]
 pub fn is_dated_key(key: &str) -> bool {
-    key.rsplit_once('/')
-        .is_some_and(|(_, name)| name.contains(DATED_NAME_DELIMITER))
+    match key.rsplit_once('/') {
+        Some((_, name)) => name.contains(DATED_NAME_DELIMITER),
+        None => false,
+    }
 }
 
-/// Whether to list `customers` one by one when the cache knows `known` records of them.
+/// Whether one listing per customer takes fewer requests than one listing of all records.
 #[must_use]
-pub fn should_list_per_customer(customers: usize, known: u64) -> bool {
-    // A page tells a thousand keys.
-    known > MAX_RECORDS_FOR_FULL_LISTING && (customers as u64) < known / 100
+pub fn should_list_per_customer(customer_count: usize, cached_count: u64) -> bool {
+    // A page has a thousand keys, and a customer takes more than one request.
+    cached_count > MAX_RECORDS_FOR_FULL_LISTING && (customer_count as u64) < cached_count / 100
 }
 
 #[cfg(test)]
@@ -139,13 +158,12 @@ mod tests {
     #[test]
     fn old_keys_come_from_the_cache_and_the_rest_is_listed() {
         let old = cached_key_range(&sample_customer(), parse_utc("2026-11-24T00:00:00Z"));
-        assert_eq!(
-            old,
-            Some((
-                "usage-logs/acme/2".into(),
-                "usage-logs/acme/2026-10-16_000000".into()
-            ))
-        );
+        let expected = KeyRange {
+            start: "usage-logs/acme/2".into(),
+            end: "usage-logs/acme/2026-10-16_000000".into(),
+        };
+        assert_eq!(old.as_ref(), Some(&expected));
+        let old = old.expect("old keys");
         let span = plan_customer_listing("usage-logs/acme/", old.clone(), 500);
         let listed: Vec<[&str; 3]> = span
             .listings
@@ -178,7 +196,7 @@ mod tests {
                 "{name}"
             );
         }
-        assert_eq!(span.cached_keys, old);
+        assert_eq!(span.cached_keys.as_ref(), Some(&old));
         assert_eq!(
             plan_customer_listing("usage-logs/acme/", old, 499),
             plan_full_listing("usage-logs/acme/"),
