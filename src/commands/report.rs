@@ -1,4 +1,5 @@
-//! `report`: who deployed what, as one row per day, customer and user, as all deployments, or as totals.
+//! `report`: who deployed what, as one row per day, customer and user, as all deployments, or as
+//! totals.
 
 use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -236,12 +237,11 @@ pub fn run_report(
         created_at: now,
         is_terminal: output.is_terminal(),
     };
-    match output_file {
-        Some(path) => write_file(&writer, path, &mut messages)?,
-        None => {
-            let written = writer.write_to_output(&mut BufWriter::new(output));
-            ignore_broken_pipe(written).context("cannot write the report to stdout")?;
-        }
+    if let Some(path) = output_file {
+        write_file(&writer, path, &mut messages)?;
+    } else {
+        let written = writer.write_to_output(&mut BufWriter::new(output));
+        ignore_broken_pipe(written).context("cannot write the report to stdout")?;
     }
     write_messages(&report, &mut messages)?;
 

@@ -1,4 +1,5 @@
-//! One small table in every form, by RFC 4180, RFC 8259, GitHub's Markdown and the width of a terminal.
+//! One small table in every form, by RFC 4180, RFC 8259, GitHub's Markdown and the width of a
+//! terminal.
 
 use unicode_width::UnicodeWidthStr;
 

@@ -24,7 +24,8 @@ pub enum ReportColumn {
     CiRunUrl,
 }
 
-/// All columns with their names, in their order. New ones are appended, so that old readers keep working.
+/// All columns with their names, in their order. New ones are appended, so that old readers keep
+/// working.
 pub const REPORT_COLUMNS: [(ReportColumn, &str); 17] = [
     (ReportColumn::Timestamp, "timestamp"),
     (ReportColumn::Customer, "customer"),

@@ -1,4 +1,5 @@
-//! Deployments in little memory: 64 bytes each, and every text once, because a report may have a million of them.
+//! Deployments in little memory: 64 bytes each, and every text once, because a report may have a
+//! million of them.
 
 use std::cmp::Ordering;
 
@@ -124,7 +125,8 @@ fn compare_keys(strings: &StringInterner, a: &CompactRow, b: &CompactRow) -> Ord
     key_of(a).cmp(&key_of(b))
 }
 
-/// Splits `usage-logs/<segment>/<name>` into the first bytes of the name and `<segment>/<rest of the name>`.
+/// Splits `usage-logs/<segment>/<name>` into the first bytes of the name and `<segment>/<rest of
+/// the name>`.
 ///
 /// A shorter name is filled up with zeros, which sort before all other bytes.
 pub(crate) fn split_key(key: &str) -> ([u8; KEY_PREFIX_BYTES], String) {

@@ -1,31 +1,26 @@
 //! Which deployments a report is about.
-//!
-//! Pure: the time is an argument.
 
 use chrono::{DateTime, Duration, Utc};
 
 use crate::keys::{MonthRange, RecordKey};
 use crate::record::deployment::{Deployment, user_name_from_arn};
 
-/// What was asked for; an empty list stands for everything.
+/// An empty list matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportFilter {
-    /// Customers, by their exact names.
     pub customers: Vec<String>,
-    /// Users, by the last part of their ARN or by all of it.
+    /// Each is the last part of an ARN, or a full ARN.
     pub users: Vec<String>,
-    /// Projects, by their exact names.
     pub projects: Vec<String>,
-    /// Clusters, by their exact names.
     pub clusters: Vec<String>,
-    /// Nothing before this.
+    /// The first moment of the period.
     pub since: Option<DateTime<Utc>>,
-    /// Nothing after this.
+    /// The last moment of the period.
     pub until: Option<DateTime<Utc>>,
 }
 
 impl ReportFilter {
-    /// Whether a record may be wanted, by its key alone. What the key does not say, the record will.
+    /// Whether the record of this key may match. Its body may say more than its key.
     #[must_use]
     pub fn may_match_key(&self, key: &RecordKey<'_>) -> bool {
         match key.deployed_at {
@@ -35,7 +30,7 @@ impl ReportFilter {
         }
     }
 
-    /// Whether any record of some months may be wanted, from their first moment to the first one behind them.
+    /// Whether any record of these months may match; `None` stands for unknown months.
     #[must_use]
     pub fn may_match_months(&self, months: Option<MonthRange>) -> bool {
         match months {
@@ -47,25 +42,27 @@ impl ReportFilter {
         }
     }
 
-    /// Whether a deployment is wanted.
     #[must_use]
     pub fn matches_deployment(&self, deployment: &Deployment) -> bool {
-        let among = |wanted: &[String], value: &str| {
-            wanted.is_empty() || wanted.iter().any(|it| it == value)
-        };
         let user = &deployment.user;
-        (among(&self.users, user) || among(&self.users, user_name_from_arn(user)))
-            && among(&self.customers, &deployment.customer)
-            && among(&self.projects, &deployment.project_name)
-            && among(&self.clusters, &deployment.cluster_name)
+        let user_name = user_name_from_arn(user);
+        (is_wanted(&self.users, user) || is_wanted(&self.users, user_name))
+            && is_wanted(&self.customers, &deployment.customer)
+            && is_wanted(&self.projects, &deployment.project_name)
+            && is_wanted(&self.clusters, &deployment.cluster_name)
             && self.overlaps_period(deployment.deployed_at, deployment.deployed_at)
     }
 
-    /// Whether any of the moments from `first` to `last` is within the time asked for.
+    /// Whether any moment from `first` to `last` is in the period.
     fn overlaps_period(&self, first: DateTime<Utc>, last: DateTime<Utc>) -> bool {
-        self.since.is_none_or(|since| last >= since)
-            && self.until.is_none_or(|until| first <= until)
+        let is_too_early = matches!(self.since, Some(since) if last < since);
+        let is_too_late = matches!(self.until, Some(until) if first > until);
+        !is_too_early && !is_too_late
     }
+}
+
+fn is_wanted(wanted: &[String], value: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|wanted| wanted == value)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Stores each distinct text once: a million records name the same few customers, users and projects.
+//! Stores each distinct text once: a million records name the same few customers, users and
+//! projects.
 
 use indexmap::IndexSet;
 

@@ -1,4 +1,5 @@
-//! Decides how to list the records: in one listing, or customer by customer without old keys that the cache has.
+//! Decides how to list the records: in one listing, or customer by customer without old keys that
+//! the cache has.
 //!
 //! A customer is named here by the segment of its keys.
 
@@ -9,7 +10,8 @@ use crate::s3::listing::ListRequest;
 
 /// An offline laptop uploads a record this late, under a key with the time of the deployment.
 const LATE_UPLOAD_WINDOW: Duration = Duration::days(35);
-/// Old records are taken from the cache without a listing for this long, even if the bucket changes.
+/// Old records are taken from the cache without a listing for this long, even if the bucket
+/// changes.
 const MAX_CACHE_TRUST_AGE: Duration = Duration::days(7);
 /// Listing fewer records is as fast as skipping them.
 const MIN_RECORDS_TO_TAKE_FROM_CACHE: u64 = 500;
@@ -107,8 +109,8 @@ pub fn plan_customer_listing(prefix: &str, old: KeyRange, cached_count: u64) -> 
 
 /// Whether a listing is responsible for a key.
 ///
-/// A customer with cached keys has two listings: one of records of the legacy module, and one of recent dates. The former
-/// are named by an MD5, may change, and sort anywhere between the dates.
+/// A customer with cached keys has two listings: one of records of the legacy module, and one of
+/// recent dates. The former are named by an MD5, may change, and sort anywhere between the dates.
 #[must_use]
 pub fn listing_covers_key(listing: &ListRequest, key: &str) -> bool {
     if listing.delimiter == DATED_NAME_DELIMITER {

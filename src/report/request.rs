@@ -1,4 +1,5 @@
-//! What a report shall contain, and how it is collected: archive files first, then the cache, then S3.
+//! What a report shall contain, and how it is collected: archive files first, then the cache, then
+//! S3.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::Write;

@@ -1,6 +1,7 @@
 //! The rows of the report: the last deployment of each day, customer and user, or all deployments.
 //!
-//! Must not depend on the order in which deployments are added. A report may have a million rows of 64 bytes each.
+//! Must not depend on the order in which deployments are added. A report may have a million rows of
+//! 64 bytes each.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,7 +110,8 @@ impl ReportRows {
         self.dedup_at = (self.rows.len() * 2).max(MIN_ROWS_TO_DEDUP);
     }
 
-    /// Sorts by `sort_keys`, then all deployments by time or days by date, customer and user; keeps the first `limit`.
+    /// Sorts by `sort_keys`, then all deployments by time or days by date, customer and user; keeps
+    /// the first `limit`.
     pub fn sort_and_limit(&mut self, sort_keys: &[SortKey], limit: Option<usize>) {
         if self.kind == RowKind::LastOfDay {
             self.drop_superseded();

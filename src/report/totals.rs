@@ -1,4 +1,5 @@
-//! Totals over deployments: in all, per customer, user, month and week. The table and the page show the same numbers.
+//! Totals over deployments: in all, per customer, user, month and week. The table and the page show
+//! the same numbers.
 //!
 //! Every deployment counts, unlike in the rows of days.
 

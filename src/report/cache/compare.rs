@@ -1,4 +1,5 @@
-//! Reads entries of the cache, fetched and archived ones in one order, and compares them with what S3 lists.
+//! Reads entries of the cache, fetched and archived ones in one order, and compares them with what
+//! S3 lists.
 
 use std::iter::Peekable;
 use std::vec;
@@ -39,10 +40,11 @@ impl RecordCache {
         Ok(())
     }
 
-    /// Compares a listing with the entries that it `covers`: visits those that are up to date, and returns the other
-    /// objects of the listing.
+    /// Compares a listing with the entries that it `covers`: visits those that are up to date, and
+    /// returns the other objects of the listing.
     ///
-    /// Entries that S3 no longer lists are deleted. Records that only the archive has are visited as well.
+    /// Entries that S3 no longer lists are deleted. Records that only the archive has are visited
+    /// as well.
     pub fn compare_listing(
         &mut self,
         listed: ListedKeys,
@@ -105,7 +107,8 @@ impl ListingMerge {
 
         let is_deleted = is_first_of_key && self.unmatched.is_none();
         let is_up_to_date = self.unmatched.as_ref() == Some(&entry.object);
-        // The newest archived entry of a key comes first, and stands for an object that S3 no longer lists.
+        // The newest archived entry of a key comes first, and stands for an object that S3 no
+        // longer lists.
         if is_up_to_date || is_deleted && entry.is_archived {
             visit(&entry.object, entry.body);
             self.unmatched = None;
@@ -135,7 +138,8 @@ impl ListingMerge {
     }
 }
 
-/// Selects entries in the order of their keys; of one key, a fetched one first and then the newest archived one.
+/// Selects entries in the order of their keys; of one key, a fetched one first and then the newest
+/// archived one.
 fn entries_query(condition: &str) -> String {
     format!(
         "SELECT key, modified, size, etag, body, seal, 0 AS archived

@@ -1,7 +1,8 @@
-//! A cache of usage records in an SQLite database of this user: a record never changes, so it is fetched once.
+//! A cache of usage records in an SQLite database of this user: a record never changes, so it is
+//! fetched once.
 //!
-//! Must not be trusted without a check: each entry has a digest, and readers compare it with the listing of S3.
-//! Everything in it can be fetched again. A key is a value in it and never a path.
+//! Must not be trusted without a check: each entry has a digest, and readers compare it with the
+//! listing of S3. Everything in it can be fetched again. A key is a value in it and never a path.
 //!
 //! - `schema`: the tables, and the digest over an entry
 //! - `compare`: reads entries and compares them with what S3 lists
@@ -40,14 +41,20 @@ pub struct CacheError {
 impl From<rusqlite::Error> for CacheError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;
-        let is_corrupt = match error.sqlite_error_code() {
-            Some(Code::DatabaseBusy | Code::DatabaseLocked | Code::ReadOnly) => false,
-            Some(Code::DiskFull | Code::OutOfMemory | Code::PermissionDenied) => false,
-            _ => true,
-        };
+        let is_temporary = matches!(
+            error.sqlite_error_code(),
+            Some(
+                Code::DatabaseBusy
+                    | Code::DatabaseLocked
+                    | Code::DiskFull
+                    | Code::OutOfMemory
+                    | Code::PermissionDenied
+                    | Code::ReadOnly
+            )
+        );
         Self {
             message: to_single_line(&error.to_string()),
-            is_corrupt,
+            is_corrupt: !is_temporary,
         }
     }
 }

@@ -49,7 +49,8 @@ fn read_version(db: &Connection) -> rusqlite::Result<i64> {
     db.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// A digest over all of an entry, because SQLite notices a damaged structure but not a damaged value.
+/// A digest over all of an entry, because SQLite notices a damaged structure but not a damaged
+/// value.
 pub(super) fn entry_digest(object: &ObjectMeta, body: Option<&[u8]>) -> Vec<u8> {
     let (modified, size) = integer_columns(object);
     let mut digest = Sha256::new();

@@ -1,4 +1,5 @@
-//! Receives records of archive files: each file is unpacked into the cache, or into a temporary one if there is none.
+//! Receives records of archive files: each file is unpacked into the cache, or into a temporary one
+//! if there is none.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -14,7 +15,8 @@ use crate::report::cache::RecordCache;
 use crate::s3::listing::ObjectMeta;
 
 impl<W: Write> ReportCollector<'_, W> {
-    /// Ends the archive files for the records below `prefixes`; `denied` says which may not be read.
+    /// Ends the archive files for the records below `prefixes`; `denied` says which may not be
+    /// read.
     pub fn finish_archives(
         &mut self,
         prefixes: &[String],

@@ -88,13 +88,13 @@ impl CacheState {
 
 impl CacheFailure {
     fn new(cache: &RecordCache, error: &CacheError, operation: CacheOperation) -> Self {
-        let verb = match operation {
-            CacheOperation::Read => "read",
-            CacheOperation::Write => "write",
+        let what = match operation {
+            CacheOperation::Read => "cannot read the cache",
+            CacheOperation::Write => "cannot write the cache",
         };
         let path = cache.database_path().display();
         Self {
-            message: format!("cannot {verb} the cache `{path}`: {}", error.message),
+            message: format!("{what} `{path}`: {}", error.message),
             operation,
             is_corrupt: error.is_corrupt,
             is_temporary: !cache.is_persistent(),

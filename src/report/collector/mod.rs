@@ -1,4 +1,5 @@
-//! Receives records from S3, the cache and the archive, and adds those that match the filter to rows and totals.
+//! Receives records from S3, the cache and the archive, and adds those that match the filter to
+//! rows and totals.
 //!
 //! Must not print, and must not decide what to list: see `request`.
 //!
@@ -129,8 +130,9 @@ impl<'a, W: Write> ReportCollector<'a, W> {
 
     /// Writes what is new to the cache.
     ///
-    /// With `complete_at`, it also notes that the cache has all records of each customer that was seen, except those in
-    /// `partly_listed`. A run with a narrower filter makes no cached customer incomplete.
+    /// With `complete_at`, it also notes that the cache has all records of each customer that was
+    /// seen, except those in `partly_listed`. A run with a narrower filter makes no cached customer
+    /// incomplete.
     pub fn close_cache(
         &mut self,
         complete_at: Option<DateTime<Utc>>,
@@ -172,14 +174,12 @@ impl<'a, W: Write> ReportCollector<'a, W> {
             return;
         }
 
-        match body {
-            Some(body) => self.add_record(object, &key, body),
-            None => {
-                let bytes = object.size;
-                let reason =
-                    format!("it has {bytes} bytes, and at most {MAX_RECORD_BYTES} are read");
-                self.skip_object(object, &reason);
-            }
+        if let Some(body) = body {
+            self.add_record(object, &key, body);
+        } else {
+            let bytes = object.size;
+            let reason = format!("it has {bytes} bytes, and at most {MAX_RECORD_BYTES} are read");
+            self.skip_object(object, &reason);
         }
     }
 
@@ -187,7 +187,7 @@ impl<'a, W: Write> ReportCollector<'a, W> {
         let record = match parse::parse_record(body) {
             Ok(record) => record,
             Err(reason) => {
-                self.skip_object(object, &reason.to_string());
+                self.skip_object(object, &reason);
                 return;
             }
         };

@@ -1,4 +1,5 @@
-//! What the charts draw: deployments over time without gaps, the largest groups, the steps of a scale.
+//! What the charts draw: deployments over time without gaps, the largest groups, the steps of a
+//! scale.
 //!
 //! Pure. Must not know how it is drawn.
 
@@ -182,7 +183,8 @@ fn round_step(max_count: u64) -> u64 {
     }
 }
 
-/// At most four ranges of numbers with about as many days in each: the first and the last number of each.
+/// At most four ranges of numbers with about as many days in each: the first and the last number of
+/// each.
 #[must_use]
 pub fn count_ranges(counts: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
     let mut counts: Vec<u64> = counts.filter(|count| *count > 0).collect();

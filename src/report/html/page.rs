@@ -1,7 +1,7 @@
 //! The page as a whole: the template, its style and script, and the tiles above the charts.
 //!
-//! Text from records is always escaped and never part of a script or a style; the page's policy allows no other script.
-//! Numbers come from the totals only.
+//! Text from records is always escaped and never part of a script or a style; the page's policy
+//! allows no other script. Numbers come from the totals only.
 
 use std::io::{self, Write};
 
@@ -51,6 +51,7 @@ struct PageContent<'a> {
 }
 
 pub fn write_page(page: HtmlPage<'_, '_>, output: &mut dyn Write) -> io::Result<()> {
+    let rows = page.rows;
     let kind = TableKind::from_columns(page.column_names);
     let content = PageContent {
         bucket: page.bucket,
@@ -58,7 +59,7 @@ pub fn write_page(page: HtmlPage<'_, '_>, output: &mut dyn Write) -> io::Result<
         totals: page.totals,
         column_names: page.column_names,
         kind,
-        rows: select_rows(page.rows, kind, page.is_sorted),
+        rows: select_rows(rows, kind, page.is_sorted),
         row_count: page.row_count,
         is_sorted: page.is_sorted,
         skipped_count: page.skipped_count,

@@ -268,7 +268,8 @@ fn all_deployments_are_listed_in_full_and_in_the_order_of_time() {
         render_lines(rows_of(RowKind::EveryDeployment, &[full, bare]), &[], None),
         [
             "2026-11-23T07:00:00Z,airbnb,jane,5,p,c,x/jane,,,,false,,,,,,",
-            "2026-11-23T08:00:00.250Z,airbnb,jane,5,p,c,x/jane,1,h,uploaded,true,d,c0ffee,main,true,github,https://ci/1"
+            "2026-11-23T08:00:00.250Z,airbnb,jane,5,p,c,x/jane,1,h,uploaded,true,d,\
+             c0ffee,main,true,github,https://ci/1"
         ]
     );
 }

@@ -223,7 +223,7 @@ fn a_damaged_object_of_the_archive_is_named_and_the_records_are_read_themselves(
         assert_eq!(
             messages,
             format!(
-                "config-backup: left out `{part}`: content does not match the digest in its key\n"
+                "config-backup: skipped `{part}`: content does not match the digest in its key\n"
             )
         );
     }
@@ -281,7 +281,7 @@ fn who_may_archive_one_customer_has_no_word_in_the_report_of_another() {
     assert_eq!((code, csv), (Some(0), expected_csv(&[])));
     assert_eq!(
         messages,
-        format!("config-backup: left out `{moved}`: contains records of another customer\n")
+        format!("config-backup: skipped `{moved}`: contains records of another customer\n")
     );
 }
 
@@ -299,7 +299,7 @@ fn who_may_not_read_the_archive_gets_the_records_and_is_told() {
     assert_eq!((code, csv), (Some(0), expected_csv(&entries)));
     assert_eq!(messages.lines().count(), 1, "{messages}");
     assert!(messages.starts_with(
-        "config-backup: left out the archive: list `s3://mongodb-arena/usage-logs-archive/`"
+        "config-backup: skipped the archive: list `s3://mongodb-arena/usage-logs-archive/`"
     ));
     assert!(messages.contains("s3:ListBucket"), "{messages}");
 }

@@ -61,7 +61,7 @@ fn damaged_records_are_named_once_each_and_counted_and_the_others_are_reported()
             );
         }
         assert_eq!(messages.lines().count(), 9, "{messages}");
-        assert!(messages.contains("left out 8 records"), "{messages}");
+        assert!(messages.contains("skipped 8 records"), "{messages}");
     }
 }
 
@@ -125,7 +125,7 @@ fn a_huge_object_is_named_and_not_fetched_into_memory() {
     let (code, csv, messages) = run_report(&world, &["--strict"]);
     assert_eq!((code, csv.lines().count()), (Some(7), 2));
     assert!(
-        messages.contains("huge.json") && messages.contains("left out 1 record"),
+        messages.contains("huge.json") && messages.contains("skipped 1 record"),
         "{messages}"
     );
 }

@@ -284,7 +284,7 @@ fn a_value_that_was_changed_is_noticed() {
     );
     let (csv, messages, ..) = run_report(&world, &["--all"]);
     assert_eq!(csv, right);
-    assert!(messages.contains("not as it was written"), "{messages}");
+    assert!(messages.contains("does not match its digest"), "{messages}");
 }
 
 #[test]

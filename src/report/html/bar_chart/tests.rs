@@ -1,4 +1,5 @@
-//! Where bars, lines and letters stand, computed by hand: 180 pixels for the greatest tick, 100 % for all bars together.
+//! Where bars, lines and letters stand, computed by hand: 180 pixels for the greatest tick, 100 %
+//! for all bars together.
 
 use chrono::{DateTime, Days};
 
@@ -44,12 +45,15 @@ fn a_few_bars_are_slim_and_each_is_named() {
         &chart,
         &[
             "<p class=\"note\">Per day; 3 in the busiest day</p>",
-            "<text x=\"36\" y=\"180.00\" dy=\"4\" text-anchor=\"end\">0</text>\n<text x=\"36\" y=\"120.00\"",
+            "<text x=\"36\" y=\"180.00\" dy=\"4\" text-anchor=\"end\">0</text>\n\
+             <text x=\"36\" y=\"120.00\"",
             "<line class=\"line\" x1=\"0\" x2=\"100%\" y1=\"60.00\" y2=\"60.00\"/>",
             "aria-label=\"4 deployments per day, as bars; ",
-            "<title>Sun 1 Nov 2026: 1 deployment</title><rect class=\"place\" x=\"0.00%\" width=\"33.33%\" height=\"180\"/>\
+            "<title>Sun 1 Nov 2026: 1 deployment</title>\
+             <rect class=\"place\" x=\"0.00%\" width=\"33.33%\" height=\"180\"/>\
          <rect class=\"bar\" x=\"15.16%\" width=\"3.00%\" y=\"120.00\" height=\"60.00\"/></g>",
-            "<title>Mon 2 Nov 2026: 0 deployments</title><rect class=\"place\" x=\"33.33%\" width=\"33.33%\" height=\"180\"/></g>",
+            "<title>Mon 2 Nov 2026: 0 deployments</title>\
+             <rect class=\"place\" x=\"33.33%\" width=\"33.33%\" height=\"180\"/></g>",
             "<rect class=\"bar\" x=\"81.83%\" width=\"3.00%\" y=\"0.00\" height=\"180.00\"/>",
             "<text x=\"16.66%\" y=\"200\" text-anchor=\"middle\">1 Nov 2026</text>\n\
          <text class=\"minor\" x=\"50.00%\" y=\"200\" text-anchor=\"middle\">2 Nov</text>\n\
@@ -138,10 +142,13 @@ fn fifteen_customers_have_a_bar_of_their_own_and_the_others_have_one() {
         &three,
         &[
             "<caption class=\"unseen\">Deployments by customer</caption>",
-            "<tr><th scope=\"row\"><i>not known</i></th><td><svg width=\"100%\" height=\"14\" aria-hidden=\"true\">\
-         <rect class=\"bar\" width=\"100.00%\" height=\"14\"/></svg></td><td><data value=\"2\">2</data></td><td>50%</td></tr>",
+            "<tr><th scope=\"row\"><i>not known</i></th><td>\
+             <svg width=\"100%\" height=\"14\" aria-hidden=\"true\">\
+         <rect class=\"bar\" width=\"100.00%\" height=\"14\"/></svg></td><td>\
+          <data value=\"2\">2</data></td><td>50%</td></tr>",
             "<bdi title=\"&lt;b&gt;\">&lt;b&gt;</bdi>",
-            "<rect class=\"bar\" width=\"50.00%\" height=\"14\"/></svg></td><td><data value=\"1\">1</data></td><td>25%</td>",
+            "<rect class=\"bar\" width=\"50.00%\" height=\"14\"/></svg></td><td>\
+             <data value=\"1\">1</data></td><td>25%</td>",
         ],
     );
     assert!(!group(13).contains("other"));
@@ -149,7 +156,8 @@ fn fifteen_customers_have_a_bar_of_their_own_and_the_others_have_one() {
     assert_has(
         &group(17),
         &[
-            "<i>4 others</i></th><td><svg width=\"100%\" height=\"14\" aria-hidden=\"true\"><rect class=\"bar\" width=\"100.00%\"",
+            "<i>4 others</i></th><td><svg width=\"100%\" height=\"14\" aria-hidden=\"true\">\
+             <rect class=\"bar\" width=\"100.00%\"",
         ],
     );
 }

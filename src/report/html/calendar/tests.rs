@@ -54,11 +54,15 @@ fn each_day_of_53_weeks_has_its_square_up_to_the_last_deployment() {
         &calendar,
         &[
             "<p class=\"note\">13 deployments from 24 Nov 2025 to 24 Nov 2026</p>",
-            "<text x=\"0\" y=\"33\">Mon</text>\n<text x=\"0\" y=\"69\">Wed</text>\n<text x=\"0\" y=\"105\">Fri</text>",
+            "<text x=\"0\" y=\"33\">Mon</text>\n<text x=\"0\" y=\"69\">Wed</text>\n\
+             <text x=\"0\" y=\"105\">Fri</text>",
             "aria-label=\"13 deployments by day, as a calendar; ",
-            "x=\"0.00%\" y=\"22\" width=\"1.6%\" height=\"15\" rx=\"2\"><title>Mon 24 Nov 2025: 1 deployment</title>",
-            "x=\"96.22%\" y=\"130\" width=\"1.6%\" height=\"15\" rx=\"2\"><title>Sun 22 Nov 2026: 9 deployments</title>",
-            "x=\"98.11%\" y=\"40\" width=\"1.6%\" height=\"15\" rx=\"2\"><title>Tue 24 Nov 2026: 3 deployments</title>",
+            "x=\"0.00%\" y=\"22\" width=\"1.6%\" height=\"15\" rx=\"2\">\
+             <title>Mon 24 Nov 2025: 1 deployment</title>",
+            "x=\"96.22%\" y=\"130\" width=\"1.6%\" height=\"15\" rx=\"2\">\
+             <title>Sun 22 Nov 2026: 9 deployments</title>",
+            "x=\"98.11%\" y=\"40\" width=\"1.6%\" height=\"15\" rx=\"2\">\
+             <title>Tue 24 Nov 2026: 3 deployments</title>",
         ],
     );
     assert_eq!(calendar.matches("<title>").count(), 52 * 7 + 2);
@@ -104,7 +108,8 @@ fn the_darker_the_more_and_the_legend_says_how_many() {
 
 #[test]
 fn a_month_is_named_above_the_week_that_it_begins_in() {
-    // The first of December 2025 is a Monday: the second week of the first calendar, the fourth of the second one.
+    // The first of December 2025 is a Monday: the second week of the first calendar, the fourth of
+    // the second one.
     let first = render_calendar(&[("2026-11-24", 1)]);
     assert_eq!(
         month_labels(&first),

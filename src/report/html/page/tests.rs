@@ -99,12 +99,19 @@ fn tiles_count_all_and_those_of_the_last_thirty_days() {
     assert_has(
         &render_page(&SOME_DEPLOYMENTS, &["timestamp", "n"], false, 0),
         &[
-            "<div><dt>Deployments</dt><dd><data value=\"3\">3</data></dd><dd>2 in the last 30 days</dd></div>",
-            "<div><dt>Customers</dt><dd><data value=\"2\">2</data></dd><dd>1 in the last 30 days</dd></div>",
-            "<div><dt>Users</dt><dd><data value=\"1\">1</data></dd><dd>1 in the last 30 days</dd></div>",
+            "<div><dt>Deployments</dt><dd><data value=\"3\">3</data></dd>\
+             <dd>2 in the last 30 days</dd></div>",
+            "<div><dt>Customers</dt><dd><data value=\"2\">2</data></dd>\
+             <dd>1 in the last 30 days</dd></div>",
+            "<div><dt>Users</dt><dd><data value=\"1\">1</data></dd><dd>1 in the last 30 days</dd>\
+             </div>",
             "<div><dt>Different configs</dt><dd><data value=\"1\">1</data></dd></div>",
-            "<dt>First deployment</dt><dd><time datetime=\"2026-10-25T23:59:59Z\">25 Oct 2026</time></dd><dd>23:59:59</dd></div>",
-            "<dt>Last deployment</dt><dd><time datetime=\"2026-11-23T08:00:09Z\">23 Nov 2026</time></dd><dd>08:00:09</dd></div>",
+            "<dt>First deployment</dt><dd>\
+             <time datetime=\"2026-10-25T23:59:59Z\">25 Oct 2026</time></dd><dd>23:59:59</dd>\
+             </div>",
+            "<dt>Last deployment</dt><dd>\
+             <time datetime=\"2026-11-23T08:00:09Z\">23 Nov 2026</time></dd><dd>08:00:09</dd>\
+             </div>",
         ],
     );
 }
@@ -119,7 +126,8 @@ fn the_table_has_its_title_its_kinds_of_columns_and_the_newest_rows_first() {
             "<p class=\"note\">One row for each deployment: 2 rows.</p>",
             "<tr><th scope=\"col\" class=\"time\" data-kind=\"time\" aria-sort=\"descending\">Timestamp</th>\
          <th scope=\"col\" class=\"number\" data-kind=\"number\">N</th></tr>",
-            "<tr><td>2026-11-24&lt;</td><td class=\"number\">1000</td></tr>\n<tr><td>2026-11-23</td><td class=\"number\">5</td></tr>",
+            "<tr><td>2026-11-24&lt;</td><td class=\"number\">1000</td></tr>\n<tr>\
+             <td>2026-11-23</td><td class=\"number\">5</td></tr>",
         ],
     );
     let ordered = render_page(&SOME_DEPLOYMENTS, &["timestamp", "n"], true, 0);
@@ -150,9 +158,8 @@ fn the_number_of_columns_decides_what_a_row_is() {
     );
     assert_has(
         &days,
-        &[
-            "class=\"text\" data-kind=\"text\">C</th><th scope=\"col\" class=\"time\" data-kind=\"time\">Last</th>",
-        ],
+        &["class=\"text\" data-kind=\"text\">C</th>\
+             <th scope=\"col\" class=\"time\" data-kind=\"time\">Last</th>"],
     );
     let totals = render_page(
         &SOME_DEPLOYMENTS,
@@ -222,7 +229,8 @@ fn of_too_many_totals_the_first_are_shown() {
     );
     assert_eq!(
         table_note(TableKind::Totals, 10_000, 10_005),
-        "One row in all and for each customer, user, month and week: the first 10,000 of 10,005 rows. \
+        "One row in all and for each customer, user, month and week: \
+         the first 10,000 of 10,005 rows. \
          The other formats have all of them."
     );
     assert!(table_note(TableKind::Deployments, 1, 1).ends_with("deployment: 1 row."));
