@@ -39,7 +39,7 @@ dist: ## Build what a release has into target/dist, some 5 minutes a target: for
 demo: tools build ## Show a deployment, its backup and its log on a local S3 (DEMO_ARGS=--keep leaves it there)
 	tests/demo.sh $(DEMO_ARGS)
 
-bench: build ## Measure report beside other clients on a local S3, some 15 minutes (BENCH_ARGS="--into docs/performance.md")
+bench: build ## Measure report beside other clients on a local S3, some 15 minutes (BENCH_ARGS="--into docs/dev/performance.md")
 	tools/install bench
 	cargo build --release --locked -p report-bench -p embedded-aws
 	python3 tests/bench/bench.py $(BENCH_ARGS)
@@ -88,7 +88,7 @@ fuzz: ## Look for inputs that break a promise, FUZZ_SECONDS (60) for each of the
 fuzz-fold: ## Fold what `make fuzz` found worth keeping into fuzz/corpus, the smallest inputs for all there is to reach
 	tools/fuzz fold $(FUZZ_TARGETS)
 
-mutants: ## Break the pure modules in 2,000 ways and see which no unit test notices, hours (MUTANTS_ARGS="-f src/layout.rs")
+mutants: ## Break the pure modules in 2,000 ways and see which no unit test notices, hours (MUTANTS_ARGS="-f src/keys/mod.rs")
 	tools/mutants $(MUTANTS_ARGS)
 
 coverage: tools ## Show which lines of src/ no test reaches, the helper's own processes included; fails below 90 %

@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-use config_backup::archive::ArchiveError;
-use config_backup::archive::parquet::{ArchiveRow, ArchivedRecord, decode_archive, encode_archive};
+use config_backup::archive::parquet::{ArchivedRecord, decode_archive, encode_archive};
+use config_backup::archive::{ArchiveError, ArchiveRow};
 use config_backup::keys::RecordKey;
 use config_backup::s3::listing::ObjectMeta;
 

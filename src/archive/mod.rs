@@ -1,17 +1,21 @@
 //! The archive of usage records: Parquet files that replace many small objects.
 //!
-//! Must not change or delete records: it only adds objects. Terms: an archive file is one object
-//! with records of one customer.
+//! An archive file is one object with records of one customer. Must not change or delete records:
+//! archiving only adds objects.
 //!
+//! - `columns`: the columns of an archive file
 //! - `parquet`: encodes and decodes an archive file
 //! - `reader`: finds archive files and reads their records
 //! - `writer`: archives the records of one customer
 
 use std::fmt;
 
+mod columns;
 pub mod parquet;
 pub mod reader;
 pub mod writer;
+
+pub use columns::ArchiveRow;
 
 /// The largest archive file that is read: several times the size of what is ever written.
 pub const MAX_ARCHIVE_BYTES: u64 = 64 << 20;

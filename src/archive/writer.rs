@@ -9,9 +9,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 
-use crate::archive::ArchiveError;
-use crate::archive::parquet::{ArchiveRow, ArchivedRecord, encode_archive};
+use crate::archive::parquet::{ArchivedRecord, encode_archive};
 use crate::archive::reader::{self, ArchiveVisitor};
+use crate::archive::{ArchiveError, ArchiveRow};
 use crate::error::{Error, ErrorKind};
 use crate::keys::{self, ArchiveKey, MonthRange, RecordKey};
 use crate::record::MAX_RECORD_BYTES;

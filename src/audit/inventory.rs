@@ -223,7 +223,10 @@ impl ObjectSink for InventoryCollector<'_> {
 fn audited_record(key: &str, body: &Result<Vec<u8>, String>) -> AuditedRecord {
     let key = key.to_owned();
     let (sha256, read) = match body {
-        Ok(body) => (sha256_hex(body), parse::parse_record(body)),
+        Ok(body) => (
+            sha256_hex(body),
+            parse::parse_record(body).map_err(|error| error.to_string()),
+        ),
         Err(why) => (String::new(), Err(why.clone())),
     };
     match read {

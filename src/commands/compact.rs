@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::archive::writer::{CompactResult, compact_customer};
 use crate::commands::bucket_args::BucketArgs;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::exit_code::ExitCode;
 use crate::history::load::READ_TIMEOUTS;
 use crate::keys::{self, RECORDS_PREFIX};
@@ -22,7 +22,7 @@ use crate::s3::listing::ListRequest;
 use crate::s3::store::{BucketTarget, ObjectStore};
 use crate::system::host;
 use crate::system::runtime::block_on;
-use crate::time_spec::{DayBoundary, parse_time_spec};
+use crate::time_spec::{DayBoundary, parse_time_argument};
 
 const CUSTOMER_CONCURRENCY: usize = 4;
 
@@ -125,13 +125,7 @@ async fn compact_all(
 fn archive_cutoff(before: Option<&str>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
     let end = match before {
         None => now,
-        Some(text) => match parse_time_spec(text, DayBoundary::Start, now) {
-            Ok(end) => end.min(now),
-            Err(why) => {
-                let message = format!("read `--before {text}`");
-                return Err(Error::new(ErrorKind::Input, message, why));
-            }
-        },
+        Some(text) => parse_time_argument("--before", text, DayBoundary::Start, now)?.min(now),
     };
     let first_day = end.date_naive().with_day(1).unwrap_or_default();
     Ok(first_day.and_time(NaiveTime::MIN).and_utc())

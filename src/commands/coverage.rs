@@ -80,7 +80,7 @@ struct CoverageReport {
     left_out: Vec<String>,
 }
 
-/// Prints the gaps. Exit: see README.md, "Exit codes"; 7 where there are any.
+/// Prints the gaps. Exit: see docs/commands.md, "Exit codes"; 7 where there are any.
 pub fn run_coverage(
     arguments: &CoverageArgs,
     output: impl Write,

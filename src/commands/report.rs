@@ -24,7 +24,7 @@ use crate::report::writer::{RenderOptions, ReportWriter};
 use crate::system::atomic_file::AtomicFile;
 use crate::system::host;
 use crate::system::runtime::block_on;
-use crate::time_spec::{DayBoundary, parse_time_spec};
+use crate::time_spec::{DayBoundary, parse_time_argument};
 
 /// The end of `report --help`.
 pub const EXAMPLES: &str = "\
@@ -160,8 +160,8 @@ impl ReportArgs {
     }
 
     fn to_filter(&self, now: DateTime<Utc>) -> Result<ReportFilter, Error> {
-        let since = parse_time_option("since", self.since.as_deref(), DayBoundary::Start, now)?;
-        let until = parse_time_option("until", self.until.as_deref(), DayBoundary::End, now)?;
+        let since = parse_time_option("--since", self.since.as_deref(), DayBoundary::Start, now)?;
+        let until = parse_time_option("--until", self.until.as_deref(), DayBoundary::End, now)?;
         if let (Some(since), Some(until)) = (since, until)
             && since > until
         {
@@ -192,20 +192,14 @@ impl ReportArgs {
 }
 
 fn parse_time_option(
-    name: &str,
+    flag: &str,
     text: Option<&str>,
     boundary: DayBoundary,
     now: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>, Error> {
-    let Some(text) = text else {
-        return Ok(None);
-    };
-    match parse_time_spec(text, boundary, now) {
-        Ok(time) => Ok(Some(time)),
-        Err(hint) => {
-            let message = format!("cannot parse `--{name} {text}`");
-            Err(Error::new(ErrorKind::Input, message, hint))
-        }
+    match text {
+        Some(text) => parse_time_argument(flag, text, boundary, now).map(Some),
+        None => Ok(None),
     }
 }
 

@@ -59,7 +59,7 @@ pub struct RestoreArgs {
     pub source: BucketArgs,
 }
 
-/// Writes the version that is asked for. Exit: see README.md, "Exit codes".
+/// Writes the version that is asked for. Exit: see docs/commands.md, "Exit codes".
 pub fn run_restore(
     arguments: &RestoreArgs,
     mut output: impl Write,

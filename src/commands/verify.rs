@@ -54,7 +54,7 @@ struct CustomerFinding {
     finding: AuditFinding,
 }
 
-/// Prints what is not as it was. Exit: 0, or 7 where something is; see README.md, "Exit codes".
+/// Prints what is not as it was. Exit: 0, or 7 where something is; see docs/commands.md, "Exit codes".
 pub fn run_verify(
     arguments: &VerifyArgs,
     output: impl Write,

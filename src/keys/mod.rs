@@ -1,7 +1,7 @@
 //! S3 keys: every key is made and parsed here.
 //!
 //! Must not read the clock, the environment or the network. The layout is a contract with all
-//! readers of the bucket: see "Keys in the bucket" in docs/formats.md.
+//! readers of the bucket: see "Keys in the bucket" in docs/reference/formats.md.
 //!
 //! - `customer`: the path segment that stands for a customer
 //! - `timestamp`: times in object names

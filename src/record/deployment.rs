@@ -62,7 +62,7 @@ impl Deployment {
         let mut problems = reading.problems;
         let customer = keys::effective_customer(key.segment, &reading.customer);
         if !reading.customer.is_empty() && reading.customer != customer {
-            problems.push("its `customer` is not its key's".to_owned());
+            problems.push("`customer` differs from its key".to_owned());
         }
         let deployment = Self {
             deployed_at: reading

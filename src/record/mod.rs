@@ -1,6 +1,6 @@
 //! The usage record as it is written: one JSON object on one line for every deployment.
 //!
-//! Pure. Its form is a contract (docs/formats.md, "The usage record"): fields are added at the end, never renamed.
+//! Pure. Its form is a contract (docs/reference/formats.md, "The usage record"): fields are added at the end, never renamed.
 //! `reading.rs` reads it, and what others wrote in its place.
 
 pub mod deployment;

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-/// docs/formats.md, "The CSV", describes each column.
+/// docs/reference/formats.md, "The CSV", describes each column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportColumn {
     Timestamp,

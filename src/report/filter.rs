@@ -5,11 +5,11 @@ use chrono::{DateTime, Duration, Utc};
 use crate::keys::{MonthRange, RecordKey};
 use crate::record::deployment::{Deployment, user_name_from_arn};
 
-/// An empty list matches everything.
+/// The deployments that were asked for; an empty list stands for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportFilter {
     pub customers: Vec<String>,
-    /// Each is the last part of an ARN, or a full ARN.
+    /// Each is a full ARN, or what follows the last `/` of one.
     pub users: Vec<String>,
     pub projects: Vec<String>,
     pub clusters: Vec<String>,
@@ -20,7 +20,7 @@ pub struct ReportFilter {
 }
 
 impl ReportFilter {
-    /// Whether the record of this key may match. Its body may say more than its key.
+    /// Whether the record with this key may match. Only the record tells for certain.
     #[must_use]
     pub fn may_match_key(&self, key: &RecordKey<'_>) -> bool {
         match key.deployed_at {
@@ -44,25 +44,33 @@ impl ReportFilter {
 
     #[must_use]
     pub fn matches_deployment(&self, deployment: &Deployment) -> bool {
-        let user = &deployment.user;
-        let user_name = user_name_from_arn(user);
-        (is_wanted(&self.users, user) || is_wanted(&self.users, user_name))
-            && is_wanted(&self.customers, &deployment.customer)
-            && is_wanted(&self.projects, &deployment.project_name)
-            && is_wanted(&self.clusters, &deployment.cluster_name)
+        let user = deployment.user.as_str();
+        let is_user_wanted =
+            is_among(&self.users, user) || is_among(&self.users, user_name_from_arn(user));
+
+        is_user_wanted
+            && is_among(&self.customers, &deployment.customer)
+            && is_among(&self.projects, &deployment.project_name)
+            && is_among(&self.clusters, &deployment.cluster_name)
             && self.overlaps_period(deployment.deployed_at, deployment.deployed_at)
     }
 
     /// Whether any moment from `first` to `last` is in the period.
     fn overlaps_period(&self, first: DateTime<Utc>, last: DateTime<Utc>) -> bool {
-        let is_too_early = matches!(self.since, Some(since) if last < since);
-        let is_too_late = matches!(self.until, Some(until) if first > until);
-        !is_too_early && !is_too_late
+        if let Some(since) = self.since
+            && last < since
+        {
+            return false;
+        }
+        match self.until {
+            Some(until) => first <= until,
+            None => true,
+        }
     }
 }
 
-fn is_wanted(wanted: &[String], value: &str) -> bool {
-    wanted.is_empty() || wanted.iter().any(|wanted| wanted == value)
+fn is_among(wanted: &[String], value: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|it| it == value)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Trouble where requests should go to, or where credentials come from, instead of with one request.
+//! Faults of an endpoint or of the credentials, which affect every request instead of one.
 
 use std::fs;
 use std::io::Write as _;
@@ -7,21 +7,21 @@ use std::path::PathBuf;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::rule_proxy::{Front, Proxy};
-use crate::tls::{AUTHORITY, Flaw};
+use crate::rule_proxy::{ProxyFront, RuleProxy};
+use crate::tls::{AUTHORITY, CertificateFlaw};
 use test_support::World;
 
 /// What is in the place of AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum BadEndpoint {
     /// A machine where nobody listens.
-    Nobody,
+    Refused,
     /// One that takes connections and nothing else.
     BlackHole,
     /// The same behind `https`: the handshake never begins.
     TlsStall,
     /// One with a bad certificate.
-    Certificate(Flaw),
+    Certificate(CertificateFlaw),
     /// A name that does not exist.
     NoSuchHost,
     /// Credentials from a program that hangs: no future cuts it.
@@ -30,34 +30,37 @@ pub(crate) enum Place {
 
 /// Which services are in trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Which {
+pub(crate) enum AffectedServices {
     Both,
     S3,
     Sts,
 }
 
 /// Every place, with the name of its kind.
-pub(crate) const ALL: [(&str, Place); 8] = [
-    ("refused", Place::Nobody),
-    ("black hole", Place::BlackHole),
-    ("TLS stall", Place::TlsStall),
+pub(crate) const ALL_ENDPOINTS: [(&str, BadEndpoint); 8] = [
+    ("refused", BadEndpoint::Refused),
+    ("black hole", BadEndpoint::BlackHole),
+    ("TLS stall", BadEndpoint::TlsStall),
     (
         "certificate of an unknown issuer",
-        Place::Certificate(Flaw::UnknownIssuer),
+        BadEndpoint::Certificate(CertificateFlaw::UnknownIssuer),
     ),
     (
         "certificate of another name",
-        Place::Certificate(Flaw::WrongName),
+        BadEndpoint::Certificate(CertificateFlaw::WrongName),
     ),
-    ("expired certificate", Place::Certificate(Flaw::Expired)),
-    ("no such host", Place::NoSuchHost),
-    ("hung credential_process", Place::HungProcess),
+    (
+        "expired certificate",
+        BadEndpoint::Certificate(CertificateFlaw::Expired),
+    ),
+    ("no such host", BadEndpoint::NoSuchHost),
+    ("hung credential_process", BadEndpoint::HungProcess),
 ];
 
 /// An address where nobody listens for as long as this is there: no other test's server gets its port.
-pub(crate) struct Nobody(Socket);
+pub(crate) struct RefusedPort(Socket);
 
-impl Nobody {
+impl RefusedPort {
     pub(crate) fn new() -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket
@@ -77,31 +80,31 @@ impl Nobody {
 }
 
 /// A place that was made.
-pub(crate) struct Site {
-    place: Place,
+pub(crate) struct EndpointFault {
+    place: BadEndpoint,
     endpoint: String,
-    proxy: Option<Proxy>,
-    _nobody: Nobody,
+    proxy: Option<RuleProxy>,
+    _nobody: RefusedPort,
     /// The program that hangs; beside it lie what it waits for and what it notes.
     program: PathBuf,
 }
 
-impl Place {
+impl BadEndpoint {
     /// Makes it, for a world that goes there later.
-    pub(crate) fn make(self, world: &World) -> Site {
+    pub(crate) fn prepare(self, world: &World) -> EndpointFault {
         let proxy = |front| {
-            Some(Proxy::start(
+            Some(RuleProxy::start(
                 &world.server.endpoint(),
                 front,
                 Box::new(|_| None),
             ))
         };
         let proxy = match self {
-            Self::BlackHole | Self::TlsStall => proxy(Front::Deaf),
-            Self::Certificate(flaw) => proxy(Front::Https(AUTHORITY.server(flaw))),
+            Self::BlackHole | Self::TlsStall => proxy(ProxyFront::Deaf),
+            Self::Certificate(flaw) => proxy(ProxyFront::Https(AUTHORITY.server_config(flaw))),
             _ => None,
         };
-        let nobody = Nobody::new();
+        let nobody = RefusedPort::new();
         let endpoint = match (self, &proxy) {
             (Self::NoSuchHost, _) => "http://config-backup.invalid".to_owned(),
             (Self::TlsStall, Some(proxy)) => proxy.endpoint().replace("http:", "https:"),
@@ -124,7 +127,7 @@ impl Place {
                     .success()
             );
         }
-        Site {
+        EndpointFault {
             place: self,
             endpoint,
             proxy,
@@ -134,10 +137,10 @@ impl Place {
     }
 }
 
-impl Site {
+impl EndpointFault {
     /// The trouble begins.
-    pub(crate) fn begin(&self, world: &mut World, which: Which) {
-        if self.place == Place::HungProcess {
+    pub(crate) fn begin(&self, world: &mut World, which: AffectedServices) {
+        if self.place == BadEndpoint::HungProcess {
             let aws = world.home().join(".aws");
             fs::rename(aws.join("credentials"), aws.join("credentials-of-before"))
                 .expect("profiles");
@@ -147,11 +150,11 @@ impl Site {
             );
             return fs::write(aws.join("config"), config).expect("a profile");
         }
-        trust(world, &AUTHORITY.pem());
+        trust_authority(world, &AUTHORITY.pem());
         match which {
-            Which::Both => world.set_endpoint(&self.endpoint),
-            Which::S3 => world.set_s3_endpoint(&self.endpoint),
-            Which::Sts => {
+            AffectedServices::Both => world.set_endpoint(&self.endpoint),
+            AffectedServices::S3 => world.set_s3_endpoint(&self.endpoint),
+            AffectedServices::Sts => {
                 world.set_endpoint(&self.endpoint);
                 world.set_s3_endpoint(&world.server.endpoint());
             }
@@ -162,7 +165,7 @@ impl Site {
     pub(crate) fn end(&self, world: &mut World) {
         world.restore_endpoints();
         let aws = world.home().join(".aws");
-        if self.place == Place::HungProcess {
+        if self.place == BadEndpoint::HungProcess {
             fs::rename(aws.join("credentials-of-before"), aws.join("credentials"))
                 .expect("profiles");
             fs::remove_file(aws.join("config")).expect("a profile");
@@ -174,7 +177,7 @@ impl Site {
             fifo.and_then(|mut fifo| fifo.write_all(&[b'\n'; 64]))
                 .expect("a FIFO");
         }
-        for name in TRUST {
+        for name in TRUST_VARIABLES {
             world.set_variable(name, None);
         }
     }
@@ -182,21 +185,24 @@ impl Site {
     /// Whether anybody came here, where that can be told.
     pub(crate) fn was_met(&self) -> bool {
         match self.place {
-            Place::Nobody | Place::NoSuchHost => true,
-            Place::HungProcess => self.program.with_extension("asked").exists(),
-            _ => self.proxy.as_ref().is_some_and(|proxy| proxy.hits() > 0),
+            BadEndpoint::Refused | BadEndpoint::NoSuchHost => true,
+            BadEndpoint::HungProcess => self.program.with_extension("asked").exists(),
+            _ => self
+                .proxy
+                .as_ref()
+                .is_some_and(|proxy| proxy.hit_count() > 0),
         }
     }
 }
 
 /// The variables that name certificates of authorities, of the AWS tools and of everybody.
-const TRUST: [&str; 2] = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"];
+const TRUST_VARIABLES: [&str; 2] = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"];
 
 /// Makes this world trust an authority.
-fn trust(world: &mut World, pem: &str) {
+fn trust_authority(world: &mut World, pem: &str) {
     let bundle = world.path().join("authority.pem");
     fs::write(&bundle, pem).expect("a bundle");
-    for name in TRUST {
+    for name in TRUST_VARIABLES {
         world.set_variable(name, Some(bundle.to_str().expect("UTF-8")));
     }
 }

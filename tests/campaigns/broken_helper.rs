@@ -1,4 +1,4 @@
-//! Helpers that do wrong: scripts around the real one, by which a campaign's oracle proves that it sees.
+//! Broken helpers: scripts around the real helper that prove that an oracle detects violations.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use test_support::{World, helper_path};
 
 /// Has a script play the helper: `wrong`, in which `$helper` is the real one and `$folder` is the script's own; then the real one.
-pub(crate) fn wrap(world: &mut World, wrong: &str) {
+pub(crate) fn wrap_helper(world: &mut World, wrong: &str) {
     let folder = world.path().join("wrong");
     fs::create_dir_all(&folder).expect("a folder");
     let script = folder.join("helper");

@@ -1,4 +1,4 @@
-//! Connections of the proxy's clients, with TLS and without.
+//! Client connections of the proxy, with and without TLS.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -8,23 +8,23 @@ use rustls::{ServerConnection, StreamOwned};
 use socket2::SockRef;
 
 /// A connection of a client.
-pub(crate) trait Stream: Read + Write {
+pub(crate) trait ClientStream: Read + Write {
     fn tcp(&self) -> &TcpStream;
 }
 
-impl Stream for TcpStream {
+impl ClientStream for TcpStream {
     fn tcp(&self) -> &TcpStream {
         self
     }
 }
 
-impl Stream for StreamOwned<ServerConnection, TcpStream> {
+impl ClientStream for StreamOwned<ServerConnection, TcpStream> {
     fn tcp(&self) -> &TcpStream {
         &self.sock
     }
 }
 
 /// Makes the end of a connection a reset, which takes what is under way along.
-pub(crate) fn reset(client: &TcpStream) -> io::Result<()> {
+pub(crate) fn reset_on_close(client: &TcpStream) -> io::Result<()> {
     SockRef::from(client).set_linger(Some(Duration::ZERO))
 }

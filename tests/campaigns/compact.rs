@@ -1,11 +1,12 @@
-//! Compact: SIGKILL at every system call for files and the network that `compact` makes, and the reports before, after, and after the next run.
+//! Kills `compact` at every system call for files and the network, and compares the reports before,
+//! after, and after the next run.
 //!
-//! A late record may come behind the kill; and the next run may be two at once.
+//! A late record may arrive after the kill, and two processes may run next.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
 
-use crate::strace::traced;
+use crate::strace::run_traced;
 use test_support::campaign::Campaign;
 use test_support::s3_backend::{ReportEntry, expected_csv};
 use test_support::s3_client::S3TestClient;
@@ -17,7 +18,7 @@ const DEPLOYMENTS: u64 = 4;
 
 /// What came of a kill.
 #[derive(Debug, Default)]
-struct Outcome {
+struct CompactOutcome {
     killed: bool,
     /// Whether something was in the archive by then.
     late: bool,
@@ -28,7 +29,7 @@ struct Outcome {
 }
 
 /// A bucket of records of a month that has ended, and what a report of it shows.
-fn filled() -> (World, Vec<ReportEntry>) {
+fn world_with_records() -> (World, Vec<ReportEntry>) {
     let mut world = World::new();
     world.set_variable("AWS_PROFILE", Some("default"));
     let of_customer = |customer: &&str| {
@@ -37,11 +38,11 @@ fn filled() -> (World, Vec<ReportEntry>) {
             .collect::<Vec<_>>()
     };
     let entries: Vec<ReportEntry> = CUSTOMERS.iter().flat_map(of_customer).collect();
-    put(&world, &entries);
+    put_entries(&world, &entries);
     (world, entries)
 }
 
-fn put(world: &World, entries: &[ReportEntry]) {
+fn put_entries(world: &World, entries: &[ReportEntry]) {
     for entry in entries {
         world
             .server
@@ -55,7 +56,7 @@ fn put(world: &World, entries: &[ReportEntry]) {
     }
 }
 
-fn shows(world: &World, arguments: &[&str], entries: &[ReportEntry]) -> bool {
+fn report_shows(world: &World, arguments: &[&str], entries: &[ReportEntry]) -> bool {
     let output = world
         .helper_command(&["report", "--strict"])
         .args(arguments)
@@ -70,10 +71,10 @@ fn shows(world: &World, arguments: &[&str], entries: &[ReportEntry]) -> bool {
 #[ignore = "needs strace: make test-campaigns"]
 fn no_kill_of_compact_at_any_system_call_changes_a_report() {
     let campaign = Campaign::start("compact");
-    let (world, entries) = filled();
-    let (_, trace) = traced(&world, "compact", None, "");
+    let (world, entries) = world_with_records();
+    let (_, trace) = run_traced(&world, "compact", None, "");
     assert!(
-        shows(&world, &["--no-cache"], &entries)
+        report_shows(&world, &["--no-cache"], &entries)
             && S3TestClient::new(&world.server.endpoint())
                 .list_keys(ARCHIVE)
                 .len()
@@ -90,9 +91,9 @@ fn no_kill_of_compact_at_any_system_call_changes_a_report() {
     let all = calls.len();
     calls.truncate(campaign.pick(16, usize::MAX));
     let done = campaign.run_each(calls.len(), 4, |number| {
-        die(&calls[number], &mut campaign.rng(number))
+        kill_compact_at(&calls[number], &mut campaign.rng(number))
     });
-    let killed: Vec<&Outcome> = done.iter().filter(|it| it.killed).collect();
+    let killed: Vec<&CompactOutcome> = done.iter().filter(|it| it.killed).collect();
     let (late, wrong, left) = (
         killed.iter().filter(|it| it.late).count(),
         killed.iter().map(|it| it.wrong).sum::<usize>(),
@@ -110,30 +111,30 @@ fn no_kill_of_compact_at_any_system_call_changes_a_report() {
 }
 
 /// Dies at a call, and goes on.
-fn die((name, number): &(String, usize), chance: &mut fastrand::Rng) -> Outcome {
-    let (world, mut entries) = filled();
-    let (_, trace) = traced(
+fn kill_compact_at((name, number): &(String, usize), chance: &mut fastrand::Rng) -> CompactOutcome {
+    let (world, mut entries) = world_with_records();
+    let (_, trace) = run_traced(
         &world,
         "compact",
         None,
         &format!("{name}:signal=SIGKILL:when={number}"),
     );
     let client = S3TestClient::new(&world.server.endpoint());
-    let mut outcome = Outcome {
+    let mut outcome = CompactOutcome {
         killed: trace.killed,
         late: !client.list_keys(ARCHIVE).is_empty(),
-        ..Outcome::default()
+        ..CompactOutcome::default()
     };
     let mut look = |entries: &[ReportEntry]| {
         outcome.wrong += [&[][..], &["--no-cache"]]
             .iter()
-            .filter(|arguments| !shows(&world, arguments, entries))
+            .filter(|arguments| !report_shows(&world, arguments, entries))
             .count();
     };
     look(&entries);
     if chance.bool() {
         let late = ReportEntry::new(CUSTOMERS[chance.usize(..CUSTOMERS.len())], 99);
-        put(&world, std::slice::from_ref(&late));
+        put_entries(&world, std::slice::from_ref(&late));
         entries.push(late);
         look(&entries);
     }

@@ -1,7 +1,8 @@
-//! Many deployments of one customer at the same time, from one machine, with two configs, on each server.
+//! Many concurrent deployments of one customer with two configs, from one machine, on each server.
 //!
-//! In a round everybody plans, then all apply at once. What the oracle counts is what lies in the bucket at the end, read by
-//! S3's own requests: one record a deployment, whose copy of the config is there, and no object torn.
+//! In each round all deployments plan, then all apply at once. The oracle reads the bucket with
+//! plain S3 requests: each deployment has one record, its config copy exists, and no object is
+//! torn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,9 +11,9 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::broken_helper::wrap;
-use crate::md5_digest::md5;
-use crate::violations::alarms;
+use crate::broken_helper::wrap_helper;
+use crate::md5_digest::md5_hex;
+use crate::violations::false_alarms;
 use test_support::campaign::Campaign;
 use test_support::faulty_proxy::RequestFate;
 use test_support::oracle::{unix_now, wait_for_next_second};
@@ -26,10 +27,10 @@ const HISTORY: &str = "terragrunt/airbnb/config-history/";
 const LOGS: &str = "usage-logs/airbnb/";
 
 /// How many deploy at once, and how often.
-type Size = (usize, usize);
+type CampaignSize = (usize, usize);
 
 /// The two configs that are deployed.
-fn configs() -> [String; 2] {
+fn two_configs() -> [String; 2] {
     [
         CONFIG.to_owned(),
         CONFIG.replace("instance_size: M30", "instance_size: M40"),
@@ -37,16 +38,19 @@ fn configs() -> [String; 2] {
 }
 
 /// All rounds; gives every deployment's id and whether it warned.
-fn deploy(backend: &S3Backend, (people, rounds): Size) -> Result<BTreeMap<String, bool>, String> {
+fn deploy_rounds(
+    backend: &S3Backend,
+    (people, rounds): CampaignSize,
+) -> Result<BTreeMap<String, bool>, String> {
     let units: Vec<CustomerUnit> = (0..people)
         .map(|number| CustomerUnit::in_folder(&backend.world, &format!("checkout {number}/airbnb")))
         .collect();
     for (number, unit) in units.iter().enumerate() {
-        unit.write_config(&configs()[number % 2]);
+        unit.write_config(&two_configs()[number % 2]);
     }
     let mut deployments = BTreeMap::new();
     for _ in 0..rounds {
-        for applied in round(backend, &units) {
+        for applied in deploy_round(backend, &units) {
             let warned = string_field(&applied.answer, "status") != "ok";
             if deployments
                 .insert(applied.deployment_id().to_owned(), warned)
@@ -63,7 +67,7 @@ fn deploy(backend: &S3Backend, (people, rounds): Size) -> Result<BTreeMap<String
 }
 
 /// Everybody plans; then all apply, at the beginning of a second so that many share it.
-fn round(backend: &S3Backend, units: &[CustomerUnit]) -> Vec<AppliedDeployment> {
+fn deploy_round(backend: &S3Backend, units: &[CustomerUnit]) -> Vec<AppliedDeployment> {
     let together = Barrier::new(units.len());
     let deploy = |unit: &CustomerUnit| {
         let context = unit.plan(&backend.world);
@@ -89,7 +93,7 @@ fn round(backend: &S3Backend, units: &[CustomerUnit]) -> Vec<AppliedDeployment> 
 }
 
 /// Sends by hand what deployments had to keep; all of it must go.
-fn replay(backend: &S3Backend) -> Result<(), String> {
+fn replay_all(backend: &S3Backend) -> Result<(), String> {
     let output = backend
         .world
         .helper_command(&["replay"])
@@ -106,11 +110,14 @@ fn replay(backend: &S3Backend) -> Result<(), String> {
 }
 
 /// Looks at all that lies in the bucket; gives how many of the records were sent late.
-fn look(backend: &S3Backend, deployments: &BTreeMap<String, bool>) -> Result<usize, String> {
-    let copies = objects(backend, HISTORY)?;
-    let versions: BTreeMap<String, String> = configs()
+fn count_distinct_records(
+    backend: &S3Backend,
+    deployments: &BTreeMap<String, bool>,
+) -> Result<usize, String> {
+    let copies = read_objects(backend, HISTORY)?;
+    let versions: BTreeMap<String, String> = two_configs()
         .into_iter()
-        .map(|config| (md5(config.as_bytes()), config))
+        .map(|config| (md5_hex(config.as_bytes()), config))
         .collect();
     let mut there = BTreeSet::new();
     for (key, (body, metadata)) in &copies {
@@ -124,7 +131,7 @@ fn look(backend: &S3Backend, deployments: &BTreeMap<String, bool>) -> Result<usi
             return Err(format!(
                 "{key} is torn: {} bytes of MD5 {}, {metadata:?}",
                 body.len(),
-                md5(body)
+                md5_hex(body)
             ));
         }
         there.insert(named);
@@ -132,12 +139,14 @@ fn look(backend: &S3Backend, deployments: &BTreeMap<String, bool>) -> Result<usi
     if there.len() != versions.len() {
         return Err(format!("the history has {} of 2 versions", there.len()));
     }
-    let current = objects(backend, CONFIG_KEY)?.remove(CONFIG_KEY);
+    let current = read_objects(backend, CONFIG_KEY)?.remove(CONFIG_KEY);
     let current = current.ok_or("there is no config.yaml")?;
-    if current.1.get("md5") != Some(&md5(&current.0)) || !versions.contains_key(&md5(&current.0)) {
+    if current.1.get("md5") != Some(&md5_hex(&current.0))
+        || !versions.contains_key(&md5_hex(&current.0))
+    {
         return Err(format!("config.yaml is torn: {current:?}"));
     }
-    let records = records(backend)?;
+    let records = read_records(backend)?;
     let distinct: BTreeSet<&str> = records
         .iter()
         .map(|(_, record)| string_field(record, "deployment_id"))
@@ -175,7 +184,10 @@ fn look(backend: &S3Backend, deployments: &BTreeMap<String, bool>) -> Result<usi
     Ok(late)
 }
 
-fn objects(backend: &S3Backend, prefix: &str) -> Result<BTreeMap<String, BodyAndMetadata>, String> {
+fn read_objects(
+    backend: &S3Backend,
+    prefix: &str,
+) -> Result<BTreeMap<String, BodyAndMetadata>, String> {
     let keys = backend.client.list_keys(prefix);
     let bodies = backend.client.get_all(&keys);
     keys.into_iter()
@@ -184,13 +196,16 @@ fn objects(backend: &S3Backend, prefix: &str) -> Result<BTreeMap<String, BodyAnd
         .collect()
 }
 
-fn records(backend: &S3Backend) -> Result<Vec<(String, Value)>, String> {
+fn read_records(backend: &S3Backend) -> Result<Vec<(String, Value)>, String> {
     let record = |(key, (body, _)): (String, BodyAndMetadata)| {
         let record =
             serde_json::from_slice(&body).map_err(|error| format!("{key} is torn: {error}"))?;
         Ok((key, record))
     };
-    objects(backend, LOGS)?.into_iter().map(record).collect()
+    read_objects(backend, LOGS)?
+        .into_iter()
+        .map(record)
+        .collect()
 }
 
 /// How many of `keys` new names more than one of several rivals was told to have taken: none, if `If-None-Match: *` is atomic.
@@ -200,7 +215,7 @@ fn shared_names(backend: &S3Backend, keys: usize) -> usize {
         .count()
 }
 
-fn campaign(name: &str, kind: S3ServerKind) {
+fn run_campaign(name: &str, kind: S3ServerKind) {
     let campaign = Campaign::start("concurrency");
     let mut backend = S3Backend::new(kind);
     let names = campaign.pick(20, 200);
@@ -213,12 +228,13 @@ fn campaign(name: &str, kind: S3ServerKind) {
         in_turn.then(|| backend.start_proxy(move |_| RequestFate::InTurn(Arc::clone(&turn))));
     let (people, rounds) = campaign.pick((8, 3), (64, 50));
     let deployments =
-        deploy(&backend, (people, rounds)).unwrap_or_else(|what| panic!("{name}: {what}"));
+        deploy_rounds(&backend, (people, rounds)).unwrap_or_else(|what| panic!("{name}: {what}"));
     let waiting = backend.world.spooled_items().len();
-    replay(&backend).unwrap_or_else(|what| panic!("{name}: {what}"));
-    let late = look(&backend, &deployments).unwrap_or_else(|what| panic!("{name}: {what}"));
+    replay_all(&backend).unwrap_or_else(|what| panic!("{name}: {what}"));
+    let late = count_distinct_records(&backend, &deployments)
+        .unwrap_or_else(|what| panic!("{name}: {what}"));
     assert_eq!(
-        alarms(&backend.world),
+        false_alarms(&backend.world),
         Vec::<String>::new(),
         "{name}: all is well, and `verify` finds something"
     );
@@ -244,31 +260,31 @@ fn campaign(name: &str, kind: S3ServerKind) {
 }
 
 #[test]
-fn everybody_is_logged_once_on_the_embedded_server() {
-    campaign("embedded", S3ServerKind::Embedded);
+fn every_deployment_is_logged_once_on_the_embedded_server() {
+    run_campaign("embedded", S3ServerKind::Embedded);
 }
 
 #[test]
-fn everybody_is_logged_once_on_versitygw() {
-    campaign("versitygw", S3ServerKind::Versitygw);
+fn every_deployment_is_logged_once_on_versitygw() {
+    run_campaign("versitygw", S3ServerKind::Versitygw);
 }
 
 #[test]
-fn everybody_is_logged_once_on_moto() {
-    campaign("moto", S3ServerKind::Moto);
+fn every_deployment_is_logged_once_on_moto() {
+    run_campaign("moto", S3ServerKind::Moto);
 }
 
 /// One of the deployments is not logged, and everybody claims that all is well.
 #[test]
-fn a_helper_that_drops_a_record_is_found_out() {
+fn detects_a_helper_that_drops_a_record() {
     let mut backend = S3Backend::new(S3ServerKind::Embedded);
-    wrap(
+    wrap_helper(
         &mut backend.world,
         r#"case $1 in
   deploy) mkdir "$folder/once" 2>/dev/null && exec echo '{"status":"ok","message":"done"}' ;;
 esac"#,
     );
-    let deployments = deploy(&backend, (4, 1)).unwrap();
-    let what = look(&backend, &deployments).expect_err("a difference");
+    let deployments = deploy_rounds(&backend, (4, 1)).unwrap();
+    let what = count_distinct_records(&backend, &deployments).expect_err("a difference");
     assert_eq!(what, "4 in, 3 records, 3 distinct records");
 }

@@ -1,17 +1,17 @@
-//! Disk: an error of the file system at every system call that touches a file of ours, one at a time.
+//! File system errors at every system call that touches a file of the helper, one at a time.
 //!
-//! A trace of a run without faults says which calls there are; each is then hit with each error, once, and where that
-//! makes sense for good. The oracle sees only lines, exit codes and the bucket.
+//! A trace of a run without faults lists the calls. Each call then fails with each error, once, and
+//! permanently where that makes sense. The oracle sees only output, exit codes and the bucket.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::config_versions::Versions;
-use crate::kill_step::items;
-use crate::strace::{Call, Trace, traced};
-use crate::trial_runner::{Ran, Scene, Trial, helper};
-use crate::violations::Wrongs;
+use crate::config_versions::TrialVersions;
+use crate::kill_step::spooled_files;
+use crate::strace::{SystemCall, SystemCallTrace, run_traced};
+use crate::trial_runner::{DeploymentTrial, StepResult, TrialScene, run_helper};
+use crate::violations::ViolationCounts;
 use test_support::World;
 use test_support::campaign::Campaign;
 
@@ -28,24 +28,24 @@ const FOR_GOOD: [(&str, &str); 8] = [
     ("flock", "EIO"),
 ];
 /// Each verb in the scenes in which it does something of its own.
-const STEPS: [(&str, Scene); 8] = [
-    ("context", Scene::Online),
-    ("context", Scene::Late),
-    ("deploy", Scene::Online),
-    ("deploy", Scene::Offline),
-    ("deploy", Scene::Late),
-    ("deploy", Scene::Resumed),
-    ("replay", Scene::Late),
-    ("status", Scene::Late),
+const STEPS: [(&str, TrialScene); 8] = [
+    ("context", TrialScene::Online),
+    ("context", TrialScene::Late),
+    ("deploy", TrialScene::Online),
+    ("deploy", TrialScene::Offline),
+    ("deploy", TrialScene::Late),
+    ("deploy", TrialScene::Resumed),
+    ("replay", TrialScene::Late),
+    ("status", TrialScene::Late),
 ];
 /// The verbs for people, which read no query.
 const FOR_PEOPLE: [&str; 2] = ["replay", "status"];
 
 /// One fault in one call of one step.
 #[derive(Debug, Clone)]
-struct Fault {
+struct DiskFault {
     verb: &'static str,
-    scene: Scene,
+    scene: TrialScene,
     /// As strace takes it: `openat:error=EIO:when=3`.
     inject: String,
 }
@@ -54,20 +54,20 @@ struct Fault {
 #[ignore = "needs strace: make test-campaigns"]
 fn no_error_of_the_disk_blocks_fails_or_silently_loses_a_deployment() {
     let campaign = Campaign::start("disk");
-    let mut faults: Vec<Fault> = campaign
-        .run_each(STEPS.len(), 2, |step| faults_of(STEPS[step]))
+    let mut faults: Vec<DiskFault> = campaign
+        .run_each(STEPS.len(), 2, |step| list_faults(STEPS[step]))
         .concat();
     campaign.rng(0).shuffle(&mut faults);
     let all = faults.len();
     faults.truncate(campaign.pick(24, 600));
-    let done = campaign.run_each(faults.len(), 4, |number| suffer(&faults[number]));
+    let done = campaign.run_each(faults.len(), 4, |number| deploy_with_fault(&faults[number]));
     let hit = done.iter().filter(|(_, hit)| *hit).count();
-    let wrongs = Wrongs::sum(done.into_iter().map(|(wrongs, _)| wrongs));
+    let violations = ViolationCounts::sum(done.into_iter().map(|(violations, _)| violations));
     campaign.print_line(format!(
         "{hit} disk faults (of {all} that there are): {}",
-        wrongs.summary()
+        violations.summary()
     ));
-    wrongs.assert_none(&campaign);
+    violations.assert_none(&campaign);
     assert!(
         hit * 10 >= faults.len() * 9,
         "calls are found again where the trace had them"
@@ -75,9 +75,9 @@ fn no_error_of_the_disk_blocks_fails_or_silently_loses_a_deployment() {
 }
 
 /// All faults of one step: those of each call on a file of ours, as a run without faults makes them.
-fn faults_of((verb, scene): (&'static str, Scene)) -> Vec<Fault> {
-    let mut trial = Trial::begin(format!("a trace of {verb} {scene:?}"), scene);
-    let trace = strike(&mut trial, verb, "");
+fn list_faults((verb, scene): (&'static str, TrialScene)) -> Vec<DiskFault> {
+    let mut trial = DeploymentTrial::new(format!("a trace of {verb} {scene:?}"), scene);
+    let trace = run_with_fault(&mut trial, verb, "");
     let folder = trial.world.path();
     let ours = trace
         .calls()
@@ -102,7 +102,7 @@ fn faults_of((verb, scene): (&'static str, Scene)) -> Vec<Fault> {
         errors.map(move |(_, error)| format!("{name}:error={error}:when={number}+"))
     });
     once.chain(for_good)
-        .map(|inject| Fault {
+        .map(|inject| DiskFault {
             verb,
             scene,
             inject,
@@ -111,8 +111,8 @@ fn faults_of((verb, scene): (&'static str, Scene)) -> Vec<Fault> {
 }
 
 /// Such a close fails on no file system, for nothing was written, and Rust's library relies on that.
-fn closes_a_folder(call: &Call, trace: &Trace) -> bool {
-    let file = |call: &Call| {
+fn closes_a_folder(call: &SystemCall, trace: &SystemCallTrace) -> bool {
+    let file = |call: &SystemCall| {
         call.rest
             .split_once('<')
             .map(|(_, rest)| rest.split('>').next().unwrap_or_default().to_owned())
@@ -124,37 +124,37 @@ fn closes_a_folder(call: &Call, trace: &Trace) -> bool {
 }
 
 /// One deployment with the fault, a healthy one after it, and whether the fault came about.
-fn suffer(fault: &Fault) -> (Wrongs, bool) {
-    let mut trial = Trial::begin(
+fn deploy_with_fault(fault: &DiskFault) -> (ViolationCounts, bool) {
+    let mut trial = DeploymentTrial::new(
         format!("{} of `{}` {:?}", fault.inject, fault.verb, fault.scene),
         fault.scene,
     );
-    let trace = strike(&mut trial, fault.verb, &fault.inject);
+    let trace = run_with_fault(&mut trial, fault.verb, &fault.inject);
     let mut hits = trace.calls().filter(|call| call.is_hit()).peekable();
-    let of_the_disk = hits.peek().is_some() && hits.all(Call::is_about_a_file);
-    let wrongs = trial.heal();
+    let of_the_disk = hits.peek().is_some() && hits.all(SystemCall::is_about_a_file);
+    let violations = trial.finish();
     if of_the_disk {
-        (wrongs, true)
+        (violations, true)
     } else {
-        (Wrongs::default(), false)
+        (ViolationCounts::default(), false)
     }
 }
 
 /// A deployment, or a verb for people, of which `verb` runs under strace.
-fn strike(trial: &mut Trial, verb: &str, inject: &str) -> Trace {
+fn run_with_fault(trial: &mut DeploymentTrial, verb: &str, inject: &str) -> SystemCallTrace {
     if FOR_PEOPLE.contains(&verb) {
-        let (ran, trace) = traced(&trial.world, verb, None, inject);
+        let (ran, trace) = run_traced(&trial.world, verb, None, inject);
         check_verb_for_people(trial, verb, &ran);
         return trace;
     }
     let seen = std::cell::RefCell::new(None);
     trial.deploy(
-        &Versions::get().hard,
+        &TrialVersions::get().hard,
         &|world: &World, step: &str, query: &Value| {
             if step != verb {
-                return helper(world, step, query);
+                return run_helper(world, step, query);
             }
-            let (ran, trace) = traced(world, step, Some(query), inject);
+            let (ran, trace) = run_traced(world, step, Some(query), inject);
             seen.replace(Some(trace));
             ran
         },
@@ -163,18 +163,18 @@ fn strike(trial: &mut Trial, verb: &str, inject: &str) -> Trace {
 }
 
 /// It may fail, but must say so, and never by a panic; with 0, what is left is what it names.
-fn check_verb_for_people(trial: &mut Trial, verb: &str, ran: &Ran) {
-    let unnamed = items(&trial.world)
+fn check_verb_for_people(trial: &mut DeploymentTrial, verb: &str, ran: &StepResult) {
+    let unnamed = spooled_files(&trial.world)
         .into_iter()
         .find(|item| !ran.output.contains(item));
     let name = &trial.name;
     if ran.exit.is_none_or(|code| code > 7) || ran.errors.contains("panicked") {
         trial
-            .wrongs
+            .violations
             .failed
             .push(format!("{name}: `{verb}`: {ran:?}"));
     } else if let (Some(item), Some(0)) = (unnamed, ran.exit) {
-        trial.wrongs.lost.push(format!(
+        trial.violations.lost.push(format!(
             "{name}: {item} is left, and `{verb}` said nothing of it: {ran:?}"
         ));
     }

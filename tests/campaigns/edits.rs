@@ -1,4 +1,4 @@
-//! Edits: buckets in which one thing was changed after it was written, and what `verify` finds of it.
+//! Buckets in which one object was changed after it was written, and what `verify` finds.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use test_support::terraform_steps::{
 use test_support::{BUCKET, CONFIG, World, assert_no_secret, run_with_input, to_text};
 
 /// All objects of a bucket, with their metadata.
-type Objects = BTreeMap<String, (Vec<u8>, Vec<(String, String)>)>;
+type ObjectMap = BTreeMap<String, (Vec<u8>, Vec<(String, String)>)>;
 
 const CUSTOMERS: usize = 21;
 const DEPLOYMENTS: usize = 8;
@@ -20,19 +20,19 @@ const DEPLOYMENTS: usize = 8;
 const ROUNDS: [usize; 2] = [10, 50];
 
 /// Customers with deployments of two machines, some in one second, with configs that come and go.
-fn filled(world: &World) {
+fn fill_bucket(world: &World) {
     std::thread::scope(|scope| {
         for half in [0, 1] {
             scope.spawn(move || {
                 (0..CUSTOMERS)
                     .filter(|number| number % 2 == half)
-                    .for_each(|number| fill(world, number));
+                    .for_each(|number| deploy_customer(world, number));
             });
         }
     });
 }
 
-fn name(number: usize) -> String {
+fn customer_name(number: usize) -> String {
     if number == 0 {
         "Foo Bar".to_owned()
     } else {
@@ -40,9 +40,9 @@ fn name(number: usize) -> String {
     }
 }
 
-fn fill(world: &World, number: usize) {
+fn deploy_customer(world: &World, number: usize) {
     let mut unit = CustomerUnit::in_folder(world, &format!("customers/{number}"));
-    unit.set_variable("customer_name", &name(number));
+    unit.set_variable("customer_name", &customer_name(number));
     for deployment in 0..DEPLOYMENTS {
         let size = ["M30", "M40", "M30", "M50"][deployment / 2 % 4];
         unit.write_config(
@@ -62,7 +62,7 @@ fn fill(world: &World, number: usize) {
 }
 
 /// Changes one thing of a customer, so that it shows; says what.
-fn edit(chance: &mut fastrand::Rng, objects: &mut Objects, customer: usize) -> String {
+fn edit_one_thing(chance: &mut fastrand::Rng, objects: &mut ObjectMap, customer: usize) -> String {
     let folder = if customer == 0 {
         "~Foo~20Bar".to_owned()
     } else {
@@ -109,14 +109,14 @@ fn edit(chance: &mut fastrand::Rng, objects: &mut Objects, customer: usize) -> S
             objects.insert(other.clone(), a);
             format!("{one} and {other} swapped")
         }
-        _ => forge(chance, objects, &folder, &records, &versions, &seals),
+        _ => forge_object(chance, objects, &folder, &records, &versions, &seals),
     }
 }
 
 /// Makes something up, as well as who has read everything but this project's state on the machines could.
-fn forge(
+fn forge_object(
     chance: &mut fastrand::Rng,
-    objects: &mut Objects,
+    objects: &mut ObjectMap,
     folder: &str,
     records: &[String],
     versions: &[String],
@@ -177,7 +177,7 @@ fn forge(
     format!("{key} made up ({kind})")
 }
 
-fn put(world: &World, key: &str, (body, metadata): &(Vec<u8>, Vec<(String, String)>)) {
+fn put_object(world: &World, key: &str, (body, metadata): &(Vec<u8>, Vec<(String, String)>)) {
     let metadata: Vec<(&str, &str)> = metadata
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
@@ -188,7 +188,7 @@ fn put(world: &World, key: &str, (body, metadata): &(Vec<u8>, Vec<(String, Strin
         .expect("an object");
 }
 
-fn objects(world: &World) -> Objects {
+fn read_objects(world: &World) -> ObjectMap {
     let object = |key: &String| {
         let object = world.server.object(BUCKET, key).expect("it");
         (object.body, object.metadata.into_iter().collect())
@@ -202,7 +202,7 @@ fn objects(world: &World) -> Objects {
 }
 
 /// Makes the bucket hold what it shall, changing nothing else.
-fn change(world: &World, from: &Objects, to: &Objects) {
+fn apply_changes(world: &World, from: &ObjectMap, to: &ObjectMap) {
     for key in from.keys().filter(|key| !to.contains_key(*key)) {
         world.server.delete(BUCKET, key).expect("deleted");
     }
@@ -210,12 +210,12 @@ fn change(world: &World, from: &Objects, to: &Objects) {
         .iter()
         .filter(|(key, object)| from.get(*key) != Some(object))
     {
-        put(world, key, object);
+        put_object(world, key, object);
     }
 }
 
 /// Whose something is that `verify` has found.
-fn found(world: &World) -> Vec<String> {
+fn verify_findings(world: &World) -> Vec<String> {
     let output = world
         .helper_command(&["verify", "--json"])
         .output()
@@ -238,13 +238,13 @@ fn found(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn every_edit_is_found_and_what_is_clean_gives_no_alarm() {
+fn verify_finds_every_edit_and_gives_no_false_alarm() {
     let campaign = Campaign::start("edits");
     let world = World::new();
-    filled(&world);
-    let clean = objects(&world);
+    fill_bucket(&world);
+    let clean = read_objects(&world);
     assert_eq!(
-        found(&world),
+        verify_findings(&world),
         Vec::<String>::new(),
         "before anything was changed"
     );
@@ -256,25 +256,25 @@ fn every_edit_is_found_and_what_is_clean_gives_no_alarm() {
         let spared = chance.usize(..CUSTOMERS);
         let edits: Vec<(usize, String)> = (0..CUSTOMERS)
             .filter(|it| *it != spared)
-            .map(|it| (it, edit(&mut chance, &mut edited, it)))
+            .map(|it| (it, edit_one_thing(&mut chance, &mut edited, it)))
             .collect();
         planted += edits.len();
-        change(&world, &clean, &edited);
-        let found = found(&world);
+        apply_changes(&world, &clean, &edited);
+        let found = verify_findings(&world);
         missed.extend(
             edits
                 .into_iter()
-                .filter(|(whose, _)| !found.contains(&name(*whose)))
+                .filter(|(whose, _)| !found.contains(&customer_name(*whose)))
                 .map(|(_, edit)| format!("round {round}: {edit}")),
         );
         alarms.extend(
-            Some(name(spared))
+            Some(customer_name(spared))
                 .filter(|spared| found.contains(spared))
                 .map(|spared| format!("round {round}: {spared}")),
         );
-        change(&world, &edited, &clean);
+        apply_changes(&world, &edited, &clean);
     }
-    alarms.extend(found(&world));
+    alarms.extend(verify_findings(&world));
     campaign.print_line(format!(
         "{planted} edits: {} found, {} false alarms",
         planted - missed.len(),

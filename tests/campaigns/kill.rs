@@ -1,22 +1,25 @@
-//! Kill: SIGKILL at every system call for files and the network that `deploy` and `replay` make.
+//! Kills `deploy` and `replay` at every system call for files and the network.
 //!
-//! strace's log of the run that was killed shows what it had spooled for good: a file that was moved into the spool before an
-//! fsync of the spool's folder came back. That must arrive, once; of what came later, nothing may arrive in part. Either the next
-//! deployment sends it, or a second run of the same deployment completes it.
+//! The strace log of the killed run shows which files were durable: those moved into the spool
+//! before an fsync of the spool folder returned. Each of them must arrive exactly once, and nothing
+//! else may arrive in part. Either the next deployment sends them, or a second run of the same
+//! deployment completes it.
 
 use std::collections::BTreeSet;
 
-use crate::kill_step::{Blow, Next, STEPS, endure, promised};
-use crate::strace::{Call, traced};
-use crate::trial_runner::Scene;
-use crate::violations::Wrongs;
+use crate::kill_step::{
+    AfterKill, KILLABLE_STEPS, KillOutcome, expected_spool_files, run_killed_step,
+};
+use crate::strace::{SystemCall, run_traced};
+use crate::trial_runner::TrialScene;
+use crate::violations::ViolationCounts;
 use test_support::World;
 use test_support::campaign::Campaign;
 
 /// A call to die at.
 #[derive(Debug, Clone)]
-struct Moment {
-    step: (&'static str, Scene),
+struct KillMoment {
+    step: (&'static str, TrialScene),
     name: String,
     number: usize,
 }
@@ -26,26 +29,31 @@ struct Moment {
 fn no_kill_at_any_system_call_tears_loses_or_repeats_anything() {
     let campaign = Campaign::start("kill");
     let mut moments = campaign
-        .run_each(STEPS.len(), 2, |step| moments_of(STEPS[step]))
+        .run_each(KILLABLE_STEPS.len(), 2, |step| {
+            list_moments(KILLABLE_STEPS[step])
+        })
         .concat();
     campaign.rng(0).shuffle(&mut moments);
     let all = moments.len();
     moments.truncate(campaign.pick(24, usize::MAX));
     let done = campaign.run_each(moments.len(), 4, |number| {
-        die(&moments[number], Next::choose(&mut campaign.rng(number)))
+        kill_at(
+            &moments[number],
+            AfterKill::choose(&mut campaign.rng(number)),
+        )
     });
     let tried = done.len();
-    let killed: Vec<(Wrongs, bool)> = done.into_iter().flatten().collect();
+    let killed: Vec<(ViolationCounts, bool)> = done.into_iter().flatten().collect();
     let (kills, after) = (
         killed.len(),
         killed.iter().filter(|(_, after)| *after).count(),
     );
-    let wrongs = Wrongs::sum(killed.into_iter().map(|(wrongs, _)| wrongs));
+    let violations = ViolationCounts::sum(killed.into_iter().map(|(violations, _)| violations));
     campaign.print_line(format!(
         "{kills} kills (at {all} system calls), {after} of them after the fsync: {}",
-        wrongs.summary()
+        violations.summary()
     ));
-    wrongs.assert_none(&campaign);
+    violations.assert_none(&campaign);
     assert!(
         kills * 10 >= tried * 9,
         "calls are found again where the trace had them"
@@ -56,21 +64,24 @@ fn no_kill_at_any_system_call_tears_loses_or_repeats_anything() {
 #[ignore = "needs strace: make test-campaigns"]
 fn no_interrupt_at_any_system_call_loses_what_there_is_time_to_spool() {
     let campaign = Campaign::start("interrupt");
-    let mut moments = moments_of(("deploy", Scene::Online));
+    let mut moments = list_moments(("deploy", TrialScene::Online));
     campaign.rng(0).shuffle(&mut moments);
     let all = moments.len();
     moments.truncate(campaign.pick(24, usize::MAX));
     let done = campaign.run_each(moments.len(), 4, |number| {
-        interrupt(&moments[number], Next::choose(&mut campaign.rng(number)))
+        interrupt_at(
+            &moments[number],
+            AfterKill::choose(&mut campaign.rng(number)),
+        )
     });
-    let interrupted: Vec<Wrongs> = done.into_iter().flatten().collect();
+    let interrupted: Vec<ViolationCounts> = done.into_iter().flatten().collect();
     let count = interrupted.len();
-    let wrongs = Wrongs::sum(interrupted);
+    let violations = ViolationCounts::sum(interrupted);
     campaign.print_line(format!(
         "{count} interrupts (at {all} system calls): {}",
-        wrongs.summary()
+        violations.summary()
     ));
-    wrongs.assert_none(&campaign);
+    violations.assert_none(&campaign);
     assert!(
         count * 10 >= moments.len() * 9,
         "calls are found again where the trace had them"
@@ -78,90 +89,90 @@ fn no_interrupt_at_any_system_call_loses_what_there_is_time_to_spool() {
 }
 
 /// The calls of a step on files of ours and on the network, as a run that nobody kills makes them.
-fn moments_of(step: (&'static str, Scene)) -> Vec<Moment> {
+fn list_moments(step: (&'static str, TrialScene)) -> Vec<KillMoment> {
     let mut seen = BTreeSet::new();
     let traced_step = |world: &mut World, query: Option<&serde_json::Value>| {
-        let (ran, trace) = traced(world, step.0, query, "");
-        let counts = |call: &&Call| call.is_below(world.path()) || call.is_of_the_network();
+        let (ran, trace) = run_traced(world, step.0, query, "");
+        let counts = |call: &&SystemCall| call.is_below(world.path()) || call.is_of_the_network();
         seen.extend(
             trace
                 .calls()
                 .filter(counts)
                 .map(|call| (call.name.clone(), call.number)),
         );
-        Blow {
+        KillOutcome {
             ran: (step.0 != "replay").then_some(ran),
-            struck: true,
+            was_hit: true,
             is_noted: true,
-            kept: Vec::new(),
+            spooled: Vec::new(),
         }
     };
-    endure(
+    run_killed_step(
         format!("a trace of {step:?}"),
         step,
-        Next::Heal,
+        AfterKill::NextDeployment,
         traced_step,
     )
     .expect("it ran");
     seen.into_iter()
-        .map(|(name, number)| Moment { step, name, number })
+        .map(|(name, number)| KillMoment { step, name, number })
         .collect()
 }
 
 /// Dies there; also returns whether something had been spooled for good by then. `None` where the call did not come.
-fn die(moment: &Moment, next: Next) -> Option<(Wrongs, bool)> {
-    let Moment { step, name, number } = moment;
+fn kill_at(moment: &KillMoment, next: AfterKill) -> Option<(ViolationCounts, bool)> {
+    let KillMoment { step, name, number } = moment;
     let inject = format!("{name}:signal=SIGKILL:when={number}");
     let mut after = false;
-    let goes_on = if matches!(next, Next::Heal) {
+    let goes_on = if matches!(next, AfterKill::NextDeployment) {
         "then the next deployment"
     } else {
         "then the same one again"
     };
-    let wrongs = endure(
+    let violations = run_killed_step(
         format!("{name} {number} of {step:?}, {goes_on}"),
         *step,
         next,
         |world, query| {
-            let (_, trace) = traced(world, step.0, query, &inject);
-            let kept = trace.kept_in(&world.state_dir().join("spool"));
+            let (_, trace) = run_traced(world, step.0, query, &inject);
+            let kept = trace.spooled_files_in(&world.state_dir().join("spool"));
             after = !kept.is_empty();
-            Blow {
+            KillOutcome {
                 ran: None,
-                struck: trace.killed,
+                was_hit: trace.killed,
                 is_noted: false,
-                kept,
+                spooled: kept,
             }
         },
     );
-    wrongs.map(|wrongs| (wrongs, after))
+    violations.map(|violations| (violations, after))
 }
 
 /// Gets a SIGINT there. A helper that ends by itself has everything in the spool by then. `None` where the call did not come.
-fn interrupt(moment: &Moment, next: Next) -> Option<Wrongs> {
-    let Moment { step, name, number } = moment;
+fn interrupt_at(moment: &KillMoment, next: AfterKill) -> Option<ViolationCounts> {
+    let KillMoment { step, name, number } = moment;
     let inject = format!("{name}:signal=SIGINT:when={number}");
-    let goes_on = if matches!(next, Next::Heal) {
+    let goes_on = if matches!(next, AfterKill::NextDeployment) {
         "then the next deployment"
     } else {
         "then the same one again"
     };
-    endure(
+    run_killed_step(
         format!("SIGINT at {name} {number} of {step:?}, {goes_on}"),
         *step,
         next,
         |world, query| {
-            let (ran, trace) = traced(world, step.0, query, &inject);
+            let (ran, trace) = run_traced(world, step.0, query, &inject);
             let kept = if trace.killed {
-                trace.kept_in(&world.state_dir().join("spool"))
+                trace.spooled_files_in(&world.state_dir().join("spool"))
             } else {
-                promised(step.0, query)
+                expected_spool_files(step.0, query)
             };
-            Blow {
+            KillOutcome {
                 ran: (!trace.killed).then_some(ran),
-                struck: trace.interrupted,
+                was_hit: trace.interrupted,
                 is_noted: !trace.killed,
-                kept,
+                spooled: kept,
             }
         },
     )

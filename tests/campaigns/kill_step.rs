@@ -1,106 +1,107 @@
-//! A step of a deployment that something ends before its time, and what must be true of the deployment all the same.
+//! A step of a deployment that is killed or interrupted, and what must still be true of the
+//! deployment.
 
 use std::ffi::OsStr;
 use std::fs;
 
 use serde_json::Value;
 
-use crate::config_versions::Versions;
-use crate::trial_runner::{Ran, Runner, Scene, Trial, helper};
-use crate::violations::Wrongs;
+use crate::config_versions::TrialVersions;
+use crate::trial_runner::{DeploymentTrial, StepResult, StepRunner, TrialScene, run_helper};
+use crate::violations::ViolationCounts;
 use test_support::World;
 use test_support::terraform_steps::wrap_request;
 
 /// What may be ended: each command that spools or sends something, in the scenes in which it does that differently.
-pub(crate) const STEPS: [(&str, Scene); 5] = [
-    ("deploy", Scene::Online),
-    ("deploy", Scene::Offline),
-    ("deploy", Scene::Late),
-    ("deploy", Scene::Resumed),
-    ("replay", Scene::Late),
+pub(crate) const KILLABLE_STEPS: [(&str, TrialScene); 5] = [
+    ("deploy", TrialScene::Online),
+    ("deploy", TrialScene::Offline),
+    ("deploy", TrialScene::Late),
+    ("deploy", TrialScene::Resumed),
+    ("replay", TrialScene::Late),
 ];
 
 /// What follows a step that was ended.
 #[derive(Clone, Copy)]
-pub(crate) enum Next<'a> {
+pub(crate) enum AfterKill<'a> {
     /// Everything was ended, as by a power cut: the next deployment has to heal it.
-    Heal,
+    NextDeployment,
     /// Only the helper was ended: the same deployment is run again, as Terragrunt does it, and has to complete it.
-    Again(Runner<'a>),
+    SecondRun(StepRunner<'a>),
 }
 
-impl Next<'_> {
+impl AfterKill<'_> {
     /// One of the two, by chance.
     pub(crate) fn choose(chance: &mut fastrand::Rng) -> Self {
         if chance.bool() {
-            Next::Again(&helper)
+            AfterKill::SecondRun(&run_helper)
         } else {
-            Next::Heal
+            AfterKill::NextDeployment
         }
     }
 }
 
 /// What came of a step that was to be ended.
 #[derive(Debug)]
-pub(crate) struct Blow {
+pub(crate) struct KillOutcome {
     /// What it did, if it came to an end of its own.
-    pub(crate) ran: Option<Ran>,
+    pub(crate) ran: Option<StepResult>,
     /// Whether it was hit at all: otherwise it had ended before.
-    pub(crate) struck: bool,
+    pub(crate) was_hit: bool,
     /// Whether it may have noted an answer of its own, which a second run returns.
     pub(crate) is_noted: bool,
     /// What it must have kept for good by then, by the names of the files, or the ends of them.
-    pub(crate) kept: Vec<String>,
+    pub(crate) spooled: Vec<String>,
 }
 
 /// Deploys, or replays, with a blow to that step, goes on with `next`, and then deploys in good health. `None` if the step was
 /// not hit.
-pub(crate) fn endure(
+pub(crate) fn run_killed_step(
     name: String,
-    (verb, scene): (&str, Scene),
-    next: Next,
-    blow: impl FnOnce(&mut World, Option<&Value>) -> Blow,
-) -> Option<Wrongs> {
-    let mut trial = Trial::begin(name, scene);
+    (verb, scene): (&str, TrialScene),
+    next: AfterKill,
+    blow: impl FnOnce(&mut World, Option<&Value>) -> KillOutcome,
+) -> Option<ViolationCounts> {
+    let mut trial = DeploymentTrial::new(name, scene);
     if verb == "replay" {
-        trial.kept = items(&trial.world);
+        trial.spooled = spooled_files(&trial.world);
         let blow = blow(&mut trial.world, None);
-        return blow.struck.then(|| trial.heal());
+        return blow.was_hit.then(|| trial.finish());
     }
-    let version = &Versions::get().hard;
+    let version = &TrialVersions::get().hard;
     trial.unit.write_config(&version.bytes);
-    let context = trial.plan(&helper, &mut std::time::Duration::default());
+    let context = trial.plan(&run_helper, &mut std::time::Duration::default());
     let request = wrap_request(&trial.unit.deploy_request(&context));
     trial.begin_if_resumed(&request);
-    let before = items(&trial.world);
+    let before = spooled_files(&trial.world);
     let blow = blow(&mut trial.world, Some(&request));
-    if !blow.struck {
+    if !blow.was_hit {
         return None;
     }
-    trial.kept = [before, blow.kept].concat();
+    trial.spooled = [before, blow.spooled].concat();
     let mut answer = blow.ran.and_then(|ran| trial.check_answer(verb, &ran));
-    if let Next::Again(runner) = next {
+    if let AfterKill::SecondRun(runner) = next {
         let ran = runner(&trial.world, verb, &request);
         answer = trial.check_answer(verb, &ran);
-        trial.check_took("the second run", ran.took);
+        trial.check_duration("the second run", ran.took);
     }
-    trial.enter(&context, version, answer);
-    if matches!(next, Next::Again(_)) && scene != Scene::Offline && !blow.is_noted {
-        trial.wrongs.check_completed(
+    trial.record_deployment(&context, version, answer);
+    if matches!(next, AfterKill::SecondRun(_)) && scene != TrialScene::Offline && !blow.is_noted {
+        trial.violations.check_completed(
             &trial.name,
             &trial.world,
             trial.deployed.last().expect("it"),
         );
     }
-    Some(trial.heal())
+    Some(trial.finish())
 }
 
 /// What a step has in the spool before it makes its first request, or has sent: everything is spooled before the network is tried.
-pub(crate) fn promised(verb: &str, query: Option<&Value>) -> Vec<String> {
+pub(crate) fn expected_spool_files(verb: &str, query: Option<&Value>) -> Vec<String> {
     let Some(query) = query.filter(|_| verb == "deploy") else {
         return Vec::new();
     };
-    let id = requested(query)["deployment_id"]
+    let id = request_in_query(query)["deployment_id"]
         .as_str()
         .expect("an id")
         .to_owned();
@@ -110,12 +111,12 @@ pub(crate) fn promised(verb: &str, query: Option<&Value>) -> Vec<String> {
 }
 
 /// The request in the query of `deploy`.
-pub(crate) fn requested(query: &Value) -> Value {
+pub(crate) fn request_in_query(query: &Value) -> Value {
     serde_json::from_str(query["request"].as_str().expect("a request")).expect("JSON")
 }
 
 /// The names of what is kept, in the state folder and in the one among the temporary files, which are the world's own.
-pub(crate) fn items(world: &World) -> Vec<String> {
+pub(crate) fn spooled_files(world: &World) -> Vec<String> {
     let temporary = fs::read_dir(world.path())
         .expect("a folder")
         .map(|entry| entry.expect("an entry"));

@@ -1,6 +1,8 @@
-//! The campaigns: very many seeded faults against the real executable, and an oracle that counts what went wrong.
+//! The campaigns: many seeded faults against the real executable, and oracles that count
+//! violations.
 //!
-//! `make test` runs each in a small size, `make test-campaigns` in full. docs/reliability.md has the results.
+//! `make test` runs each campaign in a small size, `make test-campaigns` in full.
+//! docs/dev/reliability.md has the results.
 
 #![allow(
     clippy::disallowed_methods,

@@ -1,9 +1,9 @@
-//! MD5 for the oracles, by the crate itself and none of the product's code.
+//! MD5 for the oracles, computed without the code of the product.
 
 use md5::{Digest as _, Md5};
 
 /// The MD5 of `bytes`, as `md5sum` prints it.
-pub(crate) fn md5(bytes: &[u8]) -> String {
+pub(crate) fn md5_hex(bytes: &[u8]) -> String {
     Md5::digest(bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -11,9 +11,9 @@ pub(crate) fn md5(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn it_agrees_with_md5sum() {
+fn agrees_with_md5sum() {
     assert_eq!(
-        md5(test_support::CONFIG.as_bytes()),
+        md5_hex(test_support::CONFIG.as_bytes()),
         test_support::CONFIG_MD5
     );
 }

@@ -1,106 +1,123 @@
-//! Helpers that are broken on purpose: each must be caught, by the counter of the promise that it breaks and by no other.
+//! Broken helpers, each of which must be counted under the promise that it breaks and under no
+//! other.
 
 use serde_json::json;
 
-use crate::config_versions::Versions;
-use crate::kill_step::{Blow, Next, endure, items};
-use crate::trial_runner::{Scene, Trial, behind, helper};
-use crate::violations::Wrongs;
+use crate::config_versions::TrialVersions;
+use crate::kill_step::{AfterKill, KillOutcome, run_killed_step, spooled_files};
+use crate::trial_runner::{DeploymentTrial, TrialScene, run_behind_script, run_helper};
+use crate::violations::ViolationCounts;
 use test_support::{BUCKET, World, run_with_input};
 
 /// A deployment by a broken helper, and a healthy one.
-fn by(script: &str, scene: Scene) -> Wrongs {
-    let mut trial = Trial::begin(script.to_owned(), scene);
-    trial.deploy(&Versions::get().hard, &behind(script));
-    trial.heal()
+fn deploy_by(script: &str, scene: TrialScene) -> ViolationCounts {
+    let mut trial = DeploymentTrial::new(script.to_owned(), scene);
+    trial.deploy(&TrialVersions::get().hard, &run_behind_script(script));
+    trial.finish()
 }
 
 #[test]
-fn a_helper_in_good_health_breaks_nothing() {
-    for scene in [Scene::Online, Scene::Offline, Scene::Late] {
-        let wrongs = by("exec \"$1\" \"$2\"", scene);
-        assert_eq!(wrongs.count(), 0, "{wrongs:?}");
+fn finds_nothing_with_the_real_helper() {
+    for scene in [TrialScene::Online, TrialScene::Offline, TrialScene::Late] {
+        let violations = deploy_by("exec \"$1\" \"$2\"", scene);
+        assert_eq!(violations.total(), 0, "{violations:?}");
     }
 }
 
 #[test]
-fn a_helper_that_empties_its_spool_is_caught_as_one_that_loses() {
-    let wrongs = by(
+fn detects_a_helper_that_empties_its_spool() {
+    let violations = deploy_by(
         "\"$1\" \"$2\"; rm -rf \"$HOME\"/.local/state/config-backup/spool",
-        Scene::Offline,
+        TrialScene::Offline,
     );
-    assert_eq!((wrongs.lost.len(), wrongs.count()), (1, 1), "{wrongs:?}");
+    assert_eq!(
+        (violations.lost.len(), violations.total()),
+        (1, 1),
+        "{violations:?}"
+    );
 }
 
 #[test]
-fn a_helper_that_swallows_its_warning_is_caught_as_one_that_loses_untold() {
-    let wrongs = by(
+fn detects_a_helper_that_hides_its_warning() {
+    let violations = deploy_by(
         "\"$1\" \"$2\" | sed 's/\"status\":\"error\"/\"status\":\"ok\"/'",
-        Scene::Offline,
+        TrialScene::Offline,
     );
-    assert_eq!((wrongs.lost.len(), wrongs.count()), (1, 1), "{wrongs:?}");
+    assert_eq!(
+        (violations.lost.len(), violations.total()),
+        (1, 1),
+        "{violations:?}"
+    );
 }
 
 #[test]
-fn a_helper_that_fails_or_chats_is_caught_at_each_of_its_steps() {
+fn detects_a_helper_that_fails_or_prints_too_much() {
     for script in [
         "\"$1\" \"$2\"; exit 1",
         "echo a word >&2; exec \"$1\" \"$2\"",
         "\"$1\" \"$2\"; echo a word",
     ] {
-        let wrongs = by(script, Scene::Online);
+        let violations = deploy_by(script, TrialScene::Online);
         assert_eq!(
             (
-                wrongs.failed.len() >= 2,
-                wrongs.count() - wrongs.failed.len()
+                violations.failed.len() >= 2,
+                violations.total() - violations.failed.len()
             ),
             (true, 0),
-            "{script}: {wrongs:?}"
+            "{script}: {violations:?}"
         );
     }
 }
 
 #[test]
-fn a_helper_that_takes_longer_than_it_may_is_caught() {
-    let mut trial = Trial::begin("slow".to_owned(), Scene::Online);
+fn detects_a_helper_that_takes_too_long() {
+    let mut trial = DeploymentTrial::new("slow".to_owned(), TrialScene::Online);
     trial.limit = std::time::Duration::from_millis(1500);
     trial.deploy(
-        &Versions::get().hard,
-        &behind("[ \"$2\" != deploy ] || sleep 2; exec \"$1\" \"$2\""),
+        &TrialVersions::get().hard,
+        &run_behind_script("[ \"$2\" != deploy ] || sleep 2; exec \"$1\" \"$2\""),
     );
     assert_eq!(
-        (trial.wrongs.blocked.len(), trial.wrongs.count()),
+        (trial.violations.blocked.len(), trial.violations.total()),
         (1, 1),
         "{:?}",
-        trial.wrongs
+        trial.violations
     );
 }
 
 #[test]
-fn a_helper_that_blames_the_time_while_there_is_plenty_is_caught() {
-    let wrongs = by(
+fn detects_a_helper_that_wrongly_blames_the_deadline() {
+    let violations = deploy_by(
         "\"$1\" \"$2\" | sed 's/Connection refused/no answer within the 10 s/'",
-        Scene::Offline,
-    );
-    assert_eq!((wrongs.misled.len(), wrongs.count()), (1, 1), "{wrongs:?}");
-}
-
-#[test]
-fn a_helper_that_prints_the_config_is_caught() {
-    let wrongs = by(
-        "\"$1\" \"$2\"; [ \"$2\" != deploy ] || cat 'customers of ours/airbnb/config.yaml'",
-        Scene::Online,
+        TrialScene::Offline,
     );
     assert_eq!(
-        (wrongs.leaked.len(), wrongs.lost.len(), wrongs.torn.len()),
-        (1, 0, 0),
-        "{wrongs:?}"
+        (violations.misled.len(), violations.total()),
+        (1, 1),
+        "{violations:?}"
     );
 }
 
 #[test]
-fn objects_that_are_torn_are_caught() {
-    let hard = &Versions::get().hard;
+fn detects_a_helper_that_prints_the_config() {
+    let violations = deploy_by(
+        "\"$1\" \"$2\"; [ \"$2\" != deploy ] || cat 'customers of ours/airbnb/config.yaml'",
+        TrialScene::Online,
+    );
+    assert_eq!(
+        (
+            violations.leaked.len(),
+            violations.lost.len(),
+            violations.torn.len()
+        ),
+        (1, 0, 0),
+        "{violations:?}"
+    );
+}
+
+#[test]
+fn detects_torn_objects() {
+    let hard = &TrialVersions::get().hard;
     let half = &hard.bytes[..hard.bytes.len() / 2];
     let copy = format!(
         "terragrunt/airbnb/config-history/2026-11-24_000000_{}.yaml",
@@ -111,25 +128,25 @@ fn objects_that_are_torn_are_caught() {
         (copy.as_str(), half),
         ("usage-logs/airbnb/2026-11-24_000000.json", of_a_record),
     ] {
-        let mut trial = Trial::begin(format!("a torn {key}"), Scene::Online);
-        trial.deploy(&hard.clone(), &helper);
+        let mut trial = DeploymentTrial::new(format!("a torn {key}"), TrialScene::Online);
+        trial.deploy(&hard.clone(), &run_helper);
         trial
             .world
             .server
             .put(BUCKET, key, body, &[("md5", &hard.md5)])
             .expect("put");
-        let wrongs = trial.heal();
+        let violations = trial.finish();
         assert_eq!(
-            (wrongs.torn.len(), wrongs.count()),
+            (violations.torn.len(), violations.total()),
             (1, 1),
-            "{key}: {wrongs:?}"
+            "{key}: {violations:?}"
         );
     }
 }
 
 #[test]
-fn a_late_record_that_says_it_was_in_time_is_caught() {
-    let trial = Trial::begin("a late record without a word".to_owned(), Scene::Late);
+fn detects_a_late_record_without_its_flag() {
+    let trial = DeploymentTrial::new("a late record without a word".to_owned(), TrialScene::Late);
     let line = format!(
         "{}\n",
         json!({"customer": "airbnb", "deployment_id": trial.deployed[0].id})
@@ -141,14 +158,18 @@ fn a_late_record_that_says_it_was_in_time_is_caught() {
         .server
         .put(BUCKET, &key, line.as_bytes(), &[])
         .expect("put");
-    let wrongs = trial.heal();
-    assert_eq!((wrongs.misled.len(), wrongs.count()), (1, 1), "{wrongs:?}");
+    let violations = trial.finish();
+    assert_eq!(
+        (violations.misled.len(), violations.total()),
+        (1, 1),
+        "{violations:?}"
+    );
 }
 
 #[test]
-fn a_second_record_of_a_deployment_is_caught() {
-    let mut trial = Trial::begin("a record sent twice".to_owned(), Scene::Online);
-    trial.deploy(&Versions::get().hard, &helper);
+fn detects_a_second_record_of_a_deployment() {
+    let mut trial = DeploymentTrial::new("a record sent twice".to_owned(), TrialScene::Online);
+    trial.deploy(&TrialVersions::get().hard, &run_helper);
     let line = format!(
         "{}\n",
         json!({"customer": "airbnb", "deployment_id": trial.deployed[0].id})
@@ -163,89 +184,94 @@ fn a_second_record_of_a_deployment_is_caught() {
             &[],
         )
         .expect("put");
-    let wrongs = trial.heal();
+    let violations = trial.finish();
     assert_eq!(
-        (wrongs.duplicated.len(), wrongs.count()),
+        (violations.duplicated.len(), violations.total()),
         (1, 1),
-        "{wrongs:?}"
+        "{violations:?}"
     );
 }
 
 #[test]
-fn what_was_kept_before_a_kill_and_did_not_come_is_caught() {
+fn detects_spooled_items_that_never_arrive() {
     for step in [
-        ("deploy", Scene::Offline),
-        ("deploy", Scene::Resumed),
-        ("replay", Scene::Late),
+        ("deploy", TrialScene::Offline),
+        ("deploy", TrialScene::Resumed),
+        ("replay", TrialScene::Late),
     ] {
-        let wrongs = endure(
+        let violations = run_killed_step(
             format!("{step:?}"),
             step,
-            Next::Heal,
+            AfterKill::NextDeployment,
             |world: &mut World, query| {
-                if let (Scene::Offline, Some(query)) = (step.1, query) {
+                if let (TrialScene::Offline, Some(query)) = (step.1, query) {
                     run_with_input(
                         world.helper_command(&[step.0]),
                         query.to_string().as_bytes(),
                     );
                 }
-                let kept = items(world);
+                let kept = spooled_files(world);
                 std::fs::remove_dir_all(world.state_dir().join("spool")).expect("a spool");
-                Blow {
+                KillOutcome {
                     ran: None,
-                    struck: true,
+                    was_hit: true,
                     is_noted: false,
-                    kept,
+                    spooled: kept,
                 }
             },
         );
-        let wrongs = wrongs.expect("it was struck");
-        assert!(!wrongs.lost.is_empty(), "{step:?}: {wrongs:?}");
-        assert_eq!(wrongs.count(), wrongs.lost.len(), "{step:?}: {wrongs:?}");
+        let violations = violations.expect("the step was hit");
+        assert!(!violations.lost.is_empty(), "{step:?}: {violations:?}");
+        assert_eq!(
+            violations.total(),
+            violations.lost.len(),
+            "{step:?}: {violations:?}"
+        );
     }
 }
 
 /// A deployment that is killed before it has sent anything, and run again by a script of `sh`.
-fn again_by(script: &str) -> Wrongs {
-    let again = behind(script);
-    let step = ("deploy", Scene::Resumed);
-    let blow = |_: &mut World, _: Option<&serde_json::Value>| Blow {
+fn run_again_by(script: &str) -> ViolationCounts {
+    let again = run_behind_script(script);
+    let step = ("deploy", TrialScene::Resumed);
+    let blow = |_: &mut World, _: Option<&serde_json::Value>| KillOutcome {
         ran: None,
-        struck: true,
+        was_hit: true,
         is_noted: false,
-        kept: Vec::new(),
+        spooled: Vec::new(),
     };
-    endure(script.to_owned(), step, Next::Again(&again), blow).expect("it was struck")
+    run_killed_step(script.to_owned(), step, AfterKill::SecondRun(&again), blow)
+        .expect("the step was hit")
 }
 
 #[test]
-fn a_second_run_in_good_health_breaks_nothing() {
-    let wrongs = again_by("exec \"$1\" \"$2\"");
-    assert_eq!(wrongs.count(), 0, "{wrongs:?}");
+fn finds_nothing_with_a_second_run_of_the_real_helper() {
+    let violations = run_again_by("exec \"$1\" \"$2\"");
+    assert_eq!(violations.total(), 0, "{violations:?}");
 }
 
 #[test]
-fn a_second_run_that_completes_nothing_is_caught() {
+fn detects_a_second_run_that_completes_nothing() {
     for script in [
         "echo '{\"status\":\"ok\",\"message\":\"\"}'",
         "\"$1\" \"$2\" </dev/null",
     ] {
-        let wrongs = again_by(script);
-        assert!(!wrongs.lost.is_empty(), "{script}: {wrongs:?}");
+        let violations = run_again_by(script);
+        assert!(!violations.lost.is_empty(), "{script}: {violations:?}");
     }
 }
 
 #[test]
-fn a_second_run_with_a_new_id_is_caught_as_one_that_duplicates() {
-    let wrongs = again_by("sed 's/Z-/Z-0/g' | \"$1\" \"$2\"");
-    assert!(!wrongs.duplicated.is_empty(), "{wrongs:?}");
+fn detects_a_second_run_with_a_new_id() {
+    let violations = run_again_by("sed 's/Z-/Z-0/g' | \"$1\" \"$2\"");
+    assert!(!violations.duplicated.is_empty(), "{violations:?}");
 }
 
 #[test]
-fn a_second_copy_of_a_config_is_caught() {
-    let mut trial = Trial::begin("a copy sent twice".to_owned(), Scene::Online);
-    let hard = &Versions::get().hard;
-    trial.deploy(hard, &helper);
+fn detects_a_second_copy_of_a_config() {
+    let mut trial = DeploymentTrial::new("a copy sent twice".to_owned(), TrialScene::Online);
+    let hard = &TrialVersions::get().hard;
+    trial.deploy(hard, &run_helper);
     let copy = format!(
         "terragrunt/airbnb/config-history/2026-11-24_000000_{}.yaml",
         hard.md5
@@ -255,6 +281,6 @@ fn a_second_copy_of_a_config_is_caught() {
         .server
         .put(BUCKET, &copy, &hard.bytes, &[("md5", &hard.md5)])
         .expect("put");
-    let wrongs = trial.heal();
-    assert_eq!(wrongs.duplicated.len(), 1, "{wrongs:?}");
+    let violations = trial.finish();
+    assert_eq!(violations.duplicated.len(), 1, "{violations:?}");
 }

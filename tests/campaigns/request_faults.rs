@@ -1,12 +1,12 @@
-//! What can go wrong with one request on its way: each fault, and the answers that somebody gives in AWS's place.
+//! The faults of one request, and the false answers that arrive in place of those of AWS.
 
-use crate::http1::Message;
-use crate::request_points::Shape;
+use crate::http1::HttpMessage;
+use crate::request_points::RequestShape;
 use test_support::faulty_proxy::remove_checksum;
 
 /// What becomes of a request and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum RequestFault {
     /// It is taken, and never answered.
     Silence,
     /// Its head is taken, and nothing more.
@@ -22,20 +22,20 @@ pub(crate) enum Fault {
     /// The server does it, and the connection ends after so many percent of the answer.
     CutAnswer(usize),
     /// A bit of it turns over.
-    FlipRequest(Part),
+    FlipRequest(MessagePart),
     /// The server does it, and a bit of the answer turns over.
-    FlipAnswer(Part),
+    FlipAnswer(MessagePart),
     /// The server does it, and the answer states a checksum that is not the object's.
     WrongChecksum,
     /// Somebody says that it is done, and nobody does it.
     Swallow,
     /// Somebody else answers, and the server never hears of it.
-    Answer(Answer),
+    Answer(FalseAnswer),
 }
 
 /// Where a bit turns over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum MessagePart {
     /// In the signature of a request, the status of an answer.
     Head,
     /// In the user metadata of this name.
@@ -45,28 +45,29 @@ pub(crate) enum Part {
 
 /// An answer that is not the server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct FalseAnswer {
     status: &'static str,
     headers: &'static str,
-    body: Body,
+    body: AnswerBody,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Body {
+enum AnswerBody {
     /// An error of S3 or STS with this code.
     Error(&'static str),
     Text(&'static str),
 }
 
-const HTML: Body =
-    Body::Text("<!DOCTYPE html>\n<html><body><h1>Please log in</h1>Room and name</body></html>\n");
-const TRUNCATED: Body =
-    Body::Text("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>Intern");
+const HTML: AnswerBody = AnswerBody::Text(
+    "<!DOCTYPE html>\n<html><body><h1>Please log in</h1>Room and name</body></html>\n",
+);
+const TRUNCATED: AnswerBody =
+    AnswerBody::Text("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>Intern");
 /// `<Error><Code>SlowDown</Code></Error>` with a bit turned over in three places.
-const GARBLED: Body = Body::Text("<Errnr><Code>SlowDown</Cnde></Error\u{7f}");
+const GARBLED: AnswerBody = AnswerBody::Text("<Errnr><Code>SlowDown</Cnde></Error\u{7f}");
 
-const fn says(status: &'static str, headers: &'static str, body: Body) -> Fault {
-    Fault::Answer(Answer {
+const fn says(status: &'static str, headers: &'static str, body: AnswerBody) -> RequestFault {
+    RequestFault::Answer(FalseAnswer {
         status,
         headers,
         body,
@@ -74,50 +75,65 @@ const fn says(status: &'static str, headers: &'static str, body: Body) -> Fault 
 }
 
 /// Every fault, after the name of its kind.
-pub(crate) const ALL: [(&str, Fault); 43] = [
-    ("silence", Fault::Silence),
-    ("silence after the head", Fault::SilenceAfterHead),
-    ("drip", Fault::Drip),
-    ("slow", Fault::Slow),
-    ("reset in the request", Fault::ResetRequest(0)),
-    ("reset in the request", Fault::ResetRequest(50)),
-    ("reset in the request", Fault::ResetRequest(100)),
-    ("lost answer", Fault::ResetAnswer(0)),
-    ("reset in the answer", Fault::ResetAnswer(20)),
-    ("reset in the answer", Fault::ResetAnswer(99)),
-    ("cut answer", Fault::CutAnswer(0)),
-    ("cut answer", Fault::CutAnswer(10)),
-    ("cut answer", Fault::CutAnswer(50)),
-    ("cut answer", Fault::CutAnswer(99)),
-    ("bit flip in the request", Fault::FlipRequest(Part::Head)),
+pub(crate) const ALL: [(&str, RequestFault); 43] = [
+    ("silence", RequestFault::Silence),
+    ("silence after the head", RequestFault::SilenceAfterHead),
+    ("drip", RequestFault::Drip),
+    ("slow", RequestFault::Slow),
+    ("reset in the request", RequestFault::ResetRequest(0)),
+    ("reset in the request", RequestFault::ResetRequest(50)),
+    ("reset in the request", RequestFault::ResetRequest(100)),
+    ("lost answer", RequestFault::ResetAnswer(0)),
+    ("reset in the answer", RequestFault::ResetAnswer(20)),
+    ("reset in the answer", RequestFault::ResetAnswer(99)),
+    ("cut answer", RequestFault::CutAnswer(0)),
+    ("cut answer", RequestFault::CutAnswer(10)),
+    ("cut answer", RequestFault::CutAnswer(50)),
+    ("cut answer", RequestFault::CutAnswer(99)),
     (
         "bit flip in the request",
-        Fault::FlipRequest(Part::Metadata("deployment-id")),
+        RequestFault::FlipRequest(MessagePart::Head),
     ),
-    ("bit flip in the request", Fault::FlipRequest(Part::Body)),
-    ("bit flip in the answer", Fault::FlipAnswer(Part::Head)),
+    (
+        "bit flip in the request",
+        RequestFault::FlipRequest(MessagePart::Metadata("deployment-id")),
+    ),
+    (
+        "bit flip in the request",
+        RequestFault::FlipRequest(MessagePart::Body),
+    ),
     (
         "bit flip in the answer",
-        Fault::FlipAnswer(Part::Metadata("md5")),
+        RequestFault::FlipAnswer(MessagePart::Head),
     ),
-    ("bit flip in the answer", Fault::FlipAnswer(Part::Body)),
-    ("wrong checksum", Fault::WrongChecksum),
-    ("200 for nothing", Fault::Swallow),
+    (
+        "bit flip in the answer",
+        RequestFault::FlipAnswer(MessagePart::Metadata("md5")),
+    ),
+    (
+        "bit flip in the answer",
+        RequestFault::FlipAnswer(MessagePart::Body),
+    ),
+    ("wrong checksum", RequestFault::WrongChecksum),
+    ("200 for nothing", RequestFault::Swallow),
     (
         "403",
-        says("403 Forbidden", "", Body::Error("AccessDenied")),
+        says("403 Forbidden", "", AnswerBody::Error("AccessDenied")),
     ),
-    ("404", says("404 Not Found", "", Body::Error("NoSuchKey"))),
     (
         "404",
-        says("404 Not Found", "", Body::Error("NoSuchBucket")),
+        says("404 Not Found", "", AnswerBody::Error("NoSuchKey")),
+    ),
+    (
+        "404",
+        says("404 Not Found", "", AnswerBody::Error("NoSuchBucket")),
     ),
     (
         "409",
         says(
             "409 Conflict",
             "",
-            Body::Error("ConditionalRequestConflict"),
+            AnswerBody::Error("ConditionalRequestConflict"),
         ),
     ),
     (
@@ -125,7 +141,7 @@ pub(crate) const ALL: [(&str, Fault); 43] = [
         says(
             "412 Precondition Failed",
             "",
-            Body::Error("PreconditionFailed"),
+            AnswerBody::Error("PreconditionFailed"),
         ),
     ),
     (
@@ -133,7 +149,7 @@ pub(crate) const ALL: [(&str, Fault); 43] = [
         says(
             "429 Too Many Requests",
             "retry-after: 3600\r\n",
-            Body::Error("TooManyRequests"),
+            AnswerBody::Error("TooManyRequests"),
         ),
     ),
     (
@@ -141,7 +157,7 @@ pub(crate) const ALL: [(&str, Fault); 43] = [
         says(
             "500 Internal Server Error",
             "",
-            Body::Error("InternalError"),
+            AnswerBody::Error("InternalError"),
         ),
     ),
     (
@@ -149,7 +165,7 @@ pub(crate) const ALL: [(&str, Fault); 43] = [
         says(
             "503 Slow Down",
             "retry-after: 120\r\n",
-            Body::Error("SlowDown"),
+            AnswerBody::Error("SlowDown"),
         ),
     ),
     (
@@ -157,7 +173,7 @@ pub(crate) const ALL: [(&str, Fault); 43] = [
         says(
             "301 Moved Permanently",
             "x-amz-bucket-region: eu-west-1\r\n",
-            Body::Error("PermanentRedirect"),
+            AnswerBody::Error("PermanentRedirect"),
         ),
     ),
     (
@@ -165,7 +181,7 @@ pub(crate) const ALL: [(&str, Fault); 43] = [
         says(
             "301 Moved Permanently",
             "",
-            Body::Error("PermanentRedirect"),
+            AnswerBody::Error("PermanentRedirect"),
         ),
     ),
     (
@@ -173,29 +189,29 @@ pub(crate) const ALL: [(&str, Fault); 43] = [
         says(
             "307 Temporary Redirect",
             "location: http://127.0.0.1:1/\r\n",
-            Body::Error("TemporaryRedirect"),
+            AnswerBody::Error("TemporaryRedirect"),
         ),
     ),
     (
         "200 with an error",
-        says("200 OK", "", Body::Error("InternalError")),
+        says("200 OK", "", AnswerBody::Error("InternalError")),
     ),
     ("200 with an error", says("200 OK", "", TRUNCATED)),
     (
         "bad digest",
-        says("400 Bad Request", "", Body::Error("BadDigest")),
+        says("400 Bad Request", "", AnswerBody::Error("BadDigest")),
     ),
     (
         "bad digest",
         says(
             "400 Bad Request",
             "",
-            Body::Error("XAmzContentSHA256Mismatch"),
+            AnswerBody::Error("XAmzContentSHA256Mismatch"),
         ),
     ),
     (
         "expired",
-        says("403 Forbidden", "", Body::Error("ExpiredToken")),
+        says("403 Forbidden", "", AnswerBody::Error("ExpiredToken")),
     ),
     ("HTML with 200", says("200 OK", "", HTML)),
     ("HTML with 502", says("502 Bad Gateway", "", HTML)),
@@ -207,28 +223,28 @@ pub(crate) const ALL: [(&str, Fault); 43] = [
     ("garbled XML", says("503 Slow Down", "", GARBLED)),
 ];
 
-impl Fault {
+impl RequestFault {
     /// Whether a request like this one has what the fault is about.
-    pub(crate) fn fits(&self, shape: Shape) -> bool {
+    pub(crate) fn applies_to(&self, shape: RequestShape) -> bool {
         match self {
             Self::SilenceAfterHead
             | Self::ResetRequest(50 | 100)
-            | Self::FlipRequest(Part::Body) => shape.request_body,
-            Self::FlipRequest(Part::Metadata(_)) => shape.request_metadata,
-            Self::FlipAnswer(Part::Metadata(_)) => shape.answer_metadata,
-            Self::FlipAnswer(Part::Body) => shape.answer_body,
+            | Self::FlipRequest(MessagePart::Body) => shape.request_body,
+            Self::FlipRequest(MessagePart::Metadata(_)) => shape.request_metadata,
+            Self::FlipAnswer(MessagePart::Metadata(_)) => shape.answer_metadata,
+            Self::FlipAnswer(MessagePart::Body) => shape.answer_body,
             Self::WrongChecksum | Self::Swallow => shape.put,
             _ => true,
         }
     }
 }
 
-impl Answer {
+impl FalseAnswer {
     /// The answer to a request, as bytes.
-    pub(crate) fn to(&self, request: &str) -> Vec<u8> {
+    pub(crate) fn bytes_for(&self, request: &str) -> Vec<u8> {
         let body = match self.body {
-            Body::Text(text) => text.to_owned(),
-            Body::Error(code) => {
+            AnswerBody::Text(text) => text.to_owned(),
+            AnswerBody::Error(code) => {
                 let error = format!("<Code>{code}</Code><Message>not today</Message>");
                 // STS wraps what S3 does not.
                 let (open, close) = if request.starts_with("POST / ") {
@@ -264,9 +280,9 @@ pub(crate) const DONE: &[u8] =
     b"HTTP/1.1 200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"\r\ncontent-length: 0\r\n\r\n";
 
 /// Turns a bit over; gives whether there was one.
-pub(crate) fn flip(message: &mut Message, part: Part) -> bool {
+pub(crate) fn flip_bit(message: &mut HttpMessage, part: MessagePart) -> bool {
     let place = match part {
-        Part::Body => {
+        MessagePart::Body => {
             let middle = message.body.len() / 2;
             return message
                 .body
@@ -274,11 +290,11 @@ pub(crate) fn flip(message: &mut Message, part: Part) -> bool {
                 .map(|byte| *byte ^= 1)
                 .is_some();
         }
-        Part::Metadata(name) => message
+        MessagePart::Metadata(name) => message
             .head
             .find(&format!("x-amz-meta-{name}: "))
             .map(|start| start + "x-amz-meta-: ".len() + name.len()),
-        Part::Head => message.head.find("Signature=").or_else(|| {
+        MessagePart::Head => message.head.find("Signature=").or_else(|| {
             message
                 .head
                 .starts_with("HTTP/1.1 ")
@@ -299,16 +315,16 @@ pub(crate) fn flip(message: &mut Message, part: Part) -> bool {
 }
 
 /// States no SHA-256.
-pub(crate) fn state_none(answer: &mut Message) {
+pub(crate) fn remove_stated_checksum(answer: &mut HttpMessage) {
     let head = remove_checksum(std::mem::take(&mut answer.head).into_bytes());
     answer.head = String::from_utf8(head).expect("text without a line of it");
 }
 
 /// States another SHA-256 than the object's: that of nothing.
-pub(crate) fn misstate(answer: &mut Message) {
+pub(crate) fn misstate_checksum(answer: &mut HttpMessage) {
     const OF_NOTHING: &str =
         "x-amz-checksum-sha256: 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\r\n";
-    state_none(answer);
+    remove_stated_checksum(answer);
     answer.head.truncate(answer.head.len() - 2);
     answer.head.push_str(OF_NOTHING);
     answer.head.push_str("\r\n");
@@ -316,28 +332,28 @@ pub(crate) fn misstate(answer: &mut Message) {
 
 #[test]
 fn a_flipped_bit_changes_one_digit_where_it_should() {
-    let answer = |head: &str| Message {
+    let answer = |head: &str| HttpMessage {
         head: head.to_owned(),
         body: b"body".to_vec(),
     };
     let flipped = |head: &str, part| {
         let mut message = answer(head);
-        flip(&mut message, part).then_some((message.head, message.body))
+        flip_bit(&mut message, part).then_some((message.head, message.body))
     };
     let head = "HTTP/1.1 200 OK\r\nx-amz-meta-md5: ab4f\r\n\r\n";
     assert_eq!(
-        flipped(head, Part::Head).unwrap().0,
+        flipped(head, MessagePart::Head).unwrap().0,
         head.replace("200", "210")
     );
     assert_eq!(
-        flipped(head, Part::Metadata("md5")).unwrap().0,
+        flipped(head, MessagePart::Metadata("md5")).unwrap().0,
         head.replace("ab4f", "ab5f")
     );
-    assert_eq!(flipped(head, Part::Metadata("sha256")), None);
-    assert_eq!(flipped(head, Part::Body).unwrap().1, b"bo\x65y");
+    assert_eq!(flipped(head, MessagePart::Metadata("sha256")), None);
+    assert_eq!(flipped(head, MessagePart::Body).unwrap().1, b"bo\x65y");
     let request = "PUT /b/k HTTP/1.1\r\nauthorization: AWS4-HMAC-SHA256 Credential=AKIA1, Signature=ab29\r\n\r\n";
     assert_eq!(
-        flipped(request, Part::Head).unwrap().0,
+        flipped(request, MessagePart::Head).unwrap().0,
         request.replace("ab29", "ab39")
     );
 }

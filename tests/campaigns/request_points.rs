@@ -1,28 +1,29 @@
-//! The requests of a deployment, told apart: which step makes it, what it is about, and what a fault could be about.
+//! Classifies the requests of a deployment: the step that sends it, its object, and the parts that
+//! a fault can change.
 
 use std::fmt;
 
-use crate::http1::Message;
+use crate::http1::HttpMessage;
 
 /// What a request is about, as `PUT record`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Class {
+pub(crate) struct RequestClass {
     method: &'static str,
     of: &'static str,
 }
 
 /// One request of a deployment: the how-manieth of its class in which step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Point {
+pub(crate) struct RequestPoint {
     pub(crate) step: &'static str,
-    pub(crate) class: Class,
+    pub(crate) class: RequestClass,
     pub(crate) nth: usize,
 }
 
 /// What a request and its answer have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(clippy::struct_excessive_bools)] // facts that do not depend on each other
-pub(crate) struct Shape {
+pub(crate) struct RequestShape {
     pub(crate) put: bool,
     pub(crate) request_metadata: bool,
     pub(crate) request_body: bool,
@@ -30,7 +31,7 @@ pub(crate) struct Shape {
     pub(crate) answer_body: bool,
 }
 
-impl Class {
+impl RequestClass {
     /// What a request is about, by its head.
     pub(crate) fn of(head: &str) -> Self {
         let mut words = head.split(' ');
@@ -59,7 +60,7 @@ impl Class {
     }
 }
 
-impl fmt::Display for Point {
+impl fmt::Display for RequestPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -69,7 +70,7 @@ impl fmt::Display for Point {
     }
 }
 
-impl Shape {
+impl RequestShape {
     /// As far as a request's head tells.
     pub(crate) fn of(head: &str) -> Self {
         let request_metadata = head.contains("x-amz-meta-deployment-id");
@@ -81,7 +82,7 @@ impl Shape {
     }
 
     /// The rest of it.
-    pub(crate) fn complete(&mut self, request: &Message, answer: &Message) {
+    pub(crate) fn complete(&mut self, request: &HttpMessage, answer: &HttpMessage) {
         self.request_body = !request.body.is_empty();
         self.answer_metadata = answer.head.contains("x-amz-meta-md5");
         self.answer_body = !answer.body.is_empty();
@@ -91,7 +92,7 @@ impl Shape {
 #[test]
 fn requests_are_told_apart_by_method_and_key() {
     let is = |head: &str| {
-        let class = Class::of(head);
+        let class = RequestClass::of(head);
         (class.method, class.of)
     };
     assert_eq!(is("POST / HTTP/1.1\r\n"), ("POST", "identity"));

@@ -1,7 +1,7 @@
-//! A proxy that passes requests on byte for byte, but for those that its rule is about.
+//! A proxy that forwards requests byte for byte, except those that its rule selects.
 //!
-//! Signatures cover the `Host` header, so that one goes through as well. A thread a connection, with as many requests as
-//! the client sends over it.
+//! It forwards the `Host` header unchanged because signatures cover it. Each connection has a
+//! thread and carries as many requests as the client sends.
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Write};
@@ -12,17 +12,17 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::client_streams::{Stream, reset};
-use crate::http1::{self, Message, Side};
-use crate::request_faults::{self, Fault};
-use crate::request_points::{Class, Point, Shape};
+use crate::client_streams::{ClientStream, reset_on_close};
+use crate::http1::{self, HttpMessage, MessageSide};
+use crate::request_faults::{self, RequestFault};
+use crate::request_points::{RequestClass, RequestPoint, RequestShape};
 
 /// Between the pieces of an answer that comes slowly.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How clients are met.
 #[derive(Clone)]
-pub(crate) enum Front {
+pub(crate) enum ProxyFront {
     Http,
     Https(Arc<ServerConfig>),
     /// Connections are taken, and nothing is read: neither a request nor a handshake.
@@ -30,47 +30,47 @@ pub(crate) enum Front {
 }
 
 /// Says what becomes of a request.
-pub(crate) type Rule = Box<dyn Fn(Point) -> Option<Fault> + Send>;
+pub(crate) type FaultRule = Box<dyn Fn(RequestPoint) -> Option<RequestFault> + Send>;
 
 /// A running proxy. Dropped, it lets go of whoever waits, and takes no more connections.
-pub(crate) struct Proxy {
+pub(crate) struct RuleProxy {
     address: SocketAddr,
     scheme: &'static str,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     accepting: Option<JoinHandle<()>>,
 }
 
-struct Shared {
+struct SharedState {
     upstream: String,
-    state: Mutex<State>,
+    state: Mutex<ProxyState>,
     ended: Condvar,
 }
 
-struct State {
+struct ProxyState {
     over: bool,
     /// Whether answers state the SHA-256 of what was written.
     states_sums: bool,
     step: &'static str,
-    rule: Rule,
-    counts: HashMap<(&'static str, Class), usize>,
-    seen: Vec<(Point, Shape)>,
+    rule: FaultRule,
+    counts: HashMap<(&'static str, RequestClass), usize>,
+    seen: Vec<(RequestPoint, RequestShape)>,
     heads: Vec<String>,
     hits: usize,
     /// How many requests are at the server.
     asking: usize,
 }
 
-impl Proxy {
+impl RuleProxy {
     /// Starts a proxy to `upstream` (`http://ADDRESS`).
-    pub(crate) fn start(upstream: &str, front: Front, rule: Rule) -> Self {
+    pub(crate) fn start(upstream: &str, front: ProxyFront, rule: FaultRule) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let scheme = if matches!(front, Front::Https(_)) {
+        let scheme = if matches!(front, ProxyFront::Https(_)) {
             "https"
         } else {
             "http"
         };
-        let state = State {
+        let state = ProxyState {
             over: false,
             states_sums: true,
             step: "",
@@ -82,14 +82,14 @@ impl Proxy {
             asking: 0,
         };
         let upstream = upstream.trim_start_matches("http://").to_owned();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedState {
             upstream,
             state: Mutex::new(state),
             ended: Condvar::new(),
         });
         let accepting = {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || accept(&listener, &front, &shared))
+            thread::spawn(move || accept_clients(&listener, &front, &shared))
         };
         Self {
             address,
@@ -105,7 +105,7 @@ impl Proxy {
     }
 
     /// Says which step of the deployment makes the requests from now on.
-    pub(crate) fn enter(&self, step: &'static str) {
+    pub(crate) fn begin_step(&self, step: &'static str) {
         self.shared.lock().step = step;
     }
 
@@ -115,27 +115,27 @@ impl Proxy {
     }
 
     /// Passes everything on from now on.
-    pub(crate) fn calm(&self) {
+    pub(crate) fn end_faults(&self) {
         self.shared.lock().rule = Box::new(|_| None);
     }
 
     /// The requests so far, in their order, with what they and their answers had.
-    pub(crate) fn seen(&self) -> Vec<(Point, Shape)> {
+    pub(crate) fn seen_requests(&self) -> Vec<(RequestPoint, RequestShape)> {
         self.shared.lock().seen.clone()
     }
 
     /// The heads of the requests so far.
-    pub(crate) fn heads(&self) -> Vec<String> {
+    pub(crate) fn request_heads(&self) -> Vec<String> {
         self.shared.lock().heads.clone()
     }
 
     /// How often something went wrong: requests that the rule was about, and connections that came to nothing.
-    pub(crate) fn hits(&self) -> usize {
+    pub(crate) fn hit_count(&self) -> usize {
         self.shared.lock().hits
     }
 }
 
-impl Drop for Proxy {
+impl Drop for RuleProxy {
     fn drop(&mut self) {
         self.shared.lock().over = true;
         self.shared.ended.notify_all();
@@ -150,37 +150,37 @@ impl Drop for Proxy {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SharedState {
+    fn lock(&self) -> MutexGuard<'_, ProxyState> {
         self.state.lock().expect("no panic")
     }
 
     /// Notes a request, and gives what becomes of it.
-    fn judge(&self, head: &str) -> (usize, Option<Fault>) {
+    fn choose_fault(&self, head: &str) -> (usize, Option<RequestFault>) {
         let mut state = self.lock();
-        let (step, class) = (state.step, Class::of(head));
+        let (step, class) = (state.step, RequestClass::of(head));
         let count = state.counts.entry((step, class)).or_default();
         *count += 1;
-        let point = Point {
+        let point = RequestPoint {
             step,
             class,
             nth: *count,
         };
-        state.seen.push((point, Shape::of(head)));
+        state.seen.push((point, RequestShape::of(head)));
         state.heads.push(head.to_owned());
         (state.seen.len() - 1, (state.rule)(point))
     }
 
-    fn hit(&self) {
-        self.hit_if(true);
+    fn record_hit(&self) {
+        self.record_hit_if(true);
     }
 
-    fn hit_if(&self, met: bool) {
+    fn record_hit_if(&self, met: bool) {
         self.lock().hits += usize::from(met);
     }
 
     /// Waits; gives whether the proxy is still there.
-    fn wait(&self, limit: Duration) -> bool {
+    fn wait_until_over(&self, limit: Duration) -> bool {
         let waited = self
             .ended
             .wait_timeout_while(self.lock(), limit, |state| !state.over);
@@ -188,7 +188,7 @@ impl Shared {
     }
 
     /// Has the server answer, unless it may be gone: another one could have its port by now.
-    fn ask(&self, request: &Message) -> io::Result<Message> {
+    fn forward_request(&self, request: &HttpMessage) -> io::Result<HttpMessage> {
         {
             let mut state = self.lock();
             if state.over {
@@ -196,40 +196,40 @@ impl Shared {
             }
             state.asking += 1;
         }
-        let answer = self.exchange(request);
+        let answer = self.try_forward(request);
         self.lock().asking -= 1;
         self.ended.notify_all();
         answer
     }
 
-    fn exchange(&self, request: &Message) -> io::Result<Message> {
+    fn try_forward(&self, request: &HttpMessage) -> io::Result<HttpMessage> {
         let mut server = TcpStream::connect(&self.upstream)?;
-        server.write_all(&request.bytes())?;
+        server.write_all(&request.to_bytes())?;
         let side = if request.head.starts_with("HEAD ") {
-            Side::AnswerToHead
+            MessageSide::AnswerToHead
         } else {
-            Side::Answer
+            MessageSide::Answer
         };
         http1::read_answer(&mut BufReader::new(server), side)
     }
 }
 
-fn accept(listener: &TcpListener, front: &Front, shared: &Arc<Shared>) {
+fn accept_clients(listener: &TcpListener, front: &ProxyFront, shared: &Arc<SharedState>) {
     for client in listener.incoming().filter_map(Result::ok) {
         if shared.lock().over {
             return;
         }
         let (front, shared) = (front.clone(), Arc::clone(shared));
         // A client that goes away is no failure of the proxy.
-        thread::spawn(move || drop(meet(client, front, &shared)));
+        thread::spawn(move || drop(serve_front(client, front, &shared)));
     }
 }
 
-fn meet(client: TcpStream, front: Front, shared: &Shared) -> io::Result<()> {
+fn serve_front(client: TcpStream, front: ProxyFront, shared: &SharedState) -> io::Result<()> {
     client.set_nodelay(true)?;
     match front {
-        Front::Http => serve(client, shared),
-        Front::Https(config) => {
+        ProxyFront::Http => serve_requests(client, shared),
+        ProxyFront::Https(config) => {
             let mut stream = StreamOwned::new(
                 ServerConnection::new(config).map_err(io::Error::other)?,
                 client,
@@ -238,58 +238,58 @@ fn meet(client: TcpStream, front: Front, shared: &Shared) -> io::Result<()> {
                 stream
                     .conn
                     .complete_io(&mut stream.sock)
-                    .inspect_err(|_| shared.hit())?;
+                    .inspect_err(|_| shared.record_hit())?;
             }
-            serve(stream, shared)
+            serve_requests(stream, shared)
         }
-        Front::Deaf => {
-            shared.hit();
-            hold(client, shared);
+        ProxyFront::Deaf => {
+            shared.record_hit();
+            hold_connection(client, shared);
             Ok(())
         }
     }
 }
 
-fn serve(client: impl Stream, shared: &Shared) -> io::Result<()> {
+fn serve_requests(client: impl ClientStream, shared: &SharedState) -> io::Result<()> {
     let mut client = BufReader::new(client);
     while let Some(head) = http1::read_head(&mut client)? {
-        let (number, fault) = shared.judge(&head);
-        if fault == Some(Fault::SilenceAfterHead) {
-            shared.hit();
-            hold(client, shared);
+        let (number, fault) = shared.choose_fault(&head);
+        if fault == Some(RequestFault::SilenceAfterHead) {
+            shared.record_hit();
+            hold_connection(client, shared);
             return Ok(());
         }
-        if let Some(Fault::ResetRequest(percent)) = fault {
-            shared.hit();
-            let length: usize = http1::header(&head, "content-length")
+        if let Some(RequestFault::ResetRequest(percent)) = fault {
+            shared.record_hit();
+            let length: usize = http1::find_header(&head, "content-length")
                 .and_then(|it| it.parse().ok())
                 .unwrap_or_default();
             client.read_exact(&mut vec![0; length * percent / 100])?;
-            return reset(client.get_ref().tcp());
+            return reset_on_close(client.get_ref().tcp());
         }
-        if http1::header(&head, "expect").is_some() {
+        if http1::find_header(&head, "expect").is_some() {
             client
                 .get_mut()
                 .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        let body = http1::read_body(&mut client, &head, Side::Request)?;
+        let body = http1::read_body(&mut client, &head, MessageSide::Request)?;
         match fault {
-            Some(Fault::Silence) => {
-                shared.hit();
-                hold(client, shared);
+            Some(RequestFault::Silence) => {
+                shared.record_hit();
+                hold_connection(client, shared);
                 return Ok(());
             }
-            Some(Fault::Answer(answer)) => {
-                shared.hit();
-                client.get_mut().write_all(&answer.to(&head))?;
+            Some(RequestFault::Answer(answer)) => {
+                shared.record_hit();
+                client.get_mut().write_all(&answer.bytes_for(&head))?;
             }
-            Some(Fault::Swallow) if head.starts_with("PUT ") => {
-                shared.hit();
+            Some(RequestFault::Swallow) if head.starts_with("PUT ") => {
+                shared.record_hit();
                 client.get_mut().write_all(request_faults::DONE)?;
             }
-            _ if pass(
+            _ if pass_request(
                 client.get_mut(),
-                Message { head, body },
+                HttpMessage { head, body },
                 number,
                 fault,
                 shared,
@@ -301,47 +301,52 @@ fn serve(client: impl Stream, shared: &Shared) -> io::Result<()> {
 }
 
 /// Has a request answered by the server, as far as its fault lets that happen; gives whether the connection goes on.
-fn pass(
-    out: &mut impl Stream,
-    mut request: Message,
+fn pass_request(
+    out: &mut impl ClientStream,
+    mut request: HttpMessage,
     number: usize,
-    fault: Option<Fault>,
-    shared: &Shared,
+    fault: Option<RequestFault>,
+    shared: &SharedState,
 ) -> io::Result<bool> {
-    if let Some(Fault::FlipRequest(part)) = fault {
-        shared.hit_if(request_faults::flip(&mut request, part));
+    if let Some(RequestFault::FlipRequest(part)) = fault {
+        shared.record_hit_if(request_faults::flip_bit(&mut request, part));
     }
-    let mut answer = shared.ask(&request)?;
+    let mut answer = shared.forward_request(&request)?;
     let states_sums = {
         let mut state = shared.lock();
         state.seen[number].1.complete(&request, &answer);
         state.states_sums
     };
     if !states_sums {
-        request_faults::state_none(&mut answer);
+        request_faults::remove_stated_checksum(&mut answer);
     }
     match fault {
-        Some(Fault::FlipAnswer(part)) => shared.hit_if(request_faults::flip(&mut answer, part)),
-        Some(Fault::WrongChecksum) if request.head.starts_with("PUT ") => {
-            shared.hit();
-            request_faults::misstate(&mut answer);
+        Some(RequestFault::FlipAnswer(part)) => {
+            shared.record_hit_if(request_faults::flip_bit(&mut answer, part))
         }
-        Some(Fault::ResetAnswer(_) | Fault::CutAnswer(_) | Fault::Drip | Fault::Slow) => {
-            shared.hit();
+        Some(RequestFault::WrongChecksum) if request.head.starts_with("PUT ") => {
+            shared.record_hit();
+            request_faults::misstate_checksum(&mut answer);
         }
+        Some(
+            RequestFault::ResetAnswer(_)
+            | RequestFault::CutAnswer(_)
+            | RequestFault::Drip
+            | RequestFault::Slow,
+        ) => shared.record_hit(),
         _ => {}
     }
-    let bytes = answer.bytes();
+    let bytes = answer.to_bytes();
     // Never all of it: what arrives whole is no fault.
     let part = |percent: usize| &bytes[..(bytes.len() * percent / 100).min(bytes.len() - 1)];
     match fault {
-        Some(Fault::ResetAnswer(percent)) => {
+        Some(RequestFault::ResetAnswer(percent)) => {
             out.write_all(part(percent))?;
-            reset(out.tcp()).map(|()| false)
+            reset_on_close(out.tcp()).map(|()| false)
         }
-        Some(Fault::CutAnswer(percent)) => out.write_all(part(percent)).map(|()| false),
-        Some(Fault::Drip) => drip(out, &bytes, 1, shared),
-        Some(Fault::Slow) => drip(out, &bytes, bytes.len().div_ceil(4), shared),
+        Some(RequestFault::CutAnswer(percent)) => out.write_all(part(percent)).map(|()| false),
+        Some(RequestFault::Drip) => write_slowly(out, &bytes, 1, shared),
+        Some(RequestFault::Slow) => write_slowly(out, &bytes, bytes.len().div_ceil(4), shared),
         _ => out
             .write_all(&bytes)
             .and_then(|()| out.flush())
@@ -350,14 +355,19 @@ fn pass(
 }
 
 /// Keeps a connection, unused, for as long as the proxy is there.
-fn hold<T>(client: T, shared: &Shared) {
-    while shared.wait(Duration::from_hours(1)) {}
+fn hold_connection<T>(client: T, shared: &SharedState) {
+    while shared.wait_until_over(Duration::from_hours(1)) {}
     drop(client);
 }
 
-fn drip(out: &mut impl Write, bytes: &[u8], size: usize, shared: &Shared) -> io::Result<bool> {
+fn write_slowly(
+    out: &mut impl Write,
+    bytes: &[u8],
+    size: usize,
+    shared: &SharedState,
+) -> io::Result<bool> {
     for piece in bytes.chunks(size) {
-        if !shared.wait(PAUSE) {
+        if !shared.wait_until_over(PAUSE) {
             return Ok(false);
         }
         out.write_all(piece)?;

@@ -1,7 +1,9 @@
-//! Second runs: Terragrunt runs the unit again, or its `error_hook`, after the first helper was killed or while it still works.
+//! Second runs: Terragrunt runs the unit again, or its `error_hook`, after the first helper was
+//! killed or while it still runs.
 //!
-//! A process that is called `terragrunt` starts both helpers, so both belong to one deployment: it has one record, and the
-//! second run completes it. Each run of Terraform brings a new id, and the `error_hook` brings none.
+//! A process named `terragrunt` starts both helpers, so both belong to one deployment: it has one
+//! record, and the second run completes it. Each run of Terraform brings a new id, and the
+//! `error_hook` brings none.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
@@ -15,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::trial_runner::send_signal;
-use crate::violations::findings;
+use crate::violations::verify_findings;
 use test_support::campaign::Campaign;
 use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::oracle::{unix_now, wait_for_next_second};
@@ -35,7 +37,7 @@ exit 0
 
 /// What happens to the helper of the first run while it waits for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum First {
+enum FirstRunFate {
     /// It is killed, and the server never gets the request.
     Killed,
     /// It is killed, and the server has done what was asked.
@@ -46,18 +48,18 @@ enum First {
 
 /// What Terragrunt runs then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Second {
+enum SecondRunKind {
     Hook,
     Retry,
 }
 
 /// One case.
 #[derive(Debug, Clone, Copy)]
-struct Case {
+struct SecondRunCase {
     /// At which request of the first run, from 0 on.
     request: usize,
-    first: First,
-    second: Second,
+    first: FirstRunFate,
+    second: SecondRunKind,
     /// Whether something of an earlier deployment is in the spool, which both runs would send behind their own record.
     is_late: bool,
     /// Whether one process of Terragrunt runs both; otherwise they are two deployments.
@@ -65,7 +67,7 @@ struct Case {
 }
 
 /// A world, a unit in it, the folder with `helper.sh` and what it is given, and the id of the earlier deployment.
-struct Start {
+struct PreparedWorld {
     world: World,
     unit: CustomerUnit,
     folder: PathBuf,
@@ -73,13 +75,13 @@ struct Start {
 }
 
 /// A process that is called `terragrunt`.
-struct Terragrunt {
+struct TerragruntProcess {
     process: Child,
     input: Option<ChildStdin>,
     output: Lines<BufReader<ChildStdout>>,
 }
 
-impl Terragrunt {
+impl TerragruntProcess {
     fn start(world: &World, folder: &PathBuf) -> Self {
         let program = folder.join("terragrunt");
         if !program.exists() {
@@ -103,23 +105,23 @@ impl Terragrunt {
         }
     }
 
-    fn tell(&mut self, line: &str) {
+    fn send_line(&mut self, line: &str) {
         writeln!(self.input.as_mut().expect("a pipe"), "{line}").expect("it reads");
     }
 
-    fn line(&mut self) -> String {
+    fn read_line(&mut self) -> String {
         self.output.next().expect("a line").expect("text")
     }
 }
 
-impl Drop for Terragrunt {
+impl Drop for TerragruntProcess {
     fn drop(&mut self) {
         drop(self.input.take());
         let _ = self.process.wait();
     }
 }
 
-fn begin(is_late: bool) -> Start {
+fn prepare_world(is_late: bool) -> PreparedWorld {
     let mut world = World::new();
     // No other program may inherit the locks of a process that is killed.
     world.set_variable("PATH", Some("/nonexistent"));
@@ -148,7 +150,7 @@ fn begin(is_late: bool) -> Start {
         wait_for_next_second(unix_now());
         id
     });
-    Start {
+    PreparedWorld {
         world,
         unit,
         folder,
@@ -158,9 +160,9 @@ fn begin(is_late: bool) -> Start {
 
 /// How many requests a deployment makes that nothing disturbs.
 fn count_requests(is_late: bool) -> usize {
-    let Start {
+    let PreparedWorld {
         mut world, unit, ..
-    } = begin(is_late);
+    } = prepare_world(is_late);
     let context = unit.plan(&world);
     let proxy = FaultyProxy::start(&world.server.endpoint(), |_| RequestFate::Pass);
     world.set_endpoint(&proxy.endpoint());
@@ -169,7 +171,12 @@ fn count_requests(is_late: bool) -> usize {
 }
 
 /// Passes all requests on but the one of `case`, which waits until `over`; the others wait no longer than that one.
-fn start_proxy(upstream: &str, case: Case, arrival: Sender<()>, over: Receiver<()>) -> FaultyProxy {
+fn start_proxy(
+    upstream: &str,
+    case: SecondRunCase,
+    arrival: Sender<()>,
+    over: Receiver<()>,
+) -> FaultyProxy {
     let (seen, arrival, over) = (
         AtomicUsize::new(0),
         Mutex::new(arrival),
@@ -185,12 +192,12 @@ fn start_proxy(upstream: &str, case: Case, arrival: Sender<()>, over: Receiver<(
             let _ = over.lock().expect("no panic").recv();
         };
         match case.first {
-            First::KilledAfter => RequestFate::Instead(Arc::new(wait)),
-            First::Killed => {
+            FirstRunFate::KilledAfter => RequestFate::Instead(Arc::new(wait)),
+            FirstRunFate::Killed => {
                 wait();
                 RequestFate::Silence
             }
-            First::GoesOn => {
+            FirstRunFate::GoesOn => {
                 wait();
                 RequestFate::Pass
             }
@@ -199,13 +206,13 @@ fn start_proxy(upstream: &str, case: Case, arrival: Sender<()>, over: Receiver<(
 }
 
 /// Runs a deployment twice, and returns what is wrong afterwards.
-fn run(case: Case) -> Vec<String> {
-    let Start {
+fn run_case(case: SecondRunCase) -> Vec<String> {
+    let PreparedWorld {
         mut world,
         unit,
         folder,
         early,
-    } = begin(case.is_late);
+    } = prepare_world(case.is_late);
     let context = unit.plan(&world);
     fs::write(
         folder.join("first.json"),
@@ -220,39 +227,39 @@ fn run(case: Case) -> Vec<String> {
     let ((sender, arrival), (until, over)) = (mpsc::channel(), mpsc::channel());
     let proxy = start_proxy(&world.server.endpoint(), case, sender, over);
     world.set_endpoint(&proxy.endpoint());
-    let mut terragrunt = Terragrunt::start(&world, &folder);
-    let mut other = (!case.is_one_process).then(|| Terragrunt::start(&world, &folder));
-    terragrunt.tell("first");
-    let pid = terragrunt.line().parse().expect("a process");
+    let mut terragrunt = TerragruntProcess::start(&world, &folder);
+    let mut other = (!case.is_one_process).then(|| TerragruntProcess::start(&world, &folder));
+    terragrunt.send_line("first");
+    let pid = terragrunt.read_line().parse().expect("a process");
     arrival.recv().expect("the request comes");
-    if case.first != First::GoesOn {
+    if case.first != FirstRunFate::GoesOn {
         send_signal("KILL", pid);
-        terragrunt.tell("ended");
-        assert_eq!(terragrunt.line(), "ended");
+        terragrunt.send_line("ended");
+        assert_eq!(terragrunt.read_line(), "ended");
     }
     let runs_second = other.as_mut().unwrap_or(&mut terragrunt);
-    runs_second.tell(if case.second == Second::Hook {
+    runs_second.send_line(if case.second == SecondRunKind::Hook {
         "hook"
     } else {
         "retry"
     });
     drop(until);
-    let answer = runs_second.line();
-    terragrunt.tell("ended");
-    assert_eq!(terragrunt.line(), "ended");
+    let answer = runs_second.read_line();
+    terragrunt.send_line("ended");
+    assert_eq!(terragrunt.read_line(), "ended");
     world.restore_endpoints();
     let ids: Vec<String> = early
         .into_iter()
         .chain([string_field(&context, "deployment_id").to_owned()])
         .collect();
-    judge(&world, &ids, &answer)
+    check_second_run(&world, &ids, &answer)
         .into_iter()
         .map(|wrong| format!("{case:?}: {wrong}; {answer}"))
         .collect()
 }
 
 /// What is not as it has to be once both runs have ended.
-fn judge(world: &World, deployed: &[String], answer: &str) -> Vec<String> {
+fn check_second_run(world: &World, deployed: &[String], answer: &str) -> Vec<String> {
     let is_well = match serde_json::from_str::<Value>(answer) {
         Ok(answer) => answer["status"] == "ok",
         Err(_) => answer.starts_with("config-backup: ") && !answer.contains("WARNING"),
@@ -267,8 +274,8 @@ fn judge(world: &World, deployed: &[String], answer: &str) -> Vec<String> {
         .server
         .keys(BUCKET, "terragrunt/airbnb/config-history/");
     let current = world.server.object(BUCKET, "terragrunt/airbnb/config.yaml");
-    let mut wrongs = findings(world);
-    let mut check = |holds: bool, wrong: String| wrongs.extend((!holds).then_some(wrong));
+    let mut violations = verify_findings(world);
+    let mut check = |holds: bool, wrong: String| violations.extend((!holds).then_some(wrong));
     check(is_well, "the second run reports a failure".to_owned());
     check(ids == deployed, format!("the records are of {ids:?}"));
     check(
@@ -283,7 +290,7 @@ fn judge(world: &World, deployed: &[String], answer: &str) -> Vec<String> {
         world.spooled_items().is_empty(),
         format!("{:?} is spooled", world.spooled_items()),
     );
-    wrongs
+    violations
 }
 
 #[test]
@@ -292,15 +299,19 @@ fn a_second_run_completes_the_deployment_and_repeats_nothing() {
     let mut cases = Vec::new();
     for is_late in [false, true] {
         for request in 0..count_requests(is_late) {
-            for first in [First::Killed, First::KilledAfter, First::GoesOn] {
-                let case = |second| Case {
+            for first in [
+                FirstRunFate::Killed,
+                FirstRunFate::KilledAfter,
+                FirstRunFate::GoesOn,
+            ] {
+                let case = |second| SecondRunCase {
                     request,
                     first,
                     second,
                     is_late,
                     is_one_process: true,
                 };
-                cases.extend([Second::Hook, Second::Retry].map(case));
+                cases.extend([SecondRunKind::Hook, SecondRunKind::Retry].map(case));
             }
         }
     }
@@ -310,38 +321,38 @@ fn a_second_run_completes_the_deployment_and_repeats_nothing() {
     cases.sort_by_key(|case| {
         (
             !case.is_late,
-            case.first != First::KilledAfter,
+            case.first != FirstRunFate::KilledAfter,
             case.request + 1 < latest.unwrap_or_default(),
         )
     });
     let all = cases.len();
     cases.truncate(campaign.pick(8, usize::MAX));
-    let wrongs: Vec<String> = campaign
-        .run_each(cases.len(), 4, |number| run(cases[number]))
+    let violations: Vec<String> = campaign
+        .run_each(cases.len(), 4, |number| run_case(cases[number]))
         .concat();
     campaign.print_line(format!(
         "{} second runs (of {all}): {} wrong",
         cases.len(),
-        wrongs.len()
+        violations.len()
     ));
-    assert!(wrongs.is_empty(), "{wrongs:#?}");
+    assert!(violations.is_empty(), "{violations:#?}");
 }
 
 #[test]
 fn a_second_run_of_another_terragrunt_is_a_deployment_of_its_own() {
-    for second in [Second::Hook, Second::Retry] {
-        let wrongs = run(Case {
+    for second in [SecondRunKind::Hook, SecondRunKind::Retry] {
+        let violations = run_case(SecondRunCase {
             request: 1,
-            first: First::GoesOn,
+            first: FirstRunFate::GoesOn,
             second,
             is_late: false,
             is_one_process: false,
         });
         assert!(
-            wrongs
+            violations
                 .iter()
                 .any(|wrong| wrong.contains("the records are of")),
-            "{wrongs:?}"
+            "{violations:?}"
         );
     }
 }

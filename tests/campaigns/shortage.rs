@@ -1,7 +1,7 @@
-//! Shortage: less than the helper needs, without strace. Too few open files, files that may not grow, folders that are
-//! none, and no certificates.
+//! Missing resources, without strace: few open files, small files, folders that are not folders,
+//! and no certificates.
 //!
-//! Limits hold for root as well, and so does what lies below /proc and /dev; permissions would not.
+//! Limits also apply to root, and so do the rules of /proc and /dev. Permissions would not.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,9 +9,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::config_versions::Versions;
-use crate::trial_runner::{Scene, Trial, behind};
-use crate::violations::Wrongs;
+use crate::config_versions::TrialVersions;
+use crate::trial_runner::{DeploymentTrial, TrialScene, run_behind_script};
+use crate::violations::ViolationCounts;
 use test_support::World;
 use test_support::campaign::Campaign;
 use test_support::terraform_steps::{parse_external_answer, wrap_request};
@@ -25,57 +25,57 @@ const BLOCKS: std::ops::Range<usize> = 0..10;
 const NO_CERTIFICATES: &str = "export SSL_CERT_FILE=/nonexistent SSL_CERT_DIR=/nonexistent";
 
 /// A place where nothing can be kept, or not what is to be.
-struct Place {
+struct UnusableFolder {
     name: &'static str,
     make: fn(&mut World),
 }
 
-const PLACES: [Place; 12] = [
-    Place {
+const UNUSABLE_FOLDERS: [UnusableFolder; 12] = [
+    UnusableFolder {
         name: "the state folder is a file",
-        make: |world| file(&world.state_dir()),
+        make: |world| write_empty_file(&world.state_dir()),
     },
-    Place {
+    UnusableFolder {
         name: "the folder above it is a file",
-        make: |world| file(&world.home().join(".local")),
+        make: |world| write_empty_file(&world.home().join(".local")),
     },
-    Place {
+    UnusableFolder {
         name: "the spool is a file",
-        make: |world| file(&world.state_dir().join("spool")),
+        make: |world| write_empty_file(&world.state_dir().join("spool")),
     },
-    Place {
+    UnusableFolder {
         name: "the folder of the claims is a file",
-        make: |world| file(&world.state_dir().join("deployments")),
+        make: |world| write_empty_file(&world.state_dir().join("deployments")),
     },
-    Place {
+    UnusableFolder {
         name: "the spool is a link to nowhere",
-        make: |world| link(world, "nowhere", "spool"),
+        make: |world| make_link(world, "nowhere", "spool"),
     },
-    Place {
+    UnusableFolder {
         name: "the spool is a link to /proc",
-        make: |world| link(world, "/proc", "spool"),
+        make: |world| make_link(world, "/proc", "spool"),
     },
-    Place {
+    UnusableFolder {
         name: "the folder of the claims is a link to /dev/full",
-        make: |world| link(world, "/dev/full", "deployments"),
+        make: |world| make_link(world, "/dev/full", "deployments"),
     },
-    Place {
+    UnusableFolder {
         name: "there is no HOME",
-        make: |world| home(world, None),
+        make: |world| set_home(world, None),
     },
-    Place {
+    UnusableFolder {
         name: "HOME is not there yet",
-        make: |world| home(world, Some("home/not there")),
+        make: |world| set_home(world, Some("home/not there")),
     },
-    Place {
+    UnusableFolder {
         name: "HOME is a device",
-        make: |world| home(world, Some("/dev/null")),
+        make: |world| set_home(world, Some("/dev/null")),
     },
-    Place {
+    UnusableFolder {
         name: "XDG_STATE_HOME is in /proc",
         make: |world| world.set_variable("XDG_STATE_HOME", Some("/proc/self")),
     },
-    Place {
+    UnusableFolder {
         name: "neither HOME nor TMPDIR can be written to",
         make: |world| {
             world.set_variable("XDG_STATE_HOME", Some("/proc"));
@@ -102,7 +102,7 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
             None,
         )
     });
-    let places = PLACES
+    let places = UNUSABLE_FOLDERS
         .iter()
         .map(|place| (place.name.to_owned(), ":".to_owned(), Some(place.make)));
     let certificates = [(
@@ -115,31 +115,35 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
         .chain(places)
         .chain(certificates)
         .collect();
-    let scenes = [Scene::Offline, Scene::Online, Scene::Late].into_iter();
+    let scenes = [TrialScene::Offline, TrialScene::Online, TrialScene::Late].into_iter();
     let mut cases: Vec<_> = scenes
         .flat_map(|scene| shortages.iter().map(move |shortage| (scene, shortage)))
         .collect();
     // Another place has nothing of an earlier deployment.
-    cases.retain(|(scene, (_, _, make))| *scene != Scene::Late || make.is_none());
+    cases.retain(|(scene, (_, _, make))| *scene != TrialScene::Late || make.is_none());
     campaign.rng(0).shuffle(&mut cases);
     cases.sort_by_key(|(scene, (_, limit, _))| {
-        (*scene, limit.as_str()) != (Scene::Online, NO_CERTIFICATES)
+        (*scene, limit.as_str()) != (TrialScene::Online, NO_CERTIFICATES)
     });
     cases.truncate(campaign.pick(16, usize::MAX));
-    let wrongs = Wrongs::sum(campaign.run_each(cases.len(), 4, |number| {
+    let violations = ViolationCounts::sum(campaign.run_each(cases.len(), 4, |number| {
         let (scene, (name, limit, make)) = cases[number];
-        let mut trial = Trial::begin(format!("{name} {scene:?}"), scene);
+        let mut trial = DeploymentTrial::new(format!("{name} {scene:?}"), scene);
         if let Some(make) = make {
             make(&mut trial.world);
         }
         trial.deploy(
-            &Versions::get().hard,
-            &behind(&format!("{limit}; exec \"$1\" \"$2\"")),
+            &TrialVersions::get().hard,
+            &run_behind_script(&format!("{limit}; exec \"$1\" \"$2\"")),
         );
-        trial.heal()
+        trial.finish()
     }));
-    campaign.print_line(format!("{} shortages: {}", cases.len(), wrongs.summary()));
-    wrongs.assert_none(&campaign);
+    campaign.print_line(format!(
+        "{} shortages: {}",
+        cases.len(),
+        violations.summary()
+    ));
+    violations.assert_none(&campaign);
 }
 
 #[cfg(target_os = "linux")] // others have no /dev/full
@@ -147,7 +151,7 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
 fn a_stdout_that_is_full_costs_the_line_and_nothing_else() {
     let world = World::new();
     let unit = test_support::terraform_steps::CustomerUnit::new(&world);
-    let full = behind("exec \"$1\" \"$2\" >/dev/full");
+    let full = run_behind_script("exec \"$1\" \"$2\" >/dev/full");
     let context = unit.plan(&world);
     let request = wrap_request(&unit.deploy_request(&context));
     for (verb, query) in [("context", unit.query()), ("deploy", request.clone())] {
@@ -172,20 +176,20 @@ fn a_stdout_that_is_full_costs_the_line_and_nothing_else() {
 }
 
 /// Another HOME, or none, and the profiles where they were.
-fn home(world: &mut World, folder: Option<&str>) {
+fn set_home(world: &mut World, folder: Option<&str>) {
     let profiles = world.home().join(".aws/credentials");
     world.set_variable("AWS_SHARED_CREDENTIALS_FILE", profiles.to_str());
     let folder = folder.map(|folder| world.path().join(folder));
     world.set_variable("HOME", folder.as_deref().and_then(Path::to_str));
 }
 
-fn file(path: &Path) {
+fn write_empty_file(path: &Path) {
     fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
     let _ = fs::remove_dir_all(path);
     fs::write(path, "no folder").expect("a file");
 }
 
-fn link(world: &World, target: &str, name: &str) {
+fn make_link(world: &World, target: &str, name: &str) {
     fs::create_dir_all(world.state_dir()).expect("a folder");
     let _ = fs::remove_dir_all(world.state_dir().join(name));
     symlink(target, world.state_dir().join(name)).expect("a link");

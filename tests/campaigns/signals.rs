@@ -1,8 +1,9 @@
-//! Signals: a step that is ended while it waits for the network, at each of its requests, before and after S3 did what it
-//! asks. By SIGKILL, or by what Ctrl-C, a CI runner and a closed terminal send, once or twice. Without strace.
+//! Signals to a step that waits for the network, at each of its requests, before and after S3
+//! executed it. The signals are SIGKILL and those of Ctrl-C, CI runners and closed terminals, once
+//! or twice. No strace is needed.
 //!
-//! Terraform starts `helper.sh` and not the helper. On Ctrl-C the terminal sends SIGINT to both, and Terraform kills the script
-//! alone: then the helper goes on without it.
+//! Terraform starts `helper.sh`, which starts the helper. On Ctrl-C the terminal sends SIGINT to
+//! both, and Terraform kills only the script: then the helper continues without it.
 
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::fs;
@@ -18,9 +19,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::kill_step::{Blow, Next, STEPS, endure, promised, requested};
-use crate::trial_runner::{Ran, Scene, send_signal};
-use crate::violations::Wrongs;
+use crate::kill_step::{
+    AfterKill, KILLABLE_STEPS, KillOutcome, expected_spool_files, request_in_query, run_killed_step,
+};
+use crate::trial_runner::{StepResult, TrialScene, send_signal};
+use crate::violations::ViolationCounts;
 use test_support::campaign::Campaign;
 use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::terraform_steps::wrap_request;
@@ -29,87 +32,87 @@ use test_support::{World, helper_path, project_dir, run_with_input, to_text};
 /// What a step that was asked to end may take for it; it waits for nothing any more.
 const SOON: Duration = Duration::from_secs(20);
 /// What is sent, how often, and to which processes.
-const SIGNALS: [Signal; 11] = [
-    Signal {
+const SIGNALS: [SignalKind; 11] = [
+    SignalKind {
         name: "KILL",
         number: 9,
         times: 1,
-        to: To::Helper,
+        to: SignalTarget::Helper,
     },
-    Signal {
+    SignalKind {
         name: "INT",
         number: 2,
         times: 1,
-        to: To::Helper,
+        to: SignalTarget::Helper,
     },
-    Signal {
+    SignalKind {
         name: "TERM",
         number: 15,
         times: 1,
-        to: To::Helper,
+        to: SignalTarget::Helper,
     },
-    Signal {
+    SignalKind {
         name: "HUP",
         number: 1,
         times: 1,
-        to: To::Helper,
+        to: SignalTarget::Helper,
     },
-    Signal {
+    SignalKind {
         name: "INT",
         number: 2,
         times: 2,
-        to: To::Helper,
+        to: SignalTarget::Helper,
     },
-    Signal {
+    SignalKind {
         name: "TERM",
         number: 15,
         times: 2,
-        to: To::Helper,
+        to: SignalTarget::Helper,
     },
-    Signal {
+    SignalKind {
         name: "HUP",
         number: 1,
         times: 2,
-        to: To::Helper,
+        to: SignalTarget::Helper,
     },
-    Signal {
+    SignalKind {
         name: "KILL",
         number: 9,
         times: 1,
-        to: To::HelperOfScript,
+        to: SignalTarget::HelperOfScript,
     },
-    Signal {
+    SignalKind {
         name: "KILL",
         number: 9,
         times: 1,
-        to: To::Script,
+        to: SignalTarget::Script,
     },
-    Signal {
+    SignalKind {
         name: "INT",
         number: 2,
         times: 1,
-        to: To::Both,
+        to: SignalTarget::Both,
     },
-    Signal {
+    SignalKind {
         name: "TERM",
         number: 15,
         times: 1,
-        to: To::Both,
+        to: SignalTarget::Both,
     },
 ];
 
 /// A signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Signal {
+struct SignalKind {
     name: &'static str,
     number: i32,
     times: usize,
-    to: To,
+    to: SignalTarget,
 }
 
 /// Which processes get a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum To {
+enum SignalTarget {
     /// The helper, which runs without `helper.sh`.
     Helper,
     /// The helper, which `helper.sh` runs.
@@ -126,23 +129,23 @@ const HEARING: &str = "import os,signal,sys; [signal.signal(it, signal.SIG_DFL) 
 
 /// When and how a step is ended.
 #[derive(Debug, Clone, Copy)]
-struct End {
-    step: (&'static str, Scene),
+struct SignalCase {
+    step: (&'static str, TrialScene),
     /// At which request, from 0 on.
     request: usize,
     /// Whether the server has done what was asked.
     done: bool,
-    signal: Signal,
+    signal: SignalKind,
 }
 
 #[test]
 fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
     let campaign = Campaign::start("signals");
-    let steps: Vec<_> = STEPS
+    let steps: Vec<_> = KILLABLE_STEPS
         .into_iter()
-        .filter(|(_, scene)| *scene != Scene::Offline)
+        .filter(|(_, scene)| *scene != TrialScene::Offline)
         .collect();
-    let requests = campaign.run_each(steps.len(), 2, |number| requests_of(steps[number]));
+    let requests = campaign.run_each(steps.len(), 2, |number| count_requests(steps[number]));
     let mut ends = Vec::new();
     for (step, requests) in steps.into_iter().zip(requests) {
         let moments = (0..requests).flat_map(|request| [(request, false), (request, true)]);
@@ -150,10 +153,10 @@ fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
         let signals = || {
             SIGNALS
                 .into_iter()
-                .filter(|signal| step.0 == "deploy" || signal.to == To::Helper)
+                .filter(|signal| step.0 == "deploy" || signal.to == SignalTarget::Helper)
         };
         ends.extend(moments.flat_map(|(request, done)| {
-            signals().map(move |signal| End {
+            signals().map(move |signal| SignalCase {
                 step,
                 request,
                 done,
@@ -167,13 +170,16 @@ fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
     let all = ends.len();
     ends.truncate(campaign.pick(16, usize::MAX));
     let ended = campaign.run_each(ends.len(), 4, |number| {
-        endure_signal(ends[number], Next::choose(&mut campaign.rng(number)))
+        run_signal_case(ends[number], AfterKill::choose(&mut campaign.rng(number)))
     });
-    let ended: Vec<Wrongs> = ended.into_iter().flatten().collect();
+    let ended: Vec<ViolationCounts> = ended.into_iter().flatten().collect();
     let count = ended.len();
-    let wrongs = Wrongs::sum(ended);
-    campaign.print_line(format!("{count} signals (of {all}): {}", wrongs.summary()));
-    wrongs.assert_none(&campaign);
+    let violations = ViolationCounts::sum(ended);
+    campaign.print_line(format!(
+        "{count} signals (of {all}): {}",
+        violations.summary()
+    ));
+    violations.assert_none(&campaign);
     assert!(
         count * 10 >= ends.len() * 9,
         "requests come again where they came without a signal"
@@ -181,26 +187,26 @@ fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
 }
 
 /// How many requests a step makes when nobody ends it.
-fn requests_of(step: (&'static str, Scene)) -> usize {
+fn count_requests(step: (&'static str, TrialScene)) -> usize {
     let mut count = 0;
     let passing = |world: &mut World, query: Option<&Value>| {
         let proxy = FaultyProxy::start(&world.server.endpoint(), |_| RequestFate::Pass);
         world.set_endpoint(&proxy.endpoint());
-        let (_, ended) = start(world, step.0, query, To::Helper);
+        let (_, ended) = start_step(world, step.0, query, SignalTarget::Helper);
         let output = ended.recv().expect("it ends");
         count = proxy.count_requests("");
-        let ran = ran(&output);
-        Blow {
+        let ran = step_result(&output);
+        KillOutcome {
             ran: (step.0 != "replay").then_some(ran),
-            struck: true,
+            was_hit: true,
             is_noted: true,
-            kept: Vec::new(),
+            spooled: Vec::new(),
         }
     };
-    endure(
+    run_killed_step(
         format!("the requests of {step:?}"),
         step,
-        Next::Heal,
+        AfterKill::NextDeployment,
         passing,
     )
     .expect("it ran");
@@ -208,34 +214,34 @@ fn requests_of(step: (&'static str, Scene)) -> usize {
 }
 
 /// One step that is ended, and what follows it; `None` if it had ended before.
-fn endure_signal(end: End, next: Next) -> Option<Wrongs> {
-    let goes_on = if matches!(next, Next::Heal) {
+fn run_signal_case(end: SignalCase, next: AfterKill) -> Option<ViolationCounts> {
+    let goes_on = if matches!(next, AfterKill::NextDeployment) {
         "then the next deployment"
     } else {
         "then the same one again"
     };
     let name = format!("{end:?}, {goes_on}");
-    let mut own = Wrongs::default();
-    let wrongs = endure(name.clone(), end.step, next, |world, query| {
+    let mut own = ViolationCounts::default();
+    let violations = run_killed_step(name.clone(), end.step, next, |world, query| {
         let ((sender, moment), (until, over)) = (mpsc::channel(), mpsc::channel());
         let proxy = start_proxy_until(&world.server.endpoint(), end, sender.clone(), over);
         world.set_endpoint(&proxy.endpoint());
-        let (pid, ended) = start(world, end.step.0, query, end.signal.to);
+        let (pid, ended) = start_step(world, end.step.0, query, end.signal.to);
         // Either the request comes, or the step ends without it: then its output waits to be taken.
-        let ended = forward(ended, sender);
-        let struck = moment.recv().is_ok_and(|()| ended.try_recv().is_err());
-        if !struck {
-            return Blow {
+        let ended = forward_output(ended, sender);
+        let was_hit = moment.recv().is_ok_and(|()| ended.try_recv().is_err());
+        if !was_hit {
+            return KillOutcome {
                 ran: None,
-                struck,
+                was_hit,
                 is_noted: false,
-                kept: Vec::new(),
+                spooled: Vec::new(),
             };
         }
         for _ in 0..end.signal.times {
             let to = match end.signal.to {
-                To::Both => -i64::from(pid),
-                To::HelperOfScript => fs::read_to_string(noted_pid(world))
+                SignalTarget::Both => -i64::from(pid),
+                SignalTarget::HelperOfScript => fs::read_to_string(pid_file(world))
                     .expect("a note")
                     .trim()
                     .parse()
@@ -245,7 +251,7 @@ fn endure_signal(end: End, next: Next) -> Option<Wrongs> {
             send_signal(end.signal.name, to);
         }
         let mut until = Some(until);
-        if end.signal.to == To::Script {
+        if end.signal.to == SignalTarget::Script {
             // The helper goes on alone, so its network may as well.
             drop(until.take());
         }
@@ -256,31 +262,37 @@ fn endure_signal(end: End, next: Next) -> Option<Wrongs> {
         });
         drop(until);
         world.restore_endpoints();
-        let ran = judge(&name, &output, end, &mut own);
+        let ran = check_output(&name, &output, end, &mut own);
         // The script does not pass on what the helper may have answered.
-        let is_noted =
-            ran.is_some() && end.signal.to != To::HelperOfScript || end.signal.to == To::Both;
-        Blow {
+        let is_noted = ran.is_some() && end.signal.to != SignalTarget::HelperOfScript
+            || end.signal.to == SignalTarget::Both;
+        KillOutcome {
             ran,
-            struck,
+            was_hit,
             is_noted,
-            kept: promised(end.step.0, query),
+            spooled: expected_spool_files(end.step.0, query),
         }
     });
-    wrongs.map(|wrongs| Wrongs::sum([own, wrongs]))
+    violations.map(|violations| ViolationCounts::sum([own, violations]))
 }
 
 /// A step that ends by itself says what it has to say; otherwise it ends by the signal.
-fn judge(name: &str, output: &Output, end: End, own: &mut Wrongs) -> Option<Ran> {
+fn check_output(
+    name: &str,
+    output: &Output,
+    end: SignalCase,
+    own: &mut ViolationCounts,
+) -> Option<StepResult> {
     // A shell may pass a signal on as an exit code.
     let is_by_signal = output.status.signal() == Some(end.signal.number);
     if is_by_signal
-        || end.signal.to == To::Both && output.status.code() == Some(128 + end.signal.number)
+        || end.signal.to == SignalTarget::Both
+            && output.status.code() == Some(128 + end.signal.number)
     {
         return None;
     }
-    let ran = ran(output);
-    if end.signal.to == To::HelperOfScript
+    let ran = step_result(output);
+    if end.signal.to == SignalTarget::HelperOfScript
         && !ran
             .output
             .contains("it is unknown whether this deployment is backed up and logged")
@@ -301,14 +313,14 @@ fn judge(name: &str, output: &Output, end: End, own: &mut Wrongs) -> Option<Ran>
 /// after that it passes requests on where only the script was ended.
 fn start_proxy_until(
     upstream: &str,
-    end: End,
+    end: SignalCase,
     tell: Sender<()>,
     over: Receiver<()>,
 ) -> FaultyProxy {
     let (seen, tell) = (AtomicUsize::new(0), Mutex::new(tell));
     let over = Arc::new(Mutex::new(over));
     let later = move || {
-        if end.signal.to == To::Script {
+        if end.signal.to == SignalTarget::Script {
             RequestFate::Pass
         } else {
             RequestFate::Silence
@@ -329,7 +341,7 @@ fn start_proxy_until(
             })),
             Equal => {
                 told();
-                if end.signal.to == To::Script {
+                if end.signal.to == SignalTarget::Script {
                     let _ = over.lock().expect("no panic").recv();
                 }
                 later()
@@ -341,10 +353,15 @@ fn start_proxy_until(
 
 /// Starts a command with a deadline that is far away, so that no deadline ends it; returns its process and, once, its end. That
 /// of `helper.sh` is the end of the helper as well, which has the script's stdout as another open file.
-fn start(world: &World, verb: &str, query: Option<&Value>, to: To) -> (u32, Receiver<Output>) {
+fn start_step(
+    world: &World,
+    verb: &str,
+    query: Option<&Value>,
+    to: SignalTarget,
+) -> (u32, Receiver<Output>) {
     let mut command = world.command("python3");
     command.args(["-c", HEARING]);
-    if to == To::Helper {
+    if to == SignalTarget::Helper {
         command.arg(helper_path()).arg(verb);
     } else {
         let script = project_dir().join("terraform/helper.sh");
@@ -361,7 +378,7 @@ fn start(world: &World, verb: &str, query: Option<&Value>, to: To) -> (u32, Rece
         .stderr(Stdio::piped());
     let mut helper = command.spawn().expect("it starts");
     let input = query.map(|query| {
-        let mut request = requested(query);
+        let mut request = request_in_query(query);
         request["timeout"] = "300".into();
         wrap_request(&request).to_string()
     });
@@ -381,7 +398,7 @@ fn noting_helper(world: &World) -> PathBuf {
     let path = world.path().join("noting helper");
     let script = format!(
         "#!/bin/sh\necho $$ >'{}'\nexec '{}' \"$@\"\n",
-        noted_pid(world).display(),
+        pid_file(world).display(),
         helper_path().display()
     );
     // Written by a process of its own: a file that a fork still has open for writing cannot be run.
@@ -393,12 +410,12 @@ fn noting_helper(world: &World) -> PathBuf {
     path
 }
 
-fn noted_pid(world: &World) -> PathBuf {
+fn pid_file(world: &World) -> PathBuf {
     world.path().join("helper.pid")
 }
 
 /// Passes the end on, and tells that something happened.
-fn forward(ended: Receiver<Output>, tell: Sender<()>) -> Receiver<Output> {
+fn forward_output(ended: Receiver<Output>, tell: Sender<()>) -> Receiver<Output> {
     let (sender, passed) = mpsc::channel();
     thread::spawn(move || {
         let output = ended.recv().expect("it ends");
@@ -408,8 +425,8 @@ fn forward(ended: Receiver<Output>, tell: Sender<()>) -> Receiver<Output> {
     passed
 }
 
-fn ran(output: &Output) -> Ran {
-    Ran {
+fn step_result(output: &Output) -> StepResult {
+    StepResult {
         exit: output.status.code(),
         output: to_text(&output.stdout),
         errors: to_text(&output.stderr),

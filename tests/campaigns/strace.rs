@@ -1,7 +1,8 @@
-//! The helper under strace: every system call that it makes for files and the network, and a fault put into one of them.
+//! Runs the helper under strace: it records every system call for files and the network, and can
+//! make one of them fail.
 //!
-//! strace counts the calls of each thread for itself, from the moment it looks. So it starts to look when the helper
-//! waits for its query: what the dynamic loader does before is over then, and is never hit. Linux only.
+//! strace counts the calls of each thread from the moment it attaches. It attaches when the helper
+//! waits for its query, so calls of the dynamic loader are never hit. Linux only.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,13 +13,13 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::trial_runner::Ran;
+use crate::trial_runner::StepResult;
 use test_support::{World, helper_path};
 
 /// Starts the helper, waits until it reads, and becomes the strace of it: only a parent may look everywhere.
 /// `PATH` is empty for the helper, so that it starts no programs whose calls would be counted, too, and the folder is
 /// `/`, so that no call names another.
-const ATTACH: &str = r#"
+const ATTACH_SCRIPT: &str = r#"
 out=$1 inject=$2
 shift 2
 cd /
@@ -31,7 +32,7 @@ exec strace -f -ff -y -s 0 -e signal=KILL,INT -e trace=%file,%desc,%network ${in
 "#;
 
 /// The same for a verb that reads nothing: what the loader does is in the trace, and no file of ours.
-const START: &str = r#"
+const START_SCRIPT: &str = r#"
 out=$1 inject=$2
 shift 2
 cd /
@@ -42,7 +43,7 @@ exec strace -f -ff -y -s 0 -e signal=KILL,INT -e trace=%file,%desc,%network ${in
 
 /// One system call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Call {
+pub(crate) struct SystemCall {
     pub(crate) name: String,
     /// Which of its name it is in its thread, from 1 on: what `when=` of strace counts.
     pub(crate) number: usize,
@@ -52,16 +53,16 @@ pub(crate) struct Call {
 
 /// What one run of the helper did.
 #[derive(Debug)]
-pub(crate) struct Trace {
+pub(crate) struct SystemCallTrace {
     /// The calls of each thread, in their order.
-    pub(crate) threads: Vec<Vec<Call>>,
+    pub(crate) threads: Vec<Vec<SystemCall>>,
     /// Whether it was killed, by whichever signal.
     pub(crate) killed: bool,
     /// Whether it got a SIGINT.
     pub(crate) interrupted: bool,
 }
 
-impl Call {
+impl SystemCall {
     /// Whether strace put a fault into it.
     pub(crate) fn is_hit(&self) -> bool {
         self.rest.contains("(INJECTED)")
@@ -90,14 +91,14 @@ impl Call {
     }
 }
 
-impl Trace {
+impl SystemCallTrace {
     /// All calls of all threads.
-    pub(crate) fn calls(&self) -> impl Iterator<Item = &Call> {
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &SystemCall> {
         self.threads.iter().flatten()
     }
 
     /// The files that were moved into place in `folder` before an fsync of it was done: these must outlive everything.
-    pub(crate) fn kept_in(&self, folder: &Path) -> Vec<String> {
+    pub(crate) fn spooled_files_in(&self, folder: &Path) -> Vec<String> {
         let folder = folder.to_str().expect("UTF-8");
         let mut kept = Vec::new();
         for thread in &self.threads {
@@ -119,16 +120,24 @@ impl Trace {
 }
 
 /// Runs a verb of the helper with a fault in its system calls, or none: `inject` is what strace's `-e inject=` takes.
-pub(crate) fn traced(
+pub(crate) fn run_traced(
     world: &World,
     verb: &str,
     query: Option<&Value>,
     inject: &str,
-) -> (Ran, Trace) {
+) -> (StepResult, SystemCallTrace) {
     let out = tempfile::tempdir().expect("a folder");
     let mut command = world.command("/bin/sh");
     command
-        .args(["-c", if query.is_some() { ATTACH } else { START }, "sh"])
+        .args([
+            "-c",
+            if query.is_some() {
+                ATTACH_SCRIPT
+            } else {
+                START_SCRIPT
+            },
+            "sh",
+        ])
         .arg(out.path())
         .arg(inject)
         .arg(helper_path())
@@ -143,7 +152,7 @@ pub(crate) fn traced(
         "strace saw no end of `{verb}`: {said}"
     );
     (
-        Ran {
+        StepResult {
             exit,
             output: read("stdout"),
             errors: read("stderr"),
@@ -178,7 +187,7 @@ fn feed_when_attached(mut command: Command, query: Option<&Value>) -> String {
 }
 
 /// Reads the file of each thread; gives the helper's exit code, too, which strace notes in each.
-fn read_traces(folder: &Path) -> (Trace, Option<i32>) {
+fn read_traces(folder: &Path) -> (SystemCallTrace, Option<i32>) {
     let mut files: Vec<_> = fs::read_dir(folder)
         .expect("a folder")
         .map(|entry| entry.expect("an entry").path())
@@ -200,7 +209,7 @@ fn read_traces(folder: &Path) -> (Trace, Option<i32>) {
         )
     });
     let (mut trace, mut exit) = (
-        Trace {
+        SystemCallTrace {
             threads: Vec::new(),
             killed: false,
             interrupted: false,
@@ -212,7 +221,7 @@ fn read_traces(folder: &Path) -> (Trace, Option<i32>) {
         let mut counts = BTreeMap::new();
         trace.threads.push(
             text.lines()
-                .filter_map(|line| call(line, &mut counts))
+                .filter_map(|line| parse_call(line, &mut counts))
                 .collect(),
         );
         trace.killed |= text.contains("+++ killed by SIG");
@@ -225,14 +234,14 @@ fn read_traces(folder: &Path) -> (Trace, Option<i32>) {
     (trace, exit)
 }
 
-fn call(line: &str, counts: &mut BTreeMap<String, usize>) -> Option<Call> {
+fn parse_call(line: &str, counts: &mut BTreeMap<String, usize>) -> Option<SystemCall> {
     let (name, rest) = line.split_once('(')?;
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return None;
     }
     let number = counts.entry(name.to_owned()).or_default();
     *number += 1;
-    Some(Call {
+    Some(SystemCall {
         name: name.to_owned(),
         number: *number,
         rest: rest.to_owned(),

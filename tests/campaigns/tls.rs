@@ -1,4 +1,4 @@
-//! TLS servers with good and with bad certificates, and the authority that clients trust.
+//! TLS servers with valid and invalid certificates, and the authority that clients trust.
 
 use std::sync::{Arc, LazyLock};
 
@@ -6,13 +6,13 @@ use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyP
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
-use crate::rule_proxy::{Front, Proxy};
+use crate::rule_proxy::{ProxyFront, RuleProxy};
 use test_support::World;
 use test_support::terraform_steps::{AppliedDeployment, CustomerUnit};
 
 /// What is wrong with a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flaw {
+pub(crate) enum CertificateFlaw {
     None,
     /// It is signed by itself and by nobody that clients trust.
     UnknownIssuer,
@@ -22,39 +22,39 @@ pub(crate) enum Flaw {
     Expired,
 }
 
-/// An authority that clients trust, if they are given its [`Authority::pem`].
-pub(crate) struct Authority {
+/// An authority that clients trust, if they are given its [`CertificateAuthority::pem`].
+pub(crate) struct CertificateAuthority {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
 }
 
 /// One for all tests: to make keys takes time.
-pub(crate) static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
+pub(crate) static AUTHORITY: LazyLock<CertificateAuthority> = LazyLock::new(|| {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let certificate = params.self_signed(&key).expect("a certificate");
-    Authority {
+    CertificateAuthority {
         certificate,
         issuer: Issuer::new(params, key),
     }
 });
 
-impl Authority {
+impl CertificateAuthority {
     /// The authority's certificate, as `AWS_CA_BUNDLE` has it.
     pub(crate) fn pem(&self) -> String {
         self.certificate.pem()
     }
 
     /// What a server at 127.0.0.1 needs.
-    pub(crate) fn server(&self, flaw: Flaw) -> Arc<ServerConfig> {
-        let name = if flaw == Flaw::WrongName {
+    pub(crate) fn server_config(&self, flaw: CertificateFlaw) -> Arc<ServerConfig> {
+        let name = if flaw == CertificateFlaw::WrongName {
             "elsewhere.example"
         } else {
             "127.0.0.1"
         };
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
-        if flaw == Flaw::Expired {
+        if flaw == CertificateFlaw::Expired {
             (params.not_before, params.not_after) = (
                 rcgen::date_time_ymd(2020, 1, 1),
                 rcgen::date_time_ymd(2021, 1, 1),
@@ -62,7 +62,7 @@ impl Authority {
         }
         let key = KeyPair::generate().expect("a key");
         let certificate = match flaw {
-            Flaw::UnknownIssuer => params.self_signed(&key),
+            CertificateFlaw::UnknownIssuer => params.self_signed(&key),
             _ => params.signed_by(&key, &self.issuer),
         };
         let chain = vec![certificate.expect("a certificate").der().clone()];
@@ -77,13 +77,13 @@ impl Authority {
 }
 
 /// Deploys over TLS, with the authority's certificate in a variable of this name, if any; gives the requests.
-fn over_https(variable: Option<&str>, judge: fn(AppliedDeployment)) -> usize {
+fn deploy_over_https(variable: Option<&str>, judge: fn(AppliedDeployment)) -> usize {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
     unit.set_variable("timeout", "60");
-    let proxy = Proxy::start(
+    let proxy = RuleProxy::start(
         &world.server.endpoint(),
-        Front::Https(AUTHORITY.server(Flaw::None)),
+        ProxyFront::Https(AUTHORITY.server_config(CertificateFlaw::None)),
         Box::new(|_| None),
     );
     world.set_endpoint(&proxy.endpoint());
@@ -93,20 +93,20 @@ fn over_https(variable: Option<&str>, judge: fn(AppliedDeployment)) -> usize {
         world.set_variable(name, Some(bundle.to_str().expect("UTF-8")));
     }
     judge(unit.deploy(&world));
-    proxy.seen().len()
+    proxy.seen_requests().len()
 }
 
 #[test]
-fn a_deployment_goes_well_over_https() {
+fn deploys_over_https() {
     for variable in ["SSL_CERT_FILE", "AWS_CA_BUNDLE"] {
-        let requests = over_https(Some(variable), |applied| drop(applied.expect_success()));
+        let requests = deploy_over_https(Some(variable), |applied| drop(applied.expect_success()));
         assert!(requests > 0, "{variable}");
     }
 }
 
 #[test]
-fn an_authority_that_nobody_trusts_gets_no_request() {
-    let requests = over_https(None, |applied| {
+fn sends_no_request_to_an_untrusted_server() {
+    let requests = deploy_over_https(None, |applied| {
         assert!(
             applied.expect_warning().contains("certificate"),
             "{applied:?}"

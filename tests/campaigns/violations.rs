@@ -1,27 +1,28 @@
-//! What can be wrong with a deployment and with what is in the bucket afterwards, by promise; and the looking.
+//! Checks the promises after a deployment, and counts violations by promise.
 //!
-//! What is expected is what the trial itself wrote and what the helper said; never what the helper keeps on disk.
+//! The expectations come from the trial and the output of the helper, never from the files of the
+//! helper.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::config_versions::Versions;
-use crate::kill_step::items;
-use crate::trial_runner::Deployed;
+use crate::config_versions::TrialVersions;
+use crate::kill_step::spooled_files;
+use crate::trial_runner::TrialDeployment;
 use test_support::campaign::Campaign;
 use test_support::{BUCKET, SECRET_CANARIES, World, helper_path, to_text};
 
-const FOLDER: &str = "terragrunt/airbnb/";
+const CONFIG_PREFIX: &str = "terragrunt/airbnb/";
 /// What the message says of a thing that waits on this machine, and of one that does not.
-const KEPT: &str = "sent with the next deployment";
+const SPOOLED_PHRASE: &str = "sent with the next deployment";
 /// What it says of a config that cannot be read.
-const UNREAD: &str = "config.yaml is not backed up: read `";
-const NOT_KEPT: [&str; 2] = ["nothing is kept", "is lost"];
+const UNREADABLE_PHRASE: &str = "config.yaml is not backed up: read `";
+const NOT_SPOOLED_PHRASES: [&str; 2] = ["nothing is kept", "is lost"];
 
 /// What was wrong, one phrase a case.
 #[derive(Debug, Default)]
-pub(crate) struct Wrongs {
+pub(crate) struct ViolationCounts {
     /// Took longer than the deployment may be held up.
     pub(crate) blocked: Vec<String>,
     /// Did not exit with 0, or said something else than its one line or object.
@@ -38,8 +39,8 @@ pub(crate) struct Wrongs {
     pub(crate) leaked: Vec<String>,
 }
 
-impl Wrongs {
-    fn all(&self) -> [(&'static str, &Vec<String>); 7] {
+impl ViolationCounts {
+    fn by_kind(&self) -> [(&'static str, &Vec<String>); 7] {
         [
             ("blocked", &self.blocked),
             ("failed", &self.failed),
@@ -52,19 +53,19 @@ impl Wrongs {
     }
 
     /// How many there are.
-    pub(crate) fn count(&self) -> usize {
-        self.all().iter().map(|(_, cases)| cases.len()).sum()
+    pub(crate) fn total(&self) -> usize {
+        self.by_kind().iter().map(|(_, cases)| cases.len()).sum()
     }
 
     /// For the closing line: `0 blocked, 0 failed, …`.
     pub(crate) fn summary(&self) -> String {
-        self.all()
+        self.by_kind()
             .map(|(kind, cases)| format!("{} {kind}", cases.len()))
             .join(", ")
     }
 
     /// Adds those of another trial.
-    pub(crate) fn add(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.blocked.extend(other.blocked);
         self.failed.extend(other.failed);
         self.lost.extend(other.lost);
@@ -77,24 +78,29 @@ impl Wrongs {
     /// Those of many trials.
     pub(crate) fn sum(all: impl IntoIterator<Item = Self>) -> Self {
         let mut sum = Self::default();
-        all.into_iter().for_each(|wrongs| sum.add(wrongs));
+        all.into_iter().for_each(|violations| sum.merge(violations));
         sum
     }
 
     /// Prints the first cases under each promise, and fails if there is any.
     pub(crate) fn assert_none(&self, campaign: &Campaign) {
-        for (kind, cases) in self.all() {
+        for (kind, cases) in self.by_kind() {
             cases
                 .iter()
                 .take(8)
                 .for_each(|case| campaign.print_line(format!("{kind}: {case}")));
         }
-        assert_eq!(self.count(), 0, "cases of each kind stand above");
+        assert_eq!(self.total(), 0, "cases of each kind stand above");
     }
 
     /// Whether a deployment that has just ended reported what is missing. A step that was killed can report nothing.
-    pub(crate) fn check_told(&mut self, name: &str, world: &World, deployed: &Deployed) {
-        let missing = missing(world, deployed);
+    pub(crate) fn check_report_of_deployment(
+        &mut self,
+        name: &str,
+        world: &World,
+        deployed: &TrialDeployment,
+    ) {
+        let missing = missing_objects(world, deployed);
         if !missing.is_empty() && deployed.status().is_some_and(|status| status != "error") {
             self.lost.push(format!(
                 "{name}: {missing:?} of {} is missing, and `deploy` says so not: {:?}",
@@ -105,9 +111,14 @@ impl Wrongs {
 
     /// Whether a second run completed a deployment: everything is in the bucket, nothing of it in the spool, and `verify` is
     /// content, which does not even find a config without a record.
-    pub(crate) fn check_completed(&mut self, name: &str, world: &World, deployed: &Deployed) {
-        let missing = missing(world, deployed);
-        let left: Vec<String> = items(world)
+    pub(crate) fn check_completed(
+        &mut self,
+        name: &str,
+        world: &World,
+        deployed: &TrialDeployment,
+    ) {
+        let missing = missing_objects(world, deployed);
+        let left: Vec<String> = spooled_files(world)
             .into_iter()
             .filter(|item| item.contains(&deployed.id))
             .collect();
@@ -120,28 +131,38 @@ impl Wrongs {
             return;
         }
         self.torn.extend(
-            findings(world)
+            verify_findings(world)
                 .into_iter()
                 .map(|alarm| format!("{name}: false alarm after the second run: {alarm}")),
         );
     }
 
     /// What the bucket looks like once a healthy deployment, the last one, has been there.
-    pub(crate) fn check_bucket(&mut self, name: &str, world: &World, deployments: &[Deployed]) {
-        let before = self.count();
+    pub(crate) fn check_bucket(
+        &mut self,
+        name: &str,
+        world: &World,
+        deployments: &[TrialDeployment],
+    ) {
+        let before = self.total();
         for deployed in deployments {
-            let Deployed {
-                id, answer, logged, ..
+            let TrialDeployment {
+                id,
+                answer,
+                is_logged: logged,
+                ..
             } = deployed;
             let message = deployed.message();
             let is_error = deployed.status() == Some("error");
             let excused = is_error
-                && (!message.contains(KEPT)
-                    || NOT_KEPT.iter().any(|words| message.contains(words)));
+                && (!message.contains(SPOOLED_PHRASE)
+                    || NOT_SPOOLED_PHRASES
+                        .iter()
+                        .any(|words| message.contains(words)));
             // What was killed said nothing and is judged by what it had kept; see the campaign.
-            let missing = missing(world, deployed);
+            let missing = missing_objects(world, deployed);
             // What could not even be read was not spooled, also where the message says that the record is.
-            let is_unread = missing == ["config"] && message.starts_with(UNREAD);
+            let is_unread = missing == ["config"] && message.starts_with(UNREADABLE_PHRASE);
             if !missing.is_empty() && !excused && !is_unread && answer.is_some() {
                 self.lost.push(format!(
                     "{name}: {missing:?} of {id} never came: {answer:?}"
@@ -168,7 +189,9 @@ impl Wrongs {
         self.check_history(name, world);
         self.check_records(name, world, deployments);
         let newest = deployments.last().expect("a healthy deployment");
-        let config = world.server.object(BUCKET, &format!("{FOLDER}config.yaml"));
+        let config = world
+            .server
+            .object(BUCKET, &format!("{CONFIG_PREFIX}config.yaml"));
         if config.is_none_or(|config| config.body != newest.version.bytes) {
             self.lost.push(format!(
                 "{name}: config.yaml is not that of the last deployment"
@@ -176,18 +199,18 @@ impl Wrongs {
         }
         let warned = newest.status().is_some_and(|status| status != "ok");
         self.lost.extend(
-            items(world)
+            spooled_files(world)
                 .into_iter()
                 .filter(|_| !warned)
                 .map(|file| format!("{name}: {file} was left behind without a word")),
         );
-        if self.count() == before
+        if self.total() == before
             && deployments
                 .iter()
-                .all(|deployed| missing(world, deployed).is_empty())
+                .all(|deployed| missing_objects(world, deployed).is_empty())
         {
             self.torn.extend(
-                alarms(world)
+                false_alarms(world)
                     .into_iter()
                     .map(|alarm| format!("{name}: false alarm: {alarm}")),
             );
@@ -195,11 +218,11 @@ impl Wrongs {
     }
 
     /// What lay in the spool for good came, even of a deployment that was ended before it could say so.
-    pub(crate) fn check_kept(
+    pub(crate) fn check_spooled(
         &mut self,
         name: &str,
         world: &World,
-        deployments: &[Deployed],
+        deployments: &[TrialDeployment],
         kept: &[String],
     ) {
         for file in kept {
@@ -208,8 +231,8 @@ impl Wrongs {
             } else {
                 "record"
             };
-            let came = |deployed: &&Deployed| {
-                file.contains(&deployed.id) && !missing(world, deployed).contains(&what)
+            let came = |deployed: &&TrialDeployment| {
+                file.contains(&deployed.id) && !missing_objects(world, deployed).contains(&what)
             };
             if !deployments.iter().any(|deployed| came(&deployed)) {
                 self.lost.push(format!(
@@ -222,14 +245,14 @@ impl Wrongs {
     /// Every version in the bucket is one that was deployed, byte for byte, and its history has it once.
     fn check_history(&mut self, name: &str, world: &World) {
         let mut copies: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for key in world.server.keys(BUCKET, &format!("{FOLDER}config")) {
+        for key in world.server.keys(BUCKET, &format!("{CONFIG_PREFIX}config")) {
             let object = world.server.object(BUCKET, &key).expect("what is listed");
             let noted = object.metadata.get("md5").cloned().unwrap_or_default();
             let named = key
                 .rsplit_once('_')
                 .map_or("", |(_, tail)| tail.trim_end_matches(".yaml"));
-            let is_history = key.starts_with(&format!("{FOLDER}config-history/"));
-            let whole = Versions::get()
+            let is_history = key.starts_with(&format!("{CONFIG_PREFIX}config-history/"));
+            let whole = TrialVersions::get()
                 .with_md5(&noted)
                 .is_some_and(|version| version.bytes == object.body);
             if !whole || (is_history && named != noted) {
@@ -247,7 +270,7 @@ impl Wrongs {
     }
 
     /// Every record is whole, and there is one of each deployment and none of any other.
-    fn check_records(&mut self, name: &str, world: &World, deployments: &[Deployed]) {
+    fn check_records(&mut self, name: &str, world: &World, deployments: &[TrialDeployment]) {
         let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for key in world.server.keys(BUCKET, "usage-logs/") {
             let body = world
@@ -287,15 +310,15 @@ impl Wrongs {
 }
 
 /// What `verify` says of a bucket in which all is well. A deployment that was killed may have left its config and no record.
-pub(crate) fn alarms(world: &World) -> Vec<String> {
-    findings(world)
+pub(crate) fn false_alarms(world: &World) -> Vec<String> {
+    verify_findings(world)
         .into_iter()
         .filter(|line| !line.starts_with("unrecorded: "))
         .collect()
 }
 
 /// All that `verify` finds.
-pub(crate) fn findings(world: &World) -> Vec<String> {
+pub(crate) fn verify_findings(world: &World) -> Vec<String> {
     let output = world
         .command(helper_path())
         .arg("verify")
@@ -310,14 +333,14 @@ pub(crate) fn findings(world: &World) -> Vec<String> {
 }
 
 /// Which of its two things a deployment has not in the bucket.
-pub(crate) fn missing(world: &World, deployed: &Deployed) -> Vec<&'static str> {
+pub(crate) fn missing_objects(world: &World, deployed: &TrialDeployment) -> Vec<&'static str> {
     let copies = world
         .server
-        .keys(BUCKET, &format!("{FOLDER}config-history/"));
+        .keys(BUCKET, &format!("{CONFIG_PREFIX}config-history/"));
     let config = copies
         .iter()
-        .any(|key| body(world, key) == deployed.version.bytes);
-    let record = record(world, &deployed.id).is_some();
+        .any(|key| object_body(world, key) == deployed.version.bytes);
+    let record = record_of_deployment(world, &deployed.id).is_some();
     [(config, "config"), (record, "record")]
         .into_iter()
         .filter(|(there, _)| !there)
@@ -326,7 +349,7 @@ pub(crate) fn missing(world: &World, deployed: &Deployed) -> Vec<&'static str> {
 }
 
 /// The record of a deployment.
-pub(crate) fn record(world: &World, deployment_id: &str) -> Option<Value> {
+pub(crate) fn record_of_deployment(world: &World, deployment_id: &str) -> Option<Value> {
     record_with_key(world, deployment_id).map(|(_, record)| record)
 }
 
@@ -335,13 +358,13 @@ fn record_with_key(world: &World, deployment_id: &str) -> Option<(String, Value)
     let mut records = keys.filter_map(|key| {
         Some((
             key.clone(),
-            serde_json::from_slice::<Value>(&body(world, &key)).ok()?,
+            serde_json::from_slice::<Value>(&object_body(world, &key)).ok()?,
         ))
     });
     records.find(|(_, record)| record["deployment_id"] == deployment_id)
 }
 
-fn body(world: &World, key: &str) -> Vec<u8> {
+fn object_body(world: &World, key: &str) -> Vec<u8> {
     world
         .server
         .object(BUCKET, key)

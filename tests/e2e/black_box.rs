@@ -1,10 +1,11 @@
-//! A network that takes connections and never answers: whole deployments with the real tools, timed from outside.
+//! A network that accepts connections and never answers: complete deployments with the real tools,
+//! timed from outside.
 //!
-//! Each black-holed deployment is followed by a healthy one, which must bring what the first one kept.
+//! A healthy deployment follows each black-holed one and must send what the first one spooled.
 
 use std::time::{Duration, Instant};
 
-use crate::stack::{Ran, Stack, script, with_both_tools};
+use crate::customer_stack::{CustomerStack, TerragruntRun, with_both_tools, write_script};
 use test_support::campaign::Campaign;
 use test_support::faulty_proxy::FaultyProxy;
 use test_support::helper_path;
@@ -14,7 +15,7 @@ with_both_tools!(a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_rec
 /// What two runs of the same folder may differ by without us, on a machine that does other things, too.
 const SLACK: Duration = Duration::from_secs(10);
 
-fn a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record(stack: Stack) {
+fn a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record(stack: CustomerStack) {
     let campaign = Campaign::start("black box");
     let runs = campaign.pick(1, 20);
     let deadline = Duration::from_secs(campaign.pick(3, 10));
@@ -25,47 +26,47 @@ fn a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record(stack: Sta
         .unwrap()
         .to_lowercase()
         .replace("opentofu", "tofu");
-    let seen = deployments(stack, deadline, runs);
-    let faults = seen.faults();
-    let added = seen.added();
+    let seen = run_deployments(stack, deadline, runs);
+    let faults = seen.violations();
+    let added = seen.added_times();
     campaign.print_line(format!(
         "{name}: {runs} black-holed deployments: {} failed, added p50 {:.1} s, max {:.1} s; {} records late, {} lost",
         faults.len(),
         added[added.len() / 2].as_secs_f64(),
         added[added.len() - 1].as_secs_f64(),
         seen.late,
-        seen.lost()
+        seen.count_lost()
     ));
     assert!(
-        faults.is_empty() && seen.lost() == 0 && seen.twice == 0 && seen.late == runs,
+        faults.is_empty() && seen.count_lost() == 0 && seen.twice == 0 && seen.late == runs,
         "{faults:#?} {seen:?}"
     );
 }
 
 /// What came of a row of deployments, by turns into the black hole and healthy.
 #[derive(Debug)]
-struct Seen {
+struct BlackBoxResult {
     deadline: Duration,
-    black_holed: Vec<(Duration, Ran)>,
-    healthy: Vec<(Duration, Ran)>,
+    black_holed: Vec<(Duration, TerragruntRun)>,
+    healthy: Vec<(Duration, TerragruntRun)>,
     /// Records in the bucket; those that say that they came late; those of a deployment that had one already.
     records: usize,
     late: usize,
     twice: usize,
 }
 
-fn deployments(stack: Stack, deadline: Duration, runs: usize) -> Seen {
+fn run_deployments(stack: CustomerStack, deadline: Duration, runs: usize) -> BlackBoxResult {
     let mut stack = stack.with_local_state();
     stack.change_unit(
         "timeout                = 10",
         &format!("timeout                = {}", deadline.as_secs()),
     );
-    let timed = |stack: &Stack| {
+    let timed = |stack: &CustomerStack| {
         let started = Instant::now();
         let ran = stack.apply_all();
         (started.elapsed(), ran)
     };
-    let mut seen = Seen {
+    let mut seen = BlackBoxResult {
         deadline,
         black_holed: Vec::new(),
         healthy: Vec::new(),
@@ -74,7 +75,7 @@ fn deployments(stack: Stack, deadline: Duration, runs: usize) -> Seen {
         twice: 0,
     };
     // The first run prepares the folders, and is no measure of anything.
-    stack.apply_all().ok();
+    stack.apply_all().expect_success();
     for _ in 0..runs {
         let proxy = FaultyProxy::black_hole();
         stack.world.set_endpoint(&proxy.endpoint());
@@ -99,9 +100,9 @@ fn deployments(stack: Stack, deadline: Duration, runs: usize) -> Seen {
     seen
 }
 
-impl Seen {
+impl BlackBoxResult {
     /// What each black-holed deployment took longer than a healthy one usually does; in order.
-    fn added(&self) -> Vec<Duration> {
+    fn added_times(&self) -> Vec<Duration> {
         let mut healthy: Vec<Duration> = self.healthy.iter().map(|(took, _)| *took).collect();
         healthy.sort();
         let usual = healthy[healthy.len() / 2];
@@ -115,15 +116,15 @@ impl Seen {
     }
 
     /// Deployments without a record, the first one included.
-    fn lost(&self) -> usize {
+    fn count_lost(&self) -> usize {
         (1 + self.black_holed.len() + self.healthy.len()).saturating_sub(self.records)
     }
 
     /// What was not as promised, deployment by deployment.
-    fn faults(&self) -> Vec<String> {
+    fn violations(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for (place, (_, ran)) in self.black_holed.iter().enumerate() {
-            let warnings = warnings(ran);
+            let warnings = count_warnings(ran);
             if ran.code != 0 || !ran.has_clusters() {
                 faults.push(format!("{place}: blocked the others: {}", ran.output));
             } else if warnings != 1 {
@@ -134,13 +135,16 @@ impl Seen {
             }
         }
         for (place, (_, ran)) in self.healthy.iter().enumerate() {
-            if ran.code != 0 || !ran.has_clusters() || warnings(ran) != 0 || ran.has_failed_check()
+            if ran.code != 0
+                || !ran.has_clusters()
+                || count_warnings(ran) != 0
+                || ran.has_failed_check()
             {
                 faults.push(format!("{place}: not healthy again: {}", ran.output));
             }
         }
         let late = self
-            .added()
+            .added_times()
             .into_iter()
             .filter(|added| *added > self.deadline + SLACK);
         faults.extend(late.map(|added| format!("{added:?} were added")));
@@ -149,7 +153,7 @@ impl Seen {
 }
 
 /// How many of Terraform's warnings say what is not in the bucket after a deployment into the black hole.
-fn warnings(ran: &Ran) -> usize {
+fn count_warnings(ran: &TerragruntRun) -> usize {
     let lines: Vec<&str> = ran.output.lines().collect();
     let is_reason = |line: &&&str| {
         line.contains("config-backup: neither config.yaml nor the usage record is in the bucket: ")
@@ -163,24 +167,24 @@ fn warnings(ran: &Ran) -> usize {
 }
 
 /// What a broken helper is seen to do in one black-holed deployment; `body` runs with the real one as `$helper`.
-fn with_broken_helper(body: &str) -> Seen {
-    let mut stack = Stack::new(crate::stack::Tool::Tofu).unwrap();
+fn with_broken_helper(body: &str) -> BlackBoxResult {
+    let mut stack = CustomerStack::new(crate::customer_stack::TerraformTool::Tofu).unwrap();
     let path = stack.world.path().join("broken helper");
-    script(
+    write_script(
         &path,
         &format!("helper='{}'\n{body}", helper_path().display()),
         true,
     );
-    stack.set("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
-    deployments(stack, Duration::from_secs(2), 1)
+    stack.set_variable("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
+    run_deployments(stack, Duration::from_secs(2), 1)
 }
 
 #[test]
-fn a_helper_that_hides_its_warning_is_found() {
+fn detects_a_hidden_warning() {
     let seen =
         with_broken_helper("\"$helper\" \"$@\" | sed 's/\"status\":\"[a-z]*\"/\"status\":\"ok\"/'");
     assert!(
-        seen.faults()
+        seen.violations()
             .iter()
             .any(|fault| fault.contains("reported in 0 warnings")),
         "{seen:?}"
@@ -188,22 +192,22 @@ fn a_helper_that_hides_its_warning_is_found() {
 }
 
 #[test]
-fn a_helper_that_loses_what_it_kept_is_found() {
+fn detects_lost_spool_items() {
     let seen =
         with_broken_helper("\"$helper\" \"$@\"; rm -rf \"$HOME\"/.local/state/config-backup/spool");
-    assert!(seen.lost() == 1 && seen.late == 0, "{seen:?}");
+    assert!(seen.count_lost() == 1 && seen.late == 0, "{seen:?}");
 }
 
 #[test]
-fn a_helper_that_outstays_its_deadline_or_stops_the_others_is_found() {
+fn detects_a_missed_deadline_and_stopped_units() {
     let said = "tofu: Warning: Check block assertion failed\n\
                 tofu: config-backup: neither config.yaml nor the usage record is in the bucket: x\n";
     let clusters = "[atlas-cluster] Apply complete!\n[eks-cluster] Apply complete!\n";
-    let ran = |code, output: &str| Ran {
+    let ran = |code, output: &str| TerragruntRun {
         code,
         output: output.to_owned(),
     };
-    let seen = |seconds, black_holed| Seen {
+    let seen = |seconds, black_holed| BlackBoxResult {
         deadline: Duration::from_secs(10),
         black_holed: vec![(Duration::from_secs(seconds), black_holed)],
         healthy: vec![(Duration::from_secs(3), ran(0, clusters))],
@@ -214,8 +218,8 @@ fn a_helper_that_outstays_its_deadline_or_stops_the_others_is_found() {
     let told = format!("{clusters}{said}");
     assert_eq!(
         (
-            seen(13, ran(0, &told)).faults(),
-            seen(13, ran(0, &told)).lost()
+            seen(13, ran(0, &told)).violations(),
+            seen(13, ran(0, &told)).count_lost()
         ),
         (Vec::new(), 0)
     );
@@ -225,6 +229,6 @@ fn a_helper_that_outstays_its_deadline_or_stops_the_others_is_found() {
         seen(13, ran(0, said)),
         seen(13, ran(0, clusters)),
     ] {
-        assert_eq!(bad.faults().len(), 1, "{bad:?}");
+        assert_eq!(bad.violations().len(), 1, "{bad:?}");
     }
 }

@@ -1,8 +1,8 @@
-//! Deployments that go well: what they leave in the bucket, and what leaves nothing there.
+//! Successful deployments: what they write to the bucket, and which commands write nothing.
 
 use serde_json::json;
 
-use crate::stack::{Stack, copy, with_both_tools};
+use crate::customer_stack::{CustomerStack, copy_folder, with_both_tools};
 use test_support::{BUCKET, CONFIG, CONFIG_MD5, JOHN_ARN};
 
 with_both_tools!(
@@ -13,17 +13,17 @@ with_both_tools!(
 );
 
 /// The keys that are ours: everything but the units' states.
-fn ours(stack: &Stack) -> Vec<String> {
+fn written_keys(stack: &CustomerStack) -> Vec<String> {
     let keys = stack.world.server.keys(BUCKET, "");
     keys.into_iter()
         .filter(|key| !key.ends_with(".tfstate"))
         .collect()
 }
 
-fn every_deployment_is_logged_and_only_a_changed_config_is_uploaded(stack: Stack) {
+fn every_deployment_is_logged_and_only_a_changed_config_is_uploaded(stack: CustomerStack) {
     let config = "terragrunt/airbnb/config.yaml";
     let history = "terragrunt/airbnb/config-history/";
-    let first = stack.apply_all().ok();
+    let first = stack.apply_all().expect_success();
     first.assert_clusters_applied();
     first.assert_healthy();
     assert_eq!(
@@ -49,8 +49,8 @@ fn every_deployment_is_logged_and_only_a_changed_config_is_uploaded(stack: Stack
     assert!(stack.version().contains(product), "{tools}");
     assert_eq!(tools["terragrunt"], "1.1.3");
 
-    stack.apply_unit().ok();
-    stack.apply_unit().ok();
+    stack.apply_unit().expect_success();
+    stack.apply_unit().expect_success();
     assert_eq!(stack.world.usage_records().len(), 3);
     assert_eq!(
         (
@@ -62,7 +62,7 @@ fn every_deployment_is_logged_and_only_a_changed_config_is_uploaded(stack: Stack
 
     stack.change_config("instance_size: M30", "instance_size: M40");
     let changed = stack.config_md5();
-    stack.apply_all().ok().assert_clusters_applied();
+    stack.apply_all().expect_success().assert_clusters_applied();
     let records = stack.world.usage_records();
     assert_eq!(records.len(), 4, "{records:?}");
     // By its hash and not by its time, which it may share with the one before.
@@ -98,23 +98,23 @@ fn every_deployment_is_logged_and_only_a_changed_config_is_uploaded(stack: Stack
     assert_eq!(stack.world.spooled_items(), Vec::<String>::new());
 }
 
-fn deployments_of_the_same_second_are_all_logged(stack: Stack) {
+fn deployments_of_the_same_second_are_all_logged(stack: CustomerStack) {
     // Two checkouts of one customer: two states, one name in config.yaml.
     let twin = stack.world.path().join("second checkout");
-    copy(&stack.folder, &twin);
+    copy_folder(&stack.folder, &twin);
     let twin = twin.to_str().unwrap().to_owned();
-    stack.apply_unit().ok();
+    stack.apply_unit().expect_success();
     for _ in 0..3 {
         std::thread::scope(|scope| {
-            let one = scope.spawn(|| stack.apply_unit().ok());
+            let one = scope.spawn(|| stack.apply_unit().expect_success());
             let other = scope.spawn(|| {
                 stack
-                    .terragrunt(&[
+                    .run_terragrunt(&[
                         "apply",
                         &format!("--working-dir={twin}/config-backup"),
                         "-auto-approve",
                     ])
-                    .ok()
+                    .expect_success()
             });
             for ran in [one, other].map(|run| run.join().unwrap()) {
                 ran.assert_healthy();
@@ -138,25 +138,25 @@ fn deployments_of_the_same_second_are_all_logged(stack: Stack) {
     );
 }
 
-fn other_units_plans_and_destroys_write_nothing_of_ours(stack: Stack) {
+fn other_units_plans_and_destroys_write_nothing_of_ours(stack: CustomerStack) {
     stack
-        .terragrunt(&["apply", "--working-dir=atlas-cluster", "-auto-approve"])
-        .ok();
+        .run_terragrunt(&["apply", "--working-dir=atlas-cluster", "-auto-approve"])
+        .expect_success();
     stack
-        .terragrunt(&["plan", "--all", "--non-interactive"])
-        .ok();
-    assert_eq!(ours(&stack), Vec::<String>::new());
+        .run_terragrunt(&["plan", "--all", "--non-interactive"])
+        .expect_success();
+    assert_eq!(written_keys(&stack), Vec::<String>::new());
 
-    stack.apply_all().ok();
-    let before = ours(&stack);
+    stack.apply_all().expect_success();
+    let before = written_keys(&stack);
     assert_eq!(before.len(), 4, "{before:?}");
     stack
-        .terragrunt(&["plan", "--all", "--non-interactive"])
-        .ok();
+        .run_terragrunt(&["plan", "--all", "--non-interactive"])
+        .expect_success();
     stack
-        .terragrunt(&["destroy", "--all", "--non-interactive"])
-        .ok();
-    assert_eq!(ours(&stack), before);
+        .run_terragrunt(&["destroy", "--all", "--non-interactive"])
+        .expect_success();
+    assert_eq!(written_keys(&stack), before);
     let deleted = stack
         .world
         .server
@@ -167,8 +167,8 @@ fn other_units_plans_and_destroys_write_nothing_of_ours(stack: Stack) {
     assert_eq!(deleted, 0);
 }
 
-fn the_report_shows_the_deployment(stack: Stack) {
-    stack.apply_all().ok();
+fn the_report_shows_the_deployment(stack: CustomerStack) {
+    stack.apply_all().expect_success();
     let run = stack
         .command(&stack.folder.join("config-backup/view_usage_logs.sh"))
         .args(["airbnb", "-"])

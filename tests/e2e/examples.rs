@@ -1,26 +1,27 @@
-//! The folders of examples/, run as they stand there: a stack, and a workflow of GitHub Actions without its OIDC step.
+//! The folders of examples/, run unchanged: a stack, and a GitHub Actions workflow without its OIDC
+//! step.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use embedded_aws::Policies;
+use embedded_aws::AccessPolicies;
 use serde_json::Value;
 
-use crate::stack::{Stack, Tool, copy, with_both_tools};
+use crate::customer_stack::{CustomerStack, TerraformTool, copy_folder, with_both_tools};
 use test_support::{BUCKET, JOHN_ARN, assert_no_secret, project_dir, to_text};
 
 with_both_tools!(a_stack_deploys_its_units_and_this_one);
 
-fn a_stack_deploys_its_units_and_this_one(mut stack: Stack) {
+fn a_stack_deploys_its_units_and_this_one(mut stack: CustomerStack) {
     let there = stack.world.path().join("a project");
     for folder in ["terraform", "terragrunt", "examples/stack"] {
-        copy(&project_dir().join(folder), &there.join(folder));
+        copy_folder(&project_dir().join(folder), &there.join(folder));
     }
     stack.folder = there.join("examples/stack/acme");
-    let first = stack.apply_all().ok();
+    let first = stack.apply_all().expect_success();
     first.assert_healthy();
-    let second = stack.apply_all().ok();
+    let second = stack.apply_all().expect_success();
     assert!(
         second
             .output
@@ -64,7 +65,7 @@ fn a_stack_deploys_its_units_and_this_one(mut stack: Stack) {
 }
 
 #[test]
-fn the_stacks_root_is_that_of_the_customer_folder() {
+fn the_stack_has_the_root_file_of_the_customer_folder() {
     let [one, other] = ["terragrunt/airbnb/root.hcl", "examples/stack/acme/root.hcl"]
         .map(|path| fs::read(project_dir().join(path)).unwrap());
     assert!(one == other);
@@ -72,7 +73,7 @@ fn the_stacks_root_is_that_of_the_customer_folder() {
 
 #[test]
 fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
-    let mut stack = Stack::bare(Tool::Tofu, "deployments/airbnb").unwrap();
+    let mut stack = CustomerStack::without_unit(TerraformTool::Tofu, "deployments/airbnb").unwrap();
     let source =
         fs::read_to_string(project_dir().join("examples/github-actions/deploy.yml")).unwrap();
     let workflow: Value = serde_yaml::from_str(&source).unwrap();
@@ -140,9 +141,9 @@ fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
     }
     // What the step with OIDC leaves in the environment, on a runner without any profile; and the role's policy.
     fs::remove_dir_all(stack.world.home().join(".aws")).unwrap();
-    stack.set("AWS_ACCESS_KEY_ID", "AKIADEFAULT");
-    stack.set("AWS_SECRET_ACCESS_KEY", "secret-of-default");
-    stack.set("AWS_REGION", "us-east-1");
+    stack.set_variable("AWS_ACCESS_KEY_ID", "AKIADEFAULT");
+    stack.set_variable("AWS_SECRET_ACCESS_KEY", "secret-of-default");
+    stack.set_variable("AWS_REGION", "us-east-1");
     for (name, value) in [
         ("GITHUB_ACTIONS", "true"),
         ("GITHUB_WORKSPACE", workspace.to_str().unwrap()),
@@ -150,7 +151,7 @@ fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
         ("GITHUB_REPOSITORY", "acme/deployments"),
         ("GITHUB_RUN_ID", "4711"),
     ] {
-        stack.set(name, value);
+        stack.set_variable(name, value);
     }
     let writer = to_text(
         &stack
@@ -164,7 +165,7 @@ fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
     stack
         .world
         .server
-        .govern(&Policies {
+        .govern(&AccessPolicies {
             identities,
             bucket: None,
             tls: false,

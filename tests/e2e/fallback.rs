@@ -1,9 +1,9 @@
-//! Terraform cannot start in the unit, or it fails there: the `error_hook` deploys without it. One record per deployment, none
-//! for any other command, and a WARN that names the cause.
+//! Terraform cannot start or fails in the unit, so the `error_hook` deploys without it. Each
+//! deployment has one record, other commands have none, and a WARN names the cause.
 
 use std::fs;
 
-use crate::stack::{Ran, Stack, script, with_both_tools};
+use crate::customer_stack::{CustomerStack, TerragruntRun, with_both_tools, write_script};
 use test_support::{BUCKET, CONFIG, helper_path, refused_endpoint};
 
 with_both_tools!(
@@ -18,13 +18,13 @@ with_both_tools!(
     no_other_command_leaves_a_record_where_terraform_cannot_start,
 );
 
-fn records(stack: &Stack) -> usize {
+fn count_records(stack: &CustomerStack) -> usize {
     stack.world.usage_records().len()
 }
 
 /// The run ended well and was not silent: one ignored error, whose reason has these words.
 #[track_caller]
-fn ignored(ran: &Ran, words: &str) {
+fn assert_ignored_error(ran: &TerragruntRun, words: &str) {
     assert_eq!(ran.code, 0, "{}", ran.output);
     let reasons = ran.ignored_errors();
     assert!(
@@ -36,17 +36,17 @@ fn ignored(ran: &Ran, words: &str) {
 }
 
 /// The line of the helper.
-fn helper_line(ran: &Ran) -> &str {
+fn helper_line(ran: &TerragruntRun) -> &str {
     ran.output
         .lines()
         .find(|line| line.starts_with("config-backup: "))
         .unwrap_or_else(|| panic!("no line:\n{}", ran.output))
 }
 
-fn without_a_provider_a_deployment_is_backed_up_and_logged_once(mut stack: Stack) {
-    stack.without_providers();
+fn without_a_provider_a_deployment_is_backed_up_and_logged_once(mut stack: CustomerStack) {
+    stack.remove_providers();
     let first = stack.apply_all();
-    ignored(
+    assert_ignored_error(
         &first,
         "the provider hashicorp/external cannot be installed",
     );
@@ -57,7 +57,7 @@ fn without_a_provider_a_deployment_is_backed_up_and_logged_once(mut stack: Stack
         "{}",
         first.output
     );
-    assert_eq!(records(&stack), 1);
+    assert_eq!(count_records(&stack), 1);
     assert_eq!(
         stack
             .world
@@ -67,7 +67,7 @@ fn without_a_provider_a_deployment_is_backed_up_and_logged_once(mut stack: Stack
             .body,
         CONFIG.as_bytes()
     );
-    ignored(
+    assert_ignored_error(
         &stack.apply_unit(),
         "the provider hashicorp/external cannot be installed",
     );
@@ -83,7 +83,9 @@ fn without_a_provider_a_deployment_is_backed_up_and_logged_once(mut stack: Stack
 }
 
 /// Terraform is killed by its own helper. The `error_hook` then finds a deployment that has not begun, or one that has ended.
-fn a_terraform_that_is_killed_before_or_after_its_deployment_leaves_one_record(mut stack: Stack) {
+fn a_terraform_that_is_killed_before_or_after_its_deployment_leaves_one_record(
+    mut stack: CustomerStack,
+) {
     let path = stack.world.path().join("killing helper");
     let kill = "pid=$$\n\
                 until case $(ps -o comm= -p $pid) in *tofu | *terraform) true ;; *) false ;; esac; do\n\
@@ -98,22 +100,22 @@ fn a_terraform_that_is_killed_before_or_after_its_deployment_leaves_one_record(m
             2,
         ),
     ] {
-        script(&path, &body, true);
-        stack.set("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
-        let applied = stack.apply_all().ok();
+        write_script(&path, &body, true);
+        stack.set_variable("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
+        let applied = stack.apply_all().expect_success();
         applied.assert_clusters_applied();
-        ignored(&applied, "this unit failed");
+        assert_ignored_error(&applied, "this unit failed");
         assert!(
             helper_line(&applied).contains("and the deployment is logged as s3://"),
             "{}",
             applied.output
         );
-        assert_eq!(records(&stack), expected, "{}", applied.output);
+        assert_eq!(count_records(&stack), expected, "{}", applied.output);
     }
     assert_eq!(stack.world.spooled_items(), Vec::<String>::new());
 }
 
-fn a_lock_file_that_does_not_fit_costs_no_record(stack: Stack) {
+fn a_lock_file_that_does_not_fit_costs_no_record(stack: CustomerStack) {
     // A version that the module does not allow; a checksum that no provider has.
     for (version, hash) in [
         ("0.9.0", "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
@@ -127,49 +129,55 @@ fn a_lock_file_that_does_not_fit_costs_no_record(stack: Stack) {
         };
         let lock = block("registry.terraform.io") + &block("registry.opentofu.org");
         fs::write(stack.folder.join("config-backup/.terraform.lock.hcl"), lock).unwrap();
-        let before = records(&stack);
-        ignored(
-            &stack.terragrunt(&["plan", "--working-dir=config-backup"]),
+        let before = count_records(&stack);
+        assert_ignored_error(
+            &stack.run_terragrunt(&["plan", "--working-dir=config-backup"]),
             ".terraform.lock.hcl of this unit does not fit",
         );
-        assert_eq!(records(&stack), before);
+        assert_eq!(count_records(&stack), before);
         let applied = stack.apply_all();
-        ignored(&applied, ".terraform.lock.hcl of this unit does not fit");
+        assert_ignored_error(&applied, ".terraform.lock.hcl of this unit does not fit");
         applied.assert_clusters_applied();
-        assert_eq!(records(&stack), before + 1);
+        assert_eq!(count_records(&stack), before + 1);
     }
 }
 
-fn a_state_out_of_reach_costs_no_record(mut stack: Stack) {
+fn a_state_out_of_reach_costs_no_record(mut stack: CustomerStack) {
     stack.world.set_endpoint(&refused_endpoint());
     let applied = stack.apply_unit();
-    ignored(&applied, "the state of this unit cannot be reached");
+    assert_ignored_error(&applied, "the state of this unit cannot be reached");
     assert!(
         helper_line(&applied).starts_with("config-backup: WARNING: "),
         "{}",
         applied.output
     );
-    assert_eq!((records(&stack), stack.world.spooled_items().len()), (0, 2));
+    assert_eq!(
+        (count_records(&stack), stack.world.spooled_items().len()),
+        (0, 2)
+    );
     stack.world.restore_endpoints();
-    stack.apply_unit().ok().assert_healthy();
-    assert_eq!((records(&stack), stack.world.spooled_items().len()), (2, 0));
+    stack.apply_unit().expect_success().assert_healthy();
+    assert_eq!(
+        (count_records(&stack), stack.world.spooled_items().len()),
+        (2, 0)
+    );
 }
 
-fn a_failing_module_costs_no_record(stack: Stack) {
+fn a_failing_module_costs_no_record(stack: CustomerStack) {
     fs::write(
         stack.folder.join("config-backup/broken.tf"),
         "resource \"terraform_data\" \"x\" {\n",
     )
     .unwrap();
     let applied = stack.apply_all();
-    ignored(&applied, "this unit failed");
+    assert_ignored_error(&applied, "this unit failed");
     applied.assert_clusters_applied();
-    assert_eq!(records(&stack), 1);
+    assert_eq!(count_records(&stack), 1);
 }
 
-fn without_a_provider_and_a_helper_the_run_says_so(mut stack: Stack) {
-    stack.without_providers();
-    stack.set("CONFIG_BACKUP_HELPER", "no-such-helper");
+fn without_a_provider_and_a_helper_the_run_says_so(mut stack: CustomerStack) {
+    stack.remove_providers();
+    stack.set_variable("CONFIG_BACKUP_HELPER", "no-such-helper");
     let applied = stack.apply_all();
     assert_eq!(applied.code, 0, "{}", applied.output);
     applied.assert_clusters_applied();
@@ -180,20 +188,20 @@ fn without_a_provider_and_a_helper_the_run_says_so(mut stack: Stack) {
     );
 }
 
-fn an_apply_that_is_not_approved_is_no_deployment(stack: Stack) {
+fn an_apply_that_is_not_approved_is_no_deployment(stack: CustomerStack) {
     let arguments = ["apply", "--working-dir=config-backup"];
     for answer in ["no\n", ""] {
-        ignored(
+        assert_ignored_error(
             &stack.terragrunt_with_input(&arguments, answer),
             "where an apply is not approved",
         );
-        assert_eq!(records(&stack), 0);
+        assert_eq!(count_records(&stack), 0);
     }
     stack
         .terragrunt_with_input(&arguments, "yes\n")
-        .ok()
+        .expect_success()
         .assert_healthy();
-    assert_eq!(records(&stack), 1);
+    assert_eq!(count_records(&stack), 1);
 }
 
 /// Commands that deploy nothing.
@@ -235,27 +243,30 @@ const OTHER_COMMANDS: [&[&str]; 11] = [
     &["destroy", "--all", "--non-interactive"],
 ];
 
-fn only_an_apply_leaves_a_record(mut stack: Stack) {
-    stack.apply_all().ok().assert_healthy();
+fn only_an_apply_leaves_a_record(mut stack: CustomerStack) {
+    stack.apply_all().expect_success().assert_healthy();
     let before = stack.world.server.keys(BUCKET, "").len();
     for arguments in OTHER_COMMANDS {
         // An import fails, because the address is taken.
-        stack.terragrunt(arguments).ok();
+        stack.run_terragrunt(arguments).expect_success();
         assert_eq!(
-            (records(&stack), stack.world.server.keys(BUCKET, "").len()),
+            (
+                count_records(&stack),
+                stack.world.server.keys(BUCKET, "").len()
+            ),
             (1, before),
             "{arguments:?}"
         );
     }
-    stack.set("TF_CLI_ARGS_apply", "-no-color -destroy");
-    stack.apply_unit().ok();
-    assert_eq!(records(&stack), 1);
+    stack.set_variable("TF_CLI_ARGS_apply", "-no-color -destroy");
+    stack.apply_unit().expect_success();
+    assert_eq!(count_records(&stack), 1);
 }
 
-fn no_other_command_leaves_a_record_where_terraform_cannot_start(mut stack: Stack) {
-    stack.without_providers();
+fn no_other_command_leaves_a_record_where_terraform_cannot_start(mut stack: CustomerStack) {
+    stack.remove_providers();
     for arguments in OTHER_COMMANDS {
-        let ran = stack.terragrunt(arguments).ok();
+        let ran = stack.run_terragrunt(arguments).expect_success();
         assert!(
             ran.ignored_errors()
                 .iter()
@@ -263,12 +274,12 @@ fn no_other_command_leaves_a_record_where_terraform_cannot_start(mut stack: Stac
             "{}",
             ran.output
         );
-        assert_eq!(records(&stack), 0, "{arguments:?}: {}", ran.output);
+        assert_eq!(count_records(&stack), 0, "{arguments:?}: {}", ran.output);
     }
     // Nothing of the error is passed to the hook.
     let seen = stack.world.path().join("seen");
     let helper = stack.world.path().join("noting helper");
-    script(
+    write_script(
         &helper,
         &format!(
             "{{ echo \"$0 $*\"; env; cat; }} >>'{}'\necho 'config-backup: noted'",
@@ -276,9 +287,9 @@ fn no_other_command_leaves_a_record_where_terraform_cannot_start(mut stack: Stac
         ),
         true,
     );
-    stack.set("CONFIG_BACKUP_HELPER", helper.to_str().unwrap());
+    stack.set_variable("CONFIG_BACKUP_HELPER", helper.to_str().unwrap());
     assert_eq!(
-        helper_line(&stack.apply_unit().ok()),
+        helper_line(&stack.apply_unit().expect_success()),
         "config-backup: noted"
     );
     let seen = fs::read_to_string(seen).unwrap();

@@ -1,12 +1,13 @@
-//! Customer folders with other root files than the template's. In each, every way to deploy leaves one record, the other units
-//! are deployed, and nothing that the root does to its units reaches this one.
+//! Customer folders with root files other than the template. In each folder, every way to deploy
+//! leaves one record, the other units are deployed, and the changes of the root file to its units
+//! do not affect this unit.
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::stack::{Stack, script, with_both_tools};
+use crate::customer_stack::{CustomerStack, with_both_tools, write_script};
 use test_support::{BUCKET, CONFIG};
 
 with_both_tools!(
@@ -53,7 +54,7 @@ fn remote_state() -> String {
 }
 
 /// A `generate` block.
-fn generate(path: &str, contents: &str) -> String {
+pub(crate) fn generate_block(path: &str, contents: &str) -> String {
     let name = path.replace(['.', '/'], "_");
     format!(
         "generate \"{name}\" {{\n  path      = \"{path}\"\n  if_exists = \"overwrite\"\n  contents  = <<-END\n{contents}\n  END\n}}\n\n"
@@ -61,30 +62,30 @@ fn generate(path: &str, contents: &str) -> String {
 }
 
 /// Replaces the root file of the template, then writes the unit.
-fn with_root(stack: &Stack, root: &Path, text: &str) {
+fn write_root(stack: &CustomerStack, root: &Path, text: &str) {
     fs::remove_file(stack.folder.join("root.hcl")).unwrap();
     fs::remove_dir_all(stack.folder.join("config-backup")).unwrap();
     fs::write(root, text).unwrap();
     let name = root.file_name().unwrap().to_str().unwrap();
     for cluster in ["atlas-cluster", "eks-cluster"] {
-        replace(
+        replace_in_file(
             &stack.folder.join(cluster).join("terragrunt.hcl"),
             "\"root.hcl\"",
             &format!("\"{name}\""),
         );
     }
-    stack.init();
+    stack.run_init();
 }
 
 /// Moves the customer folder.
-fn move_to(stack: &mut Stack, place: &str) {
+fn move_folder(stack: &mut CustomerStack, place: &str) {
     let folder = stack.world.path().join(place);
     fs::create_dir_all(folder.parent().unwrap()).unwrap();
     fs::rename(&stack.folder, &folder).unwrap();
     stack.folder = folder;
 }
 
-fn replace(path: &Path, from: &str, to: &str) {
+fn replace_in_file(path: &Path, from: &str, to: &str) {
     let before = fs::read_to_string(path).unwrap();
     assert!(
         before.contains(from),
@@ -94,42 +95,42 @@ fn replace(path: &Path, from: &str, to: &str) {
     fs::write(path, before.replace(from, to)).unwrap();
 }
 
-fn records(stack: &Stack) -> usize {
+fn count_records(stack: &CustomerStack) -> usize {
     stack.world.usage_records().len()
 }
 
 /// Deploys in every way that there is, with all that comes between; `source` is for `--source`.
-fn deploy_in_every_way(stack: &Stack, source: &Path) {
+fn deploy_in_every_way(stack: &CustomerStack, source: &Path) {
     let plans = stack.world.path().join("plans");
     let plans = plans.to_str().unwrap();
     let all = |arguments: &[&str]| {
         stack
-            .terragrunt(&[arguments, &["--all", "--non-interactive"]].concat())
-            .ok()
+            .run_terragrunt(&[arguments, &["--all", "--non-interactive"]].concat())
+            .expect_success()
     };
 
     all(&["plan"]).assert_healthy();
-    assert_eq!(records(stack), 0);
+    assert_eq!(count_records(stack), 0);
     let applied = all(&["apply"]);
     applied.assert_clusters_applied();
     applied.assert_healthy();
-    assert_eq!(records(stack), 1, "{}", applied.output);
-    stack.apply_unit().ok().assert_healthy();
-    assert_eq!(records(stack), 2);
+    assert_eq!(count_records(stack), 1, "{}", applied.output);
+    stack.apply_unit().expect_success().assert_healthy();
+    assert_eq!(count_records(stack), 2);
 
     all(&["plan", "--out-dir", plans]).assert_healthy();
-    assert_eq!(records(stack), 2);
+    assert_eq!(count_records(stack), 2);
     let applied = all(&["apply", "--out-dir", plans]);
     applied.assert_clusters_applied();
     applied.assert_healthy();
-    assert_eq!(records(stack), 3, "{}", applied.output);
+    assert_eq!(count_records(stack), 3, "{}", applied.output);
     let applied = all(&["apply", "--source", source.to_str().unwrap()]);
     applied.assert_clusters_applied();
     applied.assert_healthy();
-    assert_eq!(records(stack), 4, "{}", applied.output);
+    assert_eq!(count_records(stack), 4, "{}", applied.output);
 
     all(&["destroy"]).assert_healthy();
-    assert_eq!(records(stack), 4);
+    assert_eq!(count_records(stack), 4);
     assert_eq!(
         stack.world.server.object(BUCKET, CONFIG_KEY).unwrap().body,
         CONFIG.as_bytes()
@@ -137,7 +138,7 @@ fn deploy_in_every_way(stack: &Stack, source: &Path) {
 }
 
 /// As [`deploy_in_every_way`], where the state is in S3 under a key of its own.
-fn deploy_in_every_way_with_state_in_s3(stack: &Stack, source: &Path) {
+fn deploy_in_every_way_with_state_in_s3(stack: &CustomerStack, source: &Path) {
     deploy_in_every_way(stack, source);
     let keys = stack
         .world
@@ -153,7 +154,7 @@ fn deploy_in_every_way_with_state_in_s3(stack: &Stack, source: &Path) {
     );
 }
 
-fn a_root_that_validates_and_leaves_the_backend_to_the_modules(stack: Stack) {
+fn a_root_that_validates_and_leaves_the_backend_to_the_modules(stack: CustomerStack) {
     let validate = "import os, sys\n\
                     if os.path.basename(sys.argv[1]) not in ('atlas-cluster', 'eks-cluster'):\n    sys.exit('ERROR: placeholder values found')\n";
     fs::write(stack.folder.join("validate_config.py"), validate).unwrap();
@@ -169,7 +170,7 @@ fn a_root_that_validates_and_leaves_the_backend_to_the_modules(stack: Stack) {
     );
     for cluster in ["atlas-cluster", "eks-cluster"] {
         let version = "required_version = \">= 1.10\"";
-        replace(
+        replace_in_file(
             &stack.folder.join(cluster).join("main.tf"),
             version,
             &format!("{version}\n  backend \"s3\" {{}}"),
@@ -182,13 +183,13 @@ fn a_root_that_validates_and_leaves_the_backend_to_the_modules(stack: Stack) {
         text + "\ndependencies {\n  paths = [\"../atlas-cluster\"]\n}\n",
     )
     .unwrap();
-    with_root(&stack, &stack.folder.join("root.hcl"), &root);
+    write_root(&stack, &stack.folder.join("root.hcl"), &root);
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
 /// A backend as roots write it with other things of `terraform` in the same block.
 fn generated_backend() -> String {
-    generate(
+    generate_block(
         "backend.tf",
         r#"terraform {
   # Not this one: backend "local" { path = "terraform.tfstate" }
@@ -206,22 +207,23 @@ fn generated_backend() -> String {
 
 fn generated_versions() -> String {
     let versions = "terraform {\n  required_providers {\n    external = {\n      source  = \"hashicorp/external\"\n      version = \"~> 1.1\"\n    }\n  }\n}";
-    generate("versions.tf", versions) + &generate("provider.tf", "provider \"external\" {}")
+    generate_block("versions.tf", versions)
+        + &generate_block("provider.tf", "provider \"external\" {}")
 }
 
 /// Then the cache of providers that terragrunt has OpenTofu share makes a cluster fail now and then; see `provider_cache.rs`.
-fn clusters_install_a_provider(stack: &mut Stack) {
-    stack.set("TG_NO_AUTO_PROVIDER_CACHE_DIR", "true");
+fn clusters_install_a_provider(stack: &mut CustomerStack) {
+    stack.set_variable("TG_NO_AUTO_PROVIDER_CACHE_DIR", "true");
 }
 
-fn a_root_that_generates_versions_providers_and_the_backend(mut stack: Stack) {
+fn a_root_that_generates_versions_providers_and_the_backend(mut stack: CustomerStack) {
     clusters_install_a_provider(&mut stack);
     let root = format!("{LOCALS}{}{}", generated_versions(), generated_backend());
-    with_root(&stack, &stack.folder.join("root.hcl"), &root);
+    write_root(&stack, &stack.folder.join("root.hcl"), &root);
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
-fn a_root_with_sources_and_required_var_files(stack: Stack) {
+fn a_root_with_sources_and_required_var_files(stack: CustomerStack) {
     let modules = stack.world.path().join("modules");
     for cluster in ["atlas-cluster", "eks-cluster"] {
         fs::create_dir_all(modules.join(cluster)).unwrap();
@@ -249,7 +251,7 @@ fn a_root_with_sources_and_required_var_files(stack: Stack) {
 "#,
         modules.display()
     );
-    with_root(
+    write_root(
         &stack,
         &stack.folder.join("root.hcl"),
         &format!("{LOCALS}{terraform}{}", remote_state()),
@@ -257,7 +259,7 @@ fn a_root_with_sources_and_required_var_files(stack: Stack) {
     deploy_in_every_way_with_state_in_s3(&stack, &modules);
 }
 
-fn a_root_that_generates_files_named_like_ours(stack: Stack) {
+fn a_root_that_generates_files_named_like_ours(stack: CustomerStack) {
     let remote_state = remote_state().replace("backend.tf", "outputs.tf");
     for cluster in ["atlas-cluster", "eks-cluster"] {
         let folder = stack.folder.join(cluster);
@@ -273,9 +275,9 @@ fn a_root_that_generates_files_named_like_ours(stack: Stack) {
     ];
     let files: String = names
         .iter()
-        .map(|name| generate(name, "# The root's."))
+        .map(|name| generate_block(name, "# The root's."))
         .collect();
-    with_root(
+    write_root(
         &stack,
         &stack.folder.join("root.hcl"),
         &format!("{LOCALS}{files}{remote_state}"),
@@ -283,8 +285,8 @@ fn a_root_that_generates_files_named_like_ours(stack: Stack) {
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
-fn a_root_called_terragrunt_hcl(stack: Stack) {
-    with_root(
+fn a_root_called_terragrunt_hcl(stack: CustomerStack) {
+    write_root(
         &stack,
         &stack.folder.join("terragrunt.hcl"),
         &format!("{LOCALS_BESIDE_CONFIG}{}", remote_state()),
@@ -292,8 +294,8 @@ fn a_root_called_terragrunt_hcl(stack: Stack) {
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
-fn a_root_called_common_hcl(stack: Stack) {
-    with_root(
+fn a_root_called_common_hcl(stack: CustomerStack) {
+    write_root(
         &stack,
         &stack.folder.join("common.hcl"),
         &format!("{LOCALS}{}", remote_state()),
@@ -301,14 +303,14 @@ fn a_root_called_common_hcl(stack: Stack) {
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
-fn a_root_three_folders_up(mut stack: Stack) {
-    move_to(&mut stack, "repository/deployments/eu/airbnb");
+fn a_root_three_folders_up(mut stack: CustomerStack) {
+    move_folder(&mut stack, "repository/deployments/eu/airbnb");
     let root = stack.world.path().join("repository/root.hcl");
-    with_root(&stack, &root, &format!("{LOCALS}{}", remote_state()));
+    write_root(&stack, &root, &format!("{LOCALS}{}", remote_state()));
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
-fn no_root_at_all(stack: Stack) {
+fn no_root_at_all(stack: CustomerStack) {
     fs::remove_file(stack.folder.join("root.hcl")).unwrap();
     let inputs = |values: &str| format!("inputs = {{\n  name = \"a name\"\n  {values}\n}}\n");
     fs::write(
@@ -322,7 +324,7 @@ fn no_root_at_all(stack: Stack) {
     )
     .unwrap();
     fs::remove_dir_all(stack.folder.join("config-backup")).unwrap();
-    stack.init();
+    stack.run_init();
     deploy_in_every_way(&stack, &stack.folder);
     // The state outlives terragrunt's copy of the folder.
     assert!(stack.folder.join("config-backup/unit.tfstate").is_file());
@@ -335,13 +337,13 @@ fn no_root_at_all(stack: Stack) {
     );
 }
 
-fn spaces_and_unicode_in_the_path(mut stack: Stack) {
-    move_to(&mut stack, "Kunden & Söhne/日本 – it's/airbnb");
+fn spaces_and_unicode_in_the_path(mut stack: CustomerStack) {
+    move_folder(&mut stack, "Kunden & Söhne/日本 – it's/airbnb");
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
 /// A unit as the legacy module was: it merges the root, and its state has the root's key.
-fn legacy_unit(stack: &Stack) {
+fn legacy_unit(stack: &CustomerStack) {
     let unit = stack.folder.join("config-backup");
     fs::remove_dir_all(&unit).unwrap();
     fs::create_dir(&unit).unwrap();
@@ -357,12 +359,12 @@ fn legacy_unit(stack: &Stack) {
     .unwrap();
 }
 
-fn files_that_the_root_generated_for_the_legacy_module_are_removed(mut stack: Stack) {
+fn files_that_the_root_generated_for_the_legacy_module_are_removed(mut stack: CustomerStack) {
     clusters_install_a_provider(&mut stack);
     let root = format!("{LOCALS}{}{}", generated_versions(), generated_backend());
     fs::write(stack.folder.join("root.hcl"), root).unwrap();
     legacy_unit(&stack);
-    stack.apply_all().ok().assert_clusters_applied();
+    stack.apply_all().expect_success().assert_clusters_applied();
     let legacy = stack
         .world
         .server
@@ -374,14 +376,14 @@ fn files_that_the_root_generated_for_the_legacy_module_are_removed(mut stack: St
     for name in ["terragrunt.hcl", "main.tf"] {
         fs::remove_file(stack.folder.join("config-backup").join(name)).unwrap();
     }
-    stack.init();
-    let applied = stack.apply_all().ok();
+    stack.run_init();
+    let applied = stack.apply_all().expect_success();
     applied.assert_clusters_applied();
     applied.assert_healthy();
     stack
-        .terragrunt(&["destroy", "--all", "--non-interactive"])
-        .ok();
-    assert_eq!(records(&stack), 1);
+        .run_terragrunt(&["destroy", "--all", "--non-interactive"])
+        .expect_success();
+    assert_eq!(count_records(&stack), 1);
     assert_eq!(
         stack
             .world
@@ -401,44 +403,44 @@ fn files_that_the_root_generated_for_the_legacy_module_are_removed(mut stack: St
     assert_eq!(deleted, 0);
 }
 
-fn a_state_that_moves_is_begun_again_after_init(stack: Stack) {
-    stack.apply_all().ok().assert_healthy();
-    replace(
+fn a_state_that_moves_is_begun_again_after_init(stack: CustomerStack) {
+    stack.apply_all().expect_success().assert_healthy();
+    replace_in_file(
         &stack.folder.join("root.hcl"),
         "\"terragrunt/${local.customer}/",
         "\"elsewhere/${local.customer}/",
     );
     // Without `init`, Terraform cannot start in any unit.
-    let stopped = stack.apply_unit().ok();
+    let stopped = stack.apply_unit().expect_success();
     assert!(
         stopped.ignored_errors()[0].contains("the state of this unit"),
         "{}",
         stopped.output
     );
-    assert_eq!(records(&stack), 2);
+    assert_eq!(count_records(&stack), 2);
     stack
-        .terragrunt(&["init", "--all", "--non-interactive", "-reconfigure"])
-        .ok()
+        .run_terragrunt(&["init", "--all", "--non-interactive", "-reconfigure"])
+        .expect_success()
         .assert_healthy();
-    stack.apply_all().ok().assert_healthy();
-    assert_eq!(records(&stack), 3);
+    stack.apply_all().expect_success().assert_healthy();
+    assert_eq!(count_records(&stack), 3);
 
-    replace(
+    replace_in_file(
         &stack.folder.join("root.hcl"),
         "\"elsewhere/${local.customer}/",
         "\"copied/${local.customer}/",
     );
     stack
-        .terragrunt(&[
+        .run_terragrunt(&[
             "init",
             "--all",
             "--non-interactive",
             "-migrate-state",
             "-force-copy",
         ])
-        .ok()
+        .expect_success()
         .assert_healthy();
-    let applied = stack.apply_unit().ok();
+    let applied = stack.apply_unit().expect_success();
     applied.assert_healthy();
     assert!(
         applied
@@ -447,17 +449,17 @@ fn a_state_that_moves_is_begun_again_after_init(stack: Stack) {
         "the state was not copied: {}",
         applied.output
     );
-    assert_eq!(records(&stack), 4);
+    assert_eq!(count_records(&stack), 4);
     for place in ["terragrunt", "elsewhere", "copied"] {
         let key = format!("{place}/airbnb/config-backup/unit.tfstate");
         assert!(stack.world.server.object(BUCKET, &key).is_some(), "{key}");
     }
 }
 
-fn the_roots_binary_and_role_are_used(mut stack: Stack) {
+fn the_roots_binary_and_role_are_used(mut stack: CustomerStack) {
     let calls = stack.world.path().join("calls");
     let binary = stack.world.path().join("wrapper of the tool");
-    script(
+    write_script(
         &binary,
         &format!(
             "echo \"$PWD $*\" >>'{}'\nexec '{}' \"$@\"",
@@ -473,10 +475,10 @@ fn the_roots_binary_and_role_are_used(mut stack: Stack) {
         format!("terraform_binary = \"{}\"\n\n{text}", binary.display()),
     )
     .unwrap();
-    stack.unset("TG_TF_PATH");
-    stack.apply_all().ok().assert_healthy();
-    stack.apply_unit().ok().assert_healthy();
-    assert_eq!(records(&stack), 2);
+    stack.unset_variable("TG_TF_PATH");
+    stack.apply_all().expect_success().assert_healthy();
+    stack.apply_unit().expect_success().assert_healthy();
+    assert_eq!(count_records(&stack), 2);
     let calls = fs::read_to_string(calls).unwrap();
     let is_ours = |line: &&str| {
         line.contains("/config-backup/.terragrunt-cache/") && line.contains(" apply ")
@@ -488,8 +490,8 @@ fn the_roots_binary_and_role_are_used(mut stack: Stack) {
     let text = fs::read_to_string(&root).unwrap();
     fs::write(&root, format!("{role}\n{text}")).unwrap();
     let rendered = stack
-        .terragrunt(&["render", "--json", "--working-dir=config-backup"])
-        .ok()
+        .run_terragrunt(&["render", "--json", "--working-dir=config-backup"])
+        .expect_success()
         .output;
     let json = &rendered[rendered.find('{').unwrap()..=rendered.rfind('}').unwrap()];
     let rendered: Value = serde_json::from_str(json).unwrap();
@@ -499,157 +501,4 @@ fn the_roots_binary_and_role_are_used(mut stack: Stack) {
     );
     assert_eq!(rendered["iam_assume_role_duration"], 900);
     assert_eq!(rendered["iam_assume_role_session_name"], "a-session");
-}
-
-/// What terragrunt makes of the unit in a folder with this root.
-fn rendered_state(root: &str) -> Value {
-    let stack = Stack::new(crate::stack::Tool::Tofu).unwrap();
-    fs::write(stack.folder.join("root.hcl"), root).unwrap();
-    let rendered = stack
-        .terragrunt(&["render", "--json", "--working-dir=config-backup"])
-        .ok()
-        .output;
-    let json = &rendered[rendered.find('{').unwrap()..=rendered.rfind('}').unwrap()];
-    let mut rendered: Value = serde_json::from_str(json).unwrap();
-    let state = rendered["remote_state"].take();
-    serde_json::json!({
-        "backend": state["backend"],
-        "config": state["config"],
-        "generate": state["generate"],
-        "encryption": state["encryption"],
-        "written": rendered["generate"]["config_backup_backend"],
-    })
-}
-
-#[test]
-fn each_backend_gets_a_key_of_its_own() {
-    let state = |backend: &str, config: &str| {
-        rendered_state(&format!(
-            "remote_state {{\n  backend = \"{backend}\"\n  config = {{ {config} }}\n}}\n"
-        ))
-    };
-    for (backend, name, value, own) in [
-        ("s3", "key", "a/terraform.tfstate", "a/unit.tfstate"),
-        (
-            "s3",
-            "key",
-            "a/unit.tfstate",
-            "a/unit.tfstate-config-backup-unit",
-        ),
-        (
-            "azurerm",
-            "key",
-            "a.tfstate",
-            "a.tfstate-config-backup-unit",
-        ),
-        ("gcs", "prefix", "a/b", "a/b-config-backup-unit"),
-        ("consul", "path", "a/b/", "a/b/-config-backup-unit"),
-        ("local", "path", "/a/terraform.tfstate", "/a/unit.tfstate"),
-        ("pg", "schema_name", "a", "a-config-backup-unit"),
-        ("kubernetes", "secret_suffix", "a", "a-config-backup-unit"),
-    ] {
-        let state = state(
-            backend,
-            &format!(
-                "{name} = \"{value}\", other = \"terraform.tfstate\", number = 5, nothing = null"
-            ),
-        );
-        assert_eq!(state["backend"], backend);
-        assert_eq!(
-            (
-                &state["config"][name],
-                &state["config"]["other"],
-                &state["config"]["number"]
-            ),
-            (&own.into(), &"terraform.tfstate".into(), &5.into())
-        );
-        assert_eq!(
-            state["written"]["contents"],
-            format!("terraform {{\n  backend \"{backend}\" {{}}\n}}\n")
-        );
-    }
-    // The key of these cannot be changed, and the state of another unit must not be ours.
-    for config in [
-        "address = \"https://example.com/state\"",
-        "key = \"\"",
-        "key = null",
-        "",
-    ] {
-        let state = state("http", config);
-        assert_eq!(state["backend"], "local", "{config}");
-        assert!(
-            state["config"]["path"]
-                .as_str()
-                .unwrap()
-                .ends_with("/airbnb/config-backup/unit.tfstate"),
-            "{state}"
-        );
-    }
-}
-
-#[test]
-fn encryption_goes_with_the_file_of_the_backend() {
-    let root = |generate: &str| {
-        rendered_state(&format!(
-            "remote_state {{\n  backend = \"s3\"\n  config = {{ key = \"a\" }}\n  encryption = {{ key_provider = \"pbkdf2\", passphrase = \"sixteen or more characters\" }}\n{generate}}}\n"
-        ))
-    };
-    let written = root("  generate = { path = \"/some/where/state.tf\", if_exists = \"error\" }\n");
-    assert_eq!(
-        written["generate"],
-        serde_json::json!({ "path": "state.tf", "if_exists": "overwrite" })
-    );
-    assert_eq!(
-        (
-            &written["encryption"]["key_provider"],
-            &written["written"]["disable"]
-        ),
-        (&"pbkdf2".into(), &true.into())
-    );
-    // Without that file, terragrunt heeds it in no unit.
-    assert_eq!(root("")["encryption"], Value::Null);
-}
-
-#[test]
-fn a_backend_in_a_generate_block_is_taken_without_what_is_beside_it() {
-    let contents = |contents: &str| {
-        let state = rendered_state(&generate("of the root.tf", contents));
-        let written = state["written"].clone();
-        (
-            state["backend"].as_str().unwrap().to_owned(),
-            written["contents"].as_str().unwrap().to_owned(),
-            written["path"].as_str().unwrap().to_owned(),
-        )
-    };
-    let (backend, text, path) = contents(
-        "terraform {\n  required_providers {}\n  backend \"s3\" {\n    workspace_key_prefix = \"w\"\n    key=\"a/b.tfstate\"\n    assume_role = { role_arn = \"r\", tags = { key = \"x\" } }\n  }\n}\nlocals {}",
-    );
-    assert_eq!((backend.as_str(), path.as_str()), ("s3", "of the root.tf"));
-    assert!(
-        text.contains("key=\"a/b.tfstate-config-backup-unit\"")
-            && text.contains("workspace_key_prefix = \"w\""),
-        "{text}"
-    );
-    assert!(
-        text.contains("role_arn = \"r\"")
-            && !text.contains("required_providers")
-            && !text.contains("locals"),
-        "{text}"
-    );
-    let (backend, text, _) =
-        contents("terraform { backend \"gcs\" { prefix = \"a/terraform.tfstate\" } }");
-    assert_eq!(
-        (backend.as_str(), text.as_str()),
-        (
-            "gcs",
-            "terraform {\n  backend \"gcs\" { prefix = \"a/unit.tfstate\" }\n}\n"
-        )
-    );
-    for without_key in [
-        "terraform {\n  backend \"s3\" {}\n}",
-        "# backend \"s3\" { key = \"a\" }",
-        "backend = \"s3\"",
-    ] {
-        assert_eq!(contents(without_key).0, "local", "{without_key}");
-    }
 }

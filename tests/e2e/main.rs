@@ -11,20 +11,21 @@
 )] // tests start programs, and stop where something is odd
 
 mod black_box;
+mod customer_stack;
 mod deployments;
 mod examples;
+mod failures;
 mod fallback;
 mod folders;
-mod moving;
+mod legacy_module;
 mod permissions;
-mod plain;
+mod plain_root_module;
 mod plans;
 mod profiles;
 mod provider_cache;
-mod readme;
+mod readme_sessions;
+mod rendered_backend;
 mod secrets;
 mod settings;
-mod stack;
 mod story;
 mod traces;
-mod trouble;

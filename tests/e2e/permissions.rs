@@ -1,15 +1,16 @@
-//! Whole deployments by somebody who has the printed policy and no other: Terragrunt, the states in S3, and the helper.
+//! Complete deployments with exactly the printed policy: Terragrunt, its states in S3, and the
+//! helper.
 
 use std::collections::BTreeMap;
 
-use embedded_aws::Policies;
+use embedded_aws::AccessPolicies;
 
-use crate::stack::{Stack, with_both_tools};
+use crate::customer_stack::{CustomerStack, with_both_tools};
 use test_support::to_text;
 
 with_both_tools!(the_writers_policy_is_enough_for_all_units_and_their_states);
 
-fn the_writers_policy_is_enough_for_all_units_and_their_states(stack: Stack) {
+fn the_writers_policy_is_enough_for_all_units_and_their_states(stack: CustomerStack) {
     let printed = |arguments: &[&str]| {
         let output = stack
             .world
@@ -28,24 +29,24 @@ fn the_writers_policy_is_enough_for_all_units_and_their_states(stack: Stack) {
         "123456789012",
     ]);
     let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), writer)]);
-    let policies = Policies {
+    let policies = AccessPolicies {
         identities,
         bucket: Some(printed(&["bucket"])),
         tls: true,
     };
     stack.world.server.govern(&policies).unwrap();
-    let first = stack.apply_all().ok();
+    let first = stack.apply_all().expect_success();
     first.assert_clusters_applied();
     first.assert_healthy();
     stack.change_config("instance_size: M30", "instance_size: M40");
-    let second = stack.apply_all().ok();
+    let second = stack.apply_all().expect_success();
     second.assert_healthy();
     stack
-        .terragrunt(&["plan", "--all", "--non-interactive"])
-        .ok();
+        .run_terragrunt(&["plan", "--all", "--non-interactive"])
+        .expect_success();
     stack
-        .terragrunt(&["destroy", "--all", "--non-interactive"])
-        .ok();
+        .run_terragrunt(&["destroy", "--all", "--non-interactive"])
+        .expect_success();
     assert_eq!(stack.world.usage_records().len(), 2);
     // The search for other workspaces, which both tools can do without.
     let refused = stack

@@ -1,11 +1,12 @@
-//! Plans: silent when all is well, saved for later, applied by another person, and checked for drift.
+//! Plans: without warnings in a healthy setup, saved for later, applied by another person, and
+//! checked for drift.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::stack::{Stack, with_both_tools};
+use crate::customer_stack::{CustomerStack, with_both_tools};
 use test_support::{BUCKET, JANE_ARN};
 
 with_both_tools!(
@@ -14,13 +15,13 @@ with_both_tools!(
     a_saved_plan_logs_who_applies_it_and_what_the_config_holds_then,
 );
 
-fn a_healthy_plan_prints_no_warning(stack: Stack) {
-    stack.apply_all().ok();
+fn a_healthy_plan_prints_no_warning(stack: CustomerStack) {
+    stack.apply_all().expect_success();
     for arguments in [
         &["plan", "--all", "--non-interactive"][..],
         &["plan", "--working-dir=config-backup"],
     ] {
-        let plan = stack.terragrunt(arguments).ok();
+        let plan = stack.run_terragrunt(arguments).expect_success();
         assert!(
             !plan.output.to_lowercase().contains("warn"),
             "{}",
@@ -29,8 +30,8 @@ fn a_healthy_plan_prints_no_warning(stack: Stack) {
     }
     // The plan of the unit is never empty, because each deployment is logged. But it replaces and destroys nothing.
     let plan = stack
-        .terragrunt(&["plan", "--working-dir=config-backup"])
-        .ok();
+        .run_terragrunt(&["plan", "--working-dir=config-backup"])
+        .expect_success();
     assert!(
         plan.output
             .contains("Plan: 0 to add, 1 to change, 0 to destroy."),
@@ -45,16 +46,16 @@ fn a_healthy_plan_prints_no_warning(stack: Stack) {
     );
 }
 
-fn a_saved_plan_logs_one_deployment_and_the_drift_check_leaves_the_unit_out(stack: Stack) {
+fn a_saved_plan_logs_one_deployment_and_the_drift_check_leaves_the_unit_out(stack: CustomerStack) {
     let plans = stack.world.path().join("plans");
     let plans = plans.to_str().unwrap();
     stack
-        .terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans])
-        .ok();
+        .run_terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans])
+        .expect_success();
     assert_eq!(stack.world.usage_records().len(), 0);
     stack
-        .terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans])
-        .ok()
+        .run_terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans])
+        .expect_success()
         .assert_clusters_applied();
     assert_eq!(stack.world.usage_records().len(), 1);
     let drift = [
@@ -65,20 +66,20 @@ fn a_saved_plan_logs_one_deployment_and_the_drift_check_leaves_the_unit_out(stac
         "!./config-backup",
         "-detailed-exitcode",
     ];
-    let drift_free = stack.terragrunt(&drift);
+    let drift_free = stack.run_terragrunt(&drift);
     assert_eq!(drift_free.code, 0, "{}", drift_free.output);
     // The check is one: a change shows as 2.
     stack.change_config("instance_size: M30", "instance_size: M40");
-    assert_eq!(stack.terragrunt(&drift).code, 2);
+    assert_eq!(stack.run_terragrunt(&drift).code, 2);
     assert_eq!(stack.world.usage_records().len(), 1);
 }
 
-fn a_saved_plan_logs_who_applies_it_and_what_the_config_holds_then(stack: Stack) {
+fn a_saved_plan_logs_who_applies_it_and_what_the_config_holds_then(stack: CustomerStack) {
     let plans = stack.world.path().join("plans");
     let plans = plans.to_str().unwrap();
     stack
-        .terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans])
-        .ok();
+        .run_terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans])
+        .expect_success();
 
     // On the machine of whoever applies, the same profile is somebody else's; and the config has been edited.
     let credentials = stack.world.home().join(".aws/credentials");
@@ -94,8 +95,8 @@ fn a_saved_plan_logs_who_applies_it_and_what_the_config_holds_then(stack: Stack)
     let now = stack.config_md5();
 
     let applied = stack
-        .terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans])
-        .ok();
+        .run_terragrunt(&["apply", "--all", "--non-interactive", "--out-dir", plans])
+        .expect_success();
     let records = stack.world.usage_records();
     assert_eq!(records.len(), 1);
     let record = &records[0].1;
@@ -124,10 +125,10 @@ fn a_saved_plan_logs_who_applies_it_and_what_the_config_holds_then(stack: Stack)
 
 #[test]
 fn the_settings_of_the_unit_are_the_variables_of_the_module() {
-    let stack = Stack::new(crate::stack::Tool::Tofu).unwrap();
+    let stack = CustomerStack::new(crate::customer_stack::TerraformTool::Tofu).unwrap();
     let rendered = stack
-        .terragrunt(&["render", "--json", "--working-dir=config-backup"])
-        .ok()
+        .run_terragrunt(&["render", "--json", "--working-dir=config-backup"])
+        .expect_success()
         .output;
     let rendered: Value =
         serde_json::from_str(&rendered[rendered.find('{').unwrap()..=rendered.rfind('}').unwrap()])

@@ -1,9 +1,9 @@
-//! Profiles as people write them: the template's root.hcl leaves it to the S3 backend to read them, so that the states and the
-//! records are of the same person.
+//! AWS profiles in common spellings. The root.hcl of the template leaves profiles to the S3
+//! backend, so states and records belong to the same person.
 
 use std::fs;
 
-use crate::stack::{Stack, with_both_tools};
+use crate::customer_stack::{CustomerStack, with_both_tools};
 use test_support::{BUCKET, JANE_ARN, JOHN_ARN};
 
 with_both_tools!(
@@ -13,7 +13,7 @@ with_both_tools!(
 
 const JANES_KEYS: &str = "aws_access_key_id = AKIAJANE\naws_secret_access_key = secret-of-jane\n";
 
-fn a_profile_in_any_spelling_is_found(stack: Stack) {
+fn a_profile_in_any_spelling_is_found(stack: CustomerStack) {
     let credentials = stack.world.home().join(".aws/credentials");
     for (name, file) in [
         ("jane+admin", format!("[jane+admin]\n{JANES_KEYS}")),
@@ -46,7 +46,7 @@ fn a_profile_in_any_spelling_is_found(stack: Stack) {
             let _ = fs::remove_dir_all(stack.folder.join(unit).join(".terragrunt-cache"));
         }
         let before = stack.world.usage_records().len();
-        let applied = stack.apply_all().ok();
+        let applied = stack.apply_all().expect_success();
         applied.assert_clusters_applied();
         let records = stack.world.usage_records();
         assert_eq!(records.len(), before + 1, "{name}: {}", applied.output);
@@ -54,11 +54,11 @@ fn a_profile_in_any_spelling_is_found(stack: Stack) {
     }
 }
 
-fn credentials_of_the_environment_need_no_profile(mut stack: Stack) {
+fn credentials_of_the_environment_need_no_profile(mut stack: CustomerStack) {
     fs::remove_file(stack.world.home().join(".aws/credentials")).unwrap();
-    stack.set("AWS_ACCESS_KEY_ID", "AKIADEFAULT");
-    stack.set("AWS_SECRET_ACCESS_KEY", "secret-of-default");
-    stack.apply_all().ok().assert_clusters_applied();
+    stack.set_variable("AWS_ACCESS_KEY_ID", "AKIADEFAULT");
+    stack.set_variable("AWS_SECRET_ACCESS_KEY", "secret-of-default");
+    stack.apply_all().expect_success().assert_clusters_applied();
     assert_eq!(stack.world.usage_records()[0].1["user"], JOHN_ARN);
     assert!(
         stack

@@ -1,10 +1,11 @@
-//! Six new customers deployed at once, with an empty cache of providers that their units share. Installing into one folder from
-//! several processes goes wrong now and then, in Terraform and in OpenTofu: then the `error_hook` deploys.
+//! Six new customers deployed at once with an empty provider cache that their units share. Parallel
+//! installation into one folder sometimes fails in Terraform and in OpenTofu: then the `error_hook`
+//! deploys.
 
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::stack::{Stack, copy, with_both_tools};
+use crate::customer_stack::{CustomerStack, copy_folder, with_both_tools};
 use test_support::campaign::Campaign;
 
 with_both_tools!(
@@ -15,28 +16,32 @@ with_both_tools!(
 
 const CUSTOMERS: [&str; 6] = ["acme", "bolt", "cord", "dune", "ebb", "fern"];
 
-fn six_new_customers_with_a_plugin_cache_are_all_logged_once(stack: Stack) {
-    deploy_six("plugin cache", stack, |stack, cache| {
-        stack.set("TF_PLUGIN_CACHE_DIR", cache);
+fn six_new_customers_with_a_plugin_cache_are_all_logged_once(stack: CustomerStack) {
+    deploy_six_customers("plugin cache", stack, |stack, cache| {
+        stack.set_variable("TF_PLUGIN_CACHE_DIR", cache);
     });
 }
 
 /// With OpenTofu, terragrunt shares a cache without being asked.
-fn six_new_customers_with_terragrunts_own_cache_are_all_logged_once(stack: Stack) {
-    deploy_six("automatic cache", stack, |stack, cache| {
-        stack.set("XDG_CACHE_HOME", cache);
+fn six_new_customers_with_terragrunts_own_cache_are_all_logged_once(stack: CustomerStack) {
+    deploy_six_customers("automatic cache", stack, |stack, cache| {
+        stack.set_variable("XDG_CACHE_HOME", cache);
     });
 }
 
 /// The server asks the registries themselves, so without a network there is no provider.
-fn six_new_customers_with_terragrunts_cache_server_are_all_logged_once(stack: Stack) {
-    deploy_six("cache server", stack, |stack, cache| {
-        stack.set("TG_PROVIDER_CACHE", "true");
-        stack.set("TG_PROVIDER_CACHE_DIR", cache);
+fn six_new_customers_with_terragrunts_cache_server_are_all_logged_once(stack: CustomerStack) {
+    deploy_six_customers("cache server", stack, |stack, cache| {
+        stack.set_variable("TG_PROVIDER_CACHE", "true");
+        stack.set_variable("TG_PROVIDER_CACHE_DIR", cache);
     });
 }
 
-fn deploy_six(name: &'static str, mut stack: Stack, share: impl Fn(&mut Stack, &str)) {
+fn deploy_six_customers(
+    name: &'static str,
+    mut stack: CustomerStack,
+    share: impl Fn(&mut CustomerStack, &str),
+) {
     let campaign = Campaign::start(name);
     let template = stack.folder.clone();
     let (mut by_terraform, mut by_hook) = (0, 0);
@@ -44,7 +49,7 @@ fn deploy_six(name: &'static str, mut stack: Stack, share: impl Fn(&mut Stack, &
         stack.folder = stack.world.path().join(format!("run {run}"));
         for customer in CUSTOMERS {
             let folder = stack.folder.join(customer);
-            copy(
+            copy_folder(
                 &template.join("config-backup"),
                 &folder.join("config-backup"),
             );
@@ -59,7 +64,7 @@ fn deploy_six(name: &'static str, mut stack: Stack, share: impl Fn(&mut Stack, &
         let cache = stack.world.path().join(format!("cache {run}"));
         fs::create_dir(&cache).unwrap();
         share(&mut stack, cache.to_str().unwrap());
-        let applied = stack.apply_all().ok();
+        let applied = stack.apply_all().expect_success();
         let records = stack.world.usage_records();
         let of_run = records.iter().filter(|(key, _)| {
             CUSTOMERS

@@ -1,11 +1,11 @@
-//! The secrets of config.yaml appear in its own copies in the bucket and nowhere else.
+//! The secrets of config.yaml appear in its copies in the bucket and nowhere else.
 
 use std::fs;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::stack::{Stack, contents, with_both_tools};
+use crate::customer_stack::{CustomerStack, folder_contents, with_both_tools};
 use test_support::{BUCKET, assert_no_secret, to_text};
 
 with_both_tools!(secrets_stay_in_the_configs_own_copies);
@@ -30,15 +30,15 @@ fn process_list() -> String {
 }
 
 /// Ends the watch also where a test fails: a scope waits for its threads.
-struct End<'a>(&'a AtomicBool);
+struct StopOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for End<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-fn secrets_stay_in_the_configs_own_copies(stack: Stack) {
+fn secrets_stay_in_the_configs_own_copies(stack: CustomerStack) {
     let plans = stack.world.path().join("plans");
     let plans_path = plans.to_str().unwrap();
     let done = AtomicBool::new(false);
@@ -50,28 +50,28 @@ fn secrets_stay_in_the_configs_own_copies(stack: Stack) {
             }
             seen
         });
-        let end = End(&done);
+        let end = StopOnDrop(&done);
         // Each run's output is looked through by `terragrunt` itself.
-        stack.apply_all().ok();
+        stack.apply_all().expect_success();
         stack.change_config("instance_size: M30", "instance_size: M40");
         stack
-            .terragrunt(&[
+            .run_terragrunt(&[
                 "plan",
                 "--all",
                 "--non-interactive",
                 "--out-dir",
                 plans_path,
             ])
-            .ok();
+            .expect_success();
         stack
-            .terragrunt(&[
+            .run_terragrunt(&[
                 "apply",
                 "--all",
                 "--non-interactive",
                 "--out-dir",
                 plans_path,
             ])
-            .ok();
+            .expect_success();
         drop(end);
         watcher.join().unwrap()
     });
@@ -81,8 +81,11 @@ fn secrets_stay_in_the_configs_own_copies(stack: Stack) {
         "no helper in the process list"
     );
     assert_no_secret("the process list", &processes);
-    assert_no_secret("a plan file", &contents(&plans));
-    assert_no_secret("the helper's state", &contents(&stack.world.state_dir()));
+    assert_no_secret("a plan file", &folder_contents(&plans));
+    assert_no_secret(
+        "the helper's state",
+        &folder_contents(&stack.world.state_dir()),
+    );
 
     for key in stack.world.server.keys(BUCKET, "") {
         assert_no_secret("an object's name", &key);
@@ -99,6 +102,6 @@ fn secrets_stay_in_the_configs_own_copies(stack: Stack) {
     fs::remove_file(stack.folder.join("config.yaml")).unwrap();
     assert_no_secret(
         "the customer folder without its config",
-        &contents(&stack.folder),
+        &folder_contents(&stack.folder),
     );
 }

@@ -1,6 +1,7 @@
-//! The unit's settings: those of other tools do not reach it, and wrong ones stop no deployment.
+//! The settings of the unit: settings of other tools do not reach it, and invalid ones do not stop
+//! a deployment.
 
-use crate::stack::{Stack, with_both_tools};
+use crate::customer_stack::{CustomerStack, with_both_tools};
 use test_support::BUCKET;
 
 with_both_tools!(
@@ -9,7 +10,9 @@ with_both_tools!(
     empty_variables_count_as_not_set,
 );
 
-fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(mut stack: Stack) {
+fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(
+    mut stack: CustomerStack,
+) {
     for (name, value) in [
         ("TF_VAR_bucket", "another-bucket"),
         ("TF_VAR_bucket_region", "nowhere"),
@@ -24,11 +27,11 @@ fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(mut st
             "{ customer_name = \"another-customer\" }",
         ),
     ] {
-        stack.set(name, value);
+        stack.set_variable(name, value);
     }
     // A setting that the user removed has its default, too.
     stack.change_unit("    customer_name          = \"\"\n", "");
-    let applied = stack.apply_unit().ok();
+    let applied = stack.apply_unit().expect_success();
     applied.assert_healthy();
     let records = stack.world.usage_records();
     assert!(
@@ -38,7 +41,7 @@ fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(mut st
     assert_eq!(records[0].1["additional_users_count"], 5);
 }
 
-fn wrong_settings_are_warnings_and_the_deployment_is_logged(stack: Stack) {
+fn wrong_settings_are_warnings_and_the_deployment_is_logged(stack: CustomerStack) {
     let settings = [
         (
             "timeout                = 10",
@@ -88,7 +91,7 @@ fn wrong_settings_are_warnings_and_the_deployment_is_logged(stack: Stack) {
     ];
     for (count, (from, to, named)) in settings.into_iter().enumerate() {
         stack.change_unit(from, to);
-        let applied = stack.apply_unit().ok();
+        let applied = stack.apply_unit().expect_success();
         assert_eq!(applied.ignored_errors(), [""; 0], "{}", applied.output);
         let warnings = applied.warnings();
         assert_eq!(
@@ -118,7 +121,7 @@ fn wrong_settings_are_warnings_and_the_deployment_is_logged(stack: Stack) {
     );
 }
 
-fn empty_variables_count_as_not_set(mut stack: Stack) {
+fn empty_variables_count_as_not_set(mut stack: CustomerStack) {
     for name in [
         "CONFIG_BACKUP_BUCKET",
         "CONFIG_BACKUP_BUCKET_REGION",
@@ -127,10 +130,10 @@ fn empty_variables_count_as_not_set(mut stack: Stack) {
         "CONFIG_BACKUP_HELPER_URL",
         "CONFIG_BACKUP_HELPER_SHA256",
     ] {
-        stack.set(name, "");
+        stack.set_variable(name, "");
     }
     let stack = stack.with_local_state();
-    stack.apply_unit().ok().assert_healthy();
+    stack.apply_unit().expect_success().assert_healthy();
     assert_eq!(stack.world.usage_records().len(), 1);
     assert!(
         stack

@@ -1,5 +1,6 @@
-//! Ten deployments by three people with seven configs, each person at a machine with a checkout of their own, one of them cut
-//! off from S3: what `history`, `diff` and `restore` tell of them later, compared with what was kept aside meanwhile.
+//! Ten deployments by three people with seven configs. Each person has a machine and a checkout,
+//! and one of them has no connection to S3. `history`, `diff` and `restore` are then compared with
+//! copies made during the deployments.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +8,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::stack::{Ran, Stack, copy, script, with_both_tools};
+use crate::customer_stack::{
+    CustomerStack, TerragruntRun, copy_folder, with_both_tools, write_script,
+};
 use test_support::oracle::{
     format_rfc3339, parse_csv_rows, python_digest, unix_now, wait_for_next_second,
 };
@@ -15,27 +18,27 @@ use test_support::{
     BUCKET, CONFIG, JANE_ARN, JOHN_ARN, MAX_ARN, helper_path, refused_endpoint, to_text,
 };
 
-with_both_tools!(ten_deployments_are_told_and_each_gives_back_its_bytes);
+with_both_tools!(lists_ten_deployments_and_restores_each_config);
 
 /// Somebody at their own machine; all call their profile `default`, as the config has it.
-struct Person {
+struct StoryPerson {
     home: &'static str,
     key: &'static str,
     arn: &'static str,
 }
 
-const PEOPLE: [Person; 3] = [
-    Person {
+const PEOPLE: [StoryPerson; 3] = [
+    StoryPerson {
         home: "home of john",
         key: "default",
         arn: JOHN_ARN,
     },
-    Person {
+    StoryPerson {
         home: "home of jane",
         key: "jane",
         arn: JANE_ARN,
     },
-    Person {
+    StoryPerson {
         home: "home of max",
         key: "max",
         arn: MAX_ARN,
@@ -47,7 +50,7 @@ const MAX_AT: usize = 2;
 
 /// How a deployment is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
+enum ApplyVariant {
     /// All units of the customer folder.
     All,
     /// This unit alone.
@@ -58,21 +61,21 @@ enum How {
 
 /// Who deploys which of the configs, and how. What the fifth leaves behind, John's next deployment sends: the ninth, after
 /// others have deployed three times. The seventh brings an old config back.
-const PLAN: [(usize, usize, How); 10] = [
-    (0, JOHN_AT, How::All),
-    (1, JANE_AT, How::Alone),
-    (1, JANE_AT, How::Alone),
-    (2, MAX_AT, How::Alone),
-    (3, JOHN_AT, How::CutOff),
-    (4, MAX_AT, How::All),
-    (0, JANE_AT, How::Alone),
-    (5, JANE_AT, How::Alone),
-    (6, JOHN_AT, How::Alone),
-    (6, MAX_AT, How::All),
+const PLAN: [(usize, usize, ApplyVariant); 10] = [
+    (0, JOHN_AT, ApplyVariant::All),
+    (1, JANE_AT, ApplyVariant::Alone),
+    (1, JANE_AT, ApplyVariant::Alone),
+    (2, MAX_AT, ApplyVariant::Alone),
+    (3, JOHN_AT, ApplyVariant::CutOff),
+    (4, MAX_AT, ApplyVariant::All),
+    (0, JANE_AT, ApplyVariant::Alone),
+    (5, JANE_AT, ApplyVariant::Alone),
+    (6, JOHN_AT, ApplyVariant::Alone),
+    (6, MAX_AT, ApplyVariant::All),
 ];
 
 /// The seven configs; the last is torn, and says enough before.
-fn configs() -> [String; 7] {
+fn seven_configs() -> [String; 7] {
     let larger = CONFIG.replace("instance_size: M30", "instance_size: M40");
     let hidden = CONFIG.replace("canary-admin-password", "canary-admin-password-2");
     [
@@ -89,7 +92,7 @@ fn configs() -> [String; 7] {
 }
 
 /// What the test knows of a deployment.
-struct Deployed {
+struct StoryDeployment {
     id: String,
     person: usize,
     config: usize,
@@ -100,7 +103,7 @@ struct Deployed {
 }
 
 /// Goes to somebody's machine, with what they have checked out.
-fn go_to(stack: &mut Stack, person: &Person) {
+fn switch_person(stack: &mut CustomerStack, person: &StoryPerson) {
     stack.world.move_to(person.home);
     let keys = format!(
         "[default]\naws_access_key_id = AKIA{}\naws_secret_access_key = secret-of-{}\n",
@@ -111,17 +114,17 @@ fn go_to(stack: &mut Stack, person: &Person) {
     // The states' keys have the folder's name.
     let checkout = stack.world.home().join("work/airbnb");
     if !checkout.exists() {
-        copy(&stack.folder, &checkout);
+        copy_folder(&stack.folder, &checkout);
     }
     stack.folder = checkout;
 }
 
-fn run(stack: &mut Stack, how: How) -> Ran {
-    if how == How::CutOff {
+fn run_deployment(stack: &mut CustomerStack, how: ApplyVariant) -> TerragruntRun {
+    if how == ApplyVariant::CutOff {
         let path = stack.world.path().join("cut off");
         let nobody = refused_endpoint();
         let real = helper_path();
-        script(
+        write_script(
             &path,
             &format!(
                 "AWS_ENDPOINT_URL_S3={nobody} AWS_ENDPOINT_URL_STS={nobody} exec '{}' \"$@\"",
@@ -129,19 +132,19 @@ fn run(stack: &mut Stack, how: How) -> Ran {
             ),
             true,
         );
-        stack.set("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
+        stack.set_variable("CONFIG_BACKUP_HELPER", path.to_str().unwrap());
     } else {
-        stack.set("CONFIG_BACKUP_HELPER", helper_path().to_str().unwrap());
+        stack.set_variable("CONFIG_BACKUP_HELPER", helper_path().to_str().unwrap());
     }
-    if how == How::All {
-        stack.apply_all().ok()
+    if how == ApplyVariant::All {
+        stack.apply_all().expect_success()
     } else {
-        stack.apply_unit().ok()
+        stack.apply_unit().expect_success()
     }
 }
 
 /// The ids in the bucket's records; those of late ones apart.
-fn ids(stack: &Stack, late: bool) -> BTreeSet<String> {
+fn deployment_ids(stack: &CustomerStack, late: bool) -> BTreeSet<String> {
     let records = stack
         .world
         .usage_records()
@@ -154,24 +157,30 @@ fn ids(stack: &Stack, late: bool) -> BTreeSet<String> {
 }
 
 /// Deploys as planned, and keeps aside what was deployed.
-fn ten_deployments(stack: &mut Stack) -> Vec<Deployed> {
-    let configs = configs();
-    let mut deployed: Vec<Deployed> = Vec::new();
+fn deploy_ten_times(stack: &mut CustomerStack) -> Vec<StoryDeployment> {
+    let configs = seven_configs();
+    let mut deployed: Vec<StoryDeployment> = Vec::new();
     for (number, (config, person, how)) in PLAN.into_iter().enumerate() {
-        go_to(stack, &PEOPLE[person]);
+        switch_person(stack, &PEOPLE[person]);
         fs::write(stack.folder.join("config.yaml"), &configs[config]).unwrap();
         let aside = stack.world.path().join(format!("kept aside {number}.yaml"));
         fs::copy(stack.folder.join("config.yaml"), &aside).unwrap();
-        let (before, kept) = (ids(stack, false), ids(stack, true));
+        let (before, kept) = (deployment_ids(stack, false), deployment_ids(stack, true));
         // Versions of one second would have no order.
         wait_for_next_second(unix_now());
         let from = format_rfc3339(unix_now());
-        let ran = run(stack, how);
+        let ran = run_deployment(stack, how);
         let during = [from, format_rfc3339(unix_now())];
-        let news: Vec<String> = ids(stack, false).difference(&before).cloned().collect();
-        let late: Vec<String> = ids(stack, true).difference(&kept).cloned().collect();
+        let news: Vec<String> = deployment_ids(stack, false)
+            .difference(&before)
+            .cloned()
+            .collect();
+        let late: Vec<String> = deployment_ids(stack, true)
+            .difference(&kept)
+            .cloned()
+            .collect();
         match how {
-            How::CutOff => {
+            ApplyVariant::CutOff => {
                 assert!(
                     ran.warnings().len() == 1 && ran.warnings()[0].contains("refused"),
                     "{}",
@@ -182,13 +191,16 @@ fn ten_deployments(stack: &mut Stack) -> Vec<Deployed> {
                     (0, 0, 2)
                 );
             }
-            How::All => ran.assert_clusters_applied(),
-            How::Alone => {}
+            ApplyVariant::All => ran.assert_clusters_applied(),
+            ApplyVariant::Alone => {}
         }
         // The ninth brings two: its own, and what John kept.
         assert_eq!(
             (news.len(), late.len()),
-            (usize::from(how != How::CutOff), usize::from(number == 8)),
+            (
+                usize::from(how != ApplyVariant::CutOff),
+                usize::from(number == 8)
+            ),
             "{number}: {}",
             ran.output
         );
@@ -199,7 +211,7 @@ fn ten_deployments(stack: &mut Stack) -> Vec<Deployed> {
                 .expect("one was cut off");
             id.clone_into(&mut cut_off.id);
         }
-        deployed.push(Deployed {
+        deployed.push(StoryDeployment {
             id: news.first().cloned().unwrap_or_default(),
             person,
             config,
@@ -212,7 +224,7 @@ fn ten_deployments(stack: &mut Stack) -> Vec<Deployed> {
 
 /// Runs a verb where the last deployment was, which must end with this code.
 #[track_caller]
-fn verb(stack: &Stack, arguments: &[&str], code: i32) -> String {
+fn run_command(stack: &CustomerStack, arguments: &[&str], code: i32) -> String {
     let output = stack
         .world
         .helper_command(arguments)
@@ -228,8 +240,8 @@ fn verb(stack: &Stack, arguments: &[&str], code: i32) -> String {
     to_text(&output.stdout)
 }
 
-fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
-    let deployed = ten_deployments(&mut stack);
+fn lists_ten_deployments_and_restores_each_config(mut stack: CustomerStack) {
+    let deployed = deploy_ten_times(&mut stack);
     assert_eq!(
         deployed
             .iter()
@@ -258,7 +270,7 @@ fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
             _ => versions.push((number, 1)),
         }
     }
-    let table = parse_csv_rows(verb(&stack, &["history", "airbnb"], 0).as_bytes());
+    let table = parse_csv_rows(run_command(&stack, &["history", "airbnb"], 0).as_bytes());
     let column = |name: &str| {
         table[0]
             .iter()
@@ -292,7 +304,7 @@ fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
 
     for (number, it) in deployed.iter().enumerate() {
         let back = stack.world.path().join(format!("back {number}.yaml"));
-        verb(
+        run_command(
             &stack,
             &[
                 "restore",
@@ -312,7 +324,7 @@ fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
         for other in &deployed {
             let differs = i32::from(fs::read(&other.copy).unwrap() != fs::read(&it.copy).unwrap());
             let local = other.copy.to_str().unwrap();
-            let shown = verb(
+            let shown = run_command(
                 &stack,
                 &[
                     "diff",
@@ -333,7 +345,7 @@ fn ten_deployments_are_told_and_each_gives_back_its_bytes(mut stack: Stack) {
     // Nothing is missing, and nothing is other than it was written.
     for verb_of_all in ["coverage", "verify"] {
         assert_eq!(
-            verb(&stack, &[verb_of_all, "airbnb"], 0),
+            run_command(&stack, &[verb_of_all, "airbnb"], 0),
             "",
             "{verb_of_all}"
         );

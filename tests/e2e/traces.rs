@@ -1,10 +1,10 @@
-//! The secrets of config.yaml where tools say most: traces, process lists and environments.
+//! The secrets of config.yaml in verbose output: traces, process lists and environments.
 
 use std::fs;
 use std::panic::catch_unwind;
 use std::process::Command;
 
-use crate::stack::{Stack, contents, script, with_both_tools};
+use crate::customer_stack::{CustomerStack, folder_contents, with_both_tools, write_script};
 use test_support::{SECRET_CANARIES, assert_no_secret, helper_path};
 
 with_both_tools!(no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper);
@@ -27,7 +27,7 @@ const NOTING: &str = r#"{
 exec "$real" "$@"
 "#;
 
-fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: Stack) {
+fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: CustomerStack) {
     let seen = stack.world.path().join("seen");
     let folder = stack.world.path().join("noting");
     fs::create_dir(&folder).unwrap();
@@ -38,7 +38,7 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: S
         .find(|path| path.is_file())
         .expect("git");
     for (name, real) in [("config-backup", helper_path()), ("git", git.clone())] {
-        script(
+        write_script(
             &folder.join(name),
             &format!(
                 "SEEN='{}' real='{}'\n{NOTING}",
@@ -60,8 +60,8 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: S
             .chain(std::env::split_paths(&path)),
     )
     .unwrap();
-    stack.set("PATH", path.to_str().unwrap());
-    stack.set(
+    stack.set_variable("PATH", path.to_str().unwrap());
+    stack.set_variable(
         "CONFIG_BACKUP_HELPER",
         folder.join("config-backup").to_str().unwrap(),
     );
@@ -71,12 +71,12 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: S
         ("RUST_LOG", "trace"),
         ("RUST_BACKTRACE", "full"),
     ] {
-        stack.set(name, value);
+        stack.set_variable(name, value);
     }
 
     // `terragrunt` looks through what each run prints.
     let plans = stack.world.path().join("plans");
-    let healthy = stack.apply_all().ok();
+    let healthy = stack.apply_all().expect_success();
     assert!(
         healthy.output.contains("[TRACE]") && !healthy.message().is_empty(),
         "no trace:\n{}",
@@ -84,23 +84,23 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: S
     );
     stack.change_config("  name: airbnb\n", "  name: [airbnb\n");
     stack
-        .terragrunt(&[
+        .run_terragrunt(&[
             "plan",
             "--all",
             "--non-interactive",
             "--out-dir",
             plans.to_str().unwrap(),
         ])
-        .ok();
+        .expect_success();
     let broken = stack
-        .terragrunt(&[
+        .run_terragrunt(&[
             "apply",
             "--all",
             "--non-interactive",
             "--out-dir",
             plans.to_str().unwrap(),
         ])
-        .ok();
+        .expect_success();
     assert_eq!(broken.warnings().len(), 1, "{}", broken.output);
 
     let processes = fs::read_to_string(&seen).unwrap();
@@ -116,16 +116,16 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: S
             && processes.contains("HOME=")
     );
     assert_no_secret("the processes around the helper", &processes);
-    assert_no_secret("a plan file", &contents(&plans));
+    assert_no_secret("a plan file", &folder_contents(&plans));
     fs::remove_file(stack.folder.join("config.yaml")).unwrap();
-    assert_no_secret("states, logs and caches", &contents(&stack.folder));
+    assert_no_secret("states, logs and caches", &folder_contents(&stack.folder));
 }
 
 #[test]
-fn a_secret_among_the_processes_is_found() {
+fn finds_a_secret_in_the_process_list() {
     let folder = tempfile::tempdir().unwrap();
     let (noting, seen) = (folder.path().join("noting"), folder.path().join("seen"));
-    script(
+    write_script(
         &noting,
         &format!("SEEN='{}' real=true\n{NOTING}", seen.display()),
         true,

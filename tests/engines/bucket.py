@@ -28,7 +28,7 @@ def corpus():
 
 
 def file_of(key):
-    """Where embedded-aws keeps the object with this key (crates/embedded-aws/src/names.rs)."""
+    """Where embedded-aws keeps the object with this key (crates/embedded-aws/src/key_paths.rs)."""
     pieces = []
     for segment in key.split("/"):
         pieces.append("")

@@ -1,4 +1,4 @@
-//! The oracles, shown what they are there to find: a broken product must not pass.
+//! Negative controls of the oracles: each must fail for a broken product.
 
 use std::panic::catch_unwind;
 
@@ -18,12 +18,12 @@ fn found(name: &str, judge: impl FnOnce() + std::panic::UnwindSafe) {
 }
 
 #[test]
-fn a_problem_that_quotes_the_config_is_found() {
+fn detects_a_problem_that_quotes_the_config() {
     let config = b"customer:\n  name: [s3cret]\n";
     let honest = fields::parse_config_fields(config);
     targets::config::judge(config, &honest);
     for quote in [
-        "its customer.name is no text: s3cret",
+        "its customer.name is not a text: s3cret",
         "it is not valid YAML at line 1, column 4711471147114711",
         "s3cret",
     ] {
@@ -36,7 +36,7 @@ fn a_problem_that_quotes_the_config_is_found() {
 }
 
 #[test]
-fn a_name_that_leaves_its_prefix_or_is_somebody_elses_is_found() {
+fn detects_a_key_outside_of_its_prefix() {
     targets::key::judge_segment("../x", &keys::customer_segment("../x"));
     for segment in ["../x", "..", "x", "", "~..~2Fx"] {
         found(segment, move || {
@@ -46,7 +46,7 @@ fn a_name_that_leaves_its_prefix_or_is_somebody_elses_is_found() {
 }
 
 #[test]
-fn a_file_of_the_archive_that_is_quoted_or_not_what_it_says_is_found() {
+fn detects_a_quoted_or_wrong_archive_file() {
     let whole = config_backup::archive::parquet::decode_archive(targets::part::whole().to_vec());
     assert_eq!(whole.as_ref().map(Vec::len), Ok(3));
     targets::part::judge(&whole);
@@ -67,7 +67,7 @@ fn a_file_of_the_archive_that_is_quoted_or_not_what_it_says_is_found() {
 }
 
 #[test]
-fn a_refusal_that_quotes_a_value_is_found() {
+fn detects_a_refusal_that_quotes_a_value() {
     targets::query::judge_refusal(
         b"{}",
         "parse the query on stdin: the key `config_file_path` is missing",
@@ -91,7 +91,7 @@ fn a_refusal_that_quotes_a_value_is_found() {
 }
 
 #[test]
-fn a_query_that_was_not_asked_is_found() {
+fn detects_a_query_that_was_not_sent() {
     let asked = b"{\"config_file_path\":\"/c\"}";
     let query = config_backup::deployment::protocol::ModuleQuery::read(&asked[..]).unwrap();
     targets::query::judge(asked, &query);
@@ -101,7 +101,7 @@ fn a_query_that_was_not_asked_is_found() {
 }
 
 #[test]
-fn another_name_than_the_arns_tail_is_found() {
+fn detects_a_name_other_than_the_end_of_the_arn() {
     let arn = "arn:aws:iam::1:user/a:b";
     targets::arn::judge(arn, deployment::user_name_from_arn(arn));
     found("the path", || targets::arn::judge(arn, "user/a:b"));
@@ -109,9 +109,9 @@ fn another_name_than_the_arns_tail_is_found() {
 }
 
 #[test]
-fn a_record_that_quotes_or_does_not_come_back_is_found() {
+fn detects_a_record_that_quotes_or_changes() {
     let quoting = parse::ParsedRecord {
-        problems: vec!["its `user` is s3cret".to_owned()],
+        problems: vec!["`user` is s3cret".to_owned()],
         ..parse::ParsedRecord::default()
     };
     found("a quote", || targets::record::judge(&Ok(quoting)));
@@ -141,7 +141,7 @@ fn a_record_that_quotes_or_does_not_come_back_is_found() {
 }
 
 #[test]
-fn a_cell_that_runs_or_changes_is_found() {
+fn detects_an_unsafe_or_changed_cell() {
     targets::cell::judge(
         "=1",
         &sanitize::sanitize("=1"),
@@ -161,7 +161,7 @@ fn a_cell_that_runs_or_changes_is_found() {
 }
 
 #[test]
-fn what_takes_too_long_is_found() {
+fn detects_an_input_that_takes_too_long() {
     targets::yaml::judge(b"quick", std::time::Duration::ZERO);
     found("six seconds", || {
         targets::yaml::judge(b"slow", std::time::Duration::from_secs(6));

@@ -1,5 +1,5 @@
-//! A bucket in which nothing is missing, drawn from a seed: customers with odd names and plain ones, those of the earlier module
-//! among them, each with states, configs and the record of every deployment.
+//! A complete bucket, drawn from a seed: customers with common and unusual names, some of the
+//! legacy module, with states, configs and the record of every deployment.
 
 use std::collections::HashSet;
 

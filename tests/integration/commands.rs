@@ -1,4 +1,4 @@
-//! Versions and records written by hand, and people's verbs that look back at them.
+//! Runs commands with a profile, and writes versions and records by hand.
 
 use test_support::oracle::{key_timestamp, python_digest};
 use test_support::s3_backend::S3Backend;

@@ -1,8 +1,8 @@
-//! House rules as tests: what must agree in two places, and what a reader may rely on in every file.
+//! Rules for the repository: facts that must agree in two places, and properties of every file.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use test_support::{World, project_dir, to_text};
 
@@ -51,22 +51,31 @@ fn names_behind(text: &str, path: &str) -> BTreeSet<String> {
         .collect()
 }
 
-fn fields_of(source: &str) -> BTreeSet<String> {
-    let body = source
-        .split_once("Answer {")
-        .unwrap()
-        .1
-        .split_once("\n}")
-        .unwrap()
-        .0;
-    let fields = body
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'));
-    fields.map(|(name, _)| name.to_owned()).collect()
+/// The names under which the fields of a struct are serialized.
+fn serialized_fields(source: &str, type_name: &str) -> BTreeSet<String> {
+    let head = format!("struct {type_name} {{\n");
+    let (_, tail) = source
+        .split_once(&head)
+        .unwrap_or_else(|| panic!("no `{head}`"));
+    let (body, _) = tail.split_once("\n}").unwrap();
+    let mut fields = BTreeSet::new();
+    let mut renamed = None;
+    for line in body.lines().map(str::trim) {
+        if let Some((_, name)) = line.split_once("rename = \"") {
+            renamed = name.split('"').next();
+        }
+        let declaration = line
+            .strip_prefix("pub(crate) ")
+            .or(line.strip_prefix("pub "));
+        if let Some((name, _)) = declaration.and_then(|declaration| declaration.split_once(':')) {
+            fields.insert(renamed.take().unwrap_or(name).to_owned());
+        }
+    }
+    fields
 }
 
 #[test]
-fn every_file_says_its_job_and_is_short() {
+fn every_file_has_a_purpose_line_and_at_most_500_lines() {
     for folder in [
         "src",
         "crates",
@@ -80,7 +89,7 @@ fn every_file_says_its_job_and_is_short() {
             let lines = text.lines().count();
             assert!(
                 text.starts_with("//!"),
-                "{} says not what it is for",
+                "{} does not say what it is for",
                 path.display()
             );
             assert!(lines <= 500, "{} has {lines} lines", path.display());
@@ -90,25 +99,7 @@ fn every_file_says_its_job_and_is_short() {
 }
 
 #[test]
-fn verbs_never_import_each_other() {
-    let verbs = [
-        "context", "coverage", "deploy", "diff", "doctor", "history", "iam", "init", "replay",
-        "report", "restore", "status", "verify",
-    ];
-    for verb in verbs {
-        let text = read_file(&format!("src/{verb}.rs"));
-        for other in verbs.iter().filter(|other| **other != verb) {
-            let imports = [format!("crate::{other}::"), format!("use crate::{other};")];
-            assert!(
-                imports.iter().all(|import| !text.contains(import)),
-                "{verb} imports {other}"
-            );
-        }
-    }
-}
-
-#[test]
-fn the_module_asks_with_exactly_the_keys_that_the_helper_reads() {
+fn the_module_sends_exactly_the_keys_that_the_helper_reads() {
     let main = read_file("terraform/main.tf");
     let mut asked = keys_of_block(&main, "  settings = merge({\n");
     asked.retain(|key| !key.starts_with("helper"));
@@ -130,7 +121,11 @@ fn the_module_reads_only_keys_that_the_helper_answers_with() {
     let main = read_file("terraform/main.tf");
     let context = names_behind(&main, "local.context.");
     assert!(
-        !context.is_empty() && context.is_subset(&fields_of(&read_file("src/context.rs"))),
+        !context.is_empty()
+            && context.is_subset(&serialized_fields(
+                &read_file("src/commands/context.rs"),
+                "ContextAnswer"
+            )),
         "{context:?}"
     );
     let answer = names_behind(
@@ -138,13 +133,17 @@ fn the_module_reads_only_keys_that_the_helper_answers_with() {
         "data.external.deploy.result.",
     );
     assert!(
-        answer.len() == 6 && answer.is_subset(&fields_of(&read_file("src/deploy.rs"))),
+        answer.len() == 6
+            && answer.is_subset(&serialized_fields(
+                &read_file("src/deployment/answer.rs"),
+                "DeployAnswer"
+            )),
         "{answer:?}"
     );
 }
 
 #[test]
-fn the_modules_variables_stand_in_its_readme_and_the_units_inputs_are_among_them() {
+fn the_variables_of_the_module_are_documented_and_inputs_of_the_unit() {
     let variables = names_behind(&read_file("terraform/variables.tf"), "variable \"");
     let readme = read_file("terraform/README.md");
     for variable in &variables {
@@ -200,7 +199,7 @@ fn every_variable_has_type_description_and_validation() {
 }
 
 #[test]
-fn one_version_stands_everywhere() {
+fn every_file_has_the_same_version() {
     let version = env!("CARGO_PKG_VERSION");
     assert!(read_file("CHANGELOG.md").contains(&format!("## [{version}]")));
     assert!(read_file("terraform/main.tf").contains(&format!("unit_version = \"{version}\"")));
@@ -236,8 +235,8 @@ fn defaults_are_the_same_in_the_module_and_the_helper() {
 }
 
 #[test]
-fn the_readme_names_every_verb_and_exit_code_and_formats_every_field() {
-    let readme = read_file("README.md");
+fn the_documentation_names_every_command_exit_code_and_field() {
+    let readme = read_file("docs/commands.md");
     let world = World::new();
     let help = to_text(&world.helper_command(&["--help"]).output().unwrap().stdout);
     let verbs = help
@@ -265,41 +264,29 @@ fn the_readme_names_every_verb_and_exit_code_and_formats_every_field() {
         assert!(readme.contains(&format!("| {code} |")), "exit code {code}");
     }
     let makefile = read_file("Makefile");
-    for target in readme
+    for target in (read_file("README.md") + &read_file("CONTRIBUTING.md"))
         .split("`make ")
         .skip(1)
         .filter_map(|tail| tail.split(['`', ' ']).next())
     {
         assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
     }
-    let record = read_file("src/record.rs");
-    let fields = record
-        .split_once("pub struct Record {")
-        .unwrap()
-        .1
-        .split_once("\n}")
-        .unwrap()
-        .0;
-    let formats = read_file("docs/formats.md");
-    for field in fields
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'))
-    {
+    let formats = read_file("docs/reference/formats.md");
+    for field in serialized_fields(&read_file("src/record/mod.rs"), "UsageRecord") {
         assert!(
-            formats.contains(&format!("\n| `{}` |", field.0)),
-            "the field {}",
-            field.0
+            formats.contains(&format!("\n| `{field}` |")),
+            "the field {field}"
         );
     }
 }
 
 #[test]
-fn the_environment_the_clock_and_programs_are_read_in_one_module() {
-    for path in rust_files("src").iter().filter(|path| {
-        !["host.rs", "programs.rs"]
-            .map(|name| Some(name.as_ref()))
-            .contains(&path.file_name())
-    }) {
+fn only_system_modules_read_environment_clock_and_programs() {
+    let system = project_dir().join("src/system");
+    for path in rust_files("src")
+        .iter()
+        .filter(|path| !path.starts_with(&system))
+    {
         let text = fs::read_to_string(path).unwrap();
         let product = text.split("#[cfg(test)]").next().unwrap();
         for call in ["env::var", "Utc::now", "Command::new"] {
@@ -309,24 +296,19 @@ fn the_environment_the_clock_and_programs_are_read_in_one_module() {
 }
 
 #[test]
-fn the_architecture_fits_on_a_page_and_names_every_module() {
-    let page = read_file("ARCHITECTURE.md");
-    assert!(page.lines().count() < 80);
-    for path in rust_files("src") {
-        let name = Path::new(&path)
-            .file_stem()
-            .unwrap()
-            .to_string_lossy()
-            .into_owned();
-        assert!(
-            ["main", "lib"].contains(&name.as_str()) || page.contains(&name),
-            "{name} is not in ARCHITECTURE.md"
-        );
+fn the_architecture_fits_on_a_page_and_names_every_folder() {
+    let page = read_file("docs/dev/architecture.md");
+    assert!(page.lines().count() < 110);
+    for entry in fs::read_dir(project_dir().join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy();
+        let is_named = ["main", "lib"].contains(&name.as_ref()) || page.contains(name.as_ref());
+        assert!(is_named, "{name} is not in the page");
     }
 }
 
 #[test]
-fn the_settings_of_the_unit_stand_in_both_readmes() {
+fn both_readmes_name_the_settings_of_the_unit() {
     // The unit has their names without our prefix.
     let unit = read_file("terraform/terragrunt.hcl");
     let names = keys_of_block(
@@ -335,7 +317,7 @@ fn the_settings_of_the_unit_stand_in_both_readmes() {
     );
     assert!(names.len() > 5, "{names:?}");
     for variable in names.iter().map(|name| format!("CONFIG_BACKUP_{name}")) {
-        for readme in ["README.md", "terraform/README.md"] {
+        for readme in ["docs/install.md", "terraform/README.md"] {
             assert!(
                 read_file(readme).contains(&format!("\n| `{variable}` |")),
                 "{variable} is not in {readme}"
@@ -366,7 +348,7 @@ fn message_template(text: &str) -> String {
 }
 
 #[test]
-fn every_message_that_the_readmes_explain_is_one_that_is_said() {
+fn every_message_explained_in_the_readmes_exists() {
     let sources = rust_files("src")
         .into_iter()
         .map(|path| fs::read_to_string(path).unwrap());
@@ -380,7 +362,7 @@ fn every_message_that_the_readmes_explain_is_one_that_is_said() {
         "invalid AWS Region",
     ];
     let mut count = 0;
-    for readme in ["README.md", "terraform/README.md"] {
+    for readme in ["docs/troubleshooting.md", "terraform/README.md"] {
         let page = read_file(readme);
         for row in page
             .split_once("| Message |")

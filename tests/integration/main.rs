@@ -1,7 +1,8 @@
-//! The integration tests: the real executable on the wire, against a real S3 and STS in this process.
+//! The integration tests: the real executable against an S3 and STS in this process.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // tests start programs, and stop where something is odd
 
+mod architecture;
 mod bucket_fixture;
 mod commands;
 mod compact;

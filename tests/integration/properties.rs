@@ -1,4 +1,4 @@
-//! What must hold for whatever comes: keys, rows, CSV and days, over values drawn from a seed that a failure names.
+//! Properties of keys, rows, CSV and days, over values drawn from a seed, which a failure names.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -74,7 +74,7 @@ impl RandomSource {
 }
 
 #[test]
-fn a_million_names_come_back_from_their_keys_and_none_leaves_its_prefix() {
+fn a_million_names_survive_their_keys_and_stay_below_their_prefixes() {
     let mut chance = RandomSource(SEED);
     for _ in 0..1_000_000 {
         let name = chance.random_text(24);
@@ -94,7 +94,7 @@ fn a_million_names_come_back_from_their_keys_and_none_leaves_its_prefix() {
 }
 
 #[test]
-fn rows_do_not_depend_on_the_order_of_records_and_keep_the_last() {
+fn rows_do_not_depend_on_the_order_of_records() {
     let mut chance = RandomSource(SEED);
     for round in 0..200 {
         let mut deployments: Vec<Deployment> = (0..chance.number_below(60))

@@ -1,4 +1,4 @@
-//! `status`: what is kept on this machine, shown and not touched.
+//! `status` lists the spooled items of this machine and does not change them.
 
 use std::fs;
 
@@ -20,17 +20,17 @@ fn run_status(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn nothing_kept_is_said_and_leaves_no_trace() {
+fn reports_an_empty_spool_and_leaves_no_files() {
     let world = World::new();
     assert_eq!(
         run_status(&world, &[]),
-        (Some(0), "0 kept, 0 in quarantine\n".to_owned())
+        (Some(0), "0 queued, 0 in quarantine\n".to_owned())
     );
     assert!(!world.state_dir().exists());
 }
 
 #[test]
-fn what_is_kept_is_shown_with_whose_it_is_and_stays() {
+fn lists_spooled_items_with_their_customers_and_keeps_them() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     world.set_endpoint(&refused_endpoint());
@@ -43,8 +43,8 @@ fn what_is_kept_is_shown_with_whose_it_is_and_stays() {
     for words in [
         "config.yaml of `airbnb`, ",
         "usage record of `airbnb`, ",
-        "notes.txt` is not of ours",
-        "2 kept, 0 in quarantine; ",
+        "notes.txt` is not a spool file",
+        "2 queued, 0 in quarantine; ",
     ] {
         assert!(said.contains(words), "`{words}`: {said}");
     }
@@ -72,7 +72,7 @@ fn what_is_kept_is_shown_with_whose_it_is_and_stays() {
     let (code, said) = run_status(&world, &[]);
     assert_eq!((code, said.lines().count()), (Some(0), 2), "{said}");
     assert!(
-        said.contains("quarantine/notes.txt") && said.ends_with("0 kept, 1 in quarantine\n"),
+        said.contains("quarantine/notes.txt") && said.ends_with("0 queued, 1 in quarantine\n"),
         "{said}"
     );
 }

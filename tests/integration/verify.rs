@@ -1,4 +1,4 @@
-//! Chains of records as deployments make them, whatever happens to these, and what `verify` says of them.
+//! Chains of records as deployments write them, changes to these records, and what `verify` finds.
 
 use std::fs;
 use std::process::Output;
@@ -81,8 +81,8 @@ fn chain_numbers(world: &World) -> Vec<u64> {
     numbers
 }
 
-on_each_server!(records_of_one_machine_are_one_chain_and_those_of_two_are_two);
-fn records_of_one_machine_are_one_chain_and_those_of_two_are_two(backend: &mut S3Backend) {
+on_each_server!(each_machine_has_one_chain);
+fn each_machine_has_one_chain(backend: &mut S3Backend) {
     let unit = CustomerUnit::new(&backend.world);
     for size in ["M30", "M40", "M40"] {
         unit.write_config(CONFIG.replace("M30", size));
@@ -123,8 +123,8 @@ fn records_of_one_machine_are_one_chain_and_those_of_two_are_two(backend: &mut S
     );
 }
 
-on_each_server!(a_seal_that_is_gone_is_set_again_by_the_next_record);
-fn a_seal_that_is_gone_is_set_again_by_the_next_record(backend: &mut S3Backend) {
+on_each_server!(the_next_record_restores_a_missing_seal);
+fn the_next_record_restores_a_missing_seal(backend: &mut S3Backend) {
     let unit = CustomerUnit::new(&backend.world);
     unit.deploy(&backend.world).expect_success();
     let seals = backend.client.list_keys("terragrunt/airbnb/usage-chain/");
@@ -140,7 +140,7 @@ fn a_seal_that_is_gone_is_set_again_by_the_next_record(backend: &mut S3Backend) 
 }
 
 #[test]
-fn a_record_that_is_sent_late_takes_its_place_when_it_is_sent() {
+fn a_late_record_gets_its_chain_number_when_it_is_sent() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();
@@ -177,7 +177,7 @@ fn start_proxy(
     (proxy, on)
 }
 
-/// As [`relaying`], with an error where a request begins so.
+/// As [`start_proxy`], with an error where a request begins so.
 fn refuse_requests(
     world: &mut World,
     head: &'static str,
@@ -193,7 +193,7 @@ fn refuse_requests(
     })
 }
 
-/// As [`relaying`]; the answer to each record is lost, and who looks for one gets none.
+/// As [`start_proxy`]; the answer to each record is lost, and who looks for one gets none.
 fn lose_record_answers(world: &mut World) -> (FaultyProxy, Arc<AtomicBool>) {
     start_proxy(world, |line| {
         match line.split_once(" /mongodb-arena/usage-logs/") {
@@ -205,7 +205,7 @@ fn lose_record_answers(world: &mut World) -> (FaultyProxy, Arc<AtomicBool>) {
 }
 
 #[test]
-fn what_is_sent_once_more_does_not_take_the_seal_back() {
+fn a_retry_does_not_move_the_seal_back() {
     // As a spool leaves it whose file could not be deleted.
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
@@ -234,7 +234,7 @@ fn what_is_sent_once_more_does_not_take_the_seal_back() {
 }
 
 #[test]
-fn a_record_that_is_there_and_nobody_knows_keeps_its_place() {
+fn a_record_with_a_lost_answer_keeps_its_chain_number() {
     let mut world = World::new();
     let (_proxy, refuses) = lose_record_answers(&mut world);
     let unit = CustomerUnit::new(&world);
@@ -269,7 +269,7 @@ fn a_record_that_is_there_and_nobody_knows_keeps_its_place() {
 }
 
 #[test]
-fn a_seal_whose_record_did_not_arrive_tells_of_it_until_it_does() {
+fn a_seal_reports_its_record_as_missing_until_it_arrives() {
     let mut world = World::new();
     let (_proxy, refuses) = refuse_requests(
         &mut world,
@@ -304,7 +304,7 @@ fn a_seal_whose_record_did_not_arrive_tells_of_it_until_it_does() {
 }
 
 #[test]
-fn a_record_that_cannot_be_kept_is_sealed_once_it_is_there_and_not_before() {
+fn a_record_that_cannot_be_spooled_is_sealed_only_after_its_upload() {
     let mut world = World::new();
     let (proxy, refuses) = refuse_requests(
         &mut world,
@@ -320,9 +320,7 @@ fn a_record_that_cannot_be_kept_is_sealed_once_it_is_there_and_not_before() {
     refuses.store(true, Ordering::SeqCst);
     let deployed = unit.deploy(&world);
     assert!(
-        deployed
-            .expect_warning()
-            .contains("nothing is kept for later"),
+        deployed.expect_warning().contains("nothing is spooled"),
         "{deployed:?}"
     );
     assert_eq!(
@@ -341,7 +339,7 @@ fn a_record_that_cannot_be_kept_is_sealed_once_it_is_there_and_not_before() {
 }
 
 #[test]
-fn a_machine_that_was_copied_forks_its_chain_and_both_ends_are_sealed() {
+fn a_copied_machine_forks_its_chain_and_seals_both_ends() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();
@@ -367,7 +365,7 @@ fn a_machine_that_was_copied_forks_its_chain_and_both_ends_are_sealed() {
 }
 
 #[test]
-fn without_a_folder_for_its_state_each_record_is_a_chain_of_its_own() {
+fn without_a_state_directory_each_record_is_its_own_chain() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     fs::create_dir_all(world.state_dir()).expect("a folder");
@@ -380,7 +378,7 @@ fn without_a_folder_for_its_state_each_record_is_a_chain_of_its_own() {
 }
 
 #[test]
-fn who_may_not_write_seals_logs_all_the_same_and_is_told() {
+fn without_permission_to_write_seals_logs_and_warns() {
     let mut world = World::new();
     let (_proxy, refuses) = refuse_requests(
         &mut world,
@@ -394,7 +392,7 @@ fn who_may_not_write_seals_logs_all_the_same_and_is_told() {
     let deployed = unit.deploy(&world);
     let said = deployed.expect_warning();
     assert!(
-        said.contains("the deployment is logged, but nothing vouches for the record yet: put `s3://mongodb-arena/terragrunt/"),
+        said.contains("the deployment is logged, but its record is not sealed yet: put `s3://mongodb-arena/terragrunt/"),
         "{said}"
     );
     assert_eq!(
@@ -418,7 +416,7 @@ fn who_may_not_write_seals_logs_all_the_same_and_is_told() {
 }
 
 #[test]
-fn records_from_before_there_were_chains_are_counted_and_no_alarm() {
+fn counts_records_without_a_chain_and_gives_no_alarm() {
     let world = World::new();
     let record = json!({"timestamp": "2025-10-30T14:30:52Z", "customer": "airbnb", "user": "arn:aws:iam::123456789012:user/jane.roe",
         "config_hash": "d188280766a258ccc135ef480b49230c"});
@@ -449,7 +447,7 @@ fn records_from_before_there_were_chains_are_counted_and_no_alarm() {
 }
 
 #[test]
-fn a_customer_of_whom_there_is_nothing_is_bad_input() {
+fn an_unknown_customer_is_invalid_input() {
     let output = run_verify(&World::new(), &["airbnb"]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(to_text(&output.stderr).contains(

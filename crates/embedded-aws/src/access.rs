@@ -10,9 +10,9 @@ use s3s::auth::{Credentials, S3Auth, SecretKey};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use serde::Deserialize;
 
-use crate::policies::{self, Asked, Policies, Rules};
-use crate::request::Trace;
-use crate::store::Store;
+use crate::policies::{self, AccessPolicies, ParsedPolicies, RequestedAccess};
+use crate::request::RequestTrace;
+use crate::store::ObjectStore;
 
 /// The header that tells a client where a bucket is.
 const BUCKET_REGION: &str = "x-amz-bucket-region";
@@ -25,7 +25,7 @@ pub(crate) const OWNER: &str = "123456789012";
 /// Somebody who may sign requests.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Identity {
+pub struct AwsIdentity {
     /// The access key id, `AKIA...`.
     pub access_key: String,
     /// The secret the signature is made with.
@@ -44,14 +44,14 @@ pub struct Identity {
 
 /// The identities by access key, and the policies that hold.
 #[derive(Clone)]
-pub(crate) struct Identities {
-    by_key: Arc<BTreeMap<String, Identity>>,
-    rules: Arc<RwLock<Rules>>,
+pub(crate) struct IdentityTable {
+    by_key: Arc<BTreeMap<String, AwsIdentity>>,
+    rules: Arc<RwLock<ParsedPolicies>>,
 }
 
-impl Identities {
+impl IdentityTable {
     /// Fails if two identities share an access key.
-    pub(crate) fn new(identities: Vec<Identity>) -> io::Result<Identities> {
+    pub(crate) fn new(identities: Vec<AwsIdentity>) -> io::Result<IdentityTable> {
         let mut by_key = BTreeMap::new();
         for identity in identities {
             if let Some(twin) = by_key.insert(identity.access_key.clone(), identity) {
@@ -59,31 +59,38 @@ impl Identities {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
             }
         }
-        Ok(Identities {
+        Ok(IdentityTable {
             by_key: Arc::new(by_key),
             rules: Arc::default(),
         })
     }
 
     /// The identity that signed, for credentials s3s has verified.
-    pub(crate) fn signer(&self, credentials: Option<&Credentials>) -> S3Result<&Identity> {
+    pub(crate) fn identity_of_signer(
+        &self,
+        credentials: Option<&Credentials>,
+    ) -> S3Result<&AwsIdentity> {
         credentials
             .and_then(|credentials| self.by_key.get(&credentials.access_key))
             .ok_or_else(|| s3_error!(AccessDenied, "Access Denied"))
     }
 
     /// Has other policies hold from now on.
-    pub(crate) fn govern(&self, policies: &Policies) -> io::Result<()> {
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = policies.read()?;
+    pub(crate) fn govern(&self, policies: &AccessPolicies) -> io::Result<()> {
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = policies.parse()?;
         Ok(())
     }
 
     /// Refuses what the policies do not allow.
-    pub(crate) fn permit(&self, identity: &Identity, asked: &Asked) -> S3Result<()> {
+    pub(crate) fn check_permission(
+        &self,
+        identity: &AwsIdentity,
+        asked: &RequestedAccess,
+    ) -> S3Result<()> {
         let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
         match rules.allow(&identity.access_key, &identity.arn, asked) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(identity.denied(
+            Ok(false) => Err(identity.access_denied_error(
                 &asked.action,
                 &asked.resource,
                 "because no policy allows the action, or one denies it",
@@ -93,12 +100,17 @@ impl Identities {
     }
 
     /// S3's answer for a missing key: that it is missing is told only to those who may list.
-    pub(crate) fn missing(&self, identity: &Identity, bucket: &str, key: &str) -> S3Error {
+    pub(crate) fn missing_key_error(
+        &self,
+        identity: &AwsIdentity,
+        bucket: &str,
+        key: &str,
+    ) -> S3Error {
         if identity.denies("ListObjectsV2") {
-            return identity.denied("s3:ListBucket", bucket, EXPLICIT);
+            return identity.access_denied_error("s3:ListBucket", bucket, EXPLICIT);
         }
         let missing = || s3_error!(NoSuchKey, "The specified key does not exist.");
-        self.permit(identity, &policies::to_know_of_absence(bucket, key))
+        self.check_permission(identity, &policies::to_know_of_absence(bucket, key))
             .err()
             .unwrap_or_else(missing)
     }
@@ -107,14 +119,14 @@ impl Identities {
 /// Why the deny list denies.
 const EXPLICIT: &str = "with an explicit deny in an identity-based policy";
 
-impl Identity {
+impl AwsIdentity {
     fn denies(&self, operation: &str) -> bool {
         self.deny
             .iter()
             .any(|denied| denied == operation || denied == "*")
     }
 
-    fn denied(&self, action: &str, resource: &str, why: &str) -> S3Error {
+    fn access_denied_error(&self, action: &str, resource: &str, why: &str) -> S3Error {
         s3_error!(
             AccessDenied,
             "User: {} is not authorized to perform: {action} on resource: \"arn:aws:s3:::{resource}\" {why}",
@@ -124,7 +136,7 @@ impl Identity {
 }
 
 #[async_trait::async_trait]
-impl S3Auth for Identities {
+impl S3Auth for IdentityTable {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
         let identity = self.by_key.get(access_key).ok_or_else(|| {
             s3_error!(
@@ -137,19 +149,19 @@ impl S3Auth for Identities {
 }
 
 /// Lets a verified request through to the operation, or not.
-pub(crate) struct Gate {
-    pub(crate) identities: Identities,
-    pub(crate) store: Arc<Store>,
+pub(crate) struct AccessGate {
+    pub(crate) identities: IdentityTable,
+    pub(crate) store: Arc<ObjectStore>,
 }
 
 #[async_trait::async_trait]
-impl S3Access for Gate {
+impl S3Access for AccessGate {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
         let operation = context.s3_op().name().to_owned();
-        let identity = self.identities.signer(context.credentials())?;
+        let identity = self.identities.identity_of_signer(context.credentials())?;
         let trace = context
             .extensions_mut()
-            .get::<Arc<Trace>>()
+            .get::<Arc<RequestTrace>>()
             .cloned()
             .unwrap_or_default();
         // The log falls back on the request line only where this was not reached.
@@ -167,7 +179,7 @@ impl S3Access for Gate {
             .region(bucket)
             .filter(|region| *region != trace.scope.region)
         {
-            return Err(elsewhere(&region));
+            return Err(redirect_error(&region));
         }
         // AWS says no more, lest somebody learn whose a bucket is.
         if context
@@ -182,8 +194,8 @@ impl S3Access for Gate {
                 .s3_path()
                 .get_object_key()
                 .map_or(String::new(), |key| format!("/{key}"));
-            return Err(identity.denied(
-                &format!("s3:{}", action(&operation)),
+            return Err(identity.access_denied_error(
+                &format!("s3:{}", iam_action(&operation)),
                 &format!("{bucket}{key}"),
                 EXPLICIT,
             ));
@@ -193,9 +205,9 @@ impl S3Access for Gate {
         if operation == "DeleteObjects" {
             return Ok(());
         }
-        self.identities.permit(
+        self.identities.check_permission(
             identity,
-            &policies::asked(
+            &policies::requested_access(
                 &operation,
                 bucket,
                 key,
@@ -207,7 +219,7 @@ impl S3Access for Gate {
 }
 
 /// The redirect without a location that S3 sends for a bucket of another region.
-fn elsewhere(region: &str) -> S3Error {
+fn redirect_error(region: &str) -> S3Error {
     let mut error = S3Error::with_message(
         S3ErrorCode::PermanentRedirect,
         "The bucket you are attempting to access must be addressed using the specified endpoint. \
@@ -223,7 +235,7 @@ fn elsewhere(region: &str) -> S3Error {
 }
 
 /// The IAM action an operation needs, where it has another name.
-fn action(operation: &str) -> &str {
+fn iam_action(operation: &str) -> &str {
     match operation {
         "HeadObject" => "GetObject",
         "CopyObject" => "PutObject",

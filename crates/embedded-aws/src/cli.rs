@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use embedded_aws::{Bucket, Identity, Options, Server};
+use embedded_aws::{AwsIdentity, BucketConfig, EmbeddedServer, ServerOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -15,13 +15,13 @@ use tokio::sync::oneshot;
 /// Prints the endpoint on one line once it listens, and serves until SIGTERM or SIGINT.
 #[derive(Parser)]
 #[command(version)]
-pub(crate) struct Arguments {
+pub(crate) struct ServerArguments {
     /// Folder with the objects, as plain files
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Bucket to have, in us-east-1 unless a region is named; repeatable
-    #[arg(long = "bucket", value_name = "NAME[=REGION]", value_parser = bucket)]
-    buckets: Vec<Bucket>,
+    #[arg(long = "bucket", value_name = "NAME[=REGION]", value_parser = parse_bucket)]
+    buckets: Vec<BucketConfig>,
     /// Who may sign requests: JSON array of objects with `access_key`, `secret_key`, `arn`, `user_id`, `account` and optionally `deny`,
     /// a list of S3 operations or `*` [default: two demo identities]
     #[arg(long, value_name = "FILE")]
@@ -40,20 +40,20 @@ pub(crate) struct Arguments {
     stdin_eof: bool,
 }
 
-fn bucket(text: &str) -> Result<Bucket, &'static str> {
+fn parse_bucket(text: &str) -> Result<BucketConfig, &'static str> {
     let (name, region) = text.split_once('=').unwrap_or((text, "us-east-1"));
     if name.is_empty() || region.is_empty() {
         return Err("use NAME or NAME=REGION");
     }
-    Ok(Bucket {
+    Ok(BucketConfig {
         name: name.to_owned(),
         region: region.to_owned(),
     })
 }
 
 /// Serves until told to stop.
-pub(crate) fn run(
-    arguments: &Arguments,
+pub(crate) fn run_server(
+    arguments: &ServerArguments,
     input: impl Read + Send + 'static,
     output: &mut impl Write,
 ) -> io::Result<()> {
@@ -68,20 +68,20 @@ pub(crate) fn run(
         // Before anybody knows the endpoint, so that a signal sent right after it stops the server as promised.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let server = Server::start(Options {
+        let server = EmbeddedServer::start(ServerOptions {
             data: arguments.data.clone(),
             buckets: arguments.buckets.clone(),
             identities,
             listen: arguments.listen,
             log: arguments.log.clone(),
         })?;
-        announce(
+        announce_endpoint(
             &server.endpoint(),
             arguments.endpoint_file.as_deref(),
             output,
         )?;
         // Not read otherwise: a program in the background that reads from a terminal is suspended.
-        let input = arguments.stdin_eof.then(|| end_of(input));
+        let input = arguments.stdin_eof.then(|| wait_for_end_of(input));
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -97,7 +97,7 @@ pub(crate) fn run(
     })
 }
 
-fn read_identities(file: &Path) -> io::Result<Vec<Identity>> {
+fn read_identities(file: &Path) -> io::Result<Vec<AwsIdentity>> {
     let refused = |error: io::Error| {
         io::Error::new(
             error.kind(),
@@ -108,7 +108,11 @@ fn read_identities(file: &Path) -> io::Result<Vec<Identity>> {
     serde_json::from_slice(&text).map_err(|error| refused(error.into()))
 }
 
-fn announce(endpoint: &str, file: Option<&Path>, output: &mut impl Write) -> io::Result<()> {
+fn announce_endpoint(
+    endpoint: &str,
+    file: Option<&Path>,
+    output: &mut impl Write,
+) -> io::Result<()> {
     if let Some(file) = file {
         let refused = |error: io::Error| {
             io::Error::new(
@@ -126,7 +130,7 @@ fn announce(endpoint: &str, file: Option<&Path>, output: &mut impl Write) -> io:
 }
 
 /// Resolves at the end of `input`, which a thread of its own waits for: no runtime can cancel a read from a terminal.
-fn end_of(mut input: impl Read + Send + 'static) -> oneshot::Receiver<()> {
+fn wait_for_end_of(mut input: impl Read + Send + 'static) -> oneshot::Receiver<()> {
     let (ended, end) = oneshot::channel();
     std::thread::spawn(move || {
         // An input that cannot be read has ended, too.

@@ -3,22 +3,22 @@
 use s3s::dto::{ETagCondition, Timestamp};
 use s3s::{S3Error, S3Result, s3_error};
 
-use crate::store::Head;
+use crate::store::ObjectHead;
 
 /// The conditions a GET or HEAD may carry, each the header of its name with `If-` before it; `matching` is `If-Match`.
-pub(crate) struct Read {
+pub(crate) struct ReadConditions {
     pub(crate) matching: Option<ETagCondition>,
     pub(crate) not_matching: Option<ETagCondition>,
     pub(crate) modified_since: Option<Timestamp>,
     pub(crate) unmodified_since: Option<Timestamp>,
 }
 
-impl Read {
+impl ReadConditions {
     /// RFC 9110, section 13.2.2: a condition on the entity tag outranks the one on the time.
-    pub(crate) fn check(&self, head: &Head) -> S3Result<()> {
+    pub(crate) fn check(&self, head: &ObjectHead) -> S3Result<()> {
         let modified = Timestamp::from(head.modified);
         let failed = match (&self.matching, &self.unmodified_since) {
-            (Some(condition), _) => !holds(condition, head),
+            (Some(condition), _) => !condition_holds(condition, head),
             (None, Some(since)) => modified > *since,
             (None, None) => false,
         };
@@ -26,7 +26,7 @@ impl Read {
             return Err(precondition_failed());
         }
         let unchanged = match (&self.not_matching, &self.modified_since) {
-            (Some(condition), _) => holds(condition, head),
+            (Some(condition), _) => condition_holds(condition, head),
             (None, Some(since)) => modified <= *since,
             (None, None) => false,
         };
@@ -39,8 +39,8 @@ impl Read {
 }
 
 /// The conditions of a PUT: `If-None-Match` may only be `*`, and `If-Match` needs an object.
-pub(crate) fn write(
-    present: Option<&Head>,
+pub(crate) fn check_write_conditions(
+    present: Option<&ObjectHead>,
     if_match: Option<&ETagCondition>,
     if_none_match: Option<&ETagCondition>,
 ) -> S3Result<()> {
@@ -56,12 +56,14 @@ pub(crate) fn write(
     }
     match (if_match, present) {
         (Some(_), None) => Err(s3_error!(NoSuchKey, "The specified key does not exist.")),
-        (Some(condition), Some(head)) if !holds(condition, head) => Err(precondition_failed()),
+        (Some(condition), Some(head)) if !condition_holds(condition, head) => {
+            Err(precondition_failed())
+        }
         _ => Ok(()),
     }
 }
 
-fn holds(condition: &ETagCondition, head: &Head) -> bool {
+fn condition_holds(condition: &ETagCondition, head: &ObjectHead) -> bool {
     condition
         .as_etag()
         .is_none_or(|etag| etag.value() == head.etag)

@@ -2,15 +2,15 @@
 //!
 //! Requests are real ones: clients speak HTTP, signatures are verified (Signature Version 4, by [`s3s`]), errors come with the status,
 //! headers and XML that AWS documents. Where the two differ, this server is at fault; where it does not know an operation it answers
-//! 501. It only listens on loopback addresses, and nobody gets in without one of the [identities](Identity).
+//! 501. It only listens on loopback addresses, and nobody gets in without one of the [identities](AwsIdentity).
 //!
 //! ```no_run
-//! use embedded_aws::{Bucket, Identity, Options, Server};
+//! use embedded_aws::{BucketConfig, EmbeddedServer, ServerOptions};
 //!
 //! # fn main() -> std::io::Result<()> {
-//! let server = Server::start(Options {
+//! let server = EmbeddedServer::start(ServerOptions {
 //!     data: "/tmp/demo".into(),
-//!     buckets: vec![Bucket { name: "backups".into(), region: "eu-central-1".into() }],
+//!     buckets: vec![BucketConfig { name: "backups".into(), region: "eu-central-1".into() }],
 //!     identities: embedded_aws::demo_identities(),
 //!     listen: ([127, 0, 0, 1], 0).into(),
 //!     log: None,
@@ -30,7 +30,7 @@
 //! - **Buckets**: `ListBuckets`, `HeadBucket`, `GetBucketLocation`, `GetBucketVersioning` (never any), `CreateBucket`.
 //! - **STS**: `GetCallerIdentity`, in every region.
 //! - **Regions**: a request signed for another region than the bucket's gets 301 `PermanentRedirect` with `x-amz-bucket-region`.
-//! - **Permissions**: see [`Identity::deny`] and [`Server::govern`]. All buckets belong to the account 123456789012, and `x-amz-expected-bucket-owner` is
+//! - **Permissions**: see [`AwsIdentity::deny`] and [`EmbeddedServer::govern`]. All buckets belong to the account 123456789012, and `x-amz-expected-bucket-owner` is
 //!   compared with it.
 //!
 //! # The data folder
@@ -41,33 +41,33 @@
 //! a server reads it when it starts, and only one can have it. Keys that differ only in case need a file system that tells them apart.
 
 mod access;
+mod checksums;
 mod conditions;
-mod disk;
-mod integrity;
+mod data_folder;
+mod http_service;
+mod key_paths;
+mod list_outputs;
 mod listing;
-mod log;
-mod names;
-mod objects;
-mod pages;
+mod object_outputs;
 mod policies;
 mod request;
-mod s3;
+mod request_log;
+mod s3_api;
 mod server;
 mod store;
 mod sts;
-mod wire;
 mod xml;
 
-pub use access::Identity;
-pub use policies::{Asked, Policies};
-pub use request::Request;
-pub use server::{Bucket, Object, Options, Server};
+pub use access::AwsIdentity;
+pub use policies::{AccessPolicies, RequestedAccess};
+pub use request::RequestSummary;
+pub use server::{BucketConfig, EmbeddedServer, ServerOptions, StoredObject};
 
 /// Two people to demonstrate with: an SSO user (`AKIADEMOJOHN00000000`, `demo-secret-john`) and an IAM user (`AKIADEMOJANE00000000`,
 /// `demo-secret-jane`), both of the account 123456789012 of AWS's documentation.
 #[must_use]
-pub fn demo_identities() -> Vec<Identity> {
-    let identity = |access_key: &str, secret_key: &str, arn: &str, user_id: &str| Identity {
+pub fn demo_identities() -> Vec<AwsIdentity> {
+    let identity = |access_key: &str, secret_key: &str, arn: &str, user_id: &str| AwsIdentity {
         access_key: access_key.to_owned(),
         secret_key: secret_key.to_owned(),
         arn: arn.to_owned(),

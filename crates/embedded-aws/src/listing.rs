@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 /// What a listing asks for.
-pub(crate) struct Query<'a> {
+pub(crate) struct ListQuery<'a> {
     /// Only keys that start with this.
     pub(crate) prefix: &'a str,
     /// Keys that share what comes before its first occurrence after the prefix are rolled up into one entry.
@@ -19,30 +19,33 @@ pub(crate) struct Query<'a> {
 
 /// One entry of a page.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Entry<'a, T> {
+pub(crate) enum ListEntry<'a, T> {
     Object(&'a str, &'a T),
     Prefix(&'a str),
 }
 
 /// A page, in order.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Page<'a, T> {
-    pub(crate) entries: Vec<Entry<'a, T>>,
+pub(crate) struct ListPage<'a, T> {
+    pub(crate) entries: Vec<ListEntry<'a, T>>,
     /// There are more entries after the last of these.
     pub(crate) truncated: bool,
 }
 
-impl<T> Entry<'_, T> {
+impl<T> ListEntry<'_, T> {
     /// The key or the common prefix.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Entry::Object(name, _) | Entry::Prefix(name) => name,
+            ListEntry::Object(name, _) | ListEntry::Prefix(name) => name,
         }
     }
 }
 
 /// The page of `objects` that `query` asks for.
-pub(crate) fn page<'a, T>(objects: &'a BTreeMap<String, T>, query: &Query) -> Page<'a, T> {
+pub(crate) fn list_page<'a, T>(
+    objects: &'a BTreeMap<String, T>,
+    query: &ListQuery,
+) -> ListPage<'a, T> {
     let mut entries = Vec::new();
     let mut from = if query.after < query.prefix {
         Bound::Included(query.prefix.to_owned())
@@ -51,7 +54,7 @@ pub(crate) fn page<'a, T>(objects: &'a BTreeMap<String, T>, query: &Query) -> Pa
     };
     if query.limit == 0 {
         // That is S3's answer to `max-keys=0`.
-        return Page {
+        return ListPage {
             entries,
             truncated: false,
         };
@@ -67,10 +70,10 @@ pub(crate) fn page<'a, T>(objects: &'a BTreeMap<String, T>, query: &Query) -> Pa
             rest.find(delimiter)
                 .map(|at| &key[..query.prefix.len() + at + delimiter.len()])
         });
-        let entry = rolled_up.map_or(Entry::Object(key, value), Entry::Prefix);
+        let entry = rolled_up.map_or(ListEntry::Object(key, value), ListEntry::Prefix);
         if entry.name() > query.after {
             if entries.len() == query.limit {
-                return Page {
+                return ListPage {
                     entries,
                     truncated: true,
                 };
@@ -83,7 +86,7 @@ pub(crate) fn page<'a, T>(objects: &'a BTreeMap<String, T>, query: &Query) -> Pa
             Some(None) => break,
         };
     }
-    Page {
+    ListPage {
         entries,
         truncated: false,
     }
@@ -128,9 +131,9 @@ mod tests {
         limit: usize,
     ) -> (Vec<String>, bool) {
         let index = index(keys);
-        let page = page(
+        let page = list_page(
             &index,
-            &Query {
+            &ListQuery {
                 prefix,
                 delimiter,
                 after,
@@ -220,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_before_or_behind_the_prefix_is_respected() {
+    fn respects_a_marker_before_or_after_the_prefix() {
         assert_eq!(
             names(&["a", "b1", "b2", "c"], "b", None, "a", 9).0,
             ["b1", "b2"]

@@ -8,7 +8,7 @@ use clap::Parser as _;
 mod cli;
 
 fn main() -> ExitCode {
-    match cli::run(&cli::Arguments::parse(), stdin(), &mut stdout()) {
+    match cli::run_server(&cli::ServerArguments::parse(), stdin(), &mut stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to tell where the error output is closed.

@@ -13,11 +13,11 @@ use iam_rs::{
 };
 
 use crate::access::OWNER;
-use crate::request::parameter;
+use crate::request::query_parameter;
 
 /// Policies that hold from now on, as JSON.
 #[derive(Clone, Debug, Default)]
-pub struct Policies {
+pub struct AccessPolicies {
     /// By access key: what an identity may do. One without a policy may do all that its deny list leaves.
     pub identities: BTreeMap<String, String>,
     /// What holds of all buckets.
@@ -28,7 +28,7 @@ pub struct Policies {
 
 /// What a request needs: an action of IAM on a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestedAccess {
     /// `s3:PutObject`.
     pub action: String,
     /// Behind `arn:aws:s3:::`.
@@ -39,22 +39,22 @@ pub struct Asked {
 
 /// Policies as they were read.
 #[derive(Default)]
-pub(crate) struct Rules {
+pub(crate) struct ParsedPolicies {
     identities: BTreeMap<String, IAMPolicy>,
     bucket: Option<IAMPolicy>,
     tls: bool,
 }
 
-impl Policies {
+impl AccessPolicies {
     /// Fails where one of them is no policy.
-    pub(crate) fn read(&self) -> io::Result<Rules> {
+    pub(crate) fn parse(&self) -> io::Result<ParsedPolicies> {
         let policy =
             |json: &String| serde_json::from_str::<IAMPolicy>(json).map_err(io::Error::from);
         let identities = self
             .identities
             .iter()
             .map(|(key, json)| Ok((key.clone(), policy(json)?)));
-        Ok(Rules {
+        Ok(ParsedPolicies {
             identities: identities.collect::<io::Result<_>>()?,
             bucket: self.bucket.as_ref().map(policy).transpose()?,
             tls: self.tls,
@@ -65,13 +65,18 @@ impl Policies {
     ///
     /// # Errors
     /// If one of the policies is none, or says what the evaluator does not know.
-    pub fn allow(&self, access_key: &str, arn: &str, asked: &Asked) -> io::Result<bool> {
-        self.read()?.allow(access_key, arn, asked)
+    pub fn allow(&self, access_key: &str, arn: &str, asked: &RequestedAccess) -> io::Result<bool> {
+        self.parse()?.allow(access_key, arn, asked)
     }
 }
 
-impl Rules {
-    pub(crate) fn allow(&self, access_key: &str, arn: &str, asked: &Asked) -> io::Result<bool> {
+impl ParsedPolicies {
+    pub(crate) fn allow(
+        &self,
+        access_key: &str,
+        arn: &str,
+        asked: &RequestedAccess,
+    ) -> io::Result<bool> {
         let own = self.identities.get(access_key);
         let resource =
             Arn::parse(&format!("arn:aws:s3:::{}", asked.resource)).map_err(io::Error::other)?;
@@ -104,14 +109,14 @@ impl Rules {
 }
 
 /// What an operation on a bucket or an object asks for, as far as its path, query and headers tell.
-pub(crate) fn asked(
+pub(crate) fn requested_access(
     operation: &str,
     bucket: &str,
     key: &str,
     query: &str,
     headers: &HeaderMap,
-) -> Asked {
-    let on = |action: &str, resource: String, says| Asked {
+) -> RequestedAccess {
+    let on = |action: &str, resource: String, says| RequestedAccess {
         action: format!("s3:{action}"),
         resource,
         says,
@@ -143,7 +148,7 @@ pub(crate) fn asked(
             ];
             let says = told
                 .into_iter()
-                .filter_map(|(condition, name)| Some((condition, parameter(query, name)?)))
+                .filter_map(|(condition, name)| Some((condition, query_parameter(query, name)?)))
                 .collect();
             on(
                 if operation == "ListObjectVersions" {
@@ -163,8 +168,8 @@ pub(crate) fn asked(
 
 /// What who reads a key that is not there must be allowed to, to be told so. S3 takes the key for the prefix: people see 404
 /// on AWS where a policy allows listing by `s3:prefix` alone (kopia/kopia#3072), and Ceph does as AWS does (ceph/ceph#68577).
-pub(crate) fn to_know_of_absence(bucket: &str, key: &str) -> Asked {
-    Asked {
+pub(crate) fn to_know_of_absence(bucket: &str, key: &str) -> RequestedAccess {
+    RequestedAccess {
         action: "s3:ListBucket".to_owned(),
         resource: bucket.to_owned(),
         says: vec![("s3:prefix", key.to_owned())],

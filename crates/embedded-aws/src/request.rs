@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// A request as it was answered, refused ones included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
+pub struct RequestSummary {
     /// The HTTP method, `PUT`.
     pub method: String,
     /// The name of the operation in the service's API, `PutObject` or `GetCallerIdentity`; `Unknown` if it is none this server knows.
@@ -34,7 +34,7 @@ pub struct Request {
 
 /// What the signature is made for: `<access key>/<date>/<region>/<service>/aws4_request`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Scope {
+pub(crate) struct CredentialScope {
     pub(crate) access_key: String,
     pub(crate) region: String,
     pub(crate) service: String,
@@ -42,47 +42,51 @@ pub(crate) struct Scope {
 
 /// Travels with a request through s3s, which itself hands neither the region nor the operation back.
 #[derive(Debug, Default)]
-pub(crate) struct Trace {
-    pub(crate) scope: Scope,
+pub(crate) struct RequestTrace {
+    pub(crate) scope: CredentialScope,
     /// The operation as s3s resolved it; empty if the request did not get that far.
     pub(crate) resolved: OnceLock<String>,
 }
 
 /// The scope of the Authorization header, or else of a presigned address. Empty where a request carries none.
-pub(crate) fn scope(headers: &HeaderMap, query: &str) -> Scope {
+pub(crate) fn parse_scope(headers: &HeaderMap, query: &str) -> CredentialScope {
     let header = headers
         .get(http::header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let credential = match header.split_once("Credential=") {
         Some((_, rest)) => rest.split(',').next().unwrap_or_default().trim().to_owned(),
-        None => parameter(query, "X-Amz-Credential").unwrap_or_default(),
+        None => query_parameter(query, "X-Amz-Credential").unwrap_or_default(),
     };
     // From the right, because nothing forbids a slash in an access key.
     let mut parts = credential.rsplitn(5, '/').skip(1);
     let (service, region, _date) = (parts.next(), parts.next(), parts.next());
     match (parts.next(), region, service) {
-        (Some(access_key), Some(region), Some(service)) => Scope {
+        (Some(access_key), Some(region), Some(service)) => CredentialScope {
             access_key: access_key.to_owned(),
             region: region.to_owned(),
             service: service.to_owned(),
         },
-        _ => Scope::default(),
+        _ => CredentialScope::default(),
     }
 }
 
 /// The request as far as it is known before it is answered; the status is still 0.
-pub(crate) fn describe(parts: &Parts, body: &[u8], scope: &Scope) -> Request {
+pub(crate) fn summarize_request(
+    parts: &Parts,
+    body: &[u8],
+    scope: &CredentialScope,
+) -> RequestSummary {
     let query = parts.uri.query().unwrap_or_default();
     let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
     let path = parse_path_style(&path).unwrap_or(S3Path::Root);
     let copies = parts.headers.contains_key("x-amz-copy-source");
-    let operation = match action(query, body).filter(|_| path.is_root()) {
+    let operation = match sts_action(query, body).filter(|_| path.is_root()) {
         Some(action) => action,
         None if scope.service == "sts" => "Unknown".to_owned(),
-        None => operation(&parts.method, &path, query, copies).to_owned(),
+        None => operation_name(&parts.method, &path, query, copies).to_owned(),
     };
-    Request {
+    RequestSummary {
         method: parts.method.to_string(),
         operation,
         bucket: path.get_bucket_name().unwrap_or_default().to_owned(),
@@ -95,17 +99,17 @@ pub(crate) fn describe(parts: &Parts, body: &[u8], scope: &Scope) -> Request {
 }
 
 /// The `Action` of a request in the query protocol, which comes in a form or in the address.
-pub(crate) fn action(query: &str, body: &[u8]) -> Option<String> {
-    form(body, "Action").or_else(|| parameter(query, "Action"))
+pub(crate) fn sts_action(query: &str, body: &[u8]) -> Option<String> {
+    form_field(body, "Action").or_else(|| query_parameter(query, "Action"))
 }
 
 /// The API version of a request in the query protocol.
-pub(crate) fn version(query: &str, body: &[u8]) -> Option<String> {
-    form(body, "Version").or_else(|| parameter(query, "Version"))
+pub(crate) fn sts_version(query: &str, body: &[u8]) -> Option<String> {
+    form_field(body, "Version").or_else(|| query_parameter(query, "Version"))
 }
 
 /// The operation S3 would see in a request that was refused before s3s resolved it.
-fn operation(method: &Method, path: &S3Path, query: &str, copies: bool) -> &'static str {
+fn operation_name(method: &Method, path: &S3Path, query: &str, copies: bool) -> &'static str {
     // A subresource changes the operation; of those only the ones an answer exists for are told apart.
     const SUBRESOURCES: [&str; 24] = [
         "accelerate",
@@ -133,7 +137,7 @@ fn operation(method: &Method, path: &S3Path, query: &str, copies: bool) -> &'sta
         "tagging",
         "website",
     ];
-    let has = |name: &str| parameter(query, name).is_some();
+    let has = |name: &str| query_parameter(query, name).is_some();
     if SUBRESOURCES.iter().any(|name| has(name)) {
         return "Unknown";
     }
@@ -143,7 +147,9 @@ fn operation(method: &Method, path: &S3Path, query: &str, copies: bool) -> &'sta
         (S3Path::Bucket { .. }, "GET") if has("versioning") => "GetBucketVersioning",
         (S3Path::Bucket { .. }, "GET") if has("versions") => "ListObjectVersions",
         (S3Path::Bucket { .. }, "GET") if has("uploads") => "ListMultipartUploads",
-        (S3Path::Bucket { .. }, "GET") if parameter(query, "list-type").as_deref() == Some("2") => {
+        (S3Path::Bucket { .. }, "GET")
+            if query_parameter(query, "list-type").as_deref() == Some("2") =>
+        {
             "ListObjectsV2"
         }
         (S3Path::Bucket { .. }, "GET") => "ListObjects",
@@ -167,11 +173,11 @@ fn operation(method: &Method, path: &S3Path, query: &str, copies: bool) -> &'sta
     }
 }
 
-pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
-    form(query.as_bytes(), name)
+pub(crate) fn query_parameter(query: &str, name: &str) -> Option<String> {
+    form_field(query.as_bytes(), name)
 }
 
-fn form(text: &[u8], name: &str) -> Option<String> {
+fn form_field(text: &[u8], name: &str) -> Option<String> {
     form_urlencoded::parse(text)
         .find(|(key, _)| key == name)
         .map(|(_, value)| value.into_owned())
@@ -193,13 +199,16 @@ mod tests {
     fn the_scope_comes_from_the_header() {
         let header = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
                       SignedHeaders=host;range;x-amz-date, Signature=fe5f80f77d5fa3beca038a248ff027d0445342fe2855ddc963176630326f1024";
-        let expected = Scope {
+        let expected = CredentialScope {
             access_key: "AKIAIOSFODNN7EXAMPLE".into(),
             region: "us-east-1".into(),
             service: "s3".into(),
         };
-        assert_eq!(scope(&headers(header), ""), expected);
-        assert_eq!(scope(&headers(&header.replace(", ", ",")), ""), expected);
+        assert_eq!(parse_scope(&headers(header), ""), expected);
+        assert_eq!(
+            parse_scope(&headers(&header.replace(", ", ",")), ""),
+            expected
+        );
     }
 
     #[test]
@@ -207,10 +216,10 @@ mod tests {
         let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
                      &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host";
         assert_eq!(
-            scope(&HeaderMap::new(), query).access_key,
+            parse_scope(&HeaderMap::new(), query).access_key,
             "AKIAIOSFODNN7EXAMPLE"
         );
-        assert_eq!(scope(&HeaderMap::new(), query).region, "us-east-1");
+        assert_eq!(parse_scope(&HeaderMap::new(), query).region, "us-east-1");
     }
 
     #[test]
@@ -222,13 +231,17 @@ mod tests {
             "Credential=a/b/c",
             "Bearer x",
         ] {
-            assert_eq!(scope(&headers(header), "a=b"), Scope::default(), "{header}");
+            assert_eq!(
+                parse_scope(&headers(header), "a=b"),
+                CredentialScope::default(),
+                "{header}"
+            );
         }
     }
 
     // Request lines from the request syntax of each operation in the API reference.
     #[test]
-    fn operations_are_told_apart_as_in_the_api_reference() {
+    fn recognizes_the_operations_of_the_api_reference() {
         let cases = [
             ("GET", "/", "ListBuckets"),
             ("GET", "/b?list-type=2&prefix=a", "ListObjectsV2"),
@@ -260,7 +273,7 @@ mod tests {
                 .expect("a request")
                 .into_parts();
             assert_eq!(
-                describe(&parts, b"", &Scope::default()).operation,
+                summarize_request(&parts, b"", &CredentialScope::default()).operation,
                 expected,
                 "{method} {target}"
             );
@@ -274,7 +287,7 @@ mod tests {
             .body(())
             .expect("a request")
             .into_parts();
-        let request = describe(&parts, b"", &Scope::default());
+        let request = summarize_request(&parts, b"", &CredentialScope::default());
         assert_eq!(
             (request.bucket.as_str(), request.key.as_str()),
             ("bucket", "a%20b//c/é+d")

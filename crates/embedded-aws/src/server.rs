@@ -17,26 +17,26 @@ use s3s::service::S3ServiceBuilder;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 
-use crate::access::{Gate, Identities, Identity};
-use crate::disk::Attributes;
-use crate::log::Log;
-use crate::objects::DEFAULT_TYPE;
-use crate::policies::Policies;
-use crate::request::Request;
-use crate::s3::Service;
-use crate::store::Store;
-use crate::sts::Sts;
-use crate::wire::Wire;
+use crate::access::{AccessGate, AwsIdentity, IdentityTable};
+use crate::data_folder::ObjectAttributes;
+use crate::http_service::HttpService;
+use crate::object_outputs::DEFAULT_TYPE;
+use crate::policies::AccessPolicies;
+use crate::request::RequestSummary;
+use crate::request_log::RequestLog;
+use crate::s3_api::S3Api;
+use crate::store::ObjectStore;
+use crate::sts::StsRoute;
 
 /// How long requests under way may take once the server is told to stop.
-const GRACE: Duration = Duration::from_secs(2);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// Connections that may wait to be accepted.
-const BACKLOG: u32 = 1024;
+const LISTEN_BACKLOG: u32 = 1024;
 
 /// A bucket to have.
 #[derive(Clone, Debug)]
-pub struct Bucket {
+pub struct BucketConfig {
     /// By S3's rules for bucket names.
     pub name: String,
     /// The only region in which the bucket answers, `eu-central-1`.
@@ -45,22 +45,22 @@ pub struct Bucket {
 
 /// What to serve, where and to whom.
 #[derive(Clone)]
-pub struct Options {
+pub struct ServerOptions {
     /// The folder with the objects; made if it is not there.
     pub data: PathBuf,
     /// Buckets to add to those in the folder.
-    pub buckets: Vec<Bucket>,
+    pub buckets: Vec<BucketConfig>,
     /// Who may sign requests; nobody else gets an answer but 403.
-    pub identities: Vec<Identity>,
+    pub identities: Vec<AwsIdentity>,
     /// A loopback address; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// A file to append one JSON object per request to, with the fields of [`Request`].
+    /// A file to append one JSON object per request to, with the fields of [`RequestSummary`].
     pub log: Option<PathBuf>,
 }
 
 /// An object as the server has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Object {
+pub struct StoredObject {
     /// The content.
     pub body: Vec<u8>,
     /// User metadata, names in lower case without `x-amz-meta-`.
@@ -74,43 +74,43 @@ pub struct Object {
 }
 
 /// A running server. Dropped, it finishes the requests under way, stops and frees the port and the folder.
-pub struct Server {
+pub struct EmbeddedServer {
     address: SocketAddr,
-    store: Arc<Store>,
-    identities: Identities,
-    wire: Arc<Wire>,
+    store: Arc<ObjectStore>,
+    identities: IdentityTable,
+    wire: Arc<HttpService>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Server {
+impl EmbeddedServer {
     /// Starts a server. When this returns, it accepts connections.
     ///
     /// # Errors
     /// If an option is not usable, the folder cannot be read or is served already, or the address is taken.
-    pub fn start(options: Options) -> io::Result<Server> {
-        check(&options)?;
+    pub fn start(options: ServerOptions) -> io::Result<EmbeddedServer> {
+        check_options(&options)?;
         let buckets = options
             .buckets
             .iter()
             .map(|bucket| (bucket.name.as_str(), bucket.region.as_str()));
-        let store = Store::open(&options.data, buckets)
-            .map_err(|error| context(&error, "open data folder", &options.data.display()))?;
+        let store = ObjectStore::open(&options.data, buckets)
+            .map_err(|error| with_context(&error, "open data folder", &options.data.display()))?;
         let store = Arc::new(store);
-        let log = Log::open(options.log.as_deref())?;
-        let identities = Identities::new(options.identities)?;
+        let log = RequestLog::open(options.log.as_deref())?;
+        let identities = IdentityTable::new(options.identities)?;
 
-        let mut builder = S3ServiceBuilder::new(Service {
+        let mut builder = S3ServiceBuilder::new(S3Api {
             store: Arc::clone(&store),
             identities: identities.clone(),
         });
         builder.set_auth(identities.clone());
-        builder.set_access(Gate {
+        builder.set_access(AccessGate {
             identities: identities.clone(),
             store: Arc::clone(&store),
         });
-        builder.set_route(Sts(identities.clone()));
-        let wire = Arc::new(Wire {
+        builder.set_route(StsRoute(identities.clone()));
+        let wire = Arc::new(HttpService {
             service: builder.build(),
             log,
             answered: AtomicU64::new(0),
@@ -122,7 +122,8 @@ impl Server {
             .build()?;
         let listener = {
             let _here = runtime.enter();
-            listen(options.listen).map_err(|error| context(&error, "listen on", &options.listen))?
+            bind_listener(options.listen)
+                .map_err(|error| with_context(&error, "listen on", &options.listen))?
         };
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
@@ -131,10 +132,10 @@ impl Server {
             .name("embedded-aws".to_owned())
             .spawn(move || {
                 // The only error is that the listener cannot be registered; clients then find nobody, and the thread ends as on a stop.
-                let _ = runtime.block_on(accept(listener, serving, stopped));
-                runtime.shutdown_timeout(GRACE);
+                let _ = runtime.block_on(accept_connections(listener, serving, stopped));
+                runtime.shutdown_timeout(SHUTDOWN_GRACE);
             })?;
-        Ok(Server {
+        Ok(EmbeddedServer {
             address,
             store,
             identities,
@@ -154,21 +155,21 @@ impl Server {
     ///
     /// # Errors
     /// If one of them is no policy.
-    pub fn govern(&self, policies: &Policies) -> io::Result<()> {
+    pub fn govern(&self, policies: &AccessPolicies) -> io::Result<()> {
         self.identities.govern(policies)
     }
 
     /// Every request answered so far, refused ones included, in the order of the answers.
     #[must_use]
-    pub fn requests(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<RequestSummary> {
         self.wire.log.requests()
     }
 
     /// An object, past all permissions; nothing if it does not exist or its file cannot be read.
     #[must_use]
-    pub fn object(&self, bucket: &str, key: &str) -> Option<Object> {
+    pub fn object(&self, bucket: &str, key: &str) -> Option<StoredObject> {
         let (head, body) = self.store.get(bucket, key).ok()??;
-        Some(Object {
+        Some(StoredObject {
             body,
             metadata: head.attributes.metadata,
             last_modified: head.modified,
@@ -183,7 +184,7 @@ impl Server {
     /// The keys that start with `prefix`, in S3's order; none if there is no such bucket.
     #[must_use]
     pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
-        let matching = |objects: &crate::store::Objects| {
+        let matching = |objects: &crate::store::ObjectIndex| {
             let from_prefix = objects.range::<str, _>((
                 std::ops::Bound::Included(prefix),
                 std::ops::Bound::Unbounded,
@@ -227,9 +228,9 @@ impl Server {
             .iter()
             .map(|(name, value)| (name.to_lowercase(), (*value).to_owned()))
             .collect();
-        let attributes = Attributes {
+        let attributes = ObjectAttributes {
             metadata,
-            ..Attributes::default()
+            ..ObjectAttributes::default()
         };
         let written = self
             .store
@@ -250,7 +251,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for EmbeddedServer {
     fn drop(&mut self) {
         // Fails only if the thread has ended already.
         let _ = self.stop.take().map(|stop| stop.send(()));
@@ -258,7 +259,7 @@ impl Drop for Server {
     }
 }
 
-fn check(options: &Options) -> io::Result<()> {
+fn check_options(options: &ServerOptions) -> io::Result<()> {
     let refused = |message| Err(io::Error::new(ErrorKind::InvalidInput, message));
     if !options.listen.ip().is_loopback() {
         return refused(format!(
@@ -266,7 +267,7 @@ fn check(options: &Options) -> io::Result<()> {
             options.listen
         ));
     }
-    for Bucket { name, region } in &options.buckets {
+    for BucketConfig { name, region } in &options.buckets {
         if !s3s::path::check_bucket_name(name) {
             return refused(format!(
                 "`{name}` is not a bucket name: 3 to 63 of a-z, 0-9, `.` and `-`"
@@ -283,12 +284,12 @@ fn check(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-fn context(error: &io::Error, verb: &str, subject: &dyn std::fmt::Display) -> io::Error {
+fn with_context(error: &io::Error, verb: &str, subject: &dyn std::fmt::Display) -> io::Error {
     io::Error::new(error.kind(), format!("cannot {verb} `{subject}`: {error}"))
 }
 
 /// Needs a runtime around it.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind_listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()
     } else {
@@ -297,12 +298,12 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     // A client that opens hundreds of connections at once would otherwise wait a second for some of them.
-    socket.listen(BACKLOG)
+    socket.listen(LISTEN_BACKLOG)
 }
 
-async fn accept(
+async fn accept_connections(
     listener: TcpListener,
-    wire: Arc<Wire>,
+    wire: Arc<HttpService>,
     mut stopped: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let connections = GracefulShutdown::new();
@@ -326,6 +327,6 @@ async fn accept(
         tokio::spawn(async { drop(connection.await) });
     }
     drop(listener);
-    let _ = tokio::time::timeout(GRACE, connections.shutdown()).await;
+    let _ = tokio::time::timeout(SHUTDOWN_GRACE, connections.shutdown()).await;
     Ok(())
 }

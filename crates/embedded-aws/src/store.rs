@@ -1,4 +1,4 @@
-//! Buckets and objects: the sorted index in memory, kept in step with the [data folder](crate::disk).
+//! Buckets and objects: the sorted index in memory, kept in step with the [data folder](crate::data_folder).
 //!
 //! Every change decides and acts under one lock, so that of several conditional writers exactly one wins. Errors are S3's own, which
 //! makes this the place that maps a failed file access; requests, identities and XML are none of its business.
@@ -12,62 +12,63 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
-use crate::disk::{Attributes, Disk};
+use crate::data_folder::{DataFolder, ObjectAttributes};
 
 /// What a HEAD request tells of an object.
 #[derive(Clone, Debug)]
-pub(crate) struct Head {
+pub(crate) struct ObjectHead {
     pub(crate) size: u64,
     /// The MD5 of the body in lower case hexadecimal, without quotes.
     pub(crate) etag: String,
     /// In whole seconds, as S3's headers can say no more.
     pub(crate) modified: SystemTime,
-    pub(crate) attributes: Attributes,
+    pub(crate) attributes: ObjectAttributes,
     aside: bool,
 }
 
 /// The objects of a bucket by key.
-pub(crate) type Objects = BTreeMap<String, Head>;
+pub(crate) type ObjectIndex = BTreeMap<String, ObjectHead>;
 
-struct Bucket {
+struct BucketState {
     region: String,
     created: SystemTime,
-    objects: Objects,
+    objects: ObjectIndex,
 }
 
 /// All buckets of a data folder.
-pub(crate) struct Store {
-    disk: Disk,
-    buckets: RwLock<BTreeMap<String, Bucket>>,
+pub(crate) struct ObjectStore {
+    disk: DataFolder,
+    buckets: RwLock<BTreeMap<String, BucketState>>,
 }
 
-impl Store {
+impl ObjectStore {
     /// Opens a data folder with what it holds and adds `buckets` by name and region; a bucket that is there takes the region named here.
     pub(crate) fn open<'a>(
         data: &Path,
         buckets: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> io::Result<Store> {
-        let disk = Disk::open(data)?;
+    ) -> io::Result<ObjectStore> {
+        let disk = DataFolder::open(data)?;
         for (name, region) in buckets {
             disk.create_bucket(name, region)?;
         }
         let mut loaded = BTreeMap::new();
         for (name, region, created) in disk.buckets()? {
-            let mut objects = Objects::new();
+            let mut objects = ObjectIndex::new();
             for found in disk.load(&name)? {
-                let head = Head::new(&found.body, found.attributes, found.modified, found.aside);
+                let head =
+                    ObjectHead::new(&found.body, found.attributes, found.modified, found.aside);
                 objects.insert(found.key, head);
             }
             loaded.insert(
                 name,
-                Bucket {
+                BucketState {
                     region,
                     created,
                     objects,
                 },
             );
         }
-        Ok(Store {
+        Ok(ObjectStore {
             disk,
             buckets: RwLock::new(loaded),
         })
@@ -75,7 +76,7 @@ impl Store {
 
     /// Name, region and time of creation of every bucket, by name.
     pub(crate) fn buckets(&self) -> Vec<(String, String, SystemTime)> {
-        self.read()
+        self.read_buckets()
             .iter()
             .map(|(name, bucket)| (name.clone(), bucket.region.clone(), bucket.created))
             .collect()
@@ -83,12 +84,14 @@ impl Store {
 
     /// The region of a bucket, if there is one of that name.
     pub(crate) fn region(&self, bucket: &str) -> Option<String> {
-        self.read().get(bucket).map(|bucket| bucket.region.clone())
+        self.read_buckets()
+            .get(bucket)
+            .map(|bucket| bucket.region.clone())
     }
 
     /// Adds a bucket.
     pub(crate) fn create_bucket(&self, name: &str, region: &str) -> S3Result<()> {
-        let mut buckets = self.write();
+        let mut buckets = self.write_buckets();
         if buckets.contains_key(name) {
             return Err(s3_error!(
                 BucketAlreadyOwnedByYou,
@@ -100,31 +103,35 @@ impl Store {
             .map_err(S3Error::internal_error)?;
         buckets.insert(
             name.to_owned(),
-            Bucket {
+            BucketState {
                 region: region.to_owned(),
                 created: whole_seconds(SystemTime::now()),
-                objects: Objects::new(),
+                objects: ObjectIndex::new(),
             },
         );
         Ok(())
     }
 
     /// Hands the objects of a bucket to `look`.
-    pub(crate) fn list<R>(&self, bucket: &str, look: impl FnOnce(&Objects) -> R) -> S3Result<R> {
-        self.read()
+    pub(crate) fn list<R>(
+        &self,
+        bucket: &str,
+        look: impl FnOnce(&ObjectIndex) -> R,
+    ) -> S3Result<R> {
+        self.read_buckets()
             .get(bucket)
             .map(|bucket| look(&bucket.objects))
             .ok_or_else(no_such_bucket)
     }
 
     /// What is known of an object; nothing if there is none, an error if there is no bucket.
-    pub(crate) fn head(&self, bucket: &str, key: &str) -> S3Result<Option<Head>> {
+    pub(crate) fn head(&self, bucket: &str, key: &str) -> S3Result<Option<ObjectHead>> {
         self.list(bucket, |objects| objects.get(key).cloned())
     }
 
     /// An object and its body.
-    pub(crate) fn get(&self, bucket: &str, key: &str) -> S3Result<Option<(Head, Vec<u8>)>> {
-        let read = |objects: &Objects| {
+    pub(crate) fn get(&self, bucket: &str, key: &str) -> S3Result<Option<(ObjectHead, Vec<u8>)>> {
+        let read = |objects: &ObjectIndex| {
             let Some(head) = objects.get(key) else {
                 return Ok(None);
             };
@@ -143,10 +150,10 @@ impl Store {
         bucket: &str,
         key: &str,
         body: &[u8],
-        attributes: Attributes,
+        attributes: ObjectAttributes,
         modified: SystemTime,
-        condition: impl FnOnce(Option<&Head>) -> S3Result<()>,
-    ) -> S3Result<Head> {
+        condition: impl FnOnce(Option<&ObjectHead>) -> S3Result<()>,
+    ) -> S3Result<ObjectHead> {
         if key.is_empty() || !s3s::path::check_key(key) {
             return Err(s3_error!(
                 KeyTooLongError,
@@ -159,9 +166,9 @@ impl Store {
             .disk
             .draft(body, &attributes, modified)
             .map_err(S3Error::internal_error)?;
-        let mut head = Head::new(body, attributes, modified, false);
+        let mut head = ObjectHead::new(body, attributes, modified, false);
 
-        let mut buckets = self.write();
+        let mut buckets = self.write_buckets();
         let objects = &mut buckets.get_mut(bucket).ok_or_else(no_such_bucket)?.objects;
         let present = objects.get(key);
         condition(present)?;
@@ -177,7 +184,7 @@ impl Store {
     }
 
     /// Sets those objects aside that lie where this key needs a folder.
-    fn make_way(&self, bucket: &str, key: &str, objects: &mut Objects) -> io::Result<()> {
+    fn make_way(&self, bucket: &str, key: &str, objects: &mut ObjectIndex) -> io::Result<()> {
         for (at, _) in key.match_indices('/') {
             if let Some(head) = objects.get_mut(&key[..at]).filter(|head| !head.aside) {
                 self.disk.set_aside(bucket, &key[..at])?;
@@ -192,9 +199,9 @@ impl Store {
         &self,
         bucket: &str,
         key: &str,
-        condition: impl FnOnce(Option<&Head>) -> S3Result<()>,
+        condition: impl FnOnce(Option<&ObjectHead>) -> S3Result<()>,
     ) -> S3Result<()> {
-        let mut buckets = self.write();
+        let mut buckets = self.write_buckets();
         let objects = &mut buckets.get_mut(bucket).ok_or_else(no_such_bucket)?.objects;
         let present = objects.get(key);
         condition(present)?;
@@ -208,21 +215,26 @@ impl Store {
     }
 
     // The index changes only after the files did, and in one step: a panic elsewhere leaves it as good as it was.
-    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, Bucket>> {
+    fn read_buckets(&self) -> RwLockReadGuard<'_, BTreeMap<String, BucketState>> {
         self.buckets.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Bucket>> {
+    fn write_buckets(&self) -> RwLockWriteGuard<'_, BTreeMap<String, BucketState>> {
         self.buckets.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Head {
-    fn new(body: &[u8], attributes: Attributes, modified: SystemTime, aside: bool) -> Head {
+impl ObjectHead {
+    fn new(
+        body: &[u8],
+        attributes: ObjectAttributes,
+        modified: SystemTime,
+        aside: bool,
+    ) -> ObjectHead {
         let etag = Md5::checksum(body)
             .iter()
             .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-        Head {
+        ObjectHead {
             size: body.len() as u64,
             etag,
             modified,

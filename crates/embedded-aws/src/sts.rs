@@ -6,9 +6,9 @@ use http_body_util::BodyExt as _;
 use s3s::route::S3Route;
 use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 
-use crate::access::{Identities, Identity};
-use crate::request::{action, version};
-use crate::xml::escape;
+use crate::access::{AwsIdentity, IdentityTable};
+use crate::request::{sts_action, sts_version};
+use crate::xml::escape_xml;
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
@@ -16,10 +16,10 @@ const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const REQUEST_ID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Takes over the requests to STS from s3s once their signature is verified.
-pub(crate) struct Sts(pub(crate) Identities);
+pub(crate) struct StsRoute(pub(crate) IdentityTable);
 
 #[async_trait::async_trait]
-impl S3Route for Sts {
+impl S3Route for StsRoute {
     fn is_match(
         &self,
         method: &Method,
@@ -37,11 +37,11 @@ impl S3Route for Sts {
         let query = uri.query().unwrap_or_default();
         uri.path() == "/"
             && (method == Method::POST && is_form()
-                || method == Method::GET && action(query, b"").is_some())
+                || method == Method::GET && sts_action(query, b"").is_some())
     }
 
     async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
-        let caller = self.0.signer(request.credentials.as_ref())?;
+        let caller = self.0.identity_of_signer(request.credentials.as_ref())?;
         if request.service.as_deref() != Some("sts") {
             return Err(s3_error!(
                 SignatureDoesNotMatch,
@@ -55,24 +55,25 @@ impl S3Route for Sts {
             .map_err(|error| s3_error!(InvalidRequest, "{error}"))?
             .to_bytes();
         let query = request.uri.query().unwrap_or_default();
-        let action = action(query, &body).unwrap_or_default();
-        let version = version(query, &body).unwrap_or_else(|| "NO_VERSION_SPECIFIED".to_owned());
+        let action = sts_action(query, &body).unwrap_or_default();
+        let version =
+            sts_version(query, &body).unwrap_or_else(|| "NO_VERSION_SPECIFIED".to_owned());
         if action == "GetCallerIdentity" && version == "2011-06-15" {
-            return Ok(answer(StatusCode::OK, caller_identity(caller)));
+            return Ok(xml_response(StatusCode::OK, caller_identity_xml(caller)));
         }
         let message = format!(
             "Could not find operation {} for version {}",
-            escape(&action),
-            escape(&version)
+            escape_xml(&action),
+            escape_xml(&version)
         );
-        Ok(answer(
+        Ok(xml_response(
             StatusCode::BAD_REQUEST,
-            error("InvalidAction", &message),
+            sts_error_xml("InvalidAction", &message),
         ))
     }
 }
 
-fn answer(status: StatusCode, xml: String) -> S3Response<Body> {
+fn xml_response(status: StatusCode, xml: String) -> S3Response<Body> {
     let mut response = S3Response::with_status(Body::from(xml), status);
     response
         .headers
@@ -80,11 +81,11 @@ fn answer(status: StatusCode, xml: String) -> S3Response<Body> {
     response
 }
 
-fn caller_identity(caller: &Identity) -> String {
+fn caller_identity_xml(caller: &AwsIdentity) -> String {
     let (arn, user_id, account) = (
-        escape(&caller.arn),
-        escape(&caller.user_id),
-        escape(&caller.account),
+        escape_xml(&caller.arn),
+        escape_xml(&caller.user_id),
+        escape_xml(&caller.account),
     );
     format!(
         "<GetCallerIdentityResponse xmlns=\"{NAMESPACE}\"><GetCallerIdentityResult><Arn>{arn}</Arn><UserId>{user_id}</UserId>\
@@ -94,7 +95,7 @@ fn caller_identity(caller: &Identity) -> String {
 }
 
 /// An error of STS, under STS's name for the `code` where S3 calls the same thing otherwise. Both are content of elements already.
-pub(crate) fn error(code: &str, message: &str) -> String {
+pub(crate) fn sts_error_xml(code: &str, message: &str) -> String {
     let (code, message) = match code {
         "InvalidAccessKeyId" => (
             "InvalidClientTokenId",

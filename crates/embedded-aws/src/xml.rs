@@ -1,20 +1,20 @@
 //! The little XML that s3s does not write for us.
 
 /// `text` as the content of an element.
-pub(crate) fn escape(text: &str) -> String {
+pub(crate) fn escape_xml(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
 }
 
 /// The text of the first element of that name that holds only text, still escaped as it stands in the document.
-pub(crate) fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn find_element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }
 
 /// The body of an error of S3; all but the id are content of elements already.
-pub(crate) fn error(code: &str, message: &str, details: &str, request_id: &str) -> String {
+pub(crate) fn error_xml(code: &str, message: &str, details: &str, request_id: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>{details}\
          <RequestId>{request_id}</RequestId><HostId>embedded-aws</HostId></Error>"
@@ -22,11 +22,11 @@ pub(crate) fn error(code: &str, message: &str, details: &str, request_id: &str) 
 }
 
 /// What a redirect says beyond other errors: the host to address, which here is the same for every region.
-pub(crate) fn endpoint(host: &str, bucket: &str) -> String {
+pub(crate) fn bucket_endpoint(host: &str, bucket: &str) -> String {
     format!(
         "<Endpoint>{}</Endpoint><Bucket>{}</Bucket>",
-        escape(host),
-        escape(bucket)
+        escape_xml(host),
+        escape_xml(bucket)
     )
 }
 
@@ -35,16 +35,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_escaped_cannot_close_an_element() {
-        assert_eq!(escape("</a>&amp;"), "&lt;/a&gt;&amp;amp;");
+    fn escaped_text_cannot_close_an_element() {
+        assert_eq!(escape_xml("</a>&amp;"), "&lt;/a&gt;&amp;amp;");
     }
 
     #[test]
-    fn an_element_is_found_only_whole() {
+    fn finds_only_complete_elements() {
         assert_eq!(
-            element("<E><Code>A</Code><Code>B</Code></E>", "Code"),
+            find_element("<E><Code>A</Code><Code>B</Code></E>", "Code"),
             Some("A")
         );
-        assert_eq!(element("<E><Code>A</E>", "Code"), None);
+        assert_eq!(find_element("<E><Code>A</E>", "Code"), None);
     }
 }

@@ -1,4 +1,5 @@
-//! The programs behind `make bench`; see `report-bench --help`. bench.py starts them.
+//! The programs that `make bench` needs; tests/bench/bench.py starts them. See `report-bench
+//! --help`.
 
 use std::fs;
 use std::io::{self, Write as _, stderr, stdout};
@@ -11,12 +12,12 @@ use clap::Parser;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::records::{Choice, Records};
+use crate::records::{RecordOptions, SyntheticRecords};
 
-mod floor;
-mod line;
+mod bare_client;
 mod records;
-mod synthetic;
+mod slow_line;
+mod synthetic_s3;
 
 /// Connections that may wait to be accepted: with fewer, a client that opens hundreds at once waits a second for some.
 const BACKLOG: u32 = 1024;
@@ -24,7 +25,7 @@ const BACKLOG: u32 = 1024;
 /// What `make bench` needs beside the programs that it compares.
 #[derive(Parser)]
 #[command(version)]
-enum Command {
+enum BenchCommand {
     /// A line with a delay in front of a server: prints its endpoint, ends on SIGTERM or SIGINT
     SlowLine {
         /// The server
@@ -40,7 +41,7 @@ enum Command {
     /// An S3 of records that are made up when they are asked for, for whoever asks: prints its endpoint, ends as slow-line does
     SyntheticS3 {
         #[command(flatten)]
-        choice: Choice,
+        choice: RecordOptions,
         /// Loopback address to listen on; port 0 takes a free one
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
@@ -48,7 +49,7 @@ enum Command {
     /// Writes records into a folder, one file each
     Records {
         #[command(flatten)]
-        choice: Choice,
+        choice: RecordOptions,
         /// The folder
         #[arg(long)]
         into: PathBuf,
@@ -71,7 +72,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(Command::parse()) {
+    match run_command(BenchCommand::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to tell where the error output is closed.
@@ -81,7 +82,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> io::Result<()> {
+fn run_command(command: BenchCommand) -> io::Result<()> {
     // One thread carries what two cores can ask of it, and spends nothing on handing work over.
     let one = || {
         tokio::runtime::Builder::new_current_thread()
@@ -89,26 +90,26 @@ fn run(command: Command) -> io::Result<()> {
             .build()
     };
     match command {
-        Command::SlowLine {
+        BenchCommand::SlowLine {
             upstream,
             round_trip_ms,
             listen,
-        } => one()?.block_on(until_told(listen, |listener| {
-            line::serve(listener, upstream, Duration::from_millis(round_trip_ms))
+        } => one()?.block_on(serve_until_signal(listen, |listener| {
+            slow_line::serve_slow_line(listener, upstream, Duration::from_millis(round_trip_ms))
         })),
-        Command::SyntheticS3 { choice, listen } => {
-            let records = Records::new(choice);
+        BenchCommand::SyntheticS3 { choice, listen } => {
+            let records = SyntheticRecords::new(choice);
             let many = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?;
-            many.block_on(until_told(listen, |listener| {
-                synthetic::serve(listener, records)
+            many.block_on(serve_until_signal(listen, |listener| {
+                synthetic_s3::serve_bucket(listener, records)
             }))
         }
-        Command::Records { choice, into, meta } => {
-            write(&Records::new(choice), &into, meta.as_deref())
+        BenchCommand::Records { choice, into, meta } => {
+            write_records(&SyntheticRecords::new(choice), &into, meta.as_deref())
         }
-        Command::Floor {
+        BenchCommand::Floor {
             server,
             connections,
             targets,
@@ -117,14 +118,15 @@ fn run(command: Command) -> io::Result<()> {
                 .lines()
                 .map(str::to_owned)
                 .collect();
-            let (took, bytes) = one()?.block_on(floor::get_all(server, connections, targets))?;
+            let (took, bytes) =
+                one()?.block_on(bare_client::get_all(server, connections, targets))?;
             writeln!(stdout(), "{} {bytes}", took.as_secs_f64())
         }
     }
 }
 
 /// Serves until a signal comes.
-async fn until_told<F: Future<Output = io::Result<()>>>(
+async fn serve_until_signal<F: Future<Output = io::Result<()>>>(
     listen: SocketAddr,
     serve: impl FnOnce(TcpListener) -> F,
 ) -> io::Result<()> {
@@ -155,7 +157,7 @@ async fn until_told<F: Future<Output = io::Result<()>>>(
     }
 }
 
-fn write(records: &Records, into: &Path, meta: Option<&Path>) -> io::Result<()> {
+fn write_records(records: &SyntheticRecords, into: &Path, meta: Option<&Path>) -> io::Result<()> {
     for position in 0..records.count() {
         let record = records.get(position);
         let place = |folder: &Path| -> io::Result<PathBuf> {

@@ -1,7 +1,9 @@
-//! Usage records that were never written: any number of them, each a function of its position, so that none is kept.
+//! Synthetic usage records: each is a function of its position, so any number exists without
+//! storage.
 //!
-//! A few customers deploy often and many seldom. Somebody who deploys does so a few times in a row: four records share
-//! their user and mostly their day. In the worst case every record is one of another user and thus a row of its own.
+//! A few customers deploy often and many seldom. A person deploys a few times in a row: four
+//! records share their user and mostly their day. In the worst case every record has a user of its
+//! own and is therefore a row of its own.
 
 use std::collections::HashMap;
 
@@ -32,7 +34,7 @@ const LAST_NAMES: [&str; 10] = [
 
 /// What records there are.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Choice {
+pub(crate) struct RecordOptions {
     /// How many
     #[arg(long)]
     pub(crate) count: u64,
@@ -55,14 +57,14 @@ pub(crate) struct Choice {
 
 /// The records of a choice, in the order of their keys.
 #[derive(Debug)]
-pub(crate) struct Records {
-    choice: Choice,
-    customers: Vec<Customer>,
+pub(crate) struct SyntheticRecords {
+    choice: RecordOptions,
+    customers: Vec<SyntheticCustomer>,
     by_name: HashMap<String, usize>,
 }
 
 #[derive(Debug)]
-struct Customer {
+struct SyntheticCustomer {
     name: String,
     /// The position of its first record.
     first: u64,
@@ -71,7 +73,7 @@ struct Customer {
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Record {
+pub(crate) struct SyntheticRecord {
     /// `usage-logs/<customer>/<time>.json`.
     pub(crate) key: String,
     /// When it was written, in seconds since 1970.
@@ -80,23 +82,23 @@ pub(crate) struct Record {
     pub(crate) body: String,
 }
 
-impl Records {
+impl SyntheticRecords {
     /// Shares the records out among the customers.
     #[must_use]
-    pub(crate) fn new(choice: Choice) -> Self {
+    pub(crate) fn new(choice: RecordOptions) -> Self {
         let mut names: Vec<String> = (0..choice.customers)
-            .map(|number| format!("{}-{number:03}", pick(&CUSTOMERS, number)))
+            .map(|number| format!("{}-{number:03}", pick_one(&CUSTOMERS, number)))
             .collect();
         names.sort();
         let weights: Vec<u64> = (0..choice.customers)
-            .map(|number| 1_000_000 / (10 + mix(number) % choice.customers))
+            .map(|number| 1_000_000 / (10 + mix_bits(number) % choice.customers))
             .collect();
         let all: u64 = weights.iter().sum();
         let (mut customers, mut before, mut first) = (Vec::new(), 0, 0);
         for (name, weight) in names.into_iter().zip(weights) {
             before += weight;
-            let next = share(choice.count, before, all);
-            customers.push(Customer {
+            let next = proportion(choice.count, before, all);
+            customers.push(SyntheticCustomer {
                 name,
                 first,
                 count: next - first,
@@ -124,20 +126,20 @@ impl Records {
     /// The key of the record at `position`.
     #[must_use]
     pub(crate) fn key(&self, position: u64) -> String {
-        let (customer, within) = self.place(position);
+        let (customer, within) = self.customer_and_offset(position);
         format!(
             "usage-logs/{}/{}.json",
             self.customers[customer].name,
-            time(self.at(customer, within), "%Y-%m-%d_%H%M%S")
+            format_time(self.unix_time_of(customer, within), "%Y-%m-%d_%H%M%S")
         )
     }
 
     /// The record at `position`.
     #[must_use]
-    pub(crate) fn get(&self, position: u64) -> Record {
-        let (customer, within) = self.place(position);
-        let at = self.at(customer, within);
-        Record {
+    pub(crate) fn get(&self, position: u64) -> SyntheticRecord {
+        let (customer, within) = self.customer_and_offset(position);
+        let at = self.unix_time_of(customer, within);
+        SyntheticRecord {
             key: self.key(position),
             modified: at + 2,
             body: self.body(customer, within, at),
@@ -146,7 +148,7 @@ impl Records {
 
     /// The position of the first record with a key greater than `key`.
     #[must_use]
-    pub(crate) fn after(&self, key: &str) -> u64 {
+    pub(crate) fn first_after(&self, key: &str) -> u64 {
         let (mut low, mut high) = (0, self.choice.count);
         while low < high {
             let middle = low.midpoint(high);
@@ -161,30 +163,30 @@ impl Records {
 
     /// The record with this key.
     #[must_use]
-    pub(crate) fn find(&self, key: &str) -> Option<Record> {
+    pub(crate) fn find(&self, key: &str) -> Option<SyntheticRecord> {
         let (name, _) = key.strip_prefix("usage-logs/")?.split_once('/')?;
         self.by_name.get(name)?;
-        let position = self.after(key).checked_sub(1)?;
+        let position = self.first_after(key).checked_sub(1)?;
         (self.key(position) == key).then(|| self.get(position))
     }
 
-    fn place(&self, position: u64) -> (usize, u64) {
+    fn customer_and_offset(&self, position: u64) -> (usize, u64) {
         let customer = self
             .customers
             .partition_point(|customer| customer.first + customer.count <= position);
         (customer, position - self.customers[customer].first)
     }
 
-    fn run(&self) -> u64 {
+    fn run_length(&self) -> u64 {
         if self.choice.worst { 1 } else { RUN }
     }
 
     /// When the record of a customer was made: every run in its own slice of the time, so that keys ascend.
-    fn at(&self, customer: usize, within: u64) -> u64 {
-        let (run, span) = (self.run(), self.choice.days * DAY);
+    fn unix_time_of(&self, customer: usize, within: u64) -> u64 {
+        let (run, span) = (self.run_length(), self.choice.days * DAY);
         let runs = self.customers[customer].count.div_ceil(run);
         let slice = span / runs;
-        let chance = mix(customer as u64 * 1_000_003 + within / run);
+        let chance = mix_bits(customer as u64 * 1_000_003 + within / run);
         let pause = 1 + chance % (slice / run).clamp(1, PAUSE);
         let begin = (chance >> 16) % (slice.saturating_sub(pause * run)).max(1);
         self.choice.until - span + within / run * slice + begin + within % run * pause
@@ -192,8 +194,8 @@ impl Records {
 
     fn body(&self, customer: usize, within: u64, at: u64) -> String {
         let name = &self.customers[customer].name;
-        let run = within / self.run();
-        let chance = mix(customer as u64 * 7_000_003 + run);
+        let run = within / self.run_length();
+        let chance = mix_bits(customer as u64 * 7_000_003 + run);
         // A customer is served by a team of six.
         let user = if self.choice.worst {
             within
@@ -202,20 +204,20 @@ impl Records {
         } % self.choice.users;
         let user = format!(
             "{}.{}{}",
-            pick(&FIRST_NAMES, user),
-            pick(&LAST_NAMES, user / 10),
-            numbered(user / 100)
+            pick_one(&FIRST_NAMES, user),
+            pick_one(&LAST_NAMES, user / 10),
+            numbered_name(user / 100)
         );
-        let stamp = time(at, "%Y-%m-%dT%H:%M:%SZ");
-        let short = time(at, "%Y%m%dT%H%M%SZ");
-        let hash = format!("{:016x}{:016x}", mix(chance), mix(chance + 1));
+        let stamp = format_time(at, "%Y-%m-%dT%H:%M:%SZ");
+        let short = format_time(at, "%Y%m%dT%H%M%SZ");
+        let hash = format!("{:016x}{:016x}", mix_bits(chance), mix_bits(chance + 1));
         let commit = format!(
             "{:016x}{:016x}{:08x}",
-            mix(chance + 2),
-            mix(chance + 3),
-            mix(chance + 4) >> 32
+            mix_bits(chance + 2),
+            mix_bits(chance + 3),
+            mix_bits(chance + 4) >> 32
         );
-        let (backup, backup_at) = if within.is_multiple_of(self.run()) {
+        let (backup, backup_at) = if within.is_multiple_of(self.run_length()) {
             ("uploaded", at)
         } else {
             ("unchanged", at - at % DAY)
@@ -245,20 +247,20 @@ impl Records {
             count = (chance >> 8) % 20 + within % 3,
             cluster = (chance >> 24) % 3 + 1,
             short = short,
-            id = mix(at ^ chance),
+            id = mix_bits(at ^ chance),
             backup = backup,
-            backup_at = time(backup_at, "%Y-%m-%d_%H%M%S"),
+            backup_at = format_time(backup_at, "%Y-%m-%d_%H%M%S"),
             commit = commit,
             ci = ci,
         )
     }
 }
 
-fn share(count: u64, part: u64, whole: u64) -> u64 {
+fn proportion(count: u64, part: u64, whole: u64) -> u64 {
     count * part / whole
 }
 
-fn numbered(number: u64) -> String {
+fn numbered_name(number: u64) -> String {
     if number == 0 {
         String::new()
     } else {
@@ -266,19 +268,19 @@ fn numbered(number: u64) -> String {
     }
 }
 
-fn pick<'a>(list: &[&'a str], number: u64) -> &'a str {
+fn pick_one<'a>(list: &[&'a str], number: u64) -> &'a str {
     list[usize::try_from(number).unwrap_or_default() % list.len()]
 }
 
 /// A time in the words of `format`.
 #[must_use]
-pub(crate) fn time(at: u64, format: &str) -> String {
+pub(crate) fn format_time(at: u64, format: &str) -> String {
     let at: DateTime<Utc> = DateTime::from_timestamp(at.cast_signed(), 0).unwrap_or_default();
     at.format(format).to_string()
 }
 
 /// `SplitMix64`: numbers that look like chance, the same ones every time.
-fn mix(number: u64) -> u64 {
+fn mix_bits(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -290,8 +292,8 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    fn records(count: u64, worst: bool) -> Records {
-        Records::new(Choice {
+    fn make_records(count: u64, worst: bool) -> SyntheticRecords {
+        SyntheticRecords::new(RecordOptions {
             count,
             customers: 50,
             users: 80,
@@ -302,9 +304,9 @@ mod tests {
     }
 
     #[test]
-    fn keys_ascend_and_lead_back_to_their_records() {
+    fn keys_ascend_and_can_be_looked_up() {
         for worst in [false, true] {
-            let records = records(10_000, worst);
+            let records = make_records(10_000, worst);
             let keys: Vec<String> = (0..records.count())
                 .map(|position| records.key(position))
                 .collect();
@@ -312,9 +314,12 @@ mod tests {
             for position in (0..records.count()).step_by(77) {
                 let record = records.get(position);
                 assert_eq!(records.find(&record.key).as_ref(), Some(&record));
-                assert_eq!(records.after(&record.key), position + 1);
+                assert_eq!(records.first_after(&record.key), position + 1);
             }
-            assert_eq!((records.after(""), records.after("v")), (0, 10_000));
+            assert_eq!(
+                (records.first_after(""), records.first_after("v")),
+                (0, 10_000)
+            );
             assert_eq!(
                 records.find("usage-logs/acme-000/2020-01-01_000000.json"),
                 None
@@ -323,8 +328,8 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_what_the_helper_writes() {
-        let records = records(1000, false);
+    fn records_have_the_form_that_the_helper_writes() {
+        let records = make_records(1000, false);
         let mut bytes = 0;
         for position in 0..records.count() {
             let body = records.get(position).body;
@@ -338,7 +343,7 @@ mod tests {
     #[test]
     fn in_the_worst_case_no_two_records_share_a_row() {
         let rows = |worst| {
-            let records = records(10_000, worst);
+            let records = make_records(10_000, worst);
             let row = |position| {
                 let record: config_backup::record::UsageRecord =
                     serde_json::from_str(&records.get(position).body).unwrap();

@@ -1,4 +1,4 @@
-//! What all campaigns have in common: a seed, a size, both cores, and the line that each ends with.
+//! What all campaigns share: a seed, a size, threads for both cores, and the summary line.
 
 use std::fmt::Display;
 use std::io::Write as _;

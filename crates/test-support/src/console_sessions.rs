@@ -1,9 +1,9 @@
-//! Markdown as it is tested: its fences, and the sessions in those of `console`, played by a shell and compared with what the
-//! page shows.
+//! The `console` blocks of Markdown pages: a shell runs their commands, and the output is compared
+//! with the page.
 //!
-//! A session is what one sees: `$ ` and a command, and then its output. In that, `…` stands for any text within a line, and
-//! alone in a line for any number of lines. Times, ids and fingerprints need only have the same form. A command that fails
-//! is followed by `$ echo $?`.
+//! A session is `$ ` and a command, followed by its output. In the output, `…` matches any text
+//! within a line, and a line with only `…` matches any number of lines. Times, ids and fingerprints
+//! need only have the same form. After a command that fails, the page shows `$ echo $?`.
 
 use std::fs;
 use std::process::Command;

@@ -1,6 +1,8 @@
-//! Networks that go wrong: a proxy in front of a server that passes requests on, answers in its place, or does not.
+//! A proxy in front of a server that forwards requests, answers in place of the server, or does not
+//! answer.
 //!
-//! Speaks as much HTTP/1.1 as the SDK does: one request a connection, with its length told.
+//! It speaks the subset of HTTP/1.1 that the SDK uses: one request per connection, with a content
+//! length.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

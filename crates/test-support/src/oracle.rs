@@ -1,4 +1,4 @@
-//! Second opinions: digests, CSV and time from outside of the product. Without python3 the tests fail.
+//! Digests, CSV rows and times from outside of the product. The tests need python3.
 
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

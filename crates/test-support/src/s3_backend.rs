@@ -1,4 +1,5 @@
-//! One contract, three servers: a world whose S3 is the embedded one, versitygw or moto, and records with the rows they give.
+//! A world whose S3 is the embedded server, versitygw or moto, and records with their expected
+//! report rows.
 
 use std::ops::RangeInclusive;
 
@@ -188,7 +189,7 @@ pub fn rows_of_customer(customer: &str, csv: &str) -> String {
             .collect::<String>()
 }
 
-/// Makes each of these claims, which are functions of a [`Site`], a test on each server.
+/// Makes each of these claims, which are functions of a [`S3Backend`], a test on each server.
 #[macro_export]
 macro_rules! on_each_server {
     ($($claim:ident),+ $(,)?) => {$(

@@ -1,4 +1,5 @@
-//! Objects written and deleted as anybody would over S3, whatever server that is: signed requests of the SDK.
+//! A client for any S3 server: it writes, reads and deletes objects with signed requests of the AWS
+//! SDK.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Other S3 servers than the embedded one: versitygw, on a folder, and moto, in memory. Each runs as a process of its own on
-//! a port of its own, with the bucket, and ends with the value. Neither plays STS.
+//! S3 servers other than the embedded one: versitygw on a folder, and moto in memory. Each is a
+//! process with its own port and the test bucket, and stops when it is dropped. Neither serves STS.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

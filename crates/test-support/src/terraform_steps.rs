@@ -1,4 +1,4 @@
-//! A deployment by hand: the two steps that Terraform takes with the module, with what it sends to each.
+//! The two steps that Terraform runs with the module, with the queries that it sends to each.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ impl CustomerUnit {
         Self::in_folder(world, "customers of ours/airbnb")
     }
 
-    /// As [`Unit::new`], in another folder of the world.
+    /// As [`CustomerUnit::new`], in another folder of the world.
     pub fn in_folder(world: &World, folder: &str) -> Self {
         let config = world.path().join(folder).join("config.yaml");
         fs::create_dir_all(config.parent().expect("a folder")).expect("a customer folder");
@@ -97,7 +97,7 @@ impl CustomerUnit {
         })
     }
 
-    /// As [`Unit::apply`], with `deploy` run by `run`, which returns what it printed.
+    /// As [`CustomerUnit::apply`], with `deploy` run by `run`, which returns what it printed.
     pub fn apply_with(
         &self,
         context: Value,

@@ -1,12 +1,12 @@
-//! What the integration tests and the end-to-end tests share: a bucket of one's own, people with profiles, and the
-//! helper run as Terraform or a user would run it. Each world has its own folder, HOME and port.
+//! A bucket, AWS profiles, and the helper run as Terraform or a user runs it. Each world has its
+//! own folder, HOME and port.
 
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use embedded_aws::{Bucket, Identity, Options, Server};
+use embedded_aws::{AwsIdentity, BucketConfig, EmbeddedServer, ServerOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -35,7 +35,7 @@ pub const SECRET_CANARIES: [&str; 5] = [
 /// A machine and an AWS account.
 pub struct World {
     /// S3 and STS.
-    pub server: Server,
+    pub server: EmbeddedServer,
     folder: TempDir,
     endpoint: String,
     /// Where S3 is, if not at `endpoint`.
@@ -60,7 +60,7 @@ impl World {
             .prefix("config backup ")
             .tempdir()
             .expect("a temporary folder");
-        let person = |name: &str, arn: &str, deny: &[&str]| Identity {
+        let person = |name: &str, arn: &str, deny: &[&str]| AwsIdentity {
             access_key: format!("AKIA{}", name.to_uppercase()),
             secret_key: format!("secret-of-{name}"),
             arn: arn.to_owned(),
@@ -102,14 +102,14 @@ impl World {
                 "arn:aws:iam::123456789012:user/writer",
                 &["GetObject", "HeadObject"],
             ),
-            Identity {
+            AwsIdentity {
                 account: "210987654321".to_owned(),
                 ..person("guest", "arn:aws:iam::210987654321:user/guest", &[])
             },
         ];
         let aws = folder.path().join("home/.aws");
         fs::create_dir_all(&aws).expect("a HOME");
-        let profile = |it: &Identity| {
+        let profile = |it: &AwsIdentity| {
             let name = it.secret_key.trim_start_matches("secret-of-");
             format!(
                 "[{name}]\naws_access_key_id = {}\naws_secret_access_key = {}\n\n",
@@ -118,9 +118,9 @@ impl World {
         };
         let profiles: Vec<String> = identities.iter().map(profile).collect();
         fs::write(aws.join("credentials"), profiles.concat()).expect("profiles");
-        let server = Server::start(Options {
+        let server = EmbeddedServer::start(ServerOptions {
             data: folder.path().join("s3"),
-            buckets: vec![Bucket {
+            buckets: vec![BucketConfig {
                 name: BUCKET.to_owned(),
                 region: region.to_owned(),
             }],
@@ -260,7 +260,7 @@ impl World {
         to_text(&output.stdout)
     }
 
-    /// As [`World::machine`], for the verbs that answer with JSON.
+    /// As [`World::run_protocol_command`], for the verbs that answer with JSON.
     pub fn ask(&self, verb: &str, query: &Value) -> Value {
         let answer = self.run_protocol_command(verb, query);
         assert!(

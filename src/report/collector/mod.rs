@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::keys::{self, RecordKey};
 use crate::output::progress::ProgressLine;
 use crate::record::deployment::Deployment;
-use crate::record::parse;
+use crate::record::parse::{self, RecordError};
 use crate::report::cache::{CacheError, ListedKeys, RecordCache};
 use crate::report::filter::ReportFilter;
 use crate::report::list_plan::{self, CachedCustomer, KeyRange, ListPlan};
@@ -177,9 +177,8 @@ impl<'a, W: Write> ReportCollector<'a, W> {
         if let Some(body) = body {
             self.add_record(object, &key, body);
         } else {
-            let bytes = object.size;
-            let reason = format!("it has {bytes} bytes, and at most {MAX_RECORD_BYTES} are read");
-            self.skip_object(object, &reason);
+            let too_large = RecordError::TooLarge { bytes: object.size };
+            self.skip_object(object, &too_large);
         }
     }
 
@@ -208,7 +207,7 @@ impl<'a, W: Write> ReportCollector<'a, W> {
         }
     }
 
-    fn skip_object(&mut self, object: &ObjectMeta, reason: &str) {
+    fn skip_object(&mut self, object: &ObjectMeta, reason: &RecordError) {
         let problem = format!("`{}`: {reason}", object.key);
         self.content.problems.skipped.insert(problem);
     }

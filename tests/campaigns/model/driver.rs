@@ -1,5 +1,5 @@
-//! The real thing: the helper at two machines, with one customer's folder, in a world that other customers share. Takes the steps
-//! and says what they came to.
+//! Runs the steps of a history with the real helper, on two machines with one customer folder, in a
+//! world that other customers share.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::events::{Deployment, Event, Plan};
-use super::killable_helper::Victim;
-use super::observer::{Look, seconds};
-use super::steps::{CONTENTS, GARBAGE, Network, Object, Step};
-use crate::md5_digest::md5;
+use super::events::{ModelDeployment, ModelEvent, ModelPlan};
+use super::killable_helper::KillableHelper;
+use super::observer::{ModelObserver, unix_seconds};
+use super::steps::{CONTENTS, GARBAGE, ModelStep, NetworkState, ObjectKind};
+use crate::md5_digest::md5_hex;
 use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::oracle::{format_rfc3339, key_timestamp, unix_now};
 use test_support::terraform_steps::{
@@ -29,10 +29,10 @@ const NOBODY: &str = "http://127.0.0.1:1";
 const NEARLY_ALL_OF_A_PLAN: Duration = Duration::from_millis(2500);
 
 /// What a proxy asks about each request.
-type Judge = Box<dyn Fn(&str) -> RequestFate + Send + Sync>;
+type FateRule = Box<dyn Fn(&str) -> RequestFate + Send + Sync>;
 
 /// One customer's stage.
-pub(crate) struct Stage<'a> {
+pub(crate) struct ModelDriver<'a> {
     pub(crate) world: &'a mut World,
     pub(crate) customer: String,
     /// The bodies that stand for contents, and their digests.
@@ -43,22 +43,22 @@ pub(crate) struct Stage<'a> {
     pub(crate) gave_up: usize,
     unit: CustomerUnit,
     content: usize,
-    saved: Option<(Value, Plan)>,
+    saved: Option<(Value, ModelPlan)>,
     /// The request of the last apply at this machine, and its answer.
     last: Option<(Value, Value)>,
     files: usize,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> ModelDriver<'a> {
     pub(crate) fn new(world: &'a mut World, customer: &str) -> Self {
         let mut unit = CustomerUnit::in_folder(world, customer);
         // No network in these histories leaves a request unanswered, so only a busy machine could use this time up.
         unit.set_variable("timeout", "60");
         let contents = (0..CONTENTS)
-            .map(|number| content(customer, number))
-            .map(|body| (body.clone(), md5(body.as_bytes())))
+            .map(|number| config_content(customer, number))
+            .map(|body| (body.clone(), md5_hex(body.as_bytes())))
             .collect();
-        let mut stage = Self {
+        let mut driver = Self {
             world,
             customer: customer.to_owned(),
             contents,
@@ -70,14 +70,14 @@ impl<'a> Stage<'a> {
             last: None,
             files: 0,
         };
-        stage.edit(0);
-        stage.go_to(1);
-        stage.go_to(0);
-        stage
+        driver.edit_config(0);
+        driver.switch_machine(1);
+        driver.switch_machine(0);
+        driver
     }
 
     /// The name of a machine's HOME.
-    pub(crate) fn home(&self, machine: usize) -> PathBuf {
+    pub(crate) fn home_dir(&self, machine: usize) -> PathBuf {
         self.world.path().join(self.home_name(machine))
     }
 
@@ -85,52 +85,52 @@ impl<'a> Stage<'a> {
         format!("machine {machine} of {}", self.customer)
     }
 
-    fn go_to(&mut self, machine: usize) {
+    fn switch_machine(&mut self, machine: usize) {
         self.machine = machine;
         let home = self.home_name(machine);
         self.world.move_to(&home);
     }
 
-    fn edit(&mut self, content: usize) {
+    fn edit_config(&mut self, content: usize) {
         self.content = content;
         self.unit.write_config(&self.contents[content].0);
     }
 
     /// Takes a step.
-    pub(crate) fn take(&mut self, step: Step) -> Event {
+    pub(crate) fn take_step(&mut self, step: ModelStep) -> ModelEvent {
         match step {
-            Step::Edit(content) => self.edit(content),
-            Step::Move => {
+            ModelStep::Edit(content) => self.edit_config(content),
+            ModelStep::Move => {
                 // A run of Terragrunt stays at its machine.
                 self.last = None;
-                self.go_to(1 - self.machine);
+                self.switch_machine(1 - self.machine);
             }
-            Step::Repeat => return self.repeat(),
-            Step::Garbage(kind) => self.litter(kind),
-            Step::Plan => {
-                let (context, plan) = self.plan(Network::Good);
+            ModelStep::Repeat => return self.repeat_deployment(),
+            ModelStep::Garbage(kind) => self.put_garbage_into_spool(kind),
+            ModelStep::Plan => {
+                let (context, plan) = self.plan(NetworkState::Good);
                 self.saved = Some((context, plan.clone()));
-                return Event::Planned(plan);
+                return ModelEvent::Planned(plan);
             }
-            Step::Apply(network) => return Event::Deployed(self.apply(network)),
-            Step::Skewed(by) => {
+            ModelStep::Apply(network) => return ModelEvent::Deployed(self.apply(network)),
+            ModelStep::Skewed(by) => {
                 // What is kept here was dated by this machine's clock as it is, and is compared with it in this very step.
                 let by = if self.keeps_a_config() { 0 } else { by };
-                let mut deployment = self.apply(Network::Good);
-                self.skew(&mut deployment, by);
+                let mut deployment = self.apply(NetworkState::Good);
+                self.skew_times(&mut deployment, by);
                 self.last = None;
-                return Event::Deployed(deployment);
+                return ModelEvent::Deployed(deployment);
             }
-            Step::Replay(network) => return self.replay(network),
+            ModelStep::Replay(network) => return self.replay(network),
         }
-        Event::Nothing
+        ModelEvent::Nothing
     }
 
-    fn plan(&mut self, network: Network) -> (Value, Plan) {
-        self.connect(if network.is_down() {
+    fn plan(&mut self, network: NetworkState) -> (Value, ModelPlan) {
+        self.connect_network(if network.is_down() {
             network
         } else {
-            Network::Good
+            NetworkState::Good
         });
         let asked = Instant::now();
         let context = self.unit.plan(self.world);
@@ -138,7 +138,7 @@ impl<'a> Stage<'a> {
         let (id, backup_id, status) = (text("deployment_id"), text("backup_id"), text("status"));
         let gave_up = status == "error" && asked.elapsed() > NEARLY_ALL_OF_A_PLAN;
         self.gave_up += usize::from(gave_up);
-        let plan = Plan {
+        let plan = ModelPlan {
             id,
             backup_id,
             in_step: !text("backup_key").is_empty(),
@@ -150,26 +150,27 @@ impl<'a> Stage<'a> {
         (context, plan)
     }
 
-    fn apply(&mut self, network: Network) -> Deployment {
+    fn apply(&mut self, network: NetworkState) -> ModelDeployment {
         let saved = self.saved.take();
         let was_saved = saved.is_some();
         let (context, plan) = saved.unwrap_or_else(|| self.plan(network));
-        let started = now();
+        let started = now_seconds();
         let request = wrap_request(&self.unit.deploy_request(&context));
         let input = request.to_string();
-        let is_twice = matches!(network, Network::Killed { again: true, .. });
-        let spool = Look::spool(&self.home(self.machine));
-        let (((output, is_again), network), _) = self.under(network, |world, victim| {
-            let run = || victim.run(world.helper_command(&["deploy"]), input.as_bytes());
-            match run() {
-                None if is_twice => {
-                    let_go(&spool);
-                    (run(), true)
+        let is_twice = matches!(network, NetworkState::Killed { again: true, .. });
+        let spool = ModelObserver::spool_dir(&self.home_dir(self.machine));
+        let (((output, is_again), network), _) =
+            self.run_under_network(network, |world, killable| {
+                let run = || killable.run(world.helper_command(&["deploy"]), input.as_bytes());
+                match run() {
+                    None if is_twice => {
+                        wait_for_released_locks(&spool);
+                        (run(), true)
+                    }
+                    output => (output, false),
                 }
-                output => (output, false),
-            }
-        });
-        let ended = now();
+            });
+        let ended = now_seconds();
         let answer = output.map(|output| {
             assert_eq!(
                 (output.status.code(), to_text(&output.stderr).as_str()),
@@ -183,7 +184,7 @@ impl<'a> Stage<'a> {
             .as_ref()
             .map(|answer| string_field(answer, "status").to_owned());
         self.last = answer.map(|answer| (request, answer));
-        Deployment {
+        ModelDeployment {
             plan,
             saved: was_saved,
             content: self.content,
@@ -198,24 +199,24 @@ impl<'a> Stage<'a> {
     }
 
     /// Runs the last deployment again, where it had ended.
-    fn repeat(&mut self) -> Event {
+    fn repeat_deployment(&mut self) -> ModelEvent {
         let Some((request, first)) = self.last.clone() else {
-            return Event::Nothing;
+            return ModelEvent::Nothing;
         };
-        self.connect(Network::Good);
+        self.connect_network(NetworkState::Good);
         let second = parse_external_answer(&self.world.run_protocol_command("deploy", &request));
-        Event::Repeated { first, second }
+        ModelEvent::Repeated { first, second }
     }
 
-    fn replay(&mut self, network: Network) -> Event {
-        let ((output, network), _) = self.under(network, |world, victim| {
-            victim.run(world.helper_command(&["replay"]), b"")
+    fn replay(&mut self, network: NetworkState) -> ModelEvent {
+        let ((output, network), _) = self.run_under_network(network, |world, killable| {
+            killable.run(world.helper_command(&["replay"]), b"")
         });
         let code = output.as_ref().and_then(|output| output.status.code());
         let output = output
             .map(|output| to_text(&output.stdout))
             .unwrap_or_default();
-        Event::Replayed {
+        ModelEvent::Replayed {
             network,
             code,
             output,
@@ -223,51 +224,55 @@ impl<'a> Stage<'a> {
     }
 
     /// Does `work` with a network, and gives what came of it, the network as it turned out, and whether a process was killed.
-    fn under<T>(
+    fn run_under_network<T>(
         &mut self,
-        network: Network,
-        work: impl FnOnce(&World, &Victim) -> T,
-    ) -> ((T, Network), bool) {
-        let victim = Victim::default();
-        let Some(fate) = self.fate(network, &victim) else {
-            self.connect(network);
-            return ((work(self.world, &victim), network), false);
+        network: NetworkState,
+        work: impl FnOnce(&World, &KillableHelper) -> T,
+    ) -> ((T, NetworkState), bool) {
+        let killable = KillableHelper::default();
+        let Some(fate) = self.fate_rule(network, &killable) else {
+            self.connect_network(network);
+            return ((work(self.world, &killable), network), false);
         };
         let (fate, touched) = fate;
         let proxy = FaultyProxy::start(&self.world.server.endpoint(), fate);
         self.world.restore_endpoints();
         self.world.set_endpoint(&proxy.endpoint());
-        let done = work(self.world, &victim);
+        let done = work(self.world, &killable);
         proxy.finish();
         self.world.restore_endpoints();
-        if victim.was_killed() {
-            let_go(&Look::spool(&self.home(self.machine)));
+        if killable.was_killed() {
+            wait_for_released_locks(&ModelObserver::spool_dir(&self.home_dir(self.machine)));
         }
         // What never came about was no trouble.
         let network = if network.is_open() && !touched.load(Ordering::SeqCst) {
-            Network::Good
+            NetworkState::Good
         } else {
             network
         };
-        ((done, network), victim.was_killed())
+        ((done, network), killable.was_killed())
     }
 
-    fn connect(&mut self, network: Network) {
+    fn connect_network(&mut self, network: NetworkState) {
         self.world.restore_endpoints();
         match network {
-            Network::Offline => self.world.set_endpoint(NOBODY),
-            Network::WithoutS3 => self.world.set_s3_endpoint(NOBODY),
+            NetworkState::Offline => self.world.set_endpoint(NOBODY),
+            NetworkState::WithoutS3 => self.world.set_s3_endpoint(NOBODY),
             _ => {}
         }
     }
 
     /// What a proxy does with requests, where the network is one that needs a proxy, and whether it has done anything to one.
-    fn fate(&self, network: Network, victim: &Victim) -> Option<(Judge, Arc<AtomicBool>)> {
+    fn fate_rule(
+        &self,
+        network: NetworkState,
+        killable: &KillableHelper,
+    ) -> Option<(FateRule, Arc<AtomicBool>)> {
         let (touched, seen) = (Arc::new(AtomicBool::new(false)), AtomicUsize::new(0));
         let touch = Arc::clone(&touched);
-        let fate: Judge = match network {
-            Network::Good | Network::Offline | Network::WithoutS3 => return None,
-            Network::LostOnce(number) => Box::new(move |line| {
+        let fate: FateRule = match network {
+            NetworkState::Good | NetworkState::Offline | NetworkState::WithoutS3 => return None,
+            NetworkState::LostOnce(number) => Box::new(move |line| {
                 let lose =
                     line.starts_with("PUT ") && seen.fetch_add(1, Ordering::SeqCst) + 1 == number;
                 if lose {
@@ -276,12 +281,16 @@ impl<'a> Stage<'a> {
                     RequestFate::Pass
                 }
             }),
-            Network::Lost(object) => {
+            NetworkState::Lost(object) => {
                 let customer = &self.customer;
                 let head = match object {
-                    Object::Copy => format!("PUT /{BUCKET}/terragrunt/{customer}/config-history/"),
-                    Object::Config => format!("PUT /{BUCKET}/terragrunt/{customer}/config.yaml"),
-                    Object::Record => format!("PUT /{BUCKET}/usage-logs/{customer}/"),
+                    ObjectKind::Copy => {
+                        format!("PUT /{BUCKET}/terragrunt/{customer}/config-history/")
+                    }
+                    ObjectKind::Config => {
+                        format!("PUT /{BUCKET}/terragrunt/{customer}/config.yaml")
+                    }
+                    ObjectKind::Record => format!("PUT /{BUCKET}/usage-logs/{customer}/"),
                 };
                 Box::new(move |line| {
                     let lose = line.starts_with(&head);
@@ -293,18 +302,18 @@ impl<'a> Stage<'a> {
                     }
                 })
             }
-            Network::Killed { request, done, .. } => {
-                let victim = victim.clone();
+            NetworkState::Killed { request, done, .. } => {
+                let killable = killable.clone();
                 Box::new(move |_| {
                     if seen.fetch_add(1, Ordering::SeqCst) + 1 != request {
                         return RequestFate::Pass;
                     }
                     touch.store(true, Ordering::SeqCst);
                     if done {
-                        let victim = victim.clone();
-                        return RequestFate::Instead(Arc::new(move || victim.kill()));
+                        let killable = killable.clone();
+                        return RequestFate::Instead(Arc::new(move || killable.kill()));
                     }
-                    victim.kill();
+                    killable.kill();
                     RequestFate::Silence
                 })
             }
@@ -313,8 +322,8 @@ impl<'a> Stage<'a> {
     }
 
     /// Puts a file into the spool that no helper of this version wrote.
-    fn litter(&mut self, kind: usize) {
-        let spool = Look::spool(&self.home(self.machine));
+    fn put_garbage_into_spool(&mut self, kind: usize) {
+        let spool = ModelObserver::spool_dir(&self.home_dir(self.machine));
         fs::create_dir_all(&spool).expect("a spool");
         self.files += 1;
         let body = match kind % GARBAGE {
@@ -339,7 +348,7 @@ impl<'a> Stage<'a> {
     }
 
     fn keeps_a_config(&self) -> bool {
-        let files = fs::read_dir(Look::spool(&self.home(self.machine)))
+        let files = fs::read_dir(ModelObserver::spool_dir(&self.home_dir(self.machine)))
             .into_iter()
             .flatten();
         files
@@ -348,7 +357,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Makes what a deployment uploaded what it would be by a clock that is off by so many seconds.
-    fn skew(&self, deployment: &mut Deployment, by: i64) {
+    fn skew_times(&self, deployment: &mut ModelDeployment, by: i64) {
         let server = &self.world.server;
         let key = format!("terragrunt/{}/config.yaml", self.customer);
         let Some(config) = server
@@ -357,8 +366,9 @@ impl<'a> Stage<'a> {
         else {
             return;
         };
-        let shifted =
-            |time: &str| format_rfc3339(u64::try_from(seconds(time) + by).expect("after 1970"));
+        let shifted = |time: &str| {
+            format_rfc3339(u64::try_from(unix_seconds(time) + by).expect("after 1970"))
+        };
         let captured = shifted(&config.metadata["captured-at"]);
         let mut metadata: BTreeMap<&str, &str> = config
             .metadata
@@ -382,7 +392,7 @@ impl<'a> Stage<'a> {
         let timestamp = shifted(string_field(&record, "timestamp"));
         (record["backup_key"], record["timestamp"]) = (copy.into(), timestamp.clone().into());
         let folder = format!("usage-logs/{}/{}", self.customer, key_timestamp(&timestamp));
-        let tail = &md5(deployment.plan.id.as_bytes())[..8];
+        let tail = &md5_hex(deployment.plan.id.as_bytes())[..8];
         server.delete(BUCKET, &record_key).expect("it is deleted");
         server
             .put(
@@ -412,7 +422,7 @@ impl<'a> Stage<'a> {
 }
 
 /// Waits until no process holds what is spooled any more: one that was just about to start another one has left it its locks.
-fn let_go(spool: &Path) {
+fn wait_for_released_locks(spool: &Path) {
     for file in fs::read_dir(spool).into_iter().flatten() {
         fs::File::open(file.expect("an entry").path())
             .expect("a file")
@@ -421,7 +431,7 @@ fn let_go(spool: &Path) {
     }
 }
 
-fn content(customer: &str, number: usize) -> String {
+fn config_content(customer: &str, number: usize) -> String {
     let config = CONFIG.replace("airbnb", customer);
     if number == CONTENTS - 1 {
         config + "broken: [\n"
@@ -430,6 +440,6 @@ fn content(customer: &str, number: usize) -> String {
     }
 }
 
-fn now() -> i64 {
+fn now_seconds() -> i64 {
     i64::try_from(unix_now()).expect("this century")
 }

@@ -1,16 +1,16 @@
-//! What a step came to, as far as the machines that take it can tell: ids, times, and what was said.
+//! The result of a step as the machine sees it: ids, times and messages.
 
 use serde_json::Value;
 
-use super::steps::Network;
+use super::steps::NetworkState;
 
 /// What happened in a step.
 #[derive(Debug)]
-pub(crate) enum Event {
+pub(crate) enum ModelEvent {
     /// Nothing that the helper takes part in.
     Nothing,
-    Planned(Plan),
-    Deployed(Deployment),
+    Planned(ModelPlan),
+    Deployed(ModelDeployment),
     /// A deployment that had ended was run again.
     Repeated {
         /// What it answered at first.
@@ -19,7 +19,7 @@ pub(crate) enum Event {
         second: Value,
     },
     Replayed {
-        network: Network,
+        network: NetworkState,
         code: Option<i32>,
         output: String,
     },
@@ -27,7 +27,7 @@ pub(crate) enum Event {
 
 /// What a plan found out.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub(crate) struct ModelPlan {
     /// Names the deployment.
     pub(crate) id: String,
     pub(crate) backup_id: String,
@@ -36,20 +36,20 @@ pub(crate) struct Plan {
     pub(crate) status: String,
     /// What the config held.
     pub(crate) content: usize,
-    pub(crate) network: Network,
+    pub(crate) network: NetworkState,
     /// Whether it used its time up on a busy machine, and may have found out anything or nothing.
     pub(crate) gave_up: bool,
 }
 
 /// A deployment.
 #[derive(Debug, Clone)]
-pub(crate) struct Deployment {
-    pub(crate) plan: Plan,
+pub(crate) struct ModelDeployment {
+    pub(crate) plan: ModelPlan,
     /// Whether the plan was saved before, and judged then.
     pub(crate) saved: bool,
     /// What the config held at apply.
     pub(crate) content: usize,
-    pub(crate) network: Network,
+    pub(crate) network: NetworkState,
     /// The status that it answered with; `None` where it was killed and not run again.
     pub(crate) status: Option<String>,
     /// Whether it was killed and run again.

@@ -1,4 +1,4 @@
-//! A helper that can be killed in the middle.
+//! A helper process that can be killed while it runs.
 
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Output, Stdio};
@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 
 /// Processes that run one after the other; a thread of the proxy may kill one while this one waits for what it prints.
 #[derive(Clone, Default)]
-pub(crate) struct Victim {
+pub(crate) struct KillableHelper {
     child: Arc<Mutex<Option<Child>>>,
     killed: Arc<AtomicBool>,
 }
 
-impl Victim {
+impl KillableHelper {
     /// Runs a command to its end; gives nothing if it was killed.
     pub(crate) fn run(&self, mut command: Command, input: &[u8]) -> Option<Output> {
         let mut child = command

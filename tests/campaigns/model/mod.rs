@@ -1,7 +1,9 @@
-//! Random histories of a customer's deployments, each step of which leaves exactly what a small reference says.
+//! Random histories of the deployments of a customer, compared with a small reference model after
+//! each step.
 //!
-//! A history takes 3 to 8 steps at two machines: edits, plans applied later, networks that fail in many ways, kills, clocks that are
-//! wrong. Then the network is good, and both machines replay: everything must be in the bucket, once.
+//! A history has 3 to 8 steps on two machines: edits, plans applied later, network faults, kills
+//! and wrong clocks. At the end the network works and both machines replay: everything must be in
+//! the bucket exactly once.
 
 mod driver;
 mod events;
@@ -14,21 +16,21 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::broken_helper::wrap;
-use driver::Stage;
-use events::{Deployment, Event};
-use observer::Look;
-use reference::{Reference, State};
-use steps::{Network, Object, Step, history};
+use crate::broken_helper::wrap_helper;
+use driver::ModelDriver;
+use events::{ModelDeployment, ModelEvent};
+use observer::ModelObserver;
+use reference::{ModelState, ReferenceModel};
+use steps::{ModelStep, NetworkState, ObjectKind, random_history};
 use test_support::World;
 use test_support::campaign::Campaign;
 
 /// Histories that share a world.
-const SHARED: usize = 5;
+const HISTORIES_PER_WORLD: usize = 5;
 
 /// What a history came to.
 #[derive(Debug, Default)]
-struct Tally {
+struct HistoryTally {
     steps: usize,
     /// Plans that gave up, because the machine was busy.
     gave_up: usize,
@@ -36,17 +38,18 @@ struct Tally {
 }
 
 /// Plays a history from its beginning, and on until all is sent.
-fn play(world: &mut World, customer: &str, steps: &[Step]) -> Tally {
-    let mut tally = Tally::default();
+fn play_history(world: &mut World, customer: &str, steps: &[ModelStep]) -> HistoryTally {
+    let mut tally = HistoryTally::default();
     let played = catch_unwind(AssertUnwindSafe(|| {
-        let mut stage = Stage::new(world, customer);
-        let mut reference = Reference::new();
+        let mut driver = ModelDriver::new(world, customer);
+        let mut reference = ReferenceModel::new();
         for step in steps {
             tally.steps += 1;
-            turn(&mut stage, &mut reference, *step).map_err(|what| format!("{step:?}: {what}"))?;
+            take_turn(&mut driver, &mut reference, *step)
+                .map_err(|what| format!("{step:?}: {what}"))?;
         }
-        tally.gave_up = stage.gave_up;
-        arrive(&mut stage, &mut reference).map_err(|what| format!("in the end: {what}"))
+        tally.gave_up = driver.gave_up;
+        replay_until_sent(&mut driver, &mut reference).map_err(|what| format!("in the end: {what}"))
     }));
     match played {
         Ok(Ok(())) => {}
@@ -65,10 +68,13 @@ fn play(world: &mut World, customer: &str, steps: &[Step]) -> Tally {
 }
 
 /// The network is good, and both machines send what they keep.
-fn arrive(stage: &mut Stage, reference: &mut Reference) -> Result<(), String> {
+fn replay_until_sent(
+    driver: &mut ModelDriver,
+    reference: &mut ReferenceModel,
+) -> Result<(), String> {
     for _ in 0..2 {
-        turn(stage, reference, Step::Replay(Network::Good))?;
-        turn(stage, reference, Step::Move)?;
+        take_turn(driver, reference, ModelStep::Replay(NetworkState::Good))?;
+        take_turn(driver, reference, ModelStep::Move)?;
     }
     let kept = reference
         .state
@@ -78,24 +84,28 @@ fn arrive(stage: &mut Stage, reference: &mut Reference) -> Result<(), String> {
     if kept {
         return Err(format!("something stays: {:?}", reference.state.spools));
     }
-    Look(stage).check_copies()
+    ModelObserver(driver).check_copies()
 }
 
 /// Takes one step in reality and in the reference, and compares.
-fn turn(stage: &mut Stage, reference: &mut Reference, step: Step) -> Result<(), String> {
-    let machine = stage.machine;
-    let mut event = stage.take(step);
-    let seen = Look(stage).state()?;
-    if let Event::Deployed(deployment) = &mut event {
-        date(deployment, &seen, machine)?;
+fn take_turn(
+    driver: &mut ModelDriver,
+    reference: &mut ReferenceModel,
+    step: ModelStep,
+) -> Result<(), String> {
+    let machine = driver.machine;
+    let mut event = driver.take_step(step);
+    let seen = ModelObserver(driver).read_state()?;
+    if let ModelEvent::Deployed(deployment) = &mut event {
+        set_times(deployment, &seen, machine)?;
     }
-    judge(reference, &event, machine, seen).map_err(|what| format!("{what}; {event:?}"))?;
-    reference.logged = Look(stage).logged()?;
+    check_event(reference, &event, machine, seen).map_err(|what| format!("{what}; {event:?}"))?;
+    reference.logged = ModelObserver(driver).logged_times()?;
     Ok(())
 }
 
 /// When the config was read and the record written, by the files and objects that say so; it must have been in this step.
-fn date(it: &mut Deployment, seen: &State, machine: usize) -> Result<(), String> {
+fn set_times(it: &mut ModelDeployment, seen: &ModelState, machine: usize) -> Result<(), String> {
     let id = &it.plan.id;
     let spool = &seen.spools[machine];
     let uploaded = seen
@@ -124,23 +134,23 @@ fn date(it: &mut Deployment, seen: &State, machine: usize) -> Result<(), String>
     }
 }
 
-fn judge(
-    reference: &mut Reference,
-    event: &Event,
+fn check_event(
+    reference: &mut ReferenceModel,
+    event: &ModelEvent,
     machine: usize,
-    seen: State,
+    seen: ModelState,
 ) -> Result<(), String> {
     match event {
-        Event::Nothing => {}
-        Event::Planned(plan) => reference.check_plan(plan)?,
-        Event::Deployed(it) => {
+        ModelEvent::Nothing => {}
+        ModelEvent::Planned(plan) => reference.check_plan(plan)?,
+        ModelEvent::Deployed(it) => {
             if !it.saved {
                 reference.check_plan(&it.plan)?;
             }
             if it.network.is_open() {
                 return reference
-                    .adopt(&seen, Some(it), machine)
-                    .map_err(|what| different(&what, &reference.state, &seen));
+                    .adopt_seen(&seen, Some(it), machine)
+                    .map_err(|what| describe_difference(&what, &reference.state, &seen));
             }
             let check = |status: Option<&str>| match status {
                 Some(status) if it.status.as_deref() != Some(status) => {
@@ -148,18 +158,18 @@ fn judge(
                 }
                 _ => Ok(()),
             };
-            return follow(reference, &seen, Some(it), |next| {
-                check(next.deployed(it, machine))
+            return follow_deployment(reference, &seen, Some(it), |next| {
+                check(next.apply_deployment(it, machine))
             });
         }
-        Event::Repeated { first, second } => {
+        ModelEvent::Repeated { first, second } => {
             if first != second {
                 return Err(
                     "a deployment that had ended answers otherwise when it runs again".to_owned(),
                 );
             }
         }
-        Event::Replayed {
+        ModelEvent::Replayed {
             network,
             code,
             output,
@@ -173,13 +183,13 @@ fn judge(
             }
             if network.is_open() {
                 return reference
-                    .adopt(&seen, None, machine)
-                    .map_err(|what| different(&what, &reference.state, &seen));
+                    .adopt_seen(&seen, None, machine)
+                    .map_err(|what| describe_difference(&what, &reference.state, &seen));
             }
             let sends = !network.is_down();
-            return follow(reference, &seen, None, |next| {
+            return follow_deployment(reference, &seen, None, |next| {
                 if sends {
-                    next.replayed(machine);
+                    next.apply_replay(machine);
                 }
                 Ok(())
             });
@@ -191,31 +201,35 @@ fn judge(
         (spool.garbage, spool.in_the_way) = (seen.garbage.clone(), seen.in_the_way);
     }
     if expected != seen {
-        return Err(different("nothing may have changed", &expected, &seen));
+        return Err(describe_difference(
+            "nothing may have changed",
+            &expected,
+            &seen,
+        ));
     }
     reference.state = seen;
     Ok(())
 }
 
 /// Brings the reference to what is seen, which must be what it says.
-fn follow(
-    reference: &mut Reference,
-    seen: &State,
-    deployment: Option<&Deployment>,
-    go: impl Fn(&mut Reference) -> Result<(), String>,
+fn follow_deployment(
+    reference: &mut ReferenceModel,
+    seen: &ModelState,
+    deployment: Option<&ModelDeployment>,
+    go: impl Fn(&mut ReferenceModel) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut next = reference.clone();
     go(&mut next)?;
-    next.align(seen, deployment);
+    next.align_with_seen(seen, deployment);
     if next.state != *seen {
-        return Err(different("a difference", &next.state, seen));
+        return Err(describe_difference("a difference", &next.state, seen));
     }
     *reference = next;
     Ok(())
 }
 
 /// Names what is not the same.
-fn different(what: &str, expected: &State, seen: &State) -> String {
+fn describe_difference(what: &str, expected: &ModelState, seen: &ModelState) -> String {
     let mut parts = vec![what.to_owned()];
     let mut compare = |name: &str, expected: String, seen: String| {
         if expected != seen {
@@ -251,13 +265,17 @@ fn different(what: &str, expected: &State, seen: &State) -> String {
 }
 
 /// The same history without the steps that it fails without as well.
-fn shrunk(world: &mut World, customer: &str, mut steps: Vec<Step>) -> (Vec<Step>, String) {
+fn shrink_history(
+    world: &mut World,
+    customer: &str,
+    mut steps: Vec<ModelStep>,
+) -> (Vec<ModelStep>, String) {
     let (mut what, mut index, mut tries) = (String::new(), 0, 0);
     while index < steps.len() {
         let mut fewer = steps.clone();
         fewer.remove(index);
         tries += 1;
-        match play(world, &format!("{customer}-{tries}"), &fewer)
+        match play_history(world, &format!("{customer}-{tries}"), &fewer)
             .differences
             .pop()
         {
@@ -268,7 +286,7 @@ fn shrunk(world: &mut World, customer: &str, mut steps: Vec<Step>) -> (Vec<Step>
     (steps, what)
 }
 
-fn world() -> World {
+fn model_world() -> World {
     let mut world = World::new();
     // Neither git nor the tools: what they say is not what this is about, and asking them takes longer than all the rest.
     world.set_variable("PATH", Some("/nonexistent"));
@@ -279,32 +297,36 @@ fn world() -> World {
 fn every_history_leaves_what_the_reference_says() {
     let campaign = Campaign::start("model");
     let count: usize = campaign.pick(60, 10_000);
-    let worlds: Vec<Tally> = campaign.run_each(count.div_ceil(SHARED), 8, |number| {
-        let mut world = world();
-        let mut sum = Tally::default();
-        for number in number * SHARED..count.min((number + 1) * SHARED) {
-            let steps = history(&mut campaign.rng(number));
-            let tally = play(&mut world, &format!("c{number}"), &steps);
-            sum.steps += tally.steps;
-            sum.gave_up += tally.gave_up;
-            for what in tally.differences {
-                campaign.print_line(format!(
-                    "history {number} of seed {}: {what}; {steps:?}",
-                    campaign.seed
-                ));
-                let (steps, less) = shrunk(&mut world, &format!("c{number}"), steps.clone());
-                let less = if less.is_empty() {
-                    "no step can be left out"
-                } else {
-                    &less
-                };
-                campaign.print_line(format!("history {number}, shrunk: {less}; {steps:?}"));
-                sum.differences.push(what);
+    let worlds: Vec<HistoryTally> =
+        campaign.run_each(count.div_ceil(HISTORIES_PER_WORLD), 8, |number| {
+            let mut world = model_world();
+            let mut sum = HistoryTally::default();
+            for number in
+                number * HISTORIES_PER_WORLD..count.min((number + 1) * HISTORIES_PER_WORLD)
+            {
+                let steps = random_history(&mut campaign.rng(number));
+                let tally = play_history(&mut world, &format!("c{number}"), &steps);
+                sum.steps += tally.steps;
+                sum.gave_up += tally.gave_up;
+                for what in tally.differences {
+                    campaign.print_line(format!(
+                        "history {number} of seed {}: {what}; {steps:?}",
+                        campaign.seed
+                    ));
+                    let (steps, less) =
+                        shrink_history(&mut world, &format!("c{number}"), steps.clone());
+                    let less = if less.is_empty() {
+                        "no step can be left out"
+                    } else {
+                        &less
+                    };
+                    campaign.print_line(format!("history {number}, shrunk: {less}; {steps:?}"));
+                    sum.differences.push(what);
+                }
             }
-        }
-        sum
-    });
-    let sum = |part: fn(&Tally) -> usize| worlds.iter().map(part).sum::<usize>();
+            sum
+        });
+    let sum = |part: fn(&HistoryTally) -> usize| worlds.iter().map(part).sum::<usize>();
     let (steps, differences) = (sum(|it| it.steps), sum(|it| it.differences.len()));
     let gave_up = sum(|it| it.gave_up);
     let mut line = format!("{count} histories ({steps} steps): {differences} differences");
@@ -316,17 +338,17 @@ fn every_history_leaves_what_the_reference_says() {
 }
 
 /// Plays a history with a helper that does wrong, and gives the difference.
-fn found_out(wrong: &str, steps: &[Step]) -> String {
-    let mut world = world();
-    wrap(&mut world, wrong);
-    play(&mut world, "careless", steps)
+fn expect_difference(wrong: &str, steps: &[ModelStep]) -> String {
+    let mut world = model_world();
+    wrap_helper(&mut world, wrong);
+    play_history(&mut world, "careless", steps)
         .differences
         .pop()
         .expect("a difference")
 }
 
 #[test]
-fn a_helper_that_drops_every_other_record_is_found_out() {
+fn detects_a_helper_that_drops_every_other_record() {
     let wrong = r#"case $1 in
   deploy)
     echo turn >>"$folder/turns"
@@ -335,29 +357,32 @@ fn a_helper_that_drops_every_other_record_is_found_out() {
     [ $((turns % 2)) -eq 1 ] || { echo '{"status":"ok","message":"done"}' && exit 0; }
     ;;
 esac"#;
-    let what = found_out(
+    let what = expect_difference(
         wrong,
-        &[Step::Apply(Network::Good), Step::Apply(Network::Good)],
+        &[
+            ModelStep::Apply(NetworkState::Good),
+            ModelStep::Apply(NetworkState::Good),
+        ],
     );
     assert!(what.contains("a difference; records: expected {"), "{what}");
 }
 
 #[test]
-fn a_helper_whose_replay_overwrites_a_newer_config_is_found_out() {
+fn detects_a_replay_that_overwrites_a_newer_config() {
     let wrong = r#"if [ "$1" = replay ]; then
   for item in "$HOME"/.local/state/config-backup/spool/*-config-*.item; do
     [ ! -e "$item" ] || /bin/sed -i '1s/"at":"20/"at":"21/' "$item"
   done
 fi"#;
     let steps = [
-        Step::Apply(Network::Offline),
-        Step::Move,
-        Step::Edit(1),
-        Step::Apply(Network::Good),
-        Step::Move,
-        Step::Replay(Network::Good),
+        ModelStep::Apply(NetworkState::Offline),
+        ModelStep::Move,
+        ModelStep::Edit(1),
+        ModelStep::Apply(NetworkState::Good),
+        ModelStep::Move,
+        ModelStep::Replay(NetworkState::Good),
     ];
-    let what = found_out(wrong, &steps);
+    let what = expect_difference(wrong, &steps);
     assert!(
         what.contains("a difference; config.yaml: expected Some(Version { content: 1"),
         "{what}"
@@ -365,7 +390,7 @@ fi"#;
 }
 
 #[test]
-fn a_helper_that_writes_a_record_twice_is_found_out() {
+fn detects_a_helper_that_writes_a_record_twice() {
     // A second apart, and without what it noted the first time.
     let wrong = r#"if [ "$1" = deploy ]; then
   read -r request
@@ -376,18 +401,21 @@ fn a_helper_that_writes_a_record_twice_is_found_out() {
   printf '%s' "$request" | "$helper" deploy
   exit 0
 fi"#;
-    let what = found_out(wrong, &[Step::Apply(Network::Good)]);
+    let what = expect_difference(wrong, &[ModelStep::Apply(NetworkState::Good)]);
     assert!(what.contains("a second record of one deployment"), "{what}");
 }
 
 #[test]
-fn a_helper_that_takes_a_second_run_for_another_deployment_is_found_out() {
+fn detects_a_second_run_that_becomes_another_deployment() {
     let wrong = r#"if [ "$1" = deploy ]; then
   [ -e "$folder/ran" ] || { : >"$folder/ran" && exec "$helper" deploy; }
   /bin/sed 's/Z-/Z-0/g' | "$helper" deploy
   exit 0
 fi"#;
-    let what = found_out(wrong, &[Step::Apply(Network::Good), Step::Repeat]);
+    let what = expect_difference(
+        wrong,
+        &[ModelStep::Apply(NetworkState::Good), ModelStep::Repeat],
+    );
     assert!(
         what.contains("answers otherwise when it runs again"),
         "{what}"
@@ -395,15 +423,15 @@ fi"#;
 }
 
 #[test]
-fn a_helper_that_does_not_complete_a_killed_deployment_is_found_out() {
+fn detects_a_killed_deployment_that_is_not_completed() {
     let wrong = r#"if [ "$1" = deploy ]; then
   [ -e "$folder/ran" ] || { : >"$folder/ran" && exec "$helper" deploy; }
   echo '{"status":"ok","message":"done"}'
   exit 0
 fi"#;
-    let what = found_out(
+    let what = expect_difference(
         wrong,
-        &[Step::Apply(Network::Killed {
+        &[ModelStep::Apply(NetworkState::Killed {
             request: 2,
             done: false,
             again: true,
@@ -418,7 +446,7 @@ fi"#;
 /// What the campaign is for: each kind of step comes up, in the small size, too.
 #[test]
 fn histories_have_every_kind_of_step() {
-    let kinds = |step: &Step| {
+    let kinds = |step: &ModelStep| {
         format!("{step:?}")
             .split(['(', ' ', '{'])
             .next()
@@ -426,17 +454,18 @@ fn histories_have_every_kind_of_step() {
     };
     let campaign = Campaign::start("model");
     let seen: BTreeSet<String> = (0..60)
-        .flat_map(|number| history(&mut campaign.rng(number)))
+        .flat_map(|number| random_history(&mut campaign.rng(number)))
         .filter_map(|it| kinds(&it))
         .collect();
     assert_eq!(seen.len(), 8, "{seen:?}");
     let lost = |object| {
         (0..60).any(|number| {
-            history(&mut campaign.rng(number)).contains(&Step::Apply(Network::Lost(object)))
+            random_history(&mut campaign.rng(number))
+                .contains(&ModelStep::Apply(NetworkState::Lost(object)))
         })
     };
     assert!(
-        [Object::Copy, Object::Config, Object::Record]
+        [ObjectKind::Copy, ObjectKind::Config, ObjectKind::Record]
             .into_iter()
             .all(lost)
     );

@@ -1,4 +1,5 @@
-//! What is really there: the objects of a customer and what two machines keep, read and checked by themselves, as a [`State`].
+//! Reads the objects of a customer and the spools of both machines, checks them, and returns them
+//! as a [`ModelState`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,42 +7,42 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::driver::Stage;
-use super::reference::{Record, Spool, State, Version, When};
+use super::driver::ModelDriver;
+use super::reference::{ModelState, RecordState, SpoolState, TimeAndId, UploadedConfig};
 use test_support::terraform_steps::string_field;
 use test_support::{BUCKET, JOHN_ARN, assert_no_secret, to_text};
 
 /// The content that an object holds, and its metadata.
-type Object = (usize, BTreeMap<String, String>);
+type ObservedObject = (usize, BTreeMap<String, String>);
 
 /// A look at a stage.
-pub(crate) struct Look<'a, 'b>(pub(crate) &'a Stage<'b>);
+pub(crate) struct ModelObserver<'a, 'b>(pub(crate) &'a ModelDriver<'b>);
 
-impl Look<'_, '_> {
+impl ModelObserver<'_, '_> {
     /// Where the helper keeps things at a machine.
-    pub(crate) fn spool(home: &Path) -> PathBuf {
+    pub(crate) fn spool_dir(home: &Path) -> PathBuf {
         home.join(".local/state/config-backup/spool")
     }
 
     /// All there is, or what is wrong with an object or a file by itself.
-    pub(crate) fn state(&self) -> Result<State, String> {
-        Ok(State {
-            config: self.config()?,
-            history: self.history()?,
+    pub(crate) fn read_state(&self) -> Result<ModelState, String> {
+        Ok(ModelState {
+            config: self.read_config()?,
+            history: self.read_history()?,
             records: self
-                .records()?
+                .read_records()?
                 .into_iter()
                 .map(|(id, (record, _))| (id, record))
                 .collect(),
-            spools: [self.kept(0)?, self.kept(1)?],
+            spools: [self.read_spool(0)?, self.read_spool(1)?],
         })
     }
 
     /// That the copies which records name are there.
     pub(crate) fn check_copies(&self) -> Result<(), String> {
-        for (id, (record, key)) in self.records()? {
+        for (id, (record, key)) in self.read_records()? {
             if self
-                .object(&key)?
+                .read_object(&key)?
                 .is_none_or(|(content, _)| content != record.content)
             {
                 return Err(format!(
@@ -53,7 +54,7 @@ impl Look<'_, '_> {
     }
 
     /// When the deployments happened whose records are in the bucket, by their ids.
-    pub(crate) fn logged(&self) -> Result<BTreeMap<String, i64>, String> {
+    pub(crate) fn logged_times(&self) -> Result<BTreeMap<String, i64>, String> {
         let mut logged = BTreeMap::new();
         for key in self
             .0
@@ -68,30 +69,30 @@ impl Look<'_, '_> {
                 .object(BUCKET, &key)
                 .ok_or("an object went away")?
                 .body;
-            let (_, id, value) = self.record(&body)?;
-            logged.insert(id, seconds(string_field(&value, "timestamp")));
+            let (_, id, value) = self.parse_record(&body)?;
+            logged.insert(id, unix_seconds(string_field(&value, "timestamp")));
         }
         Ok(logged)
     }
 
-    fn config(&self) -> Result<Option<Version>, String> {
-        let object = self.object(&format!("terragrunt/{}/config.yaml", self.0.customer))?;
+    fn read_config(&self) -> Result<Option<UploadedConfig>, String> {
+        let object = self.read_object(&format!("terragrunt/{}/config.yaml", self.0.customer))?;
         Ok(object.map(|(content, metadata)| {
             let said = |name: &str| metadata.get(name).cloned().unwrap_or_default();
-            Version {
+            UploadedConfig {
                 content,
-                at: seconds(&said("captured-at")),
+                at: unix_seconds(&said("captured-at")),
                 deployment: said("deployment-id"),
                 backup_id: said("backup-id"),
             }
         }))
     }
 
-    fn history(&self) -> Result<BTreeSet<usize>, String> {
+    fn read_history(&self) -> Result<BTreeSet<usize>, String> {
         let prefix = format!("terragrunt/{}/config-history/", self.0.customer);
         let mut history = BTreeSet::new();
         for key in self.0.world.server.keys(BUCKET, &prefix) {
-            let (content, _) = self.object(&key)?.ok_or("an object went away")?;
+            let (content, _) = self.read_object(&key)?.ok_or("an object went away")?;
             if !key.ends_with(&format!("_{}.yaml", self.0.contents[content].1)) {
                 return Err(format!("{key} holds content {content}"));
             }
@@ -101,7 +102,7 @@ impl Look<'_, '_> {
     }
 
     /// The content that an object holds, and its metadata, whose digest must be of it.
-    fn object(&self, key: &str) -> Result<Option<Object>, String> {
+    fn read_object(&self, key: &str) -> Result<Option<ObservedObject>, String> {
         let Some(object) = self.0.world.server.object(BUCKET, key) else {
             return Ok(None);
         };
@@ -126,7 +127,7 @@ impl Look<'_, '_> {
     }
 
     /// The records in the bucket and the copies that they name.
-    fn records(&self) -> Result<BTreeMap<String, (Record, String)>, String> {
+    fn read_records(&self) -> Result<BTreeMap<String, (RecordState, String)>, String> {
         let mut records = BTreeMap::new();
         for key in self
             .0
@@ -142,7 +143,7 @@ impl Look<'_, '_> {
                 .ok_or("an object went away")?
                 .body;
             let (record, id, value) = self
-                .record(&body)
+                .parse_record(&body)
                 .map_err(|what| format!("{key}: {what}"))?;
             if value["user"] != JOHN_ARN || value["customer"] != *self.0.customer {
                 return Err(format!("{key} is of somebody else: {value}"));
@@ -155,7 +156,7 @@ impl Look<'_, '_> {
         Ok(records)
     }
 
-    fn record(&self, body: &[u8]) -> Result<(Record, String, Value), String> {
+    fn parse_record(&self, body: &[u8]) -> Result<(RecordState, String, Value), String> {
         assert_no_secret("a record", &to_text(body));
         let value: Value =
             serde_json::from_slice(body).map_err(|error| format!("no record: {error}"))?;
@@ -170,7 +171,7 @@ impl Look<'_, '_> {
             value["late"] == true,
         );
         Ok((
-            Record {
+            RecordState {
                 content,
                 backup,
                 late,
@@ -181,29 +182,29 @@ impl Look<'_, '_> {
     }
 
     /// What a machine keeps.
-    fn kept(&self, machine: usize) -> Result<Spool, String> {
-        let spool = Self::spool(&self.0.home(machine));
-        let mut kept = Spool::default();
-        for (name, body) in files(&spool)
+    fn read_spool(&self, machine: usize) -> Result<SpoolState, String> {
+        let spool = Self::spool_dir(&self.0.home_dir(machine));
+        let mut kept = SpoolState::default();
+        for (name, body) in read_files(&spool)
             .into_iter()
             .filter(|(name, _)| Path::new(name).extension().is_some_and(|it| it == "item"))
         {
             assert_no_secret("the name of a file", &name);
-            if let Some(garbage) = garbage(&body) {
+            if let Some(garbage) = garbage_of(&body) {
                 kept.garbage.insert(garbage);
                 kept.in_the_way += 1;
                 continue;
             }
-            self.item(&mut kept, &name, &body)
+            self.parse_item(&mut kept, &name, &body)
                 .map_err(|what| format!("{name}: {what}"))?;
         }
-        let aside = files(&spool.with_file_name("quarantine"));
+        let aside = read_files(&spool.with_file_name("quarantine"));
         kept.garbage
-            .extend(aside.iter().filter_map(|(_, body)| garbage(body)));
+            .extend(aside.iter().filter_map(|(_, body)| garbage_of(body)));
         Ok(kept)
     }
 
-    fn item(&self, kept: &mut Spool, name: &str, file: &[u8]) -> Result<(), String> {
+    fn parse_item(&self, kept: &mut SpoolState, name: &str, file: &[u8]) -> Result<(), String> {
         let at = file
             .iter()
             .position(|byte| *byte == b'\n')
@@ -211,8 +212,8 @@ impl Look<'_, '_> {
         let header: Value =
             serde_json::from_slice(&file[..at]).map_err(|error| format!("its header: {error}"))?;
         let body = &file[at + 1..];
-        let when: When = (
-            seconds(string_field(&header, "at")),
+        let when: TimeAndId = (
+            unix_seconds(string_field(&header, "at")),
             string_field(&header, "deployment_id").to_owned(),
         );
         if name.contains("-config-") {
@@ -222,7 +223,7 @@ impl Look<'_, '_> {
                 (content, string_field(&header, "backup_id").to_owned()),
             );
         } else {
-            let (record, id, _) = self.record(body)?;
+            let (record, id, _) = self.parse_record(body)?;
             if id != when.1 {
                 return Err("it is of another deployment".to_owned());
             }
@@ -233,7 +234,7 @@ impl Look<'_, '_> {
 }
 
 /// The files of a folder, which need not be there.
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+fn read_files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(folder)
         .into_iter()
         .flatten()
@@ -250,13 +251,13 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Which of the files that are not ours it is, if it is one.
-fn garbage(body: &[u8]) -> Option<String> {
+fn garbage_of(body: &[u8]) -> Option<String> {
     let body = to_text(body);
     let (_, tail) = body.split_once("garbage-")?;
     Some(tail.chars().take_while(char::is_ascii_digit).collect())
 }
 
 /// A time of RFC 3339 in seconds; 0 for what is none.
-pub(crate) fn seconds(time: &str) -> i64 {
+pub(crate) fn unix_seconds(time: &str) -> i64 {
     chrono::DateTime::parse_from_rfc3339(time).map_or(0, |time| time.timestamp())
 }

@@ -1,30 +1,30 @@
-//! The reference: what the bucket and two machines must hold after each step. Plain data and the promises of
-//! the README; it knows no file, no request and none of the product's code.
+//! The reference model: what the bucket and both machines must contain after each step. It encodes
+//! the promises of the README and knows no files, no requests and no code of the product.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::events::{Deployment, Plan};
-use super::steps::{CONTENTS, Network};
+use super::events::{ModelDeployment, ModelPlan};
+use super::steps::{CONTENTS, NetworkState};
 
 /// When something happened, and in which deployment.
-pub(crate) type When = (i64, String);
+pub(crate) type TimeAndId = (i64, String);
 
 /// All that can be seen of a customer. A content stands for the bytes of a config, an id for itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct State {
+pub(crate) struct ModelState {
     /// `config.yaml` in the bucket.
-    pub(crate) config: Option<Version>,
+    pub(crate) config: Option<UploadedConfig>,
     /// The contents in the history.
     pub(crate) history: BTreeSet<usize>,
     /// The usage records by deployment.
-    pub(crate) records: BTreeMap<String, Record>,
+    pub(crate) records: BTreeMap<String, RecordState>,
     /// What each machine keeps.
-    pub(crate) spools: [Spool; 2],
+    pub(crate) spools: [SpoolState; 2],
 }
 
 /// A config and what its metadata says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Version {
+pub(crate) struct UploadedConfig {
     pub(crate) content: usize,
     pub(crate) at: i64,
     pub(crate) deployment: String,
@@ -33,7 +33,7 @@ pub(crate) struct Version {
 
 /// A usage record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Record {
+pub(crate) struct RecordState {
     pub(crate) content: usize,
     pub(crate) backup: String,
     pub(crate) late: bool,
@@ -41,10 +41,10 @@ pub(crate) struct Record {
 
 /// What a machine keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Spool {
+pub(crate) struct SpoolState {
     /// Content and backup id.
-    pub(crate) configs: BTreeMap<When, (usize, String)>,
-    pub(crate) records: BTreeMap<When, Record>,
+    pub(crate) configs: BTreeMap<TimeAndId, (usize, String)>,
+    pub(crate) records: BTreeMap<TimeAndId, RecordState>,
     /// Files that are not ours, wherever they were put.
     pub(crate) garbage: BTreeSet<String>,
     /// How many of those still lie between ours.
@@ -53,22 +53,22 @@ pub(crate) struct Spool {
 
 /// What must be the case, and what one has to know to say what must be next.
 #[derive(Debug, Clone)]
-pub(crate) struct Reference {
-    pub(crate) state: State,
+pub(crate) struct ReferenceModel {
+    pub(crate) state: ModelState,
     /// When the deployments happened whose records are in the bucket, by their ids, in seconds.
     pub(crate) logged: BTreeMap<String, i64>,
 }
 
-impl Reference {
+impl ReferenceModel {
     pub(crate) fn new() -> Self {
         Self {
-            state: State::default(),
+            state: ModelState::default(),
             logged: BTreeMap::new(),
         }
     }
 
     /// What is wrong with what a plan found out.
-    pub(crate) fn check_plan(&self, plan: &Plan) -> Result<(), String> {
+    pub(crate) fn check_plan(&self, plan: &ModelPlan) -> Result<(), String> {
         if plan.gave_up {
             return Ok(());
         }
@@ -101,8 +101,12 @@ impl Reference {
     }
 
     /// A deployment of which it is clear what becomes of it. Returns the status of its answer, where that is clear, too.
-    pub(crate) fn deployed(&mut self, it: &Deployment, machine: usize) -> Option<&'static str> {
-        let record = |backup: &str| Record {
+    pub(crate) fn apply_deployment(
+        &mut self,
+        it: &ModelDeployment,
+        machine: usize,
+    ) -> Option<&'static str> {
+        let record = |backup: &str| RecordState {
             content: it.content,
             backup: backup.to_owned(),
             late: false,
@@ -144,7 +148,7 @@ impl Reference {
             record("unchanged")
         } else {
             let (deployment, backup_id) = (it.plan.id.clone(), it.plan.backup_id.clone());
-            self.upload(Version {
+            self.upload_config(UploadedConfig {
                 content: it.content,
                 at: it.config_at,
                 deployment,
@@ -154,18 +158,18 @@ impl Reference {
         };
         self.state.records.insert(it.plan.id.clone(), record);
         self.logged.insert(it.plan.id.clone(), it.record_at);
-        self.replayed(machine);
+        self.apply_replay(machine);
         status
     }
 
-    fn upload(&mut self, version: Version) {
+    fn upload_config(&mut self, version: UploadedConfig) {
         self.state.history.insert(version.content);
         self.state.config = Some(version);
     }
 
     /// All that a machine keeps is sent. A config that was kept comes after every other deployment that the bucket knows of
     /// since, whatever that one's config was.
-    pub(crate) fn replayed(&mut self, machine: usize) {
+    pub(crate) fn apply_replay(&mut self, machine: usize) {
         let spool = &mut self.state.spools[machine];
         let (configs, records) = (
             std::mem::take(&mut spool.configs),
@@ -180,7 +184,7 @@ impl Reference {
                         .logged
                         .iter()
                         .any(|(id, logged)| *id != deployment && *logged > at) => {}
-                _ => self.upload(Version {
+                _ => self.upload_config(UploadedConfig {
                     content,
                     at,
                     deployment,
@@ -190,7 +194,7 @@ impl Reference {
         }
         for ((_, deployment), record) in records {
             // One whose answer was lost is there already.
-            self.state.records.entry(deployment).or_insert(Record {
+            self.state.records.entry(deployment).or_insert(RecordState {
                 late: true,
                 ..record
             });
@@ -198,7 +202,11 @@ impl Reference {
     }
 
     /// Takes over what a step may leave open, if it is otherwise as it must be.
-    pub(crate) fn align(&mut self, seen: &State, deployment: Option<&Deployment>) {
+    pub(crate) fn align_with_seen(
+        &mut self,
+        seen: &ModelState,
+        deployment: Option<&ModelDeployment>,
+    ) {
         for (spool, seen) in self.state.spools.iter_mut().zip(&seen.spools) {
             spool.in_the_way = seen.in_the_way;
         }
@@ -213,10 +221,10 @@ impl Reference {
     }
 
     /// Checks and takes over what is seen after a step that may have stopped anywhere, with or without a deployment of its own.
-    pub(crate) fn adopt(
+    pub(crate) fn adopt_seen(
         &mut self,
-        seen: &State,
-        own: Option<&Deployment>,
+        seen: &ModelState,
+        own: Option<&ModelDeployment>,
         machine: usize,
     ) -> Result<(), String> {
         let (before, kept) = (&self.state, &self.state.spools[machine]);
@@ -231,8 +239,8 @@ impl Reference {
             .difference(&before.history)
             .filter(|content| !known(content))
             .count();
-        must(missing + strange == 0, "the history lost or won something")?;
-        let newer = |it: &Version| {
+        require(missing + strange == 0, "the history lost or won something")?;
+        let newer = |it: &UploadedConfig| {
             before
                 .config
                 .as_ref()
@@ -242,12 +250,12 @@ impl Reference {
             || seen.config.as_ref().is_some_and(|it| {
                 known(&it.content) && seen.history.contains(&it.content) && newer(it)
             });
-        must(
+        require(
             config,
             "config.yaml is neither what it was nor what was on its way",
         )?;
         for (id, record) in &before.records {
-            must(
+            require(
                 seen.records.get(id) == Some(record),
                 "a record is gone or another one",
             )?;
@@ -259,22 +267,22 @@ impl Reference {
         {
             let late = kept.records.iter().any(|((_, kept), it)| {
                 kept == id
-                    && Record {
+                    && RecordState {
                         late: true,
                         ..it.clone()
                     } == *record
             });
-            must(
+            require(
                 late || is_own(id) && !record.late,
                 "a record that nobody had to send",
             )?;
         }
-        must(
+        require(
             seen.spools[1 - machine] == before.spools[1 - machine],
             "the other machine's spool changed",
         )?;
         let spool = &seen.spools[machine];
-        must(
+        require(
             spool.garbage == kept.garbage,
             "files that are not ours are gone, or more",
         )?;
@@ -286,7 +294,7 @@ impl Reference {
                 .records
                 .iter()
                 .any(|(when, it)| kept.records.get(when) != Some(it) && !is_own(&when.1));
-        must(!strange, "the spool has something new")?;
+        require(!strange, "the spool has something new")?;
         let configs = kept
             .configs
             .iter()
@@ -297,13 +305,13 @@ impl Reference {
             .keys()
             .filter(|when| !spool.records.contains_key(*when))
             .map(|when| &when.1);
-        must(
+        require(
             configs
                 .into_iter()
                 .all(|content| seen.history.contains(&content)),
             "a kept config is neither there nor sent",
         )?;
-        must(
+        require(
             records.into_iter().all(|id| seen.records.contains_key(id)),
             "a kept record is neither there nor sent",
         )?;
@@ -316,7 +324,7 @@ impl Reference {
 }
 
 /// Config and record of a deployment are in the bucket or kept, and what is not in the bucket is told.
-fn check_own(seen: &State, it: &Deployment, machine: usize) -> Result<(), String> {
+fn check_own(seen: &ModelState, it: &ModelDeployment, machine: usize) -> Result<(), String> {
     let spool = &seen.spools[machine];
     let config_sent = seen.history.contains(&it.content);
     let config_kept = spool
@@ -325,21 +333,21 @@ fn check_own(seen: &State, it: &Deployment, machine: usize) -> Result<(), String
         .any(|(when, config)| when.1 == it.plan.id && config.0 == it.content);
     let record_sent = seen.records.contains_key(&it.plan.id);
     let record_kept = spool.records.keys().any(|when| when.1 == it.plan.id);
-    must(
+    require(
         config_sent || config_kept,
         "the config is neither in the bucket nor kept",
     )?;
-    must(
+    require(
         record_sent || record_kept,
         "the record is neither in the bucket nor kept",
     )?;
     let is_complete = config_sent && record_sent && !config_kept && !record_kept;
-    must(
+    require(
         is_complete || !it.is_again,
         "a second run did not complete the deployment",
     )?;
     let is_reported = it.status.as_ref().is_none_or(|status| status == "error");
-    must(
+    require(
         is_reported || config_sent && record_sent,
         "something is not in the bucket, and the answer does not say so",
     )
@@ -350,11 +358,11 @@ pub(crate) fn is_broken(content: usize) -> bool {
     content == CONTENTS - 1
 }
 
-fn must(holds: bool, what: &str) -> Result<(), String> {
+fn require(holds: bool, what: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what.to_owned()) }
 }
 
-impl Network {
+impl NetworkState {
     /// What a replay by hand must print where nothing is in its way, and its exit code, while `kept` things are kept.
     pub(crate) fn replay(self, kept: usize) -> Option<(String, i32)> {
         match self {

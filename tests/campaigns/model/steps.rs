@@ -1,4 +1,4 @@
-//! What can happen to a customer's deployments, one step each, and histories of steps by chance.
+//! The steps of a history, and random histories.
 
 use fastrand::Rng;
 
@@ -9,13 +9,13 @@ pub(crate) const GARBAGE: usize = 3;
 
 /// One thing that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum ModelStep {
     /// The config gets one of the contents.
     Edit(usize),
     /// `terraform plan -out`, to be applied by the next apply.
     Plan,
     /// `terraform apply`: of the saved plan, if there is one.
-    Apply(Network),
+    Apply(NetworkState),
     /// The same, from a machine whose clock is off by so many seconds.
     Skewed(i64),
     /// Whatever follows happens at the other machine.
@@ -23,14 +23,14 @@ pub(crate) enum Step {
     /// The last apply at this machine runs once more, as Terragrunt does it after a failure.
     Repeat,
     /// `config-backup replay`.
-    Replay(Network),
+    Replay(NetworkState),
     /// A file that is not ours gets into the spool.
     Garbage(usize),
 }
 
 /// What the network does meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Network {
+pub(crate) enum NetworkState {
     Good,
     /// Nobody listens.
     Offline,
@@ -39,7 +39,7 @@ pub(crate) enum Network {
     /// The answer to the PUT of this number is lost, once.
     LostOnce(usize),
     /// All answers to PUTs of this kind of object are lost.
-    Lost(Object),
+    Lost(ObjectKind),
     /// The process that makes the request of this number is killed, before or after the server has done it.
     /// Then the same deployment may run again.
     Killed {
@@ -51,13 +51,13 @@ pub(crate) enum Network {
 
 /// A kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Object {
+pub(crate) enum ObjectKind {
     Copy,
     Config,
     Record,
 }
 
-impl Network {
+impl NetworkState {
     /// Whether what comes to be is one of several things, all of them right.
     pub(crate) fn is_open(self) -> bool {
         matches!(self, Self::Lost(_) | Self::Killed { .. })
@@ -70,45 +70,47 @@ impl Network {
 }
 
 /// A history: 3 to 8 steps.
-pub(crate) fn history(choices: &mut Rng) -> Vec<Step> {
-    (0..choices.usize(3..=8)).map(|_| step(choices)).collect()
+pub(crate) fn random_history(choices: &mut Rng) -> Vec<ModelStep> {
+    (0..choices.usize(3..=8))
+        .map(|_| random_step(choices))
+        .collect()
 }
 
-fn step(choices: &mut Rng) -> Step {
+fn random_step(choices: &mut Rng) -> ModelStep {
     match choices.usize(0..100) {
-        0..=19 => Step::Edit(choices.usize(0..CONTENTS)),
-        20..=24 => Step::Plan,
-        25..=47 => Step::Apply(Network::Good),
-        48..=58 => Step::Apply(Network::Offline),
-        59..=63 => Step::Apply(Network::WithoutS3),
-        64..=71 => Step::Apply(lost(choices)),
-        72..=80 => Step::Apply(killed(choices)),
-        81..=84 => Step::Skewed(choices.i64(-3600..=3600)),
-        85..=89 => Step::Move,
-        90..=92 => Step::Repeat,
-        93..=94 => Step::Replay(Network::Good),
-        95 => Step::Replay(lost(choices)),
-        96 => Step::Replay(Network::Offline),
-        97 => Step::Replay(Network::Killed {
+        0..=19 => ModelStep::Edit(choices.usize(0..CONTENTS)),
+        20..=24 => ModelStep::Plan,
+        25..=47 => ModelStep::Apply(NetworkState::Good),
+        48..=58 => ModelStep::Apply(NetworkState::Offline),
+        59..=63 => ModelStep::Apply(NetworkState::WithoutS3),
+        64..=71 => ModelStep::Apply(random_lost_answer(choices)),
+        72..=80 => ModelStep::Apply(random_kill(choices)),
+        81..=84 => ModelStep::Skewed(choices.i64(-3600..=3600)),
+        85..=89 => ModelStep::Move,
+        90..=92 => ModelStep::Repeat,
+        93..=94 => ModelStep::Replay(NetworkState::Good),
+        95 => ModelStep::Replay(random_lost_answer(choices)),
+        96 => ModelStep::Replay(NetworkState::Offline),
+        97 => ModelStep::Replay(NetworkState::Killed {
             request: choices.usize(1..=8),
             done: choices.bool(),
             again: false,
         }),
-        _ => Step::Garbage(choices.usize(0..GARBAGE)),
+        _ => ModelStep::Garbage(choices.usize(0..GARBAGE)),
     }
 }
 
-fn lost(choices: &mut Rng) -> Network {
+fn random_lost_answer(choices: &mut Rng) -> NetworkState {
     match choices.usize(0..6) {
-        0 => Network::Lost(Object::Copy),
-        1 => Network::Lost(Object::Config),
-        2 => Network::Lost(Object::Record),
-        _ => Network::LostOnce(choices.usize(1..=4)),
+        0 => NetworkState::Lost(ObjectKind::Copy),
+        1 => NetworkState::Lost(ObjectKind::Config),
+        2 => NetworkState::Lost(ObjectKind::Record),
+        _ => NetworkState::LostOnce(choices.usize(1..=4)),
     }
 }
 
-fn killed(choices: &mut Rng) -> Network {
-    Network::Killed {
+fn random_kill(choices: &mut Rng) -> NetworkState {
+    NetworkState::Killed {
         request: choices.usize(1..=8),
         done: choices.bool(),
         again: choices.bool(),

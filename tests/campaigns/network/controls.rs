@@ -1,32 +1,39 @@
-//! Negative controls of the network campaign: helpers that are broken in one way each, and the counter that finds it; and a
-//! proxy that breaks nothing.
+//! Negative controls of the network campaign: broken helpers with the counter that must find them,
+//! and a proxy without faults.
 
 use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use crate::bad_endpoints::{Place, Which};
-use crate::http1::{self, Message, Side};
-use crate::network::oracle::{Deployed, Findings};
-use crate::network::runs::{Before, Phase, Run, Scope, Trouble};
-use crate::network::{NOBODY, begin, judged, now, until_met};
-use crate::request_faults::Fault;
-use crate::rule_proxy::{Front, Proxy};
+use crate::bad_endpoints::{AffectedServices, BadEndpoint};
+use crate::http1::{self, HttpMessage, MessageSide};
+use crate::network::oracle::{NetworkDeployment, NetworkFindings};
+use crate::network::runs::{BucketBefore, FaultPhase, FaultScope, NetworkRun, NetworkTrouble};
+use crate::network::{
+    FAULT_NOT_MET, config_of_deployment, prepare_world, run_judged, run_until_met,
+};
+use crate::request_faults::RequestFault;
+use crate::rule_proxy::{ProxyFront, RuleProxy};
 use test_support::{BUCKET, SECRET_CANARIES};
 
 /// What a broken helper is found to do wrong, by the counters.
-fn found(script: &str, trouble: Trouble, phase: Phase, timeout: u64) -> Vec<&'static str> {
-    let scope = Scope::During(phase, Which::Both);
-    let it = Run {
+fn counters_found(
+    script: &str,
+    trouble: NetworkTrouble,
+    phase: FaultPhase,
+    timeout: u64,
+) -> Vec<&'static str> {
+    let scope = FaultScope::During(phase, AffectedServices::Both);
+    let it = NetworkRun {
         kind: "control",
         trouble,
         scope,
-        before: Before::Nothing,
+        before: BucketBefore::Nothing,
         states_sums: true,
         newer: false,
     };
-    let findings = judged(&it, Some(script), Duration::from_secs(timeout)).findings;
+    let findings = run_judged(&it, Some(script), Duration::from_secs(timeout)).findings;
     findings
         .counters()
         .into_iter()
@@ -35,32 +42,43 @@ fn found(script: &str, trouble: Trouble, phase: Phase, timeout: u64) -> Vec<&'st
         .collect()
 }
 
-const REFUSED: Trouble = Trouble::Place(Place::Nobody);
-const SLOW: Trouble = Trouble::Wire(Fault::Slow);
+const REFUSED_ENDPOINT: NetworkTrouble = NetworkTrouble::Place(BadEndpoint::Refused);
+const SLOW_REQUEST: NetworkTrouble = NetworkTrouble::Wire(RequestFault::Slow);
 
 #[test]
-fn a_helper_that_is_whole_is_found_to_do_nothing_wrong() {
+fn finds_nothing_wrong_with_the_real_helper() {
     assert_eq!(
-        found(r#"exec "$real" "$@""#, REFUSED, &["context", "deploy"], 20),
+        counters_found(
+            r#"exec "$real" "$@""#,
+            REFUSED_ENDPOINT,
+            &["context", "deploy"],
+            20
+        ),
         [""; 0]
     );
 }
 
 #[test]
-fn a_helper_that_sleeps_past_the_deadline_is_found_to_block() {
+fn counts_a_helper_that_sleeps_past_the_deadline_as_blocking() {
     let script = r#""$real" "$@"; [ "$1" != deploy ] || sleep 8"#;
-    assert_eq!(found(script, REFUSED, &["deploy"], 1), ["blocked"]);
+    assert_eq!(
+        counters_found(script, REFUSED_ENDPOINT, &["deploy"], 1),
+        ["blocked"]
+    );
 }
 
 #[test]
-fn a_helper_that_empties_the_spool_is_found_to_lose() {
+fn counts_a_helper_that_empties_the_spool_as_losing() {
     let script =
         r#""$real" "$@"; [ "$1" != deploy ] || rm -f "$HOME/.local/state/config-backup/spool/"*"#;
-    assert_eq!(found(script, REFUSED, &["deploy"], 20), ["lost"]);
+    assert_eq!(
+        counters_found(script, REFUSED_ENDPOINT, &["deploy"], 20),
+        ["lost"]
+    );
 }
 
 #[test]
-fn a_helper_that_logs_twice_is_found_to_duplicate() {
+fn counts_a_helper_that_logs_twice_as_duplicating() {
     // In another second, or the record's name would be taken, and by itself.
     let script = r#"
         [ "$1" = deploy ] || exec "$real" "$@"
@@ -69,15 +87,18 @@ fn a_helper_that_logs_twice_is_found_to_duplicate() {
         rm -rf "$HOME/.local/state/config-backup/deployments"
         sleep 1.1
         printf %s "$query" | "$real" deploy >/dev/null"#;
-    assert_eq!(found(script, SLOW, &["context"], 20), ["duplicated"]);
+    assert_eq!(
+        counters_found(script, SLOW_REQUEST, &["context"], 20),
+        ["duplicated"]
+    );
 }
 
 #[test]
-fn a_helper_that_swallows_its_warning_is_found_to_be_silent() {
+fn counts_a_helper_that_hides_its_warning_as_silent() {
     let lies = |lie: &str| {
-        found(
+        counters_found(
             &format!(r#""$real" "$@" | sed '{lie}'"#),
-            REFUSED,
+            REFUSED_ENDPOINT,
             &["deploy"],
             20,
         )
@@ -91,48 +112,51 @@ fn a_helper_that_swallows_its_warning_is_found_to_be_silent() {
 }
 
 #[test]
-fn a_helper_that_tells_a_secret_or_fails_is_found_to_be_odd() {
+fn counts_a_leaked_secret_or_a_failure_as_odd() {
     let tells = format!(
         r#""$real" "$@" | sed 's/"message":"/&{} /'"#,
         SECRET_CANARIES[0]
     );
-    assert_eq!(found(&tells, REFUSED, &["deploy"], 20), ["odd"]);
     assert_eq!(
-        found(r#""$real" "$@"; exit 1"#, REFUSED, &["deploy"], 20),
+        counters_found(&tells, REFUSED_ENDPOINT, &["deploy"], 20),
+        ["odd"]
+    );
+    assert_eq!(
+        counters_found(r#""$real" "$@"; exit 1"#, REFUSED_ENDPOINT, &["deploy"], 20),
         ["odd"]
     );
 }
 
 #[test]
-fn a_fault_that_meets_nobody_is_no_run() {
-    let scope = Scope::During(&["nothing"], Which::Both);
-    let it = Run {
+fn rejects_a_run_whose_fault_hits_no_request() {
+    let scope = FaultScope::During(&["nothing"], AffectedServices::Both);
+    let it = NetworkRun {
         kind: "control",
-        trouble: SLOW,
+        trouble: SLOW_REQUEST,
         scope,
-        before: Before::Nothing,
+        before: BucketBefore::Nothing,
         states_sums: true,
         newer: false,
     };
-    let result = until_met(&it);
+    let result = run_until_met(&it);
     assert_eq!(
-        (result.met, result.findings.all()),
-        (false, vec![format!("odd: {NOBODY}")])
+        (result.met, result.findings.descriptions()),
+        (false, vec![format!("odd: {FAULT_NOT_MET}")])
     );
 }
 
 #[test]
-fn an_object_that_is_torn_is_found_to_be_lost() {
-    let (world, unit, _) = begin(Before::Nothing);
-    let deployed = [Deployed::now(
+fn counts_a_torn_object_as_lost() {
+    let (world, unit, _) = prepare_world(BucketBefore::Nothing);
+    let deployed = [NetworkDeployment::new(
         &world,
         unit.deploy(&world).expect_success(),
-        now(Before::Nothing),
+        config_of_deployment(BucketBefore::Nothing),
     )];
     let findings = || {
-        let mut findings = Findings::default();
-        findings.healed(&world, &deployed);
-        findings.all()
+        let mut findings = NetworkFindings::default();
+        findings.check_after_healing(&world, &deployed);
+        findings.descriptions()
     };
     assert_eq!(findings(), [""; 0]);
     let key = world
@@ -171,13 +195,13 @@ fn several_requests_on_one_connection_pass_byte_for_byte() {
         for mut client in server.incoming().take(2).map(Result::unwrap) {
             let mut reader = BufReader::new(client.try_clone().unwrap());
             let head = http1::read_head(&mut reader).unwrap().unwrap();
-            let body = http1::read_body(&mut reader, &head, Side::Request).unwrap();
-            let got = Message { head, body }.bytes();
+            let body = http1::read_body(&mut reader, &head, MessageSide::Request).unwrap();
+            let got = HttpMessage { head, body }.to_bytes();
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", got.len());
             client.write_all(&[head.as_bytes(), &got].concat()).unwrap();
         }
     });
-    let proxy = Proxy::start(&upstream, Front::Http, Box::new(|_| None));
+    let proxy = RuleProxy::start(&upstream, ProxyFront::Http, Box::new(|_| None));
     let mut client = TcpStream::connect(proxy.endpoint().trim_start_matches("http://")).unwrap();
     let requests = [
         "PUT /b/k HTTP/1.1\r\nhOsT:  x:1\r\ncontent-length: 2\r\n\r\n\0\n",
@@ -187,10 +211,12 @@ fn several_requests_on_one_connection_pass_byte_for_byte() {
     let mut reader = BufReader::new(client);
     for request in requests {
         assert_eq!(
-            http1::read_answer(&mut reader, Side::Answer).unwrap().body,
+            http1::read_answer(&mut reader, MessageSide::Answer)
+                .unwrap()
+                .body,
             request.as_bytes()
         );
     }
     echo.join().unwrap();
-    assert_eq!((proxy.seen().len(), proxy.hits()), (2, 0));
+    assert_eq!((proxy.seen_requests().len(), proxy.hit_count()), (2, 0));
 }

@@ -1,6 +1,7 @@
-//! The campaign over the network: faults at every request of a deployment, and in every phase of it.
+//! Network faults at every request of a deployment and in each of its phases.
 //!
-//! What fails is listed by its name; `CAMPAIGN_ONLY` repeats the runs whose names have these words, `""` does them all.
+//! A failed run is listed by name. `CAMPAIGN_ONLY` repeats the runs whose names contain its value;
+//! an empty value repeats all.
 
 mod controls;
 mod oracle;
@@ -12,10 +13,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::bad_endpoints::{Nobody, Site};
-use crate::network::oracle::{Deployed, Findings};
-use crate::network::runs::{BEFORE, Before, Healthy, Run, Scope, Trouble};
-use crate::rule_proxy::{Front, Proxy};
+use crate::bad_endpoints::{EndpointFault, RefusedPort};
+use crate::network::oracle::{NetworkDeployment, NetworkFindings};
+use crate::network::runs::{
+    ALL_BEFORE, BucketBefore, FaultScope, HealthyRun, NetworkRun, NetworkTrouble,
+};
+use crate::rule_proxy::{ProxyFront, RuleProxy};
 use test_support::campaign::Campaign;
 use test_support::terraform_steps::{CustomerUnit, parse_external_answer};
 use test_support::{CONFIG, World};
@@ -23,21 +26,21 @@ use test_support::{CONFIG, World};
 /// The deadline of a deployment with a fault.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// More than a healthy deployment takes on the busiest machine.
-const AMPLE: &str = "60";
+const AMPLE_TIMEOUT_SECONDS: &str = "60";
 
 /// What is found where there is nothing to judge.
-pub(crate) const NOBODY: &str = "the fault met nobody";
+pub(crate) const FAULT_NOT_MET: &str = "the fault met nobody";
 
 /// What a run came to.
-pub(crate) struct Result {
-    pub(crate) findings: Findings,
+pub(crate) struct NetworkResult {
+    pub(crate) findings: NetworkFindings,
     /// How long the steps took beyond the deadline.
     added: Duration,
     /// Whether anybody met the fault: a busy machine can use a deadline up before it comes to the request.
     pub(crate) met: bool,
 }
 
-fn config(version: usize) -> String {
+fn config_text(version: usize) -> String {
     CONFIG.replace(
         "additional_users_count: 5",
         &format!("additional_users_count: {version}"),
@@ -45,51 +48,57 @@ fn config(version: usize) -> String {
 }
 
 /// A world where nothing looks for tools, and a unit in it after some beginning.
-pub(crate) fn begin(before: Before) -> (World, CustomerUnit, Vec<Deployed>) {
+pub(crate) fn prepare_world(before: BucketBefore) -> (World, CustomerUnit, Vec<NetworkDeployment>) {
     let mut world = World::new();
     world.set_variable("PATH", Some("/usr/bin:/bin"));
     let mut unit = CustomerUnit::new(&world);
-    unit.set_variable("timeout", AMPLE);
+    unit.set_variable("timeout", AMPLE_TIMEOUT_SECONDS);
     let mut deployed = Vec::new();
-    let nobody = Nobody::new();
-    if before == Before::Kept {
+    let nobody = RefusedPort::new();
+    if before == BucketBefore::Kept {
         world.set_endpoint(&nobody.endpoint());
     }
-    if before != Before::Nothing {
-        unit.write_config(config(1));
+    if before != BucketBefore::Nothing {
+        unit.write_config(config_text(1));
         let applied = unit.deploy(&world);
-        let applied = if before == Before::Kept {
+        let applied = if before == BucketBefore::Kept {
             applied
         } else {
             applied.expect_success()
         };
-        deployed.push(Deployed::now(&world, applied, config(1)));
+        deployed.push(NetworkDeployment::new(&world, applied, config_text(1)));
     }
     world.restore_endpoints();
-    unit.write_config(now(before));
+    unit.write_config(config_of_deployment(before));
     (world, unit, deployed)
 }
 
 /// The config of the deployment with the fault.
-pub(crate) fn now(before: Before) -> String {
-    config(if matches!(before, Before::AnotherConfig | Before::Kept) {
-        2
-    } else {
-        1
-    })
+pub(crate) fn config_of_deployment(before: BucketBefore) -> String {
+    config_text(
+        if matches!(before, BucketBefore::AnotherConfig | BucketBefore::Kept) {
+            2
+        } else {
+            1
+        },
+    )
 }
 
 /// As [`run`], with a run that panics found, too.
-pub(crate) fn judged(it: &Run, helper: Option<&str>, timeout: Duration) -> Result {
-    catch_unwind(AssertUnwindSafe(|| run(it, helper, timeout))).unwrap_or_else(|panic| {
+pub(crate) fn run_judged(
+    it: &NetworkRun,
+    helper: Option<&str>,
+    timeout: Duration,
+) -> NetworkResult {
+    catch_unwind(AssertUnwindSafe(|| run_once(it, helper, timeout))).unwrap_or_else(|panic| {
         let words = panic
             .downcast_ref::<String>()
             .cloned()
             .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
-        Result {
-            findings: Findings {
+        NetworkResult {
+            findings: NetworkFindings {
                 odd: vec![words.unwrap_or_default()],
-                ..Findings::default()
+                ..NetworkFindings::default()
             },
             added: Duration::ZERO,
             met: true,
@@ -97,17 +106,17 @@ pub(crate) fn judged(it: &Run, helper: Option<&str>, timeout: Duration) -> Resul
     })
 }
 
-/// As [`judged`], with more and more time until the fault is met, or something is found.
-pub(crate) fn until_met(it: &Run) -> Result {
-    let mut tries = (1..=4).map(|times| judged(it, None, TIMEOUT * times));
+/// As [`run_judged`], with more and more time until the fault is met, or something is found.
+pub(crate) fn run_until_met(it: &NetworkRun) -> NetworkResult {
+    let mut tries = (1..=4).map(|times| run_judged(it, None, TIMEOUT * times));
     tries
-        .find(|result| result.met || !result.findings.all().is_empty())
+        .find(|result| result.met || !result.findings.descriptions().is_empty())
         .unwrap_or_else(|| {
-            let findings = Findings {
-                odd: vec![NOBODY.to_owned()],
-                ..Findings::default()
+            let findings = NetworkFindings {
+                odd: vec![FAULT_NOT_MET.to_owned()],
+                ..NetworkFindings::default()
             };
-            Result {
+            NetworkResult {
                 findings,
                 added: Duration::ZERO,
                 met: false,
@@ -116,24 +125,24 @@ pub(crate) fn until_met(it: &Run) -> Result {
 }
 
 /// Deploys under a fault, with a broken helper where there is a script of one, and then without; judges both.
-fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
-    let (mut world, mut unit, mut deployed) = begin(run.before);
-    let mut findings = Findings::default();
+fn run_once(run: &NetworkRun, helper: Option<&str>, timeout: Duration) -> NetworkResult {
+    let (mut world, mut unit, mut deployed) = prepare_world(run.before);
+    let mut findings = NetworkFindings::default();
     if let Some(script) = helper {
-        world.set_helper(broken(&world, script));
+        world.set_helper(write_broken_helper(&world, script));
     }
     unit.set_variable("timeout", &timeout.as_secs().to_string());
-    let proxy = Proxy::start(&world.server.endpoint(), Front::Http, run.rule());
+    let proxy = RuleProxy::start(&world.server.endpoint(), ProxyFront::Http, run.rule());
     proxy.state_sums(run.states_sums);
     let backend = match run.trouble {
-        Trouble::Wire(_) => None,
-        Trouble::Place(place) => Some(place.make(&world)),
+        NetworkTrouble::Wire(_) => None,
+        NetworkTrouble::Place(place) => Some(place.prepare(&world)),
     };
     let (mut took, mut steps) = (Duration::ZERO, 0);
     let mut step = |step: &'static str, sent: &Value| {
-        proxy.enter(step);
+        proxy.begin_step(step);
         match (&backend, run.scope) {
-            (Some(backend), Scope::During(phase, which)) if phase.contains(&step) => {
+            (Some(backend), FaultScope::During(phase, which)) if phase.contains(&step) => {
                 backend.begin(&mut world, which);
             }
             (None, _) => world.set_endpoint(&proxy.endpoint()),
@@ -144,7 +153,7 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
         took += started.elapsed();
         steps += 1;
         match (&backend, run.scope) {
-            (Some(backend), Scope::During(phase, _)) if phase.contains(&step) => {
+            (Some(backend), FaultScope::During(phase, _)) if phase.contains(&step) => {
                 backend.end(&mut world);
             }
             _ => world.restore_endpoints(),
@@ -153,30 +162,36 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
     };
     let context = parse_external_answer(&step("context", &unit.query()));
     let applied = unit.apply_with(context, step);
-    let met = backend.as_ref().map_or(proxy.hits() > 0, Site::was_met);
-    findings.time(took, timeout, steps);
-    deployed.push(Deployed::now(&world, applied, now(run.before)));
-    findings.under_fault(&world, deployed.last().expect("it"));
-    for head in proxy.heads() {
-        findings.secrets("a request's head", &head);
+    let met = backend
+        .as_ref()
+        .map_or(proxy.hit_count() > 0, EndpointFault::was_met);
+    findings.check_duration(took, timeout, steps);
+    deployed.push(NetworkDeployment::new(
+        &world,
+        applied,
+        config_of_deployment(run.before),
+    ));
+    findings.check_under_fault(&world, deployed.last().expect("it"));
+    for head in proxy.request_heads() {
+        findings.check_secrets("a request's head", &head);
     }
 
     world.set_helper(test_support::helper_path());
-    unit.set_variable("timeout", AMPLE);
-    proxy.calm();
+    unit.set_variable("timeout", AMPLE_TIMEOUT_SECONDS);
+    proxy.end_faults();
     if backend.is_none() {
         // At the same address: to the helper, another one is another bucket, whose chains of records are others.
         world.set_endpoint(&proxy.endpoint());
     }
     let newest = if run.newer {
-        config(3)
+        config_text(3)
     } else {
-        now(run.before)
+        config_of_deployment(run.before)
     };
     unit.write_config(&newest);
-    deployed.push(Deployed::now(&world, unit.deploy(&world), newest));
-    findings.healed(&world, &deployed);
-    Result {
+    deployed.push(NetworkDeployment::new(&world, unit.deploy(&world), newest));
+    findings.check_after_healing(&world, &deployed);
+    NetworkResult {
         findings,
         added: took.saturating_sub(timeout),
         met,
@@ -184,7 +199,7 @@ fn run(run: &Run, helper: Option<&str>, timeout: Duration) -> Result {
 }
 
 /// A helper that is broken: a script that finds the real one in `$real`.
-fn broken(world: &World, script: &str) -> PathBuf {
+fn write_broken_helper(world: &World, script: &str) -> PathBuf {
     let path = world.path().join("broken-helper");
     let real = test_support::helper_path();
     let script = format!("#!/bin/sh\nreal='{}'\n{script}\n", real.display());
@@ -202,14 +217,18 @@ fn broken(world: &World, script: &str) -> PathBuf {
 }
 
 /// A healthy deployment.
-fn healthy(before: Before, states_sums: bool) -> Healthy {
+fn run_healthy(before: BucketBefore, states_sums: bool) -> HealthyRun {
     loop {
-        let (mut world, unit, _) = begin(before);
-        let proxy = Proxy::start(&world.server.endpoint(), Front::Http, Box::new(|_| None));
+        let (mut world, unit, _) = prepare_world(before);
+        let proxy = RuleProxy::start(
+            &world.server.endpoint(),
+            ProxyFront::Http,
+            Box::new(|_| None),
+        );
         proxy.state_sums(states_sums);
         world.set_endpoint(&proxy.endpoint());
         let step = |step: &'static str, sent: &Value| {
-            proxy.enter(step);
+            proxy.begin_step(step);
             world.run_protocol_command(step, sent)
         };
         let context = parse_external_answer(&step("context", &unit.query()));
@@ -221,10 +240,10 @@ fn healthy(before: Before, states_sums: bool) -> Healthy {
             .iter()
             .all(|(key, _)| key.len() == plain)
         {
-            return Healthy {
+            return HealthyRun {
                 before,
                 states_sums,
-                seen: proxy.seen(),
+                seen: proxy.seen_requests(),
             };
         }
     }
@@ -233,12 +252,12 @@ fn healthy(before: Before, states_sums: bool) -> Healthy {
 #[test]
 fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
     let campaign = Campaign::start("network");
-    let kinds = BEFORE
+    let kinds = ALL_BEFORE
         .into_iter()
         .flat_map(|before| [true, false].map(|states_sums| (before, states_sums)));
-    let all = runs::all(
+    let all = runs::list_runs(
         &kinds
-            .map(|(before, states_sums)| healthy(before, states_sums))
+            .map(|(before, states_sums)| run_healthy(before, states_sums))
             .collect::<Vec<_>>(),
     );
     let count = all.len();
@@ -247,10 +266,10 @@ fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
             .into_iter()
             .filter(|run| run.to_string().contains(&words))
             .collect(),
-        Err(_) => runs::choose(&campaign, all, campaign.pick(41, 600)),
+        Err(_) => runs::choose_runs(&campaign, all, campaign.pick(41, 600)),
     };
     campaign.print_line(format!("{} of {count} runs", runs.len()));
-    let results = campaign.run_each(runs.len(), 8, |number| until_met(&runs[number]));
+    let results = campaign.run_each(runs.len(), 8, |number| run_until_met(&runs[number]));
     let count = |name| {
         results
             .iter()
@@ -273,8 +292,8 @@ fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
     let failed: Vec<String> = runs
         .iter()
         .zip(&results)
-        .filter(|(_, it)| !it.findings.all().is_empty())
-        .map(|(run, it)| format!("{run}\n    {}", it.findings.all().join("\n    ")))
+        .filter(|(_, it)| !it.findings.descriptions().is_empty())
+        .map(|(run, it)| format!("{run}\n    {}", it.findings.descriptions().join("\n    ")))
         .collect();
     assert!(
         failed.is_empty(),

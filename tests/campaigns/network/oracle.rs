@@ -1,6 +1,8 @@
-//! What must be true after a deployment with a fault, and after the healthy one that follows.
+//! What must be true after a deployment with a fault, and after the healthy deployment that
+//! follows.
 //!
-//! Judges by what stands in the bucket and on the machine, and by what was printed; asks nothing of the product.
+//! It judges by the bucket, the files on the machine and the output, and runs no code of the
+//! product.
 
 use std::fs;
 use std::path::Path;
@@ -8,16 +10,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::violations::alarms;
+use crate::violations::false_alarms;
 use test_support::terraform_steps::{AppliedDeployment, string_field};
 use test_support::{BUCKET, CONFIG, SECRET_CANARIES, World, to_text};
 
 /// Added time that is the machine's and not the network's: each step is a process that starts on a busy machine.
-pub(crate) const START: Duration = Duration::from_millis(1500);
+pub(crate) const PROCESS_START_ALLOWANCE: Duration = Duration::from_millis(1500);
 
 /// What is wrong with a run, by what was promised.
 #[derive(Debug, Default)]
-pub(crate) struct Findings {
+pub(crate) struct NetworkFindings {
     pub(crate) blocked: Vec<String>,
     pub(crate) lost: Vec<String>,
     pub(crate) duplicated: Vec<String>,
@@ -27,26 +29,26 @@ pub(crate) struct Findings {
 }
 
 /// A deployment that was, and the config that it was of.
-pub(crate) struct Deployed {
+pub(crate) struct NetworkDeployment {
     pub(crate) applied: AppliedDeployment,
     config: String,
     /// Whether its record was in the bucket when it ended.
-    logged: bool,
+    is_logged: bool,
 }
 
-impl Deployed {
+impl NetworkDeployment {
     /// A deployment that has just ended.
-    pub(crate) fn now(world: &World, applied: AppliedDeployment, config: String) -> Self {
+    pub(crate) fn new(world: &World, applied: AppliedDeployment, config: String) -> Self {
         let logged = has_record(world, applied.deployment_id());
         Self {
             applied,
             config,
-            logged,
+            is_logged: logged,
         }
     }
 }
 
-impl Findings {
+impl NetworkFindings {
     /// What was found, by the name of its counter.
     pub(crate) fn counters(&self) -> [(&'static str, &[String]); 5] {
         [
@@ -59,7 +61,7 @@ impl Findings {
     }
 
     /// All that was found, in words.
-    pub(crate) fn all(&self) -> Vec<String> {
+    pub(crate) fn descriptions(&self) -> Vec<String> {
         self.counters()
             .iter()
             .flat_map(|(name, found)| found.iter().map(move |it| format!("{name}: {it}")))
@@ -67,8 +69,8 @@ impl Findings {
     }
 
     /// Judges how long the steps of a deployment took together.
-    pub(crate) fn time(&mut self, took: Duration, timeout: Duration, steps: u32) {
-        if took > timeout + START * steps {
+    pub(crate) fn check_duration(&mut self, took: Duration, timeout: Duration, steps: u32) {
+        if took > timeout + PROCESS_START_ALLOWANCE * steps {
             self.blocked.push(format!(
                 "{steps} steps took {:.1} s of {} s",
                 took.as_secs_f64(),
@@ -78,17 +80,17 @@ impl Findings {
     }
 
     /// Judges a deployment right after it, while its trouble lasts.
-    pub(crate) fn under_fault(&mut self, world: &World, it: &Deployed) {
+    pub(crate) fn check_under_fault(&mut self, world: &World, it: &NetworkDeployment) {
         let (id, logged, backed_up) = (
             it.applied.deployment_id(),
-            it.logged,
+            it.is_logged,
             has_config(world, &it.config),
         );
         let (status, answer) = (
             string_field(&it.applied.answer, "status"),
             &it.applied.answer,
         );
-        let spooled = items(world);
+        let spooled = spooled_items(world);
         if !(logged && backed_up) && status != "error" {
             self.silent.push(format!(
                 "logged: {logged}, backed up: {backed_up}; {answer}"
@@ -109,21 +111,25 @@ impl Findings {
                 ));
             }
         }
-        for (name, content) in files(&world.state_dir()) {
+        for (name, content) in read_files(&world.state_dir()) {
             // A config is kept here by design; its header and the records are not it.
             let content = match content.find(config_start()) {
                 Some(start) if name.contains("/spool/") => content[..start].to_owned(),
                 _ => content,
             };
-            self.secrets(&name, &name);
-            self.secrets(&name, &content);
+            self.check_secrets(&name, &name);
+            self.check_secrets(&name, &content);
         }
     }
 
     /// Judges all deployments once the trouble is over and a healthy one has been; that is the last.
-    pub(crate) fn healed(&mut self, world: &World, all: &[Deployed]) {
+    pub(crate) fn check_after_healing(&mut self, world: &World, all: &[NetworkDeployment]) {
         let last = all.last().expect("a deployment");
-        let kept = [items(world), names(&world.state_dir().join("quarantine"))].concat();
+        let kept = [
+            spooled_items(world),
+            file_names(&world.state_dir().join("quarantine")),
+        ]
+        .concat();
         if string_field(&last.applied.answer, "status") != "ok" || !kept.is_empty() {
             self.lost.push(format!(
                 "it does not heal: {}, {kept:?} is spooled",
@@ -139,8 +145,8 @@ impl Findings {
                 .push("config.yaml is not the newest config".to_owned());
         }
         for it in all {
-            self.record(world, it);
-            self.secrets("what was printed", &format!("{:?}", it.applied));
+            self.check_record(world, it);
+            self.check_secrets("what was printed", &format!("{:?}", it.applied));
         }
         if world.usage_records().len() > all.len() {
             self.duplicated.push(format!(
@@ -149,20 +155,20 @@ impl Findings {
                 all.len()
             ));
         }
-        self.objects(world);
-        if self.all().is_empty() {
+        self.check_objects(world);
+        if self.descriptions().is_empty() {
             self.odd.extend(
-                alarms(world)
+                false_alarms(world)
                     .into_iter()
                     .map(|alarm| format!("false alarm: {alarm}")),
             );
         }
         for request in world.server.requests() {
-            self.secrets("a request's address", &format!("{request:?}"));
+            self.check_secrets("a request's address", &format!("{request:?}"));
         }
     }
 
-    fn record(&mut self, world: &World, it: &Deployed) {
+    fn check_record(&mut self, world: &World, it: &NetworkDeployment) {
         let id = it.applied.deployment_id();
         let records: Vec<(String, Value)> = world
             .usage_records()
@@ -187,10 +193,10 @@ impl Findings {
                     .iter()
                     .any(|it| it.key == *name && it.status == 412);
                 let late = record["late"] == true;
-                if (late && it.logged) || !(late || it.logged || was_there) {
+                if (late && it.is_logged) || !(late || it.is_logged || was_there) {
                     self.odd.push(format!(
                         "sent at once: {}, there before: {was_there}, and yet: {record}",
-                        it.logged
+                        it.is_logged
                     ));
                 }
             }
@@ -201,15 +207,15 @@ impl Findings {
     }
 
     /// Every config is whole, and no secret stands outside of them.
-    fn objects(&mut self, world: &World) {
+    fn check_objects(&mut self, world: &World) {
         for key in world.server.keys(BUCKET, "") {
             let object = world.server.object(BUCKET, &key).expect("it");
-            self.secrets(
+            self.check_secrets(
                 "a key or its metadata",
                 &format!("{key} {:?}", object.metadata),
             );
             if key.starts_with("usage-logs/") || key.contains("/usage-chain/") {
-                self.secrets(&key, &to_text(&object.body));
+                self.check_secrets(&key, &to_text(&object.body));
                 continue;
             }
             // The server's ETag is the MD5 of what it has.
@@ -228,7 +234,7 @@ impl Findings {
     }
 
     /// Finds secrets where they must not be.
-    pub(crate) fn secrets(&mut self, what: &str, text: &str) {
+    pub(crate) fn check_secrets(&mut self, what: &str, text: &str) {
         let keys = ["secret-of-default", "secret-of-jane"];
         if let Some(secret) = SECRET_CANARIES
             .into_iter()
@@ -241,7 +247,7 @@ impl Findings {
 }
 
 /// What is kept for later. A step that ran out of time leaves half-written files as well, which are swept later.
-fn items(world: &World) -> Vec<String> {
+fn spooled_items(world: &World) -> Vec<String> {
     world
         .spooled_items()
         .into_iter()
@@ -278,12 +284,15 @@ fn config_start() -> &'static str {
     CONFIG.split_inclusive('\n').next().expect("a line")
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    files(folder).into_iter().map(|(name, _)| name).collect()
+fn file_names(folder: &Path) -> Vec<String> {
+    read_files(folder)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// Every file below a folder, with its content.
-fn files(folder: &Path) -> Vec<(String, String)> {
+fn read_files(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)
         .into_iter()
@@ -291,7 +300,7 @@ fn files(folder: &Path) -> Vec<(String, String)> {
         .filter_map(Result::ok)
     {
         if entry.path().is_dir() {
-            found.extend(files(&entry.path()));
+            found.extend(read_files(&entry.path()));
         } else {
             found.push((
                 entry.path().display().to_string(),

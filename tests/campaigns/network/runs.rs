@@ -1,17 +1,17 @@
-//! Which runs there are: every fault at every request of a deployment, and in each of its phases.
+//! Lists the runs: every fault at every request of a deployment and in each of its phases.
 
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::bad_endpoints::{self, Place, Which};
-use crate::request_faults::{self, Fault};
-use crate::request_points::{Point, Shape};
-use crate::rule_proxy::Rule;
+use crate::bad_endpoints::{self, AffectedServices, BadEndpoint};
+use crate::request_faults::{self, RequestFault};
+use crate::request_points::{RequestPoint, RequestShape};
+use crate::rule_proxy::FaultRule;
 use test_support::campaign::Campaign;
 
 /// What was deployed before the deployment with the fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Before {
+pub(crate) enum BucketBefore {
     Nothing,
     AnotherConfig,
     TheSameConfig,
@@ -19,73 +19,75 @@ pub(crate) enum Before {
     Kept,
 }
 
-pub(crate) const BEFORE: [Before; 4] = [
-    Before::Nothing,
-    Before::AnotherConfig,
-    Before::TheSameConfig,
-    Before::Kept,
+pub(crate) const ALL_BEFORE: [BucketBefore; 4] = [
+    BucketBefore::Nothing,
+    BucketBefore::AnotherConfig,
+    BucketBefore::TheSameConfig,
+    BucketBefore::Kept,
 ];
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    Wire(Fault),
-    Place(Place),
+pub(crate) enum NetworkTrouble {
+    Wire(RequestFault),
+    Place(BadEndpoint),
 }
 
 /// Where and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
+pub(crate) enum FaultScope {
     /// At one request, and at so many in all of its class in this step.
-    At(Point, usize),
+    At(RequestPoint, usize),
     /// At everything that these steps do.
-    During(Phase, Which),
+    During(FaultPhase, AffectedServices),
 }
 
 /// Steps of a deployment.
-pub(crate) type Phase = &'static [&'static str];
+pub(crate) type FaultPhase = &'static [&'static str];
 
-const PHASES: [Phase; 3] = [&["context"], &["deploy"], &["context", "deploy"]];
+const PHASES: [FaultPhase; 3] = [&["context"], &["deploy"], &["context", "deploy"]];
 const TIMES: [usize; 3] = [1, 2, usize::MAX];
 
 /// One run: a deployment with a fault, and then a healthy one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Run {
+pub(crate) struct NetworkRun {
     pub(crate) kind: &'static str,
-    pub(crate) trouble: Trouble,
-    pub(crate) scope: Scope,
-    pub(crate) before: Before,
+    pub(crate) trouble: NetworkTrouble,
+    pub(crate) scope: FaultScope,
+    pub(crate) before: BucketBefore,
     /// Whether the server states the SHA-256 of what was written; otherwise each upload is looked for.
     pub(crate) states_sums: bool,
     /// Whether the healthy deployment is of a config that changed once more.
     pub(crate) newer: bool,
 }
 
-impl Run {
+impl NetworkRun {
     /// What becomes of the requests in this run.
-    pub(crate) fn rule(&self) -> Rule {
+    pub(crate) fn rule(&self) -> FaultRule {
         let (trouble, scope) = (self.trouble, self.scope);
         Box::new(move |point| match (trouble, scope) {
-            (Trouble::Wire(fault), Scope::At(at, times)) => {
+            (NetworkTrouble::Wire(fault), FaultScope::At(at, times)) => {
                 let same = at.step == point.step && at.class == point.class;
                 (same && (at.nth..at.nth.saturating_add(times)).contains(&point.nth))
                     .then_some(fault)
             }
-            (Trouble::Wire(fault), Scope::During(phase, _)) => {
+            (NetworkTrouble::Wire(fault), FaultScope::During(phase, _)) => {
                 phase.contains(&point.step).then_some(fault)
             }
-            (Trouble::Place(_), _) => None,
+            (NetworkTrouble::Place(_), _) => None,
         })
     }
 }
 
-impl fmt::Display for Run {
+impl fmt::Display for NetworkRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({:?}), ", self.kind, self.trouble)?;
         match self.scope {
-            Scope::At(point, usize::MAX) => write!(f, "from {point} on")?,
-            Scope::At(point, times) => write!(f, "{times} times from {point} on")?,
-            Scope::During(phase, which) => write!(f, "during {} ({which:?})", phase.join(" and "))?,
+            FaultScope::At(point, usize::MAX) => write!(f, "from {point} on")?,
+            FaultScope::At(point, times) => write!(f, "{times} times from {point} on")?,
+            FaultScope::During(phase, which) => {
+                write!(f, "during {} ({which:?})", phase.join(" and "))?
+            }
         }
         write!(
             f,
@@ -96,23 +98,23 @@ impl fmt::Display for Run {
 }
 
 /// A deployment that meets no fault.
-pub(crate) struct Healthy {
-    pub(crate) before: Before,
+pub(crate) struct HealthyRun {
+    pub(crate) before: BucketBefore,
     pub(crate) states_sums: bool,
     /// Its requests.
-    pub(crate) seen: Vec<(Point, Shape)>,
+    pub(crate) seen: Vec<(RequestPoint, RequestShape)>,
 }
 
 /// All runs: every fault wherever one of these deployments has something that it is about.
-pub(crate) fn all(healthy: &[Healthy]) -> Vec<Run> {
+pub(crate) fn list_runs(healthy: &[HealthyRun]) -> Vec<NetworkRun> {
     let mut runs = Vec::new();
-    for Healthy {
+    for HealthyRun {
         before,
         states_sums,
         seen,
     } in healthy
     {
-        let made: Vec<Phase> = PHASES
+        let made: Vec<FaultPhase> = PHASES
             .into_iter()
             .filter(|phase| {
                 phase
@@ -123,7 +125,7 @@ pub(crate) fn all(healthy: &[Healthy]) -> Vec<Run> {
         let mut add = |kind, trouble, scope| {
             // Every second one goes on with a newer config.
             let newer = runs.len() % 2 == 1;
-            runs.push(Run {
+            runs.push(NetworkRun {
                 kind,
                 trouble,
                 scope,
@@ -133,16 +135,20 @@ pub(crate) fn all(healthy: &[Healthy]) -> Vec<Run> {
             });
         };
         for (kind, fault) in request_faults::ALL {
-            let fitting: Vec<Point> = seen
+            let fitting: Vec<RequestPoint> = seen
                 .iter()
-                .filter(|(_, shape)| fault.fits(*shape))
+                .filter(|(_, shape)| fault.applies_to(*shape))
                 .map(|(point, _)| *point)
                 .collect();
             for (point, times) in fitting
                 .iter()
                 .flat_map(|point| TIMES.map(|times| (*point, times)))
             {
-                add(kind, Trouble::Wire(fault), Scope::At(point, times));
+                add(
+                    kind,
+                    NetworkTrouble::Wire(fault),
+                    FaultScope::At(point, times),
+                );
             }
             for phase in made
                 .iter()
@@ -150,23 +156,31 @@ pub(crate) fn all(healthy: &[Healthy]) -> Vec<Run> {
             {
                 add(
                     kind,
-                    Trouble::Wire(fault),
-                    Scope::During(phase, Which::Both),
+                    NetworkTrouble::Wire(fault),
+                    FaultScope::During(phase, AffectedServices::Both),
                 );
             }
         }
-        for (kind, place) in bad_endpoints::ALL {
+        for (kind, place) in bad_endpoints::ALL_ENDPOINTS {
             // A program that brings the credentials brings them for both services.
-            let whichs: &[Which] = if place == Place::HungProcess {
-                &[Which::Both]
+            let whichs: &[AffectedServices] = if place == BadEndpoint::HungProcess {
+                &[AffectedServices::Both]
             } else {
-                &[Which::Both, Which::S3, Which::Sts]
+                &[
+                    AffectedServices::Both,
+                    AffectedServices::S3,
+                    AffectedServices::Sts,
+                ]
             };
             for (phase, which) in made
                 .iter()
                 .flat_map(|phase| whichs.iter().map(|which| (*phase, *which)))
             {
-                add(kind, Trouble::Place(place), Scope::During(phase, which));
+                add(
+                    kind,
+                    NetworkTrouble::Place(place),
+                    FaultScope::During(phase, which),
+                );
             }
         }
     }
@@ -174,7 +188,11 @@ pub(crate) fn all(healthy: &[Healthy]) -> Vec<Run> {
 }
 
 /// So many of all runs, chosen by the campaign's seed; every kind is among them, as far as there is room.
-pub(crate) fn choose(campaign: &Campaign, mut runs: Vec<Run>, count: usize) -> Vec<Run> {
+pub(crate) fn choose_runs(
+    campaign: &Campaign,
+    mut runs: Vec<NetworkRun>,
+    count: usize,
+) -> Vec<NetworkRun> {
     campaign.rng(usize::MAX).shuffle(&mut runs);
     let mut kinds = HashSet::new();
     let (mut chosen, others): (Vec<_>, Vec<_>) =

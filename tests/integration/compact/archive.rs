@@ -1,5 +1,5 @@
-//! The archive as those see it who read records: what it stands in for, what it never hides, and what becomes of it where it is
-//! damaged, refused, or has no room.
+//! The archive as readers see it: the records it replaces, and a damaged, denied or oversized
+//! archive.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -46,8 +46,8 @@ fn run_all_readers(world: &World) -> BTreeMap<String, (Option<i32>, String, Stri
         .collect()
 }
 
-on_each_server!(records_whose_own_objects_are_gone_are_still_there_for_everybody);
-fn records_whose_own_objects_are_gone_are_still_there_for_everybody(backend: &mut S3Backend) {
+on_each_server!(every_reader_finds_records_that_only_the_archive_has);
+fn every_reader_finds_records_that_only_the_archive_has(backend: &mut S3Backend) {
     let unit = CustomerUnit::new(&backend.world);
     for size in ["M30", "M40", "M40", "M50"] {
         unit.write_config(CONFIG.replace("M30", size));
@@ -100,7 +100,7 @@ fn age_archive(client: &S3TestClient) {
 }
 
 #[test]
-fn an_edited_record_is_shown_as_it_is_now_and_verify_names_it() {
+fn report_shows_an_edited_record_and_verify_names_it() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     let unit = CustomerUnit::new(&backend.world);
     unit.deploy(&backend.world).expect_success();
@@ -135,7 +135,7 @@ fn an_edited_record_is_shown_as_it_is_now_and_verify_names_it() {
 }
 
 #[test]
-fn what_the_earlier_module_overwrites_after_it_was_archived_counts_as_it_is_now() {
+fn a_legacy_record_overwritten_after_archiving_counts_as_it_is_now() {
     let world = World::new();
     let key = "usage-logs/acme/d188280766a258ccc135ef480b49230c.json";
     let put = |cluster: &str, unix: u64| {
@@ -191,7 +191,7 @@ fn what_the_earlier_module_overwrites_after_it_was_archived_counts_as_it_is_now(
 }
 
 #[test]
-fn a_damaged_object_of_the_archive_is_named_and_the_records_are_read_themselves() {
+fn names_a_damaged_archive_file_and_reads_the_records_instead() {
     let mut backend = S3Backend::new(S3ServerKind::Embedded);
     let entries = old_entries();
     put_entries(&backend, &entries);
@@ -255,7 +255,7 @@ fn a_damaged_object_of_the_archive_is_named_and_the_records_are_read_themselves(
 }
 
 #[test]
-fn who_may_archive_one_customer_has_no_word_in_the_report_of_another() {
+fn an_archive_file_of_one_customer_cannot_change_another_ones_report() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     let entries = old_entries();
     put_entries(&backend, &entries);
@@ -286,7 +286,7 @@ fn who_may_archive_one_customer_has_no_word_in_the_report_of_another() {
 }
 
 #[test]
-fn who_may_not_read_the_archive_gets_the_records_and_is_told() {
+fn without_access_to_the_archive_reads_the_records_and_says_so() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     let entries = old_entries();
     put_entries(&backend, &entries);
@@ -305,7 +305,7 @@ fn who_may_not_read_the_archive_gets_the_records_and_is_told() {
 }
 
 #[test]
-fn a_report_of_some_days_or_one_customer_fetches_no_more_of_the_archive_than_it_needs() {
+fn a_filtered_report_fetches_only_the_archive_files_it_needs() {
     let mut backend = S3Backend::new(S3ServerKind::Embedded);
     let entries = old_entries();
     put_entries(&backend, &entries);
@@ -336,7 +336,7 @@ fn a_report_of_some_days_or_one_customer_fetches_no_more_of_the_archive_than_it_
 }
 
 #[test]
-fn a_cache_that_cannot_be_used_is_no_loss_of_what_only_the_archive_has() {
+fn reads_the_archive_without_a_usable_cache() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     let entries = old_entries();
     put_entries(&backend, &entries);

@@ -1,4 +1,4 @@
-//! `compact`: months that have ended become a few objects, and a report of them is the same before, meanwhile and after.
+//! `compact` archives months that have ended. A report is the same before, during and after it.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Output, Stdio};
@@ -50,8 +50,8 @@ pub(crate) fn put_entries(backend: &S3Backend, entries: &[ReportEntry]) {
     backend.put_objects(&objects);
 }
 
-on_each_server!(an_archive_saves_the_requests_and_changes_no_row);
-fn an_archive_saves_the_requests_and_changes_no_row(backend: &mut S3Backend) {
+on_each_server!(an_archive_saves_requests_and_changes_no_row);
+fn an_archive_saves_requests_and_changes_no_row(backend: &mut S3Backend) {
     let entries = entries_of_customers(&["acme", "zeta"]);
     put_entries(backend, &entries);
     let before = backend.report_csv(&["--no-cache"]);
@@ -107,8 +107,10 @@ fn an_archive_saves_the_requests_and_changes_no_row(backend: &mut S3Backend) {
     );
 }
 
-on_each_server!(a_record_that_comes_after_its_month_was_archived_is_there_at_once_and_archived_with_the_next_run);
-fn a_record_that_comes_after_its_month_was_archived_is_there_at_once_and_archived_with_the_next_run(
+on_each_server!(
+    a_late_record_of_an_archived_month_is_reported_at_once_and_archived_by_the_next_run
+);
+fn a_late_record_of_an_archived_month_is_reported_at_once_and_archived_by_the_next_run(
     backend: &mut S3Backend,
 ) {
     let mut entries = entries_of_customers(&["acme"]);
@@ -135,8 +137,8 @@ fn a_record_that_comes_after_its_month_was_archived_is_there_at_once_and_archive
     );
 }
 
-on_each_server!(two_at_once_write_the_same_objects);
-fn two_at_once_write_the_same_objects(backend: &mut S3Backend) {
+on_each_server!(two_runs_at_once_write_the_same_objects);
+fn two_runs_at_once_write_the_same_objects(backend: &mut S3Backend) {
     let entries = entries_of_customers(&["acme", "zeta", "Foo Bar"]);
     put_entries(
         backend,
@@ -172,7 +174,7 @@ fn two_at_once_write_the_same_objects(backend: &mut S3Backend) {
 }
 
 #[test]
-fn a_report_in_the_middle_of_it_is_the_same_and_so_is_one_after_a_kill_at_any_request() {
+fn a_report_is_the_same_during_compact_and_after_a_kill_at_any_request() {
     let mut backend = S3Backend::new(test_support::s3_backend::S3ServerKind::Embedded);
     let entries = entries_of_customers(&["acme", "zeta"]);
     put_entries(&backend, &entries);
@@ -240,7 +242,7 @@ fn a_report_in_the_middle_of_it_is_the_same_and_so_is_one_after_a_kill_at_any_re
 }
 
 #[test]
-fn only_months_that_have_ended_are_archived_and_only_by_the_day_that_is_named() {
+fn archives_only_months_that_ended_before_the_given_day() {
     let world = World::new();
     let put = |key: &str, at_unix: u64| {
         let record = format!(
@@ -311,12 +313,12 @@ fn only_months_that_have_ended_are_archived_and_only_by_the_day_that_is_named() 
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(
         to_text(&output.stderr),
-        "config-backup: read `--before yesterday`; use a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339 (2026-10-01T08:00:00Z)\n"
+        "config-backup: cannot parse `--before yesterday`; use a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339 (2026-10-01T08:00:00Z)\n"
     );
 }
 
 #[test]
-fn what_is_no_record_stays_where_it_is_and_is_named() {
+fn names_objects_that_are_not_records_and_leaves_them() {
     let world = World::new();
     let put = |key: &str, body: &str| {
         world
@@ -338,7 +340,7 @@ fn what_is_no_record_stays_where_it_is_and_is_named() {
     assert!(wrote.ends_with(".parquet: 1 record\n"), "{wrote}");
     assert_eq!(
         said,
-        "config-backup: skipped `usage-logs/acme/2026-03-02_080001.json`: it is not valid JSON at line 1, column 1\n\
+        "config-backup: skipped `usage-logs/acme/2026-03-02_080001.json`: not valid JSON at line 1, column 1\n\
          config-backup: skipped `usage-logs/acme/2026-03-02_080002.json`: 1048577 bytes, the limit is 1048576\n\
          config-backup: archived 1 record of 1 customer in 1 object; already archived: 0\n"
     );

@@ -1,4 +1,4 @@
-//! `compact`, and the archive that it writes.
+//! `compact` and the archive that it writes.
 
 mod archive;
 pub(crate) mod command;

@@ -1,4 +1,5 @@
-//! `coverage`: changes and states of which there is no usage record.
+//! `coverage`: changes and states without a usage record.
 
+mod evidence;
 mod gaps;
 mod properties;

@@ -1,4 +1,4 @@
-//! What must hold of gaps for whatever bucket there is: of a bucket without gaps one thing is removed, and that is named.
+//! Removes one object from a random bucket without gaps: `coverage` must name it.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use test_support::s3_backend::{S3Backend, S3ServerKind};
 const SEED: u64 = 0x2026_1125;
 
 #[test]
-fn whatever_is_removed_is_named() {
+fn names_every_object_that_was_removed() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     let mut chance = fastrand::Rng::with_seed(SEED);
     let objects = draw_objects(&mut chance, 30);

@@ -1,4 +1,4 @@
-//! Deployments that share a second, a bucket and a machine, and answers that get lost.
+//! Deployments that share a second, a bucket and a machine, and lost answers.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -173,7 +173,7 @@ fn an_upload_whose_answer_was_lost_is_a_success_and_no_second_record() {
 }
 
 #[test]
-fn a_record_whose_answers_were_all_lost_is_sent_once_all_the_same() {
+fn a_record_whose_answers_were_all_lost_is_sent_once() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     let proxy = FaultyProxy::start(&world.server.endpoint(), |line| {
@@ -201,7 +201,7 @@ fn a_record_whose_answers_were_all_lost_is_sent_once_all_the_same() {
 }
 
 #[test]
-fn a_name_that_another_deployment_took_is_left_to_it() {
+fn does_not_overwrite_a_name_of_another_deployment() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let request = unit.deploy_request(&unit.plan(&world));

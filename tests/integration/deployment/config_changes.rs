@@ -1,4 +1,5 @@
-//! Configs that change: between deployments, back again, and between plan and apply.
+//! Configs that change between deployments, return to an older content, or change between plan and
+//! apply.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +41,7 @@ fn history_copies(world: &World) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn a_changed_config_replaces_the_current_one_and_joins_the_history() {
+fn a_changed_config_replaces_the_current_one_and_gets_a_history_copy() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let first = unit.deploy(&world).expect_success();
@@ -66,7 +67,7 @@ fn a_changed_config_replaces_the_current_one_and_joins_the_history() {
 }
 
 #[test]
-fn a_config_that_comes_back_is_current_again() {
+fn a_config_that_returns_to_an_older_content_is_current_again() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();
@@ -94,7 +95,7 @@ fn a_config_that_comes_back_is_current_again() {
 }
 
 #[test]
-fn a_config_that_changes_between_plan_and_apply_is_backed_up_as_it_is_and_told() {
+fn backs_up_and_reports_a_config_that_changes_between_plan_and_apply() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let context = unit.plan(&world);
@@ -150,7 +151,7 @@ fn the_new_content_is_everywhere(
 }
 
 #[test]
-fn bytes_that_are_no_text_are_backed_up_as_they_are() {
+fn backs_up_bytes_that_are_not_text() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let bytes: Vec<u8> =

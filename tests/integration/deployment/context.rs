@@ -1,4 +1,4 @@
-//! `context`: what a plan is told, and that a plan leaves no trace.
+//! `context`: its answer to a plan, and that a plan writes nothing.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use test_support::{
 };
 
 #[test]
-fn a_plan_for_an_empty_bucket_gets_hash_caller_and_facts_and_a_new_id() {
+fn a_plan_for_an_empty_bucket_has_hash_caller_fields_and_a_new_id() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let answer = unit.plan(&world);
@@ -38,7 +38,7 @@ fn a_plan_for_an_empty_bucket_gets_hash_caller_and_facts_and_a_new_id() {
 }
 
 #[test]
-fn a_plan_for_a_bucket_in_step_gets_the_buckets_own_id_and_key() {
+fn a_plan_for_an_up_to_date_bucket_has_the_stored_id_and_key() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let in_bucket = |sha256: &str| {
@@ -84,7 +84,7 @@ fn a_plan_for_a_bucket_in_step_gets_the_buckets_own_id_and_key() {
 }
 
 #[test]
-fn a_config_that_the_earlier_module_uploaded_is_not_in_step() {
+fn a_config_of_the_legacy_module_is_not_up_to_date() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     world
@@ -163,7 +163,7 @@ fn every_plan_gets_a_deployment_id_of_its_own_even_within_a_second() {
 }
 
 #[test]
-fn a_plan_counts_what_is_pending_and_touches_none_of_it() {
+fn a_plan_counts_pending_items_and_leaves_them() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     world.set_endpoint(&refused_endpoint());
@@ -180,7 +180,7 @@ fn a_plan_counts_what_is_pending_and_touches_none_of_it() {
 }
 
 #[test]
-fn without_a_verb_a_query_on_a_pipe_is_answered_like_context() {
+fn without_a_command_a_query_on_a_pipe_is_answered_as_context() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();

@@ -1,4 +1,5 @@
-//! What `context`, `deploy` and `fallback` say to a query that they cannot use: always an answer, always exit 0.
+//! The answers of `context`, `deploy` and `fallback` to an unusable query: always one answer and
+//! exit code 0.
 
 use serde_json::{Value, json};
 
@@ -116,7 +117,7 @@ fn wrong_settings() -> Vec<(&'static str, Value, &'static str)> {
 }
 
 #[test]
-fn a_query_that_cannot_be_read_is_named() {
+fn names_the_problem_of_an_unreadable_query() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     for (query, words) in unreadable_queries(&unit) {
@@ -144,7 +145,7 @@ fn a_query_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn a_wrong_setting_is_a_warning_and_the_deployment_is_backed_up_and_logged() {
+fn warns_of_a_wrong_setting_and_still_backs_up_and_logs() {
     for (key, value, words) in wrong_settings() {
         let world = World::new();
         let unit = CustomerUnit::new(&world);
@@ -190,7 +191,7 @@ fn a_wrong_setting_is_a_warning_and_the_deployment_is_backed_up_and_logged() {
 }
 
 #[test]
-fn a_bucket_that_is_not_a_name_never_becomes_another_bucket() {
+fn an_invalid_bucket_name_never_becomes_another_bucket() {
     for value in [
         json!(["mongodb-arena"]),
         json!("My_Bucket"),
@@ -254,7 +255,7 @@ fn the_fallback_reads_the_settings_that_terragrunt_generates() {
 }
 
 #[test]
-fn a_run_that_applies_nothing_is_no_deployment() {
+fn a_run_that_applies_nothing_is_not_a_deployment() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let applied = unit.deploy(&world).expect_success();

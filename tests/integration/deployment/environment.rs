@@ -42,7 +42,7 @@ fn world_with_profile_file() -> World {
 }
 
 #[test]
-fn variables_of_the_sdk_that_are_empty_count_as_not_set() {
+fn empty_variables_of_the_sdk_count_as_unset() {
     for name in SDK_VARIABLES {
         let mut world = world_with_profile_file();
         let unit = CustomerUnit::new(&world);
@@ -94,7 +94,7 @@ fn all_variables_of_the_sdk_may_be_empty_at_once() {
 }
 
 #[test]
-fn our_own_variables_that_are_empty_count_as_not_set() {
+fn empty_variables_of_config_backup_count_as_unset() {
     let mut world = World::new();
     CustomerUnit::new(&world).deploy(&world).expect_success();
     for name in [

@@ -1,4 +1,5 @@
-//! What can go wrong outside of a deployment, one entry each: how it is arranged, and which words must name it.
+//! The failures outside of a deployment: how to cause each, and the words that its message must
+//! contain.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Configs and names that nobody expects: backed up byte for byte where there are bytes, logged always.
+//! Unusual configs and names: their bytes are backed up unchanged, and every deployment is logged.
 
 use std::fs;
 
@@ -59,7 +59,7 @@ fn deploy_config(content: &[u8], folder: &str) -> (World, String) {
 }
 
 #[test]
-fn a_byte_order_mark_and_the_line_ends_of_windows_do_no_harm() {
+fn accepts_a_byte_order_mark_and_windows_line_ends() {
     let crlf = format!("\u{feff}{}", CONFIG.replace('\n', "\r\n"));
     let (world, log) = deploy_config(crlf.as_bytes(), "airbnb");
     assert!(!log.contains("WARNING"), "{log}");
@@ -70,7 +70,7 @@ fn a_byte_order_mark_and_the_line_ends_of_windows_do_no_harm() {
 }
 
 #[test]
-fn what_is_no_text_is_backed_up_and_named() {
+fn backs_up_and_names_a_config_that_is_not_text() {
     let utf16: Vec<u8> = [0xff, 0xfe]
         .into_iter()
         .chain(CONFIG.encode_utf16().flat_map(u16::to_le_bytes))
@@ -91,7 +91,7 @@ fn what_is_no_text_is_backed_up_and_named() {
 }
 
 #[test]
-fn yaml_that_is_made_to_hurt_is_backed_up_and_named() {
+fn backs_up_and_names_malicious_yaml() {
     let laughs = (1..20).fold(format!("{CONFIG}l0: &l0 lol\n"), |text, level| {
         let below = format!("*l{},", level - 1).repeat(9);
         format!("{text}l{level}: &l{level} [{below}]\n")
@@ -103,7 +103,7 @@ fn yaml_that_is_made_to_hurt_is_backed_up_and_named() {
 }
 
 #[test]
-fn a_key_that_stands_twice_and_a_value_of_the_wrong_type_are_named_without_the_value() {
+fn names_a_duplicate_key_and_a_mistyped_value_without_the_value() {
     for (from, to, words) in [
         (
             "  name: airbnb\n",
@@ -113,17 +113,17 @@ fn a_key_that_stands_twice_and_a_value_of_the_wrong_type_are_named_without_the_v
         (
             "additional_users_count: 5",
             "additional_users_count: -5",
-            "its mongodb.additional_users_count is no whole number",
+            "its mongodb.additional_users_count is not a whole number",
         ),
         (
             "additional_users_count: 5",
             "additional_users_count: 99999999999999999999",
-            "its mongodb.additional_users_count is no whole",
+            "its mongodb.additional_users_count is not a whole",
         ),
         (
             "project_name: airbnb-project",
             "project_name: {canary-portal-password: 1}",
-            "its mongodb.project_name is no text",
+            "its mongodb.project_name is not a text",
         ),
     ] {
         assert!(CONFIG.contains(from));
@@ -136,7 +136,7 @@ fn a_key_that_stands_twice_and_a_value_of_the_wrong_type_are_named_without_the_v
 }
 
 #[test]
-fn ten_mebibytes_are_backed_up_and_not_a_byte_more() {
+fn backs_up_at_most_ten_mebibytes() {
     let filler = |size: usize| {
         let mut content = CONFIG.as_bytes().to_vec();
         content.extend(std::iter::repeat_n(b'#', size - content.len()));
@@ -149,8 +149,7 @@ fn ten_mebibytes_are_backed_up_and_not_a_byte_more() {
     unit.write_config(filler((10 << 20) + 1));
     let over = unit.deploy(&world);
     assert!(
-        over.expect_warning()
-            .contains("it is larger than 10485760 bytes"),
+        over.expect_warning().contains("larger than 10485760 bytes"),
         "{over:?}"
     );
     assert!(!over.expect_warning().contains("not logged"), "{over:?}");
@@ -158,7 +157,7 @@ fn ten_mebibytes_are_backed_up_and_not_a_byte_more() {
 }
 
 #[test]
-fn a_device_in_the_place_of_the_config_is_not_read() {
+fn does_not_read_a_device_in_place_of_the_config() {
     for device in ["/dev/zero", "/dev/full"] {
         let world = World::new();
         let unit = CustomerUnit::in_folder(&world, "airbnb");
@@ -166,7 +165,7 @@ fn a_device_in_the_place_of_the_config_is_not_read() {
         std::os::unix::fs::symlink(device, &unit.config).expect("a link");
         let deployed = unit.deploy(&world);
         assert!(
-            deployed.expect_warning().contains("it is no regular file"),
+            deployed.expect_warning().contains("not a regular file"),
             "{deployed:?}"
         );
         assert_eq!(string_field(&deployed.record(&world).1, "backup"), "failed");
@@ -174,7 +173,7 @@ fn a_device_in_the_place_of_the_config_is_not_read() {
 }
 
 #[test]
-fn a_config_behind_a_link_is_backed_up() {
+fn backs_up_a_config_behind_a_link() {
     let world = World::new();
     let unit = CustomerUnit::in_folder(&world, "airbnb");
     fs::rename(&unit.config, world.path().join("shared.yaml")).expect("moved");
@@ -183,7 +182,7 @@ fn a_config_behind_a_link_is_backed_up() {
 }
 
 #[test]
-fn no_customer_s_name_leaves_its_prefix_or_meets_another_one() {
+fn customer_names_stay_below_their_own_prefixes() {
     let long = "x".repeat(1025);
     let names = [
         "..",

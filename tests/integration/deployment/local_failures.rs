@@ -1,4 +1,4 @@
-//! Trouble on this machine: a config that cannot be read or understood, and a folder that cannot be written.
+//! Failures on this machine: an unreadable or invalid config, and a folder that is not writable.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,7 +25,7 @@ fn logged_without_a_config(world: &World, unit: &mut CustomerUnit, words: &str) 
     );
     let said = deployed.expect_warning();
     assert!(
-        said.contains("config.yaml is not backed up: read `") && said.contains(words),
+        said.contains("config.yaml is not backed up: cannot read `") && said.contains(words),
         "{said}"
     );
     assert!(!said.contains("not logged"), "{said}");
@@ -50,7 +50,7 @@ fn logged_without_a_config(world: &World, unit: &mut CustomerUnit, words: &str) 
 }
 
 #[test]
-fn a_missing_config_is_logged_and_named() {
+fn logs_and_names_a_missing_config() {
     let world = World::new();
     let mut unit = CustomerUnit::new(&world);
     fs::remove_file(&unit.config).expect("gone");
@@ -58,16 +58,16 @@ fn a_missing_config_is_logged_and_named() {
 }
 
 #[test]
-fn a_folder_in_the_place_of_the_config_is_logged_and_named() {
+fn logs_and_names_a_folder_in_place_of_the_config() {
     let world = World::new();
     let mut unit = CustomerUnit::new(&world);
     fs::remove_file(&unit.config).expect("gone");
     fs::create_dir(&unit.config).expect("a folder");
-    logged_without_a_config(&world, &mut unit, "no regular file");
+    logged_without_a_config(&world, &mut unit, "not a regular file");
 }
 
 #[test]
-fn a_fifo_in_the_place_of_the_config_does_not_block() {
+fn a_fifo_in_place_of_the_config_does_not_block() {
     let world = World::new();
     let mut unit = CustomerUnit::new(&world);
     fs::remove_file(&unit.config).expect("gone");
@@ -79,7 +79,7 @@ fn a_fifo_in_the_place_of_the_config_does_not_block() {
             .expect("mkfifo")
             .success()
     );
-    logged_without_a_config(&world, &mut unit, "no regular file");
+    logged_without_a_config(&world, &mut unit, "not a regular file");
 }
 
 /// A config that is no YAML with the facts: backed up byte for byte, logged, and its line named.
@@ -119,12 +119,12 @@ fn backed_up_without_its_facts(content: &[u8], words: &str) {
 }
 
 #[test]
-fn an_empty_config_is_backed_up_logged_and_told() {
+fn backs_up_logs_and_reports_an_empty_config() {
     backed_up_without_its_facts(b"", "config.yaml: it is empty");
 }
 
 #[test]
-fn invalid_yaml_is_backed_up_and_its_line_is_named_without_its_text() {
+fn backs_up_invalid_yaml_and_names_its_line_without_its_text() {
     // Line 7 of the sample holds a secret; its closing quote goes missing.
     let broken = CONFIG.replace(&format!("{}\"", SECRET_CANARIES[1]), SECRET_CANARIES[1]);
     assert!(
@@ -146,7 +146,7 @@ fn a_tab_for_indentation_is_named_by_its_line() {
 }
 
 #[test]
-fn a_config_that_is_not_utf8_is_backed_up_and_its_line_is_named() {
+fn backs_up_a_config_that_is_not_utf8_and_names_its_line() {
     backed_up_without_its_facts(
         b"customer:\n  name: airb\xffnb\n",
         "it is not valid UTF-8 at line 2",
@@ -154,9 +154,9 @@ fn a_config_that_is_not_utf8_is_backed_up_and_its_line_is_named() {
 }
 
 #[test]
-fn a_bomb_of_nested_brackets_is_backed_up_and_not_parsed() {
+fn backs_up_nested_brackets_without_parsing_them() {
     let bomb = format!("a: 1\nb: {}", "[".repeat(100_000));
-    backed_up_without_its_facts(bomb.as_bytes(), "at line 2");
+    backed_up_without_its_facts(bomb.as_bytes(), "it has too many brackets for its size");
 }
 
 /// State that cannot be kept: `break_it` leaves the helper no folder to write to.
@@ -209,7 +209,7 @@ fn all_is_in_the_bucket(world: &World, deployed: &AppliedDeployment) {
 }
 
 #[test]
-fn a_state_folder_that_cannot_be_made_stops_no_upload() {
+fn uploads_without_a_writable_state_directory() {
     let (world, unit) = world_without_state_dir(state_is_a_file);
     let deployed = unit.deploy(&world);
     assert!(
@@ -223,7 +223,7 @@ fn a_state_folder_that_cannot_be_made_stops_no_upload() {
 }
 
 #[test]
-fn a_missing_home_stops_no_upload() {
+fn uploads_without_a_home_directory() {
     let (world, unit) = world_without_state_dir(remove_home);
     let deployed = unit.deploy(&world);
     assert!(
@@ -235,14 +235,14 @@ fn a_missing_home_stops_no_upload() {
 }
 
 #[test]
-fn what_can_neither_be_sent_nor_kept_is_said_to_be_lost() {
+fn reports_items_that_can_neither_be_sent_nor_spooled_as_lost() {
     for break_it in [state_is_a_file, remove_home] {
         let (mut world, unit) = world_without_state_dir(break_it);
         remove_fallback(&mut world);
         world.set_endpoint(&refused_endpoint());
         let deployed = unit.deploy(&world);
         let message = deployed.expect_warning();
-        assert!(message.contains("nothing is kept for later: "), "{message}");
+        assert!(message.contains("nothing is spooled: "), "{message}");
         assert!(
             message.contains("refused") && !message.contains("sent with the next deployment"),
             "{message}"
@@ -255,7 +255,7 @@ fn what_can_neither_be_sent_nor_kept_is_said_to_be_lost() {
 }
 
 #[test]
-fn what_cannot_be_kept_in_the_usual_folder_is_kept_among_the_temporary_files_and_sent_from_there() {
+fn spools_to_the_temporary_directory_and_sends_from_there() {
     for break_it in [state_is_a_file, remove_home] {
         let (mut world, unit) = world_without_state_dir(break_it);
         world.set_endpoint(&refused_endpoint());
@@ -271,7 +271,7 @@ fn what_cannot_be_kept_in_the_usual_folder_is_kept_among_the_temporary_files_and
             .expect("a fallback");
         let spool = fallback.join("spool");
         assert!(
-            said.contains(&format!("kept in {}", spool.display())),
+            said.contains(&format!("spooled in {}", spool.display())),
             "{said}"
         );
         assert!(
@@ -299,7 +299,7 @@ fn what_cannot_be_kept_in_the_usual_folder_is_kept_among_the_temporary_files_and
 }
 
 #[test]
-fn a_fallback_that_somebody_else_can_enter_is_not_used() {
+fn does_not_use_a_fallback_directory_that_others_can_write() {
     let (mut world, unit) = world_without_state_dir(remove_home);
     world.set_endpoint(&refused_endpoint());
     unit.deploy(&world).expect_warning();
@@ -314,7 +314,7 @@ fn a_fallback_that_somebody_else_can_enter_is_not_used() {
     fs::set_permissions(fallback, fs::Permissions::from_mode(0o777)).expect("opened");
     let deployed = unit.deploy(&world);
     assert!(
-        deployed.message().contains("nothing is kept for later"),
+        deployed.message().contains("nothing is spooled"),
         "{}",
         deployed.message()
     );
@@ -328,7 +328,7 @@ fn a_fallback_that_somebody_else_can_enter_is_not_used() {
 }
 
 #[test]
-fn xdg_state_home_is_where_things_are_kept() {
+fn uses_xdg_state_home_as_the_state_directory() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     let elsewhere = world.path().join("else where");
@@ -342,7 +342,7 @@ fn xdg_state_home_is_where_things_are_kept() {
 }
 
 #[test]
-fn a_closed_stdout_is_no_failure_of_the_deployment() {
+fn a_closed_stdout_does_not_fail_the_deployment() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     fs::write(world.path().join("query.json"), unit.query().to_string()).expect("a query");

@@ -1,4 +1,5 @@
-//! Deployments: what each step says, what reaches the bucket, and what is kept where something fails.
+//! Deployments: the answer of each step, what reaches the bucket, and what is spooled after a
+//! failure.
 
 mod concurrency;
 mod config_changes;

@@ -1,4 +1,5 @@
-//! Trouble with the network or with AWS: the deployment goes on, one line says so, and nothing is lost.
+//! Failures of the network or of AWS: the deployment continues, one line reports the failure, and
+//! nothing is lost.
 
 use std::fs;
 use std::io::Write as _;
@@ -110,12 +111,12 @@ fn an_unavailable_s3_loses_nothing() {
 }
 
 #[test]
-fn a_missing_permission_to_write_is_named_and_loses_nothing() {
+fn names_a_missing_write_permission_and_loses_nothing() {
     nothing_blocks_and_nothing_is_lost(&failure_cases::READ_ONLY);
 }
 
 #[test]
-fn a_user_without_any_permission_learns_which_are_needed_and_loses_nothing() {
+fn names_all_needed_permissions_and_loses_nothing() {
     nothing_blocks_and_nothing_is_lost(&failure_cases::FORBIDDEN);
 }
 
@@ -135,12 +136,12 @@ fn missing_credentials_lose_nothing() {
 }
 
 #[test]
-fn a_missing_profile_is_named_and_loses_nothing() {
+fn names_a_missing_profile_and_loses_nothing() {
     nothing_blocks_and_nothing_is_lost(&failure_cases::NO_SUCH_PROFILE);
 }
 
 #[test]
-fn a_deadline_that_is_used_up_when_the_steps_begin_still_keeps_everything() {
+fn spools_everything_when_the_deadline_has_already_passed() {
     for endpoint in [refused_endpoint(), World::new().server.endpoint()] {
         let mut world = World::new();
         let unit = CustomerUnit::new(&world);
@@ -163,7 +164,7 @@ fn a_deadline_that_is_used_up_when_the_steps_begin_still_keeps_everything() {
 }
 
 #[test]
-fn a_black_hole_costs_one_wait_in_all_steps_together() {
+fn a_black_hole_costs_one_timeout_in_all_steps_together() {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
     let context = unit.plan(&world);
@@ -252,7 +253,7 @@ fn a_deployment_that_is_killed_while_it_waits_for_the_network_loses_nothing() {
 }
 
 #[test]
-fn a_deployment_of_an_unchanged_config_is_kept_offline_and_says_unchanged() {
+fn an_unchanged_config_deployed_offline_is_spooled_as_unchanged() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();
@@ -281,7 +282,7 @@ fn a_deployment_of_an_unchanged_config_is_kept_offline_and_says_unchanged() {
 }
 
 #[test]
-fn a_bucket_that_does_not_exist_is_named_and_what_was_meant_for_it_stays() {
+fn names_a_missing_bucket_and_keeps_its_items_in_the_spool() {
     let world = World::new();
     let mut unit = CustomerUnit::new(&world);
     unit.set_variable("bucket", "mongodb-arena-2");
@@ -316,7 +317,7 @@ fn a_bucket_that_does_not_exist_is_named_and_what_was_meant_for_it_stays() {
 }
 
 #[test]
-fn an_upload_that_failed_is_tried_again_by_the_next_apply() {
+fn the_next_apply_retries_a_failed_upload() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     world.set_endpoint(&refused_endpoint());
@@ -333,7 +334,7 @@ fn an_upload_that_failed_is_tried_again_by_the_next_apply() {
 }
 
 #[test]
-fn a_helper_that_knows_nothing_of_the_plan_logs_all_the_same() {
+fn logs_without_the_context_of_the_plan() {
     // helper.sh tells a plan without a helper nothing but two ids; the helper may be there at apply.
     let world = World::new();
     let unit = CustomerUnit::new(&world);

@@ -1,4 +1,4 @@
-//! The optional parts of a usage record: the checkout, the CI job, and what does not fit.
+//! The optional parts of a usage record: the checkout, the CI job, and version differences.
 
 use std::fs;
 
@@ -26,7 +26,7 @@ fn run_git(world: &World, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn the_commit_that_was_deployed_stands_in_the_record() {
+fn the_record_has_the_deployed_commit() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     run_git(&world, &["init", "--quiet", "--initial-branch=trunk"]);
@@ -55,7 +55,7 @@ fn the_commit_that_was_deployed_stands_in_the_record() {
 }
 
 #[test]
-fn looking_at_the_checkout_changes_nothing_in_it() {
+fn reading_the_checkout_changes_nothing_in_it() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     run_git(&world, &["init", "--quiet"]);
@@ -92,7 +92,7 @@ fn a_checkout_without_a_commit_and_no_checkout_give_no_git_block() {
 }
 
 #[test]
-fn a_machine_without_git_deploys_all_the_same() {
+fn deploys_without_git() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     world.set_variable("PATH", Some("/nonexistent"));
@@ -107,7 +107,7 @@ fn a_machine_without_git_deploys_all_the_same() {
 }
 
 #[test]
-fn the_ci_job_stands_in_the_record_without_passwords() {
+fn the_record_has_the_ci_job_without_passwords() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     // GitHub's documentation, "Default environment variables".
@@ -129,7 +129,7 @@ fn the_ci_job_stands_in_the_record_without_passwords() {
 }
 
 #[test]
-fn a_unit_of_another_version_is_named_with_the_helpers_and_the_way_out() {
+fn names_a_unit_of_another_version_and_the_fix() {
     let world = World::new();
     let mut unit = CustomerUnit::new(&world);
     unit.set_variable("unit_version", "0.0.9");
@@ -147,7 +147,7 @@ fn a_unit_of_another_version_is_named_with_the_helpers_and_the_way_out() {
 }
 
 #[test]
-fn overrides_of_the_module_stand_in_the_record() {
+fn the_record_has_the_overrides_of_the_module() {
     let world = World::new();
     let mut unit = CustomerUnit::new(&world);
     for (key, value) in [

@@ -1,4 +1,4 @@
-//! A bucket that is not in the region where it is believed to be.
+//! A bucket in a region other than the configured one.
 
 use std::cell::RefCell;
 
@@ -6,7 +6,7 @@ use test_support::terraform_steps::{CustomerUnit, string_field};
 use test_support::{BUCKET, CONFIG, World};
 
 #[test]
-fn a_wrong_region_costs_one_round_of_redirects_in_each_process_and_nothing_else() {
+fn a_wrong_region_costs_one_redirect_in_each_process() {
     let world = World::with_bucket_in("eu-west-1");
     let unit = CustomerUnit::new(&world);
     let redirects = RefCell::new(0);

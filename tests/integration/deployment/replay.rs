@@ -1,4 +1,4 @@
-//! What was kept and is sent later: by the next deployment, or by hand.
+//! Spooled items that are sent later, by the next deployment or by `replay`.
 
 use std::fs;
 
@@ -74,7 +74,7 @@ fn both_configs() -> Vec<String> {
 }
 
 #[test]
-fn a_replay_by_hand_sends_all_of_it_and_says_so() {
+fn replay_sends_and_reports_everything() {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
     assert_eq!(
@@ -200,7 +200,7 @@ fn a_replay_does_not_overwrite_a_config_of_the_same_second() {
 }
 
 #[test]
-fn a_replay_does_not_overwrite_a_config_of_the_earlier_module() {
+fn a_replay_does_not_overwrite_a_config_of_the_legacy_module() {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
     deploy_offline(&mut world, &mut unit);
@@ -216,7 +216,7 @@ fn a_replay_does_not_overwrite_a_config_of_the_earlier_module() {
 }
 
 #[test]
-fn a_replay_brings_a_newer_config_over_an_older_one() {
+fn a_replay_overwrites_an_older_config() {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();
@@ -269,7 +269,7 @@ fn a_record_that_was_sent_late_names_a_copy_that_exists() {
 }
 
 #[test]
-fn a_late_config_does_not_undo_a_deployment_that_went_back_to_what_the_bucket_had() {
+fn a_late_config_does_not_undo_a_later_return_to_the_old_content() {
     for sent_by in ["the next deployment", "another machine"] {
         let mut world = World::new();
         let mut unit = CustomerUnit::new(&world);
@@ -300,7 +300,7 @@ fn a_late_config_does_not_undo_a_deployment_that_went_back_to_what_the_bucket_ha
 }
 
 #[test]
-fn a_torn_file_of_the_spool_is_set_aside_named_once_and_holds_up_nothing() {
+fn quarantines_a_torn_spool_file_and_names_it_once() {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
     deploy_offline(&mut world, &mut unit);
@@ -345,7 +345,7 @@ fn a_torn_file_of_the_spool_is_set_aside_named_once_and_holds_up_nothing() {
 }
 
 #[test]
-fn a_link_in_the_spool_is_not_followed_and_set_aside() {
+fn quarantines_a_link_in_the_spool_without_following_it() {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
     deploy_offline(&mut world, &mut unit);
@@ -356,7 +356,7 @@ fn a_link_in_the_spool_is_not_followed_and_set_aside() {
     let (code, output, messages) = run_replay(&world);
     assert_eq!(
         (code, output.as_str()),
-        (Some(1), "1 sent, 0 left, 1 moved into the quarantine\n")
+        (Some(1), "1 sent, 0 left, 1 quarantined\n")
     );
     assert!(
         messages.contains(&name) && messages.lines().count() == 1,

@@ -1,7 +1,7 @@
-//! How often a deployment waits for an answer before it can go on: its requests come in waves, each of them all at once.
+//! How often a deployment waits for answers: its requests come in waves of concurrent requests.
 //!
-//! Nothing is measured: a proxy answers nobody before the wave is whole. A request that waits for another one's answer although
-//! it should not, one that is new and one that is missing all leave a wave that is not as it stands here.
+//! Nothing is timed: a proxy answers no request before the wave is complete. A request that waits
+//! without need, a new request and a missing one all change a wave.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -192,7 +192,7 @@ fn a_deployment_waits_for_three_answers_whether_the_config_changed_or_not() {
 }
 
 #[test]
-fn where_no_answer_states_a_sum_each_upload_is_looked_for_before_it_is_forgotten() {
+fn without_a_stated_checksum_each_upload_is_confirmed_by_a_head() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     let [unchanged, changed] = WITHOUT_SUMS;
@@ -209,7 +209,7 @@ fn where_no_answer_states_a_sum_each_upload_is_looked_for_before_it_is_forgotten
 }
 
 #[test]
-fn a_plan_of_yesterday_or_one_that_saw_no_bucket_is_looked_after_before_anything_is_put() {
+fn checks_the_bucket_again_after_an_old_or_failed_plan() {
     for (key, value) in [
         ("deployment_id", "20261120T080000Z-00000000000000aa"),
         ("plan_status", "error"),
@@ -256,7 +256,7 @@ fn a_plan_of_yesterday_or_one_that_saw_no_bucket_is_looked_after_before_anything
 }
 
 #[test]
-fn the_same_config_brought_by_two_at_once_has_two_copies_and_both_are_named() {
+fn two_uploads_of_one_config_at_once_leave_two_named_copies() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     let request = plan_in_waves(&mut world, &unit);

@@ -1,4 +1,5 @@
-//! Single answers of S3, and of whoever answers in its place: what is tried again, what is believed, what is said.
+//! Single answers of S3, or of another server in its place: which are retried, which are trusted,
+//! and what is reported.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +35,7 @@ const RECORDS: &str = "PUT /mongodb-arena/usage-logs/";
 const COPIES: &str = "PUT /mongodb-arena/terragrunt/airbnb/config-history/";
 
 #[test]
-fn a_conflict_of_two_writers_and_too_many_requests_are_tried_again() {
+fn retries_a_write_conflict_and_too_many_requests() {
     for (head, status) in [
         (RECORDS, "409 Conflict"),
         (COPIES, "409 Conflict"),
@@ -49,7 +50,7 @@ fn a_conflict_of_two_writers_and_too_many_requests_are_tried_again() {
 }
 
 #[test]
-fn a_server_that_asks_for_an_hour_does_not_get_it() {
+fn does_not_wait_for_a_retry_after_of_an_hour() {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
     unit.set_variable("timeout", "2");
@@ -62,14 +63,14 @@ fn a_server_that_asks_for_an_hour_does_not_get_it() {
     );
     let deployed = unit.deploy(&world);
     assert!(
-        deployed.expect_warning().contains("kept in "),
+        deployed.expect_warning().contains("spooled in "),
         "{deployed:?}"
     );
     assert_eq!(world.spooled_items().len(), 2);
 }
 
 #[test]
-fn an_upload_that_is_not_there_when_it_is_looked_for_is_kept() {
+fn spools_an_upload_that_a_head_does_not_find() {
     for head in [
         RECORDS,
         COPIES,
@@ -108,7 +109,7 @@ fn an_upload_that_is_not_there_when_it_is_looked_for_is_kept() {
 }
 
 #[test]
-fn config_yaml_is_not_even_tried_where_its_copy_cannot_be_put() {
+fn does_not_put_config_yaml_if_its_copy_failed() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     let proxy = answer_in_place_of_s3(&mut world, COPIES, usize::MAX, "403 Forbidden", "");
@@ -144,7 +145,7 @@ fn config_yaml_is_not_even_tried_where_its_copy_cannot_be_put() {
 }
 
 #[test]
-fn a_version_is_recorded_as_it_is_although_config_yaml_could_not_be_put() {
+fn records_the_version_if_config_yaml_could_not_be_put() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     let proxy = answer_in_place_of_s3(
@@ -212,7 +213,7 @@ fn a_bucket_of_another_account_gets_nothing() {
 }
 
 #[test]
-fn a_wrong_clock_is_named_although_a_head_has_no_body() {
+fn names_a_wrong_clock_from_a_head_response() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     let _proxy = answer_in_place_of_s3(
@@ -247,7 +248,7 @@ fn deploy_with_profile(profile: &str, cache: Option<(&str, &str)>) -> (World, Ap
 }
 
 #[test]
-fn an_expired_sso_session_is_named_with_the_command_that_renews_it() {
+fn names_an_expired_sso_login_and_the_command_that_renews_it() {
     let profile = "[profile team]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Admin\n\
                    [sso-session corp]\nsso_start_url = https://corp.example/start\nsso_region = us-east-1\n";
     // The name of the file is the SHA-1 of the session's name: printf corp | sha1sum
@@ -265,7 +266,7 @@ fn an_expired_sso_session_is_named_with_the_command_that_renews_it() {
 }
 
 #[test]
-fn a_profile_that_wants_a_second_factor_is_told_that_nobody_can_be_asked() {
+fn explains_that_a_profile_with_mfa_cannot_prompt() {
     let profile = "[profile team]\nrole_arn = arn:aws:iam::123456789012:role/Admin\nsource_profile = default\n\
                    mfa_serial = arn:aws:iam::123456789012:mfa/john.doe\n";
     let (_world, deployed) = deploy_with_profile(profile, None);
@@ -277,7 +278,7 @@ fn a_profile_that_wants_a_second_factor_is_told_that_nobody_can_be_asked() {
 }
 
 #[test]
-fn a_credential_process_that_fails_is_named_and_what_it_printed_is_not() {
+fn names_a_failed_credential_process_without_its_output() {
     let profile = "[profile team]\ncredential_process = /bin/sh -c 'echo canary-user-password; echo canary-user-password >&2; exit 1'\n";
     let (_world, deployed) = deploy_with_profile(profile, None);
     let said = deployed.expect_warning();
@@ -286,7 +287,7 @@ fn a_credential_process_that_fails_is_named_and_what_it_printed_is_not() {
 }
 
 #[test]
-fn a_proxy_that_does_not_answer_is_named_without_its_password() {
+fn names_an_unreachable_proxy_without_its_password() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     let proxy = refused_endpoint();
@@ -306,7 +307,7 @@ fn a_proxy_that_does_not_answer_is_named_without_its_password() {
 }
 
 #[test]
-fn a_bundle_of_certificates_that_cannot_be_read_is_named() {
+fn names_an_unreadable_certificate_bundle() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     world.set_variable("AWS_CA_BUNDLE", Some("/no/such/bundle.pem"));
@@ -321,7 +322,7 @@ fn a_bundle_of_certificates_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn a_machine_without_certificates_is_told_what_to_do() {
+fn suggests_a_fix_for_missing_certificates() {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
     unit.set_variable("timeout", "3");

@@ -1,4 +1,4 @@
-//! A deployment by hand: what lies in the bucket after the first one, an unchanged one and a changed one.
+//! The bucket after a first deployment, an unchanged one and a changed one.
 
 use test_support::oracle::{
     format_rfc3339, key_timestamp, keys_in_order, python_digest, unix_now, wait_for_next_second,

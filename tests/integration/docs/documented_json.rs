@@ -1,4 +1,4 @@
-//! The JSON of docs/protocol.md and docs/formats.md: valid but for its comments, and with exactly the keys of a real run.
+//! The JSON of docs/reference/protocol.md and docs/reference/formats.md: valid but for its comments, and with exactly the keys of a real run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,8 +13,8 @@ use test_support::terraform_steps::CustomerUnit;
 use test_support::terraform_steps::wrap_request;
 use test_support::{BUCKET, CONFIG, World, project_dir, refused_endpoint, run_with_input, to_text};
 
-const PROTOCOL: &str = "docs/protocol.md";
-const FORMATS: &str = "docs/formats.md";
+const PROTOCOL: &str = "docs/reference/protocol.md";
+const FORMATS: &str = "docs/reference/formats.md";
 /// The verbs for people that answer in JSON.
 const ANSWERS: [&str; 5] = ["coverage", "verify", "history", "status", "doctor"];
 
@@ -147,7 +147,8 @@ fn the_messages_have_exactly_the_documented_keys() {
         &wrap_request(&serde_json::from_str(&told("request")).expect("JSON")).to_string(),
     );
     assert_eq!(json_shape(&answer), json_shape(&shown["deploy-answer"]));
-    let page = fs::read_to_string(project_dir().join("docs/protocol.md")).expect("the page");
+    let page =
+        fs::read_to_string(project_dir().join("docs/reference/protocol.md")).expect("the page");
     let message = "config.yaml is backed up as s3://";
     assert!(
         answer.contains(message) && page.contains(message),
@@ -183,7 +184,7 @@ fn helper_sh_answers_as_documented_where_there_is_no_helper() {
 }
 
 #[test]
-fn what_is_written_has_exactly_the_documented_keys() {
+fn written_files_have_exactly_the_documented_keys() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     // All there is to be said: in a checkout, by a CI job, and late.
@@ -406,7 +407,7 @@ fn shell_words(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_command_that_a_page_shows_is_one() {
+fn every_command_shown_in_the_documentation_exists() {
     let mut count = 0;
     for page in crate::docs::links::markdown_pages() {
         let of_fences = read_fences(&page)

@@ -1,4 +1,5 @@
-//! What docs/operations.md, "Lifecycle rules", says of objects that expire: what may, what shows then, and why others must not.
+//! The rules for expiring objects in docs/operations.md, "Lifecycle rules": which objects may
+//! expire, and what the commands report then.
 
 use crate::commands::run_command;
 use test_support::oracle::{unix_now, wait_for_next_second};
@@ -43,7 +44,7 @@ fn finding_lines(world: &World, arguments: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn an_old_record_may_expire_and_its_absence_is_told() {
+fn an_expired_record_is_reported_as_missing() {
     let world = deployed_world();
     expire_objects(&world, "usage-logs/airbnb/");
     assert_eq!(
@@ -72,7 +73,7 @@ fn an_old_record_may_expire_and_its_absence_is_told() {
 }
 
 #[test]
-fn what_doctor_leaves_may_expire() {
+fn objects_written_by_doctor_may_expire() {
     let world = deployed_world();
     assert!(
         world
@@ -101,7 +102,7 @@ fn what_doctor_leaves_may_expire() {
 }
 
 #[test]
-fn what_must_not_expire_is_missed() {
+fn reports_expired_objects_that_must_not_expire() {
     for (prefix, by_verify, by_coverage) in [
         (
             "terragrunt/airbnb/config-history/",

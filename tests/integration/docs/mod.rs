@@ -1,4 +1,4 @@
-//! What the documentation says, compared with what is there.
+//! The documentation, compared with the program.
 
 mod documented_json;
 mod lifecycle;

@@ -1,4 +1,4 @@
-//! The sessions that README.md and docs/ show: each is played, and prints what is shown there.
+//! Plays the console sessions of README.md and docs/, and compares their output.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use test_support::oracle::{unix_now, wait_for_next_second};
 use test_support::terraform_steps::CustomerUnit;
 use test_support::{BUCKET, CONFIG, World, helper_path, project_dir, refused_endpoint, to_text};
 
-const VERBS: &str = "docs/verbs.md";
+const VERBS: &str = "docs/commands.md";
 /// Sessions with terragrunt, which tests/e2e/readme.rs plays.
 const IN_E2E: [&str; 3] = ["deploy", "adopt", "legacy"];
 const NIGHT: &str = "docs/operations.md";
@@ -75,7 +75,7 @@ fn deploy_as(world: &World, unit: &mut CustomerUnit, deployments: &[(&str, &str)
 }
 
 #[test]
-fn every_session_is_played_somewhere() {
+fn every_console_session_is_played_by_a_test() {
     for page in crate::docs::links::markdown_pages() {
         for fence in read_fences(&page)
             .into_iter()
@@ -85,7 +85,7 @@ fn every_session_is_played_somewhere() {
             let is_played = match page.as_str() {
                 VERBS => HERE.contains(&name),
                 NIGHT => ["night", "afterwards"].contains(&name),
-                "README.md" => IN_E2E.contains(&name),
+                "README.md" | "docs/install.md" => IN_E2E.contains(&name),
                 _ => false,
             };
             assert!(
@@ -112,7 +112,7 @@ fn plays_the_sessions_of_report() {
 }
 
 #[test]
-fn history_diff_and_restore() {
+fn plays_the_sessions_of_history_diff_and_restore() {
     let world = session_world();
     let mut unit = CustomerUnit::in_folder(&world, "airbnb");
     let larger = CONFIG.replace("instance_size: M30", "instance_size: M40");
@@ -141,7 +141,7 @@ fn history_diff_and_restore() {
 }
 
 #[test]
-fn restoring_at_night() {
+fn plays_the_session_of_disaster_recovery() {
     let world = session_world();
     let mut unit = CustomerUnit::in_folder(&world, "airbnb");
     let wrong = CONFIG.replace("instance_size: M30", "instance_size: M40");
@@ -237,7 +237,7 @@ fn plays_the_sessions_of_doctor() {
 }
 
 #[test]
-fn what_is_kept_and_sent() {
+fn plays_the_sessions_of_status_and_replay() {
     let mut world = session_world();
     let unit = CustomerUnit::in_folder(&world, "airbnb");
     world.set_endpoint(&refused_endpoint());
@@ -247,7 +247,7 @@ fn what_is_kept_and_sent() {
 }
 
 #[test]
-fn make_try_shows_three_deployments_and_leaves_nothing() {
+fn make_try_shows_three_deployments_and_cleans_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let target = helper_path().ancestors().nth(2).expect("target").to_owned();
     let script = project_dir().join("tests/demo.sh");

@@ -1,4 +1,4 @@
-//! `doctor` where the profile or the bucket is not as a deployment needs it: each is named, with a way out.
+//! `doctor` with a profile or bucket that does not fit: it names each problem and a fix.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ fn nothing_was_written(world: &World) {
 }
 
 #[test]
-fn a_missing_profile_is_named_with_how_to_make_it() {
+fn names_a_missing_profile_and_how_to_create_it() {
     let (world, folder) = prepared_world();
     let found = examine(&world, &folder, &["--profile", "gone"]);
     found.assert_failed(4, &["profile"]).assert_check(
@@ -46,7 +46,7 @@ fn a_missing_profile_is_named_with_how_to_make_it() {
 }
 
 #[test]
-fn a_missing_profile_is_none_where_the_environment_brings_credentials() {
+fn ignores_a_missing_profile_with_credentials_in_the_environment() {
     let (mut world, folder) = prepared_world();
     world.set_variable("AWS_ACCESS_KEY_ID", Some("AKIAJANE"));
     world.set_variable("AWS_SECRET_ACCESS_KEY", Some("secret-of-jane"));
@@ -63,7 +63,7 @@ fn a_missing_profile_is_none_where_the_environment_brings_credentials() {
 }
 
 #[test]
-fn expired_credentials_are_named_with_how_to_renew_them() {
+fn names_expired_credentials_and_how_to_renew_them() {
     const EXPIRED: &str = "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>";
     let (mut world, folder) = prepared_world();
     let proxy = FaultyProxy::start("", |line| {
@@ -94,7 +94,7 @@ fn expired_credentials_are_named_with_how_to_renew_them() {
 }
 
 #[test]
-fn credentials_are_fetched_once_and_their_end_is_told() {
+fn fetches_credentials_once_and_reports_their_expiry() {
     let (world, folder) = prepared_world();
     let asked = world.path().join("asked");
     let script = world.path().join("fetch");
@@ -122,7 +122,7 @@ fn credentials_are_fetched_once_and_their_end_is_told() {
 }
 
 #[test]
-fn a_credential_process_that_fails_is_named_and_what_it_printed_is_not() {
+fn names_a_failed_credential_process_without_its_output() {
     let (world, folder) = prepared_world();
     let profile = "[profile team]\ncredential_process = /bin/sh -c 'echo canary-user-password; echo canary-user-password >&2; exit 1'\n";
     fs::write(world.home().join(".aws/config"), profile).expect("a profile");
@@ -142,7 +142,7 @@ fn a_credential_process_that_fails_is_named_and_what_it_printed_is_not() {
 }
 
 #[test]
-fn a_bucket_that_does_not_exist_is_named() {
+fn names_a_missing_bucket() {
     let (world, folder) = prepared_world();
     let found = examine(&world, &folder, &["--bucket", "mongodb-arena-2"]);
     found.assert_failed(5, &["bucket"]).assert_check(
@@ -184,7 +184,7 @@ fn a_bucket_of_another_account_gets_nothing() {
 }
 
 #[test]
-fn a_bucket_elsewhere_is_found_and_its_region_told() {
+fn finds_and_names_the_region_of_a_bucket() {
     let mut world = World::with_bucket_in("eu-central-1");
     let folder = prepare_customer_folder(&mut world);
     let found = examine(&world, &folder, &[]);
@@ -198,7 +198,7 @@ fn a_bucket_elsewhere_is_found_and_its_region_told() {
 }
 
 #[test]
-fn each_missing_permission_is_named() {
+fn names_each_missing_permission() {
     for (profile, bad, permission) in [
         ("reader", "s3:PutObject", "s3:PutObject"),
         ("blind", "s3:ListBucket", "s3:ListBucket"),
@@ -221,7 +221,7 @@ fn each_missing_permission_is_named() {
 }
 
 #[test]
-fn a_missing_permission_on_the_buckets_key_is_named() {
+fn names_a_missing_kms_permission() {
     const KEY: &str = "<Error><Code>AccessDenied</Code><Message>User: arn:aws:iam::123456789012:user/jane.roe is not authorized to \
                        perform: kms:GenerateDataKey on resource: arn:aws:kms:us-east-1:123456789012:key/1 because no identity-based \
                        policy allows the kms:GenerateDataKey action</Message></Error>";
@@ -243,7 +243,7 @@ fn a_missing_permission_on_the_buckets_key_is_named() {
 }
 
 #[test]
-fn who_may_do_nothing_learns_all_that_is_needed() {
+fn names_all_needed_permissions_to_a_user_without_any() {
     let (world, folder) = prepared_world();
     let found = examine(&world, &folder, &["--profile", "nobody"]);
     found.assert_failed(5, &["s3:ListBucket", "s3:PutObject"]);
@@ -262,7 +262,7 @@ fn who_may_do_nothing_learns_all_that_is_needed() {
 }
 
 #[test]
-fn a_server_that_writes_over_what_is_there_is_found_out() {
+fn detects_a_server_without_conditional_writes() {
     let (mut world, folder) = prepared_world();
     let seen = AtomicUsize::new(0);
     let proxy = FaultyProxy::start(&world.server.endpoint(), move |line| {
@@ -285,7 +285,7 @@ fn a_server_that_writes_over_what_is_there_is_found_out() {
 }
 
 #[test]
-fn an_object_that_was_deleted_meanwhile_accuses_nobody() {
+fn an_object_deleted_in_between_is_not_a_problem() {
     let (mut world, folder) = prepared_world();
     let seen = AtomicUsize::new(0);
     // The answer to a conditional write where another doctor has just deleted the object: once, it succeeds.
@@ -305,7 +305,7 @@ fn an_object_that_was_deleted_meanwhile_accuses_nobody() {
 }
 
 #[test]
-fn a_store_that_gives_back_something_else_is_found_out() {
+fn detects_a_server_that_returns_other_bytes() {
     let (mut world, folder) = prepared_world();
     let proxy = FaultyProxy::start(&world.server.endpoint(), |line| {
         let lost = line.starts_with("HEAD /mongodb-arena/terragrunt/");

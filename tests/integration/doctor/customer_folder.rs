@@ -1,13 +1,12 @@
-//! `doctor` and `init` on customer folders as they are, with the real Terragrunt: which of them log a deployment.
+//! `doctor` and `init` on common customer folders, with the real Terragrunt: which of them log a
+//! deployment.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use crate::doctor::healthy::{Diagnosis, prepare_customer_folder, run_doctor};
+use crate::doctor::healthy::{Diagnosis, run_doctor};
 use crate::init::new_folder::{embedded_unit_files, read_files, run_init_with_path};
-use test_support::{CONFIG, SECRET_CANARIES, World, assert_no_secret, helper_path, project_dir};
+use test_support::{CONFIG, World, assert_no_secret, helper_path, project_dir};
 
 /// A root file as the real customer folders have it: without `generate`, and with the profile of config.yaml.
 const REAL_ROOT: &str = "locals {\n  config = yamldecode(file(\"${get_parent_terragrunt_dir(\"root\")}/CONFIG\"))\n}\n\n\
@@ -16,7 +15,7 @@ const REAL_ROOT: &str = "locals {\n  config = yamldecode(file(\"${get_parent_ter
                          region  = \"us-east-1\"\n    profile = local.config.aws.profile\n  }\n}\n";
 
 /// The PATH of someone who deploys: the pinned tools, and the helper.
-fn search_path() -> String {
+pub(crate) fn search_path() -> String {
     let bin = helper_path();
     format!(
         "{}:{}:/usr/bin:/bin",
@@ -49,7 +48,7 @@ fn world_with_root(folder: &str, include: &str) -> (World, PathBuf) {
 }
 
 /// The usual folder with the unit in it, and nothing wrong.
-fn prepared_world() -> (World, PathBuf) {
+pub(crate) fn prepared_world() -> (World, PathBuf) {
     let (world, folder) = world_with_root("airbnb", "find_in_parent_folders(\"root.hcl\")");
     fs::write(
         folder.join("root.hcl"),
@@ -61,25 +60,25 @@ fn prepared_world() -> (World, PathBuf) {
     (world, folder)
 }
 
-fn examine(world: &World, folder: &Path) -> Diagnosis {
+pub(crate) fn examine(world: &World, folder: &Path) -> Diagnosis {
     run_doctor(world, &[folder.to_str().expect("UTF-8")])
 }
 
 /// `init` must not say that one can deploy; returns what it says.
-fn init_refusal(world: &World, folder: &Path) -> String {
+pub(crate) fn init_refusal(world: &World, folder: &Path) -> String {
     let (code, said) = run_init_with_path(world, &search_path(), &[&folder.display().to_string()]);
     assert_no_secret("init", &said);
     assert!(code == Some(1) && !said.contains("Deploy with"), "{said}");
     said
 }
 
-fn append_text(path: &Path, text: &str) {
+pub(crate) fn append_text(path: &Path, text: &str) {
     let before = fs::read_to_string(path).unwrap_or_default();
     fs::write(path, before + text).expect("written");
 }
 
 #[test]
-fn folders_as_they_are_are_ready() {
+fn common_customer_folders_are_ready() {
     let named = |name: &str| format!("find_in_parent_folders(\"{name}\")");
     for (folder, include, root) in [
         ("airbnb", named("root.hcl"), "airbnb/root.hcl"),
@@ -145,7 +144,7 @@ fn folders_as_they_are_are_ready() {
 }
 
 #[test]
-fn a_folder_whose_run_stops_or_leaves_the_unit_out_is_not_ready() {
+fn a_folder_that_stops_or_excludes_the_unit_is_not_ready() {
     for (file, text, check, seen, fix) in [
         (
             "config-backup/terragrunt.hcl",
@@ -247,7 +246,7 @@ fn a_folder_whose_run_stops_or_leaves_the_unit_out_is_not_ready() {
 }
 
 #[test]
-fn an_environment_that_leaves_the_unit_out_is_named() {
+fn names_an_environment_that_excludes_the_unit() {
     for (name, value) in [
         ("TG_QUEUE_EXCLUDE_DIR", "config-backup"),
         ("TG_QUEUE_EXCLUDE_DIR", "conf*"),
@@ -283,7 +282,7 @@ fn an_environment_that_leaves_the_unit_out_is_named() {
 }
 
 #[test]
-fn a_helper_that_the_unit_does_not_find_is_named() {
+fn names_a_helper_that_the_unit_does_not_find() {
     let (mut world, folder) = prepared_world();
     world.set_variable("CONFIG_BACKUP_HELPER", Some("/no/such/helper"));
     examine(&world, &folder).assert_failed(1, &["helper"]);
@@ -314,7 +313,7 @@ fn a_helper_that_the_unit_does_not_find_is_named() {
 }
 
 #[test]
-fn changes_by_which_the_unit_does_less_are_seen_in_the_rendering() {
+fn detects_changes_that_disable_parts_of_the_unit() {
     for (from, to, status, seen) in [
         (
             "config_backup_settings = {\n",
@@ -370,7 +369,7 @@ fn changes_by_which_the_unit_does_less_are_seen_in_the_rendering() {
 }
 
 #[test]
-fn line_ends_of_windows_and_missing_files_are_named_and_repaired() {
+fn names_and_repairs_windows_line_ends_and_missing_files() {
     let (world, folder) = prepared_world();
     for (name, content) in embedded_unit_files() {
         fs::write(
@@ -418,7 +417,7 @@ fn line_ends_of_windows_and_missing_files_are_named_and_repaired() {
 }
 
 #[test]
-fn what_the_unit_does_not_inherit_and_another_root_file_are_notes() {
+fn notes_another_root_file_and_settings_that_are_not_inherited() {
     let (world, folder) = prepared_world();
     append_text(
         &folder.join("root.hcl"),
@@ -451,83 +450,5 @@ fn what_the_unit_does_not_inherit_and_another_root_file_are_notes() {
         "note",
         "and this unit includes `root.hcl`: its state is elsewhere",
         "config-backup init --root common.hcl",
-    );
-}
-
-#[test]
-fn without_terragrunt_the_text_is_checked_and_that_is_said() {
-    let (mut world, folder) = prepared_world();
-    world.set_variable("PATH", Some("/usr/bin:/bin"));
-    world.set_variable("CONFIG_BACKUP_HELPER", helper_path().to_str());
-    examine(&world, &folder).assert_check(
-        "unit",
-        "ok",
-        "not checked by terragrunt: it is not in PATH",
-        "",
-    );
-    append_text(
-        &folder.join("config-backup/terragrunt.hcl"),
-        "exclude {\n  if      = get_env(\"CI\", \"\") != \"\"\n  actions = [\"all\"]\n}\n",
-    );
-    examine(&world, &folder).assert_check("unit", "bad", "`exclude`", "remove it");
-}
-
-#[test]
-fn a_terragrunt_that_hangs_is_ended_in_time_with_what_it_started() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mut world = World::new();
-    let folder = prepare_customer_folder(&mut world);
-    let programs = world.path().join("programs");
-    fs::create_dir(&programs).expect("a folder");
-    let script = "#!/bin/sh\ncase $1 in --version) echo 'terragrunt version v1.1.3' ;; *) sleep 600 & echo $! >\"$HOME/pid\"; wait ;; esac\n";
-    fs::write(programs.join("terragrunt"), script).expect("a program");
-    fs::set_permissions(
-        programs.join("terragrunt"),
-        fs::Permissions::from_mode(0o755),
-    )
-    .expect("executable");
-    world.set_variable(
-        "PATH",
-        Some(&format!("{}:{}", programs.display(), search_path())),
-    );
-    let found = run_doctor(&world, &[folder.to_str().expect("UTF-8"), "--timeout", "4"]);
-    found.assert_no_problem().assert_check(
-        "unit",
-        "ok",
-        "not checked by terragrunt: it gave no answer in time",
-        "",
-    );
-    let pid = fs::read_to_string(world.home().join("pid")).expect("it was started");
-    // It is killed by then; the kernel may still be at it. A process that nobody kills sleeps for ten minutes.
-    let has_ended = || {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-        stat.is_empty() || stat.contains(") Z ")
-    };
-    let until = Instant::now() + Duration::from_secs(30);
-    while !has_ended() {
-        assert!(Instant::now() < until, "it still runs");
-        thread::yield_now();
-    }
-}
-
-#[test]
-fn nothing_of_the_config_is_shown_where_terragrunt_refuses() {
-    let (world, folder) = prepared_world();
-    fs::write(
-        folder.join("config.yaml"),
-        CONFIG.replace(&format!("{}\"", SECRET_CANARIES[1]), SECRET_CANARIES[1]),
-    )
-    .expect("a config");
-    // `doctor` and `refused` look for secrets themselves.
-    examine(&world, &folder).assert_check(
-        "root.hcl",
-        "bad",
-        "cannot evaluate `root.hcl`, line 2",
-        "terragrunt hcl validate",
-    );
-    let said = init_refusal(&world, &folder);
-    assert!(
-        !said.contains("yamldecode") && !said.contains("did not find"),
-        "no text of Terragrunt: {said}"
     );
 }

@@ -1,4 +1,4 @@
-//! `doctor` where all is well: nothing is bad, on each server, and nothing is left behind.
+//! `doctor` in a healthy setup, on each server: it finds no problem and leaves nothing behind.
 
 use std::fs;
 use std::path::PathBuf;
@@ -140,7 +140,7 @@ fn canaries(world: &World) -> Vec<String> {
         .collect()
 }
 
-fn a_healthy_set_up_has_nothing_bad(backend: &mut S3Backend) {
+fn finds_no_problem_in_a_healthy_setup(backend: &mut S3Backend) {
     let folder = prepare_customer_folder(&mut backend.world);
     let folder = folder.to_str().expect("UTF-8");
     for _ in 0..3 {
@@ -204,10 +204,10 @@ fn a_healthy_set_up_has_nothing_bad(backend: &mut S3Backend) {
     );
 }
 
-on_each_server!(a_healthy_set_up_has_nothing_bad);
+on_each_server!(finds_no_problem_in_a_healthy_setup);
 
 #[test]
-fn whose_the_bucket_is_is_said_where_the_server_looks() {
+fn reports_the_owner_of_the_bucket_where_the_server_checks_it() {
     let mut world = World::new();
     let folder = prepare_customer_folder(&mut world);
     let folder = folder.to_str().expect("UTF-8");
@@ -240,7 +240,7 @@ fn whose_the_bucket_is_is_said_where_the_server_looks() {
 }
 
 #[test]
-fn how_a_bucket_is_set_up_is_seen_where_one_may_ask() {
+fn reports_the_settings_of_the_bucket_where_permitted() {
     let mut backend = S3Backend::new(S3ServerKind::Moto);
     let folder = prepare_customer_folder(&mut backend.world);
     let folder = folder.to_str().expect("UTF-8");
@@ -275,7 +275,7 @@ fn how_a_bucket_is_set_up_is_seen_where_one_may_ask() {
 }
 
 #[test]
-fn a_bucket_with_object_lock_is_known_and_takes_a_deployment() {
+fn recognizes_object_lock_and_deploys_to_it() {
     let mut backend = S3Backend::new(S3ServerKind::Moto);
     let folder = prepare_customer_folder(&mut backend.world);
     backend.client.create_locked_bucket("locked-arena");
@@ -293,7 +293,7 @@ fn a_bucket_with_object_lock_is_known_and_takes_a_deployment() {
 }
 
 #[test]
-fn without_the_permission_to_delete_one_object_a_place_stays_and_no_more() {
+fn without_permission_to_delete_leaves_one_object_per_customer() {
     let mut world = World::new();
     let folder = prepare_customer_folder(&mut world);
     for _ in 0..3 {
@@ -331,7 +331,7 @@ fn without_the_permission_to_delete_one_object_a_place_stays_and_no_more() {
 }
 
 #[test]
-fn doctors_at_the_same_time_accuse_nobody_and_leave_nothing() {
+fn several_doctors_at_once_find_no_problem_and_leave_nothing() {
     let mut world = World::new();
     let folder = prepare_customer_folder(&mut world);
     let folder = folder.to_str().expect("UTF-8");
@@ -350,7 +350,7 @@ fn doctors_at_the_same_time_accuse_nobody_and_leave_nothing() {
 }
 
 #[test]
-fn it_works_without_a_customer_and_no_reader_takes_its_objects_for_records() {
+fn works_without_a_customer_and_its_objects_are_not_records() {
     let mut world = World::new();
     prepare_customer_folder(&mut world);
     let found = run_doctor(&world, &["--profile", "keeper"]);
@@ -392,7 +392,7 @@ fn it_works_without_a_customer_and_no_reader_takes_its_objects_for_records() {
 }
 
 #[test]
-fn people_get_a_table_with_the_fix_below_and_no_colours_in_a_pipe() {
+fn prints_a_table_with_fixes_and_without_colours_to_a_pipe() {
     let mut world = World::new();
     let folder = prepare_customer_folder(&mut world);
     let output = world
@@ -423,7 +423,7 @@ fn people_get_a_table_with_the_fix_below_and_no_colours_in_a_pipe() {
 }
 
 #[test]
-fn on_a_terminal_a_table_has_colours_unless_they_are_not_wanted() {
+fn prints_colours_to_a_terminal_unless_disabled() {
     let mut world = World::new();
     prepare_customer_folder(&mut world);
     let shown = helper_on_a_terminal(&world, &["doctor", "customers of ours/airbnb"]);

@@ -1,4 +1,4 @@
-//! `doctor` where this machine or the customer folder is not as a deployment needs it: each is named, with a way out.
+//! `doctor` on a machine or customer folder that does not fit: it names each problem and a fix.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -28,7 +28,7 @@ fn write_program(world: &World, name: &str, answer: &str) -> PathBuf {
 }
 
 #[test]
-fn a_helper_that_is_not_there_or_of_another_version_is_named() {
+fn names_a_missing_helper_and_one_of_another_version() {
     let (mut world, folder) = prepared_world();
     world.set_variable("CONFIG_BACKUP_HELPER", None);
     let found = examine(&world, &folder);
@@ -74,7 +74,7 @@ fn a_helper_that_is_not_there_or_of_another_version_is_named() {
 }
 
 #[test]
-fn missing_and_outdated_tools_are_named() {
+fn names_missing_and_outdated_tools() {
     let (mut world, folder) = prepared_world();
     world.set_variable("PATH", Some("/usr/bin:/bin"));
     let found = examine(&world, &folder);
@@ -131,7 +131,7 @@ fn missing_and_outdated_tools_are_named() {
 }
 
 #[test]
-fn the_oldest_tools_are_those_that_the_module_takes() {
+fn the_oldest_accepted_tools_are_those_of_the_module() {
     for (file, product) in [
         ("requirements.tf", "Terraform"),
         ("requirements.tofu", "OpenTofu"),
@@ -184,7 +184,7 @@ fn pinned_tools_dir() -> String {
 }
 
 #[test]
-fn what_waits_to_be_sent_is_told_with_how_to_send_it() {
+fn reports_spooled_items_and_how_to_send_them() {
     let (mut world, folder) = prepared_world();
     world.set_endpoint(&refused_endpoint());
     CustomerUnit::new(&world).deploy(&world).expect_warning();
@@ -208,7 +208,7 @@ fn what_waits_to_be_sent_is_told_with_how_to_send_it() {
 }
 
 #[test]
-fn a_state_folder_that_cannot_be_written_is_named() {
+fn names_a_state_directory_that_is_not_writable() {
     let (mut world, folder) = prepared_world();
     fs::create_dir_all(world.home().join(".local/state")).expect("a folder");
     fs::write(world.state_dir(), "not a folder").expect("a file");
@@ -232,7 +232,7 @@ fn a_state_folder_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn an_invalid_config_is_named_by_its_line_and_shows_nothing() {
+fn names_the_line_of_an_invalid_config_without_its_text() {
     let (world, folder) = prepared_world();
     // Line 7 of the sample holds a secret; its closing quote goes missing.
     fs::write(
@@ -262,7 +262,7 @@ fn an_invalid_config_is_named_by_its_line_and_shows_nothing() {
     found.assert_failed(3, &["config.yaml"]).assert_check(
         "config.yaml",
         "bad",
-        "its mongodb.additional_users_count is no whole number",
+        "its mongodb.additional_users_count is not a whole number",
         "",
     );
     fs::remove_file(folder.join("config.yaml")).expect("gone");
@@ -272,7 +272,7 @@ fn an_invalid_config_is_named_by_its_line_and_shows_nothing() {
 }
 
 #[test]
-fn a_customer_that_is_called_otherwise_than_its_folder_is_told() {
+fn reports_a_customer_name_that_differs_from_its_folder() {
     let (world, folder) = prepared_world();
     fs::write(
         folder.join("config.yaml"),
@@ -287,7 +287,7 @@ fn a_customer_that_is_called_otherwise_than_its_folder_is_told() {
 }
 
 #[test]
-fn a_unit_that_is_not_as_it_must_be_is_named() {
+fn names_the_problems_of_a_changed_unit() {
     let (world, folder) = prepared_world();
     let unit = folder.join("config-backup");
     let edit = |name: &str, from: &str, to: &str| {
@@ -359,7 +359,7 @@ fn terragrunt_accepts(world: &World, folder: &Path) -> bool {
 }
 
 #[test]
-fn units_that_depend_on_ours_are_named_however_they_spell_it() {
+fn names_units_that_depend_on_the_unit_in_any_spelling() {
     let (world, folder) = prepared_world();
     let other = folder.join("deep er/eks-cluster");
     fs::create_dir_all(other.join(".terragrunt-cache/x")).expect("folders");
@@ -405,7 +405,7 @@ fn units_that_depend_on_ours_are_named_however_they_spell_it() {
 }
 
 #[test]
-fn variables_that_are_set_but_empty_count_as_not_set() {
+fn empty_variables_count_as_unset() {
     let (mut world, folder) = prepared_world();
     for name in [
         "CONFIG_BACKUP_BUCKET",

@@ -1,7 +1,8 @@
-//! `doctor`: what it finds where something is wrong, and that it finds nothing where all is well.
+//! `doctor`: the problems that it finds, and none in a healthy setup.
 
 mod bucket;
 mod customer_folder;
 mod healthy;
 mod machine;
 mod network;
+mod terragrunt;

@@ -1,4 +1,5 @@
-//! `doctor` where the network, the clock or the certificates are wrong: it names the cause once, and asks no further.
+//! `doctor` with a broken network, clock or certificate: it names the cause once and skips later
+//! requests.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ fn examine(world: &mut World, arguments: &[&str]) -> crate::doctor::healthy::Dia
 }
 
 #[test]
-fn a_refused_connection_is_named_once() {
+fn names_a_refused_connection_once() {
     let mut world = World::new();
     world.set_endpoint(&refused_endpoint());
     let found = examine(&mut world, &[]);
@@ -57,7 +58,7 @@ fn a_refused_connection_is_named_once() {
 }
 
 #[test]
-fn a_black_hole_is_asked_once_and_all_else_is_told() {
+fn asks_a_black_hole_once_and_reports_the_other_checks() {
     let mut world = World::new();
     let hole = FaultyProxy::black_hole();
     world.set_endpoint(&hole.endpoint());
@@ -102,7 +103,7 @@ fn a_black_hole_between_the_requests_ends_within_the_limit() {
 }
 
 #[test]
-fn what_hangs_for_ever_is_not_waited_for_and_is_no_success() {
+fn does_not_wait_for_a_hanging_check_or_count_it_as_ok() {
     let mut world = World::new();
     // Nobody ever writes into it.
     let fifo = world.path().join("bundle.pem");
@@ -134,7 +135,7 @@ fn what_hangs_for_ever_is_not_waited_for_and_is_no_success() {
 }
 
 #[test]
-fn a_captive_portal_is_named() {
+fn names_a_captive_portal() {
     let mut world = World::new();
     let portal = FaultyProxy::captive_portal();
     world.set_endpoint(&portal.endpoint());
@@ -146,7 +147,7 @@ fn a_captive_portal_is_named() {
 }
 
 #[test]
-fn an_sts_that_does_not_answer_is_named_although_s3_does() {
+fn names_an_sts_without_answer_if_s3_answers() {
     let mut world = World::new();
     let s3 = world.server.endpoint();
     world.set_endpoint(&refused_endpoint());
@@ -185,7 +186,7 @@ fn with_clock(status: &str, minutes: i64, body: &'static str) -> (World, FaultyP
 }
 
 #[test]
-fn a_clock_that_is_off_is_told_before_aws_refuses_it() {
+fn reports_a_wrong_clock_before_aws_refuses_it() {
     const LIST: &str = "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>mongodb-arena</Name><Prefix></Prefix>\
                         <KeyCount>0</KeyCount><MaxKeys>1</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>";
     for (minutes, words) in [
@@ -206,7 +207,7 @@ fn a_clock_that_is_off_is_told_before_aws_refuses_it() {
 }
 
 #[test]
-fn a_clock_that_aws_refuses_is_the_cause_and_not_the_credentials() {
+fn reports_a_refused_clock_instead_of_the_credentials() {
     const SKEWED: &str = "<Error><Code>RequestTimeTooSkewed</Code><Message>The difference between the request time and the current \
                           time is too large.</Message></Error>";
     let (mut world, proxy) = with_clock("403 Forbidden", -40, SKEWED);
@@ -253,7 +254,7 @@ fn untrusted_authority() -> (String, String) {
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_named_with_the_setting_for_it() {
+fn names_an_untrusted_certificate_and_its_setting() {
     let mut world = World::new();
     let (endpoint, _) = untrusted_authority();
     // Trust in another one, so that a machine without certificates is none of the causes.
@@ -272,7 +273,7 @@ fn a_certificate_that_nobody_vouches_for_is_named_with_the_setting_for_it() {
 }
 
 #[test]
-fn a_bundle_of_certificates_that_cannot_be_read_is_named() {
+fn names_an_unreadable_certificate_bundle() {
     let mut world = World::new();
     world.set_variable("AWS_CA_BUNDLE", Some("/no/such/bundle.pem"));
     let found = examine(&mut world, &[]);
@@ -291,7 +292,7 @@ fn a_bundle_of_certificates_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn a_proxy_is_named_without_its_password() {
+fn names_a_proxy_without_its_password() {
     let mut world = World::new();
     world.set_variable(
         "HTTPS_PROXY",

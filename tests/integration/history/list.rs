@@ -1,4 +1,4 @@
-//! `history`: which versions there are, whose they are, and what changed, of a bucket that was filled by hand.
+//! `history`: versions, users and changes of a bucket that was filled by hand.
 
 use serde_json::{Value, json};
 
@@ -11,8 +11,8 @@ use test_support::oracle::{parse_csv_rows, unix_time};
 use test_support::s3_backend::{S3Backend, S3ServerKind, on_each_server};
 
 on_each_server!(
-    versions_are_listed_newest_first_with_who_how_often_and_what_changed,
-    a_history_has_no_version_of_another_customer
+    lists_versions_newest_first_with_users_counts_and_changes,
+    lists_no_version_of_another_customer
 );
 
 const FIRST: &str = "mongodb: {instance_size: M10, region: US, password: canary-one}\n";
@@ -30,7 +30,7 @@ fn put_three_versions(backend: &S3Backend) -> [String; 3] {
     keys
 }
 
-fn versions_are_listed_newest_first_with_who_how_often_and_what_changed(backend: &mut S3Backend) {
+fn lists_versions_newest_first_with_users_counts_and_changes(backend: &mut S3Backend) {
     let [first, second, third] = put_three_versions(backend);
     let csv = command_answer(&backend.world, &["history", "acme"]);
     assert!(!csv.contains("canary"), "{csv}");
@@ -108,7 +108,7 @@ fn versions_are_listed_newest_first_with_who_how_often_and_what_changed(backend:
     );
 }
 
-fn a_history_has_no_version_of_another_customer(backend: &mut S3Backend) {
+fn lists_no_version_of_another_customer(backend: &mut S3Backend) {
     put_version(backend, "2026-10-01T08:00:00Z", FIRST);
     for (folder, key) in [
         ("acme-2", "config.yaml"),
@@ -141,7 +141,7 @@ fn a_history_has_no_version_of_another_customer(backend: &mut S3Backend) {
 }
 
 #[test]
-fn a_config_of_the_earlier_module_is_a_version_of_its_own() {
+fn a_config_of_the_legacy_module_is_a_version() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     // date -u -d 2025-10-30T14:30:52Z +%s
     backend
@@ -187,7 +187,7 @@ fn a_config_of_the_earlier_module_is_a_version_of_its_own() {
 }
 
 #[test]
-fn a_config_whose_copy_is_not_there_is_told_all_the_same() {
+fn lists_a_config_whose_copy_is_missing() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     put_version(&backend, "2026-10-01T08:00:00Z", FIRST);
     let put = |captured_at: &str, body: &str| {
@@ -233,7 +233,7 @@ fn a_config_whose_copy_is_not_there_is_told_all_the_same() {
 }
 
 #[test]
-fn what_is_no_yaml_is_said_to_differ() {
+fn reports_a_difference_of_invalid_yaml() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     put_version(&backend, "2026-10-01T08:00:00Z", "a: [canary");
     put_version(&backend, "2026-10-02T08:00:00Z", "a: {canary");
@@ -251,7 +251,7 @@ fn what_is_no_yaml_is_said_to_differ() {
 }
 
 #[test]
-fn a_damaged_record_is_named_and_left_out() {
+fn names_and_skips_a_damaged_record() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     put_three_versions(&backend);
     backend
@@ -262,14 +262,14 @@ fn a_damaged_record_is_named_and_left_out() {
     assert_eq!(messages.lines().count(), 1);
     assert!(
         messages.starts_with(
-            "config-backup: left out `usage-logs/acme/2026-10-04_080000.json`: it is not valid JSON"
+            "config-backup: left out `usage-logs/acme/2026-10-04_080000.json`: not valid JSON"
         ),
         "{messages}"
     );
 }
 
 #[test]
-fn a_history_only_reads_and_says_what_is_missing_to_do_so() {
+fn history_only_reads_and_names_missing_permissions() {
     let mut backend = S3Backend::new(S3ServerKind::Embedded);
     put_three_versions(&backend);
     let before = backend.world.server.requests().len();
@@ -312,7 +312,7 @@ fn a_history_only_reads_and_says_what_is_missing_to_do_so() {
 }
 
 #[test]
-fn on_a_terminal_it_is_a_table_that_fits() {
+fn prints_a_table_that_fits_the_terminal() {
     let mut backend = S3Backend::new(S3ServerKind::Embedded);
     put_three_versions(&backend);
     backend.world.set_variable("NO_COLOR", Some("1"));

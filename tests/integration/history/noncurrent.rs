@@ -1,5 +1,5 @@
-//! Configs that were overwritten, without a copy: where the bucket keeps versions and they may be had, they are versions as all
-//! others; where not, all is as without them.
+//! Overwritten configs without a copy: with versioning and permission they are versions like all
+//! others, otherwise they do not exist.
 
 use std::fs;
 
@@ -50,7 +50,7 @@ fn column(rows: &[Vec<String>], number: usize) -> Vec<&str> {
 }
 
 #[test]
-fn a_history_has_what_was_overwritten_with_its_key_and_version_id() {
+fn lists_noncurrent_versions_with_key_and_version_id() {
     let backend = versioned_backend();
     overwrite_configs(&backend);
     // A name that only begins like the config's.
@@ -96,7 +96,7 @@ fn a_history_has_what_was_overwritten_with_its_key_and_version_id() {
 }
 
 #[test]
-fn each_of_them_comes_back_byte_for_byte() {
+fn restores_each_noncurrent_version_byte_for_byte() {
     let backend = versioned_backend();
     overwrite_configs(&backend);
     let ids: Vec<String> = column(&history_rows(&backend), 9)
@@ -144,7 +144,7 @@ fn each_of_them_comes_back_byte_for_byte() {
 }
 
 #[test]
-fn two_of_them_are_compared() {
+fn compares_two_noncurrent_versions() {
     let backend = versioned_backend();
     overwrite_configs(&backend);
     let ids: Vec<String> = column(&history_rows(&backend), 9)
@@ -173,7 +173,7 @@ fn two_of_them_are_compared() {
 }
 
 #[test]
-fn what_has_a_copy_is_told_once() {
+fn lists_a_noncurrent_version_with_a_copy_once() {
     let mut backend = versioned_backend();
     backend.client.put(KEY, BODIES[0]);
     let put = |time: &str, body: &str| {
@@ -211,7 +211,7 @@ fn what_has_a_copy_is_told_once() {
 }
 
 #[test]
-fn without_versions_or_the_permission_all_is_as_without_them() {
+fn without_versioning_or_permission_lists_the_copies_alone() {
     let expect_one = |backend: &S3Backend| {
         let found = history_rows(backend);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! `restore`: the version that was meant, byte for byte, or nothing at all.
+//! `restore` writes the selected version byte for byte, or nothing.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -12,8 +12,8 @@ use test_support::oracle::unix_time;
 use test_support::s3_backend::{S3Backend, S3ServerKind, on_each_server};
 
 on_each_server!(
-    each_version_comes_back_as_it_was,
-    bytes_that_are_not_those_of_the_name_are_not_written
+    restores_each_version_byte_for_byte,
+    does_not_write_bytes_that_mismatch_their_name
 );
 
 const FIRST: &str = "# Z\u{fc}rich\r\nmongodb: {password: canary-one}\t";
@@ -55,7 +55,7 @@ fn assert_nothing_written(backend: &S3Backend, arguments: &[&str], exit: i32, wo
     );
 }
 
-fn each_version_comes_back_as_it_was(backend: &mut S3Backend) {
+fn restores_each_version_byte_for_byte(backend: &mut S3Backend) {
     let [first, _] = put_two_versions(backend);
     for (arguments, expected) in [
         (&["--version", &md5_of(FIRST)][..], FIRST),
@@ -99,7 +99,7 @@ fn each_version_comes_back_as_it_was(backend: &mut S3Backend) {
     assert_eq!(messages, format!("config-backup: {words}"));
 }
 
-fn bytes_that_are_not_those_of_the_name_are_not_written(backend: &mut S3Backend) {
+fn does_not_write_bytes_that_mismatch_their_name(backend: &mut S3Backend) {
     let [_, second] = put_two_versions(backend);
     backend.client.put(&second, &SECOND.replace("two", "six"));
     assert_nothing_written(backend, &[], 1, "its md5 is not what it was");
@@ -115,7 +115,7 @@ fn bytes_that_are_not_those_of_the_name_are_not_written(backend: &mut S3Backend)
 }
 
 #[test]
-fn metadata_that_does_not_fit_the_bytes_is_told() {
+fn reports_metadata_that_does_not_match_the_bytes() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     let key = put_version(&backend, "2026-10-01T08:00:00Z", FIRST);
     for (name, value) in [
@@ -135,7 +135,7 @@ fn metadata_that_does_not_fit_the_bytes_is_told() {
 }
 
 #[test]
-fn a_choice_that_meets_no_version_or_several_is_refused_with_the_candidates() {
+fn refuses_an_ambiguous_selector_and_lists_the_candidates() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     for (time, md5) in [
         ("2026-10-01_080000", "abcd1"),
@@ -173,7 +173,7 @@ fn a_choice_that_meets_no_version_or_several_is_refused_with_the_candidates() {
 }
 
 #[test]
-fn a_config_of_the_earlier_module_is_vouched_for_by_a_record_or_by_nobody() {
+fn a_config_of_the_legacy_module_is_verified_by_a_record_or_not_at_all() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     // date -u -d 2025-10-30T14:30:52Z +%s
     backend
@@ -208,7 +208,7 @@ fn a_config_of_the_earlier_module_is_vouched_for_by_a_record_or_by_nobody() {
 }
 
 #[test]
-fn a_file_with_other_content_is_replaced_only_by_force_and_then_kept() {
+fn replaces_another_file_only_by_force_and_keeps_a_copy() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     put_two_versions(&backend);
     fs::write(output_path(&backend), "mine\n").expect("a file");
@@ -269,7 +269,7 @@ fn a_file_with_other_content_is_replaced_only_by_force_and_then_kept() {
 }
 
 #[test]
-fn a_link_is_followed_and_what_can_be_no_file_is_refused_before_anything_is_asked() {
+fn follows_a_link_and_refuses_an_output_that_cannot_be_a_file() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
     put_two_versions(&backend);
     fs::create_dir(backend.world.path().join("elsewhere")).expect("a folder");

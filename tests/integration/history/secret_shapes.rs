@@ -1,4 +1,4 @@
-//! Secrets in all shapes that a config may have them in: none of them is shown by a verb that looks back.
+//! Secrets in every form that a config may have: `history` and `diff` show none of them.
 
 use crate::commands::{put_version, run_command};
 use test_support::World;
@@ -261,13 +261,8 @@ fn nothing_is_shown(mode: &[&str]) {
 }
 
 #[test]
-fn no_shape_of_a_secret_is_shown_unless_it_is_asked_for() {
+fn shows_no_secret_of_any_shape_unless_asked() {
     nothing_is_shown(&[]);
-}
-
-#[test]
-fn no_shape_of_a_secret_is_shown_in_the_lines_unless_it_is_asked_for() {
-    nothing_is_shown(&["--text"]);
 }
 
 #[test]

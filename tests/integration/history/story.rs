@@ -1,4 +1,5 @@
-//! Ten deployments by three people with seven configs, one of them offline: what `history` and `restore` tell of them later.
+//! Ten deployments by three people with seven configs, one of them offline, and what `history` and
+//! `restore` return later.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -146,7 +147,7 @@ fn write_broken_helper(world: &World, name: &str, script: &str) -> PathBuf {
 }
 
 #[test]
-fn ten_deployments_are_told_and_each_gives_back_its_bytes() {
+fn lists_ten_deployments_and_restores_each_config() {
     let mut world = World::new();
     let deployed = deploy_ten_times(&mut world);
     let table = parse_csv_rows(command_answer(&world, &["history", "airbnb"]).as_bytes());

@@ -1,15 +1,16 @@
-//! What `iam bucket` prints, obeyed by a server that reads conditions: what nobody may do, and what everybody still may.
+//! The policy of `iam bucket` on a server that evaluates conditions: what it denies to everyone,
+//! and what stays allowed.
 
 use std::collections::BTreeMap;
 
-use embedded_aws::{Asked, Policies};
+use embedded_aws::{AccessPolicies, RequestedAccess};
 
 use crate::iam::enforced::{assert_denied, deployments_go_well, enforce_policies, print_policy};
 use test_support::s3_client::S3TestClient;
 use test_support::{BUCKET, CONFIG, JOHN_ARN, World};
 
 #[test]
-fn the_buckets_policy_holds_whoever_may_do_all() {
+fn the_bucket_policy_limits_administrators_too() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
     let record = world.usage_records().remove(0).0;
@@ -58,7 +59,7 @@ fn the_buckets_policy_holds_whoever_may_do_all() {
         let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), all.to_owned())]);
         world
             .server
-            .govern(&Policies {
+            .govern(&AccessPolicies {
                 identities,
                 bucket: Some(policy),
                 tls: false,
@@ -74,7 +75,7 @@ fn the_buckets_policy_holds_whoever_may_do_all() {
     }
     world
         .server
-        .govern(&Policies::default())
+        .govern(&AccessPolicies::default())
         .expect("no policies");
     assert_eq!(
         S3TestClient::new(&world.server.endpoint()).try_delete(&record, false),
@@ -84,15 +85,15 @@ fn the_buckets_policy_holds_whoever_may_do_all() {
 }
 
 #[test]
-fn neither_are_versions_deleted_of_a_bucket_that_keeps_them() {
+fn the_bucket_policy_protects_versions_too() {
     let world = World::new();
-    let policies = Policies {
+    let policies = AccessPolicies {
         bucket: Some(print_policy(&world, &["bucket"])),
         tls: true,
-        ..Policies::default()
+        ..AccessPolicies::default()
     };
     let may = |key: &str| {
-        let asked = Asked {
+        let asked = RequestedAccess {
             action: "s3:DeleteObjectVersion".to_owned(),
             resource: format!("{BUCKET}/{key}"),
             says: Vec::new(),
@@ -110,12 +111,12 @@ fn neither_are_versions_deleted_of_a_bucket_that_keeps_them() {
 }
 
 #[test]
-fn uploads_in_parts_may_begin_but_end_only_where_nothing_is() {
+fn multipart_uploads_cannot_overwrite_an_object() {
     let world = World::new();
-    let policies = Policies {
+    let policies = AccessPolicies {
         bucket: Some(print_policy(&world, &["bucket"])),
         tls: true,
-        ..Policies::default()
+        ..AccessPolicies::default()
     };
     // As the User Guide has it, "Enforce conditional writes": the parts carry no condition, and create no object.
     let put = |says: &[(&'static str, &str)]| {
@@ -123,7 +124,7 @@ fn uploads_in_parts_may_begin_but_end_only_where_nothing_is() {
             .iter()
             .map(|(key, value)| (*key, (*value).to_owned()))
             .collect();
-        let asked = Asked {
+        let asked = RequestedAccess {
             action: "s3:PutObject".to_owned(),
             resource: format!("{BUCKET}/usage-logs/airbnb/x.json"),
             says,
@@ -149,21 +150,21 @@ fn uploads_in_parts_may_begin_but_end_only_where_nothing_is() {
 }
 
 #[test]
-fn principals_of_other_accounts_may_write_as_writers_do() {
+fn principals_of_other_accounts_may_write_as_writers() {
     let world = World::new();
     let jane = "arn:aws:iam::210987654321:user/jane";
-    let policies = Policies {
+    let policies = AccessPolicies {
         bucket: Some(print_policy(&world, &["bucket", "--principal", jane])),
         tls: true,
-        ..Policies::default()
+        ..AccessPolicies::default()
     };
     let nothing = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:*", "Resource": "*"}]}"#;
-    let policies = Policies {
+    let policies = AccessPolicies {
         identities: BTreeMap::from([("AKIA".to_owned(), nothing.to_owned())]),
         ..policies
     };
     let may = |arn: &str, action: &str, key: &str| {
-        let asked = Asked {
+        let asked = RequestedAccess {
             action: format!("s3:{action}"),
             resource: format!("{BUCKET}/{key}"),
             says: Vec::new(),

@@ -1,16 +1,17 @@
-//! What is printed by `iam`, obeyed by a server: it is enough for the verbs, nothing of it is spare, and what it keeps people
-//! from does not happen. Conditions count here; that a policy is read as AWS reads it, `iam-rs` stands for.
+//! The policies of `iam` on a server that enforces them: each allows its commands, every statement
+//! is needed, and other requests are denied. Conditions are evaluated; `iam-rs` reads policies as
+//! AWS does.
 
 use std::collections::BTreeMap;
 
-use embedded_aws::{Asked, Policies};
+use embedded_aws::AccessPolicies;
 use serde_json::Value;
 
-use crate::commands::{assert_refused, command_answer, run_command_as};
-use crate::compact::command::{compact_successfully, run_compact};
+use crate::commands::{command_answer, run_command_as};
+use crate::compact::command::compact_successfully;
 use test_support::s3_client::S3TestClient;
 use test_support::terraform_steps::CustomerUnit;
-use test_support::{BUCKET, CONFIG, JOHN_ARN, World, refused_endpoint, to_text};
+use test_support::{BUCKET, CONFIG, World, refused_endpoint, to_text};
 
 /// What `iam` prints.
 pub(crate) fn print_policy(world: &World, arguments: &[&str]) -> String {
@@ -32,7 +33,7 @@ pub(crate) fn enforce_policies(world: &World, john: &str, bucket: Option<&str>) 
     let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), john.to_owned())]);
     world
         .server
-        .govern(&Policies {
+        .govern(&AccessPolicies {
             identities,
             bucket: bucket.map(str::to_owned),
             tls: true,
@@ -77,7 +78,7 @@ pub(crate) fn deployments_go_well(world: &mut World) -> Result<(), String> {
 }
 
 /// Has a record that only the archive has.
-fn with_an_archive(world: &World) {
+pub(crate) fn with_an_archive(world: &World) {
     let key = "usage-logs/airbnb/2026-01-02_030405.json";
     let record = b"{\"customer\":\"airbnb\",\"user\":\"arn:aws:iam::123456789012:user/jane\",\"timestamp\":\"2026-01-02T03:04:05Z\"}\n";
     world
@@ -89,7 +90,7 @@ fn with_an_archive(world: &World) {
 }
 
 #[test]
-fn who_has_the_writers_policy_deploys_and_the_bucket_has_its_own() {
+fn the_writer_policy_and_the_bucket_policy_allow_a_deployment() {
     let mut world = World::new();
     let bucket = print_policy(&world, &["bucket"]);
     for arguments in [
@@ -114,7 +115,7 @@ fn who_has_the_writers_policy_deploys_and_the_bucket_has_its_own() {
 }
 
 #[test]
-fn a_writer_of_a_customer_with_an_odd_name_deploys_and_reports() {
+fn the_writer_policy_works_for_a_customer_with_an_odd_name() {
     let world = World::new();
     let earlier = "usage-logs/Foo Bar/d188280766a258ccc135ef480b49230c.json";
     world
@@ -148,7 +149,7 @@ fn a_writer_of_a_customer_with_an_odd_name_deploys_and_reports() {
 }
 
 /// Each policy that lacks one string of one list, or one statement, of `policy`.
-fn narrower_policies(policy: &str) -> Vec<(String, String)> {
+pub(crate) fn narrower_policies(policy: &str) -> Vec<(String, String)> {
     let policy: Value = serde_json::from_str(policy).expect("JSON");
     let statements = policy["Statement"].as_array().expect("statements").len();
     let mut all = Vec::new();
@@ -180,7 +181,7 @@ fn narrower_policies(policy: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn nothing_of_the_writers_policy_is_spare() {
+fn every_statement_of_the_writer_policy_is_needed() {
     let policy = print_policy(&World::new(), &["writer", "--customer", "airbnb"]);
     let narrower = narrower_policies(&policy);
     assert_eq!(
@@ -200,7 +201,7 @@ fn nothing_of_the_writers_policy_is_spare() {
 }
 
 #[test]
-fn a_writer_of_one_customer_has_nothing_of_another_and_deletes_nothing() {
+fn a_writer_of_one_customer_cannot_read_another_or_delete() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
     let client = S3TestClient::new(&world.server.endpoint());
@@ -259,7 +260,7 @@ fn a_writer_of_one_customer_has_nothing_of_another_and_deletes_nothing() {
 }
 
 #[test]
-fn who_may_take_lock_files_away_deletes_nothing_else() {
+fn permission_to_delete_lock_files_deletes_nothing_else() {
     let world = World::new();
     let client = S3TestClient::new(&world.server.endpoint());
     let state = "terragrunt/airbnb/eks-cluster/terraform.tfstate";
@@ -292,218 +293,4 @@ fn who_may_take_lock_files_away_deletes_nothing_else() {
         }
     }
     assert_denied(client.try_delete(&of_another, false));
-}
-
-/// How many of the verbs that look back somebody with a policy can use. What `coverage` and `verify` find is no failure.
-fn run_read_commands(world: &World, customer: &str) -> usize {
-    let verbs: [&[&str]; ALL_VERBS] = [
-        &["report", customer],
-        &["history", customer],
-        &["diff", customer, "latest", "latest"],
-        &["restore", customer, "--stdout"],
-        &["coverage", customer],
-        &["verify", customer],
-    ];
-    let goes_well = |verb: &&&[&str]| {
-        let (code, _, messages) = run_command_as(world, "default", verb);
-        matches!(code, Some(0 | 7)) && !messages.contains("skipped the archive")
-    };
-    verbs.iter().filter(goes_well).count()
-}
-
-/// How many these are.
-const ALL_VERBS: usize = 6;
-
-#[test]
-fn who_has_the_readers_policy_looks_back_and_writes_nothing() {
-    let mut world = World::new();
-    deployments_go_well(&mut world).expect("a deployment");
-    let client = S3TestClient::new(&world.server.endpoint());
-    // Of the earlier module, under the name as it is.
-    client.put("terragrunt/Foo Bar/config.yaml", CONFIG);
-    client.put(
-        "usage-logs/Foo Bar/d188280766a258ccc135ef480b49230c.json",
-        "{\"customer\":\"Foo Bar\"}\n",
-    );
-    client.put("terragrunt/airbnb/eks-cluster/terraform.tfstate", "{}");
-    for customer in ["airbnb", "Foo Bar"] {
-        enforce_policies(&world, &print_policy(&world, &["reader"]), None);
-        assert_eq!(run_read_commands(&world, customer), ALL_VERBS, "{customer}");
-        let policy = print_policy(&world, &["reader", "--customer", customer]);
-        enforce_policies(&world, &policy, None);
-        assert_eq!(run_read_commands(&world, customer), ALL_VERBS, "{customer}");
-    }
-    enforce_policies(
-        &world,
-        &print_policy(&world, &["reader", "--customer", "airbnb"]),
-        None,
-    );
-    assert_eq!(run_read_commands(&world, "Foo Bar"), 0);
-    assert_denied(client.try_get("terragrunt/airbnb/eks-cluster/terraform.tfstate"));
-    assert_denied(client.try_put_once("usage-logs/airbnb/2026-11-24_000000.json", "{}"));
-    assert_denied(client.try_put("terragrunt/airbnb/config.yaml", "mine"));
-    assert_denied(client.try_delete("terragrunt/airbnb/config.yaml", false));
-    assert_denied(client.try_list(None));
-    let unit = CustomerUnit::in_folder(&world, "by a reader");
-    assert!(
-        unit.deploy(&world)
-            .expect_warning()
-            .contains("s3:PutObject")
-    );
-}
-
-#[test]
-fn nothing_of_the_readers_policy_is_spare() {
-    let mut world = World::new();
-    deployments_go_well(&mut world).expect("a deployment");
-    // Without a copy, as the earlier module left it.
-    world
-        .server
-        .put(BUCKET, "terragrunt/airbnb/config.yaml", b"a: 1\n", &[])
-        .expect("an object");
-    with_an_archive(&world);
-    let narrower = narrower_policies(&print_policy(&world, &["reader", "--customer", "airbnb"]));
-    assert_eq!(narrower.len(), 2 + 5 + 3, "statements, resources, prefixes");
-    for (gone, policy) in narrower {
-        enforce_policies(&world, &policy, None);
-        world.move_to(&format!("home without {gone}").replace('/', " "));
-        assert!(
-            run_read_commands(&world, "airbnb") < ALL_VERBS,
-            "all went well without {gone}"
-        );
-    }
-}
-
-#[test]
-fn who_has_the_compactors_policy_archives_and_nothing_of_it_is_spare() {
-    let world = World::new();
-    with_an_archive(&world);
-    let client = S3TestClient::new(&world.server.endpoint());
-    let bucket = print_policy(&world, &["bucket"]);
-    let policy = print_policy(&world, &["compactor", "--customer", "airbnb"]);
-    let narrower = narrower_policies(&policy);
-    assert_eq!(narrower.len(), 3 + 2 + 2, "statements, resources, prefixes");
-    let all = narrower
-        .iter()
-        .map(|(gone, policy)| (gone.as_str(), policy.as_str(), false))
-        .chain([("nothing", policy.as_str(), true)]);
-    for (number, (gone, policy, suffices)) in all.enumerate() {
-        let record = format!("usage-logs/airbnb/2026-02-02_03040{number}.json");
-        world
-            .server
-            .put(BUCKET, &record, b"{\"customer\":\"airbnb\"}\n", &[])
-            .expect("a record");
-        enforce_policies(&world, policy, Some(&bucket));
-        assert_eq!(
-            run_compact(&world, &["airbnb"]).status.success(),
-            suffices,
-            "without {gone}"
-        );
-    }
-    assert!(
-        !run_compact(&world, &[]).status.success(),
-        "of all customers"
-    );
-    let part = client.list_keys("usage-logs-archive/airbnb/").remove(0);
-    assert_denied(client.try_put(&part, "over it"));
-    assert_denied(client.try_delete(&part, false));
-    assert_denied(client.try_put_once("usage-logs/airbnb/2026-02-02_040000.json", "{}"));
-    assert_denied(client.try_get("terragrunt/airbnb/config.yaml"));
-}
-
-#[test]
-fn versions_of_configs_are_read_by_who_may_and_by_no_other_reader() {
-    let world = World::new();
-    let of = |arguments: &[&str]| Policies {
-        identities: BTreeMap::from([("AKIADEFAULT".to_owned(), print_policy(&world, arguments))]),
-        tls: true,
-        ..Policies::default()
-    };
-    let may = |policies: &Policies, action: &str, resource: String, prefix: Option<&str>| {
-        let says = prefix
-            .map(|prefix| ("s3:prefix", prefix.to_owned()))
-            .into_iter()
-            .collect();
-        policies
-            .allow(
-                "AKIADEFAULT",
-                JOHN_ARN,
-                &Asked {
-                    action: format!("s3:{action}"),
-                    resource,
-                    says,
-                },
-            )
-            .expect("an answer")
-    };
-    let get = |policies: &Policies, key: &str| {
-        may(
-            policies,
-            "GetObjectVersion",
-            format!("{BUCKET}/{key}"),
-            None,
-        )
-    };
-    let list = |policies: &Policies, prefix| {
-        may(policies, "ListBucketVersions", BUCKET.to_owned(), prefix)
-    };
-    for arguments in [
-        &["reader", "--versions"][..],
-        &["reader", "--versions", "--customer", "airbnb"],
-    ] {
-        let reader = of(arguments);
-        assert!(
-            get(&reader, "terragrunt/airbnb/config.yaml")
-                && list(&reader, Some("terragrunt/airbnb/config"))
-        );
-        assert!(
-            !get(&reader, "terragrunt/airbnb/eks-cluster/terraform.tfstate")
-                && !get(&reader, "usage-logs/airbnb/x.json")
-        );
-        assert!(!list(&reader, None) && !list(&reader, Some("usage-logs/airbnb/")));
-        assert!(may(
-            &reader,
-            "GetObject",
-            format!("{BUCKET}/usage-logs/airbnb/x.json"),
-            None
-        ));
-    }
-    assert!(
-        !get(&of(&["reader"]), "terragrunt/airbnb/config.yaml")
-            && !list(&of(&["reader"]), Some("terragrunt/airbnb/config"))
-    );
-    assert!(!list(
-        &of(&["reader", "--versions", "--customer", "airbnb"]),
-        Some("terragrunt/acme/")
-    ));
-}
-
-#[test]
-fn who_may_read_records_only_sees_who_deployed_and_no_config() {
-    let mut world = World::new();
-    deployments_go_well(&mut world).expect("a deployment");
-    let version = world
-        .server
-        .keys(BUCKET, "terragrunt/airbnb/config-history/")
-        .remove(0);
-    for arguments in [
-        &["reader", "--records-only"][..],
-        &["reader", "--records-only", "--customer", "airbnb"],
-    ] {
-        enforce_policies(&world, &print_policy(&world, arguments), None);
-        let csv = command_answer(&world, &["report", "airbnb"]);
-        assert!(
-            csv.contains(JOHN_ARN.rsplit_once('/').expect("a name").1),
-            "{csv}"
-        );
-        assert_refused(
-            run_command_as(&world, "default", &["history", "airbnb"]),
-            5,
-            "s3:ListBucket",
-        );
-        let client = S3TestClient::new(&world.server.endpoint());
-        for key in ["terragrunt/airbnb/config.yaml", &version] {
-            assert_denied(client.try_get(key));
-        }
-    }
 }

@@ -1,6 +1,7 @@
-//! `iam`: the policies that it prints, and what servers make of them.
+//! `iam`: the printed policies, and how servers enforce them.
 
 mod bucket;
 pub(crate) mod enforced;
 mod moto;
 mod printed;
+mod reader;

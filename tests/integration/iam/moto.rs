@@ -1,5 +1,6 @@
-//! What is printed by `iam`, obeyed by moto's IAM, which is not ours: users with these policies on S3, signatures checked. It
-//! reads actions and resources; conditions it does not know, so listings are not limited here.
+//! The policies of `iam` on the IAM of moto, an independent implementation: users with these
+//! policies on S3, with checked signatures. It evaluates actions and resources but not conditions,
+//! so it does not limit listings.
 
 use std::fs;
 use std::io::Write as _;
@@ -71,7 +72,7 @@ fn exit_code_as(world: &World, user: &str, arguments: &[&str]) -> Option<i32> {
 }
 
 #[test]
-fn the_printed_policies_let_each_do_their_work_and_no_more() {
+fn the_printed_policies_allow_each_role_its_work_and_no_more() {
     let mut world = World::new();
     let moto = MotoServer::start(&world);
     // Names of their own: moto reads this machine's profiles, too, and takes no name twice.
@@ -167,7 +168,7 @@ fn the_printed_policies_let_each_do_their_work_and_no_more() {
 }
 
 #[test]
-fn what_the_bucket_keeps_is_not_deleted_by_whoever_may_do_all() {
+fn the_bucket_policy_stops_an_administrator_from_deleting() {
     let mut world = World::new();
     let moto = MotoServer::start(&world);
     // Without its conditions moto would take each of the other statements for all requests.

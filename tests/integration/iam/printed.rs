@@ -1,5 +1,5 @@
-//! `iam`: what is printed in which form, what is refused, and where the documents must agree. What the policies do, and keep
-//! people from, the tests beside this one show on servers that obey them.
+//! `iam`: its output formats, its refusals, and the documents that must agree with it. The other
+//! tests of this folder enforce the policies.
 
 use std::fs;
 
@@ -32,52 +32,6 @@ fn print_policy(arguments: &[&str]) -> String {
 }
 
 const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-const ODD: &str = "Foo ${Bar}*\"%{x}é株";
-
-/// Command lines that cover all that is printed.
-const ALL: [&[&str]; 10] = [
-    &["writer"],
-    &[
-        "writer",
-        "--customer",
-        "airbnb",
-        "--kms-key",
-        KEY,
-        "--account",
-        "123456789012",
-    ],
-    &["writer", "--customer", "airbnb", "--customer", ODD],
-    &[
-        "writer",
-        "--customer",
-        ODD,
-        "--partition",
-        "aws-cn",
-        "--lock-files",
-    ],
-    &["reader"],
-    &["reader", "--customer", "acme.de", "--kms-key", KEY],
-    &["reader", "--records-only", "--customer", "a/b"],
-    &[
-        "reader",
-        "--versions",
-        "--customer",
-        "airbnb",
-        "--account",
-        "123456789012",
-    ],
-    &["bucket", "--bucket", "arena.of-others"],
-    &[
-        "bucket",
-        "--customer",
-        ODD,
-        "--principal",
-        "arn:aws:iam::210987654321:role/ci",
-        "--principal",
-        "arn:aws:iam::210987654321:root",
-    ],
-];
-
 #[test]
 fn the_documents_show_the_policies_that_are_printed() {
     let shown = |text: &str| -> Vec<String> {
@@ -86,128 +40,15 @@ fn the_documents_show_the_policies_that_are_printed() {
             .map(|tail| tail.split_once("```").expect("an end").0.to_owned())
             .collect()
     };
-    let readme = fs::read_to_string(project_dir().join("README.md")).expect("README.md");
-    let permissions = readme
-        .split_once("## Permissions")
-        .expect("a chapter")
-        .1
-        .split_once("\n## ")
-        .expect("an end")
-        .0;
-    // Written more densely there.
-    let value = |json: &String| serde_json::from_str::<Value>(json).expect("JSON");
-    assert_eq!(
-        shown(permissions).iter().map(value).collect::<Vec<_>>(),
-        [value(&print_policy(&["writer"]))]
-    );
     let page =
         fs::read_to_string(project_dir().join("docs/permissions.md")).expect("docs/permissions.md");
-    assert_eq!(
-        shown(&page),
-        [
-            print_policy(&["reader", "--customer", "airbnb"]),
-            print_policy(&["bucket"])
-        ]
-    );
-}
+    let [writer, reader, bucket] = shown(&page).try_into().expect("three policies");
 
-#[test]
-fn terraform_leaves_the_form_as_it_is_and_computes_the_same_policy() {
-    let world = World::new();
-    let tofu = || {
-        let mut command = world.command(project_dir().join(".tools/bin/tofu"));
-        command
-            .env("TF_CLI_CONFIG_FILE", project_dir().join(".tools/tofurc"))
-            .env("CHECKPOINT_DISABLE", "1");
-        command
-    };
-    let folder = world.path().join("policies");
-    fs::create_dir(&folder).expect("a folder");
-    let mut expected = Vec::new();
-    for (number, arguments) in ALL.iter().enumerate() {
-        let resource = print_policy(&[arguments, &["--format", "terraform"][..]].concat());
-        assert_eq!(resource.matches("resource \"aws_").count(), 1, "{resource}");
-        fs::write(folder.join(format!("{number}.tf")), &resource).expect("a file");
-        expected.push(serde_json::from_str::<Value>(&print_policy(arguments)).expect("JSON"));
-    }
-    let formatted = tofu()
-        .args(["fmt", "-check", "-diff"])
-        .arg(&folder)
-        .output()
-        .expect("tofu");
-    assert_eq!(
-        (formatted.status.code(), to_text(&formatted.stdout).as_str()),
-        (Some(0), ""),
-        "{}",
-        to_text(&formatted.stderr)
-    );
-    // Without the provider of AWS: the expression of each resource as an output.
-    for number in 0..ALL.len() {
-        let path = folder.join(format!("{number}.tf"));
-        let resource = fs::read_to_string(&path).expect("a file");
-        let policy = resource
-            .split_once("  policy = ")
-            .expect("a policy")
-            .1
-            .strip_suffix("\n}\n")
-            .expect("an end")
-            .to_owned();
-        fs::write(
-            path,
-            format!("output \"policy_{number}\" {{\n  value = {policy}\n}}\n"),
-        )
-        .expect("a file");
-    }
-    for arguments in [
-        &["init", "-input=false"][..],
-        &["validate"],
-        &["apply", "-auto-approve", "-input=false"],
-    ] {
-        let done = tofu()
-            .current_dir(&folder)
-            .args(arguments)
-            .output()
-            .expect("tofu");
-        assert!(done.status.success(), "{arguments:?}: {done:?}");
-    }
-    let outputs = tofu()
-        .current_dir(&folder)
-        .args(["output", "-json"])
-        .output()
-        .expect("tofu");
-    let outputs: Value = serde_json::from_slice(&outputs.stdout).expect("JSON");
-    for (number, expected) in expected.iter().enumerate() {
-        let computed = outputs[format!("policy_{number}")]["value"]
-            .as_str()
-            .expect("a string");
-        assert_eq!(
-            &serde_json::from_str::<Value>(computed).expect("JSON"),
-            expected,
-            "{:?}",
-            ALL[number]
-        );
-    }
-}
-
-#[test]
-fn resources_of_several_customers_do_not_share_a_name() {
-    let name = |arguments: &[&str]| {
-        print_policy(arguments)
-            .lines()
-            .take(2)
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
-    let of = |customer| name(&["writer", "-f", "terraform", "--customer", customer]);
-    assert_eq!(
-        of("acme.de"),
-        "resource \"aws_iam_policy\" \"config_backup_writer_acme_de\" {\n  name = \"config-backup-writer-acme.de\""
-    );
-    assert_ne!(of("airbnb"), name(&["writer", "-f", "terraform"]));
-    assert_ne!(
-        of("airbnb"),
-        name(&["reader", "-f", "terraform", "--customer", "airbnb"])
-    );
+    // The writer's policy is written more densely there.
+    let value = |json: &str| serde_json::from_str::<Value>(json).expect("JSON");
+    assert_eq!(value(&writer), value(&print_policy(&["writer"])));
+    assert_eq!(reader, print_policy(&["reader", "--customer", "airbnb"]));
+    assert_eq!(bucket, print_policy(&["bucket"]));
 }
 
 #[test]
@@ -233,19 +74,19 @@ fn a_name_is_no_pattern_and_no_prefix_of_another() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_in_one_line() {
+fn refuses_invalid_arguments_in_one_line() {
     let refused: [(&[&str], i32, &str); 11] = [
         (
             &["writer", "--bucket", "My_Bucket"],
             3,
-            "read `--bucket My_Bucket`: no bucket can be called so",
+            "cannot use `--bucket My_Bucket`: a bucket name has only a-z",
         ),
         (
             &["bucket", "--bucket", "a\u{1b}[2Jb"],
             3,
-            "read `--bucket a\u{fffd}[2Jb`",
+            "cannot use `--bucket a\u{fffd}[2Jb`",
         ),
-        (&["reader", "--bucket", "192.168.5.4"], 3, "host name"),
+        (&["reader", "--bucket", "arena*"], 3, "check the name"),
         (&["writer", "--account", "12345"], 3, "give its 12 digits"),
         (
             &["writer", "--kms-key", "alias/x"],
@@ -257,7 +98,11 @@ fn what_cannot_be_is_refused_in_one_line() {
             3,
             "arn:aws-cn:kms:",
         ),
-        (&["bucket", "--principal", "*"], 3, "read `--principal *`"),
+        (
+            &["bucket", "--principal", "*"],
+            3,
+            "cannot use `--principal *`",
+        ),
         (&["bucket", "--kms-key", KEY], 2, "unexpected argument"),
         (&["writer", "--customer", ""], 2, "a value is required"),
         (
@@ -283,7 +128,7 @@ fn what_cannot_be_is_refused_in_one_line() {
 }
 
 #[test]
-fn a_policy_that_aws_would_not_take_for_its_size_is_printed_with_a_warning() {
+fn warns_of_a_policy_that_is_too_large_for_aws() {
     let customers: Vec<String> = (0..60)
         .map(|number| format!("customer-number-{number}"))
         .collect();
@@ -297,7 +142,7 @@ fn a_policy_that_aws_would_not_take_for_its_size_is_printed_with_a_warning() {
     assert!(
         size > 6144
             && messages.contains(&format!(
-                "this has {size} characters, and AWS takes 6144 as a managed policy"
+                "this policy has {size} characters, and AWS takes 6144 as a managed policy"
             )),
         "{messages}"
     );

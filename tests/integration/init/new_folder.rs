@@ -1,4 +1,4 @@
-//! `init` in a folder without the unit: what it writes, what it says, and what it leaves alone.
+//! `init` in a folder without the unit: the files, the messages, and what it does not touch.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -177,7 +177,7 @@ fn a_script_that_lost_its_mode_gets_it_back() {
 }
 
 #[test]
-fn without_an_argument_it_is_this_folder() {
+fn without_an_argument_uses_the_current_folder() {
     let world = World::new();
     let folder = create_customer_folder(&world);
     let output = world
@@ -194,7 +194,7 @@ fn without_an_argument_it_is_this_folder() {
 }
 
 #[test]
-fn what_the_unit_will_miss_is_noted() {
+fn notes_what_the_unit_will_miss() {
     let world = World::new();
     let folder = world.path().join("bare");
     fs::create_dir(&folder).expect("a folder");
@@ -208,7 +208,7 @@ fn what_the_unit_will_miss_is_noted() {
 }
 
 #[test]
-fn a_folder_that_does_not_exist_exits_3_and_is_not_made() {
+fn a_missing_folder_exits_3_and_is_not_created() {
     let world = World::new();
     let output = world
         .helper_command(&["init", "no such folder"])
@@ -221,7 +221,7 @@ fn a_folder_that_does_not_exist_exits_3_and_is_not_made() {
 }
 
 #[test]
-fn init_asks_nobody_and_needs_no_credentials() {
+fn init_needs_no_network_and_no_credentials() {
     let world = World::new();
     let folder = create_customer_folder(&world);
     fs::remove_dir_all(world.home()).expect("gone");

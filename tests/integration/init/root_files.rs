@@ -1,4 +1,5 @@
-//! `init` and the root file: which one the unit includes, and that its name is no change by the user.
+//! `init` and the root file: which file the unit includes, and that its name does not count as a
+//! change.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -127,7 +128,7 @@ fn the_unit_includes_what_the_other_units_include() {
 }
 
 #[test]
-fn of_different_root_files_the_most_frequent_one_is_taken_and_said() {
+fn takes_and_names_the_most_frequent_root_file() {
     let world = World::new();
     let (common, root) = (
         unit_including("find_in_parent_folders(\"common.hcl\")"),
@@ -252,7 +253,7 @@ fn an_upgrade_keeps_the_name_that_init_or_the_user_wrote() {
 }
 
 #[test]
-fn the_name_alone_is_no_change_and_other_changes_stay_when_it_changes() {
+fn the_name_of_the_root_file_is_not_a_change_by_the_user() {
     let world = World::new();
     let folder = customer_folder_with(&world, &[("root.hcl", ""), ("../env.hcl", "")]);
     run_init(&world, &["live/airbnb"]);
@@ -320,7 +321,7 @@ fn without_other_units_the_root_file_is_found_by_its_usual_names() {
 }
 
 #[test]
-fn a_root_file_that_cannot_be_known_without_evaluating_is_said() {
+fn reports_a_root_file_that_needs_evaluation() {
     let world = World::new();
     let folder = customer_folder_with(
         &world,

@@ -1,4 +1,5 @@
-//! `init` where the unit's folder exists: an older unit, changed files, the legacy module, or files of another module.
+//! `init` where the unit exists: an older unit, changed files, the legacy module, or files of
+//! another module.
 
 use std::fs;
 use std::path::PathBuf;
@@ -33,7 +34,7 @@ fn init_over_files(world: &World, files: &[(&str, &str)]) -> (String, PathBuf) {
 }
 
 #[test]
-fn a_file_that_was_changed_is_kept_and_said_to_be() {
+fn keeps_and_names_a_changed_file() {
     let world = World::new();
     let (path, unit_folder) = with_the_unit(&world);
     fs::write(unit_folder.join("outputs.tf"), "# mine\n").expect("a change");
@@ -60,7 +61,7 @@ fn a_file_that_was_changed_is_kept_and_said_to_be() {
 }
 
 #[test]
-fn force_replaces_what_was_changed_and_keeps_it_beside() {
+fn force_replaces_changed_files_and_keeps_copies() {
     let world = World::new();
     let (path, unit_folder) = with_the_unit(&world);
     let mut expected = embedded_unit_files();
@@ -81,7 +82,7 @@ fn force_replaces_what_was_changed_and_keeps_it_beside() {
 }
 
 #[test]
-fn files_of_an_older_version_that_nobody_changed_are_upgraded() {
+fn upgrades_unchanged_files_of_an_older_version() {
     let world = World::new();
     let (path, unit_folder) = with_the_unit(&world);
     // As a version before this one would have left it: other bytes, and their digests in the list.
@@ -175,8 +176,7 @@ fn moving_from_the_legacy_module_is_one_command() {
 }
 
 #[test]
-fn generated_files_and_files_of_another_module_beside_the_unit_stop_init_until_they_are_set_aside()
-{
+fn refuses_a_folder_with_generated_files_or_files_of_another_module() {
     let world = World::new();
     let (path, unit_folder) = with_the_unit(&world);
     fs::write(unit_folder.join("versions.tf"), GENERATED).expect("a file");
@@ -201,7 +201,7 @@ fn generated_files_and_files_of_another_module_beside_the_unit_stop_init_until_t
 }
 
 #[test]
-fn line_ends_of_windows_are_repaired() {
+fn repairs_windows_line_ends() {
     let world = World::new();
     let (path, unit_folder) = with_the_unit(&world);
     for (name, content) in embedded_unit_files() {
@@ -222,7 +222,7 @@ fn line_ends_of_windows_are_repaired() {
 }
 
 #[test]
-fn files_of_another_module_are_left_alone() {
+fn leaves_files_of_another_module_alone() {
     let world = World::new();
     let (path, unit_folder) = init_over_files(
         &world,
@@ -239,7 +239,7 @@ fn files_of_another_module_are_left_alone() {
 }
 
 #[test]
-fn what_terraform_left_in_the_folder_stays() {
+fn leaves_files_of_terraform_alone() {
     let world = World::new();
     let (path, unit_folder) = init_over_files(
         &world,

@@ -1,4 +1,5 @@
-//! `report` over records that are damaged, foreign or odd: named once each, counted, and never in the way of the others.
+//! `report` with damaged, foreign or unusual records: it names each once, counts them, and reports
+//! the others.
 
 use test_support::oracle::parse_csv_rows;
 use test_support::{BUCKET, World, to_text};
@@ -31,7 +32,7 @@ fn run_report(world: &World, arguments: &[&str]) -> (Option<i32>, String, String
 }
 
 #[test]
-fn damaged_records_are_named_once_each_and_counted_and_the_others_are_reported() {
+fn names_each_damaged_record_once_and_reports_the_others() {
     let damaged: [(&str, &[u8]); 8] = [
         ("truncated.json", &GOOD.as_bytes()[..GOOD.len() / 2]),
         ("empty.json", b""),
@@ -66,13 +67,13 @@ fn damaged_records_are_named_once_each_and_counted_and_the_others_are_reported()
 }
 
 #[test]
-fn strict_is_content_with_good_records() {
+fn strict_accepts_valid_records() {
     let world = world_with(&[("2026-03-02_080000.json", GOOD.as_bytes())]);
     assert_eq!(run_report(&world, &["--strict"]).0, Some(0));
 }
 
 #[test]
-fn a_record_with_an_unusable_value_is_reported_without_it_and_named() {
+fn names_an_unusable_value_and_reports_the_record_without_it() {
     let odd = GOOD
         .replace(
             "\"additional_users_count\":1",
@@ -98,7 +99,7 @@ fn a_record_with_an_unusable_value_is_reported_without_it_and_named() {
 }
 
 #[test]
-fn objects_that_are_no_records_are_passed_over_in_silence() {
+fn skips_objects_that_are_not_records_silently() {
     let world = world_with(&[
         ("2026-03-02_080000.json", GOOD.as_bytes()),
         ("notes.txt", b"hello"),
@@ -117,7 +118,7 @@ fn objects_that_are_no_records_are_passed_over_in_silence() {
 }
 
 #[test]
-fn a_huge_object_is_named_and_not_fetched_into_memory() {
+fn names_a_huge_object_without_fetching_it() {
     let world = world_with(&[
         ("2026-03-02_080000.json", GOOD.as_bytes()),
         ("huge.json", &vec![b' '; 3 << 20]),
@@ -131,7 +132,7 @@ fn a_huge_object_is_named_and_not_fetched_into_memory() {
 }
 
 #[test]
-fn a_name_that_a_terminal_would_obey_is_shown_without_its_commands() {
+fn shows_names_without_terminal_control_characters() {
     let world = world_with(&[("\u{1b}[2J.json", b"x"), ("two\nlines.json", b"x")]);
     let (code, _, messages) = run_report(&world, &[]);
     assert_eq!(code, Some(0));

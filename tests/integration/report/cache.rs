@@ -1,4 +1,4 @@
-//! `report` and what it keeps of records on this machine: fetched once, never believed blindly, never in the way.
+//! The cache of `report` on this machine: each record is fetched once, checked, and never required.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -175,7 +175,7 @@ fn an_object_that_was_overwritten_or_deleted_is_not_taken_from_the_cache() {
 }
 
 #[test]
-fn without_a_cache_nothing_is_kept_and_refresh_fetches_anew() {
+fn no_cache_stores_nothing_and_refresh_fetches_again() {
     let world = world_with_records(3);
     assert_eq!(run_report(&world, &["--no-cache"]).2, 3);
     assert!(!cache_dir(&world).exists());
@@ -186,7 +186,7 @@ fn without_a_cache_nothing_is_kept_and_refresh_fetches_anew() {
 }
 
 #[test]
-fn a_cache_that_is_damaged_is_dropped_with_a_line_and_the_report_is_right() {
+fn drops_a_damaged_cache_with_a_message_and_reports_correctly() {
     let world = world_with_records(20);
     let right = run_report(&world, &["--all"]).0;
     let whole = fs::read(cache_file(&world)).expect("bytes");
@@ -217,7 +217,7 @@ fn a_cache_that_is_damaged_is_dropped_with_a_line_and_the_report_is_right() {
 }
 
 #[test]
-fn a_cache_that_cannot_grow_is_dropped_with_a_line_and_the_report_is_right() {
+fn drops_a_full_cache_with_a_message_and_reports_correctly() {
     let world = world_with_records(200);
     let right = run_report(&world, &["--all", "--no-cache"]).0;
     // A file that may not grow beyond 32 KiB stands for a disk that is full.
@@ -245,7 +245,7 @@ fn a_cache_that_cannot_grow_is_dropped_with_a_line_and_the_report_is_right() {
 }
 
 #[test]
-fn what_came_before_a_failure_is_not_fetched_again() {
+fn does_not_fetch_again_what_came_before_a_failure() {
     let mut world = world_with_records(5);
     let broken = Arc::new(AtomicBool::new(true));
     let switch = Arc::clone(&broken);
@@ -275,7 +275,7 @@ fn what_came_before_a_failure_is_not_fetched_again() {
 }
 
 #[test]
-fn a_value_that_was_changed_is_noticed() {
+fn detects_a_changed_value_in_the_cache() {
     let world = world_with_records(3);
     let right = run_report(&world, &["--all"]).0;
     run_sql(
@@ -288,7 +288,7 @@ fn a_value_that_was_changed_is_noticed() {
 }
 
 #[test]
-fn a_place_that_cannot_be_used_is_told_and_the_report_goes_on() {
+fn reports_without_an_unusable_cache_directory() {
     let world = world_with_records(3);
     fs::create_dir_all(world.home().join(".cache")).expect("a folder");
     fs::write(cache_dir(&world), "a file is in the way").expect("written");
@@ -301,7 +301,7 @@ fn a_place_that_cannot_be_used_is_told_and_the_report_goes_on() {
 }
 
 #[test]
-fn a_link_in_the_place_of_the_cache_is_not_followed() {
+fn does_not_follow_a_link_in_place_of_the_cache() {
     let world = world_with_records(1);
     run_report(&world, &[]);
     let (cache, victim) = (cache_file(&world), world.home().join("victim"));
@@ -314,7 +314,7 @@ fn a_link_in_the_place_of_the_cache_is_not_followed() {
 }
 
 #[test]
-fn reports_at_the_same_time_share_it() {
+fn reports_at_the_same_time_share_the_cache() {
     let world = world_with_records(60);
     let right = run_report(&world, &["--no-cache", "--all"]).0;
     let start = || {
@@ -339,7 +339,7 @@ fn reports_at_the_same_time_share_it() {
 }
 
 #[test]
-fn buckets_and_places_do_not_share_one() {
+fn each_bucket_and_endpoint_has_its_own_cache() {
     let mut world = world_with_records(1);
     run_report(&world, &[]);
     let other = World::new();
@@ -356,7 +356,7 @@ fn buckets_and_places_do_not_share_one() {
 }
 
 #[test]
-fn old_records_of_a_customer_that_has_many_are_not_even_listed_and_late_ones_are_found() {
+fn does_not_list_old_records_again_and_finds_late_ones() {
     let world = World::new();
     let now = unix_now();
     let key = |unix: u64| {

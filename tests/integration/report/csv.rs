@@ -1,4 +1,4 @@
-//! `report`: the CSV, cell by cell, of records whose rows were worked out by hand.
+//! `report`: the CSV, cell by cell, for records whose rows were computed by hand.
 
 use test_support::oracle::{parse_csv_rows, unix_time};
 use test_support::{BUCKET, World, to_text};
@@ -112,7 +112,7 @@ fn the_last_deployment_of_a_day_wins_for_each_customer_and_user() {
 }
 
 #[test]
-fn of_two_records_of_one_time_the_one_written_later_wins_and_then_the_greater_key() {
+fn of_two_records_of_one_time_the_later_object_or_greater_key_wins() {
     let world = World::new();
     let same = |cluster: &str| record_json("2026-03-02T08:00:00Z", ALICE, 1, cluster);
     put_record(
@@ -152,7 +152,7 @@ fn of_two_records_of_one_time_the_one_written_later_wins_and_then_the_greater_ke
 }
 
 #[test]
-fn other_time_zones_and_fractions_are_told_in_utc() {
+fn converts_time_zones_and_fractions_to_utc() {
     let world = World::new();
     // 2026-03-02T23:30:00-02:00 is 01:30 of the next day in UTC.
     put_record(
@@ -174,7 +174,7 @@ fn other_time_zones_and_fractions_are_told_in_utc() {
 }
 
 #[test]
-fn a_record_of_the_earlier_module_is_read() {
+fn reads_a_record_of_the_legacy_module() {
     let world = World::new();
     let record = include_str!("../../fixtures/legacy-log.json");
     put_record(
@@ -217,7 +217,7 @@ fn a_customer_with_an_odd_name_is_found_in_the_keys_of_both_modules() {
 }
 
 #[test]
-fn the_customer_in_the_key_wins_over_the_one_in_the_record_which_is_named() {
+fn the_customer_in_the_key_wins_and_the_difference_is_named() {
     let world = World::new();
     put_record(
         &world,
@@ -228,7 +228,7 @@ fn the_customer_in_the_key_wins_over_the_one_in_the_record_which_is_named() {
     let (csv, messages) = run_report(&world, &[]);
     assert_eq!(csv, format!("{HEADER}2026-03-02,beta,alice,1,p,c\n"));
     assert!(
-        messages.contains("beta/2026-03-02_080000.json`: its `customer` is not its key's"),
+        messages.contains("beta/2026-03-02_080000.json`: `customer` differs from its key"),
         "{messages}"
     );
     assert_eq!(run_report(&world, &["acme"]).0, HEADER);
@@ -276,7 +276,7 @@ fn a_customers_report_holds_no_customer_whose_name_only_starts_alike() {
 }
 
 #[test]
-fn users_of_one_name_are_folded_with_a_line_and_kept_apart_by_arn() {
+fn merges_users_of_one_name_with_a_message_and_separates_them_by_arn() {
     let world = World::new();
     let other = "arn:aws:iam::210987654321:user/alice";
     put_record(
@@ -309,7 +309,7 @@ fn users_of_one_name_are_folded_with_a_line_and_kept_apart_by_arn() {
 }
 
 #[test]
-fn cells_are_quoted_so_that_another_reader_gets_them_back() {
+fn quotes_cells_so_that_other_parsers_read_them_unchanged() {
     let world = World::new();
     let cluster = "a \\\"quoted\\\", comma and é";
     put_record(
@@ -340,7 +340,7 @@ fn cells_are_quoted_so_that_another_reader_gets_them_back() {
 }
 
 #[test]
-fn a_cell_is_no_formula_and_no_line_break() {
+fn a_cell_contains_no_formula_or_line_break() {
     let world = World::new();
     let cluster = "=cmd|' /C calc'!A0";
     put_record(

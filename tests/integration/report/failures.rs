@@ -1,4 +1,4 @@
-//! `report` when it cannot report, where it writes to, and its exit codes.
+//! `report`: its errors, its outputs and its exit codes.
 
 use std::fs;
 
@@ -67,7 +67,7 @@ fn a_report_to_a_file_says_where_it_is_and_how_long() {
 }
 
 #[test]
-fn a_relative_output_and_a_dash_are_this_folder_and_stdout() {
+fn a_relative_output_is_in_the_current_folder_and_a_dash_is_stdout() {
     let world = World::new();
     assert_eq!(
         run_report(&world, &["--profile", "default", "-o", "-"]),
@@ -85,7 +85,7 @@ fn a_relative_output_and_a_dash_are_this_folder_and_stdout() {
 }
 
 #[test]
-fn a_place_that_cannot_be_written_is_refused_before_anybody_is_asked() {
+fn refuses_an_unwritable_output_before_any_request() {
     let world = World::new();
     fs::create_dir(world.path().join("folder")).expect("a folder");
     for (place, words) in [
@@ -104,7 +104,7 @@ fn a_place_that_cannot_be_written_is_refused_before_anybody_is_asked() {
 }
 
 #[test]
-fn a_report_that_fails_leaves_the_old_file() {
+fn a_failed_report_leaves_the_old_file() {
     let mut world = World::new();
     fs::write(world.path().join("usage.csv"), "of yesterday\n").expect("an old report");
     world.set_endpoint(&refused_endpoint());
@@ -119,7 +119,7 @@ fn a_report_that_fails_leaves_the_old_file() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_closed_pipe_is_not_an_error() {
     let world = World::new();
     for number in 0..400 {
         let record = format!(
@@ -163,7 +163,7 @@ fn missing_credentials_exit_4() {
 }
 
 #[test]
-fn credentials_that_aws_does_not_take_exit_4() {
+fn rejected_credentials_exit_4() {
     let mut world = World::new();
     world.set_variable("AWS_ACCESS_KEY_ID", Some("AKIADELETED"));
     world.set_variable("AWS_SECRET_ACCESS_KEY", Some("x"));
@@ -173,7 +173,7 @@ fn credentials_that_aws_does_not_take_exit_4() {
 }
 
 #[test]
-fn a_denied_listing_and_a_missing_bucket_exit_5_and_name_the_way_out() {
+fn a_denied_listing_and_a_missing_bucket_exit_5_with_a_fix() {
     let world = World::new();
     assert_fails(&world, &["--profile", "nobody"], 5, "s3:ListBucket");
     assert_fails(
@@ -185,7 +185,7 @@ fn a_denied_listing_and_a_missing_bucket_exit_5_and_name_the_way_out() {
 }
 
 #[test]
-fn a_network_that_is_not_there_and_a_captive_portal_exit_6() {
+fn a_missing_network_and_a_captive_portal_exit_6() {
     let mut world = World::new();
     world.set_endpoint(&refused_endpoint());
     assert_fails(&world, &["--profile", "default"], 6, "refused");
@@ -195,7 +195,7 @@ fn a_network_that_is_not_there_and_a_captive_portal_exit_6() {
 }
 
 #[test]
-fn a_record_that_s3_cannot_give_now_is_no_row_less_but_an_error() {
+fn a_record_that_cannot_be_fetched_is_an_error() {
     let mut world = World::new();
     CustomerUnit::new(&world).deploy(&world).expect_success();
     let broken = FaultyProxy::start(&world.server.endpoint(), |line| {

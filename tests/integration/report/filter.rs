@@ -1,4 +1,5 @@
-//! Which deployments `report` is about: exact names, times, and no GET for what a key already rules out.
+//! The filters of `report`: exact names, times, and no GET for a record that its key already
+//! excludes.
 
 use test_support::oracle::{format_rfc3339, key_timestamp, unix_now};
 use test_support::{BUCKET, World, to_text};
@@ -127,7 +128,7 @@ fn an_age_counts_from_now() {
 }
 
 #[test]
-fn what_a_key_rules_out_is_not_fetched() {
+fn does_not_fetch_records_that_their_keys_exclude() {
     let world = world_with_records();
     reported_days(&world, &["--since", "2026-10-03"]);
     assert_eq!(world.count_requests("GetObject", ""), 2);
@@ -150,7 +151,7 @@ fn what_a_key_rules_out_is_not_fetched() {
 }
 
 #[test]
-fn a_report_of_a_part_does_not_make_a_later_one_of_all_incomplete() {
+fn a_filtered_report_does_not_make_a_later_full_report_incomplete() {
     let world = world_with_records();
     for arguments in [
         &["--since", "2026-10-03"][..],
@@ -179,7 +180,7 @@ fn a_report_of_a_part_does_not_make_a_later_one_of_all_incomplete() {
 }
 
 #[test]
-fn times_that_cannot_be_read_are_refused_before_anybody_is_asked() {
+fn refuses_invalid_times_before_any_request() {
     let world = World::new();
     for (arguments, words) in [
         (

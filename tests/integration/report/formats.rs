@@ -1,4 +1,4 @@
-//! The forms of `report`: each read back by somebody else's parser, and none of them a danger to whoever opens it.
+//! The formats of `report`: other parsers read each of them, and none is dangerous to open.
 
 use std::fs;
 use std::process::Command;
@@ -78,7 +78,7 @@ fn json_and_ndjson_hold_the_same_objects_with_the_exact_values() {
 }
 
 #[test]
-fn all_deployments_are_told_in_full() {
+fn all_prints_every_deployment_with_all_fields() {
     let world = world_with_records();
     let parsed: Value = serde_json::from_str(&run_report(
         &world,
@@ -98,7 +98,7 @@ fn all_deployments_are_told_in_full() {
 }
 
 #[test]
-fn raw_cells_are_as_the_records_have_them_and_others_run_nothing() {
+fn raw_cells_are_unchanged_and_other_cells_are_safe() {
     let world = world_with_records();
     let cells = |arguments: &[&str]| {
         parse_csv_rows(run_report(&world, arguments).as_bytes())[1][4..].to_vec()
@@ -120,7 +120,7 @@ fn raw_cells_are_as_the_records_have_them_and_others_run_nothing() {
 }
 
 #[test]
-fn markdown_shows_what_is_there_and_runs_nothing() {
+fn markdown_shows_the_text_and_is_safe() {
     assert_eq!(
         run_report(&world_with_records(), &["-f", "markdown"]),
         "| timestamp | customer | user | additional_users_count | project_name | cluster_name |\n\
@@ -131,7 +131,7 @@ fn markdown_shows_what_is_there_and_runs_nothing() {
 }
 
 #[test]
-fn a_table_that_goes_nowhere_in_particular_is_as_wide_as_it_must_be() {
+fn a_table_in_a_pipe_has_its_full_width() {
     assert_eq!(
         run_report(&world_with_records(), &["-f", "table"]),
         "timestamp   customer  user  additional_users_count  project_name      cluster_name\n\
@@ -141,7 +141,7 @@ fn a_table_that_goes_nowhere_in_particular_is_as_wide_as_it_must_be() {
 }
 
 #[test]
-fn the_name_of_the_file_says_the_form_unless_one_is_asked_for() {
+fn the_output_extension_chooses_the_format_unless_one_is_given() {
     let world = world_with_records();
     for (name, beginning) in [
         ("a.json", "[\n{"),
@@ -170,7 +170,7 @@ fn the_name_of_the_file_says_the_form_unless_one_is_asked_for() {
 }
 
 #[test]
-fn totals_come_in_every_form() {
+fn totals_exist_in_every_format() {
     let world = world_with_records();
     let expected = "group,name,deployments,customers,users,configs,first,last\n\
                     total,,2,1,2,1,2026-03-02T08:00:00Z,2026-03-03T08:00:00Z\n\

@@ -1,6 +1,8 @@
-//! Ten thousand records and hundreds of damaged ones, against an oracle that shares no code with the product.
+//! Ten thousand records and hundreds of damaged ones, compared with an oracle that shares no code
+//! with the product.
 //!
-//! `tests/golden/corpus.py` makes the objects from a seed, `tests/golden/oracle.py` says what a report of them must show.
+//! `tests/golden/corpus.py` generates the objects from a seed, `tests/golden/oracle.py` computes
+//! their report.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

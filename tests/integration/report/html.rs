@@ -1,4 +1,5 @@
-//! `report --format html`: one page that is whole, says what the summary says, and runs nothing of what records hold.
+//! `report --format html`: one self-contained page with the numbers of the summary, in which text
+//! of records never runs.
 
 use std::process::Command;
 
@@ -96,7 +97,7 @@ fn all_texts(value: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_page_is_whole_and_its_policy_allows_its_own_style_and_script_alone() {
+fn the_page_is_complete_and_its_policy_allows_only_its_own_style_and_script() {
     let world = World::new();
     put_records(
         &world,
@@ -265,7 +266,7 @@ fn the_numbers_are_those_of_the_summary() {
 }
 
 #[test]
-fn hostile_text_stays_text() {
+fn hostile_text_is_shown_as_text() {
     let (usual, hostile) = (World::new(), World::new());
     put_records(&usual, &[USUAL]);
     let deployed: Vec<DeploymentRow<'_>> = HOSTILE

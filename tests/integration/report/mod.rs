@@ -1,4 +1,4 @@
-//! `report`: its rows, forms and cache, and what it says of records that are damaged.
+//! `report`: its rows, formats and cache, and its messages about damaged records.
 
 mod bad_records;
 mod cache;

@@ -1,4 +1,4 @@
-//! `report` at a terminal, and what a terminal can do to it: width, colour, progress, Ctrl-C, help, completions, manual.
+//! `report` at a terminal: width, colour, progress, Ctrl-C, help, completions and manual pages.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -56,7 +56,7 @@ pub(crate) fn helper_on_a_terminal(world: &World, arguments: &[&str]) -> String 
 }
 
 #[test]
-fn on_a_terminal_a_table_fits_and_obeys_no_color_and_nothing_controls_the_terminal() {
+fn a_table_fits_the_terminal_obeys_no_color_and_is_safe() {
     let mut world = world_with_records();
     let shown = on_a_terminal(&world, &["-f", "table"]);
     assert!(shown.contains("\u{1b}[1mtimestamp"), "{shown:?}");
@@ -76,7 +76,7 @@ fn on_a_terminal_a_table_fits_and_obeys_no_color_and_nothing_controls_the_termin
 }
 
 #[test]
-fn progress_is_shown_on_a_terminal_and_taken_away() {
+fn shows_and_clears_progress_on_a_terminal() {
     let mut world = world_with_records();
     let asked = AtomicUsize::new(0);
     // The first answer makes the report wait, as a slow network would.
@@ -98,7 +98,7 @@ fn progress_is_shown_on_a_terminal_and_taken_away() {
 }
 
 #[test]
-fn ctrl_c_ends_it_at_once_and_leaves_nothing_behind() {
+fn ctrl_c_stops_at_once_and_leaves_no_files() {
     let mut world = world_with_records();
     fs::write(world.path().join("usage.csv"), "of yesterday\n").expect("an old report");
     let silent = FaultyProxy::black_hole();
@@ -140,7 +140,7 @@ fn ctrl_c_ends_it_at_once_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn help_teaches_with_examples_and_exit_codes() {
+fn help_has_examples_and_exit_codes() {
     let world = World::new();
     let help = to_text(
         &world
@@ -181,7 +181,7 @@ fn help_teaches_with_examples_and_exit_codes() {
 }
 
 #[test]
-fn manual_pages_are_made_of_the_same_words() {
+fn manual_pages_have_the_text_of_the_help() {
     let world = World::new();
     // As `make man` does.
     fs::create_dir(world.path().join("pages")).expect("a folder");

@@ -1,4 +1,4 @@
-//! `view_usage_logs.sh` as `init` wrote it: from wherever it is called, by every shell that is here.
+//! `view_usage_logs.sh` as `init` writes it, from every folder and with every installed shell.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -132,7 +132,7 @@ fn without_arguments_all_customers_go_into_the_default_file_beside_the_script() 
 }
 
 #[test]
-fn it_is_called_from_the_customer_folder_and_from_its_own() {
+fn works_from_the_customer_folder_and_from_its_own() {
     let customer = CustomerFolder::new();
     let from_customer = customer.run_script(
         "config-backup/view_usage_logs.sh",
@@ -180,7 +180,7 @@ fn the_output_file_is_where_the_caller_is() {
 }
 
 #[test]
-fn links_to_it_are_followed_to_the_folder_that_it_lies_in() {
+fn follows_links_to_the_script() {
     let customer = CustomerFolder::new();
     let links = customer.world.path().join("links of mine");
     fs::create_dir(&links).expect("a folder");
@@ -254,7 +254,7 @@ fn the_profile_is_that_of_the_customers_config() {
 }
 
 #[test]
-fn a_missing_helper_is_said_in_one_clear_line() {
+fn reports_a_missing_helper_in_one_line() {
     let mut customer = CustomerFolder::new();
     // A PATH with all that a shell script needs, and without the helper.
     customer.world.set_variable("PATH", Some("/usr/bin:/bin"));
@@ -294,7 +294,7 @@ fn a_missing_helper_is_said_in_one_clear_line() {
 }
 
 #[test]
-fn the_helpers_exit_code_is_the_scripts() {
+fn exits_with_the_exit_code_of_the_helper() {
     let mut customer = CustomerFolder::new();
     customer
         .world
@@ -324,7 +324,7 @@ fn the_helpers_exit_code_is_the_scripts() {
 }
 
 #[test]
-fn a_customer_that_looks_like_a_flag_is_a_customer() {
+fn accepts_a_customer_name_that_looks_like_a_flag() {
     let customer = CustomerFolder::new();
     let output = customer.run_script(
         "config-backup/view_usage_logs.sh",

@@ -1,15 +1,15 @@
-//! `report` on each server: keys and customers with odd names.
+//! `report` on each server: keys and customers with unusual names.
 
 use test_support::s3_backend::{
     ReportEntry, S3Backend, S3ServerKind, expected_csv, on_each_server, rows_of_customer,
 };
 
 on_each_server!(
-    keys_are_listed_and_fetched_by_their_own_names,
-    customers_of_like_names_are_told_apart
+    lists_and_fetches_keys_with_odd_characters,
+    separates_customers_with_similar_names
 );
 
-fn keys_are_listed_and_fetched_by_their_own_names(backend: &mut S3Backend) {
+fn lists_and_fetches_keys_with_odd_characters(backend: &mut S3Backend) {
     let long = "x".repeat(240);
     let longer = "x".repeat(900);
     let names = [
@@ -69,7 +69,7 @@ fn keys_are_listed_and_fetched_by_their_own_names(backend: &mut S3Backend) {
     }
 }
 
-fn customers_of_like_names_are_told_apart(backend: &mut S3Backend) {
+fn separates_customers_with_similar_names(backend: &mut S3Backend) {
     let segments = [
         ("acme", "acme"),
         ("acme-2", "acme-2"),

@@ -1,4 +1,5 @@
-//! `report` on each server: listings of several pages, the cache, and records that go and come between the reports.
+//! `report` on each server: listings of several pages, the cache, and records that appear and
+//! disappear between reports.
 
 use test_support::s3_backend::{
     CSV_HEADER, ReportEntry, S3Backend, expected_csv, on_each_server, rows_of_customer,

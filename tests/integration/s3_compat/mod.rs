@@ -1,4 +1,4 @@
-//! The same tests on each S3: the embedded one, versitygw and moto.
+//! The same tests on each S3 server: the embedded one, versitygw and moto.
 
 mod keys;
 mod listing;

@@ -1,15 +1,13 @@
-//! `report` on each server where the cache or a name could mislead it: an old record overwritten, and two customers with one folder.
+//! `report` on each server: an overwritten old record, and two customers with one folder.
 
 use test_support::s3_backend::{CSV_HEADER, ReportEntry, S3Backend, expected_csv, on_each_server};
 
 on_each_server!(
-    an_overwritten_record_of_the_earlier_module_is_read_anew_whatever_its_name_begins_with,
-    a_customer_called_like_another_ones_folder_has_none_of_its_records,
+    reads_an_overwritten_record_of_the_legacy_module_again,
+    a_customer_named_like_another_ones_folder_has_none_of_its_records,
 );
 
-fn an_overwritten_record_of_the_earlier_module_is_read_anew_whatever_its_name_begins_with(
-    backend: &mut S3Backend,
-) {
+fn reads_an_overwritten_record_of_the_legacy_module_again(backend: &mut S3Backend) {
     // So many that the old ones are taken from the cache without a look at the bucket.
     let ours: Vec<ReportEntry> = (0..600)
         .map(|number| ReportEntry::new("acme", number))
@@ -52,7 +50,7 @@ fn an_overwritten_record_of_the_earlier_module_is_read_anew_whatever_its_name_be
     }
 }
 
-fn a_customer_called_like_another_ones_folder_has_none_of_its_records(backend: &mut S3Backend) {
+fn a_customer_named_like_another_ones_folder_has_none_of_its_records(backend: &mut S3Backend) {
     let entry = ReportEntry::new("Foo Bar", 1);
     backend
         .client

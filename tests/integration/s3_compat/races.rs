@@ -1,4 +1,4 @@
-//! `report` on each server while others write, overwrite and delete.
+//! `report` on each server while other processes write, overwrite and delete.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,15 +12,15 @@ use test_support::s3_backend::{
 };
 
 on_each_server!(
-    a_report_while_others_write_has_all_that_was_there_before_it,
-    a_record_deleted_between_list_and_get_was_never_there,
+    a_report_during_writes_has_all_earlier_records,
+    skips_a_record_deleted_between_list_and_get,
     a_record_overwritten_between_list_and_get_is_used_in_its_new_form,
 );
 
 /// Records of the earlier module that are overwritten all the time.
 const OVERWRITTEN: u64 = 5;
 
-fn a_report_while_others_write_has_all_that_was_there_before_it(backend: &mut S3Backend) {
+fn a_report_during_writes_has_all_earlier_records(backend: &mut S3Backend) {
     // Two pages, where that costs little.
     let early: Vec<ReportEntry> = (0..if backend.kind == S3ServerKind::Embedded {
         1010
@@ -134,7 +134,7 @@ fn row_cells(row: &str) -> (&str, u64) {
     (cells[2], cells[3].parse().expect("a number"))
 }
 
-fn a_record_deleted_between_list_and_get_was_never_there(backend: &mut S3Backend) {
+fn skips_a_record_deleted_between_list_and_get(backend: &mut S3Backend) {
     let mut entries: Vec<ReportEntry> = (0..20)
         .map(|number| ReportEntry::new("acme", number))
         .collect();

@@ -1,4 +1,5 @@
-//! `report` on each server when the server has too much to do; and a bucket in another region, of which only the embedded one has any.
+//! `report` on each server during throttling, and on a bucket in another region, which only the
+//! embedded server has.
 
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +10,7 @@ use test_support::s3_backend::{
 };
 use test_support::{BUCKET, World, to_text};
 
-on_each_server!(a_server_that_is_too_busy_at_first_costs_no_record);
+on_each_server!(loses_no_record_to_temporary_throttling);
 
 fn slow_down() -> RequestFate {
     RequestFate::Answer(
@@ -32,7 +33,7 @@ fn put_entries(backend: &S3Backend, count: u64) -> Vec<ReportEntry> {
     entries
 }
 
-fn a_server_that_is_too_busy_at_first_costs_no_record(backend: &mut S3Backend) {
+fn loses_no_record_to_temporary_throttling(backend: &mut S3Backend) {
     let entries = put_entries(backend, 60);
     let (lists, of_archive, gets) = (
         AtomicUsize::new(2),
@@ -73,7 +74,7 @@ fn a_server_that_is_too_busy_at_first_costs_no_record(backend: &mut S3Backend) {
 }
 
 #[test]
-fn a_server_that_is_always_too_busy_is_told_in_one_line_on_each_server() {
+fn reports_a_throttling_server_in_one_line_on_each_server() {
     // At the same time: they wait, longer each time.
     let backends = [
         S3ServerKind::Embedded,

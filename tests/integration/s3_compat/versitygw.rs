@@ -1,4 +1,4 @@
-//! The same deployments against another S3: versitygw, on a folder. STS stays the embedded one, since it has none.
+//! The same deployments on versitygw. It has no STS, so STS stays the embedded one.
 
 use test_support::oracle::python_digest;
 use test_support::s3_servers::VersityGateway;
@@ -87,7 +87,7 @@ fn deployments_and_report_are_the_same_on_versitygw() {
 }
 
 #[test]
-fn what_was_kept_reaches_versitygw_later_and_bad_keys_are_told() {
+fn spooled_items_reach_versitygw_later_and_bad_keys_are_reported() {
     let mut world = World::new();
     let gateway = VersityGateway::start(&world);
     let unit = CustomerUnit::new(&world);

@@ -6,11 +6,13 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use embedded_aws::{Bucket, Identity, Options, Server, demo_identities};
+use embedded_aws::{AwsIdentity, BucketConfig, EmbeddedServer, ServerOptions, demo_identities};
 use tempfile::TempDir;
 
 mod access;
+mod listings;
 mod objects;
+mod policies;
 mod program;
 
 pub(crate) const JOHN: (&str, &str) = ("AKIADEMOJOHN00000000", "demo-secret-john");
@@ -18,7 +20,7 @@ pub(crate) const JANE: (&str, &str) = ("AKIADEMOJANE00000000", "demo-secret-jane
 
 /// A server with the buckets `backups` in eu-central-1 and `classic` in us-east-1, on a folder of its own.
 pub(crate) struct World {
-    pub(crate) server: Server,
+    pub(crate) server: EmbeddedServer,
     pub(crate) folder: TempDir,
 }
 
@@ -27,16 +29,16 @@ impl World {
         World::with(demo_identities())
     }
 
-    pub(crate) fn with(identities: Vec<Identity>) -> World {
+    pub(crate) fn with(identities: Vec<AwsIdentity>) -> World {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let server = Server::start(options(&folder, identities)).expect("a server");
+        let server = EmbeddedServer::start(server_options(&folder, identities)).expect("a server");
         World { server, folder }
     }
 
     /// The same folder under a new server.
-    pub(crate) fn restarted(self) -> World {
+    pub(crate) fn restart(self) -> World {
         drop(self.server);
-        let server = Server::start(options(&self.folder, demo_identities()))
+        let server = EmbeddedServer::start(server_options(&self.folder, demo_identities()))
             .expect("a server on the same folder");
         World {
             server,
@@ -44,7 +46,11 @@ impl World {
         }
     }
 
-    pub(crate) fn s3(&self, (access_key, secret): (&str, &str), region: &'static str) -> Client {
+    pub(crate) fn s3_client(
+        &self,
+        (access_key, secret): (&str, &str),
+        region: &'static str,
+    ) -> Client {
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .credentials_provider(Credentials::new(access_key, secret, None, None, "test"))
@@ -56,17 +62,17 @@ impl World {
         Client::from_conf(config)
     }
 
-    pub(crate) fn john(&self) -> Client {
-        self.s3(JOHN, "eu-central-1")
+    pub(crate) fn client_of_john(&self) -> Client {
+        self.s3_client(JOHN, "eu-central-1")
     }
 }
 
-fn options(folder: &TempDir, identities: Vec<Identity>) -> Options {
-    let bucket = |name: &str, region: &str| Bucket {
+fn server_options(folder: &TempDir, identities: Vec<AwsIdentity>) -> ServerOptions {
+    let bucket = |name: &str, region: &str| BucketConfig {
         name: name.to_owned(),
         region: region.to_owned(),
     };
-    Options {
+    ServerOptions {
         data: folder.path().join("data"),
         buckets: vec![
             bucket("backups", "eu-central-1"),
@@ -79,7 +85,9 @@ fn options(folder: &TempDir, identities: Vec<Identity>) -> Options {
 }
 
 /// The status and the error code of a refusal; a HEAD request has no body and so no code but what the SDK makes of the status.
-pub(crate) fn refusal<T, E: ProvideErrorMetadata>(result: Result<T, SdkError<E>>) -> (u16, String) {
+pub(crate) fn status_and_code<T, E: ProvideErrorMetadata>(
+    result: Result<T, SdkError<E>>,
+) -> (u16, String) {
     let error = result.err().expect("a refusal");
     let status = error.raw_response().expect("an answer").status().as_u16();
     (status, error.code().unwrap_or_default().to_owned())
@@ -88,7 +96,7 @@ pub(crate) fn refusal<T, E: ProvideErrorMetadata>(result: Result<T, SdkError<E>>
 #[test]
 fn a_second_server_on_the_same_folder_is_refused() {
     let world = World::new();
-    let error = Server::start(options(&world.folder, demo_identities()))
+    let error = EmbeddedServer::start(server_options(&world.folder, demo_identities()))
         .err()
         .expect("a refusal");
     assert!(
@@ -103,7 +111,7 @@ fn a_second_server_on_the_same_folder_is_refused() {
 #[tokio::test]
 async fn a_server_with_idle_clients_stops_at_once() {
     let world = World::new();
-    let client = world.john();
+    let client = world.client_of_john();
     client.list_buckets().send().await.expect("an answer");
     let silent =
         std::net::TcpStream::connect(world.server.endpoint().trim_start_matches("http://"))
@@ -119,12 +127,15 @@ async fn a_server_with_idle_clients_stops_at_once() {
 }
 
 #[test]
-fn options_that_cannot_work_are_refused_in_one_line() {
+fn refuses_unusable_options_in_one_line() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let refused = |change: fn(&mut Options)| {
-        let mut options = options(&folder, demo_identities());
+    let refused = |change: fn(&mut ServerOptions)| {
+        let mut options = server_options(&folder, demo_identities());
         change(&mut options);
-        Server::start(options).err().expect("a refusal").to_string()
+        EmbeddedServer::start(options)
+            .err()
+            .expect("a refusal")
+            .to_string()
     };
     assert!(
         refused(|options| options.listen = ([0, 0, 0, 0], 0).into())
@@ -148,7 +159,7 @@ fn options_that_cannot_work_are_refused_in_one_line() {
 }
 
 #[test]
-fn an_object_can_be_seeded_with_its_time_and_looked_at() {
+fn puts_an_object_with_a_given_time() {
     let world = World::new();
     let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_000_000_000_999);
     world

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-fn program(folder: &Path, arguments: &[&str]) -> Command {
+fn server_command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_embedded-aws"));
     command
         .arg("--data")
@@ -20,14 +20,14 @@ fn program(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Waits for the endpoint of a program that was started; its output stays open.
-fn endpoint(child: &mut Child) -> (String, BufReader<std::process::ChildStdout>) {
+fn read_endpoint(child: &mut Child) -> (String, BufReader<std::process::ChildStdout>) {
     let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
     let mut line = String::new();
     output.read_line(&mut line).expect("a line");
     (line, output)
 }
 
-fn refused(output: &Output) -> String {
+fn refusal_message(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.is_empty());
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -36,11 +36,11 @@ fn refused(output: &Output) -> String {
 }
 
 #[test]
-fn the_endpoint_is_the_only_line_and_a_signal_ends_it_well() {
+fn prints_only_the_endpoint_and_exits_0_on_a_signal() {
     for signal in ["-TERM", "-INT"] {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("endpoint");
-        let mut command = program(
+        let mut command = server_command(
             folder.path(),
             &[
                 "--bucket",
@@ -51,7 +51,7 @@ fn the_endpoint_is_the_only_line_and_a_signal_ends_it_well() {
             ],
         );
         let mut child = command.arg(&file).spawn().expect("started");
-        let (line, mut output) = endpoint(&mut child);
+        let (line, mut output) = read_endpoint(&mut child);
         assert_eq!(fs::read_to_string(&file).expect("an endpoint file"), line);
         let address = line
             .strip_prefix("http://")
@@ -73,20 +73,20 @@ fn the_endpoint_is_the_only_line_and_a_signal_ends_it_well() {
 }
 
 #[test]
-fn the_end_of_input_ends_it_only_if_asked() {
+fn ends_with_its_input_only_if_asked() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut child = program(folder.path(), &["--stdin-eof"])
+    let mut child = server_command(folder.path(), &["--stdin-eof"])
         .spawn()
         .expect("started");
-    let _output = endpoint(&mut child);
+    let _output = read_endpoint(&mut child);
     drop(child.stdin.take());
     assert_eq!(child.wait().expect("an end").code(), Some(0));
 
-    let mut child = program(folder.path(), &[])
+    let mut child = server_command(folder.path(), &[])
         .stdin(Stdio::null())
         .spawn()
         .expect("started");
-    let (line, _output) = endpoint(&mut child);
+    let (line, _output) = read_endpoint(&mut child);
     TcpStream::connect(line.trim_start_matches("http://").trim_end()).expect("it still listens");
     child.kill().expect("killed");
     child.wait().expect("an end");
@@ -95,21 +95,21 @@ fn the_end_of_input_ends_it_only_if_asked() {
 #[test]
 fn it_listens_on_loopback_addresses_only() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let output = program(folder.path(), &["--listen", "0.0.0.0:0"])
+    let output = server_command(folder.path(), &["--listen", "0.0.0.0:0"])
         .output()
         .expect("an end");
     let expected =
         "embedded-aws: cannot listen on `0.0.0.0:0`: not a loopback address, use 127.0.0.1\n";
-    assert_eq!(refused(&output), expected);
+    assert_eq!(refusal_message(&output), expected);
 }
 
 #[test]
-fn identities_come_from_a_file_that_has_to_make_sense() {
+fn reads_identities_from_a_valid_file_only() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("identities.json");
     let run = |text: &str| {
         fs::write(&file, text).expect("written");
-        program(folder.path(), &["--identities"])
+        server_command(folder.path(), &["--identities"])
             .arg(&file)
             .arg("--stdin-eof")
             .stdin(Stdio::null())
@@ -118,9 +118,11 @@ fn identities_come_from_a_file_that_has_to_make_sense() {
     };
     let good = r#"[{"access_key":"A","secret_key":"s","arn":"arn:aws:iam::1:user/a","user_id":"U","account":"1"}]"#;
     assert_eq!(run(good).status.code(), Some(0));
-    assert!(refused(&run(r#"[{"access_key":"A"}]"#)).contains("missing field `secret_key`"));
     assert!(
-        refused(&run(
+        refusal_message(&run(r#"[{"access_key":"A"}]"#)).contains("missing field `secret_key`")
+    );
+    assert!(
+        refusal_message(&run(
             &good.replace("account\":\"1\"", "account\":\"1\",\"denied\":[]")
         ))
         .contains("unknown field `denied`")

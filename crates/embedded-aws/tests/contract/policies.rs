@@ -1,0 +1,147 @@
+//! Policies of identities and buckets, in the form in which IAM has them.
+
+use std::collections::BTreeMap;
+
+use embedded_aws::AccessPolicies;
+
+use crate::{JANE, JOHN, World, status_and_code};
+
+#[tokio::test]
+async fn policies_of_identities_and_of_buckets_are_obeyed() {
+    let world = World::new();
+    let policy = r#"{"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::backups",
+         "Condition": {"StringLike": {"s3:prefix": ["home/john/*"]}}},
+        {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::backups/home/john/*"}]}"#;
+    let of_bucket = r#"{"Version": "2012-10-17", "Statement": [
+        {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::backups/home/john/once/*",
+         "Condition": {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}}]}"#;
+    for key in ["home/john/a", "home/jane/a"] {
+        world
+            .server
+            .put("backups", key, b"a", &[])
+            .expect("an object");
+    }
+    let identities = BTreeMap::from([(JOHN.0.to_owned(), policy.to_owned())]);
+    world
+        .server
+        .govern(&AccessPolicies {
+            identities,
+            bucket: Some(of_bucket.to_owned()),
+            tls: true,
+        })
+        .expect("policies");
+    let john = world.client_of_john();
+    let denied = (403, "AccessDenied".to_owned());
+    assert!(
+        john.get_object()
+            .bucket("backups")
+            .key("home/john/a")
+            .send()
+            .await
+            .is_ok()
+    );
+    assert_eq!(
+        status_and_code(
+            john.get_object()
+                .bucket("backups")
+                .key("home/jane/a")
+                .send()
+                .await
+        ),
+        denied
+    );
+    // That a key is missing is told only within the prefix.
+    assert_eq!(
+        status_and_code(
+            john.get_object()
+                .bucket("backups")
+                .key("home/john/b")
+                .send()
+                .await
+        ),
+        (404, "NoSuchKey".to_owned())
+    );
+    assert_eq!(
+        status_and_code(
+            john.get_object()
+                .bucket("backups")
+                .key("home/jane/b")
+                .send()
+                .await
+        ),
+        denied
+    );
+    assert!(
+        john.list_objects_v2()
+            .bucket("backups")
+            .prefix("home/john/")
+            .send()
+            .await
+            .is_ok()
+    );
+    for prefix in [
+        None,
+        Some("home/".to_owned()),
+        Some("home/jane/".to_owned()),
+    ] {
+        assert_eq!(
+            status_and_code(
+                john.list_objects_v2()
+                    .bucket("backups")
+                    .set_prefix(prefix)
+                    .send()
+                    .await
+            ),
+            denied
+        );
+    }
+    let put = || john.put_object().bucket("backups").key("home/john/once/a");
+    assert_eq!(status_and_code(put().send().await), denied);
+    assert!(put().if_none_match("*").send().await.is_ok());
+    assert_eq!(
+        status_and_code(put().if_none_match("*").send().await),
+        (412, "PreconditionFailed".to_owned())
+    );
+    // Whoever has no policy of their own is held by that of the bucket alone.
+    let jane = world.s3_client(JANE, "eu-central-1");
+    assert!(
+        jane.get_object()
+            .bucket("backups")
+            .key("home/john/a")
+            .send()
+            .await
+            .is_ok()
+    );
+    assert_eq!(
+        status_and_code(
+            jane.put_object()
+                .bucket("backups")
+                .key("home/john/once/b")
+                .send()
+                .await
+        ),
+        denied
+    );
+    assert!(
+        world
+            .server
+            .govern(&AccessPolicies {
+                bucket: Some("{}".to_owned()),
+                ..AccessPolicies::default()
+            })
+            .is_err()
+    );
+    world
+        .server
+        .govern(&AccessPolicies::default())
+        .expect("none");
+    assert!(
+        john.get_object()
+            .bucket("backups")
+            .key("home/jane/a")
+            .send()
+            .await
+            .is_ok()
+    );
+}

@@ -1,0 +1,89 @@
+//! `doctor` on a customer folder without Terragrunt, or with one that hangs or fails.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::doctor::customer_folder::{
+    append_text, examine, init_refusal, prepared_world, search_path,
+};
+use crate::doctor::healthy::{prepare_customer_folder, run_doctor};
+use test_support::{CONFIG, SECRET_CANARIES, World, helper_path};
+
+#[test]
+fn without_terragrunt_checks_the_text_and_says_so() {
+    let (mut world, folder) = prepared_world();
+    world.set_variable("PATH", Some("/usr/bin:/bin"));
+    world.set_variable("CONFIG_BACKUP_HELPER", helper_path().to_str());
+    examine(&world, &folder).assert_check(
+        "unit",
+        "ok",
+        "not checked by terragrunt: it is not in PATH",
+        "",
+    );
+    append_text(
+        &folder.join("config-backup/terragrunt.hcl"),
+        "exclude {\n  if      = get_env(\"CI\", \"\") != \"\"\n  actions = [\"all\"]\n}\n",
+    );
+    examine(&world, &folder).assert_check("unit", "bad", "`exclude`", "remove it");
+}
+
+#[test]
+fn stops_a_hanging_terragrunt_and_its_children_in_time() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut world = World::new();
+    let folder = prepare_customer_folder(&mut world);
+    let programs = world.path().join("programs");
+    fs::create_dir(&programs).expect("a folder");
+    let script = "#!/bin/sh\ncase $1 in --version) echo 'terragrunt version v1.1.3' ;; *) sleep 600 & echo $! >\"$HOME/pid\"; wait ;; esac\n";
+    fs::write(programs.join("terragrunt"), script).expect("a program");
+    fs::set_permissions(
+        programs.join("terragrunt"),
+        fs::Permissions::from_mode(0o755),
+    )
+    .expect("executable");
+    world.set_variable(
+        "PATH",
+        Some(&format!("{}:{}", programs.display(), search_path())),
+    );
+    let found = run_doctor(&world, &[folder.to_str().expect("UTF-8"), "--timeout", "4"]);
+    found.assert_no_problem().assert_check(
+        "unit",
+        "ok",
+        "not checked by terragrunt: it gave no answer in time",
+        "",
+    );
+    let pid = fs::read_to_string(world.home().join("pid")).expect("it was started");
+    // It is killed by then; the kernel may still be at it. A process that nobody kills sleeps for ten minutes.
+    let has_ended = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    };
+    let until = Instant::now() + Duration::from_secs(30);
+    while !has_ended() {
+        assert!(Instant::now() < until, "it still runs");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn shows_nothing_of_the_config_when_terragrunt_fails() {
+    let (world, folder) = prepared_world();
+    fs::write(
+        folder.join("config.yaml"),
+        CONFIG.replace(&format!("{}\"", SECRET_CANARIES[1]), SECRET_CANARIES[1]),
+    )
+    .expect("a config");
+    // `doctor` and `refused` look for secrets themselves.
+    examine(&world, &folder).assert_check(
+        "root.hcl",
+        "bad",
+        "cannot evaluate `root.hcl`, line 2",
+        "terragrunt hcl validate",
+    );
+    let said = init_refusal(&world, &folder);
+    assert!(
+        !said.contains("yamldecode") && !said.contains("did not find"),
+        "no text of Terragrunt: {said}"
+    );
+}
