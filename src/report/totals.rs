@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn every_deployment_counts_in_all_its_groups() {
-        let mut summary = ReportTotals::new(UserIdentity::Name);
+        let mut totals = ReportTotals::new(UserIdentity::Name);
         // 2027-01-03 is a Sunday, of the ISO week 2026-W53 (cal -w, ISO 8601).
         for one in [
             sample_deployment("2027-01-03T23:59:59Z", "acme", "jane", "b"),
@@ -206,9 +206,9 @@ mod tests {
             sample_deployment("2026-12-31T09:00:00Z", "zeta", "adam", "a"),
             sample_deployment("2026-12-31T10:00:00Z", "zeta", "jane", ""),
         ] {
-            summary.add_deployment(&one);
+            totals.add_deployment(&one);
         }
-        let lines: Vec<String> = summary
+        let lines: Vec<String> = totals
             .iter_cells()
             .map(|cells| {
                 cells
@@ -232,7 +232,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            summary
+            totals
                 .deployments_per_day()
                 .values()
                 .copied()
@@ -241,9 +241,9 @@ mod tests {
         );
         assert_eq!(
             (
-                summary.len(),
-                summary.is_empty(),
-                summary.grand_total().map(|it| it.deployments)
+                totals.len(),
+                totals.is_empty(),
+                totals.grand_total().map(|it| it.deployments)
             ),
             (8, false, Some(4))
         );

@@ -138,7 +138,7 @@ impl RecordCache {
             && !metadata.is_file()
         {
             return Err(CacheError {
-                message: "its file is no regular file".to_owned(),
+                message: "the database is not a regular file".to_owned(),
                 is_corrupt: true,
             });
         }

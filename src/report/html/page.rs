@@ -100,7 +100,7 @@ impl PageContent<'_> {
             "bucket" => write!(output, "{}", escape_html(self.bucket)),
             "made at" => write_time(self.created_at, "%Y-%m-%d %H:%M UTC", output),
             "version" => write!(output, "{}", env!("CARGO_PKG_VERSION")),
-            "left out" => write_skipped_notice(self.skipped_count, output),
+            "skipped notice" => write_skipped_notice(self.skipped_count, output),
             "tiles" => write_tiles(self.totals, self.created_at, output),
             "over time" => write_time_chart(self.totals, output),
             "by customer" => write_group_chart(self.totals, TotalsGroup::Customer, output),

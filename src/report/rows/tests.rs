@@ -50,7 +50,7 @@ fn rows_of(kind: RowKind, deployments: &[Deployment]) -> ReportRows {
 }
 
 #[test]
-fn the_last_deployment_of_a_day_wins_in_whatever_order_they_come() {
+fn the_last_deployment_of_a_day_wins_in_any_order() {
     let mut all = [
         sample_deployment("2026-11-23T08:00:00Z", "arn:aws:iam::1:user/jane", "first"),
         sample_deployment("2026-11-23T23:59:59.5Z", "arn:aws:iam::1:user/jane", "last"),
@@ -94,7 +94,7 @@ fn ties_are_broken_by_last_modified_and_then_by_key() {
 }
 
 #[test]
-fn keys_are_compared_as_they_are_wherever_they_are_cut() {
+fn keys_are_compared_in_full_although_they_are_split() {
     let keys = [
         "usage-logs/a/0.json",
         "usage-logs/a/2026-03-02_080000-00000000.json",
@@ -124,7 +124,7 @@ fn keys_are_compared_as_they_are_wherever_they_are_cut() {
 }
 
 #[test]
-fn folding_early_changes_nothing() {
+fn early_deduplication_changes_nothing() {
     let many: Vec<Deployment> = (0..MIN_ROWS_TO_DEDUP * 3)
         .map(|number| {
             sample_deployment(
@@ -154,7 +154,7 @@ fn folding_early_changes_nothing() {
 }
 
 #[test]
-fn rows_of_a_day_stand_in_the_order_of_their_customers_and_users_and_not_of_their_hours() {
+fn rows_of_a_day_are_sorted_by_customer_and_user_and_not_by_hour() {
     let of = |customer: &str, one: Deployment| Deployment {
         customer: customer.into(),
         ..one
@@ -222,7 +222,7 @@ fn counts_are_sorted_as_numbers_and_flags_with_false_first() {
 }
 
 #[test]
-fn rows_are_sorted_and_cut_as_asked() {
+fn rows_are_sorted_and_limited() {
     let all = [
         sample_deployment("2026-11-23T08:00:00Z", "x/jane", "b"),
         sample_deployment("2026-11-24T08:00:00Z", "x/adam", "a"),
@@ -240,7 +240,7 @@ fn rows_are_sorted_and_cut_as_asked() {
 }
 
 #[test]
-fn all_deployments_are_listed_in_full_and_in_the_order_of_time() {
+fn all_deployments_are_listed_in_full_and_by_time() {
     let git = GitCommit {
         commit: "c0ffee".into(),
         branch: "main".into(),
@@ -275,7 +275,7 @@ fn all_deployments_are_listed_in_full_and_in_the_order_of_time() {
 }
 
 #[test]
-fn folded_arns_are_told_and_kept_apart_on_request() {
+fn ambiguous_user_names_are_reported_and_arns_distinguish_them() {
     let mut by_name = ReportRows::new(UserIdentity::Name, RowKind::LastOfDay);
     let mut by_arn = ReportRows::new(UserIdentity::Arn, RowKind::LastOfDay);
     for arn in [

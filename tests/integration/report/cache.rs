@@ -309,7 +309,7 @@ fn does_not_follow_a_link_in_place_of_the_cache() {
     std::os::unix::fs::symlink(&victim, &cache).expect("a link");
     let before = fs::read(&victim).expect("bytes");
     let (_, messages, ..) = run_report(&world, &["--all"]);
-    assert!(messages.contains("no regular file"), "{messages}");
+    assert!(messages.contains("not a regular file"), "{messages}");
     assert_eq!(fs::read(&victim).expect("bytes"), before);
 }
 

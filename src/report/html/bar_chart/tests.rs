@@ -11,15 +11,15 @@ fn totals_of_days(deployments: &[(u64, &str)]) -> ReportTotals {
     let start = "2026-11-01T08:00:00Z"
         .parse::<DateTime<chrono::Utc>>()
         .expect("a time");
-    let mut summary = ReportTotals::default();
+    let mut totals = ReportTotals::default();
     for (day, customer) in deployments {
-        summary.add_deployment(&Deployment {
+        totals.add_deployment(&Deployment {
             deployed_at: start + Days::new(*day),
             customer: (*customer).to_owned(),
             ..Deployment::default()
         });
     }
-    summary
+    totals
 }
 
 fn render_with(draw: impl Fn(&mut dyn Write) -> io::Result<()>) -> String {
@@ -39,7 +39,7 @@ fn assert_has(text: &str, parts: &[&str]) {
 }
 
 #[test]
-fn a_few_bars_are_slim_and_each_is_named() {
+fn few_bars_are_narrow_and_all_are_named() {
     let chart = render_time_chart(&[(0, "a"), (2, "a"), (2, "b"), (2, "b")]);
     assert_has(
         &chart,
@@ -66,7 +66,7 @@ fn a_few_bars_are_slim_and_each_is_named() {
 }
 
 #[test]
-fn from_twenty_seven_bars_on_they_take_four_fifths_of_their_places_and_some_are_named() {
+fn from_27_bars_on_each_takes_four_fifths_of_its_slot() {
     assert_has(
         &render_time_chart(&[(0, "a"), (25, "a")]),
         &["<rect class=\"bar\" x=\"0.42%\" width=\"3.00%\""],
@@ -100,7 +100,7 @@ fn from_twenty_seven_bars_on_they_take_four_fifths_of_their_places_and_some_are_
 }
 
 #[test]
-fn the_year_stands_where_it_changes_and_the_last_of_eight_bars_ends_at_the_edge() {
+fn a_label_has_the_year_where_it_changes_and_the_last_label_stays_inside() {
     let chart = render_time_chart(&[(57, "a"), (64, "a")]);
     let names: Vec<&str> = chart
         .lines()
@@ -128,7 +128,7 @@ fn the_year_stands_where_it_changes_and_the_last_of_eight_bars_ends_at_the_edge(
 }
 
 #[test]
-fn fifteen_customers_have_a_bar_of_their_own_and_the_others_have_one() {
+fn the_others_share_a_bar_after_fifteen_customers() {
     let names: Vec<String> = (10..27).map(|number| format!("c{number}")).collect();
     let group = |count: usize| {
         let mut deployments = vec![(0, ""), (0, ""), (0, "<b>")];

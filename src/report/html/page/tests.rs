@@ -12,13 +12,13 @@ fn parse_time(text: &str) -> DateTime<Utc> {
 fn render_page(
     deployments: &[(&str, &str)],
     names: &[&str],
-    ordered: bool,
-    left_out: usize,
+    is_sorted: bool,
+    skipped_count: usize,
 ) -> String {
-    let mut summary = ReportTotals::default();
+    let mut totals = ReportTotals::default();
     for (time, customer) in deployments {
         let [customer, user] = [customer, "jane"].map(str::to_owned);
-        summary.add_deployment(&Deployment {
+        totals.add_deployment(&Deployment {
             deployed_at: parse_time(time),
             customer,
             user,
@@ -37,12 +37,12 @@ fn render_page(
     let page = HtmlPage {
         bucket: "<b>&",
         created_at: parse_time("2026-11-24T12:34:56Z"),
-        totals: &summary,
+        totals: &totals,
         column_names: names,
         rows: &mut rows.into_iter(),
         row_count: 2,
-        is_sorted: ordered,
-        skipped_count: left_out,
+        is_sorted,
+        skipped_count,
     };
     let mut output = Vec::new();
     write_page(page, &mut output).expect("a vector takes it");
@@ -69,7 +69,7 @@ fn text_between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 }
 
 #[test]
-fn the_page_runs_its_own_script_and_style_alone() {
+fn the_page_allows_only_its_own_script_and_style() {
     let page = render_page(&SOME_DEPLOYMENTS, &["timestamp", "n"], false, 0);
     for (kind, end) in [("style", "</style>"), ("script", "</script>")] {
         let hash = sha256_base64(text_between(&page, &format!("<{kind}>"), end).as_bytes());
@@ -94,7 +94,7 @@ fn the_page_runs_its_own_script_and_style_alone() {
 }
 
 #[test]
-fn tiles_count_all_and_those_of_the_last_thirty_days() {
+fn tiles_count_all_deployments_and_those_of_the_last_30_days() {
     // From 26 October to 24 November there are thirty days.
     assert_has(
         &render_page(&SOME_DEPLOYMENTS, &["timestamp", "n"], false, 0),
@@ -117,7 +117,7 @@ fn tiles_count_all_and_those_of_the_last_thirty_days() {
 }
 
 #[test]
-fn the_table_has_its_title_its_kinds_of_columns_and_the_newest_rows_first() {
+fn the_table_has_a_title_column_kinds_and_the_newest_rows_first() {
     let page = render_page(&SOME_DEPLOYMENTS, &["timestamp", "n"], false, 0);
     assert_has(
         &page,
@@ -220,7 +220,7 @@ fn reports_skipped_records_and_that_there_are_no_deployments() {
 }
 
 #[test]
-fn of_too_many_totals_the_first_are_shown() {
+fn shows_the_first_totals_if_there_are_too_many() {
     let mut rows = (0..MAX_PAGE_ROWS + 5).map(|number| vec![TableCell::Count(number as u64)]);
     let chosen = select_rows(&mut rows, TableKind::Totals, false);
     assert_eq!(
@@ -236,7 +236,7 @@ fn of_too_many_totals_the_first_are_shown() {
     assert!(table_note(TableKind::Deployments, 1, 1).ends_with("deployment: 1 row."));
 }
 
-fn select_numbers(count: usize, ordered: bool) -> Vec<String> {
+fn select_numbers(count: usize, is_sorted: bool) -> Vec<String> {
     // Every other row is of the first half of the time.
     let time = |number: usize| {
         format!(
@@ -254,14 +254,14 @@ fn select_numbers(count: usize, ordered: bool) -> Vec<String> {
             TableCell::Count(number as u64),
         ]
     });
-    select_rows(&mut rows, TableKind::Deployments, ordered)
+    select_rows(&mut rows, TableKind::Deployments, is_sorted)
         .iter()
         .map(|row| row[1].to_text().into_owned())
         .collect()
 }
 
 #[test]
-fn of_too_many_rows_the_newest_are_shown() {
+fn shows_the_newest_rows_if_there_are_too_many() {
     let newest = select_numbers(20_002, false);
     assert_eq!(
         (newest.len(), &*newest[0], &*newest[9_999]),
