@@ -8,7 +8,7 @@ use config_backup::keys::{customer_segment, parse_customer_segment};
 use config_backup::output::{OutputFormat, TableCell, TableStyle, write_cells};
 use config_backup::record::deployment::{Deployment, UserIdentity, user_name_from_arn};
 use config_backup::record::parse;
-use config_backup::report::rows::ReportRows;
+use config_backup::report::rows::{ReportRows, RowKind};
 
 use test_support::oracle::parse_csv_rows;
 use test_support::{run_with_input, to_text};
@@ -151,7 +151,7 @@ fn rows_do_not_depend_on_the_order_of_records() {
                     usize::try_from(chance.number_below(place as u64 + 1)).expect("small"),
                 );
             }
-            let mut made = ReportRows::new(UserIdentity::Name, false);
+            let mut made = ReportRows::new(UserIdentity::Name, RowKind::LastOfDay);
             for one in &deployments {
                 made.add_deployment(one);
             }
@@ -255,7 +255,7 @@ fn days_are_those_of_utc_whatever_the_offset() {
             key: "usage-logs/c/k.json".into(),
             ..Deployment::default()
         };
-        let mut made = ReportRows::new(UserIdentity::Name, false);
+        let mut made = ReportRows::new(UserIdentity::Name, RowKind::LastOfDay);
         made.add_deployment(&deployment);
         made.sort_and_limit(&[], None);
         assert_eq!(

@@ -43,8 +43,8 @@ fn render_lines(mut rows: ReportRows, sort: &[&str], limit: Option<usize>) -> Ve
     rows.iter_cells().map(line).collect()
 }
 
-fn rows_of(all: bool, deployments: &[Deployment]) -> ReportRows {
-    let mut rows = ReportRows::new(UserIdentity::Name, all);
+fn rows_of(kind: RowKind, deployments: &[Deployment]) -> ReportRows {
+    let mut rows = ReportRows::new(UserIdentity::Name, kind);
     for one in deployments {
         rows.add_deployment(one);
     }
@@ -52,7 +52,7 @@ fn rows_of(all: bool, deployments: &[Deployment]) -> ReportRows {
 }
 
 #[test]
-fn the_last_deployment_of_a_day_wins_in_whatever_order_they_come() {
+fn the_last_deployment_of_a_day_wins_in_any_order() {
     let mut all = [
         sample_deployment("2026-11-23T08:00:00Z", "arn:aws:iam::1:user/jane", "first"),
         sample_deployment("2026-11-23T23:59:59.5Z", "arn:aws:iam::1:user/jane", "last"),
@@ -66,7 +66,7 @@ fn the_last_deployment_of_a_day_wins_in_whatever_order_they_come() {
     for turn in 0..all.len() {
         all.rotate_left(turn);
         assert_eq!(
-            render_lines(rows_of(false, &all), &[], None),
+            render_lines(rows_of(RowKind::LastOfDay, &all), &[], None),
             [
                 "2026-11-23,airbnb,adam,5,p,adam",
                 "2026-11-23,airbnb,jane,5,p,last",
@@ -86,13 +86,13 @@ fn ties_are_broken_by_last_modified_and_then_by_key() {
     key.key = "usage-logs/airbnb/l.json".into();
     key.record.cluster_name = "key".into();
     assert_eq!(
-        render_lines(rows_of(false, &[later, key, tie]), &[], None),
+        render_lines(rows_of(RowKind::LastOfDay, &[later, key, tie]), &[], None),
         ["2026-11-23,airbnb,b,5,p,key"]
     );
 }
 
 #[test]
-fn keys_are_compared_as_they_are_wherever_they_are_cut() {
+fn keys_are_compared_in_full_although_they_are_split() {
     let keys = [
         "usage-logs/a/0.json",
         "usage-logs/a/2026-03-02_080000-00000000.json",
@@ -107,7 +107,7 @@ fn keys_are_compared_as_they_are_wherever_they_are_cut() {
             key: key.into(),
             ..sample_deployment("2026-11-23T08:00:00Z", "u", key)
         };
-        let rows = rows_of(false, &[one(pair[1]), one(pair[0])]);
+        let rows = rows_of(RowKind::LastOfDay, &[one(pair[1]), one(pair[0])]);
         assert!(
             render_lines(rows, &[], None)[0].ends_with(pair[1]),
             "{pair:?}"
@@ -121,7 +121,7 @@ fn keys_are_compared_as_they_are_wherever_they_are_cut() {
 }
 
 #[test]
-fn folding_early_changes_nothing() {
+fn early_deduplication_changes_nothing() {
     let many: Vec<Deployment> = (0..MIN_ROWS_TO_DEDUP * 3)
         .map(|number| {
             sample_deployment(
@@ -131,11 +131,15 @@ fn folding_early_changes_nothing() {
             )
         })
         .collect();
-    let mut rows = rows_of(false, &many);
+    let mut rows = rows_of(RowKind::LastOfDay, &many);
     assert!(rows.len() < many.len() / 2, "{} rows are kept", rows.len());
     rows.sort_and_limit(&[], None);
     assert_eq!(
-        (rows.len(), rows.is_empty(), rows_of(false, &[]).is_empty()),
+        (
+            rows.len(),
+            rows.is_empty(),
+            rows_of(RowKind::LastOfDay, &[]).is_empty()
+        ),
         (7, false, true)
     );
     let last: Vec<String> = (MIN_ROWS_TO_DEDUP * 3 - 7..MIN_ROWS_TO_DEDUP * 3)
@@ -147,7 +151,7 @@ fn folding_early_changes_nothing() {
 }
 
 #[test]
-fn rows_of_a_day_stand_in_the_order_of_their_customers_and_users_and_not_of_their_hours() {
+fn rows_of_a_day_are_sorted_by_customer_and_user_and_not_by_hour() {
     let of = |customer: &str, one: Deployment| Deployment {
         customer: customer.into(),
         ..one
@@ -164,13 +168,16 @@ fn rows_of_a_day_stand_in_the_order_of_their_customers_and_users_and_not_of_thei
             .map(|line| line.split(',').nth(5).expect("a cluster").to_owned())
             .collect()
     };
-    assert_eq!(clusters(rows_of(false, &all), &[]), ["4", "3", "2", "1"]);
     assert_eq!(
-        clusters(rows_of(false, &all), &["-customer"]),
+        clusters(rows_of(RowKind::LastOfDay, &all), &[]),
+        ["4", "3", "2", "1"]
+    );
+    assert_eq!(
+        clusters(rows_of(RowKind::LastOfDay, &all), &["-customer"]),
         ["4", "1", "3", "2"]
     );
     assert_eq!(
-        clusters(rows_of(true, &all), &["-timestamp"]),
+        clusters(rows_of(RowKind::EveryDeployment, &all), &["-timestamp"]),
         ["3", "2", "1", "4"],
         "of all deployments the hours count"
     );
@@ -198,7 +205,7 @@ fn counts_are_sorted_as_numbers_and_flags_with_false_first() {
         one(100, "z", true, git(false)),
     ];
     let clusters = |sort: &[&str]| -> Vec<String> {
-        render_lines(rows_of(true, &all), sort, None)
+        render_lines(rows_of(RowKind::EveryDeployment, &all), sort, None)
             .iter()
             .map(|line| line.split(',').nth(5).expect("a cluster").to_owned())
             .collect()
@@ -210,14 +217,14 @@ fn counts_are_sorted_as_numbers_and_flags_with_false_first() {
 }
 
 #[test]
-fn rows_are_sorted_and_cut_as_asked() {
+fn rows_are_sorted_and_limited() {
     let all = [
         sample_deployment("2026-11-23T08:00:00Z", "x/jane", "b"),
         sample_deployment("2026-11-24T08:00:00Z", "x/adam", "a"),
         sample_deployment("2026-11-25T08:00:00Z", "x/jane", "c"),
     ];
     let days = |sort: &[&str], limit| -> Vec<String> {
-        render_lines(rows_of(false, &all), sort, limit)
+        render_lines(rows_of(RowKind::LastOfDay, &all), sort, limit)
             .iter()
             .map(|line| line[8..10].to_owned())
             .collect()
@@ -228,7 +235,7 @@ fn rows_are_sorted_and_cut_as_asked() {
 }
 
 #[test]
-fn all_deployments_are_listed_in_full_and_in_the_order_of_time() {
+fn all_deployments_are_listed_in_full_and_by_time() {
     let git = GitCommit {
         commit: "c0ffee".into(),
         branch: "main".into(),
@@ -251,18 +258,19 @@ fn all_deployments_are_listed_in_full_and_in_the_order_of_time() {
     };
     let bare = sample_deployment("2026-11-23T07:00:00Z", "x/jane", "c");
     assert_eq!(
-        render_lines(rows_of(true, &[full, bare]), &[], None),
+        render_lines(rows_of(RowKind::EveryDeployment, &[full, bare]), &[], None),
         [
             "2026-11-23T07:00:00Z,airbnb,jane,5,p,c,x/jane,,,,false,,,,,,",
-            "2026-11-23T08:00:00.250Z,airbnb,jane,5,p,c,x/jane,1,h,uploaded,true,d,c0ffee,main,true,github,https://ci/1"
+            "2026-11-23T08:00:00.250Z,airbnb,jane,5,p,c,x/jane,1,h,uploaded,true,d,\
+             c0ffee,main,true,github,https://ci/1"
         ]
     );
 }
 
 #[test]
-fn folded_arns_are_told_and_kept_apart_on_request() {
-    let mut by_name = ReportRows::new(UserIdentity::Name, false);
-    let mut by_arn = ReportRows::new(UserIdentity::Arn, false);
+fn ambiguous_user_names_are_reported_and_arns_distinguish_them() {
+    let mut by_name = ReportRows::new(UserIdentity::Name, RowKind::LastOfDay);
+    let mut by_arn = ReportRows::new(UserIdentity::Arn, RowKind::LastOfDay);
     for arn in [
         "arn:aws:iam::1:user/jane",
         "arn:aws:iam::2:user/jane",

@@ -223,7 +223,7 @@ fn names_a_damaged_archive_file_and_reads_the_records_instead() {
         assert_eq!(
             messages,
             format!(
-                "config-backup: left out `{part}`: content does not match the digest in its key\n"
+                "config-backup: skipped `{part}`: content does not match the digest in its key\n"
             )
         );
     }
@@ -281,7 +281,7 @@ fn an_archive_file_of_one_customer_cannot_change_another_ones_report() {
     assert_eq!((code, csv), (Some(0), expected_csv(&[])));
     assert_eq!(
         messages,
-        format!("config-backup: left out `{moved}`: contains records of another customer\n")
+        format!("config-backup: skipped `{moved}`: contains records of another customer\n")
     );
 }
 
