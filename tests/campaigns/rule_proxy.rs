@@ -322,7 +322,7 @@ fn pass_request(
     }
     match fault {
         Some(RequestFault::FlipAnswer(part)) => {
-            shared.record_hit_if(request_faults::flip_bit(&mut answer, part))
+            shared.record_hit_if(request_faults::flip_bit(&mut answer, part));
         }
         Some(RequestFault::WrongChecksum) if request.head.starts_with("PUT ") => {
             shared.record_hit();

@@ -240,6 +240,50 @@ fn run_command(stack: &CustomerStack, arguments: &[&str], code: i32) -> String {
     to_text(&output.stdout)
 }
 
+/// Restores each config, and compares it with the copies of all deployments.
+fn assert_each_config_comes_back(stack: &CustomerStack, deployed: &[StoryDeployment]) {
+    for (number, it) in deployed.iter().enumerate() {
+        let back = stack.world.path().join(format!("back {number}.yaml"));
+        run_command(
+            stack,
+            &[
+                "restore",
+                "airbnb",
+                "--deployment",
+                &it.id,
+                "--output",
+                back.to_str().unwrap(),
+            ],
+            0,
+        );
+        assert!(
+            fs::read(&back).unwrap() == fs::read(&it.copy).unwrap(),
+            "deployment {number} came back as something else"
+        );
+        // Line by line there is no difference to its own copy, and to each other's as python3 finds one.
+        for other in deployed {
+            let differs = i32::from(fs::read(&other.copy).unwrap() != fs::read(&it.copy).unwrap());
+            let local = other.copy.to_str().unwrap();
+            let shown = run_command(
+                stack,
+                &[
+                    "diff",
+                    "airbnb",
+                    &it.id,
+                    "local",
+                    "--config-file",
+                    local,
+                    "--text",
+                    "--show-secrets",
+                    "--exit-code",
+                ],
+                differs,
+            );
+            assert_eq!(shown.is_empty(), differs == 0, "{shown}");
+        }
+    }
+}
+
 fn lists_ten_deployments_and_restores_each_config(mut stack: CustomerStack) {
     let deployed = deploy_ten_times(&mut stack);
     assert_eq!(
@@ -302,46 +346,7 @@ fn lists_ten_deployments_and_restores_each_config(mut stack: CustomerStack) {
         );
     }
 
-    for (number, it) in deployed.iter().enumerate() {
-        let back = stack.world.path().join(format!("back {number}.yaml"));
-        run_command(
-            &stack,
-            &[
-                "restore",
-                "airbnb",
-                "--deployment",
-                &it.id,
-                "--output",
-                back.to_str().unwrap(),
-            ],
-            0,
-        );
-        assert!(
-            fs::read(&back).unwrap() == fs::read(&it.copy).unwrap(),
-            "deployment {number} came back as something else"
-        );
-        // Line by line there is no difference to its own copy, and to each other's as python3 finds one.
-        for other in &deployed {
-            let differs = i32::from(fs::read(&other.copy).unwrap() != fs::read(&it.copy).unwrap());
-            let local = other.copy.to_str().unwrap();
-            let shown = run_command(
-                &stack,
-                &[
-                    "diff",
-                    "airbnb",
-                    &it.id,
-                    "local",
-                    "--config-file",
-                    local,
-                    "--text",
-                    "--show-secrets",
-                    "--exit-code",
-                ],
-                differs,
-            );
-            assert_eq!(shown.is_empty(), differs == 0, "{shown}");
-        }
-    }
+    assert_each_config_comes_back(&stack, &deployed);
     // Nothing is missing, and nothing is other than it was written.
     for verb_of_all in ["coverage", "verify"] {
         assert_eq!(

@@ -86,7 +86,7 @@ impl fmt::Display for NetworkRun {
             FaultScope::At(point, usize::MAX) => write!(f, "from {point} on")?,
             FaultScope::At(point, times) => write!(f, "{times} times from {point} on")?,
             FaultScope::During(phase, which) => {
-                write!(f, "during {} ({which:?})", phase.join(" and "))?
+                write!(f, "during {} ({which:?})", phase.join(" and "))?;
             }
         }
         write!(

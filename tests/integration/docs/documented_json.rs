@@ -183,11 +183,9 @@ fn helper_sh_answers_as_documented_where_there_is_no_helper() {
     }
 }
 
-#[test]
-fn written_files_have_exactly_the_documented_keys() {
-    let mut world = World::new();
-    let unit = CustomerUnit::new(&world);
-    // All there is to be said: in a checkout, by a CI job, and late.
+/// Makes the customer folder a git checkout and the environment that of a CI job, so that records
+/// have all optional fields.
+fn enter_checkout_and_ci_job(world: &mut World, unit: &CustomerUnit) {
     let folder = unit.config.parent().expect("a folder").to_owned();
     for arguments in [
         &["init", "--quiet"][..],
@@ -221,6 +219,44 @@ fn written_files_have_exactly_the_documented_keys() {
     ] {
         world.set_variable(name, Some(value));
     }
+}
+
+/// Compares the table of object metadata with the config, a record and a seal in the bucket.
+fn assert_documented_metadata(world: &World, record: &str, seal: &str) {
+    let page = fs::read_to_string(project_dir().join(FORMATS)).expect(FORMATS);
+    for (key, row) in [
+        (
+            "terragrunt/airbnb/config.yaml",
+            "| `config.yaml` and its copies |",
+        ),
+        (record, "| record |"),
+        (seal, "| seal |"),
+    ] {
+        let line = page
+            .lines()
+            .find(|line| line.starts_with(row))
+            .unwrap_or_else(|| panic!("no {row}"));
+        let mut documented: Vec<&str> = line
+            .split('|')
+            .nth(3)
+            .expect("a cell")
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .collect();
+        documented.sort_unstable();
+        let object = world.server.object(BUCKET, key).expect("it");
+        let mut written: Vec<String> = object.metadata.keys().cloned().collect();
+        written.sort();
+        assert_eq!(written, documented, "{row}");
+    }
+}
+
+#[test]
+fn written_files_have_exactly_the_documented_keys() {
+    let mut world = World::new();
+    let unit = CustomerUnit::new(&world);
+    enter_checkout_and_ci_job(&mut world, &unit);
     let shown = read_examples(FORMATS);
     world.set_endpoint(&refused_endpoint());
     unit.deploy(&world).expect_warning();
@@ -273,34 +309,7 @@ fn written_files_have_exactly_the_documented_keys() {
         "an example is compared with nothing"
     );
 
-    // The table of metadata.
-    let page = fs::read_to_string(project_dir().join(FORMATS)).expect(FORMATS);
-    for (key, row) in [
-        (
-            "terragrunt/airbnb/config.yaml",
-            "| `config.yaml` and its copies |",
-        ),
-        (&record, "| record |"),
-        (&seal, "| seal |"),
-    ] {
-        let line = page
-            .lines()
-            .find(|line| line.starts_with(row))
-            .unwrap_or_else(|| panic!("no {row}"));
-        let mut documented: Vec<&str> = line
-            .split('|')
-            .nth(3)
-            .expect("a cell")
-            .split('`')
-            .skip(1)
-            .step_by(2)
-            .collect();
-        documented.sort_unstable();
-        let object = world.server.object(BUCKET, key).expect("it");
-        let mut written: Vec<String> = object.metadata.keys().cloned().collect();
-        written.sort();
-        assert_eq!(written, documented, "{row}");
-    }
+    assert_documented_metadata(&world, &record, &seal);
 }
 
 #[test]

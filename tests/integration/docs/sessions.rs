@@ -9,7 +9,7 @@ use test_support::terraform_steps::CustomerUnit;
 use test_support::{BUCKET, CONFIG, World, helper_path, project_dir, refused_endpoint, to_text};
 
 const VERBS: &str = "docs/verbs.md";
-/// Sessions with terragrunt, which tests/e2e/readme_sessions.rs plays.
+/// Sessions with terragrunt, which `tests/e2e/readme_sessions.rs` plays.
 const IN_E2E: [&str; 3] = ["deploy", "adopt", "legacy"];
 const NIGHT: &str = "docs/operations.md";
 const HERE: [&str; 7] = [

@@ -131,9 +131,8 @@ fn the_page_is_complete_and_its_policy_allows_only_its_own_style_and_script() {
     }
 }
 
-#[test]
-fn the_numbers_are_those_of_the_summary() {
-    let world = World::new();
+/// Five deployments from January to March 2026.
+fn put_deployments_of_three_months(world: &World) {
     let deployed = |timestamp, customer, user, hash| DeploymentRow {
         timestamp,
         customer,
@@ -142,7 +141,7 @@ fn the_numbers_are_those_of_the_summary() {
         ..USUAL
     };
     put_records(
-        &world,
+        world,
         &[
             deployed(
                 "2026-01-01T00:00:00Z",
@@ -176,6 +175,12 @@ fn the_numbers_are_those_of_the_summary() {
             ),
         ],
     );
+}
+
+#[test]
+fn the_numbers_are_those_of_the_summary() {
+    let world = World::new();
+    put_deployments_of_three_months(&world);
     let (_, page) = report_page(&world, &[]);
     let summary: Value =
         serde_json::from_str(&run_report(&world, &["--summary", "--format", "json"]))
