@@ -166,7 +166,7 @@ fn deploy_ten_times(stack: &mut CustomerStack) -> Vec<StoryDeployment> {
         let aside = stack.world.path().join(format!("kept aside {number}.yaml"));
         fs::copy(stack.folder.join("config.yaml"), &aside).unwrap();
         let (before, kept) = (deployment_ids(stack, false), deployment_ids(stack, true));
-        // Versions of one second would have no order.
+        // Versions of the same second have no order.
         wait_for_next_second(unix_now());
         let from = format_rfc3339(unix_now());
         let ran = run_deployment(stack, how);

@@ -112,7 +112,7 @@ impl NetworkFindings {
             }
         }
         for (name, content) in read_files(&world.state_dir()) {
-            // A config is kept here by design; its header and the records are not it.
+            // The spool contains the config by design, but its header and the records must not.
             let content = match content.find(config_start()) {
                 Some(start) if name.contains("/spool/") => content[..start].to_owned(),
                 _ => content,
@@ -291,7 +291,6 @@ fn file_names(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Every file below a folder, with its content.
 fn read_files(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)

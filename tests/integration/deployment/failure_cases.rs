@@ -7,16 +7,16 @@ use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::terraform_steps::CustomerUnit;
 use test_support::{World, refused_endpoint};
 
-/// One kind of trouble, in which nothing reaches the bucket and everything is kept.
+/// A failure in which nothing reaches the bucket and everything is spooled.
 pub(crate) struct FailureCase {
     pub(crate) name: &'static str,
-    /// Brings the trouble about; what it returns lives as long as the trouble.
+    /// Causes the failure, which lasts as long as the returned value.
     pub(crate) arrange: fn(&mut World, &mut CustomerUnit) -> Option<FaultyProxy>,
     /// The status of the plan, which only reads.
     pub(crate) plan: &'static str,
-    /// What the warning must say.
+    /// What the warning must contain.
     pub(crate) words: &'static [&'static str],
-    /// Who the record says deployed, sent late: STS may have answered while S3 did not.
+    /// The user in the late record: STS may have answered although S3 did not.
     pub(crate) user: &'static str,
 }
 
@@ -167,7 +167,7 @@ pub(crate) const ALL_FAILURES: [FailureCase; 10] = [
     NO_SUCH_PROFILE,
 ];
 
-/// Ends any trouble: the network is back, and every profile that was used is one that may do all.
+/// Ends the failure: restores the network, and gives all permissions to every profile in use.
 pub(crate) fn end_failure(world: &mut World, unit: &mut CustomerUnit, proxy: Option<FaultyProxy>) {
     drop(proxy);
     world.restore_endpoints();
@@ -192,7 +192,7 @@ pub(crate) fn end_failure(world: &mut World, unit: &mut CustomerUnit, proxy: Opt
     unit.unset_variable("aws_profile");
 }
 
-/// S3's answer to too many requests, as its documentation of error responses has it.
+/// The answer of S3 to too many requests, from its documentation of error responses.
 const SLOW_DOWN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>\
                          <Message>Reduce your request rate</Message><RequestId>4442587FB7D0A2F9</RequestId></Error>";
 

@@ -16,10 +16,9 @@ use test_support::{BUCKET, CONFIG, World, project_dir, refused_endpoint, run_wit
 
 const PROTOCOL: &str = "docs/protocol.md";
 const FORMATS: &str = "docs/formats.md";
-/// The verbs for people that answer in JSON.
+/// The commands that answer in JSON.
 const ANSWERS: [&str; 5] = ["coverage", "verify", "history", "status", "doctor"];
 
-/// The JSON examples of a page by their names, without their comments.
 fn read_examples(page: &str) -> BTreeMap<String, String> {
     let fences = read_fences(page)
         .into_iter()
@@ -40,7 +39,6 @@ fn read_examples(page: &str) -> BTreeMap<String, String> {
     by_name
 }
 
-/// A line without the comment that may end it.
 fn without_comment(line: &str) -> String {
     let mut quoted = false;
     let mut escaped = false;
@@ -57,12 +55,12 @@ fn without_comment(line: &str) -> String {
     line.to_owned()
 }
 
-/// The keys and the types of a value, and of all values in it; the top level's in their order.
+/// The top-level keys in order, and the paths and types of all values.
 fn json_shape(json: &str) -> (Vec<String>, Vec<String>) {
     let value: Value = serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"));
     let mut paths = Vec::new();
     collect_paths(&value, "", &mut paths);
-    // The items of a list have one shape.
+    // All items of a list have the same shape.
     paths.sort();
     paths.dedup();
     let order = if value.is_object() {
@@ -95,7 +93,7 @@ fn collect_paths(value: &Value, path: &str, paths: &mut Vec<String>) {
     paths.push(format!("{path}: {kind}"));
 }
 
-/// The only file of a folder of the state, by the end of its name.
+/// Reads the only file of a state folder whose name has this end.
 fn read_state_file(world: &World, folder: &str, end: &str) -> String {
     let entries = fs::read_dir(world.state_dir().join(folder))
         .expect("a folder")
@@ -125,7 +123,7 @@ fn the_messages_have_exactly_the_documented_keys() {
     let shown = read_examples(PROTOCOL);
     let told = |name: &str| shown[name].replace("/deployments/airbnb/config.yaml", &config);
 
-    // What is shown is what the module sends, and the helper takes it.
+    // The documented messages are those that the module sends, and the helper accepts them.
     let keys = |json: &str| keys_in_order(json.as_bytes());
     let all = config_backup::deployment::protocol::QUERY_KEYS
         .map(str::to_owned)
@@ -270,7 +268,7 @@ fn written_files_have_exactly_the_documented_keys() {
         .filter(|name| name.contains("-config-"))
         .collect();
     let item = read_state_file(&world, "spool", &configs[0]);
-    // As docs/operations.md tells for a bad night: behind the first line, these are the config's bytes.
+    // As docs/operations.md says, the bytes of the config follow the first line.
     let (header, config) = item.split_once('\n').expect("a line");
     assert_eq!(
         (json_shape(header), config),
@@ -344,7 +342,7 @@ fn answers_in_json_have_exactly_the_documented_keys() {
     let unit = CustomerUnit::in_folder(&world, "airbnb");
     unit.deploy(&world).expect_success();
     unit.deploy(&world).expect_success();
-    // A state without a deployment, a record that somebody edited, and a deployment that is kept here.
+    // A state without a deployment, an edited record, and a spooled deployment.
     world
         .server
         .put(
@@ -393,7 +391,7 @@ fn answers_in_json_have_exactly_the_documented_keys() {
     }
 }
 
-/// A command line as a shell takes it apart, as far as the pages need it.
+/// Splits a command line as a shell does, as far as the pages need it.
 fn shell_words(line: &str) -> Vec<String> {
     let line = line
         .split(" #")
@@ -431,7 +429,7 @@ fn every_command_shown_in_the_documentation_exists() {
             .into_iter()
             .map(|line| line.trim_start_matches("$ ").to_owned())
             .chain(inline);
-        // What stands for something else is no command: `report [CUSTOMER]`, `completions bash|zsh`, `…`.
+        // Placeholders are not commands: `report [CUSTOMER]`, `completions bash|zsh`, `…`.
         for command in commands.filter(|it| {
             it.starts_with("config-backup ")
                 && !it.contains(['[', '…', '|'])
@@ -444,7 +442,7 @@ fn every_command_shown_in_the_documentation_exists() {
             {
                 count += 1;
                 let parsed = config_backup::cli::cli_command().try_get_matches_from(&words);
-                // A verb may be named without what it needs.
+                // A command may be named without its arguments.
                 let incomplete = [
                     ErrorKind::MissingRequiredArgument,
                     ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,

@@ -16,12 +16,12 @@ const HERE: [&str; 7] = [
     "report", "past", "coverage", "verify", "compact", "doctor", "kept",
 ];
 
-/// A world in which the team's profile is there, and the helper in PATH.
+/// A world with the profile of the documentation and the helper in PATH.
 fn session_world() -> World {
     world_in("us-east-1")
 }
 
-/// As [`world`], with the bucket in some region.
+/// As [`session_world`], with the bucket in this region.
 fn world_in(region: &str) -> World {
     let mut world = World::with_bucket_in(region);
     let path = std::env::var("PATH").expect("a PATH");
@@ -46,7 +46,6 @@ fn session_shell(world: &World) -> Command {
     world.command("bash")
 }
 
-/// Writes a record of a deployment at some time.
 fn put_record(world: &World, customer: &str, at: &str, user: &str) {
     let record = format!(
         "{{\"timestamp\":\"{at}\",\"customer\":\"{customer}\",\"user\":\"arn:aws:iam::123456789012:user/{user}\",\
@@ -64,7 +63,8 @@ fn put_record(world: &World, customer: &str, at: &str, user: &str) {
         .expect("a record");
 }
 
-/// Deploys `airbnb` with each of these configs, by the owner of each profile; versions of one second would have no order.
+/// Deploys `airbnb` with each profile and config, at most once a second so that versions have an
+/// order.
 fn deploy_as(world: &World, unit: &mut CustomerUnit, deployments: &[(&str, &str)]) {
     for (profile, config) in deployments {
         wait_for_next_second(unix_now());

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use test_support::{World, project_dir, refused_endpoint, to_text};
 
-/// Runs `iam` where nobody would answer: exit code, stdout and stderr.
+/// Runs `iam` without a network; returns exit code, stdout and stderr.
 fn run_iam(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut world = World::new();
     world.set_endpoint(&refused_endpoint());
@@ -24,7 +24,7 @@ fn run_iam(arguments: &[&str]) -> (Option<i32>, String, String) {
     )
 }
 
-/// Runs `iam`, which must end well and have nothing to say beside the policy.
+/// Runs `iam`, which must print a policy and no message.
 fn print_policy(arguments: &[&str]) -> String {
     let (code, policy, messages) = run_iam(arguments);
     assert_eq!((code, messages.as_str()), (Some(0), ""), "{arguments:?}");
@@ -34,7 +34,7 @@ fn print_policy(arguments: &[&str]) -> String {
 const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const ODD: &str = "Foo ${Bar}*\"%{x}é株";
 
-/// Command lines that cover all that is printed.
+/// Command lines that cover all policies.
 const ALL: [&[&str]; 10] = [
     &["writer"],
     &[
@@ -94,7 +94,7 @@ fn the_documents_show_the_policies_that_are_printed() {
         .split_once("\n## ")
         .expect("an end")
         .0;
-    // Written more densely there.
+    // The document has fewer line breaks.
     let value = |json: &String| serde_json::from_str::<Value>(json).expect("JSON");
     assert_eq!(
         shown(permissions).iter().map(value).collect::<Vec<_>>(),
@@ -141,7 +141,7 @@ fn the_hcl_is_formatted_and_gives_the_same_policy() {
         "{}",
         to_text(&formatted.stderr)
     );
-    // Without the provider of AWS: the expression of each resource as an output.
+    // Without the AWS provider: the expression of each resource as an output.
     for number in 0..ALL.len() {
         let path = folder.join(format!("{number}.tf"));
         let resource = fs::read_to_string(&path).expect("a file");
@@ -224,11 +224,11 @@ fn a_customer_name_is_not_a_pattern_or_prefix() {
         assert!(!said.contains("a*"), "{said}");
     }
     assert!(!print_policy(&["writer", "--customer", "acme"]).contains("acme*"));
-    // The segment of another customer is no earlier spelling of this one.
+    // The segment of another customer is not an older spelling of this one.
     assert!(
         !print_policy(&["reader", "--customer", "~Foo~20Bar"]).contains("terragrunt/~Foo~20Bar/")
     );
-    // `terragrunt/a/b/` lies in the folder of `a`.
+    // `terragrunt/a/b/` is in the folder of `a`.
     assert!(!print_policy(&["writer", "--customer", "a/b"]).contains("terragrunt/a/b"));
 }
 

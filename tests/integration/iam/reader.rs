@@ -14,7 +14,7 @@ use test_support::s3_client::S3TestClient;
 use test_support::terraform_steps::CustomerUnit;
 use test_support::{BUCKET, CONFIG, JOHN_ARN, World};
 
-/// How many of the verbs that look back somebody with a policy can use. What `coverage` and `verify` find is no failure.
+/// The number of read commands that succeed. Findings of `coverage` and `verify` count as success.
 fn run_read_commands(world: &World, customer: &str) -> usize {
     let verbs: [&[&str]; ALL_VERBS] = [
         &["report", customer],
@@ -31,7 +31,6 @@ fn run_read_commands(world: &World, customer: &str) -> usize {
     verbs.iter().filter(goes_well).count()
 }
 
-/// How many these are.
 const ALL_VERBS: usize = 6;
 
 #[test]
@@ -39,7 +38,7 @@ fn the_reader_policy_allows_reading_and_no_writing() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
     let client = S3TestClient::new(&world.server.endpoint());
-    // Of the earlier module, under the name as it is.
+    // A legacy record, under the unencoded name.
     client.put("terragrunt/Foo Bar/config.yaml", CONFIG);
     client.put(
         "usage-logs/Foo Bar/d188280766a258ccc135ef480b49230c.json",
@@ -76,7 +75,7 @@ fn the_reader_policy_allows_reading_and_no_writing() {
 fn every_statement_of_the_reader_policy_is_needed() {
     let mut world = World::new();
     deployments_go_well(&mut world).expect("a deployment");
-    // Without a copy, as the earlier module left it.
+    // Without a copy, as the legacy module left it.
     world
         .server
         .put(BUCKET, "terragrunt/airbnb/config.yaml", b"a: 1\n", &[])
