@@ -16,7 +16,7 @@ use test_support::World;
 use test_support::campaign::Campaign;
 
 const ERRORS: [&str; 6] = ["ENOSPC", "EIO", "EROFS", "EACCES", "EMFILE", "EDQUOT"];
-/// What a disk may refuse for good, of calls that only files have.
+/// The file calls that may fail permanently.
 const FOR_GOOD: [(&str, &str); 8] = [
     ("openat", "EROFS"),
     ("openat", "EMFILE"),
@@ -27,7 +27,7 @@ const FOR_GOOD: [(&str, &str); 8] = [
     ("unlink", "EROFS"),
     ("flock", "EIO"),
 ];
-/// Each verb in the scenes in which it does something of its own.
+/// Each command with the scenes in which it behaves differently.
 const STEPS: [(&str, TrialScene); 8] = [
     ("context", TrialScene::Online),
     ("context", TrialScene::Late),
@@ -38,15 +38,14 @@ const STEPS: [(&str, TrialScene); 8] = [
     ("replay", TrialScene::Late),
     ("status", TrialScene::Late),
 ];
-/// The verbs for people, which read no query.
+/// The commands that read no query.
 const FOR_PEOPLE: [&str; 2] = ["replay", "status"];
 
-/// One fault in one call of one step.
 #[derive(Debug, Clone)]
 struct DiskFault {
     verb: &'static str,
     scene: TrialScene,
-    /// As strace takes it: `openat:error=EIO:when=3`.
+    /// In the syntax of strace: `openat:error=EIO:when=3`.
     inject: String,
 }
 
@@ -74,7 +73,7 @@ fn no_error_of_the_disk_blocks_fails_or_silently_loses_a_deployment() {
     );
 }
 
-/// All faults of one step: those of each call on a file of ours, as a run without faults makes them.
+/// All faults of a step: one for each call on a file of the helper in a run without faults.
 fn list_faults((verb, scene): (&'static str, TrialScene)) -> Vec<DiskFault> {
     let mut trial = DeploymentTrial::new(format!("a trace of {verb} {scene:?}"), scene);
     let trace = run_with_fault(&mut trial, verb, "");
@@ -83,7 +82,8 @@ fn list_faults((verb, scene): (&'static str, TrialScene)) -> Vec<DiskFault> {
         .calls()
         .filter(|call| call.is_below(folder) && !closes_a_folder(call, &trace));
     let ours: BTreeSet<_> = ours.map(|call| (call.name.clone(), call.number)).collect();
-    // The same number in another thread may be no call on a file: such a fault would be none of a disk.
+    // In another thread the same number may be a call without a file, and its fault not one of the
+    // disk.
     let strange = |(name, number): &(String, usize)| {
         trace
             .calls()
@@ -110,7 +110,7 @@ fn list_faults((verb, scene): (&'static str, TrialScene)) -> Vec<DiskFault> {
         .collect()
 }
 
-/// Such a close fails on no file system, for nothing was written, and Rust's library relies on that.
+/// Closing a folder cannot fail on real file systems, and the standard library relies on that.
 fn closes_a_folder(call: &SystemCall, trace: &SystemCallTrace) -> bool {
     let file = |call: &SystemCall| {
         call.rest
@@ -123,7 +123,7 @@ fn closes_a_folder(call: &SystemCall, trace: &SystemCallTrace) -> bool {
             .any(|other| other.name == "getdents64" && file(other) == file(call))
 }
 
-/// One deployment with the fault, a healthy one after it, and whether the fault came about.
+/// Deploys with the fault and then without; also returns whether the fault occurred.
 fn deploy_with_fault(fault: &DiskFault) -> (ViolationCounts, bool) {
     let mut trial = DeploymentTrial::new(
         format!("{} of `{}` {:?}", fault.inject, fault.verb, fault.scene),
@@ -140,7 +140,7 @@ fn deploy_with_fault(fault: &DiskFault) -> (ViolationCounts, bool) {
     }
 }
 
-/// A deployment, or a verb for people, of which `verb` runs under strace.
+/// Runs a deployment, or another command, with `verb` under strace.
 fn run_with_fault(trial: &mut DeploymentTrial, verb: &str, inject: &str) -> SystemCallTrace {
     if FOR_PEOPLE.contains(&verb) {
         let (ran, trace) = run_traced(&trial.world, verb, None, inject);
@@ -162,7 +162,7 @@ fn run_with_fault(trial: &mut DeploymentTrial, verb: &str, inject: &str) -> Syst
     seen.into_inner().expect("the step ran")
 }
 
-/// It may fail, but must say so, and never by a panic; with 0, what is left is what it names.
+/// The command may fail with a message, but not panic. If it exits 0, it names what is left.
 fn check_verb_for_people(trial: &mut DeploymentTrial, verb: &str, ran: &StepResult) {
     let unnamed = spooled_files(&trial.world)
         .into_iter()

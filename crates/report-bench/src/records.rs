@@ -117,7 +117,6 @@ impl SyntheticRecords {
         }
     }
 
-    /// How many there are.
     #[must_use]
     pub(crate) fn count(&self) -> u64 {
         self.choice.count
