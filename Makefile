@@ -39,7 +39,7 @@ dist: ## Build what a release has into target/dist, some 5 minutes a target: for
 demo: tools build ## Show a deployment, its backup and its log on a local S3 (DEMO_ARGS=--keep leaves it there)
 	tests/demo.sh $(DEMO_ARGS)
 
-bench: build ## Measure report beside other clients on a local S3, some 15 minutes (BENCH_ARGS="--into docs/performance.md")
+bench: build ## Measure report beside other clients on a local S3, some 15 minutes (BENCH_ARGS="--into docs/dev/performance.md")
 	tools/install bench
 	cargo build --release --locked -p report-bench -p embedded-aws
 	python3 tests/bench/bench.py $(BENCH_ARGS)

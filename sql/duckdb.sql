@@ -1,9 +1,9 @@
 -- The usage records as tables in DuckDB, read where they lie. docs/sql.md says how to use them and what it costs.
 --
 --   SET VARIABLE bucket = 'mongodb-arena';    another bucket than this one
---   SET VARIABLE segment = 'airbnb';          one customer alone, as the key spells the name: nothing else is then fetched
+--   SET VARIABLE segment = 'airbnb';          only this customer, as encoded in keys; nothing else is fetched
 --
--- Each session fetches the objects anew. `CREATE TABLE kept AS FROM deployments` in a database file keeps what they say.
+-- Each session fetches the objects again. `CREATE TABLE copy AS FROM deployments` in a database file keeps the data.
 
 -- What Unicode calls white space, at both ends.
 CREATE OR REPLACE MACRO usage_trim(t) AS
@@ -25,7 +25,7 @@ CREATE OR REPLACE MACRO usage_record(t) AS
     ELSE TRY_CAST(t AS JSON)
   END;
 
--- A field as text: what is neither text nor a number is left out.
+-- A field as text; values that are neither text nor a number are skipped.
 CREATE OR REPLACE MACRO usage_text(j, path) AS
   CASE WHEN json_type(j, path) IN ('VARCHAR', 'UBIGINT', 'BIGINT', 'DOUBLE') THEN json_extract_string(j, path) ELSE '' END;
 
@@ -63,7 +63,7 @@ CREATE OR REPLACE MACRO usage_customer(segment) AS
 CREATE OR REPLACE MACRO to_unixtime(t) AS epoch(t);
 CREATE OR REPLACE MACRO with_timezone(t, zone) AS t;
 
--- What `config-backup compact` made of the records, for as many as it was asked to (docs/archive.md).
+-- What `config-backup compact` made of the records, for as many as it was asked to (docs/reference/archive.md).
 SET VARIABLE usage_parts = (
   SELECT list(file)
   FROM glob('s3://' || coalesce(getvariable('bucket'), 'mongodb-arena') || '/usage-logs-archive/' || coalesce(getvariable('segment'), '*') || '/*.parquet')
@@ -84,8 +84,8 @@ FROM query(
   END
 );
 
--- What is to be fetched: everything, or what is not archived. Of the earlier module, whose keys have no time, all there is, for it
--- overwrites. What stands in a name stands for itself there.
+-- The objects to fetch: all, or those that are not archived. All of the legacy module's, whose keys have no time, because it overwrites
+-- objects. Special characters in names are escaped.
 SET VARIABLE usage_logs = 's3://' || coalesce(getvariable('bucket'), 'mongodb-arena') || '/usage-logs/' || coalesce(getvariable('segment'), '*') || '/*.json';
 SET VARIABLE usage_files = CASE WHEN getvariable('usage_parts') IS NULL
   THEN [getvariable('usage_logs')]
@@ -230,7 +230,7 @@ FROM (
 ) AS places
 WHERE place = 1;
 
--- The views from here on are the same in every file of this folder.
+-- The views from here on are the same in trino_views.sql and duckdb.sql.
 
 -- The rows of `config-backup report`: of each day, customer and user the last deployment. Sort them where you ask for them.
 CREATE OR REPLACE VIEW usage_daily AS
@@ -261,7 +261,7 @@ WHERE config_hash <> ''
 GROUP BY customer, config_hash;
 
 -- Where the chains of records are broken: `missing` numbers, a number given twice (`doubled`), or a record that is not the one
--- that the next one of its chain vouches for (`changed`). `key` is the record that shows it.
+-- that the next record of its chain names (`changed`). `key` is the record that shows it.
 CREATE OR REPLACE VIEW chain_breaks AS
 SELECT
   customer,
@@ -280,7 +280,7 @@ FROM (
 ) AS links
 WHERE chain_number <> before + 1 OR chain_previous <> sha256_before;
 
--- What to look after, by customer: how long ago the last deployment was, and how many records tell of trouble or are missing.
+-- What to look after, by customer: how long ago the last deployment was, and how many records report problems or are missing.
 CREATE OR REPLACE VIEW gaps AS
 SELECT
   customer,

@@ -4,75 +4,72 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::commands::compact;
-use crate::commands::completions;
-use crate::commands::context;
-use crate::commands::coverage;
-use crate::commands::deploy;
-use crate::commands::diff;
-use crate::commands::diff::DiffArgs;
-use crate::commands::doctor;
-use crate::commands::history;
-use crate::commands::history::HistoryArgs;
-use crate::commands::iam;
-use crate::commands::init;
-use crate::commands::init::InitArgs;
-use crate::commands::replay;
-use crate::commands::report;
-use crate::commands::report::{EXAMPLES, ReportArgs};
-use crate::commands::restore;
-use crate::commands::restore::RestoreArgs;
-use crate::commands::status;
-use crate::commands::status::StatusArgs;
-use crate::commands::verify;
-use crate::error::Error;
+use crate::commands::compact::{CompactArgs, run_compact};
+use crate::commands::completions::run_completions;
+use crate::commands::context::run_context;
+use crate::commands::coverage::{CoverageArgs, run_coverage};
+use crate::commands::deploy::{run_deploy, run_fallback};
+use crate::commands::diff::{DiffArgs, run_diff};
+use crate::commands::doctor::{DoctorArgs, run_doctor};
+use crate::commands::history::{HistoryArgs, run_history};
+use crate::commands::iam::{IAM_EXAMPLES, IamArgs, run_iam};
+use crate::commands::init::{InitArgs, run_init};
+use crate::commands::replay::run_replay;
+use crate::commands::report::{EXAMPLES, ReportArgs, run_report};
+use crate::commands::restore::{RestoreArgs, run_restore};
+use crate::commands::status::{StatusArgs, run_status};
+use crate::commands::verify::{VerifyArgs, run_verify};
+use crate::error::{Error, to_single_line};
 use crate::exit_code::ExitCode;
 use crate::system::panics;
 
+/// What `--help` ends with.
+const EXIT_CODES: &str = "\
+Exit codes: 0 ok, 1 error, 2 usage, 3 bad input, 4 credentials, 5 denied or no such bucket,
+6 network or timeout, 7 something is missing or wrong (report --strict, coverage, verify), 130 interrupted.
+The commands that Terraform and Terragrunt call (context, deploy, fallback) always exit 0.";
+
 /// Keeps a deployment's config.yaml and a record of every deployment in S3.
 ///
-/// Terraform calls it during `terragrunt apply --all`; the verbs below are for people. With no verb and no terminal
-/// on stdin it answers like `context`.
+/// Terraform calls it during `terragrunt apply --all`; the commands below are for people. With no
+/// command and no terminal on stdin it answers like `context`.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = false, max_term_width = 100)]
-#[command(
-    after_help = "Exit codes: 0 ok, 1 error, 2 usage, 3 bad input, 4 credentials, 5 denied or no such bucket,\n6 network or timeout, 7 something is missing or wrong (report --strict, coverage, verify), 130 interrupted.\nThe commands that Terraform and Terragrunt call (context, deploy, fallback) always exit 0."
-)]
+#[command(version, arg_required_else_help = false, max_term_width = 100, after_help = EXIT_CODES)]
 struct CommandLine {
     #[command(subcommand)]
-    verb: Option<CliCommand>,
+    command: Option<CliCommand>,
 }
 
 #[derive(Debug, Subcommand)]
 enum CliCommand {
-    /// Print who deployed what: one row per day, customer and user, the last deployment of the day winning
+    /// Print who deployed what: one row per day, customer and user, for the last deployment of the day
     #[command(after_help = EXAMPLES)]
     Report(Box<ReportArgs>),
     /// List the versions of a customer's config, newest first: when, by whom, and which keys changed
     History(HistoryArgs),
-    /// Show what differs between two versions of a customer's config, or from the file here, with secrets masked
+    /// Show what differs between two versions of a customer's config, or a version and the local file
     Diff(Box<DiffArgs>),
-    /// Give back a version of a customer's config, byte for byte
+    /// Restore a version of a customer's config, byte for byte
     Restore(Box<RestoreArgs>),
-    /// Find out whether the records and configs in the bucket are what was written there
-    Verify(verify::VerifyArgs),
-    /// Find deployments that nobody logged and customers that nobody backed up
-    Coverage(Box<coverage::CoverageArgs>),
-    /// Roll the usage records of months that have ended up into a few objects, for reports and SQL; deletes nothing
-    Compact(Box<compact::CompactArgs>),
-    /// Put the Terragrunt unit into a customer folder, or bring it up to this version
+    /// Check whether the records and configs in the bucket are what was written there
+    Verify(VerifyArgs),
+    /// Find deployments without a usage record and customers without a backup
+    Coverage(Box<CoverageArgs>),
+    /// Archive the usage records of past months in a few objects, for reports and SQL; deletes nothing
+    Compact(Box<CompactArgs>),
+    /// Put the Terragrunt unit into a customer folder, or upgrade it to this version
     Init(InitArgs),
-    /// Prove on your own bucket and machine what a deployment needs, with a fix for each finding
-    Doctor(Box<doctor::DoctorArgs>),
-    /// Send what deployments had to keep on this machine
+    /// Check credentials, bucket, tools and folder for a deployment, with a fix for each problem
+    Doctor(Box<DoctorArgs>),
+    /// Send what deployments had to queue on this machine
     Replay,
-    /// Show what is kept on this machine because it could not be sent yet
+    /// Show what is queued on this machine because it could not be sent yet
     Status(StatusArgs),
-    /// Print the IAM policies that this needs: for who deploys, for who looks back, for the bucket
-    #[command(after_help = iam::IAM_EXAMPLES)]
-    Iam(iam::IamArgs),
+    /// Print the IAM policies: for who deploys, for auditors, for the bucket
+    #[command(after_help = IAM_EXAMPLES)]
+    Iam(IamArgs),
     /// Print a script that makes a shell complete our command lines
     ///
     /// bash: source <(config-backup completions bash)
@@ -95,97 +92,112 @@ enum CliCommand {
     Fallback,
 }
 
-/// Runs the command line `arguments` (with the program's name) and gives the exit code.
+impl CliCommand {
+    /// A deployment must never fail because of us, so its commands exit with 0 whatever happens.
+    fn is_part_of_deployment(command: Option<&Self>) -> bool {
+        matches!(
+            command,
+            None | Some(Self::Context | Self::Deploy | Self::Fallback)
+        )
+    }
+}
+
+/// Runs a command line, which begins with the program's name.
 pub fn run_cli(
-    arguments: impl IntoIterator<Item = OsString>,
+    args: impl IntoIterator<Item = OsString>,
     input: impl Read + IsTerminal,
     output: impl Write + IsTerminal,
     mut messages: impl Write + IsTerminal,
 ) -> ExitCode {
-    let cli = match CommandLine::try_parse_from(arguments) {
-        Ok(cli) => cli,
+    let command = match CommandLine::try_parse_from(args) {
+        Ok(command_line) => command_line.command,
         Err(error) => return print_usage_error(&error, output, messages),
     };
+    let is_part_of_deployment = CliCommand::is_part_of_deployment(command.as_ref());
+    let has_terminal = messages.is_terminal();
+
     panics::install_panic_hook();
-    let for_terraform = matches!(
-        cli.verb,
-        None | Some(CliCommand::Context | CliCommand::Deploy | CliCommand::Fallback)
-    );
-    let watched = messages.is_terminal();
-    let result =
-        panics::catch_panic(|| run_command(cli.verb, input, output, &mut messages, watched))
-            .unwrap_or_else(|fault| Err(fault.into()));
-    result.unwrap_or_else(|error| {
-        if for_terraform {
-            return ExitCode(0);
-        }
-        let _ = writeln!(
-            messages,
-            "config-backup: {}",
-            crate::error::to_single_line(&format!("{error:#}"))
-        );
-        ExitCode(error.downcast_ref::<Error>().map_or(1, Error::exit_code))
-    })
+    let caught =
+        panics::catch_panic(|| run_command(command, input, output, &mut messages, has_terminal));
+    let error = match caught {
+        Ok(Ok(exit_code)) => return exit_code,
+        Ok(Err(error)) => error,
+        Err(panic) => panic.into(),
+    };
+
+    if is_part_of_deployment {
+        return ExitCode::Ok;
+    }
+    print_error(&error, messages)
 }
 
 fn run_command(
-    verb: Option<CliCommand>,
+    command: Option<CliCommand>,
     input: impl Read + IsTerminal,
     mut output: impl Write + IsTerminal,
     messages: &mut impl Write,
-    watched: bool,
+    has_terminal: bool,
 ) -> Result<ExitCode> {
-    match verb {
-        None if input.is_terminal() => Ok(print_help(output)),
-        None | Some(CliCommand::Context) => context::run_context(input, output).map(exit_ok),
-        Some(CliCommand::Deploy) => deploy::run_deploy(input, output).map(exit_ok),
-        Some(CliCommand::Fallback) => deploy::run_fallback(input, output).map(exit_ok),
-        Some(CliCommand::Report(arguments)) => {
-            report::run_report(&arguments, output, messages, watched)
+    let Some(command) = command else {
+        if input.is_terminal() {
+            return Ok(print_help(output));
         }
-        Some(CliCommand::History(arguments)) => history::run_history(&arguments, output, messages),
-        Some(CliCommand::Diff(arguments)) => diff::run_diff(&arguments, output, messages),
-        Some(CliCommand::Restore(arguments)) => restore::run_restore(&arguments, output, messages),
-        Some(CliCommand::Verify(arguments)) => verify::run_verify(&arguments, output, messages),
-        Some(CliCommand::Coverage(arguments)) => {
-            coverage::run_coverage(&arguments, output, messages)
-        }
-        Some(CliCommand::Compact(arguments)) => compact::run_compact(&arguments, output, messages),
-        Some(CliCommand::Init(arguments)) => init::run_init(&arguments, &mut output),
-        Some(CliCommand::Doctor(arguments)) => doctor::run_doctor(&arguments, output),
-        Some(CliCommand::Replay) => replay::run_replay(output, messages),
-        Some(CliCommand::Status(arguments)) => status::run_status(&arguments, output),
-        Some(CliCommand::Iam(arguments)) => iam::run_iam(&arguments, output, messages),
-        Some(CliCommand::Completions { shell }) => completions::run_completions(shell, output),
+        run_context(input, output)?;
+        return Ok(ExitCode::Ok);
+    };
+
+    match command {
+        CliCommand::Report(args) => run_report(&args, output, messages, has_terminal),
+        CliCommand::History(args) => run_history(&args, output, messages),
+        CliCommand::Diff(args) => run_diff(&args, output, messages),
+        CliCommand::Restore(args) => run_restore(&args, output, messages),
+        CliCommand::Verify(args) => run_verify(&args, output, messages),
+        CliCommand::Coverage(args) => run_coverage(&args, output, messages),
+        CliCommand::Compact(args) => run_compact(&args, output, messages),
+        CliCommand::Init(args) => run_init(&args, &mut output),
+        CliCommand::Doctor(args) => run_doctor(&args, output),
+        CliCommand::Replay => run_replay(output, messages),
+        CliCommand::Status(args) => run_status(&args, output),
+        CliCommand::Iam(args) => run_iam(&args, output, messages),
+        CliCommand::Completions { shell } => run_completions(shell, &mut cli_command(), output),
+        CliCommand::Context => run_context(input, output).map(|()| ExitCode::Ok),
+        CliCommand::Deploy => run_deploy(input, output).map(|()| ExitCode::Ok),
+        CliCommand::Fallback => run_fallback(input, output).map(|()| ExitCode::Ok),
     }
 }
 
-/// A deployment goes on whatever happened to us; what did is told in the answer or by its absence.
-fn exit_ok((): ()) -> ExitCode {
-    ExitCode(0)
+fn print_error(error: &anyhow::Error, mut messages: impl Write) -> ExitCode {
+    let line = to_single_line(&format!("{error:#}"));
+    let _ = writeln!(messages, "config-backup: {line}");
+    match error.downcast_ref::<Error>() {
+        Some(error) => ExitCode(error.exit_code()),
+        None => ExitCode::Error,
+    }
 }
 
+/// clap also reports `--help` and `--version` as errors, and these go to stdout.
 fn print_usage_error(
     error: &clap::Error,
     mut output: impl Write,
     mut messages: impl Write,
 ) -> ExitCode {
     let text = error.render();
-    let _ = if error.use_stderr() {
-        write!(messages, "{text}")
+    if error.use_stderr() {
+        let _ = write!(messages, "{text}");
+        ExitCode::Usage
     } else {
-        write!(output, "{text}")
-    };
-    ExitCode(u8::try_from(error.exit_code()).unwrap_or(2))
+        let _ = write!(output, "{text}");
+        ExitCode::Ok
+    }
 }
 
 fn print_help(mut output: impl Write) -> ExitCode {
     let _ = write!(output, "{}", cli_command().render_help());
-    ExitCode(2)
+    ExitCode::Usage
 }
 
 /// The command line's description, for completions and manual pages.
 #[must_use]
 pub fn cli_command() -> clap::Command {
-    <CommandLine as clap::CommandFactory>::command()
+    CommandLine::command()
 }

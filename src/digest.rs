@@ -1,50 +1,37 @@
-//! Digests of the config's bytes, in the spellings that the records, the metadata and S3's headers use.
+//! Digests, in the spellings that records, object metadata and S3's headers use.
 //!
 //! Pure: must not read files, the clock or the environment.
 
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
-/// The digests of one config, all taken over the same bytes.
+/// Two digests of the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentDigests {
-    /// MD5, 32 lower-case hex digits (RFC 1321); what users compare with `md5sum`.
+    /// 32 lower-case hex digits (RFC 1321); users compare it with `md5sum`.
     pub md5: String,
-    /// SHA-256, 64 lower-case hex digits (FIPS 180-4); what decides whether two configs are the same.
+    /// 64 lower-case hex digits (FIPS 180-4); decides whether two configs are the same.
     pub sha256: String,
 }
 
-/// Digests `bytes`.
 #[must_use]
 pub fn compute_digests(bytes: &[u8]) -> ContentDigests {
     ContentDigests {
-        md5: hex(&Md5::digest(bytes)),
+        md5: hex::encode(Md5::digest(bytes)),
         sha256: sha256_hex(bytes),
     }
 }
 
-/// SHA-256 of `bytes` as 64 lower-case hex digits.
+/// SHA-256 as 64 lower-case hex digits.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }
 
-/// SHA-256 of `bytes` in Base64 (RFC 4648), as `x-amz-checksum-sha256` carries it.
+/// SHA-256 in Base64 (RFC 4648), as `x-amz-checksum-sha256` carries it.
 #[must_use]
 pub fn sha256_base64(bytes: &[u8]) -> String {
     aws_smithy_types::base64::encode(Sha256::digest(bytes))
-}
-
-/// `bytes` as lower-case hex digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text
 }
 
 #[cfg(test)]

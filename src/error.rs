@@ -1,21 +1,19 @@
-//! The error type: a kind to act on, one line that says what happened, and a hint at the way out.
+//! The error of this program: a kind to act on, a message of one line, and a hint.
 //!
-//! What the AWS SDK reports becomes one in s3/error.rs. Must not print, and must not decide what happens next.
+//! Messages read `cannot VERB OBJECT: CAUSE`. Must not know the AWS SDK: `s3/error.rs` translates its
+//! errors.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-/// What kind of thing went wrong: all that callers may tell apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// What went wrong, as far as callers tell it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// No credentials, or credentials that the service does not take.
+    /// No credentials, or credentials that the service rejects.
     Credentials,
-    /// The credentials are good, and the permission is missing.
+    /// The credentials are valid, but a permission is missing.
     Denied,
-    /// There is no such bucket.
+    /// The bucket does not exist.
     Bucket,
     /// The service could not be reached.
     Network,
@@ -23,74 +21,66 @@ pub enum ErrorKind {
     Timeout,
     /// A file that the user named.
     Input,
-    /// Something else on this machine: a file, a folder.
+    /// Another file or folder of this machine, or the program itself.
     Local,
-    /// Anything else that the service answered.
+    /// Any other answer of the service.
     Service,
 }
 
-/// Something that went wrong outside, told in one line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// What kind of thing.
     pub kind: ErrorKind,
-    /// What was tried and what came of it; one line, no full stop.
+    /// One line, without a full stop.
     pub message: String,
-    /// The way out, or empty.
+    /// How to solve the problem, or empty.
     pub hint: String,
-    /// The region that the bucket is really in, where the answer names it.
-    #[serde(skip)]
+    /// The bucket's real region, if the answer names it.
     pub bucket_region: Option<String>,
-    /// The HTTP status of the answer, where there was one.
-    #[serde(skip)]
+    /// The HTTP status of the answer, if there was one.
     pub status: Option<u16>,
     /// S3's error code, or empty.
-    #[serde(skip)]
     pub code: String,
 }
 
-/// The way out of a network that does not answer.
 pub const CHECK_NETWORK_HINT: &str = "check the network, VPN and proxy";
-/// The way out of a network in which somebody else answers.
+/// For answers that do not come from AWS.
 pub const CHECK_PORTAL_HINT: &str = "check for a captive portal or proxy";
 
 impl Error {
-    /// A fault of whoever answers in the place of AWS.
-    pub fn unexpected_response(text: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Network, text, CHECK_PORTAL_HINT)
-    }
-
-    /// A fault without an answer of a service.
-    pub fn new(kind: ErrorKind, text: impl Into<String>, advice: impl Into<String>) -> Self {
+    /// An error without an answer of a service.
+    pub fn new(kind: ErrorKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             kind,
-            message: text.into(),
-            hint: advice.into(),
+            message: message.into(),
+            hint: hint.into(),
             bucket_region: None,
             status: None,
             code: String::new(),
         }
     }
 
-    /// The fault of an upload whose body could not be kept on this machine either.
-    #[must_use]
-    pub fn with_spool_error(self, local: &Self) -> Self {
-        Self {
-            message: format!(
-                "{}; nothing is kept for later: {}",
-                self.message, local.message
-            ),
-            ..self
-        }
+    /// An answer that does not come from AWS, as a captive portal gives it.
+    pub fn unexpected_response(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Network, message, CHECK_PORTAL_HINT)
     }
 
-    /// Whether trying the network again within the same deployment would only cost time.
+    /// The error of an upload whose body could not be spooled either.
+    #[must_use]
+    pub fn with_spool_error(self, spool_error: &Self) -> Self {
+        let message = format!(
+            "{}; nothing is spooled: {}",
+            self.message, spool_error.message
+        );
+        Self { message, ..self }
+    }
+
+    /// Whether further requests of the same deployment would only cost time.
     #[must_use]
     pub fn is_network_error(&self) -> bool {
         matches!(self.kind, ErrorKind::Network | ErrorKind::Timeout)
     }
 
-    /// Whether the same request may well succeed a little later.
+    /// Whether the same request may succeed a little later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.is_network_error()
@@ -98,13 +88,13 @@ impl Error {
             || self.code == "RequestTimeout"
     }
 
-    /// Whether S3 gave the object as asked, and it is the object that is of no use.
+    /// Whether S3 delivered the object and the object itself is unusable.
     #[must_use]
     pub fn is_object_error(&self) -> bool {
         self.kind == ErrorKind::Service && self.status.is_none()
     }
 
-    /// The exit code that people's verbs give for it (README.md, "Exit codes").
+    /// The exit code of commands that people call (docs/commands.md, "Exit codes").
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.kind {
@@ -121,20 +111,21 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         if self.hint.is_empty() {
-            Ok(())
-        } else {
-            write!(f, "; {}", self.hint)
+            return Ok(());
         }
+        write!(f, "; {}", self.hint)
     }
 }
 
 impl StdError for Error {}
 
-/// `text` as one line without control characters: what a server answers may hold anything.
+/// `text` as one line without control characters, because servers may answer with any bytes.
 #[must_use]
 pub fn to_single_line(text: &str) -> String {
-    text.split(|c: char| c.is_control() || c.is_whitespace())
+    let is_separator = |c: char| c.is_control() || c.is_whitespace();
+    let words: Vec<&str> = text
+        .split(is_separator)
         .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+        .collect();
+    words.join(" ")
 }

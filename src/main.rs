@@ -1,10 +1,10 @@
-//! The executable: cleans its environment, names the standard streams, and nothing else.
+//! The executable: cleans its environment and names the standard streams.
 
 use std::io::{stderr, stdin, stdout};
 
 fn main() -> ! {
     config_backup::system::process::restart_without_empty_env_vars();
-    let exit = config_backup::cli::run_cli(std::env::args_os(), stdin(), stdout(), stderr());
+    let exit_code = config_backup::cli::run_cli(std::env::args_os(), stdin(), stdout(), stderr());
     // Not a return: a thread that is stuck in the network must not keep the process alive.
-    std::process::exit(exit.0.into())
+    std::process::exit(exit_code.code().into())
 }

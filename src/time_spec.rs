@@ -1,51 +1,75 @@
-//! Points and lengths of time as people write them on the command line. Pure: the time is an argument.
+//! Points and lengths of time as users write them on the command line.
 
 use chrono::{DateTime, Days, Duration, NaiveDate, NaiveTime, Utc};
 
-/// Which end of a day a date alone stands for.
+use crate::error::{Error, ErrorKind};
+
+const TIME_HINT: &str = "use a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339 \
+                         (2026-10-01T08:00:00Z)";
+
+const MINUTES_PER_HOUR: i64 = 60;
+const MINUTES_PER_DAY: i64 = 24 * MINUTES_PER_HOUR;
+const MINUTES_PER_WEEK: i64 = 7 * MINUTES_PER_DAY;
+
+/// Which moment of a day a date stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DayBoundary {
-    /// Its first moment, for `--since`.
+    /// The first moment, for `--since`.
     Start,
-    /// Its last, for `--until`.
+    /// The last moment, for `--until`.
     End,
 }
 
-/// Reads a point in time: `2026-10-01` (a day, UTC), an age as `36h`, `30d` or `2w`, or RFC 3339.
+/// Parses the value of a command line flag such as `--since`; see [`parse_time_spec`].
 ///
 /// # Errors
-/// What is wrong with it, and what it may be.
-pub fn parse_time_spec(
+/// The value is not a time.
+pub fn parse_time_argument(
+    flag: &str,
     text: &str,
-    end: DayBoundary,
+    boundary: DayBoundary,
     now: DateTime<Utc>,
-) -> Result<DateTime<Utc>, String> {
-    let read = parse_date(text, end)
-        .or_else(|| parse_age(text, now))
-        .or_else(|| {
-            DateTime::parse_from_rfc3339(text)
-                .ok()
-                .map(|at| at.to_utc())
-        });
-    read.ok_or_else(|| {
-        "use a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339 (2026-10-01T08:00:00Z)"
-            .to_owned()
+) -> Result<DateTime<Utc>, Error> {
+    parse_time_spec(text, boundary, now).map_err(|hint| {
+        let message = format!("cannot parse `{flag} {text}`");
+        Error::new(ErrorKind::Input, message, hint)
     })
 }
 
-fn parse_date(text: &str, end: DayBoundary) -> Option<DateTime<Utc>> {
-    // chrono also takes `2026-1-1`, which sorts nowhere.
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
-        .ok()
-        .filter(|_| text.len() == 10)?;
-    match end {
+/// Parses a day (UTC) such as `2026-10-01`, an age such as `36h`, `30d` or `2w`, or RFC 3339.
+///
+/// # Errors
+/// A hint at the forms that are allowed.
+pub fn parse_time_spec(
+    text: &str,
+    boundary: DayBoundary,
+    now: DateTime<Utc>,
+) -> Result<DateTime<Utc>, String> {
+    if let Some(time) = parse_date(text, boundary) {
+        return Ok(time);
+    }
+    if let Some(time) = parse_age(text, now) {
+        return Ok(time);
+    }
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(time) => Ok(time.to_utc()),
+        Err(_) => Err(TIME_HINT.to_owned()),
+    }
+}
+
+fn parse_date(text: &str, boundary: DayBoundary) -> Option<DateTime<Utc>> {
+    // chrono also parses `2026-1-1`.
+    if text.len() != "2026-10-01".len() {
+        return None;
+    }
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    match boundary {
         DayBoundary::Start => Some(date.and_time(NaiveTime::MIN).and_utc()),
-        DayBoundary::End => Some(
-            date.checked_add_days(Days::new(1))?
-                .and_time(NaiveTime::MIN)
-                .and_utc()
-                - Duration::nanoseconds(1),
-        ),
+        DayBoundary::End => {
+            let next_day = date.checked_add_days(Days::new(1))?;
+            let midnight = next_day.and_time(NaiveTime::MIN).and_utc();
+            Some(midnight - Duration::nanoseconds(1))
+        }
     }
 }
 
@@ -53,19 +77,20 @@ fn parse_age(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     now.checked_sub_signed(parse_duration(text)?)
 }
 
-/// Reads a length of time: `90m`, `36h`, `30d` or `2w`.
+/// Parses a length of time such as `90m`, `36h`, `30d` or `2w`.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let number: i64 = number.parse::<u32>().ok()?.into();
-    let minutes = match unit {
+    let unit_start = text.len().checked_sub(1)?;
+    let (number, unit) = text.split_at_checked(unit_start)?;
+    let number = number.parse::<u32>().ok()?;
+    let unit_minutes = match unit {
         "m" => 1,
-        "h" => 60,
-        "d" => 24 * 60,
-        "w" => 168 * 60,
+        "h" => MINUTES_PER_HOUR,
+        "d" => MINUTES_PER_DAY,
+        "w" => MINUTES_PER_WEEK,
         _ => return None,
     };
-    Duration::try_minutes(number.checked_mul(minutes)?)
+    Duration::try_minutes(i64::from(number).checked_mul(unit_minutes)?)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 # seconds, and kept in the user's cache under that SHA-256. Without them, nothing is ever downloaded.
 set -u
 
-verb=$1
+command=$1
 helper=$2
 url=${3-}
 sums=${4-}
@@ -29,7 +29,7 @@ plain() {
 
 answer_instead() {
   message=$(plain "$1")
-  case $verb in
+  case $command in
     # An id of its own for every plan, so that Terraform reads `deploy` in each apply.
     context)
       id="$(date -u +%Y%m%dT%H%M%SZ)-$$"
@@ -114,20 +114,20 @@ case $0 in
   */*) settings=${0%/*}/config_backup.auto.tfvars.json ;;
   *) settings=config_backup.auto.tfvars.json ;;
 esac
-[ "$verb" != fallback ] || [ -r "$settings" ] || answer_instead "cannot read '$settings', which terragrunt.hcl generates: this deployment is neither backed up nor logged"
+[ "$command" != fallback ] || [ -r "$settings" ] || answer_instead "cannot read '$settings', which terragrunt.hcl generates: this deployment is neither backed up nor logged"
 
 # The braces also silence the shell itself, which would report that a helper was killed.
 {
-  case $verb in
+  case $command in
     fallback) answer=$("$found" fallback <"$settings") ;;
-    *) answer=$("$found" "$verb") ;;
+    *) answer=$("$found" "$command") ;;
   esac
   code=$?
 } 2>/dev/null
 
 # At apply, the helper may have uploaded everything before it failed.
-[ "$verb" = context ] || way_out="it is unknown whether this deployment is backed up and logged; \`config-backup status\` lists what is still queued, and \`config-backup doctor\` checks the helper"
-[ "$code" -eq 0 ] || answer_instead "the helper '$found' failed in '$verb' with exit code $code: $way_out"
+[ "$command" = context ] || way_out="it is unknown whether this deployment is backed up and logged; \`config-backup status\` lists what is still queued, and \`config-backup doctor\` checks the helper"
+[ "$code" -eq 0 ] || answer_instead "the helper '$found' failed in '$command' with exit code $code: $way_out"
 
 # Whether the text is one JSON object of strings: Terraform fails on everything else.
 is_valid() {
@@ -139,14 +139,14 @@ is_valid() {
 # Without a new deployment_id in each plan, Terraform would read `deploy` at plan.
 newline='
 '
-case $verb:$answer in
+case $command:$answer in
   *"$newline"*) ;;
   context:*'"deployment_id":"'[!\"]* | deploy:* | fallback:'config-backup: '*)
-    if [ "$verb" = fallback ] || is_valid "$answer"; then
+    if [ "$command" = fallback ] || is_valid "$answer"; then
       printf '%s\n' "$answer"
       exit 0
     fi
     ;;
   *) ;;
 esac
-answer_instead "the helper '$found' gave no answer of config-backup in '$verb': $way_out"
+answer_instead "the helper '$found' gave no answer of config-backup in '$command': $way_out"

@@ -3,7 +3,7 @@
 use config_backup::output::sanitize::{
     escape_formula, escape_html, escape_json, is_unsafe_for_display, sanitize,
 };
-use config_backup::output::table_formats::{OutputFormat, TableCell, TableStyle, write_cells};
+use config_backup::output::{OutputFormat, TableCell, TableStyle, write_cells};
 
 /// What starts a formula, as OWASP's "CSV Injection" has it, with the full-width forms that a spreadsheet takes for it.
 const FORMULA: [char; 8] = [

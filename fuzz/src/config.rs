@@ -7,20 +7,21 @@ use config_backup::deployment::subject::{DeploymentSubject, resolve_subject};
 use config_backup::digest::compute_digests;
 
 /// All that is ever said about a config.
-const PHRASES: [&str; 14] = [
+const PHRASES: [&str; 15] = [
     "it is empty",
-    "it has # bytes, and at most # are read for the usage record",
+    "it has # bytes, and at most # are parsed",
     "it is not valid UTF-8 at line #",
-    "it is nested deeper than # levels at line #",
+    "it is nested deeper than # levels",
     "it has too many brackets for its size",
+    "its aliases stand for too much data",
     "it is not valid YAML at line #, column #",
     "it is not valid YAML",
-    "it is no mapping of keys to values at line #",
-    "its customer.name is no text",
-    "its aws.profile is no text",
-    "its mongodb.project_name is no text",
-    "its mongodb.cluster_name is no text",
-    "its mongodb.additional_users_count is no whole number",
+    "it is not a mapping of keys to values",
+    "its customer.name is not a text",
+    "its aws.profile is not a text",
+    "its mongodb.project_name is not a text",
+    "its mongodb.cluster_name is not a text",
+    "its mongodb.additional_users_count is not a whole number",
     "it names no customer",
 ];
 

@@ -3,7 +3,7 @@
 use config_backup::keys::{
     CONFIGS_PREFIX, RECORDS_PREFIX, RecordKey, config_version_key, current_config_key,
     customer_record_prefixes, customer_segment, format_timestamp, parse_customer_segment,
-    parse_record_key, record_key, record_key_segment, record_key_with_suffix, record_keys_prefix,
+    record_key, record_key_segment, record_key_with_suffix, record_keys_prefix,
 };
 
 /// Any two texts are customers, and any text is a key that somebody wrote.
@@ -54,7 +54,7 @@ fn judge_keys(customer: &str, id: &str, data: &[u8]) {
         .iter()
         .take(4)
         .fold(0, |number, byte| number << 8 | i64::from(*byte));
-    // From 2000 to 2099, as `reading::YEARS` has it.
+    // From 2000 to 2099, as `PLAUSIBLE_YEARS` has it.
     let at =
         chrono::DateTime::from_timestamp(946_684_800 + seconds % 3_155_760_000, 0).expect("a time");
     let segment = customer_segment(customer);
@@ -78,14 +78,13 @@ fn judge_keys(customer: &str, id: &str, data: &[u8]) {
                 && key.len() <= 1024,
             "{key}"
         );
+        let parsed = RecordKey::parse(&key).expect("the key of a record");
         assert_eq!(
-            parse_record_key(&key),
-            Some(RecordKey {
-                segment: &segment,
-                deployed_at: Some(at)
-            }),
+            (parsed.segment, parsed.deployed_at),
+            (segment.as_str(), Some(at)),
             "{key}"
         );
+        assert_eq!(parsed.to_string(), key);
         assert_eq!(record_key_segment(&key), Some(segment.as_str()));
     }
     for prefix in customer_record_prefixes(customer) {
@@ -100,13 +99,11 @@ fn judge_keys(customer: &str, id: &str, data: &[u8]) {
 
 /// A key that is taken for a record's is one, and a time that is read out of it stands in it.
 fn judge_foreign(key: &str) {
-    let Some(RecordKey {
-        segment,
-        deployed_at: at,
-    }) = parse_record_key(key)
-    else {
+    let Some(parsed) = RecordKey::parse(key) else {
         return;
     };
+    assert_eq!(parsed.to_string(), key);
+    let segment = parsed.segment;
     let name = key
         .strip_prefix(RECORDS_PREFIX)
         .and_then(|tail| tail.strip_prefix(segment)?.strip_prefix('/'))
@@ -120,7 +117,7 @@ fn judge_foreign(key: &str) {
             .is_some_and(|stem| !stem.is_empty()),
         "{key}"
     );
-    if let Some(at) = at {
+    if let Some(at) = parsed.deployed_at {
         // A leap second has the date of the second before it and the nanoseconds of the one behind it.
         assert!(
             name.starts_with(&format_timestamp(at)) && at.timestamp_subsec_nanos() == 0,

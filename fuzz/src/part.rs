@@ -2,7 +2,9 @@
 
 use std::sync::OnceLock;
 
-use config_backup::archive::parquet::{ArchiveRow, ArchivedRecord, decode_archive, encode_archive};
+use config_backup::archive::parquet::{ArchivedRecord, decode_archive, encode_archive};
+use config_backup::archive::{ArchiveError, ArchiveRow};
+use config_backup::keys::RecordKey;
 use config_backup::s3::listing::ObjectMeta;
 
 /// Each three bytes of `data` change one byte of a file that is whole: how far from its end, where the footer is, and what it is then.
@@ -19,7 +21,7 @@ pub fn run(data: &[u8]) {
 }
 
 /// What comes out of a file is what records can be; a refusal is one line that quotes none of them.
-pub fn judge(read: &Result<Vec<ArchivedRecord>, String>) {
+pub fn judge(read: &Result<Vec<ArchivedRecord>, ArchiveError>) {
     match read {
         Ok(records) => {
             for ArchivedRecord {
@@ -28,16 +30,15 @@ pub fn judge(read: &Result<Vec<ArchivedRecord>, String>) {
             } in records
             {
                 assert_eq!(listed.size, body.len() as u64, "{listed:?}");
-                assert!(
-                    config_backup::keys::parse_record_key(&listed.key).is_some(),
-                    "{listed:?}"
-                );
+                assert!(RecordKey::parse(&listed.key).is_some(), "{listed:?}");
             }
         }
-        Err(why) => assert!(
-            why.len() < 400 && !why.contains('\n') && !why.contains("canary"),
-            "{why}"
-        ),
+        Err(error) => {
+            let message = error.to_string();
+            assert!(message.len() < 400, "{message}");
+            assert!(!message.contains('\n'), "{message}");
+            assert!(!message.contains("canary"), "{message}");
+        }
     }
 }
 

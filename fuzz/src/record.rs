@@ -1,7 +1,7 @@
 //! A usage record: whatever lies there is read or refused, and what we write is read as it was.
 
 use config_backup::keys::PLAUSIBLE_YEARS;
-use config_backup::record::parse::{self, ParsedRecord};
+use config_backup::record::parse::{self, ParsedRecord, RecordError};
 use config_backup::record::{
     BackupStatus, ChainLink, CiJob, GitCommit, RECORD_SCHEMA_VERSION, ToolVersions, UsageRecord,
     format_rfc3339,
@@ -10,25 +10,25 @@ use serde_json::Value;
 
 /// All that is ever said about a record.
 const PHRASES: [&str; 19] = [
-    "it is empty",
-    "it is not valid JSON at line #, column #",
-    "it is no JSON object",
-    "it has none of a usage record's fields",
-    "its `schema` is #, and this helper knows #",
-    "its `timestamp` is no RFC 3339 time of the years # to #",
-    "it has no `user`",
-    "its `additional_users_count` is no whole number",
-    "its `customer` is no text",
-    "its `user` is no text",
-    "its `user_id` is no text",
-    "its `account` is no text",
-    "its `config_hash` is no text",
-    "its `project_name` is no text",
-    "its `cluster_name` is no text",
-    "its `deployment_id` is no text",
-    "its `backup` is no text",
-    "its `backup_key` is no text",
-    "its `late` is no flag",
+    "empty object",
+    "not valid JSON at line #, column #",
+    "not a JSON object",
+    "has no field of a usage record",
+    "`schema` is #, newer than #",
+    "`timestamp` is not an RFC 3339 time of the years # to #",
+    "no `user`",
+    "`additional_users_count` is not a whole number",
+    "`customer` is not text",
+    "`user` is not text",
+    "`user_id` is not text",
+    "`account` is not text",
+    "`config_hash` is not text",
+    "`project_name` is not text",
+    "`cluster_name` is not text",
+    "`deployment_id` is not text",
+    "`backup` is not text",
+    "`backup_key` is not text",
+    "`late` is no flag",
 ];
 
 /// Any bytes are an object of the bucket, and a deployment.
@@ -44,12 +44,12 @@ pub fn run(data: &[u8]) {
 }
 
 /// What is said fits one of the phrases, and the time is one that a deployment can have.
-pub fn judge(read: &Result<ParsedRecord, String>) {
+pub fn judge(read: &Result<ParsedRecord, RecordError>) {
     let problems = match read {
-        Ok(reading) => &reading.problems,
-        Err(problem) => std::slice::from_ref(problem),
+        Ok(reading) => reading.problems.clone(),
+        Err(error) => vec![error.to_string()],
     };
-    super::phrase::only_these(problems, &PHRASES, u64::MAX);
+    super::phrase::only_these(&problems, &PHRASES, u64::MAX);
     if let Ok(ParsedRecord {
         deployed_at: Some(at),
         ..
@@ -177,7 +177,7 @@ pub fn judge_line(record: &UsageRecord, line: &[u8], reading: &ParsedRecord) {
     );
     assert_eq!(reading.backup, says("backup"));
     let problems: &[&str] = if record.user.is_empty() {
-        &["it has no `user`"]
+        &["no `user`"]
     } else {
         &[]
     };

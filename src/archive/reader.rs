@@ -1,242 +1,269 @@
-//! The archive of usage records: which of its objects there are, and the records in them.
+//! Finds archive files and reads the records in them.
 //!
-//! Reads only. An object whose bytes are not those that its key names is left out, and that is said.
+//! Must not write. A file whose content does not match the digest in its key is skipped and
+//! reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::archive::parquet::{self, ArchivedRecord};
-use crate::digest::sha256_hex;
+use crate::archive::{ArchiveError, MAX_ARCHIVE_BYTES};
 use crate::error::{Error, ErrorKind};
 use crate::keys::{self, ArchiveKey, RECORDS_PREFIX};
 use crate::s3::bulk_get::{self, ObjectSink};
 use crate::s3::listing::{ListPage, ListRequest, ObjectMeta};
 use crate::s3::store::ObjectStore;
 
-/// The largest object that is read, in bytes: several times what is ever written.
-pub const MAX_ARCHIVE_BYTES: u64 = 64 << 20;
-
-/// Whoever wants records out of the archive.
+/// Receives records read from archive files.
 pub trait ArchiveVisitor {
-    /// Whether an object of the archive is to be read.
-    fn wants_file(&mut self, part: &ObjectMeta, key: &ArchiveKey<'_>) -> bool;
-    /// Takes what is in it, or why that cannot be had.
-    fn visit_records(&mut self, part: &ObjectMeta, records: Result<Vec<ArchivedRecord>, String>);
+    /// Whether to fetch an archive file.
+    fn wants_file(&mut self, file: &ObjectMeta, key: &ArchiveKey<'_>) -> bool;
+
+    /// Receives the records of a file, or the reason why it cannot be used.
+    fn visit_records(
+        &mut self,
+        file: &ObjectMeta,
+        records: Result<Vec<ArchivedRecord>, ArchiveError>,
+    );
 }
 
-/// Goes through the archive of the records below `logs`, which are prefixes of records; gives what of it may not be read, as one
-/// phrase each: a profile that is allowed to read the records alone is allowed enough.
+/// Reads the archive of the records below `record_prefixes`.
+///
+/// Returns a message for each part of the archive that may not be read. This is not an error,
+/// because permission to read the records is enough for a report.
 ///
 /// # Errors
 /// A request that failed for good.
 pub async fn read_archive(
     store: &Arc<ObjectStore>,
-    logs: &[String],
-    shelf: &mut impl ArchiveVisitor,
+    record_prefixes: &[String],
+    visitor: &mut impl ArchiveVisitor,
 ) -> Result<Vec<String>, Error> {
-    let mut refused = Vec::new();
-    for prefix in logs.iter().map(|prefix| keys::archive_prefix_for(prefix)) {
-        let listing = ListRequest {
-            prefix,
+    let mut denied = Vec::new();
+    for record_prefix in record_prefixes {
+        let request = ListRequest {
+            prefix: keys::archive_prefix_for(record_prefix),
             ..ListRequest::default()
         };
-        match bulk_get::list_and_fetch(
+        let mut sink = ArchiveSink { visitor };
+        let fetched = bulk_get::list_and_fetch(
             Arc::clone(store),
-            vec![listing],
+            vec![request],
             MAX_ARCHIVE_BYTES,
-            &mut ArchiveSink(shelf),
-        )
-        .await
-        {
+            &mut sink,
+        );
+
+        match fetched.await {
             Ok(()) => {}
-            Err(fault) if fault.kind == ErrorKind::Denied => {
-                refused.push(format!("the archive: {fault}"));
+            Err(error) if error.kind == ErrorKind::Denied => {
+                denied.push(format!("the archive: {error}"));
             }
-            Err(fault) => return Err(fault),
+            Err(error) => return Err(error),
         }
     }
-    Ok(refused)
+    Ok(denied)
 }
 
-struct ArchiveSink<'a, S>(&'a mut S);
+struct ArchiveSink<'a, V> {
+    visitor: &'a mut V,
+}
 
-impl<S: ArchiveVisitor> ObjectSink for ArchiveSink<'_, S> {
+impl<V: ArchiveVisitor> ObjectSink for ArchiveSink<'_, V> {
     fn accept_page(
         &mut self,
         _: &ListRequest,
         _: &str,
         page: ListPage,
     ) -> Result<Vec<ObjectMeta>, Error> {
-        let wants = |part: &ObjectMeta| {
-            keys::parse_archive_key(&part.key).is_some_and(|key| self.0.wants_file(part, &key))
-        };
-        let (small, large): (Vec<ObjectMeta>, Vec<ObjectMeta>) = page
-            .objects
-            .into_iter()
-            .filter(wants)
-            .partition(|part| part.size <= MAX_ARCHIVE_BYTES);
-        for part in large {
-            self.0.visit_records(
-                &part,
-                Err(format!(
-                    "it has {} bytes, and at most {MAX_ARCHIVE_BYTES} are read",
-                    part.size
-                )),
-            );
+        let mut wanted = Vec::new();
+        for file in page.objects {
+            let Some(key) = ArchiveKey::parse(&file.key) else {
+                continue;
+            };
+            if !self.visitor.wants_file(&file, &key) {
+                continue;
+            }
+
+            if file.size > MAX_ARCHIVE_BYTES {
+                let error = ArchiveError::TooLarge { bytes: file.size };
+                self.visitor.visit_records(&file, Err(error));
+            } else {
+                wanted.push(file);
+            }
         }
-        Ok(small)
+        Ok(wanted)
     }
 
-    fn accept_object(&mut self, part: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>) {
+    fn accept_object(&mut self, file: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>) {
         let records = match body {
-            Ok(Some(body)) => decode_verified(&part.key, body),
-            // Deleted since it was listed: as if it had never been there.
+            Ok(Some(body)) => decode_verified(&file.key, body),
+            // Deleted since it was listed: the same as if it had never been there.
             Ok(None) => return,
-            Err(fault) => Err(fault.message),
+            Err(error) => Err(ArchiveError::Unavailable(error.message)),
         };
-        self.0.visit_records(part, records);
+        self.visitor.visit_records(file, records);
     }
 }
 
-/// The records in an object of the archive, whose key says what its bytes are, and whose they are.
-fn decode_verified(key: &str, body: Vec<u8>) -> Result<Vec<ArchivedRecord>, String> {
-    let Some(ArchiveKey {
-        segment, digest, ..
-    }) = keys::parse_archive_key(key)
-    else {
-        return Err("its name is none".to_owned());
+/// Decodes a file whose key names its digest and the customer.
+fn decode_verified(key: &str, body: Vec<u8>) -> Result<Vec<ArchivedRecord>, ArchiveError> {
+    let Some(key) = ArchiveKey::parse(key) else {
+        return Err(ArchiveError::InvalidKey);
     };
-    if !sha256_hex(&body).starts_with(digest) {
-        return Err("its bytes are not those that its name stands for".to_owned());
+    if !key.matches_digest(&body) {
+        return Err(ArchiveError::DigestMismatch);
     }
+
     let records = parquet::decode_archive(body)?;
-    // Permissions are given by prefix: who may archive one customer must not have a word in another one's report.
-    let is_own =
-        |record: &ArchivedRecord| keys::record_key_segment(&record.object.key) == Some(segment);
-    if records.iter().all(is_own) {
-        Ok(records)
-    } else {
-        Err("it has records of another customer".to_owned())
+    for record in &records {
+        if keys::record_key_segment(&record.object.key) != Some(key.segment) {
+            return Err(ArchiveError::ForeignRecords);
+        }
     }
+    Ok(records)
 }
 
-/// What the archive was good for, and what of it could not be read.
+/// What the archive added to the listed objects.
 #[derive(Debug, Default)]
 pub struct ArchiveResult {
-    /// How many records were taken out of it.
+    /// How many records only the archive has.
     pub record_count: usize,
-    /// Objects that are not what was written, with the reason.
+    /// Files that cannot be used, with the reason.
     pub damaged: Vec<(String, String)>,
-    /// What this profile may not read, as one phrase each.
+    /// A message for each part of the archive that may not be read.
     pub denied: Vec<String>,
 }
 
 impl ArchiveResult {
-    /// What could not be read, as one phrase each.
+    /// A message for everything that was not read.
     #[must_use]
     pub fn into_skipped(self) -> Vec<String> {
-        let damaged = self
-            .damaged
-            .into_iter()
-            .map(|(key, why)| format!("`{key}`: {why}"));
-        damaged.chain(self.denied).collect()
+        let mut skipped = Vec::new();
+        for (key, reason) in self.damaged {
+            skipped.push(format!("`{key}`: {reason}"));
+        }
+        skipped.extend(self.denied);
+        skipped
     }
 }
 
-/// As [`bulk_get::all`]; and then gives `sink` the records below the same prefixes that only the archive has, because no object of their
-/// own was listed: as one page of a listing more, and each that it wants, once.
+/// Like [`bulk_get::list_and_fetch`], followed by the records that only the archive has.
+///
+/// The sink gets the archived records below the same prefixes as one more page, except those with
+/// an object of their own. It then gets the body of each record that it wants once.
 ///
 /// # Errors
-/// As [`bulk_get::all`] and [`read`].
+/// See [`bulk_get::list_and_fetch`] and [`read_archive`].
 pub async fn fetch_with_archive(
     store: &Arc<ObjectStore>,
-    listings: Vec<ListRequest>,
+    requests: Vec<ListRequest>,
     limit: u64,
     sink: &mut impl ObjectSink,
 ) -> Result<ArchiveResult, Error> {
-    let logs: Vec<String> = listings
-        .iter()
-        .map(|it| it.prefix.clone())
-        .filter(|prefix| prefix.starts_with(RECORDS_PREFIX))
-        .collect();
-    let mut noting = RecordingSink {
+    let mut record_prefixes = Vec::new();
+    for request in &requests {
+        if request.prefix.starts_with(RECORDS_PREFIX) {
+            record_prefixes.push(request.prefix.clone());
+        }
+    }
+
+    let mut recording = RecordingSink {
         sink,
-        seen: BTreeSet::new(),
+        listed_keys: BTreeSet::new(),
     };
-    bulk_get::list_and_fetch(Arc::clone(store), listings, limit, &mut noting).await?;
-    let RecordingSink { sink, seen } = noting;
+    bulk_get::list_and_fetch(Arc::clone(store), requests, limit, &mut recording).await?;
+    let RecordingSink { sink, listed_keys } = recording;
+
     let mut newest = NewestPerKey {
-        seen,
+        listed_keys,
         records: BTreeMap::new(),
         damaged: Vec::new(),
     };
-    let refused = read_archive(store, &logs, &mut newest).await?;
-    let NewestPerKey {
-        mut records,
-        damaged,
-        ..
-    } = newest;
-    let listing = ListRequest {
-        prefix: RECORDS_PREFIX.to_owned(),
-        ..ListRequest::default()
-    };
-    let objects = records
-        .values()
-        .map(|record| record.object.clone())
-        .collect();
-    let mut taken = 0;
-    for listed in sink.accept_page(
-        &listing,
-        "",
-        ListPage {
-            objects,
-            folders: Vec::new(),
-            next_token: None,
-        },
-    )? {
-        if let Some(ArchivedRecord { body, .. }) = records.remove(&listed.key) {
-            taken += 1;
-            sink.accept_object(&listed, Ok(Some(body)));
-        }
-    }
+    let denied = read_archive(store, &record_prefixes, &mut newest).await?;
+
     Ok(ArchiveResult {
-        record_count: taken,
-        damaged,
-        denied: refused,
+        record_count: pass_on_records(newest.records, sink)?,
+        damaged: newest.damaged,
+        denied,
     })
 }
 
-/// Passes everything on, and notes which records have objects of their own.
+/// Offers archived records to `sink` as one listed page. Returns how many it wants.
+fn pass_on_records(
+    mut records: BTreeMap<String, ArchivedRecord>,
+    sink: &mut impl ObjectSink,
+) -> Result<usize, Error> {
+    let request = ListRequest {
+        prefix: RECORDS_PREFIX.to_owned(),
+        ..ListRequest::default()
+    };
+    let page = ListPage {
+        objects: records
+            .values()
+            .map(|record| record.object.clone())
+            .collect(),
+        folders: Vec::new(),
+        next_token: None,
+    };
+
+    let mut count = 0;
+    for object in sink.accept_page(&request, "", page)? {
+        if let Some(record) = records.remove(&object.key) {
+            count += 1;
+            sink.accept_object(&object, Ok(Some(record.body)));
+        }
+    }
+    Ok(count)
+}
+
+/// Passes everything on, and remembers which records have objects of their own.
 struct RecordingSink<'a, S> {
     sink: &'a mut S,
-    seen: BTreeSet<String>,
+    listed_keys: BTreeSet<String>,
 }
 
 impl<S: ObjectSink> ObjectSink for RecordingSink<'_, S> {
     fn accept_page(
         &mut self,
-        listing: &ListRequest,
+        request: &ListRequest,
         after: &str,
         page: ListPage,
     ) -> Result<Vec<ObjectMeta>, Error> {
-        self.seen.extend(
-            page.objects
-                .iter()
-                .filter(|listed| listed.key.starts_with(RECORDS_PREFIX))
-                .map(|listed| listed.key.clone()),
-        );
-        self.sink.accept_page(listing, after, page)
+        for object in &page.objects {
+            if object.key.starts_with(RECORDS_PREFIX) {
+                self.listed_keys.insert(object.key.clone());
+            }
+        }
+        self.sink.accept_page(request, after, page)
     }
 
-    fn accept_object(&mut self, listed: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>) {
-        self.sink.accept_object(listed, body);
+    fn accept_object(&mut self, object: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>) {
+        self.sink.accept_object(object, body);
     }
 }
 
+/// Collects the records that were not listed.
+///
+/// The legacy module overwrote its records, so the archive may have several versions of one.
 struct NewestPerKey {
-    seen: BTreeSet<String>,
+    listed_keys: BTreeSet<String>,
     records: BTreeMap<String, ArchivedRecord>,
     damaged: Vec<(String, String)>,
+}
+
+impl NewestPerKey {
+    fn add_record(&mut self, record: ArchivedRecord) {
+        let object = &record.object;
+        if self.listed_keys.contains(&object.key) {
+            return;
+        }
+        if let Some(known) = self.records.get(&object.key)
+            && known.object.last_modified >= object.last_modified
+        {
+            return;
+        }
+        self.records.insert(object.key.clone(), record);
+    }
 }
 
 impl ArchiveVisitor for NewestPerKey {
@@ -244,20 +271,18 @@ impl ArchiveVisitor for NewestPerKey {
         true
     }
 
-    fn visit_records(&mut self, part: &ObjectMeta, records: Result<Vec<ArchivedRecord>, String>) {
-        let records = records.unwrap_or_else(|why| {
-            self.damaged.push((part.key.clone(), why));
-            Vec::new()
-        });
-        for record in records
-            .into_iter()
-            .filter(|record| !self.seen.contains(&record.object.key))
-        {
-            // What the earlier module overwrote may be there more than once.
-            match self.records.get(&record.object.key) {
-                Some(known) if known.object.last_modified >= record.object.last_modified => {}
-                _ => drop(self.records.insert(record.object.key.clone(), record)),
+    fn visit_records(
+        &mut self,
+        file: &ObjectMeta,
+        records: Result<Vec<ArchivedRecord>, ArchiveError>,
+    ) {
+        match records {
+            Ok(records) => {
+                for record in records {
+                    self.add_record(record);
+                }
             }
+            Err(error) => self.damaged.push((file.key.clone(), error.to_string())),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::digest::{compute_digests, sha256_hex};
 use crate::error::{Error, ErrorKind};
 use crate::history::load::{MAX_STORED_CONFIG_BYTES as LARGEST_CONFIG, stated_digests};
 use crate::keys::metadata::parse_captured_at;
-use crate::keys::{self, ConfigKey};
+use crate::keys::{self, ArchiveKey, ConfigKey};
 use crate::record::parse;
 use crate::report::collector::MAX_RECORD_BYTES as LARGEST_RECORD;
 use crate::s3::bulk_get::{self, ObjectSink, retry_with_backoff};
@@ -85,7 +85,7 @@ pub async fn load_inventory(
         denied: refused,
     } = reader::fetch_with_archive(store, records, LARGEST_RECORD, &mut taking).await?;
     for (key, why) in damaged {
-        let owner = keys::parse_archive_key(&key).and_then(|key| taking.wanted_owner(key.segment));
+        let owner = ArchiveKey::parse(&key).and_then(|key| taking.wanted_owner(key.segment));
         if let Some(owner) = owner {
             taking
                 .inventory
@@ -223,7 +223,10 @@ impl ObjectSink for InventoryCollector<'_> {
 fn audited_record(key: &str, body: &Result<Vec<u8>, String>) -> AuditedRecord {
     let key = key.to_owned();
     let (sha256, read) = match body {
-        Ok(body) => (sha256_hex(body), parse::parse_record(body)),
+        Ok(body) => (
+            sha256_hex(body),
+            parse::parse_record(body).map_err(|error| error.to_string()),
+        ),
         Err(why) => (String::new(), Err(why.clone())),
     };
     match read {
@@ -262,10 +265,7 @@ async fn load_config(
     };
     let named = keys::split_customer_folder(&listed.key).and_then(|(folder, _)| {
         match keys::parse_config_key(folder, &listed.key)? {
-            ConfigKey::Version {
-                captured_at: at,
-                md5,
-            } => Some((at, md5.to_owned())),
+            ConfigKey::Version(version) => Some((version.captured_at, version.md5.to_owned())),
             _ => None,
         }
     });

@@ -1,250 +1,302 @@
-//! The chains of usage records that this machine continues: a small file each, which says how far the chain has come.
+//! The chains of usage records that this machine continues: one small file for each chain.
 //!
-//! A chain is continued by one record at a time, from before it is sent until the bucket has it: whoever deploys meanwhile
-//! takes another chain, or starts one, so nobody waits and no place is given twice. Files are claimed by renaming them.
-//! Must not touch the network. A chain that is lost is no harm: the next record starts another one.
+//! A chain is claimed by one record from before its upload until S3 confirms it. Concurrent
+//! deployments use another free chain or start one, so none waits and no record number is used
+//! twice. A process claims a file by renaming it. Must not touch the network.
+//!
+//! Losing a file is harmless: the next record starts another chain.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{hex, sha256_hex};
+use crate::digest::sha256_hex;
 use crate::record::ChainLink;
 use crate::state::dirs::StateDirs;
 use crate::system::atomic_file::{self, FileMode};
 use crate::system::host;
 
-/// The folder's name.
+/// The subdirectory of the state directory.
 pub const CHAINS_DIR: &str = "chains";
-/// What the names of chains end with that a record is being written to …
+/// The suffix of chains that a deployment has claimed.
 pub const TAKEN_SUFFIX: &str = ".taken";
-/// … of those whose last record is not sealed, which the next one mends …
+/// The suffix of free chains whose last record has no seal. The next record seals it.
 const UNSEALED_SUFFIX: &str = ".unsealed";
-/// … and of the others.
+/// The suffix of all other free chains.
 const FREE_SUFFIX: &str = ".free";
 
-/// The last record of a chain that the bucket has.
+/// The last record of a chain that the bucket has. The field names are part of the file format.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ChainHead {
-    /// The chain's name.
+    /// The id of the chain.
     pub writer: String,
-    /// The record's number; 0 before the first.
+    /// The number of the record. 0 before the first one.
     pub number: u64,
-    /// SHA-256 of the object, hex.
+    /// SHA-256 of the record object, in hex.
     pub sha256: String,
-    /// That of the object before, hex.
+    /// SHA-256 of the record object before it, in hex.
     pub previous: String,
-    /// The deployment that the record is of.
     pub deployment_id: String,
     /// The `ETag` of the seal.
     pub etag: String,
-    /// Whether the seal on it could not be set.
-    pub unsealed: bool,
+    /// Whether the upload of the seal failed.
+    #[serde(rename = "unsealed")]
+    pub is_unsealed: bool,
 }
 
-/// A chain that one deployment's record continues.
+/// A chain that the record of one deployment continues.
 #[derive(Debug)]
 pub struct ChainClaim {
-    /// How far it has come.
     pub head: ChainHead,
     can_seal_concurrently: bool,
     deployment_id: String,
-    /// What tells the bucket and the customer.
+    /// Identifies the bucket and the customer in file names.
     scope: String,
-    /// `None` where nothing can be written: then nobody continues it.
+    /// `None` if no file can be written. Then no later record continues the chain.
     file: Option<PathBuf>,
 }
 
 impl ChainClaim {
-    /// Takes a chain of a customer in the bucket `place`: the one that this deployment has taken before, or one that is free,
-    /// or a new one.
+    /// Claims a chain of a customer in a bucket: the one that this deployment claimed before, or a
+    /// free one, or a new one.
     #[must_use]
-    pub fn acquire(places: &StateDirs, place: &str, customer: &str, deployment_id: &str) -> Self {
-        let scope = sha256_hex(format!("{place}\n{customer}").as_bytes())[..16].to_owned();
-        let taken = format!(".{deployment_id}{TAKEN_SUFFIX}");
-        let name = format!("{scope}{taken}");
-        let claim = |end, file, scope| Self {
-            head: end,
-            can_seal_concurrently: false,
-            deployment_id: deployment_id.to_owned(),
-            scope,
-            file,
+    pub fn acquire(
+        state_dirs: &StateDirs,
+        bucket_identity: &str,
+        customer: &str,
+        deployment_id: &str,
+    ) -> Self {
+        let claims = ClaimFiles {
+            state_dirs,
+            scope: scope_of(bucket_identity, customer),
+            deployment_id,
         };
-        // By the deployment alone: the way to the bucket may be another one by now.
-        for file in places
-            .subdirs(CHAINS_DIR)
-            .flat_map(|folder| find_files(&folder, |name| name.ends_with(&taken)))
-        {
-            let scope = file
-                .file_name()
-                .and_then(|name| name.to_str()?.strip_suffix(&taken))
-                .unwrap_or_default()
-                .to_owned();
-            if let Some(end) = read_chain_file(&file) {
-                return claim(end, Some(file), scope);
-            }
+        if let Some(claim) = claims.find_taken() {
+            return claim;
         }
-        for free in places
-            .subdirs(CHAINS_DIR)
-            .flat_map(|folder| find_free_chains(&folder, &scope))
-        {
-            let file = free.with_file_name(&name);
-            // Whoever comes second finds nothing to rename.
-            if fs::rename(&free, &file).is_ok()
-                && let Some(end) = read_chain_file(&file)
-            {
-                return claim(end, Some(file), scope);
-            }
+        if let Some(claim) = claims.take_free() {
+            return claim;
         }
-        let end = ChainHead {
-            writer: new_writer_id(),
-            ..ChainHead::default()
-        };
-        let written = places.write_in(CHAINS_DIR, |folder| {
-            write_chain_file(&folder.join(&name), &end).map(|()| folder.join(&name))
-        });
-        claim(end, written.ok().map(|written| written.value), scope)
+        claims.start_chain()
     }
 
-    /// The place of the deployment's record: the same however often it is sent.
+    /// The link that the deployment's record carries. It is the same for every upload attempt.
     #[must_use]
     pub fn next_link(&self) -> ChainLink {
-        let ChainHead {
-            writer,
-            number,
-            sha256,
-            previous,
-            deployment_id,
-            ..
-        } = self.head.clone();
-        if deployment_id == self.deployment_id {
+        let head = self.head.clone();
+        if head.deployment_id == self.deployment_id {
             ChainLink {
-                writer,
-                number,
-                previous,
+                writer: head.writer,
+                number: head.number,
+                previous: head.previous,
             }
         } else {
             ChainLink {
-                writer,
-                number: number + 1,
-                previous: sha256,
+                writer: head.writer,
+                number: head.number + 1,
+                previous: head.sha256,
             }
         }
     }
 
-    /// Whether it is on this chain.
+    /// Whether `link` is part of this chain.
     #[must_use]
-    pub fn is_on_chain(&self, chain: &ChainLink) -> bool {
-        chain.writer == self.head.writer
+    pub fn is_on_chain(&self, link: &ChainLink) -> bool {
+        link.writer == self.head.writer
     }
 
-    /// Whether a record or a seal is of this deployment, or of the one that came before it in the chain.
+    /// Whether this is the claiming deployment, or the one before it in the chain.
     #[must_use]
     pub fn knows_deployment(&self, deployment_id: &str) -> bool {
-        [&self.deployment_id, &self.head.deployment_id]
-            .into_iter()
-            .any(|id| id == deployment_id)
+        deployment_id == self.deployment_id || deployment_id == self.head.deployment_id
     }
 
-    /// Lets the next record continue the chain behind `end`. Without an end nothing was sent, and the chain is as it was.
-    pub fn release(self, end: Option<ChainHead>) {
+    /// Frees the chain for the next record. `None` means that nothing was uploaded.
+    pub fn release(self, new_head: Option<ChainHead>) {
         let Some(file) = self.file else { return };
-        let is_noted = end
-            .as_ref()
-            .is_none_or(|end| write_chain_file(&file, end).is_ok());
-        let end = end.unwrap_or(self.head);
-        if end.number == 0 {
+        let head = match new_head {
+            Some(head) => {
+                if write_chain_file(&file, &head).is_err() {
+                    // The chain stays claimed: with the old head, a number would be used twice.
+                    return;
+                }
+                head
+            }
+            None => self.head,
+        };
+        if head.number == 0 {
             let _ = fs::remove_file(&file);
-        } else if is_noted {
-            let kind = if end.unsealed {
-                UNSEALED_SUFFIX
-            } else {
-                FREE_SUFFIX
-            };
-            let _ = fs::rename(
-                &file,
-                file.with_file_name(format!("{}.{}{kind}", self.scope, end.writer)),
-            );
+            return;
         }
+        let suffix = if head.is_unsealed {
+            UNSEALED_SUFFIX
+        } else {
+            FREE_SUFFIX
+        };
+        let name = format!("{}.{}{suffix}", self.scope, head.writer);
+        let _ = fs::rename(&file, file.with_file_name(name));
     }
 
-    /// Lets the seal be set while the record is on its way, unless nobody would know of it afterwards.
+    /// Allows the seal to be uploaded together with the record. Has no effect without a file,
+    /// because after a crash no process would know about the seal.
     pub fn enable_concurrent_seal(&mut self) {
         self.can_seal_concurrently = self.file.is_some();
     }
 
-    /// Whether the seal may be set while the record is on its way.
+    /// Whether the seal may be uploaded together with the record.
     #[must_use]
     pub fn can_seal_concurrently(&self) -> bool {
         self.can_seal_concurrently
     }
 
-    /// The deployment that the record is of.
     #[must_use]
     pub fn deployment_id(&self) -> &str {
         &self.deployment_id
     }
 }
 
-/// A name for a chain that nobody else gives.
+/// The chain files as one deployment sees them.
+struct ClaimFiles<'a> {
+    state_dirs: &'a StateDirs,
+    scope: String,
+    deployment_id: &'a str,
+}
+
+impl ClaimFiles<'_> {
+    /// Finds the chain that an earlier process of this deployment claimed. Ignores the scope,
+    /// because the endpoint of the bucket may have changed.
+    fn find_taken(&self) -> Option<ChainClaim> {
+        let suffix = self.taken_suffix();
+        for dir in self.state_dirs.subdirs(CHAINS_DIR) {
+            for file in find_files(&dir, |name| name.ends_with(&suffix)) {
+                let name = file_name_of(&file);
+                let scope = name.strip_suffix(&suffix).unwrap_or_default().to_owned();
+                if let Some(head) = read_chain_file(&file) {
+                    return Some(self.claim(head, Some(file), scope));
+                }
+            }
+        }
+        None
+    }
+
+    fn take_free(&self) -> Option<ChainClaim> {
+        for dir in self.state_dirs.subdirs(CHAINS_DIR) {
+            for free in find_free_chains(&dir, &self.scope) {
+                let file = free.with_file_name(self.taken_name());
+                // If another process was faster, there is nothing to rename.
+                if fs::rename(&free, &file).is_ok()
+                    && let Some(head) = read_chain_file(&file)
+                {
+                    return Some(self.claim(head, Some(file), self.scope.clone()));
+                }
+            }
+        }
+        None
+    }
+
+    fn start_chain(&self) -> ChainClaim {
+        let head = ChainHead {
+            writer: new_writer_id(),
+            ..ChainHead::default()
+        };
+        let written = self.state_dirs.write_in(CHAINS_DIR, |dir| {
+            let file = dir.join(self.taken_name());
+            write_chain_file(&file, &head)?;
+            Ok(file)
+        });
+        let file = match written {
+            Ok(written) => Some(written.value),
+            Err(_) => None,
+        };
+        self.claim(head, file, self.scope.clone())
+    }
+
+    fn claim(&self, head: ChainHead, file: Option<PathBuf>, scope: String) -> ChainClaim {
+        ChainClaim {
+            head,
+            can_seal_concurrently: false,
+            deployment_id: self.deployment_id.to_owned(),
+            scope,
+            file,
+        }
+    }
+
+    fn taken_name(&self) -> String {
+        format!("{}{}", self.scope, self.taken_suffix())
+    }
+
+    fn taken_suffix(&self) -> String {
+        format!(".{}{TAKEN_SUFFIX}", self.deployment_id)
+    }
+}
+
+fn scope_of(bucket_identity: &str, customer: &str) -> String {
+    let digest = sha256_hex(format!("{bucket_identity}\n{customer}").as_bytes());
+    digest[..16].to_owned()
+}
+
+/// A unique id for a chain: 16 hex digits.
 #[must_use]
 pub fn new_writer_id() -> String {
-    host::random_key().map_or_else(
-        || sha256_hex(host::unique_id(host::utc_now()).as_bytes())[..16].to_owned(),
-        |key| hex(&key[..8]),
-    )
-}
-
-/// The chains of a scope that nobody has taken: first those that lack a seal, and then always in the same order, so that few are
-/// used as long as few are needed.
-fn find_free_chains(folder: &Path, scope: &str) -> Vec<PathBuf> {
-    let mut found = find_files(folder, |name| {
-        name.strip_prefix(scope).is_some_and(|rest| {
-            rest.starts_with('.')
-                && [FREE_SUFFIX, UNSEALED_SUFFIX]
-                    .iter()
-                    .any(|kind| rest.ends_with(kind))
-        })
-    });
-    found.sort_by_key(|path| {
-        (
-            !path.to_string_lossy().ends_with(UNSEALED_SUFFIX),
-            path.clone(),
-        )
-    });
-    found
-}
-
-/// The files in a folder with such names.
-fn find_files(folder: &Path, is_it: impl Fn(&str) -> bool) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok)
-        .map(|entry| entry.path());
-    entries
-        .filter(|path| {
-            path.file_name()
-                .is_some_and(|name| is_it(&name.to_string_lossy()))
-        })
-        .collect()
-}
-
-/// What is damaged is deleted: to guess would give a place twice.
-fn read_chain_file(file: &Path) -> Option<ChainHead> {
-    let end = serde_json::from_slice::<ChainHead>(&fs::read(file).ok()?)
-        .ok()
-        .filter(|end| !end.writer.is_empty());
-    if end.is_none() {
-        let _ = fs::remove_file(file);
+    match host::random_key() {
+        Some(key) => hex(&key[..8]),
+        None => {
+            let id = host::unique_id(host::utc_now());
+            sha256_hex(id.as_bytes())[..16].to_owned()
+        }
     }
-    end
 }
 
-fn write_chain_file(file: &Path, end: &ChainHead) -> std::io::Result<()> {
-    atomic_file::write_atomically(file, &[&serde_json::to_vec(end)?], FileMode::Private).map(drop)
+/// The free chains of a scope: first those without a seal, then the others in a fixed order, so
+/// that a machine uses as few chains as it needs.
+fn find_free_chains(dir: &Path, scope: &str) -> Vec<PathBuf> {
+    let prefix = format!("{scope}.");
+    let mut files = find_files(dir, |name| {
+        name.starts_with(&prefix)
+            && (name.ends_with(FREE_SUFFIX) || name.ends_with(UNSEALED_SUFFIX))
+    });
+    files.sort_by_key(|file| {
+        let has_seal = !file_name_of(file).ends_with(UNSEALED_SUFFIX);
+        (has_seal, file.clone())
+    });
+    files
+}
+
+fn find_files(dir: &Path, is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if is_wanted(&file_name_of(&path)) {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn file_name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// Reads a chain file. Deletes a damaged one, because a guess could use a number twice.
+fn read_chain_file(file: &Path) -> Option<ChainHead> {
+    let bytes = fs::read(file).ok()?;
+    match serde_json::from_slice::<ChainHead>(&bytes) {
+        Ok(head) if !head.writer.is_empty() => Some(head),
+        _ => {
+            let _ = fs::remove_file(file);
+            None
+        }
+    }
+}
+
+fn write_chain_file(file: &Path, head: &ChainHead) -> io::Result<()> {
+    let bytes = serde_json::to_vec(head)?;
+    atomic_file::write_atomically(file, &[&bytes], FileMode::Private)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -252,204 +304,165 @@ mod tests {
     use super::*;
 
     fn temp_state_dirs() -> (tempfile::TempDir, StateDirs) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let places = StateDirs::from_private_dirs([folder.path().to_owned()]);
-        (folder, places)
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let state_dirs = StateDirs::from_private_dirs([dir.path().to_owned()]);
+        (dir, state_dirs)
+    }
+
+    fn acquire(state_dirs: &StateDirs, deployment_id: &str) -> ChainClaim {
+        ChainClaim::acquire(state_dirs, "b", "acme", deployment_id)
+    }
+
+    fn chain_link(writer: &str, number: u64, previous: &str) -> ChainLink {
+        ChainLink {
+            writer: writer.to_owned(),
+            number,
+            previous: previous.to_owned(),
+        }
     }
 
     fn head_after_upload(claim: &ChainClaim, sha256: &str) -> ChainHead {
-        let ChainLink {
-            writer,
-            number,
-            previous,
-        } = claim.next_link();
-        let deployment_id = claim.deployment_id().to_owned();
+        let link = claim.next_link();
         ChainHead {
-            writer,
-            number,
+            writer: link.writer,
+            number: link.number,
             sha256: sha256.to_owned(),
-            previous,
-            deployment_id,
+            previous: link.previous,
+            deployment_id: claim.deployment_id().to_owned(),
             etag: String::new(),
-            unsealed: false,
+            is_unsealed: false,
         }
+    }
+
+    fn release_after_upload(claim: ChainClaim, sha256: &str) {
+        let head = head_after_upload(&claim, sha256);
+        claim.release(Some(head));
+    }
+
+    #[test]
+    fn the_file_keeps_its_field_names() {
+        let head = serde_json::to_string(&ChainHead::default()).expect("JSON");
+        let expected = "{\"writer\":\"\",\"number\":0,\"sha256\":\"\",\"previous\":\"\",\
+                        \"deployment_id\":\"\",\"etag\":\"\",\"unsealed\":false}";
+        assert_eq!(head, expected);
     }
 
     #[test]
     fn each_record_continues_the_one_before() {
-        let (_folder, places) = temp_state_dirs();
-        let first = ChainClaim::acquire(&places, "b", "acme", "1");
+        let (_dir, state_dirs) = temp_state_dirs();
+        let first = acquire(&state_dirs, "1");
         let writer = first.next_link().writer;
-        assert_eq!(
-            first.next_link(),
-            ChainLink {
-                writer: writer.clone(),
-                number: 1,
-                previous: String::new()
-            }
-        );
-        let end = head_after_upload(&first, "aa");
-        first.release(Some(end));
-        let second = ChainClaim::acquire(&places, "b", "acme", "2");
-        assert_eq!(
-            second.next_link(),
-            ChainLink {
-                writer: writer.clone(),
-                number: 2,
-                previous: "aa".into()
-            }
-        );
+        assert_eq!(first.next_link(), chain_link(&writer, 1, ""));
+        release_after_upload(first, "aa");
+
+        let second = acquire(&state_dirs, "2");
+        assert_eq!(second.next_link(), chain_link(&writer, 2, "aa"));
         for (bucket, customer) in [("b", "acme-2"), ("c", "acme")] {
-            assert_ne!(
-                ChainClaim::acquire(&places, bucket, customer, "3")
-                    .next_link()
-                    .writer,
-                writer
-            );
+            let other = ChainClaim::acquire(&state_dirs, bucket, customer, "3");
+            assert_ne!(other.next_link().writer, writer);
         }
     }
 
     #[test]
-    fn a_place_is_given_once_and_to_the_same_deployment_again() {
-        let (_folder, places) = temp_state_dirs();
-        let first = ChainClaim::acquire(&places, "b", "acme", "1");
-        let meanwhile = ChainClaim::acquire(&places, "b", "acme", "2");
-        assert_ne!(first.next_link().writer, meanwhile.next_link().writer);
+    fn a_killed_deployment_gets_its_own_link_again() {
+        let (_dir, state_dirs) = temp_state_dirs();
+        let first = acquire(&state_dirs, "1");
+        let concurrent = acquire(&state_dirs, "2");
+        assert_ne!(first.next_link().writer, concurrent.next_link().writer);
         let link = first.next_link();
         drop(first); // killed
-        let again = ChainClaim::acquire(&places, "b", "acme", "1");
-        assert_eq!(again.next_link(), link);
-        // Killed between the note and the release.
-        let end = head_after_upload(&again, "aa");
-        write_chain_file(again.file.as_deref().expect("a file"), &end).expect("written");
-        assert_eq!(
-            ChainClaim::acquire(&places, "b", "acme", "1").next_link(),
-            link
-        );
-        ChainClaim::acquire(&places, "b", "acme", "1").release(Some(end));
-        assert_eq!(
-            ChainClaim::acquire(&places, "b", "acme", "3").next_link(),
-            ChainLink {
-                number: 2,
-                previous: "aa".into(),
-                ..link
-            }
-        );
+
+        let resumed = acquire(&state_dirs, "1");
+        assert_eq!(resumed.next_link(), link);
+
+        // Killed after the file was written and before the chain was released.
+        let head = head_after_upload(&resumed, "aa");
+        write_chain_file(resumed.file.as_deref().expect("a file"), &head).expect("written");
+        assert_eq!(acquire(&state_dirs, "1").next_link(), link);
+
+        acquire(&state_dirs, "1").release(Some(head));
+        let next = acquire(&state_dirs, "3").next_link();
+        assert_eq!(next, chain_link(&link.writer, 2, "aa"));
     }
 
     #[test]
-    fn a_deployment_finds_its_place_whatever_the_way_to_the_bucket_is_now() {
-        let (_folder, places) = temp_state_dirs();
-        let first = ChainClaim::acquire(&places, "http://one b", "acme", "1");
-        let end = head_after_upload(&first, "aa");
-        first.release(Some(end));
-        let second = ChainClaim::acquire(&places, "http://one b", "acme", "2");
+    fn a_deployment_finds_its_claim_behind_another_endpoint() {
+        let (_dir, state_dirs) = temp_state_dirs();
+        let first = ChainClaim::acquire(&state_dirs, "http://one b", "acme", "1");
+        release_after_upload(first, "aa");
+        let second = ChainClaim::acquire(&state_dirs, "http://one b", "acme", "2");
         let link = second.next_link();
         drop(second); // killed
-        let late = ChainClaim::acquire(&places, "http://two b", "acme", "2");
-        assert_eq!(late.next_link(), link);
-        let end = head_after_upload(&late, "bb");
-        late.release(Some(end));
-        assert_eq!(
-            ChainClaim::acquire(&places, "http://one b", "acme", "3").next_link(),
-            ChainLink {
-                number: 3,
-                previous: "bb".into(),
-                ..link
-            }
-        );
+
+        let replayed = ChainClaim::acquire(&state_dirs, "http://two b", "acme", "2");
+        assert_eq!(replayed.next_link(), link);
+        release_after_upload(replayed, "bb");
+
+        let third = ChainClaim::acquire(&state_dirs, "http://one b", "acme", "3");
+        assert_eq!(third.next_link(), chain_link(&link.writer, 3, "bb"));
     }
 
     #[test]
-    fn nothing_is_sealed_ahead_that_nobody_would_know_of() {
-        let (_folder, places) = temp_state_dirs();
-        for (places, is_known) in [(places, true), (StateDirs::default(), false)] {
-            let mut claim = ChainClaim::acquire(&places, "b", "acme", "1");
+    fn a_claim_without_a_file_is_not_sealed_concurrently() {
+        let (_dir, state_dirs) = temp_state_dirs();
+        for (state_dirs, expected) in [(state_dirs, true), (StateDirs::default(), false)] {
+            let mut claim = acquire(&state_dirs, "1");
             assert!(!claim.can_seal_concurrently());
             claim.enable_concurrent_seal();
-            assert_eq!(claim.can_seal_concurrently(), is_known);
+            assert_eq!(claim.can_seal_concurrently(), expected);
         }
     }
 
     #[test]
-    fn a_chain_is_as_it_was_where_nothing_was_sent() {
-        let (folder, places) = temp_state_dirs();
-        ChainClaim::acquire(&places, "b", "acme", "1").release(None);
-        assert_eq!(
-            fs::read_dir(folder.path().join(CHAINS_DIR))
-                .expect("a folder")
-                .count(),
-            0
-        );
-        let first = ChainClaim::acquire(&places, "b", "acme", "1");
-        let end = head_after_upload(&first, "aa");
-        first.release(Some(end));
-        let second = ChainClaim::acquire(&places, "b", "acme", "2");
+    fn a_release_without_an_upload_leaves_the_chain_unchanged() {
+        let (dir, state_dirs) = temp_state_dirs();
+        acquire(&state_dirs, "1").release(None);
+        let files = fs::read_dir(dir.path().join(CHAINS_DIR)).expect("a directory");
+        assert_eq!(files.count(), 0);
+
+        release_after_upload(acquire(&state_dirs, "1"), "aa");
+        let second = acquire(&state_dirs, "2");
         let link = second.next_link();
         second.release(None);
-        assert_eq!(
-            ChainClaim::acquire(&places, "b", "acme", "3").next_link(),
-            link
-        );
+        assert_eq!(acquire(&state_dirs, "3").next_link(), link);
     }
 
     #[test]
     fn a_chain_without_a_seal_comes_first() {
-        let (_folder, places) = temp_state_dirs();
-        let claims: Vec<ChainClaim> = ["1", "2", "3"]
-            .into_iter()
-            .map(|id| ChainClaim::acquire(&places, "b", "acme", id))
-            .collect();
-        let mut writers: Vec<String> = claims
-            .iter()
-            .map(|claim| claim.next_link().writer)
-            .collect();
+        let (_dir, state_dirs) = temp_state_dirs();
+        let claims = ["1", "2", "3"].map(|id| acquire(&state_dirs, id));
+        let mut writers = claims.each_ref().map(|claim| claim.next_link().writer);
         writers.sort();
-        let last = writers[2].clone();
+        let [first_writer, _, last_writer] = writers;
         for claim in claims {
-            let end = ChainHead {
-                unsealed: claim.next_link().writer == last,
-                ..head_after_upload(&claim, "aa")
-            };
-            claim.release(Some(end));
+            let mut head = head_after_upload(&claim, "aa");
+            head.is_unsealed = head.writer == last_writer;
+            claim.release(Some(head));
         }
-        // It does so until there is a seal.
+
+        // It stays first until it has a seal.
         for id in ["4", "5"] {
-            let claim = ChainClaim::acquire(&places, "b", "acme", id);
-            assert_eq!(claim.next_link().writer, last);
+            let claim = acquire(&state_dirs, id);
+            assert_eq!(claim.next_link().writer, last_writer);
             claim.release(None);
         }
-        let (first, second) = (
-            ChainClaim::acquire(&places, "b", "acme", "6"),
-            ChainClaim::acquire(&places, "b", "acme", "7"),
-        );
-        assert_eq!(
-            [first.next_link().writer, second.next_link().writer],
-            [last, writers[0].clone()]
-        );
+        let unsealed = acquire(&state_dirs, "6");
+        let sealed = acquire(&state_dirs, "7");
+        assert_eq!(unsealed.next_link().writer, last_writer);
+        assert_eq!(sealed.next_link().writer, first_writer);
     }
 
     #[test]
-    fn what_cannot_be_kept_or_read_starts_another_chain() {
-        let nowhere = ChainClaim::acquire(&StateDirs::default(), "b", "acme", "1");
-        assert_eq!(nowhere.next_link().number, 1);
-        nowhere.release(None);
-        let (folder, places) = temp_state_dirs();
-        let first = ChainClaim::acquire(&places, "b", "acme", "1");
-        let end = head_after_upload(&first, "aa");
-        first.release(Some(end));
-        let file = fs::read_dir(folder.path().join(CHAINS_DIR))
-            .expect("a folder")
-            .next()
-            .expect("a file")
-            .expect("a file")
-            .path();
-        fs::write(&file, "{").expect("torn");
-        assert_eq!(
-            ChainClaim::acquire(&places, "b", "acme", "2")
-                .next_link()
-                .number,
-            1
-        );
+    fn a_chain_that_cannot_be_written_or_read_is_replaced_by_a_new_one() {
+        let unwritable = acquire(&StateDirs::default(), "1");
+        assert_eq!(unwritable.next_link().number, 1);
+        unwritable.release(None);
+
+        let (dir, state_dirs) = temp_state_dirs();
+        release_after_upload(acquire(&state_dirs, "1"), "aa");
+        let mut files = fs::read_dir(dir.path().join(CHAINS_DIR)).expect("a directory");
+        let file = files.next().expect("a file").expect("a file");
+        fs::write(file.path(), "{").expect("truncated");
+        assert_eq!(acquire(&state_dirs, "2").next_link().number, 1);
     }
 }

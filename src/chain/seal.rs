@@ -1,8 +1,8 @@
-//! The seal on a chain of usage records: one object that names the chain's last record and its SHA-256, so that this one
-//! cannot be changed, deleted or made up unnoticed either.
+//! The seal on a chain of usage records: one object that names the chain's last record and its
+//! SHA-256. Without it, a change or a deletion of that last record would go unnoticed.
 //!
-//! Each seal has one writer. Where that is not so, because somebody copied this machine's state, the chain forks: both ends
-//! get a seal of their own, and both are whole.
+//! Each seal has one writer. If somebody copies the state directory of a machine, the chain forks.
+//! Then each end gets its own seal, and both chains verify.
 
 use std::collections::HashMap;
 
@@ -16,52 +16,73 @@ use crate::keys::metadata::DEPLOYMENT_ID_FIELD;
 use crate::record::ChainLink;
 use crate::s3::store::{ObjectHead, ObjectStore, PutCondition, PutOutcome};
 
-/// The largest seal that is read, in bytes.
+/// A larger seal than this is not read.
 const MAX_SEAL_BYTES: u64 = 64 << 10;
 
-/// What a seal says; the order of the fields is the order in the object.
+/// The content of a seal. The order of the fields is their order in the object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainSeal {
-    /// The chain's name, as in the object's.
+    /// The id of the chain, as in the key.
     pub writer: String,
-    /// The number of its last record.
+    /// The number of the chain's last record.
     pub number: u64,
     /// The key of that record.
     pub key: String,
-    /// SHA-256 of that object, hex.
+    /// SHA-256 of that record object, in hex.
     pub sha256: String,
-    /// The deployment that it is of.
+    /// The deployment of that record.
     pub deployment_id: String,
 }
 
 impl ChainSeal {
-    /// The object's bytes: one line, ending in a newline.
+    /// One line of JSON that ends in a newline.
     fn to_line(&self) -> Vec<u8> {
         let mut line = serde_json::to_vec(self).unwrap_or_default();
         line.push(b'\n');
         line
     }
 
-    /// Reads one; `None` where a byte is not as `to_line` writes it.
+    /// Parses a seal. Returns `None` if any byte differs from what `to_line` writes.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice::<Self>(bytes)
-            .ok()
-            .filter(|seal| seal.to_line() == bytes)
+        let seal: Self = serde_json::from_slice(bytes).ok()?;
+        if seal.to_line() == bytes {
+            Some(seal)
+        } else {
+            None
+        }
     }
 }
 
-/// Whether the record was written now, or found in its place.
+/// Who uploaded the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordOrigin {
-    /// Written.
+    /// This attempt.
     Written,
-    /// Found: an earlier run has written it, and may have sealed it, too.
+    /// An earlier attempt, which may have sealed the record as well.
     Found,
 }
 
-/// Seals the chain of the record `body` at `key`. Gives the chain's end, `None` where the record is in no chain, or was sealed
-/// before and others came behind it; and why there is no seal on it: a record that the bucket has is there without one.
+/// The chain after a record was uploaded.
+#[derive(Debug, Default)]
+pub struct SealResult {
+    /// The new head of the claimed chain. `None` if the claimed chain stays as it is: the record is
+    /// in no chain or in another one, or the chain has continued behind it.
+    pub chain_head: Option<ChainHead>,
+    /// Why the record has no seal. The record itself is uploaded nevertheless.
+    pub error: Option<Error>,
+}
+
+impl SealResult {
+    fn failed(error: Error) -> Self {
+        Self {
+            chain_head: None,
+            error: Some(error),
+        }
+    }
+}
+
+/// Seals the chain of the record `body` at `key`.
 pub async fn seal_record(
     store: &ObjectStore,
     customer: &str,
@@ -69,29 +90,32 @@ pub async fn seal_record(
     key: &str,
     body: &[u8],
     origin: RecordOrigin,
-) -> (Option<ChainHead>, Option<Error>) {
-    let Some(chain) = parse_chain_link(body) else {
-        return (None, None);
+) -> SealResult {
+    let Some(link) = parse_chain_link(body) else {
+        return SealResult::default();
     };
     if origin == RecordOrigin::Found {
-        match is_chain_beyond(store, customer, &chain).await {
-            Ok(true) => return (None, None),
+        match is_chain_beyond(store, customer, &link).await {
+            Ok(true) => return SealResult::default(),
             Ok(false) => {}
-            Err(fault) => return (None, Some(fault)),
+            Err(error) => return SealResult::failed(error),
         }
     }
-    // A record of an earlier try may be in another chain than the one that it was to continue now, which stays as it is.
-    let is_claimed = claim.is_on_chain(&chain);
-    let mut end = head_after_record(chain, body, claim);
-    let fault = put_or_replace_seal(store, customer, claim, key, &mut end)
-        .await
-        .err();
-    end.unsealed = fault.is_some();
-    (Some(end).filter(|_| is_claimed), fault)
+
+    // An earlier attempt may have used another chain than the one that is claimed now.
+    let is_claimed = claim.is_on_chain(&link);
+    let mut head = head_after_record(link, body, claim);
+    let result = put_or_replace_seal(store, customer, claim, key, &mut head).await;
+    let error = result.err();
+    head.is_unsealed = error.is_some();
+    SealResult {
+        chain_head: is_claimed.then_some(head),
+        error,
+    }
 }
 
-/// Seals the chain while its record `body` is still on its way to `key`, where the claim allows that. Gives the chain's end; `None`
-/// where it has no such seal now, and [`put`] is to set it.
+/// Seals the chain while its record `body` is being uploaded to `key`, if the claim allows it.
+/// Returns `None` if the chain has no such seal. Then [`seal_record`] must follow.
 pub async fn seal_before_record_confirmed(
     store: &ObjectStore,
     customer: &str,
@@ -99,42 +123,40 @@ pub async fn seal_before_record_confirmed(
     key: &str,
     body: &[u8],
 ) -> Option<ChainHead> {
-    let chain = parse_chain_link(body)
-        .filter(|chain| claim.can_seal_concurrently() && claim.is_on_chain(chain))?;
-    let mut end = head_after_record(chain, body, claim);
-    let written = put_seal(store, customer, key, &end, overwrite_condition(&end.etag)).await;
-    let Ok(PutOutcome::Written(receipt)) = written else {
+    let link = parse_chain_link(body)?;
+    if !claim.can_seal_concurrently() || !claim.is_on_chain(&link) {
+        return None;
+    }
+    let mut head = head_after_record(link, body, claim);
+    let condition = overwrite_condition(&head.etag);
+    let outcome = put_seal(store, customer, key, &head, condition).await;
+    let Ok(PutOutcome::Written(receipt)) = outcome else {
         return None;
     };
-    end.etag = receipt.etag;
-    // Whatever becomes of the record, the next seal is put over this one.
-    claim.head.etag.clone_from(&end.etag);
-    Some(end)
+    head.etag = receipt.etag;
+    // The next seal overwrites this one, even if the upload of the record fails.
+    claim.head.etag.clone_from(&head.etag);
+    Some(head)
 }
 
-fn head_after_record(chain: ChainLink, body: &[u8], claim: &ChainClaim) -> ChainHead {
-    let etag = if claim.is_on_chain(&chain) {
+fn head_after_record(link: ChainLink, body: &[u8], claim: &ChainClaim) -> ChainHead {
+    let etag = if claim.is_on_chain(&link) {
         claim.head.etag.clone()
     } else {
         String::new()
     };
-    let ChainLink {
-        writer,
-        number,
-        previous,
-    } = chain;
     ChainHead {
-        writer,
-        number,
-        previous,
+        writer: link.writer,
+        number: link.number,
+        previous: link.previous,
         sha256: sha256_hex(body),
         deployment_id: claim.deployment_id().to_owned(),
         etag,
-        unsealed: false,
+        is_unsealed: false,
     }
 }
 
-/// What a seal is put over.
+/// The condition under which a seal may overwrite the one with this `etag`.
 fn overwrite_condition(etag: &str) -> PutCondition {
     if etag.is_empty() {
         PutCondition::IfAbsent
@@ -143,40 +165,48 @@ fn overwrite_condition(etag: &str) -> PutCondition {
     }
 }
 
-/// Whether a chain goes on behind a place in it.
+/// Whether the seal is on a later record than `link`.
 async fn is_chain_beyond(
     store: &ObjectStore,
     customer: &str,
-    place: &ChainLink,
+    link: &ChainLink,
 ) -> Result<bool, Error> {
-    let there = store
-        .get_object(&keys::seal_key(customer, &place.writer), MAX_SEAL_BYTES)
-        .await?;
-    Ok(there
-        .and_then(|body| ChainSeal::parse(&body))
-        .is_some_and(|seal| seal.number > place.number))
+    let key = keys::seal_key(customer, &link.writer);
+    let Some(body) = store.get_object(&key, MAX_SEAL_BYTES).await? else {
+        return Ok(false);
+    };
+    match ChainSeal::parse(&body) {
+        Some(seal) => Ok(seal.number > link.number),
+        None => Ok(false),
+    }
 }
 
-/// Looks what the next seal on a chain will be put over. Gives whether that is clear: there is none, or one of this machine's.
+/// Looks up the seal that the next one will overwrite. Returns whether that is safe: there is no
+/// seal, or this machine wrote it.
 pub async fn check_existing_seal(
     store: &ObjectStore,
     customer: &str,
     claim: &mut ChainClaim,
 ) -> Result<bool, Error> {
-    let head = store
-        .head_object(&keys::seal_key(customer, &claim.head.writer))
-        .await?;
-    let is_clear = head.as_ref().is_none_or(|head| is_known_seal(head, claim));
-    if is_clear {
-        claim.head.etag = head.map(|head| head.etag).unwrap_or_default();
+    let key = keys::seal_key(customer, &claim.head.writer);
+    match store.head_object(&key).await? {
+        Some(head) if is_known_seal(&head, claim) => {
+            claim.head.etag = head.etag;
+            Ok(true)
+        }
+        Some(_) => Ok(false),
+        None => {
+            claim.head.etag = String::new();
+            Ok(true)
+        }
     }
-    Ok(is_clear)
 }
 
 fn is_known_seal(head: &ObjectHead, claim: &ChainClaim) -> bool {
-    head.metadata
-        .get(DEPLOYMENT_ID_FIELD)
-        .is_some_and(|id| claim.knows_deployment(id))
+    match head.metadata.get(DEPLOYMENT_ID_FIELD) {
+        Some(id) => claim.knows_deployment(id),
+        None => false,
+    }
 }
 
 async fn put_or_replace_seal(
@@ -184,62 +214,58 @@ async fn put_or_replace_seal(
     customer: &str,
     claim: &ChainClaim,
     key: &str,
-    end: &mut ChainHead,
+    head: &mut ChainHead,
 ) -> Result<(), Error> {
-    let mut written = put_seal(store, customer, key, end, overwrite_condition(&end.etag)).await?;
-    if written == PutOutcome::ConditionFailed {
-        let there = store
-            .head_object(&keys::seal_key(customer, &end.writer))
-            .await?;
-        let condition = match there {
-            // Ours, after an answer that was lost.
-            Some(head) if is_known_seal(&head, claim) => PutCondition::IfMatch(head.etag),
+    let condition = overwrite_condition(&head.etag);
+    let mut outcome = put_seal(store, customer, key, head, condition).await?;
+    if outcome == PutOutcome::ConditionFailed {
+        let seal_key = keys::seal_key(customer, &head.writer);
+        let condition = match store.head_object(&seal_key).await? {
+            // Our own seal: the response to an earlier attempt was lost.
+            Some(existing) if is_known_seal(&existing, claim) => {
+                PutCondition::IfMatch(existing.etag)
+            }
             None => PutCondition::IfAbsent,
+            // Another machine continues the chain, so this one forks.
             Some(_) => {
-                end.writer = claim::new_writer_id();
+                head.writer = claim::new_writer_id();
                 PutCondition::IfAbsent
             }
         };
-        written = put_seal(store, customer, key, end, condition).await?;
+        outcome = put_seal(store, customer, key, head, condition).await?;
     }
-    match written {
-        PutOutcome::Written(receipt) => end.etag = receipt.etag,
+    match outcome {
+        PutOutcome::Written(receipt) => {
+            head.etag = receipt.etag;
+            Ok(())
+        }
         PutOutcome::ConditionFailed => {
-            let text = format!(
-                "put `{}`: somebody else writes it, too",
-                store.object_uri(&keys::seal_key(customer, &end.writer))
-            );
-            return Err(Error::new(ErrorKind::Service, text, ""));
+            let uri = store.object_uri(&keys::seal_key(customer, &head.writer));
+            let message = format!("cannot upload `{uri}`: another process writes this seal");
+            Err(Error::new(ErrorKind::Service, message, ""))
         }
     }
-    Ok(())
 }
 
 async fn put_seal(
     store: &ObjectStore,
     customer: &str,
     key: &str,
-    end: &ChainHead,
+    head: &ChainHead,
     condition: PutCondition,
 ) -> Result<PutOutcome, Error> {
-    let ChainHead {
-        writer,
-        number,
-        sha256,
-        deployment_id,
-        ..
-    } = end.clone();
     let seal = ChainSeal {
-        writer,
-        number,
+        writer: head.writer.clone(),
+        number: head.number,
         key: key.to_owned(),
-        sha256,
-        deployment_id,
+        sha256: head.sha256.clone(),
+        deployment_id: head.deployment_id.clone(),
     };
+    let seal_key = keys::seal_key(customer, &seal.writer);
     let metadata = HashMap::from([(DEPLOYMENT_ID_FIELD.to_owned(), seal.deployment_id.clone())]);
     store
         .put_object(
-            &keys::seal_key(customer, &seal.writer),
+            &seal_key,
             &seal.to_line(),
             "application/json",
             &metadata,
@@ -248,13 +274,12 @@ async fn put_seal(
         .await
 }
 
-/// The chain that a record says it is in.
+/// The chain link that a record contains.
 fn parse_chain_link(body: &[u8]) -> Option<ChainLink> {
     #[derive(Deserialize)]
     struct ChainedRecord {
         chain: ChainLink,
     }
-    serde_json::from_slice::<ChainedRecord>(body)
-        .ok()
-        .map(|it| it.chain)
+    let record: ChainedRecord = serde_json::from_slice(body).ok()?;
+    Some(record.chain)
 }

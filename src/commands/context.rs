@@ -12,7 +12,7 @@ use crate::deployment::answer::AnswerStatus;
 use crate::deployment::protocol::{self, ModuleQuery};
 use crate::deployment::subject;
 use crate::deployment::subject::DeploymentSubject;
-use crate::deployment::upload::{self, CurrentVersion};
+use crate::deployment::upload::config::{self as config_upload, CurrentVersion};
 use crate::error::{CHECK_NETWORK_HINT, Error, ErrorKind};
 use crate::s3::store::{CallerIdentity, ObjectStore, RequestTimeouts};
 use crate::state::dirs::StateDirs;
@@ -172,7 +172,8 @@ async fn query_aws(
     let version = async {
         match config {
             Some(config) => {
-                upload::find_current_version(&store, &subject.customer, &config.digests).await
+                config_upload::find_current_version(&store, &subject.customer, &config.digests)
+                    .await
             }
             None => Ok(None),
         }

@@ -17,8 +17,8 @@ use crate::coverage::gaps::{Gap, GapScope};
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::history::load::READ_TIMEOUTS;
+use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::{count_noun, escape_json, sanitize};
-use crate::output::table_formats::ignore_broken_pipe;
 use crate::s3::store::ObjectStore;
 use crate::s3::versions::VersionListing;
 use crate::state::dirs::StateDirs;
@@ -80,7 +80,7 @@ struct CoverageReport {
     left_out: Vec<String>,
 }
 
-/// Prints the gaps. Exit: see README.md, "Exit codes"; 7 where there are any.
+/// Prints the gaps. Exit: see docs/commands.md, "Exit codes"; 7 where there are any.
 pub fn run_coverage(
     arguments: &CoverageArgs,
     output: impl Write,

@@ -9,16 +9,14 @@ use anyhow::{Context as _, Result};
 use crate::commands::bucket_args::BucketArgs;
 use crate::config::document::{self, YamlNode};
 use crate::config::file;
-use crate::config::unified_diff::ChangeKind;
-use crate::config::unified_diff::{DiffText, split_lines, unified_diff};
+use crate::config::unified_diff::{ChangeKind, DiffLine, diff_lines};
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::history::load::{self, READ_TIMEOUTS};
 use crate::history::versions::ConfigHistory;
+use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::sanitize;
 use crate::output::table_formats::ignore_broken_pipe;
-use crate::redaction::lines;
-use crate::redaction::policy::SecretWords;
 use crate::redaction::render::RedactionMode;
 use crate::s3::store::ObjectStore;
 use crate::system::host;
@@ -38,8 +36,8 @@ pub struct DiffArgs {
     #[arg(default_value = "local")]
     pub after: String,
 
-    /// Compare line by line, as `diff -u` does; lines that may hold a secret are masked
-    #[arg(long)]
+    /// Compare line by line, as `diff -u` does
+    #[arg(long, requires = "show_secrets")]
     pub text: bool,
     /// Exit with 1 where anything differs
     #[arg(long)]
@@ -75,7 +73,7 @@ struct DiffSide {
     bytes: Vec<u8>,
 }
 
-/// Prints what differs. Exit: see README.md, "Exit codes"; 1 with `--exit-code` where anything does.
+/// Prints what differs. Exit: see docs/commands.md, "Exit codes"; 1 with `--exit-code` where anything does.
 pub fn run_diff(
     arguments: &DiffArgs,
     output: impl Write + IsTerminal,
@@ -104,7 +102,7 @@ pub fn run_diff(
         RedactionMode::Redact(host::random_key())
     };
     let lines = if arguments.text {
-        diff_text(&sides, masks)?
+        diff_text(&sides)
     } else {
         diff_documents(&sides, masks)?
     };
@@ -158,10 +156,7 @@ fn find_local_config(arguments: &DiffArgs) -> Result<PathBuf, Error> {
     })
 }
 
-fn diff_documents(
-    sides: &[DiffSide; 2],
-    masks: RedactionMode,
-) -> Result<Vec<(ChangeKind, String)>, Error> {
+fn diff_documents(sides: &[DiffSide; 2], masks: RedactionMode) -> Result<Vec<DiffLine>, Error> {
     let [before, after] = sides;
     if before.bytes == after.bytes {
         return Ok(Vec::new());
@@ -180,57 +175,21 @@ fn parse_document(side: &DiffSide) -> Result<YamlNode, Error> {
     })
 }
 
-/// The lines as they are; without their secrets only where the parser can tell what is one.
-fn diff_text(
-    sides: &[DiffSide; 2],
-    masks: RedactionMode,
-) -> Result<Vec<(ChangeKind, String)>, Error> {
-    let [before, after] = sides;
-    if before.bytes == after.bytes {
-        return Ok(Vec::new());
-    }
-    let texts = sides
+/// Shows all lines as they are, so it must not run without `--show-secrets`.
+fn diff_text(sides: &[DiffSide; 2]) -> Vec<DiffLine> {
+    let [before, after] = sides
         .each_ref()
         .map(|side| String::from_utf8_lossy(&side.bytes));
-    let shown = match masks {
-        RedactionMode::ShowSecrets => texts.each_ref().map(|text| {
-            split_lines(text)
-                .into_iter()
-                .map(|line| sanitize(line.trim_end_matches('\n')).into_owned())
-                .collect()
-        }),
-        RedactionMode::Redact(_) => {
-            let refused = |fault: Error| Error {
-                hint: "`--show-secrets` shows its lines as they are".to_owned(),
-                ..fault
-            };
-            let known = SecretWords::from_documents_with_short_words([
-                &parse_document(before).map_err(refused)?,
-                &parse_document(after).map_err(refused)?,
-            ]);
-            texts
-                .each_ref()
-                .map(|text| lines::lines(text, &known, &masks))
-        }
-    };
-    let [before, after] = &texts;
-    let [shown_before, shown_after] = shown;
-    let before = DiffText {
-        raw_lines: split_lines(before),
-        shown_lines: shown_before,
-    };
-    Ok(unified_diff(
-        &before,
-        &DiffText {
-            raw_lines: split_lines(after),
-            shown_lines: shown_after,
-        },
-    ))
+    let mut lines = diff_lines(&before, &after);
+    for line in &mut lines {
+        line.text = sanitize(&line.text).into_owned();
+    }
+    lines
 }
 
 fn write_diff(
     sides: &[DiffSide; 2],
-    lines: &[(ChangeKind, String)],
+    lines: &[DiffLine],
     coloured: bool,
     output: &mut dyn Write,
 ) -> io::Result<()> {
@@ -238,11 +197,11 @@ fn write_diff(
     if !lines.is_empty() {
         writeln!(output, "--- {before}\n+++ {after}")?;
     }
-    for (mark, text) in lines {
-        let colour = match mark {
+    for DiffLine { kind, text } in lines {
+        let colour = match kind {
             ChangeKind::Removed => "\u{1b}[31m",
             ChangeKind::Added => "\u{1b}[32m",
-            ChangeKind::Changed => "\u{1b}[33m",
+            ChangeKind::Changed | ChangeKind::HunkHeader => "\u{1b}[33m",
             ChangeKind::Unchanged => "",
         };
         if coloured && !colour.is_empty() {

@@ -24,7 +24,7 @@ use crate::system::deadline::{ReportingTask, collect_until, run_with_timeout};
 use crate::system::host;
 use crate::system::runtime::block_on;
 
-/// The exit code where the time was over before all was seen: README.md, "Exit codes".
+/// The exit code where the time was over before all was seen: docs/commands.md, "Exit codes".
 const TIMED_OUT_EXIT_CODE: u8 = 6;
 
 /// The arguments of `doctor`.

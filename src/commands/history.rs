@@ -9,13 +9,13 @@ use futures_util::{StreamExt as _, stream};
 use crate::commands::bucket_args::BucketArgs;
 use crate::error::Error;
 use crate::exit_code::ExitCode;
+use crate::history::change_summary::summarize_changes;
 use crate::history::load::{self, READ_TIMEOUTS};
 use crate::history::versions::{ConfigHistory, ConfigVersion};
 use crate::output::sanitize::sanitize;
-use crate::output::table_formats::{self, OutputFormat, TableCell, TableStyle};
+use crate::output::{self, OutputFormat, TableCell, TableStyle};
 use crate::record::deployment::user_name_from_arn;
 use crate::record::format_rfc3339;
-use crate::redaction::policy;
 use crate::s3::store::ObjectStore;
 use crate::system::host;
 use crate::system::runtime::block_on;
@@ -76,7 +76,7 @@ struct HistoryRow<'a> {
     change: String,
 }
 
-/// Prints the versions, newest first. Exit: see README.md, "Exit codes".
+/// Prints the versions, newest first. Exit: see docs/commands.md, "Exit codes".
 pub fn run_history(
     arguments: &HistoryArgs,
     output: impl Write + IsTerminal,
@@ -100,7 +100,7 @@ pub fn run_history(
     for line in left_out {
         writeln!(messages, "config-backup: left out {}", sanitize(&line))?;
     }
-    table_formats::ignore_broken_pipe(written).context("write the history to stdout")?;
+    output::ignore_broken_pipe(written).context("write the history to stdout")?;
     Ok(ExitCode(0))
 }
 
@@ -121,7 +121,7 @@ async fn build_rows<'a>(
         let older = bodies.next().await.transpose()?;
         let change = match (&older, &newer) {
             (None, _) => "first version".to_owned(),
-            (Some(Some(older)), Some(newer)) => policy::summarize_changes(older, newer),
+            (Some(Some(older)), Some(newer)) => summarize_changes(older, newer),
             _ => "too large to compare".to_owned(),
         };
         rows.push(build_row(store, past, place, change).await?);
@@ -203,7 +203,7 @@ fn write_rows(
             .and_then(|()| host::terminal_width()),
         is_bold: terminal && host::env_var("NO_COLOR").is_none(),
     };
-    table_formats::write_cells(
+    output::write_cells(
         format,
         columns,
         || Box::new(rows.iter().map(cells)),

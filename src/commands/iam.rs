@@ -1,36 +1,31 @@
 //! `iam`: prints the policies that this tool needs, and no wider ones, for the given bucket and customers.
 //!
-//! Asks nobody: no network, no credentials. What a policy says, `policies.rs` knows.
+//! It makes no request and needs no credentials.
 
-use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{self, Write};
 
 use anyhow::{Context as _, Result};
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
 use crate::defaults::DEFAULT_BUCKET;
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
-use crate::iam::document::PolicyNode;
-use crate::iam::policies::{self, AwsPartition, ConfigAccess, PolicyScope};
-use crate::iam::validation;
+use crate::iam::document::PolicyDocument;
+use crate::iam::policies::{
+    ConfigAccess, bucket_policy, compactor_policy, reader_policy, writer_policy,
+};
+use crate::iam::scope::{AwsPartition, KmsKey, PolicyScope};
+use crate::iam::validation::{is_account_id, is_bucket_name, is_principal_arn, kms_key_region};
 use crate::output::sanitize::sanitize;
-use crate::output::table_formats::ignore_broken_pipe;
-
-/// What IAM takes as one managed policy, and S3 as a bucket's policy, in characters other than white space.
-const MAX_MANAGED_POLICY_CHARS: usize = 6144;
-const MAX_BUCKET_POLICY_CHARS: usize = 20 << 10;
-/// The longest part of a policy's name that a customer gives.
-const LONGEST_NAME: usize = 63;
 
 /// What `iam --help` ends with.
 pub const IAM_EXAMPLES: &str = "\
 Examples:
-  config-backup iam writer                           who deploys any customer
-  config-backup iam writer --customer airbnb         who deploys this one alone
-  config-backup iam reader --records-only            who may see who deployed what, but no config
-  config-backup iam bucket -f terraform >bucket.tf   nothing deleted or overwritten, TLS only";
+  config-backup iam writer                     who deploys any customer
+  config-backup iam writer --customer airbnb   who deploys this customer alone
+  config-backup iam reader --records-only      who may see who deployed what, but no config
+  config-backup iam bucket >bucket.json        nothing deleted or overwritten, TLS only";
 
 /// The arguments of `iam`.
 #[derive(Debug, Args)]
@@ -41,35 +36,36 @@ pub struct IamArgs {
 
 #[derive(Debug, Subcommand)]
 enum IamPolicyCommand {
-    /// For who deploys: configs, records and the units' states, read and written, never deleted
+    /// Policy for who deploys: configs, records and the units' states, read and written, never deleted
     Writer {
         #[command(flatten)]
         identity: IdentityArgs,
-        /// Also take away the states' lock files, for a root.hcl with `use_lockfile = true`
+        /// Also delete the states' lock files, for a root.hcl with `use_lockfile = true`
         #[arg(long)]
         lock_files: bool,
     },
-    /// For who looks back: records and configs, without the units' states
+    /// Read-only policy for auditors: records and configs, no Terraform state
     Reader {
         #[command(flatten)]
         identity: IdentityArgs,
-        /// The usage records alone: no configs, which hold secrets
+        /// Only the usage records: no configs, which hold secrets
         #[arg(long)]
         records_only: bool,
-        /// Also what was overwritten, of a bucket that keeps versions
+        /// Also overwritten configs, in a bucket that keeps versions
         #[arg(long, conflicts_with = "records_only")]
         versions: bool,
     },
-    /// For who runs `compact`: records read, the archive of them added to, no configs
+    /// Policy for who runs `compact`: records read, the archive read and added to, no configs
     Compactor {
         #[command(flatten)]
         identity: IdentityArgs,
     },
-    /// For the bucket: TLS only, no record or version of a config is overwritten, none of ours is deleted
+    /// Policy of the bucket: TLS only, no record or config version overwritten, nothing deleted
     Bucket {
         #[command(flatten)]
         common: PolicyArgs,
-        /// A user, role or account (`…:root`) of another account, who may deploy into this bucket as far as it is concerned
+        /// A user, role or account (`…:root`) of another account that may deploy into this bucket;
+        /// it needs a policy of its own, too
         #[arg(long, value_name = "ARN")]
         principal: Vec<String>,
     },
@@ -79,7 +75,7 @@ enum IamPolicyCommand {
 struct IdentityArgs {
     #[command(flatten)]
     common: PolicyArgs,
-    /// The account that the bucket must belong to: none of the same name elsewhere gets or gives anything
+    /// The account that must own the bucket; a bucket of the same name elsewhere is denied
     #[arg(long, env = "CONFIG_BACKUP_BUCKET_OWNER", value_name = "ACCOUNT")]
     account: Option<String>,
     /// The bucket's own KMS key
@@ -95,148 +91,155 @@ struct PolicyArgs {
     /// The bucket
     #[arg(long, env = "CONFIG_BACKUP_BUCKET", default_value = DEFAULT_BUCKET)]
     bucket: String,
-    /// The realm of AWS
-    #[arg(long, value_enum, default_value_t = AwsPartition::Aws, hide_possible_values = true, value_name = "aws|aws-cn|aws-us-gov")]
+    /// The AWS partition
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = AwsPartition::Aws,
+        hide_possible_values = true,
+        value_name = "aws|aws-cn|aws-us-gov"
+    )]
     partition: AwsPartition,
-    /// The policy itself, or a resource of Terraform with it
-    #[arg(long, short, value_enum, default_value_t = PolicyFormat::Json, hide_possible_values = true, value_name = "json|terraform")]
-    format: PolicyFormat,
 }
 
-/// How a policy is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum PolicyFormat {
-    Json,
-    Terraform,
+/// How large a policy AWS takes, in characters other than white space.
+struct PolicyLimit {
+    max_chars: usize,
+    policy_kind: &'static str,
 }
 
-/// Prints the policy. Exit: see README.md, "Exit codes".
+const MANAGED_POLICY_LIMIT: PolicyLimit = PolicyLimit {
+    max_chars: 6144,
+    policy_kind: "managed policy",
+};
+const BUCKET_POLICY_LIMIT: PolicyLimit = PolicyLimit {
+    max_chars: 20 << 10,
+    policy_kind: "bucket policy",
+};
+
+/// Prints the policy. Exit: see docs/commands.md, "Exit codes".
 pub fn run_iam(
-    arguments: &IamArgs,
+    args: &IamArgs,
     mut output: impl Write,
     mut messages: impl Write,
 ) -> Result<ExitCode> {
-    let (name, common, policy) = match &arguments.policy {
-        IamPolicyCommand::Writer {
-            identity,
-            lock_files,
-        } => (
-            "writer",
-            &identity.common,
-            policies::writer_policy(&identity.scope()?, *lock_files),
-        ),
-        IamPolicyCommand::Reader {
-            identity,
-            records_only,
-            versions,
-        } => {
-            let (name, configs) = match (records_only, versions) {
-                (true, _) => ("records-reader", ConfigAccess::Denied),
-                (_, true) => ("reader", ConfigAccess::WithVersions),
-                _ => ("reader", ConfigAccess::Allowed),
-            };
-            (
-                name,
-                &identity.common,
-                policies::reader_policy(&identity.scope()?, configs),
-            )
-        }
-        IamPolicyCommand::Compactor { identity } => (
-            "compactor",
-            &identity.common,
-            policies::compactor_policy(&identity.scope()?),
-        ),
-        IamPolicyCommand::Bucket { common, principal } => {
-            let scope = common.scope()?;
-            for arn in principal {
-                common.check_principal(arn)?;
-            }
-            ("bucket", common, policies::bucket_policy(&scope, principal))
-        }
-    };
-    let json = policy.json();
-    let text = match common.format {
-        PolicyFormat::Json => format!("{json}\n"),
-        PolicyFormat::Terraform => resource(name, common, &policy),
-    };
-    let (largest, kind) = if name == "bucket" {
-        (MAX_BUCKET_POLICY_CHARS, "policy of a bucket")
-    } else {
-        (MAX_MANAGED_POLICY_CHARS, "managed policy")
-    };
+    let json = args.policy.build_policy()?.to_json();
+
+    let limit = args.policy.size_limit();
     let size = json.chars().filter(|c| !c.is_whitespace()).count();
-    if size > largest {
+    if size > limit.max_chars {
         writeln!(
             messages,
-            "config-backup: this has {size} characters, and AWS takes {largest} as a {kind}; make several, of fewer customers"
+            "config-backup: this policy has {size} characters, and AWS takes {} as a {}; \
+             print several policies, each for fewer customers",
+            limit.max_chars, limit.policy_kind
         )?;
     }
-    ignore_broken_pipe(
-        output
-            .write_all(text.as_bytes())
-            .and_then(|()| output.flush()),
-    )
-    .context("write the policy to stdout")?;
+
+    let written = write_policy(&json, &mut output);
+    ignore_broken_pipe(written).context("cannot write the policy to stdout")?;
     Ok(ExitCode(0))
 }
 
-impl IdentityArgs {
-    fn scope(&self) -> Result<PolicyScope<'_>, Error> {
-        let mut scope = self.common.scope()?;
-        // A variable that is set to nothing says nothing.
-        if let Some(account) = self
-            .account
-            .as_deref()
-            .filter(|account| !account.is_empty())
-        {
-            if !validation::is_account_id(account) {
-                return Err(invalid_option(
-                    "account",
-                    account,
-                    "it is no account",
-                    "give its 12 digits",
-                ));
+fn write_policy(json: &str, output: &mut impl Write) -> io::Result<()> {
+    writeln!(output, "{json}")?;
+    output.flush()
+}
+
+impl IamPolicyCommand {
+    fn build_policy(&self) -> Result<PolicyDocument, Error> {
+        match self {
+            Self::Writer {
+                identity,
+                lock_files,
+            } => Ok(writer_policy(&identity.to_scope()?, *lock_files)),
+            Self::Reader {
+                identity,
+                records_only,
+                versions,
+            } => {
+                let config_access = match (records_only, versions) {
+                    (true, _) => ConfigAccess::Denied,
+                    (false, true) => ConfigAccess::WithVersions,
+                    (false, false) => ConfigAccess::Allowed,
+                };
+                Ok(reader_policy(&identity.to_scope()?, config_access))
             }
-            scope.account = Some(account);
+            Self::Compactor { identity } => Ok(compactor_policy(&identity.to_scope()?)),
+            Self::Bucket { common, principal } => {
+                let scope = common.to_scope()?;
+                for arn in principal {
+                    common.check_principal(arn)?;
+                }
+                Ok(bucket_policy(&scope, principal))
+            }
         }
-        if let Some(arn) = self.kms_key.as_deref() {
-            let partition = self.common.partition;
-            let way_out = format!("give `arn:{partition}:kms:<region>:<account>:key/<id>`");
-            let region = validation::kms_key_region(arn, &partition.to_string());
-            let region = region.ok_or_else(|| {
-                invalid_option(
-                    "kms-key",
-                    arn,
-                    "it is no key's ARN in this partition",
-                    &way_out,
-                )
-            })?;
-            scope.kms_key = Some((arn, region));
+    }
+
+    fn size_limit(&self) -> PolicyLimit {
+        match self {
+            Self::Bucket { .. } => BUCKET_POLICY_LIMIT,
+            Self::Writer { .. } | Self::Reader { .. } | Self::Compactor { .. } => {
+                MANAGED_POLICY_LIMIT
+            }
         }
-        Ok(scope)
+    }
+}
+
+impl IdentityArgs {
+    fn to_scope(&self) -> Result<PolicyScope<'_>, Error> {
+        Ok(PolicyScope {
+            account: self.checked_account()?,
+            kms_key: self.checked_kms_key()?,
+            ..self.common.to_scope()?
+        })
+    }
+
+    fn checked_account(&self) -> Result<Option<&str>, Error> {
+        match self.account.as_deref() {
+            // An empty environment variable counts as unset.
+            None | Some("") => Ok(None),
+            Some(account) if is_account_id(account) => Ok(Some(account)),
+            Some(account) => Err(invalid_option(
+                "account",
+                account,
+                "it is not an account id",
+                "give its 12 digits",
+            )),
+        }
+    }
+
+    fn checked_kms_key(&self) -> Result<Option<KmsKey<'_>>, Error> {
+        let Some(arn) = self.kms_key.as_deref() else {
+            return Ok(None);
+        };
+        let partition = self.common.partition;
+        match kms_key_region(arn, partition) {
+            Some(region) => Ok(Some(KmsKey { arn, region })),
+            None => Err(invalid_option(
+                "kms-key",
+                arn,
+                "it is not the ARN of a key in this partition",
+                &format!("give `arn:{partition}:kms:<region>:<account>:key/<id>`"),
+            )),
+        }
     }
 }
 
 impl PolicyArgs {
-    fn scope(&self) -> Result<PolicyScope<'_>, Error> {
-        if let Some(why) = validation::bucket_name_error(&self.bucket) {
+    fn to_scope(&self) -> Result<PolicyScope<'_>, Error> {
+        if !is_bucket_name(&self.bucket) {
             return Err(invalid_option(
                 "bucket",
                 &self.bucket,
-                &format!("no bucket can be called so: {why}"),
+                "a bucket name has only a-z, 0-9, `.` and `-`",
                 "check the name",
             ));
         }
-        let Self {
-            partition,
-            bucket,
-            customer,
-            ..
-        } = self;
         Ok(PolicyScope {
-            partition: *partition,
-            bucket,
-            customers: customer,
+            partition: self.partition,
+            bucket: &self.bucket,
+            customers: &self.customer,
             account: None,
             kms_key: None,
         })
@@ -244,62 +247,22 @@ impl PolicyArgs {
 
     fn check_principal(&self, arn: &str) -> Result<(), Error> {
         let partition = self.partition;
-        if validation::is_principal_arn(arn, &partition.to_string()) {
+        if is_principal_arn(arn, partition) {
             return Ok(());
         }
-        let way_out = format!(
-            "give `arn:{partition}:iam::<account>:role/<name>`, or `user/<name>` or `root` behind the account"
-        );
         Err(invalid_option(
             "principal",
             arn,
-            "it is no user's, role's or account's ARN in this partition",
-            &way_out,
+            "it is not the ARN of a user, role or account in this partition",
+            &format!(
+                "give `arn:{partition}:iam::<account>:role/<name>`, or `user/<name>` or `root` \
+                 after the account"
+            ),
         ))
     }
 }
 
-fn invalid_option(option: &str, value: &str, why: &str, way_out: &str) -> Error {
-    Error::new(
-        ErrorKind::Input,
-        format!("read `--{option} {}`: {why}", sanitize(value)),
-        way_out,
-    )
-}
-
-/// A resource of Terraform that can be pasted as it is.
-fn resource(name: &str, common: &PolicyArgs, policy: &PolicyNode) -> String {
-    let mut text = String::new();
-    let (kind, first) = if name == "bucket" {
-        (
-            "aws_s3_bucket_policy",
-            format!("bucket = \"{}\"", common.bucket),
-        )
-    } else {
-        (
-            "aws_iam_policy",
-            format!("name = \"config-backup-{name}{}\"", of_customer(common)),
-        )
-    };
-    let label = format!("config-backup-{name}{}", of_customer(common)).replace(['-', '.'], "_");
-    let _ = writeln!(
-        text,
-        "resource \"{kind}\" \"{label}\" {{\n  {first}\n\n  policy = jsonencode({})\n}}",
-        policy.hcl(2)
-    );
-    text
-}
-
-/// What tells the policy of one customer from that of another, in characters that a name may have.
-fn of_customer(common: &PolicyArgs) -> String {
-    let [customer] = &common.customer[..] else {
-        return String::new();
-    };
-    let is_harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let name: String = customer
-        .chars()
-        .map(|c| if is_harmless(c) { c } else { '-' })
-        .take(LONGEST_NAME)
-        .collect();
-    format!("-{name}")
+fn invalid_option(option: &str, value: &str, cause: &str, hint: &str) -> Error {
+    let message = format!("cannot use `--{option} {}`: {cause}", sanitize(value));
+    Error::new(ErrorKind::Input, message, hint)
 }

@@ -1,39 +1,48 @@
-//! `replay`: sends by hand what deployments had to keep on this machine.
+//! `replay`: uploads what earlier deployments spooled.
 
 use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::deployment::spool_replay;
+use crate::deployment::spool_replay::{ReplayReport, SpoolReplay};
 use crate::exit_code::ExitCode;
 use crate::state::dirs::StateDirs;
 use crate::state::quarantine;
 use crate::system::runtime::block_on;
 
-/// Sends all that is kept. Exit: 0 when nothing is left, otherwise by the first fault, or 1.
+const TIME_LIMIT: Duration = Duration::from_mins(5);
+
+/// Exits with 0 if nothing remains, otherwise with the code of the first error, or with 1.
 pub fn run_replay(mut output: impl Write, mut messages: impl Write) -> Result<ExitCode> {
-    let places = StateDirs::detect();
-    quarantine::restore_readable_items(&places);
-    let late = block_on(spool_replay::replay_spooled_items(
-        &places,
-        None,
-        Duration::from_mins(5),
-        "",
-    ))?;
-    for problem in &late.problems {
-        writeln!(messages, "config-backup: {problem}").context("write to stderr")?;
-    }
-    let aside = if late.quarantined == 0 {
-        String::new()
-    } else {
-        format!(", {} moved into the quarantine", late.quarantined)
+    let state_dirs = StateDirs::detect();
+    quarantine::restore_readable_items(&state_dirs);
+    let replay = SpoolReplay {
+        state_dirs: &state_dirs,
+        open_bucket: None,
+        running_deployment_id: None,
+        time_limit: TIME_LIMIT,
     };
-    writeln!(output, "{} sent, {} left{aside}", late.sent, late.remaining)
-        .context("write to stdout")?;
-    Ok(match (late.problems.is_empty(), late.first_error) {
-        (true, _) => ExitCode(0),
-        (false, Some(fault)) => ExitCode(fault.exit_code()),
-        (false, None) => ExitCode(1),
-    })
+    let report = block_on(replay.run())?;
+
+    for problem in &report.problems {
+        writeln!(messages, "config-backup: {problem}").context("cannot write to stderr")?;
+    }
+    write!(output, "{} sent, {} left", report.sent, report.remaining)
+        .context("cannot write to stdout")?;
+    if report.quarantined > 0 {
+        write!(output, ", {} quarantined", report.quarantined).context("cannot write to stdout")?;
+    }
+    writeln!(output).context("cannot write to stdout")?;
+    Ok(exit_code_of(&report))
+}
+
+fn exit_code_of(report: &ReplayReport) -> ExitCode {
+    if report.problems.is_empty() {
+        return ExitCode(0);
+    }
+    match &report.first_error {
+        Some(error) => ExitCode(error.exit_code()),
+        None => ExitCode(1),
+    }
 }

@@ -16,7 +16,7 @@ use crate::exit_code::ExitCode;
 use crate::keys::{self, RECORDS_PREFIX};
 use crate::output::progress::ProgressLine;
 use crate::output::sanitize::sanitize;
-use crate::output::table_formats::{OutputFormat, ignore_broken_pipe};
+use crate::output::{OutputFormat, ignore_broken_pipe};
 use crate::record::deployment::UserIdentity;
 use crate::report::cache::RecordCache;
 use crate::report::collector::{MAX_RECORD_BYTES, RecordProblems, ReportCollector};
@@ -154,7 +154,7 @@ const REPORT_TIMEOUTS: RequestTimeouts = RequestTimeouts {
     max_attempts: 1,
 };
 
-/// Prints the report; `watched` says whether `messages` go to a terminal. Exit: see README.md, "Exit codes".
+/// Prints the report; `watched` says whether `messages` go to a terminal. Exit: see docs/commands.md, "Exit codes".
 pub fn run_report(
     arguments: &ReportArgs,
     output: impl Write + IsTerminal,

@@ -15,8 +15,8 @@ use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::history::load::{self, READ_TIMEOUTS, VerifiedConfig};
 use crate::history::versions::{ConfigHistory, VersionSelector};
+use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::sanitize;
-use crate::output::table_formats::ignore_broken_pipe;
 use crate::record::format_rfc3339;
 use crate::s3::store::{ObjectStore, s3_uri};
 use crate::system::atomic_file::{self, FileMode};
@@ -59,7 +59,7 @@ pub struct RestoreArgs {
     pub source: BucketArgs,
 }
 
-/// Writes the version that is asked for. Exit: see README.md, "Exit codes".
+/// Writes the version that is asked for. Exit: see docs/commands.md, "Exit codes".
 pub fn run_restore(
     arguments: &RestoreArgs,
     mut output: impl Write,

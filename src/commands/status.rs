@@ -1,10 +1,10 @@
-//! `status`: what deployments had to keep on this machine, and what was set aside. Sends nothing and changes nothing.
+//! `status`: shows the spool and the quarantine. Uploads nothing and changes nothing.
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use clap::Args;
 use serde::Serialize;
 
 use crate::exit_code::ExitCode;
@@ -14,90 +14,91 @@ use crate::state::dirs::StateDirs;
 use crate::state::quarantine;
 use crate::state::spool::Spool;
 use crate::state::spool_file::SpoolItemKind;
-use clap::Args;
 
-/// The arguments of `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// As JSON: `kept`, `quarantine` and `problems`
+    /// Print one JSON object with `kept`, `quarantine` and `problems`
     #[arg(long)]
     pub json: bool,
 }
 
-/// What `status --json` prints.
-#[derive(Debug, Serialize)]
+/// The output of `status --json`.
+#[derive(Debug, Default, Serialize)]
 struct SpoolStatus {
-    /// What is to be sent, oldest first.
-    kept: Vec<SpoolStatusItem>,
-    /// Paths of what was found in the spool and is no item.
+    /// The queued uploads, oldest first.
+    #[serde(rename = "kept")]
+    queued: Vec<SpoolStatusItem>,
+    /// The paths of quarantined files.
     quarantine: Vec<String>,
-    /// What cannot be looked at, one phrase each.
+    /// What cannot be read, one phrase each.
     problems: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
 struct SpoolStatusItem {
-    what: SpoolItemKind,
-    /// When it was kept: RFC 3339, UTC.
+    #[serde(rename = "what")]
+    kind: SpoolItemKind,
+    /// When the config was read or the deployment began: RFC 3339, UTC.
     at: String,
     customer: String,
     deployment_id: String,
     bucket: String,
-    /// Empty for the environment's credentials.
+    /// Empty for the credentials of the environment.
     profile: String,
-    /// The length of what is to be sent.
+    /// The length of the upload.
     bytes: usize,
     path: String,
 }
 
-/// Prints what is kept. Exit: 0, or 1 where something cannot be looked at.
-pub fn run_status(arguments: &StatusArgs, mut output: impl Write) -> Result<ExitCode> {
+/// Exits with 0, or with 1 if something cannot be read.
+pub fn run_status(args: &StatusArgs, mut output: impl Write) -> Result<ExitCode> {
     let status = collect_status(&StateDirs::detect());
-    let text = if arguments.json {
-        escape_json(&serde_json::to_string(&status)?).into_owned() + "\n"
+    let text = if args.json {
+        let json = serde_json::to_string(&status)?;
+        format!("{}\n", escape_json(&json))
     } else {
         render_status(&status)
     };
     output
         .write_all(text.as_bytes())
-        .context("write to stdout")?;
+        .context("cannot write to stdout")?;
     Ok(ExitCode(u8::from(!status.problems.is_empty())))
 }
 
-fn collect_status(places: &StateDirs) -> SpoolStatus {
-    let contents = Spool::new(places).list();
-    let shown = |path: &Path| path.display().to_string();
-    let mut status = SpoolStatus {
-        kept: Vec::new(),
-        quarantine: quarantine::list_quarantine(places)
-            .iter()
-            .map(|path| shown(path))
-            .collect(),
-        problems: contents.errors.iter().map(ToString::to_string).collect(),
-    };
-    status.problems.extend(
-        contents
-            .foreign
-            .iter()
-            .map(|path| format!("`{}` is not of ours", path.display())),
-    );
+fn collect_status(state_dirs: &StateDirs) -> SpoolStatus {
+    let mut status = SpoolStatus::default();
+    for path in quarantine::list_quarantine(state_dirs) {
+        status.quarantine.push(path.display().to_string());
+    }
+
+    let contents = Spool::new(state_dirs).list();
+    for error in &contents.errors {
+        status.problems.push(error.to_string());
+    }
+    for path in &contents.foreign {
+        let path = path.display();
+        status
+            .problems
+            .push(format!("`{path}` is not a spool file"));
+    }
     for path in contents.items {
         match Spool::read_item(&path) {
-            Ok(Some((item, body))) => status.kept.push(SpoolStatusItem {
-                what: item.what,
+            Ok(Some((item, body))) => status.queued.push(SpoolStatusItem {
+                kind: item.kind,
                 at: record::format_rfc3339(item.at),
                 customer: item.customer,
                 deployment_id: item.deployment_id,
                 bucket: item.target.bucket,
                 profile: item.target.profile,
                 bytes: body.len(),
-                path: shown(&path),
+                path: path.display().to_string(),
             }),
-            // Sent this very moment.
+            // It was uploaded since the spool was listed.
             Ok(None) => {}
-            Err(refused) => status
-                .problems
-                .push(format!("`{}`: {refused}", path.display())),
+            Err(error) => {
+                let path = path.display();
+                status.problems.push(format!("`{path}`: {error}"));
+            }
         }
     }
     status
@@ -105,34 +106,34 @@ fn collect_status(places: &StateDirs) -> SpoolStatus {
 
 fn render_status(status: &SpoolStatus) -> String {
     let mut text = String::new();
-    for kept in &status.kept {
-        let what = match kept.what {
+    for item in &status.queued {
+        let what = match item.kind {
             SpoolItemKind::Config => "config.yaml",
             SpoolItemKind::Record => "usage record",
         };
-        let (at, customer, bucket) = (&kept.at, sanitize(&kept.customer), sanitize(&kept.bucket));
+        let at = &item.at;
+        let customer = sanitize(&item.customer);
+        let bucket = sanitize(&item.bucket);
+        let path = sanitize(&item.path);
         let _ = writeln!(
             text,
-            "{what} of `{customer}`, {at}, for the bucket {bucket}: {}",
-            sanitize(&kept.path)
+            "{what} of `{customer}`, {at}, for the bucket {bucket}: {path}"
         );
     }
     for path in &status.quarantine {
-        let _ = writeln!(
-            text,
-            "in quarantine, to look at and to delete: {}",
-            sanitize(path)
-        );
+        let path = sanitize(path);
+        let _ = writeln!(text, "quarantined (inspect it, then delete it): {path}");
     }
     for problem in &status.problems {
         let _ = writeln!(text, "{}", sanitize(problem));
     }
-    let (kept, aside) = (status.kept.len(), status.quarantine.len());
-    let way_out = if kept == 0 {
-        ""
-    } else {
-        "; `config-backup replay` sends what is kept, and so does the next deployment"
-    };
-    let _ = writeln!(text, "{kept} kept, {aside} in quarantine{way_out}");
+
+    let queued = status.queued.len();
+    let quarantined = status.quarantine.len();
+    let _ = write!(text, "{queued} queued, {quarantined} in quarantine");
+    if queued > 0 {
+        text.push_str("; the next deployment or `config-backup replay` uploads what is queued");
+    }
+    text.push('\n');
     text
 }

@@ -13,8 +13,8 @@ use crate::commands::bucket_args::BucketArgs;
 use crate::error::Error;
 use crate::exit_code::ExitCode;
 use crate::history::load::READ_TIMEOUTS;
+use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::{count_noun, escape_json, sanitize};
-use crate::output::table_formats::ignore_broken_pipe;
 use crate::s3::store::ObjectStore;
 use crate::system::runtime::block_on;
 
@@ -54,7 +54,7 @@ struct CustomerFinding {
     finding: AuditFinding,
 }
 
-/// Prints what is not as it was. Exit: 0, or 7 where something is; see README.md, "Exit codes".
+/// Prints what is not as it was. Exit: 0, or 7 where something is; see docs/commands.md, "Exit codes".
 pub fn run_verify(
     arguments: &VerifyArgs,
     output: impl Write,

@@ -1,48 +1,38 @@
 //! What differs between two YAML documents, by path.
 //!
-//! Pure. What is secret about a difference, `masking.rs` knows.
+//! Must not know what a secret is: the caller says which subtrees are compared as one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::document::YamlNode;
+use crate::config::path::PathStep;
 
-/// A step of the way to a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PathStep<'a> {
-    /// To the value of this key.
-    Key(&'a YamlNode),
-    /// To the item at this place, counted from 0.
-    Item(usize),
-}
-
-/// One difference: what stands at a path in either document; `None` where nothing does.
+/// What stands at a path in either document; `None` where nothing does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeChange<'a> {
-    /// Where.
     pub path: Vec<PathStep<'a>>,
-    /// In the first document.
     pub before: Option<&'a YamlNode>,
-    /// In the second.
     pub after: Option<&'a YamlNode>,
 }
 
-/// Says whether to take what differs at a path as one: it is asked with what is there in both documents.
+/// Says whether a subtree is compared as one. It sees the path, and what is there in both documents.
 pub type OpaquePredicate<'a, 'f> = &'f dyn Fn(&[PathStep<'a>], [Option<&'a YamlNode>; 2]) -> bool;
 
-/// What differs, down to single values, except below nodes that `closes` takes as one. Empty exactly if the two are equal.
+/// The differences, down to single values and opaque subtrees. There are none exactly if the
+/// documents are equal.
 #[must_use]
 pub fn diff_documents<'a>(
     before: &'a YamlNode,
     after: &'a YamlNode,
-    closes: OpaquePredicate<'a, '_>,
+    is_opaque: OpaquePredicate<'a, '_>,
 ) -> Vec<NodeChange<'a>> {
-    let mut walk = DocumentDiffer {
-        is_opaque: closes,
+    let mut differ = DocumentDiffer {
+        is_opaque,
         path: Vec::new(),
         changes: Vec::new(),
     };
-    walk.compare_nodes(Some(before), Some(after));
-    walk.changes
+    differ.compare_nodes(Some(before), Some(after));
+    differ.changes
 }
 
 static EMPTY_MAP: BTreeMap<YamlNode, YamlNode> = BTreeMap::new();
@@ -55,52 +45,49 @@ struct DocumentDiffer<'a, 'f> {
 
 impl<'a> DocumentDiffer<'a, '_> {
     fn compare_nodes(&mut self, before: Option<&'a YamlNode>, after: Option<&'a YamlNode>) {
+        use YamlNode::{List, Map, Tagged};
+
         if before == after {
             return;
         }
         if (self.is_opaque)(&self.path, [before, after]) {
             return self.push_change(before, after);
         }
+
         match (before, after) {
-            (Some(YamlNode::Tagged(one, before)), Some(YamlNode::Tagged(other, after)))
-                if one == other =>
-            {
+            (Some(Tagged(one, before)), Some(Tagged(other, after))) if one == other => {
                 self.compare_nodes(Some(before), Some(after));
             }
-            (Some(YamlNode::Map(one)), Some(YamlNode::Map(other))) => self.compare_maps(one, other),
-            (Some(YamlNode::List(one)), Some(YamlNode::List(other))) => {
-                self.compare_lists(one, other);
-            }
-            // Of different kinds: one goes, and the other one comes.
+            (Some(Map(one)), Some(Map(other))) => self.compare_maps(one, other),
+            (Some(List(one)), Some(List(other))) => self.compare_lists(one, other),
+            // Nodes of different kinds: one is removed, and the other is added.
             (Some(one), Some(other)) if one.has_children() || other.has_children() => {
                 self.compare_nodes(before, None);
                 self.compare_nodes(None, after);
             }
-            (Some(YamlNode::Map(map)), None) if !map.is_empty() => {
-                self.compare_maps(map, &EMPTY_MAP);
-            }
-            (None, Some(YamlNode::Map(map))) if !map.is_empty() => {
-                self.compare_maps(&EMPTY_MAP, map);
-            }
-            (Some(YamlNode::List(list)), None) if !list.is_empty() => self.compare_lists(list, &[]),
-            (None, Some(YamlNode::List(list))) if !list.is_empty() => self.compare_lists(&[], list),
+            (Some(Map(map)), None) if !map.is_empty() => self.compare_maps(map, &EMPTY_MAP),
+            (None, Some(Map(map))) if !map.is_empty() => self.compare_maps(&EMPTY_MAP, map),
+            (Some(List(list)), None) if !list.is_empty() => self.compare_lists(list, &[]),
+            (None, Some(List(list))) if !list.is_empty() => self.compare_lists(&[], list),
             _ => self.push_change(before, after),
         }
     }
 
     fn compare_maps(
         &mut self,
-        one: &'a BTreeMap<YamlNode, YamlNode>,
-        other: &'a BTreeMap<YamlNode, YamlNode>,
+        before: &'a BTreeMap<YamlNode, YamlNode>,
+        after: &'a BTreeMap<YamlNode, YamlNode>,
     ) {
-        for key in one.keys().chain(other.keys()).collect::<BTreeSet<_>>() {
-            self.compare_children(PathStep::Key(key), one.get(key), other.get(key));
+        let mut keys: BTreeSet<&YamlNode> = before.keys().collect();
+        keys.extend(after.keys());
+        for key in keys {
+            self.compare_children(PathStep::Key(key), before.get(key), after.get(key));
         }
     }
 
-    fn compare_lists(&mut self, one: &'a [YamlNode], other: &'a [YamlNode]) {
-        for place in 0..one.len().max(other.len()) {
-            self.compare_children(PathStep::Item(place), one.get(place), other.get(place));
+    fn compare_lists(&mut self, before: &'a [YamlNode], after: &'a [YamlNode]) {
+        for index in 0..before.len().max(after.len()) {
+            self.compare_children(PathStep::Item(index), before.get(index), after.get(index));
         }
     }
 
@@ -133,31 +120,34 @@ mod tests {
         parse_document(text.as_bytes()).expect(text)
     }
 
-    /// The paths that differ, in the spelling of the tests.
+    /// Each change as `-` (was there), `+` (is there now) and its path.
     fn changed_paths(before: &str, after: &str) -> Vec<String> {
         let (before, after) = (parse_tree(before), parse_tree(after));
-        let step = |step: &PathStep<'_>| match step {
-            PathStep::Key(YamlNode::Text(key)) => format!(".{key}"),
-            PathStep::Key(key) => format!(".({key:?})"),
-            PathStep::Item(place) => format!("[{place}]"),
-        };
-        let side = |node: Option<&YamlNode>, mark| if node.is_some() { mark } else { "" };
-        let shown = |change: &NodeChange<'_>| {
-            let path: String = change.path.iter().map(step).collect();
-            format!(
-                "{}{} {path}",
-                side(change.before, "-"),
-                side(change.after, "+")
-            )
-        };
-        diff_documents(&before, &after, &|_, _| false)
-            .iter()
-            .map(shown)
-            .collect()
+        let changes = diff_documents(&before, &after, &|_, _| false);
+        changes.iter().map(describe_change).collect()
+    }
+
+    fn describe_change(change: &NodeChange<'_>) -> String {
+        let mut text = String::new();
+        if change.before.is_some() {
+            text.push('-');
+        }
+        if change.after.is_some() {
+            text.push('+');
+        }
+        text.push(' ');
+        for step in &change.path {
+            text += &match step {
+                PathStep::Key(YamlNode::Text(key)) => format!(".{key}"),
+                PathStep::Key(key) => format!(".({key:?})"),
+                PathStep::Item(index) => format!("[{index}]"),
+            };
+        }
+        text
     }
 
     #[test]
-    fn documents_that_say_the_same_do_not_differ() {
+    fn the_spelling_of_equal_documents_makes_no_change() {
         for (one, other) in [
             (
                 "a: 1\nb: [x, y]\n",
@@ -178,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn differences_are_named_by_path() {
+    fn names_each_change_by_its_path() {
         for (one, other, expected) in [
             ("a: 1\n", "a: '1'\n", &["-+ .a"][..]),
             ("a: 1\n", "a: 1.0\n", &["-+ .a"]),
@@ -213,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_closed_is_one_difference() {
+    fn an_opaque_subtree_is_one_change() {
         let (one, other) = (
             parse_tree("a: {b: 1, c: 2}\n"),
             parse_tree("a: {b: 2, c: 3}\n"),

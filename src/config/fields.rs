@@ -1,141 +1,140 @@
-//! What `config.yaml` says about the deployment: a handful of scalars out of a file full of secrets.
+//! What `config.yaml` says about the deployment: a few values out of a file full of secrets.
 //!
-//! Pure. Must never put a value of the file into a message: only the names of keys we know, and line numbers.
+//! A message may name the keys that are listed here and the numbers of lines, but no value of the file.
 
-use crate::config::yaml_lookup::{self, FieldValue};
+use crate::config::document::{YamlNode, parse_document};
+use crate::config::yaml_limits::{MAX_YAML_BYTES, YamlError};
 
-/// The most that is parsed, in bytes; a larger file is backed up all the same, without its facts.
-const MAX_PARSED_CONFIG_BYTES: usize = 1 << 20;
-/// Where the facts are.
-const FIELD_PATHS: [(&str, &str); 5] = [
-    ("customer", "name"),
-    ("aws", "profile"),
-    ("mongodb", "project_name"),
-    ("mongodb", "cluster_name"),
-    ("mongodb", "additional_users_count"),
-];
+/// A section of the file and a key in it.
+type FieldPath = (&'static str, &'static str);
 
-/// The facts of one config; what is missing is empty, and what is unusable is named in `problems` as well.
+const CUSTOMER_PATH: FieldPath = ("customer", "name");
+const PROFILE_PATH: FieldPath = ("aws", "profile");
+const PROJECT_PATH: FieldPath = ("mongodb", "project_name");
+const CLUSTER_PATH: FieldPath = ("mongodb", "cluster_name");
+const USERS_COUNT_PATH: FieldPath = ("mongodb", "additional_users_count");
+
+/// The fields of one config. What is missing is empty; what is unusable is also named in `problems`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigFields {
-    /// `customer.name`
     pub customer: String,
-    /// `aws.profile`
     pub profile: String,
-    /// `mongodb.project_name`
     pub project_name: String,
-    /// `mongodb.cluster_name`
     pub cluster_name: String,
-    /// `mongodb.additional_users_count`
     pub additional_users_count: Option<u64>,
     /// What is wrong with the file, one phrase each, without any of its values.
     pub problems: Vec<String>,
 }
 
-/// Reads the facts out of a config's bytes; never fails, see [`Facts::problems`].
+/// Parses the fields out of a config's bytes. It always succeeds: see [`ConfigFields::problems`].
 #[must_use]
 pub fn parse_config_fields(bytes: &[u8]) -> ConfigFields {
-    let mut facts = ConfigFields::default();
-    let values = match look_up_fields(bytes) {
-        Ok(values) => values,
-        Err(problem) => {
-            facts.problems.push(problem);
-            let text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_PARSED_CONFIG_BYTES)]);
-            facts.customer = salvage_plain_value(&text, "customer", "name").unwrap_or_default();
-            facts.profile = salvage_plain_value(&text, "aws", "profile").unwrap_or_default();
-            return facts;
-        }
-    };
-    let problems = &mut facts.problems;
-    let [
-        customer,
-        profile,
-        project_name,
-        cluster_name,
-        additional_users_count,
-    ] = values;
-    facts.customer = text_field(customer, FIELD_PATHS[0], problems);
-    facts.profile = text_field(profile, FIELD_PATHS[1], problems);
-    facts.project_name = text_field(project_name, FIELD_PATHS[2], problems);
-    facts.cluster_name = text_field(cluster_name, FIELD_PATHS[3], problems);
-    facts.additional_users_count = count_field(&additional_users_count, FIELD_PATHS[4], problems);
-    facts
+    match parse_mapping(bytes) {
+        Ok(document) => read_fields(&document),
+        Err(problem) => salvage_fields(bytes, problem),
+    }
 }
 
-fn look_up_fields(bytes: &[u8]) -> Result<[FieldValue; 5], String> {
+fn parse_mapping(bytes: &[u8]) -> Result<YamlNode, YamlError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err("it is empty".to_owned());
+        return Err(YamlError::Empty);
     }
-    if bytes.len() > MAX_PARSED_CONFIG_BYTES {
-        return Err(format!(
-            "it has {} bytes, and at most {MAX_PARSED_CONFIG_BYTES} are read for the usage record",
-            bytes.len()
-        ));
+    let document = parse_document(bytes)?;
+    let mut root = &document;
+    while let YamlNode::Tagged(_, node) = root {
+        root = node;
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = bytes[..error.valid_up_to()]
-            .split(|byte| *byte == b'\n')
-            .count();
-        format!("it is not valid UTF-8 at line {line}")
-    })?;
-    yaml_lookup::look_up_values(text, FIELD_PATHS)
+    match root {
+        YamlNode::Map(_) => Ok(document),
+        _ => Err(YamlError::NotMapping),
+    }
 }
 
-/// A plain name out of a file that is no YAML as a whole: without the profile it could not even be backed up.
-/// Takes `key: name` in the lines below `section:`, and nothing that needs a parser to be understood.
-fn salvage_plain_value(text: &str, section: &str, key: &str) -> Option<String> {
-    let mut lines = text
-        .trim_start_matches('\u{feff}')
-        .lines()
-        .skip_while(|line| line.trim_end().strip_suffix(':') != Some(section))
-        .skip(1);
-    let mut value = lines
-        .by_ref()
-        .take_while(|line| line.starts_with([' ', '\t', '#']) || line.trim().is_empty());
-    let value = value
-        .find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(':'))?
-        .trim();
-    let plain = value.trim_matches(['"', '\'']);
-    let is_plain = !plain.is_empty()
-        && plain
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    is_plain.then(|| plain.to_owned())
+fn read_fields(document: &YamlNode) -> ConfigFields {
+    let mut problems = Vec::new();
+    ConfigFields {
+        customer: text_field(document, CUSTOMER_PATH, &mut problems),
+        profile: text_field(document, PROFILE_PATH, &mut problems),
+        project_name: text_field(document, PROJECT_PATH, &mut problems),
+        cluster_name: text_field(document, CLUSTER_PATH, &mut problems),
+        additional_users_count: count_field(document, USERS_COUNT_PATH, &mut problems),
+        problems,
+    }
 }
 
-fn text_field(
-    found: FieldValue,
-    (section, key): (&str, &str),
-    problems: &mut Vec<String>,
-) -> String {
-    match found {
-        FieldValue::Text(text) if !text.trim().is_empty() => return text.trim().to_owned(),
-        FieldValue::Number(number) => return number.to_string(),
-        FieldValue::LargeInteger(number) => return number,
-        FieldValue::Bool(flag) => return flag.to_string(),
-        FieldValue::Absent => {}
-        FieldValue::Text(_) | FieldValue::NotScalar => {
-            problems.push(format!("its {section}.{key} is no text"));
+/// A mistake anywhere must not hide the customer and the profile: without the profile, the config
+/// could not even be backed up.
+fn salvage_fields(bytes: &[u8], problem: YamlError) -> ConfigFields {
+    let readable = &bytes[..bytes.len().min(MAX_YAML_BYTES)];
+    let text = String::from_utf8_lossy(readable);
+    ConfigFields {
+        customer: salvage_plain_value(&text, CUSTOMER_PATH).unwrap_or_default(),
+        profile: salvage_plain_value(&text, PROFILE_PATH).unwrap_or_default(),
+        problems: vec![problem.to_string()],
+        ..ConfigFields::default()
+    }
+}
+
+/// Finds `key: name` in the lines below `section:`, and nothing that takes a parser to understand.
+fn salvage_plain_value(text: &str, (section, key): FieldPath) -> Option<String> {
+    let is_section = |line: &str| line.trim_end().strip_suffix(':') == Some(section);
+    let is_below = |line: &str| line.starts_with([' ', '\t', '#']) || line.trim().is_empty();
+
+    let mut lines = text.trim_start_matches('\u{feff}').lines();
+    lines.find(|line| is_section(line))?;
+
+    for line in lines {
+        if !is_below(line) {
+            return None;
+        }
+        let Some(rest) = line.trim().strip_prefix(key) else {
+            continue;
+        };
+        if let Some(value) = rest.strip_prefix(':') {
+            return plain_name(value);
         }
     }
-    String::new()
+    None
 }
 
-fn count_field(
-    found: &FieldValue,
-    (section, key): (&str, &str),
-    problems: &mut Vec<String>,
-) -> Option<u64> {
-    let number = match found {
-        FieldValue::Absent => return None,
-        FieldValue::Number(number) => number.as_u64(),
-        FieldValue::Text(text) => text.trim().parse().ok(),
-        FieldValue::LargeInteger(_) | FieldValue::Bool(_) | FieldValue::NotScalar => None,
-    };
-    if number.is_none() {
-        problems.push(format!("its {section}.{key} is no whole number"));
+fn plain_name(value: &str) -> Option<String> {
+    let name = value.trim().trim_matches(['"', '\'']);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_plain) {
+        return None;
     }
-    number
+    Some(name.to_owned())
+}
+
+fn find_field(document: &YamlNode, (section, key): FieldPath) -> Option<&YamlNode> {
+    document.get(section)?.get(key)
+}
+
+fn text_field(document: &YamlNode, path: FieldPath, problems: &mut Vec<String>) -> String {
+    let (section, key) = path;
+    match find_field(document, path) {
+        None | Some(YamlNode::Null) => String::new(),
+        Some(YamlNode::Text(text)) if !text.trim().is_empty() => text.trim().to_owned(),
+        Some(YamlNode::Number(number)) => number.clone(),
+        Some(YamlNode::Bool(flag)) => flag.to_string(),
+        Some(_) => {
+            problems.push(format!("its {section}.{key} is not a text"));
+            String::new()
+        }
+    }
+}
+
+fn count_field(document: &YamlNode, path: FieldPath, problems: &mut Vec<String>) -> Option<u64> {
+    let (section, key) = path;
+    let parsed = match find_field(document, path) {
+        None | Some(YamlNode::Null) => return None,
+        Some(YamlNode::Text(text) | YamlNode::Number(text)) => text.trim().parse().ok(),
+        Some(_) => None,
+    };
+    if parsed.is_none() {
+        problems.push(format!("its {section}.{key} is not a whole number"));
+    }
+    parsed
 }
 
 #[cfg(test)]
@@ -144,102 +143,124 @@ mod tests {
 
     const SAMPLE_CONFIG: &[u8] = include_bytes!("../../terragrunt/airbnb/config.yaml");
 
-    #[test]
-    fn the_sample_gives_its_facts() {
-        let facts = parse_config_fields(SAMPLE_CONFIG);
-        assert_eq!(facts.problems, Vec::<String>::new());
-        assert_eq!(
-            (facts.customer.as_str(), facts.profile.as_str()),
-            ("airbnb", "default")
-        );
-        assert_eq!(
-            (facts.project_name.as_str(), facts.cluster_name.as_str()),
-            ("airbnb-project", "arena-cluster")
-        );
-        assert_eq!(facts.additional_users_count, Some(5));
+    fn parse_text(text: &str) -> ConfigFields {
+        parse_config_fields(text.as_bytes())
     }
 
     #[test]
-    fn what_is_mistyped_is_named_by_its_key_only() {
-        let facts = parse_config_fields(b"customer:\n  name: [s3cret]\nmongodb:\n  additional_users_count: s3cret\n  project_name: 42\n");
+    fn the_sample_has_all_fields() {
+        let fields = parse_config_fields(SAMPLE_CONFIG);
+        let expected = ConfigFields {
+            customer: "airbnb".to_owned(),
+            profile: "default".to_owned(),
+            project_name: "airbnb-project".to_owned(),
+            cluster_name: "arena-cluster".to_owned(),
+            additional_users_count: Some(5),
+            problems: Vec::new(),
+        };
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn names_a_mistyped_field_by_its_key_alone() {
+        let fields = parse_text(
+            "customer:\n  name: [s3cret]\nmongodb:\n  additional_users_count: s3cret\n  project_name: 42\n",
+        );
         assert_eq!(
-            (facts.customer.as_str(), facts.project_name.as_str()),
+            (fields.customer.as_str(), fields.project_name.as_str()),
             ("", "42")
         );
-        assert_eq!(
-            parse_config_fields(b"customer: {name: ' '}\n").problems,
-            ["its customer.name is no text"]
-        );
-        let problems = facts.problems.join("; ");
-        assert_eq!(
-            problems,
-            "its customer.name is no text; its mongodb.additional_users_count is no whole number"
-        );
+        let expected = [
+            "its customer.name is not a text",
+            "its mongodb.additional_users_count is not a whole number",
+        ];
+        assert_eq!(fields.problems, expected);
+        let blank = parse_text("customer: {name: ' '}\n");
+        assert_eq!(blank.problems, ["its customer.name is not a text"]);
     }
 
     #[test]
-    fn a_file_of_the_largest_size_is_read_and_none_above_it() {
-        let config = |bytes: usize| {
-            parse_config_fields(
-                format!("customer: {{name: a}}\n#{}", "x".repeat(bytes - 21)).as_bytes(),
-            )
-        };
-        assert_eq!(
-            config(MAX_PARSED_CONFIG_BYTES).problems,
-            Vec::<String>::new()
-        );
-        for bytes in [MAX_PARSED_CONFIG_BYTES + 1, MAX_PARSED_CONFIG_BYTES + 2] {
-            let problem =
-                format!("it has {bytes} bytes, and at most 1048576 are read for the usage record");
-            assert_eq!(config(bytes).problems, [problem]);
+    fn takes_numbers_and_booleans_for_the_text_that_they_look_like() {
+        for (value, expected) in [
+            ("~", ""),
+            ("true", "true"),
+            ("-5", "-5"),
+            ("1.5", "1.5"),
+            ("123456789012345678901", "123456789012345678901"),
+            ("!!str 7", "7"),
+            ("airbnb", "airbnb"),
+        ] {
+            let fields = parse_text(&format!("customer: {{name: {value}}}\n"));
+            assert_eq!(fields.customer, expected, "{value}");
+            assert_eq!(fields.problems, Vec::<String>::new(), "{value}");
+        }
+        for value in ["[a]", "{a: b}", "!n a"] {
+            let fields = parse_text(&format!("customer: {{name: {value}}}\n"));
+            assert_eq!(
+                fields.problems,
+                ["its customer.name is not a text"],
+                "{value}"
+            );
         }
     }
 
     #[test]
-    fn invalid_yaml_is_named_by_its_line_and_quotes_nothing() {
-        let facts = parse_config_fields(b"customer:\n  name: airbnb\n  password: \"s3cret\n");
-        assert_eq!(facts.problems.len(), 1);
+    fn a_count_is_a_whole_number_that_is_not_negative() {
+        let parse =
+            |value: &str| parse_text(&format!("mongodb: {{additional_users_count: {value}}}\n"));
+        for (value, expected) in [("5", Some(5)), ("' 5 '", Some(5)), ("~", None)] {
+            let fields = parse(value);
+            assert_eq!(fields.additional_users_count, expected, "{value}");
+            assert_eq!(fields.problems, Vec::<String>::new(), "{value}");
+        }
+        for value in ["-5", "1.5", "true", "[5]", "99999999999999999999"] {
+            assert_eq!(parse(value).problems.len(), 1, "{value}");
+        }
+    }
+
+    #[test]
+    fn names_invalid_yaml_by_its_line_and_quotes_nothing() {
+        let unclosed = parse_text("customer:\n  name: airbnb\n  password: \"s3cret\n");
+        let [problem] = unclosed.problems.as_slice() else {
+            panic!("one problem")
+        };
         assert!(
-            facts.problems[0].starts_with("it is not valid YAML at line "),
-            "{:?}",
-            facts.problems
+            problem.starts_with("it is not valid YAML at line "),
+            "{problem}"
         );
-        assert!(!facts.problems[0].contains("s3cret"));
-        let twice = parse_config_fields(b"s3cret: 1\ns3cret: 2\n")
-            .problems
-            .join("");
-        assert!(
-            twice.starts_with("it is not valid YAML") && !twice.contains("s3cret"),
-            "{twice}"
-        );
+        assert!(!problem.contains("s3cret"), "{problem}");
+
+        let twice = parse_text("s3cret: 1\ns3cret: 2\n").problems.concat();
+        assert!(twice.starts_with("it is not valid YAML"), "{twice}");
+        assert!(!twice.contains("s3cret"), "{twice}");
     }
 
     #[test]
     fn customer_and_profile_survive_a_mistake_elsewhere() {
-        let broken = "customer:\n  # who\n  name: \"airbnb\"\n\nmongodb:\n  password: \"s3cret\n\naws:\n  region: us-east-2\n  profile: team-a\n";
-        let facts = parse_config_fields(broken.as_bytes());
-        assert_eq!(
-            (
-                facts.customer.as_str(),
-                facts.profile.as_str(),
-                facts.problems.len()
-            ),
-            ("airbnb", "team-a", 1)
-        );
-        assert_eq!(
-            parse_config_fields(format!("\u{feff}{broken}").as_bytes()).customer,
-            "airbnb",
-            "a byte order mark is no part of the first key"
-        );
+        let broken = "customer:\n  # who\n  name: \"airbnb\"\n\n\
+                      mongodb:\n  password: \"s3cret\n\n\
+                      aws:\n  region: us-east-2\n  profile: team-a\n";
+        for text in [broken.to_owned(), format!("\u{feff}{broken}")] {
+            let fields = parse_text(&text);
+            assert_eq!(
+                (fields.customer.as_str(), fields.profile.as_str()),
+                ("airbnb", "team-a")
+            );
+            assert_eq!(fields.problems.len(), 1);
+        }
+    }
+
+    #[test]
+    fn salvages_nothing_but_a_plain_name_in_its_section() {
         for odd in [
             "customer:\n  name: [airbnb\n",
             "customer:\nname: airbnb\n[",
             "other:\n  name: airbnb\n[",
             "customer:\n  name: a b\n[",
         ] {
-            let facts = parse_config_fields(odd.as_bytes());
+            let fields = parse_text(odd);
             assert_eq!(
-                (facts.customer.as_str(), facts.problems.len()),
+                (fields.customer.as_str(), fields.problems.len()),
                 ("", 1),
                 "{odd}"
             );
@@ -247,35 +268,15 @@ mod tests {
     }
 
     #[test]
-    fn bombs_are_refused_before_they_are_parsed() {
-        let brackets = format!("a: 1\nb: {}", "[".repeat(64_000));
-        assert_eq!(
-            parse_config_fields(brackets.as_bytes()).problems,
-            ["it is nested deeper than 64 levels at line 2"]
-        );
-        assert_eq!(
-            parse_config_fields("- ".repeat(65).as_bytes()).problems,
-            ["it is nested deeper than 64 levels at line 1"]
-        );
-        let steps = (0..70)
-            .map(|level| " ".repeat(level))
-            .collect::<Vec<_>>()
-            .join("k:\n")
-            + "k:\n";
-        assert_eq!(
-            parse_config_fields(steps.as_bytes()).problems,
-            ["it is nested deeper than 64 levels at line 65"]
-        );
-    }
-
-    #[test]
-    fn what_is_no_mapping_is_said_to_be_none() {
-        for (bytes, problem) in [
-            (&b""[..], "it is empty"),
-            (b"just text", "it is no mapping of keys to values at line 1"),
-            (b"a: 1\nb: \xff", "it is not valid UTF-8 at line 2"),
+    fn names_what_is_not_a_mapping() {
+        for (text, problem) in [
+            ("", "it is empty"),
+            ("just text", "it is not a mapping of keys to values"),
+            ("[a]", "it is not a mapping of keys to values"),
+            ("# a comment", "it is not a mapping of keys to values"),
         ] {
-            assert_eq!(parse_config_fields(bytes).problems, [problem]);
+            let problems = parse_text(text).problems;
+            assert_eq!(problems, [problem], "{text}");
         }
     }
 }

@@ -1,9 +1,11 @@
-//! The customer's `config.yaml` as it lies on disk: its bytes, read once, and what follows from them.
+//! The customer's `config.yaml` on disk. Its bytes are read once, and all digests, uploads and
+//! records are about these bytes.
 //!
-//! Must never show a byte of it. What is hashed, uploaded and recorded are these bytes and no later ones.
+//! Must not print any of them.
 
+use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -12,45 +14,36 @@ use crate::digest::{ContentDigests, compute_digests};
 use crate::error::{Error, ErrorKind};
 use crate::system::host;
 
-/// The largest config that is backed up, in bytes.
+/// A larger config is not backed up.
 const MAX_CONFIG_BYTES: u64 = 10 << 20;
 
-/// One state of the config.
+/// The content of `config.yaml` at one moment.
 #[derive(Debug, Clone)]
 pub struct ConfigFile {
-    /// The bytes.
     pub bytes: Vec<u8>,
-    /// Their digests.
     pub digests: ContentDigests,
-    /// When they were read.
     pub read_at: DateTime<Utc>,
 }
 
-/// Reads the config's bytes.
+/// Reads `config.yaml`.
+///
+/// # Errors
+/// It is missing, unreadable, not a regular file, or larger than [`MAX_CONFIG_BYTES`].
 pub fn read_config_file(path: &Path) -> Result<ConfigFile, Error> {
-    let name = path.display();
-    let failed = |error: &std::io::Error| {
-        Error::new(ErrorKind::Input, format!("read `{name}`: {error}"), "")
-    };
-    let kind = fs::metadata(path).map_err(|error| failed(&error))?;
-    // Opening a FIFO would wait for a writer, and a device may have no end.
-    if !kind.is_file() {
-        return Err(Error::new(
-            ErrorKind::Input,
-            format!("read `{name}`: it is no regular file"),
-            "",
-        ));
+    let metadata = fs::metadata(path).map_err(|error| read_error(path, error, ""))?;
+    // To open a FIFO would wait for a writer, and a device may be endless.
+    if !metadata.is_file() {
+        return Err(read_error(path, "not a regular file", ""));
     }
-    // An error may pass, such as one of a network file system: what cannot be read is not backed up.
+    // The error of a network file system may be transient, and without the bytes nothing is backed
+    // up, so this is worth a retry.
     let bytes = read_bytes(path)
         .or_else(|_| read_bytes(path))
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| read_error(path, error, ""))?;
     if bytes.len() as u64 > MAX_CONFIG_BYTES {
-        return Err(Error::new(
-            ErrorKind::Input,
-            format!("read `{name}`: it is larger than {MAX_CONFIG_BYTES} bytes"),
-            "move what is no configuration out of it",
-        ));
+        let cause = format!("larger than {MAX_CONFIG_BYTES} bytes");
+        let hint = "remove data that is not configuration";
+        return Err(read_error(path, cause, hint));
     }
     Ok(ConfigFile {
         digests: compute_digests(&bytes),
@@ -59,7 +52,12 @@ pub fn read_config_file(path: &Path) -> Result<ConfigFile, Error> {
     })
 }
 
-fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+fn read_error(path: &Path, cause: impl Display, hint: &str) -> Error {
+    let message = format!("cannot read `{}`: {cause}", path.display());
+    Error::new(ErrorKind::Input, message, hint)
+}
+
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?
         .take(MAX_CONFIG_BYTES + 1)
@@ -72,15 +70,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_readable_file_is_refused_at_once() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let refused = |path: &Path| read_config_file(path).expect_err("a refusal").message;
-        assert!(refused(folder.path()).ends_with("it is no regular file"));
-        assert!(refused(&folder.path().join("none")).contains("No such file"));
-        let large = folder.path().join("large");
-        File::create(&large)
-            .and_then(|file| file.set_len(MAX_CONFIG_BYTES + 1))
-            .expect("a sparse file");
-        assert!(refused(&large).ends_with("it is larger than 10485760 bytes"));
+    fn rejects_directories_missing_files_and_large_files() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let message_for = |path: &Path| {
+            let error = read_config_file(path).expect_err("an error");
+            error.message
+        };
+        assert!(message_for(dir.path()).ends_with("not a regular file"));
+        assert!(message_for(&dir.path().join("none")).contains("No such file"));
+
+        let large = dir.path().join("large");
+        let file = File::create(&large).expect("created");
+        file.set_len(MAX_CONFIG_BYTES + 1).expect("a sparse file");
+        assert!(message_for(&large).ends_with("larger than 10485760 bytes"));
     }
 }

@@ -1,8 +1,20 @@
-//! The customer's `config.yaml`: the file, its fields, its tree, and differences between two of them.
+//! The customer's `config.yaml`: its bytes, its fields, its tree, and differences between two of them.
+//!
+//! No message may quote the file, because it is full of secrets. What may be shown of it is decided
+//! in `redaction/`, which this folder must not import.
+//!
+//! - `file`: the file as it lies on disk
+//! - `fields`: the few values that a usage record needs
+//! - `document`: the whole file as a tree
+//! - `yaml_limits`: what is refused before and while it is parsed
+//! - `diff`: the structural difference between two trees
+//! - `path`: the way to a node, and how it is written
+//! - `unified_diff`: the difference line by line
 
 pub mod diff;
 pub mod document;
 pub mod fields;
 pub mod file;
+pub mod path;
 pub mod unified_diff;
-pub mod yaml_lookup;
+pub mod yaml_limits;

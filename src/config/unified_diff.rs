@@ -1,99 +1,93 @@
-//! The literal difference of two configs: the lines that differ, and some around them, as `diff -u` has them.
-//!
-//! Pure. It shows the lines that it is given in the place of the real ones.
+//! The difference between two texts line by line, as `diff -u` prints it.
 
 use std::time::Duration;
 
 use similar::udiff::UnifiedHunkHeader;
-use similar::{ChangeTag, TextDiff};
+use similar::{Change, ChangeTag, TextDiff};
 
-/// What a line is about; the character that it begins with.
+/// Unchanged lines around those that differ.
+const CONTEXT_LINES: usize = 3;
+/// After this time the difference may be longer than it has to be.
+const DIFF_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a line of a difference is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// `-`: only the first has it.
+    /// Only the first side has it.
     Removed,
-    /// `+`: only the second has it.
+    /// Only the second side has it.
     Added,
-    /// `~`: both have something else there; or it says where the lines are.
+    /// Both sides have something else there.
     Changed,
-    /// A blank: both have the same.
+    /// Both sides have the same there.
     Unchanged,
+    /// Says which lines follow.
+    HunkHeader,
 }
 
 impl ChangeKind {
-    /// The character.
-    #[must_use]
-    pub fn sign(self) -> char {
+    /// The character that such a line begins with.
+    pub(crate) fn sign(self) -> char {
         match self {
             Self::Removed => '-',
             Self::Added => '+',
             Self::Changed => '~',
             Self::Unchanged => ' ',
+            Self::HunkHeader => '@',
         }
     }
 }
 
-/// Lines around those that differ.
-const CONTEXT_LINES: usize = 3;
-/// After this time the difference may be longer than it had to be.
-const DIFF_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// A text as its lines, and what is shown of each.
-#[derive(Debug)]
-pub struct DiffText<'a> {
-    /// The lines, with what ends them.
-    pub raw_lines: Vec<&'a str>,
-    /// As they are shown, without.
-    pub shown_lines: Vec<String>,
+/// A line of a difference, with its sign and without a line end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiffLine {
+    pub kind: ChangeKind,
+    pub text: String,
 }
 
-/// The lines of a text.
-#[must_use]
-pub fn split_lines(text: &str) -> Vec<&str> {
-    text.split_inclusive('\n').collect()
+impl DiffLine {
+    pub(crate) fn new(kind: ChangeKind, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { kind, text }
+    }
 }
 
-/// The difference: none exactly if the real lines are the same.
+/// The lines that differ, and some around them. There are none exactly if the texts are equal.
 #[must_use]
-pub fn unified_diff(before: &DiffText<'_>, after: &DiffText<'_>) -> Vec<(ChangeKind, String)> {
+pub fn diff_lines(before: &str, after: &str) -> Vec<DiffLine> {
+    let before: Vec<&str> = before.split_inclusive('\n').collect();
+    let after: Vec<&str> = after.split_inclusive('\n').collect();
     let diff = TextDiff::configure()
         .timeout(DIFF_TIMEOUT)
-        .diff_slices(&before.raw_lines, &after.raw_lines);
+        .diff_slices(&before, &after);
+
     let mut lines = Vec::new();
     for group in diff.grouped_ops(CONTEXT_LINES) {
-        lines.push((
-            ChangeKind::Changed,
-            UnifiedHunkHeader::new(&group).to_string(),
-        ));
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let old = || {
-                change
-                    .old_index()
-                    .and_then(|place| before.shown_lines.get(place))
-            };
-            let new = || {
-                change
-                    .new_index()
-                    .and_then(|place| after.shown_lines.get(place))
-            };
-            let (mark, shown) = match change.tag() {
-                ChangeTag::Delete => (ChangeKind::Removed, old()),
-                ChangeTag::Insert => (ChangeKind::Added, new()),
-                ChangeTag::Equal => (ChangeKind::Unchanged, new()),
-            };
-            lines.push((
-                mark,
-                format!("{}{}", mark.sign(), shown.map_or("", String::as_str)),
-            ));
-            if !change.value().ends_with('\n') {
-                lines.push((
-                    ChangeKind::Unchanged,
-                    "\\ No newline at end of file".to_owned(),
-                ));
+        let header = UnifiedHunkHeader::new(&group).to_string();
+        lines.push(DiffLine::new(ChangeKind::HunkHeader, header));
+        for op in &group {
+            for change in diff.iter_changes(op) {
+                push_change(&mut lines, &change);
             }
         }
     }
     lines
+}
+
+fn push_change(lines: &mut Vec<DiffLine>, change: &Change<&str>) {
+    let kind = match change.tag() {
+        ChangeTag::Delete => ChangeKind::Removed,
+        ChangeTag::Insert => ChangeKind::Added,
+        ChangeTag::Equal => ChangeKind::Unchanged,
+    };
+    let content = change.value();
+    let line = content.trim_end_matches('\n');
+    lines.push(DiffLine::new(kind, format!("{}{line}", kind.sign())));
+
+    if !content.ends_with('\n') {
+        let note = "\\ No newline at end of file";
+        lines.push(DiffLine::new(ChangeKind::Unchanged, note));
+    }
 }
 
 #[cfg(test)]
@@ -101,38 +95,27 @@ mod tests {
     use super::*;
 
     fn diff_texts(before: &str, after: &str) -> String {
-        let [before, after] = [before, after].map(|text| DiffText {
-            raw_lines: split_lines(text),
-            shown_lines: text.lines().map(str::to_owned).collect(),
-        });
-        unified_diff(&before, &after)
-            .into_iter()
-            .map(|(_, line)| line + "\n")
-            .collect()
+        let mut text = String::new();
+        for line in diff_lines(before, after) {
+            text += &line.text;
+            text.push('\n');
+        }
+        text
     }
 
     #[test]
-    fn the_difference_is_that_of_diff_u() {
-        // As `diff -u` prints it, without its first two lines.
-        let expected = "@@ -1,5 +1,5 @@\n a\n-b\n+B\n c\n d\n e\n@@ -7,4 +7,4 @@\n g\n h\n i\n-j\n\\ No newline at end of file\n+j\n";
-        assert_eq!(
-            diff_texts(
-                "a\nb\nc\nd\ne\nf\ng\nh\ni\nj",
-                "a\nB\nc\nd\ne\nf\ng\nh\ni\nj\n"
-            ),
-            expected
-        );
-        assert_eq!(diff_texts("a\n", "a\n"), "");
+    fn prints_what_diff_u_prints() {
+        // Without its first two lines.
+        let expected = "@@ -1,5 +1,5 @@\n a\n-b\n+B\n c\n d\n e\n\
+                        @@ -7,4 +7,4 @@\n g\n h\n i\n-j\n\\ No newline at end of file\n+j\n";
+        let before = "a\nb\nc\nd\ne\nf\ng\nh\ni\nj";
+        let after = "a\nB\nc\nd\ne\nf\ng\nh\ni\nj\n";
+        assert_eq!(diff_texts(before, after), expected);
         assert_eq!(diff_texts("", "a\n"), "@@ -0,0 +1 @@\n+a\n");
     }
 
     #[test]
-    fn what_is_shown_in_the_place_of_lines_does_not_decide_what_differs() {
-        let hidden = |text| DiffText {
-            raw_lines: split_lines(text),
-            shown_lines: vec!["(masked)".to_owned()],
-        };
-        assert_eq!(unified_diff(&hidden("a\n"), &hidden("b\n")).len(), 3);
-        assert_eq!(unified_diff(&hidden("a\n"), &hidden("a\n")), []);
+    fn equal_texts_have_no_difference() {
+        assert_eq!(diff_lines("a\n", "a\n"), []);
     }
 }

@@ -18,7 +18,9 @@ use crate::digest::{compute_digests, sha256_hex};
 use crate::error::{Error, ErrorKind};
 use crate::history::load::MAX_STORED_CONFIG_BYTES;
 use crate::keys::metadata::{DEPLOYMENT_ID_FIELD, MD5_FIELD, parse_captured_at};
-use crate::keys::{self, CONFIGS_PREFIX, ConfigKey, RECORDS_PREFIX, TerragruntKey};
+use crate::keys::{
+    self, CONFIGS_PREFIX, ConfigKey, ConfigVersionKey, RECORDS_PREFIX, StateKey, TerragruntKey,
+};
 use crate::record::parse::{self, ParsedRecord};
 use crate::report::collector::MAX_RECORD_BYTES as LARGEST_RECORD;
 use crate::s3::bulk_get::{ObjectSink, retry_with_backoff};
@@ -246,17 +248,18 @@ impl CoverageEvidence {
         };
         match beside {
             TerragruntKey::Config(ConfigKey::Seal { .. }) => return listed.size <= LARGEST_RECORD,
-            TerragruntKey::State { unit } => {
+            TerragruntKey::State(StateKey { unit, .. }) => {
                 customer.units.insert(unit.to_owned());
                 customer.changes.push(StateChange {
                     at: listed.last_modified,
                     unit: unit.to_owned(),
                 });
             }
-            TerragruntKey::Config(ConfigKey::Version {
+            TerragruntKey::Config(ConfigKey::Version(ConfigVersionKey {
                 captured_at: at,
                 md5,
-            }) => {
+                ..
+            })) => {
                 customer.copies.push(StoredConfig {
                     at,
                     md5: md5.to_owned(),
@@ -289,7 +292,7 @@ impl CoverageEvidence {
             return;
         };
         match beside {
-            TerragruntKey::State { unit } => customer.changes.push(StateChange {
+            TerragruntKey::State(StateKey { unit, .. }) => customer.changes.push(StateChange {
                 at: version.object.last_modified,
                 unit: unit.to_owned(),
             }),

@@ -117,7 +117,7 @@ impl SpooledContent {
     /// What an item of the spool will be.
     #[must_use]
     pub fn from_spool_item(item: SpoolItem, body: &[u8]) -> Self {
-        match item.what {
+        match item.kind {
             SpoolItemKind::Config => {
                 let key = keys::config_version_key(&item.customer, item.at, &item.md5);
                 Self::Config(StoredConfig {

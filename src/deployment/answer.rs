@@ -1,344 +1,349 @@
-//! What is reported of a deployment: one status and one line, made of its outcome.
+//! The report of a deployment: a status and one line of text, made from its outcome.
 //!
-//! Pure, and the only place with these texts. `deploy` answers with them, and Terraform's check prints the line.
+//! Pure, and the only place with these texts. `deploy` answers with them, and the check of the
+//! Terraform module prints the line.
 
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::outcome::{ConfigOutcome, DeploymentOutcome, UploadFailure};
-use crate::error::Error;
-use crate::record::BackupStatus;
+use crate::deployment::outcome::{ConfigOutcome, DeploymentOutcome, RecordOutcome};
+use crate::error::{Error, ErrorKind};
 use crate::s3::store::s3_uri;
 
-/// The answer; every value is a string, as the external protocol has it.
+/// The answer of `deploy`. The external protocol requires every value to be a string, so unknown
+/// is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeployAnswer {
-    /// See [`Status`]; the first key, by which `helper.sh` recognizes an answer of the helper.
+    /// The first key, by which `helper.sh` recognizes an answer of the helper.
     pub status: AnswerStatus,
-    /// One line: what happened, what happens now, the way out.
+    /// One line: what happened, what happens next, and a hint.
     pub message: String,
-    /// MD5 of the config that was backed up, hex.
+    /// MD5 of the config, in hex.
     pub config_hash: String,
-    /// `s3://` of its history copy, or empty.
+    /// The `s3://` URI of the history copy.
     pub backup_uri: String,
-    /// `s3://` of the usage record, or empty.
+    /// The `s3://` URI of the usage record.
     pub log_uri: String,
-    /// The ARN in the usage record, or empty.
+    /// The ARN in the usage record.
     pub caller_arn: String,
 }
 
-impl DeployAnswer {
-    /// An answer that has nothing but a message.
-    #[must_use]
-    pub fn from_error(message: String) -> Self {
-        let none = String::new;
-        Self {
-            status: AnswerStatus::Error,
-            message,
-            config_hash: none(),
-            backup_uri: none(),
-            log_uri: none(),
-            caller_arn: none(),
-        }
-    }
-
-    #[must_use]
-    /// The answer to an outcome.
-    pub fn from_outcome(outcome: DeploymentOutcome, bucket: &str) -> Self {
-        let verdict = summarize_outcome(&outcome, bucket);
-        let uri = |key: &str| {
-            if key.is_empty() {
-                String::new()
-            } else {
-                s3_uri(bucket, key)
-            }
-        };
-        let config = outcome.config;
-        let stored_config = config.as_ref().filter(|config| config.failure.is_none());
-        Self {
-            status: verdict.status,
-            message: verdict.message,
-            backup_uri: stored_config
-                .map(|config| uri(&config.key))
-                .unwrap_or_default(),
-            config_hash: config.map(|config| config.md5).unwrap_or_default(),
-            log_uri: outcome
-                .record
-                .as_ref()
-                .map(|record| uri(&record.key))
-                .unwrap_or_default(),
-            caller_arn: outcome.record.map(|record| record.user).unwrap_or_default(),
-        }
-    }
-}
-
-/// How a deployment went, as far as we are concerned.
+/// How a deployment went, as far as backup and log are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AnswerStatus {
     /// Backed up and logged.
     Ok,
-    /// Backed up and logged, and there is something to know.
+    /// Backed up and logged, with a note for the operator.
     Warning,
-    /// Something is not in the bucket.
+    /// The config or the record is not in the bucket.
     Error,
 }
 
-/// Status and line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeploymentSummary {
-    /// The status.
-    pub status: AnswerStatus,
-    /// The line: what happened, what happens now, the way out.
-    pub message: String,
-}
-
-/// Sums a deployment up. `bucket` is the bucket's name.
-#[must_use]
-pub fn summarize_outcome(outcome: &DeploymentOutcome, bucket: &str) -> DeploymentSummary {
-    let is_incomplete = outcome.is_incomplete();
-    let mut parts = if is_incomplete {
-        describe_failures(outcome)
-    } else {
-        Vec::new()
-    };
-    parts.extend(outcome.notes.iter().cloned());
-    let status = match (is_incomplete, outcome.notes.is_empty()) {
-        (true, _) => AnswerStatus::Error,
-        (false, false) => AnswerStatus::Warning,
-        (false, true) => AnswerStatus::Ok,
-    };
-    if let (false, Some(config), Some(record)) = (is_incomplete, &outcome.config, &outcome.record) {
-        parts.push(format!(
-            "{}, and the deployment is logged as {}",
-            describe_success(config, bucket),
-            s3_uri(bucket, &record.key)
-        ));
-        if let Some(reason) = &outcome.spool.primary_dir_error {
-            let folders = outcome.spool.folders.join(" and ");
-            parts.push(format!(
-                "what cannot be sent would be kept in {folders}; the usual folder: {reason}"
-            ));
+impl DeployAnswer {
+    /// An answer with only a message.
+    #[must_use]
+    pub(crate) fn from_error(message: String) -> Self {
+        Self {
+            status: AnswerStatus::Error,
+            message,
+            config_hash: String::new(),
+            backup_uri: String::new(),
+            log_uri: String::new(),
+            caller_arn: String::new(),
         }
     }
-    DeploymentSummary {
-        status,
-        message: parts.join("; "),
-    }
-}
 
-fn describe_success(config: &ConfigOutcome, bucket: &str) -> String {
-    let uri = s3_uri(bucket, &config.key);
-    match config.backup {
-        BackupStatus::Uploaded => format!("config.yaml is backed up as {uri}"),
-        _ => format!("config.yaml is unchanged since {uri}"),
-    }
-}
-
-fn describe_failures(outcome: &DeploymentOutcome) -> Vec<String> {
-    let (config, record) = (outcome.config.as_ref(), outcome.record.as_ref());
-    let config_fault = config
-        .and_then(|it| it.failure.as_ref())
-        .map(UploadFailure::to_error);
-    let record_fault = record
-        .and_then(|it| it.failure.as_ref())
-        .map(UploadFailure::to_error);
-    let (config_fault, record_fault) = (config_fault.as_ref(), record_fault.as_ref());
-    let config_kept = config.is_some_and(|it| it.backup == BackupStatus::Spooled);
-    let record_kept = record.is_some_and(|it| it.is_spooled);
-    let mut parts = Vec::new();
-    let mut say = |who: &str, fault: Option<&Error>| {
-        let cause = fault.map_or("it was not tried", |fault| fault.message.as_str());
-        parts.push(format!("{who}: {cause}"));
-    };
-    let record_sent = record.is_some_and(|it| it.is_sent);
-    let config_sent = config
-        .is_some_and(|it| matches!(it.backup, BackupStatus::Uploaded | BackupStatus::Unchanged));
-    match (config_sent, record_sent) {
-        (false, false)
-            if config_kept == record_kept && has_common_cause(config_fault, record_fault) =>
-        {
-            say(
-                "neither config.yaml nor the usage record is in the bucket",
-                config_fault,
-            );
-        }
-        _ => {
-            if !config_sent {
-                say("config.yaml is not backed up", config_fault);
-            }
-            if !record_sent {
-                say("the deployment is not logged", record_fault);
-            }
+    /// The answer to a run that applies nothing.
+    pub(crate) fn without_deployment() -> Self {
+        let message =
+            "no deployment: this run of Terraform applies nothing, so nothing is uploaded";
+        Self {
+            status: AnswerStatus::Ok,
+            ..Self::from_error(message.to_owned())
         }
     }
-    if config_kept || record_kept {
-        // Where both are missing and one of them is not spooled, "kept" alone would promise too much.
-        let what = match (config_kept, record_kept) {
-            (true, false) if !record_sent => "config.yaml is ",
-            (false, true) if !config_sent => "the usage record is ",
-            _ => "",
+
+    pub(crate) fn from_outcome(outcome: &DeploymentOutcome, bucket: &str) -> Self {
+        let (status, message) = summarize_outcome(outcome, bucket);
+        let mut answer = Self {
+            status,
+            ..Self::from_error(message)
         };
-        let kept_in = outcome.spool.folders.join(" and ");
-        parts.push(format!("{what}kept in {kept_in} and sent with the next deployment, or now by `config-backup replay`"));
-        if let Some(reason) = &outcome.spool.primary_dir_error {
-            parts.push(format!(
-                "a restart may empty that folder; the usual one: {reason}"
-            ));
+        if let Some(config) = &outcome.config
+            && let Some(version) = config.version()
+        {
+            answer.config_hash.clone_from(&version.md5);
+            if config.is_stored() {
+                answer.backup_uri = s3_uri(bucket, &version.key);
+            }
         }
+        let caller_arn = match &outcome.record {
+            Some(RecordOutcome::Logged { key, caller_arn }) => {
+                answer.log_uri = s3_uri(bucket, key);
+                caller_arn.clone()
+            }
+            Some(RecordOutcome::NotLogged { caller_arn, .. }) => caller_arn.clone(),
+            None => None,
+        };
+        answer.caller_arn = caller_arn.unwrap_or_default();
+        answer
     }
-    let mut advice: Vec<String> = [config_fault, record_fault]
-        .into_iter()
-        .flatten()
-        .map(|fault| fault.hint.clone())
-        .collect();
-    advice.dedup();
-    parts.extend(advice.into_iter().filter(|advice| !advice.is_empty()));
-    parts
 }
 
-/// Whether one cause explains both: the same kind of fault on the way to the same bucket.
-fn has_common_cause(config: Option<&Error>, record: Option<&Error>) -> bool {
-    match (config, record) {
-        (Some(config), Some(record)) => config.kind == record.kind,
+fn summarize_outcome(outcome: &DeploymentOutcome, bucket: &str) -> (AnswerStatus, String) {
+    let success = describe_success(outcome, bucket);
+    let status = match &success {
+        None => AnswerStatus::Error,
+        Some(_) if outcome.notes.is_empty() => AnswerStatus::Ok,
+        Some(_) => AnswerStatus::Warning,
+    };
+    let mut phrases = Vec::new();
+    if success.is_none() {
+        phrases.extend(describe_failure(outcome));
+    }
+    phrases.extend(outcome.notes.iter().cloned());
+    phrases.extend(success.unwrap_or_default());
+    (status, phrases.join("; "))
+}
+
+/// The phrases of a deployment that is backed up and logged; `None` for any other.
+fn describe_success(outcome: &DeploymentOutcome, bucket: &str) -> Option<Vec<String>> {
+    let Some(ConfigOutcome::Stored { version, is_new }) = &outcome.config else {
+        return None;
+    };
+    let Some(RecordOutcome::Logged { key, .. }) = &outcome.record else {
+        return None;
+    };
+    let state = if *is_new {
+        "backed up as"
+    } else {
+        "unchanged since"
+    };
+    let backup_uri = s3_uri(bucket, &version.key);
+    let log_uri = s3_uri(bucket, key);
+    let mut phrases = vec![format!(
+        "config.yaml is {state} {backup_uri}, and the deployment is logged as {log_uri}"
+    )];
+    if let Some(error) = &outcome.spool.primary_dir_error {
+        let folders = outcome.spool.describe();
+        phrases.push(format!(
+            "failed uploads would be spooled in {folders}; the state directory is unusable: {error}"
+        ));
+    }
+    Some(phrases)
+}
+
+fn describe_failure(outcome: &DeploymentOutcome) -> Vec<String> {
+    let config_error = match &outcome.config {
+        Some(config) => config.error(),
+        None => Some(not_attempted_error()),
+    };
+    let record_error = match &outcome.record {
+        Some(record) => record.error(),
+        None => Some(not_attempted_error()),
+    };
+    let mut phrases = describe_causes(outcome, config_error.as_ref(), record_error.as_ref());
+    phrases.extend(describe_spool(outcome));
+    phrases.extend(collect_hints(config_error, record_error));
+    phrases
+}
+
+fn not_attempted_error() -> Error {
+    Error::new(ErrorKind::Local, "not attempted", "")
+}
+
+fn describe_causes(
+    outcome: &DeploymentOutcome,
+    config_error: Option<&Error>,
+    record_error: Option<&Error>,
+) -> Vec<String> {
+    if let (Some(config_error), Some(record_error)) = (config_error, record_error)
+        && outcome.config.is_some()
+        && outcome.record.is_some()
+        && config_error.kind == record_error.kind
+        && is_config_spooled(outcome) == is_record_spooled(outcome)
+    {
+        // Both uploads go to the same bucket, so an error of the same kind has the same cause.
+        return vec![format!(
+            "neither config.yaml nor the usage record is in the bucket: {}",
+            config_error.message
+        )];
+    }
+    let mut phrases = Vec::new();
+    if let Some(error) = config_error {
+        phrases.push(format!("config.yaml is not backed up: {}", error.message));
+    }
+    if let Some(error) = record_error {
+        phrases.push(format!("the deployment is not logged: {}", error.message));
+    }
+    phrases
+}
+
+fn is_config_spooled(outcome: &DeploymentOutcome) -> bool {
+    match &outcome.config {
+        Some(ConfigOutcome::NotStored { is_spooled, .. }) => *is_spooled,
         _ => false,
     }
+}
+
+fn is_record_spooled(outcome: &DeploymentOutcome) -> bool {
+    match &outcome.record {
+        Some(RecordOutcome::NotLogged { is_spooled, .. }) => *is_spooled,
+        _ => false,
+    }
+}
+
+/// What is spooled, where, and when it is uploaded.
+fn describe_spool(outcome: &DeploymentOutcome) -> Vec<String> {
+    let what = match (is_config_spooled(outcome), is_record_spooled(outcome)) {
+        (true, true) => "both are",
+        (true, false) => "config.yaml is",
+        (false, true) => "the usage record is",
+        (false, false) => return Vec::new(),
+    };
+    let folders = outcome.spool.describe();
+    let mut phrases = vec![format!(
+        "{what} spooled in {folders} and sent with the next deployment, \
+         or now by `config-backup replay`"
+    )];
+    if let Some(error) = &outcome.spool.primary_dir_error {
+        phrases.push(format!(
+            "a restart may empty that folder; the state directory is unusable: {error}"
+        ));
+    }
+    phrases
+}
+
+fn collect_hints(config_error: Option<Error>, record_error: Option<Error>) -> Vec<String> {
+    let mut hints = Vec::new();
+    for error in [config_error, record_error].into_iter().flatten() {
+        if !error.hint.is_empty() && !hints.contains(&error.hint) {
+            hints.push(error.hint);
+        }
+    }
+    hints
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deployment::outcome::{RecordOutcome, SpoolLocations};
-    use crate::error::ErrorKind;
+    use crate::deployment::outcome::{ConfigVersionId, SpoolLocations, UploadFailure};
 
-    fn failed_upload(fault: Error) -> UploadFailure {
-        let mut failure = UploadFailure::default();
-        failure.replace_cause(fault);
-        failure
-    }
-
-    fn config_outcome(backup: BackupStatus, fault: Option<Error>) -> ConfigOutcome {
-        let failure = fault.map(failed_upload);
-        ConfigOutcome {
-            backup,
+    fn version() -> ConfigVersionId {
+        ConfigVersionId {
             key: "terragrunt/a/config-history/x.yaml".into(),
             md5: "m".into(),
-            failure,
         }
     }
 
-    fn sent_record(key: &str) -> RecordOutcome {
-        RecordOutcome {
-            is_sent: true,
-            is_spooled: false,
-            key: key.into(),
-            user: "u".into(),
-            failure: None,
+    fn stored_config(is_new: bool) -> ConfigOutcome {
+        ConfigOutcome::Stored {
+            version: version(),
+            is_new,
         }
     }
 
-    fn spooled_record(fault: Error) -> RecordOutcome {
-        let failure = Some(failed_upload(fault));
-        RecordOutcome {
-            is_sent: false,
+    fn spooled_config(cause: Error) -> ConfigOutcome {
+        ConfigOutcome::NotStored {
+            version: version(),
             is_spooled: true,
-            key: String::new(),
-            user: String::new(),
-            failure,
+            failure: UploadFailure::failed(cause, None),
         }
     }
 
-    fn summarize_parts(
+    fn logged_record(key: &str) -> RecordOutcome {
+        RecordOutcome::Logged {
+            key: key.into(),
+            caller_arn: Some("u".into()),
+        }
+    }
+
+    fn spooled_record(cause: Error) -> RecordOutcome {
+        RecordOutcome::NotLogged {
+            is_spooled: true,
+            caller_arn: None,
+            failure: UploadFailure::failed(cause, None),
+        }
+    }
+
+    fn summarize(
         config: Option<ConfigOutcome>,
         record: Option<RecordOutcome>,
         notes: &[&str],
     ) -> (AnswerStatus, String) {
-        let notes = notes.iter().map(|note| (*note).to_owned()).collect();
-        let spool = SpoolLocations {
-            folders: vec!["/state/spool".into()],
-            primary_dir_error: None,
-        };
-        let verdict = summarize_outcome(
-            &DeploymentOutcome {
-                config,
-                record,
-                spool,
-                is_spooled: true,
-                notes,
+        let mut outcome = DeploymentOutcome {
+            config,
+            record,
+            spool: SpoolLocations {
+                folders: vec!["/state/spool".into()],
+                primary_dir_error: None,
             },
-            "b",
-        );
-        (verdict.status, verdict.message)
+            is_spooled: true,
+            notes: Vec::new(),
+        };
+        for note in notes {
+            outcome.notes.push((*note).to_owned());
+        }
+        summarize_outcome(&outcome, "b")
     }
 
     #[test]
-    fn a_good_deployment_says_where_things_are() {
-        let (status, message) = summarize_parts(
-            Some(config_outcome(BackupStatus::Uploaded, None)),
-            Some(sent_record("usage-logs/a/t.json")),
-            &[],
-        );
+    fn a_complete_deployment_names_both_objects() {
+        let record = logged_record("usage-logs/a/t.json");
+        let (status, message) = summarize(Some(stored_config(true)), Some(record), &[]);
         assert_eq!(status, AnswerStatus::Ok);
         assert_eq!(
             message,
             "config.yaml is backed up as s3://b/terragrunt/a/config-history/x.yaml, \
              and the deployment is logged as s3://b/usage-logs/a/t.json"
         );
-        let (status, message) = summarize_parts(
-            Some(config_outcome(BackupStatus::Unchanged, None)),
-            Some(sent_record("k")),
-            &["it rains"],
-        );
+
+        let record = logged_record("k");
+        let (status, message) = summarize(Some(stored_config(false)), Some(record), &["a note"]);
         assert_eq!(status, AnswerStatus::Warning);
-        assert!(
-            message.starts_with("it rains; config.yaml is unchanged since s3://b/"),
-            "{message}"
-        );
+        let expected = "a note; config.yaml is unchanged since s3://b/";
+        assert!(message.starts_with(expected), "{message}");
     }
 
     #[test]
-    fn one_cause_is_told_once_with_what_happens_now_and_the_way_out() {
-        let fault = |text| Error::new(ErrorKind::Network, text, "check the network");
-        let (status, message) = summarize_parts(
-            Some(config_outcome(
-                BackupStatus::Spooled,
-                Some(fault("no route")),
-            )),
-            Some(spooled_record(fault("refused"))),
-            &[],
-        );
+    fn a_common_cause_is_named_once() {
+        let error = |cause| Error::new(ErrorKind::Network, cause, "check the network");
+        let config = spooled_config(error("no route"));
+        let record = spooled_record(error("refused"));
+        let (status, message) = summarize(Some(config), Some(record), &[]);
         assert_eq!(status, AnswerStatus::Error);
         assert_eq!(
             message,
-            "neither config.yaml nor the usage record is in the bucket: no route; kept in /state/spool and sent with the \
-             next deployment, or now by `config-backup replay`; check the network"
+            "neither config.yaml nor the usage record is in the bucket: no route; \
+             both are spooled in /state/spool and sent with the next deployment, \
+             or now by `config-backup replay`; check the network"
         );
     }
 
     #[test]
-    fn two_causes_are_told_apart() {
-        let gone = Error::new(ErrorKind::Local, "read `c`: gone", "");
-        let (_, message) = summarize_parts(
-            Some(config_outcome(BackupStatus::Failed, Some(gone.clone()))),
-            Some(sent_record("k")),
-            &[],
-        );
-        assert_eq!(message, "config.yaml is not backed up: read `c`: gone");
-        let denied = Error::new(ErrorKind::Denied, "denied", "ask");
-        let (_, message) = summarize_parts(
-            Some(config_outcome(BackupStatus::Failed, Some(gone))),
-            Some(spooled_record(denied)),
-            &[],
-        );
-        let both = "config.yaml is not backed up: read `c`: gone; the deployment is not logged: denied; the usage record is kept in ";
-        assert!(message.starts_with(both), "{message}");
-        assert!(message.ends_with("; ask"));
-        let (status, message) = summarize_parts(None, None, &[]);
+    fn different_causes_are_named_separately() {
+        let missing = Error::new(ErrorKind::Local, "cannot read `c`: gone", "");
+        let config = ConfigOutcome::Unreadable(missing);
+        let record = logged_record("k");
+        let (_, message) = summarize(Some(config.clone()), Some(record), &[]);
         assert_eq!(
-            (status, message.as_str()),
-            (
-                AnswerStatus::Error,
-                "config.yaml is not backed up: it was not tried; the deployment is not logged: it was not tried"
-            )
+            message,
+            "config.yaml is not backed up: cannot read `c`: gone"
+        );
+
+        let record = spooled_record(Error::new(ErrorKind::Denied, "denied", "ask"));
+        let (_, message) = summarize(Some(config), Some(record), &[]);
+        let expected = "config.yaml is not backed up: cannot read `c`: gone; \
+                        the deployment is not logged: denied; the usage record is spooled in ";
+        assert!(message.starts_with(expected), "{message}");
+        assert!(message.ends_with("; ask"), "{message}");
+
+        let (status, message) = summarize(None, None, &[]);
+        assert_eq!(status, AnswerStatus::Error);
+        assert_eq!(
+            message,
+            "config.yaml is not backed up: not attempted; \
+             the deployment is not logged: not attempted"
         );
     }
 }

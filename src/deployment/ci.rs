@@ -4,8 +4,7 @@ use crate::record::CiJob;
 use crate::system::host::{env_var, strip_userinfo};
 
 /// The CI job that we run in, by the variables that each CI documents.
-#[must_use]
-pub fn detect_ci_job() -> Option<CiJob> {
+pub(crate) fn detect_ci_job() -> Option<CiJob> {
     let github = || {
         Some(format!(
             "{}/{}/actions/runs/{}",

@@ -1,13 +1,15 @@
-//! The upload of a deployment's config: a copy for the history first, then `config.yaml`.
+//! The config's way into the bucket during a deployment: the history copy, then `config.yaml`.
 //!
-//! In two parts, so that the usage record is sent together with the second one: the record names the copy, which exists
-//! then. The config leaves the spool once `config.yaml` is stored. Must not write the record.
+//! In two steps, because the usage record names the copy: once the copy is uploaded, the record
+//! and `config.yaml` can be uploaded at the same time. Must not write the record.
 
 use crate::config::file::ConfigFile;
-use crate::deployment::outcome::{ConfigOutcome, UploadFailure};
+use crate::deployment::outcome::{ConfigOutcome, ConfigVersionId, UploadFailure};
 use crate::deployment::running::RunningDeployment;
 use crate::deployment::subject::DeploymentSubject;
-use crate::deployment::upload::{self, UploadMode, UploadedCopy};
+use crate::deployment::upload::config::{
+    UploadMode, UploadedCopy, find_current_version, upload_current_config, upload_history_copy,
+};
 use crate::error::Error;
 use crate::keys;
 use crate::record::BackupStatus;
@@ -17,47 +19,70 @@ use crate::state::spool_file::SpoolItem;
 
 /// A config that is to be uploaded.
 #[derive(Debug)]
-pub struct PendingConfig {
-    /// The upload.
+pub(crate) struct PendingConfig {
     pub item: SpoolItem,
-    /// Where it is spooled, or why it is not.
     pub spooled: Result<SpoolEntry, Error>,
-    /// Whether to ask the bucket first.
     pub mode: UploadMode,
 }
 
-/// A config after the first part of its upload.
+/// The state of the upload after its first step.
 #[derive(Debug)]
-pub struct ConfigUpload {
-    /// Its state, as the usage record has it.
-    pub outcome: ConfigOutcome,
-    /// What the second part has to do.
-    remaining: Option<(PendingConfig, UploadedCopy)>,
+pub(crate) enum ConfigUpload {
+    /// The copy is uploaded, and `config.yaml` is still to be written.
+    Copied {
+        pending: PendingConfig,
+        copy: UploadedCopy,
+    },
+    /// Nothing is left to do.
+    Ended(ConfigOutcome),
+}
+
+impl PendingConfig {
+    /// The outcome before the upload.
+    pub(crate) fn pending_outcome(&self) -> ConfigOutcome {
+        self.not_stored(UploadFailure::pending(self.spool_error()))
+    }
+
+    fn failed_outcome(&self, cause: Error) -> ConfigOutcome {
+        self.not_stored(UploadFailure::failed(cause, self.spool_error()))
+    }
+
+    fn not_stored(&self, failure: UploadFailure) -> ConfigOutcome {
+        ConfigOutcome::NotStored {
+            version: ConfigVersionId {
+                key: keys::config_version_key(&self.item.customer, self.item.at, &self.item.md5),
+                md5: self.item.md5.clone(),
+            },
+            is_spooled: self.spooled.is_ok(),
+            failure,
+        }
+    }
+
+    fn spool_error(&self) -> Option<&Error> {
+        self.spooled.as_ref().err()
+    }
 }
 
 impl ConfigUpload {
-    fn finished(outcome: ConfigOutcome) -> Self {
-        Self {
-            outcome,
-            remaining: None,
+    /// The outcome as the usage record has it.
+    pub(crate) fn outcome(&self) -> ConfigOutcome {
+        match self {
+            Self::Copied { pending, copy } => copied_outcome(pending, copy),
+            Self::Ended(outcome) => outcome.clone(),
+        }
+    }
+
+    /// Gives a better reason for a failure. Has no effect if there is none.
+    pub(crate) fn replace_cause(&mut self, cause: &Error) {
+        if let Self::Ended(outcome) = self {
+            outcome.replace_cause(cause);
         }
     }
 }
 
-impl PendingConfig {
-    /// The state before the upload.
-    #[must_use]
-    pub fn outcome(&self) -> ConfigOutcome {
-        unsent_outcome(
-            &self.item,
-            &self.spooled,
-            UploadFailure::pending(&self.spooled),
-        )
-    }
-}
-
-/// Uploads the copy of `pending`, or, where the plan found the config in the bucket, confirms that it is still there.
-pub async fn start_config_upload(
+/// Uploads the history copy. If the plan found the config in the bucket, confirms that it is still
+/// there instead.
+pub(crate) async fn start_config_upload(
     deployment: &RunningDeployment,
     store: Result<&ObjectStore, &Error>,
     target: &BucketTarget,
@@ -67,139 +92,95 @@ pub async fn start_config_upload(
 ) -> ConfigUpload {
     let config = match config {
         Ok(config) => config,
-        Err(fault) => return ConfigUpload::finished(ConfigOutcome::unreadable(fault.clone())),
+        Err(error) => return ConfigUpload::Ended(ConfigOutcome::Unreadable(error.clone())),
     };
     if let Some(pending) = pending {
-        return upload_pending_copy(deployment, store, config, pending).await;
+        return upload_copy(deployment, store, config, pending).await;
     }
-    // The bucket had these bytes at plan, so nothing is spooled before it is asked again.
-    let version = match store {
+
+    // The plan found these bytes in the bucket, so nothing is spooled yet.
+    let current = match store {
         Ok(store) => {
-            deployment
-                .within_deadline(upload::find_current_version(
-                    store,
-                    &subject.customer,
-                    &config.digests,
-                ))
-                .await
+            let lookup = find_current_version(store, &subject.customer, &config.digests);
+            deployment.within_deadline(lookup).await
         }
-        Err(fault) => Err(fault.clone()),
+        Err(error) => Err(error.clone()),
     };
-    match version {
-        Ok(Some(version)) => ConfigUpload::finished(stored_outcome(
-            version.backup_status(deployment.deployment_id()),
-            version.key,
-            config,
-        )),
-        Err(_) => ConfigUpload::finished(stored_outcome(
-            BackupStatus::Unchanged,
-            deployment.query.backup_key.clone(),
-            config,
-        )),
+    match current {
+        Ok(Some(version)) => {
+            let backup = version.backup_status(deployment.deployment_id());
+            ConfigUpload::Ended(stored_outcome(backup, version.key, &config.digests.md5))
+        }
         Ok(None) => {
             let (item, spooled) = deployment.enqueue_config(config, subject, target);
-            upload_pending_copy(
-                deployment,
-                store,
-                config,
-                PendingConfig {
-                    item,
-                    spooled,
-                    mode: UploadMode::Deploy,
-                },
-            )
-            .await
+            let pending = PendingConfig {
+                item,
+                spooled,
+                mode: UploadMode::Deploy,
+            };
+            upload_copy(deployment, store, config, pending).await
+        }
+        // Without an answer, that of the plan is the best one.
+        Err(_) => {
+            let key = deployment.query.backup_key.clone();
+            let md5 = &config.digests.md5;
+            ConfigUpload::Ended(stored_outcome(BackupStatus::Unchanged, key, md5))
         }
     }
 }
 
-fn stored_outcome(backup: BackupStatus, key: String, config: &ConfigFile) -> ConfigOutcome {
-    ConfigOutcome {
-        backup,
-        key,
-        md5: config.digests.md5.clone(),
-        failure: None,
-    }
-}
-
-async fn upload_pending_copy(
+async fn upload_copy(
     deployment: &RunningDeployment,
     store: Result<&ObjectStore, &Error>,
     config: &ConfigFile,
     pending: PendingConfig,
 ) -> ConfigUpload {
-    let PendingConfig {
-        item,
-        spooled,
-        mode: when,
-    } = &pending;
     let copied = match store {
         Ok(store) => {
-            deployment
-                .within_deadline(upload::upload_history_copy(
-                    store,
-                    item,
-                    &config.bytes,
-                    *when,
-                ))
-                .await
+            let upload = upload_history_copy(store, &pending.item, &config.bytes, pending.mode);
+            deployment.within_deadline(upload).await
         }
-        Err(fault) => Err(fault.clone()),
+        Err(error) => Err(error.clone()),
     };
     match copied {
-        Ok(copied) => ConfigUpload {
-            outcome: stored_outcome(copied.backup, copied.key.clone(), config),
-            remaining: Some((pending, copied)),
-        },
-        Err(fault) => ConfigUpload::finished(unsent_outcome(
-            item,
-            spooled,
-            UploadFailure::failed(fault, spooled),
-        )),
+        Ok(copy) => ConfigUpload::Copied { pending, copy },
+        Err(error) => ConfigUpload::Ended(pending.failed_outcome(error)),
     }
 }
 
-/// Uploads `config.yaml` behind its copy and removes both from the spool; returns the state of the config.
-pub async fn finish_config_upload(
+/// Writes `config.yaml` and removes the config from the spool.
+pub(crate) async fn finish_config_upload(
     deployment: &RunningDeployment,
     store: Result<&ObjectStore, &Error>,
     config: &Result<ConfigFile, Error>,
     upload: ConfigUpload,
 ) -> ConfigOutcome {
-    if let (Some((PendingConfig { item, spooled, .. }, copied)), Ok(store), Ok(config)) =
-        (upload.remaining, store, config)
-        && let Err(fault) = deployment
-            .within_deadline(upload::upload_current_config(
-                store,
-                &item,
-                &config.bytes,
-                &copied,
-            ))
-            .await
-    {
-        return unsent_outcome(&item, &spooled, UploadFailure::failed(fault, &spooled));
-    }
-    if upload.outcome.failure.is_none() {
+    let outcome = match (upload, store, config) {
+        (ConfigUpload::Copied { pending, copy }, Ok(store), Ok(config)) => {
+            let upload = upload_current_config(store, &pending.item, &config.bytes, &copy);
+            match deployment.within_deadline(upload).await {
+                Ok(()) => copied_outcome(&pending, &copy),
+                Err(error) => return pending.failed_outcome(error),
+            }
+        }
+        (upload, ..) => upload.outcome(),
+    };
+    if outcome.is_stored() {
         deployment.remove_spooled_configs();
     }
-    upload.outcome
+    outcome
 }
 
-fn unsent_outcome(
-    item: &SpoolItem,
-    spooled: &Result<SpoolEntry, Error>,
-    failure: UploadFailure,
-) -> ConfigOutcome {
-    let backup = if spooled.is_ok() {
-        BackupStatus::Spooled
-    } else {
-        BackupStatus::Failed
-    };
-    let key = keys::config_version_key(&item.customer, item.at, &item.md5);
-    ConfigOutcome {
-        backup,
-        key,
-        md5: item.md5.clone(),
-        failure: Some(failure),
+fn copied_outcome(pending: &PendingConfig, copy: &UploadedCopy) -> ConfigOutcome {
+    stored_outcome(copy.backup, copy.key.clone(), &pending.item.md5)
+}
+
+fn stored_outcome(backup: BackupStatus, key: String, md5: &str) -> ConfigOutcome {
+    ConfigOutcome::Stored {
+        version: ConfigVersionId {
+            key,
+            md5: md5.to_owned(),
+        },
+        is_new: backup == BackupStatus::Uploaded,
     }
 }

@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use crate::chain::claim::{CHAINS_DIR, TAKEN_SUFFIX};
-use crate::deployment::deployment_claim::DEPLOYMENTS_DIR;
+use crate::deployment::claim::DEPLOYMENTS_DIR;
 use crate::deployment::tool_versions::TOOL_VERSIONS_DIR;
 use crate::state::cleanup::ExpiryRule;
 use crate::state::spool::SPOOL_DIR;
 
-/// How long the claim of a deployment, and the versions of tools, are kept.
+/// For the claims of deployments and the versions of tools.
 const NOTE_LIFETIME: Duration = Duration::from_hours(14 * 24);
-/// How long a chain waits for a record that an operator may have deleted from the spool.
+/// For a chain whose record an operator may have deleted from the spool.
 const TAKEN_CHAIN_LIFETIME: Duration = Duration::from_hours(365 * 24);
-/// How old a half-written file must be to belong to no running process.
+/// For a half-written file. No running process is that slow.
 const HALF_WRITTEN_LIFETIME: Duration = Duration::from_hours(1);
 
-/// The rules that each deployment applies.
-pub const EXPIRY_RULES: [ExpiryRule; 4] = [
+pub(crate) const EXPIRY_RULES: [ExpiryRule; 4] = [
     ExpiryRule {
         dir: SPOOL_DIR,
         suffixes: &[".tmp"],

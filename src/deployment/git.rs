@@ -6,8 +6,7 @@ use crate::record::GitCommit;
 use crate::system::process::query_program;
 
 /// The commit of the checkout that `folder` lies in; `None` without git or a checkout.
-#[must_use]
-pub fn read_git_state(folder: &Path) -> Option<GitCommit> {
+pub(crate) fn read_git_state(folder: &Path) -> Option<GitCommit> {
     let folder = folder.to_string_lossy().into_owned();
     // A look must not write to the user's checkout, as refreshing its index would.
     let arguments = [

@@ -1,16 +1,33 @@
 //! A deployment: what Terraform asks for, and what becomes of the config and the usage record.
+//!
+//! Must never block or fail a deployment: every error becomes part of the answer.
+//!
+//! - `protocol`: the JSON queries and answers of the external data source
+//! - `subject`: who and what is deployed
+//! - `runner`: all steps of a deployment, within its deadline
+//! - `running`: what the steps share
+//! - `deadline_budget`: how much time is left
+//! - `claim`: one record for a deployment that runs twice
+//! - `config_upload`, `record_upload`: the two uploads of a deployment
+//! - `upload`: the requests of one upload
+//! - `spool_replay`: uploads what earlier deployments spooled
+//! - `outcome`, `answer`: how far a deployment has come, and its report
+//! - `git`, `ci`, `tool_versions`: details for the usage record
+//! - `expiry`: which files of the state directory expire
 
 pub mod answer;
-pub mod ci;
-pub mod config_upload;
-pub mod deployment_claim;
-pub mod expiry;
-pub mod git;
-pub mod outcome;
+pub(crate) mod ci;
+pub(crate) mod claim;
+pub(crate) mod config_upload;
+pub(crate) mod deadline_budget;
+pub(crate) mod expiry;
+pub(crate) mod git;
+pub(crate) mod outcome;
 pub mod protocol;
-pub mod record_upload;
-pub mod running;
-pub mod spool_replay;
+pub(crate) mod record_upload;
+pub(crate) mod runner;
+pub(crate) mod running;
+pub(crate) mod spool_replay;
 pub mod subject;
-pub mod tool_versions;
-pub mod upload;
+pub(crate) mod tool_versions;
+pub(crate) mod upload;

@@ -1,205 +1,243 @@
-//! The state of one deployment while it runs: what is in the bucket, what is spooled on this machine, and why.
+//! How far a running deployment has come: what is in the bucket, what is spooled, and why.
 //!
-//! Lives in memory only. Everything starts as pending, so that a deployment that is cut short reports what it had reached.
+//! In memory only. Everything starts as pending, so that a deployment that is cut short reports
+//! what it had reached.
 
 use crate::error::{Error, ErrorKind};
 use crate::record::BackupStatus;
 use crate::state::spool::SpoolEntry;
 
-/// The state of a deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DeploymentOutcome {
-    /// The config; `None` until it has been looked at.
+pub(crate) struct DeploymentOutcome {
+    /// `None` until the config was read.
     pub config: Option<ConfigOutcome>,
-    /// The usage record; `None` until the deployment has begun.
+    /// `None` until the deployment has begun.
     pub record: Option<RecordOutcome>,
-    /// Where items were spooled.
     pub spool: SpoolLocations,
-    /// Whether everything has been spooled that can be: before that, an interrupt does not end the process.
+    /// Whether everything is spooled that can be. An interrupt ends the process only after that.
     pub is_spooled: bool,
     /// What the operator should know although it stopped nothing, one phrase each.
     pub notes: Vec<String>,
 }
 
-/// Where a deployment spooled items, whether they are still there or not.
+/// Where the deployment spooled items, even if they are uploaded by now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SpoolLocations {
-    /// The folders.
+pub(crate) struct SpoolLocations {
     pub folders: Vec<String>,
-    /// Why the usual folder was not used, if it was not.
+    /// Why the primary state directory was not used, if it was not.
     pub primary_dir_error: Option<Error>,
 }
 
-/// The state of the config.
+/// The config of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigOutcome {
-    /// In the words of the usage record.
-    pub backup: BackupStatus,
-    /// The key of this version; empty where the config could not be read.
+pub(crate) enum ConfigOutcome {
+    Unreadable(Error),
+    /// The bucket has it.
+    Stored {
+        version: ConfigVersionId,
+        /// Whether this deployment uploaded it.
+        is_new: bool,
+    },
+    /// The bucket does not have it, or not yet.
+    NotStored {
+        version: ConfigVersionId,
+        is_spooled: bool,
+        failure: UploadFailure,
+    },
+}
+
+/// Identifies a version of a config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConfigVersionId {
+    /// The key of the history copy.
     pub key: String,
-    /// Its MD5, hex; empty where it could not be read.
+    /// MD5 of the content, in hex.
     pub md5: String,
-    /// Why it is not in the bucket, or not yet.
-    pub failure: Option<UploadFailure>,
 }
 
-/// The state of the usage record.
+/// The usage record of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordOutcome {
-    /// Whether it is in the bucket.
-    pub is_sent: bool,
-    /// Whether it is spooled on this machine.
-    pub is_spooled: bool,
-    /// Its key, once it is in the bucket.
-    pub key: String,
-    /// The ARN of the caller, once it is known.
-    pub user: String,
-    /// Why it is not in the bucket, or not yet.
-    pub failure: Option<UploadFailure>,
+pub(crate) enum RecordOutcome {
+    /// The bucket has it.
+    Logged {
+        key: String,
+        caller_arn: Option<String>,
+    },
+    /// The bucket does not have it, or not yet.
+    NotLogged {
+        is_spooled: bool,
+        caller_arn: Option<String>,
+        failure: UploadFailure,
+    },
 }
 
-/// Why something is not in the bucket.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UploadFailure {
-    /// `None` while the upload is still pending.
+/// Why an upload is missing from the bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UploadFailure {
+    /// `None` while the upload is pending.
     cause: Option<Error>,
-    /// Why it is not spooled either.
+    /// Why the upload is not spooled either.
     spool_error: Option<Error>,
 }
 
 impl UploadFailure {
     /// The upload has not ended yet.
-    #[must_use]
-    pub fn pending(spooled: &Result<SpoolEntry, Error>) -> Self {
+    pub(crate) fn pending(spool_error: Option<&Error>) -> Self {
         Self {
             cause: None,
-            spool_error: spooled.as_ref().err().cloned(),
+            spool_error: spool_error.cloned(),
         }
     }
 
     /// The upload has failed.
-    #[must_use]
-    pub fn failed(cause: Error, spooled: &Result<SpoolEntry, Error>) -> Self {
+    pub(crate) fn failed(cause: Error, spool_error: Option<&Error>) -> Self {
         Self {
             cause: Some(cause),
-            spool_error: spooled.as_ref().err().cloned(),
+            spool_error: spool_error.cloned(),
         }
     }
 
-    /// Gives a better reason for the failure.
-    pub fn replace_cause(&mut self, cause: Error) {
-        self.cause = Some(cause);
+    /// The error to report.
+    pub(crate) fn to_error(&self) -> Error {
+        let cause = match &self.cause {
+            Some(cause) => cause.clone(),
+            None => Error::new(ErrorKind::Local, "stopped before AWS answered", ""),
+        };
+        match &self.spool_error {
+            Some(spool_error) => cause.with_spool_error(spool_error),
+            None => cause,
+        }
     }
 
-    /// The error to report.
-    #[must_use]
-    pub fn to_error(&self) -> Error {
-        let cause = self
-            .cause
-            .clone()
-            .unwrap_or_else(|| Error::new(ErrorKind::Local, "stopped before AWS had answered", ""));
-        match &self.spool_error {
-            Some(local) => cause.with_spool_error(local),
-            None => cause,
+    fn set_cause_if_pending(&mut self, cause: &Error) {
+        if self.cause.is_none() {
+            self.cause = Some(cause.clone());
+        }
+    }
+
+    fn has_network_error(&self) -> bool {
+        match &self.cause {
+            Some(cause) => cause.is_network_error(),
+            None => false,
         }
     }
 }
 
 impl SpoolLocations {
-    /// Notes where an item is spooled.
-    pub fn add_entry(&mut self, kept: &SpoolEntry) {
-        let folder = kept
-            .path()
-            .parent()
-            .unwrap_or(kept.path())
-            .display()
-            .to_string();
+    pub(crate) fn add_entry(&mut self, entry: &SpoolEntry) {
+        let folder = entry.path().parent().unwrap_or(entry.path());
+        let folder = folder.display().to_string();
         if !self.folders.contains(&folder) {
             self.folders.push(folder);
         }
         if self.primary_dir_error.is_none() {
-            self.primary_dir_error.clone_from(&kept.primary_dir_error);
+            self.primary_dir_error.clone_from(&entry.primary_dir_error);
         }
+    }
+
+    /// The folders, for a message.
+    pub(crate) fn describe(&self) -> String {
+        self.folders.join(" and ")
     }
 }
 
 impl ConfigOutcome {
-    /// A config that cannot be read.
-    #[must_use]
-    pub fn unreadable(cause: Error) -> Self {
-        let failure = Some(UploadFailure {
-            cause: Some(cause),
-            spool_error: None,
-        });
-        Self {
-            backup: BackupStatus::Failed,
-            key: String::new(),
-            md5: String::new(),
-            failure,
+    /// The status as the usage record has it.
+    pub(crate) fn backup_status(&self) -> BackupStatus {
+        match self {
+            Self::Unreadable(_) => BackupStatus::Failed,
+            Self::Stored { is_new: true, .. } => BackupStatus::Uploaded,
+            Self::Stored { is_new: false, .. } => BackupStatus::Unchanged,
+            Self::NotStored {
+                is_spooled: true, ..
+            } => BackupStatus::Spooled,
+            Self::NotStored {
+                is_spooled: false, ..
+            } => BackupStatus::Failed,
         }
     }
 
-    fn is_stored(&self) -> bool {
-        matches!(
-            self.backup,
-            BackupStatus::Uploaded | BackupStatus::Unchanged
-        )
+    /// `None` if the config cannot be read.
+    pub(crate) fn version(&self) -> Option<&ConfigVersionId> {
+        match self {
+            Self::Unreadable(_) => None,
+            Self::Stored { version, .. } | Self::NotStored { version, .. } => Some(version),
+        }
+    }
+
+    /// Why the config is not in the bucket. `None` if it is.
+    pub(crate) fn error(&self) -> Option<Error> {
+        match self {
+            Self::Unreadable(error) => Some(error.clone()),
+            Self::Stored { .. } => None,
+            Self::NotStored { failure, .. } => Some(failure.to_error()),
+        }
+    }
+
+    pub(crate) fn is_stored(&self) -> bool {
+        matches!(self, Self::Stored { .. })
+    }
+
+    fn failure_mut(&mut self) -> Option<&mut UploadFailure> {
+        match self {
+            Self::NotStored { failure, .. } => Some(failure),
+            Self::Unreadable(_) | Self::Stored { .. } => None,
+        }
+    }
+
+    /// Gives a better reason for the failure. Has no effect if the config is stored.
+    pub(crate) fn replace_cause(&mut self, cause: &Error) {
+        match self {
+            Self::Unreadable(error) => error.clone_from(cause),
+            Self::Stored { .. } => {}
+            Self::NotStored { failure, .. } => failure.cause = Some(cause.clone()),
+        }
     }
 }
 
 impl RecordOutcome {
-    /// A record that is not in the bucket, or not yet.
-    #[must_use]
-    pub fn unsent(spooled: &Result<SpoolEntry, Error>, failure: UploadFailure) -> Self {
-        Self {
-            is_sent: false,
-            is_spooled: spooled.is_ok(),
-            key: String::new(),
-            user: String::new(),
-            failure: Some(failure),
+    /// Why the record is not in the bucket. `None` if it is.
+    pub(crate) fn error(&self) -> Option<Error> {
+        match self {
+            Self::Logged { .. } => None,
+            Self::NotLogged { failure, .. } => Some(failure.to_error()),
+        }
+    }
+
+    fn failure_mut(&mut self) -> Option<&mut UploadFailure> {
+        match self {
+            Self::Logged { .. } => None,
+            Self::NotLogged { failure, .. } => Some(failure),
         }
     }
 }
 
 impl DeploymentOutcome {
-    /// Whether the config or the record is not in the bucket.
-    #[must_use]
-    pub fn is_incomplete(&self) -> bool {
-        !self.config.as_ref().is_some_and(ConfigOutcome::is_stored)
-            || !self.record.as_ref().is_some_and(|record| record.is_sent)
-    }
-
-    /// Gives `cause` as the reason for whatever is still pending.
-    pub fn resolve_pending(&mut self, cause: &Error) {
-        let config = self
-            .config
-            .as_mut()
-            .and_then(|config| config.failure.as_mut());
-        let record = self
-            .record
-            .as_mut()
-            .and_then(|record| record.failure.as_mut());
-        for failure in config.into_iter().chain(record) {
-            failure.cause.get_or_insert_with(|| cause.clone());
+    /// Gives `cause` as the reason for every upload that is still pending.
+    pub(crate) fn resolve_pending(&mut self, cause: &Error) {
+        if let Some(config) = &mut self.config
+            && let Some(failure) = config.failure_mut()
+        {
+            failure.set_cause_if_pending(cause);
+        }
+        if let Some(record) = &mut self.record
+            && let Some(failure) = record.failure_mut()
+        {
+            failure.set_cause_if_pending(cause);
         }
     }
 
-    /// Whether a request of this deployment has found the network dead: another one would only cost time.
-    #[must_use]
-    pub fn has_dead_network(&self) -> bool {
-        let config = self
-            .config
-            .as_ref()
-            .and_then(|config| config.failure.as_ref());
-        let record = self
-            .record
-            .as_ref()
-            .and_then(|record| record.failure.as_ref());
-        config
-            .into_iter()
-            .chain(record)
-            .filter_map(|failure| failure.cause.as_ref())
-            .any(Error::is_network_error)
+    /// Whether a request failed because of the network. Another request would only cost time.
+    pub(crate) fn has_network_error(&self) -> bool {
+        let has_config_error = match &self.config {
+            Some(ConfigOutcome::NotStored { failure, .. }) => failure.has_network_error(),
+            _ => false,
+        };
+        let has_record_error = match &self.record {
+            Some(RecordOutcome::NotLogged { failure, .. }) => failure.has_network_error(),
+            _ => false,
+        };
+        has_config_error || has_record_error
     }
 }
 
@@ -207,16 +245,17 @@ impl DeploymentOutcome {
 mod tests {
     use super::*;
 
-    fn outcome_with(cause: Option<Error>, not_spooled: Option<Error>) -> DeploymentOutcome {
-        let failure = Some(UploadFailure {
-            cause,
-            spool_error: not_spooled,
-        });
-        let config = ConfigOutcome {
-            backup: BackupStatus::Spooled,
-            key: String::new(),
-            md5: String::new(),
-            failure,
+    fn outcome_with(cause: Option<Error>, spool_error: Option<&Error>) -> DeploymentOutcome {
+        let config = ConfigOutcome::NotStored {
+            version: ConfigVersionId {
+                key: "k".into(),
+                md5: "m".into(),
+            },
+            is_spooled: spool_error.is_none(),
+            failure: UploadFailure {
+                cause,
+                spool_error: spool_error.cloned(),
+            },
         };
         DeploymentOutcome {
             config: Some(config),
@@ -225,42 +264,41 @@ mod tests {
     }
 
     fn failure_message(outcome: &DeploymentOutcome) -> String {
-        outcome
-            .config
-            .as_ref()
-            .and_then(|config| config.failure.as_ref())
-            .expect("a failure")
-            .to_error()
-            .message
+        let config = outcome.config.as_ref().expect("a config");
+        config.error().expect("an error").message
     }
 
     #[test]
-    fn only_what_is_pending_gets_the_cause() {
+    fn only_pending_uploads_get_the_cause() {
         let cause = Error::new(ErrorKind::Timeout, "no answer", "wait");
-        let full = Error::new(ErrorKind::Local, "the disk is full", "");
-        let mut pending = outcome_with(None, Some(full));
-        assert_eq!(
-            failure_message(&pending),
-            "stopped before AWS had answered; nothing is kept for later: the disk is full"
+        let disk_full = Error::new(ErrorKind::Local, "the disk is full", "");
+        let mut pending = outcome_with(None, Some(&disk_full));
+        let message = failure_message(&pending);
+        assert!(
+            message.starts_with("stopped before AWS answered; "),
+            "{message}"
         );
+        assert!(message.ends_with("the disk is full"), "{message}");
+
         pending.resolve_pending(&cause);
-        assert_eq!(
-            failure_message(&pending),
-            "no answer; nothing is kept for later: the disk is full"
-        );
-        let mut failed = outcome_with(Some(Error::new(ErrorKind::Denied, "denied", "ask")), None);
+        let expected = cause.clone().with_spool_error(&disk_full).message;
+        assert_eq!(failure_message(&pending), expected);
+
+        let denied = Error::new(ErrorKind::Denied, "denied", "ask");
+        let mut failed = outcome_with(Some(denied), None);
         failed.resolve_pending(&cause);
         assert_eq!(failure_message(&failed), "denied");
-        let mut nothing = DeploymentOutcome::default();
-        nothing.resolve_pending(&cause);
-        assert_eq!(nothing, DeploymentOutcome::default());
+
+        let mut empty = DeploymentOutcome::default();
+        empty.resolve_pending(&cause);
+        assert_eq!(empty, DeploymentOutcome::default());
     }
 
     #[test]
-    fn only_a_network_error_counts_as_a_dead_network() {
-        let with = |kind| outcome_with(Some(Error::new(kind, "x", "")), None);
-        assert!(with(ErrorKind::Timeout).has_dead_network());
-        assert!(!with(ErrorKind::Denied).has_dead_network());
-        assert!(!outcome_with(None, None).has_dead_network());
+    fn only_network_errors_stop_further_requests() {
+        let failed_with = |kind| outcome_with(Some(Error::new(kind, "x", "")), None);
+        assert!(failed_with(ErrorKind::Timeout).has_network_error());
+        assert!(!failed_with(ErrorKind::Denied).has_network_error());
+        assert!(!outcome_with(None, None).has_network_error());
     }
 }

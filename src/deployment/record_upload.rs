@@ -1,4 +1,4 @@
-//! The usage record of a running deployment: its draft, what is found out for it, and its upload.
+//! The usage record of a running deployment: its draft, its completion, and its upload.
 
 use std::path::Path;
 
@@ -9,18 +9,32 @@ use crate::deployment::ci;
 use crate::deployment::git;
 use crate::deployment::outcome::{ConfigOutcome, RecordOutcome, UploadFailure};
 use crate::deployment::running::RunningDeployment;
-use crate::deployment::spool_replay;
 use crate::deployment::subject::DeploymentSubject;
 use crate::deployment::tool_versions;
+use crate::deployment::upload::record::{UploadedRecord, upload_claimed_record};
 use crate::error::Error;
 use crate::record::{self, BackupStatus, GitCommit, ToolVersions, UsageRecord};
 use crate::s3::store::{CallerIdentity, ObjectStore};
 use crate::state::spool::SpoolEntry;
 use crate::state::spool_file::SpoolItem;
 
+/// The checkout and the tools of a deployment.
+pub(crate) struct GitAndTools {
+    git: Option<GitCommit>,
+    tools: ToolVersions,
+}
+
+/// A record that is ready for its upload.
+pub(crate) struct PendingRecord<'a> {
+    pub item: &'a SpoolItem,
+    pub record: &'a UsageRecord,
+    pub spooled: Result<SpoolEntry, Error>,
+    /// Why the caller is unknown, if it is.
+    pub identity_error: Option<Error>,
+}
+
 /// The record as far as it is known without the network.
-#[must_use]
-pub fn draft_record(
+pub(crate) fn draft_record(
     deployment: &RunningDeployment,
     config: &Result<ConfigFile, Error>,
     subject: &DeploymentSubject,
@@ -32,16 +46,17 @@ pub fn draft_record(
         }
         Ok(_) => (BackupStatus::Spooled, String::new()),
     };
+    let config_hash = match config {
+        Ok(config) => config.digests.md5.clone(),
+        Err(_) => String::new(),
+    };
     UsageRecord {
         timestamp: record::format_rfc3339(deployment.claim.started_at()),
         customer: subject.customer.clone(),
         user: String::new(),
         user_id: String::new(),
         account: String::new(),
-        config_hash: config
-            .as_ref()
-            .map(|it| it.digests.md5.clone())
-            .unwrap_or_default(),
+        config_hash,
         additional_users_count: subject.additional_users_count,
         project_name: subject.project_name.clone(),
         cluster_name: subject.cluster_name.clone(),
@@ -57,45 +72,54 @@ pub fn draft_record(
     }
 }
 
-/// Adds what the network has told.
-pub fn complete_record(
-    record: &mut UsageRecord,
-    config: &ConfigOutcome,
-    identity: Option<&CallerIdentity>,
-) {
-    record.backup = config.backup;
-    record.backup_key.clone_from(&config.key);
-    if let Some(identity) = identity {
-        record.user.clone_from(&identity.arn);
-        record.user_id.clone_from(&identity.user_id);
-        record.account.clone_from(&identity.account);
+/// Adds what became of the config.
+pub(crate) fn add_config_outcome(record: &mut UsageRecord, config: &ConfigOutcome) {
+    record.backup = config.backup_status();
+    record.backup_key = match config.version() {
+        Some(version) => version.key.clone(),
+        None => String::new(),
+    };
+}
+
+/// Adds who deploys.
+pub(crate) fn add_caller(record: &mut UsageRecord, identity: CallerIdentity) {
+    record.user = identity.arn;
+    record.user_id = identity.user_id;
+    record.account = identity.account;
+}
+
+/// Adds the checkout and the tools.
+pub(crate) fn add_git_and_tools(record: &mut UsageRecord, found: GitAndTools) {
+    record.git = found.git;
+    record.tools = Some(found.tools);
+}
+
+/// Runs `git` and the tools in threads while the network is busy, because they take time that must
+/// not delay the upload of the config.
+pub(crate) async fn find_git_and_tools(deployment: &RunningDeployment) -> Option<GitAndTools> {
+    let config_path = Path::new(&deployment.query.config_file_path);
+    let folder = config_path.parent().unwrap_or(Path::new(".")).to_owned();
+    let state_dirs = deployment.state_dirs().clone();
+    let git = tokio::task::spawn_blocking(move || git::read_git_state(&folder));
+    let tools =
+        tokio::task::spawn_blocking(move || tool_versions::detect_tool_versions(&state_dirs));
+
+    let both = async { Ok((tools.await, git.await)) };
+    match deployment.within_deadline(both).await {
+        Ok((Ok(tools), git)) => Some(GitAndTools {
+            git: git.unwrap_or_default(),
+            tools,
+        }),
+        _ => None,
     }
 }
 
-/// Looks at the checkout and the tools while the network is busy: this takes time, and must not delay the config's copy.
-pub async fn find_git_and_tools(
-    deployment: &RunningDeployment,
-) -> Option<(Option<GitCommit>, ToolVersions)> {
-    let folder = Path::new(&deployment.query.config_file_path)
-        .parent()
-        .unwrap_or(Path::new("."))
-        .to_owned();
-    let git = tokio::task::spawn_blocking(move || git::read_git_state(&folder));
-    let places = deployment.state_dirs().clone();
-    let tools = tokio::task::spawn_blocking(move || tool_versions::detect_tool_versions(&places));
-    let both = async {
-        let tools = tools.await.ok();
-        let git = git.await.ok().flatten();
-        Ok(tools.map(|tools| (git, tools)))
-    };
-    deployment.within_deadline(both).await.ok().flatten()
-}
-
-/// Claims the chain that the record continues, and looks at its seal, which can then be uploaded together with the record.
+/// Claims the chain that the record continues. Looks up its seal, so that the next one can be
+/// uploaded together with the record.
 ///
 /// # Errors
 /// The bucket could not be opened.
-pub async fn claim_chain<'a>(
+pub(crate) async fn claim_chain<'a>(
     deployment: &RunningDeployment,
     store: Result<&'a ObjectStore, &Error>,
     item: &SpoolItem,
@@ -108,75 +132,78 @@ pub async fn claim_chain<'a>(
         &item.customer,
         &item.deployment_id,
     );
-    // Where this request fails, the seal is looked at again once it cannot be uploaded.
-    let is_clear = deployment
-        .within_deadline(seal::check_existing_seal(store, &item.customer, &mut claim))
-        .await
-        .unwrap_or(false);
-    // A record that does not arrive is spooled, and takes its place in the chain later. An earlier process of this deployment may
-    // have written its record already, in another chain or with other bytes: a seal on these bytes would accuse that record.
-    if is_clear && is_spooled && !deployment.claim.is_resumed() {
+    let lookup = seal::check_existing_seal(store, &item.customer, &mut claim);
+    // If this request fails, the seal is uploaded after the record, with another look.
+    let is_safe = deployment.within_deadline(lookup).await.unwrap_or(false);
+
+    // A record that does not arrive must be spooled, so that it takes its place in the chain later.
+    // An earlier process of this deployment may have uploaded the record in another chain or with
+    // other bytes. A seal on these bytes would then make a genuine record look changed.
+    if is_safe && is_spooled && !deployment.claim.is_resumed() {
         claim.enable_concurrent_seal();
     }
     Ok((store, claim))
 }
 
-/// Uploads the record; returns its state, and a note about a seal that is missing. A record whose user is unknown waits in the
-/// spool for the next run, because a record must not guess who deployed.
-pub async fn upload_record(
+/// Uploads the record and returns its outcome and a note for the operator.
+///
+/// A record without a caller stays in the spool, because a record must not guess who deployed. The
+/// next replay asks again.
+pub(crate) async fn upload_record(
     deployment: &RunningDeployment,
     chain: Result<(&ObjectStore, ChainClaim), Error>,
-    item: &SpoolItem,
-    record: &UsageRecord,
-    identity: Result<CallerIdentity, Error>,
-    spooled: Result<SpoolEntry, Error>,
+    pending: PendingRecord<'_>,
 ) -> (RecordOutcome, Option<String>) {
-    let sent = match (chain, &identity) {
-        (Err(fault), _) => Err(fault),
-        (Ok((_, claim)), Err(fault)) if spooled.is_ok() => {
-            claim.release(None);
-            Err(fault.clone())
-        }
-        (Ok((store, claim)), _) => {
-            let line = |chain| record.clone().to_chained_line(chain);
-            deployment
-                .within_deadline(spool_replay::upload_claimed_record(
-                    store, claim, item, line,
-                ))
-                .await
-        }
+    let result = try_upload(deployment, chain, &pending).await;
+    let caller_arn = match pending.record.user.as_str() {
+        "" => None,
+        arn => Some(arn.to_owned()),
     };
-    let user = record.user.clone();
-    match (sent, spooled) {
-        (Ok((key, note)), spooled) => {
-            let _ = spooled.and_then(SpoolEntry::remove);
-            (
-                RecordOutcome {
-                    is_sent: true,
-                    is_spooled: false,
-                    key,
-                    user,
-                    failure: None,
-                },
-                note,
-            )
+    match (result, pending.spooled) {
+        (Ok(uploaded), spooled) => {
+            if let Ok(entry) = spooled {
+                let _ = entry.remove();
+            }
+            let outcome = RecordOutcome::Logged {
+                key: uploaded.key,
+                caller_arn,
+            };
+            (outcome, uploaded.note)
         }
-        (Err(fault), Ok(mut kept)) => {
-            // The draft is spooled already, so a failure here costs only what the network has told.
-            let _ = kept.replace_body(record.to_line());
-            let spooled = Ok(kept);
-            let failure = UploadFailure::failed(fault, &spooled);
-            (
-                RecordOutcome {
-                    user,
-                    ..RecordOutcome::unsent(&spooled, failure)
-                },
-                None,
-            )
+        (Err(error), Ok(mut entry)) => {
+            // The draft is spooled, so a failure here loses only the details from the network.
+            let _ = entry.replace_body(pending.record.to_line());
+            let outcome = RecordOutcome::NotLogged {
+                is_spooled: true,
+                caller_arn,
+                failure: UploadFailure::failed(error, None),
+            };
+            (outcome, None)
         }
-        (Err(fault), spooled) => {
-            let failure = UploadFailure::failed(fault, &spooled);
-            (RecordOutcome::unsent(&spooled, failure), None)
+        (Err(error), Err(spool_error)) => {
+            let outcome = RecordOutcome::NotLogged {
+                is_spooled: false,
+                caller_arn: None,
+                failure: UploadFailure::failed(error, Some(&spool_error)),
+            };
+            (outcome, None)
         }
     }
+}
+
+async fn try_upload(
+    deployment: &RunningDeployment,
+    chain: Result<(&ObjectStore, ChainClaim), Error>,
+    pending: &PendingRecord<'_>,
+) -> Result<UploadedRecord, Error> {
+    let (store, claim) = chain?;
+    if let Some(error) = &pending.identity_error
+        && pending.spooled.is_ok()
+    {
+        claim.release(None);
+        return Err(error.clone());
+    }
+    let make_line = |link| pending.record.clone().to_chained_line(link);
+    let upload = upload_claimed_record(store, claim, pending.item, make_line);
+    deployment.within_deadline(upload).await
 }

@@ -1,31 +1,51 @@
-//! Sends what earlier deployments had to keep. Shared by `deploy`, within its deadline, and by `replay`, by hand.
+//! Uploads what earlier deployments spooled: for `deploy` within its deadline, and for `replay`.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::chain::claim::ChainClaim;
-use crate::deployment::upload::{self, UploadMode, UploadedRecord};
+use crate::deployment::upload::config::{UploadMode, upload_config};
+use crate::deployment::upload::record::upload_claimed_record;
 use crate::error::Error;
+use crate::output::sanitize::count_noun;
 use crate::record::{ChainLink, UsageRecord};
 use crate::s3::store::{BucketTarget, ObjectStore, RequestTimeouts};
 use crate::state::dirs::StateDirs;
 use crate::state::quarantine;
 use crate::state::spool::{ITEM_SUFFIX, Spool, SpoolEntry, SpoolReadError};
-use crate::state::spool_file::{SpoolItem, SpoolItemKind};
+use crate::state::spool_file::SpoolItemKind;
 
-/// How a replay went.
+const STATUS_HINT: &str = "run `config-backup status`";
+
+/// The result of a replay.
 #[derive(Debug, Default)]
-pub struct ReplayReport {
-    /// How many things were sent.
+pub(crate) struct ReplayReport {
+    /// The number of uploaded items.
     pub sent: usize,
-    /// Why things are left; one phrase each, but only the first where the network is dead.
-    pub problems: Vec<String>,
-    /// How many things are left to be sent.
+    /// The number of items that are still in the spool.
     pub remaining: usize,
-    /// How many things were found in the spool that are no items, and are in the quarantine now.
+    /// The number of files that were moved into the quarantine.
     pub quarantined: usize,
-    /// The first fault of AWS or the network, for the exit code.
+    /// Why items remain, one phrase each. Only the first phrase if the network fails.
+    pub problems: Vec<String>,
+    /// The first error of AWS or of the network, for the exit code.
     pub first_error: Option<Error>,
+}
+
+/// A bucket that is open already.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenBucket<'a> {
+    pub store: &'a ObjectStore,
+    pub target: &'a BucketTarget,
+}
+
+/// What a replay works with.
+pub(crate) struct SpoolReplay<'a> {
+    pub state_dirs: &'a StateDirs,
+    pub open_bucket: Option<OpenBucket<'a>>,
+    /// The items of this deployment were tried just now, so the replay skips them.
+    pub running_deployment_id: Option<&'a str>,
+    pub time_limit: Duration,
 }
 
 impl ReplayReport {
@@ -34,178 +54,177 @@ impl ReplayReport {
         self.remaining += 1;
     }
 
-    fn quarantine_item(&mut self, path: &Path, why: &str) {
-        let here = path.display();
+    fn quarantine_file(&mut self, path: &Path, reason: &str) {
+        let source = path.display();
         match quarantine::quarantine_file(path) {
-            Ok(there) => {
+            Ok(target) => {
+                let target = target.display();
                 self.problems.push(format!(
-                    "`{here}` cannot be sent ({why}) and is moved to `{}`",
-                    there.display()
+                    "cannot upload `{source}`: {reason}; moved to `{target}`"
                 ));
                 self.quarantined += 1;
             }
             Err(error) => self.add_remaining(format!(
-                "`{here}` cannot be sent ({why}), nor be moved into the quarantine: {error}"
+                "cannot upload `{source}`: {reason}; cannot move it into the quarantine: {error}"
             )),
         }
     }
 
-    /// What a deployment says of what is left, in one phrase however much it is.
-    #[must_use]
-    pub fn remaining_note(&self) -> Option<String> {
+    fn add_read_error(&mut self, path: &Path, error: SpoolReadError) {
+        match error {
+            SpoolReadError::Damaged(reason) => self.quarantine_file(path, &reason),
+            SpoolReadError::Unreadable(error) => self.add_remaining(error.to_string()),
+        }
+    }
+
+    /// One phrase for a deployment's answer. `None` if nothing remains.
+    pub(crate) fn remaining_note(&self) -> Option<String> {
         let first = self.problems.first()?;
-        let more = match (self.remaining + self.quarantined).saturating_sub(1) {
-            0 => String::new(),
-            more => format!(" (and {more} more; `config-backup status` shows all)"),
-        };
-        Some(format!(
-            "something of an earlier deployment is left: {first}{more}"
-        ))
+        let count = self.remaining + self.quarantined;
+        Some(match count {
+            0 | 1 => format!("1 upload of earlier deployments failed: {first}"),
+            _ => format!("{count} uploads of earlier deployments failed: {first}; {STATUS_HINT}"),
+        })
     }
 }
 
-/// What to say of what earlier deployments than `except` kept, as long as none of it is sent.
-#[must_use]
-pub fn queued_uploads_note(places: &StateDirs, except: &str) -> Option<String> {
-    let ours = format!("-{except}{ITEM_SUFFIX}");
-    let items = Spool::new(places).list().items;
-    let left = items
-        .iter()
-        .filter(|path| !path.to_string_lossy().ends_with(&ours))
-        .count();
-    let text = format!(
-        "something of an earlier deployment is left: no time was left to send it ({left} in all; see `config-backup status`)"
-    );
-    (left > 0).then_some(text)
+/// The note about queued uploads of earlier deployments, for the case that the deadline leaves no
+/// time for them.
+pub(crate) fn queued_uploads_note(
+    state_dirs: &StateDirs,
+    running_deployment_id: &str,
+) -> Option<String> {
+    let own_suffix = format!("-{running_deployment_id}{ITEM_SUFFIX}");
+    let mut count = 0;
+    for path in Spool::new(state_dirs).list().items {
+        if !path.to_string_lossy().ends_with(&own_suffix) {
+            count += 1;
+        }
+    }
+    if count == 0 {
+        return None;
+    }
+    let uploads = count_noun(count, "upload");
+    Some(format!(
+        "{uploads} of earlier deployments still queued (deadline reached); {STATUS_HINT}"
+    ))
 }
 
-/// Sends all that is kept, oldest first, for at most `limit`. `open` is a bucket that is open already; what the
-/// deployment `except` kept was tried just now and waits for the next one. An item that another process works on is passed by. What is no item
-/// is set aside, and named once.
-pub async fn replay_spooled_items(
-    places: &StateDirs,
-    open: Option<(&ObjectStore, &BucketTarget)>,
-    limit: Duration,
-    except: &str,
-) -> ReplayReport {
-    let until = Instant::now() + limit;
-    let contents = Spool::new(places).list();
-    let mut late = ReplayReport::default();
-    contents
-        .errors
-        .iter()
-        .for_each(|fault| late.add_remaining(fault.to_string()));
-    contents
-        .foreign
-        .iter()
-        .for_each(|path| late.quarantine_item(path, "it is not of ours"));
-    for (index, path) in contents.items.iter().enumerate() {
-        let kept = match Spool::lock_item(path) {
-            Ok(Some(kept)) if kept.item.deployment_id != except => kept,
-            Ok(_) => continue,
-            Err(SpoolReadError::Damaged(why)) => {
-                late.quarantine_item(path, &why);
-                continue;
-            }
-            Err(SpoolReadError::Unreadable(fault)) => {
-                late.add_remaining(fault.to_string());
-                continue;
-            }
-        };
-        let left = until.saturating_duration_since(Instant::now());
-        match replay_item(places, open, kept, left).await {
-            Ok(()) => late.sent += 1,
-            Err(fault) => {
-                late.add_remaining(format!("`{}` is not sent yet: {fault}", path.display()));
-                let dead = fault.is_network_error();
-                late.first_error.get_or_insert(fault);
-                if dead {
-                    late.remaining += contents.items.len() - index - 1;
-                    break;
+impl SpoolReplay<'_> {
+    /// Uploads all spooled items, oldest first. Skips items that another process works on, and
+    /// moves files that are not items into the quarantine.
+    pub(crate) async fn run(&self) -> ReplayReport {
+        let deadline = Instant::now() + self.time_limit;
+        let contents = Spool::new(self.state_dirs).list();
+        let mut report = ReplayReport::default();
+        for error in &contents.errors {
+            report.add_remaining(error.to_string());
+        }
+        for path in &contents.foreign {
+            report.quarantine_file(path, "not a spool file");
+        }
+
+        let mut unvisited = contents.items.len();
+        for path in &contents.items {
+            unvisited -= 1;
+            let entry = match Spool::lock_item(path) {
+                Ok(Some(entry)) if !self.is_of_running_deployment(&entry) => entry,
+                Ok(_) => continue,
+                Err(error) => {
+                    report.add_read_error(path, error);
+                    continue;
                 }
+            };
+            let time_left = deadline.saturating_duration_since(Instant::now());
+            let Err(error) = self.upload_item(entry, time_left).await else {
+                report.sent += 1;
+                continue;
+            };
+            report.add_remaining(format!("cannot upload `{}`: {error}", path.display()));
+            let is_network_error = error.is_network_error();
+            report.first_error.get_or_insert(error);
+            if is_network_error {
+                // Further requests would only cost time.
+                report.remaining += unvisited;
+                break;
+            }
+        }
+        report
+    }
+
+    fn is_of_running_deployment(&self, entry: &SpoolEntry) -> bool {
+        self.running_deployment_id == Some(entry.item.deployment_id.as_str())
+    }
+
+    async fn upload_item(&self, entry: SpoolEntry, time_left: Duration) -> Result<(), Error> {
+        match self.find_open_store(&entry) {
+            Some(store) => self.upload_to(store, &entry).await?,
+            None => {
+                let timeouts = RequestTimeouts::for_body(entry.body.len(), time_left);
+                let store = ObjectStore::open(&entry.item.target, timeouts).await?;
+                self.upload_to(&store, &entry).await?;
+            }
+        }
+        entry.remove()
+    }
+
+    /// The open bucket, if it is the item's bucket.
+    fn find_open_store(&self, entry: &SpoolEntry) -> Option<&ObjectStore> {
+        let OpenBucket { store, target } = self.open_bucket?;
+        let item_target = &entry.item.target;
+        // An item without a profile belongs to a config that named none. The credentials of the
+        // running deployment may upload it.
+        let has_no_profile = item_target.profile.is_empty();
+        let is_same_bucket = item_target.bucket == target.bucket;
+        if item_target == target || (is_same_bucket && has_no_profile) {
+            Some(store)
+        } else {
+            None
+        }
+    }
+
+    async fn upload_to(&self, store: &ObjectStore, entry: &SpoolEntry) -> Result<(), Error> {
+        let item = &entry.item;
+        match item.kind {
+            SpoolItemKind::Config => {
+                upload_config(store, item, &entry.body, UploadMode::Replay).await
+            }
+            SpoolItemKind::Record => {
+                let record = load_replayed_record(store, &entry.body).await?;
+                let make_line = |link: ChainLink| match record {
+                    Some(record) => record.to_chained_line(link),
+                    // A record that we cannot parse is uploaded unchanged.
+                    None => entry.body.clone(),
+                };
+                let claim = ChainClaim::acquire(
+                    self.state_dirs,
+                    &store.bucket_identity(),
+                    &item.customer,
+                    &item.deployment_id,
+                );
+                upload_claimed_record(store, claim, item, make_line).await?;
+                Ok(())
             }
         }
     }
-    late
 }
 
-async fn replay_item(
-    places: &StateDirs,
-    open: Option<(&ObjectStore, &BucketTarget)>,
-    kept: SpoolEntry,
-    left: Duration,
-) -> Result<(), Error> {
-    let patience = RequestTimeouts::for_body(kept.body.len(), left);
-    let opened;
-    let store = match open {
-        // An item without a profile is of a config that named none: whoever deploys from this machine now may send it.
-        Some((store, target))
-            if *target == kept.item.target
-                || (target.bucket == kept.item.target.bucket
-                    && kept.item.target.profile.is_empty()) =>
-        {
-            store
-        }
-        _ => {
-            opened = ObjectStore::open(&kept.item.target, patience).await?;
-            &opened
-        }
-    };
-    match kept.item.what {
-        SpoolItemKind::Config => {
-            upload::upload_config(store, &kept.item, &kept.body, UploadMode::Replay).await?;
-        }
-        SpoolItemKind::Record => {
-            let line = make_replayed_line(store, &kept.body).await?;
-            let claim = ChainClaim::acquire(
-                places,
-                &store.bucket_identity(),
-                &kept.item.customer,
-                &kept.item.deployment_id,
-            );
-            upload_claimed_record(store, claim, &kept.item, line)
-                .await
-                .map(drop)?;
-        }
-    }
-    kept.remove()
-}
-
-/// The record as it is sent late, in its place in a chain. Who deployed is asked now if STS could not say then: the profile
-/// is the same, and so is the machine.
-async fn make_replayed_line(
+/// The spooled record, marked as late. If STS did not answer during the deployment, asks it who
+/// deployed: the profile and the machine are the same. Returns `None` if the record cannot be
+/// parsed.
+async fn load_replayed_record(
     store: &ObjectStore,
     body: &[u8],
-) -> Result<impl FnOnce(ChainLink) -> Vec<u8>, Error> {
-    let mut record = serde_json::from_slice::<UsageRecord>(body).ok();
-    if let Some(record) = &mut record {
-        if record.user.is_empty() {
-            let identity = store.get_caller_identity().await?;
-            (record.user, record.user_id, record.account) =
-                (identity.arn, identity.user_id, identity.account);
-        }
-        record.late = true;
+) -> Result<Option<UsageRecord>, Error> {
+    let Ok(mut record) = serde_json::from_slice::<UsageRecord>(body) else {
+        return Ok(None);
+    };
+    if record.user.is_empty() {
+        let identity = store.get_caller_identity().await?;
+        record.user = identity.arn;
+        record.user_id = identity.user_id;
+        record.account = identity.account;
     }
-    // What we cannot read is not ours to change.
-    Ok(move |chain| record.map_or_else(|| body.to_vec(), |record| record.to_chained_line(chain)))
-}
-
-/// Sends a record, which `line` gives for its place in a chain; gives its key, and what to say of a seal that is missing.
-pub async fn upload_claimed_record(
-    store: &ObjectStore,
-    mut claim: ChainClaim,
-    item: &SpoolItem,
-    line: impl FnOnce(ChainLink) -> Vec<u8>,
-) -> Result<(String, Option<String>), Error> {
-    // Where it is not known whether the bucket has the record, its place stays taken until a replay has found out.
-    let UploadedRecord {
-        key,
-        chain_head: end,
-        seal_error: unsealed,
-    } = upload::put_record_and_seal(store, item, &line(claim.next_link()), &mut claim).await?;
-    claim.release(end);
-    let note = unsealed.map(|fault| {
-        format!("the deployment is logged, but nothing vouches for the record yet: {fault}")
-    });
-    Ok((key, note))
+    record.late = true;
+    Ok(Some(record))
 }

@@ -12,14 +12,13 @@ use crate::system::host;
 use crate::system::process::{find_program, list_ancestors, program_name, query_program};
 
 /// The name of the folder with the versions that programs told.
-pub const TOOL_VERSIONS_DIR: &str = "versions";
+pub(crate) const TOOL_VERSIONS_DIR: &str = "versions";
 
 /// The versions of the programs that drive us, by asking those among our ancestors.
 ///
 /// An answer is noted in `places` and holds as long as the program's file is the same: asking costs more than all
 /// the rest of a deployment's step.
-#[must_use]
-pub fn detect_tool_versions(places: &StateDirs) -> ToolVersions {
+pub(crate) fn detect_tool_versions(places: &StateDirs) -> ToolVersions {
     let mut tools = ToolVersions::own_version_only();
     for (pid, command) in list_ancestors() {
         let name = program_name(&command);
@@ -63,8 +62,7 @@ fn cached_terraform_version(places: &StateDirs, program: &Path, name: &str) -> S
 
 /// The run of Terragrunt that we work for: the machine's boot, the process and its start, which no other run shares. `None`
 /// without Terragrunt, or where the system does not tell.
-#[must_use]
-pub fn find_terragrunt_run() -> Option<String> {
+pub(crate) fn find_terragrunt_run() -> Option<String> {
     let (pid, _) = list_ancestors()
         .into_iter()
         .find(|(_, command)| is_terragrunt_name(&program_name(command)))?;

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind};
 use crate::keys;
 use crate::keys::metadata::SHA256_FIELD;
 use crate::s3::client;
-use crate::s3::profiles;
+use crate::s3::profiles::AwsProfile;
 use crate::s3::store::{
     BucketTarget, CallerIdentity, ObjectStore, PutCondition, PutOutcome, RequestTimeouts,
 };
@@ -276,30 +276,15 @@ async fn open_store(
     patience: RequestTimeouts,
     teller: &CheckReporter<'_>,
 ) -> Result<ObjectStore, String> {
-    let profile = &target.profile;
-    let seen = match client::should_use_profile(profile) {
-        _ if profile.is_empty() => {
-            "none is named: the environment's credentials, or the default profile".to_owned()
-        }
-        Ok(false) if profiles::profile_exists(profile) => {
-            format!(
-                "`{profile}` has no credentials of its own: the environment's are used, as in CI"
-            )
-        }
-        Ok(false) => format!(
-            "`{profile}` is not on this machine: the environment's credentials are used, as in CI"
-        ),
-        _ => format!("`{profile}` is in the AWS config or credentials file"),
-    };
     let opened = ObjectStore::open(target, patience).await;
     match &opened {
-        Ok(_) => {
-            teller.report(CheckResult::ok("profile", seen));
-            let bundle = client::find_ca_bundle(profile);
-            let certificates = bundle.map_or_else(
-                || "the system's".to_owned(),
-                |path| format!("the system's and those of `{}`", path.display()),
-            );
+        Ok(store) => {
+            let profile = describe_profile(&store.session.profile);
+            teller.report(CheckResult::ok("profile", profile));
+            let certificates = match &store.session.ca_bundle {
+                Some(path) => format!("the system's and those of `{}`", path.display()),
+                None => "the system's".to_owned(),
+            };
             teller.report(CheckResult::ok("certificates", certificates));
         }
         Err(fault) if fault.kind == ErrorKind::Input => {
@@ -315,6 +300,20 @@ async fn open_store(
         }
         .to_owned()
     })
+}
+
+fn describe_profile(profile: &AwsProfile) -> String {
+    let Some(name) = &profile.name else {
+        return "none is named: the environment's credentials, or the default profile".to_owned();
+    };
+    let is_used = profile.provides_credentials().unwrap_or(false);
+    if is_used {
+        format!("`{name}` is in the AWS config or credentials file")
+    } else if profile.is_defined {
+        format!("`{name}` has no credentials of its own: the environment's are used, as in CI")
+    } else {
+        format!("`{name}` is not on this machine: the environment's credentials are used, as in CI")
+    }
 }
 
 /// Whether S3 and STS answer at all.

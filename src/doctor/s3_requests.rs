@@ -1,11 +1,13 @@
-//! The requests to S3 that only `doctor` makes: they try what a deployment does, and ask how the bucket is set up.
+//! Requests to S3 that only `doctor` sends: they try what a deployment does, and read the
+//! bucket's settings.
 //!
-//! Says what was answered and not what it means; `judge.rs` does that.
+//! Returns the answers. `s3_results.rs` interprets them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_sdk_s3::types::ObjectLockConfiguration;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
@@ -13,35 +15,38 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::s3::client::SdkSession;
 use crate::s3::error::from_credentials_error;
-use crate::s3::store::{ObjectStore, PutCondition, PutOutcome};
+use crate::s3::store::{ObjectStore, PutCondition, PutOutcome, unexpected_s3_response};
 use crate::system::host;
 
-/// What a first request came to.
+/// The answer to a first listing.
 #[derive(Debug)]
 pub struct ListProbe {
-    /// Whether S3 lists.
     pub result: Result<(), Error>,
     /// How far this machine's clock is ahead of the answer's, whatever the answer was.
     pub clock_ahead: Option<TimeDelta>,
 }
 
-/// What a PUT came to, with what its answer says of the bucket.
+/// The answer to a PUT, with what it says about the bucket.
 #[derive(Debug, Clone)]
 pub struct PutProbe {
-    /// Whether the object is there.
     pub outcome: PutOutcome,
-    /// The version that it became; `None` where the bucket keeps none.
+    /// `None` if the bucket does not version its objects.
     pub version_id: Option<String>,
-    /// How it is encrypted, where the answer says so.
     pub encryption: Option<String>,
 }
 
-/// Hears when the server answered, by its own clock, however it answered.
+/// Compares this machine's clock with that of each answer, even of one with an error.
 #[derive(Debug, Clone, Default)]
 struct DateInterceptor(Arc<Mutex<Option<TimeDelta>>>);
+
+impl DateInterceptor {
+    fn clock_ahead(&self) -> Option<TimeDelta> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Intercept for DateInterceptor {
     fn name(&self) -> &'static str {
@@ -54,101 +59,71 @@ impl Intercept for DateInterceptor {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let date = context
-            .response()
-            .headers()
-            .get("date")
-            .and_then(|date| DateTime::parse_from_rfc2822(date).ok());
-        if let Some(date) = date {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(host::utc_now().signed_duration_since(date));
+        let Some(date) = context.response().headers().get("date") else {
+            return Ok(());
+        };
+        if let Ok(date) = DateTime::parse_from_rfc2822(date) {
+            let ahead = host::utc_now().signed_duration_since(date);
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
         }
         Ok(())
     }
 }
 
 impl ObjectStore {
-    /// Fetches the credentials, once for all requests, for a `credential_process` may take its time; tells until when they are good.
+    /// Loads the credentials once for all requests, because a `credential_process` may be slow.
+    /// Returns when they expire, too.
     ///
     /// # Errors
-    /// There are none.
+    /// There are no credentials.
     pub async fn resolve_credentials(self) -> Result<(Self, Option<DateTime<Utc>>), Error> {
-        let doing = self.request_context("fetch the credentials", "");
-        let none = || {
-            Error::new(
-                ErrorKind::Credentials,
-                "fetch the credentials: no AWS credentials found",
-                "log in, or set AWS_PROFILE",
-            )
+        let context = self.request_context("load the credentials", "");
+        let Some(provider) = self.session.config.credentials_provider() else {
+            return Err(context.no_credentials());
         };
-        let provider = self
-            .session
-            .config
-            .credentials_provider()
-            .ok_or_else(none)?;
-        let credentials = provider
-            .provide_credentials()
-            .await
-            .map_err(|error| from_credentials_error(&error, &doing))?;
-        let until = credentials.expiry().map(DateTime::<Utc>::from);
-        let Self {
-            target, session, ..
-        } = self;
-        let config = session
-            .config
-            .into_builder()
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .build();
-        Ok((
-            Self::from_session(target, SdkSession { config, ..session }),
-            until,
-        ))
+        let credentials = match provider.provide_credentials().await {
+            Ok(credentials) => credentials,
+            Err(error) => return Err(from_credentials_error(&error, &context)),
+        };
+
+        let expires_at = credentials.expiry().map(DateTime::<Utc>::from);
+        let provider = SharedCredentialsProvider::new(credentials);
+        let builder = self.session.config.into_builder();
+        let config = builder.credentials_provider(provider).build();
+        let session = SdkSession {
+            config,
+            ..self.session
+        };
+        Ok((Self::from_session(self.target, session), expires_at))
     }
 
-    /// The region that the bucket turned out to be in, or is believed to be.
-    #[must_use]
-    pub fn bucket_region(&self) -> String {
-        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        client
-            .config()
-            .region()
-            .map(ToString::to_string)
-            .unwrap_or_default()
-    }
-
-    /// Lists one key below a prefix of the bucket, if that is of the account `owner`.
+    /// Lists one key below a prefix, if the bucket belongs to the account `owner`.
     pub async fn probe_list(&self, prefix: &str, owner: Option<String>) -> ListProbe {
-        let ear = DateInterceptor::default();
-        let what = format!("list `{}`", self.object_uri(prefix));
-        let answer = self.send_request(&what, "s3:ListBucket", |s3| {
-            let list = s3
-                .list_objects_v2()
+        let interceptor = DateInterceptor::default();
+        let action = format!("list `{}`", self.object_uri(prefix));
+        let answer = self.send_request(&action, "s3:ListBucket", |s3| {
+            s3.list_objects_v2()
                 .bucket(&self.target.bucket)
                 .prefix(prefix)
-                .max_keys(1);
-            list.set_expected_bucket_owner(owner.clone())
+                .max_keys(1)
+                .set_expected_bucket_owner(owner.clone())
                 .customize()
-                .interceptor(ear.clone())
+                .interceptor(interceptor.clone())
                 .send()
         });
-        // A captive portal says 200 to everything.
-        let is_list = |list: &aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output| {
-            list.name.is_some()
+        let result = match answer.await {
+            Ok(list) if list.name.is_some() => Ok(()),
+            // A captive portal answers 200 to every request.
+            Ok(_) => Err(unexpected_s3_response(&action)),
+            Err(error) => Err(error),
         };
-        let answer = match answer.await {
-            Ok(list) if !is_list(&list) => Err(Error::unexpected_response(format!(
-                "{what}: an answer that is not S3's"
-            ))),
-            answer => answer.map(drop),
-        };
-        let ahead = *ear.0.lock().unwrap_or_else(PoisonError::into_inner);
         ListProbe {
-            result: answer,
-            clock_ahead: ahead,
+            result,
+            clock_ahead: interceptor.clock_ahead(),
         }
     }
 
-    /// As [`Store::put`], and tells what the answer says of the bucket.
+    /// Writes an object and returns what the answer says about the bucket.
     pub async fn probe_put(
         &self,
         key: &str,
@@ -156,153 +131,152 @@ impl ObjectStore {
         metadata: &HashMap<String, String>,
         condition: PutCondition,
     ) -> Result<PutProbe, Error> {
-        let (written, answer) = self
-            .put_object_with_output(key, body, "text/plain", metadata, condition)
-            .await?;
-        let version = answer
-            .as_ref()
-            .and_then(|it| it.version_id())
-            .filter(|id| *id != "null")
-            .map(str::to_owned);
-        let encryption = answer
-            .as_ref()
-            .and_then(|it| it.server_side_encryption())
-            .map(|it| it.as_str().to_owned());
-        Ok(PutProbe {
-            outcome: written,
-            version_id: version,
-            encryption,
-        })
+        let put = self.put_object_with_output(key, body, "text/plain", metadata, condition);
+        let (outcome, answer) = put.await?;
+        let mut probe = PutProbe {
+            outcome,
+            version_id: None,
+            encryption: None,
+        };
+        if let Some(answer) = answer {
+            probe.encryption = answer.server_side_encryption.map(|it| it.to_string());
+            probe.version_id = answer.version_id.filter(|id| id != "null");
+        }
+        Ok(probe)
     }
 
-    /// Deletes an object; tells whether a marker took its place, and its versions stay.
+    /// Returns whether the object became a delete marker, so that its versions remain.
     pub async fn delete_object(&self, key: &str) -> Result<bool, Error> {
-        let what = format!("delete `{}`", self.object_uri(key));
-        let answer = self.send_request(&what, "s3:DeleteObject", |s3| {
+        let action = format!("delete `{}`", self.object_uri(key));
+        let answer = self.send_request(&action, "s3:DeleteObject", |s3| {
             s3.delete_object()
                 .bucket(&self.target.bucket)
                 .key(key)
                 .set_expected_bucket_owner(self.expected_owner())
                 .send()
         });
-        answer
-            .await
-            .map(|answer| answer.delete_marker == Some(true))
+        let answer = answer.await?;
+        Ok(answer.delete_marker == Some(true))
     }
 
-    /// Whether the bucket keeps versions: `Enabled`, `Suspended`, or nothing.
+    /// `Enabled`, `Suspended`, or `None`.
     pub async fn get_versioning(&self) -> Result<Option<String>, Error> {
-        let what = self.describe_settings_request("versioning");
-        let answer = self.send_request(&what, "s3:GetBucketVersioning", |s3| {
+        let action = self.settings_action("versioning");
+        let answer = self.send_request(&action, "s3:GetBucketVersioning", |s3| {
             s3.get_bucket_versioning()
                 .bucket(&self.target.bucket)
                 .set_expected_bucket_owner(self.expected_owner())
                 .send()
         });
-        answer
-            .await
-            .map(|answer| answer.status.map(|status| status.as_str().to_owned()))
+        let answer = answer.await?;
+        Ok(answer.status.map(|status| status.to_string()))
     }
 
-    /// How the bucket encrypts what comes without a wish: `AES256`, `aws:kms`.
+    /// The encryption of objects that are uploaded without one: `AES256`, `aws:kms`.
     pub async fn get_default_encryption(&self) -> Result<Option<String>, Error> {
-        let what = self.describe_settings_request("encryption");
-        let answer = self.send_request(&what, "s3:GetEncryptionConfiguration", |s3| {
+        let action = self.settings_action("encryption");
+        let answer = self.send_request(&action, "s3:GetEncryptionConfiguration", |s3| {
             s3.get_bucket_encryption()
                 .bucket(&self.target.bucket)
                 .set_expected_bucket_owner(self.expected_owner())
                 .send()
         });
-        let rules = none_if_not_configured(
-            answer.await,
-            "ServerSideEncryptionConfigurationNotFoundError",
-        )?
-        .and_then(|answer| answer.server_side_encryption_configuration)
-        .map(|it| it.rules)
-        .unwrap_or_default();
-        Ok(rules
-            .into_iter()
-            .find_map(|rule| rule.apply_server_side_encryption_by_default)
-            .map(|it| it.sse_algorithm.as_str().to_owned()))
+        let missing = "ServerSideEncryptionConfigurationNotFoundError";
+        let Some(answer) = none_if_not_configured(answer.await, missing)? else {
+            return Ok(None);
+        };
+        let Some(encryption) = answer.server_side_encryption_configuration else {
+            return Ok(None);
+        };
+        for rule in encryption.rules {
+            if let Some(default) = rule.apply_server_side_encryption_by_default {
+                return Ok(Some(default.sse_algorithm.to_string()));
+            }
+        }
+        Ok(None)
     }
 
-    /// Whether all four blocks of public access are on; `None` where there are none.
+    /// Whether all four public access blocks are on; `None` if none is configured.
     pub async fn is_public_access_blocked(&self) -> Result<Option<bool>, Error> {
-        let what = self.describe_settings_request("public access block");
-        let answer = self.send_request(&what, "s3:GetBucketPublicAccessBlock", |s3| {
+        let action = self.settings_action("public access block");
+        let answer = self.send_request(&action, "s3:GetBucketPublicAccessBlock", |s3| {
             s3.get_public_access_block()
                 .bucket(&self.target.bucket)
                 .set_expected_bucket_owner(self.expected_owner())
                 .send()
         });
-        let blocks = none_if_not_configured(answer.await, "NoSuchPublicAccessBlockConfiguration")?
-            .and_then(|it| it.public_access_block_configuration);
-        Ok(blocks.map(|it| {
-            [
-                it.block_public_acls,
-                it.ignore_public_acls,
-                it.block_public_policy,
-                it.restrict_public_buckets,
-            ] == [Some(true); 4]
-        }))
+        let missing = "NoSuchPublicAccessBlockConfiguration";
+        let Some(answer) = none_if_not_configured(answer.await, missing)? else {
+            return Ok(None);
+        };
+        let Some(blocks) = answer.public_access_block_configuration else {
+            return Ok(None);
+        };
+        let is_blocked = [
+            blocks.block_public_acls,
+            blocks.ignore_public_acls,
+            blocks.block_public_policy,
+            blocks.restrict_public_buckets,
+        ];
+        Ok(Some(is_blocked == [Some(true); 4]))
     }
 
-    /// The bucket's policy, as JSON.
+    /// The bucket policy as JSON.
     pub async fn get_bucket_policy(&self) -> Result<Option<String>, Error> {
-        let what = self.describe_settings_request("policy");
-        let answer = self.send_request(&what, "s3:GetBucketPolicy", |s3| {
+        let action = self.settings_action("policy");
+        let answer = self.send_request(&action, "s3:GetBucketPolicy", |s3| {
             s3.get_bucket_policy()
                 .bucket(&self.target.bucket)
                 .set_expected_bucket_owner(self.expected_owner())
                 .send()
         });
-        Ok(none_if_not_configured(answer.await, "NoSuchBucketPolicy")?
-            .and_then(|answer| answer.policy))
+        let answer = none_if_not_configured(answer.await, "NoSuchBucketPolicy")?;
+        Ok(answer.and_then(|answer| answer.policy))
     }
 
-    /// Whether the bucket has Object Lock, and for how long it holds what is new by default: `GOVERNANCE, 30 days`.
+    /// The default retention of Object Lock, as `GOVERNANCE, 30 days`; `None` without Object Lock.
     pub async fn describe_object_lock(&self) -> Result<Option<String>, Error> {
-        let what = self.describe_settings_request("Object Lock");
-        let answer = self.send_request(&what, "s3:GetBucketObjectLockConfiguration", |s3| {
+        let action = self.settings_action("Object Lock");
+        let answer = self.send_request(&action, "s3:GetBucketObjectLockConfiguration", |s3| {
             s3.get_object_lock_configuration()
                 .bucket(&self.target.bucket)
                 .set_expected_bucket_owner(self.expected_owner())
                 .send()
         });
-        let found = none_if_not_configured(answer.await, "ObjectLockConfigurationNotFoundError")?
-            .and_then(|it| it.object_lock_configuration);
-        Ok(found
-            .filter(|it| it.object_lock_enabled.is_some())
-            .map(|it| {
-                let held = it.rule.and_then(|rule| rule.default_retention);
-                held.map_or_else(
-                    || "no default retention".to_owned(),
-                    |held| {
-                        let mode = held
-                            .mode
-                            .map(|mode| mode.as_str().to_owned())
-                            .unwrap_or_default();
-                        let unit = |count: Option<i32>, unit| {
-                            count.map(|count| format!(", {count} {unit}"))
-                        };
-                        mode + &unit(held.days, "days")
-                            .or_else(|| unit(held.years, "years"))
-                            .unwrap_or_default()
-                    },
-                )
-            }))
+        let missing = "ObjectLockConfigurationNotFoundError";
+        let Some(answer) = none_if_not_configured(answer.await, missing)? else {
+            return Ok(None);
+        };
+        let lock = answer.object_lock_configuration;
+        Ok(lock.and_then(describe_retention))
     }
 
-    fn describe_settings_request(&self, what: &str) -> String {
-        format!("ask for the {what} of `{}`", self.target.bucket)
+    fn settings_action(&self, setting: &str) -> String {
+        format!("read the {setting} of `{}`", self.target.bucket)
     }
 }
 
-/// An answer, or `None` where S3 says that there is no such setting.
+fn describe_retention(lock: ObjectLockConfiguration) -> Option<String> {
+    lock.object_lock_enabled?;
+    let Some(retention) = lock.rule.and_then(|rule| rule.default_retention) else {
+        return Some("no default retention".to_owned());
+    };
+    let mode = match retention.mode {
+        Some(mode) => mode.to_string(),
+        None => String::new(),
+    };
+    Some(match (retention.days, retention.years) {
+        (Some(days), _) => format!("{mode}, {days} days"),
+        (None, Some(years)) => format!("{mode}, {years} years"),
+        (None, None) => mode,
+    })
+}
+
+/// `None` if S3 answers with `code`, that this setting is not configured.
 fn none_if_not_configured<T>(answer: Result<T, Error>, code: &str) -> Result<Option<T>, Error> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(fault) if fault.code == code => Ok(None),
-        Err(fault) => Err(fault),
+        Err(error) if error.code == code => Ok(None),
+        Err(error) => Err(error),
     }
 }

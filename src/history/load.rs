@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::history::integrity::{StatedDigests, verify_digests};
 use crate::history::versions::{ConfigHistory, ConfigVersion, VersionUse};
 use crate::keys::metadata::{DEPLOYMENT_ID_FIELD, MD5_FIELD, SHA256_FIELD, parse_captured_at};
-use crate::keys::{self, ConfigKey};
+use crate::keys::{self, ConfigKey, ConfigVersionKey};
 use crate::record::parse;
 use crate::report::collector::MAX_RECORD_BYTES as LARGEST_RECORD;
 use crate::s3::bulk_get::{ObjectSink, retry_with_backoff};
@@ -141,10 +141,11 @@ impl ObjectSink for HistoryCollector<'_> {
         };
         for listed in page.objects {
             match keys::parse_config_key(folder, &listed.key) {
-                Some(ConfigKey::Version {
+                Some(ConfigKey::Version(ConfigVersionKey {
                     captured_at: at,
                     md5,
-                }) => {
+                    ..
+                })) => {
                     let (key, version_id) = (listed.key.clone(), String::new());
                     self.versions.push(ConfigVersion {
                         at,

@@ -1,89 +1,171 @@
-//! The keys of the archive of usage records, and what can be read off them.
+//! The keys of the archive of usage records:
+//! `usage-logs-archive/CUSTOMER/YYYY-MM_YYYY-MM_DIGEST.parquet`.
+
+use std::fmt;
 
 use chrono::{DateTime, Datelike as _, Months, NaiveDate, NaiveTime, Utc};
 
-use super::RECORDS_PREFIX;
+use crate::digest::sha256_hex;
+use crate::keys::is_lower_hex;
+use crate::keys::record::RECORDS_PREFIX;
+use crate::keys::timestamp::PLAUSIBLE_YEARS;
 
-/// The key prefix of all archived usage records: not below that of the records, for SQL engines read all that lies there.
+/// The key prefix of the archive.
+///
+/// It is not below that of the records, because SQL engines read every object there.
 pub const ARCHIVE_PREFIX: &str = "usage-logs-archive/";
 
-/// The months of which nothing is known.
-const UNDATED_MONTHS: &str = "undated";
+const EXTENSION: &str = ".parquet";
+const DIGEST_HEX_DIGITS: usize = 32;
+const MONTH_FORMAT: &str = "%Y-%m";
 
-/// The prefix of the archive of the records below `logs`, which is a prefix of records itself.
-#[must_use]
-pub fn archive_prefix_for(logs: &str) -> String {
-    format!(
-        "{ARCHIVE_PREFIX}{}",
-        logs.strip_prefix(RECORDS_PREFIX).unwrap_or_default()
-    )
-}
+/// Stands for the months where the keys of the records have no times.
+const UNDATED: &str = "undated";
 
-/// The key of an object of the archive: of records whose keys have times from the first to the last, or none at all.
+/// The key of an archive file.
 ///
-/// It ends in a digest of the object's own bytes: the same records are archived once, whoever does it and how often.
-#[must_use]
-pub fn archive_key(
-    segment: &str,
-    months: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    sha256: &str,
-) -> String {
-    let month = |at: DateTime<Utc>| at.format("%Y-%m");
-    let months = months.map_or_else(
-        || UNDATED_MONTHS.to_owned(),
-        |(first, last)| format!("{}_{}", month(first), month(last)),
-    );
-    format!(
-        "{ARCHIVE_PREFIX}{segment}/{months}_{}.parquet",
-        sha256.get(..32).unwrap_or(sha256)
-    )
-}
-
-/// What the key of an object of the archive says by itself.
+/// It ends in a digest of the file, so that the same records give one object, however often and by
+/// however many processes they are archived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveKey<'a> {
-    /// The path segment that stands for the customer.
+    /// The customer's folder, as in the keys of the records.
     pub segment: &'a str,
-    /// The first moment of its months, and the first one behind them; `None` where the records' keys have no times.
-    pub months: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    /// What the SHA-256 of its bytes begins with, in hex.
-    pub digest: &'a str,
+    /// `None` where the keys of the records have no times.
+    pub months: Option<MonthRange>,
+    /// What the SHA-256 of the file begins with, hex.
+    digest: String,
 }
 
-/// Takes the key of an object of the archive apart; `None` for any other object.
+impl<'a> ArchiveKey<'a> {
+    /// The key of `file`, which holds the records of the customer in `segment`.
+    #[must_use]
+    pub fn new(segment: &'a str, months: Option<MonthRange>, file: &[u8]) -> Self {
+        let mut digest = sha256_hex(file);
+        digest.truncate(DIGEST_HEX_DIGITS);
+        Self {
+            segment,
+            months,
+            digest,
+        }
+    }
+
+    /// `None` for a key that is not that of an archive file.
+    #[must_use]
+    pub fn parse(key: &'a str) -> Option<Self> {
+        let (segment, name) = key.strip_prefix(ARCHIVE_PREFIX)?.split_once('/')?;
+        let (months, digest) = name.strip_suffix(EXTENSION)?.rsplit_once('_')?;
+        if segment.is_empty() || !is_lower_hex(digest, DIGEST_HEX_DIGITS) {
+            return None;
+        }
+
+        let months = match months {
+            UNDATED => None,
+            months => Some(MonthRange::parse(months)?),
+        };
+        Some(Self {
+            segment,
+            months,
+            digest: digest.to_owned(),
+        })
+    }
+
+    #[must_use]
+    pub fn matches_digest(&self, file: &[u8]) -> bool {
+        sha256_hex(file).starts_with(&self.digest)
+    }
+}
+
+impl fmt::Display for ArchiveKey<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            segment,
+            months,
+            digest,
+        } = self;
+        write!(formatter, "{ARCHIVE_PREFIX}{segment}/")?;
+        match months {
+            Some(months) => write!(formatter, "{months}")?,
+            None => formatter.write_str(UNDATED)?,
+        }
+        write!(formatter, "_{digest}{EXTENSION}")
+    }
+}
+
+/// Whole calendar months, from a first to a last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MonthRange {
+    /// The first day of the first month.
+    first: NaiveDate,
+    /// The first day of the last month.
+    last: NaiveDate,
+}
+
+impl MonthRange {
+    /// The months from that of `first` to that of `last`.
+    #[must_use]
+    pub fn containing(first: DateTime<Utc>, last: DateTime<Utc>) -> Self {
+        Self {
+            first: first_of_month(first.date_naive()),
+            last: first_of_month(last.date_naive()),
+        }
+    }
+
+    /// Parses `YYYY-MM_YYYY-MM`.
+    fn parse(text: &str) -> Option<Self> {
+        let (first, last) = text.split_once('_')?;
+        Some(Self {
+            first: parse_month(first)?,
+            last: parse_month(last)?,
+        })
+    }
+
+    /// The first moment of these months.
+    #[must_use]
+    pub fn start(&self) -> DateTime<Utc> {
+        midnight(self.first)
+    }
+
+    /// The first moment after these months.
+    #[must_use]
+    pub fn end(&self) -> DateTime<Utc> {
+        midnight(self.last + Months::new(1))
+    }
+}
+
+impl fmt::Display for MonthRange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.first.format(MONTH_FORMAT);
+        let last = self.last.format(MONTH_FORMAT);
+        write!(formatter, "{first}_{last}")
+    }
+}
+
+/// The prefix of the archive of the records below `record_prefix`.
 #[must_use]
-pub fn parse_archive_key(key: &str) -> Option<ArchiveKey<'_>> {
-    let (segment, name) = key.strip_prefix(ARCHIVE_PREFIX)?.split_once('/')?;
-    let (months, digest) = name.strip_suffix(".parquet")?.rsplit_once('_')?;
-    let is_digest = digest.len() == 32
-        && digest
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if segment.is_empty() || !is_digest {
+pub fn archive_prefix_for(record_prefix: &str) -> String {
+    let folder = record_prefix
+        .strip_prefix(RECORDS_PREFIX)
+        .unwrap_or_default();
+    format!("{ARCHIVE_PREFIX}{folder}")
+}
+
+/// The first day of the month that `YYYY-MM` names.
+fn parse_month(text: &str) -> Option<NaiveDate> {
+    let day = NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").ok()?;
+    // chrono also parses `+2026-1`.
+    let is_canonical = day.format(MONTH_FORMAT).to_string() == text;
+    if !is_canonical || !PLAUSIBLE_YEARS.contains(&day.year()) {
         return None;
     }
-    let months = if months == UNDATED_MONTHS {
-        None
-    } else {
-        let (first, last) = months.split_once('_')?;
-        Some((
-            parse_month(first)?,
-            parse_month(last)?.checked_add_months(Months::new(1))?,
-        ))
-    };
-    Some(ArchiveKey {
-        segment,
-        months,
-        digest,
-    })
+    Some(day)
 }
 
-/// The first moment of the month that `YYYY-MM` spells.
-fn parse_month(text: &str) -> Option<DateTime<Utc>> {
-    let day = NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").ok()?;
-    // chrono also takes `+2026-1`.
-    (super::PLAUSIBLE_YEARS.contains(&day.year()) && day.format("%Y-%m").to_string() == text)
-        .then(|| day.and_time(NaiveTime::MIN).and_utc())
+fn first_of_month(day: NaiveDate) -> NaiveDate {
+    day.with_day(1).unwrap_or(day)
+}
+
+fn midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(NaiveTime::MIN).and_utc()
 }
 
 #[cfg(test)]
@@ -96,38 +178,36 @@ mod tests {
 
     #[test]
     fn archive_keys_have_the_documented_form_and_parse_back() {
-        // printf '' | sha256sum
-        let sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let months = (
-            parse_utc("2026-01-31T23:59:59Z"),
-            parse_utc("2026-12-01T00:00:00Z"),
-        );
-        let key = archive_key("airbnb", Some(months), sha256);
+        // printf '' | sha256sum | cut -c1-32
+        let digest = "e3b0c44298fc1c149afbf4c8996fb924";
+        let first = parse_utc("2026-01-31T23:59:59Z");
+        let last = parse_utc("2026-12-01T00:00:00Z");
+        let months = MonthRange::containing(first, last);
+        assert_eq!(months.start(), parse_utc("2026-01-01T00:00:00Z"));
+        assert_eq!(months.end(), parse_utc("2027-01-01T00:00:00Z"));
+
+        let key = ArchiveKey::new("airbnb", Some(months), b"");
+        let text = key.to_string();
         assert_eq!(
-            key,
-            "usage-logs-archive/airbnb/2026-01_2026-12_e3b0c44298fc1c149afbf4c8996fb924.parquet"
+            text,
+            format!("usage-logs-archive/airbnb/2026-01_2026-12_{digest}.parquet")
         );
-        let read = parse_archive_key(&key).expect("a part");
-        assert_eq!((read.segment, read.digest), ("airbnb", &sha256[..32]));
+        assert_eq!(ArchiveKey::parse(&text), Some(key));
+
+        let undated = ArchiveKey::new("airbnb", None, b"");
+        let text = undated.to_string();
         assert_eq!(
-            read.months,
-            Some((
-                parse_utc("2026-01-01T00:00:00Z"),
-                parse_utc("2027-01-01T00:00:00Z")
-            ))
+            text,
+            format!("usage-logs-archive/airbnb/undated_{digest}.parquet")
         );
-        let undated = archive_key("airbnb", None, sha256);
-        assert_eq!(
-            undated,
-            "usage-logs-archive/airbnb/undated_e3b0c44298fc1c149afbf4c8996fb924.parquet"
-        );
-        assert_eq!(parse_archive_key(&undated).expect("a part").months, None);
+        assert!(undated.matches_digest(b"") && !undated.matches_digest(b"x"));
+        assert_eq!(ArchiveKey::parse(&text), Some(undated));
     }
 
     #[test]
     fn rejects_keys_that_are_not_archive_files() {
         let digest = "e3b0c44298fc1c149afbf4c8996fb924";
-        for name in [
+        for key in [
             format!("usage-logs-archive//2026-01_2026-01_{digest}.parquet"),
             format!("usage-logs-archive/2026-01_2026-01_{digest}.parquet"),
             format!("usage-logs-archive/a/2026-01_{digest}.parquet"),
@@ -140,8 +220,12 @@ mod tests {
             format!("usage-logs-archive/a/undated_{digest}.json"),
             format!("usage-logs/a/undated_{digest}.parquet"),
         ] {
-            assert_eq!(parse_archive_key(&name), None, "{name}");
+            assert_eq!(ArchiveKey::parse(&key), None, "{key}");
         }
+    }
+
+    #[test]
+    fn the_archive_of_a_customer_has_the_customers_folder() {
         assert_eq!(
             archive_prefix_for("usage-logs/airbnb/"),
             "usage-logs-archive/airbnb/"

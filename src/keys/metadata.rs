@@ -1,24 +1,26 @@
-//! The metadata that config objects carry: the names of the fields, and how they are read.
+//! The user metadata of the objects that we write.
+//!
+//! An `ETag` is not a digest (KMS, multipart), so the digests of the body stand here.
 
 use chrono::{DateTime, Utc};
 
 use crate::s3::store::ObjectHead;
 
-/// Metadata: MD5 of the body, hex.
+/// MD5 of the body, hex.
 pub const MD5_FIELD: &str = "md5";
-/// Metadata: SHA-256 of the body, hex.
+/// SHA-256 of the body, hex.
 pub const SHA256_FIELD: &str = "sha256";
-/// Metadata: names the version.
+/// Names the version of the config.
 pub const BACKUP_ID_FIELD: &str = "backup-id";
-/// Metadata: names the deployment that wrote the object.
+/// The deployment that wrote the object.
 pub const DEPLOYMENT_ID_FIELD: &str = "deployment-id";
-/// Metadata: when the config was read, RFC 3339.
+/// When the config was read, RFC 3339.
 pub const CAPTURED_AT_FIELD: &str = "captured-at";
 
-/// When the config was read that an object holds; `None` where its metadata does not say.
+/// When the config in an object was read; `None` where the metadata does not say it.
 #[must_use]
 pub fn parse_captured_at(head: &ObjectHead) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(head.metadata.get(CAPTURED_AT_FIELD)?)
-        .ok()
-        .map(|at| at.to_utc())
+    let text = head.metadata.get(CAPTURED_AT_FIELD)?;
+    let time = DateTime::parse_from_rfc3339(text).ok()?;
+    Some(time.to_utc())
 }

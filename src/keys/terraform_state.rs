@@ -1,99 +1,130 @@
-//! What lies below `terragrunt/`, whosever it is: the units' states, which their own backend writes, and the configs.
+//! The keys of Terraform states, and of everything else below `terragrunt/`.
 //!
-//! A part of the layout: pure, and the only place beside `layout.rs` that takes a key apart.
+//! The units' own backend writes the states, under the name of the customer's folder as it is.
 
-use super::{
-    CONFIGS_PREFIX, ConfigKey, customer_segment, parse_config_key, parse_customer_segment,
-    split_customer_folder,
-};
+use std::fmt;
 
-/// What every state's key ends with.
+use crate::keys::config::{CONFIGS_PREFIX, ConfigKey, split_customer_folder};
+use crate::keys::customer::CustomerSegment;
+
 const STATE_FILE_NAME: &str = "terraform.tfstate";
 
-/// What an object below `terragrunt/` is.
+/// The key of the state of one unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateKey<'a> {
+    /// The customer's folder as it is called on the deploying machine.
+    folder: &'a str,
+    /// The path of the unit within that folder; empty where the folder itself is the unit.
+    pub unit: &'a str,
+}
+
+impl<'a> StateKey<'a> {
+    #[must_use]
+    pub fn parse(key: &'a str) -> Option<Self> {
+        let (path, folder) = split_customer_folder(key)?;
+        let unit = key.strip_prefix(path)?.strip_suffix(STATE_FILE_NAME)?;
+        if unit.is_empty() {
+            return Some(Self { folder, unit });
+        }
+        let unit = unit.strip_suffix('/')?;
+        Some(Self { folder, unit })
+    }
+
+    #[must_use]
+    pub fn customer(&self) -> CustomerSegment {
+        CustomerSegment::from_name(self.folder)
+    }
+}
+
+impl fmt::Display for StateKey<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { folder, unit } = self;
+        let slash = if unit.is_empty() { "" } else { "/" };
+        write!(
+            formatter,
+            "{CONFIGS_PREFIX}{folder}/{unit}{slash}{STATE_FILE_NAME}"
+        )
+    }
+}
+
+/// An object below `terragrunt/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TerragruntKey<'a> {
-    /// A unit's state.
-    State {
-        /// The unit's folder within the customer's; empty where the customer's folder is the unit.
-        unit: &'a str,
-    },
-    /// The customer's config, or a version of it.
+    State(StateKey<'a>),
+    /// The customer's config, a version of it, or a seal.
     Config(ConfigKey<'a>),
 }
 
-/// Takes a key below `terragrunt/` apart: the segment of the customer that it belongs to, and what the object is; `None` for
-/// any other object.
+impl<'a> TerragruntKey<'a> {
+    /// Returns the customer that the object belongs to as well; `None` for any other object.
+    #[must_use]
+    pub fn parse(key: &'a str) -> Option<(CustomerSegment, Self)> {
+        if let Some(config) = ConfigKey::parse(key) {
+            let (_, folder) = split_customer_folder(key)?;
+            return Some((CustomerSegment::from_folder(folder), Self::Config(config)));
+        }
+        let state = StateKey::parse(key)?;
+        Some((state.customer(), Self::State(state)))
+    }
+}
+
+/// See [`TerragruntKey::parse`].
 #[must_use]
 pub fn parse_terragrunt_key(key: &str) -> Option<(String, TerragruntKey<'_>)> {
-    let (path, folder) = split_customer_folder(key)?;
-    if let Some(config) = parse_config_key(path, key) {
-        return Some((canonical_segment(folder), TerragruntKey::Config(config)));
-    }
-    let unit = key.strip_prefix(path)?.strip_suffix(STATE_FILE_NAME)?;
-    let unit = if unit.is_empty() {
-        unit
-    } else {
-        unit.strip_suffix('/')?
-    };
-    // A state lies under the name of the customer's folder as it is.
-    Some((customer_segment(folder), TerragruntKey::State { unit }))
+    let (customer, key) = TerragruntKey::parse(key)?;
+    Some((customer.to_string(), key))
 }
 
-/// The segment of the customer that a folder of configs or records is of. It may be called by the segment, or by the name
-/// itself, as the earlier module did; a spelling that is the segment of some customer is that one's.
-#[must_use]
-pub fn canonical_segment(folder: &str) -> String {
-    let is_digest = folder
-        .strip_prefix("~~h")
-        .is_some_and(|digest| digest.len() == 64);
-    if is_digest || parse_customer_segment(folder).is_some() {
-        folder.to_owned()
-    } else {
-        customer_segment(folder)
-    }
-}
-
-/// What all keys of a customer's states and configs start with.
+/// All prefixes that the customer's states, configs and seals may have.
 #[must_use]
 pub fn customer_terragrunt_prefixes(customer: &str) -> Vec<String> {
-    let mut prefixes = vec![
-        format!("{CONFIGS_PREFIX}{}/", customer_segment(customer)),
-        format!("{CONFIGS_PREFIX}{customer}/"),
-    ];
-    prefixes.dedup();
-    prefixes
+    let ours = format!("{CONFIGS_PREFIX}{}/", CustomerSegment::from_name(customer));
+    let by_name = format!("{CONFIGS_PREFIX}{customer}/");
+    if by_name == ours {
+        return vec![ours];
+    }
+    vec![ours, by_name]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::current_config_key;
+    use crate::keys::config::current_config_key;
+
+    fn parse_state(key: &str) -> Option<(String, &str)> {
+        match TerragruntKey::parse(key) {
+            Some((customer, TerragruntKey::State(state))) => {
+                assert_eq!(state.to_string(), key);
+                Some((customer.to_string(), state.unit))
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn parses_the_keys_of_states() {
+        for (key, customer, unit) in [
+            (
+                "terragrunt/acme/eks-cluster/terraform.tfstate",
+                "acme",
+                "eks-cluster",
+            ),
+            (
+                "terragrunt/Foo Bar/eu/eks/terraform.tfstate",
+                "~Foo~20Bar",
+                "eu/eks",
+            ),
+            ("terragrunt/acme/terraform.tfstate", "acme", ""),
+            // The customer `~`, not the customer without a name.
+            ("terragrunt/~/eks/terraform.tfstate", "~~7e", "eks"),
+        ] {
+            assert_eq!(parse_state(key), Some((customer.to_owned(), unit)));
+        }
+    }
 
     #[test]
     fn distinguishes_states_from_other_objects() {
-        let state = |key: &'static str| match parse_terragrunt_key(key) {
-            Some((folder, TerragruntKey::State { unit })) => Some((folder, unit)),
-            _ => None,
-        };
-        assert_eq!(
-            state("terragrunt/acme/eks-cluster/terraform.tfstate"),
-            Some(("acme".into(), "eks-cluster"))
-        );
-        assert_eq!(
-            state("terragrunt/Foo Bar/eu/eks/terraform.tfstate"),
-            Some(("~Foo~20Bar".into(), "eu/eks"))
-        );
-        assert_eq!(
-            state("terragrunt/acme/terraform.tfstate"),
-            Some(("acme".into(), ""))
-        );
-        assert_eq!(
-            state("terragrunt/~/eks/terraform.tfstate"),
-            Some(("~~7e".into(), "eks")),
-            "the customer `~`, and not none"
-        );
-        for other in [
+        for key in [
             "terragrunt/acme/eks-cluster/terraform.tfstate.tflock",
             "terragrunt/acme/eks-cluster/my-terraform.tfstate",
             "terragrunt//eks/terraform.tfstate",
@@ -101,42 +132,22 @@ mod tests {
             "usage-logs/acme/terraform.tfstate",
             "terragrunt/acme/config.yaml",
         ] {
-            assert_eq!(state(other), None, "{other}");
+            assert_eq!(parse_state(key), None, "{key}");
         }
+        let key = current_config_key("Foo Bar");
+        let (customer, parsed) = TerragruntKey::parse(&key).expect("the key of a config");
+        assert_eq!(customer.as_str(), "~Foo~20Bar");
+        assert_eq!(parsed, TerragruntKey::Config(ConfigKey::Current));
         assert_eq!(
-            parse_terragrunt_key(&current_config_key("Foo Bar")),
-            Some((
-                "~Foo~20Bar".into(),
-                TerragruntKey::Config(ConfigKey::Current)
-            ))
-        );
-        assert_eq!(
-            parse_terragrunt_key("terragrunt/acme/eks/config.yaml"),
+            TerragruntKey::parse("terragrunt/acme/eks/config.yaml"),
             None
         );
     }
 
     #[test]
-    fn a_folder_and_its_segment_belong_to_one_customer() {
-        let digest = customer_segment(&"é".repeat(120));
-        for (folder, expected) in [
-            ("acme", "acme"),
-            ("Foo Bar", "~Foo~20Bar"),
-            ("~Foo~20Bar", "~Foo~20Bar"),
-            ("~2", "~~7e2"),
-            (&"é".repeat(120), digest.as_str()),
-            (&digest, &digest),
-        ] {
-            assert_eq!(canonical_segment(folder), expected);
-        }
-    }
-
-    #[test]
     fn customer_prefixes_are_the_segment_and_the_plain_name() {
         assert_eq!(customer_terragrunt_prefixes("acme"), ["terragrunt/acme/"]);
-        assert_eq!(
-            customer_terragrunt_prefixes("Foo Bar"),
-            ["terragrunt/~Foo~20Bar/", "terragrunt/Foo Bar/"]
-        );
+        let prefixes = ["terragrunt/~Foo~20Bar/", "terragrunt/Foo Bar/"];
+        assert_eq!(customer_terragrunt_prefixes("Foo Bar"), prefixes);
     }
 }

@@ -1,14 +1,12 @@
-//! How far the report has come, on one line of a terminal that is drawn over and taken away at the end.
-//!
-//! Writes nothing where nobody watches.
+//! One line on a terminal that shows how many records are read; it is erased at the end.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// Not more often than an eye can follow, and not before somebody wonders.
+/// The first drawing waits as long, so that a quick command shows no line.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
+const BAR_WIDTH: u64 = 20;
 
-/// The line.
 #[derive(Debug)]
 pub struct ProgressLine<W: Write> {
     terminal: Option<W>,
@@ -19,7 +17,7 @@ pub struct ProgressLine<W: Write> {
 }
 
 impl<W: Write> ProgressLine<W> {
-    /// A line on `terminal`, or none at all.
+    /// Without a terminal, nothing is drawn.
     pub fn new(terminal: Option<W>) -> Self {
         Self {
             terminal,
@@ -30,49 +28,51 @@ impl<W: Write> ProgressLine<W> {
         }
     }
 
-    /// So many more records are known.
     pub fn add_listed(&mut self, number: usize) {
         self.listed_count += number as u64;
         self.redraw();
     }
 
-    /// So many more have been read.
     pub fn add_done(&mut self, number: usize) {
         self.done_count += number as u64;
         self.redraw();
     }
 
     fn redraw(&mut self) {
-        let Some(terminal) = self
-            .terminal
-            .as_mut()
-            .filter(|_| self.last_drawn.elapsed() >= REDRAW_INTERVAL)
-        else {
+        let Some(terminal) = &mut self.terminal else {
             return;
         };
-        let share = self
-            .done_count
-            .saturating_mul(20)
-            .checked_div(self.listed_count)
-            .unwrap_or_default()
-            .min(20);
-        let bar = "#".repeat(usize::try_from(share).unwrap_or_default());
-        // A terminal that cannot be written to is no reason to fail.
-        let _ = write!(
-            terminal,
-            "\r[{:<20}] {} of {} records\x1b[K",
-            bar, self.done_count, self.listed_count
-        );
+        if self.last_drawn.elapsed() < REDRAW_INTERVAL {
+            return;
+        }
+
+        let bar = format_bar(self.done_count, self.listed_count);
+        let (done, listed) = (self.done_count, self.listed_count);
+        // Errors are ignored because a report does not need its progress line.
+        let _ = write!(terminal, "\r[{bar:<20}] {done} of {listed} records\x1b[K");
         let _ = terminal.flush();
-        (self.last_drawn, self.is_shown) = (Instant::now(), true);
+        self.last_drawn = Instant::now();
+        self.is_shown = true;
     }
 
-    /// Takes the line away.
+    /// Erases the line.
     pub fn clear(&mut self) {
-        if let Some(terminal) = self.terminal.as_mut().filter(|_| self.is_shown) {
+        if !self.is_shown {
+            return;
+        }
+        if let Some(terminal) = &mut self.terminal {
             let _ = write!(terminal, "\r\x1b[K");
             let _ = terminal.flush();
-            self.is_shown = false;
         }
+        self.is_shown = false;
     }
+}
+
+fn format_bar(done: u64, listed: u64) -> String {
+    let scaled = done.saturating_mul(BAR_WIDTH);
+    let filled = match scaled.checked_div(listed) {
+        Some(filled) => filled.min(BAR_WIDTH),
+        None => 0,
+    };
+    (0..filled).map(|_| '#').collect()
 }

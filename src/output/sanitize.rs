@@ -1,52 +1,56 @@
-//! Text from records, made harmless for whoever shows it: terminals, spreadsheets, browsers, readers of JSON.
+//! Makes text from records safe to show in terminals, spreadsheets, browsers and JSON.
 //!
-//! Pure. Records are written by others; their text may hold what a terminal obeys or a spreadsheet runs.
+//! Pure. Anyone with write access to the bucket chooses the text of a record: it may hold terminal escapes or formulas.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
-/// Control characters (Unicode `Cc`), line separators, and marks that turn the writing direction: what makes a reader see
-/// something else than what is there.
+/// Control characters (Unicode `Cc`), line separators and marks that change the writing direction.
+///
+/// With them, a reader sees something else than the text says.
 #[must_use]
 pub fn is_unsafe_for_display(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    match c {
+        '\u{61c}' | '\u{200e}' | '\u{200f}' => true,
+        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        _ => c.is_control(),
+    }
 }
 
-/// `text` with U+FFFD in the place of whatever is unruly.
+/// Replaces each unsafe character by U+FFFD.
 #[must_use]
 pub fn sanitize(text: &str) -> Cow<'_, str> {
     if text.contains(is_unsafe_for_display) {
-        text.replace(is_unsafe_for_display, "\u{fffd}").into()
+        Cow::Owned(text.replace(is_unsafe_for_display, "\u{fffd}"))
     } else {
-        text.into()
+        Cow::Borrowed(text)
     }
 }
 
-/// A spreadsheet's cell that is text: plain, and with a leading `'` where it would be run as a formula (OWASP, "CSV
-/// Injection"), also in full-width characters or behind white space.
+/// Sanitizes a spreadsheet cell and adds a leading `'` where the text would run as a formula (OWASP, "CSV Injection").
+///
+/// Spreadsheets also run formulas in full-width characters and after white space.
 #[must_use]
 pub fn escape_formula(text: &str) -> Cow<'_, str> {
-    let plain = sanitize(text);
-    if plain
-        .trim_start()
-        .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
-    {
-        format!("'{plain}").into()
+    let sanitized = sanitize(text);
+    let formula_starts = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+    if sanitized.trim_start().starts_with(formula_starts) {
+        Cow::Owned(format!("'{sanitized}"))
     } else {
-        plain
+        sanitized
     }
 }
 
-/// Text for HTML, between tags or in a quoted attribute: plain, and no part of it is markup.
+/// Sanitizes and escapes text for HTML, between tags or in a quoted attribute.
 #[must_use]
 pub fn escape_html(text: &str) -> Cow<'_, str> {
-    let plain = sanitize(text);
-    if !plain.contains(['&', '<', '>', '"', '\'']) {
-        return plain;
+    let sanitized = sanitize(text);
+    if !sanitized.contains(['&', '<', '>', '"', '\'']) {
+        return sanitized;
     }
-    let mut escaped = String::with_capacity(plain.len() + 16);
-    for c in plain.chars() {
+
+    let mut escaped = String::with_capacity(sanitized.len() + 16);
+    for c in sanitized.chars() {
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -56,31 +60,37 @@ pub fn escape_html(text: &str) -> Cow<'_, str> {
             _ => escaped.push(c),
         }
     }
-    escaped.into()
+    Cow::Owned(escaped)
 }
 
-/// JSON whose strings say the same, but in which nothing is unruly as it stands there.
+/// Escapes the unsafe characters in a JSON text; its strings keep their values.
 #[must_use]
 pub fn escape_json(json: &str) -> Cow<'_, str> {
     if !json.contains(is_unsafe_for_display) {
-        return json.into();
+        return Cow::Borrowed(json);
     }
+
     let mut escaped = String::with_capacity(json.len() + 16);
     for c in json.chars() {
         if is_unsafe_for_display(c) {
-            // All of them lie below U+10000, where one escape is enough.
+            // One escape is enough because all of them lie below U+10000.
             let _ = write!(escaped, "\\u{:04x}", u32::from(c));
         } else {
             escaped.push(c);
         }
     }
-    escaped.into()
+    Cow::Owned(escaped)
 }
 
-/// `1 change`, `2 changes`.
+/// `1 change`, `2 changes`. `count` is a number, or a number that is formatted already.
 #[must_use]
-pub fn count_noun(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+pub fn count_noun(count: impl Display, noun: &str) -> String {
+    let count = count.to_string();
+    if count == "1" {
+        format!("{count} {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_run_nothing_and_hide_nothing() {
+    fn cells_run_no_formula_and_hide_nothing() {
         assert_eq!(escape_formula("=HYPERLINK(\"x\")"), "'=HYPERLINK(\"x\")");
         assert_eq!(escape_formula(" \u{a0}+1"), "' \u{a0}+1");
         assert_eq!(escape_formula("＝1"), "'＝1");
@@ -103,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_counted_without_an_s() {
+    fn only_one_is_singular() {
         assert_eq!(
             [0, 1, 2].map(|number| count_noun(number, "change")),
             ["0 changes", "1 change", "2 changes"]
@@ -111,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn html_shows_the_text_and_runs_nothing() {
+    fn html_shows_the_text_as_it_is() {
         assert_eq!(
             escape_html("<b title=\"x\">'&amp;'"),
             "&lt;b title=&quot;x&quot;&gt;&#39;&amp;amp;&#39;"
@@ -121,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn json_says_the_same_without_unruly_characters() {
+    fn json_keeps_its_values_without_unsafe_characters() {
         let text = "é\u{9b}\u{7f}\u{202e}\u{2028}\n\"\\";
         let json = serde_json::to_string(text).expect("JSON");
         let escaped = escape_json(&json);

@@ -60,9 +60,9 @@ impl Deployment {
         reading: ParsedRecord,
     ) -> (Self, Vec<String>) {
         let mut problems = reading.problems;
-        let customer = effective_customer(key, &reading.customer);
+        let customer = keys::effective_customer(key.segment, &reading.customer);
         if !reading.customer.is_empty() && reading.customer != customer {
-            problems.push("its `customer` is not its key's".to_owned());
+            problems.push("`customer` differs from its key".to_owned());
         }
         let deployment = Self {
             deployed_at: reading
@@ -87,15 +87,6 @@ impl Deployment {
             },
         };
         (deployment, problems)
-    }
-}
-
-/// The customer in the key wins: permissions are given by prefix, so the key is what a writer cannot choose freely.
-fn effective_customer(key: &RecordKey<'_>, in_record: &str) -> String {
-    if keys::customer_segment(in_record) == key.segment {
-        in_record.to_owned()
-    } else {
-        keys::parse_customer_segment(key.segment).unwrap_or_else(|| key.segment.to_owned())
     }
 }
 

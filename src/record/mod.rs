@@ -1,6 +1,6 @@
 //! The usage record as it is written: one JSON object on one line for every deployment.
 //!
-//! Pure. Its form is a contract (docs/formats.md, "The usage record"): fields are added at the end, never renamed.
+//! Pure. Its form is a contract (docs/reference/formats.md, "The usage record"): fields are added at the end, never renamed.
 //! `reading.rs` reads it, and what others wrote in its place.
 
 pub mod deployment;
@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 /// The version of the written form.
 pub const RECORD_SCHEMA_VERSION: u32 = 1;
+
+/// The largest record that is read.
+pub const MAX_RECORD_BYTES: u64 = 1 << 20;
 
 /// A usage record as it is written; the order of the fields is the order in the object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

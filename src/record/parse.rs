@@ -1,202 +1,281 @@
-//! Usage records as a report reads them, whoever wrote them: ours, the earlier module's, damaged and foreign ones.
+//! The lenient parser of usage records: ours, those of the legacy module, and damaged ones.
 //!
-//! Pure. Whatever is usable is used, and whatever is not is named without its value, which may be a secret in the wrong
-//! place. Must not know keys.
+//! Every usable value is used. An unusable one is reported without its text, which may be a secret
+//! in the wrong place. Must not parse keys.
+
+use std::fmt;
 
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::keys::PLAUSIBLE_YEARS;
-use crate::record::{ChainLink, CiJob, GitCommit, RECORD_SCHEMA_VERSION};
+use crate::record::{ChainLink, CiJob, GitCommit, MAX_RECORD_BYTES, RECORD_SCHEMA_VERSION};
 
-/// What a report takes from a record, whoever wrote it; what it does not say is empty.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// An object without any of these is not a usage record.
+const MANDATORY_FIELDS: [&str; 4] = ["timestamp", "customer", "user", "config_hash"];
+
+/// Below this, an `f64` can hold every whole number.
+const MAX_EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
+
+const LAST_NANOSECOND: u32 = 999_999_999;
+
+/// The values of a usage record; a text that the record does not have is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ParsedRecord {
-    /// When; `None` where the record does not say it in a usable form.
+    /// `None` where the record does not say it in a usable form.
     pub deployed_at: Option<DateTime<Utc>>,
-    /// The customer according to the record (the key's wins).
+    /// According to the record; see [`effective_customer`](crate::keys::effective_customer).
     pub customer: String,
     /// The full ARN.
     pub user: String,
-    /// The account.
     pub account: String,
-    /// MD5 of the config.
+    /// MD5 of the config, hex.
     pub config_hash: String,
-    /// The count, or 0.
     pub additional_users_count: u64,
-    /// The project.
     pub project_name: String,
-    /// The cluster.
     pub cluster_name: String,
-    /// The deployment's id.
     pub deployment_id: String,
-    /// What became of the config, in the words of `record::Backup` or in others.
+    /// A word of [`BackupStatus`](crate::record::BackupStatus), or of a later version.
     pub backup: String,
     /// The key of the version that was deployed.
     pub backup_key: String,
-    /// Whether the record was sent by a later run.
+    /// Whether a later run uploaded the record.
     pub is_late: bool,
-    /// The commit.
     pub git: Option<GitCommit>,
-    /// The CI job.
     pub ci: Option<CiJob>,
-    /// Its place among the records of its writer.
     pub chain: Option<ChainLink>,
-    /// What was left out because its type or form is wrong, one phrase each.
+    /// A message for each value that was skipped.
     pub problems: Vec<String>,
 }
 
-/// Reads one record leniently: unknown fields are ignored, unusable values are left out and named.
+/// Why an object cannot be used as a usage record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordError {
+    Empty,
+    TooLarge {
+        bytes: u64,
+    },
+    /// The parser's own message may quote the record.
+    InvalidJson {
+        line: usize,
+        column: usize,
+    },
+    NotAnObject,
+    NoRecordField,
+    InvalidKey,
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => formatter.write_str("empty object"),
+            Self::TooLarge { bytes } => {
+                write!(formatter, "{bytes} bytes, the limit is {MAX_RECORD_BYTES}")
+            }
+            Self::InvalidJson { line, column } => {
+                write!(formatter, "not valid JSON at line {line}, column {column}")
+            }
+            Self::NotAnObject => formatter.write_str("not a JSON object"),
+            Self::NoRecordField => formatter.write_str("has no field of a usage record"),
+            Self::InvalidKey => formatter.write_str("not the key of a usage record"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+/// Parses one record. Unknown fields are ignored, unusable values are skipped and reported.
 ///
 /// # Errors
-/// One phrase saying why the object is no record at all.
-pub fn parse_record(bytes: &[u8]) -> Result<ParsedRecord, String> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err("it is empty".to_owned());
-    }
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
-        format!(
-            "it is not valid JSON at line {}, column {}",
-            error.line(),
-            error.column()
-        )
-    })?;
-    let Value::Object(fields) = value else {
-        return Err("it is no JSON object".to_owned());
+/// The object is not a record at all.
+pub fn parse_record(bytes: &[u8]) -> Result<ParsedRecord, RecordError> {
+    let mut reader = RecordReader {
+        fields: parse_fields(bytes)?,
+        problems: Vec::new(),
     };
-    if ["timestamp", "customer", "user", "config_hash"]
-        .iter()
-        .all(|name| !fields.contains_key(*name))
-    {
-        return Err("it has none of a usage record's fields".to_owned());
-    }
-    let mut problems = Vec::new();
-    if let Some(schema) = fields
-        .get("schema")
-        .and_then(Value::as_u64)
-        .filter(|schema| *schema > RECORD_SCHEMA_VERSION.into())
-    {
-        problems.push(format!(
-            "its `schema` is {schema}, and this helper knows {RECORD_SCHEMA_VERSION}"
-        ));
-    }
-    let at = fields
-        .get("timestamp")
-        .and_then(Value::as_str)
-        .and_then(parse_plausible_time);
-    if at.is_none() && !is_null_or_blank(fields.get("timestamp")) {
-        problems.push(format!(
-            "its `timestamp` is no RFC 3339 time of the years {} to {}",
-            PLAUSIBLE_YEARS.start,
-            PLAUSIBLE_YEARS.end - 1
-        ));
-    }
-    let mut text = |name: &str| match fields.get(name) {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
-        Some(_) => {
-            problems.push(format!("its `{name}` is no text"));
-            String::new()
-        }
-    };
-    // Not shown, but as much a sign of a damaged record as the others.
-    text("user_id");
-    let backup_key = text("backup_key");
-    let reading = ParsedRecord {
-        deployed_at: at,
-        customer: text("customer"),
-        user: text("user"),
-        account: text("account"),
-        config_hash: text("config_hash"),
-        project_name: text("project_name"),
-        cluster_name: text("cluster_name"),
-        deployment_id: text("deployment_id"),
-        backup: text("backup"),
-        backup_key,
-        is_late: fields.get("late") == Some(&Value::Bool(true)),
-        git: parse_optional_object(&fields, "git"),
-        ci: parse_optional_object(&fields, "ci"),
-        chain: parse_optional_object(&fields, "chain"),
+
+    reader.check_schema();
+    let deployed_at = reader.read_timestamp();
+    // Nothing shows it, but a damaged one is reported like the others.
+    reader.read_text("user_id");
+    let mut record = ParsedRecord {
+        deployed_at,
+        backup_key: reader.read_text("backup_key"),
+        customer: reader.read_text("customer"),
+        user: reader.read_text("user"),
+        account: reader.read_text("account"),
+        config_hash: reader.read_text("config_hash"),
+        project_name: reader.read_text("project_name"),
+        cluster_name: reader.read_text("cluster_name"),
+        deployment_id: reader.read_text("deployment_id"),
+        backup: reader.read_text("backup"),
+        is_late: reader.fields.get("late") == Some(&Value::Bool(true)),
+        git: reader.read_object("git"),
+        ci: reader.read_object("ci"),
+        chain: reader.read_object("chain"),
         ..ParsedRecord::default()
     };
-    if is_null_or_empty(fields.get("user")) {
-        problems.push("it has no `user`".to_owned());
+
+    reader.check_user();
+    record.additional_users_count = reader.read_count("additional_users_count");
+    record.problems = reader.problems;
+    Ok(record)
+}
+
+fn parse_fields(bytes: &[u8]) -> Result<Map<String, Value>, RecordError> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    if bytes.trim_ascii().is_empty() {
+        return Err(RecordError::Empty);
     }
-    let count = fields.get("additional_users_count");
-    let additional_users_count = if is_null_or_empty(count) {
-        Some(0)
-    } else {
-        count.and_then(parse_count)
+
+    let fields = match serde_json::from_slice(bytes) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) => return Err(RecordError::NotAnObject),
+        Err(error) => {
+            let (line, column) = (error.line(), error.column());
+            return Err(RecordError::InvalidJson { line, column });
+        }
+    };
+    if !MANDATORY_FIELDS
+        .iter()
+        .any(|name| fields.contains_key(*name))
+    {
+        return Err(RecordError::NoRecordField);
     }
-    .unwrap_or_else(|| {
-        problems.push("its `additional_users_count` is no whole number".to_owned());
-        0
-    });
-    Ok(ParsedRecord {
-        additional_users_count,
-        problems,
-        ..reading
-    })
+    Ok(fields)
+}
+
+/// Reads fields, and collects what is wrong with them.
+struct RecordReader {
+    fields: Map<String, Value>,
+    problems: Vec<String>,
+}
+
+impl RecordReader {
+    fn check_schema(&mut self) {
+        let schema = self.fields.get("schema").and_then(Value::as_u64);
+        if let Some(schema) = schema
+            && schema > RECORD_SCHEMA_VERSION.into()
+        {
+            self.problems.push(format!(
+                "`schema` is {schema}, newer than {RECORD_SCHEMA_VERSION}"
+            ));
+        }
+    }
+
+    fn check_user(&mut self) {
+        if is_null_or_empty(self.fields.get("user")) {
+            self.problems.push("no `user`".to_owned());
+        }
+    }
+
+    fn read_timestamp(&mut self) -> Option<DateTime<Utc>> {
+        let value = self.fields.get("timestamp");
+        if is_null_or_blank(value) {
+            return None;
+        }
+
+        let time = value.and_then(Value::as_str).and_then(parse_plausible_time);
+        if time.is_none() {
+            let (first, last) = (PLAUSIBLE_YEARS.start, PLAUSIBLE_YEARS.end - 1);
+            self.problems.push(format!(
+                "`timestamp` is not an RFC 3339 time of the years {first} to {last}"
+            ));
+        }
+        time
+    }
+
+    fn read_text(&mut self, name: &str) -> String {
+        match self.fields.get(name) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            Some(_) => {
+                self.problems.push(format!("`{name}` is not text"));
+                String::new()
+            }
+        }
+    }
+
+    fn read_count(&mut self, name: &str) -> u64 {
+        let value = match self.fields.get(name) {
+            Some(value) if !is_null_or_empty(Some(value)) => value,
+            _ => return 0,
+        };
+        let Some(count) = parse_count(value) else {
+            self.problems
+                .push(format!("`{name}` is not a whole number"));
+            return 0;
+        };
+        count
+    }
+
+    /// An object of another form is ignored, because no row of a report depends on it.
+    fn read_object<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        let value = self.fields.get(name)?;
+        T::deserialize(value).ok()
+    }
 }
 
 fn is_null_or_empty(value: Option<&Value>) -> bool {
-    value.is_none_or(|value| value.is_null() || value.as_str() == Some(""))
+    match value {
+        None | Some(Value::Null) => true,
+        Some(Value::String(text)) => text.is_empty(),
+        Some(_) => false,
+    }
 }
 
 fn is_null_or_blank(value: Option<&Value>) -> bool {
-    is_null_or_empty(value)
-        || value
-            .and_then(Value::as_str)
-            .is_some_and(|text| text.trim().is_empty())
+    match value {
+        Some(Value::String(text)) => text.trim().is_empty(),
+        other => is_null_or_empty(other),
+    }
 }
 
 fn parse_plausible_time(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
-    // chrono also takes a blank for the `T`, and a typographer's minus.
-    let strict = text.is_ascii() && matches!(text.as_bytes().get(10), Some(b'T' | b't'));
-    let time = DateTime::parse_from_rfc3339(text)
-        .ok()
-        .filter(|_| strict)?
-        .to_utc();
-    // A leap second is the end of the second before it: what adds up nanoseconds would put it into the next day.
-    let time = if time.nanosecond() > 999_999_999 {
-        time.with_nanosecond(999_999_999)?
-    } else {
-        time
-    };
+    // chrono also accepts a space for the `T`, and U+2212 for a minus.
+    let has_separator = matches!(text.as_bytes().get(10), Some(b'T' | b't'));
+    if !text.is_ascii() || !has_separator {
+        return None;
+    }
+
+    let mut time = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    // chrono represents a leap second by extra nanoseconds, which would count to the next day.
+    if time.nanosecond() > LAST_NANOSECOND {
+        time = time.with_nanosecond(LAST_NANOSECOND)?;
+    }
     PLAUSIBLE_YEARS.contains(&time.year()).then_some(time)
 }
 
-/// A count as a number, also one that another JSON library wrote as `5.0`, or as text.
+/// Parses a count, which other JSON libraries may have written as `5.0` or as text.
 fn parse_count(value: &Value) -> Option<u64> {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    // it is whole, positive and below 2^53
-    let of_float = |number: f64| {
-        (number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number))
-            .then_some(number as u64)
-    };
     match value {
-        Value::Number(number) => number
-            .as_u64()
-            .or_else(|| number.as_f64().and_then(of_float)),
-        Value::String(text) => Some(text.trim())
-            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?
-            .parse()
-            .ok(),
+        Value::Number(number) => match number.as_u64() {
+            Some(count) => Some(count),
+            None => float_to_count(number.as_f64()?),
+        },
+        Value::String(text) => {
+            let text = text.trim();
+            // `str::parse` also accepts a sign.
+            let has_only_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            if has_only_digits {
+                text.parse().ok()
+            } else {
+                None
+            }
+        }
         _ => None,
     }
 }
 
-/// An optional object; one of another form is as good as none, since no row depends on it.
-fn parse_optional_object<T: serde::de::DeserializeOwned>(
-    fields: &serde_json::Map<String, Value>,
-    name: &str,
-) -> Option<T> {
-    fields
-        .get(name)
-        .and_then(|value| T::deserialize(value).ok())
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn float_to_count(number: f64) -> Option<u64> {
+    let is_exact = number.fract() == 0.0 && (0.0..MAX_EXACT_FLOAT).contains(&number);
+    is_exact.then_some(number as u64)
 }
 
 #[cfg(test)]
@@ -286,23 +365,21 @@ mod tests {
         );
         assert_eq!(
             reading.problems.join("; "),
-            "its `timestamp` is no RFC 3339 time of the years 2000 to 2099; its `customer` is no text; \
-             its `additional_users_count` is no whole number"
+            "`timestamp` is not an RFC 3339 time of the years 2000 to 2099; `customer` is not text; \
+             `additional_users_count` is not a whole number"
         );
     }
 
     #[test]
     fn rejects_other_objects_with_a_reason() {
         for (bytes, reason) in [
-            (&b""[..], "it is empty"),
-            (
-                b"{\"timestamp\":",
-                "it is not valid JSON at line 1, column 13",
-            ),
-            (b"[1]", "it is no JSON object"),
-            (b"{\"a\":1}", "it has none of a usage record's fields"),
+            (&b""[..], "empty object"),
+            (b"{\"timestamp\":", "not valid JSON at line 1, column 13"),
+            (b"[1]", "not a JSON object"),
+            (b"{\"a\":1}", "has no field of a usage record"),
         ] {
-            assert_eq!(parse_record(bytes), Err(reason.to_owned()));
+            let error = parse_record(bytes).expect_err(reason);
+            assert_eq!(error.to_string(), reason);
         }
     }
 
@@ -362,16 +439,13 @@ mod tests {
         .expect("a record");
         assert_eq!(
             (null.problems, null.deployed_at),
-            (vec!["it has no `user`".to_owned()], None),
+            (vec!["no `user`".to_owned()], None),
             "null is as good as nothing"
         );
         let reading = parse_record(br#"{"customer":"acme","schema":2}"#).expect("a record");
         assert_eq!(
             reading.problems,
-            [
-                "its `schema` is 2, and this helper knows 1",
-                "it has no `user`"
-            ]
+            ["`schema` is 2, newer than 1", "no `user`"]
         );
     }
 }

@@ -1,8 +1,13 @@
-//! What looks like a secret: by the name that it goes by, or by what it is.
+//! Which names and texts look like secrets.
 //!
-//! Pure. It may well take something harmless for a secret: that costs a reader a value, the opposite costs a customer more.
+//! It may well take something harmless for a secret: that costs a reader a value. The opposite shows
+//! a customer's secret.
 
-/// What stands somewhere in the names of secrets, written small and without anything between its letters.
+use crate::redaction::random_text::{
+    is_access_key_like, is_password_like, is_random_run, is_uuid_like,
+};
+
+/// Parts of the names of secrets, in small letters and without anything between them.
 const SECRET_WORDS: [&str; 31] = [
     "accesskey",
     "accountkey",
@@ -36,30 +41,30 @@ const SECRET_WORDS: [&str; 31] = [
     "storagekey",
     "token",
 ];
-/// What is the name of a secret as a word of its own.
+/// Names of secrets that must stand as words of their own: `key` is one, `monkey` is not.
 const SECRET_WHOLE_WORDS: [&str; 16] = [
     "auth", "cred", "creds", "dsn", "jwt", "key", "keys", "mfa", "otp", "pass", "pat", "pin",
     "psk", "pw", "pwd", "salt",
 ];
-/// The longest key that is taken for a name, in bytes.
+/// A longer key is not the name of anything.
 const MAX_KEY_NAME_BYTES: usize = 80;
-/// Deeper than this, Base64 in Base64 is not looked into.
+/// How often Base64 in Base64 is decoded.
 const MAX_BASE64_DEPTH: u8 = 3;
+const MIN_BASE64_CHARS: usize = 12;
+/// With `=` at its end, Base64 is unmistakable even if it is short.
+const MIN_PADDED_BASE64_CHARS: usize = 7;
 
-/// Whether a key with this name holds a secret, in whatever style it is written (`apiKey`, `API-KEY`, `api key`).
+/// Whether a key with this name holds a secret, in any style (`apiKey`, `API-KEY`, `api key`).
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
-    contains_secret_word(name)
-        || split_name_words(name)
-            .iter()
-            .any(|word| SECRET_WHOLE_WORDS.contains(&word.as_str()))
+    contains_secret_word(name) || has_secret_whole_word(name)
 }
 
 /// Whether a word is what secrets are called, and nothing more.
 #[must_use]
 pub fn is_secret_word(word: &str) -> bool {
-    let small = word.to_lowercase();
-    SECRET_WORDS.contains(&small.as_str()) || SECRET_WHOLE_WORDS.contains(&small.as_str())
+    let word = word.to_lowercase();
+    SECRET_WORDS.contains(&word.as_str()) || SECRET_WHOLE_WORDS.contains(&word.as_str())
 }
 
 /// Whether a text looks like a secret, or holds one.
@@ -68,15 +73,14 @@ pub fn is_secret_text(text: &str) -> bool {
     is_secret_at_depth(text, 0)
 }
 
-/// Whether a key is a secret itself, and not the name of one: a name is short and made of a few letters.
+/// Whether a key is a secret itself. The name of a secret is short and made of a few letters.
 #[must_use]
 pub fn is_secret_key(name: &str) -> bool {
-    let is_plain = name
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | ' '));
-    name.len() > MAX_KEY_NAME_BYTES
-        || (contains_secret_word(name) && !is_plain)
-        || has_secret_pattern(name, 0)
+    let is_plain_char = |c: char| c.is_ascii_alphanumeric() || "_-./: ".contains(c);
+    if name.len() > MAX_KEY_NAME_BYTES || has_secret_pattern(name, 0) {
+        return true;
+    }
+    contains_secret_word(name) && !name.chars().all(is_plain_char)
 }
 
 fn is_secret_at_depth(text: &str, depth: u8) -> bool {
@@ -84,178 +88,123 @@ fn is_secret_at_depth(text: &str, depth: u8) -> bool {
 }
 
 fn has_secret_pattern(text: &str, depth: u8) -> bool {
-    text.contains("-----BEGIN")
-        || has_userinfo(text)
-        || has_secret_assignment(text)
-        || text
-            .split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';'))
-            .any(|part| has_random_part(part, depth))
+    if text.contains("-----BEGIN") || has_userinfo(text) || has_secret_assignment(text) {
+        return true;
+    }
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';');
+    let mut parts = text.split(is_separator);
+    parts.any(|part| is_random_part(part, depth))
 }
 
 fn contains_secret_word(text: &str) -> bool {
-    let small: String = text
-        .chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect();
-    SECRET_WORDS.iter().any(|word| small.contains(word))
+    let mut letters = String::with_capacity(text.len());
+    for c in text.chars().filter(|c| c.is_alphanumeric()) {
+        letters.extend(c.to_lowercase());
+    }
+    SECRET_WORDS.iter().any(|word| letters.contains(word))
 }
 
-/// The words of a name, small: parted by what is no letter or digit, and before a capital behind a small letter.
+fn has_secret_whole_word(name: &str) -> bool {
+    let words = split_name_words(name);
+    words
+        .iter()
+        .any(|word| SECRET_WHOLE_WORDS.contains(&word.as_str()))
+}
+
+/// The words of a name, in small letters. A word ends before anything but a letter or digit, and
+/// before a capital behind a small letter.
 fn split_name_words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut before = ' ';
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut previous = ' ';
     for c in name.chars() {
-        if !c.is_alphanumeric() || (c.is_uppercase() && before.is_lowercase()) {
-            words.push(String::new());
+        if !c.is_alphanumeric() || (c.is_uppercase() && previous.is_lowercase()) {
+            words.push(std::mem::take(&mut word));
         }
-        if let Some(word) = words.last_mut().filter(|_| c.is_alphanumeric()) {
+        if c.is_alphanumeric() {
             word.extend(c.to_lowercase());
         }
-        before = c;
+        previous = c;
     }
+    words.push(word);
     words
 }
 
-/// A URL with a user name before its host, as in `mongodb://user:word@host`.
+/// Whether a text holds a URL with a user name before its host, as in `mongodb://user:word@host`.
 fn has_userinfo(text: &str) -> bool {
-    text.split("://").skip(1).any(|rest| {
-        let host_at = rest
-            .find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\''))
-            .unwrap_or(rest.len());
-        // A password may hold any of these, unescaped by mistake.
-        rest[..host_at].contains('@')
-            || rest
-                .split_whitespace()
-                .next()
-                .is_some_and(|all| all.contains(':') && all.contains('@'))
-    })
+    let mut after_schemes = text.split("://").skip(1);
+    after_schemes.any(begins_with_userinfo)
 }
 
-/// Something like `pwd=x` or `"pin": 1`.
+fn begins_with_userinfo(rest: &str) -> bool {
+    let ends_host = |c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'');
+    let authority = rest.split(ends_host).next().unwrap_or_default();
+    if authority.contains('@') {
+        return true;
+    }
+    // A password may hold what ends a host, unescaped by mistake.
+    let word = rest.split_whitespace().next().unwrap_or_default();
+    word.contains(':') && word.contains('@')
+}
+
+/// Whether a text holds something like `pwd=x` or `"pin": 1`.
 fn has_secret_assignment(text: &str) -> bool {
-    text.match_indices([':', '=']).any(|(at, _)| {
-        let head = text[..at]
-            .trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\'));
-        let name = head
-            .rsplit(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.')))
-            .next()
-            .unwrap_or_default();
-        split_name_words(name)
-            .iter()
-            .any(|word| SECRET_WHOLE_WORDS.contains(&word.as_str()))
-    })
+    let mut operators = text.match_indices([':', '=']);
+    operators.any(|(at, _)| has_secret_whole_word(last_name(&text[..at])))
 }
 
-/// Whether a text without blanks is nothing that a person would have called something.
-fn has_random_part(part: &str, depth: u8) -> bool {
-    part.split(|c: char| !c.is_ascii_alphanumeric())
-        .any(is_random_run)
-        || part
-            .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/')))
-            .any(is_access_key_like)
-        || is_uuid_like(part)
+/// The name that a text ends with, without quotes around it.
+fn last_name(text: &str) -> &str {
+    let is_quote = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\');
+    let is_outside_name = |c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-' | '.');
+    let text = text.trim_end_matches(is_quote);
+    text.rsplit(is_outside_name).next().unwrap_or_default()
+}
+
+/// Whether a text without blanks holds something that no person would choose as a name.
+fn is_random_part(part: &str, depth: u8) -> bool {
+    let split_at_others = |allowed: &'static str| {
+        part.split(move |c: char| !c.is_ascii_alphanumeric() && !allowed.contains(c))
+    };
+    is_uuid_like(part)
         || is_password_like(part)
-        || part
-            .split(|c: char| {
-                !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '='))
-            })
-            .any(|part| is_base64_text(part, depth))
+        || split_at_others("").any(is_random_run)
+        || split_at_others("+/").any(is_access_key_like)
+        || split_at_others("+/-_=").any(|run| is_base64_text(run, depth))
 }
 
-/// Letters and digits without a word among them: long, or with letters and digits in turn.
-fn is_random_run(run: &str) -> bool {
-    let digits = run.bytes().filter(u8::is_ascii_digit).count();
-    let letters = run.len() - digits;
-    match (letters, digits) {
-        _ if run.len() < 10 => false,
-        (0, _) => run.len() >= 16,
-        (_, 0) => {
-            run.len() >= 16 && (count_kind_changes(run) > run.len() / 4 || is_unpronounceable(run))
-        }
-        _ => run.len() >= 20 || (digits > 1 && count_kind_changes(run) > 2),
-    }
-}
-
-/// As the secret keys of AWS, which hold `/` and `+`.
-fn is_access_key_like(run: &str) -> bool {
-    let has = |kind: fn(&u8) -> bool| run.bytes().any(|byte| kind(&byte));
-    let is_mixed =
-        has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
-    run.len() >= 32 && is_mixed && count_kind_changes(run) > run.len() / 5
-}
-
-/// How often small letters, capitals and digits take turns; a capital at the beginning of a word is none.
-fn count_kind_changes(run: &str) -> usize {
-    let kind = |byte: u8| match byte {
-        b'0'..=b'9' => 0,
-        b'A'..=b'Z' => 1,
-        _ => 2,
+/// Whether this is Base64 of readable text, which usually means an encoded secret.
+fn is_base64_text(run: &str, depth: u8) -> bool {
+    let unpadded = run.trim_end_matches('=');
+    let is_padded = unpadded.len() < run.len();
+    let min_chars = if is_padded {
+        MIN_PADDED_BASE64_CHARS
+    } else {
+        MIN_BASE64_CHARS
     };
-    let kinds: Vec<u8> = run.bytes().map(kind).collect();
-    kinds
-        .windows(2)
-        .filter(|pair| pair[0] != pair[1] && **pair != [1, 2])
-        .count()
-}
-
-/// Whether no vowel comes for long.
-fn is_unpronounceable(run: &str) -> bool {
-    run.split(|c: char| "aeiouyAEIOUY".contains(c))
-        .any(|consonants| consonants.len() > 5)
-}
-
-/// Hex digits in groups, five or more bytes in all.
-fn is_uuid_like(part: &str) -> bool {
-    let groups: Vec<&str> = part.split('-').collect();
-    groups.len() >= 4
-        && groups
-            .iter()
-            .all(|group| group.len() >= 4 && group.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
-/// What rules for passwords ask for: small and capital letters, digits, and something else.
-fn is_password_like(part: &str) -> bool {
-    let has = |kind: fn(char) -> bool| part.chars().any(kind);
-    let odd = has(|c| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.' | '/' | ':' | '@'));
-    let kinds = [
-        has(char::is_lowercase),
-        has(char::is_uppercase),
-        has(char::is_numeric),
-    ]
-    .iter()
-    .filter(|has| **has)
-    .count();
-    part.chars().count() >= 8 && odd && kinds >= 2
-}
-
-/// Whether it is the Base64 of text, which nobody would write so who does not hide it.
-fn is_base64_text(part: &str, depth: u8) -> bool {
-    let bare = part.trim_end_matches('=');
-    let padded = bare.len() < part.len();
-    if bare.len() < 7 || (!padded && bare.len() < 12) || depth > MAX_BASE64_DEPTH {
+    if unpadded.len() < min_chars || depth > MAX_BASE64_DEPTH {
         return false;
     }
-    let standard: String = bare
-        .chars()
-        .map(|c| match c {
-            '-' => '+',
-            '_' => '/',
-            other => other,
-        })
-        .collect();
-    let full = format!("{standard}{}", &"==="[..(4 - standard.len() % 4) % 4]);
-    let Ok(decoded) = aws_smithy_types::base64::decode(full) else {
+    let Some(decoded) = decode_base64(unpadded) else {
         return false;
     };
-    match std::str::from_utf8(&decoded) {
-        Ok(text) => {
-            padded
-                || text.chars().all(|c| !c.is_control() || c.is_whitespace())
-                || is_secret_at_depth(text, depth + 1)
-        }
-        Err(_) => padded,
+    if is_padded {
+        return true;
     }
+    let Ok(text) = std::str::from_utf8(&decoded) else {
+        return false;
+    };
+    let is_readable = |c: char| !c.is_control() || c.is_whitespace();
+    text.chars().all(is_readable) || is_secret_at_depth(text, depth + 1)
+}
+
+/// Decodes Base64 in the standard or the URL-safe alphabet.
+fn decode_base64(unpadded: &str) -> Option<Vec<u8>> {
+    let mut standard = unpadded.replace('-', "+").replace('_', "/");
+    while standard.len() % 4 != 0 {
+        standard.push('=');
+    }
+    aws_smithy_types::base64::decode(standard).ok()
 }
 
 #[cfg(test)]

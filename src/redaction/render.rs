@@ -1,98 +1,129 @@
-//! The lines of a difference between two documents: values in clear, or a fingerprint in the place of a secret.
-//!
-//! Pure: the fingerprints' key is an argument, new in each run, so that nothing can be learnt from two runs.
+//! The changes between two documents as lines, with fingerprints in place of secrets.
 
 use crate::config::diff::{NodeChange, diff_documents};
 use crate::config::document::YamlNode;
-use crate::config::unified_diff::ChangeKind;
+use crate::config::path::format_path;
+use crate::config::unified_diff::{ChangeKind, DiffLine};
 use crate::digest::sha256_hex;
 use crate::output::sanitize::{escape_json, sanitize};
-use crate::redaction::policy::{SecretWords, format_path, is_secret_node, must_redact_subtree};
+use crate::redaction::policy::{is_secret_node, must_redact_subtree};
+use crate::redaction::secret_words::SecretWords;
 
-/// Whether secrets are shown, and how they are told apart where they are not.
+/// Hex digits of a fingerprint.
+const FINGERPRINT_DIGITS: usize = 8;
+/// A new one in each run, so that nothing can be learnt from the fingerprints of two runs.
+type FingerprintKey = [u8; 32];
+
+/// Whether secrets are shown.
 #[derive(Debug, Clone, Copy)]
 pub enum RedactionMode {
-    /// Everything is shown.
     ShowSecrets,
     /// Secrets have fingerprints by this key; without a key they have none.
-    Redact(Option<[u8; 32]>),
+    Redact(Option<FingerprintKey>),
 }
 
 impl RedactionMode {
-    /// The lines that tell what differs: none exactly if the documents are equal.
+    /// One line for each change. There are none exactly if the documents are equal.
     #[must_use]
-    pub fn render_changes(&self, before: &YamlNode, after: &YamlNode) -> Vec<(ChangeKind, String)> {
-        let changes = match self {
-            Self::ShowSecrets => diff_documents(before, after, &|_, _| false),
-            Self::Redact(_) => diff_documents(before, after, &must_redact_subtree),
+    pub fn render_changes(self, before: &YamlNode, after: &YamlNode) -> Vec<DiffLine> {
+        let fingerprint_key = match self {
+            Self::ShowSecrets => return render_in_clear(before, after),
+            Self::Redact(key) => key,
         };
-        let known = SecretWords::from_documents([before, after]);
+        let renderer = RedactingRenderer {
+            fingerprint_key,
+            secrets: SecretWords::from_documents([before, after]),
+        };
+        let changes = diff_documents(before, after, &must_redact_subtree);
         changes
             .iter()
-            .map(|change| self.render_change(change, &known))
+            .map(|change| renderer.render_change(change))
             .collect()
-    }
-
-    fn render_change(&self, change: &NodeChange<'_>, known: &SecretWords) -> (ChangeKind, String) {
-        let nodes = [change.before, change.after];
-        let is_masked = matches!(self, Self::Redact(_));
-        let is_known = |node: &YamlNode| {
-            is_secret_node(node)
-                || matches!(node, YamlNode::Text(text) | YamlNode::Number(text) if known.occur_in(text))
-        };
-        let hides = is_masked
-            && (must_redact_subtree(&change.path, nodes)
-                || nodes.into_iter().flatten().any(is_known));
-        let shown = |node: &YamlNode| {
-            if hides {
-                self.fingerprint_secret(&format!("{node:?}"))
-            } else {
-                format_value(node)
-            }
-        };
-        let path = format_path(&change.path, &|key| is_masked && known.must_redact_key(key));
-        let (mark, change, word) = match (change.before, change.after) {
-            (Some(before), Some(after)) => (
-                ChangeKind::Changed,
-                format!("{} -> {}", shown(before), shown(after)),
-                "changed",
-            ),
-            (Some(before), None) => (ChangeKind::Removed, shown(before), "removed"),
-            (None, after) => (
-                ChangeKind::Added,
-                after.map(shown).unwrap_or_default(),
-                "added",
-            ),
-        };
-        let what = match self {
-            _ if !hides => change,
-            Self::Redact(Some(_)) => format!("{word} (masked, {change})"),
-            _ => format!("{word} (masked)"),
-        };
-        (mark, format!("{} {path}: {what}", mark.sign()))
-    }
-
-    /// What is shown in the place of a secret.
-    #[must_use]
-    pub fn redact_text(&self, secret: &str) -> String {
-        match self {
-            Self::Redact(Some(_)) => format!("(masked, {})", self.fingerprint_secret(secret)),
-            _ => "(masked)".to_owned(),
-        }
-    }
-
-    /// What tells a secret from others in this run, and nobody anything in another.
-    fn fingerprint_secret(&self, secret: &str) -> String {
-        match self {
-            Self::Redact(Some(key)) => {
-                sha256_hex(&[key.as_slice(), secret.as_bytes()].concat())[..8].to_owned()
-            }
-            _ => String::new(),
-        }
     }
 }
 
-/// A value as it is shown: a text without quotes where nobody could take it for something else.
+fn render_in_clear(before: &YamlNode, after: &YamlNode) -> Vec<DiffLine> {
+    let mut lines = Vec::new();
+    for change in diff_documents(before, after, &|_, _| false) {
+        let path = format_path(&change.path, &|_| false);
+        lines.push(render_line(
+            &change,
+            &path,
+            &join_sides(&change, format_value),
+        ));
+    }
+    lines
+}
+
+struct RedactingRenderer {
+    fingerprint_key: Option<FingerprintKey>,
+    secrets: SecretWords,
+}
+
+impl RedactingRenderer {
+    fn render_change(&self, change: &NodeChange<'_>) -> DiffLine {
+        let path = format_path(&change.path, &|key| self.secrets.must_redact_key(key));
+        if !self.must_redact(change) {
+            return render_line(change, &path, &join_sides(change, format_value));
+        }
+
+        let verb = match (change.before, change.after) {
+            (Some(_), Some(_)) => "changed",
+            (Some(_), None) => "removed",
+            (None, _) => "added",
+        };
+        let content = match &self.fingerprint_key {
+            Some(key) => {
+                let fingerprints = join_sides(change, |node| fingerprint_node(key, node));
+                format!("{verb} (masked, {fingerprints})")
+            }
+            None => format!("{verb} (masked)"),
+        };
+        render_line(change, &path, &content)
+    }
+
+    fn must_redact(&self, change: &NodeChange<'_>) -> bool {
+        let nodes = [change.before, change.after];
+        if must_redact_subtree(&change.path, nodes) {
+            return true;
+        }
+        let is_secret = |node: &YamlNode| is_secret_node(node) || self.secrets.occur_in_node(node);
+        nodes.into_iter().flatten().any(is_secret)
+    }
+}
+
+fn render_line(change: &NodeChange<'_>, path: &str, content: &str) -> DiffLine {
+    let kind = match (change.before, change.after) {
+        (Some(_), Some(_)) => ChangeKind::Changed,
+        (Some(_), None) => ChangeKind::Removed,
+        (None, _) => ChangeKind::Added,
+    };
+    DiffLine::new(kind, format!("{} {path}: {content}", kind.sign()))
+}
+
+fn join_sides(change: &NodeChange<'_>, format_node: impl Fn(&YamlNode) -> String) -> String {
+    match (change.before, change.after) {
+        (Some(before), Some(after)) => {
+            format!("{} -> {}", format_node(before), format_node(after))
+        }
+        (Some(node), None) | (None, Some(node)) => format_node(node),
+        (None, None) => String::new(),
+    }
+}
+
+/// Tells a secret from others in one run.
+fn fingerprint_node(key: &FingerprintKey, node: &YamlNode) -> String {
+    fingerprint_secret(key, &format!("{node:?}"))
+}
+
+fn fingerprint_secret(key: &FingerprintKey, secret: &str) -> String {
+    let keyed = [key.as_slice(), secret.as_bytes()].concat();
+    let mut digest = sha256_hex(&keyed);
+    digest.truncate(FINGERPRINT_DIGITS);
+    digest
+}
+
+/// A value as it is shown. A text has no quotes where it cannot be taken for something else.
 fn format_value(node: &YamlNode) -> String {
     match node {
         YamlNode::Text(text) if is_plain_word(text) => text.clone(),
@@ -101,14 +132,14 @@ fn format_value(node: &YamlNode) -> String {
 }
 
 fn is_plain_word(text: &str) -> bool {
-    const OTHERS: [&str; 9] = [
+    const OTHER_MEANINGS: [&str; 9] = [
         "true", "false", "null", "yes", "no", "on", "off", "nan", "inf",
     ];
+
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./@".contains(c);
     text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '@'))
-        && !OTHERS.contains(&text.to_ascii_lowercase().as_str())
+        && text.chars().all(is_plain)
+        && !OTHER_MEANINGS.contains(&text.to_ascii_lowercase().as_str())
 }
 
 #[cfg(test)]
@@ -116,18 +147,17 @@ mod tests {
     use super::*;
     use crate::config::document::parse_document;
 
-    fn render_texts(masks: RedactionMode, before: &str, after: &str) -> Vec<String> {
+    const WITHOUT_FINGERPRINTS: RedactionMode = RedactionMode::Redact(None);
+
+    fn render_texts(mode: RedactionMode, before: &str, after: &str) -> Vec<String> {
         let [before, after] =
             [before, after].map(|text| parse_document(text.as_bytes()).expect(text));
-        masks
-            .render_changes(&before, &after)
-            .into_iter()
-            .map(|(_, line)| line)
-            .collect()
+        let lines = mode.render_changes(&before, &after);
+        lines.into_iter().map(|line| line.text).collect()
     }
 
     #[test]
-    fn values_are_shown_so_that_nobody_takes_one_for_another() {
+    fn different_values_never_look_the_same() {
         for (before, after, expected) in [
             ("a: M30\n", "a: M40\n", "~ a: M30 -> M40"),
             ("a: 1\n", "a: '1'\n", "~ a: 1 -> \"1\""),
@@ -147,52 +177,45 @@ mod tests {
                 "~ \"b\u{fffd}\": 1 -> 2",
             ),
         ] {
-            assert_eq!(
-                render_texts(RedactionMode::Redact(None), before, after),
-                [expected],
-                "{before:?} and {after:?}"
-            );
+            let lines = render_texts(WITHOUT_FINGERPRINTS, before, after);
+            assert_eq!(lines, [expected], "{before:?} and {after:?}");
         }
     }
 
     #[test]
-    fn a_secret_has_a_fingerprint_that_only_this_run_knows() {
-        let told = |key| {
-            render_texts(
-                RedactionMode::Redact(Some([key; 32])),
-                "{password: one, token: two}\n",
-                "{password: two, token: one}\n",
-            )
+    fn equal_secrets_have_equal_fingerprints_in_one_run_only() {
+        let render = |key| {
+            let before = "{password: one, token: two}\n";
+            let after = "{password: two, token: one}\n";
+            render_texts(RedactionMode::Redact(Some([key; 32])), before, after)
         };
-        let [password, token] = &told(1)[..] else {
-            panic!("two lines")
+        let lines = render(1);
+        let [password, token] = lines.as_slice() else {
+            panic!("two lines: {lines:?}")
         };
-        let prints = |line: &str| {
-            line.split_once("(masked, ")
-                .expect(line)
-                .1
-                .trim_end_matches(')')
-                .replace(" -> ", " ")
-        };
-        let (one, two) = (prints(password), prints(token));
-        assert!(
-            password.starts_with("~ password: changed (masked, ") && one.len() == 17,
-            "{password}"
-        );
-        assert_eq!(
-            one.split(' ').rev().collect::<Vec<_>>(),
-            two.split(' ').collect::<Vec<_>>(),
-            "the same secret has the same one"
-        );
-        assert_ne!(told(1), told(2));
-        assert_eq!(
-            render_texts(RedactionMode::Redact(None), "password: a\n", "x: 1\n"),
-            ["- password: removed (masked)", "+ x: 1"]
-        );
+
+        let fingerprints = password.strip_prefix("~ password: changed (masked, ");
+        let fingerprints = fingerprints.expect(password).trim_end_matches(')');
+        let (one, two) = fingerprints.split_once(" -> ").expect(password);
+        assert_eq!(one.len(), 8);
+        assert_eq!(token, &format!("~ token: changed (masked, {two} -> {one})"));
+        assert_ne!(lines, render(2));
     }
 
     #[test]
-    fn a_secret_is_masked_under_whatever_name_it_stands() {
+    fn a_fingerprint_is_the_beginning_of_a_digest_of_key_and_secret() {
+        // (printf '\1%.0s' {1..32}; printf secret) | sha256sum
+        assert_eq!(fingerprint_secret(&[1; 32], "secret"), "2a3b4db2");
+    }
+
+    #[test]
+    fn says_what_happened_to_a_secret() {
+        let lines = render_texts(WITHOUT_FINGERPRINTS, "password: a\n", "x: 1\n");
+        assert_eq!(lines, ["- password: removed (masked)", "+ x: 1"]);
+    }
+
+    #[test]
+    fn redacts_a_secret_under_any_name() {
         for (before, after, path) in [
             (
                 "url: 'postgres://admin:a@db/x'\n",
@@ -206,52 +229,28 @@ mod tests {
             ),
             ("a: !x {b: 1}\n", "a: !x {b: 2}\n", "a"),
         ] {
-            assert_eq!(
-                render_texts(RedactionMode::Redact(None), before, after),
-                [format!("~ {path}: changed (masked)")]
-            );
-            assert!(
-                !render_texts(RedactionMode::ShowSecrets, before, after)
-                    .concat()
-                    .contains("masked")
-            );
+            let lines = render_texts(WITHOUT_FINGERPRINTS, before, after);
+            assert_eq!(lines, [format!("~ {path}: changed (masked)")]);
+            let in_clear = render_texts(RedactionMode::ShowSecrets, before, after).concat();
+            assert!(!in_clear.contains("masked"), "{in_clear}");
         }
+    }
+
+    #[test]
+    fn a_list_or_mapping_without_secrets_is_not_redacted() {
         for (before, after) in [("a: [x]\n", "a: 1\n"), ("a: {x: y}\n", "a: 1\n")] {
-            assert!(
-                !render_texts(RedactionMode::Redact(None), before, after)
-                    .concat()
-                    .contains("masked"),
-                "{before:?} holds none"
-            );
+            let lines = render_texts(WITHOUT_FINGERPRINTS, before, after).concat();
+            assert!(!lines.contains("masked"), "{lines}");
         }
     }
 
     #[test]
-    fn a_mask_is_the_beginning_of_a_digest_of_key_and_secret() {
-        // (printf '\1%.0s' {1..32}; printf secret) | sha256sum
-        assert_eq!(
-            RedactionMode::Redact(Some([1; 32])).redact_text("secret"),
-            "(masked, 2a3b4db2)"
-        );
-        assert_eq!(
-            RedactionMode::Redact(None).redact_text("secret"),
-            "(masked)"
-        );
-    }
-
-    #[test]
-    fn nothing_below_a_secret_is_shown_unless_all_is() {
-        let (before, after) = (
-            "credentials: {user: canary, n: 1}\n",
-            "credentials: {user: canary, n: 2}\n",
-        );
-        assert_eq!(
-            render_texts(RedactionMode::Redact(None), before, after),
-            ["~ credentials: changed (masked)"]
-        );
-        assert_eq!(
-            render_texts(RedactionMode::ShowSecrets, before, after),
-            ["~ credentials.n: 1 -> 2"]
-        );
+    fn shows_nothing_below_a_secret_unless_secrets_are_shown() {
+        let before = "credentials: {user: canary, n: 1}\n";
+        let after = "credentials: {user: canary, n: 2}\n";
+        let redacted = render_texts(WITHOUT_FINGERPRINTS, before, after);
+        assert_eq!(redacted, ["~ credentials: changed (masked)"]);
+        let in_clear = render_texts(RedactionMode::ShowSecrets, before, after);
+        assert_eq!(in_clear, ["~ credentials.n: 1 -> 2"]);
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 /// A column of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // docs/formats.md, "The CSV", says what they hold
+#[allow(missing_docs)] // docs/reference/formats.md, "The CSV", says what they hold
 pub enum ReportColumn {
     Timestamp,
     Customer,

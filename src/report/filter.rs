@@ -1,63 +1,76 @@
 //! Which deployments a report is about.
-//!
-//! Pure: the time is an argument.
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::keys::RecordKey;
+use crate::keys::{MonthRange, RecordKey};
 use crate::record::deployment::{Deployment, user_name_from_arn};
 
-/// What was asked for; an empty list stands for everything.
+/// The deployments that were asked for; an empty list stands for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportFilter {
-    /// Customers, by their exact names.
     pub customers: Vec<String>,
-    /// Users, by the last part of their ARN or by all of it.
+    /// Each is a full ARN, or what follows the last `/` of one.
     pub users: Vec<String>,
-    /// Projects, by their exact names.
     pub projects: Vec<String>,
-    /// Clusters, by their exact names.
     pub clusters: Vec<String>,
-    /// Nothing before this.
+    /// The first moment of the period.
     pub since: Option<DateTime<Utc>>,
-    /// Nothing after this.
+    /// The last moment of the period.
     pub until: Option<DateTime<Utc>>,
 }
 
 impl ReportFilter {
-    /// Whether a record may be wanted, by its key alone. What the key does not say, the record will.
+    /// Whether the record with this key may match. Only the record tells for certain.
     #[must_use]
     pub fn may_match_key(&self, key: &RecordKey<'_>) -> bool {
-        key.deployed_at
-            .is_none_or(|at| self.overlaps_period(at, at + Duration::milliseconds(999)))
+        match key.deployed_at {
+            // The record may add a fraction of this second.
+            Some(at) => self.overlaps_period(at, at + Duration::milliseconds(999)),
+            None => true,
+        }
     }
 
-    /// Whether any record of some months may be wanted, from their first moment to the first one behind them.
+    /// Whether any record of these months may match; `None` stands for unknown months.
     #[must_use]
-    pub fn may_match_months(&self, months: Option<(DateTime<Utc>, DateTime<Utc>)>) -> bool {
-        months
-            .is_none_or(|(first, end)| self.overlaps_period(first, end - Duration::nanoseconds(1)))
+    pub fn may_match_months(&self, months: Option<MonthRange>) -> bool {
+        match months {
+            Some(months) => {
+                let last = months.end() - Duration::nanoseconds(1);
+                self.overlaps_period(months.start(), last)
+            }
+            None => true,
+        }
     }
 
-    /// Whether a deployment is wanted.
     #[must_use]
     pub fn matches_deployment(&self, deployment: &Deployment) -> bool {
-        let among = |wanted: &[String], value: &str| {
-            wanted.is_empty() || wanted.iter().any(|it| it == value)
-        };
-        let user = &deployment.user;
-        (among(&self.users, user) || among(&self.users, user_name_from_arn(user)))
-            && among(&self.customers, &deployment.customer)
-            && among(&self.projects, &deployment.project_name)
-            && among(&self.clusters, &deployment.cluster_name)
+        let user = deployment.user.as_str();
+        let is_user_wanted =
+            is_among(&self.users, user) || is_among(&self.users, user_name_from_arn(user));
+
+        is_user_wanted
+            && is_among(&self.customers, &deployment.customer)
+            && is_among(&self.projects, &deployment.project_name)
+            && is_among(&self.clusters, &deployment.cluster_name)
             && self.overlaps_period(deployment.deployed_at, deployment.deployed_at)
     }
 
-    /// Whether any of the moments from `first` to `last` is within the time asked for.
+    /// Whether any moment from `first` to `last` is in the period.
     fn overlaps_period(&self, first: DateTime<Utc>, last: DateTime<Utc>) -> bool {
-        self.since.is_none_or(|since| last >= since)
-            && self.until.is_none_or(|until| first <= until)
+        if let Some(since) = self.since
+            && last < since
+        {
+            return false;
+        }
+        match self.until {
+            Some(until) => first <= until,
+            None => true,
+        }
     }
+}
+
+fn is_among(wanted: &[String], value: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|it| it == value)
 }
 
 #[cfg(test)]

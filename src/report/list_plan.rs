@@ -1,79 +1,91 @@
-//! How to list the records: in one go, or customer by customer, leaving out what the cache is known to hold.
+//! How to find the records: one listing for all, or one for each customer that skips what the
+//! cache has.
 //!
-//! Pure. A customer is known here by the segment of its keys.
+//! Must not list anything itself.
 
 use chrono::{DateTime, Duration, Utc};
 
 use crate::keys::{RECORDS_PREFIX, format_timestamp};
 use crate::s3::listing::ListRequest;
 
-/// How long a record may be on its way: a laptop that was offline sends it with the name of the time it is about.
+/// How long after its deployment a record may be uploaded, for example from a laptop that was
+/// offline. Its key has the time of the deployment.
 const LATE_UPLOAD_WINDOW: Duration = Duration::days(35);
-/// How long a customer's old records are taken from the cache unlisted, whatever became of them in the bucket.
+
+/// How long old records are taken from the cache without listing them, even if they were changed
+/// in the bucket.
 const MAX_CACHE_TRUST_AGE: Duration = Duration::days(7);
-/// Fewer known records are listed as quickly as they are left out.
+
+/// Listing fewer records is as fast as skipping them.
 const MIN_RECORDS_TO_TAKE_FROM_CACHE: u64 = 500;
-/// Up to so many known records, a few pages one after another are as quick as anything.
+
+/// Up to this number of records, one listing is as fast as one for each customer.
 pub const MAX_RECORDS_FOR_FULL_LISTING: u64 = 3000;
 
-/// Stands in the name of every record that is named by its time, and of no other.
+/// Occurs in the name of every record that is named after its time, and in no other.
 const DATED_NAME_DELIMITER: &str = "-";
 
-/// What the cache knows of a customer whose records it once had all.
+/// A customer whose records the cache had all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedCustomer {
-    /// The path segment in the keys.
+    /// The customer's path segment in keys.
     pub segment: String,
-    /// When it had them all.
     pub complete_at: DateTime<Utc>,
 }
 
-/// How a customer's records are found.
+/// How to find a customer's records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListPlan {
-    /// What to list.
     pub listings: Vec<ListRequest>,
-    /// Keys from the first to before the second are taken from the cache.
+    /// The keys from the first to before the second are taken from the cache.
     pub cached_keys: Option<(String, String)>,
 }
 
-/// All records below a prefix, by listing it.
+/// Lists all records below `prefix`.
 #[must_use]
 pub fn plan_full_listing(prefix: &str) -> ListPlan {
+    let listing = ListRequest {
+        prefix: prefix.to_owned(),
+        ..ListRequest::default()
+    };
     ListPlan {
-        listings: vec![ListRequest {
-            prefix: prefix.to_owned(),
-            ..ListRequest::default()
-        }],
+        listings: vec![listing],
         cached_keys: None,
     }
 }
 
-/// The keys of a customer that need not be listed, from the first to before the second; `None` where all must be.
+/// The keys that need not be listed, from the first to before the second.
 #[must_use]
-pub fn cached_key_range(known: &CachedCustomer, now: DateTime<Utc>) -> Option<(String, String)> {
-    // A clock that was set back would make the cache trusted for ever.
-    let age = now - known.complete_at;
-    (Duration::zero()..MAX_CACHE_TRUST_AGE)
-        .contains(&age)
-        .then(|| {
-            let prefix = format!("{RECORDS_PREFIX}{}/", known.segment);
-            (
-                format!("{prefix}2"),
-                format!(
-                    "{prefix}{}",
-                    format_timestamp(known.complete_at - LATE_UPLOAD_WINDOW)
-                ),
-            )
-        })
+pub fn cached_key_range(customer: &CachedCustomer, now: DateTime<Utc>) -> Option<(String, String)> {
+    let age = now - customer.complete_at;
+    // A clock that was set back would make the cache valid forever.
+    let is_negative = age < Duration::zero();
+    if is_negative || age >= MAX_CACHE_TRUST_AGE {
+        return None;
+    }
+
+    let prefix = format!("{RECORDS_PREFIX}{}/", customer.segment);
+    let first_recent = format_timestamp(customer.complete_at - LATE_UPLOAD_WINDOW);
+    Some((format!("{prefix}2"), format!("{prefix}{first_recent}")))
 }
 
-/// All records of a customer: old ones from the cache where it has `count` of them that are worth it.
+/// Lists a customer's records, except those in `cached_keys` if the cache has many of them.
+///
+/// The records of the legacy module are always listed: they are named by an MD5, which sorts
+/// anywhere between the dates, and they may change.
 #[must_use]
-pub fn plan_customer_listing(prefix: &str, old: Option<(String, String)>, count: u64) -> ListPlan {
-    let Some((from, to)) = old.filter(|_| count >= MIN_RECORDS_TO_TAKE_FROM_CACHE) else {
+pub fn plan_customer_listing(
+    prefix: &str,
+    cached_keys: Option<(String, String)>,
+    cached_count: u64,
+) -> ListPlan {
+    let Some((from, to)) = cached_keys else {
         return plan_full_listing(prefix);
     };
+    if cached_count < MIN_RECORDS_TO_TAKE_FROM_CACHE {
+        return plan_full_listing(prefix);
+    }
+
     let undated = ListRequest {
         prefix: prefix.to_owned(),
         delimiter: DATED_NAME_DELIMITER,
@@ -90,35 +102,36 @@ pub fn plan_customer_listing(prefix: &str, old: Option<(String, String)>, count:
     }
 }
 
-/// Whether a key is for this listing. Of a customer whose old records are not listed, there are two: one of the earlier
-/// module's records, which are named by an MD5, may change, and lie anywhere between the dates; and one of recent dates.
+/// Whether a key belongs to one of the listings of [`plan_customer_listing`]: undated records to
+/// the first, recent ones to the second.
 #[must_use]
 pub fn listing_covers_key(listing: &ListRequest, key: &str) -> bool {
     if listing.delimiter == DATED_NAME_DELIMITER {
-        !is_dated_key(key)
-    } else {
-        listing.start_after.is_empty() || is_dated_key(key)
+        return !is_dated_key(key);
     }
+    listing.start_after.is_empty() || is_dated_key(key)
 }
 
-/// A key behind all those that start with `prefix`.
+/// A text that sorts after all keys with this prefix, and before the next prefix.
 #[must_use]
 pub fn prefix_end(prefix: &str) -> String {
     format!("{prefix}\u{10ffff}")
 }
 
-/// Whether a key of a customer is that of a dated record.
+/// Whether a record is named after its time.
 #[must_use]
 pub fn is_dated_key(key: &str) -> bool {
-    key.rsplit_once('/')
-        .is_some_and(|(_, name)| name.contains(DATED_NAME_DELIMITER))
+    match key.rsplit_once('/') {
+        Some((_, name)) => name.contains(DATED_NAME_DELIMITER),
+        None => false,
+    }
 }
 
-/// Whether to list `customers` one by one when the cache knows `known` records of them.
+/// Whether one listing for each customer takes fewer requests than one for all, of which a page
+/// has 1,000 keys.
 #[must_use]
-pub fn should_list_per_customer(customers: usize, known: u64) -> bool {
-    // A page tells a thousand keys.
-    known > MAX_RECORDS_FOR_FULL_LISTING && (customers as u64) < known / 100
+pub fn should_list_per_customer(customer_count: usize, cached_count: u64) -> bool {
+    cached_count > MAX_RECORDS_FOR_FULL_LISTING && (customer_count as u64) < cached_count / 100
 }
 
 #[cfg(test)]

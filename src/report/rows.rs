@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, SecondsFormat};
 
-use crate::output::table_formats::TableCell;
+use crate::output::TableCell;
 use crate::record::deployment::{Deployment, UserIdentity, display_user};
 use crate::report::columns::{DAY_COLUMN_COUNT, REPORT_COLUMNS, ReportColumn, SortKey};
 use crate::report::compact_row::{CompactDetails, CompactRow, compare_recency};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, Utc};
 
-use crate::output::table_formats::TableCell;
+use crate::output::TableCell;
 use crate::record::deployment::{Deployment, UserIdentity, display_user};
 use crate::report::interner::{StringInterner, Symbol};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::output::table_formats::{self, OutputFormat, TableCell, TableStyle};
+use crate::output::{self, OutputFormat, TableCell, TableStyle};
 use crate::report::collector::RecordProblems;
 use crate::report::html::page::{self, HtmlPage};
 use crate::report::rows::ReportRows;
@@ -95,7 +95,7 @@ impl<'a> ReportWriter<'a> {
                     && !self.options.is_file
                     && host::env_var("NO_COLOR").is_none(),
             };
-            table_formats::write_cells(
+            output::write_cells(
                 self.options.format,
                 &names,
                 || self.iter_cells(),

@@ -1,6 +1,7 @@
-//! The AWS SDK, set up: everything that it would ask the environment for is given to it here, but credentials.
+//! The AWS SDK's settings. Everything but the credentials is set here, so that the environment
+//! does not change it.
 //!
-//! Must not make a request.
+//! Must not send a request.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,135 +13,142 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
-use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+use aws_smithy_http_client::tls::TlsContext;
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_types::service_config::ServiceConfigKey;
 
-use crate::error::{Error, ErrorKind};
-use crate::s3::http_connector;
-use crate::s3::http_connector::Trust;
-use crate::s3::profiles;
-use crate::s3::retry;
+use crate::error::Error;
+use crate::s3::http_connector::{build_connector, load_tls_context};
+use crate::s3::profiles::AwsProfile;
+use crate::s3::retry::TransientStatusClassifier;
 use crate::system::host;
+
+const MAX_CONNECT_TIME: Duration = Duration::from_secs(3);
 
 /// How long a request may take.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestTimeouts {
-    /// All of a request, with its retries.
+    /// Includes all attempts.
     pub operation: Duration,
-    /// One attempt of it.
     pub attempt: Duration,
-    /// Attempts at the most.
     pub max_attempts: u32,
 }
 
 impl RequestTimeouts {
-    /// For requests with a body of at most `bytes`, all of them within `operation`. Who answers nothing for four seconds is
-    /// asked once more, but a large body may take its time on a slow line.
+    /// For requests with a body of up to `bytes`. A server that is silent for four seconds gets
+    /// another attempt, but a large body may take longer on a slow line.
     #[must_use]
     pub fn for_body(bytes: usize, operation: Duration) -> Self {
-        const MIN_BYTES_PER_SECOND: f64 = 128.0 * 1024.0; // bytes per second
+        const MIN_BYTES_PER_SECOND: f64 = 128.0 * 1024.0;
         #[allow(clippy::cast_precision_loss)] // some bytes more or less
-        let attempt =
-            Duration::from_secs(4) + Duration::from_secs_f64(bytes as f64 / MIN_BYTES_PER_SECOND);
+        let transfer_time = Duration::from_secs_f64(bytes as f64 / MIN_BYTES_PER_SECOND);
+        let attempt = Duration::from_secs(4) + transfer_time;
         Self {
             operation,
-            attempt: operation.min(attempt),
+            attempt: attempt.min(operation),
             max_attempts: 3,
         }
     }
+
+    fn connect_timeout(&self) -> Duration {
+        self.attempt.min(MAX_CONNECT_TIME)
+    }
+
+    fn to_timeout_config(self) -> TimeoutConfig {
+        TimeoutConfig::builder()
+            .connect_timeout(self.connect_timeout())
+            .operation_attempt_timeout(self.attempt)
+            .operation_timeout(self.operation)
+            .build()
+    }
+
+    /// Sets all values, because the SDK panics if the environment names an unknown retry mode.
+    fn to_retry_config(self) -> RetryConfig {
+        RetryConfig::standard()
+            .with_max_attempts(self.max_attempts)
+            .with_initial_backoff(Duration::from_millis(200))
+            .with_max_backoff(Duration::from_secs(1))
+    }
 }
 
-/// The SDK as we use it.
+/// The SDK with all its settings.
 #[derive(Debug)]
-pub struct SdkSession {
-    /// The settings for all clients.
-    pub config: SdkConfig,
-    /// Whom its connections trust.
-    pub tls_context: Trust,
+pub(crate) struct SdkSession {
+    pub(crate) config: SdkConfig,
+    pub(crate) tls_context: TlsContext,
+    pub(crate) profile: AwsProfile,
+    /// The certificates that are trusted in addition to the system's.
+    pub(crate) ca_bundle: Option<PathBuf>,
 }
 
-/// Sets the SDK up. An empty `profile` stands for the credentials of the environment.
+/// An empty `profile_name` stands for the credentials of the environment.
 ///
 /// # Errors
-/// The profile is not defined, and the environment brings no credentials either; or the certificates of `AWS_CA_BUNDLE`
-/// are none.
-pub async fn load_sdk_session(
+/// The profile is not defined and the environment has no credentials; or the certificates of
+/// `AWS_CA_BUNDLE` are invalid.
+pub(crate) async fn load_sdk_session(
     region: &str,
-    profile: &str,
-    patience: RequestTimeouts,
+    profile_name: &str,
+    timeouts: RequestTimeouts,
 ) -> Result<SdkSession, Error> {
+    let profile = AwsProfile::load(profile_name).await?;
+    let ca_bundle = find_ca_bundle(&profile);
+    let tls_context = load_tls_context(ca_bundle.as_deref())?;
+    let http_client = build_http_client(&tls_context, timeouts);
     let region = Region::new(region.to_owned());
-    let connect = patience.attempt.min(Duration::from_secs(3));
-    let trust = http_connector::load_tls_context(find_ca_bundle(profile).as_deref())?;
-    let http = SharedHttpConnector::new(http_connector::build_connector(
-        &trust,
-        connect,
-        patience.attempt,
-    ));
-    // One for all, whoever asks: the credentials' providers as well as S3 and STS.
-    let http = http_client_fn(move |_, _| http.clone());
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(connect)
-        .operation_attempt_timeout(patience.attempt)
-        .operation_timeout(patience.operation)
-        .build();
-    // Given in full: a retry mode of the environment that the SDK does not know makes it panic.
-    let retries = RetryConfig::standard()
-        .with_max_attempts(patience.max_attempts)
-        .with_initial_backoff(Duration::from_millis(200))
-        .with_max_backoff(Duration::from_secs(1));
+
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(region.clone())
-        .http_client(http.clone())
-        .timeout_config(timeouts.clone())
-        .retry_config(retries.clone())
+        .http_client(http_client.clone())
+        .timeout_config(timeouts.to_timeout_config())
+        .retry_config(timeouts.to_retry_config())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Ok(name) = AppName::new(concat!("config-backup-", env!("CARGO_PKG_VERSION"))) {
         loader = loader.app_name(name);
     }
-    if should_use_profile(profile)? {
-        // A profile that was asked for by name beats the environment's credentials, as in Terraform's provider.
+
+    if profile.provides_credentials()? {
+        // A named profile overrides the environment's credentials, as in Terraform's provider.
         let settings = ProviderConfig::default()
             .with_region(Some(region))
-            .with_http_client(http)
-            .with_timeout_config(timeouts)
-            .with_retry_config(retries);
+            .with_http_client(http_client)
+            .with_timeout_config(timeouts.to_timeout_config())
+            .with_retry_config(timeouts.to_retry_config());
         let provider = ProfileFileCredentialsProvider::builder()
             .configure(&settings)
-            .profile_name(profile)
+            .profile_name(profile_name)
             .build();
-        loader = loader.profile_name(profile).credentials_provider(provider);
+        loader = loader
+            .profile_name(profile_name)
+            .credentials_provider(provider);
     }
+
     Ok(SdkSession {
         config: loader.load().await,
-        tls_context: trust,
+        tls_context,
+        profile,
+        ca_bundle,
     })
 }
 
-/// The certificates to trust beside the system's: by the environment, or by the profile.
-#[must_use]
-pub fn find_ca_bundle(profile: &str) -> Option<PathBuf> {
-    let of_profile = || {
-        profiles::profile_setting(
-            &if profile.is_empty() {
-                profiles::default_profile()
-            } else {
-                profile.to_owned()
-            },
-            "ca_bundle",
-        )
-    };
-    host::env_var("AWS_CA_BUNDLE")
-        .or_else(of_profile)
-        .map(PathBuf::from)
+/// One connector for credentials providers, S3 and STS, so that they share connections.
+fn build_http_client(tls_context: &TlsContext, timeouts: RequestTimeouts) -> SharedHttpClient {
+    let connector = build_connector(tls_context, timeouts.connect_timeout(), timeouts.attempt);
+    let connector = SharedHttpConnector::new(connector);
+    http_client_fn(move |_, _| connector.clone())
 }
 
-/// A client for buckets in `region`.
-#[must_use]
-pub fn build_s3_client(config: &SdkConfig, region: &str) -> Client {
+fn find_ca_bundle(profile: &AwsProfile) -> Option<PathBuf> {
+    match host::env_var("AWS_CA_BUNDLE") {
+        Some(path) => Some(PathBuf::from(path)),
+        None => profile.ca_bundle.clone(),
+    }
+}
+
+pub(crate) fn build_s3_client(config: &SdkConfig, region: &str) -> Client {
     let mut settings = aws_sdk_s3::config::Builder::from(config)
         .region(Region::new(region.to_owned()))
-        .retry_classifier(retry::TransientStatusClassifier);
+        .retry_classifier(TransientStatusClassifier);
     if custom_endpoint(config).is_some() {
         // S3-compatible servers are seldom reachable as bucket.host.
         settings = settings.force_path_style(true);
@@ -148,42 +156,17 @@ pub fn build_s3_client(config: &SdkConfig, region: &str) -> Client {
     Client::from_conf(settings.build())
 }
 
-/// Whether to take the credentials of the profile, or those that the environment brings.
-///
-/// A CI runner has credentials in its environment and none of the profiles that people's configs name.
-///
-/// # Errors
-/// There are neither.
-pub fn should_use_profile(profile: &str) -> Result<bool, Error> {
-    if profile.is_empty() {
-        Ok(false)
-    } else if profiles::profile_exists(profile) {
-        Ok(profiles::has_credential_source(profile) || !host::has_env_credentials())
-    } else if profile == "default" || host::has_env_credentials() {
-        Ok(false)
-    } else {
-        let text = format!(
-            "find the AWS profile `{profile}`: it is not in the AWS config or credentials file"
-        );
-        let advice = format!(
-            "create it, as with `aws configure sso --profile {profile}`, or correct aws.profile in config.yaml"
-        );
-        Err(Error::new(ErrorKind::Credentials, text, advice))
-    }
-}
-
-/// Where S3 is, if not where AWS has it.
-#[must_use]
-pub fn custom_endpoint(config: &SdkConfig) -> Option<String> {
+/// The address of S3 if it is not AWS's own.
+pub(crate) fn custom_endpoint(config: &SdkConfig) -> Option<String> {
     let key = ServiceConfigKey::builder()
         .service_id("S3")
         .env("AWS_ENDPOINT_URL")
         .profile("endpoint_url")
         .build();
-    let own = key.ok().and_then(|key| {
-        config
-            .service_config()
-            .and_then(|settings| settings.load_config(key))
-    });
-    own.or_else(|| config.endpoint_url().map(str::to_owned))
+    if let (Ok(key), Some(settings)) = (key, config.service_config())
+        && let Some(endpoint) = settings.load_config(key)
+    {
+        return Some(endpoint);
+    }
+    config.endpoint_url().map(str::to_owned)
 }

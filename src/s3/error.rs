@@ -1,7 +1,7 @@
-//! The one place where what the AWS SDK reports becomes an [`Error`].
+//! Translates errors of the AWS SDK: into a kind to act on, one line to show, and a hint.
 //!
-//! The SDK's own `Display` says "service error" or "dispatch failure"; the cause stands in the error's code, its
-//! message, the raw answer and the chain of sources. Must not print, and must not decide what happens next.
+//! The SDK's own `Display` says "service error" or "dispatch failure". The cause is in the error's
+//! code and message, in the raw answer, or at the end of the chain of sources.
 
 use std::error::Error as StdError;
 
@@ -11,41 +11,56 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use chrono::{DateTime, Utc};
 
 use crate::error::{CHECK_NETWORK_HINT, CHECK_PORTAL_HINT, Error, ErrorKind, to_single_line};
-use crate::s3::profiles;
+use crate::s3::profiles::AwsProfile;
 
-/// What a request was about, for the words of a fault.
+/// AWS rejects signatures that are older than this.
+const MAX_CLOCK_SKEW_MINUTES: i64 = 15;
+
+/// What a request was about, for its error messages.
 #[derive(Debug, Clone)]
-pub struct RequestContext<'a> {
-    /// The verb and its object, as "put `s3://bucket/key`".
-    pub action: &'a str,
+pub(crate) struct RequestContext<'a> {
+    /// Verb and object, as "put `s3://bucket/key`".
+    pub(crate) action: &'a str,
     /// The permission that the request needs, as `s3:PutObject`.
-    pub permission: &'a str,
-    /// The AWS profile in use; empty for the environment's credentials.
-    pub profile: &'a str,
-    /// The account that the bucket must belong to; empty where any will do.
-    pub expected_owner: &'a str,
-    /// The proxy that requests go through.
-    pub proxy: Option<String>,
-    /// The time by this machine's clock.
-    pub now: DateTime<Utc>,
+    pub(crate) permission: &'a str,
+    pub(crate) profile: &'a AwsProfile,
+    /// The account that must own the bucket; empty if any account may.
+    pub(crate) expected_owner: &'a str,
+    pub(crate) proxy: Option<String>,
+    pub(crate) now: DateTime<Utc>,
 }
 
 impl RequestContext<'_> {
+    fn message(&self, cause: &str) -> String {
+        format!("cannot {}: {cause}", self.action)
+    }
+
+    fn error(&self, kind: ErrorKind, cause: &str, hint: String) -> Error {
+        Error::new(kind, to_single_line(&self.message(cause)), hint)
+    }
+
+    /// An answer that does not come from AWS.
+    pub(crate) fn unexpected_response(&self, cause: &str) -> Error {
+        Error::unexpected_response(self.message(cause))
+    }
+
+    pub(crate) fn no_credentials(&self) -> Error {
+        let cause = "no AWS credentials found";
+        self.error(ErrorKind::Credentials, cause, self.login_hint())
+    }
+
     fn login_hint(&self) -> String {
-        if self.profile.is_empty() {
-            "log in, or set AWS_PROFILE".to_owned()
-        } else if profiles::profile_setting(self.profile, "mfa_serial").is_some() {
+        let Some(name) = &self.profile.name else {
+            return "log in, or set AWS_PROFILE".to_owned();
+        };
+        if self.profile.has_mfa_serial {
             // The SDK never asks for it.
-            let profile = self.profile;
-            format!(
-                "the profile asks for a second factor (mfa_serial), and nobody can be asked here: use a profile of SSO, or put temporary credentials for `{profile}` into the environment"
-            )
-        } else {
-            format!(
-                "log in again, as with `aws sso login --profile {}`",
-                self.profile
-            )
+            return format!(
+                "the profile asks for a second factor (mfa_serial), which cannot be entered here: \
+                 use an SSO profile, or put temporary credentials for `{name}` into the environment"
+            );
         }
+        format!("log in again, as with `aws sso login --profile {name}`")
     }
 
     fn network_hint(&self) -> String {
@@ -55,51 +70,52 @@ impl RequestContext<'_> {
         }
     }
 
-    fn permission_hint(&self, said: &str) -> String {
-        // AWS names the action that is missing; it is another one where the bucket has a key of its own.
-        let of_key = said
-            .split_whitespace()
-            .find(|word| word.starts_with("kms:"));
-        let (permission, it) = of_key.map_or((self.permission, "it"), |action| {
-            (action, "the bucket's KMS key")
-        });
-        let owner = match self.expected_owner {
-            "" => String::new(),
-            owner => format!(
-                "; or the bucket is not of the account {owner}, which `expected_bucket_owner` demands"
-            ),
+    /// `aws_message` names the missing action. That is a KMS action if the bucket has its own key.
+    fn permission_hint(&self, aws_message: &str) -> String {
+        let mut words = aws_message.split_whitespace();
+        let mut hint = match words.find(|word| word.starts_with("kms:")) {
+            Some(action) => format!("ask for the permission {action} on the bucket's KMS key"),
+            None => format!("ask for the permission {} on it", self.permission),
         };
-        format!("ask for the permission {permission} on {it}{owner}")
+        if !self.expected_owner.is_empty() {
+            hint += "; or the bucket does not belong to the account ";
+            hint += self.expected_owner;
+            hint += ", which `expected_bucket_owner` demands";
+        }
+        hint
     }
 
-    /// What to say of a clock by which no signature can be valid: AWS takes none that is older than 15 minutes.
+    /// `None` if this machine's clock is close enough to that of the answer.
     fn describe_clock_skew(&self, answer: &HttpResponse) -> Option<String> {
-        let there = DateTime::parse_from_rfc2822(answer.headers().get("date")?).ok()?;
-        let minutes = self.now.signed_duration_since(there).num_minutes();
+        let date = answer.headers().get("date")?;
+        let server_time = DateTime::parse_from_rfc2822(date).ok()?;
+        let minutes = self.now.signed_duration_since(server_time).num_minutes();
+        if minutes.abs() < MAX_CLOCK_SKEW_MINUTES {
+            return None;
+        }
         let direction = if minutes > 0 { "ahead of" } else { "behind" };
-        (minutes.abs() >= 15).then(|| {
-            format!(
-                "this machine's clock is {} minutes {direction} that of AWS",
-                minutes.abs()
-            )
-        })
+        let minutes = minutes.abs();
+        Some(format!(
+            "this machine's clock is {minutes} minutes {direction} that of AWS"
+        ))
     }
 }
 
-/// Explains an SDK error.
-pub fn from_sdk_error<E>(error: &SdkError<E, HttpResponse>, doing: &RequestContext<'_>) -> Error
+pub(crate) fn from_sdk_error<E>(
+    error: &SdkError<E, HttpResponse>,
+    context: &RequestContext<'_>,
+) -> Error
 where
     E: ProvideErrorMetadata + StdError + 'static,
 {
-    if let Some(fault) = find_credentials_error(error, doing) {
-        return fault;
+    if let Some(error) = find_credentials_error(error, context) {
+        return error;
     }
     match error {
-        SdkError::TimeoutError(_) => Error::new(
-            ErrorKind::Timeout,
-            format!("{}: no answer in time", doing.action),
-            doing.network_hint(),
-        ),
+        SdkError::TimeoutError(_) => {
+            let hint = context.network_hint();
+            context.error(ErrorKind::Timeout, "no answer in time", hint)
+        }
         SdkError::DispatchFailure(failure) => {
             let kind = if failure.is_timeout() {
                 ErrorKind::Timeout
@@ -107,169 +123,144 @@ where
                 ErrorKind::Network
             };
             let cause = root_cause(error);
-            let advice =
-                certificate_hint(&cause).map_or_else(|| doing.network_hint(), str::to_owned);
-            Error::new(kind, format!("{}: {cause}", doing.action), advice)
+            let hint = match certificate_hint(&cause) {
+                Some(hint) => hint.to_owned(),
+                None => context.network_hint(),
+            };
+            context.error(kind, &cause, hint)
         }
-        SdkError::ServiceError(service) => from_service_error(service.err(), service.raw(), doing),
+        SdkError::ServiceError(service) => {
+            from_service_error(service.err(), service.raw(), context)
+        }
         SdkError::ResponseError(response) => {
             let status = response.raw().status().as_u16();
-            let text = format!(
-                "{}: HTTP {status} with an answer that is not S3's",
-                doing.action
-            );
-            Error {
-                status: Some(status),
-                ..Error::unexpected_response(text)
-            }
+            let cause = format!("HTTP {status}, but the answer is not from S3");
+            let mut error = context.unexpected_response(&cause);
+            error.status = Some(status);
+            error
         }
-        _ => Error::new(
-            ErrorKind::Local,
-            format!("{}: {}", doing.action, root_cause(error)),
-            "",
-        ),
+        _ => context.error(ErrorKind::Local, &root_cause(error), String::new()),
     }
 }
 
-/// Explains why there are no credentials, where they were asked for by themselves.
-#[must_use]
-pub fn from_credentials_error(error: &CredentialsError, doing: &RequestContext<'_>) -> Error {
-    find_credentials_error(error, doing).unwrap_or_else(|| {
-        Error::new(
-            ErrorKind::Credentials,
-            format!("{}: no AWS credentials", doing.action),
-            doing.login_hint(),
-        )
-    })
+/// Explains why there are no credentials, if they were requested on their own.
+pub(crate) fn from_credentials_error(
+    error: &CredentialsError,
+    context: &RequestContext<'_>,
+) -> Error {
+    if let Some(error) = find_credentials_error(error, context) {
+        return error;
+    }
+    let hint = context.login_hint();
+    context.error(ErrorKind::Credentials, "no AWS credentials", hint)
 }
 
 fn from_service_error(
     error: &impl ProvideErrorMetadata,
-    raw: &HttpResponse,
-    doing: &RequestContext<'_>,
+    answer: &HttpResponse,
+    context: &RequestContext<'_>,
 ) -> Error {
-    let status = raw.status().as_u16();
+    let status = answer.status().as_u16();
     let code = error.code().unwrap_or_default();
-    let what = doing.action;
-    let login = || doing.login_hint();
-    let (kind, text, advice) = match (code, status) {
-        ("NoSuchBucket", _) => (
-            ErrorKind::Bucket,
-            format!("{what}: there is no such bucket"),
-            "check the variable `bucket`".to_owned(),
-        ),
-        (
-            "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired",
-            _,
-        ) => (
-            ErrorKind::Credentials,
-            format!("{what}: the credentials have expired"),
-            login(),
-        ),
-        (
-            "InvalidAccessKeyId"
-            | "InvalidClientTokenId"
-            | "UnrecognizedClientException"
-            | "InvalidToken",
-            _,
-        ) => (
-            ErrorKind::Credentials,
-            format!("{what}: AWS does not know these credentials ({code})"),
-            login(),
-        ),
-        ("SignatureDoesNotMatch", _) => (
-            ErrorKind::Credentials,
-            format!("{what}: the secret key does not match ({code})"),
-            login(),
-        ),
-        // A HEAD has no body that could say so.
-        ("RequestTimeTooSkewed", _) | ("", 403)
-            if doing.describe_clock_skew(raw).is_some() || !code.is_empty() =>
-        {
-            let skew = doing
-                .describe_clock_skew(raw)
-                .unwrap_or_else(|| "this machine's clock is wrong".to_owned());
-            (
-                ErrorKind::Credentials,
-                format!("{what}: {skew}"),
-                "set the clock".to_owned(),
-            )
-        }
-        ("", 200..=399) if raw.headers().get("x-amz-bucket-region").is_none() => (
-            ErrorKind::Network,
-            format!("{what}: HTTP {status} with an answer that is not S3's"),
-            CHECK_PORTAL_HINT.to_owned(),
-        ),
-        (_, 403) => (
-            ErrorKind::Denied,
-            format!("{what}: access denied"),
-            doing.permission_hint(error.message().unwrap_or_default()),
-        ),
-        _ => {
-            let name = if code.is_empty() {
-                "no error code"
-            } else {
-                code
-            };
-            (
-                ErrorKind::Service,
-                format!("{what}: HTTP {status}, {name}"),
-                String::new(),
-            )
-        }
+    let bucket_region = answer.headers().get("x-amz-bucket-region");
+
+    let translated = if let Some(error) = from_credentials_code(code, context) {
+        error
+    } else if let Some(error) = from_clock_skew(code, answer, context) {
+        error
+    } else if code == "NoSuchBucket" {
+        let hint = "check the variable `bucket`".to_owned();
+        context.error(ErrorKind::Bucket, "there is no such bucket", hint)
+    } else if code.is_empty() && matches!(status, 200..=399) && bucket_region.is_none() {
+        let cause = format!("HTTP {status}, but the answer is not from S3");
+        context.error(ErrorKind::Network, &cause, CHECK_PORTAL_HINT.to_owned())
+    } else if status == 403 {
+        let hint = context.permission_hint(error.message().unwrap_or_default());
+        context.error(ErrorKind::Denied, "access denied", hint)
+    } else {
+        let code = if code.is_empty() {
+            "no error code"
+        } else {
+            code
+        };
+        let cause = format!("HTTP {status}, {code}");
+        context.error(ErrorKind::Service, &cause, String::new())
     };
-    let region = raw.headers().get("x-amz-bucket-region").map(str::to_owned);
+
     Error {
-        kind,
-        message: to_single_line(&text),
-        hint: advice,
-        bucket_region: region,
+        bucket_region: bucket_region.map(str::to_owned),
         status: Some(status),
         code: code.to_owned(),
+        ..translated
     }
 }
 
-/// An expired SSO session or a broken profile hides at the end of a chain of sources.
+fn from_credentials_code(code: &str, context: &RequestContext<'_>) -> Option<Error> {
+    let cause = match code {
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
+            "the credentials have expired".to_owned()
+        }
+        "InvalidAccessKeyId"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "InvalidToken" => format!("AWS does not know these credentials ({code})"),
+        "SignatureDoesNotMatch" => format!("the secret key does not match ({code})"),
+        _ => return None,
+    };
+    Some(context.error(ErrorKind::Credentials, &cause, context.login_hint()))
+}
+
+fn from_clock_skew(
+    code: &str,
+    answer: &HttpResponse,
+    context: &RequestContext<'_>,
+) -> Option<Error> {
+    let cause = match (code, answer.status().as_u16()) {
+        ("RequestTimeTooSkewed", _) => match context.describe_clock_skew(answer) {
+            Some(skew) => skew,
+            None => "this machine's clock is wrong".to_owned(),
+        },
+        // The answer to a HEAD has no body, so it cannot name the code.
+        ("", 403) => context.describe_clock_skew(answer)?,
+        _ => return None,
+    };
+    Some(context.error(ErrorKind::Credentials, &cause, "set the clock".to_owned()))
+}
+
+/// An expired SSO session or an invalid profile is at the end of a chain of sources.
 fn find_credentials_error(
     error: &(dyn StdError + 'static),
-    doing: &RequestContext<'_>,
+    context: &RequestContext<'_>,
 ) -> Option<Error> {
-    let cause = error_chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>())?;
-    let detail = root_cause(cause);
-    // What a `credential_process` prints may be anything, a secret included.
-    let detail = detail.split(" Stderr").next().unwrap_or_default();
-    let text = match cause {
-        CredentialsError::CredentialsNotLoaded(_) => {
-            format!("{}: no AWS credentials found", doing.action)
+    let source = error_chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())?;
+    let cause = match source {
+        CredentialsError::CredentialsNotLoaded(_) => return Some(context.no_credentials()),
+        CredentialsError::ProviderTimedOut(_) => {
+            "the credentials provider did not answer in time".to_owned()
         }
-        CredentialsError::ProviderTimedOut(_) => format!(
-            "{}: the credentials' provider did not answer in time",
-            doing.action
-        ),
-        _ => format!("{}: no AWS credentials: {detail}", doing.action),
+        _ => {
+            let detail = root_cause(source);
+            // A `credential_process` may print a secret to stderr.
+            let detail = detail.split(" Stderr").next().unwrap_or_default();
+            format!("no AWS credentials: {detail}")
+        }
     };
-    Some(Error::new(
-        ErrorKind::Credentials,
-        to_single_line(&text),
-        doing.login_hint(),
-    ))
+    Some(context.error(ErrorKind::Credentials, &cause, context.login_hint()))
 }
 
-/// The way out where TLS failed for a certificate, as rustls words it.
+/// The hint for a TLS error about a certificate, recognized by rustls's wording.
 fn certificate_hint(cause: &str) -> Option<&'static str> {
+    const OUTSIDE_VALIDITY: [&str; 4] = ["Expired", "NotValidYet", "expired", "not valid yet"];
     if !cause.contains("certificate") {
-        None
-    } else if cause.contains("Expired")
-        || cause.contains("NotValidYet")
-        || cause.contains("expired")
-        || cause.contains("not valid yet")
-    {
-        Some("check this machine's clock, and who answers in the place of AWS")
-    } else {
-        Some(
-            "if a proxy inspects TLS here, set AWS_CA_BUNDLE to the PEM file with its certificate; otherwise check for a captive portal",
-        )
+        return None;
     }
+    if OUTSIDE_VALIDITY.iter().any(|word| cause.contains(word)) {
+        return Some("check this machine's clock and whether a proxy intercepts TLS");
+    }
+    Some(
+        "if a proxy inspects TLS here, set AWS_CA_BUNDLE to the PEM file with its certificate; \
+         otherwise check for a captive portal",
+    )
 }
 
 fn error_chain<'a>(
@@ -279,8 +270,8 @@ fn error_chain<'a>(
 }
 
 fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    error_chain(error)
-        .last()
-        .map(|cause| to_single_line(&cause.to_string()))
-        .unwrap_or_default()
+    match error_chain(error).last() {
+        Some(cause) => to_single_line(&cause.to_string()),
+        None => String::new(),
+    }
 }

@@ -1,7 +1,7 @@
-//! How requests leave this machine: TLS, the certificates that are trusted, proxies.
+//! How requests leave this machine: TLS, trusted certificates, proxies.
 //!
-//! Set up as the SDK sets up its own, with the certificates of `AWS_CA_BUNDLE` beside the system's: the SDK for Rust ignores
-//! that setting, which networks that inspect TLS depend on. Must not make a request.
+//! Set up as the SDK sets up its own connector, plus the certificates of `AWS_CA_BUNDLE`. The SDK
+//! for Rust ignores that setting, but networks that inspect TLS need it. Must not send a request.
 
 use std::fs;
 use std::path::Path;
@@ -19,67 +19,77 @@ use rustls::pki_types::pem::PemObject as _;
 
 use crate::error::{Error, ErrorKind};
 
-/// Whom to trust.
-pub type Trust = TlsContext;
-
-/// Trusts the system's certificates and, where there is one, those of the PEM file `bundle`.
+/// Trusts the system's certificates and those of the PEM file `ca_bundle`.
 ///
 /// # Errors
-/// The file cannot be read, or holds no certificate, or one that is none.
-pub fn load_tls_context(bundle: Option<&Path>) -> Result<Trust, Error> {
-    let Some(path) = bundle else {
+/// The file cannot be read, or has no certificate or an invalid one.
+pub(super) fn load_tls_context(ca_bundle: Option<&Path>) -> Result<TlsContext, Error> {
+    let Some(path) = ca_bundle else {
         return Ok(TlsContext::default());
     };
-    let failed = |why: &str| {
-        let text = format!(
-            "read the certificates of AWS_CA_BUNDLE, `{}`: {why}",
+    read_bundle(path).map_err(|cause| {
+        let message = format!(
+            "cannot read the certificates of AWS_CA_BUNDLE, `{}`: {cause}",
             path.display()
         );
-        Error::new(
-            ErrorKind::Input,
-            text,
-            "correct AWS_CA_BUNDLE (or `ca_bundle` of the profile), or unset it",
-        )
-    };
-    let pem = fs::read(path).map_err(|error| failed(&error.to_string()))?;
-    let certificates: Vec<CertificateDer> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|_| failed("it is no PEM file"))?;
-    // The connector takes what it is given for granted, and stops the program where it is no certificate.
-    let mut roots = RootCertStore::empty();
-    let bad = certificates
-        .iter()
-        .position(|certificate| roots.add(certificate.clone()).is_err());
-    match bad {
-        Some(index) => Err(failed(&format!(
-            "its certificate number {} is not usable",
-            index + 1
-        ))),
-        None if certificates.is_empty() => Err(failed("it holds no certificate")),
-        None => {
-            let store = TrustStore::default().with_pem_certificate(pem);
-            TlsContext::builder()
-                .with_trust_store(store)
-                .build()
-                .map_err(|error| failed(&error.to_string()))
-        }
-    }
+        let hint = "correct AWS_CA_BUNDLE (or `ca_bundle` of the profile), or unset it";
+        Error::new(ErrorKind::Input, message, hint)
+    })
 }
 
-/// A connector that waits for a connection, and then for an answer, as long as it is told.
-#[must_use]
-pub fn build_connector(trust: &Trust, connect: Duration, answer: Duration) -> Connector {
+/// Why a certificate bundle cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum CaBundleError {
+    #[error(transparent)]
+    Unreadable(#[from] std::io::Error),
+    #[error("not a PEM file")]
+    NotPem,
+    #[error("it has no certificate")]
+    Empty,
+    #[error("certificate {number} is not usable")]
+    BadCertificate { number: usize },
+    #[error("{0}")]
+    Rejected(String),
+}
+
+fn read_bundle(path: &Path) -> Result<TlsContext, CaBundleError> {
+    let pem = fs::read(path)?;
+
+    // The connector panics on an invalid certificate, so each is tried here first.
+    let mut roots = RootCertStore::empty();
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|_| CaBundleError::NotPem)?;
+        count += 1;
+        if roots.add(certificate).is_err() {
+            return Err(CaBundleError::BadCertificate { number: count });
+        }
+    }
+    if count == 0 {
+        return Err(CaBundleError::Empty);
+    }
+
+    let store = TrustStore::default().with_pem_certificate(pem);
+    let context = TlsContext::builder().with_trust_store(store).build();
+    context.map_err(|error| CaBundleError::Rejected(error.to_string()))
+}
+
+pub(super) fn build_connector(
+    tls_context: &TlsContext,
+    connect_timeout: Duration,
+    read_timeout: Duration,
+) -> Connector {
     let settings = HttpConnectorSettings::builder()
-        .connect_timeout(connect)
-        .read_timeout(answer)
+        .connect_timeout(connect_timeout)
+        .read_timeout(read_timeout)
         .build();
-    let mut connector = Connector::builder();
-    connector.set_connector_settings(Some(settings));
-    connector.set_sleep_impl(default_async_sleep());
-    connector.set_proxy_config(Some(ProxyConfig::from_env()));
-    connector
+    let mut builder = Connector::builder();
+    builder.set_connector_settings(Some(settings));
+    builder.set_sleep_impl(default_async_sleep());
+    builder.set_proxy_config(Some(ProxyConfig::from_env()));
+    builder
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .tls_context(trust.clone())
+        .tls_context(tls_context.clone())
         .build()
 }
 
@@ -87,35 +97,35 @@ pub fn build_connector(trust: &Trust, connect: Duration, answer: Duration) -> Co
 mod tests {
     use super::*;
 
+    const NOT_BASE64: &str = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
+    const NOT_A_CERTIFICATE: &str =
+        "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+
     #[test]
-    fn a_bundle_that_is_none_is_refused_and_named() {
+    fn an_invalid_bundle_is_refused_and_named() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("bundle.pem");
-        let refused = || {
+        let refusal = || {
             load_tls_context(Some(&path))
                 .expect_err("a refusal")
                 .message
         };
-        assert!(refused().contains("No such file"), "{}", refused());
-        for (content, why) in [
-            ("", "it holds no certificate"),
-            ("just text\n", "it holds no certificate"),
-            (
-                "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
-                "it is no PEM file",
-            ),
-            (
-                "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
-                "its certificate number 1 is not usable",
-            ),
+        assert!(refusal().contains("No such file"), "{}", refusal());
+
+        for (content, cause) in [
+            ("", "it has no certificate"),
+            ("just text\n", "it has no certificate"),
+            (NOT_BASE64, "not a PEM file"),
+            (NOT_A_CERTIFICATE, "certificate 1 is not usable"),
         ] {
             fs::write(&path, content).expect("written");
-            assert!(
-                refused().ends_with(why) && refused().contains("bundle.pem"),
-                "{}",
-                refused()
-            );
+            assert!(refusal().ends_with(cause), "{}", refusal());
+            assert!(refusal().contains("bundle.pem"), "{}", refusal());
         }
+    }
+
+    #[test]
+    fn no_bundle_is_needed() {
         assert!(load_tls_context(None).is_ok());
     }
 }

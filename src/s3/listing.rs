@@ -1,183 +1,191 @@
-//! What is listed, and what a listing says: data for those who ask and those who use the answers.
+//! Pages of a listing: of objects, and of noncurrent versions.
 //!
-//! Pure: it reads S3's answers and must not ask for them.
+//! Pure: it parses S3's answers and must not send requests.
 
 use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::DateTime as SmithyTime;
-use aws_sdk_s3::types::EncodingType;
+use aws_sdk_s3::types::{EncodingType, Object, ObjectVersion};
 use chrono::{DateTime, Utc};
 
 /// One object of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectMeta {
-    /// The key.
     pub key: String,
-    /// When it was written.
     pub last_modified: DateTime<Utc>,
-    /// Its size in bytes.
     pub size: u64,
-    /// The opaque tag of this very version.
+    /// Identifies this version of the object. It is opaque, not a digest.
     pub etag: String,
 }
 
-/// What to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListRequest {
-    /// Keys that start with this.
     pub prefix: String,
-    /// Keys greater than this.
+    /// Lists only keys greater than this.
     pub start_after: String,
-    /// Keys with this behind the prefix are told as folders only, up to and with it; empty for none.
+    /// Keys with this text behind the prefix are listed as folders, up to and including it.
+    /// Empty for no folders.
     pub delimiter: &'static str,
 }
 
-/// One page of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListPage {
-    /// The objects, in the order of their keys.
+    /// In the order of their keys.
     pub objects: Vec<ObjectMeta>,
-    /// The folders, with their delimiter.
+    /// With their delimiter.
     pub folders: Vec<String>,
-    /// Asks for the next page; `None` on the last.
+    /// Requests the next page; `None` on the last page.
     pub next_token: Option<String>,
 }
 
 /// A version of an object that was overwritten or deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoncurrentVersion {
-    /// What it was.
     pub object: ObjectMeta,
-    /// Names it among the versions of its key.
     pub version_id: String,
 }
 
-/// A key with the version that is meant, as S3's addresses spell it.
-#[must_use]
-pub fn versioned_key(key: &str, version: Option<&str>) -> String {
-    version.map_or_else(
-        || key.to_owned(),
-        |version| format!("{key}?versionId={version}"),
-    )
-}
-
-/// One page of a listing of versions; those that are there now are left out.
+/// One page of a listing of versions, without the current ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoncurrentVersionPage {
-    /// In the order of their keys, of each key the newest first.
+    /// In the order of their keys, and of each key the newest first.
     pub versions: Vec<NoncurrentVersion>,
-    /// The key and the version id that the next page follows; `None` on the last.
-    pub next_marker: Option<(String, String)>,
+    /// `None` on the last page.
+    pub next_marker: Option<VersionMarker>,
 }
 
-/// The page of versions that S3 answered with.
+/// The next page of versions starts behind this version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionMarker {
+    pub key: String,
+    pub version_id: String,
+}
+
+/// A key and the version that is meant, as S3's addresses spell them.
 #[must_use]
-pub fn parse_version_page(answer: ListObjectVersionsOutput) -> NoncurrentVersionPage {
-    let encoded = answer.encoding_type == Some(EncodingType::Url);
-    let plain = |key: String| {
-        if encoded {
-            decode_listed_key(&key)
-        } else {
-            key
-        }
-    };
-    let old = answer
-        .versions
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|it| it.is_latest == Some(false));
-    let overwritten = old.filter_map(|it| {
-        let listed = ObjectMeta {
-            key: plain(it.key?),
-            last_modified: it
-                .last_modified
-                .as_ref()
-                .map(to_utc_time)
-                .unwrap_or_default(),
-            size: it
-                .size
-                .and_then(|size| u64::try_from(size).ok())
-                .unwrap_or_default(),
-            etag: it.e_tag.unwrap_or_default(),
-        };
-        Some(NoncurrentVersion {
-            object: listed,
-            version_id: it.version_id?,
-        })
-    });
-    let next = answer
-        .next_key_marker
-        .filter(|_| answer.is_truncated == Some(true));
-    NoncurrentVersionPage {
-        versions: overwritten.collect(),
-        next_marker: next.map(|key| {
-            (
-                plain(key),
-                answer.next_version_id_marker.unwrap_or_default(),
-            )
-        }),
+pub fn versioned_key(key: &str, version: Option<&str>) -> String {
+    match version {
+        Some(version) => format!("{key}?versionId={version}"),
+        None => key.to_owned(),
     }
 }
 
-/// The page that S3 answered with.
 #[must_use]
 pub fn parse_list_page(answer: ListObjectsV2Output) -> ListPage {
-    let encoded = answer.encoding_type == Some(EncodingType::Url);
-    let plain = |key: String| {
-        if encoded {
+    let decoder = KeyDecoder::new(answer.encoding_type);
+
+    let mut objects = Vec::new();
+    for object in answer.contents.unwrap_or_default() {
+        objects.extend(parse_object(object, decoder));
+    }
+
+    let mut folders = Vec::new();
+    for folder in answer.common_prefixes.unwrap_or_default() {
+        if let Some(prefix) = folder.prefix {
+            folders.push(decoder.decode(prefix));
+        }
+    }
+
+    let is_truncated = answer.is_truncated == Some(true);
+    let next_token = answer.next_continuation_token.filter(|_| is_truncated);
+    ListPage {
+        objects,
+        folders,
+        next_token,
+    }
+}
+
+#[must_use]
+pub fn parse_version_page(answer: ListObjectVersionsOutput) -> NoncurrentVersionPage {
+    let decoder = KeyDecoder::new(answer.encoding_type);
+
+    let mut versions = Vec::new();
+    for version in answer.versions.unwrap_or_default() {
+        if version.is_latest == Some(false) {
+            versions.extend(parse_noncurrent_version(version, decoder));
+        }
+    }
+
+    let next_marker = match answer.next_key_marker {
+        Some(key) if answer.is_truncated == Some(true) => Some(VersionMarker {
+            key: decoder.decode(key),
+            version_id: answer.next_version_id_marker.unwrap_or_default(),
+        }),
+        _ => None,
+    };
+    NoncurrentVersionPage {
+        versions,
+        next_marker,
+    }
+}
+
+fn parse_object(object: Object, decoder: KeyDecoder) -> Option<ObjectMeta> {
+    Some(ObjectMeta {
+        key: decoder.decode(object.key?),
+        last_modified: to_utc_time(object.last_modified),
+        size: to_size(object.size),
+        etag: object.e_tag.unwrap_or_default(),
+    })
+}
+
+fn parse_noncurrent_version(
+    version: ObjectVersion,
+    decoder: KeyDecoder,
+) -> Option<NoncurrentVersion> {
+    let object = ObjectMeta {
+        key: decoder.decode(version.key?),
+        last_modified: to_utc_time(version.last_modified),
+        size: to_size(version.size),
+        etag: version.e_tag.unwrap_or_default(),
+    };
+    let version_id = version.version_id?;
+    Some(NoncurrentVersion { object, version_id })
+}
+
+/// Decodes keys if the listing says that it encodes them.
+#[derive(Debug, Clone, Copy)]
+struct KeyDecoder {
+    is_encoded: bool,
+}
+
+impl KeyDecoder {
+    fn new(encoding: Option<EncodingType>) -> Self {
+        let is_encoded = encoding == Some(EncodingType::Url);
+        Self { is_encoded }
+    }
+
+    fn decode(self, key: String) -> String {
+        if self.is_encoded {
             decode_listed_key(&key)
         } else {
             key
         }
-    };
-    let objects = answer
-        .contents
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|object| {
-            Some(ObjectMeta {
-                key: plain(object.key?),
-                last_modified: object
-                    .last_modified
-                    .as_ref()
-                    .map(to_utc_time)
-                    .unwrap_or_default(),
-                size: object
-                    .size
-                    .and_then(|size| u64::try_from(size).ok())
-                    .unwrap_or_default(),
-                etag: object.e_tag.unwrap_or_default(),
-            })
-        });
-    let folders = answer
-        .common_prefixes
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|it| it.prefix)
-        .map(plain);
-    ListPage {
-        objects: objects.collect(),
-        folders: folders.collect(),
-        next_token: answer
-            .next_continuation_token
-            .filter(|_| answer.is_truncated == Some(true)),
     }
 }
 
 /// S3's URL encoding of keys in listings: percent signs, and `+` for a space.
 fn decode_listed_key(key: &str) -> String {
-    percent_encoding::percent_decode_str(&key.replace('+', " "))
-        .decode_utf8_lossy()
-        .into_owned()
+    let key = key.replace('+', " ");
+    let decoded = percent_encoding::percent_decode_str(&key);
+    decoded.decode_utf8_lossy().into_owned()
 }
 
-fn to_utc_time(time: &SmithyTime) -> DateTime<Utc> {
+fn to_utc_time(time: Option<SmithyTime>) -> DateTime<Utc> {
+    let Some(time) = time else {
+        return DateTime::default();
+    };
     DateTime::from_timestamp(time.secs(), time.subsec_nanos()).unwrap_or_default()
+}
+
+/// S3's sizes are signed; a missing or negative one counts as 0.
+pub(super) fn to_size(size: Option<i64>) -> u64 {
+    let size = size.unwrap_or_default();
+    u64::try_from(size).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_s3::types::{CommonPrefix, Object, ObjectVersion};
+    use aws_sdk_s3::types::CommonPrefix;
 
     use super::*;
 
@@ -193,70 +201,58 @@ mod tests {
             .contents(object.build())
             .common_prefixes(folder)
             .next_continuation_token("t");
+
         let plain = parse_list_page(answer.clone().is_truncated(false).build());
-        // date -u -d @1761834652
-        let modified = "2025-10-30T14:30:52Z".parse().expect("a time");
-        assert_eq!(
-            plain.objects,
-            [ObjectMeta {
-                key: "a+b".into(),
-                last_modified: modified,
-                size: 5,
-                etag: "e".into()
-            }]
-        );
-        assert_eq!(
-            (plain.folders, plain.next_token),
-            (vec!["c%2F".to_owned()], None)
-        );
-        let encoded = parse_list_page(
-            answer
-                .encoding_type(EncodingType::Url)
-                .is_truncated(true)
-                .build(),
-        );
-        assert_eq!(
-            (
-                encoded.objects[0].key.as_str(),
-                encoded.folders[0].as_str(),
-                encoded.next_token.as_deref()
-            ),
-            ("a b", "c/", Some("t"))
-        );
+        let expected = ObjectMeta {
+            key: "a+b".into(),
+            // date -u -d @1761834652
+            last_modified: "2025-10-30T14:30:52Z".parse().expect("a time"),
+            size: 5,
+            etag: "e".into(),
+        };
+        assert_eq!(plain.objects, [expected]);
+        assert_eq!(plain.folders, ["c%2F"]);
+        assert_eq!(plain.next_token, None);
+
+        let answer = answer.encoding_type(EncodingType::Url).is_truncated(true);
+        let encoded = parse_list_page(answer.build());
+        assert_eq!(encoded.objects[0].key, "a b");
+        assert_eq!(encoded.folders, ["c/"]);
+        assert_eq!(encoded.next_token.as_deref(), Some("t"));
     }
 
     #[test]
-    fn a_page_of_versions_has_those_that_are_not_there_any_more() {
+    fn a_page_of_versions_has_only_noncurrent_ones() {
         let version = |id: &str, latest| {
-            ObjectVersion::builder()
-                .key("a+b")
-                .version_id(id)
-                .is_latest(latest)
-                .build()
+            let version = ObjectVersion::builder().key("a+b").version_id(id);
+            version.is_latest(latest).build()
         };
         let answer = ListObjectVersionsOutput::builder()
             .versions(version("new", true))
-            .versions(version("old", false));
-        let answer = answer.next_key_marker("k+").next_version_id_marker("m");
+            .versions(version("old", false))
+            .next_key_marker("k+")
+            .next_version_id_marker("m");
+
         let plain = parse_version_page(answer.clone().build());
-        let told: Vec<(&str, &str)> = plain
-            .versions
-            .iter()
-            .map(|it| (it.object.key.as_str(), it.version_id.as_str()))
-            .collect();
-        assert_eq!((told, plain.next_marker), (vec![("a+b", "old")], None));
-        let encoded = parse_version_page(
-            answer
-                .encoding_type(EncodingType::Url)
-                .is_truncated(true)
-                .build(),
-        );
+        assert_eq!(plain.versions.len(), 1);
+        assert_eq!(plain.versions[0].object.key, "a+b");
+        assert_eq!(plain.versions[0].version_id, "old");
+        assert_eq!(plain.next_marker, None);
+
+        let answer = answer.encoding_type(EncodingType::Url).is_truncated(true);
+        let encoded = parse_version_page(answer.build());
         assert_eq!(encoded.versions[0].object.key, "a b");
-        assert_eq!(encoded.next_marker, Some(("k ".to_owned(), "m".to_owned())));
-        assert_eq!(
-            [versioned_key("k", None), versioned_key("k", Some("v"))],
-            ["k", "k?versionId=v"]
-        );
+        let marker = VersionMarker {
+            key: "k ".to_owned(),
+            version_id: "m".to_owned(),
+        };
+        assert_eq!(encoded.next_marker, Some(marker));
+    }
+
+    #[test]
+    fn a_version_is_named_as_in_an_address() {
+        assert_eq!(versioned_key("k", None), "k");
+        assert_eq!(versioned_key("k", Some("v")), "k?versionId=v");
     }
 
     #[test]

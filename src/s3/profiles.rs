@@ -1,19 +1,17 @@
-//! The AWS profiles of this machine, as far as the SDK does not tell: whether one exists, and single settings of it.
+//! What the AWS config and credentials files say about a profile, beyond what the SDK reports.
 //!
-//! Must never hold what is secret in these files.
+//! Must not hold the secrets in these files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use aws_config::profile::{self, ProfileFileLoadError, ProfileSet};
+use aws_types::os_shim_internal::{Env, Fs};
+
+use crate::error::{Error, ErrorKind};
 use crate::system::host;
 
-/// Whether a profile stands in the AWS config or credentials file. One that cannot be read has no profile.
-#[must_use]
-pub fn profile_exists(profile: &str) -> bool {
-    files().any(|text| section(&text, profile).is_some())
-}
-
-/// Settings of which one says where a profile's credentials come from.
-const SOURCES: [&str; 8] = [
+/// A profile with one of these settings says where its credentials come from.
+const CREDENTIAL_SOURCES: [&str; 8] = [
     "aws_access_key_id",
     "credential_process",
     "credential_source",
@@ -24,107 +22,145 @@ const SOURCES: [&str; 8] = [
     "source_profile",
 ];
 
-/// Whether a profile says where its credentials come from; one of a region alone, as CI often has it, does not.
-#[must_use]
-pub fn has_credential_source(profile: &str) -> bool {
-    files().any(|text| section(&text, profile).is_some_and(has_source))
+/// The profile that was asked for by name, or the default profile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct AwsProfile {
+    /// `None` for the default profile.
+    pub(crate) name: Option<String>,
+    pub(crate) is_defined: bool,
+    /// A profile that only sets a region, as CI often has it, has none.
+    pub(crate) has_credential_source: bool,
+    pub(crate) has_mfa_serial: bool,
+    pub(crate) ca_bundle: Option<PathBuf>,
 }
 
-fn has_source(section: &str) -> bool {
-    SOURCES.iter().any(|key| value(section, key).is_some())
-}
-
-/// A setting of a profile; `None` where it has none.
-#[must_use]
-pub fn profile_setting(profile: &str, key: &str) -> Option<String> {
-    files().find_map(|text| value(section(&text, profile)?, key))
-}
-
-/// The profile whose settings count where none is named.
-#[must_use]
-pub fn default_profile() -> String {
-    host::env_var("AWS_PROFILE").unwrap_or_else(|| "default".to_owned())
-}
-
-/// The contents of the AWS config and credentials files.
-fn files() -> impl Iterator<Item = String> {
-    let home = host::env_var("HOME").unwrap_or_default();
-    let file = |name: &str, default: &str| {
-        host::env_var(name).map_or_else(|| Path::new(&home).join(default), PathBuf::from)
-    };
-    let paths = [
-        file("AWS_CONFIG_FILE", ".aws/config"),
-        file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
-    ];
-    paths
-        .into_iter()
-        .filter_map(|path| std::fs::read_to_string(path).ok())
-}
-
-/// The lines of a profile, behind its head.
-fn section<'a>(text: &'a str, profile: &str) -> Option<&'a str> {
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (line, tail) = rest.split_once('\n').unwrap_or((rest, ""));
-        if head(line).is_some_and(|name| name == profile) {
-            return Some(tail);
+impl AwsProfile {
+    /// Reads the AWS config files. An empty `name` stands for the default profile.
+    ///
+    /// # Errors
+    /// The files cannot be parsed and a profile is named. Without a name the environment may
+    /// have credentials, so the SDK decides.
+    pub(crate) async fn load(name: &str) -> Result<Self, Error> {
+        let profiles = load_profiles(&Fs::real(), &Env::real()).await;
+        match profiles {
+            Ok(profiles) => Ok(Self::find(&profiles, name)),
+            Err(_) if name.is_empty() => Ok(Self::default()),
+            Err(error) => {
+                let message = format!("cannot read the AWS profile `{name}`: {error}");
+                let hint = "correct the AWS config or credentials file";
+                Err(Error::new(ErrorKind::Credentials, message, hint))
+            }
         }
-        rest = tail;
     }
-    None
+
+    fn find(profiles: &ProfileSet, name: &str) -> Self {
+        let is_named = !name.is_empty();
+        let name = if is_named {
+            name
+        } else {
+            profiles.selected_profile()
+        };
+        let mut found = Self {
+            name: is_named.then(|| name.to_owned()),
+            ..Self::default()
+        };
+        let Some(profile) = profiles.get_profile(name) else {
+            return found;
+        };
+
+        let is_set = |key: &str| profile.get(key).is_some_and(|value| !value.is_empty());
+        found.is_defined = true;
+        found.has_credential_source = CREDENTIAL_SOURCES.iter().any(|key| is_set(key));
+        found.has_mfa_serial = is_set("mfa_serial");
+        if is_set("ca_bundle") {
+            found.ca_bundle = profile.get("ca_bundle").map(PathBuf::from);
+        }
+        found
+    }
+
+    /// Whether to use the credentials of this profile, or those of the environment.
+    ///
+    /// A CI runner has credentials in its environment, but none of the profiles that people
+    /// name in their configs.
+    ///
+    /// # Errors
+    /// There are neither.
+    pub(crate) fn provides_credentials(&self) -> Result<bool, Error> {
+        let Some(name) = &self.name else {
+            return Ok(false);
+        };
+        let has_env_credentials = host::has_env_credentials();
+        if self.is_defined {
+            return Ok(self.has_credential_source || !has_env_credentials);
+        }
+        if name == "default" || has_env_credentials {
+            return Ok(false);
+        }
+        let message = format!(
+            "cannot find the AWS profile `{name}`: it is not in the AWS config or credentials file"
+        );
+        let hint = format!(
+            "create it, as with `aws configure sso --profile {name}`, \
+             or correct aws.profile in config.yaml"
+        );
+        Err(Error::new(ErrorKind::Credentials, message, hint))
+    }
 }
 
-/// The profile whose section a line begins, if it begins one.
-fn head(line: &str) -> Option<&str> {
-    let name = line.trim().strip_prefix('[')?.split_once(']')?.0.trim();
-    Some(
-        name.strip_prefix("profile")
-            .filter(|rest| rest.starts_with([' ', '\t']))
-            .map_or(name, str::trim),
-    )
-}
-
-fn value(section: &str, key: &str) -> Option<String> {
-    let lines = section
-        .lines()
-        .take_while(|line| !line.trim_start().starts_with('['));
-    // Indented lines belong to a nested setting.
-    let mut pairs = lines
-        .filter(|line| !line.starts_with([' ', '\t']))
-        .filter_map(|line| line.split_once('='));
-    let (_, value) = pairs.find(|(name, _)| name.trim() == key)?;
-    Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+#[allow(clippy::default_trait_access)] // the type's crate is not a direct dependency
+async fn load_profiles(fs: &Fs, env: &Env) -> Result<ProfileSet, ProfileFileLoadError> {
+    profile::load(fs, env, &Default::default(), None).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::runtime::block_on;
 
-    const CONFIG: &str = "[default]\nregion = x\n[profile  field-team]\nmfa_serial=arn:aws:iam::1:mfa/jane\ns3 =\n  ca_bundle = nested\n\
-                          ca_bundle = /etc/corp.pem\n[ sso-session corp ]\n[team] # comment\nca_bundle=\n";
+    fn find_in(config: &str, credentials: &str, name: &str) -> AwsProfile {
+        let fs = Fs::from_slice(&[("config", config), ("credentials", credentials)]);
+        let env = Env::from_slice(&[
+            ("AWS_CONFIG_FILE", "config"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+        ]);
+        let profiles = block_on(load_profiles(&fs, &env)).expect("a runtime");
+        AwsProfile::find(&profiles.expect("profiles"), name)
+    }
+
+    const CONFIG: &str = "[default]\nregion = x\n\
+        [profile  field-team]\nmfa_serial=arn:aws:iam::1:mfa/jane\n\
+        s3 =\n  ca_bundle = nested\nca_bundle = /etc/corp.pem\n\
+        [sso-session corp]\nsso_region = x\n\
+        [profile team] # comment\nca_bundle=\n";
 
     #[test]
-    fn profiles_are_found_in_both_spellings() {
-        for (profile, found) in [
+    fn profiles_are_found_in_both_files() {
+        let credentials = "[jane]\naws_access_key_id = AKIA\n";
+        for (name, is_defined) in [
+            ("", true),
             ("default", true),
             ("field-team", true),
             ("team", true),
+            ("jane", true),
             ("corp", false),
             ("field", false),
             ("profile", false),
         ] {
-            assert_eq!(section(CONFIG, profile).is_some(), found, "{profile}");
+            let profile = find_in(CONFIG, credentials, name);
+            assert_eq!(profile.is_defined, is_defined, "{name}");
+            assert_eq!(profile.name.is_some(), !name.is_empty());
         }
     }
 
     #[test]
-    fn a_profile_may_be_of_settings_alone() {
-        for (text, brings) in [
+    fn a_profile_may_have_no_credential_source() {
+        for (config, has_source) in [
             (
-                "[ci]\nregion = eu-west-1\noutput=json\n[other]\naws_access_key_id = AKIA\n",
+                "[profile ci]\nregion = eu-west-1\noutput=json\n\
+                 [profile other]\naws_access_key_id = AKIA\n",
                 false,
             ),
-            ("[ci]\n aws_access_key_id = indented\n", false),
+            ("[profile ci]\naws_access_key_id =\n", false),
             (
                 "[profile ci]\nregion = eu-west-1\naws_access_key_id = AKIA\n",
                 true,
@@ -135,32 +171,22 @@ mod tests {
                 true,
             ),
         ] {
-            assert_eq!(
-                has_source(section(text, "ci").expect("a profile")),
-                brings,
-                "{text}"
-            );
+            let profile = find_in(config, "", "ci");
+            assert!(profile.is_defined);
+            assert_eq!(profile.has_credential_source, has_source, "{config}");
         }
     }
 
     #[test]
-    fn a_setting_is_the_profiles_own() {
-        let setting = |profile, key| value(section(CONFIG, profile).expect("a profile"), key);
-        assert_eq!(
-            setting("field-team", "mfa_serial").as_deref(),
-            Some("arn:aws:iam::1:mfa/jane")
-        );
-        assert_eq!(
-            setting("field-team", "ca_bundle").as_deref(),
-            Some("/etc/corp.pem")
-        );
-        assert_eq!(
-            (
-                setting("default", "mfa_serial"),
-                setting("team", "ca_bundle"),
-                setting("team", "region")
-            ),
-            (None, None, None)
-        );
+    fn settings_are_those_of_the_profile_itself() {
+        let profile = find_in(CONFIG, "", "field-team");
+        assert!(profile.has_mfa_serial);
+        assert_eq!(profile.ca_bundle, Some("/etc/corp.pem".into()));
+
+        for name in ["", "team"] {
+            let profile = find_in(CONFIG, "", name);
+            assert!(!profile.has_mfa_serial);
+            assert_eq!(profile.ca_bundle, None, "{name}");
+        }
     }
 }

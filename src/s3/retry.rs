@@ -1,31 +1,135 @@
-//! What is worth another try beside what the SDK tries again by itself: two writers at once, and too many requests.
+//! Which requests are retried, and when.
 //!
-//! When and how often is the SDK's business: exponential backoff with jitter, within the time that the operation has.
-//! `Retry-After` plays no part.
+//! The SDK retries each request within the time that the operation has. [`retry_with_backoff`]
+//! retries on top of that, for commands that send many requests. `Retry-After` is ignored.
+
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 
-/// Answers that may be others a moment later.
+use crate::error::Error;
+
+const MAX_ATTEMPTS: u32 = 4;
+const MAX_ATTEMPTS_WHEN_THROTTLED: u32 = 10;
+const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+
+/// Counts the failed attempts of one request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct RetryState {
+    failed_attempts: u32,
+}
+
+impl RetryState {
+    /// Counts an attempt that failed with `error`.
+    ///
+    /// # Errors
+    /// `error`, if another attempt makes no sense.
+    pub(super) fn record_failure(&mut self, error: Error) -> Result<(), Error> {
+        let max_attempts = match error.status {
+            Some(429 | 503) => MAX_ATTEMPTS_WHEN_THROTTLED,
+            _ => MAX_ATTEMPTS,
+        };
+        self.failed_attempts += 1;
+        if error.is_retryable() && self.failed_attempts < max_attempts {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    }
+
+    /// Waits before the next attempt; returns at once before the first one.
+    pub(super) async fn wait(self) {
+        tokio::time::sleep(self.backoff_delay()).await;
+    }
+
+    /// Doubles with each failed attempt. The jitter spreads requests that failed at once.
+    fn backoff_delay(self) -> Duration {
+        if self.failed_attempts == 0 {
+            return Duration::ZERO;
+        }
+        let doublings = (self.failed_attempts - 1).min(16);
+        let longest = MAX_BACKOFF.min(INITIAL_BACKOFF.saturating_mul(1 << doublings));
+        let half = longest / 2;
+        half + half.mul_f64(fastrand::f64())
+    }
+}
+
+/// Sends a request, and again while it fails for reasons that may pass.
+///
+/// # Errors
+/// The error of the last attempt.
+pub async fn retry_with_backoff<T, F>(request: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut retry = RetryState::default();
+    loop {
+        match request().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => retry.record_failure(error)?,
+        }
+        retry.wait().await;
+    }
+}
+
+/// Makes the SDK retry two statuses that it does not retry by itself.
 #[derive(Debug)]
-pub struct TransientStatusClassifier;
+pub(super) struct TransientStatusClassifier;
 
 impl ClassifyRetry for TransientStatusClassifier {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        let status = context
-            .response()
-            .map(|response| response.status().as_u16());
-        match status {
-            // `ConditionalRequestConflict`: somebody else is writing the same key, and who wins is not settled yet.
-            Some(409) if context.output_or_error().is_some_and(|it| it.is_err()) => {
-                RetryAction::transient_error()
-            }
-            Some(429) => RetryAction::throttling_error(),
+        let Some(response) = context.response() else {
+            return RetryAction::NoActionIndicated;
+        };
+        let is_error = matches!(context.output_or_error(), Some(Err(_)));
+        match response.status().as_u16() {
+            // `ConditionalRequestConflict`: another process writes the same key, and S3 has not
+            // decided yet which of them wins.
+            409 if is_error => RetryAction::transient_error(),
+            429 => RetryAction::throttling_error(),
             _ => RetryAction::NoActionIndicated,
         }
     }
 
     fn name(&self) -> &'static str {
-        "what may pass"
+        "transient status"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn error_with_status(status: u16) -> Error {
+        Error {
+            status: Some(status),
+            ..Error::new(ErrorKind::Service, "failed", "")
+        }
+    }
+
+    #[test]
+    fn a_request_has_more_attempts_when_the_server_is_throttled() {
+        for (status, retries) in [(404, 0), (500, 3), (503, 9)] {
+            let mut retry = RetryState::default();
+            let mut count = 0;
+            while retry.record_failure(error_with_status(status)).is_ok() {
+                count += 1;
+            }
+            assert_eq!(count, retries, "HTTP {status}");
+        }
+    }
+
+    #[test]
+    fn the_delay_doubles_up_to_the_longest() {
+        let delay = |failed_attempts| RetryState { failed_attempts }.backoff_delay();
+        assert_eq!(delay(0), Duration::ZERO);
+        for (failed_attempts, longest_ms) in [(1, 200), (2, 400), (3, 800), (6, 5000), (40, 5000)] {
+            let longest = Duration::from_millis(longest_ms);
+            let delay = delay(failed_attempts);
+            assert!(longest / 2 <= delay && delay <= longest, "{delay:?}");
+        }
     }
 }

@@ -1,10 +1,8 @@
-//! S3 and STS: the requests this program makes, and nothing about why it makes them.
-//!
-//! Errors come out as [`Fault`]s. Must not know keys, records or verbs.
+//! The requests to one bucket, and to STS.
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -12,166 +10,142 @@ use aws_sdk_s3::operation::put_object::PutObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, EncodingType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use serde::{Deserialize, Serialize};
 
 use crate::digest;
-use crate::error::{Error, ErrorKind};
-use crate::s3::client;
+use crate::error::{Error, ErrorKind, to_single_line};
 pub use crate::s3::client::RequestTimeouts;
-use crate::s3::client::SdkSession;
+use crate::s3::client::{SdkSession, build_s3_client, custom_endpoint, load_sdk_session};
 use crate::s3::error::{RequestContext, from_sdk_error};
 use crate::s3::fast_get::{FastGetClient, FastGetOutcome};
-use crate::s3::listing::{ListPage, ListRequest, parse_list_page, versioned_key};
+use crate::s3::listing::{ListPage, ListRequest, parse_list_page, to_size, versioned_key};
+pub use crate::s3::target::{BucketTarget, s3_uri};
 pub use crate::s3::types::{CallerIdentity, ObjectHead, PutCondition, PutOutcome, PutReceipt};
-use crate::s3::versions::GET_VERSION_PERMISSION;
 use crate::system::host;
 
-/// Where the bucket is and who asks.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct BucketTarget {
-    /// The bucket's name.
-    pub bucket: String,
-    /// The region that the bucket is believed to be in; a wrong one is corrected by S3's first answer.
-    pub region: String,
-    /// The AWS profile; empty for the credentials of the environment.
-    pub profile: String,
-    /// The account that the bucket must belong to; empty where any will do.
-    #[serde(default)]
-    pub owner: String,
-}
+const GET_PERMISSION: &str = "s3:GetObject";
+/// S3 answers 403 instead of 404 without the permission to list.
+const HEAD_PERMISSION: &str = "s3:GetObject and s3:ListBucket";
+const GET_VERSION_PERMISSION: &str = "s3:GetObjectVersion";
 
-/// A bucket and the credentials to it.
+/// A bucket and the credentials for it.
 #[derive(Debug)]
 pub struct ObjectStore {
     pub(crate) target: BucketTarget,
     pub(crate) session: SdkSession,
-    pub(crate) client: Mutex<Client>,
+    client: Mutex<Client>,
     fast_client: tokio::sync::Mutex<Option<Arc<FastGetClient>>>,
 }
 
 impl ObjectStore {
-    /// Prepares the access; makes no request of its own, but may read the profile's files.
-    pub async fn open(target: &BucketTarget, patience: RequestTimeouts) -> Result<Self, Error> {
-        Ok(Self::from_session(
-            target.clone(),
-            client::load_sdk_session(&target.region, &target.profile, patience).await?,
-        ))
+    /// Reads the profile's files, but sends no request.
+    pub async fn open(target: &BucketTarget, timeouts: RequestTimeouts) -> Result<Self, Error> {
+        let session = load_sdk_session(&target.region, &target.profile, timeouts).await?;
+        Ok(Self::from_session(target.clone(), session))
     }
 
     pub(crate) fn from_session(target: BucketTarget, session: SdkSession) -> Self {
-        let s3 = Mutex::new(client::build_s3_client(&session.config, &target.region));
+        let client = build_s3_client(&session.config, &target.region);
         Self {
             target,
             session,
-            client: s3,
+            client: Mutex::new(client),
             fast_client: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Asks STS who we are.
     pub async fn get_caller_identity(&self) -> Result<CallerIdentity, Error> {
-        let answer = aws_sdk_sts::Client::new(&self.session.config)
-            .get_caller_identity()
-            .send()
-            .await;
-        let answer = answer.map_err(|error| {
-            from_sdk_error(
-                &error,
-                &self.request_context("ask STS who deploys", "sts:GetCallerIdentity"),
-            )
-        })?;
-        let field = |value: Option<String>, name: &str| {
-            value.ok_or_else(|| {
-                Error::unexpected_response(format!("ask STS who deploys: an answer without {name}"))
-            })
+        let context = self.request_context("ask STS who deploys", "sts:GetCallerIdentity");
+        let sts = aws_sdk_sts::Client::new(&self.session.config);
+        let answer = match sts.get_caller_identity().send().await {
+            Ok(answer) => answer,
+            Err(error) => return Err(from_sdk_error(&error, &context)),
+        };
+        let (Some(arn), Some(user_id), Some(account)) =
+            (answer.arn, answer.user_id, answer.account)
+        else {
+            return Err(context.unexpected_response("the answer is not from STS"));
         };
         Ok(CallerIdentity {
-            arn: field(answer.arn, "an ARN")?,
-            user_id: field(answer.user_id, "a user id")?,
-            account: field(answer.account, "an account")?,
+            arn,
+            user_id,
+            account,
         })
     }
 
-    /// The metadata of an object; `None` where there is none.
+    /// `None` if there is no such object.
     pub async fn head_object(&self, key: &str) -> Result<Option<ObjectHead>, Error> {
         self.head_object_version(key, None).await
     }
 
-    /// As [`Store::head`], for a version of the object that was overwritten, where one is named.
+    /// The current version, or the noncurrent `version`.
     pub async fn head_object_version(
         &self,
         key: &str,
         version: Option<&str>,
     ) -> Result<Option<ObjectHead>, Error> {
-        let what = format!(
-            "look at `{}`",
-            self.object_uri(&versioned_key(key, version))
-        );
-        let answer = self.send_request(
-            &what,
-            version.map_or("s3:GetObject and s3:ListBucket", |_| GET_VERSION_PERMISSION),
-            |s3| {
-                let head = s3
-                    .head_object()
-                    .bucket(&self.target.bucket)
-                    .key(key)
-                    .set_expected_bucket_owner(self.expected_owner());
-                head.set_version_id(version.map(str::to_owned))
-                    .checksum_mode(ChecksumMode::Enabled)
-                    .send()
-            },
-        );
+        let uri = self.object_uri(&versioned_key(key, version));
+        let action = format!("read the metadata of `{uri}`");
+        let permission = match version {
+            Some(_) => GET_VERSION_PERMISSION,
+            None => HEAD_PERMISSION,
+        };
+        let answer = self.send_request(&action, permission, |s3| {
+            s3.head_object()
+                .bucket(&self.target.bucket)
+                .key(key)
+                .set_version_id(version.map(str::to_owned))
+                .set_expected_bucket_owner(self.expected_owner())
+                .checksum_mode(ChecksumMode::Enabled)
+                .send()
+        });
         match answer.await {
             Ok(head) => Ok(Some(ObjectHead {
                 metadata: head.metadata.unwrap_or_default(),
                 etag: head.e_tag.unwrap_or_default(),
-                size: head
-                    .content_length
-                    .and_then(|size| u64::try_from(size).ok())
-                    .unwrap_or_default(),
+                size: to_size(head.content_length),
                 sha256: head.checksum_sha256,
             })),
-            // A HEAD has no body, so a missing key and a missing bucket answer alike.
-            Err(fault) if fault.status == Some(404) && fault.kind != ErrorKind::Bucket => Ok(None),
-            Err(fault) => Err(fault),
+            // The answer has no body, so a missing key and a missing bucket look alike.
+            Err(error) if error.status == Some(404) && error.kind != ErrorKind::Bucket => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    /// Writes an object with its SHA-256, which S3 checks before it answers.
+    /// Writes an object with its SHA-256, which S3 verifies before it answers.
     pub async fn put_object(
         &self,
         key: &str,
         body: &[u8],
-        kind: &str,
+        content_type: &str,
         metadata: &HashMap<String, String>,
         condition: PutCondition,
     ) -> Result<PutOutcome, Error> {
-        self.put_object_with_output(key, body, kind, metadata, condition)
-            .await
-            .map(|(written, _)| written)
+        let put = self.put_object_with_output(key, body, content_type, metadata, condition);
+        let (outcome, _) = put.await?;
+        Ok(outcome)
     }
 
-    /// As [`Store::put`], and gives S3's answer where something was written.
+    /// As [`ObjectStore::put_object`], with S3's answer if the object was written.
     pub(crate) async fn put_object_with_output(
         &self,
         key: &str,
         body: &[u8],
-        kind: &str,
+        content_type: &str,
         metadata: &HashMap<String, String>,
         condition: PutCondition,
     ) -> Result<(PutOutcome, Option<PutObjectOutput>), Error> {
-        let what = format!("put `{}`", self.object_uri(key));
+        let action = format!("put `{}`", self.object_uri(key));
         let checksum = digest::sha256_base64(body);
-        let answer = self.send_request(&what, "s3:PutObject", |s3| {
+        let answer = self.send_request(&action, "s3:PutObject", |s3| {
             let put = s3
                 .put_object()
                 .bucket(&self.target.bucket)
                 .key(key)
                 .set_expected_bucket_owner(self.expected_owner())
-                .content_type(kind)
+                .content_type(content_type)
                 .set_metadata(Some(metadata.clone()))
                 .checksum_sha256(&checksum)
-                // Named, too: a bucket with Object Lock asks for that.
+                // A bucket with Object Lock demands the algorithm's name, too.
                 .checksum_algorithm(ChecksumAlgorithm::Sha256)
                 .body(ByteStream::from(body.to_vec()));
             match &condition {
@@ -183,162 +157,156 @@ impl ObjectStore {
         });
         match answer.await {
             Ok(answer) => {
-                // A 200 without an ETag is somebody else's: a captive portal says 200 to everything.
-                let etag = answer.e_tag().ok_or_else(|| {
-                    Error::unexpected_response(format!("{what}: an answer that is not S3's"))
-                })?;
+                // A captive portal answers 200 to every request, but without an ETag.
+                let Some(etag) = answer.e_tag() else {
+                    return Err(unexpected_s3_response(&action));
+                };
                 let receipt = PutReceipt {
                     etag: etag.to_owned(),
                     is_checksum_confirmed: answer.checksum_sha256() == Some(&checksum),
                 };
                 Ok((PutOutcome::Written(receipt), Some(answer)))
             }
-            Err(fault) if fault.status == Some(412) => Ok((PutOutcome::ConditionFailed, None)),
-            // What shall be written over is not there.
-            Err(fault)
-                if fault.code == "NoSuchKey" && matches!(condition, PutCondition::IfMatch(_)) =>
-            {
+            Err(error) if is_condition_failure(&error, &condition) => {
                 Ok((PutOutcome::ConditionFailed, None))
             }
-            Err(fault) => Err(fault),
+            Err(error) => Err(error),
         }
     }
 
-    /// As [`Store::get`], for one of very many objects.
-    pub async fn get_small_object(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-        let answer = match self.fresh_fast_client().await {
-            Some(quick) => quick.get_object(key, limit).await,
-            None => FastGetOutcome::RetryWithSdk,
-        };
-        match answer {
-            FastGetOutcome::Object(body) => Ok(Some(body)),
-            FastGetOutcome::TooLarge => Err(self.object_too_large(key, limit)),
-            FastGetOutcome::NotFound => Ok(None),
-            FastGetOutcome::Throttled => {
-                let text = format!("get `{}`: HTTP 503, SlowDown", self.object_uri(key));
-                Err(Error {
-                    status: Some(503),
-                    ..Error::new(ErrorKind::Service, text, "")
-                })
-            }
-            FastGetOutcome::RetryWithSdk => self.get_object(key, limit).await,
-        }
+    /// Reads an object of at most `max_bytes`; `None` if there is no such object.
+    pub async fn get_object(&self, key: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
+        self.get_object_version(key, None, max_bytes).await
     }
 
-    async fn fresh_fast_client(&self) -> Option<Arc<FastGetClient>> {
-        let mut quick = self.fast_client.lock().await;
-        if !quick.as_ref().is_some_and(|quick| quick.is_fresh()) {
-            let client = self
-                .client
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
-            *quick = FastGetClient::open(&self.session, &client, &self.target.bucket)
-                .await
-                .map(Arc::new);
-        }
-        quick.clone()
-    }
-
-    fn object_too_large(&self, key: &str, limit: u64) -> Error {
-        Error::new(
-            ErrorKind::Service,
-            format!(
-                "get `{}`: it has more than {limit} bytes",
-                self.object_uri(key)
-            ),
-            "",
-        )
-    }
-
-    /// Reads an object of at most `limit` bytes; `None` where there is none.
-    pub async fn get_object(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-        self.get_object_version(key, None, limit).await
-    }
-
-    /// As [`Store::get`], for a version of the object that was overwritten, where one is named.
+    /// The current version, or the noncurrent `version`.
     pub async fn get_object_version(
         &self,
         key: &str,
         version: Option<&str>,
-        limit: u64,
+        max_bytes: u64,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let what = format!("get `{}`", self.object_uri(&versioned_key(key, version)));
-        let answer = self.send_request(
-            &what,
-            version.map_or("s3:GetObject", |_| GET_VERSION_PERMISSION),
-            |s3| {
-                let get = s3
-                    .get_object()
-                    .bucket(&self.target.bucket)
-                    .key(key)
-                    .set_expected_bucket_owner(self.expected_owner());
-                get.set_version_id(version.map(str::to_owned)).send()
-            },
-        );
+        let action = format!("get `{}`", self.object_uri(&versioned_key(key, version)));
+        let permission = match version {
+            Some(_) => GET_VERSION_PERMISSION,
+            None => GET_PERMISSION,
+        };
+        let answer = self.send_request(&action, permission, |s3| {
+            s3.get_object()
+                .bucket(&self.target.bucket)
+                .key(key)
+                .set_version_id(version.map(str::to_owned))
+                .set_expected_bucket_owner(self.expected_owner())
+                .send()
+        });
         let object = match answer.await {
             Ok(object) => object,
-            Err(fault) if ["NoSuchKey", "NoSuchVersion"].contains(&fault.code.as_str()) => {
+            Err(error) if matches!(error.code.as_str(), "NoSuchKey" | "NoSuchVersion") => {
                 return Ok(None);
             }
-            Err(fault) => return Err(fault),
+            Err(error) => return Err(error),
         };
+
         let mut stream = object.body;
         let mut body = Vec::new();
-        // Not by its stated length: whoever answers may state anything.
-        while let Some(part) = stream.next().await {
-            let part = part.map_err(|error| {
-                Error::new(
-                    ErrorKind::Network,
-                    format!(
-                        "{what}: {}",
-                        crate::error::to_single_line(&error.to_string())
-                    ),
-                    "",
-                )
-            })?;
-            body.extend_from_slice(&part);
-            if body.len() as u64 > limit {
-                return Err(self.object_too_large(key, limit));
+        // The Content-Length is not used, because a server may state any length.
+        while let Some(chunk) = stream.next().await {
+            match chunk {
+                Ok(chunk) => body.extend_from_slice(&chunk),
+                Err(error) => {
+                    let cause = to_single_line(&error.to_string());
+                    let message = format!("cannot {action}: {cause}");
+                    return Err(Error::new(ErrorKind::Network, message, ""));
+                }
+            }
+            if body.len() as u64 > max_bytes {
+                return Err(self.object_too_large(key, max_bytes));
             }
         }
         Ok(Some(body))
     }
 
-    /// One page of a listing: the first, or the one that `token` asks for.
+    /// As [`ObjectStore::get_object`], with less CPU time, for commands that read many objects.
+    pub async fn get_small_object(
+        &self,
+        key: &str,
+        max_bytes: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let Some(client) = self.fresh_fast_client().await else {
+            return self.get_object(key, max_bytes).await;
+        };
+        match client.get_object(key, max_bytes).await {
+            FastGetOutcome::Object(body) => Ok(Some(body)),
+            FastGetOutcome::NotFound => Ok(None),
+            FastGetOutcome::TooLarge => Err(self.object_too_large(key, max_bytes)),
+            FastGetOutcome::Throttled => {
+                let uri = self.object_uri(key);
+                let message = format!("cannot get `{uri}`: HTTP 503, SlowDown");
+                let mut error = Error::new(ErrorKind::Service, message, "");
+                error.status = Some(503);
+                Err(error)
+            }
+            FastGetOutcome::RetryWithSdk => self.get_object(key, max_bytes).await,
+        }
+    }
+
+    async fn fresh_fast_client(&self) -> Option<Arc<FastGetClient>> {
+        let mut fast_client = self.fast_client.lock().await;
+        if let Some(client) = fast_client.as_ref()
+            && client.is_fresh()
+        {
+            return Some(Arc::clone(client));
+        }
+        let client = self.lock_client().clone();
+        let opened = FastGetClient::open(&self.session, &client, &self.target.bucket).await;
+        *fast_client = opened.map(Arc::new);
+        fast_client.clone()
+    }
+
+    fn object_too_large(&self, key: &str, max_bytes: u64) -> Error {
+        let uri = self.object_uri(key);
+        let message = format!("cannot get `{uri}`: it has more than {max_bytes} bytes");
+        Error::new(ErrorKind::Service, message, "")
+    }
+
+    /// The first page of a listing, or the one that `token` requests.
     pub async fn list_page(
         &self,
-        listing: &ListRequest,
+        request: &ListRequest,
         token: Option<&str>,
     ) -> Result<ListPage, Error> {
-        let what = format!("list `{}`", self.object_uri(&listing.prefix));
-        let answer = self.send_request(&what, "s3:ListBucket", |s3| {
+        let none_if_empty = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let action = format!("list `{}`", self.object_uri(&request.prefix));
+        let answer = self.send_request(&action, "s3:ListBucket", |s3| {
             s3.list_objects_v2()
                 .bucket(&self.target.bucket)
-                .prefix(&listing.prefix)
+                .prefix(&request.prefix)
                 .set_expected_bucket_owner(self.expected_owner())
-                .set_start_after(
-                    Some(listing.start_after.clone()).filter(|after| !after.is_empty()),
-                )
-                .set_delimiter(
-                    Some(listing.delimiter.to_owned()).filter(|delimiter| !delimiter.is_empty()),
-                )
+                .set_start_after(none_if_empty(&request.start_after))
+                .set_delimiter(none_if_empty(request.delimiter))
                 // XML cannot hold every character that a key can.
                 .encoding_type(EncodingType::Url)
                 .set_continuation_token(token.map(str::to_owned))
                 .send()
         });
-        answer.await.map(parse_list_page)
+        let answer = answer.await?;
+        Ok(parse_list_page(answer))
     }
 
-    /// What tells this bucket from all others: its name, and where S3 is.
+    /// Distinguishes this bucket from all others: its name, and S3's address.
     #[must_use]
     pub fn bucket_identity(&self) -> String {
-        format!(
-            "{} {}",
-            client::custom_endpoint(&self.session.config).unwrap_or_default(),
-            self.target.bucket
-        )
+        let endpoint = custom_endpoint(&self.session.config).unwrap_or_default();
+        format!("{endpoint} {}", self.target.bucket)
+    }
+
+    /// The bucket's region, as far as S3's answers have named it.
+    #[must_use]
+    pub fn bucket_region(&self) -> String {
+        match self.lock_client().config().region() {
+            Some(region) => region.to_string(),
+            None => String::new(),
+        }
     }
 
     /// `s3://bucket/key`, as messages and outputs spell it.
@@ -347,10 +315,10 @@ impl ObjectStore {
         s3_uri(&self.target.bucket, key)
     }
 
-    /// Sends a request, and once more to the region that the bucket turns out to be in.
+    /// Sends a request, and again if S3 answers that the bucket is in another region.
     pub(crate) async fn send_request<T, E, F>(
         &self,
-        what: &str,
+        action: &str,
         permission: &str,
         request: impl Fn(Client) -> F,
     ) -> Result<T, Error>
@@ -358,50 +326,65 @@ impl ObjectStore {
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        let explained = |error| from_sdk_error(&error, &self.request_context(what, permission));
-        let client = || self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = client().clone();
-        let here = now.config().region().cloned();
-        let fault = match request(now).await {
+        let explain = |error| from_sdk_error(&error, &self.request_context(action, permission));
+        let client = self.lock_client().clone();
+        let tried_region = client.config().region().cloned();
+        let error = match request(client).await {
             Ok(answer) => return Ok(answer),
-            Err(error) => explained(error),
+            Err(error) => explain(error),
         };
-        match &fault.bucket_region {
-            Some(region)
-                if matches!(fault.status, Some(301 | 307 | 400))
-                    && here.as_ref().map(AsRef::as_ref) != Some(region) =>
-            {
-                let there = client::build_s3_client(&self.session.config, region);
-                *client() = there.clone();
-                request(there).await.map_err(explained)
-            }
-            _ => Err(fault),
+
+        let Some(region) = redirect_region(&error) else {
+            return Err(error);
+        };
+        if tried_region.is_some_and(|tried| tried.as_ref() == region) {
+            return Err(error);
         }
+        let client = build_s3_client(&self.session.config, region);
+        *self.lock_client() = client.clone();
+        request(client).await.map_err(explain)
+    }
+
+    fn lock_client(&self) -> MutexGuard<'_, Client> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn request_context<'a>(
         &'a self,
-        what: &'a str,
+        action: &'a str,
         permission: &'a str,
     ) -> RequestContext<'a> {
-        let BucketTarget { profile, owner, .. } = &self.target;
         RequestContext {
-            action: what,
+            action,
             permission,
-            profile,
-            expected_owner: owner,
+            profile: &self.session.profile,
+            expected_owner: &self.target.owner,
             proxy: host::https_proxy(),
             now: host::utc_now(),
         }
     }
 
     pub(crate) fn expected_owner(&self) -> Option<String> {
-        Some(self.target.owner.clone()).filter(|owner| !owner.is_empty())
+        let owner = &self.target.owner;
+        (!owner.is_empty()).then(|| owner.clone())
     }
 }
 
-/// `s3://bucket/key`, as messages and outputs spell it.
-#[must_use]
-pub fn s3_uri(bucket: &str, key: &str) -> String {
-    format!("s3://{bucket}/{key}")
+/// An answer with a good status that S3 would not give.
+pub(crate) fn unexpected_s3_response(action: &str) -> Error {
+    Error::unexpected_response(format!("cannot {action}: the answer is not from S3"))
+}
+
+/// S3 answers `NoSuchKey` if the object that should be overwritten does not exist.
+fn is_condition_failure(error: &Error, condition: &PutCondition) -> bool {
+    let is_missing = error.code == "NoSuchKey" && matches!(condition, PutCondition::IfMatch(_));
+    error.status == Some(412) || is_missing
+}
+
+/// The region to which S3 redirects the request.
+fn redirect_region(error: &Error) -> Option<&str> {
+    match error.status {
+        Some(301 | 307 | 400) => error.bucket_region.as_deref(),
+        _ => None,
+    }
 }

@@ -1,65 +1,57 @@
-//! What AWS says of an object, of what was written and of who asks, in our words.
-//!
-//! Pure.
+//! Answers of S3 and STS.
 
 use std::collections::HashMap;
 
-/// Who asks, as STS says.
+/// The answer of `sts:GetCallerIdentity`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallerIdentity {
-    /// The full ARN.
     pub arn: String,
-    /// The unique id.
     pub user_id: String,
-    /// The account, twelve digits.
+    /// Twelve digits.
     pub account: String,
 }
 
-/// An object's metadata.
+/// The answer to a HEAD request.
 #[derive(Debug, Clone, Default)]
 pub struct ObjectHead {
-    /// The user metadata, keys in lower case.
+    /// The user metadata, with keys in lower case.
     pub metadata: HashMap<String, String>,
-    /// The opaque tag of this very version; never a digest to compare with.
+    /// Identifies this version of the object. It is opaque, not a digest to compare with.
     pub etag: String,
-    /// The body's length in bytes.
     pub size: u64,
-    /// SHA-256 of the body in Base64, as S3 computed it when it was written; `None` where the server does not say.
+    /// SHA-256 of the body in Base64, computed by S3 during the upload. Some servers omit it.
     pub sha256: Option<String>,
 }
 
-/// What a PUT asks for beside writing.
+/// When a PUT may write.
 #[derive(Debug, Clone)]
 pub enum PutCondition {
-    /// Write whatever is there.
     Always,
-    /// Write only where nothing is.
+    /// Only if no object has this key.
     IfAbsent,
-    /// Write only over the version with this `ETag`.
+    /// Only if the object has this `ETag`.
     IfMatch(String),
 }
 
-/// What a PUT came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PutOutcome {
-    /// The object is there.
     Written(PutReceipt),
-    /// The [`Condition`] did not hold, and nothing was written.
+    /// The [`PutCondition`] did not hold, so nothing was written.
     ConditionFailed,
 }
 
-/// What is said of an object that was written.
+/// What the answer to a PUT says about the object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PutReceipt {
-    /// Its `ETag`.
     pub etag: String,
-    /// Whether the answer states the SHA-256 of the body, which S3 computes from what it has got before it stores that. Whoever else
-    /// says 200 does not, nor does each server that speaks S3: then only a look tells whether the object is there.
+    /// Whether the answer repeats the SHA-256 of the body, which S3 computes before it stores
+    /// the object. A captive portal does not, nor does every S3-compatible server. Without it
+    /// only a HEAD shows whether the object exists.
     pub is_checksum_confirmed: bool,
 }
 
 impl PutOutcome {
-    /// Whether nobody need look whether the object is there.
+    /// Whether the object exists for certain, so that no HEAD is needed.
     #[must_use]
     pub fn is_checksum_confirmed(&self) -> bool {
         matches!(self, Self::Written(receipt) if receipt.is_checksum_confirmed)

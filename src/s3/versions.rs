@@ -1,81 +1,90 @@
-//! What a versioned bucket keeps of objects that were overwritten: all of it below a prefix, where it may be had.
+//! Noncurrent versions of objects, which a versioned bucket keeps.
 //!
-//! Needs s3:ListBucketVersions, which nothing else does: who may not is told so, and no more. Must not know what keys mean.
+//! Only this file needs `s3:ListBucketVersions`. Without that permission its callers see the
+//! current objects only.
 
 use aws_sdk_s3::types::EncodingType;
 
 use crate::error::{Error, ErrorKind};
-use crate::s3::bulk_get::retry_with_backoff;
-use crate::s3::listing::{NoncurrentVersion, NoncurrentVersionPage, parse_version_page};
+use crate::s3::listing::{
+    NoncurrentVersion, NoncurrentVersionPage, VersionMarker, parse_version_page,
+};
+use crate::s3::retry::retry_with_backoff;
 use crate::s3::store::ObjectStore;
-
-/// What it takes to read a version.
-pub const GET_VERSION_PERMISSION: &str = "s3:GetObjectVersion";
 
 /// Whether versions can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VersionListing {
-    /// They were; a bucket that keeps none has none.
+    /// They were listed. A bucket without versioning has none.
     Listed,
     /// The permission is missing.
     Denied,
-    /// The server knows none.
+    /// The server does not know versions.
     Unsupported,
 }
 
-/// Hands over each overwritten version below `prefix`, in the order of the keys, of each key the newest first.
+/// Calls `visit` with each noncurrent version below `prefix`, in the order of the keys, and of
+/// each key with the newest first.
 ///
 /// # Errors
-/// A request that failed for a reason that concerns all requests: the network, or credentials.
+/// A request failed for a reason that concerns all requests: the network, or credentials.
 pub async fn for_each_noncurrent_version(
     store: &ObjectStore,
     prefix: &str,
-    mut take: impl FnMut(NoncurrentVersion),
+    mut visit: impl FnMut(NoncurrentVersion),
 ) -> Result<VersionListing, Error> {
-    let mut from = None;
+    let mut marker = None;
     loop {
-        let page = match retry_with_backoff(|| list_version_page(store, prefix, from.as_ref()))
-            .await
-        {
+        let request = || list_version_page(store, prefix, marker.as_ref());
+        let page = match retry_with_backoff(request).await {
             Ok(page) => page,
-            Err(fault) if fault.kind == ErrorKind::Denied => return Ok(VersionListing::Denied),
-            Err(fault) if is_unsupported_error(&fault) => return Ok(VersionListing::Unsupported),
-            Err(fault) => return Err(fault),
+            Err(error) if error.kind == ErrorKind::Denied => return Ok(VersionListing::Denied),
+            Err(error) if is_unsupported_error(&error) => return Ok(VersionListing::Unsupported),
+            Err(error) => return Err(error),
         };
-        page.versions.into_iter().for_each(&mut take);
-        // A server that names no other place would be asked for ever.
+        for version in page.versions {
+            visit(version);
+        }
+
         match page.next_marker {
-            Some(next) if from.as_ref() != Some(&next) => from = Some(next),
+            // A server that repeats the marker would be asked for the same page forever.
+            Some(next) if marker.as_ref() != Some(&next) => marker = Some(next),
             _ => return Ok(VersionListing::Listed),
         }
     }
 }
 
-/// Whether a server answered that it does not do this, as many do that speak S3.
-fn is_unsupported_error(fault: &Error) -> bool {
-    fault.kind == ErrorKind::Service && (fault.status == Some(501) || !fault.is_retryable())
+/// Whether a server says that it does not know versions, as many S3-compatible servers do.
+fn is_unsupported_error(error: &Error) -> bool {
+    let is_not_implemented = error.status == Some(501) || !error.is_retryable();
+    error.kind == ErrorKind::Service && is_not_implemented
 }
 
-/// One page of a listing of all versions: the first, or the one behind `from`, a key and a version id.
+/// The first page of all versions, or the one behind `marker`.
 async fn list_version_page(
     store: &ObjectStore,
     prefix: &str,
-    from: Option<&(String, String)>,
+    marker: Option<&VersionMarker>,
 ) -> Result<NoncurrentVersionPage, Error> {
-    let what = format!("list the versions below `{}`", store.object_uri(prefix));
-    let answer = store.send_request(&what, "s3:ListBucketVersions", |s3| {
+    let mut key = None;
+    let mut version_id = None;
+    if let Some(marker) = marker {
+        key = Some(marker.key.clone());
+        version_id = Some(marker.version_id.clone()).filter(|id| !id.is_empty());
+    }
+
+    let action = format!("list the versions below `{}`", store.object_uri(prefix));
+    let answer = store.send_request(&action, "s3:ListBucketVersions", |s3| {
         s3.list_object_versions()
             .bucket(&store.target.bucket)
             .prefix(prefix)
             .set_expected_bucket_owner(store.expected_owner())
             .encoding_type(EncodingType::Url)
-            .set_key_marker(from.map(|(key, _)| key.clone()))
-            .set_version_id_marker(
-                from.map(|(_, version)| version.clone())
-                    .filter(|version| !version.is_empty()),
-            )
+            .set_key_marker(key.clone())
+            .set_version_id_marker(version_id.clone())
             .send()
     });
-    answer.await.map(parse_version_page)
+    let answer = answer.await?;
+    Ok(parse_version_page(answer))
 }

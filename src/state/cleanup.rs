@@ -1,52 +1,59 @@
-//! Removes expired files from the state folder: notes of old deployments, and what a killed process left half written.
+//! Removes expired files: notes of old deployments, and files that a killed process left half written.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::state::dirs::StateDirs;
 
-/// Files of one folder of the state directory that expire.
+/// Which files of one subdirectory expire, and when.
 #[derive(Debug, Clone, Copy)]
 pub struct ExpiryRule {
-    /// The folder, below the state directory.
+    /// The subdirectory of the state directory.
     pub dir: &'static str,
-    /// The endings of the names of files that expire; empty: every file.
+    /// The suffixes of the file names that expire. Empty means every file.
     pub suffixes: &'static [&'static str],
-    /// How long such a file is kept after it was written.
+    /// How long such a file stays after it was written.
     pub lifetime: Duration,
 }
 
-/// Removes what has expired at `now`. Whatever cannot be removed stays: the next deployment tries again.
-pub fn remove_expired_files(places: &StateDirs, rules: &[ExpiryRule], now: SystemTime) {
-    for rule in rules {
-        let is_meant = |name: &str| {
-            rule.suffixes.is_empty() || rule.suffixes.iter().any(|suffix| name.ends_with(suffix))
-        };
-        remove_older_files(places, rule.dir, is_meant, now, rule.lifetime);
+impl ExpiryRule {
+    fn applies_to(&self, name: &str) -> bool {
+        self.suffixes.is_empty() || self.suffixes.iter().any(|suffix| name.ends_with(suffix))
     }
 }
 
-fn remove_older_files(
-    places: &StateDirs,
-    folder: &str,
-    is_meant: impl Fn(&str) -> bool,
-    now: SystemTime,
-    lifetime: Duration,
-) {
-    let entries = places
-        .subdirs(folder)
-        .filter_map(|folder| fs::read_dir(folder).ok())
-        .flatten()
-        .filter_map(Result::ok);
-    for entry in entries.filter(|entry| is_meant(&entry.file_name().to_string_lossy())) {
-        let modified = entry
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .ok();
-        let age = modified.and_then(|modified| now.duration_since(modified).ok());
-        if age.is_some_and(|age| age > lifetime) {
+/// Removes what has expired at `now`. A file that cannot be removed stays: the next deployment
+/// tries again.
+pub fn remove_expired_files(state_dirs: &StateDirs, rules: &[ExpiryRule], now: SystemTime) {
+    for rule in rules {
+        for dir in state_dirs.subdirs(rule.dir) {
+            remove_expired_in(&dir, rule, now);
+        }
+    }
+}
+
+fn remove_expired_in(dir: &Path, rule: &ExpiryRule, now: SystemTime) {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if rule.applies_to(&entry.file_name().to_string_lossy())
+            && is_older_than(&entry, rule.lifetime, now)
+        {
             let _ = fs::remove_file(entry.path());
         }
+    }
+}
+
+/// A file that is dated in the future, or whose date is unknown, is not old.
+fn is_older_than(entry: &fs::DirEntry, lifetime: Duration, now: SystemTime) -> bool {
+    let Ok(modified) = entry.metadata().and_then(|metadata| metadata.modified()) else {
+        return false;
+    };
+    match now.duration_since(modified) {
+        Ok(age) => age > lifetime,
+        Err(_) => false,
     }
 }
 
@@ -55,11 +62,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_files_are_removed_and_new_ones_stay() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let places = StateDirs::from_private_dirs([folder.path().to_owned()]);
-        let note = folder.path().join("notes").join("note.json");
-        let item = folder.path().join("spool").join("1.item");
+    fn removes_old_files_and_keeps_new_ones() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let state_dirs = StateDirs::from_private_dirs([dir.path().to_owned()]);
+        let note = dir.path().join("notes").join("note.json");
+        let item = dir.path().join("spool").join("1.item");
         let rules = [
             ExpiryRule {
                 dir: "notes",
@@ -73,13 +80,13 @@ mod tests {
             },
         ];
         for file in [&note, &item] {
-            fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+            fs::create_dir_all(file.parent().expect("a parent")).expect("made");
             fs::write(file, "x").expect("written");
         }
         let now = SystemTime::UNIX_EPOCH + SystemTime::UNIX_EPOCH.elapsed().expect("after 1970");
-        remove_expired_files(&places, &rules, now + Duration::from_hours(1));
+        remove_expired_files(&state_dirs, &rules, now + Duration::from_hours(1));
         assert!(note.exists());
-        remove_expired_files(&places, &rules, now + Duration::from_hours(400 * 24));
-        assert!(!note.exists() && item.exists(), "an item is never removed");
+        remove_expired_files(&state_dirs, &rules, now + Duration::from_hours(400 * 24));
+        assert!(!note.exists() && item.exists(), "items never expire");
     }
 }

@@ -1,8 +1,7 @@
-//! Where things are kept on this machine: the user's state folder, and, where that one cannot be written, a folder
-//! among the temporary files.
+//! The state directory of this user, and a fallback among the temporary files.
 //!
-//! Knows folders and not what is in them. The second one lies where everybody may write, so it is used only as long as
-//! it is the user's own and closed to others.
+//! Knows directories, not their content. Everybody can write to the parent of the fallback, so it
+//! is used only while it belongs to this user and is closed to others.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,133 +10,138 @@ use crate::error::{Error, ErrorKind};
 use crate::system::atomic_file;
 use crate::system::host;
 
-/// The folders, the preferred one first.
+const SET_HOME_HINT: &str = "set HOME";
+
+/// The directories to write state to, in the order in which they are tried.
 #[derive(Debug, Clone, Default)]
 pub struct StateDirs {
     dirs: Vec<StateDir>,
-    /// Why the first of them is not the usual one, if it is not.
+    /// Why the first directory is not the primary one, if it is not.
     primary_dir_error: Option<Error>,
 }
 
 #[derive(Debug, Clone)]
 struct StateDir {
     path: PathBuf,
-    /// Whether it lies where everybody may write.
+    /// Whether everybody can write to its parent.
     is_shared: bool,
 }
 
-/// What was written, and how.
+/// The result of a write, and whether it went to the primary directory.
 #[derive(Debug)]
 pub struct StateWrite<T> {
-    /// What came of it.
     pub value: T,
-    /// Why it is not in the preferred place, if it is not.
+    /// Why the value is not in the primary directory, if it is not.
     pub primary_dir_error: Option<Error>,
 }
 
 impl StateDirs {
-    /// Those of this machine and user.
+    /// The directories of this machine and user.
     #[must_use]
     pub fn detect() -> Self {
-        let own = host::state_dir().map(|folder| StateDir {
-            path: folder,
-            is_shared: false,
-        });
-        let without_usual = own.is_none().then(|| {
-            Error::new(
-                ErrorKind::Local,
-                "neither HOME nor XDG_STATE_HOME is set",
-                "set HOME",
-            )
-        });
-        let shared = host::fallback_state_dir().map(|folder| StateDir {
-            path: folder,
-            is_shared: true,
-        });
-        Self {
-            dirs: own
-                .into_iter()
-                .chain(shared)
-                .filter(StateDir::is_trusted)
-                .collect(),
-            primary_dir_error: without_usual,
+        let mut state_dirs = Self::default();
+        match host::state_dir() {
+            Some(path) => state_dirs.dirs.push(StateDir::private(path)),
+            None => {
+                state_dirs.primary_dir_error = Some(Error::new(
+                    ErrorKind::Local,
+                    "cannot find the state directory: neither HOME nor XDG_STATE_HOME is set",
+                    SET_HOME_HINT,
+                ));
+            }
         }
+        if let Some(path) = host::fallback_state_dir() {
+            let fallback = StateDir {
+                path,
+                is_shared: true,
+            };
+            if fallback.is_trusted() {
+                state_dirs.dirs.push(fallback);
+            }
+        }
+        state_dirs
     }
 
-    /// The user's own folders `folders`, the preferred one first.
-    pub fn from_private_dirs(folders: impl IntoIterator<Item = PathBuf>) -> Self {
+    /// Directories that only this user can write to, in the order in which they are tried.
+    pub fn from_private_dirs(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         Self {
-            dirs: folders
-                .into_iter()
-                .map(|folder| StateDir {
-                    path: folder,
-                    is_shared: false,
-                })
-                .collect(),
+            dirs: paths.into_iter().map(StateDir::private).collect(),
             primary_dir_error: None,
         }
     }
 
-    /// The folders called `name`, whether they exist or not.
+    /// The subdirectories called `name`, whether they exist or not.
     pub fn subdirs(&self, name: &str) -> impl Iterator<Item = PathBuf> {
-        self.dirs.iter().map(move |place| place.path.join(name))
+        self.dirs.iter().map(move |dir| dir.path.join(name))
     }
 
-    /// Lets `write` write into the first folder called `name` in which it can, making it where there is none.
+    /// Calls `write` with the subdirectory `name` of each directory until it succeeds. Creates the
+    /// subdirectory if it is missing.
     ///
     /// # Errors
-    /// It can write into none of them; tells why it cannot into the preferred one.
+    /// No directory can be written. The error is that of the primary one.
     pub fn write_in<T>(
         &self,
         name: &str,
         mut write: impl FnMut(&Path) -> io::Result<T>,
     ) -> Result<StateWrite<T>, Error> {
-        let mut instead_of = self.primary_dir_error.clone();
-        for place in &self.dirs {
-            let folder = place.path.join(name);
-            match place.create_subdir(&folder).and_then(|()| write(&folder)) {
-                Ok(result) => {
+        let mut primary_dir_error = self.primary_dir_error.clone();
+        for dir in &self.dirs {
+            let subdir = dir.path.join(name);
+            let result = dir.create_subdir(&subdir).and_then(|()| write(&subdir));
+            match result {
+                Ok(value) => {
                     return Ok(StateWrite {
-                        value: result,
-                        primary_dir_error: instead_of,
+                        value,
+                        primary_dir_error,
                     });
                 }
-                Err(error) => {
-                    let text = format!("write to `{}`: {error}", folder.display());
-                    instead_of.get_or_insert_with(|| Error::new(ErrorKind::Local, text, ""));
+                Err(error) if primary_dir_error.is_none() => {
+                    let message = format!("cannot write to `{}`: {error}", subdir.display());
+                    primary_dir_error = Some(Error::new(ErrorKind::Local, message, ""));
                 }
+                Err(_) => {}
             }
         }
-        Err(instead_of.unwrap_or_else(|| {
+        Err(primary_dir_error.unwrap_or_else(|| {
             Error::new(
                 ErrorKind::Local,
-                "there is no folder to keep things in",
-                "set HOME",
+                "cannot find a state directory",
+                SET_HOME_HINT,
             )
         }))
     }
 }
 
 impl StateDir {
-    /// Whether what lies there can only be ours; true where nothing lies there yet.
-    fn is_trusted(&self) -> bool {
-        !self.is_shared
-            || self.path.symlink_metadata().map_or_else(
-                |error| error.kind() == io::ErrorKind::NotFound,
-                |it| host::is_private(&it),
-            )
+    fn private(path: PathBuf) -> Self {
+        Self {
+            path,
+            is_shared: false,
+        }
     }
 
-    fn create_subdir(&self, folder: &Path) -> io::Result<()> {
+    /// Whether only this user can have written what is there. A missing directory is trusted.
+    fn is_trusted(&self) -> bool {
+        if !self.is_shared {
+            return true;
+        }
+        match self.path.symlink_metadata() {
+            Ok(metadata) => host::is_private(&metadata),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+
+    fn create_subdir(&self, subdir: &Path) -> io::Result<()> {
         atomic_file::create_private_dir(&self.path)?;
-        // Somebody else may just have been quicker.
+        // Another user may have created the directory since the last check.
         if !self.is_trusted() {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                "the folder is not ours alone",
+                "other users can access the directory",
             ));
         }
-        atomic_file::create_private_dir(folder)
+        atomic_file::create_private_dir(subdir)
     }
 }
 
@@ -145,75 +149,65 @@ impl StateDir {
 mod tests {
     use super::*;
 
-    fn write_test_file(places: &StateDirs) -> Result<StateWrite<PathBuf>, Error> {
-        places.write_in("spool", |folder| {
-            std::fs::write(folder.join("x"), "x").map(|()| folder.to_owned())
+    fn write_test_file(state_dirs: &StateDirs) -> Result<StateWrite<PathBuf>, Error> {
+        state_dirs.write_in("spool", |dir| {
+            std::fs::write(dir.join("x"), "x")?;
+            Ok(dir.to_owned())
         })
     }
 
     #[test]
-    fn what_cannot_be_written_in_one_place_is_written_in_the_next() {
-        let base = tempfile::tempdir().expect("a folder");
-        let (first, second) = (base.path().join("first"), base.path().join("second"));
-        let places = StateDirs::from_private_dirs([first.clone(), second.clone()]);
-        let written = write_test_file(&places).expect("written");
-        assert_eq!(
-            (written.value, written.primary_dir_error),
-            (first.join("spool"), None)
-        );
-        std::fs::remove_dir_all(&first).expect("gone");
+    fn falls_back_to_the_next_directory() {
+        let base = tempfile::tempdir().expect("a temporary directory");
+        let first = base.path().join("first");
+        let second = base.path().join("second");
+        let state_dirs = StateDirs::from_private_dirs([first.clone(), second.clone()]);
+
+        let written = write_test_file(&state_dirs).expect("written");
+        assert_eq!(written.value, first.join("spool"));
+        assert_eq!(written.primary_dir_error, None);
+
+        std::fs::remove_dir_all(&first).expect("removed");
         std::fs::write(&first, "in the way").expect("a file");
-        let written = write_test_file(&places).expect("written");
+        let written = write_test_file(&state_dirs).expect("written");
         assert_eq!(written.value, second.join("spool"));
-        let why = written.primary_dir_error.expect("a reason").message;
-        assert!(
-            why.starts_with(&format!("write to `{}`: ", first.join("spool").display())),
-            "{why}"
-        );
-        std::fs::remove_dir_all(&second).expect("gone");
+        let message = written.primary_dir_error.expect("an error").message;
+        let expected = format!("cannot write to `{}`: ", first.join("spool").display());
+        assert!(message.starts_with(&expected), "{message}");
+
+        std::fs::remove_dir_all(&second).expect("removed");
         std::fs::write(&second, "in the way").expect("a file");
-        assert!(
-            write_test_file(&places)
-                .expect_err("no place")
-                .message
-                .contains("first")
-        );
+        let error = write_test_file(&state_dirs).expect_err("an error");
+        assert!(error.message.contains("first"), "{error}");
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_shared_folder_that_others_can_enter_or_that_is_a_link_is_not_used() {
+    fn rejects_a_shared_directory_that_is_open_to_others_or_a_link() {
         use std::os::unix::fs::{DirBuilderExt as _, symlink};
-        let base = tempfile::tempdir().expect("a folder");
-        let folder = base.path().join("ours");
-        let place = StateDir {
-            path: folder.clone(),
+        let base = tempfile::tempdir().expect("a temporary directory");
+        let path = base.path().join("ours");
+        let dir = StateDir {
+            path: path.clone(),
             is_shared: true,
         };
-        assert!(place.is_trusted());
-        std::fs::DirBuilder::new()
-            .mode(0o755)
-            .create(&folder)
-            .expect("a folder");
-        assert!(!place.is_trusted());
-        assert!(
-            write_test_file(&StateDirs {
-                dirs: vec![place.clone()],
-                primary_dir_error: None
-            })
-            .is_err()
-        );
-        std::fs::remove_dir(&folder).expect("gone");
-        symlink(base.path(), &folder).expect("a link");
-        assert!(!place.is_trusted());
-        std::fs::remove_file(&folder).expect("gone");
-        assert!(
-            write_test_file(&StateDirs {
-                dirs: vec![place.clone()],
-                primary_dir_error: None
-            })
-            .is_ok()
-                && place.is_trusted()
-        );
+        let state_dirs = StateDirs {
+            dirs: vec![dir.clone()],
+            primary_dir_error: None,
+        };
+        assert!(dir.is_trusted());
+
+        let mut open_to_others = std::fs::DirBuilder::new();
+        open_to_others.mode(0o755).create(&path).expect("created");
+        assert!(!dir.is_trusted());
+        assert!(write_test_file(&state_dirs).is_err());
+
+        std::fs::remove_dir(&path).expect("removed");
+        symlink(base.path(), &path).expect("a link");
+        assert!(!dir.is_trusted());
+
+        std::fs::remove_file(&path).expect("removed");
+        assert!(write_test_file(&state_dirs).is_ok());
+        assert!(dir.is_trusted());
     }
 }

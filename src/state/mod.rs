@@ -1,4 +1,12 @@
-//! The local state directory: the spool, the quarantine, expired files.
+//! The local state directory: uploads that wait for the network, and notes that outlive a process.
+//!
+//! Must not touch the network, and does not know why an upload waits.
+//!
+//! - `dirs`: where the state directory is, and the fallback if it cannot be written
+//! - `spool`: the queue of pending uploads
+//! - `spool_file`: the format of one item in the queue
+//! - `quarantine`: files from the spool that are not readable items
+//! - `cleanup`: removes expired files
 
 pub mod cleanup;
 pub mod dirs;

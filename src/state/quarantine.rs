@@ -1,6 +1,6 @@
-//! The quarantine: what was found in the spool and is no item, or a damaged one. It is kept there and stops nothing.
+//! The quarantine: files from the spool that are not readable items. They must not block the spool.
 //!
-//! Lies beside the spool, so that a move is a rename. Must not delete anything.
+//! It is beside the spool, so that a move is a rename. Must not delete anything.
 
 use std::fs;
 use std::io;
@@ -11,58 +11,74 @@ use crate::state::spool::{self, ITEM_SUFFIX, SPOOL_DIR, Spool};
 use crate::system::atomic_file;
 
 const QUARANTINE_DIR: &str = "quarantine";
-/// How many things of one name are set aside.
+/// How many files of the same name fit into the quarantine.
 const MAX_NAME_COLLISIONS: u32 = 1000;
 
-/// Moves what is no item into the quarantine beside its folder, and gives its new path.
+/// Moves a file from the spool into the quarantine and returns its new path.
 pub fn quarantine_file(path: &Path) -> io::Result<PathBuf> {
-    let (Some(name), Some(place)) = (path.file_name(), path.parent().and_then(Path::parent)) else {
+    let (Some(name), Some(state_dir)) = (path.file_name(), state_dir_of(path)) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
-    let quarantine = place.join(QUARANTINE_DIR);
+    let quarantine = state_dir.join(QUARANTINE_DIR);
     atomic_file::create_private_dir(&quarantine)?;
-    let numbered = |number| quarantine.join(format!("{}.{number}", name.to_string_lossy()));
-    let mut names =
-        std::iter::once(quarantine.join(name)).chain((1..MAX_NAME_COLLISIONS).map(numbered));
-    let free = |path: &PathBuf| {
-        path.symlink_metadata()
-            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    };
-    let target = names.find(free).ok_or(io::ErrorKind::AlreadyExists)?;
+    let target = find_free_path(&quarantine.join(name))?;
     fs::rename(path, &target)?;
     Ok(target)
 }
 
-/// What lies in it.
+/// The state directory that contains the spool or the quarantine with this file.
+fn state_dir_of(path: &Path) -> Option<&Path> {
+    path.parent()?.parent()
+}
+
+/// `path`, or `path` with a number behind it if something is there already.
+fn find_free_path(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut candidate = path.to_owned();
+    for number in 1..=MAX_NAME_COLLISIONS {
+        match candidate.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(candidate),
+            _ => candidate = path.with_file_name(format!("{name}.{number}")),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// The paths of all quarantined files, sorted.
 #[must_use]
-pub fn list_quarantine(places: &StateDirs) -> Vec<PathBuf> {
-    let entries = places
-        .subdirs(QUARANTINE_DIR)
-        .filter_map(|folder| spool::list_visible_entries(&folder).ok())
-        .flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+pub fn list_quarantine(state_dirs: &StateDirs) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for dir in state_dirs.subdirs(QUARANTINE_DIR) {
+        let Ok(entries) = spool::list_visible_entries(&dir) else {
+            continue;
+        };
+        paths.extend(entries.iter().map(fs::DirEntry::path));
+    }
     paths.sort();
     paths
 }
 
-/// Puts back into the spool what is an item after all: of a newer version, that is now installed.
-pub fn restore_readable_items(places: &StateDirs) {
-    for path in list_quarantine(places) {
-        let spool = path
-            .parent()
-            .and_then(Path::parent)
-            .map(|place| place.join(SPOOL_DIR));
-        if let (Ok(Some(_)), Some(spool), Some(name)) =
-            (Spool::read_item(&path), spool, path.file_name())
+/// Moves files back into the spool that are readable now, because a newer version was installed.
+pub fn restore_readable_items(state_dirs: &StateDirs) {
+    for path in list_quarantine(state_dirs) {
+        if let Ok(Some(_)) = Spool::read_item(&path)
+            && let Some(target) = spool_path_of(&path)
         {
-            let name = name.to_string_lossy();
-            let stem = name
-                .split_once(ITEM_SUFFIX)
-                .map_or(&*name, |(stem, _)| stem);
-            // Where that fails, it stays where it is, and `status` names it.
-            let _ = fs::rename(&path, spool.join(format!("{stem}{ITEM_SUFFIX}")));
+            // If the move fails, the file stays in the quarantine and `status` lists it.
+            let _ = fs::rename(&path, target);
         }
     }
+}
+
+/// Where a quarantined file was in the spool. Drops the number that the quarantine added.
+fn spool_path_of(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_string_lossy();
+    let stem = match name.split_once(ITEM_SUFFIX) {
+        Some((stem, _)) => stem,
+        None => &name,
+    };
+    let spool = state_dir_of(path)?.join(SPOOL_DIR);
+    Some(spool.join(format!("{stem}{ITEM_SUFFIX}")))
 }
 
 #[cfg(test)]
@@ -73,10 +89,43 @@ mod tests {
     use crate::state::spool_file::{SpoolItem, SpoolItemKind};
 
     #[test]
-    fn torn_foreign_and_newer_files_are_refused_and_set_aside_and_taken_back_once_they_are_good() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let places = StateDirs::from_private_dirs([folder.path().to_owned()]);
-        let spool = Spool::new(&places);
+    fn unreadable_items_are_quarantined_and_restored_once_they_are_readable() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let state_dirs = StateDirs::from_private_dirs([dir.path().to_owned()]);
+        let spool = Spool::new(&state_dirs);
+        let path = enqueue_record(&spool);
+        let readable = fs::read(&path).expect("read");
+        let newer = String::from_utf8_lossy(&readable).replace("\"schema\":1", "\"schema\":2");
+
+        for (content, expected) in [
+            (&readable[..readable.len() - 1], "the content is damaged"),
+            (&readable[..20], "not a spool file, or truncated"),
+            (b"", "not a spool file, or truncated"),
+            (
+                newer.as_bytes(),
+                "written by another version of config-backup",
+            ),
+        ] {
+            fs::write(&path, content).expect("written");
+            let Err(SpoolReadError::Damaged(reason)) = Spool::lock_item(&path) else {
+                panic!("accepted: {expected}");
+            };
+            assert_eq!(reason, expected);
+            quarantine_file(&path).expect("moved");
+        }
+        let quarantined = list_quarantine(&state_dirs);
+        assert_eq!(quarantined.len(), 4, "four names: {quarantined:?}");
+        assert_eq!(spool.list().items.len(), 0);
+
+        fs::write(&quarantined[3], readable).expect("written");
+        restore_readable_items(&state_dirs);
+        assert_eq!(list_quarantine(&state_dirs), quarantined[..3]);
+        let restored = &spool.list().items[0];
+        let entry = Spool::lock_item(restored).expect("readable");
+        assert_eq!(entry.expect("not locked").body, b"body");
+    }
+
+    fn enqueue_record(spool: &Spool) -> PathBuf {
         let target = BucketTarget {
             bucket: "b".into(),
             region: "r".into(),
@@ -91,63 +140,25 @@ mod tests {
             chrono::DateTime::default(),
             b"body",
         );
-        let path = spool
-            .enqueue(item, b"body".to_vec())
-            .expect("kept")
-            .path()
-            .to_owned();
-        let whole = fs::read(&path).expect("read");
-        let newer = String::from_utf8_lossy(&whole).replace("\"schema\":1", "\"schema\":2");
-        for (content, words) in [
-            (&whole[..whole.len() - 1], "its content is damaged"),
-            (&whole[..20], "it is not a file of ours, or it is torn"),
-            (b"", "it is not a file of ours, or it is torn"),
-            (
-                newer.as_bytes(),
-                "it was written by another version of config-backup",
-            ),
-        ] {
-            fs::write(&path, content).expect("written");
-            assert!(
-                matches!(Spool::lock_item(&path), Err(SpoolReadError::Damaged(why)) if why == words),
-                "{words}"
-            );
-            quarantine_file(&path).expect("set aside");
-        }
-        let aside = list_quarantine(&places);
-        assert_eq!(
-            (aside.len(), spool.list().items.len()),
-            (4, 0),
-            "each under a name of its own: {aside:?}"
-        );
-        fs::write(&aside[3], whole).expect("written");
-        restore_readable_items(&places);
-        assert_eq!(list_quarantine(&places), aside[..3]);
-        assert_eq!(
-            Spool::lock_item(&spool.list().items[0])
-                .expect("readable")
-                .expect("free")
-                .body,
-            b"body"
-        );
+        let entry = spool.enqueue(item, b"body".to_vec()).expect("enqueued");
+        entry.path().to_owned()
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_link_is_moved_as_it_is() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let places = StateDirs::from_private_dirs([folder.path().join("state")]);
-        let there = folder.path().join("elsewhere");
-        let link = folder.path().join("state/spool/link.item");
-        fs::create_dir_all(link.parent().expect("a folder")).expect("a folder");
-        fs::write(&there, "x").expect("a file");
-        std::os::unix::fs::symlink(&there, &link).expect("a link");
+    fn a_link_is_moved_and_not_followed() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let state_dirs = StateDirs::from_private_dirs([dir.path().join("state")]);
+        let destination = dir.path().join("elsewhere");
+        let link = dir.path().join("state/spool/link.item");
+        fs::create_dir_all(link.parent().expect("a parent")).expect("created");
+        fs::write(&destination, "x").expect("a file");
+        std::os::unix::fs::symlink(&destination, &link).expect("a link");
+
         let moved = quarantine_file(&link).expect("moved");
-        assert!(
-            there.is_file()
-                && !link.exists()
-                && moved.symlink_metadata().expect("a link").is_symlink()
-        );
-        assert_eq!(list_quarantine(&places), [moved]);
+        assert!(destination.is_file());
+        assert!(!link.exists());
+        assert!(moved.symlink_metadata().expect("a link").is_symlink());
+        assert_eq!(list_quarantine(&state_dirs), [moved]);
     }
 }

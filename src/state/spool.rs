@@ -1,11 +1,13 @@
-//! The spool: what is still to be uploaded, kept on this machine so that no failure loses it.
+//! The spool: uploads that are pending, so that no failure loses one.
 //!
-//! One file per [`Item`], written before the network is tried and deleted after the upload. Files are 0600 in a folder
-//! of 0700, because a config is full of secrets; names say when and what, never whose. Must not touch the network.
+//! One file for each [`SpoolItem`], written before the first request and deleted after the upload.
+//! The files have mode 0600 in a directory of mode 0700, because a config contains secrets. Their
+//! names tell when and what, but not the customer. Must not touch the network.
 //!
-//! Whoever works on an item holds a lock on its file, which ends with the process. Others pass a locked item by, so
-//! deployments share the spool without ever waiting.
+//! A process that works on an item holds a lock on its file until it ends. Other processes skip a
+//! locked item, so deployments share the spool and never wait for each other.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -17,190 +19,175 @@ use crate::state::dirs::{StateDirs, StateWrite};
 use crate::state::spool_file::{self, SpoolItem, SpoolItemKind};
 use crate::system::atomic_file;
 
-/// What the names of items end with.
+/// The suffix of the items' file names.
 pub const ITEM_SUFFIX: &str = ".item";
-/// The most items in one folder.
-const MAX_SPOOL_ITEMS: usize = 4096;
-/// The most that a folder's items may take for another config to be added, in bytes. Records are small, and always added.
-const MAX_SPOOL_BYTES: u64 = 256 << 20;
-/// The name of its folder.
+/// The subdirectory of the state directory.
 pub const SPOOL_DIR: &str = "spool";
 
-/// The spool's folders.
+/// A full spool refuses more items, so that a machine without network does not fill its disk.
+const MAX_SPOOL_ITEMS: usize = 4096;
+/// The limit for configs. Records are small and are always accepted.
+const MAX_SPOOL_BYTES: u64 = 256 << 20;
+
+const SPOOL_FULL_HINT: &str =
+    "run `config-backup status` to list them and `config-backup replay` to upload them";
+
+/// The queue of pending uploads.
 #[derive(Debug, Clone)]
 pub struct Spool {
     state_dirs: StateDirs,
 }
 
-/// An item in the spool that this process alone works on.
+/// An item that this process has locked.
 #[derive(Debug)]
 pub struct SpoolEntry {
     path: PathBuf,
     /// Holds the lock.
     lock: File,
-    /// What it is.
     pub item: SpoolItem,
-    /// Its bytes.
     pub body: Vec<u8>,
-    /// Why it is not where things are kept usually, if it is not.
+    /// Why the item is not in the primary state directory, if it is not.
     pub primary_dir_error: Option<Error>,
 }
 
-/// What lies in the spool.
+/// The files in the spool.
 #[derive(Debug, Default)]
 pub struct SpoolContents {
-    /// The items' files, oldest first.
+    /// The items' paths, oldest first.
     pub items: Vec<PathBuf>,
-    /// What is not of ours.
+    /// The paths of everything else.
     pub foreign: Vec<PathBuf>,
-    /// Folders that cannot be looked into.
+    /// Directories that cannot be read.
     pub errors: Vec<Error>,
 }
 
+/// Why an item cannot be read.
+#[derive(Debug)]
+pub enum SpoolReadError {
+    /// The file cannot be read now.
+    Unreadable(Error),
+    /// The file is not an item, or it is damaged. Contains the reason.
+    Damaged(String),
+}
+
 impl Spool {
-    /// The spool in these places.
     #[must_use]
-    pub fn new(places: &StateDirs) -> Self {
+    pub fn new(state_dirs: &StateDirs) -> Self {
         Self {
-            state_dirs: places.clone(),
+            state_dirs: state_dirs.clone(),
         }
     }
 
-    /// Keeps `body`: once this returns, a crash or a power cut does not lose it.
+    /// Writes an item. Once this returns, neither a crash nor a power failure loses it.
     ///
     /// # Errors
-    /// The spool is full, or cannot be written anywhere.
+    /// The spool is full, or no state directory can be written.
     pub fn enqueue(&self, item: SpoolItem, body: Vec<u8>) -> Result<SpoolEntry, Error> {
-        // Names sort by time, so that what happened first is sent first.
-        let name = format!(
-            "{}-{}-{}{ITEM_SUFFIX}",
-            item.at.format("%Y%m%dT%H%M%SZ"),
-            item.what.as_str(),
-            item.deployment_id
-        );
-        self.ensure_room(item.what, body.len() as u64)?;
-        let written = self.state_dirs.write_in(SPOOL_DIR, |folder| {
-            let path = folder.join(&name);
-            Ok((spool_file::write_spool_file(&path, &item, &body)?, path))
+        // The names sort by time, so that the oldest item is uploaded first.
+        let time = item.at.format("%Y%m%dT%H%M%SZ");
+        let name = format!("{time}-{}", name_suffix(item.kind, &item.deployment_id));
+
+        self.ensure_room(item.kind, body.len() as u64)?;
+        let written = self.state_dirs.write_in(SPOOL_DIR, |dir| {
+            let path = dir.join(&name);
+            let lock = spool_file::write_spool_file(&path, &item, &body)?;
+            Ok((path, lock))
         })?;
         let StateWrite {
-            value: (lock, path),
-            primary_dir_error: instead_of,
+            value: (path, lock),
+            primary_dir_error,
         } = written;
         Ok(SpoolEntry {
             path,
             lock,
             item,
             body,
-            primary_dir_error: instead_of,
+            primary_dir_error,
         })
     }
 
-    /// Refuses what would fill the disk of a machine that never gets anything through.
-    fn ensure_room(&self, what: SpoolItemKind, size: u64) -> Result<(), Error> {
-        let entries = self
-            .state_dirs
-            .subdirs(SPOOL_DIR)
-            .filter_map(|folder| list_visible_entries(&folder).ok())
-            .flatten();
-        let sizes: Vec<u64> = entries
-            .filter_map(|entry| entry.metadata().ok())
-            .map(|it| it.len())
-            .collect();
-        let (count, bytes) = (sizes.len(), sizes.iter().sum::<u64>());
-        if count < MAX_SPOOL_ITEMS
-            && (what == SpoolItemKind::Record || bytes + size <= MAX_SPOOL_BYTES)
-        {
+    fn ensure_room(&self, kind: SpoolItemKind, size: u64) -> Result<(), Error> {
+        let mut count = 0;
+        let mut bytes = 0;
+        for dir in self.state_dirs.subdirs(SPOOL_DIR) {
+            for entry in list_visible_entries(&dir).unwrap_or_default() {
+                if let Ok(metadata) = entry.metadata() {
+                    count += 1;
+                    bytes += metadata.len();
+                }
+            }
+        }
+
+        let has_bytes_left = kind == SpoolItemKind::Record || bytes + size <= MAX_SPOOL_BYTES;
+        if count < MAX_SPOOL_ITEMS && has_bytes_left {
             return Ok(());
         }
-        let text = format!(
-            "keep it: {count} things of {bytes} bytes are kept already, and at most {MAX_SPOOL_ITEMS} of {MAX_SPOOL_BYTES} bytes are"
+        let message = format!(
+            "the spool is full ({count} of {MAX_SPOOL_ITEMS} items, \
+             {bytes} of {MAX_SPOOL_BYTES} bytes)"
         );
-        Err(Error::new(
-            ErrorKind::Local,
-            text,
-            "see `config-backup status`, and send them with `config-backup replay`",
-        ))
+        Err(Error::new(ErrorKind::Local, message, SPOOL_FULL_HINT))
     }
 
-    /// What lies there; a folder that is not there is an empty one.
+    /// Lists the files in the spool. A missing directory counts as an empty one.
     #[must_use]
     pub fn list(&self) -> SpoolContents {
         let mut contents = SpoolContents::default();
-        for folder in self.state_dirs.subdirs(SPOOL_DIR) {
-            match list_visible_entries(&folder) {
-                Ok(entries) => entries.into_iter().for_each(|entry| {
-                    // A link could point at anything; nothing we write is one.
-                    let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-                    let ours =
-                        is_file && entry.file_name().to_string_lossy().ends_with(ITEM_SUFFIX);
-                    if ours {
-                        &mut contents.items
-                    } else {
-                        &mut contents.foreign
-                    }
-                    .push(entry.path());
-                }),
+        for dir in self.state_dirs.subdirs(SPOOL_DIR) {
+            match list_visible_entries(&dir) {
+                Ok(entries) => contents.add_entries(&entries),
                 Err(error) => contents
                     .errors
-                    .push(local_error("read the folder", &folder, &error)),
+                    .push(local_error("read the directory", &dir, &error)),
             }
         }
-        // By their names, wherever they lie.
+        // By name and not by directory, because the name begins with the time.
         contents
             .items
-            .sort_by_key(|path| path.file_name().map(std::ffi::OsStr::to_owned));
+            .sort_by_key(|path| path.file_name().map(OsStr::to_owned));
         contents
     }
 
-    /// What is kept of a deployment, if nobody else works on it.
+    /// Locks the items of a deployment. Skips those that another process works on.
     #[must_use]
     pub fn lock_items_of_deployment(
         &self,
-        what: SpoolItemKind,
+        kind: SpoolItemKind,
         deployment_id: &str,
     ) -> Vec<SpoolEntry> {
-        let end = format!("-{}-{deployment_id}{ITEM_SUFFIX}", what.as_str());
-        let paths = self
-            .list()
-            .items
-            .into_iter()
-            .filter(|path| path.to_string_lossy().ends_with(&end));
-        paths
-            .filter_map(|path| Self::lock_item(&path).ok().flatten())
-            .collect()
+        let suffix = format!("-{}", name_suffix(kind, deployment_id));
+        let mut entries = Vec::new();
+        for path in self.list().items {
+            if path.to_string_lossy().ends_with(&suffix)
+                && let Ok(Some(entry)) = Self::lock_item(&path)
+            {
+                entries.push(entry);
+            }
+        }
+        entries
     }
 
-    /// Takes an item to work on; `None` when another process has it, or has just sent it.
+    /// Locks an item. Returns `None` if another process works on it or has just uploaded it.
     ///
     /// # Errors
-    /// The file cannot be read, or [`Refused::Damaged`]: it is torn, not of ours, or has a newer form.
+    /// The file cannot be read, or it is not an item of this version.
     pub fn lock_item(path: &Path) -> Result<Option<SpoolEntry>, SpoolReadError> {
-        let file = match atomic_file::open_without_links(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                return Err(SpoolReadError::Unreadable(local_error(
-                    "open", path, &error,
-                )));
-            }
+        let Some(file) = open_item(path)? else {
+            return Ok(None);
         };
-        // The lock is the file's and not its name's: another process may have put a newer one in its place.
-        // Only who is told that another process has it may pass it by. Where there are no locks, an item may be sent twice
-        // at once, which does no harm.
-        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+        // A file system may not support locks. Then an item may be uploaded twice, which is
+        // harmless, so only a lock that another process holds counts.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
             return Ok(None);
         }
+        // The lock belongs to the file and not to its name: another process may have put a newer
+        // file there.
         match atomic_file::is_same_file(&file, path) {
             Ok(true) => {}
             Ok(false) => return Ok(None),
-            Err(error) => {
-                return Err(SpoolReadError::Unreadable(local_error(
-                    "look at", path, &error,
-                )));
-            }
+            Err(error) => return Err(unreadable("check", path, &error)),
         }
-        let (item, body) = read_open_file(&file, path)?;
+        let (item, body) = read_open_item(&file, path)?;
         Ok(Some(SpoolEntry {
             path: path.to_owned(),
             lock: file,
@@ -210,50 +197,43 @@ impl Spool {
         }))
     }
 
-    /// Reads an item without working on it; `None` when it has just been sent.
+    /// Reads an item without a lock. Returns `None` if it has just been uploaded.
     ///
     /// # Errors
-    /// As [`Spool::take`].
+    /// As [`Spool::lock_item`].
     pub fn read_item(path: &Path) -> Result<Option<(SpoolItem, Vec<u8>)>, SpoolReadError> {
-        match atomic_file::open_without_links(path) {
-            Ok(file) => read_open_file(&file, path).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(SpoolReadError::Unreadable(local_error(
-                "open", path, &error,
-            ))),
+        match open_item(path)? {
+            Some(file) => read_open_item(&file, path).map(Some),
+            None => Ok(None),
         }
     }
 }
 
-/// Why an item cannot be taken.
-#[derive(Debug)]
-pub enum SpoolReadError {
-    /// It cannot be read now.
-    Unreadable(Error),
-    /// It is no item, or a damaged one; says what is wrong with it.
-    Damaged(String),
-}
-
-impl fmt::Display for SpoolReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(fault) => fault.fmt(f),
-            Self::Damaged(why) => f.write_str(why),
+impl SpoolContents {
+    fn add_entries(&mut self, entries: &[fs::DirEntry]) {
+        for entry in entries {
+            if is_item(entry) {
+                self.items.push(entry.path());
+            } else {
+                self.foreign.push(entry.path());
+            }
         }
     }
 }
 
 impl SpoolEntry {
-    /// Keeps another body in its place, at once whole or not at all.
+    /// Replaces the body atomically.
     pub fn replace_body(&mut self, body: Vec<u8>) -> Result<(), Error> {
         self.item.sha256 = sha256_hex(&body);
-        self.lock = spool_file::write_spool_file(&self.path, &self.item, &body)
-            .map_err(|error| local_error("keep", &self.path, &error))?;
+        match spool_file::write_spool_file(&self.path, &self.item, &body) {
+            Ok(lock) => self.lock = lock,
+            Err(error) => return Err(local_error("write", &self.path, &error)),
+        }
         self.body = body;
         Ok(())
     }
 
-    /// Forgets the item: it is uploaded.
+    /// Deletes the item after its upload.
     pub fn remove(self) -> Result<(), Error> {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -263,56 +243,97 @@ impl SpoolEntry {
         }
     }
 
-    /// The file's path, for messages.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// A folder's entries but hidden ones, which are the system's (`.DS_Store`) or half-written; none where there is no folder.
-pub fn list_visible_entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
-    match fs::read_dir(folder) {
-        Ok(entries) => entries
-            .filter(|entry| !entry.as_ref().is_ok_and(is_hidden))
-            .collect(),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            Ok(Vec::new())
+impl fmt::Display for SpoolReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => error.fmt(f),
+            Self::Damaged(reason) => f.write_str(reason),
         }
-        Err(error) => Err(error),
     }
+}
+
+/// The end of an item's file name, behind the time.
+fn name_suffix(kind: SpoolItemKind, deployment_id: &str) -> String {
+    format!("{}-{deployment_id}{ITEM_SUFFIX}", kind.as_str())
+}
+
+/// A link is not an item, because it could point to any file.
+fn is_item(entry: &fs::DirEntry) -> bool {
+    match entry.file_type() {
+        Ok(file_type) if file_type.is_file() => {
+            let name = entry.file_name();
+            name.to_string_lossy().ends_with(ITEM_SUFFIX)
+        }
+        _ => false,
+    }
+}
+
+/// The entries of a directory without hidden ones, which are half-written files or belong to the
+/// system (`.DS_Store`). A missing directory has no entries.
+pub fn list_visible_entries(dir: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) => {
+            return match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(Vec::new()),
+                _ => Err(error),
+            };
+        }
+    };
+    let mut visible = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if !is_hidden(&entry) {
+            visible.push(entry);
+        }
+    }
+    Ok(visible)
 }
 
 fn is_hidden(entry: &fs::DirEntry) -> bool {
     entry.file_name().to_string_lossy().starts_with('.')
 }
 
-fn read_open_file(file: &File, path: &Path) -> Result<(SpoolItem, Vec<u8>), SpoolReadError> {
-    spool_file::read_spool_file(file).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => SpoolReadError::Damaged(error.to_string()),
-        _ => SpoolReadError::Unreadable(local_error("read", path, &error)),
-    })
+fn open_item(path: &Path) -> Result<Option<File>, SpoolReadError> {
+    match atomic_file::open_without_links(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable("open", path, &error)),
+    }
+}
+
+fn read_open_item(file: &File, path: &Path) -> Result<(SpoolItem, Vec<u8>), SpoolReadError> {
+    match spool_file::read_spool_file(file) {
+        Ok(content) => Ok(content),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(SpoolReadError::Damaged(error.to_string()))
+        }
+        Err(error) => Err(unreadable("read", path, &error)),
+    }
+}
+
+fn unreadable(verb: &str, path: &Path, error: &io::Error) -> SpoolReadError {
+    SpoolReadError::Unreadable(local_error(verb, path, error))
 }
 
 fn local_error(verb: &str, path: &Path, error: &io::Error) -> Error {
-    Error::new(
-        ErrorKind::Local,
-        format!("{verb} `{}`: {error}", path.display()),
-        "",
-    )
+    let message = format!("cannot {verb} `{}`: {error}", path.display());
+    Error::new(ErrorKind::Local, message, "")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::s3::store::BucketTarget;
 
     fn config_item(body: &[u8]) -> SpoolItem {
-        let target = crate::s3::store::BucketTarget {
+        let target = BucketTarget {
             bucket: "b".into(),
             region: "r".into(),
             profile: String::new(),
@@ -329,125 +350,108 @@ mod tests {
     }
 
     fn temp_spool() -> (tempfile::TempDir, Spool) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let spool = Spool::new(&StateDirs::from_private_dirs([folder.path().to_owned()]));
-        (folder, spool)
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let state_dirs = StateDirs::from_private_dirs([dir.path().to_owned()]);
+        let spool = Spool::new(&state_dirs);
+        (dir, spool)
     }
 
     fn enqueue_config(spool: &Spool, body: &[u8]) -> PathBuf {
-        spool
-            .enqueue(config_item(body), body.to_vec())
-            .expect("kept")
-            .path()
-            .to_owned()
+        let entry = spool.enqueue(config_item(body), body.to_vec());
+        entry.expect("enqueued").path().to_owned()
+    }
+
+    fn lock_existing(path: &Path) -> Option<SpoolEntry> {
+        Spool::lock_item(path).expect("readable")
     }
 
     #[test]
-    fn what_is_kept_comes_back_byte_for_byte_and_is_gone_when_done() {
-        let (_folder, spool) = temp_spool();
+    fn an_item_is_read_back_byte_for_byte_and_removed() {
+        let (_dir, spool) = temp_spool();
         let body = b"\0\r\n{\"schema\":9}\n\xff".to_vec();
         let path = enqueue_config(&spool, &body);
         assert_eq!(spool.list().items, std::slice::from_ref(&path));
-        let kept = Spool::lock_item(&path).expect("readable").expect("free");
-        assert_eq!(
-            (kept.item.clone(), kept.body.clone()),
-            (config_item(&body), body)
-        );
-        kept.remove().expect("deleted");
+
+        let entry = lock_existing(&path).expect("not locked");
+        assert_eq!(entry.item, config_item(&body));
+        assert_eq!(entry.body, body);
+        entry.remove().expect("removed");
         assert_eq!(spool.list().items, Vec::<PathBuf>::new());
     }
 
     #[test]
-    fn an_item_is_worked_on_by_one_process_at_a_time() {
-        let (_folder, spool) = temp_spool();
-        let mut kept = spool
-            .enqueue(config_item(b"1"), b"1".to_vec())
-            .expect("kept");
-        let path = kept.path().to_owned();
-        assert!(Spool::lock_item(&path).expect("readable").is_none());
-        kept.replace_body(b"2".to_vec()).expect("replaced");
-        assert!(Spool::lock_item(&path).expect("readable").is_none());
-        drop(kept);
-        assert_eq!(
-            Spool::lock_item(&path)
-                .expect("readable")
-                .expect("free")
-                .body,
-            b"2"
-        );
+    fn one_process_at_a_time_works_on_an_item() {
+        let (_dir, spool) = temp_spool();
+        let entry = spool.enqueue(config_item(b"1"), b"1".to_vec());
+        let mut entry = entry.expect("enqueued");
+        let path = entry.path().to_owned();
+        assert!(lock_existing(&path).is_none());
+
+        entry.replace_body(b"2".to_vec()).expect("replaced");
+        assert!(lock_existing(&path).is_none());
+
+        drop(entry);
+        assert_eq!(lock_existing(&path).expect("not locked").body, b"2");
     }
 
     #[cfg(unix)]
     #[test]
-    fn nobody_else_can_read_what_is_kept() {
+    fn other_users_cannot_read_items() {
         use std::os::unix::fs::PermissionsExt as _;
-        let (_folder, spool) = temp_spool();
+        let (_dir, spool) = temp_spool();
         let path = enqueue_config(&spool, b"1");
-        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
-        assert_eq!(
-            (mode(path.parent().expect("a folder")), mode(&path)),
-            (0o700, 0o600)
-        );
+        let mode = |path: &Path| {
+            let metadata = fs::metadata(path).expect("metadata");
+            metadata.permissions().mode() & 0o777
+        };
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().expect("a parent")), 0o700);
     }
 
     #[cfg(unix)]
     #[test]
-    fn links_and_what_is_not_of_ours_are_no_items() {
-        let (folder, spool) = temp_spool();
+    fn links_and_foreign_files_are_not_items() {
+        let (dir, spool) = temp_spool();
         let path = enqueue_config(&spool, b"body");
-        let at = |name: &str| path.parent().expect("a folder").join(name);
-        let elsewhere = folder.path().join("elsewhere.item");
+        let elsewhere = dir.path().join("elsewhere.item");
         fs::rename(&path, &elsewhere).expect("moved");
-        std::os::unix::fs::symlink(&elsewhere, at("link.item")).expect("a link");
-        fs::create_dir(at("folder.item")).expect("a folder");
-        fs::write(at("notes.txt"), "x").expect("a file");
-        fs::write(at(".DS_Store"), "x").expect("a file");
+        let link = path.with_file_name("link.item");
+        std::os::unix::fs::symlink(&elsewhere, &link).expect("a link");
+        fs::create_dir(path.with_file_name("folder.item")).expect("a directory");
+        fs::write(path.with_file_name("notes.txt"), "x").expect("a file");
+        fs::write(path.with_file_name(".DS_Store"), "x").expect("a file");
+
         let contents = spool.list();
-        assert_eq!(
-            (contents.items.len(), contents.foreign.len()),
-            (0, 3),
-            "{contents:?}"
-        );
-        assert!(matches!(
-            Spool::lock_item(&at("link.item")),
-            Err(SpoolReadError::Unreadable(_))
-        ));
+        assert_eq!(contents.items.len(), 0, "{contents:?}");
+        assert_eq!(contents.foreign.len(), 3, "{contents:?}");
+        let locked = Spool::lock_item(&link);
+        assert!(matches!(locked, Err(SpoolReadError::Unreadable(_))));
     }
 
     #[test]
-    fn a_full_spool_says_what_it_refuses_and_still_takes_records() {
-        let (_folder, spool) = temp_spool();
+    fn a_full_spool_names_its_limits_and_still_accepts_records() {
+        let (_dir, spool) = temp_spool();
         let path = enqueue_config(&spool, b"1");
-        File::options()
-            .write(true)
-            .open(&path)
-            .and_then(|file| file.set_len(MAX_SPOOL_BYTES))
-            .expect("a sparse file");
-        let fault = spool
-            .enqueue(config_item(b"2"), b"2".to_vec())
-            .expect_err("a refusal");
-        assert!(
-            fault
-                .message
-                .contains("1 things of 268435456 bytes are kept already"),
-            "{}",
-            fault.message
-        );
+        let file = File::options().write(true).open(&path).expect("a file");
+        file.set_len(MAX_SPOOL_BYTES).expect("a sparse file");
+        let error = spool.enqueue(config_item(b"2"), b"2".to_vec());
+        let message = error.expect_err("an error").message;
+        let expected = "the spool is full (1 of 4096 items, 268435456 of 268435456 bytes)";
+        assert_eq!(message, expected);
+
         let record = SpoolItem {
-            what: SpoolItemKind::Record,
+            kind: SpoolItemKind::Record,
             ..config_item(b"2")
         };
-        spool
-            .enqueue(record.clone(), b"2".to_vec())
-            .expect("a record is small");
+        let entry = spool.enqueue(record.clone(), b"2".to_vec());
+        entry.expect("a record is accepted");
+
         for number in 0..MAX_SPOOL_ITEMS {
-            File::create(path.with_file_name(format!("{number}.item"))).expect("a file");
+            let name = format!("{number}.item");
+            File::create(path.with_file_name(name)).expect("a file");
         }
-        let fault = spool.enqueue(record, b"2".to_vec()).expect_err("a refusal");
-        assert!(
-            fault.message.contains("4098 things of ")
-                && fault.hint.contains("config-backup replay"),
-            "{fault}"
-        );
+        let error = spool.enqueue(record, b"2".to_vec()).expect_err("an error");
+        assert!(error.message.contains("4098 of 4096 items"), "{error}");
+        assert!(error.hint.contains("config-backup replay"), "{error}");
     }
 }

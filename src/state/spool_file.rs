@@ -1,6 +1,6 @@
-//! One thing that is to be uploaded, and the form of the file that keeps it: a line of JSON (the [`Item`]) and the bytes.
+//! The format of a spool file: one line of JSON (the [`SpoolItem`]), then the bytes to upload.
 //!
-//! Must not know where such files lie, or what becomes of them.
+//! Must not know where such files are, or what becomes of them.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::sha256_hex;
 use crate::s3::store::BucketTarget;
-use crate::system::atomic_file;
+use crate::system::atomic_file::{self, FileMode};
 
-/// The version of the file's form.
 const SPOOL_FILE_SCHEMA: u32 = 1;
-/// The longest header and the largest body that are read back, in bytes.
+/// A longer header than this is not read back.
 const MAX_HEADER_BYTES: u64 = 64 << 10;
+/// A larger body than this is not read back.
 const MAX_BODY_BYTES: u64 = 64 << 20;
 
-/// What is to be uploaded.
+/// What an item uploads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SpoolItemKind {
@@ -30,7 +30,7 @@ pub enum SpoolItemKind {
 }
 
 impl SpoolItemKind {
-    /// The word for it in names of files.
+    /// The kind as file names spell it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,34 +40,30 @@ impl SpoolItemKind {
     }
 }
 
-/// All that an upload needs beside the body.
+/// Everything that an upload needs besides the body. The field names are part of the file format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpoolItem {
-    /// The form's version.
     pub schema: u32,
-    /// Config or record.
-    pub what: SpoolItemKind,
-    /// The bucket and the profile.
+    #[serde(rename = "what")]
+    pub kind: SpoolItemKind,
     pub target: BucketTarget,
-    /// The customer.
     pub customer: String,
-    /// The deployment that made it.
+    /// The deployment that created the item.
     pub deployment_id: String,
-    /// The version that it becomes; empty for a record.
+    /// The id of the config version. Empty for a record.
     pub backup_id: String,
-    /// When the config was read, or the deployment happened.
+    /// When the config was read, or when the deployment began.
     pub at: DateTime<Utc>,
-    /// MD5 of the body, hex; empty for a record.
+    /// MD5 of the body, in hex. Empty for a record.
     pub md5: String,
-    /// SHA-256 of the body, hex: tells a torn file from a whole one.
+    /// SHA-256 of the body, in hex. Detects a truncated file.
     pub sha256: String,
 }
 
 impl SpoolItem {
-    /// An item of today's form for `body`.
     #[must_use]
     pub fn new(
-        what: SpoolItemKind,
+        kind: SpoolItemKind,
         target: BucketTarget,
         customer: &str,
         deployment_id: &str,
@@ -76,7 +72,7 @@ impl SpoolItem {
     ) -> Self {
         Self {
             schema: SPOOL_FILE_SCHEMA,
-            what,
+            kind,
             target,
             customer: customer.to_owned(),
             deployment_id: deployment_id.to_owned(),
@@ -88,44 +84,79 @@ impl SpoolItem {
     }
 }
 
-/// Writes a file for `item` and `body`, whole or not at all; it is locked.
+/// Writes a spool file atomically. The returned file is locked.
 pub fn write_spool_file(path: &Path, item: &SpoolItem, body: &[u8]) -> io::Result<File> {
     let header = serde_json::to_vec(item)?;
-    atomic_file::write_atomically(
-        path,
-        &[&header, b"\n", body],
-        atomic_file::FileMode::Private,
-    )
+    atomic_file::write_atomically(path, &[&header, b"\n", body], FileMode::Private)
 }
 
-/// Reads such a file.
+/// Reads a spool file.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidData`] where it is torn, not of ours, or of a newer form.
+/// [`io::ErrorKind::InvalidData`] if the file is not a spool file, is damaged, or has another
+/// schema.
 pub fn read_spool_file(file: &File) -> io::Result<(SpoolItem, Vec<u8>)> {
-    let invalid = |words: &str| io::Error::new(io::ErrorKind::InvalidData, words.to_owned());
     let mut reader = BufReader::new(file);
     let mut header = Vec::new();
     reader
         .by_ref()
         .take(MAX_HEADER_BYTES)
         .read_until(b'\n', &mut header)?;
-    let schema: u64 = serde_json::from_slice::<serde_json::Value>(&header)
-        .ok()
-        .and_then(|value| value.get("schema")?.as_u64())
-        .ok_or_else(|| invalid("it is not a file of ours, or it is torn"))?;
-    if schema != u64::from(SPOOL_FILE_SCHEMA) {
-        return Err(invalid(
-            "it was written by another version of config-backup",
-        ));
-    }
-    let item: SpoolItem =
-        serde_json::from_slice(&header).map_err(|_| invalid("its header is damaged"))?;
+    let item = parse_header(&header)?;
+
     let mut body = Vec::new();
     reader.take(MAX_BODY_BYTES).read_to_end(&mut body)?;
-    if sha256_hex(&body) == item.sha256 {
-        Ok((item, body))
-    } else {
-        Err(invalid("its content is damaged"))
+    if sha256_hex(&body) != item.sha256 {
+        return Err(invalid_data("the content is damaged"));
+    }
+    Ok((item, body))
+}
+
+fn parse_header(header: &[u8]) -> io::Result<SpoolItem> {
+    #[derive(Deserialize)]
+    struct SchemaField {
+        schema: u64,
+    }
+    let Ok(SchemaField { schema }) = serde_json::from_slice(header) else {
+        return Err(invalid_data("not a spool file, or truncated"));
+    };
+    if schema != u64::from(SPOOL_FILE_SCHEMA) {
+        return Err(invalid_data("written by another version of config-backup"));
+    }
+    match serde_json::from_slice(header) {
+        Ok(item) => Ok(item),
+        Err(_) => Err(invalid_data("the header is damaged")),
+    }
+}
+
+fn invalid_data(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_keeps_its_field_names() {
+        let target = BucketTarget {
+            bucket: "b".into(),
+            region: "r".into(),
+            profile: "p".into(),
+            owner: "123456789012".into(),
+        };
+        let at = DateTime::default();
+        let item = SpoolItem::new(SpoolItemKind::Config, target, "acme", "id", at, b"");
+        let header = serde_json::to_string(&item).expect("JSON");
+        // printf '' | sha256sum
+        let sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let expected = format!(
+            "{{\"schema\":1,\"what\":\"config\",\
+             \"target\":{{\"bucket\":\"b\",\"region\":\"r\",\"profile\":\"p\",\
+             \"owner\":\"123456789012\"}},\
+             \"customer\":\"acme\",\"deployment_id\":\"id\",\"backup_id\":\"\",\
+             \"at\":\"1970-01-01T00:00:00Z\",\"md5\":\"\",\"sha256\":\"{sha256}\"}}"
+        );
+        assert_eq!(header, expected);
     }
 }

@@ -1,9 +1,29 @@
-//! The machine: environment, clock, processes, deadlines, signals, files.
+//! The machine: its environment, clock, processes, signals and files.
+//!
+//! Must not know what the program does with them.
+//!
+//! - `atomic_file`: writes files so that readers never see a mix of old and new content
+//! - `clock`: the only file that reads the clock
+//! - `deadline`: deadlines that hold even if the work is stuck
+//! - `dirs`: where state and cache live
+//! - `env`: the only file that reads the environment
+//! - `host`: the names of the other files in one place
+//! - `open_files`: the limit on open files
+//! - `panics`: turns panics into errors
+//! - `process`: the only file that runs other programs
+//! - `random`: unique ids and random keys
+//! - `runtime`: runs asynchronous work
+//! - `signals`: interrupts
 
 pub mod atomic_file;
+pub mod clock;
 pub mod deadline;
+pub mod dirs;
+pub mod env;
 pub mod host;
+pub mod open_files;
 pub mod panics;
 pub mod process;
+pub mod random;
 pub mod runtime;
 pub mod signals;

@@ -1,48 +1,52 @@
-//! Panics of our own or of a library: nobody shall see one, and nobody shall miss one.
+//! Converts panics to errors: no backtrace on stderr, but the location is reported.
 //!
-//! A panic's words may hold anything, a secret included, so only its place in the source is told.
+//! The panic's message is dropped, because it may contain a secret.
 
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind};
 
-/// Where the last one happened.
 static LAST_PANIC_LOCATION: Mutex<String> = Mutex::new(String::new());
 
-/// From now on a panic is noted and not printed.
+/// From now on the location of a panic is stored, and nothing is printed.
 pub fn install_panic_hook() {
     panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(|place| {
-            // Not where somebody once built it.
-            let file = place
-                .file()
-                .rsplit_once("/src/")
-                .map_or(place.file(), |(_, file)| file);
-            format!(" at {file}:{}", place.line())
-        });
-        *LAST_PANIC_LOCATION
+        let location = match panic.location() {
+            Some(location) => describe_location(location),
+            None => String::new(),
+        };
+        let mut last = LAST_PANIC_LOCATION
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = place.unwrap_or_default();
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = location;
     }));
 }
 
-/// The fault that the last one is.
+fn describe_location(location: &Location<'_>) -> String {
+    let file = location.file();
+    // The folder before `src` is that of the machine that built the program.
+    let file = match file.rsplit_once("/src/") {
+        Some((_, file)) => file,
+        None => file,
+    };
+    format!(" at {file}:{}", location.line())
+}
+
+/// The error that stands for the last panic.
 #[must_use]
 pub fn last_panic_error() -> Error {
-    let place = LAST_PANIC_LOCATION
+    let location = LAST_PANIC_LOCATION
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
-    let advice = "report this, with the version and what was done; or try again with more open files allowed (`ulimit -n`)";
-    Error::new(
-        ErrorKind::Local,
-        format!("stopped by an error of config-backup itself{place}"),
-        advice,
-    )
+    let message = format!("cannot continue: internal error of config-backup{location}");
+    let hint = "report it with the version and the command; \
+                or try again with a higher limit on open files (`ulimit -n`)";
+    Error::new(ErrorKind::Local, message, hint)
 }
 
-/// Does `work`; a panic in it is a fault.
+/// Runs `work` and converts a panic to an error.
 pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
     panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| last_panic_error())
 }
@@ -52,20 +56,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_a_fault_that_tells_its_place_and_none_of_its_words() {
+    fn a_panic_becomes_an_error_with_its_location_and_without_its_message() {
         install_panic_hook();
         let result = catch_panic(|| -> u8 { panic!("canary {}", 1) });
         drop(panic::take_hook());
-        let fault = result.expect_err("a panic");
-        assert_eq!(fault.kind, ErrorKind::Local);
-        assert!(
-            fault
-                .message
-                .starts_with("stopped by an error of config-backup itself at ")
-                && fault.message.contains(".rs:"),
-            "{fault}"
-        );
-        assert!(!fault.to_string().contains("canary"), "{fault}");
+        let error = result.expect_err("a panic");
+        assert_eq!(error.kind, ErrorKind::Local);
+        assert!(error.message.contains("config-backup at "), "{error}");
+        assert!(error.message.contains(".rs:"), "{error}");
+        assert!(!error.to_string().contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn work_without_a_panic_returns_its_result() {
         assert_eq!(catch_panic(|| 1), Ok(1));
     }
 }

@@ -1,4 +1,4 @@
-//! The asynchronous runtime.
+//! Runs asynchronous work.
 
 use crate::error::{Error, ErrorKind};
 
@@ -7,13 +7,13 @@ use crate::error::{Error, ErrorKind};
 /// # Errors
 /// The runtime cannot be started.
 pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime
-        .map_err(|error| Error::new(ErrorKind::Local, format!("start the runtime: {error}"), ""))?;
-    let done = runtime.block_on(work);
-    // A thread of the runtime that is stuck must not hold the process up.
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build().map_err(|error| {
+        let message = format!("cannot start the asynchronous runtime: {error}");
+        Error::new(ErrorKind::Local, message, "")
+    })?;
+    let result = runtime.block_on(work);
+    // A stuck thread of the runtime must not delay the end of the process.
     runtime.shutdown_background();
-    Ok(done)
+    Ok(result)
 }

@@ -1,15 +1,23 @@
-//! Ctrl-C, SIGTERM and SIGHUP: heard, so that what is being kept is kept before the process ends.
+//! Ctrl-C, SIGTERM and SIGHUP.
 
-/// Calls `hurry` at each of them from now on, on a thread of its own; they no longer end the process by themselves.
+/// Calls `on_signal` for each of these signals, on a thread of its own. They no longer end the
+/// process by themselves, so that a started upload can still be spooled.
 #[cfg(unix)]
-pub fn on_interrupt(hurry: impl Fn() + Send + 'static) {
+pub fn on_interrupt(on_signal: impl Fn() + Send + 'static) {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    // Where they cannot be heard, they end the process as before: what is in the spool by then is not lost.
-    if let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]) {
-        let _ = std::thread::Builder::new().spawn(move || signals.forever().for_each(|_| hurry()));
-    }
+    use signal_hook::iterator::Signals;
+
+    // Without a handler they end the process at once, and the spool keeps what it has.
+    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) else {
+        return;
+    };
+    let _ = std::thread::Builder::new().spawn(move || {
+        for _ in signals.forever() {
+            on_signal();
+        }
+    });
 }
 
-/// Elsewhere than on Unix they end the process.
+/// On other systems they end the process.
 #[cfg(not(unix))]
 pub fn on_interrupt(_: impl Fn() + Send + 'static) {}

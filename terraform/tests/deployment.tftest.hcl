@@ -98,17 +98,17 @@ run "first_deployment" {
   }
 
   assert {
-    condition     = [for verb in ["context", "deploy"] : file("${var.config_file_path}.${verb}.arguments")] == ["context", "deploy"]
-    error_message = "A step has other arguments than its verb."
+    condition     = [for command in ["context", "deploy"] : file("${var.config_file_path}.${command}.arguments")] == ["context", "deploy"]
+    error_message = "A step has other arguments than its command."
   }
 
   assert {
-    condition     = alltrue([for verb in ["context", "deploy"] : strcontains(file("${var.config_file_path}.${verb}.processes"), "helper.sh ${verb} ./tests/stub.sh")])
+    condition     = alltrue([for command in ["context", "deploy"] : strcontains(file("${var.config_file_path}.${command}.processes"), "helper.sh ${command} ./tests/stub.sh")])
     error_message = "The stub did not see the command line that it was started from."
   }
 
   assert {
-    condition     = !anytrue([for verb in ["context", "deploy"] : strcontains(file("${var.config_file_path}.${verb}.processes"), "canary")])
+    condition     = !anytrue([for command in ["context", "deploy"] : strcontains(file("${var.config_file_path}.${command}.processes"), "canary")])
     error_message = "A setting is visible on a command line."
   }
 }

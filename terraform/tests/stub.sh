@@ -1,12 +1,12 @@
 #!/bin/sh
 # Stands in for the helper in the module's tests: answers from a table, and records each query.
 #
-# project_name chooses the answer: `VERB WHAT`, or `all WHAT` for every verb; anything else is a healthy helper.
-# The records lie beside config_file_path, whose name they extend by VERB and by .stdin, .arguments or .processes (all
-# command lines of the machine); .calls has one line for each call: the verb and the query.
+# project_name chooses the answer: `COMMAND WHAT`, or `all WHAT` for every command; anything else is a healthy helper.
+# The records lie beside config_file_path, whose name they extend by COMMAND and by .stdin, .arguments or .processes (all
+# command lines of the machine); .calls has one line for each call: the command and the query.
 set -u
 
-verb=$1
+command=$1
 input=$(cat)
 
 # A setting. In `deploy` the settings are JSON within JSON.
@@ -16,20 +16,20 @@ value() {
 
 what=$(value project_name)
 case $what in
-  "all "* | "$verb "*) what=${what#* } ;;
+  "all "* | "$command "*) what=${what#* } ;;
   *) what=healthy ;;
 esac
 
 config=$(value config_file_path)
-notes=$config.$verb
+notes=$config.$command
 mkdir -p "$(dirname "$notes")"
 printf '%s' "$input" >"$notes.stdin"
 printf '%s' "$*" >"$notes.arguments"
 ps -A -o args= >"$notes.processes"
-printf '%s %s\n' "$verb" "$input" >>"$config.calls"
+printf '%s %s\n' "$command" "$input" >>"$config.calls"
 
 healthy() {
-  case $verb in
+  case $command in
     context)
       printf '{"status":"ok","message":"","config_hash":"md5-of-the-plan","backup_id":"backup-%s","backup_key":"key-of-the-plan","deployment_id":"%s-%s","spent_ms":"7","version":"0"}\n' \
         "$(value cluster_name)" "$(date +%s)" "$$"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures `config-backup report` beside what one would use instead, over the same bucket, and prints Markdown tables.
 
-docs/performance.md says what the numbers mean. `--into FILE` also puts the tables between the markers in that file.
+docs/dev/performance.md says what the numbers mean. `--into FILE` also puts the tables between the markers in that file.
 """
 
 import argparse

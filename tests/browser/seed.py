@@ -90,7 +90,7 @@ CORPORA = {
 
 
 def segment(customer):
-    """The customer as keys have it: docs/formats.md, "Keys in the bucket"."""
+    """The customer as keys have it: docs/reference/formats.md, "Keys in the bucket"."""
     fit = lambda c: c.isascii() and (c.isalnum() or c in "._-")
     if customer[:1].isalnum() and all(map(fit, customer)) and len(customer) < 64:
         return customer

@@ -2,7 +2,7 @@
 //! violations.
 //!
 //! `make test` runs each campaign in a small size, `make test-campaigns` in full.
-//! docs/reliability.md has the results.
+//! docs/dev/reliability.md has the results.
 
 #![allow(
     clippy::disallowed_methods,

@@ -27,15 +27,15 @@ const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 const UNIT_STATE: &str = "terragrunt/airbnb/config-backup/unit.tfstate";
 pub(crate) const LEGACY_STATE: &str = "terragrunt/airbnb/config-backup/terraform.tfstate";
 
-/// The config as most roots read it.
+/// The usual way to read the config.
 pub(crate) const LOCALS: &str =
     "locals {\n  config = yamldecode(file(\"${get_terragrunt_dir()}/../config.yaml\"))\n}\n\n";
 
-/// The config as a root reads it that stands beside it.
+/// The config as read by a root file beside it.
 const LOCALS_BESIDE_CONFIG: &str =
     "locals {\n  config = yamldecode(file(\"./config.yaml\"))\n}\n\n";
 
-/// The place of the states in S3, by the customer's name.
+/// The state keys in S3, by the customer name.
 const STATE_CONFIG: &str = r#"{
     bucket         = "mongodb-arena"
     key            = "terragrunt/${local.config.customer.name}/${basename(get_terragrunt_dir())}/terraform.tfstate"
@@ -59,7 +59,7 @@ pub(crate) fn generate_block(path: &str, contents: &str) -> String {
     )
 }
 
-/// Replaces the root file of the template, then writes the unit.
+/// Replaces the root file of the template, and writes the unit.
 fn write_root(stack: &CustomerStack, root: &Path, text: &str) {
     fs::remove_file(stack.folder.join("root.hcl")).unwrap();
     fs::remove_dir_all(stack.folder.join("config-backup")).unwrap();
@@ -97,7 +97,7 @@ pub(crate) fn count_records(stack: &CustomerStack) -> usize {
     stack.world.usage_records().len()
 }
 
-/// Deploys in every way that there is, with all that comes between; `source` is for `--source`.
+/// Deploys in every way, with plans in between; `source` is for `--source`.
 fn deploy_in_every_way(stack: &CustomerStack, source: &Path) {
     let plans = stack.world.path().join("plans");
     let plans = plans.to_str().unwrap();
@@ -135,7 +135,7 @@ fn deploy_in_every_way(stack: &CustomerStack, source: &Path) {
     );
 }
 
-/// As [`deploy_in_every_way`], where the state is in S3 under a key of its own.
+/// As [`deploy_in_every_way`], with the state of the unit in S3 under its own key.
 fn deploy_in_every_way_with_state_in_s3(stack: &CustomerStack, source: &Path) {
     deploy_in_every_way(stack, source);
     let keys = stack
@@ -185,7 +185,7 @@ fn a_root_that_validates_and_leaves_the_backend_to_the_modules(stack: CustomerSt
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
-/// A backend as roots write it with other things of `terraform` in the same block.
+/// A generated backend with other `terraform` settings in the same block.
 pub(crate) fn generated_backend() -> String {
     generate_block(
         "backend.tf",
@@ -209,7 +209,7 @@ pub(crate) fn generated_versions() -> String {
         + &generate_block("provider.tf", "provider \"external\" {}")
 }
 
-/// Then the cache of providers that terragrunt has OpenTofu share makes a cluster fail now and then; see `provider_cache.rs`.
+/// With a shared provider cache, a cluster fails sometimes; see `provider_cache.rs`.
 pub(crate) fn clusters_install_a_provider(stack: &mut CustomerStack) {
     stack.set_variable("TG_NO_AUTO_PROVIDER_CACHE_DIR", "true");
 }
@@ -324,7 +324,7 @@ fn no_root_at_all(stack: CustomerStack) {
     fs::remove_dir_all(stack.folder.join("config-backup")).unwrap();
     stack.run_init();
     deploy_in_every_way(&stack, &stack.folder);
-    // The state outlives terragrunt's copy of the folder.
+    // The state survives the terragrunt copy of the folder.
     assert!(stack.folder.join("config-backup/unit.tfstate").is_file());
     assert_eq!(
         stack
@@ -369,7 +369,7 @@ fn the_roots_binary_and_role_are_used(mut stack: CustomerStack) {
     };
     assert_eq!(calls.lines().filter(is_ours).count(), 2, "{calls}");
 
-    // No server here hands out roles, so terragrunt itself says what it would do.
+    // No server here issues roles, so the log of terragrunt shows the attempt.
     let role = "iam_role = \"arn:aws:iam::123456789012:role/deployer\"\niam_assume_role_duration = 900\niam_assume_role_session_name = \"a-session\"\n";
     let text = fs::read_to_string(&root).unwrap();
     fs::write(&root, format!("{role}\n{text}")).unwrap();

@@ -14,7 +14,7 @@ with_both_tools!(
     a_state_that_moves_is_begun_again_after_init,
 );
 
-/// A unit as the legacy module was: it merges the root, and its state has the root's key.
+/// A unit of the legacy module: it merges the root, and its state has the key of the root.
 fn legacy_unit(stack: &CustomerStack) {
     let unit = stack.folder.join("config-backup");
     fs::remove_dir_all(&unit).unwrap();
@@ -44,7 +44,7 @@ fn files_that_the_root_generated_for_the_legacy_module_are_removed(mut stack: Cu
         .unwrap()
         .body;
 
-    // terragrunt keeps its copy of the folder, in which the generated files are and the backend is initialised.
+    // The terragrunt copy of the folder still has the generated files and the initialized backend.
     for name in ["terragrunt.hcl", "main.tf"] {
         fs::remove_file(stack.folder.join("config-backup").join(name)).unwrap();
     }
@@ -82,7 +82,6 @@ fn a_state_that_moves_is_begun_again_after_init(stack: CustomerStack) {
         "\"terragrunt/${local.customer}/",
         "\"elsewhere/${local.customer}/",
     );
-    // Without `init`, Terraform cannot start in any unit.
     let stopped = stack.apply_unit().expect_success();
     assert!(
         stopped.ignored_errors()[0].contains("the state of this unit"),

@@ -1,4 +1,4 @@
-"""sql/trino.sql in a real Trino, on the golden corpus and on what was made by hand, with a metastore of files.
+"""sql/trino_tables.sql and sql/trino_views.sql in a real Trino, on the golden corpus and on what was made by hand, with a metastore of files.
 
 Run by tests/engines/run.sh. Trino is that of .tools/trino, and it wants Java 24 or later: that of JAVA_HOME, of PATH or below /usr/lib/jvm.
 """
@@ -150,9 +150,10 @@ class Trino:
         return 0
 
     def set_up(self, schema, location="usage-logs/"):
-        """Runs sql/trino.sql, statement by statement, in a schema of its own."""
+        """Runs sql/trino_tables.sql and sql/trino_views.sql, statement by statement, in a schema of its own."""
         self.ask(f"CREATE SCHEMA {schema}", schema)
-        text = (bucket.PROJECT / "sql/trino.sql").read_text(encoding="utf-8").replace("mongodb-arena/usage-logs/", f"mongodb-arena/{location}")
+        files = ("sql/trino_tables.sql", "sql/trino_views.sql")
+        text = "".join((bucket.PROJECT / name).read_text(encoding="utf-8") for name in files).replace("mongodb-arena/usage-logs/", f"mongodb-arena/{location}")
         text = text.replace("mongodb-arena/usage-logs-archive/", f"mongodb-arena/{location.replace('usage-logs/', 'usage-logs-archive/')}")
         for statement in re.split(r";$", text, flags=re.MULTILINE):
             if statement.strip():

@@ -2,6 +2,7 @@
 
 use std::panic::catch_unwind;
 
+use config_backup::archive::ArchiveError;
 use config_backup::config::fields;
 use config_backup::config::fields::ConfigFields;
 use config_backup::keys;
@@ -22,7 +23,7 @@ fn detects_a_problem_that_quotes_the_config() {
     let honest = fields::parse_config_fields(config);
     targets::config::judge(config, &honest);
     for quote in [
-        "its customer.name is no text: s3cret",
+        "its customer.name is not a text: s3cret",
         "it is not valid YAML at line 1, column 4711471147114711",
         "s3cret",
     ] {
@@ -54,7 +55,9 @@ fn detects_a_quoted_or_wrong_archive_file() {
         "two\nlines".to_owned(),
         "x".repeat(400),
     ] {
-        found("a refusal", || targets::part::judge(&Err(refusal)));
+        found("a refusal", || {
+            targets::part::judge(&Err(ArchiveError::Unavailable(refusal)))
+        });
     }
     found("another length", move || {
         let mut records = whole.unwrap();
@@ -108,7 +111,7 @@ fn detects_a_name_other_than_the_end_of_the_arn() {
 #[test]
 fn detects_a_record_that_quotes_or_changes() {
     let quoting = parse::ParsedRecord {
-        problems: vec!["its `user` is s3cret".to_owned()],
+        problems: vec!["`user` is s3cret".to_owned()],
         ..parse::ParsedRecord::default()
     };
     found("a quote", || targets::record::judge(&Ok(quoting)));

@@ -24,7 +24,7 @@ fn reports_an_empty_spool_and_leaves_no_files() {
     let world = World::new();
     assert_eq!(
         run_status(&world, &[]),
-        (Some(0), "0 kept, 0 in quarantine\n".to_owned())
+        (Some(0), "0 queued, 0 in quarantine\n".to_owned())
     );
     assert!(!world.state_dir().exists());
 }
@@ -43,8 +43,8 @@ fn lists_spooled_items_with_their_customers_and_keeps_them() {
     for words in [
         "config.yaml of `airbnb`, ",
         "usage record of `airbnb`, ",
-        "notes.txt` is not of ours",
-        "2 kept, 0 in quarantine; ",
+        "notes.txt` is not a spool file",
+        "2 queued, 0 in quarantine; ",
     ] {
         assert!(said.contains(words), "`{words}`: {said}");
     }
@@ -72,7 +72,7 @@ fn lists_spooled_items_with_their_customers_and_keeps_them() {
     let (code, said) = run_status(&world, &[]);
     assert_eq!((code, said.lines().count()), (Some(0), 2), "{said}");
     assert!(
-        said.contains("quarantine/notes.txt") && said.ends_with("0 kept, 1 in quarantine\n"),
+        said.contains("quarantine/notes.txt") && said.ends_with("0 queued, 1 in quarantine\n"),
         "{said}"
     );
 }

@@ -320,9 +320,7 @@ fn a_record_that_cannot_be_spooled_is_sealed_only_after_its_upload() {
     refuses.store(true, Ordering::SeqCst);
     let deployed = unit.deploy(&world);
     assert!(
-        deployed
-            .expect_warning()
-            .contains("nothing is kept for later"),
+        deployed.expect_warning().contains("nothing is spooled"),
         "{deployed:?}"
     );
     assert_eq!(
@@ -394,7 +392,7 @@ fn without_permission_to_write_seals_logs_and_warns() {
     let deployed = unit.deploy(&world);
     let said = deployed.expect_warning();
     assert!(
-        said.contains("the deployment is logged, but nothing vouches for the record yet: put `s3://mongodb-arena/terragrunt/"),
+        said.contains("the deployment is logged, but its record is not sealed yet: put `s3://mongodb-arena/terragrunt/"),
         "{said}"
     );
     assert_eq!(

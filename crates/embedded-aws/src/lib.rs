@@ -63,8 +63,9 @@ pub use policies::{AccessPolicies, RequestedAccess};
 pub use request::RequestSummary;
 pub use server::{BucketConfig, EmbeddedServer, ServerOptions, StoredObject};
 
-/// Two people to demonstrate with: an SSO user (`AKIADEMOJOHN00000000`, `demo-secret-john`) and an IAM user (`AKIADEMOJANE00000000`,
-/// `demo-secret-jane`), both of the account 123456789012 of AWS's documentation.
+/// Two identities for demonstrations: an SSO user (`AKIADEMOJOHN00000000`, `demo-secret-john`) and
+/// an IAM user (`AKIADEMOJANE00000000`, `demo-secret-jane`), both of the account 123456789012 of
+/// the AWS documentation.
 #[must_use]
 pub fn demo_identities() -> Vec<AwsIdentity> {
     let identity = |access_key: &str, secret_key: &str, arn: &str, user_id: &str| AwsIdentity {

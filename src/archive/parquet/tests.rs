@@ -1,6 +1,9 @@
-//! What goes into a file of the archive comes out of it, and what is none is told. What other readers see, tests/engines asks DuckDB and Trino.
+//! Archive files are decoded as they were encoded, and other files are refused.
+//!
+//! tests/engines checks what DuckDB and Trino read.
 
 use super::*;
+use crate::record::parse::RecordError;
 
 fn object_meta(key: &str, body: &str) -> ObjectMeta {
     let modified = "2026-03-02T08:00:01.250Z".parse().expect("a time");
@@ -12,14 +15,14 @@ fn object_meta(key: &str, body: &str) -> ObjectMeta {
     }
 }
 
-fn row_from_text(key: &str, body: &str) -> std::result::Result<ArchiveRow, String> {
+fn row_from_text(key: &str, body: &str) -> std::result::Result<ArchiveRow, RecordError> {
     ArchiveRow::from_record(ArchivedRecord {
         object: object_meta(key, body),
         body: body.as_bytes().to_vec(),
     })
 }
 
-/// A record with all that a column can be about, one with as good as nothing, and one whose count is as great as can be.
+/// A record with a value for each column, one with almost none, and one with the largest count.
 fn sample_rows() -> Vec<ArchiveRow> {
     let full = r#"{"timestamp":"2026-03-02T08:00:00.5Z","customer":"acme","user":"arn:aws:iam::1:user/é","additional_users_count":7,"late":true,"git":{"commit":"c","branch":"b","dirty":true},"ci":{"provider":"p","run_url":"u"},"chain":{"writer":"w","number":3,"previous":"00"}}"#;
     let records = [
@@ -33,7 +36,7 @@ fn sample_rows() -> Vec<ArchiveRow> {
             r#"{"additional_users_count":18446744073709551615}"#,
         ),
     ];
-    let read: std::result::Result<Vec<ArchiveRow>, String> = records
+    let read: std::result::Result<Vec<ArchiveRow>, RecordError> = records
         .map(|(key, body)| {
             row_from_text(
                 key,
@@ -52,23 +55,17 @@ fn sample_rows() -> Vec<ArchiveRow> {
 #[test]
 fn records_are_decoded_byte_for_byte() {
     let rows = sample_rows();
-    let records: Vec<ArchivedRecord> = rows.iter().map(|row| row.record.clone()).collect();
+    let records: Vec<ArchivedRecord> = rows.iter().map(|row| row.archived.clone()).collect();
     let file = encode_archive(&rows).expect("a file");
     assert_eq!(
         (&file[..4], &file[file.len() - 4..]),
         (&b"PAR1"[..], &b"PAR1"[..])
     );
     assert_eq!(decode_archive(file.clone()), Ok(records));
-    assert_eq!(
-        encode_archive(&self::sample_rows()),
-        Ok(file),
-        "the same records are the same bytes"
-    );
-    assert_ne!(
-        encode_archive(&rows[1..]),
-        encode_archive(&rows),
-        "others are others"
-    );
+    let again = encode_archive(&sample_rows()).expect("a file");
+    assert_eq!(again, file, "the same records give the same bytes");
+    let fewer = encode_archive(&rows[1..]).expect("a file");
+    assert_ne!(fewer, file);
     assert_eq!(
         rows[0].object().key,
         "usage-logs/acme/2026-03-02_080000.json"
@@ -160,39 +157,32 @@ fn columns_hold_the_values_of_the_record() {
 
 #[test]
 fn rejects_objects_that_are_not_records() {
-    assert_eq!(
-        row_from_text("usage-logs/acme/2026-03-02_080000.json", "{")
-            .err()
-            .as_deref(),
-        Some("it is not valid JSON at line 1, column 1")
-    );
-    assert_eq!(
-        row_from_text("terragrunt/acme/config.yaml", "{\"user\":7}")
-            .err()
-            .as_deref(),
-        Some("its key is not a record's")
-    );
+    let damaged = row_from_text("usage-logs/acme/2026-03-02_080000.json", "{");
+    let error = RecordError::InvalidJson { line: 1, column: 1 };
+    assert_eq!(damaged.err(), Some(error));
+    let config = row_from_text("terragrunt/acme/config.yaml", "{\"user\":7}");
+    assert_eq!(config.err(), Some(RecordError::InvalidKey));
 }
 
 #[test]
 fn rejects_damaged_files() {
     for bytes in [&b""[..], b"PAR1", b"PAR1PAR1PAR1PAR1"] {
-        assert!(
-            decode_archive(bytes.to_vec())
-                .is_err_and(|why| why.starts_with("it cannot be read: ") && !why.contains('\n'))
-        );
+        let error = decode_archive(bytes.to_vec()).expect_err("not a file");
+        let message = error.to_string();
+        assert!(message.starts_with("not a valid archive file: "));
+        assert!(!message.contains('\n'));
     }
     let file = encode_archive(&sample_rows()).expect("a file");
     assert!(decode_archive(file[..file.len() - 9].to_vec()).is_err());
     let mut of_other_size = sample_rows();
-    of_other_size[1].record.object.size += 1;
+    of_other_size[1].archived.object.size += 1;
     let file = encode_archive(&of_other_size).expect("a file");
-    assert_eq!(
-        decode_archive(file).err().as_deref(),
-        Some("it cannot be read: Parquet error: a record is not what is said of it")
-    );
+    let error = decode_archive(file).expect_err("a wrong size");
+    let message = "not a valid archive file: Parquet error: \
+                   a record does not match its key or size";
+    assert_eq!(error.to_string(), message);
     let mut of_other_key = sample_rows();
-    of_other_key[1].record.object.key = "terragrunt/acme/config.yaml".to_owned();
+    of_other_key[1].archived.object.key = "terragrunt/acme/config.yaml".to_owned();
     assert!(decode_archive(encode_archive(&of_other_key).expect("a file")).is_err());
 }
 

@@ -1,12 +1,16 @@
-//! Each policy as one line a statement, beside what docs/permissions.md says that it lets through. Servers that obey them are
-//! asked elsewhere.
+//! Each policy as one line for each statement. Whether servers obey them is tested in tests/integration/iam.
 
 use serde_json::Value;
 
 use super::*;
+use crate::iam::scope::{AwsPartition, KmsKey};
 
 const KMS_KEY_ARN: &str =
     "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+const KEY_IN_IRELAND: KmsKey<'_> = KmsKey {
+    arn: KMS_KEY_ARN,
+    region: "eu-west-1",
+};
 const VIA_S3_IN_IRELAND: &str = "if StringEquals kms:ViaService s3.eu-west-1.amazonaws.com";
 
 fn arena_scope(customers: &[String]) -> PolicyScope<'_> {
@@ -37,8 +41,8 @@ fn join_texts(value: &Value) -> String {
 }
 
 /// `Sid: Effect Action` with the principal, on which resources, and if what.
-fn statement_lines(policy: &PolicyNode) -> Vec<String> {
-    let policy: Value = serde_json::from_str(&policy.json()).expect("JSON");
+fn statement_lines(policy: &PolicyDocument) -> Vec<String> {
+    let policy: Value = serde_json::from_str(&policy.to_json()).expect("JSON");
     assert_eq!(policy["Version"], "2012-10-17");
     let line = |it: &Value| {
         let part = |name: &str, word: &str| {
@@ -89,7 +93,7 @@ fn who_deploys_all_customers_has_the_policy_of_the_readme() {
                 },
                 false
             )
-            .json()
+            .to_json()
         ),
         value(shown)
     );
@@ -142,7 +146,7 @@ fn who_deploys_one_customer_has_its_folders_and_reads_the_records_of_the_earlier
 fn the_account_is_asked_of_the_bucket_and_the_realm_of_the_key() {
     let whole = PolicyScope {
         account: Some("123456789012"),
-        kms_key: Some((KMS_KEY_ARN, "eu-west-1")),
+        kms_key: Some(KEY_IN_IRELAND),
         ..arena_scope(&[])
     };
     let lines = statement_lines(&writer_policy(&whole, false));
@@ -179,12 +183,15 @@ fn the_account_is_asked_of_the_bucket_and_the_realm_of_the_key() {
         let json = writer_policy(
             &PolicyScope {
                 partition,
-                kms_key: Some(("k", "cn-north-1")),
+                kms_key: Some(KmsKey {
+                    arn: "k",
+                    region: "cn-north-1",
+                }),
                 ..whole
             },
             false,
         )
-        .json();
+        .to_json();
         assert!(json.contains(words) && json.contains(service), "{json}");
     }
 }
@@ -232,7 +239,7 @@ fn who_looks_back_reads_records_and_as_much_of_the_configs_as_is_shown() {
 #[test]
 fn who_archives_reads_records_and_adds_to_the_archive_alone() {
     let whole = PolicyScope {
-        kms_key: Some((KMS_KEY_ARN, "eu-west-1")),
+        kms_key: Some(KEY_IN_IRELAND),
         ..arena_scope(&[])
     };
     assert_eq!(

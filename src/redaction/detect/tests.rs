@@ -1,9 +1,9 @@
-//! What looks like a secret and what does not, up to where the one becomes the other.
+//! What looks like a secret and what does not, at the edge between the two.
 
 use super::*;
 
 #[test]
-fn names_of_secrets_are_known_in_any_style() {
+fn recognises_names_of_secrets_in_any_style() {
     for name in [
         "password",
         "adminPassword",
@@ -55,7 +55,7 @@ fn names_of_secrets_are_known_in_any_style() {
 }
 
 #[test]
-fn a_key_is_told_from_a_secret_that_stands_as_a_key() {
+fn tells_a_key_from_a_secret_in_the_place_of_a_key() {
     for key in [
         "password",
         "database_admin_password",
@@ -79,7 +79,7 @@ fn a_key_is_told_from_a_secret_that_stands_as_a_key() {
 }
 
 #[test]
-fn values_that_look_like_secrets_are_known() {
+fn recognises_values_that_look_like_secrets() {
     for value in [
         "-----BEGIN RSA PRIVATE KEY-----\nabc",
         "AKIAIOSFODNN7EXAMPLE",
@@ -126,7 +126,7 @@ fn values_that_look_like_secrets_are_known() {
 }
 
 #[test]
-fn the_mere_name_of_a_secret_is_none() {
+fn the_name_of_a_secret_is_not_a_secret() {
     assert!(is_secret_word("Password") && is_secret_word("PIN"));
     assert!(!is_secret_word("airbnb") && !is_secret_word("passwords"));
     let name = "name ".repeat(16);
@@ -137,52 +137,12 @@ fn the_mere_name_of_a_secret_is_none() {
 }
 
 #[test]
-fn a_host_with_a_port_or_a_path_with_an_at_is_no_user_with_a_password() {
+fn a_port_or_a_path_with_an_at_sign_is_not_userinfo() {
     assert!(
         !is_secret_text("https://example.com/users/@me")
             && !is_secret_text("https://example.com:8080/x")
     );
     assert!(is_secret_text("https://u:p/w@example.com") && is_secret_text("x://u@h"));
-}
-
-#[test]
-fn letters_and_digits_are_jumbled_from_ten_on_and_either_alone_from_sixteen() {
-    for (run, expected) in [
-        ("a1b2c3d4e", false),
-        ("a1b2c3d4e5", true),
-        ("123456789012345", false),
-        ("1234567890123456", true),
-        ("12ab345678", false), // digits and letters take turns twice
-        ("aBcDe1fGhI", false), // one digit
-        ("instances12abcd3456", true),
-        ("instances1234567890", false),
-        ("instances12345678901", true), // twenty
-        ("aaaBaaaBaaaBaaaB", false),
-        ("aaBaaBaaBaaBaaaB", true), // a capital in more than every fourth place
-        ("eXeXeXeXeXeXeXeX", true),
-        ("eXeXeXeXeXeXeXe", false),
-        ("internationalisation", false),
-        ("abcdfgabcdfgabcd", false), // five consonants
-        ("abcdfghbcdfgabcd", true),
-        ("abcdfghbcdfgabc", false),
-    ] {
-        assert_eq!(is_random_run(run), expected, "{run}");
-    }
-}
-
-#[test]
-fn what_is_long_holds_capitals_small_letters_and_digits_in_turn() {
-    let six = "11111aaaaaAAAAA11111aaaaaAAAAA11";
-    let seven = "11111aaaaaAAAAA11111aaaaaAAAAA1a";
-    assert!(
-        !is_access_key_like(six) && is_access_key_like(seven) && !is_access_key_like(&seven[1..])
-    );
-    for two_of_three in ["1a", "aA", "1A"] {
-        assert!(
-            !is_access_key_like(&two_of_three.repeat(16)),
-            "{two_of_three}"
-        );
-    }
 }
 
 #[test]
@@ -202,7 +162,7 @@ fn an_id_in_groups_of_hex_digits_is_taken_for_a_secret() {
 }
 
 #[test]
-fn text_in_base64_is_hidden_text_and_a_word_is_no_base64() {
+fn recognises_text_in_base64() {
     // By base64(1).
     for (part, expected) in [
         ("dGhpcyBpcyBh", true), // this is a

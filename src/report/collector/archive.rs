@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use super::ReportCollector;
+use crate::archive::ArchiveError;
 use crate::archive::parquet::ArchivedRecord;
 use crate::archive::reader::ArchiveVisitor;
 use crate::error::Error;
@@ -34,7 +35,7 @@ impl<W: Write> ReportCollector<'_, W> {
         let segments = self
             .archive_keys
             .iter()
-            .filter_map(|part| keys::parse_archive_key(part).map(|key| key.segment));
+            .filter_map(|part| ArchiveKey::parse(part).map(|key| key.segment));
         segments
             .map(|segment| format!("{logs}{segment}/"))
             .collect()
@@ -53,20 +54,26 @@ impl<W: Write> ArchiveVisitor for ReportCollector<'_, W> {
             .is_none_or(|cache| !cache.has_archive(&part.key).unwrap_or(false))
     }
 
-    fn visit_records(&mut self, part: &ObjectMeta, records: Result<Vec<ArchivedRecord>, String>) {
+    fn visit_records(
+        &mut self,
+        part: &ObjectMeta,
+        records: Result<Vec<ArchivedRecord>, ArchiveError>,
+    ) {
         if self.is_cache_untrusted {
             return;
         }
-        let done = records.and_then(|records| {
-            let mut cache = self
-                .cache
-                .take()
-                .map_or_else(RecordCache::open_temporary, Ok)
-                .map_err(|why| why.message)?;
-            let done = cache.insert_archive(&part.key, &records);
-            self.restore_cache(cache, done)
-                .map_err(|fault| fault.message)
-        });
+        let done = records
+            .map_err(|error| error.to_string())
+            .and_then(|records| {
+                let mut cache = self
+                    .cache
+                    .take()
+                    .map_or_else(RecordCache::open_temporary, Ok)
+                    .map_err(|why| why.message)?;
+                let done = cache.insert_archive(&part.key, &records);
+                self.restore_cache(cache, done)
+                    .map_err(|fault| fault.message)
+            });
         if let Err(why) = done.as_ref() {
             self.problems
                 .skipped_archives

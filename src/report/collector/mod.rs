@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::keys;
 use crate::output::progress::ProgressLine;
 use crate::record::deployment::Deployment;
-use crate::record::parse;
+use crate::record::parse::{self, RecordError};
 use crate::report::cache::{CacheError, RecordCache};
 use crate::report::filter::ReportFilter;
 use crate::report::list_plan::{self, CachedCustomer, ListPlan};
@@ -22,8 +22,7 @@ use crate::report::totals::ReportTotals;
 use crate::s3::bulk_get::ObjectSink;
 use crate::s3::listing::{ListPage, ListRequest, ObjectMeta};
 
-/// The largest record that is read, in bytes.
-pub const MAX_RECORD_BYTES: u64 = 1 << 20;
+pub use crate::record::MAX_RECORD_BYTES;
 
 /// What was found beside the rows.
 #[derive(Debug, Default)]
@@ -180,10 +179,7 @@ impl<W: Write> ReportCollector<'_, W> {
         }
         let read = match body {
             Some(body) => parse::parse_record(body),
-            None => Err(format!(
-                "it has {} bytes, and at most {MAX_RECORD_BYTES} are read",
-                listed.size
-            )),
+            None => Err(RecordError::TooLarge { bytes: listed.size }),
         };
         match read {
             Ok(reading) => {

@@ -8,31 +8,26 @@ use chrono::{Datelike as _, Days, Months, NaiveDate};
 
 use crate::report::totals::{ReportTotals, TotalsGroup};
 
-/// Deployments of each day that had any.
+/// Only days with deployments.
 type DeploymentsPerDay = BTreeMap<NaiveDate, u64>;
 
 /// What one bar of the chart over time stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeUnit {
-    /// A day, UTC.
     Day,
     /// An ISO week.
     Week,
-    /// A month.
     Month,
 }
 
-/// One bar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChartBar {
-    /// Its first day.
     pub first_day: NaiveDate,
-    /// How many deployments.
     pub count: u64,
 }
 
 impl TimeUnit {
-    /// Fine enough to show something, and coarse enough for some hundred bars at most.
+    /// Selects the finest unit with a hundred bars or little more.
     #[must_use]
     pub fn for_span(first: NaiveDate, last: NaiveDate) -> Self {
         match (last - first).num_days() + 1 {
@@ -42,7 +37,6 @@ impl TimeUnit {
         }
     }
 
-    /// The name of one.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -52,15 +46,14 @@ impl TimeUnit {
         }
     }
 
-    /// The first day of the unit that has this day.
+    /// The first day of the unit that contains `day`.
     #[must_use]
     pub fn first_day_of(self, day: NaiveDate) -> NaiveDate {
-        let start = match self {
-            Self::Day => Some(day),
-            Self::Week => return week_start(day),
-            Self::Month => day.with_day(1),
-        };
-        start.unwrap_or(day)
+        match self {
+            Self::Day => day,
+            Self::Week => week_start(day),
+            Self::Month => day.with_day(1).unwrap_or(day),
+        }
     }
 
     /// The first day of the next unit; `None` at the end of the calendar.
@@ -73,17 +66,18 @@ impl TimeUnit {
         }
     }
 
-    /// The full name of the unit that starts here.
+    /// The full name of the unit that starts on this day.
     #[must_use]
     pub fn full_label(self, start: NaiveDate) -> String {
-        match self {
-            Self::Day => start.format("%a %-d %b %Y").to_string(),
-            Self::Week => start.format("%G-W%V, from %-d %b %Y").to_string(),
-            Self::Month => start.format("%B %Y").to_string(),
-        }
+        let format = match self {
+            Self::Day => "%a %-d %b %Y",
+            Self::Week => "%G-W%V, from %-d %b %Y",
+            Self::Month => "%B %Y",
+        };
+        start.format(format).to_string()
     }
 
-    /// The name for the axis, which says the year only where it must.
+    /// The name on the axis. A month always has its year.
     #[must_use]
     pub fn axis_label(self, start: NaiveDate, with_year: bool) -> String {
         let format = match self {
@@ -95,32 +89,35 @@ impl TimeUnit {
     }
 }
 
-/// The Monday of a day's week.
+/// The Monday of the week that contains `day`.
 #[must_use]
 pub fn week_start(day: NaiveDate) -> NaiveDate {
-    day.checked_sub_days(Days::new(day.weekday().num_days_from_monday().into()))
-        .unwrap_or(day)
+    let days_since_monday = day.weekday().num_days_from_monday();
+    let monday = day.checked_sub_days(Days::new(days_since_monday.into()));
+    monday.unwrap_or(day)
 }
 
-/// All bars from the first deployment to the last one, those without any among them.
+/// All bars from the first deployment to the last one, also those without deployments.
 #[must_use]
 pub fn bars_over_time(days: &DeploymentsPerDay) -> Option<(TimeUnit, Vec<ChartBar>)> {
-    let (first, last) = (*days.first_key_value()?.0, *days.last_key_value()?.0);
-    let unit = TimeUnit::for_span(first, last);
+    let (first, _) = days.first_key_value()?;
+    let (last, _) = days.last_key_value()?;
+    let unit = TimeUnit::for_span(*first, *last);
+
     let mut counts = DeploymentsPerDay::new();
     for (day, count) in days {
         *counts.entry(unit.first_day_of(*day)).or_default() += count;
     }
-    let starts = std::iter::successors(Some(unit.first_day_of(first)), |start| {
-        unit.next_start(*start)
-    })
-    .take_while(|start| *start <= last);
-    let bars = starts
-        .map(|first| ChartBar {
-            first_day: first,
-            count: counts.get(&first).copied().unwrap_or_default(),
-        })
-        .collect();
+
+    let mut bars = Vec::new();
+    let mut next = Some(unit.first_day_of(*first));
+    while let Some(first_day) = next
+        && first_day <= *last
+    {
+        let count = counts.get(&first_day).copied().unwrap_or_default();
+        bars.push(ChartBar { first_day, count });
+        next = unit.next_start(first_day);
+    }
     Some((unit, bars))
 }
 
@@ -129,56 +126,86 @@ pub fn bars_over_time(days: &DeploymentsPerDay) -> Option<(TimeUnit, Vec<ChartBa
 pub struct LargestMembers<'a> {
     /// Their names and deployments, the greatest first.
     pub members: Vec<(&'a str, u64)>,
-    /// How many others there are, and how many deployments they have together.
+    /// The number of other members and of their deployments.
     pub others: Option<(usize, u64)>,
 }
 
-/// The `most` members of a group with the most deployments.
 #[must_use]
-pub fn find_largest(summary: &ReportTotals, group: TotalsGroup, most: usize) -> LargestMembers<'_> {
-    let mut members: Vec<(&str, u64)> = summary
-        .members_of(group)
-        .map(|(name, totals)| (name, totals.deployments))
-        .collect();
-    members.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
-    let rest = members.split_off(most.min(members.len()));
-    let others =
-        (!rest.is_empty()).then(|| (rest.len(), rest.iter().map(|(_, count)| count).sum()));
+pub fn find_largest(
+    totals: &ReportTotals,
+    group: TotalsGroup,
+    max_members: usize,
+) -> LargestMembers<'_> {
+    let mut members = Vec::new();
+    for (name, totals) in totals.members_of(group) {
+        members.push((name, totals.deployments));
+    }
+    members.sort_by(|(name_a, count_a), (name_b, count_b)| {
+        count_b.cmp(count_a).then_with(|| name_a.cmp(name_b))
+    });
+
+    let rest = members.split_off(max_members.min(members.len()));
+    let others = if rest.is_empty() {
+        None
+    } else {
+        let count = rest.iter().map(|(_, count)| count).sum();
+        Some((rest.len(), count))
+    };
     LargestMembers { members, others }
 }
 
-/// The numbers beside a chart's lines: from 0 in at most four equal steps of 1, 2 or 5 times a power of ten.
+/// The numbers on the axis: from 0 in at most four equal steps of 1, 2 or 5 times a power of ten.
 #[must_use]
-pub fn axis_ticks(greatest: u64) -> Vec<u64> {
-    let powers = std::iter::successors(Some(1_u64), |power| power.checked_mul(10));
-    let steps = powers.flat_map(|power| [1, 2, 5].map(|factor| power.saturating_mul(factor)));
-    let step = steps
-        .into_iter()
-        .find(|step| greatest.div_ceil(*step) <= 4)
-        .unwrap_or(u64::MAX);
-    (0..=greatest.div_ceil(step).max(1))
-        .map(|number| number.saturating_mul(step))
-        .collect()
+pub fn axis_ticks(max_count: u64) -> Vec<u64> {
+    let step = round_step(max_count);
+    let step_count = max_count.div_ceil(step).max(1);
+    let mut ticks = Vec::new();
+    for index in 0..=step_count {
+        ticks.push(index.saturating_mul(step));
+    }
+    ticks
 }
 
-/// At most four ranges of numbers with about as many days in each: the first and last number of each.
+fn round_step(max_count: u64) -> u64 {
+    let mut power = 1_u64;
+    loop {
+        for factor in [1, 2, 5] {
+            let step = power.saturating_mul(factor);
+            if max_count.div_ceil(step) <= 4 {
+                return step;
+            }
+        }
+        let Some(next_power) = power.checked_mul(10) else {
+            return u64::MAX;
+        };
+        power = next_power;
+    }
+}
+
+/// At most four ranges of numbers with about as many days in each: the first and the last number of each.
 #[must_use]
 pub fn count_ranges(counts: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
     let mut counts: Vec<u64> = counts.filter(|count| *count > 0).collect();
     counts.sort_unstable();
-    let Some(greatest) = counts.last().copied() else {
+    let Some(max_count) = counts.last().copied() else {
         return Vec::new();
     };
-    let mut ends: Vec<u64> = if greatest <= 4 {
-        (1..=greatest).collect()
-    } else {
-        (1..=4)
-            .map(|quarter| counts[(counts.len() * quarter).div_ceil(4) - 1])
-            .collect()
-    };
-    ends.dedup();
-    let starts = std::iter::once(1).chain(ends.iter().map(|end| end.saturating_add(1)));
-    starts.zip(ends.iter().copied()).collect()
+
+    let mut ranges = Vec::new();
+    let mut previous_last = 0;
+    for quarter in 1..=4 {
+        let last = if max_count <= 4 {
+            quarter as u64
+        } else {
+            counts[(counts.len() * quarter).div_ceil(4) - 1]
+        };
+        // Quarters that end with the same number are one range.
+        if last > previous_last && last <= max_count {
+            ranges.push((previous_last + 1, last));
+            previous_last = last;
+        }
+    }
+    ranges
 }
 
 #[cfg(test)]

@@ -1,6 +1,4 @@
-//! Numbers as the page writes them.
-//!
-//! Pure. Whole numbers only, so that nothing is rounded where it should not be.
+//! Numbers as the page writes them. Whole numbers only, so that nothing is rounded by accident.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -8,90 +6,83 @@ use std::fmt::{self, Display, Formatter};
 #[derive(Debug, Clone, Copy)]
 pub struct GroupedNumber(pub u64);
 
-/// Short enough for an axis: `1,500`, `20k`, `1.5M`.
-#[derive(Debug, Clone, Copy)]
-pub struct AbbreviatedCount(pub u64);
-
-/// `part / whole * of`, cut off after hundredths: a length in a drawing.
-#[derive(Debug, Clone, Copy)]
-pub struct Fraction {
-    /// How much of …
-    pub part: u64,
-    /// … how much …
-    pub whole: u64,
-    /// … of this length.
-    pub scale: u64,
-}
-
-/// `part` of `whole` in whole per cent: `12%`, `<1%`.
-#[derive(Debug, Clone, Copy)]
-pub struct WholePercent {
-    /// How much of …
-    pub part: u64,
-    /// … how much.
-    pub whole: u64,
-}
-
 impl Display for GroupedNumber {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let digits = self.0.to_string();
-        for (place, digit) in digits.char_indices() {
-            let comma = if place > 0 && (digits.len() - place).is_multiple_of(3) {
-                ","
-            } else {
-                ""
-            };
-            write!(f, "{comma}{digit}")?;
+        for (index, digit) in digits.char_indices() {
+            let digits_left = digits.len() - index;
+            if index > 0 && digits_left.is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
         }
         Ok(())
     }
 }
 
+/// Short enough for an axis: `1,500`, `20k`, `1.5M`.
+#[derive(Debug, Clone, Copy)]
+pub struct AbbreviatedCount(pub u64);
+
 impl Display for AbbreviatedCount {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (tenths, unit) = match self.0 {
-            count if count >= 1_000_000 && count.is_multiple_of(100_000) => (count / 100_000, "M"),
-            count if count >= 10_000 && count.is_multiple_of(100) => (count / 100, "k"),
-            count => return GroupedNumber(count).fmt(f),
+        let count = self.0;
+        let (tenths, unit) = if count >= 1_000_000 && count.is_multiple_of(100_000) {
+            (count / 100_000, "M")
+        } else if count >= 10_000 && count.is_multiple_of(100) {
+            (count / 100, "k")
+        } else {
+            return GroupedNumber(count).fmt(f);
         };
+
+        let whole = GroupedNumber(tenths / 10);
         match tenths % 10 {
-            0 => write!(f, "{}{unit}", GroupedNumber(tenths / 10)),
-            tenth => write!(f, "{}.{tenth}{unit}", GroupedNumber(tenths / 10)),
+            0 => write!(f, "{whole}{unit}"),
+            tenth => write!(f, "{whole}.{tenth}{unit}"),
         }
     }
+}
+
+/// `part / whole * scale`, cut off after hundredths: a length in a drawing.
+#[derive(Debug, Clone, Copy)]
+pub struct Fraction {
+    pub part: u64,
+    pub whole: u64,
+    pub scale: u64,
 }
 
 impl Display for Fraction {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let hundredths =
-            u128::from(self.part) * u128::from(self.scale) * 100 / u128::from(self.whole.max(1));
+        let scaled = u128::from(self.part) * u128::from(self.scale) * 100;
+        let hundredths = scaled / u128::from(self.whole.max(1));
         write!(f, "{}.{:02}", hundredths / 100, hundredths % 100)
     }
 }
 
-impl Display for WholePercent {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (part, whole) = (u128::from(self.part), u128::from(self.whole.max(1)));
-        match (part * 200 + whole) / (whole * 2) {
-            0 if part > 0 => f.write_str("<1%"),
-            rounded => write!(f, "{rounded}%"),
-        }
-    }
+/// `part` of `whole` in whole per cent: `12%`, `<1%`.
+#[derive(Debug, Clone, Copy)]
+pub struct WholePercent {
+    pub part: u64,
+    pub whole: u64,
 }
 
-/// `1 deployment`, `2,000 deployments`.
-#[must_use]
-pub fn count_grouped_noun(number: u64, what: &str) -> String {
-    format!(
-        "{} {what}{}",
-        GroupedNumber(number),
-        if number == 1 { "" } else { "s" }
-    )
+impl Display for WholePercent {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let part = u128::from(self.part);
+        let whole = u128::from(self.whole.max(1));
+        let rounded = (part * 200 + whole) / (whole * 2);
+        if rounded == 0 && part > 0 {
+            f.write_str("<1%")
+        } else {
+            write!(f, "{rounded}%")
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::sanitize::count_noun;
 
     #[test]
     fn numbers_are_easy_to_read() {
@@ -139,12 +130,7 @@ mod tests {
             .to_string(),
             "180.00"
         );
-        assert_eq!(
-            [
-                count_grouped_noun(1, "row"),
-                count_grouped_noun(2000, "row")
-            ],
-            ["1 row", "2,000 rows"]
-        );
+        let rows = [1, 2000].map(|number| count_noun(GroupedNumber(number), "row"));
+        assert_eq!(rows, ["1 row", "2,000 rows"]);
     }
 }

@@ -224,7 +224,7 @@ fn names_a_damaged_archive_file_and_reads_the_records_instead() {
         assert_eq!(
             messages,
             format!(
-                "config-backup: left out `{part}`: its bytes are not those that its name stands for\n"
+                "config-backup: left out `{part}`: content does not match the digest in its key\n"
             )
         );
     }
@@ -235,7 +235,7 @@ fn names_a_damaged_archive_file_and_reads_the_records_instead() {
         (
             Some(7),
             format!(
-                "edited: {part}: its bytes are not those that its name stands for (customer acme)\n"
+                "edited: {part}: content does not match the digest in its key (customer acme)\n"
             )
         )
     );
@@ -249,7 +249,7 @@ fn names_a_damaged_archive_file_and_reads_the_records_instead() {
     let (code, csv, messages) = backend.run_report(&["--no-cache"]);
     assert_eq!((code, csv), (Some(0), expected_csv(&entries)));
     assert!(
-        messages.contains("undated_") && messages.contains("it cannot be read: "),
+        messages.contains("undated_") && messages.contains("not a valid archive file: "),
         "{messages}"
     );
 }
@@ -281,7 +281,7 @@ fn an_archive_file_of_one_customer_cannot_change_another_ones_report() {
     assert_eq!((code, csv), (Some(0), expected_csv(&[])));
     assert_eq!(
         messages,
-        format!("config-backup: left out `{moved}`: it has records of another customer\n")
+        format!("config-backup: left out `{moved}`: contains records of another customer\n")
     );
 }
 

@@ -113,17 +113,17 @@ fn names_a_duplicate_key_and_a_mistyped_value_without_the_value() {
         (
             "additional_users_count: 5",
             "additional_users_count: -5",
-            "its mongodb.additional_users_count is no whole number",
+            "its mongodb.additional_users_count is not a whole number",
         ),
         (
             "additional_users_count: 5",
             "additional_users_count: 99999999999999999999",
-            "its mongodb.additional_users_count is no whole",
+            "its mongodb.additional_users_count is not a whole",
         ),
         (
             "project_name: airbnb-project",
             "project_name: {canary-portal-password: 1}",
-            "its mongodb.project_name is no text",
+            "its mongodb.project_name is not a text",
         ),
     ] {
         assert!(CONFIG.contains(from));
@@ -149,8 +149,7 @@ fn backs_up_at_most_ten_mebibytes() {
     unit.write_config(filler((10 << 20) + 1));
     let over = unit.deploy(&world);
     assert!(
-        over.expect_warning()
-            .contains("it is larger than 10485760 bytes"),
+        over.expect_warning().contains("larger than 10485760 bytes"),
         "{over:?}"
     );
     assert!(!over.expect_warning().contains("not logged"), "{over:?}");
@@ -166,7 +165,7 @@ fn does_not_read_a_device_in_place_of_the_config() {
         std::os::unix::fs::symlink(device, &unit.config).expect("a link");
         let deployed = unit.deploy(&world);
         assert!(
-            deployed.expect_warning().contains("it is no regular file"),
+            deployed.expect_warning().contains("not a regular file"),
             "{deployed:?}"
         );
         assert_eq!(string_field(&deployed.record(&world).1, "backup"), "failed");

@@ -25,7 +25,7 @@ fn logged_without_a_config(world: &World, unit: &mut CustomerUnit, words: &str) 
     );
     let said = deployed.expect_warning();
     assert!(
-        said.contains("config.yaml is not backed up: read `") && said.contains(words),
+        said.contains("config.yaml is not backed up: cannot read `") && said.contains(words),
         "{said}"
     );
     assert!(!said.contains("not logged"), "{said}");
@@ -63,7 +63,7 @@ fn logs_and_names_a_folder_in_place_of_the_config() {
     let mut unit = CustomerUnit::new(&world);
     fs::remove_file(&unit.config).expect("gone");
     fs::create_dir(&unit.config).expect("a folder");
-    logged_without_a_config(&world, &mut unit, "no regular file");
+    logged_without_a_config(&world, &mut unit, "not a regular file");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_fifo_in_place_of_the_config_does_not_block() {
             .expect("mkfifo")
             .success()
     );
-    logged_without_a_config(&world, &mut unit, "no regular file");
+    logged_without_a_config(&world, &mut unit, "not a regular file");
 }
 
 /// An invalid config is backed up byte for byte and logged, and the message names its line.
@@ -156,7 +156,7 @@ fn backs_up_a_config_that_is_not_utf8_and_names_its_line() {
 #[test]
 fn backs_up_nested_brackets_without_parsing_them() {
     let bomb = format!("a: 1\nb: {}", "[".repeat(100_000));
-    backed_up_without_its_facts(bomb.as_bytes(), "at line 2");
+    backed_up_without_its_facts(bomb.as_bytes(), "it has too many brackets for its size");
 }
 
 /// `break_it` leaves the helper without a writable state directory.
@@ -242,7 +242,7 @@ fn reports_items_that_can_neither_be_sent_nor_spooled_as_lost() {
         world.set_endpoint(&refused_endpoint());
         let deployed = unit.deploy(&world);
         let message = deployed.expect_warning();
-        assert!(message.contains("nothing is kept for later: "), "{message}");
+        assert!(message.contains("nothing is spooled: "), "{message}");
         assert!(
             message.contains("refused") && !message.contains("sent with the next deployment"),
             "{message}"
@@ -271,7 +271,7 @@ fn spools_to_the_temporary_directory_and_sends_from_there() {
             .expect("a fallback");
         let spool = fallback.join("spool");
         assert!(
-            said.contains(&format!("kept in {}", spool.display())),
+            said.contains(&format!("spooled in {}", spool.display())),
             "{said}"
         );
         assert!(
@@ -314,7 +314,7 @@ fn does_not_use_a_fallback_directory_that_others_can_write() {
     fs::set_permissions(fallback, fs::Permissions::from_mode(0o777)).expect("opened");
     let deployed = unit.deploy(&world);
     assert!(
-        deployed.message().contains("nothing is kept for later"),
+        deployed.message().contains("nothing is spooled"),
         "{}",
         deployed.message()
     );

@@ -356,7 +356,7 @@ fn quarantines_a_link_in_the_spool_without_following_it() {
     let (code, output, messages) = run_replay(&world);
     assert_eq!(
         (code, output.as_str()),
-        (Some(1), "1 sent, 0 left, 1 moved into the quarantine\n")
+        (Some(1), "1 sent, 0 left, 1 quarantined\n")
     );
     assert!(
         messages.contains(&name) && messages.lines().count() == 1,

@@ -63,7 +63,7 @@ fn does_not_wait_for_a_retry_after_of_an_hour() {
     );
     let deployed = unit.deploy(&world);
     assert!(
-        deployed.expect_warning().contains("kept in "),
+        deployed.expect_warning().contains("spooled in "),
         "{deployed:?}"
     );
     assert_eq!(world.spooled_items().len(), 2);

@@ -1,5 +1,4 @@
-//! The JSON of docs/protocol.md and docs/formats.md is valid except for its comments, and has
-//! exactly the keys of a real run.
+//! The JSON of docs/reference/protocol.md and docs/reference/formats.md: valid but for its comments, and with exactly the keys of a real run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,8 +13,8 @@ use test_support::terraform_steps::CustomerUnit;
 use test_support::terraform_steps::wrap_request;
 use test_support::{BUCKET, CONFIG, World, project_dir, refused_endpoint, run_with_input, to_text};
 
-const PROTOCOL: &str = "docs/protocol.md";
-const FORMATS: &str = "docs/formats.md";
+const PROTOCOL: &str = "docs/reference/protocol.md";
+const FORMATS: &str = "docs/reference/formats.md";
 /// The commands that answer in JSON.
 const ANSWERS: [&str; 5] = ["coverage", "verify", "history", "status", "doctor"];
 
@@ -146,7 +145,7 @@ fn the_messages_have_exactly_the_documented_keys() {
         &wrap_request(&serde_json::from_str(&told("request")).expect("JSON")).to_string(),
     );
     assert_eq!(json_shape(&answer), json_shape(&shown["deploy-answer"]));
-    let page = fs::read_to_string(project_dir().join("docs/protocol.md")).expect("the page");
+    let page = fs::read_to_string(project_dir().join("docs/reference/protocol.md")).expect("the page");
     let message = "config.yaml is backed up as s3://";
     assert!(
         answer.contains(message) && page.contains(message),

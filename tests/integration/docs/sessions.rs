@@ -8,7 +8,7 @@ use test_support::oracle::{unix_now, wait_for_next_second};
 use test_support::terraform_steps::CustomerUnit;
 use test_support::{BUCKET, CONFIG, World, helper_path, project_dir, refused_endpoint, to_text};
 
-const VERBS: &str = "docs/verbs.md";
+const VERBS: &str = "docs/commands.md";
 /// Sessions with terragrunt, which `tests/e2e/readme_sessions.rs` plays.
 const IN_E2E: [&str; 3] = ["deploy", "adopt", "legacy"];
 const NIGHT: &str = "docs/operations.md";

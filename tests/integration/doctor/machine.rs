@@ -262,7 +262,7 @@ fn names_the_line_of_an_invalid_config_without_its_text() {
     found.assert_failed(3, &["config.yaml"]).assert_check(
         "config.yaml",
         "bad",
-        "its mongodb.additional_users_count is no whole number",
+        "its mongodb.additional_users_count is not a whole number",
         "",
     );
     fs::remove_file(folder.join("config.yaml")).expect("gone");

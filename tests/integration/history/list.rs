@@ -262,7 +262,7 @@ fn names_and_skips_a_damaged_record() {
     assert_eq!(messages.lines().count(), 1);
     assert!(
         messages.starts_with(
-            "config-backup: left out `usage-logs/acme/2026-10-04_080000.json`: it is not valid JSON"
+            "config-backup: left out `usage-logs/acme/2026-10-04_080000.json`: not valid JSON"
         ),
         "{messages}"
     );

@@ -266,12 +266,7 @@ fn shows_no_secret_of_any_shape_unless_asked() {
 }
 
 #[test]
-fn shows_no_secret_of_any_shape_in_lines_unless_asked() {
-    nothing_is_shown(&["--text"]);
-}
-
-#[test]
-fn history_shows_no_secret_of_any_shape() {
+fn a_history_shows_no_shape_of_a_secret_at_all() {
     for shape in &SHAPES {
         let (code, output, messages) =
             run_command(&backend_with_versions(shape).world, &["history", "acme"]);

@@ -228,7 +228,7 @@ fn the_customer_in_the_key_wins_and_the_difference_is_named() {
     let (csv, messages) = run_report(&world, &[]);
     assert_eq!(csv, format!("{HEADER}2026-03-02,beta,alice,1,p,c\n"));
     assert!(
-        messages.contains("beta/2026-03-02_080000.json`: its `customer` is not its key's"),
+        messages.contains("beta/2026-03-02_080000.json`: `customer` differs from its key"),
         "{messages}"
     );
     assert_eq!(run_report(&world, &["acme"]).0, HEADER);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::record::deployment::Deployment;
+use crate::report::html::rows_table::{MAX_PAGE_ROWS, format_heading};
 
 fn parse_time(text: &str) -> DateTime<Utc> {
     text.parse().expect("a time")
@@ -129,6 +130,10 @@ fn the_table_has_its_title_its_kinds_of_columns_and_the_newest_rows_first() {
             "<td>2026-11-23</td><td class=\"number\">5</td></tr>\n<tr><td>2026-11-24",
         ],
     );
+}
+
+#[test]
+fn the_number_of_columns_decides_what_a_row_is() {
     let days = render_page(
         &SOME_DEPLOYMENTS,
         &["timestamp", "n", "a", "b", "c", "last"],
@@ -179,7 +184,7 @@ fn the_table_has_its_title_its_kinds_of_columns_and_the_newest_rows_first() {
 }
 
 #[test]
-fn what_could_not_be_used_is_told_and_so_is_that_there_is_nothing() {
+fn reports_skipped_records_and_that_there_are_no_deployments() {
     let one = "<strong>1 record could not be used</strong> and is left out of everything here. \
                The messages of the run that made this page name it.</p>";
     assert_has(
@@ -210,17 +215,17 @@ fn what_could_not_be_used_is_told_and_so_is_that_there_is_nothing() {
 #[test]
 fn of_too_many_totals_the_first_are_shown() {
     let mut rows = (0..MAX_PAGE_ROWS + 5).map(|number| vec![TableCell::Count(number as u64)]);
-    let chosen = select_rows(&mut rows, &["group"], false);
+    let chosen = select_rows(&mut rows, TableKind::Totals, false);
     assert_eq!(
         (chosen.len(), chosen.last()),
         (MAX_PAGE_ROWS, Some(&vec![TableCell::Count(9_999)]))
     );
     assert_eq!(
-        table_note(&["group"], 10_000, 10_005),
+        table_note(TableKind::Totals, 10_000, 10_005),
         "One row in all and for each customer, user, month and week: the first 10,000 of 10,005 rows. \
          The other formats have all of them."
     );
-    assert!(table_note(&["timestamp"], 1, 1).ends_with("deployment: 1 row."));
+    assert!(table_note(TableKind::Deployments, 1, 1).ends_with("deployment: 1 row."));
 }
 
 fn select_numbers(count: usize, ordered: bool) -> Vec<String> {
@@ -241,7 +246,7 @@ fn select_numbers(count: usize, ordered: bool) -> Vec<String> {
             TableCell::Count(number as u64),
         ]
     });
-    select_rows(&mut rows, &["timestamp", "number"], ordered)
+    select_rows(&mut rows, TableKind::Deployments, ordered)
         .iter()
         .map(|row| row[1].to_text().into_owned())
         .collect()
@@ -263,9 +268,12 @@ fn of_too_many_rows_the_newest_are_shown() {
     let mut falling = ["c", "b", "a"]
         .into_iter()
         .map(|time| vec![TableCell::Text(time.into())]);
-    assert_eq!(select_rows(&mut falling, &["timestamp"], true).len(), 3);
+    assert_eq!(
+        select_rows(&mut falling, TableKind::Deployments, true).len(),
+        3
+    );
     assert!(
-        table_note(&["timestamp"], MAX_PAGE_ROWS, 500_000)
+        table_note(TableKind::Deployments, MAX_PAGE_ROWS, 500_000)
             .contains("the newest 10,000 of 500,000 rows")
     );
 }

@@ -1,0 +1,412 @@
+//! Carries a deployment out: spools the config and the record, uploads both, then uploads what
+//! earlier deployments spooled.
+//!
+//! All of this runs in a thread of its own. The caller keeps the deadline and answers with the last
+//! outcome that the thread reported.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::config::file::{self, ConfigFile};
+use crate::deployment::answer::DeployAnswer;
+use crate::deployment::claim::{AnswerFile, DeploymentClaim};
+use crate::deployment::config_upload::{
+    ConfigUpload, PendingConfig, finish_config_upload, start_config_upload,
+};
+use crate::deployment::deadline_budget::DeadlineBudget;
+use crate::deployment::expiry::EXPIRY_RULES;
+use crate::deployment::outcome::{ConfigOutcome, DeploymentOutcome, RecordOutcome, UploadFailure};
+use crate::deployment::protocol::ModuleQuery;
+use crate::deployment::record_upload::{
+    PendingRecord, add_caller, add_config_outcome, add_git_and_tools, claim_chain, draft_record,
+    find_git_and_tools, upload_record,
+};
+use crate::deployment::running::{OutcomeSink, RunningDeployment};
+use crate::deployment::spool_replay::{OpenBucket, SpoolReplay, queued_uploads_note};
+use crate::deployment::subject::{self, DeploymentSubject};
+use crate::deployment::tool_versions;
+use crate::deployment::upload::config::UploadMode;
+use crate::error::{Error, ErrorKind};
+use crate::record::UsageRecord;
+use crate::s3::store::{BucketTarget, CallerIdentity, ObjectStore};
+use crate::state::cleanup::remove_expired_files;
+use crate::state::dirs::StateDirs;
+use crate::state::spool::SpoolEntry;
+use crate::state::spool_file::{SpoolItem, SpoolItemKind};
+use crate::system::deadline::{self, CancelHandle, StopReason, WorkState};
+use crate::system::host;
+use crate::system::panics;
+use crate::system::runtime::block_on;
+use crate::system::signals;
+
+/// How long reading or writing the answer file may take.
+const ANSWER_FILE_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// The state that the working thread reports to the thread that keeps the deadline.
+#[derive(Clone)]
+struct DeployProgress {
+    /// Where to write the answer, once the deployment is claimed.
+    answer_file: Option<AnswerFile>,
+    /// The answer of an earlier process of this deployment.
+    previous_answer: Option<DeployAnswer>,
+    outcome: DeploymentOutcome,
+}
+
+impl WorkState for DeployProgress {
+    fn is_interruptible(&self) -> bool {
+        self.previous_answer.is_some() || self.outcome.is_spooled
+    }
+}
+
+impl DeployProgress {
+    /// The worst case, for a thread that reports nothing before the deadline.
+    fn initial() -> Self {
+        let spool_error = Error::new(ErrorKind::Local, "the deadline passed first", "");
+        let record = RecordOutcome::NotLogged {
+            is_spooled: false,
+            caller_arn: None,
+            failure: UploadFailure::pending(Some(&spool_error)),
+        };
+        Self {
+            answer_file: None,
+            previous_answer: None,
+            outcome: DeploymentOutcome {
+                record: Some(record),
+                ..DeploymentOutcome::default()
+            },
+        }
+    }
+}
+
+/// Carries the deployment out within its deadline.
+pub(crate) fn run_deployment(query: ModuleQuery) -> DeployAnswer {
+    let budget = DeadlineBudget::start(&query);
+    let bucket = query.bucket.clone();
+    let progress = DeployProgress::initial();
+    let listen = |handle: CancelHandle| signals::on_interrupt(move || handle.cancel());
+    let work = {
+        let progress = progress.clone();
+        move |report: &mut dyn FnMut(DeployProgress)| {
+            claim_and_deploy(query, budget, progress, report);
+        }
+    };
+    let latest = deadline::run_with_deadline(budget.time_limit(), progress, listen, work);
+
+    let progress = latest.state;
+    if let Some(answer) = progress.previous_answer {
+        return answer;
+    }
+    let mut outcome = progress.outcome;
+    match latest.stop_reason {
+        StopReason::Finished => {}
+        StopReason::TimedOut => outcome.resolve_pending(&budget.timeout_error()),
+        StopReason::Interrupted => {
+            let message = "interrupted before AWS answered";
+            outcome.resolve_pending(&Error::new(ErrorKind::Timeout, message, ""));
+        }
+        StopReason::Panicked => outcome.resolve_pending(&panics::last_panic_error()),
+    }
+    let answer = DeployAnswer::from_outcome(&outcome, &bucket);
+    if let Some(answer_file) = progress.answer_file {
+        let answer = answer.clone();
+        let write = move || answer_file.write_answer(answer);
+        let _ = deadline::run_with_timeout(ANSWER_FILE_TIMEOUT, write);
+    }
+    answer
+}
+
+/// The answer of the last deployment, so that a run of Terraform that applies nothing changes no
+/// output.
+pub(crate) fn repeat_last_answer(query: &ModuleQuery) -> DeployAnswer {
+    let deployment_id = query.deployment_id.clone();
+    let find = move || DeploymentClaim::find_good_answer(&StateDirs::detect(), &deployment_id);
+    match deadline::run_with_timeout(ANSWER_FILE_TIMEOUT, find) {
+        Some(Some(answer)) => answer,
+        _ => DeployAnswer::without_deployment(),
+    }
+}
+
+fn claim_and_deploy(
+    mut query: ModuleQuery,
+    budget: DeadlineBudget,
+    mut progress: DeployProgress,
+    report: &mut dyn FnMut(DeployProgress),
+) {
+    let state_dirs = StateDirs::detect();
+    if query.deployment_id.is_empty() {
+        query.deployment_id = host::unique_id(host::utc_now());
+    }
+    // One run of Terragrunt is one deployment of this folder, even if it runs the unit twice.
+    let scope = match tool_versions::find_terragrunt_run() {
+        Some(process) => format!("{process}\n{}", query.config_file_path),
+        None => query.deployment_id.clone(),
+    };
+    let now = host::utc_now();
+    let claim = DeploymentClaim::acquire(&state_dirs, &scope, &query.deployment_id, now);
+    progress.previous_answer = claim.previous_answer();
+    progress.answer_file = claim.answer_file();
+    report(progress.clone());
+    if progress.previous_answer.is_some() {
+        return;
+    }
+
+    let deployment = RunningDeployment::new(query, claim, state_dirs, budget);
+    spool_and_upload(deployment, &mut |outcome| {
+        progress.outcome = outcome;
+        report(progress.clone());
+    });
+}
+
+fn spool_and_upload(mut deployment: RunningDeployment, report: OutcomeSink<'_>) {
+    let spooled = spool_everything(&mut deployment, report);
+    // Without a runtime nothing is uploaded, and everything is still spooled.
+    if let Err(error) = block_on(upload_everything(&mut deployment, spooled, report)) {
+        deployment.outcome.resolve_pending(&error);
+    }
+    deployment.checkpoint(report);
+    remove_expired_files(deployment.state_dirs(), &EXPIRY_RULES, host::system_time());
+}
+
+/// What is spooled before the first request.
+struct SpooledDeployment {
+    config: Result<ConfigFile, Error>,
+    subject: DeploymentSubject,
+    target: BucketTarget,
+    record: UsageRecord,
+    record_item: SpoolItem,
+    spooled_record: Result<SpoolEntry, Error>,
+    /// `None` if the config cannot be read or the plan found it in the bucket.
+    pending_config: Option<PendingConfig>,
+}
+
+/// Spools a draft of the record first, then the config: a deployment that is killed in between is
+/// at least logged.
+fn spool_everything(
+    deployment: &mut RunningDeployment,
+    report: OutcomeSink<'_>,
+) -> SpooledDeployment {
+    let config = file::read_config_file(Path::new(&deployment.query.config_file_path));
+    let subject = subject::resolve_subject(&deployment.query, config.as_ref().ok());
+    let target = deployment.query.bucket_target(&subject.profile);
+    deployment.outcome.notes = collect_notes(&deployment.query, &config, &subject);
+    if let Err(error) = &config {
+        deployment.outcome.config = Some(ConfigOutcome::Unreadable(error.clone()));
+    }
+
+    let mut record = draft_record(deployment, &config, &subject);
+    let line = record.to_line();
+    let record_item = SpoolItem::new(
+        SpoolItemKind::Record,
+        target.clone(),
+        &subject.customer,
+        deployment.deployment_id(),
+        deployment.claim.started_at(),
+        &line,
+    );
+    let mut spooled_record = deployment.enqueue(record_item.clone(), line);
+    deployment.outcome.record = Some(RecordOutcome::NotLogged {
+        is_spooled: spooled_record.is_ok(),
+        caller_arn: None,
+        failure: UploadFailure::pending(spooled_record.as_ref().err()),
+    });
+    deployment.checkpoint(report);
+
+    let pending_config = match &config {
+        Ok(config) => spool_config(deployment, config, &subject, &target),
+        Err(_) => None,
+    };
+    if let Some(pending) = &pending_config {
+        let outcome = pending.pending_outcome();
+        add_config_outcome(&mut record, &outcome);
+        deployment.outcome.config = Some(outcome);
+        if let Ok(entry) = &mut spooled_record {
+            // If this fails, the draft stays, which is only less exact.
+            let _ = entry.replace_body(record.to_line());
+        }
+    }
+    deployment.outcome.is_spooled = true;
+    deployment.checkpoint(report);
+    SpooledDeployment {
+        config,
+        subject,
+        target,
+        record,
+        record_item,
+        spooled_record,
+        pending_config,
+    }
+}
+
+fn spool_config(
+    deployment: &RunningDeployment,
+    config: &ConfigFile,
+    subject: &DeploymentSubject,
+    target: &BucketTarget,
+) -> Option<PendingConfig> {
+    if deployment.was_stored_at_plan(config) {
+        return None;
+    }
+    let mode = if deployment.was_just_missing_at_plan(config) {
+        UploadMode::DeployFreshPlan
+    } else {
+        UploadMode::Deploy
+    };
+    let (item, spooled) = deployment.enqueue_config(config, subject, target);
+    Some(PendingConfig {
+        item,
+        spooled,
+        mode,
+    })
+}
+
+async fn upload_everything(
+    deployment: &mut RunningDeployment,
+    spooled: SpooledDeployment,
+    report: OutcomeSink<'_>,
+) {
+    let SpooledDeployment {
+        config,
+        subject,
+        target,
+        mut record,
+        record_item,
+        spooled_record,
+        pending_config,
+    } = spooled;
+    let config_bytes = match &config {
+        Ok(config) => config.bytes.len(),
+        Err(_) => 0,
+    };
+    let store = deployment.open_store(&target, config_bytes).await;
+    let store = store.as_ref();
+
+    let (identity, mut upload, git_and_tools, chain) = futures_util::join!(
+        find_caller(deployment, store),
+        start_config_upload(
+            deployment,
+            store,
+            &target,
+            &config,
+            &subject,
+            pending_config
+        ),
+        find_git_and_tools(deployment),
+        claim_chain(deployment, store, &record_item, spooled_record.is_ok()),
+    );
+    if let Some(git_and_tools) = git_and_tools {
+        add_git_and_tools(&mut record, git_and_tools);
+    }
+    let identity_error = identity.as_ref().err().cloned();
+    explain_credentials_error(&mut upload, identity_error.as_ref());
+    add_config_outcome(&mut record, &upload.outcome());
+    if let Ok(identity) = identity {
+        add_caller(&mut record, identity);
+    }
+
+    // The record names the copy, which is in the bucket. So neither the record nor `config.yaml`
+    // has to wait for the other.
+    let pending_record = PendingRecord {
+        item: &record_item,
+        record: &record,
+        spooled: spooled_record,
+        identity_error,
+    };
+    let ((record_outcome, note), config_outcome) = futures_util::join!(
+        upload_record(deployment, chain, pending_record),
+        finish_config_upload(deployment, store, &config, upload),
+    );
+    deployment.outcome.config = Some(config_outcome);
+    deployment.outcome.record = Some(record_outcome);
+    deployment.outcome.notes.extend(note);
+    deployment.checkpoint(report);
+
+    if let Ok(store) = store
+        && !deployment.outcome.has_network_error()
+    {
+        let bucket = OpenBucket {
+            store,
+            target: &target,
+        };
+        replay_earlier_deployments(deployment, bucket, report).await;
+    }
+}
+
+/// Asks again who deploys, because another person may apply a saved plan.
+async fn find_caller(
+    deployment: &RunningDeployment,
+    store: Result<&ObjectStore, &Error>,
+) -> Result<CallerIdentity, Error> {
+    let store = store.map_err(Clone::clone)?;
+    deployment
+        .within_deadline(store.get_caller_identity())
+        .await
+}
+
+/// Takes the reason of a credentials error from STS. The HEAD of S3 has no body, so there bad
+/// credentials look like a missing permission.
+fn explain_credentials_error(upload: &mut ConfigUpload, identity_error: Option<&Error>) {
+    if let Some(error) = identity_error
+        && error.kind == ErrorKind::Credentials
+    {
+        upload.replace_cause(error);
+    }
+}
+
+/// Uploads what earlier deployments spooled, in the time that is left.
+async fn replay_earlier_deployments(
+    deployment: &mut RunningDeployment,
+    bucket: OpenBucket<'_>,
+    report: OutcomeSink<'_>,
+) {
+    // Reports the worst case first, in case the deadline interrupts the replay.
+    let notes = deployment.outcome.notes.clone();
+    let queued_note = queued_uploads_note(deployment.state_dirs(), deployment.deployment_id());
+    if let Some(note) = queued_note {
+        deployment.outcome.notes.push(note);
+        deployment.checkpoint(report);
+    }
+    let replay = SpoolReplay {
+        state_dirs: deployment.state_dirs(),
+        open_bucket: Some(bucket),
+        running_deployment_id: Some(deployment.deployment_id()),
+        time_limit: deployment.network_time_left(),
+    };
+    let run = Box::pin(replay.run());
+    let result = deployment.within_deadline(async { Ok(run.await) }).await;
+    if let Ok(replay_report) = result {
+        deployment.outcome.notes = notes;
+        deployment
+            .outcome
+            .notes
+            .extend(replay_report.remaining_note());
+    }
+}
+
+/// What the operator should know although it stops nothing.
+fn collect_notes(
+    query: &ModuleQuery,
+    config: &Result<ConfigFile, Error>,
+    subject: &DeploymentSubject,
+) -> Vec<String> {
+    let mut notes = query.problems.clone();
+    for problem in &subject.problems {
+        notes.push(format!("config.yaml: {problem}"));
+    }
+    if let Ok(config) = config
+        && !query.config_hash.is_empty()
+        && query.config_hash != config.digests.md5
+    {
+        let note = "config.yaml changed between plan and apply; \
+                    the content at apply is backed up and logged";
+        notes.push(note.to_owned());
+    }
+    let unit_version = &query.unit_version;
+    let helper_version = env!("CARGO_PKG_VERSION");
+    if !unit_version.is_empty() && unit_version != helper_version {
+        notes.push(format!(
+            "the files of the unit are of version {unit_version} and the helper is \
+             {helper_version}; run `config-backup init` in the customer folder"
+        ));
+    }
+    notes
+}

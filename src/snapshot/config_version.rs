@@ -1,0 +1,186 @@
+//! One version of a config: what its key, its metadata and its content say.
+
+use chrono::{DateTime, Utc};
+
+use crate::digest::{ContentDigests, compute_digests};
+use crate::error::Error;
+use crate::keys::ConfigKey;
+use crate::keys::metadata::{DEPLOYMENT_ID_FIELD, MD5_FIELD, SHA256_FIELD, parse_captured_at};
+use crate::s3::bulk_get::retry_with_backoff;
+use crate::s3::listing::{ObjectMeta, versioned_key};
+use crate::s3::store::{ObjectHead, ObjectStore};
+
+/// The largest config that is fetched. The legacy module had no limit.
+const MAX_STORED_CONFIG_BYTES: u64 = 64 << 20;
+
+/// An object that holds a config: `config.yaml`, a copy of it, or a noncurrent version.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigVersion {
+    pub key: String,
+    /// `None` for the object that is there now.
+    pub version_id: Option<String>,
+    /// `None` for `config.yaml`.
+    pub copy_name: Option<CopyName>,
+    pub last_modified: DateTime<Utc>,
+    /// By the listing, until a later request says otherwise.
+    pub size: u64,
+    /// `None` until it is fetched.
+    pub metadata: Option<ConfigMetadata>,
+    /// `None` until it is fetched.
+    pub content: Option<ConfigContent>,
+}
+
+/// What the key of a copy says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyName {
+    pub captured_at: DateTime<Utc>,
+    pub md5: String,
+}
+
+/// What the object's metadata says. The legacy module wrote none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigMetadata {
+    pub md5: Option<String>,
+    pub sha256: Option<String>,
+    pub captured_at: Option<DateTime<Utc>>,
+    pub deployment_id: Option<String>,
+    pub size: u64,
+}
+
+/// What was measured on the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigContent {
+    pub digests: ContentDigests,
+    pub size: u64,
+}
+
+impl ConfigMetadata {
+    fn from_head(head: &ObjectHead) -> Self {
+        Self {
+            md5: head.metadata.get(MD5_FIELD).cloned(),
+            sha256: head.metadata.get(SHA256_FIELD).cloned(),
+            captured_at: parse_captured_at(head),
+            deployment_id: head.metadata.get(DEPLOYMENT_ID_FIELD).cloned(),
+            size: head.size,
+        }
+    }
+}
+
+impl ConfigContent {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        Self {
+            digests: compute_digests(bytes),
+            size: bytes.len() as u64,
+        }
+    }
+}
+
+impl ConfigVersion {
+    /// What a listing says of `config.yaml` or of a copy; `None` for a seal.
+    pub(crate) fn from_listed(object: &ObjectMeta, key: &ConfigKey<'_>) -> Option<Self> {
+        let copy_name = match key {
+            ConfigKey::Current => None,
+            ConfigKey::Version { captured_at, md5 } => {
+                let captured_at = *captured_at;
+                Some(CopyName {
+                    captured_at,
+                    md5: (*md5).to_owned(),
+                })
+            }
+            ConfigKey::Seal { .. } => return None,
+        };
+        Some(Self {
+            key: object.key.clone(),
+            copy_name,
+            last_modified: object.last_modified,
+            size: object.size,
+            ..Self::default()
+        })
+    }
+
+    /// The key, with the version id if there is one.
+    #[must_use]
+    pub fn versioned_key(&self) -> String {
+        versioned_key(&self.key, self.version_id.as_deref())
+    }
+
+    /// When the bytes were read for a deployment; for a config without metadata, when it was
+    /// uploaded.
+    #[must_use]
+    pub fn captured_at(&self) -> DateTime<Utc> {
+        let stated = self.metadata.as_ref().and_then(|it| it.captured_at);
+        match (stated, &self.copy_name) {
+            (Some(captured_at), _) => captured_at,
+            (None, Some(name)) => name.captured_at,
+            (None, None) => self.last_modified,
+        }
+    }
+
+    /// The MD5 of the bytes: by the copy's key, else by the content, else by the metadata.
+    #[must_use]
+    pub fn md5(&self) -> Option<&str> {
+        if let Some(name) = &self.copy_name {
+            return Some(&name.md5);
+        }
+        if let Some(content) = &self.content {
+            return Some(&content.digests.md5);
+        }
+        self.metadata.as_ref()?.md5.as_deref()
+    }
+
+    /// The deployment that uploaded the object, as far as its metadata is known and says so.
+    #[must_use]
+    pub fn deployment_id(&self) -> Option<&str> {
+        self.metadata.as_ref()?.deployment_id.as_deref()
+    }
+
+    /// `None` if the object is gone.
+    pub async fn fetch_metadata(
+        &self,
+        store: &ObjectStore,
+    ) -> Result<Option<ConfigMetadata>, Error> {
+        let version_id = self.version_id.as_deref();
+        let head = retry_with_backoff(|| store.head_object_version(&self.key, version_id)).await?;
+        Ok(head.map(|head| ConfigMetadata::from_head(&head)))
+    }
+
+    /// `None` if the object is gone.
+    pub async fn fetch_bytes(&self, store: &ObjectStore) -> Result<Option<Vec<u8>>, Error> {
+        let version_id = self.version_id.as_deref();
+        retry_with_backoff(|| {
+            store.get_object_version(&self.key, version_id, MAX_STORED_CONFIG_BYTES)
+        })
+        .await
+    }
+
+    /// Fetches the metadata, and the bytes where the MD5 is unknown without them. `false` if the
+    /// object is gone.
+    pub async fn load_md5(&mut self, store: &ObjectStore) -> Result<bool, Error> {
+        let Some(metadata) = self.fetch_metadata(store).await? else {
+            return Ok(false);
+        };
+        let size = metadata.size;
+        self.metadata = Some(metadata);
+        if self.md5().is_some() || size > MAX_STORED_CONFIG_BYTES {
+            return Ok(true);
+        }
+
+        if let Some(bytes) = self.fetch_bytes(store).await? {
+            self.content = Some(ConfigContent::from_bytes(&bytes));
+        }
+        Ok(true)
+    }
+
+    /// Fetches metadata and bytes at the same time. `false` if the object is gone.
+    pub async fn load_content(&mut self, store: &ObjectStore) -> Result<bool, Error> {
+        let (metadata, bytes) =
+            futures_util::join!(self.fetch_metadata(store), self.fetch_bytes(store));
+        let (Some(metadata), Some(bytes)) = (metadata?, bytes?) else {
+            return Ok(false);
+        };
+        self.size = metadata.size;
+        self.metadata = Some(metadata);
+        self.content = Some(ConfigContent::from_bytes(&bytes));
+        Ok(true)
+    }
+}
