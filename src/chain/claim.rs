@@ -242,7 +242,7 @@ fn scope_of(bucket_identity: &str, customer: &str) -> String {
 #[must_use]
 pub fn new_writer_id() -> String {
     match host::random_key() {
-        Some(key) => hex(&key[..8]),
+        Some(key) => hex::encode(&key[..8]),
         None => {
             let id = host::unique_id(host::utc_now());
             sha256_hex(id.as_bytes())[..16].to_owned()

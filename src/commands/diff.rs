@@ -16,7 +16,6 @@ use crate::history::load::{self, READ_TIMEOUTS};
 use crate::history::versions::ConfigHistory;
 use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::sanitize;
-use crate::output::table_formats::ignore_broken_pipe;
 use crate::redaction::render::RedactionMode;
 use crate::s3::store::ObjectStore;
 use crate::system::host;

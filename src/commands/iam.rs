@@ -17,6 +17,7 @@ use crate::iam::policies::{
 };
 use crate::iam::scope::{AwsPartition, KmsKey, PolicyScope};
 use crate::iam::validation::{is_account_id, is_bucket_name, is_principal_arn, kms_key_region};
+use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::sanitize;
 
 /// What `iam --help` ends with.

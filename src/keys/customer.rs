@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::digest::{hex, sha256_hex};
+use crate::digest::sha256_hex;
 
 /// Leaves room for the rest of a key in the 1,024 bytes that S3 allows.
 const MAX_SEGMENT_BYTES: usize = 400;
@@ -134,7 +134,7 @@ fn escape_name(name: &str) -> String {
             segment.push(char::from(byte));
         } else {
             segment.push(ESCAPE);
-            segment.push_str(&hex(&[byte]));
+            segment.push_str(&hex::encode([byte]));
         }
     }
     segment

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::archive::reader::{ArchiveResult, fetch_with_archive};
 use crate::chain::seal::ChainSeal;
 use crate::error::Error;
-use crate::keys::{self, ConfigKey, RecordKey, TerragruntKey};
-use crate::record::parse::MAX_RECORD_BYTES;
+use crate::keys::{self, ArchiveKey, ConfigKey, RecordKey, TerragruntKey};
+use crate::record::MAX_RECORD_BYTES;
 use crate::s3::bulk_get::ObjectSink;
 use crate::s3::listing::{ListPage, ListRequest, NoncurrentVersion, ObjectMeta};
 use crate::s3::store::ObjectStore;
@@ -54,7 +54,7 @@ impl<'a> SnapshotCollector<'a> {
             return;
         };
         match kind {
-            TerragruntKey::State { unit } => customer.add_state_change(&object, unit),
+            TerragruntKey::State(state) => customer.add_state_change(&object, state.unit),
             TerragruntKey::Config(key) => {
                 if let Some(config) = ConfigVersion::from_listed(&object, &key) {
                     let version_id = Some(version_id);
@@ -68,7 +68,7 @@ impl<'a> SnapshotCollector<'a> {
     }
 
     pub(super) fn add_damaged_archive(&mut self, key: String, reason: String) {
-        let Some(archive_key) = keys::parse_archive_key(&key) else {
+        let Some(archive_key) = ArchiveKey::parse(&key) else {
             return;
         };
         let segment = keys::canonical_segment(archive_key.segment);
@@ -141,9 +141,9 @@ impl<'a> SnapshotCollector<'a> {
         };
 
         match kind {
-            TerragruntKey::State { unit } => {
-                customer.units.insert(unit.to_owned());
-                customer.add_state_change(object, unit);
+            TerragruntKey::State(state) => {
+                customer.units.insert(state.unit.to_owned());
+                customer.add_state_change(object, state.unit);
             }
             TerragruntKey::Config(ConfigKey::Seal { .. }) => {
                 if object.size <= MAX_RECORD_BYTES {

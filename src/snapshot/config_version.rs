@@ -80,13 +80,10 @@ impl ConfigVersion {
     pub(crate) fn from_listed(object: &ObjectMeta, key: &ConfigKey<'_>) -> Option<Self> {
         let copy_name = match key {
             ConfigKey::Current => None,
-            ConfigKey::Version { captured_at, md5 } => {
-                let captured_at = *captured_at;
-                Some(CopyName {
-                    captured_at,
-                    md5: (*md5).to_owned(),
-                })
-            }
+            ConfigKey::Version(version) => Some(CopyName {
+                captured_at: version.captured_at,
+                md5: version.md5.to_owned(),
+            }),
             ConfigKey::Seal { .. } => return None,
         };
         Some(Self {

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 
 use crate::digest::sha256_hex;
 use crate::keys::RecordKey;
-use crate::record::parse::{MAX_RECORD_BYTES, ParsedRecord, parse_record};
+use crate::record::MAX_RECORD_BYTES;
+use crate::record::parse::{ParsedRecord, parse_record};
 use crate::s3::listing::ObjectMeta;
 use crate::snapshot::SkippedObject;
 
@@ -74,7 +75,7 @@ impl StoredRecord {
                 record.deployed_at = parsed.deployed_at.unwrap_or(record.deployed_at);
                 record.parsed = parsed;
             }
-            Err(reason) => record.read_error = Some(RecordReadError::Malformed(reason)),
+            Err(reason) => record.read_error = Some(RecordReadError::Malformed(reason.to_string())),
         }
         record
     }

@@ -10,6 +10,7 @@ use test_support::console_sessions::{play_session, read_session};
 use test_support::{BUCKET, CONFIG, World, project_dir};
 
 const README: &str = "README.md";
+const INSTALL: &str = "docs/install.md";
 
 fn session_shell(stack: &CustomerStack) -> Command {
     let mut shell = stack.command(Path::new("bash"));
@@ -37,7 +38,7 @@ fn the_first_session_prints_what_the_readme_shows() {
 #[test]
 fn the_session_for_a_new_folder_works() {
     let stack = CustomerStack::without_unit(TerraformTool::Tofu, "deployments/airbnb").unwrap();
-    play_session(session_shell(&stack), &read_session(README, "adopt"));
+    play_session(session_shell(&stack), &read_session(INSTALL, "adopt"));
     let (customer, history) = ("terragrunt/airbnb", "terragrunt/airbnb/config-history");
     let logs = "usage-logs/airbnb";
     assert_eq!(
@@ -87,7 +88,7 @@ fn of_the_legacy_module() -> (CustomerStack, Vec<u8>) {
 #[test]
 fn the_session_for_the_legacy_module_works_and_keeps_its_logs() {
     let (stack, log) = of_the_legacy_module();
-    play_session(session_shell(&stack), &read_session(README, "legacy"));
+    play_session(session_shell(&stack), &read_session(INSTALL, "legacy"));
     assert_eq!(stack.world.server.object(BUCKET, OF_LOG).unwrap().body, log);
     let records = stack.world.usage_records();
     assert_eq!(records.len(), 2, "{records:?}");

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // tests start programs, and stop where something is odd
 
+mod architecture;
 mod bucket_fixture;
 mod commands;
 mod compact;

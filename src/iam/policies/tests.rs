@@ -74,8 +74,8 @@ fn statement_lines(policy: &PolicyDocument) -> Vec<String> {
 
 #[test]
 fn who_deploys_all_customers_has_the_policy_of_the_readme() {
-    let readme = include_str!("../../../README.md")
-        .split_once("## Permissions")
+    let readme = include_str!("../../../docs/permissions.md")
+        .split_once("## Who deploys")
         .expect("a chapter")
         .1;
     let shown = readme

@@ -145,7 +145,8 @@ fn the_messages_have_exactly_the_documented_keys() {
         &wrap_request(&serde_json::from_str(&told("request")).expect("JSON")).to_string(),
     );
     assert_eq!(json_shape(&answer), json_shape(&shown["deploy-answer"]));
-    let page = fs::read_to_string(project_dir().join("docs/reference/protocol.md")).expect("the page");
+    let page =
+        fs::read_to_string(project_dir().join("docs/reference/protocol.md")).expect("the page");
     let message = "config.yaml is backed up as s3://";
     assert!(
         answer.contains(message) && page.contains(message),

@@ -1,0 +1,262 @@
+//! The shape of the source tree: who may import whom, how long files and functions are, and unique type names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use test_support::project_dir;
+
+const MAX_TOP_LEVEL_ENTRIES: usize = 28;
+const MAX_FILE_LINES: usize = 500;
+const MAX_FUNCTION_LINES: usize = 60;
+const MAX_DUPLICATE_TYPE_NAMES: usize = 2;
+
+/// From the bottom to the top. A module may import what stands in its own layer or in one below it.
+const LAYERS: [&[&str]; 8] = [
+    &["defaults", "digest", "error", "exit_code"],
+    &["system"],
+    &["config", "keys", "output", "s3", "time_spec"],
+    &["record", "redaction", "state"],
+    &["archive", "chain"],
+    &["snapshot"],
+    &[
+        "audit",
+        "coverage",
+        "customer_folder",
+        "deployment",
+        "doctor",
+        "history",
+        "iam",
+        "report",
+    ],
+    &["cli", "commands"],
+];
+
+struct SourceFile {
+    /// Relative to `src`.
+    path: PathBuf,
+    text: String,
+}
+
+struct Import {
+    importer: String,
+    imported: String,
+    /// `file:line`
+    place: String,
+}
+
+fn source_files() -> Vec<SourceFile> {
+    let root = project_dir().join("src");
+    let mut files = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                files.push(SourceFile {
+                    path: path.strip_prefix(&root).unwrap().to_owned(),
+                    text,
+                });
+            }
+        }
+    }
+    files
+}
+
+/// The folder or the single file directly below `src` that a file belongs to.
+fn top_level_module(path: &Path) -> String {
+    let first = path
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn layer_of(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+/// Every mention of `crate::MODULE` outside of comments, in product code and in unit tests.
+fn imports() -> Vec<Import> {
+    let mut imports = Vec::new();
+    for file in source_files() {
+        let importer = top_level_module(&file.path);
+        if ["main", "lib"].contains(&importer.as_str()) {
+            continue;
+        }
+        for (index, line) in file.text.lines().enumerate() {
+            let code = line.split("//").next().unwrap();
+            for tail in code.split("crate::").skip(1) {
+                let is_name = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+                let imported: String = tail.chars().take_while(is_name).collect();
+                let place = format!("src/{}:{}", file.path.display(), index + 1);
+                assert!(
+                    !imported.is_empty(),
+                    "{place} imports a group of `crate`: one `use` for each module"
+                );
+                imports.push(Import {
+                    importer: importer.clone(),
+                    imported,
+                    place,
+                });
+            }
+        }
+    }
+    imports
+}
+
+#[test]
+fn the_source_folder_is_an_overview() {
+    let entries = fs::read_dir(project_dir().join("src")).unwrap().count();
+    assert!(
+        entries <= MAX_TOP_LEVEL_ENTRIES,
+        "src has {entries} entries"
+    );
+}
+
+#[test]
+fn no_import_goes_upwards() {
+    for import in imports() {
+        let Some(own_layer) = layer_of(&import.importer) else {
+            panic!(
+                "{}: `{}` has no layer in this test",
+                import.place, import.importer
+            );
+        };
+        let Some(layer) = layer_of(&import.imported) else {
+            panic!(
+                "{}: `crate::{}` has no layer in this test",
+                import.place, import.imported
+            );
+        };
+        assert!(
+            layer <= own_layer,
+            "{}: `{}` imports `crate::{}`, which lies above it",
+            import.place,
+            import.importer,
+            import.imported
+        );
+    }
+}
+
+#[test]
+fn no_two_folders_import_each_other_in_a_circle() {
+    let mut graph: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for import in imports() {
+        if import.importer != import.imported {
+            let edges = graph.entry(import.importer).or_default();
+            edges.entry(import.imported).or_insert(import.place);
+        }
+    }
+    // What imports nothing that is left cannot be in a circle, so it is taken away until nothing changes.
+    loop {
+        let left: BTreeSet<String> = graph.keys().cloned().collect();
+        graph.retain(|_, edges| edges.keys().any(|imported| left.contains(imported)));
+        if graph.len() == left.len() {
+            break;
+        }
+    }
+    let mut circle = String::new();
+    for (importer, edges) in &graph {
+        for (imported, place) in edges
+            .iter()
+            .filter(|(imported, _)| graph.contains_key(*imported))
+        {
+            circle.push_str(&format!("\n{importer} imports {imported}: {place}"));
+        }
+    }
+    assert!(graph.is_empty(), "modules in a circle:{circle}");
+}
+
+#[test]
+fn commands_never_import_each_other() {
+    for file in source_files()
+        .iter()
+        .filter(|file| file.path.starts_with("commands"))
+    {
+        let own_name = file
+            .path
+            .file_stem()
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+        for tail in file.text.split("crate::commands::").skip(1) {
+            let other: String = tail
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+                .collect();
+            assert!(
+                other == "bucket_args" || other == own_name,
+                "{} imports the command {other}",
+                file.path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn files_and_functions_fit_on_a_screen_or_a_few() {
+    for file in source_files() {
+        let lines: Vec<&str> = file.text.lines().collect();
+        assert!(
+            lines.len() <= MAX_FILE_LINES,
+            "{} has {} lines",
+            file.path.display(),
+            lines.len()
+        );
+        for (start, line) in lines.iter().enumerate() {
+            let indent = line.len() - line.trim_start().len();
+            let is_function = line.contains("fn ") && !line.trim_start().starts_with("//");
+            if !is_function {
+                continue;
+            }
+            let end_line = format!("{}}}", " ".repeat(indent));
+            let Some(length) = lines[start..].iter().position(|line| *line == end_line) else {
+                continue;
+            };
+            assert!(
+                length < MAX_FUNCTION_LINES
+                    || lines[start..start + length]
+                        .iter()
+                        .any(|line| line.trim_end().ends_with(';')
+                            && line.len() - line.trim_start().len() == indent),
+                "src/{}:{} has a function of {} lines",
+                file.path.display(),
+                start + 1,
+                length + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn a_type_name_stands_for_one_type() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in source_files() {
+        for (index, line) in file.text.lines().enumerate() {
+            let mut words = line
+                .trim_start()
+                .split([' ', '<', '(', '{', ';'])
+                .filter(|word| !word.starts_with("pub"));
+            if ["struct", "enum", "trait", "union"].contains(&words.next().unwrap_or_default()) {
+                let name = words.next().unwrap_or_default().to_owned();
+                places.entry(name).or_default().push(format!(
+                    "src/{}:{}",
+                    file.path.display(),
+                    index + 1
+                ));
+            }
+        }
+    }
+    assert!(places.len() > 100, "only {} types were found", places.len());
+    places.retain(|_, places| places.len() > 1);
+    assert!(
+        places.len() <= MAX_DUPLICATE_TYPE_NAMES,
+        "names of several types: {places:#?}"
+    );
+}
