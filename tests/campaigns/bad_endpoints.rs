@@ -83,7 +83,7 @@ pub(crate) struct EndpointFault {
     place: BadEndpoint,
     endpoint: String,
     proxy: Option<RuleProxy>,
-    _nobody: RefusedPort,
+    _refused: RefusedPort,
     /// The hanging program, beside its FIFO and its log.
     program: PathBuf,
 }
@@ -103,12 +103,12 @@ impl BadEndpoint {
             Self::Certificate(flaw) => proxy(ProxyFront::Https(AUTHORITY.server_config(flaw))),
             _ => None,
         };
-        let nobody = RefusedPort::new();
+        let refused = RefusedPort::new();
         let endpoint = match (self, &proxy) {
             (Self::NoSuchHost, _) => "http://config-backup.invalid".to_owned(),
             (Self::TlsStall, Some(proxy)) => proxy.endpoint().replace("http:", "https:"),
             (_, Some(proxy)) => proxy.endpoint(),
-            _ => nobody.endpoint(),
+            _ => refused.endpoint(),
         };
         let program = world.path().join("hang");
         if self == Self::HungProcess {
@@ -130,7 +130,7 @@ impl BadEndpoint {
             place: self,
             endpoint,
             proxy,
-            _nobody: nobody,
+            _refused: refused,
             program,
         }
     }

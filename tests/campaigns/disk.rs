@@ -140,7 +140,7 @@ fn deploy_with_fault(fault: &DiskFault) -> (ViolationCounts, bool) {
     }
 }
 
-/// Runs a deployment, or another command, with `verb` under strace.
+/// Runs a deployment, or another command, with `command` under strace.
 fn run_with_fault(trial: &mut DeploymentTrial, verb: &str, inject: &str) -> SystemCallTrace {
     if FOR_PEOPLE.contains(&verb) {
         let (ran, trace) = run_traced(&trial.world, verb, None, inject);

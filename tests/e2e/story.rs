@@ -121,12 +121,12 @@ fn switch_person(stack: &mut CustomerStack, person: &StoryPerson) {
 fn run_deployment(stack: &mut CustomerStack, how: ApplyVariant) -> TerragruntRun {
     if how == ApplyVariant::CutOff {
         let path = stack.world.path().join("cut off");
-        let nobody = refused_endpoint();
+        let refused = refused_endpoint();
         let real = helper_path();
         write_script(
             &path,
             &format!(
-                "AWS_ENDPOINT_URL_S3={nobody} AWS_ENDPOINT_URL_STS={nobody} exec '{}' \"$@\"",
+                "AWS_ENDPOINT_URL_S3={refused} AWS_ENDPOINT_URL_STS={refused} exec '{}' \"$@\"",
                 real.display()
             ),
             true,

@@ -1,8 +1,8 @@
 //! S3 and STS in one process, for tests and demonstrations on one machine.
 //!
 //! Requests are real ones: clients speak HTTP, signatures are verified (Signature Version 4, by [`s3s`]), errors come with the status,
-//! headers and XML that AWS documents. Where the two differ, this server is at fault; where it does not know an operation it answers
-//! 501. It only listens on loopback addresses, and nobody gets in without one of the [identities](AwsIdentity).
+//! headers and XML that AWS documents. Any difference is an error of this server. An unknown operation gets
+//! 501. It only listens on loopback addresses, and every request needs one of the [identities](AwsIdentity).
 //!
 //! ```no_run
 //! use embedded_aws::{BucketConfig, EmbeddedServer, ServerOptions};

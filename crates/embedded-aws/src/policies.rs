@@ -60,7 +60,7 @@ impl AccessPolicies {
         })
     }
 
-    /// Whether somebody with this ARN and access key may do what is asked for.
+    /// Whether the identity with this ARN and access key may do what is asked for.
     ///
     /// # Errors
     /// If one of the policies is none, or says what the evaluator does not know.

@@ -283,8 +283,11 @@ fn check_options(options: &ServerOptions) -> io::Result<()> {
     Ok(())
 }
 
-fn with_context(error: &io::Error, verb: &str, subject: &dyn std::fmt::Display) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot {verb} `{subject}`: {error}"))
+fn with_context(error: &io::Error, action: &str, subject: &dyn std::fmt::Display) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("cannot {action} `{subject}`: {error}"),
+    )
 }
 
 /// Needs a Tokio runtime.

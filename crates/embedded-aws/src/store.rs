@@ -1,4 +1,4 @@
-//! Buckets and objects: the sorted index in memory, kept in step with the [data folder](crate::data_folder).
+//! Buckets and objects: the sorted index in memory, synchronized with the [data folder](crate::data_folder).
 //!
 //! Every change decides and acts under one lock, so that of several conditional writers exactly one wins. Errors are S3's own, which
 //! makes this the place that maps a failed file access; requests, identities and XML are none of its business.

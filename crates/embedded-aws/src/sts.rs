@@ -1,4 +1,4 @@
-//! STS: `GetCallerIdentity` for whoever signed, in any region, and errors in the shape of the query protocol.
+//! STS: `GetCallerIdentity` for the signer, in any region, and errors in the shape of the query protocol.
 
 use http::header::CONTENT_TYPE;
 use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri};

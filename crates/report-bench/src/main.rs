@@ -38,7 +38,7 @@ enum BenchCommand {
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
     },
-    /// An S3 of records that are made up when they are asked for, for whoever asks: prints its endpoint, ends as slow-line does
+    /// An S3 with synthetic records, without authentication: prints its endpoint, ends as slow-line does
     SyntheticS3 {
         #[command(flatten)]
         choice: RecordOptions,

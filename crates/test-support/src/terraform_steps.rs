@@ -90,8 +90,8 @@ impl CustomerUnit {
 
     /// `terraform apply` of what was planned.
     pub fn apply(&self, world: &World, context: Value) -> AppliedDeployment {
-        self.apply_with(context, |verb, request| {
-            world.run_protocol_command(verb, request)
+        self.apply_with(context, |command, request| {
+            world.run_protocol_command(command, request)
         })
     }
 

@@ -84,7 +84,7 @@ impl World {
                 "arn:aws:iam::123456789012:user/today",
                 &["ListObjectVersions"],
             ),
-            person("nobody", "arn:aws:iam::123456789012:user/nobody", &["*"]),
+            person("denied", "arn:aws:iam::123456789012:user/denied", &["*"]),
             // Users with the three permissions of the README, or without one of them.
             person(
                 "keeper",
@@ -251,16 +251,19 @@ impl World {
 
     /// Runs a protocol command with `query` on stdin and returns stdout; it must exit 0 with an
     /// empty stderr.
-    pub fn run_protocol_command(&self, verb: &str, query: &Value) -> String {
-        let output = run_with_input(self.helper_command(&[verb]), query.to_string().as_bytes());
-        assert_eq!(output.status.code(), Some(0), "{verb}: {output:?}");
-        assert_eq!(to_text(&output.stderr), "", "{verb} wrote to stderr");
+    pub fn run_protocol_command(&self, command: &str, query: &Value) -> String {
+        let output = run_with_input(
+            self.helper_command(&[command]),
+            query.to_string().as_bytes(),
+        );
+        assert_eq!(output.status.code(), Some(0), "{command}: {output:?}");
+        assert_eq!(to_text(&output.stderr), "", "{command} wrote to stderr");
         to_text(&output.stdout)
     }
 
     /// As [`World::run_protocol_command`], with the answer parsed as JSON.
-    pub fn ask(&self, verb: &str, query: &Value) -> Value {
-        let answer = self.run_protocol_command(verb, query);
+    pub fn ask(&self, command: &str, query: &Value) -> Value {
+        let answer = self.run_protocol_command(command, query);
         assert!(
             answer.ends_with("}\n") && answer.matches('\n').count() == 1,
             "one line: {answer}"
@@ -321,7 +324,7 @@ pub fn to_text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// An address of this machine where nobody listens.
+/// An address of this machine that refuses connections.
 ///
 /// A port that was free a moment ago will not do: the server of another test may be given it, and take what comes.
 pub fn refused_endpoint() -> String {

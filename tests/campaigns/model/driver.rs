@@ -23,7 +23,7 @@ use test_support::terraform_steps::{
 use test_support::{BUCKET, CONFIG, World, assert_no_secret, to_text};
 
 /// A bound port that does not listen.
-const NOBODY: &str = "http://127.0.0.1:1";
+const REFUSED_ENDPOINT: &str = "http://127.0.0.1:1";
 
 /// A plan continues without an answer after 3 s, also on a busy machine.
 const NEARLY_ALL_OF_A_PLAN: Duration = Duration::from_millis(2500);
@@ -256,8 +256,8 @@ impl<'a> ModelDriver<'a> {
     fn connect_network(&mut self, network: NetworkState) {
         self.world.restore_endpoints();
         match network {
-            NetworkState::Offline => self.world.set_endpoint(NOBODY),
-            NetworkState::WithoutS3 => self.world.set_s3_endpoint(NOBODY),
+            NetworkState::Offline => self.world.set_endpoint(REFUSED_ENDPOINT),
+            NetworkState::WithoutS3 => self.world.set_s3_endpoint(REFUSED_ENDPOINT),
             _ => {}
         }
     }

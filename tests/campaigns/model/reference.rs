@@ -274,10 +274,7 @@ impl ReferenceModel {
                         ..it.clone()
                     } == *record
             });
-            require(
-                late || is_own(id) && !record.late,
-                "a record that nobody had to send",
-            )?;
+            require(late || is_own(id) && !record.late, "an unexpected record")?;
         }
         require(
             seen.spools[1 - machine] == before.spools[1 - machine],

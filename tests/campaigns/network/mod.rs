@@ -29,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 const AMPLE_TIMEOUT_SECONDS: &str = "60";
 
 /// The finding of a run without its fault.
-pub(crate) const FAULT_NOT_MET: &str = "the fault met nobody";
+pub(crate) const FAULT_NOT_MET: &str = "the fault did not occur";
 
 /// The result of a run.
 pub(crate) struct NetworkResult {
@@ -54,9 +54,9 @@ pub(crate) fn prepare_world(before: BucketBefore) -> (World, CustomerUnit, Vec<N
     let mut unit = CustomerUnit::new(&world);
     unit.set_variable("timeout", AMPLE_TIMEOUT_SECONDS);
     let mut deployed = Vec::new();
-    let nobody = RefusedPort::new();
+    let refused = RefusedPort::new();
     if before == BucketBefore::Kept {
-        world.set_endpoint(&nobody.endpoint());
+        world.set_endpoint(&refused.endpoint());
     }
     if before != BucketBefore::Nothing {
         unit.write_config(config_text(1));

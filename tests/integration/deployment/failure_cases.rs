@@ -21,7 +21,7 @@ pub(crate) struct FailureCase {
 }
 
 pub(crate) const REFUSED: FailureCase = FailureCase {
-    name: "nobody listens",
+    name: "connections are refused",
     arrange: |world, _| {
         world.set_endpoint(&refused_endpoint());
         None
@@ -80,7 +80,7 @@ pub(crate) const READ_ONLY: FailureCase = FailureCase {
 pub(crate) const FORBIDDEN: FailureCase = FailureCase {
     name: "the user may do nothing",
     arrange: |_, unit| {
-        unit.set_variable("aws_profile", "nobody");
+        unit.set_variable("aws_profile", "denied");
         None
     },
     plan: "error",
@@ -90,7 +90,7 @@ pub(crate) const FORBIDDEN: FailureCase = FailureCase {
         "s3:GetObject",
         "s3:ListBucket",
     ],
-    user: "arn:aws:iam::123456789012:user/nobody",
+    user: "arn:aws:iam::123456789012:user/denied",
 };
 
 pub(crate) const WRONG_SECRET: FailureCase = FailureCase {
@@ -181,8 +181,8 @@ pub(crate) fn end_failure(world: &mut World, unit: &mut CustomerUnit, proxy: Opt
             .replace("AKIADELETED", "AKIADEFAULT")
             .replace("AKIAREADER", "AKIADEFAULT")
             .replace("secret-of-reader", "secret-of-default")
-            .replace("AKIANOBODY", "AKIADEFAULT")
-            .replace("secret-of-nobody", "secret-of-default");
+            .replace("AKIADENIED", "AKIADEFAULT")
+            .replace("secret-of-denied", "secret-of-default");
         profiles.push_str(
             "[gone]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = secret-of-default\n",
         );

@@ -181,7 +181,7 @@ fn a_black_hole_costs_one_timeout_in_all_steps_together() {
     assert_eq!(
         hole.count_requests(""),
         4,
-        "`deploy` asks for all that it needs first at once, and nobody asks again"
+        "`deploy` asks for all that it needs first at once, and does not ask again"
     );
     assert_eq!(world.spooled_items().len(), 2);
 }

@@ -12,7 +12,7 @@ const SECRET_KEYS: [&str; 4] = [
     "secret-of-default",
     "secret-of-jane",
     "secret-of-reader",
-    "secret-of-nobody",
+    "secret-of-denied",
 ];
 
 fn assert_nothing_leaks(what: &str, content: &str) {

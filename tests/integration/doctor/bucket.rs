@@ -245,10 +245,10 @@ fn names_a_missing_kms_permission() {
 #[test]
 fn names_all_needed_permissions_to_a_user_without_any() {
     let (world, folder) = prepared_world();
-    let found = examine(&world, &folder, &["--profile", "nobody"]);
+    let found = examine(&world, &folder, &["--profile", "denied"]);
     found.assert_failed(5, &["s3:ListBucket", "s3:PutObject"]);
     found
-        .assert_check("credentials", "ok", "user/nobody", "")
+        .assert_check("credentials", "ok", "user/denied", "")
         .assert_check("bucket", "unknown", "access is denied", "");
     found
         .assert_check("s3:GetObject", "unknown", "without s3:ListBucket", "")

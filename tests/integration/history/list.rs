@@ -289,7 +289,7 @@ fn history_only_reads_and_names_missing_permissions() {
     }));
     assert!(!backend.world.state_dir().exists());
     assert_refused(
-        run_command_as(&backend.world, "nobody", &["history", "acme"]),
+        run_command_as(&backend.world, "denied", &["history", "acme"]),
         5,
         "access denied; ask for the permission s3:ListBucket",
     );

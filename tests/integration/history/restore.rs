@@ -349,7 +349,7 @@ fn a_restore_only_reads_and_fails_with_the_documented_codes() {
         "no-such-profile",
     );
     assert_refused(
-        run_command_as(&backend.world, "nobody", &["restore", "acme", "--stdout"]),
+        run_command_as(&backend.world, "denied", &["restore", "acme", "--stdout"]),
         5,
         "access denied",
     );

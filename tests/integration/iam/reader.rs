@@ -16,7 +16,7 @@ use test_support::{BUCKET, CONFIG, JOHN_ARN, World};
 
 /// The number of read commands that succeed. Findings of `coverage` and `verify` count as success.
 fn run_read_commands(world: &World, customer: &str) -> usize {
-    let verbs: [&[&str]; ALL_VERBS] = [
+    let verbs: [&[&str]; ALL_COMMANDS] = [
         &["report", customer],
         &["history", customer],
         &["diff", customer, "latest", "latest"],
@@ -31,7 +31,7 @@ fn run_read_commands(world: &World, customer: &str) -> usize {
     verbs.iter().filter(goes_well).count()
 }
 
-const ALL_VERBS: usize = 6;
+const ALL_COMMANDS: usize = 6;
 
 #[test]
 fn the_reader_policy_allows_reading_and_no_writing() {
@@ -47,10 +47,18 @@ fn the_reader_policy_allows_reading_and_no_writing() {
     client.put("terragrunt/airbnb/eks-cluster/terraform.tfstate", "{}");
     for customer in ["airbnb", "Foo Bar"] {
         enforce_policies(&world, &print_policy(&world, &["reader"]), None);
-        assert_eq!(run_read_commands(&world, customer), ALL_VERBS, "{customer}");
+        assert_eq!(
+            run_read_commands(&world, customer),
+            ALL_COMMANDS,
+            "{customer}"
+        );
         let policy = print_policy(&world, &["reader", "--customer", customer]);
         enforce_policies(&world, &policy, None);
-        assert_eq!(run_read_commands(&world, customer), ALL_VERBS, "{customer}");
+        assert_eq!(
+            run_read_commands(&world, customer),
+            ALL_COMMANDS,
+            "{customer}"
+        );
     }
     enforce_policies(
         &world,
@@ -87,7 +95,7 @@ fn every_statement_of_the_reader_policy_is_needed() {
         enforce_policies(&world, &policy, None);
         world.move_to(&format!("home without {gone}").replace('/', " "));
         assert!(
-            run_read_commands(&world, "airbnb") < ALL_VERBS,
+            run_read_commands(&world, "airbnb") < ALL_COMMANDS,
             "all went well without {gone}"
         );
     }

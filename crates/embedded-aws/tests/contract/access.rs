@@ -74,7 +74,7 @@ async fn sts_refuses_in_its_own_words() {
         (Some(403), "SignatureDoesNotMatch".into())
     );
     assert_eq!(
-        code(("AKIANOBODY0000000000", "x")).await,
+        code(("AKIADENIED0000000000", "x")).await,
         (Some(403), "InvalidClientTokenId".into())
     );
     let other = sts_client(&world, JOHN, "us-east-1")
@@ -106,7 +106,7 @@ async fn a_wrong_secret_and_an_unknown_key_are_refused() {
         (403, "SignatureDoesNotMatch".into())
     );
     assert_eq!(
-        status_and_code(put(("AKIANOBODY0000000000", "x")).await),
+        status_and_code(put(("AKIADENIED0000000000", "x")).await),
         (403, "InvalidAccessKeyId".into())
     );
     assert_eq!(world.server.keys("backups", ""), Vec::<String>::new());
