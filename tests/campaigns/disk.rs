@@ -43,7 +43,7 @@ const FOR_PEOPLE: [&str; 2] = ["replay", "status"];
 
 #[derive(Debug, Clone)]
 struct DiskFault {
-    verb: &'static str,
+    command: &'static str,
     scene: TrialScene,
     /// In the syntax of strace: `openat:error=EIO:when=3`.
     inject: String,
@@ -74,9 +74,9 @@ fn no_error_of_the_disk_blocks_fails_or_silently_loses_a_deployment() {
 }
 
 /// All faults of a step: one for each call on a file of the helper in a run without faults.
-fn list_faults((verb, scene): (&'static str, TrialScene)) -> Vec<DiskFault> {
-    let mut trial = DeploymentTrial::new(format!("a trace of {verb} {scene:?}"), scene);
-    let trace = run_with_fault(&mut trial, verb, "");
+fn list_faults((command, scene): (&'static str, TrialScene)) -> Vec<DiskFault> {
+    let mut trial = DeploymentTrial::new(format!("a trace of {command} {scene:?}"), scene);
+    let trace = run_with_fault(&mut trial, command, "");
     let folder = trial.world.path();
     let ours = trace
         .calls()
@@ -103,7 +103,7 @@ fn list_faults((verb, scene): (&'static str, TrialScene)) -> Vec<DiskFault> {
     });
     once.chain(for_good)
         .map(|inject| DiskFault {
-            verb,
+            command,
             scene,
             inject,
         })
@@ -126,10 +126,10 @@ fn closes_a_folder(call: &SystemCall, trace: &SystemCallTrace) -> bool {
 /// Deploys with the fault and then without; also returns whether the fault occurred.
 fn deploy_with_fault(fault: &DiskFault) -> (ViolationCounts, bool) {
     let mut trial = DeploymentTrial::new(
-        format!("{} of `{}` {:?}", fault.inject, fault.verb, fault.scene),
+        format!("{} of `{}` {:?}", fault.inject, fault.command, fault.scene),
         fault.scene,
     );
-    let trace = run_with_fault(&mut trial, fault.verb, &fault.inject);
+    let trace = run_with_fault(&mut trial, fault.command, &fault.inject);
     let mut hits = trace.calls().filter(|call| call.is_hit()).peekable();
     let of_the_disk = hits.peek().is_some() && hits.all(SystemCall::is_about_a_file);
     let violations = trial.finish();
@@ -141,17 +141,17 @@ fn deploy_with_fault(fault: &DiskFault) -> (ViolationCounts, bool) {
 }
 
 /// Runs a deployment, or another command, with `command` under strace.
-fn run_with_fault(trial: &mut DeploymentTrial, verb: &str, inject: &str) -> SystemCallTrace {
-    if FOR_PEOPLE.contains(&verb) {
-        let (ran, trace) = run_traced(&trial.world, verb, None, inject);
-        check_verb_for_people(trial, verb, &ran);
+fn run_with_fault(trial: &mut DeploymentTrial, command: &str, inject: &str) -> SystemCallTrace {
+    if FOR_PEOPLE.contains(&command) {
+        let (ran, trace) = run_traced(&trial.world, command, None, inject);
+        check_other_command(trial, command, &ran);
         return trace;
     }
     let seen = std::cell::RefCell::new(None);
     trial.deploy(
         &TrialVersions::get().hard,
         &|world: &World, step: &str, query: &Value| {
-            if step != verb {
+            if step != command {
                 return run_helper(world, step, query);
             }
             let (ran, trace) = run_traced(world, step, Some(query), inject);
@@ -163,7 +163,7 @@ fn run_with_fault(trial: &mut DeploymentTrial, verb: &str, inject: &str) -> Syst
 }
 
 /// The command may fail with a message, but not panic. If it exits 0, it names what is left.
-fn check_verb_for_people(trial: &mut DeploymentTrial, verb: &str, ran: &StepResult) {
+fn check_other_command(trial: &mut DeploymentTrial, command: &str, ran: &StepResult) {
     let unnamed = spooled_files(&trial.world)
         .into_iter()
         .find(|item| !ran.output.contains(item));
@@ -172,10 +172,10 @@ fn check_verb_for_people(trial: &mut DeploymentTrial, verb: &str, ran: &StepResu
         trial
             .violations
             .failed
-            .push(format!("{name}: `{verb}`: {ran:?}"));
+            .push(format!("{name}: `{command}`: {ran:?}"));
     } else if let (Some(item), Some(0)) = (unnamed, ran.exit) {
         trial.violations.lost.push(format!(
-            "{name}: {item} is left, and `{verb}` said nothing of it: {ran:?}"
+            "{name}: {item} is left, and `{command}` said nothing of it: {ran:?}"
         ));
     }
 }

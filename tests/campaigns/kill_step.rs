@@ -58,12 +58,12 @@ pub(crate) struct KillOutcome {
 /// step was not hit.
 pub(crate) fn run_killed_step(
     name: String,
-    (verb, scene): (&str, TrialScene),
+    (command, scene): (&str, TrialScene),
     next: AfterKill,
     blow: impl FnOnce(&mut World, Option<&Value>) -> KillOutcome,
 ) -> Option<ViolationCounts> {
     let mut trial = DeploymentTrial::new(name, scene);
-    if verb == "replay" {
+    if command == "replay" {
         trial.spooled = spooled_files(&trial.world);
         let blow = blow(&mut trial.world, None);
         return blow.was_hit.then(|| trial.finish());
@@ -79,10 +79,10 @@ pub(crate) fn run_killed_step(
         return None;
     }
     trial.spooled = [before, blow.spooled].concat();
-    let mut answer = blow.ran.and_then(|ran| trial.check_answer(verb, &ran));
+    let mut answer = blow.ran.and_then(|ran| trial.check_answer(command, &ran));
     if let AfterKill::SecondRun(runner) = next {
-        let ran = runner(&trial.world, verb, &request);
-        answer = trial.check_answer(verb, &ran);
+        let ran = runner(&trial.world, command, &request);
+        answer = trial.check_answer(command, &ran);
         trial.check_duration("the second run", ran.took);
     }
     trial.record_deployment(&context, version, answer);
@@ -98,8 +98,8 @@ pub(crate) fn run_killed_step(
 
 /// The ends of the spool file names before the first request, because everything is spooled before
 /// the network is used.
-pub(crate) fn expected_spool_files(verb: &str, query: Option<&Value>) -> Vec<String> {
-    let Some(query) = query.filter(|_| verb == "deploy") else {
+pub(crate) fn expected_spool_files(command: &str, query: Option<&Value>) -> Vec<String> {
+    let Some(query) = query.filter(|_| command == "deploy") else {
         return Vec::new();
     };
     let id = request_in_query(query)["deployment_id"]

@@ -154,12 +154,12 @@ fn a_stdout_that_is_full_costs_the_line_and_nothing_else() {
     let full = run_behind_script("exec \"$1\" \"$2\" >/dev/full");
     let context = unit.plan(&world);
     let request = wrap_request(&unit.deploy_request(&context));
-    for (verb, query) in [("context", unit.query()), ("deploy", request.clone())] {
-        let ran = full(&world, verb, &query);
+    for (command, query) in [("context", unit.query()), ("deploy", request.clone())] {
+        let ran = full(&world, command, &query);
         assert_eq!(
             (ran.exit, ran.output.as_str(), ran.errors.as_str()),
             (Some(0), "", ""),
-            "{verb}"
+            "{command}"
         );
     }
     assert_eq!(

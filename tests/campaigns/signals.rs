@@ -353,20 +353,20 @@ fn start_proxy_until(
 /// With `helper.sh` the output ends with the helper, which shares the stdout of the script.
 fn start_step(
     world: &World,
-    verb: &str,
+    step: &str,
     query: Option<&Value>,
     to: SignalTarget,
 ) -> (u32, Receiver<Output>) {
     let mut command = world.command("python3");
     command.args(["-c", HEARING]);
     if to == SignalTarget::Helper {
-        command.arg(helper_path()).arg(verb);
+        command.arg(helper_path()).arg(step);
     } else {
         let script = project_dir().join("terraform/helper.sh");
         command
             .args(["/bin/sh", "-c", "exec /bin/sh \"$@\" 9>&1", "sh"])
             .arg(script)
-            .arg(verb)
+            .arg(step)
             .arg(noting_helper(world));
     }
     let command = command

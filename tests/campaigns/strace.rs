@@ -120,7 +120,7 @@ impl SystemCallTrace {
 /// Runs a command of the helper under strace; `inject` is a fault for `-e inject=`, or empty.
 pub(crate) fn run_traced(
     world: &World,
-    verb: &str,
+    step: &str,
     query: Option<&Value>,
     inject: &str,
 ) -> (StepResult, SystemCallTrace) {
@@ -139,7 +139,7 @@ pub(crate) fn run_traced(
         .arg(out.path())
         .arg(inject)
         .arg(helper_path())
-        .arg(verb);
+        .arg(step);
     let started = Instant::now();
     let said = feed_when_attached(command, query);
     let took = started.elapsed();
@@ -147,7 +147,7 @@ pub(crate) fn run_traced(
     let (trace, exit) = read_traces(out.path());
     assert!(
         exit.is_some() || trace.killed,
-        "strace saw no end of `{verb}`: {said}"
+        "strace saw no end of `{step}`: {said}"
     );
     (
         StepResult {

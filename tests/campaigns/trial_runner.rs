@@ -38,18 +38,18 @@ pub(crate) struct StepResult {
 /// Runs a command with a query.
 pub(crate) type StepRunner<'a> = &'a dyn Fn(&World, &str, &Value) -> StepResult;
 
-pub(crate) fn run_helper(world: &World, verb: &str, query: &Value) -> StepResult {
-    run_with_query(world.helper_command(&[verb]), query)
+pub(crate) fn run_helper(world: &World, command: &str, query: &Value) -> StepResult {
+    run_with_query(world.helper_command(&[command]), query)
 }
 
 /// A runner with a shell script, which finds the helper in `$1` and the command in `$2`.
 pub(crate) fn run_behind_script(script: &str) -> impl Fn(&World, &str, &Value) -> StepResult {
-    move |world, verb, query| {
+    move |world, command, query| {
         let mut shell = world.command("/bin/sh");
         shell
             .args(["-c", script, "sh"])
             .arg(test_support::helper_path())
-            .arg(verb);
+            .arg(command);
         run_with_query(shell, query)
     }
 }
@@ -277,8 +277,8 @@ impl DeploymentTrial {
     }
 
     /// Checks for one JSON object of strings on stdout, nothing on stderr, and exit code 0.
-    pub(crate) fn check_answer(&mut self, verb: &str, ran: &StepResult) -> Option<Value> {
-        self.check_step(verb, ran);
+    pub(crate) fn check_answer(&mut self, command: &str, ran: &StepResult) -> Option<Value> {
+        self.check_step(command, ran);
         let answer: Option<Value> = serde_json::from_str(&ran.output).ok();
         let answer = answer.filter(|answer| {
             answer
@@ -287,7 +287,7 @@ impl DeploymentTrial {
         });
         if answer.is_none() || ran.output.matches('\n').count() != 1 {
             self.violations.failed.push(format!(
-                "{}: `{verb}` answered not with one object of strings: {ran:?}",
+                "{}: `{command}` answered not with one object of strings: {ran:?}",
                 self.name
             ));
         }
@@ -314,10 +314,10 @@ impl DeploymentTrial {
             .extend(blamed.map(|said| format!("{}: after {took:?}: {said}", self.name)));
     }
 
-    fn check_step(&mut self, verb: &str, ran: &StepResult) {
+    fn check_step(&mut self, command: &str, ran: &StepResult) {
         if ran.exit != Some(0) || !ran.errors.is_empty() {
             self.violations.failed.push(format!(
-                "{}: `{verb}` is to exit with 0 and a clean stderr: {ran:?}",
+                "{}: `{command}` is to exit with 0 and a clean stderr: {ran:?}",
                 self.name
             ));
         }
@@ -326,7 +326,7 @@ impl DeploymentTrial {
             .any(|canary| ran.output.contains(canary) || ran.errors.contains(canary))
         {
             self.violations.leaked.push(format!(
-                "{}: `{verb}` printed a secret of the config: {ran:?}",
+                "{}: `{command}` printed a secret of the config: {ran:?}",
                 self.name
             ));
         }

@@ -44,16 +44,16 @@ fn a_stack_deploys_its_units_and_this_one(mut stack: CustomerStack) {
         stack.world.server.object(BUCKET, state).is_some(),
         "the other unit was not deployed"
     );
-    for verb in ["coverage", "verify"] {
+    for command in ["coverage", "verify"] {
         let output = stack
             .world
-            .helper_command(&[verb, "acme", "--profile", "default"])
+            .helper_command(&[command, "acme", "--profile", "default"])
             .output()
             .unwrap();
         assert_eq!(
             (output.status.code(), to_text(&output.stdout)),
             (Some(0), String::new()),
-            "{verb}"
+            "{command}"
         );
     }
     let csv = stack

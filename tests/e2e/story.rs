@@ -346,11 +346,11 @@ fn lists_ten_deployments_and_restores_each_config(mut stack: CustomerStack) {
     }
 
     assert_each_config_comes_back(&stack, &deployed);
-    for verb_of_all in ["coverage", "verify"] {
+    for command in ["coverage", "verify"] {
         assert_eq!(
-            run_command(&stack, &[verb_of_all, "airbnb"], 0),
+            run_command(&stack, &[command, "airbnb"], 0),
             "",
-            "{verb_of_all}"
+            "{command}"
         );
     }
 }

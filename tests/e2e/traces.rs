@@ -104,10 +104,10 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: C
     assert_eq!(broken.warnings().len(), 1, "{}", broken.output);
 
     let processes = fs::read_to_string(&seen).unwrap();
-    for verb in ["context", "deploy"] {
+    for command in ["context", "deploy"] {
         assert!(
-            processes.contains(&format!("noting/config-backup {verb}\n")),
-            "{verb} was not seen"
+            processes.contains(&format!("noting/config-backup {command}\n")),
+            "{command} was not seen"
         );
     }
     assert!(

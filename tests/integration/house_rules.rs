@@ -239,26 +239,26 @@ fn the_documentation_names_every_command_exit_code_and_field() {
     let readme = read_file("docs/commands.md");
     let world = World::new();
     let help = to_text(&world.helper_command(&["--help"]).output().unwrap().stdout);
-    let verbs = help
+    let commands = help
         .split_once("Commands:\n")
         .unwrap()
         .1
         .split_once("\n\n")
         .unwrap()
         .0;
-    for verb in verbs
+    for command in commands
         .lines()
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
-        .filter(|verb| !["", "help"].contains(verb))
+        .filter(|command| !["", "help"].contains(command))
     {
         assert!(
-            readme.contains(&format!("`{verb}"))
-                || readme.contains(&format!("config-backup {verb}")),
-            "{verb}"
+            readme.contains(&format!("`{command}"))
+                || readme.contains(&format!("config-backup {command}")),
+            "{command}"
         );
     }
-    for verb in ["context", "deploy", "fallback"] {
-        assert!(readme.contains(&format!("`{verb}`")), "{verb}");
+    for command in ["context", "deploy", "fallback"] {
+        assert!(readme.contains(&format!("`{command}`")), "{command}");
     }
     for code in ["0", "1", "2", "3", "4", "5", "6", "7", "130"] {
         assert!(readme.contains(&format!("| {code} |")), "exit code {code}");

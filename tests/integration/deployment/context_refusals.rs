@@ -8,12 +8,12 @@ use test_support::terraform_steps::{
 };
 use test_support::{BUCKET, World, run_with_input, to_text};
 
-fn run_command(world: &World, verb: &str, input: &[u8]) -> String {
-    let output = run_with_input(world.helper_command(&[verb]), input);
+fn run_command(world: &World, command: &str, input: &[u8]) -> String {
+    let output = run_with_input(world.helper_command(&[command]), input);
     assert_eq!(
         (output.status.code(), to_text(&output.stderr)),
         (Some(0), String::new()),
-        "{verb}"
+        "{command}"
     );
     to_text(&output.stdout)
 }
@@ -121,12 +121,16 @@ fn names_the_problem_of_an_unreadable_query() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     for (query, words) in unreadable_queries(&unit) {
-        for verb in ["context", "deploy"] {
-            let answer = parse_external_answer(&run_command(&world, verb, &query));
-            assert_eq!(string_field(&answer, "status"), "error", "{verb}: {words}");
+        for command in ["context", "deploy"] {
+            let answer = parse_external_answer(&run_command(&world, command, &query));
+            assert_eq!(
+                string_field(&answer, "status"),
+                "error",
+                "{command}: {words}"
+            );
             assert!(
                 string_field(&answer, "message").contains(words),
-                "{verb}, {words}: {answer}"
+                "{command}, {words}: {answer}"
             );
         }
         let line = run_command(&world, "fallback", &query);

@@ -346,16 +346,16 @@ fn a_closed_stdout_does_not_fail_the_deployment() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     fs::write(world.path().join("query.json"), unit.query().to_string()).expect("a query");
-    for verb in ["context", "deploy"] {
+    for command in ["context", "deploy"] {
         let mut shell = world.command("sh");
         let script = "{ \"$1\" \"$2\" <query.json; echo $? >&2; } | :";
         let output = shell
             .args(["-c", script, "sh"])
             .arg(test_support::helper_path())
-            .arg(verb)
+            .arg(command)
             .output()
             .expect("sh");
-        assert_eq!(to_text(&output.stderr), "0\n", "{verb}");
+        assert_eq!(to_text(&output.stderr), "0\n", "{command}");
     }
     assert_eq!(world.usage_records().len(), 1);
 }

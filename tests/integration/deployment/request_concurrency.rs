@@ -71,17 +71,17 @@ struct ArrivingRequests {
 /// Runs one step and asserts that it sends exactly these waves of requests.
 fn assert_waves(
     world: &mut World,
-    verb: &str,
+    command: &str,
     request: &serde_json::Value,
     expected: &'static [&'static [&'static str]],
 ) -> String {
-    assert_waves_with(world, verb, request, expected, || RequestFate::Pass)
+    assert_waves_with(world, command, request, expected, || RequestFate::Pass)
 }
 
 /// As [`assert_waves`], with `fate` for each request.
 fn assert_waves_with(
     world: &mut World,
-    verb: &str,
+    command: &str,
     request: &serde_json::Value,
     expected: &'static [&'static [&'static str]],
     fate: impl Fn() -> RequestFate + Send + Sync + 'static,
@@ -122,12 +122,12 @@ fn assert_waves_with(
         }
     });
     world.set_endpoint(&proxy.endpoint());
-    let query = if verb == "deploy" {
+    let query = if command == "deploy" {
         wrap_request(&request)
     } else {
         request
     };
-    let said = world.run_protocol_command(verb, &query);
+    let said = world.run_protocol_command(command, &query);
     world.restore_endpoints();
     let coming = coming.0.lock().expect("no panic");
     let sorted = |wave: &Vec<String>| {
@@ -143,7 +143,7 @@ fn assert_waves_with(
         .collect();
     assert_eq!(
         waves, expected,
-        "{verb} (gave up waiting: {}): {said}",
+        "{command} (gave up waiting: {}): {said}",
         coming.broken
     );
     said

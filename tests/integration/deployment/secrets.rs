@@ -178,11 +178,11 @@ fn a_query_is_not_quoted_when_it_is_refused() {
         "{\"canary-admin-password\":",
         "{\"config_file_path\":\"c\",\"timeout\":\"canary-admin-password\"}",
     ] {
-        for verb in ["context", "deploy", "fallback"] {
+        for command in ["context", "deploy", "fallback"] {
             let output =
-                test_support::run_with_input(world.helper_command(&[verb]), query.as_bytes());
+                test_support::run_with_input(world.helper_command(&[command]), query.as_bytes());
             assert_nothing_leaks(
-                verb,
+                command,
                 &format!("{}{}", to_text(&output.stdout), to_text(&output.stderr)),
             );
         }

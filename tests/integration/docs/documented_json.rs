@@ -129,12 +129,12 @@ fn the_messages_have_exactly_the_documented_keys() {
         .to_vec();
     assert_eq!(keys(&told("query")), all[..11]);
     assert_eq!(keys(&told("request")), all);
-    let ask = |verb: &str, message: &str| {
-        let output = run_with_input(world.helper_command(&[verb]), message.as_bytes());
+    let ask = |command: &str, message: &str| {
+        let output = run_with_input(world.helper_command(&[command]), message.as_bytes());
         assert_eq!(
             (output.status.code(), to_text(&output.stderr)),
             (Some(0), String::new()),
-            "{verb}"
+            "{command}"
         );
         to_text(&output.stdout)
     };
@@ -158,13 +158,13 @@ fn the_messages_have_exactly_the_documented_keys() {
 fn helper_sh_answers_as_documented_where_there_is_no_helper() {
     let shown = read_examples(PROTOCOL);
     let script = project_dir().join("terraform/helper.sh");
-    for (verb, name) in [
+    for (command, name) in [
         ("context", "fallback-context"),
         ("deploy", "fallback-deploy"),
     ] {
         let output = Command::new("/bin/sh")
             .arg(&script)
-            .args([verb, "config-backup"])
+            .args([command, "config-backup"])
             .env("PATH", "/usr/bin:/bin")
             .output()
             .expect("sh");
@@ -362,8 +362,8 @@ fn answers_in_json_have_exactly_the_documented_keys() {
     unit.deploy(&world).expect_warning();
     world.restore_endpoints();
     let shown = read_examples(FORMATS);
-    for verb in ANSWERS {
-        let arguments: &[&str] = match verb {
+    for command in ANSWERS {
+        let arguments: &[&str] = match command {
             "status" => &["status", "--json"],
             "history" => &[
                 "history",
@@ -374,7 +374,7 @@ fn answers_in_json_have_exactly_the_documented_keys() {
                 "json",
             ],
             "doctor" => &["doctor", "airbnb", "--json"],
-            _ => &[verb, "--json", "--profile", "default"],
+            _ => &[command, "--json", "--profile", "default"],
         };
         let answer = to_text(
             &world
@@ -385,8 +385,8 @@ fn answers_in_json_have_exactly_the_documented_keys() {
         );
         assert_eq!(
             json_shape(&answer),
-            json_shape(&shown[verb]),
-            "{verb}: {answer}"
+            json_shape(&shown[command]),
+            "{command}: {answer}"
         );
     }
 }

@@ -119,7 +119,7 @@ fn the_printed_policies_allow_each_role_its_work_and_no_more() {
     other.set_variable("aws_profile", "everybodys");
     other.deploy(&world);
 
-    let verbs: [&[&str]; 3] = [
+    let commands: [&[&str]; 3] = [
         &["report", "airbnb"],
         &["history", "airbnb"],
         &["restore", "airbnb", "--stdout"],
@@ -130,7 +130,7 @@ fn the_printed_policies_allow_each_role_its_work_and_no_more() {
         ("auditor", [Some(0), Some(5), Some(5)]),
     ] {
         assert_eq!(
-            verbs.map(|verb| exit_code_as(&world, user, verb)),
+            commands.map(|command| exit_code_as(&world, user, command)),
             codes,
             "{user}"
         );

@@ -16,7 +16,7 @@ use test_support::{BUCKET, CONFIG, JOHN_ARN, World};
 
 /// The number of read commands that succeed. Findings of `coverage` and `verify` count as success.
 fn run_read_commands(world: &World, customer: &str) -> usize {
-    let verbs: [&[&str]; ALL_COMMANDS] = [
+    let commands: [&[&str]; ALL_COMMANDS] = [
         &["report", customer],
         &["history", customer],
         &["diff", customer, "latest", "latest"],
@@ -24,11 +24,11 @@ fn run_read_commands(world: &World, customer: &str) -> usize {
         &["coverage", customer],
         &["verify", customer],
     ];
-    let goes_well = |verb: &&&[&str]| {
-        let (code, _, messages) = run_command_as(world, "default", verb);
+    let goes_well = |command: &&&[&str]| {
+        let (code, _, messages) = run_command_as(world, "default", command);
         matches!(code, Some(0 | 7)) && !messages.contains("left out the archive")
     };
-    verbs.iter().filter(goes_well).count()
+    commands.iter().filter(goes_well).count()
 }
 
 const ALL_COMMANDS: usize = 6;

@@ -236,7 +236,7 @@ fn a_wrong_command_line_exits_2() {
     }
     assert_eq!(
         world
-            .helper_command(&["no-such-verb"])
+            .helper_command(&["no-such-command"])
             .output()
             .expect("it")
             .status
