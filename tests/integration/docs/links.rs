@@ -141,6 +141,43 @@ fn every_link_has_a_target() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+/// The paths of the project that a page names in backticks, without placeholders such as `NAME`.
+fn named_paths(page: &str) -> Vec<String> {
+    const FOLDERS: [&str; 8] = [
+        "src/",
+        "crates/",
+        "tests/",
+        "tools/",
+        "docs/",
+        "fuzz/",
+        "terraform/",
+        "examples/",
+    ];
+    let text = prose_lines(page).join("\n");
+    let spans = text.split('`').skip(1).step_by(2);
+    let is_path = |span: &&str| {
+        FOLDERS.iter().any(|folder| span.starts_with(folder))
+            && !span.contains("NAME")
+            && !span.contains(|c: char| c.is_whitespace() || "*<>{}…".contains(c))
+    };
+    spans.filter(is_path).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_named_path_exists() {
+    let mut count = 0;
+    for page in markdown_pages() {
+        for path in named_paths(&page) {
+            count += 1;
+            assert!(
+                project_dir().join(&path).exists(),
+                "{page}: there is no {path}"
+            );
+        }
+    }
+    assert!(count > 20, "only {count} paths were found");
+}
+
 #[test]
 fn detects_a_broken_link() {
     assert_eq!(
