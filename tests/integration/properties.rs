@@ -15,7 +15,7 @@ use test_support::{run_with_input, to_text};
 
 const SEED: u64 = 0x2026_1124;
 
-/// Numbers as by chance, the same ones for the same seed (`SplitMix64`).
+/// A pseudo-random generator (`SplitMix64`), reproducible by its seed.
 struct RandomSource(u64);
 
 impl RandomSource {
@@ -31,7 +31,8 @@ impl RandomSource {
         self.next_number() % limit
     }
 
-    /// A text of up to `longest` characters: plain ones, ones that keys and cells care about, and any of Unicode.
+    /// A random text: ordinary characters, those with a meaning in keys and cells, and any of
+    /// Unicode.
     fn random_text(&mut self, longest: u64) -> String {
         const ODD: [char; 24] = [
             '~',
@@ -99,7 +100,7 @@ fn rows_do_not_depend_on_the_order_of_records() {
     for round in 0..200 {
         let mut deployments: Vec<Deployment> = (0..chance.number_below(60))
             .map(|number| Deployment {
-                // Few values each, so that they meet.
+                // Few values each, so that equal ones are frequent.
                 deployed_at: DateTime::from_timestamp_nanos(
                     1_772_000_000_000_000_000
                         + i64::try_from(chance.number_below(6) * 17_000_000_000_000)
@@ -225,7 +226,7 @@ fn days_are_those_of_utc_whatever_the_offset() {
     let mut chance = RandomSource(SEED);
     let times: Vec<String> = (0..4000)
         .map(|_| {
-            // Within minutes of a day's border, of a year that may be a leap year, seen from anywhere.
+            // Within minutes of midnight, in any offset, also in leap years.
             let midnight =
                 951_782_400 + i64::try_from(chance.number_below(36_000)).expect("small") * 86_400;
             let near = midnight - 600 + i64::try_from(chance.number_below(1200)).expect("small");
