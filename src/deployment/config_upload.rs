@@ -30,7 +30,7 @@ pub(crate) struct PendingConfig {
 pub(crate) enum ConfigUpload {
     /// The copy is uploaded, and `config.yaml` is still to be written.
     Copied {
-        pending: PendingConfig,
+        pending: Box<PendingConfig>,
         copy: UploadedCopy,
     },
     /// Nothing is left to do.
@@ -143,7 +143,10 @@ async fn upload_copy(
         Err(error) => Err(error.clone()),
     };
     match copied {
-        Ok(copy) => ConfigUpload::Copied { pending, copy },
+        Ok(copy) => ConfigUpload::Copied {
+            pending: Box::new(pending),
+            copy,
+        },
         Err(error) => ConfigUpload::Ended(pending.failed_outcome(error)),
     }
 }

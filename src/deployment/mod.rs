@@ -17,12 +17,12 @@
 //! - `expiry`: which files of the state directory expire
 
 pub mod answer;
-pub(crate) mod ci;
+pub mod ci;
 pub(crate) mod claim;
 pub(crate) mod config_upload;
 pub(crate) mod deadline_budget;
 pub(crate) mod expiry;
-pub(crate) mod git;
+pub mod git;
 pub(crate) mod outcome;
 pub mod protocol;
 pub(crate) mod query_fields;
@@ -31,5 +31,5 @@ pub(crate) mod runner;
 pub(crate) mod running;
 pub(crate) mod spool_replay;
 pub mod subject;
-pub(crate) mod tool_versions;
+pub mod tool_versions;
 pub(crate) mod upload;

@@ -82,10 +82,18 @@ pub(crate) fn add_config_outcome(record: &mut UsageRecord, config: &ConfigOutcom
 }
 
 /// Adds who deploys.
-pub(crate) fn add_caller(record: &mut UsageRecord, identity: CallerIdentity) {
+///
+/// # Errors
+/// The caller is unknown.
+pub(crate) fn add_caller(
+    record: &mut UsageRecord,
+    identity: Result<CallerIdentity, Error>,
+) -> Result<(), Error> {
+    let identity = identity?;
     record.user = identity.arn;
     record.user_id = identity.user_id;
     record.account = identity.account;
+    Ok(())
 }
 
 /// Adds the checkout and the tools.

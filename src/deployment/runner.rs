@@ -276,35 +276,30 @@ async fn upload_everything(
         spooled_record,
         pending_config,
     } = spooled;
-    let config_bytes = match &config {
-        Ok(config) => config.bytes.len(),
-        Err(_) => 0,
-    };
-    let store = deployment.open_store(&target, config_bytes).await;
+    let store = open_store(deployment, &target, &config).await;
     let store = store.as_ref();
-
+    let config_upload = start_config_upload(
+        deployment,
+        store,
+        &target,
+        &config,
+        &subject,
+        pending_config,
+    );
     let (identity, mut upload, git_and_tools, chain) = futures_util::join!(
         find_caller(deployment, store),
-        start_config_upload(
-            deployment,
-            store,
-            &target,
-            &config,
-            &subject,
-            pending_config
-        ),
+        config_upload,
         find_git_and_tools(deployment),
         claim_chain(deployment, store, &record_item, spooled_record.is_ok()),
     );
+    if let Err(error) = &identity {
+        explain_credentials_error(&mut upload, error);
+    }
+    add_config_outcome(&mut record, &upload.outcome());
     if let Some(git_and_tools) = git_and_tools {
         add_git_and_tools(&mut record, git_and_tools);
     }
-    let identity_error = identity.as_ref().err().cloned();
-    explain_credentials_error(&mut upload, identity_error.as_ref());
-    add_config_outcome(&mut record, &upload.outcome());
-    if let Ok(identity) = identity {
-        add_caller(&mut record, identity);
-    }
+    let identity_error = add_caller(&mut record, identity).err();
 
     // The record names the copy, which is in the bucket. So neither the record nor `config.yaml`
     // has to wait for the other.
@@ -323,15 +318,21 @@ async fn upload_everything(
     deployment.outcome.notes.extend(note);
     deployment.checkpoint(report);
 
-    if let Ok(store) = store
-        && !deployment.outcome.has_network_error()
-    {
-        let bucket = OpenBucket {
-            store,
-            target: &target,
-        };
-        replay_earlier_deployments(deployment, bucket, report).await;
+    if let Ok(store) = store {
+        replay_earlier_deployments(deployment, store, &target, report).await;
     }
+}
+
+async fn open_store(
+    deployment: &RunningDeployment,
+    target: &BucketTarget,
+    config: &Result<ConfigFile, Error>,
+) -> Result<ObjectStore, Error> {
+    let config_bytes = match config {
+        Ok(config) => config.bytes.len(),
+        Err(_) => 0,
+    };
+    deployment.open_store(target, config_bytes).await
 }
 
 /// Asks again who deploys, because another person may apply a saved plan.
@@ -347,20 +348,22 @@ async fn find_caller(
 
 /// Takes the reason of a credentials error from STS. The HEAD of S3 has no body, so there bad
 /// credentials look like a missing permission.
-fn explain_credentials_error(upload: &mut ConfigUpload, identity_error: Option<&Error>) {
-    if let Some(error) = identity_error
-        && error.kind == ErrorKind::Credentials
-    {
-        upload.replace_cause(error);
+fn explain_credentials_error(upload: &mut ConfigUpload, identity_error: &Error) {
+    if identity_error.kind == ErrorKind::Credentials {
+        upload.replace_cause(identity_error);
     }
 }
 
 /// Uploads what earlier deployments spooled, in the time that is left.
 async fn replay_earlier_deployments(
     deployment: &mut RunningDeployment,
-    bucket: OpenBucket<'_>,
+    store: &ObjectStore,
+    target: &BucketTarget,
     report: OutcomeSink<'_>,
 ) {
+    if deployment.outcome.has_network_error() {
+        return;
+    }
     // Reports the worst case first, in case the deadline interrupts the replay.
     let notes = deployment.outcome.notes.clone();
     let queued_note = queued_uploads_note(deployment.state_dirs(), deployment.deployment_id());
@@ -370,7 +373,7 @@ async fn replay_earlier_deployments(
     }
     let replay = SpoolReplay {
         state_dirs: deployment.state_dirs(),
-        open_bucket: Some(bucket),
+        open_bucket: Some(OpenBucket { store, target }),
         running_deployment_id: Some(deployment.deployment_id()),
         time_limit: deployment.network_time_left(),
     };

@@ -1,4 +1,4 @@
-//! Who and what a deployment is about: from the query, the config, or the name of the config's folder.
+//! Who and what is deployed: from the query, the config, or the name of the config's folder.
 
 use std::path::Path;
 

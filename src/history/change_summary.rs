@@ -1,4 +1,4 @@
-//! What changed from one version of a config to the next: a phrase that names keys, no values.
+//! What changed from one version of a config to the next, by keys and without values.
 
 use crate::config::diff::diff_documents;
 use crate::config::document::parse_document;
@@ -34,9 +34,9 @@ pub fn summarize_changes(before: &[u8], after: &[u8]) -> String {
             format!("{} keys changed: {}", all.len(), all.join(", "))
         }
         all => {
-            let named = all[..MAX_NAMED_KEYS].join(", ");
+            let first = all[..MAX_NAMED_KEYS].join(", ");
             let others = all.len() - MAX_NAMED_KEYS;
-            format!("{} keys changed: {named}, … (+{others})", all.len())
+            format!("{} keys changed: {first}, … (+{others})", all.len())
         }
     }
 }

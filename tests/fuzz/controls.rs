@@ -56,7 +56,7 @@ fn detects_a_quoted_or_wrong_archive_file() {
         "x".repeat(400),
     ] {
         found("a refusal", || {
-            targets::part::judge(&Err(ArchiveError::Unavailable(refusal)))
+            targets::part::judge(&Err(ArchiveError::Unavailable(refusal)));
         });
     }
     found("another length", move || {
