@@ -199,7 +199,7 @@ pub async fn get_verified_version(
         Err(mismatch) => {
             let uri = store.object_uri(&version.versioned_key());
             let message = format!("cannot use `{uri}`: {mismatch}");
-            let hint = "choose another version; someone overwrote this object";
+            let hint = "choose another version; this object was overwritten";
             Err(Error::new(ErrorKind::Service, message, hint))
         }
     }
