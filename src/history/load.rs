@@ -60,7 +60,7 @@ pub async fn load_history(
         return Err(no_version_error(store, customer));
     }
 
-    skipped.sort_by_key(ToString::to_string);
+    skipped.sort_by_cached_key(ToString::to_string);
     let mut deployments = found.records;
     deployments.retain(|record| record.read_error.is_none());
     let history = ConfigHistory::new(versions, deployments);
