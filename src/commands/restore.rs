@@ -99,7 +99,7 @@ pub fn run_restore(
             "config-backup: not verified: the bucket has no digest of this object"
         )?;
     }
-    Ok(ExitCode(0))
+    Ok(ExitCode::Ok)
 }
 
 fn selector_from_args(

@@ -80,7 +80,11 @@ pub fn run_verify(
     ignore_broken_pipe(written).context("cannot write the findings to stdout")?;
     write_skipped(&denied_archives, &mut messages)?;
     writeln!(messages, "config-backup: {}", summarize_report(&report))?;
-    Ok(ExitCode(if report.findings.is_empty() { 0 } else { 7 }))
+    if report.findings.is_empty() {
+        Ok(ExitCode::Ok)
+    } else {
+        Ok(ExitCode::FindingsReported)
+    }
 }
 
 async fn load_snapshot(

@@ -39,7 +39,7 @@ fn coverage_only_reads_and_names_the_missing_permission() {
     );
     assert!(!backend.world.state_dir().exists());
     assert_refused(
-        run_command_as(&backend.world, "nobody", &["coverage"]),
+        run_command_as(&backend.world, "denied", &["coverage"]),
         5,
         "access denied; ask for the permission s3:ListBucket",
     );

@@ -30,7 +30,7 @@ fn put_two_versions(backend: &S3Backend) -> [String; 2] {
     keys
 }
 
-/// A difference with `F` in the place of each fingerprint.
+/// A difference with `F` in place of each fingerprint.
 fn without_fingerprints(shown: &str) -> String {
     let is_one = |word: &str| word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     let word = |word: &str| {
@@ -90,7 +90,7 @@ fn finds_a_state_by_each_way_to_name_it(backend: &mut S3Backend) {
         (&["20261001T080005Z-jane"], &["20261002T"]),
         (&["2026-10-01"], &["latest"]),
         (&["2026-10-01"], &["local"]),
-        // Without a second one it is the file here.
+        // Without a second state, the local file is compared.
         (&["2026-10-01"], &[]),
     ] {
         let shown = command_answer(&backend.world, &[&["diff", "acme"], first, second].concat());

@@ -43,7 +43,7 @@ fn run_restore(backend: &S3Backend, arguments: &[&str]) -> crate::commands::Comm
     )
 }
 
-/// Asserts that a restore was refused, and that there is no file, not even a part of one.
+/// Asserts that a restore was refused and wrote no file, not even a partial one.
 fn assert_nothing_written(backend: &S3Backend, arguments: &[&str], exit: i32, words: &str) {
     assert_refused(run_restore(backend, arguments), exit, words);
     let left = fs::read_dir(backend.world.path())
@@ -349,7 +349,7 @@ fn a_restore_only_reads_and_fails_with_the_documented_codes() {
         "no-such-profile",
     );
     assert_refused(
-        run_command_as(&backend.world, "nobody", &["restore", "acme", "--stdout"]),
+        run_command_as(&backend.world, "denied", &["restore", "acme", "--stdout"]),
         5,
         "access denied",
     );
