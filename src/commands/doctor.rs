@@ -1,6 +1,6 @@
-//! `doctor`: proves on the user's own bucket and machine what a deployment needs, and names a fix for all that it finds.
+//! `doctor`: checks the bucket, this machine and the customer folder, and names a fix for each problem.
 //!
-//! Everything that can be asked at the same time is, and all of it ends within one limit, whatever the network does.
+//! The checks run at the same time, and end within one limit whatever the network does.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -10,12 +10,12 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::commands::bucket_args::BucketArgs;
-use crate::doctor::bucket_checks;
-use crate::doctor::check::{
-    CheckResult, DoctorReport, first_failure_exit_code, order_and_complete,
-};
+use crate::doctor::bucket_checks::run_bucket_checks;
+use crate::doctor::check::CheckResult;
 use crate::doctor::folder_checks::CustomerFolder;
-use crate::doctor::machine_checks;
+use crate::doctor::machine_checks::{check_helper, check_terraform, check_terragrunt};
+use crate::doctor::report::{DoctorReport, first_failure_exit_code, order_and_complete};
+use crate::doctor::state_checks::{check_spool, check_state_dir};
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::s3::store::BucketTarget;
@@ -24,18 +24,14 @@ use crate::system::deadline::{ReportingTask, collect_until, run_with_timeout};
 use crate::system::host;
 use crate::system::runtime::block_on;
 
-/// The exit code where the time was over before all was seen: docs/commands.md, "Exit codes".
-const TIMED_OUT_EXIT_CODE: u8 = 6;
-
-/// The arguments of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// The folder with the customer's config.yaml, whose profile and customer are used; without it this one, if it is one
+    /// The customer folder: its config.yaml names the profile and the customer [default: the current folder, if it is one]
     pub customer_folder: Option<PathBuf>,
     /// As JSON: `version`, `bucket`, `profile`, `customer`, `exit` and `checks`
     #[arg(long)]
     pub json: bool,
-    /// How many seconds all of it may take
+    /// How many seconds all checks may take
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=300))]
     pub timeout: u64,
     /// Where to look
@@ -43,92 +39,106 @@ pub struct DoctorArgs {
     pub source: BucketArgs,
 }
 
-/// Looks at everything. Exit: the code of the first bad check, or 0; or 6 where the time was over before.
+/// Runs all checks.
+///
+/// Exits with the code of the first failure, with 6 if the time was over before, and else with 0.
 pub fn run_doctor(arguments: &DoctorArgs, mut output: impl Write + IsTerminal) -> Result<ExitCode> {
-    let (started, limit) = (Instant::now(), Duration::from_secs(arguments.timeout));
-    let named = arguments.customer_folder.clone();
-    // The folder may lie on a file system that does not answer.
-    let folder = run_with_timeout(limit, move || CustomerFolder::read(named.as_deref()));
-    let folder = folder.ok_or_else(|| {
-        Error::new(
-            ErrorKind::Input,
-            "read the customer folder: no answer in time",
-            "name another one",
-        )
-    })?;
+    let started = Instant::now();
+    let limit = Duration::from_secs(arguments.timeout);
+
+    let folder = read_customer_folder(arguments, limit)?;
     let mut target = arguments.source.resolve_target()?;
     if arguments.source.profile.is_none() && arguments.source.config_file.is_none() {
         target.profile = folder.profile();
     }
     let customer = folder.customer_name();
 
-    let (told, all) = collect_until(
-        limit.saturating_sub(started.elapsed()),
-        list_check_tasks(target.clone(), customer.clone(), folder, limit),
-    );
-    let why = if all {
-        "the look at it ended in an unexpected way".to_owned()
+    let time_left = limit.saturating_sub(started.elapsed());
+    let tasks = list_check_tasks(target.clone(), customer.clone(), folder, limit);
+    let (results, have_all_ended) = collect_until(time_left, tasks);
+    let report = build_report(target, customer, results, have_all_ended, limit);
+
+    let text = if arguments.json {
+        report.to_json()?
     } else {
-        format!("not found out within {} s", limit.as_secs())
+        let has_color = output.is_terminal() && host::env_var("NO_COLOR").is_none();
+        report.render_table(has_color)
     };
-    let checks = order_and_complete(told, &why);
-    // Whoever relies on the exit code must not take for good what nobody has seen.
-    let exit = if all {
-        first_failure_exit_code(&checks)
+    output
+        .write_all(text.as_bytes())
+        .context("cannot write to stdout")?;
+    Ok(report.exit)
+}
+
+/// The folder may lie on a file system that does not answer.
+fn read_customer_folder(arguments: &DoctorArgs, limit: Duration) -> Result<CustomerFolder, Error> {
+    let named = arguments.customer_folder.clone();
+    let folder = run_with_timeout(limit, move || CustomerFolder::read(named.as_deref()));
+    folder.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Input,
+            "cannot read the customer folder: no answer in time",
+            "name another one",
+        )
+    })
+}
+
+fn build_report(
+    target: BucketTarget,
+    customer: Option<String>,
+    results: Vec<CheckResult>,
+    have_all_ended: bool,
+    limit: Duration,
+) -> DoctorReport {
+    let cause = if have_all_ended {
+        "the check ended unexpectedly".to_owned()
     } else {
-        Some(first_failure_exit_code(&checks))
-            .filter(|code| *code != 0)
-            .unwrap_or(TIMED_OUT_EXIT_CODE)
+        format!("no result within {} s", limit.as_secs())
     };
-    let findings = DoctorReport {
+    let checks = order_and_complete(results, &cause);
+    let exit = match first_failure_exit_code(&checks) {
+        Some(exit) => exit,
+        None if have_all_ended => ExitCode::Ok,
+        // A script that reads only the exit code must not take this for a success.
+        None => ExitCode::Network,
+    };
+    DoctorReport {
         version: env!("CARGO_PKG_VERSION"),
         bucket: target.bucket,
         profile: target.profile,
         customer: customer.unwrap_or_default(),
         exit,
         checks,
-    };
-    let color = output.is_terminal() && host::env_var("NO_COLOR").is_none();
-    let text = if arguments.json {
-        findings.to_json()?
-    } else {
-        findings.render_table(color)
-    };
-    output
-        .write_all(text.as_bytes())
-        .context("write to stdout")?;
-    Ok(ExitCode(findings.exit))
+    }
 }
 
-/// All that can be looked at side by side.
+/// The groups of checks that run at the same time.
 fn list_check_tasks(
     target: BucketTarget,
     customer: Option<String>,
     folder: CustomerFolder,
     limit: Duration,
 ) -> Vec<ReportingTask<CheckResult>> {
-    let one = |look: fn() -> CheckResult| -> ReportingTask<CheckResult> {
-        Box::new(move |sender| drop(sender.send(look())))
+    // Sending fails only after the limit, when the results are of no more use.
+    let single = |check: fn() -> CheckResult| -> ReportingTask<CheckResult> {
+        Box::new(move |sender| {
+            let _ = sender.send(check());
+        })
     };
     vec![
         Box::new(move |sender| {
-            drop(block_on(bucket_checks::run_bucket_checks(
-                &target,
-                customer.as_deref(),
-                limit,
-                sender,
-            )));
+            let checks = run_bucket_checks(&target, customer.as_deref(), limit, sender);
+            let _ = block_on(checks);
         }),
         Box::new(move |sender| {
-            folder
-                .run_checks(limit)
-                .into_iter()
-                .for_each(|finding| drop(sender.send(finding)));
+            for result in folder.run_checks(limit) {
+                let _ = sender.send(result);
+            }
         }),
-        one(machine_checks::check_helper),
-        one(machine_checks::check_terraform),
-        one(machine_checks::check_terragrunt),
-        one(|| machine_checks::check_state_dir(&StateDirs::detect())),
-        one(|| machine_checks::check_spool(&StateDirs::detect())),
+        single(check_helper),
+        single(check_terraform),
+        single(check_terragrunt),
+        single(|| check_state_dir(&StateDirs::detect())),
+        single(|| check_spool(&StateDirs::detect())),
     ]
 }

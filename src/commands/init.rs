@@ -2,29 +2,27 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use clap::Args;
 
-use crate::customer_folder::root_file::{self, RootFile};
+use crate::customer_folder::rendered_unit::UnitHelper;
+use crate::customer_folder::root_file::{RootFile, choose_root_file};
 use crate::customer_folder::sibling_units::SiblingUnits;
 use crate::customer_folder::unit_files::{
-    File, FileAction, MANIFEST_FILE, TERRAGRUNT_HCL, UNIT_FOLDER_NAME, UnitManifest,
+    FileAction, MANIFEST_FILE, TERRAGRUNT_HCL, UNIT_FOLDER_NAME, UnitFile, UnitManifest,
     find_root_name, replace_root_name,
 };
-use crate::customer_folder::unit_folder::{LOCK_FILE, UnitFolder, UnitOrigin, read_file};
-use crate::doctor::check::{CheckResult, CheckStatus};
-use crate::doctor::machine_checks;
-use crate::doctor::readiness;
+use crate::customer_folder::unit_folder::{LOCK_FILE, UnitFolder, UnitOrigin, read_unit_file};
+use crate::doctor::machine_checks::check_helper_is_found;
+use crate::doctor::readiness::check_readiness;
 use crate::error::Error;
 use crate::exit_code::ExitCode;
 use crate::system::atomic_file::{self, FileMode};
 use crate::system::host;
-use clap::Args;
-use std::path::PathBuf;
 
-/// The arguments of `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
     /// The folder with the customer's config.yaml
@@ -41,225 +39,269 @@ pub struct InitArgs {
 /// How long Terragrunt may take to say whether a deployment would run.
 const READINESS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Writes the unit. Exit: 0 a deployment would be logged, 1 refused or not ready, 3 no such customer folder or root file.
+/// Writes the unit.
+///
+/// Exits with 0 if a deployment would be logged, with 1 if the folder is not ready or has foreign
+/// files, and with 3 if there is no such customer folder or root file.
 pub fn run_init(arguments: &InitArgs, output: &mut impl Write) -> Result<ExitCode> {
     let customer = &arguments.customer_folder;
     if !customer.is_dir() {
         let folder = customer.display();
         writeln!(
             output,
-            "config-backup: `{folder}` is not a folder; name the folder with the customer's config.yaml"
+            "config-backup: `{folder}` is not a folder; \
+             name the folder with the customer's config.yaml"
         )?;
-        return Ok(ExitCode(3));
+        return Ok(ExitCode::InvalidInput);
     }
+
     let unit = UnitFolder::read(&customer.join(UNIT_FOLDER_NAME))?;
     if unit.is_foreign() {
-        explain_foreign_folder(&unit, arguments.force, output)?;
+        explain_foreign_folder(&unit, output)?;
         if !arguments.force {
-            return Ok(ExitCode(1));
+            explain_force(&unit, output)?;
+            return Ok(ExitCode::Error);
         }
     }
+
     let root = match choose_root(arguments, &unit) {
         Ok(root) => root,
-        Err(fault) => {
-            writeln!(output, "config-backup: {fault}")?;
-            return Ok(ExitCode(fault.exit_code()));
+        Err(error) => {
+            writeln!(output, "config-backup: {error}")?;
+            return Ok(error.exit_code());
         }
     };
-    fs::create_dir_all(&unit.path)
-        .with_context(|| format!("make the folder `{}`", unit.path.display()))?;
-    for (file, action) in &unit.files {
-        apply_file_action(&unit.path, file, *action, &root.name, arguments, output)?;
-    }
-    write_unit_file(
-        &unit.path,
-        MANIFEST_FILE.name,
-        UnitManifest::render(&root.name).as_bytes(),
-    )?;
-    if arguments.force {
-        set_leftovers_aside(&unit, output)?;
-    }
+    write_unit(arguments, &unit, &root.name, output)?;
     explain_root(&root, output)?;
     report_readiness(customer, output)
 }
 
-/// The root file to include.
+/// Chooses the root file to include.
 fn choose_root(arguments: &InitArgs, unit: &UnitFolder) -> Result<RootFile, Error> {
     let customer = &arguments.customer_folder;
     let customer = customer.canonicalize().unwrap_or_else(|_| customer.clone());
+
     // The unit of the legacy module includes a root file like the other units.
-    let legacy = customer.join(UNIT_FOLDER_NAME).join(TERRAGRUNT_HCL);
-    let neighbours = SiblingUnits::read(
-        &customer,
-        Some(legacy.as_path()).filter(|path| unit.is_foreign() && path.exists()),
-    );
-    let written = unit.root_name.as_deref().filter(|_| !unit.is_foreign());
-    root_file::choose_root_file(&customer, arguments.root.as_deref(), written, &neighbours)
+    let terragrunt_hcl = customer.join(UNIT_FOLDER_NAME).join(TERRAGRUNT_HCL);
+    let is_legacy = unit.is_foreign() && terragrunt_hcl.exists();
+    let legacy = is_legacy.then_some(terragrunt_hcl.as_path());
+    let siblings = SiblingUnits::read(&customer, legacy);
+
+    let written = match &unit.root_name {
+        Some(name) if !unit.is_foreign() => Some(name.as_str()),
+        _ => None,
+    };
+    choose_root_file(&customer, arguments.root.as_deref(), written, &siblings)
 }
 
-fn apply_file_action(
-    unit: &Path,
-    file: &File,
-    action: FileAction,
-    root: &str,
+fn write_unit(
     arguments: &InitArgs,
+    unit: &UnitFolder,
+    root: &str,
     output: &mut impl Write,
 ) -> Result<()> {
-    let name = file.name;
-    let wanted = file.content_for(root);
-    let there = read_file(unit, name)?;
-    let done = match action {
-        FileAction::Leave if there.as_deref() != Some(&*wanted) => {
-            format!("{UNIT_FOLDER_NAME}/{name} includes `{root}` now")
-        }
-        FileAction::Leave => {
-            make_script_executable(&unit.join(name), name)
-                .with_context(|| format!("set the mode of `{}`", unit.join(name).display()))?;
-            return writeln!(output, "{UNIT_FOLDER_NAME}/{name} is up to date")
-                .context("write to stdout");
-        }
-        FileAction::Create => format!("created {UNIT_FOLDER_NAME}/{name}"),
-        FileAction::Upgrade => format!("upgraded {UNIT_FOLDER_NAME}/{name}"),
-        FileAction::RepairLineEnds => format!("repaired line ends of {UNIT_FOLDER_NAME}/{name}"),
-        FileAction::Keep if arguments.force => {
-            let aside = atomic_file::copy_to_backup(&unit.join(name))
-                .with_context(|| format!("copy `{}`", unit.join(name).display()))?;
-            format!(
-                "replaced {UNIT_FOLDER_NAME}/{name}; what it had is now in {UNIT_FOLDER_NAME}/{}",
-                aside.file_name().unwrap_or_default().display()
-            )
-        }
-        FileAction::Keep => {
-            return keep_changed_file(
-                unit,
-                name,
-                &there.unwrap_or_default(),
-                root,
-                arguments,
-                output,
-            );
-        }
+    fs::create_dir_all(&unit.path)
+        .with_context(|| format!("cannot create the folder `{}`", unit.path.display()))?;
+    let mut writer = UnitWriter {
+        folder: &unit.path,
+        root,
+        arguments,
+        output,
     };
-    write_unit_file(unit, name, &wanted)?;
-    writeln!(output, "{done}").context("write to stdout")
+    for (file, action) in &unit.files {
+        writer.apply_action(file, *action)?;
+    }
+    let manifest = UnitManifest::render(root);
+    writer.write_file(MANIFEST_FILE.name, manifest.as_bytes())?;
+
+    if arguments.force {
+        for name in list_files_to_set_aside(unit) {
+            writer.set_aside(&name)?;
+        }
+    }
+    Ok(())
 }
 
-/// Leaves a file that the user changed, except for the name of the root file where the user asks for another one.
-fn keep_changed_file(
-    unit: &Path,
-    name: &str,
-    there: &[u8],
-    root: &str,
-    arguments: &InitArgs,
-    output: &mut impl Write,
-) -> Result<()> {
-    let is_asked = name == TERRAGRUNT_HCL && arguments.root.is_some();
-    let renamed = match find_root_name(there) {
-        Some(written) if is_asked && written != root => {
-            write_unit_file(unit, name, &replace_root_name(there.into(), root))?;
-            format!(", and includes `{root}` now")
-        }
-        None if is_asked => {
-            "; its `include` block was rewritten, so --root has no effect".to_owned()
-        }
-        _ => String::new(),
-    };
-    writeln!(output, "kept {UNIT_FOLDER_NAME}/{name}, which was changed since it was written{renamed}; --force replaces it")
-        .context("write to stdout")
+/// Writes files into the unit's folder, and reports each.
+struct UnitWriter<'a, W> {
+    folder: &'a Path,
+    /// The name of the root file.
+    root: &'a str,
+    arguments: &'a InitArgs,
+    output: &'a mut W,
 }
 
-/// Says what the folder has and what `--force` does about it.
-fn explain_foreign_folder(unit: &UnitFolder, force: bool, output: &mut impl Write) -> Result<()> {
+impl<W: Write> UnitWriter<'_, W> {
+    fn apply_action(&mut self, file: &UnitFile, action: FileAction) -> Result<()> {
+        let name = file.name;
+        let content = file.content_for(self.root);
+        let current = read_unit_file(self.folder, name)?;
+
+        let report = match action {
+            FileAction::Leave if current.as_deref() != Some(&*content) => {
+                format!("{UNIT_FOLDER_NAME}/{name} includes `{}` now", self.root)
+            }
+            FileAction::Leave => {
+                self.make_executable(name)?;
+                return self.report(&format!("{UNIT_FOLDER_NAME}/{name} is up to date"));
+            }
+            FileAction::Create => format!("created {UNIT_FOLDER_NAME}/{name}"),
+            FileAction::Upgrade => format!("upgraded {UNIT_FOLDER_NAME}/{name}"),
+            FileAction::RepairLineEnds => {
+                format!("repaired line ends of {UNIT_FOLDER_NAME}/{name}")
+            }
+            FileAction::Keep if self.arguments.force => {
+                let backup = self.copy_to_backup(name)?;
+                format!(
+                    "replaced {UNIT_FOLDER_NAME}/{name}; \
+                     what it had is now in {UNIT_FOLDER_NAME}/{backup}"
+                )
+            }
+            FileAction::Keep => {
+                return self.keep_changed_file(name, &current.unwrap_or_default());
+            }
+        };
+        self.write_file(name, &content)?;
+        self.report(&report)
+    }
+
+    /// Leaves a file that the user changed.
+    ///
+    /// Only the name of the root file changes in it, if the user asks for another one.
+    fn keep_changed_file(&mut self, name: &str, current: &[u8]) -> Result<()> {
+        let is_requested = name == TERRAGRUNT_HCL && self.arguments.root.is_some();
+        let renamed = match find_root_name(current) {
+            Some(written) if is_requested && written != self.root => {
+                self.write_file(name, &replace_root_name(current.into(), self.root))?;
+                format!(", and includes `{}` now", self.root)
+            }
+            None if is_requested => {
+                "; its `include` block was rewritten, so --root has no effect".to_owned()
+            }
+            _ => String::new(),
+        };
+        self.report(&format!(
+            "kept {UNIT_FOLDER_NAME}/{name}, which was changed since it was written{renamed}; \
+             --force replaces it"
+        ))
+    }
+
+    fn set_aside(&mut self, name: &str) -> Result<()> {
+        let backup = self.copy_to_backup(name)?;
+        let path = self.folder.join(name);
+        fs::remove_file(&path).with_context(|| format!("cannot remove `{}`", path.display()))?;
+        self.report(&format!(
+            "set aside {UNIT_FOLDER_NAME}/{name}, which is now {UNIT_FOLDER_NAME}/{backup}"
+        ))
+    }
+
+    /// Copies a file beside itself, and returns the name of the copy.
+    fn copy_to_backup(&self, name: &str) -> Result<String> {
+        let path = self.folder.join(name);
+        let backup = atomic_file::copy_to_backup(&path)
+            .with_context(|| format!("cannot copy `{}`", path.display()))?;
+        let name = backup.file_name().unwrap_or_default();
+        Ok(name.display().to_string())
+    }
+
+    fn write_file(&self, name: &str, content: &[u8]) -> Result<()> {
+        let path = self.folder.join(name);
+        let mode = if is_script(name) {
+            FileMode::Executable
+        } else {
+            FileMode::Shared
+        };
+        atomic_file::write_atomically(&path, &[content], mode)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        Ok(())
+    }
+
+    fn make_executable(&self, name: &str) -> Result<()> {
+        if !is_script(name) {
+            return Ok(());
+        }
+        let path = self.folder.join(name);
+        set_executable_mode(&path)
+            .with_context(|| format!("cannot set the mode of `{}`", path.display()))
+    }
+
+    fn report(&mut self, line: &str) -> Result<()> {
+        writeln!(self.output, "{line}").context("cannot write to stdout")
+    }
+}
+
+fn is_script(name: &str) -> bool {
+    Path::new(name).extension() == Some("sh".as_ref())
+}
+
+#[cfg(unix)]
+fn set_executable_mode(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & 0o100 != 0 {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o755))
+}
+
+#[cfg(not(unix))]
+fn set_executable_mode(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Says what else the folder has.
+fn explain_foreign_folder(unit: &UnitFolder, output: &mut impl Write) -> Result<()> {
     let folder = unit.path.display();
-    if unit.origin == UnitOrigin::LegacyModule {
-        writeln!(
-            output,
-            "`{folder}` has the legacy module. Its state object stays where it is, and nothing is destroyed."
-        )?;
-        writeln!(
-            output,
-            "The unit has a state of its own and needs no AWS provider. Reports read the records of the legacy module as before."
-        )?;
-    } else {
+    if unit.origin != UnitOrigin::LegacyModule {
         writeln!(
             output,
             "`{folder}` has files that config-backup did not write."
         )?;
-    }
-    if force {
         return Ok(());
     }
-    let mut theirs: Vec<String> = unit
-        .files_needing(FileAction::Keep)
-        .iter()
-        .map(|name| (*name).to_owned())
-        .collect();
-    theirs.extend(list_files_to_set_aside(unit));
     writeln!(
         output,
-        "Nothing was written. `config-backup init --force` sets these files aside as *.bak and writes the unit: {}",
-        theirs.join(", ")
-    )
-    .context("write to stdout")
+        "`{folder}` has the legacy module. \
+         Its state object stays where it is, and nothing is destroyed."
+    )?;
+    writeln!(
+        output,
+        "The unit has a state of its own and needs no AWS provider. \
+         Reports read the records of the legacy module as before."
+    )?;
+    Ok(())
+}
+
+/// Says what `--force` would do.
+fn explain_force(unit: &UnitFolder, output: &mut impl Write) -> Result<()> {
+    let mut names = Vec::new();
+    for name in unit.files_needing(FileAction::Keep) {
+        names.push(name.to_owned());
+    }
+    names.extend(list_files_to_set_aside(unit));
+    writeln!(
+        output,
+        "Nothing was written. `config-backup init --force` sets these files aside as *.bak \
+         and writes the unit: {}",
+        names.join(", ")
+    )?;
+    Ok(())
 }
 
 /// The files that `--force` sets aside and does not replace.
 fn list_files_to_set_aside(unit: &UnitFolder) -> Vec<String> {
-    let lock = unit.has_legacy_lock.then(|| LOCK_FILE.to_owned());
-    unit.leftovers
-        .iter()
-        .map(|leftover| leftover.name.clone())
-        .chain(lock)
-        .collect()
-}
-
-fn set_leftovers_aside(unit: &UnitFolder, output: &mut impl Write) -> Result<()> {
-    for name in list_files_to_set_aside(unit) {
-        let path = unit.path.join(&name);
-        let aside = atomic_file::copy_to_backup(&path)
-            .with_context(|| format!("copy `{}`", path.display()))?;
-        fs::remove_file(&path).with_context(|| format!("remove `{}`", path.display()))?;
-        let aside = aside.file_name().unwrap_or_default().display();
-        writeln!(
-            output,
-            "set aside {UNIT_FOLDER_NAME}/{name}, which is now {UNIT_FOLDER_NAME}/{aside}"
-        )?;
+    let mut names = Vec::new();
+    for leftover in &unit.leftovers {
+        names.push(leftover.name.clone());
     }
-    Ok(())
-}
-
-fn write_unit_file(unit: &Path, name: &str, content: &[u8]) -> Result<()> {
-    let path = unit.join(name);
-    let mode = if is_script(name) {
-        FileMode::Executable
-    } else {
-        FileMode::Shared
-    };
-    atomic_file::write_atomically(&path, &[content], mode)
-        .map(drop)
-        .with_context(|| format!("write `{}`", path.display()))
-}
-
-fn is_script(name: &str) -> bool {
-    Path::new(name)
-        .extension()
-        .is_some_and(|extension| extension == "sh")
-}
-
-fn make_script_executable(path: &Path, name: &str) -> io::Result<()> {
-    #[cfg(unix)]
-    if is_script(name) {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = fs::metadata(path)?.permissions().mode();
-        if mode & 0o100 == 0 {
-            return fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o755));
-        }
+    if unit.has_legacy_lock {
+        names.push(LOCK_FILE.to_owned());
     }
-    let _ = (path, name);
-    Ok(())
+    names
 }
 
-/// Says which root file the unit includes, because its state is where that file says.
+/// Says which root file the unit includes, because that file says where the unit's state is.
 fn explain_root(root: &RootFile, output: &mut impl Write) -> Result<()> {
     match &root.path {
         Some(path) => writeln!(
@@ -269,56 +311,65 @@ fn explain_root(root: &RootFile, output: &mut impl Write) -> Result<()> {
         )?,
         None => writeln!(
             output,
-            "Note: there is no root file `{}` here or above; the unit keeps its state in its own folder.",
+            "Note: there is no root file `{}` here or above; \
+             the unit keeps its state in its own folder.",
             root.name
         )?,
     }
-    for note in &root.notes {
+    if let Some(note) = &root.note {
         writeln!(output, "Note: {note}.")?;
     }
     Ok(())
 }
 
-/// The last word: how to deploy, or why a deployment would not be logged.
+/// Says how to deploy, or why a deployment would not be logged.
 fn report_readiness(customer: &Path, output: &mut impl Write) -> Result<ExitCode> {
     if !customer.join("config.yaml").exists() {
         let folder = customer.display();
         writeln!(
             output,
-            "Note: `{folder}` has no config.yaml yet; without it deployments are logged but nothing is backed up."
+            "Note: `{folder}` has no config.yaml yet; \
+             without it deployments are logged but nothing is backed up."
         )?;
     }
-    let ready = readiness::check_readiness(customer, READINESS_TIMEOUT);
-    if let Some(why) = &ready.unchecked_reason {
-        writeln!(output, "Not checked by terragrunt: {why}.")?;
+
+    let readiness = check_readiness(customer, READINESS_TIMEOUT);
+    if let Some(cause) = &readiness.terragrunt_unavailable {
+        writeln!(output, "Not checked by terragrunt: {cause}.")?;
     }
-    // `doctor` reports a missing helper; here it counts where it is known which one a deployment runs.
-    let set = || host::env_var("CONFIG_BACKUP_HELPER").map(|name| (name, false));
-    let helper = ready
-        .helper
-        .or_else(set)
-        .and_then(|(name, is_fetched)| machine_checks::check_helper_is_found(&name, is_fetched));
-    let findings = [
-        Some(ready.root),
-        Some(ready.unit),
-        Some(ready.dependents),
-        helper,
-    ];
-    let bad: Vec<CheckResult> = findings
-        .into_iter()
-        .flatten()
-        .filter(|finding| finding.status == CheckStatus::Bad)
-        .collect();
-    for CheckResult {
-        check, seen, fix, ..
-    } in &bad
-    {
-        writeln!(output, "Not ready: {check}: {seen}; {fix}.")?;
+    let helper = readiness.helper.or_else(named_helper);
+    let mut results = vec![readiness.root, readiness.unit, readiness.dependents];
+    if let Some(helper) = helper {
+        results.extend(check_helper_is_found(&helper));
     }
-    if !bad.is_empty() {
-        return Ok(ExitCode(1));
+    results.retain(|result| result.has_failed());
+
+    for result in &results {
+        let check = result.check.name();
+        writeln!(
+            output,
+            "Not ready: {check}: {}; {}.",
+            result.seen, result.fix
+        )?;
     }
-    writeln!(output, "Deploy with `terragrunt apply --all`, or this unit alone with `terragrunt apply --working-dir={UNIT_FOLDER_NAME}`.")
-        .context("write to stdout")?;
-    Ok(ExitCode(0))
+    if !results.is_empty() {
+        return Ok(ExitCode::Error);
+    }
+    writeln!(
+        output,
+        "Deploy with `terragrunt apply --all`, or this unit alone with \
+         `terragrunt apply --working-dir={UNIT_FOLDER_NAME}`."
+    )?;
+    Ok(ExitCode::Ok)
+}
+
+/// The helper in the environment.
+///
+/// Without it, a missing helper is left to `doctor`: the deployment may run in another environment.
+fn named_helper() -> Option<UnitHelper> {
+    let program = host::env_var("CONFIG_BACKUP_HELPER")?;
+    Some(UnitHelper {
+        program,
+        is_downloadable: false,
+    })
 }

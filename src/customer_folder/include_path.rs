@@ -1,122 +1,97 @@
-//! Where the `path` of an `include` block points: literal paths, and the functions of Terragrunt that such paths use.
+//! Where the `path` of an `include` block points.
 //!
-//! Reads only which files exist. An expression of another kind gives nothing, because a wrong root file is worse than none.
+//! Evaluates texts and the functions of Terragrunt that such paths use, and looks only which files
+//! exist. Any other expression gives `None`, because a wrong root file is worse than none.
 
 use std::path::{Path, PathBuf};
 
-use crate::customer_folder::hcl::{HclToken, tokenize};
+use hcl_edit::expr::{Expression, FuncCall};
+use hcl_edit::template::{Element, StringTemplate};
 
 /// The name that `find_in_parent_folders()` looks for.
 const DEFAULT_PARENT_FILE: &str = "terragrunt.hcl";
 /// How many folders above are searched, as Terragrunt does.
 const MAX_PARENT_FOLDERS: usize = 100;
 
-/// The nearest file called `name` above a unit's folder, as `find_in_parent_folders` finds it: never in the folder itself.
-#[must_use]
-pub fn find_in_parents(unit: &Path, name: &str) -> Option<PathBuf> {
-    unit.ancestors()
-        .skip(1)
-        .take(MAX_PARENT_FOLDERS)
-        .map(|folder| folder.join(name))
-        .find(|path| path.exists())
-}
-
-/// The file that `expression` in the `terragrunt.hcl` of `unit` names; `None` where it cannot be known without evaluating it.
-#[must_use]
-pub fn resolve_include_path(expression: &[HclToken], unit: &Path) -> Option<PathBuf> {
-    let path = evaluate_expression(expression, unit)?;
-    (!path.is_empty()).then(|| unit.join(path))
-}
-
-fn evaluate_expression(expression: &[HclToken], unit: &Path) -> Option<String> {
-    match expression {
-        [HclToken::Text(text)] => evaluate_template(text, unit),
-        [
-            HclToken::Word(function),
-            HclToken::Sign('('),
-            inside @ ..,
-            HclToken::Sign(')'),
-        ] => {
-            let arguments = split_arguments(inside)
-                .into_iter()
-                .map(|argument| evaluate_expression(argument, unit));
-            evaluate_call(function, &arguments.collect::<Option<Vec<_>>>()?, unit)
-        }
-        _ => None,
-    }
-}
-
-fn evaluate_call(function: &str, arguments: &[String], unit: &Path) -> Option<String> {
-    let found = |name: &str| find_in_parents(unit, name).map(|path| path.display().to_string());
-    match (function, arguments) {
-        ("find_in_parent_folders", []) => found(DEFAULT_PARENT_FILE),
-        ("find_in_parent_folders", [name]) => found(name),
-        ("find_in_parent_folders", [name, otherwise]) => {
-            found(name).or_else(|| Some(otherwise.clone()))
-        }
-        ("get_terragrunt_dir" | "get_original_terragrunt_dir", []) => {
-            Some(unit.display().to_string())
-        }
-        ("get_repo_root" | "get_path_to_repo_root", []) => {
-            let root = unit
-                .ancestors()
-                .find(|folder| folder.join(".git").exists())?;
-            Some(root.display().to_string())
-        }
-        ("dirname", [path]) => Some(Path::new(path).parent()?.display().to_string()),
-        ("abspath", [path]) => Some(unit.join(path).display().to_string()),
-        _ => None,
-    }
-}
-
-/// The arguments of a call, without the commas between them.
-fn split_arguments(inside: &[HclToken]) -> Vec<&[HclToken]> {
-    let mut found = Vec::new();
-    let (mut start, mut depth) = (0, 0_usize);
-    for (at, token) in inside.iter().enumerate() {
-        match token {
-            HclToken::Sign('(' | '[' | '{') => depth += 1,
-            HclToken::Sign(')' | ']' | '}') => depth = depth.saturating_sub(1),
-            HclToken::Sign(',') if depth == 0 => {
-                found.push(&inside[start..at]);
-                start = at + 1;
-            }
-            _ => {}
+/// The nearest file called `name` above a unit's folder, never one in the folder itself.
+pub(crate) fn find_in_parents(unit: &Path, name: &str) -> Option<PathBuf> {
+    for folder in unit.ancestors().skip(1).take(MAX_PARENT_FOLDERS) {
+        let path = folder.join(name);
+        if path.exists() {
+            return Some(path);
         }
     }
-    if start < inside.len() {
-        found.push(&inside[start..]);
-    }
-    found
+    None
 }
 
-/// A quoted text with the values of its `${...}`.
-fn evaluate_template(text: &str, unit: &Path) -> Option<String> {
-    if text.contains("%{") || text.contains("$${") || text.contains('\\') {
+/// The file that `expression` names in the `terragrunt.hcl` of `unit`.
+pub(crate) fn resolve_include_path(expression: &Expression, unit: &Path) -> Option<PathBuf> {
+    let path = evaluate_text(expression, unit)?;
+    if path.is_empty() {
         return None;
     }
-    let mut filled = String::new();
-    let mut rest = text;
-    while let Some((literal, tail)) = rest.split_once("${") {
-        let end = find_template_end(tail)?;
-        filled.push_str(literal);
-        filled.push_str(&evaluate_expression(&tokenize(&tail[..end]), unit)?);
-        rest = &tail[end + 1..];
-    }
-    filled.push_str(rest);
-    Some(filled)
+    Some(unit.join(path))
 }
 
-/// Where the brace is that ends a template; braces in its quoted texts do not count.
-fn find_template_end(text: &str) -> Option<usize> {
-    let (mut depth, mut is_quoted) = (0_usize, false);
-    for (at, sign) in text.char_indices() {
-        match sign {
-            '"' => is_quoted = !is_quoted,
-            '{' if !is_quoted => depth += 1,
-            '}' if !is_quoted && depth == 0 => return Some(at),
-            '}' if !is_quoted => depth -= 1,
-            _ => {}
+/// Whether two existing paths lead to the same file or folder.
+pub(crate) fn is_same_file(first: &Path, second: &Path) -> bool {
+    match (first.canonicalize(), second.canonicalize()) {
+        (Ok(first), Ok(second)) => first == second,
+        _ => false,
+    }
+}
+
+/// The text that an expression in the `terragrunt.hcl` of `unit` gives.
+pub(crate) fn evaluate_text(expression: &Expression, unit: &Path) -> Option<String> {
+    match expression {
+        Expression::String(text) => Some(text.as_str().to_owned()),
+        Expression::StringTemplate(template) => evaluate_template(template, unit),
+        Expression::FuncCall(call) => evaluate_call(call, unit),
+        _ => None,
+    }
+}
+
+fn evaluate_template(template: &StringTemplate, unit: &Path) -> Option<String> {
+    let mut text = String::new();
+    for element in template {
+        match element {
+            Element::Literal(literal) => text.push_str(literal),
+            Element::Interpolation(inner) => text.push_str(&evaluate_text(&inner.expr, unit)?),
+            Element::Directive(_) => return None,
+        }
+    }
+    Some(text)
+}
+
+fn evaluate_call(call: &FuncCall, unit: &Path) -> Option<String> {
+    if call.name.is_namespaced() || call.args.expand_final() {
+        return None;
+    }
+    let mut arguments = Vec::new();
+    for argument in &call.args {
+        arguments.push(evaluate_text(argument, unit)?);
+    }
+
+    let path = match (call.name.name.as_str(), arguments.as_slice()) {
+        ("find_in_parent_folders", []) => find_in_parents(unit, DEFAULT_PARENT_FILE)?,
+        ("find_in_parent_folders", [name]) => find_in_parents(unit, name)?,
+        ("find_in_parent_folders", [name, fallback]) => match find_in_parents(unit, name) {
+            Some(path) => path,
+            None => PathBuf::from(fallback),
+        },
+        ("get_terragrunt_dir" | "get_original_terragrunt_dir", []) => unit.to_owned(),
+        ("get_repo_root" | "get_path_to_repo_root", []) => find_repository(unit)?,
+        ("dirname", [path]) => Path::new(path).parent()?.to_owned(),
+        ("abspath", [path]) => unit.join(path),
+        _ => return None,
+    };
+    Some(path.display().to_string())
+}
+
+fn find_repository(unit: &Path) -> Option<PathBuf> {
+    for folder in unit.ancestors() {
+        if folder.join(".git").exists() {
+            return Some(folder.to_owned());
         }
     }
     None
@@ -125,7 +100,7 @@ fn find_template_end(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::customer_folder::hcl::parse_blocks;
+    use crate::customer_folder::hcl::parse_hcl;
 
     #[test]
     fn paths_are_found_as_terragrunt_finds_them() {
@@ -142,11 +117,12 @@ mod tests {
             std::fs::write(top.join(name), "").expect("a file");
         }
         let found = |path: &str| {
-            let include = parse_blocks(&format!(
-                "include \"root\" {{\n  path = {path}\n  expose = true\n}}\n"
-            ));
-            resolve_include_path(include[0].attribute_tokens("path"), &unit)
-                .map(|path| path.display().to_string())
+            let text = format!("include \"root\" {{\n  path = {path}\n  expose = true\n}}\n");
+            let body = parse_hcl(&text);
+            let include = body.get_blocks("include").next().expect("a block");
+            let path = include.body.get_attribute("path")?;
+            let found = resolve_include_path(&path.value, &unit)?;
+            Some(found.display().to_string())
         };
         let at = |path: &str| Some(top.join(path).display().to_string());
         for (expression, expected) in [

@@ -1,161 +1,144 @@
-//! Our unit as Terragrunt renders it: whether a deployment would be logged with it. Pure.
+//! Our unit as Terragrunt renders it: whether a deployment would be logged with it.
 //!
-//! A rendering has values of config.yaml. Nothing of it is shown but the name of the helper.
+//! A rendering has values of config.yaml. Must show nothing of it but the name of the helper.
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use crate::customer_folder::include_path::is_same_file;
+use crate::customer_folder::unit_problem::{
+    DEPENDS_ON_UNITS, NO_HOOK, NO_IGNORE, NO_SETTINGS, NO_STATE, OTHER_CONFIG, SOURCE_SET,
+    UNIT_EXCLUDED, UnitProblem,
+};
 
 /// The file by which the settings reach Terraform.
 const SETTINGS_FILE: &str = "config_backup.auto.tfvars.json";
+const DEFAULT_HELPER: &str = "config-backup";
 
-/// Something that is wrong with the unit.
+/// The helper that a unit runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnitProblem {
-    /// Whether deployments are not logged because of it.
-    pub is_failure: bool,
-    /// What is wrong.
-    pub seen: &'static str,
-    /// What to do.
-    pub fix: &'static str,
+pub(crate) struct UnitHelper {
+    /// A path, or a name to look up in PATH.
+    pub(crate) program: String,
+    /// Whether the unit downloads the helper if it is missing.
+    pub(crate) is_downloadable: bool,
 }
-
-impl UnitProblem {
-    const fn failure(seen: &'static str, fix: &'static str) -> Self {
-        Self {
-            is_failure: true,
-            seen,
-            fix,
-        }
-    }
-
-    const fn warning(seen: &'static str, fix: &'static str) -> Self {
-        Self {
-            is_failure: false,
-            seen,
-            fix,
-        }
-    }
-}
-
-const UNIT_EXCLUDED: UnitProblem = UnitProblem::failure(
-    "`terragrunt.hcl` excludes the unit: it does not run, and nothing is logged",
-    "remove the `exclude` block; check for drift with `--filter '!./config-backup'`",
-);
-const SOURCE_SET: UnitProblem = UnitProblem::failure(
-    "`terragrunt.hcl` sets a `source`: Terraform does not run the module of this folder",
-    "remove the `source`",
-);
-const DEPENDS_ON_UNITS: UnitProblem = UnitProblem::failure(
-    "`terragrunt.hcl` depends on other units: if one fails, nothing is logged",
-    "remove its `dependency` and `dependencies` blocks",
-);
-const NO_SETTINGS: UnitProblem = UnitProblem::failure(
-    "`terragrunt.hcl` does not generate `config_backup.auto.tfvars.json` with `config_file_path`: Terraform fails in the unit",
-    "restore the `generate` block with `config-backup init --force`",
-);
-const OTHER_CONFIG: UnitProblem = UnitProblem::warning(
-    "`config_file_path` is not the config.yaml of this folder: another file is backed up",
-    "if that is not intended, correct `config_file_path`",
-);
-const NO_STATE: UnitProblem = UnitProblem::warning(
-    "`terragrunt.hcl` has no `remote_state`: the unit's state is lost with `.terragrunt-cache`",
-    "restore it with `config-backup init --force`",
-);
-const NO_HOOK: UnitProblem = UnitProblem::warning(
-    "`terragrunt.hcl` has no `error_hook`: where Terraform fails in the unit, nothing is logged",
-    "restore it with `config-backup init --force`",
-);
-const NO_IGNORE: UnitProblem = UnitProblem::warning(
-    "`terragrunt.hcl` has no `errors` block that ignores errors: an error of the unit fails the run",
-    "restore it with `config-backup init --force`",
-);
 
 /// What is wrong with the rendered unit of the customer folder `customer`, failures first.
-#[must_use]
-pub fn find_problems_in_unit(unit: &Value, customer: &Path) -> Vec<UnitProblem> {
-    let is_empty = |value: &Value| {
-        value.is_null()
-            || value == ""
-            || value.as_array().is_some_and(Vec::is_empty)
-            || value.as_object().is_some_and(serde_json::Map::is_empty)
-    };
+pub(crate) fn find_problems_in_unit(unit: &Value, customer: &Path) -> Vec<UnitProblem> {
     let mut problems = Vec::new();
-    let mut add =
-        |is_found: bool, problem: UnitProblem| problems.extend(is_found.then_some(problem));
-    add(unit["exclude"]["if"] == true, UNIT_EXCLUDED);
-    add(!is_empty(&unit["terraform"]["source"]), SOURCE_SET);
-    add(
-        !is_empty(&unit["dependencies"]["paths"]) || !is_empty(&unit["dependency"]),
-        DEPENDS_ON_UNITS,
-    );
-    let config = parse_unit_settings(unit)
-        .and_then(|settings| settings["config_file_path"].as_str().map(str::to_owned))
-        .filter(|path| !path.is_empty());
-    add(config.is_none(), NO_SETTINGS);
-    let is_other = |path: String| {
-        let folder = Path::new(&path)
-            .parent()
-            .and_then(|folder| folder.canonicalize().ok());
-        !path.ends_with("/config.yaml") || folder != customer.canonicalize().ok()
-    };
-    add(config.is_some_and(is_other), OTHER_CONFIG);
-    add(is_empty(&unit["remote_state"]["backend"]), NO_STATE);
-    add(is_empty(&unit["terraform"]["error_hook"]), NO_HOOK);
-    add(is_empty(&unit["errors"]["ignore"]), NO_IGNORE);
+    if unit["exclude"]["if"] == true {
+        problems.push(UNIT_EXCLUDED);
+    }
+    if !is_empty(&unit["terraform"]["source"]) {
+        problems.push(SOURCE_SET);
+    }
+    if !is_empty(&unit["dependencies"]["paths"]) || !is_empty(&unit["dependency"]) {
+        problems.push(DEPENDS_ON_UNITS);
+    }
+    match find_config_path(unit) {
+        None => problems.push(NO_SETTINGS),
+        Some(path) if !is_config_of(&path, customer) => problems.push(OTHER_CONFIG),
+        Some(_) => {}
+    }
+    if is_empty(&unit["remote_state"]["backend"]) {
+        problems.push(NO_STATE);
+    }
+    if is_empty(&unit["terraform"]["error_hook"]) {
+        problems.push(NO_HOOK);
+    }
+    if is_empty(&unit["errors"]["ignore"]) {
+        problems.push(NO_IGNORE);
+    }
     problems.sort_by_key(|problem| !problem.is_failure);
     problems
 }
 
-/// The helper that the unit runs, and whether it downloads one that is missing.
-#[must_use]
-pub fn find_helper(unit: &Value) -> Option<(String, bool)> {
-    let settings = parse_unit_settings(unit)?;
-    let text = |name: &str| {
-        settings[name]
-            .as_str()
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-    };
-    Some((
-        text("helper").unwrap_or_else(|| "config-backup".to_owned()),
-        text("helper_url").is_some() && text("helper_sha256").is_some(),
-    ))
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
 }
 
-/// The files of the unit's folder that Terragrunt overwrites or removes in its copy, so that older ones cannot clash.
-#[must_use]
-pub fn list_overwritten_files(unit: &Value) -> Vec<String> {
-    let blocks = unit["generate"]
-        .as_object()
-        .into_iter()
-        .flat_map(serde_json::Map::values)
-        .chain([&unit["remote_state"]["generate"]]);
-    let replaces = |block: &&Value| {
-        if block["disable"] == true {
+fn is_config_of(path: &str, customer: &Path) -> bool {
+    match Path::new(path).parent() {
+        Some(folder) => path.ends_with("/config.yaml") && is_same_file(folder, customer),
+        None => false,
+    }
+}
+
+fn find_config_path(unit: &Value) -> Option<String> {
+    let settings = parse_unit_settings(unit)?;
+    text_setting(&settings, "config_file_path")
+}
+
+/// The helper that the unit runs; `None` if its settings are not generated.
+pub(crate) fn find_helper(unit: &Value) -> Option<UnitHelper> {
+    let settings = parse_unit_settings(unit)?;
+    let program = text_setting(&settings, "helper");
+    let url = text_setting(&settings, "helper_url");
+    let sha256 = text_setting(&settings, "helper_sha256");
+    Some(UnitHelper {
+        program: program.unwrap_or_else(|| DEFAULT_HELPER.to_owned()),
+        is_downloadable: url.is_some() && sha256.is_some(),
+    })
+}
+
+/// The files that Terragrunt overwrites or removes in its copy of the unit's folder.
+///
+/// Older files of these names cannot clash with the unit.
+pub(crate) fn list_overwritten_files(unit: &Value) -> Vec<String> {
+    let mut blocks = Vec::new();
+    if let Some(generate) = unit["generate"].as_object() {
+        blocks.extend(generate.values());
+    }
+    blocks.push(&unit["remote_state"]["generate"]);
+
+    let mut names = Vec::new();
+    for block in blocks {
+        let is_replaced = if block["disable"] == true {
             block["if_disabled"] == "remove"
         } else {
             block["if_exists"] == "overwrite"
+        };
+        if let Some(name) = block["path"].as_str()
+            && is_replaced
+        {
+            names.push(name.to_owned());
         }
-    };
-    blocks
-        .filter(replaces)
-        .filter_map(|block| block["path"].as_str())
-        .map(str::to_owned)
-        .collect()
+    }
+    names
 }
 
-/// The settings that reach the module: the generated file, and its object `unit_settings`, which replaces them.
-fn parse_unit_settings(unit: &Value) -> Option<Value> {
-    let blocks = unit["generate"].as_object()?.values();
-    let block = blocks
-        .into_iter()
-        .find(|block| block["path"] == SETTINGS_FILE && block["disable"] != true)?;
-    let file: Value = serde_json::from_str(block["contents"].as_str()?).ok()?;
-    let mut all = file.as_object()?.clone();
-    let inner = all.remove("unit_settings").unwrap_or_default();
-    all.extend(inner.as_object().cloned().unwrap_or_default());
-    Some(Value::Object(all))
+/// The settings that reach the module.
+///
+/// The object `unit_settings` of the generated file replaces the settings beside it.
+fn parse_unit_settings(unit: &Value) -> Option<Map<String, Value>> {
+    for block in unit["generate"].as_object()?.values() {
+        if block["path"] != SETTINGS_FILE || block["disable"] == true {
+            continue;
+        }
+        let mut settings: Map<String, Value> =
+            serde_json::from_str(block["contents"].as_str()?).ok()?;
+        if let Some(Value::Object(inner)) = settings.remove("unit_settings") {
+            settings.extend(inner);
+        }
+        return Some(settings);
+    }
+    None
+}
+
+/// A setting that is not empty.
+fn text_setting(settings: &Map<String, Value>, name: &str) -> Option<String> {
+    match settings.get(name)?.as_str()? {
+        "" => None,
+        text => Some(text.to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +174,10 @@ mod tests {
         assert_eq!(find_problems_in_unit(&good, customer), []);
         assert_eq!(
             find_helper(&good),
-            Some(("config-backup".to_owned(), false))
+            Some(UnitHelper {
+                program: "config-backup".to_owned(),
+                is_downloadable: false
+            })
         );
         assert_eq!(
             list_overwritten_files(&good),

@@ -2,229 +2,264 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::customer_folder::hcl::{self, HclBlock, HclToken};
-use crate::customer_folder::include_path::{find_in_parents, resolve_include_path};
-use crate::customer_folder::sibling_units::{
-    IncludedRoot, SiblingUnits, has_remote_state, read_small_text,
-};
-use crate::customer_folder::terragrunt::SourcePosition;
+use hcl_edit::structure::Block;
+
+use crate::customer_folder::hcl::{block_labels, list_texts};
+use crate::customer_folder::hcl_files::read_hcl_file;
+use crate::customer_folder::include_path::{find_in_parents, is_same_file, resolve_include_path};
+use crate::customer_folder::sibling_units::{IncludedRoot, SiblingUnits, has_remote_state};
+use crate::customer_folder::terragrunt_output::SourcePosition;
 use crate::customer_folder::unit_files::{
     DEFAULT_ROOT_NAME, TERRAGRUNT_HCL, UNIT_FOLDER_NAME, is_valid_root_name,
 };
-use crate::doctor::check::CheckResult;
 use crate::error::{Error, ErrorKind};
 
-/// Other usual names of root files. A file of such a name may also be a unit, so it counts only where it has a state.
+/// Other usual names of root files.
+///
+/// A unit may have such a name too, so the file counts only if it says where the state is.
 const USUAL_ROOT_NAMES: [&str; 2] = ["terragrunt.hcl", "common.hcl"];
 
 /// The root file of our unit, and why it is this one.
 #[derive(Debug, PartialEq, Eq)]
-pub struct RootFile {
+pub(crate) struct RootFile {
     /// Its name in `terragrunt.hcl`.
-    pub name: String,
-    /// Where it is; `None` where no folder above has it.
-    pub path: Option<PathBuf>,
-    /// What the user should know about the choice, one sentence each.
-    pub notes: Vec<String>,
+    pub(crate) name: String,
+    /// Where it is; `None` if no folder above has it.
+    pub(crate) path: Option<PathBuf>,
+    /// What the user should know about the choice: a sentence without its full stop.
+    pub(crate) note: Option<String>,
 }
 
-/// Chooses the root file: `asked` by the user, `written` in `terragrunt.hcl`, that of the other units, or a usual name.
-pub fn choose_root_file(
+/// Chooses the root file.
+///
+/// The first one counts: `requested` by the user, `written` in `terragrunt.hcl`, included by the
+/// other units, or of a usual name.
+pub(crate) fn choose_root_file(
     customer: &Path,
-    asked: Option<&str>,
+    requested: Option<&str>,
     written: Option<&str>,
-    neighbours: &SiblingUnits,
+    siblings: &SiblingUnits,
 ) -> Result<RootFile, Error> {
     let unit = customer.join(UNIT_FOLDER_NAME);
-    let root = |name: &str, notes| RootFile {
-        name: name.to_owned(),
-        path: find_in_parents(&unit, name),
-        notes,
-    };
-    if let Some(name) = asked {
-        return validate_requested_root(name, &unit).map(|()| root(name, Vec::new()));
+    if let Some(name) = requested {
+        validate_requested_root(name, &unit)?;
+        return Ok(RootFile::find(name, &unit, None));
     }
+
     if let Some(name) = written {
-        let other = find_different_root(find_in_parents(&unit, name).as_deref(), neighbours);
-        let note = other.map(|other| {
-            let theirs = other.path.display();
-            format!("the other units include `{theirs}` and this unit includes `{name}`; `--root {}` changes that", other.name)
-        });
-        return Ok(root(name, note.into_iter().collect()));
+        let root = RootFile::find(name, &unit, None);
+        let note = describe_difference(&root, siblings);
+        return Ok(RootFile { note, ..root });
     }
-    if let [first, others @ ..] = neighbours.roots.as_slice() {
-        return Ok(root(
-            &first.name,
-            describe_ambiguity(first, others).into_iter().collect(),
-        ));
+
+    if let [first, ..] = siblings.roots.as_slice() {
+        let note = describe_ambiguity(&siblings.roots);
+        return Ok(RootFile::find(&first.name, &unit, note));
     }
-    let usual = USUAL_ROOT_NAMES
-        .iter()
-        .find(|name| find_in_parents(&unit, name).is_some_and(|path| has_remote_state(&path)));
-    let name = match usual {
-        Some(name) if find_in_parents(&unit, DEFAULT_ROOT_NAME).is_none() => *name,
-        _ => DEFAULT_ROOT_NAME,
-    };
-    let unclear = neighbours.unresolved.first().map(|file| {
-        format!("cannot find the root file that `{file}` includes; name it with --root")
-    });
-    Ok(root(name, unclear.into_iter().collect()))
+
+    let name = find_usual_root_name(&unit);
+    let note = describe_unresolved(siblings);
+    Ok(RootFile::find(name, &unit, note))
+}
+
+impl RootFile {
+    fn find(name: &str, unit: &Path, note: Option<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: find_in_parents(unit, name),
+            note,
+        }
+    }
 }
 
 fn validate_requested_root(name: &str, unit: &Path) -> Result<(), Error> {
-    let refused = |cause: &str, hint: &str| {
-        Err(Error::new(
-            ErrorKind::Input,
-            format!("cannot use `{name}` as the root file: {cause}"),
-            hint,
-        ))
-    };
-    if !is_valid_root_name(name) {
-        return refused(
+    let (cause, hint) = if !is_valid_root_name(name) {
+        (
             "it is not the plain name of a file",
             "give a name such as `root.hcl`, or a path below a folder above",
-        );
-    }
-    match find_in_parents(unit, name) {
-        None => refused("no folder above the unit has it", "check the name"),
-        Some(path) if !path.is_file() => refused("it is not a file", "check the name"),
-        Some(_) => Ok(()),
-    }
+        )
+    } else {
+        match find_in_parents(unit, name) {
+            Some(path) if path.is_file() => return Ok(()),
+            Some(_) => ("it is not a file", "check the name"),
+            None => ("no folder above the unit has it", "check the name"),
+        }
+    };
+    Err(Error::new(
+        ErrorKind::Input,
+        format!("cannot use `{name}` as the root file: {cause}"),
+        hint,
+    ))
 }
 
-/// The root file of the other units, where it is not the file `ours`.
+fn find_usual_root_name(unit: &Path) -> &'static str {
+    if find_in_parents(unit, DEFAULT_ROOT_NAME).is_some() {
+        return DEFAULT_ROOT_NAME;
+    }
+    for name in USUAL_ROOT_NAMES {
+        if let Some(path) = find_in_parents(unit, name)
+            && has_remote_state(&path)
+        {
+            return name;
+        }
+    }
+    DEFAULT_ROOT_NAME
+}
+
+/// The root file of the other units, if it is not the file `ours`.
 fn find_different_root<'a>(
     ours: Option<&Path>,
-    neighbours: &'a SiblingUnits,
+    siblings: &'a SiblingUnits,
 ) -> Option<&'a IncludedRoot> {
-    let ours = ours.and_then(|path| path.canonicalize().ok());
-    neighbours
-        .roots
-        .first()
-        .filter(|root| ours.as_ref() != Some(&root.path))
+    let theirs = siblings.roots.first()?;
+    match ours {
+        Some(ours) if is_same_file(ours, &theirs.path) => None,
+        _ => Some(theirs),
+    }
 }
 
-fn describe_ambiguity(first: &IncludedRoot, others: &[IncludedRoot]) -> Option<String> {
-    if others.is_empty() {
-        return None;
-    }
-    let count = |root: &IncludedRoot| format!("`{}` ({} units)", root.name, root.unit_count);
-    let all: Vec<String> = std::iter::once(first)
-        .chain(others)
-        .map(|root| count(root).replace("(1 units)", "(1 unit)"))
-        .collect();
+fn describe_difference(ours: &RootFile, siblings: &SiblingUnits) -> Option<String> {
+    let theirs = find_different_root(ours.path.as_deref(), siblings)?;
     Some(format!(
-        "the other units include different root files: {}; this unit includes `{}`, --root changes that",
-        all.join(", "),
+        "the other units include `{}` and this unit includes `{}`; `--root {}` changes that",
+        theirs.path.display(),
+        ours.name,
+        theirs.name
+    ))
+}
+
+fn describe_ambiguity(roots: &[IncludedRoot]) -> Option<String> {
+    let [first, _, ..] = roots else {
+        return None;
+    };
+    let mut counted_roots = Vec::new();
+    for root in roots {
+        let units = if root.unit_count == 1 {
+            "unit"
+        } else {
+            "units"
+        };
+        counted_roots.push(format!("`{}` ({} {units})", root.name, root.unit_count));
+    }
+    Some(format!(
+        "the other units include different root files: {}; \
+         this unit includes `{}`, --root changes that",
+        counted_roots.join(", "),
         first.name
     ))
 }
 
-/// The root file that our unit includes: by its name, or as the rewritten line says.
-fn find_our_root(folder: &Path, name: Option<&str>) -> (String, Option<PathBuf>) {
-    let unit = folder.join(UNIT_FOLDER_NAME);
-    if let Some(name) = name {
-        return (name.to_owned(), find_in_parents(&unit, name));
-    }
-    let blocks =
-        hcl::parse_blocks(&read_small_text(&unit.join(TERRAGRUNT_HCL)).unwrap_or_default());
-    let include = blocks.iter().find(|block| block.kind == "include");
-    let path =
-        include.and_then(|include| resolve_include_path(include.attribute_tokens("path"), &unit));
-    let name = path.as_ref().and_then(|path| path.file_name()).map_or_else(
-        || DEFAULT_ROOT_NAME.to_owned(),
-        |name| name.display().to_string(),
-    );
-    (name, path.filter(|path| path.exists()))
+fn describe_unresolved(siblings: &SiblingUnits) -> Option<String> {
+    let file = siblings.unresolved.first()?;
+    Some(format!(
+        "cannot find the root file that `{file}` includes; name it with --root"
+    ))
 }
 
-/// Whether an error is in the root file.
-#[must_use]
-pub fn is_in_root_file(position: &SourcePosition, folder: &Path, name: Option<&str>) -> bool {
-    let root = find_our_root(folder, name)
-        .1
-        .and_then(|path| path.canonicalize().ok());
-    root.is_some() && root == position.file.canonicalize().ok()
+/// The root file that our unit includes, as it is on disk.
+#[derive(Debug)]
+pub(crate) struct OurRoot {
+    name: String,
+    path: Option<PathBuf>,
 }
 
-/// Whether the root file is the one of the other units, for `doctor`.
-#[must_use]
-pub fn check_root_file(
-    folder: &Path,
-    name: Option<&str>,
-    neighbours: &SiblingUnits,
-) -> CheckResult {
-    let (name, path) = find_our_root(folder, name);
-    if let Some(other) = find_different_root(path.as_deref(), neighbours) {
-        let seen = format!(
-            "the other units include `{}`, and this unit includes `{name}`: its state is elsewhere",
-            other.path.display()
-        );
-        return CheckResult::warning(
-            "root.hcl",
-            seen,
-            format!(
-                "if that is not intended, run `config-backup init --root {}` in the customer folder",
-                other.name
-            ),
-        );
+/// How our root file compares with that of the other units.
+#[derive(Debug)]
+pub(crate) enum RootFileState {
+    /// The other units include another one.
+    Different {
+        name: String,
+        other: IncludedRoot,
+    },
+    Missing,
+    Found {
+        path: PathBuf,
+        /// The hooks and variables that it adds to Terraform in the other units.
+        not_inherited: Vec<String>,
+    },
+}
+
+impl OurRoot {
+    /// Finds the file by its name in `terragrunt.hcl`, or by the rewritten `include` block.
+    pub(crate) fn find(customer: &Path, name: Option<&str>) -> Self {
+        let unit = customer.join(UNIT_FOLDER_NAME);
+        if let Some(name) = name {
+            let path = find_in_parents(&unit, name);
+            let name = name.to_owned();
+            return Self { name, path };
+        }
+
+        let path = find_included_path(&unit);
+        let file_name = path.as_ref().and_then(|path| path.file_name());
+        let name = match file_name {
+            Some(name) => name.display().to_string(),
+            None => DEFAULT_ROOT_NAME.to_owned(),
+        };
+        let path = path.filter(|path| path.exists());
+        Self { name, path }
     }
-    let Some(path) = path else {
-        return CheckResult::ok(
-            "root.hcl",
-            "there is no root file here or above: the unit keeps its state in its own folder",
-        );
-    };
-    match list_not_inherited(&path).as_slice() {
-        [] => CheckResult::ok("root.hcl", format!("`{}`", path.display())),
-        blocks => {
-            let seen = format!(
-                "`{}` has {}, which this unit does not inherit",
-                path.display(),
-                blocks.join(", ")
-            );
-            CheckResult::warning(
-                "root.hcl",
-                seen,
-                "if the state can only be reached with that, such as after a login, log in before you deploy",
-            )
+
+    /// Whether an error is in this file.
+    pub(crate) fn contains(&self, position: &SourcePosition) -> bool {
+        match &self.path {
+            Some(path) => is_same_file(path, &position.file),
+            None => false,
+        }
+    }
+
+    pub(crate) fn compare(&self, siblings: &SiblingUnits) -> RootFileState {
+        let other = find_different_root(self.path.as_deref(), siblings);
+        if let Some(other) = other {
+            return RootFileState::Different {
+                name: self.name.clone(),
+                other: other.clone(),
+            };
+        }
+        match &self.path {
+            None => RootFileState::Missing,
+            Some(path) => RootFileState::Found {
+                path: path.clone(),
+                not_inherited: list_not_inherited(path),
+            },
+        }
+    }
+
+    /// The texts in the file: the names of the files that it generates are among them.
+    pub(crate) fn list_texts(&self) -> Vec<String> {
+        match &self.path {
+            Some(path) => list_texts(&read_hcl_file(path)),
+            None => Vec::new(),
         }
     }
 }
 
-/// The hooks and variables that the root file adds to Terraform, which may be what logs in.
+fn find_included_path(unit: &Path) -> Option<PathBuf> {
+    let body = read_hcl_file(&unit.join(TERRAGRUNT_HCL));
+    let include = body.get_blocks("include").next()?;
+    let path = include.body.get_attribute("path")?;
+    resolve_include_path(&path.value, unit)
+}
+
+/// The hooks and variables that a root file adds to Terraform, which may be what logs in.
 fn list_not_inherited(root: &Path) -> Vec<String> {
-    let blocks = hcl::parse_blocks(&read_small_text(root).unwrap_or_default());
-    let inner = blocks
-        .iter()
-        .filter(|block| block.kind == "terraform")
-        .flat_map(HclBlock::nested_blocks);
-    let counts = |block: &HclBlock| match block.kind.as_str() {
-        "before_hook" | "after_hook" | "error_hook" => true,
-        "extra_arguments" => !block.attribute_tokens("env_vars").is_empty(),
-        _ => false,
-    };
-    inner
-        .filter(counts)
-        .map(|block| format!("{} `{}`", block.kind, block.labels.join(" ")))
-        .collect()
+    let mut not_inherited = Vec::new();
+    for terraform in read_hcl_file(root).get_blocks("terraform") {
+        for block in terraform.body.blocks() {
+            if is_hook_or_environment(block) {
+                let labels = block_labels(block).join(" ");
+                not_inherited.push(format!("{} `{labels}`", block.ident.as_str()));
+            }
+        }
+    }
+    not_inherited
 }
 
-/// The quoted texts of the root file: the names of the files that it writes are among them.
-#[must_use]
-pub fn list_root_texts(folder: &Path, name: Option<&str>) -> Vec<String> {
-    let root = find_our_root(folder, name)
-        .1
-        .and_then(|path| read_small_text(&path))
-        .unwrap_or_default();
-    let texts = hcl::tokenize(&root).into_iter().filter_map(|token| {
-        if let HclToken::Text(text) = token {
-            Some(text)
-        } else {
-            None
-        }
-    });
-    texts.collect()
+fn is_hook_or_environment(block: &Block) -> bool {
+    match block.ident.as_str() {
+        "before_hook" | "after_hook" | "error_hook" => true,
+        "extra_arguments" => block.body.has_attribute("env_vars"),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -232,6 +267,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::exit_code::ExitCode;
 
     fn create_customer_tree(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -265,8 +301,8 @@ mod tests {
             let root = choose_root_file(&top.join("acme"), None, None, &SiblingUnits::default())
                 .expect("one");
             assert_eq!(
-                (root.name.as_str(), root.notes.len()),
-                (expected, 0),
+                (root.name.as_str(), root.note),
+                (expected, None),
                 "{files:?}"
             );
         }
@@ -287,44 +323,39 @@ mod tests {
             path: customer.join("env.hcl"),
             unit_count: 1,
         };
-        let neighbours = SiblingUnits {
+        let siblings = SiblingUnits {
             roots: vec![common, env],
             unresolved: Vec::new(),
         };
         let chosen = |asked, written| {
-            choose_root_file(&customer, asked, written, &neighbours).expect("a root file")
+            choose_root_file(&customer, asked, written, &siblings).expect("a root file")
         };
         assert_eq!(
             chosen(Some("env.hcl"), Some("root.hcl")),
             RootFile {
                 name: "env.hcl".into(),
                 path: Some(customer.join("env.hcl")),
-                notes: vec![]
+                note: None
             }
         );
         let root = chosen(None, Some("root.hcl"));
-        assert!(
-            root.name == "root.hcl" && root.notes[0].contains("`--root common.hcl` changes that"),
-            "{root:?}"
-        );
-        assert_eq!(chosen(None, Some("common.hcl")).notes, Vec::<String>::new());
+        let note = root.note.expect("a note");
+        assert!(note.contains("`--root common.hcl` changes that"), "{note}");
+        assert_eq!(root.name, "root.hcl");
+        assert_eq!(chosen(None, Some("common.hcl")).note, None);
+
         let root = chosen(None, None);
-        let expected = "the other units include different root files: `common.hcl` (2 units), `env.hcl` (1 unit); this unit includes `common.hcl`, --root changes that";
-        assert_eq!(
-            (root.name.as_str(), root.notes),
-            ("common.hcl", vec![expected.to_owned()])
-        );
+        let expected = "the other units include different root files: \
+                        `common.hcl` (2 units), `env.hcl` (1 unit); \
+                        this unit includes `common.hcl`, --root changes that";
+        assert_eq!(root.name, "common.hcl");
+        assert_eq!(root.note.as_deref(), Some(expected));
+
         for name in ["none.hcl", "a\"b.hcl", "/root.hcl", "acme"] {
             let refused =
-                choose_root_file(&customer, Some(name), None, &neighbours).expect_err("a refusal");
-            assert_eq!(
-                (
-                    refused.exit_code(),
-                    refused.message.starts_with("cannot use `")
-                ),
-                (3, true),
-                "{refused}"
-            );
+                choose_root_file(&customer, Some(name), None, &siblings).expect_err("a refusal");
+            assert_eq!(refused.exit_code(), ExitCode::InvalidInput);
+            assert!(refused.message.starts_with("cannot use `"), "{refused}");
         }
     }
 }

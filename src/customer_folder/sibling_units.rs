@@ -1,83 +1,85 @@
-//! The other units of a customer folder, read as text: which root files they include, and whether they depend on our unit.
+//! The other units of a customer folder: which root files they include.
+//!
+//! Reads the text of their files, and evaluates no more than the path of an include.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::customer_folder::hcl::{self, HclBlock, HclToken};
-use crate::customer_folder::include_path::{find_in_parents, resolve_include_path};
+use hcl_edit::structure::Block;
+
+use crate::customer_folder::hcl::list_texts;
+use crate::customer_folder::hcl_files::{list_hcl_files, read_hcl_file};
+use crate::customer_folder::include_path::{find_in_parents, is_same_file, resolve_include_path};
 use crate::customer_folder::unit_files::{
     DEFAULT_ROOT_NAME, TERRAGRUNT_HCL, UNIT_FOLDER_NAME, is_valid_root_name,
 };
 
-/// How deep below the customer folder, and how many, files are read.
-const MAX_DEPTH: usize = 8;
-const MAX_FILES: usize = 2000;
-/// The largest file that is read, in bytes.
-const MAX_FILE_BYTES: u64 = 1 << 20;
-
 /// A root file that units include.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IncludedRoot {
+pub(crate) struct IncludedRoot {
     /// Its name as our unit finds it in its parent folders.
-    pub name: String,
-    /// Where it is.
-    pub path: PathBuf,
-    /// How many units include it.
-    pub unit_count: usize,
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) unit_count: usize,
 }
 
 /// Which root files the units of a customer folder include.
 #[derive(Debug, Default)]
-pub struct SiblingUnits {
+pub(crate) struct SiblingUnits {
     /// Most frequent first.
-    pub roots: Vec<IncludedRoot>,
-    /// Units whose root file our unit cannot find, or whose `path` has to be evaluated.
-    pub unresolved: Vec<String>,
+    pub(crate) roots: Vec<IncludedRoot>,
+    /// Files of units whose root file our unit cannot find, or only Terragrunt can.
+    pub(crate) unresolved: Vec<String>,
 }
 
 impl SiblingUnits {
-    /// Reads the units below `customer`, and `legacy`, a `terragrunt.hcl` in the folder of our unit that is not ours.
-    #[must_use]
-    pub fn read(customer: &Path, legacy: Option<&Path>) -> Self {
+    /// Reads the units below `customer`.
+    ///
+    /// `legacy` is a `terragrunt.hcl` in our unit's folder that `init` did not write.
+    pub(crate) fn read(customer: &Path, legacy: Option<&Path>) -> Self {
         let unit = customer.join(UNIT_FOLDER_NAME);
-        let files = list_hcl_files(customer)
-            .into_iter()
-            .filter(|path| path.file_name().is_some_and(|name| name == TERRAGRUNT_HCL));
-        let mut counts: BTreeMap<(String, PathBuf), usize> = BTreeMap::new();
-        let mut unclear = Vec::new();
-        for file in files.chain(legacy.map(Path::to_owned)) {
+        let mut files = list_hcl_files(customer);
+        files.retain(|path| path.ends_with(TERRAGRUNT_HCL));
+        files.extend(legacy.map(Path::to_owned));
+
+        let mut unit_counts: BTreeMap<(String, PathBuf), usize> = BTreeMap::new();
+        let mut unresolved = Vec::new();
+        for file in files {
             match find_included_root(&file, &unit) {
-                IncludeTarget::Root(name, path) => *counts.entry((name, path)).or_default() += 1,
-                IncludeTarget::Unresolved => unclear.push(
-                    file.strip_prefix(customer)
-                        .unwrap_or(&file)
-                        .display()
-                        .to_string(),
-                ),
+                IncludeTarget::Root(name, path) => {
+                    *unit_counts.entry((name, path)).or_default() += 1;
+                }
+                IncludeTarget::Unresolved => {
+                    let name = file.strip_prefix(customer).unwrap_or(&file);
+                    unresolved.push(name.display().to_string());
+                }
                 IncludeTarget::Nothing => {}
             }
         }
-        let roots = counts
-            .into_iter()
-            .map(|((name, path), units)| IncludedRoot {
-                name,
-                path,
-                unit_count: units,
-            });
-        let mut roots: Vec<_> = roots.collect();
-        roots.sort_by_key(|root| {
-            (
-                std::cmp::Reverse(root.unit_count),
-                !has_remote_state(&root.path),
-                root.name != DEFAULT_ROOT_NAME,
-            )
-        });
+
         Self {
-            roots,
-            unresolved: unclear,
+            roots: rank_roots(unit_counts),
+            unresolved,
         }
     }
+}
+
+fn rank_roots(unit_counts: BTreeMap<(String, PathBuf), usize>) -> Vec<IncludedRoot> {
+    let mut roots = Vec::new();
+    for ((name, path), unit_count) in unit_counts {
+        roots.push(IncludedRoot {
+            name,
+            path,
+            unit_count,
+        });
+    }
+    roots.sort_by_key(|root| {
+        let has_no_state = !has_remote_state(&root.path);
+        let has_other_name = root.name != DEFAULT_ROOT_NAME;
+        (Reverse(root.unit_count), has_no_state, has_other_name)
+    });
+    roots
 }
 
 enum IncludeTarget {
@@ -86,149 +88,86 @@ enum IncludeTarget {
     Nothing,
 }
 
-/// The root file of one unit: of several includes, the one that says where the state is, or the one called `root`.
+/// One `include` of a unit whose file our unit can find.
+struct RootCandidate {
+    name: String,
+    path: PathBuf,
+    has_remote_state: bool,
+    is_labeled_root: bool,
+}
+
+/// The root file of one unit.
+///
+/// Of several includes, it is the one that says where the state is, or else the one called `root`.
 fn find_included_root(file: &Path, our_unit: &Path) -> IncludeTarget {
-    let blocks = hcl::parse_blocks(&read_small_text(file).unwrap_or_default());
-    let includes: Vec<&HclBlock> = blocks
-        .iter()
-        .filter(|block| block.kind == "include")
-        .collect();
+    let body = read_hcl_file(file);
     let folder = file.parent().unwrap_or(Path::new("."));
-    let mut found: Vec<(bool, bool, String, PathBuf)> = Vec::new();
-    for include in &includes {
-        let path = resolve_include_path(include.attribute_tokens("path"), folder)
-            .and_then(|path| path.canonicalize().ok());
-        if let Some((name, path)) =
-            path.and_then(|path| Some((root_name_for_unit(&path, our_unit)?, path)))
-        {
-            let is_called_root = include.labels.first().is_none_or(|label| label == "root");
-            found.push((!has_remote_state(&path), !is_called_root, name, path));
-        }
+
+    let mut candidates = Vec::new();
+    for include in body.get_blocks("include") {
+        candidates.extend(read_candidate(include, folder, our_unit));
     }
-    found.sort_by_key(|(has_no_state, is_called_otherwise, ..)| {
-        (*has_no_state, *is_called_otherwise)
-    });
-    match found.into_iter().next() {
-        Some((_, _, name, path)) => IncludeTarget::Root(name, path),
-        None if includes.is_empty() => IncludeTarget::Nothing,
-        None => IncludeTarget::Unresolved,
+    // A stable sort: the first of several equal ones stays the first.
+    candidates.sort_by_key(|root| (!root.has_remote_state, !root.is_labeled_root));
+
+    match candidates.into_iter().next() {
+        Some(root) => IncludeTarget::Root(root.name, root.path),
+        None if body.has_blocks("include") => IncludeTarget::Unresolved,
+        None => IncludeTarget::Nothing,
     }
+}
+
+fn read_candidate(include: &Block, folder: &Path, our_unit: &Path) -> Option<RootCandidate> {
+    let expression = &include.body.get_attribute("path")?.value;
+    let path = resolve_include_path(expression, folder)?;
+    let path = path.canonicalize().ok()?;
+    let is_labeled_root = match include.labels.first() {
+        Some(label) => label.as_str() == "root",
+        None => true,
+    };
+    Some(RootCandidate {
+        name: root_name_for_unit(&path, our_unit)?,
+        has_remote_state: has_remote_state(&path),
+        is_labeled_root,
+        path,
+    })
 }
 
 /// The name by which `find_in_parent_folders` of our unit finds the file `path`.
 fn root_name_for_unit(path: &Path, unit: &Path) -> Option<String> {
-    let names = unit
-        .ancestors()
-        .skip(1)
-        .filter_map(|folder| path.strip_prefix(folder).ok()?.to_str());
-    let is_found = |name: &&str| {
-        let found = find_in_parents(unit, name).and_then(|found| found.canonicalize().ok());
-        is_valid_root_name(name) && found.as_deref() == Some(path)
-    };
-    names.into_iter().find(is_found).map(str::to_owned)
-}
-
-/// Whether a root file says where the state is.
-#[must_use]
-pub fn has_remote_state(root: &Path) -> bool {
-    let text = read_small_text(root).unwrap_or_default();
-    let is_backend =
-        |token: &HclToken| matches!(token, HclToken::Text(text) if text.contains("backend \""));
-    hcl::tokenize(&text)
-        .iter()
-        .any(|token| *token == HclToken::Word("remote_state".to_owned()) || is_backend(token))
-}
-
-/// The units that run only after ours, and that a failure of ours would stop; `None` where there are too many files.
-#[must_use]
-pub fn find_dependents(customer: &Path) -> Option<Vec<String>> {
-    let files = list_hcl_files(customer);
-    if files.len() >= MAX_FILES {
-        return None;
-    }
-    let unit = customer.join(UNIT_FOLDER_NAME);
-    let depends_on_ours = |file: &&PathBuf| {
-        let blocks = hcl::parse_blocks(&read_small_text(file).unwrap_or_default());
-        blocks
-            .iter()
-            .any(|block| is_dependency_on(block, file, &unit))
-    };
-    let names = files.iter().filter(depends_on_ours).map(|file| {
-        file.strip_prefix(customer)
-            .unwrap_or(file)
-            .display()
-            .to_string()
-    });
-    Some(names.collect())
-}
-
-/// Whether a block of `file` makes a unit depend on ours.
-fn is_dependency_on(block: &HclBlock, file: &Path, unit: &Path) -> bool {
-    let paths = match block.kind.as_str() {
-        "dependency" => block.attribute_texts("config_path"),
-        "dependencies" => block.attribute_texts("paths"),
-        _ => return false,
-    };
-    let here = file.parent().unwrap_or(Path::new("."));
-    paths.into_iter().any(|path| {
-        let path = path
-            .trim_end_matches("/terragrunt.hcl")
-            .trim_end_matches('/');
-        let path = path.replace("${get_terragrunt_dir()}", &here.display().to_string());
-        if path.contains("${") {
-            // Whatever comes before the name, a customer folder has one unit of this name.
-            return path.rsplit('/').next() == Some(UNIT_FOLDER_NAME);
-        }
-        match (here.join(&path).canonicalize(), unit.canonicalize()) {
-            (Ok(path), Ok(unit)) => path == unit,
-            _ => false,
-        }
-    })
-}
-
-/// The HCL files below a customer folder, without those of our unit and of hidden folders such as `.terragrunt-cache`.
-fn list_hcl_files(customer: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    collect_hcl_files(customer, MAX_DEPTH, &mut files);
-    files
-}
-
-fn collect_hcl_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
-    let mut entries: Vec<_> = fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok)
-        .collect();
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let (path, name) = (entry.path(), entry.file_name());
-        let Ok(kind) = entry.file_type() else {
+    for folder in unit.ancestors().skip(1) {
+        let Ok(relative) = path.strip_prefix(folder) else {
             continue;
         };
-        if name.to_string_lossy().starts_with('.') || files.len() >= MAX_FILES {
+        let Some(name) = relative.to_str() else {
             continue;
-        }
-        if kind.is_dir() && depth > 0 && name != UNIT_FOLDER_NAME {
-            collect_hcl_files(&path, depth - 1, files);
-        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "hcl") {
-            files.push(path);
+        };
+        let is_found = match find_in_parents(unit, name) {
+            Some(found) => is_same_file(&found, path),
+            None => false,
+        };
+        if is_found && is_valid_root_name(name) {
+            return Some(name.to_owned());
         }
     }
+    None
 }
 
-/// A file's text; `None` where it cannot be read, or is far too large for a file that people write.
-#[must_use]
-pub fn read_small_text(path: &Path) -> Option<String> {
-    let is_small =
-        fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= MAX_FILE_BYTES);
-    is_small
-        .then(|| fs::read(path).ok())
-        .flatten()
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+/// Whether a root file says where the state is: by itself, or by a file that it generates.
+pub(crate) fn has_remote_state(root: &Path) -> bool {
+    let body = read_hcl_file(root);
+    if body.has_blocks("remote_state") || body.has_attribute("remote_state") {
+        return true;
+    }
+    list_texts(&body)
+        .iter()
+        .any(|text| text.contains("backend \""))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A tree of files in a temporary folder.

@@ -1,13 +1,17 @@
-//! What Terragrunt itself says of a customer folder: whether a run would start, which units it has, how it renders ours.
+//! What Terragrunt itself says of a customer folder: whether a run would start, which units it has,
+//! and how it renders ours.
 //!
-//! Reads only. Its output may hold secrets of config.yaml, so nothing of it is shown but a file and a line.
+//! Reads only. Must not show its output, which may hold secrets of config.yaml.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::customer_folder::terragrunt_output::{SourcePosition, UnitGraph};
+use crate::customer_folder::unit_files::UNIT_FOLDER_NAME;
 use crate::system::process;
 
 /// The longest time that all questions together may take.
@@ -30,7 +34,7 @@ const OVERRIDE_VARIABLES: [&str; 12] = [
     "TG_RENDER_WITH_METADATA",
 ];
 /// Variables that leave units out of a run.
-pub const FILTER_VARIABLES: [&str; 8] = [
+pub(crate) const FILTER_VARIABLES: [&str; 8] = [
     "TG_FILTER",
     "TG_FILTERS_FILE",
     "TG_FILTER_AFFECTED",
@@ -41,88 +45,144 @@ pub const FILTER_VARIABLES: [&str; 8] = [
     "TERRAGRUNT_INCLUDE_DIR",
 ];
 
-/// An answer of Terragrunt.
-#[derive(Debug)]
-pub enum TerragruntAnswer<T> {
-    /// What was asked for.
-    Received(T),
-    /// Terragrunt refused because of an error.
-    Refused(TerragruntRefusal),
-    /// No answer, and why.
-    Unavailable(String),
+/// Why Terragrunt did not check the folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TerragruntUnavailable {
+    NotInPath,
+    TooOld { version: String },
+    UnknownVersion,
+    NoAnswerInTime,
+    UnreadableAnswer,
 }
 
-/// Where the error is because of which Terragrunt refused.
+impl fmt::Display for TerragruntUnavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInPath => f.write_str("it is not in PATH"),
+            Self::TooOld { version } => write!(f, "its version {version} is too old"),
+            Self::UnknownVersion => f.write_str("it does not say its version"),
+            Self::NoAnswerInTime => f.write_str("it gave no answer in time"),
+            Self::UnreadableAnswer => f.write_str("its answer cannot be read"),
+        }
+    }
+}
+
+/// An error in the folder because of which Terragrunt starts no run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TerragruntRefusal {
-    /// At this position.
+pub(crate) enum TerragruntRefusal {
     At(SourcePosition),
     /// Its messages name no position.
     Unknown,
 }
 
-/// Where an error is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourcePosition {
-    /// The file.
-    pub file: PathBuf,
-    /// The line, from 1.
-    pub line: u64,
+#[derive(Debug)]
+enum TerragruntFailure {
+    Refused(TerragruntRefusal),
+    Unavailable(TerragruntUnavailable),
 }
 
-/// The units of a run, with their paths below the customer folder.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct UnitGraph {
-    /// The units that run.
-    pub units: Vec<String>,
-    /// Pairs of a unit and another one that it depends on.
-    pub dependencies: Vec<(String, String)>,
+/// What Terragrunt says of a customer folder.
+#[derive(Debug, Default)]
+pub(crate) struct TerragruntFindings {
+    pub(crate) graph: Option<UnitGraph>,
+    /// The configuration of our unit.
+    pub(crate) rendered_unit: Option<Value>,
+    pub(crate) refusal: Option<TerragruntRefusal>,
+    pub(crate) unavailable: Option<TerragruntUnavailable>,
+}
+
+impl TerragruntFindings {
+    /// Asks Terragrunt, which may take `limit` for all answers.
+    pub(crate) fn gather(customer: &Path, limit: Duration) -> Self {
+        let mut findings = Self::default();
+        if let Err(cause) = findings.ask(customer, limit) {
+            findings.unavailable = Some(cause);
+        }
+        findings
+    }
+
+    pub(crate) fn has_dependencies(&self) -> bool {
+        match &self.graph {
+            Some(graph) => graph.has_dependencies(UNIT_FOLDER_NAME),
+            None => false,
+        }
+    }
+
+    fn ask(&mut self, customer: &Path, limit: Duration) -> Result<(), TerragruntUnavailable> {
+        let terragrunt = TerragruntProgram::find(limit)?;
+        self.graph = self.note_refusal(terragrunt.read_graph(customer))?;
+
+        // Terragrunt would run Terraform in the other units to render their outputs.
+        if !self.has_dependencies() {
+            let unit = customer.join(UNIT_FOLDER_NAME);
+            self.rendered_unit = self.note_refusal(terragrunt.render_unit(&unit))?;
+        }
+
+        if self.refusal.is_none() {
+            self.note_refusal(terragrunt.validate_all_units(customer))?;
+        }
+        Ok(())
+    }
+
+    fn note_refusal<T>(
+        &mut self,
+        answer: Result<T, TerragruntFailure>,
+    ) -> Result<Option<T>, TerragruntUnavailable> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(TerragruntFailure::Refused(refusal)) => {
+                self.refusal = Some(refusal);
+                Ok(None)
+            }
+            Err(TerragruntFailure::Unavailable(cause)) => Err(cause),
+        }
+    }
 }
 
 /// The program, and until when it may answer.
 #[derive(Debug)]
-pub struct TerragruntProgram {
-    program: PathBuf,
+struct TerragruntProgram {
+    path: PathBuf,
     deadline: Instant,
 }
 
 impl TerragruntProgram {
-    /// The program in PATH; without one that can be asked, the reason.
-    pub fn find(limit: Duration) -> Result<Self, String> {
-        // A little less than the caller waits, so that a program that hangs is killed and does not stay behind.
-        let until = Instant::now() + limit.min(MAX_TOTAL_WAIT).mul_f32(0.9);
-        let program = process::find_program("terragrunt").ok_or("it is not in PATH")?;
-        let said = process::query_program_interactive(&program, &["--version"]).unwrap_or_default();
-        let version = said
-            .split_whitespace()
-            .next_back()
-            .unwrap_or_default()
-            .trim_start_matches('v');
-        let major = version
-            .split('.')
-            .next()
-            .and_then(|major| major.parse::<u64>().ok());
-        match major {
-            Some(major) if major >= MIN_MAJOR_VERSION => Ok(Self {
-                program,
-                deadline: until,
+    /// Finds a program in PATH that knows the commands.
+    fn find(limit: Duration) -> Result<Self, TerragruntUnavailable> {
+        // A bit less than the caller waits, so that a program that hangs is killed in time and
+        // does not stay behind.
+        let limit = limit.min(MAX_TOTAL_WAIT).mul_f32(0.9);
+        let deadline = Instant::now() + limit;
+
+        let Some(path) = process::find_program("terragrunt") else {
+            return Err(TerragruntUnavailable::NotInPath);
+        };
+        let answer = process::query_program_interactive(&path, &["--version"]);
+        let answer = answer.unwrap_or_default();
+        let version = answer.split_whitespace().next_back().unwrap_or_default();
+        let version = version.trim_start_matches('v');
+        let major = version.split('.').next().unwrap_or_default();
+        match major.parse::<u64>() {
+            Ok(major) if major >= MIN_MAJOR_VERSION => Ok(Self { path, deadline }),
+            Ok(_) => Err(TerragruntUnavailable::TooOld {
+                version: version.to_owned(),
             }),
-            Some(_) => Err(format!("its version {version} is too old for that")),
-            None => Err("it does not say its version".to_owned()),
+            Err(_) => Err(TerragruntUnavailable::UnknownVersion),
         }
     }
 
     /// The units that `terragrunt apply --all` in `folder` would run.
-    #[must_use]
-    pub fn read_graph(&self, folder: &Path) -> TerragruntAnswer<UnitGraph> {
-        self.run_command(folder, &["dag", "graph"], &[])
-            .and_parse(|output| Some(parse_graph(&String::from_utf8_lossy(&output.stdout))))
+    fn read_graph(&self, folder: &Path) -> Result<UnitGraph, TerragruntFailure> {
+        let output = self.run_command(folder, &["dag", "graph"], &[])?;
+        Ok(UnitGraph::parse(&String::from_utf8_lossy(&output.stdout)))
     }
 
-    /// Whether `terragrunt apply --all` in `folder` reads all units before it runs one: an error in one of them stops all.
-    #[must_use]
-    pub fn validate_all_units(&self, folder: &Path) -> TerragruntAnswer<()> {
-        // A filter by files that are read makes Terragrunt parse all units, as a run does. No unit reads this one.
+    /// Whether `terragrunt apply --all` in `folder` can read all units.
+    ///
+    /// It reads them before it runs one, so an error in one of them stops all.
+    fn validate_all_units(&self, folder: &Path) -> Result<(), TerragruntFailure> {
+        // A filter by files that are read makes Terragrunt parse all units, as a run does. No unit
+        // reads this one.
         let arguments = [
             "hcl",
             "validate",
@@ -130,17 +190,17 @@ impl TerragruntProgram {
             "--filter",
             "reading=config-backup-reads-nothing",
         ];
-        self.run_command(folder, &arguments, &FILTER_VARIABLES)
-            .and_parse(|_| Some(()))
+        self.run_command(folder, &arguments, &FILTER_VARIABLES)?;
+        Ok(())
     }
 
-    /// The configuration of the unit in `folder`, with all includes, functions and locals evaluated.
-    #[must_use]
-    pub fn render_unit(&self, folder: &Path) -> TerragruntAnswer<Value> {
+    /// The configuration of the unit in `folder`, with everything in it evaluated.
+    fn render_unit(&self, folder: &Path) -> Result<Value, TerragruntFailure> {
         let arguments = ["render", "--format", "json", "--no-filters-file"];
         let unset = [&FILTER_VARIABLES[..], &["TG_ALL"]].concat();
-        self.run_command(folder, &arguments, &unset)
-            .and_parse(|output| serde_json::from_slice(&output.stdout).ok())
+        let output = self.run_command(folder, &arguments, &unset)?;
+        let unreadable = TerragruntFailure::Unavailable(TerragruntUnavailable::UnreadableAnswer);
+        serde_json::from_slice(&output.stdout).map_err(|_| unreadable)
     }
 
     fn run_command(
@@ -148,123 +208,24 @@ impl TerragruntProgram {
         folder: &Path,
         arguments: &[&str],
         unset: &[&str],
-    ) -> TerragruntAnswer<Output> {
+    ) -> Result<Output, TerragruntFailure> {
         let arguments = [arguments, &["--no-color", "--non-interactive"]].concat();
         let unset = [&OVERRIDE_VARIABLES[..], unset].concat();
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        match process::run_in_dir(folder, &self.program, &arguments, &unset, left) {
-            Some(output) if output.status.success() => TerragruntAnswer::Received(output),
-            Some(output) => TerragruntAnswer::Refused(
-                find_error_position(&String::from_utf8_lossy(&output.stderr))
-                    .map_or(TerragruntRefusal::Unknown, TerragruntRefusal::At),
-            ),
-            None => TerragruntAnswer::Unavailable("it gave no answer in time".to_owned()),
+        let time_left = self.deadline.saturating_duration_since(Instant::now());
+
+        let output = process::run_in_dir(folder, &self.path, &arguments, &unset, time_left);
+        let Some(output) = output else {
+            let cause = TerragruntUnavailable::NoAnswerInTime;
+            return Err(TerragruntFailure::Unavailable(cause));
+        };
+        if output.status.success() {
+            return Ok(output);
         }
-    }
-}
-
-impl<T> TerragruntAnswer<T> {
-    fn and_parse<U>(self, read: impl FnOnce(T) -> Option<U>) -> TerragruntAnswer<U> {
-        match self {
-            Self::Received(answer) => read(answer).map_or_else(
-                || TerragruntAnswer::Unavailable("its answer cannot be read".to_owned()),
-                TerragruntAnswer::Received,
-            ),
-            Self::Refused(refusal) => TerragruntAnswer::Refused(refusal),
-            Self::Unavailable(why) => TerragruntAnswer::Unavailable(why),
-        }
-    }
-}
-
-/// The units and dependencies of a graph in DOT language.
-fn parse_graph(dot: &str) -> UnitGraph {
-    let mut graph = UnitGraph::default();
-    for line in dot.lines().filter_map(|line| line.trim().strip_prefix('"')) {
-        if let Some((unit, other)) = line
-            .strip_suffix("\";")
-            .and_then(|line| line.split_once("\" -> \""))
-        {
-            graph.dependencies.push((unit.to_owned(), other.to_owned()));
-        } else if let Some(unit) = line.strip_suffix("\" ;") {
-            graph.units.push(unit.to_owned());
-        }
-    }
-    graph
-}
-
-/// The first position of an existing file in Terragrunt's messages: `on FILE line 3`, or `FILE:3,1-9: ...`.
-fn find_error_position(messages: &str) -> Option<SourcePosition> {
-    let spelled = |line: &str| {
-        let (file, number) = line
-            .split_once(" on ")?
-            .1
-            .trim_start()
-            .rsplit_once(" line ")?;
-        parse_position(file, number)
-    };
-    let short = |line: &str| {
-        let (before, number) = line.split_once(".hcl:")?;
-        let starts = before.match_indices('/').map(|(start, _)| start);
-        starts
-            .into_iter()
-            .find_map(|start| parse_position(&format!("{}.hcl", &before[start..]), number))
-    };
-    messages
-        .lines()
-        .find_map(spelled)
-        .or_else(|| messages.lines().find_map(short))
-}
-
-fn parse_position(file: &str, number: &str) -> Option<SourcePosition> {
-    let digits = number
-        .find(|sign: char| !sign.is_ascii_digit())
-        .unwrap_or(number.len());
-    let line = number[..digits].parse().ok()?;
-    Path::new(file).is_file().then(|| SourcePosition {
-        file: file.into(),
-        line,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_graph_has_units_and_dependencies() {
-        // As terragrunt 1.1.3 prints it.
-        let dot = "digraph {\n\t\"atlas-cluster\" ;\n\t\"deep er/é\"x\" ;\n\t\"deep er/é\"x\" -> \"config-backup\";\n}\n";
-        let graph = parse_graph(dot);
-        assert_eq!(graph.units, ["atlas-cluster", "deep er/é\"x"]);
-        assert_eq!(
-            graph.dependencies,
-            [("deep er/é\"x".to_owned(), "config-backup".to_owned())]
-        );
-        assert_eq!(parse_graph("digraph {\n}\n"), UnitGraph::default());
-    }
-
-    #[test]
-    fn a_position_is_a_file_that_exists_and_a_line() {
-        let folder = tempfile::Builder::new()
-            .prefix("a line ")
-            .tempdir()
-            .expect("a folder");
-        let file = folder.path().join("root.hcl");
-        std::fs::write(&file, "").expect("a file");
-        let name = file.display();
-        let found = |messages: &str| find_error_position(messages).map(|at| (at.file, at.line));
-        // As terragrunt 1.1.3 prints it; the other text could hold a secret.
-        let spelled = format!(
-            "21:02:43.378 ERROR  Error: secret on line 3\n21:02:43.378 ERROR    on {name} line 3, in locals:\n"
-        );
-        assert_eq!(found(&spelled), Some((file.clone(), 3)));
-        let short = format!(
-            "21:04:11.895 ERROR  exposed include ({name}): {name}:6,16-17: Invalid expression\n"
-        );
-        assert_eq!(found(&short), Some((file.clone(), 6)));
-        assert_eq!(
-            found("on /none.hcl line 3\n/none.hcl:3,1-2: x\non x line y\n.hcl:\n"),
-            None
-        );
+        let messages = String::from_utf8_lossy(&output.stderr);
+        let refusal = match SourcePosition::find(&messages) {
+            Some(position) => TerragruntRefusal::At(position),
+            None => TerragruntRefusal::Unknown,
+        };
+        Err(TerragruntFailure::Refused(refusal))
     }
 }

@@ -1,54 +1,66 @@
-//! The Terragrunt unit, embedded from `terraform/`, and what to do with a file of it that exists already.
+//! The Terragrunt unit, embedded from `terraform/`, and what to do with a file of it on disk.
 //!
-//! Pure: `unit_folder` reads, `init` writes.
+//! Neither reads nor writes: `unit_folder` reads, and the command `init` writes.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::ops::Range;
 
 use crate::digest::sha256_hex;
 
 /// The unit's folder in a customer folder.
-pub const UNIT_FOLDER_NAME: &str = "config-backup";
+pub(crate) const UNIT_FOLDER_NAME: &str = "config-backup";
 /// The root file that `terragrunt.hcl` includes unless `init` writes another name.
-pub const DEFAULT_ROOT_NAME: &str = "root.hcl";
+pub(crate) const DEFAULT_ROOT_NAME: &str = "root.hcl";
 /// The file that has the name of the root file.
-pub const TERRAGRUNT_HCL: &str = "terragrunt.hcl";
+pub(crate) const TERRAGRUNT_HCL: &str = "terragrunt.hcl";
 
-/// What stands before and after the name of the root file. Exactly one line of `terragrunt.hcl` has both.
+// Exactly one line of `terragrunt.hcl` has both around the name of the root file.
 const ROOT_NAME_PREFIX: &str = "find_in_parent_folders(\"";
 const ROOT_NAME_SUFFIX: &str = "\", \"${get_terragrunt_dir()}/no_root.hcl\")";
-/// The line of the manifest that says which root file `terragrunt.hcl` includes as it was written.
+
+const MANIFEST_HEAD: &str = "# What `config-backup init` wrote here; \
+                             `sha256sum -c unit.sha256` shows what was changed since.\n";
+/// The line of the manifest that says which root file `terragrunt.hcl` included.
 const MANIFEST_ROOT_PREFIX: &str = "# terragrunt.hcl includes the root file: ";
 
 /// One file of the unit.
 #[derive(Debug, Clone, Copy)]
-pub struct File {
-    /// Its name; the unit has no folders.
-    pub name: &'static str,
-    /// Its bytes, with [`DEFAULT_ROOT`] as the root file.
-    pub content: &'static [u8],
+pub(crate) struct UnitFile {
+    /// The unit has no folders, so this is also its path.
+    pub(crate) name: &'static str,
+    /// With [`DEFAULT_ROOT_NAME`] as the root file.
+    pub(crate) content: &'static [u8],
 }
 
-impl File {
+impl UnitFile {
     /// Its bytes in a folder whose root file is `root`.
-    #[must_use]
-    pub fn content_for(&self, root: &str) -> Cow<'static, [u8]> {
+    pub(crate) fn content_for(&self, root: &str) -> Cow<'static, [u8]> {
+        self.with_root_name(Cow::Borrowed(self.content), root)
+    }
+
+    /// `content` with another root file, if this file names one.
+    fn with_root_name<'a>(&self, content: Cow<'a, [u8]>, root: &str) -> Cow<'a, [u8]> {
         if self.name == TERRAGRUNT_HCL {
-            replace_root_name(Cow::Borrowed(self.content), root)
+            replace_root_name(content, root)
         } else {
-            Cow::Borrowed(self.content)
+            content
         }
     }
 }
 
-macro_rules! files {
+macro_rules! unit_files {
     ($($name:literal),* $(,)?) => {
-        &[$(File { name: $name, content: include_bytes!(concat!("../../terraform/", $name)) }),*]
+        &[$(UnitFile {
+            name: $name,
+            content: include_bytes!(concat!("../../terraform/", $name)),
+        }),*]
     };
 }
 
-/// All files of the unit but the [`MANIFEST`].
-pub const UNIT_FILES: &[File] = files![
+/// All files of the unit except for the [`MANIFEST_FILE`].
+pub(crate) const UNIT_FILES: &[UnitFile] = unit_files![
     ".gitattributes",
     "README.md",
     "helper.sh",
@@ -62,15 +74,17 @@ pub const UNIT_FILES: &[File] = files![
     "view_usage_logs.sh",
 ];
 
-/// The digests of the files, in the form that `sha256sum -c` reads: shows what was changed since it was written.
-pub const MANIFEST_FILE: File = File {
+/// The digests of the files, in the form that `sha256sum -c` reads.
+///
+/// It shows which files were changed since they were written.
+pub(crate) const MANIFEST_FILE: UnitFile = UnitFile {
     name: "unit.sha256",
     content: include_bytes!("../../terraform/unit.sha256"),
 };
 
 /// What to do with one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileAction {
+pub(crate) enum FileAction {
     /// The file is missing.
     Create,
     /// The file is as this version writes it.
@@ -85,7 +99,7 @@ pub enum FileAction {
 
 /// What a manifest says was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UnitManifest {
+pub(crate) struct UnitManifest {
     /// SHA-256 digests by file name.
     digests: BTreeMap<String, String>,
     /// The root file that `terragrunt.hcl` included.
@@ -94,75 +108,66 @@ pub struct UnitManifest {
 
 impl UnitManifest {
     /// Reads a manifest; skips lines that have no digest.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        let root = text
-            .lines()
-            .find_map(|line| line.strip_prefix(MANIFEST_ROOT_PREFIX))
-            .map(|name| name.trim_end().to_owned());
-        let lines = text
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .filter_map(|line| line.split_once("  "));
-        Self {
-            digests: lines
-                .map(|(digest, name)| (name.trim_end().to_owned(), digest.to_owned()))
-                .collect(),
-            root_name: root,
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut manifest = Self::default();
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix(MANIFEST_ROOT_PREFIX) {
+                let name = name.trim_end().to_owned();
+                manifest.root_name.get_or_insert(name);
+            } else if line.starts_with('#') {
+                continue;
+            } else if let Some((digest, name)) = line.split_once("  ") {
+                let name = name.trim_end().to_owned();
+                manifest.digests.insert(name, digest.to_owned());
+            }
         }
+        manifest
     }
 
-    /// The manifest of a folder whose root file is `root`.
-    #[must_use]
-    pub fn render(root: &str) -> String {
-        let head = "# What `config-backup init` wrote here; `sha256sum -c unit.sha256` shows what was changed since.\n";
-        let lines = UNIT_FILES
-            .iter()
-            .map(|file| format!("{}  {}\n", sha256_hex(&file.content_for(root)), file.name));
-        format!(
-            "{head}{MANIFEST_ROOT_PREFIX}{root}\n{}",
-            lines.collect::<String>()
-        )
+    /// The text of the manifest of a folder whose root file is `root`.
+    pub(crate) fn render(root: &str) -> String {
+        let mut text = format!("{MANIFEST_HEAD}{MANIFEST_ROOT_PREFIX}{root}\n");
+        for file in UNIT_FILES {
+            let digest = sha256_hex(&file.content_for(root));
+            let _ = writeln!(text, "{digest}  {}", file.name);
+        }
+        text
     }
 }
 
-/// Decides what to do with `file`, which has the bytes `there` on disk and was last written as `manifest` says.
+/// Decides what to do with `file`, whose bytes on disk are `current`.
 ///
-/// The name of the root file belongs to the customer folder: a file that differs in it alone counts as unchanged.
-#[must_use]
-pub fn decide_action(file: &File, there: Option<&[u8]>, manifest: &UnitManifest) -> FileAction {
-    let Some(there) = there else {
+/// The name of the root file belongs to the customer folder. So a file counts as unchanged if it
+/// differs only in that name.
+pub(crate) fn decide_action(
+    file: &UnitFile,
+    current: Option<&[u8]>,
+    manifest: &UnitManifest,
+) -> FileAction {
+    let Some(current) = current else {
         return FileAction::Create;
     };
-    let repaired = normalize_line_ends(there);
-    let is_terragrunt_hcl = file.name == TERRAGRUNT_HCL;
-    let standard = if is_terragrunt_hcl {
-        replace_root_name(repaired.clone(), DEFAULT_ROOT_NAME)
-    } else {
-        repaired.clone()
-    };
-    if standard == file.content {
-        return if repaired.len() == there.len() {
+    let normalized = normalize_line_ends(current);
+
+    let as_shipped = file.with_root_name(normalized.clone(), DEFAULT_ROOT_NAME);
+    if as_shipped == file.content {
+        return if normalized.len() == current.len() {
             FileAction::Leave
         } else {
             FileAction::RepairLineEnds
         };
     }
+
     let root = manifest.root_name.as_deref().unwrap_or(DEFAULT_ROOT_NAME);
-    let written = if is_terragrunt_hcl {
-        replace_root_name(repaired, root)
-    } else {
-        repaired
-    };
+    let as_written = file.with_root_name(normalized, root);
     match manifest.digests.get(file.name) {
-        Some(digest) if *digest == sha256_hex(&written) => FileAction::Upgrade,
+        Some(digest) if *digest == sha256_hex(&as_written) => FileAction::Upgrade,
         _ => FileAction::Keep,
     }
 }
 
 /// Whether a file has the line ends of Windows.
-#[must_use]
-pub fn has_crlf(bytes: &[u8]) -> bool {
+pub(crate) fn has_crlf(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|two| two == b"\r\n")
 }
 
@@ -171,74 +176,82 @@ fn normalize_line_ends(bytes: &[u8]) -> Cow<'_, [u8]> {
     if !has_crlf(bytes) {
         return Cow::Borrowed(bytes);
     }
-    let mut repaired = Vec::with_capacity(bytes.len());
-    for (at, byte) in bytes.iter().enumerate() {
-        if *byte != b'\r' || bytes.get(at + 1) != Some(&b'\n') {
-            repaired.push(*byte);
+    let mut normalized = Vec::with_capacity(bytes.len());
+    for (index, byte) in bytes.iter().enumerate() {
+        if *byte != b'\r' || bytes.get(index + 1) != Some(&b'\n') {
+            normalized.push(*byte);
         }
     }
-    Cow::Owned(repaired)
+    Cow::Owned(normalized)
 }
 
-/// The root file that a `terragrunt.hcl` of this unit includes; `None` where its line was rewritten.
-#[must_use]
-pub fn find_root_name(terragrunt_hcl: &[u8]) -> Option<&str> {
+/// The root file that a `terragrunt.hcl` of this unit includes; `None` if its line was rewritten.
+pub(crate) fn find_root_name(terragrunt_hcl: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(terragrunt_hcl).ok()?;
     Some(&text[find_root_name_span(text)?])
 }
 
-/// `terragrunt.hcl` with another root file; as it is where its line was rewritten.
-#[must_use]
-pub fn replace_root_name<'a>(terragrunt_hcl: Cow<'a, [u8]>, root: &str) -> Cow<'a, [u8]> {
+/// `terragrunt.hcl` with another root file; unchanged if its line was rewritten.
+pub(crate) fn replace_root_name<'a>(terragrunt_hcl: Cow<'a, [u8]>, root: &str) -> Cow<'a, [u8]> {
     let Ok(text) = std::str::from_utf8(&terragrunt_hcl) else {
         return terragrunt_hcl;
     };
     match find_root_name_span(text) {
         Some(span) if &text[span.clone()] != root => {
-            Cow::Owned(format!("{}{root}{}", &text[..span.start], &text[span.end..]).into_bytes())
+            let mut replaced = text.to_owned();
+            replaced.replace_range(span, root);
+            Cow::Owned(replaced.into_bytes())
         }
         _ => terragrunt_hcl,
     }
 }
 
-fn find_root_name_span(text: &str) -> Option<std::ops::Range<usize>> {
+fn find_root_name_span(text: &str) -> Option<Range<usize>> {
     let end = text.find(ROOT_NAME_SUFFIX)?;
     let start = text[..end].rfind(ROOT_NAME_PREFIX)? + ROOT_NAME_PREFIX.len();
-    is_valid_root_name(&text[start..end]).then_some(start..end)
+    if is_valid_root_name(&text[start..end]) {
+        Some(start..end)
+    } else {
+        None
+    }
 }
 
-/// Whether a name can stand in the quoted text of `terragrunt.hcl` and of the manifest as it is.
-#[must_use]
-pub fn is_valid_root_name(name: &str) -> bool {
+/// Whether a name can stand unescaped in the quoted text of `terragrunt.hcl` and in the manifest.
+pub(crate) fn is_valid_root_name(name: &str) -> bool {
     let is_relative = !name.starts_with('/') && !name.ends_with('/');
-    !name.trim().is_empty()
-        && name.trim() == name
-        && is_relative
-        && !name.contains(['"', '\\', '$', '%'])
-        && !name.contains(char::is_control)
+    let is_trimmed = name.trim() == name && !name.is_empty();
+    let needs_no_escape = !name.contains(['"', '\\', '$', '%']);
+    is_relative && is_trimmed && needs_no_escape && !name.contains(char::is_control)
 }
 
-/// Whether a `main.tf` is the legacy module's, which kept backup and record as objects of the AWS provider.
-#[must_use]
-pub fn is_legacy_module(main_tf: &str) -> bool {
+/// Whether a `main.tf` is the legacy module's.
+///
+/// That module kept the backup and the record as objects of the AWS provider.
+pub(crate) fn is_legacy_module(main_tf: &str) -> bool {
     let words: Vec<&str> = main_tf.split_whitespace().collect();
-    words.windows(3).any(|three| {
-        three[0] == "resource"
-            && three[1] == "\"aws_s3_object\""
-            && matches!(three[2], "\"config_backup\"" | "\"usage_log\"")
-    })
+    for three in words.windows(3) {
+        if let [
+            "resource",
+            "\"aws_s3_object\"",
+            "\"config_backup\"" | "\"usage_log\"",
+        ] = three
+        {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const MAIN_FILE: File = File {
+    const MAIN_FILE: UnitFile = UnitFile {
         name: "main.tf",
         content: b"new\n",
     };
 
-    fn terragrunt_hcl() -> &'static File {
+    fn terragrunt_hcl() -> &'static UnitFile {
         UNIT_FILES
             .iter()
             .find(|file| file.name == TERRAGRUNT_HCL)

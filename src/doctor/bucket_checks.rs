@@ -1,24 +1,28 @@
-//! The bucket as a deployment would meet it, for `doctor`: asks step by step, and spares what cannot succeed any more.
+//! The checks that ask AWS: the bucket as a deployment would meet it.
 //!
-//! What an answer means, `judge.rs` decides. Writes at most one object in each of the two places that a deployment writes to, always
-//! the same, and takes it away again where it may.
+//! Asks step by step, and skips what cannot succeed any more. `s3_results` and `bucket_settings`
+//! judge the answers. Writes at most one object below each of the two prefixes that a deployment
+//! writes to, always with the same key, and deletes it if it may.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::join;
 
 use crate::digest::sha256_hex;
 use crate::doctor::bucket_settings;
-use crate::doctor::check::{BUCKET_CHECK_IDS, CheckResult};
-use crate::doctor::s3_results::{self, WriteProbe};
+use crate::doctor::check::{CheckId, CheckResult};
+use crate::doctor::s3_requests::{ListProbe, PutProbe};
+use crate::doctor::s3_results::{self, WriteProbe, is_clock_off};
 use crate::error::{Error, ErrorKind};
+use crate::exit_code::ExitCode;
 use crate::keys;
 use crate::keys::metadata::SHA256_FIELD;
-use crate::s3::client;
+use crate::s3::client::{self, SdkSession};
 use crate::s3::profiles::AwsProfile;
 use crate::s3::store::{
     BucketTarget, CallerIdentity, ObjectStore, PutCondition, PutOutcome, RequestTimeouts,
@@ -29,392 +33,484 @@ const CANARY_BODY: &[u8] =
     b"`config-backup doctor` tries with this object what a deployment does. It may be deleted.\n";
 /// More than any object of that name has.
 const MAX_CANARY_BYTES: u64 = 64 << 10;
-/// How often a write that must be refused is tried: another doctor may just have deleted the object.
+/// How often a write that must be refused is tried.
+///
+/// Another `doctor` may just have deleted the object, and then one write succeeds.
 const CONDITIONAL_PUT_ATTEMPTS: u32 = 5;
-/// An account that no bucket is expected to be of.
+/// An account that owns no bucket.
 const UNRELATED_ACCOUNT: &str = "999999999999";
-const WRONG_CLOCK_REASON: &str = "with a wrong clock no signature is valid";
+/// One request that gets no answer must leave time to report that.
+const MAX_REQUEST_TIME: Duration = Duration::from_secs(4);
 
-/// Passes findings on, and knows which checks are still without one.
-struct CheckReporter<'a> {
-    sender: &'a Sender<CheckResult>,
-    pending: RefCell<Vec<&'static str>>,
+/// Why the remaining checks are not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SkipReason {
+    UnreadableCertificates,
+    UnknownProfile,
+    NoCredentials,
+    InvalidCredentials,
+    WrongClock,
+    NoAnswer,
+    NoBucket,
+    ListFailed,
+    OtherAccount,
 }
 
-impl CheckReporter<'_> {
-    fn report(&self, finding: CheckResult) {
-        self.pending
-            .borrow_mut()
-            .retain(|check| *check != finding.check);
-        // Nobody listens any more when the time is over.
-        let _ = self.sender.send(finding);
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnreadableCertificates => "the certificates cannot be read",
+            Self::UnknownProfile => "there is no such profile",
+            Self::NoCredentials => "there are no credentials",
+            Self::InvalidCredentials => "the credentials are not valid",
+            Self::WrongClock => "with a wrong clock no signature is valid",
+            Self::NoAnswer => "S3 does not answer",
+            Self::NoBucket => "there is no such bucket",
+            Self::ListFailed => "S3 does not list the bucket",
+            Self::OtherAccount => "the bucket is another account's",
+        })
+    }
+}
+
+/// Sends results, and knows which checks have none yet.
+struct CheckReporter<'a> {
+    sender: &'a Sender<CheckResult>,
+    pending: RefCell<Vec<CheckId>>,
+}
+
+impl<'a> CheckReporter<'a> {
+    fn new(sender: &'a Sender<CheckResult>) -> Self {
+        let mut pending = CheckId::ALL.to_vec();
+        pending.retain(|check| check.needs_aws());
+        let pending = RefCell::new(pending);
+        Self { sender, pending }
     }
 
-    /// Says of all that is left why nobody asked.
-    fn report_skipped(&self, why: &str) {
+    fn report(&self, result: CheckResult) {
+        let mut pending = self.pending.borrow_mut();
+        pending.retain(|check| *check != result.check);
+        // The receiver is gone if the time is over, and then the result is of no use.
+        let _ = self.sender.send(result);
+    }
+
+    fn report_skipped(&self, reason: SkipReason) {
         for check in self.pending.take() {
-            let _ = self
-                .sender
-                .send(CheckResult::unknown(check, format!("not asked: {why}")));
+            let result = CheckResult::unknown(check, format!("not asked: {reason}"));
+            let _ = self.sender.send(result);
         }
     }
 }
 
-/// Looks at everything, within some `limit` that the caller keeps.
-pub async fn run_bucket_checks(
+/// Runs all checks that ask AWS; the caller waits no longer than `limit`.
+pub(crate) async fn run_bucket_checks(
     target: &BucketTarget,
     customer: Option<&str>,
     limit: Duration,
     sender: &Sender<CheckResult>,
 ) {
-    let teller = CheckReporter {
-        sender,
-        pending: RefCell::new(BUCKET_CHECK_IDS.to_vec()),
-    };
-    teller.report(check_proxy());
-    if let Err(why) = check_in_steps(target, customer, limit, &teller).await {
-        teller.report_skipped(&why);
+    let reporter = CheckReporter::new(sender);
+    reporter.report(check_proxy());
+    if let Err(reason) = check_in_steps(target, customer, limit, &reporter).await {
+        reporter.report_skipped(reason);
     }
 }
 
-/// Goes on as long as it makes sense, and gives the reason why it does not.
 async fn check_in_steps(
     target: &BucketTarget,
     customer: Option<&str>,
     limit: Duration,
-    teller: &CheckReporter<'_>,
-) -> Result<(), String> {
-    // A black hole costs one wait, which leaves time to tell of it.
-    let wait = (limit / 3).min(Duration::from_secs(4));
-    let store = open_store(
-        target,
-        RequestTimeouts {
-            operation: wait,
-            attempt: wait,
-            max_attempts: 2,
-        },
-        teller,
-    )
-    .await?;
-    let (store, until) = load_credentials(store, wait, teller).await?;
+    reporter: &CheckReporter<'_>,
+) -> Result<(), SkipReason> {
+    let wait = MAX_REQUEST_TIME.min(limit / 3);
+    let timeouts = RequestTimeouts {
+        operation: wait,
+        attempt: wait,
+        max_attempts: 2,
+    };
+    let store = open_store(target, timeouts, reporter).await?;
+    let (store, expiry) = load_credentials(store, wait, reporter).await?;
+
     let keys = keys::doctor_canary_keys(customer);
-    let (who, may_list) = check_access(&store, &keys, until, teller).await?;
-    check_operations(&store, &keys, who, may_list, teller).await;
+    let access = check_access(&store, &keys, expiry, reporter).await?;
+    check_operations(&store, &keys, access, reporter).await;
     Ok(())
 }
 
-/// Fetches the credentials, and gives until when they are good.
+fn check_proxy() -> CheckResult {
+    let seen = match host::https_proxy() {
+        Some(proxy) => format!("requests go through {proxy}"),
+        None => "none is set".to_owned(),
+    };
+    CheckResult::ok(CheckId::Proxy, seen)
+}
+
+/// Opens the store, and so checks the profile and the certificates.
+async fn open_store(
+    target: &BucketTarget,
+    timeouts: RequestTimeouts,
+    reporter: &CheckReporter<'_>,
+) -> Result<ObjectStore, SkipReason> {
+    match ObjectStore::open(target, timeouts).await {
+        Ok(store) => {
+            reporter.report(check_profile(&store.session.profile));
+            reporter.report(check_certificates(&store.session));
+            Ok(store)
+        }
+        Err(error) if error.kind == ErrorKind::Input => {
+            reporter.report(CheckResult::from_error(CheckId::Certificates, &error));
+            Err(SkipReason::UnreadableCertificates)
+        }
+        Err(error) => {
+            reporter.report(CheckResult::from_error(CheckId::Profile, &error));
+            Err(SkipReason::UnknownProfile)
+        }
+    }
+}
+
+fn check_profile(profile: &AwsProfile) -> CheckResult {
+    let seen = match &profile.name {
+        None => "none is named: the environment's credentials, or the default profile".to_owned(),
+        Some(name) if profile.provides_credentials().unwrap_or(false) => {
+            format!("`{name}` is in the AWS config or credentials file")
+        }
+        Some(name) if profile.is_defined => {
+            format!("`{name}` has no credentials of its own: the environment's are used, as in CI")
+        }
+        Some(name) => format!(
+            "`{name}` is not on this machine: the environment's credentials are used, as in CI"
+        ),
+    };
+    CheckResult::ok(CheckId::Profile, seen)
+}
+
+fn check_certificates(session: &SdkSession) -> CheckResult {
+    let seen = match &session.ca_bundle {
+        Some(path) => format!("the system's and those of `{}`", path.display()),
+        None => "the system's".to_owned(),
+    };
+    CheckResult::ok(CheckId::Certificates, seen)
+}
+
+/// Loads the credentials, and returns when they expire.
 async fn load_credentials(
     store: ObjectStore,
     wait: Duration,
-    teller: &CheckReporter<'_>,
-) -> Result<(ObjectStore, Option<DateTime<Utc>>), String> {
-    let late = |_| {
-        Error::new(
+    reporter: &CheckReporter<'_>,
+) -> Result<(ObjectStore, Option<DateTime<Utc>>), SkipReason> {
+    let resolved = tokio::time::timeout(wait, store.resolve_credentials()).await;
+    let error = match resolved {
+        Ok(Ok(resolved)) => return Ok(resolved),
+        Ok(Err(error)) => error,
+        Err(_) => Error::new(
             ErrorKind::Credentials,
-            "fetch the credentials: no answer in time",
+            "cannot load the credentials: no answer in time",
             "see what `aws sts get-caller-identity` says",
-        )
+        ),
     };
-    let settled = tokio::time::timeout(wait, store.resolve_credentials())
-        .await
-        .map_err(late)
-        .flatten();
-    settled.map_err(|fault| {
-        teller.report(CheckResult::from_error("credentials", &fault));
-        "there are no credentials".to_owned()
-    })
+    reporter.report(CheckResult::from_error(CheckId::Credentials, &error));
+    Err(SkipReason::NoCredentials)
 }
 
-/// The first questions, to STS and S3 at once, on which all others depend: gives who asks, if STS knows, and whether one may list.
+/// The answers to the first requests, on which all others depend.
+struct AccessProbe {
+    caller: Result<CallerIdentity, Error>,
+    /// Of the prefixes of configs and of records.
+    lists: [ListProbe; 2],
+}
+
+impl AccessProbe {
+    fn clock_ahead(&self) -> Option<TimeDelta> {
+        let [configs, records] = &self.lists;
+        configs.clock_ahead.or(records.clock_ahead)
+    }
+
+    fn list_errors(&self) -> impl Iterator<Item = &Error> {
+        self.lists
+            .iter()
+            .filter_map(|list| list.result.as_ref().err())
+    }
+
+    /// An error that other requests to S3 would give as well.
+    fn fatal_error(&self) -> Option<&Error> {
+        self.list_errors()
+            .find(|error| error.kind != ErrorKind::Denied)
+    }
+
+    fn network_error(&self) -> Option<&Error> {
+        if let Err(error) = &self.caller
+            && error.is_network_error()
+        {
+            return Some(error);
+        }
+        self.list_errors().find(|error| error.is_network_error())
+    }
+
+    fn can_list(&self) -> bool {
+        self.list_errors().next().is_none()
+    }
+}
+
+/// What the user may do, as far as the first requests show.
+struct UserAccess {
+    /// Unknown if STS does not say.
+    caller: Option<CallerIdentity>,
+    can_list: bool,
+}
+
+/// Asks STS who the user is, and S3 to list the prefixes, at the same time.
 async fn check_access(
     store: &ObjectStore,
     keys: &[String; 2],
-    until: Option<DateTime<Utc>>,
-    teller: &CheckReporter<'_>,
-) -> Result<(Option<CallerIdentity>, bool), String> {
+    expiry: Option<DateTime<Utc>>,
+    reporter: &CheckReporter<'_>,
+) -> Result<UserAccess, SkipReason> {
     let [configs, records] = keys.each_ref().map(|key| parent_prefix(key));
     let owner = store.expected_owner();
-    let (who, of_configs, of_records) = join!(
+    let (caller, configs_list, records_list) = join!(
         store.get_caller_identity(),
         store.probe_list(configs, owner.clone()),
         store.probe_list(records, owner.clone())
     );
-    let ahead = of_configs.clock_ahead.or(of_records.clock_ahead);
-    let listed = [&of_configs, &of_records].map(|knock| knock.result.as_ref().copied());
-    let stop = listed
-        .iter()
-        .filter_map(|it| it.err())
-        .find(|fault| fault.kind != ErrorKind::Denied);
-    teller.report(s3_results::evaluate_clock(ahead));
-    teller.report(check_network(
-        store,
-        who.as_ref()
-            .err()
-            .into_iter()
-            .chain(listed.iter().filter_map(|it| it.err())),
-    ));
-    // STS may take credentials that S3 does not.
-    let refused = stop.filter(|fault| fault.kind == ErrorKind::Credentials);
-    teller.report(match (&who, refused) {
-        (Ok(who), None) => s3_results::evaluate_credentials(who, until, host::utc_now()),
-        (Err(fault), _) if fault.is_network_error() => {
-            CheckResult::unknown("credentials", "not asked: STS does not answer")
-        }
-        _ if s3_results::is_clock_off(ahead) => {
-            CheckResult::unknown("credentials", WRONG_CLOCK_REASON)
-        }
-        (Err(fault), _) | (_, Some(fault)) => CheckResult::from_error("credentials", fault),
-    });
-    if let Some(fault) = stop {
-        return Err(explain_stop(fault, s3_results::is_clock_off(ahead), teller));
+    let probe = AccessProbe {
+        caller,
+        lists: [configs_list, records_list],
+    };
+
+    reporter.report(s3_results::evaluate_clock(probe.clock_ahead()));
+    reporter.report(check_network(store, &probe));
+    reporter.report(check_credentials(&probe, expiry));
+    if let Some(error) = probe.fatal_error() {
+        return Err(skip_after(error, &probe, reporter));
     }
-    teller.report(s3_results::evaluate_region(
-        &store.target.region,
-        &store.bucket_region(),
-    ));
-    let may_list = listed.iter().all(Result::is_ok);
-    if !may_list && owner.is_some() && store.probe_list(records, None).await.result.is_ok() {
-        let seen = format!(
-            "the bucket is not of the account {}, which CONFIG_BACKUP_BUCKET_OWNER demands",
-            store.target.owner
-        );
-        teller.report(CheckResult::failed(
-            "owner",
-            5,
-            seen,
-            "check the bucket's name and the account: nothing is written to another one's bucket",
-        ));
-        teller.report(existing_bucket(store));
-        return Err("the bucket is another account's".to_owned());
+    let region = s3_results::evaluate_region(&store.target.region, &store.bucket_region());
+    reporter.report(region);
+
+    let can_list = probe.can_list();
+    if !can_list && owner.is_some() {
+        let without_owner = store.probe_list(records, None).await;
+        if without_owner.result.is_ok() {
+            reporter.report(wrong_owner(store));
+            reporter.report(existing_bucket(store));
+            return Err(SkipReason::OtherAccount);
+        }
     }
-    teller.report(s3_results::evaluate_permission(
-        "s3:ListBucket",
-        [configs, records].into_iter().zip(listed),
-    ));
-    Ok((who.ok(), may_list))
+
+    let [configs_list, records_list] = &probe.lists;
+    let attempts = [
+        (configs, configs_list.result.as_ref().err()),
+        (records, records_list.result.as_ref().err()),
+    ];
+    let result = s3_results::evaluate_permission(CheckId::ListBucket, &attempts);
+    reporter.report(result);
+    Ok(UserAccess {
+        caller: probe.caller.ok(),
+        can_list,
+    })
 }
 
-/// Tries what a deployment does, and asks meanwhile how the bucket is set up.
+fn check_network(store: &ObjectStore, probe: &AccessProbe) -> CheckResult {
+    if let Some(error) = probe.network_error() {
+        return CheckResult::from_error(CheckId::Network, error);
+    }
+    let seen = match client::custom_endpoint(&store.session.config) {
+        Some(endpoint) => format!("S3 and STS answer, S3 at {endpoint}"),
+        None => "S3 and STS answer".to_owned(),
+    };
+    CheckResult::ok(CheckId::Network, seen)
+}
+
+fn check_credentials(probe: &AccessProbe, expiry: Option<DateTime<Utc>>) -> CheckResult {
+    // STS may accept credentials that S3 refuses.
+    let refused_by_s3 = match probe.fatal_error() {
+        Some(error) if error.kind == ErrorKind::Credentials => Some(error),
+        _ => None,
+    };
+    let error = match (&probe.caller, refused_by_s3) {
+        (Ok(caller), None) => {
+            return s3_results::evaluate_credentials(caller, expiry, host::utc_now());
+        }
+        (Err(error), _) if error.is_network_error() => {
+            let seen = "not asked: STS does not answer";
+            return CheckResult::unknown(CheckId::Credentials, seen);
+        }
+        (Err(error), _) | (_, Some(error)) => error,
+    };
+    if is_clock_off(probe.clock_ahead()) {
+        let seen = SkipReason::WrongClock.to_string();
+        return CheckResult::unknown(CheckId::Credentials, seen);
+    }
+    CheckResult::from_error(CheckId::Credentials, error)
+}
+
+/// What a fatal error means for the remaining checks.
+fn skip_after(error: &Error, probe: &AccessProbe, reporter: &CheckReporter<'_>) -> SkipReason {
+    match error.kind {
+        ErrorKind::Network | ErrorKind::Timeout => SkipReason::NoAnswer,
+        ErrorKind::Credentials if is_clock_off(probe.clock_ahead()) => SkipReason::WrongClock,
+        ErrorKind::Credentials => SkipReason::InvalidCredentials,
+        ErrorKind::Bucket => {
+            reporter.report(CheckResult::from_error(CheckId::Bucket, error));
+            SkipReason::NoBucket
+        }
+        _ => {
+            reporter.report(CheckResult::from_error(CheckId::Bucket, error));
+            SkipReason::ListFailed
+        }
+    }
+}
+
+fn wrong_owner(store: &ObjectStore) -> CheckResult {
+    let seen = format!(
+        "the bucket is not of the account {}, which CONFIG_BACKUP_BUCKET_OWNER demands",
+        store.target.owner
+    );
+    let fix = "check the bucket's name and the account: \
+               nothing is written to the bucket of another account";
+    CheckResult::failed(CheckId::Owner, seen, fix).with_exit_code(ExitCode::Denied)
+}
+
+fn existing_bucket(store: &ObjectStore) -> CheckResult {
+    let seen = format!("there is one called {}", store.target.bucket);
+    CheckResult::ok(CheckId::Bucket, seen)
+}
+
+/// Tries what a deployment does, and asks for the bucket's settings at the same time.
 async fn check_operations(
     store: &ObjectStore,
     keys: &[String; 2],
-    who: Option<CallerIdentity>,
-    may_list: bool,
-    teller: &CheckReporter<'_>,
+    access: UserAccess,
+    reporter: &CheckReporter<'_>,
 ) {
-    let (configs, records, whose, versions, encrypts, public, policy, lock) = join!(
-        run_write_probe(store, &keys[0], false),
-        run_write_probe(store, &keys[1], true),
-        check_owner(store, parent_prefix(&keys[1]), who.filter(|_| may_list)),
+    let UserAccess { caller, can_list } = access;
+    let (configs, records, owner, versioning, encryption, public_access, policy, object_lock) = join!(
+        run_write_probe(store, &keys[0], PutCondition::Always),
+        run_write_probe(store, &keys[1], PutCondition::IfAbsent),
+        check_owner(store, parent_prefix(&keys[1]), caller, can_list),
         store.get_versioning(),
         store.get_default_encryption(),
         store.is_public_access_blocked(),
         store.get_bucket_policy(),
         store.describe_object_lock()
     );
-    let tried = [configs, records];
-    let is_there = may_list || tried.iter().any(|it| it.put.is_ok() || it.body.is_ok());
-    let written = tried.iter().find_map(|it| {
-        it.put
-            .as_ref()
-            .ok()
-            .filter(|put| matches!(put.outcome, PutOutcome::Written(_)))
-    });
-    for finding in [
-        if is_there {
-            existing_bucket(store)
-        } else {
-            CheckResult::unknown("bucket", "access is denied, which says no more")
-        },
-        whose,
-        s3_results::evaluate_permission(
-            "s3:PutObject",
-            tried
-                .iter()
-                .map(|it| (it.prefix.as_str(), it.put.as_ref().map(drop))),
-        ),
-        s3_results::evaluate_read_permission(&tried, may_list),
-        s3_results::evaluate_conditional_writes(&tried),
-        s3_results::evaluate_read_back(&tried),
-        s3_results::evaluate_canary(&tried),
-        bucket_settings::evaluate_versioning(versions, written),
-        bucket_settings::evaluate_encryption(encrypts, written),
-        bucket_settings::evaluate_public_access(public),
-        bucket_settings::evaluate_tls_policy(policy),
-        bucket_settings::evaluate_object_lock(lock),
-    ] {
-        teller.report(finding);
+    let probes = [configs, records];
+    let put = find_successful_put(&probes);
+
+    reporter.report(check_bucket(store, &probes, can_list));
+    reporter.report(owner);
+    reporter.report(s3_results::evaluate_write_permission(&probes));
+    reporter.report(s3_results::evaluate_read_permission(&probes, can_list));
+    reporter.report(s3_results::evaluate_conditional_writes(&probes));
+    reporter.report(s3_results::evaluate_read_back(&probes));
+    reporter.report(s3_results::evaluate_canary(&probes));
+    reporter.report(bucket_settings::evaluate_versioning(versioning, put));
+    reporter.report(bucket_settings::evaluate_encryption(encryption, put));
+    reporter.report(bucket_settings::evaluate_public_access(public_access));
+    reporter.report(bucket_settings::evaluate_tls_policy(policy));
+    reporter.report(bucket_settings::evaluate_object_lock(object_lock));
+}
+
+fn check_bucket(store: &ObjectStore, probes: &[WriteProbe], can_list: bool) -> CheckResult {
+    let has_answered = |probe: &WriteProbe| probe.put.is_ok() || probe.body.is_ok();
+    if can_list || probes.iter().any(has_answered) {
+        return existing_bucket(store);
     }
+    CheckResult::unknown(CheckId::Bucket, "access is denied, which says no more")
 }
 
-/// The place that a key is in, as `usage-logs/airbnb/`.
-fn parent_prefix(key: &str) -> &str {
-    key.rfind('/').map_or("", |end| &key[..=end])
-}
-
-fn existing_bucket(store: &ObjectStore) -> CheckResult {
-    CheckResult::ok(
-        "bucket",
-        format!("there is one called {}", store.target.bucket),
-    )
-}
-
-fn check_proxy() -> CheckResult {
-    CheckResult::ok(
-        "proxy",
-        host::https_proxy().map_or_else(
-            || "none is set".to_owned(),
-            |proxy| format!("requests go through {proxy}"),
-        ),
-    )
-}
-
-/// Opens the store: the profile and the certificates.
-async fn open_store(
-    target: &BucketTarget,
-    patience: RequestTimeouts,
-    teller: &CheckReporter<'_>,
-) -> Result<ObjectStore, String> {
-    let opened = ObjectStore::open(target, patience).await;
-    match &opened {
-        Ok(store) => {
-            let profile = describe_profile(&store.session.profile);
-            teller.report(CheckResult::ok("profile", profile));
-            let certificates = match &store.session.ca_bundle {
-                Some(path) => format!("the system's and those of `{}`", path.display()),
-                None => "the system's".to_owned(),
-            };
-            teller.report(CheckResult::ok("certificates", certificates));
+/// A PUT that wrote the object, whose answer shows settings of the bucket.
+fn find_successful_put(probes: &[WriteProbe]) -> Option<&PutProbe> {
+    for probe in probes {
+        if let Ok(put) = &probe.put
+            && matches!(put.outcome, PutOutcome::Written(_))
+        {
+            return Some(put);
         }
-        Err(fault) if fault.kind == ErrorKind::Input => {
-            teller.report(CheckResult::from_error("certificates", fault));
-        }
-        Err(fault) => teller.report(CheckResult::from_error("profile", fault)),
     }
-    opened.map_err(|fault| {
-        if fault.kind == ErrorKind::Input {
-            "the certificates cannot be read"
-        } else {
-            "there is no such profile"
-        }
-        .to_owned()
-    })
+    None
 }
 
-fn describe_profile(profile: &AwsProfile) -> String {
-    let Some(name) = &profile.name else {
-        return "none is named: the environment's credentials, or the default profile".to_owned();
-    };
-    let is_used = profile.provides_credentials().unwrap_or(false);
-    if is_used {
-        format!("`{name}` is in the AWS config or credentials file")
-    } else if profile.is_defined {
-        format!("`{name}` has no credentials of its own: the environment's are used, as in CI")
-    } else {
-        format!("`{name}` is not on this machine: the environment's credentials are used, as in CI")
-    }
-}
-
-/// Whether S3 and STS answer at all.
-fn check_network<'a>(
+/// Asks which account owns the bucket, if the user is known and may list it.
+async fn check_owner(
     store: &ObjectStore,
-    mut faults: impl Iterator<Item = &'a Error>,
+    prefix: &str,
+    caller: Option<CallerIdentity>,
+    can_list: bool,
 ) -> CheckResult {
-    let place = client::custom_endpoint(&store.session.config)
-        .map_or_else(String::new, |endpoint| format!(", S3 at {endpoint}"));
-    match faults.find(|fault| fault.is_network_error()) {
-        Some(fault) => CheckResult::from_error("network", fault),
-        None => CheckResult::ok("network", format!("S3 and STS answer{place}")),
-    }
-}
-
-/// What a fault of the first request to the bucket means for all others.
-fn explain_stop(fault: &Error, off: bool, teller: &CheckReporter<'_>) -> String {
-    match fault.kind {
-        ErrorKind::Network | ErrorKind::Timeout => "S3 does not answer",
-        ErrorKind::Credentials if off => WRONG_CLOCK_REASON,
-        ErrorKind::Credentials => "the credentials are not valid",
-        ErrorKind::Bucket => {
-            teller.report(CheckResult::from_error("bucket", fault));
-            "there is no such bucket"
-        }
-        _ => {
-            teller.report(CheckResult::from_error("bucket", fault));
-            "S3 does not list the bucket"
-        }
-    }
-    .to_owned()
-}
-
-/// Whose the bucket is; asked only by those who are known and may list it.
-async fn check_owner(store: &ObjectStore, place: &str, who: Option<CallerIdentity>) -> CheckResult {
-    let Some(who) = who else {
-        return CheckResult::unknown(
-            "owner",
-            "not asked: that takes valid credentials and s3:ListBucket",
-        );
+    let Some(caller) = caller.filter(|_| can_list) else {
+        let seen = "not asked: that takes valid credentials and s3:ListBucket";
+        return CheckResult::unknown(CheckId::Owner, seen);
     };
-    let own = store
-        .expected_owner()
-        .unwrap_or_else(|| who.account.clone());
-    let (as_own, as_any) = join!(
-        store.probe_list(place, Some(own)),
-        store.probe_list(place, Some(UNRELATED_ACCOUNT.to_owned()))
+    let expected = store.expected_owner().unwrap_or_default();
+    let own = if expected.is_empty() {
+        caller.account.clone()
+    } else {
+        expected.clone()
+    };
+    let (as_own, as_unrelated) = join!(
+        store.probe_list(prefix, Some(own)),
+        store.probe_list(prefix, Some(UNRELATED_ACCOUNT.to_owned()))
     );
     s3_results::evaluate_owner(
-        &store.expected_owner().unwrap_or_default(),
-        &who.account,
+        &expected,
+        &caller.account,
         as_own.result,
-        as_any.result,
+        as_unrelated.result,
     )
 }
 
-/// Writes, reads and deletes as a deployment would; records are never written but on condition that nothing is there.
-async fn run_write_probe(store: &ObjectStore, key: &str, is_record: bool) -> WriteProbe {
-    let metadata = HashMap::from([(SHA256_FIELD.to_owned(), sha256_hex(CANARY_BODY))]);
-    let put = async |condition| {
-        store
-            .probe_put(key, CANARY_BODY, &metadata, condition)
-            .await
+/// Writes, reads and deletes an object as a deployment would.
+///
+/// The condition of the first write is that of a deployment: a record never overwrites anything.
+async fn run_write_probe(store: &ObjectStore, key: &str, condition: PutCondition) -> WriteProbe {
+    let put = put_canary(store, key, condition).await;
+    let overwrite_refused = match &put {
+        Ok(put) if put.outcome == PutOutcome::ConditionFailed => Ok(true),
+        Ok(_) => is_overwrite_refused(store, key).await,
+        Err(error) => Err(error.clone()),
     };
-    let first = put(if is_record {
-        PutCondition::IfAbsent
-    } else {
-        PutCondition::Always
-    })
-    .await;
-    let refused = match &first {
-        Ok(first) if first.outcome == PutOutcome::ConditionFailed => Ok(true),
-        Ok(_) => {
-            let mut refused = Ok(false);
-            for _ in 0..CONDITIONAL_PUT_ATTEMPTS {
-                refused = put(PutCondition::IfAbsent)
-                    .await
-                    .map(|put| put.outcome == PutOutcome::ConditionFailed);
-                if !matches!(refused, Ok(false)) {
-                    break;
-                }
-            }
-            refused
-        }
-        Err(fault) => Err(fault.clone()),
-    };
-    let (head, got) = join!(
+    let (head, body) = join!(
         store.head_object(key),
         store.get_object(key, MAX_CANARY_BYTES)
     );
-    let deleted = if first.is_ok() {
-        Some(store.delete_object(key).await)
-    } else {
-        None
+    let deleted = match &put {
+        Ok(_) => Some(store.delete_object(key).await),
+        Err(_) => None,
     };
     WriteProbe {
         prefix: parent_prefix(key).to_owned(),
-        put: first,
-        overwrite_refused: refused,
+        put,
+        overwrite_refused,
         head,
-        body: got,
+        body,
         deleted,
+    }
+}
+
+async fn put_canary(
+    store: &ObjectStore,
+    key: &str,
+    condition: PutCondition,
+) -> Result<PutProbe, Error> {
+    let metadata = HashMap::from([(SHA256_FIELD.to_owned(), sha256_hex(CANARY_BODY))]);
+    store
+        .probe_put(key, CANARY_BODY, &metadata, condition)
+        .await
+}
+
+async fn is_overwrite_refused(store: &ObjectStore, key: &str) -> Result<bool, Error> {
+    for _ in 0..CONDITIONAL_PUT_ATTEMPTS {
+        let put = put_canary(store, key, PutCondition::IfAbsent).await?;
+        if put.outcome == PutOutcome::ConditionFailed {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The prefix that a key is in, such as `usage-logs/airbnb/`.
+fn parent_prefix(key: &str) -> &str {
+    match key.rfind('/') {
+        Some(end) => &key[..=end],
+        None => "",
     }
 }

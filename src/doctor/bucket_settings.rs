@@ -1,138 +1,152 @@
-//! What S3 says of the bucket's settings, as findings of `doctor`.
+//! What S3 says of the bucket's settings, as results of checks.
 //!
-//! Pure: `bucket.rs` asks. A deployment works whatever they are, so none of them is bad; and what the three permissions of a
-//! deployment do not show is unknown.
+//! Asks nothing itself: `bucket_checks` does. A deployment works with any settings, so no check
+//! fails. A setting is unknown if the three permissions of a deployment do not show it.
 
 use serde_json::Value;
 
-use crate::doctor::check::CheckResult;
+use crate::doctor::check::{CheckId, CheckResult};
 use crate::doctor::s3_requests::PutProbe;
 use crate::error::{Error, ErrorKind};
 
-/// Whether earlier versions of an object stay: as S3 says, or else as an object's own answer shows.
-#[must_use]
-pub fn evaluate_versioning(
+/// Evaluates versioning: as S3 says, or else as the answer to a PUT shows.
+pub(crate) fn evaluate_versioning(
     answer: Result<Option<String>, Error>,
     put: Option<&PutProbe>,
 ) -> CheckResult {
-    let on = match (answer, put) {
+    let is_on = match (answer, put) {
         (Ok(status), _) => status.as_deref() == Some("Enabled"),
         (Err(_), Some(put)) => put.version_id.is_some(),
-        (Err(fault), None) => return unreadable_setting("versioning", &fault),
+        (Err(error), None) => return unreadable_setting(CheckId::Versioning, &error),
     };
-    if on {
-        return CheckResult::ok(
-            "versioning",
-            "on: what is overwritten or deleted can be had back",
-        );
+    if is_on {
+        let seen = "on: overwritten and deleted objects can be restored";
+        return CheckResult::ok(CheckId::Versioning, seen);
     }
-    let fix = "turn it on, so that what somebody overwrites or deletes can be had back";
     CheckResult::warning(
-        "versioning",
+        CheckId::Versioning,
         "off: `config-history/` has each version all the same",
-        fix,
+        "turn it on, so that overwritten and deleted objects can be restored",
     )
 }
 
-/// How objects are encrypted, as S3 says, or else as an object's own answer shows.
-#[must_use]
-pub fn evaluate_encryption(
+/// Evaluates encryption: as S3 says, or else as the answer to a PUT shows.
+pub(crate) fn evaluate_encryption(
     answer: Result<Option<String>, Error>,
     put: Option<&PutProbe>,
 ) -> CheckResult {
-    match (answer, put.and_then(|put| put.encryption.clone())) {
-        (Ok(Some(how)), _) | (_, Some(how)) => CheckResult::ok("encryption", how),
+    let of_object = put.and_then(|put| put.encryption.clone());
+    match (answer, of_object) {
+        (Ok(Some(algorithm)), _) | (_, Some(algorithm)) => {
+            CheckResult::ok(CheckId::Encryption, algorithm)
+        }
         (Ok(None), None) => CheckResult::warning(
-            "encryption",
+            CheckId::Encryption,
             "none by default, and config.yaml holds secrets",
             "turn the bucket's default encryption on",
         ),
-        (Err(fault), None) => unreadable_setting("encryption", &fault),
+        (Err(error), None) => unreadable_setting(CheckId::Encryption, &error),
     }
 }
 
-/// Whether nobody can make the bucket public.
-#[must_use]
-pub fn evaluate_public_access(answer: Result<Option<bool>, Error>) -> CheckResult {
-    match answer {
-        Ok(Some(true)) => CheckResult::ok("public access", "blocked in all four ways"),
+/// Evaluates whether the bucket can become public.
+pub(crate) fn evaluate_public_access(is_blocked: Result<Option<bool>, Error>) -> CheckResult {
+    match is_blocked {
+        Ok(Some(true)) => CheckResult::ok(CheckId::PublicAccess, "blocked in all four ways"),
         Ok(_) => CheckResult::warning(
-            "public access",
+            CheckId::PublicAccess,
             "the bucket does not block it in all four ways, and config.yaml holds secrets",
             "turn on all four of the bucket's blocks of public access",
         ),
-        Err(fault) => unreadable_setting("public access", &fault),
+        Err(error) => unreadable_setting(CheckId::PublicAccess, &error),
     }
 }
 
-/// Whether the bucket's policy refuses plain HTTP.
-#[must_use]
-pub fn evaluate_tls_policy(answer: Result<Option<String>, Error>) -> CheckResult {
+/// Evaluates whether the bucket's policy refuses plain HTTP.
+pub(crate) fn evaluate_tls_policy(answer: Result<Option<String>, Error>) -> CheckResult {
     match answer {
         Ok(Some(policy)) if refuses_plain_http(&policy) => {
-            CheckResult::ok("TLS only", "the bucket's policy refuses plain HTTP")
+            CheckResult::ok(CheckId::TlsOnly, "the bucket's policy refuses plain HTTP")
         }
         Ok(_) => CheckResult::warning(
-            "TLS only",
+            CheckId::TlsOnly,
             "the bucket's policy allows plain HTTP",
             "deny requests with `aws:SecureTransport` false in it",
         ),
-        Err(fault) => unreadable_setting("TLS only", &fault),
+        Err(error) => unreadable_setting(CheckId::TlsOnly, &error),
     }
 }
 
-/// Whether objects are held for some time whatever somebody does.
-#[must_use]
-pub fn evaluate_object_lock(answer: Result<Option<String>, Error>) -> CheckResult {
+/// Evaluates whether new objects are protected from deletion.
+pub(crate) fn evaluate_object_lock(answer: Result<Option<String>, Error>) -> CheckResult {
     match answer {
-        Ok(Some(held)) => CheckResult::ok("object lock", format!("on: {held}")),
-        Ok(None) => CheckResult::ok("object lock", "off: no object is held against deletion"),
-        Err(fault) => unreadable_setting("object lock", &fault),
+        Ok(Some(retention)) => CheckResult::ok(CheckId::ObjectLock, format!("on: {retention}")),
+        Ok(None) => {
+            let seen = "off: no object is held against deletion";
+            CheckResult::ok(CheckId::ObjectLock, seen)
+        }
+        Err(error) => unreadable_setting(CheckId::ObjectLock, &error),
     }
 }
 
-/// A setting that none of a deployment's three permissions shows.
-fn unreadable_setting(check: &'static str, fault: &Error) -> CheckResult {
-    let why = if fault.kind == ErrorKind::Denied {
-        "you may not ask, and a deployment need not".to_owned()
-    } else if fault.status == Some(501) || fault.code == "NotImplemented" {
-        "this server does not know the question".to_owned()
+fn unreadable_setting(check: CheckId, error: &Error) -> CheckResult {
+    let cause = if error.kind == ErrorKind::Denied {
+        "permission missing (not needed to deploy)"
+    } else if error.status == Some(501) || error.code == "NotImplemented" {
+        "this server does not support the request"
     } else {
-        fault.message.clone()
+        &error.message
     };
-    CheckResult::unknown(check, why)
+    CheckResult::unknown(check, cause)
 }
 
-/// Whether some statement denies everybody what comes without TLS (AWS, "`aws:SecureTransport`").
+/// Whether a statement denies everybody all requests without TLS (AWS, "`aws:SecureTransport`").
 fn refuses_plain_http(policy: &str) -> bool {
     let Ok(policy) = serde_json::from_str::<Value>(policy) else {
         return false;
     };
-    let says = |value: &Value, text: &str| match value {
-        Value::Array(items) => items.iter().any(|item| item.as_str() == Some(text)),
-        value => {
-            value.as_str() == Some(text) || (text == "false" && value.as_bool() == Some(false))
-        }
-    };
-    let everybody = |who: &Value| says(who, "*") || says(&who["AWS"], "*");
-    let refuses = |statement: &Value| {
-        let condition = statement["Condition"].as_object().and_then(|it| {
-            it.iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case("Bool"))
-        });
-        let key = condition.and_then(|(_, it)| {
-            it.as_object()?
-                .iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case("aws:SecureTransport"))
-        });
-        let all = says(&statement["Action"], "s3:*") || says(&statement["Action"], "*");
-        all && statement["Effect"] == "Deny"
-            && everybody(&statement["Principal"])
-            && key.is_some_and(|(_, value)| says(value, "false"))
-    };
     match &policy["Statement"] {
-        Value::Array(statements) => statements.iter().any(refuses),
-        statement => refuses(statement),
+        Value::Array(statements) => statements.iter().any(is_tls_statement),
+        statement => is_tls_statement(statement),
+    }
+}
+
+fn is_tls_statement(statement: &Value) -> bool {
+    let action = &statement["Action"];
+    let principal = &statement["Principal"];
+    let is_for_all_actions = has_text(action, "s3:*") || has_text(action, "*");
+    let is_for_everybody = has_text(principal, "*") || has_text(&principal["AWS"], "*");
+    is_for_all_actions
+        && is_for_everybody
+        && statement["Effect"] == "Deny"
+        && is_for_plain_http(&statement["Condition"])
+}
+
+/// Names of operators and of keys are case-insensitive in policies.
+fn is_for_plain_http(condition: &Value) -> bool {
+    let Some(operator) = get_ignoring_case(condition, "Bool") else {
+        return false;
+    };
+    let Some(value) = get_ignoring_case(operator, "aws:SecureTransport") else {
+        return false;
+    };
+    has_text(value, "false") || value.as_bool() == Some(false)
+}
+
+fn get_ignoring_case<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
+    for (key, value) in object.as_object()? {
+        if key.eq_ignore_ascii_case(name) {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Whether a value is this text, or a list with it.
+fn has_text(value: &Value, text: &str) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(|item| item == text),
+        value => value == text,
     }
 }
 
@@ -165,7 +179,7 @@ mod tests {
                 versions(said("Suspended"), None),
                 versions(Ok(None), None)
             ],
-            [CheckStatus::Ok, CheckStatus::Note, CheckStatus::Note]
+            [CheckStatus::Ok, CheckStatus::Warning, CheckStatus::Warning]
         );
         let denied = || Err(error_of_kind(ErrorKind::Denied));
         assert_eq!(
@@ -177,7 +191,7 @@ mod tests {
                 versions(denied(), Some(&put_with(None, None))),
                 versions(denied(), None)
             ],
-            [CheckStatus::Note, CheckStatus::Unknown]
+            [CheckStatus::Warning, CheckStatus::Unknown]
         );
         let how = |answer, put: Option<&PutProbe>| evaluate_encryption(answer, put).seen;
         assert_eq!(
@@ -203,8 +217,8 @@ mod tests {
             open,
             [
                 CheckStatus::Ok,
-                CheckStatus::Note,
-                CheckStatus::Note,
+                CheckStatus::Warning,
+                CheckStatus::Warning,
                 CheckStatus::Unknown
             ]
         );
@@ -215,7 +229,10 @@ mod tests {
             Ok(None),
         ]
         .map(|answer| evaluate_tls_policy(answer).status);
-        assert_eq!(tls, [CheckStatus::Ok, CheckStatus::Note, CheckStatus::Note]);
+        assert_eq!(
+            tls,
+            [CheckStatus::Ok, CheckStatus::Warning, CheckStatus::Warning]
+        );
         assert_eq!(
             evaluate_object_lock(Ok(Some("30 days".into()))).seen,
             "on: 30 days"
@@ -228,21 +245,21 @@ mod tests {
         let why = |fault: Error| evaluate_object_lock(Err(fault)).seen;
         assert_eq!(
             why(error_of_kind(ErrorKind::Denied)),
-            "you may not ask, and a deployment need not"
+            "permission missing (not needed to deploy)"
         );
         assert_eq!(
             why(Error {
                 status: Some(501),
                 ..error_of_kind(ErrorKind::Service)
             }),
-            "this server does not know the question"
+            "this server does not support the request"
         );
         assert_eq!(
             why(Error {
                 code: "NotImplemented".into(),
                 ..error_of_kind(ErrorKind::Service)
             }),
-            "this server does not know the question"
+            "this server does not support the request"
         );
         assert_eq!(
             why(Error {

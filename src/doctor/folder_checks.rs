@@ -1,147 +1,150 @@
-//! A customer folder for `doctor`: its config.yaml, and whether a deployment of it would be logged.
+//! The checks of a customer folder: its config.yaml, and whether a deployment would be logged.
 //!
-//! Reads only, and never shows a value of the config.
+//! Reads only. Must never show a value of the config.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::fields::{self, ConfigFields};
 use crate::config::file;
+use crate::customer_folder::rendered_unit::UnitHelper;
 use crate::customer_folder::unit_files::UNIT_FOLDER_NAME;
-use crate::doctor::check::{CheckResult, CheckStatus};
-use crate::doctor::machine_checks;
+use crate::doctor::check::{CheckId, CheckResult};
+use crate::doctor::machine_checks::{check_helper_is_found, helper_of_environment};
 use crate::doctor::readiness;
 use crate::error::Error;
-use crate::system::host;
+use crate::exit_code::ExitCode;
+
+const FOLDER_CHECKS: [CheckId; 4] = [
+    CheckId::ConfigYaml,
+    CheckId::Unit,
+    CheckId::RootHcl,
+    CheckId::Dependents,
+];
 
 /// A folder, and what its config says.
 #[derive(Debug)]
-pub struct CustomerFolder {
+pub(crate) struct CustomerFolder {
     path: PathBuf,
-    /// The facts, or why there are none.
     config_fields: Result<ConfigFields, Error>,
     /// Whether the user named it, so that it must be a customer folder.
     is_named: bool,
 }
 
 impl CustomerFolder {
-    /// The folder that is named, or the one we are in.
-    #[must_use]
-    pub fn read(named: Option<&Path>) -> Self {
+    /// Reads the folder that is named, or the current one.
+    pub(crate) fn read(named: Option<&Path>) -> Self {
         let path = named.unwrap_or(Path::new(".")).to_owned();
-        let facts = file::read_config_file(&path.join("config.yaml"))
-            .map(|config| fields::parse_config_fields(&config.bytes));
+        let config_fields = match file::read_config_file(&path.join("config.yaml")) {
+            Ok(config) => Ok(fields::parse_config_fields(&config.bytes)),
+            Err(error) => Err(error),
+        };
         Self {
             path,
-            config_fields: facts,
+            config_fields,
             is_named: named.is_some(),
         }
     }
 
     /// The profile of its config, or nothing.
-    #[must_use]
-    pub fn profile(&self) -> String {
-        self.config_fields
-            .as_ref()
-            .map(|facts| facts.profile.clone())
-            .unwrap_or_default()
+    pub(crate) fn profile(&self) -> String {
+        match &self.config_fields {
+            Ok(fields) => fields.profile.clone().unwrap_or_default(),
+            Err(_) => String::new(),
+        }
     }
 
     /// The customer, as a deployment would have it; `None` outside of a customer folder.
-    #[must_use]
-    pub fn customer_name(&self) -> Option<String> {
+    pub(crate) fn customer_name(&self) -> Option<String> {
         if !self.is_customer_folder() {
             return None;
         }
-        let said = self
-            .config_fields
-            .as_ref()
-            .map(|facts| facts.customer.clone())
-            .unwrap_or_default();
-        Some(said)
-            .filter(|said| !said.is_empty())
-            .or_else(|| self.folder_name())
+        let named = match &self.config_fields {
+            Ok(fields) => fields.customer.clone(),
+            Err(_) => None,
+        };
+        named.or_else(|| self.folder_name())
     }
 
     fn folder_name(&self) -> Option<String> {
-        Some(
-            self.path
-                .canonicalize()
-                .ok()?
-                .file_name()?
-                .to_string_lossy()
-                .into_owned(),
-        )
+        let path = self.path.canonicalize().ok()?;
+        let name = path.file_name()?;
+        Some(name.to_string_lossy().into_owned())
     }
 
-    fn unit_path(&self) -> PathBuf {
-        self.path.join(UNIT_FOLDER_NAME)
-    }
-
-    /// Where nothing was named, there may be no customer here.
+    /// The current folder may be any folder.
     fn is_customer_folder(&self) -> bool {
-        self.is_named || self.config_fields.is_ok() || self.unit_path().is_dir()
+        let has_unit = self.path.join(UNIT_FOLDER_NAME).is_dir();
+        self.is_named || self.config_fields.is_ok() || has_unit
     }
 
-    /// Everything that is found in it and around it; Terragrunt may take `limit` for its answers.
-    #[must_use]
-    pub fn run_checks(&self, limit: Duration) -> Vec<CheckResult> {
+    /// Checks the folder; Terragrunt may take `limit` for its answers.
+    pub(crate) fn run_checks(&self, limit: Duration) -> Vec<CheckResult> {
         if !self.is_customer_folder() {
-            let why = "not asked: this is no customer folder";
-            return ["config.yaml", "unit", "root.hcl", "dependents"]
-                .map(|check| CheckResult::unknown(check, why))
+            let cause = "not checked: this is not a customer folder";
+            return FOLDER_CHECKS
+                .map(|check| CheckResult::unknown(check, cause))
                 .into();
         }
-        let mut ready = readiness::check_readiness(&self.path, limit);
-        // The check `helper` looks for the helper of the environment; `terragrunt.hcl` may name another one.
-        let usual =
-            host::env_var("CONFIG_BACKUP_HELPER").unwrap_or_else(|| "config-backup".to_owned());
-        let other = ready
-            .helper
-            .filter(|(name, _)| *name != usual && ready.unit.status != CheckStatus::Bad);
-        if let Some(missing) = other
-            .and_then(|(name, is_fetched)| machine_checks::check_helper_is_found(&name, is_fetched))
+
+        let readiness = readiness::check_readiness(&self.path, limit);
+        let mut unit = readiness.unit;
+        if let Some(helper) = readiness.helper
+            && !unit.has_failed()
+            && let Some(missing) = check_helper_of_unit(&helper)
         {
-            ready.unit = CheckResult {
-                check: "unit",
-                ..missing
-            };
+            unit = missing;
         }
         vec![
             self.check_config(),
-            ready.unit,
-            ready.root,
-            ready.dependents,
+            unit,
+            readiness.root,
+            readiness.dependents,
         ]
     }
 
     fn check_config(&self) -> CheckResult {
-        let facts = match &self.config_fields {
-            Ok(facts) => facts,
-            Err(fault) => {
+        let fields = match &self.config_fields {
+            Ok(fields) => fields,
+            Err(error) => {
                 let fix = "put the customer's config.yaml there, or name the customer folder";
-                return CheckResult::failed("config.yaml", fault.exit_code(), &fault.message, fix);
+                return CheckResult::failed(CheckId::ConfigYaml, &error.message, fix)
+                    .with_exit_code(error.exit_code());
             }
         };
-        if !facts.problems.is_empty() {
-            let fix = "correct it: it is backed up all the same, but the usage records lack what cannot be read";
-            return CheckResult::failed("config.yaml", 3, facts.problems.join("; "), fix);
+        if !fields.problems.is_empty() {
+            let seen = fields.problems.join("; ");
+            let fix = "correct it: it is backed up all the same, \
+                       but the usage records lack what cannot be read";
+            return CheckResult::failed(CheckId::ConfigYaml, seen, fix)
+                .with_exit_code(ExitCode::InvalidInput);
         }
+
         let folder = self.folder_name().unwrap_or_default();
-        if facts.customer.is_empty() {
-            return CheckResult::warning(
-                "config.yaml",
-                format!("it names no customer: the folder's name is taken, `{folder}`"),
-                "set customer.name",
-            );
-        }
-        if !folder.is_empty() && facts.customer != folder {
+        let Some(customer) = &fields.customer else {
+            let seen = format!("it names no customer, so the folder's name `{folder}` is used");
+            return CheckResult::warning(CheckId::ConfigYaml, seen, "set customer.name");
+        };
+        if !folder.is_empty() && *customer != folder {
             let seen = "customer.name is not the folder's name, under which the states are kept";
-            return CheckResult::warning("config.yaml", seen, "let the two agree");
+            let fix = "give both the same name";
+            return CheckResult::warning(CheckId::ConfigYaml, seen, fix);
         }
-        CheckResult::ok(
-            "config.yaml",
-            "it can be read, and has what a usage record needs",
-        )
+        let seen = "it can be read, and has what a usage record needs";
+        CheckResult::ok(CheckId::ConfigYaml, seen)
     }
+}
+
+/// Checks the helper that `terragrunt.hcl` names.
+///
+/// The check `helper` looks for the one of the environment, so only another one is checked here.
+fn check_helper_of_unit(helper: &UnitHelper) -> Option<CheckResult> {
+    if helper.program == helper_of_environment() {
+        return None;
+    }
+    let missing = check_helper_is_found(helper)?;
+    Some(CheckResult {
+        check: CheckId::Unit,
+        ..missing
+    })
 }

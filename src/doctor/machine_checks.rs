@@ -1,20 +1,15 @@
-//! What a deployment needs of this machine, for `doctor`: the helper, the tools, and a place to keep things.
+//! The programs that a deployment needs on this machine: the helper, Terraform and Terragrunt.
 //!
-//! Sends nothing, and leaves no file behind.
+//! Runs them only to ask for their versions. Must send nothing.
 
-use std::io::Write as _;
 use std::path::Path;
 
-use crate::doctor::check::CheckResult;
-use crate::error::Error;
-use crate::record::format_rfc3339;
-use crate::state::dirs::StateDirs;
-use crate::state::quarantine;
-use crate::state::spool::{SPOOL_DIR, Spool};
+use crate::customer_folder::rendered_unit::UnitHelper;
+use crate::doctor::check::{CheckId, CheckResult};
 use crate::system::host;
 use crate::system::process;
 
-/// The name of the helper where no other is set.
+/// The name of the helper if no other is set.
 const DEFAULT_HELPER: &str = "config-backup";
 /// The oldest versions that run the module: README.md, "Adopt it".
 const MIN_TERRAFORM_VERSION: [u64; 3] = [1, 10, 0];
@@ -24,285 +19,190 @@ const MIN_TERRAGRUNT_VERSION: [u64; 3] = [0, 69, 6];
 /// The first one of the line that the unit is tested with.
 const MIN_TESTED_TERRAGRUNT_VERSION: [u64; 3] = [1, 0, 0];
 
-const INSTALL_HELPER_FIX: &str = "install it with `cargo install --locked --path .`, or set CONFIG_BACKUP_HELPER to its absolute path";
+const INSTALL_HELPER_FIX: &str = "install it with `cargo install --locked --path .`, \
+                                  or set CONFIG_BACKUP_HELPER to its absolute path";
+const INSTALL_TERRAFORM_FIX: &str = "install OpenTofu 1.11 or later, or Terraform 1.10 or later";
+const INSTALL_TERRAGRUNT_FIX: &str = "install Terragrunt 1.0 or later";
 
-/// The helper that Terraform will run.
-#[must_use]
-pub fn check_helper() -> CheckResult {
-    let set = host::env_var("CONFIG_BACKUP_HELPER");
-    let name = set.as_deref().unwrap_or(DEFAULT_HELPER);
-    let is_fetched = ["CONFIG_BACKUP_HELPER_URL", "CONFIG_BACKUP_HELPER_SHA256"]
-        .iter()
-        .all(|name| host::env_var(name).is_some());
-    if let Some(finding) = check_helper_is_found(name, is_fetched) {
-        return finding;
-    }
-    let Some(path) = process::find_program(name) else {
-        let seen = format!(
-            "`{name}` is {}: deployments use what they fetch from CONFIG_BACKUP_HELPER_URL",
-            describe_missing_program(name)
-        );
-        return CheckResult::warning("helper", seen, "install it to have it without the network");
-    };
-    let ours = env!("CARGO_PKG_VERSION");
-    let said = process::query_program_interactive(&path, &["--version"]).unwrap_or_default();
-    match said.trim().strip_prefix("config-backup ") {
-        Some(version) if version == ours => {
-            CheckResult::ok("helper", format!("`{}`, {ours}", path.display()))
-        }
-        Some(version) => {
-            let seen = format!(
-                "`{}` is version {version}, and this is {ours}",
-                path.display()
-            );
-            CheckResult::failed(
-                "helper",
-                1,
-                seen,
-                "install this version in its place, and run `config-backup init` in the customer folder",
-            )
-        }
-        None => {
-            let seen = format!(
-                "`{}` does not say which version of config-backup it is",
-                path.display()
-            );
-            CheckResult::failed("helper", 1, seen, INSTALL_HELPER_FIX)
-        }
+/// The helper that the environment names.
+pub(crate) fn helper_of_environment() -> String {
+    match host::env_var("CONFIG_BACKUP_HELPER") {
+        Some(program) => program,
+        None => DEFAULT_HELPER.to_owned(),
     }
 }
 
-/// What is wrong where Terraform finds no helper of this name, and downloads none.
-#[must_use]
-pub fn check_helper_is_found(name: &str, is_fetched: bool) -> Option<CheckResult> {
-    if name.contains('/') && !Path::new(name).is_absolute() {
-        return Some(CheckResult::failed(
-            "helper",
-            1,
-            format!("`{name}` is relative to a folder of Terraform's own"),
-            INSTALL_HELPER_FIX,
-        ));
+/// Checks the helper that Terraform will run.
+pub(crate) fn check_helper() -> CheckResult {
+    let has_url = host::env_var("CONFIG_BACKUP_HELPER_URL").is_some();
+    let has_sha256 = host::env_var("CONFIG_BACKUP_HELPER_SHA256").is_some();
+    let helper = UnitHelper {
+        program: helper_of_environment(),
+        is_downloadable: has_url && has_sha256,
+    };
+    if let Some(missing) = check_helper_is_found(&helper) {
+        return missing;
     }
-    if is_fetched || process::find_program(name).is_some() {
+
+    let program = &helper.program;
+    let Some(path) = process::find_program(program) else {
+        let place = describe_missing_program(program);
+        let seen = format!(
+            "`{program}` is {place}: deployments use the one from CONFIG_BACKUP_HELPER_URL"
+        );
+        let fix = "install it to have it without the network";
+        return CheckResult::warning(CheckId::Helper, seen, fix);
+    };
+    check_helper_version(&path)
+}
+
+fn check_helper_version(path: &Path) -> CheckResult {
+    let ours = env!("CARGO_PKG_VERSION");
+    let answer = process::query_program_interactive(path, &["--version"]).unwrap_or_default();
+    let path = path.display();
+
+    match answer.trim().strip_prefix("config-backup ") {
+        Some(version) if version == ours => {
+            CheckResult::ok(CheckId::Helper, format!("`{path}`, {ours}"))
+        }
+        Some(version) => CheckResult::failed(
+            CheckId::Helper,
+            format!("`{path}` is version {version}, and this is {ours}"),
+            "install this version in its place, \
+             and run `config-backup init` in the customer folder",
+        ),
+        None => CheckResult::failed(
+            CheckId::Helper,
+            format!("`{path}` does not say which version of config-backup it is"),
+            INSTALL_HELPER_FIX,
+        ),
+    }
+}
+
+/// A failure if Terraform neither finds the helper nor downloads it.
+pub(crate) fn check_helper_is_found(helper: &UnitHelper) -> Option<CheckResult> {
+    let program = &helper.program;
+    let failure = |seen: String| CheckResult::failed(CheckId::Helper, seen, INSTALL_HELPER_FIX);
+
+    if program.contains('/') && !Path::new(program).is_absolute() {
+        let seen = format!("`{program}` is relative to a folder of Terraform's own");
+        return Some(failure(seen));
+    }
+    if helper.is_downloadable || process::find_program(program).is_some() {
         return None;
     }
-    let seen = format!(
-        "`{name}` is {}: deployments are neither backed up nor logged",
-        describe_missing_program(name)
-    );
-    Some(CheckResult::failed("helper", 1, seen, INSTALL_HELPER_FIX))
+    let place = describe_missing_program(program);
+    let seen = format!("`{program}` is {place}: deployments are neither backed up nor logged");
+    Some(failure(seen))
 }
 
-fn describe_missing_program(helper: &str) -> &'static str {
-    if helper.contains('/') {
+fn describe_missing_program(program: &str) -> &'static str {
+    if program.contains('/') {
         "not an executable file"
     } else {
         "not in PATH"
     }
 }
 
-/// The tool that Terragrunt runs: what `TG_TF_PATH` names, or `tofu`, or `terraform`.
-#[must_use]
-pub fn check_terraform() -> CheckResult {
-    let set = host::env_var("TG_TF_PATH");
-    let names = set
-        .as_ref()
-        .map_or_else(|| vec!["tofu", "terraform"], |name| vec![name.as_str()]);
-    let fix = "install OpenTofu 1.11 or later, or Terraform 1.10 or later";
-    let Some(path) = names.iter().find_map(|name| process::find_program(name)) else {
-        return CheckResult::failed(
-            "terraform",
-            1,
-            format!("there is no program `{}`", names.join("` and no `")),
-            fix,
-        );
+/// Checks what Terragrunt runs: the program in `TG_TF_PATH`, or `tofu`, or `terraform`.
+pub(crate) fn check_terraform() -> CheckResult {
+    let names = match host::env_var("TG_TF_PATH") {
+        Some(name) => vec![name],
+        None => vec!["tofu".to_owned(), "terraform".to_owned()],
     };
-    let said = process::query_program_interactive(&path, &["version"]).unwrap_or_default();
-    let version = |product: &str| {
-        said.lines()
-            .find_map(|line| line.trim().strip_prefix(product)?.strip_prefix(" v"))
+    let found = names.iter().find_map(|name| process::find_program(name));
+    let Some(path) = found else {
+        let seen = format!("there is no program `{}`", names.join("` and no `"));
+        return CheckResult::failed(CheckId::Terraform, seen, INSTALL_TERRAFORM_FIX);
     };
-    match (version("OpenTofu"), version("Terraform")) {
-        (Some(version), _) => {
-            check_version("terraform", "OpenTofu", version, MIN_OPENTOFU_VERSION, fix)
-        }
-        (None, Some(version)) => check_version(
-            "terraform",
-            "Terraform",
-            version,
-            MIN_TERRAFORM_VERSION,
-            fix,
-        ),
-        (None, None) => CheckResult::unknown(
-            "terraform",
-            format!("`{}` does not say its version", path.display()),
-        ),
-    }
+
+    let answer = process::query_program_interactive(&path, &["version"]).unwrap_or_default();
+    let (product, version, oldest) = if let Some(version) = find_version(&answer, "OpenTofu") {
+        ("OpenTofu", version, MIN_OPENTOFU_VERSION)
+    } else if let Some(version) = find_version(&answer, "Terraform") {
+        ("Terraform", version, MIN_TERRAFORM_VERSION)
+    } else {
+        return unknown_version(CheckId::Terraform, &path);
+    };
+    check_version(
+        CheckId::Terraform,
+        product,
+        version,
+        oldest,
+        INSTALL_TERRAFORM_FIX,
+    )
 }
 
-/// Terragrunt.
-#[must_use]
-pub fn check_terragrunt() -> CheckResult {
-    let fix = "install Terragrunt 1.0 or later";
+fn find_version<'a>(answer: &'a str, product: &str) -> Option<&'a str> {
+    for line in answer.lines() {
+        if let Some(rest) = line.trim().strip_prefix(product)
+            && let Some(version) = rest.strip_prefix(" v")
+        {
+            return Some(version);
+        }
+    }
+    None
+}
+
+/// Checks the Terragrunt in PATH.
+pub(crate) fn check_terragrunt() -> CheckResult {
     let Some(path) = process::find_program("terragrunt") else {
-        return CheckResult::failed(
-            "terragrunt",
-            1,
-            "there is no program `terragrunt` in PATH, which runs the unit",
-            fix,
-        );
+        let seen = "there is no program `terragrunt` in PATH, which runs the unit";
+        return CheckResult::failed(CheckId::Terragrunt, seen, INSTALL_TERRAGRUNT_FIX);
     };
-    let said = process::query_program_interactive(&path, &["--version"]).unwrap_or_default();
-    let Some(version) = said
-        .split_whitespace()
-        .next_back()
-        .map(|version| version.trim_start_matches('v'))
-    else {
-        return CheckResult::unknown(
-            "terragrunt",
-            format!("`{}` does not say its version", path.display()),
-        );
+    let answer = process::query_program_interactive(&path, &["--version"]).unwrap_or_default();
+    let Some(version) = answer.split_whitespace().next_back() else {
+        return unknown_version(CheckId::Terragrunt, &path);
     };
-    if parse_version(version).is_some_and(|version| {
-        (MIN_TERRAGRUNT_VERSION..MIN_TESTED_TERRAGRUNT_VERSION).contains(&version)
-    }) {
-        return CheckResult::warning(
-            "terragrunt",
-            format!("{version}, older than any that the unit is tested with"),
-            fix,
-        );
+    let version = version.trim_start_matches('v');
+
+    let untested = MIN_TERRAGRUNT_VERSION..MIN_TESTED_TERRAGRUNT_VERSION;
+    if let Some(parsed) = parse_version(version)
+        && untested.contains(&parsed)
+    {
+        let seen = format!("{version}, older than any that the unit is tested with");
+        return CheckResult::warning(CheckId::Terragrunt, seen, INSTALL_TERRAGRUNT_FIX);
     }
     check_version(
-        "terragrunt",
+        CheckId::Terragrunt,
         "Terragrunt",
         version,
         MIN_TERRAGRUNT_VERSION,
-        fix,
+        INSTALL_TERRAGRUNT_FIX,
     )
+}
+
+fn unknown_version(check: CheckId, path: &Path) -> CheckResult {
+    let seen = format!("`{}` does not say its version", path.display());
+    CheckResult::unknown(check, seen)
 }
 
 fn check_version(
-    check: &'static str,
+    check: CheckId,
     product: &str,
     version: &str,
-    least: [u64; 3],
+    oldest: [u64; 3],
     fix: &str,
 ) -> CheckResult {
     match parse_version(version) {
-        Some(parsed) if parsed >= least => CheckResult::ok(check, format!("{product} {version}")),
-        Some(_) => CheckResult::failed(
-            check,
-            1,
-            format!("{product} {version} is too old for the unit"),
-            fix,
-        ),
-        None => CheckResult::unknown(check, format!("`{version}` is no version of {product}")),
+        Some(parsed) if parsed >= oldest => CheckResult::ok(check, format!("{product} {version}")),
+        Some(_) => {
+            let seen = format!("{product} {version} is too old for the unit");
+            CheckResult::failed(check, seen, fix)
+        }
+        None => CheckResult::unknown(check, format!("`{version}` is not a version of {product}")),
     }
 }
 
-/// Major, minor and patch; what follows a `-` plays no part.
+/// Major, minor and patch; what follows a `-` or a `+` is ignored.
 fn parse_version(version: &str) -> Option<[u64; 3]> {
-    let mut numbers = version
-        .split(['-', '+'])
-        .next()?
-        .split('.')
-        .map(|number| number.parse().ok());
-    let mut next = || numbers.next().flatten();
-    Some([next()?, next()?, next()?])
-}
-
-/// Whether a deployment could keep what it cannot send.
-#[must_use]
-pub fn check_state_dir(places: &StateDirs) -> CheckResult {
-    // A folder that is made for it stays: a deployment may just be about to put something there.
-    let written = places.write_in(SPOOL_DIR, |folder| {
-        // Hidden, so that nobody takes it for something kept.
-        let path = folder.join(format!(".doctor-{}", host::unique_id(host::utc_now())));
-        let done = std::fs::File::create_new(&path)
-            .and_then(|mut file| file.write_all(b"x").and_then(|()| file.sync_all()));
-        let gone = std::fs::remove_file(&path);
-        done.and(gone).map(|()| folder.to_owned())
-    });
-    match written {
-        Ok(written) => match written.primary_dir_error {
-            None => CheckResult::ok(
-                "state folder",
-                format!("`{}` can be written", written.value.display()),
-            ),
-            Some(fault) => {
-                let seen = format!(
-                    "{fault}: things are kept in `{}`, which a restart may empty",
-                    written.value.display()
-                );
-                CheckResult::warning(
-                    "state folder",
-                    seen,
-                    "make the usual folder writable, or set HOME or XDG_STATE_HOME",
-                )
-            }
-        },
-        Err(fault) => {
-            let seen = format!("{}: what cannot be sent is lost", fault.message);
-            CheckResult::from_error(
-                "state folder",
-                &Error {
-                    hint: "make it writable, or set HOME or XDG_STATE_HOME".to_owned(),
-                    message: seen,
-                    ..fault
-                },
-            )
-        }
+    let release = version.split(['-', '+']).next()?;
+    let mut numbers = release.split('.');
+    let mut version = [0; 3];
+    for number in &mut version {
+        *number = numbers.next()?.parse().ok()?;
     }
-}
-
-/// What is kept here and waits.
-#[must_use]
-pub fn check_spool(places: &StateDirs) -> CheckResult {
-    let contents = Spool::new(places).list();
-    let aside = quarantine::list_quarantine(places).len();
-    if let Some(fault) = contents.errors.first() {
-        return CheckResult::failed(
-            "spool",
-            fault.exit_code(),
-            &fault.message,
-            "make the folder readable",
-        );
-    }
-    let items: Vec<_> = contents
-        .items
-        .iter()
-        .map(|path| Spool::read_item(path))
-        .collect();
-    let kept: Vec<_> = items
-        .iter()
-        .filter_map(|item| item.as_ref().ok()?.as_ref())
-        .collect();
-    let others = contents.foreign.len() + items.iter().filter(|item| item.is_err()).count() + aside;
-    if kept.is_empty() && others == 0 {
-        return CheckResult::ok("spool", "nothing waits to be sent");
-    }
-    let since = kept
-        .iter()
-        .map(|(item, _)| item.at)
-        .min()
-        .map_or_else(String::new, |at| format!(", since {}", format_rfc3339(at)));
-    let damaged = if others == 0 {
-        String::new()
-    } else {
-        format!("; {others} set aside, damaged, or not of ours")
-    };
-    let fix = match (kept.len(), others) {
-        (_, 0) => "send it with `config-backup replay`, or deploy",
-        (0, _) => "look at it with `config-backup status`",
-        _ => {
-            "send it with `config-backup replay`, and look at the rest with `config-backup status`"
-        }
-    };
-    CheckResult::warning(
-        "spool",
-        format!("{} kept to be sent{since}{damaged}", kept.len()),
-        fix,
-    )
+    Some(version)
 }
 
 #[cfg(test)]
@@ -313,7 +213,7 @@ mod tests {
     #[test]
     fn versions_are_compared_as_numbers() {
         for (version, status) in [
-            ("1.9.8", CheckStatus::Bad),
+            ("1.9.8", CheckStatus::Failed),
             ("1.10.0", CheckStatus::Ok),
             ("1.10.0-rc1", CheckStatus::Ok),
             ("1.11.4+build", CheckStatus::Ok),
@@ -322,7 +222,14 @@ mod tests {
             ("latest", CheckStatus::Unknown),
         ] {
             assert_eq!(
-                check_version("terraform", "Terraform", version, MIN_TERRAFORM_VERSION, "").status,
+                check_version(
+                    CheckId::Terraform,
+                    "Terraform",
+                    version,
+                    MIN_TERRAFORM_VERSION,
+                    ""
+                )
+                .status,
                 status,
                 "{version}"
             );

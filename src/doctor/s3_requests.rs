@@ -23,19 +23,19 @@ use crate::system::host;
 
 /// The answer to a first listing.
 #[derive(Debug)]
-pub struct ListProbe {
-    pub result: Result<(), Error>,
+pub(crate) struct ListProbe {
+    pub(crate) result: Result<(), Error>,
     /// How far this machine's clock is ahead of the answer's, whatever the answer was.
-    pub clock_ahead: Option<TimeDelta>,
+    pub(crate) clock_ahead: Option<TimeDelta>,
 }
 
 /// The answer to a PUT, with what it says about the bucket.
 #[derive(Debug, Clone)]
-pub struct PutProbe {
-    pub outcome: PutOutcome,
+pub(crate) struct PutProbe {
+    pub(crate) outcome: PutOutcome,
     /// `None` if the bucket does not version its objects.
-    pub version_id: Option<String>,
-    pub encryption: Option<String>,
+    pub(crate) version_id: Option<String>,
+    pub(crate) encryption: Option<String>,
 }
 
 /// Compares this machine's clock with that of each answer, even of one with an error.
@@ -76,7 +76,7 @@ impl ObjectStore {
     ///
     /// # Errors
     /// There are no credentials.
-    pub async fn resolve_credentials(self) -> Result<(Self, Option<DateTime<Utc>>), Error> {
+    pub(crate) async fn resolve_credentials(self) -> Result<(Self, Option<DateTime<Utc>>), Error> {
         let context = self.request_context("load the credentials", "");
         let Some(provider) = self.session.config.credentials_provider() else {
             return Err(context.no_credentials());
@@ -98,7 +98,7 @@ impl ObjectStore {
     }
 
     /// Lists one key below a prefix, if the bucket belongs to the account `owner`.
-    pub async fn probe_list(&self, prefix: &str, owner: Option<String>) -> ListProbe {
+    pub(crate) async fn probe_list(&self, prefix: &str, owner: Option<String>) -> ListProbe {
         let interceptor = DateInterceptor::default();
         let action = format!("list `{}`", self.object_uri(prefix));
         let answer = self.send_request(&action, "s3:ListBucket", |s3| {
@@ -124,7 +124,7 @@ impl ObjectStore {
     }
 
     /// Writes an object and returns what the answer says about the bucket.
-    pub async fn probe_put(
+    pub(crate) async fn probe_put(
         &self,
         key: &str,
         body: &[u8],
@@ -146,7 +146,7 @@ impl ObjectStore {
     }
 
     /// Returns whether the object became a delete marker, so that its versions remain.
-    pub async fn delete_object(&self, key: &str) -> Result<bool, Error> {
+    pub(crate) async fn delete_object(&self, key: &str) -> Result<bool, Error> {
         let action = format!("delete `{}`", self.object_uri(key));
         let answer = self.send_request(&action, "s3:DeleteObject", |s3| {
             s3.delete_object()
@@ -160,7 +160,7 @@ impl ObjectStore {
     }
 
     /// `Enabled`, `Suspended`, or `None`.
-    pub async fn get_versioning(&self) -> Result<Option<String>, Error> {
+    pub(crate) async fn get_versioning(&self) -> Result<Option<String>, Error> {
         let action = self.settings_action("versioning");
         let answer = self.send_request(&action, "s3:GetBucketVersioning", |s3| {
             s3.get_bucket_versioning()
@@ -173,7 +173,7 @@ impl ObjectStore {
     }
 
     /// The encryption of objects that are uploaded without one: `AES256`, `aws:kms`.
-    pub async fn get_default_encryption(&self) -> Result<Option<String>, Error> {
+    pub(crate) async fn get_default_encryption(&self) -> Result<Option<String>, Error> {
         let action = self.settings_action("encryption");
         let answer = self.send_request(&action, "s3:GetEncryptionConfiguration", |s3| {
             s3.get_bucket_encryption()
@@ -197,7 +197,7 @@ impl ObjectStore {
     }
 
     /// Whether all four public access blocks are on; `None` if none is configured.
-    pub async fn is_public_access_blocked(&self) -> Result<Option<bool>, Error> {
+    pub(crate) async fn is_public_access_blocked(&self) -> Result<Option<bool>, Error> {
         let action = self.settings_action("public access block");
         let answer = self.send_request(&action, "s3:GetBucketPublicAccessBlock", |s3| {
             s3.get_public_access_block()
@@ -222,7 +222,7 @@ impl ObjectStore {
     }
 
     /// The bucket policy as JSON.
-    pub async fn get_bucket_policy(&self) -> Result<Option<String>, Error> {
+    pub(crate) async fn get_bucket_policy(&self) -> Result<Option<String>, Error> {
         let action = self.settings_action("policy");
         let answer = self.send_request(&action, "s3:GetBucketPolicy", |s3| {
             s3.get_bucket_policy()
@@ -235,7 +235,7 @@ impl ObjectStore {
     }
 
     /// The default retention of Object Lock, as `GOVERNANCE, 30 days`; `None` without Object Lock.
-    pub async fn describe_object_lock(&self) -> Result<Option<String>, Error> {
+    pub(crate) async fn describe_object_lock(&self) -> Result<Option<String>, Error> {
         let action = self.settings_action("Object Lock");
         let answer = self.send_request(&action, "s3:GetBucketObjectLockConfiguration", |s3| {
             s3.get_object_lock_configuration()

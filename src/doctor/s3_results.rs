@@ -1,44 +1,43 @@
-//! What S3's answers mean for a deployment, as findings of `doctor`.
+//! What S3's answers mean for a deployment, as results of checks.
 //!
-//! Pure: `bucket.rs` asks.
+//! Asks nothing itself: `bucket_checks` does.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::digest::{sha256_base64, sha256_hex};
-use crate::doctor::check::CheckResult;
+use crate::doctor::check::{CheckId, CheckResult};
 use crate::doctor::s3_requests::PutProbe;
 use crate::error::{Error, ErrorKind};
+use crate::exit_code::ExitCode;
 use crate::keys::metadata::SHA256_FIELD;
 use crate::record::format_rfc3339;
 use crate::s3::store::{CallerIdentity, ObjectHead, PutOutcome};
 
-/// A clock that is off by so much is soon one that no signature is valid by: AWS takes 15 minutes.
+/// AWS refuses signatures of a clock that is off by 15 minutes; a clock that drifts gets there.
 const CLOCK_SKEW_LIMIT: TimeDelta = TimeDelta::minutes(5);
 /// Credentials that end within this time may end during a deployment.
 const EXPIRY_WARNING_WINDOW: TimeDelta = TimeDelta::minutes(15);
+/// The date of an answer has whole seconds, so a smaller difference says nothing.
+const CLOCK_TOLERANCE_SECONDS: i64 = 2;
 
-/// What came of the attempts in one of the two places that a deployment writes to.
+/// What came of the requests below one of the two prefixes that a deployment writes to.
 #[derive(Debug)]
-pub struct WriteProbe {
-    /// The place, as `usage-logs/airbnb/`.
-    pub prefix: String,
-    /// The object written.
-    pub put: Result<PutProbe, Error>,
-    /// Whether writing it on condition that nothing is there was refused, as it must be.
-    pub overwrite_refused: Result<bool, Error>,
-    /// What is said of it.
-    pub head: Result<Option<ObjectHead>, Error>,
-    /// What it holds.
-    pub body: Result<Option<Vec<u8>>, Error>,
-    /// Whether it was deleted and left a marker; nothing where it was never written.
-    pub deleted: Option<Result<bool, Error>>,
+pub(crate) struct WriteProbe {
+    /// Such as `usage-logs/airbnb/`.
+    pub(crate) prefix: String,
+    pub(crate) put: Result<PutProbe, Error>,
+    /// Whether a write with `If-None-Match: *` was refused, as it must be.
+    pub(crate) overwrite_refused: Result<bool, Error>,
+    pub(crate) head: Result<Option<ObjectHead>, Error>,
+    pub(crate) body: Result<Option<Vec<u8>>, Error>,
+    /// Whether the deleted object left a delete marker; `None` if it was never written.
+    pub(crate) deleted: Option<Result<bool, Error>>,
 }
 
-/// The machine's clock, by how far it is ahead of S3's.
-#[must_use]
-pub fn evaluate_clock(ahead: Option<TimeDelta>) -> CheckResult {
+/// Evaluates this machine's clock by how far it is ahead of S3's.
+pub(crate) fn evaluate_clock(ahead: Option<TimeDelta>) -> CheckResult {
     let Some(ahead) = ahead else {
-        return CheckResult::unknown("clock", "no answer says what time it is");
+        return CheckResult::unknown(CheckId::Clock, "no answer says what time it is");
     };
     let direction = if ahead > TimeDelta::zero() {
         "ahead of"
@@ -46,299 +45,287 @@ pub fn evaluate_clock(ahead: Option<TimeDelta>) -> CheckResult {
         "behind"
     };
     if is_clock_off(Some(ahead)) {
-        let seen = format!(
-            "it is {} minutes {direction} that of S3, and AWS takes 15 at the most",
-            ahead.num_minutes().abs()
-        );
-        return CheckResult::failed(
-            "clock",
-            4,
-            seen,
-            "set the clock, as with `timedatectl set-ntp true`",
-        );
+        let minutes = ahead.num_minutes().abs();
+        let seen =
+            format!("it is {minutes} minutes {direction} that of S3, and AWS accepts at most 15");
+        let fix = "set the clock, as with `timedatectl set-ntp true`";
+        return CheckResult::failed(CheckId::Clock, seen, fix)
+            .with_exit_code(ExitCode::Credentials);
     }
-    // An answer's date has whole seconds.
+
     let seconds = ahead.num_seconds().abs();
-    CheckResult::ok(
-        "clock",
-        if seconds <= 2 {
-            "it is that of S3".to_owned()
-        } else {
-            format!("it is {seconds} s {direction} that of S3")
-        },
-    )
+    let seen = if seconds <= CLOCK_TOLERANCE_SECONDS {
+        "it is that of S3".to_owned()
+    } else {
+        format!("it is {seconds} s {direction} that of S3")
+    };
+    CheckResult::ok(CheckId::Clock, seen)
 }
 
-/// Whether a clock is so wrong that what is said of the credentials may be due to it.
-#[must_use]
-pub fn is_clock_off(ahead: Option<TimeDelta>) -> bool {
-    ahead.is_some_and(|ahead| ahead.abs() >= CLOCK_SKEW_LIMIT)
+/// Whether the clock may be why S3 refuses the credentials.
+pub(crate) fn is_clock_off(ahead: Option<TimeDelta>) -> bool {
+    match ahead {
+        Some(ahead) => ahead.abs() >= CLOCK_SKEW_LIMIT,
+        None => false,
+    }
 }
 
-/// Who asks, and until when.
-#[must_use]
-pub fn evaluate_credentials(
+/// Evaluates who asks, and when the credentials expire.
+pub(crate) fn evaluate_credentials(
     identity: &CallerIdentity,
-    until: Option<DateTime<Utc>>,
+    expiry: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> CheckResult {
     let arn = &identity.arn;
-    match until {
-        None => CheckResult::ok(
-            "credentials",
-            format!("{arn}, without an end that is known"),
-        ),
-        Some(until) if until - now < EXPIRY_WARNING_WINDOW => {
-            let seen = format!(
-                "{arn}, until {}, in {} minutes",
-                format_rfc3339(until),
-                (until - now).num_minutes()
-            );
-            CheckResult::warning("credentials", seen, "log in again before a long deployment")
-        }
-        Some(until) => CheckResult::ok(
-            "credentials",
-            format!("{arn}, until {}", format_rfc3339(until)),
-        ),
+    let Some(expiry) = expiry else {
+        let seen = format!("{arn}, without a known expiry");
+        return CheckResult::ok(CheckId::Credentials, seen);
+    };
+
+    let seen = format!("{arn}, until {}", format_rfc3339(expiry));
+    let time_left = expiry - now;
+    if time_left < EXPIRY_WARNING_WINDOW {
+        let seen = format!("{seen}, in {} minutes", time_left.num_minutes());
+        let fix = "log in again before a long deployment";
+        return CheckResult::warning(CheckId::Credentials, seen, fix);
     }
+    CheckResult::ok(CheckId::Credentials, seen)
 }
 
-/// Where the bucket was believed to be, and is.
-#[must_use]
-pub fn evaluate_region(believed: &str, is: &str) -> CheckResult {
-    if believed == is {
-        return CheckResult::ok("region", is);
+pub(crate) fn evaluate_region(configured: &str, actual: &str) -> CheckResult {
+    if configured == actual {
+        return CheckResult::ok(CheckId::Region, actual);
     }
-    let seen = format!(
-        "the bucket is in {is} and not in {believed}, which costs each step of a deployment a round trip"
-    );
     CheckResult::warning(
-        "region",
-        seen,
-        format!("set CONFIG_BACKUP_BUCKET_REGION={is}"),
+        CheckId::Region,
+        format!(
+            "the bucket is in {actual} and not in {configured}, \
+             which costs each step of a deployment a round trip"
+        ),
+        format!("set CONFIG_BACKUP_BUCKET_REGION={actual}"),
     )
 }
 
-/// Whose the bucket is: `as_own` tells whether S3 takes it for the account's own, `as_any` whether for that of an account which it
-/// surely is not of.
-#[must_use]
-pub fn evaluate_owner(
+/// Evaluates which account owns the bucket.
+///
+/// `as_own` is the answer to a request that names the account `own` as the owner, or else the
+/// `expected` one. `as_unrelated` is that to a request that names an account which owns no bucket.
+pub(crate) fn evaluate_owner(
     expected: &str,
     own: &str,
     as_own: Result<(), Error>,
-    as_any: Result<(), Error>,
+    as_unrelated: Result<(), Error>,
 ) -> CheckResult {
-    match (as_own, as_any.map_err(|fault| fault.kind)) {
-        (_, Ok(())) => CheckResult::unknown(
-            "owner",
-            "this server does not look whose a bucket is expected to be",
-        ),
-        (Ok(()), Err(ErrorKind::Denied)) if expected.is_empty() => {
-            CheckResult::ok("owner", format!("the account {own}, which is your own"))
+    let is_checked = match as_unrelated {
+        Ok(()) => {
+            let seen = "this server does not check the expected owner of a bucket";
+            return CheckResult::unknown(CheckId::Owner, seen);
         }
-        (Ok(()), Err(ErrorKind::Denied)) => {
-            CheckResult::ok("owner", format!("the account {expected}, as demanded"))
-        }
-        (Err(fault), Err(ErrorKind::Denied)) if fault.kind == ErrorKind::Denied => {
-            CheckResult::warning(
-                "owner",
-                format!("the bucket is of another account than your own, {own}"),
-                "if that is meant, set CONFIG_BACKUP_BUCKET_OWNER to that account; otherwise check the bucket's name",
-            )
-        }
-        (as_own, _) => CheckResult::unknown(
-            "owner",
-            as_own
-                .err()
-                .map_or_else(|| "no clear answer".to_owned(), |fault| fault.message),
-        ),
-    }
-}
-
-/// Whether each of some requests was allowed, one for each place.
-#[must_use]
-pub fn evaluate_permission<'a>(
-    check: &'static str,
-    tried: impl Iterator<Item = (&'a str, Result<(), &'a Error>)>,
-) -> CheckResult {
-    let tried: Vec<_> = tried.collect();
-    match tried.iter().find_map(|(_, answer)| answer.as_ref().err()) {
-        Some(fault) => CheckResult::from_error(check, fault),
-        None => CheckResult::ok(
-            check,
-            format!(
-                "allowed below {}",
-                join_prefixes(tried.iter().map(|(place, _)| *place))
-            ),
-        ),
-    }
-}
-
-/// `s3:GetObject`, where `may_list` tells whether a missing object can be told from a forbidden one.
-#[must_use]
-pub fn evaluate_read_permission(tried: &[WriteProbe], may_list: bool) -> CheckResult {
-    let gone = |tried: &WriteProbe| {
-        tried.put.is_err()
-            && tried
-                .body
-                .as_ref()
-                .is_err_and(|fault| fault.kind == ErrorKind::Denied)
+        Err(error) => error.kind == ErrorKind::Denied,
     };
-    if !may_list && tried.iter().any(gone) {
-        return CheckResult::unknown(
-            "s3:GetObject",
-            "there is nothing to read, and without s3:ListBucket S3 does not say so",
-        );
-    }
-    evaluate_permission(
-        "s3:GetObject",
-        tried
-            .iter()
-            .map(|it| (it.prefix.as_str(), it.body.as_ref().map(drop))),
-    )
-}
 
-/// Whether `If-None-Match: *` protects what is there: two records of one second would replace each other otherwise.
-#[must_use]
-pub fn evaluate_conditional_writes(tried: &[WriteProbe]) -> CheckResult {
-    if tried
-        .iter()
-        .any(|it| matches!(it.overwrite_refused, Ok(false)))
-    {
-        let seen = "the server writes over what is there in spite of `If-None-Match: *`, so that records can replace each other";
-        return CheckResult::failed(
-            "conditions",
-            1,
-            seen,
-            "use S3, or a server that knows conditional writes",
-        );
-    }
-    match tried
-        .iter()
-        .find_map(|it| it.overwrite_refused.as_ref().err())
-    {
-        Some(fault) => {
-            CheckResult::unknown("conditions", format!("not found out: {}", fault.message))
+    match as_own {
+        Ok(()) if !is_checked => CheckResult::unknown(CheckId::Owner, "no clear answer"),
+        Ok(()) if expected.is_empty() => {
+            let seen = format!("the account {own}, which is your own");
+            CheckResult::ok(CheckId::Owner, seen)
         }
-        None => CheckResult::ok(
-            "conditions",
-            "what is there is not written over (`If-None-Match: *`)",
+        Ok(()) => {
+            let seen = format!("the account {expected}, as demanded");
+            CheckResult::ok(CheckId::Owner, seen)
+        }
+        Err(error) if is_checked && error.kind == ErrorKind::Denied => CheckResult::warning(
+            CheckId::Owner,
+            format!("the bucket is of another account than your own, {own}"),
+            "if that is intended, set CONFIG_BACKUP_BUCKET_OWNER to that account; \
+             otherwise check the bucket's name",
         ),
+        Err(error) => CheckResult::unknown(CheckId::Owner, error.message),
     }
 }
 
-/// Whether what was written comes back whole, as plans look for the config, and deployments for what no answer vouches for.
-#[must_use]
-pub fn evaluate_read_back(tried: &[WriteProbe]) -> CheckResult {
-    for WriteProbe {
-        prefix: place,
-        put,
-        head,
-        body: got,
-        ..
-    } in tried
-    {
-        let (head, body) = match (put, head, got) {
-            (Err(fault), ..) | (_, Err(fault), _) | (.., Err(fault)) => {
-                return CheckResult::unknown(
-                    "read back",
-                    format!("not found out: {}", fault.message),
-                );
-            }
-            (Ok(_), Ok(Some(head)), Ok(Some(body))) => (head, body),
-            (Ok(_), Ok(_), Ok(_)) => {
-                return CheckResult::unknown(
-                    "read back",
-                    format!("what was written below {place} is gone again"),
-                );
-            }
-        };
-        let mut wrong = Vec::new();
-        if head.metadata.get(SHA256_FIELD) != Some(&sha256_hex(body)) {
-            wrong.push("its metadata");
+/// A request below a prefix, and the error that it gave.
+pub(crate) type RequestAttempt<'a> = (&'a str, Option<&'a Error>);
+
+/// Evaluates whether each of some requests was allowed.
+pub(crate) fn evaluate_permission(check: CheckId, attempts: &[RequestAttempt]) -> CheckResult {
+    let mut prefixes = Vec::new();
+    for (prefix, error) in attempts {
+        match error {
+            Some(error) => return CheckResult::from_error(check, error),
+            None => prefixes.push(*prefix),
         }
-        if head.size != body.len() as u64 {
-            wrong.push("its size");
-        }
-        if head
-            .sha256
-            .as_ref()
-            .is_some_and(|sum| *sum != sha256_base64(body))
+    }
+    let seen = format!("allowed below {}", prefixes.join(" and "));
+    CheckResult::ok(check, seen)
+}
+
+/// Evaluates `s3:PutObject`.
+pub(crate) fn evaluate_write_permission(probes: &[WriteProbe]) -> CheckResult {
+    let mut attempts = Vec::new();
+    for probe in probes {
+        attempts.push((probe.prefix.as_str(), probe.put.as_ref().err()));
+    }
+    evaluate_permission(CheckId::PutObject, &attempts)
+}
+
+/// Evaluates `s3:GetObject`.
+///
+/// Only with `can_list` S3 tells a missing object from a forbidden one.
+pub(crate) fn evaluate_read_permission(probes: &[WriteProbe], can_list: bool) -> CheckResult {
+    let mut attempts = Vec::new();
+    for probe in probes {
+        let error = probe.body.as_ref().err();
+        if let Some(error) = error
+            && error.kind == ErrorKind::Denied
+            && probe.put.is_err()
+            && !can_list
         {
-            wrong.push("its SHA-256");
+            let seen = "there is nothing to read, and without s3:ListBucket S3 does not say so";
+            return CheckResult::unknown(CheckId::GetObject, seen);
         }
-        if !wrong.is_empty() {
-            let seen = format!(
-                "what was written below {place} comes back changed: {}",
-                wrong.join(", ")
-            );
-            return CheckResult::failed(
-                "read back",
-                1,
-                seen,
-                "look at who answers as S3: each deployment will upload its config anew, or say that it is lost",
-            );
-        }
+        attempts.push((probe.prefix.as_str(), error));
     }
-    let whole = "bytes, metadata and SHA-256 come back as they were sent";
-    let states_none = |it: &WriteProbe| {
-        it.put.as_ref().is_ok_and(|put| matches!(&put.outcome, PutOutcome::Written(receipt) if !receipt.is_checksum_confirmed))
-    };
-    let slower = "; answers to uploads do not state it, so each is looked for, which takes one round trip more";
-    CheckResult::ok(
-        "read back",
-        format!(
-            "{whole}{}",
-            if tried.iter().any(states_none) {
-                slower
-            } else {
-                ""
+    evaluate_permission(CheckId::GetObject, &attempts)
+}
+
+/// Evaluates whether `If-None-Match: *` protects an object.
+///
+/// Without it, two records of one second could replace each other.
+pub(crate) fn evaluate_conditional_writes(probes: &[WriteProbe]) -> CheckResult {
+    let mut first_error = None;
+    for probe in probes {
+        match &probe.overwrite_refused {
+            Ok(true) => {}
+            Ok(false) => {
+                return CheckResult::failed(
+                    CheckId::Conditions,
+                    "the server overwrites objects in spite of `If-None-Match: *`, \
+                     so records can replace each other",
+                    "use S3, or a server that supports conditional writes",
+                );
             }
+            Err(error) => {
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    match first_error {
+        Some(error) => CheckResult::unknown(CheckId::Conditions, &error.message),
+        None => CheckResult::ok(
+            CheckId::Conditions,
+            "objects are not overwritten (`If-None-Match: *`)",
         ),
-    )
-}
-
-/// What stays of the attempts themselves.
-#[must_use]
-pub fn evaluate_canary(tried: &[WriteProbe]) -> CheckResult {
-    let written: Vec<_> = tried
-        .iter()
-        .filter_map(|it| {
-            it.deleted
-                .as_ref()
-                .map(|deleted| (it.prefix.as_str(), deleted))
-        })
-        .collect();
-    let stays: Vec<&str> = written
-        .iter()
-        .filter(|(_, deleted)| deleted.is_err())
-        .map(|(place, _)| *place)
-        .collect();
-    if written.is_empty() {
-        CheckResult::unknown("canary", "nothing could be written")
-    } else if !stays.is_empty() {
-        CheckResult::ok(
-            "canary",
-            format!(
-                "one small object `_config-backup-doctor` stays in {}: it may not be deleted, and need not be",
-                join_prefixes(stays)
-            ),
-        )
-    } else if written
-        .iter()
-        .any(|(_, deleted)| matches!(deleted, Ok(true)))
-    {
-        CheckResult::ok(
-            "canary",
-            "what was written is deleted; the bucket keeps its versions, under a delete marker",
-        )
-    } else {
-        CheckResult::ok("canary", "what was written is deleted")
     }
 }
 
-fn join_prefixes<'a>(places: impl IntoIterator<Item = &'a str>) -> String {
-    places.into_iter().collect::<Vec<_>>().join(" and ")
+/// Evaluates whether what was written comes back unchanged.
+///
+/// Plans compare the config with what S3 says of it. Deployments read back each upload whose
+/// checksum the answer does not confirm.
+pub(crate) fn evaluate_read_back(probes: &[WriteProbe]) -> CheckResult {
+    let mut is_confirmed = true;
+    for probe in probes {
+        match compare_with_written(probe) {
+            Ok(changes) if changes.is_empty() => {}
+            Ok(changes) => {
+                let prefix = &probe.prefix;
+                let changes = changes.join(", ");
+                return CheckResult::failed(
+                    CheckId::ReadBack,
+                    format!("what was written below {prefix} comes back changed: {changes}"),
+                    "check the S3 endpoint or proxy: \
+                     every deployment would re-upload its config or report it lost",
+                );
+            }
+            Err(cause) => return CheckResult::unknown(CheckId::ReadBack, cause),
+        }
+        is_confirmed &= is_checksum_confirmed(probe);
+    }
+
+    let mut seen = "bytes, metadata and SHA-256 come back as they were sent".to_owned();
+    if !is_confirmed {
+        seen.push_str(
+            "; answers to uploads do not confirm it, \
+             so each upload is read back, which costs a round trip",
+        );
+    }
+    CheckResult::ok(CheckId::ReadBack, seen)
+}
+
+/// What differs from what was written, or why that is unknown.
+fn compare_with_written(probe: &WriteProbe) -> Result<Vec<&'static str>, String> {
+    let (head, body) = match (&probe.put, &probe.head, &probe.body) {
+        (Ok(_), Ok(Some(head)), Ok(Some(body))) => (head, body),
+        (Ok(_), Ok(_), Ok(_)) => {
+            return Err(format!(
+                "what was written below {} is gone again",
+                probe.prefix
+            ));
+        }
+        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+            return Err(error.message.clone());
+        }
+    };
+
+    let mut changes = Vec::new();
+    if head.metadata.get(SHA256_FIELD) != Some(&sha256_hex(body)) {
+        changes.push("its metadata");
+    }
+    if head.size != body.len() as u64 {
+        changes.push("its size");
+    }
+    if let Some(sha256) = &head.sha256
+        && *sha256 != sha256_base64(body)
+    {
+        changes.push("its SHA-256");
+    }
+    Ok(changes)
+}
+
+/// Whether the answer to the upload confirmed the checksum, if there was an upload.
+fn is_checksum_confirmed(probe: &WriteProbe) -> bool {
+    match &probe.put {
+        Ok(PutProbe {
+            outcome: PutOutcome::Written(receipt),
+            ..
+        }) => receipt.is_checksum_confirmed,
+        _ => true,
+    }
+}
+
+/// Evaluates what remains of the canary objects.
+pub(crate) fn evaluate_canary(probes: &[WriteProbe]) -> CheckResult {
+    let mut is_written = false;
+    let mut has_marker = false;
+    let mut remaining = Vec::new();
+    for probe in probes {
+        let Some(deleted) = &probe.deleted else {
+            continue;
+        };
+        is_written = true;
+        match deleted {
+            Ok(left_marker) => has_marker |= left_marker,
+            Err(_) => remaining.push(probe.prefix.as_str()),
+        }
+    }
+
+    if !is_written {
+        return CheckResult::unknown(CheckId::Canary, "nothing could be written");
+    }
+    let seen = if !remaining.is_empty() {
+        let prefixes = remaining.join(" and ");
+        format!(
+            "one small object `_config-backup-doctor` stays in {prefixes}: \
+             it may not be deleted, and need not be"
+        )
+    } else if has_marker {
+        "what was written is deleted; the bucket keeps its versions, under a delete marker"
+            .to_owned()
+    } else {
+        "what was written is deleted".to_owned()
+    };
+    CheckResult::ok(CheckId::Canary, seen)
 }
 
 #[cfg(test)]

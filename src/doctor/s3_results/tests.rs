@@ -51,13 +51,15 @@ fn a_clock_is_bad_from_five_minutes_on_in_both_directions() {
         (86_400, true),
     ] {
         let ahead = Some(TimeDelta::seconds(seconds));
-        assert_eq!(
-            (is_clock_off(ahead), evaluate_clock(ahead).exit),
-            (bad, if bad { 4 } else { 0 }),
-            "{seconds}"
-        );
+        let exit = if bad {
+            ExitCode::Credentials
+        } else {
+            ExitCode::Ok
+        };
+        assert_eq!(is_clock_off(ahead), bad, "{seconds}");
+        assert_eq!(evaluate_clock(ahead).exit, exit, "{seconds}");
     }
-    assert_eq!(evaluate_clock(None).exit, 0);
+    assert_eq!(evaluate_clock(None).exit, ExitCode::Ok);
 }
 
 #[test]
@@ -69,7 +71,7 @@ fn a_clock_says_in_which_direction_it_is_off_and_whole_seconds_are_not() {
         (-3, "it is 3 s behind that of S3"),
         (
             -600,
-            "it is 10 minutes behind that of S3, and AWS takes 15 at the most",
+            "it is 10 minutes behind that of S3, and AWS accepts at most 15",
         ),
     ] {
         assert_eq!(
@@ -98,16 +100,13 @@ fn credentials_that_end_within_a_quarter_of_an_hour_are_worth_a_note() {
     assert_eq!(
         of(Some("2026-11-24T12:14:59Z")),
         (
-            CheckStatus::Note,
+            CheckStatus::Warning,
             "arn:x, until 2026-11-24T12:14:59Z, in 14 minutes".into()
         )
     );
     assert_eq!(
         of(None),
-        (
-            CheckStatus::Ok,
-            "arn:x, without an end that is known".into()
-        )
+        (CheckStatus::Ok, "arn:x, without a known expiry".into())
     );
 }
 
@@ -121,7 +120,7 @@ fn a_bucket_elsewhere_is_worth_a_note_with_the_variable_that_saves_the_round_tri
     assert_eq!(
         (elsewhere.status, elsewhere.fix.as_str()),
         (
-            CheckStatus::Note,
+            CheckStatus::Warning,
             "set CONFIG_BACKUP_BUCKET_REGION=eu-west-1"
         )
     );
@@ -141,7 +140,7 @@ fn whose_a_bucket_is_shows_in_what_is_denied() {
     assert_eq!(
         status_and_text(&evaluate_owner("", "1", denied(), denied())),
         (
-            CheckStatus::Note,
+            CheckStatus::Warning,
             "the bucket is of another account than your own, 1"
         )
     );
@@ -175,17 +174,17 @@ fn a_permission_is_there_where_no_place_was_refused() {
     let denied = error_of_kind(ErrorKind::Denied);
     assert_eq!(
         status_and_text(&evaluate_permission(
-            "c",
-            [("a/", Ok(())), ("b/", Ok(()))].into_iter()
+            CheckId::ListBucket,
+            &[("a/", None), ("b/", None)]
         )),
         (CheckStatus::Ok, "allowed below a/ and b/")
     );
     assert_eq!(
         status_and_text(&evaluate_permission(
-            "c",
-            [("a/", Ok(())), ("b/", Err(&denied))].into_iter()
+            CheckId::ListBucket,
+            &[("a/", None), ("b/", Some(&denied))]
         )),
-        (CheckStatus::Bad, "denied here")
+        (CheckStatus::Failed, "denied here")
     );
     // Where nothing could be written, a 403 may be a 404.
     let nothing = |got| {
@@ -201,11 +200,11 @@ fn a_permission_is_there_where_no_place_was_refused() {
     );
     assert_eq!(
         evaluate_read_permission(&nothing(Err(error_of_kind(ErrorKind::Denied))), true).status,
-        CheckStatus::Bad
+        CheckStatus::Failed
     );
     assert_eq!(
         evaluate_read_permission(&nothing(Err(error_of_kind(ErrorKind::Network))), false).status,
-        CheckStatus::Bad
+        CheckStatus::Failed
     );
     assert_eq!(
         evaluate_read_permission(
@@ -216,7 +215,7 @@ fn a_permission_is_there_where_no_place_was_refused() {
             false
         )
         .status,
-        CheckStatus::Bad
+        CheckStatus::Failed
     );
     assert_eq!(
         status_and_text(&evaluate_read_permission(&[intact_probe("a/")], true)),
@@ -241,7 +240,7 @@ fn a_server_that_writes_over_what_is_there_is_bad() {
             of(Ok(false)).status,
             of(Err(error_of_kind(ErrorKind::Network))).status
         ],
-        [CheckStatus::Ok, CheckStatus::Bad, CheckStatus::Unknown]
+        [CheckStatus::Ok, CheckStatus::Failed, CheckStatus::Unknown]
     );
 }
 
@@ -266,7 +265,10 @@ fn what_was_written_must_come_back_whole() {
     ] {
         let found = evaluate_read_back(&[with(written)]);
         assert_eq!(
-            (found.status, found.seen.contains("one round trip more")),
+            (
+                found.status,
+                found.seen.contains("which costs a round trip")
+            ),
             (CheckStatus::Ok, is_slower),
             "{}",
             found.seen
@@ -329,7 +331,7 @@ fn what_was_written_must_come_back_whole() {
             ..intact_probe("a/")
         }])
         .seen,
-        "not found out: denied here"
+        "denied here"
     );
 }
 

@@ -18,7 +18,7 @@ fn examine(world: &World, folder: &Path) -> Diagnosis {
     run_doctor(world, &[folder.to_str().expect("UTF-8")])
 }
 
-/// A program of this name that prints `answer`; gives its folder.
+/// Writes a program that prints `answer`, and returns its folder.
 fn write_program(world: &World, name: &str, answer: &str) -> PathBuf {
     let folder = world.path().join("programs");
     fs::create_dir_all(&folder).expect("a folder");
@@ -48,7 +48,7 @@ fn names_a_missing_helper_and_one_of_another_version() {
     examine(&world, &folder).assert_check(
         "helper",
         "note",
-        "not in PATH: deployments use what they fetch",
+        "not in PATH: deployments use the one from",
         "install it",
     );
     world.set_variable("CONFIG_BACKUP_HELPER_URL", None);
@@ -194,7 +194,7 @@ fn reports_spooled_items_and_how_to_send_them() {
     found.assert_no_problem().assert_check(
         "spool",
         "note",
-        "2 kept to be sent, since 20",
+        "2 spooled, since 20",
         "config-backup replay",
     );
     assert_eq!(world.spooled_items(), before, "it is only looked at");
@@ -202,7 +202,7 @@ fn reports_spooled_items_and_how_to_send_them() {
     examine(&world, &folder).assert_check(
         "spool",
         "note",
-        "1 set aside, damaged, or not of ours",
+        "1 quarantined, damaged, or of another program",
         "config-backup status",
     );
 }
@@ -226,7 +226,7 @@ fn names_a_state_directory_that_is_not_writable() {
     found.assert_failed(1, &["state folder"]).assert_check(
         "state folder",
         "bad",
-        "what cannot be sent is lost",
+        "failed uploads are lost",
         "XDG_STATE_HOME",
     );
 }
@@ -301,7 +301,7 @@ fn names_the_problems_of_a_changed_unit() {
         "changed since they were written: main.tf",
         "--force",
     );
-    // As another version wrote it: changed, but as its manifest has it.
+    // As another version wrote it: other content that matches its manifest.
     let sum = test_support::oracle::python_digest(
         "sha256",
         &fs::read(unit.join("main.tf")).expect("a file"),
@@ -340,7 +340,7 @@ fn names_the_problems_of_a_changed_unit() {
         .assert_check("unit", "bad", "has the legacy module", "--force");
 }
 
-/// Whether a unit depends on ours, as Terragrunt has it.
+/// Whether Terragrunt reports a dependency on the unit.
 fn terragrunt_accepts(world: &World, folder: &Path) -> bool {
     let mut command = world.command(Path::new(&pinned_tools_dir()).join("terragrunt"));
     let output = command

@@ -1,0 +1,184 @@
+//! Terraform files in the unit's folder that are not of the unit, and why Terraform fails with them.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use hcl_edit::structure::Block;
+use serde_json::{Map, Value};
+
+use crate::customer_folder::hcl::{block_labels, parse_hcl};
+use crate::customer_folder::unit_files::UNIT_FILES;
+use crate::customer_folder::unit_folder::read_unit_file;
+use crate::error::{Error, ErrorKind};
+
+/// What the names of files end with that Terraform and OpenTofu read.
+const TERRAFORM_FILE_SUFFIXES: [&str; 4] = [".tf", ".tofu", ".tf.json", ".tofu.json"];
+/// The providers that the unit itself uses.
+const UNIT_PROVIDERS: [&str; 2] = ["external", "terraform"];
+/// What a module says once only.
+const UNIQUE_TERRAFORM_BLOCKS: [&str; 3] = ["backend", "cloud", "required_providers"];
+/// The keys of a JSON file that belong to another module.
+const FOREIGN_JSON_KEYS: [&str; 4] = ["terraform", "provider", "resource", "data"];
+
+/// A Terraform file that is not of the unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LeftoverFile {
+    pub(crate) name: String,
+    /// Why Terraform fails with it in the unit's folder.
+    pub(crate) clash: Option<String>,
+}
+
+/// Lists the leftovers by name; a folder that does not exist has none.
+pub(crate) fn list_leftovers(folder: &Path) -> Result<Vec<LeftoverFile>, Error> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(Error::new(
+                ErrorKind::Local,
+                format!("cannot read the folder `{}`: {error}", folder.display()),
+                "make the unit's folder readable",
+            ));
+        }
+    };
+
+    let mut leftovers = Vec::new();
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !is_terraform_file(&name) || is_unit_file(&name) {
+            continue;
+        }
+        let content = read_unit_file(folder, &name)?.unwrap_or_default();
+        let clash = find_clash(&name, &String::from_utf8_lossy(&content));
+        leftovers.push(LeftoverFile { name, clash });
+    }
+    leftovers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(leftovers)
+}
+
+fn is_terraform_file(name: &str) -> bool {
+    TERRAFORM_FILE_SUFFIXES
+        .iter()
+        .any(|suffix| name.ends_with(suffix))
+}
+
+fn is_unit_file(name: &str) -> bool {
+    UNIT_FILES.iter().any(|file| file.name == name)
+}
+
+fn find_clash(name: &str, text: &str) -> Option<String> {
+    if Path::new(name).extension() == Some("json".as_ref()) {
+        return find_json_clash(text);
+    }
+    for block in parse_hcl(text).blocks() {
+        let clash = find_block_clash(block);
+        if clash.is_some() {
+            return clash;
+        }
+    }
+    None
+}
+
+fn find_json_clash(text: &str) -> Option<String> {
+    let settings: Map<String, Value> = serde_json::from_str(text).ok()?;
+    for key in FOREIGN_JSON_KEYS {
+        if settings.contains_key(key) {
+            return Some(format!("has `{key}` settings of another module"));
+        }
+    }
+    None
+}
+
+fn find_block_clash(block: &Block) -> Option<String> {
+    let kind = block.ident.as_str();
+    let labels = block_labels(block);
+    let label = labels.first().copied().unwrap_or_default();
+    let provider = label.split('_').next().unwrap_or_default();
+
+    match kind {
+        "terraform" => {
+            let is_unique =
+                |inner: &&Block| UNIQUE_TERRAFORM_BLOCKS.contains(&inner.ident.as_str());
+            let inner = block.body.blocks().find(is_unique)?;
+            let kind = inner.ident.as_str();
+            Some(format!("declares `{kind}` a second time"))
+        }
+        "provider" if !UNIT_PROVIDERS.contains(&label) => {
+            Some(format!("needs the provider `{label}`"))
+        }
+        "resource" | "data" if !UNIT_PROVIDERS.contains(&provider) => {
+            Some(format!("needs the provider `{provider}`"))
+        }
+        "resource" | "data" | "variable" | "output" | "check" if is_declared_by_unit(block) => {
+            let labels = labels.join(".");
+            Some(format!("declares the {kind} `{labels}` a second time"))
+        }
+        _ => None,
+    }
+}
+
+fn is_declared_by_unit(block: &Block) -> bool {
+    for file in UNIT_FILES {
+        if !is_terraform_file(file.name) {
+            continue;
+        }
+        for ours in parse_hcl(&String::from_utf8_lossy(file.content)).blocks() {
+            let has_same_kind = ours.ident.as_str() == block.ident.as_str();
+            if has_same_kind && block_labels(ours) == block_labels(block) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_clashes_that_makes_terraform_fail() {
+        for (name, text, expected) in [
+            (
+                "provider.tf",
+                "# Generated by Terragrunt. Sig: nIlQXj57tbuaRZEa\nprovider \"aws\" {}\n",
+                Some("needs the provider `aws`"),
+            ),
+            (
+                "versions.tf",
+                "terraform {\n  required_providers {\n  }\n}\n",
+                Some("declares `required_providers` a second time"),
+            ),
+            (
+                "backend.tf",
+                "terraform {\n  backend \"s3\" {}\n}\n",
+                Some("declares `backend` a second time"),
+            ),
+            (
+                "s3.tf",
+                "resource \"aws_s3_object\" \"x\" {}\n",
+                Some("needs the provider `aws`"),
+            ),
+            (
+                "vars.tf",
+                "variable \"bucket\" {}\n",
+                Some("declares the variable `bucket` a second time"),
+            ),
+            (
+                "x.tf.json",
+                "{\"provider\": {\"aws\": {}}}",
+                Some("has `provider` settings of another module"),
+            ),
+            (
+                "locals.tf",
+                "terraform {\n  required_version = \">= 1\"\n}\nlocals {}\nvariable \"mine\" {}\n",
+                None,
+            ),
+            ("x.tf.json", "{\"locals\": {}}", None),
+            ("empty.tf", "", None),
+        ] {
+            assert_eq!(find_clash(name, text).as_deref(), expected, "{name}");
+        }
+    }
+}
