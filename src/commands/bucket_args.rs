@@ -38,7 +38,9 @@ impl BucketArgs {
             (Some(profile), _) => profile.clone(),
             (None, Some(path)) => {
                 let config = file::read_config_file(path)?;
-                fields::parse_config_fields(&config.bytes).profile
+                fields::parse_config_fields(&config.bytes)
+                    .profile
+                    .unwrap_or_default()
             }
             (None, None) => String::new(),
         };

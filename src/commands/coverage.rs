@@ -26,8 +26,6 @@ use crate::system::host;
 use crate::system::runtime::block_on;
 use crate::time_spec::{DayBoundary, parse_duration, parse_time_spec};
 
-const GAPS_FOUND: ExitCode = ExitCode(7);
-
 #[derive(Debug, Args)]
 #[command(after_help = GAP_KINDS_HELP)]
 pub struct CoverageArgs {
@@ -111,9 +109,9 @@ pub fn run_coverage(
     let written = write_report(&report, &skipped, arguments.json, output, messages);
     ignore_broken_pipe(written).context("cannot write the gaps to stdout")?;
     Ok(if report.gaps.is_empty() {
-        ExitCode(0)
+        ExitCode::Ok
     } else {
-        GAPS_FOUND
+        ExitCode::FindingsReported
     })
 }
 

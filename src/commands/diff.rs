@@ -116,7 +116,12 @@ pub fn run_diff(
     let has_colours = output.is_terminal() && host::env_var("NO_COLOR").is_none();
     let written = write_diff(&sides, &lines, has_colours, &mut BufWriter::new(output));
     ignore_broken_pipe(written).context("cannot write the difference to stdout")?;
-    Ok(ExitCode(u8::from(arguments.exit_code && !lines.is_empty())))
+    let has_difference = !lines.is_empty();
+    Ok(if arguments.exit_code && has_difference {
+        ExitCode::Error
+    } else {
+        ExitCode::Ok
+    })
 }
 
 async fn load_side(

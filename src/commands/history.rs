@@ -103,7 +103,7 @@ pub fn run_history(
     })??;
     write_skipped(&skipped, &mut messages)?;
     output::ignore_broken_pipe(written).context("cannot write the history to stdout")?;
-    Ok(ExitCode(0))
+    Ok(ExitCode::Ok)
 }
 
 async fn build_rows<'a>(

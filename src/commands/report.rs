@@ -240,7 +240,11 @@ pub fn run_report(
     write_messages(&report, &mut messages)?;
 
     let has_failed = args.strict && !report.content.problems.is_empty();
-    Ok(ExitCode(if has_failed { 7 } else { 0 }))
+    Ok(if has_failed {
+        ExitCode::FindingsReported
+    } else {
+        ExitCode::Ok
+    })
 }
 
 /// Reports an unusable path at once, not after minutes of fetching.

@@ -42,15 +42,15 @@ impl CompactRow {
         let (key_prefix16, key_rest) = split_key(&deployment.key);
         Self {
             at_nanos: epoch_nanos(deployment.deployed_at),
-            modified_nanos: epoch_nanos(deployment.modified),
+            modified_nanos: epoch_nanos(deployment.last_modified),
             key_prefix16,
             key_rest: strings.intern(&key_rest),
             customer: strings.intern(&deployment.customer),
             user: strings.intern(user),
-            project_name: strings.intern(&deployment.project_name),
-            cluster_name: strings.intern(&deployment.cluster_name),
+            project_name: strings.intern(&deployment.record.project_name),
+            cluster_name: strings.intern(&deployment.record.cluster_name),
             details_index: u32::try_from(details_index).unwrap_or(u32::MAX),
-            additional_users_count: deployment.additional_users_count,
+            additional_users_count: deployment.record.additional_users_count,
         }
     }
 
@@ -78,29 +78,29 @@ pub(crate) struct CompactDetails {
 
 impl CompactDetails {
     pub(crate) fn new(deployment: &Deployment, strings: &mut StringInterner) -> Self {
-        let details = &deployment.details;
+        let record = &deployment.record;
         let (mut git_commit, mut git_branch, mut is_git_dirty) = ("", "", None);
-        if let Some(git) = &details.git {
+        if let Some(git) = &record.git {
             git_commit = &git.commit;
             git_branch = &git.branch;
             is_git_dirty = Some(git.dirty);
         }
         let (mut ci_provider, mut ci_run_url) = ("", "");
-        if let Some(ci) = &details.ci {
+        if let Some(ci) = &record.ci {
             ci_provider = &ci.provider;
             ci_run_url = &ci.run_url;
         }
         Self {
-            arn: strings.intern(&deployment.user),
-            account: strings.intern(&details.account),
-            config_hash: strings.intern(&deployment.config_hash),
-            backup: strings.intern(&details.backup),
-            deployment_id: strings.intern(&details.deployment_id),
+            arn: strings.intern(&record.user),
+            account: strings.intern(&record.account),
+            config_hash: strings.intern(&record.config_hash),
+            backup: strings.intern(&record.backup),
+            deployment_id: strings.intern(&record.deployment_id),
             git_commit: strings.intern(git_commit),
             git_branch: strings.intern(git_branch),
             ci_provider: strings.intern(ci_provider),
             ci_run_url: strings.intern(ci_run_url),
-            is_late: details.is_late,
+            is_late: record.is_late,
             is_git_dirty,
         }
     }

@@ -65,9 +65,9 @@ impl ReportRows {
     }
 
     pub fn add_deployment(&mut self, deployment: &Deployment) {
-        let user = display_user(&deployment.user, self.identity);
+        let user = display_user(&deployment.record.user, self.identity);
         if self.identity == UserIdentity::Name {
-            self.add_arn(user, &deployment.user);
+            self.add_arn(user, &deployment.record.user);
         }
 
         let row = CompactRow::new(deployment, user, self.details.len(), &mut self.strings);

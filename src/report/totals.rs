@@ -99,10 +99,10 @@ impl ReportTotals {
         let date = deployed_at.date_naive();
         *self.deployments_per_day.entry(date).or_default() += 1;
 
-        let user = display_user(&deployment.user, self.identity);
+        let user = display_user(&deployment.record.user, self.identity);
         let customer_symbol = self.strings.intern(&deployment.customer);
         let user_symbol = self.strings.intern(user);
-        let config_symbol = match deployment.config_hash.as_str() {
+        let config_symbol = match deployment.record.config_hash.as_str() {
             "" => None,
             hash => Some(self.strings.intern(hash)),
         };

@@ -190,7 +190,8 @@ impl<'a, W: Write> ReportCollector<'a, W> {
                 return;
             }
         };
-        let (deployment, problems) = Deployment::from_parsed(object, key, record);
+        let deployment = Deployment::from_parsed(object, key, record);
+        let problems = &deployment.record.problems;
         if !self.filter.matches_deployment(&deployment) {
             return;
         }

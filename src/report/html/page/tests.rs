@@ -18,7 +18,10 @@ fn render_page(
 ) -> String {
     let mut totals = ReportTotals::default();
     for (time, customer) in deployments {
-        let [customer, user] = [customer, "jane"].map(str::to_owned);
+        let record = ParsedRecord {
+            user: "jane".to_owned(),
+            ..ParsedRecord::default()
+        };
         totals.add_deployment(&Deployment {
             deployed_at: parse_time(time),
             customer: (*customer).to_owned(),
