@@ -28,7 +28,8 @@ use crate::system::panics;
 /// What `--help` ends with.
 const EXIT_CODES: &str = "\
 Exit codes: 0 ok, 1 error, 2 usage, 3 bad input, 4 credentials, 5 denied or no such bucket,
-6 network or timeout, 7 something is missing or wrong (report --strict, coverage, verify), 130 interrupted.
+6 network or timeout, 7 something is missing or wrong (report --strict, coverage, verify),
+130 interrupted.
 The commands that Terraform and Terragrunt call (context, deploy, fallback) always exit 0.";
 
 /// Keeps a deployment's config.yaml and a record of every deployment in S3.
@@ -44,12 +45,12 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum CliCommand {
-    /// Print who deployed what: one row per day, customer and user, for the last deployment of the day
+    /// Print who deployed what: the last deployment of each day, customer and user
     #[command(after_help = EXAMPLES)]
     Report(Box<ReportArgs>),
-    /// List the versions of a customer's config, newest first: when, by whom, and which keys changed
+    /// List the versions of a customer's config, newest first: when, by whom, which keys changed
     History(HistoryArgs),
-    /// Show what differs between two versions of a customer's config, or a version and the local file
+    /// Show what differs between two versions of a config, or a version and the local file
     Diff(Box<DiffArgs>),
     /// Restore a version of a customer's config, byte for byte
     Restore(Box<RestoreArgs>),
@@ -57,7 +58,7 @@ enum CliCommand {
     Verify(VerifyArgs),
     /// Find deployments without a usage record and customers without a backup
     Coverage(Box<CoverageArgs>),
-    /// Archive the usage records of past months in a few objects, for reports and SQL; deletes nothing
+    /// Archive the usage records of past months, for reports and SQL; deletes nothing
     Compact(Box<CompactArgs>),
     /// Put the Terragrunt unit into a customer folder, or upgrade it to this version
     Init(InitArgs),
@@ -84,7 +85,7 @@ enum CliCommand {
     /// For Terraform: what a plan needs to know (external protocol, read-only)
     #[command(hide = true)]
     Context,
-    /// For Terraform: upload the config, write the usage record, and report the result (external protocol)
+    /// For Terraform: upload the config and the usage record, and report the result (external protocol)
     #[command(hide = true)]
     Deploy,
     /// For Terragrunt: do what `deploy` does where Terraform has failed in the unit
@@ -170,7 +171,7 @@ fn print_error(error: &anyhow::Error, mut messages: impl Write) -> ExitCode {
     let line = to_single_line(&format!("{error:#}"));
     let _ = writeln!(messages, "config-backup: {line}");
     match error.downcast_ref::<Error>() {
-        Some(error) => ExitCode(error.exit_code()),
+        Some(error) => error.exit_code(),
         None => ExitCode::Error,
     }
 }

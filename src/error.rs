@@ -6,6 +6,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::exit_code::ExitCode;
+
 /// What went wrong, as far as callers tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -96,13 +98,13 @@ impl Error {
 
     /// The exit code of commands that people call (docs/commands.md, "Exit codes").
     #[must_use]
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self.kind {
-            ErrorKind::Input => 3,
-            ErrorKind::Credentials => 4,
-            ErrorKind::Denied | ErrorKind::Bucket => 5,
-            ErrorKind::Network | ErrorKind::Timeout => 6,
-            ErrorKind::Local | ErrorKind::Service => 1,
+            ErrorKind::Input => ExitCode::InvalidInput,
+            ErrorKind::Credentials => ExitCode::Credentials,
+            ErrorKind::Denied | ErrorKind::Bucket => ExitCode::Denied,
+            ErrorKind::Network | ErrorKind::Timeout => ExitCode::Network,
+            ErrorKind::Local | ErrorKind::Service => ExitCode::Error,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Exit codes of the commands for people. docs/commands.md, "Exit codes", lists them.
 
+use serde::ser::{Serialize, Serializer};
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitCode {
@@ -26,18 +28,9 @@ impl ExitCode {
     }
 }
 
-/// The exit code with a number; an unknown one is an error.
-#[expect(non_snake_case, reason = "stands in for the tuple struct that it was")]
-#[must_use]
-pub const fn ExitCode(code: u8) -> ExitCode {
-    match code {
-        0 => ExitCode::Ok,
-        2 => ExitCode::Usage,
-        3 => ExitCode::InvalidInput,
-        4 => ExitCode::Credentials,
-        5 => ExitCode::Denied,
-        6 => ExitCode::Network,
-        7 => ExitCode::FindingsReported,
-        _ => ExitCode::Error,
+/// In JSON it is the number.
+impl Serialize for ExitCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(self.code())
     }
 }

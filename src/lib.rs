@@ -1,8 +1,9 @@
 //! Keeps a deployment's `config.yaml` and a record of every deployment in S3.
 //!
-//! Terraform calls the commands `context` and `deploy` through its `external` data source. Terragrunt
-//! calls `fallback` where Terraform fails. People call the other commands. docs/dev/architecture.md shows how
-//! the data flows. The library exists for the executable and its tests; its API is not a contract.
+//! Terraform calls the commands `context` and `deploy` through its `external` data source.
+//! Terragrunt calls `fallback` where Terraform fails. People call the other commands.
+//! docs/dev/architecture.md shows how the data flows. The library exists for the executable and
+//! its tests; its API is not a contract.
 //!
 //! Commands:
 //! - `cli`: the command line

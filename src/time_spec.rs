@@ -31,7 +31,7 @@ pub fn parse_time_argument(
     now: DateTime<Utc>,
 ) -> Result<DateTime<Utc>, Error> {
     parse_time_spec(text, boundary, now).map_err(|hint| {
-        let message = format!("cannot parse `{flag} {text}`");
+        let message = format!("cannot read `{flag} {text}`");
         Error::new(ErrorKind::Input, message, hint)
     })
 }

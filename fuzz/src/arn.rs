@@ -1,4 +1,4 @@
-//! The user's name out of an ARN: what stands behind the last `/`, or behind the last `:` where there is no `/`.
+//! The user name in an ARN: what follows its last `/`, or its last `:` if there is no `/`.
 
 use config_backup::record::deployment::{UserIdentity, display_user, user_name_from_arn};
 

@@ -52,13 +52,15 @@ pub fn run(data: &[u8]) {
 pub fn judge(data: &[u8], facts: &ConfigFields) {
     phrase(&facts.problems, data.len());
     assert!(facts.problems.len() <= 5, "{:?}", facts.problems);
-    for fact in [
+    let texts = [
         &facts.customer,
         &facts.profile,
         &facts.project_name,
         &facts.cluster_name,
-    ] {
-        assert_eq!(fact.trim(), fact);
+    ];
+    for text in texts.into_iter().flatten() {
+        assert!(!text.is_empty());
+        assert_eq!(text.trim(), text);
     }
 }
 
@@ -69,20 +71,18 @@ fn phrase(problems: &[String], length: usize) {
 
 /// There is always a customer, and nothing is added to what the file says.
 pub fn judge_subject(facts: &ConfigFields, subject: &DeploymentSubject) {
-    let customer = if facts.customer.is_empty() {
-        "acme"
-    } else {
-        &facts.customer
-    };
-    assert_eq!(subject.customer, customer);
     assert_eq!(
-        (&subject.profile, &subject.problems),
-        (&facts.profile, &facts.problems)
+        subject.customer,
+        facts.customer.as_deref().unwrap_or("acme")
     );
-    assert_eq!(
-        (&subject.project_name, &subject.cluster_name),
-        (&facts.project_name, &facts.cluster_name)
-    );
+    for (text, fact) in [
+        (&subject.profile, &facts.profile),
+        (&subject.project_name, &facts.project_name),
+        (&subject.cluster_name, &facts.cluster_name),
+    ] {
+        assert_eq!(text, fact.as_deref().unwrap_or_default());
+    }
+    assert_eq!(subject.problems, facts.problems);
     assert_eq!(
         Some(subject.additional_users_count),
         facts.additional_users_count.or(Some(0))

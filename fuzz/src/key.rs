@@ -1,4 +1,4 @@
-//! Keys: whoever the customer is, they stay below their prefix, tell the customer, and are taken apart again.
+//! Keys of any customer stay below their prefix, name the customer and can be parsed.
 
 use config_backup::keys::{
     CONFIGS_PREFIX, RECORDS_PREFIX, RecordKey, config_version_key, current_config_key,
@@ -6,7 +6,7 @@ use config_backup::keys::{
     record_key, record_key_segment, record_key_with_suffix, record_keys_prefix,
 };
 
-/// Any two texts are customers, and any text is a key that somebody wrote.
+/// Any text is a customer, and the key of an object.
 pub fn run(data: &[u8]) {
     let [one, other, id] = super::texts(data);
     judge_segment(&one, &customer_segment(&one));
@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// One step of a path, in letters that need no escape anywhere, from which the customer is read back.
+/// A segment is one path segment in harmless characters, and decodes to the customer.
 pub fn judge_segment(customer: &str, segment: &str) {
     assert!(
         (1..=400).contains(&segment.len()) && segment != "." && segment != "..",
@@ -41,7 +41,7 @@ pub fn judge_segment(customer: &str, segment: &str) {
         "{segment:?}"
     );
     let back = parse_customer_segment(segment);
-    // Three bytes for each, and the mark in front: what is too long for a key is a digest, which tells nothing.
+    // An escaped byte takes three bytes. A segment that would be too long is a digest.
     let is_short = customer.len() * 3 < 400;
     assert!(
         back.as_deref() == Some(customer) || (back.is_none() && !is_short),
@@ -97,7 +97,7 @@ fn judge_keys(customer: &str, id: &str, data: &[u8]) {
     }
 }
 
-/// A key that is taken for a record's is one, and a time that is read out of it stands in it.
+/// A key that parses as that of a record is one, and contains the parsed time.
 fn judge_foreign(key: &str) {
     let Some(parsed) = RecordKey::parse(key) else {
         return;
@@ -118,7 +118,7 @@ fn judge_foreign(key: &str) {
         "{key}"
     );
     if let Some(at) = parsed.deployed_at {
-        // A leap second has the date of the second before it and the nanoseconds of the one behind it.
+        // chrono represents a leap second by extra nanoseconds.
         assert!(
             name.starts_with(&format_timestamp(at)) && at.timestamp_subsec_nanos() == 0,
             "{key} is said to be of {at}"

@@ -1,4 +1,4 @@
-//! Objects of the archive: whatever somebody has made of one, it is read or refused, in bounded memory and without a panic.
+//! Archive files: a crafted one is decoded or refused, in bounded memory and without a panic.
 
 use std::sync::OnceLock;
 
@@ -7,8 +7,8 @@ use config_backup::archive::{ArchiveError, ArchiveRow};
 use config_backup::keys::RecordKey;
 use config_backup::s3::listing::ObjectMeta;
 
-/// Each three bytes of `data` change one byte of a file that is whole: how far from its end, where the footer is, and what it is then.
-/// So an input is small, and does not have to find out what such a file looks like.
+/// Each three bytes of `data` change one byte of a valid file: its distance from the end, and the
+/// new value. So inputs are small, and most of them change the footer.
 pub fn run(data: &[u8]) {
     let mut file = whole().to_vec();
     let (changes, _) = data.as_chunks::<3>();
@@ -20,17 +20,13 @@ pub fn run(data: &[u8]) {
     judge(&decode_archive(file));
 }
 
-/// What comes out of a file is what records can be; a refusal is one line that quotes none of them.
+/// Decoded records are valid, and an error is one line that does not quote a record.
 pub fn judge(read: &Result<Vec<ArchivedRecord>, ArchiveError>) {
     match read {
         Ok(records) => {
-            for ArchivedRecord {
-                object: listed,
-                body,
-            } in records
-            {
-                assert_eq!(listed.size, body.len() as u64, "{listed:?}");
-                assert!(RecordKey::parse(&listed.key).is_some(), "{listed:?}");
+            for ArchivedRecord { object, body } in records {
+                assert_eq!(object.size, body.len() as u64, "{object:?}");
+                assert!(RecordKey::parse(&object.key).is_some(), "{object:?}");
             }
         }
         Err(error) => {
@@ -48,14 +44,18 @@ pub fn whole() -> &'static [u8] {
     static FILE: OnceLock<Vec<u8>> = OnceLock::new();
     FILE.get_or_init(|| {
         let record = |second: u64| {
-            let body = format!("{{\"user\":\"canary\",\"git\":{{\"commit\":\"c\",\"dirty\":true}},\"additional_users_count\":{second}}}\n");
-            let listed = ObjectMeta {
+            let body = format!(
+                "{{\"user\":\"canary\",\"git\":{{\"commit\":\"c\",\"dirty\":true}},\
+                 \"additional_users_count\":{second}}}\n"
+            );
+            let object = ObjectMeta {
                 key: format!("usage-logs/acme/2026-01-02_03040{second}.json"),
                 last_modified: chrono::DateTime::default(),
                 size: body.len() as u64,
                 etag: "\"e\"".to_owned(),
             };
-            ArchiveRow::from_record(ArchivedRecord { object: listed, body: body.into_bytes() }).expect("a record")
+            let body = body.into_bytes();
+            ArchiveRow::from_record(ArchivedRecord { object, body }).expect("a record")
         };
         encode_archive(&[1, 2, 3].map(record)).expect("a file")
     })

@@ -30,14 +30,18 @@ pub fn judge(data: &[u8], query: &ModuleQuery) {
     let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
     let problems = query.problems.join("\n");
     for (read, key, default) in [
-        (&query.config_file_path, "config_file_path", ""),
-        (&query.bucket, "bucket", "mongodb-arena"),
-        (&query.bucket_region, "bucket_region", "us-east-1"),
-        (&query.expected_bucket_owner, "expected_bucket_owner", ""),
-        (&query.customer_name, "customer_name", ""),
-        (&query.aws_profile, "aws_profile", ""),
-        (&query.backup_key, "backup_key", ""),
-        (&query.deployment_id, "deployment_id", ""),
+        (query.config_file_path.as_str(), "config_file_path", ""),
+        (query.bucket.as_str(), "bucket", "mongodb-arena"),
+        (query.bucket_region.as_str(), "bucket_region", "us-east-1"),
+        (
+            or_empty(&query.expected_bucket_owner),
+            "expected_bucket_owner",
+            "",
+        ),
+        (or_empty(&query.customer_name), "customer_name", ""),
+        (or_empty(&query.aws_profile), "aws_profile", ""),
+        (or_empty(&query.backup_key), "backup_key", ""),
+        (or_empty(&query.deployment_id), "deployment_id", ""),
     ] {
         let is_missing = matches!(fields.get(key), None | Some(Value::Null))
             || fields.get(key) == Some(&Value::String(String::new()));
@@ -58,6 +62,7 @@ pub fn judge(data: &[u8], query: &ModuleQuery) {
     assert!((1..=300).contains(&query.timeout.as_secs()));
     // They become names of files.
     for id in [&query.deployment_id, &query.planned_id, &query.backup_id] {
+        let id = or_empty(id);
         assert!(
             id.len() <= 64
                 && id
@@ -70,6 +75,10 @@ pub fn judge(data: &[u8], query: &ModuleQuery) {
         .problems
         .iter()
         .for_each(|problem| judge_problem(problem));
+}
+
+fn or_empty(setting: &Option<String>) -> &str {
+    setting.as_deref().unwrap_or_default()
 }
 
 /// One line that names the key, but never a value.
@@ -90,7 +99,7 @@ pub fn judge_problem(problem: &str) {
             return false;
         };
         let forms = [
-            "a whole number of at least 0; that of the file is used",
+            "a whole number of at least 0; the value in config.yaml is used",
             "a whole number of seconds from 1 to 300; 10 is used",
             "an AWS region such as us-east-1; us-east-1 is used",
             "a number of milliseconds; 0 is used",
@@ -98,7 +107,7 @@ pub fn judge_problem(problem: &str) {
         ];
         let of_type = types.iter().any(|it| {
             let text = format!("a text, not {it}");
-            said == text || said == format!("{text}; that of the file is used")
+            said == text || said == format!("{text}; the value in config.yaml is used")
         });
         forms.contains(&said) || of_type
     });
@@ -118,21 +127,14 @@ pub fn judge_problem(problem: &str) {
 /// One line that names the place or the key, but never a value.
 pub fn judge_refusal(data: &[u8], refusal: &str) {
     let said = refusal
-        .strip_prefix("parse ")
+        .strip_prefix("cannot parse ")
         .unwrap_or_else(|| panic!("{refusal}"));
     let inner = said.strip_prefix("`request` in ").unwrap_or(said);
     let said = inner
         .strip_prefix("the query on stdin: ")
         .unwrap_or_else(|| panic!("{refusal}"));
-    let fixed = [
-        "it is not a JSON object",
-        "the key `config_file_path` is missing",
-    ];
-    let is_place = super::phrase::fits(
-        said,
-        "it is not JSON at line #, column #",
-        data.len() as u64 + 1,
-    );
+    let fixed = ["not a JSON object", "the key `config_file_path` is missing"];
+    let is_place = super::phrase::fits(said, "not JSON at line #, column #", data.len() as u64 + 1);
     assert!(
         is_place || fixed.contains(&said),
         "`{refusal}` is not a refusal of the helper"

@@ -1,4 +1,4 @@
-//! A usage record: whatever lies there is read or refused, and what we write is read as it was.
+//! Usage records: any bytes are parsed or refused, and what we write parses back.
 
 use config_backup::keys::PLAUSIBLE_YEARS;
 use config_backup::record::parse::{self, ParsedRecord, RecordError};
@@ -8,7 +8,7 @@ use config_backup::record::{
 };
 use serde_json::Value;
 
-/// All that is ever said about a record.
+/// All messages about a record.
 const PHRASES: [&str; 19] = [
     "empty object",
     "not valid JSON at line #, column #",
@@ -31,7 +31,7 @@ const PHRASES: [&str; 19] = [
     "`late` is no flag",
 ];
 
-/// Any bytes are an object of the bucket, and a deployment.
+/// The bytes are an object of the bucket, and the values of a record.
 pub fn run(data: &[u8]) {
     judge(&parse::parse_record(data));
     let record = record(data);
@@ -43,7 +43,7 @@ pub fn run(data: &[u8]) {
     );
 }
 
-/// What is said fits one of the phrases, and the time is one that a deployment can have.
+/// Each message is a known one, and the time is plausible.
 pub fn judge(read: &Result<ParsedRecord, RecordError>) {
     let problems = match read {
         Ok(reading) => reading.problems.clone(),
@@ -60,7 +60,7 @@ pub fn judge(read: &Result<ParsedRecord, RecordError>) {
     }
 }
 
-/// A deployment with any texts, counts and flags.
+/// A record with any texts, counts and flags.
 pub fn record(data: &[u8]) -> UsageRecord {
     let [
         customer,
@@ -120,66 +120,43 @@ pub fn record(data: &[u8]) -> UsageRecord {
     }
 }
 
-/// One line of JSON that says what the record holds, to any reader and to ours.
-pub fn judge_line(record: &UsageRecord, line: &[u8], reading: &ParsedRecord) {
-    assert_eq!(
-        line.iter().position(|byte| *byte == b'\n'),
-        Some(line.len() - 1),
-        "one line"
-    );
-    let value: Value = serde_json::from_slice(line).expect("JSON");
-    let says = |name: &str| value[name].as_str().unwrap_or_default();
-    assert_eq!(
-        value["additional_users_count"].as_u64(),
-        Some(record.additional_users_count)
-    );
-    assert_eq!(
-        (says("customer"), says("user"), says("backup_key")),
-        (&*record.customer, &*record.user, &*record.backup_key)
-    );
+/// The line is JSON with the values of the record, for any parser and for ours.
+pub fn judge_line(record: &UsageRecord, line: &[u8], parsed: &ParsedRecord) {
+    let newline = line.iter().position(|byte| *byte == b'\n');
+    assert_eq!(newline, Some(line.len() - 1), "one line");
 
-    let ParsedRecord {
-        deployed_at: at,
-        customer,
-        user,
-        account,
-        config_hash,
-        project_name,
-        cluster_name,
-        deployment_id,
-        git,
-        ci,
-        chain,
-        is_late: late,
-        ..
-    } = reading;
-    assert_eq!(at.map(format_rfc3339).as_ref(), Some(&record.timestamp));
-    assert_eq!(
-        (customer, user, account),
-        (&record.customer, &record.user, &record.account)
-    );
-    assert_eq!(
-        (config_hash, project_name, cluster_name),
-        (
-            &record.config_hash,
-            &record.project_name,
-            &record.cluster_name
-        )
-    );
-    assert_eq!(
-        (deployment_id, git, ci, late),
-        (&record.deployment_id, &record.git, &record.ci, &record.late)
-    );
-    assert_eq!(chain, &record.chain);
-    assert_eq!(
-        reading.additional_users_count,
-        record.additional_users_count
-    );
-    assert_eq!(reading.backup, says("backup"));
-    let problems: &[&str] = if record.user.is_empty() {
-        &["no `user`"]
-    } else {
-        &[]
+    let value: Value = serde_json::from_slice(line).expect("JSON");
+    let count = value["additional_users_count"].as_u64();
+    assert_eq!(count, Some(record.additional_users_count));
+    assert_eq!(value["customer"], record.customer);
+    assert_eq!(value["user"], record.user);
+    assert_eq!(value["backup_key"], record.backup_key);
+    assert_eq!(value["backup"], parsed.backup);
+
+    judge_parsed(record, parsed);
+}
+
+fn judge_parsed(record: &UsageRecord, parsed: &ParsedRecord) {
+    let deployed_at = parsed.deployed_at.expect("a time");
+    assert_eq!(format_rfc3339(deployed_at), record.timestamp);
+    assert_eq!(parsed.customer, record.customer);
+    assert_eq!(parsed.user, record.user);
+    assert_eq!(parsed.account, record.account);
+    assert_eq!(parsed.config_hash, record.config_hash);
+    let count = parsed.additional_users_count;
+    assert_eq!(count, record.additional_users_count);
+    assert_eq!(parsed.project_name, record.project_name);
+    assert_eq!(parsed.cluster_name, record.cluster_name);
+    assert_eq!(parsed.deployment_id, record.deployment_id);
+    assert_eq!(parsed.backup_key, record.backup_key);
+    assert_eq!(parsed.is_late, record.late);
+    assert_eq!(parsed.git, record.git);
+    assert_eq!(parsed.ci, record.ci);
+    assert_eq!(parsed.chain, record.chain);
+
+    let problems: &[&str] = match record.user.as_str() {
+        "" => &["no `user`"],
+        _ => &[],
     };
-    assert_eq!(reading.problems, problems);
+    assert_eq!(parsed.problems, problems);
 }

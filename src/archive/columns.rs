@@ -23,9 +23,7 @@ pub(super) const RECORD_COLUMN: &str = "record";
 #[derive(Debug)]
 pub struct ArchiveRow {
     pub(super) archived: ArchivedRecord,
-    deployed_at: DateTime<Utc>,
-    customer: String,
-    record: ParsedRecord,
+    deployment: Deployment,
 }
 
 impl ArchiveRow {
@@ -36,13 +34,15 @@ impl ArchiveRow {
             return Err(RecordError::InvalidKey);
         };
         let record = parse::parse_record(&archived.body)?;
-        let (deployment, _) = Deployment::from_parsed(&archived.object, &key, record.clone());
+        let deployment = Deployment::from_parsed(&archived.object, &key, record);
         Ok(Self {
-            deployed_at: deployment.deployed_at,
-            customer: deployment.customer,
             archived,
-            record,
+            deployment,
         })
+    }
+
+    fn record(&self) -> &ParsedRecord {
+        &self.deployment.record
     }
 
     #[must_use]
@@ -82,30 +82,39 @@ impl ArchiveColumn {
 
 /// The columns of the view `deployments`, then those that only we read. Add new ones at the end.
 pub(super) const ARCHIVE_COLUMNS: [(&str, ArchiveColumn); 27] = [
-    ("timestamp", Text(|row| format_time(row.deployed_at))),
-    ("customer", Text(|row| row.customer.clone())),
+    (
+        "timestamp",
+        Text(|row| format_time(row.deployment.deployed_at)),
+    ),
+    ("customer", Text(|row| row.deployment.customer.clone())),
     ("user", Text(user_name)),
     (
         "additional_users_count",
-        Count(|row| row.record.additional_users_count),
+        Count(|row| row.record().additional_users_count),
     ),
-    ("project_name", Text(|row| row.record.project_name.clone())),
-    ("cluster_name", Text(|row| row.record.cluster_name.clone())),
-    ("arn", Text(|row| row.record.user.clone())),
-    ("account", Text(|row| row.record.account.clone())),
-    ("config_hash", Text(|row| row.record.config_hash.clone())),
-    ("backup", Text(|row| row.record.backup.clone())),
-    ("late", Flag(|row| row.record.is_late)),
+    (
+        "project_name",
+        Text(|row| row.record().project_name.clone()),
+    ),
+    (
+        "cluster_name",
+        Text(|row| row.record().cluster_name.clone()),
+    ),
+    ("arn", Text(|row| row.record().user.clone())),
+    ("account", Text(|row| row.record().account.clone())),
+    ("config_hash", Text(|row| row.record().config_hash.clone())),
+    ("backup", Text(|row| row.record().backup.clone())),
+    ("late", Flag(|row| row.record().is_late)),
     (
         "deployment_id",
-        Text(|row| row.record.deployment_id.clone()),
+        Text(|row| row.record().deployment_id.clone()),
     ),
     ("git_commit", Text(|row| git_text(row, |git| &git.commit))),
     ("git_branch", Text(|row| git_text(row, |git| &git.branch))),
     ("git_dirty", OptionalFlag(is_git_dirty)),
     ("ci_provider", Text(|row| ci_text(row, |ci| &ci.provider))),
     ("ci_run_url", Text(|row| ci_text(row, |ci| &ci.run_url))),
-    ("backup_key", Text(|row| row.record.backup_key.clone())),
+    ("backup_key", Text(|row| row.record().backup_key.clone())),
     ("chain_writer", OptionalText(chain_writer)),
     ("chain_number", OptionalNumber(chain_number)),
     ("chain_previous", OptionalText(chain_previous)),
@@ -136,40 +145,40 @@ fn format_time(time: DateTime<Utc>) -> String {
 }
 
 fn user_name(row: &ArchiveRow) -> String {
-    user_name_from_arn(&row.record.user).to_owned()
+    user_name_from_arn(&row.record().user).to_owned()
 }
 
 fn git_text(row: &ArchiveRow, get: fn(&GitCommit) -> &String) -> String {
-    match &row.record.git {
+    match &row.record().git {
         Some(git) => get(git).clone(),
         None => String::new(),
     }
 }
 
 fn is_git_dirty(row: &ArchiveRow) -> Option<bool> {
-    let git = row.record.git.as_ref()?;
+    let git = row.record().git.as_ref()?;
     Some(git.dirty)
 }
 
 fn ci_text(row: &ArchiveRow, get: fn(&CiJob) -> &String) -> String {
-    match &row.record.ci {
+    match &row.record().ci {
         Some(ci) => get(ci).clone(),
         None => String::new(),
     }
 }
 
 fn chain_writer(row: &ArchiveRow) -> Option<String> {
-    let chain = row.record.chain.as_ref()?;
+    let chain = row.record().chain.as_ref()?;
     Some(chain.writer.clone())
 }
 
 fn chain_number(row: &ArchiveRow) -> Option<i64> {
-    let chain = row.record.chain.as_ref()?;
+    let chain = row.record().chain.as_ref()?;
     i64::try_from(chain.number).ok()
 }
 
 fn chain_previous(row: &ArchiveRow) -> Option<String> {
-    let chain = row.record.chain.as_ref()?;
+    let chain = row.record().chain.as_ref()?;
     Some(chain.previous.clone())
 }
 

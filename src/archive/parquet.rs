@@ -45,7 +45,8 @@ pub struct ArchivedRecord {
 /// # Errors
 /// See the Parquet library.
 pub fn encode_archive(rows: &[ArchiveRow]) -> Result<Vec<u8>> {
-    let mut writer = SerializedFileWriter::new(Vec::new(), schema()?, writer_properties()?)?;
+    let mut writer =
+        SerializedFileWriter::new(Vec::new(), parquet_schema()?, writer_properties()?)?;
     let mut group = writer.next_row_group()?;
     for (_, column) in &ARCHIVE_COLUMNS {
         let Some(mut column_writer) = group.next_column()? else {
@@ -58,7 +59,7 @@ pub fn encode_archive(rows: &[ArchiveRow]) -> Result<Vec<u8>> {
     writer.into_inner()
 }
 
-fn schema() -> Result<TypePtr> {
+fn parquet_schema() -> Result<TypePtr> {
     let mut fields = String::new();
     for (name, column) in &ARCHIVE_COLUMNS {
         fields.push_str(&column.schema_field(name));
@@ -111,10 +112,11 @@ fn write_column(
             writer.write_batch(&values, Some(&levels), None)?;
         }
         (Writer::FixedLenByteArrayColumnWriter(writer), Column::Count(get)) => {
-            let values: Vec<FixedLenByteArray> = rows.iter().map(|row| decimal(get(row))).collect();
+            let values: Vec<FixedLenByteArray> =
+                rows.iter().map(|row| decimal_bytes(get(row))).collect();
             writer.write_batch(&values, None, None)?;
         }
-        _ => return Err(invalid("a column has another type than its values")),
+        _ => return Err(invalid_file("a column has another type than its values")),
     }
     Ok(())
 }
@@ -124,7 +126,7 @@ fn byte_array(text: String) -> ByteArray {
 }
 
 /// Big-endian, with a byte for the sign in front.
-fn decimal(count: u64) -> FixedLenByteArray {
+fn decimal_bytes(count: u64) -> FixedLenByteArray {
     FixedLenByteArray::from([&[0][..], &count.to_be_bytes()].concat())
 }
 
@@ -195,7 +197,7 @@ fn read_row_group(group: &dyn RowGroupReader) -> Result<Vec<ArchivedRecord>> {
             etag: etags[index].as_utf8()?.to_owned(),
         };
         if object.size != body.len() as u64 || RecordKey::parse(&object.key).is_none() {
-            return Err(invalid("a record does not match its key or size"));
+            return Err(invalid_file("a record does not match its key or size"));
         }
         let body = body.data().to_vec();
         records.push(ArchivedRecord { object, body });
@@ -205,7 +207,7 @@ fn read_row_group(group: &dyn RowGroupReader) -> Result<Vec<ArchivedRecord>> {
 
 fn parse_time(text: &str) -> Result<DateTime<Utc>> {
     let time = text.parse();
-    time.map_err(|_| invalid(&format!("a `{MODIFIED_COLUMN}` is not an RFC 3339 time")))
+    time.map_err(|_| invalid_file(&format!("a `{MODIFIED_COLUMN}` is not an RFC 3339 time")))
 }
 
 fn read_text_column(
@@ -217,14 +219,14 @@ fn read_text_column(
         ColumnReader::ByteArrayColumnReader(reader) => {
             read_all_values::<ByteArrayType>(reader, row_count)
         }
-        _ => Err(invalid(&format!("`{name}` is not text"))),
+        _ => Err(invalid_file(&format!("`{name}` is not text"))),
     }
 }
 
 fn read_size_column(group: &dyn RowGroupReader, row_count: usize) -> Result<Vec<i64>> {
     match open_column(group, SIZE_COLUMN)? {
         ColumnReader::Int64ColumnReader(reader) => read_all_values::<Int64Type>(reader, row_count),
-        _ => Err(invalid(&format!("`{SIZE_COLUMN}` is not a number"))),
+        _ => Err(invalid_file(&format!("`{SIZE_COLUMN}` is not a number"))),
     }
 }
 
@@ -234,7 +236,7 @@ fn open_column(group: &dyn RowGroupReader, name: &str) -> Result<ColumnReader> {
             return group.get_column_reader(index);
         }
     }
-    Err(invalid(&format!("no column `{name}`")))
+    Err(invalid_file(&format!("no column `{name}`")))
 }
 
 fn read_all_values<T: DataType>(
@@ -246,13 +248,13 @@ fn read_all_values<T: DataType>(
         let missing = row_count - values.len();
         let (read, ..) = reader.read_records(missing, None, None, &mut values)?;
         if read == 0 {
-            return Err(invalid("fewer rows than the metadata states"));
+            return Err(invalid_file("fewer rows than the metadata states"));
         }
     }
     Ok(values)
 }
 
-fn invalid(message: &str) -> ParquetError {
+fn invalid_file(message: &str) -> ParquetError {
     ParquetError::General(message.to_owned())
 }
 

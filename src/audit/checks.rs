@@ -1,266 +1,175 @@
-//! Whether what the bucket holds of a customer is what was written: each record and version against its name, its metadata
-//! and all the others that speak of it.
-//!
-//! Pure. It tells what changed, not who changed it: who may write to the bucket may also write everything anew.
+//! Compares each record and each config with its key, its metadata and all that names it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
 
 use crate::audit::chain_walk;
-use crate::chain::seal::ChainSeal;
-use crate::digest::ContentDigests;
-use crate::history::integrity::{StatedDigests, verify_digests};
-use crate::keys;
-use crate::record::{ChainLink, format_rfc3339};
+use crate::audit::finding::{AuditFinding, FindingKind};
+use crate::history::integrity::{DigestMismatch, StatedDigests, verify_digests};
+use crate::keys::{self, is_lower_hex};
+use crate::record::format_rfc3339;
+use crate::snapshot::{ConfigVersion, CustomerSnapshot, StoredRecord};
 
-/// Two deployments as near to each other may have been under way at once.
+/// Deployments this near to each other may have run at the same time.
 const CONCURRENT_DEPLOYMENT_WINDOW: TimeDelta = TimeDelta::minutes(5);
 
-/// What is wrong with an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FindingKind {
-    /// Its content is not what it was.
-    Edited,
-    /// Something names it, and it is not there.
-    Missing,
-    /// It is not the one that belongs there.
-    Misplaced,
-    /// It is there a second time.
-    Twice,
-    /// Nothing vouches for it.
-    Unsealed,
-    /// No usage record names it.
-    Unrecorded,
-}
+const MAYBE_QUEUED: &str = "it may still be queued on the machine that deployed";
 
-/// Something that is not as it must be.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct AuditFinding {
-    /// What is wrong.
-    #[serde(rename = "finding")]
-    pub kind: FindingKind,
-    /// The object's key.
-    pub key: String,
-    /// How that shows.
-    #[serde(rename = "detail")]
-    pub detail: String,
-}
-
-/// A usage record and its object.
-#[derive(Debug, Clone, Default)]
-pub struct AuditedRecord {
-    /// The key.
-    pub key: String,
-    /// SHA-256 of the object.
-    pub sha256: String,
-    /// When the deployment was, by the record.
-    pub at: Option<DateTime<Utc>>,
-    /// The customer, by the record.
-    pub customer: String,
-    /// The deployment; empty in records of the earlier module.
-    pub deployment_id: String,
-    /// The MD5 of its config.
-    pub config_hash: String,
-    /// What became of the config.
-    pub backup: String,
-    /// The key of its version.
-    pub backup_key: String,
-    /// Its place in a chain.
-    pub chain: Option<ChainLink>,
-    /// Why it cannot be read, if it cannot.
-    pub read_error: Option<String>,
-}
-
-/// An object that holds a config.
-#[derive(Debug, Clone)]
-pub struct AuditedConfig {
-    /// The key.
-    pub key: String,
-    /// When its bytes were read, by its name; `None` for `config.yaml` itself.
-    pub named_at: Option<DateTime<Utc>>,
-    /// When its bytes were read, by its metadata.
-    pub captured_at: Option<DateTime<Utc>>,
-    /// What else is said of its bytes.
-    pub stated: StatedDigests,
-    /// The digests of its bytes.
-    pub digests: ContentDigests,
-    /// How many these are.
-    pub byte_count: u64,
-}
-
-/// What the bucket holds of a customer.
-#[derive(Debug, Default)]
-pub struct CustomerHoldings {
-    /// The usage records, by key.
-    pub records: Vec<AuditedRecord>,
-    /// The seals by key; `None` for an object that is none.
-    pub seals: BTreeMap<String, Option<ChainSeal>>,
-    /// The versions of the config.
-    pub versions: Vec<AuditedConfig>,
-    /// The config as of the last deployment that changed it.
-    pub current: Vec<AuditedConfig>,
-    /// Objects of the archive that are not what was written, with the reason.
-    pub damaged_archives: Vec<(String, String)>,
-}
-
-impl CustomerHoldings {
-    /// How many records nothing can vouch for: those of the earlier module, and of helpers before there were chains.
-    #[must_use]
-    pub fn count_unchained_records(&self) -> usize {
-        self.records
-            .iter()
-            .filter(|record| record.chain.is_none() && record.read_error.is_none())
-            .count()
-    }
-}
-
-/// Compares everything with everything that speaks of it; each finding once, by key.
+/// All findings of a customer, by key and each once. The configs need their content.
 #[must_use]
-pub fn audit_customer(customer: &str, holdings: &CustomerHoldings) -> Vec<AuditFinding> {
-    let mut findings = chain_walk::walk_chains(holdings);
-    check_records(customer, holdings, &mut findings);
-    check_versions(holdings, &mut findings);
-    check_current_config(customer, holdings, &mut findings);
-    findings.extend(
-        holdings
-            .damaged_archives
-            .iter()
-            .map(|(key, why)| AuditFinding {
-                kind: FindingKind::Edited,
-                key: key.clone(),
-                detail: why.clone(),
-            }),
-    );
+pub fn audit_customer(customer: &CustomerSnapshot) -> Vec<AuditFinding> {
+    let mut findings = chain_walk::walk_chains(customer);
+    check_records(customer, &mut findings);
+    check_copies(customer, &mut findings);
+    check_current_configs(customer, &mut findings);
+    for archive in &customer.damaged_archives {
+        let key = archive.key.as_deref().unwrap_or_default();
+        findings.push(AuditFinding::new(FindingKind::Edited, key, &archive.reason));
+    }
     findings.sort_by(|a, b| (&a.key, a.kind).cmp(&(&b.key, b.kind)));
-    // What is damaged was edited, and named for it.
+    // The first reason is enough for an object that was edited.
     findings.dedup_by(|a, b| (&a.key, a.kind) == (&b.key, b.kind));
     findings
 }
 
-fn check_records(customer: &str, holdings: &CustomerHoldings, findings: &mut Vec<AuditFinding>) {
-    let first_sealed = holdings
-        .records
+/// How many records are not part of a chain, so that nothing can verify them.
+///
+/// The legacy module wrote them, and helpers before there were chains.
+#[must_use]
+pub fn count_unchained_records(customer: &CustomerSnapshot) -> usize {
+    let is_unchained =
+        |record: &&StoredRecord| record.parsed.chain.is_none() && record.read_error.is_none();
+    customer.records.iter().filter(is_unchained).count()
+}
+
+fn check_records(customer: &CustomerSnapshot, findings: &mut Vec<AuditFinding>) {
+    let first_chained = first_chained_at(&customer.records);
+    let copies: HashSet<&str> = customer
+        .config_copies
         .iter()
-        .filter(|it| it.chain.is_some())
-        .filter_map(|it| it.at)
-        .min();
-    let there: HashSet<&str> = holdings.versions.iter().map(|it| it.key.as_str()).collect();
-    let mut seen: HashMap<&str, &str> = HashMap::new();
-    for record in &holdings.records {
-        let mut find = |what, why: String| {
-            findings.push(AuditFinding {
-                kind: what,
-                key: record.key.clone(),
-                detail: why,
-            });
+        .map(|it| it.key.as_str())
+        .collect();
+    let mut keys_by_sha256: HashMap<&str, &str> = HashMap::new();
+    for record in &customer.records {
+        let mut add = |kind, detail: String| {
+            findings.push(AuditFinding::new(kind, &record.key, detail));
         };
-        if let Some(damage) = &record.read_error {
-            find(FindingKind::Edited, damage.clone());
+        if let Some(error) = &record.read_error {
+            add(FindingKind::Edited, error.to_string());
             continue;
         }
-        if let Some(belongs) = explain_misplacement(customer, record) {
-            find(FindingKind::Misplaced, belongs);
+        if let Some(reason) = explain_misplacement(&customer.name, record) {
+            add(FindingKind::Misplaced, reason);
         }
-        if let Some(first) = seen.insert(&record.sha256, &record.key) {
-            find(
+        let sha256 = record.sha256.as_deref().unwrap_or_default();
+        if let Some(first) = keys_by_sha256.insert(sha256, &record.key) {
+            add(
                 FindingKind::Twice,
-                format!("it is the record that lies at `{first}`"),
+                format!("it has the content of `{first}`"),
             );
         }
-        if record.chain.is_none()
-            && record
-                .at
-                .zip(first_sealed)
-                .is_some_and(|(at, first)| at > first)
-        {
-            find(
-                FindingKind::Unsealed,
-                "it is in no chain, and an earlier one is: made up, or by a helper that knows no chains".to_owned(),
-            );
+        if is_unchained_after(record, first_chained) {
+            let detail = "it is not part of a chain, but an earlier record is: forged, or written \
+                          by a helper that knows no chains";
+            add(FindingKind::Unsealed, detail.to_owned());
         }
-        let is_backed_up = matches!(record.backup.as_str(), "uploaded" | "unchanged" | "spooled");
-        if is_backed_up
-            && !record.backup_key.is_empty()
-            && !there.contains(record.backup_key.as_str())
-        {
-            let kept = if record.backup == "spooled" {
-                "; it may still be kept on the machine that deployed"
-            } else {
-                ""
-            };
-            let why = format!(
-                "the config of the deployment at `{}` is not there{kept}",
+
+        let backup_key = record.parsed.backup_key.as_str();
+        let is_backed_up = record.has_confirmed_backup() || record.has_spooled_backup();
+        if is_backed_up && !backup_key.is_empty() && !copies.contains(backup_key) {
+            let mut detail = format!(
+                "the config of the deployment at `{}` is missing",
                 record.key
             );
-            findings.push(AuditFinding {
-                kind: FindingKind::Missing,
-                key: record.backup_key.clone(),
-                detail: why,
-            });
+            if record.has_spooled_backup() {
+                detail = format!("{detail}; {MAYBE_QUEUED}");
+            }
+            findings.push(AuditFinding::new(FindingKind::Missing, backup_key, detail));
         }
     }
 }
 
-/// Where a record belongs, if not where it is.
-fn explain_misplacement(customer: &str, record: &AuditedRecord) -> Option<String> {
-    let elsewhere = |why: String| Some(why);
-    if record.deployment_id.is_empty() {
-        // The earlier module called a record after its config.
-        let stem = record.key.rsplit('/').next()?.strip_suffix(".json")?;
-        let is_md5 = stem.len() == 32 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
-        return if is_md5 && stem != record.config_hash {
-            elsewhere("it is of another config than its name says".to_owned())
-        } else {
-            None
-        };
-    }
-    if record.customer != customer {
-        return elsewhere("it is of another customer".to_owned());
-    }
-    let Some(at) = record.at else {
-        return elsewhere("it does not say when".to_owned());
-    };
-    let keys = [
-        keys::record_key(customer, at),
-        keys::record_key_with_suffix(customer, at, &record.deployment_id),
-    ];
-    if keys.contains(&record.key) {
-        None
-    } else {
-        elsewhere(format!("it is the record that belongs to `{}`", keys[0]))
-    }
-}
-
-fn check_versions(holdings: &CustomerHoldings, findings: &mut Vec<AuditFinding>) {
-    let recorded: HashSet<&str> = holdings
-        .records
+fn first_chained_at(records: &[StoredRecord]) -> Option<DateTime<Utc>> {
+    let chained = records
         .iter()
-        .map(|it| it.backup_key.as_str())
-        .collect();
-    for copy in &holdings.versions {
-        let mut find = |what, why: String| {
-            findings.push(AuditFinding {
-                kind: what,
-                key: copy.key.clone(),
-                detail: why,
-            });
-        };
-        if copy.stated.md5.is_empty() || copy.captured_at.is_none() {
-            find(FindingKind::Edited, "it has lost its metadata".to_owned());
-        } else if copy.captured_at != copy.named_at {
-            find(
-                FindingKind::Misplaced,
-                "it is of another time than its name says".to_owned(),
-            );
+        .filter(|record| record.parsed.chain.is_some());
+    chained.filter_map(|record| record.parsed.deployed_at).min()
+}
+
+fn is_unchained_after(record: &StoredRecord, first_chained: Option<DateTime<Utc>>) -> bool {
+    let (Some(at), Some(first)) = (record.parsed.deployed_at, first_chained) else {
+        return false;
+    };
+    record.parsed.chain.is_none() && at > first
+}
+
+/// Why a record does not belong to its key, if it does not.
+fn explain_misplacement(customer: &str, record: &StoredRecord) -> Option<String> {
+    let parsed = &record.parsed;
+    if parsed.deployment_id.is_empty() {
+        // The legacy module named a record after the MD5 of its config.
+        let (_, name) = record.key.rsplit_once('/')?;
+        let stem = name.strip_suffix(".json")?;
+        if is_lower_hex(stem, 32) && stem != parsed.config_hash {
+            return Some("it is the record of another config than its key says".to_owned());
         }
-        if let Err(why) = verify_digests(&copy.stated, &copy.digests, copy.byte_count) {
-            find(FindingKind::Edited, why);
+        return None;
+    }
+    if parsed.customer != customer {
+        return Some("it is the record of another customer".to_owned());
+    }
+    let Some(at) = parsed.deployed_at else {
+        return Some("it has no usable `timestamp`".to_owned());
+    };
+    let key = keys::record_key(customer, at);
+    let key_with_suffix = keys::record_key_with_suffix(customer, at, &parsed.deployment_id);
+    if record.key == key || record.key == key_with_suffix {
+        return None;
+    }
+    Some(format!("it is the record that belongs to `{key}`"))
+}
+
+fn verify_config(config: &ConfigVersion) -> Result<(), DigestMismatch> {
+    let Some(content) = &config.content else {
+        return Ok(());
+    };
+    let metadata = config.metadata.clone().unwrap_or_default();
+    let known_md5 = config.copy_name.as_ref().map(|name| name.md5.as_str());
+    let stated = StatedDigests::new(&metadata, config.size, known_md5);
+    verify_digests(&stated, content)?;
+    Ok(())
+}
+
+/// When the config was captured by its metadata, and the MD5 there.
+fn stated_metadata(config: &ConfigVersion) -> Option<(DateTime<Utc>, &str)> {
+    let metadata = config.metadata.as_ref()?;
+    Some((metadata.captured_at?, metadata.md5.as_deref()?))
+}
+
+fn check_copies(customer: &CustomerSnapshot, findings: &mut Vec<AuditFinding>) {
+    let mut recorded = HashSet::new();
+    for record in &customer.records {
+        recorded.insert(record.parsed.backup_key.as_str());
+    }
+    for copy in &customer.config_copies {
+        let mut add = |kind, detail: String| {
+            findings.push(AuditFinding::new(kind, &copy.key, detail));
+        };
+        let named_at = copy.copy_name.as_ref().map(|name| name.captured_at);
+        match stated_metadata(copy) {
+            None => add(FindingKind::Edited, "its metadata is missing".to_owned()),
+            Some((captured_at, _)) if Some(captured_at) != named_at => {
+                let detail = "its key and its metadata have different times";
+                add(FindingKind::Misplaced, detail.to_owned());
+            }
+            Some(_) => {}
+        }
+        if let Err(mismatch) = verify_config(copy) {
+            add(FindingKind::Edited, mismatch.to_string());
         }
         if !recorded.contains(copy.key.as_str()) {
-            find(
+            add(
                 FindingKind::Unrecorded,
                 "no usage record names it".to_owned(),
             );
@@ -268,92 +177,101 @@ fn check_versions(holdings: &CustomerHoldings, findings: &mut Vec<AuditFinding>)
     }
 }
 
-fn check_current_config(
-    customer: &str,
-    holdings: &CustomerHoldings,
-    findings: &mut Vec<AuditFinding>,
-) {
-    if holdings.current.is_empty() && !holdings.versions.is_empty() {
-        findings.push(AuditFinding {
-            kind: FindingKind::Missing,
-            key: keys::current_config_key(customer),
-            detail: "versions of it are there".to_owned(),
-        });
+fn check_current_configs(customer: &CustomerSnapshot, findings: &mut Vec<AuditFinding>) {
+    if customer.current_configs.is_empty() && !customer.config_copies.is_empty() {
+        let key = keys::current_config_key(&customer.name);
+        let detail = "it is missing, but copies of its versions exist";
+        findings.push(AuditFinding::new(FindingKind::Missing, &key, detail));
     }
-    for copy in &holdings.current {
-        let mut find = |what, key: &str, why: String| {
-            findings.push(AuditFinding {
-                kind: what,
-                key: key.to_owned(),
-                detail: why,
-            });
-        };
-        if let Err(why) = verify_digests(&copy.stated, &copy.digests, copy.byte_count) {
-            find(FindingKind::Edited, &copy.key, why);
+    for config in &customer.current_configs {
+        if let Err(mismatch) = verify_config(config) {
+            let detail = mismatch.to_string();
+            findings.push(AuditFinding::new(FindingKind::Edited, &config.key, detail));
             continue;
         }
-        let Some(at) = copy.captured_at else {
-            let is_known = holdings
-                .records
-                .iter()
-                .any(|record| record.config_hash == copy.digests.md5);
-            if !holdings.versions.is_empty() && !is_known {
-                find(
-                    FindingKind::Edited,
-                    &copy.key,
-                    "it has lost its metadata, and no usage record knows its MD5".to_owned(),
-                );
-            }
-            continue;
-        };
-        let history = keys::config_version_key(customer, at, &copy.digests.md5);
-        if !holdings
-            .versions
-            .iter()
-            .any(|version| version.key == history)
-        {
-            find(
-                FindingKind::Missing,
-                &history,
-                format!("`{}` is a copy of it", copy.key),
-            );
-        }
-        if let Some(last) = find_later_deployment(holdings, copy, at) {
-            let when = last.at.map(format_rfc3339).unwrap_or_default();
-            let kept = "that one may still be kept on the machine that deployed";
-            let why = format!(
-                "it is not the config of the last deployment, of {when} (`{}`); {kept}",
-                last.key
-            );
-            find(FindingKind::Edited, &copy.key, why);
-        }
+        check_current_config(customer, config, findings);
     }
 }
 
-/// The last deployment, if it found or left another config than this one, which is older.
-fn find_later_deployment<'a>(
-    holdings: &'a CustomerHoldings,
-    copy: &AuditedConfig,
-    captured_at: DateTime<Utc>,
-) -> Option<&'a AuditedRecord> {
-    let sent = |record: &&AuditedRecord| {
-        matches!(record.backup.as_str(), "uploaded" | "unchanged") && record.at.is_some()
+/// Compares a `config.yaml` with the copies and the records.
+fn check_current_config(
+    customer: &CustomerSnapshot,
+    config: &ConfigVersion,
+    findings: &mut Vec<AuditFinding>,
+) {
+    let md5 = content_md5(config);
+    let captured_at = config
+        .metadata
+        .as_ref()
+        .and_then(|metadata| metadata.captured_at);
+    let Some(captured_at) = captured_at else {
+        let is_recorded = customer
+            .records
+            .iter()
+            .any(|it| it.parsed.config_hash == md5);
+        if !customer.config_copies.is_empty() && !is_recorded {
+            let detail = "its metadata is missing, and no usage record has its MD5";
+            findings.push(AuditFinding::new(FindingKind::Edited, &config.key, detail));
+        }
+        return;
     };
-    let last = holdings
-        .records
+
+    let copy_key = keys::config_version_key(&customer.name, captured_at, md5);
+    if !customer
+        .config_copies
         .iter()
-        .filter(sent)
-        .max_by_key(|record| record.at)?;
-    let at = last.at?;
-    let others = holdings.records.iter().filter(|record| {
-        record
-            .at
-            .is_some_and(|it| it > at - CONCURRENT_DEPLOYMENT_WINDOW)
-    });
-    let is_theirs = others
-        .into_iter()
-        .any(|record| record.config_hash == copy.digests.md5);
-    (!is_theirs && captured_at < at - CONCURRENT_DEPLOYMENT_WINDOW).then_some(last)
+        .any(|copy| copy.key == copy_key)
+    {
+        let detail = format!("it is missing, although `{}` is a copy of it", config.key);
+        findings.push(AuditFinding::new(FindingKind::Missing, &copy_key, detail));
+    }
+    if let Some(last) = find_later_deployment(customer, md5, captured_at) {
+        let when = last
+            .parsed
+            .deployed_at
+            .map(format_rfc3339)
+            .unwrap_or_default();
+        let detail = format!(
+            "it is not the config of the last deployment, {when} (`{}`); {MAYBE_QUEUED}",
+            last.key
+        );
+        findings.push(AuditFinding::new(FindingKind::Edited, &config.key, detail));
+    }
+}
+
+fn content_md5(config: &ConfigVersion) -> &str {
+    match &config.content {
+        Some(content) => &content.digests.md5,
+        None => "",
+    }
+}
+
+/// The last deployment, if it used another config than this one, which is older.
+fn find_later_deployment<'a>(
+    customer: &'a CustomerSnapshot,
+    md5: &str,
+    captured_at: DateTime<Utc>,
+) -> Option<&'a StoredRecord> {
+    let has_time_and_backup = |record: &&StoredRecord| {
+        record.parsed.deployed_at.is_some() && record.has_confirmed_backup()
+    };
+    let confirmed = customer.records.iter().filter(has_time_and_backup);
+    let last = confirmed.max_by_key(|record| record.parsed.deployed_at)?;
+    let window_start = last.parsed.deployed_at? - CONCURRENT_DEPLOYMENT_WINDOW;
+    if captured_at >= window_start {
+        return None;
+    }
+    // Of deployments at the same time, each may have been the last to upload.
+    for record in &customer.records {
+        let is_concurrent = record
+            .parsed
+            .deployed_at
+            .is_some_and(|at| at > window_start);
+        if is_concurrent && record.parsed.config_hash == md5 {
+            return None;
+        }
+    }
+    Some(last)
 }
 
 #[cfg(test)]

@@ -1,5 +1,12 @@
 //! Whether the bucket holds what was written.
+//!
+//! Compares a snapshot with itself. Must not read, and cannot tell who changed an object: whoever
+//! may write to the bucket may also rewrite all of it.
+//!
+//! - `finding.rs`: what is wrong with an object
+//! - `checks.rs`: records, copies and `config.yaml`, each against all that names it
+//! - `chain_walk.rs`: the chains of records, from their seals to their first records
 
 pub mod chain_walk;
 pub mod checks;
-pub mod inventory;
+pub mod finding;

@@ -241,13 +241,11 @@ fn scope_of(bucket_identity: &str, customer: &str) -> String {
 /// A unique id for a chain: 16 hex digits.
 #[must_use]
 pub fn new_writer_id() -> String {
-    match host::random_key() {
-        Some(key) => hex::encode(&key[..8]),
-        None => {
-            let id = host::unique_id(host::utc_now());
-            sha256_hex(id.as_bytes())[..16].to_owned()
-        }
+    if let Some(key) = host::random_key() {
+        return hex::encode(&key[..8]);
     }
+    let id = host::unique_id(host::utc_now());
+    sha256_hex(id.as_bytes())[..16].to_owned()
 }
 
 /// The free chains of a scope: first those without a seal, then the others in a fixed order, so

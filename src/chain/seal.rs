@@ -1,7 +1,7 @@
 //! The seal on a chain of usage records: one object that names the chain's last record and its
 //! SHA-256. Without it, a change or a deletion of that last record would go unnoticed.
 //!
-//! Each seal has one writer. If somebody copies the state directory of a machine, the chain forks.
+//! Each seal has one writer. If the state directory is copied to another machine, the chain forks.
 //! Then each end gets its own seal, and both chains verify.
 
 use std::collections::HashMap;

@@ -13,13 +13,13 @@ use crate::archive::writer::{CompactResult, compact_customer};
 use crate::commands::bucket_args::BucketArgs;
 use crate::error::Error;
 use crate::exit_code::ExitCode;
-use crate::history::load::READ_TIMEOUTS;
 use crate::keys::{self, RECORDS_PREFIX};
 use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::{count_noun, sanitize};
 use crate::s3::bulk_get;
 use crate::s3::listing::ListRequest;
 use crate::s3::store::{BucketTarget, ObjectStore};
+use crate::snapshot::READ_TIMEOUTS;
 use crate::system::host;
 use crate::system::runtime::block_on;
 use crate::time_spec::{DayBoundary, parse_time_argument};
@@ -30,7 +30,7 @@ const CUSTOMER_CONCURRENCY: usize = 4;
 pub struct CompactArgs {
     /// Archive only the records of this customer
     pub customer: Option<String>,
-    /// Archive the months that ended by this day (2026-10-01) or age (90d) [default: all past months]
+    /// Archive the months that ended by this day (2026-10-01) or age (90d) [default: now]
     #[arg(long, value_name = "DATE")]
     pub before: Option<String>,
     /// Print what would be archived, and write nothing
@@ -89,7 +89,7 @@ pub fn run_compact(
     let line = format_summary(&summary, arguments.dry_run);
     writeln!(messages, "config-backup: {line}")?;
     compacted?;
-    Ok(ExitCode(0))
+    Ok(ExitCode::Ok)
 }
 
 async fn compact_all(
@@ -148,7 +148,7 @@ async fn list_record_prefixes(
 }
 
 fn format_summary(summary: &CompactSummary, is_dry_run: bool) -> String {
-    let verb = if is_dry_run {
+    let action = if is_dry_run {
         "would archive"
     } else {
         "archived"
@@ -157,5 +157,5 @@ fn format_summary(summary: &CompactSummary, is_dry_run: bool) -> String {
     let customers = count_noun(summary.customer_count, "customer");
     let objects = count_noun(summary.file_count, "object");
     let before = summary.already_archived;
-    format!("{verb} {records} of {customers} in {objects}; already archived: {before}")
+    format!("{action} {records} of {customers} in {objects}; already archived: {before}")
 }

@@ -1,9 +1,8 @@
-//! `coverage`: deployments that nobody logged, customers that nobody backed up, and whatever else is missing in the bucket.
+//! `coverage`: what is missing in the bucket: records, configs and their versions.
 //!
 //! Reads only.
 
-use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -12,40 +11,35 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::commands::bucket_args::BucketArgs;
-use crate::coverage::collect::{self, CoverageEvidence};
-use crate::coverage::gaps::{Gap, GapScope};
+use crate::coverage::collect::{CoverageEvidence, collect_evidence};
+use crate::coverage::gaps::{CoverageGap, GapScope};
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
-use crate::history::load::READ_TIMEOUTS;
 use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::{count_noun, escape_json, sanitize};
 use crate::s3::store::ObjectStore;
 use crate::s3::versions::VersionListing;
+use crate::snapshot::{READ_TIMEOUTS, SkippedObject, write_skipped};
 use crate::state::dirs::StateDirs;
 use crate::state::spool::Spool;
 use crate::system::host;
 use crate::system::runtime::block_on;
 use crate::time_spec::{DayBoundary, parse_duration, parse_time_spec};
 
-/// Exits so where there is a gap.
-const GAPS_FOUND: ExitCode = ExitCode(7);
-
-/// The arguments of `coverage`.
 #[derive(Debug, Args)]
 #[command(after_help = GAP_KINDS_HELP)]
 pub struct CoverageArgs {
-    /// Only this customer, by the exact name
+    /// Only this customer, by its exact name
     pub customer: Option<String>,
-    /// How long before a state's change its usage record may be (90m, 3h); it may be up to 15 minutes after it
+    /// How long a usage record may be older than the change of a state (90m, 3h)
     #[arg(long, value_name = "LENGTH", default_value = "3h", value_parser = parse_window)]
     pub window: Duration,
-    /// Nothing that happened before: a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339
+    /// Only what happened since: a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
-    /// As JSON: `gaps`, and what they were looked for in
+    /// Print JSON: `gaps`, and what was compared
     #[arg(long)]
     pub json: bool,
-    /// Where to look
     #[command(flatten)]
     pub source: BucketArgs,
 }
@@ -53,21 +47,21 @@ pub struct CoverageArgs {
 /// What `coverage --help` ends with.
 const GAP_KINDS_HELP: &str = "\
 Each line is a gap:
-  unlogged         a unit's state changed, and no usage record is near
-  no-backup        units have a state, and there is no config
+  unlogged         a unit's state changed without a usage record near it
+  no-backup        units have a state, but the customer has no config
   outdated         config.yaml is not that of the last deployment
-  missing-version  usage records whose config is not there
+  missing-version  usage records whose config is missing
   missing-record   a deployment left a config, but no usage record
-  pending          something is kept on this machine, and not sent yet
+  pending          an upload is queued on this machine
 
-Who may list versions (s3:ListBucketVersions) of a versioned bucket sees all changes of a state, not the last one alone.
-Exits with 0 where there are no gaps, with 7 where there are.";
+In a versioned bucket, the permission s3:ListBucketVersions shows all changes of a state,
+otherwise only the last one. Exits with 0 without gaps and with 7 otherwise.";
 
 /// What `coverage --json` prints.
 #[derive(Debug, Serialize)]
 struct CoverageReport {
     /// By customer, kind and time.
-    gaps: Vec<Gap>,
+    gaps: Vec<CoverageGap>,
     customers: usize,
     /// Changes of states.
     changes: usize,
@@ -76,53 +70,48 @@ struct CoverageReport {
     copies: usize,
     /// Whether versions of states could be listed.
     versions: VersionListing,
-    /// What could not be read, with the reason.
+    /// What cannot be read, with the reason.
     left_out: Vec<String>,
 }
 
-/// Prints the gaps. Exit: see docs/commands.md, "Exit codes"; 7 where there are any.
+/// Prints the gaps, and exits with 7 if there are any.
 pub fn run_coverage(
     arguments: &CoverageArgs,
     output: impl Write,
     messages: impl Write,
 ) -> Result<ExitCode> {
     let target = arguments.source.resolve_target()?;
+    let since = parse_since(arguments, host::utc_now())?;
     let scope = GapScope {
         window: arguments.window,
-        since: parse_since(arguments, host::utc_now())?,
+        since,
     };
-    let survey = block_on(async {
+    let customer = arguments.customer.as_deref();
+    let evidence = block_on(async {
         let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);
-        collect::collect_evidence(
-            &store,
-            arguments.customer.as_deref(),
-            &Spool::new(&StateDirs::detect()),
-        )
-        .await
+        let spool = Spool::new(&StateDirs::detect());
+        collect_evidence(&store, customer, &spool).await
     })??;
-    if let Some(name) = arguments
-        .customer
-        .as_deref()
-        .filter(|_| survey.customers.is_empty())
+    if let Some(name) = customer
+        && evidence.customers.is_empty()
     {
-        let text = format!(
-            "look for states, configs and usage records of `{name}` in the bucket {}: there are none",
-            target.bucket
+        let bucket = &target.bucket;
+        let message = format!(
+            "cannot compare states, configs and usage records of `{name}` in the bucket {bucket}: \
+             there are none"
         );
-        return Err(Error::new(
-            ErrorKind::Input,
-            text,
-            "check the customer's name, as in `config-backup report`",
-        )
-        .into());
+        let hint = "check the customer's name, as in `config-backup report`";
+        return Err(Error::new(ErrorKind::Input, message, hint).into());
     }
-    let sheet = build_report(survey, &scope);
-    ignore_broken_pipe(write_report(&sheet, arguments.json, output, messages))
-        .context("write the gaps to stdout")?;
-    Ok(if sheet.gaps.is_empty() {
-        ExitCode(0)
+
+    let skipped = evidence.skipped.clone();
+    let report = build_report(&evidence, &scope);
+    let written = write_report(&report, &skipped, arguments.json, output, messages);
+    ignore_broken_pipe(written).context("cannot write the gaps to stdout")?;
+    Ok(if report.gaps.is_empty() {
+        ExitCode::Ok
     } else {
-        GAPS_FOUND
+        ExitCode::FindingsReported
     })
 }
 
@@ -137,91 +126,87 @@ fn parse_since(
     let Some(text) = &arguments.since else {
         return Ok(None);
     };
-    parse_time_spec(text, DayBoundary::Start, now)
-        .map(Some)
-        .map_err(|why| Error::new(ErrorKind::Input, format!("read `--since {text}`"), why))
+    match parse_time_spec(text, DayBoundary::Start, now) {
+        Ok(since) => Ok(Some(since)),
+        Err(hint) => Err(Error::new(
+            ErrorKind::Input,
+            format!("cannot read `--since {text}`"),
+            hint,
+        )),
+    }
 }
 
-fn build_report(survey: CoverageEvidence, scope: &GapScope) -> CoverageReport {
-    let customers = survey.customers.values();
-    let mut gaps: Vec<Gap> = customers
-        .clone()
-        .flat_map(|customer| customer.find_gaps(scope))
-        .collect();
-    gaps.sort_by(|a, b| (&a.customer, a.kind, &a.at).cmp(&(&b.customer, b.kind, &b.at)));
-    CoverageReport {
-        gaps,
-        customers: survey.customers.len(),
-        changes: customers.clone().map(|it| it.changes.len()).sum(),
-        records: customers.clone().map(|it| it.records.len()).sum(),
-        copies: customers.map(|it| it.copies.len()).sum(),
-        versions: survey.version_access,
-        left_out: survey.skipped,
+fn build_report(evidence: &CoverageEvidence, scope: &GapScope) -> CoverageReport {
+    let mut report = CoverageReport {
+        gaps: Vec::new(),
+        customers: evidence.customers.len(),
+        changes: 0,
+        records: 0,
+        copies: 0,
+        versions: evidence.version_listing,
+        left_out: evidence.skipped.iter().map(ToString::to_string).collect(),
+    };
+    for customer in evidence.customers.values() {
+        report.gaps.extend(customer.find_gaps(scope));
+        report.changes += customer.changes.len();
+        report.records += customer.records.len();
+        report.copies += customer.copies.len();
     }
+    report
+        .gaps
+        .sort_by(|a, b| (&a.customer, a.kind, &a.at).cmp(&(&b.customer, b.kind, &b.at)));
+    report
 }
 
 fn write_report(
-    sheet: &CoverageReport,
+    report: &CoverageReport,
+    skipped: &[SkippedObject],
     json: bool,
-    mut output: impl Write,
+    output: impl Write,
     mut messages: impl Write,
 ) -> std::io::Result<()> {
+    let mut output = BufWriter::new(output);
     if json {
-        output.write_all(
-            (escape_json(&serde_json::to_string(sheet)?).into_owned() + "\n").as_bytes(),
-        )?;
+        let line = serde_json::to_string(report)?;
+        writeln!(output, "{}", escape_json(&line))?;
         return output.flush();
     }
-    for line in &sheet.left_out {
-        writeln!(messages, "config-backup: left out {}", sanitize(line))?;
-    }
-    let mut lines = String::new();
-    for Gap {
+    write_skipped(skipped, &mut messages)?;
+    for CoverageGap {
         kind,
         customer,
         text,
         ..
-    } in &sheet.gaps
+    } in &report.gaps
     {
-        let _ = writeln!(
-            lines,
+        writeln!(
+            output,
             "{} `{}`: {}",
             kind.as_str(),
             sanitize(customer),
             sanitize(text)
-        );
+        )?;
     }
-    output.write_all(lines.as_bytes())?;
     output.flush()?;
-    writeln!(messages, "config-backup: {}", summarize_report(sheet))
+    writeln!(messages, "config-backup: {}", summarize_report(report))
 }
 
-/// What was looked at, so that nobody takes an empty bucket for a clean one.
-fn summarize_report(sheet: &CoverageReport) -> String {
-    let gaps = if sheet.gaps.is_empty() {
-        "no gaps".to_owned()
-    } else {
-        count_noun(sheet.gaps.len(), "gap")
+/// What was compared, so that an empty bucket does not pass for a bucket without gaps.
+fn summarize_report(report: &CoverageReport) -> String {
+    let gaps = match report.gaps.len() {
+        0 => "no gaps".to_owned(),
+        count => count_noun(count, "gap"),
     };
-    let versions = match sheet.versions {
+    let versions = match report.versions {
         VersionListing::Listed => "",
         VersionListing::Denied => "; state versions: not listed (s3:ListBucketVersions)",
         VersionListing::Unsupported => "; state versions: not listed (the server has none)",
     };
-    let CoverageReport {
-        customers,
-        changes,
-        records,
-        copies,
-        ..
-    } = sheet;
-    let (customers, changes, records) = (
-        count_noun(*customers, "customer"),
-        count_noun(*changes, "state change"),
-        count_noun(*records, "record"),
-    );
     format!(
-        "{gaps} in {customers}: {changes}, {records}, {} looked at{versions}",
-        count_noun(*copies, "config version")
+        "{gaps} in {}: checked {}, {} and {}{versions}",
+        count_noun(report.customers, "customer"),
+        count_noun(report.changes, "state change"),
+        count_noun(report.records, "record"),
+        count_noun(report.copies, "config version")
     )
 }

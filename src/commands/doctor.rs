@@ -72,7 +72,7 @@ pub fn run_doctor(arguments: &DoctorArgs, mut output: impl Write + IsTerminal) -
     output
         .write_all(text.as_bytes())
         .context("cannot write to stdout")?;
-    Ok(ExitCode(report.exit))
+    Ok(report.exit)
 }
 
 /// The folder may lie on a file system that does not answer.
@@ -103,9 +103,9 @@ fn build_report(
     let checks = order_and_complete(results, &cause);
     let exit = match first_failure_exit_code(&checks) {
         Some(exit) => exit,
-        None if have_all_ended => 0,
+        None if have_all_ended => ExitCode::Ok,
         // A script that reads only the exit code must not take this for a success.
-        None => ExitCode::Network.code(),
+        None => ExitCode::Network,
     };
     DoctorReport {
         version: env!("CARGO_PKG_VERSION"),

@@ -1,4 +1,4 @@
-//! `history`: the versions of a customer's config: when, by whom, how often they were used, and what changed.
+//! `history`: the versions of a customer's config, who deployed them, and what changed.
 
 use std::io::{BufWriter, IsTerminal, Write};
 use std::sync::Arc;
@@ -10,42 +10,46 @@ use crate::commands::bucket_args::BucketArgs;
 use crate::error::Error;
 use crate::exit_code::ExitCode;
 use crate::history::change_summary::summarize_changes;
-use crate::history::load::{self, READ_TIMEOUTS};
-use crate::history::versions::{ConfigHistory, ConfigVersion};
-use crate::output::sanitize::sanitize;
+use crate::history::load::{get_uploader_id, get_version_bytes, load_history};
+use crate::history::versions::{ConfigHistory, version_md5};
 use crate::output::{self, OutputFormat, TableCell, TableStyle};
 use crate::record::deployment::user_name_from_arn;
 use crate::record::format_rfc3339;
 use crate::s3::store::ObjectStore;
+use crate::snapshot::{ConfigVersion, READ_TIMEOUTS, write_skipped};
 use crate::system::host;
 use crate::system::runtime::block_on;
 use clap::Args;
 use clap::ValueEnum as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-/// The arguments of `history`.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
-    /// The customer, by the exact name
+    /// The customer's exact name
     pub customer: String,
-    /// How to write it; without this as a table on a terminal, and else as CSV
-    #[arg(short, long, value_name = "table|json|csv", value_parser = forms(), hide_possible_values = true)]
+    /// Output format [default: table on a terminal, otherwise csv]
+    #[arg(
+        short,
+        long,
+        value_name = "table|json|csv",
+        value_parser = list_format_parser(),
+        hide_possible_values = true
+    )]
     pub format: Option<OutputFormat>,
-    /// Only the newest N versions
+    /// Show only the newest N versions
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// Where to look
     #[command(flatten)]
     pub source: BucketArgs,
 }
 
-/// The formats of a list that is no report.
-fn forms() -> impl TypedValueParser<Value = OutputFormat> {
+/// The formats of a list; the others are for reports.
+fn list_format_parser() -> impl TypedValueParser<Value = OutputFormat> {
     PossibleValuesParser::new(["table", "json", "csv"])
         .try_map(|name| OutputFormat::from_str(&name, false))
 }
 
-/// The columns; new ones are added at the end.
+/// New columns are added at the end.
 pub const HISTORY_COLUMNS: [&str; 10] = [
     "timestamp",
     "user",
@@ -58,16 +62,14 @@ pub const HISTORY_COLUMNS: [&str; 10] = [
     "key",
     "version_id",
 ];
-/// How many of them a table has.
+/// How many of the columns a table has.
 const TABLE_COLUMN_COUNT: usize = 6;
 /// How much of an MD5 a table shows: enough to name a version.
 const TABLE_MD5_DIGITS: usize = 12;
-/// Versions under way at once.
 const FETCH_CONCURRENCY: usize = 8;
-/// The largest version that is fetched to be compared, in bytes.
+/// The largest version that is compared with its neighbours.
 const MAX_COMPARED_BYTES: u64 = 10 << 20;
 
-/// One version as it is shown.
 struct HistoryRow<'a> {
     version: &'a ConfigVersion,
     user: String,
@@ -76,55 +78,57 @@ struct HistoryRow<'a> {
     change: String,
 }
 
-/// Prints the versions, newest first. Exit: see docs/commands.md, "Exit codes".
+/// Prints the versions, newest first.
 pub fn run_history(
     arguments: &HistoryArgs,
     output: impl Write + IsTerminal,
     mut messages: impl Write,
 ) -> Result<ExitCode> {
     let target = arguments.source.resolve_target()?;
-    let terminal = output.is_terminal();
-    let format = arguments.format.unwrap_or(if terminal {
+    let is_terminal = output.is_terminal();
+    let default_format = if is_terminal {
         OutputFormat::Table
     } else {
         OutputFormat::Csv
-    });
+    };
+    let format = arguments.format.unwrap_or(default_format);
+
     let mut written = Ok(());
-    let left_out = block_on(async {
+    let skipped = block_on(async {
         let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);
-        let found = load::load_history(&store, &arguments.customer).await?;
-        let rows = build_rows(&store, &found.history, arguments.limit).await?;
-        written = write_rows(&rows, format, terminal, &mut BufWriter::new(output));
-        Ok::<_, Error>(found.skipped)
+        let loaded = load_history(&store, &arguments.customer).await?;
+        let rows = build_rows(&store, &loaded.history, arguments.limit).await?;
+        written = write_rows(&rows, format, is_terminal, &mut BufWriter::new(output));
+        Ok::<_, Error>(loaded.skipped)
     })??;
-    for line in left_out {
-        writeln!(messages, "config-backup: left out {}", sanitize(&line))?;
-    }
-    output::ignore_broken_pipe(written).context("write the history to stdout")?;
-    Ok(ExitCode(0))
+    write_skipped(&skipped, &mut messages)?;
+    output::ignore_broken_pipe(written).context("cannot write the history to stdout")?;
+    Ok(ExitCode::Ok)
 }
 
 async fn build_rows<'a>(
     store: &ObjectStore,
-    past: &'a ConfigHistory,
+    history: &'a ConfigHistory,
     limit: Option<usize>,
 ) -> Result<Vec<HistoryRow<'a>>, Error> {
-    let versions = past.versions();
+    let versions = history.versions();
     let shown = limit.unwrap_or(versions.len()).min(versions.len());
-    // In order, and no more of them in memory than are compared or on their way.
-    let mut bodies = stream::iter(&versions[..versions.len().min(shown + 1)])
+    let compared = &versions[..versions.len().min(shown + 1)];
+    // In order, so that memory only has those that are compared or on their way.
+    let mut bodies = stream::iter(compared)
         .map(|version| get_comparable_bytes(store, version))
         .buffered(FETCH_CONCURRENCY);
+
     let mut rows = Vec::new();
     let mut newer = bodies.next().await.transpose()?.flatten();
-    for place in 0..shown {
+    for index in 0..shown {
         let older = bodies.next().await.transpose()?;
         let change = match (&older, &newer) {
             (None, _) => "first version".to_owned(),
             (Some(Some(older)), Some(newer)) => summarize_changes(older, newer),
             _ => "too large to compare".to_owned(),
         };
-        rows.push(build_row(store, past, place, change).await?);
+        rows.push(build_row(store, history, index, change).await?);
         newer = older.flatten();
     }
     Ok(rows)
@@ -135,35 +139,39 @@ async fn get_comparable_bytes(
     version: &ConfigVersion,
 ) -> Result<Option<Vec<u8>>, Error> {
     if version.size > MAX_COMPARED_BYTES {
-        Ok(None)
-    } else {
-        load::get_version_bytes(store, version).await.map(Some)
+        return Ok(None);
     }
+    let bytes = get_version_bytes(store, version).await?;
+    Ok(Some(bytes))
 }
 
 async fn build_row<'a>(
     store: &ObjectStore,
-    past: &'a ConfigHistory,
-    place: usize,
+    history: &'a ConfigHistory,
+    index: usize,
     change: String,
 ) -> Result<HistoryRow<'a>, Error> {
-    let version = &past.versions()[place];
-    let first = past.deployments_of(place).next();
-    // A deployment may have ended before it was logged, and its record may still be on its way.
+    let version = &history.versions()[index];
+    let first = history.deployments_of(index).next();
+    // Without a record, the object's metadata may still name the deployment.
     let deployment_id = match first {
-        Some(first) => first.deployment_id.clone(),
-        None => load::get_uploader_id(store, version).await?,
+        Some(first) => first.parsed.deployment_id.clone(),
+        None => get_uploader_id(store, version).await?.unwrap_or_default(),
     };
-    let user = first
-        .or_else(|| past.find_deployment(&deployment_id))
-        .map(|it| it.user.clone())
-        .unwrap_or_default();
-    let deployments = past.deployments_of(place).count() as u64;
+    let deployment = match first {
+        Some(first) => Some(first),
+        None => history.find_deployment(&deployment_id),
+    };
+    let user = match deployment {
+        Some(deployment) => deployment.parsed.user.clone(),
+        None => String::new(),
+    };
+    let deployment_count = history.deployments_of(index).count() as u64;
     Ok(HistoryRow {
         version,
         user,
         deployment_id,
-        deployment_count: deployments,
+        deployment_count,
         change,
     })
 }
@@ -171,44 +179,53 @@ async fn build_row<'a>(
 fn write_rows(
     rows: &[HistoryRow<'_>],
     format: OutputFormat,
-    terminal: bool,
+    is_terminal: bool,
     output: &mut dyn Write,
 ) -> std::io::Result<()> {
-    let (columns, digits) = if format == OutputFormat::Table {
-        (&HISTORY_COLUMNS[..TABLE_COLUMN_COUNT], TABLE_MD5_DIGITS)
+    let is_table = format == OutputFormat::Table;
+    let columns = if is_table {
+        &HISTORY_COLUMNS[..TABLE_COLUMN_COUNT]
     } else {
-        (&HISTORY_COLUMNS[..], usize::MAX)
+        &HISTORY_COLUMNS[..]
     };
-    let text = |text: &str| TableCell::Text(text.to_owned().into());
+    let md5_digits = if is_table {
+        TABLE_MD5_DIGITS
+    } else {
+        usize::MAX
+    };
     let cells = |row: &HistoryRow<'_>| {
-        let mut cells = vec![
-            text(&format_rfc3339(row.version.at)),
-            text(user_name_from_arn(&row.user)),
-            TableCell::Count(row.deployment_count),
-            TableCell::Count(row.version.size),
-            text(&row.version.md5[..row.version.md5.len().min(digits)]),
-            text(&row.change),
-            text(&row.user),
-            text(&row.deployment_id),
-            text(&row.version.key),
-            text(&row.version.version_id),
-        ];
+        let mut cells = row_cells(row, md5_digits);
         cells.truncate(columns.len());
         cells
     };
     let style = TableStyle {
         is_raw: false,
-        max_width: Some(())
-            .filter(|()| terminal)
-            .and_then(|()| host::terminal_width()),
-        is_bold: terminal && host::env_var("NO_COLOR").is_none(),
+        max_width: if is_terminal {
+            host::terminal_width()
+        } else {
+            None
+        },
+        is_bold: is_terminal && host::env_var("NO_COLOR").is_none(),
     };
-    output::write_cells(
-        format,
-        columns,
-        || Box::new(rows.iter().map(cells)),
-        style,
-        output,
-    )?;
+    let rows = || -> Box<dyn Iterator<Item = _>> { Box::new(rows.iter().map(cells)) };
+    output::write_cells(format, columns, rows, style, output)?;
     output.flush()
+}
+
+fn row_cells<'a>(row: &HistoryRow<'_>, md5_digits: usize) -> Vec<TableCell<'a>> {
+    let text = |text: &str| TableCell::Text(text.to_owned().into());
+    let version = row.version;
+    let md5 = version_md5(version);
+    vec![
+        text(&format_rfc3339(version.captured_at())),
+        text(user_name_from_arn(&row.user)),
+        TableCell::Count(row.deployment_count),
+        TableCell::Count(version.size),
+        text(&md5[..md5.len().min(md5_digits)]),
+        text(&row.change),
+        text(&row.user),
+        text(&row.deployment_id),
+        text(&version.key),
+        text(version.version_id.as_deref().unwrap_or_default()),
+    ]
 }

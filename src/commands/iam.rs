@@ -1,4 +1,4 @@
-//! `iam`: prints the policies that this tool needs, and no wider ones, for the given bucket and customers.
+//! `iam`: prints the policies that this tool needs, and no wider ones.
 //!
 //! It makes no request and needs no credentials.
 
@@ -37,7 +37,7 @@ pub struct IamArgs {
 
 #[derive(Debug, Subcommand)]
 enum IamPolicyCommand {
-    /// Policy for who deploys: configs, records and the units' states, read and written, never deleted
+    /// Policy for who deploys: read and write configs, records and the units' states, delete nothing
     Writer {
         #[command(flatten)]
         identity: IdentityArgs,
@@ -139,7 +139,7 @@ pub fn run_iam(
 
     let written = write_policy(&json, &mut output);
     ignore_broken_pipe(written).context("cannot write the policy to stdout")?;
-    Ok(ExitCode(0))
+    Ok(ExitCode::Ok)
 }
 
 fn write_policy(json: &str, output: &mut impl Write) -> io::Result<()> {

@@ -69,7 +69,7 @@ pub fn run_init(arguments: &InitArgs, output: &mut impl Write) -> Result<ExitCod
         Ok(root) => root,
         Err(error) => {
             writeln!(output, "config-backup: {error}")?;
-            return Ok(ExitCode(error.exit_code()));
+            return Ok(error.exit_code());
         }
     };
     write_unit(arguments, &unit, &root.name, output)?;

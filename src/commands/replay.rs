@@ -39,10 +39,10 @@ pub fn run_replay(mut output: impl Write, mut messages: impl Write) -> Result<Ex
 
 fn exit_code_of(report: &ReplayReport) -> ExitCode {
     if report.problems.is_empty() {
-        return ExitCode(0);
+        return ExitCode::Ok;
     }
     match &report.first_error {
-        Some(error) => ExitCode(error.exit_code()),
-        None => ExitCode(1),
+        Some(error) => error.exit_code(),
+        None => ExitCode::Error,
     }
 }

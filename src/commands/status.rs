@@ -62,7 +62,11 @@ pub fn run_status(args: &StatusArgs, mut output: impl Write) -> Result<ExitCode>
     output
         .write_all(text.as_bytes())
         .context("cannot write to stdout")?;
-    Ok(ExitCode(u8::from(!status.problems.is_empty())))
+    if status.problems.is_empty() {
+        Ok(ExitCode::Ok)
+    } else {
+        Ok(ExitCode::Error)
+    }
 }
 
 fn collect_status(state_dirs: &StateDirs) -> SpoolStatus {

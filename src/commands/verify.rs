@@ -1,4 +1,4 @@
-//! `verify`: whether what the bucket holds is what was written. Reads only.
+//! `verify`: whether the bucket holds what was written.
 
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
@@ -7,26 +7,26 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 
-use crate::audit::checks::{AuditFinding, CustomerHoldings, audit_customer};
-use crate::audit::inventory::{self, LoadedInventory};
+use crate::audit::checks::{audit_customer, count_unchained_records};
+use crate::audit::finding::AuditFinding;
 use crate::commands::bucket_args::BucketArgs;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
-use crate::history::load::READ_TIMEOUTS;
 use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::{count_noun, escape_json, sanitize};
 use crate::s3::store::ObjectStore;
+use crate::snapshot::{
+    BucketSnapshot, CustomerSnapshot, READ_TIMEOUTS, SnapshotPart, write_skipped,
+};
 use crate::system::runtime::block_on;
 
-/// The arguments of `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The customer, by the exact name; without one all are looked at
+    /// Only this customer, by its exact name
     pub customer: Option<String>,
-    /// As JSON: `findings`, and how many `customers`, `records`, `seals`, `versions` and `unsealed` records there are
+    /// Print JSON: `findings`, and the numbers of objects that were verified
     #[arg(long)]
     pub json: bool,
-    /// Where to look
     #[command(flatten)]
     pub source: BucketArgs,
 }
@@ -40,7 +40,8 @@ struct VerifyReport {
     seals: usize,
     /// Objects with a config.
     versions: usize,
-    /// Records in no chain, which nothing vouches for: of the earlier module, and of helpers before there were chains.
+    /// Records outside of chains, which nothing can verify: of the legacy module, or of helpers
+    /// before there were chains.
     unsealed: usize,
     /// Records that only the archive has.
     archived: usize,
@@ -54,7 +55,7 @@ struct CustomerFinding {
     finding: AuditFinding,
 }
 
-/// Prints what is not as it was. Exit: 0, or 7 where something is; see docs/commands.md, "Exit codes".
+/// Prints the findings, and exits with 7 if there are any.
 pub fn run_verify(
     arguments: &VerifyArgs,
     output: impl Write,
@@ -62,56 +63,71 @@ pub fn run_verify(
 ) -> Result<ExitCode> {
     let target = arguments.source.resolve_target()?;
     let customer = arguments.customer.as_deref();
-    let (report, refused) = block_on(async {
+    let (report, denied_archives) = block_on(async {
         let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);
-        let taken = inventory::load_inventory(&store, customer).await?;
-        let mut report = build_report(&taken);
+        let snapshot = load_snapshot(&store, customer).await?;
+        let mut report = build_report(&snapshot);
         if !report.findings.is_empty() {
-            // Of a deployment that is under way, a part is there already. What is wrong stays wrong.
-            let again = build_report(&inventory::load_inventory(&store, customer).await?).findings;
-            report
-                .findings
-                .retain(|found| again.binary_search(found).is_ok());
+            // A deployment that is running has uploaded only a part. What is wrong stays wrong.
+            let again = build_report(&load_snapshot(&store, customer).await?);
+            let is_confirmed = |finding: &_| again.findings.binary_search(finding).is_ok();
+            report.findings.retain(is_confirmed);
         }
-        Ok::<_, Error>((report, taken.unreadable_archives))
+        Ok::<_, Error>((report, snapshot.denied_archives))
     })??;
+
     let written = write_report(&report, arguments.json, &mut BufWriter::new(output));
-    ignore_broken_pipe(written).context("write the findings to stdout")?;
-    for line in refused {
-        writeln!(messages, "config-backup: left out {}", sanitize(&line))?;
-    }
+    ignore_broken_pipe(written).context("cannot write the findings to stdout")?;
+    write_skipped(&denied_archives, &mut messages)?;
     writeln!(messages, "config-backup: {}", summarize_report(&report))?;
-    Ok(ExitCode(if report.findings.is_empty() { 0 } else { 7 }))
+    if report.findings.is_empty() {
+        Ok(ExitCode::Ok)
+    } else {
+        Ok(ExitCode::FindingsReported)
+    }
 }
 
-fn build_report(
-    LoadedInventory {
-        inventory,
-        archived_records: archived,
-        ..
-    }: &LoadedInventory,
-) -> VerifyReport {
-    let mut findings: Vec<CustomerFinding> = Vec::new();
-    for (customer, holdings) in inventory {
-        findings.extend(
-            audit_customer(customer, holdings)
-                .into_iter()
-                .map(|finding| CustomerFinding {
-                    customer: customer.clone(),
-                    finding,
-                }),
-        );
+async fn load_snapshot(
+    store: &Arc<ObjectStore>,
+    customer: Option<&str>,
+) -> Result<BucketSnapshot, Error> {
+    let mut snapshot = BucketSnapshot::load(store, customer, &[SnapshotPart::Seals]).await?;
+    snapshot.load_config_contents(store).await?;
+    for customer in snapshot.customers.values_mut() {
+        customer.records.sort_by(|a, b| a.key.cmp(&b.key));
+    }
+    match customer {
+        Some(name) if snapshot.customers.is_empty() => {
+            let bucket = store.object_uri("");
+            let message = format!("cannot verify `{name}`: there is nothing in `{bucket}`");
+            let hint = "check the customer's name, as in `config-backup report`";
+            Err(Error::new(ErrorKind::Input, message, hint))
+        }
+        _ => Ok(snapshot),
+    }
+}
+
+fn build_report(snapshot: &BucketSnapshot) -> VerifyReport {
+    let mut findings = Vec::new();
+    for customer in snapshot.customers.values() {
+        for finding in audit_customer(customer) {
+            findings.push(CustomerFinding {
+                customer: customer.name.clone(),
+                finding,
+            });
+        }
     }
     findings.sort();
-    let sum = |count: fn(&CustomerHoldings) -> usize| inventory.values().map(count).sum();
+
+    let sum = |count: fn(&CustomerSnapshot) -> usize| snapshot.customers.values().map(count).sum();
     VerifyReport {
         findings,
-        customers: inventory.len(),
+        customers: snapshot.customers.len(),
         records: sum(|it| it.records.len()),
         seals: sum(|it| it.seals.len()),
-        versions: sum(|it| it.versions.len() + it.current.len()),
-        unsealed: sum(CustomerHoldings::count_unchained_records),
-        archived: *archived,
+        versions: sum(|it| it.config_copies.len() + it.current_configs.len()),
+        unsealed: sum(count_unchained_records),
+        archived: snapshot.archived_records,
     }
 }
 
@@ -119,54 +135,43 @@ fn write_report(report: &VerifyReport, json: bool, output: &mut impl Write) -> s
     if json {
         let line = serde_json::to_string(report)?;
         writeln!(output, "{}", escape_json(&line))?;
-    } else {
-        for CustomerFinding { customer, finding } in &report.findings {
-            let what = serde_json::to_value(finding.kind)?;
-            let what = what.as_str().unwrap_or_default();
-            writeln!(
-                output,
-                "{what}: {}: {} (customer {})",
-                sanitize(&finding.key),
-                sanitize(&finding.detail),
-                sanitize(customer)
-            )?;
-        }
+        return output.flush();
+    }
+    for CustomerFinding { customer, finding } in &report.findings {
+        let kind = serde_json::to_value(finding.kind)?;
+        let kind = kind.as_str().unwrap_or_default();
+        let key = sanitize(&finding.key);
+        let detail = sanitize(&finding.detail);
+        writeln!(
+            output,
+            "{kind}: {key}: {detail} (customer {})",
+            sanitize(customer)
+        )?;
     }
     output.flush()
 }
 
 fn summarize_report(report: &VerifyReport) -> String {
-    let VerifyReport {
-        findings,
-        customers,
-        records,
-        seals,
-        versions,
-        unsealed,
-        archived,
-    } = report;
-    let found = if findings.is_empty() {
-        "all is as it was written".to_owned()
-    } else {
-        count_noun(findings.len(), "finding")
+    let result = match report.findings.len() {
+        0 => "no problems".to_owned(),
+        count => count_noun(count, "problem"),
     };
-    let [records, seals, configs, customers] = [
-        (records, "record"),
-        (seals, "seal"),
-        (versions, "config"),
-        (customers, "customer"),
-    ]
-    .map(|(number, what)| count_noun(*number, what));
-    let beside = |number: usize, words: &dyn Fn(&str) -> String| {
-        if number == 0 {
-            String::new()
-        } else {
-            words(&count_noun(number, "record"))
+    let archived = match report.archived {
+        0 => String::new(),
+        count => format!("; {} only in the archive", count_noun(count, "record")),
+    };
+    let unsealed = match report.unsealed {
+        0 => String::new(),
+        count => {
+            let records = count_noun(count, "record");
+            format!("; {records} outside of chains, which nothing can verify")
         }
     };
-    let archived = beside(*archived, &|them| format!("; {them} only in the archive"));
-    let unsealed = beside(*unsealed, &|them| {
-        format!("; nothing vouches for {them}, in no chain")
-    });
-    format!("{found}: {records}, {seals} and {configs} of {customers}{archived}{unsealed}")
+    format!(
+        "verified {}, {} and {} of {}: {result}{archived}{unsealed}",
+        count_noun(report.records, "record"),
+        count_noun(report.seals, "seal"),
+        count_noun(report.versions, "config"),
+        count_noun(report.customers, "customer")
+    )
 }

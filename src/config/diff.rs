@@ -15,7 +15,7 @@ pub struct NodeChange<'a> {
     pub after: Option<&'a YamlNode>,
 }
 
-/// Says whether a subtree is compared as one. It sees the path, and what is there in both documents.
+/// Says whether a subtree is compared as one, given its path and what is there in both documents.
 pub type OpaquePredicate<'a, 'f> = &'f dyn Fn(&[PathStep<'a>], [Option<&'a YamlNode>; 2]) -> bool;
 
 /// The differences, down to single values and opaque subtrees. There are none exactly if the
@@ -113,6 +113,8 @@ impl<'a> DocumentDiffer<'a, '_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::config::document::parse_document;
 
@@ -137,10 +139,10 @@ mod tests {
         }
         text.push(' ');
         for step in &change.path {
-            text += &match step {
-                PathStep::Key(YamlNode::Text(key)) => format!(".{key}"),
-                PathStep::Key(key) => format!(".({key:?})"),
-                PathStep::Item(index) => format!("[{index}]"),
+            let _ = match step {
+                PathStep::Key(YamlNode::Text(key)) => write!(text, ".{key}"),
+                PathStep::Key(key) => write!(text, ".({key:?})"),
+                PathStep::Item(index) => write!(text, "[{index}]"),
             };
         }
         text

@@ -13,7 +13,8 @@ use serde::de::{
 
 use crate::config::yaml_limits::{MAX_YAML_BYTES, MAX_YAML_DEPTH, YamlError, decode_yaml};
 
-/// The largest tree, in bytes of text plus one for each node. A file without aliases stays below it.
+/// The largest tree, in bytes of text plus one for each node. A file without aliases stays
+/// below it.
 const MAX_TREE_WEIGHT: usize = 2 * MAX_YAML_BYTES;
 
 /// A node of a document.
@@ -237,6 +238,8 @@ impl fmt::Display for YamlNode {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn parse_tree(text: &str) -> YamlNode {
@@ -247,7 +250,11 @@ mod tests {
     fn refuses_aliases_that_stand_for_much_more_than_the_file() {
         let mut laughs = "a0: &a0 [x, x]\n".to_owned();
         for level in 0..39 {
-            laughs += &format!("a{}: &a{0} [*a{level}, *a{level}, *a{level}]\n", level + 1);
+            let next = level + 1;
+            let _ = writeln!(
+                laughs,
+                "a{next}: &a{next} [*a{level}, *a{level}, *a{level}]"
+            );
         }
         let refused = parse_document(laughs.as_bytes()).expect_err("a bomb");
         assert!(
@@ -276,7 +283,7 @@ mod tests {
         let indented = |levels: usize| {
             let mut text = String::new();
             for level in 0..levels {
-                text += &format!("{}a:\n", " ".repeat(level));
+                let _ = writeln!(text, "{}a:", " ".repeat(level));
             }
             text
         };

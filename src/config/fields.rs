@@ -1,6 +1,7 @@
 //! What `config.yaml` says about the deployment: a few values out of a file full of secrets.
 //!
-//! A message may name the keys that are listed here and the numbers of lines, but no value of the file.
+//! A message may name the keys that are listed here and the numbers of lines, but no value of the
+//! file.
 
 use crate::config::document::{YamlNode, parse_document};
 use crate::config::yaml_limits::{MAX_YAML_BYTES, YamlError};
@@ -14,13 +15,13 @@ const PROJECT_PATH: FieldPath = ("mongodb", "project_name");
 const CLUSTER_PATH: FieldPath = ("mongodb", "cluster_name");
 const USERS_COUNT_PATH: FieldPath = ("mongodb", "additional_users_count");
 
-/// The fields of one config. What is missing is empty; what is unusable is also named in `problems`.
+/// The fields of one config. What is missing or unusable is `None`, and never an empty text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigFields {
-    pub customer: String,
-    pub profile: String,
-    pub project_name: String,
-    pub cluster_name: String,
+    pub customer: Option<String>,
+    pub profile: Option<String>,
+    pub project_name: Option<String>,
+    pub cluster_name: Option<String>,
     pub additional_users_count: Option<u64>,
     /// What is wrong with the file, one phrase each, without any of its values.
     pub problems: Vec<String>,
@@ -68,8 +69,8 @@ fn salvage_fields(bytes: &[u8], problem: YamlError) -> ConfigFields {
     let readable = &bytes[..bytes.len().min(MAX_YAML_BYTES)];
     let text = String::from_utf8_lossy(readable);
     ConfigFields {
-        customer: salvage_plain_value(&text, CUSTOMER_PATH).unwrap_or_default(),
-        profile: salvage_plain_value(&text, PROFILE_PATH).unwrap_or_default(),
+        customer: salvage_plain_value(&text, CUSTOMER_PATH),
+        profile: salvage_plain_value(&text, PROFILE_PATH),
         problems: vec![problem.to_string()],
         ..ConfigFields::default()
     }
@@ -110,16 +111,16 @@ fn find_field(document: &YamlNode, (section, key): FieldPath) -> Option<&YamlNod
     document.get(section)?.get(key)
 }
 
-fn text_field(document: &YamlNode, path: FieldPath, problems: &mut Vec<String>) -> String {
+fn text_field(document: &YamlNode, path: FieldPath, problems: &mut Vec<String>) -> Option<String> {
     let (section, key) = path;
-    match find_field(document, path) {
-        None | Some(YamlNode::Null) => String::new(),
-        Some(YamlNode::Text(text)) if !text.trim().is_empty() => text.trim().to_owned(),
-        Some(YamlNode::Number(number)) => number.clone(),
-        Some(YamlNode::Bool(flag)) => flag.to_string(),
-        Some(_) => {
+    match find_field(document, path)? {
+        YamlNode::Null => None,
+        YamlNode::Text(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+        YamlNode::Number(number) => Some(number.clone()),
+        YamlNode::Bool(flag) => Some(flag.to_string()),
+        _ => {
             problems.push(format!("its {section}.{key} is not a text"));
-            String::new()
+            None
         }
     }
 }
@@ -151,10 +152,10 @@ mod tests {
     fn the_sample_has_all_fields() {
         let fields = parse_config_fields(SAMPLE_CONFIG);
         let expected = ConfigFields {
-            customer: "airbnb".to_owned(),
-            profile: "default".to_owned(),
-            project_name: "airbnb-project".to_owned(),
-            cluster_name: "arena-cluster".to_owned(),
+            customer: Some("airbnb".to_owned()),
+            profile: Some("default".to_owned()),
+            project_name: Some("airbnb-project".to_owned()),
+            cluster_name: Some("arena-cluster".to_owned()),
             additional_users_count: Some(5),
             problems: Vec::new(),
         };
@@ -164,12 +165,11 @@ mod tests {
     #[test]
     fn names_a_mistyped_field_by_its_key_alone() {
         let fields = parse_text(
-            "customer:\n  name: [s3cret]\nmongodb:\n  additional_users_count: s3cret\n  project_name: 42\n",
+            "customer:\n  name: [s3cret]\n\
+             mongodb:\n  additional_users_count: s3cret\n  project_name: 42\n",
         );
-        assert_eq!(
-            (fields.customer.as_str(), fields.project_name.as_str()),
-            ("", "42")
-        );
+        assert_eq!(fields.customer, None);
+        assert_eq!(fields.project_name.as_deref(), Some("42"));
         let expected = [
             "its customer.name is not a text",
             "its mongodb.additional_users_count is not a whole number",
@@ -182,7 +182,6 @@ mod tests {
     #[test]
     fn takes_numbers_and_booleans_for_the_text_that_they_look_like() {
         for (value, expected) in [
-            ("~", ""),
             ("true", "true"),
             ("-5", "-5"),
             ("1.5", "1.5"),
@@ -191,7 +190,7 @@ mod tests {
             ("airbnb", "airbnb"),
         ] {
             let fields = parse_text(&format!("customer: {{name: {value}}}\n"));
-            assert_eq!(fields.customer, expected, "{value}");
+            assert_eq!(fields.customer.as_deref(), Some(expected), "{value}");
             assert_eq!(fields.problems, Vec::<String>::new(), "{value}");
         }
         for value in ["[a]", "{a: b}", "!n a"] {
@@ -242,10 +241,8 @@ mod tests {
                       aws:\n  region: us-east-2\n  profile: team-a\n";
         for text in [broken.to_owned(), format!("\u{feff}{broken}")] {
             let fields = parse_text(&text);
-            assert_eq!(
-                (fields.customer.as_str(), fields.profile.as_str()),
-                ("airbnb", "team-a")
-            );
+            assert_eq!(fields.customer.as_deref(), Some("airbnb"));
+            assert_eq!(fields.profile.as_deref(), Some("team-a"));
             assert_eq!(fields.problems.len(), 1);
         }
     }
@@ -259,11 +256,8 @@ mod tests {
             "customer:\n  name: a b\n[",
         ] {
             let fields = parse_text(odd);
-            assert_eq!(
-                (fields.customer.as_str(), fields.problems.len()),
-                ("", 1),
-                "{odd}"
-            );
+            assert_eq!(fields.customer, None, "{odd}");
+            assert_eq!(fields.problems.len(), 1, "{odd}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The customer's `config.yaml`: its bytes, its fields, its tree, and differences between two of them.
+//! The customer's `config.yaml`: its bytes, fields and tree, and differences between two of them.
 //!
 //! No message may quote the file, because it is full of secrets. What may be shown of it is decided
 //! in `redaction/`, which this folder must not import.

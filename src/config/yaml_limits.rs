@@ -1,4 +1,4 @@
-//! What is refused before and while YAML is parsed, so that the size of a file bounds the time and memory.
+//! Limits of YAML, so that the size of a file bounds the time and memory that it takes.
 //!
 //! # Why brackets are counted
 //!
@@ -127,10 +127,10 @@ mod tests {
 
     #[test]
     fn refuses_thousands_of_directives() {
-        let mut directives = String::new();
-        for number in 0..40_000 {
-            directives += &format!("%TAG !{number}! x\n");
-        }
+        let directives: Vec<String> = (0..40_000)
+            .map(|number| format!("%TAG !{number}! x\n"))
+            .collect();
+        let directives = directives.concat();
         let refused = decode_yaml(directives.as_bytes());
         assert_eq!(refused, Err(YamlError::TooManyBrackets));
     }

@@ -1,234 +1,252 @@
-//! What the bucket and this machine say of a customer: states, usage records, configs; and what else has to be asked.
+//! What bucket and spool say of a customer: states, usage records and configs.
 //!
-//! Pure: `survey.rs` fills it, `gaps.rs` judges it.
+//! Must not read: `collect.rs` does. Must not judge: `gaps.rs` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 
 use crate::chain::seal::ChainSeal;
-use crate::coverage::state_changes::StateChange;
 use crate::keys;
-use crate::record::ChainLink;
-use crate::record::parse::{self, ParsedRecord};
+use crate::record::parse;
+use crate::snapshot::{ConfigVersion, CustomerSnapshot, StateChange, StoredRecord};
 use crate::state::spool_file::{SpoolItem, SpoolItemKind};
 
-/// How long after the config was read its deployment's record may be written.
+/// How long after its config was captured a deployment may write its record.
 const MAX_RECORD_DELAY: Duration = Duration::minutes(15);
 
 /// All that is known of one customer.
 #[derive(Debug, Clone, Default)]
 pub struct CustomerEvidence {
-    /// The name, as far as it is known.
     pub name: String,
     /// The units that have a state.
     pub units: BTreeSet<String>,
-    /// The versions of their states.
     pub changes: Vec<StateChange>,
-    /// The usage records.
-    pub records: Vec<RecordEvidence>,
-    /// `config.yaml`.
-    pub current_config: Option<StoredConfig>,
-    /// The copies of its versions.
-    pub copies: Vec<StoredConfig>,
-    /// The MD5s of versions that are neither, but that the bucket has.
+    /// Including those that cannot be read: they also prove that a deployment was logged.
+    pub records: Vec<StoredRecord>,
+    pub current_config: Option<ConfigVersion>,
+    /// The objects in `config-history/`.
+    pub copies: Vec<ConfigVersion>,
+    /// Older and noncurrent `config.yaml` objects.
+    pub other_configs: Vec<ConfigVersion>,
+    /// The MD5s of `other_configs`, as far as they were needed.
     pub other_md5s: BTreeSet<String>,
-    /// The seals on the records' chains.
     pub seals: Vec<ChainSeal>,
-    /// What this machine has not sent yet.
+    /// What this machine has not uploaded yet.
     pub spooled: Vec<SpooledEvidence>,
 }
 
-/// A deployment as its record tells it; what that does not say is empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RecordEvidence {
-    /// When it happened.
-    pub at: DateTime<Utc>,
-    /// The deployment's id.
-    pub deployment_id: String,
-    /// The MD5 of the config.
-    pub config_hash: String,
-    /// The key of its version.
-    pub backup_key: String,
-    /// Whether the record itself says that the config was not backed up.
-    pub has_failed_backup: bool,
-    /// SHA-256 of the object, hex.
-    pub sha256: String,
-    /// Its place in a chain.
-    pub chain: Option<ChainLink>,
-}
-
-impl RecordEvidence {
-    /// As the record tells it, at the time that it is known by.
-    #[must_use]
-    pub fn from_record(reading: ParsedRecord, at: DateTime<Utc>) -> Self {
-        let failed = reading.backup == "failed";
-        let ParsedRecord {
-            deployment_id,
-            config_hash,
-            backup_key,
-            chain,
-            ..
-        } = reading;
-        Self {
-            at,
-            deployment_id,
-            config_hash,
-            backup_key,
-            has_failed_backup: failed,
-            sha256: String::new(),
-            chain,
-        }
-    }
-}
-
-/// A config in the bucket.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StoredConfig {
-    /// The object's key.
-    pub key: String,
-    /// When it was read to be deployed, or else when it was written.
-    pub at: DateTime<Utc>,
-    /// The MD5 of its bytes; empty where it is not known.
-    pub md5: String,
-    /// The deployment that brought it; empty where the object does not say, or was not asked.
-    pub deployment_id: String,
-}
-
-/// Something in the spool of this machine.
+/// An item in the spool of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpooledEvidence {
-    /// The file.
     pub path: String,
-    /// What it will be once it is sent.
+    pub at: DateTime<Utc>,
+    pub deployment_id: String,
     pub content: SpooledContent,
 }
 
-/// What is kept.
+/// What an item becomes once it is uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SpooledContent {
-    /// A config, with the key of the copy that it becomes.
-    Config(StoredConfig),
-    /// A usage record.
-    Record(RecordEvidence),
+    Config {
+        /// The key of the copy.
+        key: String,
+        md5: String,
+    },
+    Record {
+        /// The key of the config that the record names.
+        backup_key: String,
+    },
 }
 
-impl SpooledContent {
-    /// What an item of the spool will be.
+impl SpooledEvidence {
     #[must_use]
-    pub fn from_spool_item(item: SpoolItem, body: &[u8]) -> Self {
-        match item.kind {
-            SpoolItemKind::Config => {
-                let key = keys::config_version_key(&item.customer, item.at, &item.md5);
-                Self::Config(StoredConfig {
-                    key,
-                    at: item.at,
-                    md5: item.md5,
-                    deployment_id: item.deployment_id,
-                })
-            }
+    pub fn from_spool_item(path: String, item: SpoolItem, body: &[u8]) -> Self {
+        let mut at = item.at;
+        let content = match item.kind {
+            SpoolItemKind::Config => SpooledContent::Config {
+                key: keys::config_version_key(&item.customer, item.at, &item.md5),
+                md5: item.md5,
+            },
             SpoolItemKind::Record => {
-                let reading = parse::parse_record(body).unwrap_or_default();
-                let at = reading.deployed_at.unwrap_or(item.at);
-                Self::Record(RecordEvidence {
-                    deployment_id: item.deployment_id,
-                    ..RecordEvidence::from_record(reading, at)
-                })
+                let record = parse::parse_record(body).unwrap_or_default();
+                at = record.deployed_at.unwrap_or(at);
+                SpooledContent::Record {
+                    backup_key: record.backup_key,
+                }
             }
+        };
+        Self {
+            path,
+            at,
+            deployment_id: item.deployment_id,
+            content,
         }
+    }
+
+    fn is_record(&self) -> bool {
+        matches!(self.content, SpooledContent::Record { .. })
     }
 }
 
 impl CustomerEvidence {
-    /// The copies whose metadata has to be read to know whether the deployment that brought them is logged: those that no
-    /// record names which was written when they came.
+    pub(super) fn from_snapshot(snapshot: CustomerSnapshot) -> Self {
+        let mut evidence = Self {
+            name: snapshot.name,
+            units: snapshot.units,
+            changes: snapshot.state_changes,
+            records: snapshot.records,
+            copies: snapshot.config_copies,
+            other_configs: snapshot.noncurrent_configs,
+            // `verify` reports objects that are not seals.
+            seals: snapshot.seals.into_values().flatten().collect(),
+            ..Self::default()
+        };
+        // An object of this size is not a record that a deployment wrote.
+        evidence.records.retain(|record| !record.is_too_large());
+        for config in snapshot.current_configs {
+            evidence.add_config(config);
+        }
+        evidence
+    }
+
+    /// Adds a copy or a `config.yaml`, of which the newest becomes the current one.
+    pub(super) fn add_config(&mut self, config: ConfigVersion) {
+        if config.copy_name.is_some() {
+            self.copies.push(config);
+            return;
+        }
+        match &self.current_config {
+            Some(current) if current.last_modified >= config.last_modified => {
+                self.other_configs.push(config);
+            }
+            _ => self
+                .other_configs
+                .extend(self.current_config.replace(config)),
+        }
+    }
+
+    /// The indexes of copies whose metadata has to be read to know if their deployment is logged.
+    ///
+    /// A copy is explained by a record that names it and was written when the copy was.
     #[must_use]
     pub fn unexplained_copies(&self) -> Vec<usize> {
-        let mut named: BTreeMap<&str, Vec<DateTime<Utc>>> = BTreeMap::new();
-        for it in self.known_records() {
-            named.entry(&it.backup_key).or_default().push(it.at);
+        let mut record_times: BTreeMap<&str, Vec<DateTime<Utc>>> = BTreeMap::new();
+        for record in &self.records {
+            let times = record_times.entry(&record.parsed.backup_key).or_default();
+            times.push(record.deployed_at);
         }
-        let is_explained = |copy: &StoredConfig| {
-            let times = named.get(copy.key.as_str());
-            times.is_some_and(|times| {
-                times
-                    .iter()
-                    .any(|at| (copy.at..=copy.at + MAX_RECORD_DELAY).contains(at))
-            })
-        };
-        (0..self.copies.len())
-            .filter(|place| !is_explained(&self.copies[*place]))
-            .collect()
+        for item in &self.spooled {
+            if let SpooledContent::Record { backup_key } = &item.content {
+                record_times.entry(backup_key).or_default().push(item.at);
+            }
+        }
+
+        let mut unexplained = Vec::new();
+        for (index, copy) in self.copies.iter().enumerate() {
+            let captured_at = copy.captured_at();
+            let expected = captured_at..=captured_at + MAX_RECORD_DELAY;
+            let is_explained = match record_times.get(copy.key.as_str()) {
+                Some(times) => times.iter().any(|time| expected.contains(time)),
+                None => false,
+            };
+            if !is_explained {
+                unexplained.push(index);
+            }
+        }
+        unexplained
     }
 
-    /// The MD5s that records name and no config in the bucket has, of deployments whose record does not name a key.
+    /// The MD5s of records without a key for which no config is found.
     #[must_use]
     pub fn lost_md5s(&self) -> BTreeSet<&str> {
-        let unnamed = self
-            .records
-            .iter()
-            .filter(|it| it.backup_key.is_empty() && !it.config_hash.is_empty());
-        unnamed
-            .map(|it| it.config_hash.as_str())
-            .filter(|md5| !self.has_md5(md5))
-            .collect()
+        let mut lost = BTreeSet::new();
+        for record in &self.records {
+            let md5 = record.parsed.config_hash.as_str();
+            if record.parsed.backup_key.is_empty() && !md5.is_empty() && !self.has_md5(md5) {
+                lost.insert(md5);
+            }
+        }
+        lost
     }
 
-    /// The keys that records name and no listed copy has.
+    /// The keys that records name and no config has.
     #[must_use]
     pub fn missing_keys(&self) -> BTreeSet<&str> {
-        let there: BTreeSet<&str> = self
-            .copies
-            .iter()
-            .chain(&self.current_config)
-            .chain(self.spooled_configs())
-            .map(|it| it.key.as_str())
-            .collect();
-        let named = self.records.iter().map(|it| it.backup_key.as_str());
-        named
-            .filter(|key| !key.is_empty() && !there.contains(key))
-            .collect()
+        let mut existing: BTreeSet<&str> = self.spooled_configs().map(|(key, _)| key).collect();
+        for config in self.copies.iter().chain(&self.current_config) {
+            existing.insert(&config.key);
+        }
+        let mut missing = BTreeSet::new();
+        for record in &self.records {
+            let key = record.parsed.backup_key.as_str();
+            if !key.is_empty() && !existing.contains(key) {
+                missing.insert(key);
+            }
+        }
+        missing
     }
 
-    /// What is kept of this customer's configs, as the copies that they become.
-    pub fn spooled_configs(&self) -> impl Iterator<Item = &StoredConfig> {
-        self.spooled.iter().filter_map(|kept| {
-            if let SpooledContent::Config(config) = &kept.content {
-                Some(config)
-            } else {
-                None
-            }
+    /// Key and MD5 of the copies that spooled configs become.
+    pub fn spooled_configs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.spooled.iter().filter_map(|item| match &item.content {
+            SpooledContent::Config { key, md5 } => Some((key.as_str(), md5.as_str())),
+            SpooledContent::Record { .. } => None,
         })
     }
 
-    /// The deployments that are logged, or will be.
-    pub fn known_records(&self) -> impl Iterator<Item = &RecordEvidence> {
-        let kept = self.spooled.iter().filter_map(|kept| {
-            if let SpooledContent::Record(record) = &kept.content {
-                Some(record)
-            } else {
-                None
-            }
-        });
-        self.records.iter().chain(kept)
+    /// When the deployments happened that have a record in the bucket or in the spool.
+    #[must_use]
+    pub fn record_times(&self) -> Vec<DateTime<Utc>> {
+        let mut times: Vec<_> = self
+            .records
+            .iter()
+            .map(|record| record.deployed_at)
+            .collect();
+        times.extend(
+            self.spooled
+                .iter()
+                .filter(|item| item.is_record())
+                .map(|item| item.at),
+        );
+        times
     }
 
-    /// Whether a config with this MD5 is there, will be, or may be: it cannot be told of one that could not be read.
+    /// The deployments that have a record in the bucket or in the spool.
+    #[must_use]
+    pub fn recorded_deployments(&self) -> BTreeSet<&str> {
+        let mut ids = BTreeSet::new();
+        for record in &self.records {
+            ids.insert(record.parsed.deployment_id.as_str());
+        }
+        for item in &self.spooled {
+            if item.is_record() {
+                ids.insert(&item.deployment_id);
+            }
+        }
+        ids
+    }
+
+    /// Whether bucket or spool may have a config with this MD5.
+    ///
+    /// A config that could not be read may have any MD5.
     #[must_use]
     pub fn has_md5(&self, md5: &str) -> bool {
-        let mut configs = self
-            .copies
-            .iter()
-            .chain(&self.current_config)
-            .chain(self.spooled_configs());
-        configs.any(|it| it.md5 == md5 || it.md5.is_empty()) || self.other_md5s.contains(md5)
+        for config in self.copies.iter().chain(&self.current_config) {
+            if config.md5().is_none_or(|it| it == md5) {
+                return true;
+            }
+        }
+        self.other_md5s.contains(md5) || self.spooled_configs().any(|(_, it)| it == md5)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::parse::ParsedRecord;
     use crate::s3::store::BucketTarget;
+    use crate::snapshot::CopyName;
 
     fn spool_item(what: SpoolItemKind) -> SpoolItem {
         let at = DateTime::from_timestamp(1_761_834_652, 0).expect("a time"); // date -u -d @1761834652
@@ -245,48 +263,53 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_told_as_the_object_that_it_becomes() {
+    fn spooled_items_are_the_objects_that_they_become() {
         let md5 = "0a".repeat(16);
         let key = format!("terragrunt/airbnb/config-history/2025-10-30_143052_{md5}.yaml");
-        let held = StoredConfig {
-            key,
-            at: spool_item(SpoolItemKind::Config).at,
-            md5,
+        let item = spool_item(SpoolItemKind::Config);
+        let expected = SpooledEvidence {
+            path: "p".into(),
+            at: item.at,
             deployment_id: "d1".into(),
+            content: SpooledContent::Config { key, md5 },
         };
         assert_eq!(
-            SpooledContent::from_spool_item(spool_item(SpoolItemKind::Config), b"x"),
-            SpooledContent::Config(held)
+            SpooledEvidence::from_spool_item("p".into(), item, b"x"),
+            expected
         );
-        let line = br#"{"timestamp":"2025-10-30T14:30:53Z","user":"u","config_hash":"h","backup":"failed","backup_key":"k"}"#;
-        let at = spool_item(SpoolItemKind::Record).at + Duration::seconds(1);
-        let logged = RecordEvidence {
-            at,
-            deployment_id: "d1".into(),
-            config_hash: "h".into(),
-            backup_key: "k".into(),
-            has_failed_backup: true,
-            ..RecordEvidence::default()
+
+        let line = br#"{"timestamp":"2025-10-30T14:30:53Z","user":"u","backup_key":"k"}"#;
+        let item = spool_item(SpoolItemKind::Record);
+        let expected = SpooledEvidence {
+            at: item.at + Duration::seconds(1),
+            content: SpooledContent::Record {
+                backup_key: "k".into(),
+            },
+            ..expected
         };
         assert_eq!(
-            SpooledContent::from_spool_item(spool_item(SpoolItemKind::Record), line),
-            SpooledContent::Record(logged)
+            SpooledEvidence::from_spool_item("p".into(), item, line),
+            expected
         );
-        let uploaded =
-            parse::parse_record(br#"{"user":"u","backup":"uploaded"}"#).expect("a record");
-        assert!(!RecordEvidence::from_record(uploaded, at).has_failed_backup);
     }
 
     #[test]
-    fn a_hash_without_a_key_is_lost_where_no_config_has_it() {
-        let record = |config_hash: &str, backup_key: &str| RecordEvidence {
-            config_hash: config_hash.into(),
-            backup_key: backup_key.into(),
-            ..RecordEvidence::default()
+    fn an_md5_without_a_key_is_lost_if_no_config_has_it() {
+        let record = |config_hash: &str, backup_key: &str| StoredRecord {
+            parsed: ParsedRecord {
+                config_hash: config_hash.into(),
+                backup_key: backup_key.into(),
+                ..ParsedRecord::default()
+            },
+            ..StoredRecord::default()
         };
-        let copies = vec![StoredConfig {
+        let copy_name = CopyName {
+            captured_at: DateTime::default(),
             md5: "there".into(),
-            ..StoredConfig::default()
+        };
+        let copies = vec![ConfigVersion {
+            copy_name: Some(copy_name),
+            ..ConfigVersion::default()
         }];
         let records = vec![
             record("there", ""),

@@ -1,38 +1,41 @@
-//! What is missing in the bucket: the states' changes, the usage records and the configs of a customer, compared.
+//! What is missing in the bucket: states, usage records and configs of a customer, compared.
 //!
-//! Pure: `survey.rs` has listed and read them. A gap is told where something is evidence of it, never on a guess.
+//! Must not guess: each gap has evidence. Must not read: `collect.rs` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 use serde::Serialize;
 
-use crate::coverage::evidence::{CustomerEvidence, RecordEvidence, SpooledContent, StoredConfig};
-use crate::coverage::state_changes::{StateChange, UnloggedChanges, find_unlogged_changes};
+use crate::coverage::evidence::{CustomerEvidence, SpooledContent, SpooledEvidence};
+use crate::coverage::state_changes::{MAX_RECORD_LAG, UnloggedChanges, find_unlogged_changes};
 use crate::keys::parse_record_key;
 use crate::output::sanitize::count_noun;
-use crate::record::{ChainLink, format_rfc3339};
+use crate::record::format_rfc3339;
+use crate::snapshot::{ConfigVersion, StateChange, StoredRecord};
 
-/// What kind of gap.
+/// How many names a gap lists.
+const MAX_LISTED_NAMES: usize = 4;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GapKind {
-    /// A state changed and nobody logged it.
+    /// A state changed without a usage record.
     Unlogged,
-    /// States, and no config.
+    /// States without a config.
     NoBackup,
     /// `config.yaml` is not that of the last deployment.
     Outdated,
-    /// A record whose config is not there.
+    /// A record whose config is missing.
     MissingVersion,
-    /// A deployment that left something, but no record; or a place in a chain of records that nothing is in.
+    /// A deployment that left a config or a seal without a record, or a gap in a chain of records.
     MissingRecord,
-    /// Something is kept on this machine.
+    /// An upload is spooled on this machine.
     Pending,
 }
 
 impl GapKind {
-    /// As it is printed.
+    /// The word in the output.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,12 +51,10 @@ impl GapKind {
 
 /// Something that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Gap {
-    /// What kind.
+pub struct CoverageGap {
     pub kind: GapKind,
-    /// Whose.
     pub customer: String,
-    /// When it happened, or began: RFC 3339, UTC; empty where there is no time to it.
+    /// When it happened or began: RFC 3339, UTC; empty if there is no time.
     pub at: String,
     /// How many changes or records it is about.
     pub count: usize,
@@ -61,13 +62,13 @@ pub struct Gap {
     pub units: Vec<String>,
     /// The key of the object that is missing, or that is evidence.
     pub key: String,
-    /// The deployment, where it is known.
+    /// Empty if it is unknown.
     pub deployment_id: String,
-    /// All of it as a phrase.
+    /// All of it as a sentence.
     pub text: String,
 }
 
-/// Within which times is looked.
+/// The times that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GapScope {
     /// How long before a state's change its record may be.
@@ -77,40 +78,42 @@ pub struct GapScope {
 }
 
 impl GapScope {
-    fn covers(&self, at: DateTime<Utc>) -> bool {
+    fn covers_time(&self, at: DateTime<Utc>) -> bool {
         self.since.is_none_or(|since| at >= since)
     }
+}
+
+/// What a record without its config names.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum MissingConfig<'a> {
+    Unknown,
+    Md5(&'a str),
+    Key(&'a str),
 }
 
 impl CustomerEvidence {
     /// The gaps, by kind and time.
     #[must_use]
-    pub fn find_gaps(&self, scope: &GapScope) -> Vec<Gap> {
+    pub fn find_gaps(&self, scope: &GapScope) -> Vec<CoverageGap> {
         let mut gaps = self.unlogged_changes(scope);
-        match self.missing_backup() {
-            // Then every version is missing, and there is none to be outdated.
-            Some(gap) => gaps.push(gap),
-            None => gaps.extend(
-                self.outdated_config()
-                    .into_iter()
-                    .chain(self.missing_versions(scope)),
-            ),
+        if let Some(gap) = self.missing_backup() {
+            // Then every version is missing, and none can be outdated.
+            gaps.push(gap);
+        } else {
+            gaps.extend(self.outdated_config());
+            gaps.extend(self.missing_versions(scope));
         }
         gaps.extend(self.missing_records(scope));
         gaps.extend(self.broken_chains(scope));
-        gaps.extend(self.pending_uploads());
+        gaps.extend(self.spooled.iter().map(|item| self.pending_upload(item)));
         gaps
     }
 
-    fn new_gap(&self, kind: GapKind, at: Option<DateTime<Utc>>, text: String) -> Gap {
-        let (customer, at) = (
-            self.name.clone(),
-            at.map(format_rfc3339).unwrap_or_default(),
-        );
-        Gap {
+    fn new_gap(&self, kind: GapKind, at: Option<DateTime<Utc>>, text: String) -> CoverageGap {
+        CoverageGap {
             kind,
-            customer,
-            at,
+            customer: self.name.clone(),
+            at: at.map(format_rfc3339).unwrap_or_default(),
             count: 1,
             units: Vec::new(),
             key: String::new(),
@@ -119,262 +122,287 @@ impl CustomerEvidence {
         }
     }
 
-    fn unlogged_changes(&self, scope: &GapScope) -> Vec<Gap> {
-        let records: Vec<DateTime<Utc>> = self.known_records().map(|it| it.at).collect();
-        let changes: Vec<StateChange> = self
-            .changes
-            .iter()
-            .filter(|change| scope.covers(change.at))
-            .cloned()
-            .collect();
-        let tell = |one: UnloggedChanges| {
-            let until = if one.first == one.last {
-                String::new()
-            } else {
-                format!(" to {}", format_rfc3339(one.last))
-            };
-            let text = format!(
-                "{}{until}: {} of {}, and no usage record is near",
-                format_rfc3339(one.first),
-                count_noun(one.changes, "change"),
-                list_names(&one.units)
-            );
-            Gap {
-                count: one.changes,
-                units: one.units,
-                ..self.new_gap(GapKind::Unlogged, Some(one.first), text)
-            }
-        };
-        find_unlogged_changes(&changes, &records, scope.window)
-            .into_iter()
-            .map(tell)
-            .collect()
+    fn unlogged_changes(&self, scope: &GapScope) -> Vec<CoverageGap> {
+        let is_covered = |change: &&StateChange| scope.covers_time(change.at);
+        let changes: Vec<StateChange> = self.changes.iter().filter(is_covered).cloned().collect();
+        let records = self.record_times();
+        let mut gaps = Vec::new();
+        for unlogged in find_unlogged_changes(&changes, &records, scope.window) {
+            let text = describe_unlogged(&unlogged, scope.window);
+            let gap = self.new_gap(GapKind::Unlogged, Some(unlogged.first), text);
+            gaps.push(CoverageGap {
+                count: unlogged.count,
+                units: unlogged.units,
+                ..gap
+            });
+        }
+        gaps
     }
 
-    fn missing_backup(&self) -> Option<Gap> {
-        let has_config = self.current_config.is_some()
-            || !self.copies.is_empty()
-            || self.spooled_configs().next().is_some();
+    fn missing_backup(&self) -> Option<CoverageGap> {
+        let has_spooled_config = self.spooled_configs().next().is_some();
+        let has_config =
+            self.current_config.is_some() || !self.copies.is_empty() || has_spooled_config;
         if has_config || self.units.is_empty() {
             return None;
         }
         let units: Vec<String> = self.units.iter().cloned().collect();
         let text = format!(
-            "there is a state of {} and no config; a state lies under the folder's name, a config under `customer.name`, in case they differ",
+            "no config, but a state of {}; states are stored under the folder's name, a config \
+             under `customer.name`, in case they differ",
             list_names(&units)
         );
-        Some(Gap {
+        Some(CoverageGap {
             units,
             ..self.new_gap(GapKind::NoBackup, None, text)
         })
     }
 
-    fn outdated_config(&self) -> Option<Gap> {
-        // What was deployed is not known of a record without a hash: the last one with it has to do.
-        let last = self
+    fn outdated_config(&self) -> Option<CoverageGap> {
+        // A record without an MD5 does not say what was deployed, so the last one with it decides.
+        let with_md5 = self
             .records
             .iter()
-            .filter(|it| !it.config_hash.is_empty())
-            .max_by_key(|it| it.at)?;
-        // Which of two in one second was the last, nobody knows.
+            .filter(|it| !it.parsed.config_hash.is_empty());
+        let last = with_md5.max_by_key(|it| it.deployed_at)?;
+        // Of several deployments in that second, each may have been the last.
         let is_last = |md5: &str| {
-            self.records
-                .iter()
-                .any(|it| it.at == last.at && it.config_hash == md5)
+            let mut records = self.records.iter();
+            records.any(|it| it.deployed_at == last.deployed_at && it.parsed.config_hash == md5)
         };
-        if self.spooled_configs().any(|config| is_last(&config.md5)) {
+        if self.spooled_configs().any(|(_, md5)| is_last(md5)) {
             return None;
         }
-        let is = match &self.current_config {
-            // Of a deployment that came later, or of bytes that could not be had: there is nothing to compare.
-            Some(current)
-                if is_last(&current.md5)
-                    || current.md5.is_empty()
-                    || is_of_later_deployment(current, last) =>
-            {
-                return None;
-            }
-            Some(current) => format!(
-                "config.yaml is {} of {}",
-                short_md5(&current.md5),
-                format_rfc3339(current.at)
-            ),
+        let actual = match &self.current_config {
             None if self.copies.is_empty() => return None,
-            None => "there is no config.yaml, only copies of its versions".to_owned(),
+            None => "config.yaml is missing, only copies of its versions exist".to_owned(),
+            Some(current) => {
+                // Without the MD5, there is nothing to compare.
+                let md5 = current.md5()?;
+                if is_last(md5) || is_of_later_deployment(current, last) {
+                    return None;
+                }
+                let captured_at = format_rfc3339(current.captured_at());
+                format!("config.yaml is {} of {captured_at}", short_md5(md5))
+            }
         };
-        let text = format!(
-            "{is}, and the last deployment, {}, had {}",
-            format_rfc3339(last.at),
-            short_md5(&last.config_hash)
-        );
-        let key = self
-            .current_config
-            .as_ref()
-            .map(|current| current.key.clone())
-            .unwrap_or_default();
-        Some(Gap {
+
+        let deployed_at = format_rfc3339(last.deployed_at);
+        let expected = short_md5(&last.parsed.config_hash);
+        let text = format!("{actual}, but the last deployment ({deployed_at}) used {expected}");
+        let gap = self.new_gap(GapKind::Outdated, Some(last.deployed_at), text);
+        let key = match &self.current_config {
+            Some(current) => current.key.clone(),
+            None => String::new(),
+        };
+        Some(CoverageGap {
             key,
-            deployment_id: last.deployment_id.clone(),
-            ..self.new_gap(GapKind::Outdated, Some(last.at), text)
+            deployment_id: last.parsed.deployment_id.clone(),
+            ..gap
         })
     }
 
-    fn missing_versions(&self, scope: &GapScope) -> Vec<Gap> {
+    fn missing_versions(&self, scope: &GapScope) -> Vec<CoverageGap> {
         let missing_keys = self.missing_keys();
-        let mut missing: BTreeMap<(&str, &str), Vec<&RecordEvidence>> = BTreeMap::new();
-        for it in self.records.iter().filter(|it| scope.covers(it.at)) {
-            let (key, md5) = (it.backup_key.as_str(), it.config_hash.as_str());
-            let is_there = match (key, md5) {
-                ("", "") => !it.has_failed_backup,
-                ("", md5) => self.has_md5(md5),
-                (key, _) => !missing_keys.contains(key),
+        let mut missing: BTreeMap<MissingConfig<'_>, Vec<&StoredRecord>> = BTreeMap::new();
+        for record in &self.records {
+            if !scope.covers_time(record.deployed_at) {
+                continue;
+            }
+            let key = record.parsed.backup_key.as_str();
+            let md5 = record.parsed.config_hash.as_str();
+            let (config, is_missing) = match (key, md5) {
+                ("", "") => (MissingConfig::Unknown, record.has_failed_backup()),
+                ("", md5) => (MissingConfig::Md5(md5), !self.has_md5(md5)),
+                (key, _) => (MissingConfig::Key(key), missing_keys.contains(key)),
             };
-            if !is_there {
-                missing
-                    .entry(if key.is_empty() { ("", md5) } else { (key, "") })
-                    .or_default()
-                    .push(it);
+            if is_missing {
+                missing.entry(config).or_default().push(record);
             }
         }
-        let tell = |((key, md5), mut records): ((&str, &str), Vec<&RecordEvidence>)| {
-            records.sort_by_key(|it| it.at);
-            let what = match (key, md5) {
-                ("", "") => "the config could not be read, and is not backed up".to_owned(),
-                ("", md5) => format!("no config with the MD5 {md5} is there"),
-                (key, _) => format!("`{key}` is not there"),
-            };
-            let (first, last) = (records[0], records[records.len() - 1]);
-            let until = if first.at == last.at {
-                String::new()
-            } else {
-                format!(" to {}", format_rfc3339(last.at))
-            };
-            let text = format!(
-                "{what}, by {} of {}{until}",
-                count_noun(records.len(), "record"),
-                format_rfc3339(first.at)
-            );
-            let gap = self.new_gap(GapKind::MissingVersion, Some(first.at), text);
-            Gap {
-                count: records.len(),
-                key: key.to_owned(),
-                deployment_id: first.deployment_id.clone(),
-                ..gap
-            }
-        };
-        missing.into_iter().map(tell).collect()
+
+        let mut gaps = Vec::new();
+        for (config, mut records) in missing {
+            records.sort_by_key(|record| record.deployed_at);
+            gaps.push(self.missing_version(config, &records));
+        }
+        gaps
     }
 
-    /// Deployments that left a config, but no record.
-    fn missing_records(&self, scope: &GapScope) -> Vec<Gap> {
-        let known: BTreeSet<&str> = self
-            .known_records()
-            .map(|it| it.deployment_id.as_str())
-            .collect();
-        let mut left: BTreeMap<&str, &StoredConfig> = BTreeMap::new();
-        // A copy says more than config.yaml, of which it is one.
+    /// The gap of a config that these records name, oldest first.
+    fn missing_version(&self, config: MissingConfig<'_>, records: &[&StoredRecord]) -> CoverageGap {
+        let what = match config {
+            MissingConfig::Unknown => "the config was unreadable and has no backup".to_owned(),
+            MissingConfig::Md5(md5) => format!("no config with the MD5 {md5}"),
+            MissingConfig::Key(key) => format!("`{key}` is missing"),
+        };
+        let (first, last) = (records[0], records[records.len() - 1]);
+        let period = format_period(first.deployed_at, last.deployed_at);
+        let text = format!(
+            "{what}, by {} of {period}",
+            count_noun(records.len(), "record")
+        );
+        let gap = self.new_gap(GapKind::MissingVersion, Some(first.deployed_at), text);
+        let key = match config {
+            MissingConfig::Key(key) => key.to_owned(),
+            MissingConfig::Unknown | MissingConfig::Md5(_) => String::new(),
+        };
+        let deployment_id = first.parsed.deployment_id.clone();
+        CoverageGap {
+            count: records.len(),
+            key,
+            deployment_id,
+            ..gap
+        }
+    }
+
+    /// Deployments that left a config without a record.
+    fn missing_records(&self, scope: &GapScope) -> Vec<CoverageGap> {
+        let recorded = self.recorded_deployments();
+        let mut unrecorded: BTreeMap<&str, &ConfigVersion> = BTreeMap::new();
+        // Copies last, because a copy's key says more than that of config.yaml.
         for config in self.current_config.iter().chain(&self.copies) {
-            if !config.deployment_id.is_empty()
-                && !known.contains(config.deployment_id.as_str())
-                && scope.covers(config.at)
-            {
-                left.insert(&config.deployment_id, config);
+            let Some(id) = config.deployment_id() else {
+                continue;
+            };
+            let is_known = id.is_empty() || recorded.contains(id);
+            if !is_known && scope.covers_time(config.captured_at()) {
+                unrecorded.insert(id, config);
             }
         }
-        let tell = |(id, config): (&str, &StoredConfig)| {
+
+        let mut gaps = Vec::new();
+        for (id, config) in unrecorded {
+            let captured_at = format_rfc3339(config.captured_at());
             let text = format!(
-                "{}: the deployment {id} left `{}`, and has no usage record",
-                format_rfc3339(config.at),
+                "{captured_at}: the deployment {id} left `{}`, but no usage record",
                 config.key
             );
-            let gap = self.new_gap(GapKind::MissingRecord, Some(config.at), text);
-            Gap {
+            let gap = self.new_gap(GapKind::MissingRecord, Some(config.captured_at()), text);
+            gaps.push(CoverageGap {
                 key: config.key.clone(),
                 deployment_id: id.to_owned(),
                 ..gap
-            }
-        };
-        left.into_iter().map(tell).collect()
-    }
-
-    /// Deployments whose record is not there, although the next one of its chain continues it, or the seal names it.
-    fn broken_chains(&self, scope: &GapScope) -> Vec<Gap> {
-        let known: BTreeSet<&str> = self
-            .known_records()
-            .map(|it| it.deployment_id.as_str())
-            .collect();
-        let there: BTreeSet<&str> = self.records.iter().map(|it| it.sha256.as_str()).collect();
-        let chained = || {
-            self.records
-                .iter()
-                .filter_map(|it| Some((it, it.chain.as_ref()?)))
-        };
-        let places: BTreeSet<(&str, u64)> = chained()
-            .map(|(_, chain)| (chain.writer.as_str(), chain.number))
-            .collect();
-        // One that lies in its place was changed, which is for `verify`.
-        let continues_nothing = |chain: &ChainLink| {
-            chain.number > 1
-                && !there.contains(chain.previous.as_str())
-                && !places.contains(&(chain.writer.as_str(), chain.number - 1))
-        };
-        let next = chained().filter(|(it, chain)| scope.covers(it.at) && continues_nothing(chain)).map(|(it, chain)| {
-            let (at, number, writer) = (format_rfc3339(it.at), chain.number - 1, &chain.writer);
-            let text =
-                format!("{at}: the deployment {} continues record {number} of the chain {writer}, which is not there", it.deployment_id);
-            self.new_gap(GapKind::MissingRecord, Some(it.at), text)
-        });
-        let last = self
-            .seals
-            .iter()
-            .filter(|seal| !known.contains(seal.deployment_id.as_str()))
-            .filter_map(|seal| {
-                let at = parse_record_key(&seal.key)
-                    .and_then(|key| key.deployed_at)
-                    .filter(|at| scope.covers(*at))?;
-                let text = format!(
-                    "{}: the record of the deployment {} was `{}`, and is not there",
-                    format_rfc3339(at),
-                    seal.deployment_id,
-                    seal.key
-                );
-                let gap = self.new_gap(GapKind::MissingRecord, Some(at), text);
-                Some(Gap {
-                    key: seal.key.clone(),
-                    deployment_id: seal.deployment_id.clone(),
-                    ..gap
-                })
             });
-        next.chain(last).collect()
+        }
+        gaps
     }
 
-    fn pending_uploads(&self) -> impl Iterator<Item = Gap> {
-        self.spooled.iter().map(|kept| {
-            let (what, at, id, key) = match &kept.content {
-                SpooledContent::Config(it) => {
-                    ("config.yaml", it.at, &it.deployment_id, it.key.as_str())
-                }
-                SpooledContent::Record(it) => ("the usage record", it.at, &it.deployment_id, ""),
+    /// Missing records that the next record of the chain continues, or that the seal names.
+    fn broken_chains(&self, scope: &GapScope) -> Vec<CoverageGap> {
+        let mut gaps = self.missing_predecessors(scope);
+        let recorded = self.recorded_deployments();
+        for seal in &self.seals {
+            let sealed_at = parse_record_key(&seal.key).and_then(|key| key.deployed_at);
+            let Some(at) = sealed_at.filter(|at| scope.covers_time(*at)) else {
+                continue;
             };
-            let text = format!(
-                "{}: {what} of the deployment {id} is kept on this machine: {}",
-                format_rfc3339(at),
-                kept.path
-            );
-            Gap {
-                key: key.to_owned(),
-                deployment_id: id.clone(),
-                ..self.new_gap(GapKind::Pending, Some(at), text)
+            let id = &seal.deployment_id;
+            if recorded.contains(id.as_str()) {
+                continue;
             }
-        })
+            let text = format!(
+                "{}: the record `{}` of the deployment {id} is missing",
+                format_rfc3339(at),
+                seal.key
+            );
+            let gap = self.new_gap(GapKind::MissingRecord, Some(at), text);
+            gaps.push(CoverageGap {
+                key: seal.key.clone(),
+                deployment_id: id.clone(),
+                ..gap
+            });
+        }
+        gaps
+    }
+
+    fn missing_predecessors(&self, scope: &GapScope) -> Vec<CoverageGap> {
+        let mut digests = BTreeSet::new();
+        let mut positions = BTreeSet::new();
+        for record in &self.records {
+            digests.extend(record.sha256.as_deref());
+            if let Some(link) = &record.parsed.chain {
+                positions.insert((link.writer.as_str(), link.number));
+            }
+        }
+
+        let mut gaps = Vec::new();
+        for record in &self.records {
+            let Some(link) = &record.parsed.chain else {
+                continue;
+            };
+            if !scope.covers_time(record.deployed_at) || link.number <= 1 {
+                continue;
+            }
+            let number = link.number - 1;
+            // A record in that position was changed, which `verify` reports.
+            let is_there = digests.contains(link.previous.as_str())
+                || positions.contains(&(link.writer.as_str(), number));
+            if is_there {
+                continue;
+            }
+            let text = format!(
+                "{}: record {number} of the chain {}, which the deployment {} continues, is missing",
+                format_rfc3339(record.deployed_at),
+                link.writer,
+                record.parsed.deployment_id
+            );
+            gaps.push(self.new_gap(GapKind::MissingRecord, Some(record.deployed_at), text));
+        }
+        gaps
+    }
+
+    fn pending_upload(&self, item: &SpooledEvidence) -> CoverageGap {
+        let (what, key) = match &item.content {
+            SpooledContent::Config { key, .. } => ("config.yaml", key.as_str()),
+            SpooledContent::Record { .. } => ("the usage record", ""),
+        };
+        let (at, id, path) = (format_rfc3339(item.at), &item.deployment_id, &item.path);
+        let text = format!("{at}: {what} of the deployment {id} is queued on this machine: {path}");
+        let gap = self.new_gap(GapKind::Pending, Some(item.at), text);
+        CoverageGap {
+            key: key.to_owned(),
+            deployment_id: id.clone(),
+            ..gap
+        }
     }
 }
 
-/// Whether a config is of a deployment after `last` whose record is on its way, lost, or does not say what it had.
-fn is_of_later_deployment(current: &StoredConfig, last: &RecordEvidence) -> bool {
-    !current.deployment_id.is_empty()
-        && current.deployment_id != last.deployment_id
-        && current.at > last.at
+/// Whether a config is of a deployment after `last` whose record is missing or has no MD5.
+fn is_of_later_deployment(current: &ConfigVersion, last: &StoredRecord) -> bool {
+    let id = current.deployment_id().unwrap_or_default();
+    let is_other = !id.is_empty() && id != last.parsed.deployment_id;
+    is_other && current.captured_at() > last.deployed_at
+}
+
+fn describe_unlogged(unlogged: &UnloggedChanges, window: Duration) -> String {
+    format!(
+        "{}: {} of {}, but no usage record from {} before to {} after",
+        format_period(unlogged.first, unlogged.last),
+        count_noun(unlogged.count, "state change"),
+        list_names(&unlogged.units),
+        format_length(window),
+        format_length(MAX_RECORD_LAG)
+    )
+}
+
+fn format_period(first: DateTime<Utc>, last: DateTime<Utc>) -> String {
+    let start = format_rfc3339(first);
+    if first == last {
+        start
+    } else {
+        format!("{start} to {}", format_rfc3339(last))
+    }
+}
+
+/// A length of time in whole hours or minutes.
+fn format_length(length: Duration) -> String {
+    let minutes = length.num_minutes();
+    if minutes % 60 == 0 {
+        format!("{} h", minutes / 60)
+    } else {
+        format!("{minutes} min")
+    }
 }
 
 fn short_md5(md5: &str) -> &str {
@@ -383,18 +411,13 @@ fn short_md5(md5: &str) -> &str {
 
 /// A few names, and how many more there are.
 fn list_names(names: &[String]) -> String {
-    const SHOWN: usize = 4;
-    let shown: Vec<String> = names
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("`{name}`"))
-        .collect();
-    let more = if names.len() > SHOWN {
-        format!(", … (+{})", names.len() - SHOWN)
-    } else {
-        String::new()
-    };
-    format!("{}{more}", shown.join(", "))
+    let shown = &names[..names.len().min(MAX_LISTED_NAMES)];
+    let quoted: Vec<String> = shown.iter().map(|name| format!("`{name}`")).collect();
+    let list = quoted.join(", ");
+    match names.len() - shown.len() {
+        0 => list,
+        more => format!("{list}, … (+{more})"),
+    }
 }
 
 #[cfg(test)]

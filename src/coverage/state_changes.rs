@@ -1,37 +1,29 @@
-//! Changes of the units' states beside the usage records: which of them belong to no deployment that was logged.
-//!
-//! Pure.
+//! Which changes of the units' states have no usage record near them.
 
 use chrono::{DateTime, Duration, Utc};
 
-/// How long after a change its record may be: the unit that logs starts with the others, and a small one may be done before it.
-/// It is also how far a clock may be from that of S3, which takes no request of one that is farther.
+use crate::snapshot::StateChange;
+
+/// How long after a change its record may be written.
+///
+/// The unit that logs starts with the others, and a small one may be applied before it. S3 refuses
+/// requests of a clock that is off by more than this.
 pub const MAX_RECORD_LAG: Duration = Duration::minutes(15);
 
-/// A version of a unit's state.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StateChange {
-    /// When it was written.
-    pub at: DateTime<Utc>,
-    /// The unit's folder within the customer's.
-    pub unit: String,
-}
-
-/// Changes near each other that nobody logged: a deployment, as far as can be told.
+/// Changes near each other without a record, which are probably one deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnloggedChanges {
-    /// The first change.
     pub first: DateTime<Utc>,
-    /// The last.
     pub last: DateTime<Utc>,
-    /// How many there are.
-    pub changes: usize,
-    /// The units that changed, each once, in the order of their names.
+    pub count: usize,
+    /// Sorted, each once.
     pub units: Vec<String>,
 }
 
-/// The changes with no record near, in order of time. A record is near a change if it is at most `window` older, for it is
-/// written where a deployment starts and a cluster takes its time, or at most [`AFTER`] newer.
+/// The changes without a record near them, by time.
+///
+/// A record is near if it is at most `window` older than the change, because a deployment writes
+/// it at its start and a cluster takes hours, or at most [`MAX_RECORD_LAG`] newer.
 #[must_use]
 pub fn find_unlogged_changes(
     changes: &[StateChange],
@@ -40,36 +32,45 @@ pub fn find_unlogged_changes(
 ) -> Vec<UnloggedChanges> {
     let mut records = records.to_vec();
     records.sort_unstable();
-    let is_logged = |change: &&StateChange| {
-        let next = records.partition_point(|at| *at < change.at - window);
-        records
-            .get(next)
-            .is_some_and(|at| *at <= change.at + MAX_RECORD_LAG)
-    };
-    let mut left: Vec<&StateChange> = changes.iter().filter(|change| !is_logged(change)).collect();
-    left.sort();
-    let mut found: Vec<UnloggedChanges> = Vec::new();
-    for change in left {
-        match found.last_mut() {
-            // Not from one to the next: a chain of them could go on for days.
-            Some(last) if change.at - last.first <= window => {
-                last.last = change.at;
-                last.changes += 1;
-                last.units.push(change.unit.clone());
+    let mut unlogged = Vec::new();
+    for change in changes {
+        let first_near = records.partition_point(|at| *at < change.at - window);
+        let is_logged = match records.get(first_near) {
+            Some(record) => *record <= change.at + MAX_RECORD_LAG,
+            None => false,
+        };
+        if !is_logged {
+            unlogged.push(change);
+        }
+    }
+    unlogged.sort();
+    group_by_window(&unlogged, window)
+}
+
+/// Groups sorted changes so that each group is at most `window` long.
+fn group_by_window(changes: &[&StateChange], window: Duration) -> Vec<UnloggedChanges> {
+    let mut groups: Vec<UnloggedChanges> = Vec::new();
+    for change in changes {
+        match groups.last_mut() {
+            // From the first change of the group: from one to the next, a group could last days.
+            Some(group) if change.at - group.first <= window => {
+                group.last = change.at;
+                group.count += 1;
+                group.units.push(change.unit.clone());
             }
-            _ => found.push(UnloggedChanges {
+            _ => groups.push(UnloggedChanges {
                 first: change.at,
                 last: change.at,
-                changes: 1,
+                count: 1,
                 units: vec![change.unit.clone()],
             }),
         }
     }
-    for one in &mut found {
-        one.units.sort();
-        one.units.dedup();
+    for group in &mut groups {
+        group.units.sort();
+        group.units.dedup();
     }
-    found
+    groups
 }
 
 #[cfg(test)]
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_near_from_a_window_before_to_a_quarter_of_an_hour_after() {
+    fn a_record_counts_from_a_window_before_to_15_minutes_after() {
         for (record, expected) in [
             ("08:59:59", false),
             ("09:00:00", true),
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn each_change_is_looked_at_beside_all_records() {
+    fn each_change_is_compared_with_all_records() {
         let records = ["20:00:00", "02:00:00", "09:30:00"].map(time_of_day);
         let changes = [
             unit_change("12:00:00", "eks"),
@@ -122,13 +123,13 @@ mod tests {
         let found = find_unlogged_changes(&changes, &records, Duration::hours(3));
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(
-            (found[0].first, found[0].last, found[0].changes),
+            (found[0].first, found[0].last, found[0].count),
             (time_of_day("05:00:01"), time_of_day("06:00:00"), 2)
         );
     }
 
     #[test]
-    fn changes_near_each_other_are_told_together_with_their_units_and_how_many() {
+    fn changes_near_each_other_are_one_group() {
         let changes = [
             unit_change("09:00:00", "eks"),
             unit_change("08:00:00", "eks"),
@@ -145,13 +146,13 @@ mod tests {
             UnloggedChanges {
                 first: time_of_day("08:00:00"),
                 last: time_of_day("11:00:00"),
-                changes: 3,
+                count: 3,
                 units: units(&["atlas", "eks"]),
             },
             UnloggedChanges {
                 first: time_of_day("11:00:01"),
                 last: time_of_day("11:00:01"),
-                changes: 1,
+                count: 1,
                 units: units(&["eks"]),
             },
         ];

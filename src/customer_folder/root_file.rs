@@ -267,6 +267,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::exit_code::ExitCode;
 
     fn create_customer_tree(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -353,7 +354,7 @@ mod tests {
         for name in ["none.hcl", "a\"b.hcl", "/root.hcl", "acme"] {
             let refused =
                 choose_root_file(&customer, Some(name), None, &siblings).expect_err("a refusal");
-            assert_eq!(refused.exit_code(), 3);
+            assert_eq!(refused.exit_code(), ExitCode::InvalidInput);
             assert!(refused.message.starts_with("cannot use `"), "{refused}");
         }
     }

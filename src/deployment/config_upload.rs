@@ -30,7 +30,7 @@ pub(crate) struct PendingConfig {
 pub(crate) enum ConfigUpload {
     /// The copy is uploaded, and `config.yaml` is still to be written.
     Copied {
-        pending: PendingConfig,
+        pending: Box<PendingConfig>,
         copy: UploadedCopy,
     },
     /// Nothing is left to do.
@@ -122,9 +122,9 @@ pub(crate) async fn start_config_upload(
         }
         // Without an answer, that of the plan is the best one.
         Err(_) => {
-            let key = deployment.query.backup_key.clone();
+            let key = deployment.stored_key_at_plan(config).unwrap_or_default();
             let md5 = &config.digests.md5;
-            ConfigUpload::Ended(stored_outcome(BackupStatus::Unchanged, key, md5))
+            ConfigUpload::Ended(stored_outcome(BackupStatus::Unchanged, key.to_owned(), md5))
         }
     }
 }
@@ -143,7 +143,10 @@ async fn upload_copy(
         Err(error) => Err(error.clone()),
     };
     match copied {
-        Ok(copy) => ConfigUpload::Copied { pending, copy },
+        Ok(copy) => ConfigUpload::Copied {
+            pending: Box::new(pending),
+            copy,
+        },
         Err(error) => ConfigUpload::Ended(pending.failed_outcome(error)),
     }
 }

@@ -3,6 +3,7 @@
 //! Must never block or fail a deployment: every error becomes part of the answer.
 //!
 //! - `protocol`: the JSON queries and answers of the external data source
+//! - `query_fields`: reads and checks the settings of a query
 //! - `subject`: who and what is deployed
 //! - `runner`: all steps of a deployment, within its deadline
 //! - `running`: what the steps share
@@ -16,18 +17,19 @@
 //! - `expiry`: which files of the state directory expire
 
 pub mod answer;
-pub(crate) mod ci;
+pub mod ci;
 pub(crate) mod claim;
 pub(crate) mod config_upload;
 pub(crate) mod deadline_budget;
 pub(crate) mod expiry;
-pub(crate) mod git;
+pub mod git;
 pub(crate) mod outcome;
 pub mod protocol;
+pub(crate) mod query_fields;
 pub(crate) mod record_upload;
 pub(crate) mod runner;
 pub(crate) mod running;
 pub(crate) mod spool_replay;
 pub mod subject;
-pub(crate) mod tool_versions;
+pub mod tool_versions;
 pub(crate) mod upload;

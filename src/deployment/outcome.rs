@@ -145,7 +145,6 @@ impl ConfigOutcome {
     /// The status as the usage record has it.
     pub(crate) fn backup_status(&self) -> BackupStatus {
         match self {
-            Self::Unreadable(_) => BackupStatus::Failed,
             Self::Stored { is_new: true, .. } => BackupStatus::Uploaded,
             Self::Stored { is_new: false, .. } => BackupStatus::Unchanged,
             Self::NotStored {
@@ -153,7 +152,8 @@ impl ConfigOutcome {
             } => BackupStatus::Spooled,
             Self::NotStored {
                 is_spooled: false, ..
-            } => BackupStatus::Failed,
+            }
+            | Self::Unreadable(_) => BackupStatus::Failed,
         }
     }
 

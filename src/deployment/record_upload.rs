@@ -41,10 +41,10 @@ pub(crate) fn draft_record(
 ) -> UsageRecord {
     let (backup, backup_key) = match config {
         Err(_) => (BackupStatus::Failed, String::new()),
-        Ok(config) if deployment.was_stored_at_plan(config) => {
-            (BackupStatus::Unchanged, deployment.query.backup_key.clone())
-        }
-        Ok(_) => (BackupStatus::Spooled, String::new()),
+        Ok(config) => match deployment.stored_key_at_plan(config) {
+            Some(key) => (BackupStatus::Unchanged, key.to_owned()),
+            None => (BackupStatus::Spooled, String::new()),
+        },
     };
     let config_hash = match config {
         Ok(config) => config.digests.md5.clone(),
@@ -82,10 +82,18 @@ pub(crate) fn add_config_outcome(record: &mut UsageRecord, config: &ConfigOutcom
 }
 
 /// Adds who deploys.
-pub(crate) fn add_caller(record: &mut UsageRecord, identity: CallerIdentity) {
+///
+/// # Errors
+/// The caller is unknown.
+pub(crate) fn add_caller(
+    record: &mut UsageRecord,
+    identity: Result<CallerIdentity, Error>,
+) -> Result<(), Error> {
+    let identity = identity?;
     record.user = identity.arn;
     record.user_id = identity.user_id;
     record.account = identity.account;
+    Ok(())
 }
 
 /// Adds the checkout and the tools.

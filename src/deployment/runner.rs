@@ -118,7 +118,9 @@ pub(crate) fn run_deployment(query: ModuleQuery) -> DeployAnswer {
 /// The answer of the last deployment, so that a run of Terraform that applies nothing changes no
 /// output.
 pub(crate) fn repeat_last_answer(query: &ModuleQuery) -> DeployAnswer {
-    let deployment_id = query.deployment_id.clone();
+    let Some(deployment_id) = query.deployment_id.clone() else {
+        return DeployAnswer::without_deployment();
+    };
     let find = move || DeploymentClaim::find_good_answer(&StateDirs::detect(), &deployment_id);
     match deadline::run_with_timeout(ANSWER_FILE_TIMEOUT, find) {
         Some(Some(answer)) => answer,
@@ -127,22 +129,23 @@ pub(crate) fn repeat_last_answer(query: &ModuleQuery) -> DeployAnswer {
 }
 
 fn claim_and_deploy(
-    mut query: ModuleQuery,
+    query: ModuleQuery,
     budget: DeadlineBudget,
     mut progress: DeployProgress,
     report: &mut dyn FnMut(DeployProgress),
 ) {
     let state_dirs = StateDirs::detect();
-    if query.deployment_id.is_empty() {
-        query.deployment_id = host::unique_id(host::utc_now());
-    }
+    let now = host::utc_now();
+    let deployment_id = match &query.deployment_id {
+        Some(deployment_id) => deployment_id.clone(),
+        None => host::unique_id(now),
+    };
     // One run of Terragrunt is one deployment of this folder, even if it runs the unit twice.
     let scope = match tool_versions::find_terragrunt_run() {
         Some(process) => format!("{process}\n{}", query.config_file_path),
-        None => query.deployment_id.clone(),
+        None => deployment_id.clone(),
     };
-    let now = host::utc_now();
-    let claim = DeploymentClaim::acquire(&state_dirs, &scope, &query.deployment_id, now);
+    let claim = DeploymentClaim::acquire(&state_dirs, &scope, &deployment_id, now);
     progress.previous_answer = claim.previous_answer();
     progress.answer_file = claim.answer_file();
     report(progress.clone());
@@ -243,7 +246,7 @@ fn spool_config(
     subject: &DeploymentSubject,
     target: &BucketTarget,
 ) -> Option<PendingConfig> {
-    if deployment.was_stored_at_plan(config) {
+    if deployment.stored_key_at_plan(config).is_some() {
         return None;
     }
     let mode = if deployment.was_just_missing_at_plan(config) {
@@ -273,35 +276,30 @@ async fn upload_everything(
         spooled_record,
         pending_config,
     } = spooled;
-    let config_bytes = match &config {
-        Ok(config) => config.bytes.len(),
-        Err(_) => 0,
-    };
-    let store = deployment.open_store(&target, config_bytes).await;
+    let store = open_store(deployment, &target, &config).await;
     let store = store.as_ref();
-
+    let config_upload = start_config_upload(
+        deployment,
+        store,
+        &target,
+        &config,
+        &subject,
+        pending_config,
+    );
     let (identity, mut upload, git_and_tools, chain) = futures_util::join!(
         find_caller(deployment, store),
-        start_config_upload(
-            deployment,
-            store,
-            &target,
-            &config,
-            &subject,
-            pending_config
-        ),
+        config_upload,
         find_git_and_tools(deployment),
         claim_chain(deployment, store, &record_item, spooled_record.is_ok()),
     );
+    if let Err(error) = &identity {
+        explain_credentials_error(&mut upload, error);
+    }
+    add_config_outcome(&mut record, &upload.outcome());
     if let Some(git_and_tools) = git_and_tools {
         add_git_and_tools(&mut record, git_and_tools);
     }
-    let identity_error = identity.as_ref().err().cloned();
-    explain_credentials_error(&mut upload, identity_error.as_ref());
-    add_config_outcome(&mut record, &upload.outcome());
-    if let Ok(identity) = identity {
-        add_caller(&mut record, identity);
-    }
+    let identity_error = add_caller(&mut record, identity).err();
 
     // The record names the copy, which is in the bucket. So neither the record nor `config.yaml`
     // has to wait for the other.
@@ -320,15 +318,21 @@ async fn upload_everything(
     deployment.outcome.notes.extend(note);
     deployment.checkpoint(report);
 
-    if let Ok(store) = store
-        && !deployment.outcome.has_network_error()
-    {
-        let bucket = OpenBucket {
-            store,
-            target: &target,
-        };
-        replay_earlier_deployments(deployment, bucket, report).await;
+    if let Ok(store) = store {
+        replay_earlier_deployments(deployment, store, &target, report).await;
     }
+}
+
+async fn open_store(
+    deployment: &RunningDeployment,
+    target: &BucketTarget,
+    config: &Result<ConfigFile, Error>,
+) -> Result<ObjectStore, Error> {
+    let config_bytes = match config {
+        Ok(config) => config.bytes.len(),
+        Err(_) => 0,
+    };
+    deployment.open_store(target, config_bytes).await
 }
 
 /// Asks again who deploys, because another person may apply a saved plan.
@@ -344,20 +348,22 @@ async fn find_caller(
 
 /// Takes the reason of a credentials error from STS. The HEAD of S3 has no body, so there bad
 /// credentials look like a missing permission.
-fn explain_credentials_error(upload: &mut ConfigUpload, identity_error: Option<&Error>) {
-    if let Some(error) = identity_error
-        && error.kind == ErrorKind::Credentials
-    {
-        upload.replace_cause(error);
+fn explain_credentials_error(upload: &mut ConfigUpload, identity_error: &Error) {
+    if identity_error.kind == ErrorKind::Credentials {
+        upload.replace_cause(identity_error);
     }
 }
 
 /// Uploads what earlier deployments spooled, in the time that is left.
 async fn replay_earlier_deployments(
     deployment: &mut RunningDeployment,
-    bucket: OpenBucket<'_>,
+    store: &ObjectStore,
+    target: &BucketTarget,
     report: OutcomeSink<'_>,
 ) {
+    if deployment.outcome.has_network_error() {
+        return;
+    }
     // Reports the worst case first, in case the deadline interrupts the replay.
     let notes = deployment.outcome.notes.clone();
     let queued_note = queued_uploads_note(deployment.state_dirs(), deployment.deployment_id());
@@ -367,7 +373,7 @@ async fn replay_earlier_deployments(
     }
     let replay = SpoolReplay {
         state_dirs: deployment.state_dirs(),
-        open_bucket: Some(bucket),
+        open_bucket: Some(OpenBucket { store, target }),
         running_deployment_id: Some(deployment.deployment_id()),
         time_limit: deployment.network_time_left(),
     };
@@ -393,16 +399,17 @@ fn collect_notes(
         notes.push(format!("config.yaml: {problem}"));
     }
     if let Ok(config) = config
-        && !query.config_hash.is_empty()
-        && query.config_hash != config.digests.md5
+        && let Some(hash_at_plan) = &query.config_hash
+        && *hash_at_plan != config.digests.md5
     {
         let note = "config.yaml changed between plan and apply; \
                     the content at apply is backed up and logged";
         notes.push(note.to_owned());
     }
-    let unit_version = &query.unit_version;
     let helper_version = env!("CARGO_PKG_VERSION");
-    if !unit_version.is_empty() && unit_version != helper_version {
+    if let Some(unit_version) = &query.unit_version
+        && unit_version != helper_version
+    {
         notes.push(format!(
             "the files of the unit are of version {unit_version} and the helper is \
              {helper_version}; run `config-backup init` in the customer folder"

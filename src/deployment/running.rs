@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::config::file::ConfigFile;
+use crate::deployment::answer::AnswerStatus;
 use crate::deployment::claim::DeploymentClaim;
 use crate::deployment::deadline_budget::{DeadlineBudget, REPORT_TIME};
 use crate::deployment::outcome::{DeploymentOutcome, SpoolLocations};
@@ -45,8 +46,12 @@ impl RunningDeployment {
         state_dirs: StateDirs,
         budget: DeadlineBudget,
     ) -> Self {
+        let planned_at = match &query.deployment_id {
+            Some(planned_id) => host::parse_unique_id_time(planned_id),
+            None => None,
+        };
         Self {
-            planned_at: host::parse_unique_id_time(&query.deployment_id),
+            planned_at,
             query,
             outcome: DeploymentOutcome::default(),
             claim,
@@ -151,10 +156,9 @@ impl RunningDeployment {
             &config.bytes,
         );
         item.md5.clone_from(&config.digests.md5);
-        item.backup_id = if self.query.backup_id.is_empty() {
-            host::unique_id(config.read_at)
-        } else {
-            self.query.backup_id.clone()
+        item.backup_id = match &self.query.backup_id {
+            Some(planned_id) => planned_id.clone(),
+            None => host::unique_id(config.read_at),
         };
         item
     }
@@ -192,16 +196,26 @@ impl RunningDeployment {
         spool.lock_items_of_deployment(SpoolItemKind::Config, self.deployment_id())
     }
 
-    /// Whether the plan found this config in the bucket.
-    pub(crate) fn was_stored_at_plan(&self, config: &ConfigFile) -> bool {
-        self.query.config_hash == config.digests.md5 && !self.query.backup_key.is_empty()
+    /// The key of this config's history copy, if the plan found it in the bucket.
+    pub(crate) fn stored_key_at_plan(&self, config: &ConfigFile) -> Option<&str> {
+        if self.is_planned_config(config) {
+            self.query.backup_key.as_deref()
+        } else {
+            None
+        }
+    }
+
+    fn is_planned_config(&self, config: &ConfigFile) -> bool {
+        self.query.config_hash.as_deref() == Some(config.digests.md5.as_str())
     }
 
     /// Whether a fresh plan found that the bucket does not have this config.
     pub(crate) fn was_just_missing_at_plan(&self, config: &ConfigFile) -> bool {
-        let query = &self.query;
-        let has_plan_looked = ["ok", "warning"].contains(&query.plan_status.as_str());
-        let was_missing = query.config_hash == config.digests.md5 && query.backup_key.is_empty();
+        let has_plan_looked = match self.query.plan_status {
+            Some(AnswerStatus::Ok | AnswerStatus::Warning) => true,
+            Some(AnswerStatus::Error) | None => false,
+        };
+        let was_missing = self.is_planned_config(config) && self.query.backup_key.is_none();
         has_plan_looked && was_missing && self.has_fresh_plan(config) && !self.claim.is_resumed()
     }
 

@@ -157,13 +157,12 @@ impl SpoolReplay<'_> {
     }
 
     async fn upload_item(&self, entry: SpoolEntry, time_left: Duration) -> Result<(), Error> {
-        match self.find_open_store(&entry) {
-            Some(store) => self.upload_to(store, &entry).await?,
-            None => {
-                let timeouts = RequestTimeouts::for_body(entry.body.len(), time_left);
-                let store = ObjectStore::open(&entry.item.target, timeouts).await?;
-                self.upload_to(&store, &entry).await?;
-            }
+        if let Some(store) = self.find_open_store(&entry) {
+            self.upload_to(store, &entry).await?;
+        } else {
+            let timeouts = RequestTimeouts::for_body(entry.body.len(), time_left);
+            let store = ObjectStore::open(&entry.item.target, timeouts).await?;
+            self.upload_to(&store, &entry).await?;
         }
         entry.remove()
     }

@@ -1,4 +1,4 @@
-//! Who and what a deployment is about: from the query, the config, or the name of the config's folder.
+//! Who and what is deployed: from the query, the config, or the name of the config's folder.
 
 use std::path::Path;
 
@@ -6,66 +6,60 @@ use crate::config::fields::{self, ConfigFields};
 use crate::config::file::ConfigFile;
 use crate::deployment::protocol::ModuleQuery;
 
-/// What the usage record says beside who and when; the query overrides the file.
+/// The customer of a config that names none and is in no named folder.
+const UNKNOWN_CUSTOMER: &str = "unknown";
+
+/// What the usage record tells besides who and when.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeploymentSubject {
-    /// The customer: from the query, the file, or the name of the file's folder.
     pub customer: String,
-    /// The profile that the file names.
+    /// The profile that the config names.
     pub profile: String,
-    /// The project.
     pub project_name: String,
-    /// The cluster.
     pub cluster_name: String,
-    /// The count of additional users.
     pub additional_users_count: u64,
-    /// What is wrong with the file, one phrase each.
+    /// What is wrong with the config, one phrase each.
     pub problems: Vec<String>,
 }
 
-/// Who and what the deployment is about; without a config, as far as the query tells.
+/// Resolves the subject. The query overrides the config, which may be unreadable. The name of the
+/// config's folder is the last resort for the customer.
 #[must_use]
 pub fn resolve_subject(query: &ModuleQuery, config: Option<&ConfigFile>) -> DeploymentSubject {
-    let facts = config
-        .map(|config| fields::parse_config_fields(&config.bytes))
-        .unwrap_or_default();
-    let ConfigFields {
-        customer,
-        profile,
-        project_name,
-        cluster_name,
-        additional_users_count,
-        mut problems,
-    } = facts;
-    let folder = Path::new(&query.config_file_path)
-        .parent()
-        .and_then(Path::file_name);
-    let folder = folder
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let customer = first_non_empty([&query.customer_name, &customer, &folder]);
-    if customer.is_empty() {
+    let fields = match config {
+        Some(config) => fields::parse_config_fields(&config.bytes),
+        None => ConfigFields::default(),
+    };
+    let mut problems = fields.problems;
+    let customer = non_empty(query.customer_name.clone())
+        .or(fields.customer)
+        .or_else(|| non_empty(folder_name_of(&query.config_file_path)));
+    if customer.is_none() {
         problems.push("it names no customer".to_owned());
     }
+    let user_count = query
+        .additional_users_count
+        .or(fields.additional_users_count);
+    let project_name = query.project_name.clone().or(fields.project_name);
+    let cluster_name = query.cluster_name.clone().or(fields.cluster_name);
     DeploymentSubject {
-        customer: first_non_empty([&customer, &"unknown".to_owned()]),
-        profile,
-        project_name: first_non_empty([&query.project_name, &project_name]),
-        cluster_name: first_non_empty([&query.cluster_name, &cluster_name]),
-        additional_users_count: query
-            .additional_users_count
-            .or(additional_users_count)
-            .unwrap_or_default(),
+        customer: customer.unwrap_or_else(|| UNKNOWN_CUSTOMER.to_owned()),
+        profile: fields.profile.unwrap_or_default(),
+        project_name: project_name.unwrap_or_default(),
+        cluster_name: cluster_name.unwrap_or_default(),
+        additional_users_count: user_count.unwrap_or_default(),
         problems,
     }
 }
 
-fn first_non_empty<const N: usize>(texts: [&String; N]) -> String {
-    texts
-        .into_iter()
-        .find(|text| !text.is_empty())
-        .cloned()
-        .unwrap_or_default()
+fn folder_name_of(config_path: &str) -> Option<String> {
+    let folder = Path::new(config_path).parent()?;
+    let name = folder.file_name()?;
+    Some(name.to_string_lossy().into_owned())
+}
+
+fn non_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -75,11 +69,10 @@ mod tests {
 
     use crate::digest::compute_digests;
 
-    fn query_with(more: &str) -> ModuleQuery {
-        ModuleQuery::read(
-            format!("{{\"config_file_path\":\"/deployments/acme/config.yaml\"{more}}}").as_bytes(),
-        )
-        .expect("a query")
+    fn query_with(settings: &str) -> ModuleQuery {
+        let path = "/deployments/acme/config.yaml";
+        let query = format!("{{\"config_file_path\":\"{path}\"{settings}}}");
+        ModuleQuery::read(query.as_bytes()).expect("a query")
     }
 
     fn config_with(text: &str) -> ConfigFile {
@@ -91,35 +84,26 @@ mod tests {
     }
 
     #[test]
-    fn the_query_beats_the_file_and_the_file_its_folder() {
-        let file = config_with(
+    fn the_query_overrides_the_config_and_the_config_its_folder() {
+        let config = config_with(
             "customer: {name: airbnb}\nmongodb: {project_name: p, additional_users_count: 5}\n",
         );
-        let plain = resolve_subject(&query_with(""), Some(&file));
-        assert_eq!(
-            (
-                plain.customer.as_str(),
-                plain.project_name.as_str(),
-                plain.additional_users_count
-            ),
-            ("airbnb", "p", 5)
-        );
-        let more =
+        let subject = resolve_subject(&query_with(""), Some(&config));
+        assert_eq!(subject.customer, "airbnb");
+        assert_eq!(subject.project_name, "p");
+        assert_eq!(subject.additional_users_count, 5);
+
+        let settings =
             ",\"customer_name\":\"q\",\"project_name\":\"r\",\"additional_users_count\":\"0\"";
-        let said = resolve_subject(&query_with(more), Some(&file));
-        assert_eq!(
-            (
-                said.customer.as_str(),
-                said.project_name.as_str(),
-                said.additional_users_count
-            ),
-            ("q", "r", 0)
-        );
-        let broken = resolve_subject(&query_with(""), Some(&config_with("customer: [")));
-        assert_eq!(
-            (broken.customer.as_str(), broken.problems.len()),
-            ("acme", 1)
-        );
+        let subject = resolve_subject(&query_with(settings), Some(&config));
+        assert_eq!(subject.customer, "q");
+        assert_eq!(subject.project_name, "r");
+        assert_eq!(subject.additional_users_count, 0);
+
+        let invalid = config_with("customer: [");
+        let subject = resolve_subject(&query_with(""), Some(&invalid));
+        assert_eq!(subject.customer, "acme");
+        assert_eq!(subject.problems.len(), 1);
         assert_eq!(resolve_subject(&query_with(""), None).customer, "acme");
     }
 }

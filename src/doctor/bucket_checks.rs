@@ -356,7 +356,7 @@ fn wrong_owner(store: &ObjectStore) -> CheckResult {
     );
     let fix = "check the bucket's name and the account: \
                nothing is written to the bucket of another account";
-    CheckResult::failed(CheckId::Owner, seen, fix).with_exit_code(ExitCode::Denied.code())
+    CheckResult::failed(CheckId::Owner, seen, fix).with_exit_code(ExitCode::Denied)
 }
 
 fn existing_bucket(store: &ObjectStore) -> CheckResult {

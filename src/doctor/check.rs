@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::error::Error;
+use crate::exit_code::ExitCode;
 
 /// All checks, in the order in which they are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,7 +145,7 @@ pub(crate) struct CheckResult {
     /// What to do: one line, or empty.
     pub(crate) fix: String,
     /// 0 unless the check failed.
-    pub(crate) exit: u8,
+    pub(crate) exit: ExitCode,
 }
 
 impl CheckResult {
@@ -154,7 +155,7 @@ impl CheckResult {
             status: CheckStatus::Ok,
             seen: seen.into(),
             fix: String::new(),
-            exit: 0,
+            exit: ExitCode::Ok,
         }
     }
 
@@ -173,12 +174,12 @@ impl CheckResult {
         }
     }
 
-    /// A failure with the exit code 1. Every failure names a fix.
+    /// A failure with [`ExitCode::Error`]. Every failure names a fix.
     pub(crate) fn failed(check: CheckId, seen: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             status: CheckStatus::Failed,
             fix: fix.into(),
-            exit: 1,
+            exit: ExitCode::Error,
             ..Self::ok(check, seen)
         }
     }
@@ -192,7 +193,7 @@ impl CheckResult {
         Self::failed(check, &error.message, fix).with_exit_code(error.exit_code())
     }
 
-    pub(crate) fn with_exit_code(self, exit: u8) -> Self {
+    pub(crate) fn with_exit_code(self, exit: ExitCode) -> Self {
         Self { exit, ..self }
     }
 
@@ -210,7 +211,7 @@ mod tests {
     fn every_error_has_a_fix_and_an_exit_code() {
         let error = |hint: &str| Error::new(ErrorKind::Denied, "denied", hint);
         let result = CheckResult::from_error(CheckId::Helper, &error("ask"));
-        assert_eq!(result.exit, 5);
+        assert_eq!(result.exit, ExitCode::Denied);
         assert_eq!(
             (result.seen.as_str(), result.fix.as_str()),
             ("denied", "ask")

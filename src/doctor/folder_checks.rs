@@ -49,7 +49,7 @@ impl CustomerFolder {
     /// The profile of its config, or nothing.
     pub(crate) fn profile(&self) -> String {
         match &self.config_fields {
-            Ok(fields) => fields.profile.clone(),
+            Ok(fields) => fields.profile.clone().unwrap_or_default(),
             Err(_) => String::new(),
         }
     }
@@ -59,10 +59,11 @@ impl CustomerFolder {
         if !self.is_customer_folder() {
             return None;
         }
-        match &self.config_fields {
-            Ok(fields) if !fields.customer.is_empty() => Some(fields.customer.clone()),
-            _ => self.folder_name(),
-        }
+        let named = match &self.config_fields {
+            Ok(fields) => fields.customer.clone(),
+            Err(_) => None,
+        };
+        named.or_else(|| self.folder_name())
     }
 
     fn folder_name(&self) -> Option<String> {
@@ -116,15 +117,15 @@ impl CustomerFolder {
             let fix = "correct it: it is backed up all the same, \
                        but the usage records lack what cannot be read";
             return CheckResult::failed(CheckId::ConfigYaml, seen, fix)
-                .with_exit_code(ExitCode::InvalidInput.code());
+                .with_exit_code(ExitCode::InvalidInput);
         }
 
         let folder = self.folder_name().unwrap_or_default();
-        if fields.customer.is_empty() {
+        let Some(customer) = &fields.customer else {
             let seen = format!("it names no customer, so the folder's name `{folder}` is used");
             return CheckResult::warning(CheckId::ConfigYaml, seen, "set customer.name");
-        }
-        if !folder.is_empty() && fields.customer != folder {
+        };
+        if !folder.is_empty() && *customer != folder {
             let seen = "customer.name is not the folder's name, under which the states are kept";
             let fix = "give both the same name";
             return CheckResult::warning(CheckId::ConfigYaml, seen, fix);

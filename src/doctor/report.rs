@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::doctor::check::{CheckId, CheckResult, CheckStatus};
+use crate::exit_code::ExitCode;
 use crate::output::sanitize::{escape_json, sanitize};
 
 /// What was checked, and what was found.
@@ -18,7 +19,7 @@ pub(crate) struct DoctorReport {
     /// Empty if none is known.
     pub(crate) customer: String,
     /// The exit code.
-    pub(crate) exit: u8,
+    pub(crate) exit: ExitCode,
     /// One result for each [`CheckId`].
     pub(crate) checks: Vec<CheckResult>,
 }
@@ -100,7 +101,7 @@ pub(crate) fn order_and_complete(mut results: Vec<CheckResult>, cause: &str) -> 
 }
 
 /// The exit code of the first check that failed.
-pub(crate) fn first_failure_exit_code(results: &[CheckResult]) -> Option<u8> {
+pub(crate) fn first_failure_exit_code(results: &[CheckResult]) -> Option<ExitCode> {
     let failure = results.iter().find(|result| result.has_failed())?;
     Some(failure.exit)
 }
@@ -115,7 +116,7 @@ mod tests {
             bucket: "b".into(),
             profile: String::new(),
             customer: String::new(),
-            exit: first_failure_exit_code(&checks).unwrap_or_default(),
+            exit: first_failure_exit_code(&checks).unwrap_or(ExitCode::Ok),
             checks,
         }
     }
@@ -124,12 +125,16 @@ mod tests {
     fn every_check_has_one_result_and_the_first_failure_gives_the_exit_code() {
         let results = vec![
             CheckResult::failed(CheckId::Helper, "gone", "install it"),
-            CheckResult::failed(CheckId::Credentials, "expired", "log in").with_exit_code(4),
+            CheckResult::failed(CheckId::Credentials, "expired", "log in")
+                .with_exit_code(ExitCode::Credentials),
         ];
         let results = order_and_complete(results, "no answer");
         let checks: Vec<CheckId> = results.iter().map(|result| result.check).collect();
         assert_eq!(checks, CheckId::ALL);
-        assert_eq!(first_failure_exit_code(&results), Some(4));
+        assert_eq!(
+            first_failure_exit_code(&results),
+            Some(ExitCode::Credentials)
+        );
         assert_eq!(
             results[0],
             CheckResult::unknown(CheckId::Profile, "no answer")

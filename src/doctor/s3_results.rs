@@ -37,7 +37,7 @@ pub(crate) fn evaluate_clock(ahead: Option<TimeDelta>) -> CheckResult {
             format!("it is {minutes} minutes {direction} that of S3, and AWS accepts at most 15");
         let fix = "set the clock, as with `timedatectl set-ntp true`";
         return CheckResult::failed(CheckId::Clock, seen, fix)
-            .with_exit_code(ExitCode::Credentials.code());
+            .with_exit_code(ExitCode::Credentials);
     }
 
     let seconds = ahead.num_seconds().abs();

@@ -1,4 +1,4 @@
-//! What changed from one version of a config to the next, in a phrase that names keys and no values.
+//! What changed from one version of a config to the next, by keys and without values.
 
 use crate::config::diff::diff_documents;
 use crate::config::document::parse_document;
@@ -20,23 +20,23 @@ pub fn summarize_changes(before: &[u8], after: &[u8]) -> String {
     };
 
     let secrets = SecretWords::from_documents([&before, &after]);
-    let must_redact = |key: &_| secrets.must_redact_key(key);
-    let mut names = Vec::new();
+    let must_redact_key = |key: &_| secrets.must_redact_key(key);
+    let mut paths = Vec::new();
     for change in diff_documents(&before, &after, &must_redact_subtree) {
-        names.push(format_path(&change.path, &must_redact));
+        paths.push(format_path(&change.path, &must_redact_key));
     }
-    names.dedup();
+    paths.dedup();
 
-    match names.as_slice() {
+    match paths.as_slice() {
         [] => "comments or order only".to_owned(),
-        [name] => format!("1 key changed: {name}"),
+        [path] => format!("1 key changed: {path}"),
         all if all.len() <= MAX_NAMED_KEYS => {
             format!("{} keys changed: {}", all.len(), all.join(", "))
         }
         all => {
-            let named = all[..MAX_NAMED_KEYS].join(", ");
+            let first = all[..MAX_NAMED_KEYS].join(", ");
             let others = all.len() - MAX_NAMED_KEYS;
-            format!("{} keys changed: {named}, … (+{others})", all.len())
+            format!("{} keys changed: {first}, … (+{others})", all.len())
         }
     }
 }

@@ -1,390 +1,206 @@
-//! What the bucket knows of a customer's past: lists the versions of the config, reads the usage records, fetches a version.
+//! Finds all versions of a customer's config, and fetches one of them.
 //!
-//! Reads only. Which version is meant, `versions.rs` decides.
+//! Must not choose a version: `versions.rs` does.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 
-use crate::archive::reader;
-use crate::digest::compute_digests;
 use crate::error::{Error, ErrorKind};
 use crate::history::integrity::{StatedDigests, verify_digests};
-use crate::history::versions::{ConfigHistory, ConfigVersion, VersionUse};
-use crate::keys::metadata::{DEPLOYMENT_ID_FIELD, MD5_FIELD, SHA256_FIELD, parse_captured_at};
-use crate::keys::{self, ConfigKey, ConfigVersionKey};
-use crate::record::parse;
-use crate::report::collector::MAX_RECORD_BYTES as LARGEST_RECORD;
-use crate::s3::bulk_get::{ObjectSink, retry_with_backoff};
-use crate::s3::listing::{ListPage, ListRequest, NoncurrentVersion, ObjectMeta};
-use crate::s3::store::{ObjectHead, ObjectStore, RequestTimeouts};
-use crate::s3::versions;
-
-/// Attempts are counted by `fetch.rs`.
-pub const READ_TIMEOUTS: RequestTimeouts = RequestTimeouts {
-    operation: Duration::from_mins(1),
-    attempt: Duration::from_mins(1),
-    max_attempts: 1,
+use crate::history::versions::ConfigHistory;
+use crate::keys;
+use crate::s3::store::ObjectStore;
+use crate::snapshot::{
+    BucketSnapshot, ConfigContent, ConfigMetadata, ConfigVersion, SkippedObject, SnapshotPart,
 };
-/// Overwritten versions that are looked at at once.
-const NONCURRENT_CONCURRENCY: usize = 16;
-/// The largest config that is fetched: more than was ever backed up, for the earlier module had no limit.
-pub const MAX_STORED_CONFIG_BYTES: u64 = 64 << 20;
 
-/// A customer's past, and what could not be read of it.
+const NONCURRENT_CONCURRENCY: usize = 16;
+
+/// A customer's history, and what is missing in it.
 #[derive(Debug, Default)]
 pub struct LoadedHistory {
-    /// The versions and the deployments.
     pub history: ConfigHistory,
-    /// Records that were left out, with the reason.
-    pub skipped: Vec<String>,
+    /// Records, archives and noncurrent versions that cannot be read.
+    pub skipped: Vec<SkippedObject>,
 }
 
-/// The bytes of a version, of which is known that they are what was backed up.
+/// A version's bytes, which do not contradict anything that is known of them.
 #[derive(Debug)]
 pub struct VerifiedConfig {
-    /// The bytes.
     pub bytes: Vec<u8>,
-    /// What vouches for them, as words; empty where nothing does.
-    pub verified_by: String,
-    /// The deployment that uploaded them; empty where the object does not say.
-    pub deployment_id: String,
+    /// The digests that were compared; empty if none is stated.
+    pub verified_by: Vec<&'static str>,
+    /// The deployment that uploaded the object, if its metadata says so.
+    pub deployment_id: Option<String>,
 }
 
-/// Finds all versions of a customer's config, and all deployments.
+/// Finds all versions of a customer's config and all deployments.
 ///
-/// # Errors
-/// Also where there is no version at all.
+/// A customer without any version is an error.
 pub async fn load_history(
     store: &Arc<ObjectStore>,
     customer: &str,
 ) -> Result<LoadedHistory, Error> {
-    let folders = keys::customer_config_folders(customer);
-    let prefixes = folders
-        .iter()
-        .map(|folder| keys::config_keys_prefix(folder))
-        .chain(keys::customer_record_prefixes(customer));
-    let listings = prefixes
-        .map(|prefix| ListRequest {
-            prefix,
-            ..ListRequest::default()
-        })
-        .collect();
-    let mut search = HistoryCollector {
-        customer,
-        folders: &folders,
-        ..HistoryCollector::default()
-    };
-    let (listed, overwritten) = futures_util::join!(
-        reader::fetch_with_archive(store, listings, LARGEST_RECORD, &mut search),
-        list_noncurrent_configs(store, &folders)
-    );
-    search.left_out.extend(listed?.into_skipped());
-    let HistoryCollector {
-        mut versions,
-        current_configs: current,
-        deployments: uses,
-        mut left_out,
-        ..
-    } = search;
-    for listed in current {
-        versions.extend(read_version_without_copy(store, listed, "", &versions).await?);
+    let parts = [SnapshotPart::NoncurrentVersions];
+    let mut snapshot = BucketSnapshot::load(store, Some(customer), &parts).await?;
+    let mut skipped = snapshot.skipped();
+    let segment = keys::customer_segment(customer);
+    let found = snapshot.customers.remove(&segment).unwrap_or_default();
+
+    let mut versions = found.config_copies;
+    for config in found.current_configs {
+        if let Some(version) = load_without_copy(store, config, &versions).await? {
+            versions.push(version);
+        }
     }
-    left_out.extend(add_noncurrent_versions(store, overwritten?, &mut versions).await?);
+    let noncurrent = found.noncurrent_configs;
+    skipped.extend(add_noncurrent_versions(store, noncurrent, &mut versions).await?);
     if versions.is_empty() {
-        let text = format!(
-            "look for the config of `{customer}` below `{}`: there is none",
-            store.object_uri(&folders[0])
-        );
-        return Err(Error::new(
-            ErrorKind::Input,
-            text,
-            "check the customer's name, as in `config-backup report`",
-        ));
-    }
-    left_out.sort();
-    Ok(LoadedHistory {
-        history: ConfigHistory::new(versions, uses),
-        skipped: left_out,
-    })
-}
-
-#[derive(Default)]
-struct HistoryCollector<'a> {
-    customer: &'a str,
-    folders: &'a [String],
-    versions: Vec<ConfigVersion>,
-    current_configs: Vec<ObjectMeta>,
-    deployments: Vec<VersionUse>,
-    left_out: Vec<String>,
-}
-
-impl ObjectSink for HistoryCollector<'_> {
-    fn accept_page(
-        &mut self,
-        listing: &ListRequest,
-        _: &str,
-        page: ListPage,
-    ) -> Result<Vec<ObjectMeta>, Error> {
-        let Some(folder) = self
-            .folders
-            .iter()
-            .find(|folder| keys::config_keys_prefix(folder) == listing.prefix)
-        else {
-            return Ok(page
-                .objects
-                .into_iter()
-                .filter(|listed| self.wants_record(listed))
-                .collect());
-        };
-        for listed in page.objects {
-            match keys::parse_config_key(folder, &listed.key) {
-                Some(ConfigKey::Version(ConfigVersionKey {
-                    captured_at: at,
-                    md5,
-                    ..
-                })) => {
-                    let (key, version_id) = (listed.key.clone(), String::new());
-                    self.versions.push(ConfigVersion {
-                        at,
-                        md5: md5.to_owned(),
-                        size: listed.size,
-                        key,
-                        version_id,
-                    });
-                }
-                Some(ConfigKey::Current) => self.current_configs.push(listed),
-                Some(ConfigKey::Seal { .. }) | None => {}
-            }
-        }
-        Ok(Vec::new())
+        return Err(no_version_error(store, customer));
     }
 
-    fn accept_object(&mut self, listed: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>) {
-        let read = match body {
-            Ok(Some(body)) => {
-                parse::parse_record(&body).map_err(|reason| format!("`{}`: {reason}", listed.key))
-            }
-            Ok(None) => return,
-            Err(fault) => Err(fault.message),
-        };
-        match read {
-            Ok(reading) => {
-                let by_key = keys::parse_record_key(&listed.key).and_then(|key| key.deployed_at);
-                self.deployments.push(VersionUse {
-                    at: reading
-                        .deployed_at
-                        .or(by_key)
-                        .unwrap_or(listed.last_modified),
-                    user: reading.user,
-                    deployment_id: reading.deployment_id,
-                    config_hash: reading.config_hash,
-                    backup_key: reading.backup_key,
-                });
-            }
-            Err(why) => self.left_out.push(why),
-        }
-    }
+    skipped.sort_by_key(ToString::to_string);
+    let mut deployments = found.records;
+    deployments.retain(|record| record.read_error.is_none());
+    let history = ConfigHistory::new(versions, deployments);
+    Ok(LoadedHistory { history, skipped })
 }
 
-impl HistoryCollector<'_> {
-    fn wants_record(&mut self, listed: &ObjectMeta) -> bool {
-        let Some(key) = keys::parse_record_key(&listed.key) else {
-            return false;
-        };
-        // The folder of one customer may be called as another one is.
-        if keys::parse_customer_segment(key.segment).is_some_and(|owner| owner != self.customer) {
-            return false;
-        }
-        if listed.size > LARGEST_RECORD {
-            self.left_out.push(format!(
-                "`{}`: it has {} bytes, and at most {LARGEST_RECORD} are read",
-                listed.key, listed.size
-            ));
-        }
-        listed.size <= LARGEST_RECORD
-    }
+fn no_version_error(store: &ObjectStore, customer: &str) -> Error {
+    let folder = &keys::customer_config_folders(customer)[0];
+    let folder = store.object_uri(folder);
+    let message = format!("cannot find the config of `{customer}` below `{folder}`: there is none");
+    let hint = "check the customer's name, as in `config-backup report`";
+    Error::new(ErrorKind::Input, message, hint)
 }
 
-/// What `config.yaml` was before, where the bucket keeps versions and they may be listed; of each key the newest first.
-async fn list_noncurrent_configs(
-    store: &ObjectStore,
-    folders: &[String],
-) -> Result<Vec<NoncurrentVersion>, Error> {
-    let mut found = Vec::new();
-    for folder in folders {
-        let is_current =
-            |key: &str| keys::parse_config_key(folder, key) == Some(ConfigKey::Current);
-        let take = |version: NoncurrentVersion| {
-            found.extend(Some(version).filter(|it| is_current(&it.object.key)));
-        };
-        versions::for_each_noncurrent_version(store, &keys::config_keys_prefix(folder), take)
-            .await?;
-    }
-    Ok(found)
-}
-
-/// Adds those of the versions that no copy was made of, for the earlier module kept none; gives those that cannot be had.
+/// Adds the noncurrent versions that have no copy. Returns those that cannot be read.
 async fn add_noncurrent_versions(
     store: &ObjectStore,
-    overwritten: Vec<NoncurrentVersion>,
+    noncurrent: Vec<ConfigVersion>,
     versions: &mut Vec<ConfigVersion>,
-) -> Result<Vec<String>, Error> {
-    let mut left_out = Vec::new();
-    let copies = versions.clone();
-    let looks = overwritten.into_iter().map(|it| {
-        let copies = &copies;
-        async move { read_version_without_copy(store, it.object, &it.version_id, copies).await }
-    });
-    let mut looks = stream::iter(looks.collect::<Vec<_>>()).buffered(NONCURRENT_CONCURRENCY);
-    while let Some(looked) = looks.next().await {
-        match looked {
-            // An upload whose answer is lost is done twice.
-            Ok(Some(version))
-                if versions
-                    .iter()
-                    .any(|it| (it.at, &it.md5) == (version.at, &version.md5)) => {}
-            Ok(version) => versions.extend(version),
-            // In an archive, or too large to be read.
-            Err(fault) if fault.code == "InvalidObjectState" || fault.is_object_error() => {
-                left_out.push(fault.message);
+) -> Result<Vec<SkippedObject>, Error> {
+    let mut skipped = Vec::new();
+    let known = versions.clone();
+    let mut loads = Vec::new();
+    for config in noncurrent {
+        loads.push(load_without_copy(store, config, &known));
+    }
+    let mut loads = stream::iter(loads).buffered(NONCURRENT_CONCURRENCY);
+
+    while let Some(loaded) = loads.next().await {
+        match loaded {
+            Ok(Some(version)) => {
+                // A retried upload writes the same version twice.
+                if !has_same_version(versions, &version) {
+                    versions.push(version);
+                }
             }
-            // Who may list versions may not be allowed to read them: then it is as if there were none.
-            Err(fault) if fault.kind == ErrorKind::Denied => break,
-            Err(fault) => return Err(fault),
+            Ok(None) => {}
+            // The version is in cold storage, or too large.
+            Err(error) if error.code == "InvalidObjectState" || error.is_object_error() => {
+                skipped.push(SkippedObject::from_reason(error.message));
+            }
+            // A profile may be allowed to list versions, and not to read them.
+            Err(error) if error.kind == ErrorKind::Denied => break,
+            Err(error) => return Err(error),
         }
     }
-    Ok(left_out)
+    Ok(skipped)
 }
 
-/// `config.yaml` itself, or a version of it that was overwritten, where it is of the earlier module, which kept no copies, or
-/// its copy is not there.
-async fn read_version_without_copy(
+/// Loads `config.yaml` or a noncurrent version of it, unless one of the `known` versions is a copy.
+///
+/// The legacy module kept no copies, and a copy may have been deleted.
+async fn load_without_copy(
     store: &ObjectStore,
-    listed: ObjectMeta,
-    version_id: &str,
-    versions: &[ConfigVersion],
+    mut config: ConfigVersion,
+    known: &[ConfigVersion],
 ) -> Result<Option<ConfigVersion>, Error> {
-    let id = Some(version_id).filter(|id| !id.is_empty());
-    let Some(head) = retry_with_backoff(|| store.head_object_version(&listed.key, id)).await?
-    else {
+    let Some(metadata) = config.fetch_metadata(store).await? else {
         return Ok(None);
     };
-    let said = |name: &str| head.metadata.get(name).map(String::as_str);
-    let at = parse_captured_at(&head);
-    let is_copied = |at: DateTime<Utc>| {
-        versions
-            .iter()
-            .any(|version| version.at == at && said(MD5_FIELD) == Some(&version.md5))
-    };
-    if at.is_some_and(is_copied) {
+    if has_copy(known, &metadata) {
         return Ok(None);
     }
-    let Some(bytes) =
-        retry_with_backoff(|| store.get_object_version(&listed.key, id, MAX_STORED_CONFIG_BYTES))
-            .await?
-    else {
+    let Some(bytes) = config.fetch_bytes(store).await? else {
         return Ok(None);
     };
-    let at = at.unwrap_or(listed.last_modified);
-    let (md5, size) = (compute_digests(&bytes).md5, bytes.len() as u64);
-    Ok(Some(ConfigVersion {
-        at,
-        md5,
-        size,
-        key: listed.key,
-        version_id: version_id.to_owned(),
-    }))
+    let content = ConfigContent::from_bytes(&bytes);
+    config.size = content.size;
+    config.metadata = Some(metadata);
+    config.content = Some(content);
+    Ok(Some(config))
 }
 
-/// The bytes of a version, compared with nothing.
+fn has_copy(known: &[ConfigVersion], metadata: &ConfigMetadata) -> bool {
+    let (Some(captured_at), Some(md5)) = (metadata.captured_at, metadata.md5.as_deref()) else {
+        return false;
+    };
+    known
+        .iter()
+        .any(|copy| copy.captured_at() == captured_at && copy.md5() == Some(md5))
+}
+
+fn has_same_version(versions: &[ConfigVersion], version: &ConfigVersion) -> bool {
+    let wanted = (version.captured_at(), version.md5());
+    versions
+        .iter()
+        .any(|it| (it.captured_at(), it.md5()) == wanted)
+}
+
+/// The bytes of a version, without any comparison.
 pub async fn get_version_bytes(
     store: &ObjectStore,
     version: &ConfigVersion,
 ) -> Result<Vec<u8>, Error> {
-    let got = retry_with_backoff(|| {
-        store.get_object_version(&version.key, version.id(), MAX_STORED_CONFIG_BYTES)
-    })
-    .await?;
-    got.ok_or_else(|| {
-        Error::new(
-            ErrorKind::Service,
-            format!(
-                "get `{}`: it is gone",
-                store.object_uri(&version.versioned_key())
-            ),
-            "",
-        )
-    })
+    if let Some(bytes) = version.fetch_bytes(store).await? {
+        return Ok(bytes);
+    }
+    let uri = store.object_uri(&version.versioned_key());
+    let message = format!("cannot get `{uri}`: it was deleted");
+    Err(Error::new(ErrorKind::Service, message, ""))
 }
 
-/// The id of the deployment that uploaded a version; empty where the object does not say.
+/// The id of the deployment that uploaded a version, if the object says so.
 pub async fn get_uploader_id(
     store: &ObjectStore,
     version: &ConfigVersion,
-) -> Result<String, Error> {
-    let head = retry_with_backoff(|| store.head_object_version(&version.key, version.id()))
-        .await?
-        .unwrap_or_default();
-    Ok(head
-        .metadata
-        .get(DEPLOYMENT_ID_FIELD)
-        .cloned()
-        .unwrap_or_default())
+) -> Result<Option<String>, Error> {
+    let metadata = version.fetch_metadata(store).await?;
+    Ok(metadata.and_then(|it| it.deployment_id))
 }
 
-/// What an object's metadata says of its bytes, beside its size and what else is known of them.
-#[must_use]
-pub fn stated_digests(head: &ObjectHead, size: u64, known_md5: String) -> StatedDigests {
-    let said = |name: &str| head.metadata.get(name).cloned().unwrap_or_default();
-    StatedDigests {
-        md5: said(MD5_FIELD),
-        sha256: said(SHA256_FIELD),
-        size,
-        known_md5,
-    }
-}
-
-/// The bytes of the version at a place, compared with all that is known of them: by its name, its metadata, its size, a usage record.
+/// Fetches a version, and compares its bytes with its key, its metadata, its size and the records.
 pub async fn get_verified_version(
     store: &ObjectStore,
-    past: &ConfigHistory,
-    place: usize,
+    history: &ConfigHistory,
+    index: usize,
 ) -> Result<VerifiedConfig, Error> {
-    let version = &past.versions()[place];
+    let version = &history.versions()[index];
     let bytes = get_version_bytes(store, version).await?;
-    let head = retry_with_backoff(|| store.head_object_version(&version.key, version.id()))
-        .await?
-        .unwrap_or_default();
-    let said = |name: &str| head.metadata.get(name).cloned().unwrap_or_default();
-    let is_copy = version.key.ends_with(&format!("_{}.yaml", version.md5));
-    let is_recorded = past
-        .deployments_of(place)
-        .any(|it| it.config_hash == version.md5);
-    // Of a config of the earlier module we have taken it ourselves: then it proves nothing.
-    let known_md5 = if is_copy || is_recorded {
-        version.md5.clone()
-    } else {
-        String::new()
-    };
-    let stated = stated_digests(&head, version.size, known_md5);
-    let by =
-        verify_digests(&stated, &compute_digests(&bytes), bytes.len() as u64).map_err(|why| {
-            let text = format!(
-                "get `{}`: {why}",
-                store.object_uri(&version.versioned_key())
-            );
-            Error::new(
-                ErrorKind::Service,
-                text,
-                "find out who wrote that object, and take another version",
-            )
-        })?;
-    Ok(VerifiedConfig {
-        bytes,
-        verified_by: by,
-        deployment_id: said(DEPLOYMENT_ID_FIELD),
-    })
+    let metadata = version.fetch_metadata(store).await?.unwrap_or_default();
+
+    // For a config of the legacy module, we computed the MD5: it proves nothing without a record.
+    let is_recorded = history
+        .deployments_of(index)
+        .any(|record| Some(record.parsed.config_hash.as_str()) == version.md5());
+    let is_md5_known = version.copy_name.is_some() || is_recorded;
+    let known_md5 = if is_md5_known { version.md5() } else { None };
+    let stated = StatedDigests::new(&metadata, version.size, known_md5);
+
+    match verify_digests(&stated, &ConfigContent::from_bytes(&bytes)) {
+        Ok(verified_by) => Ok(VerifiedConfig {
+            bytes,
+            verified_by,
+            deployment_id: metadata.deployment_id,
+        }),
+        Err(mismatch) => {
+            let uri = store.object_uri(&version.versioned_key());
+            let message = format!("cannot use `{uri}`: {mismatch}");
+            let hint = "choose another version; someone overwrote this object";
+            Err(Error::new(ErrorKind::Service, message, hint))
+        }
+    }
 }

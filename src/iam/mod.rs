@@ -1,6 +1,6 @@
 //! IAM and bucket policies for the people and programs that use the bucket.
 //!
-//! A policy grants what the commands do, and no more. This folder makes no request and reads no file.
+//! A policy grants what the commands do, and no more. Nothing here makes a request or reads a file.
 //!
 //! - `policies`: the policy of a writer, a reader, a compactor, and of the bucket
 //! - `scope`: what a policy is about, and the ARNs and patterns of keys that follow from it

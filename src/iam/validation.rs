@@ -36,7 +36,8 @@ pub fn kms_key_region(arn: &str, partition: AwsPartition) -> Option<&str> {
     if is_key { Some(region) } else { None }
 }
 
-/// Whether this is the ARN of a user, a role or an account: `arn:<partition>:iam::<account>:role/<name>`.
+/// Whether this is the ARN of a user, a role or an account, like
+/// `arn:<partition>:iam::<account>:role/<name>`.
 #[must_use]
 pub fn is_principal_arn(arn: &str, partition: AwsPartition) -> bool {
     let Some(["", account, resource]) = split_arn(arn, partition, "iam") else {

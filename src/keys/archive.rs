@@ -122,13 +122,13 @@ impl MonthRange {
     /// The first moment of these months.
     #[must_use]
     pub fn start(&self) -> DateTime<Utc> {
-        midnight(self.first)
+        day_start(self.first)
     }
 
     /// The first moment after these months.
     #[must_use]
     pub fn end(&self) -> DateTime<Utc> {
-        midnight(self.last + Months::new(1))
+        day_start(self.last + Months::new(1))
     }
 }
 
@@ -164,7 +164,7 @@ fn first_of_month(day: NaiveDate) -> NaiveDate {
     day.with_day(1).unwrap_or(day)
 }
 
-fn midnight(day: NaiveDate) -> DateTime<Utc> {
+fn day_start(day: NaiveDate) -> DateTime<Utc> {
     day.and_time(NaiveTime::MIN).and_utc()
 }
 

@@ -42,7 +42,7 @@ pub use terraform_state::{
 pub use timestamp::{PLAUSIBLE_YEARS, format_timestamp, parse_timestamp};
 
 /// Whether `text` is a digest, or the beginning of one, as we spell it.
-fn is_lower_hex(text: &str, digits: usize) -> bool {
+pub(crate) fn is_lower_hex(text: &str, digits: usize) -> bool {
     let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     text.len() == digits && text.bytes().all(is_hex)
 }

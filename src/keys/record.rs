@@ -82,7 +82,7 @@ pub fn record_key(customer: &str, deployed_at: DateTime<Utc>) -> String {
 
 /// The key to use where [`record_key`] is taken by another deployment of the same second.
 ///
-/// It follows from the deployment's id alone, so that a retry finds the object of the first attempt.
+/// It follows from the deployment's id alone, so that a retry finds the first attempt's object.
 #[must_use]
 pub fn record_key_with_suffix(
     customer: &str,

@@ -1,9 +1,11 @@
 //! What a command prints: tables in five formats, text that is safe to show, and progress.
 //!
-//! Must not know what the cells mean, and must not open files: each writer writes to the output it is given.
+//! Must not know what the cells mean, and must not open files: each writer writes to the output it
+//! is given.
 //!
 //! - `csv`, `json`, `markdown`, `table`: one writer for each format
-//! - `sanitize`: makes text from records safe for terminals, spreadsheets, browsers and readers of JSON
+//! - `sanitize`: makes text from records safe for terminals, spreadsheets, browsers and readers of
+//!   JSON
 //! - `progress`: one line on the terminal that shows how far a command is
 
 mod csv;
@@ -98,7 +100,8 @@ pub struct TableStyle {
 /// The rows of a table, one after another.
 pub type RowIterator<'a> = Box<dyn Iterator<Item = Vec<TableCell<'a>>> + 'a>;
 
-/// Starts at the first row on each call: a table reads its rows twice, to know the widths of its columns.
+/// Starts at the first row on each call: a table reads its rows twice, to know the widths of its
+/// columns.
 type RowSource<'s, 'a> = &'s dyn Fn() -> RowIterator<'a>;
 
 /// Writes `rows` below the names of their columns.

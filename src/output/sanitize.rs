@@ -1,6 +1,7 @@
 //! Makes text from records safe to show in terminals, spreadsheets, browsers and JSON.
 //!
-//! Pure. Anyone with write access to the bucket chooses the text of a record: it may hold terminal escapes or formulas.
+//! Pure. Anyone with write access to the bucket chooses the text of a record: it may hold terminal
+//! escapes or formulas.
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
@@ -11,8 +12,9 @@ use std::fmt::{Display, Write as _};
 #[must_use]
 pub fn is_unsafe_for_display(c: char) -> bool {
     match c {
-        '\u{61c}' | '\u{200e}' | '\u{200f}' => true,
-        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            true
+        }
         _ => c.is_control(),
     }
 }
@@ -27,7 +29,8 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Sanitizes a spreadsheet cell and adds a leading `'` where the text would run as a formula (OWASP, "CSV Injection").
+/// Sanitizes a spreadsheet cell and adds a leading `'` where the text would run as a formula
+/// (OWASP, "CSV Injection").
 ///
 /// Spreadsheets also run formulas in full-width characters and after white space.
 #[must_use]

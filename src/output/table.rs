@@ -106,7 +106,8 @@ pub(super) fn truncate_text(text: &str, width: usize) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
 
-    // Adds up the widths of characters: measuring the whole text for each one would take quadratic time.
+    // Adds up the widths of characters: measuring the whole text for each one would take quadratic
+    // time.
     let mut used_width = 0;
     let mut truncated = String::new();
     for c in text.chars() {

@@ -1,4 +1,5 @@
-//! One small table in every form, by RFC 4180, RFC 8259, GitHub's Markdown and the width of a terminal.
+//! One small table in every form, by RFC 4180, RFC 8259, GitHub's Markdown and the width of a
+//! terminal.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -89,7 +90,7 @@ fn json_is_one_array_and_ndjson_one_object_a_line() {
 }
 
 #[test]
-fn markdown_shows_what_means_something_to_it_as_it_is_and_aligns_numbers() {
+fn markdown_escapes_markup_and_aligns_numbers() {
     assert_eq!(
         render_default(OutputFormat::Markdown),
         "| name | n | late |\n|---|---:|---|\n| a, \"b\" | 5 | true |\n| =1\\|x | 1000 | false |\n"
@@ -104,7 +105,7 @@ fn markdown_shows_what_means_something_to_it_as_it_is_and_aligns_numbers() {
 }
 
 #[test]
-fn a_table_is_aligned_with_numbers_to_the_right_and_nothing_behind_a_line() {
+fn a_table_is_aligned_without_trailing_spaces() {
     let expected = "name    n     late\na, \"b\"     5  true\n=1|x    1000  false\n";
     assert_eq!(render_default(OutputFormat::Table), expected);
     let bold = render_rows(
@@ -167,7 +168,7 @@ fn a_table_fits_the_terminal_as_long_as_columns_keep_five_characters() {
 }
 
 #[test]
-fn a_files_name_tells_its_format() {
+fn the_extension_of_a_file_selects_the_format() {
     use OutputFormat::{Csv, Html, Json, Markdown, Ndjson, Table};
     let of = |suffix: &str| OutputFormat::from_file_name(&format!("a.b.{suffix}"));
     let formats = [
@@ -196,7 +197,7 @@ impl Write for FailingWriter {
 }
 
 #[test]
-fn who_has_seen_enough_is_no_failure_and_a_full_disk_is_one() {
+fn a_closed_pipe_is_ignored_and_a_full_disk_is_an_error() {
     use io::ErrorKind::{BrokenPipe, StorageFull};
     assert!(
         ignore_broken_pipe(Err(BrokenPipe.into())).is_ok() && ignore_broken_pipe(Ok(())).is_ok()

@@ -282,91 +282,81 @@ fn float_to_count(number: f64) -> Option<u64> {
 mod tests {
     use super::*;
 
+    fn parse(line: &[u8]) -> ParsedRecord {
+        parse_record(line).expect("a record")
+    }
+
     #[test]
     fn parses_records_of_the_legacy_module() {
-        let reading =
-            parse_record(include_bytes!("../../tests/fixtures/legacy-log.json")).expect("a record");
-        assert_eq!(
-            reading.deployed_at.map(|at| at.timestamp()),
-            Some(1_761_834_652)
-        ); // date -u -d 2025-10-30T14:30:52Z +%s
-        assert_eq!(
-            (reading.customer.as_str(), reading.additional_users_count),
-            ("airbnb", 5)
-        );
-        assert!(reading.user.ends_with("/john.doe"));
-        assert_eq!(reading.config_hash, "d188280766a258ccc135ef480b49230c");
-        assert_eq!(reading.problems, Vec::<String>::new());
+        let record = parse(include_bytes!("../../tests/fixtures/legacy-log.json"));
+        // date -u -d 2025-10-30T14:30:52Z +%s
+        let deployed_at = DateTime::from_timestamp(1_761_834_652, 0);
+        assert_eq!(record.deployed_at, deployed_at);
+        assert_eq!(record.customer, "airbnb");
+        assert_eq!(record.additional_users_count, 5);
+        assert!(record.user.ends_with("/john.doe"));
+        assert_eq!(record.config_hash, "d188280766a258ccc135ef480b49230c");
+        assert_eq!(record.problems, Vec::<String>::new());
     }
 
     #[test]
     fn each_value_lands_in_the_field_of_its_name() {
-        let line = br#"{"timestamp":"2026-03-02T08:00:00Z","customer":"c","user":"u","account":"a","config_hash":"h","schema":1,
-            "project_name":"p","cluster_name":"l","deployment_id":"d","backup":"b","backup_key":"k","late":true,
+        let record = parse(
+            br#"{"timestamp":"2026-03-02T08:00:00Z","customer":"c","user":"u","account":"a",
+            "config_hash":"h","schema":1,"project_name":"p","cluster_name":"l","deployment_id":"d",
+            "backup":"b","backup_key":"k","late":true,
             "git":{"commit":"m","branch":"n","dirty":true},"ci":{"provider":"o","run_url":"r"},
-            "chain":{"writer":"w","number":7,"previous":"v"}}"#;
-        let it = parse_record(line).expect("a record");
-        let texts = [
-            &it.customer,
-            &it.user,
-            &it.account,
-            &it.config_hash,
-            &it.project_name,
-            &it.cluster_name,
-            &it.deployment_id,
-        ];
-        assert_eq!(texts, ["c", "u", "a", "h", "p", "l", "d"]);
-        assert_eq!(
-            (it.backup.as_str(), it.backup_key.as_str(), it.is_late),
-            ("b", "k", true)
+            "chain":{"writer":"w","number":7,"previous":"v"}}"#,
         );
-        assert_eq!(
-            it.git,
-            Some(GitCommit {
+        let expected = ParsedRecord {
+            deployed_at: "2026-03-02T08:00:00Z".parse().ok(),
+            customer: "c".into(),
+            user: "u".into(),
+            account: "a".into(),
+            config_hash: "h".into(),
+            additional_users_count: 0,
+            project_name: "p".into(),
+            cluster_name: "l".into(),
+            deployment_id: "d".into(),
+            backup: "b".into(),
+            backup_key: "k".into(),
+            is_late: true,
+            git: Some(GitCommit {
                 commit: "m".into(),
                 branch: "n".into(),
-                dirty: true
-            })
-        );
-        assert_eq!(
-            it.ci,
-            Some(CiJob {
+                dirty: true,
+            }),
+            ci: Some(CiJob {
                 provider: "o".into(),
-                run_url: "r".into()
-            })
-        );
-        assert_eq!(
-            it.chain,
-            Some(ChainLink {
+                run_url: "r".into(),
+            }),
+            chain: Some(ChainLink {
                 writer: "w".into(),
                 number: 7,
-                previous: "v".into()
-            })
-        );
-        assert_eq!(it.problems, Vec::<String>::new());
-        assert!(
-            !parse_record(br#"{"user":"u","late":"true"}"#)
-                .expect("a record")
-                .is_late
-        );
+                previous: "v".into(),
+            }),
+            problems: Vec::new(),
+        };
+        assert_eq!(record, expected);
+        assert!(!parse(br#"{"user":"u","late":"true"}"#).is_late);
     }
 
     #[test]
     fn unusable_values_are_skipped_and_reported() {
-        let line = br#"{"timestamp":1761834652,"customer":{},"user":"u","additional_users_count":-3,"new":[1]}"#;
-        let reading = parse_record(line).expect("a record");
-        assert_eq!(
-            (
-                reading.deployed_at,
-                reading.customer.as_str(),
-                reading.additional_users_count
-            ),
-            (None, "", 0)
+        let record = parse(
+            br#"{"timestamp":1761834652,"customer":{},"user":"u","additional_users_count":-3,
+            "new":[1]}"#,
         );
+        assert_eq!(record.deployed_at, None);
+        assert_eq!(record.customer, "");
+        assert_eq!(record.additional_users_count, 0);
         assert_eq!(
-            reading.problems.join("; "),
-            "`timestamp` is not an RFC 3339 time of the years 2000 to 2099; `customer` is not text; \
-             `additional_users_count` is not a whole number"
+            record.problems,
+            [
+                "`timestamp` is not an RFC 3339 time of the years 2000 to 2099",
+                "`customer` is not text",
+                "`additional_users_count` is not a whole number",
+            ]
         );
     }
 
@@ -385,29 +375,20 @@ mod tests {
 
     #[test]
     fn accepts_values_in_other_spellings() {
-        let line = b"\xef\xbb\xbf{\"timestamp\":\" 2026-03-02T23:59:60Z\",\"user\":7,\"additional_users_count\":\" 12 \",\"git\":[]}";
-        let reading = parse_record(line).expect("a record");
-        assert_eq!(
-            reading.deployed_at.map(|at| at.to_string()).as_deref(),
-            Some("2026-03-02 23:59:59.999999999 UTC")
+        let record = parse(
+            b"\xef\xbb\xbf{\"timestamp\":\" 2026-03-02T23:59:60Z\",\"user\":7,\
+              \"additional_users_count\":\" 12 \",\"git\":[]}",
         );
-        assert_eq!(
-            (
-                reading.user.as_str(),
-                reading.additional_users_count,
-                reading.git
-            ),
-            ("7", 12, None)
-        );
-        assert_eq!(reading.problems, Vec::<String>::new());
+        let end_of_day = "2026-03-02T23:59:59.999999999Z".parse().ok();
+        assert_eq!(record.deployed_at, end_of_day);
+        assert_eq!(record.user, "7");
+        assert_eq!(record.additional_users_count, 12);
+        assert_eq!(record.git, None);
+        assert_eq!(record.problems, Vec::<String>::new());
+
         for (count, expected) in [("5.0", 5), ("9007199254740991.0", 9_007_199_254_740_991)] {
             let line = format!("{{\"user\":\"u\",\"additional_users_count\":{count}}}");
-            assert_eq!(
-                parse_record(line.as_bytes())
-                    .expect("a record")
-                    .additional_users_count,
-                expected
-            );
+            assert_eq!(parse(line.as_bytes()).additional_users_count, expected);
         }
     }
 
@@ -420,31 +401,22 @@ mod tests {
             "2026-03-02 08:00:00Z",
             "2026-02-30T08:00:00Z",
         ] {
-            let reading =
-                parse_record(format!("{{\"user\":\"u\",\"timestamp\":\"{time}\"}}").as_bytes())
-                    .expect("a record");
-            assert_eq!(
-                (reading.deployed_at, reading.problems.len()),
-                (None, 1),
-                "{time}"
-            );
+            let record = parse(format!("{{\"user\":\"u\",\"timestamp\":\"{time}\"}}").as_bytes());
+            assert_eq!(record.deployed_at, None, "{time}");
+            assert_eq!(record.problems.len(), 1, "{time}");
         }
     }
 
     #[test]
     fn accepts_and_reports_a_newer_schema_or_a_missing_user() {
-        let null = parse_record(
+        let record = parse(
             br#"{"customer":null,"user":null,"timestamp":null,"additional_users_count":null}"#,
-        )
-        .expect("a record");
-        assert_eq!(
-            (null.problems, null.deployed_at),
-            (vec!["no `user`".to_owned()], None),
-            "null is as good as nothing"
         );
-        let reading = parse_record(br#"{"customer":"acme","schema":2}"#).expect("a record");
+        assert_eq!(record.problems, ["no `user`"], "null is the same as absent");
+        assert_eq!(record.deployed_at, None);
+        let record = parse(br#"{"customer":"acme","schema":2}"#);
         assert_eq!(
-            reading.problems,
+            record.problems,
             ["`schema` is 2, newer than 1", "no `user`"]
         );
     }

@@ -1,7 +1,6 @@
 //! Which names and texts look like secrets.
 //!
-//! It may well take something harmless for a secret: that costs a reader a value. The opposite shows
-//! a customer's secret.
+//! When in doubt, it is a secret.
 
 use crate::redaction::random_text::{
     is_access_key_like, is_password_like, is_random_run, is_uuid_like,
@@ -201,7 +200,7 @@ fn is_base64_text(run: &str, depth: u8) -> bool {
 /// Decodes Base64 in the standard or the URL-safe alphabet.
 fn decode_base64(unpadded: &str) -> Option<Vec<u8>> {
     let mut standard = unpadded.replace('-', "+").replace('_', "/");
-    while standard.len() % 4 != 0 {
+    while !standard.len().is_multiple_of(4) {
         standard.push('=');
     }
     aws_smithy_types::base64::decode(standard).ok()

@@ -23,6 +23,7 @@ const VALUE_KEYS: [&str; 7] = [
 ];
 
 /// Whether everything at and below a path is redacted as one.
+#[must_use]
 pub fn must_redact_subtree(path: &[PathStep<'_>], nodes: [Option<&YamlNode>; 2]) -> bool {
     if let Some(PathStep::Key(key)) = path.last()
         && must_redact_below(key)

@@ -67,7 +67,7 @@ impl RedactingRenderer {
             return render_line(change, &path, &join_sides(change, format_value));
         }
 
-        let verb = match (change.before, change.after) {
+        let happened = match (change.before, change.after) {
             (Some(_), Some(_)) => "changed",
             (Some(_), None) => "removed",
             (None, _) => "added",
@@ -75,9 +75,9 @@ impl RedactingRenderer {
         let content = match &self.fingerprint_key {
             Some(key) => {
                 let fingerprints = join_sides(change, |node| fingerprint_node(key, node));
-                format!("{verb} (masked, {fingerprints})")
+                format!("{happened} (masked, {fingerprints})")
             }
-            None => format!("{verb} (masked)"),
+            None => format!("{happened} (masked)"),
         };
         render_line(change, &path, &content)
     }

@@ -28,7 +28,7 @@ impl SecretWords {
         secrets
     }
 
-    /// Adds the words of all texts below a node where `is_secret`, and otherwise of the secrets there.
+    /// Adds the words of the secrets below a node, or of all texts if the node `is_secret`.
     fn add_words_below(&mut self, node: &YamlNode, is_secret: bool) {
         match node {
             YamlNode::Null | YamlNode::Bool(_) => {}

@@ -1,12 +1,9 @@
-//! The report's columns: their names, which are a contract, and sorting by them.
-//!
-//! Pure.
+//! The columns of the report. Their names and their order are a contract.
 
 use std::str::FromStr;
 
-/// A column of the report.
+/// docs/reference/formats.md, "The CSV", describes each column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // docs/reference/formats.md, "The CSV", says what they hold
 pub enum ReportColumn {
     Timestamp,
     Customer,
@@ -27,7 +24,8 @@ pub enum ReportColumn {
     CiRunUrl,
 }
 
-/// All columns with their names, in their order; new ones are added at the end.
+/// All columns with their names, in their order. New ones are appended, so that old readers keep
+/// working.
 pub const REPORT_COLUMNS: [(ReportColumn, &str); 17] = [
     (ReportColumn::Timestamp, "timestamp"),
     (ReportColumn::Customer, "customer"),
@@ -48,35 +46,35 @@ pub const REPORT_COLUMNS: [(ReportColumn, &str); 17] = [
     (ReportColumn::CiRunUrl, "ci_run_url"),
 ];
 
-/// How many of [`COLUMNS`] a report of days has; one of all deployments has all.
+/// A report of days has only these many of [`REPORT_COLUMNS`].
 pub const DAY_COLUMN_COUNT: usize = 6;
 
 /// A column to sort by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SortKey {
-    /// The column.
     pub column: ReportColumn,
-    /// Whether the greatest value comes first.
     pub is_descending: bool,
 }
 
 impl FromStr for SortKey {
     type Err = String;
 
-    /// Reads a column's name, with a `-` in front where the greatest value shall come first.
+    /// Parses `COLUMN`, or `-COLUMN` for descending order.
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, descending) = text
-            .strip_prefix('-')
-            .map_or((text, false), |name| (name, true));
-        let found = REPORT_COLUMNS.iter().find(|(_, known)| *known == name);
-        found
-            .map(|(column, _)| Self {
-                column: *column,
-                is_descending: descending,
-            })
-            .ok_or_else(|| {
-                let names: Vec<&str> = REPORT_COLUMNS.iter().map(|(_, name)| *name).collect();
-                format!("there is no such column; there are {}", names.join(", "))
-            })
+        let (name, is_descending) = match text.strip_prefix('-') {
+            Some(name) => (name, true),
+            None => (text, false),
+        };
+        for (column, column_name) in REPORT_COLUMNS {
+            if column_name == name {
+                return Ok(Self {
+                    column,
+                    is_descending,
+                });
+            }
+        }
+
+        let names = REPORT_COLUMNS.map(|(_, name)| name);
+        Err(format!("no such column; use one of {}", names.join(", ")))
     }
 }

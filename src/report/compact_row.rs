@@ -1,6 +1,5 @@
-//! Deployments in little memory: 64 bytes each and every text once, for there may be a million of them.
-//!
-//! Pure. What they mean is none of its business but for which of two was the later one.
+//! Deployments in little memory: 64 bytes each, and every text once, because a report may have a
+//! million of them.
 
 use std::cmp::Ordering;
 
@@ -10,6 +9,9 @@ use crate::keys::RECORDS_PREFIX;
 use crate::record::deployment::Deployment;
 use crate::report::interner::{StringInterner, Symbol};
 
+const KEY_PREFIX_BYTES: usize = 16;
+const NANOS_PER_DAY: i64 = 86_400_000_000_000;
+
 /// A deployment in 64 bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CompactRow {
@@ -17,9 +19,9 @@ pub(crate) struct CompactRow {
     pub(crate) at_nanos: i64,
     /// Nanoseconds since 1970.
     pub(crate) modified_nanos: i64,
-    /// The first 16 bytes of the object's name, which nearly always differ within a customer …
-    key_prefix16: [u8; 16],
-    /// … and what stands before and behind them, which nearly never does: `<segment>/<rest>`.
+    /// The first bytes of the object's name, which nearly always differ within a customer.
+    key_prefix16: [u8; KEY_PREFIX_BYTES],
+    /// The rest of the key as `<segment>/<rest>`, which many records of a customer share.
     key_rest: Symbol,
     pub(crate) customer: Symbol,
     pub(crate) user: Symbol,
@@ -29,7 +31,36 @@ pub(crate) struct CompactRow {
     pub(crate) additional_users_count: u64,
 }
 
-/// What only a list of all deployments shows.
+impl CompactRow {
+    /// `user` is the name to show; the [`CompactDetails`] of the deployment are at `details_index`.
+    pub(crate) fn new(
+        deployment: &Deployment,
+        user: &str,
+        details_index: usize,
+        strings: &mut StringInterner,
+    ) -> Self {
+        let (key_prefix16, key_rest) = split_key(&deployment.key);
+        Self {
+            at_nanos: epoch_nanos(deployment.deployed_at),
+            modified_nanos: epoch_nanos(deployment.last_modified),
+            key_prefix16,
+            key_rest: strings.intern(&key_rest),
+            customer: strings.intern(&deployment.customer),
+            user: strings.intern(user),
+            project_name: strings.intern(&deployment.record.project_name),
+            cluster_name: strings.intern(&deployment.record.cluster_name),
+            details_index: u32::try_from(details_index).unwrap_or(u32::MAX),
+            additional_users_count: deployment.record.additional_users_count,
+        }
+    }
+
+    /// Days since 1970, UTC.
+    pub(crate) fn epoch_day(self) -> i64 {
+        self.at_nanos.div_euclid(NANOS_PER_DAY)
+    }
+}
+
+/// What only a report of all deployments shows.
 #[derive(Debug)]
 pub(crate) struct CompactDetails {
     pub(crate) arn: Symbol,
@@ -45,90 +76,75 @@ pub(crate) struct CompactDetails {
     pub(crate) is_git_dirty: Option<bool>,
 }
 
-impl CompactRow {
-    /// Packs a deployment that is shown as one of `user`; `more` is the place of its [`Details`].
-    pub(crate) fn new(
-        deployment: &Deployment,
-        user: &str,
-        more: usize,
-        names: &mut StringInterner,
-    ) -> Self {
-        let (key_head, frame) = split_key(&deployment.key);
-        Self {
-            at_nanos: epoch_nanos(deployment.deployed_at),
-            modified_nanos: epoch_nanos(deployment.modified),
-            key_prefix16: key_head,
-            key_rest: names.intern(&frame),
-            customer: names.intern(&deployment.customer),
-            user: names.intern(user),
-            project_name: names.intern(&deployment.project_name),
-            cluster_name: names.intern(&deployment.cluster_name),
-            details_index: u32::try_from(more).unwrap_or(u32::MAX),
-            additional_users_count: deployment.additional_users_count,
-        }
-    }
-
-    /// Days since 1970, UTC.
-    pub(crate) fn epoch_day(self) -> i64 {
-        self.at_nanos.div_euclid(86_400_000_000_000)
-    }
-}
-
 impl CompactDetails {
-    pub(crate) fn new(deployment: &Deployment, names: &mut StringInterner) -> Self {
-        let more = &deployment.details;
-        let (git, ci) = (more.git.as_ref(), more.ci.as_ref());
+    pub(crate) fn new(deployment: &Deployment, strings: &mut StringInterner) -> Self {
+        let record = &deployment.record;
+        let (mut git_commit, mut git_branch, mut is_git_dirty) = ("", "", None);
+        if let Some(git) = &record.git {
+            git_commit = &git.commit;
+            git_branch = &git.branch;
+            is_git_dirty = Some(git.dirty);
+        }
+        let (mut ci_provider, mut ci_run_url) = ("", "");
+        if let Some(ci) = &record.ci {
+            ci_provider = &ci.provider;
+            ci_run_url = &ci.run_url;
+        }
         Self {
-            arn: names.intern(&deployment.user),
-            account: names.intern(&more.account),
-            config_hash: names.intern(&deployment.config_hash),
-            backup: names.intern(&more.backup),
-            deployment_id: names.intern(&more.deployment_id),
-            git_commit: names.intern(git.map_or("", |git| &git.commit)),
-            git_branch: names.intern(git.map_or("", |git| &git.branch)),
-            ci_provider: names.intern(ci.map_or("", |ci| &ci.provider)),
-            ci_run_url: names.intern(ci.map_or("", |ci| &ci.run_url)),
-            is_late: more.is_late,
-            is_git_dirty: git.map(|git| git.dirty),
+            arn: strings.intern(&record.user),
+            account: strings.intern(&record.account),
+            config_hash: strings.intern(&record.config_hash),
+            backup: strings.intern(&record.backup),
+            deployment_id: strings.intern(&record.deployment_id),
+            git_commit: strings.intern(git_commit),
+            git_branch: strings.intern(git_branch),
+            ci_provider: strings.intern(ci_provider),
+            ci_run_url: strings.intern(ci_run_url),
+            is_late: record.is_late,
+            is_git_dirty,
         }
     }
 }
 
-/// Which of two deployments was the later one: by time, then by when it was written, then by key.
-pub(crate) fn compare_recency(names: &StringInterner, a: &CompactRow, b: &CompactRow) -> Ordering {
-    let frame = |row: &CompactRow| {
-        names
-            .resolve(row.key_rest)
-            .split_once('/')
-            .unwrap_or_default()
-    };
-    let key = |row| {
-        let (segment, rest) = frame(row);
+/// The later deployment is greater: by its time, then by when the object was written, then by key.
+pub(crate) fn compare_recency(
+    strings: &StringInterner,
+    a: &CompactRow,
+    b: &CompactRow,
+) -> Ordering {
+    let times = (a.at_nanos, a.modified_nanos).cmp(&(b.at_nanos, b.modified_nanos));
+    times.then_with(|| compare_keys(strings, a, b))
+}
+
+fn compare_keys(strings: &StringInterner, a: &CompactRow, b: &CompactRow) -> Ordering {
+    let key_of = |row: &CompactRow| {
+        let key_rest = strings.resolve(row.key_rest);
+        let (segment, rest) = key_rest.split_once('/').unwrap_or_default();
         (segment, row.key_prefix16, rest)
     };
-    (a.at_nanos, a.modified_nanos)
-        .cmp(&(b.at_nanos, b.modified_nanos))
-        .then_with(|| key(a).cmp(&key(b)))
+    key_of(a).cmp(&key_of(b))
 }
 
-/// `usage-logs/<segment>/<name>` as the name's first 16 bytes and `<segment>/<rest of the name>`.
-pub(crate) fn split_key(key: &str) -> ([u8; 16], String) {
-    let (segment, name) = key
-        .strip_prefix(RECORDS_PREFIX)
-        .and_then(|tail| tail.split_once('/'))
-        .unwrap_or(("", key));
-    // Not within a character; what is shorter is filled up with zeros, which sort before everything.
-    let cut = (0..=16.min(name.len()))
-        .rev()
-        .find(|at| name.is_char_boundary(*at))
-        .unwrap_or_default();
-    let mut head = [0; 16];
-    head[..cut].copy_from_slice(&name.as_bytes()[..cut]);
-    (head, format!("{segment}/{}", &name[cut..]))
+/// Splits `usage-logs/<segment>/<name>` into the first bytes of the name and `<segment>/<rest of
+/// the name>`.
+///
+/// A shorter name is filled up with zeros, which sort before all other bytes.
+pub(crate) fn split_key(key: &str) -> ([u8; KEY_PREFIX_BYTES], String) {
+    let tail = key.strip_prefix(RECORDS_PREFIX);
+    let (segment, name) = match tail.and_then(|tail| tail.split_once('/')) {
+        Some((segment, name)) => (segment, name),
+        None => ("", key),
+    };
+
+    let cut = name.floor_char_boundary(KEY_PREFIX_BYTES);
+    let (beginning, rest) = name.split_at(cut);
+    let mut key_prefix = [0; KEY_PREFIX_BYTES];
+    key_prefix[..cut].copy_from_slice(beginning.as_bytes());
+    (key_prefix, format!("{segment}/{rest}"))
 }
 
 fn epoch_nanos(at: DateTime<Utc>) -> i64 {
-    // Of all years that a deployment can have been in, there are nanoseconds.
+    // Every plausible year of a deployment fits.
     at.timestamp_nanos_opt().unwrap_or_default()
 }
 

@@ -44,14 +44,14 @@ impl ReportFilter {
 
     #[must_use]
     pub fn matches_deployment(&self, deployment: &Deployment) -> bool {
-        let user = deployment.user.as_str();
+        let user = deployment.record.user.as_str();
         let is_user_wanted =
             is_among(&self.users, user) || is_among(&self.users, user_name_from_arn(user));
 
         is_user_wanted
             && is_among(&self.customers, &deployment.customer)
-            && is_among(&self.projects, &deployment.project_name)
-            && is_among(&self.clusters, &deployment.cluster_name)
+            && is_among(&self.projects, &deployment.record.project_name)
+            && is_among(&self.clusters, &deployment.record.cluster_name)
             && self.overlaps_period(deployment.deployed_at, deployment.deployed_at)
     }
 
@@ -76,75 +76,70 @@ fn is_among(wanted: &[String], value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::parse_record_key;
+    use crate::record::parse::ParsedRecord;
 
     fn parse_utc(text: &str) -> DateTime<Utc> {
         text.parse().expect("a time")
     }
 
+    fn list(name: &str) -> Vec<String> {
+        vec!["other".to_owned(), name.to_owned()]
+    }
+
     #[test]
     fn a_deployment_matches_if_every_condition_holds() {
+        let user = "arn:aws:iam::123456789012:user/jane";
         let deployment = Deployment {
             deployed_at: parse_utc("2026-10-01T08:00:00Z"),
             customer: "acme".into(),
-            user: "arn:aws:iam::123456789012:user/jane".into(),
-            project_name: "p".into(),
-            cluster_name: "c".into(),
+            record: ParsedRecord {
+                user: user.into(),
+                project_name: "p".into(),
+                cluster_name: "c".into(),
+                ..ParsedRecord::default()
+            },
             ..Deployment::default()
         };
-        let list = |text: &str| vec!["other".to_owned(), text.to_owned()];
-        let fits = |choice: ReportFilter| choice.matches_deployment(&deployment);
-        for wanted in [
-            ReportFilter::default(),
-            ReportFilter {
-                customers: list("acme"),
-                users: list("jane"),
-                projects: list("p"),
-                clusters: list("c"),
-                ..ReportFilter::default()
-            },
-            ReportFilter {
-                users: list(&deployment.user),
-                since: Some(deployment.deployed_at),
-                until: Some(deployment.deployed_at),
-                ..ReportFilter::default()
-            },
-        ] {
-            assert!(fits(wanted.clone()), "{wanted:?}");
-        }
-        for unwanted in [
-            ReportFilter {
-                customers: list("acm"),
-                ..ReportFilter::default()
-            },
-            ReportFilter {
-                users: list("adam"),
-                ..ReportFilter::default()
-            },
-            ReportFilter {
-                projects: list("c"),
-                ..ReportFilter::default()
-            },
-            ReportFilter {
-                clusters: list("p"),
-                ..ReportFilter::default()
-            },
-            ReportFilter {
-                until: Some(parse_utc("2026-10-01T07:59:59Z")),
-                ..ReportFilter::default()
-            },
-            ReportFilter {
-                since: Some(parse_utc("2026-10-01T08:00:01Z")),
-                ..ReportFilter::default()
-            },
-        ] {
-            assert!(!fits(unwanted.clone()), "{unwanted:?}");
-        }
+        let filter = |change: fn(&mut ReportFilter)| {
+            let mut filter = ReportFilter::default();
+            change(&mut filter);
+            filter.matches_deployment(&deployment)
+        };
+
+        assert!(filter(|_| {}));
+        assert!(filter(|it| it.customers = list("acme")));
+        assert!(filter(|it| it.users = list("jane")));
+        assert!(filter(
+            |it| it.users = list("arn:aws:iam::123456789012:user/jane")
+        ));
+        assert!(filter(|it| it.projects = list("p")));
+        assert!(filter(|it| it.clusters = list("c")));
+        assert!(filter(
+            |it| it.since = Some(parse_utc("2026-10-01T08:00:00Z"))
+        ));
+        assert!(filter(
+            |it| it.until = Some(parse_utc("2026-10-01T08:00:00Z"))
+        ));
+
+        assert!(!filter(|it| it.customers = list("acm")));
+        assert!(!filter(|it| it.users = list("adam")));
+        assert!(!filter(|it| it.projects = list("c")));
+        assert!(!filter(|it| it.clusters = list("p")));
+        assert!(!filter(
+            |it| it.until = Some(parse_utc("2026-10-01T07:59:59Z"))
+        ));
+        assert!(!filter(
+            |it| it.since = Some(parse_utc("2026-10-01T08:00:01Z"))
+        ));
+        assert!(!filter(|it| {
+            it.customers = list("acme");
+            it.users = list("adam");
+        }));
     }
 
     #[test]
     fn a_key_is_skipped_only_if_its_whole_second_is_outside_the_period() {
-        let key = parse_record_key("usage-logs/a/2026-10-01_080000.json").expect("a key");
+        let key = RecordKey::parse("usage-logs/a/2026-10-01_080000.json").expect("a key");
         let since = |text| {
             ReportFilter {
                 since: Some(parse_utc(text)),
@@ -162,7 +157,7 @@ mod tests {
         };
         assert!(until("2026-10-01T08:00:00Z") && !until("2026-10-01T07:59:59Z"));
         let earlier =
-            parse_record_key("usage-logs/a/d188280766a258ccc135ef480b49230c.json").expect("a key");
+            RecordKey::parse("usage-logs/a/d188280766a258ccc135ef480b49230c.json").expect("a key");
         assert!(
             ReportFilter {
                 since: Some(parse_utc("2026-10-01T08:00:01Z")),

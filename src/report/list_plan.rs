@@ -1,47 +1,60 @@
-//! How to find the records: one listing for all, or one for each customer that skips what the
-//! cache has.
+//! Decides how to list the records: in one listing, or customer by customer without old keys that
+//! the cache has.
 //!
-//! Must not list anything itself.
+//! A customer is named here by the segment of its keys.
 
 use chrono::{DateTime, Duration, Utc};
 
 use crate::keys::{RECORDS_PREFIX, format_timestamp};
 use crate::s3::listing::ListRequest;
 
-/// How long after its deployment a record may be uploaded, for example from a laptop that was
-/// offline. Its key has the time of the deployment.
+/// An offline laptop uploads a record this late, under a key with the time of the deployment.
 const LATE_UPLOAD_WINDOW: Duration = Duration::days(35);
-
-/// How long old records are taken from the cache without listing them, even if they were changed
-/// in the bucket.
+/// Old records are taken from the cache without a listing for this long, even if the bucket
+/// changes.
 const MAX_CACHE_TRUST_AGE: Duration = Duration::days(7);
-
 /// Listing fewer records is as fast as skipping them.
 const MIN_RECORDS_TO_TAKE_FROM_CACHE: u64 = 500;
-
-/// Up to this number of records, one listing is as fast as one for each customer.
+/// A few pages in sequence are as fast as any other way.
 pub const MAX_RECORDS_FOR_FULL_LISTING: u64 = 3000;
 
-/// Occurs in the name of every record that is named after its time, and in no other.
+/// Stands in the name of every record that is named by its time, and of no other.
 const DATED_NAME_DELIMITER: &str = "-";
 
-/// A customer whose records the cache had all.
+/// A customer all of whose records were in the cache once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedCustomer {
-    /// The customer's path segment in keys.
     pub segment: String,
     pub complete_at: DateTime<Utc>,
 }
 
-/// How to find a customer's records.
+/// Keys from `start` to before `end`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRange {
+    pub start: String,
+    pub end: String,
+}
+
+impl KeyRange {
+    /// All keys below a prefix.
+    #[must_use]
+    pub fn below(prefix: &str) -> Self {
+        Self {
+            start: prefix.to_owned(),
+            end: prefix_end(prefix),
+        }
+    }
+}
+
+/// How the records below a prefix are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListPlan {
     pub listings: Vec<ListRequest>,
-    /// The keys from the first to before the second are taken from the cache.
-    pub cached_keys: Option<(String, String)>,
+    /// Taken from the cache without a listing.
+    pub cached_keys: Option<KeyRange>,
 }
 
-/// Lists all records below `prefix`.
+/// Lists all records below a prefix.
 #[must_use]
 pub fn plan_full_listing(prefix: &str) -> ListPlan {
     let listing = ListRequest {
@@ -54,34 +67,26 @@ pub fn plan_full_listing(prefix: &str) -> ListPlan {
     }
 }
 
-/// The keys that need not be listed, from the first to before the second.
+/// The keys of a customer that need no listing; `None` if all must be listed.
 #[must_use]
-pub fn cached_key_range(customer: &CachedCustomer, now: DateTime<Utc>) -> Option<(String, String)> {
+pub fn cached_key_range(customer: &CachedCustomer, now: DateTime<Utc>) -> Option<KeyRange> {
+    // A negative age means that the clock was set back; the cache would be trusted for too long.
     let age = now - customer.complete_at;
-    // A clock that was set back would make the cache valid forever.
-    let is_negative = age < Duration::zero();
-    if is_negative || age >= MAX_CACHE_TRUST_AGE {
+    if age < Duration::zero() || age >= MAX_CACHE_TRUST_AGE {
         return None;
     }
 
     let prefix = format!("{RECORDS_PREFIX}{}/", customer.segment);
-    let first_recent = format_timestamp(customer.complete_at - LATE_UPLOAD_WINDOW);
-    Some((format!("{prefix}2"), format!("{prefix}{first_recent}")))
+    let last_old_time = customer.complete_at - LATE_UPLOAD_WINDOW;
+    Some(KeyRange {
+        start: format!("{prefix}2"),
+        end: format!("{prefix}{}", format_timestamp(last_old_time)),
+    })
 }
 
-/// Lists a customer's records, except those in `cached_keys` if the cache has many of them.
-///
-/// The records of the legacy module are always listed: they are named by an MD5, which sorts
-/// anywhere between the dates, and they may change.
+/// Takes old records from the cache if it has enough of them, and lists the others.
 #[must_use]
-pub fn plan_customer_listing(
-    prefix: &str,
-    cached_keys: Option<(String, String)>,
-    cached_count: u64,
-) -> ListPlan {
-    let Some((from, to)) = cached_keys else {
-        return plan_full_listing(prefix);
-    };
+pub fn plan_customer_listing(prefix: &str, old: KeyRange, cached_count: u64) -> ListPlan {
     if cached_count < MIN_RECORDS_TO_TAKE_FROM_CACHE {
         return plan_full_listing(prefix);
     }
@@ -93,32 +98,35 @@ pub fn plan_customer_listing(
     };
     let recent = ListRequest {
         prefix: prefix.to_owned(),
-        start_after: to.clone(),
+        start_after: old.end.clone(),
         ..ListRequest::default()
     };
     ListPlan {
         listings: vec![undated, recent],
-        cached_keys: Some((from, to)),
+        cached_keys: Some(old),
     }
 }
 
-/// Whether a key belongs to one of the listings of [`plan_customer_listing`]: undated records to
-/// the first, recent ones to the second.
+/// Whether a listing is responsible for a key.
+///
+/// A customer with cached keys has two listings: one of records of the legacy module, and one of
+/// recent dates. The former are named by an MD5, may change, and sort anywhere between the dates.
 #[must_use]
 pub fn listing_covers_key(listing: &ListRequest, key: &str) -> bool {
     if listing.delimiter == DATED_NAME_DELIMITER {
-        return !is_dated_key(key);
+        !is_dated_key(key)
+    } else {
+        listing.start_after.is_empty() || is_dated_key(key)
     }
-    listing.start_after.is_empty() || is_dated_key(key)
 }
 
-/// A text that sorts after all keys with this prefix, and before the next prefix.
+/// Sorts after all keys that start with `prefix`.
 #[must_use]
 pub fn prefix_end(prefix: &str) -> String {
     format!("{prefix}\u{10ffff}")
 }
 
-/// Whether a record is named after its time.
+/// Whether a record is named by its time.
 #[must_use]
 pub fn is_dated_key(key: &str) -> bool {
     match key.rsplit_once('/') {
@@ -127,10 +135,10 @@ pub fn is_dated_key(key: &str) -> bool {
     }
 }
 
-/// Whether one listing for each customer takes fewer requests than one for all, of which a page
-/// has 1,000 keys.
+/// Whether one listing per customer takes fewer requests than one listing of all records.
 #[must_use]
 pub fn should_list_per_customer(customer_count: usize, cached_count: u64) -> bool {
+    // A page has a thousand keys, and a customer takes more than one request.
     cached_count > MAX_RECORDS_FOR_FULL_LISTING && (customer_count as u64) < cached_count / 100
 }
 
@@ -152,13 +160,12 @@ mod tests {
     #[test]
     fn old_keys_come_from_the_cache_and_the_rest_is_listed() {
         let old = cached_key_range(&sample_customer(), parse_utc("2026-11-24T00:00:00Z"));
-        assert_eq!(
-            old,
-            Some((
-                "usage-logs/acme/2".into(),
-                "usage-logs/acme/2026-10-16_000000".into()
-            ))
-        );
+        let expected = KeyRange {
+            start: "usage-logs/acme/2".into(),
+            end: "usage-logs/acme/2026-10-16_000000".into(),
+        };
+        assert_eq!(old.as_ref(), Some(&expected));
+        let old = old.expect("old keys");
         let span = plan_customer_listing("usage-logs/acme/", old.clone(), 500);
         let listed: Vec<[&str; 3]> = span
             .listings
@@ -191,7 +198,7 @@ mod tests {
                 "{name}"
             );
         }
-        assert_eq!(span.cached_keys, old);
+        assert_eq!(span.cached_keys.as_ref(), Some(&old));
         assert_eq!(
             plan_customer_listing("usage-logs/acme/", old, 499),
             plan_full_listing("usage-logs/acme/"),

@@ -1,7 +1,7 @@
-//! From deployments to the rows of the report: one per day, customer and user, the last deployment winning; or all.
+//! The rows of the report: the last deployment of each day, customer and user, or all deployments.
 //!
-//! Pure. Must not fetch, and must not depend on the order in which deployments come. A row takes 64 bytes, for there
-//! may be a million of them.
+//! Must not depend on the order in which deployments are added. A report may have a million rows of
+//! 64 bytes each.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,204 +14,238 @@ use crate::report::columns::{DAY_COLUMN_COUNT, REPORT_COLUMNS, ReportColumn, Sor
 use crate::report::compact_row::{CompactDetails, CompactRow, compare_recency};
 use crate::report::interner::{StringInterner, Symbol};
 
-/// The report being made: takes deployments one at a time and keeps the last of each day, customer and user, or all.
+/// Which deployments have a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RowKind {
+    #[default]
+    LastOfDay,
+    EveryDeployment,
+}
+
 #[derive(Debug, Default)]
 pub struct ReportRows {
     identity: UserIdentity,
-    all: bool,
+    kind: RowKind,
     strings: StringInterner,
     rows: Vec<CompactRow>,
-    /// What [`Row`]s point at; empty unless all deployments are kept.
+    /// [`CompactRow::details_index`] points here; empty in a report of days.
     details: Vec<CompactDetails>,
-    /// From this many rows on, those that lost are dropped.
+    /// With this many rows, a report of days drops superseded ones.
     dedup_at: usize,
-    /// For each name, the ARNs that it stands for.
     arns_by_name: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// Folding pays from this many rows on.
+/// Sorting fewer rows costs more than it saves.
 const MIN_ROWS_TO_DEDUP: usize = 1 << 14;
 
+/// Decides the order where the user's sort keys do not.
+const TIE_BREAKERS: [ReportColumn; 3] = [
+    ReportColumn::Timestamp,
+    ReportColumn::Customer,
+    ReportColumn::User,
+];
+
 impl ReportRows {
-    /// An empty report: of days, or of all deployments.
     #[must_use]
-    pub fn new(by: UserIdentity, all: bool) -> Self {
+    pub fn new(identity: UserIdentity, kind: RowKind) -> Self {
         Self {
-            identity: by,
-            all,
+            identity,
+            kind,
             dedup_at: MIN_ROWS_TO_DEDUP,
             ..Self::default()
         }
     }
 
-    /// The columns and their names.
     #[must_use]
     pub fn shown_columns(&self) -> &'static [(ReportColumn, &'static str)] {
-        if self.all {
-            &REPORT_COLUMNS
-        } else {
-            &REPORT_COLUMNS[..DAY_COLUMN_COUNT]
+        match self.kind {
+            RowKind::LastOfDay => &REPORT_COLUMNS[..DAY_COLUMN_COUNT],
+            RowKind::EveryDeployment => &REPORT_COLUMNS,
         }
     }
 
-    /// Takes one deployment in.
     pub fn add_deployment(&mut self, deployment: &Deployment) {
-        let user = display_user(&deployment.user, self.identity);
-        if self.identity == UserIdentity::Name
-            && !self
-                .arns_by_name
-                .get(user)
-                .is_some_and(|arns| arns.contains(&deployment.user))
-        {
-            self.arns_by_name
-                .entry(user.to_owned())
-                .or_default()
-                .insert(deployment.user.clone());
+        let user = display_user(&deployment.record.user, self.identity);
+        if self.identity == UserIdentity::Name {
+            self.add_arn(user, &deployment.record.user);
         }
+
         let row = CompactRow::new(deployment, user, self.details.len(), &mut self.strings);
-        if self.all {
-            self.details
-                .push(CompactDetails::new(deployment, &mut self.strings));
-        } else if self.rows.len() >= self.dedup_at {
-            self.drop_superseded();
+        match self.kind {
+            RowKind::EveryDeployment => {
+                let details = CompactDetails::new(deployment, &mut self.strings);
+                self.details.push(details);
+            }
+            RowKind::LastOfDay if self.rows.len() >= self.dedup_at => self.drop_superseded(),
+            RowKind::LastOfDay => {}
         }
+
         if self.rows.len() == self.rows.capacity() {
-            // Twice as much, as a vector has it by itself, would be twice what is needed.
-            self.rows
-                .reserve_exact(self.rows.len() / 8 + MIN_ROWS_TO_DEDUP);
+            // A vector doubles by itself, which would take up to twice the memory that is needed.
+            let additional = self.rows.len() / 8 + MIN_ROWS_TO_DEDUP;
+            self.rows.reserve_exact(additional);
         }
         self.rows.push(row);
     }
 
-    /// Drops the rows that lost against another one of their day, customer and user.
+    fn add_arn(&mut self, name: &str, arn: &str) {
+        if let Some(arns) = self.arns_by_name.get(name)
+            && arns.contains(arn)
+        {
+            return;
+        }
+        let arns = self.arns_by_name.entry(name.to_owned()).or_default();
+        arns.insert(arn.to_owned());
+    }
+
+    /// Drops each row for whose day, customer and user there is a later one.
     fn drop_superseded(&mut self) {
-        let names = &self.strings;
-        let place = |row: &CompactRow| (row.epoch_day(), row.customer, row.user);
+        let strings = &self.strings;
+        let group_of = |row: &CompactRow| (row.epoch_day(), row.customer, row.user);
         self.rows.sort_unstable_by(|a, b| {
-            place(a)
-                .cmp(&place(b))
-                .then_with(|| compare_recency(names, b, a))
+            let order = group_of(a).cmp(&group_of(b));
+            order.then_with(|| compare_recency(strings, b, a))
         });
-        self.rows.dedup_by_key(|row| place(row));
+        self.rows.dedup_by_key(|row| group_of(row));
         self.dedup_at = (self.rows.len() * 2).max(MIN_ROWS_TO_DEDUP);
     }
 
-    /// Brings the rows into their order: by `sort`, then by date, customer and user, or all of them by time; and keeps the first `limit`.
-    pub fn sort_and_limit(&mut self, sort: &[SortKey], limit: Option<usize>) {
-        if !self.all {
+    /// Sorts by `sort_keys`, then all deployments by time or days by date, customer and user; keeps
+    /// the first `limit`.
+    pub fn sort_and_limit(&mut self, sort_keys: &[SortKey], limit: Option<usize>) {
+        if self.kind == RowKind::LastOfDay {
             self.drop_superseded();
         }
         let mut rows = std::mem::take(&mut self.rows);
-        rows.sort_unstable_by(|a, b| {
-            let asked = sort.iter().map(|sort| {
-                let order = self.compare_by_column(a, b, sort.column);
-                if sort.is_descending {
-                    order.reverse()
-                } else {
-                    order
-                }
-            });
-            let own = std::iter::once_with(|| {
-                if self.all {
-                    compare_recency(&self.strings, a, b)
-                } else {
-                    Ordering::Equal
-                }
-            });
-            let usual = || {
-                [
-                    ReportColumn::Timestamp,
-                    ReportColumn::Customer,
-                    ReportColumn::User,
-                ]
-                .into_iter()
-                .map(|column| self.compare_by_column(a, b, column))
-            };
-            asked
-                .chain(own)
-                .chain(usual())
-                .find(|order| order.is_ne())
-                .unwrap_or(Ordering::Equal)
-        });
+        rows.sort_unstable_by(|a, b| self.compare_rows(a, b, sort_keys));
         if let Some(limit) = limit {
             rows.truncate(limit);
         }
         self.rows = rows;
     }
 
-    /// How many rows there are; final after [`Rows::finish`].
+    fn compare_rows(&self, a: &CompactRow, b: &CompactRow, sort_keys: &[SortKey]) -> Ordering {
+        for sort_key in sort_keys {
+            let order = self.compare_by_column(a, b, sort_key.column);
+            match order {
+                Ordering::Equal => {}
+                order if sort_key.is_descending => return order.reverse(),
+                order => return order,
+            }
+        }
+        if self.kind == RowKind::EveryDeployment {
+            let order = compare_recency(&self.strings, a, b);
+            if order.is_ne() {
+                return order;
+            }
+        }
+        for column in TIE_BREAKERS {
+            let order = self.compare_by_column(a, b, column);
+            if order.is_ne() {
+                return order;
+            }
+        }
+        Ordering::Equal
+    }
+
+    fn compare_by_column(&self, a: &CompactRow, b: &CompactRow, column: ReportColumn) -> Ordering {
+        match column {
+            ReportColumn::Timestamp => match self.kind {
+                RowKind::EveryDeployment => a.at_nanos.cmp(&b.at_nanos),
+                RowKind::LastOfDay => a.epoch_day().cmp(&b.epoch_day()),
+            },
+            ReportColumn::AdditionalUsersCount => {
+                a.additional_users_count.cmp(&b.additional_users_count)
+            }
+            // Equal symbols spare the comparison of texts.
+            ReportColumn::Customer if a.customer == b.customer => Ordering::Equal,
+            ReportColumn::User if a.user == b.user => Ordering::Equal,
+            ReportColumn::Late => {
+                let is_late = |row| self.row_details(row).map(|details| details.is_late);
+                is_late(a).cmp(&is_late(b))
+            }
+            ReportColumn::GitDirty => {
+                let is_dirty = |row| self.row_details(row).map(|details| details.is_git_dirty);
+                is_dirty(a).cmp(&is_dirty(b))
+            }
+            _ => self.column_text(a, column).cmp(self.column_text(b, column)),
+        }
+    }
+
+    /// Final after [`ReportRows::sort_and_limit`].
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there is no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// The names that stand for more than one ARN, with these.
+    /// The user names that stand for more than one ARN, with these ARNs.
     pub fn ambiguous_names(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
-        self.arns_by_name
-            .iter()
-            .filter(|(_, arns)| arns.len() > 1)
-            .map(|(name, arns)| (name.as_str(), arns))
+        let ambiguous = self.arns_by_name.iter().filter(|(_, arns)| arns.len() > 1);
+        ambiguous.map(|(name, arns)| (name.as_str(), arns))
     }
 
-    /// The cells of all rows, in order, with the values as the records have them.
+    /// The cells of all rows, with the values as the records have them.
     pub fn iter_cells(&self) -> impl Iterator<Item = Vec<TableCell<'_>>> {
-        self.rows.iter().map(|row| {
-            self.shown_columns()
-                .iter()
-                .map(|(column, _)| self.column_cell(row, *column))
-                .collect()
-        })
+        self.rows.iter().map(|row| self.row_cells(row))
+    }
+
+    fn row_cells(&self, row: &CompactRow) -> Vec<TableCell<'_>> {
+        let columns = self.shown_columns().iter();
+        columns
+            .map(|(column, _)| self.column_cell(row, *column))
+            .collect()
     }
 
     fn column_cell(&self, row: &CompactRow, column: ReportColumn) -> TableCell<'_> {
+        let details = self.row_details(row);
         match column {
             ReportColumn::Timestamp => TableCell::Text(self.format_time(row).into()),
             ReportColumn::AdditionalUsersCount => TableCell::Count(row.additional_users_count),
-            ReportColumn::Late => {
-                TableCell::Flag(self.row_details(row).is_some_and(|more| more.is_late))
-            }
-            ReportColumn::GitDirty => self
-                .row_details(row)
-                .and_then(|more| more.is_git_dirty)
-                .map_or(TableCell::Text("".into()), TableCell::Flag),
+            ReportColumn::Late => match details {
+                Some(details) => TableCell::Flag(details.is_late),
+                None => TableCell::Flag(false),
+            },
+            ReportColumn::GitDirty => match details.and_then(|details| details.is_git_dirty) {
+                Some(is_dirty) => TableCell::Flag(is_dirty),
+                None => TableCell::Text("".into()),
+            },
             _ => TableCell::Text(self.column_text(row, column).into()),
         }
     }
 
     fn format_time(&self, row: &CompactRow) -> String {
         let at = DateTime::from_timestamp_nanos(row.at_nanos);
-        if self.all {
-            at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
-        } else {
-            at.format("%Y-%m-%d").to_string()
+        match self.kind {
+            RowKind::LastOfDay => at.format("%Y-%m-%d").to_string(),
+            RowKind::EveryDeployment => at.to_rfc3339_opts(SecondsFormat::AutoSi, true),
         }
     }
 
+    /// Empty for columns that are no text, and for details that a report of days does not have.
     fn column_text(&self, row: &CompactRow, column: ReportColumn) -> &str {
-        let more = |field: fn(&CompactDetails) -> Symbol| {
-            self.row_details(row)
-                .map_or("", |more| self.strings.resolve(field(more)))
+        let detail = |field: fn(&CompactDetails) -> Symbol| match self.row_details(row) {
+            Some(details) => self.strings.resolve(field(details)),
+            None => "",
         };
         match column {
             ReportColumn::Customer => self.strings.resolve(row.customer),
             ReportColumn::User => self.strings.resolve(row.user),
             ReportColumn::ProjectName => self.strings.resolve(row.project_name),
             ReportColumn::ClusterName => self.strings.resolve(row.cluster_name),
-            ReportColumn::Arn => more(|it| it.arn),
-            ReportColumn::Account => more(|it| it.account),
-            ReportColumn::ConfigHash => more(|it| it.config_hash),
-            ReportColumn::Backup => more(|it| it.backup),
-            ReportColumn::DeploymentId => more(|it| it.deployment_id),
-            ReportColumn::GitCommit => more(|it| it.git_commit),
-            ReportColumn::GitBranch => more(|it| it.git_branch),
-            ReportColumn::CiProvider => more(|it| it.ci_provider),
-            ReportColumn::CiRunUrl => more(|it| it.ci_run_url),
+            ReportColumn::Arn => detail(|details| details.arn),
+            ReportColumn::Account => detail(|details| details.account),
+            ReportColumn::ConfigHash => detail(|details| details.config_hash),
+            ReportColumn::Backup => detail(|details| details.backup),
+            ReportColumn::DeploymentId => detail(|details| details.deployment_id),
+            ReportColumn::GitCommit => detail(|details| details.git_commit),
+            ReportColumn::GitBranch => detail(|details| details.git_branch),
+            ReportColumn::CiProvider => detail(|details| details.ci_provider),
+            ReportColumn::CiRunUrl => detail(|details| details.ci_run_url),
             ReportColumn::Timestamp
             | ReportColumn::AdditionalUsersCount
             | ReportColumn::Late
@@ -221,27 +255,6 @@ impl ReportRows {
 
     fn row_details(&self, row: &CompactRow) -> Option<&CompactDetails> {
         self.details.get(row.details_index as usize)
-    }
-
-    fn compare_by_column(&self, a: &CompactRow, b: &CompactRow, column: ReportColumn) -> Ordering {
-        match column {
-            ReportColumn::Timestamp if self.all => a.at_nanos.cmp(&b.at_nanos),
-            ReportColumn::Timestamp => a.epoch_day().cmp(&b.epoch_day()),
-            ReportColumn::AdditionalUsersCount => {
-                a.additional_users_count.cmp(&b.additional_users_count)
-            }
-            ReportColumn::Customer if a.customer == b.customer => Ordering::Equal,
-            ReportColumn::User if a.user == b.user => Ordering::Equal,
-            ReportColumn::Late => self
-                .row_details(a)
-                .map(|more| more.is_late)
-                .cmp(&self.row_details(b).map(|more| more.is_late)),
-            ReportColumn::GitDirty => self
-                .row_details(a)
-                .map(|more| more.is_git_dirty)
-                .cmp(&self.row_details(b).map(|more| more.is_git_dirty)),
-            _ => self.column_text(a, column).cmp(self.column_text(b, column)),
-        }
     }
 }
 

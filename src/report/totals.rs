@@ -1,6 +1,7 @@
-//! Totals over deployments: in all, per customer, user, month and week. The table and the page show the same numbers.
+//! Totals over deployments: in all, per customer, user, month and week. The table and the page show
+//! the same numbers.
 //!
-//! Pure. Unlike the rows of days, every deployment counts here.
+//! Every deployment counts, unlike in the rows of days.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -13,20 +14,16 @@ use crate::report::interner::{StringInterner, Symbol};
 /// What is added up; in the order of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TotalsGroup {
-    /// Everything.
     Total,
-    /// A customer.
     Customer,
-    /// A user.
     User,
-    /// A month, UTC, as `2026-11`.
+    /// A month in UTC, as `2026-11`.
     Month,
     /// An ISO week, as `2026-W48`.
     Week,
 }
 
 impl TotalsGroup {
-    /// The name in the table.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,7 +36,7 @@ impl TotalsGroup {
     }
 }
 
-/// The columns of the table.
+/// The columns of [`ReportTotals::iter_cells`].
 pub const TOTALS_COLUMNS: [&str; 8] = [
     "group",
     "name",
@@ -51,14 +48,11 @@ pub const TOTALS_COLUMNS: [&str; 8] = [
     "last",
 ];
 
-/// The totals of one group's member.
+/// The totals of one member of a group.
 #[derive(Debug, Clone, Default)]
 pub struct GroupTotals {
-    /// How many deployments.
     pub deployments: u64,
-    /// The first one.
     pub first: DateTime<Utc>,
-    /// The last one.
     pub last: DateTime<Utc>,
     customers: HashSet<Symbol>,
     users: HashSet<Symbol>,
@@ -66,26 +60,23 @@ pub struct GroupTotals {
 }
 
 impl GroupTotals {
-    /// How many customers were deployed.
     #[must_use]
     pub fn customer_count(&self) -> usize {
         self.customers.len()
     }
 
-    /// How many users deployed.
     #[must_use]
     pub fn user_count(&self) -> usize {
         self.users.len()
     }
 
-    /// How many different configs were deployed.
+    /// Different configs, by their MD5.
     #[must_use]
     pub fn config_count(&self) -> usize {
         self.configs.len()
     }
 }
 
-/// The totals of all groups.
 #[derive(Debug, Default)]
 pub struct ReportTotals {
     identity: UserIdentity,
@@ -95,127 +86,123 @@ pub struct ReportTotals {
 }
 
 impl ReportTotals {
-    /// Nothing added up yet.
     #[must_use]
-    pub fn new(by: UserIdentity) -> Self {
+    pub fn new(identity: UserIdentity) -> Self {
         Self {
-            identity: by,
+            identity,
             ..Self::default()
         }
     }
 
-    /// Adds a deployment.
     pub fn add_deployment(&mut self, deployment: &Deployment) {
-        let user = display_user(&deployment.user, self.identity);
-        let date = deployment.deployed_at.date_naive();
-        let week = date.iso_week();
+        let deployed_at = deployment.deployed_at;
+        let date = deployed_at.date_naive();
         *self.deployments_per_day.entry(date).or_default() += 1;
-        let (customer_name, user_name) = (
-            self.strings.intern(&deployment.customer),
-            self.strings.intern(user),
-        );
-        let config = Some(&deployment.config_hash)
-            .filter(|hash| !hash.is_empty())
-            .map(|hash| self.strings.intern(hash));
+
+        let user = display_user(&deployment.record.user, self.identity);
+        let customer_symbol = self.strings.intern(&deployment.customer);
+        let user_symbol = self.strings.intern(user);
+        let config_symbol = match deployment.record.config_hash.as_str() {
+            "" => None,
+            hash => Some(self.strings.intern(hash)),
+        };
+
+        let week = date.iso_week();
+        let month_name = format!("{:04}-{:02}", date.year(), date.month());
+        let week_name = format!("{:04}-W{:02}", week.year(), week.week());
         for (group, name) in [
             (TotalsGroup::Total, String::new()),
             (TotalsGroup::Customer, deployment.customer.clone()),
             (TotalsGroup::User, user.to_owned()),
-            (
-                TotalsGroup::Month,
-                format!("{:04}-{:02}", date.year(), date.month()),
-            ),
-            (
-                TotalsGroup::Week,
-                format!("{:04}-W{:02}", week.year(), week.week()),
-            ),
+            (TotalsGroup::Month, month_name),
+            (TotalsGroup::Week, week_name),
         ] {
-            let start = || GroupTotals {
-                first: deployment.deployed_at,
-                ..GroupTotals::default()
-            };
-            let totals = self.groups.entry((group, name)).or_insert_with(start);
-            totals.first = totals.first.min(deployment.deployed_at);
-            totals.last = totals.last.max(deployment.deployed_at);
+            let totals = self.groups.entry((group, name)).or_default();
+            if totals.deployments == 0 {
+                totals.first = deployed_at;
+                totals.last = deployed_at;
+            }
+            totals.first = totals.first.min(deployed_at);
+            totals.last = totals.last.max(deployed_at);
             totals.deployments += 1;
-            totals.customers.insert(customer_name);
-            totals.users.insert(user_name);
-            totals.configs.extend(config);
+            totals.customers.insert(customer_symbol);
+            totals.users.insert(user_symbol);
+            totals.configs.extend(config_symbol);
         }
     }
 
-    /// The totals over everything; `None` if there was no deployment.
+    /// `None` if there are no deployments.
     #[must_use]
     pub fn grand_total(&self) -> Option<&GroupTotals> {
-        self.members_of(TotalsGroup::Total)
-            .next()
-            .map(|(_, totals)| totals)
+        self.groups.get(&(TotalsGroup::Total, String::new()))
     }
 
-    /// The totals of a group's members, by name.
+    /// The members of a group with their totals, by name.
     pub fn members_of(&self, group: TotalsGroup) -> impl Iterator<Item = (&str, &GroupTotals)> {
-        self.groups
-            .iter()
-            .filter(move |((of, _), _)| *of == group)
+        let members = self.groups.range((group, String::new())..);
+        members
+            .take_while(move |((member_of, _), _)| *member_of == group)
             .map(|((_, name), totals)| (name.as_str(), totals))
     }
 
-    /// How many deployments there were on each day that had any, UTC.
+    /// Only days with deployments, in UTC.
     #[must_use]
     pub fn deployments_per_day(&self) -> &BTreeMap<NaiveDate, u64> {
         &self.deployments_per_day
     }
 
-    /// How many lines the table has.
     #[must_use]
     pub fn len(&self) -> usize {
         self.groups.len()
     }
 
-    /// Whether there was no deployment.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty()
     }
 
-    /// The lines of the table, under [`COLUMNS`].
+    /// The rows of the table, below [`TOTALS_COLUMNS`].
     pub fn iter_cells(&self) -> impl Iterator<Item = Vec<TableCell<'_>>> {
-        let number = |count: usize| TableCell::Count(count as u64);
-        let time = |at: DateTime<Utc>| {
-            TableCell::Text(at.to_rfc3339_opts(SecondsFormat::Secs, true).into())
-        };
-        self.groups.iter().map(move |((group, name), totals)| {
+        self.groups.iter().map(|((group, name), totals)| {
             vec![
                 TableCell::Text(group.as_str().into()),
                 TableCell::Text(name.into()),
                 TableCell::Count(totals.deployments),
-                number(totals.customer_count()),
-                number(totals.user_count()),
-                number(totals.config_count()),
-                time(totals.first),
-                time(totals.last),
+                TableCell::Count(totals.customer_count() as u64),
+                TableCell::Count(totals.user_count() as u64),
+                TableCell::Count(totals.config_count() as u64),
+                time_cell(totals.first),
+                time_cell(totals.last),
             ]
         })
     }
 }
 
+fn time_cell(at: DateTime<Utc>) -> TableCell<'static> {
+    TableCell::Text(at.to_rfc3339_opts(SecondsFormat::Secs, true).into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::parse::ParsedRecord;
 
     fn sample_deployment(at: &str, customer: &str, user: &str, config_hash: &str) -> Deployment {
         Deployment {
             deployed_at: at.parse().expect("a time"),
             customer: customer.into(),
-            user: format!("arn:aws:iam::1:user/{user}"),
-            config_hash: config_hash.into(),
+            record: ParsedRecord {
+                user: format!("arn:aws:iam::1:user/{user}"),
+                config_hash: config_hash.into(),
+                ..ParsedRecord::default()
+            },
             ..Deployment::default()
         }
     }
 
     #[test]
     fn every_deployment_counts_in_all_its_groups() {
-        let mut summary = ReportTotals::new(UserIdentity::Name);
+        let mut totals = ReportTotals::new(UserIdentity::Name);
         // 2027-01-03 is a Sunday, of the ISO week 2026-W53 (cal -w, ISO 8601).
         for one in [
             sample_deployment("2027-01-03T23:59:59Z", "acme", "jane", "b"),
@@ -223,9 +210,9 @@ mod tests {
             sample_deployment("2026-12-31T09:00:00Z", "zeta", "adam", "a"),
             sample_deployment("2026-12-31T10:00:00Z", "zeta", "jane", ""),
         ] {
-            summary.add_deployment(&one);
+            totals.add_deployment(&one);
         }
-        let lines: Vec<String> = summary
+        let lines: Vec<String> = totals
             .iter_cells()
             .map(|cells| {
                 cells
@@ -249,7 +236,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            summary
+            totals
                 .deployments_per_day()
                 .values()
                 .copied()
@@ -258,9 +245,9 @@ mod tests {
         );
         assert_eq!(
             (
-                summary.len(),
-                summary.is_empty(),
-                summary.grand_total().map(|it| it.deployments)
+                totals.len(),
+                totals.is_empty(),
+                totals.grand_total().map(|it| it.deployments)
             ),
             (8, false, Some(4))
         );

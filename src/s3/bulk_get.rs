@@ -119,6 +119,9 @@ struct PendingGet {
     retry: RetryState,
 }
 
+type FinishedList = (ListCursor, Result<ListPage, Error>);
+type FinishedGet = (PendingGet, Result<Option<Vec<u8>>, Error>);
+
 /// What is still to be listed and fetched, and what is in flight.
 #[derive(Debug)]
 struct BulkFetcher {
@@ -128,8 +131,8 @@ struct BulkFetcher {
     queue: VecDeque<ObjectMeta>,
     limit: AimdLimit,
     in_flight_bytes: u64,
-    lists: JoinSet<(ListCursor, Result<ListPage, Error>)>,
-    gets: JoinSet<(PendingGet, Result<Option<Vec<u8>>, Error>)>,
+    lists: JoinSet<FinishedList>,
+    gets: JoinSet<FinishedGet>,
 }
 
 impl BulkFetcher {
@@ -237,21 +240,14 @@ impl BulkFetcher {
     }
 }
 
-async fn fetch_list_page(
-    store: Arc<ObjectStore>,
-    cursor: ListCursor,
-) -> (ListCursor, Result<ListPage, Error>) {
+async fn fetch_list_page(store: Arc<ObjectStore>, cursor: ListCursor) -> FinishedList {
     cursor.retry.wait().await;
     let token = cursor.token.as_deref();
     let page = store.list_page(&cursor.request, token).await;
     (cursor, page)
 }
 
-async fn fetch_object(
-    store: Arc<ObjectStore>,
-    get: PendingGet,
-    max_bytes: u64,
-) -> (PendingGet, Result<Option<Vec<u8>>, Error>) {
+async fn fetch_object(store: Arc<ObjectStore>, get: PendingGet, max_bytes: u64) -> FinishedGet {
     get.retry.wait().await;
     let body = store.get_small_object(&get.object.key, max_bytes).await;
     (get, body)

@@ -1,7 +1,7 @@
 //! How many requests may be in flight: more while the server keeps up, half of them when it
 //! does not.
 //!
-//! Pure: it is told the result of each request. Additive increase and multiplicative decrease
+//! Pure: callers report the result of each request. Additive increase and multiplicative decrease
 //! with a slow start, as in TCP (RFC 5681), find the share of a server that others use, too.
 
 /// More connections cost more than they gain.

@@ -157,7 +157,7 @@ impl FastGetClient {
     }
 }
 
-/// The SDK tells an address in presigned requests only, so that one is made for the key `k`.
+/// The SDK exposes addresses only in presigned requests, so one is made for the key `k`.
 async fn find_base_url(client: &Client, bucket: &str) -> Option<String> {
     let expiry = PresigningConfig::expires_in(RESPONSE_TIMEOUT).ok()?;
     let request = client.get_object().bucket(bucket).key("k");

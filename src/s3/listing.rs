@@ -122,7 +122,7 @@ pub fn parse_version_page(answer: ListObjectVersionsOutput) -> NoncurrentVersion
 fn parse_object(object: Object, decoder: KeyDecoder) -> Option<ObjectMeta> {
     Some(ObjectMeta {
         key: decoder.decode(object.key?),
-        last_modified: to_utc_time(object.last_modified),
+        last_modified: to_utc_time(object.last_modified.as_ref()),
         size: to_size(object.size),
         etag: object.e_tag.unwrap_or_default(),
     })
@@ -134,7 +134,7 @@ fn parse_noncurrent_version(
 ) -> Option<NoncurrentVersion> {
     let object = ObjectMeta {
         key: decoder.decode(version.key?),
-        last_modified: to_utc_time(version.last_modified),
+        last_modified: to_utc_time(version.last_modified.as_ref()),
         size: to_size(version.size),
         etag: version.e_tag.unwrap_or_default(),
     };
@@ -170,7 +170,7 @@ fn decode_listed_key(key: &str) -> String {
     decoded.decode_utf8_lossy().into_owned()
 }
 
-fn to_utc_time(time: Option<SmithyTime>) -> DateTime<Utc> {
+fn to_utc_time(time: Option<&SmithyTime>) -> DateTime<Utc> {
     let Some(time) = time else {
         return DateTime::default();
     };

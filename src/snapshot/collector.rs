@@ -8,6 +8,7 @@ use crate::chain::seal::ChainSeal;
 use crate::error::Error;
 use crate::keys::{self, ArchiveKey, ConfigKey, RecordKey, TerragruntKey};
 use crate::record::MAX_RECORD_BYTES;
+use crate::record::parse::RecordError;
 use crate::s3::bulk_get::ObjectSink;
 use crate::s3::listing::{ListPage, ListRequest, NoncurrentVersion, ObjectMeta};
 use crate::s3::store::ObjectStore;
@@ -47,7 +48,7 @@ impl<'a> SnapshotCollector<'a> {
 
     pub(super) fn add_noncurrent_version(&mut self, version: NoncurrentVersion) {
         let NoncurrentVersion { object, version_id } = version;
-        let Some((segment, kind)) = keys::parse_terragrunt_key(&object.key) else {
+        let Some((segment, kind)) = self.scope.parse_key(&object.key) else {
             return;
         };
         let Some(customer) = self.customer_entry(&segment) else {
@@ -100,8 +101,8 @@ impl<'a> SnapshotCollector<'a> {
         if object.size <= MAX_RECORD_BYTES {
             return true;
         }
-        let error = RecordReadError::TooLarge { size: object.size };
-        self.add_record(object, key, Err(error));
+        let error = RecordError::TooLarge { bytes: object.size };
+        self.add_record(object, key, Err(RecordReadError::Invalid(error)));
         false
     }
 
@@ -125,11 +126,11 @@ impl<'a> SnapshotCollector<'a> {
 
     /// Adds an object below `terragrunt/`, and returns whether it has to be fetched.
     fn add_listed_terragrunt_object(&mut self, object: &ObjectMeta) -> bool {
-        let Some((segment, kind)) = keys::parse_terragrunt_key(&object.key) else {
+        let Some((segment, kind)) = self.scope.parse_key(&object.key) else {
             return false;
         };
         let is_included = match kind {
-            TerragruntKey::State { .. } => self.scope.has(SnapshotPart::States),
+            TerragruntKey::State(_) => self.scope.has(SnapshotPart::States),
             TerragruntKey::Config(ConfigKey::Seal { .. }) => self.scope.has(SnapshotPart::Seals),
             TerragruntKey::Config(_) => true,
         };
@@ -193,7 +194,7 @@ impl ObjectSink for SnapshotCollector<'_> {
             return;
         }
 
-        let Some((segment, _)) = keys::parse_terragrunt_key(&object.key) else {
+        let Some((segment, _)) = self.scope.parse_key(&object.key) else {
             return;
         };
         if let Some(customer) = self.customer_entry(&segment) {

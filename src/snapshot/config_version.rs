@@ -150,18 +150,25 @@ impl ConfigVersion {
         .await
     }
 
-    /// Fetches the metadata, and the bytes where the MD5 is unknown without them. `false` if the
-    /// object is gone.
-    pub async fn load_md5(&mut self, store: &ObjectStore) -> Result<bool, Error> {
+    /// Fetches the metadata. `false` if the object is gone.
+    pub async fn load_metadata(&mut self, store: &ObjectStore) -> Result<bool, Error> {
         let Some(metadata) = self.fetch_metadata(store).await? else {
             return Ok(false);
         };
-        let size = metadata.size;
+        self.size = metadata.size;
         self.metadata = Some(metadata);
-        if self.md5().is_some() || size > MAX_STORED_CONFIG_BYTES {
+        Ok(true)
+    }
+
+    /// Fetches the metadata, and the bytes if the MD5 is unknown without them. `false` if the
+    /// object is gone.
+    pub async fn load_md5(&mut self, store: &ObjectStore) -> Result<bool, Error> {
+        if !self.load_metadata(store).await? {
+            return Ok(false);
+        }
+        if self.md5().is_some() || self.size > MAX_STORED_CONFIG_BYTES {
             return Ok(true);
         }
-
         if let Some(bytes) = self.fetch_bytes(store).await? {
             self.content = Some(ConfigContent::from_bytes(&bytes));
         }

@@ -46,14 +46,34 @@ impl<'a> SnapshotScope<'a> {
 
     /// Whether the snapshot has the noncurrent versions of an object.
     pub(super) fn includes_noncurrent(&self, key: &str) -> bool {
-        let Some((segment, kind)) = keys::parse_terragrunt_key(key) else {
+        let Some((segment, kind)) = self.parse_key(key) else {
             return false;
         };
         let is_kind_included = match kind {
-            TerragruntKey::State { .. } => self.has(SnapshotPart::States),
+            TerragruntKey::State(_) => self.has(SnapshotPart::States),
             TerragruntKey::Config(key) => key == ConfigKey::Current,
         };
         is_kind_included && self.includes(&segment)
+    }
+
+    /// Parses a key below `terragrunt/`, and returns the canonical segment of its customer.
+    ///
+    /// The legacy module wrote a name with a `/` as several path segments. Only the folders of the
+    /// wanted customer say where such a name ends.
+    pub(super) fn parse_key<'k>(&self, key: &'k str) -> Option<(String, TerragruntKey<'k>)> {
+        if let Some(customer) = self.customer
+            && !self.has(SnapshotPart::States)
+        {
+            for folder in keys::customer_config_folders(customer) {
+                if let Some(config) = ConfigKey::parse_in(&folder, key) {
+                    return Some((
+                        keys::customer_segment(customer),
+                        TerragruntKey::Config(config),
+                    ));
+                }
+            }
+        }
+        keys::parse_terragrunt_key(key)
     }
 
     /// The name of the customer with this segment, as far as it is known without its records.

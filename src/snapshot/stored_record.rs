@@ -6,8 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::digest::sha256_hex;
 use crate::keys::RecordKey;
-use crate::record::MAX_RECORD_BYTES;
-use crate::record::parse::{ParsedRecord, parse_record};
+use crate::record::parse::{ParsedRecord, RecordError, parse_record};
 use crate::s3::listing::ObjectMeta;
 use crate::snapshot::SkippedObject;
 
@@ -27,25 +26,17 @@ pub struct StoredRecord {
 /// Why a usage record cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordReadError {
-    TooLarge {
-        size: u64,
-    },
     /// The request failed; its error names the object.
     NotFetched(String),
-    /// The content is not a usage record.
-    Malformed(String),
+    /// The object is not a usage record.
+    Invalid(RecordError),
 }
 
 impl fmt::Display for RecordReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge { size } => {
-                write!(
-                    f,
-                    "it has {size} bytes, and at most {MAX_RECORD_BYTES} are read"
-                )
-            }
-            Self::NotFetched(reason) | Self::Malformed(reason) => f.write_str(reason),
+            Self::NotFetched(reason) => f.write_str(reason),
+            Self::Invalid(error) => write!(f, "{error}"),
         }
     }
 }
@@ -75,7 +66,7 @@ impl StoredRecord {
                 record.deployed_at = parsed.deployed_at.unwrap_or(record.deployed_at);
                 record.parsed = parsed;
             }
-            Err(reason) => record.read_error = Some(RecordReadError::Malformed(reason.to_string())),
+            Err(error) => record.read_error = Some(RecordReadError::Invalid(error)),
         }
         record
     }
@@ -85,14 +76,20 @@ impl StoredRecord {
     pub fn skipped(&self) -> Option<SkippedObject> {
         match self.read_error.as_ref()? {
             RecordReadError::NotFetched(reason) => Some(SkippedObject::from_reason(reason)),
-            error => Some(SkippedObject::new(&self.key, error.to_string())),
+            RecordReadError::Invalid(error) => {
+                Some(SkippedObject::new(&self.key, error.to_string()))
+            }
         }
     }
 
     /// Whether the object is too large to be a usage record.
     #[must_use]
     pub fn is_too_large(&self) -> bool {
-        matches!(self.read_error, Some(RecordReadError::TooLarge { .. }))
+        let error = self.read_error.as_ref();
+        matches!(
+            error,
+            Some(RecordReadError::Invalid(RecordError::TooLarge { .. }))
+        )
     }
 
     /// Whether the record says that its config was neither uploaded nor spooled.

@@ -1,4 +1,4 @@
-//! Removes expired files: notes of old deployments, and files that a killed process left half written.
+//! Removes expired files: notes of old deployments, and what a killed process left half written.
 
 use std::fs;
 use std::path::Path;

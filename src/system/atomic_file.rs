@@ -1,13 +1,14 @@
-//! Files that are at no moment half written: whoever opens one sees the old content or the new.
+//! Atomic file writes: readers see the old or the new content, never a mix.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Who may do what with a file; the user's umask takes away from it.
+/// The permissions of a new file, before the umask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileMode {
-    /// 0600: for what holds secrets.
+    /// 0600, for files with secrets.
     Private,
     /// 0666.
     Shared,
@@ -15,7 +16,24 @@ pub enum FileMode {
     Executable,
 }
 
-/// Makes a folder, and those above it, that only its owner can look into.
+impl FileMode {
+    #[cfg(unix)]
+    fn bits(self) -> u32 {
+        match self {
+            Self::Private => 0o600,
+            Self::Shared => 0o666,
+            Self::Executable => 0o777,
+        }
+    }
+
+    #[cfg_attr(not(unix), allow(clippy::unused_self, unused_variables))]
+    fn set_on(self, options: &mut OpenOptions) {
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(options, self.bits());
+    }
+}
+
+/// Creates a folder and its parents, closed to other users.
 pub fn create_private_dir(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -24,78 +42,78 @@ pub fn create_private_dir(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// A file being written beside the place where it shall be; it gets there whole, or not at all.
+/// A temporary file that [`AtomicFile::commit`] moves to its final path. Without a commit it is
+/// deleted.
 #[derive(Debug)]
 pub struct AtomicFile {
     file: File,
     path: PathBuf,
-    /// `None` where the place is a device or a pipe, which is written to as it is.
+    /// `None` for a device or a pipe, which is written directly.
     temporary_path: Option<PathBuf>,
 }
 
 impl AtomicFile {
-    /// Starts what a user wants at `path`: a link is followed, and a device or a pipe written to as it is.
+    /// For a path that the user named: follows links, and writes directly to a device or a pipe.
     pub fn create_for_user(path: &Path) -> io::Result<Self> {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let folder = parent_dir(&path);
-        match fs::metadata(&path) {
-            Ok(there) if there.is_dir() => Err(io::Error::new(
-                io::ErrorKind::IsADirectory,
-                "it is a folder",
-            )),
-            Ok(there) if !there.is_file() => Ok(Self {
-                file: OpenOptions::new().write(true).open(&path)?,
-                path,
-                temporary_path: None,
-            }),
-            _ if folder.is_dir() => Self::create(&path, FileMode::Shared),
-            _ => Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("there is no folder `{}`", folder.display()),
-            )),
+        let metadata = fs::metadata(&path).ok();
+        if let Some(existing) = metadata
+            && !existing.is_file()
+        {
+            return Self::open_directly(path, existing.is_dir());
         }
+
+        let folder = parent_dir(&path);
+        if !folder.is_dir() {
+            let message = format!("there is no folder `{}`", folder.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, message));
+        }
+        Self::create(&path, FileMode::Shared)
     }
 
-    /// Starts a draft of `path`.
+    fn open_directly(path: PathBuf, is_dir: bool) -> io::Result<Self> {
+        if is_dir {
+            let kind = io::ErrorKind::IsADirectory;
+            return Err(io::Error::new(kind, "it is a folder"));
+        }
+        Ok(Self {
+            file: OpenOptions::new().write(true).open(&path)?,
+            path,
+            temporary_path: None,
+        })
+    }
+
     pub fn create(path: &Path, mode: FileMode) -> io::Result<Self> {
-        let folder = parent_dir(path);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+        let temporary_name = format!(".{name}.{}.tmp", std::process::id());
+        let temporary_path = parent_dir(path).join(temporary_name);
+
         let mut options = OpenOptions::new();
-        // Never into what is there already: it could be a link.
+        // An existing file is not opened, because it could be a link.
         options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(
-            &mut options,
-            match mode {
-                FileMode::Private => 0o600,
-                FileMode::Shared => 0o666,
-                FileMode::Executable => 0o777,
-            },
-        );
-        let file = options
-            .open(&temporary)
-            .or_else(|error| match error.kind() {
-                // Left by a killed process that had our number.
-                io::ErrorKind::AlreadyExists => {
-                    fs::remove_file(&temporary).and_then(|()| options.open(&temporary))
-                }
-                _ => Err(error),
-            })?;
+        mode.set_on(&mut options);
+        let file = match options.open(&temporary_path) {
+            // A killed process with the same id has left it.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(&temporary_path)?;
+                options.open(&temporary_path)?
+            }
+            opened => opened?,
+        };
         let _ = file.try_lock();
         Ok(Self {
             file,
             path: path.to_owned(),
-            temporary_path: Some(temporary),
+            temporary_path: Some(temporary_path),
         })
     }
 
-    /// Puts it in place: fsync, rename, fsync of the folder. Once this returns, a power cut does not lose it. The file
-    /// that is returned is locked.
+    /// Syncs the file, renames it and syncs its folder, so that it survives a power cut. Returns
+    /// the file, which is locked.
     pub fn commit(mut self) -> io::Result<File> {
-        if let Some(temporary) = &self.temporary_path {
+        if let Some(temporary_path) = &self.temporary_path {
             self.file.sync_all()?;
-            fs::rename(temporary, &self.path)?;
+            fs::rename(temporary_path, &self.path)?;
             self.temporary_path = None;
             File::open(parent_dir(&self.path))?.sync_all()?;
         }
@@ -115,80 +133,82 @@ impl io::Write for AtomicFile {
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary_path {
-            let _ = fs::remove_file(temporary);
+        if let Some(temporary_path) = &self.temporary_path {
+            let _ = fs::remove_file(temporary_path);
         }
     }
 }
 
-/// Puts a file in place, as [`Draft::commit`] does.
+/// Writes `parts` one after the other, and commits as [`AtomicFile::commit`] does.
 pub fn write_atomically(path: &Path, parts: &[&[u8]], mode: FileMode) -> io::Result<File> {
-    let mut draft = AtomicFile::create(path, mode)?;
-    parts.iter().try_for_each(|part| draft.write_all(part))?;
-    draft.commit()
+    let mut file = AtomicFile::create(path, mode)?;
+    for part in parts {
+        file.write_all(part)?;
+    }
+    file.commit()
 }
 
-/// Copies a file to `<name>.bak` beside it, or `.bak2` and so on: never over another one. Gives the copy's path.
+/// Copies a file to `NAME.bak` in its folder, or to `NAME.bak2` and so on, never over another
+/// file. Returns the copy's path.
 pub fn copy_to_backup(path: &Path) -> io::Result<PathBuf> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    FileMode::Private.set_on(&mut options);
     for number in 1_u32.. {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".bak");
-        if number > 1 {
-            name.push(number.to_string());
-        }
-        let aside = parent_dir(path).join(name);
-        let mut copy = match options.open(&aside) {
+        let backup_path = parent_dir(path).join(backup_name(path, number));
+        let mut backup = match options.open(&backup_path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             opened => opened?,
         };
         let mut original = File::open(path)?;
-        io::copy(&mut original, &mut copy)?;
-        copy.set_permissions(original.metadata()?.permissions())?;
-        copy.sync_all()?;
-        return Ok(aside);
+        io::copy(&mut original, &mut backup)?;
+        backup.set_permissions(original.metadata()?.permissions())?;
+        backup.sync_all()?;
+        return Ok(backup_path);
     }
-    Err(io::Error::new(
-        io::ErrorKind::AlreadyExists,
-        "all names for a copy are taken",
-    ))
+    let kind = io::ErrorKind::AlreadyExists;
+    Err(io::Error::new(kind, "all names for a backup are taken"))
 }
 
-/// Opens a file for writing that only its owner can read, and creates it where it does not exist. Follows no link.
+fn backup_name(path: &Path, number: u32) -> OsString {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".bak");
+    if number > 1 {
+        name.push(number.to_string());
+    }
+    name
+}
+
+/// Opens a file for writing, or creates it for its owner only. Does not follow a link.
 pub fn open_private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
+    FileMode::Private.set_on(&mut options);
     #[cfg(unix)]
     {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options
-            .mode(0o600)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        let flags = rustix::fs::OFlags::NOFOLLOW.bits();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.cast_signed());
     }
     options.open(path)
 }
 
-/// Opens a file for reading, but no link, and without waiting where it is a pipe.
+/// Opens a file for reading. Does not follow a link, and does not wait for a pipe's writer.
 pub fn open_without_links(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(
-        &mut options,
-        (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK)
-            .bits()
-            .cast_signed(),
-    );
+    {
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let flags = flags.bits().cast_signed();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags);
+    }
     options.open(path)
 }
 
-/// Whether a file that is open is still the one at `path`.
+/// Whether an open file is still the one at `path`.
 pub fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
-    let there = match fs::metadata(path) {
-        Ok(there) => there,
+    let current = match fs::metadata(path) {
+        Ok(current) => current,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
@@ -196,15 +216,15 @@ pub fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
-        Ok((open.dev(), open.ino()) == (there.dev(), there.ino()))
+        Ok((open.dev(), open.ino()) == (current.dev(), current.ino()))
     }
     #[cfg(not(unix))]
     {
-        Ok(open.len() == there.len())
+        Ok(open.len() == current.len())
     }
 }
 
-/// The folder that a file is in, or is to be in.
+/// The folder of a path; `.` for a bare file name.
 #[must_use]
 pub fn parent_dir(path: &Path) -> PathBuf {
     match path.parent() {
@@ -218,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
+    fn a_file_is_replaced_and_leaves_no_temporary_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         for content in [&b"one"[..], b"two"] {
@@ -244,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_aside_is_copied_over_nothing() {
+    fn a_backup_overwrites_no_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         for (content, name) in [
@@ -265,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_put_in_place_leaves_nothing_behind() {
+    fn a_failed_write_leaves_no_temporary_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("taken");
         fs::create_dir(&path).expect("a folder");

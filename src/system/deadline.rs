@@ -1,14 +1,15 @@
-//! Deadlines that hold whatever the work is stuck in.
+//! Deadlines that hold even if the work is stuck.
 //!
-//! A future's timeout cannot cut a name look-up, a `credential_process` or the read of a dead network mount. So
-//! the work runs on a thread of its own, the caller waits for it with a clock in hand, and a thread that is still
-//! stuck when the process ends, ends with it. Must not write anywhere.
+//! A future's timeout cannot interrupt a name lookup, a `credential_process` or a read from a dead
+//! network mount. So the work runs on a thread of its own and the caller waits with a timeout. A
+//! thread that is still stuck ends with the process. Must not write anything.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Gives what `work` returns, or `None` when it is not done within `limit` (or cannot be started, or panics).
+/// Returns the result of `work`, or `None` if it takes longer than `limit`, cannot be started, or
+/// panics.
 pub fn run_with_timeout<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
@@ -17,54 +18,57 @@ pub fn run_with_timeout<T: Send + 'static>(
     let worker = thread::Builder::new().spawn(move || {
         let _ = sender.send(work());
     });
-    worker.ok().and_then(|_| receiver.recv_timeout(limit).ok())
+    if worker.is_err() {
+        return None;
+    }
+    receiver.recv_timeout(limit).ok()
 }
 
-/// A piece of work that tells things one by one.
+/// Work that reports its results one by one.
 pub type ReportingTask<T> = Box<dyn FnOnce(&mpsc::Sender<T>) + Send>;
 
-/// Runs several `works` side by side, and gives what they told within `limit`, or until all of them ended; and whether they did.
+/// Runs `tasks` concurrently and returns what they report within `limit`, and whether all of them
+/// ended in time.
 #[must_use]
 pub fn collect_until<T: Send + 'static>(
     limit: Duration,
-    works: Vec<ReportingTask<T>>,
+    tasks: Vec<ReportingTask<T>>,
 ) -> (Vec<T>, bool) {
-    let until = Instant::now() + limit;
+    let deadline = Instant::now() + limit;
     let (sender, receiver) = mpsc::channel();
-    for work in works {
+    for task in tasks {
         let sender = sender.clone();
-        // One that cannot be started tells nothing.
-        let _ = thread::Builder::new().spawn(move || work(&sender));
+        // A task whose thread cannot be started reports nothing.
+        let _ = thread::Builder::new().spawn(move || task(&sender));
     }
     drop(sender);
-    let mut told = Vec::new();
+
+    let mut reported = Vec::new();
     loop {
-        match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(one) => told.push(one),
-            Err(error) => return (told, error == mpsc::RecvTimeoutError::Disconnected),
+        match receiver.recv_timeout(time_until(deadline)) {
+            Ok(result) => reported.push(result),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return (reported, true),
+            Err(mpsc::RecvTimeoutError::Timeout) => return (reported, false),
         }
     }
 }
 
-/// How far `work` of [`latest_within`] came.
+/// How far the work of [`run_with_deadline`] came.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LatestState<T> {
-    /// The newest state that it told.
+    /// The last state that the work reported.
     pub state: T,
-    /// Why nobody waited any longer.
     pub stop_reason: StopReason,
 }
 
-/// Why [`latest_within`] stopped waiting.
+/// Why [`run_with_deadline`] returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// The work came to its end.
     Finished,
-    /// The time was over.
     TimedOut,
-    /// The work panicked, or could not even be started.
+    /// The work panicked, or its thread could not be started.
     Panicked,
-    /// Somebody was in a hurry, see [`Hurry`].
+    /// [`CancelHandle::cancel`] was called.
     Interrupted,
 }
 
@@ -75,7 +79,8 @@ enum WorkerEvent<T> {
     CancelRequested,
 }
 
-/// Tells that the work's thread is gone, also where it panics: the channel stays open for [`Hurry`].
+/// Reports the end of the thread even if it panics. The channel itself stays open, because
+/// [`CancelHandle`] holds a sender.
 struct ThreadEndGuard<T>(mpsc::Sender<WorkerEvent<T>>);
 
 impl<T> Drop for ThreadEndGuard<T> {
@@ -84,91 +89,85 @@ impl<T> Drop for ThreadEndGuard<T> {
     }
 }
 
-/// A state that work reports to [`latest_within`].
+/// A state that work reports to [`run_with_deadline`].
 pub trait WorkState {
-    /// Whether an interrupt may end the waiting in this state.
+    /// Whether an interrupt may end the wait in this state.
     fn is_interruptible(&self) -> bool {
         true
     }
 }
 
-/// Ends the waiting early: as soon as the work is in an interruptible state, and within `Hurry::PATIENCE`.
+/// Ends the wait of [`run_with_deadline`] early.
 #[derive(Clone)]
 pub struct CancelHandle(Arc<dyn Fn() + Send + Sync>);
 
 impl CancelHandle {
-    /// How long the work may take to get there even then.
+    /// How long the work may take to reach an interruptible state.
     const GRACE_PERIOD: Duration = Duration::from_secs(1);
 
-    /// Do hurry.
     pub fn cancel(&self) {
         (self.0)();
     }
 }
 
-/// Runs `work`, which tells each state that it reaches, and gives the newest one after `limit` at the latest. `listen` gets
-/// what ends the waiting before.
+/// Runs `work`, which reports each state that it reaches, and returns the last one after `limit`
+/// at the latest. `listen` receives a handle that ends the wait early.
 pub fn run_with_deadline<T: WorkState + Send + 'static>(
     limit: Duration,
-    start: T,
+    initial_state: T,
     listen: impl FnOnce(CancelHandle),
     work: impl FnOnce(&mut dyn FnMut(T)) + Send + 'static,
 ) -> LatestState<T> {
-    let mut until = Instant::now() + limit;
+    let deadline = Instant::now() + limit;
     let (sender, receiver) = mpsc::channel();
-    let hurry = sender.clone();
+    let cancel_sender = sender.clone();
     listen(CancelHandle(Arc::new(move || {
-        drop(hurry.send(WorkerEvent::CancelRequested));
+        let _ = cancel_sender.send(WorkerEvent::CancelRequested);
     })));
+
     let worker = thread::Builder::new().spawn(move || {
-        let gone = ThreadEndGuard(sender);
-        work(&mut |state| drop(gone.0.send(WorkerEvent::StateReported(state))));
-        let _ = gone.0.send(WorkerEvent::Finished);
+        let guard = ThreadEndGuard(sender);
+        work(&mut |state| {
+            let _ = guard.0.send(WorkerEvent::StateReported(state));
+        });
+        let _ = guard.0.send(WorkerEvent::Finished);
     });
-    let mut latest = LatestState {
-        state: start,
-        stop_reason: StopReason::TimedOut,
-    };
     if worker.is_err() {
         return LatestState {
+            state: initial_state,
             stop_reason: StopReason::Panicked,
-            ..latest
         };
     }
-    let mut hurried = false;
-    loop {
-        match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(WorkerEvent::StateReported(state)) => latest.state = state,
-            Ok(WorkerEvent::Finished) => {
-                return LatestState {
-                    stop_reason: StopReason::Finished,
-                    ..latest
-                };
-            }
+    wait_for_worker(&receiver, deadline, initial_state)
+}
+
+fn wait_for_worker<T: WorkState>(
+    receiver: &mpsc::Receiver<WorkerEvent<T>>,
+    mut deadline: Instant,
+    mut state: T,
+) -> LatestState<T> {
+    let mut is_cancelled = false;
+    let stop_reason = loop {
+        match receiver.recv_timeout(time_until(deadline)) {
+            Ok(WorkerEvent::StateReported(reported)) => state = reported,
+            Ok(WorkerEvent::Finished) => break StopReason::Finished,
+            Ok(WorkerEvent::ThreadEnded) => break StopReason::Panicked,
             Ok(WorkerEvent::CancelRequested) => {
-                (hurried, until) = (true, until.min(Instant::now() + CancelHandle::GRACE_PERIOD));
+                is_cancelled = true;
+                deadline = deadline.min(Instant::now() + CancelHandle::GRACE_PERIOD);
             }
-            Ok(WorkerEvent::ThreadEnded) => {
-                return LatestState {
-                    stop_reason: StopReason::Panicked,
-                    ..latest
-                };
-            }
-            Err(_) if hurried => {
-                return LatestState {
-                    stop_reason: StopReason::Interrupted,
-                    ..latest
-                };
-            }
-            Err(_) => return latest,
+            Err(_) if is_cancelled => break StopReason::Interrupted,
+            Err(_) => break StopReason::TimedOut,
         }
-        if hurried && latest.state.is_interruptible() {
-            return LatestState {
-                stop_reason: StopReason::Interrupted,
-                ..latest
-            };
+        if is_cancelled && state.is_interruptible() {
+            break StopReason::Interrupted;
         }
-    }
+    };
+    LatestState { state, stop_reason }
+}
+
+fn time_until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
 
 #[cfg(test)]
@@ -176,6 +175,7 @@ mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_mins(1);
+    const SHORT: Duration = Duration::from_millis(200);
 
     impl WorkState for i32 {
         fn is_interruptible(&self) -> bool {
@@ -183,126 +183,82 @@ mod tests {
         }
     }
 
+    /// Stands for a name lookup or a network mount that never answers.
+    fn hang() -> ! {
+        loop {
+            thread::park();
+        }
+    }
+
+    fn latest(state: i32, stop_reason: StopReason) -> LatestState<i32> {
+        LatestState { state, stop_reason }
+    }
+
     #[test]
-    fn work_that_ends_gives_its_result() {
+    fn finished_work_returns_its_result() {
         assert_eq!(run_with_timeout(LONG, || 7), Some(7));
-        let latest = run_with_deadline(LONG, 0, drop, |tell| (1..=3).for_each(tell));
-        assert_eq!(
-            latest,
-            LatestState {
-                state: 3,
-                stop_reason: StopReason::Finished
-            }
-        );
+        let result = run_with_deadline(LONG, 0, drop, |report| (1..=3).for_each(report));
+        assert_eq!(result, latest(3, StopReason::Finished));
     }
 
     #[test]
-    fn work_that_hangs_gives_the_newest_state() {
-        // A thread that is parked for ever stands for a name look-up or a mount that never answers.
-        assert_eq!(
-            run_with_timeout(Duration::from_millis(20), || loop {
-                thread::park();
-            }),
-            None::<()>
-        );
-        let latest = run_with_deadline(Duration::from_millis(200), 0, drop, |tell| {
-            tell(1);
-            loop {
-                thread::park();
-            }
+    fn stuck_work_returns_its_last_state() {
+        assert_eq!(run_with_timeout(SHORT, || -> u8 { hang() }), None);
+        let result = run_with_deadline(SHORT, 0, drop, |report| {
+            report(1);
+            hang();
         });
-        assert_eq!(
-            latest,
-            LatestState {
-                state: 1,
-                stop_reason: StopReason::TimedOut
-            }
-        );
+        assert_eq!(result, latest(1, StopReason::TimedOut));
     }
 
     #[test]
-    fn of_several_works_all_is_had_that_was_told_in_time() {
-        let tells = |number: u8| -> ReportingTask<u8> {
+    fn concurrent_tasks_return_all_that_they_report_in_time() {
+        let task = |number: u8| -> ReportingTask<u8> {
             Box::new(move |sender| sender.send(number).expect("a listener"))
         };
-        let (mut told, all) = collect_until(LONG, vec![tells(1), tells(2)]);
-        told.sort_unstable();
-        assert_eq!((told, all), (vec![1, 2], true));
-        let hangs: ReportingTask<u8> = Box::new(|sender| {
+        let (mut reported, all_ended) = collect_until(LONG, vec![task(1), task(2)]);
+        reported.sort_unstable();
+        assert_eq!((reported, all_ended), (vec![1, 2], true));
+
+        let stuck: ReportingTask<u8> = Box::new(|sender| {
             let _ = sender.send(3);
-            loop {
-                thread::park();
-            }
+            hang();
         });
-        assert_eq!(
-            collect_until(Duration::from_millis(200), vec![hangs]),
-            (vec![3], false)
-        );
+        assert_eq!(collect_until(SHORT, vec![stuck]), (vec![3], false));
     }
 
     #[test]
-    fn an_early_end_waits_for_a_state_that_is_interruptible_and_no_longer() {
+    fn an_interrupt_waits_for_an_interruptible_state_and_no_longer() {
         let (sender, receiver) = mpsc::channel::<()>();
-        let latest = run_with_deadline(
-            LONG,
-            0,
-            |hurry| {
-                hurry.cancel();
-                hurry.cancel();
-                drop(sender);
-            },
-            move |tell| {
-                // Until the hurry is heard of.
-                let _ = receiver.recv();
-                tell(1);
-                tell(2);
-                loop {
-                    thread::park();
-                }
-            },
-        );
-        assert_eq!(
-            latest,
-            LatestState {
-                state: 2,
-                stop_reason: StopReason::Interrupted
-            }
-        );
-    }
-
-    #[test]
-    fn an_interrupt_of_work_that_hangs_is_not_taken_for_the_deadline() {
-        let hang = |_: &mut dyn FnMut(i32)| loop {
-            thread::park();
+        let listen = |handle: CancelHandle| {
+            handle.cancel();
+            handle.cancel();
+            drop(sender);
         };
-        let latest = run_with_deadline(LONG, 0, |hurry| hurry.cancel(), hang);
-        assert_eq!(
-            latest,
-            LatestState {
-                state: 0,
-                stop_reason: StopReason::Interrupted
-            }
-        );
+        let result = run_with_deadline(LONG, 0, listen, move |report| {
+            // Returns when the cancellation has been requested.
+            let _ = receiver.recv();
+            report(1);
+            report(2);
+            hang();
+        });
+        assert_eq!(result, latest(2, StopReason::Interrupted));
     }
 
     #[test]
-    fn work_that_panics_is_as_good_as_work_that_hangs() {
-        assert_eq!(
-            run_with_timeout(LONG, || -> u8 {
-                std::panic::resume_unwind(Box::new("told"))
-            }),
-            None
-        );
-        let latest = run_with_deadline(LONG, 0, drop, |tell| {
-            tell(1);
-            std::panic::resume_unwind(Box::new("told"));
+    fn an_interrupt_of_stuck_work_is_not_reported_as_a_timeout() {
+        let result = run_with_deadline(LONG, 0, |handle| handle.cancel(), |_| hang());
+        assert_eq!(result, latest(0, StopReason::Interrupted));
+    }
+
+    #[test]
+    fn a_panic_ends_the_wait() {
+        let panicking = || -> u8 { std::panic::resume_unwind(Box::new("panic")) };
+        assert_eq!(run_with_timeout(LONG, panicking), None);
+        let result = run_with_deadline(LONG, 0, drop, |report| {
+            report(1);
+            std::panic::resume_unwind(Box::new("panic"));
         });
-        assert_eq!(
-            latest,
-            LatestState {
-                state: 1,
-                stop_reason: StopReason::Panicked
-            }
-        );
+        assert_eq!(result, latest(1, StopReason::Panicked));
     }
 }

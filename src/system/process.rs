@@ -1,6 +1,6 @@
-//! Other programs that are asked something: git, ps, and the tools that drive us. The only module that runs any.
+//! Other programs: git, ps, Terraform and Terragrunt. The only file that runs any.
 //!
-//! Each is asked for a second at most, or five where people wait for it, with nothing on stdin and its stderr thrown away; no answer is an answer, too.
+//! Each gets a time limit and nothing on stdin. Callers must expect that there is no answer.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,32 +8,37 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::system::deadline;
-use crate::system::host;
+use crate::system::env;
 
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
-/// For people, who wait for the answer.
+/// For commands whose user waits for the answer.
 const INTERACTIVE_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_ANCESTORS: usize = 32;
 
-/// Starts this program again without the variables that are set but empty, so that they count as not set everywhere, in the SDK
-/// and in the programs that it runs, too. Does nothing where there are none. A process cannot change its own environment safely.
+/// Restarts this program without the variables that are set but empty, so that they count as not
+/// set in the SDK and in child processes, too.
+///
+/// A process cannot safely change its own environment. Does nothing if there are no such variables
+/// or if the restart fails.
 pub fn restart_without_empty_env_vars() {
-    let empty = host::empty_env_vars();
-    let Some(program) = std::env::current_exe().ok().filter(|_| !empty.is_empty()) else {
+    let empty = env::empty_env_vars();
+    if empty.is_empty() {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else {
         return;
     };
-    #[allow(clippy::disallowed_methods)] // the one place that runs other programs
-    let mut command = Command::new(program);
+    let mut command = new_command(&program);
     command.args(std::env::args_os().skip(1));
     for name in &empty {
         command.env_remove(name);
     }
-    // Where that fails, the program goes on as it is.
     #[cfg(unix)]
     let _ = std::os::unix::process::CommandExt::exec(&mut command);
 }
 
-/// What git calls local to a repository (`git rev-parse --local-env-vars`): with these variables, as a git hook has them, git
-/// looks at another repository than that of the folder.
+/// The variables that are local to a repository (`git rev-parse --local-env-vars`). A git hook sets
+/// them, and git would then look at that repository instead of the folder's.
 const GIT_LOCAL_VARIABLES: [&str; 16] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_CONFIG",
@@ -53,23 +58,29 @@ const GIT_LOCAL_VARIABLES: [&str; 16] = [
     "GIT_COMMON_DIR",
 ];
 
-#[must_use]
-/// The name of a program, without its folder.
-pub fn program_name(command: &str) -> String {
-    Path::new(command)
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
+#[allow(clippy::disallowed_methods)] // the only file that runs other programs
+fn new_command(program: &Path) -> Command {
+    Command::new(program)
 }
 
-/// Where the program called `name` is, as a shell finds it: by its path, or in a folder of PATH.
+/// The name of a program, without its folder.
+#[must_use]
+pub fn program_name(command: &str) -> String {
+    match Path::new(command).file_name() {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => String::new(),
+    }
+}
+
+/// Finds a program as a shell does: by its path, or in a folder of PATH.
 #[must_use]
 pub fn find_program(name: &str) -> Option<PathBuf> {
     if name.contains('/') {
-        return Some(PathBuf::from(name)).filter(|path| is_executable_file(path));
+        let path = PathBuf::from(name);
+        return is_executable_file(&path).then_some(path);
     }
-    let path = host::env_var("PATH")?;
-    std::env::split_paths(&path)
+    let folders = env::env_var("PATH")?;
+    std::env::split_paths(&folders)
         .map(|folder| folder.join(name))
         .find(|path| is_executable_file(path))
 }
@@ -81,14 +92,43 @@ fn is_executable_file(path: &Path) -> bool {
     path.is_file()
 }
 
-/// What a program prints when it is asked so; `None` where it fails, or takes longer than people wait.
+/// What a program prints, if it succeeds within a second.
+#[must_use]
+pub fn query_program(program: &Path, arguments: &[&str]) -> Option<String> {
+    query_program_within(QUERY_TIMEOUT, program, arguments)
+}
+
+/// What a program prints, if it succeeds within five seconds.
 #[must_use]
 pub fn query_program_interactive(program: &Path, arguments: &[&str]) -> Option<String> {
     query_program_within(INTERACTIVE_TIMEOUT, program, arguments)
 }
 
-/// Runs a program in `folder` without the variables `unset`, and returns what it printed; `None` where it does not start or
-/// does not end within `limit`. Then it is killed with the programs that it started.
+fn query_program_within(limit: Duration, program: &Path, arguments: &[&str]) -> Option<String> {
+    let mut command = new_command(program);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    // The user's flags are meant for the user's own commands.
+    command.env_remove("TF_CLI_ARGS").env_remove("TF_LOG");
+    // Terraform would otherwise look for a newer release.
+    command.env("CHECKPOINT_DISABLE", "1");
+    for name in GIT_LOCAL_VARIABLES {
+        command.env_remove(name);
+    }
+
+    let output = deadline::run_with_timeout(limit, move || command.output())?.ok()?;
+    if !output.status.success() {
+        return None;
+    }
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a program in `folder` without the variables `unset`, and returns what it printed.
+///
+/// Returns `None` if it does not start, or does not end within `limit`. In that case it is killed
+/// with the programs that it started.
 #[must_use]
 pub fn run_in_dir(
     folder: &Path,
@@ -97,173 +137,188 @@ pub fn run_in_dir(
     unset: &[&str],
     limit: Duration,
 ) -> Option<Output> {
-    #[allow(clippy::disallowed_methods)] // the one place that runs other programs
-    let mut command = Command::new(program);
+    let mut command = new_command(program);
     command
         .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command.env("CHECKPOINT_DISABLE", "1");
+        .stderr(Stdio::piped())
+        .env("CHECKPOINT_DISABLE", "1");
     for name in unset {
         command.env_remove(name);
     }
-    // A group of its own: what it starts is killed with it, and cannot ask anything on the terminal.
+    // In a process group of its own it can be killed with its children, and cannot read from the
+    // terminal.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
+
     let child = command.spawn().ok()?;
     #[cfg(unix)]
-    let group = i32::try_from(child.id())
-        .ok()
-        .and_then(rustix::process::Pid::from_raw);
-    let output = deadline::run_with_timeout(limit, move || child.wait_with_output().ok()).flatten();
+    let process_id = i32::try_from(child.id()).ok();
+    let result = deadline::run_with_timeout(limit, move || child.wait_with_output());
+    let output = result.and_then(Result::ok);
+
     #[cfg(unix)]
-    if let (None, Some(group)) = (&output, group) {
-        // It may have ended just now.
+    if output.is_none()
+        && let Some(group) = process_id.and_then(rustix::process::Pid::from_raw)
+    {
+        // Fails if the program has ended in the meantime.
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
     output
 }
 
-/// What a program prints, if it ends well and in time.
-#[must_use]
-pub fn query_program(program: &Path, arguments: &[&str]) -> Option<String> {
-    query_program_within(QUERY_TIMEOUT, program, arguments)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AncestorProcess {
+    pub process_id: u32,
+    pub command: String,
 }
 
-fn query_program_within(patience: Duration, program: &Path, arguments: &[&str]) -> Option<String> {
-    #[allow(clippy::disallowed_methods)] // the one place that runs other programs
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    // The user's flags are for the user's commands, and nobody shall look for a newer release now.
-    command
-        .env_remove("TF_CLI_ARGS")
-        .env_remove("TF_LOG")
-        .env("CHECKPOINT_DISABLE", "1");
-    for name in GIT_LOCAL_VARIABLES {
-        command.env_remove(name);
+/// The ancestors of this process, nearest first.
+#[must_use]
+pub fn list_ancestors() -> Vec<AncestorProcess> {
+    let table = ProcessTable::load();
+    walk_ancestors(std::process::id(), |process_id| table.find(process_id))
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ProcessEntry {
+    parent_id: u32,
+    command: String,
+}
+
+/// Slim containers have `/proc` but no `ps`; macOS has `ps` but no `/proc`.
+enum ProcessTable {
+    Proc,
+    Ps(HashMap<u32, ProcessEntry>),
+}
+
+impl ProcessTable {
+    fn load() -> Self {
+        if Path::new("/proc/self/stat").exists() {
+            return Self::Proc;
+        }
+        let list = query_program(Path::new("ps"), &["-axo", "pid=,ppid=,comm="]);
+        Self::Ps(parse_ps_output(&list.unwrap_or_default()))
     }
-    let output = deadline::run_with_timeout(patience, move || command.output().ok()).flatten()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-}
 
-/// Our ancestors, nearest first: process id and command.
-#[must_use]
-pub fn list_ancestors() -> Vec<(u32, String)> {
-    walk_ancestors(std::process::id(), process_lookup())
-}
-
-/// Tells a process's parent and command. A slim container has `/proc` but no `ps`, macOS the reverse.
-fn process_lookup() -> impl Fn(u32) -> Option<(u32, String)> {
-    let has_proc = Path::new("/proc/self/stat").exists();
-    let list = (!has_proc).then(|| {
-        parse_ps_output(
-            &query_program(Path::new("ps"), &["-axo", "pid=,ppid=,comm="]).unwrap_or_default(),
-        )
-    });
-    move |pid| match &list {
-        Some(list) => list.get(&pid).cloned(),
-        None => parse_proc_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?),
+    fn find(&self, process_id: u32) -> Option<ProcessEntry> {
+        match self {
+            Self::Proc => {
+                let stat = std::fs::read_to_string(format!("/proc/{process_id}/stat")).ok()?;
+                parse_proc_stat(&stat)
+            }
+            Self::Ps(entries) => entries.get(&process_id).cloned(),
+        }
     }
 }
 
-/// The ancestors of a process, where `look` gives a process's parent and command.
-fn walk_ancestors(of: u32, look: impl Fn(u32) -> Option<(u32, String)>) -> Vec<(u32, String)> {
-    let mut found = Vec::new();
-    let mut next = look(of).map(|(parent, _)| parent);
-    // Processes come and go while one looks, so that there may even be a loop.
-    while let Some(pid) = next.filter(|_| found.len() < 32) {
-        let Some((parent, command)) = look(pid) else {
+fn walk_ancestors(
+    process_id: u32,
+    find: impl Fn(u32) -> Option<ProcessEntry>,
+) -> Vec<AncestorProcess> {
+    let mut ancestors = Vec::new();
+    let Some(entry) = find(process_id) else {
+        return ancestors;
+    };
+    let mut process_id = entry.parent_id;
+    // Processes start and end meanwhile, so ids may be reused and even form a loop.
+    while ancestors.len() < MAX_ANCESTORS {
+        let Some(entry) = find(process_id) else {
             break;
         };
-        found.push((pid, command));
-        next = Some(parent);
+        ancestors.push(AncestorProcess {
+            process_id,
+            command: entry.command,
+        });
+        process_id = entry.parent_id;
     }
-    found
+    ancestors
 }
 
-/// Parent and command out of `/proc/PID/stat` (proc(5)); the command stands in brackets and may hold any character.
-fn parse_proc_stat(stat: &str) -> Option<(u32, String)> {
+/// Parses `/proc/PID/stat` (proc(5)). The command is in parentheses and may contain any character.
+fn parse_proc_stat(stat: &str) -> Option<ProcessEntry> {
     let (head, tail) = stat.rsplit_once(')')?;
-    let command = head.split_once('(')?.1;
-    Some((
-        tail.split_whitespace().nth(1)?.parse().ok()?,
-        command.to_owned(),
-    ))
+    let (_, command) = head.split_once('(')?;
+    let parent_id = tail.split_whitespace().nth(1)?;
+    Some(ProcessEntry {
+        parent_id: parent_id.parse().ok()?,
+        command: command.to_owned(),
+    })
 }
 
-/// Parent and command by process id, out of what `ps -o pid=,ppid=,comm=` prints.
-fn parse_ps_output(list: &str) -> HashMap<u32, (u32, String)> {
-    let parse = |line: &str| {
-        let (pid, rest) = line.trim_start().split_once(' ')?;
-        let (parent, command) = rest.trim_start().split_once(' ')?;
-        Some((
-            pid.parse().ok()?,
-            (parent.parse().ok()?, command.trim().to_owned()),
-        ))
+/// Parses the output of `ps -o pid=,ppid=,comm=`.
+fn parse_ps_output(list: &str) -> HashMap<u32, ProcessEntry> {
+    list.lines().filter_map(parse_ps_line).collect()
+}
+
+fn parse_ps_line(line: &str) -> Option<(u32, ProcessEntry)> {
+    let (process_id, rest) = line.trim_start().split_once(' ')?;
+    let (parent_id, command) = rest.trim_start().split_once(' ')?;
+    let entry = ProcessEntry {
+        parent_id: parent_id.parse().ok()?,
+        command: command.trim().to_owned(),
     };
-    list.lines().filter_map(parse).collect()
+    Some((process_id.parse().ok()?, entry))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn ancestor_commands(list: &str, process_id: u32) -> Vec<String> {
+        let entries = parse_ps_output(list);
+        let ancestors = walk_ancestors(process_id, |id| entries.get(&id).cloned());
+        ancestors.into_iter().map(|it| it.command).collect()
+    }
+
+    fn entry(parent_id: u32, command: &str) -> ProcessEntry {
+        ProcessEntry {
+            parent_id,
+            command: command.to_owned(),
+        }
+    }
+
     #[test]
     fn ancestors_are_found_nearest_first() {
-        let list = parse_ps_output(
-            "    1     0 systemd\n   10     1 terragrunt\n  200    10 tofu\n 3000   200 sh\n 3001  3000 config-backup\n",
-        );
-        let names: Vec<_> = walk_ancestors(3001, |pid| list.get(&pid).cloned())
-            .into_iter()
-            .map(|(_, name)| name)
-            .collect();
-        assert_eq!(names, ["sh", "tofu", "terragrunt", "systemd"]);
-        let list =
-            parse_ps_output("1 0 /sbin/launchd\n7 1 /Users/jane roe/bin/terraform\n8 7 /bin/sh\n");
+        let list = "    1     0 systemd\n   10     1 terragrunt\n  200    10 tofu\n\
+                    \x20 3000   200 sh\n 3001  3000 config-backup\n";
         assert_eq!(
-            walk_ancestors(8, |pid| list.get(&pid).cloned())[0],
-            (7, "/Users/jane roe/bin/terraform".to_owned())
+            ancestor_commands(list, 3001),
+            ["sh", "tofu", "terragrunt", "systemd"]
         );
+
+        let list = "1 0 /sbin/launchd\n7 1 /Users/jane roe/bin/terraform\n8 7 /bin/sh\n";
         assert_eq!(
-            walk_ancestors(2, |pid| Some((5 - pid, "loop".to_owned()))).len(),
-            32
+            ancestor_commands(list, 8),
+            ["/Users/jane roe/bin/terraform", "/sbin/launchd"]
         );
         assert_eq!(parse_ps_output("garbage\n").len(), 0);
     }
 
     #[test]
-    fn a_process_is_read_as_proc_shows_it() {
-        assert_eq!(
-            parse_proc_stat("200 (tofu) S 10 200 200 0 -1 4194304"),
-            Some((10, "tofu".to_owned()))
-        );
-        assert_eq!(
-            parse_proc_stat("7 (a) b (c)) R 1 7 7 0"),
-            Some((1, "a) b (c)".to_owned()))
-        );
+    fn a_loop_of_parents_ends() {
+        let ancestors = walk_ancestors(2, |id| Some(entry(5 - id, "loop")));
+        assert_eq!(ancestors.len(), MAX_ANCESTORS);
+    }
+
+    #[test]
+    fn a_process_is_parsed_as_proc_shows_it() {
+        let stat = "200 (tofu) S 10 200 200 0 -1 4194304";
+        assert_eq!(parse_proc_stat(stat), Some(entry(10, "tofu")));
+        let stat = "7 (a) b (c)) R 1 7 7 0";
+        assert_eq!(parse_proc_stat(stat), Some(entry(1, "a) b (c)")));
         assert_eq!(parse_proc_stat(""), None);
     }
 
     #[test]
-    #[allow(clippy::disallowed_methods)] // git itself says which variables these are
     fn the_variables_that_git_calls_local_are_removed() {
-        let output = Command::new("git")
-            .args(["rev-parse", "--local-env-vars"])
-            .output()
-            .expect("git");
-        let names = String::from_utf8_lossy(&output.stdout).into_owned();
-        let missing: Vec<&str> = names
-            .lines()
-            .filter(|name| !GIT_LOCAL_VARIABLES.contains(name))
-            .collect();
-        assert_eq!(missing, [""; 0]);
+        let mut git = new_command(Path::new("git"));
+        let output = git.args(["rev-parse", "--local-env-vars"]).output();
+        let names = String::from_utf8(output.expect("git").stdout).expect("names");
+        for name in names.lines() {
+            assert!(GIT_LOCAL_VARIABLES.contains(&name), "{name}");
+        }
     }
 }

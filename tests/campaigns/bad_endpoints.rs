@@ -11,24 +11,23 @@ use crate::rule_proxy::{ProxyFront, RuleProxy};
 use crate::tls::{AUTHORITY, CertificateFlaw};
 use test_support::World;
 
-/// What is in the place of AWS.
+/// The fault of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadEndpoint {
-    /// A machine where nobody listens.
+    /// Connections are refused.
     Refused,
-    /// One that takes connections and nothing else.
+    /// Connections are accepted and never answered.
     BlackHole,
-    /// The same behind `https`: the handshake never begins.
+    /// The same with `https`: the handshake never starts.
     TlsStall,
-    /// One with a bad certificate.
+    /// The server has an invalid certificate.
     Certificate(CertificateFlaw),
-    /// A name that does not exist.
+    /// The host name does not exist.
     NoSuchHost,
-    /// Credentials from a program that hangs: no future cuts it.
+    /// A credential process hangs, which no cancelled future interrupts.
     HungProcess,
 }
 
-/// Which services are in trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AffectedServices {
     Both,
@@ -36,7 +35,7 @@ pub(crate) enum AffectedServices {
     Sts,
 }
 
-/// Every place, with the name of its kind.
+/// Every fault, with its name.
 pub(crate) const ALL_ENDPOINTS: [(&str, BadEndpoint); 8] = [
     ("refused", BadEndpoint::Refused),
     ("black hole", BadEndpoint::BlackHole),
@@ -57,7 +56,7 @@ pub(crate) const ALL_ENDPOINTS: [(&str, BadEndpoint); 8] = [
     ("hung credential_process", BadEndpoint::HungProcess),
 ];
 
-/// An address where nobody listens for as long as this is there: no other test's server gets its port.
+/// A bound port that does not listen, so that no other test gets it.
 pub(crate) struct RefusedPort(Socket);
 
 impl RefusedPort {
@@ -79,18 +78,18 @@ impl RefusedPort {
     }
 }
 
-/// A place that was made.
+/// A prepared fault.
 pub(crate) struct EndpointFault {
     place: BadEndpoint,
     endpoint: String,
     proxy: Option<RuleProxy>,
-    _nobody: RefusedPort,
-    /// The program that hangs; beside it lie what it waits for and what it notes.
+    _refused: RefusedPort,
+    /// The hanging program, beside its FIFO and its log.
     program: PathBuf,
 }
 
 impl BadEndpoint {
-    /// Makes it, for a world that goes there later.
+    /// Prepares the fault, which `begin` starts later.
     pub(crate) fn prepare(self, world: &World) -> EndpointFault {
         let proxy = |front| {
             Some(RuleProxy::start(
@@ -104,12 +103,12 @@ impl BadEndpoint {
             Self::Certificate(flaw) => proxy(ProxyFront::Https(AUTHORITY.server_config(flaw))),
             _ => None,
         };
-        let nobody = RefusedPort::new();
+        let refused = RefusedPort::new();
         let endpoint = match (self, &proxy) {
             (Self::NoSuchHost, _) => "http://config-backup.invalid".to_owned(),
             (Self::TlsStall, Some(proxy)) => proxy.endpoint().replace("http:", "https:"),
             (_, Some(proxy)) => proxy.endpoint(),
-            _ => nobody.endpoint(),
+            _ => refused.endpoint(),
         };
         let program = world.path().join("hang");
         if self == Self::HungProcess {
@@ -131,14 +130,13 @@ impl BadEndpoint {
             place: self,
             endpoint,
             proxy,
-            _nobody: nobody,
+            _refused: refused,
             program,
         }
     }
 }
 
 impl EndpointFault {
-    /// The trouble begins.
     pub(crate) fn begin(&self, world: &mut World, which: AffectedServices) {
         if self.place == BadEndpoint::HungProcess {
             let aws = world.home().join(".aws");
@@ -161,7 +159,6 @@ impl EndpointFault {
         }
     }
 
-    /// The trouble is over.
     pub(crate) fn end(&self, world: &mut World) {
         world.restore_endpoints();
         let aws = world.home().join(".aws");
@@ -169,7 +166,7 @@ impl EndpointFault {
             fs::rename(aws.join("credentials-of-before"), aws.join("credentials"))
                 .expect("profiles");
             fs::remove_file(aws.join("config")).expect("a profile");
-            // Whoever still waits, ends. To open a FIFO for both never blocks.
+            // Ends waiting programs. Opening a FIFO for reading and writing never blocks.
             let fifo = fs::File::options()
                 .read(true)
                 .write(true)
@@ -182,7 +179,7 @@ impl EndpointFault {
         }
     }
 
-    /// Whether anybody came here, where that can be told.
+    /// Whether the fault was met, as far as that can be known.
     pub(crate) fn was_met(&self) -> bool {
         match self.place {
             BadEndpoint::Refused | BadEndpoint::NoSuchHost => true,
@@ -195,7 +192,7 @@ impl EndpointFault {
     }
 }
 
-/// The variables that name certificates of authorities, of the AWS tools and of everybody.
+/// The variables that name a certificate bundle, of AWS tools and in general.
 const TRUST_VARIABLES: [&str; 2] = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"];
 
 /// Makes this world trust an authority.

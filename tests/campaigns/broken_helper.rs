@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use test_support::{World, helper_path};
 
-/// Has a script play the helper: `wrong`, in which `$helper` is the real one and `$folder` is the script's own; then the real one.
+/// Replaces the helper by a script that runs `wrong` and then the real helper. `wrong` finds the
+/// real one in `$helper`, and a folder of its own in `$folder`.
 pub(crate) fn wrap_helper(world: &mut World, wrong: &str) {
     let folder = world.path().join("wrong");
     fs::create_dir_all(&folder).expect("a folder");

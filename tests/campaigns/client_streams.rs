@@ -7,7 +7,6 @@ use std::time::Duration;
 use rustls::{ServerConnection, StreamOwned};
 use socket2::SockRef;
 
-/// A connection of a client.
 pub(crate) trait ClientStream: Read + Write {
     fn tcp(&self) -> &TcpStream;
 }
@@ -24,7 +23,7 @@ impl ClientStream for StreamOwned<ServerConnection, TcpStream> {
     }
 }
 
-/// Makes the end of a connection a reset, which takes what is under way along.
+/// Makes closing the connection a reset, which discards unsent bytes.
 pub(crate) fn reset_on_close(client: &TcpStream) -> io::Result<()> {
     SockRef::from(client).set_linger(Some(Duration::ZERO))
 }

@@ -16,15 +16,15 @@ const ARCHIVE: &str = "usage-logs-archive/";
 const CUSTOMERS: [&str; 3] = ["acme", "airbnb", "zeta"];
 const DEPLOYMENTS: u64 = 4;
 
-/// What came of a kill.
+/// The result of a kill.
 #[derive(Debug, Default)]
 struct CompactOutcome {
     killed: bool,
-    /// Whether something was in the archive by then.
+    /// Whether the archive already had an object.
     late: bool,
-    /// Reports that were not what they must be.
+    /// The number of wrong reports.
     wrong: usize,
-    /// Records that the runs behind the kill did not archive.
+    /// The number of records that the later runs did not archive.
     left: usize,
 }
 
@@ -80,7 +80,7 @@ fn no_kill_of_compact_at_any_system_call_changes_a_report() {
                 .len()
                 == CUSTOMERS.len()
     );
-    // Before them come those of the loader and the shell.
+    // Earlier calls are those of the loader and the shell.
     let ours = trace
         .calls()
         .filter(|call| call.is_below(world.path()) || call.is_of_the_network());
@@ -110,7 +110,7 @@ fn no_kill_of_compact_at_any_system_call_changes_a_report() {
     );
 }
 
-/// Dies at a call, and goes on.
+/// Kills `compact` at a call, and runs it again.
 fn kill_compact_at((name, number): &(String, usize), chance: &mut fastrand::Rng) -> CompactOutcome {
     let (world, mut entries) = world_with_records();
     let (_, trace) = run_traced(
@@ -156,7 +156,7 @@ fn kill_compact_at((name, number): &(String, usize), chance: &mut fastrand::Rng)
     for entry in &entries {
         client.delete(&entry.key(&entry.customer));
     }
-    // Whatever is not in the archive by now is not in the report any more.
+    // After this only archived records are reported.
     look(&entries);
     let csv = to_text(
         &world

@@ -26,10 +26,9 @@ const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 const HISTORY: &str = "terragrunt/airbnb/config-history/";
 const LOGS: &str = "usage-logs/airbnb/";
 
-/// How many deploy at once, and how often.
+/// Concurrent deployments, and rounds.
 type CampaignSize = (usize, usize);
 
-/// The two configs that are deployed.
 fn two_configs() -> [String; 2] {
     [
         CONFIG.to_owned(),
@@ -37,7 +36,7 @@ fn two_configs() -> [String; 2] {
     ]
 }
 
-/// All rounds; gives every deployment's id and whether it warned.
+/// Runs all rounds; returns the id of every deployment and whether it warned.
 fn deploy_rounds(
     backend: &S3Backend,
     (people, rounds): CampaignSize,
@@ -66,7 +65,7 @@ fn deploy_rounds(
     Ok(deployments)
 }
 
-/// Everybody plans; then all apply, at the beginning of a second so that many share it.
+/// Plans all deployments, then applies them at the start of a second, so that many share it.
 fn deploy_round(backend: &S3Backend, units: &[CustomerUnit]) -> Vec<AppliedDeployment> {
     let together = Barrier::new(units.len());
     let deploy = |unit: &CustomerUnit| {
@@ -92,7 +91,7 @@ fn deploy_round(backend: &S3Backend, units: &[CustomerUnit]) -> Vec<AppliedDeplo
     })
 }
 
-/// Sends by hand what deployments had to keep; all of it must go.
+/// Replays the spool, which must be empty afterwards.
 fn replay_all(backend: &S3Backend) -> Result<(), String> {
     let output = backend
         .world
@@ -109,7 +108,7 @@ fn replay_all(backend: &S3Backend) -> Result<(), String> {
     }
 }
 
-/// Looks at all that lies in the bucket; gives how many of the records were sent late.
+/// Checks the bucket, and returns the number of late records.
 fn count_distinct_records(
     backend: &S3Backend,
     deployments: &BTreeMap<String, bool>,
@@ -208,7 +207,8 @@ fn read_records(backend: &S3Backend) -> Result<Vec<(String, Value)>, String> {
         .collect()
 }
 
-/// How many of `keys` new names more than one of several rivals was told to have taken: none, if `If-None-Match: *` is atomic.
+/// The number of `keys` for which more than one conditional PUT succeeded: 0 if `If-None-Match: *`
+/// is atomic.
 fn shared_names(backend: &S3Backend, keys: usize) -> usize {
     (0..keys)
         .filter(|number| backend.client.race_puts(&format!("race/{number}"), 16) != 1)
@@ -220,8 +220,8 @@ fn run_campaign(name: &str, kind: S3ServerKind) {
     let mut backend = S3Backend::new(kind);
     let names = campaign.pick(20, 200);
     let shared = shared_names(&backend, names);
-    // A server that gives one name to two, as versitygw does, is no S3 as documented. A proxy that lets one request through at a
-    // time makes it one.
+    // versitygw accepts two conditional PUTs of one key, which S3 does not. A proxy that forwards
+    // one request at a time prevents that.
     let turn = Arc::default();
     let in_turn = shared > 0 || kind == S3ServerKind::Versitygw;
     let _proxy =
@@ -274,7 +274,7 @@ fn every_deployment_is_logged_once_on_moto() {
     run_campaign("moto", S3ServerKind::Moto);
 }
 
-/// One of the deployments is not logged, and everybody claims that all is well.
+/// One deployment is not logged, but every answer is `ok`.
 #[test]
 fn detects_a_helper_that_drops_a_record() {
     let mut backend = S3Backend::new(S3ServerKind::Embedded);

@@ -5,22 +5,22 @@ use std::sync::OnceLock;
 use test_support::CONFIG;
 use test_support::oracle::python_digest;
 
-/// One version.
+/// A config with its MD5.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConfigVersion {
     pub(crate) bytes: Vec<u8>,
-    /// By python3's hashlib, hex.
+    /// By hashlib of python3, in hex.
     pub(crate) md5: String,
 }
 
-/// One of each deployment of a trial: what is lost can then come from nowhere else.
+/// A different config for each deployment of a trial, so that a lost one cannot come from another.
 #[derive(Debug)]
 pub(crate) struct TrialVersions {
-    /// Of the deployment that came before the hardship and was kept.
+    /// Of the spooled deployment before the fault.
     pub(crate) early: ConfigVersion,
-    /// Of the one that has the hardship.
+    /// Of the deployment with the fault.
     pub(crate) hard: ConfigVersion,
-    /// Of the healthy one at the end.
+    /// Of the healthy deployment at the end.
     pub(crate) healed: ConfigVersion,
 }
 
@@ -34,7 +34,6 @@ impl TrialVersions {
         })
     }
 
-    /// The one with this MD5.
     pub(crate) fn with_md5(&self, md5: &str) -> Option<&ConfigVersion> {
         [&self.early, &self.hard, &self.healed]
             .into_iter()
@@ -42,7 +41,7 @@ impl TrialVersions {
     }
 }
 
-/// The sample, told apart by a comment and large enough to be cut in many places.
+/// The sample with a distinguishing comment, large enough to be cut in many places.
 fn make_version(name: &str) -> ConfigVersion {
     let bytes = format!(
         "{CONFIG}{}",

@@ -16,7 +16,7 @@ use test_support::World;
 use test_support::campaign::Campaign;
 
 const ERRORS: [&str; 6] = ["ENOSPC", "EIO", "EROFS", "EACCES", "EMFILE", "EDQUOT"];
-/// What a disk may refuse for good, of calls that only files have.
+/// The file calls that may fail permanently.
 const FOR_GOOD: [(&str, &str); 8] = [
     ("openat", "EROFS"),
     ("openat", "EMFILE"),
@@ -27,7 +27,7 @@ const FOR_GOOD: [(&str, &str); 8] = [
     ("unlink", "EROFS"),
     ("flock", "EIO"),
 ];
-/// Each verb in the scenes in which it does something of its own.
+/// Each command with the scenes in which it behaves differently.
 const STEPS: [(&str, TrialScene); 8] = [
     ("context", TrialScene::Online),
     ("context", TrialScene::Late),
@@ -38,15 +38,14 @@ const STEPS: [(&str, TrialScene); 8] = [
     ("replay", TrialScene::Late),
     ("status", TrialScene::Late),
 ];
-/// The verbs for people, which read no query.
+/// The commands that read no query.
 const FOR_PEOPLE: [&str; 2] = ["replay", "status"];
 
-/// One fault in one call of one step.
 #[derive(Debug, Clone)]
 struct DiskFault {
-    verb: &'static str,
+    command: &'static str,
     scene: TrialScene,
-    /// As strace takes it: `openat:error=EIO:when=3`.
+    /// In the syntax of strace: `openat:error=EIO:when=3`.
     inject: String,
 }
 
@@ -74,16 +73,17 @@ fn no_error_of_the_disk_blocks_fails_or_silently_loses_a_deployment() {
     );
 }
 
-/// All faults of one step: those of each call on a file of ours, as a run without faults makes them.
-fn list_faults((verb, scene): (&'static str, TrialScene)) -> Vec<DiskFault> {
-    let mut trial = DeploymentTrial::new(format!("a trace of {verb} {scene:?}"), scene);
-    let trace = run_with_fault(&mut trial, verb, "");
+/// All faults of a step: one for each call on a file of the helper in a run without faults.
+fn list_faults((command, scene): (&'static str, TrialScene)) -> Vec<DiskFault> {
+    let mut trial = DeploymentTrial::new(format!("a trace of {command} {scene:?}"), scene);
+    let trace = run_with_fault(&mut trial, command, "");
     let folder = trial.world.path();
     let ours = trace
         .calls()
         .filter(|call| call.is_below(folder) && !closes_a_folder(call, &trace));
     let ours: BTreeSet<_> = ours.map(|call| (call.name.clone(), call.number)).collect();
-    // The same number in another thread may be no call on a file: such a fault would be none of a disk.
+    // In another thread the same number may be a call without a file, and its fault not one of the
+    // disk.
     let strange = |(name, number): &(String, usize)| {
         trace
             .calls()
@@ -103,14 +103,14 @@ fn list_faults((verb, scene): (&'static str, TrialScene)) -> Vec<DiskFault> {
     });
     once.chain(for_good)
         .map(|inject| DiskFault {
-            verb,
+            command,
             scene,
             inject,
         })
         .collect()
 }
 
-/// Such a close fails on no file system, for nothing was written, and Rust's library relies on that.
+/// Closing a folder cannot fail on real file systems, and the standard library relies on that.
 fn closes_a_folder(call: &SystemCall, trace: &SystemCallTrace) -> bool {
     let file = |call: &SystemCall| {
         call.rest
@@ -123,13 +123,13 @@ fn closes_a_folder(call: &SystemCall, trace: &SystemCallTrace) -> bool {
             .any(|other| other.name == "getdents64" && file(other) == file(call))
 }
 
-/// One deployment with the fault, a healthy one after it, and whether the fault came about.
+/// Deploys with the fault and then without; also returns whether the fault occurred.
 fn deploy_with_fault(fault: &DiskFault) -> (ViolationCounts, bool) {
     let mut trial = DeploymentTrial::new(
-        format!("{} of `{}` {:?}", fault.inject, fault.verb, fault.scene),
+        format!("{} of `{}` {:?}", fault.inject, fault.command, fault.scene),
         fault.scene,
     );
-    let trace = run_with_fault(&mut trial, fault.verb, &fault.inject);
+    let trace = run_with_fault(&mut trial, fault.command, &fault.inject);
     let mut hits = trace.calls().filter(|call| call.is_hit()).peekable();
     let of_the_disk = hits.peek().is_some() && hits.all(SystemCall::is_about_a_file);
     let violations = trial.finish();
@@ -140,18 +140,18 @@ fn deploy_with_fault(fault: &DiskFault) -> (ViolationCounts, bool) {
     }
 }
 
-/// A deployment, or a verb for people, of which `verb` runs under strace.
-fn run_with_fault(trial: &mut DeploymentTrial, verb: &str, inject: &str) -> SystemCallTrace {
-    if FOR_PEOPLE.contains(&verb) {
-        let (ran, trace) = run_traced(&trial.world, verb, None, inject);
-        check_verb_for_people(trial, verb, &ran);
+/// Runs a deployment, or another command, with `command` under strace.
+fn run_with_fault(trial: &mut DeploymentTrial, command: &str, inject: &str) -> SystemCallTrace {
+    if FOR_PEOPLE.contains(&command) {
+        let (ran, trace) = run_traced(&trial.world, command, None, inject);
+        check_other_command(trial, command, &ran);
         return trace;
     }
     let seen = std::cell::RefCell::new(None);
     trial.deploy(
         &TrialVersions::get().hard,
         &|world: &World, step: &str, query: &Value| {
-            if step != verb {
+            if step != command {
                 return run_helper(world, step, query);
             }
             let (ran, trace) = run_traced(world, step, Some(query), inject);
@@ -162,8 +162,8 @@ fn run_with_fault(trial: &mut DeploymentTrial, verb: &str, inject: &str) -> Syst
     seen.into_inner().expect("the step ran")
 }
 
-/// It may fail, but must say so, and never by a panic; with 0, what is left is what it names.
-fn check_verb_for_people(trial: &mut DeploymentTrial, verb: &str, ran: &StepResult) {
+/// The command may fail with a message, but not panic. If it exits 0, it names what is left.
+fn check_other_command(trial: &mut DeploymentTrial, command: &str, ran: &StepResult) {
     let unnamed = spooled_files(&trial.world)
         .into_iter()
         .find(|item| !ran.output.contains(item));
@@ -172,10 +172,10 @@ fn check_verb_for_people(trial: &mut DeploymentTrial, verb: &str, ran: &StepResu
         trial
             .violations
             .failed
-            .push(format!("{name}: `{verb}`: {ran:?}"));
+            .push(format!("{name}: `{command}`: {ran:?}"));
     } else if let (Some(item), Some(0)) = (unnamed, ran.exit) {
         trial.violations.lost.push(format!(
-            "{name}: {item} is left, and `{verb}` said nothing of it: {ran:?}"
+            "{name}: {item} is left, and `{command}` said nothing of it: {ran:?}"
         ));
     }
 }

@@ -16,10 +16,11 @@ type ObjectMap = BTreeMap<String, (Vec<u8>, Vec<(String, String)>)>;
 
 const CUSTOMERS: usize = 21;
 const DEPLOYMENTS: usize = 8;
-/// How often every customer but one gets one edit: two hundred in all, or a thousand.
+/// The number of rounds, in each of which every customer but one gets one edit.
 const ROUNDS: [usize; 2] = [10, 50];
 
-/// Customers with deployments of two machines, some in one second, with configs that come and go.
+/// Customers with deployments from two machines, some in the same second, with configs that change
+/// and return.
 fn fill_bucket(world: &World) {
     std::thread::scope(|scope| {
         for half in [0, 1] {
@@ -61,7 +62,7 @@ fn deploy_customer(world: &World, number: usize) {
     }
 }
 
-/// Changes one thing of a customer, so that it shows; says what.
+/// Changes one detectable thing of a customer, and describes it.
 fn edit_one_thing(chance: &mut fastrand::Rng, objects: &mut ObjectMap, customer: usize) -> String {
     let folder = if customer == 0 {
         "~Foo~20Bar".to_owned()
@@ -98,7 +99,7 @@ fn edit_one_thing(chance: &mut fastrand::Rng, objects: &mut ObjectMap, customer:
         2 => {
             let kind = [&records, &versions, &seals][chance.usize(..3)];
             let one = kind[chance.usize(..kind.len())].clone();
-            // A config may have come back: to swap what is equal changes nothing.
+            // A config may return, and swapping equal ones changes nothing.
             let others: Vec<&String> = kind
                 .iter()
                 .filter(|other| objects[*other].0 != objects[&one].0)
@@ -113,7 +114,7 @@ fn edit_one_thing(chance: &mut fastrand::Rng, objects: &mut ObjectMap, customer:
     }
 }
 
-/// Makes something up, as well as who has read everything but this project's state on the machines could.
+/// Forges an object with all knowledge except the state on the machines.
 fn forge_object(
     chance: &mut fastrand::Rng,
     objects: &mut ObjectMap,
@@ -166,7 +167,7 @@ fn forge_object(
             record["chain"] =
                 json!({"writer": format!("{:016x}", chance.u64(..)), "number": 1, "previous": ""});
         }
-        // Behind any record of the chain, its last one, too.
+        // After any record of the chain, also the last.
         _ => {
             record["chain"]["number"] = json!(record["chain"]["number"].as_u64().unwrap() + 1);
             record["chain"]["previous"] = json!(python_digest("sha256", &body));
@@ -201,7 +202,7 @@ fn read_objects(world: &World) -> ObjectMap {
         .collect()
 }
 
-/// Makes the bucket hold what it shall, changing nothing else.
+/// Writes the differences between two sets of objects to the bucket.
 fn apply_changes(world: &World, from: &ObjectMap, to: &ObjectMap) {
     for key in from.keys().filter(|key| !to.contains_key(*key)) {
         world.server.delete(BUCKET, key).expect("deleted");
@@ -214,7 +215,7 @@ fn apply_changes(world: &World, from: &ObjectMap, to: &ObjectMap) {
     }
 }
 
-/// Whose something is that `verify` has found.
+/// The customers with findings of `verify`.
 fn verify_findings(world: &World) -> Vec<String> {
     let output = world
         .helper_command(&["verify", "--json"])
@@ -252,7 +253,7 @@ fn verify_finds_every_edit_and_gives_no_false_alarm() {
     for round in 0..campaign.pick(ROUNDS[0], ROUNDS[1]) {
         let mut chance = campaign.rng(round);
         let mut edited = clean.clone();
-        // One stays as it is: an alarm of its is a false one.
+        // One customer stays unchanged, so a finding there is a false alarm.
         let spared = chance.usize(..CUSTOMERS);
         let edits: Vec<(usize, String)> = (0..CUSTOMERS)
             .filter(|it| *it != spared)

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read as _};
 
-/// The longest line of a head, and the longest body, that anybody here sends.
+/// The longest header line and body of the tests.
 const LONGEST_LINE: u64 = 64 << 10;
 const LONGEST_BODY: usize = 64 << 20;
 

@@ -88,7 +88,7 @@ fn no_interrupt_at_any_system_call_loses_what_there_is_time_to_spool() {
     );
 }
 
-/// The calls of a step on files of ours and on the network, as a run that nobody kills makes them.
+/// The calls of a step on files of ours and on the network, in an undisturbed run.
 fn list_moments(step: (&'static str, TrialScene)) -> Vec<KillMoment> {
     let mut seen = BTreeSet::new();
     let traced_step = |world: &mut World, query: Option<&serde_json::Value>| {

@@ -44,26 +44,26 @@ impl AfterKill<'_> {
 /// What came of a step that was to be ended.
 #[derive(Debug)]
 pub(crate) struct KillOutcome {
-    /// What it did, if it came to an end of its own.
+    /// Its result, if it ended by itself.
     pub(crate) ran: Option<StepResult>,
-    /// Whether it was hit at all: otherwise it had ended before.
+    /// Whether the kill hit the step before it ended.
     pub(crate) was_hit: bool,
-    /// Whether it may have noted an answer of its own, which a second run returns.
+    /// Whether it may have saved an answer, which a second run returns.
     pub(crate) is_noted: bool,
-    /// What it must have kept for good by then, by the names of the files, or the ends of them.
+    /// The names, or ends of names, of the files that must be durable by then.
     pub(crate) spooled: Vec<String>,
 }
 
-/// Deploys, or replays, with a blow to that step, goes on with `next`, and then deploys in good health. `None` if the step was
-/// not hit.
+/// Runs a step, kills it, continues with `next`, and then deploys without faults. `None` if the
+/// step was not hit.
 pub(crate) fn run_killed_step(
     name: String,
-    (verb, scene): (&str, TrialScene),
+    (command, scene): (&str, TrialScene),
     next: AfterKill,
     blow: impl FnOnce(&mut World, Option<&Value>) -> KillOutcome,
 ) -> Option<ViolationCounts> {
     let mut trial = DeploymentTrial::new(name, scene);
-    if verb == "replay" {
+    if command == "replay" {
         trial.spooled = spooled_files(&trial.world);
         let blow = blow(&mut trial.world, None);
         return blow.was_hit.then(|| trial.finish());
@@ -79,10 +79,10 @@ pub(crate) fn run_killed_step(
         return None;
     }
     trial.spooled = [before, blow.spooled].concat();
-    let mut answer = blow.ran.and_then(|ran| trial.check_answer(verb, &ran));
+    let mut answer = blow.ran.and_then(|ran| trial.check_answer(command, &ran));
     if let AfterKill::SecondRun(runner) = next {
-        let ran = runner(&trial.world, verb, &request);
-        answer = trial.check_answer(verb, &ran);
+        let ran = runner(&trial.world, command, &request);
+        answer = trial.check_answer(command, &ran);
         trial.check_duration("the second run", ran.took);
     }
     trial.record_deployment(&context, version, answer);
@@ -96,9 +96,10 @@ pub(crate) fn run_killed_step(
     Some(trial.finish())
 }
 
-/// What a step has in the spool before it makes its first request, or has sent: everything is spooled before the network is tried.
-pub(crate) fn expected_spool_files(verb: &str, query: Option<&Value>) -> Vec<String> {
-    let Some(query) = query.filter(|_| verb == "deploy") else {
+/// The ends of the spool file names before the first request, because everything is spooled before
+/// the network is used.
+pub(crate) fn expected_spool_files(command: &str, query: Option<&Value>) -> Vec<String> {
+    let Some(query) = query.filter(|_| command == "deploy") else {
         return Vec::new();
     };
     let id = request_in_query(query)["deployment_id"]
@@ -115,7 +116,7 @@ pub(crate) fn request_in_query(query: &Value) -> Value {
     serde_json::from_str(query["request"].as_str().expect("a request")).expect("JSON")
 }
 
-/// The names of what is kept, in the state folder and in the one among the temporary files, which are the world's own.
+/// The spool files in the state directory and in the temporary fallback directories of the world.
 pub(crate) fn spooled_files(world: &World) -> Vec<String> {
     let temporary = fs::read_dir(world.path())
         .expect("a folder")

@@ -9,7 +9,7 @@ use crate::trial_runner::{DeploymentTrial, TrialScene, run_behind_script, run_he
 use crate::violations::ViolationCounts;
 use test_support::{BUCKET, World, run_with_input};
 
-/// A deployment by a broken helper, and a healthy one.
+/// A deployment with a broken helper, and one with the real helper.
 fn deploy_by(script: &str, scene: TrialScene) -> ViolationCounts {
     let mut trial = DeploymentTrial::new(script.to_owned(), scene);
     trial.deploy(&TrialVersions::get().hard, &run_behind_script(script));
@@ -230,7 +230,7 @@ fn detects_spooled_items_that_never_arrive() {
     }
 }
 
-/// A deployment that is killed before it has sent anything, and run again by a script of `sh`.
+/// A deployment that is killed before its first request, and run again by a shell script.
 fn run_again_by(script: &str) -> ViolationCounts {
     let again = run_behind_script(script);
     let step = ("deploy", TrialScene::Resumed);

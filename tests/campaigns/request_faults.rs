@@ -4,36 +4,39 @@ use crate::http1::HttpMessage;
 use crate::request_points::RequestShape;
 use test_support::faulty_proxy::remove_checksum;
 
-/// What becomes of a request and its answer.
+/// A fault of a request or its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequestFault {
-    /// It is taken, and never answered.
+    /// The request is read and never answered.
     Silence,
-    /// Its head is taken, and nothing more.
+    /// Only the head of the request is read.
     SilenceAfterHead,
-    /// It is answered byte by byte, too slowly for any deadline.
+    /// The answer comes byte by byte, too slow for any deadline.
     Drip,
-    /// It is answered in pieces, slowly, but in time.
+    /// The answer comes slowly in pieces, but in time.
     Slow,
-    /// The connection is reset after so many percent of its body, and the server never hears of it.
+    /// The connection is reset after this percentage of the request body, before the server gets
+    /// it.
     ResetRequest(usize),
-    /// The server does it, and the connection is reset after so many percent of the answer.
+    /// The server executes the request, and the connection is reset after this percentage of the
+    /// answer.
     ResetAnswer(usize),
-    /// The server does it, and the connection ends after so many percent of the answer.
+    /// The server executes the request, and the connection ends after this percentage of the
+    /// answer.
     CutAnswer(usize),
-    /// A bit of it turns over.
+    /// A bit of the request flips.
     FlipRequest(MessagePart),
-    /// The server does it, and a bit of the answer turns over.
+    /// The server executes the request, and a bit of the answer flips.
     FlipAnswer(MessagePart),
-    /// The server does it, and the answer states a checksum that is not the object's.
+    /// The server executes the request, and the answer states another checksum.
     WrongChecksum,
-    /// Somebody says that it is done, and nobody does it.
+    /// A false answer reports success without the server.
     Swallow,
-    /// Somebody else answers, and the server never hears of it.
+    /// A false answer replaces the server.
     Answer(FalseAnswer),
 }
 
-/// Where a bit turns over.
+/// The position of a flipped bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MessagePart {
     /// In the signature of a request, the status of an answer.
@@ -43,7 +46,6 @@ pub(crate) enum MessagePart {
     Body,
 }
 
-/// An answer that is not the server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FalseAnswer {
     status: &'static str,
@@ -63,7 +65,7 @@ const HTML: AnswerBody = AnswerBody::Text(
 );
 const TRUNCATED: AnswerBody =
     AnswerBody::Text("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>Intern");
-/// `<Error><Code>SlowDown</Code></Error>` with a bit turned over in three places.
+/// `<Error><Code>SlowDown</Code></Error>` with three flipped bits.
 const GARBLED: AnswerBody = AnswerBody::Text("<Errnr><Code>SlowDown</Cnde></Error\u{7f}");
 
 const fn says(status: &'static str, headers: &'static str, body: AnswerBody) -> RequestFault {
@@ -74,7 +76,7 @@ const fn says(status: &'static str, headers: &'static str, body: AnswerBody) -> 
     })
 }
 
-/// Every fault, after the name of its kind.
+/// Every fault, with the name of its kind.
 pub(crate) const ALL: [(&str, RequestFault); 43] = [
     ("silence", RequestFault::Silence),
     ("silence after the head", RequestFault::SilenceAfterHead),
@@ -224,7 +226,7 @@ pub(crate) const ALL: [(&str, RequestFault); 43] = [
 ];
 
 impl RequestFault {
-    /// Whether a request like this one has what the fault is about.
+    /// Whether the fault applies to such a request.
     pub(crate) fn applies_to(&self, shape: RequestShape) -> bool {
         match self {
             Self::SilenceAfterHead
@@ -246,7 +248,7 @@ impl FalseAnswer {
             AnswerBody::Text(text) => text.to_owned(),
             AnswerBody::Error(code) => {
                 let error = format!("<Code>{code}</Code><Message>not today</Message>");
-                // STS wraps what S3 does not.
+                // STS wraps errors in another element.
                 let (open, close) = if request.starts_with("POST / ") {
                     ("<ErrorResponse><Error>", "</Error></ErrorResponse>")
                 } else {
@@ -266,7 +268,7 @@ impl FalseAnswer {
             self.headers,
             body.len()
         );
-        // The answer to a HEAD states the length of a body that does not come.
+        // The answer to a HEAD states the length of a body that is not sent.
         if request.starts_with("HEAD ") {
             head.into()
         } else {
@@ -275,11 +277,11 @@ impl FalseAnswer {
     }
 }
 
-/// What says that a PUT is done.
+/// The answer to a successful PUT.
 pub(crate) const DONE: &[u8] =
     b"HTTP/1.1 200 OK\r\netag: \"d41d8cd98f00b204e9800998ecf8427e\"\r\ncontent-length: 0\r\n\r\n";
 
-/// Turns a bit over; gives whether there was one.
+/// Flips a bit; returns whether the message has this part.
 pub(crate) fn flip_bit(message: &mut HttpMessage, part: MessagePart) -> bool {
     let place = match part {
         MessagePart::Body => {
@@ -301,7 +303,7 @@ pub(crate) fn flip_bit(message: &mut HttpMessage, part: MessagePart) -> bool {
                 .then_some("HTTP/1.1 2".len())
         }),
     };
-    // A digit stays one when its lowest bit turns over.
+    // A digit stays a digit when its lowest bit flips.
     let digit = place.and_then(|start| {
         message.head[start..]
             .find(|c: char| c.is_ascii_digit())
@@ -314,13 +316,12 @@ pub(crate) fn flip_bit(message: &mut HttpMessage, part: MessagePart) -> bool {
     true
 }
 
-/// States no SHA-256.
 pub(crate) fn remove_stated_checksum(answer: &mut HttpMessage) {
     let head = remove_checksum(std::mem::take(&mut answer.head).into_bytes());
     answer.head = String::from_utf8(head).expect("text without a line of it");
 }
 
-/// States another SHA-256 than the object's: that of nothing.
+/// Replaces the SHA-256 of the object by that of an empty one.
 pub(crate) fn misstate_checksum(answer: &mut HttpMessage) {
     const OF_NOTHING: &str =
         "x-amz-checksum-sha256: 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\r\n";

@@ -5,14 +5,14 @@ use std::fmt;
 
 use crate::http1::HttpMessage;
 
-/// What a request is about, as `PUT record`.
+/// The method and object of a request, such as `PUT record`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct RequestClass {
     method: &'static str,
     of: &'static str,
 }
 
-/// One request of a deployment: the how-manieth of its class in which step.
+/// A request of a deployment: its step, class and number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RequestPoint {
     pub(crate) step: &'static str,
@@ -20,7 +20,7 @@ pub(crate) struct RequestPoint {
     pub(crate) nth: usize,
 }
 
-/// What a request and its answer have.
+/// The parts of a request and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(clippy::struct_excessive_bools)] // facts that do not depend on each other
 pub(crate) struct RequestShape {
@@ -32,7 +32,6 @@ pub(crate) struct RequestShape {
 }
 
 impl RequestClass {
-    /// What a request is about, by its head.
     pub(crate) fn of(head: &str) -> Self {
         let mut words = head.split(' ');
         let first = words.next().unwrap_or_default();
@@ -71,7 +70,7 @@ impl fmt::Display for RequestPoint {
 }
 
 impl RequestShape {
-    /// As far as a request's head tells.
+    /// The parts that the head of a request shows.
     pub(crate) fn of(head: &str) -> Self {
         let request_metadata = head.contains("x-amz-meta-deployment-id");
         Self {
@@ -81,7 +80,7 @@ impl RequestShape {
         }
     }
 
-    /// The rest of it.
+    /// Adds the parts of the bodies and the answer.
     pub(crate) fn complete(&mut self, request: &HttpMessage, answer: &HttpMessage) {
         self.request_body = !request.body.is_empty();
         self.answer_metadata = answer.head.contains("x-amz-meta-md5");

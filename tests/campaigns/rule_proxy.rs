@@ -17,22 +17,21 @@ use crate::http1::{self, HttpMessage, MessageSide};
 use crate::request_faults::{self, RequestFault};
 use crate::request_points::{RequestClass, RequestPoint, RequestShape};
 
-/// Between the pieces of an answer that comes slowly.
+/// The pause between the pieces of a slow answer.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How clients are met.
+/// How the proxy accepts clients.
 #[derive(Clone)]
 pub(crate) enum ProxyFront {
     Http,
     Https(Arc<ServerConfig>),
-    /// Connections are taken, and nothing is read: neither a request nor a handshake.
+    /// Accepts connections but reads neither a request nor a handshake.
     Deaf,
 }
 
-/// Says what becomes of a request.
 pub(crate) type FaultRule = Box<dyn Fn(RequestPoint) -> Option<RequestFault> + Send>;
 
-/// A running proxy. Dropped, it lets go of whoever waits, and takes no more connections.
+/// A running proxy. When it is dropped, it ends waiting connections and accepts no more.
 pub(crate) struct RuleProxy {
     address: SocketAddr,
     scheme: &'static str,
@@ -48,7 +47,7 @@ struct SharedState {
 
 struct ProxyState {
     over: bool,
-    /// Whether answers state the SHA-256 of what was written.
+    /// Whether answers state the SHA-256 of uploads.
     states_sums: bool,
     step: &'static str,
     rule: FaultRule,
@@ -56,7 +55,7 @@ struct ProxyState {
     seen: Vec<(RequestPoint, RequestShape)>,
     heads: Vec<String>,
     hits: usize,
-    /// How many requests are at the server.
+    /// The number of requests at the server.
     asking: usize,
 }
 
@@ -99,27 +98,26 @@ impl RuleProxy {
         }
     }
 
-    /// For clients.
     pub(crate) fn endpoint(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// Says which step of the deployment makes the requests from now on.
+    /// Sets the step of the next requests.
     pub(crate) fn begin_step(&self, step: &'static str) {
         self.shared.lock().step = step;
     }
 
-    /// Whether answers state SHA-256 from now on, as those of some servers do not.
+    /// Sets whether answers state the SHA-256, which those of some servers do not.
     pub(crate) fn state_sums(&self, states_sums: bool) {
         self.shared.lock().states_sums = states_sums;
     }
 
-    /// Passes everything on from now on.
+    /// Forwards all later requests without faults.
     pub(crate) fn end_faults(&self) {
         self.shared.lock().rule = Box::new(|_| None);
     }
 
-    /// The requests so far, in their order, with what they and their answers had.
+    /// The requests so far, in order, with their parts.
     pub(crate) fn seen_requests(&self) -> Vec<(RequestPoint, RequestShape)> {
         self.shared.lock().seen.clone()
     }
@@ -129,7 +127,7 @@ impl RuleProxy {
         self.shared.lock().heads.clone()
     }
 
-    /// How often something went wrong: requests that the rule was about, and connections that came to nothing.
+    /// The number of faults so far: requests that the rule selected, and failed connections.
     pub(crate) fn hit_count(&self) -> usize {
         self.shared.lock().hits
     }
@@ -155,7 +153,7 @@ impl SharedState {
         self.state.lock().expect("no panic")
     }
 
-    /// Notes a request, and gives what becomes of it.
+    /// Records a request, and returns its number and fault.
     fn choose_fault(&self, head: &str) -> (usize, Option<RequestFault>) {
         let mut state = self.lock();
         let (step, class) = (state.step, RequestClass::of(head));
@@ -179,7 +177,7 @@ impl SharedState {
         self.lock().hits += usize::from(met);
     }
 
-    /// Waits; gives whether the proxy is still there.
+    /// Waits; returns false if the proxy was stopped.
     fn wait_until_over(&self, limit: Duration) -> bool {
         let waited = self
             .ended
@@ -187,7 +185,7 @@ impl SharedState {
         !waited.expect("no panic").0.over
     }
 
-    /// Has the server answer, unless it may be gone: another one could have its port by now.
+    /// Asks the server, unless the proxy was stopped: another server may have its port by now.
     fn forward_request(&self, request: &HttpMessage) -> io::Result<HttpMessage> {
         {
             let mut state = self.lock();
@@ -220,7 +218,7 @@ fn accept_clients(listener: &TcpListener, front: &ProxyFront, shared: &Arc<Share
             return;
         }
         let (front, shared) = (front.clone(), Arc::clone(shared));
-        // A client that goes away is no failure of the proxy.
+        // A client that disconnects is not an error of the proxy.
         thread::spawn(move || drop(serve_front(client, front, &shared)));
     }
 }
@@ -300,7 +298,7 @@ fn serve_requests(client: impl ClientStream, shared: &SharedState) -> io::Result
     Ok(())
 }
 
-/// Has a request answered by the server, as far as its fault lets that happen; gives whether the connection goes on.
+/// Forwards a request, as far as its fault permits; returns whether the connection continues.
 fn pass_request(
     out: &mut impl ClientStream,
     mut request: HttpMessage,
@@ -322,7 +320,7 @@ fn pass_request(
     }
     match fault {
         Some(RequestFault::FlipAnswer(part)) => {
-            shared.record_hit_if(request_faults::flip_bit(&mut answer, part))
+            shared.record_hit_if(request_faults::flip_bit(&mut answer, part));
         }
         Some(RequestFault::WrongChecksum) if request.head.starts_with("PUT ") => {
             shared.record_hit();
@@ -337,7 +335,7 @@ fn pass_request(
         _ => {}
     }
     let bytes = answer.to_bytes();
-    // Never all of it: what arrives whole is no fault.
+    // Never the complete answer, which would not be a fault.
     let part = |percent: usize| &bytes[..(bytes.len() * percent / 100).min(bytes.len() - 1)];
     match fault {
         Some(RequestFault::ResetAnswer(percent)) => {
@@ -354,7 +352,7 @@ fn pass_request(
     }
 }
 
-/// Keeps a connection, unused, for as long as the proxy is there.
+/// Keeps an unused connection open until the proxy stops.
 fn hold_connection<T>(client: T, shared: &SharedState) {
     while shared.wait_until_over(Duration::from_hours(1)) {}
     drop(client);

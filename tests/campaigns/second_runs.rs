@@ -24,7 +24,7 @@ use test_support::oracle::{unix_now, wait_for_next_second};
 use test_support::terraform_steps::{CustomerUnit, string_field, wrap_request};
 use test_support::{BUCKET, CONFIG, World, helper_path, project_dir, refused_endpoint};
 
-/// What the stand-in for Terragrunt does with each line that it reads.
+/// The script of the fake Terragrunt: it runs each line that it reads.
 const TERRAGRUNT: &str = r#"
 helper=$1 folder=$2
 first() { "$helper" deploy <"$folder/first.json" >/dev/null 2>&1 & echo "$!"; }
@@ -35,38 +35,39 @@ while read -r line; do "$line"; done
 exit 0
 "#;
 
-/// What happens to the helper of the first run while it waits for an answer.
+/// What happens to the first helper while it waits for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FirstRunFate {
-    /// It is killed, and the server never gets the request.
+    /// Killed before the server gets the request.
     Killed,
-    /// It is killed, and the server has done what was asked.
+    /// Killed after the server executed the request.
     KilledAfter,
-    /// Only Terraform and `helper.sh` are gone: it gets its answer while the second run has begun.
+    /// Only Terraform and `helper.sh` are killed: the helper gets its answer during the second run.
     GoesOn,
 }
 
-/// What Terragrunt runs then.
+/// The second run of Terragrunt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SecondRunKind {
     Hook,
     Retry,
 }
 
-/// One case.
 #[derive(Debug, Clone, Copy)]
 struct SecondRunCase {
-    /// At which request of the first run, from 0 on.
+    /// The request of the first run, counted from 0.
     request: usize,
     first: FirstRunFate,
     second: SecondRunKind,
-    /// Whether something of an earlier deployment is in the spool, which both runs would send behind their own record.
+    /// Whether an earlier deployment is in the spool, which both runs would send after their own
+    /// record.
     is_late: bool,
-    /// Whether one process of Terragrunt runs both; otherwise they are two deployments.
+    /// Whether one Terragrunt process runs both; otherwise they are two deployments.
     is_one_process: bool,
 }
 
-/// A world, a unit in it, the folder with `helper.sh` and what it is given, and the id of the earlier deployment.
+/// A world with a unit, the folder with `helper.sh` and its inputs, and the id of the earlier
+/// deployment.
 struct PreparedWorld {
     world: World,
     unit: CustomerUnit,
@@ -74,7 +75,7 @@ struct PreparedWorld {
     early: Option<String>,
 }
 
-/// A process that is called `terragrunt`.
+/// A process named `terragrunt`.
 struct TerragruntProcess {
     process: Child,
     input: Option<ChildStdin>,
@@ -123,7 +124,7 @@ impl Drop for TerragruntProcess {
 
 fn prepare_world(is_late: bool) -> PreparedWorld {
     let mut world = World::new();
-    // No other program may inherit the locks of a process that is killed.
+    // No child may inherit the locks of the killed process.
     world.set_variable("PATH", Some("/nonexistent"));
     let mut unit = CustomerUnit::new(&world);
     unit.set_variable("timeout", "60");
@@ -146,7 +147,7 @@ fn prepare_world(is_late: bool) -> PreparedWorld {
         let id = unit.deploy(&world).deployment_id().to_owned();
         unit.write_config(CONFIG);
         world.restore_endpoints();
-        // Records of one second have other names.
+        // Records of the same second have other names.
         wait_for_next_second(unix_now());
         id
     });
@@ -158,7 +159,7 @@ fn prepare_world(is_late: bool) -> PreparedWorld {
     }
 }
 
-/// How many requests a deployment makes that nothing disturbs.
+/// The number of requests of an undisturbed deployment.
 fn count_requests(is_late: bool) -> usize {
     let PreparedWorld {
         mut world, unit, ..
@@ -170,7 +171,7 @@ fn count_requests(is_late: bool) -> usize {
     proxy.count_requests("")
 }
 
-/// Passes all requests on but the one of `case`, which waits until `over`; the others wait no longer than that one.
+/// Forwards all requests except that of `case`, which waits until `over`.
 fn start_proxy(
     upstream: &str,
     case: SecondRunCase,
@@ -205,7 +206,7 @@ fn start_proxy(
     })
 }
 
-/// Runs a deployment twice, and returns what is wrong afterwards.
+/// Runs a deployment twice, and returns the violations.
 fn run_case(case: SecondRunCase) -> Vec<String> {
     let PreparedWorld {
         mut world,
@@ -258,7 +259,7 @@ fn run_case(case: SecondRunCase) -> Vec<String> {
         .collect()
 }
 
-/// What is not as it has to be once both runs have ended.
+/// The violations after both runs.
 fn check_second_run(world: &World, deployed: &[String], answer: &str) -> Vec<String> {
     let is_well = match serde_json::from_str::<Value>(answer) {
         Ok(answer) => answer["status"] == "ok",
@@ -316,7 +317,7 @@ fn a_second_run_completes_the_deployment_and_repeats_nothing() {
         }
     }
     campaign.rng(0).shuffle(&mut cases);
-    // First those in which the most has happened before the second run; a small campaign has four of them.
+    // The cases with the latest requests come first; a small campaign has four of them.
     let latest = cases.iter().map(|case| case.request).max();
     cases.sort_by_key(|case| {
         (

@@ -16,15 +16,15 @@ use test_support::World;
 use test_support::campaign::Campaign;
 use test_support::terraform_steps::{parse_external_answer, wrap_request};
 
-/// The fewest open files with which a dynamic loader can start anything, and as many as are always enough.
+/// From the fewest open files with which a program can start to more than enough.
 const FILES: std::ops::Range<usize> = 4..20;
-/// Limits of a file's size in blocks of 512 bytes; a kept config has eight.
+/// File size limits in blocks of 512 bytes; a spooled config has eight.
 const BLOCKS: std::ops::Range<usize> = 0..10;
 
-/// A machine on which no authority is trusted, as in a container without the package ca-certificates.
+/// A machine without trusted authorities, such as a container without ca-certificates.
 const NO_CERTIFICATES: &str = "export SSL_CERT_FILE=/nonexistent SSL_CERT_DIR=/nonexistent";
 
-/// A place where nothing can be kept, or not what is to be.
+/// A state directory that is not usable.
 struct UnusableFolder {
     name: &'static str,
     make: fn(&mut World),
@@ -94,7 +94,7 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
             None,
         )
     });
-    // Whoever ignores the signal gets the error; the default would end the helper.
+    // Ignoring the signal turns it into an error; by default it would end the helper.
     let blocks = BLOCKS.map(|blocks| {
         (
             format!("at most {blocks} blocks a file"),
@@ -119,7 +119,7 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
     let mut cases: Vec<_> = scenes
         .flat_map(|scene| shortages.iter().map(move |shortage| (scene, shortage)))
         .collect();
-    // Another place has nothing of an earlier deployment.
+    // Another state directory has no earlier deployment.
     cases.retain(|(scene, (_, _, make))| *scene != TrialScene::Late || make.is_none());
     campaign.rng(0).shuffle(&mut cases);
     cases.sort_by_key(|(scene, (_, limit, _))| {
@@ -154,12 +154,12 @@ fn a_stdout_that_is_full_costs_the_line_and_nothing_else() {
     let full = run_behind_script("exec \"$1\" \"$2\" >/dev/full");
     let context = unit.plan(&world);
     let request = wrap_request(&unit.deploy_request(&context));
-    for (verb, query) in [("context", unit.query()), ("deploy", request.clone())] {
-        let ran = full(&world, verb, &query);
+    for (command, query) in [("context", unit.query()), ("deploy", request.clone())] {
+        let ran = full(&world, command, &query);
         assert_eq!(
             (ran.exit, ran.output.as_str(), ran.errors.as_str()),
             (Some(0), "", ""),
-            "{verb}"
+            "{command}"
         );
     }
     assert_eq!(
@@ -175,7 +175,7 @@ fn a_stdout_that_is_full_costs_the_line_and_nothing_else() {
     );
 }
 
-/// Another HOME, or none, and the profiles where they were.
+/// Sets or removes HOME, without moving the profiles.
 fn set_home(world: &mut World, folder: Option<&str>) {
     let profiles = world.home().join(".aws/credentials");
     world.set_variable("AWS_SHARED_CREDENTIALS_FILE", profiles.to_str());

@@ -29,9 +29,9 @@ use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::terraform_steps::wrap_request;
 use test_support::{World, helper_path, project_dir, run_with_input, to_text};
 
-/// What a step that was asked to end may take for it; it waits for nothing any more.
+/// The time in which a signalled step must end.
 const SOON: Duration = Duration::from_secs(20);
-/// What is sent, how often, and to which processes.
+/// The signals, their number and their targets.
 const SIGNALS: [SignalKind; 11] = [
     SignalKind {
         name: "KILL",
@@ -101,7 +101,6 @@ const SIGNALS: [SignalKind; 11] = [
     },
 ];
 
-/// A signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct SignalKind {
     name: &'static str,
@@ -110,30 +109,29 @@ struct SignalKind {
     to: SignalTarget,
 }
 
-/// Which processes get a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SignalTarget {
-    /// The helper, which runs without `helper.sh`.
+    /// The helper without `helper.sh`.
     Helper,
-    /// The helper, which `helper.sh` runs.
+    /// The helper below `helper.sh`.
     HelperOfScript,
-    /// `helper.sh` alone.
+    /// Only `helper.sh`.
     Script,
-    /// `helper.sh` and the helper, which are one group of processes.
+    /// `helper.sh` and the helper, as a process group.
     Both,
 }
 
-/// Whatever started the tests may have left them deaf to signals; a shell cannot undo that, and a terminal would not do it.
+/// The parent of the tests may ignore signals. A shell cannot restore them, and a terminal would
+/// not ignore them.
 const HEARING: &str = "import os,signal,sys; [signal.signal(it, signal.SIG_DFL) for it in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)]; \
                        os.execv(sys.argv[1], sys.argv[1:])";
 
-/// When and how a step is ended.
 #[derive(Debug, Clone, Copy)]
 struct SignalCase {
     step: (&'static str, TrialScene),
-    /// At which request, from 0 on.
+    /// The request, counted from 0.
     request: usize,
-    /// Whether the server has done what was asked.
+    /// Whether the server executed the request.
     done: bool,
     signal: SignalKind,
 }
@@ -149,7 +147,7 @@ fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
     let mut ends = Vec::new();
     for (step, requests) in steps.into_iter().zip(requests) {
         let moments = (0..requests).flat_map(|request| [(request, false), (request, true)]);
-        // People run `replay` without a script.
+        // `replay` runs without a script.
         let signals = || {
             SIGNALS
                 .into_iter()
@@ -165,7 +163,7 @@ fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
         }));
     }
     campaign.rng(0).shuffle(&mut ends);
-    // Kills first: a small campaign has many of them.
+    // Kills come first, so that a small campaign has many of them.
     ends.sort_by_key(|end| end.signal.name != "KILL" && end.request % 2 == 0);
     let all = ends.len();
     ends.truncate(campaign.pick(16, usize::MAX));
@@ -186,7 +184,7 @@ fn no_signal_at_any_request_tears_loses_or_repeats_anything() {
     );
 }
 
-/// How many requests a step makes when nobody ends it.
+/// The number of requests of an undisturbed step.
 fn count_requests(step: (&'static str, TrialScene)) -> usize {
     let mut count = 0;
     let passing = |world: &mut World, query: Option<&Value>| {
@@ -213,7 +211,7 @@ fn count_requests(step: (&'static str, TrialScene)) -> usize {
     count
 }
 
-/// One step that is ended, and what follows it; `None` if it had ended before.
+/// Signals a step and continues with `next`; `None` if the step had ended before.
 fn run_signal_case(end: SignalCase, next: AfterKill) -> Option<ViolationCounts> {
     let goes_on = if matches!(next, AfterKill::NextDeployment) {
         "then the next deployment"
@@ -227,7 +225,7 @@ fn run_signal_case(end: SignalCase, next: AfterKill) -> Option<ViolationCounts> 
         let proxy = start_proxy_until(&world.server.endpoint(), end, sender.clone(), over);
         world.set_endpoint(&proxy.endpoint());
         let (pid, ended) = start_step(world, end.step.0, query, end.signal.to);
-        // Either the request comes, or the step ends without it: then its output waits to be taken.
+        // Either the request arrives, or the step ends without it.
         let ended = forward_output(ended, sender);
         let was_hit = moment.recv().is_ok_and(|()| ended.try_recv().is_err());
         if !was_hit {
@@ -252,7 +250,7 @@ fn run_signal_case(end: SignalCase, next: AfterKill) -> Option<ViolationCounts> 
         }
         let mut until = Some(until);
         if end.signal.to == SignalTarget::Script {
-            // The helper goes on alone, so its network may as well.
+            // The helper continues alone, so its network must, too.
             drop(until.take());
         }
         let output = ended.recv_timeout(SOON).unwrap_or_else(|_| {
@@ -263,7 +261,7 @@ fn run_signal_case(end: SignalCase, next: AfterKill) -> Option<ViolationCounts> 
         drop(until);
         world.restore_endpoints();
         let ran = check_output(&name, &output, end, &mut own);
-        // The script does not pass on what the helper may have answered.
+        // The killed script does not forward an answer of the helper.
         let is_noted = ran.is_some() && end.signal.to != SignalTarget::HelperOfScript
             || end.signal.to == SignalTarget::Both;
         KillOutcome {
@@ -276,14 +274,14 @@ fn run_signal_case(end: SignalCase, next: AfterKill) -> Option<ViolationCounts> 
     violations.map(|violations| ViolationCounts::sum([own, violations]))
 }
 
-/// A step that ends by itself says what it has to say; otherwise it ends by the signal.
+/// A step that ends by itself answers; otherwise the signal ends it.
 fn check_output(
     name: &str,
     output: &Output,
     end: SignalCase,
     own: &mut ViolationCounts,
 ) -> Option<StepResult> {
-    // A shell may pass a signal on as an exit code.
+    // A shell may return a signal as an exit code.
     let is_by_signal = output.status.signal() == Some(end.signal.number);
     if is_by_signal
         || end.signal.to == SignalTarget::Both
@@ -299,7 +297,7 @@ fn check_output(
     {
         own.misled.push(format!("{name}: {ran:?}"));
     }
-    // `replay` is for people, and tells them by its exit code that something is left.
+    // The exit code of `replay` reports remaining items.
     if end.step.0 == "replay" {
         if ran.exit.is_none_or(|code| code == 101) || ran.errors.contains("panicked") {
             own.failed.push(format!("{name}: {ran:?}"));
@@ -309,8 +307,8 @@ fn check_output(
     Some(ran)
 }
 
-/// Passes requests on up to that of `end`, and reports when it came, or was done. Until `over` it answers nothing from then on;
-/// after that it passes requests on where only the script was ended.
+/// Forwards requests up to that of `end`, and reports its arrival or execution. From then until
+/// `over` it answers nothing; afterwards it forwards requests if only the script was ended.
 fn start_proxy_until(
     upstream: &str,
     end: SignalCase,
@@ -330,7 +328,7 @@ fn start_proxy_until(
         let number = seen.fetch_add(1, Ordering::SeqCst);
         let (tell, over) = (tell.lock().expect("no panic").clone(), Arc::clone(&over));
         let told = move || {
-            // The receiver may be gone.
+            // The receiver may have ended.
             let _ = tell.send(());
         };
         match number.cmp(&end.request) {
@@ -351,24 +349,24 @@ fn start_proxy_until(
     })
 }
 
-/// Starts a command with a deadline that is far away, so that no deadline ends it; returns its process and, once, its end. That
-/// of `helper.sh` is the end of the helper as well, which has the script's stdout as another open file.
+/// Starts a command with a distant deadline; returns its process id and a channel for its output.
+/// With `helper.sh` the output ends with the helper, which shares the stdout of the script.
 fn start_step(
     world: &World,
-    verb: &str,
+    step: &str,
     query: Option<&Value>,
     to: SignalTarget,
 ) -> (u32, Receiver<Output>) {
     let mut command = world.command("python3");
     command.args(["-c", HEARING]);
     if to == SignalTarget::Helper {
-        command.arg(helper_path()).arg(verb);
+        command.arg(helper_path()).arg(step);
     } else {
         let script = project_dir().join("terraform/helper.sh");
         command
             .args(["/bin/sh", "-c", "exec /bin/sh \"$@\" 9>&1", "sh"])
             .arg(script)
-            .arg(verb)
+            .arg(step)
             .arg(noting_helper(world));
     }
     let command = command
@@ -382,7 +380,7 @@ fn start_step(
         request["timeout"] = "300".into();
         wrap_request(&request).to_string()
     });
-    // `replay` reads nothing and may have ended.
+    // `replay` reads no input and may have ended.
     let _ = helper
         .stdin
         .take()
@@ -393,7 +391,7 @@ fn start_step(
     (pid, ended)
 }
 
-/// A helper that notes its process first.
+/// A helper that first writes its process id to a file.
 fn noting_helper(world: &World) -> PathBuf {
     let path = world.path().join("noting helper");
     let script = format!(
@@ -401,7 +399,8 @@ fn noting_helper(world: &World) -> PathBuf {
         pid_file(world).display(),
         helper_path().display()
     );
-    // Written by a process of its own: a file that a fork still has open for writing cannot be run.
+    // Another process writes it, because a file cannot run while a forked process has it open for
+    // writing.
     let mut command = world.command("/bin/sh");
     command
         .args(["-c", "cat >\"$0\" && chmod +x \"$0\""])
@@ -414,7 +413,7 @@ fn pid_file(world: &World) -> PathBuf {
     world.path().join("helper.pid")
 }
 
-/// Passes the end on, and tells that something happened.
+/// Forwards the output, and signals that the step ended.
 fn forward_output(ended: Receiver<Output>, tell: Sender<()>) -> Receiver<Output> {
     let (sender, passed) = mpsc::channel();
     thread::spawn(move || {

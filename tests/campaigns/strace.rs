@@ -16,9 +16,9 @@ use serde_json::Value;
 use crate::trial_runner::StepResult;
 use test_support::{World, helper_path};
 
-/// Starts the helper, waits until it reads, and becomes the strace of it: only a parent may look everywhere.
-/// `PATH` is empty for the helper, so that it starts no programs whose calls would be counted, too, and the folder is
-/// `/`, so that no call names another.
+/// Starts the helper, waits until it reads its query, and becomes strace, because only a parent may
+/// trace it everywhere. `PATH` is empty, so that the helper starts no programs whose calls would
+/// count. The folder is `/`, so that no call names another.
 const ATTACH_SCRIPT: &str = r#"
 out=$1 inject=$2
 shift 2
@@ -31,7 +31,8 @@ exec 3<&-
 exec strace -f -ff -y -s 0 -e signal=KILL,INT -e trace=%file,%desc,%network ${inject:+-e "inject=$inject"} -o "$out/trace" -p $!
 "#;
 
-/// The same for a verb that reads nothing: what the loader does is in the trace, and no file of ours.
+/// The same for a command that reads no query: the trace includes the loader, but none of its files
+/// belong to the helper.
 const START_SCRIPT: &str = r#"
 out=$1 inject=$2
 shift 2
@@ -41,22 +42,21 @@ exec strace -f -ff -y -s 0 -e signal=KILL,INT -e trace=%file,%desc,%network ${in
     /bin/sh -c 'echo attached >&9; exec 9>&-; out=$1; shift; PATH=/nonexistent; export PATH; exec "$@" >"$out/stdout" 2>"$out/stderr"' sh "$out" "$@"
 "#;
 
-/// One system call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SystemCall {
     pub(crate) name: String,
-    /// Which of its name it is in its thread, from 1 on: what `when=` of strace counts.
+    /// The number among calls of its name in its thread, counted from 1 as by `when=` of strace.
     pub(crate) number: usize,
-    /// What stands behind the name: arguments and result, files with their paths.
+    /// Arguments and result, with the paths of files.
     pub(crate) rest: String,
 }
 
-/// What one run of the helper did.
+/// The system calls of a run of the helper.
 #[derive(Debug)]
 pub(crate) struct SystemCallTrace {
-    /// The calls of each thread, in their order.
+    /// The calls of each thread, in order.
     pub(crate) threads: Vec<Vec<SystemCall>>,
-    /// Whether it was killed, by whichever signal.
+    /// Whether a signal killed it.
     pub(crate) killed: bool,
     /// Whether it got a SIGINT.
     pub(crate) interrupted: bool,
@@ -73,17 +73,16 @@ impl SystemCall {
         self.rest.contains(folder.to_str().expect("UTF-8"))
     }
 
-    /// Whether it is about any file at all, and not a socket, a pipe or a queue of events.
+    /// Whether it is about a file, and not a socket, pipe or event queue.
     pub(crate) fn is_about_a_file(&self) -> bool {
         self.rest.contains("</") || self.rest.contains("\"/")
     }
 
-    /// Whether it is about a socket, or makes one.
+    /// Whether it uses or creates a socket.
     pub(crate) fn is_of_the_network(&self) -> bool {
         self.rest.contains("<socket:") || self.rest.contains("<TCP") || self.name == "socket"
     }
 
-    /// Whether it did its work.
     pub(crate) fn succeeded(&self) -> bool {
         self.rest
             .rsplit_once(" = ")
@@ -92,12 +91,11 @@ impl SystemCall {
 }
 
 impl SystemCallTrace {
-    /// All calls of all threads.
     pub(crate) fn calls(&self) -> impl Iterator<Item = &SystemCall> {
         self.threads.iter().flatten()
     }
 
-    /// The files that were moved into place in `folder` before an fsync of it was done: these must outlive everything.
+    /// The files that were renamed into `folder` before an fsync of it returned: these are durable.
     pub(crate) fn spooled_files_in(&self, folder: &Path) -> Vec<String> {
         let folder = folder.to_str().expect("UTF-8");
         let mut kept = Vec::new();
@@ -119,10 +117,10 @@ impl SystemCallTrace {
     }
 }
 
-/// Runs a verb of the helper with a fault in its system calls, or none: `inject` is what strace's `-e inject=` takes.
+/// Runs a command of the helper under strace; `inject` is a fault for `-e inject=`, or empty.
 pub(crate) fn run_traced(
     world: &World,
-    verb: &str,
+    step: &str,
     query: Option<&Value>,
     inject: &str,
 ) -> (StepResult, SystemCallTrace) {
@@ -141,7 +139,7 @@ pub(crate) fn run_traced(
         .arg(out.path())
         .arg(inject)
         .arg(helper_path())
-        .arg(verb);
+        .arg(step);
     let started = Instant::now();
     let said = feed_when_attached(command, query);
     let took = started.elapsed();
@@ -149,7 +147,7 @@ pub(crate) fn run_traced(
     let (trace, exit) = read_traces(out.path());
     assert!(
         exit.is_some() || trace.killed,
-        "strace saw no end of `{verb}`: {said}"
+        "strace saw no end of `{step}`: {said}"
     );
     (
         StepResult {
@@ -162,7 +160,7 @@ pub(crate) fn run_traced(
     )
 }
 
-/// Gives the helper its query once strace looks, and waits for the end.
+/// Sends the query once strace is attached, and waits for the end.
 fn feed_when_attached(mut command: Command, query: Option<&Value>) -> String {
     let mut shell = command
         .stdin(Stdio::piped())
@@ -178,7 +176,7 @@ fn feed_when_attached(mut command: Command, query: Option<&Value>) -> String {
         "strace cannot look at the helper; is it installed (tools/install strace)? {said}"
     );
     let mut input = shell.stdin.take().expect("a pipe");
-    // One that was killed before it read its query has closed the pipe.
+    // A helper that was killed before it read its query has closed the pipe.
     let _ = query.map(|query| input.write_all(query.to_string().as_bytes()));
     drop(input);
     messages.read_to_string(&mut said).expect("text");
@@ -186,7 +184,7 @@ fn feed_when_attached(mut command: Command, query: Option<&Value>) -> String {
     said
 }
 
-/// Reads the file of each thread; gives the helper's exit code, too, which strace notes in each.
+/// Reads the trace of each thread, and the exit code of the helper, which each trace has.
 fn read_traces(folder: &Path) -> (SystemCallTrace, Option<i32>) {
     let mut files: Vec<_> = fs::read_dir(folder)
         .expect("a folder")
@@ -196,8 +194,8 @@ fn read_traces(folder: &Path) -> (SystemCallTrace, Option<i32>) {
         path.file_name()
             .is_some_and(|name| name.to_string_lossy().starts_with("trace."))
     });
-    // The helper's own thread first: strace begins it with `execve`, and the others between fork and that call. Numbers alone do
-    // not tell, because they begin again once they reach their limit.
+    // The main thread comes first. It starts with `execve`; thread ids do not show the order
+    // because they wrap around.
     files.sort_by_key(|path| {
         let is_started_by_strace = fs::read_to_string(path)
             .expect("a trace")

@@ -10,25 +10,24 @@ use crate::rule_proxy::{ProxyFront, RuleProxy};
 use test_support::World;
 use test_support::terraform_steps::{AppliedDeployment, CustomerUnit};
 
-/// What is wrong with a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CertificateFlaw {
     None,
-    /// It is signed by itself and by nobody that clients trust.
+    /// It is self-signed, by an issuer that clients do not trust.
     UnknownIssuer,
-    /// It is somebody else's.
+    /// It is for another name.
     WrongName,
-    /// It was good once.
+    /// It has expired.
     Expired,
 }
 
-/// An authority that clients trust, if they are given its [`CertificateAuthority::pem`].
+/// An authority that clients with its [`CertificateAuthority::pem`] trust.
 pub(crate) struct CertificateAuthority {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// One for all tests: to make keys takes time.
+/// One for all tests, because generating keys takes time.
 pub(crate) static AUTHORITY: LazyLock<CertificateAuthority> = LazyLock::new(|| {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
@@ -41,12 +40,11 @@ pub(crate) static AUTHORITY: LazyLock<CertificateAuthority> = LazyLock::new(|| {
 });
 
 impl CertificateAuthority {
-    /// The authority's certificate, as `AWS_CA_BUNDLE` has it.
+    /// The certificate of the authority, for `AWS_CA_BUNDLE`.
     pub(crate) fn pem(&self) -> String {
         self.certificate.pem()
     }
 
-    /// What a server at 127.0.0.1 needs.
     pub(crate) fn server_config(&self, flaw: CertificateFlaw) -> Arc<ServerConfig> {
         let name = if flaw == CertificateFlaw::WrongName {
             "elsewhere.example"
@@ -76,7 +74,7 @@ impl CertificateAuthority {
     }
 }
 
-/// Deploys over TLS, with the authority's certificate in a variable of this name, if any; gives the requests.
+/// Deploys over TLS with the authority in this variable, if any; returns the number of requests.
 fn deploy_over_https(variable: Option<&str>, judge: fn(AppliedDeployment)) -> usize {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);

@@ -19,44 +19,42 @@ use test_support::oracle::{unix_now, wait_for_next_second};
 use test_support::terraform_steps::{CustomerUnit, wrap_request};
 use test_support::{SECRET_CANARIES, World, refused_endpoint, to_text};
 
-/// The deadline of a deployment, as the module has it by default.
+/// The default deadline of the module.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// What a busy machine, or strace, may add to the deadline before it counts as broken.
+/// The time that a busy machine or strace may add to the deadline.
 const BUSY_MACHINE_MARGIN: Duration = Duration::from_secs(20);
-/// After this long, a step is taken for one that never ends.
+/// After this time a step counts as hanging.
 const HANG_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// What came of one step.
 #[derive(Debug)]
 pub(crate) struct StepResult {
-    /// The exit code; `None` for a step that a signal ended.
+    /// The exit code; `None` if a signal ended the step.
     pub(crate) exit: Option<i32>,
     pub(crate) output: String,
     pub(crate) errors: String,
     pub(crate) took: Duration,
 }
 
-/// Whoever runs a verb with a query.
+/// Runs a command with a query.
 pub(crate) type StepRunner<'a> = &'a dyn Fn(&World, &str, &Value) -> StepResult;
 
-/// The helper as it is.
-pub(crate) fn run_helper(world: &World, verb: &str, query: &Value) -> StepResult {
-    run_with_query(world.helper_command(&[verb]), query)
+pub(crate) fn run_helper(world: &World, command: &str, query: &Value) -> StepResult {
+    run_with_query(world.helper_command(&[command]), query)
 }
 
-/// The helper behind a script of `sh`, which finds its path in `$1` and the verb in `$2`.
+/// A runner with a shell script, which finds the helper in `$1` and the command in `$2`.
 pub(crate) fn run_behind_script(script: &str) -> impl Fn(&World, &str, &Value) -> StepResult {
-    move |world, verb, query| {
+    move |world, command, query| {
         let mut shell = world.command("/bin/sh");
         shell
             .args(["-c", script, "sh"])
             .arg(test_support::helper_path())
-            .arg(verb);
+            .arg(command);
         run_with_query(shell, query)
     }
 }
 
-/// Runs a command with a query on its stdin, but not for ever.
+/// Runs a command with a query on stdin, and kills it after [`HANG_TIMEOUT`].
 pub(crate) fn run_with_query(mut command: Command, query: &Value) -> StepResult {
     let started = Instant::now();
     let mut child = command
@@ -66,7 +64,7 @@ pub(crate) fn run_with_query(mut command: Command, query: &Value) -> StepResult 
         .spawn()
         .expect("it starts");
     let pid = child.id();
-    // Whoever ends without reading its query closes the pipe: that is counted by its exit code.
+    // A step that ends without reading its query closes the pipe; its exit code counts.
     let _ = child
         .stdin
         .take()
@@ -87,7 +85,7 @@ pub(crate) fn run_with_query(mut command: Command, query: &Value) -> StepResult 
     }
 }
 
-/// Sends a signal to a process, or, by its negative number, to a group of them; one that has just ended is no failure.
+/// Sends a signal to a process or, with a negative id, to a process group. It may have just ended.
 pub(crate) fn send_signal(name: &str, pid: i64) {
     let arguments = [
         "-c",
@@ -102,52 +100,50 @@ pub(crate) fn send_signal(name: &str, pid: i64) {
         .expect("sh");
 }
 
-/// What a world is like when its trial begins.
+/// The state of a world before its trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TrialScene {
-    /// All is well, and nothing is kept.
+    /// No fault, and an empty spool.
     Online,
-    /// The network is gone until the healing.
+    /// No network until the last deployment.
     Offline,
-    /// All is well again, and an earlier deployment is still kept.
+    /// No fault, but an earlier deployment is still spooled.
     Late,
-    /// The deployment under test was begun by a process that was killed before it had sent anything.
+    /// The deployment was started by a process that was killed before its first request.
     Resumed,
 }
 
-/// A deployment, and what it said.
+/// A deployment and its answer.
 #[derive(Debug)]
 pub(crate) struct TrialDeployment {
     pub(crate) id: String,
     pub(crate) version: ConfigVersion,
-    /// The answer of `deploy`; `None` where it did not come to its end.
+    /// The answer of `deploy`; `None` if it did not end.
     pub(crate) answer: Option<Value>,
-    /// Whether its record was in the bucket when it ended; otherwise it can only come late.
+    /// Whether its record was in the bucket when it ended.
     pub(crate) is_logged: bool,
 }
 
-/// A world, all its deployments so far, and what was wrong with them.
+/// A world with its deployments so far and their violations.
 pub(crate) struct DeploymentTrial {
     pub(crate) name: String,
     pub(crate) world: World,
     pub(crate) unit: CustomerUnit,
     pub(crate) deployed: Vec<TrialDeployment>,
-    /// The names of the files that were kept for good before a step was ended: what they hold must come.
+    /// The files that were durable before a step was killed: their content must arrive.
     pub(crate) spooled: Vec<String>,
-    /// The longest that a deployment may take here.
+    /// The longest permitted time of a deployment.
     pub(crate) limit: Duration,
     pub(crate) violations: ViolationCounts,
-    /// Whether the next deployment is begun by a process that is killed.
+    /// Whether the next deployment is started by a process that is killed.
     is_resumed: bool,
 }
 
 impl TrialDeployment {
-    /// The status that the deployment reported.
     pub(crate) fn status(&self) -> Option<&str> {
         self.answer.as_ref()?["status"].as_str()
     }
 
-    /// The message that the deployment reported, or nothing.
     pub(crate) fn message(&self) -> &str {
         self.answer
             .as_ref()
@@ -157,7 +153,7 @@ impl TrialDeployment {
 }
 
 impl DeploymentTrial {
-    /// A fresh world, in which the hardship is yet to come.
+    /// A new world, before the fault.
     pub(crate) fn new(name: String, scene: TrialScene) -> Self {
         let world = World::new();
         let unit = CustomerUnit::new(&world);
@@ -178,7 +174,8 @@ impl DeploymentTrial {
         }
         if scene == TrialScene::Late {
             trial.deploy(&TrialVersions::get().early, &run_helper);
-            // In the same second the next record would want the same name, or not: what follows shall not depend on it.
+            // In the same second the next record might need another name, so the result would
+            // depend on chance.
             wait_for_next_second(unix_now());
             trial.world.restore_endpoints();
         }
@@ -200,7 +197,8 @@ impl DeploymentTrial {
         self.record_deployment(&context, version, answer);
     }
 
-    /// In the scene [`TrialScene::Resumed`], and only once: begins a deployment and kills the process at its first request.
+    /// In the scene [`TrialScene::Resumed`], once: starts a deployment and kills the process at its
+    /// first request.
     pub(crate) fn begin_if_resumed(&mut self, request: &Value) {
         if !std::mem::take(&mut self.is_resumed) {
             return;
@@ -208,7 +206,7 @@ impl DeploymentTrial {
         let (sender, came) = mpsc::channel();
         let sender = std::sync::Mutex::new(sender);
         let proxy = FaultyProxy::start("", move |_| {
-            // The receiver may be gone: the first request is enough.
+            // Only the first request matters; the receiver may have ended.
             let _ = sender.lock().expect("no panic").send(());
             RequestFate::Silence
         });
@@ -234,7 +232,7 @@ impl DeploymentTrial {
         self.world.restore_endpoints();
     }
 
-    /// Asks `context`; where it does not answer, answers as `helper.sh` would in its place.
+    /// Runs `context`; without an answer, it returns that of `helper.sh`.
     pub(crate) fn plan(&mut self, runner: StepRunner, took: &mut Duration) -> Value {
         let context = runner(&self.world, "context", &self.unit.query());
         *took += context.took;
@@ -244,7 +242,7 @@ impl DeploymentTrial {
         })
     }
 
-    /// Enters a deployment into the books, and looks at once whether it was honest.
+    /// Records a deployment, and checks at once that it reported what is missing.
     pub(crate) fn record_deployment(
         &mut self,
         context: &Value,
@@ -267,7 +265,7 @@ impl DeploymentTrial {
         self.deployed.push(deployed);
     }
 
-    /// Ends the hardship with a healthy deployment, and closes the books.
+    /// Ends the fault, deploys once more, and checks everything.
     pub(crate) fn finish(mut self) -> ViolationCounts {
         self.world.restore_endpoints();
         self.deploy(&TrialVersions::get().healed, &run_helper);
@@ -278,9 +276,9 @@ impl DeploymentTrial {
         self.violations
     }
 
-    /// One JSON object of strings on stdout, nothing on stderr, exit 0.
-    pub(crate) fn check_answer(&mut self, verb: &str, ran: &StepResult) -> Option<Value> {
-        self.check_step(verb, ran);
+    /// Checks for one JSON object of strings on stdout, nothing on stderr, and exit code 0.
+    pub(crate) fn check_answer(&mut self, command: &str, ran: &StepResult) -> Option<Value> {
+        self.check_step(command, ran);
         let answer: Option<Value> = serde_json::from_str(&ran.output).ok();
         let answer = answer.filter(|answer| {
             answer
@@ -289,14 +287,14 @@ impl DeploymentTrial {
         });
         if answer.is_none() || ran.output.matches('\n').count() != 1 {
             self.violations.failed.push(format!(
-                "{}: `{verb}` answered not with one object of strings: {ran:?}",
+                "{}: `{command}` answered not with one object of strings: {ran:?}",
                 self.name
             ));
         }
         answer
     }
 
-    /// Whether the deadline was kept.
+    /// Checks the deadline.
     pub(crate) fn check_duration(&mut self, what: &str, took: Duration) {
         if took > self.limit {
             self.violations
@@ -305,8 +303,7 @@ impl DeploymentTrial {
         }
     }
 
-    /// Time is not the cause while there is time left, and in no scene of ours is anybody waited for. What comes later may
-    /// only know the worst, which is noted before anything is tried.
+    /// No message may blame the deadline while there is time left, because no scene waits.
     fn check_cause(&mut self, said: [&String; 2], took: Duration) {
         let blamed = said
             .into_iter()
@@ -317,10 +314,10 @@ impl DeploymentTrial {
             .extend(blamed.map(|said| format!("{}: after {took:?}: {said}", self.name)));
     }
 
-    fn check_step(&mut self, verb: &str, ran: &StepResult) {
+    fn check_step(&mut self, command: &str, ran: &StepResult) {
         if ran.exit != Some(0) || !ran.errors.is_empty() {
             self.violations.failed.push(format!(
-                "{}: `{verb}` is to exit with 0 and a clean stderr: {ran:?}",
+                "{}: `{command}` is to exit with 0 and a clean stderr: {ran:?}",
                 self.name
             ));
         }
@@ -329,7 +326,7 @@ impl DeploymentTrial {
             .any(|canary| ran.output.contains(canary) || ran.errors.contains(canary))
         {
             self.violations.leaked.push(format!(
-                "{}: `{verb}` printed a secret of the config: {ran:?}",
+                "{}: `{command}` printed a secret of the config: {ran:?}",
                 self.name
             ));
         }

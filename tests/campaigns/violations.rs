@@ -14,28 +14,28 @@ use test_support::campaign::Campaign;
 use test_support::{BUCKET, SECRET_CANARIES, World, helper_path, to_text};
 
 const CONFIG_PREFIX: &str = "terragrunt/airbnb/";
-/// What the message says of a thing that waits on this machine, and of one that does not.
+/// The words of the message about spooled items, and about lost ones.
 const SPOOLED_PHRASE: &str = "sent with the next deployment";
-/// What it says of a config that cannot be read.
+/// The words of the message about an unreadable config.
 const UNREADABLE_PHRASE: &str = "config.yaml is not backed up: read `";
 const NOT_SPOOLED_PHRASES: [&str; 2] = ["nothing is kept", "is lost"];
 
-/// What was wrong, one phrase a case.
+/// Violations by promise, with a phrase for each case.
 #[derive(Debug, Default)]
 pub(crate) struct ViolationCounts {
-    /// Took longer than the deployment may be held up.
+    /// A deployment took longer than permitted.
     pub(crate) blocked: Vec<String>,
-    /// Did not exit with 0, or said something else than its one line or object.
+    /// A step did not exit 0, or printed something else than its answer.
     pub(crate) failed: Vec<String>,
-    /// Is not in the bucket, and nobody said so, or it was said to come.
+    /// Something is missing in the bucket without a report, or although it was announced.
     pub(crate) lost: Vec<String>,
-    /// Is in the bucket as nobody wrote it.
+    /// An object has other bytes than those written.
     pub(crate) torn: Vec<String>,
-    /// Is in the bucket more than once.
+    /// Something is in the bucket twice.
     pub(crate) duplicated: Vec<String>,
-    /// Is told otherwise than it was: with a cause that it had not, or as late or in time.
+    /// A report is wrong: a false cause, or a wrong `late` flag.
     pub(crate) misled: Vec<String>,
-    /// A secret where none may be.
+    /// A secret outside of the configs.
     pub(crate) leaked: Vec<String>,
 }
 
@@ -52,19 +52,17 @@ impl ViolationCounts {
         ]
     }
 
-    /// How many there are.
     pub(crate) fn total(&self) -> usize {
         self.by_kind().iter().map(|(_, cases)| cases.len()).sum()
     }
 
-    /// For the closing line: `0 blocked, 0 failed, …`.
+    /// For the summary line: `0 blocked, 0 failed, …`.
     pub(crate) fn summary(&self) -> String {
         self.by_kind()
             .map(|(kind, cases)| format!("{} {kind}", cases.len()))
             .join(", ")
     }
 
-    /// Adds those of another trial.
     pub(crate) fn merge(&mut self, other: Self) {
         self.blocked.extend(other.blocked);
         self.failed.extend(other.failed);
@@ -75,14 +73,13 @@ impl ViolationCounts {
         self.leaked.extend(other.leaked);
     }
 
-    /// Those of many trials.
     pub(crate) fn sum(all: impl IntoIterator<Item = Self>) -> Self {
         let mut sum = Self::default();
         all.into_iter().for_each(|violations| sum.merge(violations));
         sum
     }
 
-    /// Prints the first cases under each promise, and fails if there is any.
+    /// Prints the first cases of each promise, and fails if there is any.
     pub(crate) fn assert_none(&self, campaign: &Campaign) {
         for (kind, cases) in self.by_kind() {
             cases
@@ -93,7 +90,7 @@ impl ViolationCounts {
         assert_eq!(self.total(), 0, "cases of each kind stand above");
     }
 
-    /// Whether a deployment that has just ended reported what is missing. A step that was killed can report nothing.
+    /// Checks that a finished deployment reported what is missing. A killed step cannot report.
     pub(crate) fn check_report_of_deployment(
         &mut self,
         name: &str,
@@ -109,8 +106,8 @@ impl ViolationCounts {
         }
     }
 
-    /// Whether a second run completed a deployment: everything is in the bucket, nothing of it in the spool, and `verify` is
-    /// content, which does not even find a config without a record.
+    /// Checks that a second run completed a deployment: everything is in the bucket, nothing of it
+    /// is spooled, and `verify` finds nothing.
     pub(crate) fn check_completed(
         &mut self,
         name: &str,
@@ -137,7 +134,7 @@ impl ViolationCounts {
         );
     }
 
-    /// What the bucket looks like once a healthy deployment, the last one, has been there.
+    /// Checks the bucket after the last, healthy deployment.
     pub(crate) fn check_bucket(
         &mut self,
         name: &str,
@@ -159,9 +156,9 @@ impl ViolationCounts {
                     || NOT_SPOOLED_PHRASES
                         .iter()
                         .any(|words| message.contains(words)));
-            // What was killed said nothing and is judged by what it had kept; see the campaign.
+            // A killed step reported nothing; `check_spooled` checks its durable files.
             let missing = missing_objects(world, deployed);
-            // What could not even be read was not spooled, also where the message says that the record is.
+            // An unreadable config was not spooled, even if the message says that the record was.
             let is_unread = missing == ["config"] && message.starts_with(UNREADABLE_PHRASE);
             if !missing.is_empty() && !excused && !is_unread && answer.is_some() {
                 self.lost.push(format!(
@@ -169,7 +166,7 @@ impl ViolationCounts {
                 ));
             }
             let found = record_with_key(world, id);
-            // What was still under way when its deployment ended is there before it is sent late.
+            // An upload that was still running when its deployment ended arrives before its replay.
             let was_there = |key: &str| {
                 world
                     .server
@@ -217,7 +214,7 @@ impl ViolationCounts {
         }
     }
 
-    /// What lay in the spool for good came, even of a deployment that was ended before it could say so.
+    /// Checks that durable spool files arrived, also those of killed deployments.
     pub(crate) fn check_spooled(
         &mut self,
         name: &str,
@@ -242,7 +239,7 @@ impl ViolationCounts {
         }
     }
 
-    /// Every version in the bucket is one that was deployed, byte for byte, and its history has it once.
+    /// Checks that every version was deployed with these bytes, and has one history copy.
     fn check_history(&mut self, name: &str, world: &World) {
         let mut copies: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for key in world.server.keys(BUCKET, &format!("{CONFIG_PREFIX}config")) {
@@ -269,7 +266,7 @@ impl ViolationCounts {
             .extend(twice.map(|keys| format!("{name}: one config has the copies {keys:?}")));
     }
 
-    /// Every record is whole, and there is one of each deployment and none of any other.
+    /// Checks that every record is complete, with exactly one for each deployment.
     fn check_records(&mut self, name: &str, world: &World, deployments: &[TrialDeployment]) {
         let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for key in world.server.keys(BUCKET, "usage-logs/") {
@@ -309,7 +306,8 @@ impl ViolationCounts {
     }
 }
 
-/// What `verify` says of a bucket in which all is well. A deployment that was killed may have left its config and no record.
+/// False alarms of `verify` for a correct bucket. A killed deployment may have left its config
+/// without a record.
 pub(crate) fn false_alarms(world: &World) -> Vec<String> {
     verify_findings(world)
         .into_iter()
@@ -317,7 +315,6 @@ pub(crate) fn false_alarms(world: &World) -> Vec<String> {
         .collect()
 }
 
-/// All that `verify` finds.
 pub(crate) fn verify_findings(world: &World) -> Vec<String> {
     let output = world
         .command(helper_path())
@@ -332,7 +329,7 @@ pub(crate) fn verify_findings(world: &World) -> Vec<String> {
         .collect()
 }
 
-/// Which of its two things a deployment has not in the bucket.
+/// Whether the config, the record, or both are missing in the bucket.
 pub(crate) fn missing_objects(world: &World, deployed: &TrialDeployment) -> Vec<&'static str> {
     let copies = world
         .server
@@ -348,7 +345,6 @@ pub(crate) fn missing_objects(world: &World, deployed: &TrialDeployment) -> Vec<
         .collect()
 }
 
-/// The record of a deployment.
 pub(crate) fn record_of_deployment(world: &World, deployment_id: &str) -> Option<Value> {
     record_with_key(world, deployment_id).map(|(_, record)| record)
 }

@@ -12,7 +12,7 @@ use test_support::helper_path;
 
 with_both_tools!(a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record);
 
-/// What two runs of the same folder may differ by without us, on a machine that does other things, too.
+/// The difference between two runs without the unit, on a busy machine.
 const SLACK: Duration = Duration::from_secs(10);
 
 fn a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record(stack: CustomerStack) {
@@ -43,13 +43,13 @@ fn a_black_hole_costs_a_deployment_its_deadline_at_most_and_no_record(stack: Cus
     );
 }
 
-/// What came of a row of deployments, by turns into the black hole and healthy.
+/// The results of alternating black-holed and healthy deployments.
 #[derive(Debug)]
 struct BlackBoxResult {
     deadline: Duration,
     black_holed: Vec<(Duration, TerragruntRun)>,
     healthy: Vec<(Duration, TerragruntRun)>,
-    /// Records in the bucket; those that say that they came late; those of a deployment that had one already.
+    /// All records, late records, and second records of a deployment.
     records: usize,
     late: usize,
     twice: usize,
@@ -74,7 +74,7 @@ fn run_deployments(stack: CustomerStack, deadline: Duration, runs: usize) -> Bla
         late: 0,
         twice: 0,
     };
-    // The first run prepares the folders, and is no measure of anything.
+    // The first run prepares the folders and is not measured.
     stack.apply_all().expect_success();
     for _ in 0..runs {
         let proxy = FaultyProxy::black_hole();
@@ -101,7 +101,7 @@ fn run_deployments(stack: CustomerStack, deadline: Duration, runs: usize) -> Bla
 }
 
 impl BlackBoxResult {
-    /// What each black-holed deployment took longer than a healthy one usually does; in order.
+    /// The added times of black-holed deployments over the median of healthy ones, sorted.
     fn added_times(&self) -> Vec<Duration> {
         let mut healthy: Vec<Duration> = self.healthy.iter().map(|(took, _)| *took).collect();
         healthy.sort();
@@ -115,12 +115,11 @@ impl BlackBoxResult {
         added
     }
 
-    /// Deployments without a record, the first one included.
     fn count_lost(&self) -> usize {
         (1 + self.black_holed.len() + self.healthy.len()).saturating_sub(self.records)
     }
 
-    /// What was not as promised, deployment by deployment.
+    /// The violations of each deployment.
     fn violations(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for (place, (_, ran)) in self.black_holed.iter().enumerate() {
@@ -152,7 +151,7 @@ impl BlackBoxResult {
     }
 }
 
-/// How many of Terraform's warnings say what is not in the bucket after a deployment into the black hole.
+/// The number of Terraform warnings about missing objects.
 fn count_warnings(ran: &TerragruntRun) -> usize {
     let lines: Vec<&str> = ran.output.lines().collect();
     let is_reason = |line: &&&str| {
@@ -166,7 +165,8 @@ fn count_warnings(ran: &TerragruntRun) -> usize {
     reasons.min(checks)
 }
 
-/// What a broken helper is seen to do in one black-holed deployment; `body` runs with the real one as `$helper`.
+/// The violations of a broken helper in one black-holed deployment; `body` finds the real helper in
+/// `$helper`.
 fn with_broken_helper(body: &str) -> BlackBoxResult {
     let mut stack = CustomerStack::new(crate::customer_stack::TerraformTool::Tofu).unwrap();
     let path = stack.world.path().join("broken helper");

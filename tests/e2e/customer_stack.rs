@@ -8,17 +8,17 @@ use std::process::Command;
 
 use test_support::{World, assert_no_secret, helper_path, project_dir, run_with_input, to_text};
 
-/// What terragrunt drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TerraformTool {
-    /// The pinned one, from `.tools`.
+    /// The pinned OpenTofu from `.tools`.
     Tofu,
-    /// Where it is on PATH: no package registry has it.
+    /// Terraform on PATH, because no package registry has it.
     Terraform,
 }
 
 impl TerraformTool {
-    /// The executable; `None` where there is none, which is said on the real stderr: no test skips in silence.
+    /// The executable. `None` if it is missing, which is printed to stderr so that no test is
+    /// skipped silently.
     pub fn find(self) -> Option<PathBuf> {
         let found = match self {
             Self::Tofu => pinned_tool("tofu"),
@@ -66,16 +66,14 @@ pub fn pinned_tool(name: &str) -> PathBuf {
 
 /// A customer folder in a world.
 pub struct CustomerStack {
-    /// The bucket, the people and the machine.
     pub world: World,
     /// The customer folder.
     pub folder: PathBuf,
     tool: PathBuf,
-    /// Variables of the environment; without a value, ones that it has not.
+    /// Environment variables to set or, without a value, to remove.
     more: Vec<(&'static str, Option<String>)>,
 }
 
-/// How a run ended.
 #[derive(Debug)]
 pub struct TerragruntRun {
     /// The exit code.
@@ -85,14 +83,14 @@ pub struct TerragruntRun {
 }
 
 impl CustomerStack {
-    /// The template's folder with the unit that `init` writes; `None` where the tool is not there.
+    /// The template folder with the unit of `init`; `None` if the tool is missing.
     pub fn new(tool: TerraformTool) -> Option<Self> {
         let stack = Self::without_unit(tool, "airbnb")?;
         stack.run_init();
         Some(stack)
     }
 
-    /// The template's folder at some place in the world, without the unit.
+    /// The template folder at `place`, without the unit.
     pub fn without_unit(tool: TerraformTool, place: &str) -> Option<Self> {
         let tool = tool.find()?;
         let world = World::new();
@@ -106,7 +104,7 @@ impl CustomerStack {
         })
     }
 
-    /// Writes the unit, as a user does.
+    /// Writes the unit with `init`.
     pub fn run_init(&self) {
         let done = self
             .command(&helper_path())
@@ -131,7 +129,7 @@ impl CustomerStack {
         assert!(moved.status.success(), "{moved:?}");
     }
 
-    /// Keeps the units' states beside them instead of in S3, for tests in which S3 is what is broken.
+    /// Stores the states locally instead of in S3, for tests with a broken S3.
     pub fn with_local_state(self) -> Self {
         let root = "locals {\n  config = try(yamldecode(file(\"${get_parent_terragrunt_dir(\"root\")}/config.yaml\")), {})\n}\n\nremote_state {\n  backend  = \"local\"\n  generate = { path = \"backend.tf\", if_exists = \"overwrite_terragrunt\" }\n  \
                     config   = { path = \"${get_parent_terragrunt_dir(\"root\")}/.state/${path_relative_to_include()}.tfstate\" }\n}\n";
@@ -154,7 +152,7 @@ impl CustomerStack {
         &self.tool
     }
 
-    /// Takes every provider away: what is installed here, and the mirror.
+    /// Removes every provider: the installed ones and the mirror.
     pub fn remove_providers(&mut self) {
         let mirror = self.world.path().join("empty mirror");
         let settings = self.world.path().join("empty.tfrc");
@@ -180,7 +178,7 @@ impl CustomerStack {
         fs::write(path, before.replacen(from, to, 1)).unwrap();
     }
 
-    /// A command with everything on PATH that a field engineer has.
+    /// A command with the tools and the helper on PATH.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = self.world.command(program);
         let (helper, tools) = (helper_path(), project_dir().join(".tools/bin"));
@@ -205,7 +203,7 @@ impl CustomerStack {
         command
     }
 
-    /// Runs terragrunt in the customer folder; no secret may stand in what it prints.
+    /// Runs terragrunt in the customer folder; its output must contain no secret.
     pub fn run_terragrunt(&self, arguments: &[&str]) -> TerragruntRun {
         self.terragrunt_with_input(arguments, "")
     }
@@ -239,7 +237,7 @@ impl CustomerStack {
         }
     }
 
-    /// What the tool says of itself, as `OpenTofu v1.12.6`.
+    /// Its version line, such as `OpenTofu v1.12.6`.
     pub fn version(&self) -> String {
         self.run_tool(&self.folder, &["version"])
             .expect_success()
@@ -264,7 +262,7 @@ impl CustomerStack {
         fs::write(path, before.replace(from, to)).unwrap();
     }
 
-    /// MD5 of the config as it lies there, by Python.
+    /// The MD5 of the config file, by Python.
     pub fn config_md5(&self) -> String {
         let script =
             "import hashlib,sys;print(hashlib.md5(open(sys.argv[1],'rb').read()).hexdigest())";
@@ -278,14 +276,14 @@ impl CustomerStack {
 }
 
 impl TerragruntRun {
-    /// The run must have ended well.
+    /// Asserts that the run succeeded.
     #[track_caller]
     pub fn expect_success(self) -> Self {
         assert_eq!(self.code, 0, "{}", self.output);
         self
     }
 
-    /// What the unit warns of: the message of the failed check, or the line of the `error_hook`.
+    /// The warnings of the unit: the message of the failed check, or the line of the `error_hook`.
     pub fn warnings(&self) -> Vec<String> {
         let from_check = self.has_failed_check().then(|| self.message());
         let from_hook = self
@@ -296,7 +294,7 @@ impl TerragruntRun {
         from_check.into_iter().chain(from_hook).collect()
     }
 
-    /// The output `message` of the unit's last apply, in one line; empty where there is none.
+    /// The output `message` of the last apply of the unit, in one line; empty if there is none.
     pub fn message(&self) -> String {
         let is_output = |line: &&str| {
             line.contains(": message ") && line.contains(" = \"") && line.ends_with('"')
@@ -320,7 +318,7 @@ impl TerragruntRun {
             .collect()
     }
 
-    /// The unit had nothing to warn of, and nothing in it failed.
+    /// Asserts that the unit had no warning and no error.
     #[track_caller]
     pub fn assert_healthy(&self) {
         assert!(
@@ -340,7 +338,7 @@ impl TerragruntRun {
         applied("[atlas-cluster]") && applied("[eks-cluster]")
     }
 
-    /// Both clusters were deployed.
+    /// Asserts that both clusters were deployed.
     #[track_caller]
     pub fn assert_clusters_applied(&self) {
         assert!(
@@ -351,7 +349,7 @@ impl TerragruntRun {
     }
 }
 
-/// All files below a folder, with their bytes; archives (plan files) with what they hold.
+/// The content of all files below a folder, including the files in plan archives.
 pub fn folder_contents(folder: &Path) -> String {
     let script = "import os,sys,zipfile\n\
                   out=sys.stdout.buffer\n\
@@ -372,7 +370,7 @@ pub fn folder_contents(folder: &Path) -> String {
     to_text(&output.stdout)
 }
 
-/// Copies a folder without what builds and runs leave in it.
+/// Copies a folder without the files of builds and runs.
 pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -388,7 +386,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// A stand-in for the helper: a shell script.
+/// Writes a shell script in place of the helper.
 pub fn write_script(path: &Path, body: &str, executable: bool) {
     use std::os::unix::fs::PermissionsExt as _;
     let mut text = String::from("#!/bin/sh\n");

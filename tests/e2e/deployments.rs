@@ -12,7 +12,7 @@ with_both_tools!(
     the_report_shows_the_deployment,
 );
 
-/// The keys that are ours: everything but the units' states.
+/// All keys except those of states.
 fn written_keys(stack: &CustomerStack) -> Vec<String> {
     let keys = stack.world.server.keys(BUCKET, "");
     keys.into_iter()
@@ -65,7 +65,7 @@ fn every_deployment_is_logged_and_only_a_changed_config_is_uploaded(stack: Custo
     stack.apply_all().expect_success().assert_clusters_applied();
     let records = stack.world.usage_records();
     assert_eq!(records.len(), 4, "{records:?}");
-    // By its hash and not by its time, which it may share with the one before.
+    // By hash, because it may share its time with the one before.
     let of_changed: Vec<_> = records
         .iter()
         .filter(|(_, record)| record["config_hash"] == changed)

@@ -44,16 +44,16 @@ fn a_stack_deploys_its_units_and_this_one(mut stack: CustomerStack) {
         stack.world.server.object(BUCKET, state).is_some(),
         "the other unit was not deployed"
     );
-    for verb in ["coverage", "verify"] {
+    for command in ["coverage", "verify"] {
         let output = stack
             .world
-            .helper_command(&[verb, "acme", "--profile", "default"])
+            .helper_command(&[command, "acme", "--profile", "default"])
             .output()
             .unwrap();
         assert_eq!(
             (output.status.code(), to_text(&output.stdout)),
             (Some(0), String::new()),
-            "{verb}"
+            "{command}"
         );
     }
     let csv = stack
@@ -71,20 +71,8 @@ fn the_stack_has_the_root_file_of_the_customer_folder() {
     assert!(one == other);
 }
 
-#[test]
-fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
-    let mut stack = CustomerStack::without_unit(TerraformTool::Tofu, "deployments/airbnb").unwrap();
-    let source =
-        fs::read_to_string(project_dir().join("examples/github-actions/deploy.yml")).unwrap();
-    let workflow: Value = serde_yaml::from_str(&source).unwrap();
-    assert_eq!(
-        (
-            &workflow["permissions"]["id-token"],
-            &workflow["permissions"]["contents"]
-        ),
-        (&"write".into(), &"read".into())
-    );
-    let steps = workflow["jobs"]["deploy"]["steps"].as_array().unwrap();
+/// Each action of the workflow is pinned by its hash and says its version.
+fn assert_actions_are_pinned(source: &str, steps: &[Value]) {
     let actions: Vec<&str> = steps
         .iter()
         .filter_map(|step| step["uses"].as_str())
@@ -105,6 +93,58 @@ fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
             .iter()
             .any(|action| action.starts_with("aws-actions/configure-aws-credentials@"))
     );
+}
+
+/// The environment after the step with OIDC, on a runner without any profile, with the policy of the role.
+fn enter_runner_with_role(stack: &mut CustomerStack, workspace: &Path) {
+    fs::remove_dir_all(stack.world.home().join(".aws")).unwrap();
+    stack.set_variable("AWS_ACCESS_KEY_ID", "AKIADEFAULT");
+    stack.set_variable("AWS_SECRET_ACCESS_KEY", "secret-of-default");
+    stack.set_variable("AWS_REGION", "us-east-1");
+    for (name, value) in [
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_WORKSPACE", workspace.to_str().unwrap()),
+        ("GITHUB_SERVER_URL", "https://github.com"),
+        ("GITHUB_REPOSITORY", "acme/deployments"),
+        ("GITHUB_RUN_ID", "4711"),
+    ] {
+        stack.set_variable(name, value);
+    }
+    let writer = to_text(
+        &stack
+            .world
+            .helper_command(&["iam", "writer", "--customer", "airbnb"])
+            .output()
+            .unwrap()
+            .stdout,
+    );
+    let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), writer)]);
+    stack
+        .world
+        .server
+        .govern(&AccessPolicies {
+            identities,
+            bucket: None,
+            tls: false,
+        })
+        .unwrap();
+}
+
+#[test]
+fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
+    let mut stack = CustomerStack::without_unit(TerraformTool::Tofu, "deployments/airbnb").unwrap();
+    let source =
+        fs::read_to_string(project_dir().join("examples/github-actions/deploy.yml")).unwrap();
+    let workflow: Value = serde_yaml::from_str(&source).unwrap();
+    assert_eq!(
+        (
+            &workflow["permissions"]["id-token"],
+            &workflow["permissions"]["contents"]
+        ),
+        (&"write".into(), &"read".into())
+    );
+    let steps = workflow["jobs"]["deploy"]["steps"].as_array().unwrap();
+    assert_actions_are_pinned(&source, steps);
 
     let workspace = stack.world.path().to_owned();
     assert!(
@@ -139,38 +179,7 @@ fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
                 .success()
         );
     }
-    // What the step with OIDC leaves in the environment, on a runner without any profile; and the role's policy.
-    fs::remove_dir_all(stack.world.home().join(".aws")).unwrap();
-    stack.set_variable("AWS_ACCESS_KEY_ID", "AKIADEFAULT");
-    stack.set_variable("AWS_SECRET_ACCESS_KEY", "secret-of-default");
-    stack.set_variable("AWS_REGION", "us-east-1");
-    for (name, value) in [
-        ("GITHUB_ACTIONS", "true"),
-        ("GITHUB_WORKSPACE", workspace.to_str().unwrap()),
-        ("GITHUB_SERVER_URL", "https://github.com"),
-        ("GITHUB_REPOSITORY", "acme/deployments"),
-        ("GITHUB_RUN_ID", "4711"),
-    ] {
-        stack.set_variable(name, value);
-    }
-    let writer = to_text(
-        &stack
-            .world
-            .helper_command(&["iam", "writer", "--customer", "airbnb"])
-            .output()
-            .unwrap()
-            .stdout,
-    );
-    let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), writer)]);
-    stack
-        .world
-        .server
-        .govern(&AccessPolicies {
-            identities,
-            bucket: None,
-            tls: false,
-        })
-        .unwrap();
+    enter_runner_with_role(&mut stack, &workspace);
 
     let mut ran = Vec::new();
     for step in steps.iter().filter(|step| step["run"].is_string()) {

@@ -19,7 +19,8 @@ with_both_tools!(
     an_invalid_config_is_backed_up_logged_and_told,
 );
 
-/// The run ended well, the clusters are there, and `words` stand in the one WARNING line; the check failed at the end.
+/// Asserts that the run and the clusters succeeded, with `words` in the only WARNING line and in
+/// the failed check.
 #[track_caller]
 fn assert_reported(ran: &TerragruntRun, words: &[&str]) {
     assert_eq!(ran.code, 0, "{}", ran.output);
@@ -53,7 +54,7 @@ fn a_missing_helper_is_told(mut stack: CustomerStack) {
             "install the helper",
         ],
     );
-    // Not only the first time.
+    // Also in a second run.
     assert_reported(&stack.apply_all(), &["is not installed"]);
 }
 

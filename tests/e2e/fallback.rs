@@ -22,7 +22,7 @@ fn count_records(stack: &CustomerStack) -> usize {
     stack.world.usage_records().len()
 }
 
-/// The run ended well and was not silent: one ignored error, whose reason has these words.
+/// Asserts that the run succeeded with one ignored error, whose reason contains these words.
 #[track_caller]
 fn assert_ignored_error(ran: &TerragruntRun, words: &str) {
     assert_eq!(ran.code, 0, "{}", ran.output);
@@ -82,7 +82,8 @@ fn without_a_provider_a_deployment_is_backed_up_and_logged_once(mut stack: Custo
     );
 }
 
-/// Terraform is killed by its own helper. The `error_hook` then finds a deployment that has not begun, or one that has ended.
+/// The helper kills Terraform. The `error_hook` then finds a deployment that has not started, or
+/// one that has ended.
 fn a_terraform_that_is_killed_before_or_after_its_deployment_leaves_one_record(
     mut stack: CustomerStack,
 ) {
@@ -116,7 +117,7 @@ fn a_terraform_that_is_killed_before_or_after_its_deployment_leaves_one_record(
 }
 
 fn a_lock_file_that_does_not_fit_costs_no_record(stack: CustomerStack) {
-    // A version that the module does not allow; a checksum that no provider has.
+    // A version that the module does not allow, and a checksum of no provider.
     for (version, hash) in [
         ("0.9.0", "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         ("1.2.0", "h1:BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA="),
@@ -247,7 +248,7 @@ fn only_an_apply_leaves_a_record(mut stack: CustomerStack) {
     stack.apply_all().expect_success().assert_healthy();
     let before = stack.world.server.keys(BUCKET, "").len();
     for arguments in OTHER_COMMANDS {
-        // An import fails, because the address is taken.
+        // The import fails because the address exists.
         stack.run_terragrunt(arguments).expect_success();
         assert_eq!(
             (
@@ -276,7 +277,7 @@ fn no_other_command_leaves_a_record_where_terraform_cannot_start(mut stack: Cust
         );
         assert_eq!(count_records(&stack), 0, "{arguments:?}: {}", ran.output);
     }
-    // Nothing of the error is passed to the hook.
+    // The hook gets no details of the error.
     let seen = stack.world.path().join("seen");
     let helper = stack.world.path().join("noting helper");
     write_script(

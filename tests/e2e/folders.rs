@@ -20,24 +20,22 @@ with_both_tools!(
     a_root_three_folders_up,
     no_root_at_all,
     spaces_and_unicode_in_the_path,
-    files_that_the_root_generated_for_the_legacy_module_are_removed,
-    a_state_that_moves_is_begun_again_after_init,
     the_roots_binary_and_role_are_used,
 );
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 const UNIT_STATE: &str = "terragrunt/airbnb/config-backup/unit.tfstate";
-const LEGACY_STATE: &str = "terragrunt/airbnb/config-backup/terraform.tfstate";
+pub(crate) const LEGACY_STATE: &str = "terragrunt/airbnb/config-backup/terraform.tfstate";
 
-/// The config as most roots read it.
-const LOCALS: &str =
+/// The usual way to read the config.
+pub(crate) const LOCALS: &str =
     "locals {\n  config = yamldecode(file(\"${get_terragrunt_dir()}/../config.yaml\"))\n}\n\n";
 
-/// The config as a root reads it that stands beside it.
+/// The config as read by a root file beside it.
 const LOCALS_BESIDE_CONFIG: &str =
     "locals {\n  config = yamldecode(file(\"./config.yaml\"))\n}\n\n";
 
-/// The place of the states in S3, by the customer's name.
+/// The state keys in S3, by the customer name.
 const STATE_CONFIG: &str = r#"{
     bucket         = "mongodb-arena"
     key            = "terragrunt/${local.config.customer.name}/${basename(get_terragrunt_dir())}/terraform.tfstate"
@@ -61,7 +59,7 @@ pub(crate) fn generate_block(path: &str, contents: &str) -> String {
     )
 }
 
-/// Replaces the root file of the template, then writes the unit.
+/// Replaces the root file of the template, and writes the unit.
 fn write_root(stack: &CustomerStack, root: &Path, text: &str) {
     fs::remove_file(stack.folder.join("root.hcl")).unwrap();
     fs::remove_dir_all(stack.folder.join("config-backup")).unwrap();
@@ -85,7 +83,7 @@ fn move_folder(stack: &mut CustomerStack, place: &str) {
     stack.folder = folder;
 }
 
-fn replace_in_file(path: &Path, from: &str, to: &str) {
+pub(crate) fn replace_in_file(path: &Path, from: &str, to: &str) {
     let before = fs::read_to_string(path).unwrap();
     assert!(
         before.contains(from),
@@ -95,11 +93,11 @@ fn replace_in_file(path: &Path, from: &str, to: &str) {
     fs::write(path, before.replace(from, to)).unwrap();
 }
 
-fn count_records(stack: &CustomerStack) -> usize {
+pub(crate) fn count_records(stack: &CustomerStack) -> usize {
     stack.world.usage_records().len()
 }
 
-/// Deploys in every way that there is, with all that comes between; `source` is for `--source`.
+/// Deploys in every way, with plans in between; `source` is for `--source`.
 fn deploy_in_every_way(stack: &CustomerStack, source: &Path) {
     let plans = stack.world.path().join("plans");
     let plans = plans.to_str().unwrap();
@@ -137,7 +135,7 @@ fn deploy_in_every_way(stack: &CustomerStack, source: &Path) {
     );
 }
 
-/// As [`deploy_in_every_way`], where the state is in S3 under a key of its own.
+/// As [`deploy_in_every_way`], with the state of the unit in S3 under its own key.
 fn deploy_in_every_way_with_state_in_s3(stack: &CustomerStack, source: &Path) {
     deploy_in_every_way(stack, source);
     let keys = stack
@@ -187,8 +185,8 @@ fn a_root_that_validates_and_leaves_the_backend_to_the_modules(stack: CustomerSt
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
 }
 
-/// A backend as roots write it with other things of `terraform` in the same block.
-fn generated_backend() -> String {
+/// A generated backend with other `terraform` settings in the same block.
+pub(crate) fn generated_backend() -> String {
     generate_block(
         "backend.tf",
         r#"terraform {
@@ -205,14 +203,14 @@ fn generated_backend() -> String {
     )
 }
 
-fn generated_versions() -> String {
+pub(crate) fn generated_versions() -> String {
     let versions = "terraform {\n  required_providers {\n    external = {\n      source  = \"hashicorp/external\"\n      version = \"~> 1.1\"\n    }\n  }\n}";
     generate_block("versions.tf", versions)
         + &generate_block("provider.tf", "provider \"external\" {}")
 }
 
-/// Then the cache of providers that terragrunt has OpenTofu share makes a cluster fail now and then; see `provider_cache.rs`.
-fn clusters_install_a_provider(stack: &mut CustomerStack) {
+/// With a shared provider cache, a cluster fails sometimes; see `provider_cache.rs`.
+pub(crate) fn clusters_install_a_provider(stack: &mut CustomerStack) {
     stack.set_variable("TG_NO_AUTO_PROVIDER_CACHE_DIR", "true");
 }
 
@@ -326,7 +324,7 @@ fn no_root_at_all(stack: CustomerStack) {
     fs::remove_dir_all(stack.folder.join("config-backup")).unwrap();
     stack.run_init();
     deploy_in_every_way(&stack, &stack.folder);
-    // The state outlives terragrunt's copy of the folder.
+    // The state survives the terragrunt copy of the folder.
     assert!(stack.folder.join("config-backup/unit.tfstate").is_file());
     assert_eq!(
         stack
@@ -340,120 +338,6 @@ fn no_root_at_all(stack: CustomerStack) {
 fn spaces_and_unicode_in_the_path(mut stack: CustomerStack) {
     move_folder(&mut stack, "Kunden & Söhne/日本 – it's/airbnb");
     deploy_in_every_way_with_state_in_s3(&stack, &stack.folder);
-}
-
-/// A unit as the legacy module was: it merges the root, and its state has the root's key.
-fn legacy_unit(stack: &CustomerStack) {
-    let unit = stack.folder.join("config-backup");
-    fs::remove_dir_all(&unit).unwrap();
-    fs::create_dir(&unit).unwrap();
-    fs::write(
-        unit.join("terragrunt.hcl"),
-        "include \"root\" {\n  path = find_in_parent_folders(\"root.hcl\")\n}\n",
-    )
-    .unwrap();
-    fs::write(
-        unit.join("main.tf"),
-        "resource \"terraform_data\" \"legacy\" {}\n",
-    )
-    .unwrap();
-}
-
-fn files_that_the_root_generated_for_the_legacy_module_are_removed(mut stack: CustomerStack) {
-    clusters_install_a_provider(&mut stack);
-    let root = format!("{LOCALS}{}{}", generated_versions(), generated_backend());
-    fs::write(stack.folder.join("root.hcl"), root).unwrap();
-    legacy_unit(&stack);
-    stack.apply_all().expect_success().assert_clusters_applied();
-    let legacy = stack
-        .world
-        .server
-        .object(BUCKET, LEGACY_STATE)
-        .unwrap()
-        .body;
-
-    // terragrunt keeps its copy of the folder, in which the generated files are and the backend is initialised.
-    for name in ["terragrunt.hcl", "main.tf"] {
-        fs::remove_file(stack.folder.join("config-backup").join(name)).unwrap();
-    }
-    stack.run_init();
-    let applied = stack.apply_all().expect_success();
-    applied.assert_clusters_applied();
-    applied.assert_healthy();
-    stack
-        .run_terragrunt(&["destroy", "--all", "--non-interactive"])
-        .expect_success();
-    assert_eq!(count_records(&stack), 1);
-    assert_eq!(
-        stack
-            .world
-            .server
-            .object(BUCKET, LEGACY_STATE)
-            .unwrap()
-            .body,
-        legacy
-    );
-    let deleted = stack
-        .world
-        .server
-        .requests()
-        .iter()
-        .filter(|it| it.operation.starts_with("Delete"))
-        .count();
-    assert_eq!(deleted, 0);
-}
-
-fn a_state_that_moves_is_begun_again_after_init(stack: CustomerStack) {
-    stack.apply_all().expect_success().assert_healthy();
-    replace_in_file(
-        &stack.folder.join("root.hcl"),
-        "\"terragrunt/${local.customer}/",
-        "\"elsewhere/${local.customer}/",
-    );
-    // Without `init`, Terraform cannot start in any unit.
-    let stopped = stack.apply_unit().expect_success();
-    assert!(
-        stopped.ignored_errors()[0].contains("the state of this unit"),
-        "{}",
-        stopped.output
-    );
-    assert_eq!(count_records(&stack), 2);
-    stack
-        .run_terragrunt(&["init", "--all", "--non-interactive", "-reconfigure"])
-        .expect_success()
-        .assert_healthy();
-    stack.apply_all().expect_success().assert_healthy();
-    assert_eq!(count_records(&stack), 3);
-
-    replace_in_file(
-        &stack.folder.join("root.hcl"),
-        "\"elsewhere/${local.customer}/",
-        "\"copied/${local.customer}/",
-    );
-    stack
-        .run_terragrunt(&[
-            "init",
-            "--all",
-            "--non-interactive",
-            "-migrate-state",
-            "-force-copy",
-        ])
-        .expect_success()
-        .assert_healthy();
-    let applied = stack.apply_unit().expect_success();
-    applied.assert_healthy();
-    assert!(
-        applied
-            .output
-            .contains("Resources: 0 added, 1 changed, 0 destroyed"),
-        "the state was not copied: {}",
-        applied.output
-    );
-    assert_eq!(count_records(&stack), 4);
-    for place in ["terragrunt", "elsewhere", "copied"] {
-        let key = format!("{place}/airbnb/config-backup/unit.tfstate");
-        assert!(stack.world.server.object(BUCKET, &key).is_some(), "{key}");
-    }
 }
 
 fn the_roots_binary_and_role_are_used(mut stack: CustomerStack) {
@@ -485,7 +369,7 @@ fn the_roots_binary_and_role_are_used(mut stack: CustomerStack) {
     };
     assert_eq!(calls.lines().filter(is_ours).count(), 2, "{calls}");
 
-    // No server here hands out roles, so terragrunt itself says what it would do.
+    // No server here issues roles, so the log of terragrunt shows the attempt.
     let role = "iam_role = \"arn:aws:iam::123456789012:role/deployer\"\niam_assume_role_duration = 900\niam_assume_role_session_name = \"a-session\"\n";
     let text = fs::read_to_string(&root).unwrap();
     fs::write(&root, format!("{role}\n{text}")).unwrap();

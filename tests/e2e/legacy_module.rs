@@ -75,7 +75,7 @@ fn the_legacy_modules_objects_and_state_stay_in_the_bucket(stack: CustomerStack)
     );
 }
 
-/// As above, with what the legacy module really leaves behind.
+/// As above, with the real objects of the legacy module.
 fn the_legacy_module_itself_is_moved(mut stack: CustomerStack) {
     let Ok(mirror) = std::env::var(MIRROR) else {
         let _ = writeln!(
@@ -121,7 +121,7 @@ fn the_legacy_module_itself_is_moved(mut stack: CustomerStack) {
     stack.apply_all().expect_success();
     let before = stack.world.server.keys(BUCKET, "");
 
-    // The AWS provider cannot be had any more.
+    // The AWS provider is no longer available.
     fs::write(&file, only_external).unwrap();
     stack.force_init();
     let applied = stack.apply_all().expect_success();

@@ -18,6 +18,7 @@ mod failures;
 mod fallback;
 mod folders;
 mod legacy_module;
+mod moved_state;
 mod permissions;
 mod plain_root_module;
 mod plans;

@@ -48,7 +48,7 @@ fn the_writers_policy_is_enough_for_all_units_and_their_states(stack: CustomerSt
         .run_terragrunt(&["destroy", "--all", "--non-interactive"])
         .expect_success();
     assert_eq!(stack.world.usage_records().len(), 2);
-    // The search for other workspaces, which both tools can do without.
+    // The search for other workspaces, which may fail in both tools.
     let refused = stack
         .world
         .server

@@ -68,7 +68,7 @@ fn a_saved_plan_logs_one_deployment_and_the_drift_check_leaves_the_unit_out(stac
     ];
     let drift_free = stack.run_terragrunt(&drift);
     assert_eq!(drift_free.code, 0, "{}", drift_free.output);
-    // The check is one: a change shows as 2.
+    // The exit code 2 reports a change.
     stack.change_config("instance_size: M30", "instance_size: M40");
     assert_eq!(stack.run_terragrunt(&drift).code, 2);
     assert_eq!(stack.world.usage_records().len(), 1);
@@ -81,7 +81,8 @@ fn a_saved_plan_logs_who_applies_it_and_what_the_config_holds_then(stack: Custom
         .run_terragrunt(&["plan", "--all", "--non-interactive", "--out-dir", plans])
         .expect_success();
 
-    // On the machine of whoever applies, the same profile is somebody else's; and the config has been edited.
+    // On the machine of the apply, the profile belongs to another user, and the config has been
+    // edited.
     let credentials = stack.world.home().join(".aws/credentials");
     let people = fs::read_to_string(&credentials).unwrap();
     fs::write(

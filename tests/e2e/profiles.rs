@@ -41,7 +41,7 @@ fn a_profile_in_any_spelling_is_found(stack: CustomerStack) {
             config.replace(profile, &format!("  profile: {name}")),
         )
         .unwrap();
-        // Another profile is another backend, which Terraform wants to be initialised again.
+        // Another profile changes the backend, which must be initialized again.
         for unit in ["atlas-cluster", "eks-cluster", "config-backup"] {
             let _ = fs::remove_dir_all(stack.folder.join(unit).join(".terragrunt-cache"));
         }

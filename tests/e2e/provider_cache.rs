@@ -22,14 +22,14 @@ fn six_new_customers_with_a_plugin_cache_are_all_logged_once(stack: CustomerStac
     });
 }
 
-/// With OpenTofu, terragrunt shares a cache without being asked.
+/// With OpenTofu, terragrunt shares a cache by default.
 fn six_new_customers_with_terragrunts_own_cache_are_all_logged_once(stack: CustomerStack) {
     deploy_six_customers("automatic cache", stack, |stack, cache| {
         stack.set_variable("XDG_CACHE_HOME", cache);
     });
 }
 
-/// The server asks the registries themselves, so without a network there is no provider.
+/// The cache server asks the registries, so without a network there are no providers.
 fn six_new_customers_with_terragrunts_cache_server_are_all_logged_once(stack: CustomerStack) {
     deploy_six_customers("cache server", stack, |stack, cache| {
         stack.set_variable("TG_PROVIDER_CACHE", "true");

@@ -18,7 +18,7 @@ fn session_shell(stack: &CustomerStack) -> Command {
     shell
 }
 
-/// Everybody's objects but the units' states, by their folders.
+/// All objects except states, by their folders.
 fn list_folders(world: &World) -> Vec<String> {
     let keys = world
         .server

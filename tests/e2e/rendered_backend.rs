@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::customer_stack::CustomerStack;
 use crate::folders::generate_block;
 
-/// What terragrunt makes of the unit in a folder with this root.
+/// Renders the unit in a folder with this root file.
 fn rendered_state(root: &str) -> Value {
     let stack = CustomerStack::new(crate::customer_stack::TerraformTool::Tofu).unwrap();
     fs::write(stack.folder.join("root.hcl"), root).unwrap();
@@ -74,7 +74,7 @@ fn each_backend_gets_a_key_of_its_own() {
             format!("terraform {{\n  backend \"{backend}\" {{}}\n}}\n")
         );
     }
-    // The key of these cannot be changed, and the state of another unit must not be ours.
+    // These backends have no key to change, and units must not share a state.
     for config in [
         "address = \"https://example.com/state\"",
         "key = \"\"",
@@ -112,7 +112,7 @@ fn encryption_goes_with_the_file_of_the_backend() {
         ),
         (&"pbkdf2".into(), &true.into())
     );
-    // Without that file, terragrunt heeds it in no unit.
+    // Without that file, terragrunt ignores it in all units.
     assert_eq!(root("")["encryption"], Value::Null);
 }
 

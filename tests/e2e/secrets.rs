@@ -10,7 +10,7 @@ use test_support::{BUCKET, assert_no_secret, to_text};
 
 with_both_tools!(secrets_stay_in_the_configs_own_copies);
 
-/// The command lines of all processes; a slim container has `/proc` but no `ps`, macOS the reverse.
+/// The command lines of all processes, from `/proc` or, on macOS, from `ps`.
 fn process_list() -> String {
     let Ok(processes) = fs::read_dir("/proc") else {
         return to_text(
@@ -29,7 +29,7 @@ fn process_list() -> String {
         .collect()
 }
 
-/// Ends the watch also where a test fails: a scope waits for its threads.
+/// Stops the watch also after a failed test, because a scope waits for its threads.
 struct StopOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
@@ -51,7 +51,7 @@ fn secrets_stay_in_the_configs_own_copies(stack: CustomerStack) {
             seen
         });
         let end = StopOnDrop(&done);
-        // Each run's output is looked through by `terragrunt` itself.
+        // `run_terragrunt` checks the output of each run.
         stack.apply_all().expect_success();
         stack.change_config("instance_size: M30", "instance_size: M40");
         stack
@@ -75,7 +75,7 @@ fn secrets_stay_in_the_configs_own_copies(stack: CustomerStack) {
         drop(end);
         watcher.join().unwrap()
     });
-    // The watch is one: it saw the helper at work.
+    // The watch works: it saw the helper.
     assert!(
         processes.contains("helper.sh deploy"),
         "no helper in the process list"

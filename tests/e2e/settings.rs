@@ -29,7 +29,7 @@ fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(
     ] {
         stack.set_variable(name, value);
     }
-    // A setting that the user removed has its default, too.
+    // A removed setting has its default.
     stack.change_unit("    customer_name          = \"\"\n", "");
     let applied = stack.apply_unit().expect_success();
     applied.assert_healthy();

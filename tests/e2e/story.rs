@@ -20,7 +20,7 @@ use test_support::{
 
 with_both_tools!(lists_ten_deployments_and_restores_each_config);
 
-/// Somebody at their own machine; all call their profile `default`, as the config has it.
+/// A person with a machine; all have the profile name `default`, as in the config.
 struct StoryPerson {
     home: &'static str,
     key: &'static str,
@@ -48,19 +48,18 @@ const JOHN_AT: usize = 0;
 const JANE_AT: usize = 1;
 const MAX_AT: usize = 2;
 
-/// How a deployment is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ApplyVariant {
     /// All units of the customer folder.
     All,
     /// This unit alone.
     Alone,
-    /// Alone, while nothing of AWS answers the helper; the states' backend works.
+    /// This unit alone, without a connection of the helper to AWS; the backend works.
     CutOff,
 }
 
-/// Who deploys which of the configs, and how. What the fifth leaves behind, John's next deployment sends: the ninth, after
-/// others have deployed three times. The seventh brings an old config back.
+/// The user, config and way of each deployment. The fifth stays in the spool until the next
+/// deployment of John, the ninth. The seventh returns to an old config.
 const PLAN: [(usize, usize, ApplyVariant); 10] = [
     (0, JOHN_AT, ApplyVariant::All),
     (1, JANE_AT, ApplyVariant::Alone),
@@ -74,7 +73,7 @@ const PLAN: [(usize, usize, ApplyVariant); 10] = [
     (6, MAX_AT, ApplyVariant::All),
 ];
 
-/// The seven configs; the last is torn, and says enough before.
+/// The seven configs; the last one is cut off after the used fields.
 fn seven_configs() -> [String; 7] {
     let larger = CONFIG.replace("instance_size: M30", "instance_size: M40");
     let hidden = CONFIG.replace("canary-admin-password", "canary-admin-password-2");
@@ -91,18 +90,18 @@ fn seven_configs() -> [String; 7] {
     ]
 }
 
-/// What the test knows of a deployment.
+/// A deployment as the test knows it.
 struct StoryDeployment {
     id: String,
     person: usize,
     config: usize,
-    /// The first and the last second of the run, as records spell them.
+    /// The first and last second of the run, in the form of records.
     during: [String; 2],
-    /// The config as it was deployed.
+    /// A copy of the deployed config.
     copy: PathBuf,
 }
 
-/// Goes to somebody's machine, with what they have checked out.
+/// Switches to the machine and checkout of a person.
 fn switch_person(stack: &mut CustomerStack, person: &StoryPerson) {
     stack.world.move_to(person.home);
     let keys = format!(
@@ -111,7 +110,7 @@ fn switch_person(stack: &mut CustomerStack, person: &StoryPerson) {
         person.key
     );
     fs::write(stack.world.home().join(".aws/credentials"), keys).unwrap();
-    // The states' keys have the folder's name.
+    // State keys contain the folder name.
     let checkout = stack.world.home().join("work/airbnb");
     if !checkout.exists() {
         copy_folder(&stack.folder, &checkout);
@@ -122,12 +121,12 @@ fn switch_person(stack: &mut CustomerStack, person: &StoryPerson) {
 fn run_deployment(stack: &mut CustomerStack, how: ApplyVariant) -> TerragruntRun {
     if how == ApplyVariant::CutOff {
         let path = stack.world.path().join("cut off");
-        let nobody = refused_endpoint();
+        let refused = refused_endpoint();
         let real = helper_path();
         write_script(
             &path,
             &format!(
-                "AWS_ENDPOINT_URL_S3={nobody} AWS_ENDPOINT_URL_STS={nobody} exec '{}' \"$@\"",
+                "AWS_ENDPOINT_URL_S3={refused} AWS_ENDPOINT_URL_STS={refused} exec '{}' \"$@\"",
                 real.display()
             ),
             true,
@@ -143,7 +142,7 @@ fn run_deployment(stack: &mut CustomerStack, how: ApplyVariant) -> TerragruntRun
     }
 }
 
-/// The ids in the bucket's records; those of late ones apart.
+/// The ids of late records, or of all others.
 fn deployment_ids(stack: &CustomerStack, late: bool) -> BTreeSet<String> {
     let records = stack
         .world
@@ -156,7 +155,7 @@ fn deployment_ids(stack: &CustomerStack, late: bool) -> BTreeSet<String> {
         .collect()
 }
 
-/// Deploys as planned, and keeps aside what was deployed.
+/// Deploys ten times, and copies each config.
 fn deploy_ten_times(stack: &mut CustomerStack) -> Vec<StoryDeployment> {
     let configs = seven_configs();
     let mut deployed: Vec<StoryDeployment> = Vec::new();
@@ -166,7 +165,7 @@ fn deploy_ten_times(stack: &mut CustomerStack) -> Vec<StoryDeployment> {
         let aside = stack.world.path().join(format!("kept aside {number}.yaml"));
         fs::copy(stack.folder.join("config.yaml"), &aside).unwrap();
         let (before, kept) = (deployment_ids(stack, false), deployment_ids(stack, true));
-        // Versions of one second would have no order.
+        // Versions of the same second have no order.
         wait_for_next_second(unix_now());
         let from = format_rfc3339(unix_now());
         let ran = run_deployment(stack, how);
@@ -194,7 +193,7 @@ fn deploy_ten_times(stack: &mut CustomerStack) -> Vec<StoryDeployment> {
             ApplyVariant::All => ran.assert_clusters_applied(),
             ApplyVariant::Alone => {}
         }
-        // The ninth brings two: its own, and what John kept.
+        // The ninth sends two: its own, and the spooled one of John.
         assert_eq!(
             (news.len(), late.len()),
             (
@@ -222,7 +221,7 @@ fn deploy_ten_times(stack: &mut CustomerStack) -> Vec<StoryDeployment> {
     deployed
 }
 
-/// Runs a verb where the last deployment was, which must end with this code.
+/// Runs a command in the last folder, which must exit with this code.
 #[track_caller]
 fn run_command(stack: &CustomerStack, arguments: &[&str], code: i32) -> String {
     let output = stack
@@ -238,6 +237,50 @@ fn run_command(stack: &CustomerStack, arguments: &[&str], code: i32) -> String {
         to_text(&output.stderr)
     );
     to_text(&output.stdout)
+}
+
+/// Restores each config, and compares it with the copies of all deployments.
+fn assert_each_config_comes_back(stack: &CustomerStack, deployed: &[StoryDeployment]) {
+    for (number, it) in deployed.iter().enumerate() {
+        let back = stack.world.path().join(format!("back {number}.yaml"));
+        run_command(
+            stack,
+            &[
+                "restore",
+                "airbnb",
+                "--deployment",
+                &it.id,
+                "--output",
+                back.to_str().unwrap(),
+            ],
+            0,
+        );
+        assert!(
+            fs::read(&back).unwrap() == fs::read(&it.copy).unwrap(),
+            "deployment {number} came back as something else"
+        );
+        // The text difference to each copy is empty exactly if the bytes are equal.
+        for other in deployed {
+            let differs = i32::from(fs::read(&other.copy).unwrap() != fs::read(&it.copy).unwrap());
+            let local = other.copy.to_str().unwrap();
+            let shown = run_command(
+                stack,
+                &[
+                    "diff",
+                    "airbnb",
+                    &it.id,
+                    "local",
+                    "--config-file",
+                    local,
+                    "--text",
+                    "--show-secrets",
+                    "--exit-code",
+                ],
+                differs,
+            );
+            assert_eq!(shown.is_empty(), differs == 0, "{shown}");
+        }
+    }
 }
 
 fn lists_ten_deployments_and_restores_each_config(mut stack: CustomerStack) {
@@ -262,7 +305,7 @@ fn lists_ten_deployments_and_restores_each_config(mut stack: CustomerStack) {
         "what came late replaced what is newer"
     );
 
-    // A version begins where the config is another than in the deployment before; who began it, and how many had it.
+    // The versions: a new one starts where the config differs from the one before.
     let mut versions: Vec<(usize, u64)> = Vec::new();
     for (number, it) in deployed.iter().enumerate() {
         match versions.last_mut() {
@@ -302,52 +345,12 @@ fn lists_ten_deployments_and_restores_each_config(mut stack: CustomerStack) {
         );
     }
 
-    for (number, it) in deployed.iter().enumerate() {
-        let back = stack.world.path().join(format!("back {number}.yaml"));
-        run_command(
-            &stack,
-            &[
-                "restore",
-                "airbnb",
-                "--deployment",
-                &it.id,
-                "--output",
-                back.to_str().unwrap(),
-            ],
-            0,
-        );
-        assert!(
-            fs::read(&back).unwrap() == fs::read(&it.copy).unwrap(),
-            "deployment {number} came back as something else"
-        );
-        // Line by line there is no difference to its own copy, and to each other's as python3 finds one.
-        for other in &deployed {
-            let differs = i32::from(fs::read(&other.copy).unwrap() != fs::read(&it.copy).unwrap());
-            let local = other.copy.to_str().unwrap();
-            let shown = run_command(
-                &stack,
-                &[
-                    "diff",
-                    "airbnb",
-                    &it.id,
-                    "local",
-                    "--config-file",
-                    local,
-                    "--text",
-                    "--show-secrets",
-                    "--exit-code",
-                ],
-                differs,
-            );
-            assert_eq!(shown.is_empty(), differs == 0, "{shown}");
-        }
-    }
-    // Nothing is missing, and nothing is other than it was written.
-    for verb_of_all in ["coverage", "verify"] {
+    assert_each_config_comes_back(&stack, &deployed);
+    for command in ["coverage", "verify"] {
         assert_eq!(
-            run_command(&stack, &[verb_of_all, "airbnb"], 0),
+            run_command(&stack, &[command, "airbnb"], 0),
             "",
-            "{verb_of_all}"
+            "{command}"
         );
     }
 }

@@ -9,8 +9,8 @@ use test_support::{SECRET_CANARIES, assert_no_secret, helper_path};
 
 with_both_tools!(no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper);
 
-/// Notes the command lines of all processes and the environment of this one and its ancestors, then is `$real`.
-/// A slim container has `/proc` but no `ps`, macOS the reverse.
+/// Writes the command lines of all processes and the environments of this one and its ancestors,
+/// then runs `$real`. A slim container has `/proc` but no `ps`, macOS the reverse.
 const NOTING: &str = r#"{
   echo "== $0 $*"
   if [ -r /proc/self/cmdline ]; then
@@ -31,7 +31,7 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: C
     let seen = stack.world.path().join("seen");
     let folder = stack.world.path().join("noting");
     fs::create_dir(&folder).unwrap();
-    // The helper, and what it runs itself.
+    // The helper and its child processes.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let git = std::env::split_paths(&path)
         .map(|folder| folder.join("git"))
@@ -74,7 +74,7 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: C
         stack.set_variable(name, value);
     }
 
-    // `terragrunt` looks through what each run prints.
+    // `run_terragrunt` checks the output of each run.
     let plans = stack.world.path().join("plans");
     let healthy = stack.apply_all().expect_success();
     assert!(
@@ -104,10 +104,10 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: C
     assert_eq!(broken.warnings().len(), 1, "{}", broken.output);
 
     let processes = fs::read_to_string(&seen).unwrap();
-    for verb in ["context", "deploy"] {
+    for command in ["context", "deploy"] {
         assert!(
-            processes.contains(&format!("noting/config-backup {verb}\n")),
-            "{verb} was not seen"
+            processes.contains(&format!("noting/config-backup {command}\n")),
+            "{command} was not seen"
         );
     }
     assert!(
@@ -130,7 +130,7 @@ fn finds_a_secret_in_the_process_list() {
         &format!("SEEN='{}' real=true\n{NOTING}", seen.display()),
         true,
     );
-    // As an argument it would stand in the process list that other tests look at meanwhile.
+    // As an argument it would appear in the process list that other tests check.
     assert!(
         Command::new(&noting)
             .arg("an-argument")

@@ -56,7 +56,7 @@ fn detects_a_quoted_or_wrong_archive_file() {
         "x".repeat(400),
     ] {
         found("a refusal", || {
-            targets::part::judge(&Err(ArchiveError::Unavailable(refusal)))
+            targets::part::judge(&Err(ArchiveError::Unavailable(refusal)));
         });
     }
     found("another length", move || {
@@ -70,11 +70,14 @@ fn detects_a_quoted_or_wrong_archive_file() {
 fn detects_a_refusal_that_quotes_a_value() {
     targets::query::judge_refusal(
         b"{}",
-        "parse the query on stdin: the key `config_file_path` is missing",
+        "cannot parse the query on stdin: the key `config_file_path` is missing",
     );
-    for said in ["it is not JSON: s3cret", "the key `s3cret` is missing"] {
+    for said in ["not JSON: s3cret", "the key `s3cret` is missing"] {
         found(said, move || {
-            targets::query::judge_refusal(b"{}", &format!("parse the query on stdin: {said}"));
+            targets::query::judge_refusal(
+                b"{}",
+                &format!("cannot parse the query on stdin: {said}"),
+            );
         });
     }
     targets::query::judge_problem(

@@ -36,7 +36,7 @@ fn replay(target: &str, run: impl Fn(&[u8])) {
     let inputs = inputs(target);
     assert!(inputs.len() >= 10, "{} inputs replay nothing", inputs.len());
     for (path, data) in inputs {
-        // The panic has told what; this tells with which input.
+        // The panic shows the violation; this adds the input.
         assert!(
             catch_unwind(AssertUnwindSafe(|| run(&data))).is_ok(),
             "{target} fails with {}",
@@ -82,7 +82,8 @@ fn reads_or_refuses_any_record_and_its_own_unchanged() {
 
 #[test]
 fn reads_any_pattern_of_yaml_in_time() {
-    // Without optimisation the parser is too slow to show how its cost grows; `yaml.rs` tests what its guards refuse.
+    // Without optimization the parser is too slow to show how its cost grows; unit tests cover its
+    // limits.
     replay("yaml", |data| {
         targets::yaml::run(data, targets::yaml::SMALL);
     });

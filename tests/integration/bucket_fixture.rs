@@ -7,15 +7,14 @@ use test_support::BUCKET;
 use test_support::oracle::{format_rfc3339, key_timestamp, python_md5s, unix_now};
 use test_support::s3_backend::{S3Backend, S3ServerKind};
 
-/// Names as folders may have them; most are none that stands in a key as it is.
+/// Unusual folder names; most of them are encoded in keys.
 const ODD_NAMES: [&str; 10] = [
     "Foo Bar", "~", "~20", "-dash", "Zürich", "日本", "a+b", "%41", "x~y", "it's (1)",
 ];
-/// A day and an hour in seconds.
 const DAY_SECONDS: u64 = 86400;
 const HOUR_SECONDS: u64 = 3600;
 
-/// An object as it is written.
+/// An object to put.
 #[derive(Debug, Clone)]
 pub(crate) struct BucketObject {
     pub(crate) key: String,
@@ -24,11 +23,11 @@ pub(crate) struct BucketObject {
     pub(crate) customer: String,
 }
 
-/// A customer being drawn.
+/// The objects of one customer, while they are drawn.
 struct CustomerDraft<'a> {
     name: String,
     segment: String,
-    /// The configs to come, with their MD5s.
+    /// The remaining configs with their MD5s.
     configs: &'a mut dyn Iterator<Item = (String, String)>,
     objects: Vec<BucketObject>,
 }
@@ -43,7 +42,7 @@ impl CustomerDraft<'_> {
         });
     }
 
-    /// The state of each unit, in the folder with the customer's name.
+    /// Adds the state of each unit, in the folder with the name of the customer.
     fn add_states(&mut self, units: &[&str]) {
         for unit in units {
             let key = format!("terragrunt/{}/{unit}/terraform.tfstate", self.name);
@@ -55,7 +54,7 @@ impl CustomerDraft<'_> {
         }
     }
 
-    /// As the module before this one left it: one config without metadata, and one record that is called by its MD5.
+    /// Adds what the legacy module left: a config without metadata, and a record named by its MD5.
     fn add_legacy_deployment(&mut self, at: u64) {
         let (body, md5) = self.configs.next().expect("a config");
         self.add_object(
@@ -72,7 +71,8 @@ impl CustomerDraft<'_> {
         );
     }
 
-    /// Deployments at these times, each of a config of its own; the last one may be of the config before.
+    /// Adds deployments at these times, each with a new config; the last may repeat the config
+    /// before.
     fn add_deployments(&mut self, times: &[u64], is_last_unchanged: bool) {
         let mut version = (String::new(), String::new(), Vec::new());
         for (number, &at) in times.iter().enumerate() {
@@ -121,7 +121,7 @@ impl CustomerDraft<'_> {
 
 /// The objects of `count` customers.
 pub(crate) fn draw_objects(chance: &mut fastrand::Rng, count: usize) -> Vec<BucketObject> {
-    // States are of the moment at which they are written, so that the last deployments are of the last hours.
+    // States get the current time when they are written, so the last deployments must be recent.
     let now = unix_now();
     let bodies: Vec<String> = (0..count * 5)
         .map(|number| format!("mongodb: {{number: {number}}}\n"))
@@ -146,7 +146,7 @@ pub(crate) fn draw_objects(chance: &mut fastrand::Rng, count: usize) -> Vec<Buck
             objects: Vec::new(),
         };
         let last = now - chance.u64(..2 * HOUR_SECONDS);
-        // What the earlier module made of `%41` and the like is in its folders as it is.
+        // The legacy module did not encode names such as `%41`.
         if number % 4 == 3 {
             draft.add_legacy_deployment(last);
         } else {

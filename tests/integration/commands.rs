@@ -7,12 +7,11 @@ use test_support::{World, to_text};
 /// An exit code, stdout and stderr.
 pub(crate) type CommandOutput = (Option<i32>, String, String);
 
-/// Runs a verb with the profile `default`.
+/// Runs a command with the profile `default`.
 pub(crate) fn run_command(world: &World, arguments: &[&str]) -> CommandOutput {
     run_command_as(world, "default", arguments)
 }
 
-/// Runs a verb with some profile.
 pub(crate) fn run_command_as(world: &World, profile: &str, arguments: &[&str]) -> CommandOutput {
     let output = world
         .helper_command(arguments)
@@ -26,7 +25,7 @@ pub(crate) fn run_command_as(world: &World, profile: &str, arguments: &[&str]) -
     )
 }
 
-/// Runs a verb that must end with 0 and have nothing to say beside its answer.
+/// Runs a command that must exit 0 without messages, and returns its answer.
 pub(crate) fn command_answer(world: &World, arguments: &[&str]) -> String {
     let (code, answer, messages) = run_command(world, arguments);
     assert_eq!((code, messages.as_str()), (Some(0), ""), "{arguments:?}");
@@ -38,7 +37,7 @@ pub(crate) fn md5_of(body: &str) -> String {
     python_digest("md5", body.as_bytes())
 }
 
-/// Writes a version of the customer `acme`, without metadata, and gives its key.
+/// Writes a version of the customer `acme`, without metadata, and returns its key.
 pub(crate) fn put_version(backend: &S3Backend, at: &str, body: &str) -> String {
     let key = format!(
         "terragrunt/acme/config-history/{}_{}.yaml",
@@ -49,7 +48,7 @@ pub(crate) fn put_version(backend: &S3Backend, at: &str, body: &str) -> String {
     key
 }
 
-/// Writes the record of a deployment of `acme` by a user, which used the version with this key.
+/// Writes the record of a deployment of `acme` that used the version with this key.
 pub(crate) fn put_record(backend: &S3Backend, at: &str, user: &str, key: &str) {
     let record = format!(
         "{{\"timestamp\":\"{at}\",\"customer\":\"acme\",\"user\":\"arn:aws:iam::123456789012:user/{user}\",\"config_hash\":\"\",\

@@ -25,7 +25,7 @@ fn rust_files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The words that stand before ` = ` at some indentation in a block of HCL that starts with `head`.
+/// The keys of the HCL block that starts with `head`.
 fn keys_of_block(hcl: &str, head: &str) -> BTreeSet<String> {
     let block = hcl
         .split_once(head)
@@ -184,7 +184,7 @@ fn every_variable_has_type_description_and_validation() {
         .map(|block| block.trim_start_matches("variable "))
     {
         let name = block.split('"').nth(1).unwrap();
-        // The settings of the unit are checked by the helper, so that a wrong one is a warning.
+        // The helper checks the settings of the unit, so that an invalid one is a warning.
         let parts = if name == "unit_settings" { 2 } else { 4 };
         for part in &[
             "description = ",
@@ -239,26 +239,26 @@ fn the_documentation_names_every_command_exit_code_and_field() {
     let readme = read_file("docs/commands.md");
     let world = World::new();
     let help = to_text(&world.helper_command(&["--help"]).output().unwrap().stdout);
-    let verbs = help
+    let commands = help
         .split_once("Commands:\n")
         .unwrap()
         .1
         .split_once("\n\n")
         .unwrap()
         .0;
-    for verb in verbs
+    for command in commands
         .lines()
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
-        .filter(|verb| !["", "help"].contains(verb))
+        .filter(|command| !["", "help"].contains(command))
     {
         assert!(
-            readme.contains(&format!("`{verb}"))
-                || readme.contains(&format!("config-backup {verb}")),
-            "{verb}"
+            readme.contains(&format!("`{command}"))
+                || readme.contains(&format!("config-backup {command}")),
+            "{command}"
         );
     }
-    for verb in ["context", "deploy", "fallback"] {
-        assert!(readme.contains(&format!("`{verb}`")), "{verb}");
+    for command in ["context", "deploy", "fallback"] {
+        assert!(readme.contains(&format!("`{command}`")), "{command}");
     }
     for code in ["0", "1", "2", "3", "4", "5", "6", "7", "130"] {
         assert!(readme.contains(&format!("| {code} |")), "exit code {code}");
@@ -309,7 +309,7 @@ fn the_architecture_fits_on_a_page_and_names_every_folder() {
 
 #[test]
 fn both_readmes_name_the_settings_of_the_unit() {
-    // The unit has their names without our prefix.
+    // The unit lists the names without their prefix.
     let unit = read_file("terraform/terragrunt.hcl");
     let names = keys_of_block(
         &unit.replace("\n  } :", "\n  }"),
@@ -326,7 +326,7 @@ fn both_readmes_name_the_settings_of_the_unit() {
     }
 }
 
-/// Text as messages are compared: what differs from case to case is taken for `…`, and so is what quotes it.
+/// A message with `…` in place of its variable parts and their quotes.
 fn message_template(text: &str) -> String {
     let mut template = String::new();
     let mut rest = text;

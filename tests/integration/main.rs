@@ -6,6 +6,7 @@ mod architecture;
 mod bucket_fixture;
 mod commands;
 mod compact;
+mod compatibility;
 mod coverage;
 mod deployment;
 mod docs;

@@ -8,14 +8,14 @@ use config_backup::keys::{customer_segment, parse_customer_segment};
 use config_backup::output::{OutputFormat, TableCell, TableStyle, write_cells};
 use config_backup::record::deployment::{Deployment, UserIdentity, user_name_from_arn};
 use config_backup::record::parse;
-use config_backup::report::rows::ReportRows;
+use config_backup::report::rows::{ReportRows, RowKind};
 
 use test_support::oracle::parse_csv_rows;
 use test_support::{run_with_input, to_text};
 
 const SEED: u64 = 0x2026_1124;
 
-/// Numbers as by chance, the same ones for the same seed (`SplitMix64`).
+/// A pseudo-random generator (`SplitMix64`), reproducible by its seed.
 struct RandomSource(u64);
 
 impl RandomSource {
@@ -31,7 +31,8 @@ impl RandomSource {
         self.next_number() % limit
     }
 
-    /// A text of up to `longest` characters: plain ones, ones that keys and cells care about, and any of Unicode.
+    /// A random text: ordinary characters, those with a meaning in keys and cells, and any of
+    /// Unicode.
     fn random_text(&mut self, longest: u64) -> String {
         const ODD: [char; 24] = [
             '~',
@@ -99,13 +100,13 @@ fn rows_do_not_depend_on_the_order_of_records() {
     for round in 0..200 {
         let mut deployments: Vec<Deployment> = (0..chance.number_below(60))
             .map(|number| Deployment {
-                // Few values each, so that they meet.
+                // Few values each, so that equal ones are frequent.
                 deployed_at: DateTime::from_timestamp_nanos(
                     1_772_000_000_000_000_000
                         + i64::try_from(chance.number_below(6) * 17_000_000_000_000)
                             .expect("small"),
                 ),
-                modified: DateTime::from_timestamp(
+                last_modified: DateTime::from_timestamp(
                     1_772_000_000 + i64::try_from(chance.number_below(2)).expect("small"),
                     0,
                 )
@@ -116,13 +117,15 @@ fn rows_do_not_depend_on_the_order_of_records() {
                         [usize::try_from(chance.number_below(3)).expect("small")]
                 ),
                 customer: format!("c{}", chance.number_below(2)),
-                user: format!(
-                    "arn:aws:iam::{}:user/u{}",
-                    chance.number_below(2),
-                    chance.number_below(2)
-                ),
-                additional_users_count: number,
-                ..Deployment::default()
+                record: parse::ParsedRecord {
+                    user: format!(
+                        "arn:aws:iam::{}:user/u{}",
+                        chance.number_below(2),
+                        chance.number_below(2)
+                    ),
+                    additional_users_count: number,
+                    ..parse::ParsedRecord::default()
+                },
             })
             .collect();
         let mut expected: BTreeMap<(String, String, String), &Deployment> = BTreeMap::new();
@@ -130,9 +133,9 @@ fn rows_do_not_depend_on_the_order_of_records() {
             let place = (
                 one.deployed_at.format("%Y-%m-%d").to_string(),
                 one.customer.clone(),
-                user_name_from_arn(&one.user).to_owned(),
+                user_name_from_arn(&one.record.user).to_owned(),
             );
-            let order = |it: &Deployment| (it.deployed_at, it.modified, it.key.clone());
+            let order = |it: &Deployment| (it.deployed_at, it.last_modified, it.key.clone());
             let kept = expected.entry(place).or_insert(one);
             if order(one) > order(kept) {
                 *kept = one;
@@ -140,7 +143,7 @@ fn rows_do_not_depend_on_the_order_of_records() {
         }
         let expected: Vec<(String, u64)> = expected
             .iter()
-            .map(|(place, one)| (format!("{place:?}"), one.additional_users_count))
+            .map(|(place, one)| (format!("{place:?}"), one.record.additional_users_count))
             .collect();
         for _ in 0..3 {
             for place in (1..deployments.len()).rev() {
@@ -149,7 +152,7 @@ fn rows_do_not_depend_on_the_order_of_records() {
                     usize::try_from(chance.number_below(place as u64 + 1)).expect("small"),
                 );
             }
-            let mut made = ReportRows::new(UserIdentity::Name, false);
+            let mut made = ReportRows::new(UserIdentity::Name, RowKind::LastOfDay);
             for one in &deployments {
                 made.add_deployment(one);
             }
@@ -223,7 +226,7 @@ fn days_are_those_of_utc_whatever_the_offset() {
     let mut chance = RandomSource(SEED);
     let times: Vec<String> = (0..4000)
         .map(|_| {
-            // Within minutes of a day's border, of a year that may be a leap year, seen from anywhere.
+            // Within minutes of midnight, in any offset, also in leap years.
             let midnight =
                 951_782_400 + i64::try_from(chance.number_below(36_000)).expect("small") * 86_400;
             let near = midnight - 600 + i64::try_from(chance.number_below(1200)).expect("small");
@@ -253,7 +256,7 @@ fn days_are_those_of_utc_whatever_the_offset() {
             key: "usage-logs/c/k.json".into(),
             ..Deployment::default()
         };
-        let mut made = ReportRows::new(UserIdentity::Name, false);
+        let mut made = ReportRows::new(UserIdentity::Name, RowKind::LastOfDay);
         made.add_deployment(&deployment);
         made.sort_and_limit(&[], None);
         assert_eq!(

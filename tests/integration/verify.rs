@@ -46,7 +46,7 @@ fn parse_findings(output: &Output) -> Vec<(String, String, String)> {
     found
 }
 
-/// Fails unless nothing is wrong.
+/// Asserts that `verify` finds no problem.
 fn all_is_well(world: &World) {
     let output = run_verify(world, &[]);
     assert_eq!(
@@ -57,7 +57,7 @@ fn all_is_well(world: &World) {
     );
 }
 
-/// The chains of the records: for each record its writer and its number, by time and key.
+/// The writer and chain number of each record, by time and key.
 fn chain_positions(world: &World) -> Vec<(String, u64)> {
     let place = |record: &Value| {
         (
@@ -98,11 +98,11 @@ fn each_machine_has_one_chain(backend: &mut S3Backend) {
     );
     assert_eq!(
         to_text(&output.stderr),
-        "config-backup: all is as it was written: 4 records, 2 seals and 3 configs of 1 customer\n"
+        "config-backup: verified 4 records, 2 seals and 3 configs of 1 customer: no problems\n"
     );
     let seals = backend.client.list_keys("terragrunt/airbnb/usage-chain/");
     assert_eq!(seals.len(), 2, "{seals:?}");
-    // The first machine's seal is told to know one record less.
+    // The seal of the first machine is set back by one record.
     let bodies = backend
         .client
         .get_all(&seals)
@@ -159,7 +159,7 @@ fn a_late_record_gets_its_chain_number_when_it_is_sent() {
     all_is_well(&world);
 }
 
-/// A proxy to the world's server with such fates for S3's requests as long as it is told to.
+/// A proxy that applies `fate` to S3 requests while the returned flag is set.
 fn start_proxy(
     world: &mut World,
     fate: impl Fn(&str) -> RequestFate + Send + Sync + 'static,
@@ -177,7 +177,7 @@ fn start_proxy(
     (proxy, on)
 }
 
-/// As [`start_proxy`], with an error where a request begins so.
+/// As [`start_proxy`], with an error for requests that begin with `head`.
 fn refuse_requests(
     world: &mut World,
     head: &'static str,
@@ -193,7 +193,7 @@ fn refuse_requests(
     })
 }
 
-/// As [`start_proxy`]; the answer to each record is lost, and who looks for one gets none.
+/// As [`start_proxy`]; it loses the answers to records and to HEADs of records.
 fn lose_record_answers(world: &mut World) -> (FaultyProxy, Arc<AtomicBool>) {
     start_proxy(world, |line| {
         match line.split_once(" /mongodb-arena/usage-logs/") {
@@ -206,7 +206,7 @@ fn lose_record_answers(world: &mut World) -> (FaultyProxy, Arc<AtomicBool>) {
 
 #[test]
 fn a_retry_does_not_move_the_seal_back() {
-    // As a spool leaves it whose file could not be deleted.
+    // As if a spool file could not be deleted.
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     world.set_endpoint(&refused_endpoint());
@@ -240,7 +240,7 @@ fn a_record_with_a_lost_answer_keeps_its_chain_number() {
     let unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();
     refuses.store(true, Ordering::SeqCst);
-    // In the same second its name would be taken already.
+    // In the same second its name is already taken.
     wait_for_next_second(unix_now());
     let deployed = unit.deploy(&world);
     assert_eq!(
@@ -280,7 +280,7 @@ fn a_seal_reports_its_record_as_missing_until_it_arrives() {
     let unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();
     refuses.store(true, Ordering::SeqCst);
-    // In the same second, its name would be the first one's.
+    // In the same second it has the name of the first one.
     unit.deploy(&world).expect_warning();
     refuses.store(false, Ordering::SeqCst);
     assert_eq!(
@@ -291,7 +291,7 @@ fn a_seal_reports_its_record_as_missing_until_it_arrives() {
     let said = to_text(&output.stdout);
     assert!(
         said.starts_with("missing: usage-logs/airbnb/")
-            && said.contains("may still be kept on the machine that deployed"),
+            && said.contains("may still be queued on the machine that deployed"),
         "{said}"
     );
     assert_eq!(said.lines().count(), 1, "{said}");
@@ -392,7 +392,7 @@ fn without_permission_to_write_seals_logs_and_warns() {
     let deployed = unit.deploy(&world);
     let said = deployed.expect_warning();
     assert!(
-        said.contains("the deployment is logged, but its record is not sealed yet: put `s3://mongodb-arena/terragrunt/"),
+        said.contains("the deployment is logged, but its record is not sealed yet: cannot put `s3://mongodb-arena/terragrunt/"),
         "{said}"
     );
     assert_eq!(
@@ -409,7 +409,7 @@ fn without_permission_to_write_seals_logs_and_warns() {
         ["unsealed"],
         "{found:?}"
     );
-    // The next record seals what came before it.
+    // The next record seals the previous ones.
     unit.deploy(&world).expect_success();
     assert_eq!(chain_numbers(&world), [1, 2, 3]);
     all_is_well(&world);
@@ -441,7 +441,7 @@ fn counts_records_without_a_chain_and_gives_no_alarm() {
     let said = to_text(&output.stderr);
     assert!(
         said.contains("2 records, 1 seal and 2 configs")
-            && said.ends_with("nothing vouches for 1 record, in no chain\n"),
+            && said.ends_with("1 record outside of chains, which nothing can verify\n"),
         "{said}"
     );
 }
@@ -451,6 +451,6 @@ fn an_unknown_customer_is_invalid_input() {
     let output = run_verify(&World::new(), &["airbnb"]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(to_text(&output.stderr).contains(
-        "look for `airbnb` in `s3://mongodb-arena/`: there is nothing; check the customer's name"
+        "cannot verify `airbnb`: there is nothing in `s3://mongodb-arena/`; check the customer's name"
     ));
 }

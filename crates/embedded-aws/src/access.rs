@@ -17,12 +17,12 @@ use crate::store::ObjectStore;
 /// The header that tells a client where a bucket is.
 const BUCKET_REGION: &str = "x-amz-bucket-region";
 
-/// The header by which a client says whose bucket it means.
+/// The header with the expected owner of the bucket.
 const EXPECTED_OWNER: &str = "x-amz-expected-bucket-owner";
-/// Whose all buckets are: the account of AWS's documentation.
+/// The owner of all buckets: the account of the AWS documentation.
 pub(crate) const OWNER: &str = "123456789012";
 
-/// Somebody who may sign requests.
+/// An identity that may sign requests.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AwsIdentity {
@@ -36,13 +36,14 @@ pub struct AwsIdentity {
     pub user_id: String,
     /// What `GetCallerIdentity` answers as `Account`, twelve digits.
     pub account: String,
-    /// The S3 operations that answer 403 `AccessDenied`, by their API name (`PutObject`); `*` is every one. As on AWS, who may not
-    /// list a bucket (`ListObjectsV2` or `*`) gets 403 instead of 404 for a key that does not exist.
+    /// The S3 operations that answer 403 `AccessDenied`, by their API name (`PutObject`); `*` means
+    /// all. As on AWS, an identity that may not list a bucket (`ListObjectsV2` or `*`) gets 403
+    /// instead of 404 for a missing key.
     #[serde(default)]
     pub deny: Vec<String>,
 }
 
-/// The identities by access key, and the policies that hold.
+/// The identities by access key, and the current policies.
 #[derive(Clone)]
 pub(crate) struct IdentityTable {
     by_key: Arc<BTreeMap<String, AwsIdentity>>,
@@ -75,7 +76,7 @@ impl IdentityTable {
             .ok_or_else(|| s3_error!(AccessDenied, "Access Denied"))
     }
 
-    /// Has other policies hold from now on.
+    /// Replaces the policies.
     pub(crate) fn govern(&self, policies: &AccessPolicies) -> io::Result<()> {
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = policies.parse()?;
         Ok(())
@@ -99,7 +100,7 @@ impl IdentityTable {
         }
     }
 
-    /// S3's answer for a missing key: that it is missing is told only to those who may list.
+    /// The answer for a missing key: only an identity that may list learns that it is missing.
     pub(crate) fn missing_key_error(
         &self,
         identity: &AwsIdentity,
@@ -116,7 +117,7 @@ impl IdentityTable {
     }
 }
 
-/// Why the deny list denies.
+/// The reason for denials by the deny list.
 const EXPLICIT: &str = "with an explicit deny in an identity-based policy";
 
 impl AwsIdentity {
@@ -148,7 +149,7 @@ impl S3Auth for IdentityTable {
     }
 }
 
-/// Lets a verified request through to the operation, or not.
+/// Permits or denies verified requests.
 pub(crate) struct AccessGate {
     pub(crate) identities: IdentityTable,
     pub(crate) store: Arc<ObjectStore>,
@@ -164,7 +165,7 @@ impl S3Access for AccessGate {
             .get::<Arc<RequestTrace>>()
             .cloned()
             .unwrap_or_default();
-        // The log falls back on the request line only where this was not reached.
+        // Requests that do not reach this are logged by their request line.
         let _ = trace.resolved.set(operation.clone());
         if trace.scope.service != "s3" {
             return Err(s3_error!(
@@ -181,7 +182,7 @@ impl S3Access for AccessGate {
         {
             return Err(redirect_error(&region));
         }
-        // AWS says no more, lest somebody learn whose a bucket is.
+        // AWS gives no details, so that the owner of a bucket stays unknown.
         if context
             .headers()
             .get(EXPECTED_OWNER)
@@ -201,7 +202,7 @@ impl S3Access for AccessGate {
             ));
         }
         let key = context.s3_path().get_object_key().unwrap_or_default();
-        // Of many deletions each is a request of its own.
+        // Each object of a DeleteObjects needs its own permission.
         if operation == "DeleteObjects" {
             return Ok(());
         }
@@ -218,7 +219,7 @@ impl S3Access for AccessGate {
     }
 }
 
-/// The redirect without a location that S3 sends for a bucket of another region.
+/// The redirect of S3 for a bucket of another region, without a location.
 fn redirect_error(region: &str) -> S3Error {
     let mut error = S3Error::with_message(
         S3ErrorCode::PermanentRedirect,

@@ -65,7 +65,8 @@ pub(crate) fn verify_checksums(
     Ok(checksums)
 }
 
-/// The refusal of a body that could not be read to its end. That s3s found its signature or digest wrong, it tells only by `cause`.
+/// The error for a body that could not be read. Only `cause` shows that s3s found a wrong signature
+/// or digest.
 pub(crate) fn unreadable_body_error(cause: &str) -> S3Error {
     if cause.contains("SignatureMismatch") {
         return s3_error!(

@@ -51,7 +51,7 @@ fn parse_bucket(text: &str) -> Result<BucketConfig, &'static str> {
     })
 }
 
-/// Serves until told to stop.
+/// Serves until a signal or the end of input.
 pub(crate) fn run_server(
     arguments: &ServerArguments,
     input: impl Read + Send + 'static,
@@ -65,7 +65,8 @@ pub(crate) fn run_server(
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        // Before anybody knows the endpoint, so that a signal sent right after it stops the server as promised.
+        // Registered before the endpoint is printed, so that an early signal also stops the server
+        // cleanly.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let server = EmbeddedServer::start(ServerOptions {
@@ -80,7 +81,8 @@ pub(crate) fn run_server(
             arguments.endpoint_file.as_deref(),
             output,
         )?;
-        // Not read otherwise: a program in the background that reads from a terminal is suspended.
+        // Only read on request, because a background program that reads from a terminal is
+        // suspended.
         let input = arguments.stdin_eof.then(|| wait_for_end_of(input));
         tokio::select! {
             _ = terminate.recv() => {}
@@ -129,11 +131,12 @@ fn announce_endpoint(
     output.flush()
 }
 
-/// Resolves at the end of `input`, which a thread of its own waits for: no runtime can cancel a read from a terminal.
+/// Resolves at the end of `input`. A thread waits for it, because a read from a terminal cannot be
+/// cancelled.
 fn wait_for_end_of(mut input: impl Read + Send + 'static) -> oneshot::Receiver<()> {
     let (ended, end) = oneshot::channel();
     std::thread::spawn(move || {
-        // An input that cannot be read has ended, too.
+        // A read error counts as the end.
         let _ = io::copy(&mut input, &mut io::sink());
         let _ = ended.send(());
     });

@@ -5,7 +5,7 @@ use s3s::{S3Error, S3Result, s3_error};
 
 use crate::store::ObjectHead;
 
-/// The conditions a GET or HEAD may carry, each the header of its name with `If-` before it; `matching` is `If-Match`.
+/// The conditional headers of a GET or HEAD, named without `If-`; `matching` is `If-Match`.
 pub(crate) struct ReadConditions {
     pub(crate) matching: Option<ETagCondition>,
     pub(crate) not_matching: Option<ETagCondition>,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::key_paths;
 
-/// What S3 keeps of an object beside its body and its time, under the names of the headers that carry it.
+/// The properties of an object except body and time, under the names of their headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct ObjectAttributes {
@@ -33,13 +33,13 @@ pub(crate) struct ObjectAttributes {
     pub(crate) server_side_encryption: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kms_key_id: Option<String>,
-    /// Algorithm in lower case to Base64, only those the writer sent.
+    /// By algorithm in lower case, as Base64; only those that the client sent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) checksums: BTreeMap<String, String>,
     pub(crate) metadata: BTreeMap<String, String>,
 }
 
-/// An object as the folder has it.
+/// An object read from the folder.
 pub(crate) struct StoredFile {
     pub(crate) key: String,
     pub(crate) aside: bool,
@@ -48,7 +48,7 @@ pub(crate) struct StoredFile {
     pub(crate) modified: SystemTime,
 }
 
-/// A body and its attributes, written but not yet in place. Dropped, they are removed.
+/// Body and attributes in temporary files, which are removed on drop.
 pub(crate) struct DraftFiles {
     body: PathBuf,
     meta: PathBuf,
@@ -70,7 +70,7 @@ pub(crate) struct DataFolder {
 }
 
 impl DataFolder {
-    /// Creates what is missing of the folder and takes it.
+    /// Creates missing folders, and locks the data folder.
     pub(crate) fn open(data: &Path) -> io::Result<DataFolder> {
         let drafts = data.join(".tmp");
         fs::create_dir_all(data.join(".meta/.buckets"))?;
@@ -155,7 +155,7 @@ impl DataFolder {
         let body = self.data.join(bucket).join(relative);
         let modified = match fs::metadata(&body) {
             Ok(metadata) => metadata.modified()?,
-            // Somebody removed the file by hand, and with it the object.
+            // The file was removed by hand, so the object no longer exists.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -168,7 +168,7 @@ impl DataFolder {
         }))
     }
 
-    /// Writes a new object where no reader looks yet.
+    /// Writes a new object to temporary files.
     pub(crate) fn draft(
         &self,
         body: &[u8],
@@ -190,7 +190,7 @@ impl DataFolder {
         Ok(draft)
     }
 
-    /// Moves a draft into place, over whatever is there.
+    /// Moves a draft into place, and replaces an existing object.
     pub(crate) fn publish(
         &self,
         draft: &DraftFiles,
@@ -208,14 +208,14 @@ impl DataFolder {
         Ok(())
     }
 
-    /// Whether a folder, because of longer keys, stands where the object would lie.
+    /// Whether the path of the object is a folder, because of longer keys.
     pub(crate) fn is_folder(&self, bucket: &str, key: &str) -> bool {
         self.body_and_meta_paths(bucket, key, false)
             .iter()
             .any(|place| place.is_dir())
     }
 
-    /// Makes room for a folder where the object lies.
+    /// Moves the object aside, so that its path can become a folder.
     pub(crate) fn set_aside(&self, bucket: &str, key: &str) -> io::Result<()> {
         let from = self.body_and_meta_paths(bucket, key, false);
         let to = self.body_and_meta_paths(bucket, key, true);
@@ -230,10 +230,10 @@ impl DataFolder {
         fs::read(body)
     }
 
-    /// Removes an object, and the folders that are empty without it: S3 has none.
+    /// Removes an object, and folders that become empty, because S3 has no folders.
     pub(crate) fn remove(&self, bucket: &str, key: &str, aside: bool) -> io::Result<()> {
         let roots = [self.data.join(bucket), self.data.join(".meta").join(bucket)];
-        // The attributes go first: without them there is no object, whatever happens next.
+        // The attributes are removed first: without them the object does not exist.
         for (root, place) in roots
             .iter()
             .zip(self.body_and_meta_paths(bucket, key, aside))

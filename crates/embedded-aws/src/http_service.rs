@@ -28,7 +28,7 @@ pub(crate) struct HttpService {
 }
 
 impl HttpService {
-    /// Answers a request. It is in the log before the client can see the answer.
+    /// Answers a request, and logs it before the client can read the answer.
     pub(crate) async fn serve(
         &self,
         incoming: http::Request<Incoming>,
@@ -48,7 +48,8 @@ impl HttpService {
             .to_owned();
         let request_id = format!("{:016X}", self.answered.fetch_add(1, Ordering::Relaxed) + 1);
 
-        // Read to its end before it is judged: a client that is still sending when the connection closes never reads a refusal.
+        // Reads the complete body first, because a client that is still sending never reads a
+        // refusal.
         let (mut request, answer) = match Limited::new(body, LARGEST_BODY).collect().await {
             Ok(body) => {
                 let body = body.to_bytes();
@@ -83,10 +84,10 @@ impl HttpService {
     }
 }
 
-/// What AWS says where s3s only names the error.
+/// The message of AWS for an error without a message in s3s.
 const WRONG_SIGNATURE: &str = "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
 
-/// Errors with what s3s leaves out of them, and those of STS in its own format. Everything else stays as it is.
+/// Adds the missing parts to errors of s3s, and gives errors of STS their format.
 async fn shape_error(
     response: Response<Body>,
     request: &RequestSummary,
@@ -103,7 +104,7 @@ async fn shape_error(
         .await
         .map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
     let text = String::from_utf8_lossy(&body);
-    // What STS refuses on its own is in shape already.
+    // Errors of the STS route already have the format.
     let Some(code) = xml::find_element(&text, "Code")
         .filter(|_| text.contains("<Error>") && !text.contains("<ErrorResponse"))
     else {
@@ -135,7 +136,7 @@ async fn shape_error(
     Response::from_parts(parts, Body::from(body))
 }
 
-/// The refusal of a body that is too large, or that broke off, which then nobody reads.
+/// The error for a body that is too large or incomplete.
 fn unreadable_request(error: &dyn std::error::Error, request_id: &str) -> Response<Body> {
     let message = xml::escape_xml(&format!(
         "Your proposed upload exceeds the maximum allowed size: {error}"
@@ -150,7 +151,7 @@ fn unreadable_request(error: &dyn std::error::Error, request_id: &str) -> Respon
     response
 }
 
-/// A log with a gap would make tests believe that nothing was sent.
+/// With a gap in the log, tests would believe that nothing was sent.
 fn log_failure(error: &io::Error) -> Response<Body> {
     plain_text_error(format!("cannot write the request log: {error}\n"))
 }

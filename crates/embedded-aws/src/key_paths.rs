@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
-/// Leaves room for the marks below the 255 bytes a file name may have on every common file system.
+/// Leaves room for markers within the 255 bytes of a file name on common file systems.
 const PIECE: usize = 200;
 
-/// The path of `key` relative to its bucket's folder. `aside` is the other place, for a key where a folder of that name is needed.
+/// The path of `key` relative to the folder of its bucket. `aside` selects the other path, for a
+/// key that is also a folder.
 pub(crate) fn path_of_key(key: &str, aside: bool) -> PathBuf {
     let mut path: PathBuf = key.split('/').flat_map(split_segment).collect();
     if aside {
@@ -27,7 +28,8 @@ pub(crate) fn path_of_key(key: &str, aside: bool) -> PathBuf {
     path
 }
 
-/// The key and whether it is set aside, for a path [`path()`] made; nothing for any other path.
+/// The key of a path made by [`path_of_key`], and whether it is set aside; `None` for any other
+/// path.
 pub(crate) fn key_of_path(relative: &Path) -> Option<(String, bool)> {
     let text = relative.to_str()?;
     let (plain, aside) = match text.strip_suffix('%') {
@@ -39,7 +41,7 @@ pub(crate) fn key_of_path(relative: &Path) -> Option<(String, bool)> {
     (path_of_key(&key, aside) == relative).then_some((key, aside))
 }
 
-/// The folders and the name at the end that stand for one segment between two slashes of a key.
+/// The path components of one segment of a key.
 fn split_segment(segment: &str) -> Vec<String> {
     if segment.is_empty() {
         return vec!["%-".to_owned()];
@@ -57,7 +59,7 @@ fn split_segment(segment: &str) -> Vec<String> {
             piece.push_str(&encoded);
         }
     }
-    // Only the last piece keeps its bare name, and so only that one could be a path's own `.` or `..`.
+    // Only the last piece has no marker, so only that one could be `.` or `..`.
     let last = components.len() - 1;
     for piece in &mut components[..last] {
         piece.push_str("%+");

@@ -1,8 +1,8 @@
 //! S3 and STS in one process, for tests and demonstrations on one machine.
 //!
 //! Requests are real ones: clients speak HTTP, signatures are verified (Signature Version 4, by [`s3s`]), errors come with the status,
-//! headers and XML that AWS documents. Where the two differ, this server is at fault; where it does not know an operation it answers
-//! 501. It only listens on loopback addresses, and nobody gets in without one of the [identities](AwsIdentity).
+//! headers and XML that AWS documents. Any difference is an error of this server. An unknown operation gets
+//! 501. It only listens on loopback addresses, and every request needs one of the [identities](AwsIdentity).
 //!
 //! ```no_run
 //! use embedded_aws::{BucketConfig, EmbeddedServer, ServerOptions};
@@ -63,8 +63,9 @@ pub use policies::{AccessPolicies, RequestedAccess};
 pub use request::RequestSummary;
 pub use server::{BucketConfig, EmbeddedServer, ServerOptions, StoredObject};
 
-/// Two people to demonstrate with: an SSO user (`AKIADEMOJOHN00000000`, `demo-secret-john`) and an IAM user (`AKIADEMOJANE00000000`,
-/// `demo-secret-jane`), both of the account 123456789012 of AWS's documentation.
+/// Two identities for demonstrations: an SSO user (`AKIADEMOJOHN00000000`, `demo-secret-john`) and
+/// an IAM user (`AKIADEMOJANE00000000`, `demo-secret-jane`), both of the account 123456789012 of
+/// the AWS documentation.
 #[must_use]
 pub fn demo_identities() -> Vec<AwsIdentity> {
     let identity = |access_key: &str, secret_key: &str, arn: &str, user_id: &str| AwsIdentity {

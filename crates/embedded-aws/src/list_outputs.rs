@@ -61,7 +61,7 @@ pub(crate) fn list_objects_v2(
     })
 }
 
-/// The answer to `ListObjects`, which returns the next marker only where keys are rolled up.
+/// The answer to `ListObjects`, which returns the next marker only with a delimiter.
 pub(crate) fn list_objects_v1(
     objects: &ObjectIndex,
     input: ListObjectsInput,
@@ -108,7 +108,7 @@ fn max_keys(asked: Option<i32>) -> S3Result<i32> {
     }
 }
 
-/// How names appear in the answer.
+/// The encoding of names in the answer.
 struct NameEncoder {
     url: bool,
 }
@@ -130,7 +130,7 @@ impl NameEncoder {
             .then(|| EncodingType::from_static(EncodingType::URL))
     }
 
-    /// As S3 does, form encoding (a space is `+`) that leaves slashes alone.
+    /// Form encoding with unencoded slashes and `+` for spaces, as in S3.
     fn encode(&self, name: &str) -> String {
         if self.url {
             form_urlencoded::byte_serialize(name.as_bytes())

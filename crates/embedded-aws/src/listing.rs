@@ -53,7 +53,7 @@ pub(crate) fn list_page<'a, T>(
         Bound::Excluded(query.after.to_owned())
     };
     if query.limit == 0 {
-        // That is S3's answer to `max-keys=0`.
+        // The answer of S3 to `max-keys=0`.
         return ListPage {
             entries,
             truncated: false,
@@ -100,11 +100,11 @@ fn as_str(bound: &Bound<String>) -> Bound<&str> {
     }
 }
 
-/// The smallest text greater than every text that starts with `prefix`; nothing if there is none.
+/// The smallest text greater than all texts that start with `prefix`, if there is one.
 fn after_all_with(prefix: &str) -> Option<String> {
     let mut text = prefix.to_owned();
     while let Some(last) = text.pop() {
-        // The range of `char` steps over the surrogates, which are no characters.
+        // The range of `char` excludes the surrogates.
         if let Some(next) = (last..=char::MAX).nth(1) {
             text.push(next);
             return Some(text);

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     match cli::run_server(&cli::ServerArguments::parse(), stdin(), &mut stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell where the error output is closed.
+            // A closed stderr cannot report errors.
             let _ = writeln!(stderr(), "embedded-aws: {error}");
             ExitCode::FAILURE
         }

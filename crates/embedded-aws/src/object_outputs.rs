@@ -12,10 +12,10 @@ use s3s::{Body, S3Result};
 use crate::data_folder::ObjectAttributes;
 use crate::store::ObjectHead;
 
-/// S3's content type for an object whose writer named none.
+/// The default content type of S3.
 pub(crate) const DEFAULT_TYPE: &str = "binary/octet-stream";
 
-/// What a PUT asks to keep.
+/// The attributes that a PUT sets.
 pub(crate) fn attributes_of_put(
     input: &PutObjectInput,
     checksums: BTreeMap<String, String>,
@@ -36,7 +36,7 @@ pub(crate) fn attributes_of_put(
     }
 }
 
-/// `aws-chunked` says how the body travelled and is not kept.
+/// `aws-chunked` is only a transfer encoding and is not stored.
 fn stored_encoding(encoding: &str) -> Option<String> {
     let kept: Vec<_> = encoding
         .split(',')
@@ -114,7 +114,7 @@ pub(crate) fn get_output(
         let total = body.len();
         let part = range.check(total as u64)?;
         content_range = Some(format!("bytes {}-{}/{total}", part.start, part.end - 1));
-        // Within the length of the body, hence within usize.
+        // The range is within the body, so it fits into usize.
         let bound = |at: u64| usize::try_from(at).unwrap_or(total);
         body = body.slice(bound(part.start)..bound(part.end));
     }

@@ -15,29 +15,28 @@ use iam_rs::{
 use crate::access::OWNER;
 use crate::request::query_parameter;
 
-/// Policies that hold from now on, as JSON.
+/// The policies to enforce, as JSON.
 #[derive(Clone, Debug, Default)]
 pub struct AccessPolicies {
-    /// By access key: what an identity may do. One without a policy may do all that its deny list leaves.
+    /// The policy of each identity, by access key. Without one, only the deny list applies.
     pub identities: BTreeMap<String, String>,
-    /// What holds of all buckets.
+    /// The policy of all buckets.
     pub bucket: Option<String>,
-    /// What requests say of themselves as `aws:SecureTransport`, for the server itself speaks plain HTTP.
+    /// The value of `aws:SecureTransport`, because the server itself speaks plain HTTP.
     pub tls: bool,
 }
 
-/// What a request needs: an action of IAM on a resource.
+/// The IAM action and resource of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestedAccess {
     /// `s3:PutObject`.
     pub action: String,
-    /// Behind `arn:aws:s3:::`.
+    /// The part after `arn:aws:s3:::`.
     pub resource: String,
-    /// What the request says of itself, by condition key.
+    /// The condition keys of the request.
     pub says: Vec<(&'static str, String)>,
 }
 
-/// Policies as they were read.
 #[derive(Default)]
 pub(crate) struct ParsedPolicies {
     identities: BTreeMap<String, IAMPolicy>,
@@ -46,7 +45,7 @@ pub(crate) struct ParsedPolicies {
 }
 
 impl AccessPolicies {
-    /// Fails where one of them is no policy.
+    /// Parses the policies; fails on an invalid one.
     pub(crate) fn parse(&self) -> io::Result<ParsedPolicies> {
         let policy =
             |json: &String| serde_json::from_str::<IAMPolicy>(json).map_err(io::Error::from);
@@ -61,7 +60,7 @@ impl AccessPolicies {
         })
     }
 
-    /// Whether somebody with this ARN and access key may do what is asked for.
+    /// Whether the identity with this ARN and access key may do what is asked for.
     ///
     /// # Errors
     /// If one of the policies is none, or says what the evaluator does not know.
@@ -86,7 +85,7 @@ impl ParsedPolicies {
             ("aws:SecureTransport", self.tls.to_string()),
         ];
         for (key, value) in known.iter().chain(&asked.says) {
-            // The evaluator goes by the type of what is said.
+            // The evaluator depends on the types of context values.
             let typed = value.parse().map_or_else(
                 |_| ContextValue::String(value.clone()),
                 ContextValue::Boolean,
@@ -108,7 +107,7 @@ impl ParsedPolicies {
     }
 }
 
-/// What an operation on a bucket or an object asks for, as far as its path, query and headers tell.
+/// The access that an operation needs, from its path, query and headers.
 pub(crate) fn requested_access(
     operation: &str,
     bucket: &str,
@@ -166,8 +165,9 @@ pub(crate) fn requested_access(
     }
 }
 
-/// What who reads a key that is not there must be allowed to, to be told so. S3 takes the key for the prefix: people see 404
-/// on AWS where a policy allows listing by `s3:prefix` alone (kopia/kopia#3072), and Ceph does as AWS does (ceph/ceph#68577).
+/// The permission that is needed to get 404 for a missing key. S3 uses the key as the prefix: AWS
+/// answers 404 if a policy allows listing by `s3:prefix` alone (kopia/kopia#3072), and so does Ceph
+/// (ceph/ceph#68577).
 pub(crate) fn to_know_of_absence(bucket: &str, key: &str) -> RequestedAccess {
     RequestedAccess {
         action: "s3:ListBucket".to_owned(),

@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use s3s::path::{S3Path, parse_path_style};
 use serde::{Deserialize, Serialize};
 
-/// A request as it was answered, refused ones included.
+/// An answered request, also a refused one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestSummary {
     /// The HTTP method, `PUT`.
@@ -40,7 +40,7 @@ pub(crate) struct CredentialScope {
     pub(crate) service: String,
 }
 
-/// Travels with a request through s3s, which itself hands neither the region nor the operation back.
+/// Passed through s3s with a request, because s3s returns neither region nor operation.
 #[derive(Debug, Default)]
 pub(crate) struct RequestTrace {
     pub(crate) scope: CredentialScope,
@@ -71,7 +71,7 @@ pub(crate) fn parse_scope(headers: &HeaderMap, query: &str) -> CredentialScope {
     }
 }
 
-/// The request as far as it is known before it is answered; the status is still 0.
+/// The request before its answer, with status 0.
 pub(crate) fn summarize_request(
     parts: &Parts,
     body: &[u8],
@@ -108,9 +108,9 @@ pub(crate) fn sts_version(query: &str, body: &[u8]) -> Option<String> {
     form_field(body, "Version").or_else(|| query_parameter(query, "Version"))
 }
 
-/// The operation S3 would see in a request that was refused before s3s resolved it.
+/// The operation of a request that was refused before s3s resolved it.
 fn operation_name(method: &Method, path: &S3Path, query: &str, copies: bool) -> &'static str {
-    // A subresource changes the operation; of those only the ones an answer exists for are told apart.
+    // A subresource changes the operation; only the implemented ones are distinguished.
     const SUBRESOURCES: [&str; 24] = [
         "accelerate",
         "acl",

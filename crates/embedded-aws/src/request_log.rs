@@ -16,7 +16,6 @@ struct LogState {
 }
 
 impl RequestLog {
-    /// Opens the file for appending, and makes it if it is not there.
     pub(crate) fn open(file: Option<&Path>) -> io::Result<RequestLog> {
         let open = |path: &Path| {
             let file = File::options().create(true).append(true).open(path);
@@ -34,7 +33,7 @@ impl RequestLog {
         })))
     }
 
-    /// Notes a request, in one write so that readers of the file never see half a line.
+    /// Appends a request in one write, so that readers never see a partial line.
     pub(crate) fn push(&self, request: RequestSummary) -> io::Result<()> {
         let mut inner = self.lock();
         if let Some(file) = &mut inner.file {

@@ -26,7 +26,6 @@ use crate::{checksums, conditions, list_outputs, object_outputs, policies};
 /// The region whose buckets have no location constraint.
 const CLASSIC: &str = "us-east-1";
 
-/// S3 on a store.
 pub(crate) struct S3Api {
     pub(crate) store: Arc<ObjectStore>,
     pub(crate) identities: IdentityTable,
@@ -185,7 +184,7 @@ impl S3 for S3Api {
         mut request: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
         let body = match request.input.body.take() {
-            // Reading is also what verifies the signed digest of the body, and what makes the trailer known.
+            // Reading the body also verifies its signed digest and yields the trailer.
             Some(body) => Body::from(body)
                 .collect()
                 .await

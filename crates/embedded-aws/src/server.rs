@@ -28,13 +28,12 @@ use crate::s3_api::S3Api;
 use crate::store::ObjectStore;
 use crate::sts::StsRoute;
 
-/// How long requests under way may take once the server is told to stop.
+/// The time for current requests after a stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
-/// Connections that may wait to be accepted.
 const LISTEN_BACKLOG: u32 = 1024;
 
-/// A bucket to have.
+/// A bucket of the server.
 #[derive(Clone, Debug)]
 pub struct BucketConfig {
     /// By S3's rules for bucket names.
@@ -43,14 +42,13 @@ pub struct BucketConfig {
     pub region: String,
 }
 
-/// What to serve, where and to whom.
 #[derive(Clone)]
 pub struct ServerOptions {
-    /// The folder with the objects; made if it is not there.
+    /// The folder with the objects; created if missing.
     pub data: PathBuf,
     /// Buckets to add to those in the folder.
     pub buckets: Vec<BucketConfig>,
-    /// Who may sign requests; nobody else gets an answer but 403.
+    /// The identities that may sign requests; others get 403.
     pub identities: Vec<AwsIdentity>,
     /// A loopback address; port 0 takes a free one.
     pub listen: SocketAddr,
@@ -58,7 +56,7 @@ pub struct ServerOptions {
     pub log: Option<PathBuf>,
 }
 
-/// An object as the server has it.
+/// A stored object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredObject {
     /// The content.
@@ -131,7 +129,8 @@ impl EmbeddedServer {
         let thread = std::thread::Builder::new()
             .name("embedded-aws".to_owned())
             .spawn(move || {
-                // The only error is that the listener cannot be registered; clients then find nobody, and the thread ends as on a stop.
+                // The only error is that the listener cannot be registered. Then the thread ends as
+                // after a stop.
                 let _ = runtime.block_on(accept_connections(listener, serving, stopped));
                 runtime.shutdown_timeout(SHUTDOWN_GRACE);
             })?;
@@ -165,7 +164,7 @@ impl EmbeddedServer {
         self.wire.log.requests()
     }
 
-    /// An object, past all permissions; nothing if it does not exist or its file cannot be read.
+    /// An object, without checking permissions; `None` if it is missing or unreadable.
     #[must_use]
     pub fn object(&self, bucket: &str, key: &str) -> Option<StoredObject> {
         let (head, body) = self.store.get(bucket, key).ok()??;
@@ -181,7 +180,7 @@ impl EmbeddedServer {
         })
     }
 
-    /// The keys that start with `prefix`, in S3's order; none if there is no such bucket.
+    /// The keys that start with `prefix`, in the order of S3; none if the bucket is missing.
     #[must_use]
     pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
         let matching = |objects: &crate::store::ObjectIndex| {
@@ -253,7 +252,7 @@ impl EmbeddedServer {
 
 impl Drop for EmbeddedServer {
     fn drop(&mut self) {
-        // Fails only if the thread has ended already.
+        // Fails only if the thread has already ended.
         let _ = self.stop.take().map(|stop| stop.send(()));
         let _ = self.thread.take().map(JoinHandle::join);
     }
@@ -284,11 +283,14 @@ fn check_options(options: &ServerOptions) -> io::Result<()> {
     Ok(())
 }
 
-fn with_context(error: &io::Error, verb: &str, subject: &dyn std::fmt::Display) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot {verb} `{subject}`: {error}"))
+fn with_context(error: &io::Error, action: &str, subject: &dyn std::fmt::Display) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("cannot {action} `{subject}`: {error}"),
+    )
 }
 
-/// Needs a runtime around it.
+/// Needs a Tokio runtime.
 fn bind_listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()
@@ -311,7 +313,8 @@ async fn accept_connections(
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
-                // The client is gone again, or there are no file descriptors: the next one may have better luck.
+                // The client has disconnected, or file descriptors are exhausted; the next accept
+                // may succeed.
                 Err(_) => continue,
             },
             _ = &mut stopped => break,
@@ -323,7 +326,7 @@ async fn accept_connections(
         });
         let connection = connections
             .watch(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        // A broken connection is the client's business.
+        // The client notices a broken connection.
         tokio::spawn(async { drop(connection.await) });
     }
     drop(listener);

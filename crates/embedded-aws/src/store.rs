@@ -1,4 +1,4 @@
-//! Buckets and objects: the sorted index in memory, kept in step with the [data folder](crate::data_folder).
+//! Buckets and objects: the sorted index in memory, synchronized with the [data folder](crate::data_folder).
 //!
 //! Every change decides and acts under one lock, so that of several conditional writers exactly one wins. Errors are S3's own, which
 //! makes this the place that maps a failed file access; requests, identities and XML are none of its business.
@@ -14,13 +14,13 @@ use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
 use crate::data_folder::{DataFolder, ObjectAttributes};
 
-/// What a HEAD request tells of an object.
+/// The properties of an object, as in a HEAD.
 #[derive(Clone, Debug)]
 pub(crate) struct ObjectHead {
     pub(crate) size: u64,
     /// The MD5 of the body in lower case hexadecimal, without quotes.
     pub(crate) etag: String,
-    /// In whole seconds, as S3's headers can say no more.
+    /// In whole seconds, as in the headers of S3.
     pub(crate) modified: SystemTime,
     pub(crate) attributes: ObjectAttributes,
     aside: bool,
@@ -42,7 +42,8 @@ pub(crate) struct ObjectStore {
 }
 
 impl ObjectStore {
-    /// Opens a data folder with what it holds and adds `buckets` by name and region; a bucket that is there takes the region named here.
+    /// Opens a data folder and adds `buckets` by name and region. An existing bucket gets the
+    /// region given here.
     pub(crate) fn open<'a>(
         data: &Path,
         buckets: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -112,7 +113,7 @@ impl ObjectStore {
         Ok(())
     }
 
-    /// Hands the objects of a bucket to `look`.
+    /// Calls `look` with the objects of a bucket.
     pub(crate) fn list<R>(
         &self,
         bucket: &str,
@@ -124,7 +125,7 @@ impl ObjectStore {
             .ok_or_else(no_such_bucket)
     }
 
-    /// What is known of an object; nothing if there is none, an error if there is no bucket.
+    /// The head of an object; `None` if it is missing, an error if the bucket is missing.
     pub(crate) fn head(&self, bucket: &str, key: &str) -> S3Result<Option<ObjectHead>> {
         self.list(bucket, |objects| objects.get(key).cloned())
     }
@@ -144,7 +145,7 @@ impl ObjectStore {
         self.list(bucket, read)?
     }
 
-    /// Writes an object if `condition` has no objection to what is there now, and returns what is known of the new one.
+    /// Writes an object if `condition` accepts the current one, and returns the new head.
     pub(crate) fn put(
         &self,
         bucket: &str,
@@ -161,7 +162,7 @@ impl ObjectStore {
             ));
         }
         let modified = whole_seconds(modified);
-        // Written before the lock is taken: the lock is then held for a few renames, however large the body.
+        // Written before the lock, which is then held only for renames.
         let draft = self
             .disk
             .draft(body, &attributes, modified)
@@ -183,7 +184,7 @@ impl ObjectStore {
         Ok(head)
     }
 
-    /// Sets those objects aside that lie where this key needs a folder.
+    /// Moves objects aside whose paths this key needs as folders.
     fn make_way(&self, bucket: &str, key: &str, objects: &mut ObjectIndex) -> io::Result<()> {
         for (at, _) in key.match_indices('/') {
             if let Some(head) = objects.get_mut(&key[..at]).filter(|head| !head.aside) {
@@ -194,7 +195,7 @@ impl ObjectStore {
         Ok(())
     }
 
-    /// Removes an object if `condition` has no objection. That there is none is no error, as in S3.
+    /// Removes an object if `condition` accepts it. As in S3, a missing object is not an error.
     pub(crate) fn delete(
         &self,
         bucket: &str,
@@ -214,7 +215,7 @@ impl ObjectStore {
         Ok(())
     }
 
-    // The index changes only after the files did, and in one step: a panic elsewhere leaves it as good as it was.
+    // The index changes after the files and in one step, so it is valid after a panic elsewhere.
     fn read_buckets(&self) -> RwLockReadGuard<'_, BTreeMap<String, BucketState>> {
         self.buckets.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -244,7 +245,7 @@ impl ObjectHead {
     }
 }
 
-/// S3's answer for a bucket that does not exist.
+/// The error for a missing bucket.
 pub(crate) fn no_such_bucket() -> S3Error {
     S3Error::with_message(
         S3ErrorCode::NoSuchBucket,

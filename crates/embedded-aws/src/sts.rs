@@ -1,4 +1,4 @@
-//! STS: `GetCallerIdentity` for whoever signed, in any region, and errors in the shape of the query protocol.
+//! STS: `GetCallerIdentity` for the signer, in any region, and errors in the shape of the query protocol.
 
 use http::header::CONTENT_TYPE;
 use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri};
@@ -12,10 +12,10 @@ use crate::xml::escape_xml;
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// The id in the body of an answer; the one in the header counts.
+/// The request id in the body; clients use the one in the header.
 const REQUEST_ID: &str = "00000000-0000-0000-0000-000000000000";
 
-/// Takes over the requests to STS from s3s once their signature is verified.
+/// Handles STS requests after s3s has verified their signature.
 pub(crate) struct StsRoute(pub(crate) IdentityTable);
 
 #[async_trait::async_trait]
@@ -94,7 +94,7 @@ fn caller_identity_xml(caller: &AwsIdentity) -> String {
     )
 }
 
-/// An error of STS, under STS's name for the `code` where S3 calls the same thing otherwise. Both are content of elements already.
+/// An error of STS, with the code of STS where S3 has another. Both arguments are already escaped.
 pub(crate) fn sts_error_xml(code: &str, message: &str) -> String {
     let (code, message) = match code {
         "InvalidAccessKeyId" => (

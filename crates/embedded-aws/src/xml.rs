@@ -7,13 +7,13 @@ pub(crate) fn escape_xml(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-/// The text of the first element of that name that holds only text, still escaped as it stands in the document.
+/// The escaped text of the first element of this name that contains only text.
 pub(crate) fn find_element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }
 
-/// The body of an error of S3; all but the id are content of elements already.
+/// The body of an S3 error; all arguments except the id are already escaped.
 pub(crate) fn error_xml(code: &str, message: &str, details: &str, request_id: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>{details}\
@@ -21,7 +21,7 @@ pub(crate) fn error_xml(code: &str, message: &str, details: &str, request_id: &s
     )
 }
 
-/// What a redirect says beyond other errors: the host to address, which here is the same for every region.
+/// The extra element of a redirect: the host, which is the same for every region.
 pub(crate) fn bucket_endpoint(host: &str, bucket: &str) -> String {
     format!(
         "<Endpoint>{}</Endpoint><Bucket>{}</Bucket>",

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// Gets all `targets`: how long that took and how many bytes the bodies have.
+/// Gets all `targets`; returns the time and the total size of the bodies.
 pub(crate) async fn get_all(
     server: SocketAddr,
     connections: usize,
@@ -67,7 +67,7 @@ async fn read_response(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> io::
     }
 }
 
-/// How long the head and the body of an answer are, once the head is there.
+/// The lengths of head and body, once the head is complete.
 fn response_lengths(answer: &[u8]) -> io::Result<Option<(usize, usize)>> {
     let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);

@@ -19,7 +19,7 @@ mod records;
 mod slow_line;
 mod synthetic_s3;
 
-/// Connections that may wait to be accepted: with fewer, a client that opens hundreds at once waits a second for some.
+/// With a shorter backlog, a client that opens hundreds of connections waits a second for some.
 const BACKLOG: u32 = 1024;
 
 /// What `make bench` needs beside the programs that it compares.
@@ -38,7 +38,7 @@ enum BenchCommand {
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
     },
-    /// An S3 of records that are made up when they are asked for, for whoever asks: prints its endpoint, ends as slow-line does
+    /// An S3 with synthetic records, without authentication: prints its endpoint, ends as slow-line does
     SyntheticS3 {
         #[command(flatten)]
         choice: RecordOptions,
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     match run_command(BenchCommand::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell where the error output is closed.
+            // A closed stderr cannot report errors.
             let _ = writeln!(stderr(), "report-bench: {error}");
             ExitCode::FAILURE
         }
@@ -83,7 +83,7 @@ fn main() -> ExitCode {
 }
 
 fn run_command(command: BenchCommand) -> io::Result<()> {
-    // One thread carries what two cores can ask of it, and spends nothing on handing work over.
+    // One thread is enough for two cores of clients, and avoids hand-over costs.
     let one = || {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -125,7 +125,6 @@ fn run_command(command: BenchCommand) -> io::Result<()> {
     }
 }
 
-/// Serves until a signal comes.
 async fn serve_until_signal<F: Future<Output = io::Result<()>>>(
     listen: SocketAddr,
     serve: impl FnOnce(TcpListener) -> F,
@@ -136,7 +135,8 @@ async fn serve_until_signal<F: Future<Output = io::Result<()>>>(
             format!("`{listen}` is no loopback address"),
         ));
     }
-    // Before anybody knows the endpoint, so that a signal sent right after it ends the program as promised.
+    // Registered before the endpoint is printed, so that an early signal also ends the program
+    // cleanly.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let socket = if listen.is_ipv4() {

@@ -32,7 +32,7 @@ const LAST_NAMES: [&str; 10] = [
     "chen", "doe", "garcia", "ivanov", "kumar", "miller", "novak", "roe", "silva", "smith",
 ];
 
-/// What records there are.
+/// The options of the records.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RecordOptions {
     /// How many
@@ -71,19 +71,18 @@ struct SyntheticCustomer {
     count: u64,
 }
 
-/// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SyntheticRecord {
     /// `usage-logs/<customer>/<time>.json`.
     pub(crate) key: String,
-    /// When it was written, in seconds since 1970.
+    /// The time of writing, in seconds since 1970.
     pub(crate) modified: u64,
     /// One line of JSON.
     pub(crate) body: String,
 }
 
 impl SyntheticRecords {
-    /// Shares the records out among the customers.
+    /// Distributes the records among the customers.
     #[must_use]
     pub(crate) fn new(choice: RecordOptions) -> Self {
         let mut names: Vec<String> = (0..choice.customers)
@@ -117,7 +116,6 @@ impl SyntheticRecords {
         }
     }
 
-    /// How many there are.
     #[must_use]
     pub(crate) fn count(&self) -> u64 {
         self.choice.count
@@ -181,7 +179,7 @@ impl SyntheticRecords {
         if self.choice.worst { 1 } else { RUN }
     }
 
-    /// When the record of a customer was made: every run in its own slice of the time, so that keys ascend.
+    /// The time of a record: each run of deployments has its own slice of time, so keys ascend.
     fn unix_time_of(&self, customer: usize, within: u64) -> u64 {
         let (run, span) = (self.run_length(), self.choice.days * DAY);
         let runs = self.customers[customer].count.div_ceil(run);
@@ -196,7 +194,7 @@ impl SyntheticRecords {
         let name = &self.customers[customer].name;
         let run = within / self.run_length();
         let chance = mix_bits(customer as u64 * 7_000_003 + run);
-        // A customer is served by a team of six.
+        // Six users deploy for each customer.
         let user = if self.choice.worst {
             within
         } else {
@@ -272,14 +270,13 @@ fn pick_one<'a>(list: &[&'a str], number: u64) -> &'a str {
     list[usize::try_from(number).unwrap_or_default() % list.len()]
 }
 
-/// A time in the words of `format`.
 #[must_use]
 pub(crate) fn format_time(at: u64, format: &str) -> String {
     let at: DateTime<Utc> = DateTime::from_timestamp(at.cast_signed(), 0).unwrap_or_default();
     at.format(format).to_string()
 }
 
-/// `SplitMix64`: numbers that look like chance, the same ones every time.
+/// `SplitMix64`: reproducible pseudo-random numbers.
 fn mix_bits(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -15,14 +15,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// What is read at once, at the most.
+/// The largest read.
 const CHUNK: usize = 64 << 10;
-/// Space for less is not worth a read.
+/// The smallest buffer for a read.
 const ROOM: usize = 4 << 10;
-/// Chunks on their way in one direction of one connection: more than any window of TCP holds.
+/// Queued chunks per direction of a connection: more than a TCP window.
 const ON_THE_WAY: usize = 4096;
 
-/// Carries every connection to `upstream`.
+/// Forwards every connection to `upstream`.
 pub(crate) async fn serve_slow_line(
     listener: TcpListener,
     upstream: SocketAddr,
@@ -30,11 +30,11 @@ pub(crate) async fn serve_slow_line(
 ) -> io::Result<()> {
     loop {
         let Ok((client, _)) = listener.accept().await else {
-            // The client is gone again, or there are no file descriptors: others give theirs back.
+            // The client has disconnected, or file descriptors are exhausted until others close.
             sleep(Duration::from_millis(10)).await;
             continue;
         };
-        // A connection that fails is the client's to notice: its end is closed.
+        // The client notices a failed connection, because it is closed.
         tokio::spawn(async move { join_with_delay(client, upstream, round_trip).await.ok() });
     }
 }
@@ -60,7 +60,7 @@ async fn join_with_delay(
     copy_with_delay(from_server, to_client, opened, round_trip / 2).await
 }
 
-/// Carries bytes from `from` to `to`, and the end as well; nothing leaves before `opened`.
+/// Copies bytes and the end of input from `from` to `to`, not before `opened`.
 async fn copy_with_delay<R, W>(
     mut from: R,
     mut to: W,
@@ -78,10 +78,10 @@ where
             if buffer.capacity() < ROOM {
                 buffer.reserve(CHUNK);
             }
-            // A connection that was reset has ended, too.
+            // A reset counts as the end.
             let ended = from.read_buf(&mut buffer).await.unwrap_or(0) == 0;
             let due = Instant::now().max(opened) + delay;
-            // Without bytes it stands for the end, which takes as long as they do.
+            // An empty chunk is the end, which has the same delay.
             if sender.send((due, buffer.split().freeze())).await.is_err() || ended {
                 break;
             }
@@ -104,7 +104,7 @@ mod tests {
 
     const ROUND_TRIP: Duration = Duration::from_millis(34);
 
-    /// A connection that has been set up at `opened`: the client's and the server's end.
+    /// A connection opened at `opened`: its client end and server end.
     fn delayed_pair(opened: Instant) -> (DuplexStream, DuplexStream) {
         let (client, near) = duplex(1 << 20);
         let (far, server) = duplex(1 << 20);
@@ -166,7 +166,7 @@ mod tests {
             loop {
                 let (mut connection, _) = server.accept().await.unwrap();
                 tokio::spawn(async move {
-                    // Answers only once the other direction has ended.
+                    // Answers after the other direction has ended.
                     let mut all = Vec::new();
                     connection.read_to_end(&mut all).await.unwrap();
                     all.reverse();

@@ -22,19 +22,19 @@ use tokio::net::TcpListener;
 
 use crate::records::{SyntheticRecord, SyntheticRecords, format_time};
 
-/// Keys per page, as S3 has it.
+/// Keys per page, as in S3.
 const PAGE: usize = 1000;
 
-/// Where a client asks how many pages and how many records were asked for so far.
+/// The path that returns the numbers of requested pages and records.
 const COUNTS: &str = "/counts";
 
-/// Where a client says that all records from before a moment, in seconds, are gone, as a rule of the bucket may have it.
+/// The path that expires all records before a time in seconds, as a lifecycle rule would.
 const EXPIRE: &str = "/expire/";
 
-/// Where the archive lies.
+/// The prefix of the archive.
 const ARCHIVE: &str = "usage-logs-archive/";
 
-/// The records, what was made of them, and what was asked for so far.
+/// The records, their archive, and request counts.
 struct SyntheticBucket {
     records: SyntheticRecords,
     archive: Mutex<BTreeMap<String, Bytes>>,
@@ -60,7 +60,6 @@ impl SyntheticBucket {
     }
 }
 
-/// Answers until the listener fails.
 pub(crate) async fn serve_bucket(
     listener: TcpListener,
     records: SyntheticRecords,
@@ -80,7 +79,7 @@ pub(crate) async fn serve_bucket(
                 })
             }
         });
-        // A connection that fails is the client's to notice.
+        // The client notices a failed connection.
         tokio::spawn(async move {
             http1::Builder::new()
                 .serve_connection(TokioIo::new(connection), service)
@@ -90,7 +89,6 @@ pub(crate) async fn serve_bucket(
     }
 }
 
-/// Takes an object of the archive.
 async fn store_archive_object(
     bucket: &SyntheticBucket,
     request: Request<Incoming>,
@@ -189,7 +187,7 @@ fn answer_request(bucket: &SyntheticBucket, request: &Request<Incoming>) -> Resp
         .unwrap_or_default()
 }
 
-/// No MD5, which clients must not take it for; another one for each key.
+/// Unique for each key, and not in the form of an MD5, so that clients do not verify it.
 fn etag(record: &SyntheticRecord) -> String {
     format!("{:016x}-{:x}", record.modified, record.body.len())
 }
@@ -238,7 +236,7 @@ fn list_objects(
                 body,
                 "<CommonPrefixes><Prefix>{prefix}{folder}/</Prefix></CommonPrefixes>"
             );
-            // Behind every key of the folder.
+            // After every key of the folder.
             last = format!("{prefix}{folder}/\u{10ffff}");
             at = records.first_after(&last);
         } else {

@@ -5,17 +5,18 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// One campaign under way.
+/// A running campaign.
 #[derive(Debug, Clone, Copy)]
 pub struct Campaign {
     name: &'static str,
-    /// What all its choices follow from.
+    /// The seed of all random choices.
     pub seed: u64,
     full: bool,
 }
 
 impl Campaign {
-    /// Starts a campaign and prints its seed. `CAMPAIGN_SIZE=full` makes it a full one, `CAMPAIGN_SEED` repeats an earlier one.
+    /// Starts a campaign and prints its seed. `CAMPAIGN_SIZE=full` runs it in full, `CAMPAIGN_SEED`
+    /// repeats an earlier run.
     pub fn start(name: &'static str) -> Self {
         let full = std::env::var("CAMPAIGN_SIZE").is_ok_and(|size| size == "full");
         let seed = match std::env::var("CAMPAIGN_SEED") {
@@ -30,22 +31,24 @@ impl Campaign {
         campaign
     }
 
-    /// One of two sizes.
+    /// Returns `small` or `full`, by the size of the campaign.
     pub fn pick<T>(&self, small: T, full: T) -> T {
         if self.full { full } else { small }
     }
 
-    /// The choices of one part of it: the same for the same seed and number, in whatever order the parts run.
+    /// The random generator of part `number`; it does not depend on the order in which the parts
+    /// run.
     pub fn rng(&self, number: usize) -> fastrand::Rng {
         fastrand::Rng::with_seed(self.seed ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
-    /// Prints a line, past the test runner, which shows what a test prints only if it fails.
+    /// Prints a line to stderr directly, because the test runner captures the output of tests.
     pub fn print_line(&self, line: impl Display) {
         let _ = writeln!(std::io::stderr(), "{}: {line}", self.name);
     }
 
-    /// Does `work` for all numbers below `count`, on `workers` threads, and gives what came of each in their order.
+    /// Runs `work` for all numbers below `count` on `workers` threads, and returns the results in
+    /// order.
     #[allow(clippy::unused_self)] // it is the campaign that does it
     pub fn run_each<T: Send>(
         &self,

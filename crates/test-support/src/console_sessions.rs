@@ -22,7 +22,7 @@ pub struct MarkdownFence {
     pub body: String,
 }
 
-/// A command of a session, and what it must print.
+/// A command of a session and its expected output.
 #[derive(Debug, Clone)]
 pub struct SessionStep {
     place: String,
@@ -30,7 +30,6 @@ pub struct SessionStep {
     shown: Vec<String>,
 }
 
-/// The fences of a page of the project.
 pub fn read_fences(page: &str) -> Vec<MarkdownFence> {
     let text = fs::read_to_string(project_dir().join(page))
         .unwrap_or_else(|error| panic!("{page}: {error}"));
@@ -70,7 +69,7 @@ pub fn read_fences(page: &str) -> Vec<MarkdownFence> {
     found
 }
 
-/// The session of this name: all its fences on a page, one behind the other.
+/// The session of this name: all its fences on a page, in order.
 pub fn read_session(page: &str, name: &str) -> Vec<SessionStep> {
     let of_it = |it: &MarkdownFence| it.language == "console" && it.name == name;
     let steps: Vec<SessionStep> = read_fences(page)
@@ -105,7 +104,7 @@ fn parse_steps(fence: &MarkdownFence) -> Vec<SessionStep> {
     steps
 }
 
-/// Has `shell`, a command that starts a shell, play a session, and compares what it prints with what is shown.
+/// Runs a session in `shell`, and compares its output with the page.
 pub fn play_session(mut shell: Command, session: &[SessionStep]) {
     const END: char = '\u{1}';
     let command = |step: &SessionStep| {
@@ -148,7 +147,7 @@ pub fn play_session(mut shell: Command, session: &[SessionStep]) {
     );
 }
 
-/// Whether lines are those that are shown.
+/// Whether printed lines match the lines of the page.
 fn lines_match(shown: &[String], printed: &[String]) -> bool {
     match (shown.split_first(), printed.split_first()) {
         (None, _) => printed.is_empty(),
@@ -183,7 +182,7 @@ fn line_matches(shown: &str, printed: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// A line with its times, ids and fingerprints in the place of which only their form stands.
+/// Replaces times, ids and fingerprints of a line by their form.
 fn normalize_line(line: &str) -> String {
     const FORMS: [&str; 7] = [
         "dddd-dd-ddTdd:dd:ddZ",

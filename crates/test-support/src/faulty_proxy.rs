@@ -10,36 +10,37 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-/// What becomes of a request.
+/// What the proxy does with a request.
 pub enum RequestFate {
-    /// It is answered by the server.
+    /// Forwards the request and the answer.
     Pass,
-    /// It is answered by the server, but the answer does not state the SHA-256 of what was written, as not each server does.
+    /// Forwards both, but removes the SHA-256 from the answer, because some servers do not send it.
     WithoutChecksum,
-    /// It is answered by the server, which has no other request meanwhile that wants the same turn.
+    /// Forwards both while it holds this lock, so that requests run one at a time.
     InTurn(Arc<Mutex<()>>),
-    /// The server does it, but its answer is lost.
+    /// The server executes the request, but its answer is lost.
     LoseAnswer,
-    /// The server does it, and this happens in the place of an answer.
+    /// The server executes the request, and this runs instead of an answer.
     Instead(Arc<dyn Fn() + Send + Sync>),
-    /// This answer comes, with this status line and body, and the server never hears of it.
+    /// Answers with this status line and body, without the server.
     Answer(&'static str, &'static str),
-    /// Nothing comes, ever.
+    /// Never answers.
     Silence,
 }
 
-/// A proxy; dropped, it takes no more connections.
+/// A running proxy, which stops accepting connections when it is dropped.
 pub struct FaultyProxy {
     address: SocketAddr,
     is_stopped: Arc<AtomicBool>,
     /// The first lines of all requests.
     request_lines: Arc<Mutex<Vec<String>>>,
-    /// The thread that accepts connections; it gives those that serve them.
+    /// The accepting thread, which returns the threads that serve connections.
     accepting: Option<JoinHandle<Vec<JoinHandle<()>>>>,
 }
 
 impl FaultyProxy {
-    /// Starts a proxy to `upstream` (`http://ADDRESS`); `fate` judges the first line of each request.
+    /// Starts a proxy to `upstream` (`http://ADDRESS`); `fate` decides by the first line of each
+    /// request.
     pub fn start(
         upstream: &str,
         fate: impl Fn(&str) -> RequestFate + Send + Sync + 'static,
@@ -68,10 +69,10 @@ impl FaultyProxy {
             {
                 let (upstream, fate) = (upstream.clone(), Arc::clone(&fate));
                 let (seen, silent) = (Arc::clone(&seen), Arc::clone(&silent));
-                // A thread that has ended keeps its stack as long as somebody may join it.
+                // A finished thread keeps its stack until its handle is dropped.
                 serving.retain(|thread: &JoinHandle<()>| !thread.is_finished());
                 serving.push(thread::spawn(move || {
-                    // A client that goes away is no failure of the proxy.
+                    // A client that disconnects is not an error of the proxy.
                     let _ = serve_client(client, &upstream, &*fate, &seen, &silent);
                 }));
             }
@@ -85,7 +86,7 @@ impl FaultyProxy {
         Self::start("", |_| RequestFate::Silence)
     }
 
-    /// A hotel's network: every request gets its login page.
+    /// A captive portal: every request gets its login page.
     pub fn captive_portal() -> Self {
         Self::start("", |_| {
             RequestFate::Answer(
@@ -95,12 +96,11 @@ impl FaultyProxy {
         })
     }
 
-    /// For clients.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// How many requests had a first line that starts with `head`.
+    /// The number of requests whose first line starts with `head`.
     pub fn count_requests(&self, head: &str) -> usize {
         self.request_lines
             .lock()
@@ -110,8 +110,8 @@ impl FaultyProxy {
             .count()
     }
 
-    /// Takes no more connections and waits for those under way, whose clients must have ended: then the server has done all that it
-    /// was asked for.
+    /// Stops accepting connections and waits for the current ones, whose clients must have ended.
+    /// Then the server has executed all requests.
     pub fn finish(mut self) {
         self.stop();
         let serving = self
@@ -185,7 +185,7 @@ fn serve_client(
     Ok(())
 }
 
-/// An answer, or its head, without what it states of the body's SHA-256.
+/// Removes the SHA-256 header from an answer or its head.
 pub fn remove_checksum(answer: Vec<u8>) -> Vec<u8> {
     const NAME: &[u8] = b"\r\nx-amz-checksum-sha256:";
     let Some(start) = answer
@@ -202,7 +202,7 @@ pub fn remove_checksum(answer: Vec<u8>) -> Vec<u8> {
     [&answer[..start], &answer[start + length..]].concat()
 }
 
-/// The first line of a request, and all of it, with a header that makes this request the connection's last.
+/// Reads a request: its first line, and all bytes with `connection: close`.
 fn read_request(client: &TcpStream) -> std::io::Result<(String, Vec<u8>)> {
     let mut reader = BufReader::new(client);
     let (mut head, mut length, mut first) = (Vec::new(), 0, String::new());

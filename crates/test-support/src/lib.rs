@@ -10,7 +10,7 @@
 //! - [`oracle`]: digests, CSV rows and times that do not come from the product
 //! - [`campaign`]: seed, size and threads of a campaign
 
-// A helper of a test stops where something is odd, and what it returns is used by that test alone.
+// Helpers of tests panic on unexpected results, and most return values serve one test.
 #![allow(missing_docs)]
 #![allow(
     clippy::missing_panics_doc,

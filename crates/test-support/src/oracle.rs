@@ -29,7 +29,7 @@ pub fn python_md5s(texts: &[String]) -> Vec<String> {
     .expect("digests")
 }
 
-/// The rows of a CSV, header included, by python3's csv module in its strict mode.
+/// The rows of a CSV, header included, by the strict csv module of python3.
 pub fn parse_csv_rows(csv: &[u8]) -> Vec<Vec<String>> {
     let script = "import csv,io,json,sys; \
                   text = io.TextIOWrapper(sys.stdin.buffer, encoding='utf-8', newline=''); \
@@ -37,14 +37,13 @@ pub fn parse_csv_rows(csv: &[u8]) -> Vec<Vec<String>> {
     serde_json::from_str(&run_python(script, "", csv)).expect("rows")
 }
 
-/// What `unix` seconds are in records: RFC 3339, UTC, `Z`.
+/// `unix` seconds as in records: RFC 3339, UTC, `Z`.
 pub fn format_rfc3339(unix: u64) -> String {
     let time = chrono::DateTime::from_timestamp(i64::try_from(unix).expect("this century"), 0)
         .expect("a time");
     time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Now, in whole seconds.
 pub fn unix_now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -52,15 +51,14 @@ pub fn unix_now() -> u64 {
         .as_secs()
 }
 
-/// The time `unix` seconds after 1970.
 pub fn unix_time(unix: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(unix)
 }
 
-/// Returns once the clock shows another second than `unix`, of which everything in one second is.
+/// Waits until the clock shows a later second than `unix`.
 pub fn wait_for_next_second(unix: u64) {
     while unix_now() == unix {
-        // Nothing but the clock can tell, and to spin would take the processor from others.
+        // Only the clock can tell; sleeping leaves the processor to other tests.
         let next = unix_time(unix + 1)
             .duration_since(SystemTime::now())
             .unwrap_or_default();
@@ -68,13 +66,13 @@ pub fn wait_for_next_second(unix: u64) {
     }
 }
 
-/// `2026-11-23T10:11:12Z` as object names have it: `2026-11-23_101112`.
+/// `2026-11-23T10:11:12Z` in the form of object names: `2026-11-23_101112`.
 pub fn key_timestamp(rfc3339: &str) -> String {
     assert!(rfc3339.len() == 20 && rfc3339.ends_with('Z'), "{rfc3339}");
     format!("{}_{}", &rfc3339[..10], rfc3339[11..19].replace(':', ""))
 }
 
-/// The object's keys in the order in which they stand in the text.
+/// The keys of a JSON object in the order of the text.
 pub fn keys_in_order(json: &[u8]) -> Vec<String> {
     let answer = run_python(
         "import json,sys; print(json.dumps(list(json.load(sys.stdin.buffer))))",

@@ -10,11 +10,10 @@ use crate::world::{BUCKET, World, to_text};
 
 pub const CSV_HEADER: &str =
     "timestamp,customer,user,additional_users_count,project_name,cluster_name\n";
-/// How requests for records begin, and those for pages of keys.
+/// The first words of requests for records, and of listings.
 pub const RECORD_GET_LINE: &str = "GET /mongodb-arena/usage-logs/";
 pub const LIST_LINE: &str = "GET /mongodb-arena/?";
 
-/// Which server plays S3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum S3ServerKind {
     Embedded,
@@ -22,13 +21,12 @@ pub enum S3ServerKind {
     Moto,
 }
 
-/// A world with one of the servers as its S3.
 pub struct S3Backend {
     pub kind: S3ServerKind,
-    /// Writes and deletes, past whatever stands between the helper and the server.
+    /// Writes and deletes directly, without a proxy.
     pub client: S3TestClient,
     pub endpoint: String,
-    // Before the world with their folders.
+    // Dropped before the world, whose folder they use.
     gateway: Option<VersityGateway>,
     moto: Option<MotoServer>,
     pub world: World,
@@ -55,7 +53,8 @@ impl S3Backend {
         }
     }
 
-    /// Puts a proxy between the helper and the server. The cache is one of the place that the helper asks.
+    /// Puts a proxy between the helper and the server. The helper has a separate cache for its
+    /// endpoint.
     pub fn start_proxy(
         &mut self,
         fate: impl Fn(&str) -> RequestFate + Send + Sync + 'static,
@@ -65,7 +64,7 @@ impl S3Backend {
         proxy
     }
 
-    /// Asserts how many records and how many pages the server was asked for so far, by its own log.
+    /// Asserts the total numbers of GETs of records and of listed pages in the log of the server.
     pub fn assert_requests(&self, records: usize, pages: RangeInclusive<usize>) {
         let asked = || match (&self.gateway, &self.moto) {
             (Some(gateway), _) => gateway.asked(),
@@ -75,7 +74,7 @@ impl S3Backend {
                 self.world.count_requests("ListObjectsV2", ""),
             ),
         };
-        // Some note a request after they have answered it.
+        // Some servers log a request after they have answered it.
         for _ in 0..1000 {
             if asked().0 >= records && asked().1 >= *pages.start() {
                 break;
@@ -92,7 +91,7 @@ impl S3Backend {
     /// Writes many objects.
     pub fn put_objects(&self, objects: &[(String, String)]) {
         if self.kind == S3ServerKind::Embedded {
-            // Not over the wire: a fifth of the time.
+            // Without HTTP, which takes a fifth of the time.
             for (key, body) in objects {
                 self.world
                     .server
@@ -119,7 +118,7 @@ impl S3Backend {
         )
     }
 
-    /// Runs `report`, which must end well and have nothing to say, and gives the CSV.
+    /// Runs `report`, which must exit 0 without messages, and returns the CSV.
     pub fn report_csv(&self, arguments: &[&str]) -> String {
         let (code, csv, messages) = self.run_report(arguments);
         assert_eq!((code, messages.as_str()), (Some(0), ""), "{arguments:?}");
@@ -127,7 +126,7 @@ impl S3Backend {
     }
 }
 
-/// A deployment, ordered as the report's rows are.
+/// A deployment, ordered as the rows of a report.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReportEntry {
     pub day: u64,
@@ -137,7 +136,7 @@ pub struct ReportEntry {
 }
 
 impl ReportEntry {
-    /// One of the second day, by a user of its own.
+    /// A deployment on the second day, by its own user.
     pub fn new(customer: &str, number: u64) -> Self {
         Self {
             day: 2,
@@ -147,7 +146,6 @@ impl ReportEntry {
         }
     }
 
-    /// Its usage record.
     pub fn record(&self) -> String {
         format!(
             "{{\"timestamp\":\"2026-03-{:02}T08:00:00Z\",\"customer\":\"{}\",\"user\":\"arn:aws:iam::123456789012:user/{}\",\
@@ -156,7 +154,7 @@ impl ReportEntry {
         )
     }
 
-    /// The key of ours with this number.
+    /// The key of its record below this segment.
     pub fn key(&self, segment: &str) -> String {
         format!(
             "usage-logs/{segment}/2026-03-{:02}_080000-{:08x}.json",
@@ -165,7 +163,6 @@ impl ReportEntry {
     }
 }
 
-/// The report of these deployments.
 pub fn expected_csv<'a>(entries: impl IntoIterator<Item = &'a ReportEntry>) -> String {
     let mut entries: Vec<&ReportEntry> = entries.into_iter().collect();
     entries.sort();
@@ -178,7 +175,6 @@ pub fn expected_csv<'a>(entries: impl IntoIterator<Item = &'a ReportEntry>) -> S
     CSV_HEADER.to_owned() + &entries.iter().map(row).collect::<String>()
 }
 
-/// The report without the rows of other customers.
 pub fn rows_of_customer(customer: &str, csv: &str) -> String {
     let of_customer = |line: &&str| line.split(',').nth(1) == Some(customer);
     CSV_HEADER.to_owned()
@@ -189,7 +185,7 @@ pub fn rows_of_customer(customer: &str, csv: &str) -> String {
             .collect::<String>()
 }
 
-/// Makes each of these claims, which are functions of a [`S3Backend`], a test on each server.
+/// Makes each of these functions of an [`S3Backend`] a test on each server.
 #[macro_export]
 macro_rules! on_each_server {
     ($($claim:ident),+ $(,)?) => {$(

@@ -19,13 +19,12 @@ use tokio::runtime::Runtime;
 
 use crate::world::BUCKET;
 
-/// Requests under way at once.
 const CONCURRENT_REQUESTS: usize = 8;
 
 /// An object: its body and its metadata.
 pub type BodyAndMetadata = (Vec<u8>, HashMap<String, String>);
 
-/// Somebody with the profile `default` and the right to write into the bucket and to delete from it.
+/// A client that may write to the bucket and delete from it.
 #[derive(Clone)]
 pub struct S3TestClient {
     client: Client,
@@ -33,12 +32,11 @@ pub struct S3TestClient {
 }
 
 impl S3TestClient {
-    /// For the server at `endpoint`.
+    /// A client with the credentials of the profile `default`.
     pub fn new(endpoint: &str) -> Self {
         Self::with_credentials(endpoint, "AKIADEFAULT", "secret-of-default")
     }
 
-    /// Somebody else, with whatever rights they have.
     pub fn with_credentials(endpoint: &str, access_key: &str, secret: &str) -> Self {
         let settings = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -46,7 +44,7 @@ impl S3TestClient {
             .force_path_style(true)
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::new(access_key, secret, None, None, "the test"))
-            // The signature covers the body, and a second digest of it costs time.
+            // The signature covers the body, so a second digest is not needed.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -59,14 +57,13 @@ impl S3TestClient {
         }
     }
 
-    /// Makes the bucket.
     pub fn create_bucket(&self) {
         self.runtime
             .block_on(self.client.create_bucket().bucket(BUCKET).send())
             .expect("a bucket");
     }
 
-    /// Makes another bucket, whose objects nobody can delete for 30 days.
+    /// Creates another bucket, with an object lock of 30 days.
     pub fn create_locked_bucket(&self, bucket: &str) {
         let held = DefaultRetention::builder()
             .mode(ObjectLockRetentionMode::Governance)
@@ -94,7 +91,7 @@ impl S3TestClient {
         });
     }
 
-    /// Sets the bucket up as one does for backups: versions, encryption, and no public access.
+    /// Enables versioning and encryption, and blocks public access.
     pub fn secure_bucket(&self) {
         self.enable_versioning();
         let by_default = ServerSideEncryptionByDefault::builder()
@@ -131,7 +128,7 @@ impl S3TestClient {
         });
     }
 
-    /// Writes an object; if the server takes no such key, says why.
+    /// Writes an object, or returns the refusal of the server.
     pub fn try_put(&self, key: &str, body: &str) -> Result<(), String> {
         self.runtime.block_on(put_object(&self.client, key, body))
     }
@@ -142,7 +139,6 @@ impl S3TestClient {
             .unwrap_or_else(|why| panic!("put {key:?}: {why}"));
     }
 
-    /// Writes many, in no particular order.
     pub fn put_all(&self, objects: &[(String, String)]) {
         let puts = objects.iter().map(|(key, body)| async move {
             put_object(&self.client, key, body)
@@ -159,7 +155,7 @@ impl S3TestClient {
         }
     }
 
-    /// Writes an object where none may be.
+    /// Writes an object that must not exist yet.
     pub fn try_put_once(&self, key: &str, body: &str) -> Result<(), String> {
         let put = self
             .client
@@ -243,7 +239,6 @@ impl S3TestClient {
         }
     }
 
-    /// Writes many with metadata, in no particular order.
     pub fn put_all_with<'a>(
         &self,
         objects: impl Iterator<Item = (&'a str, &'a str, &'a [(&'static str, String)])>,
@@ -270,7 +265,6 @@ impl S3TestClient {
         }
     }
 
-    /// Has the bucket keep what is overwritten.
     pub fn enable_versioning(&self) {
         let enabled = VersioningConfiguration::builder()
             .status(BucketVersioningStatus::Enabled)
@@ -306,7 +300,7 @@ impl S3TestClient {
         of_key.filter_map(|version| version.version_id).collect()
     }
 
-    /// Has `rivals` at the same time write an object where none may be, and gives how many were told that theirs is there.
+    /// Sends `rivals` conditional PUTs of one key at once, and returns how many succeeded.
     pub fn race_puts(&self, key: &str, rivals: usize) -> usize {
         let put = |number: usize| {
             let body = ByteStream::from(format!("{number}\n").into_bytes());
@@ -344,7 +338,7 @@ impl S3TestClient {
             .collect()
     }
 
-    /// Reads many objects, in the order of their keys; nothing stands for one that is not there.
+    /// Reads many objects in the order of `keys`; `None` for a missing one.
     pub fn get_all(&self, keys: &[String]) -> Vec<Option<BodyAndMetadata>> {
         let gets = keys.iter().map(|key| get_object(&self.client, key));
         self.runtime.block_on(

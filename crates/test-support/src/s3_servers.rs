@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::s3_client::S3TestClient;
 use crate::world::{BUCKET, World, project_dir, to_text};
 
-/// A server's process, which ends with the value.
+/// The process of a server, killed when this is dropped.
 struct ServerProcess(Child);
 
 impl Drop for ServerProcess {
@@ -24,7 +24,7 @@ impl Drop for ServerProcess {
     }
 }
 
-/// A command for a pinned tool, without input and output.
+/// A command for a pinned server from `.tools/bin`, without stdin and stdout.
 fn pinned_server_command(world: &World, name: &str) -> Command {
     let program = project_dir().join(".tools/bin").join(name);
     assert!(
@@ -46,7 +46,7 @@ pub struct VersityGateway {
 }
 
 impl VersityGateway {
-    /// Starts one with the bucket, which takes the credentials of the profile `default`.
+    /// Starts versitygw with the bucket and the credentials of the profile `default`.
     pub fn start(world: &World) -> Self {
         let (data, meta) = (
             world.path().join("gateway"),
@@ -57,7 +57,8 @@ impl VersityGateway {
             fs::create_dir_all(folder).expect("a folder");
         }
         let complaints = world.path().join("gateway.log");
-        // The port is free when it is asked for and may be taken a moment later: then the gateway ends, and another one is tried.
+        // Another process may take the free port first: then the gateway exits, and another port is
+        // tried.
         for _ in 0..5 {
             let port = free_port();
             let mut command = pinned_server_command(world, "versitygw");
@@ -93,7 +94,7 @@ impl VersityGateway {
         );
     }
 
-    /// Waits until somebody listens, or the process has ended.
+    /// Waits until the port accepts connections, or the process has ended.
     fn wait_until_listening(&mut self, port: u16) -> bool {
         for _ in 0..10_000_000_u32 {
             if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
@@ -107,7 +108,7 @@ impl VersityGateway {
         false
     }
 
-    /// How many `GetObject` and `ListObjectsV2` its log has.
+    /// The numbers of `GetObject` and `ListObjectsV2` in its log.
     pub fn asked(&self) -> (usize, usize) {
         let log = to_text(&fs::read(&self.log).unwrap_or_default());
         (
@@ -116,7 +117,6 @@ impl VersityGateway {
         )
     }
 
-    /// The keys below a prefix, by the files that stand for them.
     pub fn list_keys(&self, prefix: &str) -> Vec<String> {
         let mut keys = Vec::new();
         collect_files(&self.bucket.join(prefix), &mut keys);
@@ -165,16 +165,15 @@ fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// A running moto, which takes any credentials.
+/// A running moto, which accepts any credentials.
 pub struct MotoServer {
     pub endpoint: String,
-    /// What it wrote: a line for each request.
+    /// Its stderr, with a line for each request.
     said: Arc<Mutex<String>>,
     _running: ServerProcess,
 }
 
 impl MotoServer {
-    /// Starts one with the bucket.
     pub fn start(world: &World) -> Self {
         let mut command = pinned_server_command(world, "moto_server");
         let mut child = command
@@ -198,7 +197,7 @@ impl MotoServer {
                 said.push('\n');
             }
         });
-        // If it ends without a word of where it listens, so does the channel.
+        // If moto exits before it prints its address, the channel closes.
         let endpoint = told
             .recv()
             .unwrap_or_else(|_| panic!("moto ended: {}", said.lock().expect("no panic")));
@@ -210,7 +209,7 @@ impl MotoServer {
         }
     }
 
-    /// How many `GetObject` and `ListObjectsV2` its log has.
+    /// The numbers of `GetObject` and `ListObjectsV2` in its log.
     pub fn asked(&self) -> (usize, usize) {
         let said = self.said.lock().expect("no panic");
         let count = |words: &str| said.matches(words).count();

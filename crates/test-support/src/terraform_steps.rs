@@ -14,7 +14,7 @@ pub struct CustomerUnit {
     query: Map<String, Value>,
 }
 
-/// What the steps of one deployment answered.
+/// The answers of the two steps of a deployment.
 #[derive(Debug)]
 pub struct AppliedDeployment {
     pub context: Value,
@@ -45,7 +45,6 @@ impl CustomerUnit {
         Self { config, query }
     }
 
-    /// Changes the config.
     pub fn write_config(&self, content: impl AsRef<[u8]>) {
         fs::write(&self.config, content).expect("a config");
     }
@@ -55,17 +54,16 @@ impl CustomerUnit {
         self.query.insert(key.to_owned(), json!(value));
     }
 
-    /// Takes a variable of the module back.
     pub fn unset_variable(&mut self, key: &str) {
         self.query.remove(key);
     }
 
-    /// What `data.external.context` sends.
+    /// The query of `data.external.context`.
     pub fn query(&self) -> Value {
         Value::Object(self.query.clone())
     }
 
-    /// What `deploy` is sent: the query and what `context` found.
+    /// The request of `deploy`: the query with the answer of `context`.
     pub fn deploy_request(&self, context: &Value) -> Value {
         let mut request = self.query.clone();
         for key in [
@@ -92,8 +90,8 @@ impl CustomerUnit {
 
     /// `terraform apply` of what was planned.
     pub fn apply(&self, world: &World, context: Value) -> AppliedDeployment {
-        self.apply_with(context, |verb, request| {
-            world.run_protocol_command(verb, request)
+        self.apply_with(context, |command, request| {
+            world.run_protocol_command(command, request)
         })
     }
 
@@ -118,31 +116,30 @@ impl CustomerUnit {
 }
 
 impl AppliedDeployment {
-    /// Asserts that everything is in the bucket and that there is nothing else to know.
+    /// Asserts the status `ok`: everything is in the bucket, and there is no warning.
     pub fn expect_success(self) -> Self {
         assert_eq!(string_field(&self.answer, "status"), "ok", "{self:?}");
         self
     }
 
-    /// The one line that is reported, also where nothing is wrong.
+    /// The message, which is always one line.
     pub fn message(&self) -> &str {
         let message = string_field(&self.answer, "message");
         assert!(!message.contains('\n'), "more than one line: {message}");
         message
     }
 
-    /// Asserts that there is something to warn of, and returns the line.
+    /// Asserts a status other than `ok`, and returns the message.
     pub fn expect_warning(&self) -> &str {
         assert_ne!(string_field(&self.answer, "status"), "ok", "{self:?}");
         self.message()
     }
 
-    /// Names the deployment.
     pub fn deployment_id(&self) -> &str {
         string_field(&self.context, "deployment_id")
     }
 
-    /// The record of this deployment among those in the bucket, with its key; there must be one.
+    /// The only record of this deployment in the bucket, with its key.
     pub fn record(&self, world: &World) -> (String, Value) {
         let mut records: Vec<_> = world
             .usage_records()
@@ -159,24 +156,23 @@ impl AppliedDeployment {
     }
 }
 
-/// A request as `data.external.deploy` sends it: as a JSON text, because Terraform passes strings only.
+/// Wraps a request as `data.external.deploy` does: as JSON text, because Terraform passes only
+/// strings.
 pub fn wrap_request(request: &Value) -> Value {
     json!({ "request": request.to_string() })
 }
 
-/// Runs `deploy` with a request, and returns its answer.
 pub fn run_deploy(world: &World, request: &Value) -> Value {
     parse_external_answer(&world.run_protocol_command("deploy", &wrap_request(request)))
 }
 
-/// A string of an answer.
 pub fn string_field<'a>(answer: &'a Value, key: &str) -> &'a str {
     answer[key]
         .as_str()
         .unwrap_or_else(|| panic!("no `{key}` in {answer}"))
 }
 
-/// An answer of the external protocol: one line with one object, whose values are strings.
+/// Parses an answer of the external protocol: one line with one object of strings.
 pub fn parse_external_answer(answer: &str) -> Value {
     assert!(
         answer.ends_with("}\n") && answer.matches('\n').count() == 1,

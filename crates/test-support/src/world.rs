@@ -10,20 +10,20 @@ use embedded_aws::{AwsIdentity, BucketConfig, EmbeddedServer, ServerOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The bucket of the product's defaults.
+/// The default bucket of the product.
 pub const BUCKET: &str = "mongodb-arena";
 /// The customer config that the tests deploy, with canaries for secrets.
 pub const CONFIG: &str = include_str!("../../../terragrunt/airbnb/config.yaml");
 /// MD5 of [`CONFIG`], by `md5sum terragrunt/airbnb/config.yaml`.
 pub const CONFIG_MD5: &str = "698bc8b0da0b9bb6e25a76e112e4bd97";
-/// Who has the profile `default`.
+/// The ARN of the profile `default`.
 pub const JOHN_ARN: &str =
     "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/john.doe";
-/// Who has the profile `jane`.
+/// The ARN of the profile `jane`.
 pub const JANE_ARN: &str = "arn:aws:iam::123456789012:user/jane.roe";
-/// Who has the profile `max`.
+/// The ARN of the profile `max`.
 pub const MAX_ARN: &str = "arn:aws:sts::123456789012:assumed-role/Deployer/max.muster";
-/// What must appear nowhere but in the copies of the config.
+/// Secrets that may appear only in copies of the config.
 pub const SECRET_CANARIES: [&str; 5] = [
     "yhrqvogk",
     "1b9c2f1e-canary-private-key-6d0a",
@@ -38,23 +38,22 @@ pub struct World {
     pub server: EmbeddedServer,
     folder: TempDir,
     endpoint: String,
-    /// Where S3 is, if not at `endpoint`.
+    /// The endpoint of S3, if it is not `endpoint`.
     s3_endpoint: Option<String>,
-    /// The name of HOME in the folder: each machine has its own.
+    /// The folder of HOME; each machine has its own.
     home: String,
-    /// The executable, where it is not the one that was built.
+    /// The helper, if it is not the built one.
     helper: Option<PathBuf>,
-    /// What the environment has in addition, or, without a value, has not.
+    /// Variables to set or, without a value, to remove.
     variables: Vec<(String, Option<String>)>,
 }
 
 impl World {
-    /// With a bucket in us-east-1, where the product believes it to be.
+    /// A world with a bucket in us-east-1, the default region.
     pub fn new() -> Self {
         Self::with_bucket_in("us-east-1")
     }
 
-    /// With a bucket in some region.
     pub fn with_bucket_in(region: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("config backup ")
@@ -85,8 +84,8 @@ impl World {
                 "arn:aws:iam::123456789012:user/today",
                 &["ListObjectVersions"],
             ),
-            person("nobody", "arn:aws:iam::123456789012:user/nobody", &["*"]),
-            // With the three permissions that the README asks for, or all but one of them.
+            person("denied", "arn:aws:iam::123456789012:user/denied", &["*"]),
+            // Users with the three permissions of the README, or without one of them.
             person(
                 "keeper",
                 "arn:aws:iam::123456789012:user/keeper",
@@ -141,17 +140,15 @@ impl World {
         }
     }
 
-    /// The folder of everything of this world.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// HOME of whoever deploys.
     pub fn home(&self) -> PathBuf {
         self.path().join(&self.home)
     }
 
-    /// Goes on at another machine: a HOME of its own, with the same profiles.
+    /// Switches to another machine: a new HOME with the same profiles.
     pub fn move_to(&mut self, home: &str) {
         let credentials = fs::read(self.home().join(".aws/credentials")).expect("profiles");
         home.clone_into(&mut self.home);
@@ -159,24 +156,24 @@ impl World {
         fs::write(self.home().join(".aws/credentials"), credentials).expect("profiles");
     }
 
-    /// Sets a variable of the environment that commands get, or takes it away.
+    /// Sets or removes an environment variable of later commands.
     pub fn set_variable(&mut self, name: &str, value: Option<&str>) {
         self.variables.retain(|(known, _)| known != name);
         self.variables
             .push((name.to_owned(), value.map(str::to_owned)));
     }
 
-    /// Has another executable play the helper.
+    /// Replaces the helper by another executable.
     pub fn set_helper(&mut self, program: PathBuf) {
         self.helper = Some(program);
     }
 
-    /// Where the helper keeps what must outlive a run.
+    /// The state directory of the helper.
     pub fn state_dir(&self) -> PathBuf {
         self.home().join(".local/state/config-backup")
     }
 
-    /// The spool's items, by name.
+    /// The file names in the spool, sorted.
     pub fn spooled_items(&self) -> Vec<String> {
         let entries = fs::read_dir(self.state_dir().join("spool"))
             .into_iter()
@@ -189,26 +186,26 @@ impl World {
         names
     }
 
-    /// Sends all requests somewhere else: to a port where nobody listens, or to another server.
+    /// Sends all requests to another endpoint.
     pub fn set_endpoint(&mut self, endpoint: &str) {
         endpoint.clone_into(&mut self.endpoint);
     }
 
-    /// Sends the requests to S3 alone somewhere else.
+    /// Sends only the S3 requests to another endpoint.
     pub fn set_s3_endpoint(&mut self, endpoint: &str) {
         self.s3_endpoint = Some(endpoint.to_owned());
     }
 
-    /// Back to this world's own server.
+    /// Sends all requests to the server of this world again.
     pub fn restore_endpoints(&mut self) {
         self.endpoint = self.server.endpoint();
         self.s3_endpoint = None;
     }
 
-    /// A command in this world: its environment holds what is set here and nothing of the machine's but PATH, and where
-    /// `make coverage` wants the helper to say which lines it went through.
+    /// A command with the environment of this world. Of the machine it inherits only PATH, and the
+    /// profile file of `make coverage`.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        // A machine on which the helper is installed.
+        // The helper is on PATH.
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = helper_path()
             .parent()
@@ -245,24 +242,28 @@ impl World {
         command
     }
 
-    /// The helper.
+    /// A command of the helper.
     pub fn helper_command(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(self.helper.clone().unwrap_or_else(helper_path));
         command.args(arguments);
         command
     }
 
-    /// Runs a machine verb with `query` on stdin and gives what it printed; it must exit 0 and keep stderr clean.
-    pub fn run_protocol_command(&self, verb: &str, query: &Value) -> String {
-        let output = run_with_input(self.helper_command(&[verb]), query.to_string().as_bytes());
-        assert_eq!(output.status.code(), Some(0), "{verb}: {output:?}");
-        assert_eq!(to_text(&output.stderr), "", "{verb} wrote to stderr");
+    /// Runs a protocol command with `query` on stdin and returns stdout; it must exit 0 with an
+    /// empty stderr.
+    pub fn run_protocol_command(&self, command: &str, query: &Value) -> String {
+        let output = run_with_input(
+            self.helper_command(&[command]),
+            query.to_string().as_bytes(),
+        );
+        assert_eq!(output.status.code(), Some(0), "{command}: {output:?}");
+        assert_eq!(to_text(&output.stderr), "", "{command} wrote to stderr");
         to_text(&output.stdout)
     }
 
-    /// As [`World::run_protocol_command`], for the verbs that answer with JSON.
-    pub fn ask(&self, verb: &str, query: &Value) -> Value {
-        let answer = self.run_protocol_command(verb, query);
+    /// As [`World::run_protocol_command`], with the answer parsed as JSON.
+    pub fn ask(&self, command: &str, query: &Value) -> Value {
+        let answer = self.run_protocol_command(command, query);
         assert!(
             answer.ends_with("}\n") && answer.matches('\n').count() == 1,
             "one line: {answer}"
@@ -280,7 +281,7 @@ impl World {
         keys.iter().map(|key| (key.clone(), record(key))).collect()
     }
 
-    /// How many successful requests of an operation there were, on keys with this prefix.
+    /// The number of successful requests of an operation on keys with this prefix.
     pub fn count_requests(&self, operation: &str, prefix: &str) -> usize {
         let requests = self.server.requests();
         let counted = requests.iter().filter(|it| {
@@ -290,14 +291,13 @@ impl World {
     }
 }
 
-/// The helper's path, which Cargo tells every test that it runs.
+/// The path of the helper, which Cargo passes to every test that it runs.
 pub fn helper_path() -> PathBuf {
     std::env::var_os("CARGO_BIN_EXE_config-backup")
         .expect("the test is run by Cargo")
         .into()
 }
 
-/// The project's folder.
 pub fn project_dir() -> PathBuf {
     let this_crate = Path::new(env!("CARGO_MANIFEST_DIR"));
     this_crate
@@ -315,24 +315,22 @@ pub fn run_with_input(mut command: Command, input: &[u8]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it starts");
-    // Whoever does not read its input may close it: that is its right.
+    // A process may close its input without reading it.
     let _ = child.stdin.take().expect("a pipe").write_all(input);
     child.wait_with_output().expect("it ends")
 }
 
-/// Bytes as text.
 pub fn to_text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// An address of this machine where nobody listens.
+/// An address of this machine that refuses connections.
 ///
 /// A port that was free a moment ago will not do: the server of another test may be given it, and take what comes.
 pub fn refused_endpoint() -> String {
     "http://127.0.0.1:1".to_owned()
 }
 
-/// Fails if a secret of the config stands in `text`.
 pub fn assert_no_secret(what: &str, text: &str) {
     for canary in SECRET_CANARIES {
         assert!(!text.contains(canary), "`{canary}` stands in {what}");

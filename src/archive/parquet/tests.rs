@@ -24,32 +24,21 @@ fn row_from_text(key: &str, body: &str) -> std::result::Result<ArchiveRow, Recor
 
 /// A record with a value for each column, one with almost none, and one with the largest count.
 fn sample_rows() -> Vec<ArchiveRow> {
-    let full = r#"{"timestamp":"2026-03-02T08:00:00.5Z","customer":"acme","user":"arn:aws:iam::1:user/é","additional_users_count":7,"late":true,"git":{"commit":"c","branch":"b","dirty":true},"ci":{"provider":"p","run_url":"u"},"chain":{"writer":"w","number":3,"previous":"00"}}"#;
-    let records = [
-        ("usage-logs/acme/2026-03-02_080000.json", full),
-        (
-            "usage-logs/acme/2026-03-02_080001.json",
-            "\u{feff}{\"user\":7}\n",
-        ),
-        (
-            "usage-logs/acme/d188280766a258ccc135ef480b49230c.json",
-            r#"{"additional_users_count":18446744073709551615}"#,
-        ),
-    ];
-    let read: std::result::Result<Vec<ArchiveRow>, RecordError> = records
-        .map(|(key, body)| {
-            row_from_text(
-                key,
-                &body.replacen(
-                    '}',
-                    ",\"customer\":\"acme\"}",
-                    usize::from(key.contains("d188")),
-                ),
-            )
-        })
-        .into_iter()
-        .collect();
-    read.expect("records")
+    let full = r#"{"timestamp":"2026-03-02T08:00:00.5Z","customer":"acme",
+        "user":"arn:aws:iam::1:user/é","additional_users_count":7,"late":true,
+        "git":{"commit":"c","branch":"b","dirty":true},"ci":{"provider":"p","run_url":"u"},
+        "chain":{"writer":"w","number":3,"previous":"00"}}"#;
+    let largest = r#"{"additional_users_count":18446744073709551615,"customer":"acme"}"#;
+    let mut rows = Vec::new();
+    for (name, body) in [
+        ("2026-03-02_080000", full),
+        ("2026-03-02_080001", "\u{feff}{\"user\":7}\n"),
+        ("d188280766a258ccc135ef480b49230c", largest),
+    ] {
+        let key = format!("usage-logs/acme/{name}.json");
+        rows.push(row_from_text(&key, body).expect("a record"));
+    }
+    rows
 }
 
 #[test]
@@ -72,87 +61,87 @@ fn records_are_decoded_byte_for_byte() {
     );
 }
 
+/// The columns of the file of [`sample_rows`].
+struct DecodedFile {
+    reader: SerializedFileReader<Bytes>,
+}
+
+impl DecodedFile {
+    fn of_sample_rows() -> Self {
+        let file = encode_archive(&sample_rows()).expect("a file");
+        let reader = SerializedFileReader::new(Bytes::from(file)).expect("a file");
+        Self { reader }
+    }
+
+    fn group(&self) -> Box<dyn RowGroupReader + '_> {
+        self.reader.get_row_group(0).expect("a group")
+    }
+
+    fn read_texts(&self, column: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        for value in read_text_column(&*self.group(), column, 3).expect(column) {
+            texts.push(value.as_utf8().expect("text").to_owned());
+        }
+        texts
+    }
+
+    fn null_count(&self, name: &str) -> Option<u64> {
+        let group = self.group();
+        let metadata = group.metadata();
+        let schema = metadata.schema_descr();
+        let mut columns = schema.columns().iter();
+        let index = columns.position(|column| column.name() == name)?;
+        metadata.column(index).statistics()?.null_count_opt()
+    }
+}
+
 #[test]
-fn columns_hold_the_values_of_the_record() {
-    let (rows, sheet) = (
-        sample_rows(),
-        encode_archive(&sample_rows()).expect("a file"),
-    );
-    let file = SerializedFileReader::new(Bytes::from(sheet)).expect("a file");
-    let group = file.get_row_group(0).expect("a group");
-    let text = |name| {
-        read_text_column(&*group, name, rows.len())
-            .expect(name)
-            .iter()
-            .map(|it| it.as_utf8().expect("text").to_owned())
-            .collect::<Vec<_>>()
-    };
+fn text_columns_hold_the_values_of_the_record() {
+    let file = DecodedFile::of_sample_rows();
+    let times = [
+        "2026-03-02T08:00:00.500Z",
+        "2026-03-02T08:00:01Z",
+        "2026-03-02T08:00:01.250Z",
+    ];
+    assert_eq!(file.read_texts("timestamp"), times);
+    assert_eq!(file.read_texts("customer"), ["acme"; 3]);
+    assert_eq!(file.read_texts("user"), ["é", "7", ""]);
+    assert_eq!(file.read_texts("git_commit"), ["c", "", ""]);
+    assert_eq!(file.read_texts("ci_run_url"), ["u", "", ""]);
     assert_eq!(
-        text("timestamp"),
-        [
-            "2026-03-02T08:00:00.500Z",
-            "2026-03-02T08:00:01Z",
-            "2026-03-02T08:00:01.250Z"
-        ]
+        file.read_texts(MODIFIED_COLUMN),
+        ["2026-03-02T08:00:01.250Z"; 3]
     );
-    assert_eq!(
-        (text("customer"), text("user")),
-        (
-            vec!["acme".into(); 3],
-            vec!["é".into(), "7".into(), String::new()]
-        )
-    );
-    assert_eq!(
-        (text("git_commit"), text("ci_run_url")),
-        (
-            vec!["c".into(), String::new(), String::new()],
-            vec!["u".into(), String::new(), String::new()]
-        )
-    );
-    assert_eq!(text(MODIFIED_COLUMN), ["2026-03-02T08:00:01.250Z"; 3]);
     // printf '\xef\xbb\xbf{"user":7}\n' | sha256sum
-    assert_eq!(
-        text("sha256")[1],
-        "ae7b72fd3947d62b5370c769f383e3cba6fe1b8966ef6076cd99938c737d93b4"
-    );
-    let ColumnReader::FixedLenByteArrayColumnReader(counts) =
-        open_column(&*group, "additional_users_count").expect("counts")
-    else {
-        panic!("a type")
+    let sha256 = "ae7b72fd3947d62b5370c769f383e3cba6fe1b8966ef6076cd99938c737d93b4";
+    assert_eq!(file.read_texts("sha256")[1], sha256);
+}
+
+#[test]
+fn unknown_values_are_null() {
+    let file = DecodedFile::of_sample_rows();
+    for column in [
+        "chain_writer",
+        "chain_number",
+        "chain_previous",
+        "git_dirty",
+    ] {
+        assert_eq!(file.null_count(column), Some(2), "{column}");
+    }
+}
+
+#[test]
+fn counts_are_decimals_in_big_endian() {
+    let file = DecodedFile::of_sample_rows();
+    let column = open_column(&*file.group(), "additional_users_count").expect("a column");
+    let ColumnReader::FixedLenByteArrayColumnReader(reader) = column else {
+        panic!("another type");
     };
-    let counts = read_all_values(counts, 3).expect("counts");
-    let expected = [7, 0, u64::MAX].map(|count| [&[0][..], &count.to_be_bytes()].concat());
-    assert!(
-        counts
-            .iter()
-            .zip(&expected)
-            .all(|(got, wanted)| got.data() == wanted.as_slice()),
-        "{counts:?}"
-    );
-    let nulls = |name: &str| {
-        let place = group
-            .metadata()
-            .schema_descr()
-            .columns()
-            .iter()
-            .position(|column| column.name() == name)
-            .expect(name);
-        group
-            .metadata()
-            .column(place)
-            .statistics()
-            .and_then(parquet::file::statistics::Statistics::null_count_opt)
-    };
-    assert_eq!(
-        [
-            "chain_writer",
-            "chain_number",
-            "chain_previous",
-            "git_dirty"
-        ]
-        .map(nulls),
-        [Some(2); 4]
-    );
+    let counts = read_all_values(reader, 3).expect("counts");
+    for (count, expected) in counts.iter().zip([7, 0, u64::MAX]) {
+        let bytes = [&[0][..], &expected.to_be_bytes()].concat();
+        assert_eq!(count.data(), bytes);
+    }
 }
 
 #[test]

@@ -1,50 +1,62 @@
-//! A customer of whom all is as it was, and what is found once one thing is not.
+//! An intact customer, and what is found after one change.
 
 use super::*;
+use crate::chain::seal::ChainSeal;
+use crate::digest::ContentDigests;
+use crate::record::ChainLink;
+use crate::record::parse::{ParsedRecord, RecordError};
+use crate::snapshot::{ConfigContent, ConfigMetadata, CopyName, RecordReadError};
 
 fn hour(hours: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_761_834_652 + hours * 3600, 0).expect("a time")
 }
 
-fn config_object(key: &str, digest: &str, captured: i64) -> AuditedConfig {
+fn config_object(key: &str, digest: &str, captured: i64) -> ConfigVersion {
     let digests = ContentDigests {
         md5: digest.repeat(32),
         sha256: digest.repeat(64),
     };
-    let stated = StatedDigests {
-        md5: digests.md5.clone(),
-        sha256: digests.sha256.clone(),
-        size: 1,
-        known_md5: String::new(),
-    };
-    AuditedConfig {
-        key: key.to_owned(),
-        named_at: None,
+    let metadata = ConfigMetadata {
+        md5: Some(digests.md5.clone()),
+        sha256: Some(digests.sha256.clone()),
         captured_at: Some(hour(captured)),
-        stated,
-        digests,
-        byte_count: 1,
+        ..ConfigMetadata::default()
+    };
+    ConfigVersion {
+        key: key.to_owned(),
+        size: 1,
+        metadata: Some(metadata),
+        content: Some(ConfigContent { digests, size: 1 }),
+        ..ConfigVersion::default()
     }
 }
 
-fn unchained_record(hours: i64, digest: &str, backup: &str) -> AuditedRecord {
-    let config_hash = digest.repeat(32);
-    AuditedRecord {
+fn unchained_record(hours: i64, digest: &str, backup: &str) -> StoredRecord {
+    StoredRecord {
         key: format!("r{hours}"),
-        at: Some(hour(hours)),
-        config_hash,
-        backup: backup.to_owned(),
-        ..AuditedRecord::default()
+        parsed: ParsedRecord {
+            deployed_at: Some(hour(hours)),
+            config_hash: digest.repeat(32),
+            backup: backup.to_owned(),
+            ..ParsedRecord::default()
+        },
+        ..StoredRecord::default()
     }
 }
 
 /// Whether a config of a time and a content passes for the last one.
-fn passes_as_latest(copy: &AuditedConfig, records: Vec<AuditedRecord>) -> bool {
-    let holdings = CustomerHoldings {
+fn passes_as_latest(copy: &ConfigVersion, records: Vec<StoredRecord>) -> bool {
+    let customer = CustomerSnapshot {
         records,
-        ..CustomerHoldings::default()
+        ..CustomerSnapshot::default()
     };
-    find_later_deployment(&holdings, copy, copy.captured_at.expect("a time")).is_none()
+    find_later_deployment(&customer, content_md5(copy), copy.captured_at()).is_none()
+}
+
+/// The record with a time so many seconds after hour 0.
+fn record_after(seconds: i64, mut record: StoredRecord) -> StoredRecord {
+    record.parsed.deployed_at = Some(hour(0) + TimeDelta::seconds(seconds));
+    record
 }
 
 #[test]
@@ -76,13 +88,10 @@ fn a_config_that_was_rolled_back_is_not_that_of_the_last_deployment() {
 }
 
 #[test]
-fn of_deployments_at_once_either_may_have_been_the_last() {
+fn each_of_concurrent_deployments_may_have_been_the_last() {
     let both = vec![
         unchained_record(0, "a", "uploaded"),
-        AuditedRecord {
-            at: Some(hour(0) + TimeDelta::seconds(20)),
-            ..unchained_record(0, "b", "uploaded")
-        },
+        record_after(20, unchained_record(0, "b", "uploaded")),
     ];
     assert!(
         passes_as_latest(&config_object("c", "a", 0), both.clone())
@@ -91,14 +100,12 @@ fn of_deployments_at_once_either_may_have_been_the_last() {
 }
 
 #[test]
-fn a_record_lies_where_its_time_and_its_deployment_say() {
+fn a_record_belongs_to_the_key_of_its_time_and_deployment() {
     let ours = |key: &str, customer: &str| {
-        let record = AuditedRecord {
-            key: key.into(),
-            deployment_id: "20251030T143052Z-00".into(),
-            customer: customer.into(),
-            ..unchained_record(0, "a", "")
-        };
+        let mut record = unchained_record(0, "a", "");
+        record.key = key.into();
+        record.parsed.deployment_id = "20251030T143052Z-00".into();
+        record.parsed.customer = customer.into();
         explain_misplacement("airbnb", &record)
     };
     assert_eq!(
@@ -123,61 +130,68 @@ fn a_record_lies_where_its_time_and_its_deployment_say() {
     ] {
         assert!(ours(key, customer).is_some(), "{key} {customer}");
     }
-    let earlier = |stem: &str| AuditedRecord {
+    let legacy = |stem: &str| StoredRecord {
         key: format!("usage-logs/airbnb/{stem}.json"),
         ..unchained_record(0, "a", "")
     };
     assert_eq!(
-        explain_misplacement("airbnb", &earlier(&"a".repeat(32))),
+        explain_misplacement("airbnb", &legacy(&"a".repeat(32))),
         None
     );
-    assert!(explain_misplacement("airbnb", &earlier(&"b".repeat(32))).is_some());
+    assert!(explain_misplacement("airbnb", &legacy(&"b".repeat(32))).is_some());
     for other in ["b".repeat(31), "g".repeat(32)] {
         assert_eq!(
-            explain_misplacement("airbnb", &earlier(&other)),
+            explain_misplacement("airbnb", &legacy(&other)),
             None,
             "no MD5, and nothing to hold against it"
         );
     }
 }
 
-/// A version that a deployment brought at an hour, with what vouches for it; its bytes are told by a digit.
-fn version_object(hours: i64, digit: &str) -> AuditedConfig {
+/// A copy of a config with its metadata; the digit stands for its bytes.
+fn version_object(hours: i64, digit: &str) -> ConfigVersion {
     let key = keys::config_version_key("airbnb", hour(hours), &digit.repeat(32));
-    AuditedConfig {
-        named_at: Some(hour(hours)),
+    let copy_name = CopyName {
+        captured_at: hour(hours),
+        md5: digit.repeat(32),
+    };
+    ConfigVersion {
+        copy_name: Some(copy_name),
         ..config_object(&key, digit, hours)
     }
 }
 
 /// The record of a deployment a minute after it read its config.
-fn chained_record(hours: i64, number: u64, backup: &str, of: &AuditedConfig) -> AuditedRecord {
+fn chained_record(hours: i64, number: u64, backup: &str, of: &ConfigVersion) -> StoredRecord {
     let at = hour(hours) + TimeDelta::minutes(1);
     let previous = if number == 1 {
         String::new()
     } else {
         format!("s{}", number - 1)
     };
-    AuditedRecord {
+    StoredRecord {
         key: keys::record_key("airbnb", at),
-        sha256: format!("s{number}"),
-        at: Some(at),
-        customer: "airbnb".into(),
-        deployment_id: format!("d{number}"),
-        config_hash: of.digests.md5.clone(),
-        backup: backup.into(),
-        backup_key: of.key.clone(),
-        chain: Some(ChainLink {
-            writer: "w".into(),
-            number,
-            previous,
-        }),
-        read_error: None,
+        sha256: Some(format!("s{number}")),
+        parsed: ParsedRecord {
+            deployed_at: Some(at),
+            customer: "airbnb".into(),
+            deployment_id: format!("d{number}"),
+            config_hash: content_md5(of).to_owned(),
+            backup: backup.into(),
+            backup_key: of.key.clone(),
+            chain: Some(ChainLink {
+                writer: "w".into(),
+                number,
+                previous,
+            }),
+            ..ParsedRecord::default()
+        },
+        ..StoredRecord::default()
     }
 }
 
 /// `a`, then `b`, then nothing new.
-fn intact_holdings() -> CustomerHoldings {
+fn intact_customer() -> CustomerSnapshot {
     let versions = vec![version_object(0, "a"), version_object(2, "b")];
     let records = vec![
         chained_record(0, 1, "uploaded", &versions[0]),
@@ -189,26 +203,31 @@ fn intact_holdings() -> CustomerHoldings {
         writer: "w".into(),
         number: 3,
         key: last.key.clone(),
-        sha256: last.sha256.clone(),
-        deployment_id: last.deployment_id.clone(),
+        sha256: last.sha256.clone().expect("a digest"),
+        deployment_id: last.parsed.deployment_id.clone(),
     };
     let current = vec![config_object("terragrunt/airbnb/config.yaml", "b", 2)];
-    CustomerHoldings {
+    CustomerSnapshot {
         seals: [(keys::seal_key("airbnb", "w"), Some(seal))].into(),
+        name: "airbnb".into(),
         records,
-        versions,
-        current,
-        ..CustomerHoldings::default()
+        config_copies: versions,
+        current_configs: current,
+        ..CustomerSnapshot::default()
     }
+}
+
+fn stated(config: &mut ConfigVersion) -> &mut ConfigMetadata {
+    config.metadata.as_mut().expect("metadata")
 }
 
 /// What is found after a change, with the beginnings of the reasons.
 fn findings_after(
-    change: impl FnOnce(&mut CustomerHoldings),
+    change: impl FnOnce(&mut CustomerSnapshot),
 ) -> Vec<(FindingKind, String, String)> {
-    let mut holdings = intact_holdings();
-    change(&mut holdings);
-    audit_customer("airbnb", &holdings)
+    let mut customer = intact_customer();
+    change(&mut customer);
+    audit_customer(&customer)
         .into_iter()
         .map(|it| (it.kind, it.key, it.detail))
         .collect()
@@ -219,7 +238,7 @@ fn assert_found(
     what: FindingKind,
     key: &str,
     why: &str,
-    change: impl FnOnce(&mut CustomerHoldings),
+    change: impl FnOnce(&mut CustomerSnapshot),
 ) {
     let found = findings_after(change);
     assert!(
@@ -229,36 +248,36 @@ fn assert_found(
 }
 
 #[test]
-fn of_what_is_as_it_was_nothing_is_found() {
+fn an_intact_customer_has_no_findings() {
     assert_eq!(findings_after(|_| ()), []);
-    assert_eq!(audit_customer("airbnb", &CustomerHoldings::default()), []);
+    assert_eq!(audit_customer(&CustomerSnapshot::default()), []);
 }
 
 #[test]
-fn each_record_is_held_against_its_object_its_name_and_the_others() {
-    let keys: Vec<String> = intact_holdings()
+fn records_are_compared_with_their_key_and_each_other() {
+    let keys: Vec<String> = intact_customer()
         .records
         .into_iter()
         .map(|it| it.key)
         .collect();
-    assert_found(FindingKind::Edited, &keys[1], "it is no JSON", |it| {
-        it.records[1].read_error = Some("it is no JSON".into());
+    assert_found(FindingKind::Edited, &keys[1], "not a JSON object", |it| {
+        it.records[1].read_error = Some(RecordReadError::Invalid(RecordError::NotAnObject));
     });
     assert_found(
         FindingKind::Misplaced,
         &keys[1],
-        "it is of another customer",
-        |it| it.records[1].customer = "acme".into(),
+        "it is the record of another customer",
+        |it| it.records[1].parsed.customer = "acme".into(),
     );
     assert_found(
         FindingKind::Misplaced,
         &keys[1],
-        "it does not say when",
-        |it| it.records[1].at = None,
+        "it has no usable `timestamp`",
+        |it| it.records[1].parsed.deployed_at = None,
     );
     let another = "usage-logs/airbnb/2030-01-01_000000.json";
     let twice = findings_after(|it| {
-        it.records.push(AuditedRecord {
+        it.records.push(StoredRecord {
             key: another.into(),
             ..it.records[1].clone()
         });
@@ -272,30 +291,27 @@ fn each_record_is_held_against_its_object_its_name_and_the_others() {
 }
 
 #[test]
-fn a_record_without_a_chain_is_no_alarm_as_long_as_there_were_no_chains() {
+fn a_record_without_a_chain_is_fine_before_the_first_chain() {
     let outside = |hours, seconds| {
         let at = hour(hours) + TimeDelta::seconds(seconds);
-        AuditedRecord {
-            chain: None,
-            sha256: "o".into(),
-            at: Some(at),
-            key: keys::record_key("airbnb", at),
-            ..chained_record(0, 1, "uploaded", &version_object(0, "a"))
-        }
+        let mut record = chained_record(0, 1, "uploaded", &version_object(0, "a"));
+        record.parsed.chain = None;
+        record.parsed.deployed_at = Some(at);
+        record.sha256 = Some("o".into());
+        record.key = keys::record_key("airbnb", at);
+        record
     };
     assert_eq!(
         findings_after(|it| it.records.insert(0, outside(0, 30))),
         []
     );
     assert_eq!(
-        findings_after(|it| it.records.insert(
-            0,
-            AuditedRecord {
-                sha256: "o".into(),
-                chain: None,
-                ..it.records[0].clone()
-            }
-        ))
+        findings_after(|it| {
+            let mut record = it.records[0].clone();
+            record.sha256 = Some("o".into());
+            record.parsed.chain = None;
+            it.records.insert(0, record);
+        })
         .len(),
         0,
         "of the same second"
@@ -304,46 +320,54 @@ fn a_record_without_a_chain_is_no_alarm_as_long_as_there_were_no_chains() {
     assert_found(
         FindingKind::Unsealed,
         &later.key.clone(),
-        "it is in no chain",
+        "it is not part of a chain",
         |it| it.records.push(later),
     );
-    let count = |change: fn(&mut CustomerHoldings)| {
-        let mut holdings = intact_holdings();
-        change(&mut holdings);
-        holdings.count_unchained_records()
+    let count = |change: fn(&mut CustomerSnapshot)| {
+        let mut customer = intact_customer();
+        change(&mut customer);
+        count_unchained_records(&customer)
     };
     assert_eq!(count(|_| ()), 0);
-    assert_eq!(
-        count(|it| it.records.iter_mut().for_each(|record| record.chain = None)),
-        3
-    );
     assert_eq!(
         count(|it| it
             .records
             .iter_mut()
-            .for_each(|record| (record.chain, record.read_error) = (None, Some("x".into())))),
+            .for_each(|record| record.parsed.chain = None)),
+        3
+    );
+    assert_eq!(
+        count(|it| it.records.iter_mut().for_each(|record| {
+            record.parsed.chain = None;
+            record.read_error = Some(RecordReadError::Invalid(RecordError::Empty));
+        })),
         0
     );
 }
 
 #[test]
-fn a_config_that_a_record_names_must_be_there_unless_it_never_was() {
+fn a_config_that_a_record_names_must_exist_unless_its_backup_failed() {
     let gone = version_object(2, "b").key;
     // The current one names it, too; it is found once.
     assert_found(
         FindingKind::Missing,
         &gone,
         "the config of the deployment at `",
-        |it| drop(it.versions.pop()),
+        |it| drop(it.config_copies.pop()),
     );
     let of = |backup: &str| {
         let found = findings_after(|it| {
-            it.records[0].backup = backup.into();
-            it.versions.remove(0);
+            it.records[0].parsed.backup = backup.into();
+            it.config_copies.remove(0);
         });
         found
             .into_iter()
-            .map(|(what, _, why)| (what, why.contains("; it may still be kept on the machine")))
+            .map(|(what, _, why)| {
+                (
+                    what,
+                    why.contains("; it may still be queued on the machine"),
+                )
+            })
             .collect::<Vec<_>>()
     };
     assert_eq!(of("uploaded"), [(FindingKind::Missing, false)]);
@@ -351,94 +375,93 @@ fn a_config_that_a_record_names_must_be_there_unless_it_never_was() {
     assert_eq!(of("spooled"), [(FindingKind::Missing, true)]);
     assert_eq!(of("failed"), []);
     let unnamed = findings_after(|it| {
-        it.records[0].backup_key = String::new();
-        it.versions.remove(0);
+        it.records[0].parsed.backup_key = String::new();
+        it.config_copies.remove(0);
     });
-    assert_eq!(unnamed, [], "nobody knows where it was");
+    assert_eq!(unnamed, [], "its key is unknown");
 }
 
 #[test]
-fn each_version_is_held_against_its_metadata_its_name_and_the_records() {
+fn copies_are_compared_with_their_metadata_key_and_records() {
     let key = version_object(0, "a").key;
-    assert_found(
-        FindingKind::Edited,
-        &key,
-        "it has lost its metadata",
-        |it| it.versions[0].captured_at = None,
-    );
-    assert_found(
-        FindingKind::Edited,
-        &key,
-        "it has lost its metadata",
-        |it| it.versions[0].stated.md5 = String::new(),
-    );
+    assert_found(FindingKind::Edited, &key, "its metadata is missing", |it| {
+        stated(&mut it.config_copies[0]).captured_at = None;
+    });
+    assert_found(FindingKind::Edited, &key, "its metadata is missing", |it| {
+        stated(&mut it.config_copies[0]).md5 = None;
+    });
     assert_found(
         FindingKind::Misplaced,
         &key,
-        "it is of another time",
-        |it| it.versions[0].captured_at = Some(hour(1)),
+        "its key and its metadata have different times",
+        |it| stated(&mut it.config_copies[0]).captured_at = Some(hour(1)),
     );
-    assert_found(
-        FindingKind::Edited,
-        &key,
-        "its md5 and sha256 is not",
-        |it| it.versions[0].digests = config_object("", "c", 0).digests,
-    );
+    assert_found(FindingKind::Edited, &key, "md5 and sha256 mismatch", |it| {
+        it.config_copies[0].content = config_object("", "c", 0).content;
+    });
     let unknown = version_object(1, "c");
     assert_found(
         FindingKind::Unrecorded,
         &unknown.key.clone(),
         "no usage record names it",
-        |it| it.versions.push(unknown),
+        |it| it.config_copies.push(unknown),
     );
 }
 
 #[test]
-fn the_current_config_is_that_of_the_last_deployment_whole_and_one_of_the_versions() {
+fn the_current_config_is_intact_has_a_copy_and_is_of_the_last_deployment() {
     let key = "terragrunt/airbnb/config.yaml";
     assert_found(
         FindingKind::Missing,
         key,
-        "versions of it are there",
-        |it| it.current.clear(),
+        "it is missing, but copies of its versions exist",
+        |it| it.current_configs.clear(),
     );
     assert_eq!(
-        findings_after(|it| (it.current, it.versions, it.records, it.seals) = Default::default()),
+        findings_after(
+            |it| (it.current_configs, it.config_copies, it.records, it.seals) = Default::default()
+        ),
         []
     );
-    assert_found(FindingKind::Edited, key, "its size is not", |it| {
-        it.current[0].byte_count = 2;
+    assert_found(FindingKind::Edited, key, "size mismatch", |it| {
+        it.current_configs[0]
+            .content
+            .as_mut()
+            .expect("a content")
+            .size = 2;
     });
     assert_found(
         FindingKind::Edited,
         key,
         "it is not the config of the last deployment",
         |it| {
-            it.current[0] = config_object("terragrunt/airbnb/config.yaml", "a", 0);
+            it.current_configs[0] = config_object("terragrunt/airbnb/config.yaml", "a", 0);
         },
     );
-    // Without its metadata its MD5 must be one that a deployment had, as it is where there are no versions yet.
-    assert_eq!(findings_after(|it| it.current[0].captured_at = None), []);
-    let strange = |it: &mut CustomerHoldings| {
-        it.current[0] = AuditedConfig {
-            captured_at: None,
-            ..config_object("terragrunt/airbnb/config.yaml", "c", 2)
-        }
+    // Without metadata, its MD5 must be that of a record, unless there are no copies yet.
+    assert_eq!(
+        findings_after(|it| stated(&mut it.current_configs[0]).captured_at = None),
+        []
+    );
+    let strange = |it: &mut CustomerSnapshot| {
+        it.current_configs[0] = config_object("terragrunt/airbnb/config.yaml", "c", 2);
+        stated(&mut it.current_configs[0]).captured_at = None;
     };
     assert_found(
         FindingKind::Edited,
         key,
-        "it has lost its metadata",
+        "its metadata is missing, and no usage record has its MD5",
         strange,
     );
     let alone = findings_after(|it| {
         strange(it);
-        (it.versions, it.records, it.seals) = Default::default();
+        (it.config_copies, it.records, it.seals) = Default::default();
     });
     assert_eq!(alone, []);
-    // One that nobody logged is told by the version that it must be.
-    let unlogged =
-        findings_after(|it| it.current[0] = config_object("terragrunt/airbnb/config.yaml", "c", 6));
+    // A config without a record is reported by its missing copy.
+    let unlogged = findings_after(|it| {
+        it.current_configs[0] = config_object("terragrunt/airbnb/config.yaml", "c", 6);
+    });
     assert_eq!(unlogged.len(), 1, "{unlogged:?}");
     assert_eq!(
         (unlogged[0].0, &unlogged[0].1),
@@ -447,20 +470,12 @@ fn the_current_config_is_that_of_the_last_deployment_whole_and_one_of_the_versio
 }
 
 #[test]
-fn deployments_within_five_minutes_are_at_once() {
+fn deployments_within_five_minutes_are_concurrent() {
     let (first, last) = (
         unchained_record(0, "a", "uploaded"),
         unchained_record(0, "b", "uploaded"),
     );
-    let after = |seconds| {
-        vec![
-            first.clone(),
-            AuditedRecord {
-                at: Some(hour(0) + TimeDelta::seconds(seconds)),
-                ..last.clone()
-            },
-        ]
-    };
+    let after = |seconds| vec![first.clone(), record_after(seconds, last.clone())];
     assert!(
         passes_as_latest(&config_object("c", "a", 0), after(299))
             && passes_as_latest(&config_object("c", "c", 0), after(300))

@@ -34,7 +34,7 @@ pub(crate) async fn upload_claimed_record(
     make_line: impl FnOnce(ChainLink) -> Vec<u8>,
 ) -> Result<UploadedRecord, Error> {
     let body = make_line(claim.next_link());
-    // If this fails, S3 may have the record. The chain stays claimed until a replay finds out.
+    // If this fails, S3 may have the record. The chain stays claimed until a replay knows.
     let (key, seal) = put_record_and_seal(store, item, &body, &mut claim).await?;
     claim.release(seal.chain_head);
     let note = seal.error.map(|error| {

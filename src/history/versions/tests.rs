@@ -1,6 +1,8 @@
-//! Which version is meant by a word, and whose deployments used it.
+//! Which version a word means, and which deployments used a version.
 
 use super::*;
+use crate::record::parse::ParsedRecord;
+use crate::snapshot::CopyName;
 
 fn parse_time(text: &str) -> DateTime<Utc> {
     text.parse().expect("a time")
@@ -10,21 +12,27 @@ fn version_at(time: &str, md5: &str) -> ConfigVersion {
     let at = parse_time(time);
     ConfigVersion {
         key: keys::config_version_key("acme", at, md5),
-        at,
-        md5: md5.to_owned(),
+        copy_name: Some(CopyName {
+            captured_at: at,
+            md5: md5.to_owned(),
+        }),
         size: 1,
-        version_id: String::new(),
+        ..ConfigVersion::default()
     }
 }
 
-fn deployment_at(time: &str, id: &str, config_hash: &str, backup_key: &str) -> VersionUse {
+fn deployment_at(time: &str, id: &str, config_hash: &str, backup_key: &str) -> StoredRecord {
     let [deployment_id, config_hash, backup_key] = [id, config_hash, backup_key].map(str::to_owned);
-    VersionUse {
-        at: parse_time(time),
+    let parsed = ParsedRecord {
         deployment_id,
         config_hash,
         backup_key,
-        user: String::new(),
+        ..ParsedRecord::default()
+    };
+    StoredRecord {
+        deployed_at: parse_time(time),
+        parsed,
+        ..StoredRecord::default()
     }
 }
 
@@ -39,7 +47,7 @@ fn sample_history() -> ConfigHistory {
         version_at("2026-10-01T08:00:00Z", A),
     ];
     let key = versions[0].key.clone();
-    let uses = vec![
+    let deployments = vec![
         deployment_at("2026-10-02T09:00:00Z", "20261002T090000Z-02", "", &key),
         deployment_at("2026-10-02T08:00:00Z", "20261002T080000Z-01", B, &key),
         deployment_at("2026-10-02T10:00:00Z", "", A, ""),
@@ -51,21 +59,31 @@ fn sample_history() -> ConfigHistory {
             "gone",
         ),
     ];
-    ConfigHistory::new(versions, uses)
+    ConfigHistory::new(versions, deployments)
+}
+
+fn cause_and_hint(error: &Error) -> String {
+    let text = error.to_string();
+    text.strip_prefix("cannot choose a version: ")
+        .expect("a refused choice")
+        .to_owned()
 }
 
 fn find_time(wanted: &VersionSelector) -> String {
-    let past = sample_history();
-    past.find_version(wanted)
-        .map_or_else(|why| why, |place| format_rfc3339(past.versions()[place].at))
+    let history = sample_history();
+    match history.find_version(wanted) {
+        Ok(index) => format_rfc3339(history.versions()[index].captured_at()),
+        Err(error) => cause_and_hint(&error),
+    }
 }
 
 #[test]
-fn deployments_are_those_of_a_key_or_else_of_the_bytes_that_there_were() {
-    let past = sample_history();
+fn deployments_match_a_version_by_key_and_else_by_md5() {
+    let history = sample_history();
     let used = |place| {
-        past.deployments_of(place)
-            .map(|it| format_rfc3339(it.at))
+        history
+            .deployments_of(place)
+            .map(|it| format_rfc3339(it.deployed_at))
             .collect::<Vec<_>>()
     };
     assert_eq!(used(0), Vec::<String>::new());
@@ -74,7 +92,7 @@ fn deployments_are_those_of_a_key_or_else_of_the_bytes_that_there_were() {
 }
 
 #[test]
-fn a_version_is_found_by_its_name_or_the_beginning_of_it() {
+fn finds_a_version_by_name_or_prefix() {
     let by = |name: &str| find_time(&VersionSelector::Version(name.to_owned()));
     assert_eq!(by(B), "2026-10-02T08:00:00Z");
     assert_eq!(by("AAAA2"), "2026-10-02T08:00:00Z");
@@ -91,7 +109,7 @@ fn a_version_is_found_by_its_name_or_the_beginning_of_it() {
     );
     let several = by("aaaa");
     assert!(
-        several.starts_with("`aaaa` stands for 3 versions: ")
+        several.starts_with("`aaaa` matches 3 versions: ")
             && [A, B].iter().all(|md5| several.contains(md5)),
         "{several}"
     );
@@ -99,7 +117,7 @@ fn a_version_is_found_by_its_name_or_the_beginning_of_it() {
 }
 
 #[test]
-fn a_word_stands_for_one_thing_or_is_refused() {
+fn a_word_means_one_thing_or_is_refused() {
     let meant =
         |word: &str| sample_history().parse_selector(word, parse_time("2026-10-10T00:00:00Z"));
     assert_eq!(meant("latest"), Ok(VersionSelector::Latest));
@@ -122,9 +140,10 @@ fn a_word_stands_for_one_thing_or_is_refused() {
         meant("20261002T"),
         Ok(VersionSelector::Deployment("20261002T".into()))
     );
+    let refused = cause_and_hint(&meant("zzzz").expect_err("nothing has this name"));
     assert!(
-        meant("zzzz")
-            .is_err_and(|why| why.starts_with("`zzzz` is no version, no deployment and no time; "))
+        refused.starts_with("`zzzz` is not a version, a deployment or a time; "),
+        "{refused}"
     );
     let odd = ConfigHistory::new(
         vec![version_at(
@@ -135,7 +154,7 @@ fn a_word_stands_for_one_thing_or_is_refused() {
     );
     assert!(
         odd.parse_selector("300d", parse_time("2026-10-10T00:00:00Z"))
-            .is_err_and(|why| why.contains("more than one")),
+            .is_err_and(|error| error.message.contains("more than one")),
         "an age and a version"
     );
     assert!(
@@ -145,14 +164,14 @@ fn a_word_stands_for_one_thing_or_is_refused() {
 }
 
 #[test]
-fn a_version_is_found_by_the_time_at_which_it_was_the_newest() {
+fn finds_the_newest_version_at_a_time() {
     for (time, expected) in [
         ("2026-10-01T08:00:00Z", "2026-10-01T08:00:00Z"),
         ("2026-10-02T07:59:59Z", "2026-10-01T08:00:00Z"),
         ("2030-01-01T00:00:00Z", "2026-10-03T08:00:00Z"),
         (
             "2026-10-01T07:59:59Z",
-            "there was none yet at 2026-10-01T07:59:59Z; the oldest is of 2026-10-01T08:00:00Z",
+            "there was no version at 2026-10-01T07:59:59Z; the oldest is of 2026-10-01T08:00:00Z",
         ),
     ] {
         assert_eq!(
@@ -164,43 +183,39 @@ fn a_version_is_found_by_the_time_at_which_it_was_the_newest() {
 }
 
 #[test]
-fn a_version_is_found_by_a_deployment_that_used_it() {
+fn finds_the_version_of_a_deployment() {
     let by = |id: &str| find_time(&VersionSelector::Deployment(id.to_owned()));
     assert_eq!(by("20261002T090000Z-02"), "2026-10-02T08:00:00Z");
     assert_eq!(by("20261002T08"), "2026-10-02T08:00:00Z");
     assert_eq!(
         by("20261002"),
-        "`20261002` stands for 2 deployments: 20261002T080000Z-01, 20261002T090000Z-02; give more of its name"
+        "`20261002` matches 2 deployments: 20261002T080000Z-01, 20261002T090000Z-02; give more of its name"
     );
     assert!(by("20261004T").contains("is not in the bucket"));
     assert!(by("2025").starts_with("there is no deployment `2025`"));
 }
 
 #[test]
-fn a_version_that_was_overwritten_is_addressed_by_its_id() {
+fn a_noncurrent_version_has_its_id_in_its_key() {
     let there = version_at("2026-10-01T08:00:00Z", A);
     let key =
         "terragrunt/acme/config-history/2026-10-01_080000_aaaa1aaaaaaaaaaaaaaaaaaaaaaaaaaa.yaml";
-    assert_eq!((there.versioned_key().as_str(), there.id()), (key, None));
-    let overwritten = ConfigVersion {
-        version_id: "v1".into(),
+    assert_eq!(there.versioned_key(), key);
+    let noncurrent = ConfigVersion {
+        version_id: Some("v1".into()),
         ..there
     };
-    assert_eq!(
-        (overwritten.versioned_key(), overwritten.id()),
-        (format!("{key}?versionId=v1"), Some("v1"))
-    );
-    assert_eq!(
-        ConfigHistory::new(vec![overwritten], Vec::new())
-            .find_version(&VersionSelector::Version("v1".into())),
-        Err("`v1` is too short; give at least 4 digits".into())
-    );
+    assert_eq!(noncurrent.versioned_key(), format!("{key}?versionId=v1"));
+    let history = ConfigHistory::new(vec![noncurrent], Vec::new());
+    let refused = history.find_version(&VersionSelector::Version("v1".into()));
+    let refused = cause_and_hint(&refused.expect_err("too short"));
+    assert_eq!(refused, "`v1` is too short; give at least 4 digits");
 }
 
 #[test]
-fn a_deployment_is_found_by_its_id_and_else_by_the_beginning_of_one() {
+fn finds_a_deployment_by_id_or_prefix() {
     let used = |id: &str, time: &str| deployment_at(time, id, "", "");
-    let past = ConfigHistory::new(
+    let history = ConfigHistory::new(
         Vec::new(),
         vec![
             used("abc", "2026-10-01T08:00:00Z"),
@@ -208,7 +223,11 @@ fn a_deployment_is_found_by_its_id_and_else_by_the_beginning_of_one() {
             used("", "2026-10-03T08:00:00Z"),
         ],
     );
-    let found = |id| past.find_deployment(id).map(|it| it.deployment_id.as_str());
+    let found = |id| {
+        history
+            .find_deployment(id)
+            .map(|it| it.parsed.deployment_id.as_str())
+    };
     assert_eq!(
         [found("ab"), found("a"), found("abc"), found("b"), found("")],
         [Some("ab"), Some("abc"), Some("abc"), None, None]
@@ -216,23 +235,23 @@ fn a_deployment_is_found_by_its_id_and_else_by_the_beginning_of_one() {
 }
 
 #[test]
-fn of_many_candidates_six_are_named() {
-    let uses = |count: usize| {
+fn lists_at_most_six_candidates() {
+    let deployments = |count: usize| {
         (0..count)
             .map(|number| deployment_at("2026-10-01T08:00:00Z", &format!("abcd{number}"), "", ""))
             .collect()
     };
     let said = |count| {
-        ConfigHistory::new(Vec::new(), uses(count))
-            .find_version(&VersionSelector::Deployment("abcd".into()))
-            .expect_err("several")
+        let history = ConfigHistory::new(Vec::new(), deployments(count));
+        let refused = history.find_version(&VersionSelector::Deployment("abcd".into()));
+        cause_and_hint(&refused.expect_err("several"))
     };
     assert_eq!(
         said(6),
-        "`abcd` stands for 6 deployments: abcd0, abcd1, abcd2, abcd3, abcd4, abcd5; give more of its name"
+        "`abcd` matches 6 deployments: abcd0, abcd1, abcd2, abcd3, abcd4, abcd5; give more of its name"
     );
     assert_eq!(
         said(7),
-        "`abcd` stands for 7 deployments: abcd0, abcd1, abcd2, abcd3, abcd4, abcd5, …; give more of its name"
+        "`abcd` matches 7 deployments: abcd0, abcd1, abcd2, abcd3, abcd4, abcd5, …; give more of its name"
     );
 }

@@ -179,7 +179,8 @@ fn recognises_text_in_base64() {
         assert_eq!(is_base64_text(part, 0), expected, "{part}");
     }
     assert!(is_secret_text("dGhpcyBpcyBh"));
-    let in_itself = "AQEgZEdocGN5QnBjeUJo"; // two control characters, a blank, and the Base64 of `this is a`
+    // Two control characters, a blank, and the Base64 of `this is a`.
+    let in_itself = "AQEgZEdocGN5QnBjeUJo";
     assert!(is_base64_text(in_itself, 2) && !is_base64_text(in_itself, MAX_BASE64_DEPTH));
     assert!(
         is_base64_text("dGhpcyBpcyBh", MAX_BASE64_DEPTH)

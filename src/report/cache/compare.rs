@@ -1,133 +1,182 @@
-//! What is in the cache, read: what was fetched and what the archive has, in one order.
+//! Reads entries of the cache, fetched and archived ones in one order, and compares them with what
+//! S3 lists.
+
+use std::iter::Peekable;
+use std::vec;
 
 use chrono::DateTime;
 use rusqlite::{Row, params};
 
-use super::{CacheChange, CacheError, RecordCache, entry_digest, sqlite_error};
+use super::{CacheChange, CacheError, RecordCache, schema};
+use crate::report::list_plan::KeyRange;
 use crate::s3::listing::ObjectMeta;
 
+/// What S3 lists of the keys after `after`, up to and including `through`.
+pub struct ListedKeys {
+    pub after: String,
+    pub through: String,
+    pub objects: Vec<ObjectMeta>,
+}
+
 impl RecordCache {
-    /// Hands over every record with a key from the first to before the second, also those that only the archive has.
+    /// Visits each record of the range, also those that only the archive has.
     pub fn for_each_record(
         &self,
-        from: &str,
-        to: &str,
-        mut take: impl FnMut(&ObjectMeta, Option<&[u8]>),
+        keys: &KeyRange,
+        mut visit: impl FnMut(&ObjectMeta, Option<&[u8]>),
     ) -> Result<(), CacheError> {
         let mut query = self
             .db
-            .prepare_cached(&entries_query("key >= ?1 AND key < ?2"))
-            .map_err(sqlite_error)?;
-        let mut rows = query.query(params![from, to]).map_err(sqlite_error)?;
-        let mut taken = String::new();
-        while let Some(row) = rows.next().map_err(sqlite_error)? {
+            .prepare_cached(&entries_query("key >= ?1 AND key < ?2"))?;
+        let mut rows = query.query(params![keys.start, keys.end])?;
+        let mut visited_key = String::new();
+        while let Some(row) = rows.next()? {
             let entry = read_entry(row)?;
-            if entry.listed.key != taken {
-                take(&entry.listed, entry.body);
-                taken = entry.listed.key;
+            if entry.object.key != visited_key {
+                visit(&entry.object, entry.body);
+                visited_key = entry.object.key;
             }
         }
         Ok(())
     }
 
-    /// Compares what S3 lists of the keys behind `after`, up to and with `through`, with what is here of those that the
-    /// listing `covers`: hands over what is in step, gives back the rest, and forgets what S3 no longer lists. What only the
-    /// archive has is handed over as well.
+    /// Compares a listing with the entries that it `covers`: visits those that are up to date, and
+    /// returns the other objects of the listing.
+    ///
+    /// Entries that S3 no longer lists are deleted. Records that only the archive has are visited
+    /// as well.
     pub fn compare_listing(
         &mut self,
-        after: &str,
-        through: &str,
-        listed: Vec<ObjectMeta>,
+        listed: ListedKeys,
         covers: impl Fn(&str) -> bool,
-        mut take: impl FnMut(&ObjectMeta, Option<&[u8]>),
+        mut visit: impl FnMut(&ObjectMeta, Option<&[u8]>),
     ) -> Result<Vec<ObjectMeta>, CacheError> {
-        let mut query = self
-            .db
-            .prepare_cached(&entries_query("key > ?1 AND key <= ?2"))
-            .map_err(sqlite_error)?;
-        let mut rows = query.query(params![after, through]).map_err(sqlite_error)?;
-        let (mut missing, mut gone) = (Vec::new(), Vec::new());
-        let mut listed = listed.into_iter().peekable();
-        // The key of the entry before, and its object as long as no entry is in step with it.
-        let (mut key, mut open) = (String::new(), None);
-        while let Some(row) = rows.next().map_err(sqlite_error)? {
-            let entry = read_entry(row)?;
-            if !covers(&entry.listed.key) {
-                continue;
-            }
-            let is_first = entry.listed.key != key;
-            if is_first {
-                missing.extend(open.take());
-                while let Some(new) = listed.next_if(|it| it.key < entry.listed.key) {
-                    missing.push(new);
+        let mut merge = ListingMerge::new(listed.objects);
+        {
+            let mut query = self
+                .db
+                .prepare_cached(&entries_query("key > ?1 AND key <= ?2"))?;
+            let mut rows = query.query(params![listed.after, listed.through])?;
+            while let Some(row) = rows.next()? {
+                let entry = read_entry(row)?;
+                if covers(&entry.object.key) {
+                    merge.add_entry(entry, &mut visit);
                 }
-                open = listed.next_if(|it| it.key == entry.listed.key);
-                key.clone_from(&entry.listed.key);
-            }
-            // Of an object that is gone, the archive's newest entry comes first.
-            let is_gone = is_first && open.is_none();
-            if open.as_ref() == Some(&entry.listed) || is_gone && entry.is_archived {
-                take(&entry.listed, entry.body);
-                open = None;
-            } else if !entry.is_archived {
-                gone.push(entry.listed.key);
-                key = if is_gone { String::new() } else { key };
             }
         }
-        missing.extend(open);
-        missing.extend(listed);
-        drop(rows);
-        drop(query);
-        for key in gone {
+
+        let (missing, stale_keys) = merge.finish();
+        for key in stale_keys {
             self.push_change(CacheChange::Delete(key), 0)?;
         }
         Ok(missing)
     }
 }
 
-/// The entries with keys for which a condition holds, in the order of the keys: what was fetched, then what the archive has,
-/// of each key the newest first.
+/// Goes through the listing and the entries together; both are sorted by key.
+struct ListingMerge {
+    listed: Peekable<vec::IntoIter<ObjectMeta>>,
+    /// The key of the previous entry.
+    key: String,
+    /// The listed object of that key, as long as no entry is equal to it.
+    unmatched: Option<ObjectMeta>,
+    missing: Vec<ObjectMeta>,
+    stale_keys: Vec<String>,
+}
+
+impl ListingMerge {
+    fn new(listed: Vec<ObjectMeta>) -> Self {
+        Self {
+            listed: listed.into_iter().peekable(),
+            key: String::new(),
+            unmatched: None,
+            missing: Vec::new(),
+            stale_keys: Vec::new(),
+        }
+    }
+
+    fn add_entry(
+        &mut self,
+        entry: CacheEntry<'_>,
+        visit: &mut impl FnMut(&ObjectMeta, Option<&[u8]>),
+    ) {
+        let is_first_of_key = entry.object.key != self.key;
+        if is_first_of_key {
+            self.advance_to(&entry.object.key);
+        }
+
+        let is_deleted = is_first_of_key && self.unmatched.is_none();
+        let is_up_to_date = self.unmatched.as_ref() == Some(&entry.object);
+        // The newest archived entry of a key comes first, and stands for an object that S3 no
+        // longer lists.
+        if is_up_to_date || is_deleted && entry.is_archived {
+            visit(&entry.object, entry.body);
+            self.unmatched = None;
+        } else if !entry.is_archived {
+            self.stale_keys.push(entry.object.key);
+            if is_deleted {
+                // The next entry of this key, which is archived, is treated as its first one.
+                self.key.clear();
+            }
+        }
+    }
+
+    fn advance_to(&mut self, key: &str) {
+        self.missing.extend(self.unmatched.take());
+        while let Some(object) = self.listed.next_if(|object| *object.key < *key) {
+            self.missing.push(object);
+        }
+        self.unmatched = self.listed.next_if(|object| object.key == key);
+        key.clone_into(&mut self.key);
+    }
+
+    /// The listed objects without an entry that is up to date, and the keys of entries to delete.
+    fn finish(mut self) -> (Vec<ObjectMeta>, Vec<String>) {
+        self.missing.extend(self.unmatched);
+        self.missing.extend(self.listed);
+        (self.missing, self.stale_keys)
+    }
+}
+
+/// Selects entries in the order of their keys; of one key, a fetched one first and then the newest
+/// archived one.
 fn entries_query(condition: &str) -> String {
     format!(
-        "SELECT key, modified, size, etag, body, seal, 0 AS archived FROM record WHERE {condition}
-         UNION ALL SELECT key, modified, size, etag, body, seal, 1 AS archived FROM archived WHERE {condition}
+        "SELECT key, modified, size, etag, body, seal, 0 AS archived
+         FROM record WHERE {condition}
+         UNION ALL SELECT key, modified, size, etag, body, seal, 1 AS archived
+         FROM archived WHERE {condition}
          ORDER BY key, archived, modified DESC"
     )
 }
 
-/// An entry of the database.
 struct CacheEntry<'a> {
-    listed: ObjectMeta,
+    object: ObjectMeta,
     body: Option<&'a [u8]>,
     is_archived: bool,
 }
 
-/// An entry of the database, if it is as it was written.
 fn read_entry<'a>(row: &'a Row<'_>) -> Result<CacheEntry<'a>, CacheError> {
-    let read = || -> rusqlite::Result<_> {
-        let listed = ObjectMeta {
+    let modified = row.get(1)?;
+    let size: i64 = row.get(2)?;
+    let body = row.get_ref(4)?;
+    let entry = CacheEntry {
+        object: ObjectMeta {
             key: row.get(0)?,
-            last_modified: DateTime::from_timestamp_micros(row.get(1)?).unwrap_or_default(),
-            size: row.get::<_, i64>(2)?.unsigned_abs(),
+            last_modified: DateTime::from_timestamp_micros(modified).unwrap_or_default(),
+            size: size.unsigned_abs(),
             etag: row.get(3)?,
-        };
-        let body = row.get_ref(4)?.as_blob_or_null()?;
-        Ok((
-            CacheEntry {
-                listed,
-                body,
-                is_archived: row.get(6)?,
-            },
-            row.get::<_, Vec<u8>>(5)?,
-        ))
+        },
+        body: body.as_blob_or_null().map_err(rusqlite::Error::from)?,
+        is_archived: row.get(6)?,
     };
-    let (entry, sealed) = read().map_err(sqlite_error)?;
-    if entry_digest(&entry.listed, entry.body) == sealed {
-        Ok(entry)
-    } else {
-        Err(CacheError {
-            message: "an entry is not as it was written".to_owned(),
+
+    let stored_digest: Vec<u8> = row.get(5)?;
+    if schema::entry_digest(&entry.object, entry.body) != stored_digest {
+        return Err(CacheError {
+            message: "an entry does not match its digest".to_owned(),
             is_corrupt: true,
-        })
+        });
     }
+    Ok(entry)
 }

@@ -1,9 +1,11 @@
-//! The archive's part in a report: its objects are unpacked into the cache, and where none is kept, into a temporary one.
+//! Receives records of archive files: each file is unpacked into the cache, or into a temporary one
+//! if there is none.
 
 use std::collections::BTreeSet;
 use std::io::Write;
 
 use super::ReportCollector;
+use super::cache_state::CacheState;
 use crate::archive::ArchiveError;
 use crate::archive::parquet::ArchivedRecord;
 use crate::archive::reader::ArchiveVisitor;
@@ -13,71 +15,84 @@ use crate::report::cache::RecordCache;
 use crate::s3::listing::ObjectMeta;
 
 impl<W: Write> ReportCollector<'_, W> {
-    /// Ends the unpacking of what lies in the archive for the records below `logs`, of which `refused` may not be read.
-    pub fn finish_archives(&mut self, logs: &[String], refused: Vec<String>) -> Result<(), Error> {
-        if refused.is_empty() {
-            for prefix in logs {
-                let Some(mut cache) = self.cache.take() else {
-                    return Ok(());
-                };
-                let done =
-                    cache.retain_archives(&keys::archive_prefix_for(prefix), &self.archive_keys);
-                self.restore_cache(cache, done)?;
-            }
+    /// Ends the archive files for the records below `prefixes`; `denied` says which may not be
+    /// read.
+    pub fn finish_archives(
+        &mut self,
+        prefixes: &[String],
+        denied: Vec<String>,
+    ) -> Result<(), Error> {
+        if denied.is_empty() {
+            self.drop_deleted_archives(prefixes)?;
         }
-        self.problems.skipped_archives.extend(refused);
+        self.content.problems.skipped_archives.extend(denied);
         Ok(())
     }
 
-    /// The prefixes of the records of customers of whom something is in the archive, among those below `logs`.
+    fn drop_deleted_archives(&mut self, prefixes: &[String]) -> Result<(), Error> {
+        for prefix in prefixes {
+            let Some(mut cache) = self.cache.take() else {
+                return Ok(());
+            };
+            let archive_prefix = keys::archive_prefix_for(prefix);
+            let dropped = cache.retain_archives(&archive_prefix, &self.archive_keys);
+            self.cache.put_back(cache, dropped)?;
+        }
+        Ok(())
+    }
+
+    /// The record prefixes of the customers with archive files, among those below `records_prefix`.
     #[must_use]
-    pub fn archived_prefixes(&self, logs: &str) -> BTreeSet<String> {
-        let segments = self
-            .archive_keys
-            .iter()
-            .filter_map(|part| ArchiveKey::parse(part).map(|key| key.segment));
-        segments
-            .map(|segment| format!("{logs}{segment}/"))
-            .collect()
+    pub fn archived_prefixes(&self, records_prefix: &str) -> BTreeSet<String> {
+        let mut prefixes = BTreeSet::new();
+        for key in &self.archive_keys {
+            if let Some(key) = ArchiveKey::parse(key) {
+                prefixes.insert(format!("{records_prefix}{}/", key.segment));
+            }
+        }
+        prefixes
+    }
+
+    fn unpack_archive(&mut self, key: &str, records: &[ArchivedRecord]) -> Result<(), String> {
+        let mut cache = match self.cache.take() {
+            Some(cache) => cache,
+            None => RecordCache::open_temporary().map_err(|error| error.message)?,
+        };
+        let inserted = cache.insert_archive(key, records);
+        let put_back = self.cache.put_back(cache, inserted);
+        put_back.map_err(|error| error.message)
     }
 }
 
 impl<W: Write> ArchiveVisitor for ReportCollector<'_, W> {
-    fn wants_file(&mut self, part: &ObjectMeta, key: &ArchiveKey<'_>) -> bool {
-        self.archive_keys.insert(part.key.clone());
+    fn wants_file(&mut self, file: &ObjectMeta, key: &ArchiveKey<'_>) -> bool {
+        self.archive_keys.insert(file.key.clone());
         if !self.filter.may_match_months(key.months) {
             return false;
         }
-        // Where the cache cannot be asked, `take` finds out why.
-        self.cache
-            .as_ref()
-            .is_none_or(|cache| !cache.has_archive(&part.key).unwrap_or(false))
+        match &self.cache {
+            // On an error, the file is read: `visit_records` then reports the error.
+            CacheState::Open(cache) => !cache.has_archive(&file.key).unwrap_or(false),
+            CacheState::Absent | CacheState::Failed(_) => true,
+        }
     }
 
     fn visit_records(
         &mut self,
-        part: &ObjectMeta,
+        file: &ObjectMeta,
         records: Result<Vec<ArchivedRecord>, ArchiveError>,
     ) {
-        if self.is_cache_untrusted {
+        if let CacheState::Failed(_) = self.cache {
+            // The run starts again without the cache.
             return;
         }
-        let done = records
-            .map_err(|error| error.to_string())
-            .and_then(|records| {
-                let mut cache = self
-                    .cache
-                    .take()
-                    .map_or_else(RecordCache::open_temporary, Ok)
-                    .map_err(|why| why.message)?;
-                let done = cache.insert_archive(&part.key, &records);
-                self.restore_cache(cache, done)
-                    .map_err(|fault| fault.message)
-            });
-        if let Err(why) = done.as_ref() {
-            self.problems
-                .skipped_archives
-                .insert(format!("`{}`: {why}", part.key));
+        let unpacked = match records {
+            Ok(records) => self.unpack_archive(&file.key, &records),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(reason) = unpacked {
+            let problem = format!("`{}`: {reason}", file.key);
+            self.content.problems.skipped_archives.insert(problem);
         }
     }
 }

@@ -1,6 +1,10 @@
-//! What becomes of the records that are found: read, chosen, folded into rows and totals; those of no use are named.
+//! Receives records from S3, the cache and the archive, and adds those that match the filter to
+//! rows and totals.
 //!
-//! Between the network and the cache on one side and the report on the other. Must not print.
+//! Must not print, and must not decide what to list: see `request`.
+//!
+//! - `archive`: receives records of archive files through the cache
+//! - `cache_state`: the cache of a run, until it fails
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
@@ -8,15 +12,19 @@ use std::io::Write;
 use chrono::{DateTime, Utc};
 
 mod archive;
+mod cache_state;
 
-use crate::error::{Error, ErrorKind};
-use crate::keys;
+pub use cache_state::{CacheFailure, CacheOperation};
+
+use self::cache_state::CacheState;
+use crate::error::Error;
+use crate::keys::{self, RecordKey};
 use crate::output::progress::ProgressLine;
 use crate::record::deployment::Deployment;
 use crate::record::parse::{self, RecordError};
-use crate::report::cache::{CacheError, RecordCache};
+use crate::report::cache::{CacheError, ListedKeys, RecordCache};
 use crate::report::filter::ReportFilter;
-use crate::report::list_plan::{self, CachedCustomer, ListPlan};
+use crate::report::list_plan::{self, CachedCustomer, KeyRange, ListPlan};
 use crate::report::rows::ReportRows;
 use crate::report::totals::ReportTotals;
 use crate::s3::bulk_get::ObjectSink;
@@ -24,56 +32,78 @@ use crate::s3::listing::{ListPage, ListRequest, ObjectMeta};
 
 pub use crate::record::MAX_RECORD_BYTES;
 
-/// What was found beside the rows.
+/// Records that could not be used in full, each as `KEY: reason`.
 #[derive(Debug, Default)]
 pub struct RecordProblems {
-    /// Objects that gave no row, with the reason.
     pub skipped: BTreeSet<String>,
-    /// Objects of which something was left out.
+    /// Records of which some values were skipped.
     pub partly_used: BTreeSet<String>,
-    /// What of the archive could not be read, with the reason.
+    /// Archive files that could not be read.
     pub skipped_archives: BTreeSet<String>,
 }
 
-/// A report being gathered.
-#[derive(Debug)]
-pub struct ReportCollector<'a, W: Write> {
-    /// Who and when is wanted.
-    pub filter: &'a ReportFilter,
-    /// The rows.
-    pub rows: Option<ReportRows>,
-    /// The totals.
-    pub totals: Option<ReportTotals>,
-    /// What is of no use.
-    pub problems: RecordProblems,
-    /// What was fetched before; `None` without a cache, or after it failed.
-    pub cache: Option<RecordCache>,
-    /// Why the cache failed.
-    pub cache_error: Option<String>,
-    /// Whether it failed when it was read: then nothing that it gave is to be trusted.
-    pub is_cache_untrusted: bool,
-    /// Whether it must be taken away.
-    pub is_cache_corrupt: bool,
-    /// Whether it was a temporary one: then the archive is left out of the next try.
-    pub is_temporary_cache_full: bool,
-    /// The line on the terminal.
-    pub progress: ProgressLine<W>,
-    /// The objects of the archive that there are.
-    pub archive_keys: BTreeSet<String>,
-    /// The customers seen, by segment, and those among them of whom not everything is in the cache.
-    pub seen_segments: HashSet<String>,
-    /// See `seen`.
-    pub incomplete_segments: HashSet<String>,
+impl RecordProblems {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.skipped.is_empty() && self.partly_used.is_empty() && self.skipped_archives.is_empty()
+    }
 }
 
-impl<W: Write> ReportCollector<'_, W> {
-    /// How many records below a prefix the cache knows.
+/// What the records of a run become.
+#[derive(Debug)]
+pub struct ReportContent {
+    /// `None` if only totals are wanted.
+    pub rows: Option<ReportRows>,
+    /// `None` if only rows are wanted.
+    pub totals: Option<ReportTotals>,
+    pub problems: RecordProblems,
+}
+
+#[derive(Debug)]
+pub struct ReportCollector<'a, W: Write> {
+    filter: &'a ReportFilter,
+    content: ReportContent,
+    cache: CacheState,
+    progress: ProgressLine<W>,
+    /// The archive files that S3 lists.
+    archive_keys: BTreeSet<String>,
+    /// The customers with records, by segment.
+    seen_segments: HashSet<String>,
+    /// Those of them that the cache does not have completely.
+    incomplete_segments: HashSet<String>,
+}
+
+impl<'a, W: Write> ReportCollector<'a, W> {
+    pub fn new(
+        filter: &'a ReportFilter,
+        content: ReportContent,
+        cache: Option<RecordCache>,
+        progress: ProgressLine<W>,
+    ) -> Self {
+        Self {
+            filter,
+            content,
+            cache: CacheState::new(cache),
+            progress,
+            archive_keys: BTreeSet::new(),
+            seen_segments: HashSet::new(),
+            incomplete_segments: HashSet::new(),
+        }
+    }
+
+    /// Erases the progress line; returns what was collected, and why the cache failed, if it did.
+    pub fn finish(mut self) -> (ReportContent, Option<CacheFailure>) {
+        self.progress.clear();
+        (self.content, self.cache.into_failure())
+    }
+
+    /// How many records below a prefix the cache has.
     pub fn count_cached(&mut self, prefix: &str) -> Result<u64, Error> {
         let Some(cache) = self.cache.take() else {
             return Ok(0);
         };
-        let count = cache.count_keys(prefix, &list_plan::prefix_end(prefix));
-        self.restore_cache(cache, count)
+        let count = cache.count_keys(&KeyRange::below(prefix));
+        self.cache.put_back(cache, count)
     }
 
     /// How to find the records of the customer below a prefix.
@@ -81,133 +111,178 @@ impl<W: Write> ReportCollector<'_, W> {
         let Some(cache) = self.cache.take() else {
             return Ok(list_plan::plan_full_listing(prefix));
         };
-        let span = || {
-            let segment = keys::record_key_segment(prefix)
-                .unwrap_or_default()
-                .to_owned();
-            let known = cache
-                .complete_at(&segment)?
-                .map(|complete_at| CachedCustomer {
-                    segment,
-                    complete_at,
-                });
-            let old = known.and_then(|known| list_plan::cached_key_range(&known, now));
-            let count = old
-                .as_ref()
-                .map_or(Ok(0), |(from, to)| cache.count_keys(from, to))?;
-            Ok(list_plan::plan_customer_listing(prefix, old, count))
-        };
-        let span = span();
-        self.restore_cache(cache, span)
+        let plan = plan_with_cache(&cache, prefix, now);
+        self.cache.put_back(cache, plan)
     }
 
-    /// Takes what the cache has from the first key to before the second.
-    pub fn add_cached_records(&mut self, from: &str, to: &str) -> Result<(), Error> {
+    /// Adds the dated records of the cache in this range.
+    pub fn add_cached_records(&mut self, cached_keys: &KeyRange) -> Result<(), Error> {
         let Some(cache) = self.cache.take() else {
             return Ok(());
         };
-        let done = cache.for_each_record(from, to, |listed, body| {
-            if list_plan::is_dated_key(&listed.key) {
-                self.add_object(listed, body);
+        let added = cache.for_each_record(cached_keys, |object, body| {
+            if list_plan::is_dated_key(&object.key) {
+                self.add_object(object, body);
             }
         });
-        self.restore_cache(cache, done)
+        self.cache.put_back(cache, added)
     }
 
-    /// Ends the use of the cache: writes what is new, and notes since when it has everything of the customers, by segment,
-    /// for which `complete_at` gives a time. A run that wanted less than everything took nothing away.
-    pub fn close_cache(&mut self, complete_at: impl Fn(&str) -> Option<DateTime<Utc>>) {
+    /// Writes what is new to the cache.
+    ///
+    /// With `complete_at`, it also notes that the cache has all records of each customer that was
+    /// seen, except those in `partly_listed`. A run with a narrower filter makes no cached customer
+    /// incomplete.
+    pub fn close_cache(
+        &mut self,
+        complete_at: Option<DateTime<Utc>>,
+        partly_listed: &HashSet<String>,
+    ) {
         let Some(mut cache) = self.cache.take() else {
             return;
         };
-        let done = cache.write_pending().and_then(|()| {
-            let complete = self
-                .seen_segments
-                .difference(&self.incomplete_segments)
-                .filter_map(|segment| Some((segment, complete_at(segment)?)));
-            complete
-                .into_iter()
-                .try_for_each(|(segment, at)| cache.set_complete_at(segment, at))
-        });
-        self.drop_failed_cache(&cache, done);
-    }
-
-    fn restore_cache<T>(
-        &mut self,
-        cache: RecordCache,
-        done: Result<T, CacheError>,
-    ) -> Result<T, Error> {
-        match done {
-            Ok(done) => {
-                self.cache = Some(cache);
-                Ok(done)
-            }
-            Err(why) => {
-                let text = format!(
-                    "read the cache `{}`: {}",
-                    cache.database_path().display(),
-                    why.message
-                );
-                self.cache_error = Some(text.clone());
-                self.is_cache_untrusted = true;
-                self.is_temporary_cache_full |= !cache.is_persistent();
-                self.is_cache_corrupt |= why.is_corrupt;
-                Err(Error::new(ErrorKind::Local, text, ""))
-            }
+        if let Err(error) = self.write_cache(&mut cache, complete_at, partly_listed) {
+            self.cache.fail(&cache, &error, CacheOperation::Write);
         }
     }
 
-    fn drop_failed_cache(&mut self, cache: &RecordCache, done: Result<(), CacheError>) {
-        if let Err(why) = done {
-            self.cache_error = Some(format!(
-                "write the cache `{}`: {}",
-                cache.database_path().display(),
-                why.message
-            ));
-            self.is_cache_corrupt |= why.is_corrupt;
+    fn write_cache(
+        &self,
+        cache: &mut RecordCache,
+        complete_at: Option<DateTime<Utc>>,
+        partly_listed: &HashSet<String>,
+    ) -> Result<(), CacheError> {
+        cache.write_pending()?;
+        let Some(complete_at) = complete_at else {
+            return Ok(());
+        };
+        for segment in self.seen_segments.difference(&self.incomplete_segments) {
+            if !partly_listed.contains(segment) {
+                cache.set_complete_at(segment, complete_at)?;
+            }
         }
+        Ok(())
     }
 
-    /// Reads one object; without a body it is one that is too large.
-    fn add_object(&mut self, listed: &ObjectMeta, body: Option<&[u8]>) {
+    /// Without a body, the object is too large to be a record.
+    fn add_object(&mut self, object: &ObjectMeta, body: Option<&[u8]>) {
         self.progress.add_done(1);
-        let Some(key) = keys::parse_record_key(&listed.key) else {
+        let Some(key) = keys::parse_record_key(&object.key) else {
             return;
         };
         if !self.filter.may_match_key(&key) {
             return;
         }
-        let read = match body {
-            Some(body) => parse::parse_record(body),
-            None => Err(RecordError::TooLarge { bytes: listed.size }),
-        };
-        match read {
-            Ok(reading) => {
-                let (deployment, problems) = Deployment::from_parsed(listed, &key, reading);
-                if !self.filter.matches_deployment(&deployment) {
-                    return;
-                }
-                if !problems.is_empty() {
-                    self.problems.partly_used.insert(format!(
-                        "`{}`: {}",
-                        listed.key,
-                        problems.join(", ")
-                    ));
-                }
-                self.rows
-                    .iter_mut()
-                    .for_each(|rows| rows.add_deployment(&deployment));
-                self.totals
-                    .iter_mut()
-                    .for_each(|summary| summary.add_deployment(&deployment));
-            }
-            Err(reason) => {
-                self.problems
-                    .skipped
-                    .insert(format!("`{}`: {reason}", listed.key));
-            }
+
+        if let Some(body) = body {
+            self.add_record(object, &key, body);
+        } else {
+            let too_large = RecordError::TooLarge { bytes: object.size };
+            self.skip_object(object, &too_large);
         }
     }
+
+    fn add_record(&mut self, object: &ObjectMeta, key: &RecordKey<'_>, body: &[u8]) {
+        let record = match parse::parse_record(body) {
+            Ok(record) => record,
+            Err(reason) => {
+                self.skip_object(object, &reason);
+                return;
+            }
+        };
+        let deployment = Deployment::from_parsed(object, key, record);
+        let problems = &deployment.record.problems;
+        if !self.filter.matches_deployment(&deployment) {
+            return;
+        }
+
+        if !problems.is_empty() {
+            let problem = format!("`{}`: {}", object.key, problems.join(", "));
+            self.content.problems.partly_used.insert(problem);
+        }
+        if let Some(rows) = &mut self.content.rows {
+            rows.add_deployment(&deployment);
+        }
+        if let Some(totals) = &mut self.content.totals {
+            totals.add_deployment(&deployment);
+        }
+    }
+
+    fn skip_object(&mut self, object: &ObjectMeta, reason: &RecordError) {
+        let problem = format!("`{}`: {reason}", object.key);
+        self.content.problems.skipped.insert(problem);
+    }
+
+    fn mark_seen(&mut self, segment: &str) {
+        if !self.seen_segments.contains(segment) {
+            self.seen_segments.insert(segment.to_owned());
+        }
+    }
+
+    fn cache_object(&mut self, object: &ObjectMeta, body: Option<Vec<u8>>) {
+        let Some(mut cache) = self.cache.take() else {
+            return;
+        };
+        match cache.store_record(object, body) {
+            Ok(()) => self.cache = CacheState::Open(cache),
+            Err(error) => self.cache.fail(&cache, &error, CacheOperation::Write),
+        }
+    }
+
+    /// Adds the records of a page that are up to date in the cache, and returns the others.
+    fn add_cached_of_page(
+        &mut self,
+        listing: &ListRequest,
+        listed: ListedKeys,
+    ) -> Result<Vec<ObjectMeta>, Error> {
+        let Some(mut cache) = self.cache.take() else {
+            return Ok(listed.objects);
+        };
+        let covers = |key: &str| list_plan::listing_covers_key(listing, key);
+        let missing = cache.compare_listing(listed, covers, |object, body| {
+            self.mark_seen(keys::record_key_segment(&object.key).unwrap_or_default());
+            self.add_object(object, body);
+        });
+        self.cache.put_back(cache, missing)
+    }
+
+    /// Whether an object that is not in the cache must be fetched.
+    fn wants_object(&mut self, object: &ObjectMeta) -> bool {
+        let Some(key) = keys::parse_record_key(&object.key) else {
+            return false;
+        };
+        self.mark_seen(key.segment);
+        if self.filter.may_match_key(&key) {
+            return true;
+        }
+        self.progress.add_done(1);
+        self.incomplete_segments.insert(key.segment.to_owned());
+        false
+    }
+}
+
+fn plan_with_cache(
+    cache: &RecordCache,
+    prefix: &str,
+    now: DateTime<Utc>,
+) -> Result<ListPlan, CacheError> {
+    let segment = keys::record_key_segment(prefix).unwrap_or_default();
+    let Some(complete_at) = cache.complete_at(segment)? else {
+        return Ok(list_plan::plan_full_listing(prefix));
+    };
+    let customer = CachedCustomer {
+        segment: segment.to_owned(),
+        complete_at,
+    };
+    let Some(old_keys) = list_plan::cached_key_range(&customer, now) else {
+        return Ok(list_plan::plan_full_listing(prefix));
+    };
+    let cached_count = cache.count_keys(&old_keys)?;
+    Ok(list_plan::plan_customer_listing(
+        prefix,
+        old_keys,
+        cached_count,
+    ))
 }
 
 impl<W: Write> ObjectSink for ReportCollector<'_, W> {
@@ -220,84 +295,47 @@ impl<W: Write> ObjectSink for ReportCollector<'_, W> {
         self.progress.add_listed(page.objects.len());
         let through = match (&page.next_token, page.objects.last()) {
             (Some(_), Some(last)) => last.key.clone(),
-            // Of a page without an end nothing is known to be missing.
+            // An empty page in the middle of a listing says nothing about the keys that follow.
             (Some(_), None) => after.to_owned(),
             (None, _) => list_plan::prefix_end(&listing.prefix),
         };
-        let after = after.max(&listing.prefix).to_owned();
         page.objects
-            .retain(|listed| list_plan::listing_covers_key(listing, &listed.key));
-        let mut missing = match self.cache.take() {
-            None => page.objects,
-            Some(mut cache) => {
-                let done = cache.compare_listing(
-                    &after,
-                    &through,
-                    page.objects,
-                    |key| list_plan::listing_covers_key(listing, key),
-                    |listed, body| {
-                        self.mark_seen(keys::record_key_segment(&listed.key).unwrap_or_default());
-                        self.add_object(listed, body);
-                    },
-                );
-                self.restore_cache(cache, done)?
-            }
+            .retain(|object| list_plan::listing_covers_key(listing, &object.key));
+        let listed = ListedKeys {
+            after: after.max(&listing.prefix).to_owned(),
+            through,
+            objects: page.objects,
         };
-        missing.retain(|listed| {
-            let Some(key) = keys::parse_record_key(&listed.key) else {
-                return false;
-            };
-            self.mark_seen(key.segment);
-            let wanted = self.filter.may_match_key(&key);
-            if !wanted {
-                self.progress.add_done(1);
-                self.incomplete_segments.insert(key.segment.to_owned());
+
+        let mut missing = self.add_cached_of_page(listing, listed)?;
+        missing.retain(|object| self.wants_object(object));
+
+        let mut to_fetch = Vec::new();
+        for object in missing {
+            if object.size <= MAX_RECORD_BYTES {
+                to_fetch.push(object);
+            } else {
+                self.add_object(&object, None);
+                self.cache_object(&object, None);
             }
-            wanted
-        });
-        let (small, large): (Vec<ObjectMeta>, Vec<ObjectMeta>) = missing
-            .into_iter()
-            .partition(|listed| listed.size <= MAX_RECORD_BYTES);
-        for listed in large {
-            self.add_object(&listed, None);
-            self.cache_object(&listed, None);
         }
-        Ok(small)
+        Ok(to_fetch)
     }
 
-    fn accept_object(&mut self, listed: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>) {
+    fn accept_object(&mut self, object: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>) {
         match body {
             Ok(Some(body)) => {
-                self.add_object(listed, Some(&body));
-                self.cache_object(listed, Some(body));
+                self.add_object(object, Some(&body));
+                self.cache_object(object, Some(body));
             }
-            // Deleted since it was listed: as if it had never been there.
+            // The object was deleted after it was listed.
             Ok(None) => self.progress.add_done(1),
-            Err(fault) => {
-                self.problems.skipped.insert(fault.message);
-                self.incomplete_segments
-                    .extend(keys::record_key_segment(&listed.key).map(str::to_owned));
+            Err(error) => {
+                self.content.problems.skipped.insert(error.message);
+                if let Some(segment) = keys::record_key_segment(&object.key) {
+                    self.incomplete_segments.insert(segment.to_owned());
+                }
             }
-        }
-    }
-}
-
-impl<W: Write> ReportCollector<'_, W> {
-    fn mark_seen(&mut self, segment: &str) {
-        if !self.seen_segments.contains(segment) {
-            self.seen_segments.insert(segment.to_owned());
-        }
-    }
-
-    fn cache_object(&mut self, listed: &ObjectMeta, body: Option<Vec<u8>>) {
-        let Some(mut cache) = self.cache.take() else {
-            return;
-        };
-        let done = cache.store_record(listed, body);
-        if done.is_ok() {
-            self.cache = Some(cache);
-        } else {
-            self.drop_failed_cache(&cache, done);
         }
     }
 }

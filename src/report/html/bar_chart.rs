@@ -1,6 +1,8 @@
-//! The bar charts of the page: over time as SVG with a table of its numbers, by group as a table with SVG in it.
+//! The bar charts of the page: over time as SVG with a table of its numbers, by group as a table
+//! with SVG in it.
 //!
-//! Widths are shares of 100 % and heights are pixels: a drawing fits any screen, and its texts keep their size.
+//! Widths are shares of 100 % and heights are pixels: a drawing fits any screen, and its texts keep
+//! their size.
 
 use std::io::{self, Write};
 
@@ -131,7 +133,8 @@ impl TimeChart {
             let (y, height) = (self.top_of(bar.count), self.height_of(bar.count));
             write!(
                 output,
-                "<rect class=\"bar\" x=\"{left}%\" width=\"{width}%\" y=\"{y}\" height=\"{height}\"/>"
+                "<rect class=\"bar\" x=\"{left}%\" width=\"{width}%\" \
+                 y=\"{y}\" height=\"{height}\"/>"
             )?;
         }
         writeln!(output, "</g>")
@@ -193,7 +196,8 @@ fn percent_of(part: usize, whole: usize) -> Fraction {
     }
 }
 
-/// A bar's left edge and its width: the middle four fifths of its slot, or 3 % of the plot if there are few bars.
+/// A bar's left edge and its width: the middle four fifths of its slot, or 3 % of the plot if there
+/// are few bars.
 fn bar_position(index: usize, bar_count: usize) -> (Fraction, Fraction) {
     if bar_count < MIN_BARS_FOR_FULL_WIDTH {
         let left = percent_of(200 * index + 100 - 3 * bar_count, 200 * bar_count);
@@ -239,7 +243,8 @@ pub fn write_group_chart(
 fn write_group_head(group: &str, output: &mut dyn Write) -> io::Result<()> {
     write!(
         output,
-        "<table class=\"bars\"><caption class=\"unseen\">Deployments by {group}</caption>\n<thead><tr>"
+        "<table class=\"bars\">\
+         <caption class=\"unseen\">Deployments by {group}</caption>\n<thead><tr>"
     )?;
     for heading in [group, "as a bar", "deployments", "share"] {
         write!(

@@ -1,4 +1,5 @@
-//! The calendar of the page: a square for each day of the last 53 weeks, darker for more deployments.
+//! The calendar of the page: a square for each day of the last 53 weeks, darker for more
+//! deployments.
 
 use std::io::{self, Write};
 
@@ -113,7 +114,8 @@ impl DeploymentCalendar {
         )
     }
 
-    /// Names a month above the week of its first day, and the first month above the first week if there is room.
+    /// Names a month above the week of its first day, and the first month above the first week if
+    /// there is room.
     fn write_month_names(&self, output: &mut dyn Write) -> io::Result<()> {
         let mut weeks = Vec::new();
         for (index, day) in self.days.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! What the charts draw: deployments over time without gaps, the largest groups, the steps of a scale.
+//! What the charts draw: deployments over time without gaps, the largest groups, the steps of a
+//! scale.
 //!
 //! Pure. Must not know how it is drawn.
 
@@ -182,7 +183,8 @@ fn round_step(max_count: u64) -> u64 {
     }
 }
 
-/// At most four ranges of numbers with about as many days in each: the first and the last number of each.
+/// At most four ranges of numbers with about as many days in each: the first and the last number of
+/// each.
 #[must_use]
 pub fn count_ranges(counts: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
     let mut counts: Vec<u64> = counts.filter(|count| *count > 0).collect();
@@ -278,9 +280,9 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_says_the_year_on_the_axis_only_where_it_must() {
+    fn an_axis_label_has_the_year_only_where_needed() {
         let start = parse_day("2026-11-02");
-        let told = |unit: TimeUnit| {
+        let labels = |unit: TimeUnit| {
             [
                 unit.as_str().to_owned(),
                 unit.full_label(start),
@@ -289,31 +291,31 @@ mod tests {
             ]
         };
         assert_eq!(
-            told(TimeUnit::Day),
+            labels(TimeUnit::Day),
             ["day", "Mon 2 Nov 2026", "2 Nov 2026", "2 Nov"]
         );
         assert_eq!(
-            told(TimeUnit::Week),
+            labels(TimeUnit::Week),
             ["week", "2026-W45, from 2 Nov 2026", "2 Nov 2026", "2 Nov"]
         );
         assert_eq!(
-            told(TimeUnit::Month),
+            labels(TimeUnit::Month),
             ["month", "November 2026", "Nov 2026", "Nov 2026"]
         );
     }
 
     #[test]
-    fn the_largest_come_first_and_the_others_are_added_up() {
-        let mut summary = ReportTotals::default();
+    fn the_largest_members_come_first_and_the_others_are_added_up() {
+        let mut totals = ReportTotals::default();
         for (customer, count) in [("a", 2), ("b", 3), ("c", 1), ("d", 2)] {
             let one = Deployment {
                 customer: customer.into(),
                 deployed_at: DateTime::UNIX_EPOCH,
                 ..Deployment::default()
             };
-            (0..count).for_each(|_| summary.add_deployment(&one));
+            (0..count).for_each(|_| totals.add_deployment(&one));
         }
-        let of = |most| find_largest(&summary, TotalsGroup::Customer, most);
+        let of = |most| find_largest(&totals, TotalsGroup::Customer, most);
         assert_eq!(
             (of(2).members, of(2).others),
             (vec![("b", 3), ("a", 2)], Some((2, 3)))

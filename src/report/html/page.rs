@@ -1,7 +1,7 @@
 //! The page as a whole: the template, its style and script, and the tiles above the charts.
 //!
-//! Text from records is always escaped and never part of a script or a style; the page's policy allows no other script.
-//! Numbers come from the totals only.
+//! Text from records is always escaped and never part of a script or a style; the page's policy
+//! allows no other script. Numbers come from the totals only.
 
 use std::io::{self, Write};
 
@@ -51,6 +51,7 @@ struct PageContent<'a> {
 }
 
 pub fn write_page(page: HtmlPage<'_, '_>, output: &mut dyn Write) -> io::Result<()> {
+    let rows = page.rows;
     let kind = TableKind::from_columns(page.column_names);
     let content = PageContent {
         bucket: page.bucket,
@@ -58,7 +59,7 @@ pub fn write_page(page: HtmlPage<'_, '_>, output: &mut dyn Write) -> io::Result<
         totals: page.totals,
         column_names: page.column_names,
         kind,
-        rows: select_rows(page.rows, kind, page.is_sorted),
+        rows: select_rows(rows, kind, page.is_sorted),
         row_count: page.row_count,
         is_sorted: page.is_sorted,
         skipped_count: page.skipped_count,
@@ -99,7 +100,7 @@ impl PageContent<'_> {
             "bucket" => write!(output, "{}", escape_html(self.bucket)),
             "made at" => write_time(self.created_at, "%Y-%m-%d %H:%M UTC", output),
             "version" => write!(output, "{}", env!("CARGO_PKG_VERSION")),
-            "left out" => write_skipped_notice(self.skipped_count, output),
+            "skipped notice" => write_skipped_notice(self.skipped_count, output),
             "tiles" => write_tiles(self.totals, self.created_at, output),
             "over time" => write_time_chart(self.totals, output),
             "by customer" => write_group_chart(self.totals, TotalsGroup::Customer, output),

@@ -3,7 +3,7 @@
 use chrono::Utc;
 
 use super::*;
-use crate::record::deployment::DeploymentDetails;
+use crate::record::parse::ParsedRecord;
 use crate::record::{CiJob, GitCommit};
 use crate::report::compact_row::split_key;
 
@@ -14,14 +14,16 @@ fn parse_time(text: &str) -> DateTime<Utc> {
 fn sample_deployment(when: &str, user: &str, cluster: &str) -> Deployment {
     Deployment {
         deployed_at: parse_time(when),
-        modified: parse_time("2026-01-01T00:00:00Z"),
+        last_modified: parse_time("2026-01-01T00:00:00Z"),
         key: "usage-logs/airbnb/k.json".into(),
         customer: "airbnb".into(),
-        user: user.into(),
-        additional_users_count: 5,
-        project_name: "p".into(),
-        cluster_name: cluster.into(),
-        ..Deployment::default()
+        record: ParsedRecord {
+            user: user.into(),
+            additional_users_count: 5,
+            project_name: "p".into(),
+            cluster_name: cluster.into(),
+            ..ParsedRecord::default()
+        },
     }
 }
 
@@ -41,8 +43,8 @@ fn render_lines(mut rows: ReportRows, sort: &[&str], limit: Option<usize>) -> Ve
     rows.iter_cells().map(line).collect()
 }
 
-fn rows_of(all: bool, deployments: &[Deployment]) -> ReportRows {
-    let mut rows = ReportRows::new(UserIdentity::Name, all);
+fn rows_of(kind: RowKind, deployments: &[Deployment]) -> ReportRows {
+    let mut rows = ReportRows::new(UserIdentity::Name, kind);
     for one in deployments {
         rows.add_deployment(one);
     }
@@ -50,7 +52,7 @@ fn rows_of(all: bool, deployments: &[Deployment]) -> ReportRows {
 }
 
 #[test]
-fn the_last_deployment_of_a_day_wins_in_whatever_order_they_come() {
+fn the_last_deployment_of_a_day_wins_in_any_order() {
     let mut all = [
         sample_deployment("2026-11-23T08:00:00Z", "arn:aws:iam::1:user/jane", "first"),
         sample_deployment("2026-11-23T23:59:59.5Z", "arn:aws:iam::1:user/jane", "last"),
@@ -64,7 +66,7 @@ fn the_last_deployment_of_a_day_wins_in_whatever_order_they_come() {
     for turn in 0..all.len() {
         all.rotate_left(turn);
         assert_eq!(
-            render_lines(rows_of(false, &all), &[], None),
+            render_lines(rows_of(RowKind::LastOfDay, &all), &[], None),
             [
                 "2026-11-23,airbnb,adam,5,p,adam",
                 "2026-11-23,airbnb,jane,5,p,last",
@@ -77,24 +79,20 @@ fn the_last_deployment_of_a_day_wins_in_whatever_order_they_come() {
 #[test]
 fn ties_are_broken_by_last_modified_and_then_by_key() {
     let tie = sample_deployment("2026-11-23T08:00:00Z", "a/b", "one");
-    let later = Deployment {
-        modified: parse_time("2026-01-02T00:00:00Z"),
-        cluster_name: "later".into(),
-        ..tie.clone()
-    };
-    let key = Deployment {
-        key: "usage-logs/airbnb/l.json".into(),
-        cluster_name: "key".into(),
-        ..later.clone()
-    };
+    let mut later = tie.clone();
+    later.last_modified = parse_time("2026-01-02T00:00:00Z");
+    later.record.cluster_name = "later".into();
+    let mut key = later.clone();
+    key.key = "usage-logs/airbnb/l.json".into();
+    key.record.cluster_name = "key".into();
     assert_eq!(
-        render_lines(rows_of(false, &[later, key, tie]), &[], None),
+        render_lines(rows_of(RowKind::LastOfDay, &[later, key, tie]), &[], None),
         ["2026-11-23,airbnb,b,5,p,key"]
     );
 }
 
 #[test]
-fn keys_are_compared_as_they_are_wherever_they_are_cut() {
+fn keys_are_compared_in_full_although_they_are_split() {
     let keys = [
         "usage-logs/a/0.json",
         "usage-logs/a/2026-03-02_080000-00000000.json",
@@ -107,10 +105,9 @@ fn keys_are_compared_as_they_are_wherever_they_are_cut() {
     for pair in keys.windows(2) {
         let one = |key: &str| Deployment {
             key: key.into(),
-            cluster_name: key.into(),
-            ..sample_deployment("2026-11-23T08:00:00Z", "u", "")
+            ..sample_deployment("2026-11-23T08:00:00Z", "u", key)
         };
-        let rows = rows_of(false, &[one(pair[1]), one(pair[0])]);
+        let rows = rows_of(RowKind::LastOfDay, &[one(pair[1]), one(pair[0])]);
         assert!(
             render_lines(rows, &[], None)[0].ends_with(pair[1]),
             "{pair:?}"
@@ -124,7 +121,7 @@ fn keys_are_compared_as_they_are_wherever_they_are_cut() {
 }
 
 #[test]
-fn folding_early_changes_nothing() {
+fn early_deduplication_changes_nothing() {
     let many: Vec<Deployment> = (0..MIN_ROWS_TO_DEDUP * 3)
         .map(|number| {
             sample_deployment(
@@ -134,11 +131,15 @@ fn folding_early_changes_nothing() {
             )
         })
         .collect();
-    let mut rows = rows_of(false, &many);
+    let mut rows = rows_of(RowKind::LastOfDay, &many);
     assert!(rows.len() < many.len() / 2, "{} rows are kept", rows.len());
     rows.sort_and_limit(&[], None);
     assert_eq!(
-        (rows.len(), rows.is_empty(), rows_of(false, &[]).is_empty()),
+        (
+            rows.len(),
+            rows.is_empty(),
+            rows_of(RowKind::LastOfDay, &[]).is_empty()
+        ),
         (7, false, true)
     );
     let last: Vec<String> = (MIN_ROWS_TO_DEDUP * 3 - 7..MIN_ROWS_TO_DEDUP * 3)
@@ -150,7 +151,7 @@ fn folding_early_changes_nothing() {
 }
 
 #[test]
-fn rows_of_a_day_stand_in_the_order_of_their_customers_and_users_and_not_of_their_hours() {
+fn rows_of_a_day_are_sorted_by_customer_and_user_and_not_by_hour() {
     let of = |customer: &str, one: Deployment| Deployment {
         customer: customer.into(),
         ..one
@@ -167,13 +168,16 @@ fn rows_of_a_day_stand_in_the_order_of_their_customers_and_users_and_not_of_thei
             .map(|line| line.split(',').nth(5).expect("a cluster").to_owned())
             .collect()
     };
-    assert_eq!(clusters(rows_of(false, &all), &[]), ["4", "3", "2", "1"]);
     assert_eq!(
-        clusters(rows_of(false, &all), &["-customer"]),
+        clusters(rows_of(RowKind::LastOfDay, &all), &[]),
+        ["4", "3", "2", "1"]
+    );
+    assert_eq!(
+        clusters(rows_of(RowKind::LastOfDay, &all), &["-customer"]),
         ["4", "1", "3", "2"]
     );
     assert_eq!(
-        clusters(rows_of(true, &all), &["-timestamp"]),
+        clusters(rows_of(RowKind::EveryDeployment, &all), &["-timestamp"]),
         ["3", "2", "1", "4"],
         "of all deployments the hours count"
     );
@@ -188,14 +192,12 @@ fn counts_are_sorted_as_numbers_and_flags_with_false_first() {
             dirty,
         })
     };
-    let one = |count, cluster: &str, late, git| Deployment {
-        additional_users_count: count,
-        details: DeploymentDetails {
-            is_late: late,
-            git,
-            ..DeploymentDetails::default()
-        },
-        ..sample_deployment("2026-11-23T08:00:00Z", cluster, cluster)
+    let one = |count, cluster: &str, is_late, git| {
+        let mut deployment = sample_deployment("2026-11-23T08:00:00Z", cluster, cluster);
+        deployment.record.additional_users_count = count;
+        deployment.record.is_late = is_late;
+        deployment.record.git = git;
+        deployment
     };
     let all = [
         one(10, "x", true, git(true)),
@@ -203,7 +205,7 @@ fn counts_are_sorted_as_numbers_and_flags_with_false_first() {
         one(100, "z", true, git(false)),
     ];
     let clusters = |sort: &[&str]| -> Vec<String> {
-        render_lines(rows_of(true, &all), sort, None)
+        render_lines(rows_of(RowKind::EveryDeployment, &all), sort, None)
             .iter()
             .map(|line| line.split(',').nth(5).expect("a cluster").to_owned())
             .collect()
@@ -215,14 +217,14 @@ fn counts_are_sorted_as_numbers_and_flags_with_false_first() {
 }
 
 #[test]
-fn rows_are_sorted_and_cut_as_asked() {
+fn rows_are_sorted_and_limited() {
     let all = [
         sample_deployment("2026-11-23T08:00:00Z", "x/jane", "b"),
         sample_deployment("2026-11-24T08:00:00Z", "x/adam", "a"),
         sample_deployment("2026-11-25T08:00:00Z", "x/jane", "c"),
     ];
     let days = |sort: &[&str], limit| -> Vec<String> {
-        render_lines(rows_of(false, &all), sort, limit)
+        render_lines(rows_of(RowKind::LastOfDay, &all), sort, limit)
             .iter()
             .map(|line| line[8..10].to_owned())
             .collect()
@@ -233,7 +235,7 @@ fn rows_are_sorted_and_cut_as_asked() {
 }
 
 #[test]
-fn all_deployments_are_listed_in_full_and_in_the_order_of_time() {
+fn all_deployments_are_listed_in_full_and_by_time() {
     let git = GitCommit {
         commit: "c0ffee".into(),
         branch: "main".into(),
@@ -243,33 +245,32 @@ fn all_deployments_are_listed_in_full_and_in_the_order_of_time() {
         provider: "github".into(),
         run_url: "https://ci/1".into(),
     };
-    let more = DeploymentDetails {
+    let mut full = sample_deployment("2026-11-23T08:00:00.25Z", "x/jane", "c");
+    full.record = ParsedRecord {
         account: "1".into(),
         backup: "uploaded".into(),
+        config_hash: "h".into(),
         is_late: true,
         deployment_id: "d".into(),
         git: Some(git),
         ci: Some(ci),
-    };
-    let full = Deployment {
-        config_hash: "h".into(),
-        details: more,
-        ..sample_deployment("2026-11-23T08:00:00.25Z", "x/jane", "c")
+        ..full.record
     };
     let bare = sample_deployment("2026-11-23T07:00:00Z", "x/jane", "c");
     assert_eq!(
-        render_lines(rows_of(true, &[full, bare]), &[], None),
+        render_lines(rows_of(RowKind::EveryDeployment, &[full, bare]), &[], None),
         [
             "2026-11-23T07:00:00Z,airbnb,jane,5,p,c,x/jane,,,,false,,,,,,",
-            "2026-11-23T08:00:00.250Z,airbnb,jane,5,p,c,x/jane,1,h,uploaded,true,d,c0ffee,main,true,github,https://ci/1"
+            "2026-11-23T08:00:00.250Z,airbnb,jane,5,p,c,x/jane,1,h,uploaded,true,d,\
+             c0ffee,main,true,github,https://ci/1"
         ]
     );
 }
 
 #[test]
-fn folded_arns_are_told_and_kept_apart_on_request() {
-    let mut by_name = ReportRows::new(UserIdentity::Name, false);
-    let mut by_arn = ReportRows::new(UserIdentity::Arn, false);
+fn ambiguous_user_names_are_reported_and_arns_distinguish_them() {
+    let mut by_name = ReportRows::new(UserIdentity::Name, RowKind::LastOfDay);
+    let mut by_arn = ReportRows::new(UserIdentity::Arn, RowKind::LastOfDay);
     for arn in [
         "arn:aws:iam::1:user/jane",
         "arn:aws:iam::2:user/jane",

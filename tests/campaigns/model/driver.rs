@@ -22,29 +22,27 @@ use test_support::terraform_steps::{
 };
 use test_support::{BUCKET, CONFIG, World, assert_no_secret, to_text};
 
-/// Where nobody listens, whatever ports others take meanwhile.
-const NOBODY: &str = "http://127.0.0.1:1";
+/// A bound port that does not listen.
+const REFUSED_ENDPOINT: &str = "http://127.0.0.1:1";
 
-/// A plan waits for 3 s and then goes on without an answer, also where it is the machine that is too busy.
+/// A plan continues without an answer after 3 s, also on a busy machine.
 const NEARLY_ALL_OF_A_PLAN: Duration = Duration::from_millis(2500);
 
-/// What a proxy asks about each request.
 type FateRule = Box<dyn Fn(&str) -> RequestFate + Send + Sync>;
 
-/// One customer's stage.
+/// The machines, folder and network of one customer.
 pub(crate) struct ModelDriver<'a> {
     pub(crate) world: &'a mut World,
     pub(crate) customer: String,
-    /// The bodies that stand for contents, and their digests.
+    /// The config of each content number, and its digest.
     pub(crate) contents: Vec<(String, String)>,
-    /// Which of the machines is deployed from.
+    /// The current machine.
     pub(crate) machine: usize,
-    /// How many plans gave up.
     pub(crate) gave_up: usize,
     unit: CustomerUnit,
     content: usize,
     saved: Option<(Value, ModelPlan)>,
-    /// The request of the last apply at this machine, and its answer.
+    /// The last request of this machine, and its answer.
     last: Option<(Value, Value)>,
     files: usize,
 }
@@ -52,7 +50,8 @@ pub(crate) struct ModelDriver<'a> {
 impl<'a> ModelDriver<'a> {
     pub(crate) fn new(world: &'a mut World, customer: &str) -> Self {
         let mut unit = CustomerUnit::in_folder(world, customer);
-        // No network in these histories leaves a request unanswered, so only a busy machine could use this time up.
+        // No network of the histories leaves a request unanswered, so only a busy machine uses up
+        // this time.
         unit.set_variable("timeout", "60");
         let contents = (0..CONTENTS)
             .map(|number| config_content(customer, number))
@@ -76,7 +75,6 @@ impl<'a> ModelDriver<'a> {
         driver
     }
 
-    /// The name of a machine's HOME.
     pub(crate) fn home_dir(&self, machine: usize) -> PathBuf {
         self.world.path().join(self.home_name(machine))
     }
@@ -101,7 +99,7 @@ impl<'a> ModelDriver<'a> {
         match step {
             ModelStep::Edit(content) => self.edit_config(content),
             ModelStep::Move => {
-                // A run of Terragrunt stays at its machine.
+                // A run of Terragrunt stays on its machine.
                 self.last = None;
                 self.switch_machine(1 - self.machine);
             }
@@ -114,7 +112,8 @@ impl<'a> ModelDriver<'a> {
             }
             ModelStep::Apply(network) => return ModelEvent::Deployed(self.apply(network)),
             ModelStep::Skewed(by) => {
-                // What is kept here was dated by this machine's clock as it is, and is compared with it in this very step.
+                // Spooled items have the real time of this machine, and are compared with it in the
+                // same step.
                 let by = if self.keeps_a_config() { 0 } else { by };
                 let mut deployment = self.apply(NetworkState::Good);
                 self.skew_times(&mut deployment, by);
@@ -198,7 +197,7 @@ impl<'a> ModelDriver<'a> {
         }
     }
 
-    /// Runs the last deployment again, where it had ended.
+    /// Runs the last deployment again, if it had ended.
     fn repeat_deployment(&mut self) -> ModelEvent {
         let Some((request, first)) = self.last.clone() else {
             return ModelEvent::Nothing;
@@ -223,7 +222,8 @@ impl<'a> ModelDriver<'a> {
         }
     }
 
-    /// Does `work` with a network, and gives what came of it, the network as it turned out, and whether a process was killed.
+    /// Runs `work` with a network; returns its result, the network as it was met, and whether a
+    /// process was killed.
     fn run_under_network<T>(
         &mut self,
         network: NetworkState,
@@ -244,7 +244,7 @@ impl<'a> ModelDriver<'a> {
         if killable.was_killed() {
             wait_for_released_locks(&ModelObserver::spool_dir(&self.home_dir(self.machine)));
         }
-        // What never came about was no trouble.
+        // A fault that did not occur counts as a good network.
         let network = if network.is_open() && !touched.load(Ordering::SeqCst) {
             NetworkState::Good
         } else {
@@ -256,13 +256,13 @@ impl<'a> ModelDriver<'a> {
     fn connect_network(&mut self, network: NetworkState) {
         self.world.restore_endpoints();
         match network {
-            NetworkState::Offline => self.world.set_endpoint(NOBODY),
-            NetworkState::WithoutS3 => self.world.set_s3_endpoint(NOBODY),
+            NetworkState::Offline => self.world.set_endpoint(REFUSED_ENDPOINT),
+            NetworkState::WithoutS3 => self.world.set_s3_endpoint(REFUSED_ENDPOINT),
             _ => {}
         }
     }
 
-    /// What a proxy does with requests, where the network is one that needs a proxy, and whether it has done anything to one.
+    /// The rule of the proxy, if the network needs one, and whether it has changed a request.
     fn fate_rule(
         &self,
         network: NetworkState,
@@ -321,7 +321,7 @@ impl<'a> ModelDriver<'a> {
         Some((fate, touched))
     }
 
-    /// Puts a file into the spool that no helper of this version wrote.
+    /// Puts a foreign file into the spool.
     fn put_garbage_into_spool(&mut self, kind: usize) {
         let spool = ModelObserver::spool_dir(&self.home_dir(self.machine));
         fs::create_dir_all(&spool).expect("a spool");
@@ -356,7 +356,7 @@ impl<'a> ModelDriver<'a> {
             .any(|name| name.to_string_lossy().contains("-config-"))
     }
 
-    /// Makes what a deployment uploaded what it would be by a clock that is off by so many seconds.
+    /// Shifts the times of uploaded objects, as if the clock were wrong by this many seconds.
     fn skew_times(&self, deployment: &mut ModelDeployment, by: i64) {
         let server = &self.world.server;
         let key = format!("terragrunt/{}/config.yaml", self.customer);
@@ -421,7 +421,7 @@ impl<'a> ModelDriver<'a> {
     }
 }
 
-/// Waits until no process holds what is spooled any more: one that was just about to start another one has left it its locks.
+/// Waits until no process locks spool files: a killed process may have passed its locks to a child.
 fn wait_for_released_locks(spool: &Path) {
     for file in fs::read_dir(spool).into_iter().flatten() {
         fs::File::open(file.expect("an entry").path())

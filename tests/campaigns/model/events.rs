@@ -4,18 +4,17 @@ use serde_json::Value;
 
 use super::steps::NetworkState;
 
-/// What happened in a step.
 #[derive(Debug)]
 pub(crate) enum ModelEvent {
-    /// Nothing that the helper takes part in.
+    /// A step without the helper.
     Nothing,
     Planned(ModelPlan),
     Deployed(ModelDeployment),
-    /// A deployment that had ended was run again.
+    /// A finished deployment ran again.
     Repeated {
-        /// What it answered at first.
+        /// Its first answer.
         first: Value,
-        /// What it answers now.
+        /// Its second answer.
         second: Value,
     },
     Replayed {
@@ -25,19 +24,18 @@ pub(crate) enum ModelEvent {
     },
 }
 
-/// What a plan found out.
+/// The answer of a plan.
 #[derive(Debug, Clone)]
 pub(crate) struct ModelPlan {
-    /// Names the deployment.
     pub(crate) id: String,
     pub(crate) backup_id: String,
-    /// Whether it found the bucket in step.
+    /// Whether the bucket was up to date.
     pub(crate) in_step: bool,
     pub(crate) status: String,
-    /// What the config held.
+    /// The content of the config.
     pub(crate) content: usize,
     pub(crate) network: NetworkState,
-    /// Whether it used its time up on a busy machine, and may have found out anything or nothing.
+    /// Whether it ran out of time, so its answer is arbitrary.
     pub(crate) gave_up: bool,
 }
 
@@ -45,19 +43,19 @@ pub(crate) struct ModelPlan {
 #[derive(Debug, Clone)]
 pub(crate) struct ModelDeployment {
     pub(crate) plan: ModelPlan,
-    /// Whether the plan was saved before, and judged then.
+    /// Whether the plan was saved earlier and has been checked.
     pub(crate) saved: bool,
-    /// What the config held at apply.
+    /// The content of the config at apply.
     pub(crate) content: usize,
     pub(crate) network: NetworkState,
-    /// The status that it answered with; `None` where it was killed and not run again.
+    /// The status of its answer; `None` if it was killed and not run again.
     pub(crate) status: Option<String>,
     /// Whether it was killed and run again.
     pub(crate) is_again: bool,
-    /// Between which seconds it was applied, by the clock of the machine.
+    /// The seconds between which it was applied, by the clock of the machine.
     pub(crate) started: i64,
     pub(crate) ended: i64,
-    /// When the config was read and when the record was written, as they say themselves; `started` where nothing says so.
+    /// The times in config and record; `started` if there are none.
     pub(crate) config_at: i64,
     pub(crate) record_at: i64,
 }

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Processes that run one after the other; a thread of the proxy may kill one while this one waits for what it prints.
+/// Runs one process at a time, which a thread of the proxy may kill meanwhile.
 #[derive(Clone, Default)]
 pub(crate) struct KillableHelper {
     child: Arc<Mutex<Option<Child>>>,
@@ -13,7 +13,7 @@ pub(crate) struct KillableHelper {
 }
 
 impl KillableHelper {
-    /// Runs a command to its end; gives nothing if it was killed.
+    /// Runs a command; `None` if it was killed.
     pub(crate) fn run(&self, mut command: Command, input: &[u8]) -> Option<Output> {
         let mut child = command
             .stdin(Stdio::piped())
@@ -27,7 +27,7 @@ impl KillableHelper {
             child.stderr.take().expect("a pipe"),
         );
         *self.child.lock().expect("no panic") = Some(child);
-        // Whoever does not read its input may close it: that is its right.
+        // A process may close its input without reading it.
         let _ = stdin.write_all(input);
         drop(stdin);
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -47,7 +47,6 @@ impl KillableHelper {
         })
     }
 
-    /// Kills it, if it still runs.
     pub(crate) fn kill(&self) {
         if let Some(child) = self.child.lock().expect("no panic").as_mut() {
             child.kill().expect("it is killed");
@@ -55,7 +54,6 @@ impl KillableHelper {
         }
     }
 
-    /// Whether one was killed.
     pub(crate) fn was_killed(&self) -> bool {
         self.killed.load(Ordering::SeqCst)
     }

@@ -25,19 +25,18 @@ use steps::{ModelStep, NetworkState, ObjectKind, random_history};
 use test_support::World;
 use test_support::campaign::Campaign;
 
-/// Histories that share a world.
 const HISTORIES_PER_WORLD: usize = 5;
 
-/// What a history came to.
+/// The result of a history.
 #[derive(Debug, Default)]
 struct HistoryTally {
     steps: usize,
-    /// Plans that gave up, because the machine was busy.
+    /// Plans that ran out of time on a busy machine.
     gave_up: usize,
     differences: Vec<String>,
 }
 
-/// Plays a history from its beginning, and on until all is sent.
+/// Plays a history, and replays until everything is sent.
 fn play_history(world: &mut World, customer: &str, steps: &[ModelStep]) -> HistoryTally {
     let mut tally = HistoryTally::default();
     let played = catch_unwind(AssertUnwindSafe(|| {
@@ -67,7 +66,7 @@ fn play_history(world: &mut World, customer: &str, steps: &[ModelStep]) -> Histo
     tally
 }
 
-/// The network is good, and both machines send what they keep.
+/// With a good network, both machines replay their spools.
 fn replay_until_sent(
     driver: &mut ModelDriver,
     reference: &mut ReferenceModel,
@@ -87,7 +86,7 @@ fn replay_until_sent(
     ModelObserver(driver).check_copies()
 }
 
-/// Takes one step in reality and in the reference, and compares.
+/// Runs one step with the helper and in the reference, and compares.
 fn take_turn(
     driver: &mut ModelDriver,
     reference: &mut ReferenceModel,
@@ -104,7 +103,7 @@ fn take_turn(
     Ok(())
 }
 
-/// When the config was read and the record written, by the files and objects that say so; it must have been in this step.
+/// Sets the times of config and record from files and objects; they must be within this step.
 fn set_times(it: &mut ModelDeployment, seen: &ModelState, machine: usize) -> Result<(), String> {
     let id = &it.plan.id;
     let spool = &seen.spools[machine];
@@ -195,7 +194,7 @@ fn check_event(
             });
         }
     }
-    // Files may have come that are not ours; nothing else may have changed.
+    // Only foreign files may be new.
     let mut expected = reference.state.clone();
     for (spool, seen) in expected.spools.iter_mut().zip(&seen.spools) {
         (spool.garbage, spool.in_the_way) = (seen.garbage.clone(), seen.in_the_way);
@@ -211,7 +210,7 @@ fn check_event(
     Ok(())
 }
 
-/// Brings the reference to what is seen, which must be what it says.
+/// Updates the reference, which must then match what is seen.
 fn follow_deployment(
     reference: &mut ReferenceModel,
     seen: &ModelState,
@@ -228,7 +227,6 @@ fn follow_deployment(
     Ok(())
 }
 
-/// Names what is not the same.
 fn describe_difference(what: &str, expected: &ModelState, seen: &ModelState) -> String {
     let mut parts = vec![what.to_owned()];
     let mut compare = |name: &str, expected: String, seen: String| {
@@ -264,7 +262,7 @@ fn describe_difference(what: &str, expected: &ModelState, seen: &ModelState) -> 
     parts.join("; ")
 }
 
-/// The same history without the steps that it fails without as well.
+/// Removes steps from a failing history as long as it still fails.
 fn shrink_history(
     world: &mut World,
     customer: &str,
@@ -288,7 +286,7 @@ fn shrink_history(
 
 fn model_world() -> World {
     let mut world = World::new();
-    // Neither git nor the tools: what they say is not what this is about, and asking them takes longer than all the rest.
+    // Without git and tools, which take most of the time and do not matter here.
     world.set_variable("PATH", Some("/nonexistent"));
     world
 }
@@ -337,7 +335,7 @@ fn every_history_leaves_what_the_reference_says() {
     assert_eq!(differences, 0);
 }
 
-/// Plays a history with a helper that does wrong, and gives the difference.
+/// Plays a history with a broken helper, and returns the difference.
 fn expect_difference(wrong: &str, steps: &[ModelStep]) -> String {
     let mut world = model_world();
     wrap_helper(&mut world, wrong);
@@ -391,7 +389,7 @@ fi"#;
 
 #[test]
 fn detects_a_helper_that_writes_a_record_twice() {
-    // A second apart, and without what it noted the first time.
+    // A second later, and without the saved answer.
     let wrong = r#"if [ "$1" = deploy ]; then
   read -r request
   printf '%s' "$request" | "$helper" deploy >/dev/null
@@ -443,7 +441,7 @@ fi"#;
     );
 }
 
-/// What the campaign is for: each kind of step comes up, in the small size, too.
+/// Each kind of step occurs, also in the small size.
 #[test]
 fn histories_have_every_kind_of_step() {
     let kinds = |step: &ModelStep| {

@@ -12,19 +12,18 @@ use super::reference::{ModelState, RecordState, SpoolState, TimeAndId, UploadedC
 use test_support::terraform_steps::string_field;
 use test_support::{BUCKET, JOHN_ARN, assert_no_secret, to_text};
 
-/// The content that an object holds, and its metadata.
+/// The content number of an object, and its metadata.
 type ObservedObject = (usize, BTreeMap<String, String>);
 
-/// A look at a stage.
+/// Reads the state of bucket and machines.
 pub(crate) struct ModelObserver<'a, 'b>(pub(crate) &'a ModelDriver<'b>);
 
 impl ModelObserver<'_, '_> {
-    /// Where the helper keeps things at a machine.
     pub(crate) fn spool_dir(home: &Path) -> PathBuf {
         home.join(".local/state/config-backup/spool")
     }
 
-    /// All there is, or what is wrong with an object or a file by itself.
+    /// The complete state, or the problem of an object or file.
     pub(crate) fn read_state(&self) -> Result<ModelState, String> {
         Ok(ModelState {
             config: self.read_config()?,
@@ -38,7 +37,7 @@ impl ModelObserver<'_, '_> {
         })
     }
 
-    /// That the copies which records name are there.
+    /// Checks that the copies named in records exist.
     pub(crate) fn check_copies(&self) -> Result<(), String> {
         for (id, (record, key)) in self.read_records()? {
             if self
@@ -53,7 +52,7 @@ impl ModelObserver<'_, '_> {
         Ok(())
     }
 
-    /// When the deployments happened whose records are in the bucket, by their ids.
+    /// The times of the recorded deployments, by id.
     pub(crate) fn logged_times(&self) -> Result<BTreeMap<String, i64>, String> {
         let mut logged = BTreeMap::new();
         for key in self
@@ -101,7 +100,7 @@ impl ModelObserver<'_, '_> {
         Ok(history)
     }
 
-    /// The content that an object holds, and its metadata, whose digest must be of it.
+    /// The content number of an object and its metadata, whose digest must match.
     fn read_object(&self, key: &str) -> Result<Option<ObservedObject>, String> {
         let Some(object) = self.0.world.server.object(BUCKET, key) else {
             return Ok(None);
@@ -126,7 +125,6 @@ impl ModelObserver<'_, '_> {
             .position(|(content, _)| content.as_bytes() == body)
     }
 
-    /// The records in the bucket and the copies that they name.
     fn read_records(&self) -> Result<BTreeMap<String, (RecordState, String)>, String> {
         let mut records = BTreeMap::new();
         for key in self
@@ -181,7 +179,7 @@ impl ModelObserver<'_, '_> {
         ))
     }
 
-    /// What a machine keeps.
+    /// The spool of a machine.
     fn read_spool(&self, machine: usize) -> Result<SpoolState, String> {
         let spool = Self::spool_dir(&self.0.home_dir(machine));
         let mut kept = SpoolState::default();
@@ -233,7 +231,7 @@ impl ModelObserver<'_, '_> {
     }
 }
 
-/// The files of a folder, which need not be there.
+/// The files of a folder; none if it is missing.
 fn read_files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(folder)
         .into_iter()
@@ -250,14 +248,14 @@ fn read_files(folder: &Path) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// Which of the files that are not ours it is, if it is one.
+/// The kind of a foreign file; `None` for a file of the helper.
 fn garbage_of(body: &[u8]) -> Option<String> {
     let body = to_text(body);
     let (_, tail) = body.split_once("garbage-")?;
     Some(tail.chars().take_while(char::is_ascii_digit).collect())
 }
 
-/// A time of RFC 3339 in seconds; 0 for what is none.
+/// An RFC 3339 time in seconds; 0 if it is invalid.
 pub(crate) fn unix_seconds(time: &str) -> i64 {
     chrono::DateTime::parse_from_rfc3339(time).map_or(0, |time| time.timestamp())
 }

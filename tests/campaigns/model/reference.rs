@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::events::{ModelDeployment, ModelPlan};
 use super::steps::{CONTENTS, NetworkState};
 
-/// When something happened, and in which deployment.
+/// A time and the id of a deployment.
 pub(crate) type TimeAndId = (i64, String);
 
-/// All that can be seen of a customer. A content stands for the bytes of a config, an id for itself.
+/// The observable state of a customer. Configs are content numbers, deployments are ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ModelState {
     /// `config.yaml` in the bucket.
@@ -18,11 +18,11 @@ pub(crate) struct ModelState {
     pub(crate) history: BTreeSet<usize>,
     /// The usage records by deployment.
     pub(crate) records: BTreeMap<String, RecordState>,
-    /// What each machine keeps.
+    /// The spool of each machine.
     pub(crate) spools: [SpoolState; 2],
 }
 
-/// A config and what its metadata says.
+/// A config with its metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UploadedConfig {
     pub(crate) content: usize,
@@ -39,23 +39,23 @@ pub(crate) struct RecordState {
     pub(crate) late: bool,
 }
 
-/// What a machine keeps.
+/// The spool of a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SpoolState {
     /// Content and backup id.
     pub(crate) configs: BTreeMap<TimeAndId, (usize, String)>,
     pub(crate) records: BTreeMap<TimeAndId, RecordState>,
-    /// Files that are not ours, wherever they were put.
+    /// Foreign files, in the spool and in the quarantine.
     pub(crate) garbage: BTreeSet<String>,
-    /// How many of those still lie between ours.
+    /// How many of them are still in the spool.
     pub(crate) in_the_way: usize,
 }
 
-/// What must be the case, and what one has to know to say what must be next.
+/// The expected state, and what is needed to predict the next one.
 #[derive(Debug, Clone)]
 pub(crate) struct ReferenceModel {
     pub(crate) state: ModelState,
-    /// When the deployments happened whose records are in the bucket, by their ids, in seconds.
+    /// The times of the recorded deployments in seconds, by id.
     pub(crate) logged: BTreeMap<String, i64>,
 }
 
@@ -67,7 +67,7 @@ impl ReferenceModel {
         }
     }
 
-    /// What is wrong with what a plan found out.
+    /// Checks the answer of a plan.
     pub(crate) fn check_plan(&self, plan: &ModelPlan) -> Result<(), String> {
         if plan.gave_up {
             return Ok(());
@@ -100,7 +100,8 @@ impl ReferenceModel {
         }
     }
 
-    /// A deployment of which it is clear what becomes of it. Returns the status of its answer, where that is clear, too.
+    /// Applies a deployment with a predictable result. Returns its expected status, if that is
+    /// predictable.
     pub(crate) fn apply_deployment(
         &mut self,
         it: &ModelDeployment,
@@ -113,7 +114,7 @@ impl ReferenceModel {
         };
         let spool = &mut self.state.spools[machine];
         if it.network.is_down() {
-            // A plan that found the bucket in step is believed.
+            // `deploy` trusts a plan that found the bucket up to date.
             let believed = it.plan.in_step && it.plan.content == it.content;
             if !believed {
                 spool.configs.insert(
@@ -130,11 +131,12 @@ impl ReferenceModel {
         let quiet = !is_broken(it.content) && it.plan.content == it.content;
         let status = match (quiet, spool.in_the_way, spool.garbage.len()) {
             (true, 0, 0) => Some("ok"),
-            // What was moved out of the way may be told again.
+            // Quarantined files may be reported again.
             (true, 0, _) => None,
             _ => Some("warning"),
         };
-        // A plan that has just looked, and found another config there, is believed: histories take no ten minutes.
+        // `deploy` trusts a recent plan that found another config, and histories take less than ten
+        // minutes.
         let has_looked = ["ok", "warning"].contains(&it.plan.status.as_str())
             && it.plan.content == it.content
             && !it.plan.in_step;
@@ -167,8 +169,8 @@ impl ReferenceModel {
         self.state.config = Some(version);
     }
 
-    /// All that a machine keeps is sent. A config that was kept comes after every other deployment that the bucket knows of
-    /// since, whatever that one's config was.
+    /// Applies a replay. A spooled config does not replace that of any later deployment in the
+    /// bucket.
     pub(crate) fn apply_replay(&mut self, machine: usize) {
         let spool = &mut self.state.spools[machine];
         let (configs, records) = (
@@ -193,7 +195,7 @@ impl ReferenceModel {
             }
         }
         for ((_, deployment), record) in records {
-            // One whose answer was lost is there already.
+            // An upload whose answer was lost already exists.
             self.state.records.entry(deployment).or_insert(RecordState {
                 late: true,
                 ..record
@@ -201,7 +203,7 @@ impl ReferenceModel {
         }
     }
 
-    /// Takes over what a step may leave open, if it is otherwise as it must be.
+    /// Adopts what a step leaves undefined, if everything else matches.
     pub(crate) fn align_with_seen(
         &mut self,
         seen: &ModelState,
@@ -210,7 +212,7 @@ impl ReferenceModel {
         for (spool, seen) in self.state.spools.iter_mut().zip(&seen.spools) {
             spool.in_the_way = seen.in_the_way;
         }
-        // A deployment of what is there already may note that it was deployed again.
+        // A deployment of the stored config may update its metadata.
         if let (Some(it), Some(there), Some(seen)) =
             (deployment, &mut self.state.config, &seen.config)
             && (there.content, it.content) == (seen.content, seen.content)
@@ -220,7 +222,7 @@ impl ReferenceModel {
         }
     }
 
-    /// Checks and takes over what is seen after a step that may have stopped anywhere, with or without a deployment of its own.
+    /// Checks and adopts the state after a step that may have stopped anywhere.
     pub(crate) fn adopt_seen(
         &mut self,
         seen: &ModelState,
@@ -272,10 +274,7 @@ impl ReferenceModel {
                         ..it.clone()
                     } == *record
             });
-            require(
-                late || is_own(id) && !record.late,
-                "a record that nobody had to send",
-            )?;
+            require(late || is_own(id) && !record.late, "an unexpected record")?;
         }
         require(
             seen.spools[1 - machine] == before.spools[1 - machine],
@@ -323,7 +322,7 @@ impl ReferenceModel {
     }
 }
 
-/// Config and record of a deployment are in the bucket or kept, and what is not in the bucket is told.
+/// Config and record of a deployment are in the bucket or spooled, and missing ones are reported.
 fn check_own(seen: &ModelState, it: &ModelDeployment, machine: usize) -> Result<(), String> {
     let spool = &seen.spools[machine];
     let config_sent = seen.history.contains(&it.content);
@@ -353,7 +352,7 @@ fn check_own(seen: &ModelState, it: &ModelDeployment, machine: usize) -> Result<
     )
 }
 
-/// Whether a content is no valid YAML.
+/// Whether a content is invalid YAML.
 pub(crate) fn is_broken(content: usize) -> bool {
     content == CONTENTS - 1
 }
@@ -363,7 +362,7 @@ fn require(holds: bool, what: &str) -> Result<(), String> {
 }
 
 impl NetworkState {
-    /// What a replay by hand must print where nothing is in its way, and its exit code, while `kept` things are kept.
+    /// The expected message and exit code of a replay without faults, with `kept` spooled items.
     pub(crate) fn replay(self, kept: usize) -> Option<(String, i32)> {
         match self {
             Self::Good => Some((format!("{kept} sent, 0 left\n"), 0)),

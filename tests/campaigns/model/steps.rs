@@ -2,46 +2,45 @@
 
 use fastrand::Rng;
 
-/// How many contents a config can have; the last one is no valid YAML.
+/// The number of config contents; the last one is invalid YAML.
 pub(crate) const CONTENTS: usize = 5;
-/// How many kinds of foreign files there are.
 pub(crate) const GARBAGE: usize = 3;
 
-/// One thing that happens.
+/// A step of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ModelStep {
-    /// The config gets one of the contents.
+    /// The config changes to this content.
     Edit(usize),
     /// `terraform plan -out`, to be applied by the next apply.
     Plan,
-    /// `terraform apply`: of the saved plan, if there is one.
+    /// `terraform apply`, of the saved plan if there is one.
     Apply(NetworkState),
-    /// The same, from a machine whose clock is off by so many seconds.
+    /// The same, with a clock that is wrong by this many seconds.
     Skewed(i64),
-    /// Whatever follows happens at the other machine.
+    /// The next steps happen on the other machine.
     Move,
-    /// The last apply at this machine runs once more, as Terragrunt does it after a failure.
+    /// The last apply of this machine runs again, as Terragrunt does after a failure.
     Repeat,
     /// `config-backup replay`.
     Replay(NetworkState),
-    /// A file that is not ours gets into the spool.
+    /// A foreign file appears in the spool.
     Garbage(usize),
 }
 
-/// What the network does meanwhile.
+/// The network during a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NetworkState {
     Good,
-    /// Nobody listens.
+    /// All connections are refused.
     Offline,
-    /// Nobody listens where S3 is; STS answers.
+    /// Connections to S3 are refused; STS answers.
     WithoutS3,
-    /// The answer to the PUT of this number is lost, once.
+    /// The answer to the PUT with this number is lost once.
     LostOnce(usize),
-    /// All answers to PUTs of this kind of object are lost.
+    /// All answers to PUTs of this kind are lost.
     Lost(ObjectKind),
-    /// The process that makes the request of this number is killed, before or after the server has done it.
-    /// Then the same deployment may run again.
+    /// The process is killed at its request with this number, before or after the server executes
+    /// it. Then the same deployment may run again.
     Killed {
         request: usize,
         done: bool,
@@ -58,12 +57,12 @@ pub(crate) enum ObjectKind {
 }
 
 impl NetworkState {
-    /// Whether what comes to be is one of several things, all of them right.
+    /// Whether several results are correct.
     pub(crate) fn is_open(self) -> bool {
         matches!(self, Self::Lost(_) | Self::Killed { .. })
     }
 
-    /// Whether a plan finds nothing out.
+    /// Whether a plan gets no answer.
     pub(crate) fn is_down(self) -> bool {
         matches!(self, Self::Offline | Self::WithoutS3)
     }

@@ -17,7 +17,7 @@ use crate::request_faults::RequestFault;
 use crate::rule_proxy::{ProxyFront, RuleProxy};
 use test_support::{BUCKET, SECRET_CANARIES};
 
-/// What a broken helper is found to do wrong, by the counters.
+/// The counters that find violations of a broken helper.
 fn counters_found(
     script: &str,
     trouble: NetworkTrouble,
@@ -79,7 +79,7 @@ fn counts_a_helper_that_empties_the_spool_as_losing() {
 
 #[test]
 fn counts_a_helper_that_logs_twice_as_duplicating() {
-    // In another second, or the record's name would be taken, and by itself.
+    // In another second, because otherwise the name of the record is taken by the first.
     let script = r#"
         [ "$1" = deploy ] || exec "$real" "$@"
         query=$(cat)
@@ -188,7 +188,7 @@ fn counts_a_torn_object_as_lost() {
 
 #[test]
 fn several_requests_on_one_connection_pass_byte_for_byte() {
-    // A server that answers with what it got.
+    // An echo server.
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let upstream = format!("http://{}", server.local_addr().unwrap());
     let echo = thread::spawn(move || {

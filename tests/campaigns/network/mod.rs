@@ -25,18 +25,18 @@ use test_support::{CONFIG, World};
 
 /// The deadline of a deployment with a fault.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// More than a healthy deployment takes on the busiest machine.
+/// More than a healthy deployment needs on a busy machine.
 const AMPLE_TIMEOUT_SECONDS: &str = "60";
 
-/// What is found where there is nothing to judge.
-pub(crate) const FAULT_NOT_MET: &str = "the fault met nobody";
+/// The finding of a run without its fault.
+pub(crate) const FAULT_NOT_MET: &str = "the fault did not occur";
 
-/// What a run came to.
+/// The result of a run.
 pub(crate) struct NetworkResult {
     pub(crate) findings: NetworkFindings,
-    /// How long the steps took beyond the deadline.
+    /// The time beyond the deadline.
     added: Duration,
-    /// Whether anybody met the fault: a busy machine can use a deadline up before it comes to the request.
+    /// Whether the fault occurred. On a busy machine the deadline may pass before the request.
     pub(crate) met: bool,
 }
 
@@ -47,16 +47,16 @@ fn config_text(version: usize) -> String {
     )
 }
 
-/// A world where nothing looks for tools, and a unit in it after some beginning.
+/// A world without tools, and a unit after the given deployments.
 pub(crate) fn prepare_world(before: BucketBefore) -> (World, CustomerUnit, Vec<NetworkDeployment>) {
     let mut world = World::new();
     world.set_variable("PATH", Some("/usr/bin:/bin"));
     let mut unit = CustomerUnit::new(&world);
     unit.set_variable("timeout", AMPLE_TIMEOUT_SECONDS);
     let mut deployed = Vec::new();
-    let nobody = RefusedPort::new();
+    let refused = RefusedPort::new();
     if before == BucketBefore::Kept {
-        world.set_endpoint(&nobody.endpoint());
+        world.set_endpoint(&refused.endpoint());
     }
     if before != BucketBefore::Nothing {
         unit.write_config(config_text(1));
@@ -84,7 +84,7 @@ pub(crate) fn config_of_deployment(before: BucketBefore) -> String {
     )
 }
 
-/// As [`run`], with a run that panics found, too.
+/// As [`run_once`], with a panic as a finding.
 pub(crate) fn run_judged(
     it: &NetworkRun,
     helper: Option<&str>,
@@ -106,7 +106,7 @@ pub(crate) fn run_judged(
     })
 }
 
-/// As [`run_judged`], with more and more time until the fault is met, or something is found.
+/// As [`run_judged`], with a growing timeout until the fault occurs or there is a finding.
 pub(crate) fn run_until_met(it: &NetworkRun) -> NetworkResult {
     let mut tries = (1..=4).map(|times| run_judged(it, None, TIMEOUT * times));
     tries
@@ -124,7 +124,7 @@ pub(crate) fn run_until_met(it: &NetworkRun) -> NetworkResult {
         })
 }
 
-/// Deploys under a fault, with a broken helper where there is a script of one, and then without; judges both.
+/// Deploys with a fault and then without, and checks both. `helper` is a script of a broken helper.
 fn run_once(run: &NetworkRun, helper: Option<&str>, timeout: Duration) -> NetworkResult {
     let (mut world, mut unit, mut deployed) = prepare_world(run.before);
     let mut findings = NetworkFindings::default();
@@ -180,7 +180,7 @@ fn run_once(run: &NetworkRun, helper: Option<&str>, timeout: Duration) -> Networ
     unit.set_variable("timeout", AMPLE_TIMEOUT_SECONDS);
     proxy.end_faults();
     if backend.is_none() {
-        // At the same address: to the helper, another one is another bucket, whose chains of records are others.
+        // The same address, because another endpoint would be another bucket with other chains.
         world.set_endpoint(&proxy.endpoint());
     }
     let newest = if run.newer {
@@ -198,12 +198,13 @@ fn run_once(run: &NetworkRun, helper: Option<&str>, timeout: Duration) -> Networ
     }
 }
 
-/// A helper that is broken: a script that finds the real one in `$real`.
+/// Writes a broken helper: a script that finds the real one in `$real`.
 fn write_broken_helper(world: &World, script: &str) -> PathBuf {
     let path = world.path().join("broken-helper");
     let real = test_support::helper_path();
     let script = format!("#!/bin/sh\nreal='{}'\n{script}\n", real.display());
-    // Written by a process of its own: a file that a fork still has open for writing cannot be run.
+    // Another process writes it, because a file cannot run while a forked process has it open for
+    // writing.
     let mut command = world.command("/bin/sh");
     command
         .args(["-c", "cat >\"$0\" && chmod +x \"$0\""])
@@ -233,7 +234,8 @@ fn run_healthy(before: BucketBefore, states_sums: bool) -> HealthyRun {
         };
         let context = parse_external_answer(&step("context", &unit.query()));
         unit.apply_with(context, step).expect_success();
-        // Records of one second, which is by chance, take another name after more requests: none to count on.
+        // Records of the same second need more requests for another name, which would make the run
+        // irregular.
         let plain = "usage-logs/airbnb/YYYY-MM-DD_HHMMSS.json".len();
         if world
             .usage_records()

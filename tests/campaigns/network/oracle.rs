@@ -14,21 +14,21 @@ use crate::violations::false_alarms;
 use test_support::terraform_steps::{AppliedDeployment, string_field};
 use test_support::{BUCKET, CONFIG, SECRET_CANARIES, World, to_text};
 
-/// Added time that is the machine's and not the network's: each step is a process that starts on a busy machine.
+/// The time that starting a process may take on a busy machine.
 pub(crate) const PROCESS_START_ALLOWANCE: Duration = Duration::from_millis(1500);
 
-/// What is wrong with a run, by what was promised.
+/// Violations of a run, by promise.
 #[derive(Debug, Default)]
 pub(crate) struct NetworkFindings {
     pub(crate) blocked: Vec<String>,
     pub(crate) lost: Vec<String>,
     pub(crate) duplicated: Vec<String>,
     pub(crate) silent: Vec<String>,
-    /// Whatever else must not be: a secret that shows, a fault that met nobody.
+    /// Anything else: a visible secret, or a fault that did not occur.
     pub(crate) odd: Vec<String>,
 }
 
-/// A deployment that was, and the config that it was of.
+/// A finished deployment and its config.
 pub(crate) struct NetworkDeployment {
     pub(crate) applied: AppliedDeployment,
     config: String,
@@ -37,7 +37,6 @@ pub(crate) struct NetworkDeployment {
 }
 
 impl NetworkDeployment {
-    /// A deployment that has just ended.
     pub(crate) fn new(world: &World, applied: AppliedDeployment, config: String) -> Self {
         let logged = has_record(world, applied.deployment_id());
         Self {
@@ -49,7 +48,6 @@ impl NetworkDeployment {
 }
 
 impl NetworkFindings {
-    /// What was found, by the name of its counter.
     pub(crate) fn counters(&self) -> [(&'static str, &[String]); 5] {
         [
             ("blocked", &self.blocked),
@@ -60,7 +58,6 @@ impl NetworkFindings {
         ]
     }
 
-    /// All that was found, in words.
     pub(crate) fn descriptions(&self) -> Vec<String> {
         self.counters()
             .iter()
@@ -68,7 +65,7 @@ impl NetworkFindings {
             .collect()
     }
 
-    /// Judges how long the steps of a deployment took together.
+    /// Checks the total time of the steps of a deployment.
     pub(crate) fn check_duration(&mut self, took: Duration, timeout: Duration, steps: u32) {
         if took > timeout + PROCESS_START_ALLOWANCE * steps {
             self.blocked.push(format!(
@@ -79,7 +76,7 @@ impl NetworkFindings {
         }
     }
 
-    /// Judges a deployment right after it, while its trouble lasts.
+    /// Checks a deployment during its fault.
     pub(crate) fn check_under_fault(&mut self, world: &World, it: &NetworkDeployment) {
         let (id, logged, backed_up) = (
             it.applied.deployment_id(),
@@ -112,7 +109,7 @@ impl NetworkFindings {
             }
         }
         for (name, content) in read_files(&world.state_dir()) {
-            // A config is kept here by design; its header and the records are not it.
+            // The spool contains the config by design, but its header and the records must not.
             let content = match content.find(config_start()) {
                 Some(start) if name.contains("/spool/") => content[..start].to_owned(),
                 _ => content,
@@ -122,7 +119,7 @@ impl NetworkFindings {
         }
     }
 
-    /// Judges all deployments once the trouble is over and a healthy one has been; that is the last.
+    /// Checks all deployments after the last, healthy one.
     pub(crate) fn check_after_healing(&mut self, world: &World, all: &[NetworkDeployment]) {
         let last = all.last().expect("a deployment");
         let kept = [
@@ -186,7 +183,8 @@ impl NetworkFindings {
                 {
                     self.lost.push(format!("the record names {key:?}, which is not the config that was deployed: {record}"));
                 }
-                // What was still under way when its deployment ended is there before it is sent late.
+                // An upload that was still running when its deployment ended arrives before its
+                // replay.
                 let was_there = world
                     .server
                     .requests()
@@ -206,7 +204,7 @@ impl NetworkFindings {
         }
     }
 
-    /// Every config is whole, and no secret stands outside of them.
+    /// Every config is complete, and no other object contains a secret.
     fn check_objects(&mut self, world: &World) {
         for key in world.server.keys(BUCKET, "") {
             let object = world.server.object(BUCKET, &key).expect("it");
@@ -218,7 +216,7 @@ impl NetworkFindings {
                 self.check_secrets(&key, &to_text(&object.body));
                 continue;
             }
-            // The server's ETag is the MD5 of what it has.
+            // The ETag of the server is the MD5 of the object.
             let named = key
                 .strip_suffix(".yaml")
                 .and_then(|key| key.rsplit_once("/config-history/"))
@@ -233,7 +231,6 @@ impl NetworkFindings {
         }
     }
 
-    /// Finds secrets where they must not be.
     pub(crate) fn check_secrets(&mut self, what: &str, text: &str) {
         let keys = ["secret-of-default", "secret-of-jane"];
         if let Some(secret) = SECRET_CANARIES
@@ -246,7 +243,7 @@ impl NetworkFindings {
     }
 }
 
-/// What is kept for later. A step that ran out of time leaves half-written files as well, which are swept later.
+/// The spooled items. A step without time also leaves partial files, which are removed later.
 fn spooled_items(world: &World) -> Vec<String> {
     world
         .spooled_items()
@@ -263,7 +260,7 @@ fn has_record(world: &World, id: &str) -> bool {
         .any(|(_, record)| record["deployment_id"] == id)
 }
 
-/// Whether the bucket has this config, as the current one and in its history.
+/// Whether the bucket has this config, as the current one and as a copy.
 fn has_config(world: &World, config: &str) -> bool {
     let is = |key: &String| {
         world
@@ -291,7 +288,6 @@ fn file_names(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Every file below a folder, with its content.
 fn read_files(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)

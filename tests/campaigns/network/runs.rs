@@ -9,13 +9,13 @@ use crate::request_points::{RequestPoint, RequestShape};
 use crate::rule_proxy::FaultRule;
 use test_support::campaign::Campaign;
 
-/// What was deployed before the deployment with the fault.
+/// The deployments before the one with the fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BucketBefore {
     Nothing,
     AnotherConfig,
     TheSameConfig,
-    /// Another config, which is still kept on this machine, with its record.
+    /// Another config, still spooled with its record.
     Kept,
 }
 
@@ -26,19 +26,17 @@ pub(crate) const ALL_BEFORE: [BucketBefore; 4] = [
     BucketBefore::Kept,
 ];
 
-/// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NetworkTrouble {
     Wire(RequestFault),
     Place(BadEndpoint),
 }
 
-/// Where and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FaultScope {
-    /// At one request, and at so many in all of its class in this step.
+    /// At one request, and this many of its class in the same step.
     At(RequestPoint, usize),
-    /// At everything that these steps do.
+    /// At every request of these steps.
     During(FaultPhase, AffectedServices),
 }
 
@@ -48,21 +46,21 @@ pub(crate) type FaultPhase = &'static [&'static str];
 const PHASES: [FaultPhase; 3] = [&["context"], &["deploy"], &["context", "deploy"]];
 const TIMES: [usize; 3] = [1, 2, usize::MAX];
 
-/// One run: a deployment with a fault, and then a healthy one.
+/// A deployment with a fault, and then a healthy one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NetworkRun {
     pub(crate) kind: &'static str,
     pub(crate) trouble: NetworkTrouble,
     pub(crate) scope: FaultScope,
     pub(crate) before: BucketBefore,
-    /// Whether the server states the SHA-256 of what was written; otherwise each upload is looked for.
+    /// Whether the server states the SHA-256 of uploads. Otherwise each upload needs a HEAD.
     pub(crate) states_sums: bool,
-    /// Whether the healthy deployment is of a config that changed once more.
+    /// Whether the config changes again before the healthy deployment.
     pub(crate) newer: bool,
 }
 
 impl NetworkRun {
-    /// What becomes of the requests in this run.
+    /// The rule of the proxy for this run.
     pub(crate) fn rule(&self) -> FaultRule {
         let (trouble, scope) = (self.trouble, self.scope);
         Box::new(move |point| match (trouble, scope) {
@@ -86,7 +84,7 @@ impl fmt::Display for NetworkRun {
             FaultScope::At(point, usize::MAX) => write!(f, "from {point} on")?,
             FaultScope::At(point, times) => write!(f, "{times} times from {point} on")?,
             FaultScope::During(phase, which) => {
-                write!(f, "during {} ({which:?})", phase.join(" and "))?
+                write!(f, "during {} ({which:?})", phase.join(" and "))?;
             }
         }
         write!(
@@ -97,7 +95,7 @@ impl fmt::Display for NetworkRun {
     }
 }
 
-/// A deployment that meets no fault.
+/// A deployment without a fault.
 pub(crate) struct HealthyRun {
     pub(crate) before: BucketBefore,
     pub(crate) states_sums: bool,
@@ -105,7 +103,7 @@ pub(crate) struct HealthyRun {
     pub(crate) seen: Vec<(RequestPoint, RequestShape)>,
 }
 
-/// All runs: every fault wherever one of these deployments has something that it is about.
+/// All runs: every fault at every request to which it applies.
 pub(crate) fn list_runs(healthy: &[HealthyRun]) -> Vec<NetworkRun> {
     let mut runs = Vec::new();
     for HealthyRun {
@@ -123,7 +121,7 @@ pub(crate) fn list_runs(healthy: &[HealthyRun]) -> Vec<NetworkRun> {
             })
             .collect();
         let mut add = |kind, trouble, scope| {
-            // Every second one goes on with a newer config.
+            // Every second run continues with a newer config.
             let newer = runs.len() % 2 == 1;
             runs.push(NetworkRun {
                 kind,
@@ -162,7 +160,7 @@ pub(crate) fn list_runs(healthy: &[HealthyRun]) -> Vec<NetworkRun> {
             }
         }
         for (kind, place) in bad_endpoints::ALL_ENDPOINTS {
-            // A program that brings the credentials brings them for both services.
+            // A credential process serves both services.
             let whichs: &[AffectedServices] = if place == BadEndpoint::HungProcess {
                 &[AffectedServices::Both]
             } else {
@@ -187,7 +185,7 @@ pub(crate) fn list_runs(healthy: &[HealthyRun]) -> Vec<NetworkRun> {
     runs
 }
 
-/// So many of all runs, chosen by the campaign's seed; every kind is among them, as far as there is room.
+/// A random subset of the runs, with as many kinds of faults as possible.
 pub(crate) fn choose_runs(
     campaign: &Campaign,
     mut runs: Vec<NetworkRun>,

@@ -25,7 +25,7 @@ fn old_entries() -> Vec<ReportEntry> {
         .collect()
 }
 
-/// Everybody who reads records, and what they say.
+/// The output of every command that reads records.
 fn run_all_readers(world: &World) -> BTreeMap<String, (Option<i32>, String, String)> {
     let readers: [&[&str]; 6] = [
         &["report", "--all"],
@@ -62,7 +62,8 @@ fn every_reader_finds_records_that_only_the_archive_has(backend: &mut S3Backend)
         backend.client.delete(key);
         for (arguments, (code, output, messages)) in run_all_readers(&backend.world) {
             let expected = &before[&arguments];
-            // How many are only in the archive is told, and nothing else is told otherwise.
+            // The number of records that only the archive has is reported; everything else is
+            // unchanged.
             let output = output.replace(&format!("\"archived\":{}", number + 1), "\"archived\":0");
             let some = if number == 0 {
                 "1 record".to_owned()
@@ -83,7 +84,7 @@ fn every_reader_finds_records_that_only_the_archive_has(backend: &mut S3Backend)
     );
 }
 
-/// Gives the records keys of a month that has ended, as if all of it had been half a year ago; what is in them stays.
+/// Renames the records to keys of a month that ended half a year ago, with unchanged content.
 fn age_archive(client: &S3TestClient) {
     for (number, key) in client.list_keys("usage-logs/").into_iter().enumerate() {
         let body = client
@@ -223,7 +224,7 @@ fn names_a_damaged_archive_file_and_reads_the_records_instead() {
         assert_eq!(
             messages,
             format!(
-                "config-backup: left out `{part}`: content does not match the digest in its key\n"
+                "config-backup: skipped `{part}`: content does not match the digest in its key\n"
             )
         );
     }
@@ -238,8 +239,7 @@ fn names_a_damaged_archive_file_and_reads_the_records_instead() {
             )
         )
     );
-    // What its name vouches for, and is no archive all the same.
-    // printf PAR1 | sha256sum
+    // The digest in the key matches, but the file is not an archive: printf PAR1 | sha256sum
     let key = format!("{ARCHIVE}acme/undated_fbc62d3b511368ee275ddc74117d8689.parquet");
     backend
         .world
@@ -281,7 +281,7 @@ fn an_archive_file_of_one_customer_cannot_change_another_ones_report() {
     assert_eq!((code, csv), (Some(0), expected_csv(&[])));
     assert_eq!(
         messages,
-        format!("config-backup: left out `{moved}`: contains records of another customer\n")
+        format!("config-backup: skipped `{moved}`: contains records of another customer\n")
     );
 }
 
@@ -299,7 +299,7 @@ fn without_access_to_the_archive_reads_the_records_and_says_so() {
     assert_eq!((code, csv), (Some(0), expected_csv(&entries)));
     assert_eq!(messages.lines().count(), 1, "{messages}");
     assert!(messages.starts_with(
-        "config-backup: left out the archive: list `s3://mongodb-arena/usage-logs-archive/`"
+        "config-backup: left out the archive: cannot list `s3://mongodb-arena/usage-logs-archive/`"
     ));
     assert!(messages.contains("s3:ListBucket"), "{messages}");
 }

@@ -23,14 +23,14 @@ pub(crate) fn run_compact(world: &World, arguments: &[&str]) -> Output {
         .expect("compact")
 }
 
-/// Runs `compact`, which must end well; gives what it says it wrote, and its last word.
+/// Runs `compact`, which must succeed; returns the files that it names and its last line.
 pub(crate) fn compact_successfully(world: &World, arguments: &[&str]) -> (String, String) {
     let output = run_compact(world, arguments);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     (to_text(&output.stdout), to_text(&output.stderr))
 }
 
-/// Ten deployments of each of these customers on each of three days.
+/// Ten deployments of each customer on each of three days.
 fn entries_of_customers(customers: &[&str]) -> Vec<ReportEntry> {
     let of_customer = |customer: &&str| {
         let customer = (*customer).to_owned();
@@ -189,7 +189,7 @@ fn a_report_is_the_same_during_compact_and_after_a_kill_at_any_request() {
                 return RequestFate::Pass;
             }
             let victim = Arc::clone(&victim);
-            // The server does what it was asked for, and nobody hears of it.
+            // The server executes the request, but the answer is lost.
             RequestFate::Instead(Arc::new(move || {
                 if let Some(child) = victim.lock().expect("no panic").as_mut() {
                     child.kill().expect("it lives");
@@ -259,7 +259,8 @@ fn archives_only_months_that_ended_before_the_given_day() {
             )
             .expect("put");
     };
-    // Of the earlier module: its key has no time, and the object's counts. 2026-01-15T00:00:00Z by `date -u -d`.
+    // A legacy key has no time, so the time of the object counts: 2026-01-15T00:00:00Z by `date -u
+    // -d`.
     put("d188280766a258ccc135ef480b49230c", 1_768_435_200);
     for key in [
         "2026-01-31_235959",
@@ -313,7 +314,7 @@ fn archives_only_months_that_ended_before_the_given_day() {
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(
         to_text(&output.stderr),
-        "config-backup: cannot parse `--before yesterday`; use a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339 (2026-10-01T08:00:00Z)\n"
+        "config-backup: cannot read `--before yesterday`; use a date (2026-10-01), an age (36h, 30d, 2w) or RFC 3339 (2026-10-01T08:00:00Z)\n"
     );
 }
 

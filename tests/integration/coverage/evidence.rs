@@ -39,7 +39,7 @@ fn coverage_only_reads_and_names_the_missing_permission() {
     );
     assert!(!backend.world.state_dir().exists());
     assert_refused(
-        run_command_as(&backend.world, "nobody", &["coverage"]),
+        run_command_as(&backend.world, "denied", &["coverage"]),
         5,
         "access denied; ask for the permission s3:ListBucket",
     );
@@ -182,8 +182,7 @@ fn names_a_damaged_record_and_still_counts_it() {
         "{messages}"
     );
     assert!(
-        messages
-            .starts_with("config-backup: left out `usage-logs/acme/x.json`: it is not valid JSON"),
+        messages.starts_with("config-backup: skipped `usage-logs/acme/x.json`: not valid JSON"),
         "{messages}"
     );
 }

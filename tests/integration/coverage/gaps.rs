@@ -16,10 +16,10 @@ on_each_server!(
 );
 
 pub(crate) const SEED: u64 = 0x2026_1124;
-/// What is said where nothing is missing begins so.
+/// How the message begins if there are no gaps.
 const NOTHING: &str = "config-backup: no gaps in ";
 
-/// Asserts that nothing is missing, and gives what is said of where was looked.
+/// Asserts that there are no gaps, and returns the message.
 pub(crate) fn assert_no_gaps(backend: &S3Backend, arguments: &[&str]) -> String {
     let (code, output, messages) =
         run_command(&backend.world, &[&["coverage"], arguments].concat());
@@ -31,7 +31,7 @@ pub(crate) fn assert_no_gaps(backend: &S3Backend, arguments: &[&str]) -> String 
     messages
 }
 
-/// The gaps that are found, as JSON.
+/// Runs `coverage --json` and returns the gaps.
 pub(crate) fn run_coverage(backend: &S3Backend, arguments: &[&str]) -> Vec<Value> {
     let (code, output, messages) = run_command(
         &backend.world,
@@ -48,7 +48,7 @@ pub(crate) fn run_coverage(backend: &S3Backend, arguments: &[&str]) -> Vec<Value
     gaps
 }
 
-/// Asserts that one gap is found, in either form, and gives it.
+/// Asserts that there is exactly one gap, in both formats, and returns it.
 fn only_gap(backend: &S3Backend, kind: &str, customer: &str) -> Value {
     let found = run_coverage(backend, &[]);
     assert_eq!(found.len(), 1, "{kind} of {customer}: {found:?}");
@@ -68,7 +68,7 @@ fn only_gap(backend: &S3Backend, kind: &str, customer: &str) -> Value {
     found[0].clone()
 }
 
-/// The first object of a customer whose key has this part; they are in the order of time.
+/// The oldest object of a customer whose key contains `part`.
 pub(crate) fn object_of_customer<'a>(
     objects: &'a [BucketObject],
     customer: &str,
@@ -285,7 +285,7 @@ fn finds_no_gap_in_a_clean_bucket_of_500_customers() {
         count("/config-history/"),
     );
     let words = format!(
-        "500 customers: {states} state changes, {records} records, {copies} config versions looked at"
+        "500 customers: checked {states} state changes, {records} records and {copies} config versions"
     );
     assert!(said.contains(&words), "{said}");
     let requests = backend.world.server.requests();
@@ -301,7 +301,7 @@ fn finds_no_gap_in_a_clean_bucket_of_500_customers() {
         records + 125,
         "the configs of the earlier module have no MD5 of their own"
     );
-    // A page at least for each of configs, records and an archive that there is not.
+    // At least one page for each of configs, records and the missing archive.
     assert!(
         asked("ListObjectsV2") <= 3 + (states + records + copies + 500) / 1000,
         "{}",

@@ -205,7 +205,7 @@ fn does_not_overwrite_a_name_of_another_deployment() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let request = unit.deploy_request(&unit.plan(&world));
-    // Whatever second it will be: all of the next minute is taken.
+    // Takes the names of all seconds of the next minute.
     let now = unix_now();
     let names: Vec<String> = (now..now + 60)
         .map(|unix| {

@@ -8,12 +8,12 @@ use test_support::terraform_steps::{
 };
 use test_support::{BUCKET, World, run_with_input, to_text};
 
-fn run_command(world: &World, verb: &str, input: &[u8]) -> String {
-    let output = run_with_input(world.helper_command(&[verb]), input);
+fn run_command(world: &World, command: &str, input: &[u8]) -> String {
+    let output = run_with_input(world.helper_command(&[command]), input);
     assert_eq!(
         (output.status.code(), to_text(&output.stderr)),
         (Some(0), String::new()),
-        "{verb}"
+        "{command}"
     );
     to_text(&output.stdout)
 }
@@ -24,7 +24,7 @@ fn query_with(unit: &CustomerUnit, key: &str, value: Value) -> Value {
     query
 }
 
-/// Queries that cannot be read, and the words that must name what is wrong with each.
+/// Unreadable queries, and the words that the answer must contain.
 fn unreadable_queries(unit: &CustomerUnit) -> Vec<(Vec<u8>, &'static str)> {
     let mut without = unit.query();
     without
@@ -42,20 +42,20 @@ fn unreadable_queries(unit: &CustomerUnit) -> Vec<(Vec<u8>, &'static str)> {
             without.to_string().into_bytes(),
             "`config_file_path` is missing",
         ),
-        (b"".to_vec(), "it is not JSON"),
-        (b"{\"config_file_path\":".to_vec(), "it is not JSON"),
+        (b"".to_vec(), "not JSON"),
+        (b"{\"config_file_path\":".to_vec(), "not JSON"),
         (
             b"{\"request\":\"{\"}".to_vec(),
-            "`request` in the query on stdin: it is not JSON",
+            "`request` in the query on stdin: not JSON",
         ),
-        (b"{\"request\":\"7\"}".to_vec(), "it is not a JSON object"),
-        (b"[]".to_vec(), "it is not a JSON object"),
-        (b"\xff\xfe".to_vec(), "it is not JSON"),
+        (b"{\"request\":\"7\"}".to_vec(), "not a JSON object"),
+        (b"[]".to_vec(), "not a JSON object"),
+        (b"\xff\xfe".to_vec(), "not JSON"),
         (vec![b' '; 2 << 20], "longer than"),
     ]
 }
 
-/// Settings that cannot be used, and the words that must name what is wrong with each.
+/// Invalid settings, and the words that the answer must contain.
 fn wrong_settings() -> Vec<(&'static str, Value, &'static str)> {
     vec![
         (
@@ -101,17 +101,17 @@ fn wrong_settings() -> Vec<(&'static str, Value, &'static str)> {
         (
             "project_name",
             json!({ "a": 1 }),
-            "the setting `project_name` must be a text, not an object; that of the file is used",
+            "the setting `project_name` must be a text, not an object; the value in config.yaml is used",
         ),
         (
             "customer_name",
             json!("[\"acme\"]"),
-            "the setting `customer_name` must be a text, not an array; that of the file is used",
+            "the setting `customer_name` must be a text, not an array; the value in config.yaml is used",
         ),
         (
             "aws_profile",
             json!(true),
-            "the setting `aws_profile` must be a text, not a boolean; that of the file is used",
+            "the setting `aws_profile` must be a text, not a boolean; the value in config.yaml is used",
         ),
     ]
 }
@@ -121,12 +121,16 @@ fn names_the_problem_of_an_unreadable_query() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     for (query, words) in unreadable_queries(&unit) {
-        for verb in ["context", "deploy"] {
-            let answer = parse_external_answer(&run_command(&world, verb, &query));
-            assert_eq!(string_field(&answer, "status"), "error", "{verb}: {words}");
+        for command in ["context", "deploy"] {
+            let answer = parse_external_answer(&run_command(&world, command, &query));
+            assert_eq!(
+                string_field(&answer, "status"),
+                "error",
+                "{command}: {words}"
+            );
             assert!(
                 string_field(&answer, "message").contains(words),
-                "{verb}, {words}: {answer}"
+                "{command}, {words}: {answer}"
             );
         }
         let line = run_command(&world, "fallback", &query);
@@ -260,7 +264,7 @@ fn a_run_that_applies_nothing_is_not_a_deployment() {
     let unit = CustomerUnit::new(&world);
     let applied = unit.deploy(&world).expect_success();
     let (records, requests) = (world.usage_records().len(), world.server.requests().len());
-    // As a refresh-only run asks: the id of the last apply and that of a new plan.
+    // As in a refresh-only run: the id of the last apply and that of a new plan.
     let mut request = unit.deploy_request(&applied.context);
     request["planned_id"] = unit.plan(&world)["deployment_id"].clone();
     let planning = world.server.requests().len() - requests;
@@ -269,7 +273,7 @@ fn a_run_that_applies_nothing_is_not_a_deployment() {
         applied.answer,
         "no output changes"
     );
-    // Another machine knows nothing of the last deployment; and a state that has none yet.
+    // Another machine without the last deployment, and a state without a deployment.
     for id in ["20261123T000000Z-0000000000000000", ""] {
         request["deployment_id"] = json!(id);
         let answer = run_deploy(&world, &request);

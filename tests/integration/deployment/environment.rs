@@ -5,7 +5,8 @@ use std::fs;
 use test_support::terraform_steps::{CustomerUnit, string_field};
 use test_support::{BUCKET, JOHN_ARN, World, refused_endpoint, to_text};
 
-/// Variables of the AWS SDK. `docker compose` and CI set them to an empty text where they have no value.
+/// Variables of the AWS SDK. `docker compose` and CI set them to an empty text if they have no
+/// value.
 const SDK_VARIABLES: [&str; 22] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_CA_BUNDLE",
@@ -31,7 +32,7 @@ const SDK_VARIABLES: [&str; 22] = [
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 ];
 
-/// A world in which only the common endpoint says where AWS is.
+/// A world that configures only the common AWS endpoint.
 fn world_with_profile_file() -> World {
     let mut world = World::new();
     let endpoint = world.server.endpoint();
@@ -126,7 +127,7 @@ fn a_variable_that_is_set_still_counts() {
     assert_eq!(world.server.keys(BUCKET, ""), Vec::<String>::new());
 }
 
-/// A git repository with one commit, and the id of that.
+/// Creates a git repository with one commit and returns the id of the commit.
 fn create_repository(world: &World, folder: &std::path::Path) -> String {
     fs::create_dir_all(folder).expect("a folder");
     let git = |arguments: &[&str]| {

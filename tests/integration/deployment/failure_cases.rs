@@ -7,21 +7,21 @@ use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::terraform_steps::CustomerUnit;
 use test_support::{World, refused_endpoint};
 
-/// One kind of trouble, in which nothing reaches the bucket and everything is kept.
+/// A failure in which nothing reaches the bucket and everything is spooled.
 pub(crate) struct FailureCase {
     pub(crate) name: &'static str,
-    /// Brings the trouble about; what it returns lives as long as the trouble.
+    /// Causes the failure, which lasts as long as the returned value.
     pub(crate) arrange: fn(&mut World, &mut CustomerUnit) -> Option<FaultyProxy>,
     /// The status of the plan, which only reads.
     pub(crate) plan: &'static str,
-    /// What the warning must say.
+    /// What the warning must contain.
     pub(crate) words: &'static [&'static str],
-    /// Who the record says deployed, sent late: STS may have answered while S3 did not.
+    /// The user in the late record: STS may have answered although S3 did not.
     pub(crate) user: &'static str,
 }
 
 pub(crate) const REFUSED: FailureCase = FailureCase {
-    name: "nobody listens",
+    name: "connections are refused",
     arrange: |world, _| {
         world.set_endpoint(&refused_endpoint());
         None
@@ -80,7 +80,7 @@ pub(crate) const READ_ONLY: FailureCase = FailureCase {
 pub(crate) const FORBIDDEN: FailureCase = FailureCase {
     name: "the user may do nothing",
     arrange: |_, unit| {
-        unit.set_variable("aws_profile", "nobody");
+        unit.set_variable("aws_profile", "denied");
         None
     },
     plan: "error",
@@ -90,7 +90,7 @@ pub(crate) const FORBIDDEN: FailureCase = FailureCase {
         "s3:GetObject",
         "s3:ListBucket",
     ],
-    user: "arn:aws:iam::123456789012:user/nobody",
+    user: "arn:aws:iam::123456789012:user/denied",
 };
 
 pub(crate) const WRONG_SECRET: FailureCase = FailureCase {
@@ -167,7 +167,7 @@ pub(crate) const ALL_FAILURES: [FailureCase; 10] = [
     NO_SUCH_PROFILE,
 ];
 
-/// Ends any trouble: the network is back, and every profile that was used is one that may do all.
+/// Ends the failure: restores the network, and gives all permissions to every profile in use.
 pub(crate) fn end_failure(world: &mut World, unit: &mut CustomerUnit, proxy: Option<FaultyProxy>) {
     drop(proxy);
     world.restore_endpoints();
@@ -181,8 +181,8 @@ pub(crate) fn end_failure(world: &mut World, unit: &mut CustomerUnit, proxy: Opt
             .replace("AKIADELETED", "AKIADEFAULT")
             .replace("AKIAREADER", "AKIADEFAULT")
             .replace("secret-of-reader", "secret-of-default")
-            .replace("AKIANOBODY", "AKIADEFAULT")
-            .replace("secret-of-nobody", "secret-of-default");
+            .replace("AKIADENIED", "AKIADEFAULT")
+            .replace("secret-of-denied", "secret-of-default");
         profiles.push_str(
             "[gone]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = secret-of-default\n",
         );
@@ -192,7 +192,7 @@ pub(crate) fn end_failure(world: &mut World, unit: &mut CustomerUnit, proxy: Opt
     unit.unset_variable("aws_profile");
 }
 
-/// S3's answer to too many requests, as its documentation of error responses has it.
+/// The answer of S3 to too many requests, from its documentation of error responses.
 const SLOW_DOWN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>\
                          <Message>Reduce your request rate</Message><RequestId>4442587FB7D0A2F9</RequestId></Error>";
 

@@ -8,13 +8,13 @@ use test_support::oracle::python_digest;
 use test_support::terraform_steps::{CustomerUnit, string_field};
 use test_support::{BUCKET, CONFIG, World, assert_no_secret};
 
-/// A config with the customer's name spelled in some way.
+/// The sample config with this spelling of the customer name.
 fn config_named(name: &str) -> String {
     assert!(CONFIG.contains("  name: airbnb\n"));
     CONFIG.replace("  name: airbnb\n", &format!("  name: {}\n", json!(name)))
 }
 
-/// Deploys `content`; it must lie in the bucket byte for byte, under its digest, and be logged. Gives the line that was said.
+/// Deploys `content`, which must be stored byte for byte and logged; returns the message.
 fn deploy_config(content: &[u8], folder: &str) -> (World, String) {
     let world = World::new();
     let mut unit = CustomerUnit::in_folder(&world, folder);

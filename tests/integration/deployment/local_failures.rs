@@ -11,7 +11,7 @@ use test_support::{
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 
-/// A config without readable bytes: logged, said, and nothing uploaded or kept.
+/// A config without readable bytes is logged and reported, but not uploaded or spooled.
 fn logged_without_a_config(world: &World, unit: &mut CustomerUnit, words: &str) {
     let deployed = unit.deploy(world);
     assert_eq!(
@@ -82,7 +82,7 @@ fn a_fifo_in_place_of_the_config_does_not_block() {
     logged_without_a_config(&world, &mut unit, "not a regular file");
 }
 
-/// A config that is no YAML with the facts: backed up byte for byte, logged, and its line named.
+/// An invalid config is backed up byte for byte and logged, and the message names its line.
 fn backed_up_without_its_facts(content: &[u8], words: &str) {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
@@ -159,7 +159,7 @@ fn backs_up_nested_brackets_without_parsing_them() {
     backed_up_without_its_facts(bomb.as_bytes(), "it has too many brackets for its size");
 }
 
-/// State that cannot be kept: `break_it` leaves the helper no folder to write to.
+/// `break_it` leaves the helper without a writable state directory.
 fn world_without_state_dir(break_it: fn(&mut World)) -> (World, CustomerUnit) {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
@@ -179,7 +179,7 @@ fn remove_home(world: &mut World) {
     world.set_variable("HOME", None);
 }
 
-/// Nor is there a folder to fall back on.
+/// The fallback directory is not usable either.
 fn remove_fallback(world: &mut World) {
     let file = world.path().join("in the way");
     fs::write(&file, "not a folder").expect("a file");
@@ -346,16 +346,16 @@ fn a_closed_stdout_does_not_fail_the_deployment() {
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     fs::write(world.path().join("query.json"), unit.query().to_string()).expect("a query");
-    for verb in ["context", "deploy"] {
+    for command in ["context", "deploy"] {
         let mut shell = world.command("sh");
         let script = "{ \"$1\" \"$2\" <query.json; echo $? >&2; } | :";
         let output = shell
             .args(["-c", script, "sh"])
             .arg(test_support::helper_path())
-            .arg(verb)
+            .arg(command)
             .output()
             .expect("sh");
-        assert_eq!(to_text(&output.stderr), "0\n", "{verb}");
+        assert_eq!(to_text(&output.stderr), "0\n", "{command}");
     }
     assert_eq!(world.usage_records().len(), 1);
 }

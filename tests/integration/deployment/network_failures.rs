@@ -13,7 +13,7 @@ use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::terraform_steps::{CustomerUnit, run_deploy, string_field, wrap_request};
 use test_support::{BUCKET, CONFIG, CONFIG_MD5, JOHN_ARN, World, refused_endpoint, to_text};
 
-/// The claim that every trouble has to bear.
+/// What must be true for every failure.
 fn nothing_blocks_and_nothing_is_lost(trouble: &FailureCase) {
     let mut world = World::new();
     let mut unit = CustomerUnit::new(&world);
@@ -181,12 +181,12 @@ fn a_black_hole_costs_one_timeout_in_all_steps_together() {
     assert_eq!(
         hole.count_requests(""),
         4,
-        "`deploy` asks for all that it needs first at once, and nobody asks again"
+        "`deploy` asks for all that it needs first at once, and does not ask again"
     );
     assert_eq!(world.spooled_items().len(), 2);
 }
 
-/// Kills `deploy` once it has sent that many requests into a black hole, and gives what was spooled by then.
+/// Kills `deploy` after this many unanswered requests, and returns the number of spooled items.
 fn kill_after_requests(world: &mut World, unit: &CustomerUnit, requests: usize) -> usize {
     let mut request = unit.deploy_request(&unit.plan(world));
     request["timeout"] = serde_json::json!("300");
@@ -239,7 +239,7 @@ fn kill_after_requests(world: &mut World, unit: &CustomerUnit, requests: usize) 
 fn a_deployment_that_is_killed_while_it_waits_for_the_network_loses_nothing() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
-    // It asks STS who deploys and S3 for its config at the same time.
+    // It asks STS for the user and S3 for the config at the same time.
     assert_eq!(kill_after_requests(&mut world, &unit, 4), 2);
     let records = world.usage_records();
     assert_eq!(
@@ -335,7 +335,7 @@ fn the_next_apply_retries_a_failed_upload() {
 
 #[test]
 fn logs_without_the_context_of_the_plan() {
-    // helper.sh tells a plan without a helper nothing but two ids; the helper may be there at apply.
+    // Without a helper, helper.sh answers a plan with two ids only; the helper may exist at apply.
     let world = World::new();
     let unit = CustomerUnit::new(&world);
     let mut request = unit.query();

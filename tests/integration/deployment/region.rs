@@ -10,7 +10,7 @@ fn a_wrong_region_costs_one_redirect_in_each_process() {
     let world = World::with_bucket_in("eu-west-1");
     let unit = CustomerUnit::new(&world);
     let redirects = RefCell::new(0);
-    // As many as are asked at once, before any answer is known.
+    // One for each request that is sent before the first answer.
     let more = |what: &str, count: usize| {
         let all = world
             .server

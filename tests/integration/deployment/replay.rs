@@ -10,7 +10,7 @@ use test_support::{BUCKET, CONFIG, CONFIG_MD5, World, refused_endpoint, to_text}
 
 const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 
-/// A deployment that kept everything, and the way back.
+/// Deploys without a network, so that everything is spooled.
 fn deploy_offline(
     world: &mut World,
     unit: &mut CustomerUnit,
@@ -335,7 +335,7 @@ fn quarantines_a_torn_spool_file_and_names_it_once() {
         "nothing is lost of it"
     );
     unit.deploy(&world).expect_success();
-    // As it is when a newer version had written it, and is installed at last.
+    // As if a newer version had written it, which is installed later.
     fs::write(&aside, &whole).expect("whole again");
     assert_eq!(
         run_replay(&world),

@@ -10,7 +10,7 @@ use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::terraform_steps::{CustomerUnit, string_field, wrap_request};
 use test_support::{BUCKET, CONFIG, World};
 
-/// After this long, nothing comes any more.
+/// After this time no more requests are expected.
 const NEVER: Duration = Duration::from_secs(30);
 
 const PLAN: &[&[&str]] = &[&["HEAD config", "POST identity"]];
@@ -28,7 +28,7 @@ const LOOK_BRING_AND_LOG: &[&[&str]] = &[
     &["PUT config", "PUT record", "PUT seal"],
 ];
 
-// Where answers state no SHA-256, each upload is looked for.
+// Without a SHA-256 in the answers, each upload is confirmed by a HEAD.
 const WITHOUT_SUMS: [&[&[&str]]; 2] = [
     &[
         &["HEAD config", "HEAD seal", "POST identity"],
@@ -43,7 +43,7 @@ const WITHOUT_SUMS: [&[&[&str]]; 2] = [
     ],
 ];
 
-/// What a request is about, by its first line.
+/// The class of a request, by its first line.
 fn request_class(line: &str) -> String {
     let (method, path) = line.split_once(' ').expect("a method");
     let path = path.split([' ', '?']).next().expect("a path");
@@ -62,32 +62,32 @@ fn request_class(line: &str) -> String {
 
 #[derive(Default)]
 struct ArrivingRequests {
-    /// Those that were answered, and the one that is being filled.
+    /// The completed waves, and the one that fills now.
     waves: Vec<Vec<String>>,
-    /// Somebody waited for long enough.
+    /// A request waited for too long.
     broken: bool,
 }
 
-/// Runs one step and asserts that it waits for as many answers as there are waves.
+/// Runs one step and asserts that it sends exactly these waves of requests.
 fn assert_waves(
     world: &mut World,
-    verb: &str,
+    command: &str,
     request: &serde_json::Value,
     expected: &'static [&'static [&'static str]],
 ) -> String {
-    assert_waves_with(world, verb, request, expected, || RequestFate::Pass)
+    assert_waves_with(world, command, request, expected, || RequestFate::Pass)
 }
 
-/// As [`step`], with `fate` for each request.
+/// As [`assert_waves`], with `fate` for each request.
 fn assert_waves_with(
     world: &mut World,
-    verb: &str,
+    command: &str,
     request: &serde_json::Value,
     expected: &'static [&'static [&'static str]],
     fate: impl Fn() -> RequestFate + Send + Sync + 'static,
 ) -> String {
     let mut request = request.clone();
-    // Who is made to wait shall not give up.
+    // The deadline must not end a request that waits for its wave.
     request["timeout"] = serde_json::json!("300");
     let coming = Arc::new((
         Mutex::new(ArrivingRequests {
@@ -114,7 +114,7 @@ fn assert_waves_with(
                 let (mut now, waited) = changed
                     .wait_timeout_while(now, NEVER, whole)
                     .expect("no panic");
-                // Then whoever asks comes to an end, and is told apart below.
+                // Then the step ends, and the comparison below fails.
                 now.broken |= waited.timed_out();
                 changed.notify_all();
             }
@@ -122,12 +122,12 @@ fn assert_waves_with(
         }
     });
     world.set_endpoint(&proxy.endpoint());
-    let query = if verb == "deploy" {
+    let query = if command == "deploy" {
         wrap_request(&request)
     } else {
         request
     };
-    let said = world.run_protocol_command(verb, &query);
+    let said = world.run_protocol_command(command, &query);
     world.restore_endpoints();
     let coming = coming.0.lock().expect("no panic");
     let sorted = |wave: &Vec<String>| {
@@ -143,7 +143,7 @@ fn assert_waves_with(
         .collect();
     assert_eq!(
         waves, expected,
-        "{verb} (gave up waiting: {}): {said}",
+        "{command} (gave up waiting: {}): {said}",
         coming.broken
     );
     said
@@ -156,7 +156,7 @@ fn plan_in_waves(world: &mut World, unit: &CustomerUnit) -> serde_json::Value {
     unit.deploy_request(&context)
 }
 
-/// Asserts that a deployment goes well, in these waves of requests.
+/// Asserts that a deployment succeeds with exactly these waves of requests.
 fn deploy_in_waves(
     world: &mut World,
     request: &serde_json::Value,
@@ -220,7 +220,7 @@ fn checks_the_bucket_again_after_an_old_or_failed_plan() {
         let mut request = plan_in_waves(&mut world, &unit);
         request[key] = serde_json::json!(value);
         request["planned_id"] = request["deployment_id"].clone();
-        // Somebody else brought the same config meanwhile.
+        // Another deployment uploaded the same config meanwhile.
         world.move_to("home of a colleague");
         CustomerUnit::in_folder(&world, "checkout of a colleague/airbnb")
             .deploy(&world)
@@ -245,7 +245,7 @@ fn checks_the_bucket_again_after_an_old_or_failed_plan() {
             string_field(&ours.expect("a record"), "backup"),
             "unchanged"
         );
-        // And where nobody did.
+        // Without another deployment.
         unit.write_config(CONFIG.replace("M30", "M40"));
         let mut request = plan_in_waves(&mut world, &unit);
         request[key] = serde_json::json!(value.replace("aa", "bb"));

@@ -8,7 +8,7 @@ use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::terraform_steps::{AppliedDeployment, CustomerUnit, string_field};
 use test_support::{World, refused_endpoint};
 
-/// Lets a proxy answer in the place of the server as often as it is told, wherever a request begins with `head`.
+/// Lets a proxy answer the first `times` requests that begin with `head`.
 fn answer_in_place_of_s3(
     world: &mut World,
     head: &'static str,
@@ -28,7 +28,7 @@ fn answer_in_place_of_s3(
     proxy
 }
 
-/// S3's answer to a conditional write that met another one (API reference, `PutObject`).
+/// The answer of S3 to two conditional writes at once (API reference, `PutObject`).
 const CONFLICT: &str =
     "<Error><Code>ConditionalRequestConflict</Code><Message>Retry the request</Message></Error>";
 const RECORDS: &str = "PUT /mongodb-arena/usage-logs/";
@@ -251,7 +251,7 @@ fn deploy_with_profile(profile: &str, cache: Option<(&str, &str)>) -> (World, Ap
 fn names_an_expired_sso_login_and_the_command_that_renews_it() {
     let profile = "[profile team]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Admin\n\
                    [sso-session corp]\nsso_start_url = https://corp.example/start\nsso_region = us-east-1\n";
-    // The name of the file is the SHA-1 of the session's name: printf corp | sha1sum
+    // The file name is the SHA-1 of the SSO session name: printf corp | sha1sum
     let name = "ee0bfd2552fbd840c02cc48b6e823320543c450f.json";
     let token = "{\"accessToken\":\"canary-user-password\",\"expiresAt\":\"2024-01-01T00:00:00Z\"}";
     for cache in [None, Some((name, token))] {

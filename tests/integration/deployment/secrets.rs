@@ -7,12 +7,12 @@ use crate::deployment::failure_cases::{ALL_FAILURES, end_failure};
 use test_support::terraform_steps::{AppliedDeployment, CustomerUnit};
 use test_support::{BUCKET, CONFIG, SECRET_CANARIES, World, assert_no_secret, to_text};
 
-/// What must stay out of sight beside the config's secrets: the keys that requests are signed with.
+/// Further secrets: the keys that sign requests.
 const SECRET_KEYS: [&str; 4] = [
     "secret-of-default",
     "secret-of-jane",
     "secret-of-reader",
-    "secret-of-nobody",
+    "secret-of-denied",
 ];
 
 fn assert_nothing_leaks(what: &str, content: &str) {
@@ -22,7 +22,6 @@ fn assert_nothing_leaks(what: &str, content: &str) {
     }
 }
 
-/// Every file below a folder, with its content.
 fn read_all_files(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)
@@ -59,13 +58,13 @@ fn in_the_bucket(world: &World) {
     }
 }
 
-/// What was printed, what is kept beside the spool, and all names.
+/// Output, state files except the spool, and all file names.
 fn on_this_machine(world: &World, deployed: &AppliedDeployment) {
     assert_nothing_leaks("what was printed", &format!("{deployed:?}"));
     for (name, content) in read_all_files(&world.state_dir()) {
         assert_nothing_leaks("a file's name", &name);
         if name.contains("/spool/") {
-            // A config is kept here by design; its header and the records are not it.
+            // The spool contains the config by design, but its header and the records must not.
             assert_nothing_leaks(&name, &content.replace(CONFIG, ""));
         } else {
             assert_nothing_leaks(&name, &content);
@@ -119,7 +118,7 @@ fn no_failure_shows_a_secret_during_or_after_it() {
         let deployed = unit.deploy(&world);
         deployed.expect_warning();
         on_this_machine(&world, &deployed);
-        // People's verbs wait longer for an answer than a test should.
+        // Other commands wait longer for an answer than a test should.
         if trouble.name != crate::deployment::failure_cases::BLACK_HOLE.name {
             for arguments in [&["replay"][..], &["report", "--profile", "default"]] {
                 let output = world.helper_command(arguments).output().expect("it starts");
@@ -163,7 +162,7 @@ fn a_config_that_cannot_be_parsed_is_not_quoted() {
         unit.write_config(&content);
         let deployed = unit.deploy(&world);
         let record = deployed.record(&world).1.to_string();
-        // One value is meant to be shown: what is said to be the project's name.
+        // One value may be shown: the configured project name.
         assert_nothing_leaks("what was printed", &format!("{deployed:?}"));
         assert_nothing_leaks("the record", &record);
         for (name, body) in read_all_files(&world.state_dir()) {
@@ -179,11 +178,11 @@ fn a_query_is_not_quoted_when_it_is_refused() {
         "{\"canary-admin-password\":",
         "{\"config_file_path\":\"c\",\"timeout\":\"canary-admin-password\"}",
     ] {
-        for verb in ["context", "deploy", "fallback"] {
+        for command in ["context", "deploy", "fallback"] {
             let output =
-                test_support::run_with_input(world.helper_command(&[verb]), query.as_bytes());
+                test_support::run_with_input(world.helper_command(&[command]), query.as_bytes());
             assert_nothing_leaks(
-                verb,
+                command,
                 &format!("{}{}", to_text(&output.stdout), to_text(&output.stderr)),
             );
         }

@@ -159,7 +159,7 @@ fn another_checkout_does_not_upload_what_is_there() {
     let unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();
     let uploads = world.count_requests("PutObject", "terragrunt/airbnb/config");
-    // Another checkout of the same customer: its Terraform state knows nothing of the backup yet.
+    // Another checkout of the same customer, without a Terraform state.
     let other = CustomerUnit::in_folder(&world, "checkout of a colleague/airbnb");
     let deployed = other.deploy(&world).expect_success();
     assert!(
@@ -180,7 +180,7 @@ fn the_history_copy_comes_before_whatever_names_it() {
     let unit = CustomerUnit::new(&world);
     for content in [CONFIG.to_owned(), CONFIG.replace("M30", "M40")] {
         unit.write_config(content);
-        // A record whose second another one has already is sealed twice.
+        // A record that shares its second with another one is sealed twice.
         wait_for_next_second(unix_now());
         let before = world.server.requests().len();
         unit.deploy(&world).expect_success();

@@ -15,10 +15,9 @@ use test_support::{BUCKET, CONFIG, World, project_dir, refused_endpoint, run_wit
 
 const PROTOCOL: &str = "docs/reference/protocol.md";
 const FORMATS: &str = "docs/reference/formats.md";
-/// The verbs for people that answer in JSON.
+/// The commands that answer in JSON.
 const ANSWERS: [&str; 5] = ["coverage", "verify", "history", "status", "doctor"];
 
-/// The JSON examples of a page by their names, without their comments.
 fn read_examples(page: &str) -> BTreeMap<String, String> {
     let fences = read_fences(page)
         .into_iter()
@@ -39,7 +38,6 @@ fn read_examples(page: &str) -> BTreeMap<String, String> {
     by_name
 }
 
-/// A line without the comment that may end it.
 fn without_comment(line: &str) -> String {
     let mut quoted = false;
     let mut escaped = false;
@@ -56,12 +54,12 @@ fn without_comment(line: &str) -> String {
     line.to_owned()
 }
 
-/// The keys and the types of a value, and of all values in it; the top level's in their order.
+/// The top-level keys in order, and the paths and types of all values.
 fn json_shape(json: &str) -> (Vec<String>, Vec<String>) {
     let value: Value = serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"));
     let mut paths = Vec::new();
     collect_paths(&value, "", &mut paths);
-    // The items of a list have one shape.
+    // All items of a list have the same shape.
     paths.sort();
     paths.dedup();
     let order = if value.is_object() {
@@ -94,7 +92,7 @@ fn collect_paths(value: &Value, path: &str, paths: &mut Vec<String>) {
     paths.push(format!("{path}: {kind}"));
 }
 
-/// The only file of a folder of the state, by the end of its name.
+/// Reads the only file of a state folder whose name has this end.
 fn read_state_file(world: &World, folder: &str, end: &str) -> String {
     let entries = fs::read_dir(world.state_dir().join(folder))
         .expect("a folder")
@@ -124,19 +122,19 @@ fn the_messages_have_exactly_the_documented_keys() {
     let shown = read_examples(PROTOCOL);
     let told = |name: &str| shown[name].replace("/deployments/airbnb/config.yaml", &config);
 
-    // What is shown is what the module sends, and the helper takes it.
+    // The documented messages are those that the module sends, and the helper accepts them.
     let keys = |json: &str| keys_in_order(json.as_bytes());
     let all = config_backup::deployment::protocol::QUERY_KEYS
         .map(str::to_owned)
         .to_vec();
     assert_eq!(keys(&told("query")), all[..11]);
     assert_eq!(keys(&told("request")), all);
-    let ask = |verb: &str, message: &str| {
-        let output = run_with_input(world.helper_command(&[verb]), message.as_bytes());
+    let ask = |command: &str, message: &str| {
+        let output = run_with_input(world.helper_command(&[command]), message.as_bytes());
         assert_eq!(
             (output.status.code(), to_text(&output.stderr)),
             (Some(0), String::new()),
-            "{verb}"
+            "{command}"
         );
         to_text(&output.stdout)
     };
@@ -160,13 +158,13 @@ fn the_messages_have_exactly_the_documented_keys() {
 fn helper_sh_answers_as_documented_where_there_is_no_helper() {
     let shown = read_examples(PROTOCOL);
     let script = project_dir().join("terraform/helper.sh");
-    for (verb, name) in [
+    for (command, name) in [
         ("context", "fallback-context"),
         ("deploy", "fallback-deploy"),
     ] {
         let output = Command::new("/bin/sh")
             .arg(&script)
-            .args([verb, "config-backup"])
+            .args([command, "config-backup"])
             .env("PATH", "/usr/bin:/bin")
             .output()
             .expect("sh");
@@ -183,11 +181,9 @@ fn helper_sh_answers_as_documented_where_there_is_no_helper() {
     }
 }
 
-#[test]
-fn written_files_have_exactly_the_documented_keys() {
-    let mut world = World::new();
-    let unit = CustomerUnit::new(&world);
-    // All there is to be said: in a checkout, by a CI job, and late.
+/// Makes the customer folder a git checkout and the environment that of a CI job, so that records
+/// have all optional fields.
+fn enter_checkout_and_ci_job(world: &mut World, unit: &CustomerUnit) {
     let folder = unit.config.parent().expect("a folder").to_owned();
     for arguments in [
         &["init", "--quiet"][..],
@@ -221,6 +217,44 @@ fn written_files_have_exactly_the_documented_keys() {
     ] {
         world.set_variable(name, Some(value));
     }
+}
+
+/// Compares the table of object metadata with the config, a record and a seal in the bucket.
+fn assert_documented_metadata(world: &World, record: &str, seal: &str) {
+    let page = fs::read_to_string(project_dir().join(FORMATS)).expect(FORMATS);
+    for (key, row) in [
+        (
+            "terragrunt/airbnb/config.yaml",
+            "| `config.yaml` and its copies |",
+        ),
+        (record, "| record |"),
+        (seal, "| seal |"),
+    ] {
+        let line = page
+            .lines()
+            .find(|line| line.starts_with(row))
+            .unwrap_or_else(|| panic!("no {row}"));
+        let mut documented: Vec<&str> = line
+            .split('|')
+            .nth(3)
+            .expect("a cell")
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .collect();
+        documented.sort_unstable();
+        let object = world.server.object(BUCKET, key).expect("it");
+        let mut written: Vec<String> = object.metadata.keys().cloned().collect();
+        written.sort();
+        assert_eq!(written, documented, "{row}");
+    }
+}
+
+#[test]
+fn written_files_have_exactly_the_documented_keys() {
+    let mut world = World::new();
+    let unit = CustomerUnit::new(&world);
+    enter_checkout_and_ci_job(&mut world, &unit);
     let shown = read_examples(FORMATS);
     world.set_endpoint(&refused_endpoint());
     unit.deploy(&world).expect_warning();
@@ -234,7 +268,7 @@ fn written_files_have_exactly_the_documented_keys() {
         .filter(|name| name.contains("-config-"))
         .collect();
     let item = read_state_file(&world, "spool", &configs[0]);
-    // As docs/operations.md tells for a bad night: behind the first line, these are the config's bytes.
+    // As docs/operations.md says, the bytes of the config follow the first line.
     let (header, config) = item.split_once('\n').expect("a line");
     assert_eq!(
         (json_shape(header), config),
@@ -273,34 +307,7 @@ fn written_files_have_exactly_the_documented_keys() {
         "an example is compared with nothing"
     );
 
-    // The table of metadata.
-    let page = fs::read_to_string(project_dir().join(FORMATS)).expect(FORMATS);
-    for (key, row) in [
-        (
-            "terragrunt/airbnb/config.yaml",
-            "| `config.yaml` and its copies |",
-        ),
-        (&record, "| record |"),
-        (&seal, "| seal |"),
-    ] {
-        let line = page
-            .lines()
-            .find(|line| line.starts_with(row))
-            .unwrap_or_else(|| panic!("no {row}"));
-        let mut documented: Vec<&str> = line
-            .split('|')
-            .nth(3)
-            .expect("a cell")
-            .split('`')
-            .skip(1)
-            .step_by(2)
-            .collect();
-        documented.sort_unstable();
-        let object = world.server.object(BUCKET, key).expect("it");
-        let mut written: Vec<String> = object.metadata.keys().cloned().collect();
-        written.sort();
-        assert_eq!(written, documented, "{row}");
-    }
+    assert_documented_metadata(&world, &record, &seal);
 }
 
 #[test]
@@ -335,7 +342,7 @@ fn answers_in_json_have_exactly_the_documented_keys() {
     let unit = CustomerUnit::in_folder(&world, "airbnb");
     unit.deploy(&world).expect_success();
     unit.deploy(&world).expect_success();
-    // A state without a deployment, a record that somebody edited, and a deployment that is kept here.
+    // A state without a deployment, an edited record, and a spooled deployment.
     world
         .server
         .put(
@@ -355,8 +362,8 @@ fn answers_in_json_have_exactly_the_documented_keys() {
     unit.deploy(&world).expect_warning();
     world.restore_endpoints();
     let shown = read_examples(FORMATS);
-    for verb in ANSWERS {
-        let arguments: &[&str] = match verb {
+    for command in ANSWERS {
+        let arguments: &[&str] = match command {
             "status" => &["status", "--json"],
             "history" => &[
                 "history",
@@ -367,7 +374,7 @@ fn answers_in_json_have_exactly_the_documented_keys() {
                 "json",
             ],
             "doctor" => &["doctor", "airbnb", "--json"],
-            _ => &[verb, "--json", "--profile", "default"],
+            _ => &[command, "--json", "--profile", "default"],
         };
         let answer = to_text(
             &world
@@ -378,13 +385,13 @@ fn answers_in_json_have_exactly_the_documented_keys() {
         );
         assert_eq!(
             json_shape(&answer),
-            json_shape(&shown[verb]),
-            "{verb}: {answer}"
+            json_shape(&shown[command]),
+            "{command}: {answer}"
         );
     }
 }
 
-/// A command line as a shell takes it apart, as far as the pages need it.
+/// Splits a command line as a shell does, as far as the pages need it.
 fn shell_words(line: &str) -> Vec<String> {
     let line = line
         .split(" #")
@@ -422,7 +429,7 @@ fn every_command_shown_in_the_documentation_exists() {
             .into_iter()
             .map(|line| line.trim_start_matches("$ ").to_owned())
             .chain(inline);
-        // What stands for something else is no command: `report [CUSTOMER]`, `completions bash|zsh`, `…`.
+        // Placeholders are not commands: `report [CUSTOMER]`, `completions bash|zsh`, `…`.
         for command in commands.filter(|it| {
             it.starts_with("config-backup ")
                 && !it.contains(['[', '…', '|'])
@@ -435,7 +442,7 @@ fn every_command_shown_in_the_documentation_exists() {
             {
                 count += 1;
                 let parsed = config_backup::cli::cli_command().try_get_matches_from(&words);
-                // A verb may be named without what it needs.
+                // A command may be named without its arguments.
                 let incomplete = [
                     ErrorKind::MissingRequiredArgument,
                     ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,

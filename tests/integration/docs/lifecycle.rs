@@ -22,13 +22,12 @@ fn deployed_world() -> World {
     world
 }
 
-/// Lets the first object below a prefix expire.
+/// Deletes the first object below a prefix, as if it had expired.
 fn expire_objects(world: &World, prefix: &str) {
     let key = world.server.keys(BUCKET, prefix).remove(0);
     world.server.delete(BUCKET, &key).expect("deleted");
 }
 
-/// The kinds of what `verify` and `coverage` find.
 fn finding_lines(world: &World, arguments: &[&str]) -> Vec<String> {
     let (code, output, messages) = run_command(world, arguments);
     let kinds: Vec<String> = output
@@ -55,13 +54,13 @@ fn an_expired_record_is_reported_as_missing() {
         finding_lines(&world, &["coverage"]),
         ["missing-record", "missing-record"]
     );
-    // Tomorrow, all of it is old.
+    // Tomorrow all objects are old enough.
     let tomorrow = test_support::oracle::format_rfc3339(unix_now() + 86_400);
     assert_eq!(
         finding_lines(&world, &["coverage", "--since", &tomorrow]),
         Vec::<String>::new()
     );
-    // Of a chain the loss is told once, however much of it is gone.
+    // The loss of a chain is reported once, for any number of missing records.
     expire_objects(&world, "usage-logs/airbnb/");
     assert_eq!(
         finding_lines(&world, &["verify"])

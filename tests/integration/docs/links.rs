@@ -15,7 +15,7 @@ pub(crate) fn markdown_pages() -> Vec<String> {
         .collect()
 }
 
-/// The project's files of one kind, but what is built or installed, and hidden folders.
+/// The files with this extension, except those in `target` and hidden folders.
 fn find_files(kind: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![project_dir()];
@@ -41,7 +41,6 @@ fn find_files(kind: &str) -> Vec<String> {
     found
 }
 
-/// A page's lines outside of fences.
 pub(crate) fn prose_lines(page: &str) -> Vec<String> {
     let text = fs::read_to_string(project_dir().join(page))
         .unwrap_or_else(|error| panic!("{page}: {error}"));
@@ -54,9 +53,8 @@ pub(crate) fn prose_lines(page: &str) -> Vec<String> {
     text.lines().filter(is_prose).map(str::to_owned).collect()
 }
 
-/// The targets of a page's links and pictures.
 fn find_links(page: &str) -> Vec<String> {
-    // What stands in backticks is no link.
+    // Text in backticks is not a link.
     let text = prose_lines(page)
         .join("\n")
         .split('`')
@@ -78,7 +76,7 @@ fn find_headings(page: &str) -> Vec<String> {
     prose_lines(page).iter().filter_map(of).collect()
 }
 
-/// A heading as GitHub makes an anchor of it.
+/// The anchor that GitHub makes of a heading.
 fn heading_anchor(heading: &str) -> String {
     let kept = heading
         .to_lowercase()
@@ -102,7 +100,7 @@ fn resolve_link(page: &str, target: &str) -> Option<String> {
     Some(path.to_string_lossy().into_owned())
 }
 
-/// Why a link of a page leads nowhere.
+/// The problem with a link, if there is one.
 fn check_link(page: &str, link: &str) -> Option<String> {
     let (target, name) = link.split_once('#').unwrap_or((link, ""));
     let there = if target.is_empty() {
@@ -110,7 +108,7 @@ fn check_link(page: &str, link: &str) -> Option<String> {
     } else {
         resolve_link(page, target)?
     };
-    // The unit's README lies in customers' folders, too, where nothing of the project is.
+    // `init` copies this README into customer folders, where the other files do not exist.
     if page == "terraform/README.md" && !there.starts_with("terraform/") {
         return Some(format!("{page}: {link} leaves the unit"));
     }
@@ -141,6 +139,43 @@ fn every_link_has_a_target() {
     }
     assert!(count > 20, "only {count} links were found");
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// The paths of the project that a page names in backticks, without placeholders such as `NAME`.
+fn named_paths(page: &str) -> Vec<String> {
+    const FOLDERS: [&str; 8] = [
+        "src/",
+        "crates/",
+        "tests/",
+        "tools/",
+        "docs/",
+        "fuzz/",
+        "terraform/",
+        "examples/",
+    ];
+    let text = prose_lines(page).join("\n");
+    let spans = text.split('`').skip(1).step_by(2);
+    let is_path = |span: &&str| {
+        FOLDERS.iter().any(|folder| span.starts_with(folder))
+            && !span.contains("NAME")
+            && !span.contains(|c: char| c.is_whitespace() || "*<>{}…".contains(c))
+    };
+    spans.filter(is_path).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_named_path_exists() {
+    let mut count = 0;
+    for page in markdown_pages() {
+        for path in named_paths(&page) {
+            count += 1;
+            assert!(
+                project_dir().join(&path).exists(),
+                "{page}: there is no {path}"
+            );
+        }
+    }
+    assert!(count > 20, "only {count} paths were found");
 }
 
 #[test]

@@ -8,20 +8,20 @@ use test_support::oracle::{unix_now, wait_for_next_second};
 use test_support::terraform_steps::CustomerUnit;
 use test_support::{BUCKET, CONFIG, World, helper_path, project_dir, refused_endpoint, to_text};
 
-const VERBS: &str = "docs/commands.md";
-/// Sessions with terragrunt, which tests/e2e/readme.rs plays.
+const COMMANDS: &str = "docs/commands.md";
+/// Sessions with terragrunt, which `tests/e2e/readme_sessions.rs` plays.
 const IN_E2E: [&str; 3] = ["deploy", "adopt", "legacy"];
 const NIGHT: &str = "docs/operations.md";
 const HERE: [&str; 7] = [
     "report", "past", "coverage", "verify", "compact", "doctor", "kept",
 ];
 
-/// A world in which the team's profile is there, and the helper in PATH.
+/// A world with the profile of the documentation and the helper in PATH.
 fn session_world() -> World {
     world_in("us-east-1")
 }
 
-/// As [`world`], with the bucket in some region.
+/// As [`session_world`], with the bucket in this region.
 fn world_in(region: &str) -> World {
     let mut world = World::with_bucket_in(region);
     let path = std::env::var("PATH").expect("a PATH");
@@ -46,7 +46,6 @@ fn session_shell(world: &World) -> Command {
     world.command("bash")
 }
 
-/// Writes a record of a deployment at some time.
 fn put_record(world: &World, customer: &str, at: &str, user: &str) {
     let record = format!(
         "{{\"timestamp\":\"{at}\",\"customer\":\"{customer}\",\"user\":\"arn:aws:iam::123456789012:user/{user}\",\
@@ -64,7 +63,8 @@ fn put_record(world: &World, customer: &str, at: &str, user: &str) {
         .expect("a record");
 }
 
-/// Deploys `airbnb` with each of these configs, by the owner of each profile; versions of one second would have no order.
+/// Deploys `airbnb` with each profile and config, at most once a second so that versions have an
+/// order.
 fn deploy_as(world: &World, unit: &mut CustomerUnit, deployments: &[(&str, &str)]) {
     for (profile, config) in deployments {
         wait_for_next_second(unix_now());
@@ -83,14 +83,14 @@ fn every_console_session_is_played_by_a_test() {
         {
             let name = fence.name.as_str();
             let is_played = match page.as_str() {
-                VERBS => HERE.contains(&name),
+                COMMANDS => HERE.contains(&name),
                 NIGHT => ["night", "afterwards"].contains(&name),
                 "README.md" | "docs/install.md" => IN_E2E.contains(&name),
                 _ => false,
             };
             assert!(
                 is_played,
-                "{}: nobody plays the session `{name}`",
+                "{}: no test plays the session `{name}`",
                 fence.place
             );
         }
@@ -108,7 +108,7 @@ fn plays_the_sessions_of_report() {
     ] {
         put_record(&world, customer, at, user);
     }
-    play_session(session_shell(&world), &read_session(VERBS, "report"));
+    play_session(session_shell(&world), &read_session(COMMANDS, "report"));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn plays_the_sessions_of_history_diff_and_restore() {
             ("jane", &last),
         ],
     );
-    play_session(session_shell(&world), &read_session(VERBS, "past"));
+    play_session(session_shell(&world), &read_session(COMMANDS, "past"));
     let (now, aside) = ("airbnb/config.yaml", "airbnb/config.yaml.bak");
     assert_eq!(
         [now, aside].map(|it| fs::read_to_string(world.path().join(it)).expect("it")),
@@ -174,7 +174,7 @@ fn plays_the_sessions_of_coverage() {
             .put(BUCKET, &key, b"{\"serial\":1,\"lineage\":\"x\"}", &[])
             .expect("a state");
     }
-    play_session(session_shell(&world), &read_session(VERBS, "coverage"));
+    play_session(session_shell(&world), &read_session(COMMANDS, "coverage"));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn plays_the_session_of_compact() {
     ] {
         put_record(&world, customer, at, "jane.roe");
     }
-    play_session(session_shell(&world), &read_session(VERBS, "compact"));
+    play_session(session_shell(&world), &read_session(COMMANDS, "compact"));
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn plays_the_sessions_of_verify() {
         .server
         .put(BUCKET, &key, body.as_bytes(), &[])
         .expect("an edit");
-    play_session(session_shell(&world), &read_session(VERBS, "verify"));
+    play_session(session_shell(&world), &read_session(COMMANDS, "verify"));
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn plays_the_sessions_of_doctor() {
             .status
             .success()
     );
-    play_session(session_shell(&world), &read_session(VERBS, "doctor"));
+    play_session(session_shell(&world), &read_session(COMMANDS, "doctor"));
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn plays_the_sessions_of_status_and_replay() {
     world.set_endpoint(&refused_endpoint());
     unit.deploy(&world).expect_warning();
     world.restore_endpoints();
-    play_session(session_shell(&world), &read_session(VERBS, "kept"));
+    play_session(session_shell(&world), &read_session(COMMANDS, "kept"));
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn make_try_shows_three_deployments_and_cleans_up() {
     }
     assert!(
         to_text(&output.stderr)
-            .contains("all is as it was written: 3 records, 1 seal and 3 configs of 1 customer"),
+            .contains("verified 3 records, 1 seal and 3 configs of 1 customer: no problems"),
         "{output:?}"
     );
     assert_eq!(fs::read_dir(folder.path()).expect("it").count(), 0);

@@ -8,7 +8,7 @@ use crate::doctor::healthy::{Diagnosis, prepare_customer_folder, run_doctor};
 use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::{BUCKET, World};
 
-/// A world in which all is well, and its customer folder.
+/// A healthy world and its customer folder.
 fn prepared_world() -> (World, PathBuf) {
     let mut world = World::new();
     let folder = prepare_customer_folder(&mut world);
@@ -245,10 +245,10 @@ fn names_a_missing_kms_permission() {
 #[test]
 fn names_all_needed_permissions_to_a_user_without_any() {
     let (world, folder) = prepared_world();
-    let found = examine(&world, &folder, &["--profile", "nobody"]);
+    let found = examine(&world, &folder, &["--profile", "denied"]);
     found.assert_failed(5, &["s3:ListBucket", "s3:PutObject"]);
     found
-        .assert_check("credentials", "ok", "user/nobody", "")
+        .assert_check("credentials", "ok", "user/denied", "")
         .assert_check("bucket", "unknown", "access is denied", "");
     found
         .assert_check("s3:GetObject", "unknown", "without s3:ListBucket", "")
@@ -288,7 +288,7 @@ fn detects_a_server_without_conditional_writes() {
 fn an_object_deleted_in_between_is_not_a_problem() {
     let (mut world, folder) = prepared_world();
     let seen = AtomicUsize::new(0);
-    // The answer to a conditional write where another doctor has just deleted the object: once, it succeeds.
+    // Another doctor has just deleted the object, so one conditional write succeeds.
     let proxy = FaultyProxy::start(&world.server.endpoint(), move |line| {
         let second = line.starts_with("PUT /mongodb-arena/usage-logs/")
             && seen.fetch_add(1, Ordering::SeqCst) == 1;

@@ -8,13 +8,13 @@ use crate::doctor::healthy::{Diagnosis, run_doctor};
 use crate::init::new_folder::{embedded_unit_files, read_files, run_init_with_path};
 use test_support::{CONFIG, World, assert_no_secret, helper_path, project_dir};
 
-/// A root file as the real customer folders have it: without `generate`, and with the profile of config.yaml.
+/// A root file as in real customer folders: without `generate`, with the profile from config.yaml.
 const REAL_ROOT: &str = "locals {\n  config = yamldecode(file(\"${get_parent_terragrunt_dir(\"root\")}/CONFIG\"))\n}\n\n\
                          remote_state {\n  backend = \"s3\"\n  config = {\n    bucket  = \"mongodb-arena\"\n    \
                          key     = \"terragrunt/${local.config.customer.name}/${path_relative_to_include()}/terraform.tfstate\"\n    \
                          region  = \"us-east-1\"\n    profile = local.config.aws.profile\n  }\n}\n";
 
-/// The PATH of someone who deploys: the pinned tools, and the helper.
+/// A PATH with the pinned tools and the helper.
 pub(crate) fn search_path() -> String {
     let bin = helper_path();
     format!(
@@ -24,7 +24,8 @@ pub(crate) fn search_path() -> String {
     )
 }
 
-/// A world with the tools and a customer folder without the unit, with two units that include a root file by `include`.
+/// A world with the tools, and a customer folder without the unit; two other units include a root
+/// file with `include`.
 fn world_with_root(folder: &str, include: &str) -> (World, PathBuf) {
     let mut world = World::new();
     world.set_variable("PATH", Some(&search_path()));
@@ -47,7 +48,7 @@ fn world_with_root(folder: &str, include: &str) -> (World, PathBuf) {
     (world, folder)
 }
 
-/// The usual folder with the unit in it, and nothing wrong.
+/// A healthy customer folder with the unit.
 pub(crate) fn prepared_world() -> (World, PathBuf) {
     let (world, folder) = world_with_root("airbnb", "find_in_parent_folders(\"root.hcl\")");
     fs::write(
@@ -64,7 +65,7 @@ pub(crate) fn examine(world: &World, folder: &Path) -> Diagnosis {
     run_doctor(world, &[folder.to_str().expect("UTF-8")])
 }
 
-/// `init` must not say that one can deploy; returns what it says.
+/// Runs `init`, which must not say that the folder is ready, and returns its messages.
 pub(crate) fn init_refusal(world: &World, folder: &Path) -> String {
     let (code, said) = run_init_with_path(world, &search_path(), &[&folder.display().to_string()]);
     assert_no_secret("init", &said);
@@ -350,7 +351,7 @@ fn detects_changes_that_disable_parts_of_the_unit() {
         let file = folder.join("config-backup/terragrunt.hcl");
         let text = fs::read_to_string(&file).expect("it");
         let (before, after) = text.split_once(from).unwrap_or_else(|| panic!("no {from}"));
-        // Without anything in its place, the whole block goes.
+        // An empty replacement removes the whole block.
         let after = if to.is_empty() {
             after.split_once("\n  }\n").expect("its end").1
         } else {

@@ -11,12 +11,12 @@ use test_support::s3_backend::{S3Backend, S3ServerKind, on_each_server};
 use test_support::terraform_steps::CustomerUnit;
 use test_support::{BUCKET, World, assert_no_secret, helper_path, project_dir, to_text};
 
-/// As AWS has it under "Restrict access to only HTTPS requests".
+/// From the AWS documentation, "Restrict access to only HTTPS requests".
 const TLS_ONLY: &str = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"RestrictToTLSRequestsOnly\",\"Action\":\"s3:*\",\"Effect\":\"Deny\",\
                         \"Resource\":[\"arn:aws:s3:::mongodb-arena\",\"arn:aws:s3:::mongodb-arena/*\"],\
                         \"Condition\":{\"Bool\":{\"aws:SecureTransport\":\"false\"}},\"Principal\":\"*\"}]}";
 
-/// What a run of `doctor --json` said.
+/// The result of a run of `doctor --json`.
 #[derive(Debug)]
 pub(crate) struct Diagnosis {
     pub(crate) code: Option<i32>,
@@ -24,7 +24,6 @@ pub(crate) struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// A field of a check.
     pub(crate) fn field_of_check(&self, check: &str, field: &str) -> &str {
         let checks = self.said["checks"].as_array().expect("a list");
         let found = checks
@@ -34,7 +33,6 @@ impl Diagnosis {
         found[field].as_str().expect("text")
     }
 
-    /// The checks with this status.
     pub(crate) fn checks_with_status(&self, status: &str) -> Vec<&str> {
         let checks = self.said["checks"].as_array().expect("a list");
         checks
@@ -44,7 +42,7 @@ impl Diagnosis {
             .collect()
     }
 
-    /// Asserts a check's status, and what is said of it.
+    /// Asserts the status of a check, and words of its finding and fix.
     pub(crate) fn assert_check(&self, check: &str, status: &str, seen: &str, fix: &str) -> &Self {
         assert_eq!(
             self.field_of_check(check, "status"),
@@ -65,7 +63,7 @@ impl Diagnosis {
         self
     }
 
-    /// Asserts the exit code and which checks are bad, each of them with a fix.
+    /// Asserts the exit code and exactly these bad checks, each with a fix.
     pub(crate) fn assert_failed(&self, code: i32, bad: &[&str]) -> &Self {
         assert_eq!(
             (self.code, self.checks_with_status("bad").as_slice()),
@@ -80,13 +78,12 @@ impl Diagnosis {
         self
     }
 
-    /// Asserts that nothing is bad.
     pub(crate) fn assert_no_problem(&self) -> &Self {
         self.assert_failed(0, &[])
     }
 }
 
-/// A customer folder of a world in which all is well: the unit, a root.hcl, the helper and the tools.
+/// Creates a healthy customer folder: the unit, a root.hcl, the helper and the tools.
 pub(crate) fn prepare_customer_folder(world: &mut World) -> PathBuf {
     let tools = project_dir().join(".tools/bin");
     world.set_variable("PATH", Some(&format!("{}:/usr/bin:/bin", tools.display())));
@@ -110,7 +107,7 @@ pub(crate) fn prepare_customer_folder(world: &mut World) -> PathBuf {
     folder
 }
 
-/// Runs `doctor` and reads what it says; it must hold no secret and keep stderr clean.
+/// Runs `doctor`, whose output must contain no secret and nothing on stderr.
 pub(crate) fn run_doctor(world: &World, arguments: &[&str]) -> Diagnosis {
     let output = world
         .helper_command(&["doctor", "--json"])
@@ -130,7 +127,7 @@ pub(crate) fn run_doctor(world: &World, arguments: &[&str]) -> Diagnosis {
     }
 }
 
-/// The objects that are there for `doctor`.
+/// The objects that `doctor` writes.
 fn canaries(world: &World) -> Vec<String> {
     world
         .server
@@ -261,7 +258,7 @@ fn reports_the_settings_of_the_bucket_where_permitted() {
     found
         .assert_check("public access", "ok", "all four", "")
         .assert_check("canary", "ok", "under a delete marker", "");
-    // moto takes such a policy for one that denies everything: it knows no conditions.
+    // moto ignores conditions, so it would read this policy as a denial of everything.
     let _proxy = backend.start_proxy(|line| {
         if line.contains("?policy") {
             RequestFate::Answer("200 OK", TLS_ONLY)

@@ -18,7 +18,7 @@ fn examine(world: &World, folder: &Path) -> Diagnosis {
     run_doctor(world, &[folder.to_str().expect("UTF-8")])
 }
 
-/// A program of this name that prints `answer`; gives its folder.
+/// Writes a program that prints `answer`, and returns its folder.
 fn write_program(world: &World, name: &str, answer: &str) -> PathBuf {
     let folder = world.path().join("programs");
     fs::create_dir_all(&folder).expect("a folder");
@@ -301,7 +301,7 @@ fn names_the_problems_of_a_changed_unit() {
         "changed since they were written: main.tf",
         "--force",
     );
-    // As another version wrote it: changed, but as its manifest has it.
+    // As another version wrote it: other content that matches its manifest.
     let sum = test_support::oracle::python_digest(
         "sha256",
         &fs::read(unit.join("main.tf")).expect("a file"),
@@ -340,7 +340,7 @@ fn names_the_problems_of_a_changed_unit() {
         .assert_check("unit", "bad", "has the legacy module", "--force");
 }
 
-/// Whether a unit depends on ours, as Terragrunt has it.
+/// Whether Terragrunt reports a dependency on the unit.
 fn terragrunt_accepts(world: &World, folder: &Path) -> bool {
     let mut command = world.command(Path::new(&pinned_tools_dir()).join("terragrunt"));
     let output = command

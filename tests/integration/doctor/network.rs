@@ -105,7 +105,7 @@ fn a_black_hole_between_the_requests_ends_within_the_limit() {
 #[test]
 fn does_not_wait_for_a_hanging_check_or_count_it_as_ok() {
     let mut world = World::new();
-    // Nobody ever writes into it.
+    // A FIFO without a writer.
     let fifo = world.path().join("bundle.pem");
     assert!(
         world
@@ -164,7 +164,7 @@ fn names_an_sts_without_answer_if_s3_answers() {
         .assert_check("owner", "unknown", "not asked", "");
 }
 
-/// A date that an answer may have, some minutes from now.
+/// An HTTP date some minutes from now.
 fn http_date(minutes: i64) -> String {
     (chrono::Utc::now() + chrono::TimeDelta::minutes(minutes))
         .format("%a, %d %b %Y %H:%M:%S GMT")
@@ -224,7 +224,7 @@ fn reports_a_refused_clock_instead_of_the_credentials() {
     assert_eq!(proxy.count_requests("PUT "), 0);
 }
 
-/// A TLS server whose certificate is signed by itself, and the certificate.
+/// Starts a TLS server with a self-signed certificate; returns its endpoint and the certificate.
 fn untrusted_authority() -> (String, String) {
     let made =
         rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("a certificate");
@@ -246,7 +246,7 @@ fn untrusted_authority() -> (String, String) {
         for mut stream in listener.incoming().filter_map(Result::ok) {
             let mut connection =
                 rustls::ServerConnection::new(Arc::clone(&config)).expect("a connection");
-            // The client goes away: that is the test.
+            // The client closes the connection, as the test expects.
             let _ = connection.complete_io(&mut stream);
         }
     });
@@ -257,7 +257,7 @@ fn untrusted_authority() -> (String, String) {
 fn names_an_untrusted_certificate_and_its_setting() {
     let mut world = World::new();
     let (endpoint, _) = untrusted_authority();
-    // Trust in another one, so that a machine without certificates is none of the causes.
+    // Trusts another authority, so that missing certificates are not the cause.
     let bundle = world.path().join("authority.pem");
     std::fs::write(&bundle, untrusted_authority().1).expect("a bundle");
     world.set_variable("AWS_CA_BUNDLE", bundle.to_str());

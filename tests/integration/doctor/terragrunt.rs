@@ -54,7 +54,8 @@ fn stops_a_hanging_terragrunt_and_its_children_in_time() {
         "",
     );
     let pid = fs::read_to_string(world.home().join("pid")).expect("it was started");
-    // It is killed by then; the kernel may still be at it. A process that nobody kills sleeps for ten minutes.
+    // The process has been killed, but the kernel may still remove it. Otherwise it sleeps for ten
+    // minutes.
     let has_ended = || {
         let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
         stat.is_empty() || stat.contains(") Z ")
@@ -74,7 +75,7 @@ fn shows_nothing_of_the_config_when_terragrunt_fails() {
         CONFIG.replace(&format!("{}\"", SECRET_CANARIES[1]), SECRET_CANARIES[1]),
     )
     .expect("a config");
-    // `doctor` and `refused` look for secrets themselves.
+    // `run_doctor` and `init_refusal` check for secrets themselves.
     examine(&world, &folder).assert_check(
         "root.hcl",
         "bad",

@@ -30,7 +30,7 @@ fn put_two_versions(backend: &S3Backend) -> [String; 2] {
     keys
 }
 
-/// A difference with `F` in the place of each fingerprint.
+/// A difference with `F` in place of each fingerprint.
 fn without_fingerprints(shown: &str) -> String {
     let is_one = |word: &str| word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     let word = |word: &str| {
@@ -90,7 +90,7 @@ fn finds_a_state_by_each_way_to_name_it(backend: &mut S3Backend) {
         (&["20261001T080005Z-jane"], &["20261002T"]),
         (&["2026-10-01"], &["latest"]),
         (&["2026-10-01"], &["local"]),
-        // Without a second one it is the file here.
+        // Without a second state, the local file is compared.
         (&["2026-10-01"], &[]),
     ] {
         let shown = command_answer(&backend.world, &[&["diff", "acme"], first, second].concat());
@@ -194,10 +194,7 @@ fn the_exit_code_reports_a_difference_if_asked() {
     .expect("a file");
     let (code, shown, messages) = run_command(&backend.world, &["diff", "acme", "--exit-code"]);
     assert_eq!((code, shown.as_str()), (Some(0), ""));
-    assert_eq!(
-        messages,
-        "config-backup: they differ in comments or order only\n"
-    );
+    assert_eq!(messages, "config-backup: only comments or order differ\n");
 }
 
 #[test]
@@ -207,7 +204,7 @@ fn the_local_file_is_found_from_a_units_folder_too() {
     assert_refused(
         run_command(&backend.world, &["diff", "acme"]),
         3,
-        "there is no config.yaml here, nor in the folder above",
+        "no config.yaml in this folder or the one above",
     );
     fs::create_dir(backend.world.path().join("config-backup")).expect("a folder");
     fs::write(backend.world.path().join("config.yaml"), FIRST).expect("a file");
@@ -233,15 +230,15 @@ fn refuses_states_that_cannot_be_found_or_compared() {
         (["latest", "2026-10-02"], "it is not valid YAML at line "),
         (
             ["2026-09-01", "latest"],
-            "there was none yet at 2026-09-01T23:59:59Z",
+            "there was no version at 2026-09-01T23:59:59Z",
         ),
         (
             ["zzzz", "latest"],
-            "`zzzz` is no version, no deployment and no time",
+            "`zzzz` is not a version, a deployment or a time",
         ),
         (
             ["2026", "latest"],
-            "`2026` stands for 2 deployments: 20261001T080005Z-jane, 20261002T080005Z-joe",
+            "`2026` matches 2 deployments: 20261001T080005Z-jane, 20261002T080005Z-joe",
         ),
     ] {
         assert_refused(

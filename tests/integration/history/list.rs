@@ -20,7 +20,7 @@ const SECOND: &str =
     "# in Europe\nmongodb: {instance_size: M30, region: EU, password: canary-two}\n";
 const THIRD: &str = "mongodb: {password: canary-two, region: EU, instance_size: M30}\n";
 
-/// Three versions, the second of which was deployed twice, and the third by nobody who logged it.
+/// Three versions: the second was deployed twice, the third has no record.
 fn put_three_versions(backend: &S3Backend) -> [String; 3] {
     let keys = [("01", FIRST), ("02", SECOND), ("03", THIRD)]
         .map(|(day, body)| put_version(backend, &format!("2026-10-{day}T08:00:00Z"), body));
@@ -262,7 +262,7 @@ fn names_and_skips_a_damaged_record() {
     assert_eq!(messages.lines().count(), 1);
     assert!(
         messages.starts_with(
-            "config-backup: left out `usage-logs/acme/2026-10-04_080000.json`: not valid JSON"
+            "config-backup: skipped `usage-logs/acme/2026-10-04_080000.json`: not valid JSON"
         ),
         "{messages}"
     );
@@ -289,7 +289,7 @@ fn history_only_reads_and_names_missing_permissions() {
     }));
     assert!(!backend.world.state_dir().exists());
     assert_refused(
-        run_command_as(&backend.world, "nobody", &["history", "acme"]),
+        run_command_as(&backend.world, "denied", &["history", "acme"]),
         5,
         "access denied; ask for the permission s3:ListBucket",
     );

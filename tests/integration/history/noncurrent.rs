@@ -10,14 +10,15 @@ use test_support::s3_backend::{S3Backend, S3ServerKind};
 
 const KEY: &str = "terragrunt/acme/config.yaml";
 const DENIED: &str = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
-/// What the earlier module wrote, one after another.
+/// The configs that the legacy module wrote, in order.
 const BODIES: [&str; 3] = [
     "a: 1\r\nmongodb: {password: canary-one}\t",
     "a: 2\nmongodb: {password: canary-two}\n",
     "a: 3\nmongodb: {password: canary-two}\n",
 ];
 
-/// A bucket of the earlier module, whose config was overwritten twice; the first and the last deployment are logged.
+/// A bucket of the legacy module whose config was overwritten twice; the first and the last
+/// deployment are logged.
 fn overwrite_configs(backend: &S3Backend) {
     for body in BODIES {
         backend.client.put(KEY, body);
@@ -33,7 +34,7 @@ fn overwrite_configs(backend: &S3Backend) {
     }
 }
 
-/// A moto whose bucket keeps versions.
+/// A versioned bucket on moto.
 fn versioned_backend() -> S3Backend {
     let backend = S3Backend::new(S3ServerKind::Moto);
     backend.client.enable_versioning();
@@ -53,7 +54,7 @@ fn column(rows: &[Vec<String>], number: usize) -> Vec<&str> {
 fn lists_noncurrent_versions_with_key_and_version_id() {
     let backend = versioned_backend();
     overwrite_configs(&backend);
-    // A name that only begins like the config's.
+    // A key that only begins like that of the config.
     backend.client.put(&format!("{KEY}.bak"), "x\n");
     backend.client.put(&format!("{KEY}.bak"), "y\n");
     put_record(&backend, "2026-10-02T08:00:05Z", "max", KEY);
@@ -136,11 +137,10 @@ fn restores_each_noncurrent_version_byte_for_byte() {
     }
     let vouched = |number: usize| restore(&md5_of(BODIES[number])).1;
     assert!(
-        vouched(0).contains("md5, size as they must be")
-            && !vouched(0).contains("nothing in the bucket says"),
+        vouched(0).contains("md5 and size verified") && !vouched(0).contains("not verified"),
         "a record does"
     );
-    assert!(vouched(1).contains("nothing in the bucket says what that object must hold"));
+    assert!(vouched(1).contains("not verified: the bucket has no digest of this object"));
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn lists_a_noncurrent_version_with_a_copy_once() {
             .put_all_with([(KEY, body, &metadata[..])].into_iter());
         key
     };
-    // An upload whose answer is lost is done twice.
+    // The client retries an upload whose answer is lost.
     let second = put("2026-10-02T08:00:00Z", BODIES[1]);
     put("2026-10-02T08:00:00Z", BODIES[1]);
     let third = put("2026-10-03T08:00:00Z", BODIES[2]);
@@ -205,7 +205,7 @@ fn lists_a_noncurrent_version_with_a_copy_once() {
         ("2026-10-02T08:00:00Z", md5_of(BODIES[1]).as_str()),
         "once, by its metadata"
     );
-    // Gone altogether, as far as anybody sees who may not list versions.
+    // Without permission to list versions, the object does not exist.
     backend.client.delete(KEY);
     assert_eq!(column(&history_rows(&backend), 8), [KEY, &third, KEY]);
 }
@@ -242,7 +242,7 @@ fn without_versioning_or_permission_lists_the_copies_alone() {
         overwrite_configs(&backend);
         expect_one(&backend);
     }
-    // Not to be listed, or to be listed and not to be read.
+    // Without permission to list versions, and with permission to list but not to read them.
     for part in ["versions", "versionId="] {
         let mut backend = versioned_backend();
         overwrite_configs(&backend);

@@ -5,10 +5,10 @@ use config_backup::redaction::render::RedactionMode;
 use serde_json::{Map, Value, json};
 
 const SEED: u64 = 0x2026_1124;
-/// A secret that only its key gives away.
+/// A secret that can be recognized only by its key.
 const CANARY: &str = "canary-word";
 
-/// A document of a few levels, drawn by chance; keys and values meet often, and many are secrets.
+/// A random document of a few levels, with frequent equal keys and values and many secrets.
 fn draw(chance: &mut fastrand::Rng, depth: u8) -> Value {
     const WORDS: [&str; 12] = [
         "a",
@@ -45,7 +45,7 @@ fn draw(chance: &mut fastrand::Rng, depth: u8) -> Value {
     }
 }
 
-/// The document as YAML: mappings in some order, as lines or in brackets, between comments.
+/// The document as YAML: mappings in random order, in block or flow style, between comments.
 fn spell(chance: &mut fastrand::Rng, value: &Value, indent: usize) -> String {
     let lead = " ".repeat(indent);
     let comment = if chance.bool() {
@@ -75,7 +75,7 @@ fn spell(chance: &mut fastrand::Rng, value: &Value, indent: usize) -> String {
     }
 }
 
-/// Changes one value somewhere, or none.
+/// Changes at most one value.
 fn change(chance: &mut fastrand::Rng, value: &mut Value) {
     let inner = match value {
         Value::Array(list) => {
@@ -130,7 +130,7 @@ fn the_masked_difference_is_empty_exactly_when_the_documents_are_equal() {
     assert!(equal > 500 && different > 500, "{equal} and {different}");
 }
 
-/// Puts the canary in the place of all texts below keys that are names of secrets.
+/// Replaces all texts below keys of secrets by the canary.
 fn plant(value: &mut Value, is_secret: bool) {
     match value {
         Value::String(text) if is_secret => CANARY.clone_into(text),

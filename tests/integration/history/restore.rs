@@ -43,7 +43,7 @@ fn run_restore(backend: &S3Backend, arguments: &[&str]) -> crate::commands::Comm
     )
 }
 
-/// Asserts that a restore was refused, and that there is no file, not even a part of one.
+/// Asserts that a restore was refused and wrote no file, not even a partial one.
 fn assert_nothing_written(backend: &S3Backend, arguments: &[&str], exit: i32, words: &str) {
     assert_refused(run_restore(backend, arguments), exit, words);
     let left = fs::read_dir(backend.world.path())
@@ -94,7 +94,7 @@ fn restores_each_version_byte_for_byte(backend: &mut S3Backend) {
     let (.., messages) = run_restore(backend, &["--version", &md5_of(FIRST)]);
     let words = format!(
         "wrote `restored.yaml`: deployed 2026-10-01T08:00:05Z by arn:aws:iam::123456789012:user/jane (20261001T080005Z-jane), \
-         from s3://{BUCKET}/{first}; md5, size as they must be\n"
+         from s3://{BUCKET}/{first}; md5 and size verified\n"
     );
     assert_eq!(messages, format!("config-backup: {words}"));
 }
@@ -102,7 +102,7 @@ fn restores_each_version_byte_for_byte(backend: &mut S3Backend) {
 fn does_not_write_bytes_that_mismatch_their_name(backend: &mut S3Backend) {
     let [_, second] = put_two_versions(backend);
     backend.client.put(&second, &SECOND.replace("two", "six"));
-    assert_nothing_written(backend, &[], 1, "its md5 is not what it was");
+    assert_nothing_written(backend, &[], 1, "md5 mismatch");
     assert_eq!(
         run_command(&backend.world, &["restore", "acme", "--stdout"]).1,
         ""
@@ -130,7 +130,7 @@ fn reports_metadata_that_does_not_match_the_bytes() {
             .server
             .put(BUCKET, &key, FIRST.as_bytes(), &[(name, &value)])
             .expect("an object");
-        assert_nothing_written(&backend, &[], 1, &format!("its {name} is not what it was"));
+        assert_nothing_written(&backend, &[], 1, &format!("{name} mismatch"));
     }
 }
 
@@ -148,7 +148,7 @@ fn refuses_an_ambiguous_selector_and_lists_the_candidates() {
     }
     put_record(&backend, "2026-10-01T08:00:05Z", "jane", "");
     for (arguments, words) in [
-        (["--version", "abcd"], "`abcd` stands for 2 versions: abcd2"),
+        (["--version", "abcd"], "`abcd` matches 2 versions: abcd2"),
         (
             ["--version", "ffff"],
             "there is no version `ffff`; `config-backup history` lists them",
@@ -156,7 +156,7 @@ fn refuses_an_ambiguous_selector_and_lists_the_candidates() {
         (["--version", "abc"], "give at least 4 digits"),
         (
             ["--at", "2026-09-30"],
-            "there was none yet at 2026-09-30T23:59:59Z; the oldest is of 2026-10-01T08:00:00Z",
+            "there was no version at 2026-09-30T23:59:59Z; the oldest is of 2026-10-01T08:00:00Z",
         ),
         (["--at", "yesterday"], "read `--at yesterday`; use a date"),
         (
@@ -190,7 +190,7 @@ fn a_config_of_the_legacy_module_is_verified_by_a_record_or_not_at_all() {
     let (code, _, messages) = run_restore(&backend, &[]);
     assert_eq!((code, messages.lines().count()), (Some(0), 2), "{messages}");
     assert!(
-        messages.contains("nothing in the bucket says what that object must hold"),
+        messages.contains("not verified: the bucket has no digest of this object"),
         "{messages}"
     );
     let record = format!(
@@ -203,7 +203,7 @@ fn a_config_of_the_legacy_module_is_verified_by_a_record_or_not_at_all() {
     let (.., messages) = run_restore(&backend, &[]);
     assert!(
         messages.contains("deployed 2025-10-30T14:30:52Z by arn:x:user/jane, from ")
-            && messages.ends_with("; md5, size as they must be\n")
+            && messages.ends_with("; md5 and size verified\n")
     );
 }
 
@@ -215,7 +215,7 @@ fn replaces_another_file_only_by_force_and_keeps_a_copy() {
     assert_refused(
         run_restore(&backend, &[]),
         1,
-        "it is there and holds something else; choose another file, or use `--force`",
+        "it has other content; choose another file, or use `--force`",
     );
     assert_eq!(
         fs::read_to_string(output_path(&backend)).expect("a file"),
@@ -223,7 +223,7 @@ fn replaces_another_file_only_by_force_and_keeps_a_copy() {
     );
     let (code, _, messages) = run_restore(&backend, &["--force"]);
     assert!(
-        code == Some(0) && messages.contains("what it held is now `"),
+        code == Some(0) && messages.contains("and its old content to `"),
         "{messages}"
     );
     let aside = backend.world.path().join("restored.yaml.bak");
@@ -249,7 +249,7 @@ fn replaces_another_file_only_by_force_and_keeps_a_copy() {
         .expect("a time");
     let (code, _, messages) = run_restore(&backend, &[]);
     assert!(
-        code == Some(0) && messages.contains("is the same already"),
+        code == Some(0) && messages.contains("already has this content"),
         "{messages}"
     );
     assert_eq!(
@@ -349,7 +349,7 @@ fn a_restore_only_reads_and_fails_with_the_documented_codes() {
         "no-such-profile",
     );
     assert_refused(
-        run_command_as(&backend.world, "nobody", &["restore", "acme", "--stdout"]),
+        run_command_as(&backend.world, "denied", &["restore", "acme", "--stdout"]),
         5,
         "access denied",
     );

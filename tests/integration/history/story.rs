@@ -12,14 +12,14 @@ use test_support::{
     CONFIG, JANE_ARN, JOHN_ARN, MAX_ARN, World, helper_path, refused_endpoint, to_text,
 };
 
-/// What was deployed, kept aside.
+/// A deployment, with a copy of its config.
 struct StoryDeployment {
     id: String,
     arn: &'static str,
     config: String,
 }
 
-/// The seven configs: each differs from the others in the keys that `history` has to name.
+/// Seven configs, which differ in the keys that `history` must name.
 fn seven_configs() -> [String; 7] {
     let hidden = CONFIG.replace("canary-admin-password", "canary-admin-password-2");
     [
@@ -40,7 +40,8 @@ fn seven_configs() -> [String; 7] {
     ]
 }
 
-/// Which of the configs is deployed by whom; the fifth deployment is offline, and the seventh brings an old config back.
+/// The config and user of each deployment; the fifth is offline, and the seventh returns to an old
+/// config.
 const PLAN: [(usize, &str, &str); 10] = [
     (0, "default", JOHN_ARN),
     (1, "jane", JANE_ARN),
@@ -56,12 +57,12 @@ const PLAN: [(usize, &str, &str); 10] = [
 
 fn deploy_ten_times(world: &mut World) -> Vec<StoryDeployment> {
     let mut unit = CustomerUnit::new(world);
-    // The last config is torn and could not tell it.
+    // The last config is cut off, so the customer name is a setting.
     unit.set_variable("customer_name", "airbnb");
     let configs = seven_configs();
     let mut deployed = Vec::new();
     for (number, (config, profile, arn)) in PLAN.into_iter().enumerate() {
-        // Versions of one second would have no order.
+        // Versions of the same second have no order.
         wait_for_next_second(unix_now());
         unit.write_config(&configs[config]);
         unit.set_variable("aws_profile", profile);
@@ -93,7 +94,7 @@ fn deploy_ten_times(world: &mut World) -> Vec<StoryDeployment> {
     deployed
 }
 
-/// Restores the config of each deployment with `program` and compares it with the copy that was kept aside.
+/// Restores the config of each deployment with `program` and compares it with its copy.
 fn each_deployment_comes_back(
     world: &World,
     program: &Path,
@@ -120,7 +121,7 @@ fn each_deployment_comes_back(
         let said = to_text(&output.stderr);
         if !output.status.success()
             || !said.contains(it.arn)
-            || !said.contains("md5, sha256, size as they must be")
+            || !said.contains("md5, sha256 and size verified")
         {
             return Err(format!("deployment {number}: {said}"));
         }
@@ -131,7 +132,7 @@ fn each_deployment_comes_back(
     Ok(())
 }
 
-/// A helper that does what the script says with the real one, `$HELPER`.
+/// A script as the helper, which finds the real one in `$HELPER`.
 fn write_broken_helper(world: &World, name: &str, script: &str) -> PathBuf {
     let path = world.path().join(name);
     fs::write(
@@ -152,7 +153,8 @@ fn lists_ten_deployments_and_restores_each_config() {
     let deployed = deploy_ten_times(&mut world);
     let table = parse_csv_rows(command_answer(&world, &["history", "airbnb"]).as_bytes());
     let user = |arn: &str| arn.rsplit_once('/').expect("a name").1.to_owned();
-    // Newest first, from the plan above: the config, who brought it, how many deployed it, and what it changed.
+    // Newest first, from the plan above: the config, its first user, the number of deployments, and
+    // the changes.
     let expected: Vec<Vec<String>> = [
         (6, JOHN_ARN, "2", "not YAML: bytes differ"),
         (
@@ -197,7 +199,7 @@ fn lists_ten_deployments_and_restores_each_config() {
         each_deployment_comes_back(&world, &helper_path(), &deployed),
         Ok(())
     );
-    // From the second deployment to the eighth; the fingerprints differ in each run.
+    // From the second deployment to the eighth, without fingerprints, which differ in each run.
     let shown = command_answer(
         &world,
         &["diff", "airbnb", &deployed[1].id, &deployed[7].id],
@@ -215,7 +217,7 @@ fn lists_ten_deployments_and_restores_each_config() {
         "~ mongodb.instance_size: M40 -> M30",
     ];
     assert_eq!(names, expected);
-    // A colleague's file of before, compared with what was deployed since.
+    // An older local file, compared with the latest deployment.
     assert_eq!(
         command_answer(
             &world,
@@ -224,7 +226,7 @@ fn lists_ten_deployments_and_restores_each_config() {
         ""
     );
 
-    // A helper that adds a byte, or gives the latest whatever is asked for, would not pass.
+    // Negative controls: a helper that adds a byte, and one that always restores the latest config.
     let adds = write_broken_helper(
         &world,
         "adds",

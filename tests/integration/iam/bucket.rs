@@ -41,7 +41,7 @@ fn the_bucket_policy_limits_administrators_too() {
                     .is_err_and(|why| why.contains("PreconditionFailed"))
             );
         }
-        // What a deployment does, and Terraform with its states and their locks.
+        // The requests of a deployment, and those of Terraform for states and locks.
         assert_eq!(client.try_put(config, CONFIG), Ok(()));
         assert_eq!(
             client
@@ -118,7 +118,8 @@ fn multipart_uploads_cannot_overwrite_an_object() {
         tls: true,
         ..AccessPolicies::default()
     };
-    // As the User Guide has it, "Enforce conditional writes": the parts carry no condition, and create no object.
+    // From the S3 User Guide, "Enforce conditional writes": parts carry no condition and create no
+    // object.
     let put = |says: &[(&'static str, &str)]| {
         let says = says
             .iter()

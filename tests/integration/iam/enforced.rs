@@ -13,7 +13,6 @@ use test_support::s3_client::S3TestClient;
 use test_support::terraform_steps::CustomerUnit;
 use test_support::{BUCKET, CONFIG, World, refused_endpoint, to_text};
 
-/// What `iam` prints.
 pub(crate) fn print_policy(world: &World, arguments: &[&str]) -> String {
     let output = world
         .helper_command(&["iam"])
@@ -28,7 +27,7 @@ pub(crate) fn print_policy(world: &World, arguments: &[&str]) -> String {
     to_text(&output.stdout)
 }
 
-/// Has John live with a policy, and everybody with that of the bucket.
+/// Applies a policy to John, and the bucket policy to every user.
 pub(crate) fn enforce_policies(world: &World, john: &str, bucket: Option<&str>) {
     let identities = BTreeMap::from([("AKIADEFAULT".to_owned(), john.to_owned())]);
     world
@@ -47,7 +46,7 @@ pub(crate) fn assert_denied(result: Result<(), String>) {
     assert!(why.contains("AccessDenied"), "{why}");
 }
 
-/// Two deployments with a change between them, one that comes late, and a report.
+/// Two deployments with a change between them, a late one, and a report.
 pub(crate) fn deployments_go_well(world: &mut World) -> Result<(), String> {
     let mut unit = CustomerUnit::new(world);
     let deploy = |world: &World, unit: &mut CustomerUnit| {
@@ -77,7 +76,7 @@ pub(crate) fn deployments_go_well(world: &mut World) -> Result<(), String> {
     }
 }
 
-/// Has a record that only the archive has.
+/// Adds a record that only the archive has.
 pub(crate) fn with_an_archive(world: &World) {
     let key = "usage-logs/airbnb/2026-01-02_030405.json";
     let record = b"{\"customer\":\"airbnb\",\"user\":\"arn:aws:iam::123456789012:user/jane\",\"timestamp\":\"2026-01-02T03:04:05Z\"}\n";
@@ -148,7 +147,7 @@ fn the_writer_policy_works_for_a_customer_with_an_odd_name() {
     );
 }
 
-/// Each policy that lacks one string of one list, or one statement, of `policy`.
+/// Every variant of `policy` without one list item or one statement.
 pub(crate) fn narrower_policies(policy: &str) -> Vec<(String, String)> {
     let policy: Value = serde_json::from_str(policy).expect("JSON");
     let statements = policy["Statement"].as_array().expect("statements").len();
@@ -226,7 +225,7 @@ fn a_writer_of_one_customer_cannot_read_another_or_delete() {
     for key in others {
         assert_denied(client.try_get(key));
         assert_denied(client.try_put(key, "mine"));
-        // Nor is told what is not there.
+        // The answer does not reveal that the object is missing.
         assert_denied(client.try_get(&format!("{key}.bak")));
     }
     for prefix in [
@@ -249,7 +248,7 @@ fn a_writer_of_one_customer_cannot_read_another_or_delete() {
             .try_get("terragrunt/airbnb/gone")
             .is_err_and(|why| why.contains("NoSuchKey"))
     );
-    // As the deployment tells it.
+    // The message of the deployment.
     let mut unit = CustomerUnit::in_folder(&world, "acme");
     unit.set_variable("customer_name", "acme");
     assert!(

@@ -14,7 +14,7 @@ use test_support::s3_servers::MotoServer;
 use test_support::terraform_steps::CustomerUnit;
 use test_support::{CONFIG, World, project_dir, run_with_input, to_text};
 
-/// Makes a user for each policy, with keys and the bucket's policy if there is one; from then on IAM is asked.
+/// Creates a user with keys for each policy, and sets the bucket policy; then moto enforces IAM.
 const SETUP: &str = r#"
 import json, sys, urllib.request
 sys.path.insert(0, sys.argv[1])
@@ -35,7 +35,7 @@ urllib.request.urlopen(urllib.request.Request(endpoint + "/moto-api/reset-auth",
 print(json.dumps(keys))
 "#;
 
-/// A world on moto, with a user and a profile for each of these policies; and those users' own hands.
+/// A world on moto with a user and a profile for each policy, and a client for each user.
 fn create_users<const N: usize>(
     world: &mut World,
     moto: &MotoServer,
@@ -75,7 +75,7 @@ fn exit_code_as(world: &World, user: &str, arguments: &[&str]) -> Option<i32> {
 fn the_printed_policies_allow_each_role_its_work_and_no_more() {
     let mut world = World::new();
     let moto = MotoServer::start(&world);
-    // Names of their own: moto reads this machine's profiles, too, and takes no name twice.
+    // The names are unique because moto also reads the profiles of this machine.
     let policies = [
         (
             "deployer",
@@ -115,11 +115,11 @@ fn the_printed_policies_allow_each_role_its_work_and_no_more() {
         denied.expect_warning().contains("access denied"),
         "{denied:?}"
     );
-    // What that deployment kept goes out with the next of somebody who may.
+    // The next deployment with permission sends what that deployment spooled.
     other.set_variable("aws_profile", "everybodys");
     other.deploy(&world);
 
-    let verbs: [&[&str]; 3] = [
+    let commands: [&[&str]; 3] = [
         &["report", "airbnb"],
         &["history", "airbnb"],
         &["restore", "airbnb", "--stdout"],
@@ -130,7 +130,7 @@ fn the_printed_policies_allow_each_role_its_work_and_no_more() {
         ("auditor", [Some(0), Some(5), Some(5)]),
     ] {
         assert_eq!(
-            verbs.map(|verb| exit_code_as(&world, user, verb)),
+            commands.map(|command| exit_code_as(&world, user, command)),
             codes,
             "{user}"
         );
@@ -171,7 +171,7 @@ fn the_printed_policies_allow_each_role_its_work_and_no_more() {
 fn the_bucket_policy_stops_an_administrator_from_deleting() {
     let mut world = World::new();
     let moto = MotoServer::start(&world);
-    // Without its conditions moto would take each of the other statements for all requests.
+    // moto ignores conditions, so it would apply the other statements to all requests.
     let mut policy: Value = serde_json::from_str(&print_policy(&world, &["bucket"])).expect("JSON");
     policy["Statement"]
         .as_array_mut()

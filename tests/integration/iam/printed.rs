@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use test_support::{World, project_dir, refused_endpoint, to_text};
 
-/// Runs `iam` where nobody would answer: exit code, stdout and stderr.
+/// Runs `iam` without a network; returns exit code, stdout and stderr.
 fn run_iam(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut world = World::new();
     world.set_endpoint(&refused_endpoint());
@@ -24,7 +24,7 @@ fn run_iam(arguments: &[&str]) -> (Option<i32>, String, String) {
     )
 }
 
-/// Runs `iam`, which must end well and have nothing to say beside the policy.
+/// Runs `iam`, which must print a policy and no message.
 fn print_policy(arguments: &[&str]) -> String {
     let (code, policy, messages) = run_iam(arguments);
     assert_eq!((code, messages.as_str()), (Some(0), ""), "{arguments:?}");
@@ -44,7 +44,7 @@ fn the_documents_show_the_policies_that_are_printed() {
         fs::read_to_string(project_dir().join("docs/permissions.md")).expect("docs/permissions.md");
     let [writer, reader, bucket] = shown(&page).try_into().expect("three policies");
 
-    // The writer's policy is written more densely there.
+    // The page has fewer line breaks in the policy of the writer.
     let value = |json: &str| serde_json::from_str::<Value>(json).expect("JSON");
     assert_eq!(value(&writer), value(&print_policy(&["writer"])));
     assert_eq!(reader, print_policy(&["reader", "--customer", "airbnb"]));
@@ -52,7 +52,7 @@ fn the_documents_show_the_policies_that_are_printed() {
 }
 
 #[test]
-fn a_name_is_no_pattern_and_no_prefix_of_another() {
+fn a_customer_name_is_not_a_pattern_or_prefix() {
     for kind in [&["writer"][..], &["reader"], &["bucket"]] {
         let policy = print_policy(&[kind, &["--customer", "a*?$c"]].concat());
         let policy: Value = serde_json::from_str(&policy).expect("JSON");
@@ -65,11 +65,11 @@ fn a_name_is_no_pattern_and_no_prefix_of_another() {
         assert!(!said.contains("a*"), "{said}");
     }
     assert!(!print_policy(&["writer", "--customer", "acme"]).contains("acme*"));
-    // The segment of another customer is no earlier spelling of this one.
+    // The segment of another customer is not an older spelling of this one.
     assert!(
         !print_policy(&["reader", "--customer", "~Foo~20Bar"]).contains("terragrunt/~Foo~20Bar/")
     );
-    // `terragrunt/a/b/` lies in the folder of `a`.
+    // `terragrunt/a/b/` is in the folder of `a`.
     assert!(!print_policy(&["writer", "--customer", "a/b"]).contains("terragrunt/a/b"));
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use test_support::{World, project_dir, to_text};
 
-/// The unit as the project has it: all files of `terraform/`, without its folders.
+/// The files of `terraform/`, without its folders.
 pub(crate) fn embedded_unit_files() -> BTreeMap<String, Vec<u8>> {
     read_files(&project_dir().join("terraform"))
 }
@@ -28,7 +28,7 @@ pub(crate) fn read_files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// A customer folder that has what `init` wants to find.
+/// A customer folder that `init` accepts.
 pub(crate) fn create_customer_folder(world: &World) -> PathBuf {
     let folder = world.path().join("customers of ours/airbnb");
     fs::create_dir_all(&folder).expect("a folder");
@@ -37,7 +37,8 @@ pub(crate) fn create_customer_folder(world: &World) -> PathBuf {
     folder
 }
 
-/// Runs `init` where Terragrunt is not in PATH; returns its exit code and what it printed, which is all on stdout.
+/// Runs `init` without Terragrunt in PATH; returns exit code and stdout, and asserts an empty
+/// stderr.
 pub(crate) fn run_init(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
     run_init_with_path(world, "/usr/bin:/bin", arguments)
 }

@@ -24,7 +24,7 @@ fn unit_including(path: &str) -> String {
     format!("include \"root\" {{\n  path   = {path}\n  expose = true\n}}\n")
 }
 
-/// The root file that the unit includes, after a look at the whole line and at the digests.
+/// The root file that the unit includes; also checks the line and the digests.
 fn included_root(folder: &Path) -> String {
     let unit_folder = folder.join("config-backup");
     let written = fs::read_to_string(unit_folder.join("terragrunt.hcl")).expect("it");

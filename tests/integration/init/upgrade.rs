@@ -85,7 +85,7 @@ fn force_replaces_changed_files_and_keeps_copies() {
 fn upgrades_unchanged_files_of_an_older_version() {
     let world = World::new();
     let (path, unit_folder) = with_the_unit(&world);
-    // As a version before this one would have left it: other bytes, and their digests in the list.
+    // As an older version left it: other bytes that match their list of digests.
     let (old, changed) = ("# older main.tf\n", "# older outputs.tf\n");
     let list = format!(
         "# head\n{}  main.tf\n{}  outputs.tf\n",

@@ -24,7 +24,7 @@ fn put_record(world: &World, key: &str, cluster: &str, unix: u64) {
         .expect("a record");
 }
 
-/// Runs `report`, which must end with 0; gives stdout, stderr, and how many GETs and LISTs it took.
+/// Runs `report`, which must exit 0; returns stdout, stderr, and the numbers of GETs and LISTs.
 fn run_report(world: &World, arguments: &[&str]) -> (String, String, usize, usize) {
     let before = (
         world.count_requests("GetObject", ""),
@@ -52,7 +52,6 @@ fn cache_dir(world: &World) -> PathBuf {
     world.home().join(".cache/config-backup")
 }
 
-/// The one database.
 fn cache_file(world: &World) -> PathBuf {
     let mut files: Vec<PathBuf> = fs::read_dir(cache_dir(world))
         .expect("a cache")
@@ -62,7 +61,7 @@ fn cache_file(world: &World) -> PathBuf {
     files.remove(0)
 }
 
-/// Runs SQL on the cache, by python3's own SQLite.
+/// Runs SQL on the cache with the SQLite of python3.
 fn run_sql(world: &World, statement: &str) {
     let script = "import sqlite3,sys; db = sqlite3.connect(sys.argv[1]); print(db.execute(sys.argv[2]).rowcount); db.commit()";
     let output = Command::new("python3")
@@ -158,7 +157,7 @@ fn an_object_that_was_overwritten_or_deleted_is_not_taken_from_the_cache() {
     let earlier = "usage-logs/acme/d188280766a258ccc135ef480b49230c.json";
     put_record(&world, earlier, "before", 2000);
     assert!(run_report(&world, &["--all"]).0.contains(",before,"));
-    // The earlier module writes over its object: same name and size, another time.
+    // The legacy module overwrites its object: same name and size, another time.
     put_record(&world, earlier, "behind", 3000);
     let (csv, _, gets, _) = run_report(&world, &["--all"]);
     assert!(
@@ -220,7 +219,7 @@ fn drops_a_damaged_cache_with_a_message_and_reports_correctly() {
 fn drops_a_full_cache_with_a_message_and_reports_correctly() {
     let world = world_with_records(200);
     let right = run_report(&world, &["--all", "--no-cache"]).0;
-    // A file that may not grow beyond 32 KiB stands for a disk that is full.
+    // A file limit of 32 KiB simulates a full disk.
     let script = "trap '' XFSZ; ulimit -f 64; LLVM_PROFILE_FILE=/dev/null exec \"$1\" report --profile default --all";
     let output = world
         .command("sh")
@@ -284,7 +283,7 @@ fn detects_a_changed_value_in_the_cache() {
     );
     let (csv, messages, ..) = run_report(&world, &["--all"]);
     assert_eq!(csv, right);
-    assert!(messages.contains("not as it was written"), "{messages}");
+    assert!(messages.contains("does not match its digest"), "{messages}");
 }
 
 #[test]
@@ -309,7 +308,7 @@ fn does_not_follow_a_link_in_place_of_the_cache() {
     std::os::unix::fs::symlink(&victim, &cache).expect("a link");
     let before = fs::read(&victim).expect("bytes");
     let (_, messages, ..) = run_report(&world, &["--all"]);
-    assert!(messages.contains("no regular file"), "{messages}");
+    assert!(messages.contains("not a regular file"), "{messages}");
     assert_eq!(fs::read(&victim).expect("bytes"), before);
 }
 
@@ -377,7 +376,7 @@ fn does_not_list_old_records_again_and_finds_late_ones() {
     put_record(&world, &key(now - 50), "recent", now - 50);
     let first = run_report(&world, &["--all"]);
     assert_eq!((first.2, first.3), (3201, 4 + 1));
-    // One that was on its way for a month, one of now, and one of another customer.
+    // A record that arrives a month late, a new one, and one of another customer.
     put_record(&world, &key(now - 30 * DAY), "late", now);
     put_record(&world, &key(now - 10), "new", now);
     put_record(
@@ -411,6 +410,6 @@ fn does_not_list_old_records_again_and_finds_late_ones() {
         listed.iter().any(|query| query.contains("start-after")),
         "{listed:?}"
     );
-    // What is deleted beyond the look-back is noticed a week later, or at once with --refresh.
+    // A deletion beyond the look-back period is noticed a week later, or at once with --refresh.
     assert_eq!(run_report(&world, &["--all", "--refresh"]).2, 3205);
 }

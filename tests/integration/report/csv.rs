@@ -7,7 +7,7 @@ const HEADER: &str = "timestamp,customer,user,additional_users_count,project_nam
 const ALICE: &str =
     "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/alice";
 
-/// Writes a record; the clock says `unix` where S3 is asked.
+/// Writes a record whose Last-Modified is `unix`.
 fn put_record(world: &World, key: &str, record: &str, unix: u64) {
     world
         .server
@@ -30,7 +30,7 @@ fn with_customer(customer: &str, record: &str) -> String {
     )
 }
 
-/// Runs `report` with the profile `default`; it must end with 0. Gives stdout and stderr.
+/// Runs `report` with the profile `default`, which must exit 0; returns stdout and stderr.
 fn run_report(world: &World, arguments: &[&str]) -> (String, String) {
     let output = world
         .helper_command(&["report", "--profile", "default"])

@@ -175,7 +175,7 @@ fn rejected_credentials_exit_4() {
 #[test]
 fn a_denied_listing_and_a_missing_bucket_exit_5_with_a_fix() {
     let world = World::new();
-    assert_fails(&world, &["--profile", "nobody"], 5, "s3:ListBucket");
+    assert_fails(&world, &["--profile", "denied"], 5, "s3:ListBucket");
     assert_fails(
         &world,
         &["--profile", "default", "--bucket", "no-such-bucket"],
@@ -236,7 +236,7 @@ fn a_wrong_command_line_exits_2() {
     }
     assert_eq!(
         world
-            .helper_command(&["no-such-verb"])
+            .helper_command(&["no-such-command"])
             .output()
             .expect("it")
             .status

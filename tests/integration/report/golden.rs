@@ -16,7 +16,7 @@ use test_support::{BUCKET, World, project_dir, to_text};
 
 const SEED: &str = "20261124";
 
-/// A bucket with the corpus and what the oracle says of it; one for all tests, which only read it.
+/// A bucket with the corpus, and the expected report; shared by all tests, which only read it.
 struct GoldenCorpus {
     world: World,
     expected: Value,
@@ -49,7 +49,7 @@ fn load_corpus() -> &'static GoldenCorpus {
             serde_json::from_slice(&run_python(&["oracle.py", file.to_str().expect("UTF-8")]))
                 .expect("what to expect");
         let golden = GoldenCorpus { world, expected };
-        // What the others report comes out of the cache that this one fills.
+        // This run fills the cache for the others.
         golden.run_report(&[]);
         golden
     })
@@ -103,7 +103,7 @@ impl GoldenCorpus {
     }
 }
 
-/// The first character that a terminal would obey, or that turns the direction of writing.
+/// The first control character or bidirectional control in a text.
 fn find_unruly_char(text: &str) -> Option<char> {
     let is_mark = |c| {
         "\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}".contains(c)
@@ -112,7 +112,7 @@ fn find_unruly_char(text: &str) -> Option<char> {
         .find(|c| (c.is_control() && *c != '\n') || is_mark(*c))
 }
 
-/// A text as it is shown: with U+FFFD in the place of what is unruly.
+/// The displayed form of a text: U+FFFD replaces unsafe characters.
 fn plain_text(text: &str) -> String {
     text.chars()
         .map(|c| {
@@ -125,7 +125,7 @@ fn plain_text(text: &str) -> String {
         .collect()
 }
 
-/// The same cells, of numbers as of texts.
+/// The cell as text, also for numbers.
 fn value_words(value: &Value) -> String {
     value
         .as_str()
@@ -187,7 +187,7 @@ fn every_row_of_the_csv_is_right_and_every_bad_object_is_named_once() {
             .lines()
             .find(|line| line.contains(&format!("`{shown}`")))
             .expect("a line");
-        assert!(line.starts_with("config-backup: used in part "), "{line}");
+        assert!(line.starts_with("config-backup: partly used "), "{line}");
         for field in as_list(fields) {
             assert!(
                 line.contains(&format!("`{}`", value_words(field))),
@@ -197,7 +197,7 @@ fn every_row_of_the_csv_is_right_and_every_bad_object_is_named_once() {
     }
     assert!(
         messages.contains(&format!(
-            "left out {} records in all",
+            "skipped {} records in all",
             as_list(&golden.expected["left_out"]).len()
         )),
         "seed {SEED}"
@@ -317,7 +317,7 @@ fn the_page_shows_every_row_as_text() {
     let (code, html, _) = golden.run_report(&["--format", "html"]);
     assert_eq!(code, Some(0));
     let page = crate::report::html::parse_page(&html);
-    // The parser takes blanks around a cell's text away.
+    // The parser trims the text of cells.
     let lines = |rows: &Value, shown: &dyn Fn(&Value) -> String| {
         let mut lines: Vec<Vec<String>> = as_list(rows)
             .iter()

@@ -8,7 +8,7 @@ use serde_json::Value;
 use test_support::oracle::unix_time;
 use test_support::{BUCKET, World, run_with_input, to_text};
 
-/// What a browser would run or take for markup, if the page let it.
+/// Text that a browser would run or render, if the page did not escape it.
 const HOSTILE: [&str; 7] = [
     "<script>alert(1)</script>",
     "</td></tr></table><h1>gone</h1>",
@@ -35,7 +35,8 @@ const USUAL: DeploymentRow<'_> = DeploymentRow {
     hash: "00000000000000000000000000000001",
 };
 
-/// Writes the records of deployments, each with a key of its own below its customer's or, for odd names, the earlier module's prefix.
+/// Writes the records of deployments, below the prefix of the customer or, for unusual names, that
+/// of the legacy module.
 fn put_records(world: &World, deployed: &[DeploymentRow<'_>]) {
     for (number, it) in deployed.iter().enumerate() {
         let record = serde_json::json!({
@@ -71,14 +72,14 @@ fn run_report(world: &World, arguments: &[&str]) -> String {
     to_text(&output.stdout)
 }
 
-/// The page, and what a parser from outside of the product makes of it.
+/// The page, and its content according to the HTML parser of python3.
 fn report_page(world: &World, arguments: &[&str]) -> (String, Value) {
     let page = run_report(world, &[&["--format", "html"], arguments].concat());
     let parsed = parse_page(&page);
     (page, parsed)
 }
 
-/// What a parser from outside of the product finds in a page, which must be whole.
+/// Parses a complete page with the HTML parser of python3.
 pub(crate) fn parse_page(page: &str) -> Value {
     let mut parser = Command::new("python3");
     parser.args(["-c", include_str!("page.py")]);
@@ -131,9 +132,8 @@ fn the_page_is_complete_and_its_policy_allows_only_its_own_style_and_script() {
     }
 }
 
-#[test]
-fn the_numbers_are_those_of_the_summary() {
-    let world = World::new();
+/// Five deployments from January to March 2026.
+fn put_deployments_of_three_months(world: &World) {
     let deployed = |timestamp, customer, user, hash| DeploymentRow {
         timestamp,
         customer,
@@ -142,7 +142,7 @@ fn the_numbers_are_those_of_the_summary() {
         ..USUAL
     };
     put_records(
-        &world,
+        world,
         &[
             deployed(
                 "2026-01-01T00:00:00Z",
@@ -176,6 +176,12 @@ fn the_numbers_are_those_of_the_summary() {
             ),
         ],
     );
+}
+
+#[test]
+fn the_numbers_are_those_of_the_summary() {
+    let world = World::new();
+    put_deployments_of_three_months(&world);
     let (_, page) = report_page(&world, &[]);
     let summary: Value =
         serde_json::from_str(&run_report(&world, &["--summary", "--format", "json"]))

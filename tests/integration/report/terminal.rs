@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::{BUCKET, World, helper_path, run_with_input, to_text};
 
-/// A deployment with text that a terminal would obey.
+/// A world with a deployment whose text contains terminal control sequences.
 fn world_with_records() -> World {
     let world = World::new();
     let record = "{\"timestamp\":\"2026-03-02T08:00:00Z\",\"customer\":\"acme\",\"user\":\"arn:aws:iam::1:user/jane\",\"additional_users_count\":12,\
@@ -24,7 +24,7 @@ fn world_with_records() -> World {
     world
 }
 
-/// Runs `report` on a terminal; gives what it showed.
+/// Runs `report` on a terminal and returns its output.
 fn on_a_terminal(world: &World, arguments: &[&str]) -> String {
     helper_on_a_terminal(
         world,
@@ -32,7 +32,7 @@ fn on_a_terminal(world: &World, arguments: &[&str]) -> String {
     )
 }
 
-/// Runs the helper on a terminal of 60 columns, by python3's pty; gives what it showed.
+/// Runs the helper on a terminal of 60 columns (pty of python3) and returns its output.
 pub(crate) fn helper_on_a_terminal(world: &World, arguments: &[&str]) -> String {
     let script = "import fcntl,os,pty,struct,sys,termios\n\
                   pid, fd = pty.fork()\n\
@@ -79,7 +79,7 @@ fn a_table_fits_the_terminal_obeys_no_color_and_is_safe() {
 fn shows_and_clears_progress_on_a_terminal() {
     let mut world = world_with_records();
     let asked = AtomicUsize::new(0);
-    // The first answer makes the report wait, as a slow network would.
+    // The first answer is slow, so that progress is shown.
     let busy = FaultyProxy::start(&world.server.endpoint(), move |line| {
         if line.contains("/usage-logs/acme/") && asked.fetch_add(1, Ordering::SeqCst) == 0 {
             RequestFate::Answer(
@@ -103,7 +103,8 @@ fn ctrl_c_stops_at_once_and_leaves_no_files() {
     fs::write(world.path().join("usage.csv"), "of yesterday\n").expect("an old report");
     let silent = FaultyProxy::black_hole();
     world.set_endpoint(&silent.endpoint());
-    // Whatever started the tests may have left them deaf to Ctrl-C; a shell cannot undo that, and a terminal would not do it.
+    // The parent of the tests may ignore SIGINT. A shell cannot restore it, and a terminal would
+    // not ignore it.
     let hearing = "import os,signal,sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])";
     let script = "sh -c 'echo $$; exec \"$1\" report --profile default -o usage.csv' sh \"$1\"; echo \"exit $?\"";
     let mut shell = world.command("python3");
@@ -163,7 +164,7 @@ fn help_has_examples_and_exit_codes() {
         help.lines().all(|line| line.chars().count() <= 120),
         "{help}"
     );
-    // Every option of the examples is there.
+    // Every option of the examples exists.
     let examples = help.split_once("Examples:").expect("examples").1;
     for option in examples
         .split_whitespace()

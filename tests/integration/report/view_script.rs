@@ -71,7 +71,7 @@ impl CustomerFolder {
     }
 }
 
-/// The shells of this machine; `sh` must be there.
+/// The shells of this machine; `sh` must exist.
 fn installed_shells() -> Vec<String> {
     let there = |name: &&str| {
         std::process::Command::new(name)
@@ -256,7 +256,7 @@ fn the_profile_is_that_of_the_customers_config() {
 #[test]
 fn reports_a_missing_helper_in_one_line() {
     let mut customer = CustomerFolder::new();
-    // A PATH with all that a shell script needs, and without the helper.
+    // A PATH with everything a shell script needs, without the helper.
     customer.world.set_variable("PATH", Some("/usr/bin:/bin"));
     for (helper, name) in [
         (None, "config-backup"),

@@ -56,12 +56,12 @@ fn lists_and_fetches_keys_with_odd_characters(backend: &mut S3Backend) {
         S3ServerKind::Embedded => &[],
         // A file's name has 255 bytes at most.
         S3ServerKind::Versitygw => &[&longer],
-        // Its routes end where a line does.
+        // The routes of moto do not match line breaks.
         S3ServerKind::Moto => &["two\nlines"],
     };
     assert_eq!(refused, cannot);
     if backend.kind == S3ServerKind::Versitygw {
-        // Its listings are XML alone, which has no such character, and name a key that nobody can get.
+        // XML has no such character, so its listings name a key that does not exist.
         entries.retain(|entry| names[usize::try_from(entry.count).unwrap()] != "\u{1b}[2J");
     }
     for _ in ["fetched", "from the cache"] {

@@ -31,7 +31,7 @@ fn every_record_of_several_pages_is_reported_once_and_fetched_once(backend: &mut
                 day: 1 + number % 28,
                 ..ReportEntry::new(customer, number)
             };
-            // Every tenth as the earlier module names them.
+            // Every tenth has a legacy name.
             let digest = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let key = if number.is_multiple_of(10) {
                 format!("usage-logs/{segment}/{digest:016x}{number:016x}.json")
@@ -45,7 +45,7 @@ fn every_record_of_several_pages_is_reported_once_and_fetched_once(backend: &mut
     backend.put_objects(&objects);
     let whole = backend.report_csv(&[]);
     assert!(whole == expected_csv(&entries), "not every record once");
-    // Three pages of records, and one of an archive that there is not.
+    // Three pages of records, and one of the missing archive.
     backend.assert_requests(2350, 4..=4);
     assert!(
         backend.report_csv(&[]) == whole,
@@ -59,7 +59,8 @@ fn every_record_of_several_pages_is_reported_once_and_fetched_once(backend: &mut
         );
     }
     assert_eq!(backend.report_csv(&["acm"]), CSV_HEADER);
-    // Seven prefixes of one page each, but acme's, of which most need no listing; and as many of the archive.
+    // One page for each of seven prefixes, except acme, most of whose pages are skipped; and as
+    // many of the archive.
     backend.assert_requests(2350, 21..=25);
     assert!(
         backend.report_csv(&["zeta", "--no-cache"]) == rows_of_customer("zeta", &whole),

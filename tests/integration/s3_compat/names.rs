@@ -8,7 +8,7 @@ on_each_server!(
 );
 
 fn reads_an_overwritten_record_of_the_legacy_module_again(backend: &mut S3Backend) {
-    // So many that the old ones are taken from the cache without a look at the bucket.
+    // Enough records that old ones come from the cache without a listing.
     let ours: Vec<ReportEntry> = (0..600)
         .map(|number| ReportEntry::new("acme", number))
         .collect();

@@ -17,11 +17,11 @@ on_each_server!(
     a_record_overwritten_between_list_and_get_is_used_in_its_new_form,
 );
 
-/// Records of the earlier module that are overwritten all the time.
+/// Legacy records that are overwritten continuously.
 const OVERWRITTEN: u64 = 5;
 
 fn a_report_during_writes_has_all_earlier_records(backend: &mut S3Backend) {
-    // Two pages, where that costs little.
+    // Two pages, on the server where that is cheap.
     let early: Vec<ReportEntry> = (0..if backend.kind == S3ServerKind::Embedded {
         1010
     } else {
@@ -36,7 +36,7 @@ fn a_report_during_writes_has_all_earlier_records(backend: &mut S3Backend) {
             .collect::<Vec<_>>(),
     );
     let today = key_timestamp(&format_rfc3339(unix_now()));
-    // What is known to be in the bucket, by key.
+    // The expected objects by key.
     let written = Mutex::new(
         early
             .iter()
@@ -57,7 +57,8 @@ fn a_report_during_writes_has_all_earlier_records(backend: &mut S3Backend) {
             for number in 2000.. {
                 let (key, entry) = if number % 2 == 0 {
                     let overwritten = number / 2 % OVERWRITTEN;
-                    // Of another size each time: versitygw keeps tag and content in two files and writes one after the other.
+                    // Each write has another size, because versitygw writes tag and content one
+                    // after the other.
                     let user = format!("overwritten{overwritten}");
                     (
                         format!("usage-logs/zeta/{overwritten:032x}.json"),
@@ -89,7 +90,7 @@ fn a_report_during_writes_has_all_earlier_records(backend: &mut S3Backend) {
                 .filter(|entry| arguments != ["acme"] || entry.customer == "acme")
             {
                 let count = reported.get(entry.user.as_str()).copied();
-                // An overwritten one may be a newer one by now.
+                // An overwritten record may be newer by now.
                 assert!(
                     count == Some(entry.count)
                         || entry.customer == "zeta" && count > Some(entry.count),
@@ -119,7 +120,7 @@ fn a_report_during_writes_has_all_earlier_records(backend: &mut S3Backend) {
     }
 }
 
-/// Ends the writers also where an assertion fails.
+/// Stops the writers, also after a failed assertion.
 struct StopOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
@@ -180,7 +181,7 @@ fn a_record_overwritten_between_list_and_get_is_used_in_its_new_form(backend: &m
     for (number, entry) in (0..).zip(&entries) {
         backend.client.put(&key(number), &entry.record());
     }
-    // One grows, one shrinks, one keeps its size.
+    // One grows, one shrinks, one has an unchanged size.
     let changes = [(3, 1_000_000), (11, 1), (16, 99)].map(|(number, count)| {
         entries[number].count = count;
         (key(number as u64), entries[number].record())

@@ -19,7 +19,7 @@ fn slow_down() -> RequestFate {
     )
 }
 
-/// Gives a backend some records.
+/// Writes `count` records.
 fn put_entries(backend: &S3Backend, count: u64) -> Vec<ReportEntry> {
     let entries: Vec<ReportEntry> = (0..count)
         .map(|number| ReportEntry::new("acme", number))
@@ -75,7 +75,7 @@ fn loses_no_record_to_temporary_throttling(backend: &mut S3Backend) {
 
 #[test]
 fn reports_a_throttling_server_in_one_line_on_each_server() {
-    // At the same time: they wait, longer each time.
+    // In parallel, because each report waits longer and longer.
     let backends = [
         S3ServerKind::Embedded,
         S3ServerKind::Versitygw,
@@ -104,7 +104,7 @@ fn reports_a_throttling_server_in_one_line_on_each_server() {
             backend.kind
         );
         assert!(
-            messages.starts_with("config-backup: get `s3://mongodb-arena/usage-logs/acme/"),
+            messages.starts_with("config-backup: cannot get `s3://mongodb-arena/usage-logs/acme/"),
             "{messages}"
         );
         assert!(

@@ -74,7 +74,7 @@ async fn sts_refuses_in_its_own_words() {
         (Some(403), "SignatureDoesNotMatch".into())
     );
     assert_eq!(
-        code(("AKIANOBODY0000000000", "x")).await,
+        code(("AKIADENIED0000000000", "x")).await,
         (Some(403), "InvalidClientTokenId".into())
     );
     let other = sts_client(&world, JOHN, "us-east-1")
@@ -106,7 +106,7 @@ async fn a_wrong_secret_and_an_unknown_key_are_refused() {
         (403, "SignatureDoesNotMatch".into())
     );
     assert_eq!(
-        status_and_code(put(("AKIANOBODY0000000000", "x")).await),
+        status_and_code(put(("AKIADENIED0000000000", "x")).await),
         (403, "InvalidAccessKeyId".into())
     );
     assert_eq!(world.server.keys("backups", ""), Vec::<String>::new());
@@ -291,7 +291,8 @@ async fn an_identity_can_be_denied_all_of_s3_but_not_sts() {
         .expect("always allowed");
 }
 
-// If the object does not exist and one has no s3:ListBucket permission, S3 returns 403: API reference of GetObject and HeadObject.
+// Without s3:ListBucket, S3 returns 403 for a missing object: API reference of GetObject and
+// HeadObject.
 #[tokio::test]
 async fn who_may_not_list_is_not_told_that_a_key_is_missing() {
     let world = World::with(john_without(&["ListObjectsV2"]));
@@ -410,5 +411,5 @@ async fn every_request_is_logged_with_what_became_of_it() {
     assert_eq!(lines, requests);
 }
 
-// The identity's policy is made as the IAM User Guide makes that of a folder of one's own, the bucket's as the S3 User Guide
-// does to enforce conditional writes.
+// The policies follow the examples of the IAM User Guide (a folder for each user) and the S3 User
+// Guide (conditional writes).

@@ -107,7 +107,7 @@ fn a_second_server_on_the_same_folder_is_refused() {
     );
 }
 
-// Two seconds are what the server grants to requests under way; there are none.
+// The server gives current requests two seconds; there are none.
 #[tokio::test]
 async fn a_server_with_idle_clients_stops_at_once() {
     let world = World::new();

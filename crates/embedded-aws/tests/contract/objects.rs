@@ -147,7 +147,7 @@ async fn what_is_put_with_an_object_comes_back() {
         .key("team/config.yaml")
         .checksum_mode(ChecksumMode::Enabled);
     let get = get.send().await.expect("there");
-    // The SDK sends the CRC-32 of its own accord: zlib.crc32(b"hello world") as Base64.
+    // The SDK sends the CRC-32 by default: zlib.crc32(b"hello world") as Base64.
     assert_eq!(get.checksum_crc32(), Some("DUoRhQ=="));
     assert_eq!(get.last_modified(), head.last_modified());
     assert_eq!(
@@ -259,7 +259,7 @@ async fn hostile_keys_are_objects_inside_the_folder_and_outlast_a_restart() {
             .await
             .unwrap_or_else(|error| panic!("{key:?}: {error:?}"));
     }
-    // The server's folder holds nothing but its own, and the folder around it only what the test put there.
+    // The server writes only into its folder.
     let names = |path: &std::path::Path| -> BTreeSet<String> {
         let entries = fs::read_dir(path)
             .expect("a folder")

@@ -51,7 +51,7 @@ async fn policies_of_identities_and_of_buckets_are_obeyed() {
         ),
         denied
     );
-    // That a key is missing is told only within the prefix.
+    // A missing key gives 404 only within the prefix.
     assert_eq!(
         status_and_code(
             john.get_object()
@@ -103,7 +103,7 @@ async fn policies_of_identities_and_of_buckets_are_obeyed() {
         status_and_code(put().if_none_match("*").send().await),
         (412, "PreconditionFailed".to_owned())
     );
-    // Whoever has no policy of their own is held by that of the bucket alone.
+    // Without an identity policy, only the bucket policy applies.
     let jane = world.s3_client(JANE, "eu-central-1");
     assert!(
         jane.get_object()

@@ -19,7 +19,7 @@ fn server_command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Waits for the endpoint of a program that was started; its output stays open.
+/// Waits for the endpoint of a started program, whose output stays open.
 fn read_endpoint(child: &mut Child) -> (String, BufReader<std::process::ChildStdout>) {
     let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
     let mut line = String::new();

@@ -1,4 +1,5 @@
-//! Where bars, lines and letters stand, computed by hand: 180 pixels for the greatest tick, 100 % for all bars together.
+//! Where bars, lines and letters stand, computed by hand: 180 pixels for the greatest tick, 100 %
+//! for all bars together.
 
 use chrono::{DateTime, Days};
 
@@ -10,15 +11,15 @@ fn totals_of_days(deployments: &[(u64, &str)]) -> ReportTotals {
     let start = "2026-11-01T08:00:00Z"
         .parse::<DateTime<chrono::Utc>>()
         .expect("a time");
-    let mut summary = ReportTotals::default();
+    let mut totals = ReportTotals::default();
     for (day, customer) in deployments {
-        summary.add_deployment(&Deployment {
+        totals.add_deployment(&Deployment {
             deployed_at: start + Days::new(*day),
             customer: (*customer).to_owned(),
             ..Deployment::default()
         });
     }
-    summary
+    totals
 }
 
 fn render_with(draw: impl Fn(&mut dyn Write) -> io::Result<()>) -> String {
@@ -38,18 +39,21 @@ fn assert_has(text: &str, parts: &[&str]) {
 }
 
 #[test]
-fn a_few_bars_are_slim_and_each_is_named() {
+fn few_bars_are_narrow_and_all_are_named() {
     let chart = render_time_chart(&[(0, "a"), (2, "a"), (2, "b"), (2, "b")]);
     assert_has(
         &chart,
         &[
             "<p class=\"note\">Per day; 3 in the busiest day</p>",
-            "<text x=\"36\" y=\"180.00\" dy=\"4\" text-anchor=\"end\">0</text>\n<text x=\"36\" y=\"120.00\"",
+            "<text x=\"36\" y=\"180.00\" dy=\"4\" text-anchor=\"end\">0</text>\n\
+             <text x=\"36\" y=\"120.00\"",
             "<line class=\"line\" x1=\"0\" x2=\"100%\" y1=\"60.00\" y2=\"60.00\"/>",
             "aria-label=\"4 deployments per day, as bars; ",
-            "<title>Sun 1 Nov 2026: 1 deployment</title><rect class=\"place\" x=\"0.00%\" width=\"33.33%\" height=\"180\"/>\
+            "<title>Sun 1 Nov 2026: 1 deployment</title>\
+             <rect class=\"place\" x=\"0.00%\" width=\"33.33%\" height=\"180\"/>\
          <rect class=\"bar\" x=\"15.16%\" width=\"3.00%\" y=\"120.00\" height=\"60.00\"/></g>",
-            "<title>Mon 2 Nov 2026: 0 deployments</title><rect class=\"place\" x=\"33.33%\" width=\"33.33%\" height=\"180\"/></g>",
+            "<title>Mon 2 Nov 2026: 0 deployments</title>\
+             <rect class=\"place\" x=\"33.33%\" width=\"33.33%\" height=\"180\"/></g>",
             "<rect class=\"bar\" x=\"81.83%\" width=\"3.00%\" y=\"0.00\" height=\"180.00\"/>",
             "<text x=\"16.66%\" y=\"200\" text-anchor=\"middle\">1 Nov 2026</text>\n\
          <text class=\"minor\" x=\"50.00%\" y=\"200\" text-anchor=\"middle\">2 Nov</text>\n\
@@ -62,7 +66,7 @@ fn a_few_bars_are_slim_and_each_is_named() {
 }
 
 #[test]
-fn from_twenty_seven_bars_on_they_take_four_fifths_of_their_places_and_some_are_named() {
+fn from_27_bars_on_each_takes_four_fifths_of_its_slot() {
     assert_has(
         &render_time_chart(&[(0, "a"), (25, "a")]),
         &["<rect class=\"bar\" x=\"0.42%\" width=\"3.00%\""],
@@ -96,7 +100,7 @@ fn from_twenty_seven_bars_on_they_take_four_fifths_of_their_places_and_some_are_
 }
 
 #[test]
-fn the_year_stands_where_it_changes_and_the_last_of_eight_bars_ends_at_the_edge() {
+fn a_label_has_the_year_where_it_changes_and_the_last_label_stays_inside() {
     let chart = render_time_chart(&[(57, "a"), (64, "a")]);
     let names: Vec<&str> = chart
         .lines()
@@ -124,7 +128,7 @@ fn the_year_stands_where_it_changes_and_the_last_of_eight_bars_ends_at_the_edge(
 }
 
 #[test]
-fn fifteen_customers_have_a_bar_of_their_own_and_the_others_have_one() {
+fn the_others_share_a_bar_after_fifteen_customers() {
     let names: Vec<String> = (10..27).map(|number| format!("c{number}")).collect();
     let group = |count: usize| {
         let mut deployments = vec![(0, ""), (0, ""), (0, "<b>")];
@@ -138,10 +142,13 @@ fn fifteen_customers_have_a_bar_of_their_own_and_the_others_have_one() {
         &three,
         &[
             "<caption class=\"unseen\">Deployments by customer</caption>",
-            "<tr><th scope=\"row\"><i>not known</i></th><td><svg width=\"100%\" height=\"14\" aria-hidden=\"true\">\
-         <rect class=\"bar\" width=\"100.00%\" height=\"14\"/></svg></td><td><data value=\"2\">2</data></td><td>50%</td></tr>",
+            "<tr><th scope=\"row\"><i>not known</i></th><td>\
+             <svg width=\"100%\" height=\"14\" aria-hidden=\"true\">\
+         <rect class=\"bar\" width=\"100.00%\" height=\"14\"/></svg></td><td>\
+          <data value=\"2\">2</data></td><td>50%</td></tr>",
             "<bdi title=\"&lt;b&gt;\">&lt;b&gt;</bdi>",
-            "<rect class=\"bar\" width=\"50.00%\" height=\"14\"/></svg></td><td><data value=\"1\">1</data></td><td>25%</td>",
+            "<rect class=\"bar\" width=\"50.00%\" height=\"14\"/></svg></td><td>\
+             <data value=\"1\">1</data></td><td>25%</td>",
         ],
     );
     assert!(!group(13).contains("other"));
@@ -149,7 +156,8 @@ fn fifteen_customers_have_a_bar_of_their_own_and_the_others_have_one() {
     assert_has(
         &group(17),
         &[
-            "<i>4 others</i></th><td><svg width=\"100%\" height=\"14\" aria-hidden=\"true\"><rect class=\"bar\" width=\"100.00%\"",
+            "<i>4 others</i></th><td><svg width=\"100%\" height=\"14\" aria-hidden=\"true\">\
+             <rect class=\"bar\" width=\"100.00%\"",
         ],
     );
 }

@@ -6,20 +6,20 @@ use super::*;
 use crate::record::deployment::Deployment;
 
 fn render_calendar(days: &[(&str, usize)]) -> String {
-    let mut summary = ReportTotals::default();
+    let mut totals = ReportTotals::default();
     for (day, count) in days {
         let at = format!("{day}T08:00:00Z")
             .parse::<DateTime<Utc>>()
             .expect("a time");
         (0..*count).for_each(|_| {
-            summary.add_deployment(&Deployment {
+            totals.add_deployment(&Deployment {
                 deployed_at: at,
                 ..Deployment::default()
             });
         });
     }
     let mut output = Vec::new();
-    write_calendar(&summary, &mut output).expect("a vector takes it");
+    write_calendar(&totals, &mut output).expect("a vector takes it");
     String::from_utf8(output).expect("text")
 }
 
@@ -54,11 +54,15 @@ fn each_day_of_53_weeks_has_its_square_up_to_the_last_deployment() {
         &calendar,
         &[
             "<p class=\"note\">13 deployments from 24 Nov 2025 to 24 Nov 2026</p>",
-            "<text x=\"0\" y=\"33\">Mon</text>\n<text x=\"0\" y=\"69\">Wed</text>\n<text x=\"0\" y=\"105\">Fri</text>",
+            "<text x=\"0\" y=\"33\">Mon</text>\n<text x=\"0\" y=\"69\">Wed</text>\n\
+             <text x=\"0\" y=\"105\">Fri</text>",
             "aria-label=\"13 deployments by day, as a calendar; ",
-            "x=\"0.00%\" y=\"22\" width=\"1.6%\" height=\"15\" rx=\"2\"><title>Mon 24 Nov 2025: 1 deployment</title>",
-            "x=\"96.22%\" y=\"130\" width=\"1.6%\" height=\"15\" rx=\"2\"><title>Sun 22 Nov 2026: 9 deployments</title>",
-            "x=\"98.11%\" y=\"40\" width=\"1.6%\" height=\"15\" rx=\"2\"><title>Tue 24 Nov 2026: 3 deployments</title>",
+            "x=\"0.00%\" y=\"22\" width=\"1.6%\" height=\"15\" rx=\"2\">\
+             <title>Mon 24 Nov 2025: 1 deployment</title>",
+            "x=\"96.22%\" y=\"130\" width=\"1.6%\" height=\"15\" rx=\"2\">\
+             <title>Sun 22 Nov 2026: 9 deployments</title>",
+            "x=\"98.11%\" y=\"40\" width=\"1.6%\" height=\"15\" rx=\"2\">\
+             <title>Tue 24 Nov 2026: 3 deployments</title>",
         ],
     );
     assert_eq!(calendar.matches("<title>").count(), 52 * 7 + 2);
@@ -67,7 +71,7 @@ fn each_day_of_53_weeks_has_its_square_up_to_the_last_deployment() {
 }
 
 #[test]
-fn the_darker_the_more_and_the_legend_says_how_many() {
+fn more_deployments_are_darker_and_the_legend_has_the_numbers() {
     let calendar = render_calendar(&[
         ("2026-11-02", 1),
         ("2026-11-03", 1),
@@ -90,7 +94,7 @@ fn the_darker_the_more_and_the_legend_says_how_many() {
         .filter(|line| line.starts_with("<li>"))
         .map(|line| line.replace("</li>", ""))
         .collect();
-    let told: Vec<(&str, &str)> = legend
+    let labels: Vec<(&str, &str)> = legend
         .iter()
         .map(|line| {
             (
@@ -99,12 +103,13 @@ fn the_darker_the_more_and_the_legend_says_how_many() {
             )
         })
         .collect();
-    assert_eq!(told, [("0", "0"), ("2", "1"), ("4", "2–9")]);
+    assert_eq!(labels, [("0", "0"), ("2", "1"), ("4", "2–9")]);
 }
 
 #[test]
-fn a_month_is_named_above_the_week_that_it_begins_in() {
-    // The first of December 2025 is a Monday: the second week of the first calendar, the fourth of the second one.
+fn a_month_is_named_above_the_week_of_its_first_day() {
+    // The first of December 2025 is a Monday: the second week of the first calendar, the fourth of
+    // the second one.
     let first = render_calendar(&[("2026-11-24", 1)]);
     assert_eq!(
         month_labels(&first),

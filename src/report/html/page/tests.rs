@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::record::deployment::Deployment;
+use crate::record::parse::ParsedRecord;
 use crate::report::html::rows_table::{MAX_PAGE_ROWS, format_heading};
 
 fn parse_time(text: &str) -> DateTime<Utc> {
@@ -12,17 +13,19 @@ fn parse_time(text: &str) -> DateTime<Utc> {
 fn render_page(
     deployments: &[(&str, &str)],
     names: &[&str],
-    ordered: bool,
-    left_out: usize,
+    is_sorted: bool,
+    skipped_count: usize,
 ) -> String {
-    let mut summary = ReportTotals::default();
+    let mut totals = ReportTotals::default();
     for (time, customer) in deployments {
-        let [customer, user] = [customer, "jane"].map(str::to_owned);
-        summary.add_deployment(&Deployment {
+        let record = ParsedRecord {
+            user: "jane".to_owned(),
+            ..ParsedRecord::default()
+        };
+        totals.add_deployment(&Deployment {
             deployed_at: parse_time(time),
-            customer,
-            user,
-            config_hash: "h".to_owned(),
+            customer: (*customer).to_owned(),
+            record,
             ..Deployment::default()
         });
     }
@@ -37,12 +40,12 @@ fn render_page(
     let page = HtmlPage {
         bucket: "<b>&",
         created_at: parse_time("2026-11-24T12:34:56Z"),
-        totals: &summary,
+        totals: &totals,
         column_names: names,
         rows: &mut rows.into_iter(),
         row_count: 2,
-        is_sorted: ordered,
-        skipped_count: left_out,
+        is_sorted,
+        skipped_count,
     };
     let mut output = Vec::new();
     write_page(page, &mut output).expect("a vector takes it");
@@ -69,7 +72,7 @@ fn text_between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 }
 
 #[test]
-fn the_page_runs_its_own_script_and_style_alone() {
+fn the_page_allows_only_its_own_script_and_style() {
     let page = render_page(&SOME_DEPLOYMENTS, &["timestamp", "n"], false, 0);
     for (kind, end) in [("style", "</style>"), ("script", "</script>")] {
         let hash = sha256_base64(text_between(&page, &format!("<{kind}>"), end).as_bytes());
@@ -94,23 +97,30 @@ fn the_page_runs_its_own_script_and_style_alone() {
 }
 
 #[test]
-fn tiles_count_all_and_those_of_the_last_thirty_days() {
+fn tiles_count_all_deployments_and_those_of_the_last_30_days() {
     // From 26 October to 24 November there are thirty days.
     assert_has(
         &render_page(&SOME_DEPLOYMENTS, &["timestamp", "n"], false, 0),
         &[
-            "<div><dt>Deployments</dt><dd><data value=\"3\">3</data></dd><dd>2 in the last 30 days</dd></div>",
-            "<div><dt>Customers</dt><dd><data value=\"2\">2</data></dd><dd>1 in the last 30 days</dd></div>",
-            "<div><dt>Users</dt><dd><data value=\"1\">1</data></dd><dd>1 in the last 30 days</dd></div>",
+            "<div><dt>Deployments</dt><dd><data value=\"3\">3</data></dd>\
+             <dd>2 in the last 30 days</dd></div>",
+            "<div><dt>Customers</dt><dd><data value=\"2\">2</data></dd>\
+             <dd>1 in the last 30 days</dd></div>",
+            "<div><dt>Users</dt><dd><data value=\"1\">1</data></dd><dd>1 in the last 30 days</dd>\
+             </div>",
             "<div><dt>Different configs</dt><dd><data value=\"1\">1</data></dd></div>",
-            "<dt>First deployment</dt><dd><time datetime=\"2026-10-25T23:59:59Z\">25 Oct 2026</time></dd><dd>23:59:59</dd></div>",
-            "<dt>Last deployment</dt><dd><time datetime=\"2026-11-23T08:00:09Z\">23 Nov 2026</time></dd><dd>08:00:09</dd></div>",
+            "<dt>First deployment</dt><dd>\
+             <time datetime=\"2026-10-25T23:59:59Z\">25 Oct 2026</time></dd><dd>23:59:59</dd>\
+             </div>",
+            "<dt>Last deployment</dt><dd>\
+             <time datetime=\"2026-11-23T08:00:09Z\">23 Nov 2026</time></dd><dd>08:00:09</dd>\
+             </div>",
         ],
     );
 }
 
 #[test]
-fn the_table_has_its_title_its_kinds_of_columns_and_the_newest_rows_first() {
+fn the_table_has_a_title_column_kinds_and_the_newest_rows_first() {
     let page = render_page(&SOME_DEPLOYMENTS, &["timestamp", "n"], false, 0);
     assert_has(
         &page,
@@ -119,7 +129,8 @@ fn the_table_has_its_title_its_kinds_of_columns_and_the_newest_rows_first() {
             "<p class=\"note\">One row for each deployment: 2 rows.</p>",
             "<tr><th scope=\"col\" class=\"time\" data-kind=\"time\" aria-sort=\"descending\">Timestamp</th>\
          <th scope=\"col\" class=\"number\" data-kind=\"number\">N</th></tr>",
-            "<tr><td>2026-11-24&lt;</td><td class=\"number\">1000</td></tr>\n<tr><td>2026-11-23</td><td class=\"number\">5</td></tr>",
+            "<tr><td>2026-11-24&lt;</td><td class=\"number\">1000</td></tr>\n<tr>\
+             <td>2026-11-23</td><td class=\"number\">5</td></tr>",
         ],
     );
     let ordered = render_page(&SOME_DEPLOYMENTS, &["timestamp", "n"], true, 0);
@@ -150,9 +161,8 @@ fn the_number_of_columns_decides_what_a_row_is() {
     );
     assert_has(
         &days,
-        &[
-            "class=\"text\" data-kind=\"text\">C</th><th scope=\"col\" class=\"time\" data-kind=\"time\">Last</th>",
-        ],
+        &["class=\"text\" data-kind=\"text\">C</th>\
+             <th scope=\"col\" class=\"time\" data-kind=\"time\">Last</th>"],
     );
     let totals = render_page(
         &SOME_DEPLOYMENTS,
@@ -213,7 +223,7 @@ fn reports_skipped_records_and_that_there_are_no_deployments() {
 }
 
 #[test]
-fn of_too_many_totals_the_first_are_shown() {
+fn shows_the_first_totals_if_there_are_too_many() {
     let mut rows = (0..MAX_PAGE_ROWS + 5).map(|number| vec![TableCell::Count(number as u64)]);
     let chosen = select_rows(&mut rows, TableKind::Totals, false);
     assert_eq!(
@@ -222,13 +232,14 @@ fn of_too_many_totals_the_first_are_shown() {
     );
     assert_eq!(
         table_note(TableKind::Totals, 10_000, 10_005),
-        "One row in all and for each customer, user, month and week: the first 10,000 of 10,005 rows. \
+        "One row in all and for each customer, user, month and week: \
+         the first 10,000 of 10,005 rows. \
          The other formats have all of them."
     );
     assert!(table_note(TableKind::Deployments, 1, 1).ends_with("deployment: 1 row."));
 }
 
-fn select_numbers(count: usize, ordered: bool) -> Vec<String> {
+fn select_numbers(count: usize, is_sorted: bool) -> Vec<String> {
     // Every other row is of the first half of the time.
     let time = |number: usize| {
         format!(
@@ -246,14 +257,14 @@ fn select_numbers(count: usize, ordered: bool) -> Vec<String> {
             TableCell::Count(number as u64),
         ]
     });
-    select_rows(&mut rows, TableKind::Deployments, ordered)
+    select_rows(&mut rows, TableKind::Deployments, is_sorted)
         .iter()
         .map(|row| row[1].to_text().into_owned())
         .collect()
 }
 
 #[test]
-fn of_too_many_rows_the_newest_are_shown() {
+fn shows_the_newest_rows_if_there_are_too_many() {
     let newest = select_numbers(20_002, false);
     assert_eq!(
         (newest.len(), &*newest[0], &*newest[9_999]),
