@@ -24,7 +24,7 @@ use crate::state::dirs::StateDirs;
 use crate::state::spool::Spool;
 use crate::system::host;
 use crate::system::runtime::block_on;
-use crate::time_spec::{DayBoundary, parse_duration, parse_time_spec};
+use crate::time_spec::{DayBoundary, parse_duration, parse_time_argument};
 
 #[derive(Debug, Args)]
 #[command(after_help = GAP_KINDS_HELP)]
@@ -126,14 +126,7 @@ fn parse_since(
     let Some(text) = &arguments.since else {
         return Ok(None);
     };
-    match parse_time_spec(text, DayBoundary::Start, now) {
-        Ok(since) => Ok(Some(since)),
-        Err(hint) => Err(Error::new(
-            ErrorKind::Input,
-            format!("cannot read `--since {text}`"),
-            hint,
-        )),
-    }
+    parse_time_argument("--since", text, DayBoundary::Start, now).map(Some)
 }
 
 fn build_report(evidence: &CoverageEvidence, scope: &GapScope) -> CoverageReport {

@@ -24,7 +24,7 @@ use crate::snapshot::{READ_TIMEOUTS, write_skipped};
 use crate::system::atomic_file::{self, FileMode};
 use crate::system::host;
 use crate::system::runtime::block_on;
-use crate::time_spec::{DayBoundary, parse_time_spec};
+use crate::time_spec::{DayBoundary, parse_time_argument};
 
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("place").required(true).args(["output", "stdout"])))]
@@ -107,14 +107,7 @@ fn selector_from_args(
     now: DateTime<Utc>,
 ) -> Result<VersionSelector, Error> {
     if let Some(text) = &arguments.at {
-        return match parse_time_spec(text, DayBoundary::End, now) {
-            Ok(at) => Ok(VersionSelector::At(at)),
-            Err(hint) => Err(Error::new(
-                ErrorKind::Input,
-                format!("cannot read `--at {text}`"),
-                hint,
-            )),
-        };
+        return parse_time_argument("--at", text, DayBoundary::End, now).map(VersionSelector::At);
     }
     if let Some(id) = &arguments.deployment {
         return Ok(VersionSelector::Deployment(id.clone()));

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::coverage::evidence::{CustomerEvidence, SpooledContent, SpooledEvidence};
 use crate::coverage::state_changes::{MAX_RECORD_LAG, UnloggedChanges, find_unlogged_changes};
-use crate::keys::parse_record_key;
+use crate::keys::RecordKey;
 use crate::output::sanitize::count_noun;
 use crate::record::format_rfc3339;
 use crate::snapshot::{ConfigVersion, StateChange, StoredRecord};
@@ -293,7 +293,7 @@ impl CustomerEvidence {
         let mut gaps = self.missing_predecessors(scope);
         let recorded = self.recorded_deployments();
         for seal in &self.seals {
-            let sealed_at = parse_record_key(&seal.key).and_then(|key| key.deployed_at);
+            let sealed_at = RecordKey::parse(&seal.key).and_then(|key| key.deployed_at);
             let Some(at) = sealed_at.filter(|at| scope.covers_time(*at)) else {
                 continue;
             };

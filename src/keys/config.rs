@@ -140,12 +140,6 @@ pub fn config_version_key(customer: &str, captured_at: DateTime<Utc>, md5: &str)
     .to_string()
 }
 
-/// See [`ConfigKey::parse_in`].
-#[must_use]
-pub fn parse_config_key<'a>(folder: &str, key: &'a str) -> Option<ConfigKey<'a>> {
-    ConfigKey::parse_in(folder, key)
-}
-
 /// The key of the seal on a writer's chain.
 #[must_use]
 pub fn seal_key(customer: &str, writer: &str) -> String {

@@ -25,7 +25,7 @@ pub use archive::{ARCHIVE_PREFIX, ArchiveKey, MonthRange, archive_prefix_for};
 pub use config::{
     CONFIG_HISTORY_FOLDER, CONFIGS_PREFIX, CURRENT_CONFIG_NAME, ConfigKey, ConfigVersionKey,
     SEALS_FOLDER, config_keys_prefix, config_version_key, current_config_key,
-    customer_config_folders, parse_config_key, seal_key, seal_keys_prefix, split_customer_folder,
+    customer_config_folders, seal_key, seal_keys_prefix, split_customer_folder,
 };
 pub use customer::{
     CustomerSegment, canonical_segment, customer_segment, effective_customer,
@@ -33,8 +33,8 @@ pub use customer::{
 };
 pub use doctor::doctor_canary_keys;
 pub use record::{
-    RECORDS_PREFIX, RecordKey, customer_record_prefixes, parse_record_key, record_key,
-    record_key_segment, record_key_with_suffix, record_keys_prefix,
+    RECORDS_PREFIX, RecordKey, customer_record_prefixes, record_key, record_key_segment,
+    record_key_with_suffix, record_keys_prefix,
 };
 pub use terraform_state::{
     StateKey, TerragruntKey, customer_terragrunt_prefixes, parse_terragrunt_key,

@@ -68,12 +68,6 @@ impl fmt::Display for RecordKey<'_> {
     }
 }
 
-/// See [`RecordKey::parse`].
-#[must_use]
-pub fn parse_record_key(key: &str) -> Option<RecordKey<'_>> {
-    RecordKey::parse(key)
-}
-
 /// The key of the record of a deployment.
 #[must_use]
 pub fn record_key(customer: &str, deployed_at: DateTime<Utc>) -> String {

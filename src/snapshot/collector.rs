@@ -171,7 +171,7 @@ impl ObjectSink for SnapshotCollector<'_> {
     ) -> Result<Vec<ObjectMeta>, Error> {
         let mut to_fetch = Vec::new();
         for object in page.objects {
-            let is_needed = match keys::parse_record_key(&object.key) {
+            let is_needed = match RecordKey::parse(&object.key) {
                 Some(key) => self.add_listed_record(&object, &key),
                 None => self.add_listed_terragrunt_object(&object),
             };
@@ -189,7 +189,7 @@ impl ObjectSink for SnapshotCollector<'_> {
             Ok(None) => return,
             Err(error) => Err(RecordReadError::NotFetched(error.message)),
         };
-        if let Some(key) = keys::parse_record_key(&object.key) {
+        if let Some(key) = RecordKey::parse(&object.key) {
             self.add_record(object, &key, body);
             return;
         }

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use crate::deployment::upload::lost_write_error;
 use crate::digest::{ContentDigests, sha256_base64};
 use crate::error::{Error, ErrorKind};
-use crate::keys;
 use crate::keys::metadata::{
     BACKUP_ID_FIELD, CAPTURED_AT_FIELD, DEPLOYMENT_ID_FIELD, MD5_FIELD, SHA256_FIELD,
     parse_captured_at,
 };
+use crate::keys::{self, RecordKey};
 use crate::record::{self, BackupStatus};
 use crate::s3::listing::ListRequest;
 use crate::s3::store::{ObjectHead, ObjectStore, PutCondition, PutOutcome};
@@ -278,7 +278,7 @@ async fn has_later_deployment(store: &ObjectStore, item: &SpoolItem) -> Result<b
 }
 
 fn is_later_record(key: &str, item: &SpoolItem) -> bool {
-    let Some(record_key) = keys::parse_record_key(key) else {
+    let Some(record_key) = RecordKey::parse(key) else {
         return false;
     };
     match record_key.deployed_at {

@@ -167,7 +167,7 @@ impl<'a, W: Write> ReportCollector<'a, W> {
     /// Without a body, the object is too large to be a record.
     fn add_object(&mut self, object: &ObjectMeta, body: Option<&[u8]>) {
         self.progress.add_done(1);
-        let Some(key) = keys::parse_record_key(&object.key) else {
+        let Some(key) = RecordKey::parse(&object.key) else {
             return;
         };
         if !self.filter.may_match_key(&key) {
@@ -248,7 +248,7 @@ impl<'a, W: Write> ReportCollector<'a, W> {
 
     /// Whether an object that is not in the cache must be fetched.
     fn wants_object(&mut self, object: &ObjectMeta) -> bool {
-        let Some(key) = keys::parse_record_key(&object.key) else {
+        let Some(key) = RecordKey::parse(&object.key) else {
             return false;
         };
         self.mark_seen(key.segment);

@@ -20,6 +20,7 @@ fn render_page(
     for (time, customer) in deployments {
         let record = ParsedRecord {
             user: "jane".to_owned(),
+            config_hash: "a".repeat(32),
             ..ParsedRecord::default()
         };
         totals.add_deployment(&Deployment {
