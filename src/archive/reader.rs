@@ -134,19 +134,6 @@ pub struct ArchiveResult {
     pub denied: Vec<String>,
 }
 
-impl ArchiveResult {
-    /// A message for everything that was not read.
-    #[must_use]
-    pub fn into_skipped(self) -> Vec<String> {
-        let mut skipped = Vec::new();
-        for (key, reason) in self.damaged {
-            skipped.push(format!("`{key}`: {reason}"));
-        }
-        skipped.extend(self.denied);
-        skipped
-    }
-}
-
 /// Like [`bulk_get::list_and_fetch`], followed by the records that only the archive has.
 ///
 /// The sink gets the archived records below the same prefixes as one more page, except those with

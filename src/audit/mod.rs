@@ -1,7 +1,7 @@
 //! Whether the bucket holds what was written.
 //!
-//! Compares a snapshot with itself. Must not read, and cannot tell who changed an object: whoever
-//! may write to the bucket may also rewrite all of it.
+//! Compares a snapshot with itself. Must not read the bucket. It cannot tell who changed an object:
+//! a profile that may write to the bucket may also rewrite all of it.
 //!
 //! - `finding.rs`: what is wrong with an object
 //! - `checks.rs`: records, copies and `config.yaml`, each against all that names it

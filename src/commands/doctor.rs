@@ -1,4 +1,4 @@
-//! `doctor`: checks the bucket, this machine and the customer folder, and names a fix for each problem.
+//! `doctor`: checks the bucket, this machine and the customer folder.
 //!
 //! The checks run at the same time, and end within one limit whatever the network does.
 
@@ -32,7 +32,12 @@ pub struct DoctorArgs {
     #[arg(long)]
     pub json: bool,
     /// How many seconds all checks may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=300))]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 15,
+        value_parser = clap::value_parser!(u64).range(1..=300)
+    )]
     pub timeout: u64,
     /// Where to look
     #[command(flatten)]

@@ -16,6 +16,7 @@ use crate::customer_folder::unit_files::{
     find_root_name, replace_root_name,
 };
 use crate::customer_folder::unit_folder::{LOCK_FILE, UnitFolder, UnitOrigin, read_unit_file};
+use crate::doctor::check::CheckResult;
 use crate::doctor::machine_checks::check_helper_is_found;
 use crate::doctor::readiness::check_readiness;
 use crate::error::Error;
@@ -342,7 +343,7 @@ fn report_readiness(customer: &Path, output: &mut impl Write) -> Result<ExitCode
     if let Some(helper) = helper {
         results.extend(check_helper_is_found(&helper));
     }
-    results.retain(|result| result.has_failed());
+    results.retain(CheckResult::has_failed);
 
     for result in &results {
         let check = result.check.name();

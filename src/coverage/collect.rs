@@ -58,7 +58,7 @@ pub async fn collect_evidence(
     evidence.find_missing_configs(store).await?;
     evidence.read_config_metadata(store).await?;
     evidence.read_other_configs(store).await?;
-    evidence.skipped.sort_by_key(ToString::to_string);
+    evidence.skipped.sort_by_cached_key(ToString::to_string);
     Ok(evidence)
 }
 

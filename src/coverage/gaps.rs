@@ -342,7 +342,7 @@ impl CustomerEvidence {
                 continue;
             }
             let text = format!(
-                "{}: record {number} of the chain {}, which the deployment {} continues, is missing",
+                "{}: record {number} of the chain {} is missing; the deployment {} continues it",
                 format_rfc3339(record.deployed_at),
                 link.writer,
                 record.parsed.deployment_id

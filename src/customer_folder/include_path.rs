@@ -102,6 +102,15 @@ mod tests {
     use super::*;
     use crate::customer_folder::hcl::parse_hcl;
 
+    fn resolve_in_include(path: &str, unit: &Path) -> Option<String> {
+        let text = format!("include \"root\" {{\n  path = {path}\n  expose = true\n}}\n");
+        let body = parse_hcl(&text);
+        let include = body.get_blocks("include").next().expect("a block");
+        let path = include.body.get_attribute("path")?;
+        let found = resolve_include_path(&path.value, unit)?;
+        Some(found.display().to_string())
+    }
+
     #[test]
     fn paths_are_found_as_terragrunt_finds_them() {
         let world = tempfile::tempdir().expect("a folder");
@@ -116,14 +125,6 @@ mod tests {
         ] {
             std::fs::write(top.join(name), "").expect("a file");
         }
-        let found = |path: &str| {
-            let text = format!("include \"root\" {{\n  path = {path}\n  expose = true\n}}\n");
-            let body = parse_hcl(&text);
-            let include = body.get_blocks("include").next().expect("a block");
-            let path = include.body.get_attribute("path")?;
-            let found = resolve_include_path(&path.value, &unit)?;
-            Some(found.display().to_string())
-        };
         let at = |path: &str| Some(top.join(path).display().to_string());
         for (expression, expected) in [
             (
@@ -165,7 +166,8 @@ mod tests {
             ("\"${\"", None),
             ("\"\"", None),
         ] {
-            assert_eq!(found(expression), expected, "{expression}");
+            let found = resolve_in_include(expression, &unit);
+            assert_eq!(found, expected, "{expression}");
         }
     }
 }

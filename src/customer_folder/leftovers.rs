@@ -1,4 +1,4 @@
-//! Terraform files in the unit's folder that are not of the unit, and why Terraform fails with them.
+//! Terraform files in the unit's folder that are not of the unit, and why they make Terraform fail.
 
 use std::fs;
 use std::io;

@@ -73,17 +73,17 @@ impl RootFile {
 }
 
 fn validate_requested_root(name: &str, unit: &Path) -> Result<(), Error> {
-    let (cause, hint) = if !is_valid_root_name(name) {
-        (
-            "it is not the plain name of a file",
-            "give a name such as `root.hcl`, or a path below a folder above",
-        )
-    } else {
+    let (cause, hint) = if is_valid_root_name(name) {
         match find_in_parents(unit, name) {
             Some(path) if path.is_file() => return Ok(()),
             Some(_) => ("it is not a file", "check the name"),
             None => ("no folder above the unit has it", "check the name"),
         }
+    } else {
+        (
+            "it is not the plain name of a file",
+            "give a name such as `root.hcl`, or a path below a folder above",
+        )
     };
     Err(Error::new(
         ErrorKind::Input,

@@ -114,9 +114,9 @@ impl UnitManifest {
             if let Some(name) = line.strip_prefix(MANIFEST_ROOT_PREFIX) {
                 let name = name.trim_end().to_owned();
                 manifest.root_name.get_or_insert(name);
-            } else if line.starts_with('#') {
-                continue;
-            } else if let Some((digest, name)) = line.split_once("  ") {
+            } else if let Some((digest, name)) = line.split_once("  ")
+                && !line.starts_with('#')
+            {
                 let name = name.trim_end().to_owned();
                 manifest.digests.insert(name, digest.to_owned());
             }

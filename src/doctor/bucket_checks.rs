@@ -5,7 +5,6 @@
 //! writes to, always with the same key, and deletes it if it may.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -13,15 +12,14 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::join;
 
-use crate::digest::sha256_hex;
 use crate::doctor::bucket_settings;
 use crate::doctor::check::{CheckId, CheckResult};
 use crate::doctor::s3_requests::{ListProbe, PutProbe};
-use crate::doctor::s3_results::{self, WriteProbe, is_clock_off};
+use crate::doctor::s3_results::{self, is_clock_off};
+use crate::doctor::write_probe::{WriteProbe, parent_prefix};
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::keys;
-use crate::keys::metadata::SHA256_FIELD;
 use crate::s3::client::{self, SdkSession};
 use crate::s3::profiles::AwsProfile;
 use crate::s3::store::{
@@ -29,14 +27,6 @@ use crate::s3::store::{
 };
 use crate::system::host;
 
-const CANARY_BODY: &[u8] =
-    b"`config-backup doctor` tries with this object what a deployment does. It may be deleted.\n";
-/// More than any object of that name has.
-const MAX_CANARY_BYTES: u64 = 64 << 10;
-/// How often a write that must be refused is tried.
-///
-/// Another `doctor` may just have deleted the object, and then one write succeeds.
-const CONDITIONAL_PUT_ATTEMPTS: u32 = 5;
 /// An account that owns no bucket.
 const UNRELATED_ACCOUNT: &str = "999999999999";
 /// One request that gets no answer must leave time to report that.
@@ -382,9 +372,9 @@ async fn check_operations(
     reporter: &CheckReporter<'_>,
 ) {
     let UserAccess { caller, can_list } = access;
-    let (configs, records, owner, versioning, encryption, public_access, policy, object_lock) = join!(
-        run_write_probe(store, &keys[0], PutCondition::Always),
-        run_write_probe(store, &keys[1], PutCondition::IfAbsent),
+    let (configs, records, owner, versioning, encryption, public_access, policy, lock) = join!(
+        WriteProbe::run(store, &keys[0], PutCondition::Always),
+        WriteProbe::run(store, &keys[1], PutCondition::IfAbsent),
         check_owner(store, parent_prefix(&keys[1]), caller, can_list),
         store.get_versioning(),
         store.get_default_encryption(),
@@ -406,7 +396,7 @@ async fn check_operations(
     reporter.report(bucket_settings::evaluate_encryption(encryption, put));
     reporter.report(bucket_settings::evaluate_public_access(public_access));
     reporter.report(bucket_settings::evaluate_tls_policy(policy));
-    reporter.report(bucket_settings::evaluate_object_lock(object_lock));
+    reporter.report(bucket_settings::evaluate_object_lock(lock));
 }
 
 fn check_bucket(store: &ObjectStore, probes: &[WriteProbe], can_list: bool) -> CheckResult {
@@ -456,61 +446,4 @@ async fn check_owner(
         as_own.result,
         as_unrelated.result,
     )
-}
-
-/// Writes, reads and deletes an object as a deployment would.
-///
-/// The condition of the first write is that of a deployment: a record never overwrites anything.
-async fn run_write_probe(store: &ObjectStore, key: &str, condition: PutCondition) -> WriteProbe {
-    let put = put_canary(store, key, condition).await;
-    let overwrite_refused = match &put {
-        Ok(put) if put.outcome == PutOutcome::ConditionFailed => Ok(true),
-        Ok(_) => is_overwrite_refused(store, key).await,
-        Err(error) => Err(error.clone()),
-    };
-    let (head, body) = join!(
-        store.head_object(key),
-        store.get_object(key, MAX_CANARY_BYTES)
-    );
-    let deleted = match &put {
-        Ok(_) => Some(store.delete_object(key).await),
-        Err(_) => None,
-    };
-    WriteProbe {
-        prefix: parent_prefix(key).to_owned(),
-        put,
-        overwrite_refused,
-        head,
-        body,
-        deleted,
-    }
-}
-
-async fn put_canary(
-    store: &ObjectStore,
-    key: &str,
-    condition: PutCondition,
-) -> Result<PutProbe, Error> {
-    let metadata = HashMap::from([(SHA256_FIELD.to_owned(), sha256_hex(CANARY_BODY))]);
-    store
-        .probe_put(key, CANARY_BODY, &metadata, condition)
-        .await
-}
-
-async fn is_overwrite_refused(store: &ObjectStore, key: &str) -> Result<bool, Error> {
-    for _ in 0..CONDITIONAL_PUT_ATTEMPTS {
-        let put = put_canary(store, key, PutCondition::IfAbsent).await?;
-        if put.outcome == PutOutcome::ConditionFailed {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The prefix that a key is in, such as `usage-logs/airbnb/`.
-fn parent_prefix(key: &str) -> &str {
-    match key.rfind('/') {
-        Some(end) => &key[..=end],
-        None => "",
-    }
 }

@@ -135,7 +135,7 @@ pub(crate) enum CheckStatus {
     Unknown,
 }
 
-/// What one check found.
+/// What one check found; the names of the fields are a contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct CheckResult {
     pub(crate) check: CheckId,

@@ -11,7 +11,7 @@ use crate::system::process;
 
 /// The name of the helper if no other is set.
 const DEFAULT_HELPER: &str = "config-backup";
-/// The oldest versions that run the module: README.md, "Adopt it".
+/// The oldest versions that run the module; docs/install.md names them too.
 const MIN_TERRAFORM_VERSION: [u64; 3] = [1, 10, 0];
 const MIN_OPENTOFU_VERSION: [u64; 3] = [1, 11, 0];
 /// The first Terragrunt that knows `errors`, which the unit has.

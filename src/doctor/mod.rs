@@ -14,6 +14,7 @@
 //! - `s3_results`: what their results mean
 //! - `state_checks`: the state directory and the spool
 //! - `unit_check`: the files and the settings of our unit
+//! - `write_probe`: writes, reads and deletes a canary object
 
 pub(crate) mod bucket_checks;
 pub(crate) mod bucket_settings;
@@ -26,3 +27,4 @@ pub(crate) mod s3_requests;
 pub(crate) mod s3_results;
 pub(crate) mod state_checks;
 pub(crate) mod unit_check;
+pub(crate) mod write_probe;

@@ -7,11 +7,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::digest::{sha256_base64, sha256_hex};
 use crate::doctor::check::{CheckId, CheckResult};
 use crate::doctor::s3_requests::PutProbe;
+use crate::doctor::write_probe::WriteProbe;
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::keys::metadata::SHA256_FIELD;
 use crate::record::format_rfc3339;
-use crate::s3::store::{CallerIdentity, ObjectHead, PutOutcome};
+use crate::s3::store::{CallerIdentity, PutOutcome};
 
 /// AWS refuses signatures of a clock that is off by 15 minutes; a clock that drifts gets there.
 const CLOCK_SKEW_LIMIT: TimeDelta = TimeDelta::minutes(5);
@@ -19,20 +20,6 @@ const CLOCK_SKEW_LIMIT: TimeDelta = TimeDelta::minutes(5);
 const EXPIRY_WARNING_WINDOW: TimeDelta = TimeDelta::minutes(15);
 /// The date of an answer has whole seconds, so a smaller difference says nothing.
 const CLOCK_TOLERANCE_SECONDS: i64 = 2;
-
-/// What came of the requests below one of the two prefixes that a deployment writes to.
-#[derive(Debug)]
-pub(crate) struct WriteProbe {
-    /// Such as `usage-logs/airbnb/`.
-    pub(crate) prefix: String,
-    pub(crate) put: Result<PutProbe, Error>,
-    /// Whether a write with `If-None-Match: *` was refused, as it must be.
-    pub(crate) overwrite_refused: Result<bool, Error>,
-    pub(crate) head: Result<Option<ObjectHead>, Error>,
-    pub(crate) body: Result<Option<Vec<u8>>, Error>,
-    /// Whether the deleted object left a delete marker; `None` if it was never written.
-    pub(crate) deleted: Option<Result<bool, Error>>,
-}
 
 /// Evaluates this machine's clock by how far it is ahead of S3's.
 pub(crate) fn evaluate_clock(ahead: Option<TimeDelta>) -> CheckResult {

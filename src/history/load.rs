@@ -60,7 +60,7 @@ pub async fn load_history(
         return Err(no_version_error(store, customer));
     }
 
-    skipped.sort_by_key(ToString::to_string);
+    skipped.sort_by_cached_key(ToString::to_string);
     let mut deployments = found.records;
     deployments.retain(|record| record.read_error.is_none());
     let history = ConfigHistory::new(versions, deployments);
@@ -199,7 +199,7 @@ pub async fn get_verified_version(
         Err(mismatch) => {
             let uri = store.object_uri(&version.versioned_key());
             let message = format!("cannot use `{uri}`: {mismatch}");
-            let hint = "choose another version; someone overwrote this object";
+            let hint = "choose another version; this object was overwritten";
             Err(Error::new(ErrorKind::Service, message, hint))
         }
     }

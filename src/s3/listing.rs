@@ -72,7 +72,7 @@ pub fn versioned_key(key: &str, version: Option<&str>) -> String {
 
 #[must_use]
 pub fn parse_list_page(answer: ListObjectsV2Output) -> ListPage {
-    let decoder = KeyDecoder::new(answer.encoding_type);
+    let decoder = KeyDecoder::new(answer.encoding_type.as_ref());
 
     let mut objects = Vec::new();
     for object in answer.contents.unwrap_or_default() {
@@ -97,7 +97,7 @@ pub fn parse_list_page(answer: ListObjectsV2Output) -> ListPage {
 
 #[must_use]
 pub fn parse_version_page(answer: ListObjectVersionsOutput) -> NoncurrentVersionPage {
-    let decoder = KeyDecoder::new(answer.encoding_type);
+    let decoder = KeyDecoder::new(answer.encoding_type.as_ref());
 
     let mut versions = Vec::new();
     for version in answer.versions.unwrap_or_default() {
@@ -149,8 +149,8 @@ struct KeyDecoder {
 }
 
 impl KeyDecoder {
-    fn new(encoding: Option<EncodingType>) -> Self {
-        let is_encoded = encoding == Some(EncodingType::Url);
+    fn new(encoding: Option<&EncodingType>) -> Self {
+        let is_encoded = encoding == Some(&EncodingType::Url);
         Self { is_encoded }
     }
 

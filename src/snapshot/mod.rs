@@ -204,7 +204,7 @@ impl BucketSnapshot {
         for customer in self.customers.values() {
             skipped.extend(customer.skipped());
         }
-        skipped.sort_by_key(ToString::to_string);
+        skipped.sort_by_cached_key(ToString::to_string);
         skipped
     }
 

@@ -17,15 +17,21 @@ pub(super) struct SnapshotScope<'a> {
     customer: Option<&'a str>,
     /// The segment that stands for `customer` in keys.
     segment: Option<String>,
+    /// The folders of the customer's configs; none for all customers.
+    config_folders: Vec<String>,
     parts: &'a [SnapshotPart],
 }
 
 impl<'a> SnapshotScope<'a> {
     pub(super) fn new(customer: Option<&'a str>, parts: &'a [SnapshotPart]) -> Self {
-        let segment = customer.map(keys::customer_segment);
+        let config_folders = match customer {
+            Some(customer) => keys::customer_config_folders(customer),
+            None => Vec::new(),
+        };
         Self {
             customer,
-            segment,
+            segment: customer.map(keys::customer_segment),
+            config_folders,
             parts,
         }
     }
@@ -61,15 +67,12 @@ impl<'a> SnapshotScope<'a> {
     /// The legacy module wrote a name with a `/` as several path segments. Only the folders of the
     /// wanted customer say where such a name ends.
     pub(super) fn parse_key<'k>(&self, key: &'k str) -> Option<(String, TerragruntKey<'k>)> {
-        if let Some(customer) = self.customer
+        if let Some(segment) = &self.segment
             && !self.has(SnapshotPart::States)
         {
-            for folder in keys::customer_config_folders(customer) {
-                if let Some(config) = ConfigKey::parse_in(&folder, key) {
-                    return Some((
-                        keys::customer_segment(customer),
-                        TerragruntKey::Config(config),
-                    ));
+            for folder in &self.config_folders {
+                if let Some(config) = ConfigKey::parse_in(folder, key) {
+                    return Some((segment.clone(), TerragruntKey::Config(config)));
                 }
             }
         }
@@ -94,8 +97,7 @@ impl<'a> SnapshotScope<'a> {
         if self.has(SnapshotPart::States) {
             return keys::customer_terragrunt_prefixes(customer);
         }
-        let folders = keys::customer_config_folders(customer);
-        folders
+        self.config_folders
             .iter()
             .map(|folder| keys::config_keys_prefix(folder))
             .collect()
@@ -103,14 +105,10 @@ impl<'a> SnapshotScope<'a> {
 
     /// The prefixes of seals that [`Self::config_prefixes`] do not include.
     pub(super) fn seal_prefixes(&self) -> Vec<String> {
-        let Some(customer) = self.customer else {
-            return Vec::new();
-        };
         if self.has(SnapshotPart::States) || !self.has(SnapshotPart::Seals) {
             return Vec::new();
         }
-        let folders = keys::customer_config_folders(customer);
-        folders
+        self.config_folders
             .iter()
             .map(|folder| keys::seal_keys_prefix(folder))
             .collect()

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::doctor::check::CheckStatus;
-use crate::s3::store::{PutOutcome, PutReceipt};
+use crate::s3::store::{ObjectHead, PutOutcome, PutReceipt};
 
 fn parse_time(text: &str) -> DateTime<Utc> {
     text.parse().expect("a time")
@@ -274,6 +274,10 @@ fn what_was_written_must_come_back_whole() {
             found.seen
         );
     }
+}
+
+#[test]
+fn says_what_comes_back_changed() {
     let head = || intact_probe("a/").head.expect("an answer").expect("a head");
     let changed = |head: ObjectHead| {
         evaluate_read_back(&[

@@ -24,8 +24,8 @@ fn version_at(time: &str, md5: &str) -> ConfigVersion {
 fn deployment_at(time: &str, id: &str, config_hash: &str, backup_key: &str) -> StoredRecord {
     let [deployment_id, config_hash, backup_key] = [id, config_hash, backup_key].map(str::to_owned);
     let parsed = ParsedRecord {
-        deployment_id,
         config_hash,
+        deployment_id,
         backup_key,
         ..ParsedRecord::default()
     };
