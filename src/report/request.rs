@@ -12,10 +12,11 @@ use crate::archive::reader;
 use crate::error::Error;
 use crate::keys::{self, RECORDS_PREFIX};
 use crate::output::progress::ProgressLine;
+use crate::record::MAX_RECORD_BYTES;
 use crate::record::deployment::UserIdentity;
 use crate::report::cache::{CacheLocation, RecordCache};
 use crate::report::collector::{
-    CacheFailure, CacheOperation, MAX_RECORD_BYTES, RecordProblems, ReportCollector, ReportContent,
+    CacheFailure, CacheOperation, RecordProblems, ReportCollector, ReportContent,
 };
 use crate::report::filter::ReportFilter;
 use crate::report::list_plan::{self, ListPlan, plan_full_listing};

@@ -20,6 +20,7 @@ use self::cache_state::CacheState;
 use crate::error::Error;
 use crate::keys::{self, RecordKey};
 use crate::output::progress::ProgressLine;
+use crate::record::MAX_RECORD_BYTES;
 use crate::record::deployment::Deployment;
 use crate::record::parse::{self, RecordError};
 use crate::report::cache::{CacheError, ListedKeys, RecordCache};
@@ -29,8 +30,6 @@ use crate::report::rows::ReportRows;
 use crate::report::totals::ReportTotals;
 use crate::s3::bulk_get::ObjectSink;
 use crate::s3::listing::{ListPage, ListRequest, ObjectMeta};
-
-pub use crate::record::MAX_RECORD_BYTES;
 
 /// Records that could not be used in full, each as `KEY: reason`.
 #[derive(Debug, Default)]
