@@ -15,8 +15,9 @@ use crate::archive::{ArchiveError, ArchiveRow};
 use crate::error::{Error, ErrorKind};
 use crate::keys::{self, ArchiveKey, MonthRange, RecordKey};
 use crate::record::MAX_RECORD_BYTES;
-use crate::s3::bulk_get::{self, ObjectSink, retry_with_backoff};
+use crate::s3::bulk_get::{self, ObjectSink};
 use crate::s3::listing::{ListPage, ListRequest, ObjectMeta};
+use crate::s3::retry::retry_with_backoff;
 use crate::s3::store::{ObjectStore, PutCondition, PutOutcome};
 
 const GET_CONCURRENCY: usize = 64;

@@ -16,7 +16,8 @@ use crate::digest::sha256_hex;
 use crate::record::ChainLink;
 use crate::state::dirs::StateDirs;
 use crate::system::atomic_file::{self, FileMode};
-use crate::system::host;
+use crate::system::clock::utc_now;
+use crate::system::random::{random_key, unique_id};
 
 /// The subdirectory of the state directory.
 pub const CHAINS_DIR: &str = "chains";
@@ -241,10 +242,10 @@ fn scope_of(bucket_identity: &str, customer: &str) -> String {
 /// A unique id for a chain: 16 hex digits.
 #[must_use]
 pub fn new_writer_id() -> String {
-    if let Some(key) = host::random_key() {
+    if let Some(key) = random_key() {
         return hex::encode(&key[..8]);
     }
-    let id = host::unique_id(host::utc_now());
+    let id = unique_id(utc_now());
     sha256_hex(id.as_bytes())[..16].to_owned()
 }
 

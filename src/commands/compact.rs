@@ -20,7 +20,7 @@ use crate::s3::bulk_get;
 use crate::s3::listing::ListRequest;
 use crate::s3::store::{BucketTarget, ObjectStore};
 use crate::snapshot::READ_TIMEOUTS;
-use crate::system::host;
+use crate::system::clock::utc_now;
 use crate::system::runtime::block_on;
 use crate::time_spec::{DayBoundary, parse_time_argument};
 
@@ -68,7 +68,7 @@ pub fn run_compact(
     mut output: impl Write,
     mut messages: impl Write,
 ) -> Result<ExitCode> {
-    let now = host::utc_now();
+    let now = utc_now();
     let cutoff = archive_cutoff(arguments.before.as_deref(), now)?;
     let target = arguments.source.resolve_target()?;
 

@@ -17,9 +17,10 @@ use crate::error::{CHECK_NETWORK_HINT, Error, ErrorKind};
 use crate::s3::store::{CallerIdentity, ObjectStore, RequestTimeouts};
 use crate::state::dirs::StateDirs;
 use crate::state::spool::Spool;
+use crate::system::clock::utc_now;
 use crate::system::deadline::{self, StopReason, WorkState};
-use crate::system::host;
 use crate::system::panics;
+use crate::system::random::unique_id;
 use crate::system::runtime::block_on;
 
 /// How long a plan may wait.
@@ -174,7 +175,7 @@ async fn query_aws(
 impl ContextAnswer {
     /// An answer with only a message.
     fn error(message: String) -> Self {
-        let id = host::unique_id(host::utc_now());
+        let id = unique_id(utc_now());
         Self {
             status: AnswerStatus::Error,
             message,

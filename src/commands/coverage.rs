@@ -22,7 +22,7 @@ use crate::s3::versions::VersionListing;
 use crate::snapshot::{READ_TIMEOUTS, SkippedObject, write_skipped};
 use crate::state::dirs::StateDirs;
 use crate::state::spool::Spool;
-use crate::system::host;
+use crate::system::clock::utc_now;
 use crate::system::runtime::block_on;
 use crate::time_spec::{DayBoundary, parse_duration, parse_time_argument};
 
@@ -81,7 +81,7 @@ pub fn run_coverage(
     messages: impl Write,
 ) -> Result<ExitCode> {
     let target = arguments.source.resolve_target()?;
-    let since = parse_since(arguments, host::utc_now())?;
+    let since = parse_since(arguments, utc_now())?;
     let scope = GapScope {
         window: arguments.window,
         since,

@@ -19,7 +19,9 @@ use crate::output::sanitize::sanitize;
 use crate::redaction::render::RedactionMode;
 use crate::s3::store::ObjectStore;
 use crate::snapshot::{READ_TIMEOUTS, write_skipped};
-use crate::system::host;
+use crate::system::clock::utc_now;
+use crate::system::env::env_var;
+use crate::system::random::random_key;
 use crate::system::runtime::block_on;
 use clap::Args;
 
@@ -99,7 +101,7 @@ pub fn run_diff(
     let mode = if arguments.show_secrets {
         RedactionMode::ShowSecrets
     } else {
-        RedactionMode::Redact(host::random_key())
+        RedactionMode::Redact(random_key())
     };
     let is_same = sides[0].bytes == sides[1].bytes;
     let lines = if is_same {
@@ -113,7 +115,7 @@ pub fn run_diff(
         writeln!(messages, "config-backup: only comments or order differ")?;
     }
 
-    let has_colours = output.is_terminal() && host::env_var("NO_COLOR").is_none();
+    let has_colours = output.is_terminal() && env_var("NO_COLOR").is_none();
     let written = write_diff(&sides, &lines, has_colours, &mut BufWriter::new(output));
     ignore_broken_pipe(written).context("cannot write the difference to stdout")?;
     let has_difference = !lines.is_empty();
@@ -138,7 +140,7 @@ async fn load_side(
             bytes,
         });
     }
-    let selector = history.parse_selector(word, host::utc_now())?;
+    let selector = history.parse_selector(word, utc_now())?;
     let index = history.find_version(&selector)?;
     let bytes = get_verified_version(store, history, index).await?.bytes;
     let name = store.object_uri(&history.versions()[index].versioned_key());

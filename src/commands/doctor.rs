@@ -21,7 +21,7 @@ use crate::exit_code::ExitCode;
 use crate::s3::store::BucketTarget;
 use crate::state::dirs::StateDirs;
 use crate::system::deadline::{ReportingTask, collect_until, run_with_timeout};
-use crate::system::host;
+use crate::system::env::env_var;
 use crate::system::runtime::block_on;
 
 #[derive(Debug, Args)]
@@ -66,7 +66,7 @@ pub fn run_doctor(arguments: &DoctorArgs, mut output: impl Write + IsTerminal) -
     let text = if arguments.json {
         report.to_json()?
     } else {
-        let has_color = output.is_terminal() && host::env_var("NO_COLOR").is_none();
+        let has_color = output.is_terminal() && env_var("NO_COLOR").is_none();
         report.render_table(has_color)
     };
     output

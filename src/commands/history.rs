@@ -17,7 +17,7 @@ use crate::record::deployment::user_name_from_arn;
 use crate::record::format_rfc3339;
 use crate::s3::store::ObjectStore;
 use crate::snapshot::{ConfigVersion, READ_TIMEOUTS, write_skipped};
-use crate::system::host;
+use crate::system::env::{env_var, terminal_width};
 use crate::system::runtime::block_on;
 use clap::Args;
 use clap::ValueEnum as _;
@@ -200,12 +200,8 @@ fn write_rows(
     };
     let style = TableStyle {
         is_raw: false,
-        max_width: if is_terminal {
-            host::terminal_width()
-        } else {
-            None
-        },
-        is_bold: is_terminal && host::env_var("NO_COLOR").is_none(),
+        max_width: if is_terminal { terminal_width() } else { None },
+        is_bold: is_terminal && env_var("NO_COLOR").is_none(),
     };
     let rows = || -> Box<dyn Iterator<Item = _>> { Box::new(rows.iter().map(cells)) };
     output::write_cells(format, columns, rows, style, output)?;

@@ -22,7 +22,7 @@ use crate::doctor::readiness::check_readiness;
 use crate::error::Error;
 use crate::exit_code::ExitCode;
 use crate::system::atomic_file::{self, FileMode};
-use crate::system::host;
+use crate::system::env::env_var;
 
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -368,7 +368,7 @@ fn report_readiness(customer: &Path, output: &mut impl Write) -> Result<ExitCode
 ///
 /// Without it, a missing helper is left to `doctor`: the deployment may run in another environment.
 fn named_helper() -> Option<UnitHelper> {
-    let program = host::env_var("CONFIG_BACKUP_HELPER")?;
+    let program = env_var("CONFIG_BACKUP_HELPER")?;
     Some(UnitHelper {
         program,
         is_downloadable: false,

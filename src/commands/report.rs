@@ -22,7 +22,7 @@ use crate::report::request::{CacheMode, CollectedReport, ReportRequest};
 use crate::report::rows::{ReportRows, RowKind};
 use crate::report::writer::{RenderOptions, ReportWriter};
 use crate::system::atomic_file::AtomicFile;
-use crate::system::host;
+use crate::system::clock::utc_now;
 use crate::system::runtime::block_on;
 use crate::time_spec::{DayBoundary, parse_time_argument};
 
@@ -210,7 +210,7 @@ pub fn run_report(
     mut messages: impl Write,
     has_progress: bool,
 ) -> Result<ExitCode> {
-    let now = host::utc_now();
+    let now = utc_now();
     let target = args.source.resolve_target()?;
     let request = args.to_request(now)?;
     let output_file = args.output_file();

@@ -22,7 +22,7 @@ use crate::record::format_rfc3339;
 use crate::s3::store::{ObjectStore, s3_uri};
 use crate::snapshot::{READ_TIMEOUTS, write_skipped};
 use crate::system::atomic_file::{self, FileMode};
-use crate::system::host;
+use crate::system::clock::utc_now;
 use crate::system::runtime::block_on;
 use crate::time_spec::{DayBoundary, parse_time_argument};
 
@@ -66,7 +66,7 @@ pub fn run_restore(
     mut messages: impl Write,
 ) -> Result<ExitCode> {
     let target = arguments.source.resolve_target()?;
-    let selector = selector_from_args(arguments, host::utc_now())?;
+    let selector = selector_from_args(arguments, utc_now())?;
     // Before anything is fetched, so that an unusable path fails at once.
     let output_path = match &arguments.output {
         Some(path) => Some(resolve_output_path(path)?),

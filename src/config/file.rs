@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 
 use crate::digest::{ContentDigests, compute_digests};
 use crate::error::{Error, ErrorKind};
-use crate::system::host;
+use crate::system::clock::utc_now;
 
 /// A larger config is not backed up.
 const MAX_CONFIG_BYTES: u64 = 10 << 20;
@@ -48,7 +48,7 @@ pub fn read_config_file(path: &Path) -> Result<ConfigFile, Error> {
     Ok(ConfigFile {
         digests: compute_digests(&bytes),
         bytes,
-        read_at: host::utc_now(),
+        read_at: utc_now(),
     })
 }
 

@@ -33,9 +33,10 @@ use crate::state::cleanup::remove_expired_files;
 use crate::state::dirs::StateDirs;
 use crate::state::spool::SpoolEntry;
 use crate::state::spool_file::{SpoolItem, SpoolItemKind};
+use crate::system::clock::{system_time, utc_now};
 use crate::system::deadline::{self, CancelHandle, StopReason, WorkState};
-use crate::system::host;
 use crate::system::panics;
+use crate::system::random::unique_id;
 use crate::system::runtime::block_on;
 use crate::system::signals;
 
@@ -135,10 +136,10 @@ fn claim_and_deploy(
     report: &mut dyn FnMut(DeployProgress),
 ) {
     let state_dirs = StateDirs::detect();
-    let now = host::utc_now();
+    let now = utc_now();
     let deployment_id = match &query.deployment_id {
         Some(deployment_id) => deployment_id.clone(),
-        None => host::unique_id(now),
+        None => unique_id(now),
     };
     // One run of Terragrunt is one deployment of this folder, even if it runs the unit twice.
     let scope = match tool_versions::find_terragrunt_run() {
@@ -167,7 +168,7 @@ fn spool_and_upload(mut deployment: RunningDeployment, report: OutcomeSink<'_>) 
         deployment.outcome.resolve_pending(&error);
     }
     deployment.checkpoint(report);
-    remove_expired_files(deployment.state_dirs(), &EXPIRY_RULES, host::system_time());
+    remove_expired_files(deployment.state_dirs(), &EXPIRY_RULES, system_time());
 }
 
 /// What is spooled before the first request.

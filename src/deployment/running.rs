@@ -18,7 +18,7 @@ use crate::s3::store::{BucketTarget, ObjectStore, RequestTimeouts};
 use crate::state::dirs::StateDirs;
 use crate::state::spool::{Spool, SpoolEntry};
 use crate::state::spool_file::{SpoolItem, SpoolItemKind};
-use crate::system::host;
+use crate::system::random::{parse_unique_id_time, unique_id};
 
 /// How long a plan counts as fresh. An operator may look at it before approving it.
 const FRESH_PLAN_AGE: TimeDelta = TimeDelta::minutes(10);
@@ -47,7 +47,7 @@ impl RunningDeployment {
         budget: DeadlineBudget,
     ) -> Self {
         let planned_at = match &query.deployment_id {
-            Some(planned_id) => host::parse_unique_id_time(planned_id),
+            Some(planned_id) => parse_unique_id_time(planned_id),
             None => None,
         };
         Self {
@@ -158,7 +158,7 @@ impl RunningDeployment {
         item.md5.clone_from(&config.digests.md5);
         item.backup_id = match &self.query.backup_id {
             Some(planned_id) => planned_id.clone(),
-            None => host::unique_id(config.read_at),
+            None => unique_id(config.read_at),
         };
         item
     }

@@ -25,7 +25,8 @@ use crate::s3::profiles::AwsProfile;
 use crate::s3::store::{
     BucketTarget, CallerIdentity, ObjectStore, PutCondition, PutOutcome, RequestTimeouts,
 };
-use crate::system::host;
+use crate::system::clock::utc_now;
+use crate::system::env::https_proxy;
 
 /// An account that owns no bucket.
 const UNRELATED_ACCOUNT: &str = "999999999999";
@@ -127,7 +128,7 @@ async fn check_in_steps(
 }
 
 fn check_proxy() -> CheckResult {
-    let seen = match host::https_proxy() {
+    let seen = match https_proxy() {
         Some(proxy) => format!("requests go through {proxy}"),
         None => "none is set".to_owned(),
     };
@@ -317,7 +318,7 @@ fn check_credentials(probe: &AccessProbe, expiry: Option<DateTime<Utc>>) -> Chec
     };
     let error = match (&probe.caller, refused_by_s3) {
         (Ok(caller), None) => {
-            return s3_results::evaluate_credentials(caller, expiry, host::utc_now());
+            return s3_results::evaluate_credentials(caller, expiry, utc_now());
         }
         (Err(error), _) if error.is_network_error() => {
             let seen = "not asked: STS does not answer";

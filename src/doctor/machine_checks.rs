@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::customer_folder::rendered_unit::UnitHelper;
 use crate::doctor::check::{CheckId, CheckResult};
-use crate::system::host;
+use crate::system::env::env_var;
 use crate::system::process;
 
 /// The name of the helper if no other is set.
@@ -26,7 +26,7 @@ const INSTALL_TERRAGRUNT_FIX: &str = "install Terragrunt 1.0 or later";
 
 /// The helper that the environment names.
 pub(crate) fn helper_of_environment() -> String {
-    match host::env_var("CONFIG_BACKUP_HELPER") {
+    match env_var("CONFIG_BACKUP_HELPER") {
         Some(program) => program,
         None => DEFAULT_HELPER.to_owned(),
     }
@@ -34,8 +34,8 @@ pub(crate) fn helper_of_environment() -> String {
 
 /// Checks the helper that Terraform will run.
 pub(crate) fn check_helper() -> CheckResult {
-    let has_url = host::env_var("CONFIG_BACKUP_HELPER_URL").is_some();
-    let has_sha256 = host::env_var("CONFIG_BACKUP_HELPER_SHA256").is_some();
+    let has_url = env_var("CONFIG_BACKUP_HELPER_URL").is_some();
+    let has_sha256 = env_var("CONFIG_BACKUP_HELPER_SHA256").is_some();
     let helper = UnitHelper {
         program: helper_of_environment(),
         is_downloadable: has_url && has_sha256,
@@ -106,7 +106,7 @@ fn describe_missing_program(program: &str) -> &'static str {
 
 /// Checks what Terragrunt runs: the program in `TG_TF_PATH`, or `tofu`, or `terraform`.
 pub(crate) fn check_terraform() -> CheckResult {
-    let names = match host::env_var("TG_TF_PATH") {
+    let names = match env_var("TG_TF_PATH") {
         Some(name) => vec![name],
         None => vec!["tofu".to_owned(), "terraform".to_owned()],
     };

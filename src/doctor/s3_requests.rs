@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::s3::client::SdkSession;
 use crate::s3::error::from_credentials_error;
 use crate::s3::store::{ObjectStore, PutCondition, PutOutcome, unexpected_s3_response};
-use crate::system::host;
+use crate::system::clock::utc_now;
 
 /// The answer to a first listing.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Intercept for DateInterceptor {
             return Ok(());
         };
         if let Ok(date) = DateTime::parse_from_rfc2822(date) {
-            let ahead = host::utc_now().signed_duration_since(date);
+            let ahead = utc_now().signed_duration_since(date);
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
         }
         Ok(())

@@ -12,7 +12,8 @@ use crate::record::format_rfc3339;
 use crate::state::dirs::{StateDirs, StateWrite};
 use crate::state::quarantine;
 use crate::state::spool::{SPOOL_DIR, Spool};
-use crate::system::host;
+use crate::system::clock::utc_now;
+use crate::system::random::unique_id;
 
 /// Checks whether the spool can be written.
 ///
@@ -50,7 +51,7 @@ pub(crate) fn check_state_dir(dirs: &StateDirs) -> CheckResult {
 
 fn write_test_file(folder: &Path) -> io::Result<PathBuf> {
     // A hidden file is not mistaken for a spooled item.
-    let name = format!(".doctor-{}", host::unique_id(host::utc_now()));
+    let name = format!(".doctor-{}", unique_id(utc_now()));
     let path = folder.join(name);
     let written = write_and_sync(&path);
     let removed = fs::remove_file(&path);

@@ -11,7 +11,7 @@ use crate::customer_folder::unit_folder::{UnitFolder, UnitOrigin};
 use crate::customer_folder::unit_problem::{DEPENDS_ON_UNITS, UnitProblem, find_problem_in_text};
 use crate::doctor::check::{CheckId, CheckResult};
 use crate::doctor::readiness::{CORRECT_LINE_FIX, CheckedFolder, describe_refusal};
-use crate::system::host;
+use crate::system::env::env_var;
 
 /// The files in a customer folder that leave units out of a run.
 const FILTER_FILES: [&str; 2] = [".terragrunt-excludes", ".terragrunt-filters"];
@@ -141,7 +141,7 @@ fn list_filters(customer: &Path) -> String {
         }
     }
     for name in FILTER_VARIABLES {
-        if host::env_var(name).is_some() {
+        if env_var(name).is_some() {
             filters.push(format!("`{name}`"));
         }
     }

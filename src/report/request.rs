@@ -25,7 +25,7 @@ use crate::report::totals::ReportTotals;
 use crate::s3::bulk_get;
 use crate::s3::listing::ListRequest;
 use crate::s3::store::{BucketTarget, ObjectStore, RequestTimeouts};
-use crate::system::host;
+use crate::system::dirs::cache_dir;
 
 /// One attempt, because `bulk_get` retries by itself.
 const REPORT_TIMEOUTS: RequestTimeouts = RequestTimeouts {
@@ -108,7 +108,7 @@ impl ReportRequest {
         if self.cache_mode == CacheMode::Off {
             return None;
         }
-        let folder = host::cache_dir()?;
+        let folder = cache_dir()?;
         Some(CacheLocation::new(folder, &store.bucket_identity()))
     }
 

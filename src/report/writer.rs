@@ -10,7 +10,7 @@ use crate::report::collector::ReportContent;
 use crate::report::html::page::{self, HtmlPage};
 use crate::report::totals::{ReportTotals, TOTALS_COLUMNS};
 use crate::system::atomic_file::AtomicFile;
-use crate::system::host;
+use crate::system::env::{env_var, terminal_width};
 
 #[derive(Debug, Clone, Copy)]
 pub struct RenderOptions {
@@ -82,14 +82,14 @@ impl<'a> ReportWriter<'a> {
     fn table_style(&self) -> TableStyle {
         let is_shown_on_terminal = self.is_terminal && !self.options.is_file;
         let max_width = if is_shown_on_terminal {
-            host::terminal_width()
+            terminal_width()
         } else {
             None
         };
         TableStyle {
             is_raw: self.options.is_raw && !self.is_terminal,
             max_width,
-            is_bold: is_shown_on_terminal && host::env_var("NO_COLOR").is_none(),
+            is_bold: is_shown_on_terminal && env_var("NO_COLOR").is_none(),
         }
     }
 

@@ -12,9 +12,8 @@ use crate::error::{Error, ErrorKind};
 use crate::s3::concurrency_limit::{AimdLimit, MAX_CONCURRENT_REQUESTS};
 use crate::s3::listing::{ListPage, ListRequest, ObjectMeta};
 use crate::s3::retry::RetryState;
-pub use crate::s3::retry::retry_with_backoff;
 use crate::s3::store::ObjectStore;
-use crate::system::host;
+use crate::system::open_files::available_connections;
 
 const LIST_CONCURRENCY: usize = 16;
 /// No further page is requested while so many objects are queued.
@@ -137,7 +136,7 @@ struct BulkFetcher {
 
 impl BulkFetcher {
     fn new(store: Arc<ObjectStore>, requests: Vec<ListRequest>, max_bytes: u64) -> Self {
-        let connections = host::available_connections(MAX_CONCURRENT_REQUESTS);
+        let connections = available_connections(MAX_CONCURRENT_REQUESTS);
         Self {
             store,
             max_bytes,

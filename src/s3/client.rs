@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::s3::http_connector::{build_connector, load_tls_context};
 use crate::s3::profiles::AwsProfile;
 use crate::s3::retry::TransientStatusClassifier;
-use crate::system::host;
+use crate::system::env::env_var;
 
 const MAX_CONNECT_TIME: Duration = Duration::from_secs(3);
 
@@ -139,7 +139,7 @@ fn build_http_client(tls_context: &TlsContext, timeouts: RequestTimeouts) -> Sha
 }
 
 fn find_ca_bundle(profile: &AwsProfile) -> Option<PathBuf> {
-    match host::env_var("AWS_CA_BUNDLE") {
+    match env_var("AWS_CA_BUNDLE") {
         Some(path) => Some(PathBuf::from(path)),
         None => profile.ca_bundle.clone(),
     }

@@ -24,7 +24,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::s3::client::SdkSession;
 use crate::s3::http_connector::build_connector;
-use crate::system::host;
+use crate::system::clock::system_time;
 
 /// Signatures encode all characters of a path but these.
 const PATH_ENCODE_SET: &AsciiSet = &NON_ALPHANUMERIC
@@ -79,7 +79,7 @@ impl FastGetClient {
     /// Whether the credentials remain valid for some time.
     pub(super) fn is_fresh(&self) -> bool {
         match self.expires_at {
-            Some(expires_at) => host::system_time() + CREDENTIALS_RENEWAL_MARGIN < expires_at,
+            Some(expires_at) => system_time() + CREDENTIALS_RENEWAL_MARGIN < expires_at,
             None => true,
         }
     }
@@ -133,7 +133,7 @@ impl FastGetClient {
             .identity(&self.identity)
             .region(&self.region)
             .name("s3")
-            .time(host::system_time())
+            .time(system_time())
             .settings(settings)
             .build()
             .ok()?;

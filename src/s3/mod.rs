@@ -24,7 +24,7 @@ mod fast_get;
 mod http_connector;
 pub mod listing;
 pub(crate) mod profiles;
-mod retry;
+pub(crate) mod retry;
 pub mod store;
 pub mod target;
 pub mod types;

@@ -8,7 +8,6 @@ use aws_config::profile::{self, ProfileFileLoadError, ProfileSet};
 use aws_types::os_shim_internal::{Env, Fs};
 
 use crate::error::{Error, ErrorKind};
-use crate::system::host;
 
 /// A profile with one of these settings says where its credentials come from.
 const CREDENTIAL_SOURCES: [&str; 8] = [
@@ -89,7 +88,7 @@ impl AwsProfile {
         let Some(name) = &self.name else {
             return Ok(false);
         };
-        let has_env_credentials = host::has_env_credentials();
+        let has_env_credentials = crate::system::env::has_env_credentials();
         if self.is_defined {
             return Ok(self.has_credential_source || !has_env_credentials);
         }

@@ -60,7 +60,7 @@ impl RetryState {
 ///
 /// # Errors
 /// The error of the last attempt.
-pub async fn retry_with_backoff<T, F>(request: impl Fn() -> F) -> Result<T, Error>
+pub(crate) async fn retry_with_backoff<T, F>(request: impl Fn() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {

@@ -20,7 +20,8 @@ use crate::s3::fast_get::{FastGetClient, FastGetOutcome};
 use crate::s3::listing::{ListPage, ListRequest, parse_list_page, to_size, versioned_key};
 pub use crate::s3::target::{BucketTarget, s3_uri};
 pub use crate::s3::types::{CallerIdentity, ObjectHead, PutCondition, PutOutcome, PutReceipt};
-use crate::system::host;
+use crate::system::clock::utc_now;
+use crate::system::env::https_proxy;
 
 const GET_PERMISSION: &str = "s3:GetObject";
 /// S3 answers 403 instead of 404 without the permission to list.
@@ -359,8 +360,8 @@ impl ObjectStore {
             permission,
             profile: &self.session.profile,
             expected_owner: &self.target.owner,
-            proxy: host::https_proxy(),
-            now: host::utc_now(),
+            proxy: https_proxy(),
+            now: utc_now(),
         }
     }
 

@@ -6,8 +6,8 @@ use crate::digest::{ContentDigests, compute_digests};
 use crate::error::Error;
 use crate::keys::ConfigKey;
 use crate::keys::metadata::{DEPLOYMENT_ID_FIELD, MD5_FIELD, SHA256_FIELD, parse_captured_at};
-use crate::s3::bulk_get::retry_with_backoff;
 use crate::s3::listing::{ObjectMeta, versioned_key};
+use crate::s3::retry::retry_with_backoff;
 use crate::s3::store::{ObjectHead, ObjectStore};
 
 /// The largest config that is fetched. The legacy module had no limit.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind};
 use crate::system::atomic_file;
-use crate::system::host;
+use crate::system::dirs::{fallback_state_dir, is_private, state_dir};
 
 const SET_HOME_HINT: &str = "set HOME";
 
@@ -40,7 +40,7 @@ impl StateDirs {
     #[must_use]
     pub fn detect() -> Self {
         let mut state_dirs = Self::default();
-        match host::state_dir() {
+        match state_dir() {
             Some(path) => state_dirs.dirs.push(StateDir::private(path)),
             None => {
                 state_dirs.primary_dir_error = Some(Error::new(
@@ -50,7 +50,7 @@ impl StateDirs {
                 ));
             }
         }
-        if let Some(path) = host::fallback_state_dir() {
+        if let Some(path) = fallback_state_dir() {
             let fallback = StateDir {
                 path,
                 is_shared: true,
@@ -127,7 +127,7 @@ impl StateDir {
             return true;
         }
         match self.path.symlink_metadata() {
-            Ok(metadata) => host::is_private(&metadata),
+            Ok(metadata) => is_private(&metadata),
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         }
     }

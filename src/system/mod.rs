@@ -7,7 +7,6 @@
 //! - `deadline`: deadlines that hold even if the work is stuck
 //! - `dirs`: where state and cache live
 //! - `env`: the only file that reads the environment
-//! - `host`: the names of the other files in one place
 //! - `open_files`: the limit on open files
 //! - `panics`: turns panics into errors
 //! - `process`: the only file that runs other programs
@@ -20,7 +19,6 @@ pub mod clock;
 pub mod deadline;
 pub mod dirs;
 pub mod env;
-pub mod host;
 pub mod open_files;
 pub mod panics;
 pub mod process;
