@@ -12,7 +12,7 @@ export TF_CLI_CONFIG_FILE := $(CURDIR)/.tools/tofurc
 export CHECKPOINT_DISABLE := 1
 export TFLINT_DISABLE_VERSION_CHECK := 1
 
-CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform check-tflint check-terragrunt check-shell check-typos check-docs check-workflows check-machete
+CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform check-tflint check-terragrunt check-shell check-typos check-words check-docs check-workflows check-machete
 HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
@@ -103,7 +103,7 @@ check-rustfmt: ## Rust is formatted
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 
-check-clippy: ## Clippy has nothing to say
+check-clippy: ## Clippy reports nothing
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 check-rustdoc: ## The documentation of all modules can be made, and no link in it is broken
@@ -115,20 +115,23 @@ check-deny: tools ## Dependencies: licences, banned crates and sources, as deny.
 check-terraform: tools ## Terraform files are formatted
 	set -e; for dir in $(HCL_DIRS); do tofu fmt -check -diff -recursive $$dir; done
 
-check-tflint: tools ## TFLint has nothing to say
+check-tflint: tools ## TFLint reports nothing
 	tflint --recursive --chdir=terraform --config=$(CURDIR)/.tflint.hcl
 	set -e; for dir in terragrunt examples; do tflint --recursive --chdir=$$dir --config=$(CURDIR)/.tflint.hcl --disable-rule=terraform_standard_module_structure; done
 
 check-terragrunt: tools ## Terragrunt files are formatted
 	set -e; for dir in $(HCL_DIRS); do $(TERRAGRUNT_FMT) --check --diff --working-dir $$dir; done
 
-check-shell: tools ## ShellCheck has nothing to say about any shell script
+check-shell: tools ## ShellCheck reports nothing
 	set -o pipefail; tools/shell-scripts | xargs -0 shellcheck
 
 check-typos: tools ## Nothing is misspelt
 	typos
 
-check-workflows: tools ## zizmor has nothing to say about the workflows
+check-words: ## No word is used that the project does not use
+	tools/check-words
+
+check-workflows: tools ## zizmor reports nothing
 	zizmor --offline --quiet --persona auditor .github
 
 check-machete: tools ## No crate is a dependency that nothing uses
@@ -142,10 +145,10 @@ fmt: tools ## Format Rust, Terraform and Terragrunt files
 	cargo fmt --manifest-path fuzz/Cargo.toml
 	set -e; for dir in $(HCL_DIRS); do tofu fmt -recursive $$dir; $(TERRAGRUNT_FMT) --working-dir $$dir; done
 
-manifest: ## Bring terraform/unit.sha256 in step with the unit's files
+manifest: ## Update terraform/unit.sha256
 	tools/manifest >terraform/unit.sha256.new && mv terraform/unit.sha256.new terraform/unit.sha256
 
-check-docs: tools ## The tables of terraform/README.md are in step with the module
+check-docs: tools ## The tables of terraform/README.md are up to date
 	terraform-docs --output-check terraform
 
 clean: ## Remove what builds and runs leave behind, but not .tools

@@ -1,6 +1,6 @@
 //! The error of this program: a kind to act on, a message of one line, and a hint.
 //!
-//! Messages read `cannot VERB OBJECT: CAUSE`. Must not know the AWS SDK: `s3/error.rs` translates its
+//! Messages read `cannot DO SOMETHING: CAUSE`. Must not know the AWS SDK: `s3/error.rs` translates its
 //! errors.
 
 use std::error::Error as StdError;

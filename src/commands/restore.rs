@@ -178,8 +178,8 @@ fn write_private_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
-fn local_error(verb: &str, path: &Path, error: &io::Error) -> Error {
-    let message = format!("cannot {verb} `{}`: {error}", path.display());
+fn local_error(action: &str, path: &Path, error: &io::Error) -> Error {
+    let message = format!("cannot {action} `{}`: {error}", path.display());
     Error::new(ErrorKind::Local, message, "")
 }
 

@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn an_unreadable_setting_is_unknown_with_the_reason() {
-        let why = |fault: Error| evaluate_object_lock(Err(fault)).seen;
+        let why = |error: Error| evaluate_object_lock(Err(error)).seen;
         assert_eq!(
             why(error_of_kind(ErrorKind::Denied)),
             "permission missing (not needed to deploy)"

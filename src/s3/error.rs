@@ -19,7 +19,7 @@ const MAX_CLOCK_SKEW_MINUTES: i64 = 15;
 /// What a request was about, for its error messages.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestContext<'a> {
-    /// Verb and object, as "put `s3://bucket/key`".
+    /// What is done to which object, as "put `s3://bucket/key`".
     pub(crate) action: &'a str,
     /// The permission that the request needs, as `s3:PutObject`.
     pub(crate) permission: &'a str,

@@ -318,12 +318,12 @@ fn read_open_item(file: &File, path: &Path) -> Result<(SpoolItem, Vec<u8>), Spoo
     }
 }
 
-fn unreadable(verb: &str, path: &Path, error: &io::Error) -> SpoolReadError {
-    SpoolReadError::Unreadable(local_error(verb, path, error))
+fn unreadable(action: &str, path: &Path, error: &io::Error) -> SpoolReadError {
+    SpoolReadError::Unreadable(local_error(action, path, error))
 }
 
-fn local_error(verb: &str, path: &Path, error: &io::Error) -> Error {
-    let message = format!("cannot {verb} `{}`: {error}", path.display());
+fn local_error(action: &str, path: &Path, error: &io::Error) -> Error {
+    let message = format!("cannot {action} `{}`: {error}", path.display());
     Error::new(ErrorKind::Local, message, "")
 }
 

@@ -1,6 +1,7 @@
 //! The shape of the source tree: who may import whom, how long files and functions are, and unique type names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -85,8 +86,8 @@ fn layer_of(module: &str) -> Option<usize> {
 fn imports() -> Vec<Import> {
     let mut imports = Vec::new();
     for file in source_files() {
-        let importer = top_level_module(&file.path);
-        if ["main", "lib"].contains(&importer.as_str()) {
+        let own_module = top_level_module(&file.path);
+        if ["main", "lib"].contains(&own_module.as_str()) {
             continue;
         }
         for (index, line) in file.text.lines().enumerate() {
@@ -100,7 +101,7 @@ fn imports() -> Vec<Import> {
                     "{place} imports a group of `crate`: one `use` for each module"
                 );
                 imports.push(Import {
-                    importer: importer.clone(),
+                    importer: own_module.clone(),
                     imported,
                     place,
                 });
@@ -167,7 +168,7 @@ fn no_two_folders_import_each_other_in_a_circle() {
             .iter()
             .filter(|(imported, _)| graph.contains_key(*imported))
         {
-            circle.push_str(&format!("\n{importer} imports {imported}: {place}"));
+            let _ = write!(circle, "\n{importer} imports {imported}: {place}");
         }
     }
     assert!(graph.is_empty(), "modules in a circle:{circle}");

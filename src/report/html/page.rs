@@ -154,7 +154,7 @@ fn write_skipped_notice(count: usize, output: &mut dyn Write) -> io::Result<()> 
     writeln!(
         output,
         "<p class=\"notice alert\" role=\"note\">\
-         <strong>{records} could not be used</strong> and {are} left out of everything here. \
+         <strong>{records} could not be used</strong> and {are} not part of this page. \
          The messages of the run that made this page name {them}.</p>",
     )
 }

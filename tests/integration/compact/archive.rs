@@ -299,7 +299,7 @@ fn without_access_to_the_archive_reads_the_records_and_says_so() {
     assert_eq!((code, csv), (Some(0), expected_csv(&entries)));
     assert_eq!(messages.lines().count(), 1, "{messages}");
     assert!(messages.starts_with(
-        "config-backup: left out the archive: cannot list `s3://mongodb-arena/usage-logs-archive/`"
+        "config-backup: skipped the archive: cannot list `s3://mongodb-arena/usage-logs-archive/`"
     ));
     assert!(messages.contains("s3:ListBucket"), "{messages}");
 }

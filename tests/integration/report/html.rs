@@ -364,7 +364,8 @@ fn totals_and_reports_without_deployments_have_pages_too() {
         .expect("a record");
     let (_, broken) = report_page(&world, &[]);
     assert!(
-        all_texts(&broken["notices"])[0].starts_with("1 record could not be used and is left out"),
+        all_texts(&broken["notices"])[0]
+            .starts_with("1 record could not be used and is not part of this page"),
         "{broken}"
     );
     put_records(&world, &[USUAL]);

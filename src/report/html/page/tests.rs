@@ -196,7 +196,7 @@ fn the_number_of_columns_decides_what_a_row_is() {
 
 #[test]
 fn reports_skipped_records_and_that_there_are_no_deployments() {
-    let one = "<strong>1 record could not be used</strong> and is left out of everything here. \
+    let one = "<strong>1 record could not be used</strong> and is not part of this page. \
                The messages of the run that made this page name it.</p>";
     assert_has(
         &render_page(&SOME_DEPLOYMENTS, &["timestamp", "n"], false, 1),
