@@ -43,7 +43,7 @@ const READINESS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Writes the unit.
 ///
 /// Exits with 0 if a deployment would be logged, with 1 if the folder is not ready or has foreign
-/// files, and with 3 if there is no such customer folder or root file.
+/// files, and with 3 if the customer folder or the root file does not exist.
 pub fn run_init(arguments: &InitArgs, output: &mut impl Write) -> Result<ExitCode> {
     let customer = &arguments.customer_folder;
     if !customer.is_dir() {
@@ -312,7 +312,7 @@ fn explain_root(root: &RootFile, output: &mut impl Write) -> Result<()> {
         )?,
         None => writeln!(
             output,
-            "Note: there is no root file `{}` here or above; \
+            "Note: neither this folder nor one above has the root file `{}`; \
              the unit keeps its state in its own folder.",
             root.name
         )?,

@@ -242,27 +242,27 @@ mod tests {
 
     #[test]
     fn an_unreadable_setting_is_unknown_with_the_reason() {
-        let why = |error: Error| evaluate_object_lock(Err(error)).seen;
+        let cause_of = |error: Error| evaluate_object_lock(Err(error)).seen;
         assert_eq!(
-            why(error_of_kind(ErrorKind::Denied)),
+            cause_of(error_of_kind(ErrorKind::Denied)),
             "permission missing (not needed to deploy)"
         );
         assert_eq!(
-            why(Error {
+            cause_of(Error {
                 status: Some(501),
                 ..error_of_kind(ErrorKind::Service)
             }),
             "this server does not support the request"
         );
         assert_eq!(
-            why(Error {
+            cause_of(Error {
                 code: "NotImplemented".into(),
                 ..error_of_kind(ErrorKind::Service)
             }),
             "this server does not support the request"
         );
         assert_eq!(
-            why(Error {
+            cause_of(Error {
                 status: Some(500),
                 ..error_of_kind(ErrorKind::Service)
             }),

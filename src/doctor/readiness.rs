@@ -146,7 +146,8 @@ fn check_root_file(state: RootFileState) -> CheckResult {
         ),
         RootFileState::Missing => CheckResult::ok(
             CheckId::RootHcl,
-            "there is no root file here or above: the unit keeps its state in its own folder",
+            "neither this folder nor one above has a root file: \
+             the unit keeps its state in its own folder",
         ),
         RootFileState::Found {
             path,

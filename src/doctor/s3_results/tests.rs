@@ -319,6 +319,10 @@ fn says_what_comes_back_changed() {
         .status,
         CheckStatus::Ok
     );
+}
+
+#[test]
+fn what_cannot_be_read_back_is_unknown() {
     assert_eq!(
         status_and_text(&evaluate_read_back(&[WriteProbe {
             head: Ok(None),

@@ -127,7 +127,7 @@ fn common_customer_folders_are_ready() {
             .assert_check("unit", "ok", "is as version", "")
             .assert_check("dependents", "ok", "", "");
         let seen = if root.is_empty() {
-            "there is no root file here or above"
+            "neither this folder nor one above has a root file"
         } else {
             root
         };

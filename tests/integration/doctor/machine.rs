@@ -282,7 +282,12 @@ fn reports_a_customer_name_that_differs_from_its_folder() {
     let found = examine(&world, &folder);
     found
         .assert_no_problem()
-        .assert_check("config.yaml", "note", "is not the folder's name", "agree")
+        .assert_check(
+            "config.yaml",
+            "note",
+            "is not the folder's name",
+            "same name",
+        )
         .assert_check("s3:PutObject", "ok", "usage-logs/other/", "");
 }
 

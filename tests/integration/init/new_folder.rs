@@ -203,7 +203,7 @@ fn notes_what_the_unit_will_miss() {
     assert_eq!(code, Some(0));
     assert!(
         said.contains("has no config.yaml yet")
-            && said.contains("there is no root file `root.hcl` here or above"),
+            && said.contains("neither this folder nor one above has the root file `root.hcl`"),
         "{said}"
     );
 }

@@ -314,7 +314,8 @@ fn without_other_units_the_root_file_is_found_by_its_usual_names() {
             (Some(0), expected),
             "{files:?}: {said}"
         );
-        let local = "Note: there is no root file `root.hcl` here or above; the unit keeps its state in its own folder.\n";
+        let local = "Note: neither this folder nor one above has the root file `root.hcl`; \
+                     the unit keeps its state in its own folder.\n";
         assert_eq!(said.contains(local), note, "{said}");
         assert!(said.contains("Deploy with"), "{said}");
     }
