@@ -34,14 +34,14 @@ pub fn judge(data: &[u8], query: &ModuleQuery) {
         (query.bucket.as_str(), "bucket", "mongodb-arena"),
         (query.bucket_region.as_str(), "bucket_region", "us-east-1"),
         (
-            or_empty(&query.expected_bucket_owner),
+            or_empty(query.expected_bucket_owner.as_ref()),
             "expected_bucket_owner",
             "",
         ),
-        (or_empty(&query.customer_name), "customer_name", ""),
-        (or_empty(&query.aws_profile), "aws_profile", ""),
-        (or_empty(&query.backup_key), "backup_key", ""),
-        (or_empty(&query.deployment_id), "deployment_id", ""),
+        (or_empty(query.customer_name.as_ref()), "customer_name", ""),
+        (or_empty(query.aws_profile.as_ref()), "aws_profile", ""),
+        (or_empty(query.backup_key.as_ref()), "backup_key", ""),
+        (or_empty(query.deployment_id.as_ref()), "deployment_id", ""),
     ] {
         let is_missing = matches!(fields.get(key), None | Some(Value::Null))
             || fields.get(key) == Some(&Value::String(String::new()));
@@ -62,7 +62,7 @@ pub fn judge(data: &[u8], query: &ModuleQuery) {
     assert!((1..=300).contains(&query.timeout.as_secs()));
     // They become names of files.
     for id in [&query.deployment_id, &query.planned_id, &query.backup_id] {
-        let id = or_empty(id);
+        let id = or_empty(id.as_ref());
         assert!(
             id.len() <= 64
                 && id
@@ -77,8 +77,8 @@ pub fn judge(data: &[u8], query: &ModuleQuery) {
         .for_each(|problem| judge_problem(problem));
 }
 
-fn or_empty(setting: &Option<String>) -> &str {
-    setting.as_deref().unwrap_or_default()
+fn or_empty(setting: Option<&String>) -> &str {
+    setting.map_or("", String::as_str)
 }
 
 /// One line that names the key, but never a value.
