@@ -185,10 +185,7 @@ fn uploads_that_an_older_version_spooled_are_sent() {
         .object(BUCKET, "usage-logs/airbnb/2026-11-28_012636.json")
         .unwrap();
     let record: Value = serde_json::from_slice(&record.body).unwrap();
-    assert_eq!(
-        (&record["late"], &record["chain"]["number"]),
-        (&true.into(), &5.into())
-    );
+    assert_eq!(record["late"], true);
     let (code, _, messages) = run_command(&world, &["verify"]);
     assert_eq!(code, Some(0), "{messages}");
 }

@@ -127,7 +127,7 @@ fn a_late_record_of_an_archived_month_is_reported_at_once_and_archived_by_the_ne
     );
     let (_, said) = compact_successfully(&backend.world, &[]);
     assert!(
-        said.contains("archived 1 record of 1 customer in 1 object; 29 of"),
+        said.contains("archived 1 record of 1 customer in 1 object; already archived: 29"),
         "{said}"
     );
     assert_eq!(backend.client.list_keys(ARCHIVE).len(), 2);

@@ -89,7 +89,7 @@ fn spools_an_upload_that_a_head_does_not_find() {
         assert!(
             deployed
                 .expect_warning()
-                .contains("it is not what was sent"),
+                .contains("the object differs or is missing"),
             "{deployed:?}"
         );
         assert_eq!(
@@ -192,7 +192,7 @@ fn a_bucket_of_another_account_gets_nothing() {
     let deployed = unit.deploy(&world);
     let said = deployed.expect_warning();
     assert!(
-        said.contains("the bucket is not of the account 210987654321"),
+        said.contains("the bucket does not belong to the account 210987654321"),
         "{said}"
     );
     assert_eq!(

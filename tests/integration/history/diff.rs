@@ -258,7 +258,7 @@ fn refuses_states_that_cannot_be_found_or_compared() {
     assert_refused(
         run_command_as(
             &backend.world,
-            "nobody",
+            "denied",
             &["diff", "acme", "latest", "latest"],
         ),
         5,
