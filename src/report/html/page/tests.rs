@@ -205,7 +205,7 @@ fn reports_skipped_records_and_that_there_are_no_deployments() {
     assert_has(
         &render_page(&SOME_DEPLOYMENTS, &["timestamp", "n"], false, 2),
         &[
-            "2 records could not be used</strong> and are left",
+            "2 records could not be used</strong> and are not part",
             "page name them.</p>",
         ],
     );
