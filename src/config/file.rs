@@ -28,7 +28,7 @@ pub struct ConfigFile {
 /// Reads `config.yaml`.
 ///
 /// # Errors
-/// It is missing, unreadable, not a regular file, or larger than [`MAX_CONFIG_BYTES`].
+/// It is missing, unreadable, not a regular file, or larger than 10 MiB.
 pub fn read_config_file(path: &Path) -> Result<ConfigFile, Error> {
     let metadata = fs::metadata(path).map_err(|error| read_error(path, error, ""))?;
     // To open a FIFO would wait for a writer, and a device may be endless.
