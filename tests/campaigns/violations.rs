@@ -17,8 +17,8 @@ const CONFIG_PREFIX: &str = "terragrunt/airbnb/";
 /// The words of the message about spooled items, and about lost ones.
 const SPOOLED_PHRASE: &str = "sent with the next deployment";
 /// The words of the message about an unreadable config.
-const UNREADABLE_PHRASE: &str = "config.yaml is not backed up: read `";
-const NOT_SPOOLED_PHRASES: [&str; 2] = ["nothing is kept", "is lost"];
+const UNREADABLE_PHRASE: &str = "config.yaml is not backed up: cannot read `";
+const NOT_SPOOLED_PHRASES: [&str; 2] = ["nothing is spooled", "is lost"];
 
 /// Violations by promise, with a phrase for each case.
 #[derive(Debug, Default)]

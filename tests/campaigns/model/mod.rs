@@ -382,7 +382,7 @@ fi"#;
     ];
     let what = expect_difference(wrong, &steps);
     assert!(
-        what.contains("a difference; config.yaml: expected Some(Version { content: 1"),
+        what.contains("a difference; config.yaml: expected Some(UploadedConfig { content: 1"),
         "{what}"
     );
 }
