@@ -1,4 +1,4 @@
--- The tables of the usage records in Amazon Athena, engine version 3. Run trino_views.sql after it; docs/sql.md describes the setup
+-- The tables of the usage records in Amazon Athena, engine version 3. Run trino_views.sql after it. docs/sql.md describes the setup
 -- and the cost. Athena takes one statement at a time: a semicolon ends each statement, and occurs nowhere else.
 --
 -- For one customer, use a database of its own with `usage-logs/<customer>/` as the location. Then nothing else is read.

@@ -1,4 +1,4 @@
--- The tables of the usage records in Trino. Run trino_views.sql after it; docs/sql.md describes the setup and the cost.
+-- The tables of the usage records in Trino. Run trino_views.sql after it. docs/sql.md describes the setup and the cost.
 --
 -- For one customer, use a schema of its own with `usage-logs/<customer>/` as the location. Then nothing else is read.
 
