@@ -5,6 +5,8 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
+use std::path::Path;
 
 use crate::exit_code::ExitCode;
 
@@ -59,6 +61,13 @@ impl Error {
             status: None,
             code: String::new(),
         }
+    }
+
+    /// A file or folder on this machine that cannot be used; `action` is "read", "write" and so on.
+    #[must_use]
+    pub fn local_file(action: &str, path: &Path, cause: &io::Error) -> Self {
+        let message = format!("cannot {action} `{}`: {cause}", path.display());
+        Self::new(ErrorKind::Local, message, "")
     }
 
     /// An answer that does not come from AWS, as a captive portal gives it.

@@ -16,7 +16,8 @@ use crate::coverage::gaps::{CoverageGap, GapScope};
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::output::ignore_broken_pipe;
-use crate::output::sanitize::{count_noun, escape_json, sanitize};
+use crate::output::sanitize::{count_noun, sanitize};
+use crate::output::to_json_line;
 use crate::s3::store::ObjectStore;
 use crate::s3::versions::VersionListing;
 use crate::snapshot::{READ_TIMEOUTS, SkippedObject, write_skipped};
@@ -160,8 +161,7 @@ fn write_report(
 ) -> std::io::Result<()> {
     let mut output = BufWriter::new(output);
     if json {
-        let line = serde_json::to_string(report)?;
-        writeln!(output, "{}", escape_json(&line))?;
+        writeln!(output, "{}", to_json_line(report)?)?;
         return output.flush();
     }
     write_skipped(skipped, &mut messages)?;

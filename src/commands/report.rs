@@ -215,7 +215,7 @@ pub fn run_report(
     let request = args.to_request(now)?;
     let output_file = args.output_file();
     if let Some(path) = output_file {
-        check_output_path(path).map_err(|error| write_error(path, &error))?;
+        check_output_path(path).map_err(|error| Error::local_file("write", path, &error))?;
     }
 
     let progress_terminal = has_progress.then_some(&mut messages);
@@ -262,7 +262,7 @@ fn check_output_path(path: &Path) -> io::Result<()> {
 
 fn write_file(writer: &ReportWriter<'_>, path: &Path, messages: &mut impl Write) -> Result<()> {
     let written = writer.write_to_file(path);
-    written.map_err(|error| write_error(path, &error))?;
+    written.map_err(|error| Error::local_file("write", path, &error))?;
     let rows = count_noun(writer.row_count(), "row");
     writeln!(
         messages,
@@ -270,11 +270,6 @@ fn write_file(writer: &ReportWriter<'_>, path: &Path, messages: &mut impl Write)
         path.display()
     )?;
     Ok(())
-}
-
-fn write_error(path: &Path, error: &io::Error) -> Error {
-    let message = format!("cannot write `{}`: {error}", path.display());
-    Error::new(ErrorKind::Local, message, "")
 }
 
 fn write_messages(report: &CollectedReport, messages: &mut impl Write) -> Result<()> {

@@ -149,7 +149,7 @@ fn write_output_file(path: &Path, bytes: &[u8], can_replace: bool) -> Result<Str
             write_private_file(path, bytes)?;
             return Ok(format!("wrote `{name}`"));
         }
-        Err(error) => return Err(local_error("read", path, &error)),
+        Err(error) => return Err(Error::local_file("read", path, &error)),
     };
     if existing == bytes {
         return Ok(format!("`{name}` already has this content"));
@@ -162,7 +162,7 @@ fn write_output_file(path: &Path, bytes: &[u8], can_replace: bool) -> Result<Str
 
     let backup = match atomic_file::copy_to_backup(path) {
         Ok(backup) => backup,
-        Err(error) => return Err(local_error("back up", path, &error)),
+        Err(error) => return Err(Error::local_file("back up", path, &error)),
     };
     write_private_file(path, bytes)?;
     Ok(format!(
@@ -174,13 +174,8 @@ fn write_output_file(path: &Path, bytes: &[u8], can_replace: bool) -> Result<Str
 fn write_private_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     match atomic_file::write_atomically(path, &[bytes], FileMode::Private) {
         Ok(_) => Ok(()),
-        Err(error) => Err(local_error("write", path, &error)),
+        Err(error) => Err(Error::local_file("write", path, &error)),
     }
-}
-
-fn local_error(action: &str, path: &Path, error: &io::Error) -> Error {
-    let message = format!("cannot {action} `{}`: {error}", path.display());
-    Error::new(ErrorKind::Local, message, "")
 }
 
 /// Who deployed the version and when, where it was, and what was verified.

@@ -8,7 +8,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::exit_code::ExitCode;
-use crate::output::sanitize::{escape_json, sanitize};
+use crate::output::sanitize::sanitize;
+use crate::output::to_json_line;
 use crate::record;
 use crate::state::dirs::StateDirs;
 use crate::state::quarantine;
@@ -54,8 +55,7 @@ struct SpoolStatusItem {
 pub fn run_status(args: &StatusArgs, mut output: impl Write) -> Result<ExitCode> {
     let status = collect_status(&StateDirs::detect());
     let text = if args.json {
-        let json = serde_json::to_string(&status)?;
-        format!("{}\n", escape_json(&json))
+        to_json_line(&status)? + "\n"
     } else {
         render_status(&status)
     };

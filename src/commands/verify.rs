@@ -13,7 +13,8 @@ use crate::commands::bucket_args::BucketArgs;
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::output::ignore_broken_pipe;
-use crate::output::sanitize::{count_noun, escape_json, sanitize};
+use crate::output::sanitize::{count_noun, sanitize};
+use crate::output::to_json_line;
 use crate::s3::store::ObjectStore;
 use crate::snapshot::{
     BucketSnapshot, CustomerSnapshot, READ_TIMEOUTS, SnapshotPart, write_skipped,
@@ -133,8 +134,7 @@ fn build_report(snapshot: &BucketSnapshot) -> VerifyReport {
 
 fn write_report(report: &VerifyReport, json: bool, output: &mut impl Write) -> std::io::Result<()> {
     if json {
-        let line = serde_json::to_string(report)?;
-        writeln!(output, "{}", escape_json(&line))?;
+        writeln!(output, "{}", to_json_line(report)?)?;
         return output.flush();
     }
     for CustomerFinding { customer, finding } in &report.findings {

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::doctor::check::{CheckId, CheckResult, CheckStatus};
 use crate::exit_code::ExitCode;
-use crate::output::sanitize::{escape_json, sanitize};
+use crate::output::sanitize::sanitize;
+use crate::output::to_json_line;
 
 /// What was checked, and what was found.
 #[derive(Debug, Serialize)]
@@ -27,8 +28,7 @@ pub(crate) struct DoctorReport {
 impl DoctorReport {
     /// Renders one line of JSON.
     pub(crate) fn to_json(&self) -> serde_json::Result<String> {
-        let json = serde_json::to_string(self)?;
-        Ok(escape_json(&json).into_owned() + "\n")
+        Ok(to_json_line(self)? + "\n")
     }
 
     /// Renders a table; `has_color` is for terminals.

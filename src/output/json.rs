@@ -2,8 +2,16 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use super::sanitize::escape_json;
 use super::{RowSource, TableCell};
+
+/// One line of JSON without a line feed, safe to show.
+pub(crate) fn to_json_line(value: &impl Serialize) -> serde_json::Result<String> {
+    let json = serde_json::to_string(value)?;
+    Ok(escape_json(&json).into_owned())
+}
 
 /// One array of objects.
 pub(super) fn write_json(

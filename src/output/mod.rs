@@ -20,6 +20,8 @@ use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
 
+pub(crate) use json::to_json_line;
+
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum OutputFormat {
@@ -123,7 +125,7 @@ pub fn write_cells<'a>(
     }
 }
 
-/// A reader that closes the pipe early (`| head`) is no error.
+/// A reader that closes the pipe early (`| head`) is not an error.
 pub fn ignore_broken_pipe(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

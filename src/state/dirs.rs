@@ -97,8 +97,7 @@ impl StateDirs {
                     });
                 }
                 Err(error) if primary_dir_error.is_none() => {
-                    let message = format!("cannot write to `{}`: {error}", subdir.display());
-                    primary_dir_error = Some(Error::new(ErrorKind::Local, message, ""));
+                    primary_dir_error = Some(Error::local_file("write to", &subdir, &error));
                 }
                 Err(_) => {}
             }

@@ -136,9 +136,11 @@ impl Spool {
         for dir in self.state_dirs.subdirs(SPOOL_DIR) {
             match list_visible_entries(&dir) {
                 Ok(entries) => contents.add_entries(&entries),
-                Err(error) => contents
-                    .errors
-                    .push(local_error("read the directory", &dir, &error)),
+                Err(error) => {
+                    contents
+                        .errors
+                        .push(Error::local_file("read the directory", &dir, &error));
+                }
             }
         }
         // By name and not by directory, because the name begins with the time.
@@ -227,7 +229,7 @@ impl SpoolEntry {
         self.item.sha256 = sha256_hex(&body);
         match spool_file::write_spool_file(&self.path, &self.item, &body) {
             Ok(lock) => self.lock = lock,
-            Err(error) => return Err(local_error("write", &self.path, &error)),
+            Err(error) => return Err(Error::local_file("write", &self.path, &error)),
         }
         self.body = body;
         Ok(())
@@ -237,7 +239,7 @@ impl SpoolEntry {
     pub fn remove(self) -> Result<(), Error> {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(local_error("delete", &self.path, &error))
+                Err(Error::local_file("delete", &self.path, &error))
             }
             _ => Ok(()),
         }
@@ -319,12 +321,7 @@ fn read_open_item(file: &File, path: &Path) -> Result<(SpoolItem, Vec<u8>), Spoo
 }
 
 fn unreadable(action: &str, path: &Path, error: &io::Error) -> SpoolReadError {
-    SpoolReadError::Unreadable(local_error(action, path, error))
-}
-
-fn local_error(action: &str, path: &Path, error: &io::Error) -> Error {
-    let message = format!("cannot {action} `{}`: {error}", path.display());
-    Error::new(ErrorKind::Local, message, "")
+    SpoolReadError::Unreadable(Error::local_file(action, path, error))
 }
 
 #[cfg(test)]
