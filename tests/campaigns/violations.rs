@@ -299,7 +299,7 @@ impl ViolationCounts {
                     .push(format!("{name}: {id} has the records {keys:?}"));
             } else if !deployments.iter().any(|deployed| deployed.id == id) {
                 self.duplicated.push(format!(
-                    "{name}: {keys:?} is of {id}, which is no deployment"
+                    "{name}: {keys:?} is of {id}, which is not a deployment"
                 ));
             }
         }

@@ -157,14 +157,7 @@ fn other_units_plans_and_destroys_write_nothing_of_ours(stack: CustomerStack) {
         .run_terragrunt(&["destroy", "--all", "--non-interactive"])
         .expect_success();
     assert_eq!(written_keys(&stack), before);
-    let deleted = stack
-        .world
-        .server
-        .requests()
-        .iter()
-        .filter(|it| it.operation.starts_with("Delete"))
-        .count();
-    assert_eq!(deleted, 0);
+    assert_eq!(stack.world.count_deletions(), 0);
 }
 
 fn the_report_shows_the_deployment(stack: CustomerStack) {

@@ -58,15 +58,7 @@ fn without_a_provider_a_deployment_is_backed_up_and_logged_once(mut stack: Custo
         first.output
     );
     assert_eq!(count_records(&stack), 1);
-    assert_eq!(
-        stack
-            .world
-            .server
-            .object(BUCKET, "terragrunt/airbnb/config.yaml")
-            .unwrap()
-            .body,
-        CONFIG.as_bytes()
-    );
+    assert_eq!(stack.world.stored_config(), CONFIG.as_bytes());
     assert_ignored_error(
         &stack.apply_unit(),
         "the provider hashicorp/external cannot be installed",

@@ -127,14 +127,7 @@ fn the_legacy_module_itself_is_moved(mut stack: CustomerStack) {
     let applied = stack.apply_all().expect_success();
     applied.assert_clusters_applied();
     applied.assert_healthy();
-    let deleted = stack
-        .world
-        .server
-        .requests()
-        .iter()
-        .filter(|it| it.operation.starts_with("Delete"))
-        .count();
-    assert_eq!(deleted, 0);
+    assert_eq!(stack.world.count_deletions(), 0);
     for key in before {
         assert!(
             stack.world.server.object(BUCKET, &key).is_some(),

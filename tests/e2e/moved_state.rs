@@ -65,14 +65,7 @@ fn files_that_the_root_generated_for_the_legacy_module_are_removed(mut stack: Cu
             .body,
         legacy
     );
-    let deleted = stack
-        .world
-        .server
-        .requests()
-        .iter()
-        .filter(|it| it.operation.starts_with("Delete"))
-        .count();
-    assert_eq!(deleted, 0);
+    assert_eq!(stack.world.count_deletions(), 0);
 }
 
 fn a_state_that_moves_is_begun_again_after_init(stack: CustomerStack) {

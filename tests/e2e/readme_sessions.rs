@@ -51,15 +51,7 @@ fn the_session_for_a_new_folder_works() {
             logs
         ]
     );
-    assert_eq!(
-        stack
-            .world
-            .server
-            .object(BUCKET, "terragrunt/airbnb/config.yaml")
-            .unwrap()
-            .body,
-        CONFIG.as_bytes()
-    );
+    assert_eq!(stack.world.stored_config(), CONFIG.as_bytes());
 }
 
 /// The record that the legacy module left.
@@ -92,13 +84,6 @@ fn the_session_for_the_legacy_module_works_and_keeps_its_logs() {
     assert_eq!(stack.world.server.object(BUCKET, OF_LOG).unwrap().body, log);
     let records = stack.world.usage_records();
     assert_eq!(records.len(), 2, "{records:?}");
-    let deleted = stack
-        .world
-        .server
-        .requests()
-        .iter()
-        .filter(|it| it.operation.starts_with("Delete"))
-        .count();
-    assert_eq!(deleted, 0);
+    assert_eq!(stack.world.count_deletions(), 0);
     stack.apply_all().expect_success().assert_healthy();
 }

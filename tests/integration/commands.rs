@@ -1,8 +1,8 @@
 //! Runs commands with a profile, and writes versions and records by hand.
 
-use test_support::oracle::{key_timestamp, python_digest};
+use test_support::oracle::{key_timestamp, python_digest, unix_time};
 use test_support::s3_backend::S3Backend;
-use test_support::{World, to_text};
+use test_support::{BUCKET, World, to_text};
 
 /// An exit code, stdout and stderr.
 pub(crate) type CommandOutput = (Option<i32>, String, String);
@@ -59,6 +59,28 @@ pub(crate) fn put_record(backend: &S3Backend, at: &str, user: &str, key: &str) {
         &format!("usage-logs/acme/{}.json", key_timestamp(at)),
         &record,
     );
+}
+
+/// Writes two versions of `acme` with a deployment each, and returns their keys.
+pub(crate) fn put_two_versions(backend: &S3Backend, [first, second]: [&str; 2]) -> [String; 2] {
+    let keys = [
+        put_version(backend, "2026-10-01T08:00:00Z", first),
+        put_version(backend, "2026-10-02T08:00:00Z", second),
+    ];
+    put_record(backend, "2026-10-01T08:00:05Z", "jane", &keys[0]);
+    put_record(backend, "2026-10-02T08:00:05Z", "joe", &keys[1]);
+    keys
+}
+
+/// Writes a config of `acme` as the legacy module did, without a copy: on 2025-10-30T14:30:52Z.
+pub(crate) fn put_legacy_config(backend: &S3Backend, body: &str) {
+    // date -u -d 2025-10-30T14:30:52Z +%s
+    let modified = unix_time(1_761_834_652);
+    let key = "terragrunt/acme/config.yaml";
+    let server = &backend.world.server;
+    server
+        .put_at(BUCKET, key, body.as_bytes(), &[], modified)
+        .expect("an object");
 }
 
 /// Asserts an exit code with nothing on stdout and one line on stderr.

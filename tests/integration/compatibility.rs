@@ -93,23 +93,14 @@ fn string_end(text: &str) -> usize {
     panic!("no end: {text}");
 }
 
-fn only_file_in(folder: &Path, suffix: &str) -> String {
+/// The only file of a folder whose name contains `part`.
+fn read_only_file(folder: &Path, part: &str) -> String {
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_string_lossy().ends_with(suffix))
-        .collect();
-    assert_eq!(paths.len(), 1, "{paths:?}");
-    to_text(&fs::read(paths.remove(0)).unwrap())
-}
-
-fn fixture_in(folder: &str, part: &str) -> String {
-    let mut paths: Vec<PathBuf> = fs::read_dir(fixture_path(folder))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.to_string_lossy().contains(part))
         .collect();
-    assert_eq!(paths.len(), 1, "{folder} {part}: {paths:?}");
+    assert_eq!(paths.len(), 1, "{part} in {}: {paths:?}", folder.display());
     to_text(&fs::read(paths.remove(0)).unwrap())
 }
 
@@ -165,7 +156,7 @@ fn uploads_that_an_older_version_spooled_are_sent() {
     let world = world_with_old_bucket();
     restore_state_folder(&world, "spool");
     restore_state_folder(&world, "chains");
-    let item = fixture_in("state/spool", "-config-");
+    let item = read_only_file(&fixture_path("state/spool"), "-config-");
     let (_, config) = item.split_once('\n').unwrap();
 
     let output = world.helper_command(&["replay"]).output().unwrap();
@@ -223,10 +214,10 @@ fn everything_is_written_in_the_same_form() {
             "{key}"
         );
     }
-    let chain = only_file_in(&world.state_dir().join("chains"), ".free");
+    let chain = read_only_file(&world.state_dir().join("chains"), ".free");
     assert_eq!(
         json_skeleton(&chain),
-        json_skeleton(&fixture_in("state/chains", ".free"))
+        json_skeleton(&read_only_file(&fixture_path("state/chains"), ".free"))
     );
 
     world.move_to("another home");
@@ -242,16 +233,16 @@ fn everything_is_written_in_the_same_form() {
             .unwrap();
         let item = to_text(&fs::read(spool.join(name)).unwrap());
         let (head, body) = item.split_once('\n').unwrap();
-        let old_item = fixture_in("state/spool", kind);
+        let old_item = read_only_file(&fixture_path("state/spool"), kind);
         let (old_head, old_body) = old_item.split_once('\n').unwrap();
         assert_eq!(json_skeleton(head), json_skeleton(old_head), "{kind}");
         if kind == "-record-" {
             assert_eq!(json_skeleton(body), json_skeleton(old_body));
         }
     }
-    let claim = only_file_in(&world.state_dir().join("deployments"), ".json");
+    let claim = read_only_file(&world.state_dir().join("deployments"), ".json");
     assert_eq!(
         json_skeleton(&claim),
-        json_skeleton(&fixture_in("state/deployments", ".json"))
+        json_skeleton(&read_only_file(&fixture_path("state/deployments"), ".json"))
     );
 }

@@ -10,7 +10,7 @@ fn read_file(path: &str) -> String {
     fs::read_to_string(project_dir().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn rust_files(folder: &str) -> Vec<PathBuf> {
+pub(crate) fn rust_files(folder: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![project_dir().join(folder)];
     while let Some(folder) = folders.pop() {
@@ -393,7 +393,7 @@ fn every_message_explained_in_the_readmes_exists() {
                     count += 1;
                     assert!(
                         said.contains(part),
-                        "{readme}: nobody says `{part}`, of `{phrase}`"
+                        "{readme}: no message has `{part}`, of `{phrase}`"
                     );
                 }
             }

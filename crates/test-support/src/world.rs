@@ -271,6 +271,21 @@ impl World {
         serde_json::from_str(&answer).expect("JSON")
     }
 
+    /// The bytes of airbnb's `config.yaml` in the bucket.
+    pub fn stored_config(&self) -> Vec<u8> {
+        let object = self.server.object(BUCKET, "terragrunt/airbnb/config.yaml");
+        object.expect("config.yaml").body
+    }
+
+    /// How many requests asked to delete something, successful or not.
+    pub fn count_deletions(&self) -> usize {
+        let requests = self.server.requests();
+        let deletions = requests
+            .iter()
+            .filter(|it| it.operation.starts_with("Delete"));
+        deletions.count()
+    }
+
     /// The usage records in the bucket, by key.
     pub fn usage_records(&self) -> Vec<(String, Value)> {
         let keys = self.server.keys(BUCKET, "usage-logs/");

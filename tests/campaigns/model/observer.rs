@@ -52,22 +52,21 @@ impl ModelObserver<'_, '_> {
         Ok(())
     }
 
+    /// The records of the customer, by key.
+    fn record_bodies(&self) -> Result<Vec<(String, Vec<u8>)>, String> {
+        let server = &self.0.world.server;
+        let mut bodies = Vec::new();
+        for key in server.keys(BUCKET, &format!("usage-logs/{}/", self.0.customer)) {
+            let object = server.object(BUCKET, &key).ok_or("an object went away")?;
+            bodies.push((key, object.body));
+        }
+        Ok(bodies)
+    }
+
     /// The times of the recorded deployments, by id.
     pub(crate) fn logged_times(&self) -> Result<BTreeMap<String, i64>, String> {
         let mut logged = BTreeMap::new();
-        for key in self
-            .0
-            .world
-            .server
-            .keys(BUCKET, &format!("usage-logs/{}/", self.0.customer))
-        {
-            let body = self
-                .0
-                .world
-                .server
-                .object(BUCKET, &key)
-                .ok_or("an object went away")?
-                .body;
+        for (_, body) in self.record_bodies()? {
             let (_, id, value) = self.parse_record(&body)?;
             logged.insert(id, unix_seconds(string_field(&value, "timestamp")));
         }
@@ -127,24 +126,12 @@ impl ModelObserver<'_, '_> {
 
     fn read_records(&self) -> Result<BTreeMap<String, (RecordState, String)>, String> {
         let mut records = BTreeMap::new();
-        for key in self
-            .0
-            .world
-            .server
-            .keys(BUCKET, &format!("usage-logs/{}/", self.0.customer))
-        {
-            let body = self
-                .0
-                .world
-                .server
-                .object(BUCKET, &key)
-                .ok_or("an object went away")?
-                .body;
+        for (key, body) in self.record_bodies()? {
             let (record, id, value) = self
                 .parse_record(&body)
                 .map_err(|what| format!("{key}: {what}"))?;
             if value["user"] != JOHN_ARN || value["customer"] != *self.0.customer {
-                return Err(format!("{key} is of somebody else: {value}"));
+                return Err(format!("{key} is of another user or customer: {value}"));
             }
             let copy = string_field(&value, "backup_key").to_owned();
             if records.insert(id, (record, copy)).is_some() {

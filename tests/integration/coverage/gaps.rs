@@ -92,7 +92,7 @@ fn customer_with_changes(objects: &[BucketObject]) -> &str {
     &objects
         .iter()
         .find(|it| versions(&it.customer) > 1)
-        .expect("somebody")
+        .expect("a user")
         .customer
 }
 

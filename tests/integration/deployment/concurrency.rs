@@ -63,14 +63,7 @@ fn twenty_deployments_at_the_same_time_leave_twenty_records() {
         );
     }
     assert_eq!(world.spooled_items(), Vec::<String>::new());
-    assert_eq!(
-        world
-            .server
-            .object(BUCKET, "terragrunt/airbnb/config.yaml")
-            .expect("config.yaml")
-            .body,
-        CONFIG.as_bytes()
-    );
+    assert_eq!(world.stored_config(), CONFIG.as_bytes());
 }
 
 #[test]

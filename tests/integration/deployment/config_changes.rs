@@ -15,14 +15,7 @@ fn changed_config() -> String {
 }
 
 fn bucket_config(world: &World) -> String {
-    String::from_utf8(
-        world
-            .server
-            .object(BUCKET, CONFIG_KEY)
-            .expect("config.yaml")
-            .body,
-    )
-    .expect("UTF-8")
+    String::from_utf8(world.stored_config()).expect("UTF-8")
 }
 
 /// The history's bodies by the MD5 in their names.

@@ -80,14 +80,7 @@ fn nothing_blocks_and_nothing_is_lost(trouble: &FailureCase) {
         (trouble.user, CONFIG_MD5)
     );
     assert_eq!(string_field(&late, "customer"), "airbnb");
-    assert_eq!(
-        world
-            .server
-            .object(BUCKET, "terragrunt/airbnb/config.yaml")
-            .expect("config.yaml")
-            .body,
-        CONFIG.as_bytes()
-    );
+    assert_eq!(world.stored_config(), CONFIG.as_bytes());
 }
 
 #[test]
@@ -224,14 +217,7 @@ fn kill_after_requests(world: &mut World, unit: &CustomerUnit, requests: usize) 
             .code(),
         Some(0)
     );
-    assert_eq!(
-        world
-            .server
-            .object(BUCKET, "terragrunt/airbnb/config.yaml")
-            .expect("config.yaml")
-            .body,
-        CONFIG.as_bytes()
-    );
+    assert_eq!(world.stored_config(), CONFIG.as_bytes());
     kept
 }
 

@@ -32,14 +32,7 @@ fn run_replay(world: &World) -> (Option<i32>, String, String) {
 }
 
 fn bucket_config(world: &World) -> String {
-    String::from_utf8(
-        world
-            .server
-            .object(BUCKET, CONFIG_KEY)
-            .expect("config.yaml")
-            .body,
-    )
-    .expect("UTF-8")
+    String::from_utf8(world.stored_config()).expect("UTF-8")
 }
 
 fn history_keys(world: &World) -> Vec<String> {

@@ -3,7 +3,8 @@
 use std::fs;
 
 use crate::commands::{
-    assert_refused, command_answer, md5_of, put_record, put_version, run_command, run_command_as,
+    assert_refused, command_answer, md5_of, put_two_versions, put_version, run_command,
+    run_command_as,
 };
 use crate::report::terminal::helper_on_a_terminal;
 use test_support::BUCKET;
@@ -17,18 +18,6 @@ on_each_server!(
 const FIRST: &str =
     "mongodb: {instance_size: M10, region: US, password: canary-one}\nusers: [ann, bob]\n";
 const SECOND: &str = "# in Europe\nusers: [ann, eve, bob]\nmongodb: {instance_size: M30, region: US, password: canary-two}\n";
-
-/// Two versions with a deployment each.
-fn put_two_versions(backend: &S3Backend) -> [String; 2] {
-    let keys = [
-        ("2026-10-01T08:00:00Z", FIRST),
-        ("2026-10-02T08:00:00Z", SECOND),
-    ]
-    .map(|(time, body)| put_version(backend, time, body));
-    put_record(backend, "2026-10-01T08:00:05Z", "jane", &keys[0]);
-    put_record(backend, "2026-10-02T08:00:05Z", "joe", &keys[1]);
-    keys
-}
 
 /// A difference with `F` in place of each fingerprint.
 fn without_fingerprints(shown: &str) -> String {
@@ -45,7 +34,7 @@ fn without_fingerprints(shown: &str) -> String {
 }
 
 fn shows_values_and_masks_secrets(backend: &mut S3Backend) {
-    let [first, second] = put_two_versions(backend);
+    let [first, second] = put_two_versions(backend, [FIRST, SECOND]);
     let shown = command_answer(&backend.world, &["diff", "acme", "2026-10-01", "latest"]);
     let expected = format!(
         "--- s3://{BUCKET}/{first}\n+++ s3://{BUCKET}/{second}\n\
@@ -78,7 +67,7 @@ fn shows_values_and_masks_secrets(backend: &mut S3Backend) {
 }
 
 fn finds_a_state_by_each_way_to_name_it(backend: &mut S3Backend) {
-    put_two_versions(backend);
+    put_two_versions(backend, [FIRST, SECOND]);
     fs::write(backend.world.path().join("config.yaml"), SECOND).expect("a file");
     let (one, two) = (md5_of(FIRST), md5_of(SECOND));
     for (first, second) in [
@@ -180,7 +169,7 @@ fn as_text_it_is_shown_only_with_all_secrets_also_where_it_is_not_yaml() {
 #[test]
 fn the_exit_code_reports_a_difference_if_asked() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
-    put_two_versions(&backend);
+    put_two_versions(&backend, [FIRST, SECOND]);
     let code = |arguments: &[&str]| {
         run_command(&backend.world, &[&["diff", "acme"], arguments].concat()).0
     };
@@ -200,7 +189,7 @@ fn the_exit_code_reports_a_difference_if_asked() {
 #[test]
 fn the_local_file_is_found_from_a_units_folder_too() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
-    put_two_versions(&backend);
+    put_two_versions(&backend, [FIRST, SECOND]);
     assert_refused(
         run_command(&backend.world, &["diff", "acme"]),
         3,
@@ -224,7 +213,7 @@ fn the_local_file_is_found_from_a_units_folder_too() {
 #[test]
 fn refuses_states_that_cannot_be_found_or_compared() {
     let mut backend = S3Backend::new(S3ServerKind::Embedded);
-    put_two_versions(&backend);
+    put_two_versions(&backend, [FIRST, SECOND]);
     put_version(&backend, "2026-10-03T08:00:00Z", "a: [canary");
     for (arguments, words) in [
         (["latest", "2026-10-02"], "it is not valid YAML at line "),
@@ -277,7 +266,7 @@ fn refuses_states_that_cannot_be_found_or_compared() {
 #[test]
 fn prints_colours_to_a_terminal_unless_disabled() {
     let mut backend = S3Backend::new(S3ServerKind::Embedded);
-    put_two_versions(&backend);
+    put_two_versions(&backend, [FIRST, SECOND]);
     let shown = |backend: &S3Backend| {
         helper_on_a_terminal(
             &backend.world,

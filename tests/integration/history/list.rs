@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::commands::{
-    assert_refused, command_answer, md5_of, put_record, put_version, run_command, run_command_as,
+    assert_refused, command_answer, md5_of, put_legacy_config, put_record, put_version,
+    run_command, run_command_as,
 };
 use crate::report::terminal::helper_on_a_terminal;
 use test_support::BUCKET;
-use test_support::oracle::{parse_csv_rows, unix_time};
+use test_support::oracle::parse_csv_rows;
 use test_support::s3_backend::{S3Backend, S3ServerKind, on_each_server};
 
 on_each_server!(
@@ -131,9 +132,9 @@ fn lists_no_version_of_another_customer(backend: &mut S3Backend) {
             .count(),
         2
     );
-    for nobody in ["acm", "~Foo~20Bar", "..", ""] {
+    for unknown_name in ["acm", "~Foo~20Bar", "..", ""] {
         assert_refused(
-            run_command(&backend.world, &["history", nobody]),
+            run_command(&backend.world, &["history", unknown_name]),
             3,
             "there is none; check the customer's name",
         );
@@ -143,18 +144,7 @@ fn lists_no_version_of_another_customer(backend: &mut S3Backend) {
 #[test]
 fn a_config_of_the_legacy_module_is_a_version() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
-    // date -u -d 2025-10-30T14:30:52Z +%s
-    backend
-        .world
-        .server
-        .put_at(
-            BUCKET,
-            "terragrunt/acme/config.yaml",
-            FIRST.as_bytes(),
-            &[],
-            unix_time(1_761_834_652),
-        )
-        .expect("an object");
+    put_legacy_config(&backend, FIRST);
     let record = format!(
         "{{\"timestamp\":\"2025-10-30T14:30:52Z\",\"user\":\"arn:x:user/jane\",\"config_hash\":\"{}\"}}",
         md5_of(FIRST)

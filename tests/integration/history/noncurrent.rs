@@ -135,12 +135,13 @@ fn restores_each_noncurrent_version_byte_for_byte() {
             );
         }
     }
-    let vouched = |number: usize| restore(&md5_of(BODIES[number])).1;
+    let restore_messages = |number: usize| restore(&md5_of(BODIES[number])).1;
     assert!(
-        vouched(0).contains("md5 and size verified") && !vouched(0).contains("not verified"),
+        restore_messages(0).contains("md5 and size verified")
+            && !restore_messages(0).contains("not verified"),
         "a record does"
     );
-    assert!(vouched(1).contains("not verified: the bucket has no digest of this object"));
+    assert!(restore_messages(1).contains("not verified: the bucket has no digest of this object"));
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use crate::commands::{
-    assert_refused, md5_of, put_record, put_version, run_command, run_command_as,
+    assert_refused, md5_of, put_legacy_config, put_record, put_two_versions, put_version,
+    run_command, run_command_as,
 };
 use test_support::BUCKET;
-use test_support::oracle::unix_time;
 use test_support::s3_backend::{S3Backend, S3ServerKind, on_each_server};
 
 on_each_server!(
@@ -18,18 +18,6 @@ on_each_server!(
 
 const FIRST: &str = "# Z\u{fc}rich\r\nmongodb: {password: canary-one}\t";
 const SECOND: &str = "mongodb: {password: canary-two}\n";
-
-/// Two versions with a deployment each.
-fn put_two_versions(backend: &S3Backend) -> [String; 2] {
-    let keys = [
-        ("2026-10-01T08:00:00Z", FIRST),
-        ("2026-10-02T08:00:00Z", SECOND),
-    ]
-    .map(|(time, body)| put_version(backend, time, body));
-    put_record(backend, "2026-10-01T08:00:05Z", "jane", &keys[0]);
-    put_record(backend, "2026-10-02T08:00:05Z", "joe", &keys[1]);
-    keys
-}
 
 fn output_path(backend: &S3Backend) -> PathBuf {
     backend.world.path().join("restored.yaml")
@@ -56,7 +44,7 @@ fn assert_nothing_written(backend: &S3Backend, arguments: &[&str], exit: i32, wo
 }
 
 fn restores_each_version_byte_for_byte(backend: &mut S3Backend) {
-    let [first, _] = put_two_versions(backend);
+    let [first, _] = put_two_versions(backend, [FIRST, SECOND]);
     for (arguments, expected) in [
         (&["--version", &md5_of(FIRST)][..], FIRST),
         (&["--version", &md5_of(FIRST)[..6]], FIRST),
@@ -100,7 +88,7 @@ fn restores_each_version_byte_for_byte(backend: &mut S3Backend) {
 }
 
 fn does_not_write_bytes_that_mismatch_their_name(backend: &mut S3Backend) {
-    let [_, second] = put_two_versions(backend);
+    let [_, second] = put_two_versions(backend, [FIRST, SECOND]);
     backend.client.put(&second, &SECOND.replace("two", "six"));
     assert_nothing_written(backend, &[], 1, "md5 mismatch");
     assert_eq!(
@@ -175,18 +163,7 @@ fn refuses_an_ambiguous_selector_and_lists_the_candidates() {
 #[test]
 fn a_config_of_the_legacy_module_is_verified_by_a_record_or_not_at_all() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
-    // date -u -d 2025-10-30T14:30:52Z +%s
-    backend
-        .world
-        .server
-        .put_at(
-            BUCKET,
-            "terragrunt/acme/config.yaml",
-            FIRST.as_bytes(),
-            &[],
-            unix_time(1_761_834_652),
-        )
-        .expect("an object");
+    put_legacy_config(&backend, FIRST);
     let (code, _, messages) = run_restore(&backend, &[]);
     assert_eq!((code, messages.lines().count()), (Some(0), 2), "{messages}");
     assert!(
@@ -210,7 +187,7 @@ fn a_config_of_the_legacy_module_is_verified_by_a_record_or_not_at_all() {
 #[test]
 fn replaces_another_file_only_by_force_and_keeps_a_copy() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
-    put_two_versions(&backend);
+    put_two_versions(&backend, [FIRST, SECOND]);
     fs::write(output_path(&backend), "mine\n").expect("a file");
     assert_refused(
         run_restore(&backend, &[]),
@@ -271,7 +248,7 @@ fn replaces_another_file_only_by_force_and_keeps_a_copy() {
 #[test]
 fn follows_a_link_and_refuses_an_output_that_cannot_be_a_file() {
     let backend = S3Backend::new(S3ServerKind::Embedded);
-    put_two_versions(&backend);
+    put_two_versions(&backend, [FIRST, SECOND]);
     fs::create_dir(backend.world.path().join("elsewhere")).expect("a folder");
     fs::write(backend.world.path().join("elsewhere/config.yaml"), "mine\n").expect("a file");
     symlink("elsewhere/config.yaml", output_path(&backend)).expect("a link");
@@ -318,7 +295,7 @@ fn follows_a_link_and_refuses_an_output_that_cannot_be_a_file() {
 #[test]
 fn a_restore_only_reads_and_fails_with_the_documented_codes() {
     let mut backend = S3Backend::new(S3ServerKind::Embedded);
-    put_two_versions(&backend);
+    put_two_versions(&backend, [FIRST, SECOND]);
     let before = backend.world.server.requests().len();
     assert_eq!(
         run_command_as(&backend.world, "reader", &["restore", "acme", "--stdout"]).1,

@@ -105,7 +105,7 @@ fn a_report_during_writes_has_all_earlier_records(backend: &mut S3Backend) {
     assert!(all.len() > early.len() + 1, "nothing was written");
     assert!(
         backend.report_csv(&[]) == expected_csv(all.values()),
-        "the cache kept what is no longer so"
+        "the cache kept an outdated record"
     );
     assert!(
         backend.report_csv(&["--no-cache"]) == expected_csv(all.values()),

@@ -368,7 +368,7 @@ async fn what_is_not_there_is_named() {
         .key("k")
         .send()
         .await
-        .expect("deleting nothing is no error");
+        .expect("deleting nothing is not an error");
     let missing = client.get_object().bucket("backups").key("k").send().await;
     assert!(matches!(missing, Err(SdkError::ServiceError(error)) if error.err().is_no_such_key()));
 }
