@@ -4,7 +4,7 @@
 -- Records with an object of their own.
 CREATE OR REPLACE VIEW usage_records AS
 WITH objects AS (
-  -- An object of ours is one line. Others may have more, which are put together again, also those that text files have for null.
+  -- An object that config-backup wrote is one line. Others may have several, which are joined again, also lines that text files read as null.
   SELECT
     regexp_extract("$path", '(?s)\As3[a-z]*://[^/]+/(.*)\z', 1) AS key,
     CAST(max("$file_modified_time") AT TIME ZONE 'UTC' AS TIMESTAMP(3)) AS last_modified,

@@ -30,7 +30,7 @@ pub fn only_these(said: &[String], patterns: &[&str], most: u64) {
     for phrase in said {
         assert!(
             patterns.iter().any(|pattern| fits(phrase, pattern, most)),
-            "`{phrase}` is no phrase of ours"
+            "`{phrase}` is not a phrase of config-backup"
         );
     }
 }

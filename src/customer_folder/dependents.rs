@@ -10,7 +10,7 @@ use crate::customer_folder::hcl_files::{MAX_FILES, list_hcl_files, read_hcl_file
 use crate::customer_folder::include_path::{evaluate_text, is_same_file};
 use crate::customer_folder::unit_files::{TERRAGRUNT_HCL, UNIT_FOLDER_NAME};
 
-/// The files of the units that run only after ours, and that a failure of ours would stop.
+/// The files of the units that run only after our unit, and that its failure would stop.
 ///
 /// `None` if the folder has too many files to read.
 pub(crate) fn find_dependents(customer: &Path) -> Option<Vec<String>> {

@@ -183,7 +183,7 @@ pub(crate) fn describe_refusal(folder: &CheckedFolder, position: &SourcePosition
     )
 }
 
-/// Checks for units that run only after ours, and that a failure of ours would stop.
+/// Checks for units that run only after our unit, and that its failure would stop.
 fn check_dependents(customer: &Path, graph: Option<&UnitGraph>) -> CheckResult {
     let Some(mut files) = find_dependents(customer) else {
         let seen = "there are too many files to read";

@@ -47,7 +47,7 @@ def java():
 
 
 def free_port():
-    """A port that nobody listens on."""
+    """A port on which no program listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]
