@@ -16,7 +16,7 @@ CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform ch
 HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql test-dist test-campaigns fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql test-dist test-size test-campaigns fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -72,6 +72,9 @@ test-sql: tools ## Run the SQL over the usage records in a real Trino, 5 minutes
 
 test-dist: ## Build the Linux x86_64 archive twice, in two places, and look at all that is in it, some 12 minutes
 	python3 tests/dist.py
+
+test-size: build ## The executable has at most 10 MiB
+	@bytes=$$(wc -c < target/release/config-backup) && echo "target/release/config-backup: $$bytes bytes" && test "$$bytes" -le 10485760
 
 test-campaigns: tools ## Run the campaigns in full, an hour; CAMPAIGN_SIZE=small: those that need strace, small (as root on Debian it is installed)
 	tools/install strace

@@ -117,19 +117,16 @@ pub fn run_cli(
     let is_part_of_deployment = CliCommand::is_part_of_deployment(command.as_ref());
     let has_terminal = messages.is_terminal();
 
-    panics::install_panic_hook();
-    let caught =
-        panics::catch_panic(|| run_command(command, input, output, &mut messages, has_terminal));
-    let error = match caught {
-        Ok(Ok(exit_code)) => return exit_code,
-        Ok(Err(error)) => error,
-        Err(panic) => panic.into(),
-    };
-
-    if is_part_of_deployment {
-        return ExitCode::Ok;
+    panics::install_panic_hook(if is_part_of_deployment {
+        ExitCode::Ok
+    } else {
+        ExitCode::Error
+    });
+    match run_command(command, input, output, &mut messages, has_terminal) {
+        Ok(exit_code) => exit_code,
+        Err(_) if is_part_of_deployment => ExitCode::Ok,
+        Err(error) => print_error(&error, messages),
     }
-    print_error(&error, messages)
 }
 
 fn run_command(

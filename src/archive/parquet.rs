@@ -7,16 +7,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use parquet::column::writer::ColumnWriter;
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, FixedLenByteArray, Int64Type};
+use parquet::column::reader::ColumnReaderImpl;
+use parquet::column::writer::{ColumnCloseResult, ColumnWriterImpl};
+use parquet::data_type::{
+    BoolType, ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType,
+    Int64Type,
+};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
-use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
-use parquet::file::writer::SerializedFileWriter;
+use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
 use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::{ColumnPath, TypePtr};
+use parquet::schema::types::{ColumnDescPtr, ColumnPath, TypePtr};
 
 use crate::archive::ArchiveError;
 use crate::archive::columns::{
@@ -45,15 +50,18 @@ pub struct ArchivedRecord {
 /// # Errors
 /// See the Parquet library.
 pub fn encode_archive(rows: &[ArchiveRow]) -> Result<Vec<u8>> {
+    let properties = writer_properties()?;
     let mut writer =
-        SerializedFileWriter::new(Vec::new(), parquet_schema()?, writer_properties()?)?;
+        SerializedFileWriter::new(Vec::new(), parquet_schema()?, Arc::clone(&properties))?;
+    let descriptions = writer.schema_descr().columns().to_vec();
     let mut group = writer.next_row_group()?;
-    for (_, column) in &ARCHIVE_COLUMNS {
-        let Some(mut column_writer) = group.next_column()? else {
-            break;
+    for (description, (_, column)) in descriptions.into_iter().zip(&ARCHIVE_COLUMNS) {
+        let encoder = ColumnEncoder {
+            description,
+            properties: Arc::clone(&properties),
         };
-        write_column(column_writer.untyped(), column, rows)?;
-        column_writer.close()?;
+        let (chunk, close_result) = encoder.encode(column, rows)?;
+        group.append_column(&chunk, close_result)?;
     }
     group.close()?;
     writer.into_inner()
@@ -77,48 +85,67 @@ fn writer_properties() -> Result<WriterPropertiesPtr> {
     Ok(Arc::new(properties.build()))
 }
 
-fn write_column(
-    writer: &mut ColumnWriter<'_>,
-    column: &ArchiveColumn,
-    rows: &[ArchiveRow],
-) -> Result<()> {
-    use ArchiveColumn as Column;
-    use ColumnWriter as Writer;
+/// Encodes one column.
+///
+/// The library's own choice of the type at run time (`get_column_writer`) would add the encoders
+/// of all types to the program.
+struct ColumnEncoder {
+    description: ColumnDescPtr,
+    properties: WriterPropertiesPtr,
+}
 
-    match (writer, column) {
-        (Writer::ByteArrayColumnWriter(writer), Column::Text(get)) => {
-            let values: Vec<ByteArray> = rows.iter().map(|row| byte_array(get(row))).collect();
-            writer.write_batch(&values, None, None)?;
+impl ColumnEncoder {
+    fn encode(
+        self,
+        column: &ArchiveColumn,
+        rows: &[ArchiveRow],
+    ) -> Result<(Bytes, ColumnCloseResult)> {
+        match column {
+            ArchiveColumn::Text(get) => {
+                let values: Vec<ByteArray> = rows.iter().map(|row| byte_array(get(row))).collect();
+                self.encode_values::<ByteArrayType>(&values, None)
+            }
+            ArchiveColumn::OptionalText(get) => {
+                let (values, levels) = split_optional(rows, *get);
+                let values: Vec<ByteArray> = values.into_iter().map(byte_array).collect();
+                self.encode_values::<ByteArrayType>(&values, Some(&levels))
+            }
+            ArchiveColumn::Flag(get) => {
+                let values: Vec<bool> = rows.iter().map(get).collect();
+                self.encode_values::<BoolType>(&values, None)
+            }
+            ArchiveColumn::OptionalFlag(get) => {
+                let (values, levels) = split_optional(rows, *get);
+                self.encode_values::<BoolType>(&values, Some(&levels))
+            }
+            ArchiveColumn::Number(get) => {
+                let values: Vec<i64> = rows.iter().map(get).collect();
+                self.encode_values::<Int64Type>(&values, None)
+            }
+            ArchiveColumn::OptionalNumber(get) => {
+                let (values, levels) = split_optional(rows, *get);
+                self.encode_values::<Int64Type>(&values, Some(&levels))
+            }
+            ArchiveColumn::Count(get) => {
+                let values: Vec<FixedLenByteArray> =
+                    rows.iter().map(|row| decimal_bytes(get(row))).collect();
+                self.encode_values::<FixedLenByteArrayType>(&values, None)
+            }
         }
-        (Writer::ByteArrayColumnWriter(writer), Column::OptionalText(get)) => {
-            let (values, levels) = split_optional(rows, *get);
-            let values: Vec<ByteArray> = values.into_iter().map(byte_array).collect();
-            writer.write_batch(&values, Some(&levels), None)?;
-        }
-        (Writer::BoolColumnWriter(writer), Column::Flag(get)) => {
-            let values: Vec<bool> = rows.iter().map(get).collect();
-            writer.write_batch(&values, None, None)?;
-        }
-        (Writer::BoolColumnWriter(writer), Column::OptionalFlag(get)) => {
-            let (values, levels) = split_optional(rows, *get);
-            writer.write_batch(&values, Some(&levels), None)?;
-        }
-        (Writer::Int64ColumnWriter(writer), Column::Number(get)) => {
-            let values: Vec<i64> = rows.iter().map(get).collect();
-            writer.write_batch(&values, None, None)?;
-        }
-        (Writer::Int64ColumnWriter(writer), Column::OptionalNumber(get)) => {
-            let (values, levels) = split_optional(rows, *get);
-            writer.write_batch(&values, Some(&levels), None)?;
-        }
-        (Writer::FixedLenByteArrayColumnWriter(writer), Column::Count(get)) => {
-            let values: Vec<FixedLenByteArray> =
-                rows.iter().map(|row| decimal_bytes(get(row))).collect();
-            writer.write_batch(&values, None, None)?;
-        }
-        _ => return Err(invalid_file("a column has another type than its values")),
     }
-    Ok(())
+
+    fn encode_values<T: DataType>(
+        self,
+        values: &[T::T],
+        levels: Option<&[i16]>,
+    ) -> Result<(Bytes, ColumnCloseResult)> {
+        let mut chunk = TrackedWrite::new(Vec::new());
+        let page_writer = Box::new(SerializedPageWriter::new(&mut chunk));
+        let mut writer = ColumnWriterImpl::<T>::new(self.description, self.properties, page_writer);
+        writer.write_batch(values, levels, None)?;
+        let close_result = writer.close()?;
+        Ok((chunk.into_inner()?.into(), close_result))
+    }
 }
 
 fn byte_array(text: String) -> ByteArray {
@@ -150,7 +177,7 @@ fn split_optional<T>(rows: &[ArchiveRow], get: fn(&ArchiveRow) -> Option<T>) -> 
 /// # Errors
 /// The file is not one that [`encode_archive`] makes.
 pub fn decode_archive(file: Vec<u8>) -> std::result::Result<Vec<ArchivedRecord>, ArchiveError> {
-    let cause = match panics::catch_panic(|| read_file(file)) {
+    let cause = match panics::catch_panic(move || read_file(file)) {
         Ok(Ok(records)) => return Ok(records),
         Ok(Err(error)) => to_single_line(&error.to_string()),
         Err(_) => "malformed".to_owned(),
@@ -159,12 +186,16 @@ pub fn decode_archive(file: Vec<u8>) -> std::result::Result<Vec<ArchivedRecord>,
 }
 
 fn read_file(file: Vec<u8>) -> Result<Vec<ArchivedRecord>> {
-    let reader = SerializedFileReader::new(Bytes::from(file))?;
-    check_unpacked_size(reader.metadata())?;
+    let file = Arc::new(Bytes::from(file));
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(&*file)?;
+    check_unpacked_size(&metadata)?;
     let mut records = Vec::new();
-    for index in 0..reader.num_row_groups() {
-        let group = reader.get_row_group(index)?;
-        records.append(&mut read_row_group(&*group)?);
+    for metadata in metadata.row_groups() {
+        let group = RowGroup {
+            file: &file,
+            metadata,
+        };
+        records.append(&mut group.read_records()?);
     }
     Ok(records)
 }
@@ -180,63 +211,69 @@ fn check_unpacked_size(metadata: &ParquetMetaData) -> Result<()> {
     }
 }
 
-fn read_row_group(group: &dyn RowGroupReader) -> Result<Vec<ArchivedRecord>> {
-    let row_count = usize::try_from(group.metadata().num_rows()).unwrap_or_default();
-    let keys = read_text_column(group, KEY_COLUMN, row_count)?;
-    let times = read_text_column(group, MODIFIED_COLUMN, row_count)?;
-    let etags = read_text_column(group, ETAG_COLUMN, row_count)?;
-    let bodies = read_text_column(group, RECORD_COLUMN, row_count)?;
-    let sizes = read_size_column(group, row_count)?;
+/// A part of a file, with a chunk of each column.
+///
+/// The library's row group reader would add the decoders of all types to the program.
+struct RowGroup<'a> {
+    file: &'a Arc<Bytes>,
+    metadata: &'a RowGroupMetaData,
+}
 
-    let mut records = Vec::new();
-    for (index, body) in bodies.iter().enumerate() {
-        let object = ObjectMeta {
-            key: keys[index].as_utf8()?.to_owned(),
-            last_modified: parse_time(times[index].as_utf8()?)?,
-            size: u64::try_from(sizes[index]).unwrap_or_default(),
-            etag: etags[index].as_utf8()?.to_owned(),
-        };
-        if object.size != body.len() as u64 || RecordKey::parse(&object.key).is_none() {
-            return Err(invalid_file("a record does not match its key or size"));
-        }
-        let body = body.data().to_vec();
-        records.push(ArchivedRecord { object, body });
+impl RowGroup<'_> {
+    fn row_count(&self) -> usize {
+        usize::try_from(self.metadata.num_rows()).unwrap_or_default()
     }
-    Ok(records)
+
+    fn read_records(&self) -> Result<Vec<ArchivedRecord>> {
+        let keys = self.read_column::<ByteArrayType>(KEY_COLUMN)?;
+        let times = self.read_column::<ByteArrayType>(MODIFIED_COLUMN)?;
+        let etags = self.read_column::<ByteArrayType>(ETAG_COLUMN)?;
+        let bodies = self.read_column::<ByteArrayType>(RECORD_COLUMN)?;
+        let sizes = self.read_column::<Int64Type>(SIZE_COLUMN)?;
+
+        let mut records = Vec::new();
+        for (index, body) in bodies.iter().enumerate() {
+            let object = ObjectMeta {
+                key: keys[index].as_utf8()?.to_owned(),
+                last_modified: parse_time(times[index].as_utf8()?)?,
+                size: u64::try_from(sizes[index]).unwrap_or_default(),
+                etag: etags[index].as_utf8()?.to_owned(),
+            };
+            if object.size != body.len() as u64 || RecordKey::parse(&object.key).is_none() {
+                return Err(invalid_file("a record does not match its key or size"));
+            }
+            let body = body.data().to_vec();
+            records.push(ArchivedRecord { object, body });
+        }
+        Ok(records)
+    }
+
+    fn read_column<T: DataType>(&self, name: &str) -> Result<Vec<T::T>> {
+        let column = self.find_column(name)?;
+        if column.column_type() != T::get_physical_type() {
+            return Err(invalid_file(&format!("`{name}` has the wrong type")));
+        }
+        let row_count = self.row_count();
+        let pages = SerializedPageReader::new(Arc::clone(self.file), column, row_count, None)?;
+        let reader = ColumnReaderImpl::<T>::new(column.column_descr_ptr(), Box::new(pages));
+        read_all_values(reader, row_count)
+    }
+
+    /// A column in which each row has a value.
+    fn find_column(&self, name: &str) -> Result<&ColumnChunkMetaData> {
+        for column in self.metadata.columns() {
+            let description = column.column_descr();
+            if description.name() == name && description.max_def_level() == 0 {
+                return Ok(column);
+            }
+        }
+        Err(invalid_file(&format!("no column `{name}`")))
+    }
 }
 
 fn parse_time(text: &str) -> Result<DateTime<Utc>> {
     let time = text.parse();
     time.map_err(|_| invalid_file(&format!("a `{MODIFIED_COLUMN}` is not an RFC 3339 time")))
-}
-
-fn read_text_column(
-    group: &dyn RowGroupReader,
-    name: &str,
-    row_count: usize,
-) -> Result<Vec<ByteArray>> {
-    match open_column(group, name)? {
-        ColumnReader::ByteArrayColumnReader(reader) => {
-            read_all_values::<ByteArrayType>(reader, row_count)
-        }
-        _ => Err(invalid_file(&format!("`{name}` is not text"))),
-    }
-}
-
-fn read_size_column(group: &dyn RowGroupReader, row_count: usize) -> Result<Vec<i64>> {
-    match open_column(group, SIZE_COLUMN)? {
-        ColumnReader::Int64ColumnReader(reader) => read_all_values::<Int64Type>(reader, row_count),
-        _ => Err(invalid_file(&format!("`{SIZE_COLUMN}` is not a number"))),
-    }
-}
-
-fn open_column(group: &dyn RowGroupReader, name: &str) -> Result<ColumnReader> {
-    for (index, column) in group.metadata().schema_descr().columns().iter().enumerate() {
-        if column.name() == name && column.max_def_level() == 0 {
-            return group.get_column_reader(index);
-        }
-    }
-    Err(invalid_file(&format!("no column `{name}`")))
 }
 
 fn read_all_values<T: DataType>(

@@ -124,20 +124,17 @@ fn list_check_tasks(
     folder: CustomerFolder,
     limit: Duration,
 ) -> Vec<ReportingTask<CheckResult>> {
-    // Sending fails only after the limit, when the results are of no more use.
     let single = |check: fn() -> CheckResult| -> ReportingTask<CheckResult> {
-        Box::new(move |sender| {
-            let _ = sender.send(check());
-        })
+        Box::new(move |reporter| reporter.report(check()))
     };
     vec![
-        Box::new(move |sender| {
-            let checks = run_bucket_checks(&target, customer.as_deref(), limit, sender);
+        Box::new(move |reporter| {
+            let checks = run_bucket_checks(&target, customer.as_deref(), limit, reporter);
             let _ = block_on(checks);
         }),
-        Box::new(move |sender| {
+        Box::new(move |reporter| {
             for result in folder.run_checks(limit) {
-                let _ = sender.send(result);
+                reporter.report(result);
             }
         }),
         single(check_helper),

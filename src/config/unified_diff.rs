@@ -1,9 +1,11 @@
 //! The difference between two texts line by line, as `diff -u` prints it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use similar::algorithms::myers::diff_deadline;
+use similar::algorithms::{Capture, Compact, Replace};
 use similar::udiff::UnifiedHunkHeader;
-use similar::{Change, ChangeTag, TextDiff};
+use similar::{Change, ChangeTag, DiffOp, group_diff_ops};
 
 /// Unchanged lines around those that differ.
 const CONTEXT_LINES: usize = 3;
@@ -57,21 +59,37 @@ impl DiffLine {
 pub fn diff_lines(before: &str, after: &str) -> Vec<DiffLine> {
     let before: Vec<&str> = before.split_inclusive('\n').collect();
     let after: Vec<&str> = after.split_inclusive('\n').collect();
-    let diff = TextDiff::configure()
-        .timeout(DIFF_TIMEOUT)
-        .diff_slices(&before, &after);
 
     let mut lines = Vec::new();
-    for group in diff.grouped_ops(CONTEXT_LINES) {
+    for group in group_diff_ops(find_diff_ops(&before, &after), CONTEXT_LINES) {
         let header = UnifiedHunkHeader::new(&group).to_string();
         lines.push(DiffLine::new(ChangeKind::HunkHeader, header));
         for op in &group {
-            for change in diff.iter_changes(op) {
+            for change in op.iter_changes(&before[..], &after[..]) {
                 push_change(&mut lines, &change);
             }
         }
     }
     lines
+}
+
+/// What turns `before` into `after`, by Myers' algorithm.
+///
+/// The library's functions that take the algorithm as an argument add all its algorithms to the
+/// program: a quarter of a megabyte.
+fn find_diff_ops(before: &[&str], after: &[&str]) -> Vec<DiffOp> {
+    let mut ops = Compact::new(Replace::new(Capture::new()), before, after);
+    let deadline = Instant::now() + DIFF_TIMEOUT;
+    let (old_range, new_range) = (0..before.len(), 0..after.len());
+    let Ok(()) = diff_deadline(
+        &mut ops,
+        before,
+        old_range,
+        after,
+        new_range,
+        Some(deadline),
+    );
+    ops.into_inner().into_inner().into_ops()
 }
 
 fn push_change(lines: &mut Vec<DiffLine>, change: &Change<&str>) {

@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,6 +25,7 @@ use crate::s3::store::{
     BucketTarget, CallerIdentity, ObjectStore, PutCondition, PutOutcome, RequestTimeouts,
 };
 use crate::system::clock::utc_now;
+use crate::system::deadline::TaskReporter;
 use crate::system::env::https_proxy;
 
 /// An account that owns no bucket.
@@ -65,29 +65,28 @@ impl fmt::Display for SkipReason {
 
 /// Sends results, and knows which checks have none yet.
 struct CheckReporter<'a> {
-    sender: &'a Sender<CheckResult>,
+    task: &'a TaskReporter<CheckResult>,
     pending: RefCell<Vec<CheckId>>,
 }
 
 impl<'a> CheckReporter<'a> {
-    fn new(sender: &'a Sender<CheckResult>) -> Self {
+    fn new(task: &'a TaskReporter<CheckResult>) -> Self {
         let mut pending = CheckId::ALL.to_vec();
         pending.retain(|check| check.needs_aws());
         let pending = RefCell::new(pending);
-        Self { sender, pending }
+        Self { task, pending }
     }
 
     fn report(&self, result: CheckResult) {
         let mut pending = self.pending.borrow_mut();
         pending.retain(|check| *check != result.check);
-        // The receiver is gone if the time is over, and then the result is of no use.
-        let _ = self.sender.send(result);
+        self.task.report(result);
     }
 
     fn report_skipped(&self, reason: SkipReason) {
         for check in self.pending.take() {
             let result = CheckResult::unknown(check, format!("not asked: {reason}"));
-            let _ = self.sender.send(result);
+            self.task.report(result);
         }
     }
 }
@@ -97,9 +96,9 @@ pub(crate) async fn run_bucket_checks(
     target: &BucketTarget,
     customer: Option<&str>,
     limit: Duration,
-    sender: &Sender<CheckResult>,
+    task: &TaskReporter<CheckResult>,
 ) {
-    let reporter = CheckReporter::new(sender);
+    let reporter = CheckReporter::new(task);
     reporter.report(check_proxy());
     if let Err(reason) = check_in_steps(target, customer, limit, &reporter).await {
         reporter.report_skipped(reason);

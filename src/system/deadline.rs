@@ -5,8 +5,9 @@
 //! thread that is still stuck ends with the process. Must not write anything.
 
 use std::sync::{Arc, mpsc};
-use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::system::panics;
 
 /// Returns the result of `work`, or `None` if it takes longer than `limit`, cannot be started, or
 /// panics.
@@ -15,20 +16,41 @@ pub fn run_with_timeout<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     let (sender, receiver) = mpsc::channel();
-    let worker = thread::Builder::new().spawn(move || {
-        let _ = sender.send(work());
-    });
-    if worker.is_err() {
-        return None;
-    }
-    receiver.recv_timeout(limit).ok()
+    let panic_sender = sender.clone();
+    let run = move || {
+        let _ = sender.send(Some(work()));
+    };
+    let tell_panic = move || {
+        let _ = panic_sender.send(None);
+    };
+    panics::spawn_thread(run, tell_panic).ok()?;
+    receiver.recv_timeout(limit).ok().flatten()
 }
 
 /// Work that reports its results one by one.
-pub type ReportingTask<T> = Box<dyn FnOnce(&mpsc::Sender<T>) + Send>;
+pub type ReportingTask<T> = Box<dyn FnOnce(&TaskReporter<T>) + Send>;
+
+enum TaskEvent<T> {
+    ResultReported(T),
+    Ended,
+}
+
+/// Takes the results of a task of [`collect_until`].
+pub struct TaskReporter<T>(mpsc::Sender<TaskEvent<T>>);
+
+impl<T> TaskReporter<T> {
+    /// After the limit the result is dropped.
+    pub fn report(&self, result: T) {
+        let _ = self.0.send(TaskEvent::ResultReported(result));
+    }
+
+    fn report_end(&self) {
+        let _ = self.0.send(TaskEvent::Ended);
+    }
+}
 
 /// Runs `tasks` concurrently and returns what they report within `limit`, and whether all of them
-/// ended in time.
+/// ended in time. A task that panics ends there.
 #[must_use]
 pub fn collect_until<T: Send + 'static>(
     limit: Duration,
@@ -36,21 +58,28 @@ pub fn collect_until<T: Send + 'static>(
 ) -> (Vec<T>, bool) {
     let deadline = Instant::now() + limit;
     let (sender, receiver) = mpsc::channel();
+    let mut running_count = 0;
     for task in tasks {
-        let sender = sender.clone();
+        let reporter = TaskReporter(sender.clone());
+        let panic_reporter = TaskReporter(sender.clone());
+        let run = move || {
+            task(&reporter);
+            reporter.report_end();
+        };
         // A task whose thread cannot be started reports nothing.
-        let _ = thread::Builder::new().spawn(move || task(&sender));
+        let started = panics::spawn_thread(run, move || panic_reporter.report_end());
+        running_count += usize::from(started.is_ok());
     }
-    drop(sender);
 
     let mut reported = Vec::new();
-    loop {
+    while running_count > 0 {
         match receiver.recv_timeout(time_until(deadline)) {
-            Ok(result) => reported.push(result),
-            Err(mpsc::RecvTimeoutError::Disconnected) => return (reported, true),
-            Err(mpsc::RecvTimeoutError::Timeout) => return (reported, false),
+            Ok(TaskEvent::ResultReported(result)) => reported.push(result),
+            Ok(TaskEvent::Ended) => running_count -= 1,
+            Err(_) => return (reported, false),
         }
     }
+    (reported, true)
 }
 
 /// How far the work of [`run_with_deadline`] came.
@@ -75,18 +104,8 @@ pub enum StopReason {
 enum WorkerEvent<T> {
     StateReported(T),
     Finished,
-    ThreadEnded,
+    Panicked,
     CancelRequested,
-}
-
-/// Reports the end of the thread even if it panics. The channel itself stays open, because
-/// [`CancelHandle`] holds a sender.
-struct ThreadEndGuard<T>(mpsc::Sender<WorkerEvent<T>>);
-
-impl<T> Drop for ThreadEndGuard<T> {
-    fn drop(&mut self) {
-        let _ = self.0.send(WorkerEvent::ThreadEnded);
-    }
 }
 
 /// A state that work reports to [`run_with_deadline`].
@@ -125,14 +144,17 @@ pub fn run_with_deadline<T: WorkState + Send + 'static>(
         let _ = cancel_sender.send(WorkerEvent::CancelRequested);
     })));
 
-    let worker = thread::Builder::new().spawn(move || {
-        let guard = ThreadEndGuard(sender);
+    let panic_sender = sender.clone();
+    let run = move || {
         work(&mut |state| {
-            let _ = guard.0.send(WorkerEvent::StateReported(state));
+            let _ = sender.send(WorkerEvent::StateReported(state));
         });
-        let _ = guard.0.send(WorkerEvent::Finished);
-    });
-    if worker.is_err() {
+        let _ = sender.send(WorkerEvent::Finished);
+    };
+    let tell_panic = move || {
+        let _ = panic_sender.send(WorkerEvent::Panicked);
+    };
+    if panics::spawn_thread(run, tell_panic).is_err() {
         return LatestState {
             state: initial_state,
             stop_reason: StopReason::Panicked,
@@ -151,7 +173,7 @@ fn wait_for_worker<T: WorkState>(
         match receiver.recv_timeout(time_until(deadline)) {
             Ok(WorkerEvent::StateReported(reported)) => state = reported,
             Ok(WorkerEvent::Finished) => break StopReason::Finished,
-            Ok(WorkerEvent::ThreadEnded) => break StopReason::Panicked,
+            Ok(WorkerEvent::Panicked) => break StopReason::Panicked,
             Ok(WorkerEvent::CancelRequested) => {
                 is_cancelled = true;
                 deadline = deadline.min(Instant::now() + CancelHandle::GRACE_PERIOD);
@@ -172,6 +194,8 @@ fn time_until(deadline: Instant) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     const LONG: Duration = Duration::from_mins(1);
@@ -213,15 +237,14 @@ mod tests {
 
     #[test]
     fn concurrent_tasks_return_all_that_they_report_in_time() {
-        let task = |number: u8| -> ReportingTask<u8> {
-            Box::new(move |sender| sender.send(number).expect("a listener"))
-        };
+        let task =
+            |number: u8| -> ReportingTask<u8> { Box::new(move |reporter| reporter.report(number)) };
         let (mut reported, all_ended) = collect_until(LONG, vec![task(1), task(2)]);
         reported.sort_unstable();
         assert_eq!((reported, all_ended), (vec![1, 2], true));
 
-        let stuck: ReportingTask<u8> = Box::new(|sender| {
-            let _ = sender.send(3);
+        let stuck: ReportingTask<u8> = Box::new(|reporter| {
+            reporter.report(3);
             hang();
         });
         assert_eq!(collect_until(SHORT, vec![stuck]), (vec![3], false));
@@ -253,12 +276,19 @@ mod tests {
 
     #[test]
     fn a_panic_ends_the_wait() {
-        let panicking = || -> u8 { std::panic::resume_unwind(Box::new("panic")) };
-        assert_eq!(run_with_timeout(LONG, panicking), None);
+        panics::install_test_panic_hook();
+        assert_eq!(run_with_timeout(LONG, || -> u8 { panic!("work") }), None);
+
         let result = run_with_deadline(LONG, 0, drop, |report| {
             report(1);
-            std::panic::resume_unwind(Box::new("panic"));
+            panic!("work");
         });
         assert_eq!(result, latest(1, StopReason::Panicked));
+
+        let panicking: ReportingTask<i32> = Box::new(|reporter| {
+            reporter.report(3);
+            panic!("work");
+        });
+        assert_eq!(collect_until(LONG, vec![panicking]), (vec![3], true));
     }
 }

@@ -1,26 +1,55 @@
-//! Converts panics to errors: no backtrace on stderr, but the location is reported.
+//! After a panic: one line, and the thread does not continue.
+//!
+//! The release is built without unwinding (`panic = "abort"`), because that makes the executable a
+//! tenth smaller. So nothing can catch a panic. Instead, the panic hook stops a thread of
+//! [`spawn_thread`] for good, and on any other thread it ends the program.
 //!
 //! The panic's message is dropped, because it may contain a secret.
 
-use std::panic::{self, AssertUnwindSafe, Location};
-use std::sync::{Mutex, PoisonError};
+use std::cell::Cell;
+use std::io::{self, Write as _};
+use std::panic::{self, Location, PanicHookInfo};
+use std::process;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
 
 use crate::error::{Error, ErrorKind};
+use crate::exit_code::ExitCode;
 
 static LAST_PANIC_LOCATION: Mutex<String> = Mutex::new(String::new());
 
-/// From now on the location of a panic is stored, and nothing is printed.
-pub fn install_panic_hook() {
-    panic::set_hook(Box::new(|panic| {
-        let location = match panic.location() {
-            Some(location) => describe_location(location),
-            None => String::new(),
-        };
-        let mut last = LAST_PANIC_LOCATION
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *last = location;
+type PanicHandler = Box<dyn FnOnce()>;
+
+thread_local! {
+    static PANIC_HANDLER: Cell<Option<PanicHandler>> = const { Cell::new(None) };
+}
+
+/// From now on a panic on a thread of [`spawn_thread`] stops that thread. On any other thread it
+/// prints one line and ends the program with `exit_code`.
+pub fn install_panic_hook(exit_code: ExitCode) {
+    panic::set_hook(Box::new(move |panic| {
+        stop_spawned_thread(panic);
+        let _ = writeln!(io::stderr(), "config-backup: {}", last_panic_error());
+        process::exit(exit_code.code().into());
     }));
+}
+
+/// Does not return on a thread of [`spawn_thread`].
+fn stop_spawned_thread(panic: &PanicHookInfo<'_>) {
+    let location = match panic.location() {
+        Some(location) => describe_location(location),
+        None => String::new(),
+    };
+    *LAST_PANIC_LOCATION
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = location;
+
+    if let Ok(Some(tell)) = PANIC_HANDLER.try_with(Cell::take) {
+        tell();
+        loop {
+            thread::park();
+        }
+    }
 }
 
 fn describe_location(location: &Location<'_>) -> String {
@@ -46,9 +75,63 @@ pub fn last_panic_error() -> Error {
     Error::new(ErrorKind::Local, message, hint)
 }
 
-/// Runs `work` and converts a panic to an error.
-pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
-    panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| last_panic_error())
+/// Starts a thread for `work`. If `work` panics, the thread calls `tell_panic` and never ends, and
+/// what it holds is not dropped.
+///
+/// # Errors
+/// The thread cannot be started.
+pub fn spawn_thread(
+    work: impl FnOnce() + Send + 'static,
+    tell_panic: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let run = move || {
+        PANIC_HANDLER.set(Some(Box::new(tell_panic)));
+        work();
+        PANIC_HANDLER.take();
+    };
+    thread::Builder::new().spawn(run).map(drop)
+}
+
+/// Runs `work` on a thread of its own, waits for it, and converts a panic to an error.
+///
+/// # Errors
+/// `work` panics, or its thread cannot be started.
+pub fn catch_panic<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let (sender, receiver) = mpsc::channel();
+    let panic_sender = sender.clone();
+    let run = move || {
+        let _ = sender.send(Some(work()));
+    };
+    let tell_panic = move || {
+        let _ = panic_sender.send(None);
+    };
+    match spawn_thread(run, tell_panic) {
+        Ok(()) => receiver.recv().ok().flatten().ok_or_else(last_panic_error),
+        Err(error) => {
+            let message = format!("cannot start a thread: {error}");
+            Err(Error::new(
+                ErrorKind::Local,
+                message,
+                "close other programs",
+            ))
+        }
+    }
+}
+
+/// As [`install_panic_hook`], but other threads panic as usual, because a failing test must not
+/// end the others.
+#[cfg(test)]
+pub(crate) fn install_test_panic_hook() {
+    static INSTALLED: std::sync::Once = std::sync::Once::new();
+    INSTALLED.call_once(|| {
+        let panic_as_usual = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            stop_spawned_thread(panic);
+            panic_as_usual(panic);
+        }));
+    });
 }
 
 #[cfg(test)]
@@ -57,9 +140,8 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_an_error_with_its_location_and_without_its_message() {
-        install_panic_hook();
+        install_test_panic_hook();
         let result = catch_panic(|| -> u8 { panic!("canary {}", 1) });
-        drop(panic::take_hook());
         let error = result.expect_err("a panic");
         assert_eq!(error.kind, ErrorKind::Local);
         assert!(error.message.contains("config-backup at "), "{error}");

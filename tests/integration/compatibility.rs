@@ -143,11 +143,48 @@ fn commands_print_what_they_printed_for_the_same_bucket() {
     for (arguments, file) in commands {
         let (code, output, messages) = run_command(&world, &arguments);
         assert_eq!(code, Some(0), "{arguments:?}: {messages}");
-        assert_eq!(
-            output,
-            fixture_text(&format!("outputs/{file}")),
-            "{arguments:?}"
-        );
+        let expected = fixture_text(&format!("outputs/{file}"));
+        let output = if file.starts_with("report-all.") {
+            without_appended_columns(&output, &expected)
+        } else {
+            output
+        };
+        assert_eq!(output, expected, "{arguments:?}");
+    }
+}
+
+/// `--all` may get more columns, at the end: docs/reference/formats.md.
+fn without_appended_columns(output: &str, expected: &str) -> String {
+    let mut lines = Vec::new();
+    for (line, expected) in output.split('\n').zip(expected.split('\n')) {
+        let row_end = expected.trim_end_matches(',').trim_end_matches('}').len();
+        let (row, end) = expected.split_at(row_end);
+        let is_longer = line
+            .strip_prefix(row)
+            .is_some_and(|more| more.starts_with(','));
+        lines.push(if is_longer && line.ends_with(end) {
+            expected.to_owned()
+        } else {
+            line.to_owned()
+        });
+    }
+    assert_eq!(output.split('\n').count(), lines.len(), "{output}");
+    lines.join("\n")
+}
+
+#[test]
+fn only_columns_at_the_end_of_a_row_are_ignored() {
+    for (output, expected, is_same) in [
+        ("a,b\n", "a,b\n", true),
+        ("a,b,c\n", "a,b\n", true),
+        ("a,c\n", "a,b\n", false),
+        ("c,a,b\n", "a,b\n", false),
+        ("a,bc\n", "a,b\n", false),
+        ("[\n{\"a\":1,\"b\":2},\n]\n", "[\n{\"a\":1},\n]\n", true),
+        ("{\"a\":12}\n", "{\"a\":1}\n", false),
+    ] {
+        let cut = without_appended_columns(output, expected);
+        assert_eq!(cut == expected, is_same, "{output}");
     }
 }
 

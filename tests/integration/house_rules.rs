@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use test_support::{World, project_dir, to_text};
 
@@ -327,6 +327,57 @@ fn both_readmes_name_the_settings_of_the_unit() {
 }
 
 /// A message with `…` in place of its variable parts and their quotes.
+/// The words of CONTRIBUTING.md in backquotes.
+fn quoted_code(page: &str) -> Vec<&str> {
+    page.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_file_and_type_that_contributing_names_exists() {
+    let is_ignored = |path: &Path| {
+        let names = [".git", ".tools", "target"];
+        path.file_name()
+            .is_some_and(|name| names.iter().any(|ignored| name == *ignored))
+    };
+    let mut names = BTreeSet::new();
+    let mut folders = vec![project_dir()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            names.insert(path.file_name().unwrap().to_string_lossy().into_owned());
+            if path.is_dir() && !is_ignored(&path) {
+                folders.push(path);
+            }
+        }
+    }
+    let sources: String = rust_files("src")
+        .into_iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+
+    let page = read_file("CONTRIBUTING.md").replace("```", "");
+    let mut count = 0;
+    for code in quoted_code(&page) {
+        let is_file = ["rs", "md", "py"]
+            .iter()
+            .any(|suffix| code.ends_with(&format!(".{suffix}")));
+        let is_placeholder = code.contains("NAME") || code.contains('<') || code.contains('*');
+        let is_word = code.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let is_code =
+            is_word && (code.contains('_') || code.starts_with(|c: char| c.is_ascii_uppercase()));
+        let exists = match () {
+            () if is_placeholder || code.contains(' ') => continue,
+            () if code.contains('/') => project_dir().join(code).exists(),
+            () if is_file => names.contains(code),
+            () if is_code => sources.contains(code),
+            () => continue,
+        };
+        assert!(exists, "CONTRIBUTING.md names `{code}`");
+        count += 1;
+    }
+    assert!(count > 40, "{count}");
+}
+
 fn message_template(text: &str) -> String {
     let mut template = String::new();
     let mut rest = text;

@@ -63,35 +63,39 @@ fn records_are_decoded_byte_for_byte() {
 
 /// The columns of the file of [`sample_rows`].
 struct DecodedFile {
-    reader: SerializedFileReader<Bytes>,
+    file: Arc<Bytes>,
+    metadata: ParquetMetaData,
 }
 
 impl DecodedFile {
     fn of_sample_rows() -> Self {
-        let file = encode_archive(&sample_rows()).expect("a file");
-        let reader = SerializedFileReader::new(Bytes::from(file)).expect("a file");
-        Self { reader }
+        let file = Bytes::from(encode_archive(&sample_rows()).expect("a file"));
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&file);
+        let metadata = metadata.expect("metadata");
+        let file = Arc::new(file);
+        Self { file, metadata }
     }
 
-    fn group(&self) -> Box<dyn RowGroupReader + '_> {
-        self.reader.get_row_group(0).expect("a group")
+    fn group(&self) -> RowGroup<'_> {
+        RowGroup {
+            file: &self.file,
+            metadata: self.metadata.row_group(0),
+        }
     }
 
     fn read_texts(&self, column: &str) -> Vec<String> {
+        let values = self.group().read_column::<ByteArrayType>(column);
         let mut texts = Vec::new();
-        for value in read_text_column(&*self.group(), column, 3).expect(column) {
+        for value in values.expect(column) {
             texts.push(value.as_utf8().expect("text").to_owned());
         }
         texts
     }
 
     fn null_count(&self, name: &str) -> Option<u64> {
-        let group = self.group();
-        let metadata = group.metadata();
-        let schema = metadata.schema_descr();
-        let mut columns = schema.columns().iter();
-        let index = columns.position(|column| column.name() == name)?;
-        metadata.column(index).statistics()?.null_count_opt()
+        let mut columns = self.metadata.row_group(0).columns().iter();
+        let column = columns.find(|column| column.column_descr().name() == name)?;
+        column.statistics()?.null_count_opt()
     }
 }
 
@@ -133,11 +137,9 @@ fn unknown_values_are_null() {
 #[test]
 fn counts_are_decimals_in_big_endian() {
     let file = DecodedFile::of_sample_rows();
-    let column = open_column(&*file.group(), "additional_users_count").expect("a column");
-    let ColumnReader::FixedLenByteArrayColumnReader(reader) = column else {
-        panic!("another type");
-    };
-    let counts = read_all_values(reader, 3).expect("counts");
+    let column = "additional_users_count";
+    let counts = file.group().read_column::<FixedLenByteArrayType>(column);
+    let counts = counts.expect("counts");
     for (count, expected) in counts.iter().zip([7, 0, u64::MAX]) {
         let bytes = [&[0][..], &expected.to_be_bytes()].concat();
         assert_eq!(count.data(), bytes);
@@ -173,6 +175,22 @@ fn rejects_damaged_files() {
     let mut of_other_key = sample_rows();
     of_other_key[1].archived.object.key = "terragrunt/acme/config.yaml".to_owned();
     assert!(decode_archive(encode_archive(&of_other_key).expect("a file")).is_err());
+}
+
+#[test]
+fn rejects_columns_of_another_type_or_without_a_value() {
+    let file = DecodedFile::of_sample_rows();
+    let group = file.group();
+    let error = group
+        .read_column::<Int64Type>(KEY_COLUMN)
+        .expect_err("text");
+    assert!(
+        error.to_string().ends_with("`key` has the wrong type"),
+        "{error}"
+    );
+    for column in ["chain_writer", "of_a_later_version"] {
+        assert!(group.read_column::<ByteArrayType>(column).is_err());
+    }
 }
 
 #[test]
