@@ -1,31 +1,25 @@
-//! A YAML file as a tree. The order of keys and comments play no part.
+//! A YAML file as a tree, with the values that Terraform reads. The order of keys and comments
+//! play no part.
 //!
 //! Must not put a word of the file into an error.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess as _,
-    Visitor,
-};
-
-use crate::config::yaml_limits::{MAX_YAML_BYTES, MAX_YAML_DEPTH, YamlError, decode_yaml};
-
-/// The largest tree, in bytes of text plus one for each node. A file without aliases stays
-/// below it.
-const MAX_TREE_WEIGHT: usize = 2 * MAX_YAML_BYTES;
+use crate::config::yaml_limits::{YamlError, decode_yaml};
+use crate::config::yaml_tree::TreeBuilder;
+use crate::system::panics;
 
 /// A node of a document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum YamlNode {
     Null,
     Bool(bool),
-    /// As Rust writes it: `16` also for `0x10`, and `1.0` is not `1`.
+    /// As Terraform writes it: `16` also for `0x10`, and `1` also for `1.0`.
     Number(String),
     Text(String),
     List(Vec<YamlNode>),
+    /// The keys are texts.
     Map(BTreeMap<YamlNode, YamlNode>),
     /// A node with a tag of its own, like `!secret`.
     Tagged(String, Box<YamlNode>),
@@ -50,158 +44,62 @@ impl YamlNode {
     }
 }
 
+/// A file that was parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParsedYaml {
+    pub root: YamlNode,
+    pub warnings: Vec<YamlWarning>,
+}
+
+/// What is probably a mistake, or what Terraform refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum YamlWarning {
+    DuplicateKey { key: String, line: usize },
+    UnknownTag { line: usize },
+}
+
+impl fmt::Display for YamlWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DuplicateKey { key, line } if is_plain_word(key) => {
+                write!(
+                    f,
+                    "its key `{key}` is there again at line {line}, and the last one counts"
+                )
+            }
+            Self::DuplicateKey { line, .. } => {
+                write!(
+                    f,
+                    "a key is there again at line {line}, and the last one counts"
+                )
+            }
+            Self::UnknownTag { line } => {
+                write!(f, "it has a tag at line {line} that Terraform refuses")
+            }
+        }
+    }
+}
+
+/// Whether a key may be named: nobody's password looks like this.
+fn is_plain_word(key: &str) -> bool {
+    let is_word_byte = |byte: u8| byte.is_ascii_lowercase() || b"_-".contains(&byte);
+    key.len() <= 40 && key.bytes().all(is_word_byte)
+}
+
 /// Parses a file with one document. A file without any is null.
 pub fn parse_document(bytes: &[u8]) -> Result<YamlNode, YamlError> {
-    let text = decode_yaml(bytes)?;
-    if is_without_document(text) {
-        return Ok(YamlNode::Null);
-    }
-
-    let limits = TreeLimits {
-        budget: Cell::new(MAX_TREE_WEIGHT),
-        exceeded: Cell::new(None),
-    };
-    let builder = TreeBuilder {
-        limits: &limits,
-        depth: 0,
-    };
-    let tree = builder.deserialize(serde_yaml::Deserializer::from_str(text));
-    tree.map_err(|error| match limits.exceeded.get() {
-        Some(limit) => limit,
-        None => YamlError::from_parser(&error),
-    })
+    parse_yaml(bytes).map(|parsed| parsed.root)
 }
 
-/// The parser takes a file of nothing but comments for an error.
-fn is_without_document(text: &str) -> bool {
-    let mut lines = text.lines().map(str::trim_start);
-    lines.all(|line| line.is_empty() || line.starts_with('#'))
-}
-
-/// What all builders of a tree share.
-struct TreeLimits {
-    budget: Cell<usize>,
-    /// Why the tree is not built any further.
-    exceeded: Cell<Option<YamlError>>,
-}
-
-/// Builds a node and what lies below it.
-#[derive(Clone, Copy)]
-struct TreeBuilder<'a> {
-    limits: &'a TreeLimits,
-    depth: usize,
-}
-
-impl TreeBuilder<'_> {
-    fn enter_collection<E: de::Error>(self) -> Result<Self, E> {
-        if self.depth == MAX_YAML_DEPTH {
-            return Err(self.stop(YamlError::TooDeep));
-        }
-        self.spend_budget(0)?;
-        Ok(Self {
-            depth: self.depth + 1,
-            ..self
-        })
-    }
-
-    fn spend_budget<E: de::Error>(self, text_bytes: usize) -> Result<(), E> {
-        match self.limits.budget.get().checked_sub(text_bytes + 1) {
-            Some(left) => {
-                self.limits.budget.set(left);
-                Ok(())
-            }
-            None => Err(self.stop(YamlError::TooManyAliases)),
-        }
-    }
-
-    /// The parser adds its own words to an error, so the limit itself is remembered beside it.
-    fn stop<E: de::Error>(self, limit: YamlError) -> E {
-        self.limits.exceeded.set(Some(limit));
-        E::custom("a limit is exceeded")
-    }
-
-    fn number_node<E: de::Error>(self, number: impl fmt::Debug) -> Result<YamlNode, E> {
-        self.spend_budget(0)?;
-        Ok(YamlNode::Number(format!("{number:?}")))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for TreeBuilder<'_> {
-    type Value = YamlNode;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<YamlNode, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for TreeBuilder<'_> {
-    type Value = YamlNode;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("YAML")
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<YamlNode, E> {
-        self.spend_budget(0)?;
-        Ok(YamlNode::Null)
-    }
-
-    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<YamlNode, E> {
-        self.spend_budget(0)?;
-        Ok(YamlNode::Bool(flag))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<YamlNode, E> {
-        self.number_node(number)
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<YamlNode, E> {
-        self.number_node(number)
-    }
-
-    fn visit_u128<E: de::Error>(self, number: u128) -> Result<YamlNode, E> {
-        self.number_node(number)
-    }
-
-    fn visit_i128<E: de::Error>(self, number: i128) -> Result<YamlNode, E> {
-        self.number_node(number)
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<YamlNode, E> {
-        self.number_node(number)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<YamlNode, E> {
-        self.spend_budget(text.len())?;
-        Ok(YamlNode::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<YamlNode, A::Error> {
-        let inner = self.enter_collection()?;
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(inner)? {
-            list.push(item);
-        }
-        Ok(YamlNode::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<YamlNode, A::Error> {
-        let inner = self.enter_collection()?;
-        let mut map = BTreeMap::new();
-        while let Some(key) = entries.next_key_seed(inner)? {
-            let value = entries.next_value_seed(inner)?;
-            if map.insert(key, value).is_some() {
-                return Err(de::Error::custom("a key stands there twice"));
-            }
-        }
-        Ok(YamlNode::Map(map))
-    }
-
-    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<YamlNode, A::Error> {
-        let (tag, content): (String, _) = tagged.variant()?;
-        self.spend_budget(tag.len())?;
-        let node = content.newtype_variant_seed(self)?;
-        Ok(YamlNode::Tagged(tag, Box::new(node)))
+/// As [`parse_document`], with warnings.
+///
+/// The parser has assertions that some malformed files break, so a panic is treated as a mistake in
+/// the file.
+pub(crate) fn parse_yaml(bytes: &[u8]) -> Result<ParsedYaml, YamlError> {
+    let text = decode_yaml(bytes)?.to_owned();
+    match panics::catch_panic(move || TreeBuilder::new(&text).build()) {
+        Ok(parsed) => parsed,
+        Err(_) => Err(YamlError::SyntaxSomewhere),
     }
 }
 
@@ -241,6 +139,7 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
+    use crate::config::yaml_limits::MAX_YAML_BYTES;
 
     fn parse_tree(text: &str) -> YamlNode {
         parse_document(text.as_bytes()).expect(text)
@@ -256,14 +155,8 @@ mod tests {
                 "a{next}: &a{next} [*a{level}, *a{level}, *a{level}]"
             );
         }
-        let refused = parse_document(laughs.as_bytes()).expect_err("a bomb");
-        assert!(
-            matches!(
-                refused,
-                YamlError::TooManyAliases | YamlError::Syntax { .. } | YamlError::SyntaxSomewhere
-            ),
-            "{refused}"
-        );
+        let refused = parse_document(laughs.as_bytes());
+        assert_eq!(refused, Err(YamlError::TooManyAliases));
 
         let wide = format!(
             "a: &a {}\nb: [{}]\n",
@@ -290,8 +183,7 @@ mod tests {
         for text in [brackets(64), dashes(64), indented(64)] {
             assert!(parse_document(text.as_bytes()).is_ok(), "{text}");
         }
-        let in_itself = "a: &a [*a]\n".to_owned();
-        for text in [brackets(65), dashes(65), indented(65), in_itself] {
+        for text in [brackets(65), dashes(65), indented(65)] {
             assert_eq!(
                 parse_document(text.as_bytes()),
                 Err(YamlError::TooDeep),
@@ -334,7 +226,7 @@ mod tests {
         let text = "b: [1, 1.0, 0x10, -5, 340282366920938463463374607431768211455]\n\
                     a: {c: !t 'x\"', d: ~, e: true, f: [], g: {}}\n";
         let written = "{\"a\": {\"c\": !t \"x\\\"\", \"d\": null, \"e\": true, \"f\": [], \"g\": {}}, \
-                       \"b\": [1, 1.0, 16, -5, 340282366920938463463374607431768211455]}";
+                       \"b\": [1, 1, 16, -5, 340282366920938463463374607431768211455]}";
         assert_eq!(parse_tree(text).to_string(), written);
     }
 
@@ -358,14 +250,77 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_yaml_without_a_word_of_it() {
+    fn refuses_what_terraform_refuses_without_a_word_of_it() {
         for (text, expected) in [
             ("a: [canary", "it is not valid YAML at line "),
-            ("canary: 1\ncanary: 2\n", "it is not valid YAML"),
+            (
+                "canary: *canary\n",
+                "the alias at line 1 stands for nothing above it",
+            ),
+            (
+                "a: &canary [*canary]\n",
+                "an alias at line 1 is inside of what it stands for",
+            ),
+            ("a: 1\n--- canary\n", "a second document begins at line 2, "),
+            ("? [canary]\n: 1\n", "a key at line 1 is not a text"),
+            ("~: canary\n", "a key at line 1 is not a text"),
+            (
+                "<<: canary\n",
+                "what `<<` merges at line 1 is not a mapping",
+            ),
+            (
+                "a: !!int canary\n",
+                "a value at line 1 is not what its tag says",
+            ),
+            (
+                "%YAML 1.2\n--- canary\n",
+                "its `%YAML` at line 1 is not 1.1",
+            ),
         ] {
             let refused = parse_document(text.as_bytes()).expect_err(text).to_string();
             assert!(refused.starts_with(expected), "{refused}");
             assert!(!refused.contains("canary"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_equal_keys_counts_and_is_told_by_its_line() {
+        let warnings = |text: &str| {
+            let parsed = parse_yaml(text.as_bytes()).expect(text);
+            let mut warnings = String::new();
+            for warning in &parsed.warnings {
+                let _ = write!(warnings, "{warning}; ");
+            }
+            warnings
+        };
+        let text = "name: one\nx: y\nname: two\n";
+        let name = parse_tree(text).get("name").cloned();
+        assert_eq!(name, Some(YamlNode::Text("two".to_owned())));
+        let again = "its key `name` is there again at line 3, and the last one counts; ";
+        assert_eq!(warnings(text), again);
+        let unnamed = "a key is there again at line 2, and the last one counts; ";
+        assert_eq!(warnings("S3cret: 1\nS3cret: 2\n"), unnamed);
+        let tagged = "it has a tag at line 1 that Terraform refuses; ";
+        assert_eq!(warnings("name: !own x\n"), tagged);
+    }
+
+    #[test]
+    fn merged_keys_are_those_of_the_mapping() {
+        let name_in = |text: &str| {
+            let tree = parse_tree(&format!(
+                "a: &a {{name: one}}\nb: &b {{name: two}}\nc: {text}\n"
+            ));
+            let name = tree.get("c").and_then(|node| node.get("name"));
+            name.expect(text).to_string()
+        };
+        for (text, expected) in [
+            ("{<<: *a}", "\"one\""),
+            ("{<<: [*a, *b]}", "\"two\""),
+            ("{<<: *a, name: own}", "\"own\""),
+            ("{name: own, <<: *a}", "\"one\""),
+            ("{<<: {<<: *b}}", "\"two\""),
+        ] {
+            assert_eq!(name_in(text), expected, "{text}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A message may name the keys that are listed here and the numbers of lines, but no value of the
 //! file.
 
-use crate::config::document::{YamlNode, parse_document};
+use crate::config::document::{ParsedYaml, YamlNode, parse_yaml};
 use crate::config::yaml_limits::{MAX_YAML_BYTES, YamlError};
 
 /// A section of the file and a key in it.
@@ -14,6 +14,11 @@ const PROFILE_PATH: FieldPath = ("aws", "profile");
 const PROJECT_PATH: FieldPath = ("mongodb", "project_name");
 const CLUSTER_PATH: FieldPath = ("mongodb", "cluster_name");
 const USERS_COUNT_PATH: FieldPath = ("mongodb", "additional_users_count");
+
+/// How many duplicate keys and unknown tags are told one by one.
+const MAX_NAMED_WARNINGS: usize = 3;
+
+const SECTIONS: [&str; 3] = ["customer", "aws", "mongodb"];
 
 /// The fields of one config. What is missing or unusable is `None`, and never an empty text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,28 +36,43 @@ pub struct ConfigFields {
 #[must_use]
 pub fn parse_config_fields(bytes: &[u8]) -> ConfigFields {
     match parse_mapping(bytes) {
-        Ok(document) => read_fields(&document),
+        Ok(parsed) => read_fields(&parsed),
         Err(problem) => salvage_fields(bytes, problem),
     }
 }
 
-fn parse_mapping(bytes: &[u8]) -> Result<YamlNode, YamlError> {
+fn parse_mapping(bytes: &[u8]) -> Result<ParsedYaml, YamlError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(YamlError::Empty);
     }
-    let document = parse_document(bytes)?;
-    let mut root = &document;
+    let parsed = parse_yaml(bytes)?;
+    let mut root = &parsed.root;
     while let YamlNode::Tagged(_, node) = root {
         root = node;
     }
     match root {
-        YamlNode::Map(_) => Ok(document),
+        YamlNode::Map(_) => Ok(parsed),
         _ => Err(YamlError::NotMapping),
     }
 }
 
-fn read_fields(document: &YamlNode) -> ConfigFields {
+fn read_fields(parsed: &ParsedYaml) -> ConfigFields {
+    let document = &parsed.root;
     let mut problems = Vec::new();
+    for warning in parsed.warnings.iter().take(MAX_NAMED_WARNINGS) {
+        problems.push(warning.to_string());
+    }
+    let others = parsed.warnings.len().saturating_sub(MAX_NAMED_WARNINGS);
+    if others > 0 {
+        problems.push(format!("it has {others} more keys or tags of this kind"));
+    }
+    for section in SECTIONS {
+        if let Some(node) = document.get(section)
+            && !is_section(node)
+        {
+            problems.push(format!("its {section} is not a mapping of keys to values"));
+        }
+    }
     ConfigFields {
         customer: text_field(document, CUSTOMER_PATH, &mut problems),
         profile: text_field(document, PROFILE_PATH, &mut problems),
@@ -60,6 +80,15 @@ fn read_fields(document: &YamlNode) -> ConfigFields {
         cluster_name: text_field(document, CLUSTER_PATH, &mut problems),
         additional_users_count: count_field(document, USERS_COUNT_PATH, &mut problems),
         problems,
+    }
+}
+
+/// Nothing below a section is as good as no section.
+fn is_section(node: &YamlNode) -> bool {
+    match node {
+        YamlNode::Map(_) | YamlNode::Null => true,
+        YamlNode::Tagged(_, node) => is_section(node),
+        _ => false,
     }
 }
 
@@ -115,7 +144,7 @@ fn text_field(document: &YamlNode, path: FieldPath, problems: &mut Vec<String>) 
     let (section, key) = path;
     match find_field(document, path)? {
         YamlNode::Null => None,
-        YamlNode::Text(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+        YamlNode::Text(text) if !text.trim().is_empty() => Some(text.clone()),
         YamlNode::Number(number) => Some(number.clone()),
         YamlNode::Bool(flag) => Some(flag.to_string()),
         _ => {
@@ -185,6 +214,11 @@ mod tests {
             ("true", "true"),
             ("-5", "-5"),
             ("1.5", "1.5"),
+            ("1.50", "1.5"),
+            ("1e3", "1000"),
+            ("yes", "true"),
+            ("2026-01-02", "2026-01-02T00:00:00Z"),
+            ("' acme '", " acme "),
             ("123456789012345678901", "123456789012345678901"),
             ("!!str 7", "7"),
             ("airbnb", "airbnb"),
@@ -195,11 +229,8 @@ mod tests {
         }
         for value in ["[a]", "{a: b}", "!n a"] {
             let fields = parse_text(&format!("customer: {{name: {value}}}\n"));
-            assert_eq!(
-                fields.problems,
-                ["its customer.name is not a text"],
-                "{value}"
-            );
+            let problem = fields.problems.last().expect("a problem");
+            assert_eq!(problem, "its customer.name is not a text", "{value}");
         }
     }
 
@@ -207,7 +238,13 @@ mod tests {
     fn a_count_is_a_whole_number_that_is_not_negative() {
         let parse =
             |value: &str| parse_text(&format!("mongodb: {{additional_users_count: {value}}}\n"));
-        for (value, expected) in [("5", Some(5)), ("' 5 '", Some(5)), ("~", None)] {
+        for (value, expected) in [
+            ("5", Some(5)),
+            ("5.0", Some(5)),
+            ("0x5", Some(5)),
+            ("' 5 '", Some(5)),
+            ("~", None),
+        ] {
             let fields = parse(value);
             assert_eq!(fields.additional_users_count, expected, "{value}");
             assert_eq!(fields.problems, Vec::<String>::new(), "{value}");
@@ -230,7 +267,10 @@ mod tests {
         assert!(!problem.contains("s3cret"), "{problem}");
 
         let twice = parse_text("s3cret: 1\ns3cret: 2\n").problems.concat();
-        assert!(twice.starts_with("it is not valid YAML"), "{twice}");
+        assert!(
+            twice.starts_with("a key is there again at line 2"),
+            "{twice}"
+        );
         assert!(!twice.contains("s3cret"), "{twice}");
     }
 
@@ -258,6 +298,25 @@ mod tests {
             let fields = parse_text(odd);
             assert_eq!(fields.customer, None, "{odd}");
             assert_eq!(fields.problems.len(), 1, "{odd}");
+        }
+    }
+
+    #[test]
+    fn names_three_duplicate_keys_and_counts_the_others() {
+        let problems = parse_text(&"name: x\n".repeat(8)).problems;
+        assert_eq!(problems.len(), 4);
+        assert_eq!(problems[3], "it has 4 more keys or tags of this kind");
+    }
+
+    #[test]
+    fn names_a_section_that_is_not_a_mapping() {
+        for text in ["customer: acme\n", "customer: [name, acme]\n"] {
+            let problems = parse_text(text).problems;
+            let problem = "its customer is not a mapping of keys to values";
+            assert_eq!(problems, [problem], "{text}");
+        }
+        for text in ["customer:\n", "customer: {}\n", "x: y\n"] {
+            assert_eq!(parse_text(text).problems, Vec::<String>::new(), "{text}");
         }
     }
 

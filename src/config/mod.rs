@@ -6,7 +6,9 @@
 //! - `file`: the file as it lies on disk
 //! - `fields`: the few values that a usage record needs
 //! - `document`: the whole file as a tree
-//! - `yaml_limits`: what is refused before and while it is parsed
+//! - `yaml_limits`: what is refused, and why
+//! - `yaml_tree`: builds the tree
+//! - `yaml_scalar`: which texts are numbers, booleans, times
 //! - `diff`: the structural difference between two trees
 //! - `path`: the way to a node, and how it is written
 //! - `unified_diff`: the difference line by line
@@ -18,3 +20,5 @@ pub mod file;
 pub mod path;
 pub mod unified_diff;
 pub mod yaml_limits;
+mod yaml_scalar;
+mod yaml_tree;

@@ -97,7 +97,6 @@ mod tests {
                 "AKIAIOSFODNN7EXAMPLE: 2\n",
                 "(masked key)",
             ),
-            ("? [canary]\n: 1\n", "? [canary]\n: 2\n", "(masked key)"),
             (
                 "- {name: DB_PASSWORD, value: a}\n",
                 "- {name: DB_PASSWORD, value: b}\n",

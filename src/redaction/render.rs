@@ -246,11 +246,11 @@ mod tests {
 
     #[test]
     fn shows_nothing_below_a_secret_unless_secrets_are_shown() {
-        let before = "credentials: {user: canary, n: 1}\n";
-        let after = "credentials: {user: canary, n: 2}\n";
+        let before = "credentials: {user: canary, count: 1}\n";
+        let after = "credentials: {user: canary, count: 2}\n";
         let redacted = render_texts(WITHOUT_FINGERPRINTS, before, after);
         assert_eq!(redacted, ["~ credentials: changed (masked)"]);
         let in_clear = render_texts(RedactionMode::ShowSecrets, before, after);
-        assert_eq!(in_clear, ["~ credentials.n: 1 -> 2"]);
+        assert_eq!(in_clear, ["~ credentials.count: 1 -> 2"]);
     }
 }

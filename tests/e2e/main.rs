@@ -30,3 +30,4 @@ mod secrets;
 mod settings;
 mod story;
 mod traces;
+mod yaml;
