@@ -80,7 +80,7 @@ impl fmt::Display for YamlWarning {
     }
 }
 
-/// Whether a key may be named: nobody's password looks like this.
+/// Whether a key may be named: no password is a plain lower-case word.
 fn is_plain_word(key: &str) -> bool {
     let is_word_byte = |byte: u8| byte.is_ascii_lowercase() || b"_-".contains(&byte);
     key.len() <= 40 && key.bytes().all(is_word_byte)

@@ -28,14 +28,15 @@ thread_local! {
 /// prints one line and ends the program with `exit_code`.
 pub fn install_panic_hook(exit_code: ExitCode) {
     panic::set_hook(Box::new(move |panic| {
-        stop_spawned_thread(panic);
-        let _ = writeln!(io::stderr(), "config-backup: {}", last_panic_error());
-        process::exit(exit_code.code().into());
+        if !stop_spawned_thread(panic) {
+            let _ = writeln!(io::stderr(), "config-backup: {}", last_panic_error());
+            process::exit(exit_code.code().into());
+        }
     }));
 }
 
-/// Does not return on a thread of [`spawn_thread`].
-fn stop_spawned_thread(panic: &PanicHookInfo<'_>) {
+/// Whether this is a thread of [`spawn_thread`]. In a release it does not return on such a thread.
+fn stop_spawned_thread(panic: &PanicHookInfo<'_>) -> bool {
     let location = match panic.location() {
         Some(location) => describe_location(location),
         None => String::new(),
@@ -44,12 +45,15 @@ fn stop_spawned_thread(panic: &PanicHookInfo<'_>) {
         .lock()
         .unwrap_or_else(PoisonError::into_inner) = location;
 
-    if let Ok(Some(tell)) = PANIC_HANDLER.try_with(Cell::take) {
-        tell();
-        loop {
-            thread::park();
-        }
+    let Ok(Some(tell_panic)) = PANIC_HANDLER.try_with(Cell::take) else {
+        return false;
+    };
+    tell_panic();
+    // Where there is unwinding, as in tests, it ends the thread.
+    while cfg!(panic = "abort") {
+        thread::park();
     }
+    true
 }
 
 fn describe_location(location: &Location<'_>) -> String {
@@ -75,8 +79,8 @@ pub fn last_panic_error() -> Error {
     Error::new(ErrorKind::Local, message, hint)
 }
 
-/// Starts a thread for `work`. If `work` panics, the thread calls `tell_panic` and never ends, and
-/// what it holds is not dropped.
+/// Starts a thread for `work`. If `work` panics, the thread calls `tell_panic`. In a release it then
+/// never ends, and what it holds is not dropped.
 ///
 /// # Errors
 /// The thread cannot be started.
@@ -128,8 +132,9 @@ pub(crate) fn install_test_panic_hook() {
     INSTALLED.call_once(|| {
         let panic_as_usual = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
-            stop_spawned_thread(panic);
-            panic_as_usual(panic);
+            if !stop_spawned_thread(panic) {
+                panic_as_usual(panic);
+            }
         }));
     });
 }
