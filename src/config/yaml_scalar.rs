@@ -70,7 +70,7 @@ pub(super) fn resolve_scalar(
 
 /// Whether a text may be more than text, by its first character.
 fn may_be_special(text: &str) -> bool {
-    let is_hint = |c: char| c.is_ascii_digit() || "+-.yYnNtTfFoO~".contains(c);
+    let is_hint = |c: char| c.is_ascii_digit() || "+-.yntfo~".contains(c.to_ascii_lowercase());
     text.chars().next().is_none_or(is_hint)
 }
 
