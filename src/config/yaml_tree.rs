@@ -146,15 +146,24 @@ impl<'a> TreeBuilder<'a> {
                 if self.has_added_line_end(style, event.end_mark) && value.ends_with('\n') {
                     value.pop();
                 }
-                (self.build_scalar(value, style, tag, line)?, anchor)
+                (
+                    self.build_scalar(value, style, tag.as_deref(), line)?,
+                    anchor,
+                )
             }
             EventData::SequenceStart { anchor, tag, .. } => {
                 let list = self.build_collection(anchor.as_ref(), Self::build_list)?;
-                (self.tag_collection(list, tag, "seq", line), anchor)
+                (
+                    self.tag_collection(list, tag.as_deref(), "seq", line),
+                    anchor,
+                )
             }
             EventData::MappingStart { anchor, tag, .. } => {
                 let map = self.build_collection(anchor.as_ref(), Self::build_map)?;
-                (self.tag_collection(map, tag, "map", line), anchor)
+                (
+                    self.tag_collection(map, tag.as_deref(), "map", line),
+                    anchor,
+                )
             }
             EventData::Alias { anchor } => return self.copy_anchored(&anchor, line),
             _ => return Err(YamlError::SyntaxSomewhere),
@@ -199,21 +208,17 @@ impl<'a> TreeBuilder<'a> {
         &mut self,
         text: String,
         style: ScalarStyle,
-        tag: Option<String>,
+        tag: Option<&str>,
         line: usize,
     ) -> Result<YamlNode, YamlError> {
-        let scalar_tag = match tag.as_deref().map(NodeTag::new) {
-            None => None,
-            Some(tag) => match tag.scalar_tag() {
-                Some(scalar_tag) => Some(scalar_tag),
-                None => {
-                    self.warnings.push(YamlWarning::UnknownTag { line });
-                    self.spend_weight(text.len() + 2)?;
-                    let content = Box::new(YamlNode::Text(text));
-                    return Ok(YamlNode::Tagged(tag.into_name(), content));
-                }
-            },
-        };
+        let tag = tag.map(NodeTag::new);
+        let scalar_tag = tag.as_ref().and_then(NodeTag::scalar_tag);
+        if let (Some(tag), None) = (tag, scalar_tag) {
+            self.spend_weight(text.len() + 2)?;
+            self.warnings.push(YamlWarning::UnknownTag { line });
+            let content = Box::new(YamlNode::Text(text));
+            return Ok(YamlNode::Tagged(tag.into_name(), content));
+        }
         let is_quoted = matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
         let node = resolve_scalar(&text, is_quoted, scalar_tag);
         let node = node.ok_or(YamlError::UnusableValue { line })?;
@@ -227,11 +232,11 @@ impl<'a> TreeBuilder<'a> {
     fn tag_collection(
         &mut self,
         node: YamlNode,
-        tag: Option<String>,
+        tag: Option<&str>,
         own_tag: &str,
         line: usize,
     ) -> YamlNode {
-        match tag.as_deref().map(NodeTag::new) {
+        match tag.map(NodeTag::new) {
             Some(tag) if !tag.is_core(own_tag) => {
                 self.warnings.push(YamlWarning::UnknownTag { line });
                 YamlNode::Tagged(tag.into_name(), Box::new(node))
@@ -289,7 +294,7 @@ impl<'a> TreeBuilder<'a> {
                 merge_into(&mut map, value).ok_or(YamlError::UnusableMerge { line })?;
                 continue;
             }
-            let key = self.build_scalar(key, style, tag, line)?;
+            let key = self.build_scalar(key, style, tag.as_deref(), line)?;
             let key = key_text(key).ok_or(YamlError::UnusableKey { line })?;
             if !written_keys.insert(key.clone()) {
                 let key = key.clone();
