@@ -180,10 +180,18 @@ mod tests {
             }
             text
         };
-        for text in [brackets(64), dashes(64), indented(64)] {
+        let aliases = |levels: usize| {
+            let mut text = "a1: &a1 [x]\n".to_owned();
+            for level in 1..levels {
+                let _ = writeln!(text, "a{}: &a{} [*a{level}]", level + 1, level + 1);
+            }
+            text
+        };
+        // The root is a level, too.
+        for text in [brackets(64), dashes(64), indented(64), aliases(63)] {
             assert!(parse_document(text.as_bytes()).is_ok(), "{text}");
         }
-        for text in [brackets(65), dashes(65), indented(65)] {
+        for text in [brackets(65), dashes(65), indented(65), aliases(64)] {
             assert_eq!(
                 parse_document(text.as_bytes()),
                 Err(YamlError::TooDeep),

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Read as _};
+use std::mem;
 
 use libyaml_safer::{Encoding, Event, EventData, Mark, Parser, ScalarStyle, VersionDirective};
 
@@ -57,6 +58,8 @@ impl NodeTag {
 struct AnchoredNode {
     node: YamlNode,
     weight: usize,
+    /// How many levels of collections it has.
+    height: usize,
 }
 
 pub(super) struct TreeBuilder<'a> {
@@ -70,6 +73,8 @@ pub(super) struct TreeBuilder<'a> {
     /// How much more the tree may weigh.
     weight_left: usize,
     depth: usize,
+    /// The largest depth of the node that is being built.
+    deepest: usize,
     warnings: Vec<YamlWarning>,
 }
 
@@ -87,6 +92,7 @@ impl<'a> TreeBuilder<'a> {
             open_anchors: Vec::new(),
             weight_left: MAX_TREE_WEIGHT,
             depth: 0,
+            deepest: 0,
             warnings: Vec::new(),
         }
     }
@@ -135,6 +141,7 @@ impl<'a> TreeBuilder<'a> {
     fn build_node(&mut self, event: Event) -> Result<YamlNode, YamlError> {
         let line = line(event.start_mark);
         let weight_before = self.weight_left;
+        let deepest_before = mem::replace(&mut self.deepest, self.depth);
         let (node, anchor) = match event.data {
             EventData::Scalar {
                 anchor,
@@ -165,16 +172,18 @@ impl<'a> TreeBuilder<'a> {
                     anchor,
                 )
             }
-            EventData::Alias { anchor } => return self.copy_anchored(&anchor, line),
+            EventData::Alias { anchor } => (self.copy_anchored(&anchor, line)?, None),
             _ => return Err(YamlError::SyntaxSomewhere),
         };
         if let Some(anchor) = anchor {
             let anchored = AnchoredNode {
                 node: node.clone(),
                 weight: weight_before - self.weight_left,
+                height: self.deepest - self.depth,
             };
             self.anchors.insert(anchor, anchored);
         }
+        self.deepest = self.deepest.max(deepest_before);
         Ok(node)
     }
 
@@ -199,9 +208,14 @@ impl<'a> TreeBuilder<'a> {
         let Some(anchored) = self.anchors.get(anchor) else {
             return Err(YamlError::UnknownAlias { line });
         };
-        let (node, weight) = (anchored.node.clone(), anchored.weight);
-        self.spend_weight(weight)?;
-        Ok(node)
+        let depth = self.depth + anchored.height;
+        if depth > MAX_YAML_DEPTH {
+            return Err(YamlError::TooDeep);
+        }
+        let left = self.weight_left.checked_sub(anchored.weight);
+        self.weight_left = left.ok_or(YamlError::TooManyAliases)?;
+        self.deepest = self.deepest.max(depth);
+        Ok(anchored.node.clone())
     }
 
     fn build_scalar(
@@ -255,6 +269,7 @@ impl<'a> TreeBuilder<'a> {
         }
         self.spend_weight(1)?;
         self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
         self.open_anchors.extend(anchor.cloned());
         let node = build(self)?;
         if anchor.is_some() {
