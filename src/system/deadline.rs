@@ -15,16 +15,8 @@ pub fn run_with_timeout<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    let (sender, receiver) = mpsc::channel();
-    let panic_sender = sender.clone();
-    let run = move || {
-        let _ = sender.send(Some(work()));
-    };
-    let tell_panic = move || {
-        let _ = panic_sender.send(None);
-    };
-    panics::spawn_thread(run, tell_panic).ok()?;
-    receiver.recv_timeout(limit).ok().flatten()
+    let result = panics::spawn_for_result(work).ok()?;
+    result.recv_timeout(limit).ok().flatten()
 }
 
 /// Work that reports its results one by one.

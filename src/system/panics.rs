@@ -96,13 +96,13 @@ pub fn spawn_thread(
     thread::Builder::new().spawn(run).map(drop)
 }
 
-/// Runs `work` on a thread of its own, waits for it, and converts a panic to an error.
+/// Runs `work` on a thread of its own, which sends its result, or `None` after a panic.
 ///
 /// # Errors
-/// `work` panics, or its thread cannot be started.
-pub fn catch_panic<T: Send + 'static>(
+/// The thread cannot be started.
+pub(super) fn spawn_for_result<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Error> {
+) -> io::Result<mpsc::Receiver<Option<T>>> {
     let (sender, receiver) = mpsc::channel();
     let panic_sender = sender.clone();
     let run = move || {
@@ -111,8 +111,19 @@ pub fn catch_panic<T: Send + 'static>(
     let tell_panic = move || {
         let _ = panic_sender.send(None);
     };
-    match spawn_thread(run, tell_panic) {
-        Ok(()) => receiver.recv().ok().flatten().ok_or_else(last_panic_error),
+    spawn_thread(run, tell_panic)?;
+    Ok(receiver)
+}
+
+/// Runs `work` on a thread of its own, waits for it, and converts a panic to an error.
+///
+/// # Errors
+/// `work` panics, or its thread cannot be started.
+pub fn catch_panic<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    match spawn_for_result(work) {
+        Ok(receiver) => receiver.recv().ok().flatten().ok_or_else(last_panic_error),
         Err(error) => {
             let message = format!("cannot start a thread: {error}");
             Err(Error::new(
