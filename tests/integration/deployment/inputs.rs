@@ -77,7 +77,10 @@ fn backs_up_and_names_a_config_that_is_not_text() {
         .collect();
     let binary: Vec<u8> = (0..=255).cycle().take(100_000).collect();
     for (content, words) in [
-        (utf16, "it is not valid UTF-8 at line 1"),
+        (
+            utf16,
+            "config.yaml: it is UTF-16, and Terraform reads UTF-8 only",
+        ),
         (binary, "config.yaml: it is not valid UTF-8 at line "),
     ] {
         let (world, log) = deploy_config(&content, "airbnb");
@@ -107,8 +110,8 @@ fn names_a_duplicate_key_and_a_mistyped_value_without_the_value() {
     for (from, to, words) in [
         (
             "  name: airbnb\n",
-            "  name: airbnb\n  name: canary-portal-password\n",
-            "it is not valid YAML at line ",
+            "  name: canary-portal-password\n  name: airbnb\n",
+            "its key `name` is there again at line ",
         ),
         (
             "additional_users_count: 5",

@@ -150,7 +150,7 @@ fn a_config_that_cannot_be_parsed_is_not_quoted() {
         CONFIG.replace("  name: airbnb", "  name: {canary-portal-password: 1}"),
         CONFIG.replace(
             "  profile: default",
-            "  profile: default\n  profile: canary-portal-password",
+            "  profile: canary-portal-password\n  profile: default",
         ),
         format!("{CONFIG}\u{0}canary-user-password"),
         format!("{CONFIG}*canary-user-password"),
