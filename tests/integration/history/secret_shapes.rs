@@ -116,8 +116,8 @@ const SHAPES: [SecretShape; 40] = [
         "command: login --token SECRET --user a\n",
     ),
     by_key(
-        "under a key of several parts",
-        "? {a: SECRET}\n: 1\nregion: x\n",
+        "as a key behind a question mark",
+        "tokens:\n  ? SECRET\n  : admin\nregion: x\n",
     ),
     by_key(
         "in a URL",
