@@ -34,11 +34,18 @@ impl YamlNode {
         }
     }
 
+    /// The node below its tags.
+    pub(crate) fn untagged(&self) -> &Self {
+        match self {
+            Self::Tagged(_, node) => node.untagged(),
+            node => node,
+        }
+    }
+
     /// The value of a key, also below a tag.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
-        match self {
+        match self.untagged() {
             Self::Map(map) => map.get(&Self::Text(key.to_owned())),
-            Self::Tagged(_, node) => node.get(key),
             _ => None,
         }
     }

@@ -46,11 +46,7 @@ fn parse_mapping(bytes: &[u8]) -> Result<ParsedYaml, YamlError> {
         return Err(YamlError::Empty);
     }
     let parsed = parse_yaml(bytes)?;
-    let mut root = &parsed.root;
-    while let YamlNode::Tagged(_, node) = root {
-        root = node;
-    }
-    match root {
+    match parsed.root.untagged() {
         YamlNode::Map(_) => Ok(parsed),
         _ => Err(YamlError::NotMapping),
     }
@@ -67,9 +63,9 @@ fn read_fields(parsed: &ParsedYaml) -> ConfigFields {
         problems.push(format!("it has {others} more keys or tags of this kind"));
     }
     for section in SECTIONS {
-        if let Some(node) = document.get(section)
-            && !is_section(node)
-        {
+        // Nothing below a section is as good as no section.
+        let node = document.get(section).map(YamlNode::untagged);
+        if !matches!(node, None | Some(YamlNode::Map(_) | YamlNode::Null)) {
             problems.push(format!("its {section} is not a mapping of keys to values"));
         }
     }
@@ -80,15 +76,6 @@ fn read_fields(parsed: &ParsedYaml) -> ConfigFields {
         cluster_name: text_field(document, CLUSTER_PATH, &mut problems),
         additional_users_count: count_field(document, USERS_COUNT_PATH, &mut problems),
         problems,
-    }
-}
-
-/// Nothing below a section is as good as no section.
-fn is_section(node: &YamlNode) -> bool {
-    match node {
-        YamlNode::Map(_) | YamlNode::Null => true,
-        YamlNode::Tagged(_, node) => is_section(node),
-        _ => false,
     }
 }
 

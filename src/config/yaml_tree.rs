@@ -195,6 +195,14 @@ impl<'a> TreeBuilder<'a> {
                 .is_some_and(|bytes| end.index >= bytes)
     }
 
+    fn enter_depth(&mut self, depth: usize) -> Result<(), YamlError> {
+        if depth > MAX_YAML_DEPTH {
+            return Err(YamlError::TooDeep);
+        }
+        self.deepest = self.deepest.max(depth);
+        Ok(())
+    }
+
     fn spend_weight(&mut self, weight: usize) -> Result<(), YamlError> {
         let left = self.weight_left.checked_sub(weight);
         self.weight_left = left.ok_or(YamlError::TooManyAliases)?;
@@ -208,14 +216,10 @@ impl<'a> TreeBuilder<'a> {
         let Some(anchored) = self.anchors.get(anchor) else {
             return Err(YamlError::UnknownAlias { line });
         };
-        let depth = self.depth + anchored.height;
-        if depth > MAX_YAML_DEPTH {
-            return Err(YamlError::TooDeep);
-        }
-        let left = self.weight_left.checked_sub(anchored.weight);
-        self.weight_left = left.ok_or(YamlError::TooManyAliases)?;
-        self.deepest = self.deepest.max(depth);
-        Ok(anchored.node.clone())
+        let (weight, depth) = (anchored.weight, self.depth + anchored.height);
+        self.enter_depth(depth)?;
+        self.spend_weight(weight)?;
+        Ok(self.anchors[anchor].node.clone())
     }
 
     fn build_scalar(
@@ -264,12 +268,9 @@ impl<'a> TreeBuilder<'a> {
         anchor: Option<&String>,
         build: impl FnOnce(&mut Self) -> Result<YamlNode, YamlError>,
     ) -> Result<YamlNode, YamlError> {
-        if self.depth == MAX_YAML_DEPTH {
-            return Err(YamlError::TooDeep);
-        }
+        self.enter_depth(self.depth + 1)?;
         self.spend_weight(1)?;
         self.depth += 1;
-        self.deepest = self.deepest.max(self.depth);
         self.open_anchors.extend(anchor.cloned());
         let node = build(self)?;
         if anchor.is_some() {

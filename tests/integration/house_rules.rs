@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use test_support::{World, project_dir, to_text};
+
+use crate::docs::links::find_files;
 
 fn read_file(path: &str) -> String {
     fs::read_to_string(project_dir().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -326,7 +328,6 @@ fn both_readmes_name_the_settings_of_the_unit() {
     }
 }
 
-/// A message with `…` in place of its variable parts and their quotes.
 /// The words of CONTRIBUTING.md in backquotes.
 fn quoted_code(page: &str) -> Vec<&str> {
     page.split('`').skip(1).step_by(2).collect()
@@ -334,20 +335,11 @@ fn quoted_code(page: &str) -> Vec<&str> {
 
 #[test]
 fn every_file_and_type_that_contributing_names_exists() {
-    let is_ignored = |path: &Path| {
-        let names = [".git", ".tools", "target"];
-        path.file_name()
-            .is_some_and(|name| names.iter().any(|ignored| name == *ignored))
-    };
+    const FILE_KINDS: [&str; 3] = ["rs", "md", "py"];
     let mut names = BTreeSet::new();
-    let mut folders = vec![project_dir()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            names.insert(path.file_name().unwrap().to_string_lossy().into_owned());
-            if path.is_dir() && !is_ignored(&path) {
-                folders.push(path);
-            }
+    for kind in FILE_KINDS {
+        for path in find_files(kind) {
+            names.extend(path.rsplit('/').next().map(ToOwned::to_owned));
         }
     }
     let sources: String = rust_files("src")
@@ -358,7 +350,7 @@ fn every_file_and_type_that_contributing_names_exists() {
     let page = read_file("CONTRIBUTING.md").replace("```", "");
     let mut count = 0;
     for code in quoted_code(&page) {
-        let is_file = ["rs", "md", "py"]
+        let is_file = FILE_KINDS
             .iter()
             .any(|suffix| code.ends_with(&format!(".{suffix}")));
         let is_placeholder = code.contains("NAME") || code.contains('<') || code.contains('*');
@@ -378,6 +370,7 @@ fn every_file_and_type_that_contributing_names_exists() {
     assert!(count > 40, "{count}");
 }
 
+/// A message with `…` in place of its variable parts and their quotes.
 fn message_template(text: &str) -> String {
     let mut template = String::new();
     let mut rest = text;

@@ -16,7 +16,7 @@ pub(crate) fn markdown_pages() -> Vec<String> {
 }
 
 /// The files with this extension, except those in `target` and hidden folders.
-fn find_files(kind: &str) -> Vec<String> {
+pub(crate) fn find_files(kind: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![project_dir()];
     while let Some(folder) = folders.pop() {

@@ -2,5 +2,5 @@
 
 mod documented_json;
 mod lifecycle;
-mod links;
+pub(crate) mod links;
 mod sessions;
