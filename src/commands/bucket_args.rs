@@ -1,6 +1,7 @@
 //! The arguments of all commands for people that name the bucket and the credentials.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -8,12 +9,18 @@ use crate::config::fields;
 use crate::config::file;
 use crate::defaults::{DEFAULT_BUCKET, DEFAULT_BUCKET_REGION};
 use crate::error::Error;
+use crate::output::sanitize::sanitize;
 use crate::s3::store::BucketTarget;
+use crate::system::env::{environment_profile, has_env_credentials};
+
+/// Where a customer folder has its config, seen from the folder itself and from its units.
+const FOLDER_CONFIGS: [&str; 2] = ["config.yaml", "../config.yaml"];
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Source")]
 pub struct BucketArgs {
-    /// AWS profile [default: that of --config-file, otherwise the credentials of the environment]
+    /// AWS profile [default: that of --config-file, of the environment, or of ./config.yaml or
+    /// ../config.yaml]
     #[arg(long)]
     pub profile: Option<String>,
     /// A customer's config.yaml, whose aws.profile is used
@@ -31,17 +38,35 @@ pub struct BucketArgs {
 }
 
 impl BucketArgs {
+    /// The bucket, with the profile of the arguments, or that of the customer folder in or below
+    /// which the command runs. `messages` gets a line about the latter, because nobody named it.
+    ///
     /// # Errors
     /// A `--config-file` that cannot be read.
-    pub fn resolve_target(&self) -> Result<BucketTarget, Error> {
+    pub fn resolve_target(&self, messages: &mut impl Write) -> Result<BucketTarget, Error> {
+        let mut target = self.resolve_named_target()?;
+        let is_profile_named = self.profile.is_some() || self.config_file.is_some();
+        if is_profile_named || has_env_credentials() || environment_profile().is_some() {
+            return Ok(target);
+        }
+        if let Some((profile, path)) = find_folder_profile() {
+            let name = sanitize(&profile);
+            let line = format!("config-backup: uses the AWS profile `{name}` of `{path}`");
+            // A message that nobody can read does not matter.
+            let _ = writeln!(messages, "{line}");
+            target.profile = profile;
+        }
+        Ok(target)
+    }
+
+    /// As [`BucketArgs::resolve_target`], without a look into the current folder.
+    ///
+    /// # Errors
+    /// A `--config-file` that cannot be read.
+    pub fn resolve_named_target(&self) -> Result<BucketTarget, Error> {
         let profile = match (&self.profile, &self.config_file) {
             (Some(profile), _) => profile.clone(),
-            (None, Some(path)) => {
-                let config = file::read_config_file(path)?;
-                fields::parse_config_fields(&config.bytes)
-                    .profile
-                    .unwrap_or_default()
-            }
+            (None, Some(path)) => read_profile(path)?.unwrap_or_default(),
             (None, None) => String::new(),
         };
         Ok(BucketTarget {
@@ -51,4 +76,18 @@ impl BucketArgs {
             owner: self.expected_bucket_owner.clone().unwrap_or_default(),
         })
     }
+}
+
+fn read_profile(config_path: &Path) -> Result<Option<String>, Error> {
+    let config = file::read_config_file(config_path)?;
+    Ok(fields::parse_config_fields(&config.bytes).profile)
+}
+
+/// The profile of the customer folder that the command runs in, or in whose unit it runs.
+fn find_folder_profile() -> Option<(String, &'static str)> {
+    let mut paths = FOLDER_CONFIGS.into_iter();
+    paths.find_map(|path| {
+        let profile = read_profile(Path::new(path)).ok().flatten()?;
+        Some((profile, path))
+    })
 }

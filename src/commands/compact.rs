@@ -70,7 +70,7 @@ pub fn run_compact(
 ) -> Result<ExitCode> {
     let now = utc_now();
     let cutoff = archive_cutoff(arguments.before.as_deref(), now)?;
-    let target = arguments.source.resolve_target()?;
+    let target = arguments.source.resolve_target(&mut messages)?;
 
     let mut summary = CompactSummary::default();
     let compacted = block_on(compact_all(

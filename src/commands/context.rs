@@ -64,6 +64,8 @@ pub(crate) struct ContextAnswer {
 struct AwsFacts {
     identity: Result<CallerIdentity, Error>,
     version: Result<Option<CurrentVersion>, Error>,
+    /// What other tools read otherwise in the AWS files.
+    file_notes: Vec<String>,
 }
 
 impl WorkState for ContextAnswer {}
@@ -73,6 +75,7 @@ impl AwsFacts {
         Self {
             identity: Err(error.clone()),
             version: Err(error),
+            file_notes: Vec::new(),
         }
     }
 }
@@ -163,7 +166,11 @@ async fn query_aws(
     };
     let both = async { futures_util::join!(store.get_caller_identity(), find_version) };
     match tokio::time::timeout(timeout, both).await {
-        Ok((identity, version)) => AwsFacts { identity, version },
+        Ok((identity, version)) => AwsFacts {
+            identity,
+            version,
+            file_notes: store.aws_file_notes(),
+        },
         Err(_) => AwsFacts::unknown(Error::new(
             ErrorKind::Timeout,
             "plan: AWS did not answer in time",
@@ -225,6 +232,9 @@ impl ContextAnswer {
             }
             Ok(_) => {}
             Err(error) => self.add_error(&error),
+        }
+        for note in facts.file_notes {
+            self.add_problem(&note);
         }
     }
 

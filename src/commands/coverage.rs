@@ -79,9 +79,9 @@ struct CoverageReport {
 pub fn run_coverage(
     arguments: &CoverageArgs,
     output: impl Write,
-    messages: impl Write,
+    mut messages: impl Write,
 ) -> Result<ExitCode> {
-    let target = arguments.source.resolve_target()?;
+    let target = arguments.source.resolve_target(&mut messages)?;
     let since = parse_since(arguments, utc_now())?;
     let scope = GapScope {
         window: arguments.window,

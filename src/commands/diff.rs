@@ -82,7 +82,7 @@ pub fn run_diff(
     output: impl Write + IsTerminal,
     mut messages: impl Write,
 ) -> Result<ExitCode> {
-    let target = arguments.source.resolve_target()?;
+    let target = arguments.source.resolve_target(&mut messages)?;
     let (sides, skipped) = block_on(async {
         let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);
         let loaded = load_history(&store, &arguments.customer).await?;

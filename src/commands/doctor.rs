@@ -52,7 +52,7 @@ pub fn run_doctor(arguments: &DoctorArgs, mut output: impl Write + IsTerminal) -
     let limit = Duration::from_secs(arguments.timeout);
 
     let folder = read_customer_folder(arguments, limit)?;
-    let mut target = arguments.source.resolve_target()?;
+    let mut target = arguments.source.resolve_named_target()?;
     if arguments.source.profile.is_none() && arguments.source.config_file.is_none() {
         target.profile = folder.profile();
     }

@@ -84,7 +84,7 @@ pub fn run_history(
     output: impl Write + IsTerminal,
     mut messages: impl Write,
 ) -> Result<ExitCode> {
-    let target = arguments.source.resolve_target()?;
+    let target = arguments.source.resolve_target(&mut messages)?;
     let is_terminal = output.is_terminal();
     let default_format = if is_terminal {
         OutputFormat::Table

@@ -211,7 +211,7 @@ pub fn run_report(
     has_progress: bool,
 ) -> Result<ExitCode> {
     let now = utc_now();
-    let target = args.source.resolve_target()?;
+    let target = args.source.resolve_target(&mut messages)?;
     let request = args.to_request(now)?;
     let output_file = args.output_file();
     if let Some(path) = output_file {

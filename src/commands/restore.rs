@@ -65,7 +65,7 @@ pub fn run_restore(
     mut output: impl Write,
     mut messages: impl Write,
 ) -> Result<ExitCode> {
-    let target = arguments.source.resolve_target()?;
+    let target = arguments.source.resolve_target(&mut messages)?;
     let selector = selector_from_args(arguments, utc_now())?;
     // Before anything is fetched, so that an unusable path fails at once.
     let output_path = match &arguments.output {

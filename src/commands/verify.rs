@@ -62,7 +62,7 @@ pub fn run_verify(
     output: impl Write,
     mut messages: impl Write,
 ) -> Result<ExitCode> {
-    let target = arguments.source.resolve_target()?;
+    let target = arguments.source.resolve_target(&mut messages)?;
     let customer = arguments.customer.as_deref();
     let (report, denied_archives) = block_on(async {
         let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);

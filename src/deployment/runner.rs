@@ -26,11 +26,13 @@ use crate::deployment::spool_replay::{OpenBucket, SpoolReplay, queued_uploads_no
 use crate::deployment::subject::{self, DeploymentSubject};
 use crate::deployment::tool_versions;
 use crate::deployment::upload::config::UploadMode;
+use crate::digest::sha256_hex;
 use crate::error::{Error, ErrorKind};
 use crate::record::UsageRecord;
 use crate::s3::store::{BucketTarget, CallerIdentity, ObjectStore};
 use crate::state::cleanup::remove_expired_files;
 use crate::state::dirs::StateDirs;
+use crate::state::notice::is_first_notice;
 use crate::state::spool::SpoolEntry;
 use crate::state::spool_file::{SpoolItem, SpoolItemKind};
 use crate::system::clock::{system_time, utc_now};
@@ -279,6 +281,9 @@ async fn upload_everything(
     } = spooled;
     let store = open_store(deployment, &target, &config).await;
     let store = store.as_ref();
+    if let Ok(store) = store {
+        deployment.outcome.notes.extend(store.aws_file_notes());
+    }
     let config_upload = start_config_upload(
         deployment,
         store,
@@ -317,11 +322,29 @@ async fn upload_everything(
     deployment.outcome.config = Some(config_outcome);
     deployment.outcome.record = Some(record_outcome);
     deployment.outcome.notes.extend(note);
+    if let Ok(store) = store {
+        let note = conditional_writes_note(store, deployment.state_dirs());
+        deployment.outcome.notes.extend(note);
+    }
     deployment.checkpoint(report);
 
     if let Ok(store) = store {
         replay_earlier_deployments(deployment, store, &target, report).await;
     }
+}
+
+/// Says once on each machine what a server without conditional writes means.
+fn conditional_writes_note(store: &ObjectStore, state_dirs: &StateDirs) -> Option<String> {
+    if !store.lacks_conditional_writes() {
+        return None;
+    }
+    let bucket = sha256_hex(store.bucket_identity().as_bytes());
+    let name = format!("conditional-writes.{}", &bucket[..16]);
+    is_first_notice(state_dirs, &name).then(|| {
+        "the server has no conditional writes (HTTP 501), so two deployments in the same second can \
+         replace each other's records; this is said only once"
+            .to_owned()
+    })
 }
 
 async fn open_store(

@@ -11,6 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::join;
 
+use crate::aws_files::profile_chain::AwsProfile;
 use crate::doctor::bucket_settings;
 use crate::doctor::check::{CheckId, CheckResult};
 use crate::doctor::s3_requests::{ListProbe, PutProbe};
@@ -20,13 +21,12 @@ use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::keys;
 use crate::s3::client::{self, SdkSession};
-use crate::s3::profiles::AwsProfile;
 use crate::s3::store::{
     BucketTarget, CallerIdentity, ObjectStore, PutCondition, PutOutcome, RequestTimeouts,
 };
 use crate::system::clock::utc_now;
 use crate::system::deadline::TaskReporter;
-use crate::system::env::https_proxy;
+use crate::system::env::{has_env_credentials, https_proxy};
 
 /// An account that owns no bucket.
 const UNRELATED_ACCOUNT: &str = "999999999999";
@@ -158,17 +158,21 @@ async fn open_store(
 }
 
 fn check_profile(profile: &AwsProfile) -> CheckResult {
-    let seen = match &profile.name {
-        None => "none is named: the environment's credentials, or the default profile".to_owned(),
-        Some(name) if profile.provides_credentials().unwrap_or(false) => {
-            format!("`{name}` is in the AWS config or credentials file")
-        }
-        Some(name) if profile.is_defined => {
-            format!("`{name}` has no credentials of its own: the environment's are used, as in CI")
-        }
-        Some(name) => format!(
-            "`{name}` is not on this machine: the environment's credentials are used, as in CI"
-        ),
+    let notes = profile.describe_notes();
+    if !notes.is_empty() {
+        let fix = "correct these lines, so that all tools read the same";
+        return CheckResult::warning(CheckId::Profile, notes.join("; "), fix);
+    }
+    let name = &profile.name;
+    let uses_profile = profile.provides_credentials(has_env_credentials());
+    let seen = if uses_profile.unwrap_or(false) {
+        format!("`{name}` is in the AWS config or credentials file")
+    } else if !profile.is_requested {
+        "none is named: the environment's credentials are used".to_owned()
+    } else if profile.is_defined {
+        format!("`{name}` has no credentials of its own: the environment's are used, as in CI")
+    } else {
+        format!("`{name}` is not on this machine: the environment's credentials are used, as in CI")
     };
     CheckResult::ok(CheckId::Profile, seen)
 }
@@ -389,7 +393,10 @@ async fn check_operations(
     reporter.report(owner);
     reporter.report(s3_results::evaluate_write_permission(&probes));
     reporter.report(s3_results::evaluate_read_permission(&probes, can_list));
-    reporter.report(s3_results::evaluate_conditional_writes(&probes));
+    reporter.report(s3_results::evaluate_conditional_writes(
+        &probes,
+        store.lacks_conditional_writes(),
+    ));
     reporter.report(s3_results::evaluate_read_back(&probes));
     reporter.report(s3_results::evaluate_canary(&probes));
     reporter.report(bucket_settings::evaluate_versioning(versioning, put));

@@ -179,7 +179,18 @@ pub(crate) fn evaluate_read_permission(probes: &[WriteProbe], can_list: bool) ->
 /// Evaluates whether `If-None-Match: *` protects an object.
 ///
 /// Without it, two records of one second could replace each other.
-pub(crate) fn evaluate_conditional_writes(probes: &[WriteProbe]) -> CheckResult {
+pub(crate) fn evaluate_conditional_writes(
+    probes: &[WriteProbe],
+    lacks_conditional_writes: bool,
+) -> CheckResult {
+    if lacks_conditional_writes {
+        return CheckResult::failed(
+            CheckId::Conditions,
+            "the server has no conditional writes (HTTP 501), so each write looks first, \
+             and two deployments in the same second can replace each other's records",
+            "use S3, or a server that supports conditional writes",
+        );
+    }
     let mut first_error = None;
     for probe in probes {
         match &probe.overwrite_refused {

@@ -6,22 +6,25 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_smithy_http_client::tls::TlsContext;
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_types::service_config::ServiceConfigKey;
 
+use crate::aws_files::profile_chain::AwsProfile;
+use crate::aws_files::profiles::AwsFiles;
 use crate::error::Error;
 use crate::s3::http_connector::{build_connector, load_tls_context};
-use crate::s3::profiles::AwsProfile;
+use crate::s3::profile_credentials::{ProfileCredentials, sdk_files};
 use crate::s3::retry::TransientStatusClassifier;
-use crate::system::env::env_var;
+use crate::system::env::{env_var, environment_profile, has_env_access_key, has_env_credentials};
 
 const MAX_CONNECT_TIME: Duration = Duration::from_secs(3);
 
@@ -84,51 +87,82 @@ pub(crate) struct SdkSession {
 /// An empty `profile_name` stands for the credentials of the environment.
 ///
 /// # Errors
-/// The profile is not defined and the environment has no credentials; or the certificates of
-/// `AWS_CA_BUNDLE` are invalid.
+/// The profile is not defined and the environment has no credentials; its chain is broken; or the
+/// certificates of `AWS_CA_BUNDLE` are invalid.
 pub(crate) async fn load_sdk_session(
-    region: &str,
+    bucket_region: &str,
     profile_name: &str,
     timeouts: RequestTimeouts,
 ) -> Result<SdkSession, Error> {
-    let profile = AwsProfile::load(profile_name).await?;
+    let files = AwsFiles::read();
+    let profile = AwsProfile::find(&files, profile_name, environment_profile().as_deref());
+    let uses_profile = profile.provides_credentials(has_env_credentials())?;
     let ca_bundle = find_ca_bundle(&profile);
     let tls_context = load_tls_context(ca_bundle.as_deref())?;
     let http_client = build_http_client(&tls_context, timeouts);
-    let region = Region::new(region.to_owned());
+    let region = Region::new(sts_region(&profile, bucket_region));
 
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(region.clone())
         .http_client(http_client.clone())
+        .profile_files(sdk_files(profile.to_sdk_text(&files)))
+        .profile_name(profile.sdk_name())
         .timeout_config(timeouts.to_timeout_config())
         .retry_config(timeouts.to_retry_config())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Ok(name) = AppName::new(concat!("config-backup-", env!("CARGO_PKG_VERSION"))) {
         loader = loader.app_name(name);
     }
-
-    if profile.provides_credentials()? {
-        // A named profile overrides the environment's credentials, as in Terraform's provider.
-        let settings = ProviderConfig::default()
-            .with_region(Some(region))
-            .with_http_client(http_client)
-            .with_timeout_config(timeouts.to_timeout_config())
-            .with_retry_config(timeouts.to_retry_config());
-        let provider = ProfileFileCredentialsProvider::builder()
-            .configure(&settings)
-            .profile_name(profile_name)
-            .build();
-        loader = loader
-            .profile_name(profile_name)
-            .credentials_provider(provider);
+    let settings = ProviderConfig::default()
+        .with_region(Some(region))
+        .with_http_client(http_client)
+        .with_timeout_config(timeouts.to_timeout_config())
+        .with_retry_config(timeouts.to_retry_config());
+    if !uses_profile && env_var("AWS_WEB_IDENTITY_TOKEN_FILE").is_some() && !has_env_access_key() {
+        // It precedes the default profile in other tools, but not in the SDK for Rust.
+        let provider = WebIdentityTokenCredentialsProvider::builder();
+        loader = loader.credentials_provider(provider.configure(&settings).build());
     }
 
+    let mut config = loader.load().await;
+    if uses_profile {
+        // A named profile overrides the environment's credentials, as in Terraform's provider.
+        let provider = ProfileCredentials {
+            files,
+            profile: profile.clone(),
+            settings,
+            sts_config: config.clone(),
+            max_identity_time: timeouts.operation / 2,
+        };
+        let provider = SharedCredentialsProvider::new(provider);
+        config = config.to_builder().credentials_provider(provider).build();
+    }
     Ok(SdkSession {
-        config: loader.load().await,
+        config,
         tls_context,
         profile,
         ca_bundle,
     })
+}
+
+/// Where STS is asked. The region of the user comes first, because a network may let requests out
+/// to that region only. The regions of S3-compatible servers, such as `auto`, have no STS.
+fn sts_region(profile: &AwsProfile, bucket_region: &str) -> String {
+    let of_environment = env_var("AWS_REGION").or_else(|| env_var("AWS_DEFAULT_REGION"));
+    let candidates = [of_environment, profile.region.clone()];
+    let mut regions = candidates.into_iter().flatten();
+    let of_user = regions.find(|region| is_aws_region(region));
+    of_user.unwrap_or_else(|| bucket_region.to_owned())
+}
+
+/// Whether a name has the form of AWS's regions, as `us-gov-west-1`.
+fn is_aws_region(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('-').collect();
+    let Some((number, words)) = parts.split_last() else {
+        return false;
+    };
+    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+    words.len() >= 2 && words.iter().all(is_word) && number.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// One connector for credentials providers, S3 and STS, so that they share connections.

@@ -10,8 +10,10 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use chrono::{DateTime, Utc};
 
+use crate::aws_files::profile_chain::AwsProfile;
 use crate::error::{CHECK_NETWORK_HINT, CHECK_PORTAL_HINT, Error, ErrorKind, to_single_line};
-use crate::s3::profiles::AwsProfile;
+use crate::s3::credentials_error::explain_credentials_error;
+use crate::s3::forbidden::explain_forbidden;
 
 /// AWS rejects signatures that are older than this.
 const MAX_CLOCK_SKEW_MINUTES: i64 = 15;
@@ -35,7 +37,7 @@ impl RequestContext<'_> {
         format!("cannot {}: {cause}", self.action)
     }
 
-    fn error(&self, kind: ErrorKind, cause: &str, hint: String) -> Error {
+    pub(super) fn error(&self, kind: ErrorKind, cause: &str, hint: String) -> Error {
         Error::new(kind, to_single_line(&self.message(cause)), hint)
     }
 
@@ -49,10 +51,11 @@ impl RequestContext<'_> {
         self.error(ErrorKind::Credentials, cause, self.login_hint())
     }
 
-    fn login_hint(&self) -> String {
-        let Some(name) = &self.profile.name else {
+    pub(super) fn login_hint(&self) -> String {
+        if !self.profile.is_requested && !self.profile.is_defined {
             return "log in, or set AWS_PROFILE".to_owned();
-        };
+        }
+        let name = &self.profile.name;
         if self.profile.has_mfa_serial {
             // The SDK never asks for it.
             return format!(
@@ -63,7 +66,7 @@ impl RequestContext<'_> {
         format!("log in again, as with `aws sso login --profile {name}`")
     }
 
-    fn network_hint(&self) -> String {
+    pub(super) fn network_hint(&self) -> String {
         match &self.proxy {
             Some(proxy) => format!("{CHECK_NETWORK_HINT} ({proxy})"),
             None => CHECK_NETWORK_HINT.to_owned(),
@@ -71,7 +74,7 @@ impl RequestContext<'_> {
     }
 
     /// `aws_message` names the missing action. That is a KMS action if the bucket has its own key.
-    fn permission_hint(&self, aws_message: &str) -> String {
+    pub(super) fn permission_hint(&self, aws_message: &str) -> String {
         let mut words = aws_message.split_whitespace();
         let mut hint = match words.find(|word| word.starts_with("kms:")) {
             Some(action) => format!("ask for the permission {action} on the bucket's KMS key"),
@@ -175,8 +178,7 @@ fn from_service_error(
         let cause = format!("HTTP {status}, but the answer is not from S3");
         context.error(ErrorKind::Network, &cause, CHECK_PORTAL_HINT.to_owned())
     } else if status == 403 {
-        let hint = context.permission_hint(error.message().unwrap_or_default());
-        context.error(ErrorKind::Denied, "access denied", hint)
+        explain_forbidden(code, error.message().unwrap_or_default(), answer, context)
     } else {
         let code = if code.is_empty() {
             "no error code"
@@ -195,7 +197,7 @@ fn from_service_error(
     }
 }
 
-fn from_credentials_code(code: &str, context: &RequestContext<'_>) -> Option<Error> {
+pub(super) fn from_credentials_code(code: &str, context: &RequestContext<'_>) -> Option<Error> {
     let cause = match code {
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
             "the credentials have expired".to_owned()
@@ -207,7 +209,12 @@ fn from_credentials_code(code: &str, context: &RequestContext<'_>) -> Option<Err
         "SignatureDoesNotMatch" => format!("the secret key does not match ({code})"),
         _ => return None,
     };
-    Some(context.error(ErrorKind::Credentials, &cause, context.login_hint()))
+    let is_unknown = !cause.contains("expired");
+    let hint = match context.profile.suspect() {
+        Some(note) if is_unknown => note.to_string(),
+        _ => context.login_hint(),
+    };
+    Some(context.error(ErrorKind::Credentials, &cause, hint))
 }
 
 fn from_clock_skew(
@@ -233,19 +240,7 @@ fn find_credentials_error(
     context: &RequestContext<'_>,
 ) -> Option<Error> {
     let source = error_chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())?;
-    let cause = match source {
-        CredentialsError::CredentialsNotLoaded(_) => return Some(context.no_credentials()),
-        CredentialsError::ProviderTimedOut(_) => {
-            "the credentials provider did not answer in time".to_owned()
-        }
-        _ => {
-            let detail = root_cause(source);
-            // A `credential_process` may print a secret to stderr.
-            let detail = detail.split(" Stderr").next().unwrap_or_default();
-            format!("no AWS credentials: {detail}")
-        }
-    };
-    Some(context.error(ErrorKind::Credentials, &cause, context.login_hint()))
+    Some(explain_credentials_error(source, context))
 }
 
 /// The hint for a TLS error about a certificate, recognized by rustls's wording.
@@ -263,13 +258,13 @@ fn certificate_hint(cause: &str) -> Option<&'static str> {
     )
 }
 
-fn error_chain<'a>(
+pub(super) fn error_chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-fn root_cause(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     match error_chain(error).last() {
         Some(cause) => to_single_line(&cause.to_string()),
         None => String::new(),

@@ -5,11 +5,13 @@
 //! - `bulk_get`: lists prefixes and fetches many objects concurrently
 //! - `client`: the AWS SDK's settings
 //! - `concurrency_limit`: how many requests may be in flight
+//! - `credentials_error`: why there are no credentials
 //! - `error`: translates errors of the SDK
 //! - `fast_get`: GET of small objects without the SDK's overhead
+//! - `forbidden`: why a request got 403
 //! - `http_connector`: TLS, trusted certificates, proxies
 //! - `listing`: pages of objects and versions
-//! - `profiles`: what the AWS config files say about a profile
+//! - `profile_credentials`: the credentials of a profile of the AWS config files
 //! - `retry`: which requests are retried, and when
 //! - `store`: the requests to one bucket
 //! - `target`: which bucket, and with which profile
@@ -19,11 +21,13 @@
 pub mod bulk_get;
 pub(crate) mod client;
 mod concurrency_limit;
+mod credentials_error;
 pub(crate) mod error;
 mod fast_get;
+mod forbidden;
 mod http_connector;
 pub mod listing;
-pub(crate) mod profiles;
+mod profile_credentials;
 pub(crate) mod retry;
 pub mod store;
 pub mod target;

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::PutObjectOutput;
@@ -23,6 +25,7 @@ pub use crate::s3::types::{CallerIdentity, ObjectHead, PutCondition, PutOutcome,
 use crate::system::clock::utc_now;
 use crate::system::env::https_proxy;
 
+const NOT_IMPLEMENTED: u16 = 501;
 const GET_PERMISSION: &str = "s3:GetObject";
 /// S3 answers 403 instead of 404 without the permission to list.
 const HEAD_PERMISSION: &str = "s3:GetObject and s3:ListBucket";
@@ -35,6 +38,8 @@ pub struct ObjectStore {
     pub(crate) session: SdkSession,
     client: Mutex<Client>,
     fast_client: tokio::sync::Mutex<Option<Arc<FastGetClient>>>,
+    /// Whether the server has refused a conditional write as something that it cannot do.
+    lacks_conditional_writes: AtomicBool,
 }
 
 impl ObjectStore {
@@ -51,12 +56,37 @@ impl ObjectStore {
             session,
             client: Mutex::new(client),
             fast_client: tokio::sync::Mutex::default(),
+            lacks_conditional_writes: AtomicBool::new(false),
         }
     }
 
+    /// The lines of the AWS files that other tools read otherwise, one clause for each.
+    #[must_use]
+    pub fn aws_file_notes(&self) -> Vec<String> {
+        self.session.profile.describe_notes()
+    }
+
+    /// Who the credentials belong to.
+    ///
+    /// STS is asked in the region of the user, and in that of the bucket if the former cannot be
+    /// reached: a private network may have an endpoint in one region only.
     pub async fn get_caller_identity(&self) -> Result<CallerIdentity, Error> {
+        let answer = self.ask_sts(&self.session.config).await;
+        let region = Region::new(self.target.region.clone());
+        let is_asked_there = self.session.config.region() == Some(&region);
+        match answer {
+            Err(error) if error.kind == ErrorKind::Network && !is_asked_there => {
+                let config = self.session.config.to_builder().region(region).build();
+                // The first error names the region that should work.
+                self.ask_sts(&config).await.map_err(|_| error)
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask_sts(&self, config: &SdkConfig) -> Result<CallerIdentity, Error> {
         let context = self.request_context("ask STS who deploys", "sts:GetCallerIdentity");
-        let sts = aws_sdk_sts::Client::new(&self.session.config);
+        let sts = aws_sdk_sts::Client::new(config);
         let answer = match sts.get_caller_identity().send().await {
             Ok(answer) => answer,
             Err(error) => return Err(from_sdk_error(&error, &context)),
@@ -127,6 +157,9 @@ impl ObjectStore {
     }
 
     /// As [`ObjectStore::put_object`], with S3's answer if the object was written.
+    ///
+    /// A server that cannot write conditionally (HTTP 501) is asked for the object first. Then two
+    /// writes at the same time can replace each other.
     pub(crate) async fn put_object_with_output(
         &self,
         key: &str,
@@ -134,6 +167,52 @@ impl ObjectStore {
         content_type: &str,
         metadata: &HashMap<String, String>,
         condition: PutCondition,
+    ) -> Result<(PutOutcome, Option<PutObjectOutput>), Error> {
+        let put = |condition| self.send_put(key, body, content_type, metadata, condition);
+        if matches!(condition, PutCondition::Always) {
+            return put(&PutCondition::Always).await;
+        }
+        if !self.lacks_conditional_writes() {
+            match put(&condition).await {
+                Err(error) if error.status == Some(NOT_IMPLEMENTED) => {
+                    self.lacks_conditional_writes.store(true, Ordering::Relaxed);
+                }
+                answer => return answer,
+            }
+        }
+        if self.does_condition_hold(key, &condition).await? {
+            put(&PutCondition::Always).await
+        } else {
+            Ok((PutOutcome::ConditionFailed, None))
+        }
+    }
+
+    /// Whether the server has refused a conditional write as something that it cannot do.
+    #[must_use]
+    pub fn lacks_conditional_writes(&self) -> bool {
+        self.lacks_conditional_writes.load(Ordering::Relaxed)
+    }
+
+    async fn does_condition_hold(
+        &self,
+        key: &str,
+        condition: &PutCondition,
+    ) -> Result<bool, Error> {
+        let head = self.head_object(key).await?;
+        Ok(match condition {
+            PutCondition::Always => true,
+            PutCondition::IfAbsent => head.is_none(),
+            PutCondition::IfMatch(etag) => head.is_some_and(|head| head.etag == *etag),
+        })
+    }
+
+    async fn send_put(
+        &self,
+        key: &str,
+        body: &[u8],
+        content_type: &str,
+        metadata: &HashMap<String, String>,
+        condition: &PutCondition,
     ) -> Result<(PutOutcome, Option<PutObjectOutput>), Error> {
         let action = format!("put `{}`", self.object_uri(key));
         let checksum = digest::sha256_base64(body);
@@ -149,7 +228,7 @@ impl ObjectStore {
                 // A bucket with Object Lock demands the algorithm's name, too.
                 .checksum_algorithm(ChecksumAlgorithm::Sha256)
                 .body(ByteStream::from(body.to_vec()));
-            match &condition {
+            match condition {
                 PutCondition::Always => put,
                 PutCondition::IfAbsent => put.if_none_match("*"),
                 PutCondition::IfMatch(etag) => put.if_match(etag),
@@ -168,7 +247,7 @@ impl ObjectStore {
                 };
                 Ok((PutOutcome::Written(receipt), Some(answer)))
             }
-            Err(error) if is_condition_failure(&error, &condition) => {
+            Err(error) if is_condition_failure(&error, condition) => {
                 Ok((PutOutcome::ConditionFailed, None))
             }
             Err(error) => Err(error),

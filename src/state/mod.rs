@@ -7,9 +7,11 @@
 //! - `spool_file`: the format of one item in the queue
 //! - `quarantine`: files from the spool that are not readable items
 //! - `cleanup`: removes expired files
+//! - `notice`: what was said once on this machine
 
 pub mod cleanup;
 pub mod dirs;
+pub mod notice;
 pub mod quarantine;
 pub mod spool;
 pub mod spool_file;

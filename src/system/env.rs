@@ -42,6 +42,32 @@ pub fn has_env_credentials() -> bool {
     NAMES.iter().any(|name| env_var(name).is_some())
 }
 
+/// Whether the environment has an access key. Then it has a secret key, too.
+#[must_use]
+pub fn has_env_access_key() -> bool {
+    env_var("AWS_ACCESS_KEY_ID").is_some()
+}
+
+/// The AWS profile that the environment names. Terraform and the aws CLI know both variables.
+#[must_use]
+pub fn environment_profile() -> Option<String> {
+    env_var("AWS_PROFILE").or_else(|| env_var("AWS_DEFAULT_PROFILE"))
+}
+
+/// `USER@HOST`, as far as this machine tells.
+#[must_use]
+pub fn user_at_host() -> String {
+    let user = env_var("USER").or_else(|| env_var("LOGNAME"));
+    #[cfg(unix)]
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    #[cfg(not(unix))]
+    let host = env_var("COMPUTERNAME").unwrap_or_default();
+    format!("{}@{host}", user.unwrap_or_default())
+}
+
 /// The proxy for requests to AWS, without its user name and password.
 #[must_use]
 pub fn https_proxy() -> Option<String> {

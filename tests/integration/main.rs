@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // tests start programs, and stop where something is odd
 
 mod architecture;
+mod aws_files;
 mod bucket_fixture;
 mod commands;
 mod compact;

@@ -1,0 +1,64 @@
+//! Why a request got 403: a permission is missing, something forbids the request whatever the
+//! permissions are, or the answer is not from S3.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use crate::error::{Error, ErrorKind, to_single_line};
+use crate::s3::error::RequestContext;
+
+/// Sentences of servers may have any length.
+const MAX_SENTENCE_CHARS: usize = 300;
+/// How S3 begins the kind of policy that forbids a request.
+const EXPLICIT_DENY: &str = "with an explicit deny in ";
+
+/// `code` and `sentence` are those of the answer, or empty.
+pub(super) fn explain_forbidden(
+    code: &str,
+    sentence: &str,
+    answer: &HttpResponse,
+    context: &RequestContext<'_>,
+) -> Error {
+    if code.is_empty() && is_web_page(answer) {
+        return context.unexpected_response("HTTP 403, but the answer is not from S3");
+    }
+    let sentence = shorten(sentence);
+    if !matches!(code, "" | "AccessDenied" | "AccessDeniedException") {
+        let cause = if sentence.is_empty() {
+            format!("HTTP 403, {code}")
+        } else {
+            format!("HTTP 403, {code}: {sentence}")
+        };
+        return context.error(ErrorKind::Denied, &cause, String::new());
+    }
+    match sentence.split_once(EXPLICIT_DENY) {
+        Some((_, policy)) => {
+            let cause = format!("access denied: {sentence}");
+            let policy = policy.trim_end_matches('.');
+            let hint = format!(
+                "{policy} forbids it, whatever else permits it: ask who manages that policy"
+            );
+            context.error(ErrorKind::Denied, &cause, hint)
+        }
+        None => {
+            let hint = context.permission_hint(&sentence);
+            context.error(ErrorKind::Denied, "access denied", hint)
+        }
+    }
+}
+
+/// Whether an answer is the page of a web filter or a portal. S3 answers with XML, and names each
+/// request.
+fn is_web_page(answer: &HttpResponse) -> bool {
+    let headers = answer.headers();
+    let content_type = headers.get("content-type").unwrap_or_default();
+    content_type.starts_with("text/html") && headers.get("x-amz-request-id").is_none()
+}
+
+fn shorten(sentence: &str) -> String {
+    let line = to_single_line(sentence);
+    let line = line.trim_end_matches('.');
+    match line.char_indices().nth(MAX_SENTENCE_CHARS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
