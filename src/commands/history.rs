@@ -13,7 +13,7 @@ use crate::history::change_summary::summarize_changes;
 use crate::history::load::{get_uploader_id, get_version_bytes, load_history};
 use crate::history::versions::{ConfigHistory, version_md5};
 use crate::output::{self, OutputFormat, TableCell, TableStyle};
-use crate::record::deployment::user_name_from_arn;
+use crate::record::caller::user_name_from_arn;
 use crate::record::format_rfc3339;
 use crate::s3::store::ObjectStore;
 use crate::snapshot::{ConfigVersion, READ_TIMEOUTS, write_skipped};

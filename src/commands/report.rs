@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::output::sanitize::{count_noun, sanitize};
 use crate::output::{OutputFormat, ignore_broken_pipe};
-use crate::record::deployment::UserIdentity;
+use crate::record::caller::UserIdentity;
 use crate::report::collector::RecordProblems;
 use crate::report::columns::SortKey;
 use crate::report::filter::ReportFilter;
@@ -79,7 +79,7 @@ pub struct ReportArgs {
     /// Only the first N rows
     #[arg(long, value_name = "N", help_heading = "Output")]
     pub limit: Option<usize>,
-    /// Distinguish users by the last part of their ARN, or by all of it
+    /// Distinguish users by their name (docs/reference/formats.md, "Users"), or by their full ARN
     #[arg(long, value_enum, default_value = "name", help_heading = "Output")]
     pub by: UserIdentity,
     /// Do not escape CSV cells that a spreadsheet would run as a formula
@@ -89,7 +89,7 @@ pub struct ReportArgs {
     #[arg(long, help_heading = "Output")]
     pub strict: bool,
 
-    /// Only deployments by this user: a name or a full ARN; repeatable
+    /// Only deployments by this user: a name, a session name or a full ARN; repeatable
     #[arg(long, help_heading = "Choice")]
     pub user: Vec<String>,
     /// Only deployments of this project; repeatable

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Duration, Utc};
 
 use crate::keys::{MonthRange, RecordKey};
-use crate::record::deployment::{Deployment, user_name_from_arn};
+use crate::record::caller::{last_name_in_arn, user_name_from_arn};
+use crate::record::deployment::Deployment;
 
 /// The deployments that were asked for; an empty list stands for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportFilter {
     pub customers: Vec<String>,
-    /// Each is a full ARN, or what follows the last `/` of one.
+    /// Each is a user as reports show it, a full ARN, or what follows the last `/` of one.
     pub users: Vec<String>,
     pub projects: Vec<String>,
     pub clusters: Vec<String>,
@@ -45,8 +46,10 @@ impl ReportFilter {
     #[must_use]
     pub fn matches_deployment(&self, deployment: &Deployment) -> bool {
         let user = deployment.record.user.as_str();
-        let is_user_wanted =
-            is_among(&self.users, user) || is_among(&self.users, user_name_from_arn(user));
+        // A session name finds one run of a job that reports show by its role.
+        let is_user_wanted = [user, user_name_from_arn(user), last_name_in_arn(user)]
+            .iter()
+            .any(|name| is_among(&self.users, name));
 
         is_user_wanted
             && is_among(&self.customers, &deployment.customer)

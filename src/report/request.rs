@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::keys::{self, RECORDS_PREFIX};
 use crate::output::progress::ProgressLine;
 use crate::record::MAX_RECORD_BYTES;
-use crate::record::deployment::UserIdentity;
+use crate::record::caller::UserIdentity;
 use crate::report::cache::{CacheLocation, RecordCache};
 use crate::report::collector::{
     CacheFailure, CacheOperation, RecordProblems, ReportCollector, ReportContent,

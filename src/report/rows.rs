@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, SecondsFormat};
 
 use crate::output::TableCell;
-use crate::record::deployment::{Deployment, UserIdentity, display_user};
+use crate::record::caller::{UserIdentity, display_user, stable_arn};
+use crate::record::deployment::Deployment;
 use crate::report::columns::{DAY_COLUMN_COUNT, REPORT_COLUMNS, ReportColumn, SortKey};
 use crate::report::compact_row::{CompactDetails, CompactRow, compare_recency};
 use crate::report::interner::{StringInterner, Symbol};
@@ -67,7 +68,7 @@ impl ReportRows {
     pub fn add_deployment(&mut self, deployment: &Deployment) {
         let user = display_user(&deployment.record.user, self.identity);
         if self.identity == UserIdentity::Name {
-            self.add_arn(user, &deployment.record.user);
+            self.add_arn(user, stable_arn(&deployment.record.user));
         }
 
         let row = CompactRow::new(deployment, user, self.details.len(), &mut self.strings);
@@ -183,7 +184,8 @@ impl ReportRows {
         self.rows.is_empty()
     }
 
-    /// The user names that stand for more than one ARN, with these ARNs.
+    /// The user names that stand for more than one ARN, with these ARNs. Sessions of one role whose
+    /// names a tool made up count as one ARN.
     pub fn ambiguous_names(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
         let ambiguous = self.arns_by_name.iter().filter(|(_, arns)| arns.len() > 1);
         ambiguous.map(|(name, arns)| (name.as_str(), arns))

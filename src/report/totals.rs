@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, Utc};
 
 use crate::output::TableCell;
-use crate::record::deployment::{Deployment, UserIdentity, display_user};
+use crate::record::caller::{UserIdentity, display_user};
+use crate::record::deployment::Deployment;
 use crate::report::interner::{StringInterner, Symbol};
 
 /// What is added up; in the order of the table.

@@ -7,7 +7,7 @@ use config_backup::config::fields;
 use config_backup::config::fields::ConfigFields;
 use config_backup::keys;
 use config_backup::output::sanitize;
-use config_backup::record::deployment;
+use config_backup::record::caller;
 use config_backup::record::parse;
 
 use crate::targets;
@@ -106,7 +106,10 @@ fn detects_a_query_that_was_not_sent() {
 #[test]
 fn detects_a_name_other_than_the_end_of_the_arn() {
     let arn = "arn:aws:iam::1:user/a:b";
-    targets::arn::judge(arn, deployment::user_name_from_arn(arn));
+    targets::arn::judge(arn, caller::user_name_from_arn(arn));
+    found("a role of a user", || {
+        targets::arn::judge("arn:aws:iam::1:assumed-role/Deployer/1700000000", "Deployer");
+    });
     found("the path", || targets::arn::judge(arn, "user/a:b"));
     found("too little", || targets::arn::judge(arn, "b"));
 }

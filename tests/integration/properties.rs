@@ -6,7 +6,8 @@ use std::process::Command;
 use chrono::{DateTime, Utc};
 use config_backup::keys::{customer_segment, parse_customer_segment};
 use config_backup::output::{OutputFormat, TableCell, TableStyle, write_cells};
-use config_backup::record::deployment::{Deployment, UserIdentity, user_name_from_arn};
+use config_backup::record::caller::{UserIdentity, user_name_from_arn};
+use config_backup::record::deployment::Deployment;
 use config_backup::record::parse;
 use config_backup::report::rows::{ReportRows, RowKind};
 
