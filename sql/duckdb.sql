@@ -62,6 +62,7 @@ CREATE OR REPLACE MACRO usage_customer(segment) AS
 -- Names that the views below share with the other engines.
 CREATE OR REPLACE MACRO to_unixtime(t) AS epoch(t);
 CREATE OR REPLACE MACRO with_timezone(t, zone) AS t;
+CREATE OR REPLACE MACRO regexp_like(t, pattern) AS regexp_matches(t, pattern);
 
 -- What `config-backup compact` made of the records, for as many as it was asked to (docs/reference/archive.md).
 SET VARIABLE usage_parts = (
@@ -100,8 +101,8 @@ SET VARIABLE usage_files = CASE WHEN getvariable('usage_parts') IS NULL
   )
 END;
 
--- The records that have an object of their own, without those that need not be fetched.
-CREATE OR REPLACE VIEW usage_records AS
+-- The records of both kinds: with an object of their own, without those that need not be fetched, and archived.
+CREATE OR REPLACE VIEW usage_sources AS
 WITH objects AS (
   SELECT
     regexp_extract(filename, '^s3://[^/]*/(.*)$', 1, 's') AS key,
@@ -162,48 +163,122 @@ dated AS (
       ELSE last_modified::TIMESTAMP_NS
     END AS deployed_at
   FROM timed
+),
+own AS (
+  SELECT
+    strftime(deployed_at, '%Y-%m-%dT%H:%M:%S') || CASE
+      WHEN epoch_ns(deployed_at) % 1000000000 = 0 THEN ''
+      WHEN epoch_ns(deployed_at) % 1000000 = 0 THEN printf('.%03d', epoch_ns(deployed_at) // 1000000 % 1000)
+      WHEN epoch_ns(deployed_at) % 1000 = 0 THEN printf('.%06d', epoch_ns(deployed_at) // 1000 % 1000000)
+      ELSE printf('.%09d', epoch_ns(deployed_at) % 1000000000)
+    END || 'Z' AS "timestamp",
+    CASE WHEN segment = '~~h' || sha256(said) THEN said ELSE coalesce(usage_customer(segment), segment) END AS customer,
+    usage_count(record, '$.additional_users_count') AS additional_users_count,
+    usage_text(record, '$.project_name') AS project_name,
+    usage_text(record, '$.cluster_name') AS cluster_name,
+    arn,
+    usage_text(record, '$.account') AS account,
+    usage_text(record, '$.config_hash') AS config_hash,
+    usage_text(record, '$.backup') AS backup,
+    coalesce(json_extract_string(record, '$.late') = 'true' AND json_type(record, '$.late') = 'BOOLEAN', false) AS late,
+    usage_text(record, '$.deployment_id') AS deployment_id,
+    CASE WHEN has_git THEN json_extract_string(record, '$.git.commit') ELSE '' END AS git_commit,
+    CASE WHEN has_git THEN json_extract_string(record, '$.git.branch') ELSE '' END AS git_branch,
+    CASE WHEN has_git THEN json_extract_string(record, '$.git.dirty')::BOOLEAN END AS git_dirty,
+    CASE WHEN has_ci THEN json_extract_string(record, '$.ci.provider') ELSE '' END AS ci_provider,
+    CASE WHEN has_ci THEN json_extract_string(record, '$.ci.run_url') ELSE '' END AS ci_run_url,
+    usage_text(record, '$.backup_key') AS backup_key,
+    CASE WHEN has_chain THEN json_extract_string(record, '$.chain.writer') END AS chain_writer,
+    CASE WHEN has_chain THEN try_cast(json_extract_string(record, '$.chain.number') AS BIGINT) END AS chain_number,
+    CASE WHEN has_chain THEN json_extract_string(record, '$.chain.previous') END AS chain_previous,
+    sha256,
+    deployed_at,
+    last_modified,
+    key
+  FROM (
+    SELECT
+      *,
+      json_type(record, '$.git.commit') = 'VARCHAR' AND json_type(record, '$.git.branch') = 'VARCHAR'
+        AND json_type(record, '$.git.dirty') = 'BOOLEAN' AS has_git,
+      json_type(record, '$.ci.provider') = 'VARCHAR' AND json_type(record, '$.ci.run_url') = 'VARCHAR' AS has_ci,
+      json_type(record, '$.chain.writer') = 'VARCHAR' AND json_type(record, '$.chain.number') = 'UBIGINT'
+        AND json_type(record, '$.chain.previous') = 'VARCHAR' AS has_chain
+    FROM dated
+  )
+),
+sources AS (
+  SELECT *, false AS is_archived FROM own
+  UNION ALL
+  SELECT
+    "timestamp", customer, additional_users_count::UBIGINT AS additional_users_count, project_name, cluster_name, arn, account,
+    config_hash, backup, late, deployment_id, git_commit, git_branch, git_dirty, ci_provider, ci_run_url, backup_key, chain_writer,
+    chain_number, chain_previous, sha256,
+    "timestamp"::TIMESTAMP_NS AS deployed_at,
+    last_modified::TIMESTAMP AS last_modified,
+    key,
+    true AS is_archived
+  FROM usage_archive
 )
 SELECT
-  strftime(deployed_at, '%Y-%m-%dT%H:%M:%S') || CASE
-    WHEN epoch_ns(deployed_at) % 1000000000 = 0 THEN ''
-    WHEN epoch_ns(deployed_at) % 1000000 = 0 THEN printf('.%03d', epoch_ns(deployed_at) // 1000000 % 1000)
-    WHEN epoch_ns(deployed_at) % 1000 = 0 THEN printf('.%06d', epoch_ns(deployed_at) // 1000 % 1000000)
-    ELSE printf('.%09d', epoch_ns(deployed_at) % 1000000000)
-  END || 'Z' AS "timestamp",
-  CASE WHEN segment = '~~h' || sha256(said) THEN said ELSE coalesce(usage_customer(segment), segment) END AS customer,
-  string_split(arn, CASE WHEN contains(arn, '/') THEN '/' ELSE ':' END)[-1] AS "user",
-  usage_count(record, '$.additional_users_count') AS additional_users_count,
-  usage_text(record, '$.project_name') AS project_name,
-  usage_text(record, '$.cluster_name') AS cluster_name,
-  arn,
-  usage_text(record, '$.account') AS account,
-  usage_text(record, '$.config_hash') AS config_hash,
-  usage_text(record, '$.backup') AS backup,
-  coalesce(json_extract_string(record, '$.late') = 'true' AND json_type(record, '$.late') = 'BOOLEAN', false) AS late,
-  usage_text(record, '$.deployment_id') AS deployment_id,
-  CASE WHEN has_git THEN json_extract_string(record, '$.git.commit') ELSE '' END AS git_commit,
-  CASE WHEN has_git THEN json_extract_string(record, '$.git.branch') ELSE '' END AS git_branch,
-  CASE WHEN has_git THEN json_extract_string(record, '$.git.dirty')::BOOLEAN END AS git_dirty,
-  CASE WHEN has_ci THEN json_extract_string(record, '$.ci.provider') ELSE '' END AS ci_provider,
-  CASE WHEN has_ci THEN json_extract_string(record, '$.ci.run_url') ELSE '' END AS ci_run_url,
-  usage_text(record, '$.backup_key') AS backup_key,
-  CASE WHEN has_chain THEN json_extract_string(record, '$.chain.writer') END AS chain_writer,
-  CASE WHEN has_chain THEN try_cast(json_extract_string(record, '$.chain.number') AS BIGINT) END AS chain_number,
-  CASE WHEN has_chain THEN json_extract_string(record, '$.chain.previous') END AS chain_previous,
-  sha256,
-  deployed_at,
-  last_modified,
-  key
-FROM (
-  SELECT
-    *,
-    json_type(record, '$.git.commit') = 'VARCHAR' AND json_type(record, '$.git.branch') = 'VARCHAR'
-      AND json_type(record, '$.git.dirty') = 'BOOLEAN' AS has_git,
-    json_type(record, '$.ci.provider') = 'VARCHAR' AND json_type(record, '$.ci.run_url') = 'VARCHAR' AS has_ci,
-    json_type(record, '$.chain.writer') = 'VARCHAR' AND json_type(record, '$.chain.number') = 'UBIGINT'
-      AND json_type(record, '$.chain.previous') = 'VARCHAR' AS has_chain
-  FROM dated
-);
+  -- The role, if a tool made up the name of the session: docs/reference/formats.md, "Users". Not the column of the archive, because an older
+  -- version may have written it.
+  CASE
+    WHEN NOT regexp_like(arn, ':assumed-role/AWSReservedSSO_')
+      AND regexp_like(
+        arn,
+        '\Aarn:[^:/]*:sts:[^:/]*:[^:/]*:assumed-role/[^/]+/(?:'
+        || 'assume-role-from-profile-[0-9]{10,20}'
+        || '|assume-role-provider-[0-9]{10,20}'
+        || '|web-identity-token-[0-9]{10,20}'
+        || '|web-identity-token-profile-[0-9]{10,20}'
+        || '|botocore-session-[0-9]{10,20}'
+        || '|AWS-CLI-session-[0-9]{10,20}'
+        || '|aws-go-sdk-[0-9]{10,20}'
+        || '|aws-sdk-[A-Za-z0-9_+=,.@-]{1,64}-[0-9]{10,20}'
+        || '|aws-dotnet-sdk-session-[0-9]{10,20}'
+        || '|[0-9]{10,20}'
+        || '|[0-9A-Fa-f-]{36}'
+        || '|[A-Za-z0-9]{48}'
+        || '|default_session'
+        || '|token-file-web-identity'
+        || '|web-identity'
+        || '|temporary-credentials'
+        || '|terragrunt-[0-9]{10,20}'
+        || '|assumed-from-leapp'
+        || '|i-[0-9A-Fa-f]{8,17}'
+        || '|mi-[0-9A-Fa-f]{8,17}'
+        || '|[0-9A-Fa-f]{32,64}'
+        || '|AWSCodeBuild-[0-9A-Fa-f-]{36}'
+        || '|eks-[A-Za-z0-9_+=,.@-]{1,64}-[0-9A-Fa-f-]{36}'
+        || '|GitHubActions'
+        || '|GitHubActions-[0-9]{1,20}'
+        || '|GitLabRunner-[0-9]{1,20}-[0-9]{1,20}'
+        || '|Jenkins'
+        || '|Jenkins-[0-9]{1,20}'
+        || '|Jenkins-[A-Za-z0-9_+=,.@-]{1,64}-[0-9]{1,20}'
+        || '|buildkite-job-[0-9A-Fa-f-]{36}'
+        || '|build-session'
+        || '|aws-vsts-tools'
+        || '|terraform-run-[A-Za-z0-9_+=,.@-]{1,64}'
+        || '|[0-9A-Z]{26}@[A-Za-z0-9_+=,.@-]{1,64}'
+        || ')\z'
+      )
+      THEN split_part(arn, '/', 2)
+    ELSE string_split(arn, CASE WHEN contains(arn, '/') THEN '/' ELSE ':' END)[-1]
+  END AS "user",
+  *
+FROM sources;
+
+-- The views from here on are the same in trino_views.sql and duckdb.sql.
+
+-- Records with an object of their own.
+CREATE OR REPLACE VIEW usage_records AS
+SELECT
+  "timestamp", customer, "user", additional_users_count, project_name, cluster_name, arn, account, config_hash, backup, late, deployment_id,
+  git_commit, git_branch, git_dirty, ci_provider, ci_run_url, backup_key, chain_writer, chain_number, chain_previous, sha256, deployed_at,
+  last_modified, key
+FROM usage_sources
+WHERE NOT is_archived;
 
 -- Every deployment, as `config-backup report --all` has them, and more. A record that is archived as well counts once: its own object
 -- has the last word, and where that is gone, the newest one of the archive.
@@ -214,23 +289,9 @@ SELECT
   last_modified, key
 FROM (
   SELECT *, row_number() OVER (PARTITION BY key ORDER BY is_archived, last_modified DESC) AS place
-  FROM (
-    SELECT *, false AS is_archived FROM usage_records
-    UNION ALL
-    SELECT
-      "timestamp", customer, "user", additional_users_count::UBIGINT AS additional_users_count, project_name, cluster_name, arn, account,
-      config_hash, backup, late, deployment_id, git_commit, git_branch, git_dirty, ci_provider, ci_run_url, backup_key, chain_writer,
-      chain_number, chain_previous, sha256,
-      "timestamp"::TIMESTAMP_NS AS deployed_at,
-      last_modified::TIMESTAMP AS last_modified,
-      key,
-      true AS is_archived
-    FROM usage_archive
-  ) AS sources
+  FROM usage_sources
 ) AS places
 WHERE place = 1;
-
--- The views from here on are the same in trino_views.sql and duckdb.sql.
 
 -- The rows of `config-backup report`: of each day, customer and user the last deployment. Sort them where you ask for them.
 CREATE OR REPLACE VIEW usage_daily AS
@@ -254,7 +315,7 @@ SELECT
   min(deployed_at) AS first_deployed_at,
   max(deployed_at) AS last_deployed_at,
   count(*) AS deployments,
-  count(DISTINCT arn) AS users,
+  count(DISTINCT "user") AS users,
   max(backup_key) AS backup_key
 FROM deployments
 WHERE config_hash <> ''

@@ -1,8 +1,8 @@
 -- The views of the usage records, for Trino and Athena, on the tables of trino_tables.sql or athena_tables.sql. A semicolon ends each
 -- statement, and occurs nowhere else.
 
--- Records with an object of their own.
-CREATE OR REPLACE VIEW usage_records AS
+-- The records of both kinds: with an object of their own, and archived.
+CREATE OR REPLACE VIEW usage_sources AS
 WITH objects AS (
   -- An object that config-backup wrote is one line. Others may have several, which are joined again, also lines that text files read as null.
   SELECT
@@ -133,39 +133,113 @@ dated AS (
     regexp_like(json_format(json_extract(chain, '$.writer')), '\A"') AND regexp_like(json_format(json_extract(chain, '$.number')), '\A[0-9]{1,19}\z')
       AND regexp_like(json_format(json_extract(chain, '$.previous')), '\A"') AS has_chain
   FROM timed
+),
+own AS (
+  SELECT
+    regexp_replace(replace(CAST(deployed_at AS VARCHAR), ' ', 'T'), '\.0{9}\z|(?<=\.[0-9]{3})0{6}\z|(?<=\.[0-9]{6})0{3}\z', '') || 'Z' AS "timestamp",
+    -- What is no UTF-8 is no name.
+    CASE
+      WHEN segment = '~~h' || lower(to_hex(sha256(to_utf8(customer_said)))) THEN customer_said
+      WHEN strpos(decoded, chr(65533)) = 0 OR strpos(segment, '~ef~bf~bd') > 0 THEN decoded
+      ELSE segment
+    END AS customer,
+    CASE WHEN number <= DECIMAL '18446744073709551615' THEN number ELSE DECIMAL '0' END AS additional_users_count,
+    coalesce(element_at(field, 'project_name'), '') AS project_name,
+    coalesce(element_at(field, 'cluster_name'), '') AS cluster_name,
+    arn,
+    coalesce(element_at(field, 'account'), '') AS account,
+    coalesce(element_at(field, 'config_hash'), '') AS config_hash,
+    coalesce(element_at(field, 'backup'), '') AS backup,
+    coalesce(json_format(json_extract(record, '$.late')) = 'true', false) AS late,
+    coalesce(element_at(field, 'deployment_id'), '') AS deployment_id,
+    IF(has_git, json_extract_scalar(git, '$.commit'), '') AS git_commit,
+    IF(has_git, json_extract_scalar(git, '$.branch'), '') AS git_branch,
+    IF(has_git, json_extract_scalar(git, '$.dirty') = 'true') AS git_dirty,
+    IF(has_ci, json_extract_scalar(ci, '$.provider'), '') AS ci_provider,
+    IF(has_ci, json_extract_scalar(ci, '$.run_url'), '') AS ci_run_url,
+    coalesce(element_at(field, 'backup_key'), '') AS backup_key,
+    IF(has_chain, json_extract_scalar(chain, '$.writer')) AS chain_writer,
+    IF(has_chain, CAST(json_format(json_extract(chain, '$.number')) AS BIGINT)) AS chain_number,
+    IF(has_chain, json_extract_scalar(chain, '$.previous')) AS chain_previous,
+    sha256,
+    deployed_at,
+    last_modified,
+    key
+  FROM dated
+),
+sources AS (
+  SELECT *, false AS is_archived FROM own
+  UNION ALL
+  SELECT
+    "timestamp", customer, additional_users_count, project_name, cluster_name, arn, account, config_hash, backup, late,
+    deployment_id, git_commit, git_branch, git_dirty, ci_provider, ci_run_url, backup_key, chain_writer, chain_number, chain_previous,
+    sha256,
+    CAST(replace(replace("timestamp", 'T', ' '), 'Z', '') AS TIMESTAMP(9)) AS deployed_at,
+    CAST(replace(replace(last_modified, 'T', ' '), 'Z', '') AS TIMESTAMP(3)) AS last_modified,
+    key,
+    true AS is_archived
+  FROM usage_archive
 )
 SELECT
-  regexp_replace(replace(CAST(deployed_at AS VARCHAR), ' ', 'T'), '\.0{9}\z|(?<=\.[0-9]{3})0{6}\z|(?<=\.[0-9]{6})0{3}\z', '') || 'Z' AS "timestamp",
-  -- What is no UTF-8 is no name.
+  -- The role, if a tool made up the name of the session: docs/reference/formats.md, "Users". Not the column of the archive, because an older
+  -- version may have written it.
   CASE
-    WHEN segment = '~~h' || lower(to_hex(sha256(to_utf8(customer_said)))) THEN customer_said
-    WHEN strpos(decoded, chr(65533)) = 0 OR strpos(segment, '~ef~bf~bd') > 0 THEN decoded
-    ELSE segment
-  END AS customer,
-  element_at(split(arn, IF(strpos(arn, '/') > 0, '/', ':')), -1) AS "user",
-  CASE WHEN number <= DECIMAL '18446744073709551615' THEN number ELSE DECIMAL '0' END AS additional_users_count,
-  coalesce(element_at(field, 'project_name'), '') AS project_name,
-  coalesce(element_at(field, 'cluster_name'), '') AS cluster_name,
-  arn,
-  coalesce(element_at(field, 'account'), '') AS account,
-  coalesce(element_at(field, 'config_hash'), '') AS config_hash,
-  coalesce(element_at(field, 'backup'), '') AS backup,
-  coalesce(json_format(json_extract(record, '$.late')) = 'true', false) AS late,
-  coalesce(element_at(field, 'deployment_id'), '') AS deployment_id,
-  IF(has_git, json_extract_scalar(git, '$.commit'), '') AS git_commit,
-  IF(has_git, json_extract_scalar(git, '$.branch'), '') AS git_branch,
-  IF(has_git, json_extract_scalar(git, '$.dirty') = 'true') AS git_dirty,
-  IF(has_ci, json_extract_scalar(ci, '$.provider'), '') AS ci_provider,
-  IF(has_ci, json_extract_scalar(ci, '$.run_url'), '') AS ci_run_url,
-  coalesce(element_at(field, 'backup_key'), '') AS backup_key,
-  IF(has_chain, json_extract_scalar(chain, '$.writer')) AS chain_writer,
-  IF(has_chain, CAST(json_format(json_extract(chain, '$.number')) AS BIGINT)) AS chain_number,
-  IF(has_chain, json_extract_scalar(chain, '$.previous')) AS chain_previous,
-  sha256,
-  deployed_at,
-  last_modified,
-  key
-FROM dated;
+    WHEN NOT regexp_like(arn, ':assumed-role/AWSReservedSSO_')
+      AND regexp_like(
+        arn,
+        '\Aarn:[^:/]*:sts:[^:/]*:[^:/]*:assumed-role/[^/]+/(?:'
+        || 'assume-role-from-profile-[0-9]{10,20}'
+        || '|assume-role-provider-[0-9]{10,20}'
+        || '|web-identity-token-[0-9]{10,20}'
+        || '|web-identity-token-profile-[0-9]{10,20}'
+        || '|botocore-session-[0-9]{10,20}'
+        || '|AWS-CLI-session-[0-9]{10,20}'
+        || '|aws-go-sdk-[0-9]{10,20}'
+        || '|aws-sdk-[A-Za-z0-9_+=,.@-]{1,64}-[0-9]{10,20}'
+        || '|aws-dotnet-sdk-session-[0-9]{10,20}'
+        || '|[0-9]{10,20}'
+        || '|[0-9A-Fa-f-]{36}'
+        || '|[A-Za-z0-9]{48}'
+        || '|default_session'
+        || '|token-file-web-identity'
+        || '|web-identity'
+        || '|temporary-credentials'
+        || '|terragrunt-[0-9]{10,20}'
+        || '|assumed-from-leapp'
+        || '|i-[0-9A-Fa-f]{8,17}'
+        || '|mi-[0-9A-Fa-f]{8,17}'
+        || '|[0-9A-Fa-f]{32,64}'
+        || '|AWSCodeBuild-[0-9A-Fa-f-]{36}'
+        || '|eks-[A-Za-z0-9_+=,.@-]{1,64}-[0-9A-Fa-f-]{36}'
+        || '|GitHubActions'
+        || '|GitHubActions-[0-9]{1,20}'
+        || '|GitLabRunner-[0-9]{1,20}-[0-9]{1,20}'
+        || '|Jenkins'
+        || '|Jenkins-[0-9]{1,20}'
+        || '|Jenkins-[A-Za-z0-9_+=,.@-]{1,64}-[0-9]{1,20}'
+        || '|buildkite-job-[0-9A-Fa-f-]{36}'
+        || '|build-session'
+        || '|aws-vsts-tools'
+        || '|terraform-run-[A-Za-z0-9_+=,.@-]{1,64}'
+        || '|[0-9A-Z]{26}@[A-Za-z0-9_+=,.@-]{1,64}'
+        || ')\z'
+      )
+      THEN split_part(arn, '/', 2)
+    ELSE element_at(split(arn, IF(strpos(arn, '/') > 0, '/', ':')), -1)
+  END AS "user",
+  *
+FROM sources;
+
+-- The views from here on are the same in trino_views.sql and duckdb.sql.
+
+-- Records with an object of their own.
+CREATE OR REPLACE VIEW usage_records AS
+SELECT
+  "timestamp", customer, "user", additional_users_count, project_name, cluster_name, arn, account, config_hash, backup, late, deployment_id,
+  git_commit, git_branch, git_dirty, ci_provider, ci_run_url, backup_key, chain_writer, chain_number, chain_previous, sha256, deployed_at,
+  last_modified, key
+FROM usage_sources
+WHERE NOT is_archived;
 
 -- Every deployment, as `config-backup report --all` has them, and more. A record that is archived as well counts once: its own object
 -- has the last word, and where that is gone, the newest one of the archive.
@@ -176,23 +250,9 @@ SELECT
   last_modified, key
 FROM (
   SELECT *, row_number() OVER (PARTITION BY key ORDER BY is_archived, last_modified DESC) AS place
-  FROM (
-    SELECT *, false AS is_archived FROM usage_records
-    UNION ALL
-    SELECT
-      "timestamp", customer, "user", additional_users_count, project_name, cluster_name, arn, account, config_hash, backup, late,
-      deployment_id, git_commit, git_branch, git_dirty, ci_provider, ci_run_url, backup_key, chain_writer, chain_number, chain_previous,
-      sha256,
-      CAST(replace(replace("timestamp", 'T', ' '), 'Z', '') AS TIMESTAMP(9)) AS deployed_at,
-      CAST(replace(replace(last_modified, 'T', ' '), 'Z', '') AS TIMESTAMP(3)) AS last_modified,
-      key,
-      true AS is_archived
-    FROM usage_archive
-  ) AS sources
+  FROM usage_sources
 ) AS places
 WHERE place = 1;
-
--- The views from here on are the same in trino_views.sql and duckdb.sql.
 
 -- The rows of `config-backup report`: of each day, customer and user the last deployment. Sort them where you ask for them.
 CREATE OR REPLACE VIEW usage_daily AS
@@ -216,7 +276,7 @@ SELECT
   min(deployed_at) AS first_deployed_at,
   max(deployed_at) AS last_deployed_at,
   count(*) AS deployments,
-  count(DISTINCT arn) AS users,
+  count(DISTINCT "user") AS users,
   max(backup_key) AS backup_key
 FROM deployments
 WHERE config_hash <> ''

@@ -79,7 +79,7 @@ pub struct ReportArgs {
     /// Only the first N rows
     #[arg(long, value_name = "N", help_heading = "Output")]
     pub limit: Option<usize>,
-    /// Distinguish users by their name (docs/reference/formats.md, "Users"), or by their full ARN
+    /// Distinguish users by their name, or by their full ARN
     #[arg(long, value_enum, default_value = "name", help_heading = "Output")]
     pub by: UserIdentity,
     /// Do not escape CSV cells that a spreadsheet would run as a formula

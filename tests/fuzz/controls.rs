@@ -108,7 +108,10 @@ fn detects_a_name_other_than_the_end_of_the_arn() {
     let arn = "arn:aws:iam::1:user/a:b";
     targets::arn::judge(arn, caller::user_name_from_arn(arn));
     found("a role of a user", || {
-        targets::arn::judge("arn:aws:iam::1:assumed-role/Deployer/1700000000", "Deployer");
+        targets::arn::judge(
+            "arn:aws:iam::1:assumed-role/Deployer/1700000000",
+            "Deployer",
+        );
     });
     found("the path", || targets::arn::judge(arn, "user/a:b"));
     found("too little", || targets::arn::judge(arn, "b"));

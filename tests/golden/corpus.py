@@ -34,6 +34,23 @@ GIVEN = ["john", "jane", "mary", "max", "eva", "li", "omar", "anna", "ivan", "zo
 FAMILY = ["doe", "roe", "poppins", "power", "novak", "wei"]
 # Names that are fit for IAM and for nothing else, and some that no ARN stands around.
 ODD_USERS = ["+ops@example.com", "=calc", "@bot", "-x", "O'Brien", "roe, jane", "José", "ci-runner", "DOE", "john.doe@example.com"]
+# What tools call a session if nobody does, and names that are like them and are people's.
+TOOL_SESSIONS = [
+    "assume-role-from-profile-1632246085998", "assume-role-provider-1632246085998", "web-identity-token-1632246085998",
+    "web-identity-token-profile-1632246085998", "botocore-session-1521558860", "AWS-CLI-session-1523566057", "aws-go-sdk-1700000000000000000",
+    "aws-sdk-java-1700000000000", "aws-sdk-js-session-1700000000000", "aws-dotnet-sdk-session-636238288466144357", "1700000000000000000",
+    "1700000000", "7C9E6679-7425-40DE-944B-E07FC1F90AE7", "N2M5ZTY2NzktNzQyNS00MGRlLTk0NGItZTA3ZmMxZjkwYWU3", "default_session",
+    "token-file-web-identity", "web-identity", "temporary-credentials", "terragrunt-1700000000000000000", "assumed-from-leapp",
+    "i-0123456789abcdef0", "mi-0123456789abcdef0", "0f9de17a6465404e8b1b2356dc13c2f8", "AWSCodeBuild-146ccba7-69a4-42b1-935b-e5ea50fc7535",
+    "eks-prod-runner-5d9f-7c9e6679-7425-40de-944b-e07fc1f90ae7", "GitHubActions", "GitHubActions-9876543210", "GitLabRunner-42-1001", "Jenkins",
+    "Jenkins-1700000000000", "Jenkins-deploy-airbnb-17", "buildkite-job-0184990a-477b-4fa8-9968-496074483cee", "build-session", "aws-vsts-tools",
+    "terraform-run-CZcmD7eagjhyX0vN", "01GXKZ2Y5J3V8C6T4Q9R7W1N0B@airbnb@acme",
+]
+CHOSEN_SESSIONS = [
+    "123456789", "1984-ann", "a1234567", "x-ray", "i-robot", "deadbeef", "jenkins", "Jenkins-mary", "terragrunt-john", "terragrunt-123456",
+    "GitHubActions-john", "eks-john", "xterragrunt-1700000000", "terragrunt-1700000000x", "terragrunt-1700000000000000000000", "terraform-run-é",
+    "1700000000\n", "GitLabRunner-42-",
+]
 ACCOUNTS = ["123456789012", "210987654321", "000000000001"]
 PROJECTS = [
     "airbnb-project", "search", "Projekt \"Ö\", Nord", "données, tests", "数据", "a,b", "\"quoted\"", "it's", "🧪 lab", "plain", "",
@@ -109,6 +126,8 @@ class Corpus:
 
         users = [[f"arn:aws:iam::{account}:root" for account in ACCOUNTS], ["arn:aws:sts::123456789012:federated-user/Bob"]]
         users += [["nobody"], ["local:me"]]
+        for role, start in (("Deployer", 0), ("ci.deploy", 1), ("AWSReservedSSO_Admin_0", 2)):
+            users.append([f"arn:aws:sts::123456789012:assumed-role/{role}/{session}" for session in TOOL_SESSIONS[start::3]])
         for name in [f"{given}.{family}" for given in GIVEN for family in FAMILY][:66] + ODD_USERS:
             kind = self.rng.random()
             if kind < 0.5:
@@ -584,6 +603,15 @@ class Corpus:
         arns = ["arn:aws:iam::123456789012:user/", "arn:aws:iam::123456789012:root/", "arn:aws:iam::1:user/a:b"]
         arns += ["/", ":", "a:b:", "jane", " ", "a/b:c", "x//y", "é/ü"]
         yield "odd-user", set_to(["user"], arns), None
+        role = "arn:aws-cn:sts::210987654321:assumed-role/Deployer/"
+        yield "tool-session", set_to(["user"], [role + session for session in TOOL_SESSIONS]), None
+        yield "chosen-session", set_to(["user"], [role + session for session in CHOSEN_SESSIONS]), None
+        arns = [
+            "arn:aws:sts::1:assumed-role/AWSReservedSSO_Admin_0/", "arn:aws:sts::1:assumed-role//", "arn:aws:sts::1:assumed-role/a/b/",
+            "arn:aws:sts::1:assumed-role/", "arn:aws:sts::1:federated-user/", "arn:aws:iam::1:user/", "arn:aws:iam::1:assumed-role/Deployer/",
+            "arn:aws:sts:assumed-role/Deployer/", "arn:aws:sts::1:x:assumed-role/Deployer/", "arn:a/ws:sts::1:assumed-role/Deployer/", "x",
+        ]
+        yield "tool-session-elsewhere", set_to(["user"], [arn + "terragrunt-1700000000000000000" for arn in arns]), None
         yield "future-schema", set_to(["schema"], [2, 99, 2**63]), None
         redone = {"schema": 2, "user": {"arn": "x"}, "timestamp": {"at": 1}, "customer": ["airbnb"], "clusters": []}
         again = {"schema": 99, "project_name": ["x"], count: None}

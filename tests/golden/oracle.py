@@ -33,6 +33,20 @@ RFC3339 = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([
 # A string, or a bracket outside of strings.
 BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
+# Names of sessions that tools make up, by the rules in docs/reference/formats.md.
+HEX = "[0-9A-Fa-f]"
+UUID = f"[0-9A-Fa-f-]{{36}}"
+TIME = "[0-9]{10,20}"
+ANY = "[A-Za-z0-9_+=,.@-]{1,64}"
+MADE_UP = re.compile("|".join([
+    f"(assume-role-(from-profile|provider)|web-identity-token(-profile)?|(botocore|AWS-CLI)-session|aws-go-sdk|terragrunt)-{TIME}",
+    f"aws-sdk-{ANY}-{TIME}|aws-dotnet-sdk-session-{TIME}|{TIME}",
+    f"(AWSCodeBuild-|eks-{ANY}-|buildkite-job-|){UUID}|{HEX}{{32,64}}|m?i-{HEX}{{8,17}}|[A-Za-z0-9]{{48}}",
+    "default_session|(token-file-)?web-identity|temporary-credentials|assumed-from-leapp|GitHubActions|Jenkins|build-session|aws-vsts-tools",
+    f"(GitHubActions-|GitLabRunner-[0-9]{{1,20}}-|Jenkins-({ANY}-)?)[0-9]{{1,20}}|terraform-run-{ANY}|[0-9A-Z]{{26}}@{ANY}",
+]))
+ASSUMED_ROLE = re.compile(r"arn:[^:/]*:sts:[^:/]*:[^:/]*:assumed-role/(?!AWSReservedSSO_)([^/]+)/([^/]*)")
+
 EPOCH = datetime.datetime(1970, 1, 1)
 
 
@@ -127,7 +141,10 @@ def customer_of(segment):
 
 
 def user_of(arn):
-    """The name in an ARN."""
+    """The name in an ARN, or its role where a tool made up that name."""
+    role = ASSUMED_ROLE.fullmatch(arn)
+    if role and MADE_UP.fullmatch(role[2]):
+        return role[1]
     for mark in "/:":
         if mark in arn:
             return arn[arn.rindex(mark) + 1:]

@@ -9,4 +9,5 @@ mod formats;
 mod golden;
 mod html;
 pub(crate) mod terminal;
+mod users;
 mod view_script;
