@@ -28,7 +28,8 @@ fn sample_rows() -> Vec<ArchiveRow> {
         "user":"arn:aws:iam::1:user/é","additional_users_count":7,"late":true,
         "git":{"commit":"c","branch":"b","dirty":true},"ci":{"provider":"p","run_url":"u"},
         "chain":{"writer":"w","number":3,"previous":"00"}}"#;
-    let largest = r#"{"additional_users_count":18446744073709551615,"customer":"acme"}"#;
+    let largest = r#"{"additional_users_count":18446744073709551615,"customer":"acme",
+        "user":"arn:aws:sts::1:assumed-role/Deployer/1700000000"}"#;
     let mut rows = Vec::new();
     for (name, body) in [
         ("2026-03-02_080000", full),
@@ -109,7 +110,7 @@ fn text_columns_hold_the_values_of_the_record() {
     ];
     assert_eq!(file.read_texts("timestamp"), times);
     assert_eq!(file.read_texts("customer"), ["acme"; 3]);
-    assert_eq!(file.read_texts("user"), ["é", "7", ""]);
+    assert_eq!(file.read_texts("user"), ["é", "7", "Deployer"]);
     assert_eq!(file.read_texts("git_commit"), ["c", "", ""]);
     assert_eq!(file.read_texts("ci_run_url"), ["u", "", ""]);
     assert_eq!(

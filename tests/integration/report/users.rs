@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use crate::commands::run_command_as;
+use crate::compact::command::compact_successfully;
 use test_support::oracle::{parse_csv_rows, unix_time};
 use test_support::{BUCKET, World, project_dir, to_text};
 
@@ -184,6 +186,49 @@ fn all_forms_of_the_report_show_the_same_users() {
     for session in ["Jenkins-deploy-acme-18", "terragrunt-17", "AWSCodeBuild"] {
         assert!(!page.contains(session), "{session}");
     }
+}
+
+/// An archive has the whole record. Its column `user` is not read, because an older version may
+/// have written it.
+#[test]
+fn archived_records_show_the_same_users() {
+    let callers = callers();
+    let arns: Vec<String> = callers.iter().flat_map(|(_, arns)| arns.clone()).collect();
+    let world = world_with_callers(&arns);
+    let before = run_report(&world, &["--all"]);
+    compact_successfully(&world, &[]);
+    for key in world.server.keys(BUCKET, "usage-logs/") {
+        world.server.delete(BUCKET, &key).expect("a record");
+    }
+    assert_eq!(run_report(&world, &["--all"]), before);
+    assert_eq!(run_report(&world, &["--all", "--no-cache"]), before);
+}
+
+#[test]
+fn history_shows_the_same_user() {
+    let arn = format!("{DEPLOYER}/terragrunt-1700000000000000000");
+    let world = world_with_callers(&[]);
+    let version =
+        "terragrunt/acme/config-history/2026-03-02_080000_d41d8cd98f00b204e9800998ecf8427e.yaml";
+    let record = format!(
+        "{{\"timestamp\":\"2026-03-02T08:00:05Z\",\"customer\":\"acme\",\"user\":\"{arn}\",\
+         \"deployment_id\":\"d\",\"backup_key\":\"{version}\"}}\n"
+    );
+    for (key, body) in [
+        (version, ""),
+        ("usage-logs/acme/2026-03-02_080005.json", record.as_str()),
+    ] {
+        world
+            .server
+            .put_at(BUCKET, key, body.as_bytes(), &[], unix_time(1))
+            .expect("an object");
+    }
+    let (code, csv, messages) =
+        run_command_as(&world, "default", &["history", "acme", "-f", "csv"]);
+    assert_eq!(code, Some(0), "{messages}");
+    let rows = parse_csv_rows(csv.as_bytes());
+    assert_eq!(rows[1][1], "Deployer");
+    assert_eq!(rows[1][6], arn);
 }
 
 /// A role is one ARN however often it was assumed; else each CI job would be named with all its
