@@ -147,7 +147,7 @@ pub fn user_name_from_arn(arn: &str) -> &str {
     role_of_tool_session(arn).unwrap_or_else(|| last_name_in_arn(arn))
 }
 
-/// What follows the last `/` of the ARN, whoever made it up.
+/// What follows the last `/` of the ARN, also if a tool made it up.
 #[must_use]
 pub fn last_name_in_arn(arn: &str) -> &str {
     let separator = if arn.contains('/') { '/' } else { ':' };

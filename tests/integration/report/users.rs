@@ -298,7 +298,8 @@ fn the_documented_ways_to_get_credentials_give_the_documented_users() {
     let arguments = ["--all", "--sort", "timestamp"];
     let users = column(&world, &arguments, "user");
     assert_eq!(column(&world, &arguments, "arn"), arns);
-    assert_eq!(Vec::from_iter(arns.into_iter().zip(users)), documented);
+    let got: Vec<(String, String)> = arns.into_iter().zip(users).collect();
+    assert_eq!(got, documented);
 }
 
 /// What a word in braces of a pattern is as a regular expression.
@@ -315,15 +316,15 @@ const PLACEHOLDERS: [(&str, &str); 8] = [
 
 #[test]
 fn the_sql_views_have_the_same_list_of_session_names() {
-    let mut expected = String::new();
+    let mut regexes = Vec::new();
     for pattern in config_backup::record::caller::TOOL_SESSIONS {
         let mut regex = pattern.to_owned();
         for (word, class) in PLACEHOLDERS {
             regex = regex.replace(word, class);
         }
-        let separator = if expected.is_empty() { "" } else { "|" };
-        expected += &format!("        || '{separator}{regex}'\n");
+        regexes.push(regex);
     }
+    let expected = format!("        || '{}'\n", regexes.join("'\n        || '|"));
     for file in ["sql/duckdb.sql", "sql/trino_views.sql"] {
         let views = fs::read_to_string(project_dir().join(file)).expect("views");
         assert!(
