@@ -1,7 +1,7 @@
 //! The user name in an ARN: what follows its last `/`, or its last `:` if there is no `/`; or the
 //! role, if a tool made up the name of the session.
 
-use config_backup::record::caller::{
+use config_backup::s3::caller::{
     UserIdentity, display_user, last_name_in_arn, stable_arn, user_name_from_arn,
 };
 

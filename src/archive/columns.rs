@@ -8,10 +8,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use crate::archive::parquet::ArchivedRecord;
 use crate::digest::sha256_hex;
 use crate::keys::RecordKey;
-use crate::record::caller::user_name_from_arn;
 use crate::record::deployment::Deployment;
 use crate::record::parse::{self, ParsedRecord, RecordError};
 use crate::record::{CiJob, GitCommit};
+use crate::s3::caller::user_name_from_arn;
 use crate::s3::listing::ObjectMeta;
 
 pub(super) const KEY_COLUMN: &str = "key";

@@ -6,9 +6,7 @@
 //! - this file: the record as it is written
 //! - `parse`: reads records, including those of the legacy module and damaged ones
 //! - `deployment`: a parsed record together with its object
-//! - `caller`: the user behind the ARN in a record
 
-pub mod caller;
 pub mod deployment;
 pub mod parse;
 

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Duration, Utc};
 
 use crate::keys::{MonthRange, RecordKey};
-use crate::record::caller::{last_name_in_arn, user_name_from_arn};
 use crate::record::deployment::Deployment;
+use crate::s3::caller::{last_name_in_arn, user_name_from_arn};
 
 /// The deployments that were asked for; an empty list stands for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

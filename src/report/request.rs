@@ -13,7 +13,6 @@ use crate::error::Error;
 use crate::keys::{self, RECORDS_PREFIX};
 use crate::output::progress::ProgressLine;
 use crate::record::MAX_RECORD_BYTES;
-use crate::record::caller::UserIdentity;
 use crate::report::cache::{CacheLocation, RecordCache};
 use crate::report::collector::{
     CacheFailure, CacheOperation, RecordProblems, ReportCollector, ReportContent,
@@ -23,6 +22,7 @@ use crate::report::list_plan::{self, ListPlan, plan_full_listing};
 use crate::report::rows::{ReportRows, RowKind};
 use crate::report::totals::ReportTotals;
 use crate::s3::bulk_get;
+use crate::s3::caller::UserIdentity;
 use crate::s3::listing::ListRequest;
 use crate::s3::store::{BucketTarget, ObjectStore, RequestTimeouts};
 use crate::system::dirs::cache_dir;

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, SecondsFormat};
 
 use crate::output::TableCell;
-use crate::record::caller::{UserIdentity, display_user, stable_arn};
 use crate::record::deployment::Deployment;
 use crate::report::columns::{DAY_COLUMN_COUNT, REPORT_COLUMNS, ReportColumn, SortKey};
 use crate::report::compact_row::{CompactDetails, CompactRow, compare_recency};
 use crate::report::interner::{StringInterner, Symbol};
+use crate::s3::caller::{UserIdentity, display_user, stable_arn};
 
 /// Which deployments have a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

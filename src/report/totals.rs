@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, Utc};
 
 use crate::output::TableCell;
-use crate::record::caller::{UserIdentity, display_user};
 use crate::record::deployment::Deployment;
 use crate::report::interner::{StringInterner, Symbol};
+use crate::s3::caller::{UserIdentity, display_user};
 
 /// What is added up; in the order of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,6 +3,7 @@
 //! Must not know what keys and objects mean, nor why a request is made.
 //!
 //! - `bulk_get`: lists prefixes and fetches many objects concurrently
+//! - `caller`: the user behind the ARN of a caller
 //! - `client`: the AWS SDK's settings
 //! - `concurrency_limit`: how many requests may be in flight
 //! - `credentials_error`: why there are no credentials
@@ -19,6 +20,7 @@
 //! - `versions`: noncurrent versions of objects
 
 pub mod bulk_get;
+pub mod caller;
 pub(crate) mod client;
 mod concurrency_limit;
 mod credentials_error;

@@ -16,6 +16,7 @@ use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use crate::aws_files::profile_chain::AwsProfile;
 use crate::aws_files::profiles::AwsFiles;
 use crate::aws_files::sdk_text::RoleChain;
+use crate::s3::caller::user_name_from_arn;
 use crate::system::env::user_at_host;
 
 /// The name by which the SDK knows the credentials that the first role is assumed with.
@@ -99,10 +100,6 @@ impl fmt::Debug for ProfileCredentials {
             .field("profile", &self.profile)
             .finish_non_exhaustive()
     }
-}
-
-fn user_name_from_arn(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or(arn)
 }
 
 /// A name in the characters that STS accepts, of 2 to 64 of them.

@@ -7,8 +7,8 @@ use config_backup::config::fields;
 use config_backup::config::fields::ConfigFields;
 use config_backup::keys;
 use config_backup::output::sanitize;
-use config_backup::record::caller;
 use config_backup::record::parse;
+use config_backup::s3::caller;
 
 use crate::targets;
 

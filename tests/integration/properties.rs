@@ -6,10 +6,10 @@ use std::process::Command;
 use chrono::{DateTime, Utc};
 use config_backup::keys::{customer_segment, parse_customer_segment};
 use config_backup::output::{OutputFormat, TableCell, TableStyle, write_cells};
-use config_backup::record::caller::{UserIdentity, user_name_from_arn};
 use config_backup::record::deployment::Deployment;
 use config_backup::record::parse;
 use config_backup::report::rows::{ReportRows, RowKind};
+use config_backup::s3::caller::{UserIdentity, user_name_from_arn};
 
 use test_support::oracle::parse_csv_rows;
 use test_support::{run_with_input, to_text};

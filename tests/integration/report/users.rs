@@ -317,7 +317,7 @@ const PLACEHOLDERS: [(&str, &str); 8] = [
 #[test]
 fn the_sql_views_have_the_same_list_of_session_names() {
     let mut regexes = Vec::new();
-    for pattern in config_backup::record::caller::TOOL_SESSIONS {
+    for pattern in config_backup::s3::caller::TOOL_SESSIONS {
         let mut regex = pattern.to_owned();
         for (word, class) in PLACEHOLDERS {
             regex = regex.replace(word, class);
