@@ -1,7 +1,8 @@
 //! The CI job that a deployment runs in.
 
 use crate::record::CiJob;
-use crate::system::env::{env_var, strip_userinfo};
+use crate::system::env::env_var;
+use crate::system::url::redact_url;
 
 /// A CI system, as it shows in the environment.
 struct CiProvider {
@@ -55,10 +56,10 @@ pub(crate) fn detect_ci_job() -> Option<CiJob> {
     let provider = CI_PROVIDERS
         .iter()
         .find(|provider| is_marker_set(provider.marker))?;
-    let run_url = (provider.run_url)().unwrap_or_default();
+    let run_url = (provider.run_url)();
     Some(CiJob {
         provider: provider.name.to_owned(),
-        run_url: strip_userinfo(&run_url),
+        run_url: run_url.and_then(|url| redact_url(&url)).unwrap_or_default(),
     })
 }
 

@@ -21,12 +21,14 @@ use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::keys;
 use crate::s3::client::{self, SdkSession};
+use crate::s3::proxy::{ProxyRoute, ProxySettings};
 use crate::s3::store::{
     BucketTarget, CallerIdentity, ObjectStore, PutCondition, PutOutcome, RequestTimeouts,
 };
 use crate::system::clock::utc_now;
 use crate::system::deadline::TaskReporter;
-use crate::system::env::{has_env_credentials, https_proxy};
+use crate::system::env::has_env_credentials;
+use crate::system::url::redact_url;
 
 /// An account that owns no bucket.
 const UNRELATED_ACCOUNT: &str = "999999999999";
@@ -38,6 +40,7 @@ const MAX_REQUEST_TIME: Duration = Duration::from_secs(4);
 enum SkipReason {
     UnreadableCertificates,
     UnknownProfile,
+    UnusableProxy,
     NoCredentials,
     InvalidCredentials,
     WrongClock,
@@ -52,6 +55,7 @@ impl fmt::Display for SkipReason {
         f.write_str(match self {
             Self::UnreadableCertificates => "the certificates cannot be read",
             Self::UnknownProfile => "there is no such profile",
+            Self::UnusableProxy => "the proxy cannot be used",
             Self::NoCredentials => "there are no credentials",
             Self::InvalidCredentials => "the credentials are not valid",
             Self::WrongClock => "with a wrong clock no signature is valid",
@@ -99,7 +103,6 @@ pub(crate) async fn run_bucket_checks(
     task: &TaskReporter<CheckResult>,
 ) {
     let reporter = CheckReporter::new(task);
-    reporter.report(check_proxy());
     if let Err(reason) = check_in_steps(target, customer, limit, &reporter).await {
         reporter.report_skipped(reason);
     }
@@ -118,20 +121,13 @@ async fn check_in_steps(
         max_attempts: 2,
     };
     let store = open_store(target, timeouts, reporter).await?;
+    check_proxy(&store, reporter)?;
     let (store, expiry) = load_credentials(store, wait, reporter).await?;
 
     let keys = keys::doctor_canary_keys(customer);
     let access = check_access(&store, &keys, expiry, reporter).await?;
     check_operations(&store, &keys, access, reporter).await;
     Ok(())
-}
-
-fn check_proxy() -> CheckResult {
-    let seen = match https_proxy() {
-        Some(proxy) => format!("requests go through {proxy}"),
-        None => "none is set".to_owned(),
-    };
-    CheckResult::ok(CheckId::Proxy, seen)
 }
 
 /// Opens the store, and so checks the profile and the certificates.
@@ -175,6 +171,27 @@ fn check_profile(profile: &AwsProfile) -> CheckResult {
         format!("`{name}` is not on this machine: the environment's credentials are used, as in CI")
     };
     CheckResult::ok(CheckId::Profile, seen)
+}
+
+fn check_proxy(store: &ObjectStore, reporter: &CheckReporter<'_>) -> Result<(), SkipReason> {
+    let url = store.bucket_url().unwrap_or_default();
+    // As people write it in NO_PROXY: a port other than the usual one, but no path.
+    let host = redact_url(&url).unwrap_or_default();
+    let host = host.split('/').nth(2).unwrap_or("S3");
+    let settings = ProxySettings::from_env();
+    let seen = match settings.find_route(&url) {
+        Ok(ProxyRoute::NoProxySet) => "none is set".to_owned(),
+        Ok(ProxyRoute::Loopback) => format!("none for {host}, which is this machine"),
+        Ok(ProxyRoute::ExcludedByNoProxy) => format!("none for {host}, which NO_PROXY excludes"),
+        Ok(ProxyRoute::Through(proxy)) => format!("requests to {host} go through {proxy}"),
+        Err(error) => {
+            let error = Error::new(ErrorKind::Network, error.to_string(), error.hint());
+            reporter.report(CheckResult::from_error(CheckId::Proxy, &error));
+            return Err(SkipReason::UnusableProxy);
+        }
+    };
+    reporter.report(CheckResult::ok(CheckId::Proxy, seen));
+    Ok(())
 }
 
 fn check_certificates(session: &SdkSession) -> CheckResult {
@@ -306,7 +323,8 @@ fn check_network(store: &ObjectStore, probe: &AccessProbe) -> CheckResult {
     if let Some(error) = probe.network_error() {
         return CheckResult::from_error(CheckId::Network, error);
     }
-    let seen = match client::custom_endpoint(&store.session.config) {
+    let endpoint = client::custom_endpoint(&store.session.config);
+    let seen = match endpoint.and_then(|url| redact_url(&url)) {
         Some(endpoint) => format!("S3 and STS answer, S3 at {endpoint}"),
         None => "S3 and STS answer".to_owned(),
     };

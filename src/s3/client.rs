@@ -17,11 +17,12 @@ use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_smithy_http_client::tls::TlsContext;
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_types::service_config::ServiceConfigKey;
+use futures_util::FutureExt as _;
 
 use crate::aws_files::profile_chain::AwsProfile;
 use crate::aws_files::profiles::AwsFiles;
 use crate::error::Error;
-use crate::s3::http_connector::{build_connector, load_tls_context};
+use crate::s3::http_connector::{RoutingConnector, load_tls_context};
 use crate::s3::profile_credentials::{ProfileCredentials, sdk_files};
 use crate::s3::retry::TransientStatusClassifier;
 use crate::system::env::{env_var, environment_profile, has_env_access_key, has_env_credentials};
@@ -167,7 +168,8 @@ fn is_aws_region(name: &str) -> bool {
 
 /// One connector for credentials providers, S3 and STS, so that they share connections.
 fn build_http_client(tls_context: &TlsContext, timeouts: RequestTimeouts) -> SharedHttpClient {
-    let connector = build_connector(tls_context, timeouts.connect_timeout(), timeouts.attempt);
+    let connector =
+        RoutingConnector::new(tls_context, timeouts.connect_timeout(), timeouts.attempt);
     let connector = SharedHttpConnector::new(connector);
     http_client_fn(move |_, _| connector.clone())
 }
@@ -190,10 +192,14 @@ pub(crate) fn build_s3_client(config: &SdkConfig, region: &str) -> Client {
     Client::from_conf(settings.build())
 }
 
-/// The address of S3 if it is not AWS's own.
+/// The address of S3 if it is not AWS's own. It can have a user name and a password.
 pub(crate) fn custom_endpoint(config: &SdkConfig) -> Option<String> {
+    find_custom_endpoint(config, "S3")
+}
+
+fn find_custom_endpoint(config: &SdkConfig, service_id: &'static str) -> Option<String> {
     let key = ServiceConfigKey::builder()
-        .service_id("S3")
+        .service_id(service_id)
         .env("AWS_ENDPOINT_URL")
         .profile("endpoint_url")
         .build();
@@ -203,4 +209,37 @@ pub(crate) fn custom_endpoint(config: &SdkConfig) -> Option<String> {
         return Some(endpoint);
     }
     config.endpoint_url().map(str::to_owned)
+}
+
+/// The URL that requests for the bucket's objects begin with; `None` if the SDK would refuse it.
+pub(crate) fn find_bucket_url(config: &SdkConfig, bucket: &str, region: &str) -> Option<String> {
+    use aws_sdk_s3::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
+    let endpoint = custom_endpoint(config);
+    let params = Params::builder()
+        .bucket(bucket)
+        .region(region)
+        .force_path_style(endpoint.is_some())
+        .set_endpoint(endpoint)
+        .use_fips(config.use_fips().unwrap_or_default())
+        .use_dual_stack(config.use_dual_stack().unwrap_or_default())
+        .build()
+        .ok()?;
+    let resolver = DefaultResolver::new();
+    let endpoint = resolver.resolve_endpoint(&params).now_or_never()?.ok()?;
+    Some(endpoint.url().to_owned())
+}
+
+/// The URL of STS; `None` if the SDK would refuse it.
+pub(crate) fn find_sts_url(config: &SdkConfig) -> Option<String> {
+    use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
+    let params = Params::builder()
+        .set_region(config.region().map(Region::to_string))
+        .set_endpoint(find_custom_endpoint(config, "STS"))
+        .use_fips(config.use_fips().unwrap_or_default())
+        .use_dual_stack(config.use_dual_stack().unwrap_or_default())
+        .build()
+        .ok()?;
+    let resolver = DefaultResolver::new();
+    let endpoint = resolver.resolve_endpoint(&params).now_or_never()?.ok()?;
+    Some(endpoint.url().to_owned())
 }

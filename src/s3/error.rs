@@ -14,6 +14,8 @@ use crate::aws_files::profile_chain::AwsProfile;
 use crate::error::{CHECK_NETWORK_HINT, CHECK_PORTAL_HINT, Error, ErrorKind, to_single_line};
 use crate::s3::credentials_error::explain_credentials_error;
 use crate::s3::forbidden::explain_forbidden;
+use crate::s3::proxy::UnusableProxyError;
+use crate::system::url::redact_message;
 
 /// AWS rejects signatures that are older than this.
 const MAX_CLOCK_SKEW_MINUTES: i64 = 15;
@@ -28,6 +30,7 @@ pub(crate) struct RequestContext<'a> {
     pub(crate) profile: &'a AwsProfile,
     /// The account that must own the bucket; empty if any account may.
     pub(crate) expected_owner: &'a str,
+    /// The proxy of the request, without its password.
     pub(crate) proxy: Option<String>,
     pub(crate) now: DateTime<Utc>,
 }
@@ -111,7 +114,7 @@ pub(crate) fn from_sdk_error<E>(
 where
     E: ProvideErrorMetadata + StdError + 'static,
 {
-    if let Some(error) = find_credentials_error(error, context) {
+    if let Some(error) = find_early_error(error, context) {
         return error;
     }
     match error {
@@ -151,7 +154,7 @@ pub(crate) fn from_credentials_error(
     error: &CredentialsError,
     context: &RequestContext<'_>,
 ) -> Error {
-    if let Some(error) = find_credentials_error(error, context) {
+    if let Some(error) = find_early_error(error, context) {
         return error;
     }
     let hint = context.login_hint();
@@ -234,13 +237,22 @@ fn from_clock_skew(
     Some(context.error(ErrorKind::Credentials, &cause, "set the clock".to_owned()))
 }
 
-/// An expired SSO session or an invalid profile is at the end of a chain of sources.
-fn find_credentials_error(
+/// A proxy that cannot be used, an expired SSO session or an invalid profile is at the end of a
+/// chain of sources.
+fn find_early_error(
     error: &(dyn StdError + 'static),
     context: &RequestContext<'_>,
 ) -> Option<Error> {
+    if let Some(unusable) = find_unusable_proxy(error) {
+        let cause = unusable.to_string();
+        return Some(context.error(ErrorKind::Network, &cause, unusable.hint()));
+    }
     let source = error_chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())?;
     Some(explain_credentials_error(source, context))
+}
+
+fn find_unusable_proxy<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a UnusableProxyError> {
+    error_chain(error).find_map(|error| error.downcast_ref::<UnusableProxyError>())
 }
 
 /// The hint for a TLS error about a certificate, recognized by rustls's wording.
@@ -266,7 +278,7 @@ pub(super) fn error_chain<'a>(
 
 pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     match error_chain(error).last() {
-        Some(cause) => to_single_line(&cause.to_string()),
+        Some(cause) => redact_message(&to_single_line(&cause.to_string())),
         None => String::new(),
     }
 }

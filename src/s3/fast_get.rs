@@ -15,7 +15,6 @@ use aws_sigv4::http_request::{
     UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
-use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::identity::Identity;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
@@ -23,7 +22,7 @@ use aws_smithy_types::body::SdkBody;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::s3::client::SdkSession;
-use crate::s3::http_connector::build_connector;
+use crate::s3::http_connector::RoutingConnector;
 use crate::system::clock::system_time;
 
 /// Signatures encode all characters of a path but these.
@@ -52,7 +51,7 @@ pub(super) enum FastGetOutcome {
 
 #[derive(Debug)]
 pub(super) struct FastGetClient {
-    connector: Connector,
+    connector: RoutingConnector,
     /// The address of the bucket's objects, up to their keys.
     base_url: String,
     region: String,
@@ -68,7 +67,11 @@ impl FastGetClient {
         let credentials = provider.provide_credentials().await.ok()?;
         let expires_at = credentials.expiry();
         Some(Self {
-            connector: build_connector(&session.tls_context, CONNECT_TIMEOUT, RESPONSE_TIMEOUT),
+            connector: RoutingConnector::new(
+                &session.tls_context,
+                CONNECT_TIMEOUT,
+                RESPONSE_TIMEOUT,
+            ),
             base_url: find_base_url(client, bucket).await?,
             region: client.config().region()?.to_string(),
             identity: credentials.into(),

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_smithy_async::rt::sleep::default_async_sleep;
@@ -12,12 +13,17 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::error::{Error, ErrorKind};
+use crate::s3::proxy::{ProxyRoute, ProxySettings, UnusableProxyError};
 
 /// Trusts the system's certificates and those of the PEM file `ca_bundle`.
 ///
@@ -74,23 +80,70 @@ fn read_bundle(path: &Path) -> Result<TlsContext, CaBundleError> {
     context.map_err(|error| CaBundleError::Rejected(error.to_string()))
 }
 
-pub(super) fn build_connector(
-    tls_context: &TlsContext,
-    connect_timeout: Duration,
-    read_timeout: Duration,
-) -> Connector {
-    let settings = HttpConnectorSettings::builder()
-        .connect_timeout(connect_timeout)
-        .read_timeout(read_timeout)
-        .build();
-    let mut builder = Connector::builder();
-    builder.set_connector_settings(Some(settings));
-    builder.set_sleep_impl(default_async_sleep());
-    builder.set_proxy_config(Some(ProxyConfig::from_env()));
-    builder
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .tls_context(tls_context.clone())
-        .build()
+/// Sends each request directly or through the proxy for its host.
+///
+/// One for direct requests, HTTP and HTTPS, because the SDK's own connector has other rules for
+/// `NO_PROXY`. A connector reads all trusted certificates, so it is built when it is needed.
+#[derive(Debug)]
+pub(super) struct RoutingConnector {
+    proxies: ProxySettings,
+    tls_context: TlsContext,
+    settings: HttpConnectorSettings,
+    direct: OnceLock<Connector>,
+    http_proxy: OnceLock<Connector>,
+    https_proxy: OnceLock<Connector>,
+}
+
+impl RoutingConnector {
+    pub(super) fn new(
+        tls_context: &TlsContext,
+        connect_timeout: Duration,
+        read_timeout: Duration,
+    ) -> Self {
+        Self {
+            proxies: ProxySettings::from_env(),
+            tls_context: tls_context.clone(),
+            settings: HttpConnectorSettings::builder()
+                .connect_timeout(connect_timeout)
+                .read_timeout(read_timeout)
+                .build(),
+            direct: OnceLock::new(),
+            http_proxy: OnceLock::new(),
+            https_proxy: OnceLock::new(),
+        }
+    }
+
+    fn build(&self, proxy: ProxyConfig) -> Connector {
+        let mut builder = Connector::builder();
+        builder.set_connector_settings(Some(self.settings.clone()));
+        builder.set_sleep_impl(default_async_sleep());
+        builder.set_proxy_config(Some(proxy));
+        builder
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(self.tls_context.clone())
+            .build()
+    }
+
+    fn find_connector(&self, url: &str) -> Result<&Connector, UnusableProxyError> {
+        let (connector, proxy) = match self.proxies.find_route(url)? {
+            ProxyRoute::Through(proxy) if url.starts_with("https:") => {
+                (&self.https_proxy, proxy.config.clone())
+            }
+            ProxyRoute::Through(proxy) => (&self.http_proxy, proxy.config.clone()),
+            _ => (&self.direct, ProxyConfig::disabled()),
+        };
+        Ok(connector.get_or_init(|| self.build(proxy)))
+    }
+}
+
+impl HttpConnector for RoutingConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        match self.find_connector(request.uri()) {
+            Ok(connector) => connector.call(request),
+            // Not an I/O error, so the SDK does not retry.
+            Err(error) => HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
+        }
+    }
 }
 
 #[cfg(test)]

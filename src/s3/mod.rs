@@ -13,6 +13,8 @@
 //! - `http_connector`: TLS, trusted certificates, proxies
 //! - `listing`: pages of objects and versions
 //! - `profile_credentials`: the credentials of a profile of the AWS config files
+//! - `no_proxy`: which hosts NO_PROXY excludes
+//! - `proxy`: the proxy for a request
 //! - `retry`: which requests are retried, and when
 //! - `store`: the requests to one bucket
 //! - `target`: which bucket, and with which profile
@@ -29,7 +31,9 @@ mod fast_get;
 mod forbidden;
 mod http_connector;
 pub mod listing;
+mod no_proxy;
 mod profile_credentials;
+pub(crate) mod proxy;
 pub(crate) mod retry;
 pub mod store;
 pub mod target;

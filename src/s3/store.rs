@@ -16,14 +16,16 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use crate::digest;
 use crate::error::{Error, ErrorKind, to_single_line};
 pub use crate::s3::client::RequestTimeouts;
-use crate::s3::client::{SdkSession, build_s3_client, custom_endpoint, load_sdk_session};
+use crate::s3::client::{
+    SdkSession, build_s3_client, custom_endpoint, find_bucket_url, find_sts_url, load_sdk_session,
+};
 use crate::s3::error::{RequestContext, from_sdk_error};
 use crate::s3::fast_get::{FastGetClient, FastGetOutcome};
 use crate::s3::listing::{ListPage, ListRequest, parse_list_page, to_size, versioned_key};
+use crate::s3::proxy::{ProxyRoute, ProxySettings};
 pub use crate::s3::target::{BucketTarget, s3_uri};
 pub use crate::s3::types::{CallerIdentity, ObjectHead, PutCondition, PutOutcome, PutReceipt};
 use crate::system::clock::utc_now;
-use crate::system::env::https_proxy;
 
 const NOT_IMPLEMENTED: u16 = 501;
 const GET_PERMISSION: &str = "s3:GetObject";
@@ -85,7 +87,10 @@ impl ObjectStore {
     }
 
     async fn ask_sts(&self, config: &SdkConfig) -> Result<CallerIdentity, Error> {
-        let context = self.request_context("ask STS who deploys", "sts:GetCallerIdentity");
+        let context = RequestContext {
+            proxy: find_proxy(find_sts_url(config)),
+            ..self.request_context("ask STS who deploys", "sts:GetCallerIdentity")
+        };
         let sts = aws_sdk_sts::Client::new(config);
         let answer = match sts.get_caller_identity().send().await {
             Ok(answer) => answer,
@@ -380,6 +385,12 @@ impl ObjectStore {
         format!("{endpoint} {}", self.target.bucket)
     }
 
+    /// The URL that requests for objects begin with. It can have a user name and a password.
+    pub(crate) fn bucket_url(&self) -> Option<String> {
+        let (config, region) = (&self.session.config, self.bucket_region());
+        find_bucket_url(config, &self.target.bucket, &region)
+    }
+
     /// The bucket's region, as far as S3's answers have named it.
     #[must_use]
     pub fn bucket_region(&self) -> String {
@@ -439,7 +450,7 @@ impl ObjectStore {
             permission,
             profile: &self.session.profile,
             expected_owner: &self.target.owner,
-            proxy: https_proxy(),
+            proxy: find_proxy(self.bucket_url()),
             now: utc_now(),
         }
     }
@@ -447,6 +458,14 @@ impl ObjectStore {
     pub(crate) fn expected_owner(&self) -> Option<String> {
         let owner = &self.target.owner;
         (!owner.is_empty()).then(|| owner.clone())
+    }
+}
+
+/// The proxy for requests to this URL, without its password.
+fn find_proxy(url: Option<String>) -> Option<String> {
+    match ProxySettings::from_env().find_route(&url?) {
+        Ok(ProxyRoute::Through(proxy)) => Some(proxy.to_string()),
+        _ => None,
     }
 }
 

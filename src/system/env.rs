@@ -68,49 +68,9 @@ pub fn user_at_host() -> String {
     format!("{}@{host}", user.unwrap_or_default())
 }
 
-/// The proxy for requests to AWS, without its user name and password.
-#[must_use]
-pub fn https_proxy() -> Option<String> {
-    const NAMES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    let url = NAMES.iter().find_map(|name| env_var(name))?;
-    Some(strip_userinfo(&url))
-}
-
-/// A URL without the user name and password before its host.
-#[must_use]
-pub fn strip_userinfo(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let authority_end = rest.find('/').unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(authority_end);
-    let host = match authority.rsplit_once('@') {
-        Some((_, host)) => host,
-        None => authority,
-    };
-    format!("{scheme}://{host}{path}")
-}
-
 /// The columns of the terminal on stdout, if there is one.
 #[must_use]
 pub fn terminal_width() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;
     Some(width.0.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_url_keeps_no_password() {
-        assert_eq!(
-            strip_userinfo("https://user:s3cret@ci.example/run/1?a=b@c"),
-            "https://ci.example/run/1?a=b@c"
-        );
-        assert_eq!(
-            strip_userinfo("https://ci.example/run/1"),
-            "https://ci.example/run/1"
-        );
-    }
 }

@@ -13,6 +13,7 @@
 //! - `random`: unique ids and random keys
 //! - `runtime`: runs asynchronous work
 //! - `signals`: interrupts
+//! - `url`: URLs of variables, and what of them may be shown
 
 pub mod atomic_file;
 pub mod clock;
@@ -25,3 +26,4 @@ pub mod process;
 pub mod random;
 pub mod runtime;
 pub mod signals;
+pub mod url;
