@@ -22,7 +22,6 @@
 
 pub mod archive;
 pub mod audit;
-pub mod aws_files;
 pub mod chain;
 pub mod cli;
 pub mod commands;

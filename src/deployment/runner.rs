@@ -281,9 +281,6 @@ async fn upload_everything(
     } = spooled;
     let store = open_store(deployment, &target, &config).await;
     let store = store.as_ref();
-    if let Ok(store) = store {
-        deployment.outcome.notes.extend(store.aws_file_notes());
-    }
     let config_upload = start_config_upload(
         deployment,
         store,
@@ -323,14 +320,21 @@ async fn upload_everything(
     deployment.outcome.record = Some(record_outcome);
     deployment.outcome.notes.extend(note);
     if let Ok(store) = store {
-        let note = conditional_writes_note(store, deployment.state_dirs());
-        deployment.outcome.notes.extend(note);
+        let notes = collect_store_notes(store, deployment.state_dirs());
+        deployment.outcome.notes.extend(notes);
     }
     deployment.checkpoint(report);
 
     if let Ok(store) = store {
         replay_earlier_deployments(deployment, store, &target, report).await;
     }
+}
+
+/// What is unusual about the AWS files and the server.
+fn collect_store_notes(store: &ObjectStore, state_dirs: &StateDirs) -> Vec<String> {
+    let mut notes = store.aws_file_notes();
+    notes.extend(conditional_writes_note(store, state_dirs));
+    notes
 }
 
 /// Says once on each machine what a server without conditional writes means.

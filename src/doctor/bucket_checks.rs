@@ -11,7 +11,6 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::join;
 
-use crate::aws_files::profile_chain::AwsProfile;
 use crate::doctor::bucket_settings;
 use crate::doctor::check::{CheckId, CheckResult};
 use crate::doctor::s3_requests::{ListProbe, PutProbe};
@@ -20,6 +19,7 @@ use crate::doctor::write_probe::{WriteProbe, parent_prefix};
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
 use crate::keys;
+use crate::s3::aws_files::profile_chain::{AwsProfile, ProfileContent};
 use crate::s3::client::{self, SdkSession};
 use crate::s3::proxy::{ProxyRoute, ProxySettings};
 use crate::s3::store::{
@@ -165,7 +165,7 @@ fn check_profile(profile: &AwsProfile) -> CheckResult {
         format!("`{name}` is in the AWS config or credentials file")
     } else if !profile.is_requested {
         "none is named: the environment's credentials are used".to_owned()
-    } else if profile.is_defined {
+    } else if profile.content == ProfileContent::OnlySettings {
         format!("`{name}` has no credentials of its own: the environment's are used, as in CI")
     } else {
         format!("`{name}` is not on this machine: the environment's credentials are used, as in CI")

@@ -19,9 +19,9 @@ use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector
 use aws_types::service_config::ServiceConfigKey;
 use futures_util::FutureExt as _;
 
-use crate::aws_files::profile_chain::AwsProfile;
-use crate::aws_files::profiles::AwsFiles;
 use crate::error::Error;
+use crate::s3::aws_files::profile_chain::AwsProfile;
+use crate::s3::aws_files::profiles::AwsFiles;
 use crate::s3::http_connector::{RoutingConnector, load_tls_context};
 use crate::s3::profile_credentials::{ProfileCredentials, sdk_files};
 use crate::s3::retry::TransientStatusClassifier;

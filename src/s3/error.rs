@@ -10,8 +10,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use chrono::{DateTime, Utc};
 
-use crate::aws_files::profile_chain::AwsProfile;
 use crate::error::{CHECK_NETWORK_HINT, CHECK_PORTAL_HINT, Error, ErrorKind, to_single_line};
+use crate::s3::aws_files::profile_chain::{AwsProfile, ProfileContent};
 use crate::s3::credentials_error::explain_credentials_error;
 use crate::s3::forbidden::explain_forbidden;
 use crate::s3::proxy::UnusableProxyError;
@@ -55,7 +55,7 @@ impl RequestContext<'_> {
     }
 
     pub(super) fn login_hint(&self) -> String {
-        if !self.profile.is_requested && !self.profile.is_defined {
+        if !self.profile.is_requested && self.profile.content == ProfileContent::NotDefined {
             return "log in, or set AWS_PROFILE".to_owned();
         }
         let name = &self.profile.name;

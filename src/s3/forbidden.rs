@@ -30,20 +30,14 @@ pub(super) fn explain_forbidden(
         };
         return context.error(ErrorKind::Denied, &cause, String::new());
     }
-    match sentence.split_once(EXPLICIT_DENY) {
-        Some((_, policy)) => {
-            let cause = format!("access denied: {sentence}");
-            let policy = policy.trim_end_matches('.');
-            let hint = format!(
-                "{policy} forbids it, whatever else permits it: ask who manages that policy"
-            );
-            context.error(ErrorKind::Denied, &cause, hint)
-        }
-        None => {
-            let hint = context.permission_hint(&sentence);
-            context.error(ErrorKind::Denied, "access denied", hint)
-        }
-    }
+    let Some((_, policy)) = sentence.split_once(EXPLICIT_DENY) else {
+        let hint = context.permission_hint(&sentence);
+        return context.error(ErrorKind::Denied, "access denied", hint);
+    };
+    let cause = format!("access denied: {sentence}");
+    let hint =
+        format!("{policy} forbids it, whatever else permits it: ask who manages that policy");
+    context.error(ErrorKind::Denied, &cause, hint)
 }
 
 /// Whether an answer is the page of a web filter or a portal. S3 answers with XML, and names each

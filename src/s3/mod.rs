@@ -2,6 +2,7 @@
 //!
 //! Must not know what keys and objects mean, nor why a request is made.
 //!
+//! - `aws_files`: `~/.aws/config` and `~/.aws/credentials`
 //! - `bulk_get`: lists prefixes and fetches many objects concurrently
 //! - `caller`: the user behind the ARN of a caller
 //! - `client`: the AWS SDK's settings
@@ -13,7 +14,7 @@
 //! - `http_connector`: TLS, trusted certificates, proxies
 //! - `listing`: pages of objects and versions
 //! - `profile_credentials`: the credentials of a profile of the AWS config files
-//! - `no_proxy`: which hosts NO_PROXY excludes
+//! - `no_proxy`: which hosts `NO_PROXY` excludes
 //! - `proxy`: the proxy for a request
 //! - `retry`: which requests are retried, and when
 //! - `store`: the requests to one bucket
@@ -21,6 +22,7 @@
 //! - `types`: answers of S3 and STS
 //! - `versions`: noncurrent versions of objects
 
+pub mod aws_files;
 pub mod bulk_get;
 pub mod caller;
 pub(crate) mod client;

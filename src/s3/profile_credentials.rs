@@ -13,9 +13,9 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 
-use crate::aws_files::profile_chain::AwsProfile;
-use crate::aws_files::profiles::AwsFiles;
-use crate::aws_files::sdk_text::RoleChain;
+use crate::s3::aws_files::profile_chain::AwsProfile;
+use crate::s3::aws_files::profiles::AwsFiles;
+use crate::s3::aws_files::sdk_text::RoleChain;
 use crate::s3::caller::user_name_from_arn;
 use crate::system::env::user_at_host;
 

@@ -17,7 +17,7 @@ const MAX_DUPLICATE_TYPE_NAMES: usize = 2;
 const LAYERS: [&[&str]; 8] = [
     &["defaults", "digest", "error", "exit_code"],
     &["system"],
-    &["aws_files", "config", "keys", "output", "s3", "time_spec"],
+    &["config", "keys", "output", "s3", "time_spec"],
     &["record", "redaction", "state"],
     &["archive", "chain"],
     &["snapshot"],

@@ -108,7 +108,7 @@ impl IdentityTable {
         key: &str,
     ) -> S3Error {
         if identity.denies("ListObjectsV2") {
-            return identity.access_denied_error("s3:ListBucket", bucket, EXPLICIT);
+            return identity.access_denied_error("s3:ListBucket", bucket, NOT_ALLOWED);
         }
         let missing = || s3_error!(NoSuchKey, "The specified key does not exist.");
         self.check_permission(identity, &policies::to_know_of_absence(bucket, key))
@@ -117,8 +117,8 @@ impl IdentityTable {
     }
 }
 
-/// The reason for denials by the deny list.
-const EXPLICIT: &str = "with an explicit deny in an identity-based policy";
+/// The reason for denials by the deny list: a permission is missing.
+const NOT_ALLOWED: &str = "because no identity-based policy allows the action";
 
 impl AwsIdentity {
     fn denies(&self, operation: &str) -> bool {
@@ -198,7 +198,7 @@ impl S3Access for AccessGate {
             return Err(identity.access_denied_error(
                 &format!("s3:{}", iam_action(&operation)),
                 &format!("{bucket}{key}"),
-                EXPLICIT,
+                NOT_ALLOWED,
             ));
         }
         let key = context.s3_path().get_object_key().unwrap_or_default();

@@ -1,3 +1,5 @@
+//! The decisions about proxies, compared with those of Go and curl.
+
 use super::*;
 
 /// What Go and curl do; `tests/proxies/generate.go` prints it.

@@ -1,6 +1,7 @@
 //! A bucket in a region other than the configured one.
 
 use std::cell::RefCell;
+use std::fs;
 
 use test_support::terraform_steps::{CustomerUnit, string_field};
 use test_support::{BUCKET, CONFIG, World};
@@ -73,15 +74,42 @@ fn the_region_of_the_environment_or_profile_is_not_the_buckets() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     world.set_variable("AWS_REGION", Some("ap-southeast-2"));
-    world.set_variable("AWS_DEFAULT_REGION", Some("ap-southeast-2"));
+    world.set_variable("AWS_DEFAULT_REGION", Some("ap-southeast-1"));
     unit.deploy(&world).expect_success();
-    assert!(
-        world
-            .server
-            .requests()
-            .iter()
-            .all(|it| it.region == "us-east-1"),
-        "{:?}",
-        world.server.requests()
-    );
+    // Only the user's region may be reachable for STS.
+    for request in world.server.requests() {
+        let expected = if request.bucket.is_empty() {
+            "ap-southeast-2"
+        } else {
+            "us-east-1"
+        };
+        assert_eq!(request.region, expected, "{request:?}");
+    }
+}
+
+#[test]
+fn sts_is_asked_in_the_region_of_the_profile() {
+    for (variable, config, expected) in [
+        (None, "[default]\nregion = eu-west-1\n", "eu-west-1"),
+        (
+            Some("eu-north-1"),
+            "[default]\nregion = eu-west-1\n",
+            "eu-north-1",
+        ),
+        // The region of an S3-compatible server.
+        (Some("auto"), "[default]\nregion = gra\n", "us-east-1"),
+        (None, "", "us-east-1"),
+    ] {
+        let mut world = World::new();
+        let unit = CustomerUnit::new(&world);
+        fs::write(world.home().join(".aws/config"), config).expect("a profile");
+        world.set_variable("AWS_REGION", variable);
+        unit.deploy(&world).expect_success();
+        let requests = world.server.requests();
+        let mut of_sts = requests.iter().filter(|it| it.bucket.is_empty());
+        assert!(
+            of_sts.all(|it| it.region == expected),
+            "{expected}: {requests:?}"
+        );
+    }
 }

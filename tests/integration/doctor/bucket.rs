@@ -131,7 +131,7 @@ fn names_a_failed_credential_process_without_its_output() {
         "credentials",
         "bad",
         "no AWS credentials",
-        "aws sso login --profile team",
+        "run the credential_process of the profile `team` by hand",
     );
     found.assert_check(
         "network",

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::aws_files::ini::{IniProperty, IniSection, parse_ini};
-use crate::aws_files::note::{AwsFileLine, AwsFileNote};
-use crate::aws_files::section::{DEFAULT_PROFILE, SectionSubject, explain_near_miss, find_subject};
-use crate::aws_files::source::{AwsFile, AwsFileKind};
+use crate::s3::aws_files::ini::{IniProperty, IniSection, parse_ini};
+use crate::s3::aws_files::note::{AwsFileLine, AwsFileNote};
+use crate::s3::aws_files::section::{
+    DEFAULT_PROFILE, SectionSubject, explain_near_miss, find_subject,
+};
+use crate::s3::aws_files::source::{AwsFile, AwsFileKind};
 
 /// The content of both files. Holds secrets, so it has no `Debug`.
 pub struct AwsFiles {

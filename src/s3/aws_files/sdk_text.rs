@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::aws_files::ini::IniProperty;
-use crate::aws_files::profile_chain::{AwsProfile, assumes_role};
-use crate::aws_files::profiles::{AwsFiles, ProfileSection};
+use crate::s3::aws_files::ini::IniProperty;
+use crate::s3::aws_files::profile_chain::{AwsProfile, assumes_role};
+use crate::s3::aws_files::profiles::{AwsFiles, ProfileSection};
 
 /// How the roles of a chain are assumed.
 #[derive(Debug, Clone, Copy)]

@@ -1,8 +1,8 @@
 //! Which profile, session or service a section describes.
 
-use crate::aws_files::ini::{IniSection, unquote};
-use crate::aws_files::note::AwsFileNote;
-use crate::aws_files::source::AwsFileKind;
+use crate::s3::aws_files::ini::{IniSection, unquote};
+use crate::s3::aws_files::note::AwsFileNote;
+use crate::s3::aws_files::source::AwsFileKind;
 
 pub(super) const DEFAULT_PROFILE: &str = "default";
 const PROFILE_PREFIX: &str = "profile";
@@ -112,7 +112,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::aws_files::ini::parse_ini;
+    use crate::s3::aws_files::ini::parse_ini;
 
     fn subject_of(kind: AwsFileKind, line: &str) -> (SectionSubject, bool) {
         let file = parse_ini(Path::new("f"), line);

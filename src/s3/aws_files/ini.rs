@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::aws_files::note::{AwsFileLine, AwsFileNote};
+use crate::s3::aws_files::note::{AwsFileLine, AwsFileNote};
 
 /// Words of a shell may be in quotes, so these quotes are not those of the value.
 const SHELL_COMMAND_PROPERTY: &str = "credential_process";

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::aws_files::note::{AwsFileLine, AwsFileNote};
-use crate::aws_files::profiles::{AwsFiles, ProfileSection};
-use crate::aws_files::section::DEFAULT_PROFILE;
 use crate::error::{Error, ErrorKind};
+use crate::s3::aws_files::note::{AwsFileLine, AwsFileNote};
+use crate::s3::aws_files::profiles::{AwsFiles, ProfileSection};
+use crate::s3::aws_files::section::DEFAULT_PROFILE;
 
 /// A profile with one of these properties says where its credentials come from.
 const CREDENTIAL_SOURCES: [&str; 8] = [
@@ -27,9 +27,7 @@ pub struct AwsProfile {
     /// Whether the profile was asked for by name. Otherwise it is that of `AWS_PROFILE`, or the
     /// default.
     pub is_requested: bool,
-    pub is_defined: bool,
-    /// A profile that only sets a region, as CI often has it, has none.
-    pub has_credential_source: bool,
+    pub content: ProfileContent,
     /// Whether a role of its chain asks for a second factor.
     pub has_mfa_serial: bool,
     pub ca_bundle: Option<PathBuf>,
@@ -44,6 +42,17 @@ pub struct AwsProfile {
     chain_notes: Vec<AwsFileNote>,
     /// Where the files have something like this profile, if it is not defined.
     near_miss: Option<AwsFileNote>,
+}
+
+/// How much of a profile the AWS files have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ProfileContent {
+    #[default]
+    NotDefined,
+    /// It only sets a region, for example, as CI often has it.
+    OnlySettings,
+    /// It says where its credentials come from.
+    CredentialSource,
 }
 
 /// What is wrong with a profile of a chain.
@@ -77,8 +86,12 @@ impl AwsProfile {
             return found;
         };
 
-        found.is_defined = true;
-        found.has_credential_source = has_credential_source(profile);
+        let has_source = has_credential_source(profile);
+        found.content = if has_source {
+            ProfileContent::CredentialSource
+        } else {
+            ProfileContent::OnlySettings
+        };
         found.ca_bundle = profile.get("ca_bundle").map(PathBuf::from);
         found.region = profile.get("region").map(str::to_owned);
         let (chain, problem) = follow_chain(files, profile);
@@ -88,7 +101,7 @@ impl AwsProfile {
             found.chain_notes.extend(link.notes.iter().cloned());
             found.chain_notes.extend(ambiguity_note(link));
         }
-        if found.has_credential_source {
+        if has_source {
             found.problem = problem;
         }
         found
@@ -102,17 +115,18 @@ impl AwsProfile {
     /// # Errors
     /// There are neither, or the profile's chain is broken.
     pub fn provides_credentials(&self, has_env_credentials: bool) -> Result<bool, Error> {
-        if has_env_credentials && (!self.is_requested || !self.has_credential_source) {
+        let has_source = self.content == ProfileContent::CredentialSource;
+        if has_env_credentials && (!self.is_requested || !has_source) {
             return Ok(false);
         }
         if let Some(problem) = &self.problem {
             return Err(self.chain_error(problem));
         }
-        if self.is_defined {
-            return Ok(self.is_requested || self.has_credential_source);
-        }
-        if self.name == DEFAULT_PROFILE {
-            return Ok(false);
+        match self.content {
+            ProfileContent::CredentialSource => return Ok(true),
+            ProfileContent::OnlySettings => return Ok(self.is_requested),
+            ProfileContent::NotDefined if self.name == DEFAULT_PROFILE => return Ok(false),
+            ProfileContent::NotDefined => {}
         }
         Err(self.not_defined_error())
     }
@@ -308,7 +322,16 @@ fn ambiguity_note(profile: &ProfileSection) -> Option<AwsFileNote> {
     if !profile.has_access_key() {
         return None;
     }
-    let is_in_config = !profile.in_credentials_file.contains("aws_access_key_id");
+    let is_in_credentials = |name: &str| profile.in_credentials_file.contains(name);
+    if is_in_credentials("aws_access_key_id") != is_in_credentials("aws_secret_access_key") {
+        let text = "has one half of an access key whose other half is in the other file, \
+                    which the aws CLI refuses";
+        return Some(AwsFileNote {
+            line: profile.line.clone(),
+            text: text.to_owned(),
+        });
+    }
+    let is_in_config = !is_in_credentials("aws_access_key_id");
     let other = if is_sso_profile(profile) {
         "SSO"
     } else if profile.has("web_identity_token_file") {

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::aws_files::note::{AwsFileLine, AwsFileNote};
+use crate::s3::aws_files::note::{AwsFileLine, AwsFileNote};
 use crate::system::env::env_var;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
