@@ -21,7 +21,7 @@ use crate::exit_code::ExitCode;
 use crate::keys;
 use crate::s3::aws_files::profile_chain::{AwsProfile, ProfileContent};
 use crate::s3::client::{self, SdkSession};
-use crate::s3::proxy::{ProxyRoute, ProxySettings};
+use crate::s3::proxy::{ProxyRoute, ProxySettings, RouteError, find_all_proxy};
 use crate::s3::store::{
     BucketTarget, CallerIdentity, ObjectStore, PutCondition, PutOutcome, RequestTimeouts,
 };
@@ -174,20 +174,30 @@ fn check_profile(profile: &AwsProfile) -> CheckResult {
 }
 
 fn check_proxy(store: &ObjectStore, reporter: &CheckReporter<'_>) -> Result<(), SkipReason> {
+    // The SDK gives no URL to a malformed endpoint.
     let url = store.bucket_url().unwrap_or_default();
     // As people write it in NO_PROXY: a port other than the usual one, but no path.
     let host = redact_url(&url).unwrap_or_default();
     let host = host.split('/').nth(2).unwrap_or("S3");
     let settings = ProxySettings::from_env();
     let seen = match settings.find_route(&url) {
-        Ok(ProxyRoute::NoProxySet) => "none is set".to_owned(),
+        Ok(ProxyRoute::NoProxySet) => match find_all_proxy() {
+            Some(name) => format!("none is set: {name} is not used, as in Terraform"),
+            None => "none is set".to_owned(),
+        },
         Ok(ProxyRoute::Loopback) => format!("none for {host}, which is this machine"),
         Ok(ProxyRoute::ExcludedByNoProxy) => format!("none for {host}, which NO_PROXY excludes"),
         Ok(ProxyRoute::Through(proxy)) => format!("requests to {host} go through {proxy}"),
-        Err(error) => {
+        Err(error @ RouteError::Proxy { .. }) => {
             let error = Error::new(ErrorKind::Network, error.to_string(), error.hint());
             reporter.report(CheckResult::from_error(CheckId::Proxy, &error));
             return Err(SkipReason::UnusableProxy);
+        }
+        // The check of the network names the error.
+        Err(_) => {
+            let seen = "not asked: the endpoint cannot be used";
+            reporter.report(CheckResult::unknown(CheckId::Proxy, seen));
+            return Ok(());
         }
     };
     reporter.report(CheckResult::ok(CheckId::Proxy, seen));

@@ -14,11 +14,14 @@ use crate::error::{CHECK_NETWORK_HINT, CHECK_PORTAL_HINT, Error, ErrorKind, to_s
 use crate::s3::aws_files::profile_chain::{AwsProfile, ProfileContent};
 use crate::s3::credentials_error::explain_credentials_error;
 use crate::s3::forbidden::explain_forbidden;
-use crate::s3::proxy::UnusableProxyError;
+use crate::s3::proxy::RouteError;
 use crate::system::url::redact_message;
 
 /// AWS rejects signatures that are older than this.
 const MAX_CLOCK_SKEW_MINUTES: i64 = 15;
+
+const ENDPOINT_HINT: &str = "correct AWS_ENDPOINT_URL_*, AWS_USE_FIPS_ENDPOINT and \
+                             AWS_USE_DUALSTACK_ENDPOINT, or these settings of the profile";
 
 /// What a request was about, for its error messages.
 #[derive(Debug, Clone)]
@@ -123,12 +126,15 @@ where
             context.error(ErrorKind::Timeout, "no answer in time", hint)
         }
         SdkError::DispatchFailure(failure) => {
+            let cause = root_cause(error);
+            if !failure.is_io() && is_settings_error(&cause) {
+                return context.error(ErrorKind::Input, &cause, ENDPOINT_HINT.to_owned());
+            }
             let kind = if failure.is_timeout() {
                 ErrorKind::Timeout
             } else {
                 ErrorKind::Network
             };
-            let cause = root_cause(error);
             let hint = match certificate_hint(&cause) {
                 Some(hint) => hint.to_owned(),
                 None => context.network_hint(),
@@ -237,22 +243,29 @@ fn from_clock_skew(
     Some(context.error(ErrorKind::Credentials, &cause, "set the clock".to_owned()))
 }
 
-/// A proxy that cannot be used, an expired SSO session or an invalid profile is at the end of a
+/// An unusable proxy or endpoint, an expired SSO session or an invalid profile is at the end of a
 /// chain of sources.
 fn find_early_error(
     error: &(dyn StdError + 'static),
     context: &RequestContext<'_>,
 ) -> Option<Error> {
-    if let Some(unusable) = find_unusable_proxy(error) {
-        let cause = unusable.to_string();
-        return Some(context.error(ErrorKind::Network, &cause, unusable.hint()));
+    if let Some(route_error) = find_route_error(error) {
+        let cause = route_error.to_string();
+        return Some(context.error(ErrorKind::Network, &cause, route_error.hint()));
     }
     let source = error_chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())?;
     Some(explain_credentials_error(source, context))
 }
 
-fn find_unusable_proxy<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a UnusableProxyError> {
-    error_chain(error).find_map(|error| error.downcast_ref::<UnusableProxyError>())
+fn find_route_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a RouteError> {
+    error_chain(error).find_map(|error| error.downcast_ref::<RouteError>())
+}
+
+/// Whether the SDK could not find out where to send the request, recognized by its wording.
+fn is_settings_error(cause: &str) -> bool {
+    ["endpoint", "Endpoint", "Invalid Configuration", "uri"]
+        .iter()
+        .any(|word| cause.contains(word))
 }
 
 /// The hint for a TLS error about a certificate, recognized by rustls's wording.

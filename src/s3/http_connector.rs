@@ -23,7 +23,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::error::{Error, ErrorKind};
-use crate::s3::proxy::{ProxyRoute, ProxySettings, UnusableProxyError};
+use crate::s3::proxy::{ProxyRoute, ProxySettings, RouteError};
 
 /// Trusts the system's certificates and those of the PEM file `ca_bundle`.
 ///
@@ -124,7 +124,7 @@ impl RoutingConnector {
             .build()
     }
 
-    fn find_connector(&self, url: &str) -> Result<&Connector, UnusableProxyError> {
+    fn find_connector(&self, url: &str) -> Result<&Connector, RouteError> {
         let (connector, proxy) = match self.proxies.find_route(url)? {
             ProxyRoute::Through(proxy) if url.starts_with("https:") => {
                 (&self.https_proxy, proxy.config.clone())

@@ -50,12 +50,16 @@ pub(crate) enum ProxyRoute<'a> {
     Through(&'a ProxyAddress),
 }
 
-/// A request needs this proxy.
+/// Why a request has no way. It does not quote the URL.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("the proxy in {name} cannot be used: {cause}")]
-pub(crate) struct UnusableProxyError {
-    pub(crate) name: &'static str,
-    cause: UrlError,
+pub(crate) enum RouteError {
+    #[error("the proxy in {name} cannot be used: {cause}")]
+    Proxy { name: &'static str, cause: UrlError },
+    #[error("the endpoint cannot be used: {0}")]
+    Endpoint(UrlError),
+    /// The SDK signs it as a part of the host, so the signature would be refused.
+    #[error("the endpoint cannot be used: it has a user name or password")]
+    EndpointUserinfo,
 }
 
 impl ProxySettings {
@@ -83,12 +87,12 @@ impl ProxySettings {
     }
 
     /// # Errors
-    /// The request needs a proxy whose variable is malformed.
-    pub(crate) fn find_route(&self, url: &str) -> Result<ProxyRoute<'_>, UnusableProxyError> {
-        let Ok(url) = UrlParts::parse(url) else {
-            // The connector refuses it.
-            return Ok(ProxyRoute::NoProxySet);
-        };
+    /// The URL is malformed, or the request needs a proxy whose variable is malformed.
+    pub(crate) fn find_route(&self, url: &str) -> Result<ProxyRoute<'_>, RouteError> {
+        let url = UrlParts::parse(url).map_err(RouteError::Endpoint)?;
+        if url.userinfo.is_some() {
+            return Err(RouteError::EndpointUserinfo);
+        }
         let (variable, default_port) = if url.is_https {
             (&self.https, 443)
         } else {
@@ -107,7 +111,7 @@ impl ProxySettings {
         }
         match &variable.address {
             Ok(address) => Ok(ProxyRoute::Through(address)),
-            Err(cause) => Err(UnusableProxyError {
+            Err(cause) => Err(RouteError::Proxy {
                 name: variable.name,
                 cause: *cause,
             }),
@@ -115,9 +119,14 @@ impl ProxySettings {
     }
 }
 
-impl UnusableProxyError {
+impl RouteError {
     pub(crate) fn hint(&self) -> String {
-        format!("correct {}, or list the host in NO_PROXY", self.name)
+        match self {
+            Self::Proxy { name, .. } => format!("correct {name}, or list the host in NO_PROXY"),
+            Self::Endpoint(_) | Self::EndpointUserinfo => {
+                "correct AWS_ENDPOINT_URL_* or `endpoint_url` of the profile".to_owned()
+            }
+        }
     }
 }
 
@@ -156,6 +165,12 @@ impl fmt::Debug for ProxyAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.origin)
     }
+}
+
+/// The variable that other programs read and Go does not, if it is set.
+pub(crate) fn find_all_proxy() -> Option<&'static str> {
+    let names = ["ALL_PROXY", "all_proxy"];
+    names.into_iter().find(|name| env_var(name).is_some())
 }
 
 /// Encodes all special characters, because the connector splits at the first `@`, not the last.

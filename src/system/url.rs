@@ -126,8 +126,7 @@ pub fn redact_url(url: &str) -> Option<String> {
 pub fn redact_message(text: &str) -> String {
     // The SDK quotes the whole endpoint, which can be nothing but a password.
     if text.starts_with("Custom endpoint `") {
-        return "an endpoint is not a valid URL (AWS_ENDPOINT_URL…, or endpoint_url of the profile)"
-            .to_owned();
+        return "the endpoint in AWS_ENDPOINT_URL_* or the profile is not a valid URL".to_owned();
     }
     let last = text.rfind('@').map(|at| at + 1);
     let last_encoded = text.rfind("%40").map(|at| at + 3);

@@ -10,6 +10,7 @@ mod failure_cases;
 mod inputs;
 mod local_failures;
 mod network_failures;
+mod proxies;
 mod record;
 mod region;
 mod replay;

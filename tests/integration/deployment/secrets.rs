@@ -22,7 +22,7 @@ fn assert_nothing_leaks(what: &str, content: &str) {
     }
 }
 
-fn read_all_files(folder: &Path) -> Vec<(String, String)> {
+pub(crate) fn read_all_files(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)
         .into_iter()

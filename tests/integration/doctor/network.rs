@@ -290,18 +290,3 @@ fn names_an_unreadable_certificate_bundle() {
         "",
     );
 }
-
-#[test]
-fn names_a_proxy_without_its_password() {
-    let mut world = World::new();
-    world.set_variable(
-        "HTTPS_PROXY",
-        Some("http://jane:canary-user-password@127.0.0.1:3128"),
-    );
-    examine(&mut world, &[]).assert_no_problem().assert_check(
-        "proxy",
-        "ok",
-        "requests go through http://127.0.0.1:3128",
-        "",
-    );
-}
