@@ -97,9 +97,11 @@ pub(crate) fn add_caller(
 }
 
 /// Adds the checkout and the tools.
-pub(crate) fn add_git_and_tools(record: &mut UsageRecord, found: GitAndTools) {
-    record.git = found.git;
-    record.tools = Some(found.tools);
+pub(crate) fn add_git_and_tools(record: &mut UsageRecord, found: Option<GitAndTools>) {
+    if let Some(found) = found {
+        record.git = found.git;
+        record.tools = Some(found.tools);
+    }
 }
 
 /// Runs `git` and the tools in threads while the network is busy, because they take time that must

@@ -295,13 +295,9 @@ async fn upload_everything(
         find_git_and_tools(deployment),
         claim_chain(deployment, store, &record_item, spooled_record.is_ok()),
     );
-    if let Err(error) = &identity {
-        explain_credentials_error(&mut upload, error);
-    }
+    explain_credentials_error(&mut upload, identity.as_ref().err());
     add_config_outcome(&mut record, &upload.outcome());
-    if let Some(git_and_tools) = git_and_tools {
-        add_git_and_tools(&mut record, git_and_tools);
-    }
+    add_git_and_tools(&mut record, git_and_tools);
     let identity_error = add_caller(&mut record, identity).err();
 
     // The record names the copy, which is in the bucket. So neither the record nor `config.yaml`
@@ -319,15 +315,14 @@ async fn upload_everything(
     deployment.outcome.config = Some(config_outcome);
     deployment.outcome.record = Some(record_outcome);
     deployment.outcome.notes.extend(note);
-    if let Ok(store) = store {
-        let notes = collect_store_notes(store, deployment.state_dirs());
-        deployment.outcome.notes.extend(notes);
-    }
+    let Ok(store) = store else {
+        deployment.checkpoint(report);
+        return;
+    };
+    let notes = collect_store_notes(store, deployment.state_dirs());
+    deployment.outcome.notes.extend(notes);
     deployment.checkpoint(report);
-
-    if let Ok(store) = store {
-        replay_earlier_deployments(deployment, store, &target, report).await;
-    }
+    replay_earlier_deployments(deployment, store, &target, report).await;
 }
 
 /// What is unusual about the AWS files and the server.
@@ -376,9 +371,11 @@ async fn find_caller(
 
 /// Takes the reason of a credentials error from STS. The HEAD of S3 has no body, so there bad
 /// credentials look like a missing permission.
-fn explain_credentials_error(upload: &mut ConfigUpload, identity_error: &Error) {
-    if identity_error.kind == ErrorKind::Credentials {
-        upload.replace_cause(identity_error);
+fn explain_credentials_error(upload: &mut ConfigUpload, identity_error: Option<&Error>) {
+    if let Some(error) = identity_error
+        && error.kind == ErrorKind::Credentials
+    {
+        upload.replace_cause(error);
     }
 }
 

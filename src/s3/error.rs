@@ -58,7 +58,7 @@ impl RequestContext<'_> {
     }
 
     pub(super) fn login_hint(&self) -> String {
-        if !self.profile.is_requested && self.profile.content == ProfileContent::NotDefined {
+        if self.profile.content == ProfileContent::NotDefined {
             return "log in, or set AWS_PROFILE".to_owned();
         }
         let name = &self.profile.name;

@@ -24,6 +24,8 @@ pub enum RequestFate {
     Instead(Arc<dyn Fn() + Send + Sync>),
     /// Answers with this status line and body, without the server.
     Answer(&'static str, &'static str),
+    /// Forwards the request and the answer, but a conditional write gets 501.
+    WithoutConditions,
     /// Never answers.
     Silence,
 }
@@ -151,16 +153,17 @@ fn serve_client(
     match fate(&line) {
         RequestFate::Silence => silent.lock().expect("no panic").push(client),
         RequestFate::Answer(status, body) => {
-            let body = if line.starts_with("HEAD ") { "" } else { body };
-            let head = format!(
-                "HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                body.len()
-            );
-            client.write_all(head.as_bytes())?;
-            client.write_all(body.as_bytes())?;
+            let is_head = line.starts_with("HEAD ");
+            client.write_all(build_answer(status, body, is_head).as_bytes())?;
+        }
+        RequestFate::WithoutConditions if is_conditional(&request) => {
+            let body = "<Error><Code>NotImplemented</Code><Message>m</Message></Error>";
+            let answer = build_answer("501 Not Implemented", body, false);
+            client.write_all(answer.as_bytes())?;
         }
         fate @ (RequestFate::Pass
         | RequestFate::WithoutChecksum
+        | RequestFate::WithoutConditions
         | RequestFate::InTurn(_)
         | RequestFate::LoseAnswer
         | RequestFate::Instead(_)) => {
@@ -183,6 +186,27 @@ fn serve_client(
         }
     }
     Ok(())
+}
+
+/// An answer with the content type of a page or of S3's errors.
+fn build_answer(status: &str, body: &str, is_head: bool) -> String {
+    let is_page = body.to_lowercase().contains("<html");
+    let content_type = if is_page {
+        "text/html"
+    } else {
+        "application/xml"
+    };
+    let body = if is_head { "" } else { body };
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\
+         connection: close\r\n\r\n{body}"
+    )
+}
+
+fn is_conditional(request: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(request).to_lowercase();
+    head.contains("\r\nif-none-match:") || head.contains("\r\nif-match:")
 }
 
 /// Removes the SHA-256 header from an answer or its head.

@@ -1,6 +1,7 @@
 //! Deployments: the answer of each step, what reaches the bucket, and what is spooled after a
 //! failure.
 
+mod causes;
 mod concurrency;
 mod config_changes;
 mod context;
