@@ -131,15 +131,15 @@ causes! {
         use_profile(world, unit, "[profile team]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = canary\n")
     };
     expired_credentials: "expired credentials", |world, _| {
-        answer(world, "POST ", "403 Forbidden", "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>m</Message></Error></ErrorResponse>")
+        Some(answer(world, "POST ", "403 Forbidden", "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>m</Message></Error></ErrorResponse>"))
     };
     refused_role: "a role that may not be assumed", |world, unit| {
         let _ = use_profile(world, unit, "[profile team]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = default\n");
-        answer(world, "POST ", "403 Forbidden", "<ErrorResponse><Error><Code>AccessDenied</Code><Message>User u is not authorized to perform: sts:AssumeRole on resource: r</Message></Error></ErrorResponse>")
+        Some(answer(world, "POST ", "403 Forbidden", "<ErrorResponse><Error><Code>AccessDenied</Code><Message>User u is not authorized to perform: sts:AssumeRole on resource: r</Message></Error></ErrorResponse>"))
     };
     second_factor: "a second factor", |world, unit| {
         let _ = use_profile(world, unit, "[profile team]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = default\nmfa_serial = arn:aws:iam::1:mfa/x\n");
-        answer(world, "POST ", "403 Forbidden", "<ErrorResponse><Error><Code>AccessDenied</Code><Message>m</Message></Error></ErrorResponse>")
+        Some(answer(world, "POST ", "403 Forbidden", "<ErrorResponse><Error><Code>AccessDenied</Code><Message>m</Message></Error></ErrorResponse>"))
     };
     unreachable_sts: "STS cannot be reached for a role", |world, unit| {
         let _ = use_profile(world, unit, "[profile team]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = default\n");
@@ -151,16 +151,16 @@ causes! {
         None
     };
     missing_key_permission: "a missing permission on the key", |world, _| {
-        answer(world, "PUT ", "403 Forbidden", "<Error><Code>AccessDenied</Code><Message>User: u is not authorized to perform: kms:GenerateDataKey on resource: k because no identity-based policy allows the kms:GenerateDataKey action</Message></Error>")
+        Some(answer(world, "PUT ", "403 Forbidden", "<Error><Code>AccessDenied</Code><Message>User: u is not authorized to perform: kms:GenerateDataKey on resource: k because no identity-based policy allows the kms:GenerateDataKey action</Message></Error>"))
     };
     explicit_deny: "an explicit deny, such as that of an SCP", |world, _| {
-        answer(world, "PUT ", "403 Forbidden", "<Error><Code>AccessDenied</Code><Message>User: u is not authorized to perform: s3:PutObject on resource: r with an explicit deny in a service control policy</Message></Error>")
+        Some(answer(world, "PUT ", "403 Forbidden", "<Error><Code>AccessDenied</Code><Message>User: u is not authorized to perform: s3:PutObject on resource: r with an explicit deny in a service control policy</Message></Error>"))
     };
     quota: "a quota or another reason of the server", |world, _| {
-        answer(world, "PUT ", "403 Forbidden", "<Error><Code>QuotaExceeded</Code><Message>The quota of the bucket is exhausted.</Message></Error>")
+        Some(answer(world, "PUT ", "403 Forbidden", "<Error><Code>QuotaExceeded</Code><Message>The quota of the bucket is exhausted.</Message></Error>"))
     };
     web_filter: "the page of a web filter", |world, _| {
-        answer(world, "", "403 Forbidden", "<html><body>Blocked</body></html>")
+        Some(answer(world, "", "403 Forbidden", "<html><body>Blocked</body></html>"))
     };
     captive_portal: "a captive portal", |world, _| {
         let portal = FaultyProxy::captive_portal();
@@ -176,7 +176,7 @@ causes! {
         None
     };
     wrong_clock: "a wrong clock", |world, _| {
-        answer(world, "", "403 Forbidden\r\ndate: Mon, 01 Jan 2024 00:00:00 GMT", "<Error><Code>RequestTimeTooSkewed</Code><Message>m</Message></Error>")
+        Some(answer(world, "", "403 Forbidden\r\ndate: Mon, 01 Jan 2024 00:00:00 GMT", "<Error><Code>RequestTimeTooSkewed</Code><Message>m</Message></Error>"))
     };
     no_network: "no network", |world, _| {
         world.set_endpoint(&refused_endpoint());
@@ -214,7 +214,7 @@ fn answer(
     head: &'static str,
     status: &'static str,
     body: &'static str,
-) -> Running {
+) -> FaultyProxy {
     let proxy = FaultyProxy::start(&world.server.endpoint(), move |line| {
         if line.starts_with(head) {
             RequestFate::Answer(status, body)
@@ -223,5 +223,5 @@ fn answer(
         }
     });
     world.set_endpoint(&proxy.endpoint());
-    Some(proxy)
+    proxy
 }
