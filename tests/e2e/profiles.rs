@@ -4,11 +4,13 @@
 use std::fs;
 
 use crate::customer_stack::{CustomerStack, with_both_tools};
-use test_support::{BUCKET, JANE_ARN, JOHN_ARN};
+use test_support::s3_servers::MotoServer;
+use test_support::{BUCKET, JANE_ARN, JOHN_ARN, to_text};
 
 with_both_tools!(
     a_profile_in_any_spelling_is_found,
-    credentials_of_the_environment_need_no_profile
+    credentials_of_the_environment_need_no_profile,
+    deployments_with_a_role_of_terragrunt_are_of_one_user,
 );
 
 const JANES_KEYS: &str = "aws_access_key_id = AKIAJANE\naws_secret_access_key = secret-of-jane\n";
@@ -66,5 +68,36 @@ fn credentials_of_the_environment_need_no_profile(mut stack: CustomerStack) {
             .server
             .object(BUCKET, "terragrunt/airbnb/eks-cluster/terraform.tfstate")
             .is_some()
+    );
+}
+
+/// Terragrunt assumes the role itself, with another session name in each run.
+fn deployments_with_a_role_of_terragrunt_are_of_one_user(mut stack: CustomerStack) {
+    let moto = MotoServer::start(&stack.world);
+    stack.world.set_endpoint(&moto.endpoint);
+    stack.set_variable("AWS_REGION", "us-east-1");
+    let root = stack.folder.join("root.hcl");
+    let text = fs::read_to_string(&root).unwrap();
+    let role = "iam_role = \"arn:aws:iam::123456789012:role/Deployer\"\n";
+    fs::write(&root, format!("{text}\n{role}")).unwrap();
+    let config = fs::read_to_string(stack.folder.join("config.yaml")).unwrap();
+    let is_kept = |line: &&str| !line.trim().starts_with("profile: ");
+    let config: Vec<&str> = config.lines().filter(is_kept).collect();
+    fs::write(stack.folder.join("config.yaml"), config.join("\n")).unwrap();
+
+    for _ in 0..2 {
+        stack.apply_unit().expect_success();
+    }
+    let mut report = stack.world.helper_command(&["report"]);
+    let rows = |report: &mut std::process::Command| to_text(&report.output().unwrap().stdout);
+    report.args(["--profile", "default"]);
+    let days = rows(&mut report);
+    assert_eq!(days.lines().count(), 2, "{days}");
+    assert!(days.contains(",airbnb,Deployer,"), "{days}");
+    let all = rows(report.arg("--all"));
+    assert_eq!(
+        all.matches(":assumed-role/Deployer/terragrunt-").count(),
+        2,
+        "{all}"
     );
 }

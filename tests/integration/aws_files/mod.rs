@@ -1,6 +1,8 @@
 //! `~/.aws/config` and `~/.aws/credentials`: the identity that the aws CLI finds in them, or a message
 //! that names the line.
 
+mod sessions;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -233,6 +233,31 @@ fn names_a_wrong_clock_from_a_head_response() {
     assert!(said.contains("set the clock"), "{said}");
 }
 
+#[test]
+fn a_server_without_conditional_writes_gets_each_object_once_and_says_so_once() {
+    let mut world = World::new();
+    let unit = CustomerUnit::new(&world);
+    let upstream = world.server.endpoint();
+    let proxy = FaultyProxy::start(&upstream, |_| RequestFate::WithoutConditions);
+    world.set_endpoint(&proxy.endpoint());
+    let first = unit.deploy(&world);
+    let said = first.expect_warning();
+    assert!(
+        said.contains("the server has no conditional writes"),
+        "{said}"
+    );
+    assert_eq!(first.record(&world).1["backup"], "uploaded");
+
+    // Without the look before each write, records of the same second would replace each other.
+    let deployments: Vec<_> = (0..4)
+        .map(|_| unit.deploy(&world).expect_success())
+        .collect();
+    assert_eq!(deployments.len() + 1, world.usage_records().len());
+    assert_eq!(world.spooled_items(), Vec::<String>::new());
+    let puts_of_config = proxy.count_requests("PUT /mongodb-arena/terragrunt/airbnb/config.yaml");
+    assert_eq!(puts_of_config, 1);
+}
+
 fn deploy_with_profile(profile: &str, cache: Option<(&str, &str)>) -> (World, AppliedDeployment) {
     let world = World::new();
     let mut unit = CustomerUnit::new(&world);

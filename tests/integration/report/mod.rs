@@ -5,6 +5,7 @@ mod cache;
 mod csv;
 mod failures;
 mod filter;
+mod folder_profile;
 mod formats;
 mod golden;
 mod html;
