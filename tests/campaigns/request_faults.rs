@@ -57,11 +57,18 @@ pub(crate) struct FalseAnswer {
 enum AnswerBody {
     /// An error of S3 or STS with this code.
     Error(&'static str),
+    /// An error with this code and sentence.
+    ErrorSentence(&'static str, &'static str),
     Text(&'static str),
 }
 
 const HTML: AnswerBody = AnswerBody::Text(
     "<!DOCTYPE html>\n<html><body><h1>Please log in</h1>Room and name</body></html>\n",
+);
+const EXPLICIT_DENY: AnswerBody = AnswerBody::ErrorSentence(
+    "AccessDenied",
+    "User: u is not authorized to perform: a on resource: r \
+     with an explicit deny in a service control policy",
 );
 const TRUNCATED: AnswerBody =
     AnswerBody::Text("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>Intern");
@@ -77,7 +84,7 @@ const fn says(status: &'static str, headers: &'static str, body: AnswerBody) -> 
 }
 
 /// Every fault, with the name of its kind.
-pub(crate) const ALL: [(&str, RequestFault); 43] = [
+pub(crate) const ALL: [(&str, RequestFault); 47] = [
     ("silence", RequestFault::Silence),
     ("silence after the head", RequestFault::SilenceAfterHead),
     ("drip", RequestFault::Drip),
@@ -121,6 +128,20 @@ pub(crate) const ALL: [(&str, RequestFault); 43] = [
     (
         "403",
         says("403 Forbidden", "", AnswerBody::Error("AccessDenied")),
+    ),
+    ("403 by a policy", says("403 Forbidden", "", EXPLICIT_DENY)),
+    (
+        "403 for a quota",
+        says("403 Forbidden", "", AnswerBody::Error("QuotaExceeded")),
+    ),
+    ("403 of a web filter", says("403 Forbidden", "", HTML)),
+    (
+        "501",
+        says(
+            "501 Not Implemented",
+            "",
+            AnswerBody::Error("NotImplemented"),
+        ),
     ),
     (
         "404",
@@ -246,16 +267,8 @@ impl FalseAnswer {
     pub(crate) fn bytes_for(&self, request: &str) -> Vec<u8> {
         let body = match self.body {
             AnswerBody::Text(text) => text.to_owned(),
-            AnswerBody::Error(code) => {
-                let error = format!("<Code>{code}</Code><Message>not today</Message>");
-                // STS wraps errors in another element.
-                let (open, close) = if request.starts_with("POST / ") {
-                    ("<ErrorResponse><Error>", "</Error></ErrorResponse>")
-                } else {
-                    ("<Error>", "</Error>")
-                };
-                format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{open}{error}{close}")
-            }
+            AnswerBody::Error(code) => error_xml(request, code, "not today"),
+            AnswerBody::ErrorSentence(code, sentence) => error_xml(request, code, sentence),
         };
         let kind = if self.body == HTML {
             "text/html"
@@ -275,6 +288,17 @@ impl FalseAnswer {
             (head + &body).into()
         }
     }
+}
+
+/// An error in answer to a request. STS wraps errors in another element.
+fn error_xml(request: &str, code: &str, sentence: &str) -> String {
+    let error = format!("<Code>{code}</Code><Message>{sentence}</Message>");
+    let (open, close) = if request.starts_with("POST / ") {
+        ("<ErrorResponse><Error>", "</Error></ErrorResponse>")
+    } else {
+        ("<Error>", "</Error>")
+    };
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{open}{error}{close}")
 }
 
 /// The answer to a successful PUT.

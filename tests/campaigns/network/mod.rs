@@ -171,7 +171,9 @@ fn run_once(run: &NetworkRun, helper: Option<&str>, timeout: Duration) -> Networ
         applied,
         config_of_deployment(run.before),
     ));
-    findings.check_under_fault(&world, deployed.last().expect("it"));
+    let faulty = deployed.last().expect("it");
+    findings.check_under_fault(&world, faulty);
+    findings.check_advice(run.kind, faulty.applied.message());
     for head in proxy.request_heads() {
         findings.check_secrets("a request's head", &head);
     }
@@ -285,10 +287,10 @@ fn no_fault_of_the_network_blocks_loses_duplicates_or_hides_anything() {
         .max()
         .unwrap_or_default()
         .as_secs_f64();
-    let [blocked, lost, duplicated, silent] =
-        ["blocked", "lost", "duplicated", "silent"].map(count);
+    let [blocked, lost, duplicated, silent, misled] =
+        ["blocked", "lost", "duplicated", "silent", "misled"].map(count);
     campaign.print_line(format!(
-        "{} faults: {blocked} blocked (max added {added:.1} s), {lost} lost, {duplicated} duplicated, {silent} silent",
+        "{} faults: {blocked} blocked (max added {added:.1} s), {lost} lost, {duplicated} duplicated, {silent} silent, {misled} misled",
         runs.len()
     ));
     let failed: Vec<String> = runs

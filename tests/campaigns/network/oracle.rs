@@ -17,6 +17,46 @@ use test_support::{BUCKET, CONFIG, SECRET_CANARIES, World, to_text};
 /// The time that starting a process may take on a busy machine.
 pub(crate) const PROCESS_START_ALLOWANCE: Duration = Duration::from_millis(1500);
 
+const LOG_IN: &str = "log in";
+const ASK_FOR_PERMISSION: &str = "ask for the permission";
+const ASK_WHO_MANAGES: &str = "ask who manages that policy";
+const SET_CLOCK: &str = "set the clock";
+const CHECK_NETWORK: &str = "check the network";
+const CHECK_PORTAL: &str = "captive portal";
+const CHECK_BUCKET: &str = "check the variable `bucket`";
+const ALL_ADVICE: [&str; 7] = [
+    LOG_IN,
+    ASK_FOR_PERMISSION,
+    ASK_WHO_MANAGES,
+    SET_CLOCK,
+    CHECK_NETWORK,
+    CHECK_PORTAL,
+    CHECK_BUCKET,
+];
+
+/// The advice that fits the faults with only one cause. The answer to a HEAD has no body, so any
+/// 403 can look like a missing permission.
+const FITTING_ADVICE: [(&str, &[&str]); 18] = [
+    ("silence", &[CHECK_NETWORK]),
+    ("silence after the head", &[CHECK_NETWORK]),
+    ("drip", &[CHECK_NETWORK]),
+    ("reset in the request", &[CHECK_NETWORK]),
+    ("lost answer", &[CHECK_NETWORK]),
+    ("reset in the answer", &[CHECK_NETWORK, CHECK_PORTAL]),
+    ("cut answer", &[CHECK_NETWORK, CHECK_PORTAL]),
+    ("403", &[ASK_FOR_PERMISSION]),
+    ("403 by a policy", &[ASK_FOR_PERMISSION, ASK_WHO_MANAGES]),
+    ("403 for a quota", &[ASK_FOR_PERMISSION]),
+    ("403 of a web filter", &[CHECK_PORTAL]),
+    ("404", &[CHECK_BUCKET]),
+    ("429", &[]),
+    ("500", &[]),
+    ("501", &[]),
+    ("503", &[]),
+    ("expired", &[ASK_FOR_PERMISSION, LOG_IN]),
+    ("HTML with 200", &[CHECK_NETWORK, CHECK_PORTAL]),
+];
+
 /// Violations of a run, by promise.
 #[derive(Debug, Default)]
 pub(crate) struct NetworkFindings {
@@ -24,6 +64,8 @@ pub(crate) struct NetworkFindings {
     pub(crate) lost: Vec<String>,
     pub(crate) duplicated: Vec<String>,
     pub(crate) silent: Vec<String>,
+    /// Advice that does not fit the fault.
+    pub(crate) misled: Vec<String>,
     /// Anything else: a visible secret, or a fault that did not occur.
     pub(crate) odd: Vec<String>,
 }
@@ -48,12 +90,13 @@ impl NetworkDeployment {
 }
 
 impl NetworkFindings {
-    pub(crate) fn counters(&self) -> [(&'static str, &[String]); 5] {
+    pub(crate) fn counters(&self) -> [(&'static str, &[String]); 6] {
         [
             ("blocked", &self.blocked),
             ("lost", &self.lost),
             ("duplicated", &self.duplicated),
             ("silent", &self.silent),
+            ("misled", &self.misled),
             ("odd", &self.odd),
         ]
     }
@@ -116,6 +159,18 @@ impl NetworkFindings {
             };
             self.check_secrets(&name, &name);
             self.check_secrets(&name, &content);
+        }
+    }
+
+    /// Checks that a message gives no advice but that of its fault.
+    pub(crate) fn check_advice(&mut self, kind: &str, message: &str) {
+        let Some((_, fitting)) = FITTING_ADVICE.iter().find(|(it, _)| *it == kind) else {
+            return;
+        };
+        for advice in ALL_ADVICE {
+            if message.contains(advice) && !fitting.contains(&advice) {
+                self.misled.push(format!("`{advice}` in: {message}"));
+            }
         }
     }
 
