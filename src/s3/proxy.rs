@@ -124,7 +124,9 @@ impl RouteError {
         match self {
             Self::Proxy { name, .. } => format!("correct {name}, or list the host in NO_PROXY"),
             Self::Endpoint(_) | Self::EndpointUserinfo => {
-                "correct AWS_ENDPOINT_URL_* or `endpoint_url` of the profile".to_owned()
+                "correct AWS_ENDPOINT_URL_*, AWS_CONTAINER_CREDENTIALS_FULL_URI, or `endpoint_url` \
+                 of the profile"
+                    .to_owned()
             }
         }
     }

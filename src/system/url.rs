@@ -124,9 +124,12 @@ pub fn redact_url(url: &str) -> Option<String> {
 /// Such a text can quote a URL that is not valid. So it is cut at its last `@`.
 #[must_use]
 pub fn redact_message(text: &str) -> String {
-    // The SDK quotes the whole endpoint, which can be nothing but a password.
+    // The SDK quotes these whole URLs, which can be nothing but a password.
     if text.starts_with("Custom endpoint `") {
         return "the endpoint in AWS_ENDPOINT_URL_* or the profile is not a valid URL".to_owned();
+    }
+    if text.starts_with("invalid full URI for ECS provider") {
+        return "AWS_CONTAINER_CREDENTIALS_FULL_URI cannot be used".to_owned();
     }
     let last = text.rfind('@').map(|at| at + 1);
     let last_encoded = text.rfind("%40").map(|at| at + 3);
@@ -203,6 +206,11 @@ mod tests {
     fn a_message_is_cut_at_its_last_at_sign() {
         assert_eq!(redact_message("connection refused"), "connection refused");
         assert_eq!(redact_message("bad URI `http://a b:s3@c%40host`"), "…host`");
-        assert!(!redact_message("Custom endpoint `s3cret` was not a valid URI").contains("s3cret"));
+        for text in [
+            "Custom endpoint `s3cret` was not a valid URI",
+            "invalid full URI for ECS provider (no host): http://jane:s3cret",
+        ] {
+            assert!(!redact_message(text).contains("s3cret"));
+        }
     }
 }

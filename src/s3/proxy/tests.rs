@@ -1,4 +1,4 @@
-//! The decisions about proxies, compared with those of Go and curl.
+//! Which proxy a request gets, compared with Go, and proxies that cannot be used.
 
 use super::*;
 

@@ -133,9 +133,21 @@ fn an_endpoint_with_a_password_is_refused_with_its_cause() {
     let message = deploy_and_search(&world, &url);
     for words in [
         "the endpoint cannot be used: it has a user name or password",
-        "; correct AWS_ENDPOINT_URL_* or `endpoint_url` of the profile",
+        "; correct AWS_ENDPOINT_URL_*, ",
     ] {
         assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
+fn no_password_of_the_url_for_credentials_is_shown_however_malformed_the_url() {
+    for url in URLS {
+        let mut world = World::new();
+        // In place of the profile's credentials, which come first.
+        std::fs::remove_file(world.home().join(".aws/credentials")).expect("it");
+        world.set_variable("AWS_CONTAINER_CREDENTIALS_FULL_URI", Some(url));
+        let message = deploy_and_search(&world, url);
+        assert!(message.contains("cannot"), "{url:?}: {message}");
     }
 }
 
