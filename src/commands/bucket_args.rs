@@ -39,7 +39,7 @@ pub struct BucketArgs {
 
 impl BucketArgs {
     /// The bucket, with the profile of the arguments, or that of the customer folder in or below
-    /// which the command runs. `messages` gets a line about the latter, because nobody named it.
+    /// which the command runs. `messages` gets a line about the latter, because the user did not name it.
     ///
     /// # Errors
     /// A `--config-file` that cannot be read.
@@ -52,7 +52,7 @@ impl BucketArgs {
         if let Some((profile, path)) = find_folder_profile() {
             let name = sanitize(&profile);
             let line = format!("config-backup: uses the AWS profile `{name}` of `{path}`");
-            // A message that nobody can read does not matter.
+            // A closed stderr is no reason to fail.
             let _ = writeln!(messages, "{line}");
             target.profile = profile;
         }

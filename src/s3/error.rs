@@ -261,7 +261,7 @@ fn find_route_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Route
     error_chain(error).find_map(|error| error.downcast_ref::<RouteError>())
 }
 
-/// Whether the SDK could not find out where to send the request, recognized by its wording.
+/// Whether the SDK does not know where to send the request, recognized by its wording.
 fn is_settings_error(cause: &str) -> bool {
     ["endpoint", "Endpoint", "Invalid Configuration", "uri"]
         .iter()
