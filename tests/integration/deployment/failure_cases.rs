@@ -117,7 +117,7 @@ pub(crate) const UNKNOWN_KEY: FailureCase = FailureCase {
     plan: "error",
     words: &[
         "AWS does not know these credentials",
-        "aws sso login --profile default",
+        "log in, or set AWS_PROFILE",
     ],
     user: test_support::JOHN_ARN,
 };
@@ -135,7 +135,7 @@ pub(crate) const NO_CREDENTIALS: FailureCase = FailureCase {
     plan: "error",
     words: &[
         "no AWS credentials found",
-        "aws sso login --profile default",
+        "log in, or set AWS_PROFILE",
     ],
     user: test_support::JOHN_ARN,
 };
