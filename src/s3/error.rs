@@ -15,6 +15,7 @@ use crate::s3::aws_files::profile_chain::{AwsProfile, ProfileContent};
 use crate::s3::credentials_error::explain_credentials_error;
 use crate::s3::forbidden::explain_forbidden;
 use crate::s3::proxy::RouteError;
+use crate::system::env::has_env_credentials;
 use crate::system::url::redact_message;
 
 /// AWS rejects signatures that are older than this.
@@ -58,16 +59,24 @@ impl RequestContext<'_> {
     }
 
     pub(super) fn login_hint(&self) -> String {
-        if self.profile.content == ProfileContent::NotDefined {
+        let profile = self.profile;
+        let has_env_credentials = has_env_credentials();
+        if has_env_credentials && profile.provides_credentials(true) == Ok(false) {
+            return "renew the credentials of the environment".to_owned();
+        }
+        if profile.content == ProfileContent::NotDefined {
             return "log in, or set AWS_PROFILE".to_owned();
         }
-        let name = &self.profile.name;
-        if self.profile.has_mfa_serial {
+        let name = &profile.name;
+        if profile.has_mfa_serial {
             // The SDK never asks for it.
             return format!(
                 "the profile asks for a second factor (mfa_serial), which cannot be entered here: \
                  use an SSO profile, or put temporary credentials for `{name}` into the environment"
             );
+        }
+        if profile.has_access_key {
+            return format!("renew the access key of the profile `{name}`");
         }
         format!("log in again, as with `aws sso login --profile {name}`")
     }

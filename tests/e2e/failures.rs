@@ -151,7 +151,7 @@ fn missing_credentials_are_told(stack: CustomerStack) {
     fs::remove_file(stack.world.home().join(".aws/credentials")).unwrap();
     assert_reported(
         &stack.apply_all(),
-        &["no AWS credentials", "aws sso login --profile default"],
+        &["no AWS credentials", "log in, or set AWS_PROFILE"],
     );
 }
 

@@ -30,6 +30,8 @@ pub struct AwsProfile {
     pub content: ProfileContent,
     /// Whether a role of its chain asks for a second factor.
     pub has_mfa_serial: bool,
+    /// Whether its chain begins with an access key in the files.
+    pub has_access_key: bool,
     pub ca_bundle: Option<PathBuf>,
     pub region: Option<String>,
     /// The names of the profiles that its credentials come from: itself first.
@@ -95,6 +97,7 @@ impl AwsProfile {
         found.ca_bundle = profile.get("ca_bundle").map(PathBuf::from);
         found.region = profile.get("region").map(str::to_owned);
         let (chain, problem) = follow_chain(files, profile);
+        found.has_access_key = chain.last().is_some_and(|base| base.has_access_key());
         for link in chain {
             found.chain.push(link.name.clone());
             found.has_mfa_serial |= link.has("mfa_serial") && link.has("role_arn");

@@ -18,14 +18,16 @@ use test_support::{BUCKET, CONFIG, SECRET_CANARIES, World, to_text};
 pub(crate) const PROCESS_START_ALLOWANCE: Duration = Duration::from_millis(1500);
 
 const LOG_IN: &str = "log in";
+const RENEW_KEY: &str = "renew the access key";
 const ASK_FOR_PERMISSION: &str = "ask for the permission";
 const ASK_WHO_MANAGES: &str = "ask who manages that policy";
 const SET_CLOCK: &str = "set the clock";
 const CHECK_NETWORK: &str = "check the network";
 const CHECK_PORTAL: &str = "captive portal";
 const CHECK_BUCKET: &str = "check the variable `bucket`";
-const ALL_ADVICE: [&str; 7] = [
+const ALL_ADVICE: [&str; 8] = [
     LOG_IN,
+    RENEW_KEY,
     ASK_FOR_PERMISSION,
     ASK_WHO_MANAGES,
     SET_CLOCK,
@@ -53,7 +55,7 @@ const FITTING_ADVICE: [(&str, &[&str]); 18] = [
     ("500", &[]),
     ("501", &[]),
     ("503", &[]),
-    ("expired", &[ASK_FOR_PERMISSION, LOG_IN]),
+    ("expired", &[ASK_FOR_PERMISSION, RENEW_KEY]),
     ("HTML with 200", &[CHECK_NETWORK, CHECK_PORTAL]),
 ];
 

@@ -133,6 +133,12 @@ causes! {
     expired_credentials: "expired credentials", |world, _| {
         Some(answer(world, "POST ", "403 Forbidden", "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>m</Message></Error></ErrorResponse>"))
     };
+    expired_environment: "expired credentials in the environment", |world, unit| {
+        unit.set_variable("aws_profile", "of-a-person");
+        world.set_variable("AWS_ACCESS_KEY_ID", Some("AKIADEFAULT"));
+        world.set_variable("AWS_SECRET_ACCESS_KEY", Some("secret-of-default"));
+        Some(answer(world, "POST ", "403 Forbidden", "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>m</Message></Error></ErrorResponse>"))
+    };
     refused_role: "a role that may not be assumed", |world, unit| {
         let _ = use_profile(world, unit, "[profile team]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = default\n");
         Some(answer(world, "POST ", "403 Forbidden", "<ErrorResponse><Error><Code>AccessDenied</Code><Message>User u is not authorized to perform: sts:AssumeRole on resource: r</Message></Error></ErrorResponse>"))

@@ -117,7 +117,7 @@ pub(crate) const UNKNOWN_KEY: FailureCase = FailureCase {
     plan: "error",
     words: &[
         "AWS does not know these credentials",
-        "log in, or set AWS_PROFILE",
+        "renew the access key of the profile `default`",
     ],
     user: test_support::JOHN_ARN,
 };
@@ -133,10 +133,7 @@ pub(crate) const NO_CREDENTIALS: FailureCase = FailureCase {
         None
     },
     plan: "error",
-    words: &[
-        "no AWS credentials found",
-        "log in, or set AWS_PROFILE",
-    ],
+    words: &["no AWS credentials found", "log in, or set AWS_PROFILE"],
     user: test_support::JOHN_ARN,
 };
 

@@ -82,7 +82,7 @@ fn names_expired_credentials_and_how_to_renew_them() {
         "credentials",
         "bad",
         "have expired",
-        "aws sso login --profile default",
+        "renew the access key of the profile `default`",
     );
     found.assert_check("network", "ok", "", "").assert_check(
         "s3:PutObject",
