@@ -17,7 +17,7 @@ pub enum UserIdentity {
 }
 
 /// The session names that tools make up if the operator chooses none. They name no person, and most
-/// of them differ in each deployment. [`PLACEHOLDERS`] explains the words in braces.
+/// of them differ in each deployment. `PLACEHOLDERS` explains the words in braces.
 ///
 /// The SQL views have the same list.
 pub const TOOL_SESSIONS: [&str; 34] = [
