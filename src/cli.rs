@@ -16,7 +16,7 @@ use crate::commands::doctor::{DoctorArgs, run_doctor};
 use crate::commands::history::{HistoryArgs, run_history};
 use crate::commands::iam::{IAM_EXAMPLES, IamArgs, run_iam};
 use crate::commands::init::{InitArgs, run_init};
-use crate::commands::replay::run_replay;
+use crate::commands::replay::{ReplayArgs, run_replay};
 use crate::commands::report::{EXAMPLES, ReportArgs, run_report};
 use crate::commands::restore::{RestoreArgs, run_restore};
 use crate::commands::status::{StatusArgs, run_status};
@@ -65,7 +65,7 @@ enum CliCommand {
     /// Check credentials, bucket, tools and folder for a deployment, with a fix for each problem
     Doctor(Box<DoctorArgs>),
     /// Send what deployments had to queue on this machine
-    Replay,
+    Replay(ReplayArgs),
     /// Show what is queued on this machine because it could not be sent yet
     Status(StatusArgs),
     /// Print the IAM policies: for who deploys, for auditors, for the bucket
@@ -154,7 +154,7 @@ fn run_command(
         CliCommand::Compact(args) => run_compact(&args, output, messages),
         CliCommand::Init(args) => run_init(&args, &mut output),
         CliCommand::Doctor(args) => run_doctor(&args, output),
-        CliCommand::Replay => run_replay(output, messages),
+        CliCommand::Replay(args) => run_replay(&args, output, messages),
         CliCommand::Status(args) => run_status(&args, output),
         CliCommand::Iam(args) => run_iam(&args, output, messages),
         CliCommand::Completions { shell } => run_completions(shell, &mut cli_command(), output),

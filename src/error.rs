@@ -44,6 +44,8 @@ pub struct Error {
     pub status: Option<u16>,
     /// S3's error code, or empty.
     pub code: String,
+    /// Whether the bucket's policy forbids the request, whatever else permits it.
+    pub is_denied_by_bucket_policy: bool,
 }
 
 pub const CHECK_NETWORK_HINT: &str = "check the network, VPN and proxy";
@@ -60,6 +62,7 @@ impl Error {
             bucket_region: None,
             status: None,
             code: String::new(),
+            is_denied_by_bucket_policy: false,
         }
     }
 

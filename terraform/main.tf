@@ -16,6 +16,7 @@ locals {
     bucket                 = var.bucket
     bucket_region          = var.bucket_region
     expected_bucket_owner  = var.expected_bucket_owner
+    bucket_encryption      = var.bucket_encryption
     timeout                = var.timeout
     helper                 = var.helper
     helper_url             = var.helper_url

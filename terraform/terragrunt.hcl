@@ -13,12 +13,13 @@ include "root" {
 locals {
   # A variable that is set but empty counts as not set.
   variables = { for name, default in {
-    BUCKET        = "mongodb-arena"
-    BUCKET_REGION = "us-east-1"
-    BUCKET_OWNER  = ""
-    HELPER        = "config-backup"
-    HELPER_URL    = ""
-    HELPER_SHA256 = ""
+    BUCKET            = "mongodb-arena"
+    BUCKET_REGION     = "us-east-1"
+    BUCKET_OWNER      = ""
+    BUCKET_ENCRYPTION = ""
+    HELPER            = "config-backup"
+    HELPER_URL        = ""
+    HELPER_SHA256     = ""
   } : name => get_env("CONFIG_BACKUP_${name}", "") != "" ? get_env("CONFIG_BACKUP_${name}", "") : default }
 
   # All settings of this unit; README.md describes them. Empty and null stand for "as config.yaml says" or the default.
@@ -33,6 +34,7 @@ locals {
     bucket                 = local.variables.BUCKET
     bucket_region          = local.variables.BUCKET_REGION
     expected_bucket_owner  = local.variables.BUCKET_OWNER
+    bucket_encryption      = local.variables.BUCKET_ENCRYPTION
     timeout                = 10
     helper                 = local.variables.HELPER
     helper_url             = local.variables.HELPER_URL
@@ -41,8 +43,8 @@ locals {
 
   # The module's variables. A setting that is removed above must not give way to TF_VAR_* of the shell.
   variable_names = [
-    "additional_users_count", "aws_profile", "bucket", "bucket_region", "cluster_name", "customer_name", "expected_bucket_owner",
-    "helper", "helper_sha256", "helper_url", "project_name", "timeout",
+    "additional_users_count", "aws_profile", "bucket", "bucket_encryption", "bucket_region", "cluster_name", "customer_name",
+    "expected_bucket_owner", "helper", "helper_sha256", "helper_url", "project_name", "timeout",
   ]
 
   # Nothing below needs a change. An expression that fails here would stop the whole run, hence try() and can().

@@ -104,6 +104,18 @@ variable "expected_bucket_owner" {
   }
 }
 
+variable "bucket_encryption" {
+  description = "The encryption that uploads ask for: `AES256`, `aws:kms` or `aws:kms:KEY`, where KEY is the id, the alias (`alias/NAME`) or the ARN of a key. For a bucket that refuses uploads without it. Empty: the bucket's default."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(AES256|aws:kms(:([A-Za-z0-9-]{36}|alias/[A-Za-z0-9/_-]+|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key/[A-Za-z0-9-]{36}|alias/[A-Za-z0-9/_-]+)))?)?$", var.bucket_encryption))
+    error_message = "The variable bucket_encryption must be AES256, aws:kms, aws:kms:KEY with the id, alias or ARN of a key, such as \"aws:kms:alias/backups\", or empty."
+  }
+}
+
 variable "helper" {
   description = "The config-backup executable: a name that is looked up in PATH, or a path."
   type        = string

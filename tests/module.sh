@@ -969,7 +969,7 @@ import json, sys
 
 settings = dict(
     config_file_path=".terraform/stub/config.yaml", customer_name="", aws_profile="", project_name="", cluster_name="",
-    additional_users_count=None, bucket="mongodb-arena", bucket_region="us-east-1", expected_bucket_owner="", timeout=10,
+    additional_users_count=None, bucket="mongodb-arena", bucket_region="us-east-1", expected_bucket_owner="", bucket_encryption="", timeout=10,
     helper="./tests/stub.sh", helper_url="", helper_sha256="",
 )
 names = list(settings)
@@ -997,7 +997,7 @@ PYTHON
   quietly calls
 }
 
-defaults='{"config_file_path":".terraform/stub/config.yaml","customer_name":"","aws_profile":"","project_name":"","cluster_name":"","bucket":"mongodb-arena","bucket_region":"us-east-1","expected_bucket_owner":"","timeout":"10"}'
+defaults='{"config_file_path":".terraform/stub/config.yaml","customer_name":"","aws_profile":"","project_name":"","cluster_name":"","bucket":"mongodb-arena","bucket_region":"us-east-1","expected_bucket_owner":"","bucket_encryption":"","timeout":"10"}'
 
 gets_settings() {
   cd "$unit.settings"
@@ -1024,19 +1024,20 @@ gets_wrong_settings() {
   generate <<'PYTHON'
 settings |= dict(
     timeout="soon", additional_users_count=[1, "two"], bucket_region="nowhere", bucket={"name": {"of": None}}, customer_name=True,
-    aws_profile=0.5, project_name=[], cluster_name={}, expected_bucket_owner=123456789012, helper_url=["a"], helper_sha256=1,
+    aws_profile=0.5, project_name=[], cluster_name={}, expected_bucket_owner=123456789012, bucket_encryption=["AES256"],
+    helper_url=["a"], helper_sha256=1,
 )
 PYTHON
   silent apply
   got '{"config_file_path":".terraform/stub/config.yaml","customer_name":"true","aws_profile":"0.5","project_name":"[]","cluster_name":"{}",
-    "bucket":"{\"name\":{\"of\":null}}","bucket_region":"nowhere","expected_bucket_owner":"123456789012","timeout":"soon","additional_users_count":"[1,\"two\"]"}'
+    "bucket":"{\"name\":{\"of\":null}}","bucket_region":"nowhere","expected_bucket_owner":"123456789012","bucket_encryption":"[\"AES256\"]","timeout":"soon","additional_users_count":"[1,\"two\"]"}'
 
   # shellcheck disable=SC2016 # templates of Terraform, which must not expand
   generate <<<'settings |= dict(timeout=3600, customer_name="line\nbreak \"quote\" \\ ${id} %{if} é \u0007", bucket_region=None)'
   silent apply
   # shellcheck disable=SC2016 # as above
   got '{"config_file_path":".terraform/stub/config.yaml","customer_name":"line\nbreak \"quote\" \\ ${id} %{if} é \u0007","aws_profile":"","project_name":"","cluster_name":"",
-    "bucket":"mongodb-arena","expected_bucket_owner":"","timeout":"3600"}'
+    "bucket":"mongodb-arena","expected_bucket_owner":"","bucket_encryption":"","timeout":"3600"}'
 
   # A helper that is not a name is the one of PATH; here there is none.
   generate <<<'settings |= dict(helper=["./tests/stub.sh"], timeout=[1], helper_url="http://127.0.0.1:9/helper", helper_sha256=[1])'

@@ -29,6 +29,10 @@ pub fn judge(data: &[u8], query: &ModuleQuery) {
     let fields = fields_of(data);
     let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
     let problems = query.problems.join("\n");
+    let encryption = match &query.bucket_encryption {
+        Some(encryption) => encryption.to_string(),
+        None => String::new(),
+    };
     for (read, key, default) in [
         (query.config_file_path.as_str(), "config_file_path", ""),
         (query.bucket.as_str(), "bucket", "mongodb-arena"),
@@ -38,6 +42,7 @@ pub fn judge(data: &[u8], query: &ModuleQuery) {
             "expected_bucket_owner",
             "",
         ),
+        (encryption.as_str(), "bucket_encryption", ""),
         (or_empty(query.customer_name.as_ref()), "customer_name", ""),
         (or_empty(query.aws_profile.as_ref()), "aws_profile", ""),
         (or_empty(query.backup_key.as_ref()), "backup_key", ""),
@@ -102,6 +107,7 @@ pub fn judge_problem(problem: &str) {
             "a whole number of at least 0; the value in config.yaml is used",
             "a whole number of seconds from 1 to 300; 10 is used",
             "an AWS region such as us-east-1; us-east-1 is used",
+            "AES256, aws:kms or aws:kms:KEY; the bucket's default is used",
             "a number of milliseconds; 0 is used",
             "at most 64 letters, digits and `-`; a new one is used",
         ];

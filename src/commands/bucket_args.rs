@@ -10,7 +10,7 @@ use crate::config::file;
 use crate::defaults::{DEFAULT_BUCKET, DEFAULT_BUCKET_REGION};
 use crate::error::Error;
 use crate::output::sanitize::sanitize;
-use crate::s3::store::BucketTarget;
+use crate::s3::store::{BucketTarget, ObjectEncryption};
 use crate::system::env::{environment_profile, has_env_credentials};
 
 /// Where a customer folder has its config, seen from the folder itself and from its units.
@@ -35,6 +35,18 @@ pub struct BucketArgs {
     /// The account that must own the bucket [default: any account]
     #[arg(long, env = "CONFIG_BACKUP_BUCKET_OWNER", value_name = "ACCOUNT")]
     pub expected_bucket_owner: Option<String>,
+}
+
+/// Of the commands that write. A command that only reads must not fail because of it.
+#[derive(Debug, Args)]
+pub struct EncryptionArgs {
+    /// The encryption that uploads ask for: AES256, aws:kms or aws:kms:KEY [default: the bucket's]
+    #[arg(
+        long,
+        env = "CONFIG_BACKUP_BUCKET_ENCRYPTION",
+        value_name = "ENCRYPTION"
+    )]
+    pub bucket_encryption: Option<ObjectEncryption>,
 }
 
 impl BucketArgs {
@@ -74,6 +86,7 @@ impl BucketArgs {
             region: self.bucket_region.clone(),
             profile,
             owner: self.expected_bucket_owner.clone().unwrap_or_default(),
+            encryption: None,
         })
     }
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Datelike as _, NaiveTime, Utc};
 use futures_util::{StreamExt as _, stream};
 
 use crate::archive::writer::{CompactResult, compact_customer};
-use crate::commands::bucket_args::BucketArgs;
+use crate::commands::bucket_args::{BucketArgs, EncryptionArgs};
 use crate::error::Error;
 use crate::exit_code::ExitCode;
 use crate::keys::{self, RECORDS_PREFIX};
@@ -38,6 +38,8 @@ pub struct CompactArgs {
     pub dry_run: bool,
     #[command(flatten)]
     source: BucketArgs,
+    #[command(flatten)]
+    encryption: EncryptionArgs,
 }
 
 /// What was archived of all customers.
@@ -70,7 +72,10 @@ pub fn run_compact(
 ) -> Result<ExitCode> {
     let now = utc_now();
     let cutoff = archive_cutoff(arguments.before.as_deref(), now)?;
-    let target = arguments.source.resolve_target(&mut messages)?;
+    let mut target = arguments.source.resolve_target(&mut messages)?;
+    target
+        .encryption
+        .clone_from(&arguments.encryption.bucket_encryption);
 
     let mut summary = CompactSummary::default();
     let compacted = block_on(compact_all(

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use crate::commands::bucket_args::BucketArgs;
+use crate::commands::bucket_args::{BucketArgs, EncryptionArgs};
 use crate::doctor::bucket_checks::run_bucket_checks;
 use crate::doctor::check::CheckResult;
 use crate::doctor::folder_checks::CustomerFolder;
@@ -42,6 +42,8 @@ pub struct DoctorArgs {
     /// Where to look
     #[command(flatten)]
     pub source: BucketArgs,
+    #[command(flatten)]
+    pub encryption: EncryptionArgs,
 }
 
 /// Runs all checks.
@@ -53,6 +55,9 @@ pub fn run_doctor(arguments: &DoctorArgs, mut output: impl Write + IsTerminal) -
 
     let folder = read_customer_folder(arguments, limit)?;
     let mut target = arguments.source.resolve_named_target()?;
+    target
+        .encryption
+        .clone_from(&arguments.encryption.bucket_encryption);
     if arguments.source.profile.is_none() && arguments.source.config_file.is_none() {
         target.profile = folder.profile();
     }

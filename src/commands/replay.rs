@@ -4,23 +4,42 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use clap::Args;
 
 use crate::deployment::spool_replay::{ReplayReport, SpoolReplay};
 use crate::exit_code::ExitCode;
+use crate::s3::store::ObjectEncryption;
 use crate::state::dirs::StateDirs;
 use crate::state::quarantine;
 use crate::system::runtime::block_on;
 
 const TIME_LIMIT: Duration = Duration::from_mins(5);
 
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The encryption that uploads ask for: AES256, aws:kms or aws:kms:KEY [default: that of the
+    /// deployment]
+    #[arg(
+        long,
+        env = "CONFIG_BACKUP_BUCKET_ENCRYPTION",
+        value_name = "ENCRYPTION"
+    )]
+    pub bucket_encryption: Option<ObjectEncryption>,
+}
+
 /// Exits with 0 if nothing remains, otherwise with the code of the first error, or with 1.
-pub fn run_replay(mut output: impl Write, mut messages: impl Write) -> Result<ExitCode> {
+pub fn run_replay(
+    arguments: &ReplayArgs,
+    mut output: impl Write,
+    mut messages: impl Write,
+) -> Result<ExitCode> {
     let state_dirs = StateDirs::detect();
     quarantine::restore_readable_items(&state_dirs);
     let replay = SpoolReplay {
         state_dirs: &state_dirs,
         open_bucket: None,
         running_deployment_id: None,
+        encryption: arguments.bucket_encryption.clone(),
         time_limit: TIME_LIMIT,
     };
     let report = block_on(replay.run())?;

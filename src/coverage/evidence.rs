@@ -255,6 +255,7 @@ mod tests {
             region: String::new(),
             profile: String::new(),
             owner: String::new(),
+            encryption: None,
         };
         SpoolItem {
             md5: "0a".repeat(16),

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::defaults::{DEFAULT_BUCKET, DEFAULT_BUCKET_REGION, DEFAULT_TIMEOUT_SECONDS};
 use crate::deployment::answer::AnswerStatus;
 use crate::deployment::query_fields::QueryFields;
-use crate::s3::store::BucketTarget;
+use crate::s3::store::{BucketTarget, ObjectEncryption};
 
 const MAX_QUERY_BYTES: u64 = 1 << 20;
 
@@ -36,6 +36,8 @@ pub struct ModuleQuery {
     pub bucket_region: String,
     /// The account that must own the bucket.
     pub expected_bucket_owner: Option<String>,
+    /// The encryption that uploads ask for. `None`: the bucket's default.
+    pub bucket_encryption: Option<ObjectEncryption>,
     /// The deadline of the whole deployment.
     pub timeout: Duration,
     /// The version of the module's files.
@@ -59,7 +61,7 @@ pub struct ModuleQuery {
 }
 
 /// The keys of a [`ModuleQuery`].
-pub const QUERY_KEYS: [&str; 18] = [
+pub const QUERY_KEYS: [&str; 19] = [
     "config_file_path",
     "customer_name",
     "aws_profile",
@@ -69,6 +71,7 @@ pub const QUERY_KEYS: [&str; 18] = [
     "bucket",
     "bucket_region",
     "expected_bucket_owner",
+    "bucket_encryption",
     "timeout",
     "unit_version",
     "planned_id",
@@ -129,6 +132,7 @@ impl ModuleQuery {
             bucket: bucket.unwrap_or_else(|| DEFAULT_BUCKET.to_owned()),
             bucket_region: fields.take_region("bucket_region", DEFAULT_BUCKET_REGION),
             expected_bucket_owner: fields.take_text("expected_bucket_owner"),
+            bucket_encryption: fields.take_encryption("bucket_encryption"),
             timeout: fields.take_timeout("timeout", DEFAULT_TIMEOUT_SECONDS),
             unit_version: fields.take_text("unit_version"),
             planned_id: fields.take_id("planned_id"),
@@ -162,6 +166,7 @@ impl ModuleQuery {
             region: self.bucket_region.clone(),
             profile: profile.to_owned(),
             owner: self.expected_bucket_owner.clone().unwrap_or_default(),
+            encryption: self.bucket_encryption.clone(),
         }
     }
 }
@@ -233,6 +238,7 @@ mod tests {
             fields.insert(key.to_owned(), Value::from("7"));
         }
         fields.insert("bucket_region".to_owned(), Value::from("us-west-7"));
+        fields.insert("bucket_encryption".to_owned(), Value::from("aws:kms"));
         fields.insert("plan_status".to_owned(), Value::from("ok"));
         let query = ModuleQuery::from_fields(fields).expect("a query");
         assert_eq!(query.config_file_path, "7");
@@ -242,7 +248,9 @@ mod tests {
         assert_eq!(query.backup_id.as_deref(), Some("7"));
         assert_eq!(query.plan_status, Some(AnswerStatus::Ok));
         assert_eq!(query.bucket_target("other").profile, "7");
-        assert_eq!(query.bucket_target("other").region, "us-west-7");
+        let target = query.bucket_target("other");
+        assert_eq!(target.region, "us-west-7");
+        assert_eq!(target.encryption, Some(ObjectEncryption::Kms(None)));
         assert_eq!(query.problems, [""; 0]);
     }
 
@@ -283,6 +291,11 @@ mod tests {
             (
                 "\"bucket_region\":\"nowhere\"",
                 "`bucket_region` must be an AWS region such as us-east-1; us-east-1 is used",
+            ),
+            (
+                "\"bucket_encryption\":\"aes256\"",
+                "`bucket_encryption` must be AES256, aws:kms or aws:kms:KEY; \
+                 the bucket's default is used",
             ),
             (
                 "\"deployment_id\":\"../x\"",

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::deployment::answer::AnswerStatus;
 use crate::deployment::protocol::QUERY_KEYS;
 use crate::error::to_single_line;
+use crate::s3::encryption::{ENCRYPTION_FORM, ObjectEncryption};
 
 /// The longest deadline that can be set.
 const MAX_TIMEOUT_SECONDS: u64 = 300;
@@ -97,6 +98,11 @@ impl QueryFields {
             Some(region) => region,
             None => default.to_owned(),
         }
+    }
+
+    pub(crate) fn take_encryption(&mut self, key: &str) -> Option<ObjectEncryption> {
+        let parse = |text: &str| text.parse().ok();
+        self.take_parsed(key, ENCRYPTION_FORM, "the bucket's default", parse)
     }
 
     /// An id. It becomes part of a file name on this machine, so it must not be a path.

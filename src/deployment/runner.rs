@@ -329,6 +329,7 @@ async fn upload_everything(
 fn collect_store_notes(store: &ObjectStore, state_dirs: &StateDirs) -> Vec<String> {
     let mut notes = store.aws_file_notes();
     notes.extend(conditional_writes_note(store, state_dirs));
+    notes.extend(demanded_encryption_note(store, state_dirs));
     notes
 }
 
@@ -337,13 +338,29 @@ fn conditional_writes_note(store: &ObjectStore, state_dirs: &StateDirs) -> Optio
     if !store.lacks_conditional_writes() {
         return None;
     }
-    let bucket = sha256_hex(store.bucket_identity().as_bytes());
-    let name = format!("conditional-writes.{}", &bucket[..16]);
-    is_first_notice(state_dirs, &name).then(|| {
+    is_first_bucket_notice(store, state_dirs, "conditional-writes").then(|| {
         "the server has no conditional writes (HTTP 501), so two deployments in the same second can \
          replace each other's records; this is said only once"
             .to_owned()
     })
+}
+
+/// Says once on each machine which setting saves the requests that the bucket's policy refuses.
+fn demanded_encryption_note(store: &ObjectStore, state_dirs: &StateDirs) -> Option<String> {
+    let encryption = store.demanded_encryption()?;
+    is_first_bucket_notice(store, state_dirs, "encryption").then(|| {
+        format!(
+            "the bucket's policy refuses uploads without encryption: \
+             set CONFIG_BACKUP_BUCKET_ENCRYPTION={encryption}, which saves requests; \
+             this is said only once"
+        )
+    })
+}
+
+fn is_first_bucket_notice(store: &ObjectStore, state_dirs: &StateDirs, topic: &str) -> bool {
+    let bucket = sha256_hex(store.bucket_identity().as_bytes());
+    let name = format!("{topic}.{}", &bucket[..16]);
+    is_first_notice(state_dirs, &name)
 }
 
 async fn open_store(
@@ -400,6 +417,7 @@ async fn replay_earlier_deployments(
         state_dirs: deployment.state_dirs(),
         open_bucket: Some(OpenBucket { store, target }),
         running_deployment_id: Some(deployment.deployment_id()),
+        encryption: None,
         time_limit: deployment.network_time_left(),
     };
     let run = Box::pin(replay.run());

@@ -1,5 +1,6 @@
 //! Uploads what earlier deployments spooled: for `deploy` within its deadline, and for `replay`.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use crate::deployment::upload::record::upload_claimed_record;
 use crate::error::Error;
 use crate::output::sanitize::count_noun;
 use crate::record::{ChainLink, UsageRecord};
-use crate::s3::store::{BucketTarget, ObjectStore, RequestTimeouts};
+use crate::s3::store::{BucketTarget, ObjectEncryption, ObjectStore, RequestTimeouts};
 use crate::state::dirs::StateDirs;
 use crate::state::quarantine;
 use crate::state::spool::{ITEM_SUFFIX, Spool, SpoolEntry, SpoolReadError};
@@ -45,8 +46,13 @@ pub(crate) struct SpoolReplay<'a> {
     pub open_bucket: Option<OpenBucket<'a>>,
     /// The items of this deployment were tried just now, so the replay skips them.
     pub running_deployment_id: Option<&'a str>,
+    /// Replaces the encryption of each item.
+    pub encryption: Option<ObjectEncryption>,
     pub time_limit: Duration,
 }
+
+/// What the policies of buckets demand of uploads without an encryption, by the bucket's name.
+type DemandedEncryptions = HashMap<String, ObjectEncryption>;
 
 impl ReplayReport {
     fn add_remaining(&mut self, problem: String) {
@@ -124,6 +130,7 @@ impl SpoolReplay<'_> {
             report.quarantine_file(path, "not a spool file");
         }
 
+        let mut demanded = DemandedEncryptions::default();
         let mut unvisited = contents.items.len();
         for path in &contents.items {
             unvisited -= 1;
@@ -136,7 +143,7 @@ impl SpoolReplay<'_> {
                 }
             };
             let time_left = deadline.saturating_duration_since(Instant::now());
-            let Err(error) = self.upload_item(entry, time_left).await else {
+            let Err(error) = self.upload_item(entry, time_left, &mut demanded).await else {
                 report.sent += 1;
                 continue;
             };
@@ -156,15 +163,36 @@ impl SpoolReplay<'_> {
         self.running_deployment_id == Some(entry.item.deployment_id.as_str())
     }
 
-    async fn upload_item(&self, entry: SpoolEntry, time_left: Duration) -> Result<(), Error> {
+    async fn upload_item(
+        &self,
+        entry: SpoolEntry,
+        time_left: Duration,
+        demanded: &mut DemandedEncryptions,
+    ) -> Result<(), Error> {
         if let Some(store) = self.find_open_store(&entry) {
             self.upload_to(store, &entry).await?;
         } else {
             let timeouts = RequestTimeouts::for_body(entry.body.len(), time_left);
-            let store = ObjectStore::open(&entry.item.target, timeouts).await?;
-            self.upload_to(&store, &entry).await?;
+            let mut target = entry.item.target.clone();
+            target.encryption = self.find_encryption(&target, demanded);
+            let store = ObjectStore::open(&target, timeouts).await?;
+            let uploaded = self.upload_to(&store, &entry).await;
+            if let Some(encryption) = store.demanded_encryption() {
+                demanded.insert(target.bucket, encryption.clone());
+            }
+            uploaded?;
         }
         entry.remove()
+    }
+
+    /// The encryption of an item for this target.
+    fn find_encryption(
+        &self,
+        target: &BucketTarget,
+        demanded: &DemandedEncryptions,
+    ) -> Option<ObjectEncryption> {
+        let set = self.encryption.as_ref().or(target.encryption.as_ref());
+        set.or_else(|| demanded.get(&target.bucket)).cloned()
     }
 
     /// The open bucket, if it is the item's bucket.
@@ -175,7 +203,16 @@ impl SpoolReplay<'_> {
         // running deployment may upload it.
         let has_no_profile = item_target.profile.is_empty();
         let is_same_bucket = item_target.bucket == target.bucket;
-        if item_target == target || (is_same_bucket && has_no_profile) {
+        // An item without an encryption of its own gets that of the running deployment.
+        let encryption = item_target.encryption.as_ref();
+        let has_other_encryption = encryption.is_some() && encryption != target.encryption.as_ref();
+        let is_same_target = BucketTarget {
+            encryption: target.encryption.clone(),
+            ..item_target.clone()
+        } == *target;
+        if has_other_encryption {
+            None
+        } else if is_same_target || (is_same_bucket && has_no_profile) {
             Some(store)
         } else {
             None

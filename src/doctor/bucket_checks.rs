@@ -428,7 +428,11 @@ async fn check_operations(
     reporter.report(s3_results::evaluate_read_back(&probes));
     reporter.report(s3_results::evaluate_canary(&probes));
     reporter.report(bucket_settings::evaluate_versioning(versioning, put));
-    reporter.report(bucket_settings::evaluate_encryption(encryption, put));
+    reporter.report(bucket_settings::evaluate_encryption(
+        encryption,
+        put,
+        store.demanded_encryption(),
+    ));
     reporter.report(bucket_settings::evaluate_public_access(public_access));
     reporter.report(bucket_settings::evaluate_tls_policy(policy));
     reporter.report(bucket_settings::evaluate_object_lock(lock));

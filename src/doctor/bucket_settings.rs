@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::doctor::check::{CheckId, CheckResult};
 use crate::doctor::s3_requests::PutProbe;
 use crate::error::{Error, ErrorKind};
+use crate::s3::store::ObjectEncryption;
 
 /// Evaluates versioning: as S3 says, or else as the answer to a PUT shows.
 pub(crate) fn evaluate_versioning(
@@ -31,10 +32,20 @@ pub(crate) fn evaluate_versioning(
 }
 
 /// Evaluates encryption: as S3 says, or else as the answer to a PUT shows.
+///
+/// `demanded` is what the bucket's policy demands of uploads although no encryption is set.
 pub(crate) fn evaluate_encryption(
     answer: Result<Option<String>, Error>,
     put: Option<&PutProbe>,
+    demanded: Option<&ObjectEncryption>,
 ) -> CheckResult {
+    if let Some(demanded) = demanded {
+        return CheckResult::warning(
+            CheckId::Encryption,
+            format!("{demanded}: the bucket's policy refuses uploads that do not ask for it"),
+            format!("set CONFIG_BACKUP_BUCKET_ENCRYPTION={demanded}, which saves requests"),
+        );
+    }
     let of_object = put.and_then(|put| put.encryption.clone());
     match (answer, of_object) {
         (Ok(Some(algorithm)), _) | (_, Some(algorithm)) => {
@@ -193,7 +204,7 @@ mod tests {
             ],
             [CheckStatus::Warning, CheckStatus::Unknown]
         );
-        let how = |answer, put: Option<&PutProbe>| evaluate_encryption(answer, put).seen;
+        let how = |answer, put: Option<&PutProbe>| evaluate_encryption(answer, put, None).seen;
         assert_eq!(
             [
                 how(said("AES256"), None),
@@ -202,6 +213,10 @@ mod tests {
             ["AES256", "aws:kms"]
         );
         assert!(how(Ok(None), Some(&put_with(None, None))).starts_with("none by default"));
+        let demanded = ObjectEncryption::Aes256;
+        let found = evaluate_encryption(said("aws:kms"), None, Some(&demanded));
+        assert_eq!(found.status, CheckStatus::Warning);
+        assert!(found.seen.starts_with("AES256: the bucket's policy"));
     }
 
     #[test]

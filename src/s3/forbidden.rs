@@ -10,6 +10,8 @@ use crate::s3::error::RequestContext;
 const MAX_SENTENCE_CHARS: usize = 300;
 /// How S3 begins the kind of policy that forbids a request.
 const EXPLICIT_DENY: &str = "with an explicit deny in ";
+/// How S3 calls the policy of a bucket.
+const BUCKET_POLICY: &str = "a resource-based policy";
 
 /// `code` and `sentence` are those of the answer, or empty.
 pub(super) fn explain_forbidden(
@@ -21,6 +23,8 @@ pub(super) fn explain_forbidden(
     if code.is_empty() && is_web_page(answer) {
         return context.unexpected_response("HTTP 403, but the answer is not from S3");
     }
+    // Of a long ARN and key the shortened sentence may lose the policy at its end.
+    let policy = find_denying_policy(sentence);
     let sentence = shorten(sentence);
     if !matches!(code, "" | "AccessDenied" | "AccessDeniedException") {
         let cause = if sentence.is_empty() {
@@ -30,14 +34,23 @@ pub(super) fn explain_forbidden(
         };
         return context.error(ErrorKind::Denied, &cause, String::new());
     }
-    let Some((_, policy)) = sentence.split_once(EXPLICIT_DENY) else {
+    let Some(policy) = policy else {
         let hint = context.permission_hint(&sentence);
         return context.error(ErrorKind::Denied, "access denied", hint);
     };
     let cause = format!("access denied: {sentence}");
     let hint =
         format!("{policy} forbids it, whatever else permits it: ask who manages that policy");
-    context.error(ErrorKind::Denied, &cause, hint)
+    Error {
+        is_denied_by_bucket_policy: policy.starts_with(BUCKET_POLICY),
+        ..context.error(ErrorKind::Denied, &cause, hint)
+    }
+}
+
+/// The kind of the policy that forbids a request, such as "a resource-based policy".
+fn find_denying_policy(sentence: &str) -> Option<String> {
+    let (_, policy) = sentence.split_once(EXPLICIT_DENY)?;
+    Some(shorten(policy))
 }
 
 /// Whether an answer is the page of a web filter or a portal. S3 answers with XML, and names each

@@ -8,6 +8,7 @@
 //! - `client`: the AWS SDK's settings
 //! - `concurrency_limit`: how many requests may be in flight
 //! - `credentials_error`: why there are no credentials
+//! - `encryption`: the encryption that a PUT asks for
 //! - `error`: translates errors of the SDK
 //! - `fast_get`: GET of small objects without the SDK's overhead
 //! - `forbidden`: why a request got 403
@@ -16,6 +17,7 @@
 //! - `profile_credentials`: the credentials of a profile of the AWS config files
 //! - `no_proxy`: which hosts `NO_PROXY` excludes
 //! - `proxy`: the proxy for a request
+//! - `put`: writes objects, with the encryption that the bucket demands
 //! - `retry`: which requests are retried, and when
 //! - `store`: the requests to one bucket
 //! - `target`: which bucket, and with which profile
@@ -28,6 +30,7 @@ pub mod caller;
 pub(crate) mod client;
 mod concurrency_limit;
 mod credentials_error;
+pub mod encryption;
 pub(crate) mod error;
 mod fast_get;
 mod forbidden;
@@ -36,6 +39,7 @@ pub mod listing;
 mod no_proxy;
 mod profile_credentials;
 pub(crate) mod proxy;
+mod put;
 pub(crate) mod retry;
 pub mod store;
 pub mod target;

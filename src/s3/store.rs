@@ -1,24 +1,21 @@
 //! The requests to one bucket, and to STS.
 
-use std::collections::HashMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::put_object::PutObjectOutput;
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, EncodingType};
+use aws_sdk_s3::types::{ChecksumMode, EncodingType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::digest;
 use crate::error::{Error, ErrorKind, to_single_line};
 pub use crate::s3::client::RequestTimeouts;
 use crate::s3::client::{
     SdkSession, build_s3_client, custom_endpoint, find_bucket_url, find_sts_url, load_sdk_session,
 };
+pub use crate::s3::encryption::ObjectEncryption;
 use crate::s3::error::{RequestContext, from_sdk_error};
 use crate::s3::fast_get::{FastGetClient, FastGetOutcome};
 use crate::s3::listing::{ListPage, ListRequest, parse_list_page, to_size, versioned_key};
@@ -27,7 +24,6 @@ pub use crate::s3::target::{BucketTarget, s3_uri};
 pub use crate::s3::types::{CallerIdentity, ObjectHead, PutCondition, PutOutcome, PutReceipt};
 use crate::system::clock::utc_now;
 
-const NOT_IMPLEMENTED: u16 = 501;
 const GET_PERMISSION: &str = "s3:GetObject";
 /// S3 answers 403 instead of 404 without the permission to list.
 const HEAD_PERMISSION: &str = "s3:GetObject and s3:ListBucket";
@@ -41,7 +37,9 @@ pub struct ObjectStore {
     client: Mutex<Client>,
     fast_client: tokio::sync::Mutex<Option<Arc<FastGetClient>>>,
     /// Whether the server has refused a conditional write as something that it cannot do.
-    lacks_conditional_writes: AtomicBool,
+    pub(super) lacks_conditional_writes: AtomicBool,
+    /// The encryption that PUTs need here although none is set.
+    pub(super) demanded_encryption: OnceLock<ObjectEncryption>,
 }
 
 impl ObjectStore {
@@ -59,6 +57,7 @@ impl ObjectStore {
             client: Mutex::new(client),
             fast_client: tokio::sync::Mutex::default(),
             lacks_conditional_writes: AtomicBool::new(false),
+            demanded_encryption: OnceLock::new(),
         }
     }
 
@@ -143,118 +142,6 @@ impl ObjectStore {
             })),
             // The answer has no body, so a missing key and a missing bucket look alike.
             Err(error) if error.status == Some(404) && error.kind != ErrorKind::Bucket => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Writes an object with its SHA-256, which S3 verifies before it answers.
-    pub async fn put_object(
-        &self,
-        key: &str,
-        body: &[u8],
-        content_type: &str,
-        metadata: &HashMap<String, String>,
-        condition: PutCondition,
-    ) -> Result<PutOutcome, Error> {
-        let put = self.put_object_with_output(key, body, content_type, metadata, condition);
-        let (outcome, _) = put.await?;
-        Ok(outcome)
-    }
-
-    /// As [`ObjectStore::put_object`], with S3's answer if the object was written.
-    ///
-    /// A server that cannot write conditionally (HTTP 501) is asked for the object first. Then two
-    /// writes at the same time can replace each other.
-    pub(crate) async fn put_object_with_output(
-        &self,
-        key: &str,
-        body: &[u8],
-        content_type: &str,
-        metadata: &HashMap<String, String>,
-        condition: PutCondition,
-    ) -> Result<(PutOutcome, Option<PutObjectOutput>), Error> {
-        let put = |condition| self.send_put(key, body, content_type, metadata, condition);
-        if matches!(condition, PutCondition::Always) {
-            return put(&PutCondition::Always).await;
-        }
-        if !self.lacks_conditional_writes() {
-            match put(&condition).await {
-                Err(error) if error.status == Some(NOT_IMPLEMENTED) => {
-                    self.lacks_conditional_writes.store(true, Ordering::Relaxed);
-                }
-                answer => return answer,
-            }
-        }
-        if self.does_condition_hold(key, &condition).await? {
-            put(&PutCondition::Always).await
-        } else {
-            Ok((PutOutcome::ConditionFailed, None))
-        }
-    }
-
-    /// Whether the server has refused a conditional write as something that it cannot do.
-    #[must_use]
-    pub fn lacks_conditional_writes(&self) -> bool {
-        self.lacks_conditional_writes.load(Ordering::Relaxed)
-    }
-
-    async fn does_condition_hold(
-        &self,
-        key: &str,
-        condition: &PutCondition,
-    ) -> Result<bool, Error> {
-        let head = self.head_object(key).await?;
-        Ok(match condition {
-            PutCondition::Always => true,
-            PutCondition::IfAbsent => head.is_none(),
-            PutCondition::IfMatch(etag) => head.is_some_and(|head| head.etag == *etag),
-        })
-    }
-
-    async fn send_put(
-        &self,
-        key: &str,
-        body: &[u8],
-        content_type: &str,
-        metadata: &HashMap<String, String>,
-        condition: &PutCondition,
-    ) -> Result<(PutOutcome, Option<PutObjectOutput>), Error> {
-        let action = format!("put `{}`", self.object_uri(key));
-        let checksum = digest::sha256_base64(body);
-        let answer = self.send_request(&action, "s3:PutObject", |s3| {
-            let put = s3
-                .put_object()
-                .bucket(&self.target.bucket)
-                .key(key)
-                .set_expected_bucket_owner(self.expected_owner())
-                .content_type(content_type)
-                .set_metadata(Some(metadata.clone()))
-                .checksum_sha256(&checksum)
-                // A bucket with Object Lock demands the algorithm's name, too.
-                .checksum_algorithm(ChecksumAlgorithm::Sha256)
-                .body(ByteStream::from(body.to_vec()));
-            match condition {
-                PutCondition::Always => put,
-                PutCondition::IfAbsent => put.if_none_match("*"),
-                PutCondition::IfMatch(etag) => put.if_match(etag),
-            }
-            .send()
-        });
-        match answer.await {
-            Ok(answer) => {
-                // A captive portal answers 200 to every request, but without an ETag.
-                let Some(etag) = answer.e_tag() else {
-                    return Err(unexpected_s3_response(&action));
-                };
-                let receipt = PutReceipt {
-                    etag: etag.to_owned(),
-                    is_checksum_confirmed: answer.checksum_sha256() == Some(&checksum),
-                };
-                Ok((PutOutcome::Written(receipt), Some(answer)))
-            }
-            Err(error) if is_condition_failure(&error, condition) => {
-                Ok((PutOutcome::ConditionFailed, None))
-            }
             Err(error) => Err(error),
         }
     }
@@ -472,12 +359,6 @@ fn find_proxy(url: Option<String>) -> Option<String> {
 /// An answer with a good status that S3 would not give.
 pub(crate) fn unexpected_s3_response(action: &str) -> Error {
     Error::unexpected_response(format!("cannot {action}: the answer is not from S3"))
-}
-
-/// S3 answers `NoSuchKey` if the object that should be overwritten does not exist.
-fn is_condition_failure(error: &Error, condition: &PutCondition) -> bool {
-    let is_missing = error.code == "NoSuchKey" && matches!(condition, PutCondition::IfMatch(_));
-    error.status == Some(412) || is_missing
 }
 
 /// The region to which S3 redirects the request.

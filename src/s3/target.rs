@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::s3::encryption::ObjectEncryption;
+
 /// Spooled items contain it, so its field names are those of the spool files.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BucketTarget {
@@ -13,6 +15,9 @@ pub struct BucketTarget {
     /// The account that must own the bucket; empty if any account may.
     #[serde(default)]
     pub owner: String,
+    /// The encryption that uploads ask for; `None` for the bucket's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<ObjectEncryption>,
 }
 
 /// `s3://bucket/key`, as messages and outputs spell it.

@@ -131,6 +131,7 @@ mod tests {
             region: "r".into(),
             profile: String::new(),
             owner: String::new(),
+            encryption: None,
         };
         let item = SpoolItem::new(
             SpoolItemKind::Record,

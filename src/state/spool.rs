@@ -335,6 +335,7 @@ mod tests {
             region: "r".into(),
             profile: String::new(),
             owner: String::new(),
+            encryption: None,
         };
         SpoolItem::new(
             SpoolItemKind::Config,

@@ -136,6 +136,7 @@ fn invalid_data(message: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::s3::store::ObjectEncryption;
 
     #[test]
     fn the_header_keeps_its_field_names() {
@@ -144,9 +145,10 @@ mod tests {
             region: "r".into(),
             profile: "p".into(),
             owner: "123456789012".into(),
+            encryption: None,
         };
         let at = DateTime::default();
-        let item = SpoolItem::new(SpoolItemKind::Config, target, "acme", "id", at, b"");
+        let mut item = SpoolItem::new(SpoolItemKind::Config, target, "acme", "id", at, b"");
         let header = serde_json::to_string(&item).expect("JSON");
         // printf '' | sha256sum
         let sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -158,5 +160,12 @@ mod tests {
              \"at\":\"1970-01-01T00:00:00Z\",\"md5\":\"\",\"sha256\":\"{sha256}\"}}"
         );
         assert_eq!(header, expected);
+
+        item.target.encryption = Some(ObjectEncryption::Kms(Some("alias/k".into())));
+        let header = serde_json::to_string(&item).expect("JSON");
+        let with_encryption = "\"owner\":\"123456789012\",\"encryption\":\"aws:kms:alias/k\"";
+        let expected = expected.replace("\"owner\":\"123456789012\"", with_encryption);
+        assert_eq!(header, expected);
+        assert_eq!(parse_header(header.as_bytes()).expect("an item"), item);
     }
 }

@@ -8,6 +8,7 @@ variables {
   cluster_name     = "version-1"
 
   expected_bucket_owner = "123456789012"
+  bucket_encryption     = "aws:kms:alias/backups"
 }
 
 run "a_plan_prints_no_failed_check_and_does_not_deploy" {
@@ -57,6 +58,7 @@ run "first_deployment" {
       bucket_region    = "us-east-1"
 
       expected_bucket_owner = "123456789012"
+      bucket_encryption     = "aws:kms:alias/backups"
       timeout               = "10"
       unit_version          = data.external.context.query.unit_version
     }
@@ -84,6 +86,7 @@ run "first_deployment" {
       bucket_region    = "us-east-1"
 
       expected_bucket_owner = "123456789012"
+      bucket_encryption     = "aws:kms:alias/backups"
       timeout               = "10"
       unit_version          = data.external.context.query.unit_version
       planned_id            = data.external.context.result.deployment_id

@@ -19,6 +19,7 @@ run "the_settings_replace_the_variables" {
       bucket                 = "the-settings"
       bucket_region          = "us-east-1"
       expected_bucket_owner  = ""
+      bucket_encryption      = ""
       timeout                = 10
       helper                 = "./tests/stub.sh"
       helper_url             = ""
@@ -36,6 +37,7 @@ run "the_settings_replace_the_variables" {
       bucket                = "the-settings"
       bucket_region         = "us-east-1"
       expected_bucket_owner = ""
+      bucket_encryption     = ""
       timeout               = "10"
     }
     error_message = "The query of `context` is ${file("${var.unit_settings.config_file_path}.context.stdin")}"
@@ -59,6 +61,7 @@ run "values_of_wrong_types_are_strings" {
       bucket                 = "NOT A BUCKET"
       bucket_region          = "nowhere"
       expected_bucket_owner  = 123456789012
+      bucket_encryption      = ["aws:kms"]
       timeout                = "soon"
       helper                 = "./tests/stub.sh"
       helper_url             = ["https://example.com"]
@@ -78,6 +81,7 @@ run "values_of_wrong_types_are_strings" {
       bucket                 = "NOT A BUCKET"
       bucket_region          = "nowhere"
       expected_bucket_owner  = "123456789012"
+      bucket_encryption      = "[\"aws:kms\"]"
       timeout                = "soon"
       a_name_of_another_day  = "kept"
     }
@@ -97,6 +101,7 @@ run "null_everywhere_is_the_default_helper_and_no_setting" {
       bucket                 = null
       bucket_region          = null
       expected_bucket_owner  = null
+      bucket_encryption      = null
       timeout                = null
       helper                 = null
       helper_url             = "http://127.0.0.1:9/helper" # with it, the words of the command have defaults of their own

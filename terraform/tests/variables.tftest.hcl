@@ -215,6 +215,26 @@ run "expected_bucket_owner_refuses_too_few_digits" {
   expect_failures = [var.expected_bucket_owner]
 }
 
+run "bucket_encryption_refuses_another_spelling" {
+  command = plan
+
+  variables {
+    bucket_encryption = "aes256"
+  }
+
+  expect_failures = [var.bucket_encryption]
+}
+
+run "bucket_encryption_refuses_a_key_that_is_none" {
+  command = plan
+
+  variables {
+    bucket_encryption = "aws:kms:dsse"
+  }
+
+  expect_failures = [var.bucket_encryption]
+}
+
 run "helper_refuses_nothing" {
   command = plan
 
@@ -387,6 +407,7 @@ run "the_smallest_good_values_pass" {
     bucket                 = "a.b"
     bucket_region          = "eu-west-3"
     expected_bucket_owner  = ""
+    bucket_encryption      = ""
     helper_url             = ""
     helper_sha256          = ""
     timeout                = 1
@@ -405,6 +426,7 @@ run "the_largest_good_values_pass" {
     bucket                 = format("%063d", 0)
     bucket_region          = "us-isob-east-1"
     expected_bucket_owner  = "123456789012"
+    bucket_encryption      = "aws:kms:arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-0123456789abcdef0123456789abcdef"
     helper_url             = "https://mirror.example.com:8443/releases/v0.1.0/config-backup-0.1.0-{target}.tar.gz"
     helper_sha256          = "${sha256("one")}  one.tar.gz\n${sha256("two")} *two.tar.gz\n"
     timeout                = 300
@@ -423,6 +445,7 @@ run "null_stands_for_the_default" {
     bucket                 = null
     bucket_region          = null
     expected_bucket_owner  = null
+    bucket_encryption      = null
     helper_url             = null
     helper_sha256          = null
     timeout                = null
@@ -440,6 +463,7 @@ run "null_stands_for_the_default" {
       timeout          = "10"
 
       expected_bucket_owner = ""
+      bucket_encryption     = ""
     }
     error_message = "The query of `context` is ${file("${var.config_file_path}.context.stdin")}"
   }
