@@ -23,8 +23,12 @@ pub(super) fn explain_forbidden(
     if code.is_empty() && is_web_page(answer) {
         return context.unexpected_response("HTTP 403, but the answer is not from S3");
     }
-    // Of a long ARN and key the shortened sentence may lose the policy at its end.
-    let policy = find_denying_policy(sentence);
+    // Before the sentence is shortened: the policy stands at its end, behind a long ARN and key.
+    if let "AccessDenied" | "AccessDeniedException" = code
+        && let Some((request, policy)) = sentence.split_once(EXPLICIT_DENY)
+    {
+        return explain_explicit_deny(&shorten(request.trim_end()), &shorten(policy), context);
+    }
     let sentence = shorten(sentence);
     if !matches!(code, "" | "AccessDenied" | "AccessDeniedException") {
         let cause = if sentence.is_empty() {
@@ -34,23 +38,23 @@ pub(super) fn explain_forbidden(
         };
         return context.error(ErrorKind::Denied, &cause, String::new());
     }
-    let Some(policy) = policy else {
-        let hint = context.permission_hint(&sentence);
-        return context.error(ErrorKind::Denied, "access denied", hint);
-    };
-    let cause = format!("access denied: {sentence}");
-    let hint =
-        format!("{policy} forbids it, whatever else permits it: ask who manages that policy");
-    Error {
-        is_denied_by_bucket_policy: policy.starts_with(BUCKET_POLICY),
-        ..context.error(ErrorKind::Denied, &cause, hint)
-    }
+    let hint = context.permission_hint(&sentence);
+    context.error(ErrorKind::Denied, "access denied", hint)
 }
 
-/// The kind of the policy that forbids a request, such as "a resource-based policy".
-fn find_denying_policy(sentence: &str) -> Option<String> {
-    let (_, policy) = sentence.split_once(EXPLICIT_DENY)?;
-    Some(shorten(policy))
+/// `request` is the sentence up to the explicit deny.
+fn explain_explicit_deny(request: &str, policy: &str, context: &RequestContext<'_>) -> Error {
+    let cause = format!("access denied: {request} {EXPLICIT_DENY}{policy}");
+    let hint =
+        format!("{policy} forbids it, whatever else permits it: ask who manages that policy");
+    // The policy of a KMS key is a resource-based policy, too.
+    let is_about_key = request
+        .split_whitespace()
+        .any(|word| word.starts_with("kms:"));
+    Error {
+        is_denied_by_bucket_policy: !is_about_key && policy.starts_with(BUCKET_POLICY),
+        ..context.error(ErrorKind::Denied, &cause, hint)
+    }
 }
 
 /// Whether an answer is the page of a web filter or a portal. S3 answers with XML, and names each

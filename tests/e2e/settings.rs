@@ -126,6 +126,7 @@ fn empty_variables_count_as_not_set(mut stack: CustomerStack) {
         "CONFIG_BACKUP_BUCKET",
         "CONFIG_BACKUP_BUCKET_REGION",
         "CONFIG_BACKUP_BUCKET_OWNER",
+        "CONFIG_BACKUP_BUCKET_ENCRYPTION",
         "CONFIG_BACKUP_HELPER",
         "CONFIG_BACKUP_HELPER_URL",
         "CONFIG_BACKUP_HELPER_SHA256",

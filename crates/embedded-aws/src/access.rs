@@ -10,7 +10,9 @@ use s3s::auth::{Credentials, S3Auth, SecretKey};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use serde::Deserialize;
 
-use crate::policies::{self, AccessPolicies, ParsedPolicies, RequestedAccess};
+use crate::policies::{
+    self, AccessPolicies, NOT_ALLOWED, ParsedPolicies, PolicyVerdict, RequestedAccess,
+};
 use crate::request::RequestTrace;
 use crate::store::ObjectStore;
 
@@ -89,13 +91,11 @@ impl IdentityTable {
         asked: &RequestedAccess,
     ) -> S3Result<()> {
         let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
-        match rules.allow(&identity.access_key, &identity.arn, asked) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(identity.access_denied_error(
-                &asked.action,
-                &asked.resource,
-                "because no policy allows the action, or one denies it",
-            )),
+        match rules.judge(&identity.access_key, &identity.arn, asked) {
+            Ok(PolicyVerdict::Allowed) => Ok(()),
+            Ok(PolicyVerdict::Denied(why)) => {
+                Err(identity.access_denied_error(&asked.action, &asked.resource, why))
+            }
             Err(error) => Err(s3_error!(InternalError, "{error}")),
         }
     }
@@ -116,9 +116,6 @@ impl IdentityTable {
             .unwrap_or_else(missing)
     }
 }
-
-/// The reason for denials by the deny list: a permission is missing.
-const NOT_ALLOWED: &str = "because no identity-based policy allows the action";
 
 impl AwsIdentity {
     fn denies(&self, operation: &str) -> bool {

@@ -30,7 +30,7 @@
 //! - **Buckets**: `ListBuckets`, `HeadBucket`, `GetBucketLocation`, `GetBucketVersioning` (never any), `CreateBucket`.
 //! - **STS**: `GetCallerIdentity`, in every region.
 //! - **Regions**: a request signed for another region than the bucket's gets 301 `PermanentRedirect` with `x-amz-bucket-region`.
-//! - **Permissions**: see [`AwsIdentity::deny`] and [`EmbeddedServer::govern`]. All buckets belong to the account 123456789012, and `x-amz-expected-bucket-owner` is
+//! - **Permissions**: see [`AwsIdentity::deny`] and [`EmbeddedServer::govern`], with the sentences of S3. All buckets belong to the account 123456789012, and `x-amz-expected-bucket-owner` is
 //!   compared with it.
 //!
 //! # The data folder

@@ -37,6 +37,18 @@ pub struct RequestedAccess {
     pub says: Vec<(&'static str, String)>,
 }
 
+/// What the policies say of a request, with the reason that S3 gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PolicyVerdict {
+    Allowed,
+    Denied(&'static str),
+}
+
+const DENIED_BY_BUCKET: &str = "with an explicit deny in a resource-based policy";
+const DENIED_BY_IDENTITY: &str = "with an explicit deny in an identity-based policy";
+/// The reason for what nothing permits.
+pub(crate) const NOT_ALLOWED: &str = "because no identity-based policy allows the action";
+
 #[derive(Default)]
 pub(crate) struct ParsedPolicies {
     identities: BTreeMap<String, IAMPolicy>,
@@ -65,17 +77,18 @@ impl AccessPolicies {
     /// # Errors
     /// If one of the policies is none, or says what the evaluator does not know.
     pub fn allow(&self, access_key: &str, arn: &str, asked: &RequestedAccess) -> io::Result<bool> {
-        self.parse()?.allow(access_key, arn, asked)
+        let verdict = self.parse()?.judge(access_key, arn, asked)?;
+        Ok(verdict == PolicyVerdict::Allowed)
     }
 }
 
 impl ParsedPolicies {
-    pub(crate) fn allow(
+    pub(crate) fn judge(
         &self,
         access_key: &str,
         arn: &str,
         asked: &RequestedAccess,
-    ) -> io::Result<bool> {
+    ) -> io::Result<PolicyVerdict> {
         let own = self.identities.get(access_key);
         let resource =
             Arn::parse(&format!("arn:aws:s3:::{}", asked.resource)).map_err(io::Error::other)?;
@@ -95,16 +108,23 @@ impl ParsedPolicies {
         let principal = Principal::Aws(PrincipalId::String(arn.to_owned()));
         let request =
             IAMRequest::new_with_context(principal, asked.action.clone(), resource, context);
-        let policies = own.into_iter().chain(&self.bucket).cloned().collect();
-        let answer = PolicyEvaluator::with_policies(policies)
-            .evaluate(&request)
-            .map_err(io::Error::other)?;
-        Ok(match answer.decision {
-            Decision::Allow => true,
-            Decision::Deny => false,
-            Decision::NotApplicable => own.is_none(),
+        // An explicit deny of either kind counts, whatever the other one says.
+        let of_bucket = decide(self.bucket.as_ref(), &request)?;
+        let of_identity = decide(own, &request)?;
+        Ok(match (of_bucket, of_identity) {
+            (Decision::Deny, _) => PolicyVerdict::Denied(DENIED_BY_BUCKET),
+            (_, Decision::Deny) => PolicyVerdict::Denied(DENIED_BY_IDENTITY),
+            (Decision::Allow, _) | (_, Decision::Allow) => PolicyVerdict::Allowed,
+            _ if own.is_none() => PolicyVerdict::Allowed,
+            _ => PolicyVerdict::Denied(NOT_ALLOWED),
         })
     }
+}
+
+fn decide(policy: Option<&IAMPolicy>, request: &IAMRequest) -> io::Result<Decision> {
+    let policies = policy.cloned().into_iter().collect();
+    let answer = PolicyEvaluator::with_policies(policies).evaluate(request);
+    Ok(answer.map_err(io::Error::other)?.decision)
 }
 
 /// The access that an operation needs, from its path, query and headers.
@@ -128,6 +148,14 @@ pub(crate) fn requested_access(
             for (name, condition) in [
                 ("if-none-match", "s3:if-none-match"),
                 ("if-match", "s3:if-match"),
+                (
+                    "x-amz-server-side-encryption",
+                    "s3:x-amz-server-side-encryption",
+                ),
+                (
+                    "x-amz-server-side-encryption-aws-kms-key-id",
+                    "s3:x-amz-server-side-encryption-aws-kms-key-id",
+                ),
             ] {
                 says.extend(
                     headers

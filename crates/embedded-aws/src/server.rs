@@ -69,6 +69,10 @@ pub struct StoredObject {
     pub etag: String,
     /// As sent, or S3's default `binary/octet-stream`.
     pub content_type: String,
+    /// The encryption that the PUT asked for, as `AES256`.
+    pub encryption: Option<String>,
+    /// The KMS key that the PUT asked for.
+    pub kms_key: Option<String>,
 }
 
 /// A running server. Dropped, it finishes the requests under way, stops and frees the port and the folder.
@@ -177,6 +181,8 @@ impl EmbeddedServer {
                 .attributes
                 .content_type
                 .unwrap_or_else(|| DEFAULT_TYPE.to_owned()),
+            encryption: head.attributes.server_side_encryption,
+            kms_key: head.attributes.kms_key_id,
         })
     }
 

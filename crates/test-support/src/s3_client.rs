@@ -338,6 +338,14 @@ impl S3TestClient {
             .collect()
     }
 
+    /// The encryption of an object and its KMS key, as S3 names them.
+    pub fn encryption_of(&self, key: &str) -> (Option<String>, Option<String>) {
+        let head = self.client.head_object().bucket(BUCKET).key(key).send();
+        let head = self.runtime.block_on(head).expect("an object");
+        let algorithm = head.server_side_encryption.map(|it| it.to_string());
+        (algorithm, head.ssekms_key_id)
+    }
+
     /// Reads many objects in the order of `keys`; `None` for a missing one.
     pub fn get_all(&self, keys: &[String]) -> Vec<Option<BodyAndMetadata>> {
         let gets = keys.iter().map(|key| get_object(&self.client, key));

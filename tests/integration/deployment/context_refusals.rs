@@ -99,6 +99,17 @@ fn wrong_settings() -> Vec<(&'static str, Value, &'static str)> {
             "the setting `bucket_region` must be an AWS region",
         ),
         (
+            "bucket_encryption",
+            json!("aes256"),
+            "the setting `bucket_encryption` must be AES256, aws:kms or aws:kms:KEY; \
+             the bucket's default is used",
+        ),
+        (
+            "bucket_encryption",
+            json!(["aws:kms"]),
+            "the setting `bucket_encryption` must be AES256, aws:kms or aws:kms:KEY",
+        ),
+        (
             "project_name",
             json!({ "a": 1 }),
             "the setting `project_name` must be a text, not an object; the value in config.yaml is used",

@@ -102,6 +102,7 @@ fn empty_variables_of_config_backup_count_as_unset() {
         "CONFIG_BACKUP_BUCKET",
         "CONFIG_BACKUP_BUCKET_REGION",
         "CONFIG_BACKUP_BUCKET_OWNER",
+        "CONFIG_BACKUP_BUCKET_ENCRYPTION",
         "CONFIG_BACKUP_HELPER",
     ] {
         world.set_variable(name, Some(""));

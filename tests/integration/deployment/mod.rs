@@ -6,6 +6,7 @@ mod concurrency;
 mod config_changes;
 mod context;
 mod context_refusals;
+mod encryption;
 mod environment;
 mod failure_cases;
 mod inputs;

@@ -2,7 +2,7 @@
 
 mod bucket;
 mod customer_folder;
-mod healthy;
+pub(crate) mod healthy;
 mod machine;
 mod network;
 mod terragrunt;

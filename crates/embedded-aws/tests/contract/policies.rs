@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::types::ServerSideEncryption;
 use embedded_aws::AccessPolicies;
 
 use crate::{JANE, JOHN, World, status_and_code};
@@ -144,4 +146,55 @@ async fn policies_of_identities_and_of_buckets_are_obeyed() {
             .await
             .is_ok()
     );
+}
+
+/// The form of the AWS documentation, "Requiring the use of server-side encryption".
+#[tokio::test]
+async fn a_bucket_that_demands_encryption_says_that_its_policy_denies() {
+    let world = World::new();
+    let policy = r#"{"Version": "2012-10-17", "Statement": [
+        {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::backups/*",
+         "Condition": {"Null": {"s3:x-amz-server-side-encryption": "true"}}},
+        {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::backups/*",
+         "Condition": {"StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"}}}]}"#;
+    world
+        .server
+        .govern(&AccessPolicies {
+            bucket: Some(policy.to_owned()),
+            ..AccessPolicies::default()
+        })
+        .expect("a policy");
+    let john = world.client_of_john();
+    let put = || john.put_object().bucket("backups").key("a");
+    for request in [
+        put(),
+        put().server_side_encryption(ServerSideEncryption::Aes256),
+    ] {
+        let refused = request.send().await.expect_err("denied");
+        let message = refused.meta().message().unwrap_or_default();
+        assert!(
+            message.ends_with("with an explicit deny in a resource-based policy"),
+            "{message}"
+        );
+    }
+    let written = put()
+        .server_side_encryption(ServerSideEncryption::AwsKms)
+        .ssekms_key_id("alias/k")
+        .send()
+        .await
+        .expect("written");
+    let head = john.head_object().bucket("backups").key("a").send().await;
+    let head = head.expect("an object");
+    let kms = Some(&ServerSideEncryption::AwsKms);
+    assert_eq!(
+        (
+            written.server_side_encryption(),
+            head.server_side_encryption()
+        ),
+        (kms, kms)
+    );
+    assert_eq!(head.ssekms_key_id(), Some("alias/k"));
+    let stored = world.server.object("backups", "a").expect("an object");
+    assert_eq!(stored.encryption.as_deref(), Some("aws:kms"));
+    assert_eq!(stored.kms_key.as_deref(), Some("alias/k"));
 }
