@@ -217,10 +217,10 @@ impl EmbeddedServer {
         self.put_at(bucket, key, body, metadata, SystemTime::now())
     }
 
-    /// As [`put`](Server::put), with the time S3 reports as `Last-Modified`, cut to whole seconds.
+    /// As [`put`](EmbeddedServer::put), with the time S3 reports as `Last-Modified`, cut to whole seconds.
     ///
     /// # Errors
-    /// As for [`put`](Server::put).
+    /// As for [`put`](EmbeddedServer::put).
     pub fn put_at(
         &self,
         bucket: &str,
