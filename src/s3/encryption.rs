@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// What a user can set, for messages.
 pub(crate) const ENCRYPTION_FORM: &str = "AES256, aws:kms or aws:kms:KEY";
 const KMS_PREFIX: &str = "aws:kms:";
-/// A UUID, or `mrk-` and 32 hex digits. Tells a key from `aws:kms:dsse`, which is no key.
+/// A UUID, or `mrk-` and 32 hex digits. Without this rule `aws:kms:dsse` would name a key.
 const KEY_ID_CHARS: usize = 36;
 /// The longest ARN of AWS.
 const MAX_KEY_BYTES: usize = 2048;

@@ -8,6 +8,7 @@ with_both_tools!(
     variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect,
     wrong_settings_are_warnings_and_the_deployment_is_logged,
     empty_variables_count_as_not_set,
+    the_encryption_of_the_environment_reaches_every_upload,
 );
 
 fn variables_of_the_shell_that_are_meant_for_other_modules_have_no_effect(
@@ -143,4 +144,21 @@ fn empty_variables_count_as_not_set(mut stack: CustomerStack) {
             .object(BUCKET, "terragrunt/airbnb/config.yaml")
             .is_some()
     );
+}
+
+fn the_encryption_of_the_environment_reaches_every_upload(mut stack: CustomerStack) {
+    stack.set_variable(
+        "CONFIG_BACKUP_BUCKET_ENCRYPTION",
+        "aws:kms:alias/config-backup",
+    );
+    let stack = stack.with_local_state();
+    stack.apply_unit().expect_success().assert_healthy();
+    let keys = stack.world.server.keys(BUCKET, "");
+    assert!(keys.len() >= 4, "{keys:?}");
+    for key in keys {
+        let object = stack.world.server.object(BUCKET, &key).expect("an object");
+        assert_eq!(object.encryption.as_deref(), Some("aws:kms"), "{key}");
+        let kms_key = object.kms_key.as_deref();
+        assert_eq!(kms_key, Some("alias/config-backup"), "{key}");
+    }
 }

@@ -127,7 +127,7 @@ fn the_messages_have_exactly_the_documented_keys() {
     let all = config_backup::deployment::protocol::QUERY_KEYS
         .map(str::to_owned)
         .to_vec();
-    assert_eq!(keys(&told("query")), all[..11]);
+    assert_eq!(keys(&told("query")), all[..12]);
     assert_eq!(keys(&told("request")), all);
     let ask = |command: &str, message: &str| {
         let output = run_with_input(world.helper_command(&[command]), message.as_bytes());
