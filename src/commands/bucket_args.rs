@@ -11,7 +11,7 @@ use crate::defaults::{DEFAULT_BUCKET, DEFAULT_BUCKET_REGION};
 use crate::error::Error;
 use crate::output::sanitize::sanitize;
 use crate::s3::store::{BucketTarget, ObjectEncryption};
-use crate::system::env::{environment_profile, has_env_credentials};
+use crate::system::env::{environment_profiles, has_env_credentials};
 
 /// Where a customer folder has its config, seen from the folder itself and from its units.
 const FOLDER_CONFIGS: [&str; 2] = ["config.yaml", "../config.yaml"];
@@ -58,7 +58,7 @@ impl BucketArgs {
     pub fn resolve_target(&self, messages: &mut impl Write) -> Result<BucketTarget, Error> {
         let mut target = self.resolve_named_target()?;
         let is_profile_named = self.profile.is_some() || self.config_file.is_some();
-        if is_profile_named || has_env_credentials() || environment_profile().is_some() {
+        if is_profile_named || has_env_credentials() || !environment_profiles().is_empty() {
             return Ok(target);
         }
         if let Some((profile, path)) = find_folder_profile() {

@@ -25,7 +25,7 @@ use crate::s3::aws_files::profiles::AwsFiles;
 use crate::s3::http_connector::{RoutingConnector, load_tls_context};
 use crate::s3::profile_credentials::{ProfileCredentials, sdk_files};
 use crate::s3::retry::TransientStatusClassifier;
-use crate::system::env::{env_var, environment_profile, has_env_access_key, has_env_credentials};
+use crate::system::env::{env_var, environment_profiles, has_env_access_key, has_env_credentials};
 
 const MAX_CONNECT_TIME: Duration = Duration::from_secs(3);
 
@@ -96,7 +96,7 @@ pub(crate) async fn load_sdk_session(
     timeouts: RequestTimeouts,
 ) -> Result<SdkSession, Error> {
     let files = AwsFiles::read();
-    let profile = AwsProfile::find(&files, profile_name, environment_profile().as_deref());
+    let profile = AwsProfile::find(&files, profile_name, &environment_profiles());
     let uses_profile = profile.provides_credentials(has_env_credentials())?;
     let ca_bundle = find_ca_bundle(&profile);
     let tls_context = load_tls_context(ca_bundle.as_deref())?;

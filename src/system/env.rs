@@ -48,10 +48,12 @@ pub fn has_env_access_key() -> bool {
     env_var("AWS_ACCESS_KEY_ID").is_some()
 }
 
-/// The AWS profile that the environment names. Terraform and the aws CLI know both variables.
+/// The AWS profiles that the environment names; the first one counts. Terraform and the aws CLI know
+/// both variables.
 #[must_use]
-pub fn environment_profile() -> Option<String> {
-    env_var("AWS_PROFILE").or_else(|| env_var("AWS_DEFAULT_PROFILE"))
+pub fn environment_profiles() -> Vec<String> {
+    let variables = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
+    variables.into_iter().filter_map(env_var).collect()
 }
 
 /// `USER@HOST`, as far as this machine tells.

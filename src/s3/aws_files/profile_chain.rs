@@ -18,6 +18,8 @@ const CREDENTIAL_SOURCES: [&str; 8] = [
     "sso_session",
     "source_profile",
 ];
+const VARIABLES_NOTE: &str = "AWS_PROFILE and AWS_DEFAULT_PROFILE differ: the aws CLI takes the latter, \
+                              Terraform and config-backup the former";
 const NAMED_SOURCES: [&str; 3] = ["Environment", "Ec2InstanceMetadata", "EcsContainer"];
 
 /// What the AWS files say about a profile, without its secrets.
@@ -42,6 +44,8 @@ pub struct AwsProfile {
     file_notes: Vec<AwsFileNote>,
     /// The lines of the chain that other tools read otherwise.
     chain_notes: Vec<AwsFileNote>,
+    /// Whether the two variables that name a profile differ.
+    variables_note: Option<String>,
     /// Where the files have something like this profile, if it is not defined.
     near_miss: Option<AwsFileNote>,
 }
@@ -67,20 +71,22 @@ pub(super) struct ChainProblem {
 }
 
 impl AwsProfile {
-    /// Looks a profile up. An empty `requested` stands for `environment_profile`, the profile that
-    /// the environment names, or for the default.
+    /// Looks a profile up. An empty `requested` stands for the first of `environment_profiles`, the
+    /// profiles that the environment names, or for the default.
     #[must_use]
-    pub fn find(files: &AwsFiles, requested: &str, environment_profile: Option<&str>) -> Self {
+    pub fn find(files: &AwsFiles, requested: &str, environment_profiles: &[String]) -> Self {
         let is_requested = !requested.is_empty();
-        let name = match environment_profile {
+        let name = match environment_profiles.first() {
             _ if is_requested => requested,
             Some(name) => name,
             None => DEFAULT_PROFILE,
         };
+        let is_ambiguous = !is_requested && environment_profiles.iter().any(|other| other != name);
         let mut found = Self {
             name: name.to_owned(),
             is_requested,
             file_notes: files.notes.clone(),
+            variables_note: is_ambiguous.then(|| VARIABLES_NOTE.to_owned()),
             ..Self::default()
         };
         let Some(profile) = files.find_profile(name) else {
@@ -145,7 +151,9 @@ impl AwsProfile {
     #[must_use]
     pub fn describe_notes(&self) -> Vec<String> {
         let notes = self.file_notes.iter().chain(&self.chain_notes);
-        notes.map(ToString::to_string).collect()
+        let mut clauses: Vec<String> = notes.map(ToString::to_string).collect();
+        clauses.extend(self.variables_note.clone());
+        clauses
     }
 
     fn chain_error(&self, problem: &ChainProblem) -> Error {

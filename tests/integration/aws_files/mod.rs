@@ -59,11 +59,14 @@ impl BotocoreResult {
     /// Whether both have found the same, or the message says why not.
     fn is_same_or_named(&self, helper: &HelperResult) -> bool {
         let home = &self.environment["HOME"];
-        let names_file = helper.message.contains(&format!("`{home}/"));
+        let has_message = helper.message.contains(&format!("`{home}/"))
+            || helper
+                .message
+                .contains("AWS_PROFILE and AWS_DEFAULT_PROFILE differ");
         match &self.arn {
             Some(arn) if identity_of(arn) == identity_of(&helper.arn) => true,
             None if helper.arn.is_empty() => !helper.message.is_empty(),
-            _ => names_file,
+            _ => has_message,
         }
     }
 }

@@ -131,6 +131,8 @@ def with_environment():
     yield "prefixed default before a plain one", profile("jane", "[profile default]") + profile("john", "[default]"), "", "", {}
     yield "AWS_PROFILE", "", both, "", {"AWS_PROFILE": "team"}
     yield "AWS_DEFAULT_PROFILE", "", both, "", {"AWS_DEFAULT_PROFILE": "team"}
+    yield "AWS_PROFILE beside AWS_DEFAULT_PROFILE", "", both, "", {"AWS_PROFILE": "team", "AWS_DEFAULT_PROFILE": "default"}
+    yield "AWS_PROFILE beside the same AWS_DEFAULT_PROFILE", "", both, "", {"AWS_PROFILE": "team", "AWS_DEFAULT_PROFILE": "team"}
     yield "AWS_PROFILE of a missing profile", "", both, "", {"AWS_PROFILE": "gone"}
     yield "AWS_PROFILE of a role", role("base"), both + profile("john", "[base]"), "", {"AWS_PROFILE": "team"}
     yield "a missing profile", "", both, "gone", {}
