@@ -108,7 +108,7 @@ def in_config():
     yield "role of an unknown source", f"[profile team]\nrole_arn = {ROLE}\ncredential_source = Nowhere\n", ""
     yield "roles in a circle", role("base") + role("team", "[profile base]"), ""
     yield "roles in a row", role("base") + role("end", "[profile base]", OTHER_ROLE) + profile("john", "[profile end]"), ""
-    yield "role of a source with a key and a role", role("base") + role("end", "[profile base]", OTHER_ROLE) + key("john") + profile("jane", "[profile end]"), ""
+    yield "role of a source with a key and a role", role("base") + role("gone", "[profile base]", OTHER_ROLE) + key("john"), ""
     yield "role beside an own key", role("base") + key("jane") + profile("john", "[profile base]"), ""
     yield "role of a process", role("base") + "[profile base]\n" + JOHN_BY_PROCESS, ""
     yield "role of a source without credentials", role("base") + "[profile base]\nregion = eu-west-1\n", ""
