@@ -21,6 +21,9 @@ use crate::system::url::redact_message;
 /// AWS rejects signatures that are older than this.
 const MAX_CLOCK_SKEW_MINUTES: i64 = 15;
 
+/// Sentences of servers may have any length.
+const MAX_SENTENCE_CHARS: usize = 300;
+const REGION_HINT: &str = "set CONFIG_BACKUP_BUCKET_REGION to the bucket's region";
 const ENDPOINT_HINT: &str = "correct AWS_ENDPOINT_URL_*, AWS_USE_FIPS_ENDPOINT and \
                              AWS_USE_DUALSTACK_ENDPOINT, or these settings of the profile";
 
@@ -183,7 +186,11 @@ fn from_service_error(
 ) -> Error {
     let status = answer.status().as_u16();
     let code = error.code().unwrap_or_default();
-    let bucket_region = answer.headers().get("x-amz-bucket-region");
+    let sentence = error.message().unwrap_or_default();
+    let bucket_region = match answer.headers().get("x-amz-bucket-region") {
+        Some(region) => Some(region),
+        None => find_expected_region(code, sentence),
+    };
 
     let translated = if let Some(error) = from_credentials_code(code, context) {
         error
@@ -196,15 +203,14 @@ fn from_service_error(
         let cause = format!("HTTP {status}, but the answer is not from S3");
         context.error(ErrorKind::Network, &cause, CHECK_PORTAL_HINT.to_owned())
     } else if status == 403 {
-        explain_forbidden(code, error.message().unwrap_or_default(), answer, context)
+        explain_forbidden(code, sentence, answer, context)
     } else {
-        let code = if code.is_empty() {
-            "no error code"
-        } else {
-            code
+        let cause = describe_answer(status, code, sentence);
+        let hint = match code {
+            "AuthorizationHeaderMalformed" => REGION_HINT.to_owned(),
+            _ => String::new(),
         };
-        let cause = format!("HTTP {status}, {code}");
-        context.error(ErrorKind::Service, &cause, String::new())
+        context.error(ErrorKind::Service, &cause, hint)
     };
 
     Error {
@@ -213,6 +219,40 @@ fn from_service_error(
         code: code.to_owned(),
         ..translated
     }
+}
+
+/// `HTTP STATUS, CODE: SENTENCE`, as far as the answer has them.
+pub(super) fn describe_answer(status: u16, code: &str, sentence: &str) -> String {
+    if code.is_empty() {
+        return format!("HTTP {status}, no error code");
+    }
+    let sentence = shorten_sentence(sentence);
+    if sentence.is_empty() {
+        return format!("HTTP {status}, {code}");
+    }
+    format!("HTTP {status}, {code}: {sentence}")
+}
+
+/// A sentence of a server, without a full stop and of a limited length.
+pub(super) fn shorten_sentence(sentence: &str) -> String {
+    let line = to_single_line(sentence);
+    let line = line.trim_end_matches('.');
+    match line.char_indices().nth(MAX_SENTENCE_CHARS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// The region of the bucket, which S3-compatible servers name only in the sentence: `the region 'a'
+/// is wrong; expecting 'b'`.
+fn find_expected_region<'a>(code: &str, sentence: &'a str) -> Option<&'a str> {
+    if code != "AuthorizationHeaderMalformed" {
+        return None;
+    }
+    let (_, rest) = sentence.split_once("expecting '")?;
+    let (region, _) = rest.split_once('\'')?;
+    let is_region_char = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (!region.is_empty() && region.bytes().all(is_region_char)).then_some(region)
 }
 
 pub(super) fn from_credentials_code(code: &str, context: &RequestContext<'_>) -> Option<Error> {

@@ -3,11 +3,9 @@
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::error::{Error, ErrorKind, to_single_line};
-use crate::s3::error::RequestContext;
+use crate::error::{Error, ErrorKind};
+use crate::s3::error::{RequestContext, describe_answer, shorten_sentence};
 
-/// Sentences of servers may have any length.
-const MAX_SENTENCE_CHARS: usize = 300;
 /// How S3 begins the kind of policy that forbids a request.
 const EXPLICIT_DENY: &str = "with an explicit deny in ";
 /// How S3 calls the policy of a bucket.
@@ -27,15 +25,15 @@ pub(super) fn explain_forbidden(
     if let "AccessDenied" | "AccessDeniedException" = code
         && let Some((request, policy)) = sentence.split_once(EXPLICIT_DENY)
     {
-        return explain_explicit_deny(&shorten(request.trim_end()), &shorten(policy), context);
+        return explain_explicit_deny(
+            &shorten_sentence(request.trim_end()),
+            &shorten_sentence(policy),
+            context,
+        );
     }
-    let sentence = shorten(sentence);
+    let sentence = shorten_sentence(sentence);
     if !matches!(code, "" | "AccessDenied" | "AccessDeniedException") {
-        let cause = if sentence.is_empty() {
-            format!("HTTP 403, {code}")
-        } else {
-            format!("HTTP 403, {code}: {sentence}")
-        };
+        let cause = describe_answer(403, code, &sentence);
         return context.error(ErrorKind::Denied, &cause, String::new());
     }
     let hint = context.permission_hint(&sentence);
@@ -63,13 +61,4 @@ fn is_web_page(answer: &HttpResponse) -> bool {
     let headers = answer.headers();
     let content_type = headers.get("content-type").unwrap_or_default();
     content_type.starts_with("text/html") && headers.get("x-amz-request-id").is_none()
-}
-
-fn shorten(sentence: &str) -> String {
-    let line = to_single_line(sentence);
-    let line = line.trim_end_matches('.');
-    match line.char_indices().nth(MAX_SENTENCE_CHARS) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_owned(),
-    }
 }

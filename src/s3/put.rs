@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::s3::encryption::ObjectEncryption;
 use crate::s3::store::{ObjectStore, PutCondition, PutOutcome, PutReceipt, unexpected_s3_response};
 
+const BAD_REQUEST: u16 = 400;
 const NOT_IMPLEMENTED: u16 = 501;
 
 /// An object to write.
@@ -43,8 +44,8 @@ impl ObjectStore {
 
     /// As [`ObjectStore::put_object`], with S3's answer if the object was written.
     ///
-    /// A server that cannot write conditionally (HTTP 501) is asked for the object first. Then two
-    /// writes at the same time can replace each other.
+    /// A server that cannot write conditionally is asked for the object first. Then two writes at the
+    /// same time can replace each other.
     pub(crate) async fn put_object_with_output(
         &self,
         key: &str,
@@ -63,26 +64,30 @@ impl ObjectStore {
         if matches!(condition, PutCondition::Always) {
             return put(&PutCondition::Always).await;
         }
-        if !self.lacks_conditional_writes() {
-            match put(&condition).await {
-                Err(error) if is_not_implemented(&error) => {
-                    self.lacks_conditional_writes.store(true, Ordering::Relaxed);
-                }
-                answer => return answer,
-            }
+        if self.lacks_conditional_writes() {
+            return self.put_after_look(&request, &condition).await;
         }
-        if !self.does_condition_hold(key, &condition).await? {
+        match put(&condition).await {
+            Err(refusal) if refuses_condition(&refusal) => {
+                let answer = self.put_after_look(&request, &condition).await;
+                // If that is refused too, it is not the condition that the server cannot do.
+                let answer = answer.map_err(|_| refusal)?;
+                self.lacks_conditional_writes.store(true, Ordering::Relaxed);
+                Ok(answer)
+            }
+            answer => answer,
+        }
+    }
+
+    async fn put_after_look(
+        &self,
+        request: &PutRequest<'_>,
+        condition: &PutCondition,
+    ) -> Result<PutAnswer, Error> {
+        if !self.does_condition_hold(request.key, condition).await? {
             return Ok((PutOutcome::ConditionFailed, None));
         }
-        let answer = put(&PutCondition::Always).await;
-        if let Err(error) = &answer
-            && is_not_implemented(error)
-        {
-            // So it is the encryption that the server cannot do.
-            self.lacks_conditional_writes
-                .store(false, Ordering::Relaxed);
-        }
-        answer
+        self.put_encrypted(request, &PutCondition::Always).await
     }
 
     /// Whether the server has refused a conditional write as something that it cannot do.
@@ -186,8 +191,18 @@ impl ObjectStore {
     }
 }
 
-fn is_not_implemented(error: &Error) -> bool {
-    error.status == Some(NOT_IMPLEMENTED)
+/// Whether a server may have refused a PUT because of its condition. The sentences of S3-compatible
+/// servers name the header.
+fn refuses_condition(error: &Error) -> bool {
+    let names_header = || {
+        let sentence = error.message.to_lowercase();
+        sentence.contains("if-none-match") || sentence.contains("if-match")
+    };
+    match error.status {
+        Some(NOT_IMPLEMENTED) => true,
+        Some(BAD_REQUEST) => names_header(),
+        _ => false,
+    }
 }
 
 /// S3 answers `NoSuchKey` if the object that should be overwritten does not exist.

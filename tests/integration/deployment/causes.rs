@@ -165,6 +165,9 @@ causes! {
     quota: "a quota or another reason of the server", |world, _| {
         Some(answer(world, "PUT ", "403 Forbidden", "<Error><Code>QuotaExceeded</Code><Message>The quota of the bucket is exhausted.</Message></Error>"))
     };
+    disabled_key: "any other refusal", |world, _| {
+        Some(answer(world, "PUT ", "400 Bad Request", "<Error><Code>KMS.DisabledException</Code><Message>The key k is disabled.</Message></Error>"))
+    };
     web_filter: "the page of a web filter", |world, _| {
         Some(answer(world, "", "403 Forbidden", "<html><body>Blocked</body></html>"))
     };

@@ -234,6 +234,29 @@ fn names_a_wrong_clock_from_a_head_response() {
 }
 
 #[test]
+fn a_server_that_refuses_every_write_is_not_said_to_lack_conditional_writes() {
+    let mut world = World::new();
+    let unit = CustomerUnit::new(&world);
+    let body = "<Error><Code>NotImplemented</Code><Message>No checksums here</Message></Error>";
+    let _proxy = answer_in_place_of_s3(&mut world, "PUT ", usize::MAX, "501 Not Implemented", body);
+    let deployed = unit.deploy(&world);
+    let said = deployed.expect_warning();
+    assert!(said.contains("NotImplemented: No checksums here"), "{said}");
+    assert!(!said.contains("conditional writes"), "{said}");
+}
+
+#[test]
+fn the_region_in_a_sentence_is_followed() {
+    let mut world = World::with_bucket_in("eu-west-1");
+    let unit = CustomerUnit::new(&world);
+    let body = "<Error><Code>AuthorizationHeaderMalformed</Code><Message>The authorization header is \
+                malformed; the region 'us-east-1' is wrong; expecting 'eu-west-1'</Message></Error>";
+    let proxy = answer_in_place_of_s3(&mut world, "PUT ", 1, "400 Bad Request", body);
+    unit.deploy(&world).expect_success();
+    assert!(proxy.count_requests("PUT ") > 1);
+}
+
+#[test]
 fn a_server_without_conditional_writes_gets_each_object_once_and_says_so_once() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
