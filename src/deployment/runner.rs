@@ -339,7 +339,7 @@ fn conditional_writes_note(store: &ObjectStore, state_dirs: &StateDirs) -> Optio
         return None;
     }
     is_first_bucket_notice(store, state_dirs, "conditional-writes").then(|| {
-        "the server has no conditional writes (HTTP 501), so two deployments in the same second can \
+        "the server has no conditional writes, so two deployments in the same second can \
          replace each other's records; this is said only once"
             .to_owned()
     })

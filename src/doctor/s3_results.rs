@@ -186,7 +186,7 @@ pub(crate) fn evaluate_conditional_writes(
     if lacks_conditional_writes {
         return CheckResult::failed(
             CheckId::Conditions,
-            "the server has no conditional writes (HTTP 501), so each write looks first, \
+            "the server has no conditional writes, so each write looks first, \
              and two deployments in the same second can replace each other's records",
             "use S3, or a server that supports conditional writes",
         );
