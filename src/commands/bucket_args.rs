@@ -64,7 +64,7 @@ impl BucketArgs {
         if let Some((profile, path)) = find_folder_profile() {
             let name = sanitize(&profile);
             let line = format!("config-backup: uses the AWS profile `{name}` of `{path}`");
-            // A closed stderr is no reason to fail.
+            // A closed stderr does not stop the command.
             let _ = writeln!(messages, "{line}");
             target.profile = profile;
         }

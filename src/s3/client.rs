@@ -102,11 +102,12 @@ pub(crate) async fn load_sdk_session(
     let tls_context = load_tls_context(ca_bundle.as_deref())?;
     let http_client = build_http_client(&tls_context, timeouts);
     let region = Region::new(sts_region(&profile, bucket_region));
+    let profile_files = sdk_files(profile.to_sdk_text(&files));
 
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(region.clone())
         .http_client(http_client.clone())
-        .profile_files(sdk_files(profile.to_sdk_text(&files)))
+        .profile_files(profile_files.clone())
         .profile_name(profile.sdk_name())
         .timeout_config(timeouts.to_timeout_config())
         .retry_config(timeouts.to_retry_config())
@@ -131,6 +132,7 @@ pub(crate) async fn load_sdk_session(
         let provider = ProfileCredentials {
             files,
             profile: profile.clone(),
+            profile_files,
             settings,
             sts_config: config.clone(),
             max_identity_time: timeouts.operation / 2,

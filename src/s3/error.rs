@@ -256,21 +256,26 @@ fn find_expected_region<'a>(code: &str, sentence: &'a str) -> Option<&'a str> {
 }
 
 pub(super) fn from_credentials_code(code: &str, context: &RequestContext<'_>) -> Option<Error> {
-    let cause = match code {
+    let (cause, suspect) = match code {
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
-            "the credentials have expired".to_owned()
+            ("the credentials have expired".to_owned(), None)
         }
         "InvalidAccessKeyId"
         | "InvalidClientTokenId"
         | "UnrecognizedClientException"
-        | "InvalidToken" => format!("AWS does not know these credentials ({code})"),
-        "SignatureDoesNotMatch" => format!("the secret key does not match ({code})"),
+        | "InvalidToken" => (
+            format!("AWS does not know these credentials ({code})"),
+            context.profile.suspect(),
+        ),
+        "SignatureDoesNotMatch" => (
+            format!("the secret key does not match ({code})"),
+            context.profile.suspect(),
+        ),
         _ => return None,
     };
-    let is_unknown = !cause.contains("expired");
-    let hint = match context.profile.suspect() {
-        Some(note) if is_unknown => note.to_string(),
-        _ => context.login_hint(),
+    let hint = match suspect {
+        Some(note) => note.to_string(),
+        None => context.login_hint(),
     };
     Some(context.error(ErrorKind::Credentials, &cause, hint))
 }

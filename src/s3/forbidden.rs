@@ -31,12 +31,11 @@ pub(super) fn explain_forbidden(
             context,
         );
     }
-    let sentence = shorten_sentence(sentence);
     if !matches!(code, "" | "AccessDenied" | "AccessDeniedException") {
-        let cause = describe_answer(403, code, &sentence);
+        let cause = describe_answer(403, code, sentence);
         return context.error(ErrorKind::Denied, &cause, String::new());
     }
-    let hint = context.permission_hint(&sentence);
+    let hint = context.permission_hint(&shorten_sentence(sentence));
     context.error(ErrorKind::Denied, "access denied", hint)
 }
 

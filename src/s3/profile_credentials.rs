@@ -27,6 +27,8 @@ const MAX_SESSION_NAME_CHARS: usize = 64;
 pub(super) struct ProfileCredentials {
     pub(super) files: AwsFiles,
     pub(super) profile: AwsProfile,
+    /// `files` as the SDK understands them.
+    pub(super) profile_files: EnvConfigFiles,
     pub(super) settings: ProviderConfig,
     /// For the request that asks who assumes the roles.
     pub(super) sts_config: SdkConfig,
@@ -42,25 +44,26 @@ pub(super) fn sdk_files(text: String) -> EnvConfigFiles {
 impl ProfileCredentials {
     async fn load(&self) -> provider::Result {
         if !self.profile.needs_session_name(&self.files) {
-            let text = self.profile.to_sdk_text(&self.files);
-            return self.provider(text).build().provide_credentials().await;
+            let provider = self.provider(self.profile_files.clone());
+            return provider.build().provide_credentials().await;
         }
         let base_text = self.profile.base_sdk_text(&self.files);
-        let base = self.provider(base_text).build();
+        let base = self.provider(sdk_files(base_text)).build();
         let base = base.provide_credentials().await?;
         let roles = RoleChain {
             base_source: BASE_SOURCE,
             session_name: &self.find_session_name(&base).await,
         };
         let text = self.profile.role_sdk_text(&self.files, roles);
-        let provider = self.provider(text).with_custom_provider(BASE_SOURCE, base);
+        let provider = self.provider(sdk_files(text));
+        let provider = provider.with_custom_provider(BASE_SOURCE, base);
         provider.build().provide_credentials().await
     }
 
-    fn provider(&self, text: String) -> aws_config::profile::credentials::Builder {
+    fn provider(&self, files: EnvConfigFiles) -> aws_config::profile::credentials::Builder {
         ProfileFileCredentialsProvider::builder()
             .configure(&self.settings)
-            .profile_files(sdk_files(text))
+            .profile_files(files)
             .profile_name(self.profile.sdk_name())
     }
 

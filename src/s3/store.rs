@@ -86,19 +86,20 @@ impl ObjectStore {
     }
 
     async fn ask_sts(&self, config: &SdkConfig) -> Result<CallerIdentity, Error> {
-        let context = RequestContext {
+        // Only for an error, because it looks for the proxy.
+        let context = || RequestContext {
             proxy: find_proxy(find_sts_url(config)),
             ..self.request_context("ask STS who deploys", "sts:GetCallerIdentity")
         };
         let sts = aws_sdk_sts::Client::new(config);
         let answer = match sts.get_caller_identity().send().await {
             Ok(answer) => answer,
-            Err(error) => return Err(from_sdk_error(&error, &context)),
+            Err(error) => return Err(from_sdk_error(&error, &context())),
         };
         let (Some(arn), Some(user_id), Some(account)) =
             (answer.arn, answer.user_id, answer.account)
         else {
-            return Err(context.unexpected_response("the answer is not from STS"));
+            return Err(context().unexpected_response("the answer is not from STS"));
         };
         Ok(CallerIdentity {
             arn,

@@ -10,6 +10,7 @@ use crate::s3::aws_files::note::{AwsFileLine, AwsFileNote};
 /// Words of a shell may be in quotes, so these quotes are not those of the value.
 const SHELL_COMMAND_PROPERTY: &str = "credential_process";
 const INLINE_COMMENTS: [&str; 4] = [" #", " ;", "\t#", "\t;"];
+const PART_OF_VALUE: &str = "is indented, so the aws CLI takes it for a part of the value above";
 const REFUSED: &str = "which the aws CLI refuses";
 
 #[derive(Debug, Default)]
@@ -64,6 +65,13 @@ struct IniParser<'a> {
     indent: usize,
 }
 
+impl IniProperty {
+    /// The value; `None` if it is empty.
+    pub(super) fn text(&self) -> Option<&str> {
+        (!self.value.is_empty()).then_some(self.value.as_str())
+    }
+}
+
 impl IniParser<'_> {
     fn read_line(&mut self, line: &str, number: usize) {
         let content = line.trim();
@@ -76,8 +84,7 @@ impl IniParser<'_> {
         if let Some(header) = parse_header(content) {
             self.start_section(&header, number);
             if is_part_of_value {
-                let text = "is indented, so the aws CLI takes it for a part of the value above";
-                self.note_section(number, text);
+                self.note_section(number, PART_OF_VALUE);
             }
             self.indent = indent;
         } else if is_part_of_value {
@@ -119,10 +126,7 @@ impl IniParser<'_> {
         }
         let Some((name, value)) = split_property(content) else {
             self.has_property = false;
-            self.note_file(
-                number,
-                format!("is not of the form `name = value`, {REFUSED}"),
-            );
+            self.note_malformed_line(number);
             return;
         };
         self.add_property(&name, value, number);
@@ -180,25 +184,23 @@ impl IniParser<'_> {
                 property.nested.push((name, value.to_owned()));
             }
             Some((name, value)) => {
-                let text = "is indented, so the aws CLI takes it for a part of the value above";
                 self.add_property(&name, value, number);
-                self.note_section(number, text);
+                self.note_section(number, PART_OF_VALUE);
             }
-            None if property.value.is_empty() => {
-                self.note_file(
-                    number,
-                    format!("is not of the form `name = value`, {REFUSED}"),
-                );
-            }
-            None => {
-                let text = "is indented, so the aws CLI takes it for a part of the value above";
-                self.note_section(number, text);
-            }
+            None if property.value.is_empty() => self.note_malformed_line(number),
+            None => self.note_section(number, PART_OF_VALUE),
         }
     }
 
     fn section_mut(&mut self) -> Option<&mut IniSection> {
         self.file.sections.get_mut(self.section?)
+    }
+
+    fn note_malformed_line(&mut self, number: usize) {
+        self.note_file(
+            number,
+            format!("is not of the form `name = value`, {REFUSED}"),
+        );
     }
 
     fn note_file(&mut self, number: usize, text: impl Into<String>) {
@@ -214,10 +216,7 @@ impl IniParser<'_> {
     }
 
     fn note(&self, number: usize, text: impl Into<String>) -> AwsFileNote {
-        AwsFileNote {
-            line: AwsFileLine::new(self.path, number),
-            text: text.into(),
-        }
+        AwsFileNote::new(AwsFileLine::new(self.path, number), text)
     }
 }
 

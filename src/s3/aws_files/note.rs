@@ -37,6 +37,14 @@ impl AwsFileLine {
     }
 }
 
+impl AwsFileNote {
+    #[must_use]
+    pub fn new(line: AwsFileLine, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { line, text }
+    }
+}
+
 impl fmt::Display for AwsFileLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.number {

@@ -337,10 +337,7 @@ fn ambiguity_note(profile: &ProfileSection) -> Option<AwsFileNote> {
     if is_in_credentials("aws_access_key_id") != is_in_credentials("aws_secret_access_key") {
         let text = "has one half of an access key whose other half is in the other file, \
                     which the aws CLI refuses";
-        return Some(AwsFileNote {
-            line: profile.line.clone(),
-            text: text.to_owned(),
-        });
+        return Some(AwsFileNote::new(profile.line.clone(), text));
     }
     let is_in_config = !is_in_credentials("aws_access_key_id");
     let other = if is_sso_profile(profile) {
@@ -355,13 +352,11 @@ fn ambiguity_note(profile: &ProfileSection) -> Option<AwsFileNote> {
         return None;
     };
     let name = &profile.name;
-    Some(AwsFileNote {
-        line: profile.line.clone(),
-        text: format!(
-            "gives the profile `{name}` an access key beside {other}: \
-             Terraform takes the access key, the aws CLI and config-backup the other"
-        ),
-    })
+    let text = format!(
+        "gives the profile `{name}` an access key beside {other}: \
+         Terraform takes the access key, the aws CLI and config-backup the other"
+    );
+    Some(AwsFileNote::new(profile.line.clone(), text))
 }
 
 fn problem_of(profile: &ProfileSection, text: String) -> ChainProblem {

@@ -63,24 +63,23 @@ impl AwsFiles {
         let ini = parse_ini(&file.path, &file.text);
         self.notes.extend(ini.notes);
 
-        let replaces_default = |section: &IniSection| {
-            let is_named_so = section.header.trim() != DEFAULT_PROFILE;
-            let (subject, _) = find_subject(file.kind, section);
-            is_named_so && subject == SectionSubject::Profile(DEFAULT_PROFILE.to_owned())
-        };
-        let has_prefixed_default = ini.sections.iter().any(replaces_default);
+        let mut sections = Vec::new();
         for section in ini.sections {
-            let (subject, note) = find_subject(file.kind, &section);
+            sections.push((find_subject(file.kind, &section), section));
+        }
+        let default_profile = SectionSubject::Profile(DEFAULT_PROFILE.to_owned());
+        let is_plain_default = |section: &IniSection| section.header.trim() == DEFAULT_PROFILE;
+        let has_prefixed_default = sections.iter().any(|((subject, _), section)| {
+            *subject == default_profile && !is_plain_default(section)
+        });
+        for ((subject, note), section) in sections {
             match subject {
                 SectionSubject::Profile(_)
-                    if has_prefixed_default && section.header.trim() == DEFAULT_PROFILE =>
+                    if has_prefixed_default && is_plain_default(&section) =>
                 {
                     let text = "has [default] beside [profile default], \
                                 of which the aws CLI takes the last and Terraform the latter";
-                    self.notes.push(AwsFileNote {
-                        line: section.line,
-                        text: text.to_owned(),
-                    });
+                    self.notes.push(AwsFileNote::new(section.line, text));
                 }
                 SectionSubject::Profile(name) => self.add_profile(file.kind, name, section, note),
                 SectionSubject::Shared { kind, name } => self.shared.push(SharedSection {
@@ -135,7 +134,7 @@ impl AwsFiles {
         self.shared.iter().find(is_wanted)
     }
 
-    /// Why there is no profile of this name, if the files give a hint.
+    /// Why this profile is missing, if the files give a hint.
     pub(super) fn explain_missing_profile(&self, name: &str) -> Option<AwsFileNote> {
         let mut sections = self.unknown.iter();
         let near_miss =
@@ -147,8 +146,7 @@ impl AwsFiles {
 impl ProfileSection {
     /// The value of a property; `None` if it is missing or empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let property = self.properties.get(name)?;
-        (!property.value.is_empty()).then_some(property.value.as_str())
+        self.properties.get(name)?.text()
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -163,7 +161,6 @@ impl ProfileSection {
 impl SharedSection {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let mut properties = self.properties.iter();
-        let property = properties.rfind(|property| property.name == name)?;
-        (!property.value.is_empty()).then_some(property.value.as_str())
+        properties.find(|property| property.name == name)?.text()
     }
 }

@@ -51,12 +51,8 @@ impl AwsProfile {
         let mut text = SdkText::default();
         for profile in &files.profiles {
             let is_first = self.chain.first() == Some(&profile.name);
-            text.start_section("profile", &sdk_name(&profile.name));
-            for property in profile.properties.values() {
-                if !is_left_out(files, profile, &property.name, is_first) {
-                    text.add_property(property);
-                }
-            }
+            let is_kept = |name: &str| !is_left_out(files, profile, name, is_first);
+            text.add_profile(&sdk_name(&profile.name), profile, is_kept);
         }
         text.add_shared_sections(files);
         text.0
@@ -70,14 +66,12 @@ impl AwsProfile {
         let Some((profile, is_first)) = self.links(files).last() else {
             return text.0;
         };
-        text.start_section("profile", &self.sdk_name());
-        for property in profile.properties.values() {
-            let is_role = matches!(property.name.as_str(), "role_arn" | "source_profile");
-            let keeps_role = profile.has("web_identity_token_file");
-            if (keeps_role || !is_role) && !is_left_out(files, profile, &property.name, is_first) {
-                text.add_property(property);
-            }
-        }
+        let keeps_role = profile.has("web_identity_token_file");
+        let is_kept = |name: &str| {
+            let is_role = matches!(name, "role_arn" | "source_profile");
+            (keeps_role || !is_role) && !is_left_out(files, profile, name, is_first)
+        };
+        text.add_profile(&self.sdk_name(), profile, is_kept);
         text.add_shared_sections(files);
         text.0
     }
@@ -90,8 +84,7 @@ impl AwsProfile {
         for (index, (profile, is_first)) in self.links(files).enumerate() {
             text.start_section("profile", &sdk_name(&profile.name));
             let is_last = index + 1 == count;
-            let assumes = assumes_role(profile, is_first);
-            if assumes {
+            if assumes_role(profile, is_first) {
                 for name in ["role_arn", "external_id"] {
                     text.add(name, profile.get(name).unwrap_or_default());
                 }
@@ -140,6 +133,20 @@ fn sdk_name(name: &str) -> Cow<'_, str> {
 struct SdkText(String);
 
 impl SdkText {
+    fn add_profile(
+        &mut self,
+        name: &str,
+        profile: &ProfileSection,
+        is_kept: impl Fn(&str) -> bool,
+    ) {
+        self.start_section("profile", name);
+        for property in profile.properties.values() {
+            if is_kept(&property.name) {
+                self.add_property(property);
+            }
+        }
+    }
+
     fn add_shared_sections(&mut self, files: &AwsFiles) {
         for section in &files.shared {
             self.start_section(section.kind, &section.name);

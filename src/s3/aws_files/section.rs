@@ -101,10 +101,7 @@ fn shared(kind: &'static str, name: String) -> SectionSubject {
 }
 
 fn header_note(section: &IniSection, text: &str) -> AwsFileNote {
-    AwsFileNote {
-        line: section.line.clone(),
-        text: text.to_owned(),
-    }
+    AwsFileNote::new(section.line.clone(), text)
 }
 
 #[cfg(test)]

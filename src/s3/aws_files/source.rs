@@ -15,7 +15,7 @@ pub(super) enum AwsFileKind {
     Credentials,
 }
 
-/// The content of a file; empty if there is no such file.
+/// The content of a file; empty if the file does not exist.
 #[derive(Debug)]
 pub(super) struct AwsFile {
     pub(super) kind: AwsFileKind,
@@ -77,8 +77,7 @@ impl AwsFile {
             Some(number) => AwsFileLine::new(&self.path, number),
             None => AwsFileLine::whole_file(&self.path),
         };
-        let text = text.into();
-        self.notes.push(AwsFileNote { line, text });
+        self.notes.push(AwsFileNote::new(line, text));
     }
 }
 
