@@ -34,7 +34,7 @@ GIVEN = ["john", "jane", "mary", "max", "eva", "li", "omar", "anna", "ivan", "zo
 FAMILY = ["doe", "roe", "poppins", "power", "novak", "wei"]
 # Names that are fit for IAM and for nothing else, and some that no ARN stands around.
 ODD_USERS = ["+ops@example.com", "=calc", "@bot", "-x", "O'Brien", "roe, jane", "José", "ci-runner", "DOE", "john.doe@example.com"]
-# What tools call a session if nobody does, and names that are like them and are people's.
+# What tools call a session if the operator does not, and names that are like them and are people's.
 TOOL_SESSIONS = [
     "assume-role-from-profile-1632246085998", "assume-role-provider-1632246085998", "web-identity-token-1632246085998",
     "web-identity-token-profile-1632246085998", "botocore-session-1521558860", "AWS-CLI-session-1523566057", "aws-go-sdk-1700000000000000000",

@@ -186,7 +186,7 @@ def identity(endpoint, asked):
         session = botocore.session.Session(profile=asked or None)
         sts = session.create_client("sts", region_name="us-east-1", endpoint_url=endpoint, config=quick)
         return {"arn": sts.get_caller_identity()["Arn"]}
-    except Exception as error:  # whatever it is, there is no identity
+    except Exception as error:  # whatever it is, the identity is unknown
         return {"error": type(error).__name__}
 
 

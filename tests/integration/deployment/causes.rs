@@ -92,7 +92,7 @@ causes! {
         unit.set_variable("aws_profile", "gone");
         None
     };
-    profile_without_prefix: "a section that is no profile", |world, unit| {
+    profile_without_prefix: "a section without the prefix of a profile", |world, unit| {
         use_profile(world, unit, "[team]\nregion = us-east-1\n")
     };
     missing_source_profile: "a chain with a missing profile", |world, unit| {

@@ -31,7 +31,7 @@ fn with_customer(customer: &str, record: &str) -> String {
 }
 
 /// Runs `report` with the profile `default`, which must exit 0; returns stdout and stderr.
-fn run_report(world: &World, arguments: &[&str]) -> (String, String) {
+pub(super) fn run_report(world: &World, arguments: &[&str]) -> (String, String) {
     let output = world
         .helper_command(&["report", "--profile", "default"])
         .args(arguments)

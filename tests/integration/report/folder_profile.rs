@@ -1,4 +1,4 @@
-//! The profile of commands for people, if nobody names one: that of the customer folder.
+//! The profile of commands for people, if the user does not name one: that of the customer folder.
 
 use std::fs;
 use std::path::Path;

@@ -5,8 +5,9 @@ use std::fs;
 
 use crate::commands::run_command_as;
 use crate::compact::command::compact_successfully;
+use crate::report::csv::run_report;
 use test_support::oracle::{parse_csv_rows, unix_time};
-use test_support::{BUCKET, World, project_dir, to_text};
+use test_support::{BUCKET, World, project_dir};
 
 const DEPLOYER: &str = "arn:aws:sts::123456789012:assumed-role/Deployer";
 
@@ -26,17 +27,6 @@ fn world_with_callers(arns: &[String]) -> World {
             .expect("a record");
     }
     world
-}
-
-/// Runs `report` with the profile `default`; returns stdout and stderr.
-fn run_report(world: &World, arguments: &[&str]) -> (String, String) {
-    let output = world
-        .helper_command(&["report", "--profile", "default"])
-        .args(arguments)
-        .output()
-        .expect("report");
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    (to_text(&output.stdout), to_text(&output.stderr))
 }
 
 /// The cells of a column of the CSV, in the order of the rows.
