@@ -12,16 +12,19 @@ export TF_CLI_CONFIG_FILE := $(CURDIR)/.tools/tofurc
 export CHECKPOINT_DISABLE := 1
 export TFLINT_DISABLE_VERSION_CHECK := 1
 
-CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform check-tflint check-terragrunt check-shell check-typos check-words check-docs check-workflows check-machete
+CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform check-tflint check-terragrunt check-shell check-typos check-words check-docs check-workflows check-shear
+# What `make check` runs; each target below names its own, too.
+CHECK_TOOLS := opentofu terragrunt tflint terraform-docs shellcheck typos cargo-deny cargo-shear zizmor
+DEPLOYMENT_TOOLS := opentofu terragrunt terraform-provider-external
 HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql test-dist test-size test-campaigns fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools check-tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql test-dist test-size test-campaigns fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-tools: ## Put the pinned tools into .tools (some 20 minutes the first time on two cores, then nothing)
+tools: ## Put the pinned tools of all checks and tests into .tools (some 15 minutes the first time on two cores, then nothing)
 	@tools/install
 
 build: ## Build the helper: target/release/config-backup
@@ -30,21 +33,24 @@ build: ## Build the helper: target/release/config-backup
 man: ## Write the manual pages: target/man/*.1
 	cargo run --quiet --locked --example man -- target/man
 
-try: ## Look around: deployments by hand on a local S3, and a look back; Rust is enough (TRY_ARGS=--keep leaves it there)
-	tests/demo.sh --quick $(TRY_ARGS)
+try: ## The story of `make demo` without terragrunt: Rust is enough (some 4 minutes the first time; TRY_ARGS=--keep)
+	@tools/install helper
+	@tests/demo.sh --quick $(TRY_ARGS)
 
 dist: ## Build what a release has into target/dist, some 5 minutes a target: for Linux, or on macOS, whose SDK it takes, for macOS
 	tools/dist $(DIST_TARGETS)
 
-demo: tools build ## Show a deployment, its backup and its log on a local S3 (DEMO_ARGS=--keep leaves it there)
-	tests/demo.sh $(DEMO_ARGS)
+demo: ## Deployments with terragrunt on a local S3, an outage, a look back (up to 10 minutes the first time; DEMO_ARGS=--keep)
+	@tools/install demo helper
+	@tests/demo.sh $(DEMO_ARGS)
 
 bench: build ## Measure report beside other clients on a local S3, some 15 minutes (BENCH_ARGS="--into docs/dev/performance.md")
 	tools/install bench
 	cargo build --release --locked -p report-bench -p embedded-aws
 	python3 tests/bench/bench.py $(BENCH_ARGS)
 
-bench-deployment: build tools ## Measure what a deployment costs: each step, and an apply of the unit beside one that does nothing
+bench-deployment: build ## Measure what a deployment costs: each step, and an apply of the unit beside one that does nothing
+	@tools/install $(DEPLOYMENT_TOOLS)
 	cargo build --release --locked -p report-bench -p embedded-aws
 	python3 tests/bench/bench.py --deployment $(BENCH_ARGS)
 
@@ -57,7 +63,7 @@ bench-memory: build ## Measure the memory that report takes for a million record
 	cargo build --release --locked -p report-bench
 	python3 tests/bench/bench.py --memory $(BENCH_ARGS)
 
-test: check ## Run all there is: the checks, the Rust tests (unit, integration, e2e), the module's tests and the SQL in DuckDB
+test: tools check ## Run all there is: the checks, the Rust tests (unit, integration, e2e), the module's tests and the SQL in DuckDB
 	cargo test --workspace --locked
 	tests/module.sh
 	tests/engines/run.sh duckdb
@@ -66,7 +72,7 @@ test-browser: ## Look at the report's page in a real Chromium (as root on Debian
 	tools/install chromium
 	tests/browser/run.sh
 
-test-sql: tools ## Run the SQL over the usage records in a real Trino, 5 minutes with its download (needs Maven and Java 24 or later)
+test-sql: ## Run the SQL over the usage records in a real Trino, 5 minutes with its download (needs Maven and Java 24 or later)
 	tools/install trino
 	tests/engines/run.sh trino
 
@@ -76,8 +82,8 @@ test-dist: ## Build the Linux x86_64 archive twice, in two places, and look at a
 test-size: build ## The executable has at most 10 MiB
 	@bytes=$$(wc -c < target/release/config-backup) && echo "target/release/config-backup: $$bytes bytes" && test "$$bytes" -le 10485760
 
-test-campaigns: tools ## Run the campaigns in full, an hour; CAMPAIGN_SIZE=small: those that need strace, small (as root on Debian it is installed)
-	tools/install strace
+test-campaigns: ## Run the campaigns in full, an hour; CAMPAIGN_SIZE=small: those that need strace, small (as root on Debian it is installed)
+	tools/install $(DEPLOYMENT_TOOLS) versitygw moto strace
 ifeq ($(CAMPAIGN_SIZE),small)
 	cargo test --locked --test campaigns -- --nocapture --ignored
 else
@@ -100,7 +106,11 @@ coverage: tools ## Show which lines of src/ no test reaches, the helper's own pr
 	PATH="$(CURDIR)/.tools/crates/bin:$$PATH" cargo llvm-cov --locked --lib --bins --test integration --test fuzz --test e2e \
 		--show-missing-lines --failure-mode all --fail-under-lines 90 --ignore-filename-regex '/(crates|tests)/|/tests\.rs'
 
-check: $(CHECKS) ## Run every linter; a missing one is an error (faster: make -j2 check)
+# First all tools together, because they build beside each other.
+check: check-tools $(CHECKS) ## Run every linter; a missing one is an error (faster: make -j2 check)
+
+check-tools:
+	@tools/install $(CHECK_TOOLS)
 
 check-rustfmt: ## Rust is formatted
 	cargo fmt --all --check
@@ -112,38 +122,49 @@ check-clippy: ## Clippy reports nothing
 check-rustdoc: ## The documentation of all modules can be made, and no link in it is broken
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked --quiet
 
-check-deny: tools ## Dependencies: licences, banned crates and sources, as deny.toml has them
+check-deny: ## Dependencies: licences, banned crates and sources, as deny.toml has them
+	@tools/install cargo-deny
 	cargo-deny --locked check bans licenses sources
 
-check-terraform: tools ## Terraform files are formatted
+check-terraform: ## Terraform files are formatted
+	@tools/install opentofu
 	set -e; for dir in $(HCL_DIRS); do tofu fmt -check -diff -recursive $$dir; done
 
-check-tflint: tools ## TFLint reports nothing
+check-tflint: ## TFLint reports nothing
+	@tools/install tflint
 	tflint --recursive --chdir=terraform --config=$(CURDIR)/.tflint.hcl
 	set -e; for dir in terragrunt examples; do tflint --recursive --chdir=$$dir --config=$(CURDIR)/.tflint.hcl --disable-rule=terraform_standard_module_structure; done
 
-check-terragrunt: tools ## Terragrunt files are formatted
+check-terragrunt: ## Terragrunt files are formatted
+	@tools/install terragrunt
 	set -e; for dir in $(HCL_DIRS); do $(TERRAGRUNT_FMT) --check --diff --working-dir $$dir; done
 
-check-shell: tools ## ShellCheck reports nothing
+check-shell: ## ShellCheck reports nothing
+	@tools/install shellcheck
 	set -o pipefail; tools/shell-scripts | xargs -0 shellcheck
 
-check-typos: tools ## Nothing is misspelt
+check-typos: ## Nothing is misspelt
+	@tools/install typos
 	typos
 
 check-words: ## No word is used that the project does not use
 	tools/check-words
 
-check-workflows: tools ## zizmor reports nothing
+check-workflows: ## zizmor reports nothing
+	@tools/install zizmor
 	zizmor --offline --quiet --persona auditor .github
 
-check-machete: tools ## No crate is a dependency that nothing uses
-	cargo-machete --with-metadata
+check-shear: ## No crate is a dependency that nothing uses
+	@tools/install cargo-shear
+	cargo-shear --locked
+	cargo-shear --locked fuzz
 
-audit: tools ## Look for known vulnerabilities (fetches the public advisory database, hence not part of check)
+audit: ## Look for known vulnerabilities (fetches the public advisory database, hence not part of check)
+	@tools/install cargo-deny
 	cargo-deny --locked check advisories
 
-fmt: tools ## Format Rust, Terraform and Terragrunt files
+fmt: ## Format Rust, Terraform and Terragrunt files
+	@tools/install opentofu terragrunt
 	cargo fmt --all
 	cargo fmt --manifest-path fuzz/Cargo.toml
 	set -e; for dir in $(HCL_DIRS); do tofu fmt -recursive $$dir; $(TERRAGRUNT_FMT) --working-dir $$dir; done
@@ -151,7 +172,8 @@ fmt: tools ## Format Rust, Terraform and Terragrunt files
 manifest: ## Update terraform/unit.sha256
 	tools/manifest >terraform/unit.sha256.new && mv terraform/unit.sha256.new terraform/unit.sha256
 
-check-docs: tools ## The tables of terraform/README.md are up to date
+check-docs: ## The tables of terraform/README.md are up to date
+	@tools/install terraform-docs
 	terraform-docs --output-check terraform
 
 clean: ## Remove what builds and runs leave behind, but not .tools
