@@ -35,6 +35,18 @@ locals {
   timeout    = try(coalesce(tostring(local.settings.timeout)), "10")
   fetch      = local.helper_url == "" ? [] : [local.helper_url, try(coalesce(tostring(local.settings.helper_sha256)), "none"), local.timeout]
 
+  # What `deploy` is asked, as one text: Terraform passes values that are known at apply only in no other form.
+  deploy_program = concat(["/bin/sh", "${path.module}/helper.sh", "deploy", local.helper], local.fetch)
+  request = jsonencode(merge(local.query, {
+    planned_id    = try(local.context.deployment_id, "")
+    deployment_id = terraform_data.environment.output
+    backup_id     = try(local.context.backup_id, "")
+    backup_key    = try(local.context.backup_key, "")
+    config_hash   = try(local.context.config_hash, "")
+    plan_status   = try(local.context.status, "")
+    spent_ms      = try(local.context.spent_ms, "0")
+  }))
+
   context    = data.external.context.result
   is_refresh = try(terraform_data.environment.output != local.context.deployment_id, false)
 }
@@ -53,19 +65,12 @@ resource "terraform_data" "environment" {
 
 # At apply, and only there, because it depends on a resource that changes in each apply. A refresh-only run reads it as
 # well, but then the resource still has the id of the last apply: where the two ids differ, the helper does nothing.
+#
+# Every plan shows its arguments, so they are not known before the apply: one line each instead of one for each word.
+# No id is `none`, so nothing is left out at apply.
 data "external" "deploy" {
-  program = concat(["/bin/sh", "${path.module}/helper.sh", "deploy", local.helper], local.fetch)
-  query = {
-    request = jsonencode(merge(local.query, {
-      planned_id    = try(local.context.deployment_id, "")
-      deployment_id = terraform_data.environment.output
-      backup_id     = try(local.context.backup_id, "")
-      backup_key    = try(local.context.backup_key, "")
-      config_hash   = try(local.context.config_hash, "")
-      plan_status   = try(local.context.status, "")
-      spent_ms      = try(local.context.spent_ms, "0")
-    }))
-  }
+  program = [for word in local.deploy_program : word if terraform_data.environment.output != "none"]
+  query   = { for name, value in { request = local.request } : name => value if terraform_data.environment.output != "none" }
 
   depends_on = [terraform_data.environment]
 }
