@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::deployment::outcome::{ConfigOutcome, DeploymentOutcome, RecordOutcome};
 use crate::error::{Error, ErrorKind};
+use crate::output::sanitize::sanitize;
+use crate::s3::caller::user_name_from_arn;
 use crate::s3::store::s3_uri;
 
 /// The answer of `deploy`. The external protocol requires every value to be a string, so unknown
@@ -90,47 +92,60 @@ impl DeployAnswer {
     }
 }
 
+/// The problems and notes first, and what is in the bucket as the last phrase.
 fn summarize_outcome(outcome: &DeploymentOutcome, bucket: &str) -> (AnswerStatus, String) {
-    let success = describe_success(outcome, bucket);
-    let status = match &success {
-        None => AnswerStatus::Error,
-        Some(_) if outcome.notes.is_empty() => AnswerStatus::Ok,
-        Some(_) => AnswerStatus::Warning,
+    let saved = describe_saved_config(outcome);
+    let logged = describe_logged_record(outcome, bucket);
+    let is_complete = saved.is_some() && logged.is_some();
+    let status = if !is_complete {
+        AnswerStatus::Error
+    } else if outcome.notes.is_empty() {
+        AnswerStatus::Ok
+    } else {
+        AnswerStatus::Warning
     };
     let mut phrases = Vec::new();
-    if success.is_none() {
+    if !is_complete {
         phrases.extend(describe_failure(outcome));
     }
     phrases.extend(outcome.notes.iter().cloned());
-    phrases.extend(success.unwrap_or_default());
-    (status, phrases.join("; "))
-}
-
-/// The phrases of a deployment that is backed up and logged; `None` for any other.
-fn describe_success(outcome: &DeploymentOutcome, bucket: &str) -> Option<Vec<String>> {
-    let Some(ConfigOutcome::Stored { version, is_new }) = &outcome.config else {
-        return None;
-    };
-    let Some(RecordOutcome::Logged { key, .. }) = &outcome.record else {
-        return None;
-    };
-    let state = if *is_new {
-        "backed up as"
-    } else {
-        "unchanged since"
-    };
-    let backup_uri = s3_uri(bucket, &version.key);
-    let log_uri = s3_uri(bucket, key);
-    let mut phrases = vec![format!(
-        "config.yaml is {state} {backup_uri}, and the deployment is logged as {log_uri}"
-    )];
-    if let Some(error) = &outcome.spool.primary_dir_error {
+    if is_complete && let Some(error) = &outcome.spool.primary_dir_error {
         let folders = outcome.spool.describe();
         phrases.push(format!(
             "failed uploads would be spooled in {folders}; the state directory is unusable: {error}"
         ));
     }
-    Some(phrases)
+    match (saved, logged) {
+        (Some((saved, _)), Some(logged)) => phrases.push(format!("{saved}, {logged}")),
+        (Some((saved, key)), None) => phrases.push(format!("{saved}: {}", s3_uri(bucket, key))),
+        (None, Some(logged)) => phrases.push(logged),
+        (None, None) => {}
+    }
+    (status, phrases.join("; "))
+}
+
+/// The phrase for a config that is in the bucket, and the key of its copy.
+fn describe_saved_config(outcome: &DeploymentOutcome) -> Option<(String, &str)> {
+    let Some(ConfigOutcome::Stored { version, change }) = &outcome.config else {
+        return None;
+    };
+    // `history` accepts the start of an MD5 as a version, so the message has no more of it.
+    let md5 = version.md5.get(..8).unwrap_or(&version.md5);
+    let phrase = format!("config.yaml saved ({md5}, {})", change.describe());
+    Some((phrase, &version.key))
+}
+
+/// The phrase for a record that is in the bucket.
+fn describe_logged_record(outcome: &DeploymentOutcome, bucket: &str) -> Option<String> {
+    let Some(RecordOutcome::Logged { key, caller_arn }) = &outcome.record else {
+        return None;
+    };
+    let user = match caller_arn.as_deref().map(user_name_from_arn) {
+        None | Some("") => "an unknown user".into(),
+        Some(name) => sanitize(name),
+    };
+    let log_uri = s3_uri(bucket, key);
+    Some(format!("deployment logged for {user}: {log_uri}"))
 }
 
 fn describe_failure(outcome: &DeploymentOutcome) -> Vec<String> {
@@ -227,19 +242,24 @@ fn collect_hints(config_error: Option<Error>, record_error: Option<Error>) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deployment::outcome::{ConfigVersionId, SpoolLocations, UploadFailure};
+    use crate::deployment::outcome::{
+        ConfigChange, ConfigVersionId, SpoolLocations, UploadFailure,
+    };
+
+    const JANE: Option<&str> = Some("arn:aws:iam::123456789012:user/jane.roe");
+    const LOGGED_FOR_JANE: &str = "deployment logged for jane.roe: s3://b/usage-logs/a/t.json";
 
     fn version() -> ConfigVersionId {
         ConfigVersionId {
             key: "terragrunt/a/config-history/x.yaml".into(),
-            md5: "m".into(),
+            md5: "698bc8b0da0b9bb6e25a76e112e4bd97".into(),
         }
     }
 
-    fn stored_config(is_new: bool) -> ConfigOutcome {
+    fn stored_config(change: ConfigChange) -> ConfigOutcome {
         ConfigOutcome::Stored {
             version: version(),
-            is_new,
+            change,
         }
     }
 
@@ -251,10 +271,10 @@ mod tests {
         }
     }
 
-    fn logged_record(key: &str) -> RecordOutcome {
+    fn logged_record(caller_arn: Option<&str>) -> RecordOutcome {
         RecordOutcome::Logged {
-            key: key.into(),
-            caller_arn: Some("u".into()),
+            key: "usage-logs/a/t.json".into(),
+            caller_arn: caller_arn.map(str::to_owned),
         }
     }
 
@@ -288,21 +308,77 @@ mod tests {
     }
 
     #[test]
-    fn a_complete_deployment_names_both_objects() {
-        let record = logged_record("usage-logs/a/t.json");
-        let (status, message) = summarize(Some(stored_config(true)), Some(record), &[]);
-        assert_eq!(status, AnswerStatus::Ok);
+    fn a_complete_deployment_is_one_sentence() {
+        for (change, word) in [
+            (ConfigChange::New, "new"),
+            (ConfigChange::Changed, "changed"),
+            (ConfigChange::Unchanged, "unchanged"),
+        ] {
+            let (status, message) =
+                summarize(Some(stored_config(change)), Some(logged_record(JANE)), &[]);
+            assert_eq!(status, AnswerStatus::Ok);
+            assert_eq!(
+                message,
+                format!("config.yaml saved (698bc8b0, {word}), {LOGGED_FOR_JANE}")
+            );
+        }
+    }
+
+    #[test]
+    fn notes_come_before_that_sentence() {
+        let config = stored_config(ConfigChange::Unchanged);
+        let (status, message) =
+            summarize(Some(config), Some(logged_record(JANE)), &["one", "another"]);
+        assert_eq!(status, AnswerStatus::Warning);
         assert_eq!(
             message,
-            "config.yaml is backed up as s3://b/terragrunt/a/config-history/x.yaml, \
-             and the deployment is logged as s3://b/usage-logs/a/t.json"
+            format!("one; another; config.yaml saved (698bc8b0, unchanged), {LOGGED_FOR_JANE}")
         );
+    }
 
-        let record = logged_record("k");
-        let (status, message) = summarize(Some(stored_config(false)), Some(record), &["a note"]);
-        assert_eq!(status, AnswerStatus::Warning);
-        let expected = "a note; config.yaml is unchanged since s3://b/";
-        assert!(message.starts_with(expected), "{message}");
+    #[test]
+    fn the_user_is_that_of_reports() {
+        for (arn, user) in [
+            (
+                Some(
+                    "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/john.doe",
+                ),
+                "john.doe",
+            ),
+            (
+                Some("arn:aws:sts::123456789012:assumed-role/ci/botocore-session-1700000000"),
+                "ci",
+            ),
+            (Some("arn:aws:iam::123456789012:root"), "root"),
+            (Some("arn:x:user/a\nb"), "a\u{fffd}b"),
+            (Some("arn:x:user/"), "an unknown user"),
+            (None, "an unknown user"),
+        ] {
+            let config = stored_config(ConfigChange::New);
+            let (_, message) = summarize(Some(config), Some(logged_record(arn)), &[]);
+            let expected = format!("deployment logged for {user}: s3://b/");
+            assert!(message.contains(&expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_unusable_state_directory_is_said_before_that_sentence() {
+        let outcome = DeploymentOutcome {
+            config: Some(stored_config(ConfigChange::New)),
+            record: Some(logged_record(JANE)),
+            spool: SpoolLocations {
+                folders: vec!["/tmp/spool".into()],
+                primary_dir_error: Some(Error::new(ErrorKind::Local, "read-only", "")),
+            },
+            ..DeploymentOutcome::default()
+        };
+        assert_eq!(
+            summarize_outcome(&outcome, "b").1,
+            format!(
+                "failed uploads would be spooled in /tmp/spool; the state directory is unusable: \
+                 read-only; config.yaml saved (698bc8b0, new), {LOGGED_FOR_JANE}"
+            )
+        );
     }
 
     #[test]
@@ -324,19 +400,14 @@ mod tests {
     fn different_causes_are_named_separately() {
         let missing = Error::new(ErrorKind::Local, "cannot read `c`: gone", "");
         let config = ConfigOutcome::Unreadable(missing);
-        let record = logged_record("k");
-        let (_, message) = summarize(Some(config.clone()), Some(record), &[]);
-        assert_eq!(
-            message,
-            "config.yaml is not backed up: cannot read `c`: gone"
-        );
-
         let record = spooled_record(Error::new(ErrorKind::Denied, "denied", "ask"));
         let (_, message) = summarize(Some(config), Some(record), &[]);
-        let expected = "config.yaml is not backed up: cannot read `c`: gone; \
-                        the deployment is not logged: denied; the usage record is spooled in ";
-        assert!(message.starts_with(expected), "{message}");
-        assert!(message.ends_with("; ask"), "{message}");
+        assert_eq!(
+            message,
+            "config.yaml is not backed up: cannot read `c`: gone; \
+             the deployment is not logged: denied; the usage record is spooled in /state/spool \
+             and sent with the next deployment, or now by `config-backup replay`; ask"
+        );
 
         let (status, message) = summarize(None, None, &[]);
         assert_eq!(status, AnswerStatus::Error);
@@ -344,6 +415,31 @@ mod tests {
             message,
             "config.yaml is not backed up: not attempted; \
              the deployment is not logged: not attempted"
+        );
+    }
+
+    #[test]
+    fn half_a_deployment_also_says_what_is_in_the_bucket() {
+        let missing = Error::new(ErrorKind::Local, "cannot read `c`: gone", "");
+        let config = ConfigOutcome::Unreadable(missing);
+        let (status, message) = summarize(Some(config), Some(logged_record(JANE)), &["a note"]);
+        assert_eq!(status, AnswerStatus::Error);
+        assert_eq!(
+            message,
+            format!(
+                "config.yaml is not backed up: cannot read `c`: gone; a note; {LOGGED_FOR_JANE}"
+            )
+        );
+
+        let config = stored_config(ConfigChange::Changed);
+        let record = spooled_record(Error::new(ErrorKind::Denied, "denied", "ask"));
+        let (status, message) = summarize(Some(config), Some(record), &[]);
+        assert_eq!(status, AnswerStatus::Error);
+        assert_eq!(
+            message,
+            "the deployment is not logged: denied; the usage record is spooled in /state/spool \
+             and sent with the next deployment, or now by `config-backup replay`; ask; \
+             config.yaml saved (698bc8b0, changed): s3://b/terragrunt/a/config-history/x.yaml"
         );
     }
 }

@@ -4,7 +4,7 @@
 //! and `config.yaml` can be uploaded at the same time. Must not write the record.
 
 use crate::config::file::ConfigFile;
-use crate::deployment::outcome::{ConfigOutcome, ConfigVersionId, UploadFailure};
+use crate::deployment::outcome::{ConfigChange, ConfigOutcome, ConfigVersionId, UploadFailure};
 use crate::deployment::running::RunningDeployment;
 use crate::deployment::subject::DeploymentSubject;
 use crate::deployment::upload::config::{
@@ -12,7 +12,6 @@ use crate::deployment::upload::config::{
 };
 use crate::error::Error;
 use crate::keys;
-use crate::record::BackupStatus;
 use crate::s3::store::{BucketTarget, ObjectStore};
 use crate::state::spool::SpoolEntry;
 use crate::state::spool_file::SpoolItem;
@@ -108,8 +107,8 @@ pub(crate) async fn start_config_upload(
     };
     match current {
         Ok(Some(version)) => {
-            let backup = version.backup_status(deployment.deployment_id());
-            ConfigUpload::Ended(stored_outcome(backup, version.key, &config.digests.md5))
+            let change = version.change_by(deployment.deployment_id());
+            ConfigUpload::Ended(stored_outcome(change, version.key, &config.digests.md5))
         }
         Ok(None) => {
             let (item, spooled) = deployment.enqueue_config(config, subject, target);
@@ -124,7 +123,7 @@ pub(crate) async fn start_config_upload(
         Err(_) => {
             let key = deployment.stored_key_at_plan(config).unwrap_or_default();
             let md5 = &config.digests.md5;
-            ConfigUpload::Ended(stored_outcome(BackupStatus::Unchanged, key.to_owned(), md5))
+            ConfigUpload::Ended(stored_outcome(ConfigChange::Unchanged, key.to_owned(), md5))
         }
     }
 }
@@ -175,15 +174,15 @@ pub(crate) async fn finish_config_upload(
 }
 
 fn copied_outcome(pending: &PendingConfig, copy: &UploadedCopy) -> ConfigOutcome {
-    stored_outcome(copy.backup, copy.key.clone(), &pending.item.md5)
+    stored_outcome(copy.change, copy.key.clone(), &pending.item.md5)
 }
 
-fn stored_outcome(backup: BackupStatus, key: String, md5: &str) -> ConfigOutcome {
+fn stored_outcome(change: ConfigChange, key: String, md5: &str) -> ConfigOutcome {
     ConfigOutcome::Stored {
         version: ConfigVersionId {
             key,
             md5: md5.to_owned(),
         },
-        is_new: backup == BackupStatus::Uploaded,
+        change,
     }
 }

@@ -35,8 +35,7 @@ pub(crate) enum ConfigOutcome {
     /// The bucket has it.
     Stored {
         version: ConfigVersionId,
-        /// Whether this deployment uploaded it.
-        is_new: bool,
+        change: ConfigChange,
     },
     /// The bucket does not have it, or not yet.
     NotStored {
@@ -44,6 +43,17 @@ pub(crate) enum ConfigOutcome {
         is_spooled: bool,
         failure: UploadFailure,
     },
+}
+
+/// What a deployment changed in the bucket's config.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConfigChange {
+    /// It uploaded the first config of this customer.
+    New,
+    /// It uploaded another config than the bucket had.
+    Changed,
+    /// The bucket had this config already.
+    Unchanged,
 }
 
 /// Identifies a version of a config.
@@ -141,12 +151,29 @@ impl SpoolLocations {
     }
 }
 
+impl ConfigChange {
+    fn backup_status(self) -> BackupStatus {
+        match self {
+            Self::New | Self::Changed => BackupStatus::Uploaded,
+            Self::Unchanged => BackupStatus::Unchanged,
+        }
+    }
+
+    /// The word for a message.
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
 impl ConfigOutcome {
     /// The status as the usage record has it.
     pub(crate) fn backup_status(&self) -> BackupStatus {
         match self {
-            Self::Stored { is_new: true, .. } => BackupStatus::Uploaded,
-            Self::Stored { is_new: false, .. } => BackupStatus::Unchanged,
+            Self::Stored { change, .. } => change.backup_status(),
             Self::NotStored {
                 is_spooled: true, ..
             } => BackupStatus::Spooled,

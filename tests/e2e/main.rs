@@ -24,6 +24,7 @@ mod plain_root_module;
 mod plans;
 mod profiles;
 mod provider_cache;
+mod quiet_unit;
 mod readme_sessions;
 mod rendered_backend;
 mod secrets;

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use crate::deployment::outcome::ConfigChange;
 use crate::deployment::upload::lost_write_error;
 use crate::digest::{ContentDigests, sha256_base64};
 use crate::error::{Error, ErrorKind};
@@ -13,7 +14,7 @@ use crate::keys::metadata::{
     parse_captured_at,
 };
 use crate::keys::{self, RecordKey};
-use crate::record::{self, BackupStatus};
+use crate::record;
 use crate::s3::listing::ListRequest;
 use crate::s3::store::{ObjectHead, ObjectStore, PutCondition, PutOutcome};
 use crate::state::spool_file::SpoolItem;
@@ -45,7 +46,7 @@ pub(crate) struct CurrentVersion {
 /// A config whose history copy is in the bucket.
 #[derive(Debug)]
 pub(crate) struct UploadedCopy {
-    pub backup: BackupStatus,
+    pub change: ConfigChange,
     /// The key of the history copy.
     pub key: String,
     /// How to write `config.yaml`. `None` if it stays as it is.
@@ -60,13 +61,13 @@ struct OverwritePlan {
 }
 
 impl CurrentVersion {
-    /// The backup status for a deployment that finds this version. It may have uploaded the version
-    /// itself and not have received the response.
-    pub(crate) fn backup_status(&self, deployment_id: &str) -> BackupStatus {
+    /// The change by a deployment that finds this version. It may have uploaded the version itself
+    /// and not have received the response. What was there before is then unknown.
+    pub(crate) fn change_by(&self, deployment_id: &str) -> ConfigChange {
         if self.deployment_id == deployment_id {
-            BackupStatus::Uploaded
+            ConfigChange::Changed
         } else {
-            BackupStatus::Unchanged
+            ConfigChange::Unchanged
         }
     }
 }
@@ -132,7 +133,7 @@ pub(crate) async fn upload_history_copy(
             && (mode == UploadMode::Deploy || version.key == copy_key)
         {
             return Ok(UploadedCopy {
-                backup: version.backup_status(&item.deployment_id),
+                change: version.change_by(&item.deployment_id),
                 key: version.key.clone(),
                 overwrite: None,
             });
@@ -140,6 +141,10 @@ pub(crate) async fn upload_history_copy(
         put_history_copy(store, &copy_key, item, body).await?;
     }
 
+    let change = match &current {
+        None => ConfigChange::New,
+        Some(_) => ConfigChange::Changed,
+    };
     let overwrite = match mode {
         UploadMode::Deploy | UploadMode::DeployFreshPlan => Some(OverwritePlan {
             condition: PutCondition::Always,
@@ -149,7 +154,7 @@ pub(crate) async fn upload_history_copy(
         UploadMode::Replay => plan_replay(store, item, current).await?,
     };
     Ok(UploadedCopy {
-        backup: BackupStatus::Uploaded,
+        change,
         key: copy_key,
         overwrite,
     })
