@@ -712,7 +712,7 @@ deploys_once() {
     grep -q '^Apply complete! Resources: 0 added, 1 changed, 0 destroyed.$' log
   done
   equal "$(cli output -raw status)" ok
-  equal "$(cli output -raw log_uri)" "s3://stub/$(tail -n 1 ids)"
+  equal "$(cli output -raw message)" "all is in the bucket: s3://stub/$(tail -n 1 ids)"
 
   logged cli validate -no-color
   logged cli show -no-color

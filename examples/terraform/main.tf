@@ -17,11 +17,7 @@ module "config_backup" {
 output "config_backup" {
   description = "What became of the backup and the usage record."
   value = {
-    config_hash = module.config_backup.config_hash
-    caller_arn  = module.config_backup.caller_arn
-    backup_uri  = module.config_backup.backup_uri
-    log_uri     = module.config_backup.log_uri
-    status      = module.config_backup.status
-    message     = module.config_backup.message
+    status  = module.config_backup.status
+    message = module.config_backup.message
   }
 }

@@ -35,7 +35,7 @@ healthy() {
         "$(value cluster_name)" "$(date +%s)" "$$"
       ;;
     *)
-      printf '{"status":"ok","message":"all is in the bucket","config_hash":"md5-of-the-apply","caller_arn":"arn:aws:iam::123456789012:user/jane.roe","backup_uri":"s3://stub/config.yaml","log_uri":"s3://stub/%s"}\n' \
+      printf '{"status":"ok","message":"all is in the bucket: s3://stub/%s","config_hash":"md5-of-the-apply","caller_arn":"arn:aws:iam::123456789012:user/jane.roe"}\n' \
         "$(value deployment_id)"
       ;;
   esac

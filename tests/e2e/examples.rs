@@ -25,7 +25,7 @@ fn a_stack_deploys_its_units_and_this_one(mut stack: CustomerStack) {
     assert!(
         second
             .output
-            .contains("config.yaml is unchanged since s3://"),
+            .contains(", unchanged), deployment logged for john.doe: s3://"),
         "{}",
         second.output
     );

@@ -53,7 +53,7 @@ fn without_a_provider_a_deployment_is_backed_up_and_logged_once(mut stack: Custo
     first.assert_clusters_applied();
     assert!(
         helper_line(&first)
-            .contains("the deployment is logged as s3://mongodb-arena/usage-logs/airbnb/"),
+            .contains("deployment logged for john.doe: s3://mongodb-arena/usage-logs/airbnb/"),
         "{}",
         first.output
     );
@@ -99,7 +99,7 @@ fn a_terraform_that_is_killed_before_or_after_its_deployment_leaves_one_record(
         applied.assert_clusters_applied();
         assert_ignored_error(&applied, "this unit failed");
         assert!(
-            helper_line(&applied).contains("and the deployment is logged as s3://"),
+            helper_line(&applied).contains(", deployment logged for john.doe: s3://"),
             "{}",
             applied.output
         );

@@ -246,8 +246,9 @@ fn the_fallback_reads_the_settings_that_terragrunt_generates() {
     let variables = json!({ "config_file_path": settings["config_file_path"], "bucket": null, "unit_settings": settings });
     let line = run_command(&world, "fallback", variables.to_string().as_bytes());
     assert!(
-        line.starts_with("config-backup: config.yaml is backed up as s3://")
-            && line.matches('\n').count() == 1,
+        line.starts_with(
+            "config-backup: config.yaml saved (698bc8b0, new), deployment logged for "
+        ) && line.matches('\n').count() == 1,
         "{line}"
     );
     let (_, record) = world.usage_records().remove(0);

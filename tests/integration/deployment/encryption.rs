@@ -127,7 +127,10 @@ fn finds_the_encryption_that_the_bucket_demands_and_says_so_once() {
         let setting = format!("set CONFIG_BACKUP_BUCKET_ENCRYPTION={algorithm}, ");
         let said = deployed.expect_warning();
         assert!(said.contains(&setting), "{said}");
-        assert!(said.contains("config.yaml is backed up as "), "{said}");
+        assert!(
+            said.contains("config.yaml saved (698bc8b0, new), "),
+            "{said}"
+        );
         assert_eq!(deployed.record(&world).1["backup"], "uploaded");
         assert_eq!(world.spooled_items(), [""; 0]);
         assert_encrypted(&world, 4, algorithm, None);

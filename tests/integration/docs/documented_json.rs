@@ -147,7 +147,7 @@ fn the_messages_have_exactly_the_documented_keys() {
     assert_eq!(json_shape(&answer), json_shape(&shown["deploy-answer"]));
     let page =
         fs::read_to_string(project_dir().join("docs/reference/protocol.md")).expect("the page");
-    let message = "config.yaml is backed up as s3://";
+    let message = "config.yaml saved (698bc8b0, new), deployment logged for john.doe: s3://";
     assert!(
         answer.contains(message) && page.contains(message),
         "{answer}"
