@@ -57,6 +57,11 @@ fn a_changed_config_replaces_the_current_one_and_gets_a_history_copy() {
         ("uploaded", new_md5.as_str())
     );
     assert!(string_field(&record, "backup_key").ends_with(&format!("_{new_md5}.yaml")));
+    let expected = format!(
+        "config.yaml saved ({}, changed), deployment logged for john.doe: s3://",
+        &new_md5[..8]
+    );
+    assert!(second.message().starts_with(&expected), "{second:?}");
 }
 
 #[test]

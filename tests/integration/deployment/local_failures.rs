@@ -31,6 +31,8 @@ fn logged_without_a_config(world: &World, unit: &mut CustomerUnit, words: &str) 
     assert!(!said.contains("not logged"), "{said}");
     let (key, record) = deployed.record(world);
     assert!(key.starts_with("usage-logs/airbnb/"), "{key}");
+    let logged = format!("; deployment logged for john.doe: s3://{BUCKET}/{key}");
+    assert!(said.ends_with(&logged), "{said}");
     let values = [
         "backup",
         "backup_key",

@@ -258,6 +258,8 @@ fn an_unchanged_config_deployed_offline_is_spooled_as_unchanged() {
             .contains("config.yaml is not backed up"),
         "it is: {deployed:?}"
     );
+    let saved = "; config.yaml saved (698bc8b0, unchanged): s3://mongodb-arena/terragrunt/airbnb/config-history/";
+    assert!(deployed.message().contains(saved), "{deployed:?}");
     world.restore_endpoints();
     unit.deploy(&world).expect_success();
     let late = deployed.record(&world).1;

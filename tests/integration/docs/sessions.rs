@@ -267,7 +267,7 @@ fn make_try_shows_three_deployments_and_cleans_up() {
         ",airbnb,jane.roe,5,",
         ",airbnb,john.doe,5,",
         "~ mongodb.instance_size: M30 -> M40",
-        ", unchanged), deployment logged for john.doe: s3://",
+        ", unchanged), deployment logged for jane.roe: s3://",
     ] {
         assert!(shown.contains(line), "{line} is not in {shown}");
     }
