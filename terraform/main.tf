@@ -67,7 +67,7 @@ resource "terraform_data" "environment" {
 # well, but then the resource still has the id of the last apply: where the two ids differ, the helper does nothing.
 #
 # Every plan shows its arguments, so they are not known before the apply: one line each instead of one for each word.
-# No id is `none`, so nothing is left out at apply.
+# No id is `none`, so `deploy` gets all of them at apply.
 data "external" "deploy" {
   program = [for word in local.deploy_program : word if terraform_data.environment.output != "none"]
   query   = { for name, value in { request = local.request } : name => value if terraform_data.environment.output != "none" }

@@ -1,6 +1,8 @@
 //! The unit runs beside others in `--all`, so it must not fill the screen: limits for the lines
 //! that terragrunt prints of it.
 
+use std::io::Write as _;
+
 use crate::customer_stack::{CustomerStack, TerragruntRun, with_both_tools};
 
 with_both_tools!(the_unit_prints_few_lines);
@@ -54,6 +56,6 @@ fn the_unit_prints_few_lines(stack: CustomerStack) {
             "{counts}; the limit is {limit}\n{}",
             run.output
         );
-        println!("{counts}");
+        let _ = writeln!(std::io::stderr(), "{counts}");
     }
 }
