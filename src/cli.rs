@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::compact::{CompactArgs, run_compact};
-use crate::commands::completions::run_completions;
+use crate::commands::completions::{CompletionsArgs, run_completions};
 use crate::commands::context::run_context;
 use crate::commands::coverage::{CoverageArgs, run_coverage};
 use crate::commands::deploy::{run_deploy, run_fallback};
@@ -73,15 +73,16 @@ enum CliCommand {
     Iam(IamArgs),
     /// Print a script that makes a shell complete our command lines
     ///
-    /// bash: source <(config-backup completions bash)
-    /// zsh:  config-backup completions zsh >"${fpath[1]}/_config-backup"
-    /// fish: config-backup completions fish >~/.config/fish/completions/config-backup.fish
+    /// It completes commands, options, formats, customers, versions and profiles. Customers and
+    /// versions are those that this machine knows; if none fits, those that S3 lists in a second.
+    ///
+    /// bash:       echo 'source <(config-backup completions bash)' >>~/.bashrc
+    /// zsh:        echo 'source <(config-backup completions zsh)' >>~/.zshrc  (behind compinit)
+    /// fish:       config-backup completions fish >~/.config/fish/completions/config-backup.fish
+    /// Elvish:     echo 'eval (config-backup completions elvish | slurp)' >>~/.config/elvish/rc.elv
+    /// PowerShell: config-backup completions powershell >>$PROFILE
     #[command(verbatim_doc_comment)]
-    #[allow(rustdoc::broken_intra_doc_links)] // the help, in which `[1]` is zsh's
-    Completions {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
+    Completions(CompletionsArgs),
     /// For Terraform: what a plan needs to know (external protocol, read-only)
     #[command(hide = true)]
     Context,
@@ -157,7 +158,7 @@ fn run_command(
         CliCommand::Replay(args) => run_replay(&args, output, messages),
         CliCommand::Status(args) => run_status(&args, output),
         CliCommand::Iam(args) => run_iam(&args, output, messages),
-        CliCommand::Completions { shell } => run_completions(shell, &mut cli_command(), output),
+        CliCommand::Completions(args) => run_completions(&args, &cli_command(), output),
         CliCommand::Context => run_context(input, output).map(|()| ExitCode::Ok),
         CliCommand::Deploy => run_deploy(input, output).map(|()| ExitCode::Ok),
         CliCommand::Fallback => run_fallback(input, output).map(|()| ExitCode::Ok),

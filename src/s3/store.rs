@@ -23,6 +23,7 @@ use crate::s3::proxy::{ProxyRoute, ProxySettings};
 pub use crate::s3::target::{BucketTarget, s3_uri};
 pub use crate::s3::types::{CallerIdentity, ObjectHead, PutCondition, PutOutcome, PutReceipt};
 use crate::system::clock::utc_now;
+use crate::system::env::{has_env_access_key, has_env_credentials};
 
 const GET_PERMISSION: &str = "s3:GetObject";
 /// S3 answers 403 instead of 404 without the permission to list.
@@ -65,6 +66,18 @@ impl ObjectStore {
     #[must_use]
     pub fn aws_file_notes(&self) -> Vec<String> {
         self.session.profile.describe_notes()
+    }
+
+    /// Whether the credentials are an access key, or roles assumed with one, so that no program, no
+    /// person and no cached login has a part in a request.
+    #[must_use]
+    pub fn needs_only_access_key(&self) -> bool {
+        let profile = &self.session.profile;
+        match profile.provides_credentials(has_env_credentials()) {
+            Ok(true) => profile.has_only_access_key && !profile.has_mfa_serial,
+            Ok(false) => has_env_access_key(),
+            Err(_) => false,
+        }
     }
 
     /// Who the credentials belong to.

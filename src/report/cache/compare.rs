@@ -150,13 +150,13 @@ fn entries_query(condition: &str) -> String {
     )
 }
 
-struct CacheEntry<'a> {
+pub(super) struct CacheEntry<'a> {
     object: ObjectMeta,
-    body: Option<&'a [u8]>,
+    pub(super) body: Option<&'a [u8]>,
     is_archived: bool,
 }
 
-fn read_entry<'a>(row: &'a Row<'_>) -> Result<CacheEntry<'a>, CacheError> {
+pub(super) fn read_entry<'a>(row: &'a Row<'_>) -> Result<CacheEntry<'a>, CacheError> {
     let modified = row.get(1)?;
     let size: i64 = row.get(2)?;
     let body = row.get_ref(4)?;

@@ -7,6 +7,7 @@
 //! - `schema`: the tables, and the digest over an entry
 //! - `compare`: reads entries and compares them with what S3 lists
 //! - `archive`: entries that come from archive files
+//! - `lookup`: a quick look for completions, which writes nothing
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io;
@@ -23,6 +24,7 @@ use crate::system::atomic_file::create_private_dir;
 
 mod archive;
 mod compare;
+mod lookup;
 mod schema;
 
 pub use compare::ListedKeys;

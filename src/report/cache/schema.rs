@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::s3::listing::ObjectMeta;
 
 /// A database of another version is replaced.
-const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA_VERSION: i64 = 2;
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const DIGEST_BYTES: usize = 16;
@@ -45,7 +45,7 @@ pub(super) fn create_tables(db: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn read_version(db: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn read_version(db: &Connection) -> rusqlite::Result<i64> {
     db.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 

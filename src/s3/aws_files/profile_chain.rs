@@ -34,6 +34,8 @@ pub struct AwsProfile {
     pub has_mfa_serial: bool,
     /// Whether its chain begins with an access key in the files.
     pub has_access_key: bool,
+    /// Whether nothing else can take the place of that key: no program, no login, no service.
+    pub has_only_access_key: bool,
     pub ca_bundle: Option<PathBuf>,
     pub region: Option<String>,
     /// The names of the profiles that its credentials come from: itself first.
@@ -104,6 +106,7 @@ impl AwsProfile {
         found.region = profile.get("region").map(str::to_owned);
         let (chain, problem) = follow_chain(files, profile);
         found.has_access_key = chain.last().is_some_and(|base| base.has_access_key());
+        found.has_only_access_key = chain.last().is_some_and(|base| has_only_access_key(base));
         for link in chain {
             found.chain.push(link.name.clone());
             found.has_mfa_serial |= link.has("mfa_serial") && link.has("role_arn");
@@ -199,6 +202,19 @@ impl AwsProfile {
 
 fn has_credential_source(profile: &ProfileSection) -> bool {
     CREDENTIAL_SOURCES.iter().any(|name| profile.has(name))
+}
+
+fn has_only_access_key(profile: &ProfileSection) -> bool {
+    const OTHER_SOURCES: [&str; 7] = [
+        "credential_process",
+        "credential_source",
+        "login_session",
+        "sso_account_id",
+        "sso_role_name",
+        "sso_session",
+        "web_identity_token_file",
+    ];
+    profile.has_access_key() && !OTHER_SOURCES.iter().any(|name| profile.has(name))
 }
 
 /// Whether a profile of a chain assumes its role. The aws CLI and Terraform take the access key of

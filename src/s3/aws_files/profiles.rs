@@ -124,6 +124,12 @@ impl AwsFiles {
         }
     }
 
+    /// In the order of the files.
+    #[must_use]
+    pub fn profile_names(&self) -> Vec<&str> {
+        self.profiles.iter().map(|it| it.name.as_str()).collect()
+    }
+
     pub(super) fn find_profile(&self, name: &str) -> Option<&ProfileSection> {
         self.profiles.iter().find(|profile| profile.name == name)
     }
