@@ -8,6 +8,7 @@ mod bucket_fixture;
 mod commands;
 mod compact;
 mod compatibility;
+mod completions;
 mod coverage;
 mod deployment;
 mod docs;

@@ -212,7 +212,9 @@ impl NameSource {
                 ..ListRequest::default()
             };
             // A reader of records need not be able to list configs.
-            let folders = list_folders(&self.store, &request).await.unwrap_or_default();
+            let folders = list_folders(&self.store, &request)
+                .await
+                .unwrap_or_default();
             let segments = folders.iter().filter_map(|it| it.strip_prefix(prefix));
             let names = segments.filter_map(|it| customer_of(it.trim_end_matches('/')));
             names.collect::<Vec<String>>()

@@ -1,4 +1,4 @@
-//! `report` at a terminal: width, colour, progress, Ctrl-C, help, completions and manual pages.
+//! `report` at a terminal: width, colour, progress, Ctrl-C, help and manual pages.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -196,46 +196,5 @@ fn manual_pages_have_the_text_of_the_help() {
     assert!(
         page.starts_with(".ie") && page.contains("who deployed what"),
         "{page}"
-    );
-}
-
-#[test]
-fn every_shell_gets_its_completions() {
-    let world = World::new();
-    for (shell, words) in [
-        ("bash", "complete -F"),
-        ("zsh", "#compdef config-backup"),
-        ("fish", "complete -c config-backup"),
-    ] {
-        let output = world
-            .helper_command(&["completions", shell])
-            .output()
-            .expect("completions");
-        assert!(
-            output.status.success() && to_text(&output.stdout).contains(words),
-            "{shell}"
-        );
-    }
-    let script = world
-        .helper_command(&["completions", "bash"])
-        .output()
-        .expect("completions")
-        .stdout;
-    let checked = run_with_input(
-        Command::new("bash"),
-        &[b"set -n\n".as_slice(), &script].concat(),
-    );
-    assert!(
-        checked.status.success() && checked.stderr.is_empty(),
-        "{checked:?}"
-    );
-    assert_eq!(
-        world
-            .helper_command(&["completions", "cmd.exe"])
-            .output()
-            .expect("completions")
-            .status
-            .code(),
-        Some(2)
     );
 }
