@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use chrono::{DateTime, Utc};
 
 use crate::error::{CHECK_NETWORK_HINT, CHECK_PORTAL_HINT, Error, ErrorKind, to_single_line};
-use crate::s3::aws_files::profile_chain::{AwsProfile, ProfileContent};
+use crate::s3::aws_files::profile_chain::{AwsProfile, FileAccessKey, ProfileContent};
 use crate::s3::credentials_error::explain_credentials_error;
 use crate::s3::forbidden::explain_forbidden;
 use crate::s3::proxy::RouteError;
@@ -78,7 +78,7 @@ impl RequestContext<'_> {
                  use an SSO profile, or put temporary credentials for `{name}` into the environment"
             );
         }
-        if profile.has_access_key {
+        if profile.access_key != FileAccessKey::None {
             return format!("renew the access key of the profile `{name}`");
         }
         format!("log in again, as with `aws sso login --profile {name}`")

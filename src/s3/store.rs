@@ -11,6 +11,7 @@ use aws_sdk_s3::types::{ChecksumMode, EncodingType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::error::{Error, ErrorKind, to_single_line};
+use crate::s3::aws_files::profile_chain::FileAccessKey;
 pub use crate::s3::client::RequestTimeouts;
 use crate::s3::client::{
     SdkSession, build_s3_client, custom_endpoint, find_bucket_url, find_sts_url, load_sdk_session,
@@ -74,7 +75,7 @@ impl ObjectStore {
     pub fn needs_only_access_key(&self) -> bool {
         let profile = &self.session.profile;
         match profile.provides_credentials(has_env_credentials()) {
-            Ok(true) => profile.has_only_access_key && !profile.has_mfa_serial,
+            Ok(true) => profile.access_key == FileAccessKey::Only && !profile.has_mfa_serial,
             Ok(false) => has_env_access_key(),
             Err(_) => false,
         }

@@ -1,7 +1,7 @@
 //! `completions`: prints the script that makes a shell complete our command lines, and answers it.
 //!
 //! The script calls this command at each TAB with the words that the user typed, so the candidates
-//! are those of the installed version. clap_complete is not used: its stable part knows no
+//! are those of the installed version. `clap_complete` is not used: its stable part knows no
 //! customers, and in bash it does not complete a program with a hyphen in its name. Its unstable
 //! part offers hidden commands if no other one fits, ignores that bash splits words at `=` and `:`,
 //! and is switched on by a variable that would also stop a deployment.

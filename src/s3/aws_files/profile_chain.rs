@@ -33,9 +33,7 @@ pub struct AwsProfile {
     /// Whether a role of its chain asks for a second factor.
     pub has_mfa_serial: bool,
     /// Whether its chain begins with an access key in the files.
-    pub has_access_key: bool,
-    /// Whether nothing else can take the place of that key: no program, no login, no service.
-    pub has_only_access_key: bool,
+    pub access_key: FileAccessKey,
     pub ca_bundle: Option<PathBuf>,
     pub region: Option<String>,
     /// The names of the profiles that its credentials come from: itself first.
@@ -61,6 +59,16 @@ pub enum ProfileContent {
     OnlySettings,
     /// It says where its credentials come from.
     CredentialSource,
+}
+
+/// The access key that a chain of profiles begins with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FileAccessKey {
+    #[default]
+    None,
+    /// Beside something that may take its place: a program, a login or a service.
+    WithOtherSource,
+    Only,
 }
 
 /// What is wrong with a profile of a chain.
@@ -105,8 +113,9 @@ impl AwsProfile {
         found.ca_bundle = profile.get("ca_bundle").map(PathBuf::from);
         found.region = profile.get("region").map(str::to_owned);
         let (chain, problem) = follow_chain(files, profile);
-        found.has_access_key = chain.last().is_some_and(|base| base.has_access_key());
-        found.has_only_access_key = chain.last().is_some_and(|base| has_only_access_key(base));
+        found.access_key = chain
+            .last()
+            .map_or(FileAccessKey::None, |base| find_access_key(base));
         for link in chain {
             found.chain.push(link.name.clone());
             found.has_mfa_serial |= link.has("mfa_serial") && link.has("role_arn");
@@ -204,7 +213,7 @@ fn has_credential_source(profile: &ProfileSection) -> bool {
     CREDENTIAL_SOURCES.iter().any(|name| profile.has(name))
 }
 
-fn has_only_access_key(profile: &ProfileSection) -> bool {
+fn find_access_key(profile: &ProfileSection) -> FileAccessKey {
     const OTHER_SOURCES: [&str; 7] = [
         "credential_process",
         "credential_source",
@@ -214,7 +223,12 @@ fn has_only_access_key(profile: &ProfileSection) -> bool {
         "sso_session",
         "web_identity_token_file",
     ];
-    profile.has_access_key() && !OTHER_SOURCES.iter().any(|name| profile.has(name))
+    let has_other_source = OTHER_SOURCES.iter().any(|name| profile.has(name));
+    match (profile.has_access_key(), has_other_source) {
+        (false, _) => FileAccessKey::None,
+        (true, true) => FileAccessKey::WithOtherSource,
+        (true, false) => FileAccessKey::Only,
+    }
 }
 
 /// Whether a profile of a chain assumes its role. The aws CLI and Terraform take the access key of

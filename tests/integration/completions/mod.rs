@@ -86,7 +86,7 @@ fn bash_completes_commands_options_and_values() {
     for (line, replies) in [
         ("config-backup ", &COMMANDS[..]),
         ("config-backup re", &["report", "restore", "replay"]),
-        ("config-backup report --fo", &["--format"]),
+        ("config-backup report --for", &["--format"]),
         ("config-backup report -f ta", &["table"]),
         // bash takes what stands behind the `=` for a word of its own.
         (
@@ -348,7 +348,10 @@ fn tab_completes_in_interactive_shells() {
             continue;
         }
         for (line, completed) in [
-            ("config-backup report --fo", "config-backup report --format"),
+            (
+                "config-backup report --for",
+                "config-backup report --format",
+            ),
             (
                 "config-backup report --format=ta",
                 "config-backup report --format=table",
