@@ -28,8 +28,8 @@ use crate::system::panics;
 /// What `--help` ends with.
 const EXIT_CODES: &str = "\
 Exit codes: 0 ok, 1 error, 2 usage, 3 bad input, 4 credentials, 5 denied or no such bucket,
-6 network or timeout, 7 something is missing or wrong (report --strict, coverage, verify),
-130 interrupted.
+6 network or timeout, 7 something is missing or wrong (report --strict, coverage, verify,
+init --check), 130 interrupted.
 The commands that Terraform and Terragrunt call (context, deploy, fallback) always exit 0.";
 
 /// Keeps a deployment's config.yaml and a record of every deployment in S3.
@@ -60,7 +60,7 @@ enum CliCommand {
     Coverage(Box<CoverageArgs>),
     /// Archive the usage records of past months, for reports and SQL; deletes nothing
     Compact(Box<CompactArgs>),
-    /// Put the Terragrunt unit into a customer folder, or upgrade it to this version
+    /// Put the Terragrunt unit into customer folders, or upgrade it to this version
     Init(InitArgs),
     /// Check credentials, bucket, tools and folder for a deployment, with a fix for each problem
     Doctor(Box<DoctorArgs>),
@@ -153,7 +153,7 @@ fn run_command(
         CliCommand::Verify(args) => run_verify(&args, output, messages),
         CliCommand::Coverage(args) => run_coverage(&args, output, messages),
         CliCommand::Compact(args) => run_compact(&args, output, messages),
-        CliCommand::Init(args) => run_init(&args, &mut output),
+        CliCommand::Init(args) => run_init(&args, &mut output, messages),
         CliCommand::Doctor(args) => run_doctor(&args, output),
         CliCommand::Replay(args) => run_replay(&args, output, messages),
         CliCommand::Status(args) => run_status(&args, output),

@@ -1,4 +1,7 @@
-//! `init`: writes the Terragrunt unit into a customer folder, or upgrades it to this version.
+//! `init`: writes the Terragrunt unit into customer folders, or upgrades it to this version.
+//! `init --check` changes nothing, and says what differs.
+
+mod check;
 
 use std::fs;
 use std::io::{self, Write};
@@ -6,54 +9,115 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
+use crate::commands::init::check::check_folder;
 use crate::customer_folder::rendered_unit::UnitHelper;
 use crate::customer_folder::root_file::{RootFile, choose_root_file};
 use crate::customer_folder::sibling_units::SiblingUnits;
 use crate::customer_folder::unit_files::{
     FileAction, MANIFEST_FILE, TERRAGRUNT_HCL, UNIT_FOLDER_NAME, UnitFile, UnitManifest,
-    find_root_name, replace_root_name,
+    find_root_name, is_script, replace_root_name,
 };
 use crate::customer_folder::unit_folder::{LOCK_FILE, UnitFolder, UnitOrigin, read_unit_file};
 use crate::doctor::check::CheckResult;
 use crate::doctor::machine_checks::check_helper_is_found;
 use crate::doctor::readiness::check_readiness;
-use crate::error::Error;
+use crate::error::{Error, to_single_line};
 use crate::exit_code::ExitCode;
 use crate::system::atomic_file::{self, FileMode};
 use crate::system::env::env_var;
 
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The folder with the customer's config.yaml
-    #[arg(default_value = ".")]
-    pub customer_folder: PathBuf,
+    /// The folders with a customer's config.yaml
+    #[arg(value_name = "CUSTOMER_FOLDER", default_value = ".")]
+    pub customer_folders: Vec<PathBuf>,
     /// Replace changed files and set aside Terraform files that are not of the unit, each as *.bak
     #[arg(long)]
     pub force: bool,
     /// The root file whose state settings the unit uses [default: the one that the other units include]
     #[arg(long, value_name = "NAME")]
     pub root: Option<String>,
+    /// Change nothing, and exit with 7 if the unit is not as this version writes it, or if
+    /// config.yaml is invalid or names another customer than its folder
+    #[arg(
+        long,
+        value_name = "PART",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all",
+        conflicts_with = "force"
+    )]
+    pub check: Option<InitCheck>,
+}
+
+/// What `init --check` looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InitCheck {
+    /// The unit and config.yaml
+    All,
+    /// The unit
+    Unit,
+    /// config.yaml
+    Config,
 }
 
 /// How long Terragrunt may take to say whether a deployment would run.
 const READINESS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Writes the unit.
+/// Writes the unit into each folder; an error in one does not stop the others.
 ///
-/// Exits with 0 if a deployment would be logged, with 1 if the folder is not ready or has foreign
-/// files, and with 3 if the customer folder or the root file does not exist.
-pub fn run_init(arguments: &InitArgs, output: &mut impl Write) -> Result<ExitCode> {
-    let customer = &arguments.customer_folder;
+/// Exits with the worst code: 0 if a deployment would be logged, 1 if a folder is not ready or has
+/// foreign files, and 3 if a customer folder or the root file does not exist. With `--check`, 7 if
+/// there are differences.
+pub fn run_init(
+    arguments: &InitArgs,
+    output: &mut impl Write,
+    messages: &mut impl Write,
+) -> Result<ExitCode> {
+    let folders = &arguments.customer_folders;
+    let mut worst = ExitCode::Ok;
+    for folder in folders {
+        let done = match arguments.check {
+            Some(check) => check_folder(folder, check, arguments, output),
+            None => init_folder(folder, arguments, output),
+        };
+        let exit_code = match done {
+            Ok(exit_code) => exit_code,
+            Err(error) if folders.len() > 1 => report_error(&error, messages)?,
+            Err(error) => return Err(error),
+        };
+        worst = worse_exit_code(worst, exit_code);
+    }
+    Ok(worst)
+}
+
+fn report_error(error: &anyhow::Error, messages: &mut impl Write) -> Result<ExitCode> {
+    let line = to_single_line(&format!("{error:#}"));
+    writeln!(messages, "config-backup: {line}").context("cannot write to stderr")?;
+    Ok(match error.downcast_ref::<Error>() {
+        Some(error) => error.exit_code(),
+        None => ExitCode::Error,
+    })
+}
+
+/// Findings are the least: the command did its work.
+fn worse_exit_code(one: ExitCode, other: ExitCode) -> ExitCode {
+    let rank = |exit_code| match exit_code {
+        ExitCode::Ok => 0,
+        ExitCode::FindingsReported => 1,
+        other => 1 + other.code(),
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
+fn init_folder(customer: &Path, arguments: &InitArgs, output: &mut impl Write) -> Result<ExitCode> {
+    if arguments.customer_folders.len() > 1 {
+        writeln!(output, "{}:", customer.display()).context("cannot write to stdout")?;
+    }
     if !customer.is_dir() {
-        let folder = customer.display();
-        writeln!(
-            output,
-            "config-backup: `{folder}` is not a folder; \
-             name the folder with the customer's config.yaml"
-        )?;
-        return Ok(ExitCode::InvalidInput);
+        return reject_folder(customer, output);
     }
 
     let unit = UnitFolder::read(&customer.join(UNIT_FOLDER_NAME))?;
@@ -65,7 +129,7 @@ pub fn run_init(arguments: &InitArgs, output: &mut impl Write) -> Result<ExitCod
         }
     }
 
-    let root = match choose_root(arguments, &unit) {
+    let root = match choose_root(customer, arguments, &unit) {
         Ok(root) => root,
         Err(error) => {
             writeln!(output, "config-backup: {error}")?;
@@ -77,10 +141,25 @@ pub fn run_init(arguments: &InitArgs, output: &mut impl Write) -> Result<ExitCod
     report_readiness(customer, output)
 }
 
+fn reject_folder(customer: &Path, output: &mut impl Write) -> Result<ExitCode> {
+    let folder = customer.display();
+    writeln!(
+        output,
+        "config-backup: `{folder}` is not a folder; \
+         name the folder with the customer's config.yaml"
+    )?;
+    Ok(ExitCode::InvalidInput)
+}
+
 /// Chooses the root file to include.
-fn choose_root(arguments: &InitArgs, unit: &UnitFolder) -> Result<RootFile, Error> {
-    let customer = &arguments.customer_folder;
-    let customer = customer.canonicalize().unwrap_or_else(|_| customer.clone());
+fn choose_root(
+    customer: &Path,
+    arguments: &InitArgs,
+    unit: &UnitFolder,
+) -> Result<RootFile, Error> {
+    let customer = customer
+        .canonicalize()
+        .unwrap_or_else(|_| customer.to_owned());
 
     // The unit of the legacy module includes a root file like the other units.
     let terragrunt_hcl = customer.join(UNIT_FOLDER_NAME).join(TERRAGRUNT_HCL);
@@ -229,10 +308,6 @@ impl<W: Write> UnitWriter<'_, W> {
     fn report(&mut self, line: &str) -> Result<()> {
         writeln!(self.output, "{line}").context("cannot write to stdout")
     }
-}
-
-fn is_script(name: &str) -> bool {
-    Path::new(name).extension() == Some("sh".as_ref())
 }
 
 #[cfg(unix)]

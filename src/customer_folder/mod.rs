@@ -13,6 +13,7 @@
 //! - `sibling_units`: the root files that the other units include
 //! - `terragrunt`: what Terragrunt says of the folder
 //! - `terragrunt_output`: parses what Terragrunt prints
+//! - `unit_differences`: what differs between our unit on disk and this version's
 //! - `unit_files`: the files of our unit, and what to do with each
 //! - `unit_folder`: our unit's folder as it is on disk
 //! - `unit_problem`: what can be wrong with our `terragrunt.hcl`
@@ -27,6 +28,7 @@ pub(crate) mod root_file;
 pub(crate) mod sibling_units;
 pub(crate) mod terragrunt;
 pub(crate) mod terragrunt_output;
+pub(crate) mod unit_differences;
 pub(crate) mod unit_files;
 pub(crate) mod unit_folder;
 pub(crate) mod unit_problem;

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::path::Path;
 
 use crate::digest::sha256_hex;
 
@@ -62,6 +63,7 @@ macro_rules! unit_files {
 /// All files of the unit except for the [`MANIFEST_FILE`].
 pub(crate) const UNIT_FILES: &[UnitFile] = unit_files![
     ".gitattributes",
+    ".gitignore",
     "README.md",
     "helper.sh",
     "main.tf",
@@ -164,6 +166,11 @@ pub(crate) fn decide_action(
         Some(digest) if *digest == sha256_hex(&as_written) => FileAction::Upgrade,
         _ => FileAction::Keep,
     }
+}
+
+/// Whether a file of the unit is a program.
+pub(crate) fn is_script(name: &str) -> bool {
+    Path::new(name).extension() == Some("sh".as_ref())
 }
 
 /// Whether a file has the line ends of Windows.

@@ -125,6 +125,19 @@ pub(crate) fn read_unit_file(folder: &Path, name: &str) -> Result<Option<Vec<u8>
     }
 }
 
+/// Whether the owner may execute a file.
+#[cfg(unix)]
+pub(crate) fn has_executable_mode(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o100 != 0)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn has_executable_mode(_: &Path) -> bool {
+    true
+}
+
 fn read_unit_text(folder: &Path, name: &str) -> Result<Option<String>, Error> {
     match read_unit_file(folder, name)? {
         Some(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),

@@ -103,7 +103,8 @@ impl CustomerFolder {
         ]
     }
 
-    fn check_config(&self) -> CheckResult {
+    /// Checks its config.yaml, without a look at anything else.
+    pub(crate) fn check_config(&self) -> CheckResult {
         let fields = match &self.config_fields {
             Ok(fields) => fields,
             Err(error) => {
