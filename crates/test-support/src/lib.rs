@@ -7,6 +7,8 @@
 //! - [`s3_backend`]: a world whose S3 is the embedded one, versitygw or moto
 //! - [`faulty_proxy`]: a proxy in front of a server that loses, delays or replaces answers
 //! - [`console_sessions`]: the commands that the documentation shows, run and compared
+//! - [`composite_action`]: a GitHub action, run as the runner does
+//! - [`release_server`]: the files of a release, over HTTP
 //! - [`oracle`]: digests, CSV rows and times that do not come from the product
 //! - [`campaign`]: seed, size and threads of a campaign
 
@@ -20,9 +22,11 @@
 )]
 
 pub mod campaign;
+pub mod composite_action;
 pub mod console_sessions;
 pub mod faulty_proxy;
 pub mod oracle;
+pub mod release_server;
 pub mod s3_backend;
 pub mod s3_client;
 pub mod s3_servers;
