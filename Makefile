@@ -152,7 +152,7 @@ check-words: ## No word is used that the project does not use
 
 check-workflows: ## zizmor reports nothing
 	@tools/install zizmor
-	zizmor --offline --quiet --persona auditor .github
+	zizmor --offline --quiet --persona auditor .github action.yml
 
 check-shear: ## No crate is a dependency that nothing uses
 	@tools/install cargo-shear

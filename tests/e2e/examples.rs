@@ -9,6 +9,8 @@ use embedded_aws::AccessPolicies;
 use serde_json::Value;
 
 use crate::customer_stack::{CustomerStack, TerraformTool, copy_folder, with_both_tools};
+use test_support::composite_action::{ActionRun, ActionRunner};
+use test_support::release_server::ReleaseServer;
 use test_support::{BUCKET, JOHN_ARN, assert_no_secret, project_dir, to_text};
 
 with_both_tools!(a_stack_deploys_its_units_and_this_one);
@@ -71,11 +73,15 @@ fn the_stack_has_the_root_file_of_the_customer_folder() {
     assert!(one == other);
 }
 
-/// Each action of the workflow is pinned by its hash and says its version.
+/// Our own action, of the version of this project. The user replaces the placeholder.
+const OUR_ACTION: &str = concat!("OWNER/REPOSITORY@v", env!("CARGO_PKG_VERSION"));
+
+/// Each action of others is pinned by its hash and says its version.
 fn assert_actions_are_pinned(source: &str, steps: &[Value]) {
     let actions: Vec<&str> = steps
         .iter()
         .filter_map(|step| step["uses"].as_str())
+        .filter(|action| *action != OUR_ACTION)
         .collect();
     for action in &actions {
         let hash = action.split_once('@').unwrap().1;
@@ -130,6 +136,58 @@ fn enter_runner_with_role(stack: &mut CustomerStack, workspace: &Path) {
         .unwrap();
 }
 
+/// The inputs that a step gives to our action, with the address of a release on this machine.
+fn action_inputs<'a>(step: &'a Value, url: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut inputs = vec![("url", url)];
+    for (name, value) in step["with"].as_object().into_iter().flatten() {
+        inputs.push((name, value.as_str().unwrap()));
+    }
+    inputs
+}
+
+/// Runs the scripts of the workflow and our action; returns the summary of the job.
+fn run_steps(stack: &CustomerStack, workspace: &Path, steps: &[Value]) -> String {
+    let action = fs::read_to_string(project_dir().join("action.yml")).unwrap();
+    let action = serde_yaml::from_str(&action).unwrap();
+    let runner = ActionRunner::new(&stack.world.path().join("runner"), action);
+    let release = stack.world.path().join("release");
+    let release = ReleaseServer::start(&release, env!("CARGO_PKG_VERSION"));
+
+    let mut ran = [0, 0];
+    for step in steps {
+        let run = if step["uses"] == OUR_ACTION {
+            ran[0] += 1;
+            let new_command = |shell: &str| {
+                let mut command = stack.command(Path::new(shell));
+                command.current_dir(workspace);
+                command
+            };
+            runner.run(&new_command, &action_inputs(step, &release.url))
+        } else if let Some(script) = step["run"].as_str() {
+            ran[1] += 1;
+            assert!(!script.contains("${{"), "an expression: {script}");
+            let mut shell = stack.command(Path::new("bash"));
+            let folder = step["working-directory"].as_str().unwrap_or_default();
+            shell.current_dir(workspace.join(folder));
+            runner.prepare(&mut shell);
+            let output = shell
+                .args(["-e", "-o", "pipefail", "-c", script])
+                .output()
+                .unwrap();
+            ActionRun {
+                code: output.status.code(),
+                output: to_text(&output.stdout) + &to_text(&output.stderr),
+            }
+        } else {
+            continue;
+        };
+        assert_eq!(run.code, Some(0), "{step}: {}", run.output);
+        assert_no_secret("a run's log", &run.output);
+    }
+    assert_eq!(ran, [2, 2], "our action, and scripts");
+    runner.summary()
+}
+
 #[test]
 fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
     let mut stack = CustomerStack::without_unit(TerraformTool::Tofu, "deployments/airbnb").unwrap();
@@ -181,25 +239,12 @@ fn the_workflow_deploys_with_the_writers_policy_and_says_which_run_it_was() {
     }
     enter_runner_with_role(&mut stack, &workspace);
 
-    let mut ran = Vec::new();
-    for step in steps.iter().filter(|step| step["run"].is_string()) {
-        let script = step["run"].as_str().unwrap();
-        assert!(
-            !script.contains("${{"),
-            "an expression in a script: {script}"
-        );
-        let mut shell = stack.command(Path::new("bash"));
-        shell.current_dir(workspace.join(step["working-directory"].as_str().unwrap_or_default()));
-        let output = shell
-            .args(["-e", "-o", "pipefail", "-c", script])
-            .output()
-            .unwrap();
-        let said = to_text(&output.stdout) + &to_text(&output.stderr);
-        assert!(output.status.success(), "{script}: {said}");
-        assert_no_secret("a run's log", &said);
-        ran.push(script.to_owned());
-    }
-    assert_eq!(ran.len(), 3, "{ran:?}");
+    let summary = run_steps(&stack, &workspace, steps);
+    assert!(
+        summary.contains(" | airbnb | john.doe | uploaded | ")
+            && summary.ends_with("Nothing is queued: all of it is in the bucket.\n"),
+        "{summary}"
+    );
     let records = stack.world.usage_records();
     assert_eq!(records.len(), 1, "{records:?}");
     let record = &records[0].1;

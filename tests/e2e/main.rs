@@ -17,6 +17,7 @@ mod examples;
 mod failures;
 mod fallback;
 mod folders;
+mod git_source;
 mod git_status;
 mod legacy_module;
 mod moved_state;

@@ -53,7 +53,8 @@ impl ActionRunner {
             let mut shell = new_command(step["shell"].as_str().expect("a shell"));
             shell.args(["-e", "-c", script]);
             self.prepare(&mut shell);
-            for (name, value) in step["env"].as_object().expect("variables") {
+            let variables = step["env"].as_object().expect("variables");
+            for (name, value) in variables {
                 let value = self.evaluate(value.as_str().expect("a text"), inputs);
                 shell.env(name, value);
             }

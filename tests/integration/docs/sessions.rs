@@ -12,8 +12,8 @@ const COMMANDS: &str = "docs/commands.md";
 /// Sessions with terragrunt, which `tests/e2e/readme_sessions.rs` plays.
 const IN_E2E: [&str; 3] = ["deploy", "adopt", "legacy"];
 const NIGHT: &str = "docs/operations.md";
-const HERE: [&str; 7] = [
-    "report", "past", "coverage", "verify", "compact", "doctor", "kept",
+const HERE: [&str; 8] = [
+    "report", "past", "coverage", "verify", "compact", "doctor", "kept", "check",
 ];
 
 /// A world with the profile of the documentation and the helper in PATH.
@@ -244,6 +244,23 @@ fn plays_the_sessions_of_status_and_replay() {
     unit.deploy(&world).expect_warning();
     world.restore_endpoints();
     play_session(session_shell(&world), &read_session(COMMANDS, "kept"));
+}
+
+#[test]
+fn plays_the_session_of_init_check() {
+    let world = session_world();
+    for customer in ["acme", "airbnb"] {
+        let folder = world.path().join("deployments").join(customer);
+        fs::create_dir_all(&folder).expect("a folder");
+        let config = CONFIG.replace("name: airbnb", "name: acme");
+        fs::write(folder.join("config.yaml"), config).expect("a config");
+        let init = world.helper_command(&["init"]).arg(&folder).output();
+        assert!(init.expect("init").status.success());
+    }
+    let unit = world.path().join("deployments/airbnb/config-backup");
+    fs::write(unit.join("main.tf"), "# mine\n").expect("a file");
+    fs::remove_file(unit.join("outputs.tf")).expect("gone");
+    play_session(session_shell(&world), &read_session(COMMANDS, "check"));
 }
 
 #[test]
