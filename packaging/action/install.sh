@@ -35,35 +35,26 @@ if [ -z "$url" ]; then
   [ -n "$ACTION_REPOSITORY" ] || fail "cannot tell which repository has the release; set the input url"
   url=$GITHUB_SERVER_URL/$ACTION_REPOSITORY/releases/download/v$version
 fi
+# A mirror's address may have a password.
+shown=$(printf '%s\n' "$url" | sed 's|://[^/]*@|://|')
 name=config-backup-$version-$target
 folder=$RUNNER_TEMP/config-backup
 rm -rf "$folder"
 mkdir -p "$folder"
 
-# Downloads a file into the folder; prints what is wrong, in one line.
+# Downloads a file into the folder; prints what is wrong.
 download() {
-  if command -v curl >/dev/null; then
-    curl --fail --silent --show-error --location --globoff --proto '=http,https' --retry 3 --connect-timeout 10 --max-time 120 \
-      --output "$folder/$1" --url "$url/$1" 2>&1 </dev/null
-  elif command -v wget >/dev/null; then
-    # Of GNU and of BusyBox.
-    wget -q -T 30 -O "$folder/$1" "$url/$1" 2>&1 </dev/null || {
-      echo "wget failed with exit code $?"
-      return 1
-    }
-  else
-    echo "there is neither curl nor wget"
-    return 1
-  fi
+  curl --fail --silent --show-error --location --globoff --proto '=http,https' --retry 3 --connect-timeout 10 --max-time 120 \
+    --output "$folder/$1" --url "$url/$1" 2>&1 </dev/null
 }
 
 cause=$(download "$name.tar.gz") ||
-  fail "cannot download '$url/$name.tar.gz': $(printf '%s' "$cause" | tr '\n' ' '); check the inputs version and url"
+  fail "cannot download '$shown/$name.tar.gz': $(printf '%s' "$cause" | tr '\n' ' '); check the inputs version and url"
 
 sums=$INPUT_SHA256
 if [ -z "$sums" ]; then
   cause=$(download SHA256SUMS) ||
-    fail "cannot download '$url/SHA256SUMS': $(printf '%s' "$cause" | tr '\n' ' '); set the input sha256"
+    fail "cannot download '$shown/SHA256SUMS': $(printf '%s' "$cause" | tr '\n' ' '); set the input sha256"
   sums=$(cat "$folder/SHA256SUMS")
 fi
 # One sum for the archive of this runner, or lines as sha256sum writes them, of which that of the archive counts.
@@ -84,7 +75,7 @@ fi
 got=${got%% *}
 if [ "$got" != "$wanted" ]; then
   rm -rf "$folder"
-  fail "the SHA-256 of '$url/$name.tar.gz' is $got, not $wanted; nothing is installed: check who changed the archive"
+  fail "the SHA-256 of '$shown/$name.tar.gz' is $got, not $wanted; nothing is installed: check who changed the archive"
 fi
 
 mkdir "$folder/bin"

@@ -139,7 +139,12 @@ fn a_missing_version_and_wrong_inputs_name_the_way_out() {
     let runner = new_runner(&world);
     let release = release_of(&world, VERSION);
     let url = release.url.as_str();
+    let with_password = url.replace("://", "://me:canary-admin-password@");
     for (inputs, cause) in [
+        (
+            &[("url", with_password.as_str()), ("version", "9.9.9")][..],
+            format!("cannot download '{url}/config-backup-9.9.9-").as_str(),
+        ),
         (
             &[("url", url), ("version", "9.9.9")][..],
             "check the inputs version and url",

@@ -205,6 +205,12 @@ fn every_file_has_the_same_version() {
     let version = env!("CARGO_PKG_VERSION");
     assert!(read_file("CHANGELOG.md").contains(&format!("## [{version}]")));
     assert!(read_file("terraform/main.tf").contains(&format!("unit_version = \"{version}\"")));
+    let install = read_file("docs/install.md");
+    for (head, count) in [("OWNER/REPOSITORY@v", 2), ("rev: v", 1), ("?ref=v", 2)] {
+        let tagged = format!("{head}{version}");
+        assert_eq!(install.matches(head).count(), count, "{head}");
+        assert_eq!(install.matches(&tagged).count(), count, "{tagged}");
+    }
     let world = World::new();
     let said = world.helper_command(&["--version"]).output().unwrap();
     assert_eq!(to_text(&said.stdout), format!("config-backup {version}\n"));
