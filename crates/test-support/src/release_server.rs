@@ -35,11 +35,11 @@ impl ReleaseServer {
 
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let served = folder.to_owned();
+        let root = folder.to_owned();
         thread::spawn(move || {
             for stream in listener.incoming().filter_map(Result::ok) {
                 // A client may close the connection early.
-                let _ = answer_request(stream, &served);
+                let _ = answer_request(stream, &root);
             }
         });
         let server = Self {
