@@ -16,10 +16,15 @@ CHECKS := check-rustfmt check-clippy check-rustdoc check-deny check-terraform ch
 # What `make check` runs; each target below names its own, too.
 CHECK_TOOLS := opentofu terragrunt tflint terraform-docs shellcheck typos cargo-deny cargo-shear zizmor
 DEPLOYMENT_TOOLS := opentofu terragrunt terraform-provider-external
+TEST_TOOLS := $(DEPLOYMENT_TOOLS) versitygw moto
+# In the order in which they start: the longest first.
+SUITES := test-e2e test-integration test-module test-promises test-duckdb test-unit
+# Most tests wait for a process or a timeout half of their time.
+TEST_THREADS := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools check-tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-browser test-sql test-dist test-size test-campaigns fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools check-tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-build test-unit test-integration test-e2e test-promises test-module test-duckdb test-browser test-sql test-dist test-size test-strace test-campaigns fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -63,9 +68,35 @@ bench-memory: build ## Measure the memory that report takes for a million record
 	cargo build --release --locked -p report-bench
 	python3 tests/bench/bench.py --memory $(BENCH_ARGS)
 
-test: tools check ## Run all there is: the checks, the Rust tests (unit, integration, e2e), the module's tests and the SQL in DuckDB
-	cargo test --workspace --locked
+test: ## Run the checks and then all suites side by side, ALSO="SUITE..." with them; logs and times are in target/suites
+	@MAKE='$(MAKE)' tools/run-suites tools check test-build -- $(SUITES) $(ALSO)
+
+test-build: ## Build what the suites run
+	cargo test --workspace --locked --no-run
+	cargo build --workspace --locked
+
+test-unit: ## The tests of the crates' own files, of the local S3 and of the inputs in fuzz/corpus
+	cargo test --workspace --locked --lib --bins --examples --test contract --test fuzz
+	cargo test --workspace --locked --doc
+
+test-integration: ## The executable against S3 servers, and what holds code and docs together
+	@tools/install $(TEST_TOOLS)
+	cargo test --workspace --locked --test integration -- --test-threads $(TEST_THREADS)
+
+test-e2e: ## Whole deployments with Terragrunt, OpenTofu and Terraform
+	@tools/install $(TEST_TOOLS)
+	cargo test --workspace --locked --test e2e -- --test-threads $(TEST_THREADS)
+
+test-promises: ## The campaigns in small: faults at every point, kills, races
+	@tools/install $(TEST_TOOLS)
+	cargo test --workspace --locked --test campaigns -- --test-threads $(TEST_THREADS)
+
+test-module: ## The Terraform module and its wrapper helper.sh in every shell
+	@tools/install $(DEPLOYMENT_TOOLS)
 	tests/module.sh
+
+test-duckdb: ## The SQL over the usage records in DuckDB
+	@tools/install duckdb
 	tests/engines/run.sh duckdb
 
 test-browser: ## Look at the report's page in a real Chromium (as root on Debian it is installed if missing)
@@ -73,7 +104,7 @@ test-browser: ## Look at the report's page in a real Chromium (as root on Debian
 	tests/browser/run.sh
 
 test-sql: ## Run the SQL over the usage records in a real Trino, 5 minutes with its download (needs Maven and Java 24 or later)
-	tools/install trino
+	tools/install trino duckdb
 	tests/engines/run.sh trino
 
 test-dist: ## Build the Linux x86_64 archive twice, in two places, and look at all that is in it, some 12 minutes
@@ -82,14 +113,14 @@ test-dist: ## Build the Linux x86_64 archive twice, in two places, and look at a
 test-size: build ## The executable has at most 10 MiB
 	@bytes=$$(wc -c < target/release/config-backup) && echo "target/release/config-backup: $$bytes bytes" && test "$$bytes" -le 10485760
 
-test-campaigns: ## Run the campaigns in full, an hour; CAMPAIGN_SIZE=small: those that need strace, small (as root on Debian it is installed)
-	tools/install $(DEPLOYMENT_TOOLS) versitygw moto strace
-ifeq ($(CAMPAIGN_SIZE),small)
-	cargo test --locked --test campaigns -- --nocapture --ignored
-else
+test-strace: ## The campaigns that need strace, in small (as root on Debian it is installed if missing)
+	tools/install $(TEST_TOOLS) strace
+	cargo test --workspace --locked --test campaigns -- --ignored
+
+test-campaigns: ## Run the campaigns in full, an hour (as root on Debian strace is installed if missing)
+	tools/install $(TEST_TOOLS) strace
 	CAMPAIGN_SIZE=full cargo test --release --locked --test campaigns -- --nocapture --include-ignored --test-threads 1
 	CAMPAIGN_SIZE=full cargo test --release --locked --test e2e black_box -- --nocapture --test-threads 1
-endif
 
 fuzz: ## Look for inputs that break a promise, FUZZ_SECONDS (60) for each of the targets in fuzz/, or for FUZZ_TARGETS
 	tools/fuzz run $(FUZZ_TARGETS)

@@ -1,10 +1,11 @@
-"""A bucket full of usage records on an S3 of its own, and what `config-backup report` makes of it: what SQL is compared with.
+"""Buckets full of usage records on an S3 of their own, and what `config-backup report` makes of each: what SQL is compared with.
 
 Both live in a temporary folder and end with the `with` block. The S3 is crates/embedded-aws, unless a test brings another.
 """
 
 import base64
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -21,6 +22,7 @@ SEED = "20261124"
 ACCESS_KEY, SECRET_KEY = "AKIADEMOJOHN00000000", "demo-secret-john"
 
 
+@functools.cache
 def corpus():
     """The golden corpus (tests/golden): one object of the bucket each."""
     lines = subprocess.run([sys.executable, "-B", PROJECT / "tests/golden/corpus.py", SEED], check=True, capture_output=True).stdout
@@ -52,13 +54,13 @@ def key_of(file):
     return re.sub("(?:%[0-9A-F]{2})+", lambda it: bytes.fromhex(it[0].replace("%", "")).decode(), file.replace("%+/", "").replace("%-", ""))
 
 
-def fill(data, objects):
-    """Writes objects as embedded-aws keeps them, before it is started."""
+def fill(data, name, objects):
+    """Writes the objects of a bucket as embedded-aws keeps them, before it is started."""
     # Folders come first, for a key may also be the folder of another key, and is then set aside.
     for thing in sorted(objects, key=lambda thing: -file_of(thing["key"]).count("/")):
-        name = file_of(thing["key"])
-        name += "%" if (data / NAME / name).is_dir() else ""
-        body, meta = data / NAME / name, data / ".meta" / NAME / name
+        file = file_of(thing["key"])
+        file += "%" if (data / name / file).is_dir() else ""
+        body, meta = data / name / file, data / ".meta" / name / file
         for place in (body, meta):
             place.parent.mkdir(parents=True, exist_ok=True)
         body.write_bytes(thing["body"])
@@ -67,16 +69,19 @@ def fill(data, objects):
 
 
 class Bucket:
-    """The bucket: its endpoint, and the report of it."""
+    """A bucket of an S3 that is served from a folder: its endpoint, and the report of it."""
 
-    def __init__(self, folder, endpoint):
-        self.folder, self.endpoint = folder, endpoint
+    def __init__(self, folder, endpoint, name):
+        self.folder, self.endpoint, self.name = folder, endpoint, name
+        # A report takes seconds, and `compact`, the only command here that writes, changes none of its rows.
+        self.report = functools.cache(self.report)
 
     def run(self, *arguments):
         """What the helper prints."""
         environment = {
             "PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), "AWS_ENDPOINT_URL_S3": self.endpoint,
             "AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "CONFIG_BACKUP_BUCKET": self.name,
         }
         return subprocess.run([TARGET / "debug/config-backup", *arguments], check=True, capture_output=True, env=environment).stdout
 
@@ -86,31 +91,42 @@ class Bucket:
 
     def objects(self, prefix):
         """The objects below a folder."""
-        root = self.folder / "s3" / NAME
+        root = self.folder / "s3" / self.name
         files = [file for file in sorted((root / prefix).rglob("*")) if file.is_file()]
         return [{"key": key_of(str(file.relative_to(root))), "modified": int(file.stat().st_mtime), "body": file.read_bytes()} for file in files]
 
     def requests(self):
         """What was asked of it so far, a dictionary each (crates/embedded-aws/src/request.rs)."""
-        return [json.loads(line) for line in (self.folder / "requests").read_text(encoding="utf-8").splitlines()]
+        lines = (self.folder / "requests").read_text(encoding="utf-8").splitlines()
+        return [request for request in map(json.loads, lines) if request["bucket"] == self.name]
 
 
 @contextlib.contextmanager
-def bucket(objects):
-    """A bucket with these objects, served as long as the block lasts."""
-    with tempfile.TemporaryDirectory(prefix="config-backup-sql.") as name:
-        folder = pathlib.Path(name)
+def buckets(contents):
+    """Buckets with these objects, a dictionary by name, served by one S3 as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="config-backup-sql.") as temporary:
+        folder = pathlib.Path(temporary)
         (folder / "home").mkdir()
-        fill(folder / "s3", objects)
+        for name, objects in contents.items():
+            fill(folder / "s3", name, objects)
         place = folder / "endpoint"
-        command = [TARGET / "debug/embedded-aws", "--data", folder / "s3", "--bucket", NAME, "--endpoint-file", place]
-        with open(folder / "server.log", "wb") as log, subprocess.Popen([*command, "--log", folder / "requests"], stdout=log, stderr=log) as server:
+        command = [TARGET / "debug/embedded-aws", "--data", folder / "s3", "--endpoint-file", place, "--log", folder / "requests"]
+        command += [f"--bucket={name}" for name in contents]
+        with open(folder / "server.log", "wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
             try:
                 # The server writes the file once it listens; it ends at once if it cannot.
                 while not place.exists():
                     if server.poll() is not None:
                         raise SystemExit((folder / "server.log").read_text())
                     time.sleep(0.05)
-                yield Bucket(folder, place.read_text(encoding="ascii").strip())
+                endpoint = place.read_text(encoding="ascii").strip()
+                yield {name: Bucket(folder, endpoint, name) for name in contents}
             finally:
                 server.terminate()
+
+
+@contextlib.contextmanager
+def bucket(objects):
+    """One bucket with these objects, the default one of the product."""
+    with buckets({NAME: objects}) as served:
+        yield served[NAME]

@@ -27,6 +27,13 @@ def enter(case, context):
     return value
 
 
+def enter_module(context):
+    """Enters a context for all tests of the script."""
+    value = context.__enter__()
+    unittest.addModuleCleanup(context.__exit__, None, None, None)
+    return value
+
+
 def asked_once(case, requests, objects, more=0):
     """What docs/sql.md says of the cost: a GET for each object at most, a LIST for each thousand and so many more, and nothing else."""
     kinds = {kind: [request["key"] for request in requests if request["operation"] == kind] for kind in ("GetObject", "ListObjectsV2")}

@@ -149,12 +149,13 @@ class Trino:
             return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
         return 0
 
-    def set_up(self, schema, location="usage-logs/"):
-        """Runs sql/trino_tables.sql and sql/trino_views.sql, statement by statement, in a schema of its own."""
+    def set_up(self, schema, location="usage-logs/", name=bucket.NAME):
+        """Runs sql/trino_tables.sql and sql/trino_views.sql, statement by statement, in a schema of its own, for a place of a bucket."""
         self.ask(f"CREATE SCHEMA {schema}", schema)
         files = ("sql/trino_tables.sql", "sql/trino_views.sql")
-        text = "".join((bucket.PROJECT / name).read_text(encoding="utf-8") for name in files).replace("mongodb-arena/usage-logs/", f"mongodb-arena/{location}")
-        text = text.replace("mongodb-arena/usage-logs-archive/", f"mongodb-arena/{location.replace('usage-logs/', 'usage-logs-archive/')}")
+        text = "".join((bucket.PROJECT / file).read_text(encoding="utf-8") for file in files)
+        text = text.replace("mongodb-arena/usage-logs/", f"{name}/{location}")
+        text = text.replace("mongodb-arena/usage-logs-archive/", f"{name}/{location.replace('usage-logs/', 'usage-logs-archive/')}")
         for statement in re.split(r";$", text, flags=re.MULTILINE):
             if statement.strip():
                 self.ask(statement, schema)
@@ -187,25 +188,49 @@ def as_read(thing):
     return {**thing, "body": body.split(b"\x01")[0]}
 
 
+def archived(objects):
+    """What `compact` makes of a bucket: the objects that it adds, and the keys of what is in them."""
+    with bucket.bucket(objects) as served:
+        served.run("compact")
+        return served.objects("usage-logs-archive"), {row["key"] for row in duckdb.ask(served, "SELECT key FROM usage_archive")}
+
+
+# Of the whole script: one S3 with a bucket for each class, and one Trino, which takes long to start.
+OBJECTS = []
+BUCKETS = {}
+ENGINES = []
+
+
+def setUpModule():  # noqa: N802 # the name that unittest looks for
+    """Fills the buckets, and starts both."""
+    OBJECTS.extend(bucket.corpus() + story.OBJECTS + [ENDED])
+    parts, keys = archived(OBJECTS)
+    assert len(keys) > 9_000, len(keys)
+    contents = {
+        bucket.NAME: OBJECTS,
+        "archived": OBJECTS + parts,
+        "own-objects-gone": [thing for thing in OBJECTS if thing["key"] not in keys] + parts,
+        # What Trino must say of the three above.
+        "as-read": [as_read(thing) for thing in OBJECTS if not is_hidden(thing["key"])],
+        "limits": [{**story.OBJECTS[0], "key": "usage-logs/bell\x07/2026-10-01_120000.json"}, *story.OBJECTS, *story.ODD_OBJECTS],
+    }
+    BUCKETS.update(claims.enter_module(bucket.buckets(contents)))
+    ENGINES.append(claims.enter_module(trino(BUCKETS[bucket.NAME])))
+
+
 class InTrino(claims.Claims):
     """On the golden corpus: what docs/sql.md names is read otherwise, and nothing else."""
 
+    bucket_name = bucket.NAME
+
     @classmethod
     def setUpClass(cls):
-        cls.objects = bucket.corpus() + story.OBJECTS + [ENDED]
-        cls.read = [as_read(thing) for thing in cls.objects if not is_hidden(thing["key"])]
-        cls.served = claims.enter(cls, bucket.bucket(cls.stored(cls.objects)))
-        cls.expected = claims.enter(cls, bucket.bucket(cls.read))
-        cls.engine = claims.enter(cls, trino(cls.served))
-        cls.engine.set_up("usage")
-
-    @staticmethod
-    def stored(objects):
-        """What lies in the bucket that Trino reads."""
-        return objects
+        cls.served, cls.expected, [cls.engine] = BUCKETS[cls.bucket_name], BUCKETS["as-read"], ENGINES
+        cls.schema = cls.bucket_name.replace("-", "_")
+        cls.engine.set_up(cls.schema, name=cls.bucket_name)
 
     def ask(self, query):
-        return self.engine.ask(query)
+        return self.engine.ask(query, self.schema)
 
 
 class AsItIs(InTrino, unittest.TestCase):
@@ -213,8 +238,8 @@ class AsItIs(InTrino, unittest.TestCase):
 
     def test_what_is_read_otherwise_is_there_to_be_seen(self):
         shown, expected = (claims.rows(served.report("--all"), claims.ALL) for served in (self.served, self.expected))
-        hidden = [thing for thing in self.objects if is_hidden(thing["key"])]
-        otherwise = [thing for thing in self.objects if as_read(thing) != thing and not is_hidden(thing["key"])]
+        hidden = [thing for thing in OBJECTS if is_hidden(thing["key"])]
+        otherwise = [thing for thing in OBJECTS if as_read(thing) != thing and not is_hidden(thing["key"])]
         self.assertGreater(len(hidden), 10)
         self.assertGreater(len(set(shown) - set(expected)), 10)
         # What else has a byte 1 in it is no record either way.
@@ -226,7 +251,7 @@ class AsItIs(InTrino, unittest.TestCase):
         before = len(self.served.requests())
         self.ask("SELECT count(*) AS n, count(DISTINCT customer) AS m FROM deployments")
         # Two more for the archive, of which nothing is there.
-        claims.asked_once(self, self.served.requests()[before:], self.objects, more=2)
+        claims.asked_once(self, self.served.requests()[before:], OBJECTS, more=2)
 
     def test_of_one_customer_alone_nothing_else_is_fetched(self):
         self.engine.set_up("airbnb", "usage-logs/airbnb/")
@@ -237,30 +262,16 @@ class AsItIs(InTrino, unittest.TestCase):
         self.assertEqual(claims.rows(table, claims.DAILY), claims.rows(self.served.report("airbnb"), claims.DAILY))
 
 
-def archive(objects):
-    """What `compact` makes of a bucket: the objects that it adds, and the keys of what is in them."""
-    with bucket.bucket(objects) as served:
-        served.run("compact")
-        return served.objects("usage-logs-archive"), {row["key"] for row in duckdb.ask(served, "SELECT key FROM usage_archive")}
-
-
 class Archived(InTrino, unittest.TestCase):
     """The same bucket once its months are archived: each record counts once."""
 
-    @staticmethod
-    def stored(objects):
-        parts, keys = archive(objects)
-        assert len(keys) > 9_000, len(keys)
-        return objects + parts
+    bucket_name = "archived"
 
 
 class OwnObjectsGone(InTrino, unittest.TestCase):
     """The same, once a rule of the bucket has taken the own objects of what is archived away: less is asked for."""
 
-    @staticmethod
-    def stored(objects):
-        parts, keys = archive(objects)
-        return [thing for thing in objects if thing["key"] not in keys] + parts
+    bucket_name = "own-objects-gone"
 
     def test_what_is_archived_is_not_asked_for(self):
         before = len(self.served.requests())
@@ -273,24 +284,22 @@ class Limits(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        odd_key = {**story.OBJECTS[0], "key": "usage-logs/bell\x07/2026-10-01_120000.json"}
-        cls.served = claims.enter(cls, bucket.bucket([odd_key, *story.OBJECTS, *story.ODD_OBJECTS]))
-        cls.engine = claims.enter(cls, trino(cls.served))
+        cls.served, [cls.engine] = BUCKETS["limits"], ENGINES
 
     def test_a_control_character_in_a_key_fails_what_lists_it(self):
         with self.assertRaisesRegex(RuntimeError, "Could not parse XML response"):
-            self.engine.set_up("usage")
-        self.engine.set_up("one", "usage-logs/story-whole/")
+            self.engine.set_up("all_keys", name="limits")
+        self.engine.set_up("one", "usage-logs/story-whole/", "limits")
         self.assertEqual(self.engine.ask("SELECT count(*) AS n FROM deployments", "one"), [{"n": 4}])
 
     def test_of_odd_records_these_alone_are_read_otherwise(self):
-        self.engine.set_up("odd", "usage-logs/odd/")
+        self.engine.set_up("odd", "usage-logs/odd/", "limits")
         table = self.engine.ask("SELECT * FROM deployments", "odd")
         expected = {"beyond-a-double", "beyond-a-double-elsewhere", "git-as-a-list"}
         self.assertEqual(claims.otherwise(table, self.served.report("--all", "odd")), expected)
 
     def test_the_rows_can_be_kept_in_a_table(self):
-        self.engine.set_up("kept", "usage-logs/story-whole/")
+        self.engine.set_up("kept", "usage-logs/story-whole/", "limits")
         self.engine.ask("CREATE TABLE kept WITH (format = 'PARQUET') AS SELECT * FROM usage_daily", "kept")
         self.assertEqual(self.engine.ask("SELECT count(*) AS n FROM kept", "kept"), [{"n": 4}])
 

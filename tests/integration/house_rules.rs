@@ -335,6 +335,29 @@ fn both_readmes_name_the_settings_of_the_unit() {
 }
 
 /// The words of CONTRIBUTING.md in backquotes.
+#[test]
+fn every_test_program_is_in_a_suite() {
+    let makefile = read_file("Makefile");
+    let (_, line) = makefile.split_once("\nSUITES := ").expect("the suites");
+    let suites: Vec<&str> = line.lines().next().expect("a line").split(' ').collect();
+    let recipes: String = makefile
+        .split("\n\n")
+        .filter(|target| suites.iter().any(|it| target.starts_with(&format!("{it}:"))))
+        .collect();
+    for folder in ["tests", "crates/embedded-aws/tests"] {
+        let folders = fs::read_dir(project_dir().join(folder)).expect("a folder");
+        for program in folders.map(|entry| entry.expect("an entry").path()) {
+            if program.join("main.rs").exists() {
+                let name = program.file_name().expect("a name").to_string_lossy();
+                assert!(
+                    recipes.contains(&format!("--test {name}")),
+                    "Makefile: `--test {name}` is in none of {suites:?}"
+                );
+            }
+        }
+    }
+}
+
 fn quoted_code(page: &str) -> Vec<&str> {
     page.split('`').skip(1).step_by(2).collect()
 }
