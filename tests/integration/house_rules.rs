@@ -342,7 +342,11 @@ fn every_test_program_is_in_a_suite() {
     let suites: Vec<&str> = line.lines().next().expect("a line").split(' ').collect();
     let recipes: String = makefile
         .split("\n\n")
-        .filter(|target| suites.iter().any(|it| target.starts_with(&format!("{it}:"))))
+        .filter(|target| {
+            suites
+                .iter()
+                .any(|it| target.starts_with(&format!("{it}:")))
+        })
         .collect();
     for folder in ["tests", "crates/embedded-aws/tests"] {
         let folders = fs::read_dir(project_dir().join(folder)).expect("a folder");
