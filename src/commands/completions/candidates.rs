@@ -132,7 +132,8 @@ fn list_values(argument: &Arg, query: &NameQuery<'_>) -> CandidateList {
 
 /// clap takes all paths for files.
 fn is_folder(argument: &Arg) -> bool {
-    argument.get_id().as_str().ends_with("folder")
+    let id = argument.get_id().as_str();
+    id.ends_with("folder") || id.ends_with("folders")
 }
 
 fn list_columns(typed: &str) -> Vec<Candidate> {
