@@ -12,6 +12,7 @@
 
 mod black_box;
 mod customer_stack;
+mod demo;
 mod deployments;
 mod examples;
 mod failures;

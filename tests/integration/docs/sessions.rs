@@ -262,36 +262,3 @@ fn plays_the_session_of_init_check() {
     fs::remove_file(unit.join("outputs.tf")).expect("gone");
     play_session(session_shell(&world), &read_session(COMMANDS, "check"));
 }
-
-#[test]
-fn make_try_shows_three_deployments_and_cleans_up() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let target = helper_path().ancestors().nth(2).expect("target").to_owned();
-    let script = project_dir().join("tests/demo.sh");
-    let output = Command::new(script)
-        .arg("--quick")
-        .env("TMPDIR", folder.path())
-        .env("CARGO_TARGET_DIR", target)
-        .output()
-        .expect("bash");
-    let shown = to_text(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{shown}{}",
-        to_text(&output.stderr)
-    );
-    for line in [
-        ",airbnb,jane.roe,5,",
-        ",airbnb,john.doe,5,",
-        "~ mongodb.instance_size: M30 -> M40",
-        ", unchanged), deployment logged for jane.roe: s3://",
-    ] {
-        assert!(shown.contains(line), "{line} is not in {shown}");
-    }
-    assert!(
-        to_text(&output.stderr)
-            .contains("verified 3 records, 1 seal and 3 configs of 1 customer: no problems"),
-        "{output:?}"
-    );
-    assert_eq!(fs::read_dir(folder.path()).expect("it").count(), 0);
-}
