@@ -29,7 +29,7 @@ TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-tools: ## Put the pinned tools of all checks and tests into .tools (some 15 minutes the first time on two cores, then nothing)
+tools: ## Put the pinned tools of all checks and tests into .tools (some 12 minutes the first time on two cores, then nothing)
 	@tools/install
 
 build: ## Build the helper: target/release/config-backup

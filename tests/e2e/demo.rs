@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use tempfile::TempDir;
@@ -89,7 +90,7 @@ impl StoryStage {
             .env("TMPDIR", self.folder.path().join("tmp"))
             .env("CARGO_TARGET_DIR", self.folder.path().join("target"))
             .env_remove("NO_COLOR")
-            .stdin(std::process::Stdio::null());
+            .stdin(Stdio::null());
         command
     }
 
@@ -371,6 +372,51 @@ fn the_demo_takes_what_is_supported_from_path_and_builds_only_the_provider() {
     // A second run builds nothing.
     assert!(sandbox.install(&["demo"]).status.success());
     assert_eq!(sandbox.built().len(), 1);
+}
+
+#[test]
+fn a_build_ticks_on_a_terminal_without_escape_codes() {
+    let sandbox = InstallSandbox::new();
+    let go = sandbox.folder.path().join("programs/go");
+    // It builds until the test says so.
+    let body = fs::read_to_string(&go).unwrap();
+    let gate = sandbox.folder.path().join("gate");
+    let waiting = format!("read -r _ <'{}'\n{body}", gate.display());
+    write_script(&go, &waiting, true);
+    assert!(
+        Command::new("mkfifo")
+            .arg(&gate)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut running = Command::new("python3")
+        .args([
+            "-c",
+            "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)",
+        ])
+        .arg(sandbox.folder.path().join("tools/install"))
+        .arg("terraform-provider-external")
+        .env("PATH", sandbox.folder.path().join("programs"))
+        .env("TERM", "xterm-256color")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut shown = String::new();
+    let mut output = BufReader::new(running.stdout.take().unwrap());
+    let mut piece = Vec::new();
+    // Each tick follows a carriage return.
+    while !shown.contains("building: terraform-provider-external ") {
+        piece.clear();
+        assert!(output.read_until(b'\r', &mut piece).unwrap() > 0, "{shown}");
+        shown += &to_text(&piece);
+    }
+    fs::write(&gate, "go\n").unwrap();
+    output.read_to_string(&mut shown).unwrap();
+    assert!(running.wait().unwrap().success(), "{shown}");
+    assert!(shown.contains("1.2.0 ready after "), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "{shown}");
 }
 
 #[test]
