@@ -1,17 +1,15 @@
-//! What a newcomer sees: the stories of `make demo` and `make try`, and what `tools/install` takes
-//! and builds for them.
+//! What a newcomer sees: the stories of `make demo` and `make try`.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
-use crate::customer_stack::{TerraformTool, copy_folder, pinned_tool, write_script};
+use crate::customer_stack::{TerraformTool, pinned_tool};
 use test_support::{assert_no_secret, helper_path, project_dir, to_text};
 
 /// What both stories show, in this order.
@@ -135,7 +133,7 @@ impl StoryStage {
 
 /// Asserts that a text has all parts, one after the other.
 #[track_caller]
-fn assert_in_order(text: &str, parts: &[&str]) {
+pub fn assert_in_order(text: &str, parts: &[&str]) {
     let mut rest = text;
     for part in parts {
         let Some((_, after)) = rest.split_once(part.trim_end_matches('\n')) else {
@@ -269,213 +267,6 @@ fn a_kept_story_can_be_played_with() {
     assert!(end.success());
     let left = fs::read_dir(stage.folder.path().join("tmp")).unwrap();
     assert_eq!(left.count(), 0);
-}
-
-/// A machine whose PATH has nothing but what is laid there, with a copy of `tools` to install into.
-struct InstallSandbox {
-    folder: TempDir,
-}
-
-impl InstallSandbox {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        copy_folder(&project_dir().join("tools"), &folder.path().join("tools"));
-        let programs = folder.path().join("programs");
-        fs::create_dir(&programs).unwrap();
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        for entry in std::env::split_paths(&path)
-            .filter_map(|place| fs::read_dir(place).ok())
-            .flatten()
-            .map(Result::unwrap)
-        {
-            let name = entry.file_name();
-            if !["go", "terraform", "tofu", "terragrunt"].contains(&&*name.to_string_lossy()) {
-                // The first of a name wins, as in PATH.
-                let _ = symlink(entry.path(), programs.join(name));
-            }
-        }
-        // It notes what is built, and builds only the provider.
-        let sandbox = Self { folder };
-        sandbox.lay(
-            "go",
-            "echo \"$2\" >>\"${0%/*}/../built\"\n\
-             case $2 in *-provider-external) mkdir -p \"$GOBIN\"; echo stub >\"$GOBIN/terraform-provider-external\"\n\
-             chmod +x \"$GOBIN/terraform-provider-external\" ;; *) echo 'error: out of reach'; exit 1 ;; esac",
-        );
-        sandbox
-    }
-
-    fn lay(&self, name: &str, body: &str) {
-        write_script(&self.folder.path().join("programs").join(name), body, true);
-    }
-
-    fn install(&self, names: &[&str]) -> Output {
-        Command::new(self.folder.path().join("tools/install"))
-            .args(names)
-            .env("PATH", self.folder.path().join("programs"))
-            .env_remove("TF_CLI_CONFIG_FILE")
-            .output()
-            .unwrap()
-    }
-
-    /// The pins that were built, in order.
-    fn built(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.folder.path().join("built")).unwrap_or_default();
-        text.lines()
-            .map(|line| line.trim_start_matches("tools/pins/").to_owned())
-            .collect()
-    }
-}
-
-#[test]
-fn the_demo_takes_what_is_supported_from_path_and_builds_only_the_provider() {
-    let sandbox = InstallSandbox::new();
-    sandbox.lay("tofu", "echo OpenTofu v1.10.9");
-    sandbox.lay("terraform", "echo Terraform v1.10.0");
-    sandbox.lay("terragrunt", "echo terragrunt version 1.0.3");
-    let output = sandbox.install(&["demo"]);
-    let shown = to_text(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{shown}{}",
-        to_text(&output.stderr)
-    );
-    assert_eq!(sandbox.built(), ["terraform-provider-external"]);
-    assert_in_order(
-        &shown,
-        &[
-            "tools: looking for terragrunt",
-            "[1/1] terraform-provider-external 1.2.0 ...",
-            ", log .tools/log/terraform-provider-external\n",
-            "[1/1] terraform-provider-external 1.2.0 ready after ",
-            "the demo takes terraform 1.10.0",
-            "the demo takes terragrunt 1.0.3",
-        ],
-    );
-    let names = |folder: &Path| -> BTreeSet<String> {
-        fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect()
-    };
-    let tools = sandbox.folder.path().join(".tools");
-    assert_eq!(
-        names(&tools.join("demo")),
-        ["terraform", "terragrunt"].map(str::to_owned).into()
-    );
-    // The tests have their own pins, which the demo does not touch.
-    assert_eq!(
-        names(&tools.join("bin")),
-        ["terraform-provider-external"].map(str::to_owned).into()
-    );
-    assert!(!shown.contains(['\u{1b}', '\r']), "{shown}");
-    // A second run builds nothing.
-    assert!(sandbox.install(&["demo"]).status.success());
-    assert_eq!(sandbox.built().len(), 1);
-}
-
-#[test]
-fn a_build_ticks_on_a_terminal_without_escape_codes() {
-    let sandbox = InstallSandbox::new();
-    let go = sandbox.folder.path().join("programs/go");
-    // It builds until the test says so.
-    let body = fs::read_to_string(&go).unwrap();
-    let gate = sandbox.folder.path().join("gate");
-    let waiting = format!("read -r _ <'{}'\n{body}", gate.display());
-    write_script(&go, &waiting, true);
-    assert!(
-        Command::new("mkfifo")
-            .arg(&gate)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let mut running = Command::new("python3")
-        .args([
-            "-c",
-            "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)",
-        ])
-        .arg(sandbox.folder.path().join("tools/install"))
-        .arg("terraform-provider-external")
-        .env("PATH", sandbox.folder.path().join("programs"))
-        .env("TERM", "xterm-256color")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut shown = String::new();
-    let mut output = BufReader::new(running.stdout.take().unwrap());
-    let mut piece = Vec::new();
-    // Each tick follows a carriage return.
-    while !shown.contains("building: terraform-provider-external ") {
-        piece.clear();
-        assert!(output.read_until(b'\r', &mut piece).unwrap() > 0, "{shown}");
-        shown += &to_text(&piece);
-    }
-    fs::write(&gate, "go\n").unwrap();
-    output.read_to_string(&mut shown).unwrap();
-    assert!(running.wait().unwrap().success(), "{shown}");
-    assert!(shown.contains("1.2.0 ready after "), "{shown}");
-    assert!(!shown.contains('\u{1b}'), "{shown}");
-}
-
-#[test]
-fn the_demo_builds_what_path_has_too_old_or_broken() {
-    let sandbox = InstallSandbox::new();
-    sandbox.lay("tofu", "echo OpenTofu v1.10.9");
-    sandbox.lay("terraform", "echo Terraform v1.9.8");
-    sandbox.lay("terragrunt", "echo no version is set >&2; exit 126");
-    let output = sandbox.install(&["demo"]);
-    let errors = to_text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert_eq!(
-        sandbox.built(),
-        ["opentofu", "terragrunt", "terraform-provider-external"]
-    );
-    assert!(
-        errors.contains("install `tofu` 1.12.6: error: out of reach (log: .tools/log/opentofu)"),
-        "{errors}"
-    );
-}
-
-#[test]
-fn without_go_the_demo_leaves_the_provider_to_its_registry() {
-    let sandbox = InstallSandbox::new();
-    fs::remove_file(sandbox.folder.path().join("programs/go")).unwrap();
-    sandbox.lay("tofu", "echo OpenTofu v1.11.0");
-    sandbox.lay("terragrunt", "echo terragrunt version v1.9.0");
-    let output = sandbox.install(&["demo"]);
-    let shown = to_text(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{shown}{}",
-        to_text(&output.stderr)
-    );
-    assert!(
-        shown.contains("hashicorp/external comes from its registry"),
-        "{shown}"
-    );
-    assert!(!sandbox.folder.path().join(".tools/tofurc").exists());
-}
-
-#[test]
-fn the_demo_supports_what_the_documentation_and_doctor_support() {
-    let read = |path: &str| fs::read_to_string(project_dir().join(path)).unwrap();
-    let install = read("tools/install");
-    let supported = install.split_once("\nsupported='\n").unwrap().1;
-    let rows: Vec<Vec<&str>> = supported
-        .lines()
-        .take_while(|line| !line.starts_with('\''))
-        .map(|line| line.split_whitespace().collect())
-        .collect();
-    let [[_, terraform], [_, tofu], [_, terragrunt]] =
-        [0, 1, 2].map(|row| [rows[row][0], rows[row][1]]);
-    let page = read("docs/install.md");
-    assert!(page.contains(&format!(
-        "Terraform {terraform} or later, or OpenTofu {tofu} or later"
-    )));
-    let doctor = read("src/doctor/machine_checks.rs");
-    assert!(doctor.contains(&format!("install Terragrunt {terragrunt} or later")));
 }
 
 /// The arguments of Cargo in `tools/install`.

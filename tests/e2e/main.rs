@@ -13,6 +13,7 @@
 mod black_box;
 mod customer_stack;
 mod demo;
+mod demo_tools;
 mod deployments;
 mod examples;
 mod failures;
