@@ -50,12 +50,16 @@ def otherwise(got, reported):
 
 
 class Claims:
-    """For a unittest.TestCase with `ask`, and with `expected`, a bucket whose report is what `ask` must give."""
+    """For a unittest.TestCase with `ask` and `ask_few`, and with `expected`, a bucket whose report is what `ask` must give."""
 
     maxDiff = None
 
     def ask(self, query):
         """The rows of a query, a dictionary each; counts are integers."""
+        raise NotImplementedError
+
+    def ask_few(self, query):
+        """The same of a bucket with the stories and few other objects: what is told of a story does not depend on their number."""
         raise NotImplementedError
 
     def same(self, got, wanted):
@@ -75,11 +79,11 @@ class Claims:
         self.same(rows(self.ask("SELECT * FROM deployments ORDER BY deployed_at, last_modified, key"), ALL), wanted)
 
     def test_breaks_of_the_chains_are_found(self):
-        table = self.ask("SELECT * FROM chain_breaks ORDER BY customer, what, first_number")
+        table = self.ask_few("SELECT * FROM chain_breaks ORDER BY customer, what, first_number")
         self.assertEqual(rows(table, ["customer", "chain_writer", "what", "first_number", "last_number", "key"]), story.CHAIN_BREAKS)
 
     def test_versions_of_the_configs_are_told(self):
-        table = self.ask(
+        table = self.ask_few(
             "SELECT customer, config_hash, CAST(CAST(first_deployed_at AS DATE) AS VARCHAR) AS first,"
             " CAST(CAST(last_deployed_at AS DATE) AS VARCHAR) AS last, deployments, users, backup_key"
             " FROM config_versions WHERE customer LIKE 'story-%' ORDER BY customer, config_hash"
@@ -89,7 +93,7 @@ class Claims:
 
     def test_gaps_are_told(self):
         before = datetime.datetime.now(datetime.timezone.utc).timestamp()
-        table = self.ask(
+        table = self.ask_few(
             "SELECT *, CAST(CAST(last_deployed_at AS DATE) AS VARCHAR) AS last FROM gaps WHERE customer LIKE 'story-%' ORDER BY customer"
         )
         after = datetime.datetime.now(datetime.timezone.utc).timestamp()
