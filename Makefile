@@ -69,7 +69,7 @@ bench-memory: build ## Measure the memory that report takes for a million record
 	python3 tests/bench/bench.py --memory $(BENCH_ARGS)
 
 test: ## Run the checks and then all suites side by side, ALSO="SUITE..." with them; logs and times are in target/suites
-	@MAKE='$(MAKE)' tools/run-suites tools check test-build -- $(SUITES) $(ALSO)
+	@MAKE='$(MAKE)' tools/run-suites tools check test-build -- $(ALSO) $(SUITES)
 
 test-build: ## Build what the suites run
 	cargo test --workspace --locked --no-run

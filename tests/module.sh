@@ -582,7 +582,7 @@ new_unit() {
 
 # The tool, with nothing of the environment that could choose for it, and the variables in `with`.
 cli() {
-  env -i PATH="$PATH" HOME="$world/home" TMPDIR="$world" LANG=C.UTF-8 TF_CLI_CONFIG_FILE="$TF_CLI_CONFIG_FILE" \
+  env -i PATH="$PATH" HOME="$world/home" TMPDIR="$world" LANG=C.UTF-8 TF_CLI_CONFIG_FILE="$TF_CLI_CONFIG_FILE" GOGC=off GOMEMLIMIT=1GiB \
     CHECKPOINT_DISABLE=1 "${with[@]+"${with[@]}"}" "$tool" "$@" </dev/null
 }
 

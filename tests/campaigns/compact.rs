@@ -68,7 +68,7 @@ fn report_shows(world: &World, arguments: &[&str], entries: &[ReportEntry]) -> b
 }
 
 #[test]
-#[ignore = "needs strace: make test-campaigns"]
+#[ignore = "needs strace: make test-strace"]
 fn no_kill_of_compact_at_any_system_call_changes_a_report() {
     let campaign = Campaign::start("compact");
     let (world, entries) = world_with_records();

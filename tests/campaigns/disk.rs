@@ -50,7 +50,7 @@ struct DiskFault {
 }
 
 #[test]
-#[ignore = "needs strace: make test-campaigns"]
+#[ignore = "needs strace: make test-strace"]
 fn no_error_of_the_disk_blocks_fails_or_silently_loses_a_deployment() {
     let campaign = Campaign::start("disk");
     let mut faults: Vec<DiskFault> = campaign

@@ -25,7 +25,7 @@ struct KillMoment {
 }
 
 #[test]
-#[ignore = "needs strace: make test-campaigns"]
+#[ignore = "needs strace: make test-strace"]
 fn no_kill_at_any_system_call_tears_loses_or_repeats_anything() {
     let campaign = Campaign::start("kill");
     let mut moments = campaign
@@ -61,7 +61,7 @@ fn no_kill_at_any_system_call_tears_loses_or_repeats_anything() {
 }
 
 #[test]
-#[ignore = "needs strace: make test-campaigns"]
+#[ignore = "needs strace: make test-strace"]
 fn no_interrupt_at_any_system_call_loses_what_there_is_time_to_spool() {
     let campaign = Campaign::start("interrupt");
     let mut moments = list_moments(("deploy", TrialScene::Online));

@@ -1,7 +1,8 @@
 //! The campaigns: many seeded faults against the real executable, and oracles that count
 //! violations.
 //!
-//! `make test` runs each campaign in a small size, `make test-campaigns` in full.
+//! `make test` runs each campaign in a small size, `make test-strace` those that need strace, and
+//! `make test-campaigns` all in full.
 //! docs/dev/reliability.md has the results.
 
 #![allow(

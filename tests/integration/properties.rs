@@ -11,7 +11,7 @@ use config_backup::record::parse;
 use config_backup::report::rows::{ReportRows, RowKind};
 use config_backup::s3::caller::{UserIdentity, user_name_from_arn};
 
-use test_support::oracle::parse_csv_rows;
+use test_support::oracle::{parse_csv_rows, python_path};
 use test_support::{run_with_input, to_text};
 
 const SEED: u64 = 0x2026_1124;
@@ -244,7 +244,7 @@ fn days_are_those_of_utc_whatever_the_offset() {
         .collect();
     let script = "import sys,datetime\n\
                   for line in sys.stdin: print(datetime.datetime.fromisoformat(line.strip()).astimezone(datetime.timezone.utc).date())";
-    let mut python = Command::new("python3");
+    let mut python = Command::new(python_path());
     python.args(["-c", script]);
     let output = run_with_input(python, times.join("\n").as_bytes());
     assert!(output.status.success(), "{}", to_text(&output.stderr));

@@ -1,11 +1,27 @@
 //! Digests, CSV rows and times from outside of the product. The tests need python3.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
 use crate::world::{run_with_input, to_text};
+
+static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
+    let script = "import sys; print(sys.executable)";
+    let output = Command::new("python3").args(["-c", script]).output();
+    let output = output.expect("python3");
+    assert!(output.status.success(), "{}", to_text(&output.stderr));
+    to_text(&output.stdout).trim().into()
+});
+
+/// The Python that runs as `python3`. In PATH, that may be a script that takes longer to find it
+/// than most tests run it.
+pub fn python_path() -> &'static Path {
+    &PYTHON
+}
 
 /// A digest of `bytes` in hex, by python3's hashlib; `algorithm` is `md5` or `sha256`.
 pub fn python_digest(algorithm: &str, bytes: &[u8]) -> String {
@@ -88,7 +104,7 @@ pub fn keys_in_order(json: &[u8]) -> Vec<String> {
 }
 
 fn run_python(script: &str, argument: &str, input: &[u8]) -> String {
-    let mut command = Command::new("python3");
+    let mut command = Command::new(python_path());
     command.args(["-c", script, argument]);
     let output = run_with_input(command, input);
     assert!(

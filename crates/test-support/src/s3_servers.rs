@@ -5,12 +5,13 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use serde_json::Value;
 
+use crate::oracle::python_path;
 use crate::s3_client::S3TestClient;
 use crate::world::{BUCKET, World, project_dir, to_text};
 
@@ -24,17 +25,15 @@ impl Drop for ServerProcess {
     }
 }
 
-/// A command for a pinned server from `.tools/bin`, without stdin and stdout.
-fn pinned_server_command(world: &World, name: &str) -> Command {
+/// A server from `.tools/bin`.
+fn pinned_server(name: &str) -> PathBuf {
     let program = project_dir().join(".tools/bin").join(name);
     assert!(
         program.exists(),
         "{} is missing: run `make tools`",
         program.display()
     );
-    let mut command = world.command(&program);
-    command.stdout(Stdio::null());
-    command
+    program
 }
 
 /// A running versitygw.
@@ -61,8 +60,9 @@ impl VersityGateway {
         // tried.
         for _ in 0..5 {
             let port = free_port();
-            let mut command = pinned_server_command(world, "versitygw");
+            let mut command = world.command(pinned_server("versitygw"));
             command
+                .stdout(Stdio::null())
                 .args([
                     "--port",
                     &format!("127.0.0.1:{port}"),
@@ -175,8 +175,10 @@ pub struct MotoServer {
 
 impl MotoServer {
     pub fn start(world: &World) -> Self {
-        let mut command = pinned_server_command(world, "moto_server");
+        let mut command = world.command(python_path());
         let mut child = command
+            .arg(pinned_server("moto_server"))
+            .stdout(Stdio::null())
             .args(["-H", "127.0.0.1", "-p", "0"])
             .stderr(Stdio::piped())
             .spawn()

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use test_support::oracle::python_path;
 use test_support::s3_servers::MotoServer;
 use test_support::{World, helper_path, project_dir, run_with_input, to_text};
 
@@ -81,7 +82,7 @@ fn identity_of(arn: &str) -> &str {
 
 fn ask_botocore(world: &World, moto: &MotoServer) -> Vec<BotocoreResult> {
     let folder = world.path().join("pairs");
-    let mut python = world.command("python3");
+    let mut python = world.command(python_path());
     python
         .arg(project_dir().join("tests/integration/aws_files/pairs.py"))
         .arg(project_dir().join(".tools/lib/moto"))

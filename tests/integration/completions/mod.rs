@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::Command;
 
+use test_support::oracle::python_path;
 use test_support::{BUCKET, World, to_text};
 
 const COMMANDS: [&str; 14] = [
@@ -385,7 +386,7 @@ fn zsh_loads_the_script_from_its_functions() {
 
 fn press_tab(world: &World, shell: &str, setup: &str, line: &str) -> String {
     let script = "tests/integration/completions/tab.py";
-    let mut command = world.command("python3");
+    let mut command = world.command(python_path());
     command
         .arg(test_support::project_dir().join(script))
         .args([shell, setup, line]);

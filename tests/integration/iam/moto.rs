@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::commands::run_command_as;
 use crate::iam::enforced::{assert_denied, print_policy};
+use test_support::oracle::python_path;
 use test_support::s3_client::S3TestClient;
 use test_support::s3_servers::MotoServer;
 use test_support::terraform_steps::CustomerUnit;
@@ -43,7 +44,7 @@ fn create_users<const N: usize>(
     bucket: Option<&str>,
 ) -> [S3TestClient; N] {
     let asked = serde_json::json!({"users": users.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(), "bucket": bucket});
-    let mut python = world.command("python3");
+    let mut python = world.command(python_path());
     python
         .args(["-c", SETUP])
         .arg(project_dir().join(".tools/lib/moto"))

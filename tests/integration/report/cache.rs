@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use test_support::faulty_proxy::{FaultyProxy, RequestFate};
-use test_support::oracle::{unix_now, unix_time};
+use test_support::oracle::{python_path, unix_now, unix_time};
 use test_support::{BUCKET, World, helper_path, to_text};
 
 const DAY: u64 = 86_400;
@@ -64,7 +64,7 @@ fn cache_file(world: &World) -> PathBuf {
 /// Runs SQL on the cache with the SQLite of python3.
 fn run_sql(world: &World, statement: &str) {
     let script = "import sqlite3,sys; db = sqlite3.connect(sys.argv[1]); print(db.execute(sys.argv[2]).rowcount); db.commit()";
-    let output = Command::new("python3")
+    let output = Command::new(python_path())
         .args(["-c", script])
         .arg(cache_file(world))
         .arg(statement)

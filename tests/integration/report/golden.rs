@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use test_support::oracle::{parse_csv_rows, unix_time};
+use test_support::oracle::{parse_csv_rows, python_path, unix_time};
 use test_support::{BUCKET, World, project_dir, to_text};
 
 const SEED: &str = "20261124";
@@ -56,7 +56,7 @@ fn load_corpus() -> &'static GoldenCorpus {
 }
 
 fn run_python(arguments: &[&str]) -> Vec<u8> {
-    let mut command = Command::new("python3");
+    let mut command = Command::new(python_path());
     command
         .arg(project_dir().join("tests/golden").join(arguments[0]))
         .args(&arguments[1..]);

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use test_support::oracle::unix_time;
+use test_support::oracle::{python_path, unix_time};
 use test_support::{BUCKET, World, run_with_input, to_text};
 
 /// Text that a browser would run or render, if the page did not escape it.
@@ -81,7 +81,7 @@ fn report_page(world: &World, arguments: &[&str]) -> (String, Value) {
 
 /// Parses a complete page with the HTML parser of python3.
 pub(crate) fn parse_page(page: &str) -> Value {
-    let mut parser = Command::new("python3");
+    let mut parser = Command::new(python_path());
     parser.args(["-c", include_str!("page.py")]);
     let output = run_with_input(parser, page.as_bytes());
     assert!(output.status.success(), "{}", to_text(&output.stderr));

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use test_support::faulty_proxy::{FaultyProxy, RequestFate};
+use test_support::oracle::python_path;
 use test_support::{BUCKET, World, helper_path, run_with_input, to_text};
 
 /// A world with a deployment whose text contains terminal control sequences.
@@ -45,7 +46,7 @@ pub(crate) fn helper_on_a_terminal(world: &World, arguments: &[&str]) -> String 
                   \x20   shown += part\n\
                   sys.stdout.buffer.write(shown)\n\
                   sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
-    let mut command = world.command("python3");
+    let mut command = world.command(python_path());
     command
         .args(["-c", script])
         .arg(helper_path())
@@ -115,7 +116,7 @@ fn ctrl_c_stops_at_once_and_leaves_no_files() {
     // not ignore it.
     let hearing = "import os,signal,sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])";
     let script = "sh -c 'echo $$; exec \"$1\" report --profile default -o usage.csv' sh \"$1\"; echo \"exit $?\"";
-    let mut shell = world.command("python3");
+    let mut shell = world.command(python_path());
     shell
         .args(["-c", hearing, "sh", "-c", script, "sh"])
         .arg(helper_path());
