@@ -24,7 +24,7 @@ TEST_THREADS := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools check-tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-build test-unit test-integration test-e2e test-promises test-module test-duckdb test-browser test-sql test-dist test-size test-strace test-campaigns fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools check-tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-build test-unit test-integration test-e2e test-promises test-module test-duckdb test-browser test-sql test-dist test-size test-strace test-shells test-campaigns fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -116,6 +116,10 @@ test-size: build ## The executable has at most 10 MiB
 test-strace: ## The campaigns that need strace, in small (as root on Debian it is installed if missing)
 	tools/install $(TEST_TOOLS) strace
 	cargo test --workspace --locked --test campaigns -- --ignored
+
+test-shells: ## Press TAB in zsh and fish, too (as root on Debian they are installed if missing)
+	tools/install shells
+	cargo test --workspace --locked --test integration completions
 
 test-campaigns: ## Run the campaigns in full, an hour (as root on Debian strace is installed if missing)
 	tools/install $(TEST_TOOLS) strace
