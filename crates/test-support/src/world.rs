@@ -32,6 +32,11 @@ pub const SECRET_CANARIES: [&str; 5] = [
     "canary-portal-password",
 ];
 
+/// A profile whose `credential_process` prints the canary `canary-user-password` and fails. Its first
+/// letter is written in octal, because other tests look for canaries in the list of all processes.
+pub const PROFILE_OF_FAILING_PROCESS: &str = "[profile team]\n\
+     credential_process = /bin/sh -c 'printf \"\\143anary-user-password\"; printf \"\\143anary-user-password\" >&2; exit 1'\n";
+
 /// A machine and an AWS account.
 pub struct World {
     /// S3 and STS.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::terraform_steps::{AppliedDeployment, CustomerUnit, string_field};
+use test_support::world::PROFILE_OF_FAILING_PROCESS;
 use test_support::{World, refused_endpoint};
 
 /// Lets a proxy answer the first `times` requests that begin with `head`.
@@ -327,8 +328,7 @@ fn explains_that_a_profile_with_mfa_cannot_prompt() {
 
 #[test]
 fn names_a_failed_credential_process_without_its_output() {
-    let profile = "[profile team]\ncredential_process = /bin/sh -c 'echo canary-user-password; echo canary-user-password >&2; exit 1'\n";
-    let (_world, deployed) = deploy_with_profile(profile, None);
+    let (_world, deployed) = deploy_with_profile(PROFILE_OF_FAILING_PROCESS, None);
     let said = deployed.expect_warning();
     assert!(said.contains("no AWS credentials"), "{said}");
     assert!(!format!("{deployed:?}").contains("canary"), "{deployed:?}");

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::doctor::healthy::{Diagnosis, prepare_customer_folder, run_doctor};
 use test_support::faulty_proxy::{FaultyProxy, RequestFate};
+use test_support::world::PROFILE_OF_FAILING_PROCESS;
 use test_support::{BUCKET, World};
 
 /// A healthy world and its customer folder.
@@ -124,8 +125,7 @@ fn fetches_credentials_once_and_reports_their_expiry() {
 #[test]
 fn names_a_failed_credential_process_without_its_output() {
     let (world, folder) = prepared_world();
-    let profile = "[profile team]\ncredential_process = /bin/sh -c 'echo canary-user-password; echo canary-user-password >&2; exit 1'\n";
-    fs::write(world.home().join(".aws/config"), profile).expect("a profile");
+    fs::write(world.home().join(".aws/config"), PROFILE_OF_FAILING_PROCESS).expect("a profile");
     let found = examine(&world, &folder, &["--profile", "team"]);
     found.assert_failed(4, &["credentials"]).assert_check(
         "credentials",
