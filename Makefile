@@ -19,8 +19,6 @@ DEPLOYMENT_TOOLS := opentofu terragrunt terraform-provider-external
 TEST_TOOLS := $(DEPLOYMENT_TOOLS) versitygw moto
 # In the order in which they start: the longest first.
 SUITES := test-e2e test-integration test-module test-promises test-duckdb test-unit
-# Most tests wait for a process or a timeout half of their time.
-TEST_THREADS := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
@@ -81,15 +79,15 @@ test-unit: ## The tests of the crates' own files, of the local S3 and of the inp
 
 test-integration: ## The executable against S3 servers, and what holds code and docs together
 	@tools/install $(TEST_TOOLS)
-	cargo test --workspace --locked --test integration -- --test-threads $(TEST_THREADS)
+	cargo test --workspace --locked --test integration
 
 test-e2e: ## Whole deployments with Terragrunt, OpenTofu and Terraform
 	@tools/install $(TEST_TOOLS)
-	cargo test --workspace --locked --test e2e -- --test-threads $(TEST_THREADS)
+	cargo test --workspace --locked --test e2e
 
 test-promises: ## The campaigns in small: faults at every point, kills, races
 	@tools/install $(TEST_TOOLS)
-	cargo test --workspace --locked --test campaigns -- --test-threads $(TEST_THREADS)
+	cargo test --workspace --locked --test campaigns
 
 test-module: ## The Terraform module and its wrapper helper.sh in every shell
 	@tools/install $(DEPLOYMENT_TOOLS)
