@@ -197,36 +197,41 @@ ENGINES = []
 def setUpModule():  # noqa: N802 # the name that unittest looks for
     """Fills the buckets, and starts both."""
     OBJECTS.extend(bucket.corpus() + story.OBJECTS + [ENDED])
-    contents = duckdb.states(OBJECTS)
-    contents.update({f"few-{state}": objects for state, objects in duckdb.states(duckdb.few()).items()})
-    # What Trino must say of the records in each state.
-    contents["as-read"] = [as_read(thing) for thing in OBJECTS if not is_hidden(thing["key"])]
+    few = duckdb.few() + [ENDED]
+    contents = {f"few-{state}": objects for state, objects in duckdb.states(few).items()}
+    contents["as-written"] = OBJECTS
+    # What Trino must say of the records.
+    for name, objects in (("as-read", OBJECTS), ("few-as-read", few)):
+        contents[name] = [as_read(thing) for thing in objects if not is_hidden(thing["key"])]
     contents["limits"] = [{**story.OBJECTS[0], "key": "usage-logs/bell\x07/2026-10-01_120000.json"}, *story.OBJECTS, *story.ODD_OBJECTS]
     BUCKETS.update(claims.enter_module(bucket.buckets(contents)))
     ENGINES.append(claims.enter_module(trino(BUCKETS["as-written"])))
 
 
 class InTrino(claims.Claims):
-    """In one of the states of the golden corpus: what docs/sql.md names is read otherwise, and nothing else."""
-
-    state = "as-written"
+    """On the records of a bucket: what docs/sql.md names is read otherwise, and nothing else."""
 
     @classmethod
-    def setUpClass(cls):
-        cls.served, cls.expected, [cls.engine] = BUCKETS[cls.state], BUCKETS["as-read"], ENGINES
-        cls.schema = cls.state.replace("-", "_")
-        cls.engine.set_up(cls.schema, name=cls.state)
-        cls.engine.set_up(f"few_{cls.schema}", name=f"few-{cls.state}")
+    def serve(cls, name, few, expected):
+        """Makes the tables of a bucket, and of one with few objects for the stories."""
+        cls.served, cls.expected, [cls.engine] = BUCKETS[name], BUCKETS[expected], ENGINES
+        cls.schema, cls.few_schema = (f"{cls.__name__}_{kind}".lower() for kind in ("all", "few"))
+        cls.engine.set_up(cls.schema, name=name)
+        cls.engine.set_up(cls.few_schema, name=few)
 
     def ask(self, query):
         return self.engine.ask(query, self.schema)
 
     def ask_few(self, query):
-        return self.engine.ask(query, f"few_{self.schema}")
+        return self.engine.ask(query, self.few_schema)
 
 
 class AsWritten(InTrino, unittest.TestCase):
-    """Without an archive."""
+    """The golden corpus, without an archive."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.serve("as-written", "few-as-written", "as-read")
 
     def test_what_is_read_otherwise_is_there_to_be_seen(self):
         shown, expected = (claims.rows(served.report("--all"), claims.ALL) for served in (self.served, self.expected))
@@ -246,7 +251,7 @@ class AsWritten(InTrino, unittest.TestCase):
         claims.asked_once(self, self.served.requests()[before:], OBJECTS, more=2)
 
     def test_of_one_customer_alone_nothing_else_is_fetched(self):
-        self.engine.set_up("airbnb", "usage-logs/airbnb/", self.state)
+        self.engine.set_up("airbnb", "usage-logs/airbnb/", "as-written")
         before = len(self.served.requests())
         table = self.engine.ask('SELECT * FROM usage_daily ORDER BY "timestamp", "user"', "airbnb")
         asked = {request["key"].split("/")[1] for request in self.served.requests()[before:] if request["operation"] == "GetObject"}
@@ -254,21 +259,31 @@ class AsWritten(InTrino, unittest.TestCase):
         self.assertEqual(claims.rows(table, claims.DAILY), claims.rows(self.served.report("airbnb"), claims.DAILY))
 
 
-class Archived(InTrino, unittest.TestCase):
-    """The same bucket once its months are archived: each record counts once."""
+class OfFew(InTrino):
+    """A twentieth of the corpus, because Trino takes milliseconds for each object; DuckDB reads all of it in these states."""
 
-    state = "archived"
+    least_rows = (300, 400)
 
 
-class OwnObjectsGone(InTrino, unittest.TestCase):
+class Archived(OfFew, unittest.TestCase):
+    """A bucket once its months are archived: each record counts once."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.serve("few-archived", "few-archived", "few-as-read")
+
+
+class OwnObjectsGone(OfFew, unittest.TestCase):
     """The same, once a rule of the bucket has taken the own objects of what is archived away: less is asked for."""
 
-    state = "own-objects-gone"
+    @classmethod
+    def setUpClass(cls):
+        cls.serve("few-own-objects-gone", "few-own-objects-gone", "few-as-read")
 
     def test_what_is_archived_is_not_asked_for(self):
         before = len(self.served.requests())
         self.ask("SELECT count(*) AS n, count(DISTINCT customer) AS m FROM deployments")
-        self.assertLess(len(self.served.requests()) - before, 2_000)
+        self.assertLess(len(self.served.requests()) - before, len(BUCKETS["few-as-written"].objects("usage-logs")) / 3)
 
 
 class Limits(unittest.TestCase):
