@@ -149,13 +149,13 @@ deploy() {
   fi
 }
 
-# What the unit's outputs say, without those that are for programs, and in the outage that all units are applied. terragrunt
+# What the unit's output `message` says, and in the outage that all units are applied. terragrunt
 # puts the time, the unit and the tool before each line.
 closing_message() {
   awk '
     /\[config-backup\]/ {
       sub(/^.*\[config-backup\] [a-z]+: /, "")
-      if (outputs && !/^$/ && !/^(backup_uri|caller_arn|config_hash|log_uri|status) +=/) print
+      if (outputs && !/^$/ && !/^status +=/) print
       if (/^Outputs:/) outputs = 1
     }
   ' "$world/output" | beginning

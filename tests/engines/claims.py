@@ -20,14 +20,7 @@ def rows(table, names):
     return [tuple("" if row[name] is None else row[name] for name in names) for row in table]
 
 
-def enter(case, context):
-    """Enters a context for all tests of a class."""
-    value = context.__enter__()
-    case.addClassCleanup(context.__exit__, None, None, None)
-    return value
-
-
-def enter_module(context):
+def enter(context):
     """Enters a context for all tests of the script."""
     value = context.__enter__()
     unittest.addModuleCleanup(context.__exit__, None, None, None)

@@ -204,8 +204,8 @@ def setUpModule():  # noqa: N802 # the name that unittest looks for
     for name, objects in (("as-read", OBJECTS), ("few-as-read", few)):
         contents[name] = [as_read(thing) for thing in objects if not is_hidden(thing["key"])]
     contents["limits"] = [{**story.OBJECTS[0], "key": "usage-logs/bell\x07/2026-10-01_120000.json"}, *story.OBJECTS, *story.ODD_OBJECTS]
-    BUCKETS.update(claims.enter_module(bucket.buckets(contents)))
-    ENGINES.append(claims.enter_module(trino(BUCKETS["as-written"])))
+    BUCKETS.update(claims.enter(bucket.buckets(contents)))
+    ENGINES.append(claims.enter(trino(BUCKETS["as-written"])))
 
 
 class InTrino(claims.Claims):

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use crate::oracle::python_digest;
 use crate::{helper_path, to_text};
 
 /// A folder with an archive for this machine and SHA256SUMS, and its address.
@@ -51,13 +52,10 @@ impl ReleaseServer {
         server
     }
 
-    /// The SHA-256 of the archive, by `sha256sum`.
+    /// The SHA-256 of the archive.
     pub fn sha256(&self) -> String {
-        let output = Command::new("sha256sum")
-            .arg(self.folder.join(&self.archive))
-            .output()
-            .expect("sha256sum");
-        to_text(&output.stdout)[..64].to_owned()
+        let bytes = fs::read(self.folder.join(&self.archive)).expect("the archive");
+        python_digest("sha256", &bytes)
     }
 
     pub fn write_sums(&self, text: &str) {
