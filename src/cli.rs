@@ -21,7 +21,7 @@ use crate::commands::report::{EXAMPLES, ReportArgs, run_report};
 use crate::commands::restore::{RestoreArgs, run_restore};
 use crate::commands::status::{StatusArgs, run_status};
 use crate::commands::verify::{VerifyArgs, run_verify};
-use crate::error::{Error, to_single_line};
+use crate::error::print_error;
 use crate::exit_code::ExitCode;
 use crate::system::panics;
 
@@ -126,7 +126,7 @@ pub fn run_cli(
     match run_command(command, input, output, &mut messages, has_terminal) {
         Ok(exit_code) => exit_code,
         Err(_) if is_part_of_deployment => ExitCode::Ok,
-        Err(error) => print_error(&error, messages),
+        Err(error) => print_error(&error, &mut messages),
     }
 }
 
@@ -162,15 +162,6 @@ fn run_command(
         CliCommand::Context => run_context(input, output).map(|()| ExitCode::Ok),
         CliCommand::Deploy => run_deploy(input, output).map(|()| ExitCode::Ok),
         CliCommand::Fallback => run_fallback(input, output).map(|()| ExitCode::Ok),
-    }
-}
-
-fn print_error(error: &anyhow::Error, mut messages: impl Write) -> ExitCode {
-    let line = to_single_line(&format!("{error:#}"));
-    let _ = writeln!(messages, "config-backup: {line}");
-    match error.downcast_ref::<Error>() {
-        Some(error) => error.exit_code(),
-        None => ExitCode::Error,
     }
 }
 

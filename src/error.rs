@@ -5,7 +5,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use crate::exit_code::ExitCode;
@@ -132,6 +132,16 @@ impl fmt::Display for Error {
 }
 
 impl StdError for Error {}
+
+/// Prints an error as one line, and returns its exit code, also if `messages` cannot be written to.
+pub fn print_error(error: &anyhow::Error, messages: &mut impl Write) -> ExitCode {
+    let line = to_single_line(&format!("{error:#}"));
+    let _ = writeln!(messages, "config-backup: {line}");
+    match error.downcast_ref::<Error>() {
+        Some(error) => error.exit_code(),
+        None => ExitCode::Error,
+    }
+}
 
 /// `text` as one line without control characters, because servers may answer with any bytes.
 #[must_use]

@@ -23,7 +23,7 @@ use crate::customer_folder::unit_folder::{LOCK_FILE, UnitFolder, UnitOrigin, rea
 use crate::doctor::check::CheckResult;
 use crate::doctor::machine_checks::check_helper_is_found;
 use crate::doctor::readiness::check_readiness;
-use crate::error::{Error, to_single_line};
+use crate::error::{Error, print_error};
 use crate::exit_code::ExitCode;
 use crate::system::atomic_file::{self, FileMode};
 use crate::system::env::env_var;
@@ -85,21 +85,12 @@ pub fn run_init(
         };
         let exit_code = match done {
             Ok(exit_code) => exit_code,
-            Err(error) if folders.len() > 1 => report_error(&error, messages)?,
+            Err(error) if folders.len() > 1 => print_error(&error, messages),
             Err(error) => return Err(error),
         };
         worst = worse_exit_code(worst, exit_code);
     }
     Ok(worst)
-}
-
-fn report_error(error: &anyhow::Error, messages: &mut impl Write) -> Result<ExitCode> {
-    let line = to_single_line(&format!("{error:#}"));
-    writeln!(messages, "config-backup: {line}").context("cannot write to stderr")?;
-    Ok(match error.downcast_ref::<Error>() {
-        Some(error) => error.exit_code(),
-        None => ExitCode::Error,
-    })
 }
 
 /// Findings are the least: the command did its work.

@@ -42,12 +42,12 @@ impl BashLine {
                 ('\\', Some('"')) => parsed.push_quoted(&mut characters),
                 (quote, Some(open)) if quote == open => parsed.open_quote = None,
                 ('\'' | '"', None) => {
-                    parsed.kept_bytes = parsed.last_word().len();
+                    parsed.keep();
                     parsed.open_quote = Some(character);
                 }
                 (_, None) if breaks.contains(character) => {
                     parsed.push(Some(character));
-                    parsed.kept_bytes = parsed.last_word().len();
+                    parsed.keep();
                 }
                 _ => parsed.push(Some(character)),
             }
@@ -55,16 +55,15 @@ impl BashLine {
         parsed
     }
 
-    fn last_word(&mut self) -> &mut String {
-        if self.words.is_empty() {
-            self.words.push(String::new());
+    fn push(&mut self, character: Option<char>) {
+        if let Some(word) = self.words.last_mut() {
+            word.extend(character);
         }
-        let last = self.words.len() - 1;
-        &mut self.words[last]
     }
 
-    fn push(&mut self, character: Option<char>) {
-        self.last_word().extend(character);
+    /// Notes that bash keeps what the last word has so far.
+    fn keep(&mut self) {
+        self.kept_bytes = self.words.last().map_or(0, String::len);
     }
 
     /// In double quotes, a backslash stands for itself before most characters.

@@ -20,9 +20,9 @@ use std::time::Duration;
 use clap::{ArgMatches, Command};
 
 use crate::commands::bucket_args::BucketArgs;
-use crate::config::{fields, file};
 use crate::customer_folder::unit_files::UNIT_FOLDER_NAME;
 use crate::defaults::{DEFAULT_BUCKET, DEFAULT_BUCKET_REGION};
+use crate::doctor::folder_checks::CustomerFolder;
 use crate::keys::{self, CONFIG_HISTORY_FOLDER, CONFIGS_PREFIX, ConfigVersionKey, RECORDS_PREFIX};
 use crate::record::format_rfc3339;
 use crate::record::parse::{ParsedRecord, parse_record};
@@ -340,13 +340,8 @@ fn list_nearby_customers() -> Vec<String> {
 
 /// The customer of a folder with a `config.yaml` and our unit.
 fn customer_of_folder(folder: &Path) -> Option<String> {
-    if !folder.join(UNIT_FOLDER_NAME).is_dir() {
+    if !folder.join(UNIT_FOLDER_NAME).is_dir() || !folder.join("config.yaml").is_file() {
         return None;
     }
-    let config = file::read_config_file(&folder.join("config.yaml")).ok()?;
-    let customer = fields::parse_config_fields(&config.bytes).customer;
-    customer.or_else(|| {
-        let path = folder.canonicalize().ok()?;
-        Some(path.file_name()?.to_str()?.to_owned())
-    })
+    CustomerFolder::read(Some(folder)).customer_name()
 }

@@ -27,7 +27,7 @@ impl RecordCache {
     ) -> Result<(), CacheError> {
         let mut query = self
             .db
-            .prepare_cached(&entries_query("key >= ?1 AND key < ?2"))?;
+            .prepare_cached(&entries_query("key >= ?1 AND key < ?2", LISTING_ORDER))?;
         let mut rows = query.query(params![keys.start, keys.end])?;
         let mut visited_key = String::new();
         while let Some(row) = rows.next()? {
@@ -55,7 +55,7 @@ impl RecordCache {
         {
             let mut query = self
                 .db
-                .prepare_cached(&entries_query("key > ?1 AND key <= ?2"))?;
+                .prepare_cached(&entries_query("key > ?1 AND key <= ?2", LISTING_ORDER))?;
             let mut rows = query.query(params![listed.after, listed.through])?;
             while let Some(row) = rows.next()? {
                 let entry = read_entry(row)?;
@@ -138,15 +138,17 @@ impl ListingMerge {
     }
 }
 
-/// Selects entries in the order of their keys; of one key, a fetched one first and then the newest
-/// archived one.
-fn entries_query(condition: &str) -> String {
+/// By key; of one key, a fetched entry first and then the newest archived one.
+const LISTING_ORDER: &str = "key, archived, modified DESC";
+
+/// Selects fetched and archived entries; `order` may end in a limit.
+pub(super) fn entries_query(condition: &str, order: &str) -> String {
     format!(
         "SELECT key, modified, size, etag, body, seal, 0 AS archived
          FROM record WHERE {condition}
          UNION ALL SELECT key, modified, size, etag, body, seal, 1 AS archived
          FROM archived WHERE {condition}
-         ORDER BY key, archived, modified DESC"
+         ORDER BY {order}"
     )
 }
 

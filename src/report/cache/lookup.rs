@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::compare::read_entry;
+use super::compare::{entries_query, read_entry};
 use super::schema::{SCHEMA_VERSION, read_version};
 use super::{CacheError, CacheLocation, RecordCache};
 use crate::keys::{RECORDS_PREFIX, record_key_segment};
@@ -64,13 +64,8 @@ impl RecordCache {
         limit: u32,
         mut visit: impl FnMut(&[u8]),
     ) -> Result<(), CacheError> {
-        let mut query = self.db.prepare_cached(
-            "SELECT key, modified, size, etag, body, seal, 0 AS archived
-             FROM record WHERE key >= ?1 AND key < ?2
-             UNION ALL SELECT key, modified, size, etag, body, seal, 1 AS archived
-             FROM archived WHERE key >= ?1 AND key < ?2
-             ORDER BY key DESC LIMIT ?3",
-        )?;
+        let query = entries_query("key >= ?1 AND key < ?2", "key DESC LIMIT ?3");
+        let mut query = self.db.prepare_cached(&query)?;
         let mut rows = query.query(params![prefix, prefix_end(prefix), limit])?;
         while let Some(row) = rows.next()? {
             if let Some(body) = read_entry(row)?.body {
