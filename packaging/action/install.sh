@@ -9,7 +9,7 @@ fail() {
   exit 1
 }
 
-[ "$INPUT_COMMAND" = install ] || fail "there is no command '$INPUT_COMMAND'; use install or replay"
+[ "$INPUT_COMMAND" = install ] || fail "unknown command '$INPUT_COMMAND'; use install or replay"
 
 # The whole repository is here, at the commit that the workflow names.
 version=${INPUT_VERSION#v}
@@ -27,7 +27,7 @@ case $system in
   'Linux aarch64') target=aarch64-unknown-linux-musl ;;
   'Darwin x86_64') target=x86_64-apple-darwin ;;
   'Darwin arm64') target=aarch64-apple-darwin ;;
-  *) fail "there is no archive for $system; use a Linux or macOS runner on x86_64 or arm64" ;;
+  *) fail "a release has no archive for $system; use a Linux or macOS runner on x86_64 or arm64" ;;
 esac
 
 url=${INPUT_URL%/}
@@ -65,7 +65,7 @@ case $wanted in
   *[!0-9a-f]*) wanted='' ;;
   *) ;;
 esac
-[ "${#wanted}" -eq 64 ] || fail "there is no SHA-256 of '$name.tar.gz'; set the input sha256 to the one that you know"
+[ "${#wanted}" -eq 64 ] || fail "the SHA-256 of '$name.tar.gz' is missing; set the input sha256 to the one that you know"
 
 if command -v sha256sum >/dev/null; then
   got=$(sha256sum <"$folder/$name.tar.gz")

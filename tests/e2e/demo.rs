@@ -34,6 +34,9 @@ const CLAIMS: [&str; 18] = [
     "1 customer: 1 problem\n",
 ];
 
+/// Python that runs its arguments in a terminal of their own, and ends as they do.
+pub(crate) const RUN_IN_TERMINAL: &str = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
+
 /// The most lines that a story may have.
 const MAX_LINES: usize = 60;
 
@@ -78,8 +81,7 @@ impl StoryStage {
         };
         if let Some(name) = terminal {
             command
-                .arg("-c")
-                .arg("import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)")
+                .args(["-c", RUN_IN_TERMINAL])
                 .arg(&script)
                 .env("TERM", name);
         }

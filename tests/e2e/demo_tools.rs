@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 use crate::customer_stack::{copy_folder, write_script};
-use crate::demo::assert_in_order;
+use crate::demo::{RUN_IN_TERMINAL, assert_in_order};
 use test_support::{project_dir, to_text};
 
 /// A machine whose PATH has nothing but what is laid there, with a copy of `tools` to install into.
@@ -60,6 +60,19 @@ impl InstallSandbox {
             .unwrap()
     }
 
+    /// Installs, which must succeed, and returns what is shown.
+    #[track_caller]
+    fn install_all(&self, names: &[&str]) -> String {
+        let output = self.install(names);
+        let shown = to_text(&output.stdout);
+        assert!(
+            output.status.success(),
+            "{shown}{}",
+            to_text(&output.stderr)
+        );
+        shown
+    }
+
     /// The pins that were built, in order.
     fn built(&self) -> Vec<String> {
         let text = fs::read_to_string(self.folder.path().join("built")).unwrap_or_default();
@@ -75,13 +88,7 @@ fn the_demo_takes_what_is_supported_from_path_and_builds_only_the_provider() {
     sandbox.lay("tofu", "echo OpenTofu v1.10.9");
     sandbox.lay("terraform", "echo Terraform v1.10.0");
     sandbox.lay("terragrunt", "echo terragrunt version 1.0.3");
-    let output = sandbox.install(&["demo"]);
-    let shown = to_text(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{shown}{}",
-        to_text(&output.stderr)
-    );
+    let shown = sandbox.install_all(&["demo"]);
     assert_eq!(sandbox.built(), ["terraform-provider-external"]);
     assert_in_order(
         &shown,
@@ -112,7 +119,7 @@ fn the_demo_takes_what_is_supported_from_path_and_builds_only_the_provider() {
     );
     assert!(!shown.contains(['\u{1b}', '\r']), "{shown}");
     // A second run builds nothing.
-    assert!(sandbox.install(&["demo"]).status.success());
+    sandbox.install_all(&["demo"]);
     assert_eq!(sandbox.built().len(), 1);
 }
 
@@ -133,10 +140,7 @@ fn a_build_ticks_on_a_terminal_without_escape_codes() {
             .success()
     );
     let mut running = Command::new("python3")
-        .args([
-            "-c",
-            "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)",
-        ])
+        .args(["-c", RUN_IN_TERMINAL])
         .arg(sandbox.folder.path().join("tools/install"))
         .arg("terraform-provider-external")
         .env("PATH", sandbox.folder.path().join("programs"))
@@ -186,13 +190,7 @@ fn without_go_the_demo_leaves_the_provider_to_its_registry() {
     fs::remove_file(sandbox.folder.path().join("programs/go")).unwrap();
     sandbox.lay("tofu", "echo OpenTofu v1.11.0");
     sandbox.lay("terragrunt", "echo terragrunt version v1.9.0");
-    let output = sandbox.install(&["demo"]);
-    let shown = to_text(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{shown}{}",
-        to_text(&output.stderr)
-    );
+    let shown = sandbox.install_all(&["demo"]);
     assert!(
         shown.contains("hashicorp/external comes from its registry"),
         "{shown}"

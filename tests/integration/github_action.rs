@@ -127,7 +127,7 @@ fn an_archive_without_a_sum_is_not_installed() {
     let inputs = [("url", release.url.as_str())];
     release.write_sums(&format!("{}  other.tar.gz\n", release.sha256()));
     let run = run_action(&world, &runner, &inputs);
-    assert_refused(&run, &runner, "there is no SHA-256 of 'config-backup-");
+    assert_refused(&run, &runner, "the SHA-256 of 'config-backup-");
     release.remove_sums();
     let run = run_action(&world, &runner, &inputs);
     assert_refused(&run, &runner, "/SHA256SUMS': ");
