@@ -26,7 +26,7 @@ pub struct StatusArgs {
 /// The output of `status --json`.
 #[derive(Debug, Default, Serialize)]
 struct SpoolStatus {
-    /// The queued uploads, oldest first.
+    /// The queued uploads of each bucket and profile: records first, oldest first.
     #[serde(rename = "kept")]
     queued: Vec<SpoolStatusItem>,
     /// The paths of quarantined files.
@@ -49,6 +49,13 @@ struct SpoolStatusItem {
     /// The length of the upload.
     bytes: usize,
     path: String,
+}
+
+impl SpoolStatusItem {
+    fn order(&self) -> impl Ord + '_ {
+        let is_config = self.kind == SpoolItemKind::Config;
+        (&self.bucket, &self.profile, is_config, &self.at, &self.path)
+    }
 }
 
 /// Exits with 0, or with 1 if something cannot be read.
@@ -105,6 +112,10 @@ fn collect_status(state_dirs: &StateDirs) -> SpoolStatus {
             }
         }
     }
+    // A deployment queues its record and its config at once: which file is written first differs.
+    status
+        .queued
+        .sort_by(|one, other| one.order().cmp(&other.order()));
     status
 }
 

@@ -53,7 +53,7 @@ fn lists_spooled_items_with_their_customers_and_keeps_them() {
     let items = said["kept"].as_array().expect("a list");
     assert_eq!(
         items.iter().map(|item| &item["what"]).collect::<Vec<_>>(),
-        [&json!("config"), &json!("record")]
+        [&json!("record"), &json!("config")]
     );
     for item in items {
         assert_eq!(
