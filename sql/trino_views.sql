@@ -262,7 +262,7 @@ FROM (
     CAST(substr("timestamp", 1, 10) AS DATE) AS "timestamp", customer, "user", additional_users_count, project_name, cluster_name,
     row_number() OVER (
       PARTITION BY substr("timestamp", 1, 10), customer, "user"
-      ORDER BY deployed_at DESC, last_modified DESC, key DESC
+      ORDER BY deployed_at DESC, coalesce(chain_number, 0) DESC, last_modified DESC, key DESC
     ) AS place
   FROM deployments
 ) AS places

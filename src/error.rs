@@ -94,6 +94,12 @@ impl Error {
         matches!(self.kind, ErrorKind::Network | ErrorKind::Timeout)
     }
 
+    /// Whether the service asks for fewer requests.
+    #[must_use]
+    pub fn is_throttled(&self) -> bool {
+        matches!(self.status, Some(429 | 503))
+    }
+
     /// Whether the same request may succeed a little later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -45,6 +45,11 @@ locals {
     config_hash   = try(local.context.config_hash, "")
     plan_status   = try(local.context.status, "")
     spent_ms      = try(local.context.spent_ms, "0")
+    # Who planned, for the record of an apply that cannot ask.
+    caller_arn     = try(local.context.caller_arn, "")
+    user_id        = try(local.context.user_id, "")
+    account        = try(local.context.account, "")
+    credentials_id = try(local.context.credentials_id, "")
   }))
 
   context    = data.external.context.result

@@ -14,6 +14,7 @@ use crate::deployment::protocol::{self, ModuleQuery};
 use crate::deployment::subject::{self, DeploymentSubject};
 use crate::deployment::upload::config::{CurrentVersion, find_current_version};
 use crate::error::{CHECK_NETWORK_HINT, Error, ErrorKind};
+use crate::s3::credentials_id::CredentialsId;
 use crate::s3::store::{CallerIdentity, ObjectStore, RequestTimeouts};
 use crate::state::dirs::StateDirs;
 use crate::state::spool::Spool;
@@ -42,6 +43,8 @@ pub(crate) struct ContextAnswer {
     pub caller_arn: String,
     /// The unique id of the caller.
     pub user_id: String,
+    /// Tells the caller's credentials apart from others. It contains nothing of them.
+    pub credentials_id: String,
     pub customer: String,
     pub project_name: String,
     pub cluster_name: String,
@@ -63,6 +66,7 @@ pub(crate) struct ContextAnswer {
 /// What AWS knows: who deploys, and the current version if it is this config.
 struct AwsFacts {
     identity: Result<CallerIdentity, Error>,
+    credentials_id: Option<CredentialsId>,
     version: Result<Option<CurrentVersion>, Error>,
     /// What other tools read otherwise in the AWS files.
     file_notes: Vec<String>,
@@ -74,6 +78,7 @@ impl AwsFacts {
     fn unknown(error: Error) -> Self {
         Self {
             identity: Err(error.clone()),
+            credentials_id: None,
             version: Err(error),
             file_notes: Vec::new(),
         }
@@ -168,6 +173,7 @@ async fn query_aws(
     match tokio::time::timeout(timeout, both).await {
         Ok((identity, version)) => AwsFacts {
             identity,
+            credentials_id: store.credentials_id(),
             version,
             file_notes: store.aws_file_notes(),
         },
@@ -190,6 +196,7 @@ impl ContextAnswer {
             account: String::new(),
             caller_arn: String::new(),
             user_id: String::new(),
+            credentials_id: String::new(),
             customer: String::new(),
             project_name: String::new(),
             cluster_name: String::new(),
@@ -222,6 +229,9 @@ impl ContextAnswer {
                 self.caller_arn = identity.arn;
                 self.user_id = identity.user_id;
                 self.account = identity.account;
+                if let Some(id) = &facts.credentials_id {
+                    id.as_str().clone_into(&mut self.credentials_id);
+                }
             }
             Err(error) => self.add_error(&error),
         }

@@ -14,6 +14,8 @@ use crate::state::quarantine;
 use crate::system::runtime::block_on;
 
 const TIME_LIMIT: Duration = Duration::from_mins(5);
+/// How long one upload may take, besides the transfer of its body.
+const ITEM_TIME_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
@@ -38,13 +40,15 @@ pub fn run_replay(
     let replay = SpoolReplay {
         state_dirs: &state_dirs,
         open_bucket: None,
-        running_deployment_id: None,
+        running: None,
         encryption: arguments.bucket_encryption.clone(),
         time_limit: TIME_LIMIT,
+        item_time_limit: ITEM_TIME_LIMIT,
+        ignores_put_off: true,
     };
     let report = block_on(replay.run())?;
 
-    for problem in &report.problems {
+    for problem in report.problems.iter().chain(&report.notes) {
         writeln!(messages, "config-backup: {problem}").context("cannot write to stderr")?;
     }
     write!(output, "{} sent, {} left", report.sent, report.remaining)

@@ -2,19 +2,26 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 
+use crate::deployment::spool_queue::{
+    describe_waiting_uploads, item_put_off_name, target_put_off_name,
+};
 use crate::exit_code::ExitCode;
 use crate::output::sanitize::sanitize;
 use crate::output::to_json_line;
 use crate::record;
+use crate::s3::store::BucketTarget;
 use crate::state::dirs::StateDirs;
+use crate::state::put_off::{self, PutOff};
 use crate::state::quarantine;
 use crate::state::spool::Spool;
-use crate::state::spool_file::SpoolItemKind;
+use crate::state::spool_file::{SpoolItem, SpoolItemKind};
+use crate::system::clock::utc_now;
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {
@@ -49,9 +56,53 @@ struct SpoolStatusItem {
     /// The length of the upload.
     bytes: usize,
     path: String,
+    /// Before this time no deployment tries the upload again: RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_try_at: Option<String>,
+    /// Why the last try failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    #[serde(skip)]
+    target_wait: Option<TargetWait>,
+}
+
+/// A target that no deployment tries before some time.
+#[derive(Debug, Clone)]
+struct TargetWait {
+    target: BucketTarget,
+    put_off: PutOff,
 }
 
 impl SpoolStatusItem {
+    fn new(state_dirs: &StateDirs, path: &Path, item: SpoolItem, bytes: usize) -> Self {
+        let now = utc_now();
+        let find = |name: String| {
+            let put_off = put_off::read_put_off(state_dirs, &name);
+            put_off.filter(|it| it.is_waiting(now))
+        };
+        let of_target = find(target_put_off_name(&item.target));
+        let put_off = of_target.clone().or_else(|| find(item_put_off_name(path)));
+        let target_wait = of_target.map(|put_off| TargetWait {
+            target: item.target.clone(),
+            put_off,
+        });
+        Self {
+            kind: item.kind,
+            at: record::format_rfc3339(item.at),
+            customer: item.customer,
+            deployment_id: item.deployment_id,
+            bucket: item.target.bucket,
+            profile: item.target.profile,
+            bytes,
+            path: path.display().to_string(),
+            next_try_at: put_off
+                .as_ref()
+                .map(|it| record::format_rfc3339(it.next_try_at)),
+            problem: put_off.map(|it| it.reason),
+            target_wait,
+        }
+    }
+
     fn order(&self) -> impl Ord + '_ {
         let is_config = self.kind == SpoolItemKind::Config;
         (&self.bucket, &self.profile, is_config, &self.at, &self.path)
@@ -94,16 +145,10 @@ fn collect_status(state_dirs: &StateDirs) -> SpoolStatus {
     }
     for path in contents.items {
         match Spool::read_item(&path) {
-            Ok(Some((item, body))) => status.queued.push(SpoolStatusItem {
-                kind: item.kind,
-                at: record::format_rfc3339(item.at),
-                customer: item.customer,
-                deployment_id: item.deployment_id,
-                bucket: item.target.bucket,
-                profile: item.target.profile,
-                bytes: body.len(),
-                path: path.display().to_string(),
-            }),
+            Ok(Some((item, body))) => {
+                let item = SpoolStatusItem::new(state_dirs, &path, item, body.len());
+                status.queued.push(item);
+            }
             // It was uploaded since the spool was listed.
             Ok(None) => {}
             Err(error) => {
@@ -117,6 +162,30 @@ fn collect_status(state_dirs: &StateDirs) -> SpoolStatus {
         .queued
         .sort_by(|one, other| one.order().cmp(&other.order()));
     status
+}
+
+/// One line for each target or upload that is put off.
+fn render_waits(text: &mut String, queued: &[SpoolStatusItem]) {
+    let mut told: Vec<&BucketTarget> = Vec::new();
+    for item in queued {
+        let line = match (&item.target_wait, &item.next_try_at, &item.problem) {
+            (Some(TargetWait { target, .. }), ..) if told.contains(&target) => continue,
+            (Some(TargetWait { target, put_off }), ..) => {
+                told.push(target);
+                let is_same = |it: &&SpoolStatusItem| match &it.target_wait {
+                    Some(wait) => wait.target == *target,
+                    None => false,
+                };
+                let count = queued.iter().filter(is_same).count();
+                describe_waiting_uploads(target, count, put_off)
+            }
+            (None, Some(until), Some(problem)) => {
+                format!("`{}` waits until {until}: {problem}", item.path)
+            }
+            _ => continue,
+        };
+        let _ = writeln!(text, "{}", sanitize(&line));
+    }
 }
 
 fn render_status(status: &SpoolStatus) -> String {
@@ -135,6 +204,7 @@ fn render_status(status: &SpoolStatus) -> String {
             "{what} of `{customer}`, {at}, for the bucket {bucket}: {path}"
         );
     }
+    render_waits(&mut text, &status.queued);
     for path in &status.quarantine {
         let path = sanitize(path);
         let _ = writeln!(text, "quarantined (inspect it, then delete it): {path}");

@@ -16,6 +16,9 @@ use crate::s3::store::{BucketTarget, ObjectStore};
 use crate::state::spool::SpoolEntry;
 use crate::state::spool_file::SpoolItem;
 
+const UNCONFIRMED_NOTE: &str = "the bucket had this config.yaml at plan and did not confirm it at \
+                                apply; it stays spooled until a replay has looked again";
+
 /// A config that is to be uploaded.
 #[derive(Debug)]
 pub(crate) struct PendingConfig {
@@ -31,6 +34,11 @@ pub(crate) enum ConfigUpload {
     Copied {
         pending: Box<PendingConfig>,
         copy: UploadedCopy,
+    },
+    /// The plan found the config in the bucket, which has not confirmed it since.
+    Unconfirmed {
+        outcome: ConfigOutcome,
+        is_spooled: bool,
     },
     /// Nothing is left to do.
     Ended(ConfigOutcome),
@@ -67,7 +75,17 @@ impl ConfigUpload {
     pub(crate) fn outcome(&self) -> ConfigOutcome {
         match self {
             Self::Copied { pending, copy } => copied_outcome(pending, copy),
-            Self::Ended(outcome) => outcome.clone(),
+            Self::Unconfirmed { outcome, .. } | Self::Ended(outcome) => outcome.clone(),
+        }
+    }
+
+    /// What the operator should know although nothing failed.
+    pub(crate) fn note(&self) -> Option<String> {
+        match self {
+            Self::Unconfirmed {
+                is_spooled: true, ..
+            } => Some(UNCONFIRMED_NOTE.to_owned()),
+            _ => None,
         }
     }
 
@@ -119,11 +137,16 @@ pub(crate) async fn start_config_upload(
             };
             upload_copy(deployment, store, config, pending).await
         }
-        // Without an answer, that of the plan is the best one.
+        // Without an answer, that of the plan is the best one. The config stays spooled until the
+        // bucket confirms it, because an older one may be sent late.
         Err(_) => {
+            let (_, spooled) = deployment.enqueue_config(config, subject, target);
             let key = deployment.stored_key_at_plan(config).unwrap_or_default();
             let md5 = &config.digests.md5;
-            ConfigUpload::Ended(stored_outcome(ConfigChange::Unchanged, key.to_owned(), md5))
+            ConfigUpload::Unconfirmed {
+                outcome: stored_outcome(ConfigChange::Unchanged, key.to_owned(), md5),
+                is_spooled: spooled.is_ok(),
+            }
         }
     }
 }
@@ -165,6 +188,7 @@ pub(crate) async fn finish_config_upload(
                 Err(error) => return pending.failed_outcome(error),
             }
         }
+        (ConfigUpload::Unconfirmed { outcome, .. }, ..) => return outcome,
         (upload, ..) => upload.outcome(),
     };
     if outcome.is_stored() {

@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 use crate::defaults::{DEFAULT_BUCKET, DEFAULT_BUCKET_REGION, DEFAULT_TIMEOUT_SECONDS};
 use crate::deployment::answer::AnswerStatus;
 use crate::deployment::query_fields::QueryFields;
-use crate::s3::store::{BucketTarget, ObjectEncryption};
+use crate::s3::credentials_id::CredentialsId;
+use crate::s3::store::{BucketTarget, CallerIdentity, ObjectEncryption};
 
 const MAX_QUERY_BYTES: u64 = 1 << 20;
 
@@ -54,14 +55,24 @@ pub struct ModuleQuery {
     pub config_hash: Option<String>,
     /// From `context`: its status. After an error it does not know what is in the bucket.
     pub plan_status: Option<AnswerStatus>,
+    /// From `context`: who planned.
+    pub planned_caller: Option<PlannedCaller>,
     /// From `context`: how much of the deadline it took.
     pub spent_at_plan: Duration,
     /// What is wrong with the settings, one phrase each.
     pub problems: Vec<String>,
 }
 
+/// Who made a plan, according to STS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedCaller {
+    pub identity: CallerIdentity,
+    /// The credentials that STS was asked with.
+    pub credentials_id: Option<CredentialsId>,
+}
+
 /// The keys of a [`ModuleQuery`].
-pub const QUERY_KEYS: [&str; 19] = [
+pub const QUERY_KEYS: [&str; 23] = [
     "config_file_path",
     "customer_name",
     "aws_profile",
@@ -80,6 +91,10 @@ pub const QUERY_KEYS: [&str; 19] = [
     "backup_key",
     "config_hash",
     "plan_status",
+    "caller_arn",
+    "user_id",
+    "account",
+    "credentials_id",
     "spent_ms",
 ];
 
@@ -141,6 +156,7 @@ impl ModuleQuery {
             backup_key: fields.take_text("backup_key"),
             config_hash: fields.take_text("config_hash"),
             plan_status: fields.take_status("plan_status"),
+            planned_caller: fields.take_planned_caller(),
             spent_at_plan: spent_at_plan.unwrap_or_default(),
             problems: Vec::new(),
         };

@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::deployment::answer::AnswerStatus;
-use crate::deployment::protocol::QUERY_KEYS;
+use crate::deployment::protocol::{PlannedCaller, QUERY_KEYS};
 use crate::error::to_single_line;
+use crate::s3::credentials_id::CredentialsId;
 use crate::s3::encryption::{ENCRYPTION_FORM, ObjectEncryption};
+use crate::s3::store::CallerIdentity;
 
 /// The longest deadline that can be set.
 const MAX_TIMEOUT_SECONDS: u64 = 300;
@@ -115,6 +117,22 @@ impl QueryFields {
     pub(crate) fn take_status(&mut self, key: &str) -> Option<AnswerStatus> {
         let text = self.take_text(key)?;
         serde_json::from_value(Value::String(text)).ok()
+    }
+
+    /// Who planned; `None` if STS did not answer.
+    pub(crate) fn take_planned_caller(&mut self) -> Option<PlannedCaller> {
+        let arn = self.take_text("caller_arn");
+        let user_id = self.take_text("user_id");
+        let account = self.take_text("account");
+        let credentials_id = self.take_text("credentials_id");
+        Some(PlannedCaller {
+            identity: CallerIdentity {
+                arn: arn?,
+                user_id: user_id?,
+                account: account?,
+            },
+            credentials_id: CredentialsId::parse(&credentials_id.unwrap_or_default()),
+        })
     }
 
     /// A setting that `parse` accepts; `None` if it is missing or, with a problem, invalid.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::config::file::{self, ConfigFile};
 use crate::deployment::answer::DeployAnswer;
+use crate::deployment::caller;
 use crate::deployment::claim::{AnswerFile, DeploymentClaim};
 use crate::deployment::config_upload::{
     ConfigUpload, PendingConfig, finish_config_upload, start_config_upload,
@@ -42,6 +43,8 @@ use crate::system::random::unique_id;
 use crate::system::runtime::block_on;
 use crate::system::signals;
 
+/// How much of a deployment late uploads may take.
+const MAX_LATE_TIME: Duration = Duration::from_secs(2);
 /// How long reading or writing the answer file may take.
 const ANSWER_FILE_TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -201,7 +204,7 @@ fn spool_everything(
 
     let mut record = draft_record(deployment, &config, &subject);
     let line = record.to_line();
-    let record_item = SpoolItem::new(
+    let mut record_item = SpoolItem::new(
         SpoolItemKind::Record,
         target.clone(),
         &subject.customer,
@@ -209,6 +212,8 @@ fn spool_everything(
         deployment.claim.started_at(),
         &line,
     );
+    record_item.caller =
+        caller::initial_evidence(&deployment.query, &target, deployment.state_dirs());
     let mut spooled_record = deployment.enqueue(record_item.clone(), line);
     deployment.outcome.record = Some(RecordOutcome::NotLogged {
         is_spooled: spooled_record.is_ok(),
@@ -276,11 +281,14 @@ async fn upload_everything(
         target,
         mut record,
         record_item,
-        spooled_record,
+        mut spooled_record,
         pending_config,
     } = spooled;
     let store = open_store(deployment, &target, &config).await;
     let store = store.as_ref();
+    if let (Ok(store), Ok(entry)) = (store, &mut spooled_record) {
+        caller::note_access_key(store, entry, &record);
+    }
     let config_upload = start_config_upload(
         deployment,
         store,
@@ -290,12 +298,13 @@ async fn upload_everything(
         pending_config,
     );
     let (identity, mut upload, git_and_tools, chain) = futures_util::join!(
-        find_caller(deployment, store),
+        find_caller(deployment, store, &target),
         config_upload,
         find_git_and_tools(deployment),
         claim_chain(deployment, store, &record_item, spooled_record.is_ok()),
     );
     explain_credentials_error(&mut upload, identity.as_ref().err());
+    deployment.outcome.notes.extend(upload.note());
     add_config_outcome(&mut record, &upload.outcome());
     add_git_and_tools(&mut record, git_and_tools);
     let identity_error = add_caller(&mut record, identity).err();
@@ -307,6 +316,7 @@ async fn upload_everything(
         record: &record,
         spooled: spooled_record,
         identity_error,
+        credentials_id: store.ok().and_then(ObjectStore::credentials_id),
     };
     let ((record_outcome, note), config_outcome) = futures_util::join!(
         upload_record(deployment, chain, pending_record),
@@ -322,7 +332,11 @@ async fn upload_everything(
     let notes = collect_store_notes(store, deployment.state_dirs());
     deployment.outcome.notes.extend(notes);
     deployment.checkpoint(report);
-    replay_earlier_deployments(deployment, store, &target, report).await;
+    let bucket = OpenBucket {
+        store,
+        target: &target,
+    };
+    replay_earlier_deployments(deployment, bucket, &record_item, report).await;
 }
 
 /// What is unusual about the AWS files and the server.
@@ -379,11 +393,13 @@ async fn open_store(
 async fn find_caller(
     deployment: &RunningDeployment,
     store: Result<&ObjectStore, &Error>,
+    target: &BucketTarget,
 ) -> Result<CallerIdentity, Error> {
     let store = store.map_err(Clone::clone)?;
-    deployment
+    let answer = deployment
         .within_deadline(store.get_caller_identity())
-        .await
+        .await;
+    caller::resolve_caller(deployment, store, target, answer)
 }
 
 /// Takes the reason of a credentials error from STS. The HEAD of S3 has no body, so there bad
@@ -399,8 +415,8 @@ fn explain_credentials_error(upload: &mut ConfigUpload, identity_error: Option<&
 /// Uploads what earlier deployments spooled, in the time that is left.
 async fn replay_earlier_deployments(
     deployment: &mut RunningDeployment,
-    store: &ObjectStore,
-    target: &BucketTarget,
+    bucket: OpenBucket<'_>,
+    running: &SpoolItem,
     report: OutcomeSink<'_>,
 ) {
     if deployment.outcome.has_network_error() {
@@ -415,10 +431,12 @@ async fn replay_earlier_deployments(
     }
     let replay = SpoolReplay {
         state_dirs: deployment.state_dirs(),
-        open_bucket: Some(OpenBucket { store, target }),
-        running_deployment_id: Some(deployment.deployment_id()),
+        open_bucket: Some(bucket),
+        running: Some(running),
         encryption: None,
-        time_limit: deployment.network_time_left(),
+        time_limit: deployment.network_time_left().min(MAX_LATE_TIME),
+        item_time_limit: MAX_LATE_TIME,
+        ignores_put_off: false,
     };
     let run = Box::pin(replay.run());
     let result = deployment.within_deadline(async { Ok(run.await) }).await;
@@ -428,6 +446,7 @@ async fn replay_earlier_deployments(
             .outcome
             .notes
             .extend(replay_report.remaining_note());
+        deployment.outcome.notes.extend(replay_report.notes);
     }
 }
 

@@ -111,8 +111,10 @@ impl RunningDeployment {
         }
         // Slightly longer than our own timeout, so that ours always fires first.
         let timeouts = RequestTimeouts::for_body(config_bytes, time_left + REPORT_TIME);
-        self.within_deadline(ObjectStore::open(target, timeouts))
-            .await
+        let store = self
+            .within_deadline(ObjectStore::open(target, timeouts))
+            .await?;
+        Ok(store.with_throttling_patience(time_left))
     }
 
     /// Spools an item before the first request.
@@ -156,6 +158,7 @@ impl RunningDeployment {
             &config.bytes,
         );
         item.md5.clone_from(&config.digests.md5);
+        item.stored_key = self.stored_key_at_plan(config).map(str::to_owned);
         item.backup_id = match &self.query.backup_id {
             Some(planned_id) => planned_id.clone(),
             None => unique_id(config.read_at),
@@ -168,10 +171,11 @@ impl RunningDeployment {
             return None;
         }
         for entry in self.lock_spooled_configs() {
-            // Each process reads the config at another time and may choose another id.
+            // Each process reads the config at another time, and its plan may say something else.
             let same_item = SpoolItem {
                 at: entry.item.at,
                 backup_id: entry.item.backup_id.clone(),
+                stored_key: entry.item.stored_key.clone(),
                 ..item.clone()
             };
             if entry.item == same_item {

@@ -1,22 +1,33 @@
 //! Uploads what earlier deployments spooled: for `deploy` within its deadline, and for `replay`.
+//!
+//! Each target (bucket, region, profile) has a queue of its own, and the queues are sent at the same
+//! time. So a target that is out of reach holds up its own uploads only. It is put off: the next
+//! deployments leave it alone for a while.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::chain::claim::ChainClaim;
-use crate::deployment::upload::config::{UploadMode, upload_config};
-use crate::deployment::upload::record::upload_claimed_record;
-use crate::error::Error;
+use futures_util::{StreamExt as _, stream};
+
+use crate::deployment::late_upload::{LateUploadResult, LateUploader};
+use crate::deployment::spool_queue::{
+    QueuedUpload, SpoolQueue, TargetQueue, describe_wait, describe_waiting_uploads,
+    item_put_off_name,
+};
+use crate::error::{CHECK_NETWORK_HINT, Error, ErrorKind};
 use crate::output::sanitize::count_noun;
-use crate::record::{ChainLink, UsageRecord};
 use crate::s3::store::{BucketTarget, ObjectEncryption, ObjectStore, RequestTimeouts};
 use crate::state::dirs::StateDirs;
+use crate::state::put_off::{PutOff, clear_put_off, put_last, put_off, read_put_off};
 use crate::state::quarantine;
-use crate::state::spool::{ITEM_SUFFIX, Spool, SpoolEntry, SpoolReadError};
-use crate::state::spool_file::SpoolItemKind;
+use crate::state::spool::{Spool, SpoolReadError};
+use crate::state::spool_file::SpoolItem;
+use crate::system::clock::utc_now;
 
 const STATUS_HINT: &str = "run `config-backup status`";
+/// The number of targets that are sent to at the same time.
+const CONCURRENT_TARGETS: usize = 16;
 
 /// The result of a replay.
 #[derive(Debug, Default)]
@@ -27,8 +38,10 @@ pub(crate) struct ReplayReport {
     pub remaining: usize,
     /// The number of files that were moved into the quarantine.
     pub quarantined: usize,
-    /// Why items remain, one phrase each. Only the first phrase if the network fails.
+    /// Why items remain, one phrase each. Only the first phrase of a target if the network fails.
     pub problems: Vec<String>,
+    /// What the operator should know about uploaded items, one phrase each.
+    pub notes: Vec<String>,
     /// The first error of AWS or of the network, for the exit code.
     pub first_error: Option<Error>,
 }
@@ -44,15 +57,16 @@ pub(crate) struct OpenBucket<'a> {
 pub(crate) struct SpoolReplay<'a> {
     pub state_dirs: &'a StateDirs,
     pub open_bucket: Option<OpenBucket<'a>>,
-    /// The items of this deployment were tried just now, so the replay skips them.
-    pub running_deployment_id: Option<&'a str>,
+    /// The record of the running deployment, whose items were tried just now. The replay skips them.
+    pub running: Option<&'a SpoolItem>,
     /// Replaces the encryption of each item.
     pub encryption: Option<ObjectEncryption>,
     pub time_limit: Duration,
+    /// How long one item may take, besides the transfer of its body.
+    pub item_time_limit: Duration,
+    /// Whether uploads that are put off are tried, too.
+    pub ignores_put_off: bool,
 }
-
-/// What the policies of buckets demand of uploads without an encryption, by the bucket's name.
-type DemandedEncryptions = HashMap<String, ObjectEncryption>;
 
 impl ReplayReport {
     fn add_remaining(&mut self, problem: String) {
@@ -83,6 +97,17 @@ impl ReplayReport {
         }
     }
 
+    fn merge(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.remaining += other.remaining;
+        self.quarantined += other.quarantined;
+        self.problems.extend(other.problems);
+        self.notes.extend(other.notes);
+        if self.first_error.is_none() {
+            self.first_error = other.first_error;
+        }
+    }
+
     /// One phrase for a deployment's answer. `None` if nothing remains.
     pub(crate) fn remaining_note(&self) -> Option<String> {
         let first = self.problems.first()?;
@@ -100,13 +125,8 @@ pub(crate) fn queued_uploads_note(
     state_dirs: &StateDirs,
     running_deployment_id: &str,
 ) -> Option<String> {
-    let own_suffix = format!("-{running_deployment_id}{ITEM_SUFFIX}");
-    let mut count = 0;
-    for path in Spool::new(state_dirs).list().items {
-        if !path.to_string_lossy().ends_with(&own_suffix) {
-            count += 1;
-        }
-    }
+    let queue = SpoolQueue::read(&Spool::new(state_dirs).list().items);
+    let count = queue.count_other_uploads(running_deployment_id);
     if count == 0 {
         return None;
     }
@@ -117,8 +137,8 @@ pub(crate) fn queued_uploads_note(
 }
 
 impl SpoolReplay<'_> {
-    /// Uploads all spooled items, oldest first. Skips items that another process works on, and
-    /// moves files that are not items into the quarantine.
+    /// Uploads all spooled items. Skips items that another process works on, and moves files that
+    /// are not items into the quarantine.
     pub(crate) async fn run(&self) -> ReplayReport {
         let deadline = Instant::now() + self.time_limit;
         let contents = Spool::new(self.state_dirs).list();
@@ -129,86 +149,50 @@ impl SpoolReplay<'_> {
         for path in &contents.foreign {
             report.quarantine_file(path, "not a spool file");
         }
+        let mut queue = SpoolQueue::read(&contents.items);
+        for (path, error) in std::mem::take(&mut queue.unreadable) {
+            report.add_read_error(&path, error);
+        }
 
-        let mut demanded = DemandedEncryptions::default();
-        let mut unvisited = contents.items.len();
-        for path in &contents.items {
-            unvisited -= 1;
-            let entry = match Spool::lock_item(path) {
-                Ok(Some(entry)) if !self.is_of_running_deployment(&entry) => entry,
-                Ok(_) => continue,
-                Err(error) => {
-                    report.add_read_error(path, error);
-                    continue;
-                }
+        let mut newest = queue.find_newest_deployments();
+        if let Some(running) = self.running {
+            newest.add(running);
+        }
+        let uploader = LateUploader {
+            state_dirs: self.state_dirs,
+            newest: &newest,
+        };
+        let queues = queue.into_target_queues(self.state_dirs, self.running);
+        let sent = queues.into_iter().map(|queue| {
+            let sending = QueueSending {
+                replay: self,
+                uploader: &uploader,
+                deadline,
+                progress: RefCell::default(),
+                queue,
             };
-            let time_left = deadline.saturating_duration_since(Instant::now());
-            let Err(error) = self.upload_item(entry, time_left, &mut demanded).await else {
-                report.sent += 1;
-                continue;
-            };
-            report.add_remaining(format!("cannot upload `{}`: {error}", path.display()));
-            let is_network_error = error.is_network_error();
-            report.first_error.get_or_insert(error);
-            if is_network_error {
-                // Further requests would only cost time.
-                report.remaining += unvisited;
-                break;
-            }
+            sending.run()
+        });
+        let mut reports = stream::iter(sent).buffered(CONCURRENT_TARGETS);
+        while let Some(of_queue) = reports.next().await {
+            report.merge(of_queue);
         }
         report
     }
 
-    fn is_of_running_deployment(&self, entry: &SpoolEntry) -> bool {
-        self.running_deployment_id == Some(entry.item.deployment_id.as_str())
-    }
-
-    async fn upload_item(
-        &self,
-        entry: SpoolEntry,
-        time_left: Duration,
-        demanded: &mut DemandedEncryptions,
-    ) -> Result<(), Error> {
-        if let Some(store) = self.find_open_store(&entry) {
-            self.upload_to(store, &entry).await?;
-        } else {
-            let timeouts = RequestTimeouts::for_body(entry.body.len(), time_left);
-            let mut target = entry.item.target.clone();
-            target.encryption = self.find_encryption(&target, demanded);
-            let store = ObjectStore::open(&target, timeouts).await?;
-            let uploaded = self.upload_to(&store, &entry).await;
-            if let Some(encryption) = store.demanded_encryption() {
-                demanded.insert(target.bucket, encryption.clone());
-            }
-            uploaded?;
-        }
-        entry.remove()
-    }
-
-    /// The encryption of an item for this target.
-    fn find_encryption(
-        &self,
-        target: &BucketTarget,
-        demanded: &DemandedEncryptions,
-    ) -> Option<ObjectEncryption> {
-        let set = self.encryption.as_ref().or(target.encryption.as_ref());
-        set.or_else(|| demanded.get(&target.bucket)).cloned()
-    }
-
-    /// The open bucket, if it is the item's bucket.
-    fn find_open_store(&self, entry: &SpoolEntry) -> Option<&ObjectStore> {
+    /// The open bucket, if it is this target's bucket.
+    fn find_open_store(&self, queued: &BucketTarget) -> Option<&ObjectStore> {
         let OpenBucket { store, target } = self.open_bucket?;
-        let item_target = &entry.item.target;
         // An item without a profile belongs to a config that named none. The credentials of the
         // running deployment may upload it.
-        let has_no_profile = item_target.profile.is_empty();
-        let is_same_bucket = item_target.bucket == target.bucket;
+        let has_no_profile = queued.profile.is_empty();
+        let is_same_bucket = queued.bucket == target.bucket;
         // An item without an encryption of its own gets that of the running deployment.
-        let encryption = item_target.encryption.as_ref();
+        let encryption = queued.encryption.as_ref();
         let has_other_encryption = encryption.is_some() && encryption != target.encryption.as_ref();
         let is_same_target = BucketTarget {
             encryption: target.encryption.clone(),
-            ..item_target.clone()
+            ..queued.clone()
         } == *target;
         if has_other_encryption {
             None
@@ -218,49 +202,207 @@ impl SpoolReplay<'_> {
             None
         }
     }
+}
 
-    async fn upload_to(&self, store: &ObjectStore, entry: &SpoolEntry) -> Result<(), Error> {
-        let item = &entry.item;
-        match item.kind {
-            SpoolItemKind::Config => {
-                upload_config(store, item, &entry.body, UploadMode::Replay).await
+/// The uploads of one target on their way.
+struct QueueSending<'a> {
+    replay: &'a SpoolReplay<'a>,
+    uploader: &'a LateUploader<'a>,
+    deadline: Instant,
+    queue: TargetQueue,
+    progress: RefCell<QueueProgress>,
+}
+
+#[derive(Default)]
+struct QueueProgress {
+    report: ReplayReport,
+    /// The number of uploads that were tried to the end.
+    visited: usize,
+}
+
+impl QueueSending<'_> {
+    async fn run(self) -> ReplayReport {
+        let put_off_name = self.queue.put_off_name();
+        let open_store = self.replay.find_open_store(&self.queue.target);
+        if open_store.is_none()
+            && let Some(put_off) = self.find_put_off(read_put_off(self.state_dirs(), &put_off_name))
+        {
+            return self.report_put_off(&put_off);
+        }
+
+        let time_left = self.deadline.saturating_duration_since(Instant::now());
+        let sending = Box::pin(self.send(open_store));
+        let result = tokio::time::timeout(time_left, sending).await;
+        let (now, has_sent) = (utc_now(), self.progress.borrow().report.sent > 0);
+        match result {
+            Ok(Ok(())) => clear_put_off(self.state_dirs(), &put_off_name),
+            Ok(Err(error)) => {
+                if let Some(stuck) = self.add_stop(&error) {
+                    let put_item = if has_sent { put_off } else { put_last };
+                    put_item(self.state_dirs(), &stuck, now, &error.message);
+                }
+                // A target that took something is not stuck.
+                if !has_sent {
+                    put_off(self.state_dirs(), &put_off_name, now, &error.message);
+                }
             }
-            SpoolItemKind::Record => {
-                let record = load_replayed_record(store, &entry.body).await?;
-                let make_line = |link: ChainLink| match record {
-                    Some(record) => record.to_chained_line(link),
-                    // A record that we cannot parse is uploaded unchanged.
-                    None => entry.body.clone(),
-                };
-                let claim = ChainClaim::acquire(
-                    self.state_dirs,
-                    &store.bucket_identity(),
-                    &item.customer,
-                    &item.deployment_id,
-                );
-                upload_claimed_record(store, claim, item, make_line).await?;
-                Ok(())
+            Err(_) => {
+                let error = time_over_error(self.replay.time_limit, has_sent);
+                if let Some(slow) = self.add_stop(&error) {
+                    put_last(self.state_dirs(), &slow, now, &error.message);
+                }
+                if !has_sent {
+                    put_off(self.state_dirs(), &put_off_name, now, &error.message);
+                }
             }
         }
+        self.progress.into_inner().report
+    }
+
+    /// Sends the uploads one after another.
+    ///
+    /// # Errors
+    /// The target is out of reach, so none of the others would succeed.
+    async fn send(&self, open_store: Option<&ObjectStore>) -> Result<(), Error> {
+        let opened;
+        let store = if let Some(store) = open_store {
+            store
+        } else {
+            opened = self.open_store().await?;
+            &opened
+        };
+        for upload in &self.queue.uploads {
+            let put_off = upload.find_put_off(self.state_dirs());
+            if let Some(put_off) = self.find_put_off(put_off) {
+                let path = upload.path.display();
+                let wait = describe_wait(&put_off);
+                let problem = format!("`{path}` waits {wait}");
+                self.progress.borrow_mut().report.add_remaining(problem);
+            } else {
+                self.send_item(store, upload).await?;
+            }
+            self.progress.borrow_mut().visited += 1;
+        }
+        Ok(())
+    }
+
+    async fn send_item(&self, store: &ObjectStore, upload: &QueuedUpload) -> Result<(), Error> {
+        let timeouts = RequestTimeouts::for_body(body_bytes(&upload.path), Duration::MAX);
+        let time_limit = self.replay.item_time_limit.saturating_add(timeouts.attempt);
+        let uploading = Box::pin(self.uploader.upload(store, &upload.path));
+        let result = match tokio::time::timeout(time_limit, uploading).await {
+            Ok(result) => result,
+            Err(_) => LateUploadResult::Failed(no_answer_error(time_limit)),
+        };
+        let mut progress = self.progress.borrow_mut();
+        let report = &mut progress.report;
+        let error = match result {
+            LateUploadResult::Sent(note) => {
+                report.sent += 1;
+                report.notes.extend(note);
+                clear_put_off(self.state_dirs(), &item_put_off_name(&upload.path));
+                return Ok(());
+            }
+            LateUploadResult::Skipped => return Ok(()),
+            LateUploadResult::Unreadable(error) => {
+                report.add_read_error(&upload.path, error);
+                return Ok(());
+            }
+            LateUploadResult::Failed(error) => error,
+        };
+        if stops_target(&error) {
+            return Err(error);
+        }
+        report.add_remaining(format!(
+            "cannot upload `{}`: {error}",
+            upload.path.display()
+        ));
+        report.first_error.get_or_insert_with(|| error.clone());
+        let name = item_put_off_name(&upload.path);
+        put_off(self.state_dirs(), &name, utc_now(), &error.message);
+        Ok(())
+    }
+
+    async fn open_store(&self) -> Result<ObjectStore, Error> {
+        let uploads = &self.queue.uploads;
+        let largest = uploads.iter().map(|it| body_bytes(&it.path)).max();
+        let time_left = self.deadline.saturating_duration_since(Instant::now());
+        let time_limit = time_left.min(self.replay.item_time_limit);
+        let timeouts = RequestTimeouts::for_body(largest.unwrap_or_default(), time_limit);
+        let mut target = self.queue.target.clone();
+        if let Some(encryption) = &self.replay.encryption {
+            target.encryption = Some(encryption.clone());
+        }
+        ObjectStore::open(&target, timeouts).await
+    }
+
+    /// Reports why the target's queue was left. Returns by which name its last upload is put off.
+    fn add_stop(&self, error: &Error) -> Option<String> {
+        let mut progress = self.progress.borrow_mut();
+        let stuck = self.queue.uploads.get(progress.visited)?;
+        let waiting = self.queue.uploads.len() - progress.visited - 1;
+        let path = stuck.path.display();
+        let report = &mut progress.report;
+        report.add_remaining(format!("cannot upload `{path}`: {error}"));
+        report.remaining += waiting;
+        if waiting > 0 {
+            let more = count_noun(waiting, "more upload");
+            let waits = if waiting == 1 { "waits" } else { "wait" };
+            report
+                .problems
+                .push(format!("{more} for {} {waits}", self.queue.describe()));
+        }
+        report.first_error.get_or_insert_with(|| error.clone());
+        Some(item_put_off_name(&stuck.path))
+    }
+
+    fn report_put_off(&self, put_off: &PutOff) -> ReplayReport {
+        let count = self.queue.uploads.len();
+        let target = &self.queue.target;
+        ReplayReport {
+            remaining: count,
+            problems: vec![describe_waiting_uploads(target, count, put_off)],
+            ..ReplayReport::default()
+        }
+    }
+
+    fn find_put_off(&self, put_off: Option<PutOff>) -> Option<PutOff> {
+        if self.replay.ignores_put_off {
+            return None;
+        }
+        put_off.filter(|it| it.is_waiting(utc_now()))
+    }
+
+    fn state_dirs(&self) -> &StateDirs {
+        self.replay.state_dirs
     }
 }
 
-/// The spooled record, marked as late. If STS did not answer during the deployment, asks it who
-/// deployed: the profile and the machine are the same. Returns `None` if the record cannot be
-/// parsed.
-async fn load_replayed_record(
-    store: &ObjectStore,
-    body: &[u8],
-) -> Result<Option<UsageRecord>, Error> {
-    let Ok(mut record) = serde_json::from_slice::<UsageRecord>(body) else {
-        return Ok(None);
-    };
-    if record.user.is_empty() {
-        let identity = store.get_caller_identity().await?;
-        record.user = identity.arn;
-        record.user_id = identity.user_id;
-        record.account = identity.account;
+/// Whether an error is one of the whole target and not of one upload.
+fn stops_target(error: &Error) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Credentials | ErrorKind::Bucket
+    )
+}
+
+fn time_over_error(time_limit: Duration, has_sent: bool) -> Error {
+    if !has_sent {
+        return no_answer_error(time_limit);
     }
-    record.late = true;
-    Ok(Some(record))
+    let seconds = time_limit.as_secs_f32();
+    let message = format!("the {seconds:.1} s for late uploads are over");
+    Error::new(ErrorKind::Timeout, message, "")
+}
+
+fn no_answer_error(time_limit: Duration) -> Error {
+    let seconds = time_limit.as_secs_f32();
+    let message = format!("no answer within {seconds:.1} s");
+    Error::new(ErrorKind::Timeout, message, CHECK_NETWORK_HINT)
+}
+
+/// The size of a spool file; 0 if it is gone.
+fn body_bytes(path: &Path) -> usize {
+    let size = path.metadata().map(|metadata| metadata.len());
+    usize::try_from(size.unwrap_or_default()).unwrap_or(usize::MAX)
 }

@@ -42,15 +42,20 @@ pub enum VersionSelector {
 impl ConfigHistory {
     /// Sorts versions and deployments, and finds the version of each deployment.
     ///
-    /// Of versions with the same key and second, the newer one must come first.
+    /// Within a second, deployments are sorted by their number in the chain and then by S3's time, and
+    /// versions by their deployments. Of versions with the same key and second, the newer one must
+    /// come first.
     #[must_use]
     pub fn new(mut versions: Vec<ConfigVersion>, mut deployments: Vec<StoredRecord>) -> Self {
-        versions.sort_by(|a, b| {
-            Reverse((a.captured_at(), &a.key)).cmp(&Reverse((b.captured_at(), &b.key)))
-        });
-        deployments.sort_by(|a, b| {
-            let (a_id, b_id) = (&a.parsed.deployment_id, &b.parsed.deployment_id);
-            (a.deployed_at, a_id).cmp(&(b.deployed_at, b_id))
+        deployments.sort_by(|a, b| a.recency().cmp(&b.recency()));
+        let mut ranks: HashMap<&str, usize> = HashMap::new();
+        for (rank, deployment) in deployments.iter().enumerate() {
+            ranks.entry(&deployment.parsed.backup_key).or_insert(rank);
+        }
+        versions.sort_by_cached_key(|version| {
+            let rank = ranks.get(version.key.as_str()).copied();
+            let time = (version.captured_at(), rank, version.last_modified);
+            Reverse((time, version.key.clone()))
         });
         let deployed_versions = match_versions(&versions, &deployments);
         Self {
@@ -102,7 +107,7 @@ impl ConfigHistory {
             VersionSelector::Latest if self.versions.is_empty() => {
                 Err(selection_error("there is no version", ""))
             }
-            VersionSelector::Latest => Ok(0),
+            VersionSelector::Latest => Ok(self.find_deployed_version(0, DateTime::<Utc>::MAX_UTC)),
             VersionSelector::Version(name) => self.find_by_name(name),
             VersionSelector::At(at) => self.find_by_time(*at),
             VersionSelector::Deployment(id) => self.find_by_deployment(id),
@@ -139,13 +144,37 @@ impl ConfigHistory {
         }
     }
 
+    /// The version that the last deployment until `at` used, or `newest`, the newest version until
+    /// then. They differ if that deployment went back to an older version, and the one between them
+    /// was sent late.
+    fn find_deployed_version(&self, newest: usize, at: DateTime<Utc>) -> usize {
+        let mut last = None;
+        let mut is_newest_deployed = false;
+        for (deployment, version) in self.deployments.iter().zip(&self.deployed_versions) {
+            if let Some(version) = version
+                && deployment.deployed_at <= at
+            {
+                last = Some((deployment.deployed_at, *version));
+                is_newest_deployed |= *version == newest;
+            }
+        }
+        match last {
+            Some((deployed_at, version))
+                if is_newest_deployed || deployed_at > self.versions[newest].captured_at() =>
+            {
+                version
+            }
+            _ => newest,
+        }
+    }
+
     fn find_by_time(&self, at: DateTime<Utc>) -> Result<usize, Error> {
         let newest = self
             .versions
             .iter()
             .position(|version| version.captured_at() <= at);
         if let Some(newest) = newest {
-            return Ok(newest);
+            return Ok(self.find_deployed_version(newest, at));
         }
         let cause = format!("there was no version at {}", format_rfc3339(at));
         let hint = match self.versions.last() {

@@ -1,4 +1,4 @@
-//! Deployments in little memory: 64 bytes each, and every text once, because a report may have a
+//! Deployments in little memory: 72 bytes each, and every text once, because a report may have a
 //! million of them.
 
 use std::cmp::Ordering;
@@ -12,7 +12,7 @@ use crate::report::interner::{StringInterner, Symbol};
 const KEY_PREFIX_BYTES: usize = 16;
 const NANOS_PER_DAY: i64 = 86_400_000_000_000;
 
-/// A deployment in 64 bytes.
+/// A deployment in 72 bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CompactRow {
     /// Nanoseconds since 1970.
@@ -28,6 +28,8 @@ pub(crate) struct CompactRow {
     pub(crate) project_name: Symbol,
     pub(crate) cluster_name: Symbol,
     pub(crate) details_index: u32,
+    /// The number in the chain; 0 without one.
+    chain_number: u64,
     pub(crate) additional_users_count: u64,
 }
 
@@ -50,6 +52,11 @@ impl CompactRow {
             project_name: strings.intern(&deployment.record.project_name),
             cluster_name: strings.intern(&deployment.record.cluster_name),
             details_index: u32::try_from(details_index).unwrap_or(u32::MAX),
+            chain_number: deployment
+                .record
+                .chain
+                .as_ref()
+                .map_or(0, |link| link.number),
             additional_users_count: deployment.record.additional_users_count,
         }
     }
@@ -106,14 +113,17 @@ impl CompactDetails {
     }
 }
 
-/// The later deployment is greater: by its time, then by when the object was written, then by key.
+/// The later deployment is greater: by its time, then by its number in the chain, by when the object
+/// was written, and by key.
 pub(crate) fn compare_recency(
     strings: &StringInterner,
     a: &CompactRow,
     b: &CompactRow,
 ) -> Ordering {
-    let times = (a.at_nanos, a.modified_nanos).cmp(&(b.at_nanos, b.modified_nanos));
-    times.then_with(|| compare_keys(strings, a, b))
+    let order_of = |row: &CompactRow| (row.at_nanos, row.chain_number, row.modified_nanos);
+    order_of(a)
+        .cmp(&order_of(b))
+        .then_with(|| compare_keys(strings, a, b))
 }
 
 fn compare_keys(strings: &StringInterner, a: &CompactRow, b: &CompactRow) -> Ordering {
@@ -153,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_takes_64_bytes() {
-        assert_eq!(size_of::<CompactRow>(), 64);
+    fn a_row_takes_72_bytes() {
+        assert_eq!(size_of::<CompactRow>(), 72);
     }
 }

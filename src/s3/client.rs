@@ -22,6 +22,7 @@ use futures_util::FutureExt as _;
 use crate::error::Error;
 use crate::s3::aws_files::profile_chain::AwsProfile;
 use crate::s3::aws_files::profiles::AwsFiles;
+use crate::s3::credentials_id::{ObservedCredentials, ObservedCredentialsId};
 use crate::s3::http_connector::{RoutingConnector, load_tls_context};
 use crate::s3::profile_credentials::{ProfileCredentials, sdk_files};
 use crate::s3::retry::TransientStatusClassifier;
@@ -81,6 +82,7 @@ pub(crate) struct SdkSession {
     pub(crate) config: SdkConfig,
     pub(crate) tls_context: TlsContext,
     pub(crate) profile: AwsProfile,
+    pub(crate) credentials_id: ObservedCredentialsId,
     /// The certificates that are trusted in addition to the system's.
     pub(crate) ca_bundle: Option<PathBuf>,
 }
@@ -140,12 +142,23 @@ pub(crate) async fn load_sdk_session(
         let provider = SharedCredentialsProvider::new(provider);
         config = config.to_builder().credentials_provider(provider).build();
     }
+    let credentials_id = ObservedCredentialsId::default();
     Ok(SdkSession {
-        config,
+        config: observe_credentials(config, &credentials_id),
         tls_context,
         profile,
+        credentials_id,
         ca_bundle,
     })
+}
+
+fn observe_credentials(config: SdkConfig, observed: &ObservedCredentialsId) -> SdkConfig {
+    let Some(provider) = config.credentials_provider() else {
+        return config;
+    };
+    let provider = ObservedCredentials::new(provider, observed.clone());
+    let provider = SharedCredentialsProvider::new(provider);
+    config.to_builder().credentials_provider(provider).build()
 }
 
 /// Where STS is asked. The region of the user comes first, because a network may let requests out

@@ -170,7 +170,7 @@ fn decode_listed_key(key: &str) -> String {
     decoded.decode_utf8_lossy().into_owned()
 }
 
-fn to_utc_time(time: Option<&SmithyTime>) -> DateTime<Utc> {
+pub(super) fn to_utc_time(time: Option<&SmithyTime>) -> DateTime<Utc> {
     let Some(time) = time else {
         return DateTime::default();
     };

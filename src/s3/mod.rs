@@ -8,6 +8,7 @@
 //! - `client`: the AWS SDK's settings
 //! - `concurrency_limit`: how many requests may be in flight
 //! - `credentials_error`: why there are no credentials
+//! - `credentials_id`: which credentials a request was made with
 //! - `encryption`: the encryption that a PUT asks for
 //! - `error`: translates errors of the SDK
 //! - `fast_get`: GET of small objects without the SDK's overhead
@@ -30,6 +31,7 @@ pub mod caller;
 pub(crate) mod client;
 mod concurrency_limit;
 mod credentials_error;
+pub mod credentials_id;
 pub mod encryption;
 pub(crate) mod error;
 mod fast_get;

@@ -3,7 +3,7 @@
 //! The SDK retries each request within the time that the operation has. [`retry_with_backoff`]
 //! retries on top of that, for commands that send many requests. `Retry-After` is ignored.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
@@ -14,6 +14,8 @@ const MAX_ATTEMPTS: u32 = 4;
 const MAX_ATTEMPTS_WHEN_THROTTLED: u32 = 10;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// The SDK's own attempts in one go take longer than this where the server refuses at once.
+const MIN_ATTEMPT_TIME: Duration = Duration::from_secs(1);
 
 /// Counts the failed attempts of one request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,9 +29,10 @@ impl RetryState {
     /// # Errors
     /// `error`, if another attempt makes no sense.
     pub(super) fn record_failure(&mut self, error: Error) -> Result<(), Error> {
-        let max_attempts = match error.status {
-            Some(429 | 503) => MAX_ATTEMPTS_WHEN_THROTTLED,
-            _ => MAX_ATTEMPTS,
+        let max_attempts = if error.is_throttled() {
+            MAX_ATTEMPTS_WHEN_THROTTLED
+        } else {
+            MAX_ATTEMPTS
         };
         self.failed_attempts += 1;
         if error.is_retryable() && self.failed_attempts < max_attempts {
@@ -53,6 +56,39 @@ impl RetryState {
         let longest = MAX_BACKOFF.min(INITIAL_BACKOFF.saturating_mul(1 << doublings));
         let half = longest / 2;
         half + half.mul_f64(fastrand::f64())
+    }
+}
+
+/// The wait of one request for a server that is throttled.
+#[derive(Debug)]
+pub(super) struct ThrottlingRetry {
+    /// `None`: the request is not sent again.
+    deadline: Option<Instant>,
+    retry: RetryState,
+}
+
+impl ThrottlingRetry {
+    pub(super) fn until(deadline: Option<Instant>) -> Self {
+        Self {
+            deadline,
+            retry: RetryState::default(),
+        }
+    }
+
+    /// Waits before the next attempt.
+    ///
+    /// # Errors
+    /// `error`, if the deadline leaves no time for another attempt.
+    pub(super) async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
+        self.retry.failed_attempts += 1;
+        let delay = self.retry.backoff_delay();
+        match self.deadline {
+            Some(deadline) if Instant::now() + delay + MIN_ATTEMPT_TIME < deadline => {
+                tokio::time::sleep(delay).await;
+                Ok(())
+            }
+            _ => Err(error),
+        }
     }
 }
 

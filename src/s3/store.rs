@@ -3,12 +3,15 @@
 use std::future::Future;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use aws_config::{Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{ChecksumMode, EncodingType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use futures_util::FutureExt as _;
 
 use crate::error::{Error, ErrorKind, to_single_line};
 use crate::s3::aws_files::profile_chain::FileAccessKey;
@@ -16,11 +19,15 @@ pub use crate::s3::client::RequestTimeouts;
 use crate::s3::client::{
     SdkSession, build_s3_client, custom_endpoint, find_bucket_url, find_sts_url, load_sdk_session,
 };
+use crate::s3::credentials_id::CredentialsId;
 pub use crate::s3::encryption::ObjectEncryption;
 use crate::s3::error::{RequestContext, from_sdk_error};
 use crate::s3::fast_get::{FastGetClient, FastGetOutcome};
-use crate::s3::listing::{ListPage, ListRequest, parse_list_page, to_size, versioned_key};
+use crate::s3::listing::{
+    ListPage, ListRequest, parse_list_page, to_size, to_utc_time, versioned_key,
+};
 use crate::s3::proxy::{ProxyRoute, ProxySettings};
+use crate::s3::retry::ThrottlingRetry;
 pub use crate::s3::target::{BucketTarget, s3_uri};
 pub use crate::s3::types::{CallerIdentity, ObjectHead, PutCondition, PutOutcome, PutReceipt};
 use crate::system::clock::utc_now;
@@ -42,6 +49,8 @@ pub struct ObjectStore {
     pub(super) lacks_conditional_writes: AtomicBool,
     /// The encryption that PUTs need here although none is set.
     pub(super) demanded_encryption: OnceLock<ObjectEncryption>,
+    /// Until when requests are sent again while the server is throttled.
+    throttling_deadline: Option<Instant>,
 }
 
 impl ObjectStore {
@@ -60,6 +69,17 @@ impl ObjectStore {
             fast_client: tokio::sync::Mutex::default(),
             lacks_conditional_writes: AtomicBool::new(false),
             demanded_encryption: OnceLock::new(),
+            throttling_deadline: None,
+        }
+    }
+
+    /// Sends requests again while the server is throttled, in at most this time. Other commands
+    /// wait at a higher level, where they also send fewer requests at once.
+    #[must_use]
+    pub(crate) fn with_throttling_patience(self, time_limit: Duration) -> Self {
+        Self {
+            throttling_deadline: Some(Instant::now() + time_limit),
+            ..self
         }
     }
 
@@ -67,6 +87,24 @@ impl ObjectStore {
     #[must_use]
     pub fn aws_file_notes(&self) -> Vec<String> {
         self.session.profile.describe_notes()
+    }
+
+    /// The credentials of the requests so far; `None` if none could be loaded.
+    #[must_use]
+    pub fn credentials_id(&self) -> Option<CredentialsId> {
+        self.session.credentials_id.get()
+    }
+
+    /// The credentials, if they are an access key that stands on this machine.
+    #[must_use]
+    pub fn local_credentials_id(&self) -> Option<CredentialsId> {
+        if !self.needs_only_access_key() || self.session.profile.has_roles() {
+            return None;
+        }
+        let provider = self.session.config.credentials_provider()?;
+        // An access key that has to be fetched is not ready at once.
+        provider.provide_credentials().now_or_never()?.ok()?;
+        self.credentials_id()
     }
 
     /// Whether the credentials are an access key, or roles assumed with one, so that no program, no
@@ -152,6 +190,7 @@ impl ObjectStore {
             Ok(head) => Ok(Some(ObjectHead {
                 metadata: head.metadata.unwrap_or_default(),
                 etag: head.e_tag.unwrap_or_default(),
+                last_modified: head.last_modified.map(|time| to_utc_time(Some(&time))),
                 size: to_size(head.content_length),
                 sha256: head.checksum_sha256,
             })),
@@ -308,12 +347,33 @@ impl ObjectStore {
         s3_uri(&self.target.bucket, key)
     }
 
-    /// Sends a request, and again if S3 answers that the bucket is in another region.
+    /// Sends a request, and again if S3 answers that the bucket is in another region. See
+    /// [`ObjectStore::with_throttling_patience`], too.
     pub(crate) async fn send_request<T, E, F>(
         &self,
         action: &str,
         permission: &str,
         request: impl Fn(Client) -> F,
+    ) -> Result<T, Error>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let mut throttling = ThrottlingRetry::until(self.throttling_deadline);
+        loop {
+            // Boxed, because the futures of all commands contain this one.
+            match Box::pin(self.send_following_region(action, permission, &request)).await {
+                Err(error) if error.is_throttled() => throttling.wait_after(error).await?,
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn send_following_region<T, E, F>(
+        &self,
+        action: &str,
+        permission: &str,
+        request: &impl Fn(Client) -> F,
     ) -> Result<T, Error>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,

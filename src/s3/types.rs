@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
-/// The answer of `sts:GetCallerIdentity`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The answer of `sts:GetCallerIdentity`. The field names are part of the spool's format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallerIdentity {
     pub arn: String,
     pub user_id: String,
@@ -18,6 +21,8 @@ pub struct ObjectHead {
     pub metadata: HashMap<String, String>,
     /// Identifies this version of the object. It is opaque, not a digest to compare with.
     pub etag: String,
+    /// When S3 got the object, in whole seconds.
+    pub last_modified: Option<DateTime<Utc>>,
     pub size: u64,
     /// SHA-256 of the body in Base64, computed by S3 during the upload. Some servers omit it.
     pub sha256: Option<String>,

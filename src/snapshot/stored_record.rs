@@ -16,6 +16,7 @@ pub struct StoredRecord {
     pub key: String,
     /// When the deployment happened: by the record, else by its key, else by the object's age.
     pub deployed_at: DateTime<Utc>,
+    pub last_modified: DateTime<Utc>,
     /// SHA-256 of the object, hex; `None` if it was not fetched.
     pub sha256: Option<String>,
     /// Without any values if the object cannot be read.
@@ -50,6 +51,7 @@ impl StoredRecord {
         let mut record = Self {
             key: object.key.clone(),
             deployed_at: key.deployed_at.unwrap_or(object.last_modified),
+            last_modified: object.last_modified,
             ..Self::default()
         };
         let body = match body {
@@ -69,6 +71,13 @@ impl StoredRecord {
             Err(error) => record.read_error = Some(RecordReadError::Invalid(error)),
         }
         record
+    }
+
+    /// Sorts by time. Of one second, by the number in the chain, then by S3's time.
+    pub(crate) fn recency(&self) -> impl Ord + '_ {
+        let number = self.parsed.chain.as_ref().map(|link| link.number);
+        let id = &self.parsed.deployment_id;
+        (self.deployed_at, number, self.last_modified, id)
     }
 
     /// Why the record is skipped, if it cannot be read.

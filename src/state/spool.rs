@@ -85,7 +85,8 @@ impl Spool {
     pub fn enqueue(&self, item: SpoolItem, body: Vec<u8>) -> Result<SpoolEntry, Error> {
         // The names sort by time, so that the oldest item is uploaded first.
         let time = item.at.format("%Y%m%dT%H%M%SZ");
-        let name = format!("{time}-{}", name_suffix(item.kind, &item.deployment_id));
+        let kind = item.kind.as_str();
+        let name = format!("{time}-{kind}-{}{ITEM_SUFFIX}", item.deployment_id);
 
         self.ensure_room(item.kind, body.len() as u64)?;
         let written = self.state_dirs.write_in(SPOOL_DIR, |dir| {
@@ -157,11 +158,14 @@ impl Spool {
         kind: SpoolItemKind,
         deployment_id: &str,
     ) -> Vec<SpoolEntry> {
-        let suffix = format!("-{}", name_suffix(kind, deployment_id));
+        let is_wanted = |item: &SpoolItem| item.kind == kind && item.deployment_id == deployment_id;
         let mut entries = Vec::new();
         for path in self.list().items {
-            if path.to_string_lossy().ends_with(&suffix)
+            // Names are not compared: one id may be the end of another one.
+            if let Ok(Some(item)) = Self::read_header(&path)
+                && is_wanted(&item)
                 && let Ok(Some(entry)) = Self::lock_item(&path)
+                && is_wanted(&entry.item)
             {
                 entries.push(entry);
             }
@@ -197,6 +201,19 @@ impl Spool {
             body,
             primary_dir_error: None,
         }))
+    }
+
+    /// Reads an item without its body and without a lock. Returns `None` if it has just been
+    /// uploaded.
+    ///
+    /// # Errors
+    /// As [`Spool::lock_item`], but damage in the body goes unnoticed.
+    pub fn read_header(path: &Path) -> Result<Option<SpoolItem>, SpoolReadError> {
+        let Some(file) = open_item(path)? else {
+            return Ok(None);
+        };
+        let read = spool_file::read_spool_header(&file);
+        read.map(Some).map_err(|error| read_error(path, &error))
     }
 
     /// Reads an item without a lock. Returns `None` if it has just been uploaded.
@@ -260,11 +277,6 @@ impl fmt::Display for SpoolReadError {
     }
 }
 
-/// The end of an item's file name, behind the time.
-fn name_suffix(kind: SpoolItemKind, deployment_id: &str) -> String {
-    format!("{}-{deployment_id}{ITEM_SUFFIX}", kind.as_str())
-}
-
 /// A link is not an item, because it could point to any file.
 fn is_item(entry: &fs::DirEntry) -> bool {
     match entry.file_type() {
@@ -311,12 +323,13 @@ fn open_item(path: &Path) -> Result<Option<File>, SpoolReadError> {
 }
 
 fn read_open_item(file: &File, path: &Path) -> Result<(SpoolItem, Vec<u8>), SpoolReadError> {
-    match spool_file::read_spool_file(file) {
-        Ok(content) => Ok(content),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            Err(SpoolReadError::Damaged(error.to_string()))
-        }
-        Err(error) => Err(unreadable("read", path, &error)),
+    spool_file::read_spool_file(file).map_err(|error| read_error(path, &error))
+}
+
+fn read_error(path: &Path, error: &io::Error) -> SpoolReadError {
+    match error.kind() {
+        io::ErrorKind::InvalidData => SpoolReadError::Damaged(error.to_string()),
+        _ => unreadable("read", path, error),
     }
 }
 

@@ -10,12 +10,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::sha256_hex;
-use crate::s3::store::BucketTarget;
+use crate::s3::credentials_id::CredentialsId;
+use crate::s3::store::{BucketTarget, CallerIdentity};
 use crate::system::atomic_file::{self, FileMode};
 
 const SPOOL_FILE_SCHEMA: u32 = 1;
-/// A longer header than this is not read back.
-const MAX_HEADER_BYTES: u64 = 64 << 10;
+/// A longer header than this is not read back. A query, whose texts it repeats, is shorter.
+const MAX_HEADER_BYTES: u64 = 4 << 20;
 /// A larger body than this is not read back.
 const MAX_BODY_BYTES: u64 = 64 << 20;
 
@@ -58,6 +59,30 @@ pub struct SpoolItem {
     pub md5: String,
     /// SHA-256 of the body, in hex. Detects a truncated file.
     pub sha256: String,
+    /// The history copy that the plan found in the bucket. Only for a config.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_key: Option<String>,
+    /// What was known about the caller. Only for a record.
+    #[serde(default, skip_serializing_if = "CallerEvidence::is_empty")]
+    pub caller: CallerEvidence,
+}
+
+/// What a deployment knew about its caller without STS.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CallerEvidence {
+    /// The credentials of the deployment; `None` if none could be loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials_id: Option<CredentialsId>,
+    /// Who STS named before, at plan or for the last deployment with this profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<CallerIdentity>,
+}
+
+impl CallerEvidence {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl SpoolItem {
@@ -80,6 +105,8 @@ impl SpoolItem {
             at,
             md5: String::new(),
             sha256: sha256_hex(body),
+            stored_key: None,
+            caller: CallerEvidence::default(),
         }
     }
 }
@@ -97,12 +124,7 @@ pub fn write_spool_file(path: &Path, item: &SpoolItem, body: &[u8]) -> io::Resul
 /// schema.
 pub fn read_spool_file(file: &File) -> io::Result<(SpoolItem, Vec<u8>)> {
     let mut reader = BufReader::new(file);
-    let mut header = Vec::new();
-    reader
-        .by_ref()
-        .take(MAX_HEADER_BYTES)
-        .read_until(b'\n', &mut header)?;
-    let item = parse_header(&header)?;
+    let item = read_header(&mut reader)?;
 
     let mut body = Vec::new();
     reader.take(MAX_BODY_BYTES).read_to_end(&mut body)?;
@@ -110,6 +132,22 @@ pub fn read_spool_file(file: &File) -> io::Result<(SpoolItem, Vec<u8>)> {
         return Err(invalid_data("the content is damaged"));
     }
     Ok((item, body))
+}
+
+/// Reads the item of a spool file without its body, so damage in the body goes unnoticed.
+///
+/// # Errors
+/// As [`read_spool_file`].
+pub fn read_spool_header(file: &File) -> io::Result<SpoolItem> {
+    read_header(&mut BufReader::new(file))
+}
+
+fn read_header(reader: &mut BufReader<&File>) -> io::Result<SpoolItem> {
+    let mut header = Vec::new();
+    reader
+        .take(MAX_HEADER_BYTES)
+        .read_until(b'\n', &mut header)?;
+    parse_header(&header)
 }
 
 fn parse_header(header: &[u8]) -> io::Result<SpoolItem> {

@@ -10,6 +10,7 @@ import itertools
 import json
 import random
 import sys
+import zlib
 from datetime import datetime, timedelta, timezone
 
 FIRST_DAY = datetime(2025, 10, 5, tzinfo=timezone.utc)
@@ -261,7 +262,7 @@ class Corpus:
         """One good record: of the present form or of the earlier module's."""
         rng = self.rng
         if self.told and rng.random() < 0.08:
-            # One more of the same moment: LastModified decides, and if that is the same, too, the key.
+            # One more of the same moment: the number in the chain decides, then LastModified, then the key.
             customer, user, at, fraction, modified = rng.choice(self.told)
             modified += rng.choice([0, 0, 0, 1, -1, 60])
             fraction = fraction and rng.choice([fraction, fraction.ljust(10, "0")])
@@ -290,6 +291,10 @@ class Corpus:
         self.vary_count(fields)
         self.vary_more(fields)
         self.vary_time(fields)
+        # Without the generator, so that the corpus of a seed stays the same in all else.
+        draw = zlib.crc32(f"{customer} {at} {len(self.objects)}".encode())
+        if draw % 3 == 0:
+            fields["chain"] = {"writer": f"{draw:016x}", "number": 1 + draw // 3 % 3, "previous": ""}
         self.put("good", self.free_key(customer, at), modified, self.spell(fields))
 
     def vary_time(self, fields):

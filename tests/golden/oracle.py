@@ -262,6 +262,9 @@ def deployment_of(key, segment, stem, modified, body):
     if isinstance(schema, int) and not isinstance(schema, bool) and schema > 1:
         wrong.add("schema")
 
+    chain = fields.get("chain")
+    number = chain["number"] if isinstance(chain, dict) and isinstance(chain.get("number"), int) else 0
+
     time = time_of_text(texts["timestamp"])
     if time is None:
         if texts["timestamp"].strip(WHITE):
@@ -281,7 +284,7 @@ def deployment_of(key, segment, stem, modified, body):
     return {
         "key": key,
         "time": time,
-        "order": (time, modified, key.encode("utf-8")),
+        "order": (time, number, modified, key.encode("utf-8")),
         "date": f"{moment(time):%Y-%m-%d}",
         "customer": customer,
         "arn": texts["user"],

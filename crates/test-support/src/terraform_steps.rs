@@ -72,6 +72,10 @@ impl CustomerUnit {
             "backup_key",
             "config_hash",
             "spent_ms",
+            "caller_arn",
+            "user_id",
+            "account",
+            "credentials_id",
         ] {
             request.insert(key.to_owned(), context[key].clone());
         }

@@ -101,6 +101,19 @@ pub(crate) async fn upload_config(
     upload_current_config(store, item, body, &copy).await
 }
 
+/// Uploads only the history copy, for a deployment that was followed by another one.
+pub(crate) async fn upload_old_config(
+    store: &ObjectStore,
+    item: &SpoolItem,
+    body: &[u8],
+) -> Result<(), Error> {
+    if item.stored_key.is_some() {
+        return Ok(());
+    }
+    let copy_key = keys::config_version_key(&item.customer, item.at, &item.md5);
+    put_history_copy(store, &copy_key, item, body).await
+}
+
 /// Uploads the history copy. [`upload_current_config`] must follow before the item is removed from
 /// the spool.
 pub(crate) async fn upload_history_copy(
@@ -129,8 +142,9 @@ pub(crate) async fn upload_history_copy(
         current = store.head_object(&current_key).await?;
         same_version = find_same_version(current.as_ref(), item);
         // The record of an earlier deployment names its own copy, so a replay uploads that one.
+        let needs_own_copy = mode == UploadMode::Replay && item.stored_key.is_none();
         if let Some(version) = &same_version
-            && (mode == UploadMode::Deploy || version.key == copy_key)
+            && (!needs_own_copy || version.key == copy_key)
         {
             return Ok(UploadedCopy {
                 change: version.change_by(&item.deployment_id),
@@ -176,17 +190,22 @@ async fn plan_replay(
             old_metadata: None,
         }));
     };
-    let is_older = match parse_captured_at(&current) {
-        Some(captured_at) => captured_at < item.at,
-        None => false,
-    };
-    if !is_older || has_later_deployment(store, item).await? {
+    if !is_older_config(&current, item) || has_later_deployment(store, item).await? {
         return Ok(None);
     }
     Ok(Some(OverwritePlan {
         condition: PutCondition::IfMatch(current.etag),
         old_metadata: Some(current.metadata),
     }))
+}
+
+/// Whether the current config was read before that of `item`. Without metadata, as in an object of
+/// the legacy module, S3's time counts. Of two configs of the same second the order is unknown.
+fn is_older_config(current: &ObjectHead, item: &SpoolItem) -> bool {
+    match parse_captured_at(current).or(current.last_modified) {
+        Some(captured_at) => captured_at.timestamp() < item.at.timestamp(),
+        None => false,
+    }
 }
 
 async fn put_history_copy(

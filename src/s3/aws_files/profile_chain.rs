@@ -128,6 +128,12 @@ impl AwsProfile {
         found
     }
 
+    /// Whether its credentials are those of roles, which STS issues.
+    #[must_use]
+    pub fn has_roles(&self) -> bool {
+        self.chain.len() > 1
+    }
+
     /// Whether to use the credentials of this profile, or those of the environment.
     ///
     /// A CI runner has credentials in its environment, but none of the profiles that people

@@ -143,6 +143,7 @@ fn check_event(
         ModelEvent::Nothing => {}
         ModelEvent::Planned(plan) => reference.check_plan(plan)?,
         ModelEvent::Deployed(it) => {
+            reference.order.push(it.plan.id.clone());
             if !it.saved {
                 reference.check_plan(&it.plan)?;
             }
@@ -188,7 +189,7 @@ fn check_event(
             let sends = !network.is_down();
             return follow_deployment(reference, &seen, None, |next| {
                 if sends {
-                    next.apply_replay(machine);
+                    next.apply_replay(machine, None);
                 }
                 Ok(())
             });

@@ -57,6 +57,8 @@ pub(crate) struct ReferenceModel {
     pub(crate) state: ModelState,
     /// The times of the recorded deployments in seconds, by id.
     pub(crate) logged: BTreeMap<String, i64>,
+    /// The ids of all deployments, in their order.
+    pub(crate) order: Vec<String>,
 }
 
 impl ReferenceModel {
@@ -64,6 +66,7 @@ impl ReferenceModel {
         Self {
             state: ModelState::default(),
             logged: BTreeMap::new(),
+            order: Vec::new(),
         }
     }
 
@@ -114,14 +117,13 @@ impl ReferenceModel {
         };
         let spool = &mut self.state.spools[machine];
         if it.network.is_down() {
-            // `deploy` trusts a plan that found the bucket up to date.
+            // `deploy` trusts a plan that found the bucket up to date, and keeps the config all the
+            // same until the bucket confirms it.
             let believed = it.plan.in_step && it.plan.content == it.content;
-            if !believed {
-                spool.configs.insert(
-                    (it.config_at, it.plan.id.clone()),
-                    (it.content, it.plan.backup_id.clone()),
-                );
-            }
+            spool.configs.insert(
+                (it.config_at, it.plan.id.clone()),
+                (it.content, it.plan.backup_id.clone()),
+            );
             let record = record(if believed { "unchanged" } else { "spooled" });
             spool
                 .records
@@ -160,7 +162,7 @@ impl ReferenceModel {
         };
         self.state.records.insert(it.plan.id.clone(), record);
         self.logged.insert(it.plan.id.clone(), it.record_at);
-        self.apply_replay(machine);
+        self.apply_replay(machine, Some(&it.plan.id));
         status
     }
 
@@ -169,10 +171,19 @@ impl ReferenceModel {
         self.state.config = Some(version);
     }
 
-    /// Applies a replay. A spooled config does not replace that of any later deployment in the
-    /// bucket.
-    pub(crate) fn apply_replay(&mut self, machine: usize) {
+    /// Applies a replay. Only the config of the newest deployment that this machine knows becomes
+    /// `config.yaml`, and only if the bucket has none of a later deployment.
+    pub(crate) fn apply_replay(&mut self, machine: usize, running: Option<&str>) {
         let spool = &mut self.state.spools[machine];
+        let mut known: BTreeSet<&str> = running.into_iter().collect();
+        known.extend(spool.configs.keys().map(|when| when.1.as_str()));
+        known.extend(spool.records.keys().map(|when| when.1.as_str()));
+        let newest = self
+            .order
+            .iter()
+            .rfind(|id| known.contains(id.as_str()))
+            .cloned()
+            .unwrap_or_default();
         let (configs, records) = (
             std::mem::take(&mut spool.configs),
             std::mem::take(&mut spool.records),
@@ -180,6 +191,7 @@ impl ReferenceModel {
         for ((at, deployment), (content, backup_id)) in configs {
             self.state.history.insert(content);
             match &self.state.config {
+                _ if deployment != newest => {}
                 Some(there) if there.content == content || there.at >= at => {}
                 Some(_)
                     if self

@@ -18,9 +18,10 @@ fn a_plan_for_an_empty_bucket_has_hash_caller_fields_and_a_new_id() {
     let unit = CustomerUnit::new(&world);
     let answer = unit.plan(&world);
     // The values of config.yaml, of the profile `default`, and md5sum's.
+    let credentials_id = &python_digest("sha256", b"AKIADEFAULT")[..16];
     let expected = json!({
         "status": "ok", "message": "", "config_hash": CONFIG_MD5,
-        "account": "123456789012", "caller_arn": JOHN_ARN, "user_id": "AIDADEFAULT",
+        "account": "123456789012", "caller_arn": JOHN_ARN, "user_id": "AIDADEFAULT", "credentials_id": credentials_id,
         "customer": "airbnb", "project_name": "airbnb-project", "cluster_name": "arena-cluster", "additional_users_count": "5",
         "backup_id": answer["backup_id"], "backup_key": "", "deployment_id": answer["deployment_id"],
         "pending": "0", "spent_ms": answer["spent_ms"], "version": env!("CARGO_PKG_VERSION"),

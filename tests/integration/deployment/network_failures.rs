@@ -64,7 +64,17 @@ fn nothing_blocks_and_nothing_is_lost(trouble: &FailureCase) {
     }
 
     end_failure(&mut world, &mut unit, proxy);
-    let next = unit.deploy(&world).expect_success();
+    let next = unit.deploy(&world);
+    if trouble.user.is_empty() {
+        let said = next.expect_warning();
+        assert!(said.contains("names no user: STS did not answer"), "{said}");
+        assert_eq!(string_field(&next.answer, "status"), "warning");
+    }
+    let next = if trouble.user.is_empty() {
+        next
+    } else {
+        next.expect_success()
+    };
     assert_eq!(world.spooled_items(), Vec::<String>::new());
     assert_eq!(world.usage_records().len(), 2);
     let (late, now) = (deployed.record(&world).1, next.record(&world).1);
@@ -290,17 +300,16 @@ fn names_a_missing_bucket_and_keeps_its_items_in_the_spool() {
     assert_eq!(next.record(&world).1["backup"], "uploaded");
     assert_eq!(world.spooled_items(), kept);
     assert!(
-        next.expect_warning().contains(&kept[0]),
+        kept.iter().any(|name| next.expect_warning().contains(name)),
         "{}",
         next.expect_warning()
     );
     let replay = world.helper_command(&["replay"]).output().expect("replay");
     let messages = to_text(&replay.stderr);
     assert_eq!(replay.status.code(), Some(5), "{messages}");
-    assert!(
-        kept.iter().all(|name| messages.contains(name)),
-        "{messages}"
-    );
+    let waiting = "1 more upload for the bucket `mongodb-arena-2` with the profile `default` waits";
+    assert!(messages.contains(waiting), "{messages}");
+    assert_eq!(to_text(&replay.stdout), "0 sent, 2 left\n");
     assert_eq!(world.spooled_items(), kept);
 }
 

@@ -1,0 +1,136 @@
+//! Uploads that failed and are not tried again before some time, so that they do not hold up others.
+//!
+//! One small file for each target or item, called after a digest of its name. Losing a file is
+//! harmless: the upload is tried earlier.
+
+use std::fs;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::digest::sha256_hex;
+use crate::output::sanitize::sanitize;
+use crate::state::dirs::StateDirs;
+use crate::system::atomic_file::{self, FileMode};
+
+/// The subdirectory of the state directory.
+pub const PUT_OFF_DIR: &str = "retries";
+
+const FIRST_DELAY: Duration = Duration::from_mins(1);
+const MAX_DELAY: Duration = Duration::from_hours(1);
+
+/// Why and how long something is not tried. The field names are part of the file format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutOff {
+    pub next_try_at: DateTime<Utc>,
+    /// The number of failures without a success between them.
+    pub failures: u32,
+    /// One line.
+    pub reason: String,
+}
+
+impl PutOff {
+    /// Whether it is too early for another try.
+    #[must_use]
+    pub fn is_waiting(&self, now: DateTime<Utc>) -> bool {
+        // A clock that was set back must not stop an upload for longer than the longest delay.
+        now < self.next_try_at && self.next_try_at <= now + MAX_DELAY
+    }
+}
+
+/// The last failure of `name`, if it was not followed by a success.
+#[must_use]
+pub fn read_put_off(state_dirs: &StateDirs, name: &str) -> Option<PutOff> {
+    let file_name = file_name(name);
+    for dir in state_dirs.subdirs(PUT_OFF_DIR) {
+        if let Ok(bytes) = fs::read(dir.join(&file_name))
+            && let Ok(put_off) = serde_json::from_slice(&bytes)
+        {
+            return Some(put_off);
+        }
+    }
+    None
+}
+
+/// Notes a failure. The delay doubles with each one.
+pub fn put_off(state_dirs: &StateDirs, name: &str, now: DateTime<Utc>, reason: &str) {
+    let failures = count_failures(state_dirs, name);
+    let doublings = (failures - 1).min(16);
+    let delay = MAX_DELAY.min(FIRST_DELAY.saturating_mul(1 << doublings));
+    let put_off = PutOff {
+        next_try_at: now + delay,
+        failures,
+        reason: sanitize(reason).into_owned(),
+    };
+    write_put_off(state_dirs, name, &put_off);
+}
+
+/// Notes a failure that may be that of others, so it costs no time but its place before them.
+pub fn put_last(state_dirs: &StateDirs, name: &str, now: DateTime<Utc>, reason: &str) {
+    let put_off = PutOff {
+        next_try_at: now,
+        failures: count_failures(state_dirs, name),
+        reason: sanitize(reason).into_owned(),
+    };
+    write_put_off(state_dirs, name, &put_off);
+}
+
+/// The failures of `name`, with one more.
+fn count_failures(state_dirs: &StateDirs, name: &str) -> u32 {
+    match read_put_off(state_dirs, name) {
+        Some(earlier) => earlier.failures.saturating_add(1),
+        None => 1,
+    }
+}
+
+fn write_put_off(state_dirs: &StateDirs, name: &str, put_off: &PutOff) {
+    let Ok(bytes) = serde_json::to_vec(put_off) else {
+        return;
+    };
+    // If it cannot be written, the next deployment tries at once.
+    let _ = state_dirs.write_in(PUT_OFF_DIR, |dir| {
+        let path = dir.join(file_name(name));
+        atomic_file::write_atomically(&path, &[&bytes], FileMode::Private)
+    });
+}
+
+/// Forgets the failures of `name` after a success.
+pub fn clear_put_off(state_dirs: &StateDirs, name: &str) {
+    let file_name = file_name(name);
+    for dir in state_dirs.subdirs(PUT_OFF_DIR) {
+        let _ = fs::remove_file(dir.join(&file_name));
+    }
+}
+
+fn file_name(name: &str) -> String {
+    let digest = sha256_hex(name.as_bytes());
+    format!("{}.json", &digest[..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_delay_doubles_until_a_success() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let state_dirs = StateDirs::from_private_dirs([dir.path().to_owned()]);
+        let now = DateTime::from_timestamp(1_761_834_652, 0).expect("a time");
+        let read = || read_put_off(&state_dirs, "target");
+        assert_eq!(read(), None);
+        for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
+            put_off(&state_dirs, "target", now, "no\nanswer");
+            let put_off = read().expect("put off");
+            let delay = put_off.next_try_at - now;
+            assert_eq!(delay.num_minutes(), minutes);
+            assert!(put_off.is_waiting(now) && !put_off.is_waiting(put_off.next_try_at));
+            assert_eq!(put_off.reason.lines().count(), 1);
+            let set_back = now - chrono::TimeDelta::days(1);
+            assert!(!put_off.is_waiting(set_back));
+        }
+        assert_eq!(read_put_off(&state_dirs, "another"), None);
+        clear_put_off(&state_dirs, "target");
+        assert_eq!(read(), None);
+    }
+}
