@@ -22,6 +22,7 @@ mod edits;
 mod http1;
 mod kill;
 mod kill_step;
+mod late;
 mod md5_digest;
 mod model;
 mod negative_controls;
