@@ -22,7 +22,7 @@ SUITES := test-e2e test-integration test-module test-promises test-duckdb test-u
 HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools check-tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-build test-unit test-integration test-e2e test-promises test-module test-duckdb test-browser test-sql test-dist test-size test-strace test-shells test-campaigns fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools check-tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-build test-unit test-integration test-e2e test-promises test-module test-duckdb test-browser test-sql test-dist test-size test-strace test-shells torture fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -119,7 +119,7 @@ test-shells: ## Press TAB in zsh and fish, too (as root on Debian they are insta
 	tools/install shells
 	cargo test --workspace --locked --test integration completions
 
-test-campaigns: ## Run the campaigns in full, an hour (as root on Debian strace is installed if missing)
+torture: ## Run the campaigns in full, an hour (as root on Debian strace is installed if missing)
 	tools/install $(TEST_TOOLS) strace
 	CAMPAIGN_SIZE=full cargo test --release --locked --test campaigns -- --nocapture --include-ignored --test-threads 1
 	CAMPAIGN_SIZE=full cargo test --release --locked --test e2e black_box -- --nocapture --test-threads 1

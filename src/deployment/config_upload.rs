@@ -140,7 +140,7 @@ pub(crate) async fn start_config_upload(
         // Without an answer, that of the plan is the best one. The config stays spooled until the
         // bucket confirms it, because an older one may be sent late.
         Err(_) => {
-            let (_, spooled) = deployment.enqueue_config(config, subject, target);
+            let spooled = deployment.enqueue_unconfirmed_config(config, subject, target);
             let key = deployment.stored_key_at_plan(config).unwrap_or_default();
             let md5 = &config.digests.md5;
             ConfigUpload::Unconfirmed {

@@ -136,6 +136,26 @@ impl RunningDeployment {
         target: &BucketTarget,
     ) -> (SpoolItem, Result<SpoolEntry, Error>) {
         let item = self.new_config_item(config, subject, target);
+        self.enqueue_config_item(item, config)
+    }
+
+    /// As [`RunningDeployment::enqueue_config`], for a config that the plan found in the bucket.
+    pub(crate) fn enqueue_unconfirmed_config(
+        &self,
+        config: &ConfigFile,
+        subject: &DeploymentSubject,
+        target: &BucketTarget,
+    ) -> Result<SpoolEntry, Error> {
+        let mut item = self.new_config_item(config, subject, target);
+        item.stored_key = self.stored_key_at_plan(config).map(str::to_owned);
+        self.enqueue_config_item(item, config).1
+    }
+
+    fn enqueue_config_item(
+        &self,
+        item: SpoolItem,
+        config: &ConfigFile,
+    ) -> (SpoolItem, Result<SpoolEntry, Error>) {
         if let Some(entry) = self.find_spooled_config(&item) {
             return (entry.item.clone(), Ok(entry));
         }
@@ -158,7 +178,6 @@ impl RunningDeployment {
             &config.bytes,
         );
         item.md5.clone_from(&config.digests.md5);
-        item.stored_key = self.stored_key_at_plan(config).map(str::to_owned);
         item.backup_id = match &self.query.backup_id {
             Some(planned_id) => planned_id.clone(),
             None => unique_id(config.read_at),

@@ -2,7 +2,7 @@
 //! violations.
 //!
 //! `make test` runs each campaign in a small size, `make test-strace` those that need strace, and
-//! `make test-campaigns` all in full.
+//! `make torture` all in full.
 //! docs/dev/reliability.md has the results.
 
 #![allow(

@@ -5,15 +5,17 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
+
 use crate::deployment::outcome::ConfigChange;
 use crate::deployment::upload::lost_write_error;
 use crate::digest::{ContentDigests, sha256_base64};
 use crate::error::{Error, ErrorKind};
 use crate::keys::metadata::{
-    BACKUP_ID_FIELD, CAPTURED_AT_FIELD, DEPLOYMENT_ID_FIELD, MD5_FIELD, SHA256_FIELD,
-    parse_captured_at,
+    BACKUP_ID_FIELD, CAPTURED_AT_FIELD, DEPLOYMENT_ID_FIELD, MD5_FIELD, RESTORED_AT_FIELD,
+    SHA256_FIELD, parse_captured_at, parse_deployed_at,
 };
-use crate::keys::{self, RecordKey};
+use crate::keys::{self, ConfigVersionKey, RecordKey};
 use crate::record;
 use crate::s3::listing::ListRequest;
 use crate::s3::store::{ObjectHead, ObjectStore, PutCondition, PutOutcome};
@@ -101,6 +103,14 @@ pub(crate) async fn upload_config(
     upload_current_config(store, item, body, &copy).await
 }
 
+/// The key of the copy that the usage record names: one that the plan found, or a new one.
+fn history_copy_key(item: &SpoolItem) -> String {
+    match &item.stored_key {
+        Some(stored_key) => stored_key.clone(),
+        None => keys::config_version_key(&item.customer, item.at, &item.md5),
+    }
+}
+
 /// Uploads only the history copy, for a deployment that was followed by another one.
 pub(crate) async fn upload_old_config(
     store: &ObjectStore,
@@ -110,8 +120,7 @@ pub(crate) async fn upload_old_config(
     if item.stored_key.is_some() {
         return Ok(());
     }
-    let copy_key = keys::config_version_key(&item.customer, item.at, &item.md5);
-    put_history_copy(store, &copy_key, item, body).await
+    put_history_copy(store, &history_copy_key(item), item, body).await
 }
 
 /// Uploads the history copy. [`upload_current_config`] must follow before the item is removed from
@@ -122,7 +131,7 @@ pub(crate) async fn upload_history_copy(
     body: &[u8],
     mode: UploadMode,
 ) -> Result<UploadedCopy, Error> {
-    let copy_key = keys::config_version_key(&item.customer, item.at, &item.md5);
+    let copy_key = history_copy_key(item);
     let current_key = keys::current_config_key(&item.customer);
 
     let current;
@@ -142,9 +151,8 @@ pub(crate) async fn upload_history_copy(
         current = store.head_object(&current_key).await?;
         same_version = find_same_version(current.as_ref(), item);
         // The record of an earlier deployment names its own copy, so a replay uploads that one.
-        let needs_own_copy = mode == UploadMode::Replay && item.stored_key.is_none();
         if let Some(version) = &same_version
-            && (!needs_own_copy || version.key == copy_key)
+            && (mode == UploadMode::Deploy || version.key == copy_key)
         {
             return Ok(UploadedCopy {
                 change: version.change_by(&item.deployment_id),
@@ -202,8 +210,8 @@ async fn plan_replay(
 /// Whether the current config was read before that of `item`. Without metadata, as in an object of
 /// the legacy module, S3's time counts. Of two configs of the same second the order is unknown.
 fn is_older_config(current: &ObjectHead, item: &SpoolItem) -> bool {
-    match parse_captured_at(current).or(current.last_modified) {
-        Some(captured_at) => captured_at.timestamp() < item.at.timestamp(),
+    match parse_deployed_at(current).or(current.last_modified) {
+        Some(deployed_at) => deployed_at.timestamp() < item.at.timestamp(),
         None => false,
     }
 }
@@ -254,7 +262,7 @@ pub(crate) async fn upload_current_config(
         return Ok(());
     };
     let key = keys::current_config_key(&item.customer);
-    let metadata = config_metadata(item);
+    let metadata = current_config_metadata(item);
     let condition = plan.condition.clone();
     let outcome = store
         .put_object(&key, body, YAML_MEDIA_TYPE, &metadata, condition)
@@ -355,7 +363,12 @@ fn match_version(
     })
 }
 
+/// The metadata of the history copy. It has the time that stands in the copy's key.
 fn config_metadata(item: &SpoolItem) -> HashMap<String, String> {
+    let captured_at = match stored_copy_time(item) {
+        Some(captured_at) => captured_at,
+        None => item.at,
+    };
     HashMap::from([
         (MD5_FIELD.to_owned(), item.md5.clone()),
         (SHA256_FIELD.to_owned(), item.sha256.clone()),
@@ -363,9 +376,25 @@ fn config_metadata(item: &SpoolItem) -> HashMap<String, String> {
         (DEPLOYMENT_ID_FIELD.to_owned(), item.deployment_id.clone()),
         (
             CAPTURED_AT_FIELD.to_owned(),
-            record::format_rfc3339(item.at),
+            record::format_rfc3339(captured_at),
         ),
     ])
+}
+
+/// The metadata of `config.yaml`: that of its copy and, if the copy is older than the deployment,
+/// the time of the deployment.
+fn current_config_metadata(item: &SpoolItem) -> HashMap<String, String> {
+    let mut metadata = config_metadata(item);
+    if stored_copy_time(item).is_some() {
+        let restored_at = record::format_rfc3339(item.at);
+        metadata.insert(RESTORED_AT_FIELD.to_owned(), restored_at);
+    }
+    metadata
+}
+
+fn stored_copy_time(item: &SpoolItem) -> Option<DateTime<Utc>> {
+    let stored_key = item.stored_key.as_deref()?;
+    Some(ConfigVersionKey::parse(stored_key)?.captured_at)
 }
 
 #[cfg(test)]
