@@ -14,7 +14,6 @@ use crate::deployment::tool_versions;
 use crate::deployment::upload::record::{UploadedRecord, upload_claimed_record};
 use crate::error::Error;
 use crate::record::{self, BackupStatus, GitCommit, ToolVersions, UsageRecord};
-use crate::s3::credentials_id::CredentialsId;
 use crate::s3::store::{CallerIdentity, ObjectStore};
 use crate::state::spool::SpoolEntry;
 use crate::state::spool_file::SpoolItem;
@@ -32,8 +31,6 @@ pub(crate) struct PendingRecord<'a> {
     pub spooled: Result<SpoolEntry, Error>,
     /// Why the caller is unknown, if it is.
     pub identity_error: Option<Error>,
-    /// The credentials of the deployment, if any could be loaded.
-    pub credentials_id: Option<CredentialsId>,
 }
 
 /// The record as far as it is known without the network.
@@ -167,6 +164,7 @@ pub(crate) async fn upload_record(
     chain: Result<(&ObjectStore, ChainClaim), Error>,
     pending: PendingRecord<'_>,
 ) -> (RecordOutcome, Option<String>) {
+    let store = chain.as_ref().ok().map(|(store, _)| *store);
     let result = try_upload(deployment, chain, &pending).await;
     let caller_arn = match pending.record.user.as_str() {
         "" => None,
@@ -184,8 +182,8 @@ pub(crate) async fn upload_record(
             (outcome, uploaded.note)
         }
         (Err(error), Ok(mut entry)) => {
-            if pending.credentials_id.is_some() {
-                entry.item.caller.credentials_id = pending.credentials_id;
+            if let Some(credentials_id) = store.and_then(ObjectStore::credentials_id) {
+                entry.item.caller.credentials_id = Some(credentials_id);
             }
             // The draft is spooled, so a failure here loses only the details from the network.
             let _ = entry.replace_body(pending.record.to_line());

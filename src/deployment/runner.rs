@@ -316,7 +316,6 @@ async fn upload_everything(
         record: &record,
         spooled: spooled_record,
         identity_error,
-        credentials_id: store.ok().and_then(ObjectStore::credentials_id),
     };
     let ((record_outcome, note), config_outcome) = futures_util::join!(
         upload_record(deployment, chain, pending_record),
@@ -325,18 +324,25 @@ async fn upload_everything(
     deployment.outcome.config = Some(config_outcome);
     deployment.outcome.record = Some(record_outcome);
     deployment.outcome.notes.extend(note);
-    let Ok(store) = store else {
-        deployment.checkpoint(report);
-        return;
-    };
+    deployment.checkpoint(report);
+    if let Ok(store) = store {
+        finish_with_bucket(deployment, store, &target, &record_item, report).await;
+    }
+}
+
+/// Adds what is unusual about the bucket, and uploads what earlier deployments spooled.
+async fn finish_with_bucket(
+    deployment: &mut RunningDeployment,
+    store: &ObjectStore,
+    target: &BucketTarget,
+    running: &SpoolItem,
+    report: OutcomeSink<'_>,
+) {
     let notes = collect_store_notes(store, deployment.state_dirs());
     deployment.outcome.notes.extend(notes);
     deployment.checkpoint(report);
-    let bucket = OpenBucket {
-        store,
-        target: &target,
-    };
-    replay_earlier_deployments(deployment, bucket, &record_item, report).await;
+    let bucket = OpenBucket { store, target };
+    replay_earlier_deployments(deployment, bucket, running, report).await;
 }
 
 /// What is unusual about the AWS files and the server.

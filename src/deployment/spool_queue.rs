@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use crate::output::sanitize::count_noun;
 use crate::record::format_rfc3339;
 use crate::s3::store::BucketTarget;
 use crate::state::dirs::StateDirs;
@@ -214,17 +213,18 @@ pub(crate) fn describe_waiting_uploads(
     count: usize,
     put_off: &PutOff,
 ) -> String {
-    let uploads = count_noun(count, "upload");
-    let target = describe_target(target);
-    let verb = if count == 1 { "waits" } else { "wait" };
-    format!("{uploads} for {target} {verb} {}", describe_wait(put_off))
+    let (target, wait) = (describe_target(target), describe_wait(put_off));
+    match count {
+        1 => format!("1 upload for {target} waits until {wait}"),
+        _ => format!("{count} uploads for {target} wait until {wait}"),
+    }
 }
 
 /// How long something waits and why, for a message.
 pub(crate) fn describe_wait(put_off: &PutOff) -> String {
     let until = format_rfc3339(put_off.next_try_at);
     let reason = &put_off.reason;
-    format!("until {until}, or for `config-backup replay`: {reason}")
+    format!("{until}, or for a replay: {reason}")
 }
 
 #[cfg(test)]

@@ -276,7 +276,7 @@ impl QueueSending<'_> {
             if let Some(put_off) = self.find_put_off(put_off) {
                 let path = upload.path.display();
                 let wait = describe_wait(&put_off);
-                let problem = format!("`{path}` waits {wait}");
+                let problem = format!("`{path}` waits until {wait}");
                 self.progress.borrow_mut().report.add_remaining(problem);
             } else {
                 self.send_item(store, upload).await?;
