@@ -116,7 +116,9 @@ pub fn record(data: &[u8]) -> UsageRecord {
             writer: String::from_utf8_lossy(data).into_owned(),
             number,
             previous: String::new(),
+            newest: (number % 2 > 0).then(|| String::from_utf8_lossy(data).into_owned()),
         }),
+        config_sha256: (number % 3 > 0).then(|| String::from_utf8_lossy(data).into_owned()),
     }
 }
 
@@ -153,6 +155,8 @@ fn judge_parsed(record: &UsageRecord, parsed: &ParsedRecord) {
     assert_eq!(parsed.git, record.git);
     assert_eq!(parsed.ci, record.ci);
     assert_eq!(parsed.chain, record.chain);
+    let config_sha256 = record.config_sha256.clone().unwrap_or_default();
+    assert_eq!(parsed.config_sha256, config_sha256);
 
     let problems: &[&str] = match record.user.as_str() {
         "" => &["no `user`"],

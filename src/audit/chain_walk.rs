@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::audit::finding::{AuditFinding, FindingKind};
+use crate::audit::retention::RecordRetention;
 use crate::chain::seal::ChainSeal;
 use crate::record::ChainLink;
 use crate::snapshot::{CustomerSnapshot, StoredRecord};
@@ -41,13 +42,14 @@ struct ChainWalk<'a> {
     by_position: HashMap<&'a str, BTreeMap<u64, Vec<usize>>>,
     /// By their SHA-256: a second object with the same bytes is the same record.
     reached: HashSet<Option<&'a str>>,
+    retention: RecordRetention,
     findings: Vec<AuditFinding>,
 }
 
 /// Follows all chains of a customer.
 #[must_use]
-pub fn walk_chains(customer: &CustomerSnapshot) -> Vec<AuditFinding> {
-    let mut walk = ChainWalk::new(&customer.records);
+pub fn walk_chains(customer: &CustomerSnapshot, retention: RecordRetention) -> Vec<AuditFinding> {
+    let mut walk = ChainWalk::new(&customer.records, retention);
     for (key, seal) in &customer.seals {
         match seal {
             Some(seal) if is_key_of_chain(key, &seal.writer) => walk.follow_seal(key, seal),
@@ -58,6 +60,7 @@ pub fn walk_chains(customer: &CustomerSnapshot) -> Vec<AuditFinding> {
         }
     }
     walk.report_unsealed_chains(customer);
+    walk.check_newest_records();
     walk.findings
 }
 
@@ -66,13 +69,14 @@ fn is_key_of_chain(seal_key: &str, writer: &str) -> bool {
 }
 
 impl<'a> ChainWalk<'a> {
-    fn new(records: &'a [StoredRecord]) -> Self {
+    fn new(records: &'a [StoredRecord], retention: RecordRetention) -> Self {
         let mut walk = Self {
             records,
             by_sha256: HashMap::new(),
             by_key: HashMap::new(),
             by_position: HashMap::new(),
             reached: HashSet::new(),
+            retention,
             findings: Vec::new(),
         };
         for (index, record) in records.iter().enumerate() {
@@ -227,6 +231,15 @@ impl<'a> ChainWalk<'a> {
         let before_gap = numbers.and_then(|it| it.range(..expected.number).next_back());
         let below = before_gap.map_or(0, |(number, _)| *number);
 
+        // Records expire from the beginning of a chain. A seal names the time of the last one.
+        let is_expired = match expected.sealed {
+            Some(sealed) => self.retention.may_have_expired_key(sealed.key),
+            None => self.retention.is_limited(),
+        };
+        if below == 0 && is_expired {
+            return None;
+        }
+
         let (writer, named_in) = (expected.writer, expected.named_in);
         let (first, last) = (below + 1, expected.number);
         let mut detail = if first == last {
@@ -253,6 +266,29 @@ impl<'a> ChainWalk<'a> {
             sealed: None,
             named_in,
         })
+    }
+
+    /// Reports records that the first record of another chain names, and that are gone.
+    fn check_newest_records(&mut self) {
+        let mut missing = Vec::new();
+        for record in self.records {
+            let Some(link) = &record.parsed.chain else {
+                continue;
+            };
+            let Some(newest) = link.newest.as_deref() else {
+                continue;
+            };
+            if !self.by_key.contains_key(newest) && !self.retention.may_have_expired_key(newest) {
+                missing.push((newest, record, link));
+            }
+        }
+        for (newest, record, link) in missing {
+            let detail = format!(
+                "it was there when the chain {} began: `{}` names it",
+                link.writer, record.key
+            );
+            self.add_finding(FindingKind::Missing, newest, detail);
+        }
     }
 
     /// Reports records that no seal leads to.

@@ -6,10 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::audit::chain_walk;
 use crate::audit::finding::{AuditFinding, FindingKind};
+use crate::audit::retention::RecordRetention;
 use crate::history::integrity::{DigestMismatch, StatedDigests, verify_digests};
-use crate::keys::{self, is_lower_hex};
+use crate::keys::{self, ConfigVersionKey, is_lower_hex};
 use crate::record::format_rfc3339;
-use crate::snapshot::{ConfigVersion, CustomerSnapshot, StoredRecord};
+use crate::snapshot::{ConfigVersion, CustomerSnapshot, RecordReadError, StoredRecord};
 
 /// Deployments this near to each other may have run at the same time.
 const CONCURRENT_DEPLOYMENT_WINDOW: TimeDelta = TimeDelta::minutes(5);
@@ -18,11 +19,23 @@ const MAYBE_QUEUED: &str = "it may still be queued on the machine that deployed"
 
 /// All findings of a customer, by key and each once. The configs need their content.
 #[must_use]
-pub fn audit_customer(customer: &CustomerSnapshot) -> Vec<AuditFinding> {
-    let mut findings = chain_walk::walk_chains(customer);
+pub fn audit_customer(
+    customer: &CustomerSnapshot,
+    retention: RecordRetention,
+) -> Vec<AuditFinding> {
+    let mut findings = chain_walk::walk_chains(customer, retention);
     check_records(customer, &mut findings);
-    check_copies(customer, &mut findings);
+    check_deployed_configs(customer, &mut findings);
+    check_copies(customer, retention, &mut findings);
     check_current_configs(customer, &mut findings);
+    for object in &customer.unreadable {
+        let key = object.key.as_deref().unwrap_or_default();
+        findings.push(AuditFinding::new(
+            FindingKind::Unreadable,
+            key,
+            &object.reason,
+        ));
+    }
     for archive in &customer.damaged_archives {
         let key = archive.key.as_deref().unwrap_or_default();
         findings.push(AuditFinding::new(FindingKind::Edited, key, &archive.reason));
@@ -56,7 +69,11 @@ fn check_records(customer: &CustomerSnapshot, findings: &mut Vec<AuditFinding>) 
             findings.push(AuditFinding::new(kind, &record.key, detail));
         };
         if let Some(error) = &record.read_error {
-            add(FindingKind::Edited, error.to_string());
+            let kind = match error {
+                RecordReadError::NotFetched(_) => FindingKind::Unreadable,
+                RecordReadError::Invalid(_) => FindingKind::Edited,
+            };
+            add(kind, error.to_string());
             continue;
         }
         if let Some(reason) = explain_misplacement(&customer.name, record) {
@@ -97,11 +114,41 @@ fn first_chained_at(records: &[StoredRecord]) -> Option<DateTime<Utc>> {
     chained.filter_map(|record| record.parsed.deployed_at).min()
 }
 
+/// A record without a time counts as one of now, so that leaving out the time hides nothing.
 fn is_unchained_after(record: &StoredRecord, first_chained: Option<DateTime<Utc>>) -> bool {
-    let (Some(at), Some(first)) = (record.parsed.deployed_at, first_chained) else {
+    let Some(first) = first_chained else {
         return false;
     };
-    record.parsed.chain.is_none() && at > first
+    let is_later = record.parsed.deployed_at.is_none_or(|at| at > first);
+    record.parsed.chain.is_none() && is_later
+}
+
+/// Compares each record with the copy of the config that it names.
+fn check_deployed_configs(customer: &CustomerSnapshot, findings: &mut Vec<AuditFinding>) {
+    let mut sha256_by_key: HashMap<&str, &str> = HashMap::new();
+    for copy in &customer.config_copies {
+        if let Some(content) = &copy.content {
+            sha256_by_key.insert(&copy.key, &content.digests.sha256);
+        }
+    }
+    for record in &customer.records {
+        let parsed = &record.parsed;
+        let Some(name) = ConfigVersionKey::parse(&parsed.backup_key) else {
+            continue;
+        };
+        if name.md5 != parsed.config_hash && !parsed.deployment_id.is_empty() {
+            let detail = "its `backup_key` names another config than its `config_hash`";
+            findings.push(AuditFinding::new(FindingKind::Edited, &record.key, detail));
+        }
+        if let Some(sha256) = sha256_by_key.get(parsed.backup_key.as_str())
+            && !parsed.config_sha256.is_empty()
+            && parsed.config_sha256 != *sha256
+        {
+            let key = &parsed.backup_key;
+            let detail = format!("it is not the config of the deployment at `{}`", record.key);
+            findings.push(AuditFinding::new(FindingKind::Edited, key, detail));
+        }
+    }
 }
 
 /// Why a record does not belong to its key, if it does not.
@@ -141,25 +188,39 @@ fn verify_config(config: &ConfigVersion) -> Result<(), DigestMismatch> {
     Ok(())
 }
 
-/// When the config was captured by its metadata, and the MD5 there.
-fn stated_metadata(config: &ConfigVersion) -> Option<(DateTime<Utc>, &str)> {
+/// When the config was captured by its metadata, if that is complete.
+fn captured_by_metadata(config: &ConfigVersion) -> Option<DateTime<Utc>> {
     let metadata = config.metadata.as_ref()?;
-    Some((metadata.captured_at?, metadata.md5.as_deref()?))
+    let has_digests = metadata.md5.is_some() && metadata.sha256.is_some();
+    if !has_digests || metadata.deployment_id.is_none() {
+        return None;
+    }
+    metadata.captured_at
 }
 
-fn check_copies(customer: &CustomerSnapshot, findings: &mut Vec<AuditFinding>) {
-    let mut recorded = HashSet::new();
+fn check_copies(
+    customer: &CustomerSnapshot,
+    retention: RecordRetention,
+    findings: &mut Vec<AuditFinding>,
+) {
+    let mut recorded: HashMap<&str, Vec<&StoredRecord>> = HashMap::new();
     for record in &customer.records {
-        recorded.insert(record.parsed.backup_key.as_str());
+        let named = recorded.entry(&record.parsed.backup_key).or_default();
+        named.push(record);
+    }
+    let mut config_by_deployment: HashMap<&str, &str> = HashMap::new();
+    for record in &customer.records {
+        let parsed = &record.parsed;
+        config_by_deployment.insert(&parsed.deployment_id, &parsed.config_hash);
     }
     for copy in &customer.config_copies {
         let mut add = |kind, detail: String| {
             findings.push(AuditFinding::new(kind, &copy.key, detail));
         };
         let named_at = copy.copy_name.as_ref().map(|name| name.captured_at);
-        match stated_metadata(copy) {
+        match captured_by_metadata(copy) {
             None => add(FindingKind::Edited, "its metadata is missing".to_owned()),
-            Some((captured_at, _)) if Some(captured_at) != named_at => {
+            Some(captured_at) if Some(captured_at) != named_at => {
                 let detail = "its key and its metadata have different times";
                 add(FindingKind::Misplaced, detail.to_owned());
             }
@@ -168,11 +229,22 @@ fn check_copies(customer: &CustomerSnapshot, findings: &mut Vec<AuditFinding>) {
         if let Err(mismatch) = verify_config(copy) {
             add(FindingKind::Edited, mismatch.to_string());
         }
-        if !recorded.contains(copy.key.as_str()) {
-            add(
-                FindingKind::Unrecorded,
-                "no usage record names it".to_owned(),
-            );
+        let Some(named_by) = recorded.get(copy.key.as_str()) else {
+            if !retention.may_have_expired(named_at) {
+                let detail = "no usage record names it".to_owned();
+                add(FindingKind::Unrecorded, detail);
+            }
+            continue;
+        };
+        let uploaded_by = named_by.iter().find(|it| it.parsed.backup == "uploaded");
+        let stated_id = copy.deployment_id().unwrap_or_default();
+        let recorded_md5 = config_by_deployment.get(stated_id).copied();
+        // The record of the deployment that wrote it may be queued, or may have expired.
+        let is_known_writer = recorded_md5.is_some() && recorded_md5 == copy.md5();
+        let may_be_queued = uploaded_by.is_none() || retention.may_have_expired(named_at);
+        if !is_known_writer && !may_be_queued {
+            let detail = "its metadata names another deployment than the usage records";
+            add(FindingKind::Edited, detail.to_owned());
         }
     }
 }
@@ -205,12 +277,14 @@ fn check_current_config(
         .as_ref()
         .and_then(|metadata| metadata.captured_at);
     let Some(captured_at) = captured_at else {
+        // The legacy module wrote none, and a helper always writes it.
         let is_recorded = customer
             .records
             .iter()
             .any(|it| it.parsed.config_hash == md5);
-        if !customer.config_copies.is_empty() && !is_recorded {
-            let detail = "its metadata is missing, and no usage record has its MD5";
+        let is_older = find_later_deployment(customer, md5, DateTime::<Utc>::MIN_UTC).is_some();
+        if !customer.config_copies.is_empty() && (!is_recorded || is_older) {
+            let detail = "its metadata is missing, and it is not the config of the last deployment";
             findings.push(AuditFinding::new(FindingKind::Edited, &config.key, detail));
         }
         return;

@@ -17,6 +17,10 @@ pub enum FindingKind {
     Unsealed,
     /// No usage record names it.
     Unrecorded,
+    /// It appeared long after the time that it states.
+    Backdated,
+    /// The bucket does not return its content.
+    Unreadable,
 }
 
 /// Something that is wrong.

@@ -52,12 +52,26 @@ pub struct ChainHead {
 #[derive(Debug)]
 pub struct ChainClaim {
     pub head: ChainHead,
+    origin: ClaimOrigin,
+    /// The key of the customer's newest record. A new chain names it.
+    newest_record: Option<String>,
     can_seal_concurrently: bool,
     deployment_id: String,
     /// Identifies the bucket and the customer in file names.
     scope: String,
     /// `None` if no file can be written. Then no later record continues the chain.
     file: Option<PathBuf>,
+}
+
+/// Where a claim comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClaimOrigin {
+    /// A free chain.
+    Free,
+    /// A chain that has no record yet.
+    New,
+    /// An earlier process of this deployment, which may have uploaded the record.
+    Resumed,
 }
 
 impl ChainClaim {
@@ -84,22 +98,46 @@ impl ChainClaim {
         claims.start_chain()
     }
 
-    /// The link that the deployment's record carries. It is the same for every upload attempt.
+    /// The link that the deployment's record carries. Its place in the chain is the same for every
+    /// upload attempt.
     #[must_use]
     pub fn next_link(&self) -> ChainLink {
         let head = self.head.clone();
+        let newest = self.newest_record.clone();
         if head.deployment_id == self.deployment_id {
             ChainLink {
                 writer: head.writer,
                 number: head.number,
                 previous: head.previous,
+                newest,
             }
         } else {
             ChainLink {
                 writer: head.writer,
                 number: head.number + 1,
                 previous: head.sha256,
+                newest,
             }
+        }
+    }
+
+    /// Whether the next record is the first of its chain.
+    #[must_use]
+    pub fn is_new_chain(&self) -> bool {
+        self.head.number == 0
+    }
+
+    /// Whether the bucket cannot have anything of the chain.
+    #[must_use]
+    pub fn is_unused_chain(&self) -> bool {
+        self.origin == ClaimOrigin::New
+    }
+
+    /// Makes the first record of a chain name the customer's newest record. All other records name
+    /// the record before them.
+    pub fn name_newest_record(&mut self, key: Option<String>) {
+        if self.is_new_chain() {
+            self.newest_record = key;
         }
     }
 
@@ -115,8 +153,16 @@ impl ChainClaim {
         deployment_id == self.deployment_id || deployment_id == self.head.deployment_id
     }
 
-    /// Frees the chain for the next record. `None` means that nothing was uploaded.
+    /// Leaves the chain for good, because another machine continues it.
+    pub fn abandon(self) {
+        if let Some(file) = self.file {
+            let _ = fs::remove_file(file);
+        }
+    }
+
+    /// Frees the chain for the next record. `None` means that this process uploaded nothing.
     pub fn release(self, new_head: Option<ChainHead>) {
+        let may_be_uploaded = self.may_be_uploaded();
         let Some(file) = self.file else { return };
         let head = match new_head {
             Some(head) => {
@@ -126,6 +172,8 @@ impl ChainClaim {
                 }
                 head
             }
+            // The same. A replay of the record finds out, and frees the chain.
+            None if may_be_uploaded => return,
             None => self.head,
         };
         if head.number == 0 {
@@ -139,6 +187,11 @@ impl ChainClaim {
         };
         let name = format!("{}.{}{suffix}", self.scope, head.writer);
         let _ = fs::rename(&file, file.with_file_name(name));
+    }
+
+    /// Whether an earlier process may have uploaded the record without a note in the chain file.
+    fn may_be_uploaded(&self) -> bool {
+        self.origin == ClaimOrigin::Resumed && self.head.deployment_id != self.deployment_id
     }
 
     /// Allows the seal to be uploaded together with the record. Has no effect without a file,
@@ -176,7 +229,7 @@ impl ClaimFiles<'_> {
                 let name = file_name_of(&file);
                 let scope = name.strip_suffix(&suffix).unwrap_or_default().to_owned();
                 if let Some(head) = read_chain_file(&file) {
-                    return Some(self.claim(head, Some(file), scope));
+                    return Some(self.claim(head, Some(file), scope, ClaimOrigin::Resumed));
                 }
             }
         }
@@ -191,7 +244,8 @@ impl ClaimFiles<'_> {
                 if fs::rename(&free, &file).is_ok()
                     && let Some(head) = read_chain_file(&file)
                 {
-                    return Some(self.claim(head, Some(file), self.scope.clone()));
+                    let scope = self.scope.clone();
+                    return Some(self.claim(head, Some(file), scope, ClaimOrigin::Free));
                 }
             }
         }
@@ -212,12 +266,20 @@ impl ClaimFiles<'_> {
             Ok(written) => Some(written.value),
             Err(_) => None,
         };
-        self.claim(head, file, self.scope.clone())
+        self.claim(head, file, self.scope.clone(), ClaimOrigin::New)
     }
 
-    fn claim(&self, head: ChainHead, file: Option<PathBuf>, scope: String) -> ChainClaim {
+    fn claim(
+        &self,
+        head: ChainHead,
+        file: Option<PathBuf>,
+        scope: String,
+        origin: ClaimOrigin,
+    ) -> ChainClaim {
         ChainClaim {
             head,
+            origin,
+            newest_record: None,
             can_seal_concurrently: false,
             deployment_id: self.deployment_id.to_owned(),
             scope,
@@ -299,169 +361,4 @@ fn write_chain_file(file: &Path, head: &ChainHead) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn temp_state_dirs() -> (tempfile::TempDir, StateDirs) {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let state_dirs = StateDirs::from_private_dirs([dir.path().to_owned()]);
-        (dir, state_dirs)
-    }
-
-    fn acquire(state_dirs: &StateDirs, deployment_id: &str) -> ChainClaim {
-        ChainClaim::acquire(state_dirs, "b", "acme", deployment_id)
-    }
-
-    fn chain_link(writer: &str, number: u64, previous: &str) -> ChainLink {
-        ChainLink {
-            writer: writer.to_owned(),
-            number,
-            previous: previous.to_owned(),
-        }
-    }
-
-    fn head_after_upload(claim: &ChainClaim, sha256: &str) -> ChainHead {
-        let link = claim.next_link();
-        ChainHead {
-            writer: link.writer,
-            number: link.number,
-            sha256: sha256.to_owned(),
-            previous: link.previous,
-            deployment_id: claim.deployment_id().to_owned(),
-            etag: String::new(),
-            is_unsealed: false,
-        }
-    }
-
-    fn release_after_upload(claim: ChainClaim, sha256: &str) {
-        let head = head_after_upload(&claim, sha256);
-        claim.release(Some(head));
-    }
-
-    #[test]
-    fn the_file_keeps_its_field_names() {
-        let head = serde_json::to_string(&ChainHead::default()).expect("JSON");
-        let expected = "{\"writer\":\"\",\"number\":0,\"sha256\":\"\",\"previous\":\"\",\
-                        \"deployment_id\":\"\",\"etag\":\"\",\"unsealed\":false}";
-        assert_eq!(head, expected);
-    }
-
-    #[test]
-    fn each_record_continues_the_one_before() {
-        let (_dir, state_dirs) = temp_state_dirs();
-        let first = acquire(&state_dirs, "1");
-        let writer = first.next_link().writer;
-        assert_eq!(first.next_link(), chain_link(&writer, 1, ""));
-        release_after_upload(first, "aa");
-
-        let second = acquire(&state_dirs, "2");
-        assert_eq!(second.next_link(), chain_link(&writer, 2, "aa"));
-        for (bucket, customer) in [("b", "acme-2"), ("c", "acme")] {
-            let other = ChainClaim::acquire(&state_dirs, bucket, customer, "3");
-            assert_ne!(other.next_link().writer, writer);
-        }
-    }
-
-    #[test]
-    fn a_killed_deployment_gets_its_own_link_again() {
-        let (_dir, state_dirs) = temp_state_dirs();
-        let first = acquire(&state_dirs, "1");
-        let concurrent = acquire(&state_dirs, "2");
-        assert_ne!(first.next_link().writer, concurrent.next_link().writer);
-        let link = first.next_link();
-        drop(first); // killed
-
-        let resumed = acquire(&state_dirs, "1");
-        assert_eq!(resumed.next_link(), link);
-
-        // Killed after the file was written and before the chain was released.
-        let head = head_after_upload(&resumed, "aa");
-        write_chain_file(resumed.file.as_deref().expect("a file"), &head).expect("written");
-        assert_eq!(acquire(&state_dirs, "1").next_link(), link);
-
-        acquire(&state_dirs, "1").release(Some(head));
-        let next = acquire(&state_dirs, "3").next_link();
-        assert_eq!(next, chain_link(&link.writer, 2, "aa"));
-    }
-
-    #[test]
-    fn a_deployment_finds_its_claim_behind_another_endpoint() {
-        let (_dir, state_dirs) = temp_state_dirs();
-        let first = ChainClaim::acquire(&state_dirs, "http://one b", "acme", "1");
-        release_after_upload(first, "aa");
-        let second = ChainClaim::acquire(&state_dirs, "http://one b", "acme", "2");
-        let link = second.next_link();
-        drop(second); // killed
-
-        let replayed = ChainClaim::acquire(&state_dirs, "http://two b", "acme", "2");
-        assert_eq!(replayed.next_link(), link);
-        release_after_upload(replayed, "bb");
-
-        let third = ChainClaim::acquire(&state_dirs, "http://one b", "acme", "3");
-        assert_eq!(third.next_link(), chain_link(&link.writer, 3, "bb"));
-    }
-
-    #[test]
-    fn a_claim_without_a_file_is_not_sealed_concurrently() {
-        let (_dir, state_dirs) = temp_state_dirs();
-        for (state_dirs, expected) in [(state_dirs, true), (StateDirs::default(), false)] {
-            let mut claim = acquire(&state_dirs, "1");
-            assert!(!claim.can_seal_concurrently());
-            claim.enable_concurrent_seal();
-            assert_eq!(claim.can_seal_concurrently(), expected);
-        }
-    }
-
-    #[test]
-    fn a_release_without_an_upload_leaves_the_chain_unchanged() {
-        let (dir, state_dirs) = temp_state_dirs();
-        acquire(&state_dirs, "1").release(None);
-        let files = fs::read_dir(dir.path().join(CHAINS_DIR)).expect("a directory");
-        assert_eq!(files.count(), 0);
-
-        release_after_upload(acquire(&state_dirs, "1"), "aa");
-        let second = acquire(&state_dirs, "2");
-        let link = second.next_link();
-        second.release(None);
-        assert_eq!(acquire(&state_dirs, "3").next_link(), link);
-    }
-
-    #[test]
-    fn a_chain_without_a_seal_comes_first() {
-        let (_dir, state_dirs) = temp_state_dirs();
-        let claims = ["1", "2", "3"].map(|id| acquire(&state_dirs, id));
-        let mut writers = claims.each_ref().map(|claim| claim.next_link().writer);
-        writers.sort();
-        let [first_writer, _, last_writer] = writers;
-        for claim in claims {
-            let mut head = head_after_upload(&claim, "aa");
-            head.is_unsealed = head.writer == last_writer;
-            claim.release(Some(head));
-        }
-
-        // It stays first until it has a seal.
-        for id in ["4", "5"] {
-            let claim = acquire(&state_dirs, id);
-            assert_eq!(claim.next_link().writer, last_writer);
-            claim.release(None);
-        }
-        let unsealed = acquire(&state_dirs, "6");
-        let sealed = acquire(&state_dirs, "7");
-        assert_eq!(unsealed.next_link().writer, last_writer);
-        assert_eq!(sealed.next_link().writer, first_writer);
-    }
-
-    #[test]
-    fn a_chain_that_cannot_be_written_or_read_is_replaced_by_a_new_one() {
-        let unwritable = acquire(&StateDirs::default(), "1");
-        assert_eq!(unwritable.next_link().number, 1);
-        unwritable.release(None);
-
-        let (dir, state_dirs) = temp_state_dirs();
-        release_after_upload(acquire(&state_dirs, "1"), "aa");
-        let mut files = fs::read_dir(dir.path().join(CHAINS_DIR)).expect("a directory");
-        let file = files.next().expect("a file").expect("a file");
-        fs::write(file.path(), "{").expect("truncated");
-        assert_eq!(acquire(&state_dirs, "2").next_link().number, 1);
-    }
-}
+mod tests;

@@ -6,18 +6,25 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::chain::claim::{self, ChainClaim, ChainHead};
 use crate::digest::sha256_hex;
 use crate::error::{Error, ErrorKind};
 use crate::keys;
+use crate::keys::RecordKey;
 use crate::keys::metadata::DEPLOYMENT_ID_FIELD;
 use crate::record::ChainLink;
+use crate::s3::listing::ListRequest;
 use crate::s3::store::{ObjectHead, ObjectStore, PutCondition, PutOutcome};
 
 /// A larger seal than this is not read.
 const MAX_SEAL_BYTES: u64 = 64 << 10;
+
+/// How far back a new chain looks for the newest record, in one page of a listing. The page has
+/// 1,000 keys, oldest first: with more than 70 deployments a day it does not reach the newest one.
+const NEWEST_RECORD_WINDOW: TimeDelta = TimeDelta::days(14);
 
 /// The content of a seal. The order of the fields is their order in the object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,18 +73,30 @@ pub enum RecordOrigin {
 /// The chain after a record was uploaded.
 #[derive(Debug, Default)]
 pub struct SealResult {
-    /// The new head of the claimed chain. `None` if the claimed chain stays as it is: the record is
-    /// in no chain or in another one, or the chain has continued behind it.
-    pub chain_head: Option<ChainHead>,
+    pub chain: ChainChange,
     /// Why the record has no seal. The record itself is uploaded nevertheless.
     pub error: Option<Error>,
 }
 
+/// What an uploaded record changes in the claimed chain.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum ChainChange {
+    /// Nothing: the record is in no chain or in another one, or before the head.
+    #[default]
+    Unchanged,
+    /// The record is the new head.
+    Continued(ChainHead),
+    /// Another machine has continued the chain behind the record.
+    Overtaken,
+}
+
 impl SealResult {
-    fn failed(error: Error) -> Self {
-        Self {
-            chain_head: None,
-            error: Some(error),
+    /// Frees the claimed chain, unless another machine continues it.
+    pub fn release(&mut self, claim: ChainClaim) {
+        match std::mem::take(&mut self.chain) {
+            ChainChange::Unchanged => claim.release(None),
+            ChainChange::Continued(head) => claim.release(Some(head)),
+            ChainChange::Overtaken => claim.abandon(),
         }
     }
 }
@@ -94,23 +113,42 @@ pub async fn seal_record(
     let Some(link) = parse_chain_link(body) else {
         return SealResult::default();
     };
+    // An earlier attempt may have used another chain than the one that is claimed now.
+    let is_claimed = claim.is_on_chain(&link);
+    let is_own_head = claim.head.deployment_id == claim.deployment_id();
+    if is_claimed && link.number <= claim.head.number && !is_own_head {
+        // A spool file could not be deleted, and the chain has continued on this machine.
+        return SealResult::default();
+    }
+    let mut sealed = Ok(());
     if origin == RecordOrigin::Found {
         match is_chain_beyond(store, customer, &link).await {
+            Ok(true) if is_claimed => {
+                return SealResult {
+                    chain: ChainChange::Overtaken,
+                    error: None,
+                };
+            }
             Ok(true) => return SealResult::default(),
             Ok(false) => {}
-            Err(error) => return SealResult::failed(error),
+            Err(error) => sealed = Err(error),
         }
     }
 
-    // An earlier attempt may have used another chain than the one that is claimed now.
-    let is_claimed = claim.is_on_chain(&link);
     let mut head = head_after_record(link, body, claim);
-    let result = put_or_replace_seal(store, customer, claim, key, &mut head).await;
-    let error = result.err();
-    head.is_unsealed = error.is_some();
+    if sealed.is_ok() {
+        sealed = put_or_replace_seal(store, customer, claim, key, &mut head).await;
+    }
+    // The bucket has the record, so its place is taken whether it has a seal or not.
+    head.is_unsealed = sealed.is_err();
+    let chain = if is_claimed {
+        ChainChange::Continued(head)
+    } else {
+        ChainChange::Unchanged
+    };
     SealResult {
-        chain_head: is_claimed.then_some(head),
-        error,
+        chain,
+        error: sealed.err(),
     }
 }
 
@@ -207,6 +245,34 @@ fn is_known_seal(head: &ObjectHead, claim: &ChainClaim) -> bool {
         Some(id) => claim.knows_deployment(id),
         None => false,
     }
+}
+
+/// Looks up the newest record for the first record of a chain. It stays unknown if the customer has
+/// none of late, or if the listing fails.
+pub async fn name_newest_record(
+    store: &ObjectStore,
+    customer: &str,
+    now: DateTime<Utc>,
+    claim: &mut ChainClaim,
+) -> Result<(), Error> {
+    if !claim.is_new_chain() {
+        return Ok(());
+    }
+    let request = ListRequest {
+        prefix: keys::record_keys_prefix(Some(customer)),
+        start_after: keys::record_key(customer, now - NEWEST_RECORD_WINDOW),
+        ..ListRequest::default()
+    };
+    let page = store.list_page(&request, None).await?;
+    let mut newest = None;
+    for object in page.objects {
+        let is_dated = RecordKey::parse(&object.key).is_some_and(|key| key.deployed_at.is_some());
+        if is_dated {
+            newest = Some(object.key);
+        }
+    }
+    claim.name_newest_record(newest);
+    Ok(())
 }
 
 async fn put_or_replace_seal(

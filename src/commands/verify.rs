@@ -1,17 +1,23 @@
 //! `verify`: whether the bucket holds what was written.
 
+use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use serde::Serialize;
 
 use crate::audit::checks::{audit_customer, count_unchained_records};
-use crate::audit::finding::AuditFinding;
+use crate::audit::finding::{AuditFinding, FindingKind};
+use crate::audit::known::KnownBucket;
+use crate::audit::retention::{RecordRetention, key_time};
 use crate::commands::bucket_args::BucketArgs;
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
+use crate::keys::{customer_segment, parse_customer_segment};
 use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::{count_noun, sanitize};
 use crate::output::to_json_line;
@@ -19,7 +25,22 @@ use crate::s3::store::ObjectStore;
 use crate::snapshot::{
     BucketSnapshot, CustomerSnapshot, READ_TIMEOUTS, SnapshotPart, write_skipped,
 };
+use crate::state::known_file::{KNOWN_LINE_PREFIX, KnownPlace};
+use crate::system::clock::utc_now;
 use crate::system::runtime::block_on;
+use crate::time_spec::{DayBoundary, parse_time_argument};
+
+/// How long to wait before each further look. The first one follows at once. The others are only for
+/// what may be a deployment of this moment.
+const CONFIRMATION_PAUSES: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::from_millis(500),
+    Duration::from_millis(1000),
+    Duration::from_millis(1500),
+];
+
+/// A deployment has uploaded everything so long after its time, or spooled it.
+const IN_FLIGHT_AGE: TimeDelta = TimeDelta::seconds(15);
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
@@ -28,6 +49,13 @@ pub struct VerifyArgs {
     /// Print JSON: `findings`, and the numbers of objects that were verified
     #[arg(long)]
     pub json: bool,
+    /// Where to remember what was verified: a file, or the line that `--known -` prints [default: a
+    /// file in the state directory]
+    #[arg(long, value_name = "FILE")]
+    pub known: Option<String>,
+    /// Records older than this may have expired: an age (400d) or a date
+    #[arg(long, value_name = "TIME")]
+    pub retention: Option<String>,
     #[command(flatten)]
     pub source: BucketArgs,
 }
@@ -46,6 +74,12 @@ struct VerifyReport {
     unsealed: usize,
     /// Records that only the archive has.
     archived: usize,
+    /// What `--known` takes the next time, if the user keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<String>,
+    /// The customers for which something was found, also if it was not confirmed.
+    #[serde(skip)]
+    suspicious_segments: BTreeSet<String>,
 }
 
 /// A finding and whose it is.
@@ -56,6 +90,19 @@ struct CustomerFinding {
     finding: AuditFinding,
 }
 
+/// What the bucket is compared with, in addition to itself.
+struct VerifyScope<'a> {
+    customer: Option<&'a str>,
+    known: &'a KnownBucket,
+    retention: RecordRetention,
+}
+
+/// A snapshot and what is wrong in it.
+struct VerifiedSnapshot {
+    snapshot: BucketSnapshot,
+    report: VerifyReport,
+}
+
 /// Prints the findings, and exits with 7 if there are any.
 pub fn run_verify(
     arguments: &VerifyArgs,
@@ -63,24 +110,42 @@ pub fn run_verify(
     mut messages: impl Write,
 ) -> Result<ExitCode> {
     let target = arguments.source.resolve_target(&mut messages)?;
-    let customer = arguments.customer.as_deref();
-    let (report, denied_archives) = block_on(async {
+    let started_at = utc_now();
+    let retention = parse_retention(arguments.retention.as_deref(), started_at)?;
+    let (place, mut known, verified) = block_on(async {
         let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);
-        let snapshot = load_snapshot(&store, customer).await?;
-        let mut report = build_report(&snapshot);
-        if !report.findings.is_empty() {
-            // A deployment that is running has uploaded only a part. What is wrong stays wrong.
-            let again = build_report(&load_snapshot(&store, customer).await?);
-            let is_confirmed = |finding: &_| again.findings.binary_search(finding).is_ok();
-            report.findings.retain(is_confirmed);
-        }
-        Ok::<_, Error>((report, snapshot.denied_archives))
+        let place = KnownPlace::from_argument(arguments.known.as_deref(), &store.bucket_identity());
+        let known = read_known(&place, &target.bucket, &mut messages)?;
+        let scope = VerifyScope {
+            customer: arguments.customer.as_deref(),
+            known: &known,
+            retention,
+        };
+        let verified = verify_bucket(&store, &scope).await?;
+        Ok::<_, Error>((place, known, verified))
     })??;
+
+    let VerifiedSnapshot {
+        snapshot,
+        mut report,
+    } = verified;
+    let has_findings = |segment: &str| report.suspicious_segments.contains(segment);
+    known.learn(&snapshot, has_findings, started_at);
+    let remembered = place.write(&known.to_lines());
+    let is_line = matches!(place, KnownPlace::Line(_));
+    report.known = is_line.then(|| known.to_list());
 
     let written = write_report(&report, arguments.json, &mut BufWriter::new(output));
     ignore_broken_pipe(written).context("cannot write the findings to stdout")?;
-    write_skipped(&denied_archives, &mut messages)?;
+    write_skipped(&snapshot.denied_archives, &mut messages)?;
     writeln!(messages, "config-backup: {}", summarize_report(&report))?;
+    match remembered {
+        Err(error) if arguments.known.is_some() && report.findings.is_empty() => {
+            return Err(error.into());
+        }
+        Err(error) => writeln!(messages, "config-backup: {}", sanitize(&error.to_string()))?,
+        Ok(()) => {}
+    }
     if report.findings.is_empty() {
         Ok(ExitCode::Ok)
     } else {
@@ -88,17 +153,94 @@ pub fn run_verify(
     }
 }
 
+fn parse_retention(argument: Option<&str>, now: DateTime<Utc>) -> Result<RecordRetention, Error> {
+    let Some(text) = argument else {
+        return Ok(RecordRetention::default());
+    };
+    let limit = parse_time_argument("--retention", text, DayBoundary::Start, now)?;
+    Ok(RecordRetention::until(limit))
+}
+
+/// What earlier runs saw. A damaged file in the state directory must not stop every later run, but
+/// one that the user named must be repaired.
+fn read_known(
+    place: &KnownPlace,
+    bucket: &str,
+    messages: &mut impl Write,
+) -> Result<KnownBucket, Error> {
+    let parsed = place.read().and_then(|text| match place {
+        KnownPlace::Line(_) => KnownBucket::parse_list(bucket, &text)
+            .map_err(|_| place.damaged_error("it is not a line of `verify --known -`")),
+        _ => KnownBucket::parse(bucket, &text)
+            .map_err(|line| place.damaged_error(&format!("line {line} is damaged"))),
+    });
+    match parsed {
+        Err(error) if matches!(place, KnownPlace::StateDir(..)) => {
+            let line = sanitize(&error.to_string()).into_owned();
+            // A closed stderr does not stop the command.
+            let _ = writeln!(messages, "config-backup: {line}");
+            KnownBucket::parse(bucket, "").map_err(|_| error)
+        }
+        parsed => parsed,
+    }
+}
+
+/// Verifies a snapshot, and confirms what is wrong with another one: a deployment that is running has
+/// uploaded only a part, and what is wrong stays wrong.
+async fn verify_bucket(
+    store: &Arc<ObjectStore>,
+    scope: &VerifyScope<'_>,
+) -> Result<VerifiedSnapshot, Error> {
+    let snapshot = load_snapshot(store, scope).await?;
+    let report = build_report(&snapshot, scope);
+    let mut verified = VerifiedSnapshot { snapshot, report };
+    for pause in CONFIRMATION_PAUSES {
+        let is_confirmed = pause > Duration::ZERO
+            && !verified
+                .report
+                .findings
+                .iter()
+                .any(CustomerFinding::may_be_in_flight);
+        if verified.report.findings.is_empty() || is_confirmed {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        let snapshot = load_snapshot(store, scope).await?;
+        let mut report = build_report(&snapshot, scope);
+        let found_before = &verified.report.findings;
+        report
+            .findings
+            .retain(|finding| found_before.binary_search(finding).is_ok());
+        verified = VerifiedSnapshot { snapshot, report };
+    }
+    Ok(verified)
+}
+
+impl CustomerFinding {
+    /// Whether a deployment that is still running could explain it.
+    fn may_be_in_flight(&self) -> bool {
+        let is_of_parts = matches!(
+            self.finding.kind,
+            FindingKind::Missing | FindingKind::Unsealed | FindingKind::Unrecorded
+        );
+        let age = key_time(&self.finding.key).map(|at| utc_now() - at);
+        is_of_parts && age.is_some_and(|age| age.abs() < IN_FLIGHT_AGE)
+    }
+}
+
 async fn load_snapshot(
     store: &Arc<ObjectStore>,
-    customer: Option<&str>,
+    scope: &VerifyScope<'_>,
 ) -> Result<BucketSnapshot, Error> {
+    let customer = scope.customer;
     let mut snapshot = BucketSnapshot::load(store, customer, &[SnapshotPart::Seals]).await?;
     snapshot.load_config_contents(store).await?;
     for customer in snapshot.customers.values_mut() {
         customer.records.sort_by(|a, b| a.key.cmp(&b.key));
     }
+    let is_known = |name: &str| scope.known.has_customer(&customer_segment(name));
     match customer {
-        Some(name) if snapshot.customers.is_empty() => {
+        Some(name) if snapshot.customers.is_empty() && !is_known(name) => {
             let bucket = store.object_uri("");
             let message = format!("cannot verify `{name}`: there is nothing in `{bucket}`");
             let hint = "check the customer's name, as in `config-backup report`";
@@ -108,17 +250,37 @@ async fn load_snapshot(
     }
 }
 
-fn build_report(snapshot: &BucketSnapshot) -> VerifyReport {
+fn build_report(snapshot: &BucketSnapshot, scope: &VerifyScope<'_>) -> VerifyReport {
+    let retention = scope.retention;
+    let only = scope.customer.map(customer_segment);
+    let mut by_segment = scope.known.compare(snapshot, only.as_deref(), retention);
+    for (segment, customer) in &snapshot.customers {
+        let findings = audit_customer(customer, retention);
+        by_segment
+            .entry(segment.clone())
+            .or_default()
+            .extend(findings);
+    }
+    by_segment.retain(|_, findings| !findings.is_empty());
+    let suspicious_segments = by_segment.keys().cloned().collect();
+
     let mut findings = Vec::new();
-    for customer in snapshot.customers.values() {
-        for finding in audit_customer(customer) {
-            findings.push(CustomerFinding {
-                customer: customer.name.clone(),
-                finding,
-            });
+    for (segment, found) in by_segment {
+        let customer = match snapshot.customers.get(&segment) {
+            Some(customer) => customer.name.clone(),
+            None => parse_customer_segment(&segment).unwrap_or(segment),
+        };
+        for finding in found {
+            let customer = customer.clone();
+            findings.push(CustomerFinding { customer, finding });
         }
     }
     findings.sort();
+    // The first reason is enough for an object that was edited.
+    findings.dedup_by(|a, b| {
+        (&a.finding.key, a.finding.kind) == (&b.finding.key, b.finding.kind)
+            && a.customer == b.customer
+    });
 
     let sum = |count: fn(&CustomerSnapshot) -> usize| snapshot.customers.values().map(count).sum();
     VerifyReport {
@@ -129,6 +291,8 @@ fn build_report(snapshot: &BucketSnapshot) -> VerifyReport {
         versions: sum(|it| it.config_copies.len() + it.current_configs.len()),
         unsealed: sum(count_unchained_records),
         archived: snapshot.archived_records,
+        known: None,
+        suspicious_segments,
     }
 }
 
@@ -147,6 +311,9 @@ fn write_report(report: &VerifyReport, json: bool, output: &mut impl Write) -> s
             "{kind}: {key}: {detail} (customer {})",
             sanitize(customer)
         )?;
+    }
+    if let Some(known) = &report.known {
+        writeln!(output, "{KNOWN_LINE_PREFIX} {known}")?;
     }
     output.flush()
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::chain::claim::ChainClaim;
+use crate::chain::seal::name_newest_record;
 use crate::deployment::caller::add_late_caller;
 use crate::deployment::spool_queue::NewestDeployments;
 use crate::deployment::upload::config::{UploadMode, upload_config, upload_old_config};
@@ -13,6 +14,7 @@ use crate::s3::store::ObjectStore;
 use crate::state::dirs::StateDirs;
 use crate::state::spool::{Spool, SpoolEntry, SpoolReadError};
 use crate::state::spool_file::{SpoolItem, SpoolItemKind};
+use crate::system::clock::utc_now;
 
 /// What became of a late upload.
 #[derive(Debug)]
@@ -83,12 +85,14 @@ impl LateUploader<'_> {
             // A record that we cannot parse is uploaded unchanged.
             None => entry.body.clone(),
         };
-        let claim = ChainClaim::acquire(
+        let mut claim = ChainClaim::acquire(
             self.state_dirs,
             &store.bucket_identity(),
             &item.customer,
             &item.deployment_id,
         );
+        // If this request fails, the newest record stays unknown.
+        let _ = name_newest_record(store, &item.customer, utc_now(), &mut claim).await;
         upload_claimed_record(store, claim, item, make_line).await?;
         Ok(note)
     }

@@ -46,9 +46,12 @@ pub(crate) fn draft_record(
             None => (BackupStatus::Spooled, String::new()),
         },
     };
-    let config_hash = match config {
-        Ok(config) => config.digests.md5.clone(),
-        Err(_) => String::new(),
+    let (config_hash, config_sha256) = match config {
+        Ok(config) => (
+            config.digests.md5.clone(),
+            Some(config.digests.sha256.clone()),
+        ),
+        Err(_) => (String::new(), None),
     };
     UsageRecord {
         timestamp: record::format_rfc3339(deployment.claim.started_at()),
@@ -69,6 +72,7 @@ pub(crate) fn draft_record(
         ci: ci::detect_ci_job(),
         tools: Some(ToolVersions::own_version_only()),
         chain: None,
+        config_sha256,
     }
 }
 
@@ -125,7 +129,8 @@ pub(crate) async fn find_git_and_tools(deployment: &RunningDeployment) -> Option
 }
 
 /// Claims the chain that the record continues. Looks up its seal, so that the next one can be
-/// uploaded together with the record.
+/// uploaded together with the record. A new chain has none: instead, its first record names the
+/// customer's newest one.
 ///
 /// # Errors
 /// The bucket could not be opened.
@@ -142,9 +147,16 @@ pub(crate) async fn claim_chain<'a>(
         &item.customer,
         &item.deployment_id,
     );
-    let lookup = seal::check_existing_seal(store, &item.customer, &mut claim);
-    // If this request fails, the seal is uploaded after the record, with another look.
-    let is_safe = deployment.within_deadline(lookup).await.unwrap_or(false);
+    let is_safe = if claim.is_new_chain() {
+        let lookup = seal::name_newest_record(store, &item.customer, item.at, &mut claim);
+        // If this request fails, the newest record stays unknown.
+        let _ = deployment.within_deadline(lookup).await;
+        claim.is_unused_chain()
+    } else {
+        let lookup = seal::check_existing_seal(store, &item.customer, &mut claim);
+        // If this request fails, the seal is uploaded after the record, with another look.
+        deployment.within_deadline(lookup).await.unwrap_or(false)
+    };
 
     // A record that does not arrive must be spooled, so that it takes its place in the chain later.
     // An earlier process of this deployment may have uploaded the record in another chain or with

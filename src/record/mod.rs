@@ -60,6 +60,9 @@ pub struct UsageRecord {
     /// Set when the record is uploaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<ChainLink>,
+    /// SHA-256 of the config, hex. Absent if the config could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_sha256: Option<String>,
 }
 
 /// The result of the config's backup in a deployment.
@@ -108,6 +111,10 @@ pub struct ChainLink {
     pub number: u64,
     /// SHA-256 of the previous object, hex; empty for the first.
     pub previous: String,
+    /// In the first record: the key of the customer's newest record when the chain began, as far
+    /// as it is known. So a chain of one record cannot disappear together with its seal unnoticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<String>,
 }
 
 /// The versions of the tools; empty if unknown.
@@ -186,6 +193,7 @@ mod tests {
             ci: None,
             tools: None,
             chain: None,
+            config_sha256: None,
         }
     }
 
@@ -222,11 +230,14 @@ mod tests {
             writer: "0a".into(),
             number: 1,
             previous: String::new(),
+            newest: Some("usage-logs/airbnb/x.json".into()),
         });
+        record.config_sha256 = Some("5a".into());
         let line = text_of(&record);
         let tail = ",\"late\":true,\
                     \"git\":{\"commit\":\"c0ffee\",\"branch\":\"main\",\"dirty\":true},\
-                    \"chain\":{\"writer\":\"0a\",\"number\":1,\"previous\":\"\"}}\n";
+                    \"chain\":{\"writer\":\"0a\",\"number\":1,\"previous\":\"\",\
+                    \"newest\":\"usage-logs/airbnb/x.json\"},\"config_sha256\":\"5a\"}\n";
         assert!(line.ends_with(tail), "{line}");
     }
 
@@ -236,6 +247,7 @@ mod tests {
             writer: "0a".into(),
             number: 7,
             previous: "b1".into(),
+            newest: None,
         };
         let uploaded = sample_record().to_chained_line(chain);
         let uploaded = String::from_utf8(uploaded).expect("text");

@@ -47,6 +47,8 @@ pub struct ParsedRecord {
     pub git: Option<GitCommit>,
     pub ci: Option<CiJob>,
     pub chain: Option<ChainLink>,
+    /// SHA-256 of the config, hex.
+    pub config_sha256: String,
     /// A message for each value that was skipped.
     pub problems: Vec<String>,
 }
@@ -116,6 +118,7 @@ pub fn parse_record(bytes: &[u8]) -> Result<ParsedRecord, RecordError> {
         git: reader.read_object("git"),
         ci: reader.read_object("ci"),
         chain: reader.read_object("chain"),
+        config_sha256: reader.read_text("config_sha256"),
         ..ParsedRecord::default()
     };
 
@@ -306,7 +309,7 @@ mod tests {
             "config_hash":"h","schema":1,"project_name":"p","cluster_name":"l","deployment_id":"d",
             "backup":"b","backup_key":"k","late":true,
             "git":{"commit":"m","branch":"n","dirty":true},"ci":{"provider":"o","run_url":"r"},
-            "chain":{"writer":"w","number":7,"previous":"v"}}"#,
+            "chain":{"writer":"w","number":7,"previous":"v","newest":"x"},"config_sha256":"s"}"#,
         );
         let expected = ParsedRecord {
             deployed_at: "2026-03-02T08:00:00Z".parse().ok(),
@@ -334,7 +337,9 @@ mod tests {
                 writer: "w".into(),
                 number: 7,
                 previous: "v".into(),
+                newest: Some("x".into()),
             }),
+            config_sha256: "s".into(),
             problems: Vec::new(),
         };
         assert_eq!(record, expected);

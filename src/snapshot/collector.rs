@@ -197,9 +197,18 @@ impl ObjectSink for SnapshotCollector<'_> {
         let Some((segment, _)) = self.scope.parse_key(&object.key) else {
             return;
         };
-        if let Some(customer) = self.customer_entry(&segment) {
-            let seal = body.ok().and_then(|body| ChainSeal::parse(&body));
-            customer.seals.insert(object.key.clone(), seal);
+        let Some(customer) = self.customer_entry(&segment) else {
+            return;
+        };
+        match body {
+            Ok(body) => {
+                let seal = ChainSeal::parse(&body);
+                customer.seals.insert(object.key.clone(), seal);
+            }
+            Err(error) => {
+                let object = SkippedObject::new(&object.key, error.to_string());
+                customer.unreadable.push(object);
+            }
         }
     }
 }

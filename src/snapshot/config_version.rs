@@ -13,6 +13,9 @@ use crate::s3::store::{ObjectHead, ObjectStore};
 /// The largest config that is fetched. The legacy module had no limit.
 const MAX_STORED_CONFIG_BYTES: u64 = 64 << 20;
 
+/// How often an object is read that is overwritten again and again.
+const MAX_CONSISTENT_READS: usize = 5;
+
 /// An object that holds a config: `config.yaml`, a copy of it, or a noncurrent version.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigVersion {
@@ -63,6 +66,13 @@ impl ConfigMetadata {
             deployment_id: head.metadata.get(DEPLOYMENT_ID_FIELD).cloned(),
             size: head.size,
         }
+    }
+}
+
+impl ConfigMetadata {
+    /// Whether the stated digest is that of the content.
+    fn describes(&self, content: &ConfigContent) -> bool {
+        self.sha256.as_ref() == Some(&content.digests.sha256) && self.size == content.size
     }
 }
 
@@ -176,15 +186,26 @@ impl ConfigVersion {
     }
 
     /// Fetches metadata and bytes at the same time. `false` if the object is gone.
+    ///
+    /// Reads again if the object was overwritten between both requests, because the metadata of one
+    /// version does not belong to the bytes of another one.
     pub async fn load_content(&mut self, store: &ObjectStore) -> Result<bool, Error> {
-        let (metadata, bytes) =
-            futures_util::join!(self.fetch_metadata(store), self.fetch_bytes(store));
-        let (Some(metadata), Some(bytes)) = (metadata?, bytes?) else {
-            return Ok(false);
-        };
-        self.size = metadata.size;
-        self.metadata = Some(metadata);
-        self.content = Some(ConfigContent::from_bytes(&bytes));
+        for _ in 0..MAX_CONSISTENT_READS {
+            let (metadata, bytes) =
+                futures_util::join!(self.fetch_metadata(store), self.fetch_bytes(store));
+            let (Some(metadata), Some(bytes)) = (metadata?, bytes?) else {
+                return Ok(false);
+            };
+            let content = ConfigContent::from_bytes(&bytes);
+            let is_same_version = metadata.describes(&content)
+                || self.fetch_metadata(store).await?.as_ref() == Some(&metadata);
+            self.size = metadata.size;
+            self.metadata = Some(metadata);
+            self.content = Some(content);
+            if is_same_version {
+                break;
+            }
+        }
         Ok(true)
     }
 }

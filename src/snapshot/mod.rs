@@ -77,6 +77,8 @@ pub struct CustomerSnapshot {
     /// Current and noncurrent versions of the states.
     pub state_changes: Vec<StateChange>,
     pub damaged_archives: Vec<SkippedObject>,
+    /// Seals, and configs whose content was asked for, that the bucket does not return.
+    pub unreadable: Vec<SkippedObject>,
 }
 
 /// A version of a unit's state.
@@ -113,6 +115,7 @@ impl CustomerSnapshot {
             && self.noncurrent_configs.is_empty()
             && self.state_changes.is_empty()
             && self.damaged_archives.is_empty()
+            && self.unreadable.is_empty()
     }
 
     /// Records and archives that cannot be read.
@@ -172,6 +175,9 @@ impl BucketSnapshot {
     }
 
     /// Fetches metadata and content of all configs. Drops configs that are gone since the listing.
+    ///
+    /// # Errors
+    /// None of the configs can be read. Otherwise one that cannot be read is `unreadable`.
     pub async fn load_config_contents(&mut self, store: &ObjectStore) -> Result<(), Error> {
         let mut listed = Vec::new();
         for (segment, customer) in &mut self.customers {
@@ -181,20 +187,32 @@ impl BucketSnapshot {
             listed.extend(configs.map(|config| (segment.clone(), config)));
         }
         let loads = listed.into_iter().map(|(segment, mut config)| async move {
-            let is_there = config.load_content(store).await?;
-            Ok::<_, Error>(is_there.then_some((segment, config)))
+            let loaded = config.load_content(store).await;
+            (segment, config, loaded)
         });
         let mut loads = stream::iter(loads).buffered(CONTENT_CONCURRENCY);
-        while let Some(loaded) = loads.next().await {
-            let Some((segment, config)) = loaded? else {
+        let mut first_error = None;
+        let mut has_read_any = false;
+        while let Some((segment, config, loaded)) = loads.next().await {
+            let Some(customer) = self.customers.get_mut(&segment) else {
                 continue;
             };
-            if let Some(customer) = self.customers.get_mut(&segment) {
-                customer.add_config(config);
+            has_read_any |= loaded.is_ok();
+            match loaded {
+                Ok(true) => customer.add_config(config),
+                Ok(false) => {}
+                Err(error) => {
+                    let object = SkippedObject::new(&config.key, &error.message);
+                    customer.unreadable.push(object);
+                    first_error.get_or_insert(error);
+                }
             }
         }
         self.remove_empty_customers();
-        Ok(())
+        match first_error {
+            Some(error) if !has_read_any => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// All that could not be read, in a stable order.

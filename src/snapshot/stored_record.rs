@@ -16,6 +16,7 @@ pub struct StoredRecord {
     pub key: String,
     /// When the deployment happened: by the record, else by its key, else by the object's age.
     pub deployed_at: DateTime<Utc>,
+    /// When the object was written.
     pub last_modified: DateTime<Utc>,
     /// SHA-256 of the object, hex; `None` if it was not fetched.
     pub sha256: Option<String>,

@@ -10,10 +10,12 @@
 //! - `quarantine`: files from the spool that are not readable items
 //! - `cleanup`: removes expired files
 //! - `notice`: what was said once on this machine
+//! - `known_file`: what `verify` remembers
 
 pub mod caller_memory;
 pub mod cleanup;
 pub mod dirs;
+pub mod known_file;
 pub mod notice;
 pub mod put_off;
 pub mod quarantine;

@@ -8,6 +8,7 @@ fn chained_record(writer: &str, number: u64, sha256: &str, previous: &str) -> St
         writer: writer.into(),
         number,
         previous: previous.into(),
+        newest: None,
     });
     let deployment_id = format!("d{number}");
     StoredRecord {
@@ -52,7 +53,7 @@ fn intact_chain() -> CustomerSnapshot {
 }
 
 fn kinds_and_keys(customer: &CustomerSnapshot) -> Vec<(FindingKind, String)> {
-    walk_chains(customer)
+    walk_chains(customer, RecordRetention::default())
         .into_iter()
         .map(|finding| (finding.kind, finding.key))
         .collect()
@@ -96,7 +97,7 @@ fn deleted_records_are_one_finding_and_the_records_before_them_are_followed() {
     for (deleted, key) in [(0, "w2"), (1, "w3"), (2, "w4"), (3, "w4")] {
         let mut customer = intact_chain();
         customer.records.remove(deleted);
-        let findings = walk_chains(&customer);
+        let findings = walk_chains(&customer, RecordRetention::default());
         assert_eq!(
             kinds_and_keys(&customer),
             [(FindingKind::Missing, key.to_owned())],
@@ -112,19 +113,19 @@ fn deleted_records_are_one_finding_and_the_records_before_them_are_followed() {
     let mut customer = intact_chain();
     customer.records.drain(1..3);
     assert!(
-        walk_chains(&customer)[0]
+        walk_chains(&customer, RecordRetention::default())[0]
             .detail
             .starts_with("records 2 to 3 of the chain w"),
         "{:?}",
-        walk_chains(&customer)
+        walk_chains(&customer, RecordRetention::default())
     );
     customer.records.clear();
     assert!(
-        walk_chains(&customer)[0]
+        walk_chains(&customer, RecordRetention::default())[0]
             .detail
             .starts_with("records 1 to 4 of the chain w"),
         "{:?}",
-        walk_chains(&customer)
+        walk_chains(&customer, RecordRetention::default())
     );
 }
 
@@ -142,7 +143,7 @@ fn a_second_object_with_the_same_bytes_does_not_taint_the_first() {
 fn a_seal_ahead_of_its_record_does_not_taint_another_record_with_its_key() {
     let mut customer = intact_chain();
     add_seal(&mut customer, "w", 5, "w4", "e");
-    let findings = walk_chains(&customer);
+    let findings = walk_chains(&customer, RecordRetention::default());
     assert_eq!(
         kinds_and_keys(&customer),
         [(FindingKind::Missing, "w4".into())]
@@ -170,13 +171,17 @@ fn the_largest_number_is_followed_to_an_end() {
         kinds_and_keys(&customer).len(),
         2,
         "the number, and the deployment of it: {:?}",
-        walk_chains(&customer)
+        walk_chains(&customer, RecordRetention::default())
     );
     add_seal(&mut customer, "v", u64::MAX, "v9", "z");
-    assert!(walk_chains(&customer).iter().any(|it| {
-        it.detail
-            .starts_with(&format!("records 1 to {} of the chain v", u64::MAX))
-    }));
+    assert!(
+        walk_chains(&customer, RecordRetention::default())
+            .iter()
+            .any(|it| {
+                it.detail
+                    .starts_with(&format!("records 1 to {} of the chain v", u64::MAX))
+            })
+    );
 }
 
 #[test]
@@ -232,4 +237,45 @@ fn a_seal_with_the_key_of_another_is_reported() {
             (FindingKind::Unsealed, "w4".into())
         ]
     );
+}
+
+#[test]
+fn the_first_record_of_a_chain_holds_the_newest_record_of_before() {
+    let mut customer = intact_chain();
+    let mut first = chained_record("v", 1, "e", "");
+    let newest = "usage-logs/airbnb/2026-11-24_120848.json";
+    if let Some(chain) = &mut first.parsed.chain {
+        chain.newest = Some(newest.into());
+    }
+    add_seal(&mut customer, "v", 1, "v1", "e");
+    customer.records.push(first);
+    let missing = [(FindingKind::Missing, newest.to_owned())];
+    assert_eq!(kinds_and_keys(&customer), missing);
+
+    let expired = |until: &str| {
+        let retention = RecordRetention::until(until.parse().expect("a time"));
+        walk_chains(&customer, retention).is_empty()
+    };
+    assert!(expired("2026-11-25T00:00:00Z"));
+    assert!(!expired("2026-11-24T00:00:00Z"));
+
+    customer.records[3].key = newest.into();
+    if let Some(seal) = customer.seals.get_mut("chain/w.json") {
+        seal.as_mut().expect("a seal").key = newest.into();
+    }
+    assert_eq!(kinds_and_keys(&customer), []);
+}
+
+#[test]
+fn the_beginning_of_a_chain_may_expire_and_nothing_else() {
+    let limited = RecordRetention::until("2026-11-25T00:00:00Z".parse().expect("a time"));
+    let found = |gone: std::ops::Range<usize>| {
+        let mut customer = intact_chain();
+        customer.records.drain(gone);
+        walk_chains(&customer, limited).len()
+    };
+    assert_eq!(found(0..3), 0);
+    assert_eq!(found(1..2), 1, "in the middle");
+    // The key of the last record has no time here.
+    assert_eq!(found(0..4), 0, "the seal does not expire");
 }

@@ -20,6 +20,7 @@ fn config_object(key: &str, digest: &str, captured: i64) -> ConfigVersion {
         md5: Some(digests.md5.clone()),
         sha256: Some(digests.sha256.clone()),
         captured_at: Some(hour(captured)),
+        deployment_id: Some(format!("d{}", captured / 2 + 1)),
         ..ConfigMetadata::default()
     };
     ConfigVersion {
@@ -183,6 +184,7 @@ fn chained_record(hours: i64, number: u64, backup: &str, of: &ConfigVersion) -> 
                 writer: "w".into(),
                 number,
                 previous,
+                newest: None,
             }),
             ..ParsedRecord::default()
         },
@@ -227,7 +229,7 @@ fn findings_after(
 ) -> Vec<(FindingKind, String, String)> {
     let mut customer = intact_customer();
     change(&mut customer);
-    audit_customer(&customer)
+    audit_customer(&customer, RecordRetention::default())
         .into_iter()
         .map(|it| (it.kind, it.key, it.detail))
         .collect()
@@ -250,7 +252,10 @@ fn assert_found(
 #[test]
 fn an_intact_customer_has_no_findings() {
     assert_eq!(findings_after(|_| ()), []);
-    assert_eq!(audit_customer(&CustomerSnapshot::default()), []);
+    assert_eq!(
+        audit_customer(&CustomerSnapshot::default(), RecordRetention::default()),
+        []
+    );
 }
 
 #[test]
@@ -390,6 +395,17 @@ fn copies_are_compared_with_their_metadata_key_and_records() {
     assert_found(FindingKind::Edited, &key, "its metadata is missing", |it| {
         stated(&mut it.config_copies[0]).md5 = None;
     });
+    assert_found(FindingKind::Edited, &key, "its metadata is missing", |it| {
+        stated(&mut it.config_copies[0]).sha256 = None;
+    });
+    for id in ["d2", "unknown", ""] {
+        assert_found(
+            FindingKind::Edited,
+            &key,
+            "its metadata names another deployment",
+            |it| stated(&mut it.config_copies[0]).deployment_id = Some(id.into()),
+        );
+    }
     assert_found(
         FindingKind::Misplaced,
         &key,
@@ -438,7 +454,7 @@ fn the_current_config_is_intact_has_a_copy_and_is_of_the_last_deployment() {
             it.current_configs[0] = config_object("terragrunt/airbnb/config.yaml", "a", 0);
         },
     );
-    // Without metadata, its MD5 must be that of a record, unless there are no copies yet.
+    // Without metadata, it must be that of the last deployment, unless there are no copies yet.
     assert_eq!(
         findings_after(|it| stated(&mut it.current_configs[0]).captured_at = None),
         []
@@ -450,8 +466,17 @@ fn the_current_config_is_intact_has_a_copy_and_is_of_the_last_deployment() {
     assert_found(
         FindingKind::Edited,
         key,
-        "its metadata is missing, and no usage record has its MD5",
+        "its metadata is missing, and it is not the config of the last deployment",
         strange,
+    );
+    assert_found(
+        FindingKind::Edited,
+        key,
+        "its metadata is missing, and it is not the config of the last deployment",
+        |it| {
+            it.current_configs[0] = config_object("terragrunt/airbnb/config.yaml", "a", 0);
+            stated(&mut it.current_configs[0]).captured_at = None;
+        },
     );
     let alone = findings_after(|it| {
         strange(it);
@@ -488,4 +513,69 @@ fn deployments_within_five_minutes_are_concurrent() {
         !passes_as_latest(&config_object("c", "a", 0), after(301))
             && !passes_as_latest(&config_object("c", "c", 0), after(301))
     );
+}
+
+#[test]
+fn a_record_is_compared_with_the_config_that_it_names() {
+    let copy = version_object(0, "a").key;
+    let sha256 = |it: &mut CustomerSnapshot, digit: &str| {
+        it.records[0].parsed.config_sha256 = digit.repeat(64);
+    };
+    assert_eq!(findings_after(|it| sha256(it, "a")), []);
+    assert_found(
+        FindingKind::Edited,
+        &copy,
+        "it is not the config of the deployment at `",
+        |it| sha256(it, "c"),
+    );
+    let record = intact_customer().records[0].key.clone();
+    assert_found(
+        FindingKind::Edited,
+        &record,
+        "its `backup_key` names another config",
+        |it| {
+            it.records[0].parsed.config_hash = "c".repeat(32);
+            it.records[0].parsed.backup = "unchanged".into();
+        },
+    );
+}
+
+#[test]
+fn a_record_without_a_time_counts_as_one_of_now() {
+    let mut record = unchained_record(0, "a", "");
+    record.parsed.deployed_at = None;
+    record.sha256 = Some("o".into());
+    record.key = format!("usage-logs/airbnb/{}.json", "a".repeat(32));
+    assert_found(
+        FindingKind::Unsealed,
+        &record.key.clone(),
+        "it is not part of a chain",
+        |it| it.records.push(record),
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_a_finding_beside_the_others() {
+    let found = findings_after(|it| {
+        let reason = "cannot get it";
+        it.unreadable
+            .push(crate::snapshot::SkippedObject::new("k", reason));
+        it.records[1].read_error = Some(RecordReadError::NotFetched(reason.into()));
+        it.records[2].parsed.customer = "acme".into();
+    });
+    let kinds: Vec<FindingKind> = found.iter().map(|(kind, ..)| *kind).collect();
+    assert!(kinds.contains(&FindingKind::Misplaced), "{found:?}");
+    let unreadable = kinds.iter().filter(|it| **it == FindingKind::Unreadable);
+    assert_eq!(unreadable.count(), 2, "{found:?}");
+}
+
+#[test]
+fn only_the_copies_of_expired_records_may_be_unrecorded() {
+    let found = |until: i64| {
+        let mut customer = intact_customer();
+        customer.records.remove(0);
+        audit_customer(&customer, RecordRetention::until(hour(until))).len()
+    };
+    assert_eq!(found(1), 0);
+    assert_eq!(found(-2), 1);
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use crate::chain::claim::{ChainClaim, ChainHead};
-use crate::chain::seal::{self, RecordOrigin, SealResult};
+use crate::chain::seal::{self, ChainChange, RecordOrigin, SealResult};
 use crate::deployment::upload::lost_write_error;
 use crate::digest::sha256_hex;
 use crate::error::{Error, ErrorKind};
@@ -35,8 +35,8 @@ pub(crate) async fn upload_claimed_record(
 ) -> Result<UploadedRecord, Error> {
     let body = make_line(claim.next_link());
     // If this fails, S3 may have the record. The chain stays claimed until a replay knows.
-    let (key, seal) = put_record_and_seal(store, item, &body, &mut claim).await?;
-    claim.release(seal.chain_head);
+    let (key, mut seal) = put_record_and_seal(store, item, &body, &mut claim).await?;
+    seal.release(claim);
     let note = seal.error.map(|error| {
         format!("the deployment is logged, but its record is not sealed yet: {error}")
     });
@@ -140,7 +140,7 @@ impl RecordUpload<'_> {
     async fn seal_unless_sealed(&self, early_head: Option<ChainHead>) -> SealResult {
         match early_head {
             Some(head) => SealResult {
-                chain_head: Some(head),
+                chain: ChainChange::Continued(head),
                 error: None,
             },
             None => self.seal(self.body, RecordOrigin::Written).await,

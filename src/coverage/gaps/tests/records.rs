@@ -15,6 +15,7 @@ fn chained_customer() -> CustomerEvidence {
             writer: "w".to_owned(),
             number,
             previous: previous.to_owned(),
+            newest: None,
         });
         record
     };
