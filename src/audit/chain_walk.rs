@@ -68,6 +68,14 @@ fn is_key_of_chain(seal_key: &str, writer: &str) -> bool {
     seal_key.ends_with(&format!("/{writer}.json"))
 }
 
+fn has_unreadable_seal(customer: &CustomerSnapshot, writer: &str) -> bool {
+    let mut unreadable = customer.unreadable.iter();
+    unreadable.any(|object| {
+        let key = object.key.as_deref();
+        key.is_some_and(|key| is_key_of_chain(key, writer))
+    })
+}
+
 impl<'a> ChainWalk<'a> {
     fn new(records: &'a [StoredRecord], retention: RecordRetention) -> Self {
         let mut walk = Self {
@@ -319,6 +327,7 @@ impl<'a> ChainWalk<'a> {
                 }
                 // An unreadable seal is a finding of its own.
                 Some((_, None)) => {}
+                None if has_unreadable_seal(customer, writer) => {}
                 None => {
                     let count = unreached.len();
                     let detail = format!(

@@ -94,7 +94,8 @@ fn check_records(customer: &CustomerSnapshot, findings: &mut Vec<AuditFinding>) 
 
         let backup_key = record.parsed.backup_key.as_str();
         let is_backed_up = record.has_confirmed_backup() || record.has_spooled_backup();
-        if is_backed_up && !backup_key.is_empty() && !copies.contains(backup_key) {
+        let is_there = copies.contains(backup_key) || customer.is_unreadable(backup_key);
+        if is_backed_up && !backup_key.is_empty() && !is_there {
             let mut detail = format!(
                 "the config of the deployment at `{}` is missing",
                 record.key
@@ -250,8 +251,9 @@ fn check_copies(
 }
 
 fn check_current_configs(customer: &CustomerSnapshot, findings: &mut Vec<AuditFinding>) {
-    if customer.current_configs.is_empty() && !customer.config_copies.is_empty() {
-        let key = keys::current_config_key(&customer.name);
+    let key = keys::current_config_key(&customer.name);
+    let is_there = !customer.current_configs.is_empty() || customer.is_unreadable(&key);
+    if !is_there && !customer.config_copies.is_empty() {
         let detail = "it is missing, but copies of its versions exist";
         findings.push(AuditFinding::new(FindingKind::Missing, &key, detail));
     }
@@ -291,11 +293,8 @@ fn check_current_config(
     };
 
     let copy_key = keys::config_version_key(&customer.name, captured_at, md5);
-    if !customer
-        .config_copies
-        .iter()
-        .any(|copy| copy.key == copy_key)
-    {
+    let mut copies = customer.config_copies.iter();
+    if !copies.any(|copy| copy.key == copy_key) && !customer.is_unreadable(&copy_key) {
         let detail = format!("it is missing, although `{}` is a copy of it", config.key);
         findings.push(AuditFinding::new(FindingKind::Missing, &copy_key, detail));
     }

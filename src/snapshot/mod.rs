@@ -118,6 +118,13 @@ impl CustomerSnapshot {
             && self.unreadable.is_empty()
     }
 
+    /// Whether the object is there, but the bucket does not return it.
+    #[must_use]
+    pub fn is_unreadable(&self, key: &str) -> bool {
+        let mut unreadable = self.unreadable.iter();
+        unreadable.any(|object| object.key.as_deref() == Some(key))
+    }
+
     /// Records and archives that cannot be read.
     pub fn skipped(&self) -> impl Iterator<Item = SkippedObject> {
         let records = self.records.iter().filter_map(StoredRecord::skipped);

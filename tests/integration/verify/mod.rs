@@ -1,5 +1,8 @@
 //! Chains of records as deployments write them, changes to these records, and what `verify` finds.
 
+mod known;
+mod lost_answers;
+
 use std::fs;
 use std::process::Output;
 use std::sync::Arc;
