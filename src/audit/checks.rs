@@ -294,9 +294,16 @@ fn check_current_config(
 
     let copy_key = keys::config_version_key(&customer.name, captured_at, md5);
     let mut copies = customer.config_copies.iter();
-    if !copies.any(|copy| copy.key == copy_key) && !customer.is_unreadable(&copy_key) {
-        let detail = format!("it is missing, although `{}` is a copy of it", config.key);
-        findings.push(AuditFinding::new(FindingKind::Missing, &copy_key, detail));
+    match copies.find(|copy| copy.key == copy_key) {
+        Some(copy) if !is_same_writer(customer, config, copy) => {
+            let detail = format!("its metadata names another deployment than `{copy_key}`");
+            findings.push(AuditFinding::new(FindingKind::Edited, &config.key, detail));
+        }
+        None if !customer.is_unreadable(&copy_key) => {
+            let detail = format!("it is missing, although `{}` is a copy of it", config.key);
+            findings.push(AuditFinding::new(FindingKind::Missing, &copy_key, detail));
+        }
+        _ => {}
     }
     if let Some(last) = find_later_deployment(customer, md5, captured_at) {
         let when = last
@@ -310,6 +317,23 @@ fn check_current_config(
         );
         findings.push(AuditFinding::new(FindingKind::Edited, &config.key, detail));
     }
+}
+
+/// Whether one deployment wrote both. Of two in the same second, each may have written one.
+fn is_same_writer(
+    customer: &CustomerSnapshot,
+    config: &ConfigVersion,
+    copy: &ConfigVersion,
+) -> bool {
+    let stated_id = config.deployment_id();
+    let mut records = customer.records.iter();
+    stated_id == copy.deployment_id()
+        || records.any(|record| {
+            let parsed = &record.parsed;
+            stated_id == Some(parsed.deployment_id.as_str())
+                && parsed.backup_key == copy.key
+                && parsed.backup == "uploaded"
+        })
 }
 
 fn content_md5(config: &ConfigVersion) -> &str {

@@ -14,7 +14,7 @@ use crate::audit::retention::RecordRetention;
 use crate::digest::sha256_hex;
 
 /// At least so many objects are remembered one by one, so that a finding can name them.
-const MIN_RECENT: usize = 16;
+const MIN_RECENT: usize = 5;
 
 /// How many hex digits of a SHA-256 are remembered.
 const DIGEST_DIGITS: usize = 32;

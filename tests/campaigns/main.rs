@@ -34,6 +34,7 @@ mod second_runs;
 mod shortage;
 mod signals;
 mod strace;
+mod tamper;
 mod tls;
 mod trial_runner;
 mod violations;

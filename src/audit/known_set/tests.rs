@@ -51,9 +51,9 @@ fn old_objects_are_summed_up_by_month() {
     let known = learned();
     assert_eq!(known.recent.len(), MIN_RECENT);
     let counts: Vec<_> = known.months.values().map(|(count, _)| *count).collect();
-    assert_eq!((counts, known.count()), (vec![30, 31, 3], 80));
+    assert_eq!((counts, known.count()), (vec![30, 31, 14], 80));
     let line = serde_json::to_string(&known).expect("JSON");
-    assert!(line.len() < 1500, "{} bytes", line.len());
+    assert!(line.len() < 600, "{} bytes", line.len());
     assert_eq!(serde_json::from_str::<KnownSet>(&line).expect("it"), known);
 }
 

@@ -249,3 +249,22 @@ fn only_the_copies_of_expired_records_may_be_unrecorded() {
     assert_eq!(found(1), 0);
     assert_eq!(found(-2), 1);
 }
+
+#[test]
+fn the_current_config_and_its_copy_are_of_one_deployment() {
+    let key = "terragrunt/airbnb/config.yaml";
+    for id in [None, Some("d1"), Some("d9")] {
+        assert_found(
+            FindingKind::Edited,
+            key,
+            "its metadata names another deployment than `",
+            |it| stated(&mut it.current_configs[0]).deployment_id = id.map(str::to_owned),
+        );
+    }
+    // Two deployments of the same second with the same bytes: one wrote the copy.
+    let found = findings_after(|it| {
+        it.records[2].parsed.backup = "uploaded".into();
+        stated(&mut it.current_configs[0]).deployment_id = Some("d3".into());
+    });
+    assert_eq!(found, []);
+}

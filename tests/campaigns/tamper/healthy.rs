@@ -1,0 +1,1 @@
+//! Histories without an edit, in which nothing may be found.
