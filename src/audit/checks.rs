@@ -280,13 +280,13 @@ fn check_current_config(
         .and_then(|metadata| metadata.captured_at);
     let Some(captured_at) = captured_at else {
         // The legacy module wrote none, and a helper always writes it.
-        let is_recorded = customer
+        let is_of_legacy_module = customer
             .records
             .iter()
-            .any(|it| it.parsed.config_hash == md5);
+            .any(|it| it.parsed.deployment_id.is_empty() && it.parsed.config_hash == md5);
         let is_older = find_later_deployment(customer, md5, DateTime::<Utc>::MIN_UTC).is_some();
-        if !customer.config_copies.is_empty() && (!is_recorded || is_older) {
-            let detail = "its metadata is missing, and it is not the config of the last deployment";
+        if !customer.config_copies.is_empty() && (!is_of_legacy_module || is_older) {
+            let detail = "its metadata is missing";
             findings.push(AuditFinding::new(FindingKind::Edited, &config.key, detail));
         }
         return;
@@ -327,7 +327,9 @@ fn is_same_writer(
 ) -> bool {
     let stated_id = config.deployment_id();
     let mut records = customer.records.iter();
-    stated_id == copy.deployment_id()
+    let backup_id = |it: &ConfigVersion| it.metadata.as_ref().and_then(|it| it.backup_id.clone());
+    let is_same_upload = backup_id(config) == backup_id(copy);
+    (stated_id == copy.deployment_id() && is_same_upload)
         || records.any(|record| {
             let parsed = &record.parsed;
             stated_id == Some(parsed.deployment_id.as_str())

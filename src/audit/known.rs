@@ -305,12 +305,13 @@ fn see_copy(prefix: &str, copy: &ConfigVersion) -> SeenObject {
     let digest = copy.content.as_ref().map(|content| {
         let metadata = copy.metadata.clone().unwrap_or_default();
         let stated = format!(
-            "{} {:?} {:?} {:?} {:?}",
+            "{} {:?} {:?} {:?} {:?} {:?}",
             content.digests.sha256,
             metadata.md5,
             metadata.sha256,
             metadata.captured_at,
-            metadata.deployment_id
+            metadata.deployment_id,
+            metadata.backup_id
         );
         sha256_hex(stated.as_bytes())
     });

@@ -5,7 +5,9 @@ use chrono::{DateTime, Utc};
 use crate::digest::{ContentDigests, compute_digests};
 use crate::error::Error;
 use crate::keys::ConfigKey;
-use crate::keys::metadata::{DEPLOYMENT_ID_FIELD, MD5_FIELD, SHA256_FIELD, parse_captured_at};
+use crate::keys::metadata::{
+    BACKUP_ID_FIELD, DEPLOYMENT_ID_FIELD, MD5_FIELD, SHA256_FIELD, parse_captured_at,
+};
 use crate::s3::listing::{ObjectMeta, versioned_key};
 use crate::s3::retry::retry_with_backoff;
 use crate::s3::store::{ObjectHead, ObjectStore};
@@ -47,6 +49,7 @@ pub struct ConfigMetadata {
     pub sha256: Option<String>,
     pub captured_at: Option<DateTime<Utc>>,
     pub deployment_id: Option<String>,
+    pub backup_id: Option<String>,
     pub size: u64,
 }
 
@@ -64,6 +67,7 @@ impl ConfigMetadata {
             sha256: head.metadata.get(SHA256_FIELD).cloned(),
             captured_at: parse_captured_at(head),
             deployment_id: head.metadata.get(DEPLOYMENT_ID_FIELD).cloned(),
+            backup_id: head.metadata.get(BACKUP_ID_FIELD).cloned(),
             size: head.size,
         }
     }

@@ -142,13 +142,15 @@ impl Sandbox {
 
     /// Adds a record of another person at this time.
     fn forge(&mut self, at: u64, edit: impl FnOnce(&mut Value)) -> (Deployment, String) {
+        // With the config of that time.
+        let before = self.indices(|it| it.at < at).pop().unwrap_or_default();
         let deployment = Deployment {
             at,
             sent_at: at,
             writer: Some("f0f0f0f0f0f0f0f0".to_owned()),
             user: "somebody.else".to_owned(),
             uploads: false,
-            ..self.deployment(SINGLE)
+            ..self.deployment(before)
         };
         let chain = json!({"writer": deployment.writer, "number": 1, "previous": ""});
         let mut record = self.history.record(&deployment, chain);
