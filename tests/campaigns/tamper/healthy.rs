@@ -3,17 +3,17 @@
 //! directory, and deployments while `verify` runs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use test_support::campaign::Campaign;
 use test_support::faulty_proxy::{FaultyProxy, RequestFate};
-use test_support::oracle::{format_rfc3339, unix_now, unix_time};
+use test_support::oracle::{format_rfc3339, unix_now};
 use test_support::terraform_steps::{CustomerUnit, string_field, wrap_request};
-use test_support::{BUCKET, CONFIG, World, refused_endpoint, run_with_input, to_text};
+use test_support::{BUCKET, CONFIG, World, refused_endpoint, run_with_input};
 
-use super::history::{Deployment, History, Objects, sha256_hex};
+use super::history::{Deployment, History, Object, Objects, sha256_hex};
 use super::put_objects;
 
 /// The number of histories.
@@ -22,6 +22,7 @@ const STEPS: usize = 12;
 
 /// Clocks may be so wrong.
 const MAX_SKEW: u64 = 15 * 60;
+const DAY: u64 = 24 * 3600;
 
 /// The findings of one run, with its memory in `known`.
 fn find(world: &World, known: &str, more: &[&str]) -> Vec<String> {
@@ -69,10 +70,6 @@ fn run_history(campaign: &Campaign, number: usize) -> (usize, Vec<String>) {
     for step in 0..STEPS {
         let is_good = chance.u8(..4) > 0;
         deploy_somewhere(&mut world, &mut chance, step, is_good);
-        if chance.u8(..4) == 0 {
-            let compacted = world.helper_command(&["compact", "--older-than", "0d"]);
-            archive_records(&world, compacted);
-        }
         runs += 2;
         alarms.extend(find(&world, "known", &[]));
         alarms.extend(find(&world, &format!("known only at {step}"), &[]));
@@ -80,52 +77,100 @@ fn run_history(campaign: &Campaign, number: usize) -> (usize, Vec<String>) {
     (runs, alarms)
 }
 
-/// Archives what `compact` takes, and deletes these objects, as a lifecycle rule does.
-fn archive_records(world: &World, mut compact: std::process::Command) {
-    let output = compact.output().expect("it runs");
-    assert!(output.status.success(), "{output:?}");
-}
-
-/// Deployments of two months with wrong clocks, of which some are sent later, seen at random times.
+/// Deployments of two months with wrong clocks, of which some are sent later and some records are
+/// archived, seen at random times. In the end old records expire.
 fn run_synthetic_history(campaign: &Campaign, number: usize) -> (usize, Vec<String>) {
     let mut chance = campaign.rng(1000 + number);
     let mut history = History::new("acme");
     for deployment in &mut history.deployments {
-        let at = deployment.at + chance.u64(..MAX_SKEW);
-        let delay = match chance.u8(..4) {
-            0 => chance.u64(..20 * 24 * 3600),
-            _ => chance.u64(..2 * MAX_SKEW),
-        };
-        // The clock of the machine is up to 15 minutes ahead.
-        *deployment = Deployment {
-            at,
-            sent_at: (at + delay).saturating_sub(MAX_SKEW),
-            ..deployment.clone()
-        };
+        let sent_at = deployment.at + random_delay(&mut chance, deployment);
+        // The clock of the machine is up to 15 minutes behind or ahead.
+        deployment.at = deployment.at + chance.u64(..2 * MAX_SKEW) - MAX_SKEW;
+        deployment.sent_at = sent_at;
     }
-    let all = history.deployments.clone();
     let world = World::new();
     let (mut alarms, mut runs) = (Vec::new(), 0);
-    let mut seen_at = all[0].sent_at;
-    while seen_at < all[all.len() - 1].sent_at + 40 * 24 * 3600 {
-        seen_at += chance.u64(1..12 * 24 * 3600);
-        // All that was sent until now, as the bucket has it then.
+    let begin = history.deployments[0].at;
+    let end = begin + 90 * DAY;
+    let mut seen_at = begin;
+    let mut there = Objects::new();
+    while seen_at < end {
+        seen_at += chance.u64(1..12 * DAY);
         let mut until_now = history.clone();
-        until_now
-            .deployments
-            .retain(|it| it.sent_at <= seen_at && !is_pending(it, &all, seen_at));
-        let objects: Objects = until_now.render();
-        put_objects(&world, &objects);
+        until_now.deployments.retain(|it| it.sent_at <= seen_at);
+        let objects = until_now.render();
+        let added = objects
+            .iter()
+            .filter(|(key, object)| there.get(*key) != Some(object));
+        put_objects(
+            &world,
+            &added.map(|(key, it)| (key.clone(), it.clone())).collect(),
+        );
+        there = objects;
+        if chance.u8(..4) == 0 {
+            archive_records(&world, &mut chance);
+        }
         runs += 1;
         alarms.extend(find(&world, "known", &[]));
+        set_seen_time(&world, seen_at);
     }
-    (runs, alarms)
+    // The records of a time expire, and the archive, which has none of later months.
+    let mut limit = begin + chance.u64(1..80 * DAY);
+    for key in world.server.keys(BUCKET, "usage-logs-archive/") {
+        world.server.delete(BUCKET, &key).expect("expired");
+    }
+    let is_record = |(key, _): &(&String, &Object)| key.starts_with("usage-logs/");
+    for (key, object) in there.iter().filter(is_record) {
+        if world.server.object(BUCKET, key).is_none() {
+            limit = limit.max(object.modified + 1);
+        }
+    }
+    for (key, object) in there.iter().filter(is_record) {
+        if object.modified < limit {
+            world.server.delete(BUCKET, key).expect("expired");
+        }
+    }
+    let limit = format_rfc3339(limit);
+    alarms.extend(find(&world, "known", &["--retention", &limit]));
+    alarms.extend(find(&world, "nothing", &["--retention", &limit]));
+    (runs + 2, alarms)
 }
 
-/// Whether the config of a deployment is still queued elsewhere.
-fn is_pending(deployment: &Deployment, all: &[Deployment], now: u64) -> bool {
-    let mut uploads = all.iter().filter(|it| it.uploads && it.at <= deployment.at);
-    uploads.next_back().is_some_and(|it| it.sent_at > now)
+/// How long after its time a deployment is sent. Its config is there before others name it.
+fn random_delay(chance: &mut fastrand::Rng, deployment: &Deployment) -> u64 {
+    let may_be_late = deployment.writer.is_some() && !deployment.uploads;
+    if may_be_late && chance.u8(..4) == 0 {
+        chance.u64(7200..20 * DAY)
+    } else {
+        chance.u64(2..20)
+    }
+}
+
+/// The months of the history lie in the past, so what was seen was seen then.
+fn set_seen_time(world: &World, seen_at: u64) {
+    let path = world.path().join("known");
+    let mut lines = String::new();
+    for line in std::fs::read_to_string(&path).expect("lines").lines() {
+        let mut known: Value = serde_json::from_str(line).expect("JSON");
+        known["seen"] = json!(format_rfc3339(seen_at));
+        lines.push_str(&format!("{known}\n"));
+    }
+    std::fs::write(path, lines).expect("written");
+}
+
+/// Archives the months that ended, and deletes some of these objects.
+fn archive_records(world: &World, chance: &mut fastrand::Rng) {
+    let compacted = world
+        .helper_command(&["compact"])
+        .output()
+        .expect("it runs");
+    assert!(compacted.status.success(), "{compacted:?}");
+    for key in world.server.keys(BUCKET, "usage-logs/") {
+        let is_archived = key.contains("/2026-09-") || key.contains("/2026-10-");
+        if is_archived && chance.bool() {
+            world.server.delete(BUCKET, &key).expect("deleted");
+        }
+    }
 }
 
 /// Deployments without a pause while `verify` runs again and again.
@@ -160,39 +205,51 @@ fn verify_while_others_deploy(runs: usize) -> Vec<String> {
     alarms
 }
 
-/// Answers that are lost at random while two machines deploy; `verify` when all is sent.
+/// Answers that are lost at random while two machines deploy. Then the network works, and each of
+/// them replays and deploys once more.
 fn run_with_lost_answers(campaign: &Campaign, number: usize) -> Vec<String> {
-    let mut chance = campaign.rng(2000 + number);
+    let seed = campaign.rng(2000 + number).u64(..);
     let mut world = World::new();
-    let seed = chance.u64(..);
-    let proxy = FaultyProxy::start(&world.server.endpoint(), move |line| {
-        let digest =
-            sha256_hex(format!("{seed} {line} {:?}", std::time::Instant::now()).as_bytes());
-        match &digest[..1] {
-            "0" if line.starts_with("PUT ") => RequestFate::LoseAnswer,
-            "1" if line.contains("/usage-chain/") => {
-                RequestFate::Answer("500 Internal Server Error", "")
+    let is_bad = Arc::new(AtomicBool::new(true));
+    let requests = AtomicUsize::new(0);
+    let proxy = FaultyProxy::start(&world.server.endpoint(), {
+        let is_bad = Arc::clone(&is_bad);
+        move |line| {
+            let request = requests.fetch_add(1, Ordering::SeqCst);
+            let fate = sha256_hex(format!("{seed} {request}").as_bytes()).as_bytes()[0];
+            match fate {
+                _ if !is_bad.load(Ordering::SeqCst) => RequestFate::Pass,
+                b'0' | b'1' if line.starts_with("PUT ") => RequestFate::LoseAnswer,
+                b'2'..=b'4' if line.contains("/usage-chain/") => {
+                    RequestFate::Answer("500 Internal Server Error", "")
+                }
+                _ => RequestFate::Pass,
             }
-            _ => RequestFate::Pass,
         }
     });
+    world.set_s3_endpoint(&proxy.endpoint());
+    let deploy = |world: &World, machine: &str| {
+        CustomerUnit::in_folder(world, &format!("folder of {machine}/airbnb")).deploy(world);
+    };
+    let machines = ["machine a", "machine b"];
     for step in 0..STEPS / 2 {
-        world.move_to(["machine a", "machine b"][step % 2]);
-        world.set_s3_endpoint(&proxy.endpoint());
-        let unit = CustomerUnit::in_folder(&world, &format!("folder {}/airbnb", step % 2));
-        unit.deploy(&world);
+        world.move_to(machines[step % 2]);
+        deploy(&world, machines[step % 2]);
+        if step % 3 == 2 {
+            world.helper_command(&["replay"]).output().expect("it runs");
+        }
     }
-    for machine in ["machine a", "machine b"] {
+    is_bad.store(false, Ordering::SeqCst);
+    for machine in machines {
         world.move_to(machine);
-        world.restore_endpoints();
         world.helper_command(&["replay"]).output().expect("it runs");
-        // The next record of a chain seals the one before.
-        world.set_s3_endpoint(&proxy.endpoint());
+        // The next records of its chains seal those before.
+        for _ in 0..STEPS {
+            deploy(&world, machine);
+        }
     }
-    world.restore_endpoints();
     let mut alarms = forked_places(&world);
-    let found = find(&world, "known", &[]);
-    alarms.extend(found.into_iter().filter(|it| !it.contains("unsealed")));
+    alarms.extend(find(&world, "known", &[]));
     alarms
 }
 
@@ -256,5 +313,4 @@ fn an_alarm_is_counted() {
         find(&world, "nothing", &["--retention", &now]),
         Vec::<String>::new()
     );
-    let _ = (to_text(b""), unix_time(0));
 }
