@@ -35,7 +35,7 @@ use crate::time_spec::{DayBoundary, parse_time_argument};
 const CONFIRMATION_PAUSES: [Duration; 4] = [
     Duration::ZERO,
     Duration::from_millis(500),
-    Duration::from_millis(1000),
+    Duration::from_secs(1),
     Duration::from_millis(1500),
 ];
 

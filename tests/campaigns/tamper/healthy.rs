@@ -153,7 +153,8 @@ fn set_seen_time(world: &World, seen_at: u64) {
     for line in std::fs::read_to_string(&path).expect("lines").lines() {
         let mut known: Value = serde_json::from_str(line).expect("JSON");
         known["seen"] = json!(format_rfc3339(seen_at));
-        lines.push_str(&format!("{known}\n"));
+        lines.push_str(&known.to_string());
+        lines.push('\n');
     }
     std::fs::write(path, lines).expect("written");
 }
@@ -304,7 +305,7 @@ fn an_alarm_is_counted() {
     put_objects(&world, &objects);
     assert_eq!(find(&world, "known", &[]), Vec::<String>::new());
     let newest = objects.keys().filter(|key| key.starts_with("usage-logs/"));
-    let newest = newest.last().expect("a record").clone();
+    let newest = newest.max().expect("a record").clone();
     objects.remove(&newest);
     world.server.delete(BUCKET, &newest).expect("deleted");
     assert!(!find(&world, "known", &[]).is_empty());

@@ -133,7 +133,7 @@ impl History {
             {
                 chain["newest"] = json!(newest);
             }
-            let record = self.record(deployment, chain);
+            let record = self.record(deployment, &chain);
             let key = self.record_key(deployment);
             let body = format!("{record}\n").into_bytes();
             let head = (number + 1, sha256_hex(&body));
@@ -206,7 +206,7 @@ impl History {
         newest.map(|it| self.copy_key(it)).unwrap_or_default()
     }
 
-    pub(super) fn record(&self, deployment: &Deployment, chain: Value) -> Value {
+    pub(super) fn record(&self, deployment: &Deployment, chain: &Value) -> Value {
         let mut record = json!({
             "timestamp": format_rfc3339(deployment.at),
             "customer": self.customer,
