@@ -115,7 +115,7 @@ fn first_chained_at(records: &[StoredRecord]) -> Option<DateTime<Utc>> {
     chained.filter_map(|record| record.parsed.deployed_at).min()
 }
 
-/// A record without a time counts as one of now, so that leaving out the time hides nothing.
+/// A record without a time counts as one of now, so that it cannot hide in the past.
 fn is_unchained_after(record: &StoredRecord, first_chained: Option<DateTime<Utc>>) -> bool {
     let Some(first) = first_chained else {
         return false;

@@ -233,7 +233,8 @@ impl LegacyRecords {
             );
             return Some(AuditFinding::new(FindingKind::Missing, prefix, detail));
         }
-        if self.digest.is_none() || self.digest == now.digest {
+        // If one cannot be read, that is a finding of its own.
+        if self.digest.is_none() || now.digest.is_none() || self.digest == now.digest {
             return None;
         }
         let detail = "the records of the legacy module are not those that `verify` saw before";
@@ -254,12 +255,15 @@ impl SeenCustomer {
         let (records_prefix, configs_prefix) = (records_prefix(segment), configs_prefix(segment));
         let mut seen = Self::empty();
         let mut legacy = Vec::new();
-        let mut has_chains = false;
+        let (mut has_chains, mut is_readable) = (false, true);
         for record in &customer.records {
             has_chains |= record.parsed.chain.is_some();
             match key_time(&record.key) {
                 Some(at) => seen.records.push(see_record(&records_prefix, record, at)),
-                None => legacy.push(format!("{} {:?}\n", record.key, record.sha256)),
+                None => {
+                    is_readable &= record.sha256.is_some();
+                    legacy.push(format!("{} {:?}\n", record.key, record.sha256));
+                }
             }
         }
         for copy in &customer.config_copies {
@@ -280,7 +284,8 @@ impl SeenCustomer {
         legacy.sort_unstable();
         seen.legacy = LegacyRecords {
             count: legacy.len(),
-            digest: has_chains.then(|| shorten(&sha256_hex(legacy.concat().as_bytes()))),
+            digest: (has_chains && is_readable)
+                .then(|| shorten(&sha256_hex(legacy.concat().as_bytes()))),
         };
         seen
     }

@@ -172,7 +172,7 @@ impl ChainClaim {
                 }
                 head
             }
-            // The same. A replay of the record finds out, and frees the chain.
+            // It stays claimed, too. A replay of the record frees it.
             None if may_be_uploaded => return,
             None => self.head,
         };

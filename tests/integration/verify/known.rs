@@ -2,16 +2,14 @@
 
 use std::fs;
 use std::process::Output;
-use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
-use test_support::faulty_proxy::RequestFate;
 use test_support::oracle::{format_rfc3339, unix_now, wait_for_next_second};
 use test_support::terraform_steps::{CustomerUnit, string_field};
 use test_support::{BUCKET, CONFIG, World, to_text};
 
-use super::{DENIED, parse_findings, run_verify, start_proxy};
+use super::{parse_findings, run_verify};
 
 /// Deployments of CI runners, each of which starts without any state.
 fn deploy_on_runners(world: &mut World, count: usize) {
@@ -193,23 +191,4 @@ fn what_expired_is_no_finding_with_a_retention() {
         run_verify(&world, &["--retention", "soon"]).status.code(),
         Some(3)
     );
-}
-
-#[test]
-fn an_unreadable_object_is_a_finding_beside_the_others() {
-    let mut world = World::new();
-    CustomerUnit::new(&world).deploy(&world).expect_success();
-    let (_proxy, refuses) = start_proxy(&mut world, |line| {
-        if line.starts_with("GET ") && line.contains("/config-history/2") {
-            RequestFate::Answer("403 Forbidden", DENIED)
-        } else {
-            RequestFate::Pass
-        }
-    });
-    refuses.store(true, Ordering::SeqCst);
-    let output = run_verify(&world, &["--json"]);
-    let found = kinds_and_keys(&output);
-    assert_eq!(found.len(), 1, "{output:?}");
-    assert_eq!(found[0].0, "unreadable");
-    assert!(found[0].1.contains("/config-history/"), "{found:?}");
 }

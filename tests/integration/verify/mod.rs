@@ -2,6 +2,7 @@
 
 mod known;
 mod lost_answers;
+mod unreadable;
 
 use std::fs;
 use std::process::Output;
