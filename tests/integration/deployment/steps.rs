@@ -128,7 +128,7 @@ fn a_record_is_one_line_with_its_fields_in_the_documented_order() {
     let order = keys_in_order(&body);
     assert_eq!(
         order[13..],
-        ["tools", "chain"],
+        ["tools", "chain", "config_sha256"],
         "no checkout, no CI, not late"
     );
     assert_eq!(record["tools"]["config_backup"], env!("CARGO_PKG_VERSION"));

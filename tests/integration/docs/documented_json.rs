@@ -310,11 +310,34 @@ fn written_files_have_exactly_the_documented_keys() {
     );
     assert_eq!(
         shown.len(),
-        5 + ANSWERS.len(),
+        6 + ANSWERS.len(),
         "an example is compared with nothing"
     );
 
     assert_documented_metadata(&world, &record, &seal);
+
+    // The object of yesterday is damaged, and only what is intact is learned.
+    world.server.delete(BUCKET, &newest).expect("deleted");
+    world
+        .helper_command(&["verify", "--retention", "0m"])
+        .output()
+        .expect("verify");
+    let known = read_state_file(&world, "known", ".jsonl");
+    assert_eq!(
+        json_shape(&without_object_names(&known)),
+        json_shape(&without_object_names(&shown["known"]))
+    );
+}
+
+/// The memory of `verify` without the names of objects and months.
+fn without_object_names(known: &str) -> String {
+    let mut known: Value = serde_json::from_str(known).expect("JSON");
+    for set in ["records", "configs"] {
+        for map in ["recent", "months"] {
+            known[set][map] = Value::Object(serde_json::Map::new());
+        }
+    }
+    known.to_string()
 }
 
 #[test]
