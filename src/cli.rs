@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 
 use anyhow::Result;
+use clap::error::ContextValue;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::compact::{CompactArgs, run_compact};
@@ -21,7 +22,7 @@ use crate::commands::report::{EXAMPLES, ReportArgs, run_report};
 use crate::commands::restore::{RestoreArgs, run_restore};
 use crate::commands::status::{StatusArgs, run_status};
 use crate::commands::verify::{VerifyArgs, run_verify};
-use crate::error::print_error;
+use crate::error::{print_error, to_single_line};
 use crate::exit_code::ExitCode;
 use crate::system::panics;
 
@@ -113,7 +114,7 @@ pub fn run_cli(
 ) -> ExitCode {
     let command = match CommandLine::try_parse_from(args) {
         Ok(command_line) => command_line.command,
-        Err(error) => return print_usage_error(&error, output, messages),
+        Err(error) => return print_usage_error(error, output, messages),
     };
     let is_part_of_deployment = CliCommand::is_part_of_deployment(command.as_ref());
     let has_terminal = messages.is_terminal();
@@ -167,10 +168,11 @@ fn run_command(
 
 /// clap also reports `--help` and `--version` as errors, and these go to stdout.
 fn print_usage_error(
-    error: &clap::Error,
+    error: clap::Error,
     mut output: impl Write,
     mut messages: impl Write,
 ) -> ExitCode {
+    let error = with_harmless_values(error);
     let text = error.render();
     if error.use_stderr() {
         let _ = write!(messages, "{text}");
@@ -179,6 +181,20 @@ fn print_usage_error(
         let _ = write!(output, "{text}");
         ExitCode::Ok
     }
+}
+
+/// An error of clap quotes arguments, and variables that stand for them. Neither may add a line.
+fn with_harmless_values(mut error: clap::Error) -> clap::Error {
+    let mut harmless = Vec::new();
+    for (kind, value) in error.context() {
+        if let ContextValue::String(text) = value {
+            harmless.push((kind, ContextValue::String(to_single_line(text))));
+        }
+    }
+    for (kind, value) in harmless {
+        error.insert(kind, value);
+    }
+    error
 }
 
 fn print_help(mut output: impl Write) -> ExitCode {

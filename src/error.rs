@@ -1,7 +1,8 @@
 //! The error of this program: a kind to act on, a message of one line, and a hint.
 //!
-//! Messages read `cannot DO SOMETHING: CAUSE`. Must not know the AWS SDK: `s3/error.rs` translates its
-//! errors.
+//! Messages read `cannot DO SOMETHING: CAUSE`. They quote paths, profiles and servers, so every text
+//! becomes one harmless line on its way in and on its way out. Must not know the AWS SDK:
+//! `s3/error.rs` translates its errors.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -57,8 +58,8 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             kind,
-            message: message.into(),
-            hint: hint.into(),
+            message: into_single_line(message.into()),
+            hint: into_single_line(hint.into()),
             bucket_region: None,
             status: None,
             code: String::new(),
@@ -129,11 +130,12 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        // The fields are open, so a text may not have come through the constructor.
+        f.write_str(&to_single_line(&self.message))?;
         if self.hint.is_empty() {
             return Ok(());
         }
-        write!(f, "; {}", self.hint)
+        write!(f, "; {}", to_single_line(&self.hint))
     }
 }
 
@@ -141,21 +143,92 @@ impl StdError for Error {}
 
 /// Prints an error as one line, and returns its exit code, also if `messages` cannot be written to.
 pub fn print_error(error: &anyhow::Error, messages: &mut impl Write) -> ExitCode {
-    let line = to_single_line(&format!("{error:#}"));
-    let _ = writeln!(messages, "config-backup: {line}");
+    let _ = write_message(messages, &format!("{error:#}"));
     match error.downcast_ref::<Error>() {
         Some(error) => error.exit_code(),
         None => ExitCode::Error,
     }
 }
 
-/// `text` as one line without control characters, because servers may answer with any bytes.
+/// Writes `text` as one line that names this program.
+pub fn write_message(messages: &mut impl Write, text: &str) -> io::Result<()> {
+    writeln!(messages, "config-backup: {}", to_single_line(text))
+}
+
+/// Writes `text` as one harmless line.
+pub fn write_line(output: &mut impl Write, text: &str) -> io::Result<()> {
+    writeln!(output, "{}", to_single_line(text))
+}
+
+/// Control characters (Unicode `Cc`), line separators and marks that change the writing direction.
+///
+/// With them, a reader sees something else than the text says.
+#[must_use]
+pub fn is_unsafe_for_display(c: char) -> bool {
+    match c {
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            true
+        }
+        _ => c.is_control(),
+    }
+}
+
+/// `text` as one line without unsafe characters, because servers, files and variables may have any.
+/// A harmless text stays as it is.
 #[must_use]
 pub fn to_single_line(text: &str) -> String {
-    let is_separator = |c: char| c.is_control() || c.is_whitespace();
+    into_single_line(text.to_owned())
+}
+
+fn into_single_line(text: String) -> String {
+    if !text.contains(is_unsafe_for_display) {
+        return text;
+    }
+    let is_separator = |c: char| is_unsafe_for_display(c) || c.is_whitespace();
     let words: Vec<&str> = text
         .split(is_separator)
         .filter(|word| !word.is_empty())
         .collect();
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: &str =
+        "a  b`\nconfig-backup: all is well\r\u{1b}[8m\u{85}\u{2028}\u{202e}\u{200f}\t";
+    const HARMLESS: &str = "a b` config-backup: all is well [8m";
+
+    #[test]
+    fn every_text_of_an_error_is_one_harmless_line() {
+        let error = Error::new(ErrorKind::Local, HOSTILE, HOSTILE);
+        assert_eq!(
+            (error.message.as_str(), error.hint.as_str()),
+            (HARMLESS, HARMLESS)
+        );
+
+        let past_the_constructor = Error {
+            message: HOSTILE.to_owned(),
+            hint: HOSTILE.to_owned(),
+            ..error
+        };
+        let shown = past_the_constructor.to_string();
+        assert_eq!(shown, format!("{HARMLESS}; {HARMLESS}"));
+    }
+
+    #[test]
+    fn messages_and_lines_are_one_line_each() {
+        let mut written = Vec::new();
+        write_message(&mut written, HOSTILE).expect("written");
+        write_line(&mut written, HOSTILE).expect("written");
+        let written = String::from_utf8(written).expect("text");
+        assert_eq!(written, format!("config-backup: {HARMLESS}\n{HARMLESS}\n"));
+    }
+
+    #[test]
+    fn a_harmless_text_stays_as_it_is() {
+        let path = " two  blanks, \u{a0}, für, 株式会社 ";
+        assert_eq!(to_single_line(path), path);
+    }
 }

@@ -21,10 +21,11 @@ case ${5-} in
   *) seconds=10 ;;
 esac
 
-# The text as the inside of a JSON string and as one line: without control characters, quotes and backslashes.
-# By bytes, because the tr of macOS stops at a byte that is not a character.
+# The text as the inside of a JSON string and as one line: without quotes, backslashes, control characters, line separators
+# and marks that change the writing direction. By bytes, because the tr of macOS stops at a byte that is not a character.
+marks=$(printf 's/\302[\200-\237]//g;s/\330\234//g;s/\342\200[\216\217\250-\256]//g;s/\342\201[\246-\251]//g')
 plain() {
-  printf '%s' "$1" | LC_ALL=C tr '\n' ' ' | LC_ALL=C tr -d '\000-\037\177\042\134'
+  printf '%s' "$1" | LC_ALL=C tr '\n' ' ' | LC_ALL=C tr -d '\000-\037\177\042\134' | LC_ALL=C sed "$marks"
 }
 
 answer_instead() {
@@ -60,7 +61,10 @@ fetch() {
     esac
   done
   name=${url##*/}
-  absent="the helper '$helper' is not installed, and not to be had from '$url'"
+  # A user name, a query and a fragment can be secrets.
+  shown=${url%%[?#]*}
+  case $shown in *://*@*) shown=${shown%%://*}://${shown##*@} ;; *) ;; esac
+  absent="the helper '$helper' is not installed, and not to be had from '$shown'"
 
   # One sum for whatever comes, or lines as sha256sum writes them, of which that of the file counts.
   wanted=$(printf '%s\n' "$sums" | while read -r sum file; do

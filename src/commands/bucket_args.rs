@@ -8,8 +8,7 @@ use clap::Args;
 use crate::config::fields;
 use crate::config::file;
 use crate::defaults::{DEFAULT_BUCKET, DEFAULT_BUCKET_REGION};
-use crate::error::Error;
-use crate::output::sanitize::sanitize;
+use crate::error::{Error, write_message};
 use crate::s3::store::{BucketTarget, ObjectEncryption};
 use crate::system::env::{environment_profiles, has_env_credentials};
 
@@ -62,10 +61,9 @@ impl BucketArgs {
             return Ok(target);
         }
         if let Some((profile, path)) = find_folder_profile() {
-            let name = sanitize(&profile);
-            let line = format!("config-backup: uses the AWS profile `{name}` of `{path}`");
+            let line = format!("uses the AWS profile `{profile}` of `{path}`");
             // A closed stderr does not stop the command.
-            let _ = writeln!(messages, "{line}");
+            let _ = write_message(messages, &line);
             target.profile = profile;
         }
         Ok(target)

@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::archive::writer::{CompactResult, compact_customer};
 use crate::commands::bucket_args::{BucketArgs, EncryptionArgs};
-use crate::error::Error;
+use crate::error::{Error, write_line, write_message};
 use crate::exit_code::ExitCode;
 use crate::keys::{self, RECORDS_PREFIX};
 use crate::output::ignore_broken_pipe;
@@ -88,11 +88,11 @@ pub fn run_compact(
 
     summary.skipped.sort();
     for line in &summary.skipped {
-        writeln!(messages, "config-backup: skipped {}", sanitize(line))?;
+        write_message(&mut messages, &format!("skipped {line}"))?;
     }
     // After a failure as well: what was written stays, and the next run continues from there.
     let line = format_summary(&summary, arguments.dry_run);
-    writeln!(messages, "config-backup: {line}")?;
+    write_message(&mut messages, &line)?;
     compacted?;
     Ok(ExitCode::Ok)
 }
@@ -116,7 +116,7 @@ async fn compact_all(
         let result = result?;
         for (key, record_count) in &result.files {
             let records = count_noun(*record_count, "record");
-            let written = writeln!(output, "{}: {records}", sanitize(key));
+            let written = write_line(output, &format!("{}: {records}", sanitize(key)));
             ignore_broken_pipe(written).context("cannot write to stdout")?;
         }
         summary.add_customer(result);

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::commands::bucket_args::BucketArgs;
 use crate::coverage::collect::{CoverageEvidence, collect_evidence};
 use crate::coverage::gaps::{CoverageGap, GapScope};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, write_line, write_message};
 use crate::exit_code::ExitCode;
 use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::{count_noun, sanitize};
@@ -161,7 +161,7 @@ fn write_report(
 ) -> std::io::Result<()> {
     let mut output = BufWriter::new(output);
     if json {
-        writeln!(output, "{}", to_json_line(report)?)?;
+        write_line(&mut output, &to_json_line(report)?)?;
         return output.flush();
     }
     write_skipped(skipped, &mut messages)?;
@@ -172,16 +172,11 @@ fn write_report(
         ..
     } in &report.gaps
     {
-        writeln!(
-            output,
-            "{} `{}`: {}",
-            kind.as_str(),
-            sanitize(customer),
-            sanitize(text)
-        )?;
+        let (kind, customer, text) = (kind.as_str(), sanitize(customer), sanitize(text));
+        write_line(&mut output, &format!("{kind} `{customer}`: {text}"))?;
     }
     output.flush()?;
-    writeln!(messages, "config-backup: {}", summarize_report(report))
+    write_message(&mut messages, &summarize_report(report))
 }
 
 /// What was compared, so that an empty bucket does not pass for a bucket without gaps.

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use crate::deployment::answer::{AnswerStatus, DeployAnswer};
 use crate::deployment::protocol::{self, ModuleQuery};
 use crate::deployment::runner::{repeat_last_answer, run_deployment};
+use crate::error::write_message;
 
 /// Answers the query of `data.external.deploy`.
 ///
@@ -36,7 +37,8 @@ pub fn run_fallback(input: impl Read, mut output: impl Write) -> Result<()> {
         AnswerStatus::Ok => "",
         AnswerStatus::Warning | AnswerStatus::Error => "WARNING: ",
     };
-    writeln!(output, "config-backup: {label}{}", answer.message).context("cannot write to stdout")
+    let line = format!("{label}{}", answer.message);
+    write_message(&mut output, &line).context("cannot write to stdout")
 }
 
 fn not_logged_answer(error: &anyhow::Error) -> DeployAnswer {

@@ -10,7 +10,7 @@ use crate::commands::bucket_args::BucketArgs;
 use crate::config::document::{self, YamlNode};
 use crate::config::file;
 use crate::config::unified_diff::{ChangeKind, DiffLine, diff_lines};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, write_line, write_message};
 use crate::exit_code::ExitCode;
 use crate::history::load::{get_verified_version, load_history};
 use crate::history::versions::ConfigHistory;
@@ -92,10 +92,7 @@ pub fn run_diff(
     })??;
     write_skipped(&skipped, &mut messages)?;
     if arguments.show_secrets {
-        writeln!(
-            messages,
-            "config-backup: WARNING: secrets are shown in clear"
-        )?;
+        write_message(&mut messages, "WARNING: secrets are shown in clear")?;
     }
 
     let mode = if arguments.show_secrets {
@@ -112,7 +109,7 @@ pub fn run_diff(
         diff_documents(&sides, mode)?
     };
     if lines.is_empty() && !is_same {
-        writeln!(messages, "config-backup: only comments or order differ")?;
+        write_message(&mut messages, "only comments or order differ")?;
     }
 
     let has_colours = output.is_terminal() && env_var("NO_COLOR").is_none();
@@ -174,7 +171,7 @@ fn parse_side(side: &DiffSide) -> Result<YamlNode, Error> {
     match document::parse_document(&side.bytes) {
         Ok(document) => Ok(document),
         Err(cause) => {
-            let message = format!("cannot compare `{}`: {cause}", sanitize(&side.name));
+            let message = format!("cannot compare `{}`: {cause}", side.name);
             let hint = "`config-backup restore` writes it unchanged";
             Err(Error::new(ErrorKind::Input, message, hint))
         }
@@ -186,22 +183,19 @@ fn diff_text(sides: &[DiffSide; 2]) -> Vec<DiffLine> {
     let [before, after] = sides
         .each_ref()
         .map(|side| String::from_utf8_lossy(&side.bytes));
-    let mut lines = diff_lines(&before, &after);
-    for line in &mut lines {
-        line.text = sanitize(&line.text).into_owned();
-    }
-    lines
+    diff_lines(&before, &after)
 }
 
 fn write_diff(
     sides: &[DiffSide; 2],
     lines: &[DiffLine],
     has_colours: bool,
-    output: &mut dyn Write,
+    output: &mut impl Write,
 ) -> io::Result<()> {
-    let [before, after] = sides.each_ref().map(|side| sanitize(&side.name));
     if !lines.is_empty() {
-        writeln!(output, "--- {before}\n+++ {after}")?;
+        let [before, after] = sides.each_ref().map(|side| sanitize(&side.name));
+        write_line(output, &format!("--- {before}"))?;
+        write_line(output, &format!("+++ {after}"))?;
     }
     for DiffLine { kind, text } in lines {
         let colour = match kind {
@@ -211,9 +205,9 @@ fn write_diff(
             ChangeKind::Unchanged => "",
         };
         if has_colours && !colour.is_empty() {
-            writeln!(output, "{colour}{text}\u{1b}[0m")?;
+            writeln!(output, "{colour}{}\u{1b}[0m", sanitize(text))?;
         } else {
-            writeln!(output, "{text}")?;
+            write_line(output, &sanitize(text))?;
         }
     }
     output.flush()

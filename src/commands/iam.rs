@@ -9,7 +9,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use crate::defaults::DEFAULT_BUCKET;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, write_message};
 use crate::exit_code::ExitCode;
 use crate::iam::document::PolicyDocument;
 use crate::iam::policies::{
@@ -18,7 +18,6 @@ use crate::iam::policies::{
 use crate::iam::scope::{AwsPartition, KmsKey, PolicyScope};
 use crate::iam::validation::{is_account_id, is_bucket_name, is_principal_arn, kms_key_region};
 use crate::output::ignore_broken_pipe;
-use crate::output::sanitize::sanitize;
 
 /// What `iam --help` ends with.
 pub const IAM_EXAMPLES: &str = "\
@@ -129,12 +128,12 @@ pub fn run_iam(
     let limit = args.policy.size_limit();
     let size = json.chars().filter(|c| !c.is_whitespace()).count();
     if size > limit.max_chars {
-        writeln!(
-            messages,
-            "config-backup: this policy has {size} characters, and AWS takes {} as a {}; \
+        let note = format!(
+            "this policy has {size} characters, and AWS takes {} as a {}; \
              print several policies, each for fewer customers",
             limit.max_chars, limit.policy_kind
-        )?;
+        );
+        write_message(&mut messages, &note)?;
     }
 
     let written = write_policy(&json, &mut output);
@@ -264,6 +263,6 @@ impl PolicyArgs {
 }
 
 fn invalid_option(option: &str, value: &str, cause: &str, hint: &str) -> Error {
-    let message = format!("cannot use `--{option} {}`: {cause}", sanitize(value));
+    let message = format!("cannot use `--{option} {value}`: {cause}");
     Error::new(ErrorKind::Input, message, hint)
 }

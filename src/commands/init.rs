@@ -23,7 +23,7 @@ use crate::customer_folder::unit_folder::{LOCK_FILE, UnitFolder, UnitOrigin, rea
 use crate::doctor::check::CheckResult;
 use crate::doctor::machine_checks::check_helper_is_found;
 use crate::doctor::readiness::check_readiness;
-use crate::error::{Error, print_error};
+use crate::error::{Error, print_error, write_line, write_message};
 use crate::exit_code::ExitCode;
 use crate::system::atomic_file::{self, FileMode};
 use crate::system::env::env_var;
@@ -105,7 +105,8 @@ fn worse_exit_code(one: ExitCode, other: ExitCode) -> ExitCode {
 
 fn init_folder(customer: &Path, arguments: &InitArgs, output: &mut impl Write) -> Result<ExitCode> {
     if arguments.customer_folders.len() > 1 {
-        writeln!(output, "{}:", customer.display()).context("cannot write to stdout")?;
+        let line = format!("{}:", customer.display());
+        write_line(output, &line).context("cannot write to stdout")?;
     }
     if !customer.is_dir() {
         return reject_folder(customer, output);
@@ -123,7 +124,7 @@ fn init_folder(customer: &Path, arguments: &InitArgs, output: &mut impl Write) -
     let root = match choose_root(customer, arguments, &unit) {
         Ok(root) => root,
         Err(error) => {
-            writeln!(output, "config-backup: {error}")?;
+            write_message(output, &error.to_string())?;
             return Ok(error.exit_code());
         }
     };
@@ -134,11 +135,9 @@ fn init_folder(customer: &Path, arguments: &InitArgs, output: &mut impl Write) -
 
 fn reject_folder(customer: &Path, output: &mut impl Write) -> Result<ExitCode> {
     let folder = customer.display();
-    writeln!(
-        output,
-        "config-backup: `{folder}` is not a folder; \
-         name the folder with the customer's config.yaml"
-    )?;
+    let line =
+        format!("`{folder}` is not a folder; name the folder with the customer's config.yaml");
+    write_message(output, &line)?;
     Ok(ExitCode::InvalidInput)
 }
 
@@ -297,7 +296,7 @@ impl<W: Write> UnitWriter<'_, W> {
     }
 
     fn report(&mut self, line: &str) -> Result<()> {
-        writeln!(self.output, "{line}").context("cannot write to stdout")
+        write_line(self.output, line).context("cannot write to stdout")
     }
 }
 
@@ -321,23 +320,17 @@ fn set_executable_mode(_: &Path) -> io::Result<()> {
 fn explain_foreign_folder(unit: &UnitFolder, output: &mut impl Write) -> Result<()> {
     let folder = unit.path.display();
     if unit.origin != UnitOrigin::LegacyModule {
-        writeln!(
-            output,
-            "`{folder}` has files that config-backup did not write."
-        )?;
-        return Ok(());
+        let line = format!("`{folder}` has files that config-backup did not write.");
+        return Ok(write_line(output, &line)?);
     }
-    writeln!(
-        output,
+    let line = format!(
         "`{folder}` has the legacy module. \
          Its state object stays where it is, and nothing is destroyed."
-    )?;
-    writeln!(
-        output,
-        "The unit has a state of its own and needs no AWS provider. \
-         Reports read the records of the legacy module as before."
-    )?;
-    Ok(())
+    );
+    write_line(output, &line)?;
+    let line = "The unit has a state of its own and needs no AWS provider. \
+                Reports read the records of the legacy module as before.";
+    Ok(write_line(output, line)?)
 }
 
 /// Says what `--force` would do.
@@ -347,13 +340,12 @@ fn explain_force(unit: &UnitFolder, output: &mut impl Write) -> Result<()> {
         names.push(name.to_owned());
     }
     names.extend(list_files_to_set_aside(unit));
-    writeln!(
-        output,
+    let line = format!(
         "Nothing was written. `config-backup init --force` sets these files aside as *.bak \
          and writes the unit: {}",
         names.join(", ")
-    )?;
-    Ok(())
+    );
+    Ok(write_line(output, &line)?)
 }
 
 /// The files that `--force` sets aside and does not replace.
@@ -370,21 +362,20 @@ fn list_files_to_set_aside(unit: &UnitFolder) -> Vec<String> {
 
 /// Says which root file the unit includes, because that file says where the unit's state is.
 fn explain_root(root: &RootFile, output: &mut impl Write) -> Result<()> {
-    match &root.path {
-        Some(path) => writeln!(
-            output,
+    let line = match &root.path {
+        Some(path) => format!(
             "The unit's state is where the root file `{}` says.",
             path.display()
-        )?,
-        None => writeln!(
-            output,
+        ),
+        None => format!(
             "Note: neither this folder nor one above has the root file `{}`; \
              the unit keeps its state in its own folder.",
             root.name
-        )?,
-    }
+        ),
+    };
+    write_line(output, &line)?;
     if let Some(note) = &root.note {
-        writeln!(output, "Note: {note}.")?;
+        write_line(output, &format!("Note: {note}."))?;
     }
     Ok(())
 }
@@ -393,16 +384,16 @@ fn explain_root(root: &RootFile, output: &mut impl Write) -> Result<()> {
 fn report_readiness(customer: &Path, output: &mut impl Write) -> Result<ExitCode> {
     if !customer.join("config.yaml").exists() {
         let folder = customer.display();
-        writeln!(
-            output,
+        let line = format!(
             "Note: `{folder}` has no config.yaml yet; \
              without it deployments are logged but nothing is backed up."
-        )?;
+        );
+        write_line(output, &line)?;
     }
 
     let readiness = check_readiness(customer, READINESS_TIMEOUT);
     if let Some(cause) = &readiness.terragrunt_unavailable {
-        writeln!(output, "Not checked by terragrunt: {cause}.")?;
+        write_line(output, &format!("Not checked by terragrunt: {cause}."))?;
     }
     let helper = readiness.helper.or_else(named_helper);
     let mut results = vec![readiness.root, readiness.unit, readiness.dependents];
@@ -413,20 +404,17 @@ fn report_readiness(customer: &Path, output: &mut impl Write) -> Result<ExitCode
 
     for result in &results {
         let check = result.check.name();
-        writeln!(
-            output,
-            "Not ready: {check}: {}; {}.",
-            result.seen, result.fix
-        )?;
+        let line = format!("Not ready: {check}: {}; {}.", result.seen, result.fix);
+        write_line(output, &line)?;
     }
     if !results.is_empty() {
         return Ok(ExitCode::Error);
     }
-    writeln!(
-        output,
+    let line = format!(
         "Deploy with `terragrunt apply --all`, or this unit alone with \
          `terragrunt apply --working-dir={UNIT_FOLDER_NAME}`."
-    )?;
+    );
+    write_line(output, &line)?;
     Ok(ExitCode::Ok)
 }
 

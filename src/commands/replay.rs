@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::deployment::spool_replay::{ReplayReport, SpoolReplay};
+use crate::error::{write_line, write_message};
 use crate::exit_code::ExitCode;
 use crate::s3::store::ObjectEncryption;
 use crate::state::dirs::StateDirs;
@@ -49,14 +50,13 @@ pub fn run_replay(
     let report = block_on(replay.run())?;
 
     for problem in report.problems.iter().chain(&report.notes) {
-        writeln!(messages, "config-backup: {problem}").context("cannot write to stderr")?;
+        write_message(&mut messages, problem).context("cannot write to stderr")?;
     }
-    write!(output, "{} sent, {} left", report.sent, report.remaining)
-        .context("cannot write to stdout")?;
+    let mut summary = format!("{} sent, {} left", report.sent, report.remaining);
     if report.quarantined > 0 {
-        write!(output, ", {} quarantined", report.quarantined).context("cannot write to stdout")?;
+        summary = format!("{summary}, {} quarantined", report.quarantined);
     }
-    writeln!(output).context("cannot write to stdout")?;
+    write_line(&mut output, &summary).context("cannot write to stdout")?;
     Ok(exit_code_of(&report))
 }
 

@@ -10,9 +10,9 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 
 use crate::commands::bucket_args::BucketArgs;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, write_message};
 use crate::exit_code::ExitCode;
-use crate::output::sanitize::{count_noun, sanitize};
+use crate::output::sanitize::count_noun;
 use crate::output::{OutputFormat, ignore_broken_pipe};
 use crate::report::collector::RecordProblems;
 use crate::report::columns::SortKey;
@@ -264,21 +264,16 @@ fn write_file(writer: &ReportWriter<'_>, path: &Path, messages: &mut impl Write)
     let written = writer.write_to_file(path);
     written.map_err(|error| Error::local_file("write", path, &error))?;
     let rows = count_noun(writer.row_count(), "row");
-    writeln!(
-        messages,
-        "config-backup: wrote {rows} to {}",
-        path.display()
-    )?;
+    write_message(messages, &format!("wrote {rows} to {}", path.display()))?;
     Ok(())
 }
 
 fn write_messages(report: &CollectedReport, messages: &mut impl Write) -> Result<()> {
     let content = &report.content;
     for line in &report.cache_errors {
-        let line = sanitize(line);
-        writeln!(
+        write_message(
             messages,
-            "config-backup: {line}; the report is complete without it"
+            &format!("{line}; the report is complete without it"),
         )?;
     }
     write_problems(&content.problems, messages)?;
@@ -287,17 +282,17 @@ fn write_messages(report: &CollectedReport, messages: &mut impl Write) -> Result
     }
     if !content.problems.skipped.is_empty() {
         let records = count_noun(content.problems.skipped.len(), "record");
-        writeln!(messages, "config-backup: skipped {records} in all")?;
+        write_message(messages, &format!("skipped {records} in all"))?;
     }
     Ok(())
 }
 
 fn write_problems(problems: &RecordProblems, messages: &mut impl Write) -> Result<()> {
     for line in problems.skipped_archives.iter().chain(&problems.skipped) {
-        writeln!(messages, "config-backup: skipped {}", sanitize(line))?;
+        write_message(messages, &format!("skipped {line}"))?;
     }
     for line in &problems.partly_used {
-        writeln!(messages, "config-backup: partly used {}", sanitize(line))?;
+        write_message(messages, &format!("partly used {line}"))?;
     }
     Ok(())
 }
@@ -307,7 +302,7 @@ fn write_ambiguous_names(rows: &ReportRows, messages: &mut impl Write) -> Result
         let arns: Vec<&str> = arns.iter().map(String::as_str).collect();
         let arns = arns.join(" and ");
         let line = format!("{name} stands for {arns}; `--by arn` distinguishes them");
-        writeln!(messages, "config-backup: {}", sanitize(&line))?;
+        write_message(messages, &line)?;
     }
     Ok(())
 }

@@ -12,12 +12,11 @@ use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args};
 
 use crate::commands::bucket_args::BucketArgs;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, write_message};
 use crate::exit_code::ExitCode;
 use crate::history::load::{VerifiedConfig, get_verified_version, load_history};
 use crate::history::versions::{ConfigHistory, VersionSelector};
 use crate::output::ignore_broken_pipe;
-use crate::output::sanitize::sanitize;
 use crate::record::format_rfc3339;
 use crate::s3::store::{ObjectStore, s3_uri};
 use crate::snapshot::{READ_TIMEOUTS, write_skipped};
@@ -92,12 +91,10 @@ pub fn run_restore(
         "wrote to stdout".to_owned()
     };
     let origin = describe_origin(&loaded.history, index, &selector, &config, &target.bucket);
-    writeln!(messages, "config-backup: {done}: {}", sanitize(&origin))?;
+    write_message(&mut messages, &format!("{done}: {origin}"))?;
     if config.verified_by.is_empty() {
-        writeln!(
-            messages,
-            "config-backup: not verified: the bucket has no digest of this object"
-        )?;
+        let note = "not verified: the bucket has no digest of this object";
+        write_message(&mut messages, note)?;
     }
     Ok(ExitCode::Ok)
 }

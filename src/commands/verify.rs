@@ -15,7 +15,7 @@ use crate::audit::finding::{AuditFinding, FindingKind};
 use crate::audit::known::KnownBucket;
 use crate::audit::retention::{RecordRetention, key_time};
 use crate::commands::bucket_args::BucketArgs;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, write_line, write_message};
 use crate::exit_code::ExitCode;
 use crate::keys::{customer_segment, parse_customer_segment};
 use crate::output::ignore_broken_pipe;
@@ -138,12 +138,12 @@ pub fn run_verify(
     let written = write_report(&report, arguments.json, &mut BufWriter::new(output));
     ignore_broken_pipe(written).context("cannot write the findings to stdout")?;
     write_skipped(&snapshot.denied_archives, &mut messages)?;
-    writeln!(messages, "config-backup: {}", summarize_report(&report))?;
+    write_message(&mut messages, &summarize_report(&report))?;
     match remembered {
         Err(error) if arguments.known.is_some() && report.findings.is_empty() => {
             return Err(error.into());
         }
-        Err(error) => writeln!(messages, "config-backup: {}", sanitize(&error.to_string()))?,
+        Err(error) => write_message(&mut messages, &error.to_string())?,
         Ok(()) => {}
     }
     if report.findings.is_empty() {
@@ -298,7 +298,7 @@ fn build_report(snapshot: &BucketSnapshot, scope: &VerifyScope<'_>) -> VerifyRep
 
 fn write_report(report: &VerifyReport, json: bool, output: &mut impl Write) -> std::io::Result<()> {
     if json {
-        writeln!(output, "{}", to_json_line(report)?)?;
+        write_line(output, &to_json_line(report)?)?;
         return output.flush();
     }
     for CustomerFinding { customer, finding } in &report.findings {
@@ -306,11 +306,9 @@ fn write_report(report: &VerifyReport, json: bool, output: &mut impl Write) -> s
         let kind = kind.as_str().unwrap_or_default();
         let key = sanitize(&finding.key);
         let detail = sanitize(&finding.detail);
-        writeln!(
-            output,
-            "{kind}: {key}: {detail} (customer {})",
-            sanitize(customer)
-        )?;
+        let customer = sanitize(customer);
+        let line = format!("{kind}: {key}: {detail} (customer {customer})");
+        write_line(output, &line)?;
     }
     if let Some(known) = &report.known {
         writeln!(output, "{KNOWN_LINE_PREFIX} {known}")?;

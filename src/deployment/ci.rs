@@ -2,7 +2,7 @@
 
 use crate::record::CiJob;
 use crate::system::env::env_var;
-use crate::system::url::redact_url;
+use crate::system::url::url_page;
 
 /// A CI system, as it shows in the environment.
 struct CiProvider {
@@ -59,7 +59,7 @@ pub(crate) fn detect_ci_job() -> Option<CiJob> {
     let run_url = (provider.run_url)();
     Some(CiJob {
         provider: provider.name.to_owned(),
-        run_url: run_url.and_then(|url| redact_url(&url)).unwrap_or_default(),
+        run_url: run_url.and_then(|url| url_page(&url)).unwrap_or_default(),
     })
 }
 

@@ -3,14 +3,18 @@
 use std::path::Path;
 
 use crate::record::GitCommit;
-use crate::system::process::query_program;
+use crate::system::process::{find_trusted_program, query_program};
 
 /// The commit of the checkout that `folder` belongs to; `None` without git or a checkout.
 pub(crate) fn read_git_state(folder: &Path) -> Option<GitCommit> {
+    let git = find_trusted_program("git", folder)?;
     let folder = folder.to_string_lossy();
     let arguments = [
         // Without it git refreshes the index, and so writes to the user's checkout.
         "--no-optional-locks",
+        // A checkout can name a program here, which git would run.
+        "-c",
+        "core.fsmonitor=false",
         "-C",
         folder.as_ref(),
         "status",
@@ -18,7 +22,7 @@ pub(crate) fn read_git_state(folder: &Path) -> Option<GitCommit> {
         "--branch",
         "--untracked-files=no",
     ];
-    let status = query_program(Path::new("git"), &arguments)?;
+    let status = query_program(&git, &arguments)?;
     parse_git_status(&status)
 }
 

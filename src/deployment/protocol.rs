@@ -2,16 +2,18 @@
 //!
 //! An invalid setting is a problem that the deployment reports, and never a reason to refuse it.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
+use serde_json::{Map, Serializer, Value};
 
 use crate::defaults::{DEFAULT_BUCKET, DEFAULT_BUCKET_REGION, DEFAULT_TIMEOUT_SECONDS};
 use crate::deployment::answer::AnswerStatus;
 use crate::deployment::query_fields::QueryFields;
+use crate::output::sanitize::sanitize;
 use crate::s3::credentials_id::CredentialsId;
 use crate::s3::store::{BucketTarget, CallerIdentity, ObjectEncryption};
 
@@ -213,8 +215,15 @@ fn parse_object(bytes: &[u8], name: &str) -> Result<Map<String, Value>> {
 }
 
 /// Writes an answer as one line. Nothing else may be written to stdout.
+///
+/// Terraform shows its texts in plans, outputs and warnings, and keeps them in the state. They come
+/// from configs, variables and servers, so each becomes one harmless line here.
 pub fn write_answer(mut output: impl Write, answer: &impl Serialize) -> Result<()> {
-    let mut line = serde_json::to_vec(answer).context("cannot serialize the answer")?;
+    let mut line = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut line, HarmlessFormatter);
+    answer
+        .serialize(&mut serializer)
+        .context("cannot serialize the answer")?;
     line.push(b'\n');
     output
         .write_all(&line)
@@ -222,9 +231,51 @@ pub fn write_answer(mut output: impl Write, answer: &impl Serialize) -> Result<(
         .context("cannot write the answer to stdout")
 }
 
+/// Writes JSON strings without characters that a terminal obeys.
+struct HarmlessFormatter;
+
+impl Formatter for HarmlessFormatter {
+    fn write_string_fragment<W: Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        writer.write_all(sanitize(fragment).as_bytes())
+    }
+
+    fn write_char_escape<W: Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        escape: CharEscape,
+    ) -> io::Result<()> {
+        match escape {
+            CharEscape::Quote | CharEscape::ReverseSolidus | CharEscape::Solidus => {
+                CompactFormatter.write_char_escape(writer, escape)
+            }
+            CharEscape::LineFeed | CharEscape::CarriageReturn | CharEscape::Tab => {
+                writer.write_all(b" ")
+            }
+            _ => writer.write_all("\u{fffd}".as_bytes()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_text_of_an_answer_is_one_harmless_line() {
+        let answer =
+            serde_json::json!({"a": "\"\\/ für\r\n\t\u{1b}[8m\u{8}\u{9b}\u{7f}\u{2028}\u{202e}x"});
+        let mut output = Vec::new();
+        write_answer(&mut output, &answer).expect("written");
+        let line = String::from_utf8(output).expect("text");
+        assert_eq!(
+            line,
+            "{\"a\":\"\\\"\\\\/ für   \u{fffd}[8m\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}x\"}\n"
+        );
+    }
 
     fn parse_error(query: &str) -> String {
         let error = ModuleQuery::read(query.as_bytes()).expect_err("an error");

@@ -114,9 +114,11 @@ pub(crate) async fn find_git_and_tools(deployment: &RunningDeployment) -> Option
     let config_path = Path::new(&deployment.query.config_file_path);
     let folder = config_path.parent().unwrap_or(Path::new(".")).to_owned();
     let state_dirs = deployment.state_dirs().clone();
-    let git = tokio::task::spawn_blocking(move || git::read_git_state(&folder));
-    let tools =
-        tokio::task::spawn_blocking(move || tool_versions::detect_tool_versions(&state_dirs));
+    let git_folder = folder.clone();
+    let git = tokio::task::spawn_blocking(move || git::read_git_state(&git_folder));
+    let tools = tokio::task::spawn_blocking(move || {
+        tool_versions::detect_tool_versions(&state_dirs, &folder)
+    });
 
     let both = async { Ok((tools.await, git.await)) };
     match deployment.within_deadline(both).await {

@@ -13,28 +13,39 @@ use crate::state::dirs::StateDirs;
 use crate::system::atomic_file::{FileMode, write_atomically};
 use crate::system::env::env_var;
 use crate::system::process::{
-    AncestorProcess, find_program, list_ancestors, program_name, query_program,
+    AncestorProcess, find_trusted_file, find_trusted_program, list_ancestors, program_name,
+    query_program_in_root, query_ps,
 };
 
 /// The folder with the cached versions, in the state directory.
 pub(crate) const TOOL_VERSIONS_DIR: &str = "versions";
+
+/// How the files of the tools begin, as in `terragrunt_linux_amd64` and `terraform-1.11.4`.
+const TOOL_NAMES: [&str; 3] = ["terraform", "tofu", "terragrunt"];
+/// A longer answer of a tool is not a version.
+const MAX_VERSION_BYTES: usize = 64;
 
 /// Names the tool that a unit uses, in the hooks of Terragrunt.
 const TERRAFORM_PATH_VARIABLE: &str = "TG_CTX_TF_PATH";
 
 /// The versions of the programs that run this one, found among its ancestors.
 ///
-/// They are cached in `state_dirs` as long as the program's file is the same, because asking takes
-/// longer than the rest of a deployment.
-pub(crate) fn detect_tool_versions(state_dirs: &StateDirs) -> ToolVersions {
+/// Only a tool in PATH is asked, and only if it is the very file that runs. A script with a tool's
+/// name runs as its shell, and `sh version -json` would run the file `version`. Nothing in `folder`,
+/// which is the customer's, is run. They are cached in `state_dirs` as long as the program's file is
+/// the same, because asking takes longer than the rest of a deployment.
+pub(crate) fn detect_tool_versions(state_dirs: &StateDirs, folder: &Path) -> ToolVersions {
     let mut versions = ToolVersions::own_version_only();
     for ancestor in list_ancestors() {
         let name = program_name(&ancestor.command);
         if is_terraform_name(&name) && versions.terraform.is_empty() {
-            let program = program_path(&ancestor);
-            versions.terraform = cached_terraform_version(state_dirs, &program, &name);
-        } else if is_terragrunt_name(&name) && versions.terragrunt.is_empty() {
-            let program = program_path(&ancestor);
+            if let Some(program) = find_running_program(&ancestor, folder) {
+                versions.terraform = cached_terraform_version(state_dirs, &program, &name);
+            }
+        } else if is_terragrunt_name(&name)
+            && versions.terragrunt.is_empty()
+            && let Some(program) = find_running_program(&ancestor, folder)
+        {
             versions.terragrunt = cached_version(state_dirs, &program, query_terragrunt_version);
         }
     }
@@ -43,7 +54,7 @@ pub(crate) fn detect_tool_versions(state_dirs: &StateDirs) -> ToolVersions {
     let is_in_hook = versions.terraform.is_empty() && !versions.terragrunt.is_empty();
     if is_in_hook
         && let Some(tool) = env_var(TERRAFORM_PATH_VARIABLE)
-        && let Some(program) = find_program(&tool)
+        && let Some(program) = find_hook_program(&tool, folder)
     {
         let name = program_name(&tool);
         versions.terraform = cached_terraform_version(state_dirs, &program, &name);
@@ -51,9 +62,37 @@ pub(crate) fn detect_tool_versions(state_dirs: &StateDirs) -> ToolVersions {
     versions
 }
 
-fn program_path(ancestor: &AncestorProcess) -> PathBuf {
+/// The file of a running tool, if PATH has it under the tool's name.
+fn find_running_program(ancestor: &AncestorProcess, folder: &Path) -> Option<PathBuf> {
     let link = format!("/proc/{}/exe", ancestor.process_id);
-    fs::read_link(link).unwrap_or_else(|_| PathBuf::from(&ancestor.command))
+    // Without /proc, `ps` shows the path.
+    let file = fs::read_link(link).unwrap_or_else(|_| PathBuf::from(&ancestor.command));
+    let file_name = program_name(&file.to_string_lossy());
+    let name = program_name(&ancestor.command);
+    // A link with the name of a tool may lead to any program.
+    let is_tool = |prefix: &str| name.starts_with(prefix) && file_name.starts_with(prefix);
+    if !file.is_absolute() || !TOOL_NAMES.iter().any(|tool| is_tool(tool)) {
+        return None;
+    }
+    // The kernel cuts the names of processes.
+    let mut names = [name, file_name].into_iter();
+    names.find_map(|name| find_trusted_file(&name, &file, folder))
+}
+
+/// The tool that a hook of Terragrunt names: as it is in PATH, never a script.
+fn find_hook_program(tool: &str, folder: &Path) -> Option<PathBuf> {
+    let name = program_name(tool);
+    if !is_terraform_name(&name) {
+        return None;
+    }
+    let file = match tool.contains('/') {
+        true => PathBuf::from(tool),
+        false => find_trusted_program(&name, folder)?,
+    };
+    if !file.is_absolute() {
+        return None;
+    }
+    find_trusted_file(&name, &file, folder)
 }
 
 fn cached_terraform_version(state_dirs: &StateDirs, program: &Path, name: &str) -> String {
@@ -84,7 +123,7 @@ fn find_process_start(process_id: u32) -> Option<String> {
         return parse_process_start(&stat);
     }
     let arguments = ["-o", "lstart=", "-p", &process_id.to_string()];
-    query_program(Path::new("ps"), &arguments)
+    query_ps(&arguments)
 }
 
 /// Field 22 of `/proc/PID/stat`: the start in ticks since the boot (proc(5)).
@@ -103,7 +142,7 @@ fn is_terraform_name(name: &str) -> bool {
 }
 
 fn query_terraform_version(program: &Path, product: &str) -> Option<String> {
-    let answer = query_program(program, &["version", "-json"])?;
+    let answer = query_program_in_root(program, &["version", "-json"])?;
     let version = parse_terraform_version(&answer)?;
     Some(format!("{product} v{version}"))
 }
@@ -111,13 +150,22 @@ fn query_terraform_version(program: &Path, product: &str) -> Option<String> {
 fn parse_terraform_version(answer: &str) -> Option<String> {
     let answer: Value = serde_json::from_str(answer).ok()?;
     let version = answer.get("terraform_version")?.as_str()?;
-    Some(version.to_owned())
+    parse_version(version)
+}
+
+/// A version as tools print it. Other text is not a version.
+fn parse_version(text: &str) -> Option<String> {
+    let version = text.trim_start_matches('v');
+    let is_version_char = |c: char| c.is_ascii_alphanumeric() || ".-+_".contains(c);
+    let is_version = version.starts_with(|c: char| c.is_ascii_digit())
+        && version.len() <= MAX_VERSION_BYTES
+        && version.chars().all(is_version_char);
+    is_version.then(|| version.to_owned())
 }
 
 fn query_terragrunt_version(program: &Path) -> Option<String> {
-    let answer = query_program(program, &["--version"])?;
-    let version = answer.split_whitespace().next_back()?;
-    Some(version.trim_start_matches('v').to_owned())
+    let answer = query_program_in_root(program, &["--version"])?;
+    parse_version(answer.split_whitespace().next_back()?)
 }
 
 /// The cached version of a program, or the one that `query` finds; empty if unknown.
@@ -197,5 +245,14 @@ mod tests {
             "{\n  \"terraform_version\": \"1.11.4\",\n  \"platform\": \"linux_amd64\"\n}\n";
         assert_eq!(parse_terraform_version(answer).as_deref(), Some("1.11.4"));
         assert_eq!(parse_terraform_version("Terraform v1.11.4"), None);
+        assert_eq!(
+            parse_terraform_version("{\"terraform_version\": \"1.11\\n4\"}"),
+            None
+        );
+
+        assert_eq!(parse_version("v1.1.3-rc1").as_deref(), Some("1.1.3-rc1"));
+        for text in ["", "v", "failed", "1\u{1b}[8m", &"1".repeat(65)] {
+            assert_eq!(parse_version(text), None, "{text}");
+        }
     }
 }

@@ -28,7 +28,7 @@ use crate::s3::store::{
 use crate::system::clock::utc_now;
 use crate::system::deadline::TaskReporter;
 use crate::system::env::has_env_credentials;
-use crate::system::url::redact_url;
+use crate::system::url::url_origin;
 
 /// An account that owns no bucket.
 const UNRELATED_ACCOUNT: &str = "999999999999";
@@ -177,7 +177,7 @@ fn check_proxy(store: &ObjectStore, reporter: &CheckReporter<'_>) -> Result<(), 
     // The SDK gives no URL to a malformed endpoint.
     let url = store.bucket_url().unwrap_or_default();
     // As people write it in NO_PROXY: a port other than the usual one, but no path.
-    let host = redact_url(&url).unwrap_or_default();
+    let host = url_origin(&url).unwrap_or_default();
     let host = host.split('/').nth(2).unwrap_or("S3");
     let settings = ProxySettings::from_env();
     let seen = match settings.find_route(&url) {
@@ -334,7 +334,7 @@ fn check_network(store: &ObjectStore, probe: &AccessProbe) -> CheckResult {
         return CheckResult::from_error(CheckId::Network, error);
     }
     let endpoint = client::custom_endpoint(&store.session.config);
-    let seen = match endpoint.and_then(|url| redact_url(&url)) {
+    let seen = match endpoint.and_then(|url| url_origin(&url)) {
         Some(endpoint) => format!("S3 and STS answer, S3 at {endpoint}"),
         None => "S3 and STS answer".to_owned(),
     };

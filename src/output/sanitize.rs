@@ -6,18 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 
-/// Control characters (Unicode `Cc`), line separators and marks that change the writing direction.
-///
-/// With them, a reader sees something else than the text says.
-#[must_use]
-pub fn is_unsafe_for_display(c: char) -> bool {
-    match c {
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            true
-        }
-        _ => c.is_control(),
-    }
-}
+pub use crate::error::is_unsafe_for_display;
 
 /// Replaces each unsafe character by U+FFFD.
 #[must_use]

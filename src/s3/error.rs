@@ -48,7 +48,7 @@ impl RequestContext<'_> {
     }
 
     pub(super) fn error(&self, kind: ErrorKind, cause: &str, hint: String) -> Error {
-        Error::new(kind, to_single_line(&self.message(cause)), hint)
+        Error::new(kind, self.message(cause), hint)
     }
 
     /// An answer that does not come from AWS.
@@ -236,7 +236,7 @@ pub(super) fn describe_answer(status: u16, code: &str, sentence: &str) -> String
 /// A sentence of a server, without a full stop and of a limited length.
 pub(super) fn shorten_sentence(sentence: &str) -> String {
     let line = to_single_line(sentence);
-    let line = line.trim_end_matches('.');
+    let line = line.trim().trim_end_matches('.');
     match line.char_indices().nth(MAX_SENTENCE_CHARS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line.to_owned(),

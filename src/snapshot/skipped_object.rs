@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use crate::output::sanitize::sanitize;
+use crate::error::write_message;
 
 /// Something that could not be read, and why.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,8 +41,7 @@ impl fmt::Display for SkippedObject {
 /// Writes one line for each skipped object.
 pub fn write_skipped(skipped: &[SkippedObject], messages: &mut impl Write) -> io::Result<()> {
     for object in skipped {
-        let line = object.to_string();
-        writeln!(messages, "config-backup: skipped {}", sanitize(&line))?;
+        write_message(messages, &format!("skipped {object}"))?;
     }
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! Other programs: git, ps, Terraform and Terragrunt. The only file that runs any.
 //!
-//! Each gets a time limit and nothing on stdin. Callers must expect that there is no answer.
+//! Each is run by its absolute path, gets a time limit and nothing on stdin. Callers must expect that
+//! there is no answer.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::system::deadline;
@@ -14,6 +17,18 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 /// For commands whose user waits for the answer.
 const INTERACTIVE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_ANCESTORS: usize = 32;
+/// A longer answer is not one. `git status` prints a line for each changed file.
+const MAX_ANSWER_BYTES: u64 = 4 << 20;
+/// How executables begin (ELF, and Mach-O in both byte orders, for one or several processors).
+/// Others are scripts.
+const EXECUTABLE_MAGIC: [[u8; 4]; 6] = [
+    [0x7f, b'E', b'L', b'F'],
+    [0xfe, 0xed, 0xfa, 0xce],
+    [0xfe, 0xed, 0xfa, 0xcf],
+    [0xce, 0xfa, 0xed, 0xfe],
+    [0xcf, 0xfa, 0xed, 0xfe],
+    [0xca, 0xfe, 0xba, 0xbe],
+];
 
 /// Restarts this program without the variables that are set but empty, so that they count as not
 /// set in the SDK and in child processes, too.
@@ -28,7 +43,9 @@ pub fn restart_without_empty_env_vars() {
     let Ok(program) = std::env::current_exe() else {
         return;
     };
-    let mut command = new_command(&program);
+    let Some(mut command) = new_command(&program) else {
+        return;
+    };
     command.args(std::env::args_os().skip(1));
     for name in &empty {
         command.env_remove(name);
@@ -58,9 +75,11 @@ const GIT_LOCAL_VARIABLES: [&str; 16] = [
     "GIT_COMMON_DIR",
 ];
 
+/// `None` for a relative path: it would be looked up in PATH or in the current folder, where anybody
+/// may have put another program.
 #[allow(clippy::disallowed_methods)] // the only file that runs other programs
-fn new_command(program: &Path) -> Command {
-    Command::new(program)
+fn new_command(program: &Path) -> Option<Command> {
+    program.is_absolute().then(|| Command::new(program))
 }
 
 /// The name of a program, without its folder.
@@ -72,17 +91,78 @@ pub fn program_name(command: &str) -> String {
     }
 }
 
-/// Finds a program as a shell does: by its path, or in a folder of PATH.
+/// Finds a program by its absolute path, or in an absolute folder of PATH. A shell also looks into
+/// the current folder if PATH names it.
 #[must_use]
 pub fn find_program(name: &str) -> Option<PathBuf> {
     if name.contains('/') {
         let path = PathBuf::from(name);
-        return is_executable_file(&path).then_some(path);
+        return (path.is_absolute() && is_executable_file(&path)).then_some(path);
     }
-    let folders = env::env_var("PATH")?;
-    std::env::split_paths(&folders)
+    list_programs(name).into_iter().next()
+}
+
+/// The programs called `name` in the absolute folders of PATH.
+fn list_programs(name: &str) -> Vec<PathBuf> {
+    let folders = env::env_var("PATH").unwrap_or_default();
+    let absolute_folders = std::env::split_paths(&folders).filter(|folder| folder.is_absolute());
+    absolute_folders
         .map(|folder| folder.join(name))
-        .find(|path| is_executable_file(path))
+        .filter(|path| is_executable_file(path))
+        .collect()
+}
+
+/// The programs called `name` in PATH that may run during a deployment: not those in `folder`, nor
+/// in the current folder. Who writes a customer's files must not choose what runs.
+fn list_trusted_programs(name: &str, folder: &Path) -> Vec<PathBuf> {
+    if name.is_empty() || name.contains('/') {
+        return Vec::new();
+    }
+    let untrusted_folders = [folder.canonicalize(), Path::new(".").canonicalize()];
+    let mut programs = list_programs(name);
+    programs.retain(|path| {
+        let places = [path.canonicalize().ok(), canonical_parent(path)];
+        let is_trusted = |place: &PathBuf| {
+            let mut untrusted = untrusted_folders.iter().flatten();
+            // A folder without a parent is no customer's.
+            !untrusted.any(|folder| folder.parent().is_some() && place.starts_with(folder))
+        };
+        places
+            .iter()
+            .all(|place| place.as_ref().is_some_and(is_trusted))
+    });
+    programs
+}
+
+fn canonical_parent(path: &Path) -> Option<PathBuf> {
+    path.parent()?.canonicalize().ok()
+}
+
+/// Finds a program in PATH for a deployment of the customer in `folder`. Prefers an executable to a
+/// script that wraps it, because a script may run anything.
+#[must_use]
+pub fn find_trusted_program(name: &str, folder: &Path) -> Option<PathBuf> {
+    let programs = list_trusted_programs(name, folder);
+    let executable = programs.iter().find(|path| is_native_executable(path));
+    executable.or(programs.first()).cloned()
+}
+
+/// As [`find_trusted_program`], but only `file` itself, which may have another name behind a link.
+/// `None` if it is a script, or not in PATH.
+#[must_use]
+pub fn find_trusted_file(name: &str, file: &Path, folder: &Path) -> Option<PathBuf> {
+    let file = file.canonicalize().ok()?;
+    let programs = list_trusted_programs(name, folder);
+    programs
+        .into_iter()
+        .find(|path| is_native_executable(path) && path.canonicalize().is_ok_and(|it| it == file))
+}
+
+/// Whether a file is a program itself, and not a script that another program reads.
+fn is_native_executable(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && EXECUTABLE_MAGIC.contains(&magic)
 }
 
 fn is_executable_file(path: &Path) -> bool {
@@ -95,34 +175,90 @@ fn is_executable_file(path: &Path) -> bool {
 /// What a program prints, if it succeeds within a second.
 #[must_use]
 pub fn query_program(program: &Path, arguments: &[&str]) -> Option<String> {
-    query_program_within(QUERY_TIMEOUT, program, arguments)
+    query_program_within(QUERY_TIMEOUT, program, arguments, None)
+}
+
+/// As [`query_program`], in the root folder, where the program finds no file of a customer.
+#[must_use]
+pub fn query_program_in_root(program: &Path, arguments: &[&str]) -> Option<String> {
+    query_program_within(QUERY_TIMEOUT, program, arguments, Some(Path::new("/")))
 }
 
 /// What a program prints, if it succeeds within five seconds.
 #[must_use]
 pub fn query_program_interactive(program: &Path, arguments: &[&str]) -> Option<String> {
-    query_program_within(INTERACTIVE_TIMEOUT, program, arguments)
+    query_program_within(INTERACTIVE_TIMEOUT, program, arguments, None)
 }
 
-fn query_program_within(limit: Duration, program: &Path, arguments: &[&str]) -> Option<String> {
-    let mut command = new_command(program);
+fn query_program_within(
+    limit: Duration,
+    program: &Path,
+    arguments: &[&str],
+    folder: Option<&Path>,
+) -> Option<String> {
+    let mut command = new_command(program)?;
     command
         .args(arguments)
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null());
+    if let Some(folder) = folder {
+        command.current_dir(folder);
+    }
     // The user's flags are meant for the user's own commands.
-    command.env_remove("TF_CLI_ARGS").env_remove("TF_LOG");
+    for name in ["TF_CLI_ARGS", "TF_CLI_ARGS_version", "TF_LOG"] {
+        command.env_remove(name);
+    }
     // Terraform would otherwise look for a newer release.
     command.env("CHECKPOINT_DISABLE", "1");
     for name in GIT_LOCAL_VARIABLES {
         command.env_remove(name);
     }
 
-    let output = deadline::run_with_timeout(limit, move || command.output())?.ok()?;
-    if !output.status.success() {
+    let child = spawn_in_group(&mut command)?;
+    let group = child.id();
+    let answer = deadline::run_with_timeout(limit, move || read_answer(child));
+    if answer.is_none() {
+        kill_group(group);
+    }
+    answer.flatten()
+}
+
+/// Starts a program in a process group of its own. So it can be killed with its children, and cannot
+/// read from the terminal.
+fn spawn_in_group(command: &mut Command) -> Option<Child> {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    command.spawn().ok()
+}
+
+/// Kills a program of [`spawn_in_group`] with its children.
+fn kill_group(process_id: u32) {
+    #[cfg(unix)]
+    {
+        let process_id = i32::try_from(process_id).ok();
+        if let Some(group) = process_id.and_then(rustix::process::Pid::from_raw) {
+            // Fails if the program has ended in the meantime.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = process_id;
+}
+
+fn read_answer(mut child: Child) -> Option<String> {
+    let mut answer = Vec::new();
+    let output = child.stdout.take()?;
+    let read = output.take(MAX_ANSWER_BYTES + 1).read_to_end(&mut answer);
+    if read.is_err() || answer.len() as u64 > MAX_ANSWER_BYTES {
+        kill_group(child.id());
+        let _ = child.wait();
         return None;
     }
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    let status = child.wait().ok()?;
+    status
+        .success()
+        .then(|| String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// Runs a program in `folder` without the variables `unset`, and returns what it printed.
@@ -137,7 +273,7 @@ pub fn run_in_dir(
     unset: &[&str],
     limit: Duration,
 ) -> Option<Output> {
-    let mut command = new_command(program);
+    let mut command = new_command(program)?;
     command
         .args(arguments)
         .current_dir(folder)
@@ -148,23 +284,12 @@ pub fn run_in_dir(
     for name in unset {
         command.env_remove(name);
     }
-    // In a process group of its own it can be killed with its children, and cannot read from the
-    // terminal.
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-
-    let child = command.spawn().ok()?;
-    #[cfg(unix)]
-    let process_id = i32::try_from(child.id()).ok();
+    let child = spawn_in_group(&mut command)?;
+    let group = child.id();
     let result = deadline::run_with_timeout(limit, move || child.wait_with_output());
     let output = result.and_then(Result::ok);
-
-    #[cfg(unix)]
-    if output.is_none()
-        && let Some(group) = process_id.and_then(rustix::process::Pid::from_raw)
-    {
-        // Fails if the program has ended in the meantime.
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    if output.is_none() {
+        kill_group(group);
     }
     output
 }
@@ -173,6 +298,12 @@ pub fn run_in_dir(
 pub struct AncestorProcess {
     pub process_id: u32,
     pub command: String,
+}
+
+/// Asks `ps`.
+#[must_use]
+pub fn query_ps(arguments: &[&str]) -> Option<String> {
+    query_program(&find_program("ps")?, arguments)
 }
 
 /// The ancestors of this process, nearest first.
@@ -199,7 +330,7 @@ impl ProcessTable {
         if Path::new("/proc/self/stat").exists() {
             return Self::Proc;
         }
-        let list = query_program(Path::new("ps"), &["-axo", "pid=,ppid=,comm="]);
+        let list = query_ps(&["-axo", "pid=,ppid=,comm="]);
         Self::Ps(parse_ps_output(&list.unwrap_or_default()))
     }
 
@@ -273,6 +404,36 @@ mod tests {
         ancestors.into_iter().map(|it| it.command).collect()
     }
 
+    #[test]
+    fn a_relative_path_is_never_run() {
+        for name in ["git", "./git", "bin/git", ""] {
+            assert!(new_command(Path::new(name)).is_none(), "{name}");
+        }
+        assert_eq!(find_program("./Cargo.toml"), None);
+        assert_eq!(find_trusted_program("/bin/sh", Path::new("/nowhere")), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_script_is_told_from_an_executable() {
+        let shell = find_program("sh").expect("a shell");
+        assert!(is_native_executable(&shell));
+        assert!(!is_native_executable(Path::new("/dev/null")));
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        assert!(!is_native_executable(Path::new(manifest)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_hanging_or_endless_program_gives_no_answer() {
+        let shell = find_program("sh").expect("a shell");
+        let ask = |script: &str| query_program(&shell, &["-c", script]);
+        assert_eq!(ask("echo 1").as_deref(), Some("1\n"));
+        assert_eq!(ask("echo 1; exit 1"), None);
+        assert_eq!(ask("echo 1; sleep 600"), None);
+        assert_eq!(ask("while :; do echo 1234567890; done"), None);
+    }
+
     fn entry(parent_id: u32, command: &str) -> ProcessEntry {
         ProcessEntry {
             parent_id,
@@ -314,7 +475,8 @@ mod tests {
 
     #[test]
     fn the_variables_that_git_calls_local_are_removed() {
-        let mut git = new_command(Path::new("git"));
+        let git = find_program("git").expect("git in PATH");
+        let mut git = new_command(&git).expect("an absolute path");
         let output = git.args(["rev-parse", "--local-env-vars"]).output();
         let names = String::from_utf8(output.expect("git").stdout).expect("names");
         for name in names.lines() {

@@ -4,6 +4,8 @@
 
 use std::net::Ipv6Addr;
 
+use crate::error::is_unsafe_for_display;
+
 /// An http or https URL. It has no `Debug`, because `userinfo` can be a password.
 #[derive(Clone, Copy)]
 pub(crate) struct UrlParts<'a> {
@@ -70,6 +72,12 @@ impl<'a> UrlParts<'a> {
         Ok(self)
     }
 
+    /// `None` if it holds what a terminal would obey.
+    fn path(&self) -> Option<&'a str> {
+        let path = self.tail.split(['?', '#']).next().unwrap_or_default();
+        (!path.contains(is_unsafe_for_display) && !path.contains('\\')).then_some(path)
+    }
+
     /// Scheme, host and port.
     pub(crate) fn origin(&self) -> String {
         let scheme = if self.is_https { "https" } else { "http" };
@@ -111,17 +119,26 @@ fn is_host(host: &str) -> bool {
     !host.is_empty() && host.chars().all(is_name_part)
 }
 
-/// A URL without user name and password. `None` if a part of it could be a password.
+/// Scheme, host and port of a URL. `None` if a part of them could be a password.
 #[must_use]
-pub fn redact_url(url: &str) -> Option<String> {
+pub fn url_origin(url: &str) -> Option<String> {
+    let parts = UrlParts::parse(url).and_then(UrlParts::require_no_late_at_sign);
+    Some(parts.ok()?.origin())
+}
+
+/// The page of a URL: scheme, host, port and path. A query or a fragment can be a token. `None` as
+/// for [`url_origin`].
+#[must_use]
+pub fn url_page(url: &str) -> Option<String> {
     let parts = UrlParts::parse(url).and_then(UrlParts::require_no_late_at_sign);
     let parts = parts.ok()?;
-    Some(format!("{}{}", parts.origin(), parts.tail))
+    Some(format!("{}{}", parts.origin(), parts.path()?))
 }
 
 /// A text of a library, without what could be the password of a URL in it.
 ///
-/// Such a text can quote a URL that is not valid. So it is cut at its last `@`.
+/// Such a text can quote a URL that is not valid. So it is cut at its last `@`, and of the URLs that
+/// are left only the host is shown.
 #[must_use]
 pub fn redact_message(text: &str) -> String {
     // The SDK quotes these whole URLs, which can be nothing but a password.
@@ -134,9 +151,41 @@ pub fn redact_message(text: &str) -> String {
     let last = text.rfind('@').map(|at| at + 1);
     let last_encoded = text.rfind("%40").map(|at| at + 3);
     match last.max(last_encoded) {
-        Some(end) => format!("…{}", &text[end..]),
-        None => text.to_owned(),
+        Some(end) => format!("…{}", shorten_urls(&text[end..])),
+        None => shorten_urls(text),
     }
+}
+
+/// Replaces each URL by its origin, or by `…` if it is malformed.
+fn shorten_urls(text: &str) -> String {
+    let ends_url = |c: char| c.is_whitespace() || "\"'`<>()[]{},;".contains(c);
+    let mut shortened = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let start = rest[..at].rfind(ends_url_or_colon).map_or(0, |end| {
+            end + rest[end..].chars().next().map_or(1, char::len_utf8)
+        });
+        // An IPv6 address has brackets, which end other URLs.
+        let host_at = at + 3;
+        let bracketed = match rest[host_at..].strip_prefix('[') {
+            Some(address) => address.find(']').map_or(0, |end| end + 2),
+            None => 0,
+        };
+        let tail_at = host_at + bracketed;
+        let end = rest[tail_at..]
+            .find(ends_url)
+            .map_or(rest.len(), |end| tail_at + end);
+        shortened.push_str(&rest[..start]);
+        shortened.push_str(url_origin(&rest[start..end]).as_deref().unwrap_or("…"));
+        rest = &rest[end..];
+    }
+    shortened.push_str(rest);
+    shortened
+}
+
+/// What stands before the scheme of a URL in a text, as in `cause:http://host`.
+fn ends_url_or_colon(c: char) -> bool {
+    !c.is_ascii_alphanumeric() && !"+-.".contains(c)
 }
 
 #[cfg(test)]
@@ -144,12 +193,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_shown_without_user_and_password() {
+    fn a_page_is_shown_without_user_password_query_and_fragment() {
         for (url, shown) in [
             (
-                "https://ci.example/run/1?a=b#c",
-                "https://ci.example/run/1?a=b#c",
+                "https://ci.example/run/1?token=s3cret#s3cret",
+                "https://ci.example/run/1",
             ),
+            ("https://ci.example?s3cret", "https://ci.example"),
+            ("https://ci.example#/s3cret", "https://ci.example"),
             (
                 "https://jane:s3cret@ci.example/run/1",
                 "https://ci.example/run/1",
@@ -163,7 +214,10 @@ mod tests {
             ("http://jane:[s3cret@host", "http://host"),
             ("http://host:", "http://host"),
         ] {
-            assert_eq!(redact_url(url).as_deref(), Some(shown), "{url}");
+            assert_eq!(url_page(url).as_deref(), Some(shown), "{url}");
+            let origin = url_origin(url).expect(url);
+            assert!(shown.starts_with(&origin), "{url}: {origin}");
+            assert_eq!(origin.matches('/').count(), 2, "{url}: {origin}");
         }
     }
 
@@ -190,6 +244,12 @@ mod tests {
             "http://jane:s3\ncret@host",
             "http://jane:s3cret%40host",
             "http://jane:s3cret@[::1",
+            "http://[::1",
+            "http://[::1]s3cret",
+            "http://jane\ts3cret@host",
+            "http://jane:s3cret\u{ff20}host",
+            "http://jane:s3cret\\@host",
+            "http:\\\\jane:s3cret@host",
             "http://jane:s3cret@::1:80",
             "http://[s3cret]:1",
             "http://host:0",
@@ -198,14 +258,27 @@ mod tests {
             "socks5://jane:s3cret@host",
             "s3cret://jane@host",
         ] {
-            assert_eq!(redact_url(url), None, "{url}");
+            assert_eq!(url_page(url), None, "{url}");
+            assert_eq!(url_origin(url), None, "{url}");
         }
+        assert_eq!(url_page("https://host/a\u{202e}b"), None);
+        assert_eq!(url_page("https://host/a\\b"), None);
     }
 
     #[test]
     fn a_message_is_cut_at_its_last_at_sign() {
         assert_eq!(redact_message("connection refused"), "connection refused");
         assert_eq!(redact_message("bad URI `http://a b:s3@c%40host`"), "…host`");
+        for (text, shown) in [
+            ("no http://h:1/s3cret, or", "no http://h:1, or"),
+            ("`https://[::1]:80/x?s3cret`", "`https://[::1]:80`"),
+            ("at:http://h/s3cret#s3cret", "at:http://h"),
+            ("bad http://jane:s3cret", "bad …"),
+            ("bad ftp://s3cret and http://h", "bad … and http://h"),
+            ("://", "…"),
+        ] {
+            assert_eq!(redact_message(text), shown);
+        }
         for text in [
             "Custom endpoint `s3cret` was not a valid URI",
             "invalid full URI for ECS provider (no host): http://jane:s3cret",

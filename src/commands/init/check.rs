@@ -11,7 +11,7 @@ use crate::customer_folder::unit_files::UNIT_FOLDER_NAME;
 use crate::customer_folder::unit_folder::UnitFolder;
 use crate::doctor::check::CheckStatus;
 use crate::doctor::folder_checks::CustomerFolder;
-use crate::error::Error;
+use crate::error::{Error, write_line};
 use crate::exit_code::ExitCode;
 
 /// Prints a line for each difference, or that there is none.
@@ -43,13 +43,14 @@ pub(super) fn check_folder(
     }
 
     for line in &lines {
-        writeln!(output, "{line}").context("cannot write to stdout")?;
+        write_line(output, line).context("cannot write to stdout")?;
     }
     if !lines.is_empty() {
         return Ok(ExitCode::FindingsReported);
     }
     let folder = customer.display();
-    writeln!(output, "`{folder}` is up to date").context("cannot write to stdout")?;
+    let line = format!("`{folder}` is up to date");
+    write_line(output, &line).context("cannot write to stdout")?;
     Ok(ExitCode::Ok)
 }
 
