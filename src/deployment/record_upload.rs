@@ -17,6 +17,7 @@ use crate::record::{self, BackupStatus, GitCommit, ToolVersions, UsageRecord};
 use crate::s3::store::{CallerIdentity, ObjectStore};
 use crate::state::spool::SpoolEntry;
 use crate::state::spool_file::SpoolItem;
+use crate::system::background::run_in_background;
 
 /// The checkout and the tools of a deployment.
 pub(crate) struct GitAndTools {
@@ -115,19 +116,16 @@ pub(crate) async fn find_git_and_tools(deployment: &RunningDeployment) -> Option
     let folder = config_path.parent().unwrap_or(Path::new(".")).to_owned();
     let state_dirs = deployment.state_dirs().clone();
     let git_folder = folder.clone();
-    let git = tokio::task::spawn_blocking(move || git::read_git_state(&git_folder));
-    let tools = tokio::task::spawn_blocking(move || {
-        tool_versions::detect_tool_versions(&state_dirs, &folder)
-    });
+    let git = run_in_background(move || git::read_git_state(&git_folder));
+    let tools =
+        run_in_background(move || tool_versions::detect_tool_versions(&state_dirs, &folder));
 
     let both = async { Ok((tools.await, git.await)) };
-    match deployment.within_deadline(both).await {
-        Ok((Ok(tools), git)) => Some(GitAndTools {
-            git: git.unwrap_or_default(),
-            tools,
-        }),
-        _ => None,
-    }
+    let (tools, git) = deployment.within_deadline(both).await.ok()?;
+    Some(GitAndTools {
+        git: git.flatten(),
+        tools: tools.unwrap_or_else(ToolVersions::own_version_only),
+    })
 }
 
 /// Claims the chain that the record continues. Looks up its seal, so that the next one can be

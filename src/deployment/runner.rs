@@ -172,6 +172,8 @@ fn spool_and_upload(mut deployment: RunningDeployment, report: OutcomeSink<'_>) 
     if let Err(error) = block_on(upload_everything(&mut deployment, spooled, report)) {
         deployment.outcome.resolve_pending(&error);
     }
+    let repairs = deployment.state_dirs().take_repair_notes();
+    deployment.outcome.notes.extend(repairs);
     deployment.checkpoint(report);
     remove_expired_files(deployment.state_dirs(), &EXPIRY_RULES, system_time());
 }
@@ -235,6 +237,8 @@ fn spool_everything(
             let _ = entry.replace_body(record.to_line());
         }
     }
+    let repairs = deployment.state_dirs().take_repair_notes();
+    deployment.outcome.notes.extend(repairs);
     deployment.outcome.is_spooled = true;
     deployment.checkpoint(report);
     SpooledDeployment {

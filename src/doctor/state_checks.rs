@@ -12,6 +12,7 @@ use crate::record::format_rfc3339;
 use crate::state::dirs::{StateDirs, StateWrite};
 use crate::state::quarantine;
 use crate::state::spool::{SPOOL_DIR, Spool};
+use crate::system::atomic_file::is_unsupported;
 use crate::system::clock::utc_now;
 use crate::system::random::unique_id;
 
@@ -24,6 +25,11 @@ pub(crate) fn check_state_dir(dirs: &StateDirs) -> CheckResult {
             value,
             primary_dir_error: None,
         }) => {
+            let repairs = dirs.take_repair_notes();
+            if !repairs.is_empty() {
+                let fix = "check that the files in it are yours";
+                return CheckResult::warning(CheckId::StateFolder, repairs.join("; "), fix);
+            }
             let seen = format!("`{}` can be written", value.display());
             CheckResult::ok(CheckId::StateFolder, seen)
         }
@@ -63,7 +69,10 @@ fn write_test_file(folder: &Path) -> io::Result<PathBuf> {
 fn write_and_sync(path: &Path) -> io::Result<()> {
     let mut file = File::create_new(path)?;
     file.write_all(b"x")?;
-    file.sync_all()
+    match file.sync_all() {
+        Err(error) if !is_unsupported(&error) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Checks what is spooled, and what cannot be uploaded.

@@ -23,6 +23,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::error::{Error, ErrorKind};
+use crate::s3::name_lookup::SystemNameLookup;
 use crate::s3::proxy::{ProxyRoute, ProxySettings, RouteError};
 
 /// Trusts the system's certificates and those of the PEM file `ca_bundle`.
@@ -121,7 +122,7 @@ impl RoutingConnector {
         builder
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
             .tls_context(self.tls_context.clone())
-            .build()
+            .build_with_resolver(SystemNameLookup)
     }
 
     fn find_connector(&self, url: &str) -> Result<&Connector, RouteError> {

@@ -16,6 +16,7 @@
 //! - `http_connector`: TLS, trusted certificates, proxies
 //! - `listing`: pages of objects and versions
 //! - `profile_credentials`: the credentials of a profile of the AWS config files
+//! - `name_lookup`: the addresses of hosts
 //! - `no_proxy`: which hosts `NO_PROXY` excludes
 //! - `proxy`: the proxy for a request
 //! - `put`: writes objects, with the encryption that the bucket demands
@@ -38,6 +39,7 @@ mod fast_get;
 mod forbidden;
 mod http_connector;
 pub mod listing;
+mod name_lookup;
 mod no_proxy;
 mod profile_credentials;
 pub(crate) mod proxy;

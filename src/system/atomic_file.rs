@@ -1,9 +1,14 @@
 //! Atomic file writes: readers see the old or the new content, never a mix.
+//!
+//! Some file systems (CIFS, FUSE, the Windows disks of WSL) refuse to sync a folder or to set a mode.
+//! That is not an error: the write is as durable and as private as they let it be.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+
+use crate::system::dirs::is_owned;
 
 /// The permissions of a new file, before the umask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,14 +113,15 @@ impl AtomicFile {
         })
     }
 
-    /// Syncs the file, renames it and syncs its folder, so that it survives a power cut. Returns
-    /// the file, which is locked.
+    /// Syncs the file, renames it and syncs its folder, so that it survives a power cut where the
+    /// file system can sync. Returns the file, which is locked.
     pub fn commit(mut self) -> io::Result<File> {
         if let Some(temporary_path) = &self.temporary_path {
-            self.file.sync_all()?;
+            unless_unsupported(self.file.sync_all())?;
             fs::rename(temporary_path, &self.path)?;
             self.temporary_path = None;
-            File::open(parent_dir(&self.path))?.sync_all()?;
+            let folder = File::open(parent_dir(&self.path))?;
+            unless_unsupported(folder.sync_all())?;
         }
         self.file.try_clone()
     }
@@ -139,6 +145,28 @@ impl Drop for AtomicFile {
     }
 }
 
+/// Drops an error by which a file system says that it cannot do this at all. A disk that is full or
+/// broken has others.
+fn unless_unsupported(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if is_unsupported(&error) => Ok(()),
+        done => done,
+    }
+}
+
+/// EINVAL, ENOSYS, ENOTSUP, EPERM, EACCES and EBADF, as different file systems answer.
+#[must_use]
+pub fn is_unsupported(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) {
+        return true;
+    }
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
+    )
+}
+
 /// Writes `parts` one after the other, and commits as [`AtomicFile::commit`] does.
 pub fn write_atomically(path: &Path, parts: &[&[u8]], mode: FileMode) -> io::Result<File> {
     let mut file = AtomicFile::create(path, mode)?;
@@ -149,7 +177,7 @@ pub fn write_atomically(path: &Path, parts: &[&[u8]], mode: FileMode) -> io::Res
 }
 
 /// Copies a file to `NAME.bak` in its folder, or to `NAME.bak2` and so on, never over another
-/// file. Returns the copy's path.
+/// file. Returns the copy's path. An error leaves no copy.
 pub fn copy_to_backup(path: &Path) -> io::Result<PathBuf> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -160,14 +188,22 @@ pub fn copy_to_backup(path: &Path) -> io::Result<PathBuf> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             opened => opened?,
         };
-        let mut original = File::open(path)?;
-        io::copy(&mut original, &mut backup)?;
-        backup.set_permissions(original.metadata()?.permissions())?;
-        backup.sync_all()?;
-        return Ok(backup_path);
+        let copied = copy_into(path, &mut backup);
+        if copied.is_err() {
+            let _ = fs::remove_file(&backup_path);
+        }
+        return copied.map(|()| backup_path);
     }
     let kind = io::ErrorKind::AlreadyExists;
     Err(io::Error::new(kind, "all names for a backup are taken"))
+}
+
+fn copy_into(path: &Path, backup: &mut File) -> io::Result<()> {
+    let mut original = File::open(path)?;
+    io::copy(&mut original, backup)?;
+    // Without it the copy is closed to others, so a failure makes it only more private.
+    let _ = backup.set_permissions(original.metadata()?.permissions());
+    unless_unsupported(backup.sync_all())
 }
 
 fn backup_name(path: &Path, number: u32) -> OsString {
@@ -192,7 +228,11 @@ pub fn open_private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Opens a file for reading. Does not follow a link, and does not wait for a pipe's writer.
+/// Opens a file of this user for reading. Does not follow a link, and does not wait for a pipe's
+/// writer.
+///
+/// # Errors
+/// It cannot be opened, or another user has put it there.
 pub fn open_without_links(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -202,7 +242,12 @@ pub fn open_without_links(path: &Path) -> io::Result<File> {
         let flags = flags.bits().cast_signed();
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags);
     }
-    options.open(path)
+    let file = options.open(path)?;
+    if !is_owned(&file.metadata()?) {
+        let kind = io::ErrorKind::PermissionDenied;
+        return Err(io::Error::new(kind, "it belongs to another user"));
+    }
+    Ok(file)
 }
 
 /// Whether an open file is still the one at `path`.

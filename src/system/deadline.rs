@@ -58,9 +58,8 @@ pub fn collect_until<T: Send + 'static>(
             task(&reporter);
             reporter.report_end();
         };
-        // A task whose thread cannot be started reports nothing.
-        let started = panics::spawn_thread(run, move || panic_reporter.report_end());
-        running_count += usize::from(started.is_ok());
+        panics::spawn_thread_or_run(run, move || panic_reporter.report_end());
+        running_count += 1;
     }
 
     let mut reported = Vec::new();
@@ -87,7 +86,7 @@ pub struct LatestState<T> {
 pub enum StopReason {
     Finished,
     TimedOut,
-    /// The work panicked, or its thread could not be started.
+    /// The work panicked.
     Panicked,
     /// [`CancelHandle::cancel`] was called.
     Interrupted,
@@ -146,12 +145,8 @@ pub fn run_with_deadline<T: WorkState + Send + 'static>(
     let tell_panic = move || {
         let _ = panic_sender.send(WorkerEvent::Panicked);
     };
-    if panics::spawn_thread(run, tell_panic).is_err() {
-        return LatestState {
-            state: initial_state,
-            stop_reason: StopReason::Panicked,
-        };
-    }
+    // Without a thread the work runs here: only its requests keep the deadline then.
+    panics::spawn_thread_or_run(run, tell_panic);
     wait_for_worker(&receiver, deadline, initial_state)
 }
 

@@ -3,6 +3,7 @@
 //! Must not know what the program does with them.
 //!
 //! - `atomic_file`: writes files so that readers never see a mix of old and new content
+//! - `background`: work on another thread, for asynchronous work
 //! - `clock`: the only file that reads the clock
 //! - `deadline`: deadlines that hold even if the work is stuck
 //! - `dirs`: where state and cache live
@@ -16,6 +17,7 @@
 //! - `url`: URLs of variables, and what of them may be shown
 
 pub mod atomic_file;
+pub mod background;
 pub mod clock;
 pub mod deadline;
 pub mod dirs;

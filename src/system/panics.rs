@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::io::{self, Write as _};
 use std::panic::{self, Location, PanicHookInfo};
 use std::process;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use crate::error::{Error, ErrorKind};
@@ -96,6 +96,28 @@ pub fn spawn_thread(
     thread::Builder::new().spawn(run).map(drop)
 }
 
+/// As [`spawn_thread`], but where no thread can be started, as at a limit on processes, `work` runs
+/// on this one. Then a panic is one of this thread.
+pub fn spawn_thread_or_run(
+    work: impl FnOnce() + Send + 'static,
+    tell_panic: impl FnOnce() + Send + 'static,
+) {
+    // A thread that does not start drops what it was given.
+    let slot = Arc::new(Mutex::new(Some(work)));
+    let thread_slot = Arc::clone(&slot);
+    let take = |slot: &Mutex<Option<_>>| slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let run = move || {
+        if let Some(work) = take(&thread_slot) {
+            work();
+        }
+    };
+    if spawn_thread(run, tell_panic).is_err()
+        && let Some(work) = take(&slot)
+    {
+        work();
+    }
+}
+
 /// Runs `work` on a thread of its own, which sends its result, or `None` after a panic.
 ///
 /// # Errors
@@ -115,24 +137,24 @@ pub(super) fn spawn_for_result<T: Send + 'static>(
     Ok(receiver)
 }
 
-/// Runs `work` on a thread of its own, waits for it, and converts a panic to an error.
+/// Runs `work` on a thread of its own, waits for it, and converts a panic to an error. Without a
+/// thread, `work` runs on this one.
 ///
 /// # Errors
-/// `work` panics, or its thread cannot be started.
+/// `work` panics.
 pub fn catch_panic<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
-    match spawn_for_result(work) {
-        Ok(receiver) => receiver.recv().ok().flatten().ok_or_else(last_panic_error),
-        Err(error) => {
-            let message = format!("cannot start a thread: {error}");
-            Err(Error::new(
-                ErrorKind::Local,
-                message,
-                "close other programs",
-            ))
-        }
-    }
+    let (sender, receiver) = mpsc::channel();
+    let panic_sender = sender.clone();
+    let run = move || {
+        let _ = sender.send(Some(work()));
+    };
+    let tell_panic = move || {
+        let _ = panic_sender.send(None);
+    };
+    spawn_thread_or_run(run, tell_panic);
+    receiver.recv().ok().flatten().ok_or_else(last_panic_error)
 }
 
 /// As [`install_panic_hook`], but other threads panic as usual, because a failing test must not

@@ -107,9 +107,10 @@ impl CacheLocation {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&self.database)?;
 
-        // SQLite creates the files beside it with the same mode.
+        // SQLite creates the files beside it with the same mode. Some file systems have no modes.
         #[cfg(unix)]
-        file.set_permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600))?;
+        let _ = file
+            .set_permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600));
         Ok(())
     }
 }
