@@ -18,6 +18,7 @@ use crate::iam::policies::{
 use crate::iam::scope::{AwsPartition, KmsKey, PolicyScope};
 use crate::iam::validation::{is_account_id, is_bucket_name, is_principal_arn, kms_key_region};
 use crate::output::ignore_broken_pipe;
+use crate::output::sanitize::sanitize;
 
 /// What `iam --help` ends with.
 pub const IAM_EXAMPLES: &str = "\
@@ -263,6 +264,6 @@ impl PolicyArgs {
 }
 
 fn invalid_option(option: &str, value: &str, cause: &str, hint: &str) -> Error {
-    let message = format!("cannot use `--{option} {value}`: {cause}");
+    let message = format!("cannot use `--{option} {}`: {cause}", sanitize(value));
     Error::new(ErrorKind::Input, message, hint)
 }

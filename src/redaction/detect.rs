@@ -2,6 +2,9 @@
 //!
 //! When in doubt, it is a secret.
 
+use crate::redaction::command_line::{has_login_pair, has_secret_option};
+use crate::redaction::languages::{has_unmistakable_word, is_foreign_secret_word};
+use crate::redaction::letters::{fold_diacritics, squeeze_letters};
 use crate::redaction::random_text::{
     is_access_key_like, is_password_like, is_random_run, is_uuid_like,
 };
@@ -45,6 +48,8 @@ const SECRET_WHOLE_WORDS: [&str; 16] = [
     "auth", "cred", "creds", "dsn", "jwt", "key", "keys", "mfa", "otp", "pass", "pat", "pin",
     "psk", "pw", "pwd", "salt",
 ];
+/// It identifies a public key and opens nothing.
+const PUBLIC_KEY_ID: &str = "publickeyid";
 /// A longer key is not the name of anything.
 const MAX_KEY_NAME_BYTES: usize = 80;
 /// How often Base64 in Base64 is decoded.
@@ -62,8 +67,8 @@ pub fn is_secret_name(name: &str) -> bool {
 /// Whether a word is what secrets are called, and nothing more.
 #[must_use]
 pub fn is_secret_word(word: &str) -> bool {
-    let word = word.to_lowercase();
-    SECRET_WORDS.contains(&word.as_str()) || SECRET_WHOLE_WORDS.contains(&word.as_str())
+    let word = squeeze_letters(word);
+    SECRET_WORDS.contains(&word.as_str()) || is_secret_whole_word(&word)
 }
 
 /// Whether a text looks like a secret, or holds one.
@@ -75,11 +80,11 @@ pub fn is_secret_text(text: &str) -> bool {
 /// Whether a key is a secret itself. The name of a secret is short and made of a few letters.
 #[must_use]
 pub fn is_secret_key(name: &str) -> bool {
-    let is_plain_char = |c: char| c.is_ascii_alphanumeric() || "_-./: ".contains(c);
+    let is_plain_char = |c: char| c.is_alphanumeric() || "_-./: ".contains(c);
     if name.len() > MAX_KEY_NAME_BYTES || has_secret_pattern(name, 0) {
         return true;
     }
-    contains_secret_word(name) && !name.chars().all(is_plain_char)
+    contains_secret_word(name) && !fold_diacritics(name).chars().all(is_plain_char)
 }
 
 fn is_secret_at_depth(text: &str, depth: u8) -> bool {
@@ -90,34 +95,44 @@ fn has_secret_pattern(text: &str, depth: u8) -> bool {
     if text.contains("-----BEGIN") || has_userinfo(text) || has_secret_assignment(text) {
         return true;
     }
+    if has_login_pair(text) || has_secret_option(text) {
+        return true;
+    }
     let is_separator = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';');
     let mut parts = text.split(is_separator);
     parts.any(|part| is_random_part(part, depth))
 }
 
-fn contains_secret_word(text: &str) -> bool {
-    let mut letters = String::with_capacity(text.len());
-    for c in text.chars().filter(|c| c.is_alphanumeric()) {
-        letters.extend(c.to_lowercase());
+pub(super) fn contains_secret_word(text: &str) -> bool {
+    let mut letters = squeeze_letters(text);
+    if letters.contains(PUBLIC_KEY_ID) {
+        letters = letters.replace(PUBLIC_KEY_ID, "");
     }
-    SECRET_WORDS.iter().any(|word| letters.contains(word))
+    SECRET_WORDS.iter().any(|word| letters.contains(word)) || has_unmistakable_word(&letters)
 }
 
-fn has_secret_whole_word(name: &str) -> bool {
+pub(super) fn has_secret_whole_word(name: &str) -> bool {
     let words = split_name_words(name);
-    words
-        .iter()
-        .any(|word| SECRET_WHOLE_WORDS.contains(&word.as_str()))
+    if words.concat().ends_with(PUBLIC_KEY_ID) {
+        return false;
+    }
+    words.iter().any(|word| is_secret_whole_word(word))
 }
 
-/// The words of a name, in small letters. A word ends before anything but a letter or digit, and
-/// before a capital behind a small letter.
+fn is_secret_whole_word(word: &str) -> bool {
+    SECRET_WHOLE_WORDS.contains(&word) || is_foreign_secret_word(word)
+}
+
+/// The words of a name, in small letters without diacritics. A word ends before anything but a letter
+/// or digit, before a capital behind a small letter, and where another script begins.
 fn split_name_words(name: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut previous = ' ';
-    for c in name.chars() {
-        if !c.is_alphanumeric() || (c.is_uppercase() && previous.is_lowercase()) {
+    for c in fold_diacritics(name).chars() {
+        let is_next_word = c.is_uppercase() && previous.is_lowercase();
+        let is_other_script = c.is_ascii() != previous.is_ascii();
+        if !c.is_alphanumeric() || is_next_word || is_other_script {
             words.push(std::mem::take(&mut word));
         }
         if c.is_alphanumeric() {

@@ -4,12 +4,18 @@
 //! customer's secret.
 //!
 //! - `detect`: names and texts that look like secrets
+//! - `languages`: what secrets are called in other languages
+//! - `letters`: letters without diacritics
+//! - `command_line`: passwords in command lines, as in `-p X` and `-u user:X`
 //! - `random_text`: texts that look random, as keys and tokens do
 //! - `policy`: which nodes of a document must be redacted
 //! - `secret_words`: the words of a document's secrets, recognised wherever they are copied to
 //! - `render`: the changes between two documents, with fingerprints in place of secrets
 
+mod command_line;
 pub mod detect;
+mod languages;
+mod letters;
 pub mod policy;
 pub mod random_text;
 pub mod render;

@@ -311,11 +311,11 @@ mod tests {
             for repairs in [repairs, 0] {
                 write_test_file(&state_dirs).expect("written");
                 let notes = state_dirs.take_repair_notes();
-                assert_eq!(notes.len(), repairs, "{modes:o?}: {notes:?}");
+                assert_eq!(notes.len(), repairs, "{modes:?}: {notes:?}");
                 assert!(notes.iter().all(|note| note.contains("ours")), "{notes:?}");
             }
             for dir in [&path, &path.join("spool")] {
-                assert_eq!(mode_of(dir) & 0o022, 0, "{modes:o?}");
+                assert_eq!(mode_of(dir) & 0o022, 0, "{modes:?}");
             }
             std::fs::remove_dir_all(&path).expect("removed");
         }

@@ -223,7 +223,8 @@ fn the_modules_variables_override_the_file() {
         ("caller_arn", JANE_ARN),
         ("user_id", "AIDAJANE"),
         ("project_name", "p \"2\""),
-        ("cluster_name", "c\n3"),
+        // An answer is in Terraform's state, so each text is one line.
+        ("cluster_name", "c 3"),
         ("additional_users_count", "0"),
         ("status", "ok"),
     ] {
@@ -254,7 +255,8 @@ fn a_customers_odd_name_cannot_leave_its_prefix() {
     for name in ["../../etc", "a/b", "..", "Foo Bar", "é", "a\0b"] {
         unit.set_variable("customer_name", name);
         let deployed = unit.deploy(&world).expect_success();
-        assert_eq!(string_field(&deployed.context, "customer"), name);
+        let harmless = name.replace('\0', "\u{fffd}");
+        assert_eq!(string_field(&deployed.context, "customer"), harmless);
         let (key, record) = deployed.record(&world);
         assert_eq!(record["customer"], name);
         assert_eq!(key.matches('/').count(), 2, "{key}");

@@ -5,5 +5,6 @@ mod list;
 mod noncurrent;
 mod properties;
 mod restore;
+mod secret_corpus;
 mod secret_shapes;
 mod story;
