@@ -235,8 +235,9 @@ fn is_basic_header(words: &[&str], index: usize) -> bool {
 
 /// Whether a text has `user:X@host` without the scheme of a URL.
 pub(super) fn has_login_pair(text: &str) -> bool {
-    let is_separator = |c: char| c.is_whitespace() || "\"'`,;()[]<>=".contains(c);
-    text.split(is_separator).any(is_login_pair)
+    let is_separator = |c: char| c.is_whitespace() || "\"'`,;()<>=".contains(c);
+    let mut words = text.split(is_separator);
+    words.any(|word| is_login_pair(word.trim_start_matches('[')))
 }
 
 fn is_login_pair(word: &str) -> bool {

@@ -102,6 +102,12 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
             None,
         )
     });
+    // Root has no such limit. dash has another letter for it.
+    let threads = [(
+        "no threads".to_owned(),
+        "ulimit -u 1 2>/dev/null || ulimit -p 1".to_owned(),
+        None,
+    )];
     let places = UNUSABLE_FOLDERS
         .iter()
         .map(|place| (place.name.to_owned(), ":".to_owned(), Some(place.make)));
@@ -114,6 +120,7 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
         .chain(blocks)
         .chain(places)
         .chain(certificates)
+        .chain(threads)
         .collect();
     let scenes = [TrialScene::Offline, TrialScene::Online, TrialScene::Late].into_iter();
     let mut cases: Vec<_> = scenes

@@ -361,3 +361,86 @@ fn a_closed_stdout_does_not_fail_the_deployment() {
     }
     assert_eq!(world.usage_records().len(), 1);
 }
+
+/// Sets the mode of the state directory or of a folder in it.
+fn set_mode(folder: &std::path::Path, mode: u32) {
+    fs::create_dir_all(folder).expect("a folder");
+    fs::set_permissions(folder, fs::Permissions::from_mode(mode)).expect("a mode");
+}
+
+#[test]
+fn without_any_folder_to_write_to_a_deployment_is_still_logged() {
+    let mut world = World::new();
+    world.set_variable("XDG_STATE_HOME", Some("/proc"));
+    world.set_variable("TMPDIR", Some("/proc"));
+    let deployed = CustomerUnit::new(&world).deploy(&world).expect_success();
+    deployed.record(&world);
+    assert_eq!(
+        string_field(&deployed.context, "status"),
+        "ok",
+        "{deployed:?}"
+    );
+}
+
+#[test]
+fn a_state_directory_that_others_can_write_to_is_closed_and_said_once() {
+    let world = World::new();
+    let unit = CustomerUnit::new(&world);
+    let spool = world.state_dir().join("spool");
+    set_mode(&spool, 0o777);
+    set_mode(&world.state_dir(), 0o777);
+    let deployed = unit.deploy(&world);
+    assert!(
+        deployed
+            .expect_warning()
+            .contains("other users could write to `"),
+        "{deployed:?}"
+    );
+    deployed.record(&world);
+    for folder in [&world.state_dir(), &spool] {
+        let mode = fs::metadata(folder).expect("it").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", folder.display());
+    }
+    unit.deploy(&world).expect_success();
+}
+
+#[test]
+fn a_state_directory_that_others_can_replace_is_not_used() {
+    let mut world = World::new();
+    let unit = CustomerUnit::new(&world);
+    let open = world.path().join("open");
+    set_mode(&open, 0o777);
+    world.set_variable("XDG_STATE_HOME", open.to_str());
+    world.set_endpoint(&refused_endpoint());
+    let said = unit.deploy(&world).expect_warning().to_owned();
+    assert!(
+        said.contains("cannot use the state directory `") && said.contains("can replace it in `"),
+        "{said}"
+    );
+    assert!(!open.join("config-backup").exists(), "{said}");
+
+    // The fallback has both uploads.
+    world.restore_endpoints();
+    let replay = world.helper_command(&["replay"]).output().expect("replay");
+    assert_eq!(to_text(&replay.stdout), "2 sent, 0 left\n");
+}
+
+#[test]
+fn a_queued_file_of_another_user_is_not_sent() {
+    let mut world = World::new();
+    let unit = CustomerUnit::new(&world);
+    world.set_endpoint(&refused_endpoint());
+    unit.deploy(&world);
+    world.restore_endpoints();
+    let item = world.spooled_items().remove(0);
+    let path = world.state_dir().join("spool").join(item);
+    let chown = world.command("chown").arg("12345").arg(&path).output();
+    if !chown.expect("chown").status.success() {
+        // Only root can give files away.
+        return;
+    }
+    let replay = world.helper_command(&["replay"]).output().expect("replay");
+    assert_eq!(to_text(&replay.stdout), "1 sent, 1 left\n");
+    let said = to_text(&replay.stderr);
+    assert!(said.contains("it belongs to another user"), "{said}");
+}

@@ -9,6 +9,7 @@ mod context_refusals;
 mod encryption;
 mod environment;
 mod failure_cases;
+mod hostile_texts;
 mod inputs;
 mod late_callers;
 mod late_order;
