@@ -14,7 +14,7 @@ use crate::system::atomic_file::{FileMode, write_atomically};
 use crate::system::env::env_var;
 use crate::system::process::{
     AncestorProcess, find_trusted_file, find_trusted_program, list_ancestors, program_name,
-    query_program_in_root, query_ps,
+    query_program_alone, query_ps,
 };
 
 /// The folder with the cached versions, in the state directory.
@@ -142,7 +142,7 @@ fn is_terraform_name(name: &str) -> bool {
 }
 
 fn query_terraform_version(program: &Path, product: &str) -> Option<String> {
-    let answer = query_program_in_root(program, &["version", "-json"])?;
+    let answer = query_program_alone(program, &["version", "-json"])?;
     let version = parse_terraform_version(&answer)?;
     Some(format!("{product} v{version}"))
 }
@@ -164,7 +164,7 @@ fn parse_version(text: &str) -> Option<String> {
 }
 
 fn query_terragrunt_version(program: &Path) -> Option<String> {
-    let answer = query_program_in_root(program, &["--version"])?;
+    let answer = query_program_alone(program, &["--version"])?;
     parse_version(answer.split_whitespace().next_back()?)
 }
 

@@ -113,7 +113,8 @@ pub(super) fn contains_secret_word(text: &str) -> bool {
 
 pub(super) fn has_secret_whole_word(name: &str) -> bool {
     let words = split_name_words(name);
-    if words.concat().ends_with(PUBLIC_KEY_ID) {
+    let letters = words.concat();
+    if letters.trim_end_matches('s').ends_with(PUBLIC_KEY_ID) {
         return false;
     }
     words.iter().any(|word| is_secret_whole_word(word))

@@ -2,7 +2,8 @@
 //!
 //! Knows directories, not their content. Who can write to one could read configs and forge uploads.
 //! So a directory of this user that others can write to is closed to them, and one of another user is
-//! not used. Everybody can write to the parent of the fallback, so that must be closed altogether.
+//! not used. Everybody can write to the parent of the fallback, so that is used only if it was always
+//! closed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -189,6 +190,10 @@ impl StateDir {
             Ok(metadata) if metadata.is_dir() && !is_owned(&metadata) => {
                 Err(refused("it belongs to another user".to_owned()))
             }
+            // Whatever is in it may be of another user.
+            Ok(metadata) if self.is_shared && folder_mode(&metadata) != FolderMode::Closed => {
+                Err(refused("other users can access it".to_owned()))
+            }
             // Other errors show when it is written to.
             _ => Ok(()),
         }
@@ -198,26 +203,17 @@ impl StateDir {
         atomic_file::create_private_dir(&self.path)?;
         // Another user may have created the directory since the last check.
         self.require_trusted()?;
-        let max_mode = if self.is_shared {
-            FolderMode::Closed
-        } else {
-            FolderMode::Readable
-        };
-        close_to_others(&self.path, max_mode, on_repair)?;
+        close_to_others(&self.path, on_repair)?;
         atomic_file::create_private_dir(subdir)?;
-        close_to_others(subdir, max_mode, on_repair)
+        close_to_others(subdir, on_repair)
     }
 }
 
-/// Closes a directory of this user that is more open than `max_mode`.
-fn close_to_others(dir: &Path, max_mode: FolderMode, on_repair: &dyn Fn(&Path)) -> io::Result<()> {
+/// Closes a directory of this user that others can write to.
+fn close_to_others(dir: &Path, on_repair: &dyn Fn(&Path)) -> io::Result<()> {
     let is_open = || {
         let metadata = dir.metadata()?;
-        let is_open = matches!(
-            (folder_mode(&metadata), max_mode),
-            (FolderMode::Writable, _) | (FolderMode::Readable, FolderMode::Closed)
-        );
-        Ok::<_, io::Error>(metadata.is_dir() && is_open)
+        Ok::<_, io::Error>(metadata.is_dir() && folder_mode(&metadata) == FolderMode::Writable)
     };
     if !is_open()? {
         return Ok(());
@@ -290,24 +286,16 @@ mod tests {
         let base = tempfile::tempdir().expect("a temporary directory");
         let path = base.path().join("ours");
         // The mode of the directory, that of its spool, and how many are closed.
-        for (is_shared, modes, repairs) in [
-            (false, [0o777, 0o700], 1),
-            (false, [0o755, 0o722], 1),
-            (false, [0o775, 0o777], 2),
-            (false, [0o755, 0o750], 0),
-            (true, [0o755, 0o700], 1),
-            (true, [0o700, 0o700], 0),
+        for (modes, repairs) in [
+            ([0o777, 0o700], 1),
+            ([0o755, 0o722], 1),
+            ([0o775, 0o777], 2),
+            ([0o755, 0o750], 0),
         ] {
             std::fs::create_dir_all(path.join("spool")).expect("created");
             set_mode(&path.join("spool"), modes[1]);
             set_mode(&path, modes[0]);
-            let state_dirs = StateDirs {
-                dirs: vec![StateDir {
-                    path: path.clone(),
-                    is_shared,
-                }],
-                ..StateDirs::default()
-            };
+            let state_dirs = StateDirs::from_private_dirs([path.clone()]);
             for repairs in [repairs, 0] {
                 write_test_file(&state_dirs).expect("written");
                 let notes = state_dirs.take_repair_notes();
@@ -341,7 +329,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_in_the_place_of_a_shared_directory_is_not_followed() {
+    fn a_shared_directory_that_is_open_to_others_or_a_link_is_not_used() {
         let base = tempfile::tempdir().expect("a temporary directory");
         let path = base.path().join("ours");
         let state_dirs = StateDirs {
@@ -357,5 +345,13 @@ mod tests {
 
         std::fs::remove_file(&path).expect("removed");
         assert!(write_test_file(&state_dirs).is_ok());
+        for mode in [0o777, 0o755] {
+            set_mode(&path, mode);
+            let error = write_test_file(&state_dirs).expect_err("open to others");
+            assert!(
+                error.message.ends_with("other users can access it"),
+                "{error}"
+            );
+        }
     }
 }

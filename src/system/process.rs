@@ -92,21 +92,39 @@ pub fn program_name(command: &str) -> String {
 }
 
 /// Finds a program by its absolute path, or in an absolute folder of PATH. A shell also looks into
-/// the current folder if PATH names it.
+/// the current folder if PATH names it, and into a customer's.
 #[must_use]
 pub fn find_program(name: &str) -> Option<PathBuf> {
     if name.contains('/') {
         let path = PathBuf::from(name);
         return (path.is_absolute() && is_executable_file(&path)).then_some(path);
     }
-    list_programs(name).into_iter().next()
+    match find_customer_folder() {
+        Some(folder) => list_trusted_programs(name, &folder).into_iter().next(),
+        None => list_programs(name).into_iter().next(),
+    }
+}
+
+/// The customer's folder in which, or in whose unit, this program runs.
+fn find_customer_folder() -> Option<PathBuf> {
+    let folders = [".", ".."].map(PathBuf::from);
+    folders
+        .into_iter()
+        .find(|folder| folder.join("config.yaml").exists())
+}
+
+/// The absolute folders of PATH.
+fn absolute_path_folders() -> Vec<PathBuf> {
+    let folders = env::env_var("PATH").unwrap_or_default();
+    std::env::split_paths(&folders)
+        .filter(|folder| folder.is_absolute())
+        .collect()
 }
 
 /// The programs called `name` in the absolute folders of PATH.
 fn list_programs(name: &str) -> Vec<PathBuf> {
-    let folders = env::env_var("PATH").unwrap_or_default();
-    let absolute_folders = std::env::split_paths(&folders).filter(|folder| folder.is_absolute());
-    absolute_folders
+    absolute_path_folders()
+        .into_iter()
         .map(|folder| folder.join(name))
         .filter(|path| is_executable_file(path))
         .collect()
@@ -175,26 +193,46 @@ fn is_executable_file(path: &Path) -> bool {
 /// What a program prints, if it succeeds within a second.
 #[must_use]
 pub fn query_program(program: &Path, arguments: &[&str]) -> Option<String> {
-    query_program_within(QUERY_TIMEOUT, program, arguments, None)
+    query_program_within(
+        QUERY_TIMEOUT,
+        program,
+        arguments,
+        QueryEnvironment::Inherited,
+    )
 }
 
-/// As [`query_program`], in the root folder, where the program finds no file of a customer.
+/// As [`query_program`], for a program that has to find no other file or program: `terragrunt
+/// --version` would run what PATH has as `tofu`.
 #[must_use]
-pub fn query_program_in_root(program: &Path, arguments: &[&str]) -> Option<String> {
-    query_program_within(QUERY_TIMEOUT, program, arguments, Some(Path::new("/")))
+pub fn query_program_alone(program: &Path, arguments: &[&str]) -> Option<String> {
+    let environment = QueryEnvironment::Alone;
+    query_program_within(QUERY_TIMEOUT, program, arguments, environment)
 }
 
 /// What a program prints, if it succeeds within five seconds.
 #[must_use]
 pub fn query_program_interactive(program: &Path, arguments: &[&str]) -> Option<String> {
-    query_program_within(INTERACTIVE_TIMEOUT, program, arguments, None)
+    query_program_within(
+        INTERACTIVE_TIMEOUT,
+        program,
+        arguments,
+        QueryEnvironment::Inherited,
+    )
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum QueryEnvironment {
+    /// The folder of this program, and the absolute folders of its PATH.
+    Inherited,
+    /// The root folder, and nothing in PATH.
+    Alone,
 }
 
 fn query_program_within(
     limit: Duration,
     program: &Path,
     arguments: &[&str],
-    folder: Option<&Path>,
+    environment: QueryEnvironment,
 ) -> Option<String> {
     let mut command = new_command(program)?;
     command
@@ -202,8 +240,15 @@ fn query_program_within(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    if let Some(folder) = folder {
-        command.current_dir(folder);
+    match environment {
+        QueryEnvironment::Inherited => {
+            if let Ok(folders) = std::env::join_paths(absolute_path_folders()) {
+                command.env("PATH", folders);
+            }
+        }
+        QueryEnvironment::Alone => {
+            command.current_dir("/").env("PATH", "/nonexistent");
+        }
     }
     // The user's flags are meant for the user's own commands.
     for name in ["TF_CLI_ARGS", "TF_CLI_ARGS_version", "TF_LOG"] {

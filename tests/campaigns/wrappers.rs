@@ -400,9 +400,12 @@ fn each_counter_of_the_wrappers_detects_its_own() {
             format!("PATH=/usr/bin:/bin exec '{helper}' \"$@\""),
             [1, 0, 0],
         ),
-        (format!("./version; exec '{helper}' \"$@\""), [0, 1, 0]),
         (
-            format!("[ \"$1\" = deploy ] || exec '{helper}' \"$@\""),
+            format!("[ ! -x ./version ] || ./version; exec '{helper}' \"$@\""),
+            [0, 1, 0],
+        ),
+        (
+            format!("[ \"$1\" != context ] || exec '{helper}' \"$@\""),
             [0, 0, 1],
         ),
     ] {
