@@ -246,3 +246,43 @@ fn a_type_name_stands_for_one_type() {
         "names of several types: {places:#?}"
     );
 }
+
+/// `write_line` and `write_message` make one harmless line of whatever a text holds.
+#[test]
+fn commands_write_their_lines_through_one_place() {
+    const STREAMS: [&str; 5] = [
+        "output",
+        "messages",
+        "self.output",
+        "&mut output",
+        "&mut messages",
+    ];
+    let mut found = Vec::new();
+    for file in source_files() {
+        let module = top_level_module(&file.path);
+        if !["commands", "snapshot"].contains(&module.as_str()) {
+            continue;
+        }
+        for (at, _) in file.text.match_indices("write") {
+            let rest = &file.text[at..];
+            let call = rest
+                .strip_prefix("writeln!(")
+                .or(rest.strip_prefix("write!("));
+            let Some(call) = call else {
+                continue;
+            };
+            let stream = call.split([',', ')']).next().unwrap().trim();
+            // The colours of `diff` stand around a text that is harmless.
+            let is_coloured = call.trim_start().starts_with("output, \"{colour}");
+            if STREAMS.contains(&stream) && !is_coloured {
+                let line = file.text[..at].lines().count();
+                found.push(format!("src/{}:{line}", file.path.display()));
+            }
+        }
+    }
+    assert_eq!(
+        found,
+        Vec::<String>::new(),
+        "use `write_line` or `write_message`"
+    );
+}

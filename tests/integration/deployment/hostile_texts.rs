@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use test_support::faulty_proxy::{FaultyProxy, RequestFate};
 use test_support::terraform_steps::{CustomerUnit, string_field, wrap_request};
 use test_support::world::run_with_input;
-use test_support::{World, refused_endpoint, to_text};
+use test_support::{World, project_dir, refused_endpoint, to_text};
 
 /// Forges a line of output, hides what follows it, and turns the writing direction.
 const HOSTILE: &str =
@@ -224,6 +224,31 @@ fn answers_of_servers_make_one_harmless_line() {
         world.set_endpoint(&proxy.endpoint());
         check_deployment(status, &world, &unit);
         check_commands(status, &world, &unit);
+    }
+}
+
+#[test]
+fn answers_of_the_script_in_place_of_the_helper_are_harmless() {
+    let world = World::new();
+    let script = project_dir().join("terraform/helper.sh");
+    let sum = "0".repeat(64);
+    let url = "http://jane:s3cret@127.0.0.1:1/x?s3cret=s3cret#s3cret";
+    for command in ["context", "deploy", "fallback"] {
+        for more in [&[HOSTILE][..], &["no-helper", url, &sum, "1"]] {
+            let mut shell = world.command("/bin/sh");
+            shell.arg(&script).arg(command).args(more);
+            let output = shell.output().expect("a shell");
+            let line = to_text(&output.stdout);
+            assert_eq!(line.matches('\n').count(), 1, "{command}: {line}");
+            assert_harmless(command, &line);
+            assert!(!line.contains("s3cret"), "{line}");
+            assert!(line.contains("is not installed"), "{line}");
+            if command != "fallback" {
+                let answer: Value = serde_json::from_str(&line).expect("JSON");
+                let message = string_field(&answer, "message");
+                assert!(!message.contains(is_unsafe), "{message:?}");
+            }
+        }
     }
 }
 
