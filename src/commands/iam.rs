@@ -9,7 +9,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use crate::defaults::DEFAULT_BUCKET;
-use crate::error::{Error, ErrorKind, write_message};
+use crate::error::{Error, ErrorKind, write_line, write_message};
 use crate::exit_code::ExitCode;
 use crate::iam::document::PolicyDocument;
 use crate::iam::policies::{
@@ -18,7 +18,7 @@ use crate::iam::policies::{
 use crate::iam::scope::{AwsPartition, KmsKey, PolicyScope};
 use crate::iam::validation::{is_account_id, is_bucket_name, is_principal_arn, kms_key_region};
 use crate::output::ignore_broken_pipe;
-use crate::output::sanitize::sanitize;
+use crate::output::sanitize::{escape_json, sanitize};
 
 /// What `iam --help` ends with.
 pub const IAM_EXAMPLES: &str = "\
@@ -143,7 +143,9 @@ pub fn run_iam(
 }
 
 fn write_policy(json: &str, output: &mut impl Write) -> io::Result<()> {
-    writeln!(output, "{json}")?;
+    for line in json.lines() {
+        write_line(output, &escape_json(line))?;
+    }
     output.flush()
 }
 

@@ -10,11 +10,11 @@ use serde_json::Value;
 use crate::digest::sha256_hex;
 use crate::record::ToolVersions;
 use crate::state::dirs::StateDirs;
+use crate::system::ancestors::{AncestorProcess, list_ancestors};
 use crate::system::atomic_file::{FileMode, write_atomically};
 use crate::system::env::env_var;
 use crate::system::process::{
-    AncestorProcess, find_trusted_file, find_trusted_program, list_ancestors, program_name,
-    query_program_alone, query_ps,
+    find_trusted_file, find_trusted_program, program_name, query_program_alone, query_ps,
 };
 
 /// The folder with the cached versions, in the state directory.

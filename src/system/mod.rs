@@ -2,6 +2,7 @@
 //!
 //! Must not know what the program does with them.
 //!
+//! - `ancestors`: the processes above this one
 //! - `atomic_file`: writes files so that readers never see a mix of old and new content
 //! - `background`: work on another thread, for asynchronous work
 //! - `clock`: the only file that reads the clock
@@ -16,6 +17,7 @@
 //! - `signals`: interrupts
 //! - `url`: URLs of variables, and what of them may be shown
 
+pub mod ancestors;
 pub mod atomic_file;
 pub mod background;
 pub mod clock;
