@@ -180,7 +180,8 @@ pub fn to_single_line(text: &str) -> String {
     into_single_line(text.to_owned())
 }
 
-fn into_single_line(text: String) -> String {
+#[must_use]
+pub fn into_single_line(text: String) -> String {
     if !text.contains(is_unsafe_for_display) {
         return text;
     }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::outcome::{ConfigOutcome, DeploymentOutcome, RecordOutcome};
-use crate::error::{Error, ErrorKind, to_single_line};
+use crate::error::{Error, ErrorKind, into_single_line};
 use crate::output::sanitize::sanitize;
 use crate::s3::caller::user_name_from_arn;
 use crate::s3::store::s3_uri;
@@ -47,7 +47,7 @@ impl DeployAnswer {
     pub(crate) fn from_error(message: String) -> Self {
         Self {
             status: AnswerStatus::Error,
-            message: to_single_line(&message),
+            message: into_single_line(message),
             config_hash: String::new(),
             backup_uri: String::new(),
             log_uri: String::new(),

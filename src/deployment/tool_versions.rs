@@ -85,9 +85,10 @@ fn find_hook_program(tool: &str, folder: &Path) -> Option<PathBuf> {
     if !is_terraform_name(&name) {
         return None;
     }
-    let file = match tool.contains('/') {
-        true => PathBuf::from(tool),
-        false => find_trusted_program(&name, folder)?,
+    let file = if tool.contains('/') {
+        PathBuf::from(tool)
+    } else {
+        find_trusted_program(&name, folder)?
     };
     if !file.is_absolute() {
         return None;

@@ -161,12 +161,9 @@ fn is_user_option(words: &[&str], index: usize) -> bool {
     let is_id = |text: &str| text.chars().all(|c| c.is_ascii_digit());
     match pair {
         // `1000:1000` is a user and a group.
-        Some((user, password)) => {
-            !user.is_empty()
-                && !password.is_empty()
-                && !(is_id(user) && is_id(password))
-                && !password.starts_with(['$', '/'])
-        }
+        Some((user, password)) if user.is_empty() || password.is_empty() => false,
+        Some((user, password)) if is_id(user) && is_id(password) => false,
+        Some((_, password)) => !password.starts_with(['$', '/']),
         None => false,
     }
 }

@@ -76,11 +76,17 @@ fn an_odd_disk_costs_no_upload() {
         let (scene, name, script) = &cases[number];
         let mut trial = DeploymentTrial::new(format!("{name} {scene:?}"), *scene);
         trial.deploy(&TrialVersions::get().hard, &run_behind_script(script));
-        let deployed = trial.deployed.last().expect("a deployment");
+        let deployed = &trial.deployed[trial.deployed.len() - 1];
         let is_logged = deployed.status() == Some("ok") && deployed.is_logged;
         if *scene != TrialScene::Offline && !is_logged {
             let message = format!("{name} {scene:?}: {}", deployed.message());
             trial.violations.misled.push(message);
+        }
+        // Only a disk that takes no file has no spool.
+        let is_spooled = deployed.message().contains("sent with the next deployment");
+        if *scene == TrialScene::Offline && is_spooled != script.starts_with(INJECT) {
+            let message = format!("{name} {scene:?}: {}", deployed.message());
+            trial.violations.lost.push(message);
         }
         trial.finish()
     }));
