@@ -11,8 +11,8 @@ pub(super) fn squeeze_letters(text: &str) -> String {
     letters
 }
 
-/// A text without diacritics, which people leave out, and in one of the forms that Unicode has for
-/// the same letter. Keeps capitals.
+/// A text without diacritics, which people often do not type, and in one of the forms that Unicode
+/// has for the same letter. Keeps capitals.
 pub(super) fn fold_diacritics(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();

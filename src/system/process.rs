@@ -140,7 +140,7 @@ fn list_trusted_programs(name: &str, folder: &Path) -> Vec<PathBuf> {
         let places = [path.canonicalize().ok(), canonical_parent(path)];
         let is_trusted = |place: &PathBuf| {
             let mut untrusted = untrusted_folders.iter().flatten();
-            // A folder without a parent is no customer's.
+            // The root folder holds everything.
             !untrusted.any(|folder| folder.parent().is_some() && place.starts_with(folder))
         };
         places

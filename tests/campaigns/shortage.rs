@@ -102,7 +102,7 @@ fn no_shortage_blocks_fails_or_silently_loses_a_deployment() {
             None,
         )
     });
-    // Root has no such limit. dash has another letter for it.
+    // The limit does not apply to root. dash has another letter for it.
     let threads = [(
         "no threads".to_owned(),
         "ulimit -u 1 2>/dev/null || ulimit -p 1".to_owned(),

@@ -96,7 +96,7 @@ struct WrapperCase {
 struct WrapperFindings {
     /// Another version than expected.
     wrong: Vec<String>,
-    /// A program that nobody asked for was run.
+    /// Another program than the tool was run.
     run: Vec<String>,
     /// No record in time.
     blocked: Vec<String>,
