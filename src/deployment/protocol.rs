@@ -13,7 +13,6 @@ use serde_json::{Map, Serializer, Value};
 use crate::defaults::{DEFAULT_BUCKET, DEFAULT_BUCKET_REGION, DEFAULT_TIMEOUT_SECONDS};
 use crate::deployment::answer::AnswerStatus;
 use crate::deployment::query_fields::QueryFields;
-use crate::output::sanitize::sanitize;
 use crate::s3::credentials_id::CredentialsId;
 use crate::s3::store::{BucketTarget, CallerIdentity, ObjectEncryption};
 
@@ -240,7 +239,7 @@ impl Formatter for HarmlessFormatter {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        writer.write_all(sanitize(fragment).as_bytes())
+        writer.write_all(crate::output::sanitize::sanitize(fragment).as_bytes())
     }
 
     fn write_char_escape<W: Write + ?Sized>(
